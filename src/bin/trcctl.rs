@@ -1,0 +1,2 @@
+//! trcctl
+fn main() {}

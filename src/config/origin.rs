@@ -1,0 +1,50 @@
+//! Where a value came from. Every value remembers it.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Where a value came from; printed as people name it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// It was not set by anybody.
+    Default,
+    /// A place in a file; line and column count from 1, columns in characters.
+    /// Line 0 stands for the file as a whole.
+    File {
+        /// The file, as it was found.
+        path: Arc<Path>,
+        /// The line, from 1.
+        line: u32,
+        /// The column, from 1.
+        column: u32,
+    },
+    /// An environment variable, by its name.
+    Variable(Arc<str>),
+    /// `--config KEY=VALUE`, with both.
+    Override(Arc<str>),
+    /// A flag or argument of the command line, by its name: `--wait`, `-D`.
+    Flag(Arc<str>),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File { path, line: 0, .. } => write!(f, "{}", path.display()),
+            Self::File { path, line, column } => write!(f, "{}:{line}:{column}", path.display()),
+            Self::Variable(name) => f.write_str(name),
+            Self::Override(text) => write!(f, "--config {text}"),
+            Self::Flag(name) => f.write_str(name),
+        }
+    }
+}
+
+/// A value and where it came from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Placed<T> {
+    /// The value.
+    pub value: T,
+    /// Where it came from.
+    pub origin: Origin,
+}

@@ -1,0 +1,113 @@
+//! Everything that was written, put together.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Diagnostic, Output, Placed, Template, Unit, UnitRef};
+use crate::signal::Signal;
+
+/// When the run ends by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum WaitPolicy {
+    /// When the first unit ends; the foreground goes before the background.
+    #[default]
+    Any,
+    /// When every unit has ended.
+    All,
+    /// When the first unit fails, or every unit has ended.
+    Err,
+    /// Never.
+    Forever,
+}
+
+impl WaitPolicy {
+    /// As TrivialRC and the log name it: `wait_any`.
+    #[must_use]
+    pub fn trivialrc(self) -> &'static str {
+        match self {
+            Self::Any => "wait_any",
+            Self::All => "wait_all",
+            Self::Err => "wait_err",
+            Self::Forever => "wait_forever",
+        }
+    }
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum LogFormat {
+    /// TrivialRC's lines.
+    #[default]
+    Trc,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `[log]`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Log {
+    /// What is said: warn without a config file, info with one.
+    pub level: log::LevelFilter,
+    /// In which form.
+    pub format: LogFormat,
+    /// The `output` of background units that don't say; prefix for declared ones.
+    pub output: Option<Output>,
+}
+
+/// `[shutdown]`.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Shutdown {
+    /// The whole budget from an outside stop signal on, where that was written; 9 s
+    /// or what the longest chain of written stop timeouts needs.
+    pub timeout: Option<Duration>,
+}
+
+/// What a signal that trc gets does.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SignalRule {
+    /// Stops the run with 128 + its number.
+    Stop,
+    /// Nothing.
+    Ignore,
+    /// It, or another, goes to units: to those named, or to all that run.
+    Forward {
+        /// Which signal goes on; the same one without it.
+        signal: Option<Signal>,
+        /// To which units; to all that run without it.
+        to: Vec<UnitRef>,
+    },
+}
+
+/// Everything that was written, merged and checked key by key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// The wait policy.
+    pub wait: WaitPolicy,
+    /// The shell's words, if another than the first of `bash` and `sh` is wanted:
+    /// `["/bin/ash", "-c"]`.
+    pub shell: Option<Vec<OsString>>,
+    /// `[shutdown]`.
+    pub shutdown: Shutdown,
+    /// `[log]`.
+    pub log: Log,
+    /// Variables of every unit.
+    pub env: BTreeMap<String, Placed<Template>>,
+    /// What signals do, where that was written.
+    pub signals: BTreeMap<Signal, SignalRule>,
+    /// What becomes of trc's own exit status: from, to.
+    pub exit: BTreeMap<u8, u8>,
+    /// `RC_DEBUG`: shells print what they run.
+    pub xtrace: bool,
+    /// The directory that the configuration came from; scripts see it as `work_dir`.
+    pub work_dir: PathBuf,
+    /// The enabled units in the order in which they were declared: `trc.toml`'s own,
+    /// drop-ins by name, the command line.
+    pub units: Vec<Unit>,
+    /// The units of the command line that boot scripts see as `$@` and may rewrite:
+    /// `-D -F -H CMD` and the trailing command.
+    pub rest: Vec<OsString>,
+    /// Warnings and notes; there is no error among them.
+    pub remarks: Vec<Diagnostic>,
+}

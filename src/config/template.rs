@@ -1,0 +1,216 @@
+//! `${NAME}` in a value: read at load, filled in when its unit starts.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+/// A value with `${NAME}`, `${NAME:-default}`, `${NAME:?message}` and `$$` in it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Template(Vec<Piece>);
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Piece {
+    Literal(OsString),
+    Variable { name: String, or: Or },
+}
+
+/// What an undefined variable is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Or {
+    Error,
+    Default(Template),
+    Message(String),
+}
+
+impl Template {
+    /// A value that stands for itself, dollar signs and all.
+    #[must_use]
+    pub fn literal(text: impl Into<OsString>) -> Self {
+        Self(vec![Piece::Literal(text.into())])
+    }
+
+    /// Reads a value. A `$` that starts none of the forms stands for itself.
+    ///
+    /// # Errors
+    /// What is wrong with it, and the byte it is at.
+    pub fn parse(text: &str) -> Result<Self, (usize, String)> {
+        let mut pieces = Vec::new();
+        let mut literal = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find('$') {
+            literal.push_str(&rest[..at]);
+            let here = text.len() - rest.len() + at;
+            rest = &rest[at + 1..];
+            if let Some(after) = rest.strip_prefix('$') {
+                literal.push('$');
+                rest = after;
+            } else if let Some(after) = rest.strip_prefix('{') {
+                let end = closing_brace(after)
+                    .ok_or_else(|| (here, "`${` is never closed by `}`".to_owned()))?;
+                if !literal.is_empty() {
+                    pieces.push(Piece::Literal(std::mem::take(&mut literal).into()));
+                }
+                pieces.push(
+                    variable(&after[..end]).map_err(|(offset, why)| (here + 2 + offset, why))?,
+                );
+                rest = &after[end + 1..];
+            } else {
+                literal.push('$');
+            }
+        }
+        literal.push_str(rest);
+        if !literal.is_empty() || pieces.is_empty() {
+            pieces.push(Piece::Literal(literal.into()));
+        }
+        Ok(Self(pieces))
+    }
+
+    /// Fills in the variables.
+    ///
+    /// # Errors
+    /// Which variable is undefined, in words.
+    pub fn expand(&self, lookup: &dyn Fn(&str) -> Option<OsString>) -> Result<OsString, String> {
+        let mut out = Vec::new();
+        for piece in &self.0 {
+            match piece {
+                Piece::Literal(text) => out.extend_from_slice(text.as_bytes()),
+                Piece::Variable { name, or } => match (lookup(name), or) {
+                    (Some(value), Or::Error) => out.extend_from_slice(value.as_bytes()),
+                    // As in a shell, `:-` and `:?` take an empty value for none.
+                    (Some(value), Or::Default(_) | Or::Message(_)) if !value.is_empty() => {
+                        out.extend_from_slice(value.as_bytes());
+                    }
+                    (_, Or::Default(default)) => {
+                        out.extend_from_slice(default.expand(lookup)?.as_bytes())
+                    }
+                    (_, Or::Message(message)) => return Err(format!("{name}: {message}")),
+                    (None, Or::Error) => return Err(format!("the variable {name} is not set")),
+                },
+            }
+        }
+        Ok(OsString::from_vec(out))
+    }
+
+    /// What was written, as far as it stands for itself: for showing to people.
+    #[must_use]
+    pub fn source(&self) -> OsString {
+        let mut out = OsString::new();
+        for piece in &self.0 {
+            match piece {
+                Piece::Literal(text) => out.push(text),
+                Piece::Variable { name, or } => {
+                    out.push("${");
+                    out.push(name);
+                    match or {
+                        Or::Error => {}
+                        Or::Default(default) => {
+                            out.push(":-");
+                            out.push(default.source());
+                        }
+                        Or::Message(message) => {
+                            out.push(":?");
+                            out.push(message);
+                        }
+                    }
+                    out.push("}");
+                }
+            }
+        }
+        out
+    }
+}
+
+impl From<&OsStr> for Template {
+    fn from(text: &OsStr) -> Self {
+        Self::literal(text)
+    }
+}
+
+/// Where the brace that opened before `text` is closed; `${…}` in a default nests.
+fn closing_brace(text: &str) -> Option<usize> {
+    let mut depth = 0;
+    let bytes = text.as_bytes();
+    for (at, byte) in bytes.iter().enumerate() {
+        match byte {
+            b'{' if at > 0 && bytes[at - 1] == b'$' => depth += 1,
+            b'}' if depth == 0 => return Some(at),
+            b'}' => depth -= 1,
+            _ => {}
+        }
+    }
+    None
+}
+
+fn variable(inner: &str) -> Result<Piece, (usize, String)> {
+    let end = inner.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(inner.len());
+    let (name, rest) = inner.split_at(end);
+    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+        return Err((0, format!("`${{{inner}}}` has no variable name")));
+    }
+    let or = if rest.is_empty() {
+        Or::Error
+    } else if let Some(default) = rest.strip_prefix(":-") {
+        Or::Default(Template::parse(default).map_err(|(at, why)| (end + 2 + at, why))?)
+    } else if let Some(message) = rest.strip_prefix(":?") {
+        Or::Message(if message.is_empty() { "is not set".to_owned() } else { message.to_owned() })
+    } else {
+        return Err((
+            end,
+            "only `:-default` and `:?message` may follow a variable's name".to_owned(),
+        ));
+    };
+    Ok(Piece::Variable { name: name.to_owned(), or })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expand(text: &str) -> Result<String, String> {
+        let lookup = |name: &str| match name {
+            "A" => Some("a b".into()),
+            "EMPTY" => Some("".into()),
+            _ => None,
+        };
+        let template = Template::parse(text).map_err(|(at, why)| format!("{at}: {why}"))?;
+
+        template.expand(&lookup).map(|text| text.into_string().unwrap())
+    }
+
+    #[test]
+    fn variables_are_filled_in() {
+        for (text, value) in [
+            ("", ""),
+            ("plain", "plain"),
+            ("${A}", "a b"),
+            ("x${A}y$", "xa by$"),
+            ("$A $(id)", "$A $(id)"),
+            ("${NO:-d}", "d"),
+            ("${EMPTY:-d}", "d"),
+            ("${EMPTY}", ""),
+            ("${NO:-${A}!}", "a b!"),
+            ("${NO:-}", ""),
+            ("${A:?needed}", "a b"),
+        ] {
+            assert_eq!(expand(text).as_deref(), Ok(value), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_one_has_a_place() {
+        for (text, error) in [
+            ("${NO}", "the variable NO is not set"),
+            ("${NO:?set it}", "NO: set it"),
+            ("a${A", "1: `${` is never closed by `}`"),
+            ("${}", "2: `${}` has no variable name"),
+            ("${A+x}", "3: only `:-default` and `:?message` may follow a variable's name"),
+        ] {
+            assert_eq!(expand(text), Err(error.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_doubled_dollar_is_one() {
+        let template = Template::parse("$${A}").unwrap();
+        assert_eq!(template.expand(&|_| None), Ok("${A}".into()));
+    }
+}

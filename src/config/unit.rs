@@ -1,0 +1,236 @@
+//! One unit as it was written.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Origin, Placed, Template};
+use crate::signal::Signal;
+
+/// When in a container's life a unit runs.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Stage {
+    /// Before all else, one by one.
+    Boot,
+    /// In parallel, in the background.
+    Async,
+    /// One by one, in the foreground.
+    Sync,
+    /// After everything has stopped, one by one.
+    Halt,
+}
+
+impl Stage {
+    /// All of them, in the order in which they run.
+    pub const ALL: [Self; 4] = [Self::Boot, Self::Async, Self::Sync, Self::Halt];
+
+    /// As it is written: `async`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Boot => "boot",
+            Self::Async => "async",
+            Self::Sync => "sync",
+            Self::Halt => "halt",
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How a unit came to be; some of TrivialRC's rules hold for its own forms only.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// Declared in TOML, or by variables and overrides.
+    Declared,
+    /// A drop-in script, `STAGE.NAME`.
+    Script,
+    /// `-B`, `-D`, `-F` or `-H`.
+    Flag,
+    /// The trailing command.
+    Trailing,
+}
+
+/// What a unit runs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Command {
+    /// `exec`: words; no shell.
+    Exec(Vec<Template>),
+    /// `script`, `-B`, `-D`, `-F`, `-H`: text for the shell.
+    Script(OsString),
+    /// A drop-in script, sourced by the shell.
+    File(PathBuf),
+    /// The trailing command: run directly when its first word has a `/` or is an
+    /// executable in `PATH`, else through the shell. Nothing in it is replaced.
+    Words(Vec<OsString>),
+}
+
+/// A unit's name as somebody wrote it: `STAGE.NAME`, or `NAME` where that is unique.
+pub type UnitRef = Placed<String>;
+
+/// What a unit waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Condition {
+    /// Its command was executed.
+    Started,
+    /// It ended, however.
+    Exited,
+    /// It ended with success.
+    Succeeded,
+    /// It ended with failure.
+    Failed,
+}
+
+impl Condition {
+    /// As it is written.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Exited => "exited",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// One entry of `after`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct After {
+    /// The unit waited for.
+    pub unit: UnitRef,
+    /// What of it; a bare name leaves that to what the unit is.
+    pub condition: Option<Condition>,
+}
+
+/// What a failure of the unit does to the run.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum OnFailure {
+    /// What the wait policy says.
+    #[default]
+    Policy,
+    /// It stops the run.
+    Stop,
+    /// Nothing: the unit's failure is no failure of the run.
+    Ignore,
+}
+
+/// Whom a unit's stop signal goes to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StopTo {
+    /// Its main process, which knows its workers.
+    Process,
+    /// Its process group.
+    Group,
+}
+
+/// How a unit is stopped; what is `None` was not written.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Stop {
+    /// The stop signal; SIGTERM.
+    pub signal: Option<Signal>,
+    /// From the stop signal to KILL; 5 s.
+    pub timeout: Option<Duration>,
+    /// Whom the signal goes to; an `exec` unit's process, a shell unit's group.
+    pub to: Option<StopTo>,
+    /// A command that stops it, in place of the signal.
+    pub exec: Option<Vec<Template>>,
+}
+
+/// Where a unit's output goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Output {
+    /// To trc's own streams.
+    Inherit,
+    /// Through trc, each line with a time and the unit's name.
+    Prefix,
+    /// Nowhere.
+    Null,
+}
+
+/// Who a unit is and what surrounds it.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Identity {
+    /// A user's name or number.
+    pub user: Option<Placed<String>>,
+    /// A group's name or number; the user's own group without it.
+    pub group: Option<Placed<String>>,
+    /// Supplementary groups; those of `/etc/group` that name the user, without it.
+    pub groups: Option<Vec<Placed<String>>>,
+    /// The working directory.
+    pub cwd: Option<Placed<Template>>,
+    /// The file mode creation mask.
+    pub umask: Option<u32>,
+    /// Variables of its own.
+    pub env: BTreeMap<String, Placed<Template>>,
+    /// Files of `NAME=value` lines.
+    pub env_file: Vec<Placed<PathBuf>>,
+    /// Start from an empty environment instead of trc's.
+    pub env_clear: bool,
+}
+
+/// A unit as it was written. Disabled ones are left out of [`super::Config`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unit {
+    /// Its stage.
+    pub stage: Stage,
+    /// Its name within the stage; bytes that are not UTF-8 are shown as `\xNN`.
+    pub name: String,
+    /// Where it was first declared.
+    pub origin: Origin,
+    /// How it came to be.
+    pub form: Form,
+    /// What it runs.
+    pub command: Command,
+    /// For people.
+    pub description: Option<String>,
+    /// Whether it is meant to end, where that was written.
+    pub oneshot: Option<bool>,
+    /// What it waits for.
+    pub after: Vec<After>,
+    /// The exit statuses that are success; `[0]`.
+    pub success: Option<Vec<u8>>,
+    /// What its failure does.
+    pub on_failure: OnFailure,
+    /// How it is stopped.
+    pub stop: Stop,
+    /// Who it is and what surrounds it.
+    pub identity: Identity,
+    /// Where its output goes, where that was written.
+    pub output: Option<Output>,
+}
+
+impl Unit {
+    /// Its identity: `STAGE.NAME`.
+    #[must_use]
+    pub fn id(&self) -> String {
+        format!("{}.{}", self.stage, self.name)
+    }
+
+    /// As the log shows it: its script file, its command, or, when declared, `NAME: COMMAND`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        let command = match &self.command {
+            Command::Exec(words) => {
+                let words: Vec<String> =
+                    words.iter().map(|w| w.source().to_string_lossy().into_owned()).collect();
+                shell_words::join(words)
+            }
+            Command::Script(text) => text.to_string_lossy().into_owned(),
+            Command::File(path) => path.to_string_lossy().into_owned(),
+            Command::Words(words) => {
+                words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+            }
+        };
+        match self.form {
+            Form::Declared => format!("{}: {}", self.name, command.trim_end()),
+            Form::Script | Form::Flag | Form::Trailing => command,
+        }
+    }
+}

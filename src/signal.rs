@@ -1,0 +1,117 @@
+//! A signal by name or number, the real-time ones included.
+
+use std::fmt;
+use std::str::FromStr;
+
+use nix::sys::signal::Signal as Standard;
+
+/// A signal number that this kernel knows: 1 to 64.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Signal(i32);
+
+/// The first and last real-time signals that programs may use; glibc and musl
+/// keep 32 and 33 (and musl 34) to themselves (signal(7)).
+const RT_MIN: i32 = 34;
+const RT_MAX: i32 = 64;
+
+impl Signal {
+    /// Hang-up.
+    pub const HUP: Self = Self(libc::SIGHUP);
+    /// Interrupt from the keyboard.
+    pub const INT: Self = Self(libc::SIGINT);
+    /// Quit from the keyboard.
+    pub const QUIT: Self = Self(libc::SIGQUIT);
+    /// The end that can't be caught.
+    pub const KILL: Self = Self(libc::SIGKILL);
+    /// User-defined signal 1.
+    pub const USR1: Self = Self(libc::SIGUSR1);
+    /// The polite end.
+    pub const TERM: Self = Self(libc::SIGTERM);
+    /// Go on, if stopped.
+    pub const CONT: Self = Self(libc::SIGCONT);
+    /// The stop that can't be caught.
+    pub const STOP: Self = Self(libc::SIGSTOP);
+    /// A stop typed at the terminal.
+    pub const TSTP: Self = Self(libc::SIGTSTP);
+    /// A background process reads the terminal.
+    pub const TTIN: Self = Self(libc::SIGTTIN);
+    /// A background process writes to or sets the terminal.
+    pub const TTOU: Self = Self(libc::SIGTTOU);
+
+    /// The signal of this number, if there is one.
+    #[must_use]
+    pub fn from_number(number: i32) -> Option<Self> {
+        ((1..=31).contains(&number) || (RT_MIN..=RT_MAX).contains(&number)).then_some(Self(number))
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn number(self) -> i32 {
+        self.0
+    }
+}
+
+impl fmt::Display for Signal {
+    /// `SIGTERM`, `SIGRTMIN+3`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Standard::try_from(self.0) {
+            Ok(standard) => f.write_str(standard.as_str()),
+            Err(_) if self.0 == RT_MIN => f.write_str("SIGRTMIN"),
+            Err(_) => write!(f, "SIGRTMIN+{}", self.0 - RT_MIN),
+        }
+    }
+}
+
+impl FromStr for Signal {
+    type Err = String;
+
+    /// `SIGTERM`, `TERM`, `term`, `15`, `SIGRTMIN+3`, `RTMAX-1`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let unknown = || format!("`{text}` is no signal: a name such as SIGTERM or TERM is wanted");
+        if let Ok(number) = text.parse() {
+            return Self::from_number(number).ok_or_else(unknown);
+        }
+        let upper = text.to_ascii_uppercase();
+        let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+        let real_time =
+            |offset: &str| if offset.is_empty() { Some(0) } else { offset.parse::<i32>().ok() };
+        let number = if let Some(offset) = name.strip_prefix("RTMIN") {
+            real_time(offset).map(|n| RT_MIN + n)
+        } else if let Some(offset) = name.strip_prefix("RTMAX") {
+            real_time(offset).map(|n| RT_MAX + n)
+        } else {
+            Standard::from_str(&format!("SIG{name}")).ok().map(|s| s as i32)
+        };
+        number.and_then(Self::from_number).ok_or_else(unknown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_is_known_by_name_short_name_and_number() {
+        for (text, number) in [
+            ("SIGTERM", 15),
+            ("term", 15),
+            ("15", 15),
+            ("SIGRTMIN+3", 37),
+            ("rtmax", 64),
+            ("RTMAX-1", 63),
+            ("RTMIN", 34),
+        ] {
+            assert_eq!(text.parse::<Signal>().unwrap().number(), number, "{text}");
+        }
+        for text in ["", "SIGTREM", "0", "32", "65", "RTMIN+31", "SIG"] {
+            assert!(text.parse::<Signal>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_signal_reads_back_what_it_prints() {
+        for signal in (1..=64).filter_map(Signal::from_number) {
+            assert_eq!(signal.to_string().parse(), Ok(signal));
+        }
+    }
+}
