@@ -498,15 +498,23 @@ impl Running {
         read().trim_end().to_owned()
     }
 
-    /// Whether the end was reached before patience was.
+    /// Whether the condition's end was reached before patience was. What trc left behind
+    /// may still speak when trc has ended, but not for long.
     fn wait_while(&self, mut condition: impl FnMut(&State) -> bool) -> bool {
-        let state = self.shared.lock();
-        let (_guard, timeout) = self
-            .shared
-            .changed
-            .wait_timeout_while(state, patience(), |state| condition(state))
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        !timeout.timed_out()
+        let mut end = Instant::now() + patience();
+        let mut state = self.shared.lock();
+        while condition(&state) {
+            if state.ended.is_some() {
+                end = end.min(Instant::now() + Duration::from_secs(3));
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let waited = self.shared.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
+        }
+        true
     }
 
     /// trc's own pid, as this process sees it.
