@@ -560,6 +560,12 @@ impl Running {
         self
     }
 
+    /// Opens and closes a FIFO for writing if somebody reads it: the readers see its end.
+    pub fn open_if_read(&self, name: &str) {
+        let flags = nix::libc::O_NONBLOCK;
+        drop(OpenOptions::new().write(true).custom_flags(flags).open(self.path(name)));
+    }
+
     /// Types something, where standard input is piped.
     pub fn write(&mut self, text: &str) -> &mut Self {
         self.input.as_mut().expect("a pipe").write_all(text.as_bytes()).unwrap();
