@@ -1,0 +1,899 @@
+//! Runs trc as users do, reads what it says and leaves nothing behind.
+//!
+//! Tests wait for lines and ends, never for time. Whatever a test starts carries
+//! a mark in its environment: at the end nothing with that mark may be left.
+
+#![allow(clippy::disallowed_methods, dead_code, unsafe_code)]
+
+use std::ffi::{OsStr, OsString};
+use std::fmt::Write as _;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::process::ExitStatusExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::stat::Mode as FileMode;
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::Pid;
+use regex::Regex;
+use tempfile::TempDir;
+
+pub const HUP: i32 = 1;
+pub const INT: i32 = 2;
+pub const QUIT: i32 = 3;
+pub const KILL: i32 = 9;
+pub const USR1: i32 = 10;
+pub const USR2: i32 = 12;
+pub const TERM: i32 = 15;
+
+/// Prints `ready` and then blocks until a signal ends it; for scripts.
+pub const NEVER: &str = r#"exec 9<>"$W/never"; echo ready; read x <&9"#;
+
+/// The start of each of trc's own log lines.
+pub const STAMP: &str = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d trc \[";
+
+/// How long anything may take before the test fails. Nothing waits this long when
+/// all is well.
+pub fn patience() -> Duration {
+    Duration::from_secs(number_from("TRC_TEST_PATIENCE", 30) as u64)
+}
+
+/// A number of rounds or processes that the environment may change.
+pub fn number_from(variable: &str, default: usize) -> usize {
+    std::env::var(variable).map_or(default, |text| text.parse().expect("a number"))
+}
+
+/// Whether some of what only root may do can be tested.
+pub fn root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// How trc is started.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// As a plain child, which makes it a subreaper.
+    Subreaper,
+    /// As PID 1 of a namespace of its own.
+    Pid1,
+}
+
+/// Both ways.
+pub const MODES: [Mode; 2] = [Mode::Subreaper, Mode::Pid1];
+
+/// The words before a command that make it PID 1 of a namespace of its own.
+pub fn pid1_prefix() -> Vec<&'static str> {
+    let mut words = vec!["unshare"];
+    if !root() {
+        words.extend(["--user", "--map-root-user"]);
+    }
+    words.extend(["--pid", "--fork", "--mount-proc", "--kill-child", "--"]);
+    words
+}
+
+/// Where one of the standard streams leads.
+#[derive(Default)]
+enum Stream {
+    /// Read (or, for standard input, empty).
+    #[default]
+    Captured,
+    /// To the same place as standard output.
+    Joined,
+    /// A pipe that the test writes.
+    Piped,
+    /// Something the test made.
+    Given(OwnedFd),
+}
+
+/// A command line of trc to be, with its files and environment.
+pub struct Trc {
+    dir: TempDir,
+    program: OsString,
+    mode: Mode,
+    wrap: Vec<OsString>,
+    work_dir: bool,
+    args: Vec<OsString>,
+    env: Vec<(OsString, OsString)>,
+    streams: [Stream; 3],
+    survivors: bool,
+    mark: String,
+}
+
+impl Trc {
+    /// trc with an empty directory to work in, a minimal environment and no input.
+    pub fn new() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let dir = tempfile::Builder::new().prefix("trc-test-").tempdir().expect("a directory");
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let mark = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let program = std::env::var_os("TRC_TEST_BIN")
+            .unwrap_or_else(|| OsString::from(env!("CARGO_BIN_EXE_trc")));
+        let this = Self {
+            program,
+            mode: Mode::Subreaper,
+            wrap: Vec::new(),
+            work_dir: true,
+            args: Vec::new(),
+            env: Vec::new(),
+            streams: Default::default(),
+            survivors: false,
+            mark,
+            dir,
+        };
+        let path = std::env::var_os("PATH").expect("PATH");
+        let dir = this.dir().as_os_str().to_owned();
+        this.env("PATH", path).env("W", dir).fifo("never").fifo("go")
+    }
+
+    /// A command line as it is typed.
+    pub fn with(args: &[&str]) -> Self {
+        Self::new().args(args)
+    }
+
+    /// A `trc.toml`.
+    pub fn toml(text: &str) -> Self {
+        Self::new().file("trc.toml", text)
+    }
+
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    pub fn pid1(self) -> Self {
+        self.mode(Mode::Pid1)
+    }
+
+    /// Another program in trc's place: a shell that runs it, another init.
+    pub fn program(mut self, program: impl Into<OsString>) -> Self {
+        self.program = program.into();
+        self.work_dir = false;
+        self
+    }
+
+    /// Words before trc, such as `prlimit --nofile=10`; each must execute the rest.
+    pub fn wrap(mut self, words: &[&str]) -> Self {
+        self.wrap.extend(words.iter().map(OsString::from));
+        self
+    }
+
+    /// Runs shell text before trc, in the process that becomes trc.
+    pub fn before(self, text: &str) -> Self {
+        self.wrap(&["sh", "-c", &format!("{text}\nexec \"$@\""), "sh"])
+    }
+
+    /// Leaves out `-w DIR`.
+    pub fn no_work_dir(mut self) -> Self {
+        self.work_dir = false;
+        self
+    }
+
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.args.push(arg.as_ref().to_owned());
+        self
+    }
+
+    pub fn args<S: AsRef<OsStr>>(mut self, args: &[S]) -> Self {
+        self.args.extend(args.iter().map(|arg| arg.as_ref().to_owned()));
+        self
+    }
+
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.env.retain(|(n, _)| n != name.as_ref());
+        self.env.push((name.as_ref().to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// A file below the directory, its own directories included.
+    pub fn file(self, name: impl AsRef<Path>, text: impl AsRef<[u8]>) -> Self {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().expect("a parent")).unwrap();
+        fs::write(&path, text).unwrap();
+        self
+    }
+
+    /// An executable file below the directory.
+    pub fn executable(self, name: &str, text: &str) -> Self {
+        let this = self.file(name, text);
+        fs::set_permissions(this.path(name), fs::Permissions::from_mode(0o755)).unwrap();
+        this
+    }
+
+    /// A FIFO below the directory: what children block on.
+    pub fn fifo(self, name: &str) -> Self {
+        nix::unistd::mkfifo(&self.path(name), FileMode::from_bits_truncate(0o666)).unwrap();
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o666)).unwrap();
+        self
+    }
+
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Standard output and error in one, so that their order shows.
+    pub fn joined(mut self) -> Self {
+        self.streams[2] = Stream::Joined;
+        self
+    }
+
+    pub fn stdin_piped(mut self) -> Self {
+        self.streams[0] = Stream::Piped;
+        self
+    }
+
+    pub fn stdout_to(mut self, fd: impl Into<OwnedFd>) -> Self {
+        self.streams[1] = Stream::Given(fd.into());
+        self
+    }
+
+    pub fn stderr_to(mut self, fd: impl Into<OwnedFd>) -> Self {
+        self.streams[2] = Stream::Given(fd.into());
+        self
+    }
+
+    /// Standard input, output and error: one terminal.
+    pub fn terminal(mut self, fd: &OwnedFd) -> Self {
+        self.streams = std::array::from_fn(|_| Stream::Given(fd.try_clone().unwrap()));
+        self
+    }
+
+    /// What trc started may outlive it: a shell in its place, say.
+    pub fn survivors_allowed(mut self) -> Self {
+        self.survivors = true;
+        self
+    }
+
+    pub fn spawn(mut self) -> Running {
+        let mut words: Vec<OsString> = Vec::new();
+        if self.mode == Mode::Pid1 {
+            words.extend(pid1_prefix().into_iter().map(OsString::from));
+        }
+        words.append(&mut self.wrap);
+        words.push(self.program.clone());
+        if self.work_dir {
+            words.push("-w".into());
+            words.push(self.dir().into());
+        }
+        words.append(&mut self.args);
+
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).env_clear().envs(self.env.iter().cloned());
+        command.env("TEST_MARK", &self.mark).current_dir(self.dir());
+        let described = self.describe(&words);
+
+        let mut readers: Vec<(usize, File)> = Vec::new();
+        let [stdin, stdout, stderr] = std::mem::take(&mut self.streams);
+        let mut input = None;
+        match stdin {
+            Stream::Captured | Stream::Joined => drop(command.stdin(Stdio::null())),
+            Stream::Given(fd) => drop(command.stdin(fd)),
+            Stream::Piped => {
+                let (read, write) = io::pipe().unwrap();
+                command.stdin(read);
+                input = Some(File::from(OwnedFd::from(write)));
+            }
+        }
+        let (read, write) = io::pipe().unwrap();
+        if matches!(stderr, Stream::Joined) {
+            command.stderr(write.try_clone().unwrap());
+        }
+        match stdout {
+            Stream::Given(fd) => drop(command.stdout(fd)),
+            _ => drop(command.stdout(write)),
+        }
+        readers.push((0, OwnedFd::from(read).into()));
+        match stderr {
+            Stream::Joined => {}
+            Stream::Given(fd) => drop(command.stderr(fd)),
+            _ => {
+                let (read, write) = io::pipe().unwrap();
+                command.stderr(write);
+                readers.push((1, OwnedFd::from(read).into()));
+            }
+        }
+
+        let child = command.spawn().unwrap_or_else(|why| panic!("{described}\n{why}"));
+        drop(command); // with its ends of the pipes
+        let pid = child.id().cast_signed();
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                child,
+                ended: None,
+                texts: [Vec::new(), Vec::new()],
+                open: readers.len(),
+            }),
+            changed: Condvar::new(),
+        });
+        for (stream, file) in readers {
+            let shared = shared.clone();
+            thread::spawn(move || shared.read(stream, file));
+        }
+        let waiter = shared.clone();
+        thread::spawn(move || waiter.wait(pid));
+        Running {
+            shared,
+            child: pid,
+            mode: self.mode,
+            described,
+            input,
+            mark: self.mark.clone(),
+            survivors: self.survivors,
+            dir: self.dir,
+        }
+    }
+
+    /// Runs it to its end.
+    #[track_caller]
+    pub fn run(self) -> Outcome {
+        self.spawn().finish()
+    }
+
+    /// The command as it could be typed, and the files that it was given.
+    fn describe(&self, words: &[OsString]) -> String {
+        let mut out = String::from("$");
+        for (name, value) in &self.env {
+            if name != "PATH" {
+                let value = shell_words::quote(&value.to_string_lossy()).into_owned();
+                write!(out, " {}={value}", name.to_string_lossy()).unwrap();
+            }
+        }
+        for word in words {
+            write!(out, " {}", shell_words::quote(&word.to_string_lossy())).unwrap();
+        }
+        out.push('\n');
+        let mut files = Vec::new();
+        list(self.dir(), &mut files);
+        for file in files {
+            let name = file.strip_prefix(self.dir()).unwrap().display();
+            let text = fs::read(&file).unwrap_or_default();
+            let text = String::from_utf8_lossy(&text[..text.len().min(4000)]).into_owned();
+            writeln!(out, "--- {name}\n{}", text.trim_end()).unwrap();
+        }
+        out
+    }
+}
+
+/// The regular files below a directory.
+fn list(dir: &Path, files: &mut Vec<PathBuf>) {
+    let Ok(entries) = fs::read_dir(dir) else { return };
+    let mut entries: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    entries.sort();
+    for path in entries {
+        let Ok(kind) = fs::symlink_metadata(&path) else { continue };
+        if kind.is_dir() {
+            list(&path, files);
+        } else if kind.is_file() {
+            files.push(path);
+        }
+    }
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    child: Child,
+    ended: Option<ExitStatus>,
+    texts: [Vec<u8>; 2],
+    /// How many of the streams have not ended.
+    open: usize,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn read(&self, stream: usize, mut file: File) {
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            match file.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(n) => {
+                    self.lock().texts[stream].extend_from_slice(&buffer[..n]);
+                    self.changed.notify_all();
+                }
+                Err(why) if why.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => break, // a terminal whose other side is closed: EIO
+            }
+        }
+        self.lock().open -= 1;
+        self.changed.notify_all();
+    }
+
+    /// Reaps with the lock held, so that nobody signals a pid that is no more.
+    fn wait(&self, pid: i32) {
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+        while waitid(Id::Pid(Pid::from_raw(pid)), flags) == Err(nix::errno::Errno::EINTR) {}
+        let mut state = self.lock();
+        let ended = state.child.wait().expect("the child's status");
+        state.ended = Some(ended);
+        drop(state);
+        self.changed.notify_all();
+    }
+}
+
+/// trc at work.
+pub struct Running {
+    shared: Arc<Shared>,
+    child: i32,
+    mode: Mode,
+    described: String,
+    input: Option<File>,
+    mark: String,
+    survivors: bool,
+    dir: TempDir,
+}
+
+impl Running {
+    pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Reads a terminal's other side as if it were standard output.
+    pub fn read_terminal(&self, master: &OwnedFd) {
+        self.shared.lock().open += 1;
+        let (shared, file) = (self.shared.clone(), File::from(master.try_clone().unwrap()));
+        thread::spawn(move || shared.read(0, file));
+    }
+
+    /// Waits until a text was said, on either stream.
+    #[track_caller]
+    pub fn wait_for(&self, text: &str) -> &Self {
+        self.wait_for_times(text, 1)
+    }
+
+    /// Waits until a text was said so many times, on both streams together.
+    #[track_caller]
+    pub fn wait_for_times(&self, text: &str, times: usize) -> &Self {
+        let done = self.wait_while(|state| {
+            let said: usize =
+                state.texts.iter().map(|t| String::from_utf8_lossy(t).matches(text).count()).sum();
+            said < times && !(state.ended.is_some() && state.open == 0)
+        });
+        let said: usize = {
+            let state = self.shared.lock();
+            state.texts.iter().map(|t| String::from_utf8_lossy(t).matches(text).count()).sum()
+        };
+        if said < times {
+            let why = if done { "it ended" } else { "time ran out" };
+            self.fail(&format!("waited for `{text}` × {times}, seen × {said}, when {why}"));
+        }
+        self
+    }
+
+    /// Waits until a condition about the world holds.
+    #[track_caller]
+    pub fn wait_until(&self, what: &str, mut holds: impl FnMut() -> bool) -> &Self {
+        let end = Instant::now() + patience();
+        while !holds() {
+            if Instant::now() > end {
+                self.fail(&format!("waited until {what}"));
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        self
+    }
+
+    /// Waits until a file below the directory is there with a whole line in it;
+    /// that line.
+    #[track_caller]
+    pub fn wait_for_file(&self, name: &str) -> String {
+        let path = self.path(name);
+        let read = || fs::read_to_string(&path).unwrap_or_default();
+        self.wait_until(&format!("{name} has a line"), || read().ends_with('\n'));
+        read().trim_end().to_owned()
+    }
+
+    /// Whether the condition's end was reached before patience was. What trc left behind
+    /// may still speak when trc has ended, but not for long.
+    fn wait_while(&self, mut condition: impl FnMut(&State) -> bool) -> bool {
+        let mut end = Instant::now() + patience();
+        let mut state = self.shared.lock();
+        while condition(&state) {
+            if state.ended.is_some() {
+                end = end.min(Instant::now() + Duration::from_secs(3));
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let waited = self.shared.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
+        }
+        true
+    }
+
+    /// trc's own pid, as this process sees it.
+    #[track_caller]
+    pub fn pid(&self) -> i32 {
+        if self.mode == Mode::Subreaper {
+            return self.child;
+        }
+        let mut pid = None;
+        self.wait_until("unshare has a child", || {
+            pid = children_of(self.child).first().copied();
+            pid.is_some()
+        });
+        pid.unwrap()
+    }
+
+    #[track_caller]
+    pub fn signal(&self, number: i32) -> &Self {
+        let pid = self.pid();
+        let state = self.shared.lock();
+        if state.ended.is_none() {
+            kill(pid, number);
+        }
+        self
+    }
+
+    pub fn ended(&self) -> bool {
+        self.shared.lock().ended.is_some()
+    }
+
+    /// Opens a gate: what reads `$W/NAME` goes on. Never blocks.
+    #[track_caller]
+    pub fn open_gate(&self, name: &str) -> &Self {
+        let path = self.path(name);
+        let mut opened = None;
+        // ENXIO until there is a reader.
+        self.wait_until(&format!("somebody reads {name}"), || {
+            let flags = nix::libc::O_NONBLOCK;
+            opened = OpenOptions::new().write(true).custom_flags(flags).open(&path).ok();
+            opened.is_some()
+        });
+        opened.unwrap().write_all(b"go\n").unwrap();
+        self
+    }
+
+    /// Opens and closes a FIFO for writing if somebody reads it: the readers see its end.
+    pub fn open_if_read(&self, name: &str) {
+        let flags = nix::libc::O_NONBLOCK;
+        drop(OpenOptions::new().write(true).custom_flags(flags).open(self.path(name)));
+    }
+
+    /// Types something, where standard input is piped.
+    pub fn write(&mut self, text: &str) -> &mut Self {
+        self.input.as_mut().expect("a pipe").write_all(text.as_bytes()).unwrap();
+        self
+    }
+
+    pub fn close_input(&mut self) -> &mut Self {
+        self.input = None;
+        self
+    }
+
+    /// What was said so far on standard output.
+    pub fn stdout(&self) -> String {
+        String::from_utf8_lossy(&self.shared.lock().texts[0]).into_owned()
+    }
+
+    /// What was said so far on standard error.
+    pub fn stderr(&self) -> String {
+        String::from_utf8_lossy(&self.shared.lock().texts[1]).into_owned()
+    }
+
+    /// Waits for the end of trc and of all that it started.
+    #[track_caller]
+    pub fn finish(mut self) -> Outcome {
+        self.input = None;
+        if !self.wait_while(|state| state.ended.is_none()) {
+            self.fail("it doesn't end");
+        }
+        let survivors = if self.survivors { Vec::new() } else { marked(&self.mark) };
+        if !survivors.is_empty() {
+            self.fail(&format!("these outlive trc: {survivors:?}"));
+        }
+        if !self.survivors && !self.wait_while(|state| state.open > 0) {
+            self.fail("it ended, but its streams didn't");
+        }
+        let state = self.shared.lock();
+        let ended = state.ended.expect("an end");
+        Outcome {
+            // What a shell would say, had trc itself been killed.
+            status: ended.code().unwrap_or_else(|| 128 + ended.signal().unwrap_or(0)),
+            killed: ended.signal(),
+            stdout: state.texts[0].clone(),
+            stderr: state.texts[1].clone(),
+            described: self.described.clone(),
+        }
+    }
+
+    /// Everything there is to know, as a panic.
+    #[track_caller]
+    pub fn fail(&self, why: &str) -> ! {
+        let mut processes = String::new();
+        for process in marked(&self.mark) {
+            writeln!(processes, "    {process:?}").unwrap();
+        }
+        let state = self.shared.lock();
+        let [stdout, stderr] = state.texts.each_ref().map(|text| excerpt(text));
+        let (described, ended) = (&self.described, state.ended);
+        drop(state);
+        panic!(
+            "{why}\n{described}ended: {ended:?}\nprocesses:\n{processes}\
+             stdout:\n{stdout}\nstderr:\n{stderr}"
+        )
+    }
+
+    /// The processes that carry this run's mark, as seen from here.
+    pub fn processes(&self) -> Vec<Process> {
+        marked(&self.mark)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let state = self.shared.lock();
+        if state.ended.is_none() {
+            // unshare takes its namespace with it.
+            kill(self.child, KILL);
+        }
+        drop(state);
+        self.wait_while(|state| state.ended.is_none());
+        // Forks may race with this.
+        for _ in 0..100 {
+            let left = marked(&self.mark);
+            if left.is_empty() {
+                break;
+            }
+            for process in left {
+                kill(process.pid, KILL);
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+/// How it went.
+pub struct Outcome {
+    pub status: i32,
+    pub killed: Option<i32>,
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+    described: String,
+}
+
+impl Outcome {
+    pub fn out(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    pub fn err(&self) -> String {
+        String::from_utf8_lossy(&self.stderr).into_owned()
+    }
+
+    #[track_caller]
+    pub fn fail(&self, why: &str) -> ! {
+        let (out, err) = (excerpt(&self.stdout), excerpt(&self.stderr));
+        panic!(
+            "{why}\n{}status: {}{}\nstdout:\n{out}\nstderr:\n{err}",
+            self.described,
+            self.status,
+            self.killed.map_or(String::new(), |n| format!(" (killed by signal {n})")),
+        )
+    }
+
+    #[track_caller]
+    pub fn status(&self, expected: i32) -> &Self {
+        if self.status != expected || self.killed.is_some() {
+            self.fail(&format!("the exit status should be {expected}"));
+        }
+        self
+    }
+
+    /// All of standard output.
+    #[track_caller]
+    pub fn stdout_is(&self, expected: &str) -> &Self {
+        if self.out() != expected {
+            self.fail(&format!("standard output should be {expected:?}"));
+        }
+        self
+    }
+
+    /// All of standard error.
+    #[track_caller]
+    pub fn stderr_is(&self, expected: &str) -> &Self {
+        if self.err() != expected {
+            self.fail(&format!("standard error should be {expected:?}"));
+        }
+        self
+    }
+
+    #[track_caller]
+    pub fn stdout_has(&self, text: &str) -> &Self {
+        if !self.out().contains(text) {
+            self.fail(&format!("standard output should have `{text}`"));
+        }
+        self
+    }
+
+    #[track_caller]
+    pub fn stdout_lacks(&self, text: &str) -> &Self {
+        if self.out().contains(text) {
+            self.fail(&format!("standard output should not have `{text}`"));
+        }
+        self
+    }
+
+    #[track_caller]
+    pub fn stderr_has(&self, text: &str) -> &Self {
+        if !self.err().contains(text) {
+            self.fail(&format!("standard error should have `{text}`"));
+        }
+        self
+    }
+
+    #[track_caller]
+    pub fn stderr_lacks(&self, text: &str) -> &Self {
+        if self.err().contains(text) {
+            self.fail(&format!("standard error should not have `{text}`"));
+        }
+        self
+    }
+
+    /// Lines of standard output that match these patterns, in this order; other lines
+    /// may be between them. `<` at the start of a pattern stands for a log line's
+    /// time and name up to the bracket.
+    #[track_caller]
+    pub fn stdout_lines(&self, patterns: &[&str]) -> &Self {
+        self.lines(&self.out(), "standard output", patterns)
+    }
+
+    /// The same for standard error.
+    #[track_caller]
+    pub fn stderr_lines(&self, patterns: &[&str]) -> &Self {
+        self.lines(&self.err(), "standard error", patterns)
+    }
+
+    #[track_caller]
+    fn lines(&self, text: &str, name: &str, patterns: &[&str]) -> &Self {
+        let mut lines = text.lines();
+        for pattern in patterns {
+            let regex = line_regex(pattern);
+            if !lines.any(|line| regex.is_match(line)) {
+                self.fail(&format!("{name} should have, in this order, a line like `{pattern}`"));
+            }
+        }
+        self
+    }
+
+    /// All lines of standard output match these patterns, one each.
+    #[track_caller]
+    pub fn stdout_lines_exactly(&self, patterns: &[&str]) -> &Self {
+        let text = self.out();
+        let lines: Vec<&str> = text.lines().collect();
+        for (n, pattern) in patterns.iter().enumerate() {
+            match lines.get(n) {
+                Some(line) if line_regex(pattern).is_match(line) => {}
+                other => self.fail(&format!(
+                    "line {} of standard output should be like `{pattern}`, not {other:?}",
+                    n + 1
+                )),
+            }
+        }
+        if lines.len() > patterns.len() {
+            self.fail(&format!("standard output should have {} lines only", patterns.len()));
+        }
+        self
+    }
+}
+
+fn line_regex(pattern: &str) -> Regex {
+    let whole = match pattern.strip_prefix('<') {
+        Some(rest) => format!("^{STAMP}{rest}$"),
+        None => format!("^{pattern}$"),
+    };
+    Regex::new(&whole).expect("a pattern")
+}
+
+fn excerpt(text: &[u8]) -> String {
+    const LONGEST: usize = 20_000;
+    let shown = String::from_utf8_lossy(&text[..text.len().min(LONGEST)]).into_owned();
+    if text.len() > LONGEST { format!("{shown}\n… ({} bytes)", text.len()) } else { shown }
+}
+
+/// One process of a run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Process {
+    pub pid: i32,
+    pub state: char,
+    pub command: String,
+}
+
+/// The processes whose environment has this mark; those that are dying have none.
+fn marked(mark: &str) -> Vec<Process> {
+    let wanted = format!("TEST_MARK={mark}");
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        let Ok(environment) = fs::read(entry.path().join("environ")) else { continue };
+        if environment.split(|&byte| byte == 0).any(|entry| entry == wanted.as_bytes()) {
+            let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            let command = String::from_utf8_lossy(&command).replace('\0', " ");
+            found.push(Process { pid, state: state_of(pid).unwrap_or('?'), command });
+        }
+    }
+    found
+}
+
+/// A process's state: `R`, `S`, `T`, `Z` …
+pub fn state_of(pid: i32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
+pub fn children_of(pid: i32) -> Vec<i32> {
+    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+}
+
+/// Sends any signal, the real-time ones included.
+pub fn kill(pid: i32, number: i32) {
+    assert!(pid > 1, "a process of this test");
+    // SAFETY: kill(2) touches no memory of ours.
+    unsafe { nix::libc::kill(pid, number) };
+}
+
+/// Runs all rows, several at once, and reports every one that failed.
+#[track_caller]
+pub fn table<T: Sync>(rows: &[T], name: impl Fn(&T) -> String + Sync, run: impl Fn(&T) + Sync) {
+    let next = AtomicUsize::new(0);
+    let failures = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while let Some(row) = rows.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if let Err(why) = catch_unwind(AssertUnwindSafe(|| run(row))) {
+                        let why = why
+                            .downcast_ref::<String>()
+                            .cloned()
+                            .or_else(|| why.downcast_ref::<&str>().map(ToString::to_string))
+                            .unwrap_or_default();
+                        failures.lock().unwrap().push(format!("=== {}: {why}", name(row)));
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    assert!(
+        failures.is_empty(),
+        "{} of {} failed\n{}",
+        failures.len(),
+        rows.len(),
+        failures.join("\n")
+    );
+}
+
+/// A pipe that is full; nobody reads it while the first of the two is kept.
+pub fn full_pipe() -> (OwnedFd, OwnedFd) {
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+    let (read, mut write) = io::pipe().unwrap();
+    fcntl(write.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+    while write.write(&[b'x'; 4096]).is_ok() {}
+    while write.write(b"x").is_ok() {}
+    fcntl(write.as_fd(), FcntlArg::F_SETFL(OFlag::empty())).unwrap();
+    (read.into(), write.into())
+}
+
+/// Python, which some tests need for what a shell can't do.
+pub fn python() -> &'static str {
+    if Path::new("/usr/bin/python3").exists() { "/usr/bin/python3" } else { "python3" }
+}

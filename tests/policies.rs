@@ -1,0 +1,1011 @@
+//! When the run ends and with which status: every wait policy with every stage, form
+//! and ending, and the rules for several units together.
+//!
+//! The expected statuses are written out, not computed.
+
+mod common;
+
+use common::{INT, NEVER, TERM, Trc, USR1, table};
+
+const POLICIES: [&str; 4] = ["any", "all", "err", "forever"];
+
+/// How a unit ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Ending {
+    Exit0,
+    Exit3,
+    /// Killed by a signal.
+    Killed,
+    CannotExecute,
+    NotFound,
+    /// It doesn't, until it is stopped.
+    Never,
+}
+
+use Ending::{CannotExecute, Exit0, Exit3, Killed, Never, NotFound};
+
+const ENDINGS: [Ending; 6] = [Exit0, Exit3, Killed, CannotExecute, NotFound, Never];
+
+/// How a unit is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Form {
+    /// `-B`, `-D`, `-F`, `-H`.
+    Flag,
+    /// A drop-in script.
+    Script,
+    /// `script` in trc.toml.
+    DeclaredScript,
+    /// `exec` in trc.toml.
+    DeclaredExec,
+    /// The trailing command, beside nothing else.
+    Trailing,
+}
+
+use Form::{DeclaredExec, DeclaredScript, Flag, Script, Trailing};
+
+/// What the shell runs for an ending.
+fn text(ending: Ending) -> &'static str {
+    match ending {
+        Exit0 => "exit 0",
+        Exit3 => "exit 3",
+        Killed => "kill -KILL $BASHPID",
+        CannotExecute => "$W/plain",
+        NotFound => "no-such-command",
+        Never => NEVER,
+    }
+}
+
+/// The words of a command without a shell for an ending.
+fn words(ending: Ending) -> &'static [&'static str] {
+    match ending {
+        Exit0 => &["true"],
+        Exit3 => &["sh", "-c", "exit 3"],
+        Killed => &["sh", "-c", "kill -KILL $$"],
+        CannotExecute => &["./plain"],
+        NotFound => &["/no/such/command"],
+        Never => &["sh", "-c", "echo ready; exec cat $W/never"],
+    }
+}
+
+/// One unit of a stage, alone in the world.
+fn one(stage: &str, form: Form, ending: Ending) -> Trc {
+    let trc = Trc::new().file("plain", "this is no program\n");
+    match form {
+        Flag => {
+            let flag = match stage {
+                "boot" => "-B",
+                "async" => "-D",
+                "sync" => "-F",
+                _ => "-H",
+            };
+            trc.args(&[flag, text(ending)])
+        }
+        Script => trc.file(format!("trc.d/{stage}.x"), text(ending)),
+        DeclaredScript => {
+            trc.file("trc.toml", format!("[{stage}.x]\nscript = '''{}'''\n", text(ending)))
+        }
+        DeclaredExec => {
+            // In a template `$$` is a dollar sign.
+            let words: Vec<String> =
+                words(ending).iter().map(|word| word.replace("$$", "$$$$")).collect();
+            trc.file("trc.toml", format!("[{stage}.x]\nexec = {words:?}\n"))
+        }
+        Trailing => trc.args(words(ending)),
+    }
+}
+
+struct Cell {
+    policy: &'static str,
+    stage: &'static str,
+    form: Form,
+    ending: Ending,
+    /// A stop signal that comes while the unit runs, or, where it ends by itself,
+    /// once it has.
+    signal: Option<i32>,
+    expected: i32,
+}
+
+impl Cell {
+    fn name(&self) -> String {
+        let Self { policy, stage, form, ending, signal, expected } = self;
+        format!("{policy}, {stage} unit as {form:?}, {ending:?}, signal {signal:?} → {expected}")
+    }
+
+    fn run(&self) {
+        let trc = one(self.stage, self.form, self.ending);
+        let trc = trc.env("TRC_WAIT", self.policy);
+        let Some(signal) = self.signal else {
+            trc.run().status(self.expected);
+            return;
+        };
+        if self.ending == Never {
+            let running = trc.spawn();
+            running.wait_for("ready").signal(signal);
+            running.finish().status(self.expected);
+        } else {
+            // Under `forever`; the log says when the unit has ended.
+            let running = trc.env("TRC_LOG_LEVEL", "info").spawn();
+            match self.stage {
+                "boot" => running.wait_until_boot_is_over(),
+                // Executing failed: the log's words for that are its own.
+                _ if self.ending == CannotExecute => running.wait_for("plain"),
+                _ if self.ending == NotFound => running.wait_for("such"),
+                _ => running.wait_for("(exitcode="),
+            };
+            running.signal(signal);
+            running.finish().status(self.expected);
+        }
+    }
+}
+
+/// A boot unit ends without a word.
+trait BootIsOver {
+    fn wait_until_boot_is_over(&self) -> &Self;
+}
+
+impl BootIsOver for common::Running {
+    fn wait_until_boot_is_over(&self) -> &Self {
+        self.wait_for("Launching in the boot");
+        let pid = self.pid();
+        self.wait_until("the boot unit is gone", || common::children_of(pid).is_empty())
+    }
+}
+
+/// One row of the table: a form and what each ending gives. Five numbers: exit 0,
+/// exit 3, killed, can't be executed, not found.
+type Row = (&'static str, &'static str, Form, [i32; 5]);
+
+fn cells(rows: &[Row]) -> Vec<Cell> {
+    let mut cells = Vec::new();
+    for &(policy, stage, form, expected) in rows {
+        for (ending, expected) in ENDINGS.into_iter().zip(expected) {
+            cells.push(Cell { policy, stage, form, ending, signal: None, expected });
+        }
+    }
+    cells
+}
+
+fn run(cells: &[Cell]) {
+    table(cells, Cell::name, Cell::run);
+}
+
+/// A boot unit that fails ends the run with its status; after a good one there is
+/// nothing to wait for.
+#[test]
+fn a_lone_boot_unit_under_every_policy() {
+    let mut rows: Vec<Row> = Vec::new();
+    for policy in ["any", "all", "err"] {
+        for form in [Flag, Script, DeclaredScript, DeclaredExec] {
+            rows.push((policy, "boot", form, [0, 3, 137, 126, 127]));
+        }
+    }
+    let mut cells = cells(&rows);
+    for form in [Flag, Script, DeclaredScript, DeclaredExec] {
+        for (ending, expected) in [(Exit3, 3), (Killed, 137), (CannotExecute, 126), (NotFound, 127)]
+        {
+            let policy = "forever";
+            cells.push(Cell { policy, stage: "boot", form, ending, signal: None, expected });
+        }
+        let signal = Some(USR1);
+        let (policy, stage, ending) = ("forever", "boot", Exit0);
+        cells.push(Cell { policy, stage, form, ending, signal, expected: 138 });
+    }
+    run(&cells);
+}
+
+#[test]
+fn a_lone_background_unit_under_every_policy() {
+    let services = [143, 143, 143, 143, 143];
+    let own = [0, 3, 137, 126, 127];
+    run(&cells(&[
+        // As in TrivialRC, the end of a service is a failure whatever it says.
+        ("any", "async", Flag, services),
+        ("any", "async", Script, services),
+        ("any", "async", DeclaredScript, [143, 3, 137, 126, 127]),
+        ("any", "async", DeclaredExec, [143, 3, 137, 126, 127]),
+        ("all", "async", Flag, own),
+        ("all", "async", Script, own),
+        ("all", "async", DeclaredScript, own),
+        ("all", "async", DeclaredExec, own),
+        ("err", "async", Flag, own),
+        ("err", "async", Script, own),
+        ("err", "async", DeclaredScript, own),
+        ("err", "async", DeclaredExec, own),
+    ]));
+}
+
+#[test]
+fn a_lone_foreground_unit_under_every_policy() {
+    let own = [0, 3, 137, 126, 127];
+    let mut rows: Vec<Row> = Vec::new();
+    for policy in ["any", "all", "err"] {
+        for form in [Flag, Script, DeclaredScript, DeclaredExec] {
+            rows.push((policy, "sync", form, own));
+        }
+    }
+    run(&cells(&rows));
+}
+
+/// Transparent mode: the command's own status, whatever the policy.
+#[test]
+fn a_trailing_command_alone_under_every_policy() {
+    let rows: Vec<Row> =
+        POLICIES.map(|policy| (policy, "sync", Trailing, [0, 3, 137, 126, 127])).to_vec();
+    run(&cells(&rows));
+}
+
+#[test]
+fn a_lone_halt_unit_under_every_policy() {
+    let own = [0, 3, 137, 126, 127];
+    let mut rows: Vec<Row> = Vec::new();
+    for policy in ["any", "all", "err"] {
+        for form in [Flag, Script, DeclaredScript, DeclaredExec] {
+            rows.push((policy, "halt", form, own));
+        }
+    }
+    run(&cells(&rows));
+}
+
+/// The first cause stands: nothing that a unit does on its stop signal changes it.
+#[test]
+fn a_stop_signal_while_a_unit_runs_is_the_status() {
+    let mut cells = Vec::new();
+    for policy in POLICIES {
+        for (stage, forms) in [
+            ("boot", &[Flag, Script, DeclaredScript, DeclaredExec][..]),
+            ("async", &[Flag, Script, DeclaredScript, DeclaredExec]),
+            ("sync", &[Flag, Script, DeclaredScript, DeclaredExec]),
+        ] {
+            for &form in forms {
+                for (signal, expected) in [(USR1, 138), (TERM, 143)] {
+                    let signal = Some(signal);
+                    cells.push(Cell { policy, stage, form, ending: Never, signal, expected });
+                }
+            }
+        }
+        // tini-like: the signal is passed on and the command dies of it.
+        let (stage, form, ending) = ("sync", Trailing, Never);
+        cells.push(Cell { policy, stage, form, ending, signal: Some(TERM), expected: 143 });
+    }
+    run(&cells);
+}
+
+/// Only `forever` still runs then.
+#[test]
+fn a_stop_signal_after_the_last_unit_has_ended_is_the_status() {
+    let mut cells = Vec::new();
+    for stage in ["async", "sync"] {
+        for form in [Flag, Script, DeclaredScript, DeclaredExec] {
+            for ending in [Exit0, Exit3, Killed, CannotExecute, NotFound] {
+                let (policy, signal) = ("forever", Some(INT));
+                cells.push(Cell { policy, stage, form, ending, signal, expected: 130 });
+            }
+        }
+    }
+    run(&cells);
+}
+
+/// With a halt unit in turn after the signal.
+#[test]
+fn under_forever_a_halt_script_has_the_last_word_and_a_declared_one_has_not() {
+    let mut rows = Vec::new();
+    for form in [Flag, Script] {
+        let own = [(Exit0, 0), (Exit3, 3), (Killed, 137), (CannotExecute, 126), (NotFound, 127)];
+        rows.extend(own.map(|(ending, expected)| (form, ending, expected)));
+    }
+    for form in [DeclaredScript, DeclaredExec] {
+        rows.extend(ENDINGS[..5].iter().map(|&ending| (form, ending, 143)));
+    }
+    table(
+        &rows,
+        |row| format!("halt unit as {:?}, {:?} → {}", row.0, row.1, row.2),
+        |&(form, ending, expected)| {
+            let running = one("halt", form, ending)
+                .env("TRC_WAIT", "forever")
+                .args(&["-F", "echo started"])
+                .spawn();
+            running.wait_for("started").signal(TERM);
+            running.finish().status(expected);
+        },
+    );
+}
+
+/// A halt unit that doesn't end is cut short when the budget ends.
+#[test]
+fn a_halt_that_is_cut_short_leaves_a_failure_and_turns_success_into_the_signal() {
+    let mut rows = Vec::new();
+    for form in [Flag, Script, DeclaredScript, DeclaredExec] {
+        for (before, expected) in [("exit 0", 138), ("exit 5", 5)] {
+            rows.push((form, before, expected));
+        }
+    }
+    table(
+        &rows,
+        |row| format!("halt unit as {:?} after `{}` → {}", row.0, row.1, row.2),
+        |&(form, before, expected)| {
+            let running = one("halt", form, Never)
+                .args(&["--config", "shutdown.timeout='3s'", "-F", before])
+                .spawn();
+            running.wait_for("ready").signal(USR1);
+            running.finish().status(expected);
+        },
+    );
+}
+
+/// The run has ended with a failure; a signal during the halts is not its cause.
+#[test]
+fn a_stop_signal_during_the_halts_does_not_replace_a_failure() {
+    let rows = [
+        ("any", "async", DeclaredExec, 3),
+        ("any", "async", Flag, 143),
+        ("any", "sync", Flag, 3),
+        ("all", "async", Flag, 3),
+        ("all", "sync", DeclaredExec, 3),
+        ("err", "async", Script, 3),
+        ("err", "sync", Script, 3),
+    ];
+    table(
+        &rows,
+        |row| format!("{row:?}"),
+        |&(policy, stage, form, expected)| {
+            let running = one(stage, form, Exit3)
+                .file("trc.d/halt.gate.toml", r#"script = "echo halting; read x <$W/go""#)
+                .env("TRC_WAIT", policy)
+                .spawn();
+            running.wait_for("halting").signal(USR1).open_gate("go");
+            running.finish().status(expected);
+        },
+    );
+}
+
+// ---- several units together ---------------------------------------------------
+
+/// A run of several units that ends by itself.
+struct Several {
+    name: &'static str,
+    policy: &'static str,
+    toml: &'static str,
+    args: &'static [&'static str],
+    expected: i32,
+    /// What it prints: all of standard output at level warn.
+    says: Option<&'static str>,
+}
+
+/// What each row has if it says nothing else.
+const PLAIN: Several =
+    Several { name: "", policy: "any", toml: "", args: &[], expected: 0, says: None };
+
+const NEVER_D: &str = r#"exec 9<>"$W/never"; read x <&9"#;
+
+fn several(rows: &[Several]) {
+    table(
+        rows,
+        |row| row.name.to_owned(),
+        |row| {
+            let trc = Trc::new().env("TRC_WAIT", row.policy).env("TRC_LOG_LEVEL", "warn");
+            let trc = if row.toml.is_empty() { trc } else { trc.file("trc.toml", row.toml) };
+            let outcome = trc.args(row.args).run();
+            outcome.status(row.expected);
+            if let Some(says) = row.says {
+                outcome.stdout_is(says);
+            }
+        },
+    );
+}
+
+#[test]
+fn any_ends_with_the_foreground_or_else_with_the_first_service() {
+    several(&[
+        Several {
+            name: "the foreground ends while a service runs",
+            args: &["-D", NEVER_D, "-F", "exit 0"],
+            expected: 0,
+            ..PLAIN
+        },
+        Several {
+            name: "the foreground fails while a service runs",
+            args: &["-D", NEVER_D, "-F", "exit 5"],
+            expected: 5,
+            ..PLAIN
+        },
+        Several {
+            name: "a service that failed earlier is the status of a good foreground",
+            toml: "[async.bad]\nexec = ['sh', '-c', 'exit 3']\n\
+                   [sync.main]\nafter = { bad = 'failed' }\nexec = 'true'\n",
+            expected: 3,
+            ..PLAIN
+        },
+        Several {
+            name: "a flag's service that failed earlier is the status of a good foreground",
+            toml: "[sync.main]\nafter = { D1 = 'failed' }\nexec = 'true'\n",
+            args: &["-D", "exit 33"],
+            expected: 33,
+            ..PLAIN
+        },
+        Several {
+            name: "a service that ended well earlier changes nothing",
+            toml: "[async.good]\nexec = 'true'\n\
+                   [sync.main]\nafter = { good = 'exited' }\nexec = 'true'\n",
+            expected: 0,
+            ..PLAIN
+        },
+        Several {
+            name: "the foreground's own failure goes before a service's",
+            toml: "[async.bad]\nexec = ['sh', '-c', 'exit 3']\n\
+                   [sync.main]\nafter = { bad = 'failed' }\nexec = ['sh', '-c', 'exit 5']\n",
+            expected: 5,
+            ..PLAIN
+        },
+        Several {
+            name: "the first of two foreground units ends it, as in TrivialRC",
+            args: &["-F", "echo 11; exit 11", "-F", "echo 22; exit 22"],
+            expected: 11,
+            says: Some("11\n"),
+            ..PLAIN
+        },
+        Several {
+            name: "as in TrivialRC, with a service that fails",
+            args: &["-D", "exit 33", "-F", "echo 11; exit 11", "-F", "echo 22; exit 22"],
+            expected: 11,
+            says: Some("11\n"),
+            ..PLAIN
+        },
+        Several {
+            name: "the first service to end ends it",
+            args: &["-D", "echo 11; exit 11", "-D", NEVER_D],
+            expected: 143,
+            says: Some("11\n"),
+            ..PLAIN
+        },
+        Several {
+            name: "the first declared service to fail ends it with its status",
+            toml: "[async.bad]\nexec = ['sh', '-c', 'exit 3']\n\
+                   [async.never]\nexec = 'cat ${W}/never'\n",
+            expected: 3,
+            ..PLAIN
+        },
+    ]);
+}
+
+#[test]
+fn all_waits_for_every_unit_and_the_last_declared_failure_is_the_status() {
+    several(&[
+        Several {
+            name: "a background failure goes before a foreground one",
+            policy: "all",
+            args: &["-D", "exit 2", "-D", "exit 0", "-F", "exit 0", "-F", "exit 4"],
+            expected: 2,
+            ..PLAIN
+        },
+        Several {
+            name: "the last-declared background failure, not the last in time",
+            policy: "all",
+            toml: "[async.a]\nafter = { b = 'failed' }\nexec = ['sh', '-c', 'exit 3']\n\
+                   [async.b]\nexec = ['sh', '-c', 'exit 4']\n",
+            expected: 4,
+            ..PLAIN
+        },
+        Several {
+            name: "the last-declared foreground failure",
+            policy: "all",
+            args: &["-F", "echo 1; exit 5", "-F", "echo 2; exit 6", "-F", "echo 3"],
+            expected: 6,
+            says: Some("1\n2\n3\n"),
+            ..PLAIN
+        },
+        Several {
+            name: "nothing failed",
+            policy: "all",
+            args: &["-D", "echo background", "-F", "true"],
+            expected: 0,
+            says: Some("background\n"),
+            ..PLAIN
+        },
+        Several {
+            name: "a killed service counts",
+            policy: "all",
+            args: &["-D", "kill -KILL $BASHPID", "-F", "exit 0"],
+            expected: 137,
+            ..PLAIN
+        },
+        Several {
+            name: "all by TrivialRC's name",
+            policy: "wait_all",
+            args: &["-D", "exit 2", "-D", "exit 3", "-F", "exit 4"],
+            expected: 3,
+            ..PLAIN
+        },
+    ]);
+}
+
+#[test]
+fn err_ends_with_the_first_failure_or_with_the_last_unit() {
+    several(&[
+        Several {
+            name: "a service fails while the foreground runs",
+            policy: "err",
+            args: &["-D", "exit 3", "-F", NEVER_D],
+            expected: 3,
+            ..PLAIN
+        },
+        Several {
+            name: "the foreground fails while services run",
+            policy: "err",
+            args: &["-D", NEVER_D, "-F", "exit 0", "-F", "exit 4", "-F", "echo not reached"],
+            expected: 4,
+            says: Some(""),
+            ..PLAIN
+        },
+        Several {
+            name: "nothing fails",
+            policy: "err",
+            args: &["-D", "exit 0", "-F", "exit 0", "-F", "echo last"],
+            expected: 0,
+            says: Some("last\n"),
+            ..PLAIN
+        },
+        Several {
+            name: "a declared service fails beside one that doesn't end",
+            policy: "err",
+            toml: "[async.never]\nexec = 'cat ${W}/never'\n\
+                   [async.bad]\nexec = ['sh', '-c', 'exit 7']\n",
+            expected: 7,
+            ..PLAIN
+        },
+        Several {
+            name: "a one-shot fails",
+            policy: "err",
+            toml: "[async.never]\nexec = 'cat ${W}/never'\n\
+                   [async.bad]\nexec = ['sh', '-c', 'exit 7']\noneshot = true\n",
+            expected: 7,
+            ..PLAIN
+        },
+    ]);
+}
+
+#[test]
+fn with_nothing_to_wait_for_trc_ends_at_once() {
+    let mut rows = Vec::new();
+    for policy in ["any", "all", "err"] {
+        rows.push(Several { name: "no units at all", policy, says: Some(""), ..PLAIN });
+        rows.push(Several {
+            name: "boot and halt units only",
+            policy,
+            toml: "[boot.b]\nscript = 'echo boot'\n[halt.h]\nscript = 'echo halt'\n",
+            says: Some("boot\nhalt\n"),
+            ..PLAIN
+        });
+        rows.push(Several {
+            name: "one-shots that succeed",
+            policy,
+            toml: "[async.a]\nexec = 'true'\noneshot = true\n\
+                   [sync.b]\nexec = 'true'\noneshot = true\n",
+            ..PLAIN
+        });
+        rows.push(Several {
+            name: "every unit disabled",
+            policy,
+            toml: "[async.a]\nexec = 'false'\nenabled = false\n",
+            ..PLAIN
+        });
+    }
+    several(&rows);
+}
+
+#[test]
+fn forever_goes_on_when_everything_has_ended() {
+    let running = Trc::with(&["-D", "exit 3", "-F", "exit 4"])
+        .env("TRC_WAIT", "forever")
+        .env("TRC_LOG_LEVEL", "info")
+        .spawn();
+    running.wait_for_times("(exitcode=", 2).signal(TERM);
+    running.finish().status(143);
+}
+
+#[test]
+fn forever_waits_with_no_units_at_all() {
+    let running = Trc::new().env("TRC_WAIT", "forever").env("TRC_LOG_LEVEL", "info").spawn();
+    running.wait_for("The wait policy: wait_forever").signal(INT);
+    running.finish().status(130);
+}
+
+#[test]
+fn a_one_shots_success_stops_nothing() {
+    for policy in ["any", "err"] {
+        let running = Trc::toml(
+            "[async.job]\nexec = 'true'\noneshot = true\n\
+             [async.service]\nafter = ['job']\nscript = 'echo ready; read x <$W/never'\n",
+        )
+        .env("TRC_WAIT", policy)
+        .spawn();
+        running.wait_for("ready").signal(USR1);
+        // Had the one-shot ended it: 143.
+        running.finish().status(138);
+    }
+}
+
+#[test]
+fn a_unit_that_another_waits_for_to_succeed_is_a_one_shot() {
+    let running = Trc::toml(
+        "[async.job]\nexec = 'true'\n\
+         [async.service]\nafter = { job = 'succeeded' }\n\
+         script = 'echo ready; read x <$W/never'\n",
+    )
+    .spawn();
+    running.wait_for("ready").signal(USR1);
+    running.finish().status(138);
+}
+
+#[test]
+fn a_one_shot_that_fails_stops_the_run_under_any() {
+    Trc::toml(
+        "[async.job]\nexec = ['sh', '-c', 'exit 3']\noneshot = true\n\
+         [async.service]\nexec = 'cat ${W}/never'\n",
+    )
+    .run()
+    .status(3);
+}
+
+#[test]
+fn success_decides_what_failure_is() {
+    several(&[
+        Several {
+            name: "exit 0 of a unit whose success is 1",
+            toml: "[sync.x]\nexec = 'true'\nsuccess = [1]\n",
+            expected: 1,
+            ..PLAIN
+        },
+        Several {
+            name: "exit 1 of a unit whose success is 1",
+            toml: "[sync.x]\nexec = 'false'\nsuccess = [1]\n",
+            expected: 0,
+            ..PLAIN
+        },
+        Several {
+            name: "143 counted as success",
+            policy: "all",
+            toml: "[async.x]\nexec = ['sh', '-c', 'kill -TERM $$$$']\nsuccess = [0, 143]\n",
+            expected: 0,
+            ..PLAIN
+        },
+        Several {
+            name: "another failure",
+            policy: "all",
+            toml: "[async.x]\nexec = ['sh', '-c', 'exit 4']\nsuccess = [0, 3]\n",
+            expected: 4,
+            ..PLAIN
+        },
+        Several {
+            name: "a service that succeeds ends nonetheless",
+            toml: "[async.x]\nexec = ['sh', '-c', 'exit 3']\nsuccess = [3]\n",
+            expected: 143,
+            ..PLAIN
+        },
+        Several {
+            name: "success of a boot unit",
+            toml: "[boot.x]\nexec = ['sh', '-c', 'exit 3']\nsuccess = [3]\n",
+            args: &["-F", "echo reached"],
+            expected: 0,
+            says: Some("reached\n"),
+            ..PLAIN
+        },
+    ]);
+}
+
+#[test]
+fn on_failure_stops_the_run_or_ignores_the_failure() {
+    several(&[
+        Several {
+            name: "stop under forever",
+            policy: "forever",
+            toml: "[async.x]\nexec = ['sh', '-c', 'exit 3']\non_failure = 'stop'\n\
+                   [async.never]\nexec = 'cat ${W}/never'\n",
+            expected: 3,
+            ..PLAIN
+        },
+        Several {
+            name: "stop under all",
+            policy: "all",
+            toml: "[async.x]\nexec = ['sh', '-c', 'exit 3']\non_failure = 'stop'\n\
+                   [async.never]\nexec = 'cat ${W}/never'\n",
+            expected: 3,
+            ..PLAIN
+        },
+        Several {
+            name: "ignore under all",
+            policy: "all",
+            toml: "[async.x]\nexec = ['sh', '-c', 'exit 3']\non_failure = 'ignore'\n",
+            expected: 0,
+            ..PLAIN
+        },
+        Several {
+            name: "ignore under err, beside a later failure",
+            policy: "err",
+            toml: "[async.x]\nexec = ['sh', '-c', 'exit 3']\non_failure = 'ignore'\n\
+                   [async.y]\nafter = { x = 'failed' }\nexec = ['sh', '-c', 'exit 4']\n",
+            expected: 4,
+            ..PLAIN
+        },
+    ]);
+}
+
+#[test]
+fn exit_maps_what_comes_out_of_all_this() {
+    several(&[
+        Several {
+            name: "a status",
+            toml: "[exit]\n3 = 0\n[sync.x]\nexec = ['sh', '-c', 'exit 3']\n",
+            expected: 0,
+            ..PLAIN
+        },
+        Several {
+            name: "success",
+            toml: "[exit]\n0 = 9\n[sync.x]\nexec = 'true'\n",
+            expected: 9,
+            ..PLAIN
+        },
+        Several {
+            name: "after the halts",
+            toml: "[exit]\n5 = 6\n[sync.x]\nexec = 'true'\n",
+            args: &["-H", "exit 5"],
+            expected: 6,
+            ..PLAIN
+        },
+        Several {
+            name: "once only",
+            toml: "[exit]\n3 = 4\n4 = 5\n[sync.x]\nexec = ['sh', '-c', 'exit 3']\n",
+            expected: 4,
+            ..PLAIN
+        },
+    ]);
+    let running =
+        Trc::toml(&format!("[exit]\n138 = 0\n[sync.x]\nscript = '''{NEVER}'''\n")).spawn();
+    running.wait_for("ready").signal(USR1);
+    running.finish().status(0);
+}
+
+#[test]
+fn halt_scripts_see_the_status_and_the_last_ones_own_is_trcs() {
+    several(&[
+        Several {
+            name: "_exit_status",
+            args: &["-H", "echo status $_exit_status; exit 9", "-F", "exit 5"],
+            expected: 9,
+            says: Some("status 5\n"),
+            ..PLAIN
+        },
+        Several {
+            name: "a failure turned into success",
+            args: &["-H", "exit 0", "-F", "exit 5"],
+            expected: 0,
+            ..PLAIN
+        },
+        Several {
+            name: "the last of two",
+            args: &["-H", "exit 8", "-H", "exit 7", "-F", "exit 5"],
+            expected: 7,
+            ..PLAIN
+        },
+        Several {
+            name: "every halt runs, failed ones or not",
+            args: &["-H", "echo one; exit 8", "-H", "echo two", "-F", "exit 5"],
+            expected: 0,
+            says: Some("one\ntwo\n"),
+            ..PLAIN
+        },
+        Several {
+            name: "a service's end",
+            args: &["-H", "echo $_exit_status; exit $_exit_status", "-D", "exit 5"],
+            expected: 143,
+            says: Some("143\n"),
+            ..PLAIN
+        },
+    ]);
+}
+
+#[test]
+fn declared_halt_units_change_a_success_only() {
+    several(&[
+        Several {
+            name: "its success leaves a failure",
+            toml: "[halt.h]\nexec = 'true'\n",
+            args: &["-F", "exit 5"],
+            expected: 5,
+            ..PLAIN
+        },
+        Several {
+            name: "its failure leaves a failure",
+            toml: "[halt.h]\nexec = ['sh', '-c', 'exit 6']\n",
+            args: &["-F", "exit 5"],
+            expected: 5,
+            ..PLAIN
+        },
+        Several {
+            name: "its failure turns a success into its own",
+            toml: "[halt.h]\nexec = ['sh', '-c', 'exit 6']\n",
+            args: &["-F", "exit 0"],
+            expected: 6,
+            ..PLAIN
+        },
+        Several {
+            name: "the first failure stays",
+            toml: "[halt.g]\nexec = ['sh', '-c', 'exit 6']\n\
+                   [halt.h]\nexec = ['sh', '-c', 'exit 7']\n",
+            args: &["-F", "exit 0"],
+            expected: 6,
+            ..PLAIN
+        },
+        Several {
+            name: "what it sees",
+            toml: "[halt.h]\nexec = ['sh', '-c', 'echo $TRC_UNIT $TRC_STAGE $TRC_EXIT_STATUS']\n",
+            args: &["-F", "exit 5"],
+            expected: 5,
+            says: Some("halt.h halt 5\n"),
+            ..PLAIN
+        },
+    ]);
+}
+
+#[test]
+fn halt_units_see_the_reason_of_the_end() {
+    let toml = "[async.web]\nexec = ['sh', '-c', 'exit 3']\n\
+                [halt.h]\nexec = ['sh', '-c', 'echo reason: $TRC_EXIT_REASON']\n";
+    let outcome = Trc::toml(toml).env("TRC_LOG_LEVEL", "warn").run();
+    outcome.status(3).stdout_lines_exactly(&["reason: .*web.*3.*"]);
+}
+
+#[test]
+fn why_it_ended_is_one_line_when_the_status_is_not_0() {
+    let outcome = Trc::with(&["-D", NEVER_D, "-F", "exit 5"]).run();
+    outcome.status(5).stdout_is("");
+    let err = outcome.err();
+    if err.lines().count() != 1 || !err.contains("F1") && !err.contains("exit 5") {
+        outcome.fail("standard error should be one line that says why");
+    }
+    Trc::with(&["-D", NEVER_D, "-F", "exit 0"]).run().status(0).stderr_is("");
+}
+
+#[test]
+fn a_boot_failure_starts_nothing_else_and_runs_no_halts() {
+    for args in [
+        ["-B", "exit 22"],
+        ["-B", "false; echo not reached"],
+        ["-B", "kill -KILL $BASHPID"],
+        ["-B", "no-such-command"],
+    ] {
+        let expected = match args[1] {
+            "exit 22" => 22,
+            "no-such-command" => 127,
+            text if text.starts_with("kill") => 137,
+            _ => 1,
+        };
+        Trc::with(&args)
+            .args(&["-B", "echo boot", "-D", "echo async", "-F", "echo sync", "-H", "echo halt"])
+            .run()
+            .status(expected)
+            .stdout_is("");
+    }
+}
+
+#[test]
+fn a_boot_failure_is_the_status_under_every_policy() {
+    table(&POLICIES, ToString::to_string, |policy| {
+        Trc::with(&["-B", "exit 22", "-H", "exit 0", "-F", "exit 5"])
+            .env("TRC_WAIT", policy)
+            .run()
+            .status(22);
+    });
+}
+
+#[test]
+fn exit_0_ends_that_boot_script_only() {
+    Trc::with(&["-B", "exit 0; echo not reached", "-B", "echo boot", "-F", "echo sync"])
+        .run()
+        .status(0)
+        .stdout_is("boot\nsync\n");
+}
+
+// ---- after ----------------------------------------------------------------------
+
+#[test]
+fn a_unit_waits_for_its_condition() {
+    let rows = [
+        ("succeeded", "true", "0"),
+        ("exited", "true", "0"),
+        ("exited", "exit 3", "3"),
+        ("failed", "exit 3", "3"),
+    ];
+    table(
+        &rows,
+        |row| format!("{row:?}"),
+        |(condition, first, status)| {
+            Trc::toml(&format!(
+                "[async.b]\nafter = {{ a = '{condition}' }}\nscript = 'echo b'\n\
+                 [async.a]\nscript = 'echo a; {first}'\n"
+            ))
+            .env("TRC_WAIT", "all")
+            .env("TRC_LOG_LEVEL", "warn")
+            .env("TRC_LOG__OUTPUT", "inherit")
+            .run()
+            .status(status.parse().unwrap())
+            .stdout_is("a\nb\n");
+        },
+    );
+}
+
+#[test]
+fn started_is_enough_for_a_unit_that_waits_for_started() {
+    let running = Trc::toml(
+        "[async.b]\nafter = { a = 'started' }\nscript = 'echo ready'\noneshot = true\n\
+         [async.a]\nexec = 'cat ${W}/never'\n",
+    )
+    .spawn();
+    running.wait_for("ready").signal(USR1);
+    running.finish().status(138);
+}
+
+#[test]
+fn a_bare_name_means_started_for_a_service_and_succeeded_for_a_one_shot() {
+    let running = Trc::toml(
+        "[async.c]\nafter = ['a', 'b']\nscript = 'echo ready $(cat $W/done)'\noneshot = true\n\
+         [async.b]\nscript = 'echo b >$W/done'\noneshot = true\n\
+         [async.a]\nexec = 'cat ${W}/never'\n",
+    )
+    .spawn();
+    running.wait_for("ready b").signal(USR1);
+    running.finish().status(138);
+}
+
+#[test]
+fn a_condition_that_can_no_longer_hold_fails_the_unit_with_the_status_that_caused_it() {
+    let rows = [
+        // The condition, how the unit waited for ends, the status of the one that waits.
+        ("succeeded", "exit 4", 4),
+        ("succeeded", "kill -KILL $BASHPID", 137),
+        // A failure is never 0.
+        ("failed", "exit 0", 1),
+    ];
+    table(
+        &rows,
+        |row| format!("{row:?}"),
+        |&(condition, first, expected)| {
+            let outcome = Trc::toml(&format!(
+                "[async.db]\nscript = '{first}'\n\
+                 [sync.web]\nafter = {{ db = '{condition}' }}\nscript = 'echo not reached'\n"
+            ))
+            .env("TRC_LOG_LEVEL", "warn")
+            .run();
+            outcome.status(expected).stdout_is("").stderr_has("web").stderr_has("db");
+        },
+    );
+}
+
+#[test]
+fn the_log_names_the_whole_chain_that_led_to_a_failure() {
+    let outcome = Trc::toml(
+        "[async.db]\nscript = 'exit 4'\n\
+         [async.migrate]\nafter = { db = 'succeeded' }\nscript = 'echo not reached'\n\
+         [sync.web]\nafter = { migrate = 'succeeded' }\nscript = 'echo not reached'\n",
+    )
+    .run();
+    outcome.status(4).stdout_lacks("not reached");
+    let chain = outcome
+        .err()
+        .lines()
+        .any(|line| ["web", "migrate", "db"].iter().all(|name| line.contains(name)));
+    if !chain {
+        outcome.fail("one line of standard error should name web, migrate and db");
+    }
+}
+
+#[test]
+fn a_disabled_unit_takes_every_edge_to_it_with_it() {
+    Trc::toml(
+        "[async.db]\nscript = 'exit 4'\nenabled = false\n\
+         [sync.web]\nafter = { db = 'succeeded' }\nscript = 'echo reached'\n",
+    )
+    .env("TRC_LOG_LEVEL", "warn")
+    .run()
+    .status(0)
+    .stdout_is("reached\n");
+}

@@ -1,0 +1,474 @@
+//! What signals do, and how units are stopped.
+
+mod common;
+
+use common::{
+    HUP, INT, MODES, Mode, NEVER, STAMP, TERM, Trc, USR1, USR2, number_from, python, table,
+};
+
+/// The first real-time signal.
+const RTMIN: i32 = 34;
+
+/// The signals that stop a run by default.
+const STOPPING: [i32; 14] = [1, 2, 3, 10, 12, 13, 14, 15, 24, 25, 26, 27, 29, 30];
+
+/// Those that go to the foreground unit: URG TSTP CONT TTIN TTOU WINCH.
+const FORWARDED: [i32; 6] = [23, 20, 18, 21, 22, 28];
+
+#[test]
+fn a_unit_that_signals_trc_as_its_last_act_is_never_outrun_by_its_own_end() {
+    let rows: [&[&str]; 7] = [
+        &["-D", "kill -10 $MAINPID"],
+        &["-D", "kill -10 $MAINPID; exit 3"],
+        &["-D", "kill -10 $MAINPID", "-F", NEVER],
+        &["-F", "kill -10 $MAINPID"],
+        &["-F", "kill -10 $MAINPID; exit 3"],
+        &["-B", "kill -10 $MAINPID"],
+        &["-B", "kill -10 $MAINPID; exit 3"],
+    ];
+    let rounds: Vec<usize> = (0..number_from("TRC_TEST_ROUNDS", 300)).collect();
+    table(
+        &rounds,
+        |round| format!("round {round}"),
+        |round| {
+            // Each row as PID 1 and not.
+            let mode = MODES[round / rows.len() % 2];
+            Trc::with(rows[round % rows.len()]).mode(mode).run().status(138);
+        },
+    );
+}
+
+#[test]
+fn every_stop_signal_gives_128_plus_its_number() {
+    let rows: Vec<(Mode, i32)> = MODES
+        .into_iter()
+        .flat_map(|mode| STOPPING.into_iter().chain(RTMIN..=64).map(move |n| (mode, n)))
+        .collect();
+    table(
+        &rows,
+        |row| format!("{row:?}"),
+        |&(mode, number)| {
+            let running = Trc::with(&["-F", NEVER]).mode(mode).spawn();
+            running.wait_for("ready").signal(number);
+            running.finish().status(128 + number);
+        },
+    );
+}
+
+#[test]
+fn a_terminals_signals_go_to_the_foreground_unit() {
+    let rows: Vec<(Mode, i32)> =
+        MODES.into_iter().flat_map(|mode| FORWARDED.map(|n| (mode, n))).collect();
+    table(
+        &rows,
+        |row| format!("{row:?}"),
+        |&(mode, number)| {
+            let script = format!(
+                "exec 9<>$W/never; trap 'echo got; exit 6' {number}; echo ready
+                 while :; do read x <&9; done"
+            );
+            let running = Trc::with(&["-F", &script]).mode(mode).spawn();
+            running.wait_for("ready").signal(number);
+            running.finish().status(6).stdout_is("ready\ngot\n");
+        },
+    );
+}
+
+/// The kernel delivers the lower number first, so the second one is the proof.
+#[test]
+fn a_window_change_stops_nothing_where_there_is_no_foreground_unit() {
+    let running = Trc::with(&["-D", NEVER]).spawn();
+    running.wait_for("ready").signal(28).signal(RTMIN);
+    running.finish().status(128 + RTMIN);
+}
+
+#[test]
+fn an_ignored_signal_does_nothing() {
+    for (name, number) in [("USR1", USR1), ("SIGTERM", TERM), ("hup", HUP), ("SIGINT", INT)] {
+        let toml = format!("[signals]\n{name} = 'ignore'\n[sync.x]\nscript = '''{NEVER}'''\n");
+        let running = Trc::toml(&toml).spawn();
+        running.wait_for("ready").signal(number).signal(RTMIN);
+        running.finish().status(128 + RTMIN);
+    }
+}
+
+#[test]
+fn a_signal_that_is_ignored_by_default_can_be_made_to_stop() {
+    let toml = format!("[signals]\nWINCH = 'stop'\n[sync.x]\nscript = '''{NEVER}'''\n");
+    let running = Trc::toml(&toml).pid1().spawn();
+    running.wait_for("ready").signal(28);
+    running.finish().status(156);
+}
+
+/// Two services that say which signals they get.
+const LISTENERS: &str = r"
+[async.web]
+exec = ['bash', '-c', '''
+    exec 9<>$W/never; trap 'echo web: USR1' USR1; trap 'echo web: USR2' USR2
+    echo web: ready; while :; do read x <&9; done''']
+[async.db]
+exec = ['bash', '-c', '''
+    exec 9<>$W/never; trap 'echo db: USR1' USR1; trap 'echo db: USR2' USR2
+    echo db: ready; while :; do read x <&9; done''']
+";
+
+#[test]
+fn a_forwarded_signal_goes_to_the_units_named() {
+    for mode in MODES {
+        let toml = format!("signals.HUP = {{ forward = 'USR2', to = ['web'] }}\n{LISTENERS}");
+        let running = Trc::toml(&toml).mode(mode).spawn();
+        running.wait_for("web: ready").wait_for("db: ready").signal(HUP).wait_for("web: USR2");
+        running.signal(TERM);
+        running.finish().status(143).stdout_lacks("db: USR2");
+    }
+}
+
+#[test]
+fn a_forwarded_signal_goes_to_all_that_run_where_none_is_named() {
+    let toml = format!("signals.USR1 = {{ forward = 'USR1' }}\n{LISTENERS}");
+    let running = Trc::toml(&toml).spawn();
+    running.wait_for("web: ready").wait_for("db: ready").signal(USR1);
+    running.wait_for("web: USR1").wait_for("db: USR1").signal(TERM);
+    running.finish().status(143);
+}
+
+#[test]
+fn the_log_says_who_sent_the_signal() {
+    let running = Trc::toml(&format!("[sync.x]\nscript = '''{NEVER}'''\n")).spawn();
+    running.wait_for("ready").signal(TERM);
+    let outcome = running.finish();
+    let me = std::process::id().to_string();
+    outcome.status(143);
+    let said = outcome.err() + &outcome.out();
+    if !said.lines().any(|line| line.contains("TERM") && line.contains(&me)) {
+        outcome.fail(&format!("a line should name SIGTERM and its sender, pid {me}"));
+    }
+}
+
+// ---- transparent mode -----------------------------------------------------------
+
+/// ILL FPE SEGV: a process's own faults, which anybody can send nonetheless.
+const FAULTS: [i32; 3] = [4, 8, 11];
+
+/// A program that says each signal that it gets; the last one ends it with 7.
+const LISTENER: &str = "
+import os, signal
+def got(number, frame):
+    os.write(1, b'got %d;\\n' % number)
+    if number == 64: os._exit(7)
+for number in signal.valid_signals() - {9, 17, 19}:
+    signal.signal(number, got)
+os.write(1, b'ready\\n')
+while True: signal.pause()
+";
+
+#[test]
+fn a_fault_signal_that_somebody_sent_is_passed_on() {
+    for mode in MODES {
+        let running = Trc::with(&[python(), "-c", LISTENER]).mode(mode).spawn();
+        running.wait_for("ready");
+        for number in FAULTS {
+            running.signal(number).wait_for(&format!("got {number};"));
+        }
+        running.signal(64);
+        running.finish().status(7).stderr_is("");
+    }
+}
+
+#[test]
+fn a_command_alone_gets_every_signal_and_repeated_ones_too() {
+    for mode in MODES {
+        let running = Trc::with(&[python(), "-c", LISTENER]).mode(mode).spawn();
+        running.wait_for("ready");
+        let apart = [9, 17, 19].into_iter().chain(FAULTS).collect::<Vec<_>>();
+        let numbers = (1..=31).filter(|n| !apart.contains(n)).chain(RTMIN..64);
+        for number in numbers {
+            running.signal(number).wait_for(&format!("got {number};"));
+        }
+        for times in 2..5 {
+            for number in [INT, TERM, USR1] {
+                running.signal(number).wait_for_times(&format!("got {number};"), times);
+            }
+        }
+        running.signal(64);
+        running.finish().status(7).stderr_is("");
+    }
+}
+
+#[test]
+fn a_command_alone_has_its_own_status_and_nothing_is_printed() {
+    let rows = [("exit 0", 0), ("exit 3", 3), ("kill -KILL $$", 137), ("kill -SEGV $$", 139)];
+    for mode in MODES {
+        for (text, status) in rows {
+            let outcome = Trc::with(&["sh", "-c", text]).mode(mode).run();
+            outcome.status(status).stdout_is("").stderr_is("");
+        }
+    }
+}
+
+#[test]
+fn a_command_alone_that_ignores_term_is_not_killed() {
+    let script = "exec 9<>$W/never; trap 'echo TERM' TERM; echo ready
+                  while :; do read x <&9 && exit 4; done";
+    let running = Trc::with(&["bash", "-c", script]).spawn();
+    running.wait_for("ready");
+    for times in 1..4 {
+        running.signal(TERM).wait_for_times("TERM", times);
+    }
+    running.open_gate("never");
+    running.finish().status(4);
+}
+
+// ---- stopping -------------------------------------------------------------------
+
+/// A unit that ignores its stop signal.
+fn stubborn(timeout: &str) -> String {
+    format!(
+        "[sync.stubborn]\nexec = ['sh', '-c', 'trap \"\" TERM; echo ready; cat $W/never']\n\
+         stop.timeout = '{timeout}'\n"
+    )
+}
+
+#[test]
+fn a_unit_that_ignores_its_stop_signal_is_killed_after_its_timeout() {
+    for mode in MODES {
+        let running = Trc::toml(&stubborn("200ms")).mode(mode).spawn();
+        running.wait_for("ready").signal(TERM);
+        let exiting = r"<sync/\d+\]: Exiting on the foreground \(exitcode=137\): .*";
+        running.finish().status(143).stdout_lines(&[exiting]);
+    }
+}
+
+/// The minute that the unit may take is more than this test's patience.
+#[test]
+fn a_second_term_kills() {
+    for (mode, second) in [(Mode::Subreaper, TERM), (Mode::Pid1, TERM), (Mode::Pid1, INT)] {
+        let running = Trc::toml(&stubborn("60s")).mode(mode).spawn();
+        running.wait_for("ready").signal(TERM).wait_for("terminating the child process");
+        running.signal(second);
+        running.finish().status(143);
+    }
+}
+
+#[test]
+fn the_budget_ends_before_the_units_timeout_does() {
+    let running = Trc::toml(&format!("[shutdown]\ntimeout = '3s'\n{}", stubborn("60s"))).spawn();
+    running.wait_for("ready").signal(TERM);
+    running.finish().status(143);
+}
+
+#[test]
+fn units_stop_in_the_reverse_of_their_dependencies() {
+    let unit = |name: &str, after: &str| {
+        format!(
+            "[async.{name}]\nafter = {after}\noutput = 'inherit'\nexec = ['bash', '-c', '''
+             exec 9<>$W/never; trap 'echo {name} stops; exit' TERM
+             echo {name} is ready; read x <&9''']\n"
+        )
+    };
+    let toml = unit("web", "['app']") + &unit("app", "['db']") + &unit("db", "[]");
+    for mode in MODES {
+        let running = Trc::toml(&toml).mode(mode).spawn();
+        for name in ["web", "app", "db"] {
+            running.wait_for(&format!("{name} is ready"));
+        }
+        running.signal(TERM);
+        running.finish().status(143).stdout_lines(&[
+            r"<main/\d+\]: Trying to terminate sub-processes\.\.\.",
+            r"<main/\d+\]: terminating the child process <pid=\d+>",
+            "web stops",
+            r"<main/\d+\]: terminating the child process <pid=\d+>",
+            "app stops",
+            r"<main/\d+\]: terminating the child process <pid=\d+>",
+            "db stops",
+        ]);
+    }
+}
+
+/// Each waits for the other when it is stopped.
+#[test]
+fn unrelated_units_stop_together() {
+    let toml = r#"
+        [async.one]
+        output = "inherit"
+        exec = ["bash", "-c", """exec 9<>$W/never
+            trap 'echo met >$W/go; echo one; exit' TERM; echo ready; read x <&9"""]
+        [async.two]
+        output = "inherit"
+        exec = ["bash", "-c", """exec 9<>$W/never
+            trap 'read x <$W/go; echo two has $x; exit' TERM; echo ready; read x <&9"""]
+    "#;
+    let running = Trc::toml(toml).spawn();
+    running.wait_for_times("ready", 2).signal(TERM);
+    running.finish().status(143).stdout_has("one\n").stdout_has("two has met\n");
+}
+
+#[test]
+fn a_units_own_stop_signal_is_used() {
+    let toml = r#"
+        [sync.x]
+        stop = { signal = "SIGUSR2" }
+        exec = ["bash", "-c", """exec 9<>$W/never
+            trap 'echo stopped by USR2; exit' USR2; trap 'echo TERM' TERM
+            echo ready; read x <&9"""]
+    "#;
+    let running = Trc::toml(toml).spawn();
+    running.wait_for("ready").signal(TERM);
+    running.finish().status(143).stdout_lines(&["ready", "stopped by USR2"]).stdout_lacks("TERM\n");
+}
+
+#[test]
+fn a_stop_command_is_run_instead_of_the_signal() {
+    let toml = r#"
+        [sync.x]
+        stop = { exec = "sh -c 'echo quit >$W/go'" }
+        exec = ["bash", "-c", """
+            trap 'echo got TERM' TERM; exec 9<>$W/go; echo ready; read x <&9; echo read $x"""]
+    "#;
+    let running = Trc::toml(toml).spawn();
+    running.wait_for("ready").signal(TERM);
+    running.finish().status(143).stdout_lines(&["ready", "read quit"]).stdout_lacks("got TERM");
+}
+
+#[test]
+fn where_the_stop_command_fails_the_signal_is_sent() {
+    let toml = r#"
+        [sync.x]
+        stop = { exec = "false" }
+        exec = ["bash", "-c", """exec 9<>$W/never
+            trap 'echo got TERM; exit' TERM; echo ready; read x <&9"""]
+    "#;
+    let running = Trc::toml(toml).spawn();
+    running.wait_for("ready").signal(TERM);
+    running.finish().status(143).stdout_has("got TERM\n");
+}
+
+/// A unit whose child says which of the two signals it gets first: trc's, or the one
+/// that the unit itself sends on when it is told to stop.
+const FAMILY: &str = r#"exec 9<>$W/never
+    bash -c 'trap "echo child: TERM first; exit" TERM; trap "echo child: URG first; exit" URG
+             echo ready; read x <&9' &
+    child=$!
+    trap 'kill -URG $child; wait $child; exit' TERM
+    wait $child; wait $child"#;
+
+#[test]
+fn a_shell_unit_is_stopped_as_a_group_and_an_exec_unit_by_its_process() {
+    let script = format!("[sync.x]\nscript = '''{FAMILY}'''\n");
+    let exec = format!("[sync.x]\nexec = ['bash', '-c', '''{}''']\n", FAMILY.replace("$$", "$$$$"));
+    let rows = [
+        ("a script", script.clone(), "TERM first"),
+        ("an exec unit", exec.clone(), "URG first"),
+        ("a script, to its process", format!("{script}stop.to = 'process'\n"), "URG first"),
+        ("an exec unit, to the group", format!("{exec}stop.to = 'group'\n"), "TERM first"),
+    ];
+    table(
+        &rows,
+        |row| row.0.to_owned(),
+        |(_, toml, expected)| {
+            let running = Trc::toml(toml).spawn();
+            running.wait_for("ready").signal(TERM);
+            running.finish().status(143).stdout_has(&format!("child: {expected}\n"));
+        },
+    );
+}
+
+#[test]
+fn a_stopped_service_is_continued_so_that_it_can_end() {
+    for mode in MODES {
+        let running = Trc::with(&["-D", "echo $BASHPID >$W/pid; kill -STOP $BASHPID"])
+            .env("TRC_LOG_LEVEL", "info")
+            .mode(mode)
+            .spawn();
+        running.wait_for_file("pid");
+        running.wait_until("a process is stopped", || {
+            running.processes().iter().any(|process| process.state == 'T')
+        });
+        running.signal(TERM);
+        let exiting = r"<async/\d+\]: Exiting on the background \(exitcode=143\): .*";
+        running.finish().status(143).stdout_lines(&[exiting]);
+    }
+}
+
+/// The harness fails where anything outlives trc.
+#[test]
+fn nothing_outlives_trc() {
+    let rows = [
+        "setsid sh -c 'echo ready; exec cat $W/never' & wait",
+        "(setsid sh -c 'trap \"\" TERM HUP; echo ready; cat $W/never' &); read x <$W/never",
+        "sh -c 'sh -c \"sh -c \\\"echo ready; cat $W/never\\\" & cat $W/never\" & cat $W/never'",
+    ];
+    for mode in MODES {
+        table(&rows, ToString::to_string, |script| {
+            let running = Trc::with(&["-F", script]).mode(mode).spawn();
+            running.wait_for("ready").signal(USR1);
+            running.finish().status(138);
+        });
+    }
+}
+
+#[test]
+fn daemons_that_a_unit_left_do_not_outlive_trc() {
+    for mode in MODES {
+        let script = "setsid cat $W/never & (setsid setsid cat $W/never &) ; cat $W/never & exit 3";
+        Trc::with(&["-F", script]).mode(mode).run().status(3);
+    }
+}
+
+#[test]
+fn a_one_shots_leftovers_stay_until_the_run_stops_and_then_get_term() {
+    let toml = r#"
+        [async.daemon]
+        oneshot = true
+        output = "inherit"
+        script = """
+            bash -c 'exec 9<>$W/never; trap "echo leftover: TERM; exit" TERM
+                     echo leftover: ready; read x <&9' &"""
+        [async.service]
+        exec = "cat ${W}/never"
+    "#;
+    for mode in MODES {
+        let running = Trc::toml(toml).mode(mode).spawn();
+        running.wait_for("leftover: ready").wait_for("Exiting on the background");
+        running.signal(USR1);
+        running.finish().status(138).stdout_has("leftover: TERM\n");
+    }
+}
+
+#[test]
+fn halt_units_run_after_everything_has_stopped() {
+    let args = [
+        "-D",
+        r"exec 9<>$W/never; trap 'echo service stops; exit' TERM; echo ready; read x <&9",
+        "-H",
+        "echo halt with $_exit_status",
+    ];
+    for mode in MODES {
+        let running = Trc::with(&args).mode(mode).spawn();
+        running.wait_for("ready").signal(TERM);
+        // A halt script's status is trc's own.
+        running.finish().status(0).stdout_is("ready\nservice stops\nhalt with 143\n");
+    }
+}
+
+#[test]
+fn a_signal_during_boot_stops_it_and_runs_no_halts() {
+    for mode in MODES {
+        let running = Trc::with(&["-B", NEVER, "-B", "echo boot", "-F", "echo sync"])
+            .args(&["-H", "echo halt"])
+            .mode(mode)
+            .spawn();
+        running.wait_for("ready").signal(USR2);
+        running.finish().status(140).stdout_is("ready\n");
+    }
+}
+
+#[test]
+fn a_foreground_unit_delays_no_signal() {
+    let script = "exec 9<>$W/never; echo ready; sh -c 'read x <&9'; echo not reached";
+    let running = Trc::with(&["-F", script]).env("TRC_LOG_LEVEL", "info").spawn();
+    running.wait_for("ready").signal(USR1);
+    let outcome = running.finish();
+    outcome.status(138).stdout_lacks("not reached\n");
+    assert!(regex::Regex::new(STAMP).unwrap().is_match(&outcome.out()));
+}
