@@ -1,1 +1,4 @@
 //! TODO
+pub mod capture;
+pub mod localtime;
+pub mod stream;
