@@ -235,7 +235,11 @@ impl Unit {
             }
         };
         match self.form {
-            Form::Declared => format!("{}: {}", self.name, command.trim_end()),
+            // One line: a log that is read line by line must not show a script's middle.
+            Form::Declared => match command.trim().split_once('\n') {
+                Some((first, _)) => format!("{}: {first} …", self.name),
+                None => format!("{}: {}", self.name, command.trim()),
+            },
             Form::Script | Form::Flag | Form::Trailing => command,
         }
     }
