@@ -195,7 +195,7 @@ impl Layers {
 
     fn trivialrc_scripts(&mut self) {
         let directory = self.work_dir.clone();
-        for name in self.list(&directory) {
+        for name in self.list(&directory, b"trc.") {
             let path = directory.join(&name);
             match dropins::classify_trivialrc(&name) {
                 None => {}
@@ -214,7 +214,7 @@ impl Layers {
     fn dropins(&mut self) {
         let directory = self.work_dir.join("trc.d");
         let mut fragments = Vec::new();
-        for name in self.list(&directory) {
+        for name in self.list(&directory, b"") {
             let path = directory.join(&name);
             match dropins::classify(&name) {
                 DropIn::Unit(stage, unit) => self.file(&path, Some((stage, unit)), None),
@@ -258,9 +258,9 @@ impl Layers {
         }
     }
 
-    /// The names in a directory, none if it is missing.
-    fn list(&mut self, directory: &Path) -> Vec<std::ffi::OsString> {
-        match dropins::list(directory) {
+    /// The names in a directory that begin with `prefix`, none if it is missing.
+    fn list(&mut self, directory: &Path, prefix: &[u8]) -> Vec<std::ffi::OsString> {
+        match dropins::list(directory, prefix) {
             Ok(names) => names,
             Err(error) if is_missing(&error) && std::fs::symlink_metadata(directory).is_err() => {
                 Vec::new()
