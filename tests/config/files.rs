@@ -1,0 +1,120 @@
+//! The files that configuration is read from, and what can be wrong with them.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+
+use super::{Case, ids};
+
+#[test]
+fn drop_ins_with_odd_names_work_and_other_files_are_noted() {
+    let case = Case::new()
+        .file(OsStr::from_bytes(b"trc.d/async.a\xff b"), "")
+        .file("trc.d/README", "")
+        .file("trc.d/async.x~", "")
+        .file("trc.d/.async.x", "")
+        .file("trc.d/asycn.x", "")
+        .file("trc.async.web.toml", "");
+    assert_eq!(ids(&case.config()), ["async.a\\xff b"]);
+    assert_eq!(
+        case.remarks(),
+        [
+            "warning trc.async.web.toml: skipped: it is neither a unit nor a fragment (units in TOML belong in trc.d)",
+            "note trc.d/.async.x: skipped: it is neither a unit nor a fragment",
+            "note trc.d/README: skipped: it is neither a unit nor a fragment",
+            "warning trc.d/asycn.x: skipped: it is neither a unit nor a fragment (did you mean the stage `async`?)",
+            "note trc.d/async.x~: skipped: it is neither a unit nor a fragment",
+        ]
+    );
+}
+
+#[test]
+fn a_missing_drop_in_directory_is_fine_and_an_unreadable_one_is_not() {
+    let case = Case::new();
+    let path = case.path("trc.d");
+    std::fs::remove_dir(&path).unwrap();
+    assert_eq!(case.errors(), [""; 0]);
+    std::fs::write(&path, "").unwrap();
+    let says = "error trc.d: cannot read the directory trc.d:";
+    assert_eq!(case.errors(), [format!("{says} Not a directory")]);
+    std::fs::remove_file(&path).unwrap();
+    symlink("nowhere", &path).unwrap();
+    assert_eq!(case.errors(), [format!("{says} No such file or directory")]);
+}
+
+#[test]
+fn what_is_named_as_a_unit_must_be_a_file() {
+    for name in ["trc.d/async.x", "trc.d/async.x.toml", "trc.d/x.toml", "trc.toml", "trc.async.x"] {
+        let says = |why: &str| [format!("error {name}: cannot read {name}: {why}")];
+
+        let case = Case::new();
+        std::fs::create_dir(case.path(name)).unwrap();
+        assert_eq!(case.errors(), says("it is a directory"));
+
+        // To open it would block until somebody writes.
+        let case = Case::new();
+        nix::unistd::mkfifo(&case.path(name), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(case.errors(), says("it is not a regular file"));
+
+        let case = Case::new();
+        symlink("/dev/zero", case.path(name)).unwrap();
+        assert_eq!(case.errors(), says("it is not a regular file"));
+
+        let case = Case::new();
+        symlink("nowhere", case.path(name)).unwrap();
+        assert_eq!(case.errors(), says("No such file or directory"));
+    }
+}
+
+#[test]
+fn a_symbolic_link_to_a_file_is_as_good_as_the_file() {
+    // Kubernetes mounts them so.
+    let case = Case::new().file("real", "exec = \"x\"");
+    std::fs::create_dir(case.path("trc.d/..2024")).unwrap();
+    symlink("../real", case.path("trc.d/async.x.toml")).unwrap();
+    assert_eq!(ids(&case.config()), ["async.x"]);
+}
+
+#[test]
+fn a_file_too_large_to_be_one_is_refused() {
+    let case = Case::new().toml("");
+    let file = std::fs::File::options().write(true).open(case.path("trc.toml")).unwrap();
+    file.set_len(17 << 20).unwrap();
+    assert_eq!(case.errors(), ["error trc.toml: cannot read trc.toml: it is larger than 16 MiB"]);
+}
+
+#[test]
+fn a_byte_order_mark_and_windows_lines_are_no_trouble() {
+    let case = Case::new().toml("\u{feff}wait = \"all\"\r\n[async.web]\r\nexce = \"x\"\r\n");
+    assert_eq!(
+        case.errors(),
+        ["error trc.toml:3:1: unknown key `exce` in `[async.web]` (did you mean `exec`?)"]
+    );
+}
+
+#[test]
+fn a_file_that_was_asked_for_must_be_there() {
+    let case = Case::new().set("TRC_CONFIG", "/nowhere/a.toml").arguments(&[
+        "-c",
+        "/nowhere/b.toml",
+        "-c",
+        "wait",
+        "-c",
+        "/tmp",
+    ]);
+    assert_eq!(
+        case.errors(),
+        [
+            "error TRC_CONFIG: cannot read /nowhere/a.toml: No such file or directory",
+            "error --config /nowhere/b.toml: cannot read /nowhere/b.toml: No such file or directory",
+            "error --config wait: cannot read wait: No such file or directory (it is taken for a file, since it is not KEY=VALUE)",
+            "error --config /tmp: cannot read /tmp: it is a directory",
+        ]
+    );
+    for (directory, why) in
+        [("/nowhere", "No such file or directory"), ("/dev/null", "it is not a directory")]
+    {
+        let case = Case::new().arguments(&["-w", directory]);
+        assert_eq!(case.errors(), [format!("error -w: cannot read {directory}: {why}")]);
+    }
+}

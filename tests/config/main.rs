@@ -1,0 +1,138 @@
+//! What a user sees of the configuration: where it comes from, what wins, and what is
+//! said when something is wrong with it.
+
+mod command_line;
+mod files;
+mod layers;
+mod messages;
+mod units;
+mod variables;
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+use trc::config::{
+    Command, CommandLine, Config, Diagnostic, Environment, Invocation, Loaded, Template, Unit, cli,
+    load,
+};
+
+/// A directory of configuration files, and how trc is called on it.
+struct Case {
+    dir: TempDir,
+    arguments: Vec<OsString>,
+    environment: Environment,
+}
+
+impl Case {
+    fn new() -> Self {
+        let dir = TempDir::new().unwrap();
+        std::fs::create_dir(dir.path().join("trc.d")).unwrap();
+        Self { dir, arguments: Vec::new(), environment: Vec::new() }
+    }
+
+    fn file(self, name: impl AsRef<OsStr>, text: impl AsRef<[u8]>) -> Self {
+        std::fs::write(self.path(name), text).unwrap();
+        self
+    }
+
+    fn toml(self, text: &str) -> Self {
+        self.file("trc.toml", text)
+    }
+
+    fn path(&self, name: impl AsRef<OsStr>) -> PathBuf {
+        self.dir.path().join(name.as_ref())
+    }
+
+    fn set(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.environment.push((name.into(), value.as_ref().into()));
+        self
+    }
+
+    /// More arguments; `DIR` in them is the directory.
+    fn arguments(mut self, arguments: &[&str]) -> Self {
+        let dir = self.dir.path().to_str().unwrap().to_owned();
+        self.arguments.extend(arguments.iter().map(|a| OsString::from(a.replace("DIR", &dir))));
+        self
+    }
+
+    fn line(&self) -> CommandLine {
+        let mut argv: Vec<OsString> = vec!["trc".into(), "-w".into(), self.dir.path().into()];
+        argv.extend(self.arguments.iter().cloned());
+        match cli::parse(argv) {
+            Invocation::Run(line) => line,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn load(&self) -> Result<Loaded, Vec<Diagnostic>> {
+        load(&self.line(), &self.environment)
+    }
+
+    #[track_caller]
+    fn loaded(&self) -> Loaded {
+        match self.load() {
+            Ok(loaded) => loaded,
+            Err(errors) => panic!("{:#?}", self.said(&errors)),
+        }
+    }
+
+    #[track_caller]
+    fn config(&self) -> Config {
+        self.loaded().config
+    }
+
+    /// Diagnostics in short: `SEVERITY FILE:LINE:COLUMN: MESSAGE (HELP)`.
+    fn said(&self, diagnostics: &[Diagnostic]) -> Vec<String> {
+        let dir = format!("{}/", self.dir.path().display());
+        let short = |diagnostic: &Diagnostic| {
+            let severity = format!("{:?}", diagnostic.severity).to_lowercase();
+            let help = diagnostic.help.as_ref().map(|help| format!(" ({help})"));
+            let help = help.unwrap_or_default();
+            format!("{severity} {}: {}{help}", diagnostic.origin, diagnostic.message)
+                .replace(&dir, "")
+        };
+        diagnostics.iter().map(short).collect()
+    }
+
+    fn errors(&self) -> Vec<String> {
+        match self.load() {
+            Ok(_) => Vec::new(),
+            Err(errors) => self.said(&errors),
+        }
+    }
+
+    #[track_caller]
+    fn remarks(&self) -> Vec<String> {
+        self.said(&self.config().remarks)
+    }
+}
+
+#[track_caller]
+fn unit<'a>(config: &'a Config, id: &str) -> &'a Unit {
+    match config.units.iter().find(|unit| unit.id() == id) {
+        Some(unit) => unit,
+        None => panic!("no {id} among {:?}", ids(config)),
+    }
+}
+
+fn ids(config: &Config) -> Vec<String> {
+    config.units.iter().map(Unit::id).collect()
+}
+
+#[track_caller]
+fn exec(unit: &Unit) -> Vec<OsString> {
+    match &unit.command {
+        Command::Exec(words) => words.iter().map(Template::source).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What texts of `trc.toml` give rise to.
+#[track_caller]
+fn toml_says(table: &[(&str, &[&str])]) {
+    for (text, expected) in table {
+        let case = Case::new().toml(text).set("HOME", "/root").set("EMPTY", "");
+        assert_eq!(case.errors(), *expected, "{text}");
+    }
+}

@@ -1,0 +1,332 @@
+//! What is said when something is wrong, and where it is said to be.
+
+use super::{Case, toml_says};
+
+#[test]
+fn a_wrong_key_is_named_with_its_place_and_the_nearest_right_one() {
+    toml_says(&[
+        ("wiat = 1", &["error trc.toml:1:1: unknown key `wiat` (did you mean `wait`?)"]),
+        (
+            "\n[log]\n  levle = 1\n",
+            &["error trc.toml:3:3: unknown key `levle` in `[log]` (did you mean `level`?)"],
+        ),
+        (
+            "[async.web]\nexce = \"x\"",
+            &["error trc.toml:2:1: unknown key `exce` in `[async.web]` (did you mean `exec`?)"],
+        ),
+        (
+            "async.web = { exec = \"x\", stop.signl = 1 }",
+            &["error trc.toml:1:32: unknown key `signl` in `stop` (did you mean `signal`?)"],
+        ),
+        (
+            "exec = \"x\"",
+            &[
+                "error trc.toml:1:1: unknown key `exec` (`exec` is a key of a unit: it stands below `[STAGE.NAME]`, or in a file named STAGE.NAME.toml)",
+            ],
+        ),
+        (
+            "[asink.web]\nexec = \"x\"",
+            &["error trc.toml:1:2: unknown key `asink` (did you mean `async`?)"],
+        ),
+        (
+            "[signals]\nHUP = { forwrad = 1, to = [] }",
+            &[
+                "error trc.toml:2:9: unknown key `forwrad` in `signals.SIGHUP` (did you mean `forward`?)",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn a_wrong_value_is_shown_with_what_was_expected() {
+    let unit = |line: &str, expected: &str| {
+        let errors = Case::new().toml(&format!("[async.web]\nexec = \"a\"\n{line}")).errors();
+        assert_eq!(errors, [format!("error trc.toml:{expected}")], "{line}");
+    };
+    unit("enabled = \"yes\"", "3:11: `enabled`: expected true or false, found \"yes\"");
+    unit("oneshot = 1", "3:11: `oneshot`: expected true or false, found the integer 1");
+    unit(
+        "success = [0, 256]",
+        "3:15: `success`: expected an exit status from 0 to 255, found the integer 256",
+    );
+    unit("success = 0", "3:11: `success`: expected an array, found the integer 0");
+    unit(
+        "stop.signal = \"TREM\"",
+        "3:15: `signal`: there is no signal \"TREM\" (did you mean `SIGTERM`?)",
+    );
+    unit("stop = 1", "3:8: `stop`: expected a table, found the integer 1");
+    unit("user = -1", "3:8: `user`: expected a name or a number, found the integer -1");
+    unit(
+        "umask = 22",
+        "3:9: `umask`: expected an octal mask such as \"022\" or 0o022, found the integer 22",
+    );
+    unit(
+        "umask = \"8\"",
+        "3:9: `umask`: expected an octal mask such as \"022\" or 0o022, found the string \"8\"",
+    );
+    unit("output = { file = \"x\" }", "3:10: `output`: expected a string, found a table");
+    unit(
+        "on_failure = \"sotp\"",
+        "3:14: `on_failure`: expected policy, stop or ignore, found \"sotp\" (did you mean `stop`?)",
+    );
+    for (value, found) in [("[]", "an array"), ("{ file = \"x\" }", "a table")] {
+        unit(
+            &format!("env = {{ A = {value} }}"),
+            &format!("3:13: `env.A`: expected a string, a number or a boolean, found {found}"),
+        );
+    }
+    toml_says(&[
+        (
+            "wait = \"anny\"",
+            &[
+                "error trc.toml:1:8: `wait`: expected any, all, err or forever, found \"anny\" (did you mean `any`?)",
+            ],
+        ),
+        ("wait = 1", &["error trc.toml:1:8: `wait`: expected a string, found the integer 1"]),
+        ("log = 1", &["error trc.toml:1:7: `log`: expected a table, found the integer 1"]),
+        (
+            "log.level = \"verbose\"",
+            &[
+                "error trc.toml:1:13: `level`: expected off, error, warn, info, debug or trace, found \"verbose\"",
+            ],
+        ),
+        ("async = 1", &["error trc.toml:1:9: `async`: expected a table, found the integer 1"]),
+        (
+            "async.web = 1",
+            &["error trc.toml:1:13: `async.web`: expected a table, found the integer 1"],
+        ),
+        (
+            "[[async.web]]\nexec = \"x\"",
+            &["error trc.toml:1:1: `async.web`: expected a table, found an array"],
+        ),
+        (
+            "[async.web]\nexec = 1",
+            &[
+                "error trc.toml:2:8: `exec`: expected a command, as a string or an array of words, found the integer 1",
+            ],
+        ),
+        (
+            "[async.web]\nexec = [\"a\", 1]",
+            &["error trc.toml:2:14: `exec`: expected a string, found the integer 1"],
+        ),
+        (
+            "exit.256 = 0\nexit.1 = -1",
+            &[
+                "error trc.toml:1:6: `exit`: expected an exit status from 0 to 255, found the string \"256\"",
+                "error trc.toml:2:10: `exit`: expected an exit status from 0 to 255, found the integer -1",
+            ],
+        ),
+        (
+            "a = 99999999999999999999",
+            &["error trc.toml:1:5: the integer 99999999999999999999 is too large"],
+        ),
+    ]);
+}
+
+#[test]
+fn a_nul_or_a_newline_where_none_may_be_is_an_error() {
+    toml_says(&[
+        ("async.a.exec = \"a\\u0000\"", &["error trc.toml:1:18: `exec`: a NUL can't stand here"]),
+        (
+            "async.a.exec = [\"a\", \"\\u0000\"]",
+            &["error trc.toml:1:22: `exec`: a NUL can't stand here"],
+        ),
+        (
+            "async.a.script = \"\\u0000\"",
+            &["error trc.toml:1:18: `script`: a NUL can't stand here"],
+        ),
+        (
+            "async.a = { exec = \"a\", cwd = \"\\u0000\" }",
+            &["error trc.toml:1:31: `cwd`: a NUL can't stand here"],
+        ),
+        ("env.A = \"\\u0000\"", &["error trc.toml:1:9: `env.A`: a NUL can't stand here"]),
+        ("env.\"A=B\" = 1", &["error trc.toml:1:5: \"A=B\" can't be a variable's name"]),
+        ("env.\"\" = 1", &["error trc.toml:1:5: \"\" can't be a variable's name"]),
+        ("env.\"a\\u0000\" = 1", &["error trc.toml:1:5: \"a\\u{0}\" can't be a variable's name"]),
+        (
+            "async.\"a\\nb\".exec = \"x\"",
+            &["error trc.toml:1:7: \"a\\nb\" can't be a unit's name: it must be a line of text"],
+        ),
+        (
+            "async.\"\".exec = \"x\"",
+            &["error trc.toml:1:7: \"\" can't be a unit's name: it must be a line of text"],
+        ),
+        (
+            "async.a = { exec = \"a\", user = \"a\\nb\" }",
+            &["error trc.toml:1:32: `user`: \"a\\nb\" is no name"],
+        ),
+        (
+            "async.a = { exec = \"a\", env_file = [\"a\\nb\"] }",
+            &["error trc.toml:1:37: `env_file`: a newline can't stand here"],
+        ),
+        (
+            "async.a = { exec = \"a\", env_file = \"\" }",
+            &["error trc.toml:1:36: `env_file`: this must not be empty"],
+        ),
+        (
+            "async.a = { exec = \"a\", cwd = \"\" }",
+            &["error trc.toml:1:31: `cwd`: this must not be empty"],
+        ),
+    ]);
+}
+
+#[test]
+fn broken_toml_is_explained_at_its_place() {
+    toml_says(&[
+        ("wait = ", &["error trc.toml:1:8: a value is missing"]),
+        ("wait = all", &["error trc.toml:1:8: a string must stand in quotes"]),
+        ("[async.web", &["error trc.toml:1:11: unclosed table: expected `]`"]),
+        ("\n\nx = [1,\n2\n", &["error trc.toml:4:2: unclosed array: expected `]`"]),
+        ("wait = \"all", &["error trc.toml:1:12: invalid basic string: expected `\"`"]),
+        (
+            "wait = \"all\"\nwait = \"any\"",
+            &["error trc.toml:2:1: the key `wait` stands here twice"],
+        ),
+        ("[log]\n[log]\n", &["error trc.toml:2:2: the key `log` stands here twice"]),
+        (
+            "é = 1",
+            &["error trc.toml:1:1: invalid unquoted key: expected letters, numbers, `-`, `_`"],
+        ),
+        ("x = 1\n\ty = 08", &["error trc.toml:2:6: unexpected leading zero"]),
+        (
+            "a = \nb = \"\nc",
+            &[
+                "error trc.toml:1:5: a value is missing",
+                "error trc.toml:2:6: invalid basic string: expected `\"`",
+                "error trc.toml:3:2: key with no value: expected `=`",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn a_message_shows_the_line_and_a_caret() {
+    let case = Case::new().toml("[async.web]\n\texec = \"é 'x\"\n");
+    let errors = case.load().err().unwrap();
+    let expected = format!(
+        "error: `exec`: the quote ' is never closed\n  --> {}:2:12\n   |\n 2 | \texec = \"é 'x\"\n   | \t          ^^^",
+        case.path("trc.toml").display()
+    );
+    assert_eq!(errors[0].to_string(), expected);
+}
+
+#[test]
+fn a_long_line_is_not_shown_whole_and_a_terminal_obeys_no_file() {
+    let case = Case::new().toml(&format!("wait = \"{}\"", "x".repeat(100_000)));
+    let message = case.load().err().unwrap()[0].to_string();
+    assert!(message.len() < 2000, "{}", message.len());
+
+    let case = Case::new().toml("wait = '\u{1b}[2J'");
+    let message = case.load().err().unwrap()[0].to_string();
+    assert!(!message.contains('\u{1b}'), "{message:?}");
+}
+
+#[test]
+fn a_deep_nest_is_an_error_and_no_crash() {
+    for text in [
+        format!("x = {}", "[".repeat(10_000)),
+        format!("x = {}{}", "[".repeat(10_000), "]".repeat(10_000)),
+        format!("x = {}", "{a=".repeat(10_000)),
+        format!("{} = 1", vec!["a"; 10_000].join(".")),
+        format!("[{}]", vec!["a"; 10_000].join(".")),
+    ] {
+        let errors = Case::new().toml(&text).errors();
+        assert!(errors[0].contains("nested too deeply"), "{errors:?}");
+    }
+    let case = Case::new()
+        .set("TRC_ASYNC", "{x=".repeat(10_000))
+        .set("TRC_ENV__A", "${A:-".repeat(100_000))
+        .set("TRC_ENV__B", format!("{}{}", "${A:-".repeat(9999), "}".repeat(9999)));
+    assert_eq!(case.errors().len(), 3);
+}
+
+#[test]
+fn everything_wrong_in_all_layers_is_said_at_once_in_their_order() {
+    let case = Case::new()
+        .toml(
+            "wait = 1\n[async.web]\nexec = \"x\"\nafter = [\"dbb\"]\nuser = [1]\n[async.db]\nexec=\"y\"",
+        )
+        .file("trc.d/10.toml", "x = 1")
+        .file("trc.d/async.broken.toml", "exec = ")
+        .file("trc.d/zz.toml", [b'a', b'\n', b' ', 0xff])
+        .set("TRC_LOG__LEVLE", "info")
+        .arguments(&["-c", "log.formt=trc"]);
+    std::fs::create_dir(case.path("trc.d/async.directory")).unwrap();
+    let says = [
+        "error trc.toml:1:8: `wait`: expected a string, found the integer 1",
+        "error trc.toml:5:8: `user`: expected a name or a number, found an array",
+        "error trc.d/async.broken.toml:1:8: a value is missing",
+        "error trc.d/async.directory: cannot read trc.d/async.directory: it is a directory",
+        "error trc.d/10.toml:1:1: unknown key `x` (the keys here are wait, shell, shutdown, log, env, signals, exit, boot, async, sync, halt)",
+        "error trc.d/zz.toml:2:2: the file is not UTF-8: byte 3 is 0xff",
+        "error TRC_LOG__LEVLE: unknown key `levle` in `[log]` (did you mean `level`?)",
+        "error --config log.formt=trc: unknown key `formt` in `[log]` (did you mean `format`?)",
+    ];
+    assert_eq!(case.errors(), says);
+    // Names are checked once every file can be read.
+    std::fs::remove_dir(case.path("trc.d/async.directory")).unwrap();
+    for broken in ["trc.d/async.broken.toml", "trc.d/zz.toml"] {
+        std::fs::remove_file(case.path(broken)).unwrap();
+    }
+    assert_eq!(
+        case.errors(),
+        [
+            says[0],
+            "error trc.toml:4:10: there is no unit `dbb` (did you mean `db`?)",
+            says[1],
+            says[4],
+            says[6],
+            says[7],
+        ]
+    );
+}
+
+#[test]
+fn no_text_makes_the_reader_panic() {
+    const SAMPLE: &str = r#"wait = "all"
+shell = ["a"]
+[env]
+A = "${B:-c}"
+[signals]
+HUP = { forward = "QUIT", to = ["web"] }
+[exit]
+138 = 0
+[async.web]
+exec = "a 'b' \"c\""
+after = { db = "started" }
+stop = { timeout = "1m30s", signal = "TERM" }
+umask = 0o022
+success = [0, 1]
+user = 1.5
+[sync.db]
+script = '''
+x
+'''
+"#;
+    const ODD: &[u8] = b"\"'[]{}=.,\\$\n\r\t\0#-_0 \xc3\xa9\xff";
+    // xorshift: the same texts each time.
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut random = move |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state % below as u64).unwrap()
+    };
+    let case = Case::new();
+    for _ in 0..1500 {
+        let mut text = SAMPLE.as_bytes().to_vec();
+        for _ in 0..=random(6) {
+            let at = random(text.len());
+            match random(3) {
+                0 => text[at] = ODD[random(ODD.len())],
+                1 => _ = text.remove(at),
+                _ => text.insert(at, ODD[random(ODD.len())]),
+            }
+        }
+        std::fs::write(case.path("trc.toml"), &text).unwrap();
+        let diagnostics = case.load().map_or_else(|errors| errors, |loaded| loaded.config.remarks);
+        for diagnostic in diagnostics {
+            assert!(!diagnostic.to_string().is_empty());
+        }
+    }
+}

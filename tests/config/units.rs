@@ -1,0 +1,408 @@
+//! Units and settings as files declare them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use trc::config::unit::Form;
+use trc::config::{Command, LogFormat, OnFailure, Output, SignalRule, StopTo, WaitPolicy};
+
+use super::{Case, exec, ids, toml_says, unit};
+
+#[test]
+fn nothing_configured_means_defaults_and_the_trailing_command() {
+    let config = Case::new().arguments(&["ls", "-l"]).config();
+    assert_eq!(config.wait, WaitPolicy::Any);
+    assert_eq!(config.log.level, log::LevelFilter::Warn);
+    assert_eq!(ids(&config), ["sync.cmd"]);
+    assert_eq!(config.units[0].form, Form::Trailing);
+    assert_eq!(config.units[0].command, Command::Words(vec!["ls".into(), "-l".into()]));
+    assert_eq!(config.rest, ["ls", "-l"]);
+    assert_eq!(config.remarks, []);
+}
+
+#[test]
+fn every_setting_of_a_file_is_understood() {
+    let config = Case::new()
+        .toml(
+            r#"
+            wait = "err"
+            shell = ["/bin/ash", "-c"]
+            [shutdown]
+            timeout = "1m30s"
+            [log]
+            level = "debug"
+            format = "json"
+            output = "null"
+            [env]
+            PORT = 8080
+            VERSION = 1.10
+            YES = true
+            [signals]
+            usr1 = "ignore"
+            SIGHUP = { forward = "quit", to = ["web"] }
+            RTMIN = "stop"
+            WINCH = { to = [] }
+            [exit]
+            138 = 0
+            [async.web]
+            exec = "x"
+            "#,
+        )
+        .config();
+    assert_eq!(config.wait, WaitPolicy::Err);
+    assert_eq!(config.shell, Some(vec!["/bin/ash".into(), "-c".into()]));
+    assert_eq!(config.shutdown.timeout, Some(Duration::from_secs(90)));
+    assert_eq!(config.log.level, log::LevelFilter::Debug);
+    assert_eq!(config.log.format, LogFormat::Json);
+    assert_eq!(config.log.output, Some(Output::Null));
+    let env: Vec<_> =
+        config.env.iter().map(|(name, value)| (name.as_str(), value.value.source())).collect();
+    assert_eq!(env, [("PORT", "8080".into()), ("VERSION", "1.10".into()), ("YES", "true".into())]);
+    let rules: Vec<String> =
+        config.signals.iter().map(|(signal, rule)| format!("{signal} {rule:?}")).collect();
+    assert_eq!(rules.len(), 4);
+    assert!(rules[0].contains("SIGHUP Forward { signal: Some(Signal(3))"), "{}", rules[0]);
+    assert!(rules[0].contains("\"async.web\""), "{}", rules[0]);
+    assert_eq!(rules[1], "SIGUSR1 Ignore");
+    assert_eq!(rules[2], "SIGWINCH Forward { signal: None, to: [] }");
+    assert_eq!(rules[3], "SIGRTMIN Stop");
+    assert_eq!(config.exit, [(138, 0)].into());
+}
+
+#[test]
+fn every_key_of_a_unit_is_understood() {
+    let config = Case::new()
+        .toml(
+            r#"
+            [async.web]
+            description = "The web"
+            exec = "nginx -g 'daemon off;'"
+            enabled = true
+            oneshot = false
+            after = ["boot.prepare"]
+            success = [0, 143]
+            on_failure = "stop"
+            stop = { signal = "QUIT", timeout = 2.5, to = "group", exec = ["nginx", "-s", "quit"] }
+            user = "www-data"
+            group = 33
+            groups = ["ssl", 5]
+            cwd = "/srv/${SITE}"
+            umask = "027"
+            env = { A = "${B}" }
+            env_file = ["/etc/web.env"]
+            env_clear = true
+            output = "prefix"
+            [boot.prepare]
+            script = "echo ${HOME} $$"
+            "#,
+        )
+        .config();
+    let web = unit(&config, "async.web");
+    assert_eq!(web.form, Form::Declared);
+    assert_eq!(exec(web), ["nginx", "-g", "daemon off;"]);
+    assert_eq!(web.description.as_deref(), Some("The web"));
+    assert_eq!(web.oneshot, Some(false));
+    assert_eq!(web.after[0].unit.value, "boot.prepare");
+    assert_eq!(web.after[0].condition, None);
+    assert_eq!(web.success, Some(vec![0, 143]));
+    assert_eq!(web.on_failure, OnFailure::Stop);
+    assert_eq!(web.stop.signal.unwrap().to_string(), "SIGQUIT");
+    assert_eq!(web.stop.timeout, Some(Duration::from_millis(2500)));
+    assert_eq!(web.stop.to, Some(StopTo::Group));
+    assert_eq!(web.stop.exec.as_ref().unwrap().len(), 3);
+    assert_eq!(web.output, Some(Output::Prefix));
+    let who = &web.identity;
+    assert_eq!(who.user.as_ref().unwrap().value, "www-data");
+    assert_eq!(who.group.as_ref().unwrap().value, "33");
+    let groups: Vec<_> = who.groups.iter().flatten().map(|group| group.value.as_str()).collect();
+    assert_eq!(groups, ["ssl", "5"]);
+    assert_eq!(who.cwd.as_ref().unwrap().value.source(), "/srv/${SITE}");
+    assert_eq!(who.umask, Some(0o027));
+    assert_eq!(who.env["A"].value.source(), "${B}");
+    assert_eq!(who.env_file[0].value, PathBuf::from("/etc/web.env"));
+    assert!(who.env_clear);
+    let script = &unit(&config, "boot.prepare").command;
+    assert_eq!(*script, Command::Script("echo ${HOME} $$".into()));
+}
+
+#[test]
+fn what_is_not_there_yet_is_an_unknown_key() {
+    for key in [
+        "ready",
+        "health",
+        "restart",
+        "max_runtime",
+        "limits",
+        "nice",
+        "oom_score_adj",
+        "no_new_privs",
+        "capabilities",
+        "tty",
+        "stdin",
+    ] {
+        let errors = Case::new().toml(&format!("[async.web]\nexec = \"x\"\n{key} = 1")).errors();
+        assert_eq!(errors.len(), 1);
+        let expected = format!("error trc.toml:3:1: unknown key `{key}` in `[async.web]`");
+        assert!(errors[0].starts_with(&expected), "{errors:?}");
+    }
+    for top in ["control = 1", "[test.x]\nscript = \"x\""] {
+        assert_eq!(Case::new().toml(top).errors().len(), 1);
+    }
+}
+
+#[test]
+fn a_time_has_a_unit_or_is_in_seconds() {
+    for (text, milliseconds) in [
+        ("\"5s\"", 5000),
+        ("\"200ms\"", 200),
+        ("\"1m30s\"", 90_000),
+        ("\"1h 2m\"", 3_720_000),
+        ("\"2h\"", 7_200_000),
+        ("\"1.5s\"", 1500),
+        ("\"333ms\"", 333),
+        ("5", 5000),
+        ("0.25", 250),
+        ("0", 0),
+        ("\"5\"", 5000),
+        ("\"${T:-7}s\"", 7000),
+    ] {
+        let config = Case::new().toml(&format!("shutdown.timeout = {text}")).config();
+        let expected = Some(Duration::from_millis(milliseconds));
+        assert_eq!(config.shutdown.timeout, expected, "{text}");
+    }
+    for text in [
+        "-1",
+        "\"-1s\"",
+        "\"\"",
+        "\"s\"",
+        "\"5 apples\"",
+        "\"5d\"",
+        "\"30s1m\"",
+        "\"1s2s\"",
+        "\"1e3s\"",
+        "\"inf\"",
+        "nan",
+        "inf",
+        "1e300",
+        "\"99999999999h\"",
+        "true",
+        "[]",
+        "\"5s3\"",
+        "\".\"",
+        "\".s\"",
+        "\"5é\"",
+    ] {
+        let errors = Case::new().toml(&format!("shutdown.timeout = {text}")).errors();
+        assert_eq!(errors.len(), 1, "{text}");
+        let expected = "error trc.toml:1:20: `timeout`: expected a time such as \"5s\", \"200ms\", \
+                        \"1m30s\" or \"2h\", found ";
+        assert!(errors[0].starts_with(expected), "{errors:?}");
+    }
+}
+
+#[test]
+fn a_unit_runs_exactly_one_thing() {
+    toml_says(&[
+        (
+            "[async.web]\nuser = \"x\"",
+            &[
+                "error trc.toml:1:8: nothing to run in `[async.web]`: it has neither `exec` nor `script`",
+            ],
+        ),
+        (
+            "[async.web]\nexec = \"x\"\nscript = \"y\"",
+            &[
+                "error trc.toml:3:1: `[async.web]` has both `exec` and `script` (a unit runs exactly one of `exec`, `script` and a script file)",
+            ],
+        ),
+        (
+            "[async.web]\nexec = \"\"",
+            &["error trc.toml:2:8: `exec`: there is nothing to run in this"],
+        ),
+        (
+            "[async.web]\nexec = []",
+            &["error trc.toml:2:8: `exec`: the name of the command is empty"],
+        ),
+        (
+            "[async.web]\nexec = \"'' x\"",
+            &["error trc.toml:2:8: `exec`: the name of the command is empty"],
+        ),
+        (
+            "[async.web]\nexec = \"echo é 'x\"",
+            &["error trc.toml:2:16: `exec`: the quote ' is never closed"],
+        ),
+        (
+            "[async.web]\nexec = 'echo \"x'",
+            &["error trc.toml:2:14: `exec`: the quote \" is never closed"],
+        ),
+        (
+            "[sync.web]\nexec = \"x\"\nstop.exec = \"\"",
+            &["error trc.toml:3:13: `stop.exec`: there is nothing to run in this"],
+        ),
+        ("[sync.a]\nscript = \"  \"", &["error trc.toml:2:10: `script`: the script is empty"]),
+    ]);
+}
+
+#[test]
+fn a_disabled_unit_goes_with_every_edge_to_it() {
+    let config = Case::new()
+        .toml(
+            "[signals]\nHUP = { to = [\"web\"] }\nUSR1 = { to = [\"web\", \"db\"] }\n\
+             [async.db]\nexec = \"x\"\nafter = [\"web\"]\n\
+             [async.job]\nexec = \"x\"\nafter = { web = \"exited\", \"async.db\" = \"started\" }\n\
+             [async.web]\nexec = \"x\"\nenabled = false",
+        )
+        .config();
+    assert_eq!(ids(&config), ["async.db", "async.job"]);
+    assert_eq!(unit(&config, "async.db").after, []);
+    let after: Vec<_> = unit(&config, "async.job").after.iter().map(|a| &a.unit.value).collect();
+    assert_eq!(after, ["async.db"]);
+    let rules: Vec<_> = config.signals.values().collect();
+    // Not to all, which an empty list would mean.
+    assert_eq!(*rules[0], SignalRule::Ignore);
+    let SignalRule::Forward { to, .. } = rules[1] else { panic!() };
+    assert_eq!(to.iter().map(|unit| &unit.value).collect::<Vec<_>>(), ["async.db"]);
+}
+
+#[test]
+fn disabling_what_is_not_there_is_pointed_out() {
+    let case = Case::new().toml("[async.corn]\nenabled = false\n[async.cron]\nexec = \"x\"");
+    assert_eq!(
+        case.remarks(),
+        [
+            "warning trc.toml:1:8: there is no unit `async.corn` to disable (did you mean `async.cron`?)"
+        ]
+    );
+}
+
+#[test]
+fn a_unit_is_named_in_full_or_by_its_name_where_that_is_unique() {
+    let units = "[async.db]\nexec = \"x\"\n[boot.db]\nexec = \"x\"\n[sync.main]\nexec = \"x\"\n";
+    let after = |text: &str| -> Vec<String> {
+        let case = Case::new().toml(&format!("{units}[halt.h]\nexec = \"x\"\nafter = {text}"));
+        match case.load() {
+            Ok(loaded) => unit(&loaded.config, "halt.h")
+                .after
+                .iter()
+                .map(|after| format!("{} {:?}", after.unit.value, after.condition))
+                .collect(),
+            Err(errors) => case.said(&errors),
+        }
+    };
+    assert_eq!(after("[\"main\", \"boot.db\"]"), ["sync.main None", "boot.db None"]);
+    assert_eq!(
+        after("{ main = \"failed\", async.db = \"started\", \"boot.db\" = \"succeeded\" }"),
+        ["sync.main Some(Failed)", "async.db Some(Started)", "boot.db Some(Succeeded)"]
+    );
+    assert_eq!(after("\"main\""), ["sync.main None"]);
+    assert_eq!(
+        after("[\"db\"]"),
+        ["error trc.toml:9:10: `db` may be boot.db or async.db (write the stage before the name)"]
+    );
+    assert_eq!(
+        after("[\"mian\", \"async.bd\"]"),
+        [
+            "error trc.toml:9:10: there is no unit `mian` (did you mean `main`?)",
+            "error trc.toml:9:18: there is no unit `async.bd` (did you mean `async.db`?)",
+        ]
+    );
+    assert_eq!(
+        after("{ main = \"ready\" }"),
+        [
+            "error trc.toml:9:18: `after`: expected started, exited, succeeded or failed, found \"ready\""
+        ]
+    );
+    assert_eq!(
+        after("{ main = 1 }"),
+        [
+            "error trc.toml:9:18: `after`: expected started, exited, succeeded or failed, found the integer 1"
+        ]
+    );
+    toml_says(&[(
+        "signals.HUP = { to = [\"nginx\"] }",
+        &["error trc.toml:1:23: there is no unit `nginx`"],
+    )]);
+}
+
+#[test]
+fn signals_are_the_same_however_they_are_spelt() {
+    let config = Case::new()
+        .toml("[signals]\nSIGUSR1 = \"ignore\"")
+        .file("trc.d/x.toml", "[signals]\nusr1 = \"stop\"")
+        .config();
+    assert_eq!(config.signals.values().collect::<Vec<_>>(), [&SignalRule::Stop]);
+    toml_says(&[
+        (
+            "[signals]\nUSR1 = \"stop\"\nSIGUSR1 = \"stop\"",
+            &["error trc.toml:3:1: `signals.SIGUSR1` stands here twice"],
+        ),
+        ("signals.KILL = \"stop\"", &["error trc.toml:1:9: `signals`: SIGKILL can't be caught"]),
+        ("signals.stop = \"stop\"", &["error trc.toml:1:9: `signals`: SIGSTOP can't be caught"]),
+        (
+            "signals.CHLD = \"stop\"",
+            &["error trc.toml:1:9: `signals`: SIGCHLD is trc's own: it says that a child ended"],
+        ),
+        (
+            "signals.USR3 = \"stop\"",
+            &[
+                "error trc.toml:1:9: `signals`: there is no signal \"USR3\" (did you mean `SIGUSR1`?)",
+            ],
+        ),
+        (
+            "signals.HUP = \"reload\"",
+            &[
+                "error trc.toml:1:15: `signals.SIGHUP`: expected \"stop\", \"ignore\" or `{ forward = \"SIGQUIT\", to = [\"nginx\"] }`, found \"reload\"",
+            ],
+        ),
+        (
+            "signals.HUP = {}",
+            &[
+                "error trc.toml:1:15: `signals.SIGHUP`: expected \"stop\", \"ignore\" or `{ forward = \"SIGQUIT\", to = [\"nginx\"] }`",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn variables_in_values_are_filled_in_at_load_or_kept_for_the_start() {
+    let text = "wait = \"${POLICY}\"\nshutdown.timeout = \"${T:-3}s\"\nshell = \"${SH} -c\"\n\
+                [async.web]\nenabled = \"${WORKER:-true}\"\n\
+                exec = \"echo ${LATE} '${LATE}' $${X}\"\ncwd = \"${LATE}\"\nenv.A = \"${LATE}\"";
+    let case = Case::new().toml(text).set("POLICY", "all").set("SH", "a b");
+    let config = case.config();
+    assert_eq!(config.wait, WaitPolicy::All);
+    assert_eq!(config.shutdown.timeout, Some(Duration::from_secs(3)));
+    // Split first: a value never becomes two words.
+    assert_eq!(config.shell.as_ref().unwrap(), &["a b", "-c"]);
+    let Command::Exec(words) = &unit(&config, "async.web").command else { panic!() };
+    let late = |_: &str| Some("x y".into());
+    let expanded: Vec<_> = words.iter().map(|word| word.expand(&late).unwrap()).collect();
+    assert_eq!(expanded, ["echo", "x y", "x y", "${X}"]);
+
+    let case = case.set("WORKER", "false");
+    assert_eq!(ids(&case.config()), [""; 0]);
+}
+
+#[test]
+fn a_variable_that_is_not_set_is_an_error_with_its_place() {
+    toml_says(&[
+        ("wait = \"${NOPE}\"", &["error trc.toml:1:8: `wait`: the variable NOPE is not set"]),
+        ("wait = \"${NOPE:?set it}\"", &["error trc.toml:1:8: `wait`: NOPE: set it"]),
+        ("wait = \"${EMPTY:?set it}\"", &["error trc.toml:1:8: `wait`: EMPTY: set it"]),
+        ("wait = \"a${\"", &["error trc.toml:1:10: `wait`: `${` is never closed by `}`"]),
+        ("env.A = \"é${1}\"", &["error trc.toml:1:13: `env.A`: `${1}` has no variable name"]),
+        (
+            "async.web.exec = \"x ${Y+1}\"",
+            &[
+                "error trc.toml:1:18: `exec`: only `:-default` and `:?message` may follow a variable's name in ${Y+1}",
+            ],
+        ),
+        ("shell = \"${NOPE}\"", &["error trc.toml:1:9: `shell`: the variable NOPE is not set"]),
+        // A disabled unit may lack what only it needs.
+        ("[async.web]\nenabled = \"${WORKER:-false}\"\nexec = \"x\"\nuser = \"${NOPE}\"", &[]),
+        (
+            "[async.web]\nenabled = false\nexec = \"x\"\nusr = 1",
+            &["error trc.toml:4:1: unknown key `usr` in `[async.web]` (did you mean `user`?)"],
+        ),
+    ]);
+}
