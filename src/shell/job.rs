@@ -100,7 +100,8 @@ pub struct Job<'a> {
 pub struct Prepared {
     /// What to execute; the first word is a path.
     pub argv: Vec<CString>,
-    /// Descriptors (close-on-exec) and the numbers they must have in the child.
+    /// Descriptors (close-on-exec) and the numbers they must have in the child. One may
+    /// have by chance the number that another wants: move them all up before.
     pub files: Vec<(OwnedFd, i32)>,
     /// Variables to set in the child's environment.
     pub env: Vec<(OsString, OsString)>,

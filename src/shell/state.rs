@@ -84,7 +84,9 @@ pub struct State {
     functions: Vec<u8>,
     umask: Vec<u8>,
     limits: Vec<u8>,
+    /// Paths: the working directory, if it is another, and `OLDPWD` then.
     cwd: Vec<u8>,
+    old_cwd: Vec<u8>,
     /// Last: `set -u` and aliases must not change how the rest is read.
     options: Vec<u8>,
 }
@@ -183,6 +185,9 @@ impl State {
             };
             variable.restore(name, in_env, &mut state.variables);
         }
+        if let Some(Value::Scalar(old)) = variables.get(&b"OLDPWD"[..]).map(|v| &v.value) {
+            state.came_from(old);
+        }
         state.unset(|name| variables.contains_key(name));
         state.settle(saved, given, exported, |name| name.starts_with(b"BASH_FUNC_"));
         Some(state)
@@ -230,6 +235,9 @@ impl State {
         for name in readonly.keys().filter(|name| !is_special(name)) {
             command(&mut state.variables, "readonly", name, None);
         }
+        if let Some(Some(old)) = all.get(&b"OLDPWD"[..]) {
+            state.came_from(old);
+        }
         state.unset(|name| all.contains_key(name));
         state.settle(saved, given, exported, |_| false);
         Some(state)
@@ -255,6 +263,7 @@ impl State {
             }
         } else if saved.own.cwd {
             self.cwd.clone_from(&saved.before.cwd);
+            self.old_cwd.clone_from(&saved.before.old_cwd);
         }
         let soft = limits(saved.kind, soft_before, soft);
         let hard = limits(saved.kind, hard_before, hard);
@@ -269,6 +278,12 @@ impl State {
             self.limits.clone_from(&saved.before.limits);
         }
         Some(())
+    }
+
+    fn came_from(&mut self, old: &[u8]) {
+        if self.old_cwd.is_empty() {
+            self.old_cwd = old.to_vec();
+        }
     }
 
     fn trace(&mut self, saved: &Saved, flags: &[u8]) {
@@ -324,6 +339,9 @@ impl State {
             quote::push(out, &self.cwd);
             // Going on somewhere else could do harm.
             out.extend_from_slice(b" || exit 1\n");
+            if !self.old_cwd.is_empty() {
+                assign(out, b"OLDPWD", &self.old_cwd);
+            }
         }
         out.extend_from_slice(&self.options);
     }
@@ -535,20 +553,22 @@ fn function_names(text: &[u8]) -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
-/// The output of `declare -f`, which has the same order, cut at each `NAME () `.
+/// The output of `declare -f`, which has the same order, cut at each `NAME () ` that
+/// follows a line with a function's end: `}`, or `} 2>&1`.
 fn split_functions<'a>(
     mut text: &'a [u8],
     names: &[(String, Vec<u8>)],
 ) -> Vec<(String, Vec<u8>, &'a [u8])> {
     let mut functions = Vec::new();
     for (index, (flags, name)) in names.iter().enumerate() {
-        let end = names
-            .get(index + 1)
-            .and_then(|(_, next)| {
-                memchr::memmem::find(text, &[b"\n}\n", next.as_slice(), b" () \n{"].concat())
+        let next = names.get(index + 1).and_then(|(_, next)| {
+            let start = [b"\n", next.as_slice(), b" () \n{"].concat();
+            memchr::memmem::find_iter(text, &start).map(|at| at + 1).find(|&at| {
+                let line = text[..at - 1].iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
+                text[line] == b'}'
             })
-            .map_or(text.len(), |at| at + 3);
-        let (function, rest) = text.split_at(end);
+        });
+        let (function, rest) = text.split_at(next.unwrap_or(text.len()));
         functions.push((flags.clone(), name.clone(), function));
         text = rest;
     }
