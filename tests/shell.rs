@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 
 use log::LevelFilter;
 use trc::config::Stage;
-use trc::shell::{Body, Job, Kind, Own, Shell, State, prepare};
+use trc::shell::{Body, Job, Kind, Own, Prepared, Shell, State, prepare, prepare_without_proc};
 
 type Environment = Vec<(OsString, OsString)>;
 
@@ -87,7 +87,10 @@ impl Ran {
 }
 
 fn run_with(shell: &Shell, job: &Job, given: &Environment) -> Ran {
-    let prepared = prepare(shell, job).unwrap();
+    start(&prepare(shell, job).unwrap(), given)
+}
+
+fn start(prepared: &Prepared, given: &Environment) -> Ran {
     let words: Vec<OsString> =
         prepared.argv.iter().map(|w| OsStr::from_bytes(w.as_bytes()).to_owned()).collect();
     let mut env = given.clone();
@@ -205,7 +208,7 @@ fn options_are_seen_later() {
         &[
             ("set -u", "(echo $nothing) 2>/dev/null || echo unset", "unset\n"),
             ("set -f; set -u; set +u", "echo /et[c]; case $- in *u*) echo u;; esac", "/et[c]\n"),
-            ("set -a", "x=1; sh -c 'echo $x'", "1\n"),
+            ("set -a", "x=1; sh -c 'echo $x$__trc_body'", "1\n"),
             ("set -o noglob", "echo /et[c]", "/et[c]\n"),
         ],
         &shells(),
@@ -912,4 +915,56 @@ fn ps_shows_the_script() {
 fn the_kind_of_each_shell_is_known() {
     let kinds: Vec<Kind> = shells().into_iter().map(|(_, shell)| shell.kind).collect();
     assert_eq!(kinds, [Kind::Bash, Kind::Posix, Kind::Posix]);
+}
+
+#[test]
+fn verbose_shows_the_scripts_lines_and_nothing_of_ours() {
+    let state = run(&bash(), &job(Stage::Boot, "set -v")).state.unwrap().unwrap();
+    let ran = run(&bash(), &Job { state: Some(&state), ..job(Stage::Async, "echo a") });
+    assert_eq!((ran.out().as_str(), ran.err().as_str()), ("a\n", "echo a\n"));
+}
+
+#[test]
+fn a_posix_shell_tells_the_time_as_well_as_its_date_can() {
+    let dir = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("/bin/busybox", dir.path().join("date")).unwrap();
+    let shell = &posix()[0].1;
+    let mut env = given();
+    let json = Job { json: true, ..job(Stage::Async, "log x") };
+
+    env[0].1 = dir.path().into();
+    let line = run_with(shell, &json, &env).out();
+    assert_eq!((&line[28..33], line.find("\",\"level")), (".000+", Some(38)), "{line}");
+    env[0].1 = "/nowhere".into();
+    assert!(run_with(shell, &json, &env).out().starts_with("{\"time\":null,\"level\""));
+    let ran = run_with(shell, &job(Stage::Async, "log x"), &env);
+    assert!(ran.out().starts_with("????-??-?? ??:??:?? trc [async/"), "{ran:?}");
+    assert_eq!((ran.status, ran.err().as_str()), (0, ""));
+}
+
+#[test]
+fn without_proc_everything_still_works() {
+    let long = format!("# {}\n", "é'".repeat(200_000));
+    for (name, shell) in shells() {
+        for comment in ["", &long] {
+            let script =
+                format!("{comment}x=it\\'s; set -- a; f() {{ echo f; }}; trap 'echo bye' EXIT");
+            let boot = job(Stage::Boot, &script);
+            let ran = start(&prepare_without_proc(&shell, &boot).unwrap(), &given());
+            assert_eq!(ran.out(), "bye\n", "{name}");
+            let state = ran.state();
+            let then = Job { state: Some(&state), ..job(Stage::Async, "echo $x $1; exit 3") };
+            let prepared = prepare_without_proc(&shell, &then).unwrap();
+            let ran = start(&prepared, &state.environment().to_vec());
+            assert_eq!((ran.status, ran.out().as_str()), (3, "it's a\n"), "{name}");
+        }
+        let script = "# ".to_owned() + &"x".repeat(3_000_000);
+        let huge = prepare_without_proc(&shell, &job(Stage::Async, &script));
+        if name == "bash" {
+            assert_eq!(start(&huge.unwrap(), &given()).status, 0);
+        } else {
+            let error = huge.unwrap_err().to_string();
+            assert!(error.contains("/proc is not mounted"), "{name} {error}");
+        }
+    }
 }

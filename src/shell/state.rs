@@ -87,8 +87,9 @@ pub struct State {
     /// Paths: the working directory, if it is another, and `OLDPWD` then.
     cwd: Vec<u8>,
     old_cwd: Vec<u8>,
-    /// Last: `set -u` and aliases must not change how the rest is read.
+    /// Last: `set -auv` and aliases must not change what the rest does.
     options: Vec<u8>,
+    aliases: Vec<u8>,
 }
 
 impl State {
@@ -123,17 +124,21 @@ impl State {
             .read_exact_at(&mut bytes, 0)
             .map_err(|e| format!("cannot read the boot state: {e}"))?;
         let marker = b"\0trc-state\0";
-        let Some(at) = memchr::memmem::find(&bytes, marker) else { return Ok(None) };
-        let found = Fields(&bytes[..at]);
-        let left = Fields(&bytes[at + marker.len()..]);
-        match saved.kind {
-            Kind::Bash => Self::bash(saved, given, found, left),
-            Kind::Posix => Self::posix(saved, given, found, left),
-        }
-        .map(Some)
-        .ok_or_else(|| {
-            "the boot state is incomplete: the shell could not write all of it".to_owned()
-        })
+        let starts: Vec<usize> = memchr::memmem::find_iter(&bytes, marker).collect();
+        let Some(&first) = starts.first() else { return Ok(None) };
+        // The last one that is complete: a subshell with an EXIT trap of its own may have
+        // written before, and `trc-state` may be one of the arguments.
+        let complete = starts.iter().rev().find_map(|at| {
+            let found = Fields(&bytes[..first]);
+            let left = Fields(&bytes[at + marker.len()..]);
+            match saved.kind {
+                Kind::Bash => Self::bash(saved, given, found, left),
+                Kind::Posix => Self::posix(saved, given, found, left),
+            }
+        });
+        complete
+            .map(Some)
+            .ok_or_else(|| "the shell could not write all of the boot state".to_owned())
     }
 
     fn bash(
@@ -156,7 +161,7 @@ impl State {
         state.trace(saved, flags);
         difference(&mut state.shopts, "shopt -s", "shopt -u", shopts_before, shopts);
         difference(&mut state.options, "set -o", "set +o", options_before, options);
-        state.options.extend_from_slice(aliases);
+        state.aliases = aliases.to_vec();
 
         let mut exported = Exported::default();
         for (flags, name, text) in &functions {
@@ -343,7 +348,16 @@ impl State {
                 assign(out, b"OLDPWD", &self.old_cwd);
             }
         }
-        out.extend_from_slice(&self.options);
+    }
+
+    /// Appends what comes after everything else of ours, on a line that is not ended:
+    /// `set -v` shows the lines that follow.
+    pub(super) fn restore_options(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.aliases);
+        for line in self.options.split(|&b| b == b'\n').filter(|line| !line.is_empty()) {
+            out.extend_from_slice(line);
+            out.extend_from_slice(b"; ");
+        }
     }
 }
 
