@@ -588,6 +588,21 @@ fn a_script_ends_with_the_status_of_its_last_command() {
 }
 
 #[test]
+fn a_syntax_error_fails_the_script() {
+    for (name, shell) in shells() {
+        for stage in [Stage::Boot, Stage::Async, Stage::Sync, Stage::Halt] {
+            for script in ["echo a\nif", "echo a\nreturn 0 ) (", "'"] {
+                let ran = run(&shell, &job(stage, script));
+                assert!(
+                    ran.status > 0 && !ran.stderr.is_empty(),
+                    "{name} {stage} {script} {ran:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn words_are_run_as_they_are_and_one_word_is_a_text() {
     for (name, shell) in shells() {
         for (words, status, out) in [

@@ -242,14 +242,7 @@ fn body(job: &Job) -> io::Result<Vec<u8>> {
         }
         Body::Words(words) => {
             for word in words {
-                // The first one bare where it may be: a keyword or an alias, as typed.
-                if word.as_bytes().iter().all(|b| b.is_ascii_alphanumeric() || b"_-./:".contains(b))
-                    && !word.is_empty()
-                {
-                    text.extend_from_slice(word.as_bytes());
-                } else {
-                    quote::push(&mut text, word.as_bytes());
-                }
+                quote::push(&mut text, word.as_bytes());
                 text.push(b' ');
             }
         }

@@ -635,3 +635,61 @@ fn limits(kind: Kind, before: &[u8], after: &[u8]) -> Vec<(char, String)> {
         .filter(|(_, value)| !value.is_empty())
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+
+    use super::*;
+
+    fn saved(kind: Kind, bytes: &[u8]) -> Saved {
+        let file = File::from(memfd_create(c"test", MFdFlags::MFD_CLOEXEC).unwrap());
+        file.write_all_at(bytes, 0).unwrap();
+        let (own, before) = (Own::default(), State::default());
+        Saved { file, kind, own, xtrace: false, set: Vec::new(), before }
+    }
+
+    const BASH: &[u8] = b"0022\n\0/\n\0x  (-n) 5\n\0x  (-n) 9\n\0+ trace\n\0trc-state\0ehB\0a:b\0b:c\0\0s\0\
+        0027\n\0/usr\n\0x  (-n) 4\n\0x  (-n) 9\n\0declare -x e=\"v\"\ndeclare -a a=([0]=\"1\")\n\
+        declare -- p=$'\\n'\n\0declare -fx f\ndeclare -f g\n\0f () \n{ \n    :\n} 2>&1\ng () \n{ \n    :\n}\n\0\
+        alias x='y'\n\x002\0trc-state\0b\0end\0";
+
+    const POSIX: &[u8] = b"0022\n\0/\n\x005\n\x009\n\0set +o u\n\0\0trc-state\0e\x000027\n\0/usr\n\x004\n\x009\n\0\
+        set -o u\n\0export e='v'\nexport n\n\0readonly e='v'\n\0e='v'\np='x\n'\n\x001\0trc-state\0end\0";
+
+    #[test]
+    fn what_each_shell_writes_is_read() {
+        for (kind, bytes) in [(Kind::Bash, BASH), (Kind::Posix, POSIX)] {
+            let state = State::read(&saved(kind, bytes), &[]).unwrap().unwrap();
+            assert_eq!(
+                state.environment()[state.environment().len() - 1],
+                ("e".into(), "v".into())
+            );
+            assert_eq!(state.args()[0], "trc-state");
+            assert_eq!(
+                (state.umask.as_slice(), state.cwd.as_slice()),
+                (&b"umask 0027\n"[..], &b"/usr"[..])
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_cut_off_anywhere_is_an_error_or_nothing_and_never_a_panic() {
+        for (kind, bytes) in [(Kind::Bash, BASH), (Kind::Posix, POSIX)] {
+            for length in 0..bytes.len() {
+                let read = State::read(&saved(kind, &bytes[..length]), &[]);
+                assert!(matches!(read, Ok(None) | Err(_)), "{length}: {read:?}");
+            }
+            // A byte that is not what it should be must do no harm either.
+            for at in 0..bytes.len() {
+                for byte in *b"\0\n'\"(= \\$" {
+                    let mut odd = bytes.to_vec();
+                    odd[at] = byte;
+                    let _ = State::read(&saved(kind, &odd), &[]);
+                }
+            }
+        }
+    }
+}
