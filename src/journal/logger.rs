@@ -10,7 +10,7 @@ use crate::run::stream::{Kind, Side};
 
 /// Two loggers, for `env_logger` knows one target each: one for info and below,
 /// one for warnings and errors.
-struct Split {
+pub(super) struct Split {
     out: Logger,
     err: Logger,
 }
@@ -25,7 +25,7 @@ pub(super) fn install(journal: &Journal) -> Result<(), log::SetLoggerError> {
     log::set_boxed_logger(Box::new(split(journal)))
 }
 
-fn split(journal: &Journal) -> Split {
+pub(super) fn split(journal: &Journal) -> Split {
     Split { out: logger(journal, log::Level::Info), err: logger(journal, log::Level::Warn) }
 }
 

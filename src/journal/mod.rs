@@ -240,6 +240,12 @@ impl Journal {
         self.with(|w| w.streams.side(w.shown_side(side)).holds_back(now)).unwrap_or(false)
     }
 
+    /// The bytes that wait to be written to `side`.
+    #[must_use]
+    pub fn queued(&self, side: Side) -> usize {
+        self.with(|w| w.streams.side(w.shown_side(side)).queued()).unwrap_or(0)
+    }
+
     /// When a reader that units are held back for will count as stuck; to be
     /// asked after the captures' `wants_read`.
     #[must_use]

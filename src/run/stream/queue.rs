@@ -50,8 +50,9 @@ pub struct Stream {
     queue: Vec<u8>,
     written: usize,
     dropped: Dropped,
-    /// The last line written is not complete, and its rest is lost.
-    torn: bool,
+    /// The last byte written was not a newline. With an empty queue the rest of
+    /// that line is lost.
+    inside: bool,
     stall: Option<Stall>,
     broken: bool,
 }
@@ -69,7 +70,7 @@ impl Stream {
             queue: Vec::new(),
             written: 0,
             dropped: Dropped::default(),
-            torn: false,
+            inside: false,
             stall: None,
             broken: false,
         }
@@ -88,21 +89,18 @@ impl Stream {
         }
         let mut rest = lines;
         if self.queued() == 0 {
-            if self.torn {
-                match self.way.write(b"\n") {
-                    Ok(_) => self.torn = false,
-                    Err(errno) => return self.refused(lines, kind, errno),
-                }
+            if self.inside
+                && let Err((_, errno)) = self.write_now(b"\n")
+            {
+                return self.refused(lines, kind, errno);
             }
             match self.write_now(lines) {
                 Ok(count) => rest = &lines[count..],
-                Err((count, errno)) => {
-                    self.torn = is_inside(lines, count);
-                    return self.refused(&lines[count..], kind, errno);
-                }
+                Err((count, errno)) => return self.refused(&lines[count..], kind, errno),
             }
         }
-        let started = is_inside(lines, lines.len() - rest.len());
+        // What is queued always ends with a whole line.
+        let started = self.queued() == 0 && self.inside && rest.len() < lines.len();
         let keep = self.room_for(rest, kind, started);
         // Moves what is left to the front before the vector would grow.
         if self.written > 0 && self.queue.len() + keep > self.queue.capacity() {
@@ -151,6 +149,7 @@ impl Stream {
                 Ok(0) | Err(Errno::EAGAIN) => break,
                 Ok(count) => {
                     done += count;
+                    self.inside = bytes[done - 1] != b'\n';
                     self.stall = None;
                 }
                 Err(errno) => return Err((done, errno)),
@@ -225,10 +224,8 @@ impl Stream {
                 self.written = start + count;
             }
             Err((count, errno)) => {
-                let lost = start + count;
-                self.torn = is_inside(&queue, lost);
                 self.forget_queue();
-                self.refused(&queue[lost..], Kind::Captured, errno);
+                self.refused(&queue[start + count..], Kind::Captured, errno);
             }
         }
     }
@@ -306,11 +303,6 @@ impl Stream {
             self.broken = true;
         }
     }
-}
-
-/// Whether the byte at `at` is in the middle of a line.
-fn is_inside(lines: &[u8], at: usize) -> bool {
-    at > 0 && at < lines.len() && lines[at - 1] != b'\n'
 }
 
 /// As many whole lines as a pipe takes without letting other writers in between;
