@@ -96,6 +96,45 @@ fn through(c: &mut Criterion) {
     group.finish();
 }
 
+/// As under a container engine: standard output is a pipe, and somebody reads it.
+fn to_a_reader(c: &mut Criterion) {
+    let mut group = c.benchmark_group("unit to pipe, 64 KiB at once");
+    group.throughput(Throughput::Bytes(FLOOD as u64)).sample_size(10);
+    group.bench_function("text", |b| {
+        b.iter(|| {
+            let (mut reader, log) = std::io::pipe().unwrap();
+            let journal = journal(&File::from(std::os::fd::OwnedFd::from(log)), LogFormat::Trc);
+            let engine = std::thread::spawn(move || {
+                std::io::copy(&mut reader, &mut std::io::sink()).unwrap()
+            });
+            let ends = pipe(None).unwrap();
+            let source = Source::new("async", "opensmtpd", 15, Side::Out);
+            let mut capture = Capture::new(ends.read, source);
+            let unit = flood(File::from(ends.write));
+            let mut ended = false;
+            while !ended || !journal.wants_write().is_empty() {
+                let pending = journal.wants_write();
+                let mut polled: Vec<_> =
+                    pending.iter().map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLOUT)).collect();
+                let reads = capture.wants_read(&journal, Instant::now());
+                if reads {
+                    polled.push(PollFd::new(capture.as_fd(), PollFlags::POLLIN));
+                }
+                poll(&mut polled, PollTimeout::NONE).unwrap();
+                journal.writable();
+                if reads {
+                    ended = capture.readable(&journal, Instant::now()) == Progress::Ended;
+                }
+            }
+            unit.join().unwrap();
+            drop(capture);
+            drop(journal);
+            engine.join().unwrap();
+        });
+    });
+    group.finish();
+}
+
 fn wait(fd: &impl std::os::fd::AsFd) {
     poll(&mut [PollFd::new(fd.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE).unwrap();
 }
@@ -109,5 +148,5 @@ fn flood(mut to: File) -> std::thread::JoinHandle<()> {
     })
 }
 
-criterion_group!(benches, format, through);
+criterion_group!(benches, format, through, to_a_reader);
 criterion_main!(benches);

@@ -23,7 +23,7 @@ fn blocking_pipe() -> (OwnedFd, OwnedFd) {
 /// Everything that can be read now.
 fn read_now(fd: &impl AsFd) -> Vec<u8> {
     let mut all = Vec::new();
-    let mut buffer = [0; 64 * 1024];
+    let mut buffer = vec![0; 64 * 1024];
     loop {
         match nix::unistd::read(fd, &mut buffer) {
             Ok(0) | Err(Errno::EAGAIN | Errno::EIO) => return all,
@@ -149,7 +149,7 @@ fn the_last_resort_is_a_child_that_writes_all_and_ends() {
     let sent = lines(100);
     assert!(stream.push(&sent, Kind::Captured));
     let pid = nix::unistd::Pid::from_raw(stream.writer_pid().unwrap());
-    let deadline = start() + Duration::from_secs(60);
+    let deadline = start() + Duration::from_mins(1);
     stream.finish(deadline);
     assert!(before(deadline), "its end was seen");
     nix::sys::wait::waitpid(pid, None).unwrap();
@@ -366,7 +366,7 @@ fn waiting_for_room_ends_in_time() {
     fill(&mut stream);
     let pending: Vec<_> = stream.wants_write().into_iter().collect();
     assert!(!wait_writable(&pending, start()));
-    assert!(!wait_writable(&[], start() + Duration::from_secs(60)), "nothing to wait for");
+    assert!(!wait_writable(&[], start() + Duration::from_mins(1)), "nothing to wait for");
 }
 
 #[test]
