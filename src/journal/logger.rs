@@ -5,7 +5,8 @@ use std::io;
 use env_logger::{Builder, Logger, Target};
 use log::{LevelFilter, Log, Metadata, Record};
 
-use super::{Journal, line, main_entry};
+use super::entry::main_entry;
+use super::{Journal, line};
 use crate::run::stream::{Kind, Side};
 
 /// Two loggers, for `env_logger` knows one target each: one for info and below,
