@@ -355,7 +355,7 @@ fn a_name_with_a_newline_forges_no_line() {
 }
 
 #[test]
-fn what_a_full_disk_lost_is_said_when_there_is_room() {
+fn a_full_disk_loses_counted_lines_and_the_notice_is_kept_for_later() {
     use std::os::fd::AsRawFd as _;
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let err = tempfile::tempfile().unwrap();
