@@ -14,40 +14,55 @@ pub(super) fn escape(bytes: &[u8], to: &mut Vec<u8>) {
     }
 }
 
-fn escape_str(text: &str, to: &mut Vec<u8>) {
-    let bytes = text.as_bytes();
-    let mut copied = 0;
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        // C1 controls are C2 80 to C2 9F in UTF-8.
-        let (length, code) = match byte {
-            b'"' | b'\\' | 0x00..=0x1f | 0x7f => (1, byte),
-            0xc2 => match bytes.get(at + 1) {
-                Some(&second @ 0x80..=0x9f) => (2, second),
-                _ => (0, 0),
-            },
-            _ => (0, 0),
-        };
-        if length == 0 {
-            at += 1;
-            continue;
-        }
-        to.extend_from_slice(&bytes[copied..at]);
-        match code {
-            b'"' => to.extend_from_slice(b"\\\""),
-            b'\\' => to.extend_from_slice(b"\\\\"),
-            b'\n' => to.extend_from_slice(b"\\n"),
-            b'\r' => to.extend_from_slice(b"\\r"),
-            b'\t' => to.extend_from_slice(b"\\t"),
-            code => {
-                let hex = |digit: u8| b"0123456789abcdef"[usize::from(digit & 15)];
-                to.extend_from_slice(&[b'\\', b'u', b'0', b'0', hex(code >> 4), hex(code)]);
-            }
-        }
-        at += length;
-        copied = at;
+/// The bytes that need a look: C2 begins the C1 controls, C2 80 to C2 9F in UTF-8.
+const SPECIAL: [bool; 256] = {
+    let mut special = [false; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        special[byte] = true;
+        byte += 1;
     }
-    to.extend_from_slice(&bytes[copied..]);
+    special[b'"' as usize] = true;
+    special[b'\\' as usize] = true;
+    special[0x7f] = true;
+    special[0xc2] = true;
+    special
+};
+
+fn escape_str(text: &str, to: &mut Vec<u8>) {
+    let mut rest = text.as_bytes();
+    while let Some(at) = rest.iter().position(|&byte| SPECIAL[usize::from(byte)]) {
+        to.extend_from_slice(&rest[..at]);
+        rest = &rest[at..];
+        let length = match *rest {
+            [0xc2, second, ..] => {
+                match second {
+                    0x80..=0x9f => escape_control(second, to),
+                    _ => to.extend_from_slice(&rest[..2]),
+                }
+                2
+            }
+            [byte, ..] => {
+                escape_control(byte, to);
+                1
+            }
+            [] => 0,
+        };
+        rest = &rest[length..];
+    }
+    to.extend_from_slice(rest);
+}
+
+fn escape_control(code: u8, to: &mut Vec<u8>) {
+    let hex = |digit: u8| b"0123456789abcdef"[usize::from(digit & 15)];
+    match code {
+        b'"' => to.extend_from_slice(b"\\\""),
+        b'\\' => to.extend_from_slice(b"\\\\"),
+        b'\n' => to.extend_from_slice(b"\\n"),
+        b'\r' => to.extend_from_slice(b"\\r"),
+        b'\t' => to.extend_from_slice(b"\\t"),
+        code => to.extend_from_slice(&[b'\\', b'u', b'0', b'0', hex(code >> 4), hex(code)]),
+    }
 }
 
 #[cfg(test)]

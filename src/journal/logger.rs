@@ -5,12 +5,13 @@ use std::io;
 use env_logger::{Builder, Logger, Target};
 use log::{LevelFilter, Log, Metadata, Record};
 
-use super::{Journal, line, main_entry};
+use super::entry::main_entry;
+use super::{Journal, line};
 use crate::run::stream::{Kind, Side};
 
 /// Two loggers, for `env_logger` knows one target each: one for info and below,
 /// one for warnings and errors.
-struct Split {
+pub(super) struct Split {
     out: Logger,
     err: Logger,
 }
@@ -25,7 +26,7 @@ pub(super) fn install(journal: &Journal) -> Result<(), log::SetLoggerError> {
     log::set_boxed_logger(Box::new(split(journal)))
 }
 
-fn split(journal: &Journal) -> Split {
+pub(super) fn split(journal: &Journal) -> Split {
     Split { out: logger(journal, log::Level::Info), err: logger(journal, log::Level::Warn) }
 }
 

@@ -5,10 +5,12 @@
 //! another ([`Journal::install`]). Nothing here blocks: lines go to
 //! [`crate::run::stream`], which queues or drops what can't be written now.
 
+mod entry;
 mod json;
 mod line;
 mod logger;
 mod time;
+mod writer;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, TryLockError};
@@ -16,74 +18,14 @@ use std::time::{Instant, SystemTime};
 
 use log::{Level, LevelFilter};
 
+pub use entry::{Entry, Source};
 pub use line::{CUT_MARK, MAX_LINE};
 pub use time::{Clock, Local};
 
 use crate::config::LogFormat;
-use crate::run::stream::{Dropped, Kind, Pending, Side, Streams};
-use line::Frame;
-use time::Stamp;
-
-/// Formatted lines are handed on when there are this many bytes of them.
-const BLOCK: usize = 256 * 1024;
-
-/// One of trc's own lines.
-#[derive(Clone, Copy, Debug)]
-pub struct Entry<'a> {
-    /// Info and debug go to standard output, warn and error to standard error.
-    pub level: Level,
-    /// Whose line it is: `main`, or a unit's stage.
-    pub stage: &'a str,
-    /// trc's own pid, or the unit's.
-    pub pid: i32,
-    /// The unit it is about, as `STAGE.NAME`. JSON only.
-    pub unit: Option<&'a str>,
-    /// What happened, for machines: `started`, `exited`. JSON only.
-    pub event: &'a str,
-    /// The status of what ended. JSON only; the message has it too.
-    pub exitcode: Option<u8>,
-    /// For people. Newlines stay in text and are escaped in JSON.
-    pub message: fmt::Arguments<'a>,
-}
-
-/// Where captured output comes from and which stream it goes to.
-#[derive(Clone, Debug)]
-pub struct Source {
-    /// `async`
-    stage: String,
-    /// `async.web`
-    unit: String,
-    /// `web`, without control characters: a name can't forge a line.
-    shown: String,
-    pid: i32,
-    side: Side,
-}
-
-impl Source {
-    /// The unit `STAGE.NAME` with the process `pid`, which wrote to `side`.
-    #[must_use]
-    pub fn new(stage: &str, name: &str, pid: i32, side: Side) -> Self {
-        Self {
-            stage: stage.to_owned(),
-            unit: format!("{stage}.{name}"),
-            shown: name.replace(char::is_control, "\u{fffd}"),
-            pid,
-            side,
-        }
-    }
-
-    /// `async.web`
-    #[must_use]
-    pub fn unit(&self) -> &str {
-        &self.unit
-    }
-
-    /// Which of trc's streams it goes to.
-    #[must_use]
-    pub fn side(&self) -> Side {
-        self.side
-    }
-}
+use crate::run::stream::{Kind, Pending, Side, Streams};
+use entry::main_entry;
+use writer::Writer;
 
 /// A handle to the log; clones share one state.
 ///
@@ -92,22 +34,6 @@ impl Source {
 /// line was being written: that inner line is left out rather than hang PID 1.
 #[derive(Clone, Debug)]
 pub struct Journal(Arc<Mutex<Writer>>);
-
-#[derive(Debug)]
-struct Writer {
-    format: LogFormat,
-    level: LevelFilter,
-    main_pid: i32,
-    clock: Clock,
-    stamp: Stamp,
-    streams: Streams,
-    /// Everything goes to standard error: standard output is a report's.
-    only_stderr: bool,
-    /// Lines being formatted; empty in between.
-    block: Vec<u8>,
-    /// What captures read into, shared by all; empty until one reads.
-    scratch: Vec<u8>,
-}
 
 impl Journal {
     /// A journal of `level` that writes to `streams`; `main_pid` is shown as
@@ -120,17 +46,7 @@ impl Journal {
         clock: Clock,
         streams: Streams,
     ) -> Self {
-        Self(Arc::new(Mutex::new(Writer {
-            format,
-            level,
-            main_pid,
-            clock,
-            stamp: Stamp::new(clock.local),
-            streams,
-            only_stderr: false,
-            block: Vec::new(),
-            scratch: Vec::new(),
-        })))
+        Self(Arc::new(Mutex::new(Writer::new(format, level, main_pid, clock, streams))))
     }
 
     /// Makes the `log` crate's macros write here, as `[main/PID]` lines. Once a
@@ -240,6 +156,12 @@ impl Journal {
         self.with(|w| w.streams.side(w.shown_side(side)).holds_back(now)).unwrap_or(false)
     }
 
+    /// The bytes that wait to be written to `side`.
+    #[must_use]
+    pub fn queued(&self, side: Side) -> usize {
+        self.with(|w| w.streams.side(w.shown_side(side)).queued()).unwrap_or(0)
+    }
+
     /// When a reader that units are held back for will count as stuck; to be
     /// asked after the captures' `wants_read`.
     #[must_use]
@@ -292,118 +214,6 @@ impl Journal {
             // A panic while formatting left no half-written line behind.
             Err(TryLockError::Poisoned(poisoned)) => Some(run(&mut poisoned.into_inner())),
             Err(TryLockError::WouldBlock) => None,
-        }
-    }
-}
-
-/// A line about no unit.
-fn main_entry<'a>(
-    pid: i32,
-    level: Level,
-    event: &'a str,
-    message: fmt::Arguments<'a>,
-) -> Entry<'a> {
-    Entry { level, stage: "main", pid, unit: None, event, exitcode: None, message }
-}
-
-impl Writer {
-    fn shown_side(&self, side: Side) -> Side {
-        if self.only_stderr { Side::Err } else { side }
-    }
-
-    fn level_side(&self, level: Level) -> Side {
-        self.shown_side(if level <= Level::Warn { Side::Err } else { Side::Out })
-    }
-
-    fn entry(&mut self, now: SystemTime, entry: &Entry<'_>) {
-        let mut block = std::mem::take(&mut self.block);
-        line::entry(self.format, &mut self.stamp, now, entry, &mut block);
-        self.push(self.level_side(entry.level), &block, Kind::Own);
-        self.keep(block);
-    }
-
-    fn captured(&mut self, source: &Source, partial: &mut Vec<u8>, bytes: &[u8]) {
-        let side = self.shown_side(source.side);
-        let now = (self.clock.now)();
-        let frame = Frame::new(self.format, &mut self.stamp, now, source);
-        let mut block = std::mem::take(&mut self.block);
-        block.clear();
-        let mut rest = bytes;
-        while let Some(end) = memchr::memchr(b'\n', rest) {
-            if partial.is_empty() {
-                frame.line(&rest[..end], &mut block);
-            } else {
-                partial.extend_from_slice(&rest[..end]);
-                frame.line(partial, &mut block);
-                partial.clear();
-            }
-            rest = &rest[end + 1..];
-            if block.len() >= BLOCK {
-                self.push(side, &block, Kind::Captured);
-                block.clear();
-            }
-        }
-        partial.extend_from_slice(rest);
-        while partial.len() > MAX_LINE {
-            let end = line::piece(partial);
-            frame.cut(&partial[..end], &mut block);
-            partial.drain(..end);
-        }
-        if partial.is_empty() {
-            *partial = Vec::new();
-        }
-        if !block.is_empty() {
-            self.push(side, &block, Kind::Captured);
-        }
-        self.keep(block);
-    }
-
-    /// Keeps the buffer for the next line, unless a huge line made it huge.
-    fn keep(&mut self, mut block: Vec<u8>) {
-        if block.capacity() <= 2 * BLOCK {
-            block.clear();
-            self.block = block;
-        }
-    }
-
-    fn writable(&mut self) {
-        self.streams.writable();
-        for side in [Side::Out, Side::Err] {
-            self.report_dropped(side);
-        }
-    }
-
-    fn push(&mut self, side: Side, lines: &[u8], kind: Kind) {
-        self.report_dropped(side);
-        self.streams.side(side).push(lines, kind);
-    }
-
-    /// Says how much was dropped, once there is room for that.
-    fn report_dropped(&mut self, side: Side) {
-        let Some(dropped) = self.streams.side(side).take_dropped() else { return };
-        let Dropped { lines, bytes, errno } = dropped;
-        let mut notice = Vec::new();
-        let plural = if lines == 1 { "" } else { "s" };
-        let name = match side {
-            Side::Out => "standard output",
-            Side::Err => "standard error",
-        };
-        let why = match errno {
-            None => format!("{name} was not read"),
-            Some(errno) => format!("{name}: {}", errno.desc()),
-        };
-        let message = format!("{lines} line{plural} ({bytes} bytes) of output were dropped: {why}");
-        let now = (self.clock.now)();
-        line::entry(
-            self.format,
-            &mut self.stamp,
-            now,
-            &main_entry(self.main_pid, Level::Warn, "dropped", format_args!("{message}")),
-            &mut notice,
-        );
-        let stream = self.streams.side(side);
-        if !stream.push(&notice, Kind::Notice) {
-            stream.restore(dropped);
         }
     }
 }

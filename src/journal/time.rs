@@ -145,9 +145,10 @@ pub(super) mod tests {
 
     #[test]
     fn times_in_both_forms() {
+        type Case = (fn(i64) -> Local, SystemTime, &'static str, &'static str);
         let before_1970 = UNIX_EPOCH - Duration::from_millis(250);
-        let far = UNIX_EPOCH + Duration::from_secs(253_402_300_800);
-        let cases: [(fn(i64) -> Local, SystemTime, &str, &str); 7] = [
+        let far = at(253_402_300_800, 0);
+        let cases: [Case; 7] = [
             (
                 |s| moved(s, 3600),
                 at(SEED, 123),

@@ -47,7 +47,8 @@ impl Signals {
         while let Ok(Some(info)) = self.0.read_signal() {
             let Some(signal) = Signal::from_number(info.ssi_signo.cast_signed()) else { continue };
             // sigaction(2): codes above 0 are the kernel's own.
-            let (pid, uid) = if info.ssi_code > 0 { (0, 0) } else { (info.ssi_pid.cast_signed(), info.ssi_uid) };
+            let (pid, uid) =
+                if info.ssi_code > 0 { (0, 0) } else { (info.ssi_pid.cast_signed(), info.ssi_uid) };
             into.push(Received { signal, pid, uid });
         }
     }

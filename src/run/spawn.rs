@@ -91,7 +91,8 @@ pub fn spawn(launch: &Launch) -> Result<Child, Failure> {
         drop_gate(gate.as_raw_fd());
         run_child(launch, &argv, &envp, report.as_raw_fd(), wait.as_raw_fd());
     }
-    let pid = Errno::result(forked).map_err(|errno| Failure { stage: SpawnStage::Fork, errno: errno as i32 })?;
+    let pid = Errno::result(forked)
+        .map_err(|errno| Failure { stage: SpawnStage::Fork, errno: errno as i32 })?;
     if launch.own_group {
         // The child does the same: whichever comes first, its group is there before
         // anybody signals it. It fails once the child has executed its command.

@@ -8,6 +8,7 @@
 
 pub mod guard;
 mod queue;
+mod stall;
 mod way;
 mod writer;
 

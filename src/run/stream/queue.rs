@@ -9,8 +9,9 @@ use nix::errno::Errno;
 use nix::poll::PollFlags;
 use nix::sys::socket::{Shutdown, shutdown};
 
+use super::stall::Stall;
 use super::way::Way;
-use super::{BUFFER, HIGH_WATER, RESERVE, STUCK_AFTER, wait};
+use super::{BUFFER, HIGH_WATER, RESERVE, wait};
 
 /// Whose lines they are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,14 +35,6 @@ pub struct Dropped {
     pub errno: Option<Errno>,
 }
 
-/// A reader that takes nothing.
-#[derive(Debug)]
-struct Stall {
-    since: Instant,
-    backlog: Option<i32>,
-    stuck: bool,
-}
-
 /// Where lines go, and those that can't go there yet.
 #[derive(Debug)]
 pub struct Stream {
@@ -50,8 +43,10 @@ pub struct Stream {
     queue: Vec<u8>,
     written: usize,
     dropped: Dropped,
-    /// The last line written is not complete, and its rest is lost.
-    torn: bool,
+    /// The last byte written was not a newline. With an empty queue the rest of
+    /// that line is lost.
+    inside: bool,
+    /// Since nothing could be written, while something is queued.
     stall: Option<Stall>,
     broken: bool,
 }
@@ -69,7 +64,7 @@ impl Stream {
             queue: Vec::new(),
             written: 0,
             dropped: Dropped::default(),
-            torn: false,
+            inside: false,
             stall: None,
             broken: false,
         }
@@ -88,21 +83,18 @@ impl Stream {
         }
         let mut rest = lines;
         if self.queued() == 0 {
-            if self.torn {
-                match self.way.write(b"\n") {
-                    Ok(_) => self.torn = false,
-                    Err(errno) => return self.refused(lines, kind, errno),
-                }
+            if self.inside
+                && let Err((_, errno)) = self.write_now(b"\n")
+            {
+                return self.refused(lines, kind, errno);
             }
             match self.write_now(lines) {
                 Ok(count) => rest = &lines[count..],
-                Err((count, errno)) => {
-                    self.torn = is_inside(lines, count);
-                    return self.refused(&lines[count..], kind, errno);
-                }
+                Err((count, errno)) => return self.refused(&lines[count..], kind, errno),
             }
         }
-        let started = is_inside(lines, lines.len() - rest.len());
+        // What is queued always ends with a whole line.
+        let started = self.queued() == 0 && self.inside && rest.len() < lines.len();
         let keep = self.room_for(rest, kind, started);
         // Moves what is left to the front before the vector would grow.
         if self.written > 0 && self.queue.len() + keep > self.queue.capacity() {
@@ -119,7 +111,7 @@ impl Stream {
     /// How much of `rest` may be queued. `started`: its first line is half
     /// written, so its end is taken in any case.
     fn room_for(&self, rest: &[u8], kind: Kind, started: bool) -> usize {
-        let stuck = self.stall.as_ref().is_some_and(|stall| stall.stuck);
+        let stuck = self.stall.as_ref().is_some_and(Stall::stuck);
         match kind {
             // One line, whatever newlines are in it.
             Kind::Own | Kind::Notice => {
@@ -151,6 +143,7 @@ impl Stream {
                 Ok(0) | Err(Errno::EAGAIN) => break,
                 Ok(count) => {
                     done += count;
+                    self.inside = bytes[done - 1] != b'\n';
                     self.stall = None;
                 }
                 Err(errno) => return Err((done, errno)),
@@ -225,10 +218,8 @@ impl Stream {
                 self.written = start + count;
             }
             Err((count, errno)) => {
-                let lost = start + count;
-                self.torn = is_inside(&queue, lost);
                 self.forget_queue();
-                self.refused(&queue[lost..], Kind::Captured, errno);
+                self.refused(&queue[start + count..], Kind::Captured, errno);
             }
         }
     }
@@ -242,8 +233,13 @@ impl Stream {
 
     /// Whether units should be left waiting: much is queued, and somebody reads.
     pub fn holds_back(&mut self, now: Instant) -> bool {
-        self.look_for_progress(now);
-        self.queued() > HIGH_WATER && self.stall.as_ref().is_some_and(|stall| !stall.stuck)
+        if self.queued() == 0 {
+            return false;
+        }
+        let way = &self.way;
+        let stall = self.stall.get_or_insert_with(|| Stall::new(way, now));
+        stall.look(way, now);
+        !stall.stuck() && self.queued() > HIGH_WATER
     }
 
     /// When [`Stream::holds_back`] will have to be asked again.
@@ -251,28 +247,7 @@ impl Stream {
         if !self.holds_back(now) {
             return None;
         }
-        self.stall.as_ref().map(|stall| stall.since + STUCK_AFTER)
-    }
-
-    fn look_for_progress(&mut self, now: Instant) {
-        if self.queued() == 0 {
-            self.stall = None;
-            return;
-        }
-        let fresh = || Stall { since: now, backlog: self.way.backlog(), stuck: false };
-        match &mut self.stall {
-            None => self.stall = Some(fresh()),
-            Some(stall) if stall.stuck => {}
-            Some(stall) if now.saturating_duration_since(stall.since) < STUCK_AFTER => {}
-            Some(stall) => {
-                let backlog = self.way.backlog();
-                if backlog.is_some() && backlog != stall.backlog {
-                    *stall = Stall { since: now, backlog, stuck: false };
-                } else {
-                    stall.stuck = true;
-                }
-            }
-        }
+        self.stall.as_ref().map(Stall::deadline)
     }
 
     /// Whether the reader is gone for good; everything is dropped from then on.
@@ -306,11 +281,6 @@ impl Stream {
             self.broken = true;
         }
     }
-}
-
-/// Whether the byte at `at` is in the middle of a line.
-fn is_inside(lines: &[u8], at: usize) -> bool {
-    at > 0 && at < lines.len() && lines[at - 1] != b'\n'
 }
 
 /// As many whole lines as a pipe takes without letting other writers in between;

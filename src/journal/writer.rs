@@ -1,0 +1,154 @@
+//! Lines into streams.
+
+use std::time::SystemTime;
+
+use log::{Level, LevelFilter};
+
+use super::entry::main_entry;
+use super::line::{Frame, MAX_LINE};
+use super::time::Stamp;
+use super::{Clock, Entry, Source, line};
+use crate::config::LogFormat;
+use crate::run::stream::{Dropped, Kind, Side, Streams};
+
+/// Formatted lines are handed on when there are this many bytes of them.
+const BLOCK: usize = 256 * 1024;
+
+/// The one state behind all handles.
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub(super) format: LogFormat,
+    pub(super) level: LevelFilter,
+    pub(super) main_pid: i32,
+    pub(super) clock: Clock,
+    pub(super) stamp: Stamp,
+    pub(super) streams: Streams,
+    /// Everything goes to standard error: standard output is a report's.
+    pub(super) only_stderr: bool,
+    /// Lines being formatted; empty in between.
+    block: Vec<u8>,
+    /// What captures read into, shared by all; empty until one reads.
+    pub(super) scratch: Vec<u8>,
+}
+
+impl Writer {
+    pub(super) fn new(
+        format: LogFormat,
+        level: LevelFilter,
+        main_pid: i32,
+        clock: Clock,
+        streams: Streams,
+    ) -> Self {
+        Self {
+            format,
+            level,
+            main_pid,
+            clock,
+            stamp: Stamp::new(clock.local),
+            streams,
+            only_stderr: false,
+            block: Vec::new(),
+            scratch: Vec::new(),
+        }
+    }
+
+    pub(super) fn shown_side(&self, side: Side) -> Side {
+        if self.only_stderr { Side::Err } else { side }
+    }
+
+    pub(super) fn level_side(&self, level: Level) -> Side {
+        self.shown_side(if level <= Level::Warn { Side::Err } else { Side::Out })
+    }
+
+    pub(super) fn entry(&mut self, now: SystemTime, entry: &Entry<'_>) {
+        let mut block = std::mem::take(&mut self.block);
+        line::entry(self.format, &mut self.stamp, now, entry, &mut block);
+        self.push(self.level_side(entry.level), &block, Kind::Own);
+        self.keep(block);
+    }
+
+    pub(super) fn captured(&mut self, source: &Source, partial: &mut Vec<u8>, bytes: &[u8]) {
+        let side = self.shown_side(source.side);
+        let now = (self.clock.now)();
+        let frame = Frame::new(self.format, &mut self.stamp, now, source);
+        let mut block = std::mem::take(&mut self.block);
+        block.clear();
+        let mut rest = bytes;
+        while let Some(end) = memchr::memchr(b'\n', rest) {
+            if partial.is_empty() {
+                frame.line(&rest[..end], &mut block);
+            } else {
+                partial.extend_from_slice(&rest[..end]);
+                frame.line(partial, &mut block);
+                partial.clear();
+            }
+            rest = &rest[end + 1..];
+            if block.len() >= BLOCK {
+                self.push(side, &block, Kind::Captured);
+                block.clear();
+            }
+        }
+        partial.extend_from_slice(rest);
+        while partial.len() > MAX_LINE {
+            let end = line::piece(partial);
+            frame.cut(&partial[..end], &mut block);
+            partial.drain(..end);
+        }
+        if partial.is_empty() {
+            *partial = Vec::new();
+        }
+        if !block.is_empty() {
+            self.push(side, &block, Kind::Captured);
+        }
+        self.keep(block);
+    }
+
+    /// Keeps the buffer for the next line, unless a huge line made it huge.
+    fn keep(&mut self, mut block: Vec<u8>) {
+        if block.capacity() <= 2 * BLOCK {
+            block.clear();
+            self.block = block;
+        }
+    }
+
+    pub(super) fn writable(&mut self) {
+        self.streams.writable();
+        for side in [Side::Out, Side::Err] {
+            self.report_dropped(side);
+        }
+    }
+
+    pub(super) fn push(&mut self, side: Side, lines: &[u8], kind: Kind) {
+        self.report_dropped(side);
+        self.streams.side(side).push(lines, kind);
+    }
+
+    /// Says how much was dropped, once there is room for that.
+    fn report_dropped(&mut self, side: Side) {
+        let Some(dropped) = self.streams.side(side).take_dropped() else { return };
+        let Dropped { lines, bytes, errno } = dropped;
+        let mut notice = Vec::new();
+        let plural = if lines == 1 { "" } else { "s" };
+        let name = match side {
+            Side::Out => "standard output",
+            Side::Err => "standard error",
+        };
+        let why = match errno {
+            None => format!("{name} was not read"),
+            Some(errno) => format!("{name}: {}", errno.desc()),
+        };
+        let message = format!("{lines} line{plural} ({bytes} bytes) of output were dropped: {why}");
+        let now = (self.clock.now)();
+        line::entry(
+            self.format,
+            &mut self.stamp,
+            now,
+            &main_entry(self.main_pid, Level::Warn, "dropped", format_args!("{message}")),
+            &mut notice,
+        );
+        let stream = self.streams.side(side);
+        if !stream.push(&notice, Kind::Notice) {
+            stream.restore(dropped);
+        }
+    }
+}
