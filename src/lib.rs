@@ -6,6 +6,7 @@
 //! `docs/architecture.md`.
 
 pub mod config;
+pub mod ctl;
 pub mod engine;
 pub mod graph;
 pub mod journal;

@@ -1,13 +1,35 @@
 //! What was written: the schema, the layers it comes from and their merge, where
 //! each value came from, and everything that is wrong with it.
 
+pub mod cli;
+mod decode;
+mod decode_unit;
 pub mod diagnostic;
+mod dropins;
+mod environment;
+mod file;
+mod layers;
+mod leaf;
+mod load;
+mod merge;
 pub mod origin;
+mod overrides;
+mod resolve;
+pub mod schema;
 pub mod settings;
+mod source;
+mod suggest;
 pub mod template;
 pub mod unit;
+mod value;
+
+use std::ffi::OsString;
+
+pub use cli::{CommandLine, Invocation};
 
 pub use diagnostic::{Diagnostic, Severity};
+pub use environment::is_own_variable;
+pub use load::{Loaded, load};
 pub use origin::{Origin, Placed};
 pub use settings::{Config, Log, LogFormat, Shutdown, SignalRule, WaitPolicy};
 pub use template::Template;
@@ -15,3 +37,6 @@ pub use unit::{
     After, Command, Condition, Form, Identity, OnFailure, Output, Stage, Stop, StopTo, Unit,
     UnitRef,
 };
+
+/// The variables that trc was started with.
+pub type Environment = Vec<(OsString, OsString)>;

@@ -5,11 +5,14 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use super::{Diagnostic, Output, Placed, Template, Unit, UnitRef};
 use crate::signal::Signal;
 
 /// When the run ends by itself.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum WaitPolicy {
     /// When the first unit ends; the foreground goes before the background.
     #[default]
@@ -36,7 +39,8 @@ impl WaitPolicy {
 }
 
 /// How log lines are written.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum LogFormat {
     /// TrivialRC's lines.
     #[default]

@@ -3,6 +3,9 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
+/// How deep defaults may nest, so that a hostile value can't exhaust the stack.
+const DEEPEST: usize = 16;
+
 /// A value with `${NAME}`, `${NAME:-default}`, `${NAME:?message}` and `$$` in it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Template(Vec<Piece>);
@@ -33,6 +36,13 @@ impl Template {
     /// # Errors
     /// What is wrong with it, and the byte it is at.
     pub fn parse(text: &str) -> Result<Self, (usize, String)> {
+        Self::parse_nested(text, 0)
+    }
+
+    fn parse_nested(text: &str, depth: usize) -> Result<Self, (usize, String)> {
+        if depth > DEEPEST {
+            return Err((0, format!("defaults nest more than {DEEPEST} deep")));
+        }
         let mut pieces = Vec::new();
         let mut literal = String::new();
         let mut rest = text;
@@ -50,7 +60,8 @@ impl Template {
                     pieces.push(Piece::Literal(std::mem::take(&mut literal).into()));
                 }
                 pieces.push(
-                    variable(&after[..end]).map_err(|(offset, why)| (here + 2 + offset, why))?,
+                    variable(&after[..end], depth)
+                        .map_err(|(offset, why)| (here + 2 + offset, why))?,
                 );
                 rest = &after[end + 1..];
             } else {
@@ -80,7 +91,7 @@ impl Template {
                         out.extend_from_slice(value.as_bytes());
                     }
                     (_, Or::Default(default)) => {
-                        out.extend_from_slice(default.expand(lookup)?.as_bytes())
+                        out.extend_from_slice(default.expand(lookup)?.as_bytes());
                     }
                     (_, Or::Message(message)) => return Err(format!("{name}: {message}")),
                     (None, Or::Error) => return Err(format!("the variable {name} is not set")),
@@ -140,7 +151,7 @@ fn closing_brace(text: &str) -> Option<usize> {
     None
 }
 
-fn variable(inner: &str) -> Result<Piece, (usize, String)> {
+fn variable(inner: &str, depth: usize) -> Result<Piece, (usize, String)> {
     let end = inner.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(inner.len());
     let (name, rest) = inner.split_at(end);
     if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
@@ -149,7 +160,9 @@ fn variable(inner: &str) -> Result<Piece, (usize, String)> {
     let or = if rest.is_empty() {
         Or::Error
     } else if let Some(default) = rest.strip_prefix(":-") {
-        Or::Default(Template::parse(default).map_err(|(at, why)| (end + 2 + at, why))?)
+        Or::Default(
+            Template::parse_nested(default, depth + 1).map_err(|(at, why)| (end + 2 + at, why))?,
+        )
     } else if let Some(message) = rest.strip_prefix(":?") {
         Or::Message(if message.is_empty() { "is not set".to_owned() } else { message.to_owned() })
     } else {
@@ -206,6 +219,12 @@ mod tests {
         ] {
             assert_eq!(expand(text), Err(error.to_owned()), "{text}");
         }
+    }
+
+    #[test]
+    fn endless_nesting_is_an_error_and_no_crash() {
+        let text = format!("{}{}", "${A:-".repeat(100_000), "}".repeat(100_000));
+        assert!(Template::parse(&text).is_err());
     }
 
     #[test]

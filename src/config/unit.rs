@@ -6,6 +6,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use super::{Origin, Placed, Template};
 use crate::signal::Signal;
 
@@ -75,7 +77,8 @@ pub enum Command {
 pub type UnitRef = Placed<String>;
 
 /// What a unit waits for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Condition {
     /// Its command was executed.
     Started,
@@ -110,7 +113,8 @@ pub struct After {
 }
 
 /// What a failure of the unit does to the run.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum OnFailure {
     /// What the wait policy says.
     #[default]
@@ -122,7 +126,8 @@ pub enum OnFailure {
 }
 
 /// Whom a unit's stop signal goes to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum StopTo {
     /// Its main process, which knows its workers.
     Process,
@@ -144,7 +149,8 @@ pub struct Stop {
 }
 
 /// Where a unit's output goes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Output {
     /// To trc's own streams.
     Inherit,
@@ -229,7 +235,11 @@ impl Unit {
             }
         };
         match self.form {
-            Form::Declared => format!("{}: {}", self.name, command.trim_end()),
+            // One line: a log that is read line by line must not show a script's middle.
+            Form::Declared => match command.trim().split_once('\n') {
+                Some((first, _)) => format!("{}: {first} …", self.name),
+                None => format!("{}: {}", self.name, command.trim()),
+            },
             Form::Script | Form::Flag | Form::Trailing => command,
         }
     }

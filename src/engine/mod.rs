@@ -1,1 +1,260 @@
-//! TODO
+//! What happens next: the state of every unit and of the whole. Pure: time comes in
+//! as an argument, what the kernel did as events; what is to be done goes out as
+//! actions.
+//!
+//! A run goes through these phases, and only forward:
+//!
+//! - **Boot**: the boot units, one by one. A failure ends the run with its status;
+//!   the halt units don't run then.
+//! - **Settling**: boot is done, and what it made of the command line is looked at.
+//! - **Up**: everything whose conditions hold runs. After each event the wait policy
+//!   is asked whether this is the end.
+//! - **Stopping**: units stop in the reverse order of their dependencies, each up its
+//!   own ladder: stop command or signal, KILL.
+//! - **Sweeping**: whatever remains of what units put into the background.
+//! - **Halting**: the halt units, one by one, if boot had completed.
+//! - **Over**.
+//!
+//! In transparent mode there is one unit and no ladder: signals go to it, and its end
+//! is the end.
+
+mod action;
+mod event;
+mod limits;
+mod policy;
+mod reason;
+mod signals;
+mod start;
+mod stop;
+#[cfg(test)]
+mod tests;
+mod unit;
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+pub use action::{Action, Fact, Target};
+pub use event::{Ending, Event, Sender, SpawnStage, Tick};
+pub use limits::UNKILLABLE_AFTER;
+pub use reason::{Cause, Reason};
+pub use unit::{Ended, How};
+
+use crate::config::Stage;
+use crate::graph::{Graph, UnitId};
+use crate::signal::Signal;
+use crate::status;
+use unit::{Leftovers, Phase, State};
+
+/// The phase of the whole run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Run {
+    Boot,
+    Settling,
+    Up,
+    Stopping,
+    Sweeping { kill_at: Tick },
+    Killing { give_up_at: Tick },
+    Halting,
+    Over,
+}
+
+/// The time an outside stop signal leaves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Budget {
+    /// When everything that is left gets KILL.
+    kill_at: Tick,
+    /// When trc must be gone.
+    end: Tick,
+}
+
+/// The state of a run.
+#[derive(Debug)]
+pub struct Engine {
+    graph: Rc<Graph>,
+    states: Vec<State>,
+    run: Run,
+    booted: bool,
+    cause: Option<Cause>,
+    status: u8,
+    first_failure: Option<UnitId>,
+    /// How many units have ended so far; gives each end its place in the order.
+    ends: u32,
+    budget: Option<Budget>,
+    /// Whether an outside TERM or INT has come; the next one is for KILL.
+    outside_stop: bool,
+    /// Time is up, or somebody insists: everything that is left gets KILL.
+    hurry: bool,
+    /// Signals for a transparent command that has not been executed yet.
+    held: Vec<Signal>,
+    /// What could not be killed.
+    unkillable: Vec<UnitId>,
+    /// Units whose waiters must be looked at again.
+    changed: VecDeque<UnitId>,
+}
+
+impl Engine {
+    /// An engine at the start of a run.
+    #[must_use]
+    pub fn new(graph: Rc<Graph>) -> Self {
+        let states = graph.ids().map(|_| State::new()).collect();
+        Self {
+            graph,
+            states,
+            run: Run::Boot,
+            booted: false,
+            cause: None,
+            status: 0,
+            first_failure: None,
+            ends: 0,
+            budget: None,
+            outside_stop: false,
+            hurry: false,
+            held: Vec::new(),
+            unkillable: Vec::new(),
+            changed: VecDeque::new(),
+        }
+    }
+
+    /// The graph that is being run.
+    #[must_use]
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// trc's exit status as it stands, `[exit]` not yet applied; halt units see it.
+    #[must_use]
+    pub fn status(&self) -> u8 {
+        self.status
+    }
+
+    /// Why the run ends, once it does.
+    #[must_use]
+    pub fn reason(&self) -> Option<Reason> {
+        let cause = self.cause.clone()?;
+        Some(Reason {
+            cause,
+            first_failure: self.first_failure,
+            unkillable: self.unkillable.clone(),
+        })
+    }
+
+    /// How a unit ended, if it has.
+    #[must_use]
+    pub fn ended(&self, id: UnitId) -> Option<Ended> {
+        match self.states[id.0].phase {
+            Phase::Done(ended) => Some(ended),
+            Phase::Waiting
+            | Phase::Retrying { .. }
+            | Phase::Starting { .. }
+            | Phase::Running { .. }
+            | Phase::Stopping { .. } => None,
+        }
+    }
+
+    /// Takes in one event. What is to be done about it is appended to `actions`.
+    pub fn step(&mut self, now: Tick, event: Event, actions: &mut Vec<Action>) {
+        match event {
+            Event::Begin => self.changed.extend(self.graph.ids()),
+            Event::Forked { unit, pid } => self.on_forked(unit, pid),
+            Event::Executed { unit } => self.on_executed(unit, actions),
+            Event::SpawnFailed { unit, stage, errno } => {
+                self.on_spawn_failed(now, unit, stage, errno, actions)
+            }
+            Event::Exited { unit, ending, leftovers, terminal } => {
+                self.on_exited(now, unit, ending, leftovers, terminal, actions);
+            }
+            Event::LeftoversGone { unit } => self.states[unit.0].leftovers = Leftovers::None,
+            Event::StopCommandEnded { unit, succeeded } => {
+                self.on_stop_command_ended(unit, succeeded, actions)
+            }
+            Event::Signal { signal, sender } => self.on_signal(now, signal, sender, actions),
+            Event::Settled { graph } => self.on_settled(graph),
+            Event::Unsettled => {
+                self.booted = true;
+                self.stop_run(Cause::CommandLine, status::CONFIG, actions);
+            }
+            Event::NothingLeft => self.on_nothing_left(actions),
+            Event::Woken => {}
+        }
+        self.on_time(now, actions);
+        self.advance(now, actions);
+    }
+
+    /// When the engine wants to be woken, if at all.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Tick> {
+        let units = self.states.iter().filter_map(State::deadline);
+        let budget = self.budget.and_then(|budget| match self.run {
+            Run::Stopping | Run::Sweeping { .. } if !self.hurry => Some(budget.kill_at),
+            Run::Stopping | Run::Sweeping { .. } | Run::Killing { .. } | Run::Halting => {
+                Some(budget.end)
+            }
+            Run::Boot | Run::Settling | Run::Up | Run::Over => None,
+        });
+        let run = match self.run {
+            Run::Sweeping { kill_at } => Some(kill_at),
+            Run::Killing { give_up_at } => Some(give_up_at),
+            Run::Boot | Run::Settling | Run::Up | Run::Stopping | Run::Halting | Run::Over => None,
+        };
+        units.chain(budget).chain(run).min()
+    }
+
+    /// Goes on as far as things stand.
+    fn advance(&mut self, now: Tick, actions: &mut Vec<Action>) {
+        loop {
+            let before = self.run;
+            match self.run {
+                Run::Boot => self.advance_boot(actions),
+                Run::Up => self.advance_up(actions),
+                Run::Stopping => self.advance_stopping(now, actions),
+                Run::Halting => self.advance_halting(actions),
+                Run::Settling | Run::Sweeping { .. } | Run::Killing { .. } | Run::Over => {}
+            }
+            if self.run == before {
+                break;
+            }
+        }
+    }
+
+    /// Enters a phase of the run.
+    fn enter(&mut self, run: Run, actions: &mut Vec<Action>) {
+        self.run = run;
+        match run {
+            Run::Boot | Run::Up => {}
+            Run::Settling => actions.push(Action::Settle),
+            Run::Stopping => actions.push(Action::Tell(Fact::Stopping)),
+            Run::Sweeping { .. } => actions.push(Action::Sweep(Signal::TERM)),
+            Run::Killing { .. } => actions.push(Action::Sweep(Signal::KILL)),
+            Run::Halting => {}
+            Run::Over => {
+                let status = self.graph.exit.get(&self.status).copied().unwrap_or(self.status);
+                actions.push(Action::End { status });
+            }
+        }
+    }
+
+    /// Begins the stop of the run, if it has not begun: the first cause stands.
+    fn stop_run(&mut self, cause: Cause, status: u8, actions: &mut Vec<Action>) {
+        match self.run {
+            Run::Boot | Run::Settling | Run::Up => {
+                self.cause = Some(cause);
+                self.status = status;
+                // A transparent command has ended by now, and there is nothing to stop.
+                let next = if self.graph.transparent { Run::Over } else { Run::Stopping };
+                self.enter(next, actions);
+            }
+            Run::Stopping
+            | Run::Sweeping { .. }
+            | Run::Killing { .. }
+            | Run::Halting
+            | Run::Over => {}
+        }
+    }
+
+    /// The foreground unit: whichever of the stages that run one by one is running.
+    fn foreground(&self) -> Option<UnitId> {
+        self.graph.ids().find(|id| {
+            self.graph.node(*id).unit.stage != Stage::Async && self.states[id.0].pid().is_some()
+        })
+    }
+}

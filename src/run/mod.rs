@@ -1,1 +1,163 @@
-//! TODO
+//! Making it happen: the only room with system calls, the clock and `unsafe`. One
+//! thread, one poll loop; decisions are the engine's.
+
+pub mod capture;
+mod envfile;
+pub mod localtime;
+mod oom;
+mod prepare;
+mod processes;
+mod report;
+mod sender;
+mod signals;
+mod spawn;
+pub mod stream;
+mod supervisor;
+mod terminal;
+mod users;
+
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use log::Level;
+
+use crate::config::{self, Command, Config, Diagnostic, Invocation, Loaded, Severity};
+use crate::graph::Graph;
+use crate::journal::Journal;
+use crate::shell::Shell;
+use crate::status;
+use prepare::Environment;
+use report::Reporter;
+use signals::Signals;
+use supervisor::Supervisor;
+
+/// All of `trc`: from the command line to the exit status.
+pub fn main() -> u8 {
+    stream::guard_standard_fds();
+    // First of all: PID 1 is sent nothing that it has no handler for, and a stop that
+    // comes while the configuration is read must not be lost.
+    let signals = match Signals::new() {
+        Ok(signals) => signals,
+        Err(error) => {
+            return fail(format_args!("cannot take over signals: {error}"), status::SOFTWARE);
+        }
+    };
+    let line = match config::cli::parse(std::env::args_os().collect()) {
+        Invocation::Run(line) => line,
+        Invocation::Print(text) => return print(&text),
+        Invocation::Usage(text) => {
+            // Nobody may be listening; the status says it too.
+            let _ = std::io::stderr().write_all(text.as_bytes());
+            return status::USAGE;
+        }
+    };
+    let environment: config::Environment = std::env::vars_os().collect();
+    let loaded = match config::load(&line, &environment) {
+        Ok(loaded) => loaded,
+        Err(diagnostics) => return refuse(&diagnostics),
+    };
+    let graph = match Graph::build(&loaded.config) {
+        Ok(graph) => graph,
+        Err(diagnostics) => return refuse(&diagnostics),
+    };
+    let own = environment.into_iter().filter(|(name, _)| !config::is_own_variable(name));
+    let base = Environment::new(own);
+    let shell = Shell::find(loaded.config.shell.as_deref(), base.path());
+    if shell.is_none()
+        && let Some(diagnostic) = needs_shell(&loaded.config)
+    {
+        return refuse(&[diagnostic]);
+    }
+    supervise(loaded, graph, signals, base, shell)
+}
+
+fn supervise(
+    loaded: Loaded,
+    graph: Graph,
+    signals: Signals,
+    base: Environment,
+    shell: Option<Shell>,
+) -> u8 {
+    let journal = journal(loaded.config.log.format, loaded.config.log.level);
+    let reporter = Reporter::new(journal.clone(), graph.transparent);
+    for remark in &loaded.config.remarks {
+        let level = match remark.severity {
+            Severity::Error | Severity::Warning => Level::Warn,
+            Severity::Note => Level::Debug,
+        };
+        reporter.main(level, "configuration", format_args!("{remark}"));
+    }
+    let wait = loaded.config.wait.trivialrc();
+    reporter.main(Level::Info, "wait-policy", format_args!("The wait policy: {wait}"));
+    std::panic::set_hook(Box::new(|info| {
+        log::error!("this is a bug in trc, please report it: {info}")
+    }));
+
+    let mut supervisor = Supervisor::new(loaded, graph, signals, reporter, base, shell);
+    // A panic must not orphan the container.
+    match catch_unwind(AssertUnwindSafe(|| supervisor.run())) {
+        Ok(status) => status,
+        Err(_) => {
+            let _ = catch_unwind(AssertUnwindSafe(|| supervisor.abandon()));
+            status::SOFTWARE
+        }
+    }
+}
+
+/// A journal on trc's standard streams, and the `log` macros into it.
+fn journal(format: config::LogFormat, level: log::LevelFilter) -> Journal {
+    let own = std::process::id().cast_signed();
+    let journal = Journal::new(format, level, own, localtime::CLOCK, stream::Streams::standard());
+    // It is the first logger of this process.
+    let _ = journal.install();
+    journal
+}
+
+/// Says everything that is wrong; nothing was started.
+fn refuse(diagnostics: &[Diagnostic]) -> u8 {
+    let journal = journal(config::LogFormat::Trc, log::LevelFilter::Warn);
+    let reporter = Reporter::new(journal.clone(), false);
+    for diagnostic in diagnostics {
+        let level = match diagnostic.severity {
+            Severity::Error => Level::Error,
+            Severity::Warning => Level::Warn,
+            Severity::Note => Level::Debug,
+        };
+        reporter.main(level, "configuration", format_args!("{diagnostic}"));
+    }
+    journal.flush_at_exit();
+    status::CONFIG
+}
+
+fn fail(message: std::fmt::Arguments<'_>, status: u8) -> u8 {
+    let journal = journal(config::LogFormat::Trc, log::LevelFilter::Warn);
+    Reporter::new(journal.clone(), false).main(Level::Error, "failed", message);
+    journal.flush_at_exit();
+    status
+}
+
+fn print(text: &str) -> u8 {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => 0,
+        Err(_) => 1,
+    }
+}
+
+/// The error for an image without a shell, if any unit needs one.
+fn needs_shell(config: &Config) -> Option<Diagnostic> {
+    let needy: Vec<_> = config
+        .units
+        .iter()
+        .filter(|unit| matches!(unit.command, Command::Script(_) | Command::File(_)))
+        .collect();
+    let names: Vec<String> = needy.iter().map(|unit| unit.id()).collect();
+    let first = needy.first()?;
+    let what = match &config.shell {
+        Some(words) => format!("the shell `{}` is not there", words.first()?.display()),
+        None => "neither bash nor sh is in PATH".to_owned(),
+    };
+    Some(
+        Diagnostic::error(first.origin.clone(), format!("{} need a shell, and {what}", names.join(", ")))
+            .help("declare them with `exec`, which needs none, or name a shell: shell = [\"/bin/ash\", \"-c\"]"),
+    )
+}

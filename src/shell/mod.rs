@@ -1,1 +1,113 @@
-//! TODO
+//! The shell prelude (`say log warn err debug run`), and the state that boot scripts
+//! carry from one to the next.
+//!
+//! [`Shell::find`] says which shell there is; [`prepare`] makes of a [`Job`] what the
+//! caller needs to execute it; after a boot script's end [`State::read`] gets what the
+//! script left. Nothing here starts a process.
+
+mod job;
+mod quote;
+mod state;
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use nix::unistd::{AccessFlags, access};
+
+pub use job::{Body, Job, Own, Prepared, Saved, prepare};
+pub use state::State;
+
+/// What the shell can do beyond POSIX XCU 2.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// Bash, 4.2 or later: arrays, the ERR trap, functions in the boot state.
+    Bash,
+    /// Any other: dash, busybox's ash, bash called as `sh`.
+    Posix,
+}
+
+/// The shell that scripts run in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Shell {
+    /// Its words before the program: `["/usr/bin/bash", "-c"]`; the first is a path.
+    pub words: Vec<OsString>,
+    /// What it is, by its base name.
+    pub kind: Kind,
+}
+
+impl Shell {
+    /// The configured shell, else the first of `bash` and `sh` in `path`; `None` if there
+    /// is none that can be executed. A configured shell of one word gets its `-c`.
+    #[must_use]
+    pub fn find(configured: Option<&[OsString]>, path: &OsStr) -> Option<Self> {
+        let with_c = |name: &str| vec![OsString::from(name), "-c".into()];
+        match configured {
+            Some([]) => None,
+            Some([one]) => Self::of(&[one.clone(), "-c".into()], path),
+            Some(words) => Self::of(words, path),
+            None => Self::of(&with_c("bash"), path).or_else(|| Self::of(&with_c("sh"), path)),
+        }
+    }
+
+    fn of(words: &[OsString], path: &OsStr) -> Option<Self> {
+        let (name, rest) = words.split_first()?;
+        let program = executable(name, path)?;
+        let kind = match Path::new(name).file_name() {
+            Some(base) if base == "bash" => Kind::Bash,
+            _ => Kind::Posix,
+        };
+        let words = std::iter::once(program).chain(rest.iter().cloned()).collect();
+        Some(Self { words, kind })
+    }
+}
+
+/// The file that `name` stands for: itself where it has a slash, else the first one in
+/// `path` (POSIX XBD 8.3: an empty entry is the working directory).
+fn executable(name: &OsStr, path: &OsStr) -> Option<OsString> {
+    let can = |file: &Path| file.is_file() && access(file, AccessFlags::X_OK).is_ok();
+    if name.is_empty() {
+        return None;
+    }
+    if name.as_bytes().contains(&b'/') {
+        return can(Path::new(name)).then(|| name.to_owned());
+    }
+    std::env::split_paths(path)
+        .map(
+            |dir| {
+                if dir.as_os_str().is_empty() { Path::new(".").join(name) } else { dir.join(name) }
+            },
+        )
+        .find(|file| can(file))
+        .map(std::path::PathBuf::into_os_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bash_goes_before_sh_and_is_found_in_path() {
+        let shell = Shell::find(None, OsStr::new("/nowhere:/usr/bin:/bin")).unwrap();
+        assert_eq!(shell.kind, Kind::Bash);
+        assert_eq!(shell.words, ["/usr/bin/bash", "-c"]);
+    }
+
+    #[test]
+    fn without_a_shell_there_is_none() {
+        assert_eq!(Shell::find(None, OsStr::new("/nowhere")), None);
+        let missing = ["/nowhere/ash".into(), "-c".into()];
+        assert_eq!(Shell::find(Some(&missing), OsStr::new("/bin")), None);
+        assert_eq!(Shell::find(Some(&["/etc/passwd".into()]), OsStr::new("/bin")), None);
+    }
+
+    #[test]
+    fn a_configured_shell_keeps_its_words_and_is_known_by_its_name() {
+        let words = ["busybox".into(), "sh".into(), "-c".into()];
+        let shell = Shell::find(Some(&words), OsStr::new("/bin")).unwrap();
+        assert_eq!(shell.words, ["/bin/busybox", "sh", "-c"]);
+        assert_eq!(shell.kind, Kind::Posix);
+        let one = Shell::find(Some(&["dash".into()]), OsStr::new("/bin")).unwrap();
+        assert_eq!(one.words, ["/bin/dash", "-c"]);
+    }
+}

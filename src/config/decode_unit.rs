@@ -1,0 +1,210 @@
+//! One unit's part of the merged tree.
+
+use std::path::PathBuf;
+
+use super::decode::{Decoder, Fields};
+use super::leaf::{self, Problem, one_of};
+use super::suggest::nearest;
+use super::value::{Entry, Node, Table, Value, shown};
+use super::{
+    After, Command, Condition, Diagnostic, Form, Identity, Origin, Placed, Stage, Stop, Unit,
+    schema,
+};
+
+/// What became of a declared unit.
+pub enum Declared {
+    /// It is to run.
+    Enabled(Box<Unit>),
+    /// `enabled = false`.
+    Disabled,
+    /// Something is wrong with it, which was noted.
+    Wrong,
+}
+
+impl Decoder<'_> {
+    /// Reads a unit. `others` are all units' names, for suggestions; `partial` says that
+    /// a file is missing from the tree, which may hold what this unit lacks.
+    pub fn unit(
+        &mut self,
+        (stage, name, entry): (Stage, &str, &Entry),
+        others: &[String],
+        partial: bool,
+    ) -> Declared {
+        let id = format!("{stage}.{name}");
+        if name.is_empty() || name.contains(char::is_control) {
+            let message =
+                format!("\"{}\" can't be a unit's name: it must be a line of text", shown(name));
+            self.error(&entry.key, message, None);
+            return Declared::Wrong;
+        }
+        let Some(table) = self.names(&id, Some(entry)) else { return Declared::Wrong };
+        let enabled = table.get("enabled");
+        let enabled = enabled.map(|entry| self.read("enabled", &entry.node, leaf::boolean));
+        self.disabled = enabled == Some(Some(false));
+        let fields = self.fields(&format!(" in `[{}]`", shown(&id)), schema::UNIT, Some(table));
+        let command = self.command(&fields);
+        let unit = self.rest(stage, name, entry, &fields);
+        let has_command = fields.entry("exec").or(fields.entry("script")).is_some();
+        let has_unknown = table.keys().any(|key| schema::find(schema::UNIT, key).is_none());
+        // An unknown key was probably meant to be `exec`, and was reported.
+        if !has_command && !has_unknown && !partial {
+            self.nothing_to_run(&id, entry, others);
+        }
+        if std::mem::take(&mut self.disabled) {
+            return Declared::Disabled;
+        }
+        // Without a command an error was noted; the unit's references are checked anyway.
+        let (command, form) = command.unwrap_or((Command::Exec(Vec::new()), Form::Declared));
+        Declared::Enabled(Box::new(Unit { form, command, ..unit }))
+    }
+
+    fn nothing_to_run(&mut self, id: &str, entry: &Entry, others: &[String]) {
+        let bare = |id: &'_ str| id.split_once('.').map_or("", |(_, name)| name).to_owned();
+        let right = others.iter().filter(|other| *other != id).find(|other| {
+            let other = bare(other);
+            nearest(&bare(id), [other.as_str()]).is_some()
+        });
+        let help = right.map(|right| format!("did you mean `{right}`?"));
+        let id = shown(id);
+        let diagnostic = match (&entry.key, self.disabled) {
+            // A variable or override for a unit that nobody declares is a slip.
+            (Origin::Variable(_) | Origin::Override(_), _) => {
+                Diagnostic::error(entry.key.clone(), format!("there is no unit `{id}`"))
+            }
+            (_, true) => Diagnostic::warning(
+                entry.key.clone(),
+                format!("there is no unit `{id}` to disable"),
+            ),
+            (_, false) => Diagnostic::error(
+                entry.key.clone(),
+                format!("nothing to run in `[{id}]`: it has neither `exec` nor `script`"),
+            ),
+        };
+        self.diagnostics.push(Diagnostic { help, ..diagnostic });
+    }
+
+    fn command(&mut self, fields: &Fields) -> Option<(Command, Form)> {
+        let (key, entry) = match (fields.entry("exec"), fields.entry("script")) {
+            (Some(entry), _) => ("exec", entry),
+            (None, Some(entry)) => ("script", entry),
+            (None, None) => return None,
+        };
+        if let Value::Command(command) = &entry.node.value {
+            let form = match command {
+                Command::File(_) => Form::Script,
+                Command::Words(_) => Form::Trailing,
+                Command::Script(_) | Command::Exec(_) => Form::Flag,
+            };
+            return Some((command.clone(), form));
+        }
+        let command = if key == "exec" {
+            Command::Exec(self.words(key, &entry.node)?)
+        } else {
+            Command::Script(self.read(key, &entry.node, leaf::script)?)
+        };
+        Some((command, Form::Declared))
+    }
+
+    /// All of a unit but what it runs.
+    fn rest(&mut self, stage: Stage, name: &str, entry: &Entry, fields: &Fields) -> Unit {
+        Unit {
+            stage,
+            name: name.to_owned(),
+            origin: entry.key.clone(),
+            form: Form::Declared,
+            command: Command::Exec(Vec::new()),
+            description: self.get(fields, "description", leaf::text),
+            oneshot: self.get(fields, "oneshot", leaf::boolean),
+            after: fields.entry("after").map_or(Vec::new(), |after| self.after(&after.node)),
+            success: fields.entry("success").map(|success| {
+                let list = self.list("success", &success.node, false, leaf::status);
+                list.into_iter().map(|status| status.value).collect()
+            }),
+            on_failure: self.get(fields, "on_failure", leaf::choice).unwrap_or_default(),
+            stop: self.stop(fields),
+            identity: self.identity(fields),
+            output: self.get(fields, "output", leaf::choice),
+        }
+    }
+
+    fn stop(&mut self, fields: &Fields) -> Stop {
+        let table = self.names("stop", fields.entry("stop"));
+        let fields = self.fields(" in `stop`", schema::STOP, table);
+        Stop {
+            signal: self.get(&fields, "signal", leaf::signal),
+            timeout: self.get(&fields, "timeout", leaf::duration),
+            to: self.get(&fields, "to", leaf::choice),
+            exec: fields.entry("exec").and_then(|exec| self.words("stop.exec", &exec.node)),
+        }
+    }
+
+    fn identity(&mut self, fields: &Fields) -> Identity {
+        Identity {
+            user: self.placed(fields, "user", leaf::id),
+            group: self.placed(fields, "group", leaf::id),
+            groups: fields
+                .entry("groups")
+                .map(|groups| self.list("groups", &groups.node, true, leaf::id)),
+            cwd: self.placed(fields, "cwd", leaf::path_template),
+            umask: self.get(fields, "umask", leaf::mode),
+            env: self.variables(fields.entry("env")),
+            env_file: fields.entry("env_file").map_or(Vec::new(), |files| {
+                let files = self.list("env_file", &files.node, true, leaf::line);
+                files
+                    .into_iter()
+                    .map(|file| Placed { value: PathBuf::from(file.value), origin: file.origin })
+                    .collect()
+            }),
+            env_clear: self.get(fields, "env_clear", leaf::boolean).unwrap_or(false),
+        }
+    }
+
+    fn after(&mut self, node: &Node) -> Vec<After> {
+        let Value::Table(table) = &node.value else {
+            let names = self.unit_names("after", node);
+            return names.into_iter().map(|unit| After { unit, condition: None }).collect();
+        };
+        let mut entries: Vec<(String, &Entry)> = Vec::new();
+        for (name, entry) in table {
+            // Without quotes `async.db` is a table in a table.
+            match entry.node.as_table() {
+                Some(inner) if is_stage(name) => {
+                    entries.extend(inner.iter().map(|(unit, e)| (format!("{name}.{unit}"), e)));
+                }
+                _ => entries.push((name.clone(), entry)),
+            }
+        }
+        entries.sort_by_key(|(_, entry)| entry.order);
+        entries
+            .into_iter()
+            .filter_map(|(name, entry)| {
+                let condition = self.read("after", &entry.node, condition)?;
+                let unit = Placed { value: name, origin: entry.key.clone() };
+                Some(After { unit, condition: Some(condition) })
+            })
+            .collect()
+    }
+}
+
+fn condition(node: &Node, environment: &super::Environment) -> leaf::Leaf<Condition> {
+    let expected = one_of(leaf::variants::<Condition>());
+    if !matches!(node.value, Value::String(_)) {
+        let found = node.value.describe();
+        return Err(Problem::new(format!("expected {expected}, found {found}")));
+    }
+    leaf::choice(node, environment)
+}
+
+fn is_stage(name: &str) -> bool {
+    Stage::ALL.iter().any(|stage| stage.name() == name)
+}
+
+/// The units of a tree, by stage and name.
+pub fn unit_ids(tree: &Table) -> Vec<String> {
+    let mut ids = Vec::new();
+    for stage in Stage::ALL {
+        let units = tree.get(stage.name()).and_then(|stage| stage.node.as_table());
+        ids.extend(units.into_iter().flatten().map(|(name, _)| format!("{stage}.{name}")));
+    }
+    ids
+}

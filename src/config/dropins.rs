@@ -1,0 +1,195 @@
+//! What the files of a drop-in directory are, by their names.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+
+use super::Stage;
+use super::suggest::nearest;
+
+/// What a file is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum DropIn {
+    /// `STAGE.NAME.toml`.
+    Unit(Stage, String),
+    /// `STAGE.NAME`.
+    Script(Stage, String),
+    /// Any other `*.toml`.
+    Fragment,
+    /// Something else, and the stage that its name was probably meant to begin with.
+    Other(Option<&'static str>),
+}
+
+/// TrivialRC's other names of stages, in its own `trc.STAGE.NAME` only.
+const ALIASES: &[(&str, Stage)] = &[("bg", Stage::Async), ("fg", Stage::Sync), ("sd", Stage::Halt)];
+
+/// What package managers, editors and people append to what should not be used.
+const LEFTOVERS: &[&str] = &[
+    "~",
+    ".bak",
+    ".old",
+    ".orig",
+    ".rej",
+    ".swp",
+    ".tmp",
+    ".disabled",
+    ".rpmsave",
+    ".rpmnew",
+    ".rpmorig",
+    ".apk-new",
+    ".pacnew",
+    ".pacsave",
+];
+
+/// What a file of the drop-in directory is.
+#[must_use]
+pub fn classify(name: &OsStr) -> DropIn {
+    let bytes = name.as_bytes();
+    if is_leftover(bytes) {
+        return DropIn::Other(None);
+    }
+    let (stem, is_toml) = match bytes.strip_suffix(b".toml") {
+        Some(stem) => (stem, true),
+        None => (bytes, false),
+    };
+    match (split(stem), is_toml) {
+        (Some((stage, unit)), true) => DropIn::Unit(stage, unit_name(unit)),
+        (None, true) => DropIn::Fragment,
+        (Some((stage, unit)), false) => DropIn::Script(stage, unit_name(unit)),
+        (None, false) => DropIn::Other(misspelt(bytes)),
+    }
+}
+
+/// The same for TrivialRC's scripts beside `trc.toml`: `trc.STAGE.NAME`. `None` for what
+/// has nothing to do with trc.
+#[must_use]
+pub fn classify_trivialrc(name: &OsStr) -> Option<DropIn> {
+    let rest = name.as_bytes().strip_prefix(b"trc.")?;
+    if rest == b"toml" || rest == b"d" {
+        return None;
+    }
+    if is_leftover(name.as_bytes()) || rest.ends_with(b".toml") {
+        return Some(DropIn::Other(None));
+    }
+    Some(match split(rest).or_else(|| split_alias(rest)) {
+        Some((stage, unit)) => DropIn::Script(stage, unit_name(unit)),
+        None => DropIn::Other(misspelt(rest)),
+    })
+}
+
+/// The names in a directory in byte order.
+///
+/// # Errors
+/// Why it can't be read.
+pub fn list(directory: &Path) -> io::Result<Vec<OsString>> {
+    let mut names: Vec<OsString> = std::fs::read_dir(directory)?
+        .map(|entry| entry.map(|entry| entry.file_name()))
+        .collect::<io::Result<_>>()?;
+    names.sort_unstable_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
+    Ok(names)
+}
+
+fn is_leftover(name: &[u8]) -> bool {
+    let contains = |part: &[u8]| name.windows(part.len()).any(|window| window == part);
+    name.starts_with(b".")
+        || LEFTOVERS.iter().any(|end| name.ends_with(end.as_bytes()))
+        || contains(b".dpkg-")
+        || contains(b".ucf-")
+        || contains(b".toml.")
+}
+
+fn split(stem: &[u8]) -> Option<(Stage, &[u8])> {
+    Stage::ALL.into_iter().find_map(|stage| Some((stage, after(stem, stage.name())?)))
+}
+
+fn split_alias(stem: &[u8]) -> Option<(Stage, &[u8])> {
+    ALIASES.iter().find_map(|(alias, stage)| Some((*stage, after(stem, alias)?)))
+}
+
+fn after<'a>(stem: &'a [u8], stage: &str) -> Option<&'a [u8]> {
+    let name = stem.strip_prefix(stage.as_bytes())?.strip_prefix(b".")?;
+    (!name.is_empty()).then_some(name)
+}
+
+fn misspelt(name: &[u8]) -> Option<&'static str> {
+    let dot = name.iter().position(|byte| *byte == b'.')?;
+    let stage = std::str::from_utf8(&name[..dot]).ok()?;
+    nearest(stage, Stage::ALL.map(Stage::name)).filter(|right| *right != stage)
+}
+
+/// A name that can be shown: what isn't text in it stands as `\xNN`.
+fn unit_name(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    let mut name = String::new();
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c.is_control() {
+                c.encode_utf8(&mut [0; 4]).bytes().for_each(|b| _ = write!(name, "\\x{b:02x}"));
+            } else {
+                name.push(c);
+            }
+        }
+        chunk.invalid().iter().for_each(|b| _ = write!(name, "\\x{b:02x}"));
+    }
+    name
+}
+
+/// A file's name for messages.
+#[must_use]
+pub fn shown(name: &OsStr) -> String {
+    unit_name(OsString::from(name).into_vec().as_slice())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn script(stage: Stage, name: &str) -> DropIn {
+        DropIn::Script(stage, name.to_owned())
+    }
+
+    #[test]
+    fn a_drop_in_is_what_its_name_says() {
+        for (name, kind) in [
+            ("async.web.toml", DropIn::Unit(Stage::Async, "web".to_owned())),
+            ("sync.my.web.toml", DropIn::Unit(Stage::Sync, "my.web".to_owned())),
+            ("boot.a b", script(Stage::Boot, "a b")),
+            ("halt.a\nb\x1b", script(Stage::Halt, "a\\x0ab\\x1b")),
+            ("20-web.toml", DropIn::Fragment),
+            ("async.toml", DropIn::Fragment),
+            ("bg.web.toml", DropIn::Fragment),
+            ("bg.web", DropIn::Other(None)),
+            ("async.web~", DropIn::Other(None)),
+            (".async.web.swp", DropIn::Other(None)),
+            ("async.web.bak", DropIn::Other(None)),
+            ("async.web.dpkg-old", DropIn::Other(None)),
+            ("async.web.toml.1", DropIn::Other(None)),
+            ("async.", DropIn::Other(None)),
+            ("README", DropIn::Other(None)),
+            ("README.md", DropIn::Other(None)),
+            ("snyc.web", DropIn::Other(Some("sync"))),
+        ] {
+            assert_eq!(classify(OsStr::new(name)), kind, "{name}");
+        }
+        let odd = classify(OsStr::from_bytes(b"async.a\xffb"));
+        assert_eq!(odd, script(Stage::Async, "a\\xffb"));
+    }
+
+    #[test]
+    fn trivialrc_has_names_of_its_own() {
+        for (name, kind) in [
+            ("trc.async.web", Some(script(Stage::Async, "web"))),
+            ("trc.bg.web", Some(script(Stage::Async, "web"))),
+            ("trc.fg.web", Some(script(Stage::Sync, "web"))),
+            ("trc.sd.web", Some(script(Stage::Halt, "web"))),
+            ("trc.asinc.web", Some(DropIn::Other(Some("async")))),
+            ("trc.async.web.toml", Some(DropIn::Other(None))),
+            ("trc.toml", None),
+            ("trc.d", None),
+            ("passwd", None),
+        ] {
+            assert_eq!(classify_trivialrc(OsStr::new(name)), kind, "{name}");
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! The layer that environment variables make: `TRC_…`, and TrivialRC's `RC_…`.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+use super::decode_unit::unit_ids;
+use super::file::parse_value;
+use super::schema::{self, Kind};
+use super::suggest::nearest;
+use super::value::{Node, Table, Value, insert, shown};
+use super::{Diagnostic, Environment, Origin, Stage};
+
+/// What trc sets for its units; a trc within a unit has no use for it.
+const FOR_UNITS: &[&str] = &["TRC_UNIT", "TRC_STAGE", "TRC_EXIT_STATUS", "TRC_EXIT_REASON"];
+
+/// Flags of the command line that aren't keys.
+const FLAGS: &[&str] = &["TRC_WORKDIR", "TRC_CONFIG", "TRC_BARE", "TRC_LOG_LEVEL"];
+
+/// TrivialRC's settings.
+const TRIVIALRC: &[&str] =
+    &["RC_WAIT_POLICY", "RC_VERBOSE", "RC_VERBOSE_EXTRA", "RC_DEBUG", "RC_WORK_DIR"];
+
+/// Whether a variable is one of trc's settings, which are not passed on to units.
+#[must_use]
+pub fn is_own_variable(name: &OsStr) -> bool {
+    let Some(name) = name.to_str() else { return false };
+    TRIVIALRC.contains(&name) || FLAGS.contains(&name) || key_of(name).is_some()
+}
+
+/// The parts of a `TRC_` name that is a setting.
+fn key_of(name: &str) -> Option<Vec<&str>> {
+    let parts: Vec<&str> = name.strip_prefix("TRC_")?.split("__").collect();
+    schema::TOP.iter().any(|key| fold(key.name) == fold(parts[0])).then_some(parts)
+}
+
+/// A variable's value, if it is set and not empty.
+pub fn variable<'a>(environment: &'a Environment, name: &str) -> Option<&'a OsStr> {
+    let (_, value) = environment.iter().find(|(known, _)| known == name)?;
+    Some(value.as_os_str()).filter(|value| !value.is_empty())
+}
+
+/// A variable that is true or false; anything else is said to be ignored.
+pub fn flag(environment: &Environment, name: &str, remarks: &mut Vec<Diagnostic>) -> bool {
+    match variable(environment, name).map(OsStr::as_bytes) {
+        None | Some(b"false") => false,
+        Some(b"true") => true,
+        Some(other) => {
+            let other = String::from_utf8_lossy(other);
+            let message = format!("expected true or false, found \"{}\"; ignored", shown(&other));
+            remarks.push(Diagnostic::warning(Origin::Variable(name.into()), message));
+            false
+        }
+    }
+}
+
+/// Reads the variables as a layer over `tree`, whose names they mean.
+pub fn layer(
+    environment: &Environment,
+    tree: &Table,
+    order: u64,
+    remarks: &mut Vec<Diagnostic>,
+) -> Table {
+    let mut layer = Table::new();
+    let mut set = |path: &[&str], node| {
+        let path: Vec<String> = path.iter().map(|&part| part.to_owned()).collect();
+        insert(&mut layer, &path, node, order);
+    };
+    // The finer setting is the later one.
+    for (name, level) in [("RC_VERBOSE", "info"), ("RC_VERBOSE_EXTRA", "debug")] {
+        if flag(environment, name, remarks) {
+            set(&["log", "level"], Node::text(level, Origin::Variable(name.into())));
+        }
+    }
+    for (name, path) in
+        [("RC_WAIT_POLICY", ["wait"].as_slice()), ("TRC_LOG_LEVEL", &["log", "level"])]
+    {
+        if let Some(value) = variable(environment, name) {
+            set(path, Node::text(value.to_string_lossy(), Origin::Variable(name.into())));
+        }
+    }
+    let mut ours: Vec<_> = environment
+        .iter()
+        .filter(|(name, _)| name.as_bytes().starts_with(b"TRC_"))
+        .map(|(name, value)| (name.to_string_lossy(), value))
+        .filter(|(name, _)| !FLAGS.contains(&&**name) && !FOR_UNITS.contains(&&**name))
+        .collect();
+    // So that the order of the environment doesn't matter.
+    ours.sort_unstable();
+    for (name, value) in ours {
+        let origin = Origin::Variable(name.as_ref().into());
+        let Some(parts) = key_of(&name) else {
+            remarks.push(unknown(&name, origin));
+            continue;
+        };
+        let path = match translate(&parts, tree, &layer) {
+            Ok(path) => path,
+            Err(message) => {
+                remarks.push(Diagnostic::error(origin, message));
+                continue;
+            }
+        };
+        let kind = schema::kind_at(&path);
+        // A variable set to nothing is how `docker run -e` and compose files unset one.
+        if value.is_empty() && !matches!(kind, Some(Kind::Text)) {
+            continue;
+        }
+        let Some(text) = value.to_str() else {
+            remarks.push(Diagnostic::error(origin, "its value is not UTF-8"));
+            continue;
+        };
+        match read_value(text, kind, &origin, order) {
+            Ok(node) => insert(&mut layer, &path, node, order),
+            Err(message) => remarks.push(Diagnostic::error(origin, message)),
+        }
+    }
+    layer
+}
+
+/// Reads a value as TOML where an array or table is wanted and it looks like one, or
+/// where quotes can't belong to the text; else it is a string.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn read_value(
+    text: &str,
+    kind: Option<Kind>,
+    origin: &Origin,
+    order: u64,
+) -> Result<Node, String> {
+    let as_toml = kind.is_some_and(|kind| match text.trim_start().as_bytes().first() {
+        Some(b'[') => kind.takes_array(),
+        Some(b'{') => kind.takes_table(),
+        Some(b'"' | b'\'') => !kind.takes_any_text(),
+        _ => false,
+    });
+    if as_toml {
+        return parse_value(text.trim(), origin, order)
+            .map_err(|why| format!("{why}, in the value {}", shown(text)));
+    }
+    Ok(Node::text(text, origin.clone()))
+}
+
+fn unknown(name: &str, origin: Origin) -> Diagnostic {
+    let mut known: Vec<String> = FLAGS.iter().map(|&flag| flag.to_owned()).collect();
+    for key in schema::TOP {
+        let name = format!("TRC_{}", key.name.to_uppercase());
+        if let Kind::Table(keys) = key.kind {
+            known.extend(keys.iter().map(|key| format!("{name}__{}", key.name.to_uppercase())));
+        }
+        known.push(name);
+    }
+    let warning = Diagnostic::warning(origin, format!("`{}` is no setting of trc", shown(name)));
+    if let Some(right) = nearest(name, known.iter().map(String::as_str)) {
+        return warning.help(format!("did you mean `{right}`?"));
+    }
+    let first = name.split('_').nth(1).unwrap_or("");
+    match schema::TOP.iter().find(|key| key.name == fold(first) && key.kind.takes_table()) {
+        Some(_) => {
+            warning.help(format!("two underscores separate keys: `TRC_{first}__…`; ignored"))
+        }
+        None => warning.help("ignored: a name that docker or Kubernetes injects, perhaps"),
+    }
+}
+
+/// The path that a name's parts stand for.
+fn translate(parts: &[&str], tree: &Table, layer: &Table) -> Result<Vec<String>, String> {
+    let mut path: Vec<String> = Vec::new();
+    let mut kind = Some(Kind::Table(schema::TOP));
+    for (at, part) in parts.iter().enumerate() {
+        let name = match kind {
+            Some(Kind::Table(keys)) => keys
+                .iter()
+                .find(|key| fold(key.name) == fold(part))
+                .map_or_else(|| part.to_lowercase(), |key| key.name.to_owned()),
+            // Variables' names are taken as they are, underscores and all.
+            Some(Kind::Variables) => {
+                path.push(parts[at..].join("__"));
+                break;
+            }
+            Some(Kind::Signals | Kind::Exit) => (*part).to_owned(),
+            Some(Kind::Units) => {
+                let prefix = format!("{}.", path[0]);
+                let known = [tree, layer].map(unit_ids).concat();
+                match_unit(part, known.iter().filter_map(|id| id.strip_prefix(&prefix)))?
+                    .unwrap_or_else(|| new_unit(&path[0], part))
+            }
+            Some(Kind::After) => {
+                let known = [tree, layer].map(unit_ids).concat();
+                match_unit(part, known.iter().filter_map(|id| Some(id.split_once('.')?.1)))?
+                    .unwrap_or_else(|| part.to_lowercase().replace('_', "-"))
+            }
+            _ => part.to_lowercase(),
+        };
+        path.push(name);
+        kind = schema::kind_at(&path);
+    }
+    Ok(path)
+}
+
+fn match_unit<'a>(
+    part: &str,
+    names: impl Iterator<Item = &'a str>,
+) -> Result<Option<String>, String> {
+    let mut found: Vec<&str> = names.filter(|name| fold(name) == fold(part)).collect();
+    found.sort_unstable();
+    found.dedup();
+    match found.as_slice() {
+        [] => Ok(None),
+        [name] => Ok(Some((*name).to_owned())),
+        names => Err(format!("{part} may be {}", super::leaf::one_of(names))),
+    }
+}
+
+/// The name of a unit that no file declares: one of the command line, such as D1, or a
+/// new one. `-` is written `_`, so `MY_WEB` is `my-web`.
+fn new_unit(stage: &str, part: &str) -> String {
+    let upper = part.to_uppercase();
+    let flag = Stage::ALL.into_iter().find(|known| known.name() == stage).map(Stage::letter);
+    let is_flag = upper.strip_prefix(|c| Some(c) == flag).is_some_and(|digits| {
+        !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit())
+    });
+    if is_flag { upper } else { part.to_lowercase().replace('_', "-") }
+}
+
+/// Names that the environment can't tell from one another are the same after this.
+fn fold(name: &str) -> String {
+    let fold = |c: char| if c.is_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
+    name.chars().map(fold).collect()
+}
+
+/// Makes the keys of `[signals]` and `[exit]` the same however they are spelt, so that
+/// a later layer's `USR1` replaces an earlier `SIGUSR1`.
+pub fn canonical(layer: &mut Table, errors: &mut Vec<Diagnostic>) {
+    type Spelling = fn(&str) -> Option<String>;
+    let tables: [(&str, Spelling); 2] = [
+        ("signals", |name| name.parse::<crate::signal::Signal>().ok().map(|s| s.to_string())),
+        ("exit", |status| status.parse::<u8>().ok().map(|status| status.to_string())),
+    ];
+    for (key, spelling) in tables {
+        let Some(Value::Table(table)) = layer.get_mut(key).map(|entry| &mut entry.node.value)
+        else {
+            continue;
+        };
+        for (name, entry) in std::mem::take(table) {
+            let right = spelling(&name).unwrap_or_else(|| name.clone());
+            let place = entry.key.clone();
+            if table.insert(right, entry).is_some() {
+                let message = format!("`{key}.{}` stands here twice", shown(&name));
+                errors.push(Diagnostic::error(place, message));
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! One file of TOML as a tree, and everything that is wrong with its syntax.
+
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::source::{Places, Source};
+use super::value::{Entry, Node, Table, Value};
+use super::{Diagnostic, Origin};
+
+/// One mistake, such as a quote never closed, brings many more messages with it.
+const MOST_ERRORS: usize = 10;
+
+/// Reads TOML. `order` is what the first key's place in the order of all keys becomes.
+///
+/// # Errors
+/// What is wrong, each with its place.
+pub fn parse(source: &Source, order: u64) -> Result<Table, Vec<Diagnostic>> {
+    let (table, errors) = DeTable::parse_recoverable(&source.text);
+    let mut places = Places::new(source);
+    if errors.is_empty() {
+        let mut reader = Reader { places, order, errors: Vec::new() };
+        let table = reader.table(table.get_ref());
+        return if reader.errors.is_empty() { Ok(table) } else { Err(reader.errors) };
+    }
+    let mut errors: Vec<_> = errors
+        .iter()
+        .map(|error| (error.span(), message(&source.text, error.message(), error.span())))
+        .collect();
+    errors.sort_by_key(|(span, _)| span.as_ref().map_or(0, |span| span.start));
+    let mut found: Vec<Diagnostic> = Vec::new();
+    let mut last = 0;
+    for (span, message) in errors {
+        let origin = match span {
+            Some(span) => places.origin(span.start),
+            None => Origin::File { path: source.path.clone(), line: 0, column: 0 },
+        };
+        // The second error of a line follows from the first.
+        if let Origin::File { line, .. } = origin {
+            if line == last && !found.is_empty() {
+                continue;
+            }
+            last = line;
+        }
+        found.push(Diagnostic::error(origin, message));
+        if found.len() == MOST_ERRORS {
+            break;
+        }
+    }
+    Err(found)
+}
+
+/// Reads one value, as of a variable.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn parse_value(text: &str, origin: &Origin, order: u64) -> Result<Node, String> {
+    let value = DeValue::parse(text)
+        .map_err(|error| message(text, error.message(), error.span()))?
+        .into_inner();
+    let source = Source { path: std::path::Path::new("").into(), text: "".into() };
+    let mut reader = Reader { places: Places::new(&source), order, errors: Vec::new() };
+    let mut node = reader.node(&Spanned::new(0..0, value));
+    if let Some(error) = reader.errors.first() {
+        return Err(error.message.clone());
+    }
+    place(&mut node, origin);
+    Ok(node)
+}
+
+/// Says of a whole tree that it came from one place.
+fn place(node: &mut Node, origin: &Origin) {
+    node.origin = origin.clone();
+    match &mut node.value {
+        Value::Array(items) => items.iter_mut().for_each(|item| place(item, origin)),
+        Value::Table(table) => {
+            for entry in table.values_mut() {
+                entry.key = origin.clone();
+                place(&mut entry.node, origin);
+            }
+        }
+        _ => {}
+    }
+}
+
+struct Reader<'a> {
+    places: Places<'a>,
+    order: u64,
+    errors: Vec<Diagnostic>,
+}
+
+impl Reader<'_> {
+    fn table(&mut self, table: &DeTable<'_>) -> Table {
+        // The map is sorted by name; people mean the order in which they wrote.
+        let mut entries: Vec<_> = table.iter().collect();
+        entries.sort_by_key(|(key, _)| key.span().start);
+        entries
+            .into_iter()
+            .map(|(key, value)| {
+                let span = key.span();
+                let origin = self.places.origin(span.start);
+                let order = self.order + span.start as u64;
+                let node = self.node(value);
+                (key.get_ref().to_string(), Entry { key: origin, order, node })
+            })
+            .collect()
+    }
+
+    fn node(&mut self, value: &Spanned<DeValue<'_>>) -> Node {
+        let origin = self.places.origin(value.span().start);
+        let value = match value.get_ref() {
+            DeValue::String(text) => Value::String(text.to_string()),
+            DeValue::Integer(number) => {
+                let integer = i64::from_str_radix(number.as_str(), number.radix());
+                if integer.is_err() {
+                    let message = format!("the integer {number} is too large");
+                    self.errors.push(Diagnostic::error(origin.clone(), message));
+                }
+                Value::Integer(integer.unwrap_or(0), number.radix())
+            }
+            DeValue::Float(number) => Value::Float(number.as_str().to_owned()),
+            DeValue::Boolean(yes) => Value::Boolean(*yes),
+            DeValue::Datetime(_) => Value::Datetime,
+            DeValue::Array(items) => Value::Array(items.iter().map(|v| self.node(v)).collect()),
+            DeValue::Table(table) => Value::Table(self.table(table)),
+        };
+        Node { value, origin }
+    }
+}
+
+/// The parser's message in words for people.
+fn message(text: &str, message: &str, span: Option<Range<usize>>) -> String {
+    let meant = span.and_then(|span| text.get(span)).unwrap_or("");
+    match message {
+        "duplicate key" => format!("the key `{meant}` stands here twice"),
+        "string values must be quoted, expected literal string" if meant.is_empty() => {
+            "a value is missing".to_owned()
+        }
+        "string values must be quoted, expected literal string" => {
+            "a string must stand in quotes".to_owned()
+        }
+        "cannot recurse further; max recursion depth met" | "recursion limit" => {
+            "this is nested too deeply".to_owned()
+        }
+        _ => message.replace(", expected nothing", "").replacen(", expected ", ": expected ", 1),
+    }
+}

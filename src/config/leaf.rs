@@ -1,0 +1,363 @@
+//! Single values: what a string, number or array means where one is wanted.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::value::StrDeserializer;
+
+use super::suggest::nearest;
+use super::value::{Node, Value, shown};
+use super::{Environment, Template};
+use crate::signal::Signal;
+
+/// What is wrong with a value.
+#[derive(Debug)]
+pub struct Problem {
+    /// In words.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+    /// The byte of the string that it is about.
+    pub at: usize,
+    /// A variable that isn't set; a disabled unit may have that.
+    pub undefined: bool,
+}
+
+impl Problem {
+    /// Something about the value as a whole.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), help: None, at: 0, undefined: false }
+    }
+
+    fn expected(what: &str, node: &Node) -> Self {
+        Self::new(format!("expected {what}, found {}", node.value.describe()))
+    }
+
+    /// A variable that isn't set.
+    pub fn undefined(message: String) -> Self {
+        Self { undefined: true, ..Self::new(message) }
+    }
+
+    fn at(mut self, at: usize) -> Self {
+        self.at = at;
+        self
+    }
+}
+
+/// A value or what is wrong with it.
+pub type Leaf<T> = Result<T, Problem>;
+
+/// A variable's value.
+pub fn lookup(environment: &Environment, name: &str) -> Option<OsString> {
+    environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+}
+
+/// A string with its variables filled in.
+pub fn os_text(node: &Node, environment: &Environment) -> Leaf<OsString> {
+    let Value::String(text) = &node.value else { return Err(Problem::expected("a string", node)) };
+    let text = template_text(text)?
+        .expand(&|name| lookup(environment, name))
+        .map_err(Problem::undefined)?;
+    no_nul(text.as_bytes())?;
+    Ok(text)
+}
+
+/// The same where the text must be UTF-8.
+pub fn text(node: &Node, environment: &Environment) -> Leaf<String> {
+    os_text(node, environment)?
+        .into_string()
+        .map_err(|text| Problem::new(format!("{} is not UTF-8", text.display())))
+}
+
+/// A text of one line that isn't empty: a name, a path.
+pub fn line(node: &Node, environment: &Environment) -> Leaf<OsString> {
+    let text = os_text(node, environment)?;
+    if text.is_empty() {
+        return Err(Problem::new("this must not be empty"));
+    }
+    if text.as_bytes().contains(&b'\n') {
+        return Err(Problem::new("a newline can't stand here"));
+    }
+    Ok(text)
+}
+
+/// The text of a script; it is left to the shell as it is.
+pub fn script(node: &Node, _: &Environment) -> Leaf<OsString> {
+    let Value::String(text) = &node.value else { return Err(Problem::expected("a string", node)) };
+    no_nul(text.as_bytes())?;
+    if text.trim().is_empty() {
+        return Err(Problem::new("the script is empty"));
+    }
+    Ok(text.into())
+}
+
+/// A user's or group's name or number.
+pub fn id(node: &Node, environment: &Environment) -> Leaf<String> {
+    match &node.value {
+        Value::Integer(number, _) if u32::try_from(*number).is_ok() => Ok(number.to_string()),
+        Value::String(_) => {
+            let name = text(node, environment)?;
+            let odd = |c: char| c.is_control() || c == ':' || c.is_whitespace();
+            if name.is_empty() || name.contains(odd) {
+                return Err(Problem::new(format!("\"{}\" is no name", shown(&name))));
+            }
+            Ok(name)
+        }
+        _ => Err(Problem::expected("a name or a number", node)),
+    }
+}
+
+/// A value that is filled in when its unit starts.
+pub fn template(node: &Node, _: &Environment) -> Leaf<Template> {
+    match &node.value {
+        Value::String(text) => template_text(text),
+        Value::Integer(number, _) => Ok(Template::literal(number.to_string())),
+        Value::Float(number) => Ok(Template::literal(number)),
+        Value::Boolean(yes) => Ok(Template::literal(yes.to_string())),
+        _ => Err(Problem::expected("a string, a number or a boolean", node)),
+    }
+}
+
+/// A word of a command; it is filled in when its unit starts.
+pub fn word(node: &Node, environment: &Environment) -> Leaf<Template> {
+    if !matches!(node.value, Value::String(_)) {
+        return Err(Problem::expected("a string", node));
+    }
+    template(node, environment)
+}
+
+/// A path that is filled in when its unit starts.
+pub fn path_template(node: &Node, environment: &Environment) -> Leaf<Template> {
+    if !matches!(&node.value, Value::String(path) if !path.is_empty()) {
+        return Err(Problem::expected("a directory", node));
+    }
+    template(node, environment)
+}
+
+fn template_text(text: &str) -> Leaf<Template> {
+    no_nul(text.as_bytes())?;
+    Template::parse(text).map_err(|(at, why)| Problem::new(why).at(at))
+}
+
+fn no_nul(bytes: &[u8]) -> Leaf<()> {
+    match bytes.iter().position(|byte| *byte == 0) {
+        Some(at) => Err(Problem::new("a NUL can't stand here").at(at)),
+        None => Ok(()),
+    }
+}
+
+/// The words of a string, split as a shell would.
+pub fn split(text: &str) -> Leaf<Vec<String>> {
+    no_nul(text.as_bytes())?;
+    let words = shell_words::split(text).map_err(|_| {
+        let (at, quote) = unclosed_quote(text);
+        Problem::new(format!("the quote {quote} is never closed")).at(at)
+    })?;
+    if words.is_empty() {
+        return Err(Problem::new("there is nothing to run in this"));
+    }
+    Ok(words)
+}
+
+/// Where the quote begins that the text's end is in. The rules are those of
+/// `shell_words::split`, which doesn't tell.
+fn unclosed_quote(text: &str) -> (usize, char) {
+    let mut open = None;
+    let mut escaped = false;
+    for (at, c) in text.char_indices() {
+        match (open, c) {
+            _ if escaped => escaped = false,
+            (None | Some((_, '"')), '\\') => escaped = true,
+            (None, '\'' | '"') => open = Some((at, c)),
+            (Some((_, quote)), _) if c == quote => open = None,
+            _ => {}
+        }
+    }
+    open.unwrap_or((0, '"'))
+}
+
+/// True or false.
+pub fn boolean(node: &Node, environment: &Environment) -> Leaf<bool> {
+    match &node.value {
+        Value::Boolean(yes) => Ok(*yes),
+        Value::String(_) => match text(node, environment)?.as_str() {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            other => {
+                Err(Problem::new(format!("expected true or false, found \"{}\"", shown(other))))
+            }
+        },
+        _ => Err(Problem::expected("true or false", node)),
+    }
+}
+
+/// An exit status.
+pub fn status(node: &Node, environment: &Environment) -> Leaf<u8> {
+    let status = match &node.value {
+        Value::Integer(number, _) => u8::try_from(*number).ok(),
+        Value::String(_) => text(node, environment)?.parse().ok(),
+        _ => None,
+    };
+    status.ok_or_else(|| Problem::expected("an exit status from 0 to 255", node))
+}
+
+/// A file mode creation mask.
+pub fn mode(node: &Node, environment: &Environment) -> Leaf<u32> {
+    let mode = match &node.value {
+        // 22 would be 0o26, which nobody means.
+        Value::Integer(number, base) if *base == 8 || (0..8).contains(number) => {
+            u32::try_from(*number).ok()
+        }
+        Value::String(_) => {
+            let text = text(node, environment)?;
+            let digits = text.strip_prefix("0o").unwrap_or(&text);
+            let is_octal = digits.bytes().all(|digit| digit.is_ascii_digit());
+            is_octal.then(|| u32::from_str_radix(digits, 8).ok()).flatten()
+        }
+        _ => None,
+    };
+    mode.filter(|mode| *mode <= 0o777)
+        .ok_or_else(|| Problem::expected("an octal mask such as \"022\" or 0o022", node))
+}
+
+/// A signal.
+pub fn signal(node: &Node, environment: &Environment) -> Leaf<Signal> {
+    let name = match &node.value {
+        Value::Integer(number, _) => number.to_string(),
+        _ => text(node, environment)?,
+    };
+    signal_name(&name)
+}
+
+/// A signal by its name.
+pub fn signal_name(name: &str) -> Leaf<Signal> {
+    Signal::from_str(name).map_err(|_| {
+        let known: Vec<String> =
+            (1..32).filter_map(Signal::from_number).map(|signal| signal.to_string()).collect();
+        let upper = name.to_uppercase();
+        let full = if upper.starts_with("SIG") { upper } else { format!("SIG{upper}") };
+        Problem {
+            help: nearest(&full, known.iter().map(String::as_str))
+                .map(|name| format!("did you mean `{name}`?")),
+            ..Problem::new(format!("there is no signal \"{}\"", shown(name)))
+        }
+    })
+}
+
+/// A span of time: `"1m30s"`, `"200ms"`, or a number of seconds.
+pub fn duration(node: &Node, environment: &Environment) -> Leaf<Duration> {
+    let seconds = |text: &str| span(text).filter(|span| u32::try_from(span.as_secs()).is_ok());
+    match &node.value {
+        Value::Integer(number, _) => seconds(&number.to_string()),
+        Value::Float(number) => seconds(number),
+        Value::String(_) => seconds(&text(node, environment)?),
+        _ => None,
+    }
+    .ok_or_else(|| Problem::expected("a time such as \"5s\", \"200ms\", \"1m30s\" or \"2h\"", node))
+}
+
+fn span(text: &str) -> Option<Duration> {
+    let number = |digits: &str| {
+        let plain = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        if plain && digits != "." { digits.parse::<f64>().ok() } else { None }
+    };
+    if let Some(seconds) = number(text) {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let mut total = Duration::ZERO;
+    let mut rest = text.trim();
+    let mut largest = f64::INFINITY;
+    loop {
+        let digits = rest.find(|c: char| c.is_ascii_alphabetic())?;
+        let (amount, unit) = rest.split_at(digits);
+        let end = unit.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(unit.len());
+        let scale = match &unit[..end] {
+            "ms" => 0.001,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            _ => return None,
+        };
+        // `30s1m` is a slip.
+        if scale >= largest {
+            return None;
+        }
+        largest = scale;
+        let part = Duration::try_from_secs_f64(number(amount.trim())? * scale).ok()?;
+        total = total.checked_add(part)?;
+        rest = unit[end..].trim_start();
+        if rest.is_empty() {
+            return Some(total);
+        }
+    }
+}
+
+/// A word that stands for a variant of `T`.
+pub fn choice<T: for<'de> Deserialize<'de>>(node: &Node, environment: &Environment) -> Leaf<T> {
+    let word = text(node, environment)?;
+    T::deserialize(StrDeserializer::<Unknown>::new(&word))
+        .map_err(|Unknown(expected)| not_one_of(&word, expected))
+}
+
+/// The wait policy; TrivialRC's names have `wait_` before them.
+pub fn wait(node: &Node, environment: &Environment) -> Leaf<super::WaitPolicy> {
+    let word = text(node, environment)?;
+    let plain = Node::text(word.strip_prefix("wait_").unwrap_or(&word), node.origin.clone());
+    choice(&plain, &Environment::new())
+}
+
+/// A log level.
+pub fn level(node: &Node, environment: &Environment) -> Leaf<log::LevelFilter> {
+    let word = text(node, environment)?;
+    word.parse().map_err(|_| not_one_of(&word, super::schema::LEVELS))
+}
+
+fn not_one_of(word: &str, expected: &[&'static str]) -> Problem {
+    Problem {
+        help: nearest(word, expected.iter().copied())
+            .map(|right| format!("did you mean `{right}`?")),
+        ..Problem::new(format!("expected {}, found \"{}\"", one_of(expected), shown(word)))
+    }
+}
+
+/// `a, b or c`.
+pub fn one_of(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [word] => (*word).to_owned(),
+        [words @ .., last] => format!("{} or {last}", words.join(", ")),
+    }
+}
+
+/// The words that stand for the variants of `T`.
+pub fn variants<T: for<'de> Deserialize<'de>>() -> &'static [&'static str] {
+    match T::deserialize(StrDeserializer::<Unknown>::new("")) {
+        Ok(_) => &[],
+        Err(Unknown(expected)) => expected,
+    }
+}
+
+/// The error of a word that is no variant, with those that are.
+#[derive(Debug)]
+struct Unknown(&'static [&'static str]);
+
+impl std::fmt::Display for Unknown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&one_of(self.0))
+    }
+}
+
+impl std::error::Error for Unknown {}
+
+impl serde::de::Error for Unknown {
+    fn custom<T: std::fmt::Display>(_: T) -> Self {
+        Self(&[])
+    }
+
+    fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
+        Self(expected)
+    }
+}

@@ -1,0 +1,78 @@
+//! Which units are meant by the names that units and signals have in them.
+
+use std::collections::{HashMap, HashSet};
+
+use super::leaf::one_of;
+use super::suggest::nearest;
+use super::value::shown;
+use super::{Config, Diagnostic, SignalRule, UnitRef};
+
+/// What names stand for.
+pub struct Names<'a> {
+    ids: HashSet<&'a str>,
+    /// The full names that a bare one may mean.
+    bare: HashMap<&'a str, Vec<&'a str>>,
+    disabled: &'a HashSet<String>,
+}
+
+impl<'a> Names<'a> {
+    /// All units that are declared, and which of them are disabled.
+    pub fn new(ids: &'a [String], disabled: &'a HashSet<String>) -> Self {
+        let mut bare: HashMap<&str, Vec<&str>> = HashMap::new();
+        for id in ids {
+            if let Some((_, name)) = id.split_once('.') {
+                bare.entry(name).or_default().push(id);
+            }
+        }
+        Self { ids: ids.iter().map(String::as_str).collect(), bare, disabled }
+    }
+
+    /// Makes every name of a configuration a full one. Edges to disabled units go away.
+    pub fn resolve(&self, config: &mut Config, errors: &mut Vec<Diagnostic>) {
+        for unit in &mut config.units {
+            unit.after.retain_mut(|after| self.full(&mut after.unit, errors));
+        }
+        for rule in config.signals.values_mut() {
+            let SignalRule::Forward { to, .. } = rule else { continue };
+            let meant_some = !to.is_empty();
+            to.retain_mut(|unit| self.full(unit, errors));
+            // An empty list would mean all units.
+            if meant_some && to.is_empty() {
+                *rule = SignalRule::Ignore;
+            }
+        }
+    }
+
+    /// Makes a name a full one; false if the unit is disabled or there is none.
+    fn full(&self, unit: &mut UnitRef, errors: &mut Vec<Diagnostic>) -> bool {
+        if !self.ids.contains(unit.value.as_str()) {
+            let written = shown(&unit.value);
+            match self.bare.get(unit.value.as_str()).map(Vec::as_slice) {
+                Some([id]) => unit.value = (*id).to_owned(),
+                Some(ids) => {
+                    let message = format!("`{written}` may be {}", one_of(ids));
+                    errors.push(
+                        Diagnostic::error(unit.origin.clone(), message)
+                            .help("write the stage before the name"),
+                    );
+                    return false;
+                }
+                None => {
+                    let mut error = Diagnostic::error(
+                        unit.origin.clone(),
+                        format!("there is no unit `{written}`"),
+                    );
+                    let known = self.bare.keys().copied().chain(self.ids.iter().copied());
+                    let mut known: Vec<&str> = known.collect();
+                    known.sort_unstable();
+                    if let Some(right) = nearest(&unit.value, known) {
+                        error = error.help(format!("did you mean `{right}`?"));
+                    }
+                    errors.push(error);
+                    return false;
+                }
+            }
+        }
+        !self.disabled.contains(&unit.value)
+    }
+}

@@ -1,0 +1,241 @@
+//! The files that were read: their text, and the places in it.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{Diagnostic, Origin};
+
+/// A configuration beyond this is a mistake, such as a disk image.
+const LARGEST: u64 = 16 << 20;
+
+/// A line longer than this isn't shown whole.
+const WIDEST: usize = 200;
+
+/// A file and its text.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The file, as it was found.
+    pub path: Arc<Path>,
+    /// All of it.
+    pub text: Arc<str>,
+}
+
+/// Turns byte offsets, preferably rising ones, into places.
+pub struct Places<'a> {
+    source: &'a Source,
+    line_start: usize,
+    line: u32,
+    /// The last place asked for: offset and column.
+    last: (usize, u32),
+}
+
+impl<'a> Places<'a> {
+    /// The places of a file.
+    pub fn new(source: &'a Source) -> Self {
+        Self { source, line_start: 0, line: 1, last: (0, 1) }
+    }
+
+    /// The place of a byte. It goes on from the last one where it can, since counting
+    /// from the start each time would be quadratic.
+    pub fn origin(&mut self, offset: usize) -> Origin {
+        let text = self.source.text.as_bytes();
+        let offset = offset.min(text.len());
+        if offset < self.last.0 {
+            (self.line_start, self.line, self.last) = (0, 1, (0, 1));
+        }
+        let (mut at, mut column) = self.last;
+        while at < offset {
+            if text[at] == b'\n' {
+                self.line += 1;
+                self.line_start = at + 1;
+                column = 1;
+            } else if at + 1 >= text.len() || text[at + 1] & 0xc0 != 0x80 {
+                // The next byte doesn't continue this character.
+                column += 1;
+            }
+            at += 1;
+        }
+        self.last = (offset, column);
+        Origin::File { path: self.source.path.clone(), line: self.line, column }
+    }
+}
+
+impl Source {
+    /// A line, from 1, without its end.
+    fn line(&self, line: u32) -> Option<&str> {
+        let line = self.text.split('\n').nth(line.checked_sub(1)? as usize)?;
+        Some(line.strip_suffix('\r').unwrap_or(line))
+    }
+}
+
+/// Adds the line meant to a diagnostic that has a place in one of the files.
+pub fn illustrate(sources: &[Source], diagnostic: &mut Diagnostic) {
+    let Origin::File { path, line, column } = &diagnostic.origin else { return };
+    let Some(source) = sources.iter().find(|source| source.path == *path) else { return };
+    let Some(text) = source.line(*line) else { return };
+    let before = *column as usize - 1;
+    let mut shown: String = text.chars().take(WIDEST).collect();
+    if before <= WIDEST {
+        let length = token(text.chars().skip(before)).min(WIDEST - before);
+        if shown.len() < text.len() {
+            shown.push('…');
+        }
+        // A terminal must not obey what a file holds.
+        shown = shown.replace(|c: char| c.is_control() && c != '\t', "�");
+        diagnostic.excerpt = Some((shown, length));
+    }
+}
+
+/// How many characters the key or value has that begins here.
+fn token(mut rest: impl Iterator<Item = char>) -> usize {
+    let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '+' | '.' | ':');
+    match rest.next() {
+        Some(quote @ ('"' | '\'')) => {
+            let mut length = 1;
+            let mut escaped = false;
+            for c in rest {
+                length += 1;
+                match c {
+                    '\\' if quote == '"' => escaped = !escaped,
+                    c if c == quote && !escaped => break,
+                    _ => escaped = false,
+                }
+            }
+            length
+        }
+        // A key of a dotted key ends at the dot.
+        Some(c) if c.is_alphabetic() => {
+            1 + rest.take_while(|c| is_word(*c) && *c != '.' && *c != ':').count()
+        }
+        Some(c) if is_word(c) => 1 + rest.take_while(|c| is_word(*c)).count(),
+        _ => 1,
+    }
+}
+
+/// Moves a place within a string to the byte `at` of its value, where the file shows
+/// the value as it is: not behind escapes or in later lines.
+pub fn within(sources: &[Source], origin: &Origin, value: &str, at: usize) -> Origin {
+    let Origin::File { path, line, column } = origin else { return origin.clone() };
+    let found = sources.iter().find(|source| source.path == *path).and_then(|source| {
+        let rest = source.line(*line)?.chars().skip(*column as usize - 1).collect::<String>();
+        let quotes = ["\"\"\"", "'''", "\"", "'"].into_iter().find(|q| rest.starts_with(q))?;
+        let before = value.get(..at)?;
+        rest[quotes.len()..].starts_with(before).then(|| quotes.len() + before.chars().count())
+    });
+    let shift = u32::try_from(found.unwrap_or(0)).unwrap_or(0);
+    Origin::File { path: path.clone(), line: *line, column: column + shift }
+}
+
+/// Opens a file that can't block or have side effects: what is not a regular file,
+/// such as a FIFO, is not opened.
+pub fn open(path: &Path) -> io::Result<File> {
+    let regular = |metadata: Metadata| {
+        if metadata.is_file() {
+            Ok(())
+        } else if metadata.is_dir() {
+            Err(io::Error::other("it is a directory"))
+        } else {
+            Err(io::Error::other("it is not a regular file"))
+        }
+    };
+    // Looked at before, because opening a device may do something (a watchdog starts),
+    // and after, because it may have been replaced since.
+    regular(std::fs::metadata(path)?)?;
+    let file =
+        OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+    regular(file.metadata()?)?;
+    Ok(file)
+}
+
+/// Reads a file of text.
+///
+/// # Errors
+/// Why it can't be read; with a place where it isn't UTF-8.
+pub fn read(path: &Path, shown_as: &Arc<Path>) -> Result<Source, Box<ReadError>> {
+    let mut bytes = Vec::new();
+    let read = open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
+    read.map_err(|error| Box::new(ReadError::Io(error)))?;
+    if bytes.len() as u64 > LARGEST {
+        let error = io::Error::other(format!("it is larger than {} MiB", LARGEST >> 20));
+        return Err(Box::new(ReadError::Io(error)));
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(Source { path: shown_as.clone(), text: text.into() }),
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            let byte = error.as_bytes()[at];
+            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+            let source = Source { path: shown_as.clone(), text: text.into() };
+            // Up to there the lossy text has the same bytes.
+            let origin = Places::new(&source).origin(at);
+            let message = format!("the file is not UTF-8: byte {at} is 0x{byte:02x}");
+            Err(Box::new(ReadError::NotText(source, Diagnostic::error(origin, message))))
+        }
+    }
+}
+
+/// Why a file can't be read.
+#[derive(Debug)]
+pub enum ReadError {
+    /// The system said so.
+    Io(io::Error),
+    /// It is not UTF-8; its text with marks where it isn't, and what to say.
+    NotText(Source, Diagnostic),
+}
+
+/// What the system said, without Rust's `(os error 2)`.
+pub fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(text: &str) -> Source {
+        Source { path: Path::new("f").into(), text: text.into() }
+    }
+
+    #[test]
+    fn a_column_counts_characters() {
+        let source = source("a\nключ = é\n\nx");
+        let mut places = Places::new(&source);
+        for (offset, place) in [
+            (0, "f:1:1"),
+            (1, "f:1:2"),
+            (2, "f:2:1"),
+            (11, "f:2:6"),
+            (13, "f:2:8"),
+            (2, "f:2:1"),
+            (16, "f:3:1"),
+            (17, "f:4:1"),
+            (18, "f:4:2"),
+            (99, "f:4:2"),
+        ] {
+            assert_eq!(places.origin(offset).to_string(), place, "{offset}");
+        }
+    }
+
+    #[test]
+    fn the_caret_is_as_long_as_what_it_points_at() {
+        for (text, length) in [
+            ("exec = 1", 4),
+            ("a.b = 1", 1),
+            ("\"a b\" = 1", 5),
+            (r#""a\"b" x"#, 6),
+            ("1.5, 2", 3),
+            ("[1, 2]", 1),
+            ("", 1),
+            ("my-web]", 6),
+        ] {
+            assert_eq!(token(text.chars()), length, "{text}");
+        }
+    }
+}

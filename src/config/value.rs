@@ -1,0 +1,125 @@
+//! The tree that files, variables and the command line become before they mean anything.
+
+use std::collections::BTreeMap;
+
+use super::{Command, Origin};
+
+/// A value and the place it came from.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Node {
+    /// The value.
+    pub value: Value,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+/// A key's value and where the key itself stands.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Entry {
+    /// Where the key first appeared.
+    pub key: Origin,
+    /// Grows in the order in which keys were first written, over all layers.
+    pub order: u64,
+    /// Its value.
+    pub node: Node,
+}
+
+/// Keys and their values.
+pub type Table = BTreeMap<String, Entry>;
+
+/// What can stand behind a key.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Value {
+    /// Text.
+    String(String),
+    /// A whole number, and the base that it was written in.
+    Integer(i64, u32),
+    /// A number, as it was written: a version `1.10` is not 1.1.
+    Float(String),
+    /// True or false.
+    Boolean(bool),
+    /// A date or time; no key wants one.
+    Datetime,
+    /// Several values.
+    Array(Vec<Node>),
+    /// Keys and their values.
+    Table(Table),
+    /// What the command line or a drop-in script runs, which TOML can't hold: bytes
+    /// and paths. It stands under `exec` or `script` and merges like them.
+    Command(Command),
+}
+
+impl Node {
+    /// A text from a place without lines, such as a variable.
+    pub fn text(text: impl Into<String>, origin: Origin) -> Self {
+        Self { value: Value::String(text.into()), origin }
+    }
+
+    /// A table from nowhere in particular.
+    pub fn table(table: Table, origin: Origin) -> Self {
+        Self { value: Value::Table(table), origin }
+    }
+
+    /// The table that it is.
+    pub fn as_table(&self) -> Option<&Table> {
+        match &self.value {
+            Value::Table(table) => Some(table),
+            _ => None,
+        }
+    }
+}
+
+impl Value {
+    /// What it is, for "expected this, found that".
+    pub fn describe(&self) -> String {
+        match self {
+            Self::String(text) => format!("the string \"{}\"", shown(text)),
+            Self::Integer(number, _) => format!("the integer {number}"),
+            Self::Float(number) => format!("the float {number}"),
+            Self::Boolean(yes) => yes.to_string(),
+            Self::Datetime => "a date".to_owned(),
+            Self::Array(_) => "an array".to_owned(),
+            Self::Table(_) => "a table".to_owned(),
+            Self::Command(_) => "a command".to_owned(),
+        }
+    }
+}
+
+/// Puts a value at `path`, making the tables on the way.
+pub fn insert(table: &mut Table, path: &[String], node: Node, order: u64) {
+    let [key, rest @ ..] = path else { return };
+    let origin = node.origin.clone();
+    if rest.is_empty() {
+        table.insert(key.clone(), Entry { key: origin, order, node });
+        return;
+    }
+    let entry = table.entry(key.clone()).or_insert_with(|| Entry {
+        key: origin.clone(),
+        order,
+        node: Node::table(Table::new(), origin.clone()),
+    });
+    if entry.node.as_table().is_none() {
+        entry.node = Node::table(Table::new(), origin);
+    }
+    if let Value::Table(inner) = &mut entry.node.value {
+        insert(inner, rest, node, order);
+    }
+}
+
+/// A text fit for a message: no control characters, and not endless.
+pub fn shown(text: &str) -> String {
+    const MOST: usize = 60;
+    let mut out = String::new();
+    for (n, c) in text.chars().enumerate() {
+        if n == MOST {
+            out.push('…');
+            break;
+        }
+        if c.is_control() {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}

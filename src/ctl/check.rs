@@ -1,0 +1,86 @@
+//! `trcctl check`: is the configuration right, before a container depends on it?
+
+use std::fmt::Write as _;
+use std::io::{IsTerminal, Write};
+
+use crate::config::{CommandLine, Diagnostic, Environment, Loaded, Severity, load};
+use crate::status;
+
+/// Loads as `trc` would and says what is wrong, or what would run.
+#[must_use]
+pub fn run(line: &CommandLine, environment: &Environment) -> u8 {
+    let (loaded, diagnostics) = match load(line, environment) {
+        Ok(loaded) => {
+            let mut remarks = loaded.config.remarks.clone();
+            remarks.extend(graph(&loaded).into_iter().map(|found| loaded.illustrate(found)));
+            (Some(loaded), remarks)
+        }
+        Err(diagnostics) => (None, diagnostics),
+    };
+    let stderr = std::io::stderr();
+    let colours = stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let report = report(&diagnostics, colours);
+    let failed = diagnostics.iter().any(|found| found.severity == Severity::Error);
+    // A reader that went away is no reason for another status.
+    _ = stderr.lock().write_all(report.as_bytes());
+    match loaded {
+        Some(loaded) if !failed => {
+            _ = std::io::stdout().lock().write_all(listing(&loaded).as_bytes());
+            0
+        }
+        _ => status::CONFIG,
+    }
+}
+
+/// What is wrong with the units together, cycles for instance.
+fn graph(_loaded: &Loaded) -> Vec<Diagnostic> {
+    // The graph room's diagnostics go here.
+    Vec::new()
+}
+
+/// Errors and warnings, and how many.
+fn report(diagnostics: &[Diagnostic], colours: bool) -> String {
+    let mut out = String::new();
+    let mut count = [0, 0];
+    for found in diagnostics {
+        let (counter, colour) = match found.severity {
+            Severity::Error => (0, "\x1b[1;31m"),
+            Severity::Warning => (1, "\x1b[1;33m"),
+            Severity::Note => continue,
+        };
+        count[counter] += 1;
+        let text = found.to_string();
+        match text.split_once(':') {
+            Some((severity, rest)) if colours => {
+                _ = writeln!(out, "{colour}{severity}\x1b[0m:{rest}\n");
+            }
+            _ => _ = writeln!(out, "{text}\n"),
+        }
+    }
+    let plural = |n: usize, what: &str| match n {
+        0 => None,
+        1 => Some(format!("1 {what}")),
+        _ => Some(format!("{n} {what}s")),
+    };
+    let summary: Vec<String> =
+        [plural(count[0], "error"), plural(count[1], "warning")].into_iter().flatten().collect();
+    if !summary.is_empty() {
+        _ = writeln!(out, "{}", summary.join(", "));
+    }
+    out
+}
+
+/// The units that would run.
+fn listing(loaded: &Loaded) -> String {
+    let units = &loaded.config.units;
+    let mut out = match units.len() {
+        1 => "ok: 1 unit\n".to_owned(),
+        n => format!("ok: {n} units\n"),
+    };
+    let widest = units.iter().map(|unit| unit.id().chars().count()).max().unwrap_or(0);
+    for unit in units {
+        let id = unit.id();
+        _ = writeln!(out, "  {id:widest$}  {}", unit.origin);
+    }
+    out
+}

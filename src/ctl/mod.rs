@@ -1,0 +1,3 @@
+//! What people look at: `trcctl`'s commands.
+
+pub mod check;

@@ -1,0 +1,107 @@
+//! What is to be done.
+
+use super::{Ended, Ending, Sender, SpawnStage};
+use crate::graph::UnitId;
+use crate::signal::Signal;
+
+/// Whom a signal goes to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Target {
+    /// A unit's main process.
+    Process(UnitId),
+    /// A unit's process group.
+    Group(UnitId),
+}
+
+/// One action.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Action {
+    /// Start this unit.
+    Spawn(UnitId),
+    /// Send this signal.
+    Signal(Target, Signal),
+    /// Run this unit's stop command.
+    StopCommand(UnitId),
+    /// Kill this unit's stop command, if it still runs.
+    KillStopCommand(UnitId),
+    /// Boot is done: look at what it made of the command line, and answer with
+    /// `Settled` or `Unsettled`.
+    Settle,
+    /// Send this signal to every process that is left, and again, if it is KILL, to
+    /// whatever turns up until `NothingLeft`.
+    Sweep(Signal),
+    /// Tell people.
+    Tell(Fact),
+    /// Exit with this status.
+    End {
+        /// The exit status, `[exit]` applied.
+        status: u8,
+    },
+}
+
+/// Something people are told.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Fact {
+    /// A unit's process ended.
+    Exited {
+        /// Which unit.
+        unit: UnitId,
+        /// Its process.
+        pid: i32,
+        /// How.
+        ending: Ending,
+    },
+    /// A unit could not be started.
+    NotStarted {
+        /// Which unit.
+        unit: UnitId,
+        /// At which step.
+        stage: SpawnStage,
+        /// What the kernel said; 0 where it was not the kernel and people know.
+        errno: i32,
+    },
+    /// A unit failed without having run: what it waits for can't come true any more.
+    Blocked {
+        /// It, the unit that it waits for, and so on to the one where it began.
+        chain: Vec<UnitId>,
+        /// How it counts.
+        ended: Ended,
+    },
+    /// A fork failed for now and is tried again.
+    Retrying {
+        /// Which unit.
+        unit: UnitId,
+        /// What the kernel said.
+        errno: i32,
+    },
+    /// A signal that stops the run, or another after it.
+    Signalled {
+        /// Which one.
+        signal: Signal,
+        /// From whom.
+        sender: Sender,
+    },
+    /// The run stops.
+    Stopping,
+    /// A unit is told to stop.
+    Terminating {
+        /// Which unit.
+        unit: UnitId,
+        /// Its process.
+        pid: i32,
+    },
+    /// A unit is killed: it did not stop in time.
+    Killing {
+        /// Which unit.
+        unit: UnitId,
+        /// Its process, or process group.
+        pid: i32,
+    },
+    /// A unit's stop command failed; its stop signal is sent instead.
+    StopCommandFailed {
+        /// Which unit.
+        unit: UnitId,
+    },
+    /// What remains after all units is killed.
+    KillingRest,
+}

@@ -1,0 +1,131 @@
+//! What the kernel and people did.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::graph::{Graph, UnitId};
+use crate::signal::Signal;
+
+/// A moment: the time since the run began, by a clock that never jumps.
+pub type Tick = Duration;
+
+/// How a process ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ending {
+    /// With an exit status.
+    Code(u8),
+    /// By a signal.
+    Signal(Signal),
+}
+
+impl Ending {
+    /// The status as shells have it: 128 + n for signal n.
+    #[must_use]
+    pub fn status(self) -> u8 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal(signal) => crate::status::of_signal(signal.number()),
+        }
+    }
+}
+
+/// Who sent a signal.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sender {
+    /// Its process; 0 from outside the container's pid namespace.
+    pub pid: i32,
+    /// Its user.
+    pub uid: u32,
+    /// Its command, where it could still be read.
+    pub command: Option<String>,
+    /// Not by one of trc's own descendants: by docker, by a person.
+    pub outside: bool,
+}
+
+/// At which step a unit's start failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SpawnStage {
+    /// Making what it needs, before the fork: descriptors, users, files.
+    Prepare,
+    /// `fork(2)`.
+    Fork,
+    /// Its process group, or the terminal.
+    Group,
+    /// `setgroups`, `setgid`, `setuid`.
+    Identity,
+    /// `chdir(2)`.
+    Directory,
+    /// Its standard streams.
+    Streams,
+    /// `execve(2)`.
+    Execute,
+}
+
+/// One event.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Event {
+    /// The run begins.
+    Begin,
+    /// A unit has a process, which has not executed its command yet.
+    Forked {
+        /// Which unit.
+        unit: UnitId,
+        /// Its process.
+        pid: i32,
+    },
+    /// A unit's command was executed.
+    Executed {
+        /// Which unit.
+        unit: UnitId,
+    },
+    /// A unit could not be started.
+    SpawnFailed {
+        /// Which unit.
+        unit: UnitId,
+        /// At which step.
+        stage: SpawnStage,
+        /// What the kernel said; 0 if it was not the kernel.
+        errno: i32,
+    },
+    /// A unit's main process ended and was reaped.
+    Exited {
+        /// Which unit.
+        unit: UnitId,
+        /// How.
+        ending: Ending,
+        /// Whether others of its process group live on.
+        leftovers: bool,
+        /// Whether it had the terminal.
+        terminal: bool,
+    },
+    /// Nothing is left of the process group of a unit that had ended.
+    LeftoversGone {
+        /// Which unit.
+        unit: UnitId,
+    },
+    /// A unit's stop command ended, or could not be started.
+    StopCommandEnded {
+        /// Which unit.
+        unit: UnitId,
+        /// Whether it ended with 0.
+        succeeded: bool,
+    },
+    /// trc got a signal.
+    Signal {
+        /// Which one.
+        signal: Signal,
+        /// From whom.
+        sender: Sender,
+    },
+    /// Boot has left the command line as it was (`None`), or has made a new graph of it.
+    Settled {
+        /// The graph that takes over.
+        graph: Option<Rc<Graph>>,
+    },
+    /// What boot made of the command line can't be run.
+    Unsettled,
+    /// No child is left.
+    NothingLeft,
+    /// A deadline has come.
+    Woken,
+}

@@ -1,0 +1,16 @@
+//! All durations and bounds that the engine knows of its own.
+
+use std::time::Duration;
+
+pub use crate::graph::{RESERVE, STOP_TIMEOUT};
+
+/// From KILL to giving up: what survives it sits in the kernel (state D).
+pub const UNKILLABLE_AFTER: Duration = Duration::from_secs(2);
+/// From TERM to KILL for what remains once all units are gone.
+pub const SWEEP: Duration = STOP_TIMEOUT;
+/// How often a fork that failed for want of processes or memory is tried again.
+pub const FORK_RETRIES: u32 = 6;
+/// The wait before the first of these tries; each next one takes twice as long.
+pub const FORK_BACKOFF: Duration = Duration::from_millis(50);
+/// How many signals are held for a command that has not been executed yet.
+pub const HELD_SIGNALS: usize = 64;

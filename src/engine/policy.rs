@@ -1,0 +1,98 @@
+//! The wait policies: when the run ends by itself, and with which status.
+
+use super::{Action, Cause, Ended, Engine};
+use crate::config::{OnFailure, Stage, WaitPolicy};
+use crate::graph::UnitId;
+use crate::status;
+
+impl Engine {
+    /// Stops the run if the wait policy says so.
+    pub(super) fn ask_policy(&mut self, actions: &mut Vec<Action>) {
+        let all_ended = self.counted().all(|id| self.ended(id).is_some());
+        let verdict = match self.graph.wait {
+            WaitPolicy::Any => self.any(all_ended),
+            WaitPolicy::All => all_ended.then(|| (Cause::AllEnded, self.last_declared_failure())),
+            WaitPolicy::Err => match self.first_to_fail() {
+                Some((id, ended)) => Some((Cause::Failed(id), ended.status)),
+                None => all_ended.then_some((Cause::AllEnded, 0)),
+            },
+            WaitPolicy::Forever if self.graph.transparent => {
+                all_ended.then(|| (Cause::AllEnded, self.last_declared_failure()))
+            }
+            WaitPolicy::Forever => None,
+        };
+        if let Some((cause, status)) = verdict {
+            self.stop_run(cause, status, actions);
+        }
+    }
+
+    /// `any`: no sync unit is running or still to run, and a unit has ended. If the
+    /// last to do so was a sync unit, the end is its.
+    fn any(&self, all_ended: bool) -> Option<(Cause, u8)> {
+        let sync = |id: &UnitId| self.graph.node(*id).unit.stage == Stage::Sync;
+        if self.counted().filter(sync).any(|id| self.ended(id).is_none()) {
+            return None;
+        }
+        let foreground = self
+            .counted()
+            .filter(sync)
+            .filter_map(|id| self.end_of(id))
+            .max_by_key(|(_, e)| e.place);
+        let background = self
+            .counted()
+            .filter(|id| !sync(id))
+            .filter_map(|id| self.end_of(id))
+            .min_by_key(|(_, e)| e.place);
+        if let Some((id, ended)) = foreground {
+            let status = match ended.status {
+                0 => self.first_background_failure().map_or(0, |failed| failed.status),
+                failed => failed,
+            };
+            return Some((Cause::Ended(id), status));
+        }
+        if let Some((id, ended)) = background {
+            // No service is meant to end; and TrivialRC says 143 whatever it ended with.
+            let own = ended.failed() && !self.graph.node(id).is_trivialrc();
+            return Some((
+                Cause::Ended(id),
+                if own { ended.status } else { status::SERVICE_ENDED },
+            ));
+        }
+        all_ended.then_some((Cause::AllEnded, 0))
+    }
+
+    /// The units that policies count.
+    fn counted(&self) -> impl Iterator<Item = UnitId> + '_ {
+        self.graph.ids().filter(|id| self.graph.node(*id).counts())
+    }
+
+    /// A unit's end, if it has ended in the sense of the policies: a one-shot's
+    /// success is no end, nor is a failure that is ignored.
+    fn end_of(&self, id: UnitId) -> Option<(UnitId, Ended)> {
+        let node = self.graph.node(id);
+        let ended = self.ended(id)?;
+        let silent =
+            if ended.failed() { node.unit.on_failure == OnFailure::Ignore } else { node.oneshot };
+        (!silent).then_some((id, ended))
+    }
+
+    fn failure_of(&self, id: UnitId) -> Option<(UnitId, Ended)> {
+        self.end_of(id).filter(|(_, ended)| ended.failed())
+    }
+
+    fn first_to_fail(&self) -> Option<(UnitId, Ended)> {
+        self.counted().filter_map(|id| self.failure_of(id)).min_by_key(|(_, ended)| ended.place)
+    }
+
+    fn first_background_failure(&self) -> Option<Ended> {
+        let failures = self.graph.stage(Stage::Async).filter_map(|id| self.failure_of(id));
+        failures.min_by_key(|(_, ended)| ended.place).map(|(_, ended)| ended)
+    }
+
+    /// The status of the last-declared background unit that failed, else of the
+    /// last-declared foreground one, else 0.
+    fn last_declared_failure(&self) -> u8 {
+        let last = |stage| self.graph.stage(stage).rev().find_map(|id| self.failure_of(id));
+        last(Stage::Async).or_else(|| last(Stage::Sync)).map_or(0, |(_, ended)| ended.status)
+    }
+}

@@ -1,0 +1,35 @@
+//! Why a run ended.
+
+use super::Sender;
+use crate::graph::UnitId;
+use crate::signal::Signal;
+
+/// The first thing that stopped the run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Cause {
+    /// A boot unit failed.
+    Boot(UnitId),
+    /// What boot made of the command line is wrong.
+    CommandLine,
+    /// The wait policy, at the end of this unit.
+    Ended(UnitId),
+    /// The wait policy or `on_failure`, at the failure of this unit.
+    Failed(UnitId),
+    /// Every unit had ended, or there was none to wait for.
+    AllEnded,
+    /// A signal.
+    Signal(Signal, Sender),
+    /// A foreground unit died of the terminal's signal.
+    Terminal(UnitId, Signal),
+}
+
+/// Why a run ended, for the last line.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reason {
+    /// What stopped it.
+    pub cause: Cause,
+    /// The first unit to fail, whether or not that stopped it.
+    pub first_failure: Option<UnitId>,
+    /// Units that survived KILL.
+    pub unkillable: Vec<UnitId>,
+}

@@ -1,0 +1,106 @@
+//! What a signal to trc does.
+
+use super::unit::Phase;
+use super::{Action, Budget, Cause, Engine, Fact, Run, Sender, Target, Tick, limits};
+use crate::graph::{Rule, UnitId};
+use crate::signal::Signal;
+use crate::status;
+
+impl Engine {
+    pub(super) fn on_signal(
+        &mut self,
+        now: Tick,
+        signal: Signal,
+        sender: Sender,
+        actions: &mut Vec<Action>,
+    ) {
+        if self.graph.transparent {
+            self.pass_on(signal, actions);
+            return;
+        }
+        match self.graph.rule(signal) {
+            Rule::Ignore => {}
+            Rule::Foreground => {
+                if let Some(id) = self.foreground() {
+                    actions.push(Action::Signal(Target::Group(id), signal));
+                }
+            }
+            Rule::Forward(signal, units) => {
+                let all: Vec<UnitId> = self.graph.ids().collect();
+                for id in if units.is_empty() { all } else { units } {
+                    if self.states[id.0].pid().is_some() {
+                        actions.push(Action::Signal(Target::Process(id), signal));
+                    }
+                }
+            }
+            Rule::Stop => self.on_stop_signal(now, signal, sender, actions),
+        }
+    }
+
+    /// Transparent mode: every signal goes to the command, once it is there.
+    fn pass_on(&mut self, signal: Signal, actions: &mut Vec<Action>) {
+        let id = UnitId(0);
+        let signal = match self.graph.rules.get(&signal) {
+            Some(Rule::Ignore) => return,
+            Some(Rule::Forward(other, _)) => *other,
+            Some(Rule::Stop | Rule::Foreground) | None => signal,
+        };
+        match self.states[id.0].phase {
+            Phase::Running { .. } | Phase::Stopping { .. } => {
+                actions.push(Action::Signal(Target::Process(id), signal));
+            }
+            Phase::Waiting | Phase::Retrying { .. } | Phase::Starting { .. } => {
+                if self.held.len() < limits::HELD_SIGNALS {
+                    self.held.push(signal);
+                }
+            }
+            Phase::Done(_) => {}
+        }
+    }
+
+    fn on_stop_signal(
+        &mut self,
+        now: Tick,
+        signal: Signal,
+        sender: Sender,
+        actions: &mut Vec<Action>,
+    ) {
+        actions.push(Action::Tell(Fact::Signalled { signal, sender: sender.clone() }));
+        let outside = sender.outside;
+        let insists = outside && self.outside_stop && matches!(signal, Signal::TERM | Signal::INT);
+        if outside {
+            self.outside_stop |= matches!(signal, Signal::TERM | Signal::INT);
+            let whole = self.graph.budget;
+            let reserve = limits::RESERVE.min(whole / 2);
+            self.budget
+                .get_or_insert(Budget { kill_at: now + (whole - reserve), end: now + whole });
+        }
+        match self.run {
+            Run::Boot | Run::Settling | Run::Up => {
+                self.stop_run(
+                    Cause::Signal(signal, sender),
+                    status::of_signal(signal.number()),
+                    actions,
+                );
+            }
+            Run::Halting if insists => self.cut_halt(status::of_signal(signal.number()), actions),
+            Run::Stopping | Run::Sweeping { .. } if insists => self.hurry = true,
+            Run::Stopping
+            | Run::Sweeping { .. }
+            | Run::Killing { .. }
+            | Run::Halting
+            | Run::Over => {}
+        }
+    }
+
+    /// Ends the halt units before they are through.
+    pub(super) fn cut_halt(&mut self, status_of_cut: u8, actions: &mut Vec<Action>) {
+        if let Some(id) = self.foreground() {
+            actions.push(Action::Signal(Target::Group(id), Signal::KILL));
+        }
+        if self.status == 0 {
+            self.status = status_of_cut;
+        }
+        self.enter(Run::Over, actions);
+    }
+}

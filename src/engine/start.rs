@@ -1,0 +1,361 @@
+//! Starting units, one by one or as their conditions allow, and their ends.
+
+use std::rc::Rc;
+
+use super::unit::{Ladder, Leftovers, Phase, State};
+use super::{
+    Action, Cause, Ended, Ending, Engine, Event, Fact, How, Run, SpawnStage, Tick, limits,
+};
+use crate::config::{Condition, OnFailure, Stage};
+use crate::graph::{Graph, Need, UnitId};
+use crate::signal::Signal;
+use crate::status;
+
+/// Whether a condition holds.
+enum Holds {
+    Yes,
+    NotYet,
+    /// And it never will.
+    Never,
+}
+
+impl Engine {
+    /// Boot units run one by one; the first to fail ends the run.
+    pub(super) fn advance_boot(&mut self, actions: &mut Vec<Action>) {
+        match self.advance_in_turn(Stage::Boot, actions) {
+            Turn::Running => {}
+            Turn::Failed(unit, ended) => self.stop_run(Cause::Boot(unit), ended.status, actions),
+            Turn::Over if self.graph.stage(Stage::Boot).next().is_some() => {
+                self.enter(Run::Settling, actions)
+            }
+            Turn::Over => {
+                self.booted = true;
+                self.enter(Run::Up, actions);
+            }
+        }
+    }
+
+    /// Halt units run one by one, whether or not one fails.
+    pub(super) fn advance_halting(&mut self, actions: &mut Vec<Action>) {
+        match self.advance_in_turn(Stage::Halt, actions) {
+            Turn::Running => {}
+            Turn::Over | Turn::Failed(..) => self.enter(Run::Over, actions),
+        }
+    }
+
+    /// Starts the next unit of a stage whose units run one by one, if it is time.
+    fn advance_in_turn(&mut self, stage: Stage, actions: &mut Vec<Action>) -> Turn {
+        let ids: Vec<UnitId> = self.graph.stage(stage).collect();
+        for id in ids {
+            if self.states[id.0].phase == Phase::Waiting {
+                self.try_start(id, actions);
+            }
+            match self.states[id.0].phase {
+                Phase::Done(ended) => {
+                    let ignored = self.graph.node(id).unit.on_failure == OnFailure::Ignore;
+                    if stage == Stage::Boot && ended.failed() && !ignored {
+                        return Turn::Failed(id, ended);
+                    }
+                }
+                Phase::Waiting
+                | Phase::Retrying { .. }
+                | Phase::Starting { .. }
+                | Phase::Running { .. }
+                | Phase::Stopping { .. } => return Turn::Running,
+            }
+        }
+        Turn::Over
+    }
+
+    /// Starts whatever a change has made startable, and asks the wait policy.
+    pub(super) fn advance_up(&mut self, actions: &mut Vec<Action>) {
+        while let Some(changed) = self.changed.pop_front() {
+            // What comes next in a stage that runs one by one waits for its
+            // neighbour without having written so.
+            let next = UnitId(changed.0 + 1);
+            let waiters = self.graph.node(changed).dependents.clone();
+            for id in [changed, next].into_iter().chain(waiters) {
+                if id.0 < self.states.len() {
+                    self.try_start(id, actions);
+                }
+            }
+            if self.run != Run::Up {
+                return;
+            }
+        }
+        self.ask_policy(actions);
+    }
+
+    /// Starts a unit if its turn has come and its conditions hold; ends it if they
+    /// never will.
+    fn try_start(&mut self, id: UnitId, actions: &mut Vec<Action>) {
+        let turn = match self.graph.node(id).unit.stage {
+            Stage::Boot => self.run == Run::Boot,
+            Stage::Async | Stage::Sync => self.run == Run::Up,
+            Stage::Halt => self.run == Run::Halting,
+        };
+        if !turn || self.states[id.0].phase != Phase::Waiting {
+            return;
+        }
+        let mut ready = true;
+        for need in self.graph.node(id).needs.clone() {
+            match self.holds(need) {
+                Holds::Yes => {}
+                Holds::NotYet => ready = false,
+                Holds::Never => {
+                    self.block(id, need.unit, actions);
+                    return;
+                }
+            }
+        }
+        if ready {
+            self.spawn(id, 0, actions);
+        }
+    }
+
+    fn holds(&self, need: Need) -> Holds {
+        let state = &self.states[need.unit.0];
+        let ended = self.ended(need.unit);
+        match (need.condition, ended) {
+            (Condition::Started, _) if state.started => Holds::Yes,
+            (Condition::Exited, Some(_)) => Holds::Yes,
+            (Condition::Succeeded, Some(ended)) if !ended.failed() => Holds::Yes,
+            (Condition::Failed, Some(ended)) if ended.failed() => Holds::Yes,
+            (Condition::Started | Condition::Succeeded | Condition::Failed, Some(_)) => {
+                Holds::Never
+            }
+            (
+                Condition::Started | Condition::Exited | Condition::Succeeded | Condition::Failed,
+                None,
+            ) => Holds::NotYet,
+        }
+    }
+
+    /// Ends a unit that waits for what can't come true any more.
+    fn block(&mut self, id: UnitId, by: UnitId, actions: &mut Vec<Action>) {
+        let status = self.ended(by).map_or(1, |ended| ended.status).max(1);
+        let ended = self.end(id, How::Blocked(by), status, actions);
+        let mut chain = vec![id];
+        let mut link = Some(by);
+        while let Some(unit) = link.filter(|_| chain.len() <= self.states.len()) {
+            chain.push(unit);
+            link = match self.ended(unit).map(|ended| ended.how) {
+                Some(How::Blocked(next)) => Some(next),
+                Some(How::Process(_) | How::NotStarted(..) | How::Unkillable) | None => None,
+            };
+        }
+        actions.push(Action::Tell(Fact::Blocked { chain, ended }));
+    }
+
+    fn spawn(&mut self, id: UnitId, tries: u32, actions: &mut Vec<Action>) {
+        self.states[id.0].phase = Phase::Starting { pid: None, tries };
+        actions.push(Action::Spawn(id));
+    }
+
+    pub(super) fn on_forked(&mut self, id: UnitId, forked: i32) {
+        match &mut self.states[id.0].phase {
+            Phase::Starting { pid, .. } => *pid = Some(forked),
+            Phase::Waiting
+            | Phase::Retrying { .. }
+            | Phase::Running { .. }
+            | Phase::Stopping { .. }
+            | Phase::Done(_) => self.impossible(&Event::Forked { unit: id, pid: forked }),
+        }
+    }
+
+    pub(super) fn on_executed(&mut self, id: UnitId, actions: &mut Vec<Action>) {
+        self.states[id.0].started = true;
+        match self.states[id.0].phase {
+            Phase::Starting { pid: Some(pid), .. } => {
+                self.states[id.0].phase = Phase::Running { pid };
+                self.changed.push_back(id);
+                for signal in std::mem::take(&mut self.held) {
+                    actions.push(Action::Signal(super::Target::Process(id), signal));
+                }
+            }
+            // It was told to stop before it had come that far.
+            Phase::Stopping { .. } => {}
+            Phase::Starting { pid: None, .. }
+            | Phase::Waiting
+            | Phase::Retrying { .. }
+            | Phase::Running { .. }
+            | Phase::Done(_) => self.impossible(&Event::Executed { unit: id }),
+        }
+    }
+
+    pub(super) fn on_spawn_failed(
+        &mut self,
+        now: Tick,
+        id: UnitId,
+        stage: SpawnStage,
+        errno: i32,
+        actions: &mut Vec<Action>,
+    ) {
+        let scarce = matches!(errno, libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE)
+            && matches!(stage, SpawnStage::Prepare | SpawnStage::Fork);
+        match self.states[id.0].phase {
+            Phase::Starting { tries, .. }
+                if scarce && tries < limits::FORK_RETRIES && !self.is_stopping(id) =>
+            {
+                let until = now + limits::FORK_BACKOFF * 2_u32.pow(tries);
+                self.states[id.0].phase = Phase::Retrying { until, tries: tries + 1 };
+                actions.push(Action::Tell(Fact::Retrying { unit: id, errno }));
+            }
+            Phase::Starting { .. } | Phase::Stopping { .. } => {
+                let missing = stage == SpawnStage::Execute && errno == libc::ENOENT;
+                let status = if missing { status::NOT_FOUND } else { status::CANNOT_EXECUTE };
+                self.end(id, How::NotStarted(stage, errno), status, actions);
+                actions.push(Action::Tell(Fact::NotStarted { unit: id, stage, errno }));
+            }
+            Phase::Waiting | Phase::Retrying { .. } | Phase::Running { .. } | Phase::Done(_) => {
+                self.impossible(&Event::SpawnFailed { unit: id, stage, errno });
+            }
+        }
+    }
+
+    /// Whether the units of this one's stage are past being started.
+    fn is_stopping(&self, id: UnitId) -> bool {
+        match self.run {
+            Run::Boot | Run::Settling | Run::Up => false,
+            Run::Halting => self.graph.node(id).unit.stage != Stage::Halt,
+            Run::Stopping | Run::Sweeping { .. } | Run::Killing { .. } | Run::Over => true,
+        }
+    }
+
+    /// Units whose fork is due again.
+    pub(super) fn retry_due(&mut self, now: Tick, actions: &mut Vec<Action>) {
+        for id in self.graph.ids() {
+            if let Phase::Retrying { until, tries } = self.states[id.0].phase {
+                if self.is_stopping(id) {
+                    self.states[id.0].phase = Phase::Waiting;
+                } else if until <= now {
+                    self.spawn(id, tries, actions);
+                }
+            }
+        }
+    }
+
+    pub(super) fn on_exited(
+        &mut self,
+        now: Tick,
+        id: UnitId,
+        ending: Ending,
+        leftovers: bool,
+        terminal: bool,
+        actions: &mut Vec<Action>,
+    ) {
+        let phase = self.states[id.0].phase;
+        let (pid, ladder) = match phase {
+            Phase::Running { pid } | Phase::Starting { pid: Some(pid), .. } => (pid, None),
+            Phase::Stopping { pid, ladder } => (pid, Some(ladder)),
+            Phase::Starting { pid: None, .. }
+            | Phase::Waiting
+            | Phase::Retrying { .. }
+            | Phase::Done(_) => {
+                self.impossible(&Event::Exited { unit: id, ending, leftovers, terminal });
+                return;
+            }
+        };
+        actions.push(Action::Tell(Fact::Exited { unit: id, pid, ending }));
+        if leftovers {
+            self.leave_behind(now, id, ladder, actions);
+        }
+        let raw = ending.status();
+        let node = self.graph.node(id);
+        let stage = node.unit.stage;
+        // What was told to stop may die of it.
+        let obeyed = ladder.is_some() && ending == Ending::Signal(node.stop_signal);
+        let status = if obeyed || node.succeeds_with(raw) { 0 } else { raw.max(1) };
+        let ended = self.end(id, How::Process(ending), status, actions);
+        match ending {
+            Ending::Signal(signal @ (Signal::INT | Signal::QUIT))
+                if terminal && stage != Stage::Halt =>
+            {
+                self.stop_run(Cause::Terminal(id, signal), ended.status.max(raw), actions);
+            }
+            Ending::Signal(_) | Ending::Code(_) => {}
+        }
+    }
+
+    /// Marks a unit as ended and draws what follows from that at once.
+    pub(super) fn end(
+        &mut self,
+        id: UnitId,
+        how: How,
+        status: u8,
+        actions: &mut Vec<Action>,
+    ) -> Ended {
+        let told = matches!(self.states[id.0].phase, Phase::Stopping { .. });
+        let ended = Ended { how, status, place: self.ends };
+        self.ends += 1;
+        self.states[id.0].phase = Phase::Done(ended);
+        self.changed.push_back(id);
+        let node = self.graph.node(id);
+        let (stage, on_failure, trivialrc) =
+            (node.unit.stage, node.unit.on_failure, node.is_trivialrc());
+        if ended.failed() && !told && on_failure != OnFailure::Ignore {
+            if self.first_failure.is_none() {
+                self.first_failure = Some(id);
+            }
+            if on_failure == OnFailure::Stop && stage != Stage::Halt {
+                self.stop_run(Cause::Failed(id), status, actions);
+            }
+        }
+        if stage == Stage::Halt && !told {
+            // TrivialRC's halt scripts decide the status; declared ones clean up.
+            if trivialrc {
+                self.status = status;
+            } else if self.status == 0 && on_failure != OnFailure::Ignore {
+                self.status = status;
+            }
+        }
+        ended
+    }
+
+    fn leave_behind(
+        &mut self,
+        now: Tick,
+        id: UnitId,
+        ladder: Option<Ladder>,
+        actions: &mut Vec<Action>,
+    ) {
+        let to_group = self.graph.node(id).stop_to == crate::config::StopTo::Group;
+        self.states[id.0].leftovers = match ladder {
+            None => Leftovers::Live,
+            // They had the stop signal with the unit itself: a second one makes some
+            // daemons drop what they are doing.
+            Some(Ladder::Signal { kill_at }) if to_group => Leftovers::Stopping { kill_at },
+            Some(Ladder::Signal { kill_at } | Ladder::Command { kill_at }) => {
+                self.stop_leftovers(id, kill_at.max(now), actions)
+            }
+            Some(Ladder::Kill { give_up_at }) => Leftovers::Killed { give_up_at },
+        };
+    }
+
+    /// Boot has been looked at: its units stay, what the command line adds is new.
+    pub(super) fn on_settled(&mut self, graph: Option<Rc<Graph>>) {
+        if let Some(graph) = graph {
+            let boot = graph.stage(Stage::Boot).count();
+            self.states.truncate(boot);
+            self.states.resize(graph.nodes.len(), State::new());
+            self.graph = graph;
+        }
+        self.booted = true;
+        self.run = Run::Up;
+        self.changed.clear();
+        self.changed.extend(self.graph.ids());
+    }
+
+    /// An event that can't be: a bug of `run/`, survived.
+    fn impossible(&self, event: &Event) {
+        debug_assert!(false, "impossible event {event:?} in {:?}", self.run);
+        log::error!("impossible event {event:?} in {:?}; please report this", self.run);
+    }
+}
+
+/// How far a stage is whose units run one by one.
+enum Turn {
+    Running,
+    Failed(UnitId, Ended),
+    Over,
+}

@@ -1,0 +1,230 @@
+//! The stop: units in the reverse order of their dependencies, each up its own
+//! ladder; then what they left; then whatever remains.
+
+use super::unit::{Ladder, Leftovers, Phase};
+use super::{Action, Cause, Engine, Fact, How, Run, Target, Tick, limits};
+use crate::config::{Stage, StopTo};
+use crate::graph::UnitId;
+use crate::signal::Signal;
+use crate::status;
+
+impl Engine {
+    /// Tells every unit to stop whose dependents are gone.
+    pub(super) fn advance_stopping(&mut self, now: Tick, actions: &mut Vec<Action>) {
+        let up = |engine: &Self, id: UnitId| {
+            engine.graph.node(id).counts() && !engine.states[id.0].gone()
+        };
+        let any_up = self.graph.ids().any(|id| up(self, id));
+        for id in self.graph.ids() {
+            if self.states[id.0].gone() {
+                continue;
+            }
+            // Everything stands on what boot has set up.
+            let held_by_stage = self.graph.node(id).unit.stage == Stage::Boot && any_up;
+            let held =
+                self.graph.node(id).dependents.iter().any(|user| !self.states[user.0].gone());
+            if self.hurry {
+                self.kill(id, now, actions);
+            } else if !held && !held_by_stage {
+                self.begin_stop(id, now, actions);
+            }
+        }
+        if self.states.iter().all(super::State::gone) {
+            let next = if self.hurry {
+                Run::Killing { give_up_at: now + limits::UNKILLABLE_AFTER }
+            } else {
+                Run::Sweeping { kill_at: now + limits::SWEEP }
+            };
+            self.enter(next, actions);
+        }
+    }
+
+    fn begin_stop(&mut self, id: UnitId, now: Tick, actions: &mut Vec<Action>) {
+        let node = self.graph.node(id);
+        let kill_at = now + node.stop_timeout;
+        match self.states[id.0].phase {
+            Phase::Running { pid } | Phase::Starting { pid: Some(pid), .. } => {
+                actions.push(Action::Tell(Fact::Terminating { unit: id, pid }));
+                let ladder = if node.unit.stop.exec.is_some() {
+                    actions.push(Action::StopCommand(id));
+                    Ladder::Command { kill_at }
+                } else {
+                    self.send_stop_signal(id, actions);
+                    Ladder::Signal { kill_at }
+                };
+                self.states[id.0].phase = Phase::Stopping { pid, ladder };
+            }
+            Phase::Starting { pid: None, .. }
+            | Phase::Waiting
+            | Phase::Retrying { .. }
+            | Phase::Stopping { .. }
+            | Phase::Done(_) => {}
+        }
+        if self.states[id.0].leftovers == Leftovers::Live {
+            self.states[id.0].leftovers = self.stop_leftovers(id, kill_at, actions);
+        }
+    }
+
+    /// The stop signal, and CONT, so that a stopped process can act on it.
+    fn send_stop_signal(&self, id: UnitId, actions: &mut Vec<Action>) {
+        let node = self.graph.node(id);
+        let target = match node.stop_to {
+            StopTo::Process => Target::Process(id),
+            StopTo::Group => Target::Group(id),
+        };
+        actions.push(Action::Signal(target, node.stop_signal));
+        actions.push(Action::Signal(target, Signal::CONT));
+    }
+
+    pub(super) fn stop_leftovers(
+        &self,
+        id: UnitId,
+        kill_at: Tick,
+        actions: &mut Vec<Action>,
+    ) -> Leftovers {
+        actions.push(Action::Signal(Target::Group(id), Signal::TERM));
+        actions.push(Action::Signal(Target::Group(id), Signal::CONT));
+        Leftovers::Stopping { kill_at }
+    }
+
+    /// A stop command that failed is made up for by the signal.
+    pub(super) fn on_stop_command_ended(
+        &mut self,
+        id: UnitId,
+        succeeded: bool,
+        actions: &mut Vec<Action>,
+    ) {
+        match self.states[id.0].phase {
+            Phase::Stopping { pid, ladder: Ladder::Command { kill_at } } if !succeeded => {
+                actions.push(Action::Tell(Fact::StopCommandFailed { unit: id }));
+                self.send_stop_signal(id, actions);
+                self.states[id.0].phase =
+                    Phase::Stopping { pid, ladder: Ladder::Signal { kill_at } };
+            }
+            Phase::Stopping { .. }
+            | Phase::Waiting
+            | Phase::Retrying { .. }
+            | Phase::Starting { .. }
+            | Phase::Running { .. }
+            | Phase::Done(_) => {}
+        }
+    }
+
+    /// Kills a unit and what it left, if that has not been done.
+    fn kill(&mut self, id: UnitId, now: Tick, actions: &mut Vec<Action>) {
+        let give_up_at = now + limits::UNKILLABLE_AFTER;
+        match self.states[id.0].phase {
+            Phase::Stopping { ladder: Ladder::Kill { .. }, .. }
+            | Phase::Waiting
+            | Phase::Retrying { .. }
+            | Phase::Starting { pid: None, .. }
+            | Phase::Done(_) => {}
+            Phase::Stopping { pid, .. }
+            | Phase::Running { pid }
+            | Phase::Starting { pid: Some(pid), .. } => {
+                actions.push(Action::Tell(Fact::Killing { unit: id, pid }));
+                actions.push(Action::KillStopCommand(id));
+                actions.push(Action::Signal(Target::Group(id), Signal::KILL));
+                self.states[id.0].phase =
+                    Phase::Stopping { pid, ladder: Ladder::Kill { give_up_at } };
+            }
+        }
+        match self.states[id.0].leftovers {
+            Leftovers::None | Leftovers::Killed { .. } => {}
+            Leftovers::Live | Leftovers::Stopping { .. } => {
+                actions.push(Action::Signal(Target::Group(id), Signal::KILL));
+                self.states[id.0].leftovers = Leftovers::Killed { give_up_at };
+            }
+        }
+    }
+
+    /// Does whatever has come due.
+    pub(super) fn on_time(&mut self, now: Tick, actions: &mut Vec<Action>) {
+        self.retry_due(now, actions);
+        for id in self.graph.ids() {
+            match self.states[id.0].phase {
+                Phase::Stopping {
+                    ladder: Ladder::Command { kill_at } | Ladder::Signal { kill_at },
+                    ..
+                } if kill_at <= now => {
+                    self.kill(id, now, actions);
+                }
+                Phase::Stopping { ladder: Ladder::Kill { give_up_at }, .. }
+                    if give_up_at <= now =>
+                {
+                    self.unkillable.push(id);
+                    self.end(id, How::Unkillable, status::of_signal(libc::SIGKILL), actions);
+                    self.states[id.0].leftovers = Leftovers::None;
+                }
+                Phase::Stopping { .. }
+                | Phase::Waiting
+                | Phase::Retrying { .. }
+                | Phase::Starting { .. }
+                | Phase::Running { .. }
+                | Phase::Done(_) => {}
+            }
+            match self.states[id.0].leftovers {
+                Leftovers::Stopping { kill_at } if kill_at <= now => self.kill(id, now, actions),
+                Leftovers::Killed { give_up_at } if give_up_at <= now => {
+                    self.states[id.0].leftovers = Leftovers::None;
+                }
+                Leftovers::None
+                | Leftovers::Live
+                | Leftovers::Stopping { .. }
+                | Leftovers::Killed { .. } => {}
+            }
+        }
+        self.budget_due(now, actions);
+        match self.run {
+            Run::Sweeping { kill_at } if self.hurry || kill_at <= now => {
+                actions.push(Action::Tell(Fact::KillingRest));
+                self.enter(Run::Killing { give_up_at: now + limits::UNKILLABLE_AFTER }, actions);
+            }
+            Run::Killing { give_up_at } if give_up_at <= now => self.on_nothing_left(actions),
+            Run::Sweeping { .. }
+            | Run::Killing { .. }
+            | Run::Boot
+            | Run::Settling
+            | Run::Up
+            | Run::Stopping
+            | Run::Halting
+            | Run::Over => {}
+        }
+    }
+
+    fn budget_due(&mut self, now: Tick, actions: &mut Vec<Action>) {
+        let Some(budget) = self.budget else { return };
+        match self.run {
+            Run::Stopping | Run::Sweeping { .. } | Run::Killing { .. } if budget.end <= now => {
+                self.enter(Run::Over, actions);
+            }
+            Run::Stopping | Run::Sweeping { .. } if budget.kill_at <= now => self.hurry = true,
+            Run::Halting if budget.end <= now => {
+                let signal = match &self.cause {
+                    Some(Cause::Signal(signal, _)) => *signal,
+                    Some(_) | None => Signal::TERM,
+                };
+                self.cut_halt(status::of_signal(signal.number()), actions);
+            }
+            Run::Stopping
+            | Run::Sweeping { .. }
+            | Run::Killing { .. }
+            | Run::Halting
+            | Run::Boot
+            | Run::Settling
+            | Run::Up
+            | Run::Over => {}
+        }
+    }
+
+    /// Nothing is left, or it can't be killed: the halt units' turn.
+    pub(super) fn on_nothing_left(&mut self, actions: &mut Vec<Action>) {
+        match self.run {
+            Run::Sweeping { .. } | Run::Killing { .. } => {
+                let next = if self.booted { Run::Halting } else { Run::Over };
+                self.enter(next, actions);
+            }
+            Run::Boot | Run::Settling | Run::Up | Run::Stopping | Run::Halting | Run::Over => {}
+        }
+    }
+}

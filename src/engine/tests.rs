@@ -1,0 +1,642 @@
+//! The life of a run in virtual time.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::*;
+use crate::config::{
+    After, Command, Condition, Config, Form, Identity, Log, LogFormat, OnFailure, Origin, Placed,
+    Shutdown, Stop, Unit, WaitPolicy,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A unit `STAGE.NAME`, declared, that is never really started.
+fn unit(id: &str) -> Unit {
+    let (stage, name) = id.split_once('.').unwrap();
+    let stage = *Stage::ALL.iter().find(|known| known.name() == stage).unwrap();
+    Unit {
+        stage,
+        name: name.to_owned(),
+        origin: Origin::Default,
+        form: Form::Declared,
+        command: Command::Exec(vec![]),
+        description: None,
+        oneshot: None,
+        after: vec![],
+        success: None,
+        on_failure: OnFailure::Policy,
+        stop: Stop::default(),
+        identity: Identity::default(),
+        output: None,
+    }
+}
+
+fn after(mut unit: Unit, other: &str, condition: Option<Condition>) -> Unit {
+    let name = Placed { value: other.to_owned(), origin: Origin::Default };
+    unit.after.push(After { unit: name, condition });
+    unit
+}
+
+fn flag(id: &str) -> Unit {
+    Unit { form: Form::Flag, command: Command::Script("".into()), ..unit(id) }
+}
+
+fn config(wait: WaitPolicy, units: Vec<Unit>) -> Config {
+    Config {
+        wait,
+        shell: None,
+        shutdown: Shutdown::default(),
+        log: Log { level: log::LevelFilter::Info, format: LogFormat::Trc, output: None },
+        env: BTreeMap::new(),
+        signals: BTreeMap::new(),
+        exit: BTreeMap::new(),
+        xtrace: false,
+        work_dir: "/etc".into(),
+        units,
+        rest: vec![],
+        remarks: vec![],
+    }
+}
+
+/// A run whose kernel is the test.
+struct World {
+    engine: Engine,
+    now: Tick,
+    pids: BTreeMap<usize, i32>,
+    /// Signals sent, by unit; KILL and the stop signal end nothing by themselves.
+    sent: Vec<(String, Signal)>,
+    facts: Vec<Fact>,
+    swept: Vec<Signal>,
+    started: Vec<String>,
+    end: Option<u8>,
+    /// Whether a sweep finds nothing.
+    tidy: bool,
+}
+
+impl World {
+    fn new(config: &Config) -> Self {
+        let graph = Graph::build(config).unwrap();
+        let mut world = Self {
+            engine: Engine::new(Rc::new(graph)),
+            now: Duration::ZERO,
+            pids: BTreeMap::new(),
+            sent: vec![],
+            facts: vec![],
+            swept: vec![],
+            started: vec![],
+            end: None,
+            tidy: true,
+        };
+        world.feed(Event::Begin);
+        world
+    }
+
+    fn of(wait: WaitPolicy, units: Vec<Unit>) -> Self {
+        Self::new(&config(wait, units))
+    }
+
+    fn id(&self, name: &str) -> UnitId {
+        self.engine
+            .graph()
+            .ids()
+            .find(|id| self.engine.graph().node(*id).unit.id() == name)
+            .unwrap()
+    }
+
+    fn name(&self, id: UnitId) -> String {
+        self.engine.graph().node(id).unit.id()
+    }
+
+    fn feed(&mut self, event: Event) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            let mut actions = vec![];
+            self.engine.step(self.now, event, &mut actions);
+            for action in actions {
+                match action {
+                    Action::Spawn(unit) => {
+                        let pid = 100 + i32::try_from(self.started.len()).unwrap();
+                        self.started.push(self.name(unit));
+                        self.pids.insert(unit.0, pid);
+                        events.push_back(Event::Forked { unit, pid });
+                        events.push_back(Event::Executed { unit });
+                    }
+                    Action::Signal(Target::Process(id) | Target::Group(id), signal) => {
+                        self.sent.push((self.name(id), signal));
+                    }
+                    Action::Sweep(signal) => {
+                        self.swept.push(signal);
+                        if self.tidy {
+                            events.push_back(Event::NothingLeft);
+                        }
+                    }
+                    Action::Settle => events.push_back(Event::Settled { graph: None }),
+                    Action::Tell(fact) => self.facts.push(fact),
+                    Action::End { status } => {
+                        assert_eq!(self.end, None, "a run ends once");
+                        self.end = Some(status);
+                    }
+                    Action::StopCommand(_) | Action::KillStopCommand(_) => {}
+                }
+            }
+        }
+    }
+
+    fn exit(&mut self, name: &str, code: u8) {
+        self.die(name, Ending::Code(code), false);
+    }
+
+    fn die(&mut self, name: &str, ending: Ending, leftovers: bool) {
+        let unit = self.id(name);
+        assert!(self.pids.remove(&unit.0).is_some(), "{name} is not running");
+        self.feed(Event::Exited { unit, ending, leftovers, terminal: false });
+    }
+
+    fn signal(&mut self, signal: Signal, outside: bool) {
+        let sender = Sender { pid: 0, uid: 0, command: None, outside };
+        self.feed(Event::Signal { signal, sender });
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.feed(Event::Woken);
+    }
+
+    fn running(&self) -> Vec<String> {
+        self.pids.keys().map(|id| self.name(UnitId(*id))).collect()
+    }
+
+    fn sent(&mut self) -> Vec<(String, Signal)> {
+        std::mem::take(&mut self.sent)
+            .into_iter()
+            .filter(|(_, signal)| *signal != Signal::CONT)
+            .collect()
+    }
+}
+
+fn to(name: &str, signal: Signal) -> (String, Signal) {
+    (name.to_owned(), signal)
+}
+
+#[test]
+fn boot_units_run_one_by_one_before_all_others() {
+    let mut world =
+        World::of(WaitPolicy::Any, vec![unit("async.a"), unit("boot.b"), unit("boot.c")]);
+    assert_eq!(world.running(), ["boot.b"]);
+    world.exit("boot.b", 0);
+    assert_eq!(world.running(), ["boot.c"]);
+    world.exit("boot.c", 0);
+    assert_eq!(world.running(), ["async.a"]);
+}
+
+#[test]
+fn a_failed_boot_unit_ends_the_run_without_halt_units() {
+    let mut world =
+        World::of(WaitPolicy::Forever, vec![unit("boot.b"), unit("async.a"), unit("halt.h")]);
+    world.exit("boot.b", 9);
+    assert_eq!((world.end, world.started), (Some(9), vec!["boot.b".to_owned()]));
+}
+
+#[test]
+fn sync_units_run_one_by_one_beside_async_ones() {
+    let mut world =
+        World::of(WaitPolicy::All, vec![unit("sync.a"), unit("sync.b"), unit("async.c")]);
+    assert_eq!(world.running(), ["async.c", "sync.a"]);
+    world.exit("sync.a", 1);
+    assert_eq!(world.running(), ["async.c", "sync.b"]);
+}
+
+#[test]
+fn a_condition_starts_what_waits_for_it() {
+    for (condition, code, starts) in [
+        (Condition::Exited, 0, true),
+        (Condition::Exited, 3, true),
+        (Condition::Succeeded, 0, true),
+        (Condition::Succeeded, 3, false),
+        (Condition::Failed, 3, true),
+        (Condition::Failed, 0, false),
+    ] {
+        let waiter = after(unit("async.w"), "async.a", Some(condition));
+        let mut world = World::of(WaitPolicy::Forever, vec![waiter, unit("async.a")]);
+        assert_eq!(world.running(), ["async.a"]);
+        world.exit("async.a", code);
+        assert_eq!(!world.running().is_empty(), starts, "{condition:?} after {code}");
+    }
+}
+
+#[test]
+fn a_condition_that_can_not_come_true_fails_what_waits_with_the_status_that_caused_it() {
+    let b = after(unit("async.b"), "async.a", Some(Condition::Succeeded));
+    let c = after(unit("async.c"), "async.b", None);
+    let mut world = World::of(WaitPolicy::All, vec![unit("async.a"), b, c]);
+    world.exit("async.a", 7);
+    assert_eq!(world.end, Some(7));
+    let chains: Vec<Vec<String>> = world
+        .facts
+        .iter()
+        .filter_map(|fact| match fact {
+            Fact::Blocked { chain, .. } => Some(chain.iter().map(|id| world.name(*id)).collect()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(chains, [vec!["async.b", "async.a"], vec!["async.c", "async.b", "async.a"]]);
+}
+
+#[test]
+fn the_policy_any_waits_for_the_foreground() {
+    let mut world = World::of(WaitPolicy::Any, vec![unit("async.a"), unit("sync.f")]);
+    world.exit("async.a", 4);
+    assert_eq!(world.end, None);
+    world.exit("sync.f", 0);
+    assert_eq!(world.end, Some(4), "the foreground's 0 gives way to a failure in the background");
+}
+
+#[test]
+fn the_end_of_a_background_unit_under_any_is_143_or_its_own_failure() {
+    for (unit, code, status) in [
+        (unit("async.a"), 0, 143),
+        (unit("async.a"), 4, 4),
+        (flag("async.D1"), 4, 143),
+        (flag("async.D1"), 0, 143),
+    ] {
+        let name = unit.id();
+        let mut world = World::of(WaitPolicy::Any, vec![unit]);
+        world.exit(&name, code);
+        assert_eq!(world.end, Some(status), "{name} {code}");
+    }
+}
+
+#[test]
+fn all_ends_with_the_last_declared_background_failure() {
+    for (codes, status) in [([0, 0, 0], 0), ([5, 0, 0], 5), ([5, 6, 7], 6), ([0, 0, 7], 7)] {
+        let units = vec![unit("async.a"), unit("async.b"), unit("sync.f")];
+        let mut world = World::of(WaitPolicy::All, units);
+        for (name, code) in
+            ["async.b", "async.a", "sync.f"].iter().zip([codes[1], codes[0], codes[2]])
+        {
+            assert_eq!(world.end, None);
+            world.exit(name, code);
+        }
+        assert_eq!(world.end, Some(status), "{codes:?}");
+    }
+}
+
+#[test]
+fn err_ends_with_the_first_failure() {
+    let mut world =
+        World::of(WaitPolicy::Err, vec![unit("async.a"), unit("async.b"), unit("sync.f")]);
+    world.exit("async.a", 0);
+    assert_eq!(world.end, None);
+    world.exit("async.b", 5);
+    assert_eq!(world.sent(), [to("sync.f", Signal::TERM)]);
+    world.die("sync.f", Ending::Signal(Signal::TERM), false);
+    assert_eq!(world.end, Some(5));
+}
+
+#[test]
+fn with_nothing_to_wait_for_a_run_ends_at_once() {
+    for (wait, end) in [
+        (WaitPolicy::Any, Some(0)),
+        (WaitPolicy::All, Some(0)),
+        (WaitPolicy::Err, Some(0)),
+        (WaitPolicy::Forever, None),
+    ] {
+        assert_eq!(World::of(wait, vec![]).end, end, "{wait:?}");
+    }
+}
+
+#[test]
+fn a_one_shots_success_stops_nothing_and_its_failure_does() {
+    let oneshot = || Unit { oneshot: Some(true), ..unit("async.o") };
+    for (code, ends) in [(0, false), (1, true)] {
+        let mut world = World::of(WaitPolicy::Any, vec![oneshot(), unit("async.a")]);
+        world.exit("async.o", code);
+        assert_eq!(!world.sent().is_empty(), ends, "{code}");
+    }
+}
+
+#[test]
+fn what_is_waited_for_to_succeed_is_a_one_shot() {
+    let app = after(unit("async.app"), "async.migrate", Some(Condition::Succeeded));
+    let mut world = World::of(WaitPolicy::Any, vec![unit("async.migrate"), app]);
+    world.exit("async.migrate", 0);
+    assert_eq!(world.running(), ["async.app"]);
+    assert_eq!(world.end, None);
+}
+
+#[test]
+fn success_decides_what_failure_is() {
+    for (success, code, status) in
+        [(vec![1], 1, 0), (vec![1], 0, 1), (vec![0, 143], 143, 0), (vec![1], 3, 3)]
+    {
+        let service = Unit { success: Some(success.clone()), ..unit("sync.f") };
+        let mut world = World::of(WaitPolicy::Any, vec![service]);
+        world.exit("sync.f", code);
+        assert_eq!(world.end, Some(status), "{success:?} {code}");
+    }
+}
+
+#[test]
+fn on_failure_overrides_the_policy() {
+    let of = |on_failure| vec![Unit { on_failure, ..unit("async.a") }, unit("async.b")];
+    let mut world = World::of(WaitPolicy::Forever, of(OnFailure::Stop));
+    world.exit("async.a", 3);
+    assert_eq!(world.sent(), [to("async.b", Signal::TERM)]);
+    let mut world = World::of(WaitPolicy::Any, of(OnFailure::Ignore));
+    world.exit("async.a", 3);
+    assert_eq!(world.sent(), []);
+}
+
+#[test]
+fn the_first_cause_to_stop_the_run_stands() {
+    let mut world = World::of(WaitPolicy::Any, vec![unit("async.a"), unit("async.b")]);
+    world.signal(Signal::USR1, false);
+    world.exit("async.a", 3);
+    world.signal(Signal::TERM, true);
+    world.exit("async.b", 4);
+    assert_eq!(world.end, Some(138));
+}
+
+#[test]
+fn units_stop_in_the_reverse_order_of_their_dependencies() {
+    let app = after(unit("async.app"), "async.db", None);
+    let web = after(unit("async.web"), "async.app", None);
+    let mut world =
+        World::of(WaitPolicy::Any, vec![unit("async.db"), app, web, unit("async.alone")]);
+    world.signal(Signal::TERM, true);
+    assert_eq!(world.sent(), [to("async.web", Signal::TERM), to("async.alone", Signal::TERM)]);
+    world.exit("async.web", 0);
+    assert_eq!(world.sent(), [to("async.app", Signal::TERM)]);
+    world.exit("async.app", 0);
+    assert_eq!(world.sent(), [to("async.db", Signal::TERM)]);
+    world.exit("async.db", 0);
+    world.exit("async.alone", 0);
+    assert_eq!(world.end, Some(143));
+}
+
+#[test]
+fn a_unit_that_does_not_stop_in_time_is_killed() {
+    let mut world = World::of(WaitPolicy::Any, vec![unit("async.a"), unit("async.b")]);
+    world.exit("async.a", 0);
+    assert_eq!(world.sent(), [to("async.b", Signal::TERM)]);
+    world.pass(SECOND * 4);
+    assert_eq!(world.sent(), []);
+    world.pass(SECOND);
+    assert_eq!(world.sent(), [to("async.b", Signal::KILL)]);
+    world.die("async.b", Ending::Signal(Signal::KILL), false);
+    assert_eq!(world.end, Some(143));
+}
+
+#[test]
+fn two_seconds_before_the_end_of_the_budget_everything_left_is_killed() {
+    let slow = |name: &str| Unit {
+        stop: Stop { timeout: Some(SECOND * 60), ..Stop::default() },
+        ..unit(name)
+    };
+    let units = vec![slow("async.db"), after(slow("async.app"), "async.db", None), flag("halt.H1")];
+    let mut config = config(WaitPolicy::Any, units);
+    config.shutdown.timeout = Some(SECOND * 9);
+    let mut world = World::new(&config);
+    world.signal(Signal::TERM, true);
+    assert_eq!(world.sent(), [to("async.app", Signal::TERM)]);
+    world.pass(SECOND * 7);
+    assert_eq!(world.sent(), [to("async.db", Signal::KILL), to("async.app", Signal::KILL)]);
+    world.die("async.db", Ending::Signal(Signal::KILL), false);
+    world.die("async.app", Ending::Signal(Signal::KILL), false);
+    assert_eq!(world.running(), ["halt.H1"], "the halt units have what remains");
+    world.pass(SECOND * 2);
+    assert_eq!((world.sent(), world.end), (vec![to("halt.H1", Signal::KILL)], Some(143)));
+}
+
+#[test]
+fn the_budget_grows_with_the_longest_chain_of_written_timeouts() {
+    let slow = |name: &str, seconds: u32| Unit {
+        stop: Stop { timeout: Some(SECOND * seconds), ..Stop::default() },
+        ..unit(name)
+    };
+    for (seconds, budget) in [(2, 9), (3, 9), (10, 22)] {
+        let units =
+            vec![slow("async.a", seconds), after(slow("async.b", seconds), "async.a", None)];
+        let graph = Graph::build(&config(WaitPolicy::Any, units)).unwrap();
+        assert_eq!(graph.budget, SECOND * budget, "{seconds}");
+    }
+}
+
+#[test]
+fn a_second_outside_term_kills_at_once() {
+    let app = after(unit("async.app"), "async.db", None);
+    let mut world = World::of(WaitPolicy::Any, vec![unit("async.db"), app]);
+    world.signal(Signal::TERM, true);
+    world.sent();
+    world.signal(Signal::USR1, true);
+    world.signal(Signal::TERM, false);
+    assert_eq!(world.sent(), [], "neither another signal nor one from a unit is impatience");
+    world.signal(Signal::INT, true);
+    assert_eq!(world.sent(), [to("async.db", Signal::KILL), to("async.app", Signal::KILL)]);
+    world.die("async.db", Ending::Signal(Signal::KILL), false);
+    world.die("async.app", Ending::Signal(Signal::KILL), false);
+    assert_eq!(world.end, Some(143));
+}
+
+#[test]
+fn leftovers_stay_until_the_run_stops() {
+    let mut world = World::of(WaitPolicy::All, vec![unit("async.a"), unit("async.b")]);
+    world.die("async.a", Ending::Code(0), true);
+    assert_eq!(world.sent(), []);
+    world.exit("async.b", 0);
+    assert_eq!(world.sent(), [to("async.a", Signal::TERM)]);
+    world.pass(SECOND * 5);
+    assert_eq!(world.sent(), [to("async.a", Signal::KILL)]);
+    let unit = world.id("async.a");
+    world.feed(Event::LeftoversGone { unit });
+    assert_eq!(world.end, Some(0));
+}
+
+#[test]
+fn what_remains_after_all_units_gets_term_then_kill() {
+    let mut world = World::of(WaitPolicy::Any, vec![unit("sync.f")]);
+    world.tidy = false;
+    world.exit("sync.f", 0);
+    assert_eq!((world.swept.as_slice(), world.end), ([Signal::TERM].as_slice(), None));
+    world.pass(SECOND * 5);
+    assert_eq!(world.swept, [Signal::TERM, Signal::KILL]);
+    world.feed(Event::NothingLeft);
+    assert_eq!(world.end, Some(0));
+}
+
+#[test]
+fn what_survives_kill_does_not_hold_up_the_end() {
+    let mut world = World::of(WaitPolicy::Any, vec![unit("async.a"), unit("sync.f")]);
+    world.exit("sync.f", 0);
+    world.pass(SECOND * 5);
+    world.pass(SECOND * 2);
+    assert_eq!(world.end, Some(0));
+    assert_eq!(world.engine.reason().unwrap().unkillable.len(), 1);
+}
+
+#[test]
+fn halt_scripts_decide_the_status_and_declared_halt_units_only_spoil_a_0() {
+    for (units, codes, status) in [
+        (vec![flag("halt.H1")], vec![0], 0),
+        (vec![flag("halt.H1"), flag("halt.H2")], vec![0, 6], 6),
+        (vec![flag("halt.H1"), flag("halt.H2")], vec![6, 0], 0),
+        (vec![unit("halt.h")], vec![0], 138),
+        (vec![unit("halt.h")], vec![6], 138),
+        (vec![flag("halt.H1"), unit("halt.h")], vec![0, 6], 6),
+    ] {
+        let names: Vec<String> = units.iter().map(Unit::id).collect();
+        let mut world = World::of(WaitPolicy::Forever, units);
+        world.signal(Signal::USR1, false);
+        for (name, code) in names.iter().zip(&codes) {
+            assert_eq!(world.running(), [name.as_str()]);
+            world.exit(name, *code);
+        }
+        assert_eq!(world.end, Some(status), "{names:?} {codes:?}");
+    }
+}
+
+#[test]
+fn a_halt_cut_short_leaves_the_status_as_it_was() {
+    for (policy, before, status) in [(WaitPolicy::All, 0, 143), (WaitPolicy::All, 5, 5)] {
+        let mut world = World::of(policy, vec![unit("sync.f"), flag("halt.H1")]);
+        world.exit("sync.f", before);
+        world.signal(Signal::TERM, true);
+        assert_eq!(world.sent(), [], "one TERM during halt starts the budget");
+        world.pass(SECOND * 9);
+        assert_eq!(world.sent(), [to("halt.H1", Signal::KILL)]);
+        assert_eq!(world.end, Some(status));
+    }
+}
+
+#[test]
+fn exit_maps_what_comes_out_of_it_all() {
+    let mut config = config(WaitPolicy::Any, vec![unit("sync.f")]);
+    config.exit.insert(138, 0);
+    let mut world = World::new(&config);
+    world.signal(Signal::USR1, false);
+    world.exit("sync.f", 0);
+    assert_eq!(world.end, Some(0));
+}
+
+#[test]
+fn a_fork_that_fails_for_want_of_processes_is_tried_again_and_then_fails_the_unit() {
+    let graph = Graph::build(&config(WaitPolicy::Any, vec![unit("sync.f")])).unwrap();
+    let mut engine = Engine::new(Rc::new(graph));
+    let mut now = Duration::ZERO;
+    let mut tries = 0;
+    let mut event = Event::Begin;
+    let end = loop {
+        let mut actions = vec![];
+        engine.step(now, event, &mut actions);
+        if let Some(Action::End { status }) =
+            actions.iter().find(|action| matches!(action, Action::End { .. }))
+        {
+            break *status;
+        }
+        if actions.iter().any(|action| matches!(action, Action::Sweep(_))) {
+            event = Event::NothingLeft;
+            continue;
+        }
+        event = if actions.contains(&Action::Spawn(UnitId(0))) {
+            tries += 1;
+            Event::SpawnFailed { unit: UnitId(0), stage: SpawnStage::Fork, errno: libc::EAGAIN }
+        } else {
+            now = engine.next_deadline().expect("it waits for its next try");
+            Event::Woken
+        };
+    };
+    assert_eq!((end, tries), (126, 1 + limits::FORK_RETRIES));
+}
+
+#[test]
+fn a_command_that_can_not_be_started_has_the_shells_status_for_it() {
+    for (stage, errno, status) in [
+        (SpawnStage::Execute, libc::ENOENT, 127),
+        (SpawnStage::Execute, libc::EACCES, 126),
+        (SpawnStage::Directory, libc::ENOENT, 126),
+    ] {
+        let graph = Graph::build(&config(WaitPolicy::Any, vec![unit("sync.f")])).unwrap();
+        let mut engine = Engine::new(Rc::new(graph));
+        let mut actions = vec![];
+        for event in [
+            Event::Begin,
+            Event::Forked { unit: UnitId(0), pid: 9 },
+            Event::SpawnFailed { unit: UnitId(0), stage, errno },
+            Event::NothingLeft,
+        ] {
+            engine.step(Duration::ZERO, event, &mut actions);
+        }
+        assert_eq!(actions.last(), Some(&Action::End { status }), "{stage:?} {errno}");
+    }
+}
+
+#[test]
+fn a_signal_during_boot_stops_the_run_without_halt_units() {
+    let mut world =
+        World::of(WaitPolicy::Any, vec![unit("boot.b"), unit("sync.f"), flag("halt.H1")]);
+    world.signal(Signal::HUP, true);
+    assert_eq!(world.sent(), [to("boot.b", Signal::TERM)]);
+    world.die("boot.b", Ending::Signal(Signal::TERM), false);
+    assert_eq!((world.end, world.started.len()), (Some(129), 1));
+}
+
+#[test]
+fn a_foreground_unit_that_dies_of_the_terminals_signal_stops_the_run() {
+    let mut world = World::of(WaitPolicy::Forever, vec![unit("sync.f"), unit("sync.g")]);
+    let unit = world.id("sync.f");
+    world.feed(Event::Exited {
+        unit,
+        ending: Ending::Signal(Signal::INT),
+        leftovers: false,
+        terminal: true,
+    });
+    world.sent();
+    assert_eq!(world.end, Some(130));
+}
+
+#[test]
+fn a_transparent_command_gets_every_signal_and_gives_its_own_status() {
+    let command = Unit {
+        form: Form::Trailing,
+        command: Command::Words(vec!["x".into()]),
+        ..unit("sync.cmd")
+    };
+    for wait in [WaitPolicy::Any, WaitPolicy::All, WaitPolicy::Err, WaitPolicy::Forever] {
+        let mut world = World::of(wait, vec![command.clone()]);
+        for signal in [Signal::TERM, Signal::TERM, Signal::USR1, Signal::TSTP] {
+            world.signal(signal, true);
+        }
+        let sent: Vec<Signal> = world.sent.iter().map(|(_, signal)| *signal).collect();
+        assert_eq!(sent, [Signal::TERM, Signal::TERM, Signal::USR1, Signal::TSTP]);
+        world.exit("sync.cmd", 42);
+        assert_eq!((world.end, world.swept.len()), (Some(42), 0));
+    }
+}
+
+#[test]
+fn signals_for_a_transparent_command_are_held_until_it_is_executed() {
+    let command = Unit {
+        form: Form::Trailing,
+        command: Command::Words(vec!["x".into()]),
+        ..unit("sync.cmd")
+    };
+    let graph = Graph::build(&config(WaitPolicy::Any, vec![command])).unwrap();
+    let mut engine = Engine::new(Rc::new(graph));
+    let mut actions = vec![];
+    let unit = UnitId(0);
+    let sender = Sender { pid: 0, uid: 0, command: None, outside: true };
+    let mut step = |event| {
+        actions.clear();
+        engine.step(Duration::ZERO, event, &mut actions);
+        actions.clone()
+    };
+    step(Event::Begin);
+    step(Event::Forked { unit, pid: 9 });
+    assert_eq!(step(Event::Signal { signal: Signal::TERM, sender }), []);
+    assert_eq!(
+        step(Event::Executed { unit }),
+        [Action::Signal(Target::Process(unit), Signal::TERM)]
+    );
+}

@@ -1,0 +1,237 @@
+//! From what was written to the graph.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::{Graph, Need, Node, Rule, UnitId, cycle, order};
+use crate::config::{
+    Command, Condition, Config, Diagnostic, Form, OnFailure, Origin, SignalRule, Stage, StopTo,
+    Unit,
+};
+use crate::signal::Signal;
+
+/// From a unit's stop signal to KILL, where nothing else is written.
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// The budget of a stop from outside: docker sends KILL after 10 s.
+pub const BUDGET: Duration = Duration::from_secs(9);
+/// What the budget keeps back for KILL to work and for the halt units.
+pub const RESERVE: Duration = Duration::from_secs(2);
+
+impl Graph {
+    /// Builds the graph.
+    ///
+    /// # Errors
+    /// Every cycle and every condition that can never hold.
+    pub fn build(config: &Config) -> Result<Self, Vec<Diagnostic>> {
+        let units = by_stage(&config.units);
+        let index: BTreeMap<String, usize> =
+            units.iter().enumerate().map(|(at, unit)| (unit.id(), at)).collect();
+        let mut errors = Vec::new();
+
+        let written: Vec<Vec<(usize, Option<Condition>, &Origin)>> = units
+            .iter()
+            .map(|unit| {
+                let find = |name: &str| index.get(name).copied();
+                unit.after
+                    .iter()
+                    .filter_map(|a| Some((find(&a.unit.value)?, a.condition, &a.unit.origin)))
+                    .collect()
+            })
+            .collect();
+        for (unit, needs) in units.iter().zip(&written) {
+            for (other, condition, origin) in needs {
+                if let Some(why) = never(unit, units[*other], *condition) {
+                    errors.push(Diagnostic::error((*origin).clone(), why));
+                }
+            }
+        }
+
+        let before = |at: usize| written[at].iter().map(|need| need.0).collect::<Vec<_>>();
+        let sorted = order::stable(units.len(), &before);
+        if sorted.len() < units.len() {
+            let stuck: BTreeSet<usize> =
+                (0..units.len()).filter(|at| !sorted.contains(at)).collect();
+            errors.extend(cycles(&units, stuck, &before));
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+
+        // The sorted order is kept within each stage; stages stay together.
+        let mut places: Vec<usize> = sorted;
+        places.sort_by_key(|at| units[*at].stage);
+        let mut ids = vec![UnitId(0); units.len()];
+        for (id, at) in places.iter().enumerate() {
+            ids[*at] = UnitId(id);
+        }
+        let mut nodes: Vec<Node> = Vec::with_capacity(units.len());
+        for (id, at) in places.iter().enumerate() {
+            let awaited = written.iter().flatten().any(|(other, condition, _)| {
+                other == at && matches!(condition, Some(Condition::Succeeded | Condition::Exited))
+            });
+            let mut node = node(units[*at], awaited);
+            // One by one: each waits for the one before it, however that ended.
+            if id > 0
+                && nodes[id - 1].unit.stage == node.unit.stage
+                && node.unit.stage != Stage::Async
+            {
+                node.needs.push(Need {
+                    unit: UnitId(id - 1),
+                    condition: Condition::Exited,
+                    written: false,
+                });
+            }
+            nodes.push(node);
+        }
+        for (at, needs) in written.iter().enumerate() {
+            let id = ids[at];
+            for (other, condition, _) in needs {
+                let unit = ids[*other];
+                let bare =
+                    if nodes[unit.0].oneshot { Condition::Succeeded } else { Condition::Started };
+                nodes[id.0].needs.push(Need {
+                    unit,
+                    condition: condition.unwrap_or(bare),
+                    written: true,
+                });
+                if !nodes[unit.0].dependents.contains(&id) {
+                    nodes[unit.0].dependents.push(id);
+                }
+            }
+        }
+
+        let rules = config
+            .signals
+            .iter()
+            .map(|(signal, rule)| (*signal, resolve(*signal, rule, &index, &ids)));
+        Ok(Self {
+            budget: config
+                .shutdown
+                .timeout
+                .unwrap_or_else(|| BUDGET.max(longest_chain(&nodes) + RESERVE)),
+            transparent: matches!(nodes.as_slice(), [only] if only.unit.form == Form::Trailing),
+            wait: config.wait,
+            rules: rules.collect(),
+            exit: config.exit.clone(),
+            nodes,
+        })
+    }
+}
+
+fn by_stage(units: &[Unit]) -> Vec<&Unit> {
+    let mut sorted: Vec<&Unit> = units.iter().collect();
+    sorted.sort_by_key(|unit| unit.stage);
+    sorted
+}
+
+/// Why `unit` could never see this condition of `other` come true.
+fn never(unit: &Unit, other: &Unit, condition: Option<Condition>) -> Option<String> {
+    let (id, other_id) = (unit.id(), other.id());
+    match (unit.stage, other.stage) {
+        (Stage::Boot, Stage::Async | Stage::Sync) => {
+            Some(format!("{id} can't wait for {other_id}: boot units run before all others"))
+        }
+        (Stage::Boot | Stage::Async | Stage::Sync, Stage::Halt) => Some(format!(
+            "{id} can't wait for {other_id}: halt units run after everything has stopped"
+        )),
+        (_, Stage::Boot)
+            if condition == Some(Condition::Failed) && other.on_failure != OnFailure::Ignore =>
+        {
+            Some(format!("{id} can't wait for {other_id} to fail: that would end the run"))
+        }
+        (Stage::Boot | Stage::Async | Stage::Sync | Stage::Halt, _) => None,
+    }
+}
+
+/// One error for each cycle, with the way around it.
+fn cycles(
+    units: &[&Unit],
+    mut stuck: BTreeSet<usize>,
+    before: &dyn Fn(usize) -> Vec<usize>,
+) -> Vec<Diagnostic> {
+    let mut errors = Vec::new();
+    // What is merely behind a cycle has no edge of its own to blame: drop it first.
+    while !stuck.is_empty() {
+        let around = cycle::find(&stuck, before);
+        if around.len() < 2 || around.first() != around.last() {
+            stuck.remove(&around[around.len() - 1]);
+            continue;
+        }
+        let names: Vec<String> = around.iter().map(|at| units[*at].id()).collect();
+        let first = units[around[0]];
+        let origin = first
+            .after
+            .iter()
+            .find(|after| after.unit.value == names[1])
+            .map(|after| &after.unit.origin);
+        errors.push(
+            Diagnostic::error(
+                origin.unwrap_or(&first.origin).clone(),
+                format!("these units wait for one another: {}", names.join(" -> ")),
+            )
+            .help("take one of these names out of the `after` of the unit before it"),
+        );
+        for at in &around {
+            stuck.remove(at);
+        }
+    }
+    errors
+}
+
+fn node(unit: &Unit, awaited: bool) -> Node {
+    let implied = awaited || matches!(unit.stage, Stage::Boot | Stage::Halt);
+    let own_process = match unit.command {
+        Command::Exec(_) | Command::Words(_) => StopTo::Process,
+        Command::Script(_) | Command::File(_) => StopTo::Group,
+    };
+    Node {
+        oneshot: unit.oneshot.unwrap_or(implied),
+        needs: Vec::new(),
+        dependents: Vec::new(),
+        stop_signal: unit.stop.signal.unwrap_or(Signal::TERM),
+        stop_timeout: unit.stop.timeout.unwrap_or(STOP_TIMEOUT),
+        stop_to: unit.stop.to.unwrap_or(own_process),
+        unit: unit.clone(),
+    }
+}
+
+fn resolve(
+    signal: Signal,
+    rule: &SignalRule,
+    index: &BTreeMap<String, usize>,
+    ids: &[UnitId],
+) -> Rule {
+    match rule {
+        SignalRule::Stop => Rule::Stop,
+        SignalRule::Ignore => Rule::Ignore,
+        SignalRule::Forward { signal: other, to } => {
+            let units =
+                to.iter().filter_map(|unit| index.get(&unit.value)).map(|at| ids[*at]).collect();
+            Rule::Forward(other.unwrap_or(signal), units)
+        }
+    }
+}
+
+/// The sum of written stop timeouts along the longest chain of units that stop one
+/// after another. A unit's dependents stand behind it in their stage or in a later
+/// stage, but async and sync units may need one another either way: so by repetition,
+/// at most once a node.
+fn longest_chain(nodes: &[Node]) -> Duration {
+    let mut until: Vec<Duration> =
+        nodes.iter().map(|node| node.unit.stop.timeout.unwrap_or_default()).collect();
+    let own = until.clone();
+    for _ in 0..nodes.len() {
+        let mut changed = false;
+        for (at, node) in nodes.iter().enumerate() {
+            let behind = node.dependents.iter().map(|id| until[id.0]).max().unwrap_or_default();
+            if own[at] + behind > until[at] {
+                until[at] = own[at] + behind;
+                changed = true;
+            }
+        }
+        if !changed {
+            break;
+        }
+    }
+    until.into_iter().max().unwrap_or_default()
+}

@@ -1,0 +1,134 @@
+//! The graph: units as the engine sees them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::config::{Condition, Form, Stage, StopTo, Unit, WaitPolicy};
+use crate::signal::Signal;
+
+/// A unit, by its place in [`Graph::nodes`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct UnitId(pub usize);
+
+/// What a unit waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Need {
+    /// The unit waited for.
+    pub unit: UnitId,
+    /// What of it.
+    pub condition: Condition,
+    /// Whether somebody wrote it; the rest is the order within a stage.
+    pub written: bool,
+}
+
+/// What a signal to trc does, its units found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Rule {
+    /// Stops the run.
+    Stop,
+    /// Nothing.
+    Ignore,
+    /// Goes to the foreground unit.
+    Foreground,
+    /// Goes on as this signal to these units, or to all that run where none is named.
+    Forward(Signal, Vec<UnitId>),
+}
+
+/// One unit and its edges.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Node {
+    /// As it was written.
+    pub unit: Unit,
+    /// Whether it is meant to end: its success stops nothing.
+    pub oneshot: bool,
+    /// What must come true before it starts.
+    pub needs: Vec<Need>,
+    /// The units that need it, which stop before it does.
+    pub dependents: Vec<UnitId>,
+    /// Its stop signal.
+    pub stop_signal: Signal,
+    /// From the stop signal to KILL.
+    pub stop_timeout: Duration,
+    /// Whom the stop signal goes to.
+    pub stop_to: StopTo,
+}
+
+impl Node {
+    /// Whether the wait policy counts it.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        match self.unit.stage {
+            Stage::Async | Stage::Sync => true,
+            Stage::Boot | Stage::Halt => false,
+        }
+    }
+
+    /// Whether this exit status (128 + n for an end by signal n) is success.
+    #[must_use]
+    pub fn succeeds_with(&self, status: u8) -> bool {
+        self.unit.success.as_deref().unwrap_or(&[0]).contains(&status)
+    }
+
+    /// Whether it is one of TrivialRC's own forms, which keep TrivialRC's rules.
+    #[must_use]
+    pub fn is_trivialrc(&self) -> bool {
+        match self.unit.form {
+            Form::Script | Form::Flag => true,
+            Form::Declared | Form::Trailing => false,
+        }
+    }
+}
+
+/// The graph. Boot units come first in `nodes`, and stay where they are when boot
+/// rewrites the command line and a second graph takes over.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Graph {
+    /// The units by stage, within a stage in an order that satisfies every edge and
+    /// else is the order in which they were declared.
+    pub nodes: Vec<Node>,
+    /// The wait policy.
+    pub wait: WaitPolicy,
+    /// From an outside stop signal to the end of everything.
+    pub budget: Duration,
+    /// What signals do, where that was written.
+    pub rules: BTreeMap<Signal, Rule>,
+    /// What becomes of trc's own exit status.
+    pub exit: BTreeMap<u8, u8>,
+    /// Exactly one unit, the trailing command: trc is as tini.
+    pub transparent: bool,
+}
+
+impl Graph {
+    /// The unit of this id.
+    #[must_use]
+    pub fn node(&self, id: UnitId) -> &Node {
+        &self.nodes[id.0]
+    }
+
+    /// All ids, in order.
+    pub fn ids(&self) -> impl DoubleEndedIterator<Item = UnitId> + use<> {
+        (0..self.nodes.len()).map(UnitId)
+    }
+
+    /// The ids of one stage, in order.
+    pub fn stage(&self, stage: Stage) -> impl DoubleEndedIterator<Item = UnitId> + '_ {
+        self.ids().filter(move |id| self.node(*id).unit.stage == stage)
+    }
+
+    /// What this signal does.
+    #[must_use]
+    pub fn rule(&self, signal: Signal) -> Rule {
+        match self.rules.get(&signal) {
+            Some(rule) => rule.clone(),
+            None => match signal.number() {
+                libc::SIGWINCH
+                | libc::SIGCONT
+                | libc::SIGTSTP
+                | libc::SIGTTIN
+                | libc::SIGTTOU
+                | libc::SIGURG => Rule::Foreground,
+                _ => Rule::Stop,
+            },
+        }
+    }
+}

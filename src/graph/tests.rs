@@ -1,0 +1,163 @@
+//! What a graph refuses, and the order it gives.
+
+use std::sync::Arc;
+
+use crate::config::{
+    After, Command, Condition, Config, Diagnostic, Form, Identity, Log, LogFormat, OnFailure,
+    Origin, Placed, Shutdown, Stage, Stop, Unit, WaitPolicy,
+};
+use crate::graph::{Graph, UnitId};
+
+/// A unit `STAGE.NAME`, the lines of whose `after` count from 1.
+fn unit(id: &str, after: &[(&str, Option<Condition>)]) -> Unit {
+    let (stage, name) = id.split_once('.').unwrap();
+    let place = |line: usize| Origin::File {
+        path: Arc::from(std::path::Path::new(name)),
+        line: u32::try_from(line).unwrap(),
+        column: 1,
+    };
+    let after = after.iter().enumerate().map(|(line, (other, condition))| After {
+        unit: Placed { value: (*other).to_owned(), origin: place(line + 1) },
+        condition: *condition,
+    });
+    Unit {
+        stage: *Stage::ALL.iter().find(|known| known.name() == stage).unwrap(),
+        name: name.to_owned(),
+        origin: place(0),
+        form: Form::Declared,
+        command: Command::Exec(vec![]),
+        description: None,
+        oneshot: None,
+        after: after.collect(),
+        success: None,
+        on_failure: OnFailure::Policy,
+        stop: Stop::default(),
+        identity: Identity::default(),
+        output: None,
+    }
+}
+
+fn build(units: Vec<Unit>) -> Result<Graph, Vec<Diagnostic>> {
+    Graph::build(&Config {
+        wait: WaitPolicy::Any,
+        shell: None,
+        shutdown: Shutdown::default(),
+        log: Log { level: log::LevelFilter::Info, format: LogFormat::Trc, output: None },
+        env: std::collections::BTreeMap::new(),
+        signals: std::collections::BTreeMap::new(),
+        exit: std::collections::BTreeMap::new(),
+        xtrace: false,
+        work_dir: "/etc".into(),
+        units,
+        rest: vec![],
+        remarks: vec![],
+    })
+}
+
+fn errors(units: Vec<Unit>) -> Vec<(String, String)> {
+    let errors = build(units).unwrap_err();
+    errors.into_iter().map(|error| (error.origin.to_string(), error.message)).collect()
+}
+
+fn order(units: Vec<Unit>) -> Vec<String> {
+    build(units).unwrap().nodes.iter().map(|node| node.unit.id()).collect()
+}
+
+#[test]
+fn a_cycle_is_named_in_full_with_a_place_on_it() {
+    let found = errors(vec![
+        unit("async.a", &[("async.b", None)]),
+        unit("async.b", &[("async.c", None)]),
+        unit("async.c", &[("async.a", None)]),
+        unit("async.behind", &[("async.c", None)]),
+    ]);
+    let text = "these units wait for one another: async.a -> async.b -> async.c -> async.a";
+    assert_eq!(found, [("a:1:1".to_owned(), text.to_owned())]);
+}
+
+#[test]
+fn every_cycle_is_named_at_once() {
+    let found = errors(vec![
+        unit("async.self", &[("async.self", None)]),
+        unit("sync.a", &[("async.b", None)]),
+        unit("async.b", &[("sync.a", None)]),
+    ]);
+    let texts: Vec<&str> = found.iter().map(|(_, text)| text.as_str()).collect();
+    assert_eq!(
+        texts,
+        [
+            "these units wait for one another: async.self -> async.self",
+            "these units wait for one another: async.b -> sync.a -> async.b",
+        ]
+    );
+}
+
+#[test]
+fn a_condition_that_can_never_hold_is_refused_with_its_place() {
+    for (units, text) in [
+        (
+            vec![unit("boot.b", &[("async.a", None)]), unit("async.a", &[])],
+            "boot.b can't wait for async.a: boot units run before all others",
+        ),
+        (
+            vec![unit("sync.s", &[("halt.h", None)]), unit("halt.h", &[])],
+            "sync.s can't wait for halt.h: halt units run after everything has stopped",
+        ),
+        (
+            vec![unit("async.a", &[("boot.b", Some(Condition::Failed))]), unit("boot.b", &[])],
+            "async.a can't wait for boot.b to fail: that would end the run",
+        ),
+    ] {
+        let name = units[0].name.clone();
+        assert_eq!(errors(units), [(format!("{name}:1:1"), text.to_owned())]);
+    }
+}
+
+#[test]
+fn units_that_run_one_by_one_keep_the_order_written_unless_an_edge_says_otherwise() {
+    assert_eq!(
+        order(vec![unit("sync.a", &[]), unit("boot.b", &[]), unit("sync.c", &[])]),
+        ["boot.b", "sync.a", "sync.c"]
+    );
+    assert_eq!(
+        order(vec![
+            unit("boot.first", &[("boot.second", None)]),
+            unit("boot.second", &[]),
+            unit("boot.third", &[])
+        ]),
+        ["boot.second", "boot.first", "boot.third"]
+    );
+    // Through another stage too.
+    assert_eq!(
+        order(vec![
+            unit("sync.a", &[("async.x", None)]),
+            unit("sync.b", &[]),
+            unit("async.x", &[("sync.b", None)])
+        ]),
+        ["async.x", "sync.b", "sync.a"]
+    );
+}
+
+#[test]
+fn a_bare_name_waits_for_the_success_of_a_one_shot_and_else_for_the_start() {
+    let units = vec![
+        unit("boot.setup", &[]),
+        unit("async.migrate", &[]),
+        unit("async.app", &[("async.migrate", None)]),
+        unit("async.other", &[("async.migrate", Some(Condition::Succeeded)), ("boot.setup", None)]),
+        unit("async.last", &[("async.app", None)]),
+    ];
+    let graph = build(units).unwrap();
+    let conditions = |at: usize| {
+        graph
+            .node(UnitId(at))
+            .needs
+            .iter()
+            .filter(|need| need.written)
+            .map(|need| need.condition)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(conditions(2), [Condition::Succeeded]);
+    assert_eq!(conditions(3), [Condition::Succeeded, Condition::Succeeded]);
+    assert_eq!(conditions(4), [Condition::Started]);
+}

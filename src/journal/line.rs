@@ -1,0 +1,161 @@
+//! The forms of a log line.
+
+use std::fmt;
+use std::io::Write as _;
+use std::time::SystemTime;
+
+use super::json::escape;
+use super::time::Stamp;
+use super::{Entry, Source};
+use crate::config::LogFormat;
+
+/// The longest piece of a unit's line, in bytes; a longer line is cut.
+pub const MAX_LINE: usize = 64 * 1024;
+/// Ends each piece of a cut line but the last, in text.
+pub const CUT_MARK: &str = " […]";
+
+/// How a level is written in JSON.
+fn level_name(level: log::Level) -> &'static str {
+    match level {
+        log::Level::Error => "error",
+        log::Level::Warn => "warn",
+        log::Level::Info => "info",
+        log::Level::Debug => "debug",
+        log::Level::Trace => "trace",
+    }
+}
+
+/// Appends one of trc's own lines, its newline included.
+pub(super) fn entry(
+    format: LogFormat,
+    stamp: &mut Stamp,
+    now: SystemTime,
+    entry: &Entry<'_>,
+    to: &mut Vec<u8>,
+) {
+    // Writing into a `Vec` can't fail; a `Display` that does leaves a short message.
+    match format {
+        LogFormat::Trc => {
+            stamp.text(now, to);
+            // A message of several lines, such as a script, stays as it is.
+            let _ = writeln!(to, " trc [{}/{}]: {}", entry.stage, entry.pid, entry.message);
+        }
+        LogFormat::Json => {
+            to.extend_from_slice(br#"{"time":""#);
+            stamp.rfc3339(now, to);
+            let _ = write!(to, r#"","level":"{}","stage":""#, level_name(entry.level));
+            escape(entry.stage.as_bytes(), to);
+            let _ = write!(to, r#"","pid":{}"#, entry.pid);
+            if let Some(unit) = entry.unit {
+                to.extend_from_slice(br#","unit":""#);
+                escape(unit.as_bytes(), to);
+                to.push(b'"');
+            }
+            to.extend_from_slice(br#","event":""#);
+            escape(entry.event.as_bytes(), to);
+            to.push(b'"');
+            if let Some(code) = entry.exitcode {
+                let _ = write!(to, r#","exitcode":{code}"#);
+            }
+            to.extend_from_slice(br#","message":""#);
+            let _ = write!(Escaped(to), "{}", entry.message);
+            to.extend_from_slice(b"\"}\n");
+        }
+    }
+}
+
+/// Escapes what is formatted into it.
+struct Escaped<'a>(&'a mut Vec<u8>);
+
+impl Escaped<'_> {
+    fn write_fmt(&mut self, arguments: fmt::Arguments<'_>) -> fmt::Result {
+        fmt::write(self, arguments)
+    }
+}
+
+impl fmt::Write for Escaped<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        escape(text.as_bytes(), self.0);
+        Ok(())
+    }
+}
+
+/// What stands before and after each line of one unit's output at one moment.
+pub(super) struct Frame {
+    format: LogFormat,
+    head: Vec<u8>,
+}
+
+impl Frame {
+    pub(super) fn new(
+        format: LogFormat,
+        stamp: &mut Stamp,
+        now: SystemTime,
+        source: &Source,
+    ) -> Self {
+        let mut head = Vec::with_capacity(192);
+        match format {
+            LogFormat::Trc => {
+                stamp.text(now, &mut head);
+                let _ = write!(head, " trc [{}/{}]: ", source.shown, source.pid);
+            }
+            LogFormat::Json => {
+                head.extend_from_slice(br#"{"time":""#);
+                stamp.rfc3339(now, &mut head);
+                head.extend_from_slice(br#"","level":"info","stage":""#);
+                escape(source.stage.as_bytes(), &mut head);
+                let _ = write!(head, r#"","pid":{},"unit":""#, source.pid);
+                escape(source.unit.as_bytes(), &mut head);
+                let _ = write!(
+                    head,
+                    r#"","event":"output","stream":"{}","message":""#,
+                    source.side.name()
+                );
+            }
+        }
+        Self { format, head }
+    }
+
+    /// Appends a line, given without its newline; in pieces if it is too long.
+    pub(super) fn line(&self, mut line: &[u8], to: &mut Vec<u8>) {
+        while line.len() > MAX_LINE {
+            let (piece, rest) = line.split_at(piece(line));
+            self.cut(piece, to);
+            line = rest;
+        }
+        to.extend_from_slice(&self.head);
+        match self.format {
+            LogFormat::Trc => {
+                to.extend_from_slice(line);
+                to.push(b'\n');
+            }
+            LogFormat::Json => {
+                escape(line, to);
+                to.extend_from_slice(b"\"}\n");
+            }
+        }
+    }
+
+    /// Appends a piece of a line that goes on.
+    pub(super) fn cut(&self, piece: &[u8], to: &mut Vec<u8>) {
+        to.extend_from_slice(&self.head);
+        match self.format {
+            LogFormat::Trc => {
+                to.extend_from_slice(piece);
+                to.extend_from_slice(CUT_MARK.as_bytes());
+                to.push(b'\n');
+            }
+            LogFormat::Json => {
+                escape(piece, to);
+                to.extend_from_slice(b"\",\"cut\":true}\n");
+            }
+        }
+    }
+}
+
+/// Where to cut a line that is longer than [`MAX_LINE`]: there, or up to three
+/// bytes before, so that no UTF-8 character is torn.
+pub(super) fn piece(line: &[u8]) -> usize {
+    let continues = |at: usize| line.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
+    (MAX_LINE - 3..=MAX_LINE).rev().find(|&at| !continues(at)).unwrap_or(MAX_LINE)
+}

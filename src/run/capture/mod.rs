@@ -1,0 +1,195 @@
+//! A unit's output, read from a pipe and written line by line with a prefix.
+
+mod pipe;
+mod tail;
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+
+use crate::journal::{Journal, Source};
+pub use pipe::{PIPE_SIZE, Pipe, pipe};
+use tail::Tail;
+
+/// What is read at once where the output goes to a file, in bytes. Also the most
+/// that one [`Capture::readable`] takes: no unit starves the others.
+pub const READ: usize = 128 * 1024;
+/// What is read at once where a reader may be slow: a prefix a line, that becomes
+/// more than is queued otherwise if lines are short.
+const READ_AHEAD: usize = 16 * 1024;
+/// A read that gets less, in bytes, is one of single lines.
+const SHORT: usize = 4 * 1024;
+/// After so many of those in a row, each within [`REST`] of the one before …
+const SHORT_READS: u32 = 16;
+/// … the pipe is left alone for so long: many small lines cost a quarter so.
+const REST: Duration = Duration::from_millis(1);
+
+/// What a read came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Progress {
+    /// Nothing was read: the log's reader is slow, and the unit has to wait.
+    Held,
+    /// There is nothing more now.
+    Drained,
+    /// There may be more.
+    More,
+    /// All writers are gone, and everything they wrote is on its way.
+    Ended,
+}
+
+/// One of the two streams of one run of a unit.
+#[derive(Debug)]
+pub struct Capture {
+    pipe: OwnedFd,
+    source: Source,
+    partial: Vec<u8>,
+    tail: Tail,
+    ended: bool,
+    short_reads: u32,
+    last_read: Option<Instant>,
+    rests_until: Option<Instant>,
+}
+
+impl Capture {
+    /// Reads from `pipe`, the non-blocking end of [`pipe()`].
+    #[must_use]
+    pub fn new(pipe: OwnedFd, source: Source) -> Self {
+        Self {
+            pipe,
+            source,
+            partial: Vec::new(),
+            tail: Tail::default(),
+            ended: false,
+            short_reads: 0,
+            last_read: None,
+            rests_until: None,
+        }
+    }
+
+    /// Where it comes from.
+    #[must_use]
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Whether to poll the pipe for `POLLIN` now. Where it is not, a full queue's
+    /// `POLLOUT` or one of the deadlines ([`Capture::next_deadline`],
+    /// [`Journal::next_deadline`]) changes that.
+    #[must_use]
+    pub fn wants_read(&self, journal: &Journal, now: Instant) -> bool {
+        !self.ended
+            && self.rests_until.is_none_or(|until| until <= now)
+            && !journal.holds_back(self.source.side(), now)
+    }
+
+    /// When a pipe that is left alone for a moment is to be polled again.
+    #[must_use]
+    pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
+        self.rests_until.filter(|until| !self.ended && *until > now)
+    }
+
+    /// Reads once, at most [`READ`] bytes, and writes the lines among them; to be
+    /// called when the pipe is readable or hung up.
+    pub fn readable(&mut self, journal: &Journal, now: Instant) -> Progress {
+        if self.ended {
+            return Progress::Ended;
+        }
+        let side = self.source.side();
+        if journal.holds_back(side, now) {
+            return Progress::Held;
+        }
+        let most = if journal.is_file(side) { READ } else { READ_AHEAD };
+        let count = journal.with_scratch(most, |scratch| {
+            let count = nix::unistd::read(&self.pipe, scratch)?;
+            journal.captured(&self.source, &mut self.partial, &scratch[..count]);
+            self.tail.push(&scratch[..count]);
+            Ok(count)
+        });
+        match count {
+            Ok(0) => {
+                self.end(journal);
+                Progress::Ended
+            }
+            Ok(count) => {
+                self.pace(count, now);
+                if count == most { Progress::More } else { Progress::Drained }
+            }
+            Err(Errno::EAGAIN | Errno::EINTR) => Progress::Drained,
+            Err(errno) => {
+                self.end(journal);
+                log::warn!("reading the output of {}: {}", self.source.unit(), errno.desc());
+                Progress::Ended
+            }
+        }
+    }
+
+    fn end(&mut self, journal: &Journal) {
+        self.ended = true;
+        journal.captured_end(&self.source, &mut self.partial);
+        self.partial = Vec::new();
+    }
+
+    /// Lets a writer of many single lines gather some before the next read.
+    fn pace(&mut self, count: usize, now: Instant) {
+        let soon =
+            self.last_read.is_some_and(|last| now.saturating_duration_since(last) <= 2 * REST);
+        self.short_reads = if count < SHORT && soon { self.short_reads + 1 } else { 0 };
+        self.last_read = Some(now);
+        self.rests_until = (self.short_reads >= SHORT_READS).then(|| now + REST);
+    }
+
+    /// Reads what is there, at most what a pipe holds: at the unit's exit, so that
+    /// its last lines come before what the log says of it. Background processes of
+    /// the unit may hold the pipe open; the capture lives until [`Progress::Ended`].
+    pub fn drain_available(&mut self, journal: &Journal, now: Instant) -> Progress {
+        let mut progress = Progress::More;
+        for _ in 0..=PIPE_SIZE / READ_AHEAD {
+            progress = self.readable(journal, now);
+            // A short read of a pipe may have been one page of several.
+            if matches!(progress, Progress::Held | Progress::Ended) {
+                break;
+            }
+        }
+        self.rests_until = None;
+        progress
+    }
+
+    /// At the end of the run: reads what is there, waiting for the log's reader
+    /// until `deadline` at the latest, and completes the last line.
+    pub fn finish(&mut self, journal: &Journal, deadline: Instant) {
+        for _ in 0..=PIPE_SIZE / READ_AHEAD {
+            let now = super::stream::now();
+            match self.readable(journal, now) {
+                Progress::Held if now < deadline => journal.wait_writable(deadline),
+                Progress::Held | Progress::Ended => break,
+                Progress::Drained | Progress::More => {}
+            }
+        }
+        if !self.ended {
+            self.end(journal);
+        }
+    }
+
+    /// Whether all writers are gone and everything they wrote is on its way.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// The last lines that came, for a failure report: at most five, of 2 KiB in
+    /// all, without their newlines; what is not UTF-8 as U+FFFD.
+    #[must_use]
+    pub fn tail(&self) -> Vec<String> {
+        self.tail.lines()
+    }
+}
+
+impl AsFd for Capture {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pipe.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+//! The last of what a unit said.
+
+use memchr::memchr;
+
+/// What is kept, in bytes.
+const SIZE: usize = 2 * 1024;
+/// What is shown of it.
+const LINES: usize = 5;
+
+/// The last [`SIZE`] bytes; a little more in between.
+#[derive(Default, Debug)]
+pub(super) struct Tail {
+    bytes: Vec<u8>,
+    /// Whether the first line's beginning is gone.
+    beheaded: bool,
+}
+
+impl Tail {
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        if self.bytes.len() + bytes.len() > 2 * SIZE {
+            let kept = SIZE.saturating_sub(bytes.len()).min(self.bytes.len());
+            let gone = self.bytes.len() - kept;
+            self.cut_front(gone);
+            let skipped = bytes.len().saturating_sub(SIZE);
+            self.beheaded |= skipped > 0;
+            self.bytes.extend_from_slice(&bytes[skipped..]);
+        } else {
+            self.bytes.extend_from_slice(bytes);
+        }
+    }
+
+    fn cut_front(&mut self, count: usize) {
+        self.beheaded |= count > 0;
+        self.bytes.drain(..count);
+    }
+
+    pub(super) fn lines(&self) -> Vec<String> {
+        let mut bytes = &self.bytes[self.bytes.len().saturating_sub(SIZE)..];
+        let beheaded = self.beheaded || bytes.len() < self.bytes.len();
+        if beheaded
+            && let Some(end) = memchr(b'\n', bytes)
+            && end + 1 < bytes.len()
+        {
+            bytes = &bytes[end + 1..];
+        }
+        let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+        if bytes.is_empty() {
+            return Vec::new();
+        }
+        let lines: Vec<_> = bytes.split(|&byte| byte == b'\n').collect();
+        let skipped = lines.len().saturating_sub(LINES);
+        lines[skipped..].iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tail_of(parts: &[&[u8]]) -> Vec<String> {
+        let mut tail = Tail::default();
+        for part in parts {
+            tail.push(part);
+        }
+        tail.lines()
+    }
+
+    #[test]
+    fn the_last_five_lines() {
+        assert_eq!(tail_of(&[]), Vec::<String>::new());
+        assert_eq!(tail_of(&[b"one\n"]), ["one"]);
+        assert_eq!(tail_of(&[b"one\ntw", b"o"]), ["one", "two"]);
+        assert_eq!(tail_of(&[b"1\n2\n3\n", b"4\n\n6\n7\n"]), ["3", "4", "", "6", "7"]);
+        assert_eq!(tail_of(&[b"a\xffb\n"]), ["a\u{fffd}b"]);
+    }
+
+    #[test]
+    fn two_kibibytes_at_most_and_no_line_without_its_beginning() {
+        let long = [b'x'; 3 * SIZE];
+        assert_eq!(tail_of(&[&long, b"\nlast\n"]), ["last"]);
+        assert_eq!(tail_of(&[&long]), ["x".repeat(SIZE)], "better than nothing");
+        let mut tail = Tail::default();
+        for number in 0..10_000 {
+            tail.push(format!("line {number}\n").as_bytes());
+            assert!(tail.bytes.len() <= 2 * SIZE);
+        }
+        assert_eq!(tail.lines()[0], "line 9995");
+        assert_eq!(tail.lines().len(), 5);
+    }
+}

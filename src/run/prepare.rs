@@ -1,0 +1,353 @@
+//! From a unit as it was written to everything its process needs.
+
+use std::collections::BTreeMap;
+use std::ffi::{CString, OsStr, OsString};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+use nix::unistd::{Gid, Uid, getegid, geteuid};
+
+use super::envfile;
+use super::spawn::{Ids, Launch};
+use super::users::Users;
+use crate::config::{Command, Config, Form, Output, Placed, Stage, Template, Unit};
+use crate::shell::{Body, Job, Own, Prepared, Saved, Shell, State};
+
+/// Where commands are looked for when nothing sets `PATH`, as container runtimes have it.
+pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// An environment: names and values of any bytes but NUL.
+#[derive(Clone, Default)]
+pub struct Environment(BTreeMap<OsString, OsString>);
+
+impl Environment {
+    /// These variables.
+    pub fn new(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        Self(variables.into_iter().collect())
+    }
+
+    /// Sets a variable.
+    pub fn set(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
+        self.0.insert(name.into(), value.into());
+    }
+
+    /// A variable's value.
+    pub fn get(&self, name: &str) -> Option<&OsStr> {
+        self.0.get(OsStr::new(name)).map(OsString::as_os_str)
+    }
+
+    /// Where commands are looked for.
+    pub fn path(&self) -> &OsStr {
+        self.get("PATH").unwrap_or(OsStr::new(DEFAULT_PATH))
+    }
+
+    fn expand(&self, template: &Placed<Template>) -> Result<OsString, String> {
+        template
+            .value
+            .expand(&|name| self.get(name).map(OsStr::to_owned))
+            .map_err(|why| format!("{why} ({})", template.origin))
+    }
+
+    fn vector(&self) -> Result<Vec<CString>, String> {
+        let join = |(name, value): (&OsString, &OsString)| {
+            let mut bytes = Vec::with_capacity(name.len() + value.len() + 1);
+            bytes.extend_from_slice(name.as_bytes());
+            bytes.push(b'=');
+            bytes.extend_from_slice(value.as_bytes());
+            CString::new(bytes)
+                .map_err(|_| format!("the variable {} holds a NUL byte", name.display()))
+        };
+        self.0.iter().map(join).collect()
+    }
+}
+
+/// What surrounds every unit.
+pub struct Surroundings<'a> {
+    /// Everything that was written.
+    pub config: &'a Config,
+    /// What units start from: trc's own environment less its settings, or what boot
+    /// has made of it.
+    pub base: &'a Environment,
+    /// The shell, if there is one.
+    pub shell: Option<&'a Shell>,
+    /// What boot scripts have left so far.
+    pub state: Option<&'a State>,
+    /// The exit status so far and the reason, for halt units.
+    pub end: Option<(u8, String)>,
+}
+
+/// A unit ready to be started, but for its streams and the terminal.
+pub struct Ready {
+    /// What to start.
+    pub launch: Launch,
+    /// Where a boot script will leave its state, and the environment it is given.
+    pub saved: Option<(Saved, Vec<(OsString, OsString)>)>,
+}
+
+impl Surroundings<'_> {
+    /// Prepares a unit.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub fn unit(&self, unit: &Unit) -> Result<Ready, String> {
+        let mut environment = self.environment(unit)?;
+        let mut saved = None;
+        let mut descriptors = Vec::new();
+        let (files, argv) = match self.shell_body(unit, &environment) {
+            None => self.words(unit, &environment)?,
+            Some(body) => {
+                let shell =
+                    self.shell.ok_or("it needs a shell, and the image has neither bash nor sh")?;
+                let prepared = self.script(unit, shell, body)?;
+                for (name, value) in prepared.env {
+                    environment.set(name, value);
+                }
+                saved = prepared.saved;
+                descriptors = prepared.files;
+                (candidates(&shell.words[0], environment.path())?, prepared.argv)
+            }
+        };
+        let mut launch = self.launch(unit, &mut environment, files, argv)?;
+        launch.descriptors = descriptors;
+        let saved = saved.map(|saved| (saved, environment.0.into_iter().collect()));
+        Ok(Ready { launch, saved })
+    }
+
+    /// Prepares a unit's stop command, which sees the unit's process as `TRC_PID`.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub fn stop_command(
+        &self,
+        unit: &Unit,
+        words: &[Template],
+        pid: i32,
+    ) -> Result<Launch, String> {
+        let mut environment = self.environment(unit)?;
+        environment.set("TRC_PID", pid.to_string());
+        let (files, argv) = expand_words(words, &environment)?;
+        self.launch(unit, &mut environment, files, argv)
+    }
+
+    fn launch(
+        &self,
+        unit: &Unit,
+        environment: &mut Environment,
+        files: Vec<CString>,
+        argv: Vec<CString>,
+    ) -> Result<Launch, String> {
+        let ids = identity(unit, environment)?;
+        let cwd = unit.identity.cwd.as_ref().map(|cwd| environment.expand(cwd)).transpose()?;
+        Ok(Launch {
+            files,
+            argv,
+            envp: environment.vector()?,
+            cwd: cwd.map(|cwd| c_string(cwd.into_vec())).transpose()?,
+            umask: unit.identity.umask,
+            ids,
+            own_group: true,
+            terminal: None,
+            streams: [None, None, None],
+            descriptors: Vec::new(),
+        })
+    }
+
+    fn environment(&self, unit: &Unit) -> Result<Environment, String> {
+        let mut environment =
+            if unit.identity.env_clear { Environment::default() } else { self.base.clone() };
+        for (name, value) in &self.config.env {
+            let value = environment.expand(value)?;
+            environment.set(name, value);
+        }
+        for file in &unit.identity.env_file {
+            envfile::read(&file.value, &mut environment)
+                .map_err(|why| format!("{why} ({})", file.origin))?;
+        }
+        // A value may stand on what the variable was before: PATH = "/opt/bin:${PATH}".
+        // One of the same table it can't, for a table has no order.
+        let before = environment.clone();
+        for (name, value) in &unit.identity.env {
+            environment.set(name, before.expand(value)?);
+        }
+        environment.set("TRC_UNIT", unit.id());
+        environment.set("TRC_STAGE", unit.stage.name());
+        if let Some((status, reason)) = &self.end {
+            environment.set("TRC_EXIT_STATUS", status.to_string());
+            environment.set("TRC_EXIT_REASON", reason);
+        }
+        Ok(environment)
+    }
+
+    /// What the shell is to run of a unit, if it needs one.
+    fn shell_body<'u>(&self, unit: &'u Unit, environment: &Environment) -> Option<Body<'u>> {
+        match &unit.command {
+            Command::Exec(_) => None,
+            Command::Script(text) => Some(Body::Text(text)),
+            Command::File(path) => Some(Body::File(path)),
+            Command::Words(words) => {
+                let direct = needs_no_shell(&words[0], environment.path()) || self.shell.is_none();
+                (!direct).then_some(Body::Words(words))
+            }
+        }
+    }
+
+    fn words(
+        &self,
+        unit: &Unit,
+        environment: &Environment,
+    ) -> Result<(Vec<CString>, Vec<CString>), String> {
+        match &unit.command {
+            Command::Exec(words) => expand_words(words, environment),
+            Command::Words(words) => {
+                let argv =
+                    words.iter().map(|word| c_string(word.as_bytes())).collect::<Result<_, _>>()?;
+                Ok((candidates(&words[0], environment.path())?, argv))
+            }
+            Command::Script(_) | Command::File(_) => Err("it needs a shell".to_owned()),
+        }
+    }
+
+    fn script(&self, unit: &Unit, shell: &Shell, body: Body) -> Result<Prepared, String> {
+        let own = &unit.identity;
+        let alone = own.user.is_some()
+            || own.group.is_some()
+            || own.env_clear
+            || !own.env.is_empty()
+            || !own.env_file.is_empty();
+        let job = Job {
+            stage: unit.stage,
+            body,
+            state: self.state,
+            main_pid: std::process::id().cast_signed(),
+            work_dir: &self.config.work_dir,
+            self_name: "trc",
+            wait_policy: self.config.wait.trivialrc(),
+            xtrace: self.config.xtrace,
+            level: self.config.log.level,
+            json: self.config.log.format == crate::config::LogFormat::Json,
+            exit_status: self.end.as_ref().map(|(status, _)| *status),
+            args: &self.config.rest,
+            own: Own { cwd: own.cwd.is_some(), umask: own.umask.is_some(), limits: false },
+            save: unit.stage == Stage::Boot && !alone,
+        };
+        crate::shell::prepare(shell, &job)
+            .map_err(|error| format!("cannot hand its script to the shell: {error}"))
+    }
+}
+
+/// Where a unit's output goes: what is written, else background units' `[log] output`,
+/// else through trc for declared ones.
+pub fn output(config: &Config, unit: &Unit) -> Output {
+    let background = match (unit.stage, unit.form) {
+        (Stage::Async, Form::Declared) => config.log.output.or(Some(Output::Prefix)),
+        (Stage::Async, Form::Script | Form::Flag | Form::Trailing) => config.log.output,
+        (Stage::Boot | Stage::Sync | Stage::Halt, _) => None,
+    };
+    unit.output.or(background).unwrap_or(Output::Inherit)
+}
+
+/// Whether the trailing command can be executed as it is.
+pub fn needs_no_shell(word: &OsStr, path: &OsStr) -> bool {
+    let executable = |file: &CString| {
+        let file = Path::new(OsStr::from_bytes(file.as_bytes()));
+        nix::unistd::access(file, nix::unistd::AccessFlags::X_OK).is_ok() && !file.is_dir()
+    };
+    word.as_bytes().contains(&b'/')
+        || candidates(word, path).is_ok_and(|files| files.iter().any(executable))
+}
+
+fn expand_words(
+    words: &[Template],
+    environment: &Environment,
+) -> Result<(Vec<CString>, Vec<CString>), String> {
+    let lookup = |name: &str| environment.get(name).map(OsStr::to_owned);
+    let words = words.iter().map(|word| word.expand(&lookup)).collect::<Result<Vec<_>, _>>()?;
+    let files = candidates(words.first().ok_or("there is nothing to run")?, environment.path())?;
+    let argv = words.into_iter().map(|word| c_string(word.into_vec())).collect::<Result<_, _>>()?;
+    Ok((files, argv))
+}
+
+/// The files that a command may be, along `PATH` if it has no `/`.
+fn candidates(word: &OsStr, path: &OsStr) -> Result<Vec<CString>, String> {
+    let word = word.as_bytes();
+    if word.contains(&b'/') {
+        return Ok(vec![c_string(word)?]);
+    }
+    if word.is_empty() {
+        return Ok(Vec::new());
+    }
+    let file = |directory: &[u8]| {
+        let directory = if directory.is_empty() { b"." } else { directory };
+        c_string([directory, b"/", word].concat())
+    };
+    path.as_bytes().split(|byte| *byte == b':').map(file).collect()
+}
+
+fn c_string(bytes: impl Into<Vec<u8>>) -> Result<CString, String> {
+    CString::new(bytes).map_err(|error| {
+        format!("`{}` holds a NUL byte", String::from_utf8_lossy(&error.into_vec()).escape_debug())
+    })
+}
+
+/// Who the unit's process becomes; None where that is who trc is.
+fn identity(unit: &Unit, environment: &mut Environment) -> Result<Option<Ids>, String> {
+    let own = &unit.identity;
+    if own.user.is_none() && own.group.is_none() && own.groups.is_none() {
+        return Ok(None);
+    }
+    let users = Users::read().map_err(|error| format!("cannot read users: {error}"))?;
+    let unknown = |kind: &str, file: &str, wanted: &Placed<String>| {
+        format!("no {kind} `{}` is in /etc/{file} ({})", wanted.value, wanted.origin)
+    };
+    let find_group = |wanted: &Placed<String>| {
+        users.group(&wanted.value).ok_or_else(|| unknown("group", "group", wanted))
+    };
+
+    let user = match &own.user {
+        Some(wanted) => {
+            Some(users.user(&wanted.value).ok_or_else(|| unknown("user", "passwd", wanted))?)
+        }
+        None => None,
+    };
+    let group = own.group.as_ref().map(find_group).transpose()?;
+    if let Some(user) = &user {
+        let same = Uid::from_raw(user.uid) == geteuid()
+            && group.is_none_or(|gid| Gid::from_raw(gid) == getegid())
+            && own.groups.is_none();
+        if same {
+            return Ok(None);
+        }
+        let named = |name: &str| own.env.contains_key(name);
+        let facts = [("HOME", &user.home), ("USER", &user.name), ("LOGNAME", &user.name)];
+        for (name, value) in facts.into_iter().filter(|(name, _)| !named(name)) {
+            if let Some(value) = value {
+                environment.set(name, value);
+            }
+        }
+    }
+    let uid = user.as_ref().map_or_else(|| geteuid().as_raw(), |user| user.uid);
+    let gid = group.or(user.as_ref().map(|user| user.gid)).unwrap_or_else(|| getegid().as_raw());
+    let groups = match (&own.groups, user.as_ref().and_then(|user| user.name.as_ref())) {
+        (Some(groups), _) => groups.iter().map(find_group).collect::<Result<_, _>>()?,
+        (None, Some(name)) => users.groups_of(name, gid),
+        (None, None) => vec![gid],
+    };
+    Ok(Some(Ids { uid, gid, groups }))
+}
+
+/// What background units read, and where output nobody wants goes: `/dev/null`, or
+/// in an image without it a pipe that has ended.
+///
+/// # Errors
+/// What the kernel says.
+pub fn null(write: bool) -> nix::Result<OwnedFd> {
+    let flags = OFlag::O_CLOEXEC | if write { OFlag::O_WRONLY } else { OFlag::O_RDONLY };
+    match open("/dev/null", flags, Mode::empty()) {
+        Ok(null) => Ok(null),
+        Err(error) if write => Err(error),
+        Err(_) => nix::unistd::pipe2(OFlag::O_CLOEXEC).map(|(read, _)| read),
+    }
+}

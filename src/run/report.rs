@@ -1,0 +1,296 @@
+//! What people are told: the log's lines for what happens, and the last one for why.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+
+use log::Level;
+use nix::errno::Errno;
+
+use super::localtime::CLOCK;
+use super::sender;
+use crate::config::{Form, Stage};
+use crate::engine::{Cause, Ended, Ending, Engine, Fact, How, Reason, SpawnStage};
+use crate::graph::{Graph, UnitId};
+use crate::journal::{Entry, Journal};
+
+/// Writes facts to the journal in the log's wording.
+pub struct Reporter {
+    journal: Journal,
+    own: i32,
+    /// In transparent mode only what is trc's own doing is said.
+    transparent: bool,
+}
+
+impl Reporter {
+    /// A reporter to this journal.
+    pub fn new(journal: Journal, transparent: bool) -> Self {
+        Self { journal, own: std::process::id().cast_signed(), transparent }
+    }
+
+    /// The journal.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// A line from trc itself.
+    pub fn main(&self, level: Level, event: &str, message: std::fmt::Arguments<'_>) {
+        if !self.transparent || level <= Level::Warn {
+            self.journal.main((CLOCK.now)(), level, event, message);
+        }
+    }
+
+    /// That a unit is started: its line comes before anything it writes itself.
+    pub fn launching(&self, graph: &Graph, id: UnitId, pid: i32) {
+        let unit = &graph.node(id).unit;
+        let label = unit.label();
+        let what = match unit.stage {
+            Stage::Boot => "Launching in the boot",
+            Stage::Async => "Launching on the background",
+            Stage::Sync => "Launching on the foreground",
+            Stage::Halt if unit.form == Form::Script => "Running the shutdown script",
+            Stage::Halt => "Running the shutdown command",
+        };
+        // TrivialRC's boot runs in the main process, and its lines say so.
+        let (stage, pid) = match unit.stage {
+            Stage::Boot => ("main", self.own),
+            Stage::Async | Stage::Sync | Stage::Halt => (unit.stage.name(), pid),
+        };
+        self.unit(
+            Level::Info,
+            graph,
+            id,
+            (stage, pid),
+            "started",
+            None,
+            format_args!("{what}: {label}"),
+        );
+    }
+
+    /// One fact.
+    pub fn tell(&self, graph: &Graph, fact: &Fact) {
+        let main = ("main", self.own);
+        match fact {
+            Fact::Exited { unit: id, pid, ending } => self.exited(graph, *id, *pid, *ending),
+            Fact::Blocked { chain, ended } => {
+                let names: Vec<String> = chain.iter().map(|id| graph.node(*id).unit.id()).collect();
+                let why = format!("{} (exitcode={})", names.join(" waits for "), ended.status);
+                let message = format_args!("can't be started any more: {why}");
+                self.unit(
+                    Level::Error,
+                    graph,
+                    chain[0],
+                    main,
+                    "blocked",
+                    Some(ended.status),
+                    message,
+                );
+            }
+            Fact::NotStarted { errno: 0, .. } => {}
+            Fact::NotStarted { unit: id, stage, errno } => {
+                self.not_started(graph, *id, &spawn_failure(graph, *id, *stage, *errno));
+            }
+            Fact::Retrying { unit: id, errno } => {
+                let why = Errno::from_raw(*errno).desc();
+                let name = graph.node(*id).unit.id();
+                let message = format_args!("cannot start {name} for now: {why}; trying again");
+                self.unit(Level::Warn, graph, *id, main, "retrying", None, message);
+            }
+            Fact::Signalled { signal, sender } => {
+                self.main(
+                    Level::Debug,
+                    "signalled",
+                    format_args!("Got {signal} from {}", sender::describe(sender)),
+                );
+            }
+            Fact::Stopping => self.main(
+                Level::Info,
+                "stopping",
+                format_args!("Trying to terminate sub-processes..."),
+            ),
+            Fact::Terminating { unit: id, pid } => {
+                let message = format_args!("terminating the child process <pid={pid}>");
+                self.unit(Level::Info, graph, *id, main, "terminating", None, message);
+            }
+            Fact::Killing { unit: id, pid } => {
+                let name = graph.node(*id).unit.id();
+                let message = format_args!(
+                    "killing the child process <pid={pid}>: {name} did not stop in time"
+                );
+                self.unit(Level::Warn, graph, *id, main, "killing", None, message);
+            }
+            Fact::StopCommandFailed { unit: id } => {
+                let node = graph.node(*id);
+                let (name, signal) = (node.unit.id(), node.stop_signal);
+                let message =
+                    format_args!("the stop command of {name} failed; sending {signal} instead");
+                self.unit(Level::Warn, graph, *id, main, "stop-command-failed", None, message);
+            }
+            Fact::KillingRest => self.main(
+                Level::Warn,
+                "killing",
+                format_args!("killing what remains: it did not stop in time"),
+            ),
+        }
+    }
+
+    fn exited(&self, graph: &Graph, id: UnitId, pid: i32, ending: Ending) {
+        let unit = &graph.node(id).unit;
+        let (status, label) = (ending.status(), unit.label());
+        let (what, stage) = match unit.stage {
+            Stage::Boot => ("Exiting from the boot", ("main", self.own)),
+            Stage::Async => ("Exiting on the background", ("async", pid)),
+            Stage::Sync => ("Exiting on the foreground", ("sync", pid)),
+            Stage::Halt if unit.form == Form::Script => {
+                ("Exiting from the shutdown script", ("main", self.own))
+            }
+            Stage::Halt => ("Exiting from the shutdown command", ("main", self.own)),
+        };
+        // TrivialRC says nothing when a boot script has ended well.
+        let level =
+            if unit.stage == Stage::Boot && status == 0 { Level::Debug } else { Level::Info };
+        let message = format_args!("{what} (exitcode={status}): {label}");
+        self.unit(level, graph, id, stage, "exited", Some(status), message);
+    }
+
+    /// A unit that could not be started, and why, as the kernel or trc put it.
+    pub fn not_started(&self, graph: &Graph, id: UnitId, why: &str) {
+        let name = graph.node(id).unit.id();
+        let message = format_args!("cannot start {name}: {why}");
+        let main = ("main", self.own);
+        self.unit_always(Level::Error, graph, id, main, "not-started", None, message);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of one line")]
+    fn unit(
+        &self,
+        level: Level,
+        graph: &Graph,
+        id: UnitId,
+        whose: (&str, i32),
+        event: &str,
+        exitcode: Option<u8>,
+        message: std::fmt::Arguments<'_>,
+    ) {
+        if !self.transparent {
+            self.unit_always(level, graph, id, whose, event, exitcode, message);
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of one line")]
+    fn unit_always(
+        &self,
+        level: Level,
+        graph: &Graph,
+        id: UnitId,
+        (stage, pid): (&str, i32),
+        event: &str,
+        exitcode: Option<u8>,
+        message: std::fmt::Arguments<'_>,
+    ) {
+        let unit = graph.node(id).unit.id();
+        let entry = Entry { level, stage, pid, unit: Some(&unit), event, exitcode, message };
+        self.journal.entry((CLOCK.now)(), &entry);
+    }
+}
+
+/// What the kernel said to a step of a start, for people.
+fn spawn_failure(graph: &Graph, id: UnitId, stage: SpawnStage, errno: i32) -> String {
+    let why = Errno::from_raw(errno).desc();
+    let unit = &graph.node(id).unit;
+    let step = match stage {
+        SpawnStage::Prepare => "cannot make its pipes",
+        SpawnStage::Fork => "cannot fork",
+        SpawnStage::Group => "cannot make its process group",
+        SpawnStage::Identity => "cannot become its user or group",
+        SpawnStage::Directory => "cannot enter its working directory",
+        SpawnStage::Streams => "cannot set up its standard streams",
+        SpawnStage::Execute => {
+            let command = match &unit.command {
+                crate::config::Command::Exec(words) => {
+                    words.first().map(crate::config::Template::source)
+                }
+                crate::config::Command::Words(words) => words.first().cloned(),
+                crate::config::Command::Script(_) | crate::config::Command::File(_) => None,
+            };
+            let command =
+                command.map_or_else(|| "its shell".to_owned(), |word| word.display().to_string());
+            let place = &unit.origin;
+            return match errno {
+                libc::ENOENT if command.contains('/') => {
+                    format!("{command}: no such file, or its interpreter is missing ({place})")
+                }
+                libc::ENOENT => format!("{command}: command not found in PATH ({place})"),
+                libc::ENOEXEC => format!(
+                    "{command}: neither a program nor a script that starts with `#!` ({place})"
+                ),
+                _ => format!("{command}: {why} ({place})"),
+            };
+        }
+    };
+    let of = match (stage, &unit.identity.cwd) {
+        (SpawnStage::Directory, Some(cwd)) => format!(" {}", cwd.value.source().display()),
+        _ => String::new(),
+    };
+    format!("{step}{of}: {why}")
+}
+
+/// Why the run ended, in one line.
+pub fn reason(engine: &Engine, reason: &Reason) -> String {
+    let graph = engine.graph();
+    let name = |id: UnitId| graph.node(id).unit.id();
+    let failed = |id: UnitId| match engine.ended(id) {
+        Some(ended) => format!("{} {}", name(id), how(graph, ended)),
+        None => name(id),
+    };
+    let first = |shown: Option<UnitId>| match reason.first_failure {
+        Some(id) if Some(id) != shown => format!("; before that {}", failed(id)),
+        Some(_) | None => String::new(),
+    };
+    match &reason.cause {
+        Cause::Boot(id) => format!("boot failed: {}", failed(*id)),
+        Cause::CommandLine => "what boot made of the command line can't be run".to_owned(),
+        Cause::Ended(id) | Cause::Failed(id) => format!("{}{}", failed(*id), first(Some(*id))),
+        Cause::AllEnded => match reason.first_failure {
+            Some(id) => failed(id),
+            None => "every unit has ended".to_owned(),
+        },
+        Cause::Signal(signal, from) => {
+            format!("{signal} from {}{}", sender::describe(from), first(None))
+        }
+        Cause::Terminal(id, signal) => format!("{signal} from the terminal ended {}", name(*id)),
+    }
+}
+
+fn how(graph: &Graph, ended: Ended) -> String {
+    match ended.how {
+        How::Process(Ending::Code(0)) if ended.failed() => {
+            "ended with status 0, which is no success for it".to_owned()
+        }
+        How::Process(Ending::Code(0)) => "ended, and no service is meant to".to_owned(),
+        How::Process(Ending::Code(code)) => format!("failed with status {code}"),
+        How::Process(Ending::Signal(signal)) => format!("was killed by {signal}"),
+        How::NotStarted(SpawnStage::Execute, libc::ENOENT) => {
+            "could not be started: command not found".to_owned()
+        }
+        How::NotStarted(_, 0) => "could not be started".to_owned(),
+        How::NotStarted(_, errno) => {
+            format!("could not be started: {}", Errno::from_raw(errno).desc())
+        }
+        How::Blocked(by) => {
+            format!("could not be started: it waits for {}", graph.node(by).unit.id())
+        }
+        How::Unkillable => "survived SIGKILL".to_owned(),
+    }
+}
+
+/// Leaves the reason where Kubernetes looks for it: `terminationMessagePath`.
+pub fn termination_log(text: &str) {
+    const PATH: &str = "/dev/termination-log";
+    // It is written only where the runtime has put it; O_NONBLOCK in case it is no file.
+    let file = File::options().write(true).truncate(true).custom_flags(libc::O_NONBLOCK).open(PATH);
+    if let Ok(mut file) = file {
+        // A message that can't be left there stands in the log all the same.
+        let _ = file.write_all(text.as_bytes());
+    }
+}

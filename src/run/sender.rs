@@ -1,0 +1,33 @@
+//! Who sent a signal.
+
+use super::processes;
+use super::signals::Received;
+use super::users::Users;
+use crate::engine::Sender;
+
+/// Looks up the sender while it may still be there.
+///
+/// A signal is from outside unless one of trc's own descendants sent it. From
+/// another pid namespace the sender's pid reads 0, as it does from the kernel (a key
+/// at the terminal). A sender that is gone already: as PID 1 everything in sight but
+/// what came in by `docker exec` descends from trc; elsewhere most don't.
+pub fn find(received: &Received) -> Sender {
+    let Received { pid, uid, .. } = *received;
+    let own = nix::unistd::getpid().as_raw();
+    let outside = pid == 0 || (pid != own && !processes::is_descendant(pid).unwrap_or(own == 1));
+    let command = if pid == 0 { None } else { processes::command(pid) };
+    Sender { pid, uid, command, outside }
+}
+
+/// `pid 16 (root, bash -c …)`, or where it came from if not from a process in sight.
+pub fn describe(sender: &Sender) -> String {
+    if sender.pid == 0 {
+        return "outside the container, or the kernel".to_owned();
+    }
+    let name = Users::read().ok().and_then(|users| users.user(&sender.uid.to_string())?.name);
+    let user = name.unwrap_or_else(|| format!("user {}", sender.uid));
+    match &sender.command {
+        Some(command) => format!("pid {} ({user}, {command})", sender.pid),
+        None => format!("pid {} ({user})", sender.pid),
+    }
+}

@@ -1,0 +1,163 @@
+//! Standard output and error that never block PID 1.
+//!
+//! A full pipe stops whoever writes to it, and `O_NONBLOCK` can't be set on an
+//! inherited descriptor: it belongs to the open file description, which the
+//! units share. So trc gets a way of writing of its own ([`way`]), writes what
+//! the kernel takes, queues a bounded amount of the rest and drops whole lines
+//! beyond that, counted ([`queue`]).
+
+pub mod guard;
+mod queue;
+mod way;
+mod writer;
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+pub use guard::guard_standard_fds;
+pub use queue::{Dropped, Kind, Stream};
+
+/// What a stream queues of units' output, in bytes, for a reader that is stuck.
+pub const BUFFER: usize = 256 * 1024;
+/// What is queued of trc's own lines beyond [`BUFFER`].
+pub const RESERVE: usize = 32 * 1024;
+/// With more than this queued, in bytes, units are left waiting instead of read.
+pub const HIGH_WATER: usize = 64 * 1024;
+/// A reader that took nothing for so long counts as stuck: units no longer wait
+/// for it, what they write is dropped once [`BUFFER`] is full.
+pub const STUCK_AFTER: Duration = Duration::from_secs(1);
+/// How long the end of the run waits for somebody to read what is queued.
+pub const FLUSH_FOR: Duration = Duration::from_millis(200);
+
+/// One of the two standard streams.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Side {
+    /// Standard output, descriptor 1.
+    Out,
+    /// Standard error, descriptor 2.
+    Err,
+}
+
+impl Side {
+    /// `stdout` or `stderr`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Out => "stdout",
+            Self::Err => "stderr",
+        }
+    }
+}
+
+/// Both standard streams; one [`Stream`] where they are the same pipe, terminal
+/// or socket, so that the order of lines is kept.
+#[derive(Debug)]
+pub struct Streams {
+    first: Stream,
+    second: Option<Stream>,
+}
+
+/// The descriptors of [`Streams::wants_write`], kept open while they are polled.
+pub type Pending = Vec<Arc<OwnedFd>>;
+
+impl Streams {
+    /// The process's own. Closed descriptors are opened to `/dev/null` first.
+    #[must_use]
+    pub fn standard() -> Self {
+        guard_standard_fds();
+        Self::of(std::io::stdout().as_fd(), std::io::stderr().as_fd())
+    }
+
+    /// Those behind two descriptors, which stay as they are.
+    #[must_use]
+    pub fn of(out: BorrowedFd<'_>, err: BorrowedFd<'_>) -> Self {
+        let first = Stream::open(out);
+        let second = if way::same(out, err) { None } else { Some(Stream::open(err)) };
+        Self { first, second }
+    }
+
+    /// The stream of a side.
+    pub fn side(&mut self, side: Side) -> &mut Stream {
+        match (side, &mut self.second) {
+            (Side::Err, Some(second)) => second,
+            (Side::Err, None) | (Side::Out, _) => &mut self.first,
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Stream> {
+        std::iter::once(&self.first).chain(&self.second)
+    }
+
+    fn all_mut(&mut self) -> impl Iterator<Item = &mut Stream> {
+        std::iter::once(&mut self.first).chain(&mut self.second)
+    }
+
+    /// The descriptors to poll for `POLLOUT`.
+    #[must_use]
+    pub fn wants_write(&self) -> Pending {
+        self.all().filter_map(Stream::wants_write).collect()
+    }
+
+    /// Writes what is queued, as far as that goes.
+    pub fn writable(&mut self) {
+        self.all_mut().for_each(Stream::writable);
+    }
+
+    /// When a reader that units are held back for will count as stuck.
+    pub fn next_deadline(&mut self, now: Instant) -> Option<Instant> {
+        self.all_mut().filter_map(|stream| stream.next_deadline(now)).min()
+    }
+
+    /// The pids of the writer children, if any had to be started.
+    #[must_use]
+    pub fn writer_pids(&self) -> Vec<i32> {
+        self.all().filter_map(Stream::writer_pid).collect()
+    }
+
+    /// Lets the writer children, if any, end; waits for that until `deadline`.
+    pub fn finish(&mut self, deadline: Instant) {
+        for stream in self.all_mut() {
+            stream.finish(deadline);
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "run/ reads the clock")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// [`FLUSH_FOR`] from now.
+pub(crate) fn flush_deadline() -> Instant {
+    now() + FLUSH_FOR
+}
+
+/// Whether `deadline` is still to come.
+pub(crate) fn before(deadline: Instant) -> bool {
+    now() < deadline
+}
+
+/// Waits until one of `pending` can be written to, or `deadline`. Says whether
+/// there is something to do.
+pub(crate) fn wait_writable(pending: &[Arc<OwnedFd>], deadline: Instant) -> bool {
+    wait(pending, PollFlags::POLLOUT, deadline)
+}
+
+fn wait(fds: &[Arc<OwnedFd>], events: PollFlags, deadline: Instant) -> bool {
+    if fds.is_empty() {
+        return false;
+    }
+    let left = deadline.saturating_duration_since(now());
+    // Rounded up, or the last fraction of a millisecond would be spent spinning.
+    let left = left + Duration::from_micros(999);
+    let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+    let mut polled: Vec<_> = fds.iter().map(|fd| PollFd::new(fd.as_fd(), events)).collect();
+    // A signal ends the wait early; the caller looks at the clock.
+    poll(&mut polled, timeout).is_ok_and(|ready| ready > 0)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,326 @@
+//! One stream: what waits to be written to it, and what was given up.
+
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Instant;
+
+use memchr::{memchr, memrchr};
+use nix::errno::Errno;
+use nix::poll::PollFlags;
+use nix::sys::socket::{Shutdown, shutdown};
+
+use super::way::Way;
+use super::{BUFFER, HIGH_WATER, RESERVE, STUCK_AFTER, wait};
+
+/// Whose lines they are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// One line of trc's own; kept or dropped as a whole, whatever newlines are in it.
+    Own,
+    /// Lines of a unit's output.
+    Captured,
+    /// The line that says how many were dropped; not counted if it is dropped too.
+    Notice,
+}
+
+/// What was given up since that was last said.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Dropped {
+    /// Lines, the ones written in part among them.
+    pub lines: u64,
+    /// Their bytes, as formatted.
+    pub bytes: u64,
+    /// Why, if not because nobody read.
+    pub errno: Option<Errno>,
+}
+
+/// A reader that takes nothing.
+#[derive(Debug)]
+struct Stall {
+    since: Instant,
+    backlog: Option<i32>,
+    stuck: bool,
+}
+
+/// Where lines go, and those that can't go there yet.
+#[derive(Debug)]
+pub struct Stream {
+    way: Way,
+    /// Lines to be written; the first `written` bytes have been.
+    queue: Vec<u8>,
+    written: usize,
+    dropped: Dropped,
+    /// The last line written is not complete, and its rest is lost.
+    torn: bool,
+    stall: Option<Stall>,
+    broken: bool,
+}
+
+impl Stream {
+    /// The stream behind a descriptor, which stays as it is.
+    #[must_use]
+    pub fn open(fd: BorrowedFd<'_>) -> Self {
+        Self::over(Way::to(fd))
+    }
+
+    pub(super) fn over(way: Way) -> Self {
+        Self {
+            way,
+            queue: Vec::new(),
+            written: 0,
+            dropped: Dropped::default(),
+            torn: false,
+            stall: None,
+            broken: false,
+        }
+    }
+
+    /// Writes whole lines, queues them, or drops and counts them. Says whether
+    /// none of them was dropped.
+    pub fn push(&mut self, lines: &[u8], kind: Kind) -> bool {
+        if self.broken {
+            return true;
+        }
+        if self.dropped.lines > 0 && kind != Kind::Notice {
+            // What was dropped is said before anything else.
+            self.drop_lines(lines, kind, self.dropped.errno);
+            return false;
+        }
+        let mut rest = lines;
+        if self.queued() == 0 {
+            if self.torn {
+                match self.way.write(b"\n") {
+                    Ok(_) => self.torn = false,
+                    Err(errno) => return self.refused(lines, kind, errno),
+                }
+            }
+            match self.write_now(lines) {
+                Ok(count) => rest = &lines[count..],
+                Err((count, errno)) => {
+                    self.torn = is_inside(lines, count);
+                    return self.refused(&lines[count..], kind, errno);
+                }
+            }
+        }
+        let started = is_inside(lines, lines.len() - rest.len());
+        let keep = self.room_for(rest, kind, started);
+        // Moves what is left to the front before the vector would grow.
+        if self.written > 0 && self.queue.len() + keep > self.queue.capacity() {
+            self.queue.drain(..self.written);
+            self.written = 0;
+        }
+        self.queue.extend_from_slice(&rest[..keep]);
+        if keep < rest.len() {
+            self.drop_lines(&rest[keep..], kind, None);
+        }
+        keep == rest.len()
+    }
+
+    /// How much of `rest` may be queued. `started`: its first line is half
+    /// written, so its end is taken in any case.
+    fn room_for(&self, rest: &[u8], kind: Kind, started: bool) -> usize {
+        let stuck = self.stall.as_ref().is_some_and(|stall| stall.stuck);
+        match kind {
+            // One line, whatever newlines are in it.
+            Kind::Own | Kind::Notice => {
+                let fits = self.queued() + rest.len() <= BUFFER + RESERVE;
+                if fits || started { rest.len() } else { 0 }
+            }
+            // Read while there was room; units wait from here on.
+            Kind::Captured if !stuck => rest.len(),
+            Kind::Captured => {
+                let room = BUFFER.saturating_sub(self.queued()).min(rest.len());
+                let whole = memrchr(b'\n', &rest[..room]).map_or(0, |end| end + 1);
+                if whole == 0 && started {
+                    memchr(b'\n', rest).map_or(rest.len(), |end| end + 1)
+                } else {
+                    whole
+                }
+            }
+        }
+    }
+
+    /// Writes until the end, or until it would block: `Ok` with how much that was.
+    fn write_now(&mut self, bytes: &[u8]) -> Result<usize, (usize, Errno)> {
+        let mut done = 0;
+        while done < bytes.len() {
+            let rest = &bytes[done..];
+            let size = if self.way.is_pipe() { atomic(rest) } else { rest.len() };
+            match self.way.write(&rest[..size]) {
+                // write(2) leaves open what 0 means; not to be tried for ever.
+                Ok(0) | Err(Errno::EAGAIN) => break,
+                Ok(count) => {
+                    done += count;
+                    self.stall = None;
+                }
+                Err(errno) => return Err((done, errno)),
+            }
+        }
+        Ok(done)
+    }
+
+    /// An error other than "not now".
+    fn refused(&mut self, lines: &[u8], kind: Kind, errno: Errno) -> bool {
+        let gone = match errno {
+            Errno::EPIPE | Errno::ECONNRESET | Errno::ENOTCONN | Errno::EBADF => true,
+            // A terminal that was hung up (tty_ioctl(4)).
+            Errno::EIO => self.way.is_terminal(),
+            _ => false,
+        };
+        if gone {
+            self.broken = true;
+            self.forget_queue();
+        } else {
+            self.drop_lines(lines, kind, Some(errno));
+        }
+        false
+    }
+
+    fn drop_lines(&mut self, lines: &[u8], kind: Kind, errno: Option<Errno>) {
+        let count = match kind {
+            Kind::Own => 1,
+            Kind::Captured => memchr::memchr_iter(b'\n', lines).count(),
+            Kind::Notice => return,
+        };
+        self.dropped.lines += count as u64;
+        self.dropped.bytes += lines.len() as u64;
+        self.dropped.errno = errno;
+    }
+
+    /// What was dropped, once there is room again to say so.
+    pub fn take_dropped(&mut self) -> Option<Dropped> {
+        // Half empty, not just below full: else every other line would be a notice.
+        (self.dropped.lines > 0 && self.queued() <= HIGH_WATER && !self.broken)
+            .then(|| std::mem::take(&mut self.dropped))
+    }
+
+    /// Takes back what could not be said.
+    pub fn restore(&mut self, dropped: Dropped) {
+        self.dropped = dropped;
+    }
+
+    /// The bytes that wait to be written.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.queue.len() - self.written
+    }
+
+    /// The descriptor to poll for `POLLOUT`, if something is queued.
+    #[must_use]
+    pub fn wants_write(&self) -> Option<Arc<OwnedFd>> {
+        if self.queued() == 0 { None } else { self.way.fd().cloned() }
+    }
+
+    /// Writes what is queued, as far as that goes.
+    pub fn writable(&mut self) {
+        if self.queued() == 0 {
+            return;
+        }
+        let queue = std::mem::take(&mut self.queue);
+        let start = self.written;
+        match self.write_now(&queue[start..]) {
+            Ok(count) if start + count == queue.len() => self.forget_queue(),
+            Ok(count) => {
+                self.queue = queue;
+                self.written = start + count;
+            }
+            Err((count, errno)) => {
+                let lost = start + count;
+                self.torn = is_inside(&queue, lost);
+                self.forget_queue();
+                self.refused(&queue[lost..], Kind::Captured, errno);
+            }
+        }
+    }
+
+    /// Nothing is queued any more; idle memory goes back.
+    fn forget_queue(&mut self) {
+        self.queue = Vec::new();
+        self.written = 0;
+        self.stall = None;
+    }
+
+    /// Whether units should be left waiting: much is queued, and somebody reads.
+    pub fn holds_back(&mut self, now: Instant) -> bool {
+        self.look_for_progress(now);
+        self.queued() > HIGH_WATER && self.stall.as_ref().is_some_and(|stall| !stall.stuck)
+    }
+
+    /// When [`Stream::holds_back`] will have to be asked again.
+    pub fn next_deadline(&mut self, now: Instant) -> Option<Instant> {
+        if !self.holds_back(now) {
+            return None;
+        }
+        self.stall.as_ref().map(|stall| stall.since + STUCK_AFTER)
+    }
+
+    fn look_for_progress(&mut self, now: Instant) {
+        if self.queued() == 0 {
+            self.stall = None;
+            return;
+        }
+        let fresh = || Stall { since: now, backlog: self.way.backlog(), stuck: false };
+        match &mut self.stall {
+            None => self.stall = Some(fresh()),
+            Some(stall) if stall.stuck => {}
+            Some(stall) if now.saturating_duration_since(stall.since) < STUCK_AFTER => {}
+            Some(stall) => {
+                let backlog = self.way.backlog();
+                if backlog.is_some() && backlog != stall.backlog {
+                    *stall = Stall { since: now, backlog, stuck: false };
+                } else {
+                    stall.stuck = true;
+                }
+            }
+        }
+    }
+
+    /// Whether the reader is gone for good; everything is dropped from then on.
+    #[must_use]
+    pub fn broken(&self) -> bool {
+        self.broken
+    }
+
+    /// Whether it is a file or such a device, which never lets a writer wait.
+    #[must_use]
+    pub fn is_file(&self) -> bool {
+        matches!(self.way, Way::File(_) | Way::Nowhere)
+    }
+
+    /// The pid of the writer child, if there had to be one.
+    #[must_use]
+    pub fn writer_pid(&self) -> Option<i32> {
+        match self.way {
+            Way::Child(_, pid) => Some(pid),
+            _ => None,
+        }
+    }
+
+    /// Lets the writer child end, and waits for that until `deadline`.
+    pub(super) fn finish(&mut self, deadline: Instant) {
+        if let Way::Child(socket, _) = &self.way {
+            let _ = shutdown(socket.as_raw_fd(), Shutdown::Write);
+            // The child's end closes with it: POLLHUP, which is always polled for.
+            let socket = [Arc::clone(socket)];
+            while super::before(deadline) && !wait(&socket, PollFlags::empty(), deadline) {}
+            self.broken = true;
+        }
+    }
+}
+
+/// Whether the byte at `at` is in the middle of a line.
+fn is_inside(lines: &[u8], at: usize) -> bool {
+    at > 0 && at < lines.len() && lines[at - 1] != b'\n'
+}
+
+/// As many whole lines as a pipe takes without letting other writers in between;
+/// a longer line as a whole.
+fn atomic(lines: &[u8]) -> usize {
+    if lines.len() <= libc::PIPE_BUF {
+        return lines.len();
+    }
+    match memrchr(b'\n', &lines[..libc::PIPE_BUF]) {
+        Some(end) => end + 1,
+        None => memchr(b'\n', lines).map_or(lines.len(), |end| end + 1),
+    }
+}

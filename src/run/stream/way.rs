@@ -1,0 +1,202 @@
+//! A way of writing to an inherited descriptor without ever waiting.
+
+use std::io::IsTerminal as _;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
+use nix::sys::socket::{MsgFlags, send};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
+
+use super::writer;
+
+/// How one descriptor is written to.
+#[derive(Debug)]
+pub(super) enum Way {
+    /// A file or a device such as `/dev/null`: it takes what it is given.
+    File(Arc<OwnedFd>),
+    /// A pipe, reopened: the description is trc's own, and non-blocking.
+    Pipe(Arc<OwnedFd>),
+    /// A terminal, reopened.
+    Terminal(Arc<OwnedFd>),
+    /// A socket: each send says that it must not wait.
+    Socket(Arc<OwnedFd>),
+    /// A pipe that can't be reopened; each write says that it must not wait, which
+    /// the kernel does for anonymous pipes since Linux 6.4.
+    NoWait(Arc<OwnedFd>),
+    /// None of these will do; a child is started with the first line.
+    NeedsChild(Arc<OwnedFd>),
+    /// A child that writes, and may block; what is sent to it is not.
+    Child(Arc<OwnedFd>, i32),
+    /// A descriptor that was closed.
+    Nowhere,
+}
+
+/// `/dev/ptmx`: opening it again would be another terminal. devices.txt of Linux.
+const PTMX: (u64, u64) = (5, 2);
+
+impl Way {
+    /// The best way for `fd`, which stays as it is.
+    pub(super) fn to(fd: BorrowedFd<'_>) -> Self {
+        let Ok(stat) = fstat(fd) else { return Self::Nowhere };
+        let kind = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT;
+        let terminal = kind == SFlag::S_IFCHR && fd.is_terminal();
+        if (kind == SFlag::S_IFIFO || terminal)
+            && let Some(own) = reopen(fd, &stat)
+        {
+            return if terminal { Self::Terminal(own) } else { Self::Pipe(own) };
+        }
+        // Shares the description, but not the number, which others may replace.
+        let Ok(number) = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(3)) else { return Self::Nowhere };
+        // SAFETY: fcntl returned a new descriptor that nobody else knows.
+        let own = Arc::new(unsafe { OwnedFd::from_raw_fd(number) });
+        if kind == SFlag::S_IFIFO {
+            Self::NoWait(own)
+        } else if terminal {
+            // Terminals don't know RWF_NOWAIT.
+            Self::NeedsChild(own)
+        } else if kind == SFlag::S_IFSOCK {
+            Self::Socket(own)
+        } else {
+            Self::File(own)
+        }
+    }
+
+    /// The descriptor to poll.
+    pub(super) fn fd(&self) -> Option<&Arc<OwnedFd>> {
+        match self {
+            Self::File(fd)
+            | Self::Pipe(fd)
+            | Self::Terminal(fd)
+            | Self::Socket(fd)
+            | Self::NoWait(fd)
+            | Self::NeedsChild(fd)
+            | Self::Child(fd, _) => Some(fd),
+            Self::Nowhere => None,
+        }
+    }
+
+    /// Whether other writers share it: then only `PIPE_BUF` bytes at once are
+    /// never torn apart (pipe(7)).
+    pub(super) fn is_pipe(&self) -> bool {
+        matches!(self, Self::Pipe(_) | Self::NoWait(_))
+    }
+
+    pub(super) fn is_terminal(&self) -> bool {
+        matches!(self, Self::Terminal(_))
+    }
+
+    /// Writes what can be written now.
+    ///
+    /// # Errors
+    ///
+    /// EAGAIN when that is nothing; EPIPE when nobody will ever read; what
+    /// write(2) says of a full disk and the like. Never EINTR.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> nix::Result<usize> {
+        loop {
+            match self.write_once(bytes) {
+                Err(Errno::EINTR) => {}
+                // Kernels differ in what knows RWF_NOWAIT, and in how they say no.
+                Err(Errno::EOPNOTSUPP | Errno::EINVAL | Errno::ENOSYS)
+                    if matches!(self, Self::NoWait(_) | Self::NeedsChild(_)) =>
+                {
+                    let Some(fd) = self.fd().cloned() else { return Err(Errno::EBADF) };
+                    let (socket, pid) = writer::start(fd.as_fd())?;
+                    *self = Self::Child(Arc::new(socket), pid);
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn write_once(&self, bytes: &[u8]) -> nix::Result<usize> {
+        match self {
+            Self::File(fd) | Self::Pipe(fd) => nix::unistd::write(fd, bytes),
+            Self::Terminal(fd) => without_ttou(|| nix::unistd::write(fd, bytes)),
+            Self::Socket(fd) | Self::Child(fd, _) => {
+                send(fd.as_raw_fd(), bytes, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL)
+            }
+            Self::NoWait(fd) => write_nowait(fd.as_fd(), bytes),
+            Self::NeedsChild(_) => Err(Errno::EOPNOTSUPP),
+            Self::Nowhere => Ok(bytes.len()),
+        }
+    }
+
+    /// How much is waiting to be read, if the kernel tells: when this changes,
+    /// somebody reads, even if no room for another page has appeared yet.
+    pub(super) fn backlog(&self) -> Option<i32> {
+        let (fd, request) = match self {
+            Self::Pipe(fd) | Self::NoWait(fd) => (fd, libc::FIONREAD),
+            // The same number as SIOCOUTQ, for sockets (unix(7)).
+            Self::Terminal(fd) | Self::Socket(fd) | Self::Child(fd, _) => (fd, libc::TIOCOUTQ),
+            Self::File(_) | Self::NeedsChild(_) | Self::Nowhere => return None,
+        };
+        let mut count: libc::c_int = 0;
+        // SAFETY: both requests store an int (ioctl_tty(2), unix(7)).
+        let result = unsafe { libc::ioctl(fd.as_raw_fd(), request, &raw mut count) };
+        (result == 0).then_some(count)
+    }
+}
+
+/// Whether two descriptors are one pipe, terminal or socket. Files are left
+/// apart: each of two descriptions has an offset of its own.
+pub(super) fn same(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
+    let (Ok(a), Ok(b)) = (fstat(one), fstat(other)) else { return false };
+    let kind = SFlag::from_bits_truncate(a.st_mode) & SFlag::S_IFMT;
+    a.st_dev == b.st_dev
+        && a.st_ino == b.st_ino
+        && (kind == SFlag::S_IFIFO || kind == SFlag::S_IFSOCK || one.is_terminal())
+}
+
+/// A description of trc's own for the same pipe or terminal. Fails without
+/// `/proc`, or where the pipe belongs to another user.
+fn reopen(fd: BorrowedFd<'_>, stat: &FileStat) -> Option<Arc<OwnedFd>> {
+    if (libc::major(stat.st_rdev), libc::minor(stat.st_rdev))
+        == (u32::try_from(PTMX.0).ok()?, u32::try_from(PTMX.1).ok()?)
+    {
+        return None;
+    }
+    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let own = open(path.as_str(), flags, Mode::empty()).ok()?;
+    // In a mount namespace of its own the path may be another device.
+    let again = fstat(&own).ok()?;
+    ((again.st_dev, again.st_ino) == (stat.st_dev, stat.st_ino)).then(|| Arc::new(own))
+}
+
+/// A terminal with `tostop` stops background writers, and a handler with
+/// `SA_RESTART` would be called for ever; blocked, the write goes through
+/// (termios(3), `tty_check_change` of the kernel).
+fn without_ttou<R>(write: impl FnOnce() -> R) -> R {
+    let mut ttou = SigSet::empty();
+    ttou.add(Signal::SIGTTOU);
+    let mut before = SigSet::empty();
+    let blocked = pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&ttou), Some(&mut before)).is_ok();
+    let result = write();
+    if blocked {
+        let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
+    }
+    result
+}
+
+/// `pwritev2(2)` at the current position with `RWF_NOWAIT`. As a plain system
+/// call: C libraries without the flag put a blocking write in its place.
+fn write_nowait(fd: BorrowedFd<'_>, bytes: &[u8]) -> nix::Result<usize> {
+    let part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    let here: libc::c_long = -1;
+    // SAFETY: the vector has one part, the slice, which is only read.
+    let written = unsafe {
+        libc::syscall(
+            libc::SYS_pwritev2,
+            fd.as_raw_fd(),
+            &raw const part,
+            1 as libc::c_long,
+            here,
+            here,
+            libc::RWF_NOWAIT,
+        )
+    };
+    Errno::result(written).map(|count| usize::try_from(count).unwrap_or(0))
+}

@@ -1,0 +1,128 @@
+//! Users and groups from `/etc/passwd` and `/etc/group`, read directly as container
+//! runtimes do: a static binary has no NSS. See passwd(5), group(5).
+
+use std::fs;
+use std::io;
+
+/// A user, as far as a process needs it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct User {
+    /// The login name, if `/etc/passwd` has one for the number.
+    pub name: Option<String>,
+    /// The number.
+    pub uid: u32,
+    /// The number of its own group.
+    pub gid: u32,
+    /// Its home directory.
+    pub home: Option<String>,
+}
+
+/// The lines of both files, read once for one unit's start.
+pub struct Users {
+    passwd: String,
+    group: String,
+}
+
+impl Users {
+    /// Reads both files; one that is missing is as an empty one, since an image may
+    /// have neither and numbers still work.
+    ///
+    /// # Errors
+    /// A file that is there but can't be read.
+    pub fn read() -> io::Result<Self> {
+        Ok(Self { passwd: read("/etc/passwd")?, group: read("/etc/group")? })
+    }
+
+    /// The user of this name or number. A number need not be listed, as with docker.
+    pub fn user(&self, wanted: &str) -> Option<User> {
+        let number = wanted.parse::<u32>().ok();
+        let listed = self.passwd.lines().find_map(|line| {
+            let mut fields = line.split(':');
+            let name = fields.next()?;
+            let (uid, gid) = (fields.nth(1)?.parse().ok()?, fields.next()?.parse().ok()?);
+            let home = fields.nth(1).filter(|home| !home.is_empty()).map(str::to_owned);
+            (name == wanted || number == Some(uid)).then(|| User {
+                name: Some(name.to_owned()),
+                uid,
+                gid,
+                home,
+            })
+        });
+        listed.or_else(|| {
+            number.map(|uid| User { name: None, uid, gid: uid_without_group(), home: None })
+        })
+    }
+
+    /// The number of the group of this name or number.
+    pub fn group(&self, wanted: &str) -> Option<u32> {
+        let listed = self.groups().find(|(name, _, _)| *name == wanted).map(|(_, gid, _)| gid);
+        listed.or_else(|| wanted.parse().ok())
+    }
+
+    /// The supplementary groups of a user: those that list it, and its own.
+    pub fn groups_of(&self, user: &str, own: u32) -> Vec<u32> {
+        let listed =
+            self.groups().filter(|(_, _, members)| members.split(',').any(|member| member == user));
+        let mut gids: Vec<u32> = listed.map(|(_, gid, _)| gid).collect();
+        if !gids.contains(&own) {
+            gids.insert(0, own);
+        }
+        gids
+    }
+
+    fn groups(&self) -> impl Iterator<Item = (&str, u32, &str)> {
+        self.group.lines().filter_map(|line| {
+            let mut fields = line.split(':');
+            let name = fields.next()?;
+            let gid = fields.nth(1)?.parse().ok()?;
+            Some((name, gid, fields.next().unwrap_or_default()))
+        })
+    }
+}
+
+/// The group of a user who is listed nowhere: root's, as docker has it.
+fn uid_without_group() -> u32 {
+    0
+}
+
+fn read(path: &str) -> io::Result<String> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(io::Error::new(error.kind(), format!("{path}: {error}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn users() -> Users {
+        Users {
+            passwd: "root:x:0:0:root:/root:/bin/sh\nweb:x:33:33::/var/www:\nbroken\nodd:x:y:z\n"
+                .into(),
+            group: "root:x:0:\nweb:x:33:\nssl:x:101:web,mail\nadm:x:4:mail\n".into(),
+        }
+    }
+
+    #[test]
+    fn a_user_is_found_by_name_and_by_number() {
+        let web =
+            User { name: Some("web".into()), uid: 33, gid: 33, home: Some("/var/www".into()) };
+        assert_eq!(users().user("web"), Some(web.clone()));
+        assert_eq!(users().user("33"), Some(web));
+        assert_eq!(users().user("nobdy"), None);
+    }
+
+    #[test]
+    fn a_number_that_is_not_listed_is_a_user_all_the_same() {
+        assert_eq!(users().user("1234"), Some(User { name: None, uid: 1234, gid: 0, home: None }));
+        assert_eq!(users().group("1234"), Some(1234));
+    }
+
+    #[test]
+    fn supplementary_groups_are_those_that_list_the_user() {
+        assert_eq!(users().groups_of("web", 33), [33, 101]);
+        assert_eq!(users().groups_of("mail", 8), [8, 101, 4]);
+    }
+}

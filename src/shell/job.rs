@@ -1,0 +1,326 @@
+//! What a script is started with, and what the caller must do to start it.
+
+use std::ffi::{CString, OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, absolute};
+
+use log::LevelFilter;
+use nix::sys::memfd::{MFdFlags, memfd_create};
+
+use super::{Kind, Shell, State, quote};
+use crate::config::Stage;
+
+const PRELUDE_BASH: &str = include_str!("prelude.bash");
+const PRELUDE_POSIX: &str = include_str!("prelude.sh");
+const SAVE_BASH: &str = include_str!("save.bash");
+const SAVE_POSIX: &str = include_str!("save.sh");
+
+/// Where the shell reads what it is to do. One digit, as dash can close no other; it is
+/// closed before the script starts, so scripts have 9 for themselves.
+const PROGRAM_FD: i32 = 9;
+/// Where a text with a `return` of its own is read from; closed by its first words.
+const TEXT_FD: i32 = 8;
+/// Where a boot shell leaves its state: above what scripts use (3 to 9), what bash takes
+/// for itself (10 to 12 or so, 63 downwards, 255) and below the usual 99, 100 and 200.
+/// The `.bash` and `.sh` files have the number too.
+const STATE_FD: i32 = 57;
+/// The same in a POSIX shell without `/proc`, where only digits can be named.
+const STATE_FD_DIGIT: i32 = 9;
+
+/// How much of a program goes into one argument where there is no `/proc`: the kernel
+/// takes 128 KiB each (execve(2), `MAX_ARG_STRLEN`).
+const CHUNK: usize = 120 * 1024;
+/// How much all such arguments may hold: execve(2) takes a quarter of the stack limit,
+/// usually 2 MiB, with the environment.
+const CHUNKS_LIMIT: usize = 12 * CHUNK;
+/// How much of a script's text `ps` gets to show.
+const LABEL_LIMIT: usize = 4096;
+
+/// What the shell is to run.
+#[derive(Clone, Copy, Debug)]
+pub enum Body<'a> {
+    /// The text of a script.
+    Text(&'a OsStr),
+    /// A script file, sourced.
+    File(&'a Path),
+    /// The trailing command: several words are run as they are, builtins and functions
+    /// included; a single word is a text.
+    Words(&'a [OsString]),
+}
+
+/// What a unit sets for itself, by keys, and the boot state must leave alone.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Own {
+    /// It has a `cwd`.
+    pub cwd: bool,
+    /// It has a `umask`.
+    pub umask: bool,
+    /// It has `limits`.
+    pub limits: bool,
+}
+
+/// One script to be run.
+#[derive(Clone, Copy, Debug)]
+pub struct Job<'a> {
+    /// Its unit's stage, which decides between a function under an ERR trap and `set -e`.
+    pub stage: Stage,
+    /// What to run.
+    pub body: Body<'a>,
+    /// What the boot scripts so far left.
+    pub state: Option<&'a State>,
+    /// trc's own pid, `MAINPID`.
+    pub main_pid: i32,
+    /// The directory of the configuration, `work_dir`.
+    pub work_dir: &'a Path,
+    /// `SELF_NAME` and `$0`: `trc`.
+    pub self_name: &'a str,
+    /// `RC_WAIT_POLICY`, as `TrivialRC` says it: `wait_any`.
+    pub wait_policy: &'a str,
+    /// `set -x` for the script, unless a boot script decided about that itself.
+    pub xtrace: bool,
+    /// What `say log warn err debug` show.
+    pub level: LevelFilter,
+    /// Whether they write JSON.
+    pub json: bool,
+    /// `_exit_status`, for halt scripts.
+    pub exit_status: Option<u8>,
+    /// The positional parameters while there is no state.
+    pub args: &'a [OsString],
+    /// What the unit has of its own.
+    pub own: Own,
+    /// Whether the state is to be written at the end.
+    pub save: bool,
+}
+
+/// What the caller must do to start the shell.
+#[derive(Debug)]
+pub struct Prepared {
+    /// What to execute; the first word is a path.
+    pub argv: Vec<CString>,
+    /// Descriptors (close-on-exec) and the numbers they must have in the child.
+    pub files: Vec<(OwnedFd, i32)>,
+    /// Variables to set in the child's environment.
+    pub env: Vec<(OsString, OsString)>,
+    /// Where the state will be; for [`State::read`] after the shell's end.
+    pub saved: Option<Saved>,
+}
+
+/// Where a boot shell writes its state, and what is needed to understand it.
+#[derive(Debug)]
+pub struct Saved {
+    pub(super) file: File,
+    pub(super) kind: Kind,
+    pub(super) own: Own,
+    pub(super) xtrace: bool,
+    /// What [`Prepared::env`] had: not part of the state while unchanged.
+    pub(super) set: Vec<(OsString, OsString)>,
+    /// What the state so far restores of what the unit had of its own.
+    pub(super) before: State,
+}
+
+/// Makes ready what a script needs: the program in a memfd, another for the state.
+///
+/// # Errors
+/// A NUL byte in what is passed, no memory, or no `/proc` and too much to pass.
+pub fn prepare(shell: &Shell, job: &Job) -> io::Result<Prepared> {
+    prepare_with(shell, job, Path::new("/proc/self/fd").is_dir())
+}
+
+fn prepare_with(shell: &Shell, job: &Job, proc: bool) -> io::Result<Prepared> {
+    let mut files = Vec::new();
+    let state_fd = if shell.kind == Kind::Posix && !proc { STATE_FD_DIGIT } else { STATE_FD };
+    let env = vec![
+        ("MAINPID".into(), job.main_pid.to_string().into()),
+        ("SELF_NAME".into(), job.self_name.into()),
+        ("RC_WAIT_POLICY".into(), job.wait_policy.into()),
+    ];
+    let mut saved = None;
+    if job.save {
+        let fd = memfd_create(c"trc-state", MFdFlags::MFD_CLOEXEC)?;
+        saved = Some(Saved {
+            file: File::from(fd.try_clone()?),
+            kind: shell.kind,
+            own: job.own,
+            xtrace: job.state.and_then(|s| s.xtrace).unwrap_or(job.xtrace),
+            set: env.clone(),
+            before: job.state.cloned().unwrap_or_default(),
+        });
+        files.push((fd, state_fd));
+    }
+
+    let body = body(job)?;
+    let mut program = program(shell.kind, job, proc, state_fd);
+    // Only what is sourced can be left by `return`; in a function it may be, too.
+    let source = proc && !in_function(job.stage) && contains(&body, b"return");
+    let run: &[u8] = if source {
+        let text = [&b"exec 8<&-; "[..], xtrace(job), &body, b"\n"].concat();
+        files.push((memory(c"trc-script", &text)?, TEXT_FD));
+        b". /proc/self/fd/8"
+    } else {
+        program.extend_from_slice(b"__trc_body=");
+        quote::push(&mut program, &[xtrace(job), &body].concat());
+        program.push(b'\n');
+        match (in_function(job.stage), shell.kind) {
+            (false, _) => b"eval \"$__trc_body\"",
+            (true, Kind::Bash) => {
+                b"__trc_unit() { trap 'exit $?' ERR; eval \"$__trc_body\"; }; __trc_unit \"$@\""
+            }
+            (true, Kind::Posix) => b"__trc_unit() { eval \"$__trc_body\"; }; __trc_unit \"$@\"",
+        }
+    };
+
+    let mut argv: Vec<CString> =
+        shell.words.iter().map(|word| c_string(word.as_bytes())).collect::<io::Result<_>>()?;
+    if proc {
+        files.push((memory(c"trc-program", &program)?, PROGRAM_FD));
+        argv.push(c_string(&[b". /proc/self/fd/9 || exit 126; ", run].concat())?);
+        argv.push(c_string(job.self_name.as_bytes())?);
+        argv.push(c_string(&label(job))?);
+    } else {
+        // Nobody can look at the arguments of others where there is no /proc.
+        if program.len() > CHUNKS_LIMIT {
+            return Err(io::Error::other(
+                "/proc is not mounted, and without it the script and the boot state are too large",
+            ));
+        }
+        let mut start = b"eval \"".to_vec();
+        for number in 1..=program.chunks(CHUNK).len() {
+            write!(start, "${{{number}}}")?;
+        }
+        argv.push(c_string(&[&start, &b"\" || exit 126; "[..], run].concat())?);
+        argv.push(c_string(job.self_name.as_bytes())?);
+        for chunk in program.chunks(CHUNK) {
+            argv.push(c_string(chunk)?);
+        }
+    }
+    Ok(Prepared { argv, files, env, saved })
+}
+
+/// Whether the stage's scripts are the body of a function.
+fn in_function(stage: Stage) -> bool {
+    match stage {
+        Stage::Async | Stage::Sync => true,
+        Stage::Boot | Stage::Halt => false,
+    }
+}
+
+/// What the script starts with, on its own first line.
+fn xtrace(job: &Job) -> &'static [u8] {
+    if job.state.and_then(|s| s.xtrace).unwrap_or(job.xtrace) { b"set -x; " } else { b"" }
+}
+
+/// The script itself, as text.
+fn body(job: &Job) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    match job.body {
+        Body::Text(script) => text.extend_from_slice(script.as_bytes()),
+        Body::Words([script]) => text.extend_from_slice(script.as_bytes()),
+        Body::File(path) => {
+            text.extend_from_slice(b". ");
+            // Absolute: no search in PATH, and boot may have left another directory.
+            quote::push(&mut text, absolute(path)?.as_os_str().as_bytes());
+        }
+        Body::Words(words) => {
+            for word in words {
+                // The first one bare where it may be: a keyword or an alias, as typed.
+                if word.as_bytes().iter().all(|b| b.is_ascii_alphanumeric() || b"_-./:".contains(b))
+                    && !word.is_empty()
+                {
+                    text.extend_from_slice(word.as_bytes());
+                } else {
+                    quote::push(&mut text, word.as_bytes());
+                }
+                text.push(b' ');
+            }
+        }
+    }
+    Ok(text)
+}
+
+/// What `ps` shows of the unit after the shell's own words.
+fn label(job: &Job) -> Vec<u8> {
+    let mut text = match job.body {
+        Body::Text(script) => script.to_owned(),
+        Body::File(path) => path.as_os_str().to_owned(),
+        Body::Words(words) => words.join(OsStr::new(" ")),
+    }
+    .into_vec();
+    text.truncate(LABEL_LIMIT);
+    text
+}
+
+/// Everything the shell does before the script.
+fn program(kind: Kind, job: &Job, proc: bool, state_fd: i32) -> Vec<u8> {
+    let mut out = Vec::with_capacity(16 * 1024);
+    if proc {
+        out.extend_from_slice(b"exec 9<&-\n");
+    }
+    out.extend_from_slice(match kind {
+        Kind::Bash => PRELUDE_BASH.as_bytes(),
+        Kind::Posix => PRELUDE_POSIX.as_bytes(),
+    });
+    let mut set = |name: &str, value: &[u8]| {
+        out.extend_from_slice(name.as_bytes());
+        out.push(b'=');
+        quote::push(&mut out, value);
+        out.push(b'\n');
+    };
+    set("work_dir", job.work_dir.as_os_str().as_bytes());
+    if let Some(status) = job.exit_status {
+        set("_exit_status", status.to_string().as_bytes());
+    }
+    set("__trc_stage", job.stage.name().as_bytes());
+    set("__trc_level", (job.level as usize).to_string().as_bytes());
+    set("__trc_json", if job.json { b"1" } else { b"" });
+    if job.save {
+        match kind {
+            Kind::Bash => out.extend_from_slice(SAVE_BASH.as_bytes()),
+            Kind::Posix => {
+                let target = if proc {
+                    format!(">>/proc/self/fd/{state_fd}")
+                } else {
+                    format!(">&{state_fd}")
+                };
+                out.extend_from_slice(SAVE_POSIX.replace("@SAVE@", &target).as_bytes());
+            }
+        }
+    }
+    if let Some(state) = job.state {
+        state.restore(&mut out, job.own);
+    }
+    out.extend_from_slice(b"set --");
+    for arg in job.state.map_or(job.args, State::args) {
+        out.push(b' ');
+        quote::push(&mut out, arg.as_bytes());
+    }
+    out.push(b'\n');
+    if kind == Kind::Posix || !in_function(job.stage) {
+        out.extend_from_slice(b"set -e\n");
+    }
+    out
+}
+
+fn contains(text: &[u8], word: &[u8]) -> bool {
+    memchr::memmem::find(text, word).is_some()
+}
+
+fn c_string(bytes: &[u8]) -> io::Result<CString> {
+    CString::new(bytes).map_err(|_| {
+        io::Error::new(io::ErrorKind::InvalidInput, "a NUL byte in a script or its name")
+    })
+}
+
+/// A memfd that holds `bytes` and is read from its start.
+fn memory(name: &std::ffi::CStr, bytes: &[u8]) -> io::Result<OwnedFd> {
+    use std::os::unix::fs::FileExt;
+
+    if bytes.contains(&0) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "a NUL byte in a script"));
+    }
+    let file = File::from(memfd_create(name, MFdFlags::MFD_CLOEXEC)?);
+    file.write_all_at(bytes, 0)?;
+    Ok(file.into())
+}

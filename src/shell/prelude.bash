@@ -1,0 +1,67 @@
+# What every bash unit starts with. `__trc_` names are trc's own and are not part
+# of the boot state. Whatever a script did to its options (`set -eu`, posix, its own
+# IFS), these must do no harm: no failing command at a function's end, no unset name.
+
+# Leaves xtrace for the time of a function of ours; `2>&-` hides the leaving itself.
+# __trc_say LEVEL NAME TEXT: a line in the log's form, if the level is wanted.
+__trc_line() {
+    ((__trc_level >= $1)) || return 0
+    local __trc_t __trc_ns=$__trc_stage/$BASHPID
+    if [[ $__trc_json ]]; then __trc_object "$2" "$3"; return 0; fi
+    [[ $__trc_stage != boot ]] || __trc_ns=main/$MAINPID
+    builtin printf -v __trc_t '%(%Y-%m-%d %H:%M:%S)T' -1
+    builtin printf '%s %s [%s]: %s\n' "$__trc_t" "$SELF_NAME" "$__trc_ns" "$3" || :
+}
+__trc_object() {
+    local now=${EPOCHREALTIME-} time zone text unit
+    if [[ $now ]]; then
+        # The decimal point is the locale's.
+        builtin printf -v time '%(%Y-%m-%dT%H:%M:%S)T.%.3s' "${now%[.,]*}" "${now#*[.,]}"
+    else
+        builtin printf -v time '%(%Y-%m-%dT%H:%M:%S)T.000' -1
+    fi
+    builtin printf -v zone '%(%z)T' -1
+    __trc_quote text "$2"
+    __trc_quote unit "${TRC_UNIT-}"
+    builtin printf '{"time":"%s%s:%s","level":"%s","unit":"%s","stage":"%s","pid":%s,"message":"%s"}\n' \
+        "$time" "${zone:0:3}" "${zone:3}" "$1" "$unit" "$__trc_stage" "$BASHPID" "$text" || :
+}
+# __trc_quote VARIABLE TEXT: as a JSON string has it.
+__trc_quote() {
+    local __trc_q=$2 __trc_b='\' __trc_c __trc_e __trc_i
+    __trc_q=${__trc_q//"$__trc_b"/"$__trc_b$__trc_b"}
+    __trc_q=${__trc_q//'"'/"$__trc_b"'"'}
+    __trc_q=${__trc_q//$'\n'/"$__trc_b"n}
+    __trc_q=${__trc_q//$'\t'/"$__trc_b"t}
+    if [[ $__trc_q == *[[:cntrl:]]* ]]; then
+        for __trc_i in {1..31} 127; do
+            builtin printf -v __trc_e '%sx%02x' "$__trc_b" "$__trc_i"
+            builtin printf -v __trc_c '%b' "$__trc_e"
+            builtin printf -v __trc_e '%su%04x' "$__trc_b" "$__trc_i"
+            __trc_q=${__trc_q//"$__trc_c"/"$__trc_e"}
+        done
+    fi
+    builtin printf -v "$1" %s "$__trc_q"
+}
+# __trc_call FUNCTION-PART ARGUMENTS: without tracing, with an ordinary IFS.
+__trc_call() {
+    local IFS=' '
+    case $1 in
+        say)
+            if ((__trc_level >= 3)); then
+                if [[ $__trc_json ]]; then __trc_object info "${*:2}"; else builtin echo "${@:2}" || :; fi
+            fi
+            ;;
+        log) __trc_line 3 info "${*:2}" ;;
+        warn) __trc_line 2 warn "${*:2}" >&2 ;;
+        err) __trc_line 1 error "${*:2}" >&2 ;;
+        debug) if [[ $__trc_json ]]; then __trc_line 4 debug "${*:2}"; else __trc_line 4 debug " - ${*:2}"; fi ;;
+    esac
+    return 0
+}
+say() { { __trc_x=$-; set +x; } 2>&-; __trc_call say "$@"; [[ $__trc_x != *x* ]] || set -x; }
+log() { { __trc_x=$-; set +x; } 2>&-; __trc_call log "$@"; [[ $__trc_x != *x* ]] || set -x; }
+warn() { { __trc_x=$-; set +x; } 2>&-; __trc_call warn "$@"; [[ $__trc_x != *x* ]] || set -x; }
+err() { { set +x; } 2>&-; __trc_call err "$@"; exit 1; }
+debug() { { __trc_x=$-; set +x; } 2>&-; __trc_call debug "$@"; [[ $__trc_x != *x* ]] || set -x; }
+run() { builtin command "$@"; }

@@ -1,0 +1,66 @@
+# Boot only. The state goes to descriptor 57, a memfd: first how the shell found
+# things, then, at its exit, how the script left them. Builtins only, as an image
+# may hold nothing else; NUL ends a field.
+
+__trc_surroundings() {
+    builtin umask; builtin printf '\0'
+    builtin pwd; builtin printf '\0'
+    builtin ulimit -S -a; builtin printf '\0'
+    builtin ulimit -H -a; builtin printf '\0'
+}
+__trc_options=$SHELLOPTS
+__trc_shopts=$BASHOPTS
+{ __trc_surroundings; } >&57 2>&-
+
+# __trc_save STATUS OPTIONS [ARGUMENT…]: called by the EXIT trap, whose stderr is the
+# memfd too: a trace of this call does no harm there.
+__trc_save() {
+    builtin set +x
+    __trc_status=$1
+    __trc_flags=$2
+    if [[ $__trc_status = 0 && $BASHPID = "$$" ]]; then
+        builtin shift 2
+        {
+            builtin printf '\0trc-state\0'
+            builtin printf '%s\0' "$__trc_flags" "$__trc_options" "$SHELLOPTS" "$__trc_shopts" "$BASHOPTS"
+            __trc_surroundings
+            builtin declare -p; builtin printf '\0'
+            builtin declare -F; builtin printf '\0'
+            builtin declare -f; builtin printf '\0'
+            builtin alias -p; builtin printf '\0'
+            builtin printf '%s\0' "$#" "$@" end
+        } >&57
+    fi
+    case $__trc_flags in *x*) builtin set -x ;; esac
+    return "$__trc_status"
+}
+# The trap's status must stay the script's for what a script adds to it; `&&` keeps
+# `set -e` from ending the trap on that.
+__trc_at_exit='{ __trc_save "$?" "$-" "$@" && :; } 2>&57'
+builtin trap "$__trc_at_exit" EXIT
+
+# A script's own EXIT trap is added to ours instead of replacing it.
+trap() {
+    { __trc_x=$-; set +x; } 2>&-
+    if ((BASH_SUBSHELL > 0)) || [[ ${1-} = -[lpP]* || $# -eq 0 ]]; then
+        builtin trap "$@"
+        __trc_status=$?
+    else
+        __trc_status=0
+        [[ $1 != -- ]] || builtin shift
+        __trc_action=-
+        # One operand, or a number in front: all of them are conditions to reset.
+        [[ $# -eq 1 || $1 = - || $1 =~ ^[0-9]+$ ]] || __trc_action=$1
+        [[ $# -eq 1 || $1 =~ ^[0-9]+$ ]] || builtin shift
+        for __trc_signal; do
+            case $__trc_signal in
+                0 | [Ee][Xx][Ii][Tt] | [Ss][Ii][Gg][Ee][Xx][Ii][Tt])
+                    builtin trap "$__trc_at_exit${__trc_action:+; ${__trc_action#-}}" EXIT
+                    ;;
+                *) builtin trap -- "$__trc_action" "$__trc_signal" || __trc_status=$? ;;
+            esac
+        done
+    fi
+    [[ $__trc_x != *x* ]] || set -x
+    return "$__trc_status"
+}
