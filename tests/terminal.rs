@@ -212,8 +212,10 @@ fn in_a_shells_background_trc_does_not_take_the_terminal() {
 
 #[test]
 fn a_window_resize_arrives() {
-    let commands: [&[&str]; 2] = [&["-F"], &["bash", "-c"]];
-    let script = "trap 'stty size; exit 4' WINCH; echo ready; while :; do read x; done";
+    // bash defers a trap of WINCH while it reads.
+    let commands: [&[&str]; 2] = [&["-F"], &["sh", "-c"]];
+    let script = r#"exec dash -c 'trap "stty size; exit 4" WINCH; echo ready
+        while :; do read x; done'"#;
     for mode in MODES {
         for args in commands {
             let session = Session::new(Trc::with(args).arg(script).mode(mode));
