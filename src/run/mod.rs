@@ -95,13 +95,13 @@ fn supervise(
 
     let mut supervisor = Supervisor::new(loaded, graph, signals, reporter, base, shell);
     // A panic must not orphan the container.
-    match catch_unwind(AssertUnwindSafe(|| supervisor.run())) {
-        Ok(status) => status,
-        Err(_) => {
-            let _ = catch_unwind(AssertUnwindSafe(|| supervisor.abandon()));
-            status::SOFTWARE
-        }
-    }
+    let status = catch_unwind(AssertUnwindSafe(|| supervisor.run())).unwrap_or_else(|_| {
+        let _ = catch_unwind(AssertUnwindSafe(|| supervisor.abandon()));
+        status::SOFTWARE
+    });
+    // The kernel takes it all back at once.
+    std::mem::forget(supervisor);
+    status
 }
 
 /// A journal on trc's standard streams, and the `log` macros into it.

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use nix::sys::signal::{Signal as Standard, kill};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::getpid;
 
@@ -123,7 +122,9 @@ pub fn become_subreaper() {
 /// Stops trc itself, as the terminal has stopped its foreground unit, until
 /// somebody continues it.
 pub fn stop_self() {
-    let _ = kill(getpid(), Standard::SIGSTOP);
+    // It sends STOP, for TSTP itself is blocked; PID 1 of a namespace can't be stopped,
+    // and goes on at once.
+    let _ = signal_hook::low_level::emulate_default_handler(libc::SIGTSTP);
 }
 
 /// The processes that survived KILL, for the last line.

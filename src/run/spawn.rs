@@ -12,7 +12,6 @@ use std::ptr;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 
 use crate::engine::SpawnStage;
 
@@ -85,10 +84,6 @@ pub fn spawn(launch: &Launch) -> Result<Child, Failure> {
     let argv = pointers(&launch.argv);
     let envp = pointers(&launch.envp);
 
-    // No handler of trc's may run in the child.
-    let mut mask = SigSet::empty();
-    pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut mask))
-        .map_err(prepare)?;
     // SAFETY: trc has one thread, so the child's copy of the heap is consistent; the
     // child all the same calls only what signal-safety(7) allows and never returns.
     let forked = unsafe { libc::fork() };
@@ -96,11 +91,7 @@ pub fn spawn(launch: &Launch) -> Result<Child, Failure> {
         drop_gate(gate.as_raw_fd());
         run_child(launch, &argv, &envp, report.as_raw_fd(), wait.as_raw_fd());
     }
-    let forked = Errno::result(forked)
-        .map_err(|errno| Failure { stage: SpawnStage::Fork, errno: errno as i32 });
-    // It can't fail: the mask was the mask a moment ago.
-    let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&mask), None);
-    let pid = forked?;
+    let pid = Errno::result(forked).map_err(|errno| Failure { stage: SpawnStage::Fork, errno: errno as i32 })?;
     if launch.own_group {
         // The child does the same: whichever comes first, its group is there before
         // anybody signals it. It fails once the child has executed its command.
@@ -184,7 +175,7 @@ fn prepare_child(
             check(SpawnStage::Group, libc::setpgid(0, 0))?;
         }
         if let Some(terminal) = launch.terminal {
-            // TTOU is blocked, as all signals are. A terminal that has gone away is
+            // All signals are blocked, so TTOU can't stop it. A terminal that has gone away is
             // the command's to find out.
             libc::tcsetpgrp(terminal, libc::getpgrp());
         }
@@ -222,6 +213,7 @@ fn prepare_child(
         }
 
         // Default dispositions and an empty mask, whatever trc itself was given.
+        // PIPE is Rust's; others a parent may have had ignored (nohup, a shell's `&`).
         let mut default: libc::sigaction = std::mem::zeroed();
         default.sa_sigaction = libc::SIG_DFL;
         for number in 1..=64 {

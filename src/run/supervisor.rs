@@ -194,9 +194,7 @@ impl Supervisor {
             let fd = unsafe { BorrowedFd::borrow_raw(std::os::fd::AsRawFd::as_raw_fd(&fd)) };
             fds.push(PollFd::new(fd, flags));
         };
-        for fd in self.signals.fds() {
-            watch(Token::Signals, fd, PollFlags::POLLIN);
-        }
+        watch(Token::Signals, self.signals.as_fd(), PollFlags::POLLIN);
         for (pid, child) in &self.children {
             if let Some(progress) = &child.progress {
                 watch(Token::Progress(*pid), progress.as_fd(), PollFlags::POLLIN);
@@ -241,8 +239,7 @@ impl Supervisor {
                     .map(|(token, _)| token)
                     .collect()
             }
-            // A handler ran: its signal is there to be drained.
-            Err(Errno::EINTR) => vec![Token::Signals],
+            // Nothing interrupts it but a debugger, and it is called again at once.
             Err(_) => Vec::new(),
         };
         drop(fds);

@@ -3,7 +3,6 @@
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
 use nix::unistd::{Pid, getpgrp, getpid, getsid, tcgetpgrp, tcsetpgrp};
 
 use super::spawn::duplicate;
@@ -59,16 +58,9 @@ impl Terminal {
         }
     }
 
-    /// From the background, tcsetpgrp would stop trc by TTOU.
+    /// From the background too: TTOU, which tcsetpgrp would stop trc by, is blocked.
     fn hand(&self, group: Pid) {
-        let mut ttou = SigSet::empty();
-        ttou.add(Signal::SIGTTOU);
-        let mut mask = SigSet::empty();
-        let blocked = pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&ttou), Some(&mut mask));
         // A terminal that has hung up, or a group that is gone: nothing to be done.
         let _ = tcsetpgrp(self.fd.as_fd(), group);
-        if blocked.is_ok() {
-            let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&mask), None);
-        }
     }
 }
