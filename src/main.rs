@@ -1,7 +1,21 @@
 //! `trc`: PID 1 of a container.
+//!
+//! There is a C `main` here, for what Rust's own does before it, a handler for stack
+//! overflows that makes glibc read `/proc/self/maps`, costs a start as much as reading
+//! the configuration does.
 
-use std::process::ExitCode;
+#![no_main]
 
-fn main() -> ExitCode {
-    ExitCode::from(trc::run::main())
+use std::ffi::{c_char, c_int};
+
+/// The C entry point.
+///
+/// A panic can't leave it: [`trc::run::main`] catches those of the run, and one before
+/// that aborts while there is nothing yet to be orphaned.
+// SAFETY: nothing else in this program is called `main`.
+#[unsafe(no_mangle)]
+#[allow(unsafe_code)]
+pub extern "C" fn main(count: c_int, arguments: *const *const c_char) -> c_int {
+    // SAFETY: the C runtime hands over `count` strings, which stay for good.
+    c_int::from(trc::run::main(unsafe { trc::run::arguments(count, arguments) }))
 }

@@ -34,7 +34,7 @@ pub struct CommandLine {
 #[derive(Debug)]
 pub enum Invocation {
     /// To run.
-    Run(Box<CommandLine>),
+    Run(CommandLine),
     /// To print this and end with 0: `--help`, `--version`.
     Print(String),
     /// Something that can't be understood: this goes to standard error, and the status
@@ -191,7 +191,7 @@ fn program() -> clap::Command {
 #[must_use]
 pub fn parse(argv: Vec<OsString>) -> Invocation {
     match parse_line(argv) {
-        Ok(line) => Invocation::Run(Box::new(line)),
+        Ok(line) => Invocation::Run(line),
         Err(error)
             if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) =>
         {
@@ -215,7 +215,9 @@ fn parse_line(argv: Vec<OsString>) -> Result<CommandLine, clap::Error> {
     let line = from_matches(&matches);
     let empty = |word: Option<&OsString>| word.is_some_and(|word| word.is_empty());
     let commands = line.boot.iter().chain(line.units.iter().map(|(_, command)| command));
-    let why = if commands.into_iter().any(|command| empty(Some(command))) {
+    let why = if line.overrides.iter().any(|argument| argument.is_empty()) {
+        "--config wants a FILE or KEY=VALUE"
+    } else if commands.into_iter().any(|command| empty(Some(command))) {
         "a command is empty"
     } else if empty(line.trailing.first()) {
         "the name of the command is empty"

@@ -5,6 +5,10 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
+use nix::dir::Dir;
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+
 use super::Stage;
 use super::suggest::nearest;
 
@@ -78,15 +82,23 @@ pub fn classify_trivialrc(name: &OsStr) -> Option<DropIn> {
     })
 }
 
-/// The names in a directory in byte order.
+/// The names in a directory that begin with `prefix`, in byte order.
 ///
 /// # Errors
 /// Why it can't be read.
-pub fn list(directory: &Path) -> io::Result<Vec<OsString>> {
-    let mut names: Vec<OsString> = std::fs::read_dir(directory)?
-        .map(|entry| entry.map(|entry| entry.file_name()))
-        .collect::<io::Result<_>>()?;
-    names.sort_unstable_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
+pub fn list(directory: &Path, prefix: &[u8]) -> io::Result<Vec<OsString>> {
+    let mut names = Vec::new();
+    // Not `std::fs::read_dir`: it makes two strings of every name, and a start is
+    // measured in tenths of milliseconds while `/etc` has hundreds of names.
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    for entry in Dir::open(directory, flags, Mode::empty())?.iter() {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if name.starts_with(prefix) && name != b"." && name != b".." {
+            names.push(OsStr::from_bytes(name).to_owned());
+        }
+    }
+    names.sort_unstable();
     Ok(names)
 }
 

@@ -241,7 +241,9 @@ pub fn canonical(layer: &mut Table, errors: &mut Vec<Diagnostic>) {
         else {
             continue;
         };
-        for (name, entry) in std::mem::take(table) {
+        let mut entries: Vec<_> = std::mem::take(table).into_iter().collect();
+        entries.sort_by_key(|(_, entry)| entry.order);
+        for (name, entry) in entries {
             let right = spelling(&name).unwrap_or_else(|| name.clone());
             let place = entry.key.clone();
             if table.insert(right, entry).is_some() {

@@ -60,10 +60,11 @@ impl Layers {
             }
             return layers;
         }
-        layers.set_work_dir(line);
-        layers.base();
-        layers.trivialrc_scripts();
-        layers.dropins();
+        if layers.set_work_dir(line) {
+            layers.base();
+            layers.trivialrc_scripts();
+            layers.dropins();
+        }
         layers.config_files(line);
         let order = layers.next_layer();
         let table = environment::layer(environment, &layers.tree, order, &mut layers.noticed);
@@ -134,14 +135,14 @@ impl Layers {
     /// Sorts by layer and place, and shows the lines meant.
     fn in_order(&self, diagnostics: &mut [Diagnostic]) {
         diagnostics.sort_by_cached_key(|diagnostic| match &diagnostic.origin {
-            Origin::Default => (0, 0, 0),
+            Origin::Default => (0, 0, 0, None),
             Origin::File { path, line, column } => {
                 let known = self.sources.iter().position(|source| source.path == *path);
-                (1 + known.unwrap_or(self.sources.len()), *line, *column)
+                (1 + known.unwrap_or(self.sources.len()), *line, *column, None)
             }
-            Origin::Variable(_) => (usize::MAX - 2, 0, 0),
-            Origin::Override(_) => (usize::MAX - 1, 0, 0),
-            Origin::Flag(_) => (usize::MAX, 0, 0),
+            Origin::Variable(name) => (usize::MAX - 2, 0, 0, Some(name.clone())),
+            Origin::Override(_) => (usize::MAX - 1, 0, 0, None),
+            Origin::Flag(_) => (usize::MAX, 0, 0, None),
         });
         for diagnostic in diagnostics {
             self.illustrate(diagnostic);
@@ -164,7 +165,8 @@ impl Layers {
         merge(&mut self.tree, table, &mut self.noticed);
     }
 
-    fn set_work_dir(&mut self, line: &CommandLine) {
+    /// Finds out where the configuration is; false if it is not a directory.
+    fn set_work_dir(&mut self, line: &CommandLine) -> bool {
         let from = |name: &str| {
             let directory = variable(&self.environment, name)?;
             Some((PathBuf::from(directory), Origin::Variable(name.into())))
@@ -173,16 +175,17 @@ impl Layers {
         let Some((directory, origin)) =
             flag.or_else(|| from("TRC_WORKDIR")).or_else(|| from("RC_WORK_DIR"))
         else {
-            return;
+            return true;
         };
         // A boot script may change the working directory before a script is sourced.
         self.work_dir = std::path::absolute(&directory).unwrap_or(directory);
         let why = match std::fs::metadata(&self.work_dir) {
-            Ok(metadata) if metadata.is_dir() => return,
+            Ok(metadata) if metadata.is_dir() => return true,
             Ok(_) => "it is not a directory".to_owned(),
             Err(error) => reason(&error),
         };
         self.cannot(origin, "read", &self.work_dir.clone(), &why);
+        false
     }
 
     fn base(&mut self) {
@@ -195,7 +198,7 @@ impl Layers {
 
     fn trivialrc_scripts(&mut self) {
         let directory = self.work_dir.clone();
-        for name in self.list(&directory) {
+        for name in self.list(&directory, b"trc.") {
             let path = directory.join(&name);
             match dropins::classify_trivialrc(&name) {
                 None => {}
@@ -214,7 +217,7 @@ impl Layers {
     fn dropins(&mut self) {
         let directory = self.work_dir.join("trc.d");
         let mut fragments = Vec::new();
-        for name in self.list(&directory) {
+        for name in self.list(&directory, b"") {
             let path = directory.join(&name);
             match dropins::classify(&name) {
                 DropIn::Unit(stage, unit) => self.file(&path, Some((stage, unit)), None),
@@ -258,9 +261,9 @@ impl Layers {
         }
     }
 
-    /// The names in a directory, none if it is missing.
-    fn list(&mut self, directory: &Path) -> Vec<std::ffi::OsString> {
-        match dropins::list(directory) {
+    /// The names in a directory that begin with `prefix`, none if it is missing.
+    fn list(&mut self, directory: &Path, prefix: &[u8]) -> Vec<std::ffi::OsString> {
+        match dropins::list(directory, prefix) {
             Ok(names) => names,
             Err(error) if is_missing(&error) && std::fs::symlink_metadata(directory).is_err() => {
                 Vec::new()
@@ -328,6 +331,8 @@ impl Layers {
     }
 
     fn cannot(&mut self, origin: Origin, what: &str, path: &Path, why: &str) {
+        // So that it is sorted among those that could be read.
+        self.sources.push(Source { path: path.into(), text: "".into() });
         let path = dropins::shown(path.as_os_str());
         let mut error = Diagnostic::error(origin, format!("cannot {what} {path}: {why}"));
         if matches!(error.origin, Origin::Override(_)) && !path.contains('/') {

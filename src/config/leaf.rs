@@ -10,7 +10,7 @@ use serde::de::value::StrDeserializer;
 
 use super::suggest::nearest;
 use super::value::{Node, Value, shown};
-use super::{Environment, Template};
+use super::{Environment, Template, WaitPolicy};
 use crate::signal::Signal;
 
 /// What is wrong with a value.
@@ -131,10 +131,10 @@ pub fn word(node: &Node, environment: &Environment) -> Leaf<Template> {
 
 /// A path that is filled in when its unit starts.
 pub fn path_template(node: &Node, environment: &Environment) -> Leaf<Template> {
-    if !matches!(&node.value, Value::String(path) if !path.is_empty()) {
-        return Err(Problem::expected("a directory", node));
+    match &node.value {
+        Value::String(path) if path.is_empty() => Err(Problem::new("this must not be empty")),
+        _ => word(node, environment),
     }
-    template(node, environment)
 }
 
 fn template_text(text: &str) -> Leaf<Template> {
@@ -303,10 +303,13 @@ pub fn choice<T: for<'de> Deserialize<'de>>(node: &Node, environment: &Environme
 }
 
 /// The wait policy; TrivialRC's names have `wait_` before them.
-pub fn wait(node: &Node, environment: &Environment) -> Leaf<super::WaitPolicy> {
+pub fn wait(node: &Node, environment: &Environment) -> Leaf<WaitPolicy> {
     let word = text(node, environment)?;
     let plain = Node::text(word.strip_prefix("wait_").unwrap_or(&word), node.origin.clone());
-    choice(&plain, &Environment::new())
+    choice(&plain, &Environment::new()).map_err(|problem| Problem {
+        help: problem.help,
+        ..not_one_of(&word, variants::<WaitPolicy>())
+    })
 }
 
 /// A log level.

@@ -3,8 +3,13 @@
 /// The candidate that `wrong` was probably meant to be.
 pub fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wrong = wrong.to_lowercase();
-    // One slip in a short word, one in three letters of a longer one.
-    let most = (wrong.chars().count() / 3).clamp(1, 4);
+    // One slip in about three letters; in a word of two only a wrong case.
+    let letters = wrong.chars().count();
+    let most = if letters < 3 { 0 } else { ((letters + 1) / 3).min(4) };
+    // Nobody types a name this long, and comparing takes time.
+    if letters > 64 {
+        return None;
+    }
     candidates
         .into_iter()
         .filter(|candidate| candidate.len().abs_diff(wrong.len()) <= 4 * most)

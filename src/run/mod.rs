@@ -16,7 +16,9 @@ mod supervisor;
 mod terminal;
 mod users;
 
+use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use log::Level;
@@ -31,8 +33,21 @@ use report::Reporter;
 use signals::Signals;
 use supervisor::Supervisor;
 
+/// The arguments as C has them.
+///
+/// # Safety
+/// `arguments` points at `count` strings that end with a NUL.
+pub unsafe fn arguments(count: c_int, arguments: *const *const c_char) -> Vec<OsString> {
+    let one = |at: usize| {
+        // SAFETY: the caller vouches for it.
+        let text = unsafe { CStr::from_ptr(*arguments.add(at)) };
+        OsStr::from_bytes(text.to_bytes()).to_owned()
+    };
+    (0..usize::try_from(count).unwrap_or(0)).map(one).collect()
+}
+
 /// All of `trc`: from the command line to the exit status.
-pub fn main() -> u8 {
+pub fn main(arguments: Vec<OsString>) -> u8 {
     stream::guard_standard_fds();
     // First of all: PID 1 is sent nothing that it has no handler for, and a stop that
     // comes while the configuration is read must not be lost.
@@ -42,7 +57,7 @@ pub fn main() -> u8 {
             return fail(format_args!("cannot take over signals: {error}"), status::SOFTWARE);
         }
     };
-    let line = match config::cli::parse(std::env::args_os().collect()) {
+    let line = match config::cli::parse(arguments) {
         Invocation::Run(line) => line,
         Invocation::Print(text) => return print(&text),
         Invocation::Usage(text) => {

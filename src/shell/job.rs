@@ -2,7 +2,7 @@
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, absolute};
@@ -100,7 +100,8 @@ pub struct Job<'a> {
 pub struct Prepared {
     /// What to execute; the first word is a path.
     pub argv: Vec<CString>,
-    /// Descriptors (close-on-exec) and the numbers they must have in the child.
+    /// Descriptors (close-on-exec) and the numbers they must have in the child. One may
+    /// have by chance the number that another wants: move them all up before.
     pub files: Vec<(OwnedFd, i32)>,
     /// Variables to set in the child's environment.
     pub env: Vec<(OsString, OsString)>,
@@ -129,6 +130,12 @@ pub fn prepare(shell: &Shell, job: &Job) -> io::Result<Prepared> {
     prepare_with(shell, job, Path::new("/proc/self/fd").is_dir())
 }
 
+/// [`prepare`] as it is where `/proc` is not mounted: for tests.
+#[doc(hidden)]
+pub fn prepare_without_proc(shell: &Shell, job: &Job) -> io::Result<Prepared> {
+    prepare_with(shell, job, false)
+}
+
 fn prepare_with(shell: &Shell, job: &Job, proc: bool) -> io::Result<Prepared> {
     let mut files = Vec::new();
     let state_fd = if shell.kind == Kind::Posix && !proc { STATE_FD_DIGIT } else { STATE_FD };
@@ -152,17 +159,15 @@ fn prepare_with(shell: &Shell, job: &Job, proc: bool) -> io::Result<Prepared> {
     }
 
     let body = body(job)?;
-    let mut program = program(shell.kind, job, proc, state_fd);
     // Only what is sourced can be left by `return`; in a function it may be, too.
     let source = proc && !in_function(job.stage) && contains(&body, b"return");
+    let mut text = Vec::new();
     let run: &[u8] = if source {
         let text = [&b"exec 8<&-; "[..], xtrace(job), &body, b"\n"].concat();
         files.push((memory(c"trc-script", &text)?, TEXT_FD));
         b". /proc/self/fd/8"
     } else {
-        program.extend_from_slice(b"__trc_body=");
-        quote::push(&mut program, &[xtrace(job), &body].concat());
-        program.push(b'\n');
+        text = [xtrace(job), &body].concat();
         match (in_function(job.stage), shell.kind) {
             (false, _) => b"eval \"$__trc_body\"",
             (true, Kind::Bash) => {
@@ -172,31 +177,43 @@ fn prepare_with(shell: &Shell, job: &Job, proc: bool) -> io::Result<Prepared> {
         }
     };
 
+    let program = program(shell.kind, job, proc, state_fd, &text);
+
     let mut argv: Vec<CString> =
         shell.words.iter().map(|word| c_string(word.as_bytes())).collect::<io::Result<_>>()?;
-    if proc {
-        files.push((memory(c"trc-program", &program)?, PROGRAM_FD));
-        argv.push(c_string(&[b". /proc/self/fd/9 || exit 126; ", run].concat())?);
-        argv.push(c_string(job.self_name.as_bytes())?);
-        argv.push(c_string(&label(job))?);
-    } else {
-        // Nobody can look at the arguments of others where there is no /proc.
-        if program.len() > CHUNKS_LIMIT {
-            return Err(io::Error::other(
-                "/proc is not mounted, and without it the script and the boot state are too large",
-            ));
+    let start: &[u8] = match (proc, shell.kind) {
+        (true, _) => b". /proc/self/fd/9 || exit 126; ",
+        // Slower for much text, but it needs no path. C, as `read` loses bytes that are
+        // not the locale's characters.
+        (false, Kind::Bash) => {
+            b"IFS= LC_ALL=C read -rd '' -u 9 __trc_p || [[ $__trc_p ]] || exit 126; eval \"$__trc_p\" || exit 126; "
         }
-        let mut start = b"eval \"".to_vec();
-        for number in 1..=program.chunks(CHUNK).len() {
-            write!(start, "${{{number}}}")?;
+        (false, Kind::Posix) => {
+            // Nobody can look at the arguments of others where there is no /proc.
+            argv.push(c_string(&[&evaluate(program.len().div_ceil(CHUNK)), run].concat())?);
+            argv.push(c_string(job.self_name.as_bytes())?);
+            if program.len() > CHUNKS_LIMIT {
+                return Err(io::Error::other(
+                    "/proc is not mounted, and without it the script and the boot state are too large for this shell",
+                ));
+            }
+            for chunk in program.chunks(CHUNK) {
+                argv.push(c_string(chunk)?);
+            }
+            return Ok(Prepared { argv, files, env, saved });
         }
-        argv.push(c_string(&[&start, &b"\" || exit 126; "[..], run].concat())?);
-        argv.push(c_string(job.self_name.as_bytes())?);
-        for chunk in program.chunks(CHUNK) {
-            argv.push(c_string(chunk)?);
-        }
-    }
+    };
+    files.push((memory(c"trc-program", &program)?, PROGRAM_FD));
+    argv.push(c_string(&[start, run].concat())?);
+    argv.push(c_string(job.self_name.as_bytes())?);
+    argv.push(c_string(&label(job))?);
     Ok(Prepared { argv, files, env, saved })
+}
+
+/// Evaluates that many positional parameters, put together.
+fn evaluate(count: usize) -> Vec<u8> {
+    let all: Vec<String> = (1..=count).map(|number| format!("${{{number}}}")).collect();
+    format!("eval \"{}\" || exit 126; ", all.concat()).into_bytes()
 }
 
 /// Whether the stage's scripts are the body of a function.
@@ -225,14 +242,7 @@ fn body(job: &Job) -> io::Result<Vec<u8>> {
         }
         Body::Words(words) => {
             for word in words {
-                // The first one bare where it may be: a keyword or an alias, as typed.
-                if word.as_bytes().iter().all(|b| b.is_ascii_alphanumeric() || b"_-./:".contains(b))
-                    && !word.is_empty()
-                {
-                    text.extend_from_slice(word.as_bytes());
-                } else {
-                    quote::push(&mut text, word.as_bytes());
-                }
+                quote::push(&mut text, word.as_bytes());
                 text.push(b' ');
             }
         }
@@ -253,9 +263,9 @@ fn label(job: &Job) -> Vec<u8> {
 }
 
 /// Everything the shell does before the script.
-fn program(kind: Kind, job: &Job, proc: bool, state_fd: i32) -> Vec<u8> {
+fn program(kind: Kind, job: &Job, proc: bool, state_fd: i32, text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(16 * 1024);
-    if proc {
+    if proc || kind == Kind::Bash {
         out.extend_from_slice(b"exec 9<&-\n");
     }
     out.extend_from_slice(match kind {
@@ -275,6 +285,7 @@ fn program(kind: Kind, job: &Job, proc: bool, state_fd: i32) -> Vec<u8> {
     set("__trc_stage", job.stage.name().as_bytes());
     set("__trc_level", (job.level as usize).to_string().as_bytes());
     set("__trc_json", if job.json { b"1" } else { b"" });
+    set("__trc_body", text);
     if job.save {
         match kind {
             Kind::Bash => out.extend_from_slice(SAVE_BASH.as_bytes()),
@@ -297,9 +308,13 @@ fn program(kind: Kind, job: &Job, proc: bool, state_fd: i32) -> Vec<u8> {
         quote::push(&mut out, arg.as_bytes());
     }
     out.push(b'\n');
-    if kind == Kind::Posix || !in_function(job.stage) {
-        out.extend_from_slice(b"set -e\n");
+    if let Some(state) = job.state {
+        state.restore_options(&mut out);
     }
+    if kind == Kind::Posix || !in_function(job.stage) {
+        out.extend_from_slice(b"set -e");
+    }
+    out.push(b'\n');
     out
 }
 

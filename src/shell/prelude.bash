@@ -2,8 +2,7 @@
 # of the boot state. Whatever a script did to its options (`set -eu`, posix, its own
 # IFS), these must do no harm: no failing command at a function's end, no unset name.
 
-# Leaves xtrace for the time of a function of ours; `2>&-` hides the leaving itself.
-# __trc_say LEVEL NAME TEXT: a line in the log's form, if the level is wanted.
+# __trc_line LEVEL NAME TEXT: a line in the log's form, if the level is wanted.
 __trc_line() {
     ((__trc_level >= $1)) || return 0
     local __trc_t __trc_ns=$__trc_stage/$BASHPID
@@ -43,7 +42,7 @@ __trc_quote() {
     fi
     builtin printf -v "$1" %s "$__trc_q"
 }
-# __trc_call FUNCTION-PART ARGUMENTS: without tracing, with an ordinary IFS.
+# __trc_call FUNCTION ARGUMENT…
 __trc_call() {
     local IFS=' '
     case $1 in
@@ -59,6 +58,9 @@ __trc_call() {
     esac
     return 0
 }
+
+# What scripts call. `2>&-` hides from the trace that tracing stops; /dev/null may not
+# be there.
 say() { { __trc_x=$-; set +x; } 2>&-; __trc_call say "$@"; [[ $__trc_x != *x* ]] || set -x; }
 log() { { __trc_x=$-; set +x; } 2>&-; __trc_call log "$@"; [[ $__trc_x != *x* ]] || set -x; }
 warn() { { __trc_x=$-; set +x; } 2>&-; __trc_call warn "$@"; [[ $__trc_x != *x* ]] || set -x; }

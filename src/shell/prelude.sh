@@ -17,7 +17,7 @@ __trc_object() {
     __trc_t=$(command date '+%Y-%m-%dT%H:%M:%S.%N%z' 2>&-) || __trc_t=
     case $__trc_t in
         *.[0-9]*[+-]????) __trc_z=${__trc_t#*.?????????} __trc_t=${__trc_t%??????[+-]????} ;;
-        ?*) __trc_z=${__trc_t##*[!0-9+-]} __trc_z=${__trc_t#"${__trc_t%?????}"} __trc_t=${__trc_t%%.*}.000 ;;
+        ?*) __trc_z=${__trc_t#"${__trc_t%?????}"} __trc_t=${__trc_t%%.*}.000 ;;
     esac
     if [ "$__trc_t" ]; then
         __trc_t="\"$__trc_t${__trc_z%??}:${__trc_z#???}\""

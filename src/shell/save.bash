@@ -7,10 +7,10 @@ __trc_surroundings() {
     builtin pwd; builtin printf '\0'
     builtin ulimit -S -a; builtin printf '\0'
     builtin ulimit -H -a; builtin printf '\0'
-}
+} 2>&-
 __trc_options=$SHELLOPTS
 __trc_shopts=$BASHOPTS
-{ __trc_surroundings; } >&57 2>&-
+{ __trc_surroundings; } >&57
 
 # __trc_save STATUS OPTIONS [ARGUMENT…]: called by the EXIT trap, whose stderr is the
 # memfd too: a trace of this call does no harm there.
@@ -61,6 +61,10 @@ trap() {
             esac
         done
     fi
+    if [[ $__trc_status != 0 ]]; then
+        case $__trc_x in *x*) set -x ;; esac
+        return "$__trc_status"
+    fi
+    # Nothing after `set -x`: it would be in the trace.
     [[ $__trc_x != *x* ]] || set -x
-    return "$__trc_status"
 }

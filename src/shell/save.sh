@@ -9,8 +9,8 @@ __trc_surroundings() {
     for __trc_l in t f d s c m l p n v; do command ulimit -H "-$__trc_l" || echo; done
     command printf '\0'
     set +o; command printf '\0'
-}
-{ __trc_surroundings; } @SAVE@ 2>&-
+} 2>&- # busybox has no `-p`
+{ __trc_surroundings; } @SAVE@
 
 # A subshell has the same $$; only /proc tells it from the shell itself.
 __trc_self() {
@@ -65,7 +65,7 @@ __trc_trap() {
             *) trap -- "$__trc_action" "$__trc_signal" || __trc_status=$? ;;
         esac
     done
+    if [ "$__trc_status" != 0 ]; then __trc_resume; return "$__trc_status"; fi
     __trc_resume
-    return "$__trc_status"
 }
 alias trap=__trc_trap

@@ -84,9 +84,12 @@ pub struct State {
     functions: Vec<u8>,
     umask: Vec<u8>,
     limits: Vec<u8>,
+    /// Paths: the working directory, if it is another, and `OLDPWD` then.
     cwd: Vec<u8>,
-    /// Last: `set -u` and aliases must not change how the rest is read.
+    old_cwd: Vec<u8>,
+    /// Last: `set -auv` and aliases must not change what the rest does.
     options: Vec<u8>,
+    aliases: Vec<u8>,
 }
 
 impl State {
@@ -121,17 +124,21 @@ impl State {
             .read_exact_at(&mut bytes, 0)
             .map_err(|e| format!("cannot read the boot state: {e}"))?;
         let marker = b"\0trc-state\0";
-        let Some(at) = memchr::memmem::find(&bytes, marker) else { return Ok(None) };
-        let found = Fields(&bytes[..at]);
-        let left = Fields(&bytes[at + marker.len()..]);
-        match saved.kind {
-            Kind::Bash => Self::bash(saved, given, found, left),
-            Kind::Posix => Self::posix(saved, given, found, left),
-        }
-        .map(Some)
-        .ok_or_else(|| {
-            "the boot state is incomplete: the shell could not write all of it".to_owned()
-        })
+        let starts: Vec<usize> = memchr::memmem::find_iter(&bytes, marker).collect();
+        let Some(&first) = starts.first() else { return Ok(None) };
+        // The last one that is complete: a subshell with an EXIT trap of its own may have
+        // written before, and `trc-state` may be one of the arguments.
+        let complete = starts.iter().rev().find_map(|at| {
+            let found = Fields(&bytes[..first]);
+            let left = Fields(&bytes[at + marker.len()..]);
+            match saved.kind {
+                Kind::Bash => Self::bash(saved, given, found, left),
+                Kind::Posix => Self::posix(saved, given, found, left),
+            }
+        });
+        complete
+            .map(Some)
+            .ok_or_else(|| "the shell could not write all of the boot state".to_owned())
     }
 
     fn bash(
@@ -154,7 +161,7 @@ impl State {
         state.trace(saved, flags);
         difference(&mut state.shopts, "shopt -s", "shopt -u", shopts_before, shopts);
         difference(&mut state.options, "set -o", "set +o", options_before, options);
-        state.options.extend_from_slice(aliases);
+        state.aliases = aliases.to_vec();
 
         let mut exported = Exported::default();
         for (flags, name, text) in &functions {
@@ -182,6 +189,9 @@ impl State {
                 _ => false,
             };
             variable.restore(name, in_env, &mut state.variables);
+        }
+        if let Some(Value::Scalar(old)) = variables.get(&b"OLDPWD"[..]).map(|v| &v.value) {
+            state.came_from(old);
         }
         state.unset(|name| variables.contains_key(name));
         state.settle(saved, given, exported, |name| name.starts_with(b"BASH_FUNC_"));
@@ -230,6 +240,9 @@ impl State {
         for name in readonly.keys().filter(|name| !is_special(name)) {
             command(&mut state.variables, "readonly", name, None);
         }
+        if let Some(Some(old)) = all.get(&b"OLDPWD"[..]) {
+            state.came_from(old);
+        }
         state.unset(|name| all.contains_key(name));
         state.settle(saved, given, exported, |_| false);
         Some(state)
@@ -255,6 +268,7 @@ impl State {
             }
         } else if saved.own.cwd {
             self.cwd.clone_from(&saved.before.cwd);
+            self.old_cwd.clone_from(&saved.before.old_cwd);
         }
         let soft = limits(saved.kind, soft_before, soft);
         let hard = limits(saved.kind, hard_before, hard);
@@ -269,6 +283,12 @@ impl State {
             self.limits.clone_from(&saved.before.limits);
         }
         Some(())
+    }
+
+    fn came_from(&mut self, old: &[u8]) {
+        if self.old_cwd.is_empty() {
+            self.old_cwd = old.to_vec();
+        }
     }
 
     fn trace(&mut self, saved: &Saved, flags: &[u8]) {
@@ -324,8 +344,20 @@ impl State {
             quote::push(out, &self.cwd);
             // Going on somewhere else could do harm.
             out.extend_from_slice(b" || exit 1\n");
+            if !self.old_cwd.is_empty() {
+                assign(out, b"OLDPWD", &self.old_cwd);
+            }
         }
-        out.extend_from_slice(&self.options);
+    }
+
+    /// Appends what comes after everything else of ours, on a line that is not ended:
+    /// `set -v` shows the lines that follow.
+    pub(super) fn restore_options(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.aliases);
+        for line in self.options.split(|&b| b == b'\n').filter(|line| !line.is_empty()) {
+            out.extend_from_slice(line);
+            out.extend_from_slice(b"; ");
+        }
     }
 }
 
@@ -535,20 +567,22 @@ fn function_names(text: &[u8]) -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
-/// The output of `declare -f`, which has the same order, cut at each `NAME () `.
+/// The output of `declare -f`, which has the same order, cut at each `NAME () ` that
+/// follows a line with a function's end: `}`, or `} 2>&1`.
 fn split_functions<'a>(
     mut text: &'a [u8],
     names: &[(String, Vec<u8>)],
 ) -> Vec<(String, Vec<u8>, &'a [u8])> {
     let mut functions = Vec::new();
     for (index, (flags, name)) in names.iter().enumerate() {
-        let end = names
-            .get(index + 1)
-            .and_then(|(_, next)| {
-                memchr::memmem::find(text, &[b"\n}\n", next.as_slice(), b" () \n{"].concat())
+        let next = names.get(index + 1).and_then(|(_, next)| {
+            let start = [b"\n", next.as_slice(), b" () \n{"].concat();
+            memchr::memmem::find_iter(text, &start).map(|at| at + 1).find(|&at| {
+                let line = text[..at - 1].iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
+                text[line] == b'}'
             })
-            .map_or(text.len(), |at| at + 3);
-        let (function, rest) = text.split_at(end);
+        });
+        let (function, rest) = text.split_at(next.unwrap_or(text.len()));
         functions.push((flags.clone(), name.clone(), function));
         text = rest;
     }
@@ -600,4 +634,62 @@ fn limits(kind: Kind, before: &[u8], after: &[u8]) -> Vec<(char, String)> {
         })
         .filter(|(_, value)| !value.is_empty())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+
+    use super::*;
+
+    fn saved(kind: Kind, bytes: &[u8]) -> Saved {
+        let file = File::from(memfd_create(c"test", MFdFlags::MFD_CLOEXEC).unwrap());
+        file.write_all_at(bytes, 0).unwrap();
+        let (own, before) = (Own::default(), State::default());
+        Saved { file, kind, own, xtrace: false, set: Vec::new(), before }
+    }
+
+    const BASH: &[u8] = b"0022\n\0/\n\0x  (-n) 5\n\0x  (-n) 9\n\0+ trace\n\0trc-state\0ehB\0a:b\0b:c\0\0s\0\
+        0027\n\0/usr\n\0x  (-n) 4\n\0x  (-n) 9\n\0declare -x e=\"v\"\ndeclare -a a=([0]=\"1\")\n\
+        declare -- p=$'\\n'\n\0declare -fx f\ndeclare -f g\n\0f () \n{ \n    :\n} 2>&1\ng () \n{ \n    :\n}\n\0\
+        alias x='y'\n\x002\0trc-state\0b\0end\0";
+
+    const POSIX: &[u8] = b"0022\n\0/\n\x005\n\x009\n\0set +o u\n\0\0trc-state\0e\x000027\n\0/usr\n\x004\n\x009\n\0\
+        set -o u\n\0export e='v'\nexport n\n\0readonly e='v'\n\0e='v'\np='x\n'\n\x001\0trc-state\0end\0";
+
+    #[test]
+    fn what_each_shell_writes_is_read() {
+        for (kind, bytes) in [(Kind::Bash, BASH), (Kind::Posix, POSIX)] {
+            let state = State::read(&saved(kind, bytes), &[]).unwrap().unwrap();
+            assert_eq!(
+                state.environment()[state.environment().len() - 1],
+                ("e".into(), "v".into())
+            );
+            assert_eq!(state.args()[0], "trc-state");
+            assert_eq!(
+                (state.umask.as_slice(), state.cwd.as_slice()),
+                (&b"umask 0027\n"[..], &b"/usr"[..])
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_cut_off_anywhere_is_an_error_or_nothing_and_never_a_panic() {
+        for (kind, bytes) in [(Kind::Bash, BASH), (Kind::Posix, POSIX)] {
+            for length in 0..bytes.len() {
+                let read = State::read(&saved(kind, &bytes[..length]), &[]);
+                assert!(matches!(read, Ok(None) | Err(_)), "{length}: {read:?}");
+            }
+            // A byte that is not what it should be must do no harm either.
+            for at in 0..bytes.len() {
+                for byte in *b"\0\n'\"(= \\$" {
+                    let mut odd = bytes.to_vec();
+                    odd[at] = byte;
+                    let _ = State::read(&saved(kind, &odd), &[]);
+                }
+            }
+        }
+    }
 }
