@@ -63,11 +63,13 @@ fn a_terminals_signals_go_to_the_foreground_unit() {
         &rows,
         |row| format!("{row:?}"),
         |&(mode, number)| {
+            // bash defers a trap of WINCH while it reads.
             let script = format!(
                 "exec 9<>$W/never; trap 'echo got; exit 6' {number}; echo ready
                  while :; do read x <&9; done"
             );
-            let running = Trc::with(&["-F", &script]).mode(mode).spawn();
+            let dash = format!("exec dash -c {}", shell_words::quote(&script));
+            let running = Trc::with(&["-F", &dash]).mode(mode).spawn();
             running.wait_for("ready").signal(number);
             running.finish().status(6).stdout_is("ready\ngot\n");
         },

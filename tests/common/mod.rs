@@ -16,7 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -450,7 +450,8 @@ impl Running {
         thread::spawn(move || shared.read(0, file));
     }
 
-    /// Waits until a text was said, on either stream.
+    /// Waits until a text was said, on either stream; the commands that log lines show
+    /// don't count.
     #[track_caller]
     pub fn wait_for(&self, text: &str) -> &Self {
         self.wait_for_times(text, 1)
@@ -460,14 +461,9 @@ impl Running {
     #[track_caller]
     pub fn wait_for_times(&self, text: &str, times: usize) -> &Self {
         let done = self.wait_while(|state| {
-            let said: usize =
-                state.texts.iter().map(|t| String::from_utf8_lossy(t).matches(text).count()).sum();
-            said < times && !(state.ended.is_some() && state.open == 0)
+            times_said(state, text) < times && !(state.ended.is_some() && state.open == 0)
         });
-        let said: usize = {
-            let state = self.shared.lock();
-            state.texts.iter().map(|t| String::from_utf8_lossy(t).matches(text).count()).sum()
-        };
+        let said = times_said(&self.shared.lock(), text);
         if said < times {
             let why = if done { "it ended" } else { "time ran out" };
             self.fail(&format!("waited for `{text}` × {times}, seen × {said}, when {why}"));
@@ -716,7 +712,7 @@ impl Outcome {
 
     #[track_caller]
     pub fn stdout_has(&self, text: &str) -> &Self {
-        if !self.out().contains(text) {
+        if !said(&self.stdout).contains(text) {
             self.fail(&format!("standard output should have `{text}`"));
         }
         self
@@ -724,7 +720,7 @@ impl Outcome {
 
     #[track_caller]
     pub fn stdout_lacks(&self, text: &str) -> &Self {
-        if self.out().contains(text) {
+        if said(&self.stdout).contains(text) {
             self.fail(&format!("standard output should not have `{text}`"));
         }
         self
@@ -732,7 +728,7 @@ impl Outcome {
 
     #[track_caller]
     pub fn stderr_has(&self, text: &str) -> &Self {
-        if !self.err().contains(text) {
+        if !said(&self.stderr).contains(text) {
             self.fail(&format!("standard error should have `{text}`"));
         }
         self
@@ -740,7 +736,7 @@ impl Outcome {
 
     #[track_caller]
     pub fn stderr_lacks(&self, text: &str) -> &Self {
-        if self.err().contains(text) {
+        if said(&self.stderr).contains(text) {
             self.fail(&format!("standard error should not have `{text}`"));
         }
         self
@@ -801,10 +797,33 @@ fn line_regex(pattern: &str) -> Regex {
     Regex::new(&whole).expect("a pattern")
 }
 
+/// What was said, without the commands that log lines show: a test that waits for a
+/// unit's word must not find it in the unit's own text.
+fn said(text: &[u8]) -> String {
+    static LABEL: LazyLock<Regex> = LazyLock::new(|| {
+        let starts = r"(?:Launching|Exiting|Running) (?:on|in|from|the) .*?: ";
+        Regex::new(&format!(r"(?m)^({STAMP}(?:main|async|sync|halt)/\d+\]: {starts}).*$")).unwrap()
+    });
+    LABEL.replace_all(&String::from_utf8_lossy(text), "$1").into_owned()
+}
+
+fn times_said(state: &State, text: &str) -> usize {
+    state.texts.iter().map(|stream| said(stream).matches(text).count()).sum()
+}
+
+/// The start and the end of what a test shows of a long text.
 fn excerpt(text: &[u8]) -> String {
-    const LONGEST: usize = 20_000;
-    let shown = String::from_utf8_lossy(&text[..text.len().min(LONGEST)]).into_owned();
-    if text.len() > LONGEST { format!("{shown}\n… ({} bytes)", text.len()) } else { shown }
+    const END: usize = 4_000;
+    if text.len() <= 2 * END {
+        return String::from_utf8_lossy(text).into_owned();
+    }
+    let (start, end) = (&text[..END], &text[text.len() - END..]);
+    format!(
+        "{}\n… ({} bytes in all) …\n{}",
+        String::from_utf8_lossy(start),
+        text.len(),
+        String::from_utf8_lossy(end)
+    )
 }
 
 /// One process of a run.

@@ -1,0 +1,655 @@
+//! Whatever is wrong has a clear message that names the place, and a defined status.
+
+mod common;
+
+use common::{MODES, Outcome, TERM, Trc, root, table};
+
+/// A mistake in a `trc.toml`: its text, the place, and what else is said of it.
+struct Mistake {
+    name: &'static str,
+    toml: &'static str,
+    /// Line and column, or as much of them as is certain.
+    at: &'static str,
+    says: &'static [&'static str],
+}
+
+#[test]
+fn a_mistake_in_the_file_is_told_with_its_place_and_nothing_is_started() {
+    let rows = [
+        Mistake {
+            name: "unknown key of a unit",
+            toml: "[async.web]\nexce = 'true'\n",
+            at: "2:1",
+            says: &["exce", "exec"],
+        },
+        Mistake {
+            name: "unknown key at the top",
+            toml: "wiat = 'all'\n",
+            at: "1:1",
+            says: &["wiat", "wait"],
+        },
+        Mistake {
+            name: "unknown key in a table of its own",
+            toml: "[log]\nlevle = 'info'\n",
+            at: "2:1",
+            says: &["levle", "level"],
+        },
+        Mistake {
+            name: "unknown key in an inline table",
+            toml: "[sync.x]\nexec = 'true'\nstop = { singal = 'TERM' }\n",
+            at: "3:10",
+            says: &["singal", "signal"],
+        },
+        Mistake {
+            name: "unknown stage",
+            toml: "[asinc.web]\nexec = 'true'\n",
+            at: "1:2",
+            says: &["asinc", "async"],
+        },
+        Mistake {
+            name: "invalid TOML",
+            toml: "[sync.x]\nexec = 'true'\n[async.web\n",
+            at: "3:",
+            says: &[],
+        },
+        Mistake {
+            name: "a key twice",
+            toml: "[sync.x]\nexec = 'true'\nexec = 'false'\n",
+            at: "3:1",
+            says: &["exec"],
+        },
+        Mistake {
+            name: "a number where a command is wanted",
+            toml: "[sync.x]\nexec = 5\n",
+            at: "2:8",
+            says: &["exec"],
+        },
+        Mistake {
+            name: "a string where a boolean is wanted",
+            toml: "[sync.x]\nexec = 'true'\noneshot = 'perhaps'\n",
+            at: "3:11",
+            says: &["oneshot"],
+        },
+        Mistake {
+            name: "an unknown policy",
+            toml: "wait = 'most'\n",
+            at: "1:8",
+            says: &["most", "any", "all", "err", "forever"],
+        },
+        Mistake {
+            name: "an unknown level",
+            toml: "log.level = 'lout'\n",
+            at: "1:13",
+            says: &["lout"],
+        },
+        Mistake {
+            name: "an unknown unit in after",
+            toml: "[async.database]\nexec = 'true'\n[sync.x]\nexec = 'true'\nafter = ['databse']\n",
+            at: "5:10",
+            says: &["databse", "database"],
+        },
+        Mistake {
+            name: "an unknown condition",
+            toml: "[async.db]\nexec = 'true'\n[sync.x]\nexec = 'true'\nafter = { db = 'up' }\n",
+            at: "5:16",
+            says: &["up", "started"],
+        },
+        Mistake {
+            name: "an unknown unit of a signal",
+            toml: "[signals]\nHUP = { forward = 'HUP', to = ['web'] }\n",
+            at: "2:32",
+            says: &["web"],
+        },
+        Mistake {
+            name: "an unknown signal",
+            toml: "[signals]\nTREM = 'stop'\n",
+            at: "2:1",
+            says: &["TREM"],
+        },
+        Mistake {
+            name: "a signal that nobody can handle",
+            toml: "[signals]\nKILL = 'ignore'\n",
+            at: "2:",
+            says: &["KILL"],
+        },
+        Mistake {
+            name: "an unknown stop signal",
+            toml: "[sync.x]\nexec = 'true'\nstop.signal = 'TREM'\n",
+            at: "3:15",
+            says: &["TREM"],
+        },
+        Mistake {
+            name: "no duration",
+            toml: "[sync.x]\nexec = 'true'\nstop.timeout = 'soon'\n",
+            at: "3:16",
+            says: &["soon"],
+        },
+        Mistake {
+            name: "no status",
+            toml: "[sync.x]\nexec = 'true'\nsuccess = [0, 300]\n",
+            at: "3:15",
+            says: &["300"],
+        },
+        Mistake { name: "no status to map", toml: "[exit]\n300 = 0\n", at: "2:1", says: &["300"] },
+        Mistake {
+            name: "a quote that is never closed",
+            toml: "[sync.x]\nexec = 'echo \"a'\n",
+            at: "2:14",
+            says: &["quot"],
+        },
+        Mistake {
+            name: "an empty command",
+            toml: "[sync.x]\nexec = ''\n",
+            at: "2:8",
+            says: &["exec"],
+        },
+        Mistake {
+            name: "nothing to run",
+            toml: "[sync.x]\noneshot = true\n",
+            at: "1:",
+            says: &["x", "exec", "script"],
+        },
+        Mistake {
+            name: "two things to run",
+            toml: "[sync.x]\nexec = 'true'\nscript = 'true'\n",
+            at: "",
+            says: &["exec", "script"],
+        },
+        Mistake {
+            name: "a NUL in a command",
+            toml: "[sync.x]\nexec = \"echo a\\u0000b\"\n",
+            at: "2:15",
+            says: &["NUL"],
+        },
+        Mistake {
+            name: "a NUL in a script",
+            toml: "[sync.x]\nscript = \"echo a\\u0000b\"\n",
+            at: "2:17",
+            says: &["NUL"],
+        },
+        Mistake {
+            name: "a NUL in the environment",
+            toml: "[env]\nA = \"a\\u0000b\"\n",
+            at: "2:7",
+            says: &["NUL"],
+        },
+        Mistake {
+            name: "an equals sign in a variable's name",
+            toml: "[env]\n'A=B' = 'c'\n",
+            at: "2:1",
+            says: &["A=B"],
+        },
+        Mistake {
+            name: "a newline in a unit's name",
+            toml: "[sync.\"a\\nb\"]\nexec = 'true'\n",
+            at: "1:",
+            says: &[],
+        },
+        Mistake {
+            name: "a variable that is not closed",
+            toml: "[sync.x]\nexec = 'echo ${A'\n",
+            at: "2:",
+            says: &["}"],
+        },
+        Mistake {
+            name: "a variable that is not set, where it is read at load",
+            toml: "[sync.x]\nexec = 'true'\nuser = '${NO_SUCH_NAME}'\n",
+            at: "3:",
+            says: &["NO_SUCH_NAME"],
+        },
+    ];
+    table(
+        &rows,
+        |row| row.name.to_owned(),
+        |row| {
+            let outcome = Trc::toml(row.toml).args(&["-B", "echo boot", "-H", "echo halt"]).run();
+            outcome.status(78).stdout_is("").stderr_has(&format!("trc.toml:{}", row.at));
+            for word in row.says {
+                outcome.stderr_has(word);
+            }
+        },
+    );
+}
+
+#[test]
+fn the_line_itself_is_shown_with_a_mark_below_the_mistake() {
+    let outcome = Trc::toml("[async.web]\nexce = 'true'\n").run();
+    outcome.status(78).stderr_lines(&[r".*exce = 'true'", r".* \^+.*"]);
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    let outcome = Trc::toml("wiat = 'all'\n[sync.x]\nexce = 'true'\n")
+        .file("trc.d/sync.y.toml", "exec = 'true'\nafter = ['z']\n")
+        .file("trc.d/fragment.toml", "[log]\nlevel = 3\n")
+        .run();
+    outcome.status(78).stdout_is("");
+    for place in
+        ["trc.toml:1:1", "trc.toml:3:1", "trc.d/sync.y.toml:2:10", "trc.d/fragment.toml:2:9"]
+    {
+        outcome.stderr_has(place);
+    }
+}
+
+#[test]
+fn a_cycle_is_named_in_full() {
+    let outcome = Trc::toml(
+        "[async.apple]\nexec = 'true'\nafter = ['pear']\n\
+         [async.pear]\nexec = 'true'\nafter = ['plum']\n\
+         [async.plum]\nexec = 'true'\nafter = ['apple']\n\
+         [async.outsider]\nexec = 'true'\n",
+    )
+    .run();
+    outcome.status(78).stdout_is("").stderr_has("trc.toml:").stderr_lacks("outsider");
+    let err = outcome.err();
+    if !err.lines().any(|line| ["apple", "pear", "plum"].iter().all(|name| line.contains(name))) {
+        outcome.fail("one line should name all three");
+    }
+}
+
+#[test]
+fn a_unit_that_waits_for_itself_is_a_cycle() {
+    let outcome = Trc::toml("[async.x]\nexec = 'true'\nafter = ['x']\n").run();
+    outcome.status(78).stdout_is("").stderr_has("trc.toml:3:").stderr_has("async.x");
+}
+
+#[test]
+fn a_unit_that_waits_for_a_later_stage_can_never_start() {
+    let outcome =
+        Trc::toml("[boot.b]\nexec = 'true'\nafter = ['main']\n[sync.main]\nexec = 'true'\n").run();
+    outcome.status(78).stdout_is("").stderr_has("trc.toml:").stderr_has("main");
+}
+
+#[test]
+fn a_name_of_several_units_is_ambiguous() {
+    let outcome = Trc::toml(
+        "[async.x]\nexec = 'true'\n[sync.x]\nexec = 'true'\n\
+         [sync.y]\nexec = 'true'\nafter = ['x']\n",
+    )
+    .run();
+    outcome.status(78).stdout_is("").stderr_has("trc.toml:7:10");
+    outcome.stderr_has("async.x").stderr_has("sync.x");
+}
+
+// ---- files --------------------------------------------------------------------------
+
+#[test]
+fn a_file_that_can_not_be_read_is_named() {
+    let missing = |args: &[&str], name: &str| {
+        Trc::with(args)
+            .args(&["-F", "echo started"])
+            .run()
+            .status(78)
+            .stdout_is("")
+            .stderr_has(name);
+    };
+    missing(&["--config", "/no/such.toml"], "/no/such.toml");
+    missing(&["--config", "/etc"], "/etc");
+    let outcome = Trc::with(&["-F", "echo started"]).env("TRC_CONFIG", "/no/such.toml").run();
+    outcome.status(78).stdout_is("").stderr_has("/no/such.toml");
+    // A directory in the place of the file, and a file in the place of the directory.
+    let outcome = Trc::with(&["-F", "echo started"]).file("trc.toml/x", "").run();
+    outcome.status(78).stdout_is("").stderr_has("trc.toml");
+    let outcome = Trc::with(&["-F", "echo started"]).file("trc.d", "").run();
+    outcome.status(78).stdout_is("").stderr_has("trc.d");
+    // Not UTF-8.
+    let outcome = Trc::with(&["-F", "echo started"]).file("trc.toml", b"wait = '\xff'\n").run();
+    outcome.status(78).stdout_is("").stderr_has("trc.toml");
+}
+
+/// Another user than root, who may read only what everybody may.
+const STRANGER: [&str; 4] = ["setpriv", "--reuid=61234", "--regid=61234", "--clear-groups"];
+
+#[test]
+fn a_file_without_read_permission_is_named() {
+    if !root() {
+        return;
+    }
+    let rows = [
+        ("trc.toml", "chmod 000 $W/trc.toml"),
+        ("trc.d", "chmod 000 $W/trc.d"),
+        ("trc.d/sync.x.toml", "chmod 000 $W/trc.d/sync.x.toml"),
+    ];
+    for (name, change) in rows {
+        let outcome = Trc::toml("log.level = 'warn'\n")
+            .file("trc.d/sync.x.toml", "exec = 'echo started'\n")
+            .before(change)
+            .wrap(&STRANGER)
+            .run();
+        outcome.status(78).stdout_is("").stderr_has(name).stderr_has("ermission");
+    }
+}
+
+#[test]
+fn other_files_in_the_drop_in_directory_are_skipped() {
+    Trc::new()
+        .file("trc.d/sync.x~", "echo not this\n")
+        .file("trc.d/.sync.y", "echo not this\n")
+        .file("trc.d/README", "not this\n")
+        .file("trc.d/old/sync.a", "echo not this\n")
+        .file("trc.d/sync.my unit", "echo this\n")
+        .run()
+        .status(0)
+        .stdout_is("this\n")
+        .stderr_is("");
+}
+
+// ---- the command line and the environment ---------------------------------------------
+
+#[test]
+fn a_wrong_command_line_is_64() {
+    let rows: [&[&str]; 4] = [&["--no-such-flag"], &["-B"], &["-F", "true", "-H"], &["--config"]];
+    for args in rows {
+        let outcome = Trc::with(args).run();
+        outcome.status(64).stdout_is("");
+        if outcome.stderr.is_empty() {
+            outcome.fail("something should be said");
+        }
+    }
+    Trc::with(&["--wiat", "all", "true"]).run().status(64).stderr_has("--wait");
+}
+
+#[test]
+fn a_wrong_setting_is_told_with_where_it_came_from() {
+    /// The environment, the arguments and what is said.
+    type Row<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str], &'a [&'a str]);
+    let rows: [Row; 8] = [
+        (&[("TRC_WAIT", "most")], &[], &["TRC_WAIT", "most"]),
+        (&[("RC_WAIT_POLICY", "wait_most")], &[], &["RC_WAIT_POLICY", "most"]),
+        (&[("TRC_LOG__LEVLE", "info")], &[], &["TRC_LOG__LEVLE", "level"]),
+        (&[("TRC_LOG__LEVEL", "lout")], &[], &["TRC_LOG__LEVEL", "lout"]),
+        (&[("TRC_ASYNC__CORN__ENABLED", "false")], &[], &["TRC_ASYNC__CORN__ENABLED"]),
+        (&[], &["--config", "wiat=all"], &["--config wiat=all", "wait"]),
+        (&[], &["--config", "wait=most"], &["--config wait=most", "most"]),
+        (&[], &["--config", "sync.x.after=['y']"], &["--config sync.x.after=['y']"]),
+    ];
+    for (env, args, says) in rows {
+        let mut trc = Trc::with(args).args(&["-F", "echo started"]);
+        for (name, value) in env {
+            trc = trc.env(name, value);
+        }
+        let outcome = trc.run();
+        outcome.status(78).stdout_is("");
+        for word in says {
+            outcome.stderr_has(word);
+        }
+    }
+}
+
+#[test]
+fn what_kubernetes_injects_is_a_warning_only() {
+    Trc::with(&["-F", "echo started"])
+        .env("TRC_PORT_80_TCP", "tcp://10.0.0.1:80")
+        .env("TRC_SERVICE_HOST", "10.0.0.1")
+        .run()
+        .status(0)
+        .stdout_is("started\n")
+        .stderr_has("TRC_PORT_80_TCP");
+}
+
+#[test]
+fn a_mistake_that_boot_adds_to_the_command_line_is_78_and_the_halts_run() {
+    let outcome = Trc::toml("log.level = 'warn'\n[halt.h]\nscript = 'echo halt'\n")
+        .args(&["-B", "set -- --no-such-flag \"$@\"", "-F", "echo started"])
+        .run();
+    outcome.status(78).stdout_is("halt\n").stderr_has("--no-such-flag");
+}
+
+// ---- commands -----------------------------------------------------------------------
+
+#[test]
+fn a_command_that_is_not_there_is_127_and_one_that_can_not_be_executed_126() {
+    let rows = [
+        ("/no/such/command", 127, "o such file"),
+        ("no-such-command", 127, "no-such-command"),
+        ("${W}/plain", 126, "ermission"),
+        ("${W}", 126, "ermission"),
+        ("${W}/nointerpreter", 127, "nointerpreter"),
+        ("${W}/plain/below", 127, "plain/below"),
+    ];
+    table(
+        &rows,
+        |row| row.0.to_owned(),
+        |(command, status, says)| {
+            let files = |trc: Trc| {
+                trc.file("plain", "text\n").executable("nointerpreter", "#!/no/such/interpreter\n")
+            };
+            let toml = format!("[sync.broken]\nexec = '{command}'\n");
+            let outcome = files(Trc::toml(&toml)).run();
+            outcome.status(*status).stderr_has("broken").stderr_has(says);
+        },
+    );
+}
+
+/// The image of another architecture: no shell can do anything with it.
+#[test]
+fn a_program_for_another_machine_is_126() {
+    let mut header = b"\x7fELF\x02\x01\x01".to_vec();
+    header.resize(200, 0);
+    let program = |trc: Trc| trc.file("alien", &header).before("chmod +x $W/alien");
+    let toml = "[sync.broken]\nexec = '${W}/alien'\n";
+    program(Trc::toml(toml)).run().status(126).stderr_has("broken").stderr_has("format");
+    program(Trc::with(&["./alien"])).run().status(126).stderr_has("format");
+}
+
+#[test]
+fn a_command_alone_that_is_not_there_is_127_and_one_that_can_not_be_executed_126() {
+    Trc::with(&["/no/such/command"]).run().status(127).stderr_has("/no/such/command");
+    Trc::with(&["no-such-command"]).run().status(127).stderr_has("no-such-command");
+    Trc::with(&["./plain"]).file("plain", "text\n").run().status(126).stderr_has("./plain");
+    Trc::with(&["--bare", "/no/such/command"]).run().status(127).stderr_has("/no/such/command");
+}
+
+/// The cause is a unit's own, found when it is started; 1, 78 and 126 are all a word
+/// for it.
+#[track_caller]
+fn fails_with_a_reason(outcome: &Outcome, says: &[&str]) {
+    if ![1, 78, 126, 127].contains(&outcome.status) || outcome.killed.is_some() {
+        outcome.fail("a failure with a status of 1, 78, 126 or 127 is expected");
+    }
+    outcome.stderr_lacks("panicked");
+    for word in says {
+        outcome.stderr_has(word);
+    }
+}
+
+#[test]
+fn an_unknown_user_or_group_is_named() {
+    for key in ["user = 'nosuchuser'", "group = 'nosuchuser'", "groups = ['nosuchuser']"] {
+        let toml = format!("[sync.x]\nexec = 'echo started'\n{key}\n");
+        let outcome = Trc::toml(&toml).run();
+        fails_with_a_reason(&outcome, &["nosuchuser", "x"]);
+        outcome.stdout_lacks("\nstarted\n");
+    }
+}
+
+#[test]
+fn a_user_that_trc_may_not_become_is_named() {
+    if !root() {
+        return;
+    }
+    let toml = "[sync.x]\nexec = 'echo started'\nuser = 'root'\n";
+    let outcome = Trc::toml(toml).wrap(&STRANGER).run();
+    fails_with_a_reason(&outcome, &["ermitted", "x"]);
+}
+
+#[test]
+fn a_user_that_trc_already_is_changes_nothing() {
+    let id = nix::unistd::geteuid();
+    Trc::toml(&format!("[sync.x]\nexec = 'echo started'\nuser = '{id}'\n"))
+        .run()
+        .status(0)
+        .stdout_has("\nstarted\n");
+    if root() {
+        let toml = "[sync.x]\nexec = 'echo started'\nuser = '61234'\n";
+        Trc::toml(toml).wrap(&STRANGER).run().status(0).stdout_has("\nstarted\n");
+    }
+}
+
+#[test]
+fn a_working_directory_that_is_not_there_is_named() {
+    let outcome = Trc::toml("[sync.x]\nexec = 'echo started'\ncwd = '/no/such/place'\n").run();
+    fails_with_a_reason(&outcome, &["/no/such/place", "x"]);
+    outcome.stdout_lacks("\nstarted\n");
+}
+
+#[test]
+fn a_variable_that_is_not_set_is_named_when_the_unit_starts() {
+    let outcome = Trc::toml("[sync.x]\nexec = 'echo ${NO_SUCH_NAME}'\n").run();
+    fails_with_a_reason(&outcome, &["NO_SUCH_NAME", "x"]);
+    let outcome = Trc::toml("[sync.x]\nexec = 'echo ${NO_SUCH_NAME:?say who}'\n").run();
+    fails_with_a_reason(&outcome, &["NO_SUCH_NAME", "say who"]);
+}
+
+#[test]
+fn an_environment_file_that_is_not_there_is_named() {
+    let outcome = Trc::toml("[sync.x]\nexec = 'true'\nenv_file = '/no/such.env'\n").run();
+    fails_with_a_reason(&outcome, &["/no/such.env"]);
+}
+
+// ---- a poor environment ---------------------------------------------------------------
+
+/// trc in a mount namespace of its own, where this has been done before.
+fn mounts(trc: Trc, text: &str) -> Trc {
+    let words: &[&str] =
+        if root() { &["unshare", "--mount"] } else { &["unshare", "--mount", "--map-root-user"] };
+    trc.wrap(words).before(&format!("set -e\n{text}"))
+}
+
+/// A run with something of every stage, a background service that is stopped and
+/// state that boot passes on.
+fn everything() -> Trc {
+    Trc::with(&[
+        "-B",
+        "name=world; greet() { echo \"hello, $name\"; }",
+        "-D",
+        "exec 9<>\"$W/never\"; read x <&9",
+        "-F",
+        "greet",
+        "-H",
+        "echo halt; exit $_exit_status",
+    ])
+}
+
+#[test]
+fn a_read_only_root_is_no_hindrance() {
+    for mode in MODES {
+        let trc = mounts(everything().mode(mode), "mount -o remount,bind,ro /");
+        trc.run().status(0).stdout_is("hello, world\nhalt\n").stderr_is("");
+    }
+}
+
+#[test]
+fn no_tmp_is_no_hindrance() {
+    for mode in MODES {
+        let trc = everything().no_work_dir().mode(mode);
+        let trc = mounts(
+            trc,
+            "mount --bind $W /mnt; export W=/mnt; mount -t tmpfs -o mode=0,ro none /tmp; cd /",
+        );
+        trc.run().status(0).stdout_is("hello, world\nhalt\n").stderr_is("");
+    }
+}
+
+#[test]
+fn no_proc_is_no_hindrance() {
+    for mode in MODES {
+        let trc = mounts(everything().mode(mode), "mount -t tmpfs -o ro none /proc");
+        trc.run().status(0).stdout_is("hello, world\nhalt\n");
+    }
+}
+
+#[test]
+fn without_proc_trc_still_ends_on_a_signal() {
+    for mode in MODES {
+        let script = "setsid cat $W/never & echo ready; cat $W/never";
+        let trc = mounts(Trc::with(&["-F", script]).mode(mode), "mount -t tmpfs -o ro none /proc");
+        let running = trc.spawn();
+        running.wait_for("ready").signal(TERM);
+        running.finish().status(143);
+    }
+}
+
+#[test]
+fn no_dev_is_no_hindrance() {
+    for mode in MODES {
+        let trc = mounts(everything().mode(mode), "mount -t tmpfs -o ro none /dev");
+        trc.run().status(0).stdout_is("hello, world\nhalt\n");
+    }
+}
+
+/// An image without a shell: `$W/busybox` is the only program there is.
+fn no_shell(trc: Trc) -> Trc {
+    let trc = trc.env("PATH", "/usr/local/bin:/usr/bin:/bin");
+    mounts(trc, "cp /bin/busybox $W/busybox; mount -t tmpfs -o ro none /usr/bin")
+}
+
+#[test]
+fn a_script_where_there_is_no_shell_is_an_error_that_names_the_unit() {
+    if !std::path::Path::new("/bin/busybox").exists() {
+        return;
+    }
+    let rows: [&[&str]; 2] = [&["-F", "echo started"], &["-B", "x=1", "-F", "echo started"]];
+    for args in rows {
+        let outcome = no_shell(Trc::with(args)).run();
+        fails_with_a_reason(&outcome, &["shell"]);
+        let named = outcome.err().contains("F1") || outcome.err().contains("echo started");
+        if !named {
+            outcome.fail("the unit should be named");
+        }
+    }
+    let toml =
+        "[async.needy]\nscript = 'echo started'\n[sync.x]\nexec = '${W}/busybox echo started'\n";
+    let outcome = no_shell(Trc::toml(toml)).run();
+    fails_with_a_reason(&outcome, &["shell", "needy"]);
+}
+
+#[test]
+fn without_a_script_no_shell_is_needed() {
+    if !std::path::Path::new("/bin/busybox").exists() {
+        return;
+    }
+    let toml = "[boot.b]\nexec = '${W}/busybox echo boot'\n[async.a]\nexec = '${W}/busybox cat ${W}/never'\n\
+                [sync.x]\nexec = '${W}/busybox echo sync'\n[halt.h]\nexec = '${W}/busybox echo halt'\n";
+    let outcome = no_shell(Trc::toml(toml).env("TRC_LOG_LEVEL", "warn")).run();
+    outcome.status(0).stdout_is("boot\nsync\nhalt\n").stderr_is("");
+    let trc = Trc::new();
+    let busybox = trc.path("busybox").to_str().unwrap().to_owned();
+    no_shell(trc.args(&[&busybox, "echo", "alone"])).run().status(0).stdout_is("alone\n");
+}
+
+#[test]
+fn where_no_process_can_be_made_the_unit_fails_and_trc_ends() {
+    if !root() {
+        return;
+    }
+    // A user of its own: the limit counts all of a user's processes.
+    let stranger = ["setpriv", "--reuid=61235", "--regid=61235", "--clear-groups"];
+    let rows: [&[&str]; 3] = [&["true"], &["-F", "true"], &["-B", "true", "-H", "true"]];
+    for args in rows {
+        let outcome = Trc::with(args).wrap(&stranger).wrap(&["prlimit", "--nproc=1"]).run();
+        fails_with_a_reason(&outcome, &["fork"]);
+    }
+}
+
+/// Too few descriptors for anything: trc may fail, but says why and ends.
+#[test]
+fn where_descriptors_are_few_trc_works_or_says_why() {
+    let toml = "[boot.b]\nscript = 'x=1'\n[async.a]\nexec = 'cat ${W}/never'\n\
+                [sync.x]\nscript = 'echo started'\n";
+    let limits: Vec<u32> = (4..=24).collect();
+    table(
+        &limits,
+        |limit| format!("{limit} descriptors"),
+        |limit| {
+            for trc in [Trc::with(&["true"]), Trc::with(&["-F", "true"]), Trc::toml(toml)] {
+                let outcome = trc.wrap(&["prlimit", &format!("--nofile={limit}")]).run();
+                outcome.stderr_lacks("panicked");
+                let said = !outcome.stderr.is_empty();
+                if outcome.killed.is_some() || (outcome.status != 0 && !said) {
+                    outcome.fail("it should work or say why it doesn't");
+                }
+            }
+        },
+    );
+}

@@ -1,0 +1,289 @@
+//! On a terminal all is as it is without an init: job control, Ctrl-C, Ctrl-Z, window
+//! sizes, questions and answers. What is typed comes back as an echo, so what a test
+//! waits for never looks like what it typed.
+
+#![allow(clippy::disallowed_methods)]
+
+mod common;
+
+use std::fs::File;
+use std::io::Write;
+use std::ops::Deref;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use common::{MODES, Outcome, Running, TERM, Trc};
+use nix::pty::openpty;
+use nix::unistd::{tcgetpgrp, ttyname};
+
+const CTRL_C: &str = "\x03";
+const CTRL_D: &str = "\x04";
+const CTRL_Z: &str = "\x1a";
+const CTRL_BACKSLASH: &str = "\x1c";
+
+/// A program at a terminal of its own, and somebody who types.
+struct Session {
+    running: Running,
+    master: OwnedFd,
+    slave: PathBuf,
+}
+
+impl Session {
+    /// The program leads the terminal's session, as in `docker run -it`.
+    fn new(trc: Trc) -> Self {
+        let pty = openpty(None, None).unwrap();
+        let slave = ttyname(&pty.slave).unwrap();
+        let running = trc
+            .env("TERM", "dumb")
+            .env("PS1", "PROMPT> ")
+            .env("INPUTRC", "/dev/null")
+            .terminal(&pty.slave)
+            .wrap(&["setsid", "--ctty"])
+            .spawn();
+        running.read_terminal(&pty.master);
+        Self { running, master: pty.master, slave }
+    }
+
+    /// An interactive bash leads it; `$T` runs trc.
+    fn in_a_shell() -> Self {
+        let program =
+            std::env::var("TRC_TEST_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_trc").to_owned());
+        let shell = Trc::new().program("bash").args(&["--norc", "--noprofile", "-i"]);
+        let dir = shell.dir().to_str().unwrap().to_owned();
+        let session = Self::new(shell.env("T", format!("{program} -w {dir}")));
+        session.wait_for("PROMPT> ");
+        session
+    }
+
+    fn type_in(&self, text: &str) -> &Self {
+        File::from(self.master.try_clone().unwrap()).write_all(text.as_bytes()).unwrap();
+        self
+    }
+
+    fn resize(&self, rows: u16, columns: u16) {
+        let terminal = File::open(&self.slave).unwrap();
+        let status = Command::new("stty")
+            .args(["rows", &rows.to_string(), "cols", &columns.to_string()])
+            .stdin(Stdio::from(terminal))
+            .status();
+        assert!(status.unwrap().success());
+    }
+
+    /// Waits until another process group than that of the session's leader has the
+    /// terminal.
+    #[track_caller]
+    fn wait_until_lent(&self) -> &Self {
+        let leader = self.running.pid();
+        self.running.wait_until("somebody else has the terminal", || {
+            tcgetpgrp(&self.master).is_ok_and(|group| group.as_raw() != leader)
+        });
+        self
+    }
+
+    #[track_caller]
+    fn finish(self) -> Outcome {
+        let Self { running, master, .. } = self;
+        let outcome = running.finish();
+        drop(master);
+        outcome
+    }
+}
+
+impl Deref for Session {
+    type Target = Running;
+    fn deref(&self) -> &Running {
+        &self.running
+    }
+}
+
+#[test]
+fn a_shell_has_job_control() {
+    for mode in MODES {
+        let session = Session::new(Trc::with(&["bash", "--norc", "--noprofile"]).mode(mode));
+        session.wait_for("PROMPT> ").wait_for_times("PROMPT> ", 1);
+        session.type_in("cat &\n").wait_for_times("PROMPT> ", 2);
+        // The background reader is stopped, as it should be.
+        session.running.wait_until("cat is stopped", || {
+            session.processes().iter().any(|process| process.state == 'T')
+        });
+        session.type_in("jobs\n").wait_for("Stopped");
+        session.type_in("fg\n");
+        session.running.wait_until("cat goes on", || {
+            session.processes().iter().all(|process| process.state != 'T')
+        });
+        session.type_in("hello\n").wait_for_times("hello", 2);
+        session.type_in(CTRL_C).wait_for_times("PROMPT> ", 4);
+        session.type_in("exit 5\n");
+        let outcome = session.finish();
+        outcome.status(5).stdout_lacks("no job control").stdout_lacks("cannot set terminal");
+    }
+}
+
+#[test]
+fn ctrl_c_ends_the_foreground_unit_and_the_run() {
+    let commands: [&[&str]; 3] = [
+        &["-F", "echo ready; cat"],
+        &["sh", "-c", "echo ready; exec cat"],
+        &["--wait", "all", "-F", "echo ready; cat", "-F", "echo second"],
+    ];
+    for mode in MODES {
+        for args in commands {
+            let session = Session::new(Trc::with(args).mode(mode));
+            session.wait_for("ready");
+            session.type_in(CTRL_C);
+            session.finish().status(130).stdout_lacks("second");
+        }
+    }
+}
+
+#[test]
+fn ctrl_backslash_ends_the_foreground_unit_and_the_run() {
+    // bash itself ignores QUIT.
+    let script = "ulimit -c 0; exec dash -c 'echo ready; exec cat'";
+    let session = Session::new(Trc::with(&["-F", script]));
+    session.wait_for("ready");
+    session.type_in(CTRL_BACKSLASH);
+    session.finish().status(131);
+}
+
+#[test]
+fn a_unit_that_handles_ctrl_c_goes_on() {
+    let script = "trap 'echo caught' INT; echo ready; while ! read x; do :; done; echo got $x";
+    for mode in MODES {
+        let session = Session::new(Trc::with(&["-F", script]).mode(mode));
+        session.wait_for("ready");
+        session.type_in(CTRL_C).wait_for("caught");
+        session.type_in("word\n");
+        session.finish().status(0).stdout_has("got word");
+    }
+}
+
+/// Nobody is there who could continue it.
+#[test]
+fn ctrl_z_does_not_hang_a_container() {
+    let commands: [&[&str]; 2] =
+        [&["-F", "echo ready; cat"], &["sh", "-c", "echo ready; exec cat"]];
+    for mode in MODES {
+        for args in commands {
+            let session = Session::new(Trc::with(args).mode(mode));
+            session.wait_for("ready");
+            session.type_in(CTRL_Z).type_in("hello\n").wait_for_times("hello", 2);
+            session.type_in(CTRL_D);
+            session.finish().status(0);
+        }
+    }
+}
+
+#[test]
+fn in_a_shell_ctrl_z_stops_trc_too_and_fg_resumes_it() {
+    for command in ["-F 'echo rea''dy; cat'", "sh -c 'echo rea''dy; exec cat'"] {
+        let session = Session::in_a_shell();
+        session.type_in(&format!("$T {command}\n")).wait_for("ready");
+        session.wait_until_lent();
+        session.type_in(CTRL_Z).wait_for("Stopped").wait_for_times("PROMPT> ", 2);
+        session.type_in("fg\n");
+        session.wait_until_lent();
+        session.type_in("hello\n").wait_for_times("hello", 2);
+        session.type_in(CTRL_C).wait_for_times("PROMPT> ", 3);
+        session.type_in("echo st''atus=$?\n").wait_for("status=130");
+        session.type_in("exit 0\n");
+        session.finish().status(0);
+    }
+}
+
+#[test]
+fn the_terminal_is_given_back_to_the_shell() {
+    let session = Session::in_a_shell();
+    session.type_in("$T -F 'exit 3'; echo st''atus=$?\n").wait_for("status=3");
+    session.wait_for_times("PROMPT> ", 2);
+    session.type_in("read -p 'whi''ch? ' answer\n").wait_for("which? ");
+    session.type_in("yes\n").wait_for_times("PROMPT> ", 3);
+    session.type_in("echo ans''wer=$answer\n").wait_for("answer=yes");
+    session.type_in("exit 0\n");
+    session.finish().status(0);
+}
+
+#[test]
+fn in_a_shells_background_trc_does_not_take_the_terminal() {
+    let session = Session::in_a_shell();
+    session.type_in("$T -F 'echo rea''dy; cat $W/never' &\n").wait_for("ready");
+    session.type_in("echo st''ill here\n").wait_for("still here");
+    session.type_in("kill %1; wait %1; echo st''atus=$?\n").wait_for("status=143");
+    session.type_in("exit 0\n");
+    session.finish().status(0);
+}
+
+#[test]
+fn a_window_resize_arrives() {
+    // bash defers a trap of WINCH while it reads.
+    let commands: [&[&str]; 2] = [&["-F"], &["sh", "-c"]];
+    let script = r#"exec dash -c 'trap "stty size; exit 4" WINCH; echo ready
+        while :; do read x; done'"#;
+    for mode in MODES {
+        for args in commands {
+            let session = Session::new(Trc::with(args).arg(script).mode(mode));
+            session.wait_for("ready");
+            session.resize(51, 123);
+            session.finish().status(4).stdout_has("51 123");
+        }
+    }
+}
+
+#[test]
+fn a_background_unit_that_reads_the_terminal_is_warned_about_and_can_be_stopped() {
+    for mode in MODES {
+        let args = ["-D", "cat </dev/tty", "-F", "echo ready; cat $W/never"];
+        let session = Session::new(Trc::with(&args).mode(mode));
+        session.wait_for("ready");
+        session.running.wait_until("the background unit is stopped", || {
+            session.processes().iter().any(|process| process.state == 'T')
+        });
+        session.wait_for("terminal");
+        session.signal(TERM);
+        session.finish().status(143);
+    }
+}
+
+#[test]
+fn a_boot_script_asks_and_the_answer_arrives() {
+    for mode in MODES {
+        let args = ["-B", "read -p 'Name? ' name", "-F", "echo \"Hello, $name!\""];
+        let session = Session::new(Trc::with(&args).mode(mode));
+        session.wait_for("Name? ");
+        session.type_in("World\n");
+        session.finish().status(0).stdout_has("Hello, World!");
+    }
+}
+
+#[test]
+fn foreground_and_halt_units_have_the_terminal_in_turn() {
+    for mode in MODES {
+        let args = [
+            "--wait",
+            "all",
+            "-F",
+            "read -p 'one? ' x; echo \"1=$x\"",
+            "-F",
+            "read -p 'two? ' x; echo \"2=$x\"",
+            "-H",
+            "read -p 'three? ' x; echo \"3=$x\"",
+        ];
+        let session = Session::new(Trc::with(&args).mode(mode));
+        for (question, answer) in [("one? ", "a\n"), ("two? ", "b\n"), ("three? ", "c\n")] {
+            session.wait_for(question);
+            session.type_in(answer);
+        }
+        session.finish().status(0).stdout_has("1=a").stdout_has("2=b").stdout_has("3=c");
+    }
+}
+
+#[test]
+fn a_foreground_unit_sees_a_terminal() {
+    for mode in MODES {
+        for args in [&["-F", "test -t 0 && test -t 1 && tty"][..], &["tty"]] {
+            let session = Session::new(Trc::with(args).mode(mode));
+            session.finish().status(0).stdout_has("/dev/pts/");
+        }
+    }
+}
