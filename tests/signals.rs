@@ -348,11 +348,13 @@ fn where_the_stop_command_fails_the_signal_is_sent() {
 /// A unit whose child says which of the two signals it gets first: trc's, or the one
 /// that the unit itself sends on when it is told to stop.
 const FAMILY: &str = r#"exec 9<>$W/never
-    bash -c 'trap "echo child: TERM first; exit" TERM; trap "echo child: URG first; exit" URG
-             echo ready; read x <&9' &
-    child=$!
     trap 'kill -URG $child; wait $child; exit' TERM
-    wait $child; wait $child"#;
+    bash -c 'trap "echo child: TERM first; exit" TERM; trap "echo child: URG first; exit" URG
+             echo >$W/go; read x <&9' &
+    child=$!
+    read x <$W/go
+    echo ready
+    wait $child"#;
 
 #[test]
 fn a_shell_unit_is_stopped_as_a_group_and_an_exec_unit_by_its_process() {
