@@ -69,7 +69,7 @@ impl Graph {
             let awaited = written.iter().flatten().any(|(other, condition, _)| {
                 other == at && matches!(condition, Some(Condition::Succeeded | Condition::Exited))
             });
-            let mut node = node(units[*at], awaited);
+            let mut node = node(units[*at], *at, awaited);
             // One by one: each waits for the one before it, however that ended.
             if id > 0
                 && nodes[id - 1].unit.stage == node.unit.stage
@@ -178,13 +178,14 @@ fn cycles(
     errors
 }
 
-fn node(unit: &Unit, awaited: bool) -> Node {
+fn node(unit: &Unit, declared: usize, awaited: bool) -> Node {
     let implied = awaited || matches!(unit.stage, Stage::Boot | Stage::Halt);
     let own_process = match unit.command {
         Command::Exec(_) | Command::Words(_) => StopTo::Process,
         Command::Script(_) | Command::File(_) => StopTo::Group,
     };
     Node {
+        declared,
         oneshot: unit.oneshot.unwrap_or(implied),
         needs: Vec::new(),
         dependents: Vec::new(),

@@ -140,14 +140,14 @@ fn refuse(diagnostics: &[Diagnostic]) -> u8 {
         };
         reporter.main(level, "configuration", format_args!("{diagnostic}"));
     }
-    journal.flush_at_exit();
+    journal.flush_at_exit(stream::flush_deadline());
     status::CONFIG
 }
 
 fn fail(message: std::fmt::Arguments<'_>, status: u8) -> u8 {
     let journal = journal(config::LogFormat::Trc, log::LevelFilter::Warn);
     Reporter::new(journal.clone(), false).main(Level::Error, "failed", message);
-    journal.flush_at_exit();
+    journal.flush_at_exit(stream::flush_deadline());
     status
 }
 
