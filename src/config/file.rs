@@ -12,12 +12,22 @@ use super::{Diagnostic, Origin};
 /// One mistake, such as a quote never closed, brings many more messages with it.
 const MOST_ERRORS: usize = 10;
 
+/// A larger text may hold millions of errors; then the first must do.
+const LARGEST_FOR_ALL_ERRORS: usize = 256 << 10;
+
 /// Reads TOML. `order` is what the first key's place in the order of all keys becomes.
 ///
 /// # Errors
 /// What is wrong, each with its place.
 pub fn parse(source: &Source, order: u64) -> Result<Table, Vec<Diagnostic>> {
-    let (table, errors) = DeTable::parse_recoverable(&source.text);
+    let (table, errors) = if source.text.len() > LARGEST_FOR_ALL_ERRORS {
+        match DeTable::parse(&source.text) {
+            Ok(table) => (table, Vec::new()),
+            Err(error) => (Spanned::new(0..0, DeTable::new()), vec![error]),
+        }
+    } else {
+        DeTable::parse_recoverable(&source.text)
+    };
     let mut places = Places::new(source);
     if errors.is_empty() {
         let mut reader = Reader { places, order, errors: Vec::new() };
