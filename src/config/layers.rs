@@ -1,6 +1,6 @@
 //! All layers in their order, read once and laid over one another.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::cli::CommandLine;
@@ -109,7 +109,7 @@ impl Layers {
             remarks: Vec::new(),
         };
         let ids = unit_ids(tree);
-        let mut disabled = HashSet::new();
+        let mut disabled = BTreeSet::new();
         for unit in decoder.declared(&top) {
             match decoder.unit(unit, &ids, self.partial) {
                 Declared::Enabled(unit) => config.units.push(*unit),

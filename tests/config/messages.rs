@@ -240,12 +240,15 @@ fn a_long_line_is_not_shown_whole_and_a_terminal_obeys_no_file() {
 
 #[test]
 fn a_deep_nest_is_an_error_and_no_crash() {
+    let key = vec!["a"; 79].join(".");
     for text in [
         format!("x = {}", "[".repeat(10_000)),
         format!("x = {}{}", "[".repeat(10_000), "]".repeat(10_000)),
         format!("x = {}", "{a=".repeat(10_000)),
         format!("{} = 1", vec!["a"; 10_000].join(".")),
         format!("[{}]", vec!["a"; 10_000].join(".")),
+        // Each key and the brackets are within the parser's limits, but not together.
+        format!("{key} = {}1{}", format!("{{{key} = ").repeat(78), "}".repeat(78)),
     ] {
         let errors = Case::new().toml(&text).errors();
         assert!(errors[0].contains("nested too deeply"), "{errors:?}");
