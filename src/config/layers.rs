@@ -18,6 +18,7 @@ use super::{Config, Diagnostic, Environment, Origin, Severity, flags, schema};
 const WORK_DIR: &str = "/etc";
 
 /// What all layers up to the command line's units give.
+#[derive(Debug)]
 pub struct Layers {
     pub(super) tree: Table,
     pub(super) sources: Vec<Source>,
