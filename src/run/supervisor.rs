@@ -617,7 +617,9 @@ impl Supervisor {
                 Event::Settled { graph: Some(graph) }
             }
             Err(diagnostics) => {
-                self.say(&diagnostics);
+                let shown: Vec<_> =
+                    diagnostics.into_iter().map(|one| self.loaded.illustrate(one)).collect();
+                self.say(&shown);
                 Event::Unsettled
             }
         };
