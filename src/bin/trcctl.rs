@@ -3,27 +3,34 @@
 use std::process::ExitCode;
 
 use clap::Command;
+use clap::error::ErrorKind;
 use trc::config::cli;
 use trc::ctl::check;
 use trc::status;
 
 fn main() -> ExitCode {
-    let matches = match program().try_get_matches() {
-        Ok(matches) => matches,
+    match run() {
+        Ok(status) => status.into(),
         Err(error) => {
             // `--help` and `--version` come as errors too.
             let wrong = error.use_stderr();
             _ = error.print();
-            return if wrong { status::USAGE.into() } else { ExitCode::SUCCESS };
+            if wrong { status::USAGE.into() } else { ExitCode::SUCCESS }
         }
-    };
-    let status = match matches.subcommand() {
+    }
+}
+
+fn run() -> Result<u8, clap::Error> {
+    let mut program = program();
+    let matches = program.try_get_matches_from_mut(std::env::args_os())?;
+    match matches.subcommand() {
         Some(("check", arguments)) => {
-            check::run(&cli::from_matches(arguments), &std::env::vars_os().collect())
+            let line = cli::from_matches(arguments)
+                .map_err(|why| program.error(ErrorKind::ValueValidation, why))?;
+            Ok(check::run(&line, &std::env::vars_os().collect()))
         }
         _ => unreachable!("clap demands one of the commands above"),
-    };
-    status.into()
+    }
 }
 
 fn program() -> Command {

@@ -212,26 +212,14 @@ fn parse_line(argv: Vec<OsString>) -> Result<CommandLine, clap::Error> {
     }
     let mut program = program();
     let matches = program.try_get_matches_from_mut(argv)?;
-    let line = from_matches(&matches);
-    let empty = |word: Option<&OsString>| word.is_some_and(|word| word.is_empty());
-    let commands = line.boot.iter().chain(line.units.iter().map(|(_, command)| command));
-    let why = if line.overrides.iter().any(|argument| argument.is_empty()) {
-        "--config wants a FILE or KEY=VALUE"
-    } else if commands.into_iter().any(|command| empty(Some(command))) {
-        "a command is empty"
-    } else if empty(line.trailing.first()) {
-        "the name of the command is empty"
-    } else if let Some(why) = line.not_bare().filter(|_| line.bare) {
-        why
-    } else {
-        return Ok(line);
-    };
-    Err(program.error(ErrorKind::ValueValidation, why))
+    from_matches(&matches).map_err(|why| program.error(ErrorKind::ValueValidation, why))
 }
 
 /// What was typed, from arguments that [`arguments`] describes.
-#[must_use]
-pub fn from_matches(matches: &ArgMatches) -> CommandLine {
+///
+/// # Errors
+/// What makes no sense in it.
+pub fn from_matches(matches: &ArgMatches) -> Result<CommandLine, &'static str> {
     let all = |name: &str| matches.get_many::<OsString>(name).unwrap_or_default().cloned();
     let mut units: Vec<(usize, Stage, OsString)> = Vec::new();
     for stage in [Stage::Async, Stage::Sync, Stage::Halt] {
@@ -239,7 +227,7 @@ pub fn from_matches(matches: &ArgMatches) -> CommandLine {
         units.extend(places.zip(all(stage.name())).map(|(at, command)| (at, stage, command)));
     }
     units.sort_by_key(|(at, ..)| *at);
-    CommandLine {
+    let line = CommandLine {
         work_dir: matches.get_one("workdir").cloned(),
         overrides: all("config").collect(),
         wait: matches.get_one("wait").cloned(),
@@ -248,6 +236,18 @@ pub fn from_matches(matches: &ArgMatches) -> CommandLine {
         boot: all("boot").collect(),
         units: units.into_iter().map(|(_, stage, command)| (stage, command)).collect(),
         trailing: all("command").collect(),
+    };
+    let mut commands = line.boot.iter().chain(line.units.iter().map(|(_, command)| command));
+    if line.overrides.iter().any(|argument| argument.is_empty()) {
+        Err("--config wants a FILE or KEY=VALUE")
+    } else if commands.any(|command| command.is_empty()) {
+        Err("a command is empty")
+    } else if line.trailing.first().is_some_and(|word| word.is_empty()) {
+        Err("the name of the command is empty")
+    } else if let Some(why) = line.not_bare().filter(|_| line.bare) {
+        Err(why)
+    } else {
+        Ok(line)
     }
 }
 

@@ -1,18 +1,14 @@
 //! From the merged tree to settings, with everything that is wrong.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 
 use super::leaf::{self, Leaf, Problem};
 use super::schema::{self, Key};
 use super::source::{Source, within};
 use super::suggest::nearest;
 use super::value::{Entry, Node, Table, Value, shown};
-use super::{
-    Diagnostic, Environment, Log, Origin, Placed, Shutdown, SignalRule, Stage, Template, UnitRef,
-    WaitPolicy,
-};
-use crate::signal::Signal;
+use super::words;
+use super::{Diagnostic, Environment, Origin, Placed, Stage, Template, UnitRef};
 
 /// Reads the tree and collects what is wrong.
 pub struct Decoder<'a> {
@@ -162,7 +158,12 @@ impl Decoder<'_> {
     pub fn words(&mut self, key: &str, node: &Node) -> Option<Vec<Template>> {
         let words: Vec<Template> = match &node.value {
             Value::String(text) => {
-                let words = self.read(key, node, |_, _| leaf::split(text))?;
+                let words = self.read(key, node, |_, _| words::split(text))?;
+                if let Some(operator) = words::operator(text, &words) {
+                    let message = format!("`{key}`: no shell reads this `{operator}`");
+                    let warning = Diagnostic::warning(node.origin.clone(), message);
+                    self.diagnostics.push(warning.help("write it as `script` if one should"));
+                }
                 let mut templates = Vec::new();
                 for word in words {
                     let template = Template::parse(&word).map_err(|(_, why)| why);
@@ -211,107 +212,6 @@ impl Decoder<'_> {
             }
         }
         variables
-    }
-
-    /// `wait`.
-    pub fn wait(&mut self, top: &Fields) -> WaitPolicy {
-        self.get(top, "wait", leaf::wait).unwrap_or_default()
-    }
-
-    /// `shell`.
-    pub fn shell(&mut self, top: &Fields) -> Option<Vec<OsString>> {
-        let node = &top.entry("shell")?.node;
-        let environment = self.environment;
-        let words = self.words("shell", node)?;
-        let mut shell = Vec::new();
-        for word in words {
-            let word = word.expand(&|name| leaf::lookup(environment, name));
-            shell.push(self.read("shell", node, |_, _| word.map_err(Problem::undefined))?);
-        }
-        Some(shell)
-    }
-
-    /// `[shutdown]`.
-    pub fn shutdown(&mut self, top: &Fields) -> Shutdown {
-        let table = self.names("shutdown", top.entry("shutdown"));
-        let fields = self.fields(" in `[shutdown]`", schema::SHUTDOWN, table);
-        Shutdown { timeout: self.get(&fields, "timeout", leaf::duration) }
-    }
-
-    /// `[log]`; `level` is what holds if nothing was written.
-    pub fn log(&mut self, top: &Fields, level: log::LevelFilter) -> Log {
-        let table = self.names("log", top.entry("log"));
-        let fields = self.fields(" in `[log]`", schema::LOG, table);
-        Log {
-            level: self.get(&fields, "level", leaf::level).unwrap_or(level),
-            format: self.get(&fields, "format", leaf::choice).unwrap_or_default(),
-            output: self.get(&fields, "output", leaf::choice),
-        }
-    }
-
-    /// `[exit]`.
-    pub fn exit(&mut self, top: &Fields) -> BTreeMap<u8, u8> {
-        let mut map = BTreeMap::new();
-        for (from, entry) in self.names("exit", top.entry("exit")).into_iter().flatten() {
-            let name = Node::text(from.clone(), entry.key.clone());
-            let from = self.read("exit", &name, leaf::status);
-            let to = self.read("exit", &entry.node, leaf::status);
-            if let (Some(from), Some(to)) = (from, to) {
-                map.insert(from, to);
-            }
-        }
-        map
-    }
-
-    /// `[signals]`.
-    pub fn signals(&mut self, top: &Fields) -> BTreeMap<Signal, SignalRule> {
-        let mut rules = BTreeMap::new();
-        for (name, entry) in self.names("signals", top.entry("signals")).into_iter().flatten() {
-            let key = Node::text(name.clone(), entry.key.clone());
-            let signal = self.read("signals", &key, |_, _| {
-                let signal = leaf::signal_name(name)?;
-                let why = if [Signal::KILL, Signal::STOP].contains(&signal) {
-                    "can't be caught"
-                } else if signal.number() == libc::SIGCHLD {
-                    "is trc's own: it says that a child ended"
-                } else {
-                    return Ok(signal);
-                };
-                Err(Problem::new(format!("{signal} {why}")))
-            });
-            let rule = self.rule(&format!("signals.{name}"), entry);
-            if let (Some(signal), Some(rule)) = (signal, rule) {
-                rules.insert(signal, rule);
-            }
-        }
-        rules
-    }
-
-    fn rule(&mut self, key: &str, entry: &Entry) -> Option<SignalRule> {
-        const EXPECTED: &str =
-            "\"stop\", \"ignore\" or `{ forward = \"SIGQUIT\", to = [\"nginx\"] }`";
-        let Value::Table(table) = &entry.node.value else {
-            return self.read(key, &entry.node, |node, environment| {
-                let word = leaf::text(node, environment)?;
-                match word.as_str() {
-                    "stop" => Ok(SignalRule::Stop),
-                    "ignore" => Ok(SignalRule::Ignore),
-                    _ => Err(Problem::new(format!(
-                        "expected {EXPECTED}, found \"{}\"",
-                        shown(&word)
-                    ))),
-                }
-            });
-        };
-        let fields = self.fields(&format!(" in `{key}`"), schema::FORWARD, Some(table));
-        let (forward, to) = (fields.entry("forward"), fields.entry("to"));
-        if forward.is_none() && to.is_none() {
-            self.problem(key, &entry.node, Problem::new(format!("expected {EXPECTED}")));
-            return None;
-        }
-        let signal = self.get(&fields, "forward", leaf::signal);
-        let to = to.map_or(Vec::new(), |to| self.unit_names("to", &to.node));
-        Some(SignalRule::Forward { signal, to })
     }
 
     /// An array of units' names.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::decode::{Decoder, Fields};
 use super::leaf::{self, Problem, one_of};
 use super::suggest::nearest;
+use super::time::duration;
 use super::value::{Entry, Node, Table, Value, shown};
 use super::{
     After, Command, Condition, Diagnostic, Form, Identity, Origin, Placed, Stage, Stop, Unit,
@@ -132,7 +133,7 @@ impl Decoder<'_> {
         let fields = self.fields(" in `stop`", schema::STOP, table);
         Stop {
             signal: self.get(&fields, "signal", leaf::signal),
-            timeout: self.get(&fields, "timeout", leaf::duration),
+            timeout: self.get(&fields, "timeout", duration),
             to: self.get(&fields, "to", leaf::choice),
             exec: fields.entry("exec").and_then(|exec| self.words("stop.exec", &exec.node)),
         }

@@ -7,7 +7,7 @@ use super::decode_unit::unit_ids;
 use super::file::parse_value;
 use super::schema::{self, Kind};
 use super::suggest::nearest;
-use super::value::{Node, Table, Value, insert, shown};
+use super::value::{DEEPEST, Node, Table, Value, insert, shown};
 use super::{Diagnostic, Environment, Origin, Stage};
 
 /// What trc sets for its units; a trc within a unit has no use for it.
@@ -42,8 +42,8 @@ pub fn variable<'a>(environment: &'a Environment, name: &str) -> Option<&'a OsSt
 /// A variable that is true or false; anything else is said to be ignored.
 pub fn flag(environment: &Environment, name: &str, remarks: &mut Vec<Diagnostic>) -> bool {
     match variable(environment, name).map(OsStr::as_bytes) {
-        None | Some(b"false") => false,
-        Some(b"true") => true,
+        None | Some(b"false" | b"0") => false,
+        Some(b"true" | b"1") => true,
         Some(other) => {
             let other = String::from_utf8_lossy(other);
             let message = format!("expected true or false, found \"{}\"; ignored", shown(&other));
@@ -164,6 +164,9 @@ fn unknown(name: &str, origin: Origin) -> Diagnostic {
 
 /// The path that a name's parts stand for.
 fn translate(parts: &[&str], tree: &Table, layer: &Table) -> Result<Vec<String>, String> {
+    if parts.len() > DEEPEST {
+        return Err("this names more keys within keys than there are".to_owned());
+    }
     let mut path: Vec<String> = Vec::new();
     let mut kind = Some(Kind::Table(schema::TOP));
     for (at, part) in parts.iter().enumerate() {

@@ -6,24 +6,41 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::source::{Places, Source};
-use super::value::{Entry, Node, Table, Value};
+use super::value::{DEEPEST, Entry, Node, Table, Value};
 use super::{Diagnostic, Origin};
 
 /// One mistake, such as a quote never closed, brings many more messages with it.
 const MOST_ERRORS: usize = 10;
+
+const TOO_DEEP: &str = "this is nested too deeply";
+
+/// A larger text may hold millions of errors; then the first must do.
+const LARGEST_FOR_ALL_ERRORS: usize = 256 << 10;
 
 /// Reads TOML. `order` is what the first key's place in the order of all keys becomes.
 ///
 /// # Errors
 /// What is wrong, each with its place.
 pub fn parse(source: &Source, order: u64) -> Result<Table, Vec<Diagnostic>> {
-    let (table, errors) = DeTable::parse_recoverable(&source.text);
+    let (table, errors) = if source.text.len() > LARGEST_FOR_ALL_ERRORS {
+        match DeTable::parse(&source.text) {
+            Ok(table) => (table, Vec::new()),
+            Err(error) => (Spanned::new(0..0, DeTable::new()), vec![error]),
+        }
+    } else {
+        DeTable::parse_recoverable(&source.text)
+    };
     let mut places = Places::new(source);
     if errors.is_empty() {
-        let mut reader = Reader { places, order, errors: Vec::new() };
-        let table = reader.table(table.get_ref());
-        return if reader.errors.is_empty() { Ok(table) } else { Err(reader.errors) };
+        let mut reader = Reader { places, order, depth: 0, errors: Vec::new() };
+        let read = reader.table(table.get_ref());
+        if reader.errors.is_empty() {
+            return Ok(read);
+        }
+        keep(table);
+        return Err(reader.errors);
     }
+    keep(table);
     let mut errors: Vec<_> = errors
         .iter()
         .map(|error| (error.span(), message(&source.text, error.message(), error.span())))
@@ -60,10 +77,12 @@ pub fn parse_value(text: &str, origin: &Origin, order: u64) -> Result<Node, Stri
         .map_err(|error| message(text, error.message(), error.span()))?
         .into_inner();
     let source = Source { path: std::path::Path::new("").into(), text: "".into() };
-    let mut reader = Reader { places: Places::new(&source), order, errors: Vec::new() };
-    let mut node = reader.node(&Spanned::new(0..0, value));
-    if let Some(error) = reader.errors.first() {
-        return Err(error.message.clone());
+    let value = Spanned::new(0..0, value);
+    let mut reader = Reader { places: Places::new(&source), order, depth: 0, errors: Vec::new() };
+    let mut node = reader.node(&value);
+    if let Some(error) = reader.errors.pop() {
+        keep(value);
+        return Err(error.message);
     }
     place(&mut node, origin);
     Ok(node)
@@ -84,9 +103,17 @@ fn place(node: &mut Node, origin: &Origin) {
     }
 }
 
+/// Doesn't free a wrong text's tree: freeing recurses, and the parser, which limits dotted
+/// keys and brackets each for themselves, lets through some that are deep enough to
+/// exhaust the stack.
+fn keep<T>(tree: T) {
+    std::mem::forget(tree);
+}
+
 struct Reader<'a> {
     places: Places<'a>,
     order: u64,
+    depth: usize,
     errors: Vec<Diagnostic>,
 }
 
@@ -109,6 +136,11 @@ impl Reader<'_> {
 
     fn node(&mut self, value: &Spanned<DeValue<'_>>) -> Node {
         let origin = self.places.origin(value.span().start);
+        if self.depth == DEEPEST {
+            self.errors.push(Diagnostic::error(origin.clone(), TOO_DEEP));
+            return Node { value: Value::Boolean(false), origin };
+        }
+        self.depth += 1;
         let value = match value.get_ref() {
             DeValue::String(text) => Value::String(text.to_string()),
             DeValue::Integer(number) => {
@@ -125,6 +157,7 @@ impl Reader<'_> {
             DeValue::Array(items) => Value::Array(items.iter().map(|v| self.node(v)).collect()),
             DeValue::Table(table) => Value::Table(self.table(table)),
         };
+        self.depth -= 1;
         Node { value, origin }
     }
 }
@@ -141,7 +174,7 @@ fn message(text: &str, message: &str, span: Option<Range<usize>>) -> String {
             "a string must stand in quotes".to_owned()
         }
         "cannot recurse further; max recursion depth met" | "recursion limit" => {
-            "this is nested too deeply".to_owned()
+            TOO_DEEP.to_owned()
         }
         _ => message.replace(", expected nothing", "").replacen(", expected ", ": expected ", 1),
     }

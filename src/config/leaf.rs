@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::str::FromStr;
-use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::value::StrDeserializer;
@@ -32,7 +31,8 @@ impl Problem {
         Self { message: message.into(), help: None, at: 0, undefined: false }
     }
 
-    fn expected(what: &str, node: &Node) -> Self {
+    /// Something else was expected.
+    pub fn expected(what: &str, node: &Node) -> Self {
         Self::new(format!("expected {what}, found {}", node.value.describe()))
     }
 
@@ -41,7 +41,9 @@ impl Problem {
         Self { undefined: true, ..Self::new(message) }
     }
 
-    fn at(mut self, at: usize) -> Self {
+    /// Something about a part of a string, by its first byte.
+    #[must_use]
+    pub fn at(mut self, at: usize) -> Self {
         self.at = at;
         self
     }
@@ -142,41 +144,12 @@ fn template_text(text: &str) -> Leaf<Template> {
     Template::parse(text).map_err(|(at, why)| Problem::new(why).at(at))
 }
 
-fn no_nul(bytes: &[u8]) -> Leaf<()> {
+/// Whether bytes can reach `execve`.
+pub fn no_nul(bytes: &[u8]) -> Leaf<()> {
     match bytes.iter().position(|byte| *byte == 0) {
         Some(at) => Err(Problem::new("a NUL can't stand here").at(at)),
         None => Ok(()),
     }
-}
-
-/// The words of a string, split as a shell would.
-pub fn split(text: &str) -> Leaf<Vec<String>> {
-    no_nul(text.as_bytes())?;
-    let words = shell_words::split(text).map_err(|_| {
-        let (at, quote) = unclosed_quote(text);
-        Problem::new(format!("the quote {quote} is never closed")).at(at)
-    })?;
-    if words.is_empty() {
-        return Err(Problem::new("there is nothing to run in this"));
-    }
-    Ok(words)
-}
-
-/// Where the quote begins that the text's end is in. The rules are those of
-/// `shell_words::split`, which doesn't tell.
-fn unclosed_quote(text: &str) -> (usize, char) {
-    let mut open = None;
-    let mut escaped = false;
-    for (at, c) in text.char_indices() {
-        match (open, c) {
-            _ if escaped => escaped = false,
-            (None | Some((_, '"')), '\\') => escaped = true,
-            (None, '\'' | '"') => open = Some((at, c)),
-            (Some((_, quote)), _) if c == quote => open = None,
-            _ => {}
-        }
-    }
-    open.unwrap_or((0, '"'))
 }
 
 /// True or false.
@@ -245,54 +218,6 @@ pub fn signal_name(name: &str) -> Leaf<Signal> {
             ..Problem::new(format!("there is no signal \"{}\"", shown(name)))
         }
     })
-}
-
-/// A span of time: `"1m30s"`, `"200ms"`, or a number of seconds.
-pub fn duration(node: &Node, environment: &Environment) -> Leaf<Duration> {
-    let seconds = |text: &str| span(text).filter(|span| u32::try_from(span.as_secs()).is_ok());
-    match &node.value {
-        Value::Integer(number, _) => seconds(&number.to_string()),
-        Value::Float(number) => seconds(number),
-        Value::String(_) => seconds(&text(node, environment)?),
-        _ => None,
-    }
-    .ok_or_else(|| Problem::expected("a time such as \"5s\", \"200ms\", \"1m30s\" or \"2h\"", node))
-}
-
-fn span(text: &str) -> Option<Duration> {
-    let number = |digits: &str| {
-        let plain = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-        if plain && digits != "." { digits.parse::<f64>().ok() } else { None }
-    };
-    if let Some(seconds) = number(text) {
-        return Duration::try_from_secs_f64(seconds).ok();
-    }
-    let mut total = Duration::ZERO;
-    let mut rest = text.trim();
-    let mut largest = f64::INFINITY;
-    loop {
-        let digits = rest.find(|c: char| c.is_ascii_alphabetic())?;
-        let (amount, unit) = rest.split_at(digits);
-        let end = unit.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(unit.len());
-        let scale = match &unit[..end] {
-            "ms" => 0.001,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            _ => return None,
-        };
-        // `30s1m` is a slip.
-        if scale >= largest {
-            return None;
-        }
-        largest = scale;
-        let part = Duration::try_from_secs_f64(number(amount.trim())? * scale).ok()?;
-        total = total.checked_add(part)?;
-        rest = unit[end..].trim_start();
-        if rest.is_empty() {
-            return Some(total);
-        }
-    }
 }
 
 /// A word that stands for a variant of `T`.

@@ -7,6 +7,7 @@ use super::layers::Layers;
 use super::{Config, Diagnostic, Environment};
 
 /// A configuration, and the layers it was made of.
+#[derive(Debug)]
 pub struct Loaded {
     /// The configuration.
     pub config: Config,

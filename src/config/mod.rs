@@ -3,11 +3,14 @@
 
 pub mod cli;
 mod decode;
+mod decode_settings;
 mod decode_unit;
 pub mod diagnostic;
 mod dropins;
 mod environment;
 mod file;
+mod files;
+mod flags;
 mod layers;
 mod leaf;
 mod load;
@@ -20,8 +23,10 @@ pub mod settings;
 mod source;
 mod suggest;
 pub mod template;
+mod time;
 pub mod unit;
 mod value;
+mod words;
 
 use std::ffi::OsString;
 

@@ -3,6 +3,8 @@
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
+use super::value::DEEPEST;
+
 /// What one `--config` gives.
 #[derive(PartialEq, Eq, Debug)]
 pub enum Override {
@@ -37,6 +39,9 @@ fn key_and_value(text: &str) -> Option<(Vec<String>, String)> {
             rest = after;
             part
         };
+        if path.len() == DEEPEST {
+            return None;
+        }
         path.push(part.to_owned());
         if let Some(after) = rest.strip_prefix('.') {
             rest = after;

@@ -1,6 +1,6 @@
 //! Which units are meant by the names that units and signals have in them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::leaf::one_of;
 use super::suggest::nearest;
@@ -9,16 +9,16 @@ use super::{Config, Diagnostic, SignalRule, UnitRef};
 
 /// What names stand for.
 pub struct Names<'a> {
-    ids: HashSet<&'a str>,
+    ids: BTreeSet<&'a str>,
     /// The full names that a bare one may mean.
-    bare: HashMap<&'a str, Vec<&'a str>>,
-    disabled: &'a HashSet<String>,
+    bare: BTreeMap<&'a str, Vec<&'a str>>,
+    disabled: &'a BTreeSet<String>,
 }
 
 impl<'a> Names<'a> {
     /// All units that are declared, and which of them are disabled.
-    pub fn new(ids: &'a [String], disabled: &'a HashSet<String>) -> Self {
-        let mut bare: HashMap<&str, Vec<&str>> = HashMap::new();
+    pub fn new(ids: &'a [String], disabled: &'a BTreeSet<String>) -> Self {
+        let mut bare: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for id in ids {
             if let Some((_, name)) = id.split_once('.') {
                 bare.entry(name).or_default().push(id);

@@ -1,6 +1,8 @@
 //! Every key: its name, the kind of its value, its default and what it means, in one
 //! place. Unknown keys, variables and the reference are checked and made from it.
 
+use std::fmt::Write;
+
 use super::leaf::variants;
 use super::{Condition, LogFormat, OnFailure, Output, StopTo, WaitPolicy};
 
@@ -73,7 +75,12 @@ fn levels() -> &'static [&'static str] {
 
 /// The keys at the top of `trc.toml` and of a fragment.
 pub const TOP: &[Key] = &[
-    key("wait", Kind::OneOf(variants::<WaitPolicy>), "any", "when the run ends by itself"),
+    key(
+        "wait",
+        Kind::OneOf(variants::<WaitPolicy>),
+        "any",
+        "when the run ends by itself; `wait_any` is `any`, and so on",
+    ),
     key(
         "shell",
         Kind::Words,
@@ -172,6 +179,24 @@ pub const FORWARD: &[Key] = &[
     key("to", Kind::Texts, "all that run", "the units that get it"),
 ];
 
+/// The keys as a table in Markdown, those of tables within it as `stop.signal`.
+pub fn reference(keys: &'static [Key]) -> String {
+    let mut out = "| key | value | default | meaning |\n|---|---|---|---|\n".to_owned();
+    rows(keys, "", &mut out);
+    out
+}
+
+fn rows(keys: &'static [Key], prefix: &str, out: &mut String) {
+    for Key { name, kind, default, doc } in keys {
+        if let Kind::Table(inner) = kind {
+            rows(inner, &format!("{prefix}{name}."), out);
+        } else {
+            let kind = kind.describe();
+            _ = writeln!(out, "| `{prefix}{name}` | {kind} | {default} | {doc} |");
+        }
+    }
+}
+
 /// The key of this name.
 pub fn find(keys: &'static [Key], name: &str) -> Option<&'static Key> {
     keys.iter().find(|key| key.name == name)
@@ -194,6 +219,33 @@ pub fn kind_at(path: &[String]) -> Option<Kind> {
 }
 
 impl Kind {
+    /// What may be written, for the reference.
+    pub fn describe(self) -> String {
+        let words = |words: &[&str]| {
+            words.iter().map(|word| format!("`\"{word}\"`")).collect::<Vec<_>>().join(" ")
+        };
+        match self {
+            Self::Text => "string".to_owned(),
+            Self::Boolean => "boolean".to_owned(),
+            Self::Duration => "time".to_owned(),
+            Self::OneOf(variants) => words(variants()),
+            Self::Signal => "signal".to_owned(),
+            Self::Id => "name or number".to_owned(),
+            Self::Mode => "octal mask".to_owned(),
+            Self::Words => "string or array of strings".to_owned(),
+            Self::Texts => "array of strings".to_owned(),
+            Self::Statuses => "array of 0 to 255".to_owned(),
+            Self::After => "array or table of units".to_owned(),
+            Self::Table(_) => "table".to_owned(),
+            Self::Variables => "table of variables".to_owned(),
+            Self::Signals => "table of signals".to_owned(),
+            Self::Rule => "string or table".to_owned(),
+            Self::Exit => "table of statuses".to_owned(),
+            Self::Status => "0 to 255".to_owned(),
+            Self::Units => "table of units".to_owned(),
+        }
+    }
+
     /// Whether an array may stand here.
     pub fn takes_array(self) -> bool {
         matches!(self, Self::Words | Self::Texts | Self::Statuses | Self::After)

@@ -85,6 +85,9 @@ impl Value {
     }
 }
 
+/// No path of keys is longer; a tree as deep as an endless one would exhaust the stack.
+pub const DEEPEST: usize = 16;
+
 /// Puts a value at `path`, making the tables on the way.
 pub fn insert(table: &mut Table, path: &[String], node: Node, order: u64) {
     let [key, rest @ ..] = path else { return };

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 
 use crate::config::{CommandLine, Diagnostic, Environment, Loaded, Severity, load};
+use crate::graph::Graph;
 use crate::status;
 
 /// Loads as `trc` would and says what is wrong, or what would run.
@@ -32,10 +33,12 @@ pub fn run(line: &CommandLine, environment: &Environment) -> u8 {
     }
 }
 
-/// What is wrong with the units together, cycles for instance.
-fn graph(_loaded: &Loaded) -> Vec<Diagnostic> {
-    // The graph room's diagnostics go here.
-    Vec::new()
+/// What is wrong with the units together, and what people should know of the whole.
+fn graph(loaded: &Loaded) -> Vec<Diagnostic> {
+    match Graph::build(&loaded.config) {
+        Ok(graph) => graph.remarks(),
+        Err(errors) => errors,
+    }
 }
 
 /// Errors and warnings, and how many.

@@ -36,7 +36,7 @@ use std::rc::Rc;
 pub use action::{Action, Fact, Target};
 pub use event::{Ending, Event, Sender, SpawnStage, Tick};
 pub use limits::UNKILLABLE_AFTER;
-pub use reason::{Cause, Reason};
+pub use reason::{Cause, LastWord, Reason};
 pub use unit::{Ended, How};
 
 use crate::config::Stage;
@@ -65,6 +65,8 @@ struct Budget {
     kill_at: Tick,
     /// When trc must be gone.
     end: Tick,
+    /// The signal that it began with.
+    signal: Signal,
 }
 
 /// The state of a run.
@@ -77,6 +79,7 @@ pub struct Engine {
     cause: Option<Cause>,
     status: u8,
     first_failure: Option<UnitId>,
+    last_word: Option<LastWord>,
     /// How many units have ended so far; gives each end its place in the order.
     ends: u32,
     budget: Option<Budget>,
@@ -105,6 +108,7 @@ impl Engine {
             cause: None,
             status: 0,
             first_failure: None,
+            last_word: None,
             ends: 0,
             budget: None,
             outside_stop: false,
@@ -134,6 +138,7 @@ impl Engine {
         Some(Reason {
             cause,
             first_failure: self.first_failure,
+            last_word: self.last_word,
             unkillable: self.unkillable.clone(),
         })
     }

@@ -26,31 +26,26 @@ impl Engine {
         }
     }
 
-    /// `any`: no sync unit is running or still to run, and a unit has ended. If the
-    /// last to do so was a sync unit, the end is its.
+    /// `any`: the first unit ends it; if a sync unit is running or still to run, the
+    /// first of those that ends.
     fn any(&self, all_ended: bool) -> Option<(Cause, u8)> {
         let sync = |id: &UnitId| self.graph.node(*id).unit.stage == Stage::Sync;
-        if self.counted().filter(sync).any(|id| self.ended(id).is_none()) {
-            return None;
-        }
-        let foreground = self
-            .counted()
-            .filter(sync)
-            .filter_map(|id| self.end_of(id))
-            .max_by_key(|(_, e)| e.place);
-        let background = self
-            .counted()
-            .filter(|id| !sync(id))
-            .filter_map(|id| self.end_of(id))
-            .min_by_key(|(_, e)| e.place);
-        if let Some((id, ended)) = foreground {
+        let first = |foreground: bool| {
+            let ends =
+                self.counted().filter(|id| sync(id) == foreground).filter_map(|id| self.end_of(id));
+            ends.min_by_key(|(_, ended)| ended.place)
+        };
+        if let Some((id, ended)) = first(true) {
             let status = match ended.status {
                 0 => self.first_background_failure().map_or(0, |failed| failed.status),
                 failed => failed,
             };
             return Some((Cause::Ended(id), status));
         }
-        if let Some((id, ended)) = background {
+        if self.counted().filter(sync).any(|id| self.ended(id).is_none()) {
+            return None;
+        }
+        if let Some((id, ended)) = first(false) {
             // No service is meant to end; and TrivialRC says 143 whatever it ended with.
             let own = ended.failed() && !self.graph.node(id).is_trivialrc();
             return Some((
@@ -92,7 +87,10 @@ impl Engine {
     /// The status of the last-declared background unit that failed, else of the
     /// last-declared foreground one, else 0.
     fn last_declared_failure(&self) -> u8 {
-        let last = |stage| self.graph.stage(stage).rev().find_map(|id| self.failure_of(id));
+        let last = |stage| {
+            let failures = self.graph.stage(stage).filter_map(|id| self.failure_of(id));
+            failures.max_by_key(|(id, _)| self.graph.node(*id).declared)
+        };
         last(Stage::Async).or_else(|| last(Stage::Sync)).map_or(0, |(_, ended)| ended.status)
     }
 }

@@ -23,13 +23,24 @@ pub enum Cause {
     Terminal(UnitId, Signal),
 }
 
+/// What came after the cause and changed the status.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LastWord {
+    /// This halt unit's status is trc's.
+    Unit(UnitId),
+    /// This signal cut the halt units short, and the status was 0 until then.
+    Cut(Signal),
+}
+
 /// Why a run ended, for the last line.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Reason {
     /// What stopped it.
     pub cause: Cause,
-    /// The first unit to fail, whether or not that stopped it.
+    /// The first unit to fail, halt units aside, whether or not that stopped it.
     pub first_failure: Option<UnitId>,
+    /// What gave trc the status it has, where it was not the cause.
+    pub last_word: Option<LastWord>,
     /// Units that survived KILL.
     pub unkillable: Vec<UnitId>,
 }

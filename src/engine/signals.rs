@@ -1,7 +1,7 @@
 //! What a signal to trc does.
 
 use super::unit::Phase;
-use super::{Action, Budget, Cause, Engine, Fact, Run, Sender, Target, Tick, limits};
+use super::{Action, Budget, Cause, Engine, Fact, LastWord, Run, Sender, Target, Tick, limits};
 use crate::graph::{Rule, UnitId};
 use crate::signal::Signal;
 use crate::status;
@@ -72,8 +72,11 @@ impl Engine {
             self.outside_stop |= matches!(signal, Signal::TERM | Signal::INT);
             let whole = self.graph.budget;
             let reserve = limits::RESERVE.min(whole / 2);
-            self.budget
-                .get_or_insert(Budget { kill_at: now + (whole - reserve), end: now + whole });
+            self.budget.get_or_insert(Budget {
+                kill_at: now + (whole - reserve),
+                end: now + whole,
+                signal,
+            });
         }
         match self.run {
             Run::Boot | Run::Settling | Run::Up => {
@@ -83,7 +86,7 @@ impl Engine {
                     actions,
                 );
             }
-            Run::Halting if insists => self.cut_halt(status::of_signal(signal.number()), actions),
+            Run::Halting if insists => self.cut_halt(signal, actions),
             Run::Stopping | Run::Sweeping { .. } if insists => self.hurry = true,
             Run::Stopping
             | Run::Sweeping { .. }
@@ -94,12 +97,13 @@ impl Engine {
     }
 
     /// Ends the halt units before they are through.
-    pub(super) fn cut_halt(&mut self, status_of_cut: u8, actions: &mut Vec<Action>) {
+    pub(super) fn cut_halt(&mut self, signal: Signal, actions: &mut Vec<Action>) {
         if let Some(id) = self.foreground() {
             actions.push(Action::Signal(Target::Group(id), Signal::KILL));
         }
         if self.status == 0 {
-            self.status = status_of_cut;
+            self.status = status::of_signal(signal.number());
+            self.last_word = Some(LastWord::Cut(signal));
         }
         self.enter(Run::Over, actions);
     }

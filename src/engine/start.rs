@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::unit::{Ladder, Leftovers, Phase, State};
 use super::{
-    Action, Cause, Ended, Ending, Engine, Event, Fact, How, Run, SpawnStage, Tick, limits,
+    Action, Cause, Ended, Ending, Engine, Event, Fact, How, LastWord, Run, SpawnStage, Tick, limits,
 };
 use crate::config::{Condition, OnFailure, Stage};
 use crate::graph::{Graph, Need, UnitId};
@@ -67,9 +67,13 @@ impl Engine {
         Turn::Over
     }
 
-    /// Starts whatever a change has made startable, and asks the wait policy.
+    /// Asks the wait policy, and if it goes on, starts whatever a change has made
+    /// startable.
     pub(super) fn advance_up(&mut self, actions: &mut Vec<Action>) {
-        while let Some(changed) = self.changed.pop_front() {
+        self.ask_policy(actions);
+        while self.run == Run::Up
+            && let Some(changed) = self.changed.pop_front()
+        {
             // What comes next in a stage that runs one by one waits for its
             // neighbour without having written so.
             let next = UnitId(changed.0 + 1);
@@ -79,11 +83,9 @@ impl Engine {
                     self.try_start(id, actions);
                 }
             }
-            if self.run != Run::Up {
-                return;
-            }
+            // What could not be started any more has ended by that.
+            self.ask_policy(actions);
         }
-        self.ask_policy(actions);
     }
 
     /// Starts a unit if its turn has come and its conditions hold; ends it if they
@@ -293,20 +295,19 @@ impl Engine {
         let node = self.graph.node(id);
         let (stage, on_failure, trivialrc) =
             (node.unit.stage, node.unit.on_failure, node.is_trivialrc());
-        if ended.failed() && !told && on_failure != OnFailure::Ignore {
+        if stage == Stage::Halt {
+            // TrivialRC's halt scripts decide the status; declared ones clean up.
+            let spoils = self.status == 0 && ended.failed() && on_failure != OnFailure::Ignore;
+            if self.run == Run::Halting && (trivialrc || spoils) {
+                self.status = status;
+                self.last_word = Some(LastWord::Unit(id));
+            }
+        } else if ended.failed() && !told && on_failure != OnFailure::Ignore {
             if self.first_failure.is_none() {
                 self.first_failure = Some(id);
             }
-            if on_failure == OnFailure::Stop && stage != Stage::Halt {
+            if on_failure == OnFailure::Stop {
                 self.stop_run(Cause::Failed(id), status, actions);
-            }
-        }
-        if stage == Stage::Halt && !told {
-            // TrivialRC's halt scripts decide the status; declared ones clean up.
-            if trivialrc {
-                self.status = status;
-            } else if self.status == 0 && on_failure != OnFailure::Ignore {
-                self.status = status;
             }
         }
         ended

@@ -2,7 +2,7 @@
 //! ladder; then what they left; then whatever remains.
 
 use super::unit::{Ladder, Leftovers, Phase};
-use super::{Action, Cause, Engine, Fact, How, Run, Target, Tick, limits};
+use super::{Action, Engine, Fact, How, Run, Target, Tick, limits};
 use crate::config::{Stage, StopTo};
 use crate::graph::UnitId;
 use crate::signal::Signal;
@@ -199,13 +199,7 @@ impl Engine {
                 self.enter(Run::Over, actions);
             }
             Run::Stopping | Run::Sweeping { .. } if budget.kill_at <= now => self.hurry = true,
-            Run::Halting if budget.end <= now => {
-                let signal = match &self.cause {
-                    Some(Cause::Signal(signal, _)) => *signal,
-                    Some(_) | None => Signal::TERM,
-                };
-                self.cut_halt(status::of_signal(signal.number()), actions);
-            }
+            Run::Halting if budget.end <= now => self.cut_halt(budget.signal, actions),
             Run::Stopping
             | Run::Sweeping { .. }
             | Run::Killing { .. }

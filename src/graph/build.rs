@@ -16,6 +16,8 @@ pub const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 pub const BUDGET: Duration = Duration::from_secs(9);
 /// What the budget keeps back for KILL to work and for the halt units.
 pub const RESERVE: Duration = Duration::from_secs(2);
+/// After this docker, where nobody said otherwise by `-t` or `--stop-timeout`, sends KILL.
+const DOCKER_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Graph {
     /// Builds the graph.
@@ -69,7 +71,7 @@ impl Graph {
             let awaited = written.iter().flatten().any(|(other, condition, _)| {
                 other == at && matches!(condition, Some(Condition::Succeeded | Condition::Exited))
             });
-            let mut node = node(units[*at], awaited);
+            let mut node = node(units[*at], *at, awaited);
             // One by one: each waits for the one before it, however that ended.
             if id > 0
                 && nodes[id - 1].unit.stage == node.unit.stage
@@ -115,6 +117,37 @@ impl Graph {
             exit: config.exit.clone(),
             nodes,
         })
+    }
+}
+
+impl Graph {
+    /// What `trcctl check` points out: nothing of it keeps the graph from running.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<Diagnostic> {
+        let chain = longest_chain(&self.nodes);
+        let mut remarks = Vec::new();
+        let seconds = |time: Duration| time.as_secs_f64();
+        if self.budget > DOCKER_PATIENCE {
+            let text = format!(
+                "a stop from outside may take {} s, and docker sends KILL after 10 s",
+                seconds(self.budget)
+            );
+            let help =
+                "run the container with a longer --stop-timeout, or write shorter stop timeouts";
+            remarks.push(Diagnostic::warning(Origin::Default, text).help(help));
+        }
+        if chain + RESERVE.min(self.budget / 2) > self.budget {
+            let text = format!(
+                "shutdown.timeout is {} s, but units that stop one after another have {} s to do so",
+                seconds(self.budget),
+                seconds(chain)
+            );
+            remarks.push(
+                Diagnostic::warning(Origin::Default, text)
+                    .help("what has not stopped by then is killed"),
+            );
+        }
+        remarks
     }
 }
 
@@ -178,13 +211,14 @@ fn cycles(
     errors
 }
 
-fn node(unit: &Unit, awaited: bool) -> Node {
+fn node(unit: &Unit, declared: usize, awaited: bool) -> Node {
     let implied = awaited || matches!(unit.stage, Stage::Boot | Stage::Halt);
     let own_process = match unit.command {
         Command::Exec(_) | Command::Words(_) => StopTo::Process,
         Command::Script(_) | Command::File(_) => StopTo::Group,
     };
     Node {
+        declared,
         oneshot: unit.oneshot.unwrap_or(implied),
         needs: Vec::new(),
         dependents: Vec::new(),

@@ -39,6 +39,8 @@ pub enum Rule {
 pub struct Node {
     /// As it was written.
     pub unit: Unit,
+    /// Its place among all units in the order in which they were declared.
+    pub declared: usize,
     /// Whether it is meant to end: its success stops nothing.
     pub oneshot: bool,
     /// What must come true before it starts.

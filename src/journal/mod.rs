@@ -189,21 +189,21 @@ impl Journal {
         self.with(|writer| writer.streams.writer_pids()).unwrap_or_default()
     }
 
-    /// Waits for a queue to shrink until `deadline` at the latest, and writes.
+    /// Waits for a queue to shrink, for [`FLUSH_FOR`](crate::run::stream::FLUSH_FOR) at
+    /// most and until `deadline` at the latest, and writes. False when nobody reads.
     /// Only for the end of the run: it polls.
-    pub fn wait_writable(&self, deadline: Instant) {
-        if crate::run::stream::wait_writable(&self.wants_write(), deadline) {
+    pub fn wait_writable(&self, deadline: Instant) -> bool {
+        let ready = crate::run::stream::wait_writable(&self.wants_write(), deadline);
+        if ready {
             self.writable();
         }
+        ready
     }
 
-    /// The last thing before trc exits: writes what is queued, for
-    /// [`crate::run::stream::FLUSH_FOR`] at most.
-    pub fn flush_at_exit(&self) {
-        let deadline = crate::run::stream::flush_deadline();
-        while !self.wants_write().is_empty() && crate::run::stream::before(deadline) {
-            self.wait_writable(deadline);
-        }
+    /// The last thing before trc exits: writes what is queued, for as long as somebody
+    /// reads it and until `deadline` at the latest.
+    pub fn flush_at_exit(&self, deadline: Instant) {
+        while self.wait_writable(deadline) {}
         self.with(|writer| writer.streams.finish(deadline));
     }
 

@@ -73,7 +73,10 @@ pub fn main(arguments: Vec<OsString>) -> u8 {
     };
     let graph = match Graph::build(&loaded.config) {
         Ok(graph) => graph,
-        Err(diagnostics) => return refuse(&diagnostics),
+        Err(diagnostics) => {
+            let shown: Vec<_> = diagnostics.into_iter().map(|one| loaded.illustrate(one)).collect();
+            return refuse(&shown);
+        }
     };
     let own = environment.into_iter().filter(|(name, _)| !config::is_own_variable(name));
     let base = Environment::new(own);
@@ -81,7 +84,7 @@ pub fn main(arguments: Vec<OsString>) -> u8 {
     if shell.is_none()
         && let Some(diagnostic) = needs_shell(&loaded.config)
     {
-        return refuse(&[diagnostic]);
+        return refuse(&[loaded.illustrate(diagnostic)]);
     }
     supervise(loaded, graph, signals, base, shell)
 }
@@ -140,14 +143,14 @@ fn refuse(diagnostics: &[Diagnostic]) -> u8 {
         };
         reporter.main(level, "configuration", format_args!("{diagnostic}"));
     }
-    journal.flush_at_exit();
+    journal.flush_at_exit(stream::flush_deadline());
     status::CONFIG
 }
 
 fn fail(message: std::fmt::Arguments<'_>, status: u8) -> u8 {
     let journal = journal(config::LogFormat::Trc, log::LevelFilter::Warn);
     Reporter::new(journal.clone(), false).main(Level::Error, "failed", message);
-    journal.flush_at_exit();
+    journal.flush_at_exit(stream::flush_deadline());
     status
 }
 

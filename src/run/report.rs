@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use super::localtime::CLOCK;
 use super::sender;
 use crate::config::{Form, Stage};
-use crate::engine::{Cause, Ended, Ending, Engine, Fact, How, Reason, SpawnStage};
+use crate::engine::{Cause, Ended, Ending, Engine, Fact, How, LastWord, Reason, SpawnStage};
 use crate::graph::{Graph, UnitId};
 use crate::journal::{Entry, Journal};
 
@@ -222,7 +222,7 @@ fn spawn_failure(graph: &Graph, id: UnitId, stage: SpawnStage, errno: i32) -> St
                 }
                 libc::ENOENT => format!("{command}: command not found in PATH ({place})"),
                 libc::ENOEXEC => format!(
-                    "{command}: neither a program nor a script that starts with `#!` ({place})"
+                    "{command}: neither in an executable format of this machine nor a script that starts with `#!` ({place})"
                 ),
                 _ => format!("{command}: {why} ({place})"),
             };
@@ -247,7 +247,7 @@ pub fn reason(engine: &Engine, reason: &Reason) -> String {
         Some(id) if Some(id) != shown => format!("; before that {}", failed(id)),
         Some(_) | None => String::new(),
     };
-    match &reason.cause {
+    let cause = match &reason.cause {
         Cause::Boot(id) => format!("boot failed: {}", failed(*id)),
         Cause::CommandLine => "what boot made of the command line can't be run".to_owned(),
         Cause::Ended(id) | Cause::Failed(id) => format!("{}{}", failed(*id), first(Some(*id))),
@@ -259,6 +259,13 @@ pub fn reason(engine: &Engine, reason: &Reason) -> String {
             format!("{signal} from {}{}", sender::describe(from), first(None))
         }
         Cause::Terminal(id, signal) => format!("{signal} from the terminal ended {}", name(*id)),
+    };
+    match reason.last_word {
+        None => cause,
+        Some(LastWord::Unit(id)) => format!("{}; before that {cause}", failed(id)),
+        Some(LastWord::Cut(signal)) => {
+            format!("{signal} cut the halt units short; before that {cause}")
+        }
     }
 }
 
@@ -267,7 +274,7 @@ fn how(graph: &Graph, ended: Ended) -> String {
         How::Process(Ending::Code(0)) if ended.failed() => {
             "ended with status 0, which is no success for it".to_owned()
         }
-        How::Process(Ending::Code(0)) => "ended, and no service is meant to".to_owned(),
+        How::Process(Ending::Code(0)) => "ended with status 0".to_owned(),
         How::Process(Ending::Code(code)) => format!("failed with status {code}"),
         How::Process(Ending::Signal(signal)) => format!("was killed by {signal}"),
         How::NotStarted(SpawnStage::Execute, libc::ENOENT) => {

@@ -244,24 +244,37 @@ fn execute(
             // Another directory of PATH may have one that can be executed.
             libc::EACCES => errno = libc::EACCES,
             libc::ENOEXEC => {
-                // A script without a `#!` line: POSIX gives it to the shell.
+                // A script without a `#!` line: POSIX gives it to the shell; but not a
+                // program for another machine.
                 const WORDS: usize = 64;
                 let mut words = [ptr::null(); WORDS + 2];
                 words[0] = SHELL.as_ptr();
                 words[1] = file.as_ptr();
                 let rest = &argv[1..];
-                if rest.len() > WORDS {
-                    return (SpawnStage::Execute, libc::E2BIG);
+                if !is_binary(file) && rest.len() <= WORDS {
+                    words[2..2 + rest.len()].copy_from_slice(rest);
+                    // SAFETY: as above; `rest` ends with the null pointer.
+                    unsafe { libc::execve(SHELL.as_ptr(), words.as_ptr(), envp.as_ptr()) };
                 }
-                words[2..2 + rest.len()].copy_from_slice(rest);
-                // SAFETY: as above; `rest` ends with the null pointer.
-                unsafe { libc::execve(SHELL.as_ptr(), words.as_ptr(), envp.as_ptr()) };
                 return (SpawnStage::Execute, libc::ENOEXEC);
             }
             other => return (SpawnStage::Execute, other),
         }
     }
     (SpawnStage::Execute, errno)
+}
+
+/// Whether a file is no text: an ELF header, or a NUL in what it begins with.
+fn is_binary(file: &CStr) -> bool {
+    let mut start = [0_u8; 128];
+    // SAFETY: the path ends with a NUL, and the buffer is as long as is said. The
+    // descriptor is closed on exec, or with the child.
+    let read = unsafe {
+        let fd = libc::open(file.as_ptr(), libc::O_RDONLY | libc::O_NONBLOCK | libc::O_CLOEXEC);
+        libc::read(fd, start.as_mut_ptr().cast(), start.len())
+    };
+    let start = &start[..usize::try_from(read).unwrap_or(0)];
+    start.starts_with(b"\x7fELF") || start.contains(&0)
 }
 
 /// A descriptor of our own for one that is trc's, close-on-exec.

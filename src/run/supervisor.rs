@@ -18,7 +18,7 @@ use super::prepare::{self, Environment, Surroundings};
 use super::report::{self, Reporter};
 use super::signals::{Received, Signals};
 use super::spawn::{self, Launch, read_progress};
-use super::stream::{FLUSH_FOR, Side};
+use super::stream::{Side, flush_deadline};
 use super::terminal::Terminal;
 use super::{oom, processes, sender};
 use crate::config::{Config, Diagnostic, Loaded, Output, Severity, Stage};
@@ -147,7 +147,7 @@ impl Supervisor {
         processes::signal_all(libc::SIGTERM, None);
         processes::signal_all(libc::SIGCONT, None);
         self.end_all(crate::graph::STOP_TIMEOUT);
-        self.reporter.journal().flush_at_exit();
+        self.reporter.journal().flush_at_exit(flush_deadline());
     }
 
     /// Gives the engine all events there are and does what it says to them.
@@ -617,7 +617,9 @@ impl Supervisor {
                 Event::Settled { graph: Some(graph) }
             }
             Err(diagnostics) => {
-                self.say(&diagnostics);
+                let shown: Vec<_> =
+                    diagnostics.into_iter().map(|one| self.loaded.illustrate(one)).collect();
+                self.say(&shown);
                 Event::Unsettled
             }
         };
@@ -698,7 +700,7 @@ impl Supervisor {
     /// The end: nothing of trc's may live on, and the last line says why.
     fn finish(&mut self, status: u8) -> u8 {
         let survivors = self.end_all(crate::engine::UNKILLABLE_AFTER);
-        let until = now() + FLUSH_FOR;
+        let until = flush_deadline();
         let journal = self.reporter.journal();
         for capture in self.units.iter_mut().flat_map(|held| &mut held.captures) {
             capture.finish(journal, until);
@@ -717,7 +719,7 @@ impl Supervisor {
             self.reporter.main(Level::Error, "reason", format_args!("{text}"));
             report::termination_log(&text);
         }
-        self.reporter.journal().flush_at_exit();
+        self.reporter.journal().flush_at_exit(flush_deadline());
         status
     }
 

@@ -162,6 +162,7 @@ fn check_says_what_is_wrong() {
         check(&case, &["-c", "wiat=all", "-c", "sync.x.usr=1"]),
         (Some(78), String::new(), says.to_owned())
     );
+    assert_eq!(check(&case, &["--bare"]).0, Some(64));
     let (status, _, err) = check(&case, &["--nope"]);
     assert_eq!(status, Some(64));
     assert!(err.contains("unexpected argument '--nope'"), "{err}");

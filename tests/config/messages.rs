@@ -211,6 +211,23 @@ fn a_message_shows_the_line_and_a_caret() {
 }
 
 #[test]
+fn an_operator_of_the_shell_where_there_is_none_is_pointed_out() {
+    let case = Case::new().toml("[sync.a]\nexec = \"make && make install\"");
+    assert_eq!(
+        case.remarks(),
+        [
+            "warning trc.toml:2:8: `exec`: no shell reads this `&&` (write it as `script` if one should)"
+        ]
+    );
+}
+
+#[test]
+fn a_large_wrong_file_gets_one_message_soon() {
+    let case = Case::new().toml(&"a\n".repeat(4 << 20));
+    assert_eq!(case.errors(), ["error trc.toml:1:2: key with no value: expected `=`"]);
+}
+
+#[test]
 fn a_long_line_is_not_shown_whole_and_a_terminal_obeys_no_file() {
     let case = Case::new().toml(&format!("wait = \"{}\"", "x".repeat(100_000)));
     let message = case.load().err().unwrap()[0].to_string();
@@ -223,12 +240,15 @@ fn a_long_line_is_not_shown_whole_and_a_terminal_obeys_no_file() {
 
 #[test]
 fn a_deep_nest_is_an_error_and_no_crash() {
+    let key = vec!["a"; 79].join(".");
     for text in [
         format!("x = {}", "[".repeat(10_000)),
         format!("x = {}{}", "[".repeat(10_000), "]".repeat(10_000)),
         format!("x = {}", "{a=".repeat(10_000)),
         format!("{} = 1", vec!["a"; 10_000].join(".")),
         format!("[{}]", vec!["a"; 10_000].join(".")),
+        // Each key and the brackets are within the parser's limits, but not together.
+        format!("{key} = {}1{}", format!("{{{key} = ").repeat(78), "}".repeat(78)),
     ] {
         let errors = Case::new().toml(&text).errors();
         assert!(errors[0].contains("nested too deeply"), "{errors:?}");
@@ -238,6 +258,10 @@ fn a_deep_nest_is_an_error_and_no_crash() {
         .set("TRC_ENV__A", "${A:-".repeat(100_000))
         .set("TRC_ENV__B", format!("{}{}", "${A:-".repeat(9999), "}".repeat(9999)));
     assert_eq!(case.errors().len(), 3);
+    let case = Case::new()
+        .set(&format!("TRC_ASYNC{}", "__A".repeat(30_000)), "x")
+        .arguments(&["-c", &format!("{}a=1", "a.".repeat(60_000))]);
+    assert_eq!(case.errors().len(), 2);
 }
 
 #[test]

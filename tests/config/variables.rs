@@ -125,10 +125,10 @@ fn trivialrc_s_variables_keep_working() {
             "error RC_WAIT_POLICY: `wait`: expected any, all, err or forever, found \"wait_eny\" (did you mean `any`?)"
         ]
     );
-    let case = Case::new().set("RC_VERBOSE", "1");
+    let case = Case::new().set("RC_VERBOSE", "yes");
     assert_eq!(
         case.remarks(),
-        ["warning RC_VERBOSE: expected true or false, found \"1\"; ignored"]
+        ["warning RC_VERBOSE: expected true or false, found \"yes\"; ignored"]
     );
 }
 

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::journal::{Journal, Source};
 pub use pipe::{PIPE_SIZE, Pipe, pipe};
@@ -158,17 +159,25 @@ impl Capture {
     /// At the end of the run: reads what is there, waiting for the log's reader
     /// until `deadline` at the latest, and completes the last line.
     pub fn finish(&mut self, journal: &Journal, deadline: Instant) {
-        for _ in 0..=PIPE_SIZE / READ_AHEAD {
-            let now = super::stream::now();
-            match self.readable(journal, now) {
-                Progress::Held if now < deadline => journal.wait_writable(deadline),
+        while super::stream::now() < deadline {
+            match self.readable(journal, super::stream::now()) {
+                Progress::Held if journal.wait_writable(deadline) => {}
                 Progress::Held | Progress::Ended => break,
-                Progress::Drained | Progress::More => {}
+                Progress::More => {}
+                // A short read may have been one page of several: empty is empty.
+                Progress::Drained if self.has_more() => {}
+                Progress::Drained => break,
             }
         }
         if !self.ended {
             self.end(journal);
         }
+    }
+
+    /// Whether there is anything to be read at once.
+    fn has_more(&self) -> bool {
+        let mut polled = [PollFd::new(self.pipe.as_fd(), PollFlags::POLLIN)];
+        poll(&mut polled, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
     }
 
     /// Whether all writers are gone and everything they wrote is on its way.

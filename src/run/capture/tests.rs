@@ -292,7 +292,7 @@ fn the_end_of_the_run_takes_what_is_there_and_no_longer_than_it_may() {
     let deadline = start();
     capture.finish(&journal, deadline);
     drop(reader);
-    journal.flush_at_exit();
+    journal.flush_at_exit(deadline);
     assert!(journal.broken(Side::Out) && journal.wants_write().is_empty());
 }
 

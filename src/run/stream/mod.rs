@@ -32,6 +32,8 @@ pub const HIGH_WATER: usize = 64 * 1024;
 pub const STUCK_AFTER: Duration = Duration::from_secs(1);
 /// How long the end of the run waits for somebody to read what is queued.
 pub const FLUSH_FOR: Duration = Duration::from_millis(200);
+/// And how long altogether, while somebody reads.
+pub const LINGER: Duration = Duration::from_secs(3);
 
 /// One of the two standard streams.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -131,18 +133,14 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// [`FLUSH_FOR`] from now.
-pub(crate) fn flush_deadline() -> Instant {
-    now() + FLUSH_FOR
+/// When the last flush ends at the latest, if it begins now.
+#[must_use]
+pub fn flush_deadline() -> Instant {
+    now() + LINGER
 }
 
-/// Whether `deadline` is still to come.
-pub(crate) fn before(deadline: Instant) -> bool {
-    now() < deadline
-}
-
-/// Waits until one of `pending` can be written to, or `deadline`. Says whether
-/// there is something to do.
+/// Waits until one of `pending` can be written to, for [`FLUSH_FOR`] at most and until
+/// `deadline` at the latest. Says whether there is something to do.
 pub(crate) fn wait_writable(pending: &[Arc<OwnedFd>], deadline: Instant) -> bool {
     wait(pending, PollFlags::POLLOUT, deadline)
 }
@@ -151,7 +149,7 @@ fn wait(fds: &[Arc<OwnedFd>], events: PollFlags, deadline: Instant) -> bool {
     if fds.is_empty() {
         return false;
     }
-    let left = deadline.saturating_duration_since(now());
+    let left = deadline.saturating_duration_since(now()).min(FLUSH_FOR);
     // Rounded up, or the last fraction of a millisecond would be spent spinning.
     let left = left + Duration::from_micros(999);
     let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);

@@ -277,7 +277,7 @@ impl Stream {
             let _ = shutdown(socket.as_raw_fd(), Shutdown::Write);
             // The child's end closes with it: POLLHUP, which is always polled for.
             let socket = [Arc::clone(socket)];
-            while super::before(deadline) && !wait(&socket, PollFlags::empty(), deadline) {}
+            while super::now() < deadline && !wait(&socket, PollFlags::empty(), deadline) {}
             self.broken = true;
         }
     }

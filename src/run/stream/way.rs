@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
 use nix::sys::socket::{MsgFlags, send};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 
@@ -48,9 +47,11 @@ impl Way {
         {
             return if terminal { Self::Terminal(own) } else { Self::Pipe(own) };
         }
-        // Shares the description, but not the number, which others may replace.
-        let Ok(number) = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(3)) else { return Self::Nowhere };
-        // SAFETY: fcntl returned a new descriptor that nobody else knows.
+        // Shares the description, but not the number, which others may replace; unless
+        // there is none to be had, and an error to be said.
+        let number = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(3)).unwrap_or(fd.as_raw_fd());
+        // SAFETY: fcntl returned a new descriptor that nobody else knows; or it is a
+        // standard stream, which trc closes at its exit only.
         let own = Arc::new(unsafe { OwnedFd::from_raw_fd(number) });
         if kind == SFlag::S_IFIFO {
             Self::NoWait(own)
@@ -113,8 +114,9 @@ impl Way {
 
     fn write_once(&self, bytes: &[u8]) -> nix::Result<usize> {
         match self {
-            Self::File(fd) | Self::Pipe(fd) => nix::unistd::write(fd, bytes),
-            Self::Terminal(fd) => without_ttou(|| nix::unistd::write(fd, bytes)),
+            // A terminal with `tostop` stops background writers by TTOU, which trc blocks,
+            // as it does all signals; then the write goes through.
+            Self::File(fd) | Self::Pipe(fd) | Self::Terminal(fd) => nix::unistd::write(fd, bytes),
             Self::Socket(fd) | Self::Child(fd, _) => {
                 send(fd.as_raw_fd(), bytes, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL)
             }
@@ -164,21 +166,6 @@ fn reopen(fd: BorrowedFd<'_>, stat: &FileStat) -> Option<Arc<OwnedFd>> {
     // In a mount namespace of its own the path may be another device.
     let again = fstat(&own).ok()?;
     ((again.st_dev, again.st_ino) == (stat.st_dev, stat.st_ino)).then(|| Arc::new(own))
-}
-
-/// A terminal with `tostop` stops background writers, and a handler with
-/// `SA_RESTART` would be called for ever; blocked, the write goes through
-/// (termios(3), `tty_check_change` of the kernel).
-fn without_ttou<R>(write: impl FnOnce() -> R) -> R {
-    let mut ttou = SigSet::empty();
-    ttou.add(Signal::SIGTTOU);
-    let mut before = SigSet::empty();
-    let blocked = pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&ttou), Some(&mut before)).is_ok();
-    let result = write();
-    if blocked {
-        let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
-    }
-    result
 }
 
 /// `pwritev2(2)` at the current position with `RWF_NOWAIT`. As a plain system

@@ -1,0 +1,208 @@
+//! The layers that files make: which ones are read, in their order.
+
+use std::ffi::{OsStr, OsString};
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::cli::CommandLine;
+use super::dropins::{self, DropIn};
+use super::environment::variable;
+use super::layers::Layers;
+use super::overrides::{self, Override};
+use super::source::{self, ReadError, Source, reason};
+use super::value::{Node, Table, Value, insert};
+use super::{Command, Diagnostic, Origin, Severity, Stage, file};
+
+impl Layers {
+    /// Reads `trc.toml` and what stands beside it.
+    pub fn read_files(&mut self, line: &CommandLine) {
+        if self.set_work_dir(line) {
+            self.base();
+            self.trivialrc_scripts();
+            self.dropins();
+        }
+        self.config_files(line);
+    }
+
+    /// Finds out where the configuration is; false if it is not a directory.
+    fn set_work_dir(&mut self, line: &CommandLine) -> bool {
+        let from = |name: &str| {
+            let directory = variable(&self.environment, name)?;
+            Some((PathBuf::from(directory), Origin::Variable(name.into())))
+        };
+        let flag = line.work_dir.clone().map(|directory| (directory, Origin::Flag("-w".into())));
+        let Some((directory, origin)) =
+            flag.or_else(|| from("TRC_WORKDIR")).or_else(|| from("RC_WORK_DIR"))
+        else {
+            return true;
+        };
+        // A boot script may change the working directory before a script is sourced.
+        self.work_dir = std::path::absolute(&directory).unwrap_or(directory);
+        let why = match std::fs::metadata(&self.work_dir) {
+            Ok(metadata) if metadata.is_dir() => return true,
+            Ok(_) => "it is not a directory".to_owned(),
+            Err(error) => reason(&error),
+        };
+        self.cannot(origin, "read", &self.work_dir.clone(), &why);
+        false
+    }
+
+    fn base(&mut self) {
+        let path = self.work_dir.join("trc.toml");
+        match std::fs::symlink_metadata(&path) {
+            Err(error) if is_missing(&error) => {}
+            _ => self.file(&path, None, None),
+        }
+    }
+
+    fn trivialrc_scripts(&mut self) {
+        let directory = self.work_dir.clone();
+        for name in self.list(&directory, b"trc.") {
+            let path = directory.join(&name);
+            match dropins::classify_trivialrc(&name) {
+                None => {}
+                Some(DropIn::Script(stage, unit)) => self.script(&path, stage, unit),
+                Some(DropIn::Other(right)) if name.as_bytes().ends_with(b".toml") => {
+                    let mut skipped = skipped(&path, right);
+                    skipped.severity = Severity::Warning;
+                    self.noticed.push(skipped.help("units in TOML belong in trc.d"));
+                }
+                Some(DropIn::Other(right)) => self.noticed.push(skipped(&path, right)),
+                Some(DropIn::Unit(..) | DropIn::Fragment) => unreachable!("no TrivialRC's form"),
+            }
+        }
+    }
+
+    fn dropins(&mut self) {
+        let directory = self.work_dir.join("trc.d");
+        let mut fragments = Vec::new();
+        for name in self.list(&directory, b"") {
+            let path = directory.join(&name);
+            match dropins::classify(&name) {
+                DropIn::Unit(stage, unit) => self.file(&path, Some((stage, unit)), None),
+                DropIn::Script(stage, unit) => self.script(&path, stage, unit),
+                DropIn::Fragment => fragments.push(path),
+                DropIn::Other(right) => self.noticed.push(skipped(&path, right)),
+            }
+        }
+        for path in fragments {
+            self.file(&path, None, None);
+        }
+    }
+
+    fn config_files(&mut self, line: &CommandLine) {
+        let variable = variable(&self.environment, "TRC_CONFIG").map(ToOwned::to_owned);
+        for path in variable.iter().flat_map(|list| list.as_bytes().split(|byte| *byte == b':')) {
+            if !path.is_empty() {
+                let path = Path::new(OsStr::from_bytes(path));
+                self.file(path, None, Some(&Origin::Variable("TRC_CONFIG".into())));
+            }
+        }
+        for argument in &line.overrides {
+            if let Override::File(path) = overrides::read(argument) {
+                let origin = Origin::Override(argument.to_string_lossy().into());
+                self.file(&path, None, Some(&origin));
+            }
+        }
+    }
+
+    /// The names in a directory that begin with `prefix`, none if it is missing.
+    fn list(&mut self, directory: &Path, prefix: &[u8]) -> Vec<OsString> {
+        match dropins::list(directory, prefix) {
+            Ok(names) => names,
+            Err(error) if is_missing(&error) && std::fs::symlink_metadata(directory).is_err() => {
+                Vec::new()
+            }
+            Err(error) => {
+                self.cannot(whole(directory), "read the directory", directory, &reason(&error));
+                Vec::new()
+            }
+        }
+    }
+
+    /// Reads a file of TOML as the next layer: as that of one unit, or of everything.
+    /// `asked_by` is who named it, if it wasn't found by trc itself.
+    fn file(&mut self, path: &Path, unit: Option<(Stage, String)>, asked_by: Option<&Origin>) {
+        let shown: Arc<Path> = path.into();
+        let source = match source::read(path, &shown) {
+            Ok(source) => source,
+            Err(error) => match *error {
+                ReadError::Io(error) => {
+                    let origin = asked_by.cloned().unwrap_or_else(|| whole(path));
+                    return self.cannot(origin, "read", path, &reason(&error));
+                }
+                ReadError::NotText(source, diagnostic) => {
+                    self.sources.push(source);
+                    self.noticed.push(diagnostic);
+                    self.partial = true;
+                    return;
+                }
+            },
+        };
+        self.asked_for = true;
+        let order = self.next_layer();
+        let parsed = file::parse(&source, order);
+        self.sources.push(source);
+        match parsed {
+            Ok(table) => match unit {
+                None => self.push(table),
+                Some((stage, name)) => {
+                    let origin = whole(path);
+                    let path = [stage.name().to_owned(), name];
+                    let mut layer = Table::new();
+                    insert(&mut layer, &path, Node::table(table, origin), order);
+                    self.push(layer);
+                }
+            },
+            Err(errors) => {
+                self.noticed.extend(errors);
+                self.partial = true;
+            }
+        }
+    }
+
+    fn script(&mut self, path: &Path, stage: Stage, name: String) {
+        // It is read by the shell; that it can be is known before anything starts.
+        if let Err(error) = source::open(path) {
+            return self.cannot(whole(path), "read", path, &reason(&error));
+        }
+        let value = Value::Command(Command::File(path.to_owned()));
+        let node = Node { value, origin: whole(path) };
+        let path = [stage.name().to_owned(), name, "script".to_owned()];
+        let order = self.next_layer();
+        let mut layer = Table::new();
+        insert(&mut layer, &path, node, order);
+        self.push(layer);
+    }
+
+    fn cannot(&mut self, origin: Origin, what: &str, path: &Path, why: &str) {
+        // So that it is sorted among those that could be read.
+        self.sources.push(Source { path: path.into(), text: "".into() });
+        let path = dropins::shown(path.as_os_str());
+        let mut error = Diagnostic::error(origin, format!("cannot {what} {path}: {why}"));
+        if matches!(error.origin, Origin::Override(_)) && !path.contains('/') {
+            error = error.help("it is taken for a file, since it is not KEY=VALUE");
+        }
+        self.noticed.push(error);
+        self.partial = true;
+    }
+}
+
+fn is_missing(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+fn whole(path: &Path) -> Origin {
+    Origin::File { path: path.into(), line: 0, column: 0 }
+}
+
+fn skipped(path: &Path, right: Option<&str>) -> Diagnostic {
+    let message = "skipped: it is neither a unit nor a fragment";
+    let warning = Diagnostic::warning(whole(path), message);
+    if let Some(stage) = right {
+        return warning.help(format!("did you mean the stage `{stage}`?"));
+    }
+    Diagnostic { severity: Severity::Note, ..warning }
+}

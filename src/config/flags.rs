@@ -1,0 +1,42 @@
+//! The layers that the command line makes.
+
+use super::cli::CommandLine;
+use super::value::{Node, Table, Value, insert};
+use super::{Command, Origin, Stage};
+
+/// The settings that flags make.
+pub fn settings(line: &CommandLine) -> Table {
+    let mut layer = Table::new();
+    let path = |path: &[&str]| path.iter().map(|&part| part.to_owned()).collect::<Vec<_>>();
+    if let Some(wait) = &line.wait {
+        insert(&mut layer, &path(&["wait"]), Node::text(wait, Origin::Flag("--wait".into())), 0);
+    }
+    if let Some(level) = &line.log_level {
+        let node = Node::text(level, Origin::Flag("--log-level".into()));
+        insert(&mut layer, &path(&["log", "level"]), node, 0);
+    }
+    layer
+}
+
+/// The units of the command line, named by flag and number.
+pub fn units(line: &CommandLine, order: u64) -> Table {
+    let mut layer = Table::new();
+    let mut numbers = [0; Stage::ALL.len()];
+    let boot = line.boot.iter().map(|command| (Stage::Boot, command));
+    let others = line.units.iter().map(|(stage, command)| (*stage, command));
+    for (at, (stage, command)) in (order..).zip(boot.chain(others)) {
+        let number = &mut numbers[stage as usize];
+        *number += 1;
+        let name = format!("{}{number}", stage.letter());
+        let value = Value::Command(Command::Script(command.clone()));
+        let node = Node { value, origin: Origin::Flag(format!("-{}", stage.letter()).into()) };
+        insert(&mut layer, &[stage.name().to_owned(), name, "script".to_owned()], node, at);
+    }
+    if !line.trailing.is_empty() {
+        let value = Value::Command(Command::Words(line.trailing.clone()));
+        let node = Node { value, origin: Origin::Flag("the command line".into()) };
+        let path = [Stage::Sync.name().to_owned(), "cmd".to_owned(), "exec".to_owned()];
+        insert(&mut layer, &path, node, u64::MAX);
+    }
+    layer
+}

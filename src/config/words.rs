@@ -1,0 +1,61 @@
+//! A command's words.
+
+use super::leaf::{Leaf, Problem, no_nul};
+
+/// The words of a string, split as a shell would.
+pub fn split(text: &str) -> Leaf<Vec<String>> {
+    no_nul(text.as_bytes())?;
+    let words = shell_words::split(text).map_err(|_| {
+        let (at, quote) = unclosed_quote(text);
+        Problem::new(format!("the quote {quote} is never closed")).at(at)
+    })?;
+    if words.is_empty() {
+        return Err(Problem::new("there is nothing to run in this"));
+    }
+    Ok(words)
+}
+
+/// Where the quote begins that the text's end is in. The rules are those of
+/// `shell_words::split`, which doesn't tell.
+fn unclosed_quote(text: &str) -> (usize, char) {
+    let mut open = None;
+    let mut escaped = false;
+    for (at, c) in text.char_indices() {
+        match (open, c) {
+            _ if escaped => escaped = false,
+            (None | Some((_, '"')), '\\') => escaped = true,
+            (None, '\'' | '"') => open = Some((at, c)),
+            (Some((_, quote)), _) if c == quote => open = None,
+            _ => {}
+        }
+    }
+    open.unwrap_or((0, '"'))
+}
+
+/// An operator of the shell that stands in a text as a word of its own: where no shell
+/// is run, somebody probably wants one.
+pub fn operator<'a>(text: &'a str, words: &[String]) -> Option<&'a str> {
+    const OPERATORS: &[&str] = &["&&", "||", "|", ";", "&", ">", ">>", "<", "2>&1", "2>"];
+    // In quotes it is part of a longer word here, or of one with the quotes there.
+    text.split_whitespace()
+        .find(|word| OPERATORS.contains(word) && words.iter().any(|other| other == word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operator_is_one_only_without_quotes() {
+        for (text, found) in [
+            ("a && b", Some("&&")),
+            ("a | b", Some("|")),
+            ("sh -c 'a && b'", None),
+            ("awk -F '|' x", None),
+            ("a 'b", None),
+        ] {
+            let words = split(text).unwrap_or_default();
+            assert_eq!(operator(text, &words), found, "{text}");
+        }
+    }
+}
