@@ -2,6 +2,7 @@
 //! thread, one poll loop; decisions are the engine's.
 
 pub mod capture;
+mod child;
 mod envfile;
 pub mod localtime;
 mod oom;
@@ -13,6 +14,7 @@ mod signals;
 mod spawn;
 pub mod stream;
 mod supervisor;
+mod syscall;
 mod terminal;
 mod users;
 
