@@ -25,10 +25,8 @@ pub struct Orders {
     pub moves: Vec<(RawFd, RawFd)>,
     /// Where it says what failed.
     pub report: RawFd,
-    /// Where it waits to be let on: for the end of file.
-    pub wait: RawFd,
-    /// Its copy of what it waits for the end of.
-    pub gate: RawFd,
+    /// Where it waits to be let on, for the end of file; and its copy of the other end.
+    pub gate: Option<(RawFd, RawFd)>,
 }
 
 /// The steps as the child numbers them on its pipe.
@@ -51,6 +49,7 @@ pub unsafe fn run(orders: &Orders) {
     let mut report = orders.report;
     // SAFETY: we are in the child.
     let (stage, errno) = match unsafe { prepare(orders, &mut report) } {
+        // SAFETY: likewise.
         Ok(()) => unsafe { execute(orders) },
         Err(failed) => failed,
     };
@@ -67,9 +66,9 @@ pub unsafe fn run(orders: &Orders) {
     let _ = unsafe { call(libc::SYS_write, &[fd(report), bytes.as_ptr() as usize, bytes.len()]) };
 }
 
-/// A descriptor as an argument.
+/// A descriptor, or another C int, as an argument.
 fn fd(number: RawFd) -> usize {
-    number as usize
+    (number as isize).cast_unsigned()
 }
 
 unsafe fn prepare(orders: &Orders, report: &mut RawFd) -> Step<()> {
@@ -78,7 +77,6 @@ unsafe fn prepare(orders: &Orders, report: &mut RawFd) -> Step<()> {
         // SAFETY: every pointer is to what `orders` keeps, or to a local.
         unsafe { call(number, arguments) }.map_err(|errno| (stage, errno))
     };
-    let _ = step(SpawnStage::Group, libc::SYS_close, &[fd(orders.gate)]);
     if launch.own_group {
         step(SpawnStage::Group, libc::SYS_setpgid, &[0, 0])?;
     }
@@ -87,21 +85,26 @@ unsafe fn prepare(orders: &Orders, report: &mut RawFd) -> Step<()> {
         // is the command's to find out.
         let own = step(SpawnStage::Group, libc::SYS_getpgid, &[0])?;
         let own = i32::try_from(own).unwrap_or(0);
-        let request = libc::TIOCSPGRP as usize;
+        let request = usize::try_from(libc::TIOCSPGRP).unwrap_or(0);
         let _ = step(
             SpawnStage::Group,
             libc::SYS_ioctl,
             &[fd(terminal), request, &raw const own as usize],
         );
     }
-    let mut byte = 0_u8;
-    let one = [fd(orders.wait), &raw mut byte as usize, 1];
-    while step(SpawnStage::Group, libc::SYS_read, &one) == Err((SpawnStage::Group, libc::EINTR)) {}
+    if let Some((wait, gate)) = orders.gate {
+        let _ = step(SpawnStage::Group, libc::SYS_close, &[fd(gate)]);
+        let mut byte = 0_u8;
+        let one = [fd(wait), &raw mut byte as usize, 1];
+        while step(SpawnStage::Group, libc::SYS_read, &one) == Err((SpawnStage::Group, libc::EINTR))
+        {
+        }
+    }
 
     // Sources may sit on one another's numbers: first all out of the way.
     let high = |from: RawFd| {
         let to = |least: usize| {
-            let arguments = [fd(from), libc::F_DUPFD_CLOEXEC as usize, least];
+            let arguments = [fd(from), fd(libc::F_DUPFD_CLOEXEC), least];
             step(SpawnStage::Streams, libc::SYS_fcntl, &arguments)
         };
         to(200).or_else(|_| to(20))
@@ -141,7 +144,7 @@ unsafe fn prepare(orders: &Orders, report: &mut RawFd) -> Step<()> {
         let _ = step(SpawnStage::Execute, libc::SYS_rt_sigaction, &arguments);
     }
     let empty = 0_u64;
-    let arguments = [libc::SIG_SETMASK as usize, &raw const empty as usize, 0, 8];
+    let arguments = [fd(libc::SIG_SETMASK), &raw const empty as usize, 0, 8];
     step(SpawnStage::Execute, libc::SYS_rt_sigprocmask, &arguments)?;
     Ok(())
 }
@@ -186,11 +189,11 @@ unsafe fn execute(orders: &Orders) -> (SpawnStage, i32) {
 unsafe fn is_binary(file: &CStr) -> bool {
     let mut start = [0_u8; 128];
     let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_CLOEXEC;
-    let at = libc::AT_FDCWD as usize;
+    let at = fd(libc::AT_FDCWD);
     // SAFETY: the path ends with a NUL, and the buffer is as long as is said. The
     // descriptor is closed on exec, or with the child.
     let read = unsafe {
-        call(libc::SYS_openat, &[at, file.as_ptr() as usize, flags as usize, 0])
+        call(libc::SYS_openat, &[at, file.as_ptr() as usize, fd(flags), 0])
             .and_then(|fd| call(libc::SYS_read, &[fd, start.as_mut_ptr() as usize, start.len()]))
     };
     let elf = start[0] == 0x7f && start[1] == b'E' && start[2] == b'L' && start[3] == b'F';

@@ -58,8 +58,8 @@ pub struct Child {
     pub pid: i32,
     /// End of file once its command is executed; a [`Failure`] before that otherwise.
     pub progress: OwnedFd,
-    /// It goes on to execute its command when this is closed.
-    pub gate: OwnedFd,
+    /// It goes on to execute its command when this is closed, if it waits at all.
+    pub gate: Option<OwnedFd>,
     /// What it works with.
     pub hold: Hold,
 }
@@ -77,15 +77,15 @@ pub struct Failure {
     pub errno: i32,
 }
 
-/// Starts a child. It waits at its gate before it executes the command, so that
-/// what the log says of its start comes ahead of what it says itself.
+/// Starts a child. If `gated`, it waits at its gate before it executes the command, so
+/// that what the log says of its start comes ahead of what it says itself.
 ///
 /// # Errors
 /// Which step failed, before there was a child.
-pub fn spawn(mut launch: Launch) -> Result<Child, Failure> {
+pub fn spawn(mut launch: Launch, gated: bool) -> Result<Child, Failure> {
     let prepare = |errno: Errno| Failure { stage: SpawnStage::Prepare, errno: errno as i32 };
     let (progress, report) = pipe2(OFlag::O_CLOEXEC).map_err(prepare)?;
-    let (wait, gate) = pipe2(OFlag::O_CLOEXEC).map_err(prepare)?;
+    let gate = if gated { Some(pipe2(OFlag::O_CLOEXEC).map_err(prepare)?) } else { None };
     fcntl(&progress, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(prepare)?;
     let streams = std::mem::take(&mut launch.streams);
     let others = std::mem::take(&mut launch.descriptors);
@@ -98,8 +98,7 @@ pub fn spawn(mut launch: Launch) -> Result<Child, Failure> {
         moves,
         launch,
         report: report.as_raw_fd(),
-        wait: wait.as_raw_fd(),
-        gate: gate.as_raw_fd(),
+        gate: gate.as_ref().map(|(wait, gate)| (wait.as_raw_fd(), gate.as_raw_fd())),
     });
     let stack = Stack::new().map_err(prepare)?;
     // SAFETY: the orders and the stack are held until the child needs them no more.
@@ -111,7 +110,7 @@ pub fn spawn(mut launch: Launch) -> Result<Child, Failure> {
         // SAFETY: no memory is involved.
         unsafe { libc::setpgid(pid, pid) };
     }
-    Ok(Child { pid, progress, gate, hold: Hold((orders, stack)) })
+    Ok(Child { pid, progress, gate: gate.map(|(_, gate)| gate), hold: Hold((orders, stack)) })
 }
 
 /// The stack of a child that shares trc's memory.

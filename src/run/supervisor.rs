@@ -14,7 +14,7 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{Gid, Uid};
 
 use super::capture::Capture;
-use super::prepare::{self, Environment, Ready, Surroundings};
+use super::prepare::{self, Environment, LazyShell, Ready, Surroundings};
 use super::report::{self, Reporter};
 use super::signals::{Received, Signals};
 use super::spawn::{self, Hold, Launch, read_progress};
@@ -25,7 +25,7 @@ use crate::config::{Config, Diagnostic, Loaded, Output, Severity, Stage};
 use crate::engine::{Action, Ending, Engine, Event, Sender, SpawnStage, Target};
 use crate::graph::{Graph, UnitId};
 use crate::journal::Source;
-use crate::shell::{Saved, Shell, State};
+use crate::shell::{Saved, State};
 use crate::signal::Signal;
 
 /// What a child is to trc.
@@ -82,7 +82,7 @@ pub struct Supervisor {
     signals: Signals,
     reporter: Reporter,
     terminal: Option<Terminal>,
-    shell: Option<Shell>,
+    shell: LazyShell,
     base: Environment,
     state: Option<State>,
     children: HashMap<i32, Child>,
@@ -107,7 +107,7 @@ impl Supervisor {
         signals: Signals,
         reporter: Reporter,
         base: Environment,
-        shell: Option<Shell>,
+        shell: LazyShell,
     ) -> Self {
         processes::become_subreaper();
         let graph = Rc::new(graph);
@@ -527,8 +527,8 @@ impl Supervisor {
 
         let own_group = launch.own_group;
         let terminal = launch.terminal.is_some() || (unit.stage != Stage::Async && !own_group);
-        let child =
-            spawn::spawn(launch).map_err(|failure| Failed::Kernel(failure.stage, failure.errno))?;
+        let child = spawn::spawn(launch, self.reporter.announces())
+            .map_err(|failure| Failed::Kernel(failure.stage, failure.errno))?;
         let pid = child.pid;
         self.reporter.launching(&graph, id, pid);
         // Only now does it go on: its own output comes after that line.
@@ -571,9 +571,8 @@ impl Supervisor {
         };
         let mut launch: Launch = self.surroundings(None).stop_command(unit, words, pid)?;
         launch.streams[0] = Some(prepare::null(false).map_err(|errno| errno.desc().to_owned())?);
-        let child = spawn::spawn(launch)
+        let child = spawn::spawn(launch, false)
             .map_err(|failure| Errno::from_raw(failure.errno).desc().to_owned())?;
-        drop(child.gate);
         self.units[id.0].stop_command = Some(child.pid);
         let role = Role::StopCommand(id);
         let held = Child {
@@ -591,7 +590,7 @@ impl Supervisor {
         Surroundings {
             config: &self.config,
             base: &self.base,
-            shell: self.shell.as_ref(),
+            shell: &self.shell,
             state: self.state.as_ref(),
             end,
         }
