@@ -356,7 +356,10 @@ impl Supervisor {
                 if terminal && let Some(terminal) = &self.terminal {
                     terminal.take_back();
                 }
-                if let Some((saved, given)) = saved {
+                // What a script that failed has left behind counts for nothing.
+                if let Some((saved, given)) = saved
+                    && ending == Ending::Code(0)
+                {
                     self.take_state(id, &saved, &given);
                 }
                 if ending == Ending::Signal(Signal::KILL)
