@@ -9,6 +9,27 @@ use common::{
 /// The first real-time signal.
 const RTMIN: i32 = 34;
 
+/// A program that says each signal that it gets, after its third argument; the one in
+/// its first ends it with the status in its second. It waits for signals instead of
+/// catching them: a shell may read on where one came just before it began to.
+const LISTENER: &str = "
+import os, signal, sys
+last, status, name = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+numbers = signal.valid_signals() - {9, 17, 19}
+signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+os.write(1, b'%s ready\\n' % name.encode())
+while True:
+    number = signal.sigwait(numbers)
+    os.write(1, b'%s got %d;\\n' % (name.encode(), number))
+    if number == last: os._exit(status)
+";
+
+/// The words that run it.
+fn listener(last: i32, status: i32, name: &str) -> Vec<String> {
+    let (last, status) = (last.to_string(), status.to_string());
+    [python(), "-c", LISTENER, &last, &status, name].map(str::to_owned).to_vec()
+}
+
 /// The signals that stop a run by default.
 const STOPPING: [i32; 14] = [1, 2, 3, 10, 12, 13, 14, 15, 24, 25, 26, 27, 29, 30];
 
@@ -63,15 +84,10 @@ fn a_terminals_signals_go_to_the_foreground_unit() {
         &rows,
         |row| format!("{row:?}"),
         |&(mode, number)| {
-            // bash defers a trap of WINCH while it reads.
-            let script = format!(
-                "exec 9<>$W/never; trap 'echo got; exit 6' {number}; echo ready
-                 while :; do read x <&9; done"
-            );
-            let dash = format!("exec dash -c {}", shell_words::quote(&script));
-            let running = Trc::with(&["-F", &dash]).mode(mode).spawn();
+            let script = format!("exec {}", shell_words::join(listener(number, 6, "it")));
+            let running = Trc::with(&["-F", &script]).mode(mode).spawn();
             running.wait_for("ready").signal(number);
-            running.finish().status(6).stdout_is("ready\ngot\n");
+            running.finish().status(6).stdout_is(&format!("it ready\nit got {number};\n"));
         },
     );
 }
@@ -102,35 +118,29 @@ fn a_signal_that_is_ignored_by_default_can_be_made_to_stop() {
     running.finish().status(156);
 }
 
-/// Two services that say which signals they get.
-const LISTENERS: &str = r"
-[async.web]
-exec = ['bash', '-c', '''
-    exec 9<>$W/never; trap 'echo web: USR1' USR1; trap 'echo web: USR2' USR2
-    echo web: ready; while :; do read x <&9; done''']
-[async.db]
-exec = ['bash', '-c', '''
-    exec 9<>$W/never; trap 'echo db: USR1' USR1; trap 'echo db: USR2' USR2
-    echo db: ready; while :; do read x <&9; done''']
-";
+/// Two services that say which signals they get, and end with TERM.
+fn listeners() -> String {
+    let unit = |name| format!("[async.{name}]\nexec = {:?}\n", listener(TERM, 0, name));
+    unit("web") + &unit("db")
+}
 
 #[test]
 fn a_forwarded_signal_goes_to_the_units_named() {
     for mode in MODES {
-        let toml = format!("signals.HUP = {{ forward = 'USR2', to = ['web'] }}\n{LISTENERS}");
+        let toml = format!("signals.HUP = {{ forward = 'USR2', to = ['web'] }}\n{}", listeners());
         let running = Trc::toml(&toml).mode(mode).spawn();
-        running.wait_for("web: ready").wait_for("db: ready").signal(HUP).wait_for("web: USR2");
+        running.wait_for("web ready").wait_for("db ready").signal(HUP).wait_for("web got 12;");
         running.signal(TERM);
-        running.finish().status(143).stdout_lacks("db: USR2");
+        running.finish().status(143).stdout_lacks("db got 12;");
     }
 }
 
 #[test]
 fn a_forwarded_signal_goes_to_all_that_run_where_none_is_named() {
-    let toml = format!("signals.USR1 = {{ forward = 'USR1' }}\n{LISTENERS}");
+    let toml = format!("signals.USR1 = {{ forward = 'USR1' }}\n{}", listeners());
     let running = Trc::toml(&toml).spawn();
-    running.wait_for("web: ready").wait_for("db: ready").signal(USR1);
-    running.wait_for("web: USR1").wait_for("db: USR1").signal(TERM);
+    running.wait_for("web ready").wait_for("db ready").signal(USR1);
+    running.wait_for("web got 10;").wait_for("db got 10;").signal(TERM);
     running.finish().status(143);
 }
 
@@ -152,22 +162,10 @@ fn the_log_says_who_sent_the_signal() {
 /// ILL FPE SEGV: a process's own faults, which anybody can send nonetheless.
 const FAULTS: [i32; 3] = [4, 8, 11];
 
-/// A program that says each signal that it gets; the last one ends it with 7.
-const LISTENER: &str = "
-import os, signal
-def got(number, frame):
-    os.write(1, b'got %d;\\n' % number)
-    if number == 64: os._exit(7)
-for number in signal.valid_signals() - {9, 17, 19}:
-    signal.signal(number, got)
-os.write(1, b'ready\\n')
-while True: signal.pause()
-";
-
 #[test]
 fn a_fault_signal_that_somebody_sent_is_passed_on() {
     for mode in MODES {
-        let running = Trc::with(&[python(), "-c", LISTENER]).mode(mode).spawn();
+        let running = Trc::new().args(&listener(64, 7, "it")).mode(mode).spawn();
         running.wait_for("ready");
         for number in FAULTS {
             running.signal(number).wait_for(&format!("got {number};"));
@@ -180,7 +178,7 @@ fn a_fault_signal_that_somebody_sent_is_passed_on() {
 #[test]
 fn a_command_alone_gets_every_signal_and_repeated_ones_too() {
     for mode in MODES {
-        let running = Trc::with(&[python(), "-c", LISTENER]).mode(mode).spawn();
+        let running = Trc::new().args(&listener(64, 7, "it")).mode(mode).spawn();
         running.wait_for("ready");
         let apart = [9, 17, 19].into_iter().chain(FAULTS).collect::<Vec<_>>();
         let numbers = (1..=31).filter(|n| !apart.contains(n)).chain(RTMIN..64);
@@ -348,11 +346,13 @@ fn where_the_stop_command_fails_the_signal_is_sent() {
 /// A unit whose child says which of the two signals it gets first: trc's, or the one
 /// that the unit itself sends on when it is told to stop.
 const FAMILY: &str = r#"exec 9<>$W/never
-    bash -c 'trap "echo child: TERM first; exit" TERM; trap "echo child: URG first; exit" URG
-             echo ready; read x <&9' &
-    child=$!
     trap 'kill -URG $child; wait $child; exit' TERM
-    wait $child; wait $child"#;
+    bash -c 'trap "echo child: TERM first; exit" TERM; trap "echo child: URG first; exit" URG
+             echo >$W/go; read x <&9' &
+    child=$!
+    read x <$W/go
+    echo ready
+    wait $child"#;
 
 #[test]
 fn a_shell_unit_is_stopped_as_a_group_and_an_exec_unit_by_its_process() {

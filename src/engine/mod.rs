@@ -163,14 +163,14 @@ impl Engine {
             Event::Forked { unit, pid } => self.on_forked(unit, pid),
             Event::Executed { unit } => self.on_executed(unit, actions),
             Event::SpawnFailed { unit, stage, errno } => {
-                self.on_spawn_failed(now, unit, stage, errno, actions)
+                self.on_spawn_failed(now, unit, stage, errno, actions);
             }
             Event::Exited { unit, ending, leftovers, terminal } => {
                 self.on_exited(now, unit, ending, leftovers, terminal, actions);
             }
             Event::LeftoversGone { unit } => self.states[unit.0].leftovers = Leftovers::None,
             Event::StopCommandEnded { unit, succeeded } => {
-                self.on_stop_command_ended(unit, succeeded, actions)
+                self.on_stop_command_ended(unit, succeeded, actions);
             }
             Event::Signal { signal, sender } => self.on_signal(now, signal, sender, actions),
             Event::Settled { graph } => self.on_settled(graph),
@@ -225,12 +225,11 @@ impl Engine {
     fn enter(&mut self, run: Run, actions: &mut Vec<Action>) {
         self.run = run;
         match run {
-            Run::Boot | Run::Up => {}
+            Run::Boot | Run::Up | Run::Halting => {}
             Run::Settling => actions.push(Action::Settle),
             Run::Stopping => actions.push(Action::Tell(Fact::Stopping)),
             Run::Sweeping { .. } => actions.push(Action::Sweep(Signal::TERM)),
             Run::Killing { .. } => actions.push(Action::Sweep(Signal::KILL)),
-            Run::Halting => {}
             Run::Over => {
                 let status = self.graph.exit.get(&self.status).copied().unwrap_or(self.status);
                 actions.push(Action::End { status });

@@ -73,7 +73,7 @@ impl Engine {
             let whole = self.graph.budget;
             let reserve = limits::RESERVE.min(whole / 2);
             self.budget.get_or_insert(Budget {
-                kill_at: now + (whole - reserve),
+                kill_at: now + whole.saturating_sub(reserve),
                 end: now + whole,
                 signal,
             });

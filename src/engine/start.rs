@@ -26,7 +26,7 @@ impl Engine {
             Turn::Running => {}
             Turn::Failed(unit, ended) => self.stop_run(Cause::Boot(unit), ended.status, actions),
             Turn::Over if self.graph.stage(Stage::Boot).next().is_some() => {
-                self.enter(Run::Settling, actions)
+                self.enter(Run::Settling, actions);
             }
             Turn::Over => {
                 self.booted = true;
@@ -327,7 +327,7 @@ impl Engine {
             // daemons drop what they are doing.
             Some(Ladder::Signal { kill_at }) if to_group => Leftovers::Stopping { kill_at },
             Some(Ladder::Signal { kill_at } | Ladder::Command { kill_at }) => {
-                self.stop_leftovers(id, kill_at.max(now), actions)
+                Self::stop_leftovers(id, kill_at.max(now), actions)
             }
             Some(Ladder::Kill { give_up_at }) => Leftovers::Killed { give_up_at },
         };

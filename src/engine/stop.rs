@@ -61,7 +61,7 @@ impl Engine {
             | Phase::Done(_) => {}
         }
         if self.states[id.0].leftovers == Leftovers::Live {
-            self.states[id.0].leftovers = self.stop_leftovers(id, kill_at, actions);
+            self.states[id.0].leftovers = Self::stop_leftovers(id, kill_at, actions);
         }
     }
 
@@ -77,7 +77,6 @@ impl Engine {
     }
 
     pub(super) fn stop_leftovers(
-        &self,
         id: UnitId,
         kill_at: Tick,
         actions: &mut Vec<Action>,

@@ -2,6 +2,7 @@
 //! thread, one poll loop; decisions are the engine's.
 
 pub mod capture;
+mod child;
 mod envfile;
 pub mod localtime;
 mod oom;
@@ -13,6 +14,7 @@ mod signals;
 mod spawn;
 pub mod stream;
 mod supervisor;
+mod syscall;
 mod terminal;
 mod users;
 
@@ -26,9 +28,8 @@ use log::Level;
 use crate::config::{self, Command, Config, Diagnostic, Invocation, Loaded, Severity};
 use crate::graph::Graph;
 use crate::journal::Journal;
-use crate::shell::Shell;
 use crate::status;
-use prepare::Environment;
+use prepare::{Environment, LazyShell};
 use report::Reporter;
 use signals::Signals;
 use supervisor::Supervisor;
@@ -80,9 +81,9 @@ pub fn main(arguments: Vec<OsString>) -> u8 {
     };
     let own = environment.into_iter().filter(|(name, _)| !config::is_own_variable(name));
     let base = Environment::new(own);
-    let shell = Shell::find(loaded.config.shell.as_deref(), base.path());
-    if shell.is_none()
-        && let Some(diagnostic) = needs_shell(&loaded.config)
+    let shell = LazyShell::new(loaded.config.shell.clone(), base.path());
+    if let Some(diagnostic) = needs_shell(&loaded.config)
+        && shell.get().is_none()
     {
         return refuse(&[loaded.illustrate(diagnostic)]);
     }
@@ -94,7 +95,7 @@ fn supervise(
     graph: Graph,
     signals: Signals,
     base: Environment,
-    shell: Option<Shell>,
+    shell: LazyShell,
 ) -> u8 {
     let journal = journal(loaded.config.log.format, loaded.config.log.level);
     let reporter = Reporter::new(journal.clone(), graph.transparent);

@@ -1,5 +1,6 @@
 //! From a unit as it was written to everything its process needs.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::OwnedFd;
@@ -64,6 +65,25 @@ impl Environment {
     }
 }
 
+/// The shell, looked for when a unit first needs one.
+pub struct LazyShell {
+    configured: Option<Vec<OsString>>,
+    path: OsString,
+    found: OnceCell<Option<Shell>>,
+}
+
+impl LazyShell {
+    /// The configured shell, or the first of `bash` and `sh` in `path`.
+    pub fn new(configured: Option<Vec<OsString>>, path: &OsStr) -> Self {
+        Self { configured, path: path.to_owned(), found: OnceCell::new() }
+    }
+
+    /// The shell, if there is one.
+    pub fn get(&self) -> Option<&Shell> {
+        self.found.get_or_init(|| Shell::find(self.configured.as_deref(), &self.path)).as_ref()
+    }
+}
+
 /// What surrounds every unit.
 pub struct Surroundings<'a> {
     /// Everything that was written.
@@ -72,7 +92,7 @@ pub struct Surroundings<'a> {
     /// has made of it.
     pub base: &'a Environment,
     /// The shell, if there is one.
-    pub shell: Option<&'a Shell>,
+    pub shell: &'a LazyShell,
     /// What boot scripts have left so far.
     pub state: Option<&'a State>,
     /// The exit status so far and the reason, for halt units.
@@ -99,8 +119,10 @@ impl Surroundings<'_> {
         let (files, argv) = match self.shell_body(unit, &environment) {
             None => self.words(unit, &environment)?,
             Some(body) => {
-                let shell =
-                    self.shell.ok_or("it needs a shell, and the image has neither bash nor sh")?;
+                let shell = self
+                    .shell
+                    .get()
+                    .ok_or("it needs a shell, and the image has neither bash nor sh")?;
                 let prepared = self.script(unit, shell, body)?;
                 for (name, value) in prepared.env {
                     environment.set(name, value);
@@ -188,7 +210,8 @@ impl Surroundings<'_> {
             Command::Script(text) => Some(Body::Text(text)),
             Command::File(path) => Some(Body::File(path)),
             Command::Words(words) => {
-                let direct = needs_no_shell(&words[0], environment.path()) || self.shell.is_none();
+                let direct =
+                    needs_no_shell(&words[0], environment.path()) || self.shell.get().is_none();
                 (!direct).then_some(Body::Words(words))
             }
         }

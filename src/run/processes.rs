@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
-use nix::unistd::getpid;
+use nix::unistd::{Pid, getpid};
 
 /// Sends a signal by number to a process, or with a negative `pid` to a process group.
 /// True unless there is no such process.
@@ -45,10 +45,15 @@ fn all() -> Vec<i32> {
     parents().into_keys().filter(|pid| *pid != 1).collect()
 }
 
-/// Every descendant of trc, children before grandchildren.
+/// Every descendant of trc, children before grandchildren; without `/proc` only the
+/// children.
 pub fn descendants() -> Vec<i32> {
+    let parents = parents();
+    if !parents.contains_key(&getpid().as_raw()) {
+        return children_by_asking();
+    }
     let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
-    for (pid, parent) in parents() {
+    for (pid, parent) in parents {
         children.entry(parent).or_default().push(pid);
     }
     let mut found = Vec::new();
@@ -60,6 +65,16 @@ pub fn descendants() -> Vec<i32> {
         }
     }
     found
+}
+
+/// Every child of trc, found without `/proc`: waitid(2) says ECHILD for any number that
+/// is no child's. Half a second for all numbers there can be, spent only where trc stops
+/// what it has adopted and nothing else tells.
+fn children_by_asking() -> Vec<i32> {
+    /// The highest `pid_max` of 64-bit kernels: proc(5).
+    const PID_MAX: i32 = 1 << 22;
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    (1..=PID_MAX).filter(|pid| waitid(Id::Pid(Pid::from_raw(*pid)), flags).is_ok()).collect()
 }
 
 /// Each process in sight and its parent.

@@ -33,6 +33,11 @@ impl Reporter {
         &self.journal
     }
 
+    /// Whether a unit's start is said.
+    pub fn announces(&self) -> bool {
+        !self.transparent && self.journal.level() >= Level::Info
+    }
+
     /// A line from trc itself.
     pub fn main(&self, level: Level, event: &str, message: std::fmt::Arguments<'_>) {
         if !self.transparent || level <= Level::Warn {

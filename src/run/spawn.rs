@@ -1,18 +1,20 @@
 //! From a prepared launch to a process that has executed its command.
 //!
-//! A fork and not a vfork: whatever blocks on the way to `execve(2)`, a network
-//! working directory or a binary on a dead mount, blocks the child and not PID 1. The
-//! heap is small, so a fork costs what a vfork does. The child says over a
-//! close-on-exec pipe how far it came: end of file means that the command was executed.
+//! The child says over a close-on-exec pipe how far it came: end of file means that the
+//! command was executed.
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CString, c_void};
 use std::io::Read;
+use std::num::NonZeroUsize;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+use nix::unistd::pipe2;
 
+use super::child::{self, Orders, STAGES};
 use crate::engine::SpawnStage;
 
 /// Who the process becomes.
@@ -26,7 +28,7 @@ pub struct Ids {
     pub groups: Vec<u32>,
 }
 
-/// Everything a child needs, made before the fork: after it, nothing may allocate.
+/// What a process is to be, all of it made ahead: the child may not allocate.
 pub struct Launch {
     /// The files to try in turn, as `execvp(3)` does along `PATH`.
     pub files: Vec<CString>,
@@ -51,15 +53,20 @@ pub struct Launch {
 }
 
 /// A child on its way.
-#[derive(Debug)]
 pub struct Child {
     /// Its process.
     pub pid: i32,
     /// End of file once its command is executed; a [`Failure`] before that otherwise.
     pub progress: OwnedFd,
-    /// It goes on to execute its command when this is closed.
-    pub gate: OwnedFd,
+    /// It goes on to execute its command when this is closed, if it waits at all.
+    pub gate: Option<OwnedFd>,
+    /// What it works with.
+    pub hold: Hold,
 }
+
+/// The memory that a child uses until it has executed its command, or is gone: to be
+/// kept until then.
+pub struct Hold(#[expect(dead_code, reason = "held, not used")] (Box<Orders>, Stack));
 
 /// How far a start came, and what the kernel said to it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,36 +77,106 @@ pub struct Failure {
     pub errno: i32,
 }
 
-/// Starts a child. It waits at its gate before it executes the command, so that
-/// what the log says of its start comes ahead of what it says itself.
+/// Starts a child. If `gated`, it waits at its gate before it executes the command, so
+/// that what the log says of its start comes ahead of what it says itself.
 ///
 /// # Errors
 /// Which step failed, before there was a child.
-pub fn spawn(launch: &Launch) -> Result<Child, Failure> {
+pub fn spawn(mut launch: Launch, gated: bool) -> Result<Child, Failure> {
     let prepare = |errno: Errno| Failure { stage: SpawnStage::Prepare, errno: errno as i32 };
-    let (progress, report) = nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(prepare)?;
-    let (wait, gate) = nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(prepare)?;
-    nix::fcntl::fcntl(&progress, nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
-        .map_err(prepare)?;
-    let argv = pointers(&launch.argv);
-    let envp = pointers(&launch.envp);
-
-    // SAFETY: trc has one thread, so the child's copy of the heap is consistent; the
-    // child all the same calls only what signal-safety(7) allows and never returns.
-    let forked = unsafe { libc::fork() };
-    if forked == 0 {
-        drop_gate(gate.as_raw_fd());
-        run_child(launch, &argv, &envp, report.as_raw_fd(), wait.as_raw_fd());
-    }
-    let pid = Errno::result(forked)
+    let (progress, report) = pipe2(OFlag::O_CLOEXEC).map_err(prepare)?;
+    let gate = if gated { Some(pipe2(OFlag::O_CLOEXEC).map_err(prepare)?) } else { None };
+    fcntl(&progress, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(prepare)?;
+    let streams = std::mem::take(&mut launch.streams);
+    let others = std::mem::take(&mut launch.descriptors);
+    let moves = streams.iter().zip(0..).filter_map(|(fd, to)| Some((fd.as_ref()?.as_raw_fd(), to)));
+    let moves = moves.chain(others.iter().map(|(fd, to)| (fd.as_raw_fd(), *to))).collect();
+    let own_group = launch.own_group;
+    let orders = Box::new(Orders {
+        argv: pointers(&launch.argv),
+        envp: pointers(&launch.envp),
+        moves,
+        launch,
+        report: report.as_raw_fd(),
+        gate: gate.as_ref().map(|(wait, gate)| (wait.as_raw_fd(), gate.as_raw_fd())),
+    });
+    let stack = Stack::new().map_err(prepare)?;
+    // SAFETY: the orders and the stack are held until the child needs them no more.
+    let pid = unsafe { clone(&orders, &stack) }
         .map_err(|errno| Failure { stage: SpawnStage::Fork, errno: errno as i32 })?;
-    if launch.own_group {
+    if own_group {
         // The child does the same: whichever comes first, its group is there before
         // anybody signals it. It fails once the child has executed its command.
         // SAFETY: no memory is involved.
         unsafe { libc::setpgid(pid, pid) };
     }
-    Ok(Child { pid, progress, gate })
+    Ok(Child { pid, progress, gate: gate.map(|(_, gate)| gate), hold: Hold((orders, stack)) })
+}
+
+/// The stack of a child that shares trc's memory.
+struct Stack(NonNull<c_void>);
+
+impl Stack {
+    /// What `child` needs is a few hundred bytes; pages that are not touched cost nothing.
+    const SIZE: NonZeroUsize = NonZeroUsize::new(64 * 1024).unwrap();
+
+    fn new() -> nix::Result<Self> {
+        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_STACK | MapFlags::MAP_NORESERVE;
+        // SAFETY: a new mapping anywhere touches nothing that is there.
+        unsafe { mmap_anonymous(None, Self::SIZE, access, flags) }.map(Self)
+    }
+
+    fn top(&self) -> *mut c_void {
+        // SAFETY: one past the end of the mapping; it grows downwards, and a mapping's
+        // end is aligned as every machine's calls want it.
+        unsafe { self.0.as_ptr().byte_add(Self::SIZE.get()) }
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is this one's alone, and its child is gone.
+        let _ = unsafe { munmap(self.0, Self::SIZE.get()) };
+    }
+}
+
+/// Starts a child that shares trc's memory, where its system calls don't touch it.
+///
+/// # Safety
+/// `orders` and `stack` stay as they are until the child has executed its command or is
+/// gone.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+unsafe fn clone(orders: &Orders, stack: &Stack) -> nix::Result<i32> {
+    extern "C" fn first(orders: *mut c_void) -> libc::c_int {
+        // SAFETY: in the child, which was given its orders.
+        unsafe {
+            child::run(&*orders.cast::<Orders>());
+            let status = usize::from(crate::status::CANNOT_EXECUTE);
+            let _ = super::syscall::call(libc::SYS_exit_group, &[status]);
+        }
+        0
+    }
+    let flags = libc::CLONE_VM | libc::SIGCHLD;
+    let orders = ptr::from_ref(orders).cast_mut().cast();
+    // SAFETY: the caller's. All signals are blocked, so no handler runs on its stack.
+    Errno::result(unsafe { libc::clone(first, stack.top(), flags, orders) })
+}
+
+/// Starts a child with a copy of trc's memory.
+///
+/// # Safety
+/// None beyond that of fork(2) in a process of one thread.
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+unsafe fn clone(orders: &Orders, _stack: &Stack) -> nix::Result<i32> {
+    // SAFETY: one thread, and the child makes system calls only.
+    match Errno::result(unsafe { libc::fork() })? {
+        0 => unsafe {
+            child::run(orders);
+            libc::_exit(i32::from(crate::status::CANNOT_EXECUTE))
+        },
+        pid => Ok(pid),
+    }
 }
 
 /// What a child that has closed or written its progress pipe has to say: `None` if
@@ -119,162 +196,8 @@ pub fn read_progress(progress: OwnedFd) -> Option<Failure> {
     }
 }
 
-/// The steps as the child numbers them on its pipe.
-const STAGES: [SpawnStage; 5] = [
-    SpawnStage::Group,
-    SpawnStage::Identity,
-    SpawnStage::Directory,
-    SpawnStage::Streams,
-    SpawnStage::Execute,
-];
-
 fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
     strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
-}
-
-fn drop_gate(gate: RawFd) {
-    // SAFETY: in the child, whose copy of the descriptor nobody else uses.
-    unsafe { libc::close(gate) };
-}
-
-/// The child's way to its command. Only async-signal-safe calls: signal-safety(7).
-fn run_child(
-    launch: &Launch,
-    argv: &[*const libc::c_char],
-    envp: &[*const libc::c_char],
-    report: RawFd,
-    wait: RawFd,
-) -> ! {
-    let mut report = report;
-    let failed = match prepare_child(launch, &mut report, wait) {
-        Ok(()) => execute(launch, argv, envp),
-        Err(failed) => failed,
-    };
-    let (stage, errno) = failed;
-    let number = STAGES.iter().position(|known| *known == stage).unwrap_or(0);
-    let mut bytes = [0_u8; 5];
-    bytes[0] = u8::try_from(number).unwrap_or(0);
-    bytes[1..].copy_from_slice(&errno.to_ne_bytes());
-    // SAFETY: the buffer lives; a report that can't be written is no longer of use.
-    unsafe {
-        libc::write(report, bytes.as_ptr().cast(), bytes.len());
-        libc::_exit(i32::from(crate::status::CANNOT_EXECUTE))
-    }
-}
-
-fn prepare_child(
-    launch: &Launch,
-    report: &mut RawFd,
-    wait: RawFd,
-) -> Result<(), (SpawnStage, i32)> {
-    let check = |stage: SpawnStage, result: libc::c_int| {
-        if result < 0 { Err((stage, Errno::last_raw())) } else { Ok(result) }
-    };
-    // SAFETY: every pointer comes from a CString or array that `launch` keeps alive.
-    unsafe {
-        if launch.own_group {
-            check(SpawnStage::Group, libc::setpgid(0, 0))?;
-        }
-        if let Some(terminal) = launch.terminal {
-            // All signals are blocked, so TTOU can't stop it. A terminal that has gone away is
-            // the command's to find out.
-            libc::tcsetpgrp(terminal, libc::getpgrp());
-        }
-        let mut byte = 0_u8;
-        while libc::read(wait, (&raw mut byte).cast(), 1) < 0 && Errno::last_raw() == libc::EINTR {}
-
-        // Sources may sit on one another's numbers: first all out of the way.
-        let high = |fd: RawFd| match libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 200) {
-            -1 => libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 20),
-            high => high,
-        };
-        if !launch.descriptors.is_empty() {
-            *report = check(SpawnStage::Streams, high(*report))?;
-        }
-        let streams =
-            launch.streams.iter().zip(0..).filter_map(|(fd, number)| Some((fd.as_ref()?, number)));
-        let others = launch.descriptors.iter().map(|(fd, number)| (fd, *number));
-        for (fd, number) in streams.chain(others) {
-            let moved = check(SpawnStage::Streams, high(fd.as_raw_fd()))?;
-            check(SpawnStage::Streams, libc::dup2(moved, number))?;
-            libc::close(moved);
-        }
-
-        if let Some(umask) = launch.umask {
-            libc::umask(umask);
-        }
-        if let Some(ids) = &launch.ids {
-            check(SpawnStage::Identity, libc::setgroups(ids.groups.len(), ids.groups.as_ptr()))?;
-            check(SpawnStage::Identity, libc::setresgid(ids.gid, ids.gid, ids.gid))?;
-            check(SpawnStage::Identity, libc::setresuid(ids.uid, ids.uid, ids.uid))?;
-        }
-        // As the user it has become: a directory only root may enter is no place for it.
-        if let Some(cwd) = &launch.cwd {
-            check(SpawnStage::Directory, libc::chdir(cwd.as_ptr()))?;
-        }
-
-        // Default dispositions and an empty mask, whatever trc itself was given.
-        // PIPE is Rust's; others a parent may have had ignored (nohup, a shell's `&`).
-        let mut default: libc::sigaction = std::mem::zeroed();
-        default.sa_sigaction = libc::SIG_DFL;
-        for number in 1..=64 {
-            libc::sigaction(number, &raw const default, ptr::null_mut());
-        }
-        let mut empty: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&raw mut empty);
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const empty, ptr::null_mut());
-    }
-    Ok(())
-}
-
-/// Tries one file after another, as `execvp(3)` does; returns only if none will do.
-fn execute(
-    launch: &Launch,
-    argv: &[*const libc::c_char],
-    envp: &[*const libc::c_char],
-) -> (SpawnStage, i32) {
-    const SHELL: &CStr = c"/bin/sh";
-    let mut errno = libc::ENOENT;
-    for file in &launch.files {
-        // SAFETY: `argv` and `envp` end with a null pointer, and what they point at
-        // lives in `launch`.
-        unsafe { libc::execve(file.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
-        match Errno::last_raw() {
-            libc::ENOENT | libc::ENOTDIR | libc::ESTALE | libc::ENODEV | libc::ETIMEDOUT => {}
-            // Another directory of PATH may have one that can be executed.
-            libc::EACCES => errno = libc::EACCES,
-            libc::ENOEXEC => {
-                // A script without a `#!` line: POSIX gives it to the shell; but not a
-                // program for another machine.
-                const WORDS: usize = 64;
-                let mut words = [ptr::null(); WORDS + 2];
-                words[0] = SHELL.as_ptr();
-                words[1] = file.as_ptr();
-                let rest = &argv[1..];
-                if !is_binary(file) && rest.len() <= WORDS {
-                    words[2..2 + rest.len()].copy_from_slice(rest);
-                    // SAFETY: as above; `rest` ends with the null pointer.
-                    unsafe { libc::execve(SHELL.as_ptr(), words.as_ptr(), envp.as_ptr()) };
-                }
-                return (SpawnStage::Execute, libc::ENOEXEC);
-            }
-            other => return (SpawnStage::Execute, other),
-        }
-    }
-    (SpawnStage::Execute, errno)
-}
-
-/// Whether a file is no text: an ELF header, or a NUL in what it begins with.
-fn is_binary(file: &CStr) -> bool {
-    let mut start = [0_u8; 128];
-    // SAFETY: the path ends with a NUL, and the buffer is as long as is said. The
-    // descriptor is closed on exec, or with the child.
-    let read = unsafe {
-        let fd = libc::open(file.as_ptr(), libc::O_RDONLY | libc::O_NONBLOCK | libc::O_CLOEXEC);
-        libc::read(fd, start.as_mut_ptr().cast(), start.len())
-    };
-    let start = &start[..usize::try_from(read).unwrap_or(0)];
-    start.starts_with(b"\x7fELF") || start.contains(&0)
 }
 
 /// A descriptor of our own for one that is trc's, close-on-exec.

@@ -14,10 +14,10 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{Gid, Uid};
 
 use super::capture::Capture;
-use super::prepare::{self, Environment, Surroundings};
+use super::prepare::{self, Environment, LazyShell, Ready, Surroundings};
 use super::report::{self, Reporter};
 use super::signals::{Received, Signals};
-use super::spawn::{self, Launch, read_progress};
+use super::spawn::{self, Hold, Launch, read_progress};
 use super::stream::{Side, flush_deadline};
 use super::terminal::Terminal;
 use super::{oom, processes, sender};
@@ -25,7 +25,7 @@ use crate::config::{Config, Diagnostic, Loaded, Output, Severity, Stage};
 use crate::engine::{Action, Ending, Engine, Event, Sender, SpawnStage, Target};
 use crate::graph::{Graph, UnitId};
 use crate::journal::Source;
-use crate::shell::{Saved, Shell, State};
+use crate::shell::{Saved, State};
 use crate::signal::Signal;
 
 /// What a child is to trc.
@@ -33,17 +33,21 @@ use crate::signal::Signal;
 enum Role {
     Unit(UnitId),
     StopCommand(UnitId),
+    /// Could not execute its command; people have been told, and its exit is of no interest.
+    NotStarted,
 }
 
 /// One live child of trc's own.
 struct Child {
     role: Role,
     /// Until it has executed its command.
-    progress: Option<OwnedFd>,
+    progress: Option<(OwnedFd, Hold)>,
     /// Where a boot script leaves its state.
     saved: Option<(Saved, Vec<(OsString, OsString)>)>,
     /// Whether it was lent the terminal.
     terminal: bool,
+    /// What it still stands on after it has failed.
+    hold: Option<Hold>,
 }
 
 /// What is held of a unit.
@@ -78,7 +82,7 @@ pub struct Supervisor {
     signals: Signals,
     reporter: Reporter,
     terminal: Option<Terminal>,
-    shell: Option<Shell>,
+    shell: LazyShell,
     base: Environment,
     state: Option<State>,
     children: HashMap<i32, Child>,
@@ -103,7 +107,7 @@ impl Supervisor {
         signals: Signals,
         reporter: Reporter,
         base: Environment,
-        shell: Option<Shell>,
+        shell: LazyShell,
     ) -> Self {
         processes::become_subreaper();
         let graph = Rc::new(graph);
@@ -196,7 +200,7 @@ impl Supervisor {
         };
         watch(Token::Signals, self.signals.as_fd(), PollFlags::POLLIN);
         for (pid, child) in &self.children {
-            if let Some(progress) = &child.progress {
+            if let Some((progress, _)) = &child.progress {
                 watch(Token::Progress(*pid), progress.as_fd(), PollFlags::POLLIN);
             }
         }
@@ -330,7 +334,7 @@ impl Supervisor {
         self.progress(pid);
         self.feed();
         match self.children.remove(&pid) {
-            None => {}
+            None | Some(Child { role: Role::NotStarted, .. }) => {}
             Some(Child { role: Role::StopCommand(id), .. }) => {
                 self.units[id.0].stop_command = None;
                 self.events.push_back(Event::StopCommandEnded {
@@ -443,15 +447,19 @@ impl Supervisor {
     /// A child has executed its command, or says why it can't.
     fn progress(&mut self, pid: i32) {
         let Some(child) = self.children.get_mut(&pid) else { return };
-        let Some(progress) = child.progress.take() else { return };
+        let Some((progress, hold)) = child.progress.take() else { return };
         let role = child.role;
         let failure = read_progress(progress);
+        if failure.is_some() {
+            // On its way out it still stands on its stack.
+            child.hold = Some(hold);
+            child.role = Role::NotStarted;
+        }
         match (role, failure) {
+            (Role::NotStarted, _) => {}
             (Role::Unit(id), None) => self.events.push_back(Event::Executed { unit: id }),
             (Role::Unit(id), Some(failure)) => {
-                // Its exit is of no interest any more.
-                let child = self.children.remove(&pid);
-                if child.is_some_and(|child| child.terminal)
+                if child.terminal
                     && let Some(terminal) = &self.terminal
                 {
                     terminal.take_back();
@@ -466,6 +474,8 @@ impl Supervisor {
                 let name = self.graph.node(id).unit.id();
                 let message = format_args!("cannot execute the stop command of {name}: {why}");
                 self.reporter.main(Level::Error, "stop-command-failed", message);
+                self.units[id.0].stop_command = None;
+                self.events.push_back(Event::StopCommandEnded { unit: id, succeeded: false });
             }
             (Role::StopCommand(_), None) => {}
         }
@@ -488,11 +498,10 @@ impl Supervisor {
         let unit = &node.unit;
         let end = (unit.stage == Stage::Halt).then(|| (self.engine.status(), self.reason_text()));
         let ready = self.surroundings(end).unit(unit);
-        let mut ready = ready.map_err(|why| {
+        let Ready { mut launch, saved } = ready.map_err(|why| {
             self.reporter.not_started(&graph, id, &why);
             Failed::Said
         })?;
-        let launch = &mut ready.launch;
         if unit.stage == Stage::Async {
             launch.streams[0] = Some(prepare::null(false)?);
         } else if let Some(terminal) = &self.terminal {
@@ -516,15 +525,17 @@ impl Supervisor {
             }
         }
 
-        let child =
-            spawn::spawn(launch).map_err(|failure| Failed::Kernel(failure.stage, failure.errno))?;
+        let own_group = launch.own_group;
+        let terminal = launch.terminal.is_some() || (unit.stage != Stage::Async && !own_group);
+        let child = spawn::spawn(launch, self.reporter.announces())
+            .map_err(|failure| Failed::Kernel(failure.stage, failure.errno))?;
         let pid = child.pid;
         self.reporter.launching(&graph, id, pid);
         // Only now does it go on: its own output comes after that line.
         drop(child.gate);
         let held = &mut self.units[id.0];
         held.pid = Some(pid);
-        held.group = launch.own_group.then_some(pid);
+        held.group = own_group.then_some(pid);
         held.killed = false;
         // Those of an earlier run were kept for what it said last.
         held.captures.retain(|capture| !capture.has_ended());
@@ -532,13 +543,12 @@ impl Supervisor {
             held.captures
                 .push(Capture::new(read, Source::new(unit.stage.name(), &unit.name, pid, side)));
         }
-        let terminal =
-            launch.terminal.is_some() || (unit.stage != Stage::Async && !launch.own_group);
         let child = Child {
             role: Role::Unit(id),
-            progress: Some(child.progress),
-            saved: ready.saved,
+            progress: Some((child.progress, child.hold)),
+            saved,
             terminal,
+            hold: None,
         };
         self.children.insert(pid, child);
         Ok(pid)
@@ -561,12 +571,17 @@ impl Supervisor {
         };
         let mut launch: Launch = self.surroundings(None).stop_command(unit, words, pid)?;
         launch.streams[0] = Some(prepare::null(false).map_err(|errno| errno.desc().to_owned())?);
-        let child = spawn::spawn(&launch)
+        let child = spawn::spawn(launch, false)
             .map_err(|failure| Errno::from_raw(failure.errno).desc().to_owned())?;
-        drop(child.gate);
         self.units[id.0].stop_command = Some(child.pid);
         let role = Role::StopCommand(id);
-        let held = Child { role, progress: Some(child.progress), saved: None, terminal: false };
+        let held = Child {
+            role,
+            progress: Some((child.progress, child.hold)),
+            saved: None,
+            terminal: false,
+            hold: None,
+        };
         self.children.insert(child.pid, held);
         Ok(())
     }
@@ -575,7 +590,7 @@ impl Supervisor {
         Surroundings {
             config: &self.config,
             base: &self.base,
-            shell: self.shell.as_ref(),
+            shell: &self.shell,
             state: self.state.as_ref(),
             end,
         }

@@ -2,6 +2,13 @@
 //!
 //! Tests wait for lines and ends, never for time. Whatever a test starts carries
 //! a mark in its environment: at the end nothing with that mark may be left.
+//!
+//! | variable | is |
+//! |---|---|
+//! | `TRC_TEST_BIN` | another trc to test: a static one, one with optimisations |
+//! | `TRC_TEST_PATIENCE` | seconds until something that doesn't come fails a test (30) |
+//! | `TRC_TEST_ROUNDS` | how often races between a signal and an end are run (300) |
+//! | `TRC_TEST_ORPHANS` | how many orphans a storm has (2000) |
 
 #![allow(clippy::disallowed_methods, dead_code, unsafe_code)]
 
@@ -33,6 +40,9 @@ pub const KILL: i32 = 9;
 pub const USR1: i32 = 10;
 pub const USR2: i32 = 12;
 pub const TERM: i32 = 15;
+
+/// As in a container; the tester's own may have places that others can't read.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Prints `ready` and then blocks until a signal ends it; for scripts.
 pub const NEVER: &str = r#"exec 9<>"$W/never"; echo ready; read x <&9"#;
@@ -127,9 +137,8 @@ impl Trc {
             mark,
             dir,
         };
-        let path = std::env::var_os("PATH").expect("PATH");
         let dir = this.dir().as_os_str().to_owned();
-        this.env("PATH", path).env("W", dir).fifo("never").fifo("go")
+        this.env("PATH", PATH).env("W", dir).fifo("never").fifo("go")
     }
 
     /// A command line as it is typed.

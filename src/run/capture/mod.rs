@@ -159,14 +159,16 @@ impl Capture {
     /// At the end of the run: reads what is there, waiting for the log's reader
     /// until `deadline` at the latest, and completes the last line.
     pub fn finish(&mut self, journal: &Journal, deadline: Instant) {
-        while super::stream::now() < deadline {
+        loop {
             match self.readable(journal, super::stream::now()) {
-                Progress::Held if journal.wait_writable(deadline) => {}
-                Progress::Held | Progress::Ended => break,
-                Progress::More => {}
+                Progress::Ended => break,
+                Progress::Held if !journal.wait_writable(deadline) => break,
                 // A short read may have been one page of several: empty is empty.
-                Progress::Drained if self.has_more() => {}
-                Progress::Drained => break,
+                Progress::Drained if !self.has_more() => break,
+                Progress::Held | Progress::More | Progress::Drained => {}
+            }
+            if super::stream::now() >= deadline {
+                break;
             }
         }
         if !self.ended {

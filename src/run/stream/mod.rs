@@ -20,6 +20,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 pub use guard::guard_standard_fds;
 pub use queue::{Dropped, Kind, Stream};
+use way::Way;
 
 /// What a stream queues of units' output, in bytes, for a reader that is stuck.
 pub const BUFFER: usize = 256 * 1024;
@@ -59,7 +60,8 @@ impl Side {
 /// or socket, so that the order of lines is kept.
 #[derive(Debug)]
 pub struct Streams {
-    first: Stream,
+    /// None until something is to be written: a transparent run never does.
+    first: Option<Stream>,
     second: Option<Stream>,
 }
 
@@ -67,35 +69,37 @@ pub struct Streams {
 pub type Pending = Vec<Arc<OwnedFd>>;
 
 impl Streams {
-    /// The process's own. Closed descriptors are opened to `/dev/null` first.
+    /// The process's own, looked at when the first line comes.
     #[must_use]
     pub fn standard() -> Self {
-        guard_standard_fds();
-        Self::of(std::io::stdout().as_fd(), std::io::stderr().as_fd())
+        Self { first: None, second: None }
     }
 
     /// Those behind two descriptors, which stay as they are.
     #[must_use]
     pub fn of(out: BorrowedFd<'_>, err: BorrowedFd<'_>) -> Self {
-        let first = Stream::open(out);
         let second = if way::same(out, err) { None } else { Some(Stream::open(err)) };
-        Self { first, second }
+        Self { first: Some(Stream::open(out)), second }
     }
 
     /// The stream of a side.
     pub fn side(&mut self, side: Side) -> &mut Stream {
+        if self.first.is_none() {
+            *self = Self::of(std::io::stdout().as_fd(), std::io::stderr().as_fd());
+        }
+        let first = self.first.get_or_insert_with(|| Stream::over(Way::Nowhere));
         match (side, &mut self.second) {
             (Side::Err, Some(second)) => second,
-            (Side::Err, None) | (Side::Out, _) => &mut self.first,
+            (Side::Err, None) | (Side::Out, _) => first,
         }
     }
 
     fn all(&self) -> impl Iterator<Item = &Stream> {
-        std::iter::once(&self.first).chain(&self.second)
+        self.first.iter().chain(&self.second)
     }
 
     fn all_mut(&mut self) -> impl Iterator<Item = &mut Stream> {
-        std::iter::once(&mut self.first).chain(&mut self.second)
+        self.first.iter_mut().chain(&mut self.second)
     }
 
     /// The descriptors to poll for `POLLOUT`.

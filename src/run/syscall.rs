@@ -1,0 +1,69 @@
+//! System calls as the kernel has them, for a child that shares trc's memory: the C
+//! library's would set its `errno` in the middle of what PID 1 is doing. The numbers are
+//! libc's; the registers are those of syscall(2).
+
+use std::ffi::c_long;
+
+/// Calls the kernel.
+///
+/// # Errors
+/// The error number.
+///
+/// # Safety
+/// What the call asks of its arguments.
+pub unsafe fn call(number: c_long, arguments: &[usize]) -> Result<usize, i32> {
+    let mut all = [0; 6];
+    for (to, from) in all.iter_mut().zip(arguments) {
+        *to = *from;
+    }
+    // SAFETY: the caller's.
+    let result = unsafe { raw(number, all) };
+    // Every Linux says so in this way, whatever the machine: errno(3) ends at 4095.
+    if (-4095..0).contains(&result) {
+        Err(i32::try_from(-result).unwrap_or(libc::EINVAL))
+    } else {
+        Ok(result.cast_unsigned())
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+unsafe fn raw(number: c_long, a: [usize; 6]) -> isize {
+    let result: isize;
+    // SAFETY: the caller's; the kernel clobbers rcx and r11 and leaves the stack alone.
+    unsafe {
+        std::arch::asm!(
+            "syscall",
+            inlateout("rax") number as isize => result,
+            in("rdi") a[0], in("rsi") a[1], in("rdx") a[2], in("r10") a[3], in("r8") a[4], in("r9") a[5],
+            lateout("rcx") _, lateout("r11") _,
+            options(nostack),
+        );
+    }
+    result
+}
+
+#[cfg(target_arch = "aarch64")]
+unsafe fn raw(number: c_long, a: [usize; 6]) -> isize {
+    let result: isize;
+    // SAFETY: the caller's; the kernel leaves all other registers alone.
+    unsafe {
+        std::arch::asm!(
+            "svc 0",
+            in("x8") number,
+            inlateout("x0") a[0] as isize => result,
+            in("x1") a[1], in("x2") a[2], in("x3") a[3], in("x4") a[4], in("x5") a[5],
+            options(nostack),
+        );
+    }
+    result
+}
+
+/// Elsewhere a child is forked, and its `errno` is its own.
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+unsafe fn raw(number: c_long, a: [usize; 6]) -> isize {
+    // SAFETY: the caller's.
+    match unsafe { libc::syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]) } {
+        -1 => -(nix::errno::Errno::last_raw() as isize),
+        result => result as isize,
+    }
+}
