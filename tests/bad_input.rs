@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{MODES, Mode, Outcome, TERM, Trc, root, table};
+use common::{MODES, Mode, Outcome, TERM, Trc, has, root, table};
 
 /// A mistake in a `trc.toml`: its text, the place, and what else is said of it.
 struct Mistake {
@@ -589,7 +589,7 @@ fn no_shell(trc: Trc) -> Trc {
 
 #[test]
 fn a_script_where_there_is_no_shell_is_an_error_that_names_the_unit() {
-    if !std::path::Path::new("/bin/busybox").exists() {
+    if !has("busybox") {
         return;
     }
     let rows: [&[&str]; 2] = [&["-F", "echo started"], &["-B", "x=1", "-F", "echo started"]];
@@ -609,7 +609,7 @@ fn a_script_where_there_is_no_shell_is_an_error_that_names_the_unit() {
 
 #[test]
 fn without_a_script_no_shell_is_needed() {
-    if !std::path::Path::new("/bin/busybox").exists() {
+    if !has("busybox") {
         return;
     }
     let toml = "[boot.b]\nexec = '${W}/busybox echo boot'\n[async.a]\nexec = '${W}/busybox cat ${W}/never'\n\

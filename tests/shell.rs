@@ -16,14 +16,17 @@ use trc::shell::{Body, Job, Kind, Own, Prepared, Shell, State, prepare, prepare_
 
 type Environment = Vec<(OsString, OsString)>;
 
-/// The shells that are here, by name; the first three must be.
+/// The shells to try, by name. Where `CI` is set all must be here, elsewhere bash must.
 fn shells() -> Vec<(&'static str, Shell)> {
     [("bash", &["bash"][..]), ("dash", &["dash"]), ("busybox", &["busybox", "sh", "-c"])]
         .into_iter()
-        .map(|(name, words)| {
+        .filter_map(|(name, words)| {
             let words: Vec<OsString> = words.iter().map(OsString::from).collect();
             let path = OsStr::new("/usr/local/bin:/usr/bin:/bin");
-            (name, Shell::find(Some(&words), path).unwrap_or_else(|| panic!("no {name}")))
+            let shell = Shell::find(Some(&words), path);
+            let needed = name == "bash" || std::env::var_os("CI").is_some();
+            assert!(shell.is_some() || !needed, "no {name}");
+            Some((name, shell?))
         })
         .collect()
 }
@@ -230,7 +233,10 @@ fn options_are_seen_later() {
         ],
         &shells()[..1],
     );
-    carried(&[("set -o pipefail", "false | true || echo failed", "failed\n")], &shells()[2..]);
+    carried(
+        &[("set -o pipefail", "false | true || echo failed", "failed\n")],
+        shells().get(2..).unwrap_or_default(),
+    );
 }
 
 #[test]
@@ -928,8 +934,10 @@ fn ps_shows_the_script() {
 
 #[test]
 fn the_kind_of_each_shell_is_known() {
-    let kinds: Vec<Kind> = shells().into_iter().map(|(_, shell)| shell.kind).collect();
-    assert_eq!(kinds, [Kind::Bash, Kind::Posix, Kind::Posix]);
+    assert_eq!(bash().kind, Kind::Bash);
+    for (name, shell) in posix() {
+        assert_eq!(shell.kind, Kind::Posix, "{name}");
+    }
 }
 
 #[test]
@@ -941,9 +949,10 @@ fn verbose_shows_the_scripts_lines_and_nothing_of_ours() {
 
 #[test]
 fn a_posix_shell_tells_the_time_as_well_as_its_date_can() {
+    // dash, with the time of busybox.
+    let [(_, shell), (_, _)] = &posix()[..] else { return };
     let dir = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink("/bin/busybox", dir.path().join("date")).unwrap();
-    let shell = &posix()[0].1;
     let mut env = given();
     let json = Job { json: true, ..job(Stage::Async, "log x") };
 

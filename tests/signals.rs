@@ -3,7 +3,7 @@
 mod common;
 
 use common::{
-    HUP, INT, MODES, Mode, NEVER, STAMP, TERM, Trc, USR1, USR2, number_from, python, table,
+    HUP, INT, MODES, Mode, NEVER, STAMP, TERM, Trc, USR1, USR2, has, number_from, python, table,
 };
 
 /// The first real-time signal.
@@ -78,6 +78,9 @@ fn every_stop_signal_gives_128_plus_its_number() {
 
 #[test]
 fn a_terminals_signals_go_to_the_foreground_unit() {
+    if !has("python3") {
+        return;
+    }
     let rows: Vec<(Mode, i32)> =
         MODES.into_iter().flat_map(|mode| FORWARDED.map(|n| (mode, n))).collect();
     table(
@@ -126,6 +129,9 @@ fn listeners() -> String {
 
 #[test]
 fn a_forwarded_signal_goes_to_the_units_named() {
+    if !has("python3") {
+        return;
+    }
     for mode in MODES {
         let toml = format!("signals.HUP = {{ forward = 'USR2', to = ['web'] }}\n{}", listeners());
         let running = Trc::toml(&toml).mode(mode).spawn();
@@ -137,6 +143,9 @@ fn a_forwarded_signal_goes_to_the_units_named() {
 
 #[test]
 fn a_forwarded_signal_goes_to_all_that_run_where_none_is_named() {
+    if !has("python3") {
+        return;
+    }
     let toml = format!("signals.USR1 = {{ forward = 'USR1' }}\n{}", listeners());
     let running = Trc::toml(&toml).spawn();
     running.wait_for("web ready").wait_for("db ready").signal(USR1);
@@ -164,6 +173,9 @@ const FAULTS: [i32; 3] = [4, 8, 11];
 
 #[test]
 fn a_fault_signal_that_somebody_sent_is_passed_on() {
+    if !has("python3") {
+        return;
+    }
     for mode in MODES {
         let running = Trc::new().args(&listener(64, 7, "it")).mode(mode).spawn();
         running.wait_for("ready");
@@ -177,6 +189,9 @@ fn a_fault_signal_that_somebody_sent_is_passed_on() {
 
 #[test]
 fn a_command_alone_gets_every_signal_and_repeated_ones_too() {
+    if !has("python3") {
+        return;
+    }
     for mode in MODES {
         let running = Trc::new().args(&listener(64, 7, "it")).mode(mode).spawn();
         running.wait_for("ready");

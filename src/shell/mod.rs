@@ -103,9 +103,9 @@ mod tests {
 
     #[test]
     fn a_configured_shell_keeps_its_words_and_is_known_by_its_name() {
-        let words = ["busybox".into(), "sh".into(), "-c".into()];
+        let words = ["sh".into(), "-u".into(), "-c".into()];
         let shell = Shell::find(Some(&words), OsStr::new("/bin")).unwrap();
-        assert_eq!(shell.words, ["/bin/busybox", "sh", "-c"]);
+        assert_eq!(shell.words, ["/bin/sh", "-u", "-c"]);
         assert_eq!(shell.kind, Kind::Posix);
         let one = Shell::find(Some(&["dash".into()]), OsStr::new("/bin")).unwrap();
         assert_eq!(one.words, ["/bin/dash", "-c"]);

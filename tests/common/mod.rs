@@ -925,3 +925,16 @@ pub fn full_pipe() -> (OwnedFd, OwnedFd) {
 pub fn python() -> &'static str {
     if Path::new("/usr/bin/python3").exists() { "/usr/bin/python3" } else { "python3" }
 }
+
+/// Whether a program is here that not every machine with Rust has: a test that needs it
+/// passes without it, but never where `CI` is set.
+#[track_caller]
+pub fn has(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).any(|dir| dir.join(program).is_file());
+    assert!(found || std::env::var_os("CI").is_none(), "{program} is needed where CI is set");
+    if !found {
+        eprintln!("skipped: {program} is not here");
+    }
+    found
+}

@@ -1,0 +1,121 @@
+//! The code blocks of `README.md` and the examples' pages are true: TOML loads, and
+//! commands run as they stand there. Those that need docker are run by `containers.rs`.
+
+#![allow(clippy::disallowed_methods)]
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use regex::Regex;
+use tempfile::TempDir;
+use trc::config::{Invocation, cli, load};
+use trc::graph::Graph;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// The pages whose blocks are run.
+const PAGES: [&str; 3] =
+    ["README.md", "examples/quickstart/README.md", "examples/opensmtpd/README.md"];
+
+fn page(name: &str) -> String {
+    fs::read_to_string(Path::new(ROOT).join(name)).unwrap_or_else(|why| panic!("{name}: {why}"))
+}
+
+/// The blocks of a page that are of this language.
+fn blocks(text: &str, language: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if let Some(kind) = line.strip_prefix("```") {
+            let block: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+            if kind == language {
+                found.push(block.join("\n"));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn toml_loads() {
+    let mut count = 0;
+    for name in PAGES {
+        for block in blocks(&page(name), "toml") {
+            let dir = TempDir::new().unwrap();
+            fs::write(dir.path().join("trc.toml"), &block).unwrap();
+            let argv: [OsString; 3] = ["trc".into(), "-w".into(), dir.path().into()];
+            let Invocation::Run(line) = cli::parse(argv.into()) else { panic!("it should run") };
+            let loaded = load(&line, &Vec::new()).unwrap_or_else(|wrong| {
+                let wrong: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+                panic!("{name}:\n{}", wrong.join("\n"))
+            });
+            assert!(loaded.config.remarks.is_empty(), "{name}: {:?}", loaded.config.remarks);
+            if let Err(wrong) = Graph::build(&loaded.config) {
+                panic!("{name}: {wrong:?}\n{block}");
+            }
+            count += 1;
+        }
+    }
+    assert!(count > 0, "no block was found");
+}
+
+#[test]
+fn commands_run() {
+    let mut count = 0;
+    for name in PAGES {
+        for block in blocks(&page(name), "sh") {
+            // The first is in containers.rs, the second is this.
+            if block.contains("docker ") || block == "cargo test" {
+                continue;
+            }
+            let output = Command::new("bash")
+                .args(["-e", "-c", &block])
+                .current_dir(ROOT)
+                .stdin(Stdio::null())
+                .output()
+                .unwrap();
+            assert!(
+                output.status.success(),
+                "{name}: {}\n{block}\n{}\n{}",
+                output.status,
+                String::from_utf8_lossy(&output.stdout),
+                String::from_utf8_lossy(&output.stderr)
+            );
+            count += 1;
+        }
+    }
+    assert!(count > 0, "no block was found");
+}
+
+/// The seed's line stands in the pages as it was published, but for the image's name.
+#[test]
+fn the_seeds_command_line_is_unchanged() {
+    let tests = page("tests/containers.rs");
+    let (_, rest) = tests.split_once("const SEED: &str = \"").expect("the seed's command line");
+    let (_, words) = rest.split_once("vorakl/centos-opensmtpd ").unwrap();
+    let (words, _) = words.split_once("\";").unwrap();
+    for name in ["README.md", "examples/opensmtpd/README.md"] {
+        let line = format!("docker run --rm opensmtpd {words}");
+        assert!(page(name).contains(&line), "{name} should have: {line}");
+    }
+}
+
+/// What the pages link to is there.
+#[test]
+fn links_lead_somewhere() {
+    let link = Regex::new(r"\]\(([^)#]+)[^)]*\)").unwrap();
+    let mut missing = BTreeSet::new();
+    for name in PAGES.into_iter().chain(["CHANGELOG.md"]) {
+        let dir = Path::new(ROOT).join(name).parent().unwrap().to_owned();
+        for found in link.captures_iter(&page(name)) {
+            let target = &found[1];
+            if !target.contains("://") && !dir.join(target).exists() {
+                missing.insert(format!("{name}: {target}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:?}");
+}
