@@ -691,9 +691,9 @@ fn a_script_may_be_larger_than_an_argument() {
 #[test]
 fn scripts_see_the_variables_of_trivialrc() {
     for (name, shell) in shells() {
-        let script = "echo $MAINPID $work_dir $SELF_NAME $RC_WAIT_POLICY ${_exit_status-none} $0; sh -c 'echo $MAINPID $SELF_NAME $RC_WAIT_POLICY'";
+        let script = "echo $MAINPID $work_dir $SELF_NAME $RC_WAIT_POLICY ${_exit_status-none} $0; sh -c 'echo $MAINPID $SELF_NAME ${RC_WAIT_POLICY-none}'";
         let ran = run(&shell, &job(Stage::Async, script));
-        assert_eq!(ran.out(), "1 /etc trc wait_any none trc\n1 trc wait_any\n", "{name}");
+        assert_eq!(ran.out(), "1 /etc trc wait_any none trc\n1 trc none\n", "{name}");
         let halt =
             Job { exit_status: Some(138), ..job(Stage::Halt, "exit $((_exit_status - 100))") };
         assert_eq!(run(&shell, &halt).status, 38, "{name}");

@@ -30,6 +30,8 @@ pub enum Action {
     /// Send this signal to every process that is left, and again, if it is KILL, to
     /// whatever turns up until `NothingLeft`.
     Sweep(Signal),
+    /// The sweep is over, whatever is left: what survived is named, and left alone.
+    SweepOver,
     /// Tell people.
     Tell(Fact),
     /// Exit with this status.

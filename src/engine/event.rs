@@ -110,6 +110,12 @@ pub enum Event {
         /// Whether it ended with 0.
         succeeded: bool,
     },
+    /// A unit was stopped, as the terminal or STOP does, and has to be continued to act
+    /// on a signal.
+    Paused {
+        /// Which unit.
+        unit: UnitId,
+    },
     /// trc got a signal.
     Signal {
         /// Which one.

@@ -172,6 +172,7 @@ impl Engine {
             Event::StopCommandEnded { unit, succeeded } => {
                 self.on_stop_command_ended(unit, succeeded, actions);
             }
+            Event::Paused { unit } => self.states[unit.0].paused = true,
             Event::Signal { signal, sender } => self.on_signal(now, signal, sender, actions),
             Event::Settled { graph } => self.on_settled(graph),
             Event::Unsettled => {
@@ -188,6 +189,9 @@ impl Engine {
     /// When the engine wants to be woken, if at all.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Tick> {
+        if self.run == Run::Over {
+            return None;
+        }
         let units = self.states.iter().filter_map(State::deadline);
         let budget = self.budget.and_then(|budget| match self.run {
             Run::Stopping | Run::Sweeping { .. } if !self.hurry => Some(budget.kill_at),

@@ -48,6 +48,11 @@ impl Engine {
         match self.states[id.0].phase {
             Phase::Running { .. } | Phase::Stopping { .. } => {
                 actions.push(Action::Signal(Target::Process(id), signal));
+                let ends = matches!(self.graph.rule(signal), Rule::Stop);
+                if ends && std::mem::take(&mut self.states[id.0].paused) {
+                    // So that it can end of it.
+                    actions.push(Action::Signal(Target::Group(id), Signal::CONT));
+                }
             }
             Phase::Waiting | Phase::Retrying { .. } | Phase::Starting { .. } => {
                 if self.held.len() < limits::HELD_SIGNALS {

@@ -6,7 +6,7 @@ use super::unit::{Ladder, Leftovers, Phase, State};
 use super::{
     Action, Cause, Ended, Ending, Engine, Event, Fact, How, LastWord, Run, SpawnStage, Tick, limits,
 };
-use crate::config::{Condition, OnFailure, Stage};
+use crate::config::{Condition, OnFailure, Stage, StopTo};
 use crate::graph::{Graph, Need, UnitId};
 use crate::signal::Signal;
 use crate::status;
@@ -118,8 +118,12 @@ impl Engine {
     fn holds(&self, need: Need) -> Holds {
         let state = &self.states[need.unit.0];
         let ended = self.ended(need.unit);
+        let waits = matches!(state.phase, Phase::Waiting | Phase::Retrying { .. });
         match (need.condition, ended) {
             (Condition::Started, _) if state.started => Holds::Yes,
+            // What has not run by now never will: it is over for a halt unit.
+            (Condition::Exited, None) if waits && self.is_stopping(need.unit) => Holds::Yes,
+            (_, None) if waits && self.is_stopping(need.unit) => Holds::Never,
             (Condition::Exited, Some(_)) => Holds::Yes,
             (Condition::Succeeded, Some(ended)) if !ended.failed() => Holds::Yes,
             (Condition::Failed, Some(ended)) if ended.failed() => Holds::Yes,
@@ -176,7 +180,7 @@ impl Engine {
                 }
             }
             // It was told to stop before it had come that far.
-            Phase::Stopping { .. } => {}
+            Phase::Stopping { .. } | Phase::Done(Ended { how: How::Unkillable, .. }) => {}
             Phase::Starting { pid: None, .. }
             | Phase::Waiting
             | Phase::Retrying { .. }
@@ -201,13 +205,18 @@ impl Engine {
             {
                 let until = now + limits::FORK_BACKOFF * 2_u32.pow(tries);
                 self.states[id.0].phase = Phase::Retrying { until, tries: tries + 1 };
-                actions.push(Action::Tell(Fact::Retrying { unit: id, errno }));
+                if tries == 0 {
+                    actions.push(Action::Tell(Fact::Retrying { unit: id, errno }));
+                }
             }
             Phase::Starting { .. } | Phase::Stopping { .. } => {
                 let missing = stage == SpawnStage::Execute && errno == libc::ENOENT;
                 let status = if missing { status::NOT_FOUND } else { status::CANNOT_EXECUTE };
                 self.end(id, How::NotStarted(stage, errno), status, actions);
                 actions.push(Action::Tell(Fact::NotStarted { unit: id, stage, errno }));
+            }
+            Phase::Done(Ended { how: How::Unkillable, .. }) => {
+                self.unkillable.retain(|one| *one != id)
             }
             Phase::Waiting | Phase::Retrying { .. } | Phase::Running { .. } | Phase::Done(_) => {
                 self.impossible(&Event::SpawnFailed { unit: id, stage, errno });
@@ -250,6 +259,11 @@ impl Engine {
         let (pid, ladder) = match phase {
             Phase::Running { pid } | Phase::Starting { pid: Some(pid), .. } => (pid, None),
             Phase::Stopping { pid, ladder } => (pid, Some(ladder)),
+            // KILL has worked after all, too late to be waited for.
+            Phase::Done(Ended { how: How::Unkillable, .. }) => {
+                self.unkillable.retain(|one| *one != id);
+                return;
+            }
             Phase::Starting { pid: None, .. }
             | Phase::Waiting
             | Phase::Retrying { .. }
@@ -320,14 +334,17 @@ impl Engine {
         ladder: Option<Ladder>,
         actions: &mut Vec<Action>,
     ) {
-        let to_group = self.graph.node(id).stop_to == crate::config::StopTo::Group;
+        let node = self.graph.node(id);
+        // Where the group had the unit's own stop signal, it is that once more: a server
+        // that is ending gracefully by QUIT would be cut short by TERM.
+        let signal = match ladder {
+            Some(Ladder::Signal { .. }) if node.stop_to == StopTo::Group => node.stop_signal,
+            Some(_) | None => Signal::TERM,
+        };
         self.states[id.0].leftovers = match ladder {
             None => Leftovers::Live,
-            // They had the stop signal with the unit itself: a second one makes some
-            // daemons drop what they are doing.
-            Some(Ladder::Signal { kill_at }) if to_group => Leftovers::Stopping { kill_at },
             Some(Ladder::Signal { kill_at } | Ladder::Command { kill_at }) => {
-                Self::stop_leftovers(id, kill_at.max(now), actions)
+                Self::stop_leftovers(id, signal, kill_at.max(now), actions)
             }
             Some(Ladder::Kill { give_up_at }) => Leftovers::Killed { give_up_at },
         };
@@ -342,6 +359,9 @@ impl Engine {
             self.graph = graph;
         }
         self.booted = true;
+        if self.run != Run::Settling {
+            return;
+        }
         self.run = Run::Up;
         self.changed.clear();
         self.changed.extend(self.graph.ids());

@@ -61,7 +61,7 @@ impl Engine {
             | Phase::Done(_) => {}
         }
         if self.states[id.0].leftovers == Leftovers::Live {
-            self.states[id.0].leftovers = Self::stop_leftovers(id, kill_at, actions);
+            self.states[id.0].leftovers = Self::stop_leftovers(id, Signal::TERM, kill_at, actions);
         }
     }
 
@@ -78,10 +78,11 @@ impl Engine {
 
     pub(super) fn stop_leftovers(
         id: UnitId,
+        signal: Signal,
         kill_at: Tick,
         actions: &mut Vec<Action>,
     ) -> Leftovers {
-        actions.push(Action::Signal(Target::Group(id), Signal::TERM));
+        actions.push(Action::Signal(Target::Group(id), signal));
         actions.push(Action::Signal(Target::Group(id), Signal::CONT));
         Leftovers::Stopping { kill_at }
     }
@@ -195,6 +196,7 @@ impl Engine {
         let Some(budget) = self.budget else { return };
         match self.run {
             Run::Stopping | Run::Sweeping { .. } | Run::Killing { .. } if budget.end <= now => {
+                actions.push(Action::SweepOver);
                 self.enter(Run::Over, actions);
             }
             Run::Stopping | Run::Sweeping { .. } if budget.kill_at <= now => self.hurry = true,
@@ -214,6 +216,7 @@ impl Engine {
     pub(super) fn on_nothing_left(&mut self, actions: &mut Vec<Action>) {
         match self.run {
             Run::Sweeping { .. } | Run::Killing { .. } => {
+                actions.push(Action::SweepOver);
                 let next = if self.booted { Run::Halting } else { Run::Over };
                 self.enter(next, actions);
             }

@@ -138,7 +138,7 @@ impl World {
                         assert_eq!(self.end, None, "a run ends once");
                         self.end = Some(status);
                     }
-                    Action::StopCommand(_) | Action::KillStopCommand(_) => {}
+                    Action::StopCommand(_) | Action::KillStopCommand(_) | Action::SweepOver => {}
                 }
             }
         }
@@ -639,4 +639,49 @@ fn signals_for_a_transparent_command_are_held_until_it_is_executed() {
         step(Event::Executed { unit }),
         [Action::Signal(Target::Process(unit), Signal::TERM)]
     );
+}
+
+#[test]
+fn a_halt_unit_does_not_wait_for_what_never_ran() {
+    for (condition, status) in
+        [(Condition::Exited, 3), (Condition::Succeeded, 3), (Condition::Started, 3)]
+    {
+        let never = after(unit("async.x"), "async.a", Some(Condition::Exited));
+        let halt = after(unit("halt.h"), "async.x", Some(condition));
+        let mut world =
+            World::of(WaitPolicy::Any, vec![unit("async.a"), never, unit("sync.f"), halt]);
+        world.exit("sync.f", 3);
+        world.exit("async.a", 0);
+        if condition == Condition::Exited {
+            world.exit("halt.h", 0);
+        }
+        assert_eq!(world.end, Some(status), "{condition:?}");
+    }
+}
+
+#[test]
+fn a_unit_that_ends_after_it_was_given_up_is_no_surprise() {
+    let mut world =
+        World::of(WaitPolicy::Any, vec![unit("async.a"), unit("sync.f"), unit("halt.h")]);
+    world.exit("sync.f", 0);
+    world.pass(SECOND * 5);
+    world.pass(SECOND * 2);
+    assert_eq!(world.running(), ["async.a", "halt.h"]);
+    world.die("async.a", Ending::Signal(Signal::KILL), false);
+    world.exit("halt.h", 0);
+    assert_eq!(world.end, Some(0));
+    assert!(world.engine.reason().unwrap().unkillable.is_empty());
+}
+
+#[test]
+fn a_stopped_transparent_command_is_continued_to_end() {
+    let command = Unit {
+        form: Form::Trailing,
+        command: Command::Words(vec!["x".into()]),
+        ..unit("sync.cmd")
+    };
+    let mut world = World::of(WaitPolicy::Any, vec![command]);
+    world.feed(Event::Paused { unit: UnitId(0) });
+    world.signal(Signal::TERM, true);
+    assert_eq!(world.sent, [to("sync.cmd", Signal::TERM), to("sync.cmd", Signal::CONT)]);
 }

@@ -92,11 +92,13 @@ pub struct State {
     pub leftovers: Leftovers,
     /// Whether its command has ever been executed.
     pub started: bool,
+    /// Whether it was stopped and not continued since.
+    pub paused: bool,
 }
 
 impl State {
     pub fn new() -> Self {
-        Self { phase: Phase::Waiting, leftovers: Leftovers::None, started: false }
+        Self { phase: Phase::Waiting, leftovers: Leftovers::None, started: false, paused: false }
     }
 
     /// Its live process.

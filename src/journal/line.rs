@@ -38,7 +38,9 @@ pub(super) fn entry(
         LogFormat::Trc => {
             stamp.text(now, to);
             // A message of several lines, such as a script, stays as it is.
-            let _ = writeln!(to, " trc [{}/{}]: {}", entry.stage, entry.pid, entry.message);
+            let _ = write!(to, " trc [{}/{}]: ", entry.stage, entry.pid);
+            let _ = fmt::write(&mut Shown(to), entry.message);
+            to.push(b'\n');
         }
         LogFormat::Json => {
             to.extend_from_slice(br#"{"time":""#);
@@ -61,6 +63,24 @@ pub(super) fn entry(
             let _ = write!(Escaped(to), "{}", entry.message);
             to.extend_from_slice(b"\"}\n");
         }
+    }
+}
+
+/// Shows what is formatted into it: no control character but newlines and tabs reaches
+/// the reader's terminal.
+struct Shown<'a>(&'a mut Vec<u8>);
+
+impl fmt::Write for Shown<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text;
+        let bad = |c: char| c.is_control() && c != '\n' && c != '\t';
+        while let Some(at) = rest.find(bad) {
+            self.0.extend_from_slice(rest[..at].as_bytes());
+            self.0.extend_from_slice("\u{fffd}".as_bytes());
+            rest = &rest[at + rest[at..].chars().next().map_or(1, char::len_utf8)..];
+        }
+        self.0.extend_from_slice(rest.as_bytes());
+        Ok(())
     }
 }
 

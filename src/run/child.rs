@@ -102,12 +102,16 @@ unsafe fn prepare(orders: &Orders, report: &mut RawFd) -> Step<()> {
     }
 
     // Sources may sit on one another's numbers: first all out of the way.
+    let mut above = 3;
+    for (_, to) in &orders.moves {
+        above = above.max(to + 1);
+    }
     let high = |from: RawFd| {
-        let to = |least: usize| {
-            let arguments = [fd(from), fd(libc::F_DUPFD_CLOEXEC), least];
-            step(SpawnStage::Streams, libc::SYS_fcntl, &arguments)
-        };
-        to(200).or_else(|_| to(20))
+        let arguments = [fd(from), fd(libc::F_DUPFD_CLOEXEC), fd(above)];
+        step(SpawnStage::Streams, libc::SYS_fcntl, &arguments).map_err(|(stage, errno)| {
+            // fcntl(2): the number is beyond RLIMIT_NOFILE, so there are too few.
+            (stage, if errno == libc::EINVAL { libc::EMFILE } else { errno })
+        })
     };
     if !orders.moves.is_empty() {
         *report = RawFd::try_from(high(*report)?).unwrap_or(*report);

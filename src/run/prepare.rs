@@ -99,6 +99,32 @@ pub struct Surroundings<'a> {
     pub end: Option<(u8, String)>,
 }
 
+/// Why a unit can't be prepared.
+pub struct Problem {
+    /// In words.
+    pub why: String,
+    /// What the kernel said, or 0.
+    pub errno: i32,
+}
+
+impl From<String> for Problem {
+    fn from(why: String) -> Self {
+        Self { why, errno: 0 }
+    }
+}
+
+impl From<&str> for Problem {
+    fn from(why: &str) -> Self {
+        why.to_owned().into()
+    }
+}
+
+impl Problem {
+    fn kernel(what: &str, error: &std::io::Error) -> Self {
+        Self { why: format!("{what}: {error}"), errno: error.raw_os_error().unwrap_or(0) }
+    }
+}
+
 /// A unit ready to be started, but for its streams and the terminal.
 pub struct Ready {
     /// What to start.
@@ -112,7 +138,7 @@ impl Surroundings<'_> {
     ///
     /// # Errors
     /// What is wrong, in words.
-    pub fn unit(&self, unit: &Unit) -> Result<Ready, String> {
+    pub fn unit(&self, unit: &Unit) -> Result<Ready, Problem> {
         let mut environment = self.environment(unit)?;
         let mut saved = None;
         let mut descriptors = Vec::new();
@@ -147,7 +173,7 @@ impl Surroundings<'_> {
         unit: &Unit,
         words: &[Template],
         pid: i32,
-    ) -> Result<Launch, String> {
+    ) -> Result<Launch, Problem> {
         let mut environment = self.environment(unit)?;
         environment.set("TRC_PID", pid.to_string());
         let (files, argv) = expand_words(words, &environment)?;
@@ -160,7 +186,7 @@ impl Surroundings<'_> {
         environment: &mut Environment,
         files: Vec<CString>,
         argv: Vec<CString>,
-    ) -> Result<Launch, String> {
+    ) -> Result<Launch, Problem> {
         let ids = identity(unit, environment)?;
         let cwd = unit.identity.cwd.as_ref().map(|cwd| environment.expand(cwd)).transpose()?;
         Ok(Launch {
@@ -177,7 +203,7 @@ impl Surroundings<'_> {
         })
     }
 
-    fn environment(&self, unit: &Unit) -> Result<Environment, String> {
+    fn environment(&self, unit: &Unit) -> Result<Environment, Problem> {
         let mut environment =
             if unit.identity.env_clear { Environment::default() } else { self.base.clone() };
         for (name, value) in &self.config.env {
@@ -233,7 +259,7 @@ impl Surroundings<'_> {
         }
     }
 
-    fn script(&self, unit: &Unit, shell: &Shell, body: Body) -> Result<Prepared, String> {
+    fn script(&self, unit: &Unit, shell: &Shell, body: Body) -> Result<Prepared, Problem> {
         let own = &unit.identity;
         let alone = own.user.is_some()
             || own.group.is_some()
@@ -257,7 +283,7 @@ impl Surroundings<'_> {
             save: unit.stage == Stage::Boot && !alone,
         };
         crate::shell::prepare(shell, &job)
-            .map_err(|error| format!("cannot hand its script to the shell: {error}"))
+            .map_err(|error| Problem::kernel("cannot hand its script to the shell", &error))
     }
 }
 
@@ -316,12 +342,12 @@ fn c_string(bytes: impl Into<Vec<u8>>) -> Result<CString, String> {
 }
 
 /// Who the unit's process becomes; None where that is who trc is.
-fn identity(unit: &Unit, environment: &mut Environment) -> Result<Option<Ids>, String> {
+fn identity(unit: &Unit, environment: &mut Environment) -> Result<Option<Ids>, Problem> {
     let own = &unit.identity;
     if own.user.is_none() && own.group.is_none() && own.groups.is_none() {
         return Ok(None);
     }
-    let users = Users::read().map_err(|error| format!("cannot read users: {error}"))?;
+    let users = Users::read().map_err(|error| Problem::kernel("cannot read users", &error))?;
     let unknown = |kind: &str, file: &str, wanted: &Placed<String>| {
         format!("no {kind} `{}` is in /etc/{file} ({})", wanted.value, wanted.origin)
     };

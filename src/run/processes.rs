@@ -3,9 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::fd::{FromRawFd, OwnedFd};
 
-use nix::sys::wait::{Id, WaitPidFlag, waitid};
-use nix::unistd::{Pid, getpid};
+use nix::unistd::getpid;
+
+use crate::engine::Ending;
+use crate::signal::Signal;
 
 /// Sends a signal by number to a process, or with a negative `pid` to a process group.
 /// True unless there is no such process.
@@ -22,27 +25,86 @@ pub fn group_lives(group: i32) -> bool {
 
 /// Whether trc has any child, dead or alive.
 pub fn has_children() -> bool {
-    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-    waitid(Id::All, flags) != Err(nix::errno::Errno::ECHILD)
+    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: with no place for it, nothing is written.
+    let found = unsafe { libc::waitid(libc::P_ALL, 0, std::ptr::null_mut(), flags) };
+    found == 0 || nix::errno::Errno::last() != nix::errno::Errno::ECHILD
 }
 
-/// Sends a signal to everything that trc is responsible for, save one process: as
+/// What has become of a child.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// It ended.
+    Ended(Ending),
+    /// It was stopped by this signal.
+    Stopped(i32),
+}
+
+/// A child that has ended or was stopped, and is left as it is.
+pub fn peek() -> Option<i32> {
+    let flags = libc::WEXITED | libc::WSTOPPED | libc::WNOHANG | libc::WNOWAIT;
+    wait(libc::P_ALL, 0, flags).map(|(pid, _)| pid)
+}
+
+/// What has become of a child; if it ended, it is reaped by that.
+pub fn reap(pid: i32) -> Option<Change> {
+    let flags = libc::WEXITED | libc::WSTOPPED | libc::WNOHANG;
+    wait(libc::P_PID, pid.cast_unsigned(), flags).map(|(_, change)| change)
+}
+
+/// waitid(2), not by nix: that takes an end by a real-time signal for an error.
+fn wait(what: libc::idtype_t, id: libc::id_t, flags: i32) -> Option<(i32, Change)> {
+    // SAFETY: `info` is written by the call; all zeros are what it holds without a child.
+    // The fields of the union are those that the kernel fills in for SIGCHLD.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        if libc::waitid(what, id, &raw mut info, flags) != 0 || info.si_pid() == 0 {
+            return None;
+        }
+        let status = info.si_status();
+        let change = match info.si_code {
+            libc::CLD_EXITED => Change::Ended(Ending::Code(status.to_le_bytes()[0])),
+            libc::CLD_STOPPED | libc::CLD_TRAPPED => Change::Stopped(status),
+            _ => Change::Ended(Ending::Signal(Signal::from_number(status).unwrap_or(Signal::KILL))),
+        };
+        Some((info.si_pid(), change))
+    }
+}
+
+/// Sends a signal to everything that trc is responsible for, save some processes: as
 /// PID 1 all others, else all descendants.
-pub fn signal_all(number: i32, spare: Option<i32>) {
-    if getpid().as_raw() == 1 && spare.is_none() {
+pub fn signal_all(number: i32, spared: &[i32]) {
+    let everybody = getpid().as_raw() == 1;
+    if everybody && spared.is_empty() {
         signal(-1, number);
         return;
     }
-    for pid in if getpid().as_raw() == 1 { all() } else { descendants() } {
-        if Some(pid) != spare {
+    for pid in if everybody { all() } else { descendants() } {
+        if !spared.contains(&pid) {
             signal(pid, number);
         }
     }
 }
 
 /// Every process in sight but PID 1.
-fn all() -> Vec<i32> {
+pub fn all() -> Vec<i32> {
     parents().into_keys().filter(|pid| *pid != 1).collect()
+}
+
+/// As PID 1, a pidfd of each process that does not descend from trc: what came in by
+/// `docker exec`. Their ends are told to others (`pidfd_open(2)`).
+pub fn foreign() -> Vec<OwnedFd> {
+    let own = descendants();
+    let others = all().into_iter().filter(|pid| !own.contains(pid));
+    others.filter_map(pidfd).collect()
+}
+
+fn pidfd(pid: i32) -> Option<OwnedFd> {
+    // SAFETY: no memory is involved; a descriptor that is returned is nobody else's.
+    unsafe {
+        let fd = libc::syscall(libc::SYS_pidfd_open, pid, 0);
+        i32::try_from(fd).ok().filter(|fd| *fd >= 0).map(|fd| OwnedFd::from_raw_fd(fd))
+    }
 }
 
 /// Every descendant of trc, children before grandchildren; without `/proc` only the
@@ -72,9 +134,13 @@ pub fn descendants() -> Vec<i32> {
 /// what it has adopted and nothing else tells.
 fn children_by_asking() -> Vec<i32> {
     /// The highest `pid_max` of 64-bit kernels: proc(5).
-    const PID_MAX: i32 = 1 << 22;
-    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-    (1..=PID_MAX).filter(|pid| waitid(Id::Pid(Pid::from_raw(*pid)), flags).is_ok()).collect()
+    const PID_MAX: u32 = 1 << 22;
+    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    let is_child = |pid: &u32| {
+        // SAFETY: with no place for it, nothing is written.
+        unsafe { libc::waitid(libc::P_PID, *pid, std::ptr::null_mut(), flags) == 0 }
+    };
+    (1..=PID_MAX).filter(is_child).map(u32::cast_signed).collect()
 }
 
 /// Each process in sight and its parent.
@@ -142,12 +208,14 @@ pub fn stop_self() {
     let _ = signal_hook::low_level::emulate_default_handler(libc::SIGTSTP);
 }
 
-/// The processes that survived KILL, for the last line.
-pub fn survivors() -> Vec<i32> {
-    let zombie = |pid: &i32| {
-        let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let state = stat.iter().rposition(|byte| *byte == b')').and_then(|at| stat.get(at + 2));
-        state.is_none_or(|state| *state == b'Z')
+/// Those of these processes that live, zombies aside.
+pub fn living(pids: Vec<i32>) -> Vec<i32> {
+    let lives = |pid: &i32| match fs::read(format!("/proc/{pid}/stat")) {
+        Ok(stat) => {
+            let state = stat.iter().rposition(|byte| *byte == b')').and_then(|at| stat.get(at + 2));
+            state.is_some_and(|state| *state != b'Z' && *state != b'X')
+        }
+        Err(_) => false,
     };
-    descendants().into_iter().filter(|pid| !zombie(pid)).collect()
+    pids.into_iter().filter(lives).collect()
 }

@@ -1,5 +1,6 @@
 //! What people are told: the log's lines for what happens, and the last one for why.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -233,18 +234,29 @@ fn spawn_failure(graph: &Graph, id: UnitId, stage: SpawnStage, errno: i32) -> St
             };
         }
     };
-    let of = match (stage, &unit.identity.cwd) {
-        (SpawnStage::Directory, Some(cwd)) => format!(" {}", cwd.value.source().display()),
-        _ => String::new(),
-    };
-    format!("{step}{of}: {why}")
+    let identity = &unit.identity;
+    match (stage, &identity.cwd, identity.user.as_ref().or(identity.group.as_ref())) {
+        (SpawnStage::Directory, Some(cwd), _) => {
+            format!("{step} {}: {why} ({})", cwd.value.source().display(), cwd.origin)
+        }
+        (SpawnStage::Identity, _, Some(who)) if errno == libc::EPERM => {
+            format!("{step} {}: trc is not root, and only root can ({})", who.value, who.origin)
+        }
+        (SpawnStage::Identity, _, Some(who)) => {
+            format!("{step} {}: {why} ({})", who.value, who.origin)
+        }
+        _ => format!("{step}: {why}"),
+    }
 }
 
 /// Why the run ended, in one line.
-pub fn reason(engine: &Engine, reason: &Reason) -> String {
+pub fn reason(engine: &Engine, reason: &Reason, whys: &BTreeMap<UnitId, String>) -> String {
     let graph = engine.graph();
     let name = |id: UnitId| graph.node(id).unit.id();
     let failed = |id: UnitId| match engine.ended(id) {
+        Some(Ended { how: How::NotStarted(_, 0), .. }) if whys.contains_key(&id) => {
+            format!("{} could not be started: {}", name(id), whys[&id])
+        }
         Some(ended) => format!("{} {}", name(id), how(graph, ended)),
         None => name(id),
     };
@@ -276,10 +288,10 @@ pub fn reason(engine: &Engine, reason: &Reason) -> String {
 
 fn how(graph: &Graph, ended: Ended) -> String {
     match ended.how {
+        How::Process(ending) if !ended.failed() => format!("ended with status {}", ending.status()),
         How::Process(Ending::Code(0)) if ended.failed() => {
             "ended with status 0, which is no success for it".to_owned()
         }
-        How::Process(Ending::Code(0)) => "ended with status 0".to_owned(),
         How::Process(Ending::Code(code)) => format!("failed with status {code}"),
         How::Process(Ending::Signal(signal)) => format!("was killed by {signal}"),
         How::NotStarted(SpawnStage::Execute, libc::ENOENT) => {

@@ -2,14 +2,16 @@
 //!
 //! Handlers that write to a pipe would do the same; for sixty signals they cost some
 //! 80 µs at every start, as much as the fork. Blocked signals are queued for PID 1 too,
-//! though it has no handler for them (pid_namespaces(7) drops only what could be
-//! delivered); real-time ones queue without a bound of ours, and nothing of trc's is
+//! though it has no handler for them (what `pid_namespaces(7)` drops is only what could
+//! be delivered); real-time ones queue without a bound of ours, and nothing of trc's is
 //! interrupted. A command that trc executes starts with an empty mask.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
+use nix::sys::signal::{
+    self, SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, pthread_sigmask, sigaction,
+};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::signal::Signal;
@@ -36,6 +38,11 @@ impl Signals {
     /// # Errors
     /// What signalfd(2) says.
     pub fn new() -> io::Result<Self> {
+        // Ignored, as a parent may have had it, the kernel would reap children itself and
+        // say nothing: sigaction(2).
+        let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+        // SAFETY: no handler is involved.
+        unsafe { sigaction(signal::Signal::SIGCHLD, &default)? };
         let all = SigSet::all();
         pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&all), None)?;
         let fd = SignalFd::with_flags(&all, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;

@@ -1,10 +1,11 @@
 //! The terminal, if trc has one: who holds it, lending it and taking it back.
 //! See tcsetpgrp(3), credentials(7), and the job control chapter of the glibc manual.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-use nix::unistd::{Pid, getpgrp, getpid, getsid, tcgetpgrp, tcsetpgrp};
+use nix::unistd::{Pid, getpgrp, getpid, getppid, getsid, tcgetpgrp, tcsetpgrp};
 
+use super::processes::group_lives;
 use super::spawn::duplicate;
 
 /// trc's controlling terminal.
@@ -19,29 +20,38 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// The terminal, if trc may lend it: it leads the session, or its process group
-    /// is the foreground one.
-    pub fn held() -> Option<Self> {
+    /// The terminal that controls trc's session, if there is one among its standard streams.
+    pub fn find() -> Option<Self> {
         let own = getpgrp();
         let leads_session = getsid(None).is_ok_and(|session| session == getpid());
-        for fd in 0..=2 {
+        (0..=2).find_map(|fd| {
             // SAFETY: the descriptor is only asked for its foreground group, and
             // tcgetpgrp fails where it is closed or no terminal of ours.
-            let borrowed = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) };
-            let Ok(holder) = tcgetpgrp(borrowed) else { continue };
+            let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+            let holder = tcgetpgrp(borrowed).ok()?;
             let shared_group = holder.as_raw() == 0;
-            if holder != own && !leads_session && !shared_group {
-                return None;
-            }
-            let fd = duplicate(fd).ok()?;
-            return Some(Self { fd, own, leads_session, shared_group });
-        }
-        None
+            Some(Self { fd: duplicate(fd).ok()?, own, leads_session, shared_group })
+        })
     }
 
     /// Its descriptor, for a child that takes it.
     pub fn raw(&self) -> RawFd {
         self.fd.as_raw_fd()
+    }
+
+    /// Whether trc may lend it now: its own group is the foreground one, or nobody's is.
+    /// In the background of a shell it may not.
+    pub fn is_ours(&self) -> bool {
+        let Ok(holder) = tcgetpgrp(&self.fd) else { return false };
+        holder == self.own || holder.as_raw() == 0 || !group_lives(holder.as_raw())
+    }
+
+    /// Whether a shell would continue trc if it stopped itself: its parent is of the same
+    /// session, so its process group is no orphan (credentials(7)).
+    pub fn has_shell(&self) -> bool {
+        let parent = getppid();
+        // 0 is a parent in another pid namespace, and to getsid(2) the caller.
+        !self.leads_session && parent.as_raw() != 0 && getsid(Some(parent)) == getsid(None)
     }
 
     /// Gives it to this process group.
@@ -51,9 +61,11 @@ impl Terminal {
         }
     }
 
-    /// Takes it back.
-    pub fn take_back(&self) {
-        if !self.shared_group {
+    /// Takes it back from this process group, if that has it still: a shell may have
+    /// taken it away in the meantime.
+    pub fn take_back(&self, group: i32) {
+        let holder = tcgetpgrp(&self.fd).map(Pid::as_raw);
+        if !self.shared_group && (holder == Ok(group) || self.is_ours()) {
             self.hand(self.own);
         }
     }
@@ -61,6 +73,6 @@ impl Terminal {
     /// From the background too: TTOU, which tcsetpgrp would stop trc by, is blocked.
     fn hand(&self, group: Pid) {
         // A terminal that has hung up, or a group that is gone: nothing to be done.
-        let _ = tcsetpgrp(self.fd.as_fd(), group);
+        let _ = tcsetpgrp(&self.fd, group);
     }
 }

@@ -89,7 +89,7 @@ fn read(path: &str) -> io::Result<String> {
     match fs::read(path) {
         Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
-        Err(error) => Err(io::Error::new(error.kind(), format!("{path}: {error}"))),
+        Err(error) => Err(error),
     }
 }
 

@@ -142,7 +142,6 @@ fn prepare_with(shell: &Shell, job: &Job, proc: bool) -> io::Result<Prepared> {
     let env = vec![
         ("MAINPID".into(), job.main_pid.to_string().into()),
         ("SELF_NAME".into(), job.self_name.into()),
-        ("RC_WAIT_POLICY".into(), job.wait_policy.into()),
     ];
     let mut saved = None;
     if job.save {
@@ -279,6 +278,8 @@ fn program(kind: Kind, job: &Job, proc: bool, state_fd: i32, text: &[u8]) -> Vec
         out.push(b'\n');
     };
     set("work_dir", job.work_dir.as_os_str().as_bytes());
+    // Not exported: a trc within this unit starts from its own settings.
+    set("RC_WAIT_POLICY", job.wait_policy.as_bytes());
     if let Some(status) = job.exit_status {
         set("_exit_status", status.to_string().as_bytes());
     }

@@ -67,6 +67,9 @@ const DEFAULTED: &[&str] = &["HOSTNAME", "IFS", "PATH", "PS4", "TERM"];
 /// Of the prelude: not part of the state while they are what the prelude defined.
 const PRELUDE: &[&str] = &["say", "log", "warn", "err", "debug", "run", "trap"];
 
+/// The most that a shell may leave, in bytes.
+const MAX_STATE: u64 = 128 << 20;
+
 /// execve(2), `MAX_ARG_STRLEN`: how long `NAME=value` may be, with the NUL.
 const MAX_VARIABLE: usize = 128 * 1024;
 
@@ -118,6 +121,10 @@ impl State {
     pub fn read(saved: &Saved, given: &[(OsString, OsString)]) -> Result<Option<Self>, String> {
         let length =
             saved.file.metadata().map_err(|e| format!("cannot read the boot state: {e}"))?.len();
+        // The descriptor is the script's as long as that runs: it may claim anything.
+        if length > MAX_STATE {
+            return Err(format!("it claims {length} bytes, and {MAX_STATE} are the most"));
+        }
         let mut bytes = vec![0; usize::try_from(length).map_err(|e| e.to_string())?];
         saved
             .file

@@ -49,8 +49,14 @@ impl Tail {
         }
         let lines: Vec<_> = bytes.split(|&byte| byte == b'\n').collect();
         let skipped = lines.len().saturating_sub(LINES);
-        lines[skipped..].iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect()
+        lines[skipped..].iter().map(|line| harmless(&String::from_utf8_lossy(line))).collect()
     }
+}
+
+/// For a line of trc's own, and for a variable: no control characters, which could
+/// forge a line or end the variable.
+fn harmless(line: &str) -> String {
+    line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -72,6 +78,7 @@ mod tests {
         assert_eq!(tail_of(&[b"one\ntw", b"o"]), ["one", "two"]);
         assert_eq!(tail_of(&[b"1\n2\n3\n", b"4\n\n6\n7\n"]), ["3", "4", "", "6", "7"]);
         assert_eq!(tail_of(&[b"a\xffb\n"]), ["a\u{fffd}b"]);
+        assert_eq!(tail_of(&[b"a\0b\x1b[1mc\r\n"]), ["a b [1mc "]);
     }
 
     #[test]

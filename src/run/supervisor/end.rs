@@ -1,0 +1,154 @@
+//! The sweep, and the end.
+
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use log::Level;
+
+use super::super::capture::Capture;
+use super::super::{processes, report};
+use super::wait::has_ended;
+use super::{Supervisor, flush_deadline, now};
+use crate::engine::Event;
+use crate::signal::Signal;
+
+/// How often what is left is looked for where its end is told to nobody.
+const LOOK: Duration = Duration::from_millis(20);
+
+impl Supervisor {
+    /// After a panic: ends everything as well as that can be done without the engine.
+    pub fn abandon(&mut self) {
+        self.over = true;
+        self.end = None;
+        processes::signal_all(libc::SIGTERM, &self.writers());
+        processes::signal_all(libc::SIGCONT, &self.writers());
+        self.outlive(crate::graph::STOP_TIMEOUT);
+        self.end_all(crate::engine::UNKILLABLE_AFTER);
+        self.reporter.journal().flush_at_exit(flush_deadline());
+    }
+
+    /// Sends a signal to whatever is left, and waits for its end.
+    pub(super) fn sweep(&mut self, signal: Signal) {
+        if std::process::id() == 1 && processes::signal(-1, 0) {
+            self.foreign = processes::foreign();
+        }
+        if self.nothing_left() {
+            self.events.push_back(Event::NothingLeft);
+            return;
+        }
+        processes::signal_all(signal.number(), &self.writers());
+        processes::signal_all(libc::SIGCONT, &self.writers());
+        self.sweeping = Some(signal);
+    }
+
+    /// Says so when nothing is left that is waited for.
+    pub(super) fn look_after_sweep(&mut self) {
+        if self.sweeping.is_some() && self.nothing_left() {
+            self.sweeping = None;
+            self.events.push_back(Event::NothingLeft);
+        }
+    }
+
+    /// No more of it, whatever is left: that is remembered for the last line.
+    pub(super) fn sweep_over(&mut self) {
+        self.sweeping = None;
+        if !self.nothing_left() {
+            let everybody = std::process::id() == 1;
+            let mut left = if everybody { processes::all() } else { processes::descendants() };
+            let writers = self.writers();
+            left.retain(|pid| !writers.contains(pid));
+            self.survivors = processes::living(left);
+        }
+        self.foreign.clear();
+    }
+
+    /// The children that write trc's output where nothing else is safe, if there are any.
+    pub(super) fn writers(&self) -> Vec<i32> {
+        self.reporter.journal().writer_pids()
+    }
+
+    pub(super) fn nothing_left(&mut self) -> bool {
+        let writers = self.writers();
+        if writers.is_empty() && std::process::id() == 1 && !processes::signal(-1, 0) {
+            return true;
+        }
+        self.foreign.retain(|fd| !has_ended(fd.as_fd()));
+        let children = if writers.is_empty() {
+            processes::has_children()
+        } else {
+            processes::descendants().iter().any(|pid| !writers.contains(pid))
+        };
+        !children && self.foreign.is_empty()
+    }
+
+    /// Why the run ends, in one line, with the last output of the unit concerned.
+    pub(super) fn reason_text(&self) -> String {
+        let Some(reason) = self.engine.reason() else { return String::new() };
+        let mut text = report::reason(&self.engine, &reason, &self.whys);
+        if self.oom_victim.is_some_and(|id| reason.first_failure == Some(id)) {
+            text.push_str(" by the OOM killer: the container's memory limit was reached");
+        }
+        if let Some(id) = reason.first_failure {
+            let tails = self.units[id.0].captures.iter().rev().map(Capture::tail);
+            let lines: Vec<String> = tails.flatten().collect();
+            if !lines.is_empty() {
+                text.push_str("; its last output: ");
+                text.push_str(&lines.join(" | "));
+            }
+        }
+        text
+    }
+
+    /// The end: nothing of trc's may live on, and the last line says why.
+    pub(super) fn finish(&mut self, status: u8) -> u8 {
+        self.over = true;
+        let mut survivors = self.end_all(crate::engine::UNKILLABLE_AFTER);
+        if survivors.is_empty() {
+            survivors = processes::living(std::mem::take(&mut self.survivors));
+        }
+        let until = flush_deadline();
+        let journal = self.reporter.journal();
+        for capture in self.units.iter_mut().flat_map(|held| &mut held.captures) {
+            capture.finish(journal, until);
+        }
+        self.reporter.main(Level::Info, "ended", format_args!("Exited (exitcode={status})"));
+        if !self.graph.transparent && (status != 0 || !survivors.is_empty()) {
+            let mut text = self.reason_text();
+            if !survivors.is_empty() {
+                let named: Vec<String> = survivors
+                    .iter()
+                    .map(|pid| format!("{pid} ({})", processes::command(*pid).unwrap_or_default()))
+                    .collect();
+                text.push_str("; could not be killed: ");
+                text.push_str(&named.join(", "));
+            }
+            self.reporter.main(Level::Error, "reason", format_args!("{text}"));
+            report::termination_log(&text);
+        }
+        self.reporter.journal().flush_at_exit(flush_deadline());
+        status
+    }
+
+    /// Kills whatever is left and reaps it, for as long as `patience`. As PID 1 the
+    /// kernel does that when trc exits. Returns what survived.
+    fn end_all(&mut self, patience: Duration) -> Vec<i32> {
+        if std::process::id() == 1 || self.nothing_left() {
+            return Vec::new();
+        }
+        self.sweeping = Some(Signal::KILL);
+        processes::signal_all(libc::SIGKILL, &self.writers());
+        self.outlive(patience);
+        self.sweeping = None;
+        if self.nothing_left() { Vec::new() } else { processes::living(processes::descendants()) }
+    }
+
+    /// Reaps until nothing is left, for as long as `patience`.
+    fn outlive(&mut self, patience: Duration) {
+        let until = now() + patience;
+        while !self.nothing_left() && now() < until {
+            self.wait(Some((now() + LOOK).min(until)));
+            self.reap();
+            self.events.clear();
+        }
+    }
+}

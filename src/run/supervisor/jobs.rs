@@ -1,0 +1,56 @@
+//! Job control: units that were stopped, and who may continue them.
+
+use log::Level;
+
+use super::super::processes;
+use super::{Child, Role, Supervisor};
+use crate::config::Stage;
+use crate::engine::Event;
+use crate::graph::UnitId;
+
+impl Supervisor {
+    /// A child was stopped by a signal.
+    pub(super) fn stopped(&mut self, pid: i32, signal: i32) {
+        let Some(Child { role: Role::Unit(id), terminal: lent, .. }) = self.children.get(&pid)
+        else {
+            return;
+        };
+        let (id, lent) = (*id, *lent);
+        self.events.push_back(Event::Paused { unit: id });
+        let wants_terminal = signal == libc::SIGTTIN || signal == libc::SIGTTOU;
+        if self.graph.node(id).unit.stage == Stage::Async {
+            if wants_terminal {
+                let name = self.graph.node(id).unit.id();
+                let what = if signal == libc::SIGTTIN { "read from" } else { "wrote to or set" };
+                let message =
+                    format_args!("{name} is stopped: in the background, it {what} the terminal");
+                self.reporter.main(Level::Warn, "stopped", message);
+            }
+        } else if lent || wants_terminal {
+            self.stopped_in_front(id, pid);
+        }
+    }
+
+    /// The terminal has stopped the foreground unit. Where a shell runs trc as a job, trc
+    /// stops with it, until the shell continues it; where there is none, nobody but trc
+    /// can continue the unit.
+    fn stopped_in_front(&mut self, id: UnitId, pid: i32) {
+        let Some(terminal) = &self.terminal else { return };
+        if terminal.has_shell() {
+            terminal.take_back(pid);
+            processes::stop_self();
+        } else if !terminal.leads_session && !terminal.is_ours() {
+            // It would only stop again.
+            return;
+        }
+        // By `fg`, trc has the terminal now; by `bg` the shell has kept it.
+        if terminal.is_ours() {
+            terminal.lend(pid);
+            if let Some(child) = self.children.get_mut(&pid) {
+                child.terminal = true;
+            }
+        }
+        let group = self.units[id.0].group;
+        processes::signal(group.map_or(pid, |group| -group), libc::SIGCONT);
+    }
+}

@@ -1,0 +1,259 @@
+//! The one loop: what the kernel says goes to the engine as events, what the engine
+//! answers is done. No decision is made here.
+//!
+//! One file each for waiting, starting, reaping, job control and the end.
+
+mod end;
+mod jobs;
+mod reap;
+mod start;
+mod wait;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::time::Instant;
+
+use log::Level;
+
+use super::capture::Capture;
+use super::prepare::{Environment, LazyShell, Surroundings};
+use super::report::Reporter;
+use super::signals::Signals;
+use super::spawn::Hold;
+use super::stream::flush_deadline;
+use super::terminal::Terminal;
+use super::{oom, processes};
+use crate::config::{Config, Diagnostic, Loaded, Severity};
+use crate::engine::{Action, Engine, Event, Target};
+use crate::graph::{Graph, UnitId};
+use crate::shell::{Saved, State};
+use crate::signal::Signal;
+
+/// What a child is to trc.
+#[derive(Clone, Copy)]
+enum Role {
+    Unit(UnitId),
+    StopCommand(UnitId),
+    /// Could not execute its command; people have been told, and its exit is of no interest.
+    NotStarted,
+}
+
+/// One live child of trc's own.
+struct Child {
+    role: Role,
+    /// Until it has executed its command.
+    progress: Option<(OwnedFd, Hold)>,
+    /// Where a boot script leaves its state.
+    saved: Option<(Saved, Vec<(OsString, OsString)>)>,
+    /// Whether it was lent the terminal.
+    terminal: bool,
+    /// What it still stands on after it has failed.
+    hold: Option<Hold>,
+}
+
+/// What is held of a unit.
+#[derive(Default)]
+struct Held {
+    /// Its live main process.
+    pid: Option<i32>,
+    /// Its process group, for as long as anything may be in it.
+    group: Option<i32>,
+    /// Its live stop command.
+    stop_command: Option<i32>,
+    /// Whether trc has sent it KILL.
+    killed: bool,
+    /// Its output, where trc captures it.
+    captures: Vec<Capture>,
+}
+
+/// The supervisor of one run.
+pub struct Supervisor {
+    loaded: Loaded,
+    config: Config,
+    graph: Rc<Graph>,
+    engine: Engine,
+    signals: Signals,
+    reporter: Reporter,
+    terminal: Option<Terminal>,
+    shell: LazyShell,
+    base: Environment,
+    state: Option<State>,
+    children: HashMap<i32, Child>,
+    units: Vec<Held>,
+    /// Units whose process has ended and whose group may live on.
+    leftovers: Vec<UnitId>,
+    events: VecDeque<Event>,
+    began: Instant,
+    end: Option<u8>,
+    /// What is left was told to end, and its end is waited for.
+    sweeping: Option<Signal>,
+    /// Whether trc has let go of what only the start needed.
+    rested: bool,
+    /// As PID 1, those that came in from outside and are waited for in the sweep.
+    foreign: Vec<OwnedFd>,
+    /// What survived the sweep.
+    survivors: Vec<i32>,
+    /// Why a unit was not started, where trc itself found out.
+    whys: BTreeMap<UnitId, String>,
+    /// The engine is no longer asked: it has had its last word, or has panicked.
+    over: bool,
+    oom: oom::Watch,
+    /// The first unit that the OOM killer took.
+    oom_victim: Option<UnitId>,
+}
+
+impl Supervisor {
+    /// A supervisor that has taken over all signals.
+    pub fn new(
+        loaded: Loaded,
+        graph: Graph,
+        signals: Signals,
+        reporter: Reporter,
+        base: Environment,
+        shell: LazyShell,
+    ) -> Self {
+        processes::become_subreaper();
+        let graph = Rc::new(graph);
+        Self {
+            config: loaded.config.clone(),
+            loaded,
+            engine: Engine::new(Rc::clone(&graph)),
+            units: graph.ids().map(|_| Held::default()).collect(),
+            oom: if graph.transparent { oom::Watch::none() } else { oom::Watch::start() },
+            graph,
+            signals,
+            reporter,
+            terminal: Terminal::find(),
+            shell,
+            base,
+            state: None,
+            children: HashMap::new(),
+            leftovers: Vec::new(),
+            events: VecDeque::from([Event::Begin]),
+            began: now(),
+            end: None,
+            sweeping: None,
+            rested: false,
+            foreign: Vec::new(),
+            survivors: Vec::new(),
+            whys: BTreeMap::new(),
+            over: false,
+            oom_victim: None,
+        }
+    }
+
+    /// Runs to the end.
+    pub fn run(&mut self) -> u8 {
+        // From here on PID 1 exits only through the engine.
+        loop {
+            self.feed();
+            if let Some(status) = self.end {
+                return self.finish(status);
+            }
+            self.wait(None);
+        }
+    }
+
+    /// Gives the engine all events there are and does what it says to them.
+    pub(super) fn feed(&mut self) {
+        while let Some(event) = self.events.pop_front() {
+            let mut actions = Vec::new();
+            let tick = now().duration_since(self.began);
+            self.engine.step(tick, event, &mut actions);
+            for action in actions {
+                self.act(action);
+            }
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Spawn(id) => self.start(id),
+            Action::Signal(target, signal) => self.signal(target, signal),
+            Action::StopCommand(id) => self.start_stop_command(id),
+            Action::KillStopCommand(id) => {
+                if let Some(pid) = self.units[id.0].stop_command {
+                    processes::signal(-pid, libc::SIGKILL);
+                }
+            }
+            Action::Settle => self.settle(),
+            Action::Sweep(signal) => self.sweep(signal),
+            Action::SweepOver => self.sweep_over(),
+            Action::Tell(fact) => self.reporter.tell(&self.graph, &fact),
+            Action::End { status } => self.end = Some(status),
+        }
+    }
+
+    pub(super) fn surroundings(&self, end: Option<(u8, String)>) -> Surroundings<'_> {
+        Surroundings {
+            config: &self.config,
+            base: &self.base,
+            shell: &self.shell,
+            state: self.state.as_ref(),
+            end,
+        }
+    }
+
+    fn signal(&mut self, target: Target, signal: Signal) {
+        let (Target::Process(id) | Target::Group(id)) = target;
+        let held = &mut self.units[id.0];
+        held.killed |= signal == Signal::KILL;
+        let group = held.group.map(|group| -group);
+        let to = match target {
+            Target::Process(_) => held.pid,
+            // A unit in trc's own group must not take trc along.
+            Target::Group(_) => group.or(held.pid),
+        };
+        if let Some(to) = to {
+            processes::signal(to, signal.number());
+        }
+        if held.pid.is_none() {
+            self.look_after_leftovers();
+        }
+    }
+
+    /// Boot is done: what has it made of the command line?
+    fn settle(&mut self) {
+        let args = self.state.as_ref().map(|state| state.args().to_vec());
+        let Some(rest) = args.filter(|args| *args != self.config.rest) else {
+            self.events.push_back(Event::Settled { graph: None });
+            return;
+        };
+        let built =
+            self.loaded.with_rest(rest).and_then(|config| Ok((Graph::build(&config)?, config)));
+        let event = match built {
+            Ok((graph, config)) => {
+                let graph = Rc::new(graph);
+                self.units.resize_with(graph.nodes.len(), Held::default);
+                self.config = config;
+                self.graph = Rc::clone(&graph);
+                Event::Settled { graph: Some(graph) }
+            }
+            Err(diagnostics) => {
+                let shown: Vec<_> =
+                    diagnostics.into_iter().map(|one| self.loaded.illustrate(one)).collect();
+                self.say(&shown);
+                Event::Unsettled
+            }
+        };
+        self.events.push_back(event);
+    }
+
+    fn say(&self, diagnostics: &[Diagnostic]) {
+        for diagnostic in diagnostics {
+            let level = match diagnostic.severity {
+                Severity::Error => Level::Error,
+                Severity::Warning => Level::Warn,
+                Severity::Note => Level::Debug,
+            };
+            self.reporter.main(level, "configuration", format_args!("{diagnostic}"));
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one clock of the run")]
+fn now() -> Instant {
+    Instant::now()
+}

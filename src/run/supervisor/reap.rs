@@ -1,0 +1,135 @@
+//! Children that have ended.
+
+use std::ffi::OsString;
+
+use log::Level;
+
+use super::super::prepare::Environment;
+use super::super::processes::{self, Change};
+use super::{Child, Role, Supervisor, now};
+use crate::engine::{Ending, Event};
+use crate::graph::UnitId;
+use crate::shell::{Saved, State};
+use crate::signal::Signal;
+
+impl Supervisor {
+    /// Reaps every child that has ended, whoever's it was.
+    ///
+    /// First a look that leaves the zombie, then the signals once more: what it sent
+    /// to trc as its last act has come by now, and counts as before its end. Signals
+    /// to it are sent before it is reaped, so they can't hit another process.
+    pub(super) fn reap(&mut self) {
+        while let Some(pid) = processes::peek() {
+            self.drain_signals();
+            self.feed();
+            match processes::reap(pid) {
+                Some(Change::Ended(ending)) => self.ended(pid, ending),
+                Some(Change::Stopped(signal)) => self.stopped(pid, signal),
+                // It was stopped, and was continued in the meantime.
+                None => {}
+            }
+            self.feed();
+        }
+        if self.sweeping == Some(Signal::KILL) && !self.nothing_left() {
+            // What was adopted in the meantime.
+            processes::signal_all(libc::SIGKILL, &self.writers());
+        }
+    }
+
+    /// A child has ended and was reaped.
+    fn ended(&mut self, pid: i32, ending: Ending) {
+        self.progress(pid);
+        self.feed();
+        match self.children.remove(&pid) {
+            None | Some(Child { role: Role::NotStarted, .. }) => {}
+            Some(Child { role: Role::StopCommand(id), .. }) => {
+                self.units[id.0].stop_command = None;
+                self.events.push_back(Event::StopCommandEnded {
+                    unit: id,
+                    succeeded: ending == Ending::Code(0),
+                });
+            }
+            Some(Child { role: Role::Unit(id), saved, terminal, .. }) => {
+                self.drain_captures(id);
+                self.units[id.0].pid = None;
+                if terminal && let Some(terminal) = &self.terminal {
+                    terminal.take_back(pid);
+                }
+                // What a script that failed has left behind counts for nothing.
+                if let Some((saved, given)) = saved
+                    && ending == Ending::Code(0)
+                {
+                    self.take_state(id, &saved, &given);
+                }
+                if ending == Ending::Signal(Signal::KILL)
+                    && !self.units[id.0].killed
+                    && self.oom.has_struck()
+                {
+                    self.oom_victim.get_or_insert(id);
+                }
+                let left = self.units[id.0].group.is_some_and(processes::group_lives);
+                if left {
+                    self.leftovers.push(id);
+                } else {
+                    self.units[id.0].group = None;
+                }
+                self.events.push_back(Event::Exited {
+                    unit: id,
+                    ending,
+                    leftovers: left,
+                    terminal,
+                });
+            }
+        }
+        self.look_after_leftovers();
+    }
+
+    /// Some process was reaped: whose group has died out with it?
+    pub(super) fn look_after_leftovers(&mut self) {
+        let units = &mut self.units;
+        let events = &mut self.events;
+        self.leftovers.retain(|id| {
+            let lives = units[id.0].group.is_some_and(processes::group_lives);
+            if !lives {
+                units[id.0].group = None;
+                events.push_back(Event::LeftoversGone { unit: *id });
+            }
+            lives
+        });
+    }
+
+    /// What a boot script has left is what later units start from.
+    fn take_state(&mut self, id: UnitId, saved: &Saved, given: &[(OsString, OsString)]) {
+        match State::read(saved, given) {
+            Ok(Some(state)) => {
+                let own = |(name, _): &&(OsString, OsString)| !crate::config::is_own_variable(name);
+                self.base = Environment::new(state.environment().iter().filter(own).cloned());
+                for name in state.oversize() {
+                    let what = format_args!(
+                        "{} is too long for programs: only scripts see it",
+                        name.display()
+                    );
+                    self.reporter.main(Level::Warn, "oversize", what);
+                }
+                self.state = Some(state);
+            }
+            Ok(None) => {}
+            Err(why) => {
+                let name = self.graph.node(id).unit.id();
+                self.reporter.main(
+                    Level::Warn,
+                    "state-lost",
+                    format_args!("what {name} has set is lost: {why}"),
+                );
+            }
+        }
+    }
+
+    /// What a unit said before it ended comes ahead of the line that says it ended.
+    fn drain_captures(&mut self, id: UnitId) {
+        let journal = self.reporter.journal();
+        for capture in &mut self.units[id.0].captures {
+            capture.drain_available(journal, now());
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Starting units and their stop commands.
+
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use log::Level;
+use nix::errno::Errno;
+use nix::unistd::{Gid, Uid};
+
+use super::super::capture::{self, Capture};
+use super::super::prepare::{self, Ready};
+use super::super::spawn::{self, Launch, read_progress};
+use super::super::stream::Side;
+use super::{Child, Role, Supervisor};
+use crate::config::{Output, Stage, Unit};
+use crate::engine::{Event, SpawnStage};
+use crate::graph::UnitId;
+use crate::journal::Source;
+
+/// Why a unit was not started.
+enum Failed {
+    /// People have been told.
+    Said,
+    /// The kernel said so.
+    Kernel(SpawnStage, i32),
+}
+
+impl From<Errno> for Failed {
+    fn from(errno: Errno) -> Self {
+        Self::Kernel(SpawnStage::Prepare, errno as i32)
+    }
+}
+
+impl Supervisor {
+    /// Starts a unit.
+    pub(super) fn start(&mut self, id: UnitId) {
+        let failed = |stage, errno| Event::SpawnFailed { unit: id, stage, errno };
+        let event = match self.launch(id) {
+            Ok(pid) => Event::Forked { unit: id, pid },
+            Err(Failed::Said) => failed(SpawnStage::Prepare, 0),
+            Err(Failed::Kernel(stage, errno)) => failed(stage, errno),
+        };
+        self.events.push_back(event);
+    }
+
+    fn launch(&mut self, id: UnitId) -> Result<i32, Failed> {
+        let graph = Rc::clone(&self.graph);
+        let node = graph.node(id);
+        let unit = &node.unit;
+        let end = (unit.stage == Stage::Halt).then(|| (self.engine.status(), self.reason_text()));
+        let ready = self.surroundings(end).unit(unit);
+        let Ready { mut launch, saved } = ready.map_err(|problem| {
+            let scarce = [libc::EMFILE, libc::ENFILE, libc::ENOMEM].contains(&problem.errno);
+            if scarce {
+                return Failed::Kernel(SpawnStage::Prepare, problem.errno);
+            }
+            self.reporter.not_started(&graph, id, &problem.why);
+            self.whys.insert(id, problem.why);
+            Failed::Said
+        })?;
+        if unit.stage == Stage::Async {
+            launch.streams[0] = Some(prepare::null(false)?);
+        } else if let Some(terminal) = self.terminal.as_ref().filter(|terminal| terminal.is_ours())
+        {
+            launch.terminal = (!terminal.shared_group).then(|| terminal.raw());
+            launch.own_group = !terminal.shared_group;
+        }
+        let pipes = self.streams(unit, &mut launch)?;
+        let own_group = launch.own_group;
+        let terminal = launch.terminal.is_some() || (unit.stage != Stage::Async && !own_group);
+        let child = spawn::spawn(launch, self.reporter.announces())
+            .map_err(|failure| Failed::Kernel(failure.stage, failure.errno))?;
+        let pid = child.pid;
+        self.reporter.launching(&graph, id, pid);
+        // Only now does it go on: its own output comes after that line.
+        drop(child.gate);
+        let held = &mut self.units[id.0];
+        held.pid = Some(pid);
+        held.group = own_group.then_some(pid);
+        held.killed = false;
+        // Those of an earlier run were kept for what it said last.
+        held.captures.retain(|capture| !capture.has_ended());
+        for (side, read) in pipes {
+            held.captures
+                .push(Capture::new(read, Source::new(unit.stage.name(), &unit.name, pid, side)));
+        }
+        let child = Child {
+            role: Role::Unit(id),
+            progress: Some((child.progress, child.hold)),
+            saved,
+            terminal,
+            hold: None,
+        };
+        self.children.insert(pid, child);
+        Ok(pid)
+    }
+
+    /// Sets up a unit's standard output and error; returns trc's ends of the pipes.
+    fn streams(&self, unit: &Unit, launch: &mut Launch) -> nix::Result<Vec<(Side, OwnedFd)>> {
+        let owner = launch.ids.as_ref().map(|ids| (Uid::from_raw(ids.uid), Gid::from_raw(ids.gid)));
+        let mut pipes = Vec::new();
+        match prepare::output(&self.config, unit) {
+            Output::Inherit => {}
+            Output::Null => {
+                launch.streams[1] = Some(prepare::null(true)?);
+                launch.streams[2] = Some(prepare::null(true)?);
+            }
+            Output::Prefix => {
+                for (side, number) in [(Side::Out, 1), (Side::Err, 2)] {
+                    let pipe = capture::pipe(owner)?;
+                    launch.streams[number] = Some(pipe.write);
+                    pipes.push((side, pipe.read));
+                }
+            }
+        }
+        Ok(pipes)
+    }
+
+    /// A child has executed its command, or says why it can't.
+    pub(super) fn progress(&mut self, pid: i32) {
+        let Some(child) = self.children.get_mut(&pid) else { return };
+        let Some((progress, hold)) = child.progress.take() else { return };
+        let role = child.role;
+        let failure = read_progress(progress);
+        if failure.is_some() {
+            // On its way out it still stands on its stack.
+            child.hold = Some(hold);
+            child.role = Role::NotStarted;
+        }
+        match (role, failure) {
+            (Role::NotStarted, _) => {}
+            (Role::Unit(id), None) => self.events.push_back(Event::Executed { unit: id }),
+            (Role::Unit(id), Some(failure)) => {
+                if child.terminal
+                    && let Some(terminal) = &self.terminal
+                {
+                    terminal.take_back(pid);
+                }
+                self.units[id.0].pid = None;
+                self.units[id.0].group = None;
+                let (stage, errno) = (failure.stage, failure.errno);
+                self.events.push_back(Event::SpawnFailed { unit: id, stage, errno });
+            }
+            (Role::StopCommand(id), Some(failure)) => {
+                let why = Errno::from_raw(failure.errno).desc();
+                let name = self.graph.node(id).unit.id();
+                let message = format_args!("cannot execute the stop command of {name}: {why}");
+                self.reporter.main(Level::Error, "stop-command-failed", message);
+                self.units[id.0].stop_command = None;
+                self.events.push_back(Event::StopCommandEnded { unit: id, succeeded: false });
+            }
+            (Role::StopCommand(_), None) => {}
+        }
+    }
+
+    pub(super) fn start_stop_command(&mut self, id: UnitId) {
+        if let Err(why) = self.launch_stop_command(id) {
+            let name = self.graph.node(id).unit.id();
+            let message = format_args!("cannot start the stop command of {name}: {why}");
+            self.reporter.main(Level::Error, "stop-command-failed", message);
+            self.events.push_back(Event::StopCommandEnded { unit: id, succeeded: false });
+        }
+    }
+
+    fn launch_stop_command(&mut self, id: UnitId) -> Result<(), String> {
+        let graph = Rc::clone(&self.graph);
+        let unit = &graph.node(id).unit;
+        let (Some(words), Some(pid)) = (&unit.stop.exec, self.units[id.0].pid) else {
+            return Ok(());
+        };
+        let mut launch: Launch = self
+            .surroundings(None)
+            .stop_command(unit, words, pid)
+            .map_err(|problem| problem.why)?;
+        launch.streams[0] = Some(prepare::null(false).map_err(|errno| errno.desc().to_owned())?);
+        let child = spawn::spawn(launch, false)
+            .map_err(|failure| Errno::from_raw(failure.errno).desc().to_owned())?;
+        self.units[id.0].stop_command = Some(child.pid);
+        let role = Role::StopCommand(id);
+        let held = Child {
+            role,
+            progress: Some((child.progress, child.hold)),
+            saved: None,
+            terminal: false,
+            hold: None,
+        };
+        self.children.insert(child.pid, held);
+        Ok(())
+    }
+}

@@ -1,0 +1,164 @@
+//! Waiting for something to happen.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::super::signals::Received;
+use super::super::{memory, sender};
+use super::{Supervisor, now};
+use crate::engine::{Event, Sender};
+use crate::graph::UnitId;
+
+/// How long the loop pauses where poll(2) itself fails, which is for want of memory.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Something the loop waits for.
+enum Token {
+    Signals,
+    Progress(i32),
+    Capture(UnitId, usize),
+    Journal,
+    Foreign,
+}
+
+impl Supervisor {
+    /// Waits for something to happen, until `until` at the latest, and turns it into events.
+    pub(super) fn wait(&mut self, until: Option<Instant>) {
+        let start = now();
+        let engine = if self.over { None } else { self.engine.next_deadline() };
+        let engine = engine.map(|tick| self.began + tick);
+        let pending = self.reporter.journal().wants_write();
+
+        let mut tokens = Vec::new();
+        let mut fds: Vec<PollFd<'_>> = Vec::new();
+        let mut watch = |token: Token, fd: BorrowedFd<'_>, flags: PollFlags| {
+            tokens.push(token);
+            // SAFETY: the descriptors live in `self`, and nothing closes them before
+            // the poll returns; the borrow is only hidden from the checker.
+            let fd = unsafe { BorrowedFd::borrow_raw(fd.as_raw_fd()) };
+            fds.push(PollFd::new(fd, flags));
+        };
+        watch(Token::Signals, self.signals.as_fd(), PollFlags::POLLIN);
+        for (pid, child) in &self.children {
+            if let Some((progress, _)) = &child.progress {
+                watch(Token::Progress(*pid), progress.as_fd(), PollFlags::POLLIN);
+            }
+        }
+        for (id, held) in self.units.iter().enumerate() {
+            for (which, capture) in held.captures.iter().enumerate() {
+                if capture.wants_read(self.reporter.journal(), start) {
+                    watch(Token::Capture(UnitId(id), which), capture.as_fd(), PollFlags::POLLIN);
+                }
+            }
+        }
+        for fd in &self.foreign {
+            watch(Token::Foreign, fd.as_fd(), PollFlags::POLLIN);
+        }
+        for fd in &pending {
+            watch(Token::Journal, fd.as_fd(), PollFlags::POLLOUT);
+        }
+
+        let journal = self.reporter.journal().next_deadline(start);
+        let rests = self
+            .units
+            .iter()
+            .flat_map(|held| &held.captures)
+            .filter_map(|c| c.next_deadline(start))
+            .min();
+        let idle = (!self.rested).then(|| start + memory::IDLE);
+        let deadline = [engine, journal, rests, until, idle].into_iter().flatten().min();
+        // Rounded up: a wake-up before the deadline would only be followed by another.
+        let timeout = match deadline.map(|deadline| deadline.saturating_duration_since(start)) {
+            None => PollTimeout::NONE,
+            Some(left) => {
+                let millis = left.as_micros().div_ceil(1000);
+                PollTimeout::try_from(i32::try_from(millis).unwrap_or(i32::MAX))
+                    .unwrap_or(PollTimeout::MAX)
+            }
+        };
+        let ready: Vec<Token> = match poll(&mut fds, timeout) {
+            Ok(_) => {
+                let happened =
+                    |fd: &PollFd<'_>| fd.revents().is_some_and(|events| !events.is_empty());
+                tokens
+                    .into_iter()
+                    .zip(&fds)
+                    .filter(|(_, fd)| happened(fd))
+                    .map(|(token, _)| token)
+                    .collect()
+            }
+            // No memory, or somebody has lowered RLIMIT_NOFILE: signals and children go
+            // on all the same.
+            Err(_) => {
+                fds.truncate(1);
+                let _ = poll(&mut fds, PollTimeout::try_from(PAUSE).unwrap_or(PollTimeout::ZERO));
+                vec![Token::Signals]
+            }
+        };
+        drop(fds);
+
+        if ready.is_empty() && idle.is_some_and(|idle| idle <= now()) {
+            self.rested = true;
+            memory::let_go_of_code();
+        }
+        let mut reap = false;
+        for token in ready {
+            match token {
+                Token::Signals => reap |= self.drain_signals(),
+                Token::Progress(pid) => self.progress(pid),
+                Token::Capture(id, which) => self.read_capture(id, which),
+                Token::Journal => self.reporter.journal().writable(),
+                Token::Foreign => self.foreign.retain(|fd| !has_ended(fd.as_fd())),
+            }
+        }
+        if reap {
+            self.feed();
+            self.reap();
+        }
+        self.look_after_sweep();
+        if engine.is_some_and(|deadline| deadline <= now()) {
+            self.events.push_back(Event::Woken);
+        }
+    }
+
+    /// Turns the signals that have come into events; true if a child has changed.
+    pub(super) fn drain_signals(&mut self) -> bool {
+        let mut received = Vec::new();
+        self.signals.drain(&mut received);
+        let own = std::process::id().cast_signed();
+        let mut child = false;
+        for one in received {
+            match one.signal.number() {
+                libc::SIGCHLD => child = true,
+                // Caused by what trc itself wrote.
+                libc::SIGPIPE | libc::SIGXFSZ if one.pid == own => {}
+                _ => self
+                    .events
+                    .push_back(Event::Signal { signal: one.signal, sender: self.sender(&one) }),
+            }
+        }
+        child
+    }
+
+    fn sender(&self, received: &Received) -> Sender {
+        if self.graph.transparent {
+            return Sender { pid: received.pid, uid: received.uid, command: None, outside: true };
+        }
+        sender::find(received)
+    }
+
+    fn read_capture(&mut self, id: UnitId, which: usize) {
+        let journal = self.reporter.journal();
+        if let Some(capture) = self.units[id.0].captures.get_mut(which) {
+            capture.readable(journal, now());
+        }
+    }
+}
+
+/// Whether the process behind a pidfd has ended.
+pub(super) fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
+    let mut polled = [PollFd::new(pidfd, PollFlags::POLLIN)];
+    poll(&mut polled, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+}
