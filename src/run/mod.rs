@@ -5,6 +5,7 @@ pub mod capture;
 mod child;
 mod envfile;
 pub mod localtime;
+mod memory;
 mod oom;
 mod prepare;
 mod processes;

@@ -20,7 +20,7 @@ use super::signals::{Received, Signals};
 use super::spawn::{self, Hold, Launch, read_progress};
 use super::stream::{Side, flush_deadline};
 use super::terminal::Terminal;
-use super::{oom, processes, sender};
+use super::{memory, oom, processes, sender};
 use crate::config::{Config, Diagnostic, Loaded, Output, Severity, Stage};
 use crate::engine::{Action, Ending, Engine, Event, Sender, SpawnStage, Target};
 use crate::graph::{Graph, UnitId};
@@ -94,6 +94,8 @@ pub struct Supervisor {
     end: Option<u8>,
     /// What is left was told to end, and its end is waited for.
     sweeping: Option<Signal>,
+    /// Whether trc has let go of what only the start needed.
+    rested: bool,
     oom: oom::Watch,
     /// The first unit that the OOM killer took.
     oom_victim: Option<UnitId>,
@@ -130,6 +132,7 @@ impl Supervisor {
             began: now(),
             end: None,
             sweeping: None,
+            rested: false,
             oom_victim: None,
         }
     }
@@ -222,7 +225,8 @@ impl Supervisor {
             .flat_map(|held| &held.captures)
             .filter_map(|c| c.next_deadline(start))
             .min();
-        let deadline = [engine, journal, rests, until].into_iter().flatten().min();
+        let idle = (!self.rested).then(|| start + memory::IDLE);
+        let deadline = [engine, journal, rests, until, idle].into_iter().flatten().min();
         // Rounded up: a wake-up before the deadline would only be followed by another.
         let timeout = match deadline.map(|deadline| deadline.saturating_duration_since(start)) {
             None => PollTimeout::NONE,
@@ -248,6 +252,10 @@ impl Supervisor {
         };
         drop(fds);
 
+        if ready.is_empty() && idle.is_some_and(|idle| idle <= now()) {
+            self.rested = true;
+            memory::let_go_of_code();
+        }
         let mut reap = false;
         for token in ready {
             match token {
@@ -348,7 +356,10 @@ impl Supervisor {
                 if terminal && let Some(terminal) = &self.terminal {
                     terminal.take_back();
                 }
-                if let Some((saved, given)) = saved {
+                // What a script that failed has left behind counts for nothing.
+                if let Some((saved, given)) = saved
+                    && ending == Ending::Code(0)
+                {
                     self.take_state(id, &saved, &given);
                 }
                 if ending == Ending::Signal(Signal::KILL)
