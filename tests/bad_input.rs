@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{MODES, Mode, Outcome, TERM, Trc, has, root, table};
+use common::{MODES, Mode, Outcome, TERM, Trc, binary, has, root, table};
 
 /// A mistake in a `trc.toml`: its text, the place, and what else is said of it.
 struct Mistake {
@@ -542,9 +542,11 @@ fn a_read_only_root_is_no_hindrance() {
 #[test]
 fn no_tmp_is_no_hindrance() {
     for mode in MODES {
-        let trc = everything().no_work_dir().mode(mode);
+        // With trc, which may itself have been built below /tmp.
+        let trc = everything().mode(mode);
+        std::fs::copy(binary(), trc.path("trc")).unwrap();
         let trc = mounts(
-            trc,
+            trc.program("/mnt/trc"),
             "mount --bind $W /mnt; export W=/mnt; mount -t tmpfs -o mode=0,ro none /tmp; cd /",
         );
         trc.run().status(0).stdout_is("hello, world\nhalt\n").stderr_is("");

@@ -250,6 +250,8 @@ impl Run {
     fn mount(self, at: &str, text: &str) -> Self {
         let path = self.dir.path().join(at.replace('/', "_"));
         fs::write(&path, text).unwrap();
+        // cron, for one, reads nothing that others may write.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         let volume = format!("{}:{at}:ro", path.display());
         self.options(&["-v", &volume])
     }

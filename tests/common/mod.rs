@@ -66,6 +66,11 @@ pub fn root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
+/// The trc that is tested.
+pub fn binary() -> OsString {
+    std::env::var_os("TRC_TEST_BIN").unwrap_or_else(|| OsString::from(env!("CARGO_BIN_EXE_trc")))
+}
+
 /// How trc is started.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mode {
@@ -123,10 +128,8 @@ impl Trc {
         let dir = tempfile::Builder::new().prefix("trc-test-").tempdir().expect("a directory");
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let mark = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let program = std::env::var_os("TRC_TEST_BIN")
-            .unwrap_or_else(|| OsString::from(env!("CARGO_BIN_EXE_trc")));
         let this = Self {
-            program,
+            program: binary(),
             mode: Mode::Subreaper,
             wrap: Vec::new(),
             work_dir: true,
