@@ -12,10 +12,13 @@ use std::ffi::{c_char, c_int};
 ///
 /// A panic can't leave it: [`trc::run::main`] catches those of the run, and one before
 /// that aborts while there is nothing yet to be orphaned.
+///
+/// # Safety
+/// Called once, by the C runtime, with `count` strings that stay for good.
 // SAFETY: nothing else in this program is called `main`.
 #[unsafe(no_mangle)]
 #[allow(unsafe_code)]
-pub extern "C" fn main(count: c_int, arguments: *const *const c_char) -> c_int {
-    // SAFETY: the C runtime hands over `count` strings, which stay for good.
+pub unsafe extern "C" fn main(count: c_int, arguments: *const *const c_char) -> c_int {
+    // SAFETY: the C runtime's.
     c_int::from(trc::run::main(unsafe { trc::run::arguments(count, arguments) }))
 }

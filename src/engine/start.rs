@@ -216,7 +216,7 @@ impl Engine {
                 actions.push(Action::Tell(Fact::NotStarted { unit: id, stage, errno }));
             }
             Phase::Done(Ended { how: How::Unkillable, .. }) => {
-                self.unkillable.retain(|one| *one != id)
+                self.unkillable.retain(|one| *one != id);
             }
             Phase::Waiting | Phase::Retrying { .. } | Phase::Running { .. } | Phase::Done(_) => {
                 self.impossible(&Event::SpawnFailed { unit: id, stage, errno });

@@ -75,7 +75,7 @@ impl fmt::Write for Shown<'_> {
         let mut rest = text;
         let bad = |c: char| c.is_control() && c != '\n' && c != '\t';
         while let Some(at) = rest.find(bad) {
-            self.0.extend_from_slice(rest[..at].as_bytes());
+            self.0.extend_from_slice(&rest.as_bytes()[..at]);
             self.0.extend_from_slice("\u{fffd}".as_bytes());
             rest = &rest[at + rest[at..].chars().next().map_or(1, char::len_utf8)..];
         }

@@ -110,7 +110,7 @@ fn supervise(
     let wait = loaded.config.wait.trivialrc();
     reporter.main(Level::Info, "wait-policy", format_args!("The wait policy: {wait}"));
     std::panic::set_hook(Box::new(|info| {
-        log::error!("this is a bug in trc, please report it: {info}")
+        log::error!("this is a bug in trc, please report it: {info}");
     }));
 
     let mut supervisor = Supervisor::new(loaded, graph, signals, reporter, base, shell);

@@ -143,7 +143,7 @@ impl Surroundings<'_> {
         let mut saved = None;
         let mut descriptors = Vec::new();
         let (files, argv) = match self.shell_body(unit, &environment) {
-            None => self.words(unit, &environment)?,
+            None => words(unit, &environment)?,
             Some(body) => {
                 let shell = self
                     .shell
@@ -158,7 +158,7 @@ impl Surroundings<'_> {
                 (candidates(&shell.words[0], environment.path())?, prepared.argv)
             }
         };
-        let mut launch = self.launch(unit, &mut environment, files, argv)?;
+        let mut launch = launch(unit, &mut environment, files, argv)?;
         launch.descriptors = descriptors;
         let saved = saved.map(|saved| (saved, environment.0.into_iter().collect()));
         Ok(Ready { launch, saved })
@@ -177,30 +177,7 @@ impl Surroundings<'_> {
         let mut environment = self.environment(unit)?;
         environment.set("TRC_PID", pid.to_string());
         let (files, argv) = expand_words(words, &environment)?;
-        self.launch(unit, &mut environment, files, argv)
-    }
-
-    fn launch(
-        &self,
-        unit: &Unit,
-        environment: &mut Environment,
-        files: Vec<CString>,
-        argv: Vec<CString>,
-    ) -> Result<Launch, Problem> {
-        let ids = identity(unit, environment)?;
-        let cwd = unit.identity.cwd.as_ref().map(|cwd| environment.expand(cwd)).transpose()?;
-        Ok(Launch {
-            files,
-            argv,
-            envp: environment.vector()?,
-            cwd: cwd.map(|cwd| c_string(cwd.into_vec())).transpose()?,
-            umask: unit.identity.umask,
-            ids,
-            own_group: true,
-            terminal: None,
-            streams: [None, None, None],
-            descriptors: Vec::new(),
-        })
+        launch(unit, &mut environment, files, argv)
     }
 
     fn environment(&self, unit: &Unit) -> Result<Environment, Problem> {
@@ -243,22 +220,6 @@ impl Surroundings<'_> {
         }
     }
 
-    fn words(
-        &self,
-        unit: &Unit,
-        environment: &Environment,
-    ) -> Result<(Vec<CString>, Vec<CString>), String> {
-        match &unit.command {
-            Command::Exec(words) => expand_words(words, environment),
-            Command::Words(words) => {
-                let argv =
-                    words.iter().map(|word| c_string(word.as_bytes())).collect::<Result<_, _>>()?;
-                Ok((candidates(&words[0], environment.path())?, argv))
-            }
-            Command::Script(_) | Command::File(_) => Err("it needs a shell".to_owned()),
-        }
-    }
-
     fn script(&self, unit: &Unit, shell: &Shell, body: Body) -> Result<Prepared, Problem> {
         let own = &unit.identity;
         let alone = own.user.is_some()
@@ -284,6 +245,40 @@ impl Surroundings<'_> {
         };
         crate::shell::prepare(shell, &job)
             .map_err(|error| Problem::kernel("cannot hand its script to the shell", &error))
+    }
+}
+
+fn launch(
+    unit: &Unit,
+    environment: &mut Environment,
+    files: Vec<CString>,
+    argv: Vec<CString>,
+) -> Result<Launch, Problem> {
+    let ids = identity(unit, environment)?;
+    let cwd = unit.identity.cwd.as_ref().map(|cwd| environment.expand(cwd)).transpose()?;
+    Ok(Launch {
+        files,
+        argv,
+        envp: environment.vector()?,
+        cwd: cwd.map(|cwd| c_string(cwd.into_vec())).transpose()?,
+        umask: unit.identity.umask,
+        ids,
+        own_group: true,
+        terminal: None,
+        streams: [None, None, None],
+        descriptors: Vec::new(),
+    })
+}
+
+fn words(unit: &Unit, environment: &Environment) -> Result<(Vec<CString>, Vec<CString>), String> {
+    match &unit.command {
+        Command::Exec(words) => expand_words(words, environment),
+        Command::Words(words) => {
+            let argv =
+                words.iter().map(|word| c_string(word.as_bytes())).collect::<Result<_, _>>()?;
+            Ok((candidates(&words[0], environment.path())?, argv))
+        }
+        Command::Script(_) | Command::File(_) => Err("it needs a shell".to_owned()),
     }
 }
 

@@ -22,18 +22,18 @@ pub unsafe fn call(number: c_long, arguments: &[usize]) -> Result<usize, i32> {
     if (-4095..0).contains(&result) {
         Err(i32::try_from(-result).unwrap_or(libc::EINVAL))
     } else {
-        Ok(result.cast_unsigned())
+        Ok(usize::try_from(result.cast_unsigned()).unwrap_or(0))
     }
 }
 
 #[cfg(target_arch = "x86_64")]
-unsafe fn raw(number: c_long, a: [usize; 6]) -> isize {
-    let result: isize;
+unsafe fn raw(number: c_long, a: [usize; 6]) -> c_long {
+    let result: c_long;
     // SAFETY: the caller's; the kernel clobbers rcx and r11 and leaves the stack alone.
     unsafe {
         std::arch::asm!(
             "syscall",
-            inlateout("rax") number as isize => result,
+            inlateout("rax") number => result,
             in("rdi") a[0], in("rsi") a[1], in("rdx") a[2], in("r10") a[3], in("r8") a[4], in("r9") a[5],
             lateout("rcx") _, lateout("r11") _,
             options(nostack),
@@ -43,14 +43,14 @@ unsafe fn raw(number: c_long, a: [usize; 6]) -> isize {
 }
 
 #[cfg(target_arch = "aarch64")]
-unsafe fn raw(number: c_long, a: [usize; 6]) -> isize {
-    let result: isize;
+unsafe fn raw(number: c_long, a: [usize; 6]) -> c_long {
+    let result: c_long;
     // SAFETY: the caller's; the kernel leaves all other registers alone.
     unsafe {
         std::arch::asm!(
             "svc 0",
             in("x8") number,
-            inlateout("x0") a[0] as isize => result,
+            inlateout("x0") a[0] => result,
             in("x1") a[1], in("x2") a[2], in("x3") a[3], in("x4") a[4], in("x5") a[5],
             options(nostack),
         );
@@ -60,10 +60,10 @@ unsafe fn raw(number: c_long, a: [usize; 6]) -> isize {
 
 /// Elsewhere a child is forked, and its `errno` is its own.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-unsafe fn raw(number: c_long, a: [usize; 6]) -> isize {
+unsafe fn raw(number: c_long, a: [usize; 6]) -> c_long {
     // SAFETY: the caller's.
     match unsafe { libc::syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]) } {
-        -1 => -(nix::errno::Errno::last_raw() as isize),
-        result => result as isize,
+        -1 => -c_long::from(nix::errno::Errno::last_raw()),
+        result => result,
     }
 }

@@ -128,7 +128,6 @@ impl Supervisor {
             child.role = Role::NotStarted;
         }
         match (role, failure) {
-            (Role::NotStarted, _) => {}
             (Role::Unit(id), None) => self.events.push_back(Event::Executed { unit: id }),
             (Role::Unit(id), Some(failure)) => {
                 if child.terminal
@@ -149,7 +148,7 @@ impl Supervisor {
                 self.units[id.0].stop_command = None;
                 self.events.push_back(Event::StopCommandEnded { unit: id, succeeded: false });
             }
-            (Role::StopCommand(_), None) => {}
+            (Role::StopCommand(_), None) | (Role::NotStarted, _) => {}
         }
     }
 

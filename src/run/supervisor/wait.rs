@@ -78,24 +78,17 @@ impl Supervisor {
                     .unwrap_or(PollTimeout::MAX)
             }
         };
-        let ready: Vec<Token> = match poll(&mut fds, timeout) {
-            Ok(_) => {
-                let happened =
-                    |fd: &PollFd<'_>| fd.revents().is_some_and(|events| !events.is_empty());
-                tokens
-                    .into_iter()
-                    .zip(&fds)
-                    .filter(|(_, fd)| happened(fd))
-                    .map(|(token, _)| token)
-                    .collect()
-            }
+        let polled = poll(&mut fds, timeout);
+        let ready: Vec<Token> = if polled.is_ok() {
+            let happened = |fd: &PollFd<'_>| fd.revents().is_some_and(|events| !events.is_empty());
+            let tokens = tokens.into_iter().zip(&fds).filter(|(_, fd)| happened(fd));
+            tokens.map(|(token, _)| token).collect()
+        } else {
             // No memory, or somebody has lowered RLIMIT_NOFILE: signals and children go
             // on all the same.
-            Err(_) => {
-                fds.truncate(1);
-                let _ = poll(&mut fds, PollTimeout::try_from(PAUSE).unwrap_or(PollTimeout::ZERO));
-                vec![Token::Signals]
-            }
+            fds.truncate(1);
+            let _ = poll(&mut fds, PollTimeout::try_from(PAUSE).unwrap_or(PollTimeout::ZERO));
+            vec![Token::Signals]
         };
         drop(fds);
 
