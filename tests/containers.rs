@@ -677,10 +677,11 @@ fn in_an_image_from_scratch_signals_stop_the_units() {
 fn in_an_image_from_scratch_a_script_is_an_error_that_names_the_unit() {
     let ended = scratch("[async.web]\nscript = 'echo started'\n").run();
     ended.status(78).lacks("^started");
-    ended
-        .lines(&[r"<main/1\]: error: async\.web need a shell, and neither bash nor sh is in PATH"]);
+    ended.lines(&[
+        r"<main/1\]: error: async\.web needs a shell, and neither bash nor sh is in PATH",
+    ]);
     let ended = Run::new(Image::Scratch, &["-D", "echo started"]).run();
-    ended.status(78).lacks("^started").lines(&[r"<main/1\]: error: async\.D1 need a shell, .*"]);
+    ended.status(78).lacks("^started").lines(&[r"<main/1\]: error: async\.D1 needs a shell, .*"]);
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn quickstart_ends_when_its_service_is_stuck() {
     ]);
 }
 
-/// What declares OpenSMTPD is right, whether or not there is a container engine.
+/// What declares the mail server is right, whether or not there is a container engine.
 #[test]
 fn the_mail_servers_units_load() {
     let trcctl = env!("CARGO_BIN_EXE_trcctl");

@@ -1009,3 +1009,34 @@ fn a_disabled_unit_takes_every_edge_to_it_with_it() {
     .status(0)
     .stdout_is("reached\n");
 }
+
+/// It waited for ever for a unit that had never been started.
+#[test]
+fn a_halt_unit_waits_for_no_unit_that_never_ran() {
+    let toml = "
+        [async.a]
+        exec = 'sleep 100'
+        [async.never]
+        exec = 'true'
+        after = { a = 'exited' }
+        [sync.main]
+        exec = 'true'
+        [halt.h]
+        script = 'echo halt'
+        after = { never = 'exited' }
+    ";
+    Trc::toml(toml).run().status(0).stdout_has("halt\n");
+}
+
+/// A NUL in a service's output kept every halt unit from being started.
+#[test]
+fn halt_units_run_whatever_a_service_printed() {
+    let toml = "
+        [async.a]
+        exec = ['sh', '-c', 'printf \"a\\000b\\033[1m\\n\"; exit 3']
+        [halt.h]
+        script = 'echo \"halt: $TRC_EXIT_REASON\"'
+    ";
+    let outcome = Trc::toml(toml).run();
+    outcome.status(3).stdout_has("halt: async.a failed with status 3; its last output: a b [1m");
+}

@@ -51,6 +51,7 @@ fn job(stage: Stage, script: &str) -> Job<'_> {
         xtrace: false,
         level: LevelFilter::Info,
         json: false,
+        captured: false,
         exit_status: None,
         args: &[],
         own: Own::default(),
@@ -684,6 +685,18 @@ fn a_script_may_be_larger_than_an_argument() {
         for stage in [Stage::Boot, Stage::Async, Stage::Halt] {
             let ran = run(&shell, &job(stage, &script));
             assert_eq!((ran.status, ran.out().as_str()), (3, "400000\n"), "{name} {stage}");
+        }
+    }
+}
+
+/// Else a line would have two times and two names.
+#[test]
+fn what_trc_captures_is_left_to_trc_to_stamp() {
+    for (name, shell) in shells() {
+        for json in [false, true] {
+            let script = "say one; log two; warn three";
+            let ran = run(&shell, &Job { captured: true, json, ..job(Stage::Async, script) });
+            assert_eq!((ran.out(), ran.err()), ("one\ntwo\n".into(), "three\n".into()), "{name}");
         }
     }
 }

@@ -489,3 +489,35 @@ fn a_foreground_unit_delays_no_signal() {
     outcome.status(138).stdout_lacks("not reached\n");
     assert!(regex::Regex::new(STAMP).unwrap().is_match(&outcome.out()));
 }
+
+/// A child that a real-time signal had ended was never reaped, nor was any after it.
+#[test]
+fn a_child_that_a_real_time_signal_ends_is_reaped() {
+    for mode in MODES {
+        Trc::with(&["sh", "-c", "kill -34 $$"]).mode(mode).run().status(162);
+        Trc::with(&["-D", "kill -40 $$", "-F", "echo on; exit 3"]).mode(mode).run().status(3);
+        let toml = "[async.a]\nexec = 'sleep 100'\nstop = { signal = 'SIGRTMIN+3' }\n[sync.b]\nexec = 'true'\n";
+        Trc::toml(toml).mode(mode).run().status(0).stdout_has("exitcode=165");
+    }
+}
+
+/// With CHLD ignored, as a parent may leave it, the kernel reaps and says nothing.
+#[test]
+fn an_ignored_chld_of_the_parents_is_undone() {
+    let python = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])";
+    Trc::with(&["sh", "-c", "exit 3"]).wrap(&["python3", "-c", python]).run().status(3);
+}
+
+/// What was stopped can't act on a signal until it is continued.
+#[test]
+fn a_stopped_command_ends_on_a_signal() {
+    for mode in MODES {
+        let running = Trc::with(&["sh", "-c", "echo ready; kill -STOP $$"]).mode(mode).spawn();
+        running.wait_for("ready");
+        running.wait_until("the command is stopped", || {
+            running.processes().iter().any(|process| process.state == 'T')
+        });
+        running.signal(TERM);
+        running.finish().status(143);
+    }
+}

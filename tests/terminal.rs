@@ -215,6 +215,36 @@ fn in_a_shells_background_trc_does_not_take_the_terminal() {
     session.finish().status(0);
 }
 
+/// trc took the terminal from the shell when a stopped job was continued by `bg`.
+#[test]
+fn in_a_shell_bg_leaves_the_terminal_to_the_shell() {
+    let session = Session::in_a_shell();
+    session.type_in("$T sh -c 'echo rea''dy; read x <$W/never'\n").wait_for("ready");
+    session.wait_until_lent();
+    session.type_in(CTRL_Z).wait_for("Stopped").wait_for_times("PROMPT> ", 2);
+    session.type_in("bg\n").wait_for_times("PROMPT> ", 3);
+    session.type_in("echo st''ill here\n").wait_for("still here");
+    session.type_in("kill %1; wait %1; echo st''atus=$?\n").wait_for("status=143");
+    session.type_in("exit 0\n");
+    session.finish().status(0);
+}
+
+/// A run that began in the background never got the terminal.
+#[test]
+fn in_a_shell_fg_gives_the_terminal_to_a_background_run() {
+    for command in ["-F cat", "cat"] {
+        let session = Session::in_a_shell();
+        session.type_in(&format!("$T {command} &\n")).wait_for_times("PROMPT> ", 2);
+        session.type_in("fg\n");
+        session.wait_until_lent();
+        session.type_in("hello\n").wait_for_times("hello", 2);
+        session.type_in(CTRL_C).wait_for_times("PROMPT> ", 3);
+        session.type_in("echo st''atus=$?\n").wait_for("status=130");
+        session.type_in("exit 0\n");
+        session.finish().status(0);
+    }
+}
+
 #[test]
 fn a_window_resize_arrives() {
     // bash defers a trap of WINCH while it reads.

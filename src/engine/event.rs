@@ -40,6 +40,8 @@ pub struct Sender {
     pub command: Option<String>,
     /// Not by one of trc's own descendants: by docker, by a person.
     pub outside: bool,
+    /// The unit whose process it is.
+    pub unit: Option<UnitId>,
 }
 
 /// At which step a unit's start failed.

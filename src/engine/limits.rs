@@ -14,3 +14,6 @@ pub const FORK_RETRIES: u32 = 6;
 pub const FORK_BACKOFF: Duration = Duration::from_millis(50);
 /// How many signals are held for a command that has not been executed yet.
 pub const HELD_SIGNALS: usize = 64;
+/// How long a unit that stops the run by a signal has to end by itself before it is told
+/// to: a test's `kill -10 $MAINPID` is its last command, and not its failure.
+pub const SENDER: Duration = Duration::from_millis(100);

@@ -85,6 +85,8 @@ pub struct Engine {
     budget: Option<Budget>,
     /// Whether an outside TERM or INT has come; the next one is for KILL.
     outside_stop: bool,
+    /// The unit that stopped the run by a signal, and until when it may end by itself.
+    sender: Option<(UnitId, Tick)>,
     /// Time is up, or somebody insists: everything that is left gets KILL.
     hurry: bool,
     /// Signals for a transparent command that has not been executed yet.
@@ -112,6 +114,7 @@ impl Engine {
             ends: 0,
             budget: None,
             outside_stop: false,
+            sender: None,
             hurry: false,
             held: Vec::new(),
             unkillable: Vec::new(),
@@ -205,7 +208,9 @@ impl Engine {
             Run::Killing { give_up_at } => Some(give_up_at),
             Run::Boot | Run::Settling | Run::Up | Run::Stopping | Run::Halting | Run::Over => None,
         };
-        units.chain(budget).chain(run).min()
+        let sender =
+            self.sender.filter(|(id, _)| self.run == Run::Stopping && !self.states[id.0].gone());
+        units.chain(budget).chain(run).chain(sender.map(|(_, until)| until)).min()
     }
 
     /// Goes on as far as things stand.

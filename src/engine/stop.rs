@@ -23,9 +23,11 @@ impl Engine {
             let held_by_stage = self.graph.node(id).unit.stage == Stage::Boot && any_up;
             let held =
                 self.graph.node(id).dependents.iter().any(|user| !self.states[user.0].gone());
+            let ends_itself =
+                self.sender.is_some_and(|(sender, until)| sender == id && now < until);
             if self.hurry {
                 self.kill(id, now, actions);
-            } else if !held && !held_by_stage {
+            } else if !held && !held_by_stage && !ends_itself {
                 self.begin_stop(id, now, actions);
             }
         }
@@ -175,6 +177,7 @@ impl Engine {
             }
         }
         self.budget_due(now, actions);
+        self.sender = self.sender.filter(|(_, until)| now < *until);
         match self.run {
             Run::Sweeping { kill_at } if self.hurry || kill_at <= now => {
                 actions.push(Action::Tell(Fact::KillingRest));

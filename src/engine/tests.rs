@@ -155,7 +155,7 @@ impl World {
     }
 
     fn signal(&mut self, signal: Signal, outside: bool) {
-        let sender = Sender { pid: 0, uid: 0, command: None, outside };
+        let sender = Sender { pid: 0, uid: 0, command: None, outside, unit: None };
         self.feed(Event::Signal { signal, sender });
     }
 
@@ -626,7 +626,7 @@ fn signals_for_a_transparent_command_are_held_until_it_is_executed() {
     let mut engine = Engine::new(Rc::new(graph));
     let mut actions = vec![];
     let unit = UnitId(0);
-    let sender = Sender { pid: 0, uid: 0, command: None, outside: true };
+    let sender = Sender { pid: 0, uid: 0, command: None, outside: true, unit: None };
     let mut step = |event| {
         actions.clear();
         engine.step(Duration::ZERO, event, &mut actions);
@@ -684,4 +684,22 @@ fn a_stopped_transparent_command_is_continued_to_end() {
     world.feed(Event::Paused { unit: UnitId(0) });
     world.signal(Signal::TERM, true);
     assert_eq!(world.sent, [to("sync.cmd", Signal::TERM), to("sync.cmd", Signal::CONT)]);
+}
+
+#[test]
+fn a_unit_that_stops_the_run_may_end_by_itself_first() {
+    let mut world = World::of(WaitPolicy::Any, vec![unit("async.a"), flag("async.D1")]);
+    let own = Some(world.id("async.D1"));
+    let sender = Sender { pid: 101, uid: 0, command: None, outside: false, unit: own };
+    world.feed(Event::Signal { signal: Signal::USR1, sender: sender.clone() });
+    assert_eq!(world.sent(), [to("async.a", Signal::TERM)]);
+    world.exit("async.D1", 0);
+    world.exit("async.a", 0);
+    assert_eq!(world.end, Some(138));
+
+    let mut world = World::of(WaitPolicy::Any, vec![unit("async.a"), flag("async.D1")]);
+    world.feed(Event::Signal { signal: Signal::USR1, sender });
+    world.sent();
+    world.pass(limits::SENDER);
+    assert_eq!(world.sent(), [to("async.D1", Signal::TERM)], "but not for ever");
 }

@@ -238,6 +238,7 @@ impl Surroundings<'_> {
             xtrace: self.config.xtrace,
             level: self.config.log.level,
             json: self.config.log.format == crate::config::LogFormat::Json,
+            captured: output(self.config, unit) == Output::Prefix,
             exit_status: self.end.as_ref().map(|(status, _)| *status),
             args: &self.config.rest,
             own: Own { cwd: own.cwd.is_some(), umask: own.umask.is_some(), limits: false },

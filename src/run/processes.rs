@@ -158,19 +158,18 @@ fn parent(pid: i32) -> Option<i32> {
     std::str::from_utf8(&stat[after..]).ok()?.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// Whether a process descends from trc; `None` if it can't be told any more.
-pub fn is_descendant(pid: i32) -> Option<bool> {
+/// A process and its ancestors as far as they are in sight, trc among them if it descends
+/// from trc; `None` if that can't be told any more.
+pub fn ancestry(pid: i32) -> Option<Vec<i32>> {
     let own = getpid().as_raw();
-    let mut pid = pid;
+    let mut line = vec![pid];
     // A chain this long is a process table that changes while it is read.
-    for _ in 0..1000 {
-        pid = parent(pid)?;
-        if pid == own {
-            return Some(true);
+    while line.len() < 1000 {
+        let last = *line.last()?;
+        if last == own || last <= 1 {
+            return Some(line);
         }
-        if pid <= 1 {
-            return Some(false);
-        }
+        line.push(parent(last)?);
     }
     None
 }

@@ -273,9 +273,11 @@ pub fn reason(engine: &Engine, reason: &Reason, whys: &BTreeMap<UnitId, String>)
             None => "every unit has ended".to_owned(),
         },
         Cause::Signal(signal, from) => {
-            format!("{signal} from {}{}", sender::describe(from), first(None))
+            format!("stopped by {signal} from {}{}", sender::describe(from), first(None))
         }
-        Cause::Terminal(id, signal) => format!("{signal} from the terminal ended {}", name(*id)),
+        Cause::Terminal(id, signal) => {
+            format!("stopped by {signal} from the terminal, which ended {}", name(*id))
+        }
     };
     match reason.last_word {
         None => cause,

@@ -4,6 +4,7 @@ use super::processes;
 use super::signals::Received;
 use super::users::Users;
 use crate::engine::Sender;
+use crate::graph::UnitId;
 
 /// Looks up the sender while it may still be there.
 ///
@@ -11,12 +12,15 @@ use crate::engine::Sender;
 /// another pid namespace the sender's pid reads 0, as it does from the kernel (a key
 /// at the terminal). A sender that is gone already: as PID 1 everything in sight but
 /// what came in by `docker exec` descends from trc; elsewhere most don't.
-pub fn find(received: &Received) -> Sender {
+pub fn find(received: &Received, unit_of: &dyn Fn(i32) -> Option<UnitId>) -> Sender {
     let Received { pid, uid, .. } = *received;
     let own = nix::unistd::getpid().as_raw();
-    let outside = pid == 0 || (pid != own && !processes::is_descendant(pid).unwrap_or(own == 1));
+    let line = if pid == 0 { None } else { processes::ancestry(pid) };
+    let descends = line.as_ref().map_or(own == 1, |line| line.contains(&own));
+    let outside = pid == 0 || (pid != own && !descends);
+    let unit = line.iter().flatten().find_map(|pid| unit_of(*pid));
     let command = if pid == 0 { None } else { processes::command(pid) };
-    Sender { pid, uid, command, outside }
+    Sender { pid, uid, command, outside, unit }
 }
 
 /// `pid 16 (root, bash -c …)`, or where it came from if not from a process in sight.

@@ -85,6 +85,8 @@ pub struct Job<'a> {
     pub level: LevelFilter,
     /// Whether they write JSON.
     pub json: bool,
+    /// Whether trc captures what they write: then its own time and name stand before it.
+    pub captured: bool,
     /// `_exit_status`, for halt scripts.
     pub exit_status: Option<u8>,
     /// The positional parameters while there is no state.
@@ -285,7 +287,8 @@ fn program(kind: Kind, job: &Job, proc: bool, state_fd: i32, text: &[u8]) -> Vec
     }
     set("__trc_stage", job.stage.name().as_bytes());
     set("__trc_level", (job.level as usize).to_string().as_bytes());
-    set("__trc_json", if job.json { b"1" } else { b"" });
+    set("__trc_json", if job.json && !job.captured { b"1" } else { b"" });
+    set("__trc_plain", if job.captured { b"1" } else { b"" });
     set("__trc_body", text);
     if job.save {
         match kind {

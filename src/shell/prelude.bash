@@ -7,6 +7,7 @@ __trc_line() {
     ((__trc_level >= $1)) || return 0
     local __trc_t __trc_ns=$__trc_stage/$BASHPID
     if [[ $__trc_json ]]; then __trc_object "$2" "$3"; return 0; fi
+    if [[ $__trc_plain ]]; then builtin printf '%s\n' "$3" || :; return 0; fi
     [[ $__trc_stage != boot ]] || __trc_ns=main/$MAINPID
     builtin printf -v __trc_t '%(%Y-%m-%d %H:%M:%S)T' -1
     builtin printf '%s %s [%s]: %s\n' "$__trc_t" "$SELF_NAME" "$__trc_ns" "$3" || :

@@ -5,6 +5,7 @@
 __trc_line() {
     [ "$__trc_level" -ge "$1" ] || return 0
     if [ "$__trc_json" ]; then __trc_object "$2" "$3"; return 0; fi
+    if [ "$__trc_plain" ]; then command printf '%s\n' "$3" || :; return 0; fi
     __trc_t=$(command date '+%Y-%m-%d %H:%M:%S' 2>&-) || __trc_t='????-??-?? ??:??:??'
     case $__trc_stage in
         boot) __trc_ns=main/$MAINPID ;;

@@ -7,7 +7,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::super::signals::Received;
 use super::super::{memory, sender};
-use super::{Supervisor, now};
+use super::{Role, Supervisor, now};
 use crate::engine::{Event, Sender};
 use crate::graph::UnitId;
 
@@ -137,9 +137,13 @@ impl Supervisor {
 
     fn sender(&self, received: &Received) -> Sender {
         if self.graph.transparent {
-            return Sender { pid: received.pid, uid: received.uid, command: None, outside: true };
+            let (pid, uid) = (received.pid, received.uid);
+            return Sender { pid, uid, command: None, outside: true, unit: None };
         }
-        sender::find(received)
+        sender::find(received, &|pid| match self.children.get(&pid)?.role {
+            Role::Unit(id) => Some(id),
+            Role::StopCommand(_) | Role::NotStarted => None,
+        })
     }
 
     fn read_capture(&mut self, id: UnitId, which: usize) {
