@@ -520,9 +520,7 @@ fn is_the_seeds_log(ended: &Ended, unit: &str) {
         r"<main/1\]: Exited \(exitcode=0\)",
     ]);
     // The test has just sent its signal: it ends by itself or is stopped with the rest.
-    ended.lines(&[&format!(
-        r"<async/\d+\]: Exiting on the background \(exitcode=0\): {test}"
-    )]);
+    ended.lines(&[&format!(r"<async/\d+\]: Exiting on the background \(exitcode=0\): {test}")]);
     // All of trc's lines are of these kinds, and none says that something is wrong.
     let own = Regex::new(&format!("^{STAMP}")).unwrap();
     let known = Regex::new(

@@ -170,7 +170,12 @@ pub const STOP: &[Key] = &[
         "process for exec, group for shell units",
         "whom the signal goes to",
     ),
-    key("exec", Kind::Words, "", "a command that stops it, in place of the signal"),
+    key(
+        "exec",
+        Kind::Words,
+        "",
+        "a command that stops it, in place of the signal; it finds the unit's process in `TRC_PID`",
+    ),
 ];
 
 /// The keys of a signal's table in `[signals]`.

@@ -19,7 +19,7 @@ impl Supervisor {
     /// After a panic: ends everything as well as that can be done without the engine.
     pub fn abandon(&mut self) {
         self.over = true;
-        self.end = None;
+        self.panicked = true;
         processes::signal_all(libc::SIGTERM, &self.writers());
         processes::signal_all(libc::SIGCONT, &self.writers());
         self.outlive(crate::graph::STOP_TIMEOUT);
@@ -86,7 +86,7 @@ impl Supervisor {
         let Some(reason) = self.engine.reason() else { return String::new() };
         let mut text = report::reason(&self.engine, &reason, &self.whys);
         if self.oom_victim.is_some_and(|id| reason.first_failure == Some(id)) {
-            text.push_str(" by the OOM killer: the container's memory limit was reached");
+            text.push_str(" (the OOM killer: the container's memory limit was reached)");
         }
         if let Some(id) = reason.first_failure {
             let tails = self.units[id.0].captures.iter().rev().map(Capture::tail);

@@ -97,8 +97,10 @@ pub struct Supervisor {
     survivors: Vec<i32>,
     /// Why a unit was not started, where trc itself found out.
     whys: BTreeMap<UnitId, String>,
-    /// The engine is no longer asked: it has had its last word, or has panicked.
+    /// The engine has had its last word: its deadlines are of no interest.
     over: bool,
+    /// The engine is not to be trusted.
+    panicked: bool,
     oom: oom::Watch,
     /// The first unit that the OOM killer took.
     oom_victim: Option<UnitId>,
@@ -140,6 +142,7 @@ impl Supervisor {
             survivors: Vec::new(),
             whys: BTreeMap::new(),
             over: false,
+            panicked: false,
             oom_victim: None,
         }
     }
@@ -158,6 +161,9 @@ impl Supervisor {
 
     /// Gives the engine all events there are and does what it says to them.
     pub(super) fn feed(&mut self) {
+        if self.panicked {
+            self.events.clear();
+        }
         while let Some(event) = self.events.pop_front() {
             let mut actions = Vec::new();
             let tick = now().duration_since(self.began);
