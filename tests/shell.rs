@@ -12,7 +12,9 @@ use std::process::{Command, Stdio};
 
 use log::LevelFilter;
 use trc::config::Stage;
-use trc::shell::{Body, Job, Kind, Own, Prepared, Shell, State, prepare, prepare_without_proc};
+use trc::shell::{
+    Body, Job, Kind, Lines, Own, Prepared, Shell, State, prepare, prepare_without_proc,
+};
 
 type Environment = Vec<(OsString, OsString)>;
 
@@ -50,8 +52,7 @@ fn job(stage: Stage, script: &str) -> Job<'_> {
         wait_policy: "wait_any",
         xtrace: false,
         level: LevelFilter::Info,
-        json: false,
-        captured: false,
+        lines: Lines::Stamped,
         exit_status: None,
         args: &[],
         own: Own::default(),
@@ -693,11 +694,9 @@ fn a_script_may_be_larger_than_an_argument() {
 #[test]
 fn what_trc_captures_is_left_to_trc_to_stamp() {
     for (name, shell) in shells() {
-        for json in [false, true] {
-            let script = "say one; log two; warn three";
-            let ran = run(&shell, &Job { captured: true, json, ..job(Stage::Async, script) });
-            assert_eq!((ran.out(), ran.err()), ("one\ntwo\n".into(), "three\n".into()), "{name}");
-        }
+        let script = "say one; log two; warn three";
+        let ran = run(&shell, &Job { lines: Lines::Plain, ..job(Stage::Async, script) });
+        assert_eq!((ran.out(), ran.err()), ("one\ntwo\n".into(), "three\n".into()), "{name}");
     }
 }
 
@@ -809,7 +808,8 @@ fn json_messages_are_one_object_a_line() {
         let mut env = given();
         env.push(("TRC_UNIT".into(), "async.it's \"x\"".into()));
         let script = "log 'a \"b\" \\ é'; say 'c\n\td\u{1}\u{7f}'; warn w; debug d";
-        let json = Job { json: true, level: LevelFilter::Debug, ..job(Stage::Async, script) };
+        let json =
+            Job { lines: Lines::Json, level: LevelFilter::Debug, ..job(Stage::Async, script) };
         let ran = run_with(&shell, &json, &env);
         let mut messages = Vec::new();
         for line in ran.out().lines().chain(ran.err().lines()) {
@@ -967,7 +967,7 @@ fn a_posix_shell_tells_the_time_as_well_as_its_date_can() {
     let dir = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink("/bin/busybox", dir.path().join("date")).unwrap();
     let mut env = given();
-    let json = Job { json: true, ..job(Stage::Async, "log x") };
+    let json = Job { lines: Lines::Json, ..job(Stage::Async, "log x") };
 
     env[0].1 = dir.path().into();
     let line = run_with(shell, &json, &env).out();

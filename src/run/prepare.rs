@@ -14,8 +14,8 @@ use nix::unistd::{Gid, Uid, getegid, geteuid};
 use super::envfile;
 use super::spawn::{Ids, Launch};
 use super::users::Users;
-use crate::config::{Command, Config, Form, Output, Placed, Stage, Template, Unit};
-use crate::shell::{Body, Job, Own, Prepared, Saved, Shell, State};
+use crate::config::{Command, Config, Form, LogFormat, Output, Placed, Stage, Template, Unit};
+use crate::shell::{Body, Job, Lines, Own, Prepared, Saved, Shell, State};
 
 /// Where commands are looked for when nothing sets `PATH`, as container runtimes have it.
 pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -237,8 +237,11 @@ impl Surroundings<'_> {
             wait_policy: self.config.wait.trivialrc(),
             xtrace: self.config.xtrace,
             level: self.config.log.level,
-            json: self.config.log.format == crate::config::LogFormat::Json,
-            captured: output(self.config, unit) == Output::Prefix,
+            lines: match (output(self.config, unit), self.config.log.format) {
+                (Output::Prefix, _) => Lines::Plain,
+                (Output::Inherit | Output::Null, LogFormat::Json) => Lines::Json,
+                (Output::Inherit | Output::Null, LogFormat::Trc) => Lines::Stamped,
+            },
             exit_status: self.end.as_ref().map(|(status, _)| *status),
             args: &self.config.rest,
             own: Own { cwd: own.cwd.is_some(), umask: own.umask.is_some(), limits: false },

@@ -51,6 +51,18 @@ pub enum Body<'a> {
     Words(&'a [OsString]),
 }
 
+/// The form of the lines that `say log warn err debug` write.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Lines {
+    /// The log's: a time, a name, the text.
+    #[default]
+    Stamped,
+    /// One JSON object each.
+    Json,
+    /// The text alone: trc captures it, and its own time and name stand before it.
+    Plain,
+}
+
 /// What a unit sets for itself, by keys, and the boot state must leave alone.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Own {
@@ -83,10 +95,8 @@ pub struct Job<'a> {
     pub xtrace: bool,
     /// What `say log warn err debug` show.
     pub level: LevelFilter,
-    /// Whether they write JSON.
-    pub json: bool,
-    /// Whether trc captures what they write: then its own time and name stand before it.
-    pub captured: bool,
+    /// In which form they write it.
+    pub lines: Lines,
     /// `_exit_status`, for halt scripts.
     pub exit_status: Option<u8>,
     /// The positional parameters while there is no state.
@@ -287,8 +297,13 @@ fn program(kind: Kind, job: &Job, proc: bool, state_fd: i32, text: &[u8]) -> Vec
     }
     set("__trc_stage", job.stage.name().as_bytes());
     set("__trc_level", (job.level as usize).to_string().as_bytes());
-    set("__trc_json", if job.json && !job.captured { b"1" } else { b"" });
-    set("__trc_plain", if job.captured { b"1" } else { b"" });
+    let (json, plain): (&[u8], &[u8]) = match job.lines {
+        Lines::Stamped => (b"", b""),
+        Lines::Json => (b"1", b""),
+        Lines::Plain => (b"", b"1"),
+    };
+    set("__trc_json", json);
+    set("__trc_plain", plain);
     set("__trc_body", text);
     if job.save {
         match kind {

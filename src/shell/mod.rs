@@ -15,7 +15,7 @@ use std::path::Path;
 
 use nix::unistd::{AccessFlags, access};
 
-pub use job::{Body, Job, Own, Prepared, Saved, prepare, prepare_without_proc};
+pub use job::{Body, Job, Lines, Own, Prepared, Saved, prepare, prepare_without_proc};
 pub use state::State;
 
 /// What the shell can do beyond POSIX XCU 2.

@@ -27,20 +27,20 @@ impl Supervisor {
                 self.reporter.main(Level::Warn, "stopped", message);
             }
         } else if lent || wants_terminal {
-            self.stopped_in_front(id, pid);
+            self.stopped_in_front(id, pid, signal);
         }
     }
 
     /// The terminal has stopped the foreground unit. Where a shell runs trc as a job, trc
     /// stops with it, until the shell continues it; where there is none, nobody but trc
     /// can continue the unit.
-    fn stopped_in_front(&mut self, id: UnitId, pid: i32) {
+    fn stopped_in_front(&mut self, id: UnitId, pid: i32, signal: i32) {
         let Some(terminal) = &self.terminal else { return };
         if terminal.has_shell() {
             terminal.take_back(pid);
             processes::stop_self();
-        } else if !terminal.leads_session && !terminal.is_ours() {
-            // It would only stop again.
+        } else if signal == libc::SIGSTOP || (!terminal.leads_session && !terminal.is_ours()) {
+            // STOP is no key's: somebody wants it so. Otherwise it would only stop again.
             return;
         }
         // By `fg`, trc has the terminal now; by `bg` the shell has kept it.
