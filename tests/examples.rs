@@ -31,7 +31,7 @@ fn quickstart_runs_until_a_signal_and_stops_in_reverse() {
             r"<main/\d+\]: Trying to terminate sub-processes\.\.\.",
             r"<async/\d+\]: Exiting on the background \(exitcode=143\): watcher: .*",
             r"<async/\d+\]: Exiting on the background \(exitcode=143\): ticker: .*",
-            "ended with 130: SIGINT from .*",
+            "ended with 130: stopped by SIGINT from .*",
         ]);
     }
 }
