@@ -36,7 +36,9 @@ impl Supervisor {
     /// can continue the unit.
     fn stopped_in_front(&mut self, id: UnitId, pid: i32, signal: i32) {
         let Some(terminal) = &self.terminal else { return };
-        if terminal.has_shell() {
+        if terminal.is_ours() && signal != libc::SIGSTOP {
+            // It asked for the terminal before trc had it: by `fg`, trc has it now.
+        } else if terminal.has_shell() {
             terminal.take_back(pid);
             processes::stop_self();
         } else if signal == libc::SIGSTOP || (!terminal.leads_session && !terminal.is_ours()) {
