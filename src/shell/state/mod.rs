@@ -124,9 +124,6 @@ impl State {
                 self.limits.extend_from_slice(line.as_bytes());
             }
         }
-        if self.limits.is_empty() && saved.own.limits {
-            self.limits.clone_from(&saved.before.limits);
-        }
         Some(())
     }
 

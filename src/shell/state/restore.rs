@@ -14,9 +14,7 @@ impl State {
         if !own.umask {
             out.extend_from_slice(&self.umask);
         }
-        if !own.limits {
-            out.extend_from_slice(&self.limits);
-        }
+        out.extend_from_slice(&self.limits);
         if !own.cwd && !self.cwd.is_empty() {
             out.extend_from_slice(b"command cd -- ");
             quote::push(out, &self.cwd);
