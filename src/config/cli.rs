@@ -177,14 +177,18 @@ fn program() -> clap::Command {
         .args_override_self(true)
         .after_help(HELP)
         .args(arguments())
-        .arg(
-            Arg::new("version")
-                .short('v')
-                .short_alias('V')
-                .long("version")
-                .help("Print the version")
-                .action(ArgAction::Version),
-        )
+        .arg(version())
+}
+
+/// `-v`, `-V` and `--version`.
+#[must_use]
+pub fn version() -> Arg {
+    Arg::new("version")
+        .short('v')
+        .short_alias('V')
+        .long("version")
+        .help("Print the version")
+        .action(ArgAction::Version)
 }
 
 /// Reads the command line, with the program's name as its first argument.

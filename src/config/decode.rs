@@ -99,7 +99,8 @@ impl Decoder<'_> {
             Value::Array(items) => items.as_slice(),
             Value::String(_) if or_one => std::slice::from_ref(node),
             other => {
-                let message = format!("`{key}`: expected an array, found {}", other.describe());
+                let wanted = if or_one { "a string or an array of strings" } else { "an array" };
+                let message = format!("`{key}`: expected {wanted}, found {}", other.describe());
                 self.diagnostics.push(Diagnostic::error(node.origin.clone(), message));
                 &[]
             }

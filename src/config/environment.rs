@@ -150,8 +150,17 @@ fn unknown(name: &str, origin: Origin) -> Diagnostic {
         known.push(name);
     }
     let warning = Diagnostic::warning(origin, format!("`{}` is no setting of trc", shown(name)));
-    if let Some(right) = nearest(name, known.iter().map(String::as_str)) {
-        return warning.help(format!("did you mean `{right}`?"));
+    // What all of them begin with makes none of them alike.
+    let own = |name: &str| name.trim_start_matches("TRC_").to_owned();
+    let rest: Vec<String> = known.iter().map(|known| own(known)).collect();
+    if let Some(right) = nearest(&own(name), rest.iter().map(String::as_str)) {
+        return warning.help(format!("did you mean `TRC_{right}`?"));
+    }
+    if let Some((table, _)) = own(name).split_once("__") {
+        let tables = schema::TOP.iter().filter(|key| key.kind.takes_table()).map(|key| key.name);
+        if let Some(right) = nearest(table, tables) {
+            return warning.help(format!("did you mean `TRC_{}__…`?", right.to_uppercase()));
+        }
     }
     let first = name.split('_').nth(1).unwrap_or("");
     match schema::TOP.iter().find(|key| key.name == fold(first) && key.kind.takes_table()) {

@@ -37,6 +37,7 @@ pub use environment::is_own_variable;
 pub use load::{Loaded, load};
 pub use origin::{Origin, Placed};
 pub use settings::{Config, Log, LogFormat, Shutdown, SignalRule, WaitPolicy};
+pub(crate) use source::reason;
 pub use template::Template;
 pub use unit::{
     After, Command, Condition, Form, Identity, OnFailure, Output, Stage, Stop, StopTo, Unit,

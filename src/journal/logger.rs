@@ -6,8 +6,9 @@ use env_logger::{Builder, Logger, Target};
 use log::{LevelFilter, Log, Metadata, Record};
 
 use super::entry::main_entry;
+use super::writer::side_of;
 use super::{Journal, line};
-use crate::run::stream::{Kind, Side};
+use crate::run::stream::Kind;
 
 /// Two loggers, for `env_logger` knows one target each: one for info and below,
 /// one for warnings and errors.
@@ -54,8 +55,7 @@ fn logger(journal: &Journal, level: log::Level) -> Logger {
 impl io::Write for Pipe {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.journal.with(|writer| {
-            let side: Side = writer.level_side(self.level);
-            writer.push(side, line, Kind::Own);
+            writer.push(side_of(self.level), line, Kind::Own);
         });
         Ok(line.len())
     }

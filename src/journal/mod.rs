@@ -23,7 +23,7 @@ pub use line::{CUT_MARK, MAX_LINE};
 pub use time::{Clock, Local};
 
 use crate::config::LogFormat;
-use crate::run::stream::{Kind, Pending, Side, Streams};
+use crate::run::stream::{Pending, Side, Streams};
 use entry::main_entry;
 use writer::Writer;
 
@@ -78,12 +78,6 @@ impl Journal {
         self.with(|writer| writer.format = format);
     }
 
-    /// Sends everything to standard error from now on, units' output too, for
-    /// standard output is a test report's; [`Journal::report`] writes that.
-    pub fn set_only_stderr(&self) {
-        self.with(|writer| writer.only_stderr = true);
-    }
-
     /// Writes one of trc's own lines, if its level is said.
     pub fn entry(&self, now: SystemTime, entry: &Entry<'_>) {
         self.with(|writer| {
@@ -101,11 +95,6 @@ impl Journal {
                 writer.entry(now, &entry);
             }
         });
-    }
-
-    /// Writes `lines` to standard output as they are: a test report.
-    pub fn report(&self, lines: &[u8]) {
-        self.with(|writer| writer.push(Side::Out, lines, Kind::Own));
     }
 
     /// Formats what a unit wrote and writes the whole lines among it.
@@ -153,13 +142,13 @@ impl Journal {
     /// reader is slow but alive. See [`crate::run::stream::STUCK_AFTER`].
     #[must_use]
     pub fn holds_back(&self, side: Side, now: Instant) -> bool {
-        self.with(|w| w.streams.side(w.shown_side(side)).holds_back(now)).unwrap_or(false)
+        self.with(|w| w.streams.side(side).holds_back(now)).unwrap_or(false)
     }
 
     /// The bytes that wait to be written to `side`.
     #[must_use]
     pub fn queued(&self, side: Side) -> usize {
-        self.with(|w| w.streams.side(w.shown_side(side)).queued()).unwrap_or(0)
+        self.with(|w| w.streams.side(side).queued()).unwrap_or(0)
     }
 
     /// When a reader that units are held back for will count as stuck; to be
@@ -172,7 +161,7 @@ impl Journal {
     /// Whether what is written to `side` never has to wait: a file.
     #[must_use]
     pub fn is_file(&self, side: Side) -> bool {
-        self.with(|w| w.streams.side(w.shown_side(side)).is_file()).unwrap_or(false)
+        self.with(|w| w.streams.side(side).is_file()).unwrap_or(false)
     }
 
     /// Whether the reader of `side` is gone for good. A `SIGPIPE` from trc's own

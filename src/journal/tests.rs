@@ -216,22 +216,6 @@ fn a_panic_while_formatting_leaves_a_working_journal() {
     assert_eq!(files.text().0, "2017-03-16 21:40:50 trc [main/1]: whole\n");
 }
 
-#[test]
-fn a_report_has_standard_output_to_itself() {
-    let mut files = Files::new(LogFormat::Trc, LevelFilter::Info);
-    files.journal.set_only_stderr();
-    files.journal.report(b"TAP version 14\n");
-    say(&files.journal, Level::Info, "said");
-    let source = Source::new("async", "web", 15, Side::Out);
-    files.journal.captured(&source, &mut Vec::new(), b"hello\n");
-    let (out, err) = files.text();
-    assert_eq!(out, "TAP version 14\n");
-    assert_eq!(
-        err,
-        "2017-03-16 21:40:50 trc [main/1]: said\n2017-03-16 21:40:50 trc [web/15]: hello\n"
-    );
-}
-
 /// What comes out of these parts of a unit's output, each a read.
 fn captured(format: LogFormat, parts: &[&[u8]]) -> Vec<u8> {
     let mut files = Files::new(format, LevelFilter::Off);

@@ -14,6 +14,11 @@ use crate::run::stream::{Dropped, Kind, Side, Streams};
 /// Formatted lines are handed on when there are this many bytes of them.
 const BLOCK: usize = 256 * 1024;
 
+/// Where trc's own lines of this level go.
+pub(super) fn side_of(level: Level) -> Side {
+    if level <= Level::Warn { Side::Err } else { Side::Out }
+}
+
 /// The one state behind all handles.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -23,8 +28,6 @@ pub(super) struct Writer {
     pub(super) clock: Clock,
     pub(super) stamp: Stamp,
     pub(super) streams: Streams,
-    /// Everything goes to standard error: standard output is a report's.
-    pub(super) only_stderr: bool,
     /// Lines being formatted; empty in between.
     block: Vec<u8>,
     /// What captures read into, shared by all; empty until one reads.
@@ -46,29 +49,20 @@ impl Writer {
             clock,
             stamp: Stamp::new(clock.local),
             streams,
-            only_stderr: false,
             block: Vec::new(),
             scratch: Vec::new(),
         }
     }
 
-    pub(super) fn shown_side(&self, side: Side) -> Side {
-        if self.only_stderr { Side::Err } else { side }
-    }
-
-    pub(super) fn level_side(&self, level: Level) -> Side {
-        self.shown_side(if level <= Level::Warn { Side::Err } else { Side::Out })
-    }
-
     pub(super) fn entry(&mut self, now: SystemTime, entry: &Entry<'_>) {
         let mut block = std::mem::take(&mut self.block);
         line::entry(self.format, &mut self.stamp, now, entry, &mut block);
-        self.push(self.level_side(entry.level), &block, Kind::Own);
+        self.push(side_of(entry.level), &block, Kind::Own);
         self.keep(block);
     }
 
     pub(super) fn captured(&mut self, source: &Source, partial: &mut Vec<u8>, bytes: &[u8]) {
-        let side = self.shown_side(source.side);
+        let side = source.side;
         let now = (self.clock.now)();
         let frame = Frame::new(self.format, &mut self.stamp, now, source);
         let mut block = std::mem::take(&mut self.block);

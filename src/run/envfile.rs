@@ -8,6 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::prepare::Environment;
+use crate::config::reason;
 
 /// An environment can't be larger than what execve(2) takes; a file that is, is none.
 const MAX_SIZE: u64 = 8 << 20;
@@ -26,12 +27,12 @@ pub fn read(path: &Path, environment: &mut Environment) -> Result<(), String> {
         .read(true)
         .custom_flags(libc::O_NONBLOCK)
         .open(path)
-        .map_err(|e| cannot(&e))?;
-    if !file.metadata().map_err(|e| cannot(&e))?.is_file() {
+        .map_err(|e| cannot(&reason(&e)))?;
+    if !file.metadata().map_err(|e| cannot(&reason(&e)))?.is_file() {
         return Err(cannot(&"it is not a regular file"));
     }
     let mut bytes = Vec::new();
-    file.take(MAX_SIZE + 1).read_to_end(&mut bytes).map_err(|e| cannot(&e))?;
+    file.take(MAX_SIZE + 1).read_to_end(&mut bytes).map_err(|e| cannot(&reason(&e)))?;
     if bytes.len() as u64 > MAX_SIZE {
         return Err(cannot(&"it is larger than 8 MiB"));
     }

@@ -176,8 +176,9 @@ fn needs_shell(config: &Config) -> Option<Diagnostic> {
         Some(words) => format!("the shell `{}` is not there", words.first()?.display()),
         None => "neither bash nor sh is in PATH".to_owned(),
     };
-    Some(
-        Diagnostic::error(first.origin.clone(), format!("{} need a shell, and {what}", names.join(", ")))
-            .help("declare them with `exec`, which needs none, or name a shell: shell = [\"/bin/ash\", \"-c\"]"),
-    )
+    let (need, them) = if names.len() == 1 { ("needs", "it") } else { ("need", "them") };
+    let message = format!("{} {need} a shell, and {what}", names.join(", "));
+    Some(Diagnostic::error(first.origin.clone(), message).help(format!(
+        "declare {them} with `exec`, which needs none, or name a shell: shell = [\"/bin/ash\", \"-c\"]"
+    )))
 }

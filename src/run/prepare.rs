@@ -244,7 +244,7 @@ impl Surroundings<'_> {
             },
             exit_status: self.end.as_ref().map(|(status, _)| *status),
             args: &self.config.rest,
-            own: Own { cwd: own.cwd.is_some(), umask: own.umask.is_some(), limits: false },
+            own: Own { cwd: own.cwd.is_some(), umask: own.umask.is_some() },
             save: unit.stage == Stage::Boot && !alone,
         };
         crate::shell::prepare(shell, &job)

@@ -70,8 +70,6 @@ pub struct Own {
     pub cwd: bool,
     /// It has a `umask`.
     pub umask: bool,
-    /// It has `limits`.
-    pub limits: bool,
 }
 
 /// One script to be run.

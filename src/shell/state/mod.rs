@@ -1,0 +1,198 @@
+//! What a boot script left, and how a later shell gets it back.
+
+mod bash;
+mod environment;
+mod fields;
+mod names;
+mod posix;
+mod restore;
+
+use std::ffi::OsString;
+use std::os::unix::fs::FileExt;
+
+use fields::Fields;
+use restore::limits;
+
+use super::{Kind, Own, Saved, quote};
+
+/// The most that a shell may leave, in bytes.
+const MAX_STATE: u64 = 128 << 20;
+
+/// What a boot script left: all that the next one and the later shell units see.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct State {
+    env: Vec<(OsString, OsString)>,
+    oversize: Vec<OsString>,
+    args: Vec<OsString>,
+    /// What a boot script did to xtrace; `None` if it left that alone.
+    pub(super) xtrace: Option<bool>,
+    /// Shell text. Before the functions, as `extglob` changes how they are read.
+    shopts: Vec<u8>,
+    variables: Vec<u8>,
+    functions: Vec<u8>,
+    umask: Vec<u8>,
+    limits: Vec<u8>,
+    /// Paths: the working directory, if it is another, and `OLDPWD` then.
+    cwd: Vec<u8>,
+    old_cwd: Vec<u8>,
+    /// Last: `set -auv` and aliases must not change what the rest does.
+    options: Vec<u8>,
+    aliases: Vec<u8>,
+}
+
+impl State {
+    /// What is exported: the environment of later units, complete. A variable too long
+    /// for the kernel is left out, see [`Self::oversize`].
+    pub fn environment(&self) -> &[(OsString, OsString)] {
+        &self.env
+    }
+
+    /// Exported variables over 128 KiB, which no program can be given: shell units still
+    /// get them, `exec` units don't.
+    pub fn oversize(&self) -> &[OsString] {
+        &self.oversize
+    }
+
+    /// The positional parameters.
+    pub fn args(&self) -> &[OsString] {
+        &self.args
+    }
+
+    /// Reads what a shell left, after its end. `given` is the environment it was started
+    /// with. `None` if it left nothing: it failed, was killed, or became another program.
+    ///
+    /// # Errors
+    /// What it left can't be read, in words.
+    pub fn read(saved: &Saved, given: &[(OsString, OsString)]) -> Result<Option<Self>, String> {
+        let length =
+            saved.file.metadata().map_err(|e| format!("cannot read the boot state: {e}"))?.len();
+        // The descriptor is the script's as long as that runs: it may claim anything.
+        if length > MAX_STATE {
+            return Err(format!("it claims {length} bytes, and {MAX_STATE} are the most"));
+        }
+        let mut bytes = vec![0; usize::try_from(length).map_err(|e| e.to_string())?];
+        saved
+            .file
+            .read_exact_at(&mut bytes, 0)
+            .map_err(|e| format!("cannot read the boot state: {e}"))?;
+        let marker = b"\0trc-state\0";
+        let starts: Vec<usize> = memchr::memmem::find_iter(&bytes, marker).collect();
+        let Some(&first) = starts.first() else { return Ok(None) };
+        // The last one that is complete: a subshell with an EXIT trap of its own may have
+        // written before, and `trc-state` may be one of the arguments.
+        let complete = starts.iter().rev().find_map(|at| {
+            let found = Fields(&bytes[..first]);
+            let left = Fields(&bytes[at + marker.len()..]);
+            match saved.kind {
+                Kind::Bash => Self::bash(saved, given, found, left),
+                Kind::Posix => Self::posix(saved, given, found, left),
+            }
+        });
+        complete
+            .map(Some)
+            .ok_or_else(|| "the shell could not write all of the boot state".to_owned())
+    }
+
+    /// The umask, the working directory and the limits, where they are others than the
+    /// shell found; where the unit had its own, what was there before stays.
+    fn surroundings(&mut self, saved: &Saved, found: &mut Fields, left: &mut Fields) -> Option<()> {
+        let mut pair = || Some((found.next()?, left.next()?));
+        let (umask_before, umask) = pair()?;
+        let (cwd_before, cwd) = pair()?;
+        let (soft_before, soft) = pair()?;
+        let (hard_before, hard) = pair()?;
+        if umask != umask_before {
+            self.umask = [b"umask ", umask.trim_ascii(), b"\n"].concat();
+        } else if saved.own.umask {
+            self.umask.clone_from(&saved.before.umask);
+        }
+        if cwd != cwd_before {
+            let cwd = cwd.strip_suffix(b"\n").unwrap_or(cwd);
+            if !cwd.is_empty() {
+                self.cwd = cwd.to_vec();
+            }
+        } else if saved.own.cwd {
+            self.cwd.clone_from(&saved.before.cwd);
+            self.old_cwd.clone_from(&saved.before.old_cwd);
+        }
+        let soft = limits(saved.kind, soft_before, soft);
+        let hard = limits(saved.kind, hard_before, hard);
+        // A soft limit goes down before its hard one and up after it.
+        for (flag, changed) in [("-S", &soft), ("-H", &hard), ("-S", &soft)] {
+            for (letter, value) in changed {
+                let line = format!("ulimit {flag} -{letter} {value} 2>&- || :\n");
+                self.limits.extend_from_slice(line.as_bytes());
+            }
+        }
+        Some(())
+    }
+
+    fn came_from(&mut self, old: &[u8]) {
+        if self.old_cwd.is_empty() {
+            self.old_cwd = old.to_vec();
+        }
+    }
+
+    fn trace(&mut self, saved: &Saved, flags: &[u8]) {
+        let traced = flags.contains(&b'x');
+        self.xtrace = if traced == saved.xtrace { saved.before.xtrace } else { Some(traced) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+
+    use super::*;
+
+    fn saved(kind: Kind, bytes: &[u8]) -> Saved {
+        let file = File::from(memfd_create(c"test", MFdFlags::MFD_CLOEXEC).unwrap());
+        file.write_all_at(bytes, 0).unwrap();
+        let (own, before) = (Own::default(), State::default());
+        Saved { file, kind, own, xtrace: false, set: Vec::new(), before }
+    }
+
+    const BASH: &[u8] = b"0022\n\0/\n\0x  (-n) 5\n\0x  (-n) 9\n\0+ trace\n\0trc-state\0ehB\0a:b\0b:c\0\0s\0\
+        0027\n\0/usr\n\0x  (-n) 4\n\0x  (-n) 9\n\0declare -x e=\"v\"\ndeclare -a a=([0]=\"1\")\n\
+        declare -- p=$'\\n'\n\0declare -fx f\ndeclare -f g\n\0f () \n{ \n    :\n} 2>&1\ng () \n{ \n    :\n}\n\0\
+        alias x='y'\n\x002\0trc-state\0b\0end\0";
+
+    const POSIX: &[u8] = b"0022\n\0/\n\x005\n\x009\n\0set +o u\n\0\0trc-state\0e\x000027\n\0/usr\n\x004\n\x009\n\0\
+        set -o u\n\0export e='v'\nexport n\n\0readonly e='v'\n\0e='v'\np='x\n'\n\x001\0trc-state\0end\0";
+
+    #[test]
+    fn what_each_shell_writes_is_read() {
+        for (kind, bytes) in [(Kind::Bash, BASH), (Kind::Posix, POSIX)] {
+            let state = State::read(&saved(kind, bytes), &[]).unwrap().unwrap();
+            assert_eq!(
+                state.environment()[state.environment().len() - 1],
+                ("e".into(), "v".into())
+            );
+            assert_eq!(state.args()[0], "trc-state");
+            assert_eq!(
+                (state.umask.as_slice(), state.cwd.as_slice()),
+                (&b"umask 0027\n"[..], &b"/usr"[..])
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_cut_off_anywhere_is_an_error_or_nothing_and_never_a_panic() {
+        for (kind, bytes) in [(Kind::Bash, BASH), (Kind::Posix, POSIX)] {
+            for length in 0..bytes.len() {
+                let read = State::read(&saved(kind, &bytes[..length]), &[]);
+                assert!(matches!(read, Ok(None) | Err(_)), "{length}: {read:?}");
+            }
+            // A byte that is not what it should be must do no harm either.
+            for at in 0..bytes.len() {
+                for byte in *b"\0\n'\"(= \\$" {
+                    let mut odd = bytes.to_vec();
+                    odd[at] = byte;
+                    let _ = State::read(&saved(kind, &odd), &[]);
+                }
+            }
+        }
+    }
+}
