@@ -12,6 +12,7 @@ use std::ops::Deref;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use common::{MODES, Outcome, Running, TERM, Trc};
 use nix::pty::openpty;
@@ -58,6 +59,21 @@ impl Session {
 
     fn type_in(&self, text: &str) -> &Self {
         File::from(self.master.try_clone().unwrap()).write_all(text.as_bytes()).unwrap();
+        self
+    }
+
+    /// Types a job control command at the shell's prompt, and again if the shell does not
+    /// echo it: a grandchild that is about to be stopped may have read it in its place.
+    fn type_command(&self, command: &str) -> &Self {
+        let before = self.stdout().matches(command).count();
+        let mut again = Instant::now();
+        self.running.wait_until("the shell has read the command", || {
+            if Instant::now() >= again {
+                self.type_in(&format!("{command}\n"));
+                again = Instant::now() + Duration::from_secs(2);
+            }
+            self.stdout().matches(command).count() > before
+        });
         self
     }
 
@@ -109,7 +125,7 @@ fn a_shell_has_job_control() {
             session.processes().iter().any(|process| process.state == 'T')
         });
         session.type_in("jobs\n").wait_for("Stopped");
-        session.type_in("fg\n");
+        session.type_command("fg");
         session.running.wait_until("cat goes on", || {
             session.processes().iter().all(|process| process.state != 'T')
         });
@@ -183,7 +199,7 @@ fn in_a_shell_ctrl_z_stops_trc_too_and_fg_resumes_it() {
         session.type_in(&format!("$T {command}\n")).wait_for("ready");
         session.wait_until_lent();
         session.type_in(CTRL_Z).wait_for("Stopped").wait_for_times("PROMPT> ", 2);
-        session.type_in("fg\n");
+        session.type_command("fg");
         session.wait_until_lent();
         session.type_in("hello\n").wait_for_times("hello", 2);
         session.type_in(CTRL_C).wait_for_times("PROMPT> ", 3);
@@ -222,7 +238,7 @@ fn in_a_shell_bg_leaves_the_terminal_to_the_shell() {
     session.type_in("$T sh -c 'echo rea''dy; read x <$W/never'\n").wait_for("ready");
     session.wait_until_lent();
     session.type_in(CTRL_Z).wait_for("Stopped").wait_for_times("PROMPT> ", 2);
-    session.type_in("bg\n").wait_for_times("PROMPT> ", 3);
+    session.type_command("bg").wait_for_times("PROMPT> ", 3);
     session.type_in("echo st''ill here\n").wait_for("still here");
     session.type_in("kill %1; wait %1; echo st''atus=$?\n").wait_for("status=143");
     session.type_in("exit 0\n");
@@ -235,7 +251,7 @@ fn in_a_shell_fg_gives_the_terminal_to_a_background_run() {
     for command in ["-F cat", "cat"] {
         let session = Session::in_a_shell();
         session.type_in(&format!("$T {command} &\n")).wait_for_times("PROMPT> ", 2);
-        session.type_in("fg\n");
+        session.type_command("fg");
         session.wait_until_lent();
         session.type_in("hello\n").wait_for_times("hello", 2);
         session.type_in(CTRL_C).wait_for_times("PROMPT> ", 3);
