@@ -19,6 +19,7 @@
 //! is the end.
 
 mod action;
+mod ends;
 mod event;
 mod limits;
 mod policy;

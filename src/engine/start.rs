@@ -2,13 +2,10 @@
 
 use std::rc::Rc;
 
-use super::unit::{Ladder, Leftovers, Phase, State};
-use super::{
-    Action, Cause, Ended, Ending, Engine, Event, Fact, How, LastWord, Run, SpawnStage, Tick, limits,
-};
-use crate::config::{Condition, OnFailure, Stage, StopTo};
+use super::unit::{Phase, State};
+use super::{Action, Cause, Ended, Engine, Event, Fact, How, Run, SpawnStage, Tick, limits};
+use crate::config::{Condition, OnFailure, Stage};
 use crate::graph::{Graph, Need, UnitId};
-use crate::signal::Signal;
 use crate::status;
 
 /// Whether a condition holds.
@@ -246,110 +243,6 @@ impl Engine {
         }
     }
 
-    pub(super) fn on_exited(
-        &mut self,
-        now: Tick,
-        id: UnitId,
-        ending: Ending,
-        leftovers: bool,
-        terminal: bool,
-        actions: &mut Vec<Action>,
-    ) {
-        let phase = self.states[id.0].phase;
-        let (pid, ladder) = match phase {
-            Phase::Running { pid } | Phase::Starting { pid: Some(pid), .. } => (pid, None),
-            Phase::Stopping { pid, ladder } => (pid, Some(ladder)),
-            // KILL has worked after all, too late to be waited for.
-            Phase::Done(Ended { how: How::Unkillable, .. }) => {
-                self.unkillable.retain(|one| *one != id);
-                return;
-            }
-            Phase::Starting { pid: None, .. }
-            | Phase::Waiting
-            | Phase::Retrying { .. }
-            | Phase::Done(_) => {
-                self.impossible(&Event::Exited { unit: id, ending, leftovers, terminal });
-                return;
-            }
-        };
-        actions.push(Action::Tell(Fact::Exited { unit: id, pid, ending }));
-        if leftovers {
-            self.leave_behind(now, id, ladder, actions);
-        }
-        let raw = ending.status();
-        let node = self.graph.node(id);
-        let stage = node.unit.stage;
-        // What was told to stop may die of it.
-        let obeyed = ladder.is_some() && ending == Ending::Signal(node.stop_signal);
-        let status = if obeyed || node.succeeds_with(raw) { 0 } else { raw.max(1) };
-        let ended = self.end(id, How::Process(ending), status, actions);
-        match ending {
-            Ending::Signal(signal @ (Signal::INT | Signal::QUIT))
-                if terminal && stage != Stage::Halt =>
-            {
-                self.stop_run(Cause::Terminal(id, signal), ended.status.max(raw), actions);
-            }
-            Ending::Signal(_) | Ending::Code(_) => {}
-        }
-    }
-
-    /// Marks a unit as ended and draws what follows from that at once.
-    pub(super) fn end(
-        &mut self,
-        id: UnitId,
-        how: How,
-        status: u8,
-        actions: &mut Vec<Action>,
-    ) -> Ended {
-        let told = matches!(self.states[id.0].phase, Phase::Stopping { .. });
-        let ended = Ended { how, status, place: self.ends };
-        self.ends += 1;
-        self.states[id.0].phase = Phase::Done(ended);
-        self.changed.push_back(id);
-        let node = self.graph.node(id);
-        let (stage, on_failure, trivialrc) =
-            (node.unit.stage, node.unit.on_failure, node.is_trivialrc());
-        if stage == Stage::Halt {
-            // TrivialRC's halt scripts decide the status; declared ones clean up.
-            let spoils = self.status == 0 && ended.failed() && on_failure != OnFailure::Ignore;
-            if self.run == Run::Halting && (trivialrc || spoils) {
-                self.status = status;
-                self.last_word = Some(LastWord::Unit(id));
-            }
-        } else if ended.failed() && !told && on_failure != OnFailure::Ignore {
-            if self.first_failure.is_none() {
-                self.first_failure = Some(id);
-            }
-            if on_failure == OnFailure::Stop {
-                self.stop_run(Cause::Failed(id), status, actions);
-            }
-        }
-        ended
-    }
-
-    fn leave_behind(
-        &mut self,
-        now: Tick,
-        id: UnitId,
-        ladder: Option<Ladder>,
-        actions: &mut Vec<Action>,
-    ) {
-        let node = self.graph.node(id);
-        // Where the group had the unit's own stop signal, it is that once more: a server
-        // that is ending gracefully by QUIT would be cut short by TERM.
-        let signal = match ladder {
-            Some(Ladder::Signal { .. }) if node.stop_to == StopTo::Group => node.stop_signal,
-            Some(_) | None => Signal::TERM,
-        };
-        self.states[id.0].leftovers = match ladder {
-            None => Leftovers::Live,
-            Some(Ladder::Signal { kill_at } | Ladder::Command { kill_at }) => {
-                Self::stop_leftovers(id, signal, kill_at.max(now), actions)
-            }
-            Some(Ladder::Kill { give_up_at }) => Leftovers::Killed { give_up_at },
-        };
-    }
-
     /// Boot has been looked at: its units stay, what the command line adds is new.
     pub(super) fn on_settled(&mut self, graph: Option<Rc<Graph>>) {
         if let Some(graph) = graph {
@@ -368,7 +261,7 @@ impl Engine {
     }
 
     /// An event that can't be: a bug of `run/`, survived.
-    fn impossible(&self, event: &Event) {
+    pub(super) fn impossible(&self, event: &Event) {
         debug_assert!(false, "impossible event {event:?} in {:?}", self.run);
         log::error!("impossible event {event:?} in {:?}; please report this", self.run);
     }

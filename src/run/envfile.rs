@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use super::prepare::Environment;
+use super::environment::Environment;
 use crate::config::reason;
 
 /// An environment can't be larger than what execve(2) takes; a file that is, is none.

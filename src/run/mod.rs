@@ -4,11 +4,14 @@
 pub mod capture;
 mod child;
 mod envfile;
+mod environment;
+mod identity;
 pub mod localtime;
 mod memory;
 mod oom;
 mod prepare;
 mod processes;
+mod reason;
 mod report;
 mod sender;
 mod signals;
@@ -30,7 +33,8 @@ use crate::config::{self, Command, Config, Diagnostic, Invocation, Loaded, Sever
 use crate::graph::Graph;
 use crate::journal::Journal;
 use crate::status;
-use prepare::{Environment, LazyShell};
+use environment::Environment;
+use prepare::LazyShell;
 use report::Reporter;
 use signals::Signals;
 use supervisor::Supervisor;

@@ -1,7 +1,6 @@
 //! From a unit as it was written to everything its process needs.
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -9,61 +8,13 @@ use std::path::Path;
 
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
-use nix::unistd::{Gid, Uid, getegid, geteuid};
 
 use super::envfile;
-use super::spawn::{Ids, Launch};
-use super::users::Users;
-use crate::config::{Command, Config, Form, LogFormat, Output, Placed, Stage, Template, Unit};
+use super::environment::Environment;
+use super::identity::identity;
+use super::spawn::Launch;
+use crate::config::{Command, Config, Form, LogFormat, Output, Stage, Template, Unit};
 use crate::shell::{Body, Job, Lines, Own, Prepared, Saved, Shell, State};
-
-/// Where commands are looked for when nothing sets `PATH`, as container runtimes have it.
-pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// An environment: names and values of any bytes but NUL.
-#[derive(Clone, Default)]
-pub struct Environment(BTreeMap<OsString, OsString>);
-
-impl Environment {
-    /// These variables.
-    pub fn new(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
-        Self(variables.into_iter().collect())
-    }
-
-    /// Sets a variable.
-    pub fn set(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
-        self.0.insert(name.into(), value.into());
-    }
-
-    /// A variable's value.
-    pub fn get(&self, name: &str) -> Option<&OsStr> {
-        self.0.get(OsStr::new(name)).map(OsString::as_os_str)
-    }
-
-    /// Where commands are looked for.
-    pub fn path(&self) -> &OsStr {
-        self.get("PATH").unwrap_or(OsStr::new(DEFAULT_PATH))
-    }
-
-    fn expand(&self, template: &Placed<Template>) -> Result<OsString, String> {
-        template
-            .value
-            .expand(&|name| self.get(name).map(OsStr::to_owned))
-            .map_err(|why| format!("{why} ({})", template.origin))
-    }
-
-    fn vector(&self) -> Result<Vec<CString>, String> {
-        let join = |(name, value): (&OsString, &OsString)| {
-            let mut bytes = Vec::with_capacity(name.len() + value.len() + 1);
-            bytes.extend_from_slice(name.as_bytes());
-            bytes.push(b'=');
-            bytes.extend_from_slice(value.as_bytes());
-            CString::new(bytes)
-                .map_err(|_| format!("the variable {} holds a NUL byte", name.display()))
-        };
-        self.0.iter().map(join).collect()
-    }
-}
 
 /// The shell, looked for when a unit first needs one.
 pub struct LazyShell {
@@ -120,7 +71,8 @@ impl From<&str> for Problem {
 }
 
 impl Problem {
-    fn kernel(what: &str, error: &std::io::Error) -> Self {
+    /// What the kernel said to a step.
+    pub fn kernel(what: &str, error: &std::io::Error) -> Self {
         Self { why: format!("{what}: {error}"), errno: error.raw_os_error().unwrap_or(0) }
     }
 }
@@ -160,7 +112,7 @@ impl Surroundings<'_> {
         };
         let mut launch = launch(unit, &mut environment, files, argv)?;
         launch.descriptors = descriptors;
-        let saved = saved.map(|saved| (saved, environment.0.into_iter().collect()));
+        let saved = saved.map(|saved| (saved, environment.into_variables()));
         Ok(Ready { launch, saved })
     }
 
@@ -338,52 +290,6 @@ fn c_string(bytes: impl Into<Vec<u8>>) -> Result<CString, String> {
     CString::new(bytes).map_err(|error| {
         format!("`{}` holds a NUL byte", String::from_utf8_lossy(&error.into_vec()).escape_debug())
     })
-}
-
-/// Who the unit's process becomes; None where that is who trc is.
-fn identity(unit: &Unit, environment: &mut Environment) -> Result<Option<Ids>, Problem> {
-    let own = &unit.identity;
-    if own.user.is_none() && own.group.is_none() && own.groups.is_none() {
-        return Ok(None);
-    }
-    let users = Users::read().map_err(|error| Problem::kernel("cannot read users", &error))?;
-    let unknown = |kind: &str, file: &str, wanted: &Placed<String>| {
-        format!("no {kind} `{}` is in /etc/{file} ({})", wanted.value, wanted.origin)
-    };
-    let find_group = |wanted: &Placed<String>| {
-        users.group(&wanted.value).ok_or_else(|| unknown("group", "group", wanted))
-    };
-
-    let user = match &own.user {
-        Some(wanted) => {
-            Some(users.user(&wanted.value).ok_or_else(|| unknown("user", "passwd", wanted))?)
-        }
-        None => None,
-    };
-    let group = own.group.as_ref().map(find_group).transpose()?;
-    if let Some(user) = &user {
-        let same = Uid::from_raw(user.uid) == geteuid()
-            && group.is_none_or(|gid| Gid::from_raw(gid) == getegid())
-            && own.groups.is_none();
-        if same {
-            return Ok(None);
-        }
-        let named = |name: &str| own.env.contains_key(name);
-        let facts = [("HOME", &user.home), ("USER", &user.name), ("LOGNAME", &user.name)];
-        for (name, value) in facts.into_iter().filter(|(name, _)| !named(name)) {
-            if let Some(value) = value {
-                environment.set(name, value);
-            }
-        }
-    }
-    let uid = user.as_ref().map_or_else(|| geteuid().as_raw(), |user| user.uid);
-    let gid = group.or(user.as_ref().map(|user| user.gid)).unwrap_or_else(|| getegid().as_raw());
-    let groups = match (&own.groups, user.as_ref().and_then(|user| user.name.as_ref())) {
-        (Some(groups), _) => groups.iter().map(find_group).collect::<Result<_, _>>()?,
-        (None, Some(name)) => users.groups_of(name, gid),
-        (None, None) => vec![gid],
-    };
-    Ok(Some(Ids { uid, gid, groups }))
 }
 
 /// What background units read, and where output nobody wants goes: `/dev/null`, or

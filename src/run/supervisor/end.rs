@@ -6,7 +6,7 @@ use std::time::Duration;
 use log::Level;
 
 use super::super::capture::Capture;
-use super::super::{processes, report};
+use super::super::{processes, reason};
 use super::wait::has_ended;
 use super::{Supervisor, flush_deadline, now};
 use crate::engine::Event;
@@ -84,7 +84,7 @@ impl Supervisor {
     /// Why the run ends, in one line, with the last output of the unit concerned.
     pub(super) fn reason_text(&self) -> String {
         let Some(reason) = self.engine.reason() else { return String::new() };
-        let mut text = report::reason(&self.engine, &reason, &self.whys);
+        let mut text = reason::reason(&self.engine, &reason, &self.whys);
         if self.oom_victim.is_some_and(|id| reason.first_failure == Some(id)) {
             text.push_str(" (the OOM killer: the container's memory limit was reached)");
         }
@@ -123,7 +123,7 @@ impl Supervisor {
                 text.push_str(&named.join(", "));
             }
             self.reporter.main(Level::Error, "reason", format_args!("{text}"));
-            report::termination_log(&text);
+            reason::termination_log(&text);
         }
         self.reporter.journal().flush_at_exit(flush_deadline());
         status

@@ -18,7 +18,8 @@ use std::time::Instant;
 use log::Level;
 
 use super::capture::Capture;
-use super::prepare::{Environment, LazyShell, Surroundings};
+use super::environment::Environment;
+use super::prepare::{LazyShell, Surroundings};
 use super::report::Reporter;
 use super::signals::Signals;
 use super::spawn::Hold;

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use log::Level;
 
-use super::super::prepare::Environment;
+use super::super::environment::Environment;
 use super::super::processes::{self, Change};
 use super::{Child, Role, Supervisor, now};
 use crate::engine::{Ending, Event};

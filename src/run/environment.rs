@@ -1,0 +1,68 @@
+//! A unit's environment.
+
+use std::collections::BTreeMap;
+use std::ffi::{CString, OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+use crate::config::{Placed, Template};
+
+/// Where commands are looked for when nothing sets `PATH`, as container runtimes have it.
+pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// An environment: names and values of any bytes but NUL.
+#[derive(Clone, Default)]
+pub struct Environment(BTreeMap<OsString, OsString>);
+
+impl Environment {
+    /// These variables.
+    pub fn new(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        Self(variables.into_iter().collect())
+    }
+
+    /// All of them.
+    pub fn into_variables(self) -> Vec<(OsString, OsString)> {
+        self.0.into_iter().collect()
+    }
+
+    /// Sets a variable.
+    pub fn set(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
+        self.0.insert(name.into(), value.into());
+    }
+
+    /// A variable's value.
+    pub fn get(&self, name: &str) -> Option<&OsStr> {
+        self.0.get(OsStr::new(name)).map(OsString::as_os_str)
+    }
+
+    /// Where commands are looked for.
+    pub fn path(&self) -> &OsStr {
+        self.get("PATH").unwrap_or(OsStr::new(DEFAULT_PATH))
+    }
+
+    /// A value, its variables filled in.
+    ///
+    /// # Errors
+    /// Which one is not set, and where that was written.
+    pub fn expand(&self, template: &Placed<Template>) -> Result<OsString, String> {
+        template
+            .value
+            .expand(&|name| self.get(name).map(OsStr::to_owned))
+            .map_err(|why| format!("{why} ({})", template.origin))
+    }
+
+    /// As execve(2) takes it.
+    ///
+    /// # Errors
+    /// Which variable holds a NUL.
+    pub fn vector(&self) -> Result<Vec<CString>, String> {
+        let join = |(name, value): (&OsString, &OsString)| {
+            let mut bytes = Vec::with_capacity(name.len() + value.len() + 1);
+            bytes.extend_from_slice(name.as_bytes());
+            bytes.push(b'=');
+            bytes.extend_from_slice(value.as_bytes());
+            CString::new(bytes)
+                .map_err(|_| format!("the variable {} holds a NUL byte", name.display()))
+        };
+        self.0.iter().map(join).collect()
+    }
+}

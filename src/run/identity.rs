@@ -1,0 +1,55 @@
+//! Who a unit's process becomes.
+
+use nix::unistd::{Gid, Uid, getegid, geteuid};
+
+use super::environment::Environment;
+use super::prepare::Problem;
+use super::spawn::Ids;
+use super::users::Users;
+use crate::config::{Placed, Unit};
+
+/// Who the unit's process becomes; None where that is who trc is.
+pub fn identity(unit: &Unit, environment: &mut Environment) -> Result<Option<Ids>, Problem> {
+    let own = &unit.identity;
+    if own.user.is_none() && own.group.is_none() && own.groups.is_none() {
+        return Ok(None);
+    }
+    let users = Users::read().map_err(|error| Problem::kernel("cannot read users", &error))?;
+    let unknown = |kind: &str, file: &str, wanted: &Placed<String>| {
+        format!("no {kind} `{}` is in /etc/{file} ({})", wanted.value, wanted.origin)
+    };
+    let find_group = |wanted: &Placed<String>| {
+        users.group(&wanted.value).ok_or_else(|| unknown("group", "group", wanted))
+    };
+
+    let user = match &own.user {
+        Some(wanted) => {
+            Some(users.user(&wanted.value).ok_or_else(|| unknown("user", "passwd", wanted))?)
+        }
+        None => None,
+    };
+    let group = own.group.as_ref().map(find_group).transpose()?;
+    if let Some(user) = &user {
+        let same = Uid::from_raw(user.uid) == geteuid()
+            && group.is_none_or(|gid| Gid::from_raw(gid) == getegid())
+            && own.groups.is_none();
+        if same {
+            return Ok(None);
+        }
+        let named = |name: &str| own.env.contains_key(name);
+        let facts = [("HOME", &user.home), ("USER", &user.name), ("LOGNAME", &user.name)];
+        for (name, value) in facts.into_iter().filter(|(name, _)| !named(name)) {
+            if let Some(value) = value {
+                environment.set(name, value);
+            }
+        }
+    }
+    let uid = user.as_ref().map_or_else(|| geteuid().as_raw(), |user| user.uid);
+    let gid = group.or(user.as_ref().map(|user| user.gid)).unwrap_or_else(|| getegid().as_raw());
+    let groups = match (&own.groups, user.as_ref().and_then(|user| user.name.as_ref())) {
+        (Some(groups), _) => groups.iter().map(find_group).collect::<Result<_, _>>()?,
+        (None, Some(name)) => users.groups_of(name, gid),
+        (None, None) => vec![gid],
+    };
+    Ok(Some(Ids { uid, gid, groups }))
+}

@@ -1,0 +1,84 @@
+//! Why the run ended, for people.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+
+use nix::errno::Errno;
+
+use super::sender;
+use crate::engine::{Cause, Ended, Ending, Engine, How, LastWord, Reason, SpawnStage};
+use crate::graph::{Graph, UnitId};
+
+/// Why the run ended, in one line.
+pub fn reason(engine: &Engine, reason: &Reason, whys: &BTreeMap<UnitId, String>) -> String {
+    let graph = engine.graph();
+    let name = |id: UnitId| graph.node(id).unit.id();
+    let failed = |id: UnitId| match engine.ended(id) {
+        Some(Ended { how: How::NotStarted(_, 0), .. }) if whys.contains_key(&id) => {
+            format!("{} could not be started: {}", name(id), whys[&id])
+        }
+        Some(ended) => format!("{} {}", name(id), how(graph, ended)),
+        None => name(id),
+    };
+    let first = |shown: Option<UnitId>| match reason.first_failure {
+        Some(id) if Some(id) != shown => format!("; before that {}", failed(id)),
+        Some(_) | None => String::new(),
+    };
+    let cause = match &reason.cause {
+        Cause::Boot(id) => format!("boot failed: {}", failed(*id)),
+        Cause::CommandLine => "what boot made of the command line can't be run".to_owned(),
+        Cause::Ended(id) | Cause::Failed(id) => format!("{}{}", failed(*id), first(Some(*id))),
+        Cause::AllEnded => match reason.first_failure {
+            Some(id) => failed(id),
+            None => "every unit has ended".to_owned(),
+        },
+        Cause::Signal(signal, from) => {
+            format!("stopped by {signal} from {}{}", sender::describe(from), first(None))
+        }
+        Cause::Terminal(id, signal) => {
+            format!("stopped by {signal} from the terminal, which ended {}", name(*id))
+        }
+    };
+    match reason.last_word {
+        None => cause,
+        Some(LastWord::Unit(id)) => format!("{}; before that {cause}", failed(id)),
+        Some(LastWord::Cut(signal)) => {
+            format!("{signal} cut the halt units short; before that {cause}")
+        }
+    }
+}
+
+fn how(graph: &Graph, ended: Ended) -> String {
+    match ended.how {
+        How::Process(ending) if !ended.failed() => format!("ended with status {}", ending.status()),
+        How::Process(Ending::Code(0)) if ended.failed() => {
+            "ended with status 0, which is no success for it".to_owned()
+        }
+        How::Process(Ending::Code(code)) => format!("failed with status {code}"),
+        How::Process(Ending::Signal(signal)) => format!("was killed by {signal}"),
+        How::NotStarted(SpawnStage::Execute, libc::ENOENT) => {
+            "could not be started: command not found".to_owned()
+        }
+        How::NotStarted(_, 0) => "could not be started".to_owned(),
+        How::NotStarted(_, errno) => {
+            format!("could not be started: {}", Errno::from_raw(errno).desc())
+        }
+        How::Blocked(by) => {
+            format!("could not be started: it waits for {}", graph.node(by).unit.id())
+        }
+        How::Unkillable => "survived SIGKILL".to_owned(),
+    }
+}
+
+/// Leaves the reason where Kubernetes looks for it: `terminationMessagePath`.
+pub fn termination_log(text: &str) {
+    const PATH: &str = "/dev/termination-log";
+    // It is written only where the runtime has put it; O_NONBLOCK in case it is no file.
+    let file = File::options().write(true).truncate(true).custom_flags(libc::O_NONBLOCK).open(PATH);
+    if let Ok(mut file) = file {
+        // A message that can't be left there stands in the log all the same.
+        let _ = file.write_all(text.as_bytes());
+    }
+}
