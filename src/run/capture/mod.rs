@@ -42,11 +42,11 @@ pub enum Progress {
 /// One of the two streams of one run of a unit.
 #[derive(Debug)]
 pub struct Capture {
-    pipe: OwnedFd,
+    /// None once it has ended: what a unit said last is kept for longer than its pipe.
+    pipe: Option<OwnedFd>,
     source: Source,
     partial: Vec<u8>,
     tail: Tail,
-    ended: bool,
     short_reads: u32,
     last_read: Option<Instant>,
     rests_until: Option<Instant>,
@@ -57,11 +57,10 @@ impl Capture {
     #[must_use]
     pub fn new(pipe: OwnedFd, source: Source) -> Self {
         Self {
-            pipe,
+            pipe: Some(pipe),
             source,
             partial: Vec::new(),
             tail: Tail::default(),
-            ended: false,
             short_reads: 0,
             last_read: None,
             rests_until: None,
@@ -79,7 +78,7 @@ impl Capture {
     /// [`Journal::next_deadline`]) changes that.
     #[must_use]
     pub fn wants_read(&self, journal: &Journal, now: Instant) -> bool {
-        !self.ended
+        self.pipe.is_some()
             && self.rests_until.is_none_or(|until| until <= now)
             && !journal.holds_back(self.source.side(), now)
     }
@@ -87,22 +86,20 @@ impl Capture {
     /// When a pipe that is left alone for a moment is to be polled again.
     #[must_use]
     pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        self.rests_until.filter(|until| !self.ended && *until > now)
+        self.rests_until.filter(|until| self.pipe.is_some() && *until > now)
     }
 
     /// Reads once, at most [`READ`] bytes, and writes the lines among them; to be
     /// called when the pipe is readable or hung up.
     pub fn readable(&mut self, journal: &Journal, now: Instant) -> Progress {
-        if self.ended {
-            return Progress::Ended;
-        }
+        let Some(pipe) = &self.pipe else { return Progress::Ended };
         let side = self.source.side();
         if journal.holds_back(side, now) {
             return Progress::Held;
         }
         let most = if journal.is_file(side) { READ } else { READ_AHEAD };
         let count = journal.with_scratch(most, |scratch| {
-            let count = nix::unistd::read(&self.pipe, scratch)?;
+            let count = nix::unistd::read(pipe, scratch)?;
             journal.captured(&self.source, &mut self.partial, &scratch[..count]);
             self.tail.push(&scratch[..count]);
             Ok(count)
@@ -126,7 +123,7 @@ impl Capture {
     }
 
     fn end(&mut self, journal: &Journal) {
-        self.ended = true;
+        self.pipe = None;
         journal.captured_end(&self.source, &mut self.partial);
         self.partial = Vec::new();
     }
@@ -171,21 +168,28 @@ impl Capture {
                 break;
             }
         }
-        if !self.ended {
+        if self.pipe.is_some() {
             self.end(journal);
         }
     }
 
     /// Whether there is anything to be read at once.
     fn has_more(&self) -> bool {
-        let mut polled = [PollFd::new(self.pipe.as_fd(), PollFlags::POLLIN)];
+        let Some(pipe) = self.fd() else { return false };
+        let mut polled = [PollFd::new(pipe, PollFlags::POLLIN)];
         poll(&mut polled, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+    }
+
+    /// What to poll.
+    #[must_use]
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.pipe.as_ref().map(AsFd::as_fd)
     }
 
     /// Whether all writers are gone and everything they wrote is on its way.
     #[must_use]
     pub fn has_ended(&self) -> bool {
-        self.ended
+        self.pipe.is_none()
     }
 
     /// The last lines that came, for a failure report: at most five, of 2 KiB in
@@ -193,12 +197,6 @@ impl Capture {
     #[must_use]
     pub fn tail(&self) -> Vec<String> {
         self.tail.lines()
-    }
-}
-
-impl AsFd for Capture {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.pipe.as_fd()
     }
 }
 

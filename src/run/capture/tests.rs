@@ -44,7 +44,7 @@ fn content(file: &mut File) -> String {
 /// Reads to the end, which another test's fork may delay by a moment.
 fn until_ended(capture: &mut Capture, journal: &Journal) {
     loop {
-        let mut polled = [PollFd::new(capture.as_fd(), PollFlags::POLLIN)];
+        let mut polled = [PollFd::new(capture.fd().unwrap(), PollFlags::POLLIN)];
         poll(&mut polled, PollTimeout::NONE).unwrap();
         if capture.readable(journal, start()) == Progress::Ended {
             return;
@@ -315,5 +315,5 @@ fn idle_captures_hold_no_memory() {
     unit.write_all(&[vec![b'x'; 50_000], b"\n".to_vec()].concat()).unwrap();
     capture.drain_available(&journal, start());
     assert_eq!(capture.partial.capacity(), 0);
-    assert!(capture.as_fd().as_raw_fd() > 2);
+    assert!(capture.fd().unwrap().as_raw_fd() > 2);
 }

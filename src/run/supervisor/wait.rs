@@ -48,8 +48,10 @@ impl Supervisor {
         }
         for (id, held) in self.units.iter().enumerate() {
             for (which, capture) in held.captures.iter().enumerate() {
-                if capture.wants_read(self.reporter.journal(), start) {
-                    watch(Token::Capture(UnitId(id), which), capture.as_fd(), PollFlags::POLLIN);
+                if let Some(fd) = capture.fd()
+                    && capture.wants_read(self.reporter.journal(), start)
+                {
+                    watch(Token::Capture(UnitId(id), which), fd, PollFlags::POLLIN);
                 }
             }
         }
