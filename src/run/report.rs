@@ -257,6 +257,10 @@ pub fn reason(engine: &Engine, reason: &Reason, whys: &BTreeMap<UnitId, String>)
         Some(Ended { how: How::NotStarted(_, 0), .. }) if whys.contains_key(&id) => {
             format!("{} could not be started: {}", name(id), whys[&id])
         }
+        Some(Ended { how: How::NotStarted(stage, errno), .. }) if errno != 0 => {
+            let why = spawn_failure(graph, id, stage, errno);
+            format!("{} could not be started: {why}", name(id))
+        }
         Some(ended) => format!("{} {}", name(id), how(graph, ended)),
         None => name(id),
     };
@@ -296,13 +300,7 @@ fn how(graph: &Graph, ended: Ended) -> String {
         }
         How::Process(Ending::Code(code)) => format!("failed with status {code}"),
         How::Process(Ending::Signal(signal)) => format!("was killed by {signal}"),
-        How::NotStarted(SpawnStage::Execute, libc::ENOENT) => {
-            "could not be started: command not found".to_owned()
-        }
-        How::NotStarted(_, 0) => "could not be started".to_owned(),
-        How::NotStarted(_, errno) => {
-            format!("could not be started: {}", Errno::from_raw(errno).desc())
-        }
+        How::NotStarted(..) => "could not be started".to_owned(),
         How::Blocked(by) => {
             format!("could not be started: it waits for {}", graph.node(by).unit.id())
         }
