@@ -84,7 +84,7 @@ fn through(c: &mut Criterion) {
                 let mut capture = Capture::new(ends.read, source);
                 let unit = flood(File::from(ends.write));
                 loop {
-                    wait(&capture);
+                    wait(&capture.fd().unwrap());
                     if capture.readable(&journal, Instant::now()) == Progress::Ended {
                         break;
                     }
@@ -118,7 +118,7 @@ fn to_a_reader(c: &mut Criterion) {
                     pending.iter().map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLOUT)).collect();
                 let reads = capture.wants_read(&journal, Instant::now());
                 if reads {
-                    polled.push(PollFd::new(capture.as_fd(), PollFlags::POLLIN));
+                    polled.push(PollFd::new(capture.fd().unwrap(), PollFlags::POLLIN));
                 }
                 poll(&mut polled, PollTimeout::NONE).unwrap();
                 journal.writable();

@@ -470,7 +470,7 @@ fn a_user_that_trc_may_not_become_is_named() {
     }
     let toml = "[sync.x]\nexec = 'echo started'\nuser = 'root'\n";
     let outcome = Trc::toml(toml).wrap(&STRANGER).run();
-    fails_with_a_reason(&outcome, &["ermitted", "x"]);
+    fails_with_a_reason(&outcome, &["only root can", "x"]);
 }
 
 #[test]

@@ -90,6 +90,8 @@ pub struct Engine {
     sender: Option<(UnitId, Tick)>,
     /// Time is up, or somebody insists: everything that is left gets KILL.
     hurry: bool,
+    /// A transparent command was passed a signal that ends programs.
+    told_to_end: bool,
     /// Signals for a transparent command that has not been executed yet.
     held: Vec<Signal>,
     /// What could not be killed.
@@ -117,6 +119,7 @@ impl Engine {
             outside_stop: false,
             sender: None,
             hurry: false,
+            told_to_end: false,
             held: Vec::new(),
             unkillable: Vec::new(),
             changed: VecDeque::new(),
@@ -176,7 +179,7 @@ impl Engine {
             Event::StopCommandEnded { unit, succeeded } => {
                 self.on_stop_command_ended(unit, succeeded, actions);
             }
-            Event::Paused { unit } => self.states[unit.0].paused = true,
+            Event::Paused { unit } => self.on_paused(unit, actions),
             Event::Signal { signal, sender } => self.on_signal(now, signal, sender, actions),
             Event::Settled { graph } => self.on_settled(graph),
             Event::Unsettled => {

@@ -11,14 +11,12 @@ impl Engine {
         let all_ended = self.counted().all(|id| self.ended(id).is_some());
         let verdict = match self.graph.wait {
             WaitPolicy::Any => self.any(all_ended),
-            WaitPolicy::All => all_ended.then(|| (Cause::AllEnded, self.last_declared_failure())),
+            WaitPolicy::All => all_ended.then(|| self.all_ended()),
             WaitPolicy::Err => match self.first_to_fail() {
                 Some((id, ended)) => Some((Cause::Failed(id), ended.status)),
-                None => all_ended.then_some((Cause::AllEnded, 0)),
+                None => all_ended.then_some((Cause::AllEnded(None), 0)),
             },
-            WaitPolicy::Forever if self.graph.transparent => {
-                all_ended.then(|| (Cause::AllEnded, self.last_declared_failure()))
-            }
+            WaitPolicy::Forever if self.graph.transparent => all_ended.then(|| self.all_ended()),
             WaitPolicy::Forever => None,
         };
         if let Some((cause, status)) = verdict {
@@ -53,7 +51,7 @@ impl Engine {
                 if own { ended.status } else { status::SERVICE_ENDED },
             ));
         }
-        all_ended.then_some((Cause::AllEnded, 0))
+        all_ended.then_some((Cause::AllEnded(None), 0))
     }
 
     /// The units that policies count.
@@ -84,13 +82,16 @@ impl Engine {
         failures.min_by_key(|(_, ended)| ended.place).map(|(_, ended)| ended)
     }
 
-    /// The status of the last-declared background unit that failed, else of the
-    /// last-declared foreground one, else 0.
-    fn last_declared_failure(&self) -> u8 {
+    /// The last-declared background unit that failed, else the last-declared foreground
+    /// one, and its status; else 0.
+    fn all_ended(&self) -> (Cause, u8) {
         let last = |stage| {
             let failures = self.graph.stage(stage).filter_map(|id| self.failure_of(id));
             failures.max_by_key(|(id, _)| self.graph.node(*id).declared)
         };
-        last(Stage::Async).or_else(|| last(Stage::Sync)).map_or(0, |(_, ended)| ended.status)
+        match last(Stage::Async).or_else(|| last(Stage::Sync)) {
+            Some((id, ended)) => (Cause::AllEnded(Some(id)), ended.status),
+            None => (Cause::AllEnded(None), 0),
+        }
     }
 }

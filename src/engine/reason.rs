@@ -15,8 +15,8 @@ pub enum Cause {
     Ended(UnitId),
     /// The wait policy or `on_failure`, at the failure of this unit.
     Failed(UnitId),
-    /// Every unit had ended, or there was none to wait for.
-    AllEnded,
+    /// Every unit had ended, or there was none to wait for; and whose failure counts.
+    AllEnded(Option<UnitId>),
     /// A signal.
     Signal(Signal, Sender),
     /// A foreground unit died of the terminal's signal.

@@ -37,6 +37,16 @@ impl Engine {
         }
     }
 
+    /// A unit was stopped. A transparent command that was told to end before that was known
+    /// could not do so.
+    pub(super) fn on_paused(&mut self, id: UnitId, actions: &mut Vec<Action>) {
+        if self.told_to_end {
+            actions.push(Action::Signal(Target::Group(id), Signal::CONT));
+        } else {
+            self.states[id.0].paused = true;
+        }
+    }
+
     /// Transparent mode: every signal goes to the command, once it is there.
     fn pass_on(&mut self, signal: Signal, actions: &mut Vec<Action>) {
         let id = UnitId(0);
@@ -48,10 +58,12 @@ impl Engine {
         match self.states[id.0].phase {
             Phase::Running { .. } | Phase::Stopping { .. } => {
                 actions.push(Action::Signal(Target::Process(id), signal));
-                let ends = matches!(self.graph.rule(signal), Rule::Stop);
-                if ends && std::mem::take(&mut self.states[id.0].paused) {
-                    // So that it can end of it.
-                    actions.push(Action::Signal(Target::Group(id), Signal::CONT));
+                if self.graph.rule(signal) == Rule::Stop {
+                    self.told_to_end = true;
+                    if std::mem::take(&mut self.states[id.0].paused) {
+                        // So that it can end of it.
+                        actions.push(Action::Signal(Target::Group(id), Signal::CONT));
+                    }
                 }
             }
             Phase::Waiting | Phase::Retrying { .. } | Phase::Starting { .. } => {

@@ -29,7 +29,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use log::Level;
 
-use crate::config::{self, Command, Config, Diagnostic, Invocation, Loaded, Severity};
+use crate::config::{self, Command, Config, Diagnostic, Invocation, Loaded};
 use crate::graph::Graph;
 use crate::journal::Journal;
 use crate::status;
@@ -104,12 +104,11 @@ fn supervise(
 ) -> u8 {
     let journal = journal(loaded.config.log.format, loaded.config.log.level);
     let reporter = Reporter::new(journal.clone(), graph.transparent);
-    for remark in &loaded.config.remarks {
-        let level = match remark.severity {
-            Severity::Error | Severity::Warning => Level::Warn,
-            Severity::Note => Level::Debug,
-        };
-        reporter.main(level, "configuration", format_args!("{remark}"));
+    reporter.diagnostics(&loaded.config.remarks);
+    if graph.nodes.is_empty() {
+        let directory = loaded.config.work_dir.display();
+        let text = format_args!("there is nothing to run: no unit in {directory}, and no command");
+        reporter.main(Level::Warn, "nothing", text);
     }
     let wait = loaded.config.wait.trivialrc();
     reporter.main(Level::Info, "wait-policy", format_args!("The wait policy: {wait}"));
@@ -141,14 +140,7 @@ fn journal(format: config::LogFormat, level: log::LevelFilter) -> Journal {
 fn refuse(diagnostics: &[Diagnostic]) -> u8 {
     let journal = journal(config::LogFormat::Trc, log::LevelFilter::Warn);
     let reporter = Reporter::new(journal.clone(), false);
-    for diagnostic in diagnostics {
-        let level = match diagnostic.severity {
-            Severity::Error => Level::Error,
-            Severity::Warning => Level::Warn,
-            Severity::Note => Level::Debug,
-        };
-        reporter.main(level, "configuration", format_args!("{diagnostic}"));
-    }
+    reporter.diagnostics(diagnostics);
     journal.flush_at_exit(stream::flush_deadline());
     status::CONFIG
 }

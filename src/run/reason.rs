@@ -5,10 +5,9 @@ use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 
-use nix::errno::Errno;
-
+use super::report::spawn_failure;
 use super::sender;
-use crate::engine::{Cause, Ended, Ending, Engine, How, LastWord, Reason, SpawnStage};
+use crate::engine::{Cause, Ended, Ending, Engine, How, LastWord, Reason};
 use crate::graph::{Graph, UnitId};
 
 /// Why the run ended, in one line.
@@ -18,6 +17,10 @@ pub fn reason(engine: &Engine, reason: &Reason, whys: &BTreeMap<UnitId, String>)
     let failed = |id: UnitId| match engine.ended(id) {
         Some(Ended { how: How::NotStarted(_, 0), .. }) if whys.contains_key(&id) => {
             format!("{} could not be started: {}", name(id), whys[&id])
+        }
+        Some(Ended { how: How::NotStarted(stage, errno), .. }) if errno != 0 => {
+            let why = spawn_failure(graph, id, stage, errno);
+            format!("{} could not be started: {why}", name(id))
         }
         Some(ended) => format!("{} {}", name(id), how(graph, ended)),
         None => name(id),
@@ -30,12 +33,10 @@ pub fn reason(engine: &Engine, reason: &Reason, whys: &BTreeMap<UnitId, String>)
         Cause::Boot(id) => format!("boot failed: {}", failed(*id)),
         Cause::CommandLine => "what boot made of the command line can't be run".to_owned(),
         Cause::Ended(id) | Cause::Failed(id) => format!("{}{}", failed(*id), first(Some(*id))),
-        Cause::AllEnded => match reason.first_failure {
-            Some(id) => failed(id),
-            None => "every unit has ended".to_owned(),
-        },
+        Cause::AllEnded(Some(id)) => format!("{}{}", failed(*id), first(Some(*id))),
+        Cause::AllEnded(None) => "every unit has ended".to_owned(),
         Cause::Signal(signal, from) => {
-            format!("stopped by {signal} from {}{}", sender::describe(from), first(None))
+            format!("stopped by {signal} from {}{}", sender::describe(graph, from), first(None))
         }
         Cause::Terminal(id, signal) => {
             format!("stopped by {signal} from the terminal, which ended {}", name(*id))
@@ -58,13 +59,7 @@ fn how(graph: &Graph, ended: Ended) -> String {
         }
         How::Process(Ending::Code(code)) => format!("failed with status {code}"),
         How::Process(Ending::Signal(signal)) => format!("was killed by {signal}"),
-        How::NotStarted(SpawnStage::Execute, libc::ENOENT) => {
-            "could not be started: command not found".to_owned()
-        }
-        How::NotStarted(_, 0) => "could not be started".to_owned(),
-        How::NotStarted(_, errno) => {
-            format!("could not be started: {}", Errno::from_raw(errno).desc())
-        }
+        How::NotStarted(..) => "could not be started".to_owned(),
         How::Blocked(by) => {
             format!("could not be started: it waits for {}", graph.node(by).unit.id())
         }

@@ -5,7 +5,7 @@ use nix::errno::Errno;
 
 use super::localtime::CLOCK;
 use super::sender;
-use crate::config::{Form, Stage};
+use crate::config::{Diagnostic, Form, Severity, Stage};
 use crate::engine::{Ending, Fact, SpawnStage};
 use crate::graph::{Graph, UnitId};
 use crate::journal::{Entry, Journal};
@@ -38,6 +38,18 @@ impl Reporter {
     pub fn main(&self, level: Level, event: &str, message: std::fmt::Arguments<'_>) {
         if !self.transparent || level <= Level::Warn {
             self.journal.main((CLOCK.now)(), level, event, message);
+        }
+    }
+
+    /// What was found in the configuration.
+    pub fn diagnostics(&self, diagnostics: &[Diagnostic]) {
+        for diagnostic in diagnostics {
+            let level = match diagnostic.severity {
+                Severity::Error => Level::Error,
+                Severity::Warning => Level::Warn,
+                Severity::Note => Level::Debug,
+            };
+            self.main(level, "configuration", format_args!("{diagnostic}"));
         }
     }
 
@@ -101,7 +113,7 @@ impl Reporter {
                 self.main(
                     Level::Debug,
                     "signalled",
-                    format_args!("Got {signal} from {}", sender::describe(sender)),
+                    format_args!("Got {signal} from {}", sender::describe(graph, sender)),
                 );
             }
             Fact::Stopping => self.main(
@@ -196,7 +208,7 @@ impl Reporter {
 }
 
 /// What the kernel said to a step of a start, for people.
-fn spawn_failure(graph: &Graph, id: UnitId, stage: SpawnStage, errno: i32) -> String {
+pub fn spawn_failure(graph: &Graph, id: UnitId, stage: SpawnStage, errno: i32) -> String {
     let why = Errno::from_raw(errno).desc();
     let unit = &graph.node(id).unit;
     let step = match stage {

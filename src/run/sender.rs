@@ -4,7 +4,7 @@ use super::processes;
 use super::signals::Received;
 use super::users::Users;
 use crate::engine::Sender;
-use crate::graph::UnitId;
+use crate::graph::{Graph, UnitId};
 
 /// Looks up the sender while it may still be there.
 ///
@@ -23,15 +23,17 @@ pub fn find(received: &Received, unit_of: &dyn Fn(i32) -> Option<UnitId>) -> Sen
     Sender { pid, uid, command, outside, unit }
 }
 
-/// `pid 16 (root, bash -c …)`, or where it came from if not from a process in sight.
-pub fn describe(sender: &Sender) -> String {
+/// `async.test (pid 16, root)`, `pid 16 (root, bash -c …)`, or where it came from if not
+/// from a process in sight.
+pub fn describe(graph: &Graph, sender: &Sender) -> String {
     if sender.pid == 0 {
         return "outside the container, or the kernel".to_owned();
     }
     let name = Users::read().ok().and_then(|users| users.user(&sender.uid.to_string())?.name);
     let user = name.unwrap_or_else(|| format!("user {}", sender.uid));
-    match &sender.command {
-        Some(command) => format!("pid {} ({user}, {command})", sender.pid),
-        None => format!("pid {} ({user})", sender.pid),
+    match (sender.unit, &sender.command) {
+        (Some(id), _) => format!("{} (pid {}, {user})", graph.node(id).unit.id(), sender.pid),
+        (None, Some(command)) => format!("pid {} ({user}, {command})", sender.pid),
+        (None, None) => format!("pid {} ({user})", sender.pid),
     }
 }

@@ -114,6 +114,9 @@ impl Supervisor {
         self.reporter.main(Level::Info, "ended", format_args!("Exited (exitcode={status})"));
         if !self.graph.transparent && (status != 0 || !survivors.is_empty()) {
             let mut text = self.reason_text();
+            if status != self.engine.status() {
+                text.push_str(&format!("; [exit] makes {status} of {}", self.engine.status()));
+            }
             if !survivors.is_empty() {
                 let named: Vec<String> = survivors
                     .iter()

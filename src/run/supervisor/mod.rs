@@ -15,8 +15,6 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Instant;
 
-use log::Level;
-
 use super::capture::Capture;
 use super::environment::Environment;
 use super::prepare::{LazyShell, Surroundings};
@@ -26,7 +24,7 @@ use super::spawn::Hold;
 use super::stream::flush_deadline;
 use super::terminal::Terminal;
 use super::{oom, processes};
-use crate::config::{Config, Diagnostic, Loaded, Severity};
+use crate::config::{Config, Loaded};
 use crate::engine::{Action, Engine, Event, Target};
 use crate::graph::{Graph, UnitId};
 use crate::shell::{Saved, State};
@@ -234,6 +232,8 @@ impl Supervisor {
             Ok((graph, config)) => {
                 let graph = Rc::new(graph);
                 self.units.resize_with(graph.nodes.len(), Held::default);
+                // A boot script may have added `--log-level`.
+                self.reporter.journal().set_level(config.log.level);
                 self.config = config;
                 self.graph = Rc::clone(&graph);
                 Event::Settled { graph: Some(graph) }
@@ -241,22 +241,11 @@ impl Supervisor {
             Err(diagnostics) => {
                 let shown: Vec<_> =
                     diagnostics.into_iter().map(|one| self.loaded.illustrate(one)).collect();
-                self.say(&shown);
+                self.reporter.diagnostics(&shown);
                 Event::Unsettled
             }
         };
         self.events.push_back(event);
-    }
-
-    fn say(&self, diagnostics: &[Diagnostic]) {
-        for diagnostic in diagnostics {
-            let level = match diagnostic.severity {
-                Severity::Error => Level::Error,
-                Severity::Warning => Level::Warn,
-                Severity::Note => Level::Debug,
-            };
-            self.reporter.main(level, "configuration", format_args!("{diagnostic}"));
-        }
     }
 }
 
