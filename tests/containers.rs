@@ -847,7 +847,7 @@ fn the_reason_is_left_where_kubernetes_looks_for_it() {
     assert_eq!((status, reason.trim_end()), (7, "sync.F1 failed with status 7"));
     let (status, reason) = run(&["-F", "kill -10 $MAINPID; sleep 1000"]);
     assert_eq!(status, 138);
-    assert!(reason.starts_with("stopped by SIGUSR1 from async.D1 (pid "), "{reason}");
+    assert!(reason.starts_with("stopped by SIGUSR1 from sync.F1 (pid "), "{reason}");
 }
 
 #[test]

@@ -70,6 +70,15 @@ struct Budget {
     signal: Signal,
 }
 
+/// What is known of signals for a transparent command.
+#[derive(Default, Debug)]
+struct Passing {
+    /// Those that came before it was executed.
+    held: Vec<Signal>,
+    /// It was passed one that ends programs.
+    told_to_end: bool,
+}
+
 /// The state of a run.
 #[derive(Debug)]
 pub struct Engine {
@@ -90,10 +99,7 @@ pub struct Engine {
     sender: Option<(UnitId, Tick)>,
     /// Time is up, or somebody insists: everything that is left gets KILL.
     hurry: bool,
-    /// A transparent command was passed a signal that ends programs.
-    told_to_end: bool,
-    /// Signals for a transparent command that has not been executed yet.
-    held: Vec<Signal>,
+    passing: Passing,
     /// What could not be killed.
     unkillable: Vec<UnitId>,
     /// Units whose waiters must be looked at again.
@@ -119,8 +125,7 @@ impl Engine {
             outside_stop: false,
             sender: None,
             hurry: false,
-            told_to_end: false,
-            held: Vec::new(),
+            passing: Passing::default(),
             unkillable: Vec::new(),
             changed: VecDeque::new(),
         }

@@ -40,7 +40,7 @@ impl Engine {
     /// A unit was stopped. A transparent command that was told to end before that was known
     /// could not do so.
     pub(super) fn on_paused(&mut self, id: UnitId, actions: &mut Vec<Action>) {
-        if self.told_to_end {
+        if self.passing.told_to_end {
             actions.push(Action::Signal(Target::Group(id), Signal::CONT));
         } else {
             self.states[id.0].paused = true;
@@ -59,7 +59,7 @@ impl Engine {
             Phase::Running { .. } | Phase::Stopping { .. } => {
                 actions.push(Action::Signal(Target::Process(id), signal));
                 if self.graph.rule(signal) == Rule::Stop {
-                    self.told_to_end = true;
+                    self.passing.told_to_end = true;
                     if std::mem::take(&mut self.states[id.0].paused) {
                         // So that it can end of it.
                         actions.push(Action::Signal(Target::Group(id), Signal::CONT));
@@ -67,8 +67,8 @@ impl Engine {
                 }
             }
             Phase::Waiting | Phase::Retrying { .. } | Phase::Starting { .. } => {
-                if self.held.len() < limits::HELD_SIGNALS {
-                    self.held.push(signal);
+                if self.passing.held.len() < limits::HELD_SIGNALS {
+                    self.passing.held.push(signal);
                 }
             }
             Phase::Done(_) => {}

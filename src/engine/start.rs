@@ -172,7 +172,7 @@ impl Engine {
             Phase::Starting { pid: Some(pid), .. } => {
                 self.states[id.0].phase = Phase::Running { pid };
                 self.changed.push_back(id);
-                for signal in std::mem::take(&mut self.held) {
+                for signal in std::mem::take(&mut self.passing.held) {
                     actions.push(Action::Signal(super::Target::Process(id), signal));
                 }
             }

@@ -32,8 +32,9 @@ pub fn reason(engine: &Engine, reason: &Reason, whys: &BTreeMap<UnitId, String>)
     let cause = match &reason.cause {
         Cause::Boot(id) => format!("boot failed: {}", failed(*id)),
         Cause::CommandLine => "what boot made of the command line can't be run".to_owned(),
-        Cause::Ended(id) | Cause::Failed(id) => format!("{}{}", failed(*id), first(Some(*id))),
-        Cause::AllEnded(Some(id)) => format!("{}{}", failed(*id), first(Some(*id))),
+        Cause::Ended(id) | Cause::Failed(id) | Cause::AllEnded(Some(id)) => {
+            format!("{}{}", failed(*id), first(Some(*id)))
+        }
         Cause::AllEnded(None) => "every unit has ended".to_owned(),
         Cause::Signal(signal, from) => {
             format!("stopped by {signal} from {}{}", sender::describe(graph, from), first(None))

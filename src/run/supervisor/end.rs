@@ -1,5 +1,6 @@
 //! The sweep, and the end.
 
+use std::fmt::Write;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -115,7 +116,7 @@ impl Supervisor {
         if !self.graph.transparent && (status != 0 || !survivors.is_empty()) {
             let mut text = self.reason_text();
             if status != self.engine.status() {
-                text.push_str(&format!("; [exit] makes {status} of {}", self.engine.status()));
+                let _ = write!(text, "; [exit] makes {status} of {}", self.engine.status());
             }
             if !survivors.is_empty() {
                 let named: Vec<String> = survivors
