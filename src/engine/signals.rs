@@ -56,22 +56,25 @@ impl Engine {
             Some(Rule::Stop | Rule::Foreground) | None => signal,
         };
         match self.states[id.0].phase {
-            Phase::Running { .. } | Phase::Stopping { .. } => {
-                actions.push(Action::Signal(Target::Process(id), signal));
-                if self.graph.rule(signal) == Rule::Stop {
-                    self.passing.told_to_end = true;
-                    if std::mem::take(&mut self.states[id.0].paused) {
-                        // So that it can end of it.
-                        actions.push(Action::Signal(Target::Group(id), Signal::CONT));
-                    }
-                }
-            }
+            Phase::Running { .. } | Phase::Stopping { .. } => self.pass(id, signal, actions),
             Phase::Waiting | Phase::Retrying { .. } | Phase::Starting { .. } => {
                 if self.passing.held.len() < limits::HELD_SIGNALS {
                     self.passing.held.push(signal);
                 }
             }
             Phase::Done(_) => {}
+        }
+    }
+
+    /// Passes a signal to a transparent command that is there.
+    pub(super) fn pass(&mut self, id: UnitId, signal: Signal, actions: &mut Vec<Action>) {
+        actions.push(Action::Signal(Target::Process(id), signal));
+        if self.graph.rule(signal) == Rule::Stop {
+            self.passing.told_to_end = true;
+            if std::mem::take(&mut self.states[id.0].paused) {
+                // So that it can end of it.
+                actions.push(Action::Signal(Target::Group(id), Signal::CONT));
+            }
         }
     }
 

@@ -173,7 +173,7 @@ impl Engine {
                 self.states[id.0].phase = Phase::Running { pid };
                 self.changed.push_back(id);
                 for signal in std::mem::take(&mut self.passing.held) {
-                    actions.push(Action::Signal(super::Target::Process(id), signal));
+                    self.pass(id, signal, actions);
                 }
             }
             // It was told to stop before it had come that far.
