@@ -77,15 +77,28 @@ pub struct Failure {
     pub errno: i32,
 }
 
-/// Starts a child. If `gated`, it waits at its gate before it executes the command, so
-/// that what the log says of its start comes ahead of what it says itself.
+/// When a child executes its command.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pace {
+    /// As soon as it can.
+    Free,
+    /// When its gate is opened: so that what the log says of its start comes ahead of what
+    /// it says itself.
+    Gated,
+    /// As soon as it can, and trc does nothing else until then, as vfork(2) has it: for a
+    /// transparent command, for which all signals would be held as long anyway.
+    Awaited,
+}
+
+/// Starts a child.
 ///
 /// # Errors
 /// Which step failed, before there was a child.
-pub fn spawn(mut launch: Launch, gated: bool) -> Result<Child, Failure> {
+pub fn spawn(mut launch: Launch, pace: Pace) -> Result<Child, Failure> {
     let prepare = |errno: Errno| Failure { stage: SpawnStage::Prepare, errno: errno as i32 };
     let (progress, report) = pipe2(OFlag::O_CLOEXEC).map_err(prepare)?;
-    let gate = if gated { Some(pipe2(OFlag::O_CLOEXEC).map_err(prepare)?) } else { None };
+    let gate =
+        if pace == Pace::Gated { Some(pipe2(OFlag::O_CLOEXEC).map_err(prepare)?) } else { None };
     fcntl(&progress, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(prepare)?;
     let streams = std::mem::take(&mut launch.streams);
     let others = std::mem::take(&mut launch.descriptors);
@@ -102,7 +115,7 @@ pub fn spawn(mut launch: Launch, gated: bool) -> Result<Child, Failure> {
     });
     let stack = Stack::new().map_err(prepare)?;
     // SAFETY: the orders and the stack are held until the child needs them no more.
-    let pid = unsafe { clone(&orders, &stack) }
+    let pid = unsafe { clone(&orders, &stack, pace == Pace::Awaited) }
         .map_err(|errno| Failure { stage: SpawnStage::Fork, errno: errno as i32 })?;
     if own_group {
         // The child does the same: whichever comes first, its group is there before
@@ -147,7 +160,7 @@ impl Drop for Stack {
 /// `orders` and `stack` stay as they are until the child has executed its command or is
 /// gone.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-unsafe fn clone(orders: &Orders, stack: &Stack) -> nix::Result<i32> {
+unsafe fn clone(orders: &Orders, stack: &Stack, awaited: bool) -> nix::Result<i32> {
     extern "C" fn first(orders: *mut c_void) -> libc::c_int {
         // SAFETY: in the child, which was given its orders.
         unsafe {
@@ -157,7 +170,7 @@ unsafe fn clone(orders: &Orders, stack: &Stack) -> nix::Result<i32> {
         }
         0
     }
-    let flags = libc::CLONE_VM | libc::SIGCHLD;
+    let flags = libc::CLONE_VM | libc::SIGCHLD | if awaited { libc::CLONE_VFORK } else { 0 };
     let orders = ptr::from_ref(orders).cast_mut().cast();
     // SAFETY: the caller's. All signals are blocked, so no handler runs on its stack.
     Errno::result(unsafe { libc::clone(first, stack.top(), flags, orders) })
@@ -168,7 +181,7 @@ unsafe fn clone(orders: &Orders, stack: &Stack) -> nix::Result<i32> {
 /// # Safety
 /// None beyond that of fork(2) in a process of one thread.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-unsafe fn clone(orders: &Orders, _stack: &Stack) -> nix::Result<i32> {
+unsafe fn clone(orders: &Orders, _stack: &Stack, _awaited: bool) -> nix::Result<i32> {
     // SAFETY: one thread, and the child makes system calls only.
     match Errno::result(unsafe { libc::fork() })? {
         0 => unsafe {

@@ -8,7 +8,7 @@ use log::Level;
 
 use super::super::capture::Capture;
 use super::super::{processes, reason};
-use super::wait::has_ended;
+use super::wait::is_ready;
 use super::{Supervisor, flush_deadline, now};
 use crate::engine::Event;
 use crate::signal::Signal;
@@ -73,7 +73,7 @@ impl Supervisor {
         if writers.is_empty() && std::process::id() == 1 && !processes::signal(-1, 0) {
             return true;
         }
-        self.foreign.retain(|fd| !has_ended(fd.as_fd()));
+        self.foreign.retain(|fd| !is_ready(fd.as_fd()));
         let children = if writers.is_empty() {
             processes::has_children()
         } else {

@@ -1,6 +1,6 @@
 //! Starting units and their stop commands.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
 use log::Level;
@@ -9,8 +9,9 @@ use nix::unistd::{Gid, Uid};
 
 use super::super::capture::{self, Capture};
 use super::super::prepare::{self, Ready};
-use super::super::spawn::{self, Launch, read_progress};
+use super::super::spawn::{self, Launch, Pace, read_progress};
 use super::super::stream::Side;
+use super::wait::is_ready;
 use super::{Child, Role, Supervisor};
 use crate::config::{Output, Stage, Unit};
 use crate::engine::{Event, SpawnStage};
@@ -35,12 +36,18 @@ impl Supervisor {
     /// Starts a unit.
     pub(super) fn start(&mut self, id: UnitId) {
         let failed = |stage, errno| Event::SpawnFailed { unit: id, stage, errno };
-        let event = match self.launch(id) {
-            Ok(pid) => Event::Forked { unit: id, pid },
-            Err(Failed::Said) => failed(SpawnStage::Prepare, 0),
-            Err(Failed::Kernel(stage, errno)) => failed(stage, errno),
-        };
-        self.events.push_back(event);
+        match self.launch(id) {
+            Ok(pid) => {
+                self.events.push_back(Event::Forked { unit: id, pid });
+                // Where its start was awaited, it has come that far by now.
+                let progress = self.children.get(&pid).and_then(|child| child.progress.as_ref());
+                if self.graph.transparent && progress.is_some_and(|(fd, _)| is_ready(fd.as_fd())) {
+                    self.progress(pid);
+                }
+            }
+            Err(Failed::Said) => self.events.push_back(failed(SpawnStage::Prepare, 0)),
+            Err(Failed::Kernel(stage, errno)) => self.events.push_back(failed(stage, errno)),
+        }
     }
 
     fn launch(&mut self, id: UnitId) -> Result<i32, Failed> {
@@ -66,9 +73,14 @@ impl Supervisor {
             launch.own_group = !terminal.shared_group;
         }
         let pipes = self.streams(unit, &mut launch)?;
+        let pace = match self.reporter.announces() {
+            _ if graph.transparent => Pace::Awaited,
+            true => Pace::Gated,
+            false => Pace::Free,
+        };
         let own_group = launch.own_group;
         let terminal = launch.terminal.is_some() || (unit.stage != Stage::Async && !own_group);
-        let child = spawn::spawn(launch, self.reporter.announces())
+        let child = spawn::spawn(launch, pace)
             .map_err(|failure| Failed::Kernel(failure.stage, failure.errno))?;
         let pid = child.pid;
         self.reporter.launching(&graph, id, pid);
@@ -172,7 +184,7 @@ impl Supervisor {
             .stop_command(unit, words, pid)
             .map_err(|problem| problem.why)?;
         launch.streams[0] = Some(prepare::null(false).map_err(|errno| errno.desc().to_owned())?);
-        let child = spawn::spawn(launch, false)
+        let child = spawn::spawn(launch, Pace::Free)
             .map_err(|failure| Errno::from_raw(failure.errno).desc().to_owned())?;
         self.units[id.0].stop_command = Some(child.pid);
         let role = Role::StopCommand(id);

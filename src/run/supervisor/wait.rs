@@ -105,7 +105,7 @@ impl Supervisor {
                 Token::Progress(pid) => self.progress(pid),
                 Token::Capture(id, which) => self.read_capture(id, which),
                 Token::Journal => self.reporter.journal().writable(),
-                Token::Foreign => self.foreign.retain(|fd| !has_ended(fd.as_fd())),
+                Token::Foreign => self.foreign.retain(|fd| !is_ready(fd.as_fd())),
             }
         }
         if reap {
@@ -156,8 +156,8 @@ impl Supervisor {
     }
 }
 
-/// Whether the process behind a pidfd has ended.
-pub(super) fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
-    let mut polled = [PollFd::new(pidfd, PollFlags::POLLIN)];
+/// Whether a descriptor can be read from, or has ended: a pidfd's process, a child's progress.
+pub(super) fn is_ready(fd: BorrowedFd<'_>) -> bool {
+    let mut polled = [PollFd::new(fd, PollFlags::POLLIN)];
     poll(&mut polled, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }
