@@ -2,8 +2,8 @@
 //!
 //! It shares trc's memory, on a stack of its own, while trc goes on: so no page tables
 //! are copied, and whatever blocks it, a working directory on a network, a binary on a
-//! dead mount, does not block PID 1. It changes nothing but its stack, and makes its
-//! system calls itself.
+//! dead mount, does not block PID 1 (but for a transparent command, which is awaited:
+//! `Pace::Awaited`). It changes nothing but its stack, and makes its system calls itself.
 
 use std::ffi::{CStr, c_char, c_long};
 use std::os::fd::RawFd;
