@@ -1,4 +1,7 @@
 //! What signals do, and how units are stopped.
+//!
+//! What waits for a signal with a trap does it in short reads: a signal that comes just
+//! before a `read` is seen by bash only after it.
 
 mod common;
 
@@ -224,7 +227,7 @@ fn a_command_alone_has_its_own_status_and_nothing_is_printed() {
 #[test]
 fn a_command_alone_that_ignores_term_is_not_killed() {
     let script = "exec 9<>$W/never; trap 'echo TERM' TERM; echo ready
-                  while :; do read x <&9 && exit 4; done";
+                  while :; do read -t .1 x <&9 && exit 4; done";
     let running = Trc::with(&["bash", "-c", script]).spawn();
     running.wait_for("ready");
     for times in 1..4 {
@@ -278,7 +281,7 @@ fn units_stop_in_the_reverse_of_their_dependencies() {
         format!(
             "[async.{name}]\nafter = {after}\noutput = 'inherit'\nexec = ['bash', '-c', '''
              exec 9<>$W/never; trap 'echo {name} stops; exit' TERM
-             echo {name} is ready; read x <&9''']\n"
+             echo {name} is ready; until read -t .1 x <&9; do :; done''']\n"
         )
     };
     let toml = unit("web", "['app']") + &unit("app", "['db']") + &unit("db", "[]");
@@ -307,11 +310,11 @@ fn unrelated_units_stop_together() {
         [async.one]
         output = "inherit"
         exec = ["bash", "-c", """exec 9<>$W/never
-            trap 'echo met >$W/go; echo one; exit' TERM; echo ready; read x <&9"""]
+            trap 'echo met >$W/go; echo one; exit' TERM; echo ready; until read -t .1 x <&9; do :; done"""]
         [async.two]
         output = "inherit"
         exec = ["bash", "-c", """exec 9<>$W/never
-            trap 'read x <$W/go; echo two has $x; exit' TERM; echo ready; read x <&9"""]
+            trap 'read x <$W/go; echo two has $x; exit' TERM; echo ready; until read -t .1 x <&9; do :; done"""]
     "#;
     let running = Trc::toml(toml).spawn();
     running.wait_for_times("ready", 2).signal(TERM);
@@ -325,7 +328,7 @@ fn a_units_own_stop_signal_is_used() {
         stop = { signal = "SIGUSR2" }
         exec = ["bash", "-c", """exec 9<>$W/never
             trap 'echo stopped by USR2; exit' USR2; trap 'echo TERM' TERM
-            echo ready; read x <&9"""]
+            echo ready; until read -t .1 x <&9; do :; done"""]
     "#;
     let running = Trc::toml(toml).spawn();
     running.wait_for("ready").signal(TERM);
@@ -351,7 +354,7 @@ fn where_the_stop_command_fails_the_signal_is_sent() {
         [sync.x]
         stop = { exec = "false" }
         exec = ["bash", "-c", """exec 9<>$W/never
-            trap 'echo got TERM; exit' TERM; echo ready; read x <&9"""]
+            trap 'echo got TERM; exit' TERM; echo ready; until read -t .1 x <&9; do :; done"""]
     "#;
     let running = Trc::toml(toml).spawn();
     running.wait_for("ready").signal(TERM);
@@ -363,11 +366,11 @@ fn where_the_stop_command_fails_the_signal_is_sent() {
 const FAMILY: &str = r#"exec 9<>$W/never
     trap 'kill -URG $child; wait $child; exit' TERM
     bash -c 'trap "echo child: TERM first; exit" TERM; trap "echo child: URG first; exit" URG
-             echo >$W/go; read x <&9' &
+             echo >$W/go; until read -t .1 x <&9; do :; done' &
     child=$!
     read x <$W/go
     echo ready
-    wait $child"#;
+    until read -t .1 x <&9; do :; done"#;
 
 #[test]
 fn a_shell_unit_is_stopped_as_a_group_and_an_exec_unit_by_its_process() {
@@ -440,7 +443,7 @@ fn a_one_shots_leftovers_stay_until_the_run_stops_and_then_get_term() {
         output = "inherit"
         script = """
             bash -c 'exec 9<>$W/never; trap "echo leftover: TERM; exit" TERM
-                     echo leftover: ready; read x <&9' &"""
+                     echo leftover: ready; until read -t .1 x <&9; do :; done' &"""
         [async.service]
         exec = "cat ${W}/never"
     "#;
@@ -456,7 +459,7 @@ fn a_one_shots_leftovers_stay_until_the_run_stops_and_then_get_term() {
 fn halt_units_run_after_everything_has_stopped() {
     let args = [
         "-D",
-        r"exec 9<>$W/never; trap 'echo service stops; exit' TERM; echo ready; read x <&9",
+        r"exec 9<>$W/never; trap 'echo service stops; exit' TERM; echo ready; until read -t .1 x <&9; do :; done",
         "-H",
         "echo halt with $_exit_status",
     ];
@@ -482,7 +485,7 @@ fn a_signal_during_boot_stops_it_and_runs_no_halts() {
 
 #[test]
 fn a_foreground_unit_delays_no_signal() {
-    let script = "exec 9<>$W/never; echo ready; sh -c 'read x <&9'; echo not reached";
+    let script = "exec 9<>$W/never; echo ready; sh -c 'until read -t .1 x <&9; do :; done'; echo not reached";
     let running = Trc::with(&["-F", script]).env("TRC_LOG_LEVEL", "info").spawn();
     running.wait_for("ready").signal(USR1);
     let outcome = running.finish();

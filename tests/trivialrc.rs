@@ -376,7 +376,7 @@ const SERVICE: &str = r#"exec 9<>"$W/never"
 trap 'echo "info: Terminated, shutting down"; exit 0' TERM
 echo "info: OpenSMTPD 6.0.2p1 starting"
 echo >"$W/go"
-read x <&9
+until read -t .1 x <&9; do :; done
 "#;
 
 const TEST: &str = "read x <$W/go; echo SMTP running && kill -10 ${MAINPID}";
