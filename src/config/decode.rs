@@ -29,9 +29,14 @@ pub struct Fields<'t> {
 }
 
 impl<'t> Fields<'t> {
+    /// Whether the schema has this key here.
+    pub fn has(&self, name: &str) -> bool {
+        schema::find(self.keys, name).is_some()
+    }
+
     /// The entry of a key of the schema.
     pub fn entry(&self, name: &str) -> Option<&'t Entry> {
-        debug_assert!(schema::find(self.keys, name).is_some(), "`{name}` is not in the schema");
+        debug_assert!(self.has(name), "`{name}` is not in the schema");
         self.table?.get(name)
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::decode::{Decoder, Fields};
 use super::leaf::{self, Problem, one_of};
 use super::suggest::nearest;
-use super::time::duration;
+use super::time::{duration, positive};
 use super::value::{Entry, Node, Table, Value, shown};
 use super::{
     After, Command, Condition, Diagnostic, Form, Identity, Origin, Placed, Stage, Stop, Unit,
@@ -45,18 +45,22 @@ impl Decoder<'_> {
         let fields = self.fields(&format!(" in `[{}]`", shown(&id)), schema::UNIT, Some(table));
         let command = self.command(&fields);
         let unit = self.rest(stage, name, entry, &fields);
-        let has_command = fields.entry("exec").or(fields.entry("script")).is_some();
+        let has_command = schema::RUNS.iter().any(|key| fields.entry(key).is_some());
+        let is_outside = !has_command && fields.entry("ready").is_some();
         let has_unknown = table.keys().any(|key| schema::find(schema::UNIT, key).is_none());
         // An unknown key was probably meant to be `exec`, and was reported.
-        if !has_command && !has_unknown && !partial {
+        if !has_command && !is_outside && !has_unknown && !partial {
             self.nothing_to_run(&id, entry, others);
         }
         if std::mem::take(&mut self.disabled) {
             return Declared::Disabled;
         }
-        // Without a command an error was noted; the unit's references are checked anyway.
-        let (command, form) = command.unwrap_or((Command::Exec(Vec::new()), Form::Declared));
-        Declared::Enabled(Box::new(Unit { form, command, ..unit }))
+        // Where it has neither command nor `ready`, an error was noted; the unit's references
+        // are checked anyway.
+        let (command, form) = command.unwrap_or((Command::Nothing, Form::Declared));
+        let unit = Unit { form, command, ..unit };
+        self.fit(&unit, &fields);
+        Declared::Enabled(Box::new(unit))
     }
 
     fn nothing_to_run(&mut self, id: &str, entry: &Entry, others: &[String]) {
@@ -94,7 +98,7 @@ impl Decoder<'_> {
             let form = match command {
                 Command::File(_) => Form::Script,
                 Command::Words(_) => Form::Trailing,
-                Command::Script(_) | Command::Exec(_) => Form::Flag,
+                Command::Script(_) | Command::Exec(_) | Command::Nothing => Form::Flag,
             };
             return Some((command.clone(), form));
         }
@@ -109,14 +113,13 @@ impl Decoder<'_> {
     /// All of a unit but what it runs.
     fn rest(&mut self, stage: Stage, name: &str, entry: &Entry, fields: &Fields) -> Unit {
         Unit {
-            stage,
-            name: name.to_owned(),
-            origin: entry.key.clone(),
-            form: Form::Declared,
-            command: Command::Exec(Vec::new()),
             description: self.get(fields, "description", leaf::text),
             oneshot: self.get(fields, "oneshot", leaf::boolean),
             after: fields.entry("after").map_or(Vec::new(), |after| self.after(&after.node)),
+            ready: self.ready(fields),
+            health: self.health(fields),
+            restart: self.restart(fields),
+            max_runtime: self.get(fields, "max_runtime", positive),
             success: fields.entry("success").map(|success| {
                 let list = self.list("success", &success.node, false, leaf::status);
                 list.into_iter().map(|status| status.value).collect()
@@ -125,6 +128,7 @@ impl Decoder<'_> {
             stop: self.stop(fields),
             identity: self.identity(fields),
             output: self.get(fields, "output", leaf::choice),
+            ..Unit::new(stage, name, entry.key.clone(), Command::Nothing)
         }
     }
 

@@ -5,9 +5,9 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::decode_unit::unit_ids;
 use super::file::parse_value;
-use super::schema::{self, Kind};
+use super::schema::{self, Key, Kind};
 use super::suggest::nearest;
-use super::value::{DEEPEST, Node, Table, Value, insert, shown};
+use super::value::{DEEPEST, Entry, Node, Table, Value, insert, shown};
 use super::{Diagnostic, Environment, Origin, Stage};
 
 /// What trc sets for its units; a trc within a unit has no use for it.
@@ -180,7 +180,7 @@ fn translate(parts: &[&str], tree: &Table, layer: &Table) -> Result<Vec<String>,
     let mut kind = Some(Kind::Table(schema::TOP));
     for (at, part) in parts.iter().enumerate() {
         let name = match kind {
-            Some(Kind::Table(keys)) => keys
+            Some(Kind::Table(keys) | Kind::Short(keys)) => keys
                 .iter()
                 .find(|key| fold(key.name) == fold(part))
                 .map_or_else(|| part.to_lowercase(), |key| key.name.to_owned()),
@@ -234,15 +234,40 @@ fn new_unit(stage: &str, part: &str) -> String {
     if is_flag { upper } else { part.to_lowercase().replace('_', "-") }
 }
 
+/// Makes a table of each string that stands for one.
+fn lengthen(table: &mut Table, keys: &'static [Key]) {
+    for (name, entry) in table {
+        let Some(key) = schema::find(keys, name) else { continue };
+        match (key.kind, &mut entry.node.value) {
+            (Kind::Short(keys), value @ Value::String(_)) => {
+                let node = Node { value: value.clone(), origin: entry.node.origin.clone() };
+                let inner = Entry { key: entry.key.clone(), order: entry.order, node };
+                *value = Value::Table(Table::from([(keys[0].name.to_owned(), inner)]));
+            }
+            (Kind::Short(keys) | Kind::Table(keys), Value::Table(inner)) => lengthen(inner, keys),
+            (Kind::Units, Value::Table(units)) => {
+                for unit in units.values_mut() {
+                    if let Value::Table(unit) = &mut unit.node.value {
+                        lengthen(unit, schema::UNIT);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 /// Names that the environment can't tell from one another are the same after this.
 fn fold(name: &str) -> String {
     let fold = |c: char| if c.is_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
     name.chars().map(fold).collect()
 }
 
-/// Makes the keys of `[signals]` and `[exit]` the same however they are spelt, so that
-/// a later layer's `USR1` replaces an earlier `SIGUSR1`.
+/// Makes what is the same the same however it is spelt: the keys of `[signals]` and
+/// `[exit]`, so that a later layer's `USR1` replaces an earlier `SIGUSR1`; and tables for
+/// which a string may stand, so that a later layer may add a key.
 pub fn canonical(layer: &mut Table, errors: &mut Vec<Diagnostic>) {
+    lengthen(layer, schema::TOP);
     type Spelling = fn(&str) -> Option<String>;
     let tables: [(&str, Spelling); 2] = [
         ("signals", |name| name.parse::<crate::signal::Signal>().ok().map(|s| s.to_string())),

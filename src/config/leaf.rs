@@ -1,6 +1,8 @@
 //! Single values: what a string, number or array means where one is wanted.
 
 use std::ffi::OsString;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
 use std::os::unix::ffi::OsStrExt;
 use std::str::FromStr;
 
@@ -167,14 +169,29 @@ pub fn boolean(node: &Node, environment: &Environment) -> Leaf<bool> {
     }
 }
 
-/// An exit status.
-pub fn status(node: &Node, environment: &Environment) -> Leaf<u8> {
-    let status = match &node.value {
-        Value::Integer(number, _) => u8::try_from(*number).ok(),
+/// A whole number of a range.
+pub fn number<N>(node: &Node, environment: &Environment, range: RangeInclusive<N>) -> Leaf<N>
+where
+    N: TryFrom<i64> + FromStr + PartialOrd + Display,
+{
+    let number = match &node.value {
+        Value::Integer(number, _) => N::try_from(*number).ok(),
         Value::String(_) => text(node, environment)?.parse().ok(),
         _ => None,
     };
-    status.ok_or_else(|| Problem::expected("an exit status from 0 to 255", node))
+    number.filter(|number| range.contains(number)).ok_or_else(|| {
+        let (least, most) = (range.start(), range.end());
+        Problem::expected(&format!("a number from {least} to {most}"), node)
+    })
+}
+
+/// An exit status.
+pub fn status(node: &Node, environment: &Environment) -> Leaf<u8> {
+    let any = number(node, environment, u8::MIN..=u8::MAX);
+    any.map_err(|problem| match problem.undefined {
+        true => problem,
+        false => Problem::expected("an exit status from 0 to 255", node),
+    })
 }
 
 /// A file mode creation mask.

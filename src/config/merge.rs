@@ -1,6 +1,6 @@
 //! A later layer over the earlier ones.
 
-use super::schema::EXCLUSIVE;
+use super::schema::{PROBES, RUNS};
 use super::value::{Table, Value};
 use super::{Diagnostic, Stage};
 
@@ -10,35 +10,55 @@ use super::{Diagnostic, Stage};
 /// A layer that has two such keys itself is wrong; that goes to `errors`.
 pub fn merge(base: &mut Table, layer: Table, errors: &mut Vec<Diagnostic>) {
     for stage in Stage::ALL {
-        let Some(units) = layer.get(stage.name()).and_then(|stage| stage.node.as_table()) else {
-            continue;
-        };
-        for (name, unit) in units {
+        for (name, unit) in inner(&layer, stage.name()).into_iter().flatten() {
             let Some(unit) = unit.node.as_table() else { continue };
-            let mut written = EXCLUSIVE.iter().filter_map(|key| Some((key, unit.get(*key)?)));
-            let Some((key, first)) = written.next() else { continue };
-            if let Some((other, second)) = written.next() {
-                let (second, a, b) = if first.order < second.order {
-                    (second, key, other)
-                } else {
-                    (first, other, key)
-                };
-                let message = format!("`[{stage}.{name}]` has both `{a}` and `{b}`");
-                errors.push(
-                    Diagnostic::error(second.key.clone(), message)
-                        .help("a unit runs exactly one of `exec`, `script` and a script file"),
-                );
-            }
-            if let Some(Value::Table(stage)) =
-                base.get_mut(stage.name()).map(|stage| &mut stage.node.value)
-                && let Some(Value::Table(earlier)) =
-                    stage.get_mut(name).map(|unit| &mut unit.node.value)
-            {
-                earlier.retain(|other, _| other == key || !EXCLUSIVE.contains(&other.as_str()));
+            let id = format!("{stage}.{name}");
+            let mut earlier =
+                inner_mut(base, stage.name()).and_then(|units| inner_mut(units, name));
+            let help = "a unit runs exactly one of `exec`, `script` and a script file";
+            exclude(unit, earlier.as_deref_mut(), RUNS, &id, help, errors);
+            for key in ["ready", "health"] {
+                let Some(probe) = inner(unit, key) else { continue };
+                let id = format!("{id}.{key}");
+                let earlier = earlier.as_deref_mut().and_then(|unit| inner_mut(unit, key));
+                exclude(probe, earlier, PROBES, &id, "one of them is enough", errors);
             }
         }
     }
     lay(base, layer);
+}
+
+/// Of these keys of a table, the layer's one removes the earlier one.
+fn exclude(
+    layer: &Table,
+    earlier: Option<&mut Table>,
+    keys: &[&str],
+    place: &str,
+    help: &str,
+    errors: &mut Vec<Diagnostic>,
+) {
+    let mut written = keys.iter().filter_map(|key| Some((key, layer.get(*key)?)));
+    let Some((key, first)) = written.next() else { return };
+    if let Some((other, second)) = written.next() {
+        let (second, a, b) =
+            if first.order < second.order { (second, key, other) } else { (first, other, key) };
+        let message = format!("`[{place}]` has both `{a}` and `{b}`");
+        errors.push(Diagnostic::error(second.key.clone(), message).help(help));
+    }
+    if let Some(earlier) = earlier {
+        earlier.retain(|other, _| other == key || !keys.contains(&other.as_str()));
+    }
+}
+
+fn inner<'t>(table: &'t Table, key: &str) -> Option<&'t Table> {
+    table.get(key)?.node.as_table()
+}
+
+fn inner_mut<'t>(table: &'t mut Table, key: &str) -> Option<&'t mut Table> {
+    match &mut table.get_mut(key)?.node.value {
+        Value::Table(table) => Some(table),
+        _ => None,
+    }
 }
 
 fn lay(base: &mut Table, layer: Table) {

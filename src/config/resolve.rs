@@ -31,6 +31,7 @@ impl<'a> Names<'a> {
     pub fn resolve(&self, config: &mut Config, errors: &mut Vec<Diagnostic>) {
         for unit in &mut config.units {
             unit.after.retain_mut(|after| self.full(&mut after.unit, errors));
+            unit.restart.with.retain_mut(|with| self.full(with, errors));
         }
         for rule in config.signals.values_mut() {
             let SignalRule::Forward { to, .. } = rule else { continue };

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use super::leaf::variants;
-use super::{Condition, LogFormat, OnFailure, Output, StopTo, WaitPolicy};
+use super::{Condition, LogFormat, OnFailure, Output, StopTo, Then, WaitPolicy, When};
 
 /// What a key's value looks like.
 #[derive(Clone, Copy)]
@@ -31,8 +31,18 @@ pub enum Kind {
     Statuses,
     /// An array of unit names, or a table of unit names and conditions.
     After,
+    /// A whole number from 0 on.
+    Number,
+    /// A host and a port, or a port.
+    Address,
+    /// HTTP status codes: a number, a string such as `"2xx"` or `"200-299"`, or an array.
+    Codes,
+    /// A time, or two with `..` between them.
+    Backoff,
     /// A table with these keys.
     Table(&'static [Key]),
+    /// A table with these keys; a string stands for the one with its first key.
+    Short(&'static [Key]),
     /// A table of variables.
     Variables,
     /// A table of signals and what they do.
@@ -55,16 +65,27 @@ pub struct Key {
     pub kind: Kind,
     /// What holds without it.
     pub default: &'static str,
+    /// A value as it may be written; empty for a table of keys of its own.
+    pub example: &'static str,
     /// What it means.
     pub doc: &'static str,
 }
 
-const fn key(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
-    Key { name, kind, default, doc }
+const fn key(
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    example: &'static str,
+    doc: &'static str,
+) -> Key {
+    Key { name, kind, default, example, doc }
 }
 
 /// Of these keys of a unit the later layer's removes the earlier's.
-pub const EXCLUSIVE: &[&str] = &["exec", "script"];
+pub const RUNS: &[&str] = &["exec", "script"];
+
+/// Of these keys of `ready` and `health` the later layer's removes the earlier's.
+pub const PROBES: &[&str] = &["tcp", "unix", "http", "exec", "file", "log", "notify", "fd"];
 
 /// The log levels.
 pub const LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
@@ -79,28 +100,55 @@ pub const TOP: &[Key] = &[
         "wait",
         Kind::OneOf(variants::<WaitPolicy>),
         "any",
+        r#""all""#,
         "when the run ends by itself; `wait_any` is `any`, and so on",
     ),
     key(
         "shell",
         Kind::Words,
         "the first of bash and sh",
+        r#"["/bin/ash", "-c"]"#,
         "the shell and its options for scripts, such as `[\"/bin/ash\", \"-c\"]`",
     ),
-    key("shutdown", Kind::Table(SHUTDOWN), "", "how the run is stopped"),
-    key("log", Kind::Table(LOG), "", "the log"),
-    key("env", Kind::Variables, "", "variables of every unit"),
+    key("shutdown", Kind::Table(SHUTDOWN), "", "", "how the run is stopped"),
+    key("log", Kind::Table(LOG), "", "", "the log"),
+    key("env", Kind::Variables, "", r#"{ TZ = "UTC" }"#, "variables of every unit"),
     key(
         "signals",
         Kind::Signals,
         "",
+        r#"{ HUP = "ignore" }"#,
         "what a signal to trc does: `\"stop\"`, `\"ignore\"` or `{ forward = \"SIGQUIT\", to = [\"nginx\"] }`",
     ),
-    key("exit", Kind::Exit, "", "what becomes of an exit status: `138 = 0`"),
-    key("boot", Kind::Units, "", "units that run before all else, one by one"),
-    key("async", Kind::Units, "", "units that run in the background"),
-    key("sync", Kind::Units, "", "units that run in the foreground, one by one"),
-    key("halt", Kind::Units, "", "units that run after everything has stopped, one by one"),
+    key("exit", Kind::Exit, "", "{ 138 = 0 }", "what becomes of an exit status: `138 = 0`"),
+    key(
+        "boot",
+        Kind::Units,
+        "",
+        r#"{ dirs = { exec = "mkdir -p /run/web" } }"#,
+        "units that run before all else, one by one",
+    ),
+    key(
+        "async",
+        Kind::Units,
+        "",
+        r#"{ cron = { exec = "crond -f" } }"#,
+        "units that run in the background",
+    ),
+    key(
+        "sync",
+        Kind::Units,
+        "",
+        r#"{ web = { exec = "httpd -f" } }"#,
+        "units that run in the foreground, one by one",
+    ),
+    key(
+        "halt",
+        Kind::Units,
+        "",
+        r#"{ bye = { exec = "sync" } }"#,
+        "units that run after everything has stopped, one by one",
+    ),
 ];
 
 /// The keys of `[shutdown]`.
@@ -108,96 +156,304 @@ pub const SHUTDOWN: &[Key] = &[key(
     "timeout",
     Kind::Duration,
     "9s, or more if written stop timeouts need it",
+    r#""30s""#,
     "the time from a stop signal to the end of everything",
 )];
 
 /// The keys of `[log]`.
 pub const LOG: &[Key] = &[
-    key("level", Kind::OneOf(levels), "info with a configuration file, else warn", "what is said"),
-    key("format", Kind::OneOf(variants::<LogFormat>), "trc", "how lines look"),
+    key(
+        "level",
+        Kind::OneOf(levels),
+        "info with a configuration file, else warn",
+        r#""debug""#,
+        "what is said",
+    ),
+    key("format", Kind::OneOf(variants::<LogFormat>), "trc", r#""json""#, "how lines look"),
     key(
         "output",
         Kind::OneOf(variants::<Output>),
         "prefix for declared async units, else inherit",
+        r#""inherit""#,
         "the `output` of background units that have none of their own",
     ),
 ];
 
 /// The keys of a unit: of `[STAGE.NAME]`, and at the top of `STAGE.NAME.toml`.
 pub const UNIT: &[Key] = &[
-    key("description", Kind::Text, "", "what the unit is, for people"),
-    key("exec", Kind::Words, "", "what to run, without a shell"),
-    key("script", Kind::Text, "", "what to run, as text for the shell"),
-    key("enabled", Kind::Boolean, "true", "false takes the unit away, and every edge to it"),
+    key("description", Kind::Text, "", r#""the web server""#, "what the unit is, for people"),
+    key("exec", Kind::Words, "", r#""nginx -g 'daemon off;'""#, "what to run, without a shell"),
+    key("script", Kind::Text, "", r#""exec nginx""#, "what to run, as text for the shell"),
+    key(
+        "enabled",
+        Kind::Boolean,
+        "true",
+        r#""${WEB:-true}""#,
+        "false takes the unit away, and every edge to it",
+    ),
     key(
         "oneshot",
         Kind::Boolean,
         "true for boot and halt units and those waited for to end",
+        "true",
         "it is meant to end: its success stops nothing",
     ),
-    key("after", Kind::After, "", "the units it waits for: `[\"db\"]` or `{ db = \"succeeded\" }`"),
-    key("success", Kind::Statuses, "[0]", "the exit statuses that are success"),
+    key(
+        "after",
+        Kind::After,
+        "",
+        r#"{ db = "ready" }"#,
+        "the units it waits for: `[\"db\"]` or `{ db = \"succeeded\" }`",
+    ),
+    key(
+        "ready",
+        Kind::Table(READY),
+        "",
+        "",
+        "how it is found out whether it is ready; with nothing to run, the unit stands for something outside",
+    ),
+    key("health", Kind::Table(HEALTH), "", "", "how it is found out whether it still works"),
+    key(
+        "restart",
+        Kind::Short(RESTART),
+        "no",
+        r#"{ when = "always", max = 5 }"#,
+        "after which ends it is started again; one of the words of `when` stands for the table",
+    ),
+    key(
+        "max_runtime",
+        Kind::Duration,
+        "",
+        r#""5m""#,
+        "how long a run of it may take: after that it is stopped, and has failed with 124",
+    ),
+    key("success", Kind::Statuses, "[0]", "[0, 143]", "the exit statuses that are success"),
     key(
         "on_failure",
         Kind::OneOf(variants::<OnFailure>),
         "policy",
+        r#""stop""#,
         "what its failure does to the run",
     ),
-    key("stop", Kind::Table(STOP), "", "how it is stopped"),
-    key("user", Kind::Id, "trc's own", "the user it runs as"),
-    key("group", Kind::Id, "the user's", "the group it runs as"),
-    key("groups", Kind::Texts, "the user's", "its supplementary groups"),
-    key("cwd", Kind::Text, "trc's own", "its working directory"),
-    key("umask", Kind::Mode, "trc's own", "its file mode creation mask: `\"022\"` or `0o022`"),
-    key("env", Kind::Variables, "", "its variables"),
-    key("env_file", Kind::Texts, "", "files of `NAME=value` lines"),
-    key("env_clear", Kind::Boolean, "false", "start from an empty environment"),
+    key("stop", Kind::Table(STOP), "", "", "how it is stopped"),
+    key("user", Kind::Id, "trc's own", r#""www-data""#, "the user it runs as"),
+    key("group", Kind::Id, "the user's", r#""www-data""#, "the group it runs as"),
+    key("groups", Kind::Texts, "the user's", r#"["ssl-cert"]"#, "its supplementary groups"),
+    key("cwd", Kind::Text, "trc's own", r#""/srv""#, "its working directory"),
+    key(
+        "umask",
+        Kind::Mode,
+        "trc's own",
+        r#""027""#,
+        "its file mode creation mask: `\"022\"` or `0o022`",
+    ),
+    key("env", Kind::Variables, "", "{ PORT = 8080 }", "its variables"),
+    key("env_file", Kind::Texts, "", r#""/etc/default/web""#, "files of `NAME=value` lines"),
+    key("env_clear", Kind::Boolean, "false", "true", "start from an empty environment"),
     key(
         "output",
         Kind::OneOf(variants::<Output>),
         "prefix for declared async units, else inherit",
+        r#""null""#,
         "where its output goes",
     ),
 ];
 
 /// The keys of `stop`.
 pub const STOP: &[Key] = &[
-    key("signal", Kind::Signal, "SIGTERM", "the stop signal"),
-    key("timeout", Kind::Duration, "5s", "the time from the stop signal to KILL"),
+    key("signal", Kind::Signal, "SIGTERM", r#""SIGQUIT""#, "the stop signal"),
+    key("timeout", Kind::Duration, "5s", r#""20s""#, "the time from the stop signal to KILL"),
     key(
         "to",
         Kind::OneOf(variants::<StopTo>),
         "process for exec, group for shell units",
+        r#""group""#,
         "whom the signal goes to",
     ),
     key(
         "exec",
         Kind::Words,
         "",
+        r#""nginx -s quit""#,
         "a command that stops it, in place of the signal; it finds the unit's process in `TRC_PID`",
+    ),
+];
+
+const fn tcp() -> Key {
+    key(
+        "tcp",
+        Kind::Address,
+        "",
+        r#""127.0.0.1:5432""#,
+        "something accepts a connection there; a port alone is on `localhost`",
+    )
+}
+
+const fn unix() -> Key {
+    key(
+        "unix",
+        Kind::Text,
+        "",
+        r#""/run/app.sock""#,
+        "something accepts a connection to this stream socket",
+    )
+}
+
+const fn http() -> Key {
+    key(
+        "http",
+        Kind::Short(HTTP),
+        "",
+        r#""http://127.0.0.1:8080/healthz""#,
+        "a GET is answered; the URL alone stands for the table",
+    )
+}
+
+const fn exec() -> Key {
+    key(
+        "exec",
+        Kind::Words,
+        "",
+        r#""pg_isready -q""#,
+        "this command ends with 0; it runs as the unit's user in its environment",
+    )
+}
+
+const fn file() -> Key {
+    key("file", Kind::Text, "", r#""/run/app.pid""#, "this path is there")
+}
+
+const fn log(doc: &'static str) -> Key {
+    key("log", Kind::Text, "", r#""listening on .*:80""#, doc)
+}
+
+const fn notify(doc: &'static str) -> Key {
+    key("notify", Kind::Boolean, "false", "true", doc)
+}
+
+const fn timeout() -> Key {
+    key("timeout", Kind::Duration, "5s", r#""1s""#, "how long a try may take")
+}
+
+/// The keys of `ready`.
+pub const READY: &[Key] = &[
+    tcp(),
+    unix(),
+    http(),
+    exec(),
+    file(),
+    log("a line of the unit's own output matches this regular expression"),
+    notify("the unit says so itself, by systemd's protocol: `READY=1` to `NOTIFY_SOCKET`"),
+    key("fd", Kind::Number, "", "3", "the unit writes a newline to this descriptor, as s6 has it"),
+    key(
+        "every",
+        Kind::Duration,
+        "100ms",
+        r#""1s""#,
+        "from one try to the next; the first ones follow faster",
+    ),
+    timeout(),
+    key(
+        "within",
+        Kind::Duration,
+        "60s",
+        r#""5m""#,
+        "from the start to when it has failed with 124",
+    ),
+];
+
+/// The keys of `health`.
+pub const HEALTH: &[Key] = &[
+    tcp(),
+    unix(),
+    http(),
+    exec(),
+    file(),
+    log("in each `every` a line of the unit's own output matches this regular expression"),
+    notify("in each `every` the unit sends `WATCHDOG=1` to `NOTIFY_SOCKET`"),
+    key("every", Kind::Duration, "10s", r#""30s""#, "from one try to the next"),
+    timeout(),
+    key("failures", Kind::Number, "3", "5", "how many tries must fail in a row"),
+    key(
+        "then",
+        Kind::OneOf(variants::<Then>),
+        "restart",
+        r#""stop""#,
+        "what becomes of it: `stop` stops the run, `ignore` only says so",
+    ),
+];
+
+/// The keys of `http`.
+pub const HTTP: &[Key] = &[
+    key("url", Kind::Text, "", r#""http://127.0.0.1:8080""#, "whom to ask, without TLS"),
+    key("path", Kind::Text, "that of `url`, or `/`", r#""/healthz""#, "what to ask for"),
+    key("host", Kind::Text, "that of `url`", r#""example.com""#, "the `Host` header"),
+    key("status", Kind::Codes, "200-399", r#"[200, "3xx"]"#, "the status codes that will do"),
+];
+
+/// The keys of `restart`.
+pub const RESTART: &[Key] = &[
+    key(
+        "when",
+        Kind::OneOf(variants::<When>),
+        "on-failure in a table, else no",
+        r#""always""#,
+        "after which ends",
+    ),
+    key(
+        "max",
+        Kind::Number,
+        "any number",
+        "5",
+        "how many restarts there may be in `window`; one more end, and it has ended",
+    ),
+    key(
+        "window",
+        Kind::Duration,
+        "60s",
+        r#""5m""#,
+        "the time in which `max` counts; a run of that length makes the next wait the first again",
+    ),
+    key(
+        "backoff",
+        Kind::Backoff,
+        "200ms..30s",
+        r#""1s..1m""#,
+        "the wait before a restart, doubled from one to the next, less up to half by chance",
+    ),
+    key(
+        "with",
+        Kind::Texts,
+        "",
+        r#"["db"]"#,
+        "units that it is restarted together with, as with systemd's `PartOf`; it waits for them as with `after`",
     ),
 ];
 
 /// The keys of a signal's table in `[signals]`.
 pub const FORWARD: &[Key] = &[
-    key("forward", Kind::Signal, "the same one", "the signal that goes on"),
-    key("to", Kind::Texts, "all that run", "the units that get it"),
+    key("forward", Kind::Signal, "the same one", r#""SIGQUIT""#, "the signal that goes on"),
+    key("to", Kind::Texts, "all that run", r#"["nginx"]"#, "the units that get it"),
 ];
 
 /// The keys as a table in Markdown, those of tables within it as `stop.signal`.
 pub fn reference(keys: &'static [Key]) -> String {
-    let mut out = "| key | value | default | meaning |\n|---|---|---|---|\n".to_owned();
+    let mut out =
+        "| key | value | default | example | meaning |\n|---|---|---|---|---|\n".to_owned();
     rows(keys, "", &mut out);
     out
 }
 
 fn rows(keys: &'static [Key], prefix: &str, out: &mut String) {
-    for Key { name, kind, default, doc } in keys {
-        if let Kind::Table(inner) = kind {
-            rows(inner, &format!("{prefix}{name}."), out);
-        } else {
+    for Key { name, kind, default, example, doc } in keys {
+        if !matches!(kind, Kind::Table(_)) {
             let kind = kind.describe();
-            _ = writeln!(out, "| `{prefix}{name}` | {kind} | {default} | {doc} |");
+            // A `|` would end the cell.
+            let example = example.replace('|', "\\|");
+            _ = writeln!(out, "| `{prefix}{name}` | {kind} | {default} | `{example}` | {doc} |");
+        }
+        if let Kind::Table(inner) | Kind::Short(inner) = kind {
+            rows(inner, &format!("{prefix}{name}."), out);
         }
     }
 }
@@ -211,7 +467,7 @@ pub fn find(keys: &'static [Key], name: &str) -> Option<&'static Key> {
 pub fn kind_at(path: &[String]) -> Option<Kind> {
     path.iter().try_fold(Kind::Table(TOP), |kind, name| {
         Some(match kind {
-            Kind::Table(keys) => find(keys, name)?.kind,
+            Kind::Table(keys) | Kind::Short(keys) => find(keys, name)?.kind,
             Kind::Units => Kind::Table(UNIT),
             Kind::Variables => Kind::Text,
             Kind::After => Kind::OneOf(variants::<Condition>),
@@ -241,7 +497,12 @@ impl Kind {
             Self::Texts => "array of strings".to_owned(),
             Self::Statuses => "array of 0 to 255".to_owned(),
             Self::After => "array or table of units".to_owned(),
+            Self::Number => "number".to_owned(),
+            Self::Address => "`\"HOST:PORT\"` or port".to_owned(),
+            Self::Codes => "status codes".to_owned(),
+            Self::Backoff => "time or `\"TIME..TIME\"`".to_owned(),
             Self::Table(_) => "table".to_owned(),
+            Self::Short(_) => "string or table".to_owned(),
             Self::Variables => "table of variables".to_owned(),
             Self::Signals => "table of signals".to_owned(),
             Self::Rule => "string or table".to_owned(),
@@ -253,7 +514,7 @@ impl Kind {
 
     /// Whether an array may stand here.
     pub fn takes_array(self) -> bool {
-        matches!(self, Self::Words | Self::Texts | Self::Statuses | Self::After)
+        matches!(self, Self::Words | Self::Texts | Self::Statuses | Self::Codes | Self::After)
     }
 
     /// Whether a table may stand here.
@@ -262,6 +523,7 @@ impl Kind {
             self,
             Self::After
                 | Self::Table(_)
+                | Self::Short(_)
                 | Self::Variables
                 | Self::Signals
                 | Self::Rule

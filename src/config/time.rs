@@ -2,23 +2,50 @@
 
 use std::time::Duration;
 
-use super::Environment;
 use super::leaf::{Leaf, Problem, text};
 use super::value::{Node, Value};
+use super::{Backoff, Environment};
 
 /// A span of time: `"1m30s"`, `"200ms"`, or a number of seconds.
 pub fn duration(node: &Node, environment: &Environment) -> Leaf<Duration> {
-    let seconds = |text: &str| span(text).filter(|span| u32::try_from(span.as_secs()).is_ok());
     match &node.value {
-        Value::Integer(number, _) => seconds(&number.to_string()),
-        Value::Float(number) => seconds(number),
-        Value::String(_) => seconds(&text(node, environment)?),
+        Value::Integer(number, _) => span(&number.to_string()),
+        Value::Float(number) => span(number),
+        Value::String(_) => span(&text(node, environment)?),
         _ => None,
     }
     .ok_or_else(|| Problem::expected("a time such as \"5s\", \"200ms\", \"1m30s\" or \"2h\"", node))
 }
 
+/// A span of time that is longer than none.
+pub fn positive(node: &Node, environment: &Environment) -> Leaf<Duration> {
+    match duration(node, environment)? {
+        Duration::ZERO => Err(Problem::new("this must be longer than 0")),
+        time => Ok(time),
+    }
+}
+
+/// `"200ms..30s"`, or one time that stays as it is.
+pub fn backoff(node: &Node, environment: &Environment) -> Leaf<Backoff> {
+    let Value::String(_) = &node.value else {
+        let time = duration(node, environment)?;
+        return Ok(Backoff { first: time, longest: time });
+    };
+    let text = text(node, environment)?;
+    let (first, longest) = text.split_once("..").unwrap_or((&text, &text));
+    match (span(first.trim()), span(longest.trim())) {
+        (Some(first), Some(longest)) if first <= longest => Ok(Backoff { first, longest }),
+        (Some(_), Some(_)) => Err(Problem::new("the first time is longer than the second")),
+        _ => Err(Problem::expected("a time, or two such as \"200ms..30s\"", node)),
+    }
+}
+
+/// At most what a `u32` of seconds holds.
 fn span(text: &str) -> Option<Duration> {
+    unbounded(text).filter(|span| u32::try_from(span.as_secs()).is_ok())
+}
+
+fn unbounded(text: &str) -> Option<Duration> {
     let number = |digits: &str| {
         let plain = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
         if plain && digits != "." { digits.parse::<f64>().ok() } else { None }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Origin, Placed, Template};
+use super::{Health, Origin, Placed, Probe, Ready, Restart, Template};
 use crate::signal::Signal;
 
 /// When in a container's life a unit runs.
@@ -71,6 +71,8 @@ pub enum Command {
     /// The trailing command: run directly when its first word has a `/` or is an
     /// executable in `PATH`, else through the shell. Nothing in it is replaced.
     Words(Vec<OsString>),
+    /// Nothing: the unit stands for something outside, which `ready` looks for.
+    Nothing,
 }
 
 /// A unit's name as somebody wrote it: `STAGE.NAME`, or `NAME` where that is unique.
@@ -82,6 +84,8 @@ pub type UnitRef = Placed<String>;
 pub enum Condition {
     /// Its command was executed.
     Started,
+    /// Its readiness check has passed, and it has not ended since.
+    Ready,
     /// It ended, however.
     Exited,
     /// It ended with success.
@@ -96,6 +100,7 @@ impl Condition {
     pub fn name(self) -> &'static str {
         match self {
             Self::Started => "started",
+            Self::Ready => "ready",
             Self::Exited => "exited",
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
@@ -200,6 +205,14 @@ pub struct Unit {
     pub oneshot: Option<bool>,
     /// What it waits for.
     pub after: Vec<After>,
+    /// How it is found out whether it is ready.
+    pub ready: Option<Ready>,
+    /// How it is found out whether it still works, once it is ready.
+    pub health: Option<Health>,
+    /// After which ends it is started again.
+    pub restart: Restart,
+    /// How long a run of it may take.
+    pub max_runtime: Option<Duration>,
     /// The exit statuses that are success; `[0]`.
     pub success: Option<Vec<u8>>,
     /// What its failure does.
@@ -213,10 +226,40 @@ pub struct Unit {
 }
 
 impl Unit {
+    /// A declared unit of which nothing but this is written.
+    #[must_use]
+    pub fn new(stage: Stage, name: &str, origin: Origin, command: Command) -> Self {
+        Self {
+            stage,
+            name: name.to_owned(),
+            origin,
+            form: Form::Declared,
+            command,
+            description: None,
+            oneshot: None,
+            after: Vec::new(),
+            ready: None,
+            health: None,
+            restart: Restart::NO,
+            max_runtime: None,
+            success: None,
+            on_failure: OnFailure::default(),
+            stop: Stop::default(),
+            identity: Identity::default(),
+            output: None,
+        }
+    }
+
     /// Its identity: `STAGE.NAME`.
     #[must_use]
     pub fn id(&self) -> String {
         format!("{}.{}", self.stage, self.name)
+    }
+
+    /// How it is found out whether it is ready and whether it is healthy.
+    pub fn probes(&self) -> impl Iterator<Item = &Probe> {
+        let ready = self.ready.as_ref().map(|ready| &ready.probe.value);
+        ready.into_iter().chain(self.health.as_ref().map(|health| &health.probe.value))
     }
 
     /// As the log shows it: its script file, its command, or, when declared, `NAME: COMMAND`.
@@ -233,6 +276,7 @@ impl Unit {
             Command::Words(words) => {
                 words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
             }
+            Command::Nothing => return self.name.clone(),
         };
         match self.form {
             // One line: a log that is read line by line must not show a script's middle.

@@ -1,6 +1,9 @@
 //! What is to be done.
 
-use super::{Ended, Ending, Sender, SpawnStage};
+use std::time::Duration;
+
+use super::{Ended, Ending, Purpose, Sender, SpawnStage};
+use crate::config::Then;
 use crate::graph::UnitId;
 use crate::signal::Signal;
 
@@ -24,6 +27,11 @@ pub enum Action {
     StopCommand(UnitId),
     /// Kill this unit's stop command, if it still runs.
     KillStopCommand(UnitId),
+    /// Try once whether this unit is ready or healthy, and answer with `Probed`. At most one
+    /// try for each purpose is under way for a unit.
+    Probe(UnitId, Purpose),
+    /// This unit's tries are of no interest any more: end them, without an answer.
+    StopProbes(UnitId),
     /// Boot is done: look at what it made of the command line, and answer with
     /// `Settled` or `Unsettled`.
     Settle,
@@ -85,6 +93,46 @@ pub enum Fact {
     },
     /// The run stops.
     Stopping,
+    /// A unit is ready.
+    Ready {
+        /// Which unit.
+        unit: UnitId,
+        /// The time since its command was executed.
+        after: Duration,
+    },
+    /// A unit was not ready in time: it is stopped, and has failed.
+    NotReady {
+        /// Which unit.
+        unit: UnitId,
+    },
+    /// A unit's health check has failed as often in a row as is written.
+    Unhealthy {
+        /// Which unit.
+        unit: UnitId,
+        /// What becomes of it.
+        then: Then,
+    },
+    /// A unit has run for longer than its `max_runtime`: it is stopped, and has failed.
+    Overran {
+        /// Which unit.
+        unit: UnitId,
+    },
+    /// A unit that has ended is started again after a while.
+    Restarting {
+        /// Which unit.
+        unit: UnitId,
+        /// The wait.
+        after: Duration,
+        /// How many restarts there have been within its window, this one counted.
+        restarts: u32,
+    },
+    /// A unit would be started again, but has been as often as may be.
+    GaveUp {
+        /// Which unit.
+        unit: UnitId,
+        /// How many restarts there have been within its window.
+        restarts: u32,
+    },
     /// A unit is told to stop.
     Terminating {
         /// Which unit.
@@ -106,4 +154,27 @@ pub enum Fact {
     },
     /// What remains after all units is killed.
     KillingRest,
+}
+
+impl Fact {
+    /// The unit that it is about, if it is about one.
+    #[must_use]
+    pub fn unit(&self) -> Option<UnitId> {
+        match self {
+            Self::Exited { unit, .. }
+            | Self::NotStarted { unit, .. }
+            | Self::Retrying { unit, .. }
+            | Self::Ready { unit, .. }
+            | Self::NotReady { unit }
+            | Self::Unhealthy { unit, .. }
+            | Self::Overran { unit }
+            | Self::Restarting { unit, .. }
+            | Self::GaveUp { unit, .. }
+            | Self::Terminating { unit, .. }
+            | Self::Killing { unit, .. }
+            | Self::StopCommandFailed { unit } => Some(*unit),
+            Self::Blocked { chain, .. } => chain.first().copied(),
+            Self::Signalled { .. } | Self::Stopping | Self::KillingRest => None,
+        }
+    }
 }

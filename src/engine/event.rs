@@ -63,6 +63,47 @@ pub enum SpawnStage {
     Execute,
 }
 
+/// What a probe is for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Purpose {
+    /// Whether the unit is ready.
+    Ready,
+    /// Whether it is healthy.
+    Health,
+}
+
+/// What a try came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// It is ready, or healthy.
+    Passed,
+    /// It is not.
+    Failed,
+    /// It didn't say so within the probe's `timeout`.
+    TimedOut,
+}
+
+/// What a unit says of itself: by its notify socket, its notification descriptor or its
+/// output, whichever its probes name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Notice {
+    /// It is ready: `READY=1`, a newline, a line that matches.
+    Ready,
+    /// It is healthy: `WATCHDOG=1`, a line that matches.
+    Alive,
+    /// It is not: `WATCHDOG=trigger`.
+    Sick,
+    /// It is about to end: `STOPPING=1`.
+    Stopping,
+    /// It reads its configuration anew: `RELOADING=1`; `READY=1` follows.
+    Reloading,
+    /// What it is about takes longer, this long from now on: `EXTEND_TIMEOUT_USEC=…`.
+    Extend(Duration),
+    /// Its main process is another: `MAINPID=…`. A live descendant of the unit, whose end
+    /// is told by `Exited`.
+    MainPid(i32),
+}
+
 /// One event.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Event {
@@ -117,6 +158,22 @@ pub enum Event {
     Paused {
         /// Which unit.
         unit: UnitId,
+    },
+    /// A try asked for by `Action::Probe` is over.
+    Probed {
+        /// Which unit.
+        unit: UnitId,
+        /// What the try was for.
+        purpose: Purpose,
+        /// What it came to.
+        outcome: Outcome,
+    },
+    /// A unit said something of itself.
+    Notified {
+        /// Which unit.
+        unit: UnitId,
+        /// What.
+        notice: Notice,
     },
     /// trc got a signal.
     Signal {

@@ -35,7 +35,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 pub use action::{Action, Fact, Target};
-pub use event::{Ending, Event, Sender, SpawnStage, Tick};
+pub use event::{Ending, Event, Notice, Outcome, Purpose, Sender, SpawnStage, Tick};
 pub use limits::UNKILLABLE_AFTER;
 pub use reason::{Cause, LastWord, Reason};
 pub use unit::{Ended, How};
@@ -184,6 +184,7 @@ impl Engine {
             Event::StopCommandEnded { unit, succeeded } => {
                 self.on_stop_command_ended(unit, succeeded, actions);
             }
+            Event::Probed { .. } | Event::Notified { .. } => {}
             Event::Paused { unit } => self.on_paused(unit, actions),
             Event::Signal { signal, sender } => self.on_signal(now, signal, sender, actions),
             Event::Settled { graph } => self.on_settled(graph),

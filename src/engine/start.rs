@@ -124,11 +124,16 @@ impl Engine {
             (Condition::Exited, Some(_)) => Holds::Yes,
             (Condition::Succeeded, Some(ended)) if !ended.failed() => Holds::Yes,
             (Condition::Failed, Some(ended)) if ended.failed() => Holds::Yes,
-            (Condition::Started | Condition::Succeeded | Condition::Failed, Some(_)) => {
-                Holds::Never
-            }
             (
-                Condition::Started | Condition::Exited | Condition::Succeeded | Condition::Failed,
+                Condition::Started | Condition::Ready | Condition::Succeeded | Condition::Failed,
+                Some(_),
+            ) => Holds::Never,
+            (
+                Condition::Started
+                | Condition::Ready
+                | Condition::Exited
+                | Condition::Succeeded
+                | Condition::Failed,
                 None,
             ) => Holds::NotYet,
         }

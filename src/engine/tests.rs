@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::{
-    After, Command, Condition, Config, Form, Identity, Log, LogFormat, OnFailure, Origin, Placed,
-    Shutdown, Stop, Unit, WaitPolicy,
+    After, Command, Condition, Config, Form, Log, LogFormat, OnFailure, Origin, Placed, Shutdown,
+    Stop, Unit, WaitPolicy,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -16,21 +16,7 @@ const SECOND: Duration = Duration::from_secs(1);
 fn unit(id: &str) -> Unit {
     let (stage, name) = id.split_once('.').unwrap();
     let stage = *Stage::ALL.iter().find(|known| known.name() == stage).unwrap();
-    Unit {
-        stage,
-        name: name.to_owned(),
-        origin: Origin::Default,
-        form: Form::Declared,
-        command: Command::Exec(vec![]),
-        description: None,
-        oneshot: None,
-        after: vec![],
-        success: None,
-        on_failure: OnFailure::Policy,
-        stop: Stop::default(),
-        identity: Identity::default(),
-        output: None,
-    }
+    Unit::new(stage, name, Origin::Default, Command::Exec(vec![]))
 }
 
 fn after(mut unit: Unit, other: &str, condition: Option<Condition>) -> Unit {
@@ -138,7 +124,11 @@ impl World {
                         assert_eq!(self.end, None, "a run ends once");
                         self.end = Some(status);
                     }
-                    Action::StopCommand(_) | Action::KillStopCommand(_) | Action::SweepOver => {}
+                    Action::StopCommand(_)
+                    | Action::KillStopCommand(_)
+                    | Action::Probe(..)
+                    | Action::StopProbes(_)
+                    | Action::SweepOver => {}
                 }
             }
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Graph, Need, Node, Rule, UnitId, cycle, order};
 use crate::config::{
     Command, Condition, Config, Diagnostic, Form, OnFailure, Origin, SignalRule, Stage, StopTo,
-    Unit,
+    Unit, When,
 };
 use crate::signal::Signal;
 
@@ -34,9 +34,16 @@ impl Graph {
             .iter()
             .map(|unit| {
                 let find = |name: &str| index.get(name).copied();
-                unit.after
-                    .iter()
-                    .filter_map(|a| Some((find(&a.unit.value)?, a.condition, &a.unit.origin)))
+                let after = unit.after.iter().map(|after| (&after.unit, after.condition));
+                // What is restarted with another waits for that one each time.
+                let with = unit.restart.with.iter().map(|with| (with, None)).filter(|(with, _)| {
+                    unit.after.iter().all(|after| after.unit.value != with.value)
+                });
+                after
+                    .chain(with)
+                    .filter_map(|(other, condition)| {
+                        Some((find(&other.value)?, condition, &other.origin))
+                    })
                     .collect()
             })
             .collect();
@@ -89,8 +96,11 @@ impl Graph {
             let id = ids[at];
             for (other, condition, _) in needs {
                 let unit = ids[*other];
-                let bare =
-                    if nodes[unit.0].oneshot { Condition::Succeeded } else { Condition::Started };
+                let bare = match &nodes[unit.0] {
+                    node if node.unit.ready.is_some() => Condition::Ready,
+                    node if node.oneshot => Condition::Succeeded,
+                    _ => Condition::Started,
+                };
                 nodes[id.0].needs.push(Need {
                     unit,
                     condition: condition.unwrap_or(bare),
@@ -98,6 +108,13 @@ impl Graph {
                 });
                 if !nodes[unit.0].dependents.contains(&id) {
                     nodes[unit.0].dependents.push(id);
+                }
+            }
+            for with in &units[at].restart.with {
+                if let Some(other) = index.get(&with.value).map(|other| ids[*other])
+                    && !nodes[other.0].restarts.contains(&id)
+                {
+                    nodes[other.0].restarts.push(id);
                 }
             }
         }
@@ -160,6 +177,23 @@ fn by_stage(units: &[Unit]) -> Vec<&Unit> {
 /// Why `unit` could never see this condition of `other` come true.
 fn never(unit: &Unit, other: &Unit, condition: Option<Condition>) -> Option<String> {
     let (id, other_id) = (unit.id(), other.id());
+    let outside = other.command == Command::Nothing;
+    match (condition, outside, &other.ready) {
+        (Some(Condition::Ready), _, None) => {
+            return Some(format!("{id} can't wait for {other_id} to be ready: it has no `ready`"));
+        }
+        (Some(Condition::Started | Condition::Exited | Condition::Succeeded), true, _) => {
+            return Some(format!(
+                "{id} can wait for {other_id}, which has nothing to run, only to be ready or to fail"
+            ));
+        }
+        (Some(Condition::Succeeded), _, _) if other.restart.when == When::Always => {
+            return Some(format!(
+                "{id} can't wait for {other_id} to succeed: it is always restarted"
+            ));
+        }
+        _ => {}
+    }
     match (unit.stage, other.stage) {
         (Stage::Boot, Stage::Async | Stage::Sync) => {
             Some(format!("{id} can't wait for {other_id}: boot units run before all others"))
@@ -214,7 +248,7 @@ fn cycles(
 fn node(unit: &Unit, declared: usize, awaited: bool) -> Node {
     let implied = awaited || matches!(unit.stage, Stage::Boot | Stage::Halt);
     let own_process = match unit.command {
-        Command::Exec(_) | Command::Words(_) => StopTo::Process,
+        Command::Exec(_) | Command::Words(_) | Command::Nothing => StopTo::Process,
         Command::Script(_) | Command::File(_) => StopTo::Group,
     };
     Node {
@@ -222,6 +256,7 @@ fn node(unit: &Unit, declared: usize, awaited: bool) -> Node {
         oneshot: unit.oneshot.unwrap_or(implied),
         needs: Vec::new(),
         dependents: Vec::new(),
+        restarts: Vec::new(),
         stop_signal: unit.stop.signal.unwrap_or(Signal::TERM),
         stop_timeout: unit.stop.timeout.unwrap_or(STOP_TIMEOUT),
         stop_to: unit.stop.to.unwrap_or(own_process),

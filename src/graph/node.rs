@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::config::{Condition, Form, Stage, StopTo, Unit, WaitPolicy};
+use crate::config::{Command, Condition, Form, Stage, StopTo, Unit, WaitPolicy};
 use crate::signal::Signal;
 
 /// A unit, by its place in [`Graph::nodes`].
@@ -47,6 +47,8 @@ pub struct Node {
     pub needs: Vec<Need>,
     /// The units that need it, which stop before it does.
     pub dependents: Vec<UnitId>,
+    /// The units that are restarted together with it.
+    pub restarts: Vec<UnitId>,
     /// Its stop signal.
     pub stop_signal: Signal,
     /// From the stop signal to KILL.
@@ -60,9 +62,15 @@ impl Node {
     #[must_use]
     pub fn counts(&self) -> bool {
         match self.unit.stage {
-            Stage::Async | Stage::Sync => true,
+            Stage::Async | Stage::Sync => !self.is_outside(),
             Stage::Boot | Stage::Halt => false,
         }
+    }
+
+    /// Whether it has nothing to run, and stands for something outside.
+    #[must_use]
+    pub fn is_outside(&self) -> bool {
+        self.unit.command == Command::Nothing
     }
 
     /// Whether this exit status (128 + n for an end by signal n) is success.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::config::{
-    After, Command, Condition, Config, Diagnostic, Form, Identity, Log, LogFormat, OnFailure,
-    Origin, Placed, Shutdown, Stage, Stop, Unit, WaitPolicy,
+    After, Command, Condition, Config, Diagnostic, Log, LogFormat, Origin, Placed, Shutdown, Stage,
+    Unit, WaitPolicy,
 };
 use crate::graph::{Graph, UnitId};
 
@@ -20,21 +20,9 @@ fn unit(id: &str, after: &[(&str, Option<Condition>)]) -> Unit {
         unit: Placed { value: (*other).to_owned(), origin: place(line + 1) },
         condition: *condition,
     });
-    Unit {
-        stage: *Stage::ALL.iter().find(|known| known.name() == stage).unwrap(),
-        name: name.to_owned(),
-        origin: place(0),
-        form: Form::Declared,
-        command: Command::Exec(vec![]),
-        description: None,
-        oneshot: None,
-        after: after.collect(),
-        success: None,
-        on_failure: OnFailure::Policy,
-        stop: Stop::default(),
-        identity: Identity::default(),
-        output: None,
-    }
+    let stage = *Stage::ALL.iter().find(|known| known.name() == stage).unwrap();
+    let unit = Unit::new(stage, name, place(0), Command::Exec(vec![]));
+    Unit { after: after.collect(), ..unit }
 }
 
 fn build(units: Vec<Unit>) -> Result<Graph, Vec<Diagnostic>> {

@@ -161,7 +161,7 @@ impl Surroundings<'_> {
     /// What the shell is to run of a unit, if it needs one.
     fn shell_body<'u>(&self, unit: &'u Unit, environment: &Environment) -> Option<Body<'u>> {
         match &unit.command {
-            Command::Exec(_) => None,
+            Command::Exec(_) | Command::Nothing => None,
             Command::Script(text) => Some(Body::Text(text)),
             Command::File(path) => Some(Body::File(path)),
             Command::Words(words) => {
@@ -235,6 +235,7 @@ fn words(unit: &Unit, environment: &Environment) -> Result<(Vec<CString>, Vec<CS
             Ok((candidates(&words[0], environment.path())?, argv))
         }
         Command::Script(_) | Command::File(_) => Err("it needs a shell".to_owned()),
+        Command::Nothing => Err("there is nothing to run".to_owned()),
     }
 }
 

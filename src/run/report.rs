@@ -1,11 +1,13 @@
 //! What people are told: the log's lines for what happens, and the last one for why.
 
+use std::time::Duration;
+
 use log::Level;
 use nix::errno::Errno;
 
 use super::localtime::CLOCK;
 use super::sender;
-use crate::config::{Diagnostic, Form, Severity, Stage};
+use crate::config::{Diagnostic, Form, Severity, Stage, Then};
 use crate::engine::{Ending, Fact, SpawnStage};
 use crate::graph::{Graph, UnitId};
 use crate::journal::{Entry, Journal};
@@ -80,8 +82,10 @@ impl Reporter {
         );
     }
 
-    /// One fact.
-    pub fn tell(&self, graph: &Graph, fact: &Fact) {
+    /// One fact; `why` is what trc knows of its cause, such as what the last try of a probe
+    /// came to.
+    pub fn tell(&self, graph: &Graph, fact: &Fact, why: Option<&str>) {
+        let because = |text: &str| why.map_or_else(String::new, |why| format!("{text}{why}"));
         let main = ("main", self.own);
         match fact {
             Fact::Exited { unit: id, pid, ending } => self.exited(graph, *id, *pid, *ending),
@@ -108,6 +112,56 @@ impl Reporter {
                 let name = graph.node(*id).unit.id();
                 let message = format_args!("cannot start {name} for now: {why}; trying again");
                 self.unit(Level::Warn, graph, *id, main, "retrying", None, message);
+            }
+            Fact::Ready { unit: id, after } => {
+                let (name, after) = (graph.node(*id).unit.id(), seconds(*after));
+                let message = format_args!("{name} is ready (after {after})");
+                self.unit(Level::Info, graph, *id, main, "ready", None, message);
+            }
+            Fact::NotReady { unit: id } => {
+                let unit = &graph.node(*id).unit;
+                let within = unit.ready.as_ref().map(|ready| seconds(ready.within));
+                let message = format_args!(
+                    "{} was not ready within {}{}",
+                    unit.id(),
+                    within.unwrap_or_default(),
+                    because(": ")
+                );
+                self.unit(Level::Error, graph, *id, main, "not-ready", None, message);
+            }
+            Fact::Unhealthy { unit: id, then } => {
+                let name = graph.node(*id).unit.id();
+                let (level, what) = match then {
+                    Then::Restart => (Level::Warn, "it is restarted"),
+                    Then::Stop => (Level::Error, "that ends the run"),
+                    Then::Ignore => (Level::Warn, "that is ignored"),
+                };
+                let message = format_args!("{name} is not healthy{}; {what}", because(": "));
+                self.unit(level, graph, *id, main, "unhealthy", None, message);
+            }
+            Fact::Overran { unit: id } => {
+                let unit = &graph.node(*id).unit;
+                let most = unit.max_runtime.map(seconds).unwrap_or_default();
+                let message = format_args!("{} has run for longer than {most}", unit.id());
+                self.unit(Level::Error, graph, *id, main, "overran", None, message);
+            }
+            Fact::Restarting { unit: id, after, restarts } => {
+                let unit = &graph.node(*id).unit;
+                let (after, window) = (seconds(*after), seconds(unit.restart.window));
+                let message = format_args!(
+                    "restarting {} in {after} (restart {restarts} within {window})",
+                    unit.id()
+                );
+                self.unit(Level::Warn, graph, *id, main, "restarting", None, message);
+            }
+            Fact::GaveUp { unit: id, restarts } => {
+                let unit = &graph.node(*id).unit;
+                let window = seconds(unit.restart.window);
+                let message = format_args!(
+                    "{} is not restarted any more: it was {restarts} times within {window}",
+                    unit.id()
+                );
+                self.unit(Level::Error, graph, *id, main, "gave-up", None, message);
             }
             Fact::Signalled { signal, sender } => {
                 self.main(
@@ -207,6 +261,12 @@ impl Reporter {
     }
 }
 
+/// A span of time for people: `0.2 s`, `5 s`.
+fn seconds(time: Duration) -> String {
+    // Microseconds are of no interest, and a run of zeros neither.
+    format!("{} s", (time.as_secs_f64() * 1000.0).round() / 1000.0)
+}
+
 /// What the kernel said to a step of a start, for people.
 pub fn spawn_failure(graph: &Graph, id: UnitId, stage: SpawnStage, errno: i32) -> String {
     let why = Errno::from_raw(errno).desc();
@@ -224,7 +284,9 @@ pub fn spawn_failure(graph: &Graph, id: UnitId, stage: SpawnStage, errno: i32) -
                     words.first().map(crate::config::Template::source)
                 }
                 crate::config::Command::Words(words) => words.first().cloned(),
-                crate::config::Command::Script(_) | crate::config::Command::File(_) => None,
+                crate::config::Command::Script(_)
+                | crate::config::Command::File(_)
+                | crate::config::Command::Nothing => None,
             };
             let command =
                 command.map_or_else(|| "its shell".to_owned(), |word| word.display().to_string());

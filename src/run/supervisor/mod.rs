@@ -94,7 +94,8 @@ pub struct Supervisor {
     foreign: Vec<OwnedFd>,
     /// What survived the sweep.
     survivors: Vec<i32>,
-    /// Why a unit was not started, where trc itself found out.
+    /// What trc itself found out of a unit: why it could not be started, what the last try
+    /// of its probes came to.
     whys: BTreeMap<UnitId, String>,
     /// The engine has had its last word: its deadlines are of no interest.
     over: bool,
@@ -183,10 +184,14 @@ impl Supervisor {
                     processes::signal(-pid, libc::SIGKILL);
                 }
             }
+            Action::Probe(..) | Action::StopProbes(_) => {}
             Action::Settle => self.settle(),
             Action::Sweep(signal) => self.sweep(signal),
             Action::SweepOver => self.sweep_over(),
-            Action::Tell(fact) => self.reporter.tell(&self.graph, &fact),
+            Action::Tell(fact) => {
+                let why = fact.unit().and_then(|id| self.whys.get(&id));
+                self.reporter.tell(&self.graph, &fact, why.map(String::as_str));
+            }
             Action::End { status } => self.end = Some(status),
         }
     }

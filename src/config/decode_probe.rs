@@ -1,0 +1,131 @@
+//! `ready` and `health`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::decode::{Decoder, Fields};
+use super::leaf::{self, Problem, one_of};
+use super::time::positive;
+use super::value::{Entry, Value};
+use super::{Diagnostic, Environment, Health, Http, Placed, Probe, Ready, http, schema};
+
+/// `every` of `ready`.
+const READY_EVERY: Duration = Duration::from_millis(100);
+/// `every` of `health`.
+const HEALTH_EVERY: Duration = Duration::from_secs(10);
+/// `timeout` of both.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// `within` of `ready`.
+const WITHIN: Duration = Duration::from_secs(60);
+/// `failures` of `health`.
+const FAILURES: u32 = 3;
+/// The status codes that will do for `http`, as kubelet has it.
+const CODES: std::ops::RangeInclusive<u16> = 200..=399;
+
+impl Decoder<'_> {
+    /// `ready`.
+    pub fn ready(&mut self, unit: &Fields) -> Option<Ready> {
+        let entry = unit.entry("ready")?;
+        let table = self.names("ready", Some(entry))?;
+        let fields = self.fields(" in `ready`", schema::READY, Some(table));
+        let probe = self.probe("ready", entry, &fields);
+        let every = self.get(&fields, "every", positive).unwrap_or(READY_EVERY);
+        let timeout = self.get(&fields, "timeout", positive).unwrap_or(TIMEOUT);
+        let within = self.get(&fields, "within", positive).unwrap_or(WITHIN);
+        Some(Ready { probe: probe?, every, timeout, within })
+    }
+
+    /// `health`.
+    pub fn health(&mut self, unit: &Fields) -> Option<Health> {
+        let entry = unit.entry("health")?;
+        let table = self.names("health", Some(entry))?;
+        let fields = self.fields(" in `health`", schema::HEALTH, Some(table));
+        let probe = self.probe("health", entry, &fields);
+        let every = self.get(&fields, "every", positive).unwrap_or(HEALTH_EVERY);
+        let timeout = self.get(&fields, "timeout", positive).unwrap_or(TIMEOUT);
+        let failures = self.get(&fields, "failures", |node, environment| {
+            leaf::number(node, environment, 1..=u32::MAX)
+        });
+        let then = self.get(&fields, "then", leaf::choice).unwrap_or_default();
+        Some(Health { probe: probe?, every, timeout, failures: failures.unwrap_or(FAILURES), then })
+    }
+
+    /// The one probe of a table.
+    fn probe(&mut self, name: &str, entry: &Entry, fields: &Fields) -> Option<Placed<Probe>> {
+        let kinds = schema::PROBES.iter().filter(|kind| fields.has(kind));
+        let Some((kind, written)) = kinds.copied().find_map(|k| Some((k, fields.entry(k)?))) else {
+            let kinds: Vec<&str> =
+                schema::PROBES.iter().copied().filter(|kind| fields.has(kind)).collect();
+            let message = format!("`{name}` doesn't say how to find out");
+            self.diagnostics.push(
+                Diagnostic::error(entry.key.clone(), message)
+                    .help(format!("it takes one of {}", one_of(&kinds))),
+            );
+            return None;
+        };
+        let node = &written.node;
+        let key = format!("{name}.{kind}");
+        let probe = match kind {
+            "tcp" => Probe::Tcp(self.read(&key, node, http::address)?),
+            "unix" => Probe::Unix(self.path(&key, node)?),
+            "http" => Probe::Http(self.http(&key, written)?),
+            "exec" => Probe::Exec(self.words(&key, node)?),
+            "file" => Probe::File(self.path(&key, node)?),
+            "log" => Probe::Log(self.read(&key, node, pattern)?),
+            "fd" => Probe::Fd(self.read(&key, node, |node, environment| {
+                // Beyond its standard streams; RLIMIT_NOFILE is rarely less than this.
+                leaf::number(node, environment, 3..=255_i32)
+            })?),
+            _ => {
+                if !self.read(&key, node, leaf::boolean)? {
+                    let problem = Problem::new("false is as good as no `notify`");
+                    self.problem(&key, node, problem);
+                    return None;
+                }
+                Probe::Notify
+            }
+        };
+        Some(Placed { value: probe, origin: written.key.clone() })
+    }
+
+    fn path(&mut self, key: &str, node: &super::value::Node) -> Option<PathBuf> {
+        self.read(key, node, leaf::line).map(PathBuf::from)
+    }
+
+    fn http(&mut self, key: &str, entry: &Entry) -> Option<Http> {
+        let table = self.names(key, Some(entry))?;
+        let fields = self.fields(&format!(" in `{key}`"), schema::HTTP, Some(table));
+        let path = self.get(&fields, "path", http::path);
+        let host = self.get(&fields, "host", http::host);
+        let status = fields.entry("status").map(|entry| match &entry.node.value {
+            Value::Array(_) => {
+                let codes = self.list("status", &entry.node, false, http::codes);
+                codes.into_iter().map(|code| code.value).collect()
+            }
+            _ => self.read("status", &entry.node, http::codes).into_iter().collect::<Vec<_>>(),
+        });
+        if fields.entry("url").is_none() {
+            let message = format!("`{key}` needs a `url`");
+            self.diagnostics.push(Diagnostic::error(entry.key.clone(), message));
+        }
+        let url = self.get(&fields, "url", http::url)?;
+        Some(Http {
+            address: url.address,
+            path: path.or(url.path).unwrap_or_else(|| "/".to_owned()),
+            host: host.unwrap_or(url.authority),
+            status: status.unwrap_or_else(|| vec![CODES]),
+        })
+    }
+}
+
+/// A regular expression that can be compiled.
+fn pattern(node: &super::value::Node, environment: &Environment) -> leaf::Leaf<String> {
+    let text = leaf::text(node, environment)?;
+    if text.is_empty() {
+        return Err(Problem::new("this must not be empty: every line would match"));
+    }
+    match regex_lite::Regex::new(&text) {
+        Ok(_) => Ok(text),
+        Err(error) => Err(Problem::new(format!("it is no regular expression: {error}"))),
+    }
+}
