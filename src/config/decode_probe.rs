@@ -16,7 +16,7 @@ const HEALTH_EVERY: Duration = Duration::from_secs(10);
 /// `timeout` of both.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// `within` of `ready`.
-const WITHIN: Duration = Duration::from_secs(60);
+const WITHIN: Duration = Duration::from_mins(1);
 /// `failures` of `health`.
 const FAILURES: u32 = 3;
 /// The status codes that will do for `http`, as kubelet has it.

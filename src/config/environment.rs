@@ -267,8 +267,8 @@ fn fold(name: &str) -> String {
 /// `[exit]`, so that a later layer's `USR1` replaces an earlier `SIGUSR1`; and tables for
 /// which a string may stand, so that a later layer may add a key.
 pub fn canonical(layer: &mut Table, errors: &mut Vec<Diagnostic>) {
-    lengthen(layer, schema::TOP);
     type Spelling = fn(&str) -> Option<String>;
+    lengthen(layer, schema::TOP);
     let tables: [(&str, Spelling); 2] = [
         ("signals", |name| name.parse::<crate::signal::Signal>().ok().map(|s| s.to_string())),
         ("exit", |status| status.parse::<u8>().ok().map(|status| status.to_string())),

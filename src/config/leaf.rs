@@ -188,9 +188,9 @@ where
 /// An exit status.
 pub fn status(node: &Node, environment: &Environment) -> Leaf<u8> {
     let any = number(node, environment, u8::MIN..=u8::MAX);
-    any.map_err(|problem| match problem.undefined {
-        true => problem,
-        false => Problem::expected("an exit status from 0 to 255", node),
+    any.map_err(|problem| {
+        let what = "an exit status from 0 to 255";
+        if problem.undefined { problem } else { Problem::expected(what, node) }
     })
 }
 

@@ -45,7 +45,7 @@ pub enum Probe {
     File(PathBuf),
     /// A line of the unit's own output matches this regular expression.
     Log(String),
-    /// The unit says so: the protocol of systemd's `NOTIFY_SOCKET`, sd_notify(3).
+    /// The unit says so: the protocol of systemd's `NOTIFY_SOCKET`, `sd_notify(3)`.
     Notify,
     /// The unit writes a newline to this descriptor: s6's notification-fd.
     Fd(i32),

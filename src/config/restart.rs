@@ -46,7 +46,7 @@ pub struct Restart {
 
 impl Restart {
     /// `window`, where nothing is written.
-    pub const WINDOW: Duration = Duration::from_secs(60);
+    pub const WINDOW: Duration = Duration::from_mins(1);
     /// `backoff`, where nothing is written.
     pub const BACKOFF: Backoff =
         Backoff { first: Duration::from_millis(200), longest: Duration::from_secs(30) };

@@ -184,7 +184,6 @@ impl Engine {
             Event::StopCommandEnded { unit, succeeded } => {
                 self.on_stop_command_ended(unit, succeeded, actions);
             }
-            Event::Probed { .. } | Event::Notified { .. } => {}
             Event::Paused { unit } => self.on_paused(unit, actions),
             Event::Signal { signal, sender } => self.on_signal(now, signal, sender, actions),
             Event::Settled { graph } => self.on_settled(graph),
@@ -193,7 +192,7 @@ impl Engine {
                 self.stop_run(Cause::CommandLine, status::CONFIG, actions);
             }
             Event::NothingLeft => self.on_nothing_left(actions),
-            Event::Woken => {}
+            Event::Probed { .. } | Event::Notified { .. } | Event::Woken => {}
         }
         self.on_time(now, actions);
         self.advance(now, actions);
