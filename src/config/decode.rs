@@ -34,6 +34,11 @@ impl<'t> Fields<'t> {
         schema::find(self.keys, name).is_some()
     }
 
+    /// Whether a key stands here that the schema doesn't have.
+    pub fn has_unknown(&self) -> bool {
+        self.table.is_some_and(|table| table.keys().any(|key| !self.has(key)))
+    }
+
     /// The entry of a key of the schema.
     pub fn entry(&self, name: &str) -> Option<&'t Entry> {
         debug_assert!(self.has(name), "`{name}` is not in the schema");

@@ -54,6 +54,10 @@ impl Decoder<'_> {
     fn probe(&mut self, name: &str, entry: &Entry, fields: &Fields) -> Option<Placed<Probe>> {
         let kinds = schema::PROBES.iter().filter(|kind| fields.has(kind));
         let Some((kind, written)) = kinds.copied().find_map(|k| Some((k, fields.entry(k)?))) else {
+            // One of its unknown keys was probably meant, and was reported.
+            if fields.has_unknown() {
+                return None;
+            }
             let kinds: Vec<&str> =
                 schema::PROBES.iter().copied().filter(|kind| fields.has(kind)).collect();
             let message = format!("`{name}` doesn't say how to find out");

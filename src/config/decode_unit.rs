@@ -47,9 +47,8 @@ impl Decoder<'_> {
         let unit = self.rest(stage, name, entry, &fields);
         let has_command = schema::RUNS.iter().any(|key| fields.entry(key).is_some());
         let is_outside = !has_command && fields.entry("ready").is_some();
-        let has_unknown = table.keys().any(|key| schema::find(schema::UNIT, key).is_none());
         // An unknown key was probably meant to be `exec`, and was reported.
-        if !has_command && !is_outside && !has_unknown && !partial {
+        if !has_command && !is_outside && !fields.has_unknown() && !partial {
             self.nothing_to_run(&id, entry, others);
         }
         if std::mem::take(&mut self.disabled) {

@@ -6,6 +6,7 @@ mod files;
 mod layers;
 mod messages;
 mod reference;
+mod supervision;
 mod units;
 mod variables;
 

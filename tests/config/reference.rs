@@ -1,15 +1,61 @@
 //! `docs/configuration.md` says what the schema says.
 
-use trc::config::schema::{FORWARD, TOP, UNIT, reference};
+use trc::config::schema::{FORWARD, Key, Kind, TOP, UNIT, reference};
+
+use super::Case;
 
 #[test]
 fn the_reference_is_that_of_the_schema() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md");
-    let text = std::fs::read_to_string(path).unwrap();
+    let written = std::fs::read_to_string(path).unwrap();
+    let mut right = written.clone();
     for (name, keys) in [("top", TOP), ("unit", UNIT), ("forward", FORWARD)] {
-        let (begin, end) = (format!("<!-- keys: {name} -->\n"), "<!-- end -->");
-        let (_, rest) = text.split_once(&begin).expect(name);
-        let (table, _) = rest.split_once(end).expect(name);
-        assert_eq!(table, reference(keys), "put this between the marks of {name} in {path}");
+        let (before, rest) = right.split_once(&format!("<!-- keys: {name} -->\n")).expect(name);
+        let (_, after) = rest.split_once("<!-- end -->").expect(name);
+        right = format!("{before}<!-- keys: {name} -->\n{}<!-- end -->{after}", reference(keys));
+    }
+    if std::env::var_os("TRC_TEST_UPDATE").is_some() {
+        std::fs::write(path, &right).unwrap();
+    }
+    assert!(written == right, "{path} is stale; TRC_TEST_UPDATE=1 cargo test makes it anew");
+}
+
+/// Each example, alone in its table, is configuration without an error.
+#[test]
+fn every_example_of_the_reference_can_be_written() {
+    let mut tried = 0;
+    for (place, keys) in [("", TOP), ("sync.x", UNIT), ("signals.HUP", FORWARD)] {
+        try_examples(place, keys, &mut tried);
+    }
+    assert!(tried > 70, "{tried}");
+}
+
+fn try_examples(place: &str, keys: &'static [Key], tried: &mut usize) {
+    for Key { name, kind, example, .. } in keys {
+        let path = if place.is_empty() { (*name).to_owned() } else { format!("{place}.{name}") };
+        if let Kind::Table(inner) | Kind::Short(inner) = kind {
+            try_examples(&path, inner, tried);
+        }
+        if matches!(kind, Kind::Table(_)) {
+            assert_eq!(*example, "", "{path}");
+            continue;
+        }
+        // What else stands there, so that it is whole.
+        let others = "async = { db.exec = 'x', nginx.exec = 'x' }";
+        let contexts = ["", "sync.x.exec = 'x'"]
+            .into_iter()
+            .chain(["ready.tcp = 1", "health.tcp = 1", "ready.http.url = 'http://a'"])
+            .chain(["health.http.url = 'http://a'"])
+            .map(|line| match line.split_once('.') {
+                Some(("ready" | "health", _)) => format!("sync.x.exec = 'x'\nsync.x.{line}"),
+                _ => line.to_owned(),
+            });
+        let of = |context: &str| format!("{context}\n{path} = {example}\n");
+        let errors: Vec<Vec<String>> = contexts
+            .flat_map(|context| [of(&context), of(&format!("{others}\n{context}"))])
+            .map(|text| Case::new().toml(&text).errors())
+            .collect();
+        assert!(errors.iter().any(Vec::is_empty), "{path} = {example}: {errors:#?}");
+        *tried += 1;
     }
 }

@@ -127,19 +127,7 @@ fn every_key_of_a_unit_is_understood() {
 
 #[test]
 fn what_is_not_there_yet_is_an_unknown_key() {
-    for key in [
-        "ready",
-        "health",
-        "restart",
-        "max_runtime",
-        "limits",
-        "nice",
-        "oom_score_adj",
-        "no_new_privs",
-        "capabilities",
-        "tty",
-        "stdin",
-    ] {
+    for key in ["limits", "nice", "oom_score_adj", "no_new_privs", "capabilities", "tty", "stdin"] {
         let errors = Case::new().toml(&format!("[async.web]\nexec = \"x\"\n{key} = 1")).errors();
         assert_eq!(errors.len(), 1);
         let expected = format!("error trc.toml:3:1: unknown key `{key}` in `[async.web]`");
@@ -307,15 +295,9 @@ fn a_unit_is_named_in_full_or_by_its_name_where_that_is_unique() {
         ]
     );
     assert_eq!(
-        after("{ main = \"ready\" }"),
-        [
-            "error trc.toml:9:18: `after`: expected started, exited, succeeded or failed, found \"ready\""
-        ]
-    );
-    assert_eq!(
         after("{ main = 1 }"),
         [
-            "error trc.toml:9:18: `after`: expected started, exited, succeeded or failed, found the integer 1"
+            "error trc.toml:9:18: `after`: expected started, ready, exited, succeeded or failed, found the integer 1"
         ]
     );
     toml_says(&[(

@@ -1,0 +1,227 @@
+//! `ready`, `health`, `restart` and `max_runtime`.
+
+use std::time::Duration;
+
+use trc::config::{Address, Backoff, Command, Health, Http, Probe, Ready, Restart, Then, When};
+
+use super::{Case, toml_says, unit};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn ready(text: &str) -> Ready {
+    let config = Case::new().toml(&format!("[async.db]\nexec = \"x\"\n{text}")).config();
+    unit(&config, "async.db").ready.clone().expect("a readiness check")
+}
+
+fn probe(text: &str) -> Probe {
+    ready(&format!("ready = {{ {text} }}")).probe.value
+}
+
+fn restart(text: &str) -> Restart {
+    let config = Case::new().toml(&format!("[async.db]\nexec = \"x\"\n{text}")).config();
+    unit(&config, "async.db").restart.clone()
+}
+
+fn localhost(port: u16) -> Address {
+    Address { host: "localhost".to_owned(), port }
+}
+
+#[test]
+fn every_kind_of_probe_can_be_written() {
+    let http = |path: &str, host: &str, status| {
+        let (path, host) = (path.to_owned(), host.to_owned());
+        Probe::Http(Http { address: localhost(8080), path, host, status })
+    };
+    for (text, expected) in [
+        ("tcp = \"localhost:80\"", Probe::Tcp(localhost(80))),
+        ("tcp = 80", Probe::Tcp(localhost(80))),
+        ("tcp = \"${PORT:-80}\"", Probe::Tcp(localhost(80))),
+        ("unix = \"/run/x.sock\"", Probe::Unix("/run/x.sock".into())),
+        ("http = \"http://localhost:8080/a?b\"", http("/a?b", "localhost:8080", vec![200..=399])),
+        (
+            "http = { url = \"http://localhost:8080\", path = \"/a\", host = \"b\", status = [204, \"3xx\"] }",
+            http("/a", "b", vec![204..=204, 300..=399]),
+        ),
+        (
+            "http = { url = \"http://localhost:8080\", status = \"200-299\" }",
+            http("/", "localhost:8080", vec![200..=299]),
+        ),
+        ("file = \"/run/x.pid\"", Probe::File("/run/x.pid".into())),
+        ("log = \"ready for .*\"", Probe::Log("ready for .*".to_owned())),
+        ("notify = true", Probe::Notify),
+        ("fd = 3", Probe::Fd(3)),
+    ] {
+        assert_eq!(probe(text), expected, "{text}");
+    }
+    assert!(matches!(probe("exec = \"pg_isready -q\""), Probe::Exec(words) if words.len() == 2));
+}
+
+#[test]
+fn probes_have_times_of_their_own() {
+    let ready = ready("ready = { tcp = 1, every = \"1s\", timeout = \"2s\", within = \"3s\" }");
+    assert_eq!((ready.every, ready.timeout, ready.within), (SECOND, SECOND * 2, SECOND * 3));
+    let text = "[sync.x]\nexec = \"x\"\n\
+                health = { tcp = 1, every = \"1s\", timeout = \"2s\", failures = 4, then = \"stop\" }";
+    let config = Case::new().toml(text).config();
+    let Some(Health { every, timeout, failures, then, .. }) = unit(&config, "sync.x").health else {
+        panic!("no health check")
+    };
+    assert_eq!((every, timeout, failures, then), (SECOND, SECOND * 2, 4, Then::Stop));
+}
+
+#[test]
+fn restart_is_a_word_or_a_table() {
+    for (text, when) in [
+        ("", When::No),
+        ("restart = \"no\"", When::No),
+        ("restart = \"always\"", When::Always),
+        ("restart = \"on-failure\"", When::OnFailure),
+        ("restart = {}", When::OnFailure),
+    ] {
+        assert_eq!(restart(text), Restart { when, ..Restart::NO }, "{text}");
+    }
+    let text = "restart = { when = \"always\", max = 3, window = \"5m\", backoff = \"1s..1m\" }";
+    let backoff = Backoff { first: SECOND, longest: SECOND * 60 };
+    let expected =
+        Restart { when: When::Always, max: Some(3), window: SECOND * 300, backoff, with: vec![] };
+    assert_eq!(restart(text), expected);
+    let constant = Backoff { first: SECOND * 2, longest: SECOND * 2 };
+    assert_eq!(restart("restart.backoff = 2").backoff, constant);
+}
+
+#[test]
+fn a_later_layers_probe_replaces_an_earlier_one_of_another_kind_and_keeps_its_times() {
+    let toml = "[async.db]\nexec = \"x\"\nready = { tcp = 1, within = \"5s\" }\n\
+                [async.app]\nexec = \"x\"\nready.http = \"http://a/b\"\nrestart = \"always\"";
+    let config = Case::new()
+        .toml(toml)
+        .file("trc.d/10.toml", "[async.db.ready]\nunix = \"/run/x\"")
+        .set("TRC_ASYNC__APP__READY__HTTP__STATUS", "204")
+        .set("TRC_ASYNC__APP__RESTART__MAX", "3")
+        .config();
+    let db = unit(&config, "async.db").ready.clone().unwrap();
+    assert_eq!((db.probe.value, db.within), (Probe::Unix("/run/x".into()), SECOND * 5));
+    let app = unit(&config, "async.app");
+    let address = Address { host: "a".to_owned(), port: 80 };
+    let (path, host, status) = ("/b".to_owned(), "a".to_owned(), vec![204..=204]);
+    let http = Probe::Http(Http { address, path, host, status });
+    assert_eq!(app.ready.as_ref().unwrap().probe.value, http);
+    assert_eq!((app.restart.when, app.restart.max), (When::Always, Some(3)));
+}
+
+#[test]
+fn a_unit_with_ready_and_nothing_to_run_stands_for_something_outside() {
+    for stage in ["boot", "async"] {
+        let toml = format!("[{stage}.db]\nready.tcp = \"db:5432\"");
+        let config = Case::new().toml(&toml).config();
+        assert_eq!(unit(&config, &format!("{stage}.db")).command, Command::Nothing);
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_probe_or_restart_is_said() {
+    let on = |key: &str| format!("[async.x]\nexec = \"x\"\n{key}");
+    let rows: &[(&str, &[&str])] = &[
+        (
+            "ready = {}",
+            &[
+                "error trc.toml:3:1: `ready` doesn't say how to find out (it takes one of tcp, unix, http, exec, file, log, notify or fd)",
+            ],
+        ),
+        (
+            "ready = { tcp = 80, unix = \"/x\" }",
+            &[
+                "error trc.toml:3:21: `[async.x.ready]` has both `tcp` and `unix` (one of them is enough)",
+            ],
+        ),
+        ("ready = true", &["error trc.toml:3:9: `ready`: expected a table, found true"]),
+        (
+            "ready.tpc = 80",
+            &["error trc.toml:3:7: unknown key `tpc` in `ready` (did you mean `tcp`?)"],
+        ),
+        (
+            "ready.tcp = \"db\"",
+            &[
+                "error trc.toml:3:13: `ready.tcp`: expected an address such as \"127.0.0.1:80\", or a port, found the string \"db\"",
+            ],
+        ),
+        (
+            "ready.http = \"https://x/\"",
+            &[
+                "error trc.toml:3:14: `url`: expected a URL such as \"http://127.0.0.1:8080/\", found the string \"https://x/\" (TLS is not spoken: ask by `exec` or `tcp`, or over plain HTTP)",
+            ],
+        ),
+        ("ready.http.path = \"/x\"", &["error trc.toml:3:7: `ready.http` needs a `url`"]),
+        (
+            "ready.log = \"a(b\"",
+            &[
+                "error trc.toml:3:13: `ready.log`: it is no regular expression: found open group without closing ')'",
+            ],
+        ),
+        (
+            "ready.fd = 1",
+            &[
+                "error trc.toml:3:12: `ready.fd`: expected a number from 3 to 255, found the integer 1",
+            ],
+        ),
+        (
+            "ready = { tcp = 1, within = 0 }",
+            &["error trc.toml:3:29: `within`: this must be longer than 0"],
+        ),
+        ("health.fd = 3", &["error trc.toml:3:8: unknown key `fd` in `health`"]),
+        (
+            "restart = \"alway\"",
+            &[
+                "error trc.toml:3:11: `when`: expected no, on-failure or always, found \"alway\" (did you mean `always`?)",
+            ],
+        ),
+        (
+            "restart.backoff = \"30s..1s\"",
+            &["error trc.toml:3:19: `backoff`: the first time is longer than the second"],
+        ),
+        ("restart.with = [\"bd\"]", &["error trc.toml:3:17: there is no unit `bd`"]),
+        (
+            "oneshot = true\nrestart = \"always\"",
+            &[
+                "error trc.toml:4:1: `restart`: async.x is a one-shot, which is over once it has succeeded: restart it `on-failure`",
+            ],
+        ),
+        (
+            "ready.log = \"x\"\noutput = \"null\"",
+            &[
+                "error trc.toml:4:1: `output`: async.x is to be recognized by its log, and trc doesn't see that of this output",
+            ],
+        ),
+    ];
+    let texts: Vec<(String, &[&str])> = rows.iter().map(|(key, says)| (on(key), *says)).collect();
+    let table: Vec<(&str, &[&str])> = texts.iter().map(|(t, says)| (t.as_str(), *says)).collect();
+    toml_says(&table);
+    toml_says(&[
+        (
+            "[halt.x]\nexec = \"x\"\nrestart = \"always\"",
+            &["error trc.toml:3:1: `restart`: halt.x can't be restarted: halt units run once"],
+        ),
+        (
+            "[boot.x]\nexec = \"x\"\nready.tcp = 1",
+            &[
+                "error trc.toml:3:1: `ready`: boot.x is waited for to end: boot units run one by one",
+            ],
+        ),
+        (
+            "[sync.x]\nready.tcp = 1",
+            &[
+                "error trc.toml:2:1: `ready`: sync.x has nothing to run: only boot and async units may stand for something outside",
+            ],
+        ),
+        (
+            "[async.x]\nready.notify = true",
+            &[
+                "error trc.toml:2:1: `ready`: async.x has nothing to run, and nothing that could say that it is ready",
+            ],
+        ),
+        (
+            "[async.x]\nready.tcp = 1\nhealth.tcp = 1",
+            &["error trc.toml:3:1: `health`: async.x has nothing to run, and nothing to watch"],
+        ),
+    ]);
+}
