@@ -1,10 +1,11 @@
 //! What a graph refuses, and the order it gives.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::{
-    After, Command, Condition, Config, Diagnostic, Log, LogFormat, Origin, Placed, Shutdown, Stage,
-    Unit, WaitPolicy,
+    After, Command, Condition, Config, Diagnostic, Log, LogFormat, Origin, Placed, Probe, Ready,
+    Restart, Shutdown, Stage, Unit, WaitPolicy, When,
 };
 use crate::graph::{Graph, UnitId};
 
@@ -23,6 +24,22 @@ fn unit(id: &str, after: &[(&str, Option<Condition>)]) -> Unit {
     let stage = *Stage::ALL.iter().find(|known| known.name() == stage).unwrap();
     let unit = Unit::new(stage, name, place(0), Command::Exec(vec![]));
     Unit { after: after.collect(), ..unit }
+}
+
+/// A unit that has nothing to run.
+fn outside(id: &str) -> Unit {
+    Unit { command: Command::Nothing, ..with_ready(unit(id, &[])) }
+}
+
+fn with_ready(unit: Unit) -> Unit {
+    let probe = Placed { value: Probe::Notify, origin: Origin::Default };
+    let second = Duration::from_secs(1);
+    let ready = Ready { probe, every: second, timeout: second, within: second };
+    Unit { ready: Some(ready), ..unit }
+}
+
+fn restarted(when: When, unit: Unit) -> Unit {
+    Unit { restart: Restart { when, ..Restart::NO }, ..unit }
 }
 
 fn build(units: Vec<Unit>) -> Result<Graph, Vec<Diagnostic>> {
@@ -95,6 +112,21 @@ fn a_condition_that_can_never_hold_is_refused_with_its_place() {
             vec![unit("async.a", &[("boot.b", Some(Condition::Failed))]), unit("boot.b", &[])],
             "async.a can't wait for boot.b to fail: that would end the run",
         ),
+        (
+            vec![unit("async.a", &[("async.b", Some(Condition::Ready))]), unit("async.b", &[])],
+            "async.a can't wait for async.b to be ready: it has no `ready`",
+        ),
+        (
+            vec![unit("async.a", &[("async.b", Some(Condition::Started))]), outside("async.b")],
+            "async.a can wait for async.b, which has nothing to run, only to be ready or to fail",
+        ),
+        (
+            vec![
+                unit("async.a", &[("async.b", Some(Condition::Succeeded))]),
+                restarted(When::Always, unit("async.b", &[])),
+            ],
+            "async.a can't wait for async.b to succeed: it is always restarted",
+        ),
     ] {
         let name = units[0].name.clone();
         assert_eq!(errors(units), [(format!("{name}:1:1"), text.to_owned())]);
@@ -127,13 +159,15 @@ fn units_that_run_one_by_one_keep_the_order_written_unless_an_edge_says_otherwis
 }
 
 #[test]
-fn a_bare_name_waits_for_the_success_of_a_one_shot_and_else_for_the_start() {
+fn a_bare_name_waits_for_readiness_else_for_a_one_shots_success_else_for_the_start() {
     let units = vec![
         unit("boot.setup", &[]),
         unit("async.migrate", &[]),
         unit("async.app", &[("async.migrate", None)]),
         unit("async.other", &[("async.migrate", Some(Condition::Succeeded)), ("boot.setup", None)]),
         unit("async.last", &[("async.app", None)]),
+        with_ready(unit("async.db", &[])),
+        unit("async.web", &[("async.db", None)]),
     ];
     let graph = build(units).unwrap();
     let conditions = |at: usize| {
@@ -148,4 +182,31 @@ fn a_bare_name_waits_for_the_success_of_a_one_shot_and_else_for_the_start() {
     assert_eq!(conditions(2), [Condition::Succeeded]);
     assert_eq!(conditions(3), [Condition::Succeeded, Condition::Succeeded]);
     assert_eq!(conditions(4), [Condition::Started]);
+    assert_eq!(conditions(6), [Condition::Ready]);
+}
+
+#[test]
+fn what_is_restarted_with_another_waits_for_it() {
+    let with = Placed { value: "async.db".to_owned(), origin: Origin::Default };
+    let restart = Restart { with: vec![with], ..Restart::NO };
+    let app = Unit { restart, ..unit("async.app", &[]) };
+    let graph = build(vec![app.clone(), with_ready(unit("async.db", &[]))]).unwrap();
+    let (db, app_id) = (UnitId(0), UnitId(1));
+    assert_eq!(graph.node(app_id).unit.name, "app");
+    assert_eq!(graph.node(db).restarts, [app_id]);
+    assert_eq!(graph.node(db).dependents, [app_id]);
+    assert_eq!(graph.node(app_id).needs[0].condition, Condition::Ready);
+    // What it waits for is its own to choose.
+    let after = After { unit: app.restart.with[0].clone(), condition: Some(Condition::Started) };
+    let app = Unit { after: vec![after], ..app };
+    let graph = build(vec![app, with_ready(unit("async.db", &[]))]).unwrap();
+    let conditions: Vec<_> = graph.node(app_id).needs.iter().map(|need| need.condition).collect();
+    assert_eq!(conditions, [Condition::Started]);
+}
+
+#[test]
+fn no_policy_counts_what_stands_for_something_outside() {
+    let graph = build(vec![outside("async.db"), unit("async.app", &[])]).unwrap();
+    let counted: Vec<bool> = graph.nodes.iter().map(super::Node::counts).collect();
+    assert_eq!(counted, [false, true]);
 }
