@@ -141,6 +141,14 @@ impl Layers {
         }
     }
 
+    /// Lets go of all that was read.
+    pub fn forget(&mut self) {
+        self.tree = Table::new();
+        self.sources = Vec::new();
+        self.environment = Environment::new();
+        self.noticed = Vec::new();
+    }
+
     /// Adds the line meant to a diagnostic.
     pub fn illustrate(&self, diagnostic: &mut Diagnostic) {
         illustrate(&self.sources, diagnostic);

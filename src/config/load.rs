@@ -36,6 +36,11 @@ impl Loaded {
         self.layers.config(&line)
     }
 
+    /// Lets go of what only another rest of the command line would need.
+    pub fn forget(&mut self) {
+        self.layers.forget();
+    }
+
     /// Adds the line meant to a diagnostic that was made later, from an origin.
     #[must_use]
     pub fn illustrate(&self, mut diagnostic: Diagnostic) -> Diagnostic {

@@ -15,6 +15,15 @@ unsafe extern "C" {
     static etext: u8;
 }
 
+/// Gives free memory back: what the configuration was read with.
+pub fn let_go_of_heap() {
+    // SAFETY: malloc_trim(3) touches what is free only.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Lets go of the pages of trc's own program, which reading the configuration has
 /// touched from one end to the other: they stay in the page cache, and the few that the
 /// loop needs come back when it runs.

@@ -24,7 +24,7 @@ use super::spawn::Hold;
 use super::stream::flush_deadline;
 use super::terminal::Terminal;
 use super::{oom, processes};
-use crate::config::{Config, Loaded};
+use crate::config::{Config, Loaded, Stage};
 use crate::engine::{Action, Engine, Event, Target};
 use crate::graph::{Graph, UnitId};
 use crate::shell::{Saved, State};
@@ -70,7 +70,6 @@ struct Held {
 /// The supervisor of one run.
 pub struct Supervisor {
     loaded: Loaded,
-    config: Config,
     graph: Rc<Graph>,
     engine: Engine,
     signals: Signals,
@@ -109,7 +108,7 @@ pub struct Supervisor {
 impl Supervisor {
     /// A supervisor that has taken over all signals.
     pub fn new(
-        loaded: Loaded,
+        mut loaded: Loaded,
         graph: Graph,
         signals: Signals,
         reporter: Reporter,
@@ -118,8 +117,12 @@ impl Supervisor {
     ) -> Self {
         processes::become_subreaper();
         let graph = Rc::new(graph);
+        // The graph has its own.
+        loaded.config.units = Vec::new();
+        if graph.stage(Stage::Boot).next().is_none() {
+            loaded.forget();
+        }
         Self {
-            config: loaded.config.clone(),
             loaded,
             engine: Engine::new(Rc::clone(&graph)),
             units: graph.ids().map(|_| Held::default()).collect(),
@@ -198,7 +201,7 @@ impl Supervisor {
 
     pub(super) fn surroundings(&self, end: Option<(u8, String)>) -> Surroundings<'_> {
         Surroundings {
-            config: &self.config,
+            config: &self.loaded.config,
             base: &self.base,
             shell: &self.shell,
             state: self.state.as_ref(),
@@ -227,7 +230,8 @@ impl Supervisor {
     /// Boot is done: what has it made of the command line?
     fn settle(&mut self) {
         let args = self.state.as_ref().map(|state| state.args().to_vec());
-        let Some(rest) = args.filter(|args| *args != self.config.rest) else {
+        let Some(rest) = args.filter(|args| *args != self.loaded.config.rest) else {
+            self.loaded.forget();
             self.events.push_back(Event::Settled { graph: None });
             return;
         };
@@ -239,7 +243,8 @@ impl Supervisor {
                 self.units.resize_with(graph.nodes.len(), Held::default);
                 // A boot script may have added `--log-level`.
                 self.reporter.journal().set_level(config.log.level);
-                self.config = config;
+                self.loaded.config = Config { units: Vec::new(), ..config };
+                self.loaded.forget();
                 self.graph = Rc::clone(&graph);
                 Event::Settled { graph: Some(graph) }
             }

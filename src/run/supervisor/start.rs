@@ -111,7 +111,7 @@ impl Supervisor {
     fn streams(&self, unit: &Unit, launch: &mut Launch) -> nix::Result<Vec<(Side, OwnedFd)>> {
         let owner = launch.ids.as_ref().map(|ids| (Uid::from_raw(ids.uid), Gid::from_raw(ids.gid)));
         let mut pipes = Vec::new();
-        match prepare::output(&self.config, unit) {
+        match prepare::output(&self.loaded.config, unit) {
             Output::Inherit => {}
             Output::Null => {
                 launch.streams[1] = Some(prepare::null(true)?);

@@ -96,6 +96,7 @@ impl Supervisor {
 
         if ready.is_empty() && idle.is_some_and(|idle| idle <= now()) {
             self.rested = true;
+            memory::let_go_of_heap();
             memory::let_go_of_code();
         }
         let mut reap = false;
