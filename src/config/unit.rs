@@ -267,9 +267,8 @@ impl Unit {
     pub fn label(&self) -> String {
         let command = match &self.command {
             Command::Exec(words) => {
-                let words: Vec<String> =
-                    words.iter().map(|w| w.source().to_string_lossy().into_owned()).collect();
-                shell_words::join(words)
+                let words = words.iter().map(|word| quoted(&word.source().to_string_lossy()));
+                words.collect::<Vec<_>>().join(" ")
             }
             Command::Script(text) => text.to_string_lossy().into_owned(),
             Command::File(path) => path.to_string_lossy().into_owned(),
@@ -285,6 +284,35 @@ impl Unit {
                 None => format!("{}: {}", self.name, command.trim()),
             },
             Form::Script | Form::Flag | Form::Trailing => command,
+        }
+    }
+}
+
+/// A word as it would be typed; `${NAME}` in it needs no quotes to be read.
+fn quoted(word: &str) -> String {
+    let bare = word.replace(['$', '{', '}'], "");
+    if !bare.is_empty() && shell_words::quote(&bare) == bare {
+        word.to_owned()
+    } else {
+        shell_words::quote(word).into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn words_are_quoted_where_it_helps_reading() {
+        for (word, shown) in [
+            ("plain", "plain"),
+            ("${DATA}/x", "${DATA}/x"),
+            ("a b", "'a b'"),
+            ("${A} b", "'${A} b'"),
+            ("", "''"),
+            ("it's", "'it'\\''s'"),
+        ] {
+            assert_eq!(quoted(word), shown);
         }
     }
 }
