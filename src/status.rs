@@ -6,6 +6,8 @@ pub const USAGE: u8 = 64;
 pub const SOFTWARE: u8 = 70;
 /// `EX_CONFIG`: the user's configuration is wrong; nothing was started.
 pub const CONFIG: u8 = 78;
+/// Time ran out, as `timeout(1)` has it: not ready, not healthy, or still running.
+pub const TIMED_OUT: u8 = 124;
 /// A command was found but can't be executed, as POSIX shells have it.
 pub const CANNOT_EXECUTE: u8 = 126;
 /// A command was not found, as POSIX shells have it.

@@ -1,6 +1,6 @@
 //! The ends of units.
 
-use super::unit::{Ladder, Leftovers, Phase};
+use super::unit::{Ladder, Leftovers, Phase, Verdict};
 use super::{Action, Cause, Ended, Ending, Engine, Event, Fact, How, LastWord, Run, Tick};
 use crate::config::{OnFailure, Stage, StopTo};
 use crate::graph::UnitId;
@@ -28,6 +28,8 @@ impl Engine {
             Phase::Starting { pid: None, .. }
             | Phase::Waiting
             | Phase::Retrying { .. }
+            | Phase::Watching
+            | Phase::Backoff { .. }
             | Phase::Done(_) => {
                 self.impossible(&Event::Exited { unit: id, ending, leftovers, terminal });
                 return;
@@ -43,14 +45,17 @@ impl Engine {
         // What was told to stop may die of it.
         let obeyed = ladder.is_some() && ending == Ending::Signal(node.stop_signal);
         let status = if obeyed || node.succeeds_with(raw) { 0 } else { raw.max(1) };
-        let ended = self.end(id, How::Process(ending), status, actions);
         match ending {
             Ending::Signal(signal @ (Signal::INT | Signal::QUIT))
                 if terminal && stage != Stage::Halt =>
             {
-                self.stop_run(Cause::Terminal(id, signal), ended.status.max(raw), actions);
+                self.end_watch(id, actions);
+                self.end(id, How::Process(ending), status, actions);
+                self.stop_run(Cause::Terminal(id, signal), status.max(raw), actions);
             }
-            Ending::Signal(_) | Ending::Code(_) => {}
+            Ending::Signal(_) | Ending::Code(_) => {
+                self.over(now, id, How::Process(ending), status, actions);
+            }
         }
     }
 
@@ -62,7 +67,9 @@ impl Engine {
         status: u8,
         actions: &mut Vec<Action>,
     ) -> Ended {
-        let told = matches!(self.states[id.0].phase, Phase::Stopping { .. });
+        // What was told to stop for no fault of its own can't fail any more.
+        let told = matches!(self.states[id.0].phase, Phase::Stopping { .. })
+            && self.states[id.0].verdict.is_none_or(|verdict| verdict == Verdict::Together);
         let ended = Ended { how, status, place: self.ends };
         self.ends += 1;
         self.states[id.0].phase = Phase::Done(ended);

@@ -17,3 +17,8 @@ pub const HELD_SIGNALS: usize = 64;
 /// How long a unit that stops the run by a signal has to end by itself before it is told
 /// to: a test's `kill -10 $MAINPID` is its last command, and not its failure.
 pub const SENDER: Duration = Duration::from_millis(100);
+/// The wait after the first try of a readiness check; each next one is twice as long, up to
+/// what is written.
+pub const FIRST_TRY: Duration = Duration::from_millis(10);
+/// How many restarts of a unit are remembered; `restart.max` is no larger.
+pub const RESTARTS: usize = 1000;

@@ -24,12 +24,14 @@ mod event;
 mod limits;
 mod policy;
 mod reason;
+mod restart;
 mod signals;
 mod start;
 mod stop;
 #[cfg(test)]
 mod tests;
 mod unit;
+mod watch;
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -104,12 +106,18 @@ pub struct Engine {
     unkillable: Vec<UnitId>,
     /// Units whose waiters must be looked at again.
     changed: VecDeque<UnitId>,
+    /// Units that are to be stopped while the run goes on.
+    condemned: Vec<UnitId>,
+    /// Units that are to be started again.
+    resting: Vec<UnitId>,
+    /// The state of the generator of what is left to chance.
+    chance: u64,
 }
 
 impl Engine {
-    /// An engine at the start of a run.
+    /// An engine at the start of a run. `chance` decides what is left to chance.
     #[must_use]
-    pub fn new(graph: Rc<Graph>) -> Self {
+    pub fn new(graph: Rc<Graph>, chance: u64) -> Self {
         let states = graph.ids().map(|_| State::new()).collect();
         Self {
             graph,
@@ -128,6 +136,9 @@ impl Engine {
             passing: Passing::default(),
             unkillable: Vec::new(),
             changed: VecDeque::new(),
+            condemned: Vec::new(),
+            resting: Vec::new(),
+            chance,
         }
     }
 
@@ -164,7 +175,9 @@ impl Engine {
             | Phase::Retrying { .. }
             | Phase::Starting { .. }
             | Phase::Running { .. }
-            | Phase::Stopping { .. } => None,
+            | Phase::Watching
+            | Phase::Stopping { .. }
+            | Phase::Backoff { .. } => None,
         }
     }
 
@@ -173,13 +186,17 @@ impl Engine {
         match event {
             Event::Begin => self.changed.extend(self.graph.ids()),
             Event::Forked { unit, pid } => self.on_forked(unit, pid),
-            Event::Executed { unit } => self.on_executed(unit, actions),
+            Event::Executed { unit } => self.on_executed(now, unit, actions),
             Event::SpawnFailed { unit, stage, errno } => {
                 self.on_spawn_failed(now, unit, stage, errno, actions);
             }
             Event::Exited { unit, ending, leftovers, terminal } => {
                 self.on_exited(now, unit, ending, leftovers, terminal, actions);
             }
+            Event::Probed { unit, purpose, outcome } => {
+                self.on_probed(now, unit, purpose, outcome, actions);
+            }
+            Event::Notified { unit, notice } => self.on_notified(now, unit, notice, actions),
             Event::LeftoversGone { unit } => self.states[unit.0].leftovers = Leftovers::None,
             Event::StopCommandEnded { unit, succeeded } => {
                 self.on_stop_command_ended(unit, succeeded, actions);
@@ -192,7 +209,7 @@ impl Engine {
                 self.stop_run(Cause::CommandLine, status::CONFIG, actions);
             }
             Event::NothingLeft => self.on_nothing_left(actions),
-            Event::Probed { .. } | Event::Notified { .. } | Event::Woken => {}
+            Event::Woken => {}
         }
         self.on_time(now, actions);
         self.advance(now, actions);
@@ -225,15 +242,16 @@ impl Engine {
     /// Goes on as far as things stand.
     fn advance(&mut self, now: Tick, actions: &mut Vec<Action>) {
         loop {
+            self.advance_restarts(now, actions);
             let before = self.run;
             match self.run {
-                Run::Boot => self.advance_boot(actions),
-                Run::Up => self.advance_up(actions),
+                Run::Boot => self.advance_boot(now, actions),
+                Run::Up => self.advance_up(now, actions),
                 Run::Stopping => self.advance_stopping(now, actions),
-                Run::Halting => self.advance_halting(actions),
+                Run::Halting => self.advance_halting(now, actions),
                 Run::Settling | Run::Sweeping { .. } | Run::Killing { .. } | Run::Over => {}
             }
-            if self.run == before {
+            if self.run == before && (self.changed.is_empty() || self.run != Run::Up) {
                 break;
             }
         }
@@ -245,7 +263,10 @@ impl Engine {
         match run {
             Run::Boot | Run::Up | Run::Halting => {}
             Run::Settling => actions.push(Action::Settle),
-            Run::Stopping => actions.push(Action::Tell(Fact::Stopping)),
+            Run::Stopping => {
+                actions.push(Action::Tell(Fact::Stopping));
+                self.forget_restarts(actions);
+            }
             Run::Sweeping { .. } => actions.push(Action::Sweep(Signal::TERM)),
             Run::Killing { .. } => actions.push(Action::Sweep(Signal::KILL)),
             Run::Over => {

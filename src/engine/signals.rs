@@ -57,12 +57,15 @@ impl Engine {
         };
         match self.states[id.0].phase {
             Phase::Running { .. } | Phase::Stopping { .. } => self.pass(id, signal, actions),
-            Phase::Waiting | Phase::Retrying { .. } | Phase::Starting { .. } => {
+            Phase::Waiting
+            | Phase::Retrying { .. }
+            | Phase::Starting { .. }
+            | Phase::Backoff { .. } => {
                 if self.passing.held.len() < limits::HELD_SIGNALS {
                     self.passing.held.push(signal);
                 }
             }
-            Phase::Done(_) => {}
+            Phase::Watching | Phase::Done(_) => {}
         }
     }
 

@@ -18,8 +18,8 @@ enum Holds {
 
 impl Engine {
     /// Boot units run one by one; the first to fail ends the run.
-    pub(super) fn advance_boot(&mut self, actions: &mut Vec<Action>) {
-        match self.advance_in_turn(Stage::Boot, actions) {
+    pub(super) fn advance_boot(&mut self, now: Tick, actions: &mut Vec<Action>) {
+        match self.advance_in_turn(now, Stage::Boot, actions) {
             Turn::Running => {}
             Turn::Failed(unit, ended) => self.stop_run(Cause::Boot(unit), ended.status, actions),
             Turn::Over if self.graph.stage(Stage::Boot).next().is_some() => {
@@ -33,19 +33,19 @@ impl Engine {
     }
 
     /// Halt units run one by one, whether or not one fails.
-    pub(super) fn advance_halting(&mut self, actions: &mut Vec<Action>) {
-        match self.advance_in_turn(Stage::Halt, actions) {
+    pub(super) fn advance_halting(&mut self, now: Tick, actions: &mut Vec<Action>) {
+        match self.advance_in_turn(now, Stage::Halt, actions) {
             Turn::Running => {}
             Turn::Over | Turn::Failed(..) => self.enter(Run::Over, actions),
         }
     }
 
     /// Starts the next unit of a stage whose units run one by one, if it is time.
-    fn advance_in_turn(&mut self, stage: Stage, actions: &mut Vec<Action>) -> Turn {
+    fn advance_in_turn(&mut self, now: Tick, stage: Stage, actions: &mut Vec<Action>) -> Turn {
         let ids: Vec<UnitId> = self.graph.stage(stage).collect();
         for id in ids {
             if self.states[id.0].phase == Phase::Waiting {
-                self.try_start(id, actions);
+                self.try_start(now, id, actions);
             }
             match self.states[id.0].phase {
                 Phase::Done(ended) => {
@@ -58,7 +58,9 @@ impl Engine {
                 | Phase::Retrying { .. }
                 | Phase::Starting { .. }
                 | Phase::Running { .. }
-                | Phase::Stopping { .. } => return Turn::Running,
+                | Phase::Watching
+                | Phase::Stopping { .. }
+                | Phase::Backoff { .. } => return Turn::Running,
             }
         }
         Turn::Over
@@ -66,7 +68,7 @@ impl Engine {
 
     /// Asks the wait policy, and if it goes on, starts whatever a change has made
     /// startable.
-    pub(super) fn advance_up(&mut self, actions: &mut Vec<Action>) {
+    pub(super) fn advance_up(&mut self, now: Tick, actions: &mut Vec<Action>) {
         self.ask_policy(actions);
         while self.run == Run::Up
             && let Some(changed) = self.changed.pop_front()
@@ -77,7 +79,7 @@ impl Engine {
             let waiters = self.graph.node(changed).dependents.clone();
             for id in [changed, next].into_iter().chain(waiters) {
                 if id.0 < self.states.len() {
-                    self.try_start(id, actions);
+                    self.try_start(now, id, actions);
                 }
             }
             // What could not be started any more has ended by that.
@@ -87,7 +89,7 @@ impl Engine {
 
     /// Starts a unit if its turn has come and its conditions hold; ends it if they
     /// never will.
-    fn try_start(&mut self, id: UnitId, actions: &mut Vec<Action>) {
+    fn try_start(&mut self, now: Tick, id: UnitId, actions: &mut Vec<Action>) {
         let turn = match self.graph.node(id).unit.stage {
             Stage::Boot => self.run == Run::Boot,
             Stage::Async | Stage::Sync => self.run == Run::Up,
@@ -96,7 +98,7 @@ impl Engine {
         if !turn || self.states[id.0].phase != Phase::Waiting {
             return;
         }
-        let mut ready = true;
+        let mut ready = self.companions_up(id);
         for need in self.graph.node(id).needs.clone() {
             match self.holds(need) {
                 Holds::Yes => {}
@@ -107,7 +109,10 @@ impl Engine {
                 }
             }
         }
-        if ready {
+        if ready && self.graph.node(id).is_outside() {
+            self.states[id.0].phase = Phase::Watching;
+            self.begin_watch(now, id, actions);
+        } else if ready {
             self.spawn(id, 0, actions);
         }
     }
@@ -115,9 +120,10 @@ impl Engine {
     fn holds(&self, need: Need) -> Holds {
         let state = &self.states[need.unit.0];
         let ended = self.ended(need.unit);
-        let waits = matches!(state.phase, Phase::Waiting | Phase::Retrying { .. });
+        let waits = state.is_dormant();
         match (need.condition, ended) {
             (Condition::Started, _) if state.started => Holds::Yes,
+            (Condition::Ready, _) if state.is_ready() => Holds::Yes,
             // What has not run by now never will: it is over for a halt unit.
             (Condition::Exited, None) if waits && self.is_stopping(need.unit) => Holds::Yes,
             (_, None) if waits && self.is_stopping(need.unit) => Holds::Never,
@@ -149,7 +155,16 @@ impl Engine {
             chain.push(unit);
             link = match self.ended(unit).map(|ended| ended.how) {
                 Some(How::Blocked(next)) => Some(next),
-                Some(How::Process(_) | How::NotStarted(..) | How::Unkillable) | None => None,
+                Some(
+                    How::Process(_)
+                    | How::NotStarted(..)
+                    | How::Unkillable
+                    | How::NotReady
+                    | How::Unhealthy
+                    | How::Overran
+                    | How::Found,
+                )
+                | None => None,
             };
         }
         actions.push(Action::Tell(Fact::Blocked { chain, ended }));
@@ -166,17 +181,20 @@ impl Engine {
             Phase::Waiting
             | Phase::Retrying { .. }
             | Phase::Running { .. }
+            | Phase::Watching
             | Phase::Stopping { .. }
+            | Phase::Backoff { .. }
             | Phase::Done(_) => self.impossible(&Event::Forked { unit: id, pid: forked }),
         }
     }
 
-    pub(super) fn on_executed(&mut self, id: UnitId, actions: &mut Vec<Action>) {
+    pub(super) fn on_executed(&mut self, now: Tick, id: UnitId, actions: &mut Vec<Action>) {
         self.states[id.0].started = true;
         match self.states[id.0].phase {
             Phase::Starting { pid: Some(pid), .. } => {
                 self.states[id.0].phase = Phase::Running { pid };
                 self.changed.push_back(id);
+                self.begin_watch(now, id, actions);
                 for signal in std::mem::take(&mut self.passing.held) {
                     self.pass(id, signal, actions);
                 }
@@ -187,6 +205,8 @@ impl Engine {
             | Phase::Waiting
             | Phase::Retrying { .. }
             | Phase::Running { .. }
+            | Phase::Watching
+            | Phase::Backoff { .. }
             | Phase::Done(_) => self.impossible(&Event::Executed { unit: id }),
         }
     }
@@ -214,20 +234,25 @@ impl Engine {
             Phase::Starting { .. } | Phase::Stopping { .. } => {
                 let missing = stage == SpawnStage::Execute && errno == libc::ENOENT;
                 let status = if missing { status::NOT_FOUND } else { status::CANNOT_EXECUTE };
-                self.end(id, How::NotStarted(stage, errno), status, actions);
                 actions.push(Action::Tell(Fact::NotStarted { unit: id, stage, errno }));
+                self.over(now, id, How::NotStarted(stage, errno), status, actions);
             }
             Phase::Done(Ended { how: How::Unkillable, .. }) => {
                 self.unkillable.retain(|one| *one != id);
             }
-            Phase::Waiting | Phase::Retrying { .. } | Phase::Running { .. } | Phase::Done(_) => {
+            Phase::Waiting
+            | Phase::Retrying { .. }
+            | Phase::Running { .. }
+            | Phase::Watching
+            | Phase::Backoff { .. }
+            | Phase::Done(_) => {
                 self.impossible(&Event::SpawnFailed { unit: id, stage, errno });
             }
         }
     }
 
     /// Whether the units of this one's stage are past being started.
-    fn is_stopping(&self, id: UnitId) -> bool {
+    pub(super) fn is_stopping(&self, id: UnitId) -> bool {
         match self.run {
             Run::Boot | Run::Settling | Run::Up => false,
             Run::Halting => self.graph.node(id).unit.stage != Stage::Halt,

@@ -41,7 +41,7 @@ impl Engine {
         }
     }
 
-    fn begin_stop(&mut self, id: UnitId, now: Tick, actions: &mut Vec<Action>) {
+    pub(super) fn begin_stop(&mut self, id: UnitId, now: Tick, actions: &mut Vec<Action>) {
         let node = self.graph.node(id);
         let kill_at = now + node.stop_timeout;
         match self.states[id.0].phase {
@@ -54,12 +54,15 @@ impl Engine {
                     self.send_stop_signal(id, actions);
                     Ladder::Signal { kill_at }
                 };
+                self.end_watch(id, actions);
                 self.states[id.0].phase = Phase::Stopping { pid, ladder };
             }
             Phase::Starting { pid: None, .. }
             | Phase::Waiting
             | Phase::Retrying { .. }
+            | Phase::Watching
             | Phase::Stopping { .. }
+            | Phase::Backoff { .. }
             | Phase::Done(_) => {}
         }
         if self.states[id.0].leftovers == Leftovers::Live {
@@ -108,6 +111,8 @@ impl Engine {
             | Phase::Retrying { .. }
             | Phase::Starting { .. }
             | Phase::Running { .. }
+            | Phase::Watching
+            | Phase::Backoff { .. }
             | Phase::Done(_) => {}
         }
     }
@@ -120,10 +125,15 @@ impl Engine {
             | Phase::Waiting
             | Phase::Retrying { .. }
             | Phase::Starting { pid: None, .. }
+            | Phase::Watching
+            | Phase::Backoff { .. }
             | Phase::Done(_) => {}
             Phase::Stopping { pid, .. }
             | Phase::Running { pid }
             | Phase::Starting { pid: Some(pid), .. } => {
+                if !matches!(self.states[id.0].phase, Phase::Stopping { .. }) {
+                    self.end_watch(id, actions);
+                }
                 actions.push(Action::Tell(Fact::Killing { unit: id, pid }));
                 actions.push(Action::KillStopCommand(id));
                 actions.push(Action::Signal(Target::Group(id), Signal::KILL));
@@ -158,11 +168,12 @@ impl Engine {
                     self.end(id, How::Unkillable, status::of_signal(libc::SIGKILL), actions);
                     self.states[id.0].leftovers = Leftovers::None;
                 }
+                Phase::Running { .. } | Phase::Watching => self.watch_due(now, id, actions),
                 Phase::Stopping { .. }
                 | Phase::Waiting
                 | Phase::Retrying { .. }
                 | Phase::Starting { .. }
-                | Phase::Running { .. }
+                | Phase::Backoff { .. }
                 | Phase::Done(_) => {}
             }
             match self.states[id.0].leftovers {

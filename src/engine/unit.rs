@@ -1,13 +1,21 @@
 //! The state of one unit.
 //!
 //! ```text
-//!            conditions hold            execve                 exit
-//!  Waiting ───────────────► Starting ───────────► Running ────────────► Done
-//!     │  ▲                   │    ▲                  │ stop               ▲
-//!     │  └ fork fails ► Retrying ─┘                  ▼       exit         │
-//!     │                                           Stopping ───────────────┤
-//!     └ a condition can't hold any more ──────────────────────────────────┘
+//!            conditions hold            execve                  exit
+//!  Waiting ───────────────► Starting ───────────► Running ─────────────► Done
+//!   │ ▲ ▲ │                 │    ▲                 │ stop, not ready,      ▲
+//!   │ │ │ │  fork fails ► Retrying                 ▼ unhealthy    exit     │
+//!   │ │ │ │                                     Stopping ──────────────────┤
+//!   │ │ │ └ nothing to run: Watching ─────────────────── not ready in time ┤
+//!   │ │ └ wait is over, all of the last run is gone: Backoff ◄── restart ──┤
+//!   │ └ restarted together with another ───────────────────────────────────┤
+//!   └ a condition can't hold any more ─────────────────────────────────────┘
 //! ```
+//!
+//! A unit in Backoff, or one that goes from its end back to Waiting, has not ended.
+
+use std::collections::VecDeque;
+use std::time::Duration;
 
 use super::{Ending, SpawnStage, Tick};
 use crate::graph::UnitId;
@@ -23,8 +31,13 @@ pub enum Phase {
     Starting { pid: Option<i32>, tries: u32 },
     /// Its command runs.
     Running { pid: i32 },
+    /// It has nothing to run: what it stands for is looked for, or was found.
+    Watching,
     /// It was told to stop.
     Stopping { pid: i32, ladder: Ladder },
+    /// It is started again after a while, and when all is gone that has to be; None once the
+    /// while is over.
+    Backoff { until: Option<Tick> },
     /// It has ended and will not be started again.
     Done(Ended),
 }
@@ -45,12 +58,25 @@ pub enum Ladder {
 pub enum Leftovers {
     /// Nothing.
     None,
-    /// Processes, that may go on until the run stops.
+    /// Processes, that may go on until the unit restarts or the run stops.
     Live,
     /// Told to stop.
     Stopping { kill_at: Tick },
     /// Killed.
     Killed { give_up_at: Tick },
+}
+
+/// Why a unit that still ran was told to stop, where that wasn't the stop of the run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// It was not ready in time.
+    NotReady,
+    /// Its health check has failed too often; whether it is started again.
+    Unhealthy { timed_out: bool, restart: bool },
+    /// It has run for longer than it may.
+    Overran,
+    /// It is restarted together with another.
+    Together,
 }
 
 /// Why a unit has ended.
@@ -64,6 +90,14 @@ pub enum How {
     Blocked(UnitId),
     /// It survived KILL.
     Unkillable,
+    /// It was not ready in time.
+    NotReady,
+    /// It was not healthy.
+    Unhealthy,
+    /// It has run for longer than it may.
+    Overran,
+    /// It stands for something outside, which was there.
+    Found,
 }
 
 /// The end of a unit.
@@ -85,8 +119,47 @@ impl Ended {
     }
 }
 
+/// What is known of the present run of a unit by its probes.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Watch {
+    /// When its command was executed, or what it stands for was looked for.
+    pub since: Tick,
+    /// Whether its readiness check has passed.
+    pub ready: bool,
+    /// Until when that has to be.
+    pub ready_by: Option<Tick>,
+    /// When the next try is due; none is while one is under way.
+    pub next_ready: Option<Tick>,
+    /// The wait after that try.
+    pub wait: Duration,
+    /// When the next health check is due, or what the unit says by itself has to have come.
+    pub next_health: Option<Tick>,
+    /// How many have failed in a row.
+    pub failures: u32,
+    /// Whether it was said that it isn't healthy.
+    pub sick: bool,
+    /// Until when it may run.
+    pub run_until: Option<Tick>,
+}
+
+impl Watch {
+    fn deadline(&self) -> Option<Tick> {
+        let all = [self.ready_by, self.next_ready, self.next_health, self.run_until];
+        all.into_iter().flatten().min()
+    }
+}
+
+/// The restarts of a unit.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Restarts {
+    /// When, as far as that still counts.
+    pub times: VecDeque<Tick>,
+    /// How many in a row, none of whose runs lasted.
+    pub in_a_row: u32,
+}
+
 /// All that is known of a unit.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct State {
     pub phase: Phase,
     pub leftovers: Leftovers,
@@ -94,11 +167,24 @@ pub struct State {
     pub started: bool,
     /// Whether it was stopped and not continued since.
     pub paused: bool,
+    /// Its present run.
+    pub watch: Watch,
+    /// Why it was told to stop, or is about to be.
+    pub verdict: Option<Verdict>,
+    pub restarts: Restarts,
 }
 
 impl State {
     pub fn new() -> Self {
-        Self { phase: Phase::Waiting, leftovers: Leftovers::None, started: false, paused: false }
+        Self {
+            phase: Phase::Waiting,
+            leftovers: Leftovers::None,
+            started: false,
+            paused: false,
+            watch: Watch::default(),
+            verdict: None,
+            restarts: Restarts::default(),
+        }
     }
 
     /// Its live process.
@@ -106,7 +192,37 @@ impl State {
         match self.phase {
             Phase::Starting { pid, .. } => pid,
             Phase::Running { pid } | Phase::Stopping { pid, .. } => Some(pid),
-            Phase::Waiting | Phase::Retrying { .. } | Phase::Done(_) => None,
+            Phase::Waiting
+            | Phase::Retrying { .. }
+            | Phase::Watching
+            | Phase::Backoff { .. }
+            | Phase::Done(_) => None,
+        }
+    }
+
+    /// Whether it is ready now.
+    pub fn is_ready(&self) -> bool {
+        match self.phase {
+            Phase::Running { .. } | Phase::Watching => self.watch.ready,
+            Phase::Done(Ended { how: How::Found, .. }) => true,
+            Phase::Waiting
+            | Phase::Retrying { .. }
+            | Phase::Starting { .. }
+            | Phase::Stopping { .. }
+            | Phase::Backoff { .. }
+            | Phase::Done(_) => false,
+        }
+    }
+
+    /// Whether it may come to run without anything being done for it.
+    pub fn is_dormant(&self) -> bool {
+        match self.phase {
+            Phase::Waiting | Phase::Retrying { .. } | Phase::Backoff { .. } => true,
+            Phase::Starting { .. }
+            | Phase::Running { .. }
+            | Phase::Watching
+            | Phase::Stopping { .. }
+            | Phase::Done(_) => false,
         }
     }
 
@@ -114,7 +230,11 @@ impl State {
     pub fn gone(&self) -> bool {
         let process = match self.phase {
             Phase::Starting { .. } | Phase::Running { .. } | Phase::Stopping { .. } => true,
-            Phase::Waiting | Phase::Retrying { .. } | Phase::Done(_) => false,
+            Phase::Waiting
+            | Phase::Retrying { .. }
+            | Phase::Watching
+            | Phase::Backoff { .. }
+            | Phase::Done(_) => false,
         };
         !process && self.leftovers == Leftovers::None
     }
@@ -122,14 +242,21 @@ impl State {
     pub fn deadline(&self) -> Option<Tick> {
         let phase = match self.phase {
             Phase::Retrying { until, .. } => Some(until),
+            Phase::Backoff { until } => until,
             Phase::Stopping {
                 ladder: Ladder::Command { kill_at } | Ladder::Signal { kill_at },
                 ..
             } => Some(kill_at),
             Phase::Stopping { ladder: Ladder::Kill { give_up_at }, .. } => Some(give_up_at),
-            Phase::Waiting | Phase::Starting { .. } | Phase::Running { .. } | Phase::Done(_) => {
-                None
+            // What is about to be told to stop is not looked at any more.
+            Phase::Running { .. } | Phase::Watching if self.verdict.is_none() => {
+                self.watch.deadline()
             }
+            Phase::Waiting
+            | Phase::Starting { .. }
+            | Phase::Running { .. }
+            | Phase::Watching
+            | Phase::Done(_) => None,
         };
         let leftovers = match self.leftovers {
             Leftovers::None | Leftovers::Live => None,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::{Graph, Need, Node, Rule, UnitId, cycle, order};
 use crate::config::{
-    Command, Condition, Config, Diagnostic, Form, OnFailure, Origin, SignalRule, Stage, StopTo,
-    Unit, When,
+    Command, Condition, Config, Diagnostic, OnFailure, Origin, SignalRule, Stage, StopTo, Unit,
+    When,
 };
 use crate::signal::Signal;
 
@@ -115,6 +115,7 @@ impl Graph {
                     && !nodes[other.0].restarts.contains(&id)
                 {
                     nodes[other.0].restarts.push(id);
+                    nodes[id.0].with.push(other);
                 }
             }
         }
@@ -128,7 +129,7 @@ impl Graph {
                 .shutdown
                 .timeout
                 .unwrap_or_else(|| BUDGET.max(longest_chain(&nodes) + RESERVE)),
-            transparent: matches!(nodes.as_slice(), [only] if only.unit.form == Form::Trailing),
+            transparent: matches!(nodes.as_slice(), [only] if only.is_transparent()),
             wait: config.wait,
             rules: rules.collect(),
             exit: config.exit.clone(),
@@ -257,6 +258,7 @@ fn node(unit: &Unit, declared: usize, awaited: bool) -> Node {
         needs: Vec::new(),
         dependents: Vec::new(),
         restarts: Vec::new(),
+        with: Vec::new(),
         stop_signal: unit.stop.signal.unwrap_or(Signal::TERM),
         stop_timeout: unit.stop.timeout.unwrap_or(STOP_TIMEOUT),
         stop_to: unit.stop.to.unwrap_or(own_process),

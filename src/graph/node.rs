@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::config::{Command, Condition, Form, Stage, StopTo, Unit, WaitPolicy};
+use crate::config::{Command, Condition, Form, Stage, StopTo, Unit, WaitPolicy, When};
 use crate::signal::Signal;
 
 /// A unit, by its place in [`Graph::nodes`].
@@ -49,6 +49,8 @@ pub struct Node {
     pub dependents: Vec<UnitId>,
     /// The units that are restarted together with it.
     pub restarts: Vec<UnitId>,
+    /// The units that it is restarted together with.
+    pub with: Vec<UnitId>,
     /// Its stop signal.
     pub stop_signal: Signal,
     /// From the stop signal to KILL.
@@ -65,6 +67,17 @@ impl Node {
             Stage::Async | Stage::Sync => !self.is_outside(),
             Stage::Boot | Stage::Halt => false,
         }
+    }
+
+    /// Whether trc is as tini where this is the only unit: it is the trailing command, and
+    /// nothing is written of it that needs watching.
+    #[must_use]
+    pub fn is_transparent(&self) -> bool {
+        let unit = &self.unit;
+        unit.form == Form::Trailing
+            && unit.probes().next().is_none()
+            && unit.restart.when == When::No
+            && unit.max_runtime.is_none()
     }
 
     /// Whether it has nothing to run, and stands for something outside.

@@ -18,6 +18,10 @@ pub fn reason(engine: &Engine, reason: &Reason, whys: &BTreeMap<UnitId, String>)
         Some(Ended { how: How::NotStarted(_, 0), .. }) if whys.contains_key(&id) => {
             format!("{} could not be started: {}", name(id), whys[&id])
         }
+        Some(ended @ Ended { how: How::NotReady | How::Unhealthy, .. }) => {
+            let why = whys.get(&id).map_or_else(String::new, |why| format!(": {why}"));
+            format!("{} {}{why}", name(id), how(graph, ended))
+        }
         Some(Ended { how: How::NotStarted(stage, errno), .. }) if errno != 0 => {
             let why = spawn_failure(graph, id, stage, errno);
             format!("{} could not be started: {why}", name(id))
@@ -65,6 +69,10 @@ fn how(graph: &Graph, ended: Ended) -> String {
             format!("could not be started: it waits for {}", graph.node(by).unit.id())
         }
         How::Unkillable => "survived SIGKILL".to_owned(),
+        How::NotReady => "was not ready in time".to_owned(),
+        How::Unhealthy => "was not healthy".to_owned(),
+        How::Overran => "has run for longer than its max_runtime".to_owned(),
+        How::Found => "was there".to_owned(),
     }
 }
 

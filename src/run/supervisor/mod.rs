@@ -124,7 +124,7 @@ impl Supervisor {
         }
         Self {
             loaded,
-            engine: Engine::new(Rc::clone(&graph)),
+            engine: Engine::new(Rc::clone(&graph), chance()),
             units: graph.ids().map(|_| Held::default()).collect(),
             oom: if graph.transparent { oom::Watch::none() } else { oom::Watch::start() },
             graph,
@@ -262,4 +262,13 @@ impl Supervisor {
 #[expect(clippy::disallowed_methods, reason = "the one clock of the run")]
 fn now() -> Instant {
     Instant::now()
+}
+
+/// A number that differs from run to run, and between containers that start together.
+fn chance() -> u64 {
+    // SAFETY: the kernel hands every program sixteen random bytes: getauxval(3).
+    unsafe {
+        let bytes = libc::getauxval(libc::AT_RANDOM) as *const u64;
+        if bytes.is_null() { 0 } else { bytes.read_unaligned() }
+    }
 }

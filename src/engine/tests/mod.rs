@@ -1,5 +1,8 @@
 //! The life of a run in virtual time.
 
+mod readiness;
+mod restart;
+
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
@@ -59,13 +62,17 @@ struct World {
     end: Option<u8>,
     /// Whether a sweep finds nothing.
     tidy: bool,
+    /// Whether commands are missing from now on.
+    missing: bool,
+    /// Tries of probes that are under way.
+    tries: Vec<(UnitId, Purpose)>,
 }
 
 impl World {
     fn new(config: &Config) -> Self {
         let graph = Graph::build(config).unwrap();
         let mut world = Self {
-            engine: Engine::new(Rc::new(graph)),
+            engine: Engine::new(Rc::new(graph), 0),
             now: Duration::ZERO,
             pids: BTreeMap::new(),
             sent: vec![],
@@ -74,6 +81,8 @@ impl World {
             started: vec![],
             end: None,
             tidy: true,
+            missing: false,
+            tries: vec![],
         };
         world.feed(Event::Begin);
         world
@@ -107,7 +116,12 @@ impl World {
                         self.started.push(self.name(unit));
                         self.pids.insert(unit.0, pid);
                         events.push_back(Event::Forked { unit, pid });
-                        events.push_back(Event::Executed { unit });
+                        if self.missing {
+                            let (stage, errno) = (SpawnStage::Execute, libc::ENOENT);
+                            events.push_back(Event::SpawnFailed { unit, stage, errno });
+                        } else {
+                            events.push_back(Event::Executed { unit });
+                        }
                     }
                     Action::Signal(Target::Process(id) | Target::Group(id), signal) => {
                         self.sent.push((self.name(id), signal));
@@ -118,17 +132,19 @@ impl World {
                             events.push_back(Event::NothingLeft);
                         }
                     }
+                    Action::Probe(unit, purpose) => {
+                        let one = (unit, purpose);
+                        assert!(!self.tries.contains(&one), "one try at a time: {one:?}");
+                        self.tries.push(one);
+                    }
+                    Action::StopProbes(unit) => self.tries.retain(|(other, _)| *other != unit),
                     Action::Settle => events.push_back(Event::Settled { graph: None }),
                     Action::Tell(fact) => self.facts.push(fact),
                     Action::End { status } => {
                         assert_eq!(self.end, None, "a run ends once");
                         self.end = Some(status);
                     }
-                    Action::StopCommand(_)
-                    | Action::KillStopCommand(_)
-                    | Action::Probe(..)
-                    | Action::StopProbes(_)
-                    | Action::SweepOver => {}
+                    Action::StopCommand(_) | Action::KillStopCommand(_) | Action::SweepOver => {}
                 }
             }
         }
@@ -149,9 +165,18 @@ impl World {
         self.feed(Event::Signal { signal, sender });
     }
 
+    /// Lets time pass, and wakes the engine whenever it wants to be.
     fn pass(&mut self, time: Duration) {
-        self.now += time;
-        self.feed(Event::Woken);
+        let until = self.now + time;
+        for _ in 0..1000 {
+            let due = self.engine.next_deadline().filter(|due| *due <= until);
+            self.now = due.unwrap_or(until).max(self.now);
+            self.feed(Event::Woken);
+            if due.is_none() {
+                return;
+            }
+        }
+        panic!("the engine wants to be woken again and again");
     }
 
     fn running(&self) -> Vec<String> {
@@ -513,7 +538,7 @@ fn exit_maps_what_comes_out_of_it_all() {
 #[test]
 fn a_fork_that_fails_for_want_of_processes_is_tried_again_and_then_fails_the_unit() {
     let graph = Graph::build(&config(WaitPolicy::Any, vec![unit("sync.f")])).unwrap();
-    let mut engine = Engine::new(Rc::new(graph));
+    let mut engine = Engine::new(Rc::new(graph), 0);
     let mut now = Duration::ZERO;
     let mut tries = 0;
     let mut event = Event::Begin;
@@ -548,7 +573,7 @@ fn a_command_that_can_not_be_started_has_the_shells_status_for_it() {
         (SpawnStage::Directory, libc::ENOENT, 126),
     ] {
         let graph = Graph::build(&config(WaitPolicy::Any, vec![unit("sync.f")])).unwrap();
-        let mut engine = Engine::new(Rc::new(graph));
+        let mut engine = Engine::new(Rc::new(graph), 0);
         let mut actions = vec![];
         for event in [
             Event::Begin,
@@ -613,7 +638,7 @@ fn signals_for_a_transparent_command_are_held_until_it_is_executed() {
         ..unit("sync.cmd")
     };
     let graph = Graph::build(&config(WaitPolicy::Any, vec![command])).unwrap();
-    let mut engine = Engine::new(Rc::new(graph));
+    let mut engine = Engine::new(Rc::new(graph), 0);
     let mut actions = vec![];
     let unit = UnitId(0);
     let sender = Sender { pid: 0, uid: 0, command: None, outside: true, unit: None };

@@ -1,0 +1,250 @@
+//! Units that are started again, alone or together with others.
+//!
+//! What is to be stopped while the run goes on is *condemned*: it has a verdict, and is told
+//! to stop once everything has gone that is restarted together with it.
+
+use std::time::Duration;
+
+use super::unit::{Leftovers, Phase, Verdict};
+use super::{Action, Engine, Fact, How, Run, Tick, limits};
+use crate::config::{Stage, When};
+use crate::graph::UnitId;
+use crate::signal::Signal;
+use crate::status;
+
+impl Engine {
+    /// A unit that runs is to be stopped, while the run goes on.
+    pub(super) fn condemn(&mut self, id: UnitId, verdict: Verdict) {
+        self.states[id.0].verdict = Some(verdict);
+        self.condemned.push(id);
+        let restarts = match verdict {
+            Verdict::Unhealthy { restart, .. } => restart,
+            Verdict::Together => true,
+            // The status that follows from these is a failure.
+            Verdict::NotReady | Verdict::Overran => {
+                self.graph.node(id).unit.restart.when != When::No
+            }
+        };
+        if restarts {
+            self.pull(id);
+        }
+    }
+
+    /// Whatever is restarted together with a unit has to go before it starts again.
+    fn pull(&mut self, id: UnitId) {
+        let graph = std::rc::Rc::clone(&self.graph);
+        for other in &graph.node(id).restarts {
+            let state = &mut self.states[other.0];
+            match state.phase {
+                Phase::Running { .. } | Phase::Starting { .. } if state.verdict.is_none() => {
+                    self.condemn(*other, Verdict::Together);
+                }
+                // It starts when its conditions hold, as the others of them do.
+                Phase::Backoff { .. } if state.leftovers == Leftovers::None => {
+                    state.phase = Phase::Waiting;
+                }
+                Phase::Running { .. }
+                | Phase::Starting { .. }
+                | Phase::Backoff { .. }
+                | Phase::Waiting
+                | Phase::Retrying { .. }
+                | Phase::Watching
+                | Phase::Stopping { .. }
+                | Phase::Done(_) => {}
+            }
+        }
+    }
+
+    /// Stops what is condemned, and starts again what was waiting to be.
+    pub(super) fn advance_restarts(&mut self, now: Tick, actions: &mut Vec<Action>) {
+        match self.run {
+            Run::Boot | Run::Settling | Run::Up => {}
+            Run::Stopping
+            | Run::Sweeping { .. }
+            | Run::Killing { .. }
+            | Run::Halting
+            | Run::Over => return,
+        }
+        let condemned = std::mem::take(&mut self.condemned);
+        for id in condemned {
+            match self.states[id.0].phase {
+                Phase::Running { .. } | Phase::Starting { pid: Some(_), .. } => {
+                    if self.alone(id) {
+                        self.begin_stop(id, now, actions);
+                    } else {
+                        self.condemned.push(id);
+                    }
+                }
+                Phase::Starting { pid: None, .. } => self.condemned.push(id),
+                Phase::Waiting
+                | Phase::Retrying { .. }
+                | Phase::Watching
+                | Phase::Stopping { .. }
+                | Phase::Backoff { .. }
+                | Phase::Done(_) => {}
+            }
+        }
+        let resting = std::mem::take(&mut self.resting);
+        for id in resting {
+            match self.states[id.0].phase {
+                Phase::Backoff { until } => {
+                    let until = until.filter(|until| *until > now);
+                    let gone = self.states[id.0].leftovers == Leftovers::None;
+                    if until.is_none() && gone && self.alone(id) {
+                        self.states[id.0].phase = Phase::Waiting;
+                        self.changed.push_back(id);
+                    } else {
+                        // What has to go first is told by an event.
+                        self.states[id.0].phase = Phase::Backoff { until };
+                        self.resting.push(id);
+                    }
+                }
+                Phase::Waiting => self.changed.push_back(id),
+                Phase::Retrying { .. }
+                | Phase::Starting { .. }
+                | Phase::Running { .. }
+                | Phase::Watching
+                | Phase::Stopping { .. }
+                | Phase::Done(_) => {}
+            }
+        }
+    }
+
+    /// Whether nothing lives that is restarted together with a unit.
+    fn alone(&self, id: UnitId) -> bool {
+        self.graph.node(id).restarts.iter().all(|other| self.states[other.0].gone())
+    }
+
+    /// Whether a unit may start as far as those go that it is restarted together with: none
+    /// of them is down to be started again.
+    pub(super) fn companions_up(&self, id: UnitId) -> bool {
+        self.graph.node(id).with.iter().all(|other| {
+            let state = &self.states[other.0];
+            let up = state.verdict.is_none();
+            match state.phase {
+                Phase::Running { .. } | Phase::Watching => up,
+                // Its conditions say what it waits for.
+                Phase::Done(_) => true,
+                Phase::Waiting
+                | Phase::Retrying { .. }
+                | Phase::Starting { .. }
+                | Phase::Stopping { .. }
+                | Phase::Backoff { .. } => !state.started,
+            }
+        })
+    }
+
+    /// A run of a unit is over: it ends, or is started again.
+    pub(super) fn over(
+        &mut self,
+        now: Tick,
+        id: UnitId,
+        how: How,
+        status: u8,
+        actions: &mut Vec<Action>,
+    ) {
+        let verdict = self.states[id.0].verdict;
+        let (how, status) = match verdict {
+            Some(Verdict::NotReady) => (How::NotReady, status::TIMED_OUT),
+            Some(Verdict::Overran) => (How::Overran, status::TIMED_OUT),
+            Some(Verdict::Unhealthy { timed_out, .. }) => {
+                (How::Unhealthy, super::watch::unhealthy_status(timed_out))
+            }
+            Some(Verdict::Together) | None => (how, status),
+        };
+        let lasted = now.saturating_sub(self.states[id.0].watch.since);
+        let ran = self.states[id.0].started;
+        self.end_watch(id, actions);
+        if self.is_stopping(id) {
+            self.end(id, how, status, actions);
+            return;
+        }
+        if verdict == Some(Verdict::Together) {
+            self.states[id.0].verdict = None;
+            self.rest(now, id, now, actions);
+            return;
+        }
+        let node = self.graph.node(id);
+        let restart = &node.unit.restart;
+        let wanted = match (verdict, restart.when) {
+            (Some(Verdict::Unhealthy { restart: true, .. }), _) | (_, When::Always) => true,
+            (_, When::OnFailure) => status != 0,
+            (_, When::No) => false,
+        };
+        // A one-shot's success is its end.
+        let wanted = wanted && node.unit.stage != Stage::Halt && !(node.oneshot && status == 0);
+        if !wanted {
+            self.end(id, how, status, actions);
+            return;
+        }
+        let (window, max, backoff) = (restart.window, restart.max, restart.backoff);
+        let restarts = &mut self.states[id.0].restarts;
+        while restarts.times.front().is_some_and(|time| *time + window <= now) {
+            restarts.times.pop_front();
+        }
+        if ran && lasted >= window {
+            restarts.in_a_row = 0;
+        }
+        let within = u32::try_from(restarts.times.len()).unwrap_or(u32::MAX);
+        if max.is_some_and(|max| within >= max) {
+            actions.push(Action::Tell(Fact::GaveUp { unit: id, restarts: within }));
+            self.end(id, how, status, actions);
+            return;
+        }
+        if restarts.times.len() >= limits::RESTARTS {
+            restarts.times.pop_front();
+        }
+        restarts.times.push_back(now);
+        let doubled = backoff.first.saturating_mul(2_u32.saturating_pow(restarts.in_a_row));
+        restarts.in_a_row = restarts.in_a_row.saturating_add(1);
+        let wait = self.less_by_chance(doubled.min(backoff.longest));
+        let fact = Fact::Restarting { unit: id, after: wait, restarts: within.saturating_add(1) };
+        actions.push(Action::Tell(fact));
+        self.states[id.0].verdict = None;
+        self.pull(id);
+        self.rest(now, id, now + wait, actions);
+    }
+
+    /// A unit has not ended: it is started again after `until`, when all of it is gone.
+    fn rest(&mut self, now: Tick, id: UnitId, until: Tick, actions: &mut Vec<Action>) {
+        self.states[id.0].phase = Phase::Backoff { until: Some(until) };
+        if self.states[id.0].leftovers == Leftovers::Live {
+            let kill_at = now + self.graph.node(id).stop_timeout;
+            self.states[id.0].leftovers = Self::stop_leftovers(id, Signal::TERM, kill_at, actions);
+        }
+        self.resting.push(id);
+    }
+
+    /// A wait, less up to half of it: what has failed together does not come back together.
+    fn less_by_chance(&mut self, wait: Duration) -> Duration {
+        // splitmix64: https://prng.di.unimi.it/splitmix64.c
+        self.chance = self.chance.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.chance;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^= z >> 31;
+        let share = u32::try_from(z >> 33).unwrap_or(0);
+        wait.saturating_sub(wait / 2 * share / (u32::MAX >> 1))
+    }
+
+    /// The stop of the run has begun: nothing is started again.
+    pub(super) fn forget_restarts(&mut self, actions: &mut Vec<Action>) {
+        self.condemned.clear();
+        self.resting.clear();
+        for id in self.graph.ids() {
+            match self.states[id.0].phase {
+                Phase::Watching => {
+                    self.end_watch(id, actions);
+                    self.states[id.0].phase = Phase::Waiting;
+                }
+                Phase::Backoff { .. } => self.states[id.0].phase = Phase::Waiting,
+                Phase::Waiting
+                | Phase::Retrying { .. }
+                | Phase::Starting { .. }
+                | Phase::Running { .. }
+                | Phase::Stopping { .. }
+                | Phase::Done(_) => {}
+            }
+        }
+    }
+}

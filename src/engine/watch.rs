@@ -1,0 +1,229 @@
+//! Whether units are ready and healthy, and how long they may run.
+
+use super::unit::{Phase, Verdict};
+use super::{Action, Cause, Engine, Fact, How, Notice, Outcome, Purpose, Tick, limits};
+use crate::config::{Stage, Then};
+use crate::graph::UnitId;
+use crate::status;
+
+impl Engine {
+    /// A unit's command was executed, or what it stands for is looked for: from here on it
+    /// is watched.
+    pub(super) fn begin_watch(&mut self, now: Tick, id: UnitId, actions: &mut Vec<Action>) {
+        let unit = &self.graph.node(id).unit;
+        let watch = &mut self.states[id.0].watch;
+        watch.since = now;
+        watch.run_until = unit.max_runtime.map(|most| now + most);
+        match &unit.ready {
+            Some(ready) => {
+                watch.ready_by = Some(now + ready.within);
+                watch.wait = limits::FIRST_TRY.min(ready.every);
+                if !ready.probe.value.is_told() {
+                    actions.push(Action::Probe(id, Purpose::Ready));
+                }
+            }
+            None => self.begin_health(now, id),
+        }
+    }
+
+    fn begin_health(&mut self, now: Tick, id: UnitId) {
+        let health = self.graph.node(id).unit.health.as_ref();
+        self.states[id.0].watch.next_health = health.map(|health| now + health.every);
+    }
+
+    /// Whatever ends a run of a unit ends its probes.
+    pub(super) fn end_watch(&mut self, id: UnitId, actions: &mut Vec<Action>) {
+        self.states[id.0].watch = super::unit::Watch::default();
+        if self.graph.node(id).unit.probes().next().is_some() {
+            actions.push(Action::StopProbes(id));
+        }
+    }
+
+    /// Whether a unit is being watched: it runs, and is not about to be stopped.
+    fn is_watched(&self, id: UnitId) -> bool {
+        let state = &self.states[id.0];
+        matches!(state.phase, Phase::Running { .. } | Phase::Watching) && state.verdict.is_none()
+    }
+
+    pub(super) fn on_probed(
+        &mut self,
+        now: Tick,
+        id: UnitId,
+        purpose: Purpose,
+        outcome: Outcome,
+        actions: &mut Vec<Action>,
+    ) {
+        // It may have ended, or been told to stop, while the try was under way.
+        if !self.is_watched(id) {
+            return;
+        }
+        let unit = &self.graph.node(id).unit;
+        let watch = &mut self.states[id.0].watch;
+        match (purpose, outcome) {
+            (Purpose::Ready, Outcome::Passed) => self.became_ready(now, id, actions),
+            (Purpose::Ready, Outcome::Failed | Outcome::TimedOut) => {
+                if let Some(ready) = unit.ready.as_ref().filter(|_| !watch.ready) {
+                    watch.next_ready = Some(now + watch.wait);
+                    watch.wait = (watch.wait * 2).min(ready.every);
+                }
+            }
+            (Purpose::Health, Outcome::Passed) => self.is_well(now, id),
+            (Purpose::Health, Outcome::Failed | Outcome::TimedOut) => {
+                self.begin_health(now, id);
+                self.is_unwell(id, outcome == Outcome::TimedOut, actions);
+            }
+        }
+    }
+
+    pub(super) fn on_notified(
+        &mut self,
+        now: Tick,
+        id: UnitId,
+        notice: Notice,
+        actions: &mut Vec<Action>,
+    ) {
+        if let (Notice::MainPid(other), Phase::Running { pid } | Phase::Stopping { pid, .. }) =
+            (notice, &mut self.states[id.0].phase)
+        {
+            *pid = other;
+        }
+        if let Notice::Extend(time) = notice {
+            self.extend(now + time, id);
+        }
+        if !self.is_watched(id) {
+            return;
+        }
+        match notice {
+            Notice::Ready => self.became_ready(now, id, actions),
+            Notice::Alive => self.is_well(now, id),
+            Notice::Sick => {
+                let most = self.graph.node(id).unit.health.as_ref().map_or(1, |h| h.failures);
+                self.states[id.0].watch.failures = most.saturating_sub(1);
+                self.is_unwell(id, false, actions);
+            }
+            // It is about to end, and that is seen.
+            Notice::Stopping => {
+                self.states[id.0].watch.ready = false;
+                self.states[id.0].watch.next_health = None;
+            }
+            // It goes on serving meanwhile.
+            Notice::Reloading | Notice::Extend(_) | Notice::MainPid(_) => {}
+        }
+    }
+
+    /// What a unit is about takes until then.
+    fn extend(&mut self, until: Tick, id: UnitId) {
+        let state = &mut self.states[id.0];
+        let watch = &mut state.watch;
+        let times = match &mut state.phase {
+            Phase::Running { .. } if watch.ready_by.is_some() => watch.ready_by.as_mut(),
+            Phase::Running { .. } => watch.run_until.as_mut(),
+            Phase::Stopping {
+                ladder:
+                    super::unit::Ladder::Command { kill_at } | super::unit::Ladder::Signal { kill_at },
+                ..
+            } => Some(kill_at),
+            Phase::Stopping { .. }
+            | Phase::Waiting
+            | Phase::Retrying { .. }
+            | Phase::Starting { .. }
+            | Phase::Watching
+            | Phase::Backoff { .. }
+            | Phase::Done(_) => None,
+        };
+        if let Some(time) = times {
+            *time = until.max(*time);
+        }
+    }
+
+    fn became_ready(&mut self, now: Tick, id: UnitId, actions: &mut Vec<Action>) {
+        let watch = &mut self.states[id.0].watch;
+        // READY=1 comes again after a reload.
+        if watch.ready_by.take().is_none() {
+            return;
+        }
+        watch.ready = true;
+        watch.next_ready = None;
+        let after = now.saturating_sub(watch.since);
+        actions.push(Action::Tell(Fact::Ready { unit: id, after }));
+        self.changed.push_back(id);
+        self.begin_health(now, id);
+        let node = self.graph.node(id);
+        if node.is_outside() && node.unit.stage == Stage::Boot {
+            self.end_watch(id, actions);
+            self.end(id, How::Found, 0, actions);
+        }
+    }
+
+    fn is_well(&mut self, now: Tick, id: UnitId) {
+        let watch = &mut self.states[id.0].watch;
+        // Not before it is ready.
+        if watch.ready || watch.ready_by.is_none() {
+            (watch.failures, watch.sick) = (0, false);
+            self.begin_health(now, id);
+        }
+    }
+
+    fn is_unwell(&mut self, id: UnitId, timed_out: bool, actions: &mut Vec<Action>) {
+        let Some(health) = &self.graph.node(id).unit.health else { return };
+        let (most, then) = (health.failures, health.then);
+        let watch = &mut self.states[id.0].watch;
+        watch.failures = watch.failures.saturating_add(1);
+        if watch.failures < most || watch.sick {
+            return;
+        }
+        watch.sick = true;
+        actions.push(Action::Tell(Fact::Unhealthy { unit: id, then }));
+        let restart = match then {
+            Then::Restart => true,
+            Then::Stop => false,
+            Then::Ignore => return,
+        };
+        let verdict = Verdict::Unhealthy { timed_out, restart };
+        self.condemn(id, verdict);
+        if !restart {
+            self.first_failure.get_or_insert(id);
+            self.stop_run(Cause::Failed(id), unhealthy_status(timed_out), actions);
+        }
+    }
+
+    /// What is due of a unit that is watched.
+    pub(super) fn watch_due(&mut self, now: Tick, id: UnitId, actions: &mut Vec<Action>) {
+        if !self.is_watched(id) {
+            return;
+        }
+        let due = |time: Option<Tick>| time.is_some_and(|time| time <= now);
+        let watch = self.states[id.0].watch;
+        let told = self.graph.node(id).unit.health.as_ref();
+        let told = told.is_some_and(|health| health.probe.value.is_told());
+        if due(watch.ready_by) {
+            actions.push(Action::Tell(Fact::NotReady { unit: id }));
+            if self.graph.node(id).is_outside() {
+                self.end_watch(id, actions);
+                self.end(id, How::NotReady, status::TIMED_OUT, actions);
+            } else {
+                self.condemn(id, Verdict::NotReady);
+            }
+        } else if due(watch.run_until) {
+            actions.push(Action::Tell(Fact::Overran { unit: id }));
+            self.condemn(id, Verdict::Overran);
+        } else {
+            if due(watch.next_ready) {
+                self.states[id.0].watch.next_ready = None;
+                actions.push(Action::Probe(id, Purpose::Ready));
+            }
+            if due(watch.next_health) && told {
+                self.begin_health(now, id);
+                self.is_unwell(id, true, actions);
+            } else if due(watch.next_health) {
+                self.states[id.0].watch.next_health = None;
+                actions.push(Action::Probe(id, Purpose::Health));
+            }
+        }
+    }
+}
+
+/// The status of what was not healthy.
+pub(super) fn unhealthy_status(timed_out: bool) -> u8 {
+    if timed_out { status::TIMED_OUT } else { 1 }
+}
