@@ -49,7 +49,7 @@ pub(crate) use source::reason;
 pub use template::Template;
 pub use unit::{
     After, Command, Condition, Form, Identity, OnFailure, Output, Stage, Stop, StopTo, Unit,
-    UnitRef,
+    UnitRef, typed,
 };
 
 /// The variables that trc was started with.

@@ -266,10 +266,7 @@ impl Unit {
     #[must_use]
     pub fn label(&self) -> String {
         let command = match &self.command {
-            Command::Exec(words) => {
-                let words = words.iter().map(|word| quoted(&word.source().to_string_lossy()));
-                words.collect::<Vec<_>>().join(" ")
-            }
+            Command::Exec(words) => typed(words),
             Command::Script(text) => text.to_string_lossy().into_owned(),
             Command::File(path) => path.to_string_lossy().into_owned(),
             Command::Words(words) => {
@@ -286,6 +283,13 @@ impl Unit {
             Form::Script | Form::Flag | Form::Trailing => command,
         }
     }
+}
+
+/// Words as they would be typed.
+#[must_use]
+pub fn typed(words: &[Template]) -> String {
+    let words = words.iter().map(|word| quoted(&word.source().to_string_lossy()));
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// A word as it would be typed; `${NAME}` in it needs no quotes to be read.

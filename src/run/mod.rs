@@ -10,6 +10,7 @@ pub mod localtime;
 mod memory;
 mod oom;
 mod prepare;
+mod probe;
 mod processes;
 mod reason;
 mod report;

@@ -13,7 +13,7 @@ use super::envfile;
 use super::environment::Environment;
 use super::identity::identity;
 use super::spawn::Launch;
-use crate::config::{Command, Config, Form, LogFormat, Output, Stage, Template, Unit};
+use crate::config::{Command, Config, Form, LogFormat, Output, Probe, Stage, Template, Unit};
 use crate::shell::{Body, Job, Lines, Own, Prepared, Saved, Shell, State};
 
 /// The shell, looked for when a unit first needs one.
@@ -116,18 +116,21 @@ impl Surroundings<'_> {
         Ok(Ready { launch, saved })
     }
 
-    /// Prepares a unit's stop command, which sees the unit's process as `TRC_PID`.
+    /// Prepares a command that belongs to a unit: one that stops it, or finds out how it
+    /// is. It sees the unit's process, if there is one, as `TRC_PID`.
     ///
     /// # Errors
     /// What is wrong, in words.
-    pub fn stop_command(
+    pub fn command(
         &self,
         unit: &Unit,
         words: &[Template],
-        pid: i32,
+        pid: Option<i32>,
     ) -> Result<Launch, Problem> {
         let mut environment = self.environment(unit)?;
-        environment.set("TRC_PID", pid.to_string());
+        if let Some(pid) = pid {
+            environment.set("TRC_PID", pid.to_string());
+        }
         let (files, argv) = expand_words(words, &environment)?;
         launch(unit, &mut environment, files, argv)
     }
@@ -247,6 +250,9 @@ pub fn output(config: &Config, unit: &Unit) -> Output {
         (Stage::Async, Form::Script | Form::Flag | Form::Trailing) => config.log.output,
         (Stage::Boot | Stage::Sync | Stage::Halt, _) => None,
     };
+    // What is to be recognized by its lines has to come through trc.
+    let read = unit.probes().any(|probe| matches!(probe, Probe::Log(_)));
+    let background = if read { Some(Output::Prefix) } else { background };
     unit.output.or(background).unwrap_or(Output::Inherit)
 }
 

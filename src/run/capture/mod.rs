@@ -1,5 +1,6 @@
 //! A unit's output, read from a pipe and written line by line with a prefix.
 
+mod matcher;
 mod pipe;
 mod tail;
 
@@ -9,7 +10,9 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::engine::Purpose;
 use crate::journal::{Journal, Source};
+pub use matcher::Matcher;
 pub use pipe::{PIPE_SIZE, Pipe, pipe};
 use tail::Tail;
 
@@ -47,6 +50,9 @@ pub struct Capture {
     source: Source,
     partial: Vec<u8>,
     tail: Tail,
+    matchers: Vec<Matcher>,
+    /// What a line has matched for.
+    matched: Vec<Purpose>,
     short_reads: u32,
     last_read: Option<Instant>,
     rests_until: Option<Instant>,
@@ -61,10 +67,22 @@ impl Capture {
             source,
             partial: Vec::new(),
             tail: Tail::default(),
+            matchers: Vec::new(),
+            matched: Vec::new(),
             short_reads: 0,
             last_read: None,
             rests_until: None,
         }
+    }
+
+    /// Looks for lines that say how the unit is.
+    pub fn look_for(&mut self, matchers: Vec<Matcher>) {
+        self.matchers = matchers;
+    }
+
+    /// What lines have matched for since this was asked last.
+    pub fn take_matched(&mut self) -> Vec<Purpose> {
+        std::mem::take(&mut self.matched)
     }
 
     /// Where it comes from.
@@ -102,6 +120,11 @@ impl Capture {
             let count = nix::unistd::read(pipe, scratch)?;
             journal.captured(&self.source, &mut self.partial, &scratch[..count]);
             self.tail.push(&scratch[..count]);
+            for matcher in &mut self.matchers {
+                if matcher.push(&scratch[..count]) {
+                    self.matched.push(matcher.purpose());
+                }
+            }
             Ok(count)
         });
         match count {
@@ -124,6 +147,11 @@ impl Capture {
 
     fn end(&mut self, journal: &Journal) {
         self.pipe = None;
+        for matcher in &mut self.matchers {
+            if matcher.finish() {
+                self.matched.push(matcher.purpose());
+            }
+        }
         journal.captured_end(&self.source, &mut self.partial);
         self.partial = Vec::new();
     }

@@ -5,6 +5,7 @@
 
 mod end;
 mod jobs;
+mod probe;
 mod reap;
 mod start;
 mod wait;
@@ -18,6 +19,7 @@ use std::time::Instant;
 use super::capture::Capture;
 use super::environment::Environment;
 use super::prepare::{LazyShell, Surroundings};
+use super::probe::Try;
 use super::report::Reporter;
 use super::signals::Signals;
 use super::spawn::Hold;
@@ -25,16 +27,20 @@ use super::stream::flush_deadline;
 use super::terminal::Terminal;
 use super::{oom, processes};
 use crate::config::{Config, Loaded, Stage};
-use crate::engine::{Action, Engine, Event, Target};
+use crate::engine::{Action, Engine, Event, Purpose, Target};
 use crate::graph::{Graph, UnitId};
 use crate::shell::{Saved, State};
 use crate::signal::Signal;
+
+pub use wait::is_ready;
 
 /// What a child is to trc.
 #[derive(Clone, Copy)]
 enum Role {
     Unit(UnitId),
     StopCommand(UnitId),
+    /// Finds out whether a unit is ready or healthy.
+    Probe,
     /// Could not execute its command; people have been told, and its exit is of no interest.
     NotStarted,
 }
@@ -65,6 +71,8 @@ struct Held {
     killed: bool,
     /// Its output, where trc captures it.
     captures: Vec<Capture>,
+    /// Where it says that it is ready by a newline.
+    readiness: Option<OwnedFd>,
 }
 
 /// The supervisor of one run.
@@ -80,6 +88,10 @@ pub struct Supervisor {
     state: Option<State>,
     children: HashMap<i32, Child>,
     units: Vec<Held>,
+    /// Tries of probes that are under way.
+    tries: Vec<(UnitId, Purpose, Try)>,
+    /// Commands of probes that are under way.
+    commands: Vec<probe::Command>,
     /// Units whose process has ended and whose group may live on.
     leftovers: Vec<UnitId>,
     events: VecDeque<Event>,
@@ -135,6 +147,8 @@ impl Supervisor {
             base,
             state: None,
             children: HashMap::new(),
+            tries: Vec::new(),
+            commands: Vec::new(),
             leftovers: Vec::new(),
             events: VecDeque::from([Event::Begin]),
             began: now(),
@@ -187,7 +201,8 @@ impl Supervisor {
                     processes::signal(-pid, libc::SIGKILL);
                 }
             }
-            Action::Probe(..) | Action::StopProbes(_) => {}
+            Action::Probe(id, purpose) => self.probe(id, purpose),
+            Action::StopProbes(id) => self.stop_probes(id),
             Action::Settle => self.settle(),
             Action::Sweep(signal) => self.sweep(signal),
             Action::SweepOver => self.sweep_over(),

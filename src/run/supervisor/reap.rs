@@ -49,8 +49,14 @@ impl Supervisor {
                     succeeded: ending == Ending::Code(0),
                 });
             }
+            Some(Child { role: Role::Probe, .. }) => {
+                self.probe_command_ended(pid, Ok(ending));
+            }
             Some(Child { role: Role::Unit(id), saved, terminal, .. }) => {
                 self.drain_captures(id);
+                self.read_readiness(id);
+                self.feed();
+                self.units[id.0].readiness = None;
                 self.units[id.0].pid = None;
                 if terminal && let Some(terminal) = &self.terminal {
                     terminal.take_back(pid);
@@ -128,8 +134,11 @@ impl Supervisor {
     /// What a unit said before it ended comes ahead of the line that says it ended.
     fn drain_captures(&mut self, id: UnitId) {
         let journal = self.reporter.journal();
+        let mut matched = Vec::new();
         for capture in &mut self.units[id.0].captures {
             capture.drain_available(journal, now());
+            matched.extend(capture.take_matched());
         }
+        self.matched(id, &matched);
     }
 }

@@ -73,6 +73,7 @@ impl Supervisor {
             launch.own_group = !terminal.shared_group;
         }
         let pipes = self.streams(unit, &mut launch)?;
+        self.notification(id, unit, &mut launch)?;
         let pace = match self.reporter.announces() {
             _ if graph.transparent => Pace::Awaited,
             true => Pace::Gated,
@@ -93,8 +94,10 @@ impl Supervisor {
         // Those of an earlier run were kept for what it said last.
         held.captures.retain(|capture| !capture.has_ended());
         for (side, read) in pipes {
-            held.captures
-                .push(Capture::new(read, Source::new(unit.stage.name(), &unit.name, pid, side)));
+            let source = Source::new(unit.stage.name(), &unit.name, pid, side);
+            let mut capture = Capture::new(read, source);
+            capture.look_for(Self::matchers(unit));
+            held.captures.push(capture);
         }
         let child = Child {
             role: Role::Unit(id),
@@ -160,7 +163,10 @@ impl Supervisor {
                 self.units[id.0].stop_command = None;
                 self.events.push_back(Event::StopCommandEnded { unit: id, succeeded: false });
             }
-            (Role::StopCommand(_), None) | (Role::NotStarted, _) => {}
+            (Role::Probe, Some(failure)) => {
+                self.probe_command_ended(pid, Err(Errno::from_raw(failure.errno)));
+            }
+            (Role::StopCommand(_) | Role::Probe, None) | (Role::NotStarted, _) => {}
         }
     }
 
@@ -181,7 +187,7 @@ impl Supervisor {
         };
         let mut launch: Launch = self
             .surroundings(None)
-            .stop_command(unit, words, pid)
+            .command(unit, words, Some(pid))
             .map_err(|problem| problem.why)?;
         launch.streams[0] = Some(prepare::null(false).map_err(|errno| errno.desc().to_owned())?);
         let child = spawn::spawn(launch, Pace::Free)

@@ -8,7 +8,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::super::signals::Received;
 use super::super::{memory, sender};
 use super::{Role, Supervisor, now};
-use crate::engine::{Event, Sender};
+use crate::engine::{Event, Purpose, Sender};
 use crate::graph::UnitId;
 
 /// How long the loop pauses where poll(2) itself fails, which is for want of memory.
@@ -19,6 +19,9 @@ enum Token {
     Signals,
     Progress(i32),
     Capture(UnitId, usize),
+    Readiness(UnitId),
+    Try(UnitId, Purpose),
+    Command(i32),
     Journal,
     Foreign,
 }
@@ -55,6 +58,20 @@ impl Supervisor {
                 }
             }
         }
+        for (id, held) in self.units.iter().enumerate() {
+            if let Some(fd) = &held.readiness {
+                watch(Token::Readiness(UnitId(id)), fd.as_fd(), PollFlags::POLLIN);
+            }
+        }
+        for (id, purpose, under_way) in &self.tries {
+            let (fd, flags) = under_way.fd();
+            watch(Token::Try(*id, *purpose), fd, flags);
+        }
+        for command in &self.commands {
+            if let Some(fd) = command.fd() {
+                watch(Token::Command(command.pid), fd, PollFlags::POLLIN);
+            }
+        }
         for fd in &self.foreign {
             watch(Token::Foreign, fd.as_fd(), PollFlags::POLLIN);
         }
@@ -70,7 +87,8 @@ impl Supervisor {
             .filter_map(|c| c.next_deadline(start))
             .min();
         let idle = (!self.rested).then(|| start + memory::IDLE);
-        let deadline = [engine, journal, rests, until, idle].into_iter().flatten().min();
+        let probes = self.probes_deadline();
+        let deadline = [engine, journal, rests, probes, until, idle].into_iter().flatten().min();
         // Rounded up: a wake-up before the deadline would only be followed by another.
         let timeout = match deadline.map(|deadline| deadline.saturating_duration_since(start)) {
             None => PollTimeout::NONE,
@@ -105,10 +123,14 @@ impl Supervisor {
                 Token::Signals => reap |= self.drain_signals(),
                 Token::Progress(pid) => self.progress(pid),
                 Token::Capture(id, which) => self.read_capture(id, which),
+                Token::Readiness(id) => self.read_readiness(id),
+                Token::Try(id, purpose) => self.proceed(id, purpose),
+                Token::Command(pid) => self.read_command(pid),
                 Token::Journal => self.reporter.journal().writable(),
                 Token::Foreign => self.foreign.retain(|fd| !is_ready(fd.as_fd())),
             }
         }
+        self.end_late_probes();
         if reap {
             self.feed();
             self.reap();
@@ -145,7 +167,7 @@ impl Supervisor {
         }
         sender::find(received, &|pid| match self.children.get(&pid)?.role {
             Role::Unit(id) => Some(id),
-            Role::StopCommand(_) | Role::NotStarted => None,
+            Role::StopCommand(_) | Role::Probe | Role::NotStarted => None,
         })
     }
 
@@ -153,12 +175,14 @@ impl Supervisor {
         let journal = self.reporter.journal();
         if let Some(capture) = self.units[id.0].captures.get_mut(which) {
             capture.readable(journal, now());
+            let matched = capture.take_matched();
+            self.matched(id, &matched);
         }
     }
 }
 
 /// Whether a descriptor can be read from, or has ended: a pidfd's process, a child's progress.
-pub(super) fn is_ready(fd: BorrowedFd<'_>) -> bool {
+pub fn is_ready(fd: BorrowedFd<'_>) -> bool {
     let mut polled = [PollFd::new(fd, PollFlags::POLLIN)];
     poll(&mut polled, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }

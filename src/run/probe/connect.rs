@@ -1,0 +1,81 @@
+//! Connections that are waited for by polling.
+
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, SockaddrStorage, UnixAddr, connect,
+    getpeername, getsockname, getsockopt, socket, sockopt,
+};
+
+/// How far a connection is.
+pub enum Connected {
+    /// It is still being made.
+    NotYet,
+    /// It is there.
+    Yes,
+    /// It won't be, in words.
+    Failed(String),
+}
+
+const FLAGS: SockFlag = SockFlag::SOCK_NONBLOCK.union(SockFlag::SOCK_CLOEXEC);
+
+/// Begins a TCP connection.
+///
+/// # Errors
+/// Why there is none, in words.
+pub fn begin(to: SocketAddr) -> Result<OwnedFd, String> {
+    let family = if to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let socket = socket(family, SockType::Stream, FLAGS, None).map_err(words)?;
+    let begun = match to {
+        SocketAddr::V4(to) => connect(socket.as_raw_fd(), &SockaddrIn::from(to)),
+        SocketAddr::V6(to) => connect(socket.as_raw_fd(), &SockaddrIn6::from(to)),
+    };
+    match begun {
+        Ok(()) | Err(Errno::EINPROGRESS | Errno::EINTR) => Ok(socket),
+        Err(errno) => Err(words(errno)),
+    }
+}
+
+/// What has become of a connection, once its socket can be written to.
+pub fn connected(socket: &OwnedFd) -> Connected {
+    match getsockopt(socket, sockopt::SocketError) {
+        Ok(0) => {}
+        Ok(errno) => return Connected::Failed(words(Errno::from_raw(errno))),
+        Err(errno) => return Connected::Failed(words(errno)),
+    }
+    match getpeername::<SockaddrStorage>(socket.as_raw_fd()) {
+        // Where nobody listens on a port that the kernel also hands out, a connection may
+        // come to be with itself: both ends open at once, RFC 9293, 3.5.
+        Ok(peer) if getsockname(socket.as_raw_fd()) == Ok(peer) => {
+            Connected::Failed(words(Errno::ECONNREFUSED))
+        }
+        Ok(_) => Connected::Yes,
+        Err(Errno::ENOTCONN) => Connected::NotYet,
+        Err(errno) => Connected::Failed(words(errno)),
+    }
+}
+
+/// Connects to a Unix stream socket, which takes no time: unix(7).
+///
+/// # Errors
+/// Why there is no connection, in words. EAGAIN is one: so many wait already that whoever
+/// listens is not at work.
+pub fn unix(path: &Path) -> Result<(), String> {
+    let address = UnixAddr::new(path).map_err(|errno| match errno {
+        Errno::ENAMETOOLONG => "a socket's path has 107 bytes at most".to_owned(),
+        other => words(other),
+    })?;
+    let socket = socket(AddressFamily::Unix, SockType::Stream, FLAGS, None).map_err(words)?;
+    match connect(socket.as_raw_fd(), &address) {
+        Ok(()) => Ok(()),
+        Err(Errno::EAGAIN) => Err("nobody takes its connections".to_owned()),
+        Err(errno) => Err(words(errno)),
+    }
+}
+
+fn words(errno: Errno) -> String {
+    errno.desc().to_lowercase()
+}

@@ -1,0 +1,205 @@
+//! One try of a probe: whether something is there, found out without ever waiting. The loop
+//! polls what a try waits for and ends it when its time is up.
+
+mod answer;
+mod connect;
+mod resolve;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::poll::PollFlags;
+
+use crate::config::{Address, Http, Probe, reason};
+use crate::engine::Outcome;
+use answer::{Answer, Request};
+use connect::Connected;
+use resolve::Resolver;
+
+/// Why it is not there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Failure {
+    /// Whether its time was up.
+    pub timed_out: bool,
+    /// What it came to, in words.
+    pub why: String,
+}
+
+impl Failure {
+    /// Something other than time.
+    pub fn new(why: impl Into<String>) -> Self {
+        Self { timed_out: false, why: why.into() }
+    }
+
+    /// As the engine is told.
+    pub fn outcome(&self) -> Outcome {
+        if self.timed_out { Outcome::TimedOut } else { Outcome::Failed }
+    }
+}
+
+/// What a try came to.
+pub type Verdict = Result<(), Failure>;
+
+/// A try under way.
+pub struct Try {
+    step: Step,
+    /// What is tried, for people.
+    what: String,
+    timeout: Duration,
+    deadline: Instant,
+}
+
+/// What a try waits for.
+enum Step {
+    /// A name's addresses.
+    Resolving(Resolver, Option<Request>),
+    /// A connection to one of these.
+    Connecting { socket: OwnedFd, others: VecDeque<SocketAddr>, then: Option<Request> },
+    /// An answer over HTTP.
+    Asking(Answer),
+}
+
+impl Try {
+    /// Begins a try that is over by `now + timeout`. What takes no time is over at once.
+    ///
+    /// `Probe::Exec` and what a unit says by itself are not tried here.
+    ///
+    /// # Errors
+    /// The verdict, where there is one already.
+    pub fn begin(probe: &Probe, timeout: Duration, now: Instant) -> Result<Self, Verdict> {
+        let new = |what: String, step| Self { step, what, timeout, deadline: now + timeout };
+        match probe {
+            Probe::Tcp(address) => {
+                let step = reach(address, None)?;
+                Ok(new(shown(address), step))
+            }
+            Probe::Http(http) => {
+                let step = reach(&http.address, Some(Request::new(http)))?;
+                Ok(new(url(http), step))
+            }
+            Probe::Unix(path) => Err(connect::unix(path)
+                .map_err(|why| Failure::new(format!("{}: {why}", path.display())))),
+            Probe::File(path) => Err(match fs::metadata(path) {
+                Ok(_) => Ok(()),
+                Err(error) => Err(Failure::new(format!(
+                    "{}: {}",
+                    path.display(),
+                    reason(&error).to_lowercase()
+                ))),
+            }),
+            Probe::Exec(_) | Probe::Log(_) | Probe::Notify | Probe::Fd(_) => {
+                Err(Err(Failure::new("this can't be tried")))
+            }
+        }
+    }
+
+    /// When its time is up.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// What to poll, and for what.
+    pub fn fd(&self) -> (BorrowedFd<'_>, PollFlags) {
+        match &self.step {
+            Step::Resolving(resolver, _) => (resolver.fd(), PollFlags::POLLIN),
+            Step::Connecting { socket, .. } => (socket.as_fd(), PollFlags::POLLOUT),
+            Step::Asking(answer) => answer.fd(),
+        }
+    }
+
+    /// Goes on as far as it can, when what was polled is there.
+    ///
+    /// # Errors
+    /// The verdict, once there is one.
+    pub fn proceed(mut self) -> Result<Self, Verdict> {
+        let step = match self.step {
+            Step::Resolving(mut resolver, then) => match resolver.proceed() {
+                None => Step::Resolving(resolver, then),
+                Some(Ok(addresses)) => match connecting(addresses.into(), then) {
+                    Ok(step) => step,
+                    Err(why) => return Err(Err(self::named(&self.what, why))),
+                },
+                Some(Err(why)) => return Err(Err(self::named(&self.what, why))),
+            },
+            Step::Connecting { socket, others, then } => match connect::connected(&socket) {
+                Connected::NotYet => Step::Connecting { socket, others, then },
+                Connected::Yes => match then {
+                    None => return Err(Ok(())),
+                    Some(request) => Step::Asking(Answer::new(socket, request)),
+                },
+                Connected::Failed(why) if others.is_empty() => {
+                    return Err(Err(named(&self.what, why)));
+                }
+                Connected::Failed(_) => match connecting(others, then) {
+                    Ok(step) => step,
+                    Err(why) => return Err(Err(named(&self.what, why))),
+                },
+            },
+            Step::Asking(mut answer) => match answer.proceed() {
+                None => Step::Asking(answer),
+                Some(verdict) => return Err(verdict.map_err(|why| named(&self.what, why))),
+            },
+        };
+        self.step = step;
+        Ok(self)
+    }
+
+    /// What it has come to when its time is up.
+    pub fn too_late(&self) -> Failure {
+        let within = format!("within {} s", self.timeout.as_secs_f64());
+        let why = match &self.step {
+            Step::Resolving(..) => format!("{}: its name was not resolved {within}", self.what),
+            Step::Connecting { .. } => format!("{}: no connection {within}", self.what),
+            Step::Asking(_) => format!("{}: no answer {within}", self.what),
+        };
+        Failure { timed_out: true, why }
+    }
+}
+
+fn named(what: &str, why: impl std::fmt::Display) -> Failure {
+    Failure::new(format!("{what}: {why}"))
+}
+
+/// The way to an address; `localhost` and numbers need no lookup.
+fn reach(address: &Address, then: Option<Request>) -> Result<Step, Verdict> {
+    let Address { host, port } = address;
+    let known: VecDeque<IpAddr> = match host.parse() {
+        Ok(ip) => VecDeque::from([ip]),
+        Err(_) if host == "localhost" => {
+            VecDeque::from([Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()])
+        }
+        Err(_) => {
+            let resolver = Resolver::begin(host, *port)
+                .map_err(|why| Err(named(host, format!("it can't be looked up: {why}"))))?;
+            return Ok(Step::Resolving(resolver, then));
+        }
+    };
+    let known = known.into_iter().map(|ip| SocketAddr::new(ip, *port)).collect();
+    connecting(known, then).map_err(|why| Err(named(&shown(address), why)))
+}
+
+/// A connection to the first of these that begins to come about.
+fn connecting(mut to: VecDeque<SocketAddr>, then: Option<Request>) -> Result<Step, String> {
+    let mut last = "it has no address".to_owned();
+    while let Some(address) = to.pop_front() {
+        match connect::begin(address) {
+            Ok(socket) => return Ok(Step::Connecting { socket, others: to, then }),
+            Err(why) => last = why,
+        }
+    }
+    Err(last)
+}
+
+fn shown(address: &Address) -> String {
+    let Address { host, port } = address;
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+fn url(http: &Http) -> String {
+    format!("http://{}{}", shown(&http.address), http.path)
+}

@@ -1,0 +1,107 @@
+//! Looking a name up in a child, so that nothing blocks PID 1.
+//!
+//! The child asks the C library, which reads `/etc/hosts` and asks the servers of
+//! `/etc/resolv.conf`: a static glibc does both by itself since 2.34, and what else
+//! `/etc/nsswitch.conf` names it leaves out.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::signal::Signal;
+use nix::unistd::{ForkResult, pipe2};
+
+use super::super::processes;
+use super::super::supervisor::is_ready;
+
+/// How many addresses of a name are tried.
+const MOST: usize = 16;
+/// No answer of a child's is longer, in bytes.
+const LONGEST: u64 = 4 * 1024;
+/// Begins the answer that is none.
+const FAILED: char = '!';
+
+/// A child that looks a name up; it is killed when it is dropped.
+pub struct Resolver {
+    pid: i32,
+    answer: std::fs::File,
+    text: Vec<u8>,
+    ended: bool,
+}
+
+impl Resolver {
+    /// Begins to look a name up.
+    ///
+    /// # Errors
+    /// Why there is no child, in words.
+    pub fn begin(host: &str, port: u16) -> Result<Self, String> {
+        let words = |errno: Errno| errno.desc().to_lowercase();
+        let (answer, to) = pipe2(OFlag::O_CLOEXEC).map_err(words)?;
+        fcntl(&answer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(words)?;
+        // SAFETY: trc has one thread, so the child may do whatever it likes.
+        #[expect(clippy::disallowed_methods, reason = "this is the room that starts processes")]
+        match unsafe { nix::unistd::fork() }.map_err(words)? {
+            ForkResult::Parent { child } => {
+                let answer = std::fs::File::from(answer);
+                Ok(Self { pid: child.as_raw(), answer, text: Vec::new(), ended: false })
+            }
+            ForkResult::Child => {
+                child(host, port, to);
+                // SAFETY: ends this process, and nothing of trc's is run in it any more.
+                unsafe { libc::_exit(0) }
+            }
+        }
+    }
+
+    /// What to poll for input.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.answer.as_fd()
+    }
+
+    /// The addresses, or why there are none, once the child has answered.
+    pub fn proceed(&mut self) -> Option<Result<Vec<SocketAddr>, String>> {
+        let left = LONGEST.saturating_sub(self.text.len() as u64);
+        match (&self.answer).take(left).read_to_end(&mut self.text) {
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return None,
+            Ok(_) => self.ended = left > 0,
+            Err(_) => self.ended = true,
+        }
+        let text = String::from_utf8_lossy(&self.text);
+        if let Some(why) = text.strip_prefix(FAILED) {
+            return Some(Err(why.trim_end().to_owned()));
+        }
+        let addresses: Vec<SocketAddr> =
+            text.lines().take(MOST).filter_map(|line| line.parse().ok()).collect();
+        let none = || "its name can't be resolved".to_owned();
+        Some(if addresses.is_empty() { Err(none()) } else { Ok(addresses) })
+    }
+}
+
+impl Drop for Resolver {
+    fn drop(&mut self) {
+        // Its end of the pipe closes with it: while that is open, the pid is its own.
+        if !self.ended && !is_ready(self.fd()) {
+            processes::signal(self.pid, libc::SIGKILL);
+        }
+    }
+}
+
+/// All of the child's life.
+fn child(host: &str, port: u16, to: OwnedFd) {
+    // The terminal's signals are not for it; nor does it outlive trc.
+    // SAFETY: no memory is involved.
+    unsafe {
+        libc::setpgid(0, 0);
+        libc::prctl(libc::PR_SET_PDEATHSIG, Signal::SIGKILL as libc::c_ulong);
+    }
+    let text = match (host, port).to_socket_addrs() {
+        Ok(addresses) => {
+            addresses.take(MOST).map(|address| address.to_string()).collect::<Vec<_>>().join("\n")
+        }
+        Err(error) => format!("{FAILED}{error}\n"),
+    };
+    // Nobody listens any more: nothing is to be said.
+    _ = std::fs::File::from(to).write_all(text.as_bytes());
+}

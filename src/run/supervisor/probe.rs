@@ -1,0 +1,290 @@
+//! Probes: tries that the engine asks for, and what units say of themselves.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+
+use super::super::capture::Matcher;
+use super::super::probe::{Failure, Try, Verdict};
+use super::super::spawn::{self, Launch, Pace};
+use super::super::{prepare, processes};
+use super::{Child, Role, Supervisor, now};
+use crate::config::{self, Template, Unit};
+use crate::engine::{Ending, Event, Notice, Outcome, Purpose};
+use crate::graph::UnitId;
+
+/// What is kept of what a probe's command says, in bytes.
+const TAIL: usize = 1024;
+
+/// A probe's command that runs.
+pub struct Command {
+    unit: UnitId,
+    purpose: Purpose,
+    pub(super) pid: i32,
+    shown: String,
+    /// What it says; None once that has ended.
+    output: Option<OwnedFd>,
+    tail: Vec<u8>,
+    timeout: Duration,
+    deadline: Instant,
+}
+
+impl Command {
+    /// What to poll for input.
+    pub(super) fn fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+        self.output.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Reads what there is, and keeps the end of it.
+    fn read(&mut self) {
+        let mut bytes = [0; 4096];
+        // One pipe's worth at most: a flood starves nobody.
+        for _ in 0..16 {
+            let Some(output) = &self.output else { return };
+            match nix::unistd::read(output, &mut bytes) {
+                Ok(0) => self.output = None,
+                Ok(count) => {
+                    self.tail.extend_from_slice(&bytes[..count]);
+                    let extra = self.tail.len().saturating_sub(TAIL);
+                    self.tail.drain(..extra);
+                }
+                Err(Errno::EINTR) => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// The last line that says anything.
+    fn last_line(&self) -> String {
+        let text = String::from_utf8_lossy(&self.tail);
+        let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty());
+        let line = line.unwrap_or("").chars();
+        line.map(|c| if c.is_control() { ' ' } else { c }).collect()
+    }
+
+    fn verdict(&self, ending: Ending) -> Verdict {
+        let how = match ending {
+            Ending::Code(0) => return Ok(()),
+            Ending::Code(code) => format!("failed with status {code}"),
+            Ending::Signal(signal) => format!("was killed by {signal}"),
+        };
+        let line = self.last_line();
+        let line = if line.is_empty() { line } else { format!(": {line}") };
+        Err(Failure::new(format!("`{}` {how}{line}", self.shown)))
+    }
+}
+
+impl Supervisor {
+    /// Begins a try.
+    pub(super) fn probe(&mut self, id: UnitId, purpose: Purpose) {
+        let graph = Rc::clone(&self.graph);
+        let unit = &graph.node(id).unit;
+        let Some((probe, timeout)) = find(unit, purpose) else { return };
+        if let config::Probe::Exec(words) = probe {
+            if let Err(why) = self.probe_by_command(id, purpose, words, timeout) {
+                self.probed(id, purpose, Err(Failure::new(why)));
+            }
+            return;
+        }
+        match Try::begin(probe, timeout, now()) {
+            Ok(begun) => self.tries.push((id, purpose, begun)),
+            Err(verdict) => self.probed(id, purpose, verdict),
+        }
+    }
+
+    fn probe_by_command(
+        &mut self,
+        id: UnitId,
+        purpose: Purpose,
+        words: &[Template],
+        timeout: Duration,
+    ) -> Result<(), String> {
+        let graph = Rc::clone(&self.graph);
+        let unit = &graph.node(id).unit;
+        let words_of = |errno: Errno| errno.desc().to_lowercase();
+        let mut launch: Launch = self
+            .surroundings(None)
+            .command(unit, words, self.units[id.0].pid)
+            .map_err(|problem| problem.why)?;
+        let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(words_of)?;
+        fcntl(&read, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(words_of)?;
+        launch.streams[0] = Some(prepare::null(false).map_err(words_of)?);
+        launch.streams[1] = Some(write.try_clone().map_err(|error| config::reason(&error))?);
+        launch.streams[2] = Some(write);
+        let shown = config::typed(words);
+        let child = spawn::spawn(launch, Pace::Free)
+            .map_err(|failure| words_of(Errno::from_raw(failure.errno)))?;
+        self.commands.push(Command {
+            unit: id,
+            purpose,
+            pid: child.pid,
+            shown,
+            output: Some(read),
+            tail: Vec::new(),
+            timeout,
+            deadline: now() + timeout,
+        });
+        let held = Child {
+            role: Role::Probe,
+            progress: Some((child.progress, child.hold)),
+            saved: None,
+            terminal: false,
+            hold: None,
+        };
+        self.children.insert(child.pid, held);
+        Ok(())
+    }
+
+    /// A probe's command has ended, or could not be executed.
+    pub(super) fn probe_command_ended(&mut self, pid: i32, ending: Result<Ending, Errno>) {
+        let Some(at) = self.commands.iter().position(|command| command.pid == pid) else { return };
+        let mut command = self.commands.swap_remove(at);
+        command.read();
+        let verdict = match ending {
+            Ok(ending) => command.verdict(ending),
+            Err(errno) => Err(Failure::new(format!(
+                "`{}` can't be executed: {}",
+                command.shown,
+                errno.desc().to_lowercase()
+            ))),
+        };
+        self.probed(command.unit, command.purpose, verdict);
+    }
+
+    /// Reads what a probe's command says.
+    pub(super) fn read_command(&mut self, pid: i32) {
+        if let Some(command) = self.commands.iter_mut().find(|command| command.pid == pid) {
+            command.read();
+        }
+    }
+
+    /// Goes on with a try.
+    pub(super) fn proceed(&mut self, id: UnitId, purpose: Purpose) {
+        let found = self.tries.iter().position(|(unit, what, _)| (*unit, *what) == (id, purpose));
+        let Some(at) = found else { return };
+        let (_, _, under_way) = self.tries.swap_remove(at);
+        match under_way.proceed() {
+            Ok(under_way) => self.tries.push((id, purpose, under_way)),
+            Err(verdict) => self.probed(id, purpose, verdict),
+        }
+    }
+
+    /// When the first try's time is up.
+    pub(super) fn probes_deadline(&self) -> Option<Instant> {
+        let tries = self.tries.iter().map(|(_, _, under_way)| under_way.deadline());
+        tries.chain(self.commands.iter().map(|command| command.deadline)).min()
+    }
+
+    /// Ends the tries whose time is up.
+    pub(super) fn end_late_probes(&mut self) {
+        let now = now();
+        while let Some(at) = self.tries.iter().position(|(_, _, one)| one.deadline() <= now) {
+            let (id, purpose, under_way) = self.tries.swap_remove(at);
+            self.probed(id, purpose, Err(under_way.too_late()));
+        }
+        while let Some(at) = self.commands.iter().position(|one| one.deadline <= now) {
+            let command = self.commands.swap_remove(at);
+            processes::signal(-command.pid, libc::SIGKILL);
+            let within = command.timeout.as_secs_f64();
+            let why = format!("`{}` did not end within {within} s", command.shown);
+            let (id, purpose) = (command.unit, command.purpose);
+            self.probed(id, purpose, Err(Failure { timed_out: true, why }));
+        }
+    }
+
+    /// A unit's tries are of no interest any more.
+    pub(super) fn stop_probes(&mut self, id: UnitId) {
+        self.tries.retain(|(unit, _, _)| *unit != id);
+        self.commands.retain(|command| {
+            if command.unit == id {
+                processes::signal(-command.pid, libc::SIGKILL);
+            }
+            command.unit != id
+        });
+    }
+
+    fn probed(&mut self, id: UnitId, purpose: Purpose, verdict: Verdict) {
+        let outcome = match verdict {
+            Ok(()) => {
+                self.whys.remove(&id);
+                Outcome::Passed
+            }
+            Err(failure) => {
+                let outcome = failure.outcome();
+                log::debug!("{}: {}", self.graph.node(id).unit.id(), failure.why);
+                self.whys.insert(id, failure.why);
+                outcome
+            }
+        };
+        self.events.push_back(Event::Probed { unit: id, purpose, outcome });
+    }
+
+    /// What a unit's output is to be looked at for.
+    pub(super) fn matchers(unit: &Unit) -> Vec<Matcher> {
+        let one = |purpose| match find(unit, purpose) {
+            Some((config::Probe::Log(pattern), _)) => Matcher::new(purpose, pattern),
+            Some(_) | None => None,
+        };
+        [Purpose::Ready, Purpose::Health].into_iter().filter_map(one).collect()
+    }
+
+    /// Lines of a unit's output have matched.
+    pub(super) fn matched(&mut self, id: UnitId, purposes: &[Purpose]) {
+        for purpose in purposes {
+            let notice = match purpose {
+                Purpose::Ready => Notice::Ready,
+                Purpose::Health => Notice::Alive,
+            };
+            self.whys.remove(&id);
+            self.events.push_back(Event::Notified { unit: id, notice });
+        }
+    }
+
+    /// A unit has written to its notification descriptor, or closed it.
+    pub(super) fn read_readiness(&mut self, id: UnitId) {
+        let Some(fd) = &self.units[id.0].readiness else { return };
+        let mut bytes = [0; 256];
+        match nix::unistd::read(fd, &mut bytes) {
+            Ok(0) => {
+                self.units[id.0].readiness = None;
+                let why = "it closed its notification descriptor without a newline";
+                self.whys.insert(id, why.to_owned());
+            }
+            Ok(count) if bytes[..count].contains(&b'\n') => {
+                self.units[id.0].readiness = None;
+                self.whys.remove(&id);
+                self.events.push_back(Event::Notified { unit: id, notice: Notice::Ready });
+            }
+            Ok(_) | Err(Errno::EAGAIN | Errno::EINTR) => {}
+            Err(_) => self.units[id.0].readiness = None,
+        }
+    }
+
+    /// Gives a unit the descriptor by which it says that it is ready, if it is to have one.
+    pub(super) fn notification(
+        &mut self,
+        id: UnitId,
+        unit: &Unit,
+        launch: &mut Launch,
+    ) -> nix::Result<()> {
+        self.units[id.0].readiness = None;
+        if let Some((config::Probe::Fd(number), _)) = find(unit, Purpose::Ready) {
+            let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+            fcntl(&read, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+            launch.descriptors.push((write, *number));
+            self.units[id.0].readiness = Some(read);
+        }
+        Ok(())
+    }
+}
+
+/// A unit's probe for a purpose, and how long a try of it may take.
+fn find(unit: &Unit, purpose: Purpose) -> Option<(&config::Probe, Duration)> {
+    match purpose {
+        Purpose::Ready => unit.ready.as_ref().map(|ready| (&ready.probe.value, ready.timeout)),
+        Purpose::Health => unit.health.as_ref().map(|health| (&health.probe.value, health.timeout)),
+    }
+}
