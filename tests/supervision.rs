@@ -1,0 +1,278 @@
+//! Readiness, health, restarts and the longest time a unit may run, as a user sees them.
+
+mod common;
+
+use std::fmt::Write as _;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
+
+use common::{MODES, TERM, Trc, table};
+
+/// A unit that is ready by `ready` after its gate was opened, and one that is after it.
+fn gated(ready: &str, then: &str) -> String {
+    format!(
+        "[async.db]\noutput = 'prefix'\nready = {{ {ready}, within = '25s' }}\n\
+         script = '''read x <$W/go; {then}; exec cat $W/never'''\n\
+         [sync.app]\nafter = ['db']\nscript = 'echo app'\n"
+    )
+}
+
+#[test]
+fn what_is_after_a_unit_starts_when_its_probe_has_passed() {
+    let rows = [
+        ("file", "file = '${W}/ready'", "echo >$W/ready"),
+        ("exec", "exec = 'test -e ${W}/ready'", "echo >$W/ready"),
+        ("log", "log = '^listening on [0-9]+$$'", "echo starting; echo listening on 80"),
+        ("log on standard error", "log = 'ready'", "echo ready >&2"),
+        ("fd", "fd = 5", "echo >&5"),
+    ];
+    for mode in MODES {
+        table(
+            &rows,
+            |row| row.0.to_owned(),
+            |(_, ready, then)| {
+                let running = Trc::toml(&gated(ready, then)).mode(mode).spawn();
+                running.wait_for("Launching on the background");
+                running.open_gate("go");
+                running.finish().status(0).stdout_lines(&[
+                    r"<async/\d+\]: Launching on the background: db: .*",
+                    r"<main/\d+\]: async\.db is ready \(after [\d.]+ s\)",
+                    r"<sync/\d+\]: Launching on the foreground: app: echo app",
+                    "app",
+                ]);
+            },
+        );
+    }
+}
+
+#[test]
+fn sockets_are_waited_for_until_somebody_listens() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("socket");
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let toml = |probe: String| {
+        format!(
+            "[async.db]\nexec = 'cat ${{W}}/never'\nready = {{ {probe}, within = '25s' }}\n\
+             [sync.app]\nafter = ['db']\nscript = 'echo app'\n"
+        )
+    };
+    let tcp = Trc::toml(&toml(format!("tcp = '{address}'"))).spawn();
+    let unix = Trc::toml(&toml(format!("unix = '{}'", path.display()))).spawn();
+    for running in [&tcp, &unix] {
+        running.wait_for("Launching on the background");
+    }
+    let _tcp = TcpListener::bind(address).unwrap();
+    let _unix = UnixListener::bind(&path).unwrap();
+    for running in [tcp, unix] {
+        running.finish().status(0).stdout_has("async.db is ready").stdout_has("\napp\n");
+    }
+}
+
+#[test]
+fn http_is_waited_for_until_the_answer_is_right() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    #[expect(clippy::disallowed_methods, reason = "a server beside trc")]
+    let server = std::thread::spawn(move || {
+        for code in [503, 404, 200] {
+            let (mut stream, _) = listener.accept().unwrap();
+            _ = stream.read(&mut [0; 1000]);
+            write!(stream, "HTTP/1.1 {code} Whatever\r\n\r\n").unwrap();
+        }
+    });
+    let toml = format!(
+        "[async.db]\nexec = 'cat ${{W}}/never'\nready.http = 'http://{address}/'\n\
+         [sync.app]\nafter = ['db']\nscript = 'echo app'\n"
+    );
+    Trc::toml(&toml).run().status(0).stdout_has("\napp\n");
+    server.join().unwrap();
+}
+
+#[test]
+fn what_is_not_ready_in_time_has_failed_with_124_and_the_last_line_says_why() {
+    let refused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let rows = [
+        (format!("tcp = '{refused}'"), format!("{refused}: connection refused")),
+        (format!("http = 'http://{refused}/x'"), format!("http://{refused}/x: connection refused")),
+        ("unix = '/no/socket'".to_owned(), "/no/socket: no such file or directory".to_owned()),
+        ("file = '/no/file'".to_owned(), "/no/file: no such file or directory".to_owned()),
+        (
+            "exec = ['sh', '-c', 'echo no luck >&2; exit 3']".to_owned(),
+            "failed with status 3: no luck".to_owned(),
+        ),
+        ("exec = 'no-such-command'".to_owned(), "can't be executed: no such file".to_owned()),
+        (
+            "exec = 'cat ${W}/never', timeout = '0.1s'".to_owned(),
+            "did not end within 0.1 s".to_owned(),
+        ),
+        ("tcp = 'no-such-host.invalid:1'".to_owned(), "no-such-host.invalid:1: ".to_owned()),
+    ];
+    table(
+        &rows,
+        |row| row.0.clone(),
+        |(probe, why)| {
+            let toml = format!(
+                "[async.db]\nexec = 'cat ${{W}}/never'\nready = {{ {probe}, within = '0.4s' }}\n\
+                 [sync.app]\nafter = ['db']\nscript = 'echo app'\n"
+            );
+            let outcome = Trc::toml(&toml).run();
+            outcome.status(124).stdout_lacks("\napp\n");
+            outcome.stderr_has("async.db was not ready within 0.4 s: ").stderr_has(why);
+            outcome.stderr_has("can't be started any more: sync.app waits for async.db");
+        },
+    );
+}
+
+#[test]
+fn something_outside_is_waited_for_and_never_started() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    for stage in ["boot", "async"] {
+        let after = if stage == "async" { "after = ['db']\n" } else { "" };
+        let toml = format!(
+            "[{stage}.db]\nready.tcp = '{address}'\n[sync.app]\n{after}script = 'echo app'\n"
+        );
+        Trc::toml(&toml).run().status(0).stdout_lines(&[
+            &format!(r"<main/\d+\]: {stage}\.db is ready \(after [\d.]+ s\)"),
+            "app",
+        ]);
+    }
+    drop(listener);
+    let toml = format!(
+        "[boot.db]\nready = {{ tcp = '{address}', within = '0.2s' }}\n[sync.app]\nscript = 'echo app'\n"
+    );
+    Trc::toml(&toml)
+        .run()
+        .status(124)
+        .stdout_lacks("app")
+        .stderr_has("boot failed: boot.db was not");
+}
+
+#[test]
+fn a_service_that_is_killed_is_started_again() {
+    let toml = "[async.db]\nrestart = { when = 'on-failure', backoff = '1ms' }\noutput = 'inherit'\n\
+                exec = ['sh', '-c', 'echo db; read x <$W/never']\n";
+    for mode in MODES {
+        let running = Trc::toml(toml).mode(mode).spawn();
+        running.wait_for("db\n");
+        let db = running.processes().into_iter().find(|one| one.command.contains("never"));
+        common::kill(db.expect("it runs").pid, 9);
+        running.wait_for_times("Launching on the background", 2);
+        running.wait_for_times("db\n", 2).signal(TERM);
+        let outcome = running.finish();
+        outcome.status(143).stderr_has("restarting async.db in 0.001 s (restart 1 within 60 s)");
+    }
+}
+
+#[test]
+fn a_service_that_fails_too_often_ends_with_its_status() {
+    let toml = "[async.db]\nrestart = { max = 3, backoff = '1ms' }\nscript = 'exit 7'\n";
+    let outcome = Trc::toml(toml).run();
+    outcome.status(7).stderr_has("async.db is not restarted any more: it was 3 times within 60 s");
+    let launched = outcome.out().matches("Launching on the background").count();
+    assert_eq!(launched, 4);
+}
+
+#[test]
+fn a_service_that_is_not_healthy_is_restarted_or_stops_the_run() {
+    let toml = |then: &str| {
+        format!(
+            "[async.db]\nhealth = {{ file = '${{W}}/healthy', every = '20ms', failures = 2, then = '{then}' }}\n\
+             restart.backoff = '1ms'\noutput = 'inherit'\n\
+             script = 'echo db >>$W/healthy; echo started; exec cat $W/never'\n"
+        )
+    };
+    let running = Trc::toml(&toml("restart")).spawn();
+    running.wait_for("started");
+    std::fs::remove_file(running.path("healthy")).unwrap();
+    running.wait_for_times("started", 2).signal(TERM);
+    let outcome = running.finish();
+    outcome.status(143).stderr_has("async.db is not healthy: ").stderr_has("; it is restarted");
+
+    let running = Trc::toml(&toml("stop")).spawn();
+    running.wait_for("started");
+    std::fs::remove_file(running.path("healthy")).unwrap();
+    let outcome = running.finish();
+    outcome.status(1).stderr_has("healthy: no such file or directory; that ends the run");
+}
+
+#[test]
+fn units_are_restarted_together_and_in_order() {
+    let unit = |name: &str, rest: &str| {
+        format!(
+            "[async.{name}]\noutput = 'inherit'\n{rest}\nexec = ['bash', '-c', '''exec 9<>$W/never\n\
+             trap 'echo {name} stops; exit' TERM; echo {name} starts >&1; echo $$$$ >$W/{name}.pid\n\
+             {{ echo >&5; }} 2>$W/log; until read -t .1 x <&9; do :; done''']\n"
+        )
+    };
+    let toml = unit("db", "ready.fd = 5\nrestart.backoff = '1ms'")
+        + &unit("app", "ready.fd = 5\nrestart = { when = 'no', with = ['db'] }")
+        + &unit("web", "restart = { when = 'no', with = ['app'] }")
+        + &unit("other", "after = ['db']");
+    let running = Trc::toml(&toml).env("TRC_LOG_LEVEL", "error").spawn();
+    for name in ["web", "other"] {
+        running.wait_for(&format!("{name} starts"));
+    }
+    let pid = std::fs::read_to_string(running.path("db.pid")).unwrap();
+    common::kill(pid.trim().parse().unwrap(), 9);
+    running.wait_for_times("web starts", 2).signal(TERM);
+    let outcome = running.finish();
+    outcome.status(143);
+    let out = outcome.out();
+    let lines: Vec<&str> = out.lines().filter(|line| !line.contains("other")).collect();
+    let expected = [
+        "db starts",
+        "app starts",
+        "web starts",
+        "web stops",
+        "app stops",
+        "db starts",
+        "app starts",
+        "web starts",
+        "web stops",
+        "app stops",
+        "db stops",
+    ];
+    assert_eq!(lines, expected);
+    assert_eq!(outcome.out().matches("other starts").count(), 1);
+}
+
+#[test]
+fn what_runs_longer_than_it_may_has_failed_with_124() {
+    for stage in ["boot", "async", "sync"] {
+        let toml = format!("[{stage}.job]\nmax_runtime = '0.1s'\nexec = 'cat ${{W}}/never'\n");
+        let outcome = Trc::toml(&toml).run();
+        outcome.status(124).stderr_has(&format!("{stage}.job has run for longer than 0.1 s"));
+    }
+}
+
+#[test]
+fn probes_leave_neither_descriptors_nor_zombies_behind() {
+    let refused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let probes = [
+        format!("tcp = '{refused}'"),
+        format!("http = 'http://{refused}/'"),
+        "unix = '/no/socket'".to_owned(),
+        "exec = 'false'".to_owned(),
+        "tcp = 'no-such-host.invalid:1'".to_owned(),
+    ];
+    let mut toml = "[async.end]\nscript = 'read x <$W/go'\noutput = 'inherit'\n".to_owned();
+    for (number, probe) in probes.iter().enumerate() {
+        writeln!(
+            toml,
+            "[async.u{number}]\nexec = 'cat ${{W}}/never'\noutput = 'inherit'\n\
+             ready = {{ {probe}, every = '1ms', timeout = '5s' }}"
+        )
+        .unwrap();
+    }
+    let running = Trc::toml(&toml).env("TRC_LOG_LEVEL", "debug").spawn();
+    let open = || std::fs::read_dir(format!("/proc/{}/fd", running.pid())).unwrap().count();
+    running.wait_for_times("connection refused", 1000);
+    // Some tries are under way.
+    assert!(open() < 40, "{} descriptors", open());
+    let zombies = running.processes().iter().filter(|one| one.state == 'Z').count();
+    assert!(zombies < 8, "{zombies} zombies");
+    running.signal(TERM);
+    running.finish().status(143);
+}
