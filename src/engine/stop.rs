@@ -15,14 +15,14 @@ impl Engine {
             engine.graph.node(id).counts() && !engine.states[id.0].gone()
         };
         let any_up = self.graph.ids().any(|id| up(self, id));
+        let held = self.held();
         for id in self.graph.ids() {
             if self.states[id.0].gone() {
                 continue;
             }
             // Everything stands on what boot has set up.
             let held_by_stage = self.graph.node(id).unit.stage == Stage::Boot && any_up;
-            let held =
-                self.graph.node(id).dependents.iter().any(|user| !self.states[user.0].gone());
+            let held = held[id.0];
             let ends_itself =
                 self.sender.is_some_and(|(sender, until)| sender == id && now < until);
             if self.hurry {
@@ -39,6 +39,22 @@ impl Engine {
             };
             self.enter(next, actions);
         }
+    }
+
+    /// Which units something that lives stands on, if only through what has ended: a service
+    /// on a database by way of the migration that it waited for.
+    fn held(&self) -> Vec<bool> {
+        let mut held = vec![false; self.states.len()];
+        let live = |id: &UnitId| !self.states[id.0].gone();
+        let mut users: Vec<UnitId> = self.graph.ids().filter(live).collect();
+        while let Some(user) = users.pop() {
+            for need in self.graph.node(user).needs.iter().filter(|need| need.written) {
+                if !std::mem::replace(&mut held[need.unit.0], true) && !live(&need.unit) {
+                    users.push(need.unit);
+                }
+            }
+        }
+        held
     }
 
     pub(super) fn begin_stop(&mut self, id: UnitId, now: Tick, actions: &mut Vec<Action>) {

@@ -8,6 +8,7 @@ mod environment;
 mod identity;
 pub mod localtime;
 mod memory;
+mod notify;
 mod oom;
 mod prepare;
 mod probe;
@@ -85,7 +86,10 @@ pub fn main(arguments: Vec<OsString>) -> u8 {
             return refuse(&shown);
         }
     };
-    let own = environment.into_iter().filter(|(name, _)| !config::is_own_variable(name));
+    // What trc's own supervisor has told it is not meant for units.
+    let own = environment.into_iter().filter(|(name, _)| {
+        !config::is_own_variable(name) && !notify::VARIABLES.iter().any(|other| name == other)
+    });
     let base = Environment::new(own);
     let shell = LazyShell::new(loaded.config.shell.clone(), base.path());
     if let Some(diagnostic) = needs_shell(&loaded.config)

@@ -46,6 +46,8 @@ pub struct Surroundings<'a> {
     pub shell: &'a LazyShell,
     /// What boot scripts have left so far.
     pub state: Option<&'a State>,
+    /// Where the unit says how it is: its `NOTIFY_SOCKET`.
+    pub socket: Option<&'a str>,
     /// The exit status so far and the reason, for halt units.
     pub end: Option<(u8, String)>,
 }
@@ -154,6 +156,14 @@ impl Surroundings<'_> {
         }
         environment.set("TRC_UNIT", unit.id());
         environment.set("TRC_STAGE", unit.stage.name());
+        if let Some(socket) = self.socket {
+            environment.set("NOTIFY_SOCKET", socket);
+            // Those who are to report do so twice in each period: `sd_watchdog_enabled(3)`.
+            let health = unit.health.as_ref().filter(|h| h.probe.value == Probe::Notify);
+            if let Some(health) = health {
+                environment.set("WATCHDOG_USEC", health.every.as_micros().to_string());
+            }
+        }
         if let Some((status, reason)) = &self.end {
             environment.set("TRC_EXIT_STATUS", status.to_string());
             environment.set("TRC_EXIT_REASON", reason);

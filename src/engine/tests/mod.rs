@@ -392,6 +392,18 @@ fn units_stop_in_the_reverse_order_of_their_dependencies() {
 }
 
 #[test]
+fn what_has_ended_passes_on_what_stands_on_it() {
+    let migrate = after(unit("async.migrate"), "async.db", None);
+    let app = after(unit("async.app"), "async.migrate", Some(Condition::Succeeded));
+    let mut world = World::of(WaitPolicy::Any, vec![unit("async.db"), migrate, app]);
+    world.exit("async.migrate", 0);
+    world.signal(Signal::TERM, true);
+    assert_eq!(world.sent(), [to("async.app", Signal::TERM)]);
+    world.exit("async.app", 0);
+    assert_eq!(world.sent(), [to("async.db", Signal::TERM)]);
+}
+
+#[test]
 fn a_unit_that_does_not_stop_in_time_is_killed() {
     let mut world = World::of(WaitPolicy::Any, vec![unit("async.a"), unit("async.b")]);
     world.exit("async.a", 0);

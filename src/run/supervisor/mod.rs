@@ -5,6 +5,7 @@
 
 mod end;
 mod jobs;
+mod notify;
 mod probe;
 mod reap;
 mod start;
@@ -18,6 +19,7 @@ use std::time::Instant;
 
 use super::capture::Capture;
 use super::environment::Environment;
+use super::notify::Socket;
 use super::prepare::{LazyShell, Surroundings};
 use super::probe::Try;
 use super::report::Reporter;
@@ -41,6 +43,8 @@ enum Role {
     StopCommand(UnitId),
     /// Finds out whether a unit is ready or healthy.
     Probe,
+    /// Was a unit's main process, and has handed over to another.
+    Former,
     /// Could not execute its command; people have been told, and its exit is of no interest.
     NotStarted,
 }
@@ -71,6 +75,12 @@ struct Held {
     killed: bool,
     /// Its output, where trc captures it.
     captures: Vec<Capture>,
+    /// Its user.
+    uid: Option<u32>,
+    /// Where it says how it is.
+    notify: Option<Socket>,
+    /// The end of its main process, where it has handed over to another.
+    main: Option<OwnedFd>,
     /// Where it says that it is ready by a newline.
     readiness: Option<OwnedFd>,
 }
@@ -216,6 +226,7 @@ impl Supervisor {
 
     pub(super) fn surroundings(&self, end: Option<(u8, String)>) -> Surroundings<'_> {
         Surroundings {
+            socket: None,
             config: &self.loaded.config,
             base: &self.base,
             shell: &self.shell,

@@ -37,11 +37,15 @@ impl Supervisor {
     }
 
     /// A child has ended and was reaped.
-    fn ended(&mut self, pid: i32, ending: Ending) {
+    pub(super) fn ended(&mut self, pid: i32, ending: Ending) {
         self.progress(pid);
         self.feed();
+        // What it said last counts as before its end, a change of its main process too.
+        if let Some(Child { role: Role::Unit(id), .. }) = self.children.get(&pid) {
+            self.read_notices(*id);
+        }
         match self.children.remove(&pid) {
-            None | Some(Child { role: Role::NotStarted, .. }) => {}
+            None | Some(Child { role: Role::Former | Role::NotStarted, .. }) => {}
             Some(Child { role: Role::StopCommand(id), .. }) => {
                 self.units[id.0].stop_command = None;
                 self.events.push_back(Event::StopCommandEnded {
@@ -57,6 +61,8 @@ impl Supervisor {
                 self.read_readiness(id);
                 self.feed();
                 self.units[id.0].readiness = None;
+                self.units[id.0].notify = None;
+                self.units[id.0].main = None;
                 self.units[id.0].pid = None;
                 if terminal && let Some(terminal) = &self.terminal {
                     terminal.take_back(pid);

@@ -5,15 +5,16 @@ use std::rc::Rc;
 
 use log::Level;
 use nix::errno::Errno;
-use nix::unistd::{Gid, Uid};
+use nix::unistd::{Gid, Uid, geteuid};
 
 use super::super::capture::{self, Capture};
-use super::super::prepare::{self, Ready};
+use super::super::notify::Socket;
+use super::super::prepare::{self, Ready, Surroundings};
 use super::super::spawn::{self, Launch, Pace, read_progress};
 use super::super::stream::Side;
 use super::wait::is_ready;
 use super::{Child, Role, Supervisor};
-use crate::config::{Output, Stage, Unit};
+use crate::config::{Output, Probe, Stage, Unit};
 use crate::engine::{Event, SpawnStage};
 use crate::graph::UnitId;
 use crate::journal::Source;
@@ -55,7 +56,11 @@ impl Supervisor {
         let node = graph.node(id);
         let unit = &node.unit;
         let end = (unit.stage == Stage::Halt).then(|| (self.engine.status(), self.reason_text()));
-        let ready = self.surroundings(end).unit(unit);
+        let socket = unit.probes().any(|probe| *probe == Probe::Notify);
+        let socket = if socket { Some(Socket::new()?) } else { None };
+        let surroundings =
+            Surroundings { socket: socket.as_ref().map(Socket::name), ..self.surroundings(end) };
+        let ready = surroundings.unit(unit);
         let Ready { mut launch, saved } = ready.map_err(|problem| {
             let scarce = [libc::EMFILE, libc::ENFILE, libc::ENOMEM].contains(&problem.errno);
             if scarce {
@@ -80,6 +85,7 @@ impl Supervisor {
             false => Pace::Free,
         };
         let own_group = launch.own_group;
+        let uid = launch.ids.as_ref().map_or_else(|| geteuid().as_raw(), |ids| ids.uid);
         let terminal = launch.terminal.is_some() || (unit.stage != Stage::Async && !own_group);
         let child = spawn::spawn(launch, pace)
             .map_err(|failure| Failed::Kernel(failure.stage, failure.errno))?;
@@ -91,6 +97,8 @@ impl Supervisor {
         held.pid = Some(pid);
         held.group = own_group.then_some(pid);
         held.killed = false;
+        held.uid = Some(uid);
+        held.notify = socket;
         // Those of an earlier run were kept for what it said last.
         held.captures.retain(|capture| !capture.has_ended());
         for (side, read) in pipes {
@@ -166,7 +174,7 @@ impl Supervisor {
             (Role::Probe, Some(failure)) => {
                 self.probe_command_ended(pid, Err(Errno::from_raw(failure.errno)));
             }
-            (Role::StopCommand(_) | Role::Probe, None) | (Role::NotStarted, _) => {}
+            (Role::StopCommand(_) | Role::Probe, None) | (Role::Former | Role::NotStarted, _) => {}
         }
     }
 

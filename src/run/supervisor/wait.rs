@@ -20,6 +20,8 @@ enum Token {
     Progress(i32),
     Capture(UnitId, usize),
     Readiness(UnitId),
+    Notify(UnitId),
+    Main(UnitId),
     Try(UnitId, Purpose),
     Command(i32),
     Journal,
@@ -61,6 +63,12 @@ impl Supervisor {
         for (id, held) in self.units.iter().enumerate() {
             if let Some(fd) = &held.readiness {
                 watch(Token::Readiness(UnitId(id)), fd.as_fd(), PollFlags::POLLIN);
+            }
+            if let Some(socket) = &held.notify {
+                watch(Token::Notify(UnitId(id)), socket.fd(), PollFlags::POLLIN);
+            }
+            if let Some(main) = &held.main {
+                watch(Token::Main(UnitId(id)), main.as_fd(), PollFlags::POLLIN);
             }
         }
         for (id, purpose, under_way) in &self.tries {
@@ -118,12 +126,18 @@ impl Supervisor {
             memory::let_go_of_code();
         }
         let mut reap = false;
+        let mut mains = Vec::new();
         for token in ready {
             match token {
                 Token::Signals => reap |= self.drain_signals(),
                 Token::Progress(pid) => self.progress(pid),
                 Token::Capture(id, which) => self.read_capture(id, which),
                 Token::Readiness(id) => self.read_readiness(id),
+                Token::Notify(id) => self.read_notices(id),
+                Token::Main(id) => {
+                    reap = true;
+                    mains.push(id);
+                }
                 Token::Try(id, purpose) => self.proceed(id, purpose),
                 Token::Command(pid) => self.read_command(pid),
                 Token::Journal => self.reporter.journal().writable(),
@@ -134,6 +148,9 @@ impl Supervisor {
         if reap {
             self.feed();
             self.reap();
+        }
+        for id in mains {
+            self.main_ended(id);
         }
         self.look_after_sweep();
         if engine.is_some_and(|deadline| deadline <= now()) {
@@ -167,7 +184,7 @@ impl Supervisor {
         }
         sender::find(received, &|pid| match self.children.get(&pid)?.role {
             Role::Unit(id) => Some(id),
-            Role::StopCommand(_) | Role::Probe | Role::NotStarted => None,
+            Role::StopCommand(_) | Role::Probe | Role::Former | Role::NotStarted => None,
         })
     }
 

@@ -1,0 +1,216 @@
+//! What units say of themselves by the protocol of systemd's `NOTIFY_SOCKET`, `sd_notify(3)`:
+//! datagrams of `NAME=value` lines.
+//!
+//! Each run of a unit has a socket of its own, in the abstract namespace under a name that
+//! the kernel chooses: unix(7). That needs no directory that can be written to and no owner,
+//! and nothing is left behind. What keeps others out is that the kernel names each sender:
+//! `SO_PASSCRED`. One of another pid namespace, which containers of one pod may share a
+//! network with, has pid 0.
+
+use std::fmt::Write as _;
+use std::io::IoSliceMut;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+use nix::cmsg_space;
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, UnixCredentials,
+    bind, getsockname, recvmsg, setsockopt, socket, sockopt,
+};
+
+use crate::engine::Notice;
+
+/// No message is longer, in bytes; systemd takes as much.
+const LONGEST: usize = 4096;
+/// How many descriptors a message may carry: unix(7). None of them is wanted.
+const DESCRIPTORS: usize = 253;
+/// What is kept of a status, in characters.
+const STATUS: usize = 200;
+
+/// The protocol's variables.
+pub const VARIABLES: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
+
+/// A unit's socket.
+pub struct Socket {
+    fd: OwnedFd,
+    name: String,
+    /// Whether it was said that somebody else writes to it.
+    pub warned: bool,
+}
+
+/// A message, and who sent it.
+pub struct Message {
+    /// Its process; 0 for one of another pid namespace.
+    pub pid: i32,
+    /// Its user.
+    pub uid: u32,
+    /// What it says.
+    pub fields: Vec<Field>,
+}
+
+/// One line of a message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Field {
+    /// What the engine is told.
+    Notice(Notice),
+    /// What it is about, for people.
+    Status(String),
+}
+
+impl Socket {
+    /// A new socket.
+    ///
+    /// # Errors
+    /// Those of socket(2) and bind(2).
+    pub fn new() -> nix::Result<Self> {
+        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+        let fd = socket(AddressFamily::Unix, SockType::Datagram, flags, None)?;
+        setsockopt(&fd, sockopt::PassCred, &true)?;
+        bind(fd.as_raw_fd(), &UnixAddr::new_unnamed())?;
+        let address: UnixAddr = getsockname(fd.as_raw_fd())?;
+        let mut name = "@".to_owned();
+        for byte in address.as_abstract().ok_or(Errno::EADDRNOTAVAIL)? {
+            // Five digits: unix(7), autobind.
+            _ = write!(name, "{}", char::from(*byte));
+        }
+        Ok(Self { fd, name, warned: false })
+    }
+
+    /// As `NOTIFY_SOCKET` has it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What to poll for input.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// The next message, if there is one.
+    pub fn receive(&self) -> Option<Message> {
+        let mut bytes = [0; LONGEST];
+        let mut control = cmsg_space!(UnixCredentials, [RawFd; DESCRIPTORS]);
+        let mut parts = [IoSliceMut::new(&mut bytes)];
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
+        let received =
+            recvmsg::<()>(self.fd.as_raw_fd(), &mut parts, Some(&mut control), flags).ok()?;
+        let (length, whole) = (received.bytes, !received.flags.contains(MsgFlags::MSG_TRUNC));
+        let (mut pid, mut uid) = (0, u32::MAX);
+        for message in received.cmsgs().into_iter().flatten() {
+            match message {
+                ControlMessageOwned::ScmCredentials(sender) => {
+                    (pid, uid) = (sender.pid(), sender.uid());
+                }
+                ControlMessageOwned::ScmRights(descriptors) => {
+                    for descriptor in descriptors {
+                        // SAFETY: the kernel has just made it for trc, and nobody else
+                        // knows of it. Closing it is what `BARRIER=1` waits for.
+                        drop(unsafe { OwnedFd::from_raw_fd(descriptor) });
+                    }
+                }
+                _ => {}
+            }
+        }
+        // Of a message that is cut off nothing is known for certain.
+        let fields = if whole { parse(&bytes[..length]) } else { Vec::new() };
+        Some(Message { pid, uid, fields })
+    }
+}
+
+/// The lines of a message that mean something here.
+fn parse(bytes: &[u8]) -> Vec<Field> {
+    let text = String::from_utf8_lossy(bytes);
+    text.lines().filter_map(|line| line.split_once('=')).filter_map(field).collect()
+}
+
+fn field((name, value): (&str, &str)) -> Option<Field> {
+    Some(Field::Notice(match (name, value) {
+        ("READY", "1") => Notice::Ready,
+        ("STOPPING", "1") => Notice::Stopping,
+        ("RELOADING", "1") => Notice::Reloading,
+        ("WATCHDOG", "1") => Notice::Alive,
+        ("WATCHDOG", "trigger") => Notice::Sick,
+        ("EXTEND_TIMEOUT_USEC", micros) => {
+            // A year is as good as for ever, and can be added to any time.
+            const YEAR: Duration = Duration::from_hours(24 * 365);
+            Notice::Extend(Duration::from_micros(number(micros)?).min(YEAR))
+        }
+        ("MAINPID", pid) => {
+            let pid = i32::try_from(number(pid)?).ok();
+            Notice::MainPid(pid.filter(|pid| *pid > 1)?)
+        }
+        ("STATUS", status) => {
+            let shown = status.chars().map(|c| if c.is_control() { ' ' } else { c });
+            return Some(Field::Status(shown.take(STATUS).collect()));
+        }
+        ("ERRNO", errno) => {
+            let errno = i32::try_from(number(errno)?).ok()?;
+            return Some(Field::Status(Errno::from_raw(errno).desc().to_owned()));
+        }
+        _ => return None,
+    }))
+}
+
+/// Digits and nothing else.
+fn number(text: &str) -> Option<u64> {
+    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_lines_of_names_and_values() {
+        use Field::{Notice as N, Status};
+        for (text, fields) in [
+            ("READY=1", vec![N(Notice::Ready)]),
+            ("READY=1\n", vec![N(Notice::Ready)]),
+            (
+                "STATUS=Loading…\nREADY=1\nMAINPID=4711",
+                vec![Status("Loading…".to_owned()), N(Notice::Ready), N(Notice::MainPid(4711))],
+            ),
+            ("RELOADING=1\nMONOTONIC_USEC=1234", vec![N(Notice::Reloading)]),
+            ("STOPPING=1\nWATCHDOG=1", vec![N(Notice::Stopping), N(Notice::Alive)]),
+            ("WATCHDOG=trigger", vec![N(Notice::Sick)]),
+            ("EXTEND_TIMEOUT_USEC=1500000", vec![N(Notice::Extend(Duration::from_millis(1500)))]),
+            ("ERRNO=2", vec![Status("No such file or directory".to_owned())]),
+            ("STATUS=a\tb\x1b[31m", vec![Status("a b [31m".to_owned())]),
+        ] {
+            assert_eq!(parse(text.as_bytes()), fields, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_odd_means_nothing() {
+        for text in [
+            "",
+            "\n\n",
+            "READY",
+            "READY=",
+            "READY=0",
+            "READY=11",
+            " READY=1",
+            "ready=1",
+            "MAINPID=0",
+            "MAINPID=1",
+            "MAINPID=-5",
+            "MAINPID=99999999999999999999",
+            "MAINPID=4294967297",
+            "MAINPID= 5",
+            "EXTEND_TIMEOUT_USEC=-1",
+            "EXTEND_TIMEOUT_USEC=1e3",
+            "WATCHDOG=",
+            "FDSTORE=1",
+            "\0READY=1",
+            "=1",
+        ] {
+            assert_eq!(parse(text.as_bytes()), [], "{text:?}");
+        }
+        assert_eq!(parse(&[0xff; 100]), []);
+        let most = parse(format!("EXTEND_TIMEOUT_USEC={}", u64::MAX).as_bytes());
+        assert!(matches!(most[..], [Field::Notice(Notice::Extend(_))]));
+        assert_eq!(parse(format!("STATUS={}", "x".repeat(4000)).as_bytes()).len(), 1);
+    }
+}

@@ -1,0 +1,149 @@
+//! What units say of themselves: who may say it, and what becomes of it.
+
+use std::os::fd::{FromRawFd, OwnedFd};
+
+use log::Level;
+use nix::errno::Errno;
+use nix::unistd::{Pid, getpgid};
+
+use super::super::notify::{Field, Message};
+use super::super::processes;
+use super::{Child, Role, Supervisor};
+use crate::config::Probe;
+use crate::engine::{Event, Notice};
+use crate::graph::UnitId;
+
+/// How many messages of a unit are taken in at once: a flood starves nobody.
+const AT_ONCE: usize = 64;
+
+impl Supervisor {
+    /// Takes in what a unit has sent.
+    pub(super) fn read_notices(&mut self, id: UnitId) {
+        for _ in 0..AT_ONCE {
+            let Some(socket) = &self.units[id.0].notify else { return };
+            let Some(message) = socket.receive() else { return };
+            if self.is_its_own(id, &message) {
+                for field in message.fields {
+                    self.notice(id, field);
+                }
+            } else if let Some(socket) = &mut self.units[id.0].notify
+                && !std::mem::replace(&mut socket.warned, true)
+            {
+                let name = self.graph.node(id).unit.id();
+                let pid = message.pid;
+                let command = processes::command(pid).unwrap_or_default();
+                let what = format_args!(
+                    "ignoring what process {pid} ({command}) says of {name}, which it is no part of"
+                );
+                self.reporter.main(Level::Warn, "stranger", what);
+            }
+        }
+    }
+
+    fn notice(&mut self, id: UnitId, field: Field) {
+        let unit = &self.graph.node(id).unit;
+        let notice = match field {
+            Field::Notice(notice) => notice,
+            Field::Status(status) => {
+                log::debug!("{} says: {status}", unit.id());
+                self.whys.insert(id, format!("it last said: {status}"));
+                return;
+            }
+        };
+        log::debug!("{} says: {notice:?}", unit.id());
+        let by_notify = |probe: Option<&Probe>| probe == Some(&Probe::Notify);
+        let wanted = match notice {
+            Notice::Ready => by_notify(unit.ready.as_ref().map(|ready| &ready.probe.value)),
+            Notice::Alive | Notice::Sick => {
+                by_notify(unit.health.as_ref().map(|health| &health.probe.value))
+            }
+            Notice::MainPid(pid) => self.hand_over(id, pid),
+            Notice::Stopping | Notice::Reloading | Notice::Extend(_) => true,
+        };
+        if wanted {
+            self.events.push_back(Event::Notified { unit: id, notice });
+            // What it says next counts from here on.
+            self.feed();
+        }
+    }
+
+    /// Whether a message comes from a unit: from its main process, one of its process group,
+    /// or another descendant of trc that is no other unit's. One that has gone already is
+    /// known by its user only.
+    fn is_its_own(&self, id: UnitId, message: &Message) -> bool {
+        let held = &self.units[id.0];
+        if message.pid <= 0 {
+            return false;
+        }
+        if held.pid == Some(message.pid) {
+            return true;
+        }
+        let Some(ancestry) = processes::ancestry(message.pid) else {
+            return message.uid == 0 || Some(message.uid) == held.uid;
+        };
+        self.belongs(id, message.pid, &ancestry)
+    }
+
+    /// Whether a live process belongs to a unit, and to no other.
+    fn belongs(&self, id: UnitId, pid: i32, ancestry: &[i32]) -> bool {
+        let own = std::process::id().cast_signed();
+        let group = getpgid(Some(Pid::from_raw(pid))).ok().map(Pid::as_raw);
+        let is_of = |unit: usize| {
+            let held = &self.units[unit];
+            let by_group = group.is_some() && held.group == group;
+            let main = held.pid.filter(|main| *main == pid || ancestry.contains(main));
+            by_group || main.is_some()
+        };
+        let orphan = || ancestry.contains(&own) && !(0..self.units.len()).any(is_of);
+        pid != own && (is_of(id.0) || orphan())
+    }
+
+    /// A unit's main process is another from now on, if it may be.
+    fn hand_over(&mut self, id: UnitId, pid: i32) -> bool {
+        let Some(old) = self.units[id.0].pid.filter(|old| *old != pid) else { return false };
+        let ancestry = processes::ancestry(pid).unwrap_or_default();
+        if ancestry.is_empty() || self.children.contains_key(&pid) {
+            return false;
+        }
+        if !self.belongs(id, pid, &ancestry) {
+            return false;
+        }
+        // Its end has to be seen even where another process is its parent.
+        let Ok(watch) = pidfd(pid) else { return false };
+        if let Some(child) = self.children.get_mut(&old) {
+            let terminal = child.terminal;
+            child.role = Role::Former;
+            let role = Role::Unit(id);
+            let new = Child { role, progress: None, saved: None, terminal, hold: None };
+            self.children.insert(pid, new);
+        }
+        let own = nix::unistd::getpgrp().as_raw();
+        let group = getpgid(Some(Pid::from_raw(pid))).ok().map(Pid::as_raw);
+        let held = &mut self.units[id.0];
+        held.pid = Some(pid);
+        held.main = Some(watch);
+        if let Some(group) = group.filter(|group| *group != own) {
+            held.group = Some(group);
+        }
+        true
+    }
+
+    /// The process that a unit has handed over to has ended, and was not trc's to reap: its
+    /// status is known to its parent alone.
+    pub(super) fn main_ended(&mut self, id: UnitId) {
+        let held = &mut self.units[id.0];
+        if let (Some(_), Some(pid)) = (held.main.take(), held.pid) {
+            self.ended(pid, crate::engine::Ending::Code(0));
+            self.feed();
+        }
+    }
+}
+
+/// A descriptor that becomes readable when a process ends: `pidfd_open(2)`.
+fn pidfd(pid: i32) -> nix::Result<OwnedFd> {
+    // SAFETY: the result is a new descriptor of ours, close-on-exec.
+    unsafe {
+        let fd = Errno::result(libc::syscall(libc::SYS_pidfd_open, pid, 0))?;
+        Ok(OwnedFd::from_raw_fd(i32::try_from(fd).map_err(|_| Errno::EBADF)?))
+    }
+}
