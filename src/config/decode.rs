@@ -1,7 +1,5 @@
 //! From the merged tree to settings, with everything that is wrong.
 
-use std::collections::BTreeMap;
-
 use super::leaf::{self, Leaf, Problem};
 use super::schema::{self, Key};
 use super::source::{Source, within};
@@ -206,23 +204,6 @@ impl Decoder<'_> {
             return None;
         }
         Some(words)
-    }
-
-    /// Variables, by name.
-    pub fn variables(&mut self, entry: Option<&Entry>) -> BTreeMap<String, Placed<Template>> {
-        let mut variables = BTreeMap::new();
-        for (name, entry) in self.names("env", entry).into_iter().flatten() {
-            if name.is_empty() || name.contains(['=', '\0']) {
-                let message = format!("\"{}\" can't be a variable's name", shown(name));
-                self.diagnostics.push(Diagnostic::error(entry.key.clone(), message));
-                continue;
-            }
-            if let Some(value) = self.read(&format!("env.{name}"), &entry.node, leaf::template) {
-                let origin = entry.node.origin.clone();
-                variables.insert(name.clone(), Placed { value, origin });
-            }
-        }
-        variables
     }
 
     /// An array of units' names.

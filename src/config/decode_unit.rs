@@ -1,15 +1,12 @@
 //! One unit's part of the merged tree.
 
-use std::path::PathBuf;
-
 use super::decode::{Decoder, Fields};
 use super::leaf::{self, Problem, one_of};
 use super::suggest::nearest;
 use super::time::{duration, positive};
 use super::value::{Entry, Node, Table, Value, shown};
 use super::{
-    After, Command, Condition, Diagnostic, Form, Identity, Origin, Placed, Stage, Stop, Unit,
-    schema,
+    After, Command, Condition, Diagnostic, Form, Origin, Placed, Stage, Stop, Unit, schema,
 };
 
 /// What became of a declared unit.
@@ -139,27 +136,6 @@ impl Decoder<'_> {
             timeout: self.get(&fields, "timeout", duration),
             to: self.get(&fields, "to", leaf::choice),
             exec: fields.entry("exec").and_then(|exec| self.words("stop.exec", &exec.node)),
-        }
-    }
-
-    fn identity(&mut self, fields: &Fields) -> Identity {
-        Identity {
-            user: self.placed(fields, "user", leaf::id),
-            group: self.placed(fields, "group", leaf::id),
-            groups: fields
-                .entry("groups")
-                .map(|groups| self.list("groups", &groups.node, true, leaf::id)),
-            cwd: self.placed(fields, "cwd", leaf::path_template),
-            umask: self.get(fields, "umask", leaf::mode),
-            env: self.variables(fields.entry("env")),
-            env_file: fields.entry("env_file").map_or(Vec::new(), |files| {
-                let files = self.list("env_file", &files.node, true, leaf::line);
-                files
-                    .into_iter()
-                    .map(|file| Placed { value: PathBuf::from(file.value), origin: file.origin })
-                    .collect()
-            }),
-            env_clear: self.get(fields, "env_clear", leaf::boolean).unwrap_or(false),
         }
     }
 

@@ -101,7 +101,7 @@ pub fn layer(
         };
         let kind = schema::kind_at(&path);
         // A variable set to nothing is how `docker run -e` and compose files unset one.
-        if value.is_empty() && !matches!(kind, Some(Kind::Text)) {
+        if value.is_empty() && !matches!(kind, Some(Kind::Text | Kind::Variable)) {
             continue;
         }
         let Some(text) = value.to_str() else {
@@ -127,6 +127,15 @@ pub fn read_value(
     origin: &Origin,
     order: u64,
 ) -> Result<Node, String> {
+    // A variable's own text may well begin with a brace.
+    if let Some(Kind::Variable) = kind
+        && text.trim_start().starts_with('{')
+        && let Ok(node) = parse_value(text.trim(), origin, order)
+        && let Value::Table(table) = &node.value
+        && table.keys().eq(["file"])
+    {
+        return Ok(node);
+    }
     let as_toml = kind.is_some_and(|kind| match text.trim_start().as_bytes().first() {
         Some(b'[') => kind.takes_array(),
         Some(b'{') => kind.takes_table(),

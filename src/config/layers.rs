@@ -101,6 +101,7 @@ impl Layers {
             shutdown: decoder.shutdown(&top),
             log: decoder.log(&top, level),
             env: decoder.variables(top.entry("env")),
+            file_env: decoder.file_env(&top),
             signals: decoder.signals(&top),
             exit: decoder.exit(&top),
             xtrace: self.xtrace,

@@ -3,6 +3,7 @@
 
 pub mod cli;
 mod decode;
+mod decode_identity;
 mod decode_probe;
 mod decode_restart;
 mod decode_settings;
@@ -21,11 +22,13 @@ mod load;
 mod merge;
 pub mod origin;
 mod overrides;
+pub mod privilege;
 pub mod probe;
 mod resolve;
 pub mod restart;
 pub mod schema;
 pub mod settings;
+mod size;
 mod source;
 mod suggest;
 pub mod template;
@@ -42,14 +45,15 @@ pub use diagnostic::{Diagnostic, Severity};
 pub use environment::is_own_variable;
 pub use load::{Loaded, load};
 pub use origin::{Origin, Placed};
+pub use privilege::{Limit, Stdin, StdinWord, Tty};
 pub use probe::{Address, Health, Http, Probe, Ready, Then};
 pub use restart::{Backoff, Restart, When};
 pub use settings::{Config, Log, LogFormat, Shutdown, SignalRule, WaitPolicy};
 pub(crate) use source::reason;
 pub use template::Template;
 pub use unit::{
-    After, Command, Condition, Form, Identity, OnFailure, Output, Stage, Stop, StopTo, Unit,
-    UnitRef, typed,
+    After, Command, Condition, FileEnv, Form, Identity, OnFailure, Output, Stage, Stop, StopTo,
+    Unit, UnitRef, Variable, typed,
 };
 
 /// The variables that trc was started with.

@@ -33,6 +33,16 @@ pub enum Kind {
     After,
     /// A whole number from 0 on.
     Number,
+    /// A whole number.
+    Integer,
+    /// A limit, or a soft and a hard one.
+    Limit,
+    /// False, or a path.
+    Tty,
+    /// A word, or a table with a file.
+    Stdin,
+    /// True, false or names.
+    BooleanOrTexts,
     /// A host and a port, or a port.
     Address,
     /// HTTP status codes: a number, a string such as `"2xx"` or `"200-299"`, or an array.
@@ -45,6 +55,8 @@ pub enum Kind {
     Short(&'static [Key]),
     /// A table of variables.
     Variables,
+    /// A variable: a string, or a table with a file.
+    Variable,
     /// A table of signals and what they do.
     Signals,
     /// What a signal does: a word, or a table.
@@ -113,6 +125,13 @@ pub const TOP: &[Key] = &[
     key("shutdown", Kind::Table(SHUTDOWN), "", "", "how the run is stopped"),
     key("log", Kind::Table(LOG), "", "", "the log"),
     key("env", Kind::Variables, "", r#"{ TZ = "UTC" }"#, "variables of every unit"),
+    key(
+        "file_env",
+        Kind::BooleanOrTexts,
+        "false",
+        r#"["POSTGRES_PASSWORD"]"#,
+        "for all variables, or these: where `NAME_FILE` is set, and `NAME` isn't, units get `NAME` with what that file holds",
+    ),
     key(
         "signals",
         Kind::Signals,
@@ -250,6 +269,43 @@ pub const UNIT: &[Key] = &[
     key("env", Kind::Variables, "", "{ PORT = 8080 }", "its variables"),
     key("env_file", Kind::Texts, "", r#""/etc/default/web""#, "files of `NAME=value` lines"),
     key("env_clear", Kind::Boolean, "false", "true", "start from an empty environment"),
+    key("limits", Kind::Table(LIMITS), "", "", "its resource limits"),
+    key("nice", Kind::Integer, "trc's own", "10", "its nice value, -20 (favoured) to 19"),
+    key(
+        "oom_score_adj",
+        Kind::Integer,
+        "trc's own",
+        "500",
+        "how readily the OOM killer takes it, -1000 (never) to 1000",
+    ),
+    key(
+        "no_new_privs",
+        Kind::Boolean,
+        "false",
+        "true",
+        "set-uid programs and file capabilities give it nothing",
+    ),
+    key(
+        "capabilities",
+        Kind::Texts,
+        "trc's own",
+        r#"["net_bind_service"]"#,
+        "the capabilities it keeps, as another user too; `[]` is none",
+    ),
+    key(
+        "tty",
+        Kind::Tty,
+        "trc's own terminal, for foreground units",
+        r#""/dev/tty1""#,
+        "the terminal it runs on, in a session of its own; false: none",
+    ),
+    key(
+        "stdin",
+        Kind::Stdin,
+        "null for async units, else inherit",
+        r#"{ file = "/srv/input" }"#,
+        "what it reads",
+    ),
     key(
         "output",
         Kind::OneOf(variants::<Output>),
@@ -258,6 +314,34 @@ pub const UNIT: &[Key] = &[
         "where its output goes",
     ),
 ];
+
+const fn limit(name: &'static str, example: &'static str, doc: &'static str) -> Key {
+    key(name, Kind::Limit, "trc's own", example, doc)
+}
+
+/// The keys of `limits`.
+pub const LIMITS: &[Key] = &[
+    limit("as", r#""2GiB""#, "address space"),
+    limit("core", "0", "a core file's size"),
+    limit("cpu", "60", "seconds of CPU time"),
+    limit("data", r#""1GiB""#, "the data segment"),
+    limit("fsize", r#""1GiB""#, "the largest file it may write"),
+    limit("locks", "100", "locks and leases; only old kernels look"),
+    limit("memlock", r#""unlimited""#, "memory it may lock"),
+    limit("msgqueue", r#""1MiB""#, "POSIX message queues"),
+    limit("nice", "20", "20 less the nice value it may go down to"),
+    limit("nofile", r#""1024:65536""#, "one more than the highest descriptor"),
+    limit("nproc", "512", "processes of its user"),
+    limit("rss", r#""unlimited""#, "resident memory; no kernel looks any more"),
+    limit("rtprio", "10", "the highest real-time priority"),
+    limit("rttime", "200000", "microseconds of real-time CPU without a pause"),
+    limit("sigpending", "1000", "signals that wait for its user"),
+    limit("stack", r#""16MiB""#, "the main thread's stack"),
+];
+
+/// The key of a value that a file holds.
+pub const SECRET: &[Key] =
+    &[key("file", Kind::Text, "", r#""/run/secrets/db""#, "the file that holds it")];
 
 /// The keys of `stop`.
 pub const STOP: &[Key] = &[
@@ -469,7 +553,9 @@ pub fn kind_at(path: &[String]) -> Option<Kind> {
         Some(match kind {
             Kind::Table(keys) | Kind::Short(keys) => find(keys, name)?.kind,
             Kind::Units => Kind::Table(UNIT),
-            Kind::Variables => Kind::Text,
+            // Below its name: that of a file.
+            Kind::Variables => Kind::Variable,
+            Kind::Variable | Kind::Stdin => find(SECRET, name)?.kind,
             Kind::After => Kind::OneOf(variants::<Condition>),
             Kind::Signals => Kind::Rule,
             Kind::Rule => find(FORWARD, name)?.kind,
@@ -497,12 +583,17 @@ impl Kind {
             Self::Texts => "array of strings".to_owned(),
             Self::Statuses => "array of 0 to 255".to_owned(),
             Self::After => "array or table of units".to_owned(),
-            Self::Number => "number".to_owned(),
+            Self::Number | Self::Integer => "number".to_owned(),
+            Self::Limit => "limit or `\"SOFT:HARD\"`".to_owned(),
+            Self::Tty => "false or path".to_owned(),
+            Self::Stdin => "`\"null\"` `\"inherit\"` or `{ file = … }`".to_owned(),
+            Self::BooleanOrTexts => "boolean or array of strings".to_owned(),
             Self::Address => "`\"HOST:PORT\"` or port".to_owned(),
             Self::Codes => "status codes".to_owned(),
             Self::Backoff => "time or `\"TIME..TIME\"`".to_owned(),
             Self::Table(_) => "table".to_owned(),
             Self::Variables => "table of variables".to_owned(),
+            Self::Variable => "string or `{ file = … }`".to_owned(),
             Self::Signals => "table of signals".to_owned(),
             Self::Short(_) | Self::Rule => "string or table".to_owned(),
             Self::Exit => "table of statuses".to_owned(),
@@ -513,7 +604,15 @@ impl Kind {
 
     /// Whether an array may stand here.
     pub fn takes_array(self) -> bool {
-        matches!(self, Self::Words | Self::Texts | Self::Statuses | Self::Codes | Self::After)
+        matches!(
+            self,
+            Self::Words
+                | Self::Texts
+                | Self::BooleanOrTexts
+                | Self::Statuses
+                | Self::Codes
+                | Self::After
+        )
     }
 
     /// Whether a table may stand here.
@@ -524,6 +623,7 @@ impl Kind {
                 | Self::Table(_)
                 | Self::Short(_)
                 | Self::Variables
+                | Self::Stdin
                 | Self::Signals
                 | Self::Rule
                 | Self::Exit
@@ -533,6 +633,6 @@ impl Kind {
 
     /// Whether any text may stand here, so that quotes belong to the text.
     pub fn takes_any_text(self) -> bool {
-        matches!(self, Self::Text | Self::Words | Self::Texts | Self::Id)
+        matches!(self, Self::Text | Self::Variable | Self::Words | Self::Texts | Self::Id)
     }
 }

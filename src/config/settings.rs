@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Diagnostic, Output, Placed, Template, Unit, UnitRef};
+use super::{Diagnostic, FileEnv, Output, Placed, Unit, UnitRef, Variable};
 use crate::signal::Signal;
 
 /// When the run ends by itself.
@@ -97,7 +97,9 @@ pub struct Config {
     /// `[log]`.
     pub log: Log,
     /// Variables of every unit.
-    pub env: BTreeMap<String, Placed<Template>>,
+    pub env: BTreeMap<String, Placed<Variable>>,
+    /// `file_env`.
+    pub file_env: FileEnv,
     /// What signals do, where that was written.
     pub signals: BTreeMap<Signal, SignalRule>,
     /// What becomes of trc's own exit status: from, to.

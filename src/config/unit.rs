@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Health, Origin, Placed, Probe, Ready, Restart, Template};
+use super::{Health, Limit, Origin, Placed, Probe, Ready, Restart, Stdin, Template, Tty};
 use crate::signal::Signal;
 
 /// When in a container's life a unit runs.
@@ -179,11 +179,57 @@ pub struct Identity {
     /// The file mode creation mask.
     pub umask: Option<u32>,
     /// Variables of its own.
-    pub env: BTreeMap<String, Placed<Template>>,
+    pub env: BTreeMap<String, Placed<Variable>>,
     /// Files of `NAME=value` lines.
     pub env_file: Vec<Placed<PathBuf>>,
     /// Start from an empty environment instead of trc's.
     pub env_clear: bool,
+    /// Resource limits.
+    pub limits: Vec<Placed<Limit>>,
+    /// The nice value, -20 to 19.
+    pub nice: Option<Placed<i32>>,
+    /// How readily the OOM killer takes it, -1000 to 1000.
+    pub oom_score_adj: Option<Placed<i32>>,
+    /// Nothing it executes gains privileges.
+    pub no_new_privs: bool,
+    /// The capabilities it keeps, by number.
+    pub capabilities: Option<Vec<Placed<u8>>>,
+    /// The terminal it runs on, or that it has none.
+    pub tty: Option<Placed<Tty>>,
+    /// What it reads.
+    pub stdin: Option<Placed<Stdin>>,
+}
+
+/// A variable's value.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Variable {
+    /// Text, filled in when the unit starts.
+    Text(Template),
+    /// A secret: what this file holds when the unit starts.
+    File(PathBuf),
+}
+
+impl Variable {
+    /// What was written, for showing to people: never a secret.
+    #[must_use]
+    pub fn source(&self) -> OsString {
+        match self {
+            Self::Text(text) => text.source(),
+            Self::File(path) => path.clone().into_os_string(),
+        }
+    }
+}
+
+/// For which variables `NAME_FILE` names the file that holds `NAME`.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub enum FileEnv {
+    /// None.
+    #[default]
+    No,
+    /// All.
+    All,
+    /// These.
+    Names(Vec<OsString>),
 }
 
 /// A unit as it was written. Disabled ones are left out of [`super::Config`].

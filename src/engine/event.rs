@@ -53,6 +53,16 @@ pub enum SpawnStage {
     Fork,
     /// Its process group, or the terminal.
     Group,
+    /// Its own terminal.
+    Terminal,
+    /// `prlimit(2)`.
+    Limits,
+    /// Its nice value.
+    Nice,
+    /// Its `oom_score_adj`.
+    OomScore,
+    /// Its capabilities.
+    Capabilities,
     /// `setgroups`, `setgid`, `setuid`.
     Identity,
     /// `chdir(2)`.

@@ -49,6 +49,7 @@ fn build(units: Vec<Unit>) -> Result<Graph, Vec<Diagnostic>> {
         shutdown: Shutdown::default(),
         log: Log { level: log::LevelFilter::Info, format: LogFormat::Trc, output: None },
         env: std::collections::BTreeMap::new(),
+        file_env: crate::config::FileEnv::No,
         signals: std::collections::BTreeMap::new(),
         exit: std::collections::BTreeMap::new(),
         xtrace: false,

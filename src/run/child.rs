@@ -30,8 +30,13 @@ pub struct Orders {
 }
 
 /// The steps as the child numbers them on its pipe.
-pub const STAGES: [SpawnStage; 5] = [
+pub const STAGES: [SpawnStage; 10] = [
     SpawnStage::Group,
+    SpawnStage::Terminal,
+    SpawnStage::Limits,
+    SpawnStage::Nice,
+    SpawnStage::OomScore,
+    SpawnStage::Capabilities,
     SpawnStage::Identity,
     SpawnStage::Directory,
     SpawnStage::Streams,
@@ -77,7 +82,10 @@ unsafe fn prepare(orders: &Orders, report: &mut RawFd) -> Step<()> {
         // SAFETY: every pointer is to what `orders` keeps, or to a local.
         unsafe { call(number, arguments) }.map_err(|errno| (stage, errno))
     };
-    if launch.own_group {
+    if launch.tty.is_some() {
+        // Which leads a process group too.
+        step(SpawnStage::Group, libc::SYS_setsid, &[])?;
+    } else if launch.own_group {
         step(SpawnStage::Group, libc::SYS_setpgid, &[0, 0])?;
     }
     if let Some(terminal) = launch.terminal {
@@ -98,6 +106,21 @@ unsafe fn prepare(orders: &Orders, report: &mut RawFd) -> Step<()> {
         let one = [fd(wait), &raw mut byte as usize, 1];
         while step(SpawnStage::Group, libc::SYS_read, &one) == Err((SpawnStage::Group, libc::EINTR))
         {
+        }
+    }
+
+    if let Some(tty) = &launch.tty {
+        let flags = fd(libc::O_RDWR | libc::O_CLOEXEC);
+        let path = tty.as_ptr() as usize;
+        let at = fd(libc::AT_FDCWD);
+        let terminal = step(SpawnStage::Terminal, libc::SYS_openat, &[at, path, flags, 0])?;
+        let request = usize::try_from(libc::TIOCSCTTY).unwrap_or(0);
+        step(SpawnStage::Terminal, libc::SYS_ioctl, &[terminal, request, 0])?;
+        // What else is to stand there comes after.
+        for number in 0..3 {
+            if terminal != number {
+                step(SpawnStage::Terminal, libc::SYS_dup3, &[terminal, number, 0])?;
+            }
         }
     }
 
@@ -126,12 +149,66 @@ unsafe fn prepare(orders: &Orders, report: &mut RawFd) -> Step<()> {
     if let Some(umask) = launch.umask {
         step(SpawnStage::Directory, libc::SYS_umask, &[umask as usize])?;
     }
+    // What may need privileges comes while it has them.
+    for (resource, limit) in &launch.limits {
+        let arguments = [0, *resource as usize, limit.as_ptr() as usize, 0];
+        step(SpawnStage::Limits, libc::SYS_prlimit64, &arguments)?;
+    }
+    if let Some(nice) = launch.nice {
+        let arguments = [libc::PRIO_PROCESS as usize, 0, fd(nice)];
+        step(SpawnStage::Nice, libc::SYS_setpriority, &arguments)?;
+    }
+    if let Some(score) = &launch.oom_score_adj {
+        let path = c"/proc/self/oom_score_adj".as_ptr() as usize;
+        let at = fd(libc::AT_FDCWD);
+        let flags = fd(libc::O_WRONLY | libc::O_CLOEXEC);
+        let file = step(SpawnStage::OomScore, libc::SYS_openat, &[at, path, flags, 0])?;
+        let text = [file, score.as_ptr() as usize, score.len()];
+        step(SpawnStage::OomScore, libc::SYS_write, &text)?;
+        step(SpawnStage::OomScore, libc::SYS_close, &[file])?;
+    }
+    let prctl = |stage: SpawnStage, option: libc::c_int, a: usize, b: usize| {
+        step(stage, libc::SYS_prctl, &[fd(option), a, b, 0, 0])
+    };
+    if let Some(kept) = launch.capabilities {
+        // What is not in the bounding set can't come back by any execve(2), root's neither.
+        // To drop from it needs a capability, so it comes first.
+        for number in 0..64 {
+            let dropped = kept & (1 << number) == 0;
+            let known = prctl(SpawnStage::Capabilities, libc::PR_CAPBSET_READ, number, 0);
+            if known.is_err() {
+                break;
+            }
+            if dropped && known != Ok(0) {
+                prctl(SpawnStage::Capabilities, libc::PR_CAPBSET_DROP, number, 0)?;
+            }
+        }
+        // Otherwise they are gone with root's number.
+        prctl(SpawnStage::Capabilities, libc::PR_SET_KEEPCAPS, 1, 0)?;
+    }
     if let Some(ids) = &launch.ids {
         let (uid, gid) = (ids.uid as usize, ids.gid as usize);
         let groups = [ids.groups.len(), ids.groups.as_ptr() as usize];
         step(SpawnStage::Identity, libc::SYS_setgroups, &groups)?;
         step(SpawnStage::Identity, libc::SYS_setresgid, &[gid, gid, gid])?;
         step(SpawnStage::Identity, libc::SYS_setresuid, &[uid, uid, uid])?;
+    }
+    if let Some(kept) = launch.capabilities {
+        // capset(2), version 3: two words each of effective, permitted and inheritable.
+        let header = [0x2008_0522_u32, 0];
+        let (low, high) = ((kept & 0xffff_ffff) as u32, (kept >> 32) as u32);
+        let data = [low, low, low, high, high, high];
+        let arguments = [header.as_ptr() as usize, data.as_ptr() as usize];
+        step(SpawnStage::Capabilities, libc::SYS_capset, &arguments)?;
+        // The ambient ones are those that a program without any of its own starts with.
+        let ambient = libc::PR_CAP_AMBIENT;
+        for number in (0..64).filter(|number| kept & (1 << number) != 0) {
+            let raise = libc::PR_CAP_AMBIENT_RAISE as usize;
+            prctl(SpawnStage::Capabilities, ambient, raise, number)?;
+        }
+    }
+    if launch.no_new_privs {
+        prctl(SpawnStage::Capabilities, libc::PR_SET_NO_NEW_PRIVS, 1, 0)?;
     }
     // As the user it has become: a directory only root may enter is no place for it.
     if let Some(cwd) = &launch.cwd {

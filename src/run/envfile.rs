@@ -1,14 +1,11 @@
 //! `env_file`: files of `NAME=value` lines, in the format of `docker run --env-file`.
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::environment::Environment;
-use crate::config::reason;
+use super::secret::read_file;
 
 /// An environment can't be larger than what execve(2) takes; a file that is, is none.
 const MAX_SIZE: u64 = 8 << 20;
@@ -22,20 +19,7 @@ const MAX_SIZE: u64 = 8 << 20;
 pub fn read(path: &Path, environment: &mut Environment) -> Result<(), String> {
     let cannot =
         |why: &dyn std::fmt::Display| format!("cannot read env_file {}: {why}", path.display());
-    // Without O_NONBLOCK, opening a FIFO waits for its writer.
-    let file = File::options()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK)
-        .open(path)
-        .map_err(|e| cannot(&reason(&e)))?;
-    if !file.metadata().map_err(|e| cannot(&reason(&e)))?.is_file() {
-        return Err(cannot(&"it is not a regular file"));
-    }
-    let mut bytes = Vec::new();
-    file.take(MAX_SIZE + 1).read_to_end(&mut bytes).map_err(|e| cannot(&reason(&e)))?;
-    if bytes.len() as u64 > MAX_SIZE {
-        return Err(cannot(&"it is larger than 8 MiB"));
-    }
+    let bytes = read_file(path, MAX_SIZE).map_err(|why| cannot(&why))?;
     for (number, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let start = line.iter().position(|byte| !byte.is_ascii_whitespace());

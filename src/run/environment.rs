@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-use crate::config::{Placed, Template};
+use super::secret;
+use crate::config::{Placed, Template, Variable};
 
 /// Where commands are looked for when nothing sets `PATH`, as container runtimes have it.
 pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -29,6 +30,16 @@ impl Environment {
         self.0.insert(name.into(), value.into());
     }
 
+    /// Removes a variable.
+    pub fn remove(&mut self, name: &OsStr) {
+        self.0.remove(name);
+    }
+
+    /// Whether a variable is set.
+    pub fn is_set(&self, name: &OsStr) -> bool {
+        self.0.contains_key(name)
+    }
+
     /// A variable's value.
     pub fn get(&self, name: &str) -> Option<&OsStr> {
         self.0.get(OsStr::new(name)).map(OsString::as_os_str)
@@ -48,6 +59,21 @@ impl Environment {
             .value
             .expand(&|name| self.get(name).map(OsStr::to_owned))
             .map_err(|why| format!("{why} ({})", template.origin))
+    }
+
+    /// What a variable is to be: text filled in, or what a file holds.
+    ///
+    /// # Errors
+    /// What is wrong with it, and where that was written.
+    pub fn value(&self, variable: &Placed<Variable>) -> Result<OsString, String> {
+        match &variable.value {
+            Variable::Text(text) => {
+                self.expand(&Placed { value: text.clone(), origin: variable.origin.clone() })
+            }
+            Variable::File(path) => {
+                secret::value(path).map_err(|why| format!("{why} ({})", variable.origin))
+            }
+        }
     }
 
     /// As execve(2) takes it.

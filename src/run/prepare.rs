@@ -6,14 +6,20 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-use nix::fcntl::{OFlag, open};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::stat::Mode;
 
 use super::envfile;
 use super::environment::Environment;
 use super::identity::identity;
+use super::privilege;
+use super::secret;
 use super::spawn::Launch;
-use crate::config::{Command, Config, Form, LogFormat, Output, Probe, Stage, Template, Unit};
+use crate::config::{
+    Command, Config, Form, LogFormat, Output, Placed, Probe, Stage, Stdin, StdinWord, Template,
+    Tty, Unit,
+};
 use crate::shell::{Body, Job, Lines, Own, Prepared, Saved, Shell, State};
 
 /// The shell, looked for when a unit first needs one.
@@ -141,7 +147,7 @@ impl Surroundings<'_> {
         let mut environment =
             if unit.identity.env_clear { Environment::default() } else { self.base.clone() };
         for (name, value) in &self.config.env {
-            let value = environment.expand(value)?;
+            let value = environment.value(value)?;
             environment.set(name, value);
         }
         for file in &unit.identity.env_file {
@@ -152,8 +158,9 @@ impl Surroundings<'_> {
         // One of the same table it can't, for a table has no order.
         let before = environment.clone();
         for (name, value) in &unit.identity.env {
-            environment.set(name, before.expand(value)?);
+            environment.set(name, before.value(value)?);
         }
+        secret::resolve(&self.config.file_env, &mut environment)?;
         environment.set("TRC_UNIT", unit.id());
         environment.set("TRC_STAGE", unit.stage.name());
         if let Some(socket) = self.socket {
@@ -232,6 +239,12 @@ fn launch(
         cwd: cwd.map(|cwd| c_string(cwd.into_vec())).transpose()?,
         umask: unit.identity.umask,
         ids,
+        limits: privilege::limits(&unit.identity.limits)?,
+        nice: unit.identity.nice.as_ref().map(|nice| nice.value),
+        oom_score_adj: unit.identity.oom_score_adj.as_ref().map(|adj| adj.value.to_string()),
+        no_new_privs: unit.identity.no_new_privs,
+        capabilities: privilege::kept(&unit.identity)?,
+        tty: tty(unit)?,
         own_group: true,
         terminal: None,
         streams: [None, None, None],
@@ -320,5 +333,41 @@ pub fn null(write: bool) -> nix::Result<OwnedFd> {
         Ok(null) => Ok(null),
         Err(error) if write => Err(error),
         Err(_) => nix::unistd::pipe2(OFlag::O_CLOEXEC).map(|(read, _)| read),
+    }
+}
+
+/// The terminal that a unit runs on, if it has one of its own.
+fn tty(unit: &Unit) -> Result<Option<CString>, String> {
+    match unit.identity.tty.as_ref().map(|tty| &tty.value) {
+        Some(Tty::Own(path)) => c_string(path.as_os_str().as_bytes()).map(Some),
+        Some(Tty::No) | None => Ok(None),
+    }
+}
+
+/// What a unit reads; None where that is what trc reads.
+///
+/// # Errors
+/// Why it can't be opened.
+pub fn stdin(unit: &Unit) -> Result<Option<OwnedFd>, Problem> {
+    let words = |errno: Errno| Problem { why: errno.desc().to_owned(), errno: errno as i32 };
+    let Some(Placed { value, origin }) = &unit.identity.stdin else {
+        let own = matches!(unit.identity.tty, Some(Placed { value: Tty::Own(_), .. }));
+        let nothing = unit.stage == Stage::Async && !own;
+        return if nothing { null(false).map(Some).map_err(words) } else { Ok(None) };
+    };
+    match value {
+        Stdin::Word(StdinWord::Inherit) => Ok(None),
+        Stdin::Word(StdinWord::Null) => null(false).map(Some).map_err(words),
+        Stdin::File(path) => {
+            // Without O_NONBLOCK, opening a FIFO waits for its writer; the unit's own reads
+            // are to wait.
+            let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+            let opened = open(path, flags, Mode::empty())
+                .and_then(|fd| fcntl(&fd, FcntlArg::F_SETFL(OFlag::empty())).map(|_| fd));
+            opened.map(Some).map_err(|errno| Problem {
+                why: format!("cannot read {}: {} ({origin})", path.display(), errno.desc()),
+                errno: errno as i32,
+            })
+        }
     }
 }

@@ -275,6 +275,13 @@ pub fn spawn_failure(graph: &Graph, id: UnitId, stage: SpawnStage, errno: i32) -
         SpawnStage::Prepare => "cannot make its pipes",
         SpawnStage::Fork => "cannot fork",
         SpawnStage::Group => "cannot make its process group",
+        SpawnStage::Terminal => "cannot take its terminal",
+        SpawnStage::Limits => "cannot set its limits",
+        SpawnStage::Nice => "cannot set its nice value (below 0 needs the capability sys_nice)",
+        SpawnStage::OomScore => {
+            "cannot set its oom_score_adj (lower than trc's own needs the capability sys_resource)"
+        }
+        SpawnStage::Capabilities => "cannot limit its capabilities",
         SpawnStage::Identity => "cannot become its user or group",
         SpawnStage::Directory => "cannot enter its working directory",
         SpawnStage::Streams => "cannot set up its standard streams",

@@ -42,6 +42,18 @@ pub struct Launch {
     pub umask: Option<u32>,
     /// Who it becomes, where that is another.
     pub ids: Option<Ids>,
+    /// Its resource limits: which, and what is soft and hard.
+    pub limits: Vec<(u32, [u64; 2])>,
+    /// Its nice value.
+    pub nice: Option<i32>,
+    /// What is written to its `oom_score_adj`.
+    pub oom_score_adj: Option<String>,
+    /// Whether nothing it executes gains privileges.
+    pub no_new_privs: bool,
+    /// The capabilities it keeps, one bit each.
+    pub capabilities: Option<u64>,
+    /// The terminal it runs on, in a session of its own.
+    pub tty: Option<CString>,
     /// Whether it leads a process group of its own.
     pub own_group: bool,
     /// The terminal, if it is lent to this process.
@@ -104,7 +116,8 @@ pub fn spawn(mut launch: Launch, pace: Pace) -> Result<Child, Failure> {
     let others = std::mem::take(&mut launch.descriptors);
     let moves = streams.iter().zip(0..).filter_map(|(fd, to)| Some((fd.as_ref()?.as_raw_fd(), to)));
     let moves = moves.chain(others.iter().map(|(fd, to)| (fd.as_raw_fd(), *to))).collect();
-    let own_group = launch.own_group;
+    // One that makes a session must not lead a group before: setsid(2).
+    let own_group = launch.own_group && launch.tty.is_none();
     let orders = Box::new(Orders {
         argv: pointers(&launch.argv),
         envp: pointers(&launch.envp),

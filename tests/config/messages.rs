@@ -69,11 +69,39 @@ fn a_wrong_value_is_shown_with_what_was_expected() {
         "on_failure = \"sotp\"",
         "3:14: `on_failure`: expected policy, stop or ignore, found \"sotp\" (did you mean `stop`?)",
     );
-    for (value, found) in [("[]", "an array"), ("{ file = \"x\" }", "a table")] {
-        unit(
-            &format!("env = {{ A = {value} }}"),
-            &format!("3:13: `env.A`: expected a string, a number or a boolean, found {found}"),
-        );
+    for (text, expected) in [
+        ("env.A = []", "3:9: `env.A`: expected a string, a number or a boolean, found an array"),
+        ("env.A = {}", "3:9: `env.A`: this table needs a `file`"),
+        ("env.A = { flie = 1 }", "3:11: unknown key `flie` in `env.A` (did you mean `file`?)"),
+        (
+            "limits = { nofiles = 1 }",
+            "3:12: unknown key `nofiles` in `limits` (did you mean `nofile`?)",
+        ),
+        ("limits.core = \"2:1\"", "3:15: `core`: the soft limit is above the hard one"),
+        (
+            "limits.cpu = \"1k\"",
+            "3:14: `cpu`: expected a number, \"unlimited\", or two as SOFT:HARD, found the string \"1k\"",
+        ),
+        ("nice = 20", "3:8: `nice`: expected a number from -20 to 19, found the integer 20"),
+        (
+            "oom_score_adj = \"x\"",
+            "3:17: `oom_score_adj`: expected a number from -1000 to 1000, found the string \"x\"",
+        ),
+        (
+            "capabilities = [\"CAP_NET_BIND\", \"chown\"]",
+            "3:17: `capabilities`: there is no capability \"CAP_NET_BIND\"",
+        ),
+        (
+            "capabilities = \"net_bind_servic\"",
+            "3:16: `capabilities`: there is no capability \"net_bind_servic\" (did you mean `net_bind_service`?)",
+        ),
+        ("tty = true", "3:7: `tty`: expected false, or the path of a terminal, found true"),
+        (
+            "stdin = \"nul\"",
+            "3:9: `stdin`: expected null or inherit, found \"nul\" (did you mean `null`?)",
+        ),
+    ] {
+        unit(text, expected);
     }
     toml_says(&[
         (
@@ -281,7 +309,7 @@ fn everything_wrong_in_all_layers_is_said_at_once_in_their_order() {
         "error trc.toml:5:8: `user`: expected a name or a number, found an array",
         "error trc.d/async.broken.toml:1:8: a value is missing",
         "error trc.d/async.directory: cannot read trc.d/async.directory: it is a directory",
-        "error trc.d/10.toml:1:1: unknown key `x` (the keys here are wait, shell, shutdown, log, env, signals, exit, boot, async, sync, halt)",
+        "error trc.d/10.toml:1:1: unknown key `x` (the keys here are wait, shell, shutdown, log, env, file_env, signals, exit, boot, async, sync, halt)",
         "error trc.d/zz.toml:2:2: the file is not UTF-8: byte 3 is 0xff",
         "error TRC_LOG__LEVLE: unknown key `levle` in `[log]` (did you mean `level`?)",
         "error --config log.formt=trc: unknown key `formt` in `[log]` (did you mean `format`?)",

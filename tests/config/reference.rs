@@ -51,11 +51,9 @@ fn try_examples(place: &str, keys: &'static [Key], tried: &mut usize) {
                 _ => line.to_owned(),
             });
         let of = |context: &str| format!("{context}\n{path} = {example}\n");
-        let errors: Vec<Vec<String>> = contexts
-            .flat_map(|context| [of(&context), of(&format!("{others}\n{context}"))])
-            .map(|text| Case::new().toml(&text).errors())
-            .collect();
-        assert!(errors.iter().any(Vec::is_empty), "{path} = {example}: {errors:#?}");
+        let mut texts = contexts.flat_map(|one| [of(&format!("{others}\n{one}")), of(&one)]);
+        let whole = |text: String| Case::new().toml(&text).errors().is_empty();
+        assert!(texts.any(whole), "{path} = {example} can't be written");
         *tried += 1;
     }
 }

@@ -126,8 +126,8 @@ fn every_key_of_a_unit_is_understood() {
 }
 
 #[test]
-fn what_is_not_there_yet_is_an_unknown_key() {
-    for key in ["limits", "nice", "oom_score_adj", "no_new_privs", "capabilities", "tty", "stdin"] {
+fn what_others_call_it_is_an_unknown_key() {
+    for key in ["ports", "depends_on"] {
         let errors = Case::new().toml(&format!("[async.web]\nexec = \"x\"\n{key} = 1")).errors();
         assert_eq!(errors.len(), 1);
         let expected = format!("error trc.toml:3:1: unknown key `{key}` in `[async.web]`");

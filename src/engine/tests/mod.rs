@@ -39,6 +39,7 @@ fn config(wait: WaitPolicy, units: Vec<Unit>) -> Config {
         shutdown: Shutdown::default(),
         log: Log { level: log::LevelFilter::Info, format: LogFormat::Trc, output: None },
         env: BTreeMap::new(),
+        file_env: crate::config::FileEnv::No,
         signals: BTreeMap::new(),
         exit: BTreeMap::new(),
         xtrace: false,

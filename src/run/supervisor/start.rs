@@ -9,7 +9,7 @@ use nix::unistd::{Gid, Uid, geteuid};
 
 use super::super::capture::{self, Capture};
 use super::super::notify::Socket;
-use super::super::prepare::{self, Ready, Surroundings};
+use super::super::prepare::{self, Problem, Ready, Surroundings};
 use super::super::spawn::{self, Launch, Pace, read_progress};
 use super::super::stream::Side;
 use super::wait::is_ready;
@@ -61,18 +61,14 @@ impl Supervisor {
         let surroundings =
             Surroundings { socket: socket.as_ref().map(Socket::name), ..self.surroundings(end) };
         let ready = surroundings.unit(unit);
-        let Ready { mut launch, saved } = ready.map_err(|problem| {
-            let scarce = [libc::EMFILE, libc::ENFILE, libc::ENOMEM].contains(&problem.errno);
-            if scarce {
-                return Failed::Kernel(SpawnStage::Prepare, problem.errno);
-            }
-            self.reporter.not_started(&graph, id, &problem.why);
-            self.whys.insert(id, problem.why);
-            Failed::Said
-        })?;
-        if unit.stage == Stage::Async {
-            launch.streams[0] = Some(prepare::null(false)?);
-        } else if let Some(terminal) = self.terminal.as_ref().filter(|terminal| terminal.is_ours())
+        let Ready { mut launch, saved } =
+            ready.map_err(|problem| self.cannot_prepare(id, problem))?;
+        launch.streams[0] =
+            prepare::stdin(unit).map_err(|problem| self.cannot_prepare(id, problem))?;
+        let tty = unit.identity.tty.is_some();
+        if unit.stage != Stage::Async
+            && !tty
+            && let Some(terminal) = self.terminal.as_ref().filter(|terminal| terminal.is_ours())
         {
             launch.terminal = (!terminal.shared_group).then(|| terminal.raw());
             launch.own_group = !terminal.shared_group;
@@ -116,6 +112,16 @@ impl Supervisor {
         };
         self.children.insert(pid, child);
         Ok(pid)
+    }
+
+    /// What can't be prepared is said, unless it is for want of something that may come back.
+    fn cannot_prepare(&mut self, id: UnitId, problem: Problem) -> Failed {
+        if [libc::EMFILE, libc::ENFILE, libc::ENOMEM].contains(&problem.errno) {
+            return Failed::Kernel(SpawnStage::Prepare, problem.errno);
+        }
+        self.reporter.not_started(&self.graph, id, &problem.why);
+        self.whys.insert(id, problem.why);
+        Failed::Said
     }
 
     /// Sets up a unit's standard output and error; returns trc's ends of the pipes.

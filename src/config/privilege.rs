@@ -1,0 +1,127 @@
+//! Limits, capabilities and what else a unit's process may and may not.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// A resource of `getrlimit(2)`: its name, and its number in the kernel.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Resource {
+    /// As it is written, and as `/etc/security/limits.conf` has it.
+    pub name: &'static str,
+    /// `RLIMIT_…`; the same on every machine but mips, sparc and alpha.
+    pub number: u32,
+    /// Whether it is counted in bytes, so that `512MiB` may be written.
+    pub bytes: bool,
+}
+
+const fn resource(name: &'static str, number: u32, bytes: bool) -> Resource {
+    Resource { name, number, bytes }
+}
+
+/// All of them.
+pub const RESOURCES: &[Resource] = &[
+    resource("as", 9, true),
+    resource("core", 4, true),
+    resource("cpu", 0, false),
+    resource("data", 2, true),
+    resource("fsize", 1, true),
+    resource("locks", 10, false),
+    resource("memlock", 8, true),
+    resource("msgqueue", 12, true),
+    resource("nice", 13, false),
+    resource("nofile", 7, false),
+    resource("nproc", 6, false),
+    resource("rss", 5, true),
+    resource("rtprio", 14, false),
+    resource("rttime", 15, false),
+    resource("sigpending", 11, false),
+    resource("stack", 3, true),
+];
+
+/// What stands for no limit: `RLIM_INFINITY`.
+pub const UNLIMITED: u64 = u64::MAX;
+
+/// One limit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limit {
+    /// Of what.
+    pub resource: Resource,
+    /// What holds.
+    pub soft: u64,
+    /// Up to which the process itself may raise it.
+    pub hard: u64,
+}
+
+/// The names of capabilities(7), each at its number.
+pub const CAPABILITIES: &[&str] = &[
+    "chown",
+    "dac_override",
+    "dac_read_search",
+    "fowner",
+    "fsetid",
+    "kill",
+    "setgid",
+    "setuid",
+    "setpcap",
+    "linux_immutable",
+    "net_bind_service",
+    "net_broadcast",
+    "net_admin",
+    "net_raw",
+    "ipc_lock",
+    "ipc_owner",
+    "sys_module",
+    "sys_rawio",
+    "sys_chroot",
+    "sys_ptrace",
+    "sys_pacct",
+    "sys_admin",
+    "sys_boot",
+    "sys_nice",
+    "sys_resource",
+    "sys_time",
+    "sys_tty_config",
+    "mknod",
+    "lease",
+    "audit_write",
+    "audit_control",
+    "setfcap",
+    "mac_override",
+    "mac_admin",
+    "syslog",
+    "wake_alarm",
+    "block_suspend",
+    "audit_read",
+    "perfmon",
+    "bpf",
+    "checkpoint_restore",
+];
+
+/// What a unit has to do with terminals.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Tty {
+    /// It is not lent trc's own.
+    No,
+    /// It runs on this one, in a session of its own.
+    Own(PathBuf),
+}
+
+/// What a unit reads.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Stdin {
+    /// Nothing, or what trc itself reads.
+    Word(StdinWord),
+    /// A file.
+    File(PathBuf),
+}
+
+/// What a unit reads, where that has a name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StdinWord {
+    /// `/dev/null`.
+    Null,
+    /// What trc reads.
+    Inherit,
+}

@@ -1,0 +1,103 @@
+//! What a unit's process may: found out before there is one, as far as that can be.
+
+use std::fs;
+use std::mem::size_of;
+
+use nix::errno::Errno;
+use nix::unistd::geteuid;
+
+use super::prepare::Problem;
+use crate::config::privilege::{CAPABILITIES, UNLIMITED};
+use crate::config::{Identity, Limit, Placed};
+
+/// `CAP_SETPCAP` of capabilities(7).
+const SETPCAP: u8 = 8;
+/// `CAP_SYS_RESOURCE`.
+const SYS_RESOURCE: u8 = 24;
+/// `RLIMIT_NOFILE`.
+const NOFILE: u32 = 7;
+
+/// The capabilities that trc has, one bit each: `CapPrm` of proc(5).
+fn permitted() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("CapPrm:"))?;
+    u64::from_str_radix(line.trim(), 16).ok()
+}
+
+/// Whether trc has a capability; where that can't be told, root has it.
+fn has(capability: u8) -> bool {
+    permitted().map_or_else(|| geteuid().is_root(), |set| set & (1 << capability) != 0)
+}
+
+/// The capabilities that a unit keeps, one bit each.
+///
+/// # Errors
+/// Which of them trc itself doesn't have.
+pub fn kept(identity: &Identity) -> Result<Option<u64>, Problem> {
+    let Some(wanted) = &identity.capabilities else { return Ok(None) };
+    let mut set = 0;
+    for capability in wanted {
+        let number = capability.value;
+        if !has(number) {
+            let name = CAPABILITIES.get(usize::from(number)).copied().unwrap_or_default();
+            return Err(Problem::from(format!(
+                "it is to keep the capability {name}, which trc itself doesn't have; \
+                 `docker run --cap-add {name}` would give it ({})",
+                capability.origin
+            )));
+        }
+        set |= 1 << number;
+    }
+    if !has(SETPCAP) {
+        return Err(
+            "its capabilities can't be limited: trc itself lacks the capability setpcap".into()
+        );
+    }
+    Ok(Some(set))
+}
+
+/// The limits of a unit, as prlimit(2) takes them.
+///
+/// # Errors
+/// Which of them is above what trc may give.
+pub fn limits(limits: &[Placed<Limit>]) -> Result<Vec<(u32, [u64; 2])>, Problem> {
+    limits.iter().map(|limit| one(limit).map(|pair| (limit.value.resource.number, pair))).collect()
+}
+
+fn one(limit: &Placed<Limit>) -> Result<[u64; 2], Problem> {
+    let Limit { resource, soft, hard } = limit.value;
+    let most = hard_limit(resource.number);
+    let (name, origin) = (resource.name, &limit.origin);
+    if most.is_some_and(|most| hard > most) && !has(SYS_RESOURCE) {
+        return Err(Problem::from(format!(
+            "its limit {name} of {} is above the hard limit of {}, and trc itself lacks the \
+             capability sys_resource; `docker run --ulimit {name}=…` raises it ({origin})",
+            shown(hard),
+            shown(most.unwrap_or(UNLIMITED))
+        )));
+    }
+    // Not even root may have more descriptors than that.
+    let open = fs::read_to_string("/proc/sys/fs/nr_open").ok();
+    let open: Option<u64> = open.and_then(|text| text.trim().parse().ok());
+    match open {
+        Some(open) if resource.number == NOFILE && hard > open => Err(Problem::from(format!(
+            "its limit nofile of {} is above the kernel's, fs.nr_open = {open} ({origin})",
+            shown(hard)
+        ))),
+        _ => Ok([soft, hard]),
+    }
+}
+
+fn shown(limit: u64) -> String {
+    if limit == UNLIMITED { "unlimited".to_owned() } else { limit.to_string() }
+}
+
+fn hard_limit(number: u32) -> Option<u64> {
+    let mut pair = [0_u64; 2];
+    debug_assert_eq!(size_of::<libc::rlimit64>(), size_of::<[u64; 2]>());
+    // SAFETY: prlimit(2) writes the two words of one limit, and reads none.
+    let done = unsafe {
+        libc::syscall(libc::SYS_prlimit64, 0, number, std::ptr::null::<u64>(), pair.as_mut_ptr())
+    };
+    Errno::result(done).ok().map(|_| pair[1])
+}

@@ -1,0 +1,288 @@
+//! What a unit's process is and may: limits, priorities, capabilities, terminals, input and
+//! secrets, as the kernel tells.
+
+mod common;
+
+use common::{TERM, Trc, has, python, root, table};
+
+/// What a program says that runs as a unit with these keys.
+fn unit(keys: &str, program: &str) -> Trc {
+    Trc::toml(&format!(
+        "log.level = 'warn'\n[sync.x]\n{keys}\nexec = ['sh', '-c', '''{program}''']\n"
+    ))
+}
+
+#[test]
+fn every_limit_can_be_set() {
+    let rows = [
+        ("as = '1GiB'", "Max address space +1073741824 +1073741824"),
+        ("core = 0", "Max core file size +0 +0"),
+        ("cpu = '100:200'", "Max cpu time +100 +200"),
+        ("data = '512MB'", "Max data size +512000000 +512000000"),
+        ("fsize = '1m:unlimited'", "Max file size +1048576 +unlimited"),
+        ("locks = 7", "Max file locks +7 +7"),
+        ("memlock = '64k'", "Max locked memory +65536 +65536"),
+        ("msgqueue = 819200", "Max msgqueue size +819200 +819200"),
+        ("nice = 0", "Max nice priority +0 +0"),
+        ("nofile = '100:1000'", "Max open files +100 +1000"),
+        ("nproc = 500", "Max processes +500 +500"),
+        ("rss = 'infinity'", "Max resident set +unlimited +unlimited"),
+        ("rtprio = 0", "Max realtime priority +0 +0"),
+        ("rttime = 200000", "Max realtime timeout +200000 +200000"),
+        ("sigpending = 64", "Max pending signals +64 +64"),
+        ("stack = '4MiB:16MiB'", "Max stack size +4194304 +16777216"),
+    ];
+    if !root() {
+        return;
+    }
+    table(
+        &rows,
+        |row| row.0.to_owned(),
+        |(limit, line)| {
+            let outcome = unit(&format!("limits = {{ {limit} }}"), "cat /proc/self/limits").run();
+            outcome.status(0);
+            let line = regex::Regex::new(line).unwrap();
+            assert!(line.is_match(&outcome.out()), "{line}: {}", outcome.out());
+        },
+    );
+}
+
+#[test]
+fn priorities_can_be_set() {
+    if root() {
+        let keys = "nice = -5\noom_score_adj = 500";
+        let program = "cut -d\" \" -f19 /proc/self/stat; cat /proc/self/oom_score_adj";
+        unit(keys, program).run().status(0).stdout_is("-5\n500\n");
+    }
+}
+
+#[test]
+fn new_privileges_can_be_refused() {
+    let program = "grep NoNewPrivs /proc/self/status";
+    unit("no_new_privs = true", program).run().status(0).stdout_is("NoNewPrivs:\t1\n");
+    unit("", program).run().status(0).stdout_is("NoNewPrivs:\t0\n");
+}
+
+#[test]
+fn only_the_capabilities_that_are_named_are_kept() {
+    if !root() {
+        return;
+    }
+    let set = |names: &[&str]| names.iter().map(|set| format!("Cap{set}:\t")).collect::<Vec<_>>();
+    let sets = set(&["Inh", "Prm", "Eff", "Bnd", "Amb"]);
+    let all = |mask: &str| sets.join(&format!("{mask}\n")) + mask + "\n";
+    for (kept, mask) in [
+        ("['net_bind_service']", "0000000000000400"),
+        ("['CAP_CHOWN', 'Kill']", "0000000000000021"),
+        ("[]", "0000000000000000"),
+    ] {
+        for user in ["", "user = 'nobody'\n"] {
+            let keys = format!("{user}capabilities = {kept}");
+            let outcome = unit(&keys, "grep ^Cap /proc/self/status").run();
+            outcome.status(0).stdout_is(&all(mask));
+        }
+    }
+}
+
+#[test]
+fn an_ordinary_user_may_serve_port_80() {
+    if !root() {
+        return;
+    }
+    let program = format!(
+        "exec {} -c \"import os, socket; s = socket.socket(); s.bind((\\\"\\\", 80)); print(os.getuid())\"",
+        python()
+    );
+    // Where ports are free for all, this proves nothing: make them not so.
+    let before = "echo 1024 >/proc/sys/net/ipv4/ip_unprivileged_port_start";
+    let private = |trc: Trc| {
+        trc.wrap(&[
+            "unshare",
+            "--net",
+            "--mount",
+            "sh",
+            "-c",
+            &format!("{before}; exec \"$@\""),
+            "-",
+        ])
+    };
+    let keys = "user = 65534\ngroup = 65534\n";
+    private(unit(&format!("{keys}capabilities = ['net_bind_service']"), &program))
+        .run()
+        .status(0)
+        .stdout_is("65534\n");
+    private(unit(keys, &program)).run().status(1).stderr_has("PermissionError");
+}
+
+#[test]
+fn what_trc_itself_may_not_give_is_said_with_its_place() {
+    if !root() || !has("setpriv") {
+        return;
+    }
+    let plain = [
+        "setpriv",
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+        "--inh-caps=-all",
+        "--bounding-set=-all",
+    ];
+    let rows = [
+        (
+            "capabilities = ['net_admin']",
+            "it is to keep the capability net_admin, which trc itself doesn't have",
+            "trc.toml:3:17",
+        ),
+        (
+            "limits.nofile = 100000000",
+            "its limit nofile of 100000000 is above the hard limit of ",
+            "trc.toml:3:17",
+        ),
+        ("nice = -5", "cannot set its nice value", ""),
+        ("oom_score_adj = -900", "cannot set its oom_score_adj", ""),
+    ];
+    table(
+        &rows,
+        |row| row.0.to_owned(),
+        |(keys, why, place)| {
+            let trc = unit(keys, "echo ran").wrap(&plain);
+            let outcome = trc.run();
+            outcome.status(126).stdout_lacks("ran").stderr_has(why).stderr_has(place);
+        },
+    );
+}
+
+#[test]
+fn input_is_what_is_written() {
+    let toml = |stdin: &str, stage: &str| {
+        format!(
+            "log.level = 'warn'\nwait = 'all'\n[{stage}.x]\n{stdin}\noutput = 'inherit'\nexec = 'cat'\n"
+        )
+    };
+    for stage in ["async", "sync"] {
+        let trc = Trc::toml(&toml("stdin = { file = '${W}/input' }", stage));
+        trc.file("input", "from a file\n").run().status(0).stdout_is("from a file\n");
+        Trc::toml(&toml("stdin = 'null'", stage)).run().status(0).stdout_is("");
+        let mut running = Trc::toml(&toml("stdin = 'inherit'", stage)).stdin_piped().spawn();
+        running.write("from trc's own\n").close_input();
+        running.finish().status(0).stdout_is("from trc's own\n");
+    }
+    let outcome = Trc::toml(&toml("stdin = { file = '/no/such' }", "sync")).run();
+    outcome
+        .status(126)
+        .stderr_has("cannot read /no/such: No such file or directory")
+        .stderr_has("trc.toml:4:18");
+}
+
+#[test]
+fn a_unit_may_run_on_a_terminal_of_its_own() {
+    let pty = nix::pty::openpty(None, None).unwrap();
+    let path = nix::unistd::ttyname(&pty.slave).unwrap();
+    let toml = format!(
+        "log.level = 'warn'\n[sync.x]\ntty = '{}'\n\
+         exec = ['sh', '-c', 'tty >$W/tty; ps -o tty= -p $$$$ >$W/ps; echo hello; read x; echo $x >$W/read']\n",
+        path.display()
+    );
+    let running = Trc::toml(&toml).spawn();
+    running.read_terminal(&pty.master);
+    running.wait_for("hello");
+    nix::unistd::write(&pty.master, b"typed\n").unwrap();
+    assert_eq!(running.wait_for_file("read"), "typed");
+    let number = path.strip_prefix("/dev").unwrap().display().to_string();
+    assert_eq!(running.wait_for_file("tty"), path.display().to_string());
+    assert_eq!(running.wait_for_file("ps"), number);
+    drop(pty.slave);
+    drop(pty.master);
+    running.finish().status(0);
+}
+
+#[test]
+fn a_secret_is_read_from_a_file_and_never_said() {
+    let toml = "log.level = 'debug'\n[env]\nGLOBAL = { file = '${W}/secret' }\n\
+                [sync.x]\nenv.PASSWORD = { file = '${W}/secret' }\n\
+                exec = ['sh', '-c', 'printf \"<%s%s>\" \"$PASSWORD\" \"$GLOBAL\" >$W/seen']\n";
+    for (content, seen) in [
+        ("s3cret", "s3cret"),
+        ("s3cret\n", "s3cret"),
+        ("s3cret\r\n", "s3cret"),
+        ("s3\ncret\n\n", "s3\ncret\n"),
+    ] {
+        let running = Trc::toml(toml).file("secret", content).spawn();
+        let path = running.path("seen");
+        running.wait_until("it has run", || path.exists() || running.ended());
+        running.wait_until("it has ended", || running.ended());
+        assert_eq!(std::fs::read_to_string(path).unwrap(), format!("<{seen}{seen}>"));
+        running.finish().status(0).stdout_lacks("s3").stderr_lacks("s3");
+    }
+}
+
+#[test]
+fn a_secret_of_root_reaches_a_unit_of_another_user() {
+    if root() {
+        let toml = "log.level = 'warn'\n[sync.x]\nuser = 'nobody'\nenv.PASSWORD = { file = '${W}/secret' }\n\
+                    exec = ['sh', '-c', 'echo $PASSWORD; cat $W/secret']\n";
+        let trc = Trc::toml(toml).file("secret", "s3cret\n");
+        let path = trc.path("secret");
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+            .unwrap();
+        trc.run().status(1).stdout_is("s3cret\n");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_secret_is_said_without_it() {
+    let rows: [(&str, &[u8], &str); 3] = [
+        ("/no/such", b"", "cannot read /no/such: No such file or directory"),
+        ("${W}", b"", "it is not a regular file"),
+        ("${W}/secret", b"s3\0cret", "holds a NUL byte, which no variable can"),
+    ];
+    table(
+        &rows,
+        |row| row.0.to_owned(),
+        |(path, content, why)| {
+            let toml = format!("[sync.x]\nenv.A = {{ file = '{path}' }}\nexec = 'true'\n");
+            let outcome = Trc::toml(&toml).file("secret", content).run();
+            outcome.status(126).stderr_has(why).stderr_has("trc.toml:2:9").stderr_lacks("s3");
+        },
+    );
+}
+
+#[test]
+fn the_images_convention_of_name_file_is_behind_a_switch() {
+    let program = "env | grep -E '^[AB](_FILE)?=' | sort | tr '\\n' ' '";
+    let run = |switch: &str| {
+        let toml = format!(
+            "{switch}\nlog.level = 'warn'\n[sync.x]\nexec = [\"sh\", \"-c\", \"{}\"]\n",
+            program.replace('\\', "\\\\")
+        );
+        let trc = Trc::toml(&toml).file("secret", "s3cret\n");
+        let path = trc.path("secret").display().to_string();
+        (trc.env("A_FILE", &path).env("B_FILE", &path), path)
+    };
+    let (trc, path) = run("");
+    trc.run().stdout_is(&format!("A_FILE={path} B_FILE={path} "));
+    let (trc, _) = run("file_env = true");
+    trc.run().stdout_is("A=s3cret B=s3cret ");
+    let (trc, path) = run("file_env = ['A']");
+    trc.run().stdout_is(&format!("A=s3cret B_FILE={path} "));
+    let (trc, _) = run("file_env = true");
+    trc.env("A", "x").run().status(126).stderr_has("both A and A_FILE are set (file_env)");
+    let (trc, _) = run("file_env = true");
+    let outcome = trc.env("C_FILE", "/no/such").run();
+    outcome.status(126).stderr_has("C_FILE: cannot read /no/such: No such file or directory");
+}
+
+#[test]
+fn a_limit_holds_for_stop_commands_and_probes_too() {
+    let toml = "log.level = 'warn'\n[async.x]\noutput = 'inherit'\nlimits.nofile = 99\n\
+                exec = 'cat ${W}/never'\n\
+                ready = { exec = ['sh', '-c', 'ulimit -n >$W/probe'] }\n\
+                stop.exec = ['sh', '-c', 'ulimit -n >$W/stop; kill $TRC_PID']\n";
+    let running = Trc::toml(toml).spawn();
+    assert_eq!(running.wait_for_file("probe"), "99");
+    running.signal(TERM);
+    let path = running.path("stop");
+    running.wait_until("it has ended", || running.ended());
+    assert_eq!(std::fs::read_to_string(path).unwrap(), "99\n");
+    running.finish().status(143);
+}
