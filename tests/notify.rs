@@ -129,10 +129,10 @@ fn a_daemon_hands_over_to_its_main_process() {
     let then = "import signal\n\
                 r, w = os.pipe()\n\
                 if os.fork() == 0:\n os.setsid()\n if os.fork() > 0: os._exit(0)\n\
+                \x20signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])\n\
                 \x20os.write(w, str(os.getpid()).encode()); os.close(w)\n\
                 \x20open(os.environ['W'] + '/daemon', 'w').write(str(os.getpid()) + '\\n')\n\
-                \x20signal.signal(signal.SIGTERM, lambda *_: (print('daemon stops'), sys.exit(0)))\n\
-                \x20signal.pause()\n\
+                \x20signal.sigwait([signal.SIGTERM]); print('daemon stops'); sys.exit(0)\n\
                 os.close(w); pid = os.read(r, 99)\n\
                 say(b'MAINPID=' + pid + b'\\nREADY=1')\n";
     let running = service(&[], then, "").file("trc.d/10.toml", "wait = 'forever'").spawn();

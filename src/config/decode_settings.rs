@@ -87,13 +87,14 @@ impl Decoder<'_> {
 
     fn rule(&mut self, key: &str, entry: &Entry) -> Option<SignalRule> {
         const EXPECTED: &str =
-            "\"stop\", \"ignore\" or `{ forward = \"SIGQUIT\", to = [\"nginx\"] }`";
+            "\"stop\", \"ignore\", \"reopen\" or `{ forward = \"SIGQUIT\", to = [\"nginx\"] }`";
         let Value::Table(table) = &entry.node.value else {
             return self.read(key, &entry.node, |node, environment| {
                 let word = leaf::text(node, environment)?;
                 match word.as_str() {
                     "stop" => Ok(SignalRule::Stop),
                     "ignore" => Ok(SignalRule::Ignore),
+                    "reopen" => Ok(SignalRule::Reopen),
                     _ => Err(Problem::new(format!(
                         "expected {EXPECTED}, found \"{}\"",
                         shown(&word)

@@ -6,7 +6,8 @@ use super::suggest::nearest;
 use super::time::{duration, positive};
 use super::value::{Entry, Node, Table, Value, shown};
 use super::{
-    After, Command, Condition, Diagnostic, Form, Origin, Placed, Stage, Stop, Unit, schema,
+    After, Command, Condition, Diagnostic, Form, Origin, OutputFile, Placed, Stage, Stop, Unit,
+    schema,
 };
 
 /// What became of a declared unit.
@@ -18,6 +19,9 @@ pub enum Declared {
     /// Something is wrong with it, which was noted.
     Wrong,
 }
+
+/// `output.keep`, where nothing is written.
+const KEEP: u32 = 3;
 
 impl Decoder<'_> {
     /// Reads a unit. `others` are all units' names, for suggestions; `partial` says that
@@ -123,9 +127,28 @@ impl Decoder<'_> {
             on_failure: self.get(fields, "on_failure", leaf::choice).unwrap_or_default(),
             stop: self.stop(fields),
             identity: self.identity(fields),
-            output: self.get(fields, "output", leaf::choice),
+            output: match fields.entry("output").map(|output| &output.node.value) {
+                Some(Value::Table(_)) => None,
+                Some(_) | None => self.get(fields, "output", leaf::choice),
+            },
+            output_file: self.output_file(fields),
             ..Unit::new(stage, name, entry.key.clone(), Command::Nothing)
         }
+    }
+
+    fn output_file(&mut self, fields: &Fields) -> Option<Placed<OutputFile>> {
+        let entry = fields.entry("output")?;
+        let table = entry.node.as_table()?;
+        let fields = self.fields(" in `output`", schema::OUTPUT, Some(table));
+        let max_size = self.get(&fields, "max_size", leaf::size);
+        let keep = self
+            .get(&fields, "keep", |node, environment| leaf::number(node, environment, 0..=1000));
+        if fields.entry("file").is_none() && !fields.has_unknown() {
+            self.problem("output", &entry.node, Problem::new("this table needs a `file`"));
+        }
+        let file = self.placed(&fields, "file", leaf::absolute)?;
+        let (path, keep) = (file.value, keep.unwrap_or(KEEP));
+        Some(Placed { value: OutputFile { path, max_size, keep }, origin: file.origin })
     }
 
     fn stop(&mut self, fields: &Fields) -> Stop {

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::Deserialize;
@@ -86,6 +87,23 @@ pub fn line(node: &Node, environment: &Environment) -> Leaf<OsString> {
         return Err(Problem::new("a newline can't stand here"));
     }
     Ok(text)
+}
+
+/// A path that begins with `/`.
+pub fn absolute(node: &Node, environment: &Environment) -> Leaf<PathBuf> {
+    let path = PathBuf::from(line(node, environment)?);
+    if path.is_absolute() { Ok(path) } else { Err(Problem::new("the path must begin with `/`")) }
+}
+
+/// A size in bytes, 1 or more.
+pub fn size(node: &Node, environment: &Environment) -> Leaf<u64> {
+    let size = match &node.value {
+        Value::Integer(number, _) => u64::try_from(*number).ok(),
+        Value::String(_) => super::size::bytes(&text(node, environment)?),
+        _ => None,
+    };
+    size.filter(|size| *size > 0)
+        .ok_or_else(|| Problem::expected("a size such as \"10MB\" or \"512KiB\"", node))
 }
 
 /// The text of a script; it is left to the shell as it is.

@@ -52,8 +52,8 @@ pub use settings::{Config, Log, LogFormat, Shutdown, SignalRule, WaitPolicy};
 pub(crate) use source::reason;
 pub use template::Template;
 pub use unit::{
-    After, Command, Condition, FileEnv, Form, Identity, OnFailure, Output, Stage, Stop, StopTo,
-    Unit, UnitRef, Variable, typed,
+    After, Command, Condition, FileEnv, Form, Identity, OnFailure, Output, OutputFile, Stage, Stop,
+    StopTo, Unit, UnitRef, Variable, typed,
 };
 
 /// The variables that trc was started with.

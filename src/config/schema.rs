@@ -41,6 +41,10 @@ pub enum Kind {
     Tty,
     /// A word, or a table with a file.
     Stdin,
+    /// A word, or a table with a file and how it is rotated.
+    Output,
+    /// A number of bytes.
+    Size,
     /// True, false or names.
     BooleanOrTexts,
     /// A host and a port, or a port.
@@ -308,9 +312,9 @@ pub const UNIT: &[Key] = &[
     ),
     key(
         "output",
-        Kind::OneOf(variants::<Output>),
+        Kind::Output,
         "prefix for declared async units, else inherit",
-        r#""null""#,
+        r#"{ file = "/var/log/web.log", max_size = "10MB", keep = 3 }"#,
         "where its output goes",
     ),
 ];
@@ -342,6 +346,13 @@ pub const LIMITS: &[Key] = &[
 /// The key of a value that a file holds.
 pub const SECRET: &[Key] =
     &[key("file", Kind::Text, "", r#""/run/secrets/db""#, "the file that holds it")];
+
+/// The keys of `output`, where that is a file.
+pub const OUTPUT: &[Key] = &[
+    key("file", Kind::Text, "", r#""/var/log/web.log""#, "the file that lines are appended to"),
+    key("max_size", Kind::Size, "", r#""10MB""#, "with one more line another file is begun"),
+    key("keep", Kind::Number, "3", "10", "how many earlier files are kept, as `FILE.1` and so on"),
+];
 
 /// The keys of `stop`.
 pub const STOP: &[Key] = &[
@@ -556,6 +567,7 @@ pub fn kind_at(path: &[String]) -> Option<Kind> {
             // Below its name: that of a file.
             Kind::Variables => Kind::Variable,
             Kind::Variable | Kind::Stdin => find(SECRET, name)?.kind,
+            Kind::Output => find(OUTPUT, name)?.kind,
             Kind::After => Kind::OneOf(variants::<Condition>),
             Kind::Signals => Kind::Rule,
             Kind::Rule => find(FORWARD, name)?.kind,
@@ -586,6 +598,11 @@ impl Kind {
             Self::Number | Self::Integer => "number".to_owned(),
             Self::Limit => "limit or `\"SOFT:HARD\"`".to_owned(),
             Self::Tty => "false or path".to_owned(),
+            Self::Output => {
+                let words = words(variants::<Output>());
+                format!("{words} or `{{ file, max_size, keep }}`")
+            }
+            Self::Size => "size".to_owned(),
             Self::Stdin => "`\"null\"` `\"inherit\"` or `{ file = … }`".to_owned(),
             Self::BooleanOrTexts => "boolean or array of strings".to_owned(),
             Self::Address => "`\"HOST:PORT\"` or port".to_owned(),
@@ -624,6 +641,7 @@ impl Kind {
                 | Self::Short(_)
                 | Self::Variables
                 | Self::Stdin
+                | Self::Output
                 | Self::Signals
                 | Self::Rule
                 | Self::Exit

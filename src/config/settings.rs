@@ -75,6 +75,8 @@ pub enum SignalRule {
     Stop,
     /// Nothing.
     Ignore,
+    /// Output files are opened anew.
+    Reopen,
     /// It, or another, goes to units: to those named, or to all that run.
     Forward {
         /// Which signal goes on; the same one without it.

@@ -165,6 +165,17 @@ pub enum Output {
     Null,
 }
 
+/// A file that a unit's output goes to, line by line as it is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OutputFile {
+    /// Where.
+    pub path: PathBuf,
+    /// In bytes; one more line, and another file is begun.
+    pub max_size: Option<u64>,
+    /// How many earlier files are kept.
+    pub keep: u32,
+}
+
 /// Who a unit is and what surrounds it.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Identity {
@@ -269,6 +280,8 @@ pub struct Unit {
     pub identity: Identity,
     /// Where its output goes, where that was written.
     pub output: Option<Output>,
+    /// The file that it goes to, where that was written.
+    pub output_file: Option<Placed<OutputFile>>,
 }
 
 impl Unit {
@@ -293,6 +306,7 @@ impl Unit {
             stop: Stop::default(),
             identity: Identity::default(),
             output: None,
+            output_file: None,
         }
     }
 

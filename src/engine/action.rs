@@ -32,6 +32,8 @@ pub enum Action {
     Probe(UnitId, Purpose),
     /// This unit's tries are of no interest any more: end them, without an answer.
     StopProbes(UnitId),
+    /// Open the files anew that output goes to.
+    Reopen,
     /// Boot is done: look at what it made of the command line, and answer with
     /// `Settled` or `Unsettled`.
     Settle,

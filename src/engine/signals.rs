@@ -20,6 +20,7 @@ impl Engine {
         }
         match self.graph.rule(signal) {
             Rule::Ignore => {}
+            Rule::Reopen => actions.push(Action::Reopen),
             Rule::Foreground => {
                 if let Some(id) = self.foreground() {
                     actions.push(Action::Signal(Target::Group(id), signal));
@@ -51,7 +52,7 @@ impl Engine {
     fn pass_on(&mut self, signal: Signal, actions: &mut Vec<Action>) {
         let id = UnitId(0);
         let signal = match self.graph.rules.get(&signal) {
-            Some(Rule::Ignore) => return,
+            Some(Rule::Ignore | Rule::Reopen) => return,
             Some(Rule::Forward(other, _)) => *other,
             Some(Rule::Stop | Rule::Foreground) | None => signal,
         };

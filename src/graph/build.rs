@@ -275,6 +275,7 @@ fn resolve(
     match rule {
         SignalRule::Stop => Rule::Stop,
         SignalRule::Ignore => Rule::Ignore,
+        SignalRule::Reopen => Rule::Reopen,
         SignalRule::Forward { signal: other, to } => {
             let units =
                 to.iter().filter_map(|unit| index.get(&unit.value)).map(|at| ids[*at]).collect();

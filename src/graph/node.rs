@@ -28,6 +28,8 @@ pub enum Rule {
     Stop,
     /// Nothing.
     Ignore,
+    /// Output files are opened anew.
+    Reopen,
     /// Goes to the foreground unit.
     Foreground,
     /// Goes on as this signal to these units, or to all that run where none is named.

@@ -273,8 +273,9 @@ pub fn output(config: &Config, unit: &Unit) -> Output {
         (Stage::Async, Form::Script | Form::Flag | Form::Trailing) => config.log.output,
         (Stage::Boot | Stage::Sync | Stage::Halt, _) => None,
     };
-    // What is to be recognized by its lines has to come through trc.
-    let read = unit.probes().any(|probe| matches!(probe, Probe::Log(_)));
+    // What is to be recognized by its lines, or goes to a file, has to come through trc.
+    let read =
+        unit.output_file.is_some() || unit.probes().any(|probe| matches!(probe, Probe::Log(_)));
     let background = if read { Some(Output::Prefix) } else { background };
     unit.output.or(background).unwrap_or(Output::Inherit)
 }

@@ -64,7 +64,16 @@ fn a_wrong_value_is_shown_with_what_was_expected() {
         "umask = \"8\"",
         "3:9: `umask`: expected an octal mask such as \"022\" or 0o022, found the string \"8\"",
     );
-    unit("output = { file = \"x\" }", "3:10: `output`: expected a string, found a table");
+    unit("output = {}", "3:10: `output`: this table needs a `file`");
+    unit("output.file = \"x\"", "3:15: `file`: the path must begin with `/`");
+    unit(
+        "output = { file = \"/x\", max_size = \"1.5G\" }",
+        "3:36: `max_size`: expected a size such as \"10MB\" or \"512KiB\", found the string \"1.5G\"",
+    );
+    unit(
+        "output = { file = \"/x\", keep = -1 }",
+        "3:32: `keep`: expected a number from 0 to 1000, found the integer -1",
+    );
     unit(
         "on_failure = \"sotp\"",
         "3:14: `on_failure`: expected policy, stop or ignore, found \"sotp\" (did you mean `stop`?)",

@@ -333,13 +333,13 @@ fn signals_are_the_same_however_they_are_spelt() {
         (
             "signals.HUP = \"reload\"",
             &[
-                "error trc.toml:1:15: `signals.SIGHUP`: expected \"stop\", \"ignore\" or `{ forward = \"SIGQUIT\", to = [\"nginx\"] }`, found \"reload\"",
+                "error trc.toml:1:15: `signals.SIGHUP`: expected \"stop\", \"ignore\", \"reopen\" or `{ forward = \"SIGQUIT\", to = [\"nginx\"] }`, found \"reload\"",
             ],
         ),
         (
             "signals.HUP = {}",
             &[
-                "error trc.toml:1:15: `signals.SIGHUP`: expected \"stop\", \"ignore\" or `{ forward = \"SIGQUIT\", to = [\"nginx\"] }`",
+                "error trc.toml:1:15: `signals.SIGHUP`: expected \"stop\", \"ignore\", \"reopen\" or `{ forward = \"SIGQUIT\", to = [\"nginx\"] }`",
             ],
         ),
     ]);

@@ -145,7 +145,10 @@ impl World {
                         assert_eq!(self.end, None, "a run ends once");
                         self.end = Some(status);
                     }
-                    Action::StopCommand(_) | Action::KillStopCommand(_) | Action::SweepOver => {}
+                    Action::StopCommand(_)
+                    | Action::KillStopCommand(_)
+                    | Action::Reopen
+                    | Action::SweepOver => {}
                 }
             }
         }

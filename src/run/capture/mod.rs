@@ -1,17 +1,21 @@
 //! A unit's output, read from a pipe and written line by line with a prefix.
 
+mod file;
 mod matcher;
 mod pipe;
 mod tail;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use memchr::memrchr;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::engine::Purpose;
 use crate::journal::{Journal, Source};
+pub use file::LogFile;
 pub use matcher::Matcher;
 pub use pipe::{PIPE_SIZE, Pipe, pipe};
 use tail::Tail;
@@ -28,6 +32,9 @@ const SHORT: usize = 4 * 1024;
 const SHORT_READS: u32 = 16;
 /// … the pipe is left alone for so long: many small lines cost a quarter so.
 const REST: Duration = Duration::from_millis(1);
+
+/// A line to a file is no longer, in bytes.
+const LONGEST: usize = 64 * 1024;
 
 /// What a read came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,6 +58,8 @@ pub struct Capture {
     partial: Vec<u8>,
     tail: Tail,
     matchers: Vec<Matcher>,
+    /// Where it goes, if not to trc's own output.
+    file: Option<Rc<LogFile>>,
     /// What a line has matched for.
     matched: Vec<Purpose>,
     short_reads: u32,
@@ -68,11 +77,17 @@ impl Capture {
             partial: Vec::new(),
             tail: Tail::default(),
             matchers: Vec::new(),
+            file: None,
             matched: Vec::new(),
             short_reads: 0,
             last_read: None,
             rests_until: None,
         }
+    }
+
+    /// Sends it to a file, as it is.
+    pub fn write_to(&mut self, file: Rc<LogFile>) {
+        self.file = Some(file);
     }
 
     /// Looks for lines that say how the unit is.
@@ -98,7 +113,7 @@ impl Capture {
     pub fn wants_read(&self, journal: &Journal, now: Instant) -> bool {
         self.pipe.is_some()
             && self.rests_until.is_none_or(|until| until <= now)
-            && !journal.holds_back(self.source.side(), now)
+            && !self.is_held_back(journal, now)
     }
 
     /// When a pipe that is left alone for a moment is to be polled again.
@@ -112,13 +127,17 @@ impl Capture {
     pub fn readable(&mut self, journal: &Journal, now: Instant) -> Progress {
         let Some(pipe) = &self.pipe else { return Progress::Ended };
         let side = self.source.side();
-        if journal.holds_back(side, now) {
+        if self.is_held_back(journal, now) {
             return Progress::Held;
         }
-        let most = if journal.is_file(side) { READ } else { READ_AHEAD };
+        let to_file = self.file.is_some() || journal.is_file(side);
+        let most = if to_file { READ } else { READ_AHEAD };
         let count = journal.with_scratch(most, |scratch| {
             let count = nix::unistd::read(pipe, scratch)?;
-            journal.captured(&self.source, &mut self.partial, &scratch[..count]);
+            match &self.file {
+                Some(file) => append(file, &mut self.partial, &scratch[..count]),
+                None => journal.captured(&self.source, &mut self.partial, &scratch[..count]),
+            }
             self.tail.push(&scratch[..count]);
             for matcher in &mut self.matchers {
                 if matcher.push(&scratch[..count]) {
@@ -145,6 +164,11 @@ impl Capture {
         }
     }
 
+    /// Whether the log's reader is slow, and the unit has to wait for it.
+    fn is_held_back(&self, journal: &Journal, now: Instant) -> bool {
+        self.file.is_none() && journal.holds_back(self.source.side(), now)
+    }
+
     fn end(&mut self, journal: &Journal) {
         self.pipe = None;
         for matcher in &mut self.matchers {
@@ -152,7 +176,14 @@ impl Capture {
                 self.matched.push(matcher.purpose());
             }
         }
-        journal.captured_end(&self.source, &mut self.partial);
+        match &self.file {
+            Some(file) if !self.partial.is_empty() => {
+                self.partial.push(b'\n');
+                file.write(&self.partial);
+            }
+            Some(_) => {}
+            None => journal.captured_end(&self.source, &mut self.partial),
+        }
         self.partial = Vec::new();
     }
 
@@ -226,6 +257,29 @@ impl Capture {
     pub fn tail(&self) -> Vec<String> {
         self.tail.lines()
     }
+}
+
+/// Writes the lines that end in `bytes` to a file; the rest is the beginning of the next.
+fn append(file: &LogFile, partial: &mut Vec<u8>, bytes: &[u8]) {
+    let Some(end) = memrchr(b'\n', bytes) else {
+        partial.extend_from_slice(bytes);
+        // As in the log, a line without an end is cut into pieces.
+        if partial.len() >= LONGEST {
+            partial.push(b'\n');
+            file.write(partial);
+            partial.clear();
+        }
+        return;
+    };
+    let (lines, rest) = bytes.split_at(end + 1);
+    if partial.is_empty() {
+        file.write(lines);
+    } else {
+        partial.extend_from_slice(lines);
+        file.write(partial);
+        partial.clear();
+    }
+    partial.extend_from_slice(rest);
 }
 
 #[cfg(test)]

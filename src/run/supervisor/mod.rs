@@ -14,10 +14,11 @@ mod wait;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::capture::Capture;
+use super::capture::{Capture, LogFile};
 use super::environment::Environment;
 use super::notify::Socket;
 use super::prepare::{LazyShell, Surroundings};
@@ -102,6 +103,8 @@ pub struct Supervisor {
     tries: Vec<(UnitId, Purpose, Try)>,
     /// Commands of probes that are under way.
     commands: Vec<probe::Command>,
+    /// The files that output goes to, by their paths.
+    files: BTreeMap<PathBuf, Rc<LogFile>>,
     /// Units whose process has ended and whose group may live on.
     leftovers: Vec<UnitId>,
     events: VecDeque<Event>,
@@ -159,6 +162,7 @@ impl Supervisor {
             children: HashMap::new(),
             tries: Vec::new(),
             commands: Vec::new(),
+            files: BTreeMap::new(),
             leftovers: Vec::new(),
             events: VecDeque::from([Event::Begin]),
             began: now(),
@@ -213,6 +217,7 @@ impl Supervisor {
             }
             Action::Probe(id, purpose) => self.probe(id, purpose),
             Action::StopProbes(id) => self.stop_probes(id),
+            Action::Reopen => self.files.values().for_each(|file| file.reopen()),
             Action::Settle => self.settle(),
             Action::Sweep(signal) => self.sweep(signal),
             Action::SweepOver => self.sweep_over(),

@@ -7,14 +7,14 @@ use log::Level;
 use nix::errno::Errno;
 use nix::unistd::{Gid, Uid, geteuid};
 
-use super::super::capture::{self, Capture};
+use super::super::capture::{self, Capture, LogFile};
 use super::super::notify::Socket;
 use super::super::prepare::{self, Problem, Ready, Surroundings};
 use super::super::spawn::{self, Launch, Pace, read_progress};
 use super::super::stream::Side;
 use super::wait::is_ready;
 use super::{Child, Role, Supervisor};
-use crate::config::{Output, Probe, Stage, Unit};
+use crate::config::{Output, Placed, Probe, Stage, Unit};
 use crate::engine::{Event, SpawnStage};
 use crate::graph::UnitId;
 use crate::journal::Source;
@@ -73,6 +73,7 @@ impl Supervisor {
             launch.terminal = (!terminal.shared_group).then(|| terminal.raw());
             launch.own_group = !terminal.shared_group;
         }
+        let file = self.output_file(id, unit)?;
         let pipes = self.streams(unit, &mut launch)?;
         self.notification(id, unit, &mut launch)?;
         let pace = match self.reporter.announces() {
@@ -101,6 +102,9 @@ impl Supervisor {
             let source = Source::new(unit.stage.name(), &unit.name, pid, side);
             let mut capture = Capture::new(read, source);
             capture.look_for(Self::matchers(unit));
+            if let Some(file) = &file {
+                capture.write_to(Rc::clone(file));
+            }
             held.captures.push(capture);
         }
         let child = Child {
@@ -112,6 +116,23 @@ impl Supervisor {
         };
         self.children.insert(pid, child);
         Ok(pid)
+    }
+
+    /// The file that a unit's output goes to, if it goes to one: the same for all units
+    /// that name it.
+    fn output_file(&mut self, id: UnitId, unit: &Unit) -> Result<Option<Rc<LogFile>>, Failed> {
+        let Some(Placed { value, origin }) = &unit.output_file else { return Ok(None) };
+        if let Some(file) = self.files.get(&value.path) {
+            return Ok(Some(Rc::clone(file)));
+        }
+        match LogFile::open(value) {
+            Ok(file) => {
+                let file = Rc::new(file);
+                self.files.insert(value.path.clone(), Rc::clone(&file));
+                Ok(Some(file))
+            }
+            Err(why) => Err(self.cannot_prepare(id, format!("{why} ({origin})").into())),
+        }
     }
 
     /// What can't be prepared is said, unless it is for want of something that may come back.

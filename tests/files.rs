@@ -1,0 +1,128 @@
+//! Output that goes to files: rotated without losing a line, reopened on request, and what
+//! happens where it can't be written.
+
+mod common;
+
+use common::{HUP, TERM, Trc, root};
+
+fn to_file(name: &str, rest: &str, script: &str) -> String {
+    format!(
+        "[async.{name}]\noutput = {{ file = '${{W}}/x.log'{rest} }}\n\
+         exec = ['sh', '-c', '''{script}''']\n"
+    )
+}
+
+#[test]
+fn both_streams_of_a_unit_go_to_its_file_as_they_are() {
+    let script = "echo out; echo err >&2; printf \"no newline\"";
+    let running = Trc::toml(&format!("wait = 'all'\n{}", to_file("a", "", script))).spawn();
+    let path = running.path("x.log");
+    running.wait_until("it has ended", || running.ended());
+    assert_eq!(std::fs::read_to_string(path).unwrap(), "out\nerr\nno newline\n");
+    running.finish().status(0).stdout_lacks("]: out");
+}
+
+#[test]
+fn no_line_is_lost_or_torn_when_files_are_rotated() {
+    const LINES: usize = 50_000;
+    let count =
+        |name: &str| format!("i=0; while [ $i -lt {LINES} ]; do i=$((i+1)); echo {name} $i; done");
+    let toml = format!(
+        "wait = 'all'\n{}{}",
+        to_file("a", ", max_size = '100k', keep = 1000", &count("a")),
+        to_file("b", ", max_size = '100k', keep = 1000", &count("b"))
+    );
+    let running = Trc::toml(&toml).spawn();
+    let (dir, path) = (running.path(""), |n: usize| format!("x.log.{n}"));
+    running.wait_until("it has ended", || running.ended());
+    let mut last = 0;
+    while dir.join(path(last + 1)).exists() {
+        last += 1;
+    }
+    assert!(last > 5, "{last} files");
+    let names = (1..=last).rev().map(path).chain(["x.log".to_owned()]);
+    let texts: Vec<String> =
+        names.map(|name| std::fs::read_to_string(dir.join(name)).unwrap()).collect();
+    assert!(texts.iter().all(|text| text.len() <= 100 * 1024 && text.ends_with('\n')));
+    let all = texts.concat();
+    for name in ["a", "b"] {
+        let of = |line: &&str| line.starts_with(name);
+        let lines: Vec<&str> = all.lines().filter(of).collect();
+        let expected: Vec<String> = (1..=LINES).map(|n| format!("{name} {n}")).collect();
+        assert!(lines == expected, "{name}: {} lines", lines.len());
+    }
+    running.finish().status(0);
+}
+
+#[test]
+fn a_file_that_was_renamed_is_opened_anew_on_request() {
+    let script = "echo one; echo >$W/said; read x <$W/go; echo two; echo >$W/again; cat $W/never";
+    let toml = format!("signals.HUP = 'reopen'\n{}", to_file("a", "", script));
+    let running = Trc::toml(&toml).spawn();
+    running.wait_for_file("x.log");
+    std::fs::rename(running.path("x.log"), running.path("old.log")).unwrap();
+    running.signal(HUP).wait_for("x.log was opened anew");
+    running.open_gate("go");
+    assert_eq!(running.wait_for_file("x.log"), "two");
+    assert_eq!(running.wait_for_file("old.log"), "one");
+    running.signal(TERM);
+    running.finish().status(143);
+}
+
+#[test]
+fn a_full_disk_drops_lines_counts_them_and_lets_the_unit_live() {
+    if !root() {
+        return;
+    }
+    let fill = "i=0; while [ $i -lt 2000 ]; do i=$((i+1)); echo \"$i xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"; done";
+    let script =
+        format!("{fill}; echo >$W/full; read x <$W/go; echo back; echo >$W/done; cat $W/never");
+    let toml = format!(
+        "[async.a]\noutput = {{ file = '${{W}}/disk/x.log' }}\nexec = ['sh', '-c', '''{script}''']\n"
+    );
+    let mount = "mkdir -p $W/disk; mount -t tmpfs -o size=64k none $W/disk; exec \"$@\"";
+    let running = Trc::toml(&toml).wrap(&["unshare", "--mount", "sh", "-c", mount, "-"]).spawn();
+    running.wait_for("x.log: lines are dropped: ");
+    running.wait_until("it goes on", || running.path("full").exists());
+    // trc's own view of the disk, which nobody else sees.
+    let disk = format!("/proc/{}/root{}", running.pid(), running.path("disk/x.log").display());
+    let on_disk = std::fs::OpenOptions::new().write(true).open(&disk).unwrap();
+    let text = std::fs::read_to_string(&disk).unwrap();
+    assert!(text.ends_with('\n'), "a whole line is the last");
+    on_disk.set_len(0).unwrap();
+    running.open_gate("go");
+    running.wait_for("lines were dropped");
+    running.signal(TERM);
+    running.finish().status(143);
+}
+
+#[test]
+fn a_file_that_can_not_be_opened_fails_the_unit() {
+    for (path, why) in [
+        ("/no/such/x.log", "cannot open /no/such/x.log to write to it: No such file or directory"),
+        ("/", "cannot open / to write to it: Is a directory"),
+    ] {
+        let toml = format!("[async.a]\noutput.file = '{path}'\nexec = 'true'\n");
+        let outcome = Trc::toml(&toml).run();
+        outcome.status(126).stderr_has(why).stderr_has("trc.toml:2:15");
+    }
+}
+
+#[test]
+fn a_unit_of_another_user_may_open_its_output_again() {
+    if root() {
+        let toml = "wait = 'all'\n[async.a]\nuser = 'nobody'\noutput.file = '${W}/x.log'\n\
+                    exec = ['sh', '-c', 'echo one >/dev/stdout; echo two >/dev/stderr']\n";
+        let running = Trc::toml(toml).spawn();
+        let path = running.path("x.log");
+        running.wait_until("it has ended", || running.ended());
+        assert_eq!(std::fs::read_to_string(path).unwrap(), "one\ntwo\n");
+        running.finish().status(0);
+    }
+}
+
+#[test]
+fn the_last_lines_of_a_unit_that_failed_are_shown_though_they_went_to_a_file() {
+    let toml = to_file("a", "", "echo the reason; exit 3");
+    Trc::toml(&toml).run().status(3).stderr_has("its last output: the reason");
+}
