@@ -1,6 +1,8 @@
 -- Brings the database to what app.py needs. Runs at each start, by psql as the database's
 -- own user: every statement may find its work done.
 
+SET client_min_messages TO warning;
+
 SELECT 'CREATE ROLE web LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'web')
 \gexec
 
@@ -14,6 +16,7 @@ RESET log_min_error_statement;
 SELECT 'CREATE DATABASE web OWNER web' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'web')
 \gexec
 \connect web
+SET client_min_messages TO warning;
 SET ROLE web;
 
 CREATE TABLE IF NOT EXISTS visits (
