@@ -74,6 +74,8 @@ pub fn podman() -> bool {
 /// Images to remove when the tests are done, the last built first.
 static BUILT: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
+/// Has an image removed at the end.
+#[track_caller]
 pub fn remember(image: &str) {
     // Statics are not dropped; this is called when the process ends.
     extern "C" fn remove() {
@@ -82,6 +84,8 @@ pub fn remember(image: &str) {
         command.args(["rmi", "--force"]).args(images.iter().rev());
         let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     }
+    // Without an engine this is where it is said, not when the process ends.
+    engine();
     let mut built = lock(&BUILT);
     if built.is_empty() {
         // SAFETY: a plain function without arguments, which unwinds into nothing.
