@@ -1,36 +1,22 @@
-//! trc as PID 1 of real containers. Needs a container engine: its program, `docker`,
-//! `podman` or a path, stands in `TRC_CONTAINER_ENGINE`. Images are built once and are
-//! removed at the end with all containers, but for the engine's build cache.
+//! trc as PID 1 of real containers. Needs a container engine, as `container/mod.rs` says:
 //!
 //!     TRC_CONTAINER_ENGINE=docker cargo test --test containers -- --ignored
-//!
-//! The static binary is that of `TRC_STATIC_BIN`, else `cargo static` makes it.
 
-#![allow(clippy::disallowed_methods, unsafe_code)]
+#![allow(clippy::disallowed_methods)]
 
-use std::fs::{self, File};
-use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread;
+mod container;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use container::{
+    Container, Ended, ROOT, Run, STAMP, call, engine, podman, remember, static_binary,
+};
 use regex::Regex;
 use tempfile::TempDir;
-
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-
-/// How long a container may take before the test fails; nothing waits this long when
-/// all is well.
-const PATIENCE: Duration = Duration::from_mins(1);
-
-/// The start of each of trc's own log lines.
-const STAMP: &str = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d trc \[";
 
 /// The seed's command line, as it was published.
 const SEED: &str = "docker run --rm vorakl/centos-opensmtpd -H 'if [[ ${_exit_status} -eq 138 ]]; then exit 0; else exit ${_exit_status}; fi' -D 'sleep 3; smtpctl show status && kill -10 ${MAINPID}'";
@@ -40,45 +26,6 @@ const HALT: &str = "if [[ ${_exit_status} -eq 138 ]]; then exit 0; else exit ${_
 
 /// Waits until the mail server is there; the start of tests that need no `sleep 3`.
 const UP: &str = "until smtpctl show status >/dev/null 2>&1; do sleep 0.1; done; ";
-
-/// The engine's program.
-fn engine() -> PathBuf {
-    let Some(name) = std::env::var_os("TRC_CONTAINER_ENGINE").filter(|name| !name.is_empty())
-    else {
-        panic!(
-            "TRC_CONTAINER_ENGINE is not set: these tests need a container engine, such as \
-             TRC_CONTAINER_ENGINE=docker cargo test --test containers -- --ignored"
-        );
-    };
-    let path = PathBuf::from(name);
-    if path.components().count() == 1 {
-        return path;
-    }
-    fs::canonicalize(&path)
-        .unwrap_or_else(|why| panic!("TRC_CONTAINER_ENGINE={}: {why}", path.display()))
-}
-
-/// Runs the engine to its end; what it printed if that went well.
-#[track_caller]
-fn call(args: &[&str]) -> String {
-    let output = Command::new(engine()).args(args).stdin(Stdio::null()).output();
-    let output = output.unwrap_or_else(|why| panic!("{}: {why}", engine().display()));
-    let (out, err) =
-        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(
-        output.status.success(),
-        "{} {args:?}: {}\n{out}\n{err}",
-        engine().display(),
-        output.status
-    );
-    out.into_owned()
-}
-
-/// Whether the engine is podman, whose `--read-only` leaves more writable than docker's.
-fn podman() -> bool {
-    static ANSWER: OnceLock<bool> = OnceLock::new();
-    *ANSWER.get_or_init(|| call(&["--version"]).contains("podman"))
-}
 
 /// The images of this run.
 #[derive(Clone, Copy)]
@@ -176,329 +123,6 @@ impl Image {
     }
 }
 
-/// Images to remove when the tests are done, the last built first.
-static BUILT: Mutex<Vec<String>> = Mutex::new(Vec::new());
-
-fn remember(image: &str) {
-    // Statics are not dropped; this is called when the process ends.
-    extern "C" fn remove() {
-        let images = std::mem::take(&mut *lock(&BUILT));
-        let mut command = Command::new(engine());
-        command.args(["rmi", "--force"]).args(images.iter().rev());
-        let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    }
-    let mut built = lock(&BUILT);
-    if built.is_empty() {
-        // SAFETY: a plain function without arguments, which unwinds into nothing.
-        unsafe { nix::libc::atexit(remove) };
-    }
-    built.push(image.to_owned());
-}
-
-/// A trc that runs in any image.
-fn static_binary() -> &'static Path {
-    static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| {
-        if let Some(path) = std::env::var_os("TRC_STATIC_BIN") {
-            return fs::canonicalize(&path)
-                .unwrap_or_else(|why| panic!("TRC_STATIC_BIN={}: {why}", path.display()));
-        }
-        let built = Command::new(env!("CARGO"))
-            .args(["static", "--message-format=json-render-diagnostics"])
-            .current_dir(ROOT)
-            .stdin(Stdio::null())
-            .stderr(Stdio::inherit())
-            .output()
-            .expect("cargo");
-        assert!(built.status.success(), "cargo static: {}", built.status);
-        let text = String::from_utf8(built.stdout).unwrap();
-        text.lines()
-            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
-            .filter(|message| message["target"]["name"] == "trc")
-            .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-            .expect("cargo static says where trc is")
-    })
-}
-
-/// A container to be: `engine run --rm OPTIONS IMAGE ARGUMENTS`.
-struct Run {
-    image: Image,
-    options: Vec<String>,
-    arguments: Vec<String>,
-    dir: TempDir,
-}
-
-impl Run {
-    fn new(image: Image, arguments: &[&str]) -> Self {
-        let dir = TempDir::new().unwrap();
-        // For users in the container.
-        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
-        let arguments = arguments.iter().map(ToString::to_string).collect();
-        Self { image, options: Vec::new(), arguments, dir }
-    }
-
-    fn options(mut self, options: &[&str]) -> Self {
-        self.options.extend(options.iter().map(ToString::to_string));
-        self
-    }
-
-    fn env(self, name: &str, value: &str) -> Self {
-        self.options(&["-e", &format!("{name}={value}")])
-    }
-
-    /// A file that is mounted, read-only.
-    fn mount(self, at: &str, text: &str) -> Self {
-        let path = self.dir.path().join(at.replace('/', "_"));
-        fs::write(&path, text).unwrap();
-        // cron, for one, reads nothing that others may write.
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        let volume = format!("{}:{at}:ro", path.display());
-        self.options(&["-v", &volume])
-    }
-
-    /// A folder of this machine, which the container may write, and its path here.
-    fn folder(self, at: &str) -> (Self, PathBuf) {
-        let path = self.dir.path().join("folder");
-        fs::create_dir(&path).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
-        let volume = format!("{}:{at}", path.display());
-        (self.options(&["-v", &volume]), path)
-    }
-
-    fn start(self) -> Container {
-        Container::start(self, None)
-    }
-
-    /// With a terminal, as `run -it`.
-    fn start_on_a_terminal(self) -> Container {
-        let pty = nix::pty::openpty(None, None).unwrap();
-        Container::start(self.options(&["-it"]), Some((pty.master, pty.slave)))
-    }
-
-    #[track_caller]
-    fn run(self) -> Ended {
-        self.start().wait()
-    }
-}
-
-/// What was printed so far, on both streams, and whether they are at their end.
-#[derive(Default)]
-struct Said {
-    text: Vec<u8>,
-    open: usize,
-}
-
-/// A container at work; it is removed with this.
-struct Container {
-    name: String,
-    client: Child,
-    said: Arc<(Mutex<Said>, Condvar)>,
-    terminal: Option<OwnedFd>,
-    shown: String,
-    _dir: TempDir,
-}
-
-impl Container {
-    fn start(run: Run, terminal: Option<(OwnedFd, OwnedFd)>) -> Self {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let n = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("trc-test-{}-{n}", std::process::id());
-        let mut command = Command::new(engine());
-        command.args(["run", "--rm", "--name", &name]).args(&run.options);
-        command.arg(run.image.name()).args(&run.arguments);
-        Self::spawn(name, command, terminal, run.dir)
-    }
-
-    fn spawn(
-        name: String,
-        mut command: Command,
-        terminal: Option<(OwnedFd, OwnedFd)>,
-        dir: TempDir,
-    ) -> Self {
-        let shown = format!("{command:?}");
-        let said = Arc::new((Mutex::new(Said::default()), Condvar::new()));
-        let mut readers = Vec::new();
-        let master = if let Some((master, slave)) = terminal {
-            command.stdin(slave.try_clone().unwrap()).stdout(slave.try_clone().unwrap());
-            command.stderr(slave);
-            // SAFETY: two system calls, between fork and exec.
-            unsafe {
-                command.pre_exec(|| {
-                    nix::unistd::setsid()?;
-                    nix::libc::ioctl(0, nix::libc::TIOCSCTTY, 0);
-                    Ok(())
-                })
-            };
-            readers.push(File::from(master.try_clone().unwrap()));
-            Some(master)
-        } else {
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-            None
-        };
-        let mut client = command.spawn().unwrap_or_else(|why| panic!("{shown}: {why}"));
-        drop(command);
-        readers.extend(client.stdout.take().map(|pipe| File::from(OwnedFd::from(pipe))));
-        readers.extend(client.stderr.take().map(|pipe| File::from(OwnedFd::from(pipe))));
-        lock(&said.0).open = readers.len();
-        for reader in readers {
-            let said = said.clone();
-            thread::spawn(move || read(reader, &said));
-        }
-        Self { name, client, said, terminal: master, shown, _dir: dir }
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&lock(&self.said.0).text).into_owned()
-    }
-
-    /// Waits until a line like this was printed.
-    #[track_caller]
-    fn wait_for(&self, pattern: &str) -> &Self {
-        let regex = line(pattern);
-        let end = Instant::now() + PATIENCE;
-        let mut said = lock(&self.said.0);
-        loop {
-            let text = String::from_utf8_lossy(&said.text).into_owned();
-            if text.lines().any(|line| regex.is_match(line)) {
-                return self;
-            }
-            let left = end.saturating_duration_since(Instant::now());
-            assert!(
-                said.open > 0 && !left.is_zero(),
-                "waited for `{pattern}`\n{}\n{text}",
-                self.shown
-            );
-            said = self.said.1.wait_timeout(said, left).unwrap().0;
-        }
-    }
-
-    fn type_in(&self, text: &str) -> &Self {
-        let master = self.terminal.as_ref().expect("a terminal").try_clone().unwrap();
-        File::from(master).write_all(text.as_bytes()).unwrap();
-        self
-    }
-
-    /// Waits for the container's end and that of its output.
-    #[track_caller]
-    fn wait(mut self) -> Ended {
-        let end = Instant::now() + PATIENCE;
-        let status = loop {
-            match self.client.try_wait().unwrap() {
-                Some(status) => break status,
-                None if Instant::now() > end => {
-                    panic!("it doesn't end\n{}\n{}", self.shown, self.text())
-                }
-                None => thread::sleep(Duration::from_millis(10)),
-            }
-        };
-        let status = status.code().unwrap_or_else(|| -status.signal().unwrap());
-        let said = lock(&self.said.0);
-        let (said, _) =
-            self.said.1.wait_timeout_while(said, PATIENCE, |said| said.open > 0).unwrap();
-        let text = String::from_utf8_lossy(&said.text).replace('\r', "");
-        drop(said);
-        Ended { status, text, shown: self.shown.clone() }
-    }
-}
-
-impl Drop for Container {
-    fn drop(&mut self) {
-        if let Ok(None) = self.client.try_wait() {
-            let _ = Command::new(engine())
-                .args(["rm", "--force", &self.name])
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .status();
-            let _ = self.client.kill();
-            let _ = self.client.wait();
-        }
-    }
-}
-
-/// A test that fails while it holds a lock is one failure, not several.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn read(mut file: File, said: &(Mutex<Said>, Condvar)) {
-    let mut buffer = [0; 4096];
-    // A terminal whose other side is closed gives EIO.
-    while let Ok(n @ 1..) = file.read(&mut buffer) {
-        lock(&said.0).text.extend_from_slice(&buffer[..n]);
-        said.1.notify_all();
-    }
-    lock(&said.0).open -= 1;
-    said.1.notify_all();
-}
-
-/// A pattern for a whole line; `<` at its start stands for the time and name of a log
-/// line up to the bracket.
-fn line(pattern: &str) -> Regex {
-    let whole = match pattern.strip_prefix('<') {
-        Some(rest) => format!("^{STAMP}{rest}\r?$"),
-        None => format!("^{pattern}\r?$"),
-    };
-    Regex::new(&whole).expect("a pattern")
-}
-
-/// How a container ended.
-struct Ended {
-    status: i32,
-    text: String,
-    shown: String,
-}
-
-impl Ended {
-    #[track_caller]
-    fn fail(&self, why: &str) -> ! {
-        panic!("{why}\n{}\nstatus: {}\n{}", self.shown, self.status, self.text)
-    }
-
-    #[track_caller]
-    fn status(&self, expected: i32) -> &Self {
-        if self.status != expected {
-            self.fail(&format!("the exit status should be {expected}"));
-        }
-        self
-    }
-
-    /// Lines like these are there, in this order.
-    #[track_caller]
-    fn lines(&self, patterns: &[&str]) -> &Self {
-        let mut lines = self.text.lines();
-        for pattern in patterns {
-            let regex = line(pattern);
-            if !lines.any(|line| regex.is_match(line)) {
-                self.fail(&format!("there should be, in this order, a line like `{pattern}`"));
-            }
-        }
-        self
-    }
-
-    #[track_caller]
-    fn lacks(&self, pattern: &str) -> &Self {
-        let regex = Regex::new(pattern).unwrap();
-        if self.text.lines().any(|line| regex.is_match(line)) {
-            self.fail(&format!("there should be no line like `{pattern}`"));
-        }
-        self
-    }
-
-    /// The last line, which says why. Two streams may come in another order than they
-    /// were written in, so it is the last of those that are not info.
-    #[track_caller]
-    fn reason(&self, pattern: &str) -> &Self {
-        let info = "The wait policy|Launching|Running the|Exiting|Trying to|terminating|Exited";
-        let info = Regex::new(&format!(r"^{STAMP}\w+/\d+\]: ({info})")).unwrap();
-        let own = Regex::new(&format!("^{STAMP}")).unwrap();
-        let last = self.text.lines().rfind(|line| own.is_match(line) && !info.is_match(line));
-        if !last.is_some_and(|last| line(pattern).is_match(last)) {
-            self.fail(&format!("the last line should be like `{pattern}`, not {last:?}"));
-        }
-        self
-    }
-}
-
 /// The seed's log, line by line; mail's own lines are between.
 #[track_caller]
 fn is_the_seeds_log(ended: &Ended, unit: &str) {
@@ -557,7 +181,7 @@ fn the_seeds_command_line_tests_an_image_whose_unit_is_declared() {
 
 /// The mail server with a test, and whatever is wrong with it.
 fn mail(test: &str) -> Run {
-    Run::new(Image::Mail, &["-H", HALT, "-D", test])
+    Run::new(Image::Mail.name(), &["-H", HALT, "-D", test])
 }
 
 #[test]
@@ -569,7 +193,7 @@ fn a_mail_server_whose_configuration_is_broken_fails() {
         r"<main/1\]: halt\.H1 failed with status 143; before that async\.opensmtpd failed with status 1",
     );
     // A declared unit's own status is the container's.
-    let ended = Run::new(Image::MailDeclared, &["-H", HALT, "-D", test])
+    let ended = Run::new(Image::MailDeclared.name(), &["-H", HALT, "-D", test])
         .mount("/etc/smtpd.conf", "listen on nonsense {\n")
         .run();
     ended.status(1).reason(
@@ -604,11 +228,10 @@ fn a_test_that_fails_fails_the_container() {
 #[test]
 #[ignore = "needs TRC_CONTAINER_ENGINE"]
 fn a_mail_server_stops_well_within_ten_seconds() {
-    let container = Run::new(Image::Mail, &["-D", &format!("{UP}echo up; sleep 1000")]).start();
+    let container =
+        Run::new(Image::Mail.name(), &["-D", &format!("{UP}echo up; sleep 1000")]).start();
     container.wait_for("up");
-    let start = Instant::now();
-    call(&["stop", "-t", "10", &container.name]);
-    assert!(start.elapsed() < Duration::from_secs(9), "{:?}", start.elapsed());
+    container.stop_in_time();
     container.wait().status(143).lacks("did not stop in time").lines(&[
         r"<async/\d+\]: Exiting on the background \(exitcode=0\): /etc/trc\.d/async\.opensmtpd",
     ]);
@@ -617,7 +240,7 @@ fn a_mail_server_stops_well_within_ten_seconds() {
 // FROM scratch: nothing is there but trc and a program.
 
 fn scratch(toml: &str) -> Run {
-    Run::new(Image::Scratch, &[]).mount("/etc/trc.toml", toml)
+    Run::new(Image::Scratch.name(), &[]).mount("/etc/trc.toml", toml)
 }
 
 #[test]
@@ -651,9 +274,13 @@ fn in_an_image_from_scratch_a_units_status_is_the_containers() {
 #[test]
 #[ignore = "needs TRC_CONTAINER_ENGINE"]
 fn in_an_image_from_scratch_a_command_is_run_as_by_tini() {
-    Run::new(Image::Scratch, &["echo", "alone"]).run().status(0).lines(&["alone"]).lacks(STAMP);
-    Run::new(Image::Scratch, &["/app/false"]).run().status(1).lacks(STAMP);
-    let ended = Run::new(Image::Scratch, &["/app/nothing"]).run();
+    Run::new(Image::Scratch.name(), &["echo", "alone"])
+        .run()
+        .status(0)
+        .lines(&["alone"])
+        .lacks(STAMP);
+    Run::new(Image::Scratch.name(), &["/app/false"]).run().status(1).lacks(STAMP);
+    let ended = Run::new(Image::Scratch.name(), &["/app/nothing"]).run();
     ended.status(127).reason(r"<main/1\]: .*/app/nothing.*");
 }
 
@@ -678,7 +305,7 @@ fn in_an_image_from_scratch_a_script_is_an_error_that_names_the_unit() {
     ended.lines(&[
         r"<main/1\]: error: async\.web needs a shell, and neither bash nor sh is in PATH",
     ]);
-    let ended = Run::new(Image::Scratch, &["-D", "echo started"]).run();
+    let ended = Run::new(Image::Scratch.name(), &["-D", "echo started"]).run();
     ended.status(78).lacks("^started").lines(&[r"<main/1\]: error: async\.D1 needs a shell, .*"]);
 }
 
@@ -712,11 +339,11 @@ fn an_image_is_changed_by_its_arguments_when_it_is_run() {
     let toml = "[sync.main]\nexec = 'echo as built'\n";
     let file = |run: Run| run.mount("/etc/trc.toml", toml);
     let args = ["--config", "sync.main.exec=echo as wanted", "--config", "log.format=json"];
-    let ended = file(Run::new(Image::Scratch, &args)).run();
+    let ended = file(Run::new(Image::Scratch.name(), &args)).run();
     ended.status(0).lines(&[r#"\{.*"event":"started".*"#]);
     ended.lines(&["as wanted"]).lacks("^as built");
     let args = ["--config", "sync.main.exce=echo"];
-    let ended = file(Run::new(Image::Scratch, &args)).run();
+    let ended = file(Run::new(Image::Scratch.name(), &args)).run();
     ended.status(78).lines(&[r".*did you mean `exec`.*"]).lacks("^as built");
 }
 
@@ -746,7 +373,7 @@ fn stop_and_kill_give_128_and_the_signals_number_in_time() {
         (["kill", "--signal", "TERM"], 143),
         (["kill", "--signal", "USR1"], 138),
     ] {
-        let container = Run::new(Image::Debian, &["-D", stubborn]).start();
+        let container = Run::new(Image::Debian.name(), &["-D", stubborn]).start();
         container.wait_for("up");
         let start = Instant::now();
         call(&[args[0], args[1], args[2], &container.name]);
@@ -761,7 +388,8 @@ fn stop_and_kill_give_128_and_the_signals_number_in_time() {
 fn a_halt_unit_runs_within_the_ten_seconds() {
     let stubborn = "trap '' TERM; echo up; while :; do sleep 1000; done";
     let container =
-        Run::new(Image::Debian, &["-D", stubborn, "-H", "echo halted; exit $_exit_status"]).start();
+        Run::new(Image::Debian.name(), &["-D", stubborn, "-H", "echo halted; exit $_exit_status"])
+            .start();
     container.wait_for("up");
     call(&["stop", "-t", "10", &container.name]);
     container.wait().status(143).lines(&["halted"]);
@@ -770,7 +398,7 @@ fn a_halt_unit_runs_within_the_ten_seconds() {
 #[test]
 #[ignore = "needs TRC_CONTAINER_ENGINE"]
 fn a_shell_on_a_terminal_has_job_control() {
-    let container = Run::new(Image::Debian, &["bash", "--norc", "--noprofile"])
+    let container = Run::new(Image::Debian.name(), &["bash", "--norc", "--noprofile"])
         // No escape sequences in what it prints.
         .env("TERM", "dumb")
         .start_on_a_terminal();
@@ -791,8 +419,9 @@ fn a_shell_on_a_terminal_has_job_control() {
 #[test]
 #[ignore = "needs TRC_CONTAINER_ENGINE"]
 fn ctrl_c_on_a_terminal_stops_the_container() {
-    let container = Run::new(Image::Debian, &["-D", "sleep 1000", "-F", "echo up; sleep 1000"])
-        .start_on_a_terminal();
+    let container =
+        Run::new(Image::Debian.name(), &["-D", "sleep 1000", "-F", "echo up; sleep 1000"])
+            .start_on_a_terminal();
     container.wait_for("up").type_in("\x03");
     container.wait().status(130);
 }
@@ -802,7 +431,7 @@ fn ctrl_c_on_a_terminal_stops_the_container() {
 #[ignore = "needs TRC_CONTAINER_ENGINE"]
 fn a_read_only_root_a_plain_user_and_no_tmp_are_enough() {
     let mut run = Run::new(
-        Image::Plain,
+        Image::Plain.name(),
         &[
             "-B",
             "export X=boot; f() { echo from a function; }; big=$(printf '%0200000d' 1)",
@@ -826,7 +455,7 @@ fn a_read_only_root_a_plain_user_and_no_tmp_are_enough() {
 #[test]
 #[ignore = "needs TRC_CONTAINER_ENGINE"]
 fn a_plain_user_is_signalled_too() {
-    let container = Run::new(Image::Plain, &["-D", "echo up; sleep 1000"]).start();
+    let container = Run::new(Image::Plain.name(), &["-D", "echo up; sleep 1000"]).start();
     container.wait_for("up");
     call(&["kill", "--signal", "USR1", &container.name]);
     container.wait().status(138);
@@ -840,7 +469,7 @@ fn the_reason_is_left_where_kubernetes_looks_for_it() {
     fs::write(&file, "").unwrap();
     let volume = format!("{}:/dev/termination-log", file.display());
     let run = |args: &[&str]| {
-        let ended = Run::new(Image::Debian, args).options(&["-v", &volume]).run();
+        let ended = Run::new(Image::Debian.name(), args).options(&["-v", &volume]).run();
         (ended.status, fs::read_to_string(&file).unwrap())
     };
     let (status, reason) = run(&["-F", "echo last words; exit 7"]);
@@ -859,8 +488,7 @@ fn an_orphan_of_a_cron_job_is_reaped_and_one_that_runs_is_stopped() {
         "#!/bin/sh\n(sleep 0.1; echo short >> /out/log) &\nsetsid sh -c '{}' &\n",
         lasting.replace('\'', r"'\''")
     );
-    let (run, folder) = Run::new(
-        Image::Cron,
+    let (run, folder) = Run::new(Image::Cron.name(),
         &["-D", "until grep -qs short /out/log && grep -qs lasting /out/log; do sleep 0.1; done
                  for n in {1..50}; do sleep 0.1; zombies=$(grep -lE '^State:.Z' /proc/[0-9]*/status || :)
                  [[ $zombies ]] || { echo no zombies; break; }; done; sleep 1000"],

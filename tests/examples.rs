@@ -1,5 +1,5 @@
-//! The examples run as they are; `examples/opensmtpd` in a container, see
-//! `containers.rs`.
+//! The examples run as they are; `examples/opensmtpd` and `examples/web-stack` in
+//! containers, see `containers.rs` and `web_stack.rs`.
 
 mod common;
 
@@ -80,4 +80,13 @@ fn the_mail_servers_units_load() {
         let outcome = Trc::new().program(trcctl).args(&["check", "-w"]).arg(dir).run();
         outcome.status(0).stderr_is("").stdout_has("ok: 1 unit").stdout_has(unit);
     }
+}
+
+#[test]
+fn the_web_stacks_units_load() {
+    let trcctl = env!("CARGO_BIN_EXE_trcctl");
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/web-stack");
+    let outcome = Trc::new().program(trcctl).args(&["check", "-w"]).arg(dir).run();
+    // Nothing to point out either, such as a stop that takes longer than docker waits.
+    outcome.status(0).stderr_is("").stdout_has("ok: 7 units");
 }

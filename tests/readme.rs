@@ -17,8 +17,12 @@ use trc::graph::Graph;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The pages whose blocks are run.
-const PAGES: [&str; 3] =
-    ["README.md", "examples/quickstart/README.md", "examples/opensmtpd/README.md"];
+const PAGES: [&str; 4] = [
+    "README.md",
+    "examples/quickstart/README.md",
+    "examples/opensmtpd/README.md",
+    "examples/web-stack/README.md",
+];
 
 fn page(name: &str) -> String {
     fs::read_to_string(Path::new(ROOT).join(name)).unwrap_or_else(|why| panic!("{name}: {why}"))
@@ -67,7 +71,7 @@ fn commands_run() {
     let mut count = 0;
     for name in PAGES {
         for block in blocks(&page(name), "sh") {
-            // The first is in containers.rs, the second is this.
+            // The first is in containers.rs and web_stack.rs, the second is this.
             if block.contains("docker ") || block == "cargo test" {
                 continue;
             }

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `TRC_TEST_BIN` | another trc to test: a static one, one with optimisations |
 //! | `TRC_TEST_PATIENCE` | seconds until something that doesn't come fails a test (30) |
-//! | `TRC_TEST_ROUNDS` | how often races between a signal and an end are run (300) |
+//! | `TRC_TEST_ROUNDS` | how often races between a signal and an end are run (300), and the web stack (1) |
 //! | `TRC_TEST_ORPHANS` | how many orphans a storm has (2000) |
 
 #![allow(clippy::disallowed_methods, dead_code, unsafe_code)]

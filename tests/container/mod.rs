@@ -1,0 +1,435 @@
+//! What the tests in real containers share: an engine, images, containers.
+//!
+//! Needs a container engine: its program, `docker`, `podman` or a path, stands in
+//! `TRC_CONTAINER_ENGINE`. Images are built once and are removed at the end with all
+//! containers, but for the engine's build cache.
+//!
+//! The static binary is that of `TRC_STATIC_BIN`, else `cargo static` makes it.
+
+#![allow(clippy::disallowed_methods, dead_code, unsafe_code)]
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use regex::Regex;
+use tempfile::TempDir;
+
+pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// How long a container may take before the test fails; nothing waits this long when
+/// all is well.
+pub const PATIENCE: Duration = Duration::from_mins(1);
+
+/// The start of each of trc's own log lines.
+pub const STAMP: &str = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d trc \[";
+
+/// The engine's program.
+pub fn engine() -> PathBuf {
+    let Some(name) = std::env::var_os("TRC_CONTAINER_ENGINE").filter(|name| !name.is_empty())
+    else {
+        panic!(
+            "TRC_CONTAINER_ENGINE is not set: these tests need a container engine, such as \
+             TRC_CONTAINER_ENGINE=docker cargo test --test containers -- --ignored"
+        );
+    };
+    let path = PathBuf::from(name);
+    if path.components().count() == 1 {
+        return path;
+    }
+    fs::canonicalize(&path)
+        .unwrap_or_else(|why| panic!("TRC_CONTAINER_ENGINE={}: {why}", path.display()))
+}
+
+/// Runs the engine to its end; what it printed if that went well.
+#[track_caller]
+pub fn call(args: &[&str]) -> String {
+    let output = Command::new(engine()).args(args).stdin(Stdio::null()).output();
+    let output = output.unwrap_or_else(|why| panic!("{}: {why}", engine().display()));
+    let (out, err) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{} {args:?}: {}\n{out}\n{err}",
+        engine().display(),
+        output.status
+    );
+    out.into_owned()
+}
+
+/// Whether the engine is podman, whose `--read-only` leaves more writable than docker's.
+pub fn podman() -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(|| call(&["--version"]).contains("podman"))
+}
+
+/// Images to remove when the tests are done, the last built first.
+static BUILT: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Has an image removed at the end.
+#[track_caller]
+pub fn remember(image: &str) {
+    // Statics are not dropped; this is called when the process ends.
+    extern "C" fn remove() {
+        let images = std::mem::take(&mut *lock(&BUILT));
+        let mut command = Command::new(engine());
+        command.args(["rmi", "--force"]).args(images.iter().rev());
+        let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    }
+    // Without an engine this is where it is said, not when the process ends.
+    engine();
+    let mut built = lock(&BUILT);
+    if built.is_empty() {
+        // SAFETY: a plain function without arguments, which unwinds into nothing.
+        unsafe { nix::libc::atexit(remove) };
+    }
+    built.push(image.to_owned());
+}
+
+/// A trc that runs in any image.
+pub fn static_binary() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| {
+        if let Some(path) = std::env::var_os("TRC_STATIC_BIN") {
+            return fs::canonicalize(&path)
+                .unwrap_or_else(|why| panic!("TRC_STATIC_BIN={}: {why}", path.display()));
+        }
+        let built = Command::new(env!("CARGO"))
+            .args(["static", "--message-format=json-render-diagnostics"])
+            .current_dir(ROOT)
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit())
+            .output()
+            .expect("cargo");
+        assert!(built.status.success(), "cargo static: {}", built.status);
+        let text = String::from_utf8(built.stdout).unwrap();
+        text.lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+            .filter(|message| message["target"]["name"] == "trc")
+            .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+            .expect("cargo static says where trc is")
+    })
+}
+
+/// A container to be: `engine run --rm OPTIONS IMAGE ARGUMENTS`.
+pub struct Run {
+    image: String,
+    options: Vec<String>,
+    arguments: Vec<String>,
+    dir: TempDir,
+}
+
+impl Run {
+    pub fn new(image: &str, arguments: &[&str]) -> Self {
+        let dir = TempDir::new().unwrap();
+        // For users in the container.
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        let arguments = arguments.iter().map(ToString::to_string).collect();
+        Self { image: image.to_owned(), options: Vec::new(), arguments, dir }
+    }
+
+    pub fn options(mut self, options: &[&str]) -> Self {
+        self.options.extend(options.iter().map(ToString::to_string));
+        self
+    }
+
+    pub fn env(self, name: &str, value: &str) -> Self {
+        self.options(&["-e", &format!("{name}={value}")])
+    }
+
+    /// A file that is mounted, read-only.
+    pub fn mount(self, at: &str, text: &str) -> Self {
+        // cron, for one, reads nothing that others may write.
+        self.mount_with_mode(at, text, 0o644)
+    }
+
+    /// The same, for root's eyes only.
+    pub fn secret(self, at: &str, text: &str) -> Self {
+        self.mount_with_mode(at, text, 0o600)
+    }
+
+    fn mount_with_mode(self, at: &str, text: &str, mode: u32) -> Self {
+        let path = self.dir.path().join(at.replace('/', "_"));
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let volume = format!("{}:{at}:ro", path.display());
+        self.options(&["-v", &volume])
+    }
+
+    /// A folder of this machine, which the container may write, and its path here.
+    pub fn folder(self, at: &str) -> (Self, PathBuf) {
+        let path = self.dir.path().join("folder");
+        fs::create_dir(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
+        let volume = format!("{}:{at}", path.display());
+        (self.options(&["-v", &volume]), path)
+    }
+
+    pub fn start(self) -> Container {
+        Container::start(self, None)
+    }
+
+    /// With a terminal, as `run -it`.
+    pub fn start_on_a_terminal(self) -> Container {
+        let pty = nix::pty::openpty(None, None).unwrap();
+        Container::start(self.options(&["-it"]), Some((pty.master, pty.slave)))
+    }
+
+    #[track_caller]
+    pub fn run(self) -> Ended {
+        self.start().wait()
+    }
+}
+
+/// What was printed so far, on both streams, and whether they are at their end.
+#[derive(Default)]
+struct Said {
+    pub text: Vec<u8>,
+    open: usize,
+}
+
+/// A container at work; it is removed with this.
+pub struct Container {
+    pub name: String,
+    client: Child,
+    said: Arc<(Mutex<Said>, Condvar)>,
+    terminal: Option<OwnedFd>,
+    shown: String,
+    _dir: TempDir,
+}
+
+impl Container {
+    fn start(run: Run, terminal: Option<(OwnedFd, OwnedFd)>) -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let n = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("trc-test-{}-{n}", std::process::id());
+        let mut command = Command::new(engine());
+        command.args(["run", "--rm", "--name", &name]).args(&run.options);
+        command.arg(&run.image).args(&run.arguments);
+        Self::spawn(name, command, terminal, run.dir)
+    }
+
+    pub fn spawn(
+        name: String,
+        mut command: Command,
+        terminal: Option<(OwnedFd, OwnedFd)>,
+        dir: TempDir,
+    ) -> Self {
+        let shown = format!("{command:?}");
+        let said = Arc::new((Mutex::new(Said::default()), Condvar::new()));
+        let mut readers = Vec::new();
+        let master = if let Some((master, slave)) = terminal {
+            command.stdin(slave.try_clone().unwrap()).stdout(slave.try_clone().unwrap());
+            command.stderr(slave);
+            // SAFETY: two system calls, between fork and exec.
+            unsafe {
+                command.pre_exec(|| {
+                    nix::unistd::setsid()?;
+                    nix::libc::ioctl(0, nix::libc::TIOCSCTTY, 0);
+                    Ok(())
+                })
+            };
+            readers.push(File::from(master.try_clone().unwrap()));
+            Some(master)
+        } else {
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            None
+        };
+        let mut client = command.spawn().unwrap_or_else(|why| panic!("{shown}: {why}"));
+        drop(command);
+        readers.extend(client.stdout.take().map(|pipe| File::from(OwnedFd::from(pipe))));
+        readers.extend(client.stderr.take().map(|pipe| File::from(OwnedFd::from(pipe))));
+        lock(&said.0).open = readers.len();
+        for reader in readers {
+            let said = said.clone();
+            thread::spawn(move || read(reader, &said));
+        }
+        Self { name, client, said, terminal: master, shown, _dir: dir }
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&lock(&self.said.0).text).into_owned()
+    }
+
+    /// The lines so far that are like this.
+    pub fn lines(&self, pattern: &str) -> Vec<String> {
+        let regex = line(pattern);
+        self.text().lines().filter(|line| regex.is_match(line)).map(str::to_owned).collect()
+    }
+
+    /// Waits until a line like this was printed.
+    #[track_caller]
+    pub fn wait_for(&self, pattern: &str) -> &Self {
+        self.wait_for_times(1, pattern)
+    }
+
+    /// Waits until so many lines like this were printed.
+    #[track_caller]
+    pub fn wait_for_times(&self, times: usize, pattern: &str) -> &Self {
+        let regex = line(pattern);
+        let end = Instant::now() + PATIENCE;
+        let mut said = lock(&self.said.0);
+        loop {
+            let text = String::from_utf8_lossy(&said.text).into_owned();
+            if text.lines().filter(|line| regex.is_match(line)).count() >= times {
+                return self;
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            assert!(
+                said.open > 0 && !left.is_zero(),
+                "waited for `{pattern}`\n{}\n{text}",
+                self.shown
+            );
+            said = self.said.1.wait_timeout(said, left).unwrap().0;
+        }
+    }
+
+    /// Runs a command in the container; what it printed if that went well.
+    #[track_caller]
+    pub fn exec(&self, command: &[&str]) -> String {
+        call(&[&["exec", &self.name], command].concat())
+    }
+
+    /// Stops it as an orchestrator does, with ten seconds before a KILL.
+    #[track_caller]
+    pub fn stop_in_time(&self) -> &Self {
+        let start = Instant::now();
+        call(&["stop", "-t", "10", &self.name]);
+        assert!(start.elapsed() < Duration::from_secs(9), "{:?}\n{}", start.elapsed(), self.text());
+        self
+    }
+
+    pub fn type_in(&self, text: &str) -> &Self {
+        let master = self.terminal.as_ref().expect("a terminal").try_clone().unwrap();
+        File::from(master).write_all(text.as_bytes()).unwrap();
+        self
+    }
+
+    /// Waits for the container's end and that of its output.
+    #[track_caller]
+    pub fn wait(mut self) -> Ended {
+        let end = Instant::now() + PATIENCE;
+        let status = loop {
+            match self.client.try_wait().unwrap() {
+                Some(status) => break status,
+                None if Instant::now() > end => {
+                    panic!("it doesn't end\n{}\n{}", self.shown, self.text())
+                }
+                None => thread::sleep(Duration::from_millis(10)),
+            }
+        };
+        let status = status.code().unwrap_or_else(|| -status.signal().unwrap());
+        let said = lock(&self.said.0);
+        let (said, _) =
+            self.said.1.wait_timeout_while(said, PATIENCE, |said| said.open > 0).unwrap();
+        let text = String::from_utf8_lossy(&said.text).replace('\r', "");
+        drop(said);
+        Ended { status, text, shown: self.shown.clone() }
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        if let Ok(None) = self.client.try_wait() {
+            let _ = Command::new(engine())
+                .args(["rm", "--force", &self.name])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status();
+            let _ = self.client.kill();
+            let _ = self.client.wait();
+        }
+    }
+}
+
+/// A test that fails while it holds a lock is one failure, not several.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn read(mut file: File, said: &(Mutex<Said>, Condvar)) {
+    let mut buffer = [0; 4096];
+    // A terminal whose other side is closed gives EIO.
+    while let Ok(n @ 1..) = file.read(&mut buffer) {
+        lock(&said.0).text.extend_from_slice(&buffer[..n]);
+        said.1.notify_all();
+    }
+    lock(&said.0).open -= 1;
+    said.1.notify_all();
+}
+
+/// A pattern for a whole line; `<` at its start stands for the time and name of a log
+/// line up to the bracket.
+fn line(pattern: &str) -> Regex {
+    let whole = match pattern.strip_prefix('<') {
+        Some(rest) => format!("^{STAMP}{rest}\r?$"),
+        None => format!("^{pattern}\r?$"),
+    };
+    Regex::new(&whole).expect("a pattern")
+}
+
+/// How a container ended.
+pub struct Ended {
+    pub status: i32,
+    pub text: String,
+    shown: String,
+}
+
+impl Ended {
+    #[track_caller]
+    pub fn fail(&self, why: &str) -> ! {
+        panic!("{why}\n{}\nstatus: {}\n{}", self.shown, self.status, self.text)
+    }
+
+    #[track_caller]
+    pub fn status(&self, expected: i32) -> &Self {
+        if self.status != expected {
+            self.fail(&format!("the exit status should be {expected}"));
+        }
+        self
+    }
+
+    /// Lines like these are there, in this order.
+    #[track_caller]
+    pub fn lines(&self, patterns: &[&str]) -> &Self {
+        let mut lines = self.text.lines();
+        for pattern in patterns {
+            let regex = line(pattern);
+            if !lines.any(|line| regex.is_match(line)) {
+                self.fail(&format!("there should be, in this order, a line like `{pattern}`"));
+            }
+        }
+        self
+    }
+
+    #[track_caller]
+    pub fn lacks(&self, pattern: &str) -> &Self {
+        let regex = Regex::new(pattern).unwrap();
+        if self.text.lines().any(|line| regex.is_match(line)) {
+            self.fail(&format!("there should be no line like `{pattern}`"));
+        }
+        self
+    }
+
+    /// The last line, which says why. Two streams may come in another order than they
+    /// were written in, so it is the last of those that are not info.
+    #[track_caller]
+    pub fn reason(&self, pattern: &str) -> &Self {
+        let info = "The wait policy|Launching|Running the|Exiting|Trying to|terminating|Exited|\\S+ is ready";
+        let info = Regex::new(&format!(r"^{STAMP}main/\d+\]: ({info})")).unwrap();
+        let own = Regex::new(&format!(r"^{STAMP}main/\d+\]")).unwrap();
+        let last = self.text.lines().rfind(|line| own.is_match(line) && !info.is_match(line));
+        if !last.is_some_and(|last| line(pattern).is_match(last)) {
+            self.fail(&format!("the last line should be like `{pattern}`, not {last:?}"));
+        }
+        self
+    }
+}
