@@ -125,6 +125,45 @@ fn what_is_not_ready_in_time_has_failed_with_124_and_the_last_line_says_why() {
 }
 
 #[test]
+fn a_probes_command_may_flood_hang_or_be_killed() {
+    let rows = [
+        ("exec = 'yes', timeout = '0.1s'", "`yes` did not end within 0.1 s"),
+        ("exec = ['sh', '-c', 'seq 100000; exit 4']", "failed with status 4: 100000"),
+        ("exec = ['sh', '-c', 'kill -9 $$$$']", "was killed by SIGKILL"),
+        // Its own child outlives it for a while, and holds its output open.
+        ("exec = ['sh', '-c', 'cat ${W}/never & exit 5']", "failed with status 5"),
+    ];
+    table(
+        &rows,
+        |row| row.0.to_owned(),
+        |(probe, why)| {
+            let toml = format!(
+                "[async.db]\nexec = 'cat ${{W}}/never'\nready = {{ {probe}, within = '0.5s' }}\n"
+            );
+            Trc::toml(&toml).run().status(124).stderr_has(why);
+        },
+    );
+}
+
+#[test]
+fn a_unit_that_dies_while_it_is_probed_ends_as_it_does() {
+    let toml = "[async.db]\nscript = 'echo >$W/runs; read x <$W/go; exit 6'\n\
+                ready.exec = 'cat ${W}/never'\n";
+    let running = Trc::toml(toml).spawn();
+    running.wait_for_file("runs");
+    running.open_gate("go");
+    running.finish().status(6);
+}
+
+#[test]
+fn a_line_is_found_in_a_flood_of_others() {
+    let toml = "[async.db]\nready.log = '^ready at last$$'\n\
+                script = 'seq 200000; echo ready at last; seq 200000; exec cat $W/never'\n\
+                [sync.app]\nafter = ['db']\nscript = 'echo app'\n";
+    Trc::toml(toml).run().status(0).stdout_has("async.db is ready");
+}
+
+#[test]
 fn something_outside_is_waited_for_and_never_started() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
