@@ -227,7 +227,11 @@ impl Engine {
         match self.run {
             Run::Stopping | Run::Sweeping { .. } | Run::Killing { .. } if budget.end <= now => {
                 actions.push(Action::SweepOver);
-                self.enter(Run::Over, actions);
+                if self.booted {
+                    self.cut_halt(budget.signal, actions);
+                } else {
+                    self.enter(Run::Over, actions);
+                }
             }
             Run::Stopping | Run::Sweeping { .. } if budget.kill_at <= now => self.hurry = true,
             Run::Halting if budget.end <= now => self.cut_halt(budget.signal, actions),

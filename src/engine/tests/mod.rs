@@ -542,6 +542,29 @@ fn a_halt_cut_short_leaves_the_status_as_it_was() {
 }
 
 #[test]
+fn a_halt_unit_that_ends_as_the_budget_does_was_not_cut_short() {
+    let mut world = World::of(WaitPolicy::All, vec![unit("sync.f"), flag("halt.H1")]);
+    world.exit("sync.f", 0);
+    world.signal(Signal::TERM, true);
+    world.now += SECOND * 9;
+    world.exit("halt.H1", 0);
+    assert_eq!((world.sent(), world.end), (vec![], Some(0)));
+}
+
+#[test]
+fn halt_units_that_the_budget_leaves_no_time_for_are_cut_short_too() {
+    let mut world =
+        World::of(WaitPolicy::Any, vec![unit("async.a"), unit("sync.f"), flag("halt.H1")]);
+    world.exit("sync.f", 0);
+    world.signal(Signal::TERM, true);
+    world.pass(SECOND * 5);
+    world.tidy = false;
+    world.pass(SECOND * 2);
+    world.pass(SECOND * 2);
+    assert_eq!((world.running(), world.end), (vec!["async.a".to_owned()], Some(143)));
+}
+
+#[test]
 fn exit_maps_what_comes_out_of_it_all() {
     let mut config = config(WaitPolicy::Any, vec![unit("sync.f")]);
     config.exit.insert(138, 0);
