@@ -80,10 +80,10 @@ impl Engine {
             for id in [changed, next].into_iter().chain(waiters) {
                 if id.0 < self.states.len() {
                     self.try_start(now, id, actions);
+                    // What could not be started any more has ended by that.
+                    self.ask_policy(actions);
                 }
             }
-            // What could not be started any more has ended by that.
-            self.ask_policy(actions);
         }
     }
 

@@ -264,6 +264,15 @@ fn a_condition_that_can_not_come_true_fails_what_waits_with_the_status_that_caus
 }
 
 #[test]
+fn nothing_is_started_any_more_when_what_waited_in_vain_ends_the_run() {
+    let f = after(unit("sync.f"), "async.a", Some(Condition::Failed));
+    let g = after(unit("sync.g"), "async.a", Some(Condition::Exited));
+    let mut world = World::of(WaitPolicy::Any, vec![f, g, unit("async.a")]);
+    world.exit("async.a", 0);
+    assert_eq!((world.started, world.end), (vec!["async.a".to_owned()], Some(1)));
+}
+
+#[test]
 fn the_policy_any_waits_for_the_foreground() {
     let mut world = World::of(WaitPolicy::Any, vec![unit("async.a"), unit("sync.f")]);
     world.exit("async.a", 4);
