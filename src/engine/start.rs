@@ -73,16 +73,14 @@ impl Engine {
         while self.run == Run::Up
             && let Some(changed) = self.changed.pop_front()
         {
-            // What comes next in a stage that runs one by one waits for its
-            // neighbour without having written so.
-            let next = UnitId(changed.0 + 1);
+            // The next of the sync units waits for those before it without having
+            // written so.
+            let next = self.graph.stage(Stage::Sync).find(|id| self.ended(*id).is_none());
             let waiters = self.graph.node(changed).dependents.clone();
-            for id in [changed, next].into_iter().chain(waiters) {
-                if id.0 < self.states.len() {
-                    self.try_start(now, id, actions);
-                    // What could not be started any more has ended by that.
-                    self.ask_policy(actions);
-                }
+            for id in [changed].into_iter().chain(next).chain(waiters) {
+                self.try_start(now, id, actions);
+                // What could not be started any more has ended by that.
+                self.ask_policy(actions);
             }
         }
     }
@@ -118,6 +116,13 @@ impl Engine {
     }
 
     fn holds(&self, need: Need) -> Holds {
+        if !need.written {
+            // Its neighbour may have waited in vain while one before that still runs.
+            let stage = self.graph.stage(self.graph.node(need.unit).unit.stage);
+            let mut before = stage.take_while(|id| *id <= need.unit);
+            let over = before.all(|id| self.ended(id).is_some());
+            return if over { Holds::Yes } else { Holds::NotYet };
+        }
         let state = &self.states[need.unit.0];
         let ended = self.ended(need.unit);
         let waits = state.is_dormant();

@@ -228,6 +228,17 @@ fn sync_units_run_one_by_one_beside_async_ones() {
 }
 
 #[test]
+fn a_sync_unit_that_waits_in_vain_lets_no_later_one_start_beside_an_earlier_one() {
+    let g = after(unit("sync.g"), "async.a", Some(Condition::Failed));
+    let units = vec![unit("async.a"), unit("sync.f"), g, unit("sync.h")];
+    let mut world = World::of(WaitPolicy::All, units);
+    world.exit("async.a", 0);
+    assert_eq!(world.running(), ["sync.f"]);
+    world.exit("sync.f", 0);
+    assert_eq!(world.running(), ["sync.h"]);
+}
+
+#[test]
 fn a_condition_starts_what_waits_for_it() {
     for (condition, code, starts) in [
         (Condition::Exited, 0, true),
