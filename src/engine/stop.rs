@@ -168,7 +168,6 @@ impl Engine {
 
     /// Does whatever has come due.
     pub(super) fn on_time(&mut self, now: Tick, actions: &mut Vec<Action>) {
-        self.retry_due(now, actions);
         for id in self.graph.ids() {
             match self.states[id.0].phase {
                 Phase::Stopping {
@@ -204,6 +203,7 @@ impl Engine {
             }
         }
         self.budget_due(now, actions);
+        self.retry_due(now, actions);
         self.sender = self.sender.filter(|(_, until)| now < *until);
         match self.run {
             Run::Sweeping { kill_at } if self.hurry || kill_at <= now => {

@@ -585,6 +585,27 @@ fn halt_units_that_the_budget_leaves_no_time_for_are_cut_short_too() {
 }
 
 #[test]
+fn no_fork_is_tried_again_when_the_budget_is_spent() {
+    let mut config = config(WaitPolicy::All, vec![unit("halt.h")]);
+    config.shutdown.timeout = Some(limits::FORK_BACKOFF);
+    let mut engine = Engine::new(Rc::new(Graph::build(&config).unwrap()), 0);
+    let unit = UnitId(0);
+    let sender = Sender { pid: 0, uid: 0, command: None, outside: true, unit: None };
+    let mut actions = vec![];
+    for event in [
+        Event::Begin,
+        Event::NothingLeft,
+        Event::Signal { signal: Signal::TERM, sender },
+        Event::SpawnFailed { unit, stage: SpawnStage::Fork, errno: libc::EAGAIN },
+    ] {
+        engine.step(Duration::ZERO, event, &mut actions);
+    }
+    actions.clear();
+    engine.step(limits::FORK_BACKOFF, Event::Woken, &mut actions);
+    assert_eq!(actions, [Action::End { status: 143 }]);
+}
+
+#[test]
 fn exit_maps_what_comes_out_of_it_all() {
     let mut config = config(WaitPolicy::Any, vec![unit("sync.f")]);
     config.exit.insert(138, 0);
