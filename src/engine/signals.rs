@@ -113,7 +113,7 @@ impl Engine {
                 );
             }
             Run::Halting if insists => self.cut_halt(signal, actions),
-            Run::Stopping | Run::Sweeping { .. } if insists => self.hurry = true,
+            Run::Stopping | Run::Sweeping { .. } if insists => self.hurry_up(actions),
             Run::Stopping
             | Run::Sweeping { .. }
             | Run::Killing { .. }

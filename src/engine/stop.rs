@@ -222,6 +222,15 @@ impl Engine {
         }
     }
 
+    /// No more patience, with units or with what they have put into the background: units
+    /// that can't be killed must not keep the rest from it.
+    pub(super) fn hurry_up(&mut self, actions: &mut Vec<Action>) {
+        if !self.hurry && self.run == Run::Stopping {
+            actions.push(Action::Sweep(Signal::KILL));
+        }
+        self.hurry = true;
+    }
+
     fn budget_due(&mut self, now: Tick, actions: &mut Vec<Action>) {
         let Some(budget) = self.budget else { return };
         match self.run {
@@ -233,7 +242,9 @@ impl Engine {
                     self.enter(Run::Over, actions);
                 }
             }
-            Run::Stopping | Run::Sweeping { .. } if budget.kill_at <= now => self.hurry = true,
+            Run::Stopping | Run::Sweeping { .. } if budget.kill_at <= now => {
+                self.hurry_up(actions);
+            }
             Run::Halting if budget.end <= now => self.cut_halt(budget.signal, actions),
             Run::Stopping
             | Run::Sweeping { .. }

@@ -462,6 +462,27 @@ fn two_seconds_before_the_end_of_the_budget_everything_left_is_killed() {
 }
 
 #[test]
+fn in_a_hurry_orphans_are_killed_without_waiting_for_the_units() {
+    for insist in [false, true] {
+        let stop = Stop { timeout: Some(SECOND * 60), ..Stop::default() };
+        let mut config = config(WaitPolicy::Any, vec![Unit { stop, ..unit("async.a") }]);
+        config.shutdown.timeout = Some(SECOND * 9);
+        let mut world = World::new(&config);
+        world.tidy = false;
+        world.signal(Signal::TERM, true);
+        if insist {
+            world.signal(Signal::TERM, true);
+        } else {
+            world.pass(SECOND * 7);
+        }
+        assert_eq!((world.swept.as_slice(), world.end), ([Signal::KILL].as_slice(), None));
+        world.die("async.a", Ending::Signal(Signal::KILL), false);
+        world.feed(Event::NothingLeft);
+        assert_eq!(world.end, Some(143));
+    }
+}
+
+#[test]
 fn the_budget_grows_with_the_longest_chain_of_written_timeouts() {
     let slow = |name: &str, seconds: u32| Unit {
         stop: Stop { timeout: Some(SECOND * seconds), ..Stop::default() },
