@@ -203,7 +203,7 @@ impl Engine {
             }
         }
         self.budget_due(now, actions);
-        self.retry_due(now, actions);
+        self.retry_due(now);
         self.sender = self.sender.filter(|(_, until)| now < *until);
         match self.run {
             Run::Sweeping { kill_at } if self.hurry || kill_at <= now => {

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::{
-    After, Command, Condition, Config, Form, Log, LogFormat, OnFailure, Origin, Placed, Shutdown,
-    Stop, Unit, WaitPolicy,
+    After, Command, Condition, Config, Form, Log, LogFormat, OnFailure, Origin, Placed, Probe,
+    Shutdown, Stop, Unit, WaitPolicy,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -65,6 +65,8 @@ struct World {
     tidy: bool,
     /// Whether commands are missing from now on.
     missing: bool,
+    /// How many forks fail next for want of processes.
+    scarce: u32,
     /// Tries of probes that are under way.
     tries: Vec<(UnitId, Purpose)>,
 }
@@ -83,6 +85,7 @@ impl World {
             end: None,
             tidy: true,
             missing: false,
+            scarce: 0,
             tries: vec![],
         };
         world.feed(Event::Begin);
@@ -112,6 +115,11 @@ impl World {
             self.engine.step(self.now, event, &mut actions);
             for action in actions {
                 match action {
+                    Action::Spawn(unit) if self.scarce > 0 => {
+                        self.scarce -= 1;
+                        let (stage, errno) = (SpawnStage::Fork, libc::EAGAIN);
+                        events.push_back(Event::SpawnFailed { unit, stage, errno });
+                    }
                     Action::Spawn(unit) => {
                         let pid = 100 + i32::try_from(self.started.len()).unwrap();
                         self.started.push(self.name(unit));
@@ -272,6 +280,46 @@ fn a_condition_that_can_not_come_true_fails_what_waits_with_the_status_that_caus
         })
         .collect();
     assert_eq!(chains, [vec!["async.b", "async.a"], vec!["async.c", "async.b", "async.a"]]);
+}
+
+#[test]
+fn what_waits_in_vain_is_told_before_the_stop_that_follows() {
+    let b = after(unit("async.b"), "async.a", Some(Condition::Succeeded));
+    let b = Unit { on_failure: OnFailure::Stop, ..b };
+    let mut world = World::of(WaitPolicy::Forever, vec![unit("async.a"), b]);
+    world.exit("async.a", 7);
+    let place = |wanted: fn(&Fact) -> bool| world.facts.iter().position(wanted);
+    let told = place(|fact| matches!(fact, Fact::Blocked { .. }));
+    assert!(told.is_some() && told < place(|fact| matches!(fact, Fact::Stopping)));
+}
+
+#[test]
+fn a_fork_is_not_tried_again_while_what_it_waited_for_is_gone() {
+    let db = readiness::with_ready(
+        Unit { max_runtime: Some(SECOND), ..unit("async.db") },
+        Placed { value: Probe::Notify, origin: Origin::Default },
+    );
+    let app = after(unit("async.app"), "async.db", None);
+    let mut world = World::of(WaitPolicy::Forever, vec![db, app]);
+    world.scarce = limits::FORK_RETRIES;
+    readiness::notified(&mut world, "async.db", Notice::Ready);
+    world.pass(SECOND);
+    assert_eq!(world.sent(), [to("async.db", Signal::TERM)]);
+    world.scarce = 0;
+    world.pass(SECOND * 4);
+    assert_eq!(world.running(), ["async.db"]);
+}
+
+#[test]
+fn a_fork_that_is_due_just_when_the_run_stops_is_not_tried_again() {
+    let late = after(unit("async.late"), "async.a", Some(Condition::Exited));
+    let oneshot = Unit { oneshot: Some(true), ..unit("async.a") };
+    let mut world = World::of(WaitPolicy::Any, vec![oneshot, late, unit("sync.f")]);
+    world.scarce = 1;
+    world.exit("async.a", 0);
+    world.now += limits::FORK_BACKOFF;
+    world.exit("sync.f", 0);
+    assert_eq!((world.started.len(), world.end), (2, Some(0)));
 }
 
 #[test]
