@@ -66,7 +66,7 @@ impl Engine {
         let ended = self.ended(id)?;
         let silent =
             if ended.failed() { node.unit.on_failure == OnFailure::Ignore } else { node.oneshot };
-        (!silent).then_some((id, ended))
+        (node.counts() && !silent).then_some((id, ended))
     }
 
     fn failure_of(&self, id: UnitId) -> Option<(UnitId, Ended)> {

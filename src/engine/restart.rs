@@ -39,15 +39,12 @@ impl Engine {
                 Phase::Running { .. } | Phase::Starting { .. } if state.verdict.is_none() => {
                     self.condemn(*other, Verdict::Together);
                 }
-                // It starts when its conditions hold, as the others of them do.
-                Phase::Backoff { .. } if state.leftovers == Leftovers::None => {
-                    state.phase = Phase::Waiting;
-                }
+                // It needs no wait of its own: it starts when that one has.
+                Phase::Backoff { .. } => state.phase = Phase::Backoff { until: None },
+                Phase::Retrying { .. } => state.phase = Phase::Waiting,
                 Phase::Running { .. }
                 | Phase::Starting { .. }
-                | Phase::Backoff { .. }
                 | Phase::Waiting
-                | Phase::Retrying { .. }
                 | Phase::Watching
                 | Phase::Stopping { .. }
                 | Phase::Done(_) => {}
@@ -58,12 +55,9 @@ impl Engine {
     /// Stops what is condemned, and starts again what was waiting to be.
     pub(super) fn advance_restarts(&mut self, now: Tick, actions: &mut Vec<Action>) {
         match self.run {
-            Run::Boot | Run::Settling | Run::Up => {}
-            Run::Stopping
-            | Run::Sweeping { .. }
-            | Run::Killing { .. }
-            | Run::Halting
-            | Run::Over => return,
+            // Halt units may run for too long too.
+            Run::Boot | Run::Settling | Run::Up | Run::Halting => {}
+            Run::Stopping | Run::Sweeping { .. } | Run::Killing { .. } | Run::Over => return,
         }
         let condemned = std::mem::take(&mut self.condemned);
         for id in condemned {
@@ -76,8 +70,13 @@ impl Engine {
                     }
                 }
                 Phase::Starting { pid: None, .. } => self.condemned.push(id),
+                // There was no process to stop.
+                Phase::Retrying { .. } => {
+                    self.states[id.0].verdict = None;
+                    self.states[id.0].phase = Phase::Waiting;
+                    self.changed.push_back(id);
+                }
                 Phase::Waiting
-                | Phase::Retrying { .. }
                 | Phase::Watching
                 | Phase::Stopping { .. }
                 | Phase::Backoff { .. }
@@ -110,9 +109,11 @@ impl Engine {
         }
     }
 
-    /// Whether nothing lives that is restarted together with a unit.
+    /// Whether nothing lives that is restarted together with a unit. What has ended is not
+    /// restarted, and what it has left stays.
     fn alone(&self, id: UnitId) -> bool {
-        self.graph.node(id).restarts.iter().all(|other| self.states[other.0].gone())
+        let over = |other: UnitId| self.states[other.0].gone() || self.ended(other).is_some();
+        self.graph.node(id).restarts.iter().all(|other| over(*other))
     }
 
     /// Whether a unit may start as far as those go that it is restarted together with: none
@@ -152,8 +153,6 @@ impl Engine {
             }
             Some(Verdict::Together) | None => (how, status),
         };
-        let lasted = now.saturating_sub(self.states[id.0].watch.since);
-        let ran = self.states[id.0].started;
         self.end_watch(id, actions);
         if self.is_stopping(id) {
             self.end(id, how, status, actions);
@@ -178,11 +177,12 @@ impl Engine {
             return;
         }
         let (window, max, backoff) = (restart.window, restart.max, restart.backoff);
+        let lasted = self.states[id.0].ran_since.map(|since| now.saturating_sub(since));
         let restarts = &mut self.states[id.0].restarts;
         while restarts.times.front().is_some_and(|time| *time + window <= now) {
             restarts.times.pop_front();
         }
-        if ran && lasted >= window {
+        if lasted.is_some_and(|lasted| lasted >= window) {
             restarts.in_a_row = 0;
         }
         let within = u32::try_from(restarts.times.len()).unwrap_or(u32::MAX);

@@ -2,6 +2,7 @@
 
 use super::unit::Phase;
 use super::{Action, Budget, Cause, Engine, Fact, LastWord, Run, Sender, Target, Tick, limits};
+use crate::config::Stage;
 use crate::graph::{Rule, UnitId};
 use crate::signal::Signal;
 use crate::status;
@@ -112,7 +113,7 @@ impl Engine {
                 );
             }
             Run::Halting if insists => self.cut_halt(signal, actions),
-            Run::Stopping | Run::Sweeping { .. } if insists => self.hurry = true,
+            Run::Stopping | Run::Sweeping { .. } if insists => self.hurry_up(actions),
             Run::Stopping
             | Run::Sweeping { .. }
             | Run::Killing { .. }
@@ -121,12 +122,16 @@ impl Engine {
         }
     }
 
-    /// Ends the halt units before they are through.
+    /// Ends the halt units before they are through, or before they have begun.
     pub(super) fn cut_halt(&mut self, signal: Signal, actions: &mut Vec<Action>) {
-        if let Some(id) = self.foreground() {
+        if self.run == Run::Halting
+            && let Some(id) = self.foreground()
+        {
             actions.push(Action::Signal(Target::Group(id), Signal::KILL));
         }
-        if self.status == 0 {
+        // The last of them may have ended just now.
+        let cut = self.graph.stage(Stage::Halt).any(|id| self.ended(id).is_none());
+        if cut && self.status == 0 {
             self.status = status::of_signal(signal.number());
             self.last_word = Some(LastWord::Cut(signal));
         }

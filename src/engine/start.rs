@@ -73,17 +73,15 @@ impl Engine {
         while self.run == Run::Up
             && let Some(changed) = self.changed.pop_front()
         {
-            // What comes next in a stage that runs one by one waits for its
-            // neighbour without having written so.
-            let next = UnitId(changed.0 + 1);
+            // The next of the sync units waits for those before it without having
+            // written so.
+            let next = self.graph.stage(Stage::Sync).find(|id| self.ended(*id).is_none());
             let waiters = self.graph.node(changed).dependents.clone();
-            for id in [changed, next].into_iter().chain(waiters) {
-                if id.0 < self.states.len() {
-                    self.try_start(now, id, actions);
-                }
+            for id in [changed].into_iter().chain(next).chain(waiters) {
+                self.try_start(now, id, actions);
+                // What could not be started any more has ended by that.
+                self.ask_policy(actions);
             }
-            // What could not be started any more has ended by that.
-            self.ask_policy(actions);
         }
     }
 
@@ -113,11 +111,19 @@ impl Engine {
             self.states[id.0].phase = Phase::Watching;
             self.begin_watch(now, id, actions);
         } else if ready {
-            self.spawn(id, 0, actions);
+            let tries = std::mem::take(&mut self.states[id.0].tries);
+            self.spawn(id, tries, actions);
         }
     }
 
     fn holds(&self, need: Need) -> Holds {
+        if !need.written {
+            // Its neighbour may have waited in vain while one before that still runs.
+            let stage = self.graph.stage(self.graph.node(need.unit).unit.stage);
+            let mut before = stage.take_while(|id| *id <= need.unit);
+            let over = before.all(|id| self.ended(id).is_some());
+            return if over { Holds::Yes } else { Holds::NotYet };
+        }
         let state = &self.states[need.unit.0];
         let ended = self.ended(need.unit);
         let waits = state.is_dormant();
@@ -127,6 +133,10 @@ impl Engine {
             // What has not run by now never will: it is over for a halt unit.
             (Condition::Exited, None) if waits && self.is_stopping(need.unit) => Holds::Yes,
             (_, None) if waits && self.is_stopping(need.unit) => Holds::Never,
+            // What stands outside and was found does not fail any more.
+            (Condition::Failed, None) if state.phase == Phase::Watching && state.is_ready() => {
+                Holds::Never
+            }
             (Condition::Exited, Some(_)) => Holds::Yes,
             (Condition::Succeeded, Some(ended)) if !ended.failed() => Holds::Yes,
             (Condition::Failed, Some(ended)) if ended.failed() => Holds::Yes,
@@ -148,6 +158,7 @@ impl Engine {
     /// Ends a unit that waits for what can't come true any more.
     fn block(&mut self, id: UnitId, by: UnitId, actions: &mut Vec<Action>) {
         let status = self.ended(by).map_or(1, |ended| ended.status).max(1);
+        let said = actions.len();
         let ended = self.end(id, How::Blocked(by), status, actions);
         let mut chain = vec![id];
         let mut link = Some(by);
@@ -167,10 +178,12 @@ impl Engine {
                 | None => None,
             };
         }
-        actions.push(Action::Tell(Fact::Blocked { chain, ended }));
+        // Ahead of what follows from it.
+        actions.insert(said, Action::Tell(Fact::Blocked { chain, ended }));
     }
 
     fn spawn(&mut self, id: UnitId, tries: u32, actions: &mut Vec<Action>) {
+        self.states[id.0].ran_since = None;
         self.states[id.0].phase = Phase::Starting { pid: None, tries };
         actions.push(Action::Spawn(id));
     }
@@ -194,7 +207,9 @@ impl Engine {
             Phase::Starting { pid: Some(pid), .. } => {
                 self.states[id.0].phase = Phase::Running { pid };
                 self.changed.push_back(id);
-                self.begin_watch(now, id, actions);
+                if self.run != Run::Over {
+                    self.begin_watch(now, id, actions);
+                }
                 for signal in std::mem::take(&mut self.passing.held) {
                     self.pass(id, signal, actions);
                 }
@@ -261,13 +276,16 @@ impl Engine {
     }
 
     /// Units whose fork is due again.
-    pub(super) fn retry_due(&mut self, now: Tick, actions: &mut Vec<Action>) {
+    pub(super) fn retry_due(&mut self, now: Tick) {
         for id in self.graph.ids() {
             if let Phase::Retrying { until, tries } = self.states[id.0].phase {
                 if self.is_stopping(id) {
                     self.states[id.0].phase = Phase::Waiting;
                 } else if until <= now {
-                    self.spawn(id, tries, actions);
+                    // What it waited for may be gone again, or the run about to stop.
+                    self.states[id.0].phase = Phase::Waiting;
+                    self.states[id.0].tries = tries;
+                    self.changed.push_back(id);
                 }
             }
         }

@@ -168,7 +168,6 @@ impl Engine {
 
     /// Does whatever has come due.
     pub(super) fn on_time(&mut self, now: Tick, actions: &mut Vec<Action>) {
-        self.retry_due(now, actions);
         for id in self.graph.ids() {
             match self.states[id.0].phase {
                 Phase::Stopping {
@@ -204,6 +203,7 @@ impl Engine {
             }
         }
         self.budget_due(now, actions);
+        self.retry_due(now);
         self.sender = self.sender.filter(|(_, until)| now < *until);
         match self.run {
             Run::Sweeping { kill_at } if self.hurry || kill_at <= now => {
@@ -222,14 +222,29 @@ impl Engine {
         }
     }
 
+    /// No more patience, with units or with what they have put into the background: units
+    /// that can't be killed must not keep the rest from it.
+    pub(super) fn hurry_up(&mut self, actions: &mut Vec<Action>) {
+        if !self.hurry && self.run == Run::Stopping {
+            actions.push(Action::Sweep(Signal::KILL));
+        }
+        self.hurry = true;
+    }
+
     fn budget_due(&mut self, now: Tick, actions: &mut Vec<Action>) {
         let Some(budget) = self.budget else { return };
         match self.run {
             Run::Stopping | Run::Sweeping { .. } | Run::Killing { .. } if budget.end <= now => {
                 actions.push(Action::SweepOver);
-                self.enter(Run::Over, actions);
+                if self.booted {
+                    self.cut_halt(budget.signal, actions);
+                } else {
+                    self.enter(Run::Over, actions);
+                }
             }
-            Run::Stopping | Run::Sweeping { .. } if budget.kill_at <= now => self.hurry = true,
+            Run::Stopping | Run::Sweeping { .. } if budget.kill_at <= now => {
+                self.hurry_up(actions);
+            }
             Run::Halting if budget.end <= now => self.cut_halt(budget.signal, actions),
             Run::Stopping
             | Run::Sweeping { .. }

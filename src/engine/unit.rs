@@ -134,6 +134,8 @@ pub struct Watch {
     pub wait: Duration,
     /// When the next health check is due, or what the unit says by itself has to have come.
     pub next_health: Option<Tick>,
+    /// It has said that it is about to end: its health is of no interest any more.
+    pub leaving: bool,
     /// How many have failed in a row.
     pub failures: u32,
     /// Whether it was said that it isn't healthy.
@@ -165,6 +167,10 @@ pub struct State {
     pub leftovers: Leftovers,
     /// Whether its command has ever been executed.
     pub started: bool,
+    /// How often its fork has failed, for the next start.
+    pub tries: u32,
+    /// When the command of its present run was executed, or of its last one, if it was.
+    pub ran_since: Option<Tick>,
     /// Whether it was stopped and not continued since.
     pub paused: bool,
     /// Its present run.
@@ -180,6 +186,8 @@ impl State {
             phase: Phase::Waiting,
             leftovers: Leftovers::None,
             started: false,
+            tries: 0,
+            ran_since: None,
             paused: false,
             watch: Watch::default(),
             verdict: None,

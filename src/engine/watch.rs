@@ -11,6 +11,7 @@ impl Engine {
     /// is watched.
     pub(super) fn begin_watch(&mut self, now: Tick, id: UnitId, actions: &mut Vec<Action>) {
         let unit = &self.graph.node(id).unit;
+        self.states[id.0].ran_since = Some(now);
         let watch = &mut self.states[id.0].watch;
         watch.since = now;
         watch.run_until = unit.max_runtime.map(|most| now + most);
@@ -67,6 +68,7 @@ impl Engine {
                     watch.wait = (watch.wait * 2).min(ready.every);
                 }
             }
+            (Purpose::Health, _) if watch.leaving => {}
             (Purpose::Health, Outcome::Passed) => self.is_well(now, id),
             (Purpose::Health, Outcome::Failed | Outcome::TimedOut) => {
                 self.begin_health(now, id);
@@ -95,6 +97,7 @@ impl Engine {
         }
         match notice {
             Notice::Ready => self.became_ready(now, id, actions),
+            Notice::Alive | Notice::Sick if self.states[id.0].watch.leaving => {}
             Notice::Alive => self.is_well(now, id),
             Notice::Sick => {
                 let most = self.graph.node(id).unit.health.as_ref().map_or(1, |h| h.failures);
@@ -103,8 +106,9 @@ impl Engine {
             }
             // It is about to end, and that is seen.
             Notice::Stopping => {
-                self.states[id.0].watch.ready = false;
-                self.states[id.0].watch.next_health = None;
+                let watch = &mut self.states[id.0].watch;
+                (watch.ready, watch.leaving) = (false, true);
+                watch.next_health = None;
             }
             // It goes on serving meanwhile.
             Notice::Reloading | Notice::Extend(_) | Notice::MainPid(_) => {}

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::{
-    After, Command, Condition, Config, Form, Log, LogFormat, OnFailure, Origin, Placed, Shutdown,
-    Stop, Unit, WaitPolicy,
+    After, Command, Condition, Config, Form, Log, LogFormat, OnFailure, Origin, Placed, Probe,
+    Shutdown, Stop, Unit, WaitPolicy,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -65,6 +65,8 @@ struct World {
     tidy: bool,
     /// Whether commands are missing from now on.
     missing: bool,
+    /// How many forks fail next for want of processes.
+    scarce: u32,
     /// Tries of probes that are under way.
     tries: Vec<(UnitId, Purpose)>,
 }
@@ -83,6 +85,7 @@ impl World {
             end: None,
             tidy: true,
             missing: false,
+            scarce: 0,
             tries: vec![],
         };
         world.feed(Event::Begin);
@@ -112,6 +115,11 @@ impl World {
             self.engine.step(self.now, event, &mut actions);
             for action in actions {
                 match action {
+                    Action::Spawn(unit) if self.scarce > 0 => {
+                        self.scarce -= 1;
+                        let (stage, errno) = (SpawnStage::Fork, libc::EAGAIN);
+                        events.push_back(Event::SpawnFailed { unit, stage, errno });
+                    }
                     Action::Spawn(unit) => {
                         let pid = 100 + i32::try_from(self.started.len()).unwrap();
                         self.started.push(self.name(unit));
@@ -228,6 +236,17 @@ fn sync_units_run_one_by_one_beside_async_ones() {
 }
 
 #[test]
+fn a_sync_unit_that_waits_in_vain_lets_no_later_one_start_beside_an_earlier_one() {
+    let g = after(unit("sync.g"), "async.a", Some(Condition::Failed));
+    let units = vec![unit("async.a"), unit("sync.f"), g, unit("sync.h")];
+    let mut world = World::of(WaitPolicy::All, units);
+    world.exit("async.a", 0);
+    assert_eq!(world.running(), ["sync.f"]);
+    world.exit("sync.f", 0);
+    assert_eq!(world.running(), ["sync.h"]);
+}
+
+#[test]
 fn a_condition_starts_what_waits_for_it() {
     for (condition, code, starts) in [
         (Condition::Exited, 0, true),
@@ -261,6 +280,55 @@ fn a_condition_that_can_not_come_true_fails_what_waits_with_the_status_that_caus
         })
         .collect();
     assert_eq!(chains, [vec!["async.b", "async.a"], vec!["async.c", "async.b", "async.a"]]);
+}
+
+#[test]
+fn what_waits_in_vain_is_told_before_the_stop_that_follows() {
+    let b = after(unit("async.b"), "async.a", Some(Condition::Succeeded));
+    let b = Unit { on_failure: OnFailure::Stop, ..b };
+    let mut world = World::of(WaitPolicy::Forever, vec![unit("async.a"), b]);
+    world.exit("async.a", 7);
+    let place = |wanted: fn(&Fact) -> bool| world.facts.iter().position(wanted);
+    let told = place(|fact| matches!(fact, Fact::Blocked { .. }));
+    assert!(told.is_some() && told < place(|fact| matches!(fact, Fact::Stopping)));
+}
+
+#[test]
+fn a_fork_is_not_tried_again_while_what_it_waited_for_is_gone() {
+    let db = readiness::with_ready(
+        Unit { max_runtime: Some(SECOND), ..unit("async.db") },
+        Placed { value: Probe::Notify, origin: Origin::Default },
+    );
+    let app = after(unit("async.app"), "async.db", None);
+    let mut world = World::of(WaitPolicy::Forever, vec![db, app]);
+    world.scarce = limits::FORK_RETRIES;
+    readiness::notified(&mut world, "async.db", Notice::Ready);
+    world.pass(SECOND);
+    assert_eq!(world.sent(), [to("async.db", Signal::TERM)]);
+    world.scarce = 0;
+    world.pass(SECOND * 4);
+    assert_eq!(world.running(), ["async.db"]);
+}
+
+#[test]
+fn a_fork_that_is_due_just_when_the_run_stops_is_not_tried_again() {
+    let late = after(unit("async.late"), "async.a", Some(Condition::Exited));
+    let oneshot = Unit { oneshot: Some(true), ..unit("async.a") };
+    let mut world = World::of(WaitPolicy::Any, vec![oneshot, late, unit("sync.f")]);
+    world.scarce = 1;
+    world.exit("async.a", 0);
+    world.now += limits::FORK_BACKOFF;
+    world.exit("sync.f", 0);
+    assert_eq!((world.started.len(), world.end), (2, Some(0)));
+}
+
+#[test]
+fn nothing_is_started_any_more_when_what_waited_in_vain_ends_the_run() {
+    let f = after(unit("sync.f"), "async.a", Some(Condition::Failed));
+    let g = after(unit("sync.g"), "async.a", Some(Condition::Exited));
+    let mut world = World::of(WaitPolicy::Any, vec![f, g, unit("async.a")]);
+    world.exit("async.a", 0);
+    assert_eq!((world.started, world.end), (vec!["async.a".to_owned()], Some(1)));
 }
 
 #[test]
@@ -442,6 +510,27 @@ fn two_seconds_before_the_end_of_the_budget_everything_left_is_killed() {
 }
 
 #[test]
+fn in_a_hurry_orphans_are_killed_without_waiting_for_the_units() {
+    for insist in [false, true] {
+        let stop = Stop { timeout: Some(SECOND * 60), ..Stop::default() };
+        let mut config = config(WaitPolicy::Any, vec![Unit { stop, ..unit("async.a") }]);
+        config.shutdown.timeout = Some(SECOND * 9);
+        let mut world = World::new(&config);
+        world.tidy = false;
+        world.signal(Signal::TERM, true);
+        if insist {
+            world.signal(Signal::TERM, true);
+        } else {
+            world.pass(SECOND * 7);
+        }
+        assert_eq!((world.swept.as_slice(), world.end), ([Signal::KILL].as_slice(), None));
+        world.die("async.a", Ending::Signal(Signal::KILL), false);
+        world.feed(Event::NothingLeft);
+        assert_eq!(world.end, Some(143));
+    }
+}
+
+#[test]
 fn the_budget_grows_with_the_longest_chain_of_written_timeouts() {
     let slow = |name: &str, seconds: u32| Unit {
         stop: Stop { timeout: Some(SECOND * seconds), ..Stop::default() },
@@ -539,6 +628,50 @@ fn a_halt_cut_short_leaves_the_status_as_it_was() {
         assert_eq!(world.sent(), [to("halt.H1", Signal::KILL)]);
         assert_eq!(world.end, Some(status));
     }
+}
+
+#[test]
+fn a_halt_unit_that_ends_as_the_budget_does_was_not_cut_short() {
+    let mut world = World::of(WaitPolicy::All, vec![unit("sync.f"), flag("halt.H1")]);
+    world.exit("sync.f", 0);
+    world.signal(Signal::TERM, true);
+    world.now += SECOND * 9;
+    world.exit("halt.H1", 0);
+    assert_eq!((world.sent(), world.end), (vec![], Some(0)));
+}
+
+#[test]
+fn halt_units_that_the_budget_leaves_no_time_for_are_cut_short_too() {
+    let mut world =
+        World::of(WaitPolicy::Any, vec![unit("async.a"), unit("sync.f"), flag("halt.H1")]);
+    world.exit("sync.f", 0);
+    world.signal(Signal::TERM, true);
+    world.pass(SECOND * 5);
+    world.tidy = false;
+    world.pass(SECOND * 2);
+    world.pass(SECOND * 2);
+    assert_eq!((world.running(), world.end), (vec!["async.a".to_owned()], Some(143)));
+}
+
+#[test]
+fn no_fork_is_tried_again_when_the_budget_is_spent() {
+    let mut config = config(WaitPolicy::All, vec![unit("halt.h")]);
+    config.shutdown.timeout = Some(limits::FORK_BACKOFF);
+    let mut engine = Engine::new(Rc::new(Graph::build(&config).unwrap()), 0);
+    let unit = UnitId(0);
+    let sender = Sender { pid: 0, uid: 0, command: None, outside: true, unit: None };
+    let mut actions = vec![];
+    for event in [
+        Event::Begin,
+        Event::NothingLeft,
+        Event::Signal { signal: Signal::TERM, sender },
+        Event::SpawnFailed { unit, stage: SpawnStage::Fork, errno: libc::EAGAIN },
+    ] {
+        engine.step(Duration::ZERO, event, &mut actions);
+    }
+    actions.clear();
+    engine.step(limits::FORK_BACKOFF, Event::Woken, &mut actions);
+    assert_eq!(actions, [Action::End { status: 143 }]);
 }
 
 #[test]

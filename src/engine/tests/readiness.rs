@@ -1,7 +1,7 @@
 //! Readiness, health and the longest time a unit may run.
 
 use super::*;
-use crate::config::{Address, Health, Probe, Ready, Then};
+use crate::config::{Address, Command, Health, Probe, Ready, Then};
 
 /// A probe that has to be tried.
 fn tried() -> Placed<Probe> {
@@ -311,4 +311,74 @@ fn the_main_process_may_hand_over_to_another() {
     world.signal(Signal::TERM, true);
     let unit = world.id("async.db");
     assert!(world.facts.contains(&Fact::Terminating { unit, pid: 4711 }));
+}
+
+#[test]
+fn a_halt_unit_that_runs_longer_than_it_may_is_stopped_too() {
+    let slow = Unit { max_runtime: Some(SECOND * 3), ..unit("halt.h") };
+    let mut world = World::of(WaitPolicy::All, vec![slow]);
+    world.pass(SECOND * 3);
+    assert_eq!(world.sent(), [to("halt.h", Signal::TERM)]);
+    world.die("halt.h", Ending::Signal(Signal::TERM), false);
+    assert_eq!(world.end, Some(124));
+}
+
+#[test]
+fn what_says_that_it_stops_is_not_asked_for_its_health_any_more() {
+    let db = with_health(unit("async.db"), tried(), Then::Restart);
+    let mut world = World::of(WaitPolicy::Any, vec![db]);
+    world.pass(SECOND * 5);
+    notified(&mut world, "async.db", Notice::Stopping);
+    answer(&mut world, "async.db", Purpose::Health, Outcome::Failed);
+    notified(&mut world, "async.db", Notice::Sick);
+    world.pass(SECOND * 60);
+    assert_eq!((tries(&world), world.sent()), (vec![], vec![]));
+}
+
+/// A unit with nothing to run.
+fn outside(name: &str) -> Unit {
+    with_ready(Unit { command: Command::Nothing, ..unit(name) }, tried())
+}
+
+#[test]
+fn the_failure_of_what_stands_outside_is_no_status_of_the_run() {
+    for (policy, name) in [(WaitPolicy::All, "async.a"), (WaitPolicy::Any, "sync.f")] {
+        let mut world = World::of(policy, vec![unit(name), outside("async.db")]);
+        answer(&mut world, "async.db", Purpose::Ready, Outcome::Failed);
+        world.tries.clear();
+        world.now += SECOND * 10;
+        world.feed(Event::Woken);
+        assert!(world.facts.iter().any(|fact| matches!(fact, Fact::NotReady { .. })));
+        world.exit(name, 0);
+        assert_eq!(world.end, Some(0), "{policy:?}");
+    }
+}
+
+#[test]
+fn who_waits_for_what_stands_outside_to_fail_waits_in_vain_once_it_is_there() {
+    let waits = after(unit("async.w"), "async.db", Some(Condition::Failed));
+    let mut world = World::of(WaitPolicy::All, vec![outside("async.db"), waits]);
+    answer(&mut world, "async.db", Purpose::Ready, Outcome::Passed);
+    assert_eq!(world.end, Some(1));
+}
+
+#[test]
+fn nothing_is_tried_after_the_end() {
+    let graph = config(WaitPolicy::Any, vec![with_ready(unit("async.db"), tried())]);
+    let graph = Graph { budget: Duration::ZERO, ..Graph::build(&graph).unwrap() };
+    let mut engine = Engine::new(Rc::new(graph), 0);
+    let unit = UnitId(0);
+    let sender = Sender { pid: 0, uid: 0, command: None, outside: true, unit: None };
+    let mut actions = vec![];
+    for event in [
+        Event::Begin,
+        Event::Forked { unit, pid: 9 },
+        Event::Signal { signal: Signal::TERM, sender },
+    ] {
+        engine.step(Duration::ZERO, event, &mut actions);
+    }
+    assert!(actions.contains(&Action::End { status: 143 }));
+    actions.clear();
+    engine.step(Duration::ZERO, Event::Executed { unit }, &mut actions);
+    assert_eq!(actions, []);
 }

@@ -262,3 +262,113 @@ fn a_one_shot_that_failed_is_started_again_until_it_has_succeeded() {
     world.exit("async.migrate", 0);
     assert_eq!(world.running(), ["async.app"]);
 }
+
+#[test]
+fn only_a_run_that_came_to_be_executed_may_have_lasted() {
+    let mut world =
+        World::of(WaitPolicy::Forever, vec![restarted(When::OnFailure, unit("async.a"))]);
+    world.pass(Restart::WINDOW * 2);
+    world.missing = true;
+    world.exit("async.a", 3);
+    let mut waits = vec![];
+    for _ in 0..3 {
+        waits.push(wait(&world));
+        world.pass(wait(&world));
+    }
+    for (wait, most) in waits.iter().zip([2, 4, 8]) {
+        assert!(*wait <= SECOND * most && *wait * 2 >= SECOND * most, "{waits:?}");
+    }
+}
+
+#[test]
+fn what_is_stopped_while_the_run_goes_on_has_lasted_as_long_as_it_ran() {
+    let short = Unit { max_runtime: Some(SECOND), ..unit("async.a") };
+    let mut world = World::of(WaitPolicy::Forever, vec![restarted(When::OnFailure, short)]);
+    let mut waits = vec![];
+    for _ in 0..12 {
+        world.pass(SECOND);
+        world.exit("async.a", 0);
+        waits.push(wait(&world));
+        world.pass(wait(&world));
+    }
+    assert!(waits[3..].iter().all(|wait| *wait >= SECOND * 5), "{waits:?}");
+}
+
+#[test]
+fn what_has_ended_by_itself_holds_no_restart_up_by_what_it_has_left() {
+    let db = restarted(When::OnFailure, unit("async.db"));
+    let app = together(unit("async.app"), &["async.db"]);
+    let mut world = World::of(WaitPolicy::Forever, vec![db, app]);
+    world.die("async.app", Ending::Code(0), true);
+    world.exit("async.db", 3);
+    world.pass(SECOND * 2);
+    assert_eq!((world.running(), world.sent()), (vec!["async.db".to_owned()], vec![]));
+}
+
+#[test]
+fn a_fork_is_not_tried_again_while_what_it_is_restarted_with_is_down() {
+    let db = restarted(When::OnFailure, unit("async.db"));
+    let app = together(restarted(When::OnFailure, unit("async.app")), &["async.db"]);
+    let mut world = World::of(WaitPolicy::Forever, vec![db, app]);
+    world.exit("async.app", 1);
+    world.scarce = 100;
+    world.pass(SECOND * 2);
+    world.scarce = 0;
+    world.exit("async.db", 3);
+    world.pass(SECOND * 2);
+    assert_eq!(world.started[2..], ["async.db", "async.app"]);
+}
+
+#[test]
+fn a_fork_that_fails_once_it_is_to_be_undone_leaves_nothing_to_stop() {
+    let db = restarted(When::OnFailure, unit("async.db"));
+    let app = together(restarted(When::OnFailure, unit("async.app")), &["async.db"]);
+    let graph = Graph::build(&config(WaitPolicy::Forever, vec![db, app])).unwrap();
+    let mut engine = Engine::new(Rc::new(graph), 0);
+    let (db, app) = (UnitId(0), UnitId(1));
+    let exited =
+        |unit| Event::Exited { unit, ending: Ending::Code(3), leftovers: false, terminal: false };
+    let mut now = Duration::ZERO;
+    let mut actions = vec![];
+    for event in [
+        Event::Begin,
+        Event::Forked { unit: db, pid: 8 },
+        Event::Executed { unit: db },
+        exited(db),
+        Event::SpawnFailed { unit: app, stage: SpawnStage::Fork, errno: libc::EAGAIN },
+    ] {
+        engine.step(now, event, &mut actions);
+    }
+    actions.clear();
+    now += SECOND * 2;
+    for event in [
+        Event::Woken,
+        Event::Forked { unit: db, pid: 9 },
+        Event::Executed { unit: db },
+        Event::Forked { unit: app, pid: 10 },
+        Event::Executed { unit: app },
+        exited(app),
+    ] {
+        engine.step(now, event, &mut actions);
+    }
+    let spawns: Vec<_> = actions.iter().filter(|one| matches!(one, Action::Spawn(_))).collect();
+    assert_eq!(spawns, [&Action::Spawn(db), &Action::Spawn(app)]);
+    let restarts = |one: &Action| matches!(one, Action::Tell(Fact::Restarting { .. }));
+    assert!(actions.iter().any(restarts), "its own failure counts again");
+}
+
+#[test]
+fn what_a_unit_is_pulled_along_with_waits_for_those_that_it_pulls_along_itself() {
+    let db = restarted(When::Always, unit("async.db"));
+    let app = together(restarted(When::Always, unit("async.app")), &["async.db"]);
+    let web = together(restarted(When::Always, unit("async.web")), &["async.app"]);
+    let mut world = World::of(WaitPolicy::Forever, vec![db, app, web]);
+    world.exit("async.app", 0);
+    world.exit("async.db", 0);
+    world.die("async.web", Ending::Code(0), true);
+    world.pass(SECOND * 2);
+    assert_eq!(world.running(), ["async.db"]);
+    let unit = world.id("async.web");
+    world.feed(Event::LeftoversGone { unit });
+    assert_eq!(world.running(), ["async.db", "async.app", "async.web"]);
+}
