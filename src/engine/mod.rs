@@ -26,6 +26,8 @@ mod policy;
 mod reason;
 mod restart;
 mod signals;
+#[cfg(test)]
+mod simulation;
 mod start;
 mod stop;
 #[cfg(test)]

@@ -1,0 +1,303 @@
+//! What the witness learns from events.
+
+use super::build::{Built, Terms};
+use super::marks::Mark;
+use super::policy;
+use super::witness::{Fault, PATIENCE, Phase, Stand, Witness};
+use crate::config::{OnFailure, Stage};
+use crate::engine::{Ending, Event, SpawnStage, Tick};
+use crate::graph::UnitId;
+use crate::signal::Signal;
+
+impl Witness<'_> {
+    /// An event that the engine is about to be given.
+    pub fn before(&mut self, now: Tick, event: &Event, built: &Built) {
+        self.now = now;
+        self.nothing_left = false;
+        let unit = of(event).map_or(0, |id| built.unit(id));
+        match event {
+            Event::Begin if self.stage(Stage::Boot).next().is_none() => self.up(),
+            Event::Begin | Event::Woken => {}
+            Event::Forked { .. } => self.units[unit].stand = Stand::Alive,
+            Event::Executed { .. } => self.executed(unit),
+            Event::SpawnFailed { stage, errno, .. } => self.not_started(unit, *stage, *errno),
+            Event::Exited { ending, leftovers, terminal, .. } => {
+                self.exited(unit, *ending, *leftovers, *terminal);
+            }
+            Event::LeftoversGone { .. } => {
+                self.units[unit].left = false;
+                self.mark(Mark::LeftoversEnded);
+            }
+            Event::StopCommandEnded { succeeded, .. } => {
+                let seen = &mut self.units[unit];
+                if !succeeded
+                    && seen.by_command
+                    && seen.stand == Stand::Alive
+                    && seen.killed.is_none()
+                {
+                    seen.by_command = false;
+                    seen.owes_signal = true;
+                    self.mark(Mark::StopCommandFailed);
+                } else if *succeeded {
+                    self.mark(Mark::StopCommandSucceeded);
+                }
+            }
+            Event::Paused { .. } => self.mark(Mark::Paused),
+            Event::Probed { purpose, outcome, .. } => self.probed(unit, *purpose, *outcome),
+            Event::Notified { notice, .. } => self.notified(unit, *notice),
+            Event::Signal { signal, sender } => {
+                let unit = sender.unit.map(|id| built.unit(id));
+                self.signalled(*signal, sender.outside, unit);
+            }
+            Event::Settled { graph } => {
+                if graph.is_some() {
+                    self.terms = Terms::of(self.plan, true);
+                    self.mark(Mark::NewGraph);
+                }
+                self.booted = true;
+                if self.phase == Phase::Settling {
+                    self.up();
+                } else {
+                    self.mark(Mark::SettledTooLate);
+                }
+            }
+            Event::Unsettled => {
+                self.booted = true;
+                self.decide(78, Mark::Unsettled);
+            }
+            Event::NothingLeft => self.nothing_left = true,
+        }
+        self.time();
+        self.retries();
+        self.wake_up();
+        self.conclude();
+    }
+
+    /// What time alone brings, unit by unit.
+    fn time(&mut self) {
+        for at in self.by_id() {
+            self.gives_up(at);
+            self.watch_due(at);
+        }
+        if self.plan.transparent() {
+            return;
+        }
+        let Some(budget) = self.budget else { return };
+        match self.phase {
+            Phase::Stopping | Phase::Sweeping(_) if budget.kill_at <= self.now => self.hurry = true,
+            Phase::Halting
+                if budget.end <= self.now
+                    && self.stage(Stage::Halt).any(|at| self.units[at].stand != Stand::Over) =>
+            {
+                self.cut(budget.signal);
+            }
+            Phase::Boot
+            | Phase::Settling
+            | Phase::Up
+            | Phase::Stopping
+            | Phase::Sweeping(_)
+            | Phase::Killing(_)
+            | Phase::Halting
+            | Phase::Over => {}
+        }
+    }
+
+    /// Forks that are due again, unless what they waited for is gone again.
+    pub fn retries(&mut self) {
+        for at in 0..self.units.len() {
+            if let Stand::Retrying(until) = self.units[at].stand
+                && until <= self.now
+                && !(self.may_start(at) == Some(true) && self.companions_up(at))
+            {
+                self.units[at].stand = Stand::Waiting;
+                self.mark(Mark::RetriedInVain);
+            }
+        }
+    }
+
+    /// What has survived KILL for long enough is not waited for.
+    fn gives_up(&mut self, at: usize) {
+        let seen = &self.units[at];
+        if seen.killed.is_none_or(|killed| self.now < killed + PATIENCE) {
+            return;
+        }
+        if seen.stand == Stand::Alive {
+            self.mark(Mark::GaveUp);
+            self.units[at].given_up = true;
+            self.over(at, 137, None);
+        }
+        self.units[at].left = false;
+    }
+
+    /// Boot is done.
+    fn up(&mut self) {
+        self.booted = true;
+        self.phase = Phase::Up;
+    }
+
+    /// Whether boot has failed, or the wait policy ends the run.
+    pub fn conclude(&mut self) {
+        if self.phase == Phase::Boot {
+            let failed = |at: &usize| {
+                let seen = &self.units[*at];
+                let ignored = self.plan.units[*at].on_failure == OnFailure::Ignore;
+                seen.stand == Stand::Over && seen.status != 0 && !ignored
+            };
+            let failed = self.stage(Stage::Boot).find(failed);
+            if let Some(at) = failed {
+                self.decide(self.units[at].status, Mark::BootFailed);
+            }
+        }
+        if self.phase == Phase::Up
+            && let Some(status) = policy::verdict(self.plan, &self.terms, &self.ends)
+        {
+            self.decide(status, Mark::of_policy(self.plan.wait));
+        }
+    }
+
+    /// The run stops, if it does not already.
+    pub fn decide(&mut self, status: u8, mark: Mark) {
+        if !self.stops() {
+            self.status = status;
+            self.phase = if self.plan.transparent() { Phase::Over } else { Phase::Stopping };
+            self.mark(mark);
+            for at in 0..self.units.len() {
+                match self.units[at].stand {
+                    Stand::Watching => {
+                        self.end_watch(at);
+                        self.units[at].stand = Stand::Waiting;
+                    }
+                    Stand::Backoff(_) => self.units[at].stand = Stand::Waiting,
+                    Stand::Waiting
+                    | Stand::Retrying(_)
+                    | Stand::Asked
+                    | Stand::Alive
+                    | Stand::Over => {}
+                }
+            }
+        }
+    }
+
+    fn executed(&mut self, at: usize) {
+        self.units[at].executed = true;
+        if self.units[at].stand == Stand::Alive && self.units[at].told.is_none() {
+            self.begin_watch(at);
+        }
+        if self.plan.transparent() {
+            for signal in std::mem::take(&mut self.held) {
+                self.forwards.push_back((at, false, signal));
+                self.mark(Mark::Held);
+            }
+        }
+    }
+
+    fn not_started(&mut self, at: usize, stage: SpawnStage, errno: i32) {
+        if std::mem::take(&mut self.units[at].given_up) {
+            return;
+        }
+        let past = match self.plan.units[at].stage {
+            Stage::Boot | Stage::Async | Stage::Sync => self.stops(),
+            Stage::Halt => self.phase != Phase::Halting,
+        };
+        if errno == libc::EAGAIN && self.units[at].forks < 6 && !past {
+            let wait = Tick::from_millis(50) * 2_u32.pow(self.units[at].forks);
+            self.units[at].forks += 1;
+            // What is restarted together with another starts when that has.
+            let together = self.units[at].fault.take().is_some();
+            if together {
+                self.units[at].forks = 0;
+            }
+            self.units[at].stand =
+                if together { Stand::Waiting } else { Stand::Retrying(self.now + wait) };
+            self.mark(Mark::ForkRetried);
+            return;
+        }
+        self.mark(if errno == libc::EAGAIN { Mark::ForkGaveUp } else { Mark::NotStarted });
+        let missing = stage == SpawnStage::Execute && errno == libc::ENOENT;
+        self.run_over(at, if missing { 127 } else { 126 });
+    }
+
+    fn exited(&mut self, at: usize, ending: Ending, leftovers: bool, terminal: bool) {
+        let unit = &self.plan.units[at];
+        if std::mem::take(&mut self.units[at].given_up) {
+            self.mark(Mark::DiedAfterAll);
+            return;
+        }
+        let told = self.units[at].told.is_some() || self.units[at].killed.is_some();
+        let obeyed = told && ending == Ending::Signal(unit.signal());
+        let status = if obeyed { 0 } else { policy::status(ending, unit.success.as_deref()) };
+        self.units[at].left = leftovers;
+        if leftovers {
+            self.mark(Mark::Leftovers);
+        }
+        if ending == Ending::Signal(Signal::KILL) && self.units[at].killed.is_some() {
+            self.mark(Mark::Killed);
+        }
+        let key = match ending {
+            Ending::Signal(signal) if terminal && unit.stage != Stage::Halt => {
+                Some(128 + u8::try_from(signal.number()).unwrap_or(0))
+            }
+            Ending::Signal(_) | Ending::Code(_) => None,
+        };
+        if key.is_some() {
+            self.end_watch(at);
+            self.over(at, status, key);
+        } else {
+            self.run_over(at, status);
+        }
+    }
+
+    /// A unit has ended. `key` is the status of the terminal's signal that it died of.
+    pub fn over(&mut self, at: usize, status: u8, key: Option<u8>) {
+        let unit = &self.plan.units[at];
+        let seen = &self.units[at];
+        let told = seen.stand == Stand::Alive && (seen.told.is_some() || seen.killed.is_some());
+        // What was told to stop for no fault of its own can't fail any more.
+        let told = told && seen.fault.is_none_or(|fault| fault == Fault::Together);
+        self.units[at].stand = Stand::Over;
+        self.units[at].status = status;
+        self.ends.push((at, status));
+        let failed = status != 0 && unit.on_failure != OnFailure::Ignore;
+        if unit.stage == Stage::Halt {
+            if self.phase == Phase::Halting && self.cut.is_none() {
+                if unit.trivialrc() || failed && self.status == 0 {
+                    self.status = status;
+                    self.mark(Mark::HaltDecides);
+                } else {
+                    self.mark(Mark::HaltLeavesTheStatus);
+                }
+            }
+            return;
+        }
+        if failed && !told {
+            self.first_failure.get_or_insert(at);
+            if unit.on_failure == OnFailure::Stop {
+                self.decide(status, Mark::OnFailureStop);
+            }
+        }
+        if let Some(status) = key {
+            self.decide(status, Mark::Terminal);
+        }
+    }
+}
+
+/// Whom an event is about.
+fn of(event: &Event) -> Option<UnitId> {
+    match event {
+        Event::Forked { unit, .. }
+        | Event::Executed { unit }
+        | Event::SpawnFailed { unit, .. }
+        | Event::Exited { unit, .. }
+        | Event::LeftoversGone { unit }
+        | Event::StopCommandEnded { unit, .. }
+        | Event::Probed { unit, .. }
+        | Event::Notified { unit, .. }
+        | Event::Paused { unit } => Some(*unit),
+        Event::Begin
+        | Event::Signal { .. }
+        | Event::Settled { .. }
+        | Event::Unsettled
+        | Event::NothingLeft
+        | Event::Woken => None,
+    }
+}

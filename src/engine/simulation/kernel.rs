@@ -1,0 +1,198 @@
+//! What the kernel makes of what trc does.
+
+use std::rc::Rc;
+
+use super::build;
+use super::plan::{Reply, Settling, Start, StopCommand, is_for_the_foreground};
+use super::world::{Happening, Other, Process, World};
+use crate::engine::{Action, Ending, Event, SpawnStage, Target};
+use crate::graph::UnitId;
+use crate::signal::Signal;
+
+impl World<'_> {
+    /// What trc does.
+    pub fn act(&mut self, action: &Action) {
+        match action {
+            Action::Spawn(id) => self.spawn(*id),
+            Action::Signal(Target::Process(id), signal) => {
+                self.send(self.built.unit(*id), *signal);
+            }
+            Action::Signal(Target::Group(id), signal) => {
+                let unit = self.built.unit(*id);
+                self.send(unit, *signal);
+                self.send_left(unit, *signal);
+            }
+            Action::StopCommand(id) => self.start_stop_command(*id),
+            Action::KillStopCommand(id) => {
+                self.kill_stop_command(self.built.unit(*id));
+            }
+            Action::Probe(id, purpose) => self.probe(self.built.unit(*id), *purpose),
+            Action::StopProbes(id) => self.slots[self.built.unit(*id)].tries = [None; 2],
+            Action::Settle => self.settle(),
+            Action::Sweep(signal) => self.sweep(*signal),
+            Action::SweepOver => self.sweeping = false,
+            Action::Reopen | Action::Tell(_) | Action::End { .. } => {}
+        }
+    }
+
+    fn spawn(&mut self, id: UnitId) {
+        let unit = self.built.unit(id);
+        self.slots[unit].runs += 1;
+        let child = self.child(unit);
+        if self.slots[unit].forks < child.scarce {
+            self.slots[unit].runs -= 1;
+            self.slots[unit].forks += 1;
+            let (stage, errno) = (SpawnStage::Fork, libc::EAGAIN);
+            self.events.push_back(Event::SpawnFailed { unit: id, stage, errno });
+            return;
+        }
+        self.slots[unit].forks = 0;
+        if let Start::Fails(stage, errno, None) = child.start {
+            self.events.push_back(Event::SpawnFailed { unit: id, stage, errno });
+            return;
+        }
+        self.pids += 1;
+        let pid = self.pids;
+        self.slots[unit].main =
+            Some(Process { pid, executed: false, stopped: false, pending: None, killed: None });
+        self.events.push_back(Event::Forked { unit: id, pid });
+        match child.start {
+            // As where trc waits for it, or it is faster.
+            Start::Executes(0) if self.coin() => self.executes(unit, pid),
+            Start::Executes(after) => self.later(after, Happening::Executes(unit, pid)),
+            Start::Fails(_, _, Some(after)) => {
+                self.later(after, Happening::FailsToStart(unit, pid));
+            }
+            Start::Fails(_, _, None) | Start::Hangs => {}
+        }
+    }
+
+    /// A signal to a main process.
+    pub fn send(&mut self, unit: usize, signal: Signal) {
+        let Some(mut main) = self.slots[unit].main else { return };
+        let child = self.child(unit);
+        if signal == Signal::KILL {
+            main.killed.get_or_insert(self.now);
+            if let Some(after) = child.on_kill {
+                self.later(after, Happening::Dies(unit, main.pid, Ending::Signal(signal)));
+            }
+        } else if signal == Signal::CONT {
+            main.stopped = false;
+            if let Some(pending) = main.pending.take() {
+                self.slots[unit].main = Some(main);
+                if pending == Signal::STOP {
+                    let ending = child.end.map_or(Ending::Code(0), |(_, ending)| ending);
+                    self.later(0, Happening::Dies(unit, main.pid, ending));
+                } else {
+                    self.react(unit, main, pending);
+                }
+                return;
+            }
+        } else if is_for_the_foreground(signal) {
+        } else if main.stopped {
+            main.pending = Some(signal);
+        } else {
+            self.react(unit, main, signal);
+        }
+        self.slots[unit].main = Some(main);
+    }
+
+    fn react(&mut self, unit: usize, main: Process, signal: Signal) {
+        let child = self.child(unit);
+        let (after, ending) = match child.on_stop {
+            _ if !main.executed && child.start == Start::Hangs => return,
+            _ if !main.executed => (0, Ending::Signal(signal)),
+            Reply::Dies(after) => (after, Ending::Signal(signal)),
+            Reply::Exits(after, code) => (after, Ending::Code(code)),
+            Reply::Ignores => return,
+        };
+        self.later(after, Happening::Dies(unit, main.pid, ending));
+    }
+
+    /// A signal to a process in the background.
+    fn send_other(&mut self, other: &mut Other, signal: Signal, end: Happening) {
+        let stray = other.stray;
+        let after = if signal == Signal::KILL {
+            other.killed.get_or_insert(self.now);
+            stray.on_kill
+        } else if is_for_the_foreground(signal) {
+            None
+        } else {
+            stray.on_stop
+        };
+        if let Some(after) = after {
+            self.later(after, end);
+        }
+    }
+
+    /// A signal to what is in a unit's group besides its main process.
+    fn send_left(&mut self, unit: usize, signal: Signal) {
+        if let Some(mut left) = self.slots[unit].left {
+            let end = Happening::LeftDies(unit, left.of);
+            self.send_other(&mut left, signal, end);
+            self.slots[unit].left = Some(left);
+        }
+    }
+
+    fn kill_stop_command(&mut self, unit: usize) {
+        if let Some(of) = self.slots[unit].stop_command {
+            self.later(0, Happening::StopCommandEnds(unit, of, false));
+        }
+    }
+
+    fn start_stop_command(&mut self, id: UnitId) {
+        let unit = self.built.unit(id);
+        let Some(main) = self.slots[unit].main else { return };
+        match self.plan.units[unit].stop_exec {
+            None | Some(StopCommand::NotStarted) => {
+                self.events.push_back(Event::StopCommandEnded { unit: id, succeeded: false });
+            }
+            Some(StopCommand::Hangs) => {
+                self.slots[unit].stop_command = Some(main.pid);
+            }
+            Some(StopCommand::Ends { after, succeeds, unit: obeys }) => {
+                self.slots[unit].stop_command = Some(main.pid);
+                self.later(after, Happening::StopCommandEnds(unit, main.pid, succeeds));
+                if let Some(obeys) = obeys.filter(|_| succeeds) {
+                    let ending = Ending::Code(0);
+                    self.later(after + obeys, Happening::Dies(unit, main.pid, ending));
+                }
+            }
+        }
+    }
+
+    fn settle(&mut self) {
+        let event = match self.plan.settling {
+            Settling::Same => Event::Settled { graph: None },
+            Settling::Wrong => Event::Unsettled,
+            Settling::New => match build::graph(self.plan, true) {
+                Some(built) => {
+                    self.built = Rc::new(built);
+                    Event::Settled { graph: Some(Rc::clone(&self.built.graph)) }
+                }
+                None => Event::Unsettled,
+            },
+        };
+        self.events.push_back(event);
+    }
+
+    fn sweep(&mut self, signal: Signal) {
+        if !self.lives() {
+            self.events.push_back(Event::NothingLeft);
+            return;
+        }
+        self.sweeping = true;
+        for unit in 0..self.slots.len() {
+            self.send(unit, signal);
+            self.send(unit, Signal::CONT);
+            self.send_left(unit, signal);
+            self.kill_stop_command(unit);
+        }
+        for at in 0..self.strays.len() {
+            if let Some(mut other) = self.strays[at] {
+                self.send_other(&mut other, signal, Happening::StrayDies(at));
+                self.strays[at] = Some(other);
+            }
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! One life, from its plan to its end: the engine between the world and the witness.
+
+use std::fmt::Write;
+use std::rc::Rc;
+
+use super::build;
+use super::marks::Marks;
+use super::mutants::Mutant;
+use super::plan::{Means, Plan, ms};
+use super::story;
+use super::witness::{Broken, PATIENCE, Verdict, Witness, expect};
+use super::world::World;
+use crate::engine::{Action, Engine, Event, Tick};
+use crate::signal::Signal;
+
+/// No life takes more steps.
+const STEPS: u32 = 30_000;
+/// How long a life may go on by itself.
+const HORIZON: Tick = Tick::from_secs(20);
+/// Nor as many at one instant.
+const AT_ONCE: u32 = 400;
+
+/// How a life went.
+pub struct Lived {
+    pub marks: Marks,
+    pub broken: Option<Broken>,
+    /// What happened, where that was wanted.
+    pub story: String,
+}
+
+struct Life<'a> {
+    engine: Engine,
+    world: World<'a>,
+    witness: Witness<'a>,
+    mutant: &'a Mutant,
+    actions: Vec<Action>,
+    steps: u32,
+    at_once: u32,
+    /// How often nothing more was to happen by itself.
+    rests: u32,
+    story: Option<String>,
+}
+
+/// Lives a plan; none if its graph is refused.
+pub fn live(plan: &Plan, mutant: &Mutant, told: bool) -> Option<Lived> {
+    let built = Rc::new(build::graph(plan, false)?);
+    let mut graph = (*built.graph).clone();
+    (mutant.graph)(&mut graph);
+    let mut life = Life {
+        engine: Engine::new(Rc::new(graph), plan.luck),
+        world: World::new(plan, built),
+        witness: Witness::new(plan),
+        mutant,
+        actions: Vec::new(),
+        steps: 0,
+        at_once: 0,
+        rests: 0,
+        story: told.then(String::new),
+    };
+    let broken = life.run().err();
+    Some(Lived { marks: life.witness.marks, broken, story: life.story.unwrap_or_default() })
+}
+
+impl Life<'_> {
+    fn run(&mut self) -> Verdict {
+        self.step(Event::Begin)?;
+        loop {
+            while let Some(event) = self.world.events.pop_front() {
+                self.step(event)?;
+            }
+            if self.witness.ended {
+                return self.end();
+            }
+            let (deadline, next) = (self.engine.next_deadline(), self.world.next());
+            let Some(time) = deadline.into_iter().chain(next).min() else {
+                self.rest()?;
+                continue;
+            };
+            // Restarts and probes may go on for ever.
+            let time = if time > HORIZON && self.rests == 0 {
+                self.world.now = self.world.now.max(HORIZON);
+                self.insist();
+                continue;
+            } else {
+                time
+            };
+            if time > self.world.now {
+                self.world.now = self.after_sleep(time);
+                self.at_once = 0;
+            }
+            let wakes = deadline.is_some_and(|deadline| deadline <= self.world.now);
+            let due = next.is_some_and(|next| next <= self.world.now);
+            if due && !(wakes && self.world.coin()) {
+                self.world.happen();
+            } else {
+                self.world.events.push_back(Event::Woken);
+            }
+        }
+    }
+
+    /// When trc gets to see what happens at `time`.
+    fn after_sleep(&self, time: Tick) -> Tick {
+        match self.witness.plan.sleep {
+            Some((from, time_out)) if ms(from) <= time => time.max(ms(from) + ms(time_out)),
+            Some(_) | None => time,
+        }
+    }
+
+    fn step(&mut self, event: Event) -> Verdict {
+        self.steps += 1;
+        self.at_once += 1;
+        expect(self.steps < STEPS, "a life ends in a bounded number of steps")?;
+        expect(self.at_once < AT_ONCE, "nothing goes round in circles")?;
+        let built = Rc::clone(&self.world.built);
+        let now = self.world.now;
+        if let Some(story) = &mut self.story {
+            let _ = writeln!(story, "{:>7} {}", now.as_millis(), story::event(&event, &built));
+        }
+        if !self.witness.ended {
+            self.witness.before(now, &event, &built);
+        }
+        let was_over = self.witness.ended;
+        self.actions.clear();
+        self.engine.step(now, event, &mut self.actions);
+        (self.mutant.actions)(&mut self.actions);
+        for action in std::mem::take(&mut self.actions) {
+            if let Some(story) = &mut self.story {
+                let _ = writeln!(story, "            -> {}", story::action(&action, &built));
+            }
+            self.witness.acted(&action, &built)?;
+            self.world.act(&action);
+        }
+        if self.witness.ended && !was_over {
+            self.witness.last_line(self.engine.reason().as_ref(), &built)?;
+        }
+        self.witness.after(self.engine.next_deadline())
+    }
+
+    /// Nothing more happens by itself: somebody ends it.
+    fn rest(&mut self) -> Verdict {
+        self.witness.rests(self.world.any_main())?;
+        let stuck = self.world.waits_for_cont() && self.rests > 0;
+        expect(!stuck, "what was told to end is continued, so that it can")?;
+        let plan = self.witness.plan;
+        match self.rests {
+            0 => {
+                self.insist();
+                Ok(())
+            }
+            1 if plan.transparent() => {
+                self.rests += 1;
+                self.world.kill_all();
+                Ok(())
+            }
+            _ => expect(false, "after an outside signal the end comes by itself"),
+        }
+    }
+
+    /// Somebody outside ends it.
+    fn insist(&mut self) {
+        self.rests += 1;
+        let plan = self.witness.plan;
+        let stops = |signal: &Signal| plan.rule(*signal) == Means::Stop;
+        let signals = [Signal::TERM, Signal::INT, Signal::HUP, Signal::USR1];
+        let signal = signals.into_iter().find(stops).unwrap_or(Signal::QUIT);
+        self.world.signal(signal, true, None);
+    }
+
+    fn end(&mut self) -> Verdict {
+        let plan = self.witness.plan;
+        if plan.transparent() {
+            return Ok(());
+        }
+        // With no time left for KILL trc does that on its way out.
+        let slept = self.witness.terms.budget.is_zero() || plan.sleep.is_some();
+        if self.witness.time_is_up() && slept {
+            return Ok(());
+        }
+        let patience = if self.witness.time_is_up() { Tick::ZERO } else { PATIENCE };
+        let outlived = self.world.outlived(patience);
+        expect(!outlived, "nothing that could be killed outlives the run")
+    }
+}

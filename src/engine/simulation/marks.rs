@@ -1,0 +1,111 @@
+//! What lives have come across: so that the simulation can't go blind.
+
+use crate::config::WaitPolicy;
+
+/// An enum, and the list of all it can be.
+macro_rules! marks {
+    ($($name:ident,)*) => {
+        /// Something worth coming across.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum Mark {
+            $($name,)*
+        }
+
+        impl Mark {
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+        }
+    };
+}
+
+marks! {
+    EndedByAny,
+    EndedByAll,
+    EndedByErr,
+    EndedTransparent,
+    BootFailed,
+    Unsettled,
+    NewGraph,
+    SettledTooLate,
+    OnFailureStop,
+    Terminal,
+    Signalled,
+    SignalDuringBoot,
+    SignalWhileSettling,
+    StoppedByAUnit,
+    Insisted,
+    InsistedOnHalts,
+    Forwarded,
+    Reopened,
+    ToTheForeground,
+    Passed,
+    Held,
+    Paused,
+    ForkRetried,
+    ForkGaveUp,
+    RetriedInVain,
+    NotStarted,
+    Blocked,
+    BlockedInAChain,
+    StoppedInOrder,
+    StopCommandSucceeded,
+    StopCommandFailed,
+    Killed,
+    KilledLate,
+    KilledInAHurry,
+    GaveUp,
+    DiedAfterAll,
+    Leftovers,
+    LeftoversTold,
+    LeftoversEnded,
+    SweptWithKill,
+    SweptInAHurry,
+    SurvivedTheSweep,
+    Halted,
+    HaltDecides,
+    HaltLeavesTheStatus,
+    HaltCut,
+    BudgetSpent,
+    Mapped,
+    RestedUp,
+    RestedHalting,
+    Ready,
+    NotReady,
+    FoundOutside,
+    Overran,
+    Extended,
+    SaysThatItIsSick,
+    SaysThatItStops,
+    UnhealthyRestarted,
+    UnhealthyStopped,
+    UnhealthyIgnored,
+    Restarted,
+    RestartedTogether,
+    RestartedOftenEnough,
+    BackedOff,
+}
+
+impl Mark {
+    pub fn of_policy(wait: WaitPolicy) -> Self {
+        match wait {
+            WaitPolicy::Any => Self::EndedByAny,
+            WaitPolicy::All => Self::EndedByAll,
+            WaitPolicy::Err => Self::EndedByErr,
+            // Nothing but the end of a transparent command ends such a run.
+            WaitPolicy::Forever => Self::EndedTransparent,
+        }
+    }
+}
+
+/// A set of them.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Marks(u128);
+
+impl Marks {
+    pub fn set(&mut self, mark: Mark) {
+        self.0 |= 1 << mark as u128;
+    }
+
+    pub fn has(self, mark: Mark) -> bool {
+        self.0 >> mark as u128 & 1 == 1
+    }
+}

@@ -1,0 +1,236 @@
+//! Engines that are wrong on purpose: the simulation must find out.
+
+use std::time::Duration;
+
+use super::witness::Broken;
+use super::{SEEDS, generate, lived, shrink};
+use crate::config::{Condition, OnFailure, Stage, Then, WaitPolicy, When};
+use crate::engine::{Action, Fact, Target};
+use crate::graph::{Graph, UnitId};
+use crate::signal::Signal;
+
+/// What is wrong with an engine: it is given another graph than what was written means,
+/// or its actions are tampered with.
+pub struct Mutant {
+    pub name: &'static str,
+    pub graph: fn(&mut Graph),
+    pub actions: fn(&mut Vec<Action>),
+}
+
+/// The engine as it is.
+pub const NONE: Mutant = Mutant { name: "none", graph: |_| {}, actions: |_| {} };
+
+const fn graph(name: &'static str, graph: fn(&mut Graph)) -> Mutant {
+    Mutant { name, graph, actions: |_| {} }
+}
+
+const fn actions(name: &'static str, actions: fn(&mut Vec<Action>)) -> Mutant {
+    Mutant { name, graph: |_| {}, actions }
+}
+
+const MUTANTS: &[Mutant] = &[
+    actions("stops the first unit first", |actions| {
+        let stops = |action: &Action| matches!(action, Action::Tell(Fact::Stopping));
+        if let Some(place) = actions.iter().position(stops) {
+            let first = Fact::Terminating { unit: UnitId(0), pid: 0 };
+            actions.insert(place + 1, Action::Tell(first));
+        }
+    }),
+    graph("starts without conditions", |graph| {
+        graph.nodes.iter_mut().for_each(|node| node.needs.retain(|need| !need.written));
+    }),
+    graph("takes exited for succeeded", |graph| {
+        for need in graph.nodes.iter_mut().flat_map(|node| &mut node.needs) {
+            if need.condition == Condition::Succeeded {
+                need.condition = Condition::Exited;
+            }
+        }
+    }),
+    graph("runs sync units together", |graph| {
+        for node in &mut graph.nodes {
+            if node.unit.stage == Stage::Sync {
+                node.needs.retain(|need| need.written);
+            }
+        }
+    }),
+    graph("takes every service for a one-shot", |graph| {
+        graph.nodes.iter_mut().for_each(|node| node.oneshot = true);
+    }),
+    graph("takes all for any", |graph| {
+        if graph.wait == WaitPolicy::All {
+            graph.wait = WaitPolicy::Any;
+        }
+    }),
+    graph("takes err for all", |graph| {
+        if graph.wait == WaitPolicy::Err {
+            graph.wait = WaitPolicy::All;
+        }
+    }),
+    graph("mixes up who was declared last", |graph| {
+        let count = graph.nodes.len();
+        graph.nodes.iter_mut().for_each(|node| node.declared = count - node.declared);
+    }),
+    graph("ignores on_failure", |graph| {
+        graph.nodes.iter_mut().for_each(|node| node.unit.on_failure = OnFailure::default());
+    }),
+    graph("ignores success", |graph| {
+        graph.nodes.iter_mut().for_each(|node| node.unit.success = None);
+    }),
+    graph("ignores [exit]", |graph| graph.exit.clear()),
+    graph("ignores [signals]", |graph| graph.rules.clear()),
+    graph("has a second more", |graph| graph.budget += Duration::from_secs(1)),
+    graph("has a second less", |graph| {
+        graph.budget = graph.budget.saturating_sub(Duration::from_secs(1));
+    }),
+    graph("kills late", |graph| {
+        graph.nodes.iter_mut().for_each(|node| node.stop_timeout += Duration::from_secs(1));
+    }),
+    graph("always sends TERM", |graph| {
+        graph.nodes.iter_mut().for_each(|node| node.stop_signal = Signal::TERM);
+    }),
+    graph("runs no halt units", |graph| {
+        graph.nodes.retain(|node| node.unit.stage != Stage::Halt);
+    }),
+    graph("takes started for ready", |graph| {
+        for need in graph.nodes.iter_mut().flat_map(|node| &mut node.needs) {
+            if need.condition == Condition::Ready {
+                need.condition = Condition::Started;
+            }
+        }
+    }),
+    graph("waits a second longer for readiness", |graph| {
+        for ready in graph.nodes.iter_mut().filter_map(|node| node.unit.ready.as_mut()) {
+            ready.within += Duration::from_secs(1);
+        }
+    }),
+    graph("does nothing about what is unhealthy", |graph| {
+        for health in graph.nodes.iter_mut().filter_map(|node| node.unit.health.as_mut()) {
+            health.then = Then::Ignore;
+        }
+    }),
+    graph("forgives one failure more", |graph| {
+        for health in graph.nodes.iter_mut().filter_map(|node| node.unit.health.as_mut()) {
+            health.failures += 1;
+        }
+    }),
+    graph("lets units run for ever", |graph| {
+        graph.nodes.iter_mut().for_each(|node| node.unit.max_runtime = None);
+    }),
+    graph("restarts nothing", |graph| {
+        graph.nodes.iter_mut().for_each(|node| node.unit.restart.when = When::No);
+    }),
+    graph("restarts without end", |graph| {
+        graph.nodes.iter_mut().for_each(|node| node.unit.restart.max = None);
+    }),
+    graph("restarts alone", |graph| {
+        for node in &mut graph.nodes {
+            node.restarts.clear();
+            node.with.clear();
+        }
+    }),
+    graph("remembers restarts for too long", |graph| {
+        graph.nodes.iter_mut().for_each(|node| node.unit.restart.window *= 3);
+    }),
+    graph("does not back off", |graph| {
+        graph.nodes.iter_mut().for_each(|node| {
+            node.unit.restart.backoff.longest = node.unit.restart.backoff.first;
+        });
+    }),
+    actions("tries twice", |actions| {
+        let probe = actions.iter().find(|action| matches!(action, Action::Probe(..))).cloned();
+        actions.extend(probe);
+    }),
+    actions("tries nothing", |actions| {
+        actions.retain(|action| !matches!(action, Action::Probe(..)));
+    }),
+    actions("ends no try", |actions| {
+        actions.retain(|action| !matches!(action, Action::StopProbes(_)));
+    }),
+    actions("says nothing of restarts", |actions| {
+        actions.retain(|action| !matches!(action, Action::Tell(Fact::Restarting { .. })));
+    }),
+    actions("starts twice", |actions| {
+        let spawn = actions.iter().find(|action| matches!(action, Action::Spawn(_))).cloned();
+        actions.extend(spawn);
+    }),
+    actions("does not start", |actions| {
+        actions.retain(|action| !matches!(action, Action::Spawn(id) if id.0 > 0));
+    }),
+    actions("never kills", |actions| {
+        actions.retain(|action| !matches!(action, Action::Signal(_, Signal::KILL)));
+    }),
+    actions("kills at once", |actions| {
+        for action in actions {
+            if let Action::Signal(Target::Group(_), signal @ Signal::TERM) = action {
+                *signal = Signal::KILL;
+            }
+        }
+    }),
+    actions("continues nothing", |actions| {
+        actions.retain(|action| !matches!(action, Action::Signal(_, Signal::CONT)));
+    }),
+    actions("tells nobody to stop", |actions| {
+        actions.retain(|action| !matches!(action, Action::Signal(_, Signal::TERM)));
+    }),
+    actions("does not settle", |actions| {
+        actions.retain(|action| !matches!(action, Action::Settle));
+    }),
+    actions("sweeps with KILL only", |actions| {
+        for action in actions {
+            if let Action::Sweep(signal) = action {
+                *signal = Signal::KILL;
+            }
+        }
+    }),
+    actions("never sweeps with KILL", |actions| {
+        actions.retain(|action| !matches!(action, Action::Sweep(Signal::KILL)));
+    }),
+    actions("forgets stop commands", |actions| {
+        actions.retain(|action| !matches!(action, Action::StopCommand(_)));
+    }),
+    actions("is one off", |actions| {
+        for action in actions {
+            if let Action::End { status } = action {
+                *status = status.wrapping_add(1);
+            }
+        }
+    }),
+    actions("ends twice", |actions| {
+        let end = actions.iter().find(|action| matches!(action, Action::End { .. })).cloned();
+        actions.extend(end);
+    }),
+    actions("never ends", |actions| {
+        actions.retain(|action| !matches!(action, Action::End { .. }));
+    }),
+    actions("does not say that it stops", |actions| {
+        actions.retain(|action| !matches!(action, Action::Tell(Fact::Stopping)));
+    }),
+];
+
+/// How many lives a mutant may have before it is found out.
+const LIVES: u64 = 3000;
+
+fn first_broken(mutant: &Mutant) -> Option<(u64, Broken)> {
+    (SEEDS..SEEDS + LIVES).find_map(|seed| {
+        let lived = lived(&generate::plan(seed), mutant, false)?;
+        lived.broken.map(|broken| (seed, broken))
+    })
+}
+
+#[test]
+fn every_wrong_engine_is_found_out_and_its_life_shrunk_to_a_few_units() {
+    let mut missed = Vec::new();
+    for mutant in MUTANTS {
+        let Some((seed, broken)) = first_broken(mutant) else {
+            missed.push(format!("{}: not found", mutant.name));
+            continue;
+        };
+        let small = shrink::shrink(&generate::plan(seed), broken, mutant);
+        let still = lived(&small, mutant, false).and_then(|lived| lived.broken);
+        assert_eq!(still.map(|broken| broken.rule), Some(broken.rule), "{}", mutant.name);
+        if small.units.len() > 3 {
+            missed.push(format!("{}: {} units", mutant.name, small.units.len()));
+        }
+    }
+    assert!(missed.is_empty(), "{missed:#?}");
+}

@@ -1,0 +1,355 @@
+//! A life as it is planned: what is written, and what children, the kernel and people
+//! will do. It determines everything that happens.
+
+use std::time::Duration;
+
+use crate::config::{Condition, Form, OnFailure, Stage, StopTo, Then, WaitPolicy, When};
+use crate::engine::{Ending, Notice, SpawnStage, Tick};
+use crate::signal::Signal;
+
+/// Virtual milliseconds.
+pub type Ms = u32;
+
+pub fn ms(time: Ms) -> Tick {
+    Duration::from_millis(u64::from(time))
+}
+
+/// One whole life.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Plan {
+    pub wait: WaitPolicy,
+    /// `shutdown.timeout`.
+    pub budget: Option<Ms>,
+    /// `[exit]`.
+    pub exit: Vec<(u8, u8)>,
+    /// `[signals]`.
+    pub rules: Vec<(Signal, Rule)>,
+    pub units: Vec<Unit>,
+    pub settling: Settling,
+    /// Signals that trc gets, from outside or from some process of no unit.
+    pub signals: Vec<Told>,
+    /// Processes that have left every unit's group.
+    pub strays: Vec<Stray>,
+    /// From when and for how long trc itself does not run, as in a paused container.
+    pub sleep: Option<(Ms, Ms)>,
+    /// Decides every race.
+    pub luck: u64,
+}
+
+/// One rule of `[signals]`; units by their place in the plan.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Rule {
+    Stop,
+    Ignore,
+    /// Output files are opened anew.
+    Reopen,
+    Forward(Option<Signal>, Vec<usize>),
+}
+
+/// What boot makes of the command line.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Settling {
+    Same,
+    /// Another graph, of the units that are in it.
+    New,
+    Wrong,
+}
+
+/// In which of the two graphs a unit is; boot units are in both.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Within {
+    Both,
+    First,
+    Second,
+}
+
+/// A signal to trc.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Told {
+    pub at: Ms,
+    pub signal: Signal,
+    pub outside: bool,
+}
+
+/// One unit.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Unit {
+    pub stage: Stage,
+    pub form: Form,
+    pub within: Within,
+    /// It is given to a shell: its group gets the stop signal.
+    pub shell: bool,
+    pub after: Vec<(usize, Option<Condition>)>,
+    pub oneshot: Option<bool>,
+    pub success: Option<Vec<u8>>,
+    pub on_failure: OnFailure,
+    pub stop_signal: Option<Signal>,
+    pub stop_timeout: Option<Ms>,
+    pub stop_to: Option<StopTo>,
+    pub stop_exec: Option<StopCommand>,
+    /// It has nothing to run, and stands for something outside.
+    pub outside: bool,
+    pub ready: Option<Ready>,
+    pub health: Option<Health>,
+    pub restart: Restart,
+    pub max_runtime: Option<Ms>,
+    pub child: Child,
+    /// What its later processes do, where that is something else.
+    pub again: Option<Child>,
+}
+
+/// `ready`.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Ready {
+    /// The unit says so by itself.
+    pub told: bool,
+    pub every: Ms,
+    pub within: Ms,
+}
+
+/// `health`.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Health {
+    /// The unit says so by itself.
+    pub told: bool,
+    pub every: Ms,
+    pub failures: u32,
+    pub then: Then,
+}
+
+/// `restart`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Restart {
+    pub when: When,
+    pub max: Option<u32>,
+    pub window: Ms,
+    pub first: Ms,
+    pub longest: Ms,
+    pub with: Vec<usize>,
+}
+
+/// What a stop command does.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum StopCommand {
+    NotStarted,
+    /// Ends after so long, and makes the unit end so long after that.
+    Ends {
+        after: Ms,
+        succeeds: bool,
+        unit: Option<Ms>,
+    },
+    Hangs,
+}
+
+/// What a unit's process does.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Child {
+    /// So many forks fail first, for want of processes.
+    pub scarce: u32,
+    pub start: Start,
+    /// It ends by itself, so long after it was executed.
+    pub end: Option<(Ms, Ending)>,
+    /// What it does when it is told to stop.
+    pub on_stop: Reply,
+    /// How long KILL takes; for ever, if it sits in the kernel.
+    pub on_kill: Option<Ms>,
+    /// What it has put into the background.
+    pub leaves: Option<Stray>,
+    /// A signal that it sends to trc.
+    pub tells: Option<Tells>,
+    /// It is stopped, as by SIGSTOP, so long after it was executed.
+    pub pauses: Option<Ms>,
+    /// It is ready so long after it was executed, if ever.
+    pub ready: Option<Ms>,
+    /// From when to when it is not healthy.
+    pub sick: Option<(Ms, Ms)>,
+    /// How long a try of a probe takes.
+    pub try_takes: Ms,
+    /// A try that does not pass does not end by itself either.
+    pub try_hangs: bool,
+    /// What else it says of itself.
+    pub says: Option<(Ms, Notice)>,
+}
+
+/// How a start goes.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Start {
+    Executes(Ms),
+    /// It never comes to execute its command: a hung mount.
+    Hangs,
+    /// It fails, after the fork if there is a time.
+    Fails(SpawnStage, i32, Option<Ms>),
+}
+
+/// How a process takes its stop signal.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Reply {
+    /// Dies of it.
+    Dies(Ms),
+    Exits(Ms, u8),
+    Ignores,
+}
+
+/// A signal from a unit to trc.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Tells {
+    pub signal: Signal,
+    pub moment: Moment,
+    /// Whether trc still finds out whose process sent it.
+    pub known: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Moment {
+    /// Its first act.
+    First,
+    /// Its last before it exits.
+    Last,
+    After(Ms),
+}
+
+/// A background process.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Stray {
+    pub ends: Option<Ms>,
+    pub on_stop: Option<Ms>,
+    pub on_kill: Option<Ms>,
+}
+
+impl Unit {
+    /// The least interesting unit: a service that runs until it is told to stop.
+    pub fn plain(stage: Stage) -> Self {
+        Self {
+            stage,
+            form: Form::Declared,
+            within: Within::Both,
+            shell: false,
+            after: Vec::new(),
+            oneshot: None,
+            success: None,
+            on_failure: OnFailure::Policy,
+            stop_signal: None,
+            stop_timeout: None,
+            stop_to: None,
+            stop_exec: None,
+            outside: false,
+            ready: None,
+            health: None,
+            restart: Restart {
+                when: When::No,
+                max: None,
+                window: 60_000,
+                first: 200,
+                longest: 30_000,
+                with: Vec::new(),
+            },
+            max_runtime: None,
+            again: None,
+            child: Child::plain(stage),
+        }
+    }
+
+    pub fn signal(&self) -> Signal {
+        self.stop_signal.unwrap_or(Signal::TERM)
+    }
+
+    pub fn timeout(&self) -> Tick {
+        self.stop_timeout.map_or(Duration::from_secs(5), ms)
+    }
+
+    /// Whether its group gets the stop signal.
+    pub fn to_group(&self) -> bool {
+        self.stop_to.map_or(self.shell, |to| to == StopTo::Group)
+    }
+
+    /// Whether it is one of those that run one by one.
+    pub fn in_turn(&self) -> bool {
+        self.stage != Stage::Async
+    }
+
+    /// Whether wait policies count it.
+    pub fn counts(&self) -> bool {
+        matches!(self.stage, Stage::Async | Stage::Sync) && !self.outside
+    }
+
+    /// Whether it has probes at all.
+    pub fn is_probed(&self) -> bool {
+        self.ready.is_some() || self.health.is_some()
+    }
+
+    /// TrivialRC's own forms.
+    pub fn trivialrc(&self) -> bool {
+        matches!(self.form, Form::Script | Form::Flag)
+    }
+}
+
+impl Child {
+    /// One-shots end well at once; services run on.
+    pub fn plain(stage: Stage) -> Self {
+        let end = matches!(stage, Stage::Boot | Stage::Halt).then_some((0, Ending::Code(0)));
+        Self {
+            scarce: 0,
+            start: Start::Executes(0),
+            end,
+            on_stop: Reply::Dies(0),
+            on_kill: Some(0),
+            leaves: None,
+            tells: None,
+            pauses: None,
+            ready: Some(0),
+            sick: None,
+            try_takes: 0,
+            try_hangs: false,
+            says: None,
+        }
+    }
+}
+
+impl Plan {
+    pub fn transparent(&self) -> bool {
+        let plain = |unit: &Unit| {
+            unit.form == Form::Trailing
+                && unit.ready.is_none()
+                && unit.health.is_none()
+                && unit.restart.when == When::No
+                && unit.max_runtime.is_none()
+        };
+        matches!(self.units.as_slice(), [only] if plain(only))
+    }
+
+    /// Whether a unit is in the first or the second graph.
+    pub fn has(&self, unit: usize, second: bool) -> bool {
+        match self.units[unit].within {
+            Within::Both => true,
+            Within::First => !second,
+            Within::Second => second,
+        }
+    }
+
+    /// What a signal to trc does.
+    pub fn rule(&self, signal: Signal) -> Means<'_> {
+        match self.rules.iter().find(|(written, _)| *written == signal) {
+            Some((_, Rule::Ignore)) => Means::Nothing,
+            Some((_, Rule::Reopen)) => Means::Reopen,
+            Some((_, Rule::Forward(other, to))) => Means::Forward(other.unwrap_or(signal), to),
+            None if is_for_the_foreground(signal) => Means::Foreground,
+            Some((_, Rule::Stop)) | None => Means::Stop,
+        }
+    }
+}
+
+/// What a signal to trc does.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Means<'a> {
+    Stop,
+    Nothing,
+    Reopen,
+    Foreground,
+    Forward(Signal, &'a [usize]),
+}
+
+/// WINCH, CONT, TSTP, TTIN, TTOU and URG, which end no program that does not ask for it.
+pub fn is_for_the_foreground(signal: Signal) -> bool {
+    [libc::SIGWINCH, libc::SIGCONT, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU, libc::SIGURG]
+        .contains(&signal.number())
+}

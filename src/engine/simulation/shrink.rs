@@ -1,0 +1,168 @@
+//! From a life that breaks a rule to the smallest one that breaks the same rule.
+
+use super::life;
+use super::mutants::Mutant;
+use super::plan::{Child, Plan, Rule, Settling, Start, StopCommand, Unit, Within};
+use super::witness::Broken;
+use crate::config::{Stage, WaitPolicy};
+
+/// How many ways of racing a smaller life may try: what is left out shifts all luck.
+const TRIES: u64 = 4;
+
+/// The smallest plan found that breaks the same rule.
+pub fn shrink(plan: &Plan, broken: Broken, mutant: &Mutant) -> Plan {
+    let mut smallest = plan.clone();
+    loop {
+        let smaller = candidates(&smallest).into_iter().find_map(|candidate| {
+            (0..TRIES).find_map(|luck| {
+                let luck = if luck == 0 { candidate.luck } else { luck };
+                let candidate = Plan { luck, ..candidate.clone() };
+                let found = still(&candidate, mutant)?;
+                (found.rule == broken.rule).then_some(candidate)
+            })
+        });
+        match smaller {
+            Some(smaller) => smallest = smaller,
+            None => return smallest,
+        }
+    }
+}
+
+fn still(plan: &Plan, mutant: &Mutant) -> Option<Broken> {
+    super::lived(plan, mutant, false).and_then(|lived: life::Lived| lived.broken)
+}
+
+/// Every plan that is one step simpler; the boldest steps come first.
+fn candidates(plan: &Plan) -> Vec<Plan> {
+    let mut all = Vec::new();
+    for at in 0..plan.units.len() {
+        all.push(without(plan, at));
+    }
+    let mut whole = |change: &dyn Fn(&mut Plan)| {
+        let mut simpler = plan.clone();
+        change(&mut simpler);
+        if simpler != *plan {
+            all.push(simpler);
+        }
+    };
+    whole(&|plan| plan.signals.clear());
+    whole(&|plan| plan.strays.clear());
+    whole(&|plan| plan.rules.clear());
+    whole(&|plan| plan.exit.clear());
+    whole(&|plan| plan.budget = None);
+    whole(&|plan| plan.sleep = None);
+    whole(&|plan| plan.settling = Settling::Same);
+    whole(&|plan| {
+        if plan.wait != WaitPolicy::Any {
+            plan.wait = WaitPolicy::Forever;
+        }
+    });
+    whole(&|plan| plan.wait = WaitPolicy::Any);
+    for at in 0..plan.signals.len() {
+        whole(&|plan| _ = plan.signals.remove(at));
+        whole(&|plan| plan.signals[at].at = 0);
+    }
+    for at in 0..plan.strays.len() {
+        whole(&|plan| _ = plan.strays.remove(at));
+        whole(&|plan| plan.strays[at].ends = None);
+        whole(&|plan| plan.strays[at].on_stop = Some(0));
+        whole(&|plan| plan.strays[at].on_kill = Some(0));
+    }
+    for at in 0..plan.rules.len() {
+        whole(&|plan| _ = plan.rules.remove(at));
+    }
+    for at in 0..plan.units.len() {
+        let usual = Unit::plain(plan.units[at].stage);
+        for edge in 0..plan.units[at].after.len() {
+            whole(&|plan| _ = plan.units[at].after.remove(edge));
+        }
+        let of = |change: &dyn Fn(&mut Unit)| whole(&|plan| change(&mut plan.units[at]));
+        simplify(of, &usual);
+    }
+    all
+}
+
+/// Each field of a unit, as it is in the plainest one.
+fn simplify(mut of: impl FnMut(&dyn Fn(&mut Unit)), plain: &Unit) {
+    of(&|unit| unit.child = plain.child.clone());
+    of(&|unit| unit.within = Within::Both);
+    of(&|unit| {
+        // A transparent command is what it is by its form.
+        if unit.form != crate::config::Form::Trailing {
+            unit.form = plain.form;
+        }
+    });
+    of(&|unit| unit.shell = false);
+    of(&|unit| unit.oneshot = None);
+    of(&|unit| unit.success = None);
+    of(&|unit| unit.on_failure = plain.on_failure);
+    of(&|unit| unit.stop_signal = None);
+    of(&|unit| unit.stop_timeout = None);
+    of(&|unit| unit.stop_to = None);
+    of(&|unit| unit.stop_exec = None);
+    of(&|unit| {
+        if unit.stop_exec.is_some() {
+            unit.stop_exec = Some(StopCommand::NotStarted);
+        }
+    });
+    of(&|unit| {
+        // What has nothing to run needs something to look for.
+        if !unit.outside {
+            unit.ready = None;
+        }
+    });
+    of(&|unit| unit.health = None);
+    of(&|unit| unit.restart = plain.restart.clone());
+    of(&|unit| unit.restart.with.clear());
+    of(&|unit| unit.restart.max = None);
+    of(&|unit| unit.restart.window = plain.restart.window);
+    of(&|unit| unit.restart.first = plain.restart.first);
+    of(&|unit| unit.restart.longest = plain.restart.longest);
+    of(&|unit| unit.max_runtime = None);
+    of(&|unit| unit.again = None);
+    let child = &plain.child;
+    let mut of = |change: &dyn Fn(&mut Child)| of(&|unit| change(&mut unit.child));
+    of(&|it| it.scarce = 0);
+    of(&|it| it.start = Start::Executes(0));
+    of(&|it| it.end = child.end);
+    of(&|it| it.end = it.end.map(|(_, ending)| (0, ending)));
+    of(&|it| it.on_stop = child.on_stop);
+    of(&|it| it.on_kill = child.on_kill);
+    of(&|it| it.leaves = None);
+    of(&|it| it.tells = None);
+    of(&|it| it.pauses = None);
+    of(&|it| it.ready = child.ready);
+    of(&|it| it.sick = None);
+    of(&|it| it.try_takes = 0);
+    of(&|it| it.try_hangs = false);
+    of(&|it| it.says = None);
+}
+
+/// A plan without a unit, and without what refers to it.
+fn without(plan: &Plan, gone: usize) -> Plan {
+    let moved = |at: usize| if at > gone { at - 1 } else { at };
+    let mut plan = plan.clone();
+    plan.units.remove(gone);
+    for unit in &mut plan.units {
+        unit.after.retain(|(other, _)| *other != gone);
+        for (other, _) in &mut unit.after {
+            *other = moved(*other);
+        }
+        unit.restart.with.retain(|other| *other != gone);
+        for other in &mut unit.restart.with {
+            *other = moved(*other);
+        }
+    }
+    for (_, rule) in &mut plan.rules {
+        if let Rule::Forward(_, to) = rule {
+            to.retain(|other| *other != gone);
+            for other in to {
+                *other = moved(*other);
+            }
+        }
+    }
+    if plan.units.iter().all(|unit| unit.stage != Stage::Boot) {
+        plan.settling = Settling::Same;
+    }
+    plan
+}

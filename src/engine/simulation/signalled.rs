@@ -1,0 +1,127 @@
+//! What the witness learns from signals to trc.
+
+use super::marks::Mark;
+use super::plan::{Means, Rule};
+use super::witness::{Budget, PATIENCE, Phase, Stand, Witness};
+use crate::engine::Tick;
+use crate::signal::Signal;
+
+impl Witness<'_> {
+    pub fn signalled(&mut self, signal: Signal, outside: bool, sender: Option<usize>) {
+        if self.plan.transparent() {
+            self.pass(signal);
+            return;
+        }
+        match self.plan.rule(signal) {
+            Means::Nothing => {}
+            Means::Reopen => {
+                self.owes_reopening = true;
+                self.mark(Mark::Reopened);
+            }
+            Means::Foreground => {
+                let front = |at: &usize| {
+                    self.plan.units[*at].in_turn() && self.units[*at].stand == Stand::Alive
+                };
+                let front = self.here().find(front);
+                if let Some(at) = front {
+                    self.forwards.push_back((at, true, signal));
+                    self.mark(Mark::ToTheForeground);
+                }
+            }
+            Means::Forward(signal, to) => {
+                let to: Vec<usize> = self
+                    .here()
+                    .filter(|at| to.is_empty() || to.contains(at))
+                    .filter(|at| self.units[*at].stand == Stand::Alive)
+                    .collect();
+                self.forwards.extend(to.into_iter().map(|at| (at, false, signal)));
+                self.mark(Mark::Forwarded);
+            }
+            Means::Stop => self.stopped_by(signal, outside, sender),
+        }
+    }
+
+    fn stopped_by(&mut self, signal: Signal, outside: bool, sender: Option<usize>) {
+        let polite = matches!(signal, Signal::TERM | Signal::INT);
+        let insists = outside && polite && self.outside;
+        if outside {
+            self.outside |= polite;
+            let whole = self.terms.budget;
+            self.budget.get_or_insert(Budget {
+                kill_at: self.now + whole.saturating_sub(PATIENCE.min(whole / 2)),
+                end: self.now + whole,
+                signal,
+            });
+        }
+        if !self.stops() {
+            if let Some(at) = sender {
+                self.sender = Some((at, self.now + Tick::from_millis(100)));
+                self.mark(Mark::StoppedByAUnit);
+            }
+            let status = 128 + u8::try_from(signal.number()).unwrap_or(0);
+            self.decide(
+                status,
+                match self.phase {
+                    Phase::Boot => Mark::SignalDuringBoot,
+                    Phase::Settling => Mark::SignalWhileSettling,
+                    Phase::Up
+                    | Phase::Stopping
+                    | Phase::Sweeping(_)
+                    | Phase::Killing(_)
+                    | Phase::Halting
+                    | Phase::Over => Mark::Signalled,
+                },
+            );
+            return;
+        }
+        if insists {
+            match self.phase {
+                Phase::Stopping | Phase::Sweeping(_) => {
+                    self.hurry = true;
+                    self.mark(Mark::Insisted);
+                }
+                Phase::Halting => {
+                    self.mark(Mark::InsistedOnHalts);
+                    self.cut(signal);
+                }
+                Phase::Boot | Phase::Settling | Phase::Up | Phase::Killing(_) | Phase::Over => {}
+            }
+        }
+    }
+
+    /// Transparent mode: a signal goes to the command, once it is executed.
+    fn pass(&mut self, signal: Signal) {
+        let signal = match self.plan.rules.iter().find(|(written, _)| *written == signal) {
+            Some((_, Rule::Ignore | Rule::Reopen)) => return,
+            Some((_, Rule::Forward(Some(other), _))) => *other,
+            Some((_, Rule::Forward(None, _) | Rule::Stop)) | None => signal,
+        };
+        match self.units[0].stand {
+            Stand::Over => {}
+            Stand::Alive if self.units[0].executed => {
+                self.forwards.push_back((0, false, signal));
+                self.mark(Mark::Passed);
+            }
+            Stand::Waiting
+            | Stand::Retrying(_)
+            | Stand::Asked
+            | Stand::Alive
+            | Stand::Watching
+            | Stand::Backoff(_) => {
+                self.held.push(signal);
+            }
+        }
+    }
+
+    /// The halt units end before they are through.
+    pub fn cut(&mut self, signal: Signal) {
+        if self.cut.is_some() {
+            return;
+        }
+        self.cut = Some(signal);
+        if self.status == 0 {
+            self.status = 128 + u8::try_from(signal.number()).unwrap_or(0);
+        }
+        self.mark(Mark::HaltCut);
+    }
+}

@@ -1,0 +1,80 @@
+//! Whether units are ready and healthy, and what they say of themselves.
+
+use super::plan::ms;
+use super::world::{Happening, World};
+use crate::engine::{Event, Notice, Outcome, Purpose};
+
+impl World<'_> {
+    /// What a process will say now that its command was executed.
+    pub fn begins_to_speak(&mut self, unit: usize, pid: i32) {
+        let (plan, child) = (&self.plan.units[unit], self.child(unit));
+        if let (Some(after), Some(ready)) = (child.ready, plan.ready)
+            && ready.told
+        {
+            self.later(after, Happening::IsReady(unit, pid));
+        }
+        if plan.health.is_some_and(|health| health.told) {
+            self.later(0, Happening::IsAlive(unit, pid));
+        }
+        if let Some((after, _)) = child.says
+            && plan.is_probed()
+        {
+            self.later(after, Happening::Says(unit, pid));
+        }
+    }
+
+    pub fn says(&mut self, unit: usize, pid: i32, notice: Notice) {
+        if self.main(unit, pid).is_some_and(|main| !main.stopped && main.killed.is_none()) {
+            let unit = self.id(unit);
+            self.events.push_back(Event::Notified { unit, notice });
+        }
+    }
+
+    /// It says so again and again, unless it is sick.
+    pub fn says_that_it_lives(&mut self, unit: usize, pid: i32) {
+        let Some(health) = self.plan.units[unit].health else { return };
+        // What has been killed or is stopped is silent.
+        if self.main(unit, pid).is_some_and(|main| main.killed.is_none() && !main.stopped) {
+            if !self.is_sick(unit) {
+                self.says(unit, pid, Notice::Alive);
+            }
+            self.later(health.every.div_ceil(2), Happening::IsAlive(unit, pid));
+        }
+    }
+
+    fn is_sick(&self, unit: usize) -> bool {
+        let since = self.slots[unit].since.unwrap_or(self.now);
+        let sick = self.child(unit).sick;
+        sick.is_some_and(|(from, to)| (since + ms(from)..since + ms(to)).contains(&self.now))
+    }
+
+    /// trc tries a probe.
+    pub fn probe(&mut self, unit: usize, purpose: Purpose) {
+        self.numbers += 1;
+        let slot = &mut self.slots[unit];
+        if self.plan.units[unit].outside {
+            slot.since.get_or_insert(self.now);
+        }
+        slot.tries[purpose as usize] = Some(self.numbers);
+        self.later(self.child(unit).try_takes, Happening::Probed(unit, purpose, self.numbers));
+    }
+
+    pub fn probed(&mut self, unit: usize, purpose: Purpose, number: u32) {
+        let slot = &mut self.slots[unit];
+        if slot.tries[purpose as usize].take_if(|under_way| *under_way == number).is_none() {
+            return;
+        }
+        let child = self.child(unit);
+        let passes = self.slots[unit].since.is_some_and(|since| match purpose {
+            Purpose::Ready => child.ready.is_some_and(|after| since + ms(after) <= self.now),
+            Purpose::Health => !self.is_sick(unit),
+        });
+        let outcome = match passes {
+            true => Outcome::Passed,
+            false if child.try_hangs => Outcome::TimedOut,
+            false => Outcome::Failed,
+        };
+        let unit = self.id(unit);
+        self.events.push_back(Event::Probed { unit, purpose, outcome });
+    }
+}

@@ -1,0 +1,206 @@
+//! What the witness expects of signals, the sweep and the end.
+
+use super::marks::Mark;
+use super::witness::{PATIENCE, Phase, SWEEP, Stand, Verdict, Watch, Witness, expect, expect_of};
+use crate::config::Stage;
+use crate::signal::Signal;
+
+impl Witness<'_> {
+    /// The next signal that has to be sent on, if this is it.
+    pub fn is_forwarded(&mut self, at: usize, group: bool, signal: Signal) -> bool {
+        let wanted = (at, group, signal);
+        if self.plan.transparent() {
+            let next = self.forwards.front() == Some(&wanted);
+            return next && self.forwards.pop_front().is_some();
+        }
+        let place = self.forwards.iter().position(|one| *one == wanted);
+        place.is_some_and(|place| self.forwards.remove(place).is_some())
+    }
+
+    pub fn signals(&mut self, at: usize, group: bool, signal: Signal) -> Verdict {
+        let seen = self.units[at];
+        let unit = &self.plan.units[at];
+        let alive = seen.stand == Stand::Alive;
+        if self.is_forwarded(at, group, signal) {
+            return Ok(());
+        }
+        expect_of(at, alive || group && seen.left, "only what lives is signalled")?;
+        if self.plan.transparent() {
+            let rule = "a transparent command gets what trc got and CONT after it";
+            return expect_of(at, signal == Signal::CONT && group, rule);
+        }
+        // KILL may be a unit's own stop signal too: then it comes once for each of the two.
+        let by_kill = unit.signal() == Signal::KILL;
+        let due = self.hurry || self.cut.is_some() || self.is_late(at);
+        if signal == Signal::KILL && group && !(by_kill && (seen.owes_signal || !due)) {
+            return self.kills(at);
+        }
+        if signal == Signal::CONT && (seen.owes_cont || by_kill) {
+            self.units[at].owes_cont = false;
+            return Ok(());
+        }
+        expect_of(at, seen.killed.is_none(), "what was killed gets no other signal")?;
+        if alive {
+            expect_of(
+                at,
+                seen.owes_signal,
+                "the stop signal is sent once, and where there is a stop command only after that failed",
+            )?;
+            expect_of(at, signal == unit.signal(), "a unit gets its own stop signal")?;
+            expect_of(
+                at,
+                group == unit.to_group(),
+                "the stop signal goes to the process or the group, as is written",
+            )?;
+            self.units[at].owes_signal = false;
+        } else {
+            let own = unit.to_group() && signal == unit.signal();
+            expect_of(at, own || signal == Signal::TERM, "leftovers get TERM or the stop signal")?;
+            self.tells(at)?;
+            self.mark(Mark::LeftoversTold);
+        }
+        self.units[at].owes_cont = true;
+        Ok(())
+    }
+
+    pub fn kills(&mut self, at: usize) -> Verdict {
+        let seen = self.units[at];
+        if self.plan.units[at].stage == Stage::Halt && self.cut.is_some() {
+            return Ok(());
+        }
+        let due = self.hurry || self.is_late(at);
+        expect_of(at, due, "KILL comes only after the unit's time, or in a hurry")?;
+        let by_kill = self.plan.units[at].signal() == Signal::KILL;
+        expect_of(at, seen.killed.is_none() || by_kill, "KILL is sent once")?;
+        self.units[at].killed.get_or_insert(self.now);
+        // Its probes were ended just before.
+        self.units[at].watch = Watch::default();
+        self.units[at].owes_signal = false;
+        self.mark(if self.hurry { Mark::KilledInAHurry } else { Mark::KilledLate });
+        Ok(())
+    }
+
+    /// A unit, or what it left, is told to stop, if it was not told before.
+    pub fn tells(&mut self, at: usize) -> Verdict {
+        if self.units[at].told.is_some() {
+            return Ok(());
+        }
+        let unit = &self.plan.units[at];
+        let seen = &self.units[at];
+        // What is at fault may be told so at the moment in which the run stops.
+        if self.said || self.phase == Phase::Stopping && seen.fault.is_none() {
+            expect_of(
+                at,
+                self.phase == Phase::Stopping
+                    || seen.fault.is_some() && self.phase == Phase::Halting,
+                "units are told to stop in the stop",
+            )?;
+            expect_of(
+                at,
+                self.phase == Phase::Halting || self.may_stop(at),
+                "a unit stops after all that stands on it",
+            )?;
+        } else {
+            let why = seen.fault.is_some() || matches!(seen.stand, Stand::Backoff(_));
+            let goes_on = why && self.phase != Phase::Over;
+            expect_of(at, goes_on, "while the run goes on, only what is at fault is stopped")?;
+            let alone = self.is_alone(at) || seen.stand != Stand::Alive;
+            expect_of(at, alone, "what is restarted together with a unit goes before it")?;
+        }
+        if !self.terms.units[at].dependents.is_empty() {
+            self.mark(Mark::StoppedInOrder);
+        }
+        self.units[at].told = Some(self.now);
+        self.units[at].kill_at = Some(self.now + unit.timeout());
+        if self.units[at].stand == Stand::Alive {
+            self.end_watch(at);
+        }
+        Ok(())
+    }
+
+    pub fn sweeps(&mut self, signal: Signal) -> Verdict {
+        if self.phase == Phase::Stopping && signal == Signal::KILL && !self.rushed {
+            expect(self.hurry, "the sweep begins with TERM")?;
+            self.rushed = true;
+            return Ok(());
+        }
+        expect(self.all_gone(), "the sweep comes when every unit is gone")?;
+        match (self.phase, signal) {
+            (Phase::Stopping, Signal::TERM) => {
+                expect(!self.hurry, "in a hurry nothing is asked to end")?;
+                self.phase = Phase::Sweeping(self.now);
+            }
+            (Phase::Stopping, Signal::KILL) => {
+                self.phase = Phase::Killing(self.now);
+                self.mark(Mark::SweptInAHurry);
+            }
+            (Phase::Sweeping(since), Signal::KILL) => {
+                let due = self.hurry || since + SWEEP <= self.now;
+                expect(due, "the sweep's KILL comes after its time, or in a hurry")?;
+                self.phase = Phase::Killing(self.now);
+                self.mark(Mark::SweptWithKill);
+            }
+            _ => expect(false, "the sweep is TERM, then KILL, each once")?,
+        }
+        Ok(())
+    }
+
+    pub fn stops_sweeping(&mut self) -> Verdict {
+        let swept = match self.phase {
+            Phase::Sweeping(_) => self.nothing_left,
+            Phase::Killing(since) => {
+                if !self.nothing_left {
+                    self.mark(Mark::SurvivedTheSweep);
+                }
+                self.nothing_left || since + PATIENCE <= self.now
+            }
+            Phase::Stopping => false,
+            Phase::Boot | Phase::Settling | Phase::Up | Phase::Halting | Phase::Over => {
+                return expect(false, "a sweep that is over was begun");
+            }
+        };
+        expect(swept || self.time_is_up(), "the sweep is over when nothing is left or time is up")?;
+        let halts = self.booted && self.stage(Stage::Halt).next().is_some();
+        self.phase = if self.booted { Phase::Halting } else { Phase::Over };
+        if let Some(budget) = self.budget.filter(|_| self.time_is_up()) {
+            self.mark(Mark::BudgetSpent);
+            if halts {
+                self.cut(budget.signal);
+            }
+        }
+        Ok(())
+    }
+
+    pub fn ends(&mut self, status: u8) -> Verdict {
+        let through = match self.phase {
+            Phase::Over => true,
+            Phase::Halting => {
+                self.cut.is_some()
+                    || self.stage(Stage::Halt).all(|at| self.units[at].stand == Stand::Over)
+            }
+            Phase::Boot
+            | Phase::Settling
+            | Phase::Up
+            | Phase::Stopping
+            | Phase::Sweeping(_)
+            | Phase::Killing(_) => false,
+        };
+        expect(through, "the end comes when everything is through")?;
+        if !self.plan.transparent() {
+            let late = self.budget.is_some_and(|budget| budget.end < self.now);
+            expect(
+                !late || self.plan.sleep.is_some(),
+                "after an outside signal the end comes within the budget",
+            )?;
+        }
+        let mapped = self.plan.exit.iter().find(|(from, _)| *from == self.status);
+        if mapped.is_some() {
+            self.mark(Mark::Mapped);
+        }
+        let wanted = mapped.map_or(self.status, |(_, to)| *to);
+        expect(status == wanted, "the exit status is that of the specification")?;
+        self.ended = true;
+        self.phase = Phase::Over;
+        Ok(())
+    }
+}

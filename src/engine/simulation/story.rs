@@ -1,0 +1,160 @@
+//! Lives, told to people.
+
+use std::fmt::Write;
+
+use super::build::Built;
+use super::plan::{Child, Plan, Settling, Unit, Within};
+use super::witness::Broken;
+use crate::config::Stage;
+use crate::engine::{Action, Event, Fact, Target};
+use crate::graph::UnitId;
+
+/// `async.u3`.
+pub fn name(plan: &Plan, at: usize) -> String {
+    format!("{}.u{at}", plan.units[at].stage)
+}
+
+fn unit(built: &Built, id: UnitId) -> String {
+    built.graph.node(id).unit.id()
+}
+
+/// One event in a line.
+pub fn event(event: &Event, built: &Built) -> String {
+    let of = |id: &UnitId| unit(built, *id);
+    match event {
+        Event::Begin => "the run begins".to_owned(),
+        Event::Forked { unit, pid } => format!("{} is forked: {pid}", of(unit)),
+        Event::Executed { unit } => format!("{} is executed", of(unit)),
+        Event::SpawnFailed { unit, stage, errno } => {
+            format!("{} can't be started: {stage:?}, errno {errno}", of(unit))
+        }
+        Event::Exited { unit, ending, leftovers, terminal } => {
+            let left = if *leftovers { ", others of its group live on" } else { "" };
+            let key = if *terminal { ", by the terminal" } else { "" };
+            format!("{} ends with {ending:?}{left}{key}", of(unit))
+        }
+        Event::LeftoversGone { unit } => format!("nothing is left of {}", of(unit)),
+        Event::StopCommandEnded { unit, succeeded } => {
+            let how = if *succeeded { "ends well" } else { "fails" };
+            format!("the stop command of {} {how}", of(unit))
+        }
+        Event::Probed { unit, purpose, outcome } => {
+            format!("{}: {purpose:?} is tried: {outcome:?}", of(unit))
+        }
+        Event::Notified { unit, notice } => format!("{} says {notice:?}", of(unit)),
+        Event::Paused { unit } => format!("{} is paused", of(unit)),
+        Event::Signal { signal, sender } => match sender.unit {
+            Some(id) => format!("trc gets {signal} from {}", of(&id)),
+            None if sender.outside => format!("trc gets {signal} from outside"),
+            None => format!("trc gets {signal} from some process"),
+        },
+        Event::Settled { graph: None } => "the command line stays".to_owned(),
+        Event::Settled { graph: Some(_) } => "the command line makes a new graph".to_owned(),
+        Event::Unsettled => "the command line is wrong".to_owned(),
+        Event::NothingLeft => "no process is left".to_owned(),
+        Event::Woken => "time has come".to_owned(),
+    }
+}
+
+/// One action in a line.
+pub fn action(action: &Action, built: &Built) -> String {
+    let of = |id: &UnitId| unit(built, *id);
+    match action {
+        Action::Spawn(id) => format!("start {}", of(id)),
+        Action::Signal(Target::Process(id), signal) => format!("{signal} to {}", of(id)),
+        Action::Signal(Target::Group(id), signal) => format!("{signal} to {}'s group", of(id)),
+        Action::StopCommand(id) => format!("run the stop command of {}", of(id)),
+        Action::KillStopCommand(id) => format!("kill the stop command of {}", of(id)),
+        Action::Probe(id, purpose) => format!("try whether {}: {purpose:?}", of(id)),
+        Action::StopProbes(id) => format!("no more tries of {}", of(id)),
+        Action::Reopen => "open files anew".to_owned(),
+        Action::Settle => "look at the command line".to_owned(),
+        Action::Sweep(signal) => format!("{signal} to whatever is left"),
+        Action::SweepOver => "the sweep is over".to_owned(),
+        Action::Tell(Fact::Blocked { chain, ended }) => {
+            let chain: Vec<String> = chain.iter().map(of).collect();
+            format!("say: {} waits in vain, status {}", chain.join(" for "), ended.status)
+        }
+        Action::Tell(fact) => format!("say: {fact:?}"),
+        Action::End { status } => format!("END with {status}"),
+    }
+}
+
+/// What is written and what children will do; what is as always is left out.
+pub fn plan(plan: &Plan) -> String {
+    let mut text = format!("wait = {:?}\n", plan.wait);
+    if let Some(budget) = plan.budget {
+        let _ = writeln!(text, "shutdown.timeout = {budget} ms");
+    }
+    for (from, to) in &plan.exit {
+        let _ = writeln!(text, "[exit] {from} = {to}");
+    }
+    for (signal, rule) in &plan.rules {
+        let _ = writeln!(text, "[signals] {signal} = {rule:?}");
+    }
+    for (at, unit) in plan.units.iter().enumerate() {
+        let _ = writeln!(text, "[{}]{}", name(plan, at), written(plan, unit));
+        let _ = writeln!(text, "    its process:{}", behaviour(unit.stage, &unit.child));
+        if let Some(again) = &unit.again {
+            let _ = writeln!(text, "    later ones:{}", behaviour(unit.stage, again));
+        }
+    }
+    if plan.settling != Settling::Same && plan.units.iter().any(|unit| unit.stage == Stage::Boot) {
+        let _ = writeln!(text, "after boot the command line is {:?}", plan.settling);
+    }
+    for told in &plan.signals {
+        let whence = if told.outside { "outside" } else { "some process" };
+        let _ = writeln!(text, "at {} ms {} from {whence}", told.at, told.signal);
+    }
+    for stray in &plan.strays {
+        let _ = writeln!(text, "an orphan: {stray:?}");
+    }
+    if let Some((from, time_out)) = plan.sleep {
+        let _ = writeln!(text, "from {from} ms trc does not run for {time_out} ms");
+    }
+    let _ = writeln!(text, "races are decided by {:#x}", plan.luck);
+    text
+}
+
+/// Writes ` KEY VALUE` for each field that is not as it is in the plain thing.
+macro_rules! differences {
+    ($text:ident, $it:expr, $plain:expr, $($field:ident)*) => {
+        $(if $it.$field != $plain.$field {
+            let _ = write!($text, " {} {:?};", stringify!($field), $it.$field);
+        })*
+    };
+}
+
+fn written(whole: &Plan, it: &Unit) -> String {
+    let mut text = String::new();
+    for (other, condition) in &it.after {
+        let _ = match condition {
+            Some(condition) => {
+                write!(text, " after {} {};", name(whole, *other), condition.name())
+            }
+            None => write!(text, " after {};", name(whole, *other)),
+        };
+    }
+    let plain = Unit::plain(it.stage);
+    differences!(text, it, plain, form shell oneshot success on_failure stop_signal stop_timeout
+        stop_to stop_exec outside ready health restart max_runtime);
+    if it.within != Within::Both {
+        let _ = write!(text, " in the {:?} graph only;", it.within);
+    }
+    text
+}
+
+fn behaviour(stage: Stage, it: &Child) -> String {
+    let mut text = String::new();
+    differences!(text, it, Child::plain(stage), scarce start end on_stop on_kill leaves tells pauses
+        ready sick try_takes try_hangs says);
+    if text.is_empty() { " the usual".to_owned() } else { text }
+}
+
+/// What is wrong.
+pub fn broken(plan: &Plan, broken: Broken) -> String {
+    match broken.unit {
+        Some(at) => format!("broken for {}: {}", name(plan, at), broken.rule),
+        None => format!("broken: {}", broken.rule),
+    }
+}

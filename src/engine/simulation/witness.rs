@@ -1,0 +1,363 @@
+//! Watches a life and says what is wrong with it. It keeps its own books, from the events
+//! that the engine is given and the actions that come out, and never asks the engine.
+//!
+//! Here is what it knows; `ends.rs` says how it learns of it, `acts.rs` what it expects
+//! of each action, `rests.rs` what must hold between events.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::build::Terms;
+use super::marks::{Mark, Marks};
+use super::plan::Plan;
+use crate::config::{Condition, Stage};
+use crate::engine::Tick;
+use crate::signal::Signal;
+
+/// From KILL to giving up.
+pub const PATIENCE: Duration = Duration::from_secs(2);
+/// From TERM to KILL in the sweep.
+pub const SWEEP: Duration = Duration::from_secs(5);
+
+/// What is wrong with a life: the rule that it broke, and the unit, if it is about one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Broken {
+    pub rule: &'static str,
+    pub unit: Option<usize>,
+}
+
+pub type Verdict = Result<(), Broken>;
+
+/// Breaks the life unless `kept`.
+pub fn expect(kept: bool, rule: &'static str) -> Verdict {
+    if kept { Ok(()) } else { Err(Broken { rule, unit: None }) }
+}
+
+/// The same, about a unit.
+pub fn expect_of(unit: usize, kept: bool, rule: &'static str) -> Verdict {
+    if kept { Ok(()) } else { Err(Broken { rule, unit: Some(unit) }) }
+}
+
+/// Where a unit stands.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Stand {
+    Waiting,
+    /// A fork failed; it is due again.
+    Retrying(Tick),
+    /// It is to be started, and the answer is not there yet.
+    Asked,
+    Alive,
+    /// It has nothing to run: what it stands for is looked for, or was found.
+    Watching,
+    /// It is started again after that, which the engine says; none if it has not yet.
+    Backoff(Option<Tick>),
+    Over,
+}
+
+/// Why a unit is stopped while the run goes on.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Fault {
+    NotReady,
+    Unhealthy {
+        timed_out: bool,
+        restart: bool,
+    },
+    Overran,
+    /// None: it is restarted together with another.
+    Together,
+}
+
+/// What is known of the present run of a unit.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Watch {
+    /// When it was executed, or first looked for.
+    pub since: Option<Tick>,
+    pub ready: bool,
+    /// It has said that it is about to end.
+    pub leaving: bool,
+    pub ready_by: Option<Tick>,
+    pub run_until: Option<Tick>,
+    /// When the next tries are due, for readiness and for health.
+    pub next: [Option<Tick>; 2],
+    /// Tries that are to begin now.
+    pub owed: [bool; 2],
+    /// Tries that are under way.
+    pub trying: [bool; 2],
+    /// The wait after the next try for readiness.
+    pub wait: Tick,
+    pub failures: u32,
+    pub sick: bool,
+}
+
+/// What is known of a unit.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each was seen or not")]
+pub struct Seen {
+    pub stand: Stand,
+    pub executed: bool,
+    /// Its status, once it is over.
+    pub status: u8,
+    pub forks: u32,
+    /// When it, or what it left, was told to stop.
+    pub told: Option<Tick>,
+    /// When that turns into KILL.
+    pub kill_at: Option<Tick>,
+    /// It is stopped by its stop command so far.
+    pub by_command: bool,
+    /// Its stop command is to be run.
+    pub owes_command: bool,
+    /// Its stop signal is to be sent.
+    pub owes_signal: bool,
+    /// A stop signal went out, and CONT must follow.
+    pub owes_cont: bool,
+    pub killed: Option<Tick>,
+    /// Others of its group outlive it.
+    pub left: bool,
+    /// It survived KILL, and its end was not seen since.
+    pub given_up: bool,
+    pub watch: Watch,
+    /// Its tries are to be ended.
+    pub owes_silence: bool,
+    pub fault: Option<Fault>,
+    /// It stands for something outside that was there.
+    pub found: bool,
+    /// Restarts in a row, none of whose runs lasted.
+    pub in_a_row: u32,
+    /// That it is restarted has to be said.
+    pub owes_restart: bool,
+    /// The longest wait that is right before its next start.
+    pub backoff: Tick,
+}
+
+/// The phase of the whole run.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Phase {
+    Boot,
+    Settling,
+    Up,
+    Stopping,
+    Sweeping(Tick),
+    Killing(Tick),
+    Halting,
+    Over,
+}
+
+/// What an outside signal leaves.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    pub kill_at: Tick,
+    pub end: Tick,
+    pub signal: Signal,
+}
+
+/// The witness of one life.
+#[expect(clippy::struct_excessive_bools, reason = "each was seen or not")]
+pub struct Witness<'a> {
+    pub plan: &'a Plan,
+    pub terms: Terms,
+    pub now: Tick,
+    pub units: Vec<Seen>,
+    pub phase: Phase,
+    pub booted: bool,
+    /// The status as it must be by now.
+    pub status: u8,
+    /// Why the run stops has been decided, and the engine has said so.
+    pub said: bool,
+    pub ended: bool,
+    pub ends: Vec<(usize, u8)>,
+    /// When each unit was restarted, as far as that counts.
+    pub restarts: Vec<Vec<Tick>>,
+    /// When the present or last process of each unit was executed, if it was.
+    pub ran: Vec<Option<Tick>>,
+    pub first_failure: Option<usize>,
+    pub budget: Option<Budget>,
+    pub outside: bool,
+    pub hurry: bool,
+    /// Whatever there is was killed because of that.
+    pub rushed: bool,
+    /// This signal cuts the halt units short.
+    pub cut: Option<Signal>,
+    pub nothing_left: bool,
+    /// Output files are to be opened anew.
+    pub owes_reopening: bool,
+    pub sender: Option<(usize, Tick)>,
+    /// Signals that must be sent on in this step: to whom, whether to the group.
+    pub forwards: VecDeque<(usize, bool, Signal)>,
+    /// Those for a transparent command that was not executed yet.
+    pub held: Vec<Signal>,
+    pub marks: Marks,
+}
+
+impl<'a> Witness<'a> {
+    pub fn new(plan: &'a Plan) -> Self {
+        let seen = Seen {
+            stand: Stand::Waiting,
+            executed: false,
+            status: 0,
+            forks: 0,
+            told: None,
+            kill_at: None,
+            by_command: false,
+            owes_command: false,
+            owes_signal: false,
+            owes_cont: false,
+            killed: None,
+            left: false,
+            given_up: false,
+            watch: Watch::default(),
+            owes_silence: false,
+            fault: None,
+            found: false,
+            in_a_row: 0,
+            owes_restart: false,
+            backoff: Tick::ZERO,
+        };
+        Self {
+            plan,
+            terms: Terms::of(plan, false),
+            now: Tick::ZERO,
+            units: vec![seen; plan.units.len()],
+            phase: Phase::Boot,
+            booted: false,
+            status: 0,
+            said: false,
+            ended: false,
+            ends: Vec::new(),
+            restarts: vec![Vec::new(); plan.units.len()],
+            ran: vec![None; plan.units.len()],
+            first_failure: None,
+            budget: None,
+            outside: false,
+            hurry: false,
+            rushed: false,
+            cut: None,
+            nothing_left: false,
+            owes_reopening: false,
+            sender: None,
+            forwards: VecDeque::new(),
+            held: Vec::new(),
+            marks: Marks::default(),
+        }
+    }
+
+    pub fn mark(&mut self, mark: Mark) {
+        self.marks.set(mark);
+    }
+
+    /// The units of a stage that are in the graph.
+    pub fn stage(&self, stage: Stage) -> impl Iterator<Item = usize> + '_ {
+        self.here().filter(move |at| self.plan.units[*at].stage == stage)
+    }
+
+    /// The same, in the order in which they run one by one.
+    pub fn in_order(&self, stage: Stage) -> impl Iterator<Item = usize> + '_ {
+        let units = self.terms.order.iter().copied();
+        units.filter(move |at| self.plan.units[*at].stage == stage)
+    }
+
+    /// All units in the order in which the engine has them.
+    pub fn by_id(&self) -> Vec<usize> {
+        let mut all = self.terms.order.clone();
+        all.sort_by_key(|at| self.plan.units[*at].stage);
+        all
+    }
+
+    pub fn here(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.units.len()).filter(|at| self.terms.units[*at].here)
+    }
+
+    /// Whether the stop has begun.
+    pub fn stops(&self) -> bool {
+        match self.phase {
+            Phase::Boot | Phase::Settling | Phase::Up => false,
+            Phase::Stopping
+            | Phase::Sweeping(_)
+            | Phase::Killing(_)
+            | Phase::Halting
+            | Phase::Over => true,
+        }
+    }
+
+    /// Whether nothing of a unit lives or is about to, as far as can be known.
+    pub fn gone(&self, at: usize) -> bool {
+        let seen = &self.units[at];
+        match seen.stand {
+            Stand::Waiting
+            | Stand::Retrying(_)
+            | Stand::Watching
+            | Stand::Backoff(_)
+            | Stand::Over => !seen.left,
+            Stand::Asked | Stand::Alive => false,
+        }
+    }
+
+    pub fn all_gone(&self) -> bool {
+        self.here().all(|at| self.gone(at))
+    }
+
+    /// Whether nothing that lives stands on a unit, if only through what has ended.
+    fn is_free(&self, at: usize) -> bool {
+        let users = &self.terms.units[at].dependents;
+        users.iter().all(|user| self.gone(*user) && self.is_free(*user))
+    }
+
+    /// Whether everything that stops before this unit is gone.
+    pub fn may_stop(&self, at: usize) -> bool {
+        let unit = &self.plan.units[at];
+        let above = self.is_free(at);
+        let base = unit.stage == Stage::Boot
+            && self.here().any(|one| self.plan.units[one].counts() && !self.gone(one));
+        let ends_itself =
+            self.sender.is_some_and(|(sender, until)| sender == at && self.now < until);
+        above && !base && !ends_itself
+    }
+
+    /// Whether KILL is due for a unit, or what it left.
+    pub fn is_late(&self, at: usize) -> bool {
+        self.units[at].kill_at.is_some_and(|kill_at| kill_at <= self.now)
+    }
+
+    /// Whether the budget is used up.
+    pub fn time_is_up(&self) -> bool {
+        self.budget.is_some_and(|budget| budget.end <= self.now)
+    }
+
+    /// Whether a written condition holds; none if it never will.
+    pub fn holds(&self, on: usize, condition: Condition) -> Option<bool> {
+        let seen = &self.units[on];
+        let over = seen.stand == Stand::Over;
+        let never_ran =
+            self.phase == Phase::Halting && self.plan.units[on].stage != Stage::Halt && !over;
+        let well = seen.status == 0;
+        match condition {
+            Condition::Started if seen.executed => Some(true),
+            Condition::Ready if seen.watch.ready || seen.found => Some(true),
+            Condition::Exited if over || never_ran => Some(true),
+            Condition::Succeeded if over && well => Some(true),
+            Condition::Failed if over && !well => Some(true),
+            Condition::Failed if seen.stand == Stand::Watching && seen.watch.ready => None,
+            Condition::Started
+            | Condition::Ready
+            | Condition::Exited
+            | Condition::Succeeded
+            | Condition::Failed => (!over && !never_ran).then_some(false),
+        }
+    }
+
+    /// Whether all of a unit's conditions hold; none if one never will.
+    pub fn may_start(&self, at: usize) -> Option<bool> {
+        let needs = self.terms.units[at].needs.iter();
+        needs
+            .map(|(on, condition)| self.holds(*on, *condition))
+            .try_fold(true, |all, one| one.map(|holds| all && holds))
+    }
+
+    /// Whether it is the turn of this unit's stage.
+    pub fn is_its_turn(&self, at: usize) -> bool {
+        match self.plan.units[at].stage {
+            Stage::Boot => self.phase == Phase::Boot,
+            Stage::Async | Stage::Sync => self.phase == Phase::Up,
+            Stage::Halt => self.phase == Phase::Halting,
+        }
+    }
+}
