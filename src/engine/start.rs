@@ -75,7 +75,9 @@ impl Engine {
         {
             // The next of the sync units waits for those before it without having
             // written so.
-            let next = self.graph.stage(Stage::Sync).find(|id| self.ended(*id).is_none());
+            let sync = self.graph.node(changed).unit.stage == Stage::Sync;
+            let open = |id: &UnitId| sync && self.ended(*id).is_none();
+            let next = self.graph.stage(Stage::Sync).find(open);
             let waiters = self.graph.node(changed).dependents.clone();
             for id in [changed].into_iter().chain(next).chain(waiters) {
                 self.try_start(now, id, actions);
