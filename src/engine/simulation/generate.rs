@@ -205,7 +205,7 @@ fn watched(random: &mut Random, unit: &mut Unit) {
     if unit.outside || !boot && !halt && random.chance(25) {
         unit.ready = Some(Ready {
             told: !unit.outside && random.chance(40),
-            every: random.pick(&[10, 50, 1000]),
+            every: random.pick(&[20, 200, 1000]),
             within: random.pick(&[1, 100, 1000, 5000, 60_000]),
         });
     }
@@ -217,7 +217,7 @@ fn watched(random: &mut Random, unit: &mut Unit) {
     if !boot && !halt {
         unit.health = random.maybe(15, |random| Health {
             told: random.chance(40),
-            every: random.pick(&[100, 500, 2000]),
+            every: random.pick(&[200, 500, 2000]),
             failures: random.pick(&[1, 2, 3]),
             then: random.pick(&[Then::Restart, Then::Restart, Then::Stop, Then::Ignore]),
         });
