@@ -96,8 +96,11 @@ impl Graph {
             let id = ids[at];
             for (other, condition, _) in needs {
                 let unit = ids[*other];
+                // When halt units run, nothing is ready any more.
+                let halt = nodes[id.0].unit.stage == Stage::Halt;
                 let bare = match &nodes[unit.0] {
-                    node if node.unit.ready.is_some() => Condition::Ready,
+                    node if node.unit.ready.is_some() && !halt => Condition::Ready,
+                    node if node.is_outside() => Condition::Exited,
                     node if node.oneshot => Condition::Succeeded,
                     _ => Condition::Started,
                 };
@@ -180,6 +183,11 @@ fn never(unit: &Unit, other: &Unit, condition: Option<Condition>) -> Option<Stri
     let (id, other_id) = (unit.id(), other.id());
     let outside = other.command == Command::Nothing;
     match (condition, outside, &other.ready) {
+        (Some(Condition::Ready), _, _) if unit.stage == Stage::Halt => {
+            return Some(format!(
+                "{id} can't wait for {other_id} to be ready: halt units run after everything has stopped"
+            ));
+        }
         (Some(Condition::Ready), _, None) => {
             return Some(format!("{id} can't wait for {other_id} to be ready: it has no `ready`"));
         }

@@ -175,8 +175,11 @@ impl Terms {
             for (other, condition) in unit.after.iter().copied().chain(bare) {
                 let other = &other;
                 if here(at) && here(*other) {
-                    let bare = if plan.units[*other].ready.is_some() {
+                    let halt = unit.stage == Stage::Halt;
+                    let bare = if plan.units[*other].ready.is_some() && !halt {
                         Condition::Ready
+                    } else if plan.units[*other].outside {
+                        Condition::Exited
                     } else if units[*other].oneshot {
                         Condition::Succeeded
                     } else {

@@ -146,7 +146,7 @@ fn can_wait(waiter: &Unit, awaited: &Unit, condition: Option<Condition>) -> bool
         Stage::Halt => true,
     };
     let possible = match condition {
-        Some(Condition::Ready) => awaited.ready.is_some(),
+        Some(Condition::Ready) => awaited.ready.is_some() && waiter.stage != Stage::Halt,
         Some(Condition::Started | Condition::Exited) => !awaited.outside,
         Some(Condition::Succeeded) => !awaited.outside && awaited.restart.when != When::Always,
         Some(Condition::Failed) | None => true,
