@@ -57,6 +57,24 @@ fn priorities_can_be_set() {
 }
 
 #[test]
+fn the_oom_score_of_a_unit_is_not_trcs_own() {
+    let program = "cat /proc/$$PPID/oom_score_adj /proc/self/oom_score_adj";
+    for stage in ["async", "sync"] {
+        let keys = format!("log.level = 'warn'\nwait = 'all'\n[{stage}.x]\noutput = 'inherit'");
+        let toml = format!("{keys}\noom_score_adj = 777\nexec = ['sh', '-c', '{program}']\n");
+        let own = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap();
+        Trc::toml(&toml).run().status(0).stdout_is(&format!("{own}777\n"));
+    }
+}
+
+#[test]
+fn a_low_limit_of_descriptors_is_in_the_way_of_nothing_else() {
+    let toml = "log.level = 'warn'\n[sync.x]\noom_score_adj = 7\nlimits.nofile = 4\n\
+                exec = ['cat', '/proc/self/oom_score_adj']\n";
+    Trc::toml(toml).run().status(0).stdout_is("7\n");
+}
+
+#[test]
 fn new_privileges_can_be_refused() {
     let program = "grep NoNewPrivs /proc/self/status";
     unit("no_new_privs = true", program).run().status(0).stdout_is("NoNewPrivs:\t1\n");

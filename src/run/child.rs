@@ -4,6 +4,28 @@
 //! are copied, and whatever blocks it, a working directory on a network, a binary on a
 //! dead mount, does not block PID 1 (but for a transparent command, which is awaited:
 //! `Pace::Awaited`). It changes nothing but its stack, and makes its system calls itself.
+//!
+//! Its steps have one right order:
+//!
+//! 1. its process group, or its session: so that whoever signals it reaches all of it;
+//! 2. the terminal that it is lent; then the gate, behind which everything may block;
+//! 3. a terminal of its own, which only the leader of a session can take, and which it may
+//!    not be allowed to open later, as the user;
+//! 4. the standard streams, over those of the terminal; pipes made for it were given to
+//!    the user before;
+//! 5. the umask, which nothing here depends on;
+//! 6. `oom_score_adj`, nice value and limits, which may need privileges; the limits last,
+//!    for a file has to be opened, which `nofile` may forbid;
+//! 7. the bounding set: dropping from it needs setpcap, which goes with the user;
+//! 8. groups, group, and user at last, after which neither could be changed; with
+//!    `PR_SET_KEEPCAPS`, or capabilities went with root's number;
+//! 9. the capabilities it keeps; the ambient ones are lost by a change of the user, and
+//!    have to be permitted and inheritable before;
+//! 10. `no_new_privs`, which says nothing about what is given before execve(2);
+//! 11. the working directory, as the user: what only root may enter is no place for it;
+//! 12. dispositions and mask of signals, as late as can be: none may be handled, or end it
+//!     unheard, before it can't report any more;
+//! 13. execve(2).
 
 use std::ffi::{CStr, c_char, c_long};
 use std::os::fd::RawFd;
@@ -149,15 +171,8 @@ unsafe fn prepare(orders: &Orders, report: &mut RawFd) -> Step<()> {
     if let Some(umask) = launch.umask {
         step(SpawnStage::Directory, libc::SYS_umask, &[umask as usize])?;
     }
-    // What may need privileges comes while it has them.
-    for (resource, limit) in &launch.limits {
-        let arguments = [0, *resource as usize, limit.as_ptr() as usize, 0];
-        step(SpawnStage::Limits, libc::SYS_prlimit64, &arguments)?;
-    }
-    if let Some(nice) = launch.nice {
-        let arguments = [libc::PRIO_PROCESS as usize, 0, fd(nice)];
-        step(SpawnStage::Nice, libc::SYS_setpriority, &arguments)?;
-    }
+    // What may need privileges comes while it has them; and the limits after the file, which
+    // a low `nofile` would keep from being opened.
     if let Some(score) = &launch.oom_score_adj {
         let path = c"/proc/self/oom_score_adj".as_ptr() as usize;
         let at = fd(libc::AT_FDCWD);
@@ -166,6 +181,14 @@ unsafe fn prepare(orders: &Orders, report: &mut RawFd) -> Step<()> {
         let text = [file, score.as_ptr() as usize, score.len()];
         step(SpawnStage::OomScore, libc::SYS_write, &text)?;
         step(SpawnStage::OomScore, libc::SYS_close, &[file])?;
+    }
+    if let Some(nice) = launch.nice {
+        let arguments = [libc::PRIO_PROCESS as usize, 0, fd(nice)];
+        step(SpawnStage::Nice, libc::SYS_setpriority, &arguments)?;
+    }
+    for (resource, limit) in &launch.limits {
+        let arguments = [0, *resource as usize, limit.as_ptr() as usize, 0];
+        step(SpawnStage::Limits, libc::SYS_prlimit64, &arguments)?;
     }
     let prctl = |stage: SpawnStage, option: libc::c_int, a: usize, b: usize| {
         step(stage, libc::SYS_prctl, &[fd(option), a, b, 0, 0])

@@ -169,6 +169,10 @@ impl Drop for Stack {
 
 /// Starts a child that shares trc's memory, where its system calls don't touch it.
 ///
+/// One that is to have an `oom_score_adj` of its own gets a copy: the kernel gives the
+/// score to every process that shares the memory, and so to trc (`__set_oom_adj` in
+/// `fs/proc/base.c`), whose end would be the container's.
+///
 /// # Safety
 /// `orders` and `stack` stay as they are until the child has executed its command or is
 /// gone.
@@ -183,7 +187,8 @@ unsafe fn clone(orders: &Orders, stack: &Stack, awaited: bool) -> nix::Result<i3
         }
         0
     }
-    let flags = libc::CLONE_VM | libc::SIGCHLD | if awaited { libc::CLONE_VFORK } else { 0 };
+    let shared = if orders.launch.oom_score_adj.is_none() { libc::CLONE_VM } else { 0 };
+    let flags = shared | libc::SIGCHLD | if awaited { libc::CLONE_VFORK } else { 0 };
     let orders = ptr::from_ref(orders).cast_mut().cast();
     // SAFETY: the caller's. All signals are blocked, so no handler runs on its stack.
     Errno::result(unsafe { libc::clone(first, stack.top(), flags, orders) })
