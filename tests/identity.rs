@@ -185,11 +185,13 @@ fn input_is_what_is_written() {
         running.write("from trc's own\n").close_input();
         running.finish().status(0).stdout_is("from trc's own\n");
     }
-    let outcome = Trc::toml(&toml("stdin = { file = '/no/such' }", "sync")).run();
-    outcome
-        .status(126)
-        .stderr_has("cannot read /no/such: No such file or directory")
-        .stderr_has("trc.toml:4:18");
+    for (path, why) in [("/no/such", "No such file or directory"), ("/etc", "Is a directory")] {
+        let outcome = Trc::toml(&toml(&format!("stdin = {{ file = '{path}' }}"), "sync")).run();
+        outcome
+            .status(126)
+            .stderr_has(&format!("cannot read {path}: {why}"))
+            .stderr_has("trc.toml:4:18");
+    }
 }
 
 #[test]
@@ -212,6 +214,30 @@ fn a_unit_may_run_on_a_terminal_of_its_own() {
     drop(pty.slave);
     drop(pty.master);
     running.finish().status(0);
+}
+
+#[test]
+fn a_background_unit_on_a_terminal_writes_there_and_is_probed_and_stopped_without_it() {
+    let pty = nix::pty::openpty(None, None).unwrap();
+    let path = nix::unistd::ttyname(&pty.slave).unwrap();
+    let toml = format!(
+        "log.level = 'warn'\n[async.x]\ntty = '{}'\n\
+         exec = ['sh', '-c', 'echo hello; exec cat $W/never']\n\
+         ready = {{ exec = ['sh', '-c', 'tty >$W/probe; :'], every = '10s', within = '8s' }}\n\
+         stop.exec = ['sh', '-c', 'tty >$W/stop; kill $TRC_PID']\n\
+         [sync.y]\nafter = {{ x = 'ready' }}\nexec = 'true'\n",
+        path.display()
+    );
+    let running = Trc::toml(&toml).spawn();
+    running.read_terminal(&pty.master);
+    running.wait_for("hello");
+    running.wait_until("it has ended", || running.ended());
+    for name in ["probe", "stop"] {
+        assert_eq!(std::fs::read_to_string(running.path(name)).unwrap(), "not a tty\n");
+    }
+    drop(pty.slave);
+    drop(pty.master);
+    running.finish().status(0).stderr_lacks("cannot");
 }
 
 #[test]

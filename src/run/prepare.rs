@@ -8,7 +8,7 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, SFlag, fstat};
 
 use super::envfile;
 use super::environment::Environment;
@@ -140,7 +140,8 @@ impl Surroundings<'_> {
             environment.set("TRC_PID", pid.to_string());
         }
         let (files, argv) = expand_words(words, &environment)?;
-        launch(unit, &mut environment, files, argv)
+        // The unit's terminal is taken: it belongs to the session of the unit itself.
+        Ok(Launch { tty: None, ..launch(unit, &mut environment, files, argv)? })
     }
 
     fn environment(&self, unit: &Unit) -> Result<Environment, Problem> {
@@ -244,7 +245,7 @@ fn launch(
         oom_score_adj: unit.identity.oom_score_adj.as_ref().map(|adj| adj.value.to_string()),
         no_new_privs: unit.identity.no_new_privs,
         capabilities: privilege::kept(&unit.identity)?,
-        tty: tty(unit)?,
+        tty: own_terminal(unit).map(|path| c_string(path.as_os_str().as_bytes())).transpose()?,
         own_group: true,
         terminal: None,
         streams: [None, None, None],
@@ -265,10 +266,11 @@ fn words(unit: &Unit, environment: &Environment) -> Result<(Vec<CString>, Vec<CS
     }
 }
 
-/// Where a unit's output goes: what is written, else background units' `[log] output`,
-/// else through trc for declared ones.
+/// Where a unit's output goes: what is written, else its own terminal, else background
+/// units' `[log] output`, else through trc for declared ones.
 pub fn output(config: &Config, unit: &Unit) -> Output {
     let background = match (unit.stage, unit.form) {
+        _ if own_terminal(unit).is_some() => None,
         (Stage::Async, Form::Declared) => config.log.output.or(Some(Output::Prefix)),
         (Stage::Async, Form::Script | Form::Flag | Form::Trailing) => config.log.output,
         (Stage::Boot | Stage::Sync | Stage::Halt, _) => None,
@@ -338,10 +340,10 @@ pub fn null(write: bool) -> nix::Result<OwnedFd> {
 }
 
 /// The terminal that a unit runs on, if it has one of its own.
-fn tty(unit: &Unit) -> Result<Option<CString>, String> {
+fn own_terminal(unit: &Unit) -> Option<&Path> {
     match unit.identity.tty.as_ref().map(|tty| &tty.value) {
-        Some(Tty::Own(path)) => c_string(path.as_os_str().as_bytes()).map(Some),
-        Some(Tty::No) | None => Ok(None),
+        Some(Tty::Own(path)) => Some(path),
+        Some(Tty::No) | None => None,
     }
 }
 
@@ -352,8 +354,7 @@ fn tty(unit: &Unit) -> Result<Option<CString>, String> {
 pub fn stdin(unit: &Unit) -> Result<Option<OwnedFd>, Problem> {
     let words = |errno: Errno| Problem { why: errno.desc().to_owned(), errno: errno as i32 };
     let Some(Placed { value, origin }) = &unit.identity.stdin else {
-        let own = matches!(unit.identity.tty, Some(Placed { value: Tty::Own(_), .. }));
-        let nothing = unit.stage == Stage::Async && !own;
+        let nothing = unit.stage == Stage::Async && own_terminal(unit).is_none();
         return if nothing { null(false).map(Some).map_err(words) } else { Ok(None) };
     };
     match value {
@@ -364,11 +365,17 @@ pub fn stdin(unit: &Unit) -> Result<Option<OwnedFd>, Problem> {
             // are to wait.
             let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
             let opened = open(path, flags, Mode::empty())
-                .and_then(|fd| fcntl(&fd, FcntlArg::F_SETFL(OFlag::empty())).map(|_| fd));
+                .and_then(|fd| fcntl(&fd, FcntlArg::F_SETFL(OFlag::empty())).map(|_| fd))
+                .and_then(|fd| if is_directory(&fd)? { Err(Errno::EISDIR) } else { Ok(fd) });
             opened.map(Some).map_err(|errno| Problem {
                 why: format!("cannot read {}: {} ({origin})", path.display(), errno.desc()),
                 errno: errno as i32,
             })
         }
     }
+}
+
+fn is_directory(fd: &OwnedFd) -> nix::Result<bool> {
+    let kind = SFlag::from_bits_truncate(fstat(fd)?.st_mode) & SFlag::S_IFMT;
+    Ok(kind == SFlag::S_IFDIR)
 }
