@@ -330,3 +330,102 @@ fn a_limit_holds_for_stop_commands_and_probes_too() {
     assert_eq!(std::fs::read_to_string(path).unwrap(), "99\n");
     running.finish().status(143);
 }
+
+#[test]
+fn a_user_has_a_home_and_a_name_of_its_own() {
+    if !root() {
+        return;
+    }
+    let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap();
+    let (home, uid) = (nobody.dir.display(), nobody.uid);
+    let nobody = format!("nobody {uid}:{}", nobody.gid);
+    let rows: [(&str, &str); 11] = [
+        ("user = 54321", "/ - - 54321:0"),
+        ("user = 54321\ngroup = 7", "/ - - 54321:7"),
+        ("user = 54321\nenv_clear = true", "/ - - 54321:0"),
+        ("user = 'nobody'", &format!("{home} nobody {nobody}")),
+        (&format!("user = {uid}"), &format!("{home} nobody {nobody}")),
+        ("user = 'nobody'\nenv.HOME = '/h'", &format!("/h nobody {nobody}")),
+        ("user = 'nobody'\nenv.USER = '${HOME}'", &format!("{home} {home} {nobody}")),
+        ("user = 54321\nenv_file = '${W}/file'", "/f - - 54321:0"),
+        ("user = 'root'", "/r r r 0:0"),
+        ("user = 0", "/r r r 0:0"),
+        ("", "/r r r 0:0"),
+    ];
+    let program = "echo $HOME $${USER--} $${LOGNAME--} $(id -u):$(id -g)";
+    table(
+        &rows,
+        |row| row.0.to_owned(),
+        |(keys, who)| {
+            let trc = unit(keys, program).file("file", "HOME=/f\n");
+            let trc = trc.env("HOME", "/r").env("USER", "r").env("LOGNAME", "r");
+            trc.run().status(0).stdout_is(&format!("{who}\n"));
+        },
+    );
+}
+
+/// What `env` says of the variables that such a file sets.
+fn from_env_file(text: &str) -> Trc {
+    let toml = "log.level = 'warn'\n[env]\nC = 'written'\n\
+                [sync.x]\nenv_file = '${W}/file'\nenv_clear = true\nexec = ['sh', '-c', 'env | grep ^[A-E]= | sort']\n";
+    Trc::toml(toml).file("file", text)
+}
+
+#[test]
+fn an_environment_file_is_read_as_docker_reads_it() {
+    let rows = [
+        ("A=1\nB=two words \n", "A=1\nB=two words \nC=written\n"),
+        ("# A=1\n\n  \t\n \t# B=1\nA=#1\n", "A=#1\nC=written\n"),
+        ("A=\"1\"\nB='x'\n", "A=\"1\"\nB='x'\nC=written\n"),
+        (" \tA= 1\n", "A= 1\nC=written\n"),
+        ("A=1\r\nB=2\r\n\r\n", "A=1\nB=2\nC=written\n"),
+        ("\u{feff}A=1\n", "A=1\nC=written\n"),
+        ("A=1=2\nB=", "A=1=2\nB=\nC=written\n"),
+        ("A=1\nA=2\n", "A=2\nC=written\n"),
+        ("A=${C}\n", "A=${C}\nC=written\n"),
+        ("C=file\n", "C=file\n"),
+        ("D\nE\n", "C=written\nD=trc's\n"),
+    ];
+    table(
+        &rows,
+        |row| format!("{:?}", row.0),
+        |(text, out)| {
+            from_env_file(text).env("D", "trc's").run().status(0).stdout_is(out);
+        },
+    );
+}
+
+#[test]
+fn what_is_no_environment_file_is_said_with_its_line_and_without_its_content() {
+    let rows = [
+        ("A=1\n=s3cret\n", "file:2: a name is missing before `=`"),
+        ("A=1\n\nexport B=s3cret\n", "file:3: white space in a variable's name"),
+        ("A =s3cret\n", "file:1: white space in a variable's name"),
+        ("A=-----BEGIN\nmore s3cret\n", "file:2: white space in a variable's name"),
+        ("A=s3\0cret\n", "file:1: a NUL byte can't be in an environment"),
+    ];
+    table(
+        &rows,
+        |row| format!("{:?}", row.0),
+        |(text, why)| {
+            let outcome = from_env_file(text).run();
+            outcome.status(126).stderr_has(why).stderr_has("trc.toml:5:12").stderr_lacks("s3");
+        },
+    );
+}
+
+#[test]
+fn a_setting_of_trcs_own_is_passed_on_by_no_environment_file() {
+    let toml =
+        "[sync.x]\nenv_file = '${W}/file'\nexec = ['sh', '-c', 'echo $${TRC_LOG_LEVEL-unset}']\n";
+    let trc = Trc::toml(toml).file("file", "TRC_LOG_LEVEL\n");
+    trc.env("TRC_LOG_LEVEL", "warn").run().status(0).stdout_is("unset\n");
+}
+
+#[test]
+fn a_secret_may_be_named_by_a_variable() {
+    let trc = unit("", "echo $PASSWORD").file("secret", "s3cret\n");
+    let value = format!("{{ file = \"{}\" }}", trc.path("secret").display());
+    let trc = trc.env("TRC_SYNC__X__ENV__PASSWORD", value);
+    trc.run().status(0).stdout_is("s3cret\n").stderr_lacks("s3cret");
+}

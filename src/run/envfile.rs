@@ -1,7 +1,7 @@
 //! `env_file`: files of `NAME=value` lines, in the format of `docker run --env-file`.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
 use super::environment::Environment;
@@ -11,16 +11,19 @@ use super::secret::read_file;
 const MAX_SIZE: u64 = 8 << 20;
 
 /// Adds the file's variables to `environment`. A line is `NAME=value`, taken as it
-/// is, quotes and all; `NAME` alone passes trc's own variable on; blank lines and
-/// those that start with `#` are skipped.
+/// is, quotes and all, but for white space before the name and a carriage return at its
+/// end; `NAME` alone passes on what `base`, that units start from, has of this name, if
+/// anything; blank lines and those that start with `#` are skipped, and so is a byte order
+/// mark.
 ///
 /// # Errors
 /// What can't be read, or which line is none of these, in words.
-pub fn read(path: &Path, environment: &mut Environment) -> Result<(), String> {
+pub fn read(path: &Path, base: &Environment, environment: &mut Environment) -> Result<(), String> {
     let cannot =
         |why: &dyn std::fmt::Display| format!("cannot read env_file {}: {why}", path.display());
     let bytes = read_file(path, MAX_SIZE).map_err(|why| cannot(&why))?;
-    for (number, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    for (number, line) in text.split(|byte| *byte == b'\n').enumerate() {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let start = line.iter().position(|byte| !byte.is_ascii_whitespace());
         let Some(line) = start.map(|start| &line[start..]).filter(|line| line[0] != b'#') else {
@@ -30,15 +33,21 @@ pub fn read(path: &Path, environment: &mut Environment) -> Result<(), String> {
         if line.contains(&0) {
             return Err(format!("{}: a NUL byte can't be in an environment", place()));
         }
-        match line.iter().position(|byte| *byte == b'=') {
-            Some(0) => return Err(format!("{}: a name is missing before `=`", place())),
-            Some(at) => environment.set(own(&line[..at]), own(&line[at + 1..])),
-            None => {
-                let name = own(line);
-                if let Some(value) = std::env::var_os(&name) {
-                    environment.set(name, value);
-                }
-            }
+        let equals = line.iter().position(|byte| *byte == b'=');
+        let name = &line[..equals.unwrap_or(line.len())];
+        if name.is_empty() {
+            return Err(format!("{}: a name is missing before `=`", place()));
+        }
+        if name.iter().any(u8::is_ascii_whitespace) {
+            // Not said what it is: a secret of several lines may have gone on here.
+            return Err(format!("{}: white space in a variable's name", place()));
+        }
+        let value = match equals {
+            Some(at) => Some(own(&line[at + 1..])),
+            None => base.get(OsStr::from_bytes(name)).map(OsStr::to_owned),
+        };
+        if let Some(value) = value {
+            environment.set(own(name), value);
         }
     }
     Ok(())

@@ -1,5 +1,7 @@
 //! Who a unit's process becomes.
 
+use std::ffi::OsStr;
+
 use nix::unistd::{Gid, Uid, getegid, geteuid};
 
 use super::environment::Environment;
@@ -8,7 +10,10 @@ use super::spawn::Ids;
 use super::users::Users;
 use crate::config::{Placed, Unit};
 
-/// Who the unit's process becomes; None where that is who trc is.
+/// Who the unit's process becomes, told in `environment`; None where that is who trc is.
+///
+/// # Errors
+/// Who is not known, or what can't be read.
 pub fn identity(unit: &Unit, environment: &mut Environment) -> Result<Option<Ids>, Problem> {
     let own = &unit.identity;
     if own.user.is_none() && own.group.is_none() && own.groups.is_none() {
@@ -36,11 +41,13 @@ pub fn identity(unit: &Unit, environment: &mut Environment) -> Result<Option<Ids
         if same {
             return Ok(None);
         }
-        let named = |name: &str| own.env.contains_key(name);
-        let facts = [("HOME", &user.home), ("USER", &user.name), ("LOGNAME", &user.name)];
-        for (name, value) in facts.into_iter().filter(|(name, _)| !named(name)) {
-            if let Some(value) = value {
-                environment.set(name, value);
+        // A user that is only a number lives at the root, as docker has it, and has no name:
+        // trc's own is not its.
+        environment.set("HOME", user.home.as_deref().unwrap_or("/"));
+        for name in ["USER", "LOGNAME"] {
+            match &user.name {
+                Some(user) => environment.set(name, user),
+                None => environment.remove(OsStr::new(name)),
             }
         }
     }

@@ -15,7 +15,7 @@ use super::environment::Environment;
 use super::identity::identity;
 use super::privilege;
 use super::secret;
-use super::spawn::Launch;
+use super::spawn::{Ids, Launch};
 use crate::config::{
     Command, Config, Form, LogFormat, Output, Placed, Probe, Stage, Stdin, StdinWord, Template,
     Tty, Unit,
@@ -99,7 +99,7 @@ impl Surroundings<'_> {
     /// # Errors
     /// What is wrong, in words.
     pub fn unit(&self, unit: &Unit) -> Result<Ready, Problem> {
-        let mut environment = self.environment(unit)?;
+        let (mut environment, ids) = self.environment(unit)?;
         let mut saved = None;
         let mut descriptors = Vec::new();
         let (files, argv) = match self.shell_body(unit, &environment) {
@@ -118,7 +118,7 @@ impl Surroundings<'_> {
                 (candidates(&shell.words[0], environment.path())?, prepared.argv)
             }
         };
-        let mut launch = launch(unit, &mut environment, files, argv)?;
+        let mut launch = launch(unit, &environment, ids, files, argv)?;
         launch.descriptors = descriptors;
         let saved = saved.map(|saved| (saved, environment.into_variables()));
         Ok(Ready { launch, saved })
@@ -135,24 +135,27 @@ impl Surroundings<'_> {
         words: &[Template],
         pid: Option<i32>,
     ) -> Result<Launch, Problem> {
-        let mut environment = self.environment(unit)?;
+        let (mut environment, ids) = self.environment(unit)?;
         if let Some(pid) = pid {
             environment.set("TRC_PID", pid.to_string());
         }
         let (files, argv) = expand_words(words, &environment)?;
         // The unit's terminal is taken: it belongs to the session of the unit itself.
-        Ok(Launch { tty: None, ..launch(unit, &mut environment, files, argv)? })
+        Ok(Launch { tty: None, ..launch(unit, &environment, ids, files, argv)? })
     }
 
-    fn environment(&self, unit: &Unit) -> Result<Environment, Problem> {
+    /// The unit's environment, and who it becomes. What is written stands on what its user
+    /// gives it, and beats that.
+    fn environment(&self, unit: &Unit) -> Result<(Environment, Option<Ids>), Problem> {
         let mut environment =
             if unit.identity.env_clear { Environment::default() } else { self.base.clone() };
+        let ids = identity(unit, &mut environment)?;
         for (name, value) in &self.config.env {
             let value = environment.value(value)?;
             environment.set(name, value);
         }
         for file in &unit.identity.env_file {
-            envfile::read(&file.value, &mut environment)
+            envfile::read(&file.value, self.base, &mut environment)
                 .map_err(|why| format!("{why} ({})", file.origin))?;
         }
         // A value may stand on what the variable was before: PATH = "/opt/bin:${PATH}".
@@ -176,7 +179,7 @@ impl Surroundings<'_> {
             environment.set("TRC_EXIT_STATUS", status.to_string());
             environment.set("TRC_EXIT_REASON", reason);
         }
-        Ok(environment)
+        Ok((environment, ids))
     }
 
     /// What the shell is to run of a unit, if it needs one.
@@ -227,11 +230,11 @@ impl Surroundings<'_> {
 
 fn launch(
     unit: &Unit,
-    environment: &mut Environment,
+    environment: &Environment,
+    ids: Option<Ids>,
     files: Vec<CString>,
     argv: Vec<CString>,
 ) -> Result<Launch, Problem> {
-    let ids = identity(unit, environment)?;
     let cwd = unit.identity.cwd.as_ref().map(|cwd| environment.expand(cwd)).transpose()?;
     Ok(Launch {
         files,
