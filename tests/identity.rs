@@ -156,8 +156,31 @@ fn what_trc_itself_may_not_give_is_said_with_its_place() {
             "its limit nofile of 100000000 is above the hard limit of ",
             "trc.toml:3:17",
         ),
-        ("nice = -5", "cannot set its nice value", ""),
-        ("oom_score_adj = -900", "cannot set its oom_score_adj", ""),
+        (
+            "capabilities = []",
+            "its capabilities can't be limited: trc itself lacks the capability setpcap",
+            "trc.toml:2:",
+        ),
+        (
+            "nice = -5",
+            "cannot set its nice value -5: one below trc's own needs the capability sys_nice",
+            "trc.toml:3:8",
+        ),
+        (
+            "oom_score_adj = -900",
+            "cannot set its oom_score_adj -900: one below trc's own needs the capability sys_resource",
+            "trc.toml:3:17",
+        ),
+        (
+            "user = 'nobody'\ngroup = 7",
+            "cannot become its user or group nobody: trc is not root, and only root can",
+            "trc.toml:3:8",
+        ),
+        (
+            "groups = ['daemon']",
+            "cannot become its user or group daemon: trc is not root, and only root can",
+            "trc.toml:3:11",
+        ),
     ];
     table(
         &rows,
@@ -168,6 +191,64 @@ fn what_trc_itself_may_not_give_is_said_with_its_place() {
             outcome.status(126).stdout_lacks("ran").stderr_has(why).stderr_has(place);
         },
     );
+}
+
+#[test]
+fn what_the_root_of_a_user_namespace_may_not_give_is_said_with_its_place() {
+    if !root() {
+        return;
+    }
+    let rows = [
+        (
+            "limits = { core = 0, nofile = '100:1000000' }",
+            "its limit nofile of 1000000 is above the hard limit of 2000, and trc itself lacks",
+            "trc.toml:3:31",
+        ),
+        ("nice = -5", "cannot set its nice value -5: one below trc's own", "trc.toml:3:8"),
+        (
+            "oom_score_adj = -900",
+            "cannot set its oom_score_adj -900: one below trc's own",
+            "trc.toml:3:17",
+        ),
+        (
+            "user = 'nobody'",
+            "cannot become its user or group nobody: trc lacks the capabilities setuid and setgid, \
+             or its user namespace forbids it",
+            "trc.toml:3:8",
+        ),
+    ];
+    table(
+        &rows,
+        |row| row.0.to_owned(),
+        |(keys, why, place)| {
+            let namespace = ["unshare", "--user", "--map-root-user"];
+            let trc = unit(keys, "echo ran").before("ulimit -n 2000").wrap(&namespace);
+            let outcome = trc.run();
+            outcome.status(126).stdout_lacks("ran").stderr_has(why).stderr_has(place);
+        },
+    );
+}
+
+#[test]
+fn the_root_of_a_user_namespace_may_do_what_takes_nothing_more() {
+    if root() {
+        let keys = "user = 'root'\nnice = 3\noom_score_adj = 1000\nlimits.nofile = '10:20'\n\
+                    capabilities = ['chown']\nno_new_privs = true";
+        let program = "ulimit -Hn; grep -E \"^(CapAmb|NoNew)\" /proc/self/status";
+        let trc = unit(keys, program).wrap(&["unshare", "--user", "--map-root-user"]);
+        trc.run().status(0).stdout_is("20\nCapAmb:\t0000000000000001\nNoNewPrivs:\t1\n");
+    }
+}
+
+#[test]
+fn a_terminal_that_can_not_be_had_is_said_with_its_place() {
+    for (path, why) in
+        [("/no/such", "No such file or directory"), ("/dev/null", "it is not a terminal")]
+    {
+        let outcome = unit(&format!("tty = '{path}'"), "echo ran").run();
+        outcome.status(126).stdout_is("").stderr_has("trc.toml:3:7");
+        outcome.stderr_has(&format!("cannot take its terminal {path}: {why}"));
+    }
 }
 
 #[test]

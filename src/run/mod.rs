@@ -20,6 +20,7 @@ mod secret;
 mod sender;
 mod signals;
 mod spawn;
+mod spawn_failure;
 pub mod stream;
 mod supervisor;
 mod syscall;

@@ -247,7 +247,7 @@ fn launch(
         nice: unit.identity.nice.as_ref().map(|nice| nice.value),
         oom_score_adj: unit.identity.oom_score_adj.as_ref().map(|adj| adj.value.to_string()),
         no_new_privs: unit.identity.no_new_privs,
-        capabilities: privilege::kept(&unit.identity)?,
+        capabilities: privilege::kept(unit)?,
         tty: own_terminal(unit).map(|path| c_string(path.as_os_str().as_bytes())).transpose()?,
         own_group: true,
         terminal: None,

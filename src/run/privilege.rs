@@ -8,7 +8,7 @@ use nix::unistd::geteuid;
 
 use super::prepare::Problem;
 use crate::config::privilege::{CAPABILITIES, UNLIMITED};
-use crate::config::{Identity, Limit, Placed};
+use crate::config::{Limit, Placed, Unit};
 
 /// `CAP_SETPCAP` of capabilities(7).
 const SETPCAP: u8 = 8;
@@ -29,29 +29,39 @@ fn has(capability: u8) -> bool {
     permitted().map_or_else(|| geteuid().is_root(), |set| set & (1 << capability) != 0)
 }
 
+/// Whether the running kernel knows a capability: `PR_CAPBSET_READ` of prctl(2).
+fn is_known(capability: u8) -> bool {
+    // SAFETY: no memory is involved.
+    unsafe { libc::prctl(libc::PR_CAPBSET_READ, libc::c_ulong::from(capability), 0, 0, 0) >= 0 }
+}
+
 /// The capabilities that a unit keeps, one bit each.
 ///
 /// # Errors
 /// Which of them trc itself doesn't have.
-pub fn kept(identity: &Identity) -> Result<Option<u64>, Problem> {
-    let Some(wanted) = &identity.capabilities else { return Ok(None) };
+pub fn kept(unit: &Unit) -> Result<Option<u64>, Problem> {
+    let Some(wanted) = &unit.identity.capabilities else { return Ok(None) };
     let mut set = 0;
-    for capability in wanted {
-        let number = capability.value;
-        if !has(number) {
-            let name = CAPABILITIES.get(usize::from(number)).copied().unwrap_or_default();
+    for Placed { value: number, origin } in wanted {
+        let name = CAPABILITIES.get(usize::from(*number)).copied().unwrap_or_default();
+        if !is_known(*number) {
+            return Err(Problem::from(format!(
+                "it is to keep the capability {name}, which this kernel doesn't know ({origin})"
+            )));
+        }
+        if !has(*number) {
             return Err(Problem::from(format!(
                 "it is to keep the capability {name}, which trc itself doesn't have; \
-                 `docker run --cap-add {name}` would give it ({})",
-                capability.origin
+                 `docker run --cap-add {name}` would give it ({origin})"
             )));
         }
         set |= 1 << number;
     }
     if !has(SETPCAP) {
-        return Err(
-            "its capabilities can't be limited: trc itself lacks the capability setpcap".into()
-        );
+        let place = wanted.first().map_or(&unit.origin, |capability| &capability.origin);
+        return Err(Problem::from(format!(
+            "its capabilities can't be limited: trc itself lacks the capability setpcap ({place})"
+        )));
     }
     Ok(Some(set))
 }
@@ -61,31 +71,38 @@ pub fn kept(identity: &Identity) -> Result<Option<u64>, Problem> {
 /// # Errors
 /// Which of them is above what trc may give.
 pub fn limits(limits: &[Placed<Limit>]) -> Result<Vec<(u32, [u64; 2])>, Problem> {
-    limits.iter().map(|limit| one(limit).map(|pair| (limit.value.resource.number, pair))).collect()
-}
-
-fn one(limit: &Placed<Limit>) -> Result<[u64; 2], Problem> {
-    let Limit { resource, soft, hard } = limit.value;
-    let most = hard_limit(resource.number);
-    let (name, origin) = (resource.name, &limit.origin);
-    if most.is_some_and(|most| hard > most) && !has(SYS_RESOURCE) {
-        return Err(Problem::from(format!(
-            "its limit {name} of {} is above the hard limit of {}, and trc itself lacks the \
-             capability sys_resource; `docker run --ulimit {name}=…` raises it ({origin})",
-            shown(hard),
-            shown(most.unwrap_or(UNLIMITED))
-        )));
+    if !has(SYS_RESOURCE)
+        && let Some(why) = too_high(limits)
+    {
+        return Err(why.into());
     }
     // Not even root may have more descriptors than that.
     let open = fs::read_to_string("/proc/sys/fs/nr_open").ok();
     let open: Option<u64> = open.and_then(|text| text.trim().parse().ok());
-    match open {
-        Some(open) if resource.number == NOFILE && hard > open => Err(Problem::from(format!(
-            "its limit nofile of {} is above the kernel's, fs.nr_open = {open} ({origin})",
-            shown(hard)
-        ))),
-        _ => Ok([soft, hard]),
+    let mut pairs = Vec::new();
+    for Placed { value: Limit { resource, soft, hard }, origin } in limits {
+        if let Some(open) = open.filter(|open| resource.number == NOFILE && hard > open) {
+            return Err(Problem::from(format!(
+                "its limit nofile of {} is above the kernel's, fs.nr_open = {open} ({origin})",
+                shown(*hard)
+            )));
+        }
+        pairs.push((resource.number, [*soft, *hard]));
     }
+    Ok(pairs)
+}
+
+/// Which limit takes a privilege, in words. The root of a user namespace may lack it though
+/// it has the capability there: getrlimit(2) wants it in the first namespace.
+pub fn too_high(limits: &[Placed<Limit>]) -> Option<String> {
+    limits.iter().find_map(|Placed { value: Limit { resource, hard, .. }, origin }| {
+        let most = hard_limit(resource.number).filter(|most| hard > most)?;
+        let (name, hard, most) = (resource.name, shown(*hard), shown(most));
+        Some(format!(
+            "its limit {name} of {hard} is above the hard limit of {most}, and trc itself lacks \
+             the capability sys_resource; `docker run --ulimit {name}=…` raises it ({origin})"
+        ))
+    })
 }
 
 fn shown(limit: u64) -> String {

@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 
-use super::report::spawn_failure;
 use super::sender;
+use super::spawn_failure::spawn_failure;
 use crate::engine::{Cause, Ended, Ending, Engine, How, LastWord, Reason};
 use crate::graph::{Graph, UnitId};
 

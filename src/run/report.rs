@@ -7,8 +7,9 @@ use nix::errno::Errno;
 
 use super::localtime::CLOCK;
 use super::sender;
+use super::spawn_failure::spawn_failure;
 use crate::config::{Diagnostic, Form, Severity, Stage, Then};
-use crate::engine::{Ending, Fact, SpawnStage};
+use crate::engine::{Ending, Fact};
 use crate::graph::{Graph, UnitId};
 use crate::journal::{Entry, Journal};
 
@@ -265,62 +266,4 @@ impl Reporter {
 fn seconds(time: Duration) -> String {
     // Microseconds are of no interest, and a run of zeros neither.
     format!("{} s", (time.as_secs_f64() * 1000.0).round() / 1000.0)
-}
-
-/// What the kernel said to a step of a start, for people.
-pub fn spawn_failure(graph: &Graph, id: UnitId, stage: SpawnStage, errno: i32) -> String {
-    let why = Errno::from_raw(errno).desc();
-    let unit = &graph.node(id).unit;
-    let step = match stage {
-        SpawnStage::Prepare => "cannot make its pipes",
-        SpawnStage::Fork => "cannot fork",
-        SpawnStage::Group => "cannot make its process group",
-        SpawnStage::Terminal => "cannot take its terminal",
-        SpawnStage::Limits => "cannot set its limits",
-        SpawnStage::Nice => "cannot set its nice value (below 0 needs the capability sys_nice)",
-        SpawnStage::OomScore => {
-            "cannot set its oom_score_adj (lower than trc's own needs the capability sys_resource)"
-        }
-        SpawnStage::Capabilities => "cannot limit its capabilities",
-        SpawnStage::Identity => "cannot become its user or group",
-        SpawnStage::Directory => "cannot enter its working directory",
-        SpawnStage::Streams => "cannot set up its standard streams",
-        SpawnStage::Execute => {
-            let command = match &unit.command {
-                crate::config::Command::Exec(words) => {
-                    words.first().map(crate::config::Template::source)
-                }
-                crate::config::Command::Words(words) => words.first().cloned(),
-                crate::config::Command::Script(_)
-                | crate::config::Command::File(_)
-                | crate::config::Command::Nothing => None,
-            };
-            let command =
-                command.map_or_else(|| "its shell".to_owned(), |word| word.display().to_string());
-            let place = &unit.origin;
-            return match errno {
-                libc::ENOENT if command.contains('/') => {
-                    format!("{command}: no such file, or its interpreter is missing ({place})")
-                }
-                libc::ENOENT => format!("{command}: command not found in PATH ({place})"),
-                libc::ENOEXEC => format!(
-                    "{command}: neither in an executable format of this machine nor a script that starts with `#!` ({place})"
-                ),
-                _ => format!("{command}: {why} ({place})"),
-            };
-        }
-    };
-    let identity = &unit.identity;
-    match (stage, &identity.cwd, identity.user.as_ref().or(identity.group.as_ref())) {
-        (SpawnStage::Directory, Some(cwd), _) => {
-            format!("{step} {}: {why} ({})", cwd.value.source().display(), cwd.origin)
-        }
-        (SpawnStage::Identity, _, Some(who)) if errno == libc::EPERM => {
-            format!("{step} {}: trc is not root, and only root can ({})", who.value, who.origin)
-        }
-        (SpawnStage::Identity, _, Some(who)) => {
-            format!("{step} {}: {why} ({})", who.value, who.origin)
-        }
-        _ => format!("{step}: {why}"),
-    }
 }

@@ -1,0 +1,112 @@
+//! Why a unit could not be started, for people.
+
+use nix::errno::Errno;
+use nix::unistd::geteuid;
+
+use super::privilege;
+use crate::config::{Command, Origin, Template, Tty};
+use crate::engine::SpawnStage;
+use crate::graph::{Graph, UnitId};
+
+/// What the kernel said to a step of a start, for people.
+pub fn spawn_failure(graph: &Graph, id: UnitId, stage: SpawnStage, errno: i32) -> String {
+    let why = Errno::from_raw(errno).desc();
+    let unit = &graph.node(id).unit;
+    let step = match stage {
+        SpawnStage::Prepare => "cannot make its pipes",
+        SpawnStage::Fork => "cannot fork",
+        SpawnStage::Group => "cannot make its process group",
+        SpawnStage::Terminal => "cannot take its terminal",
+        SpawnStage::Limits => "cannot set its limits",
+        SpawnStage::Nice => "cannot set its nice value",
+        SpawnStage::OomScore => "cannot set its oom_score_adj",
+        SpawnStage::Capabilities => "cannot limit its capabilities",
+        SpawnStage::Identity => "cannot become its user or group",
+        SpawnStage::Directory => "cannot enter its working directory",
+        SpawnStage::Streams => "cannot set up its standard streams",
+        SpawnStage::Execute => {
+            let command = match &unit.command {
+                Command::Exec(words) => words.first().map(Template::source),
+                Command::Words(words) => words.first().cloned(),
+                Command::Script(_) | Command::File(_) | Command::Nothing => None,
+            };
+            let command =
+                command.map_or_else(|| "its shell".to_owned(), |word| word.display().to_string());
+            let place = &unit.origin;
+            return match errno {
+                libc::ENOENT if command.contains('/') => {
+                    format!("{command}: no such file, or its interpreter is missing ({place})")
+                }
+                libc::ENOENT => format!("{command}: command not found in PATH ({place})"),
+                libc::ENOEXEC => format!(
+                    "{command}: neither in an executable format of this machine nor a script that starts with `#!` ({place})"
+                ),
+                _ => format!("{command}: {why} ({place})"),
+            };
+        }
+    };
+    let own = &unit.identity;
+    // What was written, its place, and what the kernel's word means here.
+    let written: Option<(String, &Origin)> = match stage {
+        SpawnStage::Terminal => own.tty.as_ref().and_then(|tty| match &tty.value {
+            Tty::Own(path) => Some((path.display().to_string(), &tty.origin)),
+            Tty::No => None,
+        }),
+        SpawnStage::Nice => own.nice.as_ref().map(|nice| (nice.value.to_string(), &nice.origin)),
+        SpawnStage::OomScore => {
+            own.oom_score_adj.as_ref().map(|score| (score.value.to_string(), &score.origin))
+        }
+        SpawnStage::Identity => {
+            let who = own.user.as_ref().or(own.group.as_ref());
+            let who = who.or_else(|| own.groups.as_ref()?.first());
+            who.map(|who| (who.value.clone(), &who.origin))
+        }
+        SpawnStage::Directory => {
+            own.cwd.as_ref().map(|cwd| (cwd.value.source().display().to_string(), &cwd.origin))
+        }
+        SpawnStage::Limits => match privilege::too_high(&own.limits) {
+            Some(why) if errno == libc::EPERM => return why,
+            Some(_) | None => own.limits.first().map(|limit| (String::new(), &limit.origin)),
+        },
+        SpawnStage::Capabilities => {
+            let first = own.capabilities.as_ref().and_then(|kept| kept.first());
+            first.map(|first| (String::new(), &first.origin))
+        }
+        SpawnStage::Prepare
+        | SpawnStage::Fork
+        | SpawnStage::Group
+        | SpawnStage::Streams
+        | SpawnStage::Execute => None,
+    };
+    let why = meaning(stage, errno).unwrap_or(why);
+    match written {
+        Some((what, place)) if what.is_empty() => format!("{step}: {why} ({place})"),
+        Some((what, place)) => format!("{step} {what}: {why} ({place})"),
+        None => format!("{step}: {why}"),
+    }
+}
+
+/// What the kernel means by an error at a step, where its own word for it helps nobody.
+fn meaning(stage: SpawnStage, errno: i32) -> Option<&'static str> {
+    match (stage, errno) {
+        (SpawnStage::Terminal, libc::EPERM) => Some("another session has it"),
+        (SpawnStage::Terminal, libc::ENOTTY) => Some("it is not a terminal"),
+        (SpawnStage::Nice, libc::EPERM | libc::EACCES) => {
+            Some("one below trc's own needs the capability sys_nice")
+        }
+        (SpawnStage::OomScore, libc::EPERM | libc::EACCES) => {
+            Some("one below trc's own needs the capability sys_resource")
+        }
+        (SpawnStage::OomScore, libc::ENOENT) => Some("there is no /proc"),
+        (SpawnStage::Identity, libc::EPERM) if !geteuid().is_root() => {
+            Some("trc is not root, and only root can")
+        }
+        (SpawnStage::Identity, libc::EPERM) => {
+            Some("trc lacks the capabilities setuid and setgid, or its user namespace forbids it")
+        }
+        (SpawnStage::Identity, libc::EINVAL) => {
+            Some("trc's user namespace has no such user or group")
+        }
+        _ => None,
+    }
+}
