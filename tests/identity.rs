@@ -356,7 +356,10 @@ fn a_secret_of_root_reaches_a_unit_of_another_user() {
 
 #[test]
 fn what_is_wrong_with_a_secret_is_said_without_it() {
-    let rows: [(&str, &[u8], &str); 3] = [
+    let large = b"s3".repeat(70_000);
+    let rows: [(&str, &[u8], &str); 5] = [
+        ("${W}/never", b"", "it is not a regular file"),
+        ("${W}/secret", &large, "it is larger than 128 KiB"),
         ("/no/such", b"", "cannot read /no/such: No such file or directory"),
         ("${W}", b"", "it is not a regular file"),
         ("${W}/secret", b"s3\0cret", "holds a NUL byte, which no variable can"),
