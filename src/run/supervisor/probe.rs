@@ -236,6 +236,9 @@ impl Supervisor {
 
     /// Lines of a unit's output have matched.
     pub(super) fn matched(&mut self, id: UnitId, purposes: &[Purpose]) {
+        if !purposes.is_empty() {
+            self.has_spoken(id);
+        }
         for purpose in purposes {
             let notice = match purpose {
                 Purpose::Ready => Notice::Ready,
@@ -259,6 +262,7 @@ impl Supervisor {
             Ok(count) if bytes[..count].contains(&b'\n') => {
                 self.units[id.0].readiness = None;
                 self.whys.remove(&id);
+                self.has_spoken(id);
                 self.events.push_back(Event::Notified { unit: id, notice: Notice::Ready });
             }
             Ok(_) | Err(Errno::EAGAIN | Errno::EINTR) => {}

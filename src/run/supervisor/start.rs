@@ -205,6 +205,18 @@ impl Supervisor {
         }
     }
 
+    /// A unit has said something itself, so its command was executed, even where poll(2) looked
+    /// at its progress a moment too early.
+    pub(super) fn has_spoken(&mut self, id: UnitId) {
+        let pid = self.units[id.0].pid;
+        let progress = pid.and_then(|pid| self.children.get(&pid)?.progress.as_ref());
+        if let (Some(pid), Some((progress, _))) = (pid, progress)
+            && is_ready(progress.as_fd())
+        {
+            self.progress(pid);
+        }
+    }
+
     pub(super) fn start_stop_command(&mut self, id: UnitId) {
         if let Err(why) = self.launch_stop_command(id) {
             let name = self.graph.node(id).unit.id();
