@@ -98,6 +98,10 @@ impl Supervisor {
         held.notify = socket;
         // Those of an earlier run were kept for what it said last.
         held.captures.retain(|capture| !capture.has_ended());
+        // They say nothing of how this run is.
+        for capture in &mut held.captures {
+            capture.look_for(Vec::new());
+        }
         for (side, read) in pipes {
             let source = Source::new(unit.stage.name(), &unit.name, pid, side);
             let mut capture = Capture::new(read, source);
