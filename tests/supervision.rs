@@ -146,6 +146,21 @@ fn a_probes_command_may_flood_hang_or_be_killed() {
 }
 
 #[test]
+fn commands_of_a_unit_that_has_a_terminal_do_not_need_it() {
+    let pty = nix::pty::openpty(None, None).unwrap();
+    let path = nix::unistd::ttyname(&pty.slave).unwrap();
+    let toml = format!(
+        "[async.db]\ntty = '{}'\nexec = 'cat ${{W}}/never'\nready.exec = 'true'\n\
+         stop.exec = ['sh', '-c', 'kill -KILL $TRC_PID']\n\
+         [sync.app]\nafter = ['db']\nscript = 'echo app'\n",
+        path.display()
+    );
+    let outcome = Trc::toml(&toml.replace("$TRC", "$$TRC")).run();
+    outcome.status(0).stdout_has("async.db is ready").stdout_has("\napp\n");
+    outcome.stderr_lacks("stop command").stderr_lacks("KILL");
+}
+
+#[test]
 fn a_unit_that_dies_while_it_is_probed_ends_as_it_does() {
     let toml = "[async.db]\nscript = 'echo >$W/runs; read x <$W/go; exit 6'\n\
                 ready.exec = 'cat ${W}/never'\n";

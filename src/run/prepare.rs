@@ -140,7 +140,8 @@ impl Surroundings<'_> {
             environment.set("TRC_PID", pid.to_string());
         }
         let (files, argv) = expand_words(words, &environment)?;
-        launch(unit, &mut environment, files, argv)
+        // A terminal of the unit's own is its session's, and can't be another's: ioctl_tty(2).
+        Ok(Launch { tty: None, ..launch(unit, &mut environment, files, argv)? })
     }
 
     fn environment(&self, unit: &Unit) -> Result<Environment, Problem> {
