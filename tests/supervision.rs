@@ -4,10 +4,10 @@ mod common;
 
 use std::fmt::Write as _;
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::os::unix::net::UnixListener;
 
-use common::{MODES, TERM, Trc, table};
+use common::{MODES, TERM, Trc, patience, root, table};
 
 /// A unit that is ready by `ready` after its gate was opened, and one that is after it.
 fn gated(ready: &str, then: &str) -> String {
@@ -146,6 +146,92 @@ fn a_probes_command_may_flood_hang_or_be_killed() {
 }
 
 #[test]
+fn commands_of_a_unit_that_has_a_terminal_do_not_need_it() {
+    let pty = nix::pty::openpty(None, None).unwrap();
+    let path = nix::unistd::ttyname(&pty.slave).unwrap();
+    let toml = format!(
+        "[async.db]\ntty = '{}'\nexec = 'cat ${{W}}/never'\nready.exec = 'true'\n\
+         stop.exec = ['sh', '-c', 'kill -KILL $TRC_PID']\n\
+         [sync.app]\nafter = ['db']\nscript = 'echo app'\n",
+        path.display()
+    );
+    let outcome = Trc::toml(&toml.replace("$TRC", "$$TRC")).run();
+    outcome.status(0).stdout_has("async.db is ready").stdout_has("\napp\n");
+    outcome.stderr_lacks("stop command").stderr_lacks("KILL");
+}
+
+/// trc that finds its own `hosts` and `resolv.conf` in its directory.
+fn with_names(toml: &str, hosts: &str, server: &str) -> Trc {
+    let trc = Trc::toml(toml)
+        .file("hosts", hosts)
+        .file("resolv.conf", format!("nameserver {server}\n"))
+        .file("nsswitch.conf", "hosts: files dns\n");
+    let words: &[&str] =
+        if root() { &["unshare", "--mount"] } else { &["unshare", "--mount", "--map-root-user"] };
+    let bind = "for file in hosts resolv.conf nsswitch.conf; do\n\
+                mount --bind $W/$file /etc/$file || exit; done";
+    trc.wrap(words).before(bind)
+}
+
+#[test]
+fn a_name_is_looked_up_at_each_try_anew() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // Nobody serves anything on the other address of the loopback, names neither.
+    let toml = format!(
+        "log.level = 'debug'\n[async.db]\nexec = 'cat ${{W}}/never'\n\
+         ready = {{ tcp = 'db.example:{port}', every = '10ms', within = '25s' }}\n\
+         [sync.app]\nafter = ['db']\nscript = 'echo app'\n"
+    );
+    for hosts in ["127.0.0.1 db.example", "127.0.0.2 db.example\n127.0.0.1 db.example"] {
+        let running = with_names(&toml, "", "127.0.0.2").spawn();
+        running.wait_for_times("async.db: db.example:", 2);
+        std::fs::write(running.path("hosts"), format!("{hosts}\n")).unwrap();
+        running.finish().status(0).stdout_has("\napp\n");
+    }
+}
+
+#[test]
+fn a_name_server_that_is_silent_holds_up_neither_trc_nor_its_end() {
+    // An address of its own: what else asks for names here asks elsewhere.
+    let Ok(server) = UdpSocket::bind("127.0.53.1:53") else {
+        eprintln!("skipped: only root may be a name server here");
+        return;
+    };
+    server.set_read_timeout(Some(patience())).unwrap();
+    let toml = |host: &str, times: &str| {
+        format!(
+            "[async.db]\nexec = 'cat ${{W}}/never'\n\
+             ready = {{ http = 'http://{host}.example:1/', {times} }}\n"
+        )
+    };
+    for (mode, host) in MODES.into_iter().zip(["plain", "first"]) {
+        let times = "timeout = '0.2s', within = '0.5s'";
+        let why = "async.db was not ready within 0.5 s: \
+                   http://late.example:1/: its name was not resolved within 0.2 s";
+        with_names(&toml("late", times), "", "127.0.53.1")
+            .mode(mode)
+            .run()
+            .status(124)
+            .stderr_has(why);
+
+        let running =
+            with_names(&toml(host, "timeout = '30s'"), "", "127.0.53.1").mode(mode).spawn();
+        running.wait_for("Launching on the background");
+        let mut question = [0; 512];
+        loop {
+            let count = server.recv(&mut question).expect("it is asked for the name");
+            if question[..count].windows(host.len()).any(|label| label == host.as_bytes()) {
+                break;
+            }
+        }
+        // In the middle of its lookup.
+        running.signal(TERM);
+        running.finish().status(143).stderr_lacks("KILL");
+    }
+}
+
+#[test]
 fn a_unit_that_dies_while_it_is_probed_ends_as_it_does() {
     let toml = "[async.db]\nscript = 'echo >$W/runs; read x <$W/go; exit 6'\n\
                 ready.exec = 'cat ${W}/never'\n";
@@ -161,6 +247,22 @@ fn a_line_is_found_in_a_flood_of_others() {
                 script = 'seq 200000; echo ready at last; seq 200000; exec cat $W/never'\n\
                 [sync.app]\nafter = ['db']\nscript = 'echo app'\n";
     Trc::toml(toml).run().status(0).stdout_has("async.db is ready");
+}
+
+#[test]
+fn what_an_earlier_run_has_left_behind_does_not_make_the_next_one_ready() {
+    let toml = "[async.db]\nready = { log = '^ready$$', within = '1s' }\n\
+                restart = { max = 1, backoff = '1ms' }\n\
+                script = '''[ -e $W/again ] && exec cat $W/never\n\
+                echo >$W/again; setsid sh -c 'echo >$W/away; read x <$W/go; echo ready' &\n\
+                read x <$W/away; exit 1'''\n\
+                [sync.app]\nafter = ['db']\nscript = 'echo app'\n";
+    let running = Trc::toml(toml).fifo("away").spawn();
+    running.wait_for_times("Launching on the background", 2);
+    running.open_gate("go");
+    let outcome = running.finish();
+    outcome.status(124).stdout_has(": ready\n").stdout_lacks("\napp\n");
+    outcome.stderr_has("async.db was not ready within 1 s");
 }
 
 #[test]

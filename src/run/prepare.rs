@@ -140,7 +140,7 @@ impl Surroundings<'_> {
             environment.set("TRC_PID", pid.to_string());
         }
         let (files, argv) = expand_words(words, &environment)?;
-        // The unit's terminal is taken: it belongs to the session of the unit itself.
+        // A terminal of the unit's own is its session's, and can't be another's: ioctl_tty(2).
         Ok(Launch { tty: None, ..launch(unit, &environment, ids, files, argv)? })
     }
 

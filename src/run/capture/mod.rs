@@ -139,11 +139,15 @@ impl Capture {
                 None => journal.captured(&self.source, &mut self.partial, &scratch[..count]),
             }
             self.tail.push(&scratch[..count]);
-            for matcher in &mut self.matchers {
-                if matcher.push(&scratch[..count]) {
-                    self.matched.push(matcher.purpose());
+            let matched = &mut self.matched;
+            self.matchers.retain_mut(|matcher| {
+                let found = matcher.push(&scratch[..count]);
+                if found {
+                    matched.push(matcher.purpose());
                 }
-            }
+                // A unit becomes ready once.
+                !found || matcher.purpose() == Purpose::Health
+            });
             Ok(count)
         });
         match count {

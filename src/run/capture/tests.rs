@@ -317,3 +317,17 @@ fn idle_captures_hold_no_memory() {
     assert_eq!(capture.partial.capacity(), 0);
     assert!(capture.fd().unwrap().as_raw_fd() > 2);
 }
+
+#[test]
+fn a_unit_becomes_ready_once_and_is_well_each_time_it_says_so() {
+    let (mut capture, mut unit) = capture();
+    let (_reader, write) = log_pipe();
+    let journal = journal(&write);
+    let matcher = |purpose| Matcher::new(purpose, "^here$").unwrap();
+    capture.look_for(vec![matcher(Purpose::Ready), matcher(Purpose::Health)]);
+    for expected in [vec![Purpose::Ready, Purpose::Health], vec![Purpose::Health]] {
+        unit.write_all(b"here\n").unwrap();
+        capture.readable(&journal, start());
+        assert_eq!(capture.take_matched(), expected);
+    }
+}

@@ -58,8 +58,13 @@ pub struct Try {
 enum Step {
     /// A name's addresses.
     Resolving(Resolver, Option<Request>),
-    /// A connection to one of these.
-    Connecting { socket: OwnedFd, others: VecDeque<SocketAddr>, then: Option<Request> },
+    /// A connection, until the next address has its turn.
+    Connecting {
+        socket: OwnedFd,
+        until: Instant,
+        others: VecDeque<SocketAddr>,
+        then: Option<Request>,
+    },
     /// An answer over HTTP.
     Asking(Answer),
 }
@@ -72,14 +77,15 @@ impl Try {
     /// # Errors
     /// The verdict, where there is one already.
     pub fn begin(probe: &Probe, timeout: Duration, now: Instant) -> Result<Self, Verdict> {
-        let new = |what: String, step| Self { step, what, timeout, deadline: now + timeout };
+        let deadline = now + timeout;
+        let new = |what: String, step| Self { step, what, timeout, deadline };
         match probe {
             Probe::Tcp(address) => {
-                let step = reach(address, None)?;
+                let step = reach(address, None, now, deadline)?;
                 Ok(new(shown(address), step))
             }
             Probe::Http(http) => {
-                let step = reach(&http.address, Some(Request::new(http)))?;
+                let step = reach(&http.address, Some(Request::new(http)), now, deadline)?;
                 Ok(new(url(http), step))
             }
             Probe::Unix(path) => Err(connect::unix(path)
@@ -98,9 +104,12 @@ impl Try {
         }
     }
 
-    /// When its time is up.
+    /// When what it waits for is [`late`](Self::late).
     pub fn deadline(&self) -> Instant {
-        self.deadline
+        match &self.step {
+            Step::Connecting { until, .. } => *until,
+            Step::Resolving(..) | Step::Asking(_) => self.deadline,
+        }
     }
 
     /// What to poll, and for what.
@@ -116,18 +125,20 @@ impl Try {
     ///
     /// # Errors
     /// The verdict, once there is one.
-    pub fn proceed(mut self) -> Result<Self, Verdict> {
+    pub fn proceed(mut self, now: Instant) -> Result<Self, Verdict> {
         let step = match self.step {
             Step::Resolving(mut resolver, then) => match resolver.proceed() {
                 None => Step::Resolving(resolver, then),
-                Some(Ok(addresses)) => match connecting(addresses.into(), then) {
-                    Ok(step) => step,
-                    Err(why) => return Err(Err(self::named(&self.what, why))),
-                },
-                Some(Err(why)) => return Err(Err(self::named(&self.what, why))),
+                Some(Ok(addresses)) => {
+                    match connecting(addresses.into(), then, now, self.deadline) {
+                        Ok(step) => step,
+                        Err(why) => return Err(Err(named(&self.what, why))),
+                    }
+                }
+                Some(Err(why)) => return Err(Err(named(&self.what, why))),
             },
-            Step::Connecting { socket, others, then } => match connect::connected(&socket) {
-                Connected::NotYet => Step::Connecting { socket, others, then },
+            Step::Connecting { socket, until, others, then } => match connect::connected(&socket) {
+                Connected::NotYet => Step::Connecting { socket, until, others, then },
                 Connected::Yes => match then {
                     None => return Err(Ok(())),
                     Some(request) => Step::Asking(Answer::new(socket, request)),
@@ -135,7 +146,7 @@ impl Try {
                 Connected::Failed(why) if others.is_empty() => {
                     return Err(Err(named(&self.what, why)));
                 }
-                Connected::Failed(_) => match connecting(others, then) {
+                Connected::Failed(_) => match connecting(others, then, now, self.deadline) {
                     Ok(step) => step,
                     Err(why) => return Err(Err(named(&self.what, why))),
                 },
@@ -149,8 +160,25 @@ impl Try {
         Ok(self)
     }
 
+    /// Goes on without what did not come by its [`deadline`](Self::deadline).
+    ///
+    /// # Errors
+    /// The verdict, if there is nothing else to wait for.
+    pub fn late(mut self, now: Instant) -> Result<Self, Verdict> {
+        match self.step {
+            Step::Connecting { others, then, .. } if !others.is_empty() && now < self.deadline => {
+                self.step = connecting(others, then, now, self.deadline)
+                    .map_err(|why| Err(named(&self.what, why)))?;
+                Ok(self)
+            }
+            Step::Resolving(..) | Step::Connecting { .. } | Step::Asking(_) => {
+                Err(Err(self.too_late()))
+            }
+        }
+    }
+
     /// What it has come to when its time is up.
-    pub fn too_late(&self) -> Failure {
+    fn too_late(&self) -> Failure {
         let within = format!("within {} s", self.timeout.as_secs_f64());
         let why = match &self.step {
             Step::Resolving(..) => format!("{}: its name was not resolved {within}", self.what),
@@ -166,7 +194,12 @@ fn named(what: &str, why: impl std::fmt::Display) -> Failure {
 }
 
 /// The way to an address; `localhost` and numbers need no lookup.
-fn reach(address: &Address, then: Option<Request>) -> Result<Step, Verdict> {
+fn reach(
+    address: &Address,
+    then: Option<Request>,
+    now: Instant,
+    deadline: Instant,
+) -> Result<Step, Verdict> {
     let Address { host, port } = address;
     let known: VecDeque<IpAddr> = match host.parse() {
         Ok(ip) => VecDeque::from([ip]),
@@ -180,15 +213,25 @@ fn reach(address: &Address, then: Option<Request>) -> Result<Step, Verdict> {
         }
     };
     let known = known.into_iter().map(|ip| SocketAddr::new(ip, *port)).collect();
-    connecting(known, then).map_err(|why| Err(named(&shown(address), why)))
+    connecting(known, then, now, deadline).map_err(|why| Err(named(&shown(address), why)))
 }
 
-/// A connection to the first of these that begins to come about.
-fn connecting(mut to: VecDeque<SocketAddr>, then: Option<Request>) -> Result<Step, String> {
+/// A connection to the first of these that begins to come about. It may take its share of what
+/// is left until the deadline: an address that never answers keeps nobody from the others.
+fn connecting(
+    mut to: VecDeque<SocketAddr>,
+    then: Option<Request>,
+    now: Instant,
+    deadline: Instant,
+) -> Result<Step, String> {
     let mut last = "it has no address".to_owned();
     while let Some(address) = to.pop_front() {
         match connect::begin(address) {
-            Ok(socket) => return Ok(Step::Connecting { socket, others: to, then }),
+            Ok(socket) => {
+                let turns = u32::try_from(to.len()).unwrap_or(u32::MAX).saturating_add(1);
+                let until = now + deadline.saturating_duration_since(now) / turns;
+                return Ok(Step::Connecting { socket, until, others: to, then });
+            }
             Err(why) => last = why,
         }
     }

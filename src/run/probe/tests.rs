@@ -17,21 +17,21 @@ const LONG: Duration = Duration::from_secs(20);
 /// For what never comes.
 const SHORT: Duration = Duration::from_millis(150);
 
-/// A whole try, polled as the loop does.
+/// A whole try.
 fn tried(probe: &Probe, timeout: Duration) -> Verdict {
-    let mut one = match Try::begin(probe, timeout, Instant::now()) {
-        Ok(one) => one,
-        Err(verdict) => return verdict,
-    };
+    Try::begin(probe, timeout, Instant::now()).map_or_else(|verdict| verdict, driven)
+}
+
+/// A try under way, polled as the loop does.
+fn driven(mut one: Try) -> Verdict {
     loop {
         let left = one.deadline().saturating_duration_since(Instant::now());
         let (fd, flags) = one.fd();
         let mut fds = [PollFd::new(fd, flags)];
-        let millis = u16::try_from(left.as_millis()).unwrap_or(u16::MAX);
-        if poll(&mut fds, PollTimeout::from(millis)).unwrap() == 0 {
-            return Err(one.too_late());
-        }
-        one = match one.proceed() {
+        let millis = u16::try_from(left.as_micros().div_ceil(1000)).unwrap_or(u16::MAX);
+        let late = poll(&mut fds, PollTimeout::from(millis)).unwrap() == 0;
+        let now = Instant::now();
+        one = match if late { one.late(now) } else { one.proceed(now) } {
             Ok(one) => one,
             Err(verdict) => return verdict,
         };
@@ -53,6 +53,20 @@ fn server(serve: impl Fn(TcpStream) + Send + 'static) -> SocketAddr {
 /// An address where nobody listens.
 fn deserted() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// An address where nothing is ever answered, while what comes with it is held.
+fn silent() -> (SocketAddr, (TcpListener, Vec<TcpStream>)) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    // SAFETY: listen(2) again on a listening socket only changes the length of its queue.
+    unsafe { libc::listen(std::os::fd::AsRawFd::as_raw_fd(&listener), 0) };
+    let address = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, SHORT) {
+        waiting.push(stream);
+        assert!(waiting.len() < 100);
+    }
+    (address, (listener, waiting))
 }
 
 fn tcp(address: SocketAddr) -> Probe {
@@ -106,17 +120,31 @@ fn a_server_that_is_late_is_there_in_the_end() {
 
 #[test]
 fn a_server_whose_queue_is_full_is_out_of_time() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    // SAFETY: listen(2) again on a listening socket only changes the length of its queue.
-    unsafe { libc::listen(std::os::fd::AsRawFd::as_raw_fd(&listener), 0) };
-    let address = listener.local_addr().unwrap();
-    let mut waiting = Vec::new();
-    while let Ok(stream) = TcpStream::connect_timeout(&address, SHORT) {
-        waiting.push(stream);
-        assert!(waiting.len() < 100);
-    }
+    let (address, _held) = silent();
     let (timed_out, why) = failed(&tried(&tcp(address), SHORT));
     assert_eq!((timed_out, why.as_str()), (true, "no connection within 0.15 s"));
+}
+
+#[test]
+fn an_address_that_never_answers_leaves_time_for_the_others() {
+    let (silent, _held) = silent();
+    let timeout = Duration::from_secs(1);
+    for (others, expected) in [
+        (vec![server(drop)], None),
+        (vec![deserted(), server(drop)], None),
+        (vec![silent, server(drop)], None),
+        (vec![deserted()], Some((false, "connection refused"))),
+        (vec![silent], Some((true, "no connection within 1 s"))),
+    ] {
+        let now = Instant::now();
+        let to = [silent].into_iter().chain(others.iter().copied()).collect();
+        let step = connecting(to, None, now, now + timeout).unwrap();
+        let one = Try { step, what: "a name".to_owned(), timeout, deadline: now + timeout };
+        let verdict = driven(one);
+        let found = verdict.is_err().then(|| failed(&verdict));
+        let expected = expected.map(|(timed_out, why)| (timed_out, why.to_owned()));
+        assert_eq!(found, expected, "{others:?}");
+    }
 }
 
 #[test]

@@ -23,6 +23,7 @@ impl Supervisor {
             let Some(socket) = &self.units[id.0].notify else { return };
             let Some(message) = socket.receive() else { return };
             if self.is_its_own(id, &message) {
+                self.has_spoken(id);
                 for field in message.fields {
                     self.notice(id, field);
                 }

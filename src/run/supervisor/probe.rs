@@ -166,24 +166,27 @@ impl Supervisor {
         let found = self.tries.iter().position(|(unit, what, _)| (*unit, *what) == (id, purpose));
         let Some(at) = found else { return };
         let (_, _, under_way) = self.tries.swap_remove(at);
-        match under_way.proceed() {
+        match under_way.proceed(now()) {
             Ok(under_way) => self.tries.push((id, purpose, under_way)),
             Err(verdict) => self.probed(id, purpose, verdict),
         }
     }
 
-    /// When the first try's time is up.
+    /// When the first try is late.
     pub(super) fn probes_deadline(&self) -> Option<Instant> {
         let tries = self.tries.iter().map(|(_, _, under_way)| under_way.deadline());
         tries.chain(self.commands.iter().map(|command| command.deadline)).min()
     }
 
-    /// Ends the tries whose time is up.
+    /// Ends the tries whose time is up, or gives their next address its turn.
     pub(super) fn end_late_probes(&mut self) {
         let now = now();
         while let Some(at) = self.tries.iter().position(|(_, _, one)| one.deadline() <= now) {
             let (id, purpose, under_way) = self.tries.swap_remove(at);
-            self.probed(id, purpose, Err(under_way.too_late()));
+            match under_way.late(now) {
+                Ok(under_way) => self.tries.push((id, purpose, under_way)),
+                Err(verdict) => self.probed(id, purpose, verdict),
+            }
         }
         while let Some(at) = self.commands.iter().position(|one| one.deadline <= now) {
             let command = self.commands.swap_remove(at);
@@ -233,6 +236,9 @@ impl Supervisor {
 
     /// Lines of a unit's output have matched.
     pub(super) fn matched(&mut self, id: UnitId, purposes: &[Purpose]) {
+        if !purposes.is_empty() {
+            self.has_spoken(id);
+        }
         for purpose in purposes {
             let notice = match purpose {
                 Purpose::Ready => Notice::Ready,
@@ -256,6 +262,7 @@ impl Supervisor {
             Ok(count) if bytes[..count].contains(&b'\n') => {
                 self.units[id.0].readiness = None;
                 self.whys.remove(&id);
+                self.has_spoken(id);
                 self.events.push_back(Event::Notified { unit: id, notice: Notice::Ready });
             }
             Ok(_) | Err(Errno::EAGAIN | Errno::EINTR) => {}

@@ -98,6 +98,10 @@ impl Supervisor {
         held.notify = socket;
         // Those of an earlier run were kept for what it said last.
         held.captures.retain(|capture| !capture.has_ended());
+        // They say nothing of how this run is.
+        for capture in &mut held.captures {
+            capture.look_for(Vec::new());
+        }
         for (side, read) in pipes {
             let source = Source::new(unit.stage.name(), &unit.name, pid, side);
             let mut capture = Capture::new(read, source);
@@ -202,6 +206,18 @@ impl Supervisor {
                 self.probe_command_ended(pid, Err(Errno::from_raw(failure.errno)));
             }
             (Role::StopCommand(_) | Role::Probe, None) | (Role::Former | Role::NotStarted, _) => {}
+        }
+    }
+
+    /// A unit has said something itself, so its command was executed, even where poll(2) looked
+    /// at its progress a moment too early.
+    pub(super) fn has_spoken(&mut self, id: UnitId) {
+        let pid = self.units[id.0].pid;
+        let progress = pid.and_then(|pid| self.children.get(&pid)?.progress.as_ref());
+        if let (Some(pid), Some((progress, _))) = (pid, progress)
+            && is_ready(progress.as_fd())
+        {
+            self.progress(pid);
         }
     }
 
