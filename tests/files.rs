@@ -13,12 +13,12 @@ fn to_file(name: &str, rest: &str, script: &str) -> String {
 }
 
 #[test]
-fn both_streams_of_a_unit_go_to_its_file_as_they_are() {
-    let script = "echo out; echo err >&2; printf \"no newline\"";
+fn both_streams_of_a_unit_go_to_its_file_as_they_are_and_in_their_order() {
+    let script = "echo out; echo err >&2; echo again; printf \"no newline\"";
     let running = Trc::toml(&format!("wait = 'all'\n{}", to_file("a", "", script))).spawn();
     let path = running.path("x.log");
     running.wait_until("it has ended", || running.ended());
-    assert_eq!(std::fs::read_to_string(path).unwrap(), "out\nerr\nno newline\n");
+    assert_eq!(std::fs::read_to_string(path).unwrap(), "out\nerr\nagain\nno newline\n");
     running.finish().status(0).stdout_lacks("]: out");
 }
 
@@ -99,7 +99,10 @@ fn a_full_disk_drops_lines_counts_them_and_lets_the_unit_live() {
 #[test]
 fn a_file_that_can_not_be_opened_fails_the_unit() {
     for (path, why) in [
-        ("/no/such/x.log", "cannot open /no/such/x.log to write to it: No such file or directory"),
+        (
+            "/no/such/x.log",
+            "cannot open /no/such/x.log to write to it: its directory does not exist",
+        ),
         ("/", "cannot open / to write to it: Is a directory"),
     ] {
         let toml = format!("[async.a]\noutput.file = '{path}'\nexec = 'true'\n");

@@ -1,9 +1,9 @@
 //! Files that units' output goes to: appended to by whole lines, rotated between lines.
 
 use std::cell::RefCell;
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use memchr::{memchr, memchr_iter, memrchr};
@@ -19,36 +19,53 @@ struct Inner {
     path: PathBuf,
     max_size: Option<u64>,
     keep: u32,
+    open: Opened,
+    /// At this size, in bytes, it could not be rotated; it is tried again when as much as
+    /// a file holds has come since then.
+    base: u64,
+    /// How many lines were not written since the last one that was, and why.
+    dropped: Option<(u64, String)>,
+    /// Whether the last line in it lacks its end.
+    torn: bool,
+    /// Whether it was said that it can't be rotated.
+    stuck: bool,
+}
+
+#[derive(Debug)]
+struct Opened {
     file: File,
+    /// Where it lies when links were followed: that is where it is rotated.
+    place: PathBuf,
     /// Whether it is a regular one; nothing else is rotated.
     regular: bool,
-    /// In bytes.
+    /// In bytes, as far as trc knows.
     size: u64,
-    /// How many lines were not written since the last one that was.
-    dropped: u64,
-    /// Whether it was said that renaming fails.
-    stuck: bool,
 }
 
 impl LogFile {
     /// Opens a file to append to it, and makes it where it is not there.
     ///
     /// # Errors
-    /// Why that can't be, in words.
-    pub fn open(wanted: &OutputFile) -> Result<Self, String> {
-        let path = &wanted.path;
-        let (file, regular, size) = open(path)
-            .map_err(|why| format!("cannot open {} to write to it: {why}", path.display()))?;
+    /// Those of open(2), and one without a number for what is neither a regular file nor a
+    /// character device.
+    pub fn open(wanted: &OutputFile) -> io::Result<Self> {
         Ok(Self(RefCell::new(Inner {
-            path: path.clone(),
+            open: open(&wanted.path)?,
+            path: wanted.path.clone(),
             max_size: wanted.max_size,
             keep: wanted.keep,
-            file,
-            regular,
-            size,
-            dropped: 0,
+            base: 0,
+            dropped: None,
+            torn: false,
             stuck: false,
         })))
+    }
+
+    /// Whether both are one file, by whatever paths.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let one = identity(&self.0.borrow().open.file);
+        one.is_some() && one == identity(&other.0.borrow().open.file)
     }
 
     /// Writes whole lines. What can't be written is dropped and counted.
@@ -60,12 +77,22 @@ impl LogFile {
     pub fn reopen(&self) {
         self.0.borrow_mut().reopen();
     }
+
+    /// At the end of the run: says how many lines are missing, if the last ones are.
+    pub fn finish(&self) {
+        self.0.borrow_mut().tell_dropped();
+    }
 }
 
 impl Inner {
     fn write(&mut self, mut lines: &[u8]) {
         while !lines.is_empty() {
-            let count = self.room(lines);
+            let mut count = self.room(lines);
+            if count == 0 {
+                // Somebody may have made it smaller, as logrotate's copytruncate does.
+                self.look_at_size();
+                count = self.room(lines);
+            }
             if count == 0 {
                 self.rotate();
                 continue;
@@ -79,113 +106,204 @@ impl Inner {
     /// How much of these lines the file still takes: whole lines, and none only if another
     /// file has to be begun.
     fn room(&self, lines: &[u8]) -> usize {
-        let Some(most) = self.max_size.filter(|_| self.regular && !self.stuck) else {
+        let Some(most) = self.max_size.filter(|_| self.open.regular) else {
             return lines.len();
         };
-        let room = usize::try_from(most.saturating_sub(self.size)).unwrap_or(usize::MAX);
+        let room = self.base.saturating_add(most).saturating_sub(self.open.size);
+        let room = usize::try_from(room).unwrap_or(usize::MAX);
         if lines.len() <= room {
             return lines.len();
         }
         match memrchr(b'\n', &lines[..room]) {
             Some(end) => end + 1,
             // A line that is longer than any file has one of its own.
-            None if self.size == 0 => memchr(b'\n', lines).map_or(lines.len(), |end| end + 1),
+            None if self.open.size == self.base => {
+                memchr(b'\n', lines).map_or(lines.len(), |end| end + 1)
+            }
             None => 0,
         }
     }
 
-    fn append(&mut self, lines: &[u8]) {
-        let mut rest = lines;
-        while !rest.is_empty() {
-            match self.file.write(rest) {
-                Ok(0) => return self.drop_lines(lines, rest, &io::ErrorKind::WriteZero.into()),
-                Ok(count) => {
-                    self.size += count as u64;
-                    rest = &rest[count..];
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return self.drop_lines(lines, rest, &error),
+    fn look_at_size(&mut self) {
+        if let Ok(metadata) = self.open.file.metadata() {
+            self.open.size = metadata.len();
+            if self.open.size < self.base {
+                self.base = 0;
             }
         }
-        if self.dropped > 0 {
-            let (path, dropped) = (self.path.display(), std::mem::take(&mut self.dropped));
-            log::warn!("{path}: {dropped} lines were dropped");
+    }
+
+    fn append(&mut self, lines: &[u8]) {
+        if self.torn {
+            match self.put(b"\n") {
+                Ok(()) => self.torn = false,
+                Err((_, error)) => return self.drop_lines(lines, 0, &error),
+            }
         }
+        match self.put(lines) {
+            Ok(()) => self.tell_dropped(),
+            Err((written, error)) => self.drop_lines(lines, written, &error),
+        }
+    }
+
+    /// Writes all of it, or says how much was written and why not more.
+    fn put(&mut self, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
+        let mut written = 0;
+        while written < bytes.len() {
+            match self.open.file.write(&bytes[written..]) {
+                Ok(0) => return Err((written, io::ErrorKind::WriteZero.into())),
+                Ok(count) => {
+                    written += count;
+                    self.open.size += count as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err((written, error)),
+            }
+        }
+        Ok(())
     }
 
     /// Not all of these lines could be written. The part of one is taken back, so that the
     /// next begins a line.
-    fn drop_lines(&mut self, lines: &[u8], rest: &[u8], error: &io::Error) {
-        let written = &lines[..lines.len() - rest.len()];
-        let whole = memrchr(b'\n', written).map_or(0, |end| end + 1);
-        let part = (written.len() - whole) as u64;
-        if part > 0 && self.regular && self.file.set_len(self.size - part).is_ok() {
-            self.size -= part;
+    fn drop_lines(&mut self, lines: &[u8], written: usize, error: &io::Error) {
+        let whole = memrchr(b'\n', &lines[..written]).map_or(0, |end| end + 1);
+        let part = (written - whole) as u64;
+        if part > 0 {
+            self.torn = !self.take_back(part);
         }
-        if self.dropped == 0 {
+        if self.dropped.is_none() {
             log::warn!("{}: lines are dropped: {}", self.path.display(), reason(error));
         }
-        self.dropped += memchr_iter(b'\n', &lines[whole..]).count() as u64;
+        let (count, _) = self.dropped.get_or_insert_with(|| (0, reason(error)));
+        *count += memchr_iter(b'\n', &lines[whole..]).count() as u64;
     }
 
-    /// Begins another file; the last ones get the next number each.
-    fn rotate(&mut self) {
-        let numbered = |number: u32| {
-            let mut name = self.path.clone().into_os_string();
-            name.push(format!(".{number}"));
-            PathBuf::from(name)
-        };
-        for number in (1..self.keep).rev() {
-            // Those that are not there need no number.
-            _ = fs::rename(numbered(number), numbered(number + 1));
+    /// Removes the last bytes, unless somebody else changed the file: others' bytes are not
+    /// trc's to remove, and one that was emptied must not grow.
+    fn take_back(&mut self, count: u64) -> bool {
+        let Opened { file, size, regular, .. } = &mut self.open;
+        let ours = *regular && file.metadata().is_ok_and(|metadata| metadata.len() == *size);
+        let done = ours && file.set_len(*size - count).is_ok();
+        if done {
+            *size -= count;
         }
-        let away = if self.keep == 0 {
-            fs::remove_file(&self.path)
-        } else {
-            fs::rename(&self.path, numbered(1))
-        };
-        let begun = away.map_err(|error| reason(&error)).and_then(|()| open(&self.path));
-        match begun {
-            Ok((file, regular, size)) => {
-                (self.file, self.regular, self.size) = (file, regular, size);
+        done
+    }
+
+    fn tell_dropped(&mut self) {
+        if let Some((count, why)) = self.dropped.take() {
+            log::warn!("{}: {count} lines were dropped: {why}", self.path.display());
+        }
+    }
+
+    /// Begins another file. Where that can't be, this one grows rather than losing anything.
+    fn rotate(&mut self) {
+        match self.begin_another() {
+            Ok(file) => {
+                (self.open.file, self.open.size) = (file, 0);
+                (self.base, self.torn, self.stuck) = (0, false, false);
             }
-            Err(why) => {
-                // It grows beyond its size rather than losing anything.
-                self.stuck = true;
-                log::warn!("{} can't be rotated: {why}", self.path.display());
+            Err(error) => {
+                if !self.stuck {
+                    let why = reason(&error);
+                    log::warn!("{} can't be rotated, and grows: {why}", self.path.display());
+                }
+                (self.base, self.stuck) = (self.open.size, true);
             }
+        }
+    }
+
+    /// Makes the new file first: if there is no room for it, nothing has changed.
+    fn begin_another(&self) -> io::Result<File> {
+        let new = beside(&self.open.place, "new");
+        let file = successor(&self.open.file.metadata()?, &new)?;
+        let renamed = self.number().and_then(|()| fs::rename(&new, &self.open.place));
+        if let Err(error) = renamed {
+            _ = fs::remove_file(&new);
+            return Err(error);
+        }
+        Ok(file)
+    }
+
+    /// Gives the file the number 1 and the last ones the next number each, as far as there
+    /// is no gap; the oldest goes.
+    fn number(&self) -> io::Result<()> {
+        let place = &self.open.place;
+        let numbered = |number: u32| beside(place, &number.to_string());
+        if self.keep == 0 {
+            return Ok(());
+        }
+        let is_free = |number: &u32| fs::symlink_metadata(numbered(*number)).is_err();
+        let last = (1..self.keep).find(is_free).unwrap_or(self.keep);
+        for number in (1..last).rev() {
+            fs::rename(numbered(number), numbered(number + 1))?;
+        }
+        match fs::rename(place, numbered(1)) {
+            // Somebody has renamed or removed it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => result,
         }
     }
 
     fn reopen(&mut self) {
-        self.stuck = false;
+        let path = self.path.display();
         match open(&self.path) {
-            Ok((file, regular, size)) => {
-                (self.file, self.regular, self.size) = (file, regular, size);
-                log::info!("{} was opened anew", self.path.display());
+            Ok(opened) => {
+                log::info!("{path} was opened anew");
+                // What is torn in the file that is still the same one stays so.
+                self.torn &= identity(&opened.file) == identity(&self.open.file);
+                self.open = opened;
+                (self.base, self.stuck) = (0, false);
             }
-            Err(why) => {
-                log::warn!(
-                    "{} can't be opened anew: {why}; the old one stays",
-                    self.path.display()
-                );
+            Err(error) => {
+                log::warn!("{path} can't be opened anew: {}; the old one stays", reason(&error));
             }
         }
     }
 }
 
-/// A file to append to, whether it is a regular one, and its size.
-fn open(path: &Path) -> Result<(File, bool, u64), String> {
+/// What makes a file the same one by whatever path.
+fn identity(file: &File) -> Option<(u64, u64)> {
+    file.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(ending);
+    name.into()
+}
+
+fn open(path: &Path) -> io::Result<Opened> {
+    let odd = || io::Error::other("it is neither a regular file nor a character device");
     // Without O_NONBLOCK, opening a FIFO waits for its reader.
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
-    let file = File::options().append(true).create(true).custom_flags(flags).open(path);
-    let file = file.map_err(|error| reason(&error))?;
-    let metadata = file.metadata().map_err(|error| reason(&error))?;
+    let file = match File::options().append(true).create(true).custom_flags(flags).open(path) {
+        // A FIFO that nobody reads, or a socket: open(2).
+        Err(error) if error.raw_os_error() == Some(libc::ENXIO) => return Err(odd()),
+        file => file?,
+    };
+    let metadata = file.metadata()?;
     let kind = metadata.file_type();
     if !kind.is_file() && !kind.is_char_device() {
-        return Err("it is neither a regular file nor a character device".to_owned());
+        return Err(odd());
     }
-    Ok((file, kind.is_file(), metadata.len()))
+    let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    Ok(Opened { file, place, regular: kind.is_file(), size: metadata.len() })
+}
+
+/// A new file with the owner and the mode of the one before. Whoever may write to the
+/// directory can't make it another by a link.
+fn successor(before: &Metadata, path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let file = File::options().append(true).create_new(true).mode(0o600).open(path)?;
+    // Not trc's to give away, if it is not root.
+    _ = fchown(&file, Some(before.uid()), Some(before.gid()));
+    file.set_permissions(Permissions::from_mode(before.mode() & 0o7777))?;
+    Ok(file)
 }
 
 #[cfg(test)]
@@ -243,6 +361,99 @@ mod tests {
         file(dir, Some(10), 1).write(b"after\n");
         assert_eq!(read(dir, "x.log"), "after\n");
         assert_eq!(read(dir, "x.log.1"), "before\n");
+    }
+
+    #[test]
+    fn a_rotated_file_keeps_its_owner_and_mode() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        let log = file(dir, Some(5), 1);
+        fs::set_permissions(dir.join("x.log"), Permissions::from_mode(0o640)).unwrap();
+        let given = std::os::unix::fs::chown(dir.join("x.log"), Some(12), Some(34)).is_ok();
+        log.write(b"one\ntwo\n");
+        for name in ["x.log", "x.log.1"] {
+            let metadata = fs::metadata(dir.join(name)).unwrap();
+            assert_eq!(metadata.mode() & 0o7777, 0o640, "{name}");
+            assert!(!given || (metadata.uid(), metadata.gid()) == (12, 34), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_link_stays_a_link_and_what_it_leads_to_is_rotated() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        fs::create_dir(dir.join("volume")).unwrap();
+        std::os::unix::fs::symlink("volume/y.log", dir.join("x.log")).unwrap();
+        let log = file(dir, Some(5), 1);
+        log.write(b"one\ntwo\n");
+        assert!(dir.join("x.log").is_symlink());
+        assert_eq!(read(dir, "x.log"), "two\n");
+        assert_eq!(read(dir, "volume/y.log.1"), "one\n");
+    }
+
+    #[test]
+    fn two_paths_to_one_file_are_known_as_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        let one = file(dir, None, 0);
+        std::os::unix::fs::symlink("x.log", dir.join("link")).unwrap();
+        let open = |name: &str| {
+            let path = dir.join(name);
+            LogFile::open(&OutputFile { path, max_size: None, keep: 0 }).unwrap()
+        };
+        assert!(one.is_same(&open("link")));
+        assert!(!one.is_same(&open("other")));
+    }
+
+    #[test]
+    fn a_file_that_was_emptied_by_somebody_else_is_not_rotated_too_early() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        let log = file(dir, Some(10), 1);
+        log.write(b"one\ntwo\n");
+        File::options().write(true).open(dir.join("x.log")).unwrap().set_len(0).unwrap();
+        log.write(b"three\n");
+        assert_eq!((read(dir, "x.log"), read(dir, "x.log.1")), ("three\n".into(), "none".into()));
+    }
+
+    #[test]
+    fn a_gap_in_the_numbers_is_filled_before_the_oldest_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        fs::write(dir.join("x.log.1"), "last\n").unwrap();
+        fs::write(dir.join("x.log.3"), "oldest\n").unwrap();
+        file(dir, Some(5), 3).write(b"one\ntwo\n");
+        assert_eq!(read(dir, "x.log.1"), "one\n");
+        assert_eq!(read(dir, "x.log.2"), "last\n");
+        assert_eq!(read(dir, "x.log.3"), "oldest\n");
+    }
+
+    #[test]
+    fn what_can_not_be_rotated_grows_and_nothing_is_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        let log = file(dir, Some(10), 1);
+        // Nothing can be renamed to the name of a directory that has something in it.
+        fs::create_dir_all(dir.join("x.log.1/something")).unwrap();
+        log.write(b"one\ntwo\nthree\nfour\n");
+        assert_eq!(read(dir, "x.log"), "one\ntwo\nthree\nfour\n");
+        assert_eq!(read(dir, "x.log.new"), "none");
+        // It is tried again when as much as a file holds has come since.
+        fs::remove_dir_all(dir.join("x.log.1")).unwrap();
+        log.write(b"five\nsix\n");
+        assert_eq!(read(dir, "x.log"), "six\n");
+        assert_eq!(read(dir, "x.log.1"), "one\ntwo\nthree\nfour\nfive\n");
+    }
+
+    #[test]
+    fn a_file_in_the_way_of_the_new_one_is_no_way_to_another_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        fs::write(dir.join("victim"), "safe\n").unwrap();
+        std::os::unix::fs::symlink("victim", dir.join("x.log.new")).unwrap();
+        file(dir, Some(5), 1).write(b"one\ntwo\n");
+        assert_eq!(read(dir, "victim"), "safe\n");
+        assert_eq!((read(dir, "x.log"), read(dir, "x.log.1")), ("two\n".into(), "one\n".into()));
     }
 
     #[test]

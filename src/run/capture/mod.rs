@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use memchr::memrchr;
+use memchr::{memchr, memrchr};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -33,8 +33,9 @@ const SHORT_READS: u32 = 16;
 /// … the pipe is left alone for so long: many small lines cost a quarter so.
 const REST: Duration = Duration::from_millis(1);
 
-/// A line to a file is no longer, in bytes.
-const LONGEST: usize = 64 * 1024;
+/// A line to a file is no longer, in bytes: one that is read at once is not, and one
+/// that comes in parts is cut here.
+const LONGEST: usize = READ;
 
 /// What a read came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -264,21 +265,22 @@ impl Capture {
 }
 
 /// Writes the lines that end in `bytes` to a file; the rest is the beginning of the next.
-fn append(file: &LogFile, partial: &mut Vec<u8>, bytes: &[u8]) {
-    let Some(end) = memrchr(b'\n', bytes) else {
-        partial.extend_from_slice(bytes);
-        // As in the log, a line without an end is cut into pieces.
-        if partial.len() >= LONGEST {
-            partial.push(b'\n');
-            file.write(partial);
-            partial.clear();
-        }
-        return;
-    };
-    let (lines, rest) = bytes.split_at(end + 1);
+fn append(file: &LogFile, partial: &mut Vec<u8>, mut bytes: &[u8]) {
+    // Only the line that was begun before can get too long.
+    let first = memchr(b'\n', bytes).unwrap_or(bytes.len());
+    if partial.len() + first > LONGEST {
+        let (fits, rest) = bytes.split_at(LONGEST - partial.len());
+        partial.extend_from_slice(fits);
+        partial.push(b'\n');
+        file.write(partial);
+        partial.clear();
+        bytes = rest;
+    }
+    let whole = memrchr(b'\n', bytes).map_or(0, |end| end + 1);
+    let (lines, rest) = bytes.split_at(whole);
     if partial.is_empty() {
         file.write(lines);
-    } else {
+    } else if !lines.is_empty() {
         partial.extend_from_slice(lines);
         file.write(partial);
         partial.clear();

@@ -331,3 +331,29 @@ fn a_unit_becomes_ready_once_and_is_well_each_time_it_says_so() {
         assert_eq!(capture.take_matched(), expected);
     }
 }
+
+#[test]
+fn a_line_to_a_file_is_cut_only_where_it_is_longer_than_what_is_read_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.log");
+    let wanted = crate::config::OutputFile { path: path.clone(), max_size: None, keep: 0 };
+    for (parts, expected) in [
+        // One that comes in parts and just fits stays whole.
+        (vec![LONGEST - 3, 3], vec![LONGEST]),
+        (vec![LONGEST - 3, 4], vec![LONGEST, 1]),
+        (vec![LONGEST, LONGEST, 5], vec![LONGEST, LONGEST, 5]),
+        (vec![7], vec![7]),
+    ] {
+        _ = std::fs::remove_file(&path);
+        let file = LogFile::open(&wanted).unwrap();
+        let mut partial = Vec::new();
+        for count in &parts {
+            append(&file, &mut partial, &vec![b'x'; *count]);
+            assert!(partial.len() <= LONGEST);
+        }
+        append(&file, &mut partial, b"\nnext\n");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lengths: Vec<usize> = text.lines().map(str::len).collect();
+        assert_eq!(lengths, [expected, vec![4]].concat(), "{parts:?}");
+    }
+}

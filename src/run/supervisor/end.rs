@@ -112,6 +112,7 @@ impl Supervisor {
         for capture in self.units.iter_mut().flat_map(|held| &mut held.captures) {
             capture.finish(journal, until);
         }
+        self.files.values().for_each(|file| file.finish());
         self.reporter.main(Level::Info, "ended", format_args!("Exited (exitcode={status})"));
         if !self.graph.transparent && (status != 0 || !survivors.is_empty()) {
             let mut text = self.reason_text();

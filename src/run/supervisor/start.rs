@@ -1,5 +1,6 @@
 //! Starting units and their stop commands.
 
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
@@ -14,7 +15,7 @@ use super::super::spawn::{self, Launch, Pace, read_progress};
 use super::super::stream::Side;
 use super::wait::is_ready;
 use super::{Child, Role, Supervisor};
-use crate::config::{Output, Placed, Probe, Stage, Unit};
+use crate::config::{Output, Placed, Probe, Stage, Unit, reason};
 use crate::engine::{Event, SpawnStage};
 use crate::graph::UnitId;
 use crate::journal::Source;
@@ -129,14 +130,20 @@ impl Supervisor {
         if let Some(file) = self.files.get(&value.path) {
             return Ok(Some(Rc::clone(file)));
         }
-        match LogFile::open(value) {
-            Ok(file) => {
-                let file = Rc::new(file);
-                self.files.insert(value.path.clone(), Rc::clone(&file));
-                Ok(Some(file))
-            }
-            Err(why) => Err(self.cannot_prepare(id, format!("{why} ({origin})").into())),
-        }
+        let file = LogFile::open(value).map_err(|error| {
+            let why = match error.kind() {
+                ErrorKind::NotFound => "its directory does not exist".to_owned(),
+                _ => reason(&error),
+            };
+            let why =
+                format!("cannot open {} to write to it: {why} ({origin})", value.path.display());
+            self.cannot_prepare(id, Problem { why, errno: error.raw_os_error().unwrap_or(0) })
+        })?;
+        // Two paths to one file must not rotate it under each other.
+        let known = self.files.values().find(|known| known.is_same(&file)).map(Rc::clone);
+        let file = known.unwrap_or_else(|| Rc::new(file));
+        self.files.insert(value.path.clone(), Rc::clone(&file));
+        Ok(Some(file))
     }
 
     /// What can't be prepared is said, unless it is for want of something that may come back.
@@ -158,6 +165,14 @@ impl Supervisor {
             Output::Null => {
                 launch.streams[1] = Some(prepare::null(true)?);
                 launch.streams[2] = Some(prepare::null(true)?);
+            }
+            Output::Prefix if unit.output_file.is_some() => {
+                // One pipe for both, for they have one order.
+                let pipe = capture::pipe(owner)?;
+                let both = pipe.write.try_clone();
+                launch.streams[1] = Some(both.map_err(|_| Errno::last())?);
+                launch.streams[2] = Some(pipe.write);
+                pipes.push((Side::Out, pipe.read));
             }
             Output::Prefix => {
                 for (side, number) in [(Side::Out, 1), (Side::Err, 2)] {
