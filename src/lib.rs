@@ -12,6 +12,7 @@ pub mod graph;
 pub mod journal;
 #[allow(unsafe_code)]
 pub mod run;
+pub mod selftest;
 pub mod shell;
 pub mod signal;
 pub mod status;

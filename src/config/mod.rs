@@ -11,6 +11,7 @@ mod decode_unit;
 pub mod diagnostic;
 mod dropins;
 mod environment;
+pub mod expect;
 mod file;
 mod files;
 mod fit;
@@ -43,6 +44,7 @@ pub use cli::{CommandLine, Invocation};
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use environment::is_own_variable;
+pub use expect::{Check, Fault, FaultKind, FileCheck, HttpCheck, Listening, Needle, Pattern, Test};
 pub use load::{Loaded, load};
 pub use origin::{Origin, Placed};
 pub use privilege::{Limit, Stdin, StdinWord, Tty};

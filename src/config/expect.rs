@@ -1,0 +1,255 @@
+//! Tests as they were written: what they expect, and how long they wait for it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Address, Http, Placed, UnitRef};
+use crate::signal::Signal;
+
+/// What `[test.NAME]` has beside what it runs and who it is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Test {
+    /// What is to hold; each is a point of its own in reports.
+    pub checks: Vec<Placed<Check>>,
+    /// It is tried again until then, from its start on; once without it.
+    pub within: Option<Duration>,
+    /// So long it has to hold once it does.
+    pub holds: Option<Duration>,
+    /// What is done before.
+    pub fault: Option<Placed<Fault>>,
+    /// Points of the stop drill whose failure is excused.
+    pub allow: Vec<Placed<String>>,
+    /// How long it waits for what it is `after`, once it is its turn.
+    pub start_within: Duration,
+    /// How long one try may take.
+    pub max_runtime: Duration,
+}
+
+/// Something done to a unit to see whether the rest bears it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fault {
+    /// To which unit.
+    pub unit: UnitRef,
+    /// What.
+    pub kind: FaultKind,
+}
+
+/// What is done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FaultKind {
+    /// Its process gets this signal.
+    Kill(Signal),
+    /// It is stopped, and continued after this time.
+    Stop(Duration),
+}
+
+/// A text that is looked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Needle {
+    /// It stands somewhere.
+    Text(String),
+    /// A regular expression matches.
+    Regex(String),
+}
+
+/// A text that is to be there, or must not be.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pattern {
+    /// What is looked for.
+    pub needle: Needle,
+    /// It must not be there.
+    pub negated: bool,
+}
+
+/// A port that something listens on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Listening {
+    /// On this address; on any without it.
+    pub ip: Option<IpAddr>,
+    /// Its number.
+    pub port: u16,
+    /// UDP, else TCP.
+    pub udp: bool,
+    /// Nothing must listen there.
+    pub negated: bool,
+}
+
+/// What is expected of an answer over HTTP beside its status.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HttpCheck {
+    /// What is asked, and which status codes will do.
+    pub http: Http,
+    /// What its body has.
+    pub body: Vec<Pattern>,
+    /// What headers have, by their names in lower case.
+    pub headers: BTreeMap<String, Vec<Pattern>>,
+}
+
+/// What is expected of a file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FileCheck {
+    /// Which one.
+    pub path: PathBuf,
+    /// Whether it is there.
+    pub exists: bool,
+    /// Its permission bits.
+    pub mode: Option<u32>,
+    /// `USER`, or `USER:GROUP`, by names or numbers.
+    pub owner: Option<String>,
+    /// What it has in it.
+    pub contains: Vec<Pattern>,
+}
+
+/// One thing that is expected.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Check {
+    /// The command's exit status.
+    Exit(Vec<u8>),
+    /// What the command wrote.
+    Stdout(Pattern),
+    /// What the command wrote to standard error.
+    Stderr(Pattern),
+    /// An answer.
+    Http(HttpCheck),
+    /// Something accepts a connection.
+    Tcp(Address),
+    /// Something accepts a connection to this stream socket.
+    Unix(PathBuf),
+    /// A port of this network namespace.
+    Listening(Listening),
+    /// A file.
+    File(FileCheck),
+    /// A process by its name or command line, and whose it is.
+    Running {
+        /// Which one; with a space in it or as a regular expression, its command line.
+        process: Pattern,
+        /// Whose all of these are.
+        user: Option<String>,
+    },
+    /// Whose the main processes of the units concerned are.
+    User(String),
+    /// A line that a unit has written since it was first started.
+    Said {
+        /// Which unit; any of those concerned without it.
+        unit: Option<UnitRef>,
+        /// What is looked for.
+        needle: Needle,
+        /// It must not have been written.
+        forbidden: bool,
+    },
+    /// The time from the start of the units concerned to their readiness.
+    ReadyWithin(Duration),
+    /// Resident memory of the processes of each unit concerned, in bytes.
+    MaxRss(u64),
+    /// CPU time of each unit concerned, since its start.
+    MaxCpu(Duration),
+    /// Open descriptors of each process of the units concerned.
+    MaxFds(u64),
+    /// Whether the container may not gain privileges.
+    NoNewPrivs(bool),
+    /// Whether its root is read-only.
+    ReadOnlyRoot(bool),
+    /// It has no other capabilities than these, one bit each.
+    Capabilities(u64),
+    /// The user that trc runs as.
+    Uid(u32),
+}
+
+impl fmt::Display for Needle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "{text:?}"),
+            Self::Regex(pattern) => write!(f, "/{}/", pattern.escape_debug()),
+        }
+    }
+}
+
+impl fmt::Display for Listening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let protocol = if self.udp { "udp" } else { "tcp" };
+        match self.ip {
+            None => write!(f, "{}/{protocol}", self.port),
+            Some(ip) => write!(f, "{}/{protocol}", std::net::SocketAddr::new(ip, self.port)),
+        }
+    }
+}
+
+/// The point's name in reports.
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let has = |pattern: &Pattern| {
+            format!("{} {}", if pattern.negated { "lacks" } else { "has" }, pattern.needle)
+        };
+        match self {
+            Self::Exit(statuses) => {
+                let all: Vec<String> = statuses.iter().map(u8::to_string).collect();
+                write!(f, "exit status is {}", all.join(" or "))
+            }
+            Self::Stdout(pattern) => write!(f, "stdout {}", has(pattern)),
+            Self::Stderr(pattern) => write!(f, "stderr {}", has(pattern)),
+            Self::Http(check) => {
+                let Address { host, port } = &check.http.address;
+                write!(f, "http://{host}:{port}{} answers", check.http.path)
+            }
+            Self::Tcp(Address { host, port }) => write!(f, "{host}:{port} accepts connections"),
+            Self::Unix(path) => write!(f, "{} accepts connections", path.display()),
+            Self::Listening(listening) => {
+                let what = if listening.negated { "nothing" } else { "something" };
+                write!(f, "{what} listens on {listening}")
+            }
+            Self::File(file) => {
+                let not = if file.exists { "" } else { " not" };
+                let as_written =
+                    if file.mode.is_some() || file.owner.is_some() || !file.contains.is_empty() {
+                        " as expected"
+                    } else {
+                        ""
+                    };
+                write!(f, "{} is{not} there{as_written}", file.path.display())
+            }
+            Self::Running { process, user } => {
+                let not = if process.negated { "not " } else { "" };
+                write!(f, "{} is {not}running", process.needle)?;
+                user.as_ref().map_or(Ok(()), |user| write!(f, " as {user}"))
+            }
+            Self::User(user) => write!(f, "runs as {user}"),
+            Self::Said { unit, needle, forbidden } => {
+                let unit =
+                    unit.as_ref().map_or(String::new(), |unit| format!(" of {}", unit.value));
+                let has = if *forbidden { "lacks" } else { "has" };
+                write!(f, "log{unit} {has} {needle}")
+            }
+            Self::ReadyWithin(time) => write!(f, "ready within {} s", time.as_secs_f64()),
+            Self::MaxRss(bytes) => write!(f, "at most {} of memory", size(*bytes)),
+            Self::MaxCpu(time) => write!(f, "at most {} s of CPU time", time.as_secs_f64()),
+            Self::MaxFds(most) => write!(f, "at most {most} open descriptors"),
+            Self::NoNewPrivs(true) => f.write_str("the container can't gain privileges"),
+            Self::NoNewPrivs(false) => f.write_str("the container may gain privileges"),
+            Self::ReadOnlyRoot(true) => f.write_str("the root is read-only"),
+            Self::ReadOnlyRoot(false) => f.write_str("the root can be written to"),
+            Self::Capabilities(_) => f.write_str("the container has no other capabilities"),
+            Self::Uid(uid) => write!(f, "the container's user is {uid}"),
+        }
+    }
+}
+
+/// A number of bytes for people: `64 MiB`, `10 MB`.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    for (scale, unit) in [
+        (1 << 30, "GiB"),
+        (1_000_000_000, "GB"),
+        (1 << 20, "MiB"),
+        (1_000_000, "MB"),
+        (1 << 10, "KiB"),
+        (1_000, "kB"),
+    ] {
+        if bytes >= scale && bytes.is_multiple_of(scale) {
+            return format!("{} {unit}", bytes / scale);
+        }
+    }
+    format!("{bytes} bytes")
+}

@@ -1,0 +1,5 @@
+//! What a test run has found, and the reports of it. Pure: who asks the kernel is `run/`.
+
+mod point;
+
+pub use point::{CheckPoint, Outcome, Point, Suite, Tail};
