@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{TERM, Trc, has, python, root, table};
+use common::{TERM, Trc, has, python, root, table, terminal};
 
 /// What a program says that runs as a unit with these keys.
 fn unit(keys: &str, program: &str) -> Trc {
@@ -277,7 +277,7 @@ fn input_is_what_is_written() {
 
 #[test]
 fn a_unit_may_run_on_a_terminal_of_its_own() {
-    let pty = nix::pty::openpty(None, None).unwrap();
+    let pty = terminal();
     let path = nix::unistd::ttyname(&pty.slave).unwrap();
     let toml = format!(
         "log.level = 'warn'\n[sync.x]\ntty = '{}'\n\
@@ -299,7 +299,7 @@ fn a_unit_may_run_on_a_terminal_of_its_own() {
 
 #[test]
 fn a_background_unit_on_a_terminal_writes_there_and_is_probed_and_stopped_without_it() {
-    let pty = nix::pty::openpty(None, None).unwrap();
+    let pty = terminal();
     let path = nix::unistd::ttyname(&pty.slave).unwrap();
     let toml = format!(
         "log.level = 'warn'\n[async.x]\ntty = '{}'\n\

@@ -147,7 +147,7 @@ fn a_probes_command_may_flood_hang_or_be_killed() {
 
 #[test]
 fn commands_of_a_unit_that_has_a_terminal_do_not_need_it() {
-    let pty = nix::pty::openpty(None, None).unwrap();
+    let pty = common::terminal();
     let path = nix::unistd::ttyname(&pty.slave).unwrap();
     let toml = format!(
         "[async.db]\ntty = '{}'\nexec = 'cat ${{W}}/never'\nready.exec = 'true'\n\

@@ -15,7 +15,6 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::{MODES, Outcome, Running, TERM, Trc};
-use nix::pty::openpty;
 use nix::unistd::{tcgetpgrp, ttyname};
 
 const CTRL_C: &str = "\x03";
@@ -33,7 +32,7 @@ struct Session {
 impl Session {
     /// The program leads the terminal's session, as in `docker run -it`.
     fn new(trc: Trc) -> Self {
-        let pty = openpty(None, None).unwrap();
+        let pty = common::terminal();
         let slave = ttyname(&pty.slave).unwrap();
         let running = trc
             .env("TERM", "dumb")

@@ -924,6 +924,20 @@ pub fn full_pipe() -> (OwnedFd, OwnedFd) {
     (read.into(), write.into())
 }
 
+/// A terminal, its master first. Neither end is inherited by what another test starts at the
+/// same time, as those of openpty(3) would be.
+pub fn terminal() -> nix::pty::OpenptyResult {
+    use nix::fcntl::{OFlag, open};
+    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let master = nix::pty::posix_openpt(flags).unwrap();
+    nix::pty::grantpt(&master).unwrap();
+    nix::pty::unlockpt(&master).unwrap();
+    let path = nix::pty::ptsname_r(&master).unwrap();
+    let slave = open(Path::new(&path), flags, nix::sys::stat::Mode::empty()).unwrap();
+    let master = master.as_fd().try_clone_to_owned().unwrap();
+    nix::pty::OpenptyResult { master, slave }
+}
+
 /// Python, which some tests need for what a shell can't do.
 pub fn python() -> &'static str {
     if Path::new("/usr/bin/python3").exists() { "/usr/bin/python3" } else { "python3" }
