@@ -13,6 +13,7 @@ mod oom;
 mod prepare;
 mod privilege;
 mod probe;
+mod proc;
 mod processes;
 mod reason;
 mod report;
