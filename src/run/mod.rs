@@ -2,6 +2,7 @@
 //! thread, one poll loop; decisions are the engine's.
 
 pub mod capture;
+pub mod check;
 mod child;
 mod envfile;
 mod environment;
@@ -12,7 +13,8 @@ mod notify;
 mod oom;
 mod prepare;
 mod privilege;
-mod probe;
+pub mod probe;
+mod proc;
 mod processes;
 mod reason;
 mod report;

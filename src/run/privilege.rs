@@ -7,6 +7,7 @@ use nix::errno::Errno;
 use nix::unistd::geteuid;
 
 use super::prepare::Problem;
+use super::proc::Status;
 use crate::config::privilege::{CAPABILITIES, UNLIMITED};
 use crate::config::{Limit, Placed, Unit};
 
@@ -19,9 +20,7 @@ const NOFILE: u32 = 7;
 
 /// The capabilities that trc has, one bit each: `CapPrm` of proc(5).
 fn permitted() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("CapPrm:"))?;
-    u64::from_str_radix(line.trim(), 16).ok()
+    Status::of("self")?.capabilities("CapPrm")
 }
 
 /// Whether trc has a capability; where that can't be told, root has it.

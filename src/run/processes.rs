@@ -2,11 +2,11 @@
 //! What is known of them is read from `/proc` (proc(5)); without it trc signals what it can.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::os::fd::{FromRawFd, OwnedFd};
 
 use nix::unistd::getpid;
 
+use super::proc::{self, Stat};
 use crate::engine::Ending;
 use crate::signal::Signal;
 
@@ -111,15 +111,18 @@ fn pidfd(pid: i32) -> Option<OwnedFd> {
 /// children.
 pub fn descendants() -> Vec<i32> {
     let parents = parents();
-    if !parents.contains_key(&getpid().as_raw()) {
-        return children_by_asking();
-    }
+    let own = getpid().as_raw();
+    if parents.contains_key(&own) { below(own, parents) } else { children_by_asking() }
+}
+
+/// Every descendant of a process, children before grandchildren, by each process's parent.
+pub fn below(pid: i32, parents: impl IntoIterator<Item = (i32, i32)>) -> Vec<i32> {
     let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
     for (pid, parent) in parents {
         children.entry(parent).or_default().push(pid);
     }
     let mut found = Vec::new();
-    let mut next = vec![getpid().as_raw()];
+    let mut next = vec![pid];
     while let Some(parent) = next.pop() {
         if let Some(pids) = children.remove(&parent) {
             found.extend(&pids);
@@ -145,17 +148,11 @@ fn children_by_asking() -> Vec<i32> {
 
 /// Each process in sight and its parent.
 fn parents() -> BTreeMap<i32, i32> {
-    let Ok(entries) = fs::read_dir("/proc") else { return BTreeMap::new() };
-    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
-    pids.filter_map(|pid| Some((pid, parent(pid)?))).collect()
+    proc::pids().into_iter().filter_map(|pid| Some((pid, parent(pid)?))).collect()
 }
 
-/// The parent of a process, from the fourth field of its `stat`: the second one is
-/// the command in parentheses and may hold anything.
 fn parent(pid: i32) -> Option<i32> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let after = stat.iter().rposition(|byte| *byte == b')')? + 1;
-    std::str::from_utf8(&stat[after..]).ok()?.split_whitespace().nth(1)?.parse().ok()
+    Stat::of(pid).map(|stat| stat.parent)
 }
 
 /// A process and its ancestors as far as they are in sight, trc among them if it descends
@@ -177,10 +174,10 @@ pub fn ancestry(pid: i32) -> Option<Vec<i32>> {
 /// The command line of a process for people, on one line and cut to a bounded length.
 pub fn command(pid: i32) -> Option<String> {
     const SHOWN: usize = 80;
-    let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let line = proc::read(pid, "cmdline")?;
     let words: Vec<_> = line.split(|byte| *byte == 0).filter(|word| !word.is_empty()).collect();
     let text = if words.is_empty() {
-        fs::read_to_string(format!("/proc/{pid}/comm")).ok()?
+        String::from_utf8_lossy(&proc::read(pid, "comm")?).into_owned()
     } else {
         String::from_utf8_lossy(&words.join(&b' ')).into_owned()
     };
@@ -209,12 +206,6 @@ pub fn stop_self() {
 
 /// Those of these processes that live, zombies aside.
 pub fn living(pids: Vec<i32>) -> Vec<i32> {
-    let lives = |pid: &i32| match fs::read(format!("/proc/{pid}/stat")) {
-        Ok(stat) => {
-            let state = stat.iter().rposition(|byte| *byte == b')').and_then(|at| stat.get(at + 2));
-            state.is_some_and(|state| *state != b'Z' && *state != b'X')
-        }
-        Err(_) => false,
-    };
+    let lives = |pid: &i32| Stat::of(*pid).is_some_and(|stat| stat.lives());
     pids.into_iter().filter(lives).collect()
 }

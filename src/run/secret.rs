@@ -8,6 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::environment::Environment;
+use crate::config::expect::size;
 use crate::config::{FileEnv, reason};
 
 /// No variable is longer, in bytes: `MAX_ARG_STRLEN` of execve(2).
@@ -22,7 +23,8 @@ const SUFFIX: &[u8] = b"_FILE";
 pub fn read_file(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     let words = |error: &std::io::Error| reason(error);
     // Without O_NONBLOCK, opening a FIFO waits for its writer.
-    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path);
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = File::options().read(true).custom_flags(flags).open(path);
     let file = file.map_err(|error| words(&error))?;
     if !file.metadata().map_err(|error| words(&error))?.is_file() {
         return Err("it is not a regular file".to_owned());
@@ -30,7 +32,7 @@ pub fn read_file(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     file.take(most + 1).read_to_end(&mut bytes).map_err(|error| words(&error))?;
     if bytes.len() as u64 > most {
-        return Err(format!("it is larger than {} KiB", most / 1024));
+        return Err(format!("it is larger than {}", size(most)));
     }
     Ok(bytes)
 }

@@ -33,6 +33,12 @@ impl Users {
         Ok(Self { passwd: read("/etc/passwd")?, group: read("/etc/group")? })
     }
 
+    /// What these texts of both files say.
+    #[cfg(test)]
+    pub fn of(passwd: &str, group: &str) -> Self {
+        Self { passwd: passwd.to_owned(), group: group.to_owned() }
+    }
+
     /// The user of this name or number. A number need not be listed, as with docker.
     pub fn user(&self, wanted: &str) -> Option<User> {
         let number = wanted.parse::<u32>().ok();
@@ -51,6 +57,18 @@ impl Users {
         listed.or_else(|| {
             number.map(|uid| User { name: None, uid, gid: uid_without_group(), home: None })
         })
+    }
+
+    /// A user's name, or the number of one that is not listed.
+    pub fn user_name(&self, uid: u32) -> String {
+        let number = uid.to_string();
+        self.user(&number).and_then(|user| user.name).unwrap_or(number)
+    }
+
+    /// A group's name, or the number of one that is not listed.
+    pub fn group_name(&self, gid: u32) -> String {
+        let listed = self.groups().find(|(_, number, _)| *number == gid);
+        listed.map_or_else(|| gid.to_string(), |(name, _, _)| name.to_owned())
     }
 
     /// The number of the group of this name or number.
@@ -98,11 +116,10 @@ mod tests {
     use super::*;
 
     fn users() -> Users {
-        Users {
-            passwd: "root:x:0:0:root:/root:/bin/sh\nweb:x:33:33::/var/www:\nbroken\nodd:x:y:z\n"
-                .into(),
-            group: "root:x:0:\nweb:x:33:\nssl:x:101:web,mail\nadm:x:4:mail\n".into(),
-        }
+        Users::of(
+            "root:x:0:0:root:/root:/bin/sh\nweb:x:33:33::/var/www:\nbroken\nodd:x:y:z\n",
+            "root:x:0:\nweb:x:33:\nssl:x:101:web,mail\nadm:x:4:mail\n",
+        )
     }
 
     #[test]
@@ -118,6 +135,12 @@ mod tests {
     fn a_number_that_is_not_listed_is_a_user_all_the_same() {
         assert_eq!(users().user("1234"), Some(User { name: None, uid: 1234, gid: 0, home: None }));
         assert_eq!(users().group("1234"), Some(1234));
+    }
+
+    #[test]
+    fn a_number_has_a_name_or_stays_one() {
+        assert_eq!((users().user_name(33), users().group_name(101)), ("web".into(), "ssl".into()));
+        assert_eq!((users().user_name(34), users().group_name(34)), ("34".into(), "34".into()));
     }
 
     #[test]

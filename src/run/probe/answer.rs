@@ -1,5 +1,6 @@
-//! A question over HTTP/1.1, and the first line of its answer: RFC 9112.
+//! A question over HTTP/1.1, and whether its answer is as expected: RFC 9112.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -7,7 +8,9 @@ use nix::errno::Errno;
 use nix::poll::PollFlags;
 use nix::sys::socket::{MsgFlags, recv, send};
 
-use crate::config::Http;
+use super::head::{Head, status};
+use super::message::Message;
+use crate::config::{Http, HttpCheck, Pattern};
 
 /// No answer's first line is longer, in bytes.
 const LONGEST: usize = 8 * 1024;
@@ -16,18 +19,83 @@ const LONGEST: usize = 8 * 1024;
 pub struct Request {
     text: Vec<u8>,
     status: Vec<RangeInclusive<u16>>,
+    /// What is expected beside the status, if anything is.
+    expected: Option<Expected>,
+}
+
+/// What is expected of an answer.
+struct Expected {
+    body: Vec<Pattern>,
+    headers: BTreeMap<String, Vec<Pattern>>,
 }
 
 impl Request {
     /// A GET that closes its connection.
     pub fn new(http: &Http) -> Self {
+        Self::with(http, "")
+    }
+
+    /// The same, whose answer's headers and body are looked at.
+    pub fn checked(check: &HttpCheck) -> Self {
+        let HttpCheck { http, body, headers } = check;
+        if body.is_empty() && headers.is_empty() {
+            return Self::new(http);
+        }
+        // Without it any coding will do: RFC 9110, 12.5.3.
+        let mut request = Self::with(http, "Accept-Encoding: identity\r\n");
+        request.expected = Some(Expected { body: body.clone(), headers: headers.clone() });
+        request
+    }
+
+    fn with(http: &Http, header: &str) -> Self {
         let version = env!("CARGO_PKG_VERSION");
         let text = format!(
-            "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: trc/{version}\r\nAccept: */*\r\nConnection: close\r\n\r\n",
+            "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: trc/{version}\r\nAccept: */*\r\n{header}Connection: close\r\n\r\n",
             http.path, http.host
         );
-        Self { text: text.into_bytes(), status: http.status.clone() }
+        Self { text: text.into_bytes(), status: http.status.clone(), expected: None }
     }
+
+    /// The verdict on an answer with this status and these problems.
+    fn verdict(&self, code: u16, problems: &[String]) -> Result<(), String> {
+        let right = self.status.iter().any(|range| range.contains(&code));
+        match (right, problems.is_empty()) {
+            (true, true) => Ok(()),
+            (false, true) => Err(format!("it answered {code}")),
+            (true, false) => Err(format!("it answered {code}, but {}", problems.join("; "))),
+            (false, false) => Err(format!("it answered {code}, and {}", problems.join("; "))),
+        }
+    }
+}
+
+impl Expected {
+    /// All that is otherwise.
+    fn problems(&self, head: &Head, body: &[u8]) -> Vec<String> {
+        let mut problems = Vec::new();
+        for (name, patterns) in &self.headers {
+            match head.header(name) {
+                Some(value) => {
+                    let whose = format!("its header {name}");
+                    let check = |one: &Pattern| one.check_of(&whose, value).err();
+                    problems.extend(patterns.iter().filter_map(check));
+                }
+                // A header that is not there has nothing that it must not have.
+                None if patterns.iter().all(|one| one.negated) => {}
+                None => problems.push(format!("it has no header {name}")),
+            }
+        }
+        let check = |one: &Pattern| one.check_of("its body", body).err();
+        problems.extend(self.body.iter().filter_map(check));
+        problems
+    }
+}
+
+/// What has come of an answer.
+enum Came {
+    /// The beginning of its first line, where that is all that is looked at.
+    Line(Vec<u8>),
+    /// All of it.
+    Message(Box<Message>),
 }
 
 /// A question that was asked, or is being.
@@ -36,13 +104,17 @@ pub struct Answer {
     request: Request,
     /// How much of the question is on its way, in bytes.
     sent: usize,
-    line: Vec<u8>,
+    came: Came,
 }
 
 impl Answer {
     /// Asks over a connection.
     pub fn new(socket: OwnedFd, request: Request) -> Self {
-        Self { socket, request, sent: 0, line: Vec::new() }
+        let came = match &request.expected {
+            None => Came::Line(Vec::new()),
+            Some(expected) => Came::Message(Box::new(Message::new(!expected.body.is_empty()))),
+        };
+        Self { socket, request, sent: 0, came }
     }
 
     /// What to poll, and for what.
@@ -65,65 +137,80 @@ impl Answer {
                 Err(errno) => Some(Err(words(errno))),
             };
         }
-        let mut bytes = [0; 1024];
+        let mut bytes = [0; 16 * 1024];
         match recv(socket, &mut bytes, MsgFlags::MSG_DONTWAIT) {
-            Ok(0) => Some(Err("it closed the connection without an answer".to_owned())),
-            Ok(count) => {
-                self.line.extend_from_slice(&bytes[..count]);
-                self.verdict()
-            }
+            Ok(count) => self.take(&bytes[..count]),
             Err(Errno::EAGAIN | Errno::EINTR) => None,
-            Err(errno) => Some(Err(words(errno))),
+            Err(errno) => {
+                let rest = self.without_rest(&format!(": {}", words(errno)));
+                Some(Err(rest.unwrap_or_else(|| words(errno))))
+            }
         }
     }
 
-    fn verdict(&self) -> Option<Result<(), String>> {
-        let Some(end) = memchr::memchr(b'\n', &self.line) else {
-            let garbage = !b"HTTP/".starts_with(&self.line[..self.line.len().min(5)])
-                || self.line.len() > LONGEST;
-            return garbage.then(|| Err("its answer is not HTTP".to_owned()));
+    /// Takes what has come: nothing at the end of the connection.
+    fn take(&mut self, bytes: &[u8]) -> Option<Result<(), String>> {
+        let came = match &mut self.came {
+            Came::Line(_) if bytes.is_empty() => {
+                return Some(Err("it closed the connection without an answer".to_owned()));
+            }
+            Came::Line(line) => {
+                line.extend_from_slice(bytes);
+                return match first_line(line)? {
+                    Ok(code) => Some(self.request.verdict(code, &[])),
+                    Err(why) => Some(Err(why)),
+                };
+            }
+            Came::Message(message) if bytes.is_empty() => message.end().map(|()| true),
+            Came::Message(message) => message.push(bytes),
         };
-        let Some(code) = status(&self.line[..end]) else {
-            return Some(Err("its answer is not HTTP".to_owned()));
-        };
-        let right = self.request.status.iter().any(|range| range.contains(&code));
-        Some(if right { Ok(()) } else { Err(format!("it answered {code}")) })
+        match came {
+            Ok(false) => None,
+            Ok(true) => Some(self.whole()),
+            Err(why) => Some(match self.message() {
+                Some((head, _)) => self.request.verdict(head.status, &[why]),
+                None => Err(why),
+            }),
+        }
+    }
+
+    /// The verdict on an answer that has come as far as is needed.
+    fn whole(&self) -> Result<(), String> {
+        match (self.message(), &self.request.expected) {
+            (Some((head, body)), Some(expected)) => {
+                self.request.verdict(head.status, &expected.problems(head, body))
+            }
+            // There is no such answer.
+            _ => Err("it closed the connection without an answer".to_owned()),
+        }
+    }
+
+    /// What it comes to if no more comes: `why` follows on "the rest of it did not come".
+    /// None if not even all headers have come.
+    pub fn without_rest(&self, why: &str) -> Option<String> {
+        let problem = format!("the rest of it did not come{why}");
+        self.request.verdict(self.message()?.0.status, &[problem]).err()
+    }
+
+    /// What has come, once all headers have.
+    fn message(&self) -> Option<(&Head, &[u8])> {
+        match &self.came {
+            Came::Line(_) => None,
+            Came::Message(message) => Some((message.head()?, message.body())),
+        }
     }
 }
 
-/// The status code of a status line: `HTTP/1.1 200 OK`.
-fn status(line: &[u8]) -> Option<u16> {
-    let rest = line.strip_prefix(b"HTTP/1.")?;
-    let [minor, b' ', code @ ..] = rest else { return None };
-    let (digits, after) = code.split_at_checked(3)?;
-    let ends = after.first().is_none_or(|byte| matches!(byte, b' ' | b'\r'));
-    let number = std::str::from_utf8(digits).ok()?.parse().ok();
-    number.filter(|code| minor.is_ascii_digit() && ends && (100..=599).contains(code))
+/// The status code on the first line, once that has come.
+fn first_line(bytes: &[u8]) -> Option<Result<u16, String>> {
+    let no_http = || Err("its answer is not HTTP".to_owned());
+    let Some(end) = memchr::memchr(b'\n', bytes) else {
+        let garbage = !b"HTTP/".starts_with(&bytes[..bytes.len().min(5)]) || bytes.len() > LONGEST;
+        return garbage.then(no_http);
+    };
+    Some(status(&bytes[..end]).map_or_else(no_http, Ok))
 }
 
 fn words(errno: Errno) -> String {
     errno.desc().to_lowercase()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::status;
-
-    #[test]
-    fn a_status_line_has_a_code() {
-        for (line, code) in [
-            ("HTTP/1.1 200 OK\r", Some(200)),
-            ("HTTP/1.0 404\r", Some(404)),
-            ("HTTP/1.1 503", Some(503)),
-            ("HTTP/1.1 2000\r", None),
-            ("HTTP/1.1 20", None),
-            ("HTTP/1.1 999 \r", None),
-            ("HTTP/2 200 OK", None),
-            ("HTTP/1.1  200 OK", None),
-            ("SSH-2.0-OpenSSH", None),
-            ("", None),
-        ] {
-            assert_eq!(status(line.as_bytes()), code, "{line}");
-        }
-    }
 }

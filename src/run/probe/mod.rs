@@ -3,6 +3,8 @@
 
 mod answer;
 mod connect;
+mod head;
+mod message;
 mod resolve;
 #[cfg(test)]
 mod tests;
@@ -15,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use nix::poll::PollFlags;
 
-use crate::config::{Address, Http, Probe, reason};
+use crate::config::{Address, Http, HttpCheck, Probe, reason};
 use crate::engine::Outcome;
 use answer::{Answer, Request};
 use connect::Connected;
@@ -78,16 +80,12 @@ impl Try {
     /// The verdict, where there is one already.
     pub fn begin(probe: &Probe, timeout: Duration, now: Instant) -> Result<Self, Verdict> {
         let deadline = now + timeout;
-        let new = |what: String, step| Self { step, what, timeout, deadline };
         match probe {
             Probe::Tcp(address) => {
                 let step = reach(address, None, now, deadline)?;
-                Ok(new(shown(address), step))
+                Ok(Self { step, what: shown(address), timeout, deadline })
             }
-            Probe::Http(http) => {
-                let step = reach(&http.address, Some(Request::new(http)), now, deadline)?;
-                Ok(new(url(http), step))
-            }
+            Probe::Http(http) => Self::ask(http, Request::new(http), timeout, now),
             Probe::Unix(path) => Err(connect::unix(path)
                 .map_err(|why| Failure::new(format!("{}: {why}", path.display())))),
             Probe::File(path) => Err(match fs::metadata(path) {
@@ -102,6 +100,26 @@ impl Try {
                 Err(Err(Failure::new("this can't be tried")))
             }
         }
+    }
+
+    /// Begins a try whose answer's headers and body are looked at, too. It is over by
+    /// `now + timeout`.
+    ///
+    /// # Errors
+    /// The verdict, where there is one already.
+    pub fn begin_http(check: &HttpCheck, timeout: Duration, now: Instant) -> Result<Self, Verdict> {
+        Self::ask(&check.http, Request::checked(check), timeout, now)
+    }
+
+    fn ask(
+        http: &Http,
+        request: Request,
+        timeout: Duration,
+        now: Instant,
+    ) -> Result<Self, Verdict> {
+        let deadline = now + timeout;
+        let step = reach(&http.address, Some(request), now, deadline)?;
+        Ok(Self { step, what: url(http), timeout, deadline })
     }
 
     /// When what it waits for is [`late`](Self::late).
@@ -183,7 +201,11 @@ impl Try {
         let why = match &self.step {
             Step::Resolving(..) => format!("{}: its name was not resolved {within}", self.what),
             Step::Connecting { .. } => format!("{}: no connection {within}", self.what),
-            Step::Asking(_) => format!("{}: no answer {within}", self.what),
+            Step::Asking(answer) => {
+                let rest = answer.without_rest(&format!(" {within}"));
+                let why = rest.unwrap_or_else(|| format!("no answer {within}"));
+                format!("{}: {why}", self.what)
+            }
         };
         Failure { timed_out: true, why }
     }

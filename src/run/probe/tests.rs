@@ -2,6 +2,8 @@
 
 #![allow(clippy::disallowed_methods, reason = "servers have clocks and threads")]
 
+mod whole;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixListener;
@@ -74,12 +76,16 @@ fn tcp(address: SocketAddr) -> Probe {
 }
 
 fn http(address: SocketAddr) -> Probe {
-    Probe::Http(Http {
+    Probe::Http(question(address))
+}
+
+fn question(address: SocketAddr) -> Http {
+    Http {
         address: Address { host: address.ip().to_string(), port: address.port() },
         path: "/healthz".to_owned(),
         host: "example.com".to_owned(),
         status: vec![200..=299, 304..=304],
-    })
+    }
 }
 
 /// Reads the question, then says this.

@@ -1,0 +1,236 @@
+//! What a file is and what it has in it.
+
+use std::fs::{self, Metadata};
+use std::io::ErrorKind;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::Path;
+
+use super::super::secret::read_file;
+use super::super::users::Users;
+use super::all_of;
+use crate::config::expect::size;
+use crate::config::{FileCheck, reason};
+use crate::selftest::excerpt;
+
+/// No longer file is looked into, in bytes.
+const LONGEST: u64 = 16 * 1024 * 1024;
+
+/// Whether a file, or what a link leads to, is as expected.
+///
+/// # Errors
+/// All that is otherwise, or why that can't be told.
+pub fn check(wanted: &FileCheck) -> Result<(), String> {
+    check_with(wanted, || {
+        Users::read().map_err(|error| format!("its owner can't be looked up: {}", reason(&error)))
+    })
+}
+
+fn check_with(
+    wanted: &FileCheck,
+    users: impl FnOnce() -> Result<Users, String>,
+) -> Result<(), String> {
+    let found = match fs::metadata(&wanted.path) {
+        Ok(found) => found,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return if wanted.exists { Err(absent(&wanted.path)) } else { Ok(()) };
+        }
+        Err(error) => return Err(reason(&error).to_lowercase()),
+    };
+    if !wanted.exists {
+        return Err(format!("it is there: {}", kind(&found)));
+    }
+    let mut problems = Vec::new();
+    let mode = found.mode() & 0o7777;
+    if let Some(wanted) = wanted.mode.filter(|wanted| *wanted != mode) {
+        problems.push(format!("its mode is {mode:04o}, not {wanted:04o}"));
+    }
+    if let Some(owner) = &wanted.owner {
+        problems.extend(users().and_then(|users| owned(&users, owner, &found)).err());
+    }
+    if !wanted.contains.is_empty() {
+        // What is no file is not even opened: that may do something.
+        if found.is_file() {
+            match read_file(&wanted.path, LONGEST) {
+                Ok(bytes) => problems.extend(
+                    wanted.contains.iter().filter_map(|one| one.check_of("it", &bytes).err()),
+                ),
+                Err(why) => problems.push(format!("it can't be looked into: {}", lower(&why))),
+            }
+        } else {
+            problems.push(format!("it is {}, which is not looked into", kind(&found)));
+        }
+    }
+    all_of(&problems)
+}
+
+/// What there is where a file is not.
+fn absent(path: &Path) -> String {
+    match fs::read_link(path) {
+        Ok(to) => format!("it is a link to {}, which is not there", excerpt(to.to_string_lossy())),
+        Err(_) => "it is not there".to_owned(),
+    }
+}
+
+/// Whether a file's owner is this `USER[:GROUP]`.
+fn owned(users: &Users, wanted: &str, found: &Metadata) -> Result<(), String> {
+    let (user, group) = match wanted.split_once(':') {
+        Some((user, group)) => (user, Some(group)),
+        None => (wanted, None),
+    };
+    let uid = users.user(user).ok_or_else(|| format!("there is no user {user}"))?.uid;
+    let gid = group.map(|group| users.group(group).ok_or(format!("there is no group {group}")));
+    let gid = gid.transpose()?;
+    if found.uid() == uid && gid.is_none_or(|gid| found.gid() == gid) {
+        return Ok(());
+    }
+    let mut owner = users.user_name(found.uid());
+    if gid.is_some() {
+        owner = format!("{owner}:{}", users.group_name(found.gid()));
+    }
+    Err(format!("its owner is {owner}, not {wanted}"))
+}
+
+fn kind(found: &Metadata) -> String {
+    let is = found.file_type();
+    let kinds = [
+        (is.is_dir(), "a directory"),
+        (is.is_fifo(), "a FIFO"),
+        (is.is_socket(), "a socket"),
+        (is.is_block_device(), "a block device"),
+        (is.is_char_device(), "a character device"),
+    ];
+    match kinds.iter().find(|(is, _)| *is) {
+        Some((_, kind)) => (*kind).to_owned(),
+        None => format!("a file of {}", size(found.len())),
+    }
+}
+
+/// What libraries say begins in upper case.
+fn lower(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or(String::new(), |first| first.to_lowercase().chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::net::UnixListener;
+    use std::path::PathBuf;
+
+    use nix::sys::stat::Mode;
+
+    use super::*;
+    use crate::config::{Needle, Pattern};
+
+    fn wanted(path: impl Into<PathBuf>) -> FileCheck {
+        FileCheck { path: path.into(), exists: true, mode: None, owner: None, contains: vec![] }
+    }
+
+    fn has(text: &str) -> Pattern {
+        Pattern { needle: Needle::Text(text.to_owned()), negated: false }
+    }
+
+    fn why(wanted: &FileCheck) -> String {
+        check(wanted).unwrap_err()
+    }
+
+    #[test]
+    fn a_file_is_there_or_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        fs::write(path("file"), "12").unwrap();
+        symlink(path("file"), path("link")).unwrap();
+        symlink("nowhere", path("lost")).unwrap();
+        symlink("loop", path("loop")).unwrap();
+        for (name, there, not_there) in [
+            ("file", None, Some("it is there: a file of 2 bytes")),
+            ("link", None, Some("it is there: a file of 2 bytes")),
+            (".", None, Some("it is there: a directory")),
+            ("none", Some("it is not there"), None),
+            ("file/x", Some("it is not there"), None),
+            ("lost", Some("it is a link to \"nowhere\", which is not there"), None),
+            ("loop", Some("too many levels of symbolic links"), Some("too many levels")),
+        ] {
+            for (exists, expected) in [(true, there), (false, not_there)] {
+                let found = check(&FileCheck { exists, ..wanted(path(name)) });
+                match expected {
+                    None => assert_eq!(found, Ok(()), "{name}"),
+                    Some(text) => assert!(found.unwrap_err().starts_with(text), "{name}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        fs::write(&path, "one\ntwo\n").unwrap();
+        let set = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        set(0o4750);
+        let mut wanted = wanted(&path);
+        wanted.mode = Some(0o4750);
+        wanted.contains = vec![has("two"), Pattern { negated: true, ..has("three") }];
+        assert_eq!(check(&wanted), Ok(()));
+        wanted.mode = Some(0o750);
+        wanted.contains = vec![has("three"), Pattern { negated: true, ..has("two") }];
+        assert_eq!(
+            why(&wanted),
+            "its mode is 4750, not 0750; it lacks \"three\": \"one / two\"; \
+             it has \"two\": line 2: \"two\""
+        );
+    }
+
+    #[test]
+    fn an_owner_is_a_user_and_maybe_a_group() {
+        let dir = tempfile::tempdir().unwrap();
+        let users = || {
+            let own = nix::unistd::geteuid();
+            let group = nix::unistd::getegid();
+            Ok(Users::of(
+                &format!("me:x:{own}:{group}::/:\nyou:x:4321:4321::/:\n"),
+                &format!("us:x:{group}:\nthem:x:4321:\n"),
+            ))
+        };
+        let uid = nix::unistd::geteuid().to_string();
+        for (owner, expected) in [
+            ("me", None),
+            ("me:us", None),
+            (uid.as_str(), None),
+            ("you", Some("its owner is me, not you")),
+            ("me:them", Some("its owner is me:us, not me:them")),
+            ("you:us", Some("its owner is me:us, not you:us")),
+            ("4444", Some("its owner is me, not 4444")),
+            ("nobdy", Some("there is no user nobdy")),
+            ("me:nobdy", Some("there is no group nobdy")),
+        ] {
+            let mut wanted = wanted(dir.path());
+            wanted.owner = Some(owner.to_owned());
+            let expected = expected.map_or(Ok(()), |text| Err(text.to_owned()));
+            assert_eq!(check_with(&wanted, users), expected, "{owner}");
+        }
+    }
+
+    #[test]
+    fn only_files_of_a_bounded_size_are_looked_into() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        nix::unistd::mkfifo(&path("fifo"), Mode::S_IRWXU).unwrap();
+        let _listener = UnixListener::bind(path("socket")).unwrap();
+        fs::File::create(path("large")).unwrap().set_len(LONGEST + 1).unwrap();
+        for (path, expected) in [
+            (path("fifo"), "it is a FIFO, which is not looked into"),
+            (path("socket"), "it is a socket, which is not looked into"),
+            (path("."), "it is a directory, which is not looked into"),
+            ("/dev/zero".into(), "it is a character device, which is not looked into"),
+            (path("large"), "it can't be looked into: it is larger than 16 MiB"),
+        ] {
+            let mut wanted = wanted(path);
+            wanted.contains = vec![has("x")];
+            assert_eq!(why(&wanted), expected);
+        }
+        let mut wanted = wanted("/proc/self/status");
+        wanted.contains = vec![has("VmRSS:")];
+        assert_eq!(check(&wanted), Ok(()), "it has no size that stat(2) tells");
+    }
+}

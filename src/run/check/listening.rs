@@ -1,0 +1,300 @@
+//! Ports that something listens on, from `/proc/net`: the kernel's
+//! `Documentation/networking/proc_net_tcp.rst`, and `net/ipv4/udp.c`.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{BufRead, BufReader, ErrorKind, Read};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::some;
+use crate::config::{Listening, reason};
+
+/// No table is read further, in bytes: some 100,000 sockets. TCP's begins with those that
+/// listen.
+const LONGEST: u64 = 16 * 1024 * 1024;
+
+/// What the tables of one protocol hold.
+#[derive(Default)]
+struct Table {
+    /// Where something listens; IPv4 addresses as such, by whichever socket.
+    sockets: BTreeSet<SocketAddr>,
+    /// Whether there is more than was read.
+    cut: bool,
+}
+
+/// Whether something listens there, or nothing.
+///
+/// # Errors
+/// Where something listens, or why that can't be told.
+pub fn check(wanted: &Listening) -> Result<(), String> {
+    let mut table = Table::default();
+    for (path, may_lack) in if wanted.udp {
+        [("/proc/net/udp", false), ("/proc/net/udp6", true)]
+    } else {
+        [("/proc/net/tcp", false), ("/proc/net/tcp6", true)]
+    } {
+        match File::open(path).and_then(|file| table.read(file, LONGEST, wanted.udp)) {
+            Ok(()) => {}
+            // The kernel, or the container, may be without IPv6.
+            Err(error) if may_lack && error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(format!("{path}: {}", reason(&error).to_lowercase())),
+        }
+    }
+    verdict(wanted, &table)
+}
+
+impl Table {
+    fn read(&mut self, from: impl Read, most: u64, udp: bool) -> std::io::Result<()> {
+        let mut from = BufReader::new(from.take(most));
+        let mut line = Vec::new();
+        while from.read_until(b'\n', &mut line)? > 0 {
+            self.sockets.extend(listens(&String::from_utf8_lossy(&line), udp));
+            line.clear();
+        }
+        self.cut |= from.into_inner().limit() == 0;
+        Ok(())
+    }
+}
+
+/// Where a line's socket listens, if it does.
+fn listens(line: &str, udp: bool) -> Option<SocketAddr> {
+    /// `TCP_LISTEN`, and `TCP_CLOSE`, which is UDP's for a socket without a peer.
+    const STATES: [&str; 2] = ["0A", "07"];
+    let mut fields = line.split_ascii_whitespace();
+    let (address, state) = (fields.nth(1)?, fields.nth(1)?);
+    let (ip, port) = address.split_once(':')?;
+    let ip = match ip.len() {
+        8 => IpAddr::from(Ipv4Addr::from(word(ip)?)),
+        32 => {
+            let mut bytes = [0; 16];
+            for (at, place) in bytes.chunks_exact_mut(4).enumerate() {
+                place.copy_from_slice(&word(ip.get(8 * at..8 * at + 8)?)?);
+            }
+            IpAddr::from(Ipv6Addr::from(bytes)).to_canonical()
+        }
+        _ => return None,
+    };
+    let port = u16::from_str_radix(port, 16).ok()?;
+    (state == STATES[usize::from(udp)]).then_some(SocketAddr::new(ip, port))
+}
+
+/// Four bytes of an address, which the kernel prints as a number of this machine.
+fn word(digits: &str) -> Option<[u8; 4]> {
+    u32::from_str_radix(digits, 16).ok().map(u32::to_ne_bytes)
+}
+
+fn verdict(wanted: &Listening, table: &Table) -> Result<(), String> {
+    let protocol = if wanted.udp { "udp" } else { "tcp" };
+    let shown = |socket: &&SocketAddr| format!("{socket}/{protocol}");
+    let on_port = || table.sockets.iter().filter(|socket| socket.port() == wanted.port);
+    let right: Vec<_> = on_port().filter(|socket| serves(socket.ip(), wanted.ip)).collect();
+    match (wanted.negated, right.is_empty()) {
+        (true, true) if wanted.udp && table.cut => {
+            Err("there are too many sockets to tell".to_owned())
+        }
+        (false, false) | (true, true) => Ok(()),
+        (true, false) => Err(format!("something listens on {}", some(right.iter().map(shown)))),
+        (false, true) => {
+            let others: Vec<String> = on_port().map(|socket| shown(&socket)).collect();
+            let elsewhere = if others.is_empty() {
+                ports(table, protocol)
+            } else {
+                format!("something does on {}", some(others))
+            };
+            Err(format!("nothing listens on {wanted}; {elsewhere}"))
+        }
+    }
+}
+
+/// Whether a socket bound to an address is what is wanted. `::` takes IPv4 connections too,
+/// save where its program said otherwise, which `/proc` does not tell (ipv6(7)).
+fn serves(bound: IpAddr, wanted: Option<IpAddr>) -> bool {
+    wanted.is_none_or(|wanted| {
+        let wanted = wanted.to_canonical();
+        bound == wanted || (wanted == Ipv4Addr::UNSPECIFIED && bound == Ipv6Addr::UNSPECIFIED)
+    })
+}
+
+/// The ports that are listened on.
+fn ports(table: &Table, protocol: &str) -> String {
+    let ports: BTreeSet<u16> = table.sockets.iter().map(SocketAddr::port).collect();
+    let shown = some(ports.iter().map(|port| format!("{port}/{protocol}")));
+    match ports.len() {
+        0 => format!("no {protocol} port is listened on"),
+        1 => format!("one port is listened on: {shown}"),
+        count => format!("{count} ports are listened on: {shown}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream, UdpSocket};
+
+    use super::*;
+
+    /// A line as a kernel of this machine prints it.
+    fn line(ip: &str, port: u16, state: &str) -> String {
+        let bytes = match ip.parse().unwrap() {
+            IpAddr::V4(ip) => ip.octets().to_vec(),
+            IpAddr::V6(ip) => ip.octets().to_vec(),
+        };
+        let words = bytes.chunks(4).map(|word| {
+            format!("{:08X}", u32::from_ne_bytes([word[0], word[1], word[2], word[3]]))
+        });
+        let ip: String = words.collect();
+        format!("   0: {ip}:{port:04X} {ip}:0000 {state} 00000000:00000000 00:00000000 0\n")
+    }
+
+    fn table(lines: &[(&str, u16)]) -> Table {
+        let mut table = Table::default();
+        let text: String = lines.iter().map(|(ip, port)| line(ip, *port, "0A")).collect();
+        table.read(text.as_bytes(), LONGEST, false).unwrap();
+        table
+    }
+
+    fn wanted(ip: Option<&str>, port: u16) -> Listening {
+        Listening { ip: ip.map(|ip| ip.parse().unwrap()), port, udp: false, negated: false }
+    }
+
+    #[test]
+    #[cfg(target_endian = "little")]
+    fn lines_of_a_real_kernel_are_read() {
+        let address = |text: &str| text.parse::<SocketAddr>().unwrap();
+        for (text, udp, expected) in [
+            ("   0: 0100007F:1F90 00000000:0000 0A 0:0 00:0 0 0 0 1593", false, "127.0.0.1:8080"),
+            ("  12: 00000000:07E8 00000000:0000 0A 0:0", false, "0.0.0.0:2024"),
+            (
+                "   1: 00000000000000000000000001000000:0050 00000000000000000000000000000000:0000 0A",
+                false,
+                "[::1]:80",
+            ),
+            (
+                "   1: 0000000000000000FFFF00000100007F:0050 00000000000000000000000000000000:0000 0A",
+                false,
+                "127.0.0.1:80",
+            ),
+            ("  99: 3500007F:0035 00000000:0000 07 0:0", true, "127.0.0.53:53"),
+        ] {
+            assert_eq!(listens(text, udp), Some(address(expected)), "{text}");
+            assert_eq!(listens(text, !udp), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn other_lines_are_of_no_listener() {
+        for text in [
+            "  sl  local_address rem_address   st tx_queue rx_queue",
+            "   0: 0100007F:1F90 0100007F:1F91 01 0:0",
+            "   0: 0100007F:1F90",
+            "   0: 0100007F 00000000:0000 0A",
+            "   0: 0100007:1F90 00000000:0000 0A",
+            "   0: 0100007G:1F90 00000000:0000 0A",
+            "   0: 0100007F:1F900 00000000:0000 0A",
+            "   0: äää0100007F000000000000000000000:0050 00000000:0000 0A",
+            "",
+        ] {
+            assert_eq!(listens(text, false), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_wanted_is_the_one_that_is_bound() {
+        let any = "0.0.0.0";
+        for (bound, wanted_ip, expected) in [
+            ("127.0.0.1", None, true),
+            ("::1", None, true),
+            ("127.0.0.1", Some("127.0.0.1"), true),
+            ("::ffff:127.0.0.1", Some("127.0.0.1"), true),
+            ("127.0.0.1", Some("::ffff:127.0.0.1"), true),
+            (any, Some("127.0.0.1"), false),
+            ("127.0.0.1", Some(any), false),
+            (any, Some(any), true),
+            ("::", Some(any), true),
+            ("::ffff:0.0.0.0", Some(any), true),
+            (any, Some("::"), false),
+            ("::", Some("::"), true),
+            ("::", Some("127.0.0.1"), false),
+            ("::", Some("::1"), false),
+            ("::1", Some(any), false),
+        ] {
+            let table = table(&[(bound, 80), ("10.0.0.1", 81)]);
+            let mut wanted = wanted(wanted_ip, 80);
+            assert_eq!(verdict(&wanted, &table).is_ok(), expected, "{bound} {wanted}");
+            wanted.negated = true;
+            assert_eq!(verdict(&wanted, &table).is_err(), expected, "not {bound} {wanted}");
+        }
+    }
+
+    #[test]
+    fn what_is_listened_on_instead_is_told() {
+        let two = table(&[("0.0.0.0", 22), ("::", 22), ("127.0.0.1", 80)]);
+        for (wanted, table, expected) in [
+            (
+                wanted(None, 25),
+                &two,
+                "nothing listens on 25/tcp; 2 ports are listened on: 22/tcp, 80/tcp",
+            ),
+            (
+                wanted(None, 25),
+                &table(&[]),
+                "nothing listens on 25/tcp; no tcp port is listened on",
+            ),
+            (
+                wanted(None, 25),
+                &table(&[("::1", 80)]),
+                "nothing listens on 25/tcp; one port is listened on: 80/tcp",
+            ),
+            (
+                wanted(Some("0.0.0.0"), 80),
+                &two,
+                "nothing listens on 0.0.0.0:80/tcp; something does on 127.0.0.1:80/tcp",
+            ),
+            (
+                Listening { negated: true, ..wanted(None, 22) },
+                &two,
+                "something listens on 0.0.0.0:22/tcp, [::]:22/tcp",
+            ),
+        ] {
+            assert_eq!(verdict(&wanted, table), Err(expected.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_table_without_end_is_not_read_to_its_end() {
+        let mut endless = Table::default();
+        endless.read(std::io::repeat(b'x'), 10_000, true).unwrap();
+        assert!(endless.cut);
+        let mut wanted = Listening { udp: true, negated: true, ..wanted(None, 53) };
+        assert_eq!(verdict(&wanted, &endless).unwrap_err(), "there are too many sockets to tell");
+        wanted.negated = false;
+        assert!(verdict(&wanted, &endless).is_err());
+        let mut whole = Table::default();
+        whole.read(line("::1", 53, "07").as_bytes(), 10_000, true).unwrap();
+        assert!(!whole.cut && verdict(&wanted, &whole).is_ok());
+    }
+
+    #[test]
+    fn this_process_is_seen_to_listen() {
+        for ip in ["127.0.0.1", "::1"] {
+            // An image may have no IPv6.
+            let Ok(tcp) = TcpListener::bind((ip, 0)) else { continue };
+            let port = tcp.local_addr().unwrap().port();
+            // A connection to it is none that listens.
+            let client = TcpStream::connect((ip, port)).unwrap();
+            assert_eq!(check(&wanted(Some(ip), port)), Ok(()), "{ip}");
+            assert_eq!(check(&wanted(None, port)), Ok(()), "{ip}");
+            assert!(check(&wanted(Some("0.0.0.0"), port)).is_err(), "{ip}");
+            let own = client.local_addr().unwrap().port();
+            assert!(check(&wanted(Some(ip), own)).is_err(), "{ip}");
+
+            let udp = UdpSocket::bind((ip, 0)).unwrap();
+            let port = udp.local_addr().unwrap().port();
+            let mut wanted = Listening { udp: true, ..wanted(Some(ip), port) };
+            assert_eq!(check(&wanted), Ok(()), "{ip}");
+            wanted.negated = true;
+            assert!(check(&wanted).unwrap_err().starts_with("something listens on"), "{ip}");
+            udp.connect((ip, port)).unwrap();
+            assert_eq!(check(&wanted), Ok(()), "{ip}: it has a peer now");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! What the processes of a unit use up: proc(5).
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::Duration;
+
+use super::super::proc::{self, Stat, Status};
+use super::super::processes::below;
+use super::some;
+use crate::config::expect::size;
+use crate::config::reason;
+
+/// All processes in sight at one moment.
+pub struct Processes(BTreeMap<i32, Stat>);
+
+impl Processes {
+    /// Those that there are now; none without `/proc`.
+    pub fn read() -> Self {
+        Self(proc::pids().into_iter().filter_map(|pid| Some((pid, Stat::of(pid)?))).collect())
+    }
+
+    /// Those of a unit by its main process and its process group: all of the group, and all
+    /// that descend from the main process, zombies aside.
+    pub fn of_unit(&self, main: i32, group: i32) -> Vec<i32> {
+        let below = below(main, self.0.iter().map(|(pid, stat)| (*pid, stat.parent)));
+        let is_its = |pid: i32, stat: &Stat| {
+            stat.lives() && (pid == main || stat.group == group || below.contains(&pid))
+        };
+        self.0.iter().filter(|(pid, stat)| is_its(**pid, stat)).map(|(pid, _)| *pid).collect()
+    }
+}
+
+/// Resident memory of processes together, in bytes; what they share is counted for each.
+pub fn rss(pids: &[i32]) -> u64 {
+    let each = pids.iter().filter_map(|pid| Status::of(pid)?.rss());
+    each.fold(0, u64::saturating_add)
+}
+
+/// CPU time of processes together, with that of children that they have waited for.
+pub fn cpu(pids: &[i32]) -> Duration {
+    let each = pids.iter().filter_map(|pid| Some(Stat::of(*pid)?.cpu()));
+    each.fold(Duration::ZERO, Duration::saturating_add)
+}
+
+/// How many descriptors a process has open; none once it has ended.
+///
+/// # Errors
+/// Why that can't be told: root needs a capability for others' processes.
+pub fn fds(pid: i32) -> Result<usize, String> {
+    match fs::read_dir(format!("/proc/{pid}/fd")) {
+        Ok(entries) => Ok(entries.flatten().count()),
+        Err(_) if Stat::of(pid).is_none_or(|stat| !stat.lives()) => Ok(0),
+        Err(error) => Err(reason(&error).to_lowercase()),
+    }
+}
+
+/// Whether a unit's processes have no more resident memory than so much.
+///
+/// # Errors
+/// How much it has, or that it does not run.
+pub fn max_rss(unit: &str, pids: &[i32], most: u64) -> Result<(), String> {
+    runs(unit, pids)?;
+    match rss(pids) {
+        found if found <= most => Ok(()),
+        found => Err(format!("{unit} has {} in {}", size(found), processes(pids))),
+    }
+}
+
+/// Whether a unit's processes have used no more CPU time than so much.
+///
+/// # Errors
+/// How much they have, or that it does not run.
+pub fn max_cpu(unit: &str, pids: &[i32], most: Duration) -> Result<(), String> {
+    runs(unit, pids)?;
+    match cpu(pids) {
+        found if found <= most => Ok(()),
+        found => Err(format!("{unit} has used {} s in {}", found.as_secs_f64(), processes(pids))),
+    }
+}
+
+/// Whether each of a unit's processes has no more descriptors open than so many.
+///
+/// # Errors
+/// Which has how many, or that it does not run.
+pub fn max_fds(unit: &str, pids: &[i32], most: u64) -> Result<(), String> {
+    runs(unit, pids)?;
+    let problem = |pid: &i32| match fds(*pid) {
+        Ok(found) if u64::try_from(found).is_ok_and(|found| found <= most) => None,
+        Ok(found) => Some(format!("pid {pid} has {found}")),
+        Err(why) => Some(format!("those of pid {pid} can't be counted: {why}")),
+    };
+    let problems: Vec<String> = pids.iter().filter_map(problem).collect();
+    if problems.is_empty() { Ok(()) } else { Err(format!("of {unit}, {}", some(problems))) }
+}
+
+/// What is not there uses nothing up, and nobody has looked at it.
+fn runs(unit: &str, pids: &[i32]) -> Result<(), String> {
+    if pids.is_empty() { Err(format!("{unit} does not run")) } else { Ok(()) }
+}
+
+fn processes(pids: &[i32]) -> String {
+    if pids.len() == 1 { "one process".to_owned() } else { format!("{} processes", pids.len()) }
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "what runs has to be started")]
+mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::os::unix::process::CommandExt;
+    use std::process::{Child, Command, Stdio};
+
+    use super::*;
+
+    fn own() -> i32 {
+        std::process::id().cast_signed()
+    }
+
+    /// A shell that leads a group, and a child of it, until it is dropped.
+    struct Unit(Child);
+
+    impl Unit {
+        /// Also the child's number.
+        fn new() -> (Self, i32) {
+            // What runs in the background has no standard input.
+            let script = "exec 3<&0; read -r line <&3 & echo $!; wait";
+            let mut command = Command::new("/bin/sh");
+            command.args(["-c", script]).process_group(0);
+            let mut unit =
+                Self(command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap());
+            let mut line = String::new();
+            BufReader::new(unit.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+            (unit, line.trim().parse().unwrap())
+        }
+    }
+
+    impl Drop for Unit {
+        fn drop(&mut self) {
+            // Its end is the end of the child's input, too.
+            _ = self.0.stdin.take();
+            _ = self.0.wait();
+        }
+    }
+
+    #[test]
+    fn a_unit_is_its_group_and_what_descends_from_it() {
+        let (unit, below) = Unit::new();
+        let main = unit.0.id().cast_signed();
+        let mut both = [main, below];
+        both.sort_unstable();
+        let all = Processes::read();
+        assert_eq!(all.of_unit(main, main), both);
+        assert_eq!(all.of_unit(-1, main), both, "its main process is no more");
+        assert_eq!(all.of_unit(main, -1), both);
+        assert_eq!(all.of_unit(below, -1), [below]);
+        // This process leads another group.
+        let own = all.of_unit(own(), -1);
+        assert!(both.iter().all(|pid| own.contains(pid)));
+        assert!(all.of_unit(-1, -1).is_empty());
+        drop(unit);
+        assert!(!Processes::read().of_unit(main, main).contains(&main));
+    }
+
+    #[test]
+    fn this_process_has_memory_time_and_descriptors() {
+        let (one, two) = (rss(&[own()]), rss(&[own(), own()]));
+        assert!(one > 0 && two > one && rss(&[-1]) == 0);
+        assert!(cpu(&[own(), own()]) >= cpu(&[own()]) && cpu(&[]) == Duration::ZERO);
+
+        let dir = tempfile::tempdir().unwrap();
+        let open = || fs::File::create(dir.path().join("file")).unwrap();
+        let held: Vec<_> = (0..50).map(|_| open()).collect();
+        assert!(fds(own()).unwrap() >= held.len() + 3);
+        assert_eq!(fds(-1), Ok(0));
+    }
+
+    #[test]
+    fn what_is_above_is_told() {
+        let pids = [own()];
+        assert_eq!(max_rss("web", &pids, u64::MAX), Ok(()));
+        assert_eq!(max_cpu("web", &pids, Duration::MAX), Ok(()));
+        assert_eq!(max_fds("web", &pids, u64::MAX), Ok(()));
+        let why = max_rss("web", &pids, 0).unwrap_err();
+        assert!(why.starts_with("web has ") && why.ends_with(" in one process"), "{why}");
+        let why = max_fds("web", &pids, 0).unwrap_err();
+        assert!(why.starts_with(&format!("of web, pid {} has ", own())), "{why}");
+        for why in
+            [max_rss("web", &[], 1), max_cpu("web", &[], Duration::MAX), max_fds("web", &[], 1)]
+        {
+            assert_eq!(why, Err("web does not run".to_owned()));
+        }
+        assert_eq!(processes(&[1, 2]), "2 processes");
+    }
+}

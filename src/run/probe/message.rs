@@ -1,0 +1,354 @@
+//! An answer over HTTP/1.1 as it arrives, until all of it is there: RFC 9112.
+
+use memchr::memchr;
+
+use super::head::{Framing, Head, number};
+use crate::config::expect::size;
+
+/// No body is longer, in bytes.
+const LONGEST_BODY: usize = 1024 * 1024;
+/// All headers together are no longer, nor are trailers with them.
+const LONGEST_HEAD: usize = 64 * 1024;
+/// No line between chunks is longer.
+const LONGEST_LINE: usize = 8 * 1024;
+
+/// How far an answer has come.
+#[derive(PartialEq, Eq, Debug)]
+enum State {
+    /// The status line is next, or that of the answer after an interim one.
+    Status,
+    /// Headers, until an empty line.
+    Headers,
+    /// So much of a body whose length was told.
+    Length(usize),
+    /// A body that ends with the connection.
+    ToEnd,
+    /// The size of a chunk.
+    Size,
+    /// So much of a chunk.
+    Chunk(usize),
+    /// The line that ends a chunk.
+    ChunkEnd,
+    /// What comes after the last chunk, until an empty line.
+    Trailers,
+    /// There is nothing to come.
+    Whole,
+}
+
+/// An answer, as far as it has come.
+pub struct Message {
+    state: State,
+    /// Whether the body is wanted; else its head is all of it.
+    with_body: bool,
+    /// What is not taken apart yet.
+    rest: Vec<u8>,
+    /// How much longer its head may become.
+    room: usize,
+    head: Head,
+    body: Vec<u8>,
+}
+
+impl Message {
+    /// An answer of which nothing has come.
+    pub fn new(with_body: bool) -> Self {
+        Self {
+            state: State::Status,
+            with_body,
+            rest: Vec::new(),
+            room: LONGEST_HEAD,
+            head: Head::default(),
+            body: Vec::new(),
+        }
+    }
+
+    /// Its status and headers, once they have come.
+    pub fn head(&self) -> Option<&Head> {
+        (!matches!(self.state, State::Status | State::Headers)).then_some(&self.head)
+    }
+
+    /// As far as it has come.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// Takes what has come; true once there is nothing to come.
+    ///
+    /// # Errors
+    /// Why it can't be read, in words.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<bool, String> {
+        let mut rest = std::mem::take(&mut self.rest);
+        rest.extend_from_slice(bytes);
+        let mut left = rest.as_slice();
+        while self.take(&mut left)? {}
+        self.rest = left.to_vec();
+        Ok(self.state == State::Whole)
+    }
+
+    /// The connection has ended.
+    ///
+    /// # Errors
+    /// What is missing, in words.
+    pub fn end(&self) -> Result<(), String> {
+        let missing = match &self.state {
+            State::Whole | State::ToEnd => return Ok(()),
+            State::Status => return Err("it closed the connection without an answer".to_owned()),
+            State::Headers => "the end of its headers".to_owned(),
+            State::Length(left) => format!("{left} bytes of its body"),
+            State::Size | State::Chunk(_) | State::ChunkEnd | State::Trailers => {
+                "the end of its body".to_owned()
+            }
+        };
+        Err(format!("it closed the connection before {missing}"))
+    }
+
+    /// Takes one thing; false if more has to come first.
+    fn take(&mut self, left: &mut &[u8]) -> Result<bool, String> {
+        let (is_head, most) = match self.state {
+            State::Whole => return Ok(false),
+            State::Status if !b"HTTP/".starts_with(&left[..left.len().min(5)]) => {
+                return Err("its answer is not HTTP".to_owned());
+            }
+            State::Status | State::Headers | State::Trailers => (true, self.room),
+            State::Size | State::ChunkEnd => (false, LONGEST_LINE),
+            State::ToEnd => return self.keep(left, usize::MAX).map(|_| false),
+            State::Length(missing) | State::Chunk(missing) => {
+                let missing = missing - self.keep(left, missing)?;
+                let in_chunk = matches!(self.state, State::Chunk(_));
+                self.state = match (in_chunk, missing) {
+                    (true, 0) => State::ChunkEnd,
+                    (false, 0) => State::Whole,
+                    (true, _) => State::Chunk(missing),
+                    (false, _) => State::Length(missing),
+                };
+                return Ok(missing == 0);
+            }
+        };
+        let end = memchr(b'\n', left);
+        if end.unwrap_or(left.len()) >= most {
+            return Err(if is_head {
+                format!("its headers are longer than {}", size(LONGEST_HEAD as u64))
+            } else {
+                broken_chunks()
+            });
+        }
+        let Some(end) = end else { return Ok(false) };
+        if is_head {
+            self.room -= end + 1;
+        }
+        let line = &left[..end];
+        *left = &left[end + 1..];
+        self.state = self.after(line.strip_suffix(b"\r").unwrap_or(line))?;
+        Ok(true)
+    }
+
+    /// What comes after a line.
+    fn after(&mut self, line: &[u8]) -> Result<State, String> {
+        match self.state {
+            State::Status => {
+                self.head = Head::begin(line).ok_or("its answer is not HTTP")?;
+                Ok(State::Headers)
+            }
+            State::Headers if line.is_empty() => self.after_head(),
+            State::Headers => self.head.push(line).map(|()| State::Headers),
+            State::Size => match chunk_size(line)? {
+                0 => Ok(State::Trailers),
+                length if length > LONGEST_BODY - self.body.len() => Err(too_long()),
+                length => Ok(State::Chunk(length)),
+            },
+            State::ChunkEnd if line.is_empty() => Ok(State::Size),
+            State::ChunkEnd => Err(broken_chunks()),
+            State::Trailers if line.is_empty() => Ok(State::Whole),
+            // RFC 9110, 6.5.1: what is sent there may be left aside.
+            State::Trailers => Ok(State::Trailers),
+            // They have no lines.
+            State::Length(_) | State::ToEnd | State::Chunk(_) | State::Whole => Ok(State::Whole),
+        }
+    }
+
+    fn after_head(&self) -> Result<State, String> {
+        // The answer is still to come: RFC 9110, 15.2.
+        if self.head.is_interim() {
+            return Ok(State::Status);
+        }
+        if !self.with_body {
+            return Ok(State::Whole);
+        }
+        match self.head.framing()? {
+            Framing::Length(0) => Ok(State::Whole),
+            Framing::Length(length) if length > LONGEST_BODY => Err(too_long()),
+            Framing::Length(length) => Ok(State::Length(length)),
+            Framing::Chunks => Ok(State::Size),
+            Framing::ToEnd => Ok(State::ToEnd),
+        }
+    }
+
+    /// Keeps at most so much of what has come for the body.
+    fn keep(&mut self, left: &mut &[u8], most: usize) -> Result<usize, String> {
+        let (part, after) = left.split_at(left.len().min(most));
+        if part.len() > LONGEST_BODY - self.body.len() {
+            return Err(too_long());
+        }
+        self.body.extend_from_slice(part);
+        *left = after;
+        Ok(part.len())
+    }
+}
+
+/// The size of a chunk; extensions are left aside.
+fn chunk_size(line: &[u8]) -> Result<usize, String> {
+    let digits = line.split(|byte| *byte == b';').next().unwrap_or_default();
+    let digits = std::str::from_utf8(digits).ok();
+    digits.and_then(|digits| number(digits.trim(), 16)).ok_or_else(broken_chunks)
+}
+
+fn too_long() -> String {
+    format!("its body is longer than {}", size(LONGEST_BODY as u64))
+}
+
+fn broken_chunks() -> String {
+    "its body is in chunks that can't be read".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an answer comes to that arrives in pieces of this size, and then ends.
+    fn came(answer: &[u8], piece: usize) -> Result<Message, String> {
+        let mut message = Message::new(true);
+        for bytes in answer.chunks(piece) {
+            if message.push(bytes)? {
+                return Ok(message);
+            }
+        }
+        message.end().map(|()| message)
+    }
+
+    #[test]
+    fn a_body_ends_as_its_head_says_however_it_arrives() {
+        for (answer, status, body) in [
+            ("HTTP/1.1 200 OK\r\n\r\nall\n of it", 200, "all\n of it"),
+            ("HTTP/1.0 200\n\nall", 200, "all"),
+            ("HTTP/1.1 200 \r\n\r\n", 200, ""),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nallmore", 200, "all"),
+            ("HTTP/1.1 200 OK\r\ncontent-length:003,3\r\nContent-Length: 3\r\n\r\nall", 200, "all"),
+            ("HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\nmore", 404, ""),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n3\r\nall\r\n0\r\n\r\nx",
+                200,
+                "all",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n\
+                 0001 ;a=b\r\na\r\nA\n23456789ab\n00\r\nTrailer: x\r\n\r\n",
+                200,
+                "a23456789ab",
+            ),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\nall", 200, "all"),
+            ("HTTP/1.1 204 No\r\nContent-Length: 9\r\n\r\nx", 204, ""),
+            ("HTTP/1.1 304 No\r\nTransfer-Encoding: chunked\r\n\r\nx", 304, ""),
+            ("HTTP/1.1 101 Up\r\nContent-Length: 9\r\n\r\nx", 101, ""),
+            (
+                "HTTP/1.1 100 Go\r\n\r\nHTTP/1.1 103 Hints\r\nContent-Length: 99\r\n\r\n\
+                 HTTP/1.1 200 OK\r\n\r\nall",
+                200,
+                "all",
+            ),
+        ] {
+            for piece in [1, 2, 3, 7, answer.len()] {
+                let message = came(answer.as_bytes(), piece).unwrap();
+                let status_of = message.head().map(|head| head.status);
+                let found = (status_of, String::from_utf8_lossy(message.body()));
+                assert_eq!(found, (Some(status), body.into()), "{piece}: {answer:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_cut_short_or_broken_is_none() {
+        let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let told = "HTTP/1.1 200 OK\r\nContent-Length: ";
+        let none = "it closed the connection without an answer";
+        let end = "it closed the connection before the end of its body";
+        let long = "its body is longer than 1 MiB";
+        let broken = "its body is in chunks that can't be read";
+        for (answer, why) in [
+            (String::new(), none),
+            ("HTTP/1.1 20".to_owned(), none),
+            ("HTTP/1.1 100 Go\r\n\r\n".to_owned(), none),
+            (
+                "HTTP/1.1 200\r\nA: b\r\n".to_owned(),
+                "it closed the connection before the end of its headers",
+            ),
+            (format!("{told}3\r\n\r\na"), "it closed the connection before 2 bytes of its body"),
+            (chunked.to_owned(), end),
+            (format!("{chunked}3\r\nal"), end),
+            (format!("{chunked}3\r\nall\r\n"), end),
+            (format!("{chunked}0\r\n"), end),
+            ("SSH-2.0-OpenSSH\r\n".to_owned(), "its answer is not HTTP"),
+            ("HTTP/2 200\r\n".to_owned(), "its answer is not HTTP"),
+            (format!("{told}1048577\r\n\r\n"), long),
+            (format!("{told}99999999999999999999999\r\n\r\n"), long),
+            (format!("{chunked}100001\r\n"), long),
+            (format!("{chunked}ffffffffffffffffffffff\r\n"), long),
+            (format!("{chunked}-1\r\n"), broken),
+            (format!("{chunked}\r\n"), broken),
+            (format!("{chunked}1\r\nab\r\n"), broken),
+            (
+                "HTTP/1.1 200\r\n a: b\r\n".to_owned(),
+                "its answer has a header that is none: \" a: b\"",
+            ),
+            (
+                "HTTP/1.1 200\r\na b: c\r\n".to_owned(),
+                "its answer has a header that is none: \"a b: c\"",
+            ),
+            ("HTTP/1.1 200\r\n: c\r\n".to_owned(), "its answer has a header that is none: \": c\""),
+            ("HTTP/1.1 200\r\nab\r\n".to_owned(), "its answer has a header that is none: \"ab\""),
+        ] {
+            for piece in [1, 5, answer.len().max(1)] {
+                let found = came(answer.as_bytes(), piece).err();
+                assert_eq!(found.as_deref(), Some(why), "{piece}: {answer:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_body_the_head_is_enough() {
+        let mut message = Message::new(false);
+        assert_eq!(message.push(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n"), Ok(false));
+        assert!(message.head().is_none());
+        assert_eq!(message.push(b"\r\n"), Ok(true));
+        assert_eq!(message.head().map(|head| head.status), Some(200));
+    }
+
+    #[test]
+    fn what_has_no_end_is_bounded() {
+        let head = "HTTP/1.1 200 OK\r\n";
+        let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let headers = "its headers are longer than 64 KiB";
+        let long = "its body is longer than 1 MiB";
+        let broken = "its body is in chunks that can't be read";
+        for (begin, again, why) in [
+            (String::new(), "HTTP/1.1 100 Go\r\n\r\n", headers),
+            ("HTTP/1.1 ".to_owned(), "2", headers),
+            (head.to_owned(), "A: b\r\n", headers),
+            (head.to_owned(), "x", headers),
+            (format!("{head}A: b\r\n"), " c\r\n", headers),
+            (format!("{head}\r\n"), "x", long),
+            (chunked.to_owned(), "1\r\nx\r\n", long),
+            (chunked.to_owned(), "0", broken),
+            (format!("{chunked}1;"), "x", broken),
+            (format!("{chunked}0\r\n"), "A: b\r\n", headers),
+        ] {
+            let mut message = Message::new(true);
+            message.push(begin.as_bytes()).unwrap();
+            let piece = again.repeat(4096 / again.len());
+            let found = (0..10_000).find_map(|_| {
+                let found = message.push(piece.as_bytes()).err();
+                assert!(message.rest.len() <= LONGEST_HEAD && message.body.len() <= LONGEST_BODY);
+                found
+            });
+            assert_eq!(found.as_deref(), Some(why), "{begin:?} {again:?}");
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! What the kernel says of one process, in the files of `/proc/PID/`.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::time::Duration;
+
+use nix::unistd::{SysconfVar, sysconf};
+
+/// No file of a process is read further, in bytes: a command line may have 6 MiB.
+const LONGEST: u64 = 128 * 1024;
+
+/// One of the files of a process, or of `self`; None if there is no such process, or `/proc`.
+pub fn read(pid: impl std::fmt::Display, name: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(format!("/proc/{pid}/{name}")).ok()?.take(LONGEST).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+/// Every process in sight.
+pub fn pids() -> Vec<i32> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// What `stat` says: `proc_pid_stat(5)`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stat {
+    /// Its name, 15 bytes at most.
+    pub comm: Vec<u8>,
+    /// A letter.
+    pub state: u8,
+    /// The parent's number.
+    pub parent: i32,
+    /// The process group.
+    pub group: i32,
+    /// `PF_…` of the kernel.
+    flags: u32,
+    /// Clock ticks: its own, as a user and in the kernel, and those of its children that it
+    /// has waited for.
+    ticks: [u64; 4],
+}
+
+impl Stat {
+    /// Of a process; None if there is none of this number.
+    pub fn of(pid: i32) -> Option<Self> {
+        Self::parse(&read(pid, "stat")?)
+    }
+
+    /// The second field is the name in parentheses, and may hold anything, parentheses too.
+    fn parse(text: &[u8]) -> Option<Self> {
+        let (open, close) = (memchr::memchr(b'(', text)?, memchr::memrchr(b')', text)?);
+        let comm = text.get(open + 1..close)?.to_owned();
+        let rest = std::str::from_utf8(&text[close + 1..]).ok()?;
+        let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+        // As proc_pid_stat(5) counts them: the state is the third one.
+        let field = |number: usize| fields.get(number - 3);
+        // What is no number is not known; the manual has some as signed.
+        let tick = |number| field(number).and_then(|text| text.parse().ok()).unwrap_or(0);
+        Some(Self {
+            comm,
+            state: *field(3)?.as_bytes().first()?,
+            parent: field(4)?.parse().ok()?,
+            group: field(5)?.parse().ok()?,
+            flags: field(9).and_then(|text| text.parse().ok()).unwrap_or(0),
+            ticks: [14, 15, 16, 17].map(tick),
+        })
+    }
+
+    /// Whether it has not ended: no zombie.
+    pub fn lives(&self) -> bool {
+        !matches!(self.state, b'Z' | b'X' | b'x')
+    }
+
+    /// Whether it is a thread of the kernel.
+    pub fn is_kernel_thread(&self) -> bool {
+        /// `include/linux/sched.h`.
+        const PF_KTHREAD: u32 = 0x0020_0000;
+        self.flags & PF_KTHREAD != 0
+    }
+
+    /// Its CPU time, with that of the children that it has waited for.
+    pub fn cpu(&self) -> Duration {
+        let second = sysconf(SysconfVar::CLK_TCK).ok().flatten();
+        let second = second.and_then(|ticks| u64::try_from(ticks).ok()).filter(|ticks| *ticks > 0);
+        // What Linux has told programs on every machine but alpha and ia64.
+        time(
+            self.ticks.iter().fold(0, |sum, ticks| sum.saturating_add(*ticks)),
+            second.unwrap_or(100),
+        )
+    }
+}
+
+fn time(ticks: u64, second: u64) -> Duration {
+    let nanos = u128::from(ticks % second) * 1_000_000_000 / u128::from(second);
+    Duration::new(ticks / second, u32::try_from(nanos).unwrap_or(0))
+}
+
+/// What `status` says: `proc_pid_status(5)`.
+pub struct Status(String);
+
+impl Status {
+    /// Of a process, or of `self`; None if there is none of this number.
+    pub fn of(pid: impl std::fmt::Display) -> Option<Self> {
+        Some(Self(String::from_utf8_lossy(&read(pid, "status")?).into_owned()))
+    }
+
+    /// A field by its name.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        let mut values =
+            self.0.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        values.next().map(str::trim)
+    }
+
+    /// The capabilities of a set such as `CapPrm`, one bit each.
+    pub fn capabilities(&self, set: &str) -> Option<u64> {
+        u64::from_str_radix(self.field(set)?, 16).ok()
+    }
+
+    /// The real and the effective user.
+    pub fn uids(&self) -> Option<[u32; 2]> {
+        let mut uids = self.field("Uid")?.split_ascii_whitespace().map(str::parse);
+        Some([uids.next()?.ok()?, uids.next()?.ok()?])
+    }
+
+    /// Resident memory in bytes; a thread of the kernel has none.
+    pub fn rss(&self) -> Option<u64> {
+        let kibibytes: u64 = self.field("VmRSS")?.strip_suffix("kB")?.trim().parse().ok()?;
+        kibibytes.checked_mul(1024)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stat_line_is_read_whatever_the_name_is() {
+        let rest = "S 7 12 12 0 -1 4194560 1 2 3 4 100 20 3 1 20 0 1 0 5 6 7";
+        for name in ["sh", "a b", "a) S 1 (b", ")", "(", "", "\u{fffd}"] {
+            let stat = Stat::parse(format!("12 ({name}) {rest}").as_bytes()).unwrap();
+            assert_eq!(stat.comm, name.as_bytes());
+            assert_eq!((stat.state, stat.parent, stat.group), (b'S', 7, 12), "{name}");
+            assert_eq!(stat.ticks, [100, 20, 3, 1], "{name}");
+            assert!(stat.lives() && !stat.is_kernel_thread(), "{name}");
+        }
+        let odd = Stat::parse(b"12 (\xff) Z 0 0 0 0 -1 2129984 0 0 0 0 -1 x").unwrap();
+        assert_eq!((odd.comm.as_slice(), odd.ticks), (b"\xff".as_slice(), [0; 4]));
+        assert!(!odd.lives() && odd.is_kernel_thread());
+        for broken in ["", "12", "12 (sh)", "12 (sh) S", "12 )sh( S 1 1", "12 (sh) S x 1"] {
+            assert_eq!(Stat::parse(broken.as_bytes()), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn ticks_are_time() {
+        assert_eq!(time(0, 100), Duration::ZERO);
+        assert_eq!(time(250, 100), Duration::from_millis(2500));
+        assert_eq!(time(1, 1024), Duration::from_nanos(976_562));
+        assert_eq!(time(u64::MAX, 1).as_secs(), u64::MAX);
+    }
+
+    #[test]
+    fn fields_of_status_are_found_by_their_whole_names() {
+        let status = Status("Name:\tUid:\nUid:\t1 2 3 4\nVmRSS:\t  12 kB\nCapBnd:\t0f\n".into());
+        assert_eq!(status.field("Uid"), Some("1 2 3 4"));
+        assert_eq!(status.field("Ui"), None);
+        assert_eq!(status.uids(), Some([1, 2]));
+        assert_eq!(status.rss(), Some(12 * 1024));
+        assert_eq!(status.capabilities("CapBnd"), Some(15));
+        let broken = Status("Uid:\t1\nVmRSS:\t99999999999999999999 kB\nCapBnd:\n".into());
+        assert_eq!((broken.uids(), broken.rss()), (None, None));
+        assert_eq!(broken.capabilities("CapBnd"), None);
+    }
+
+    #[test]
+    fn this_process_is_known() {
+        let own = std::process::id().cast_signed();
+        let stat = Stat::of(own).unwrap();
+        assert_eq!(stat.parent, nix::unistd::getppid().as_raw());
+        assert_eq!(stat.group, nix::unistd::getpgrp().as_raw());
+        assert!(stat.lives() && !stat.is_kernel_thread() && pids().contains(&own));
+        let status = Status::of("self").unwrap();
+        assert_eq!(status.uids().unwrap()[1], nix::unistd::geteuid().as_raw());
+        assert!(status.rss().unwrap() > 0 && status.capabilities("CapBnd").is_some());
+        assert_eq!(Stat::of(-1), None);
+    }
+}
