@@ -5,7 +5,7 @@
 /// What is not UTF-8 becomes U+FFFD. Control characters, DEL and the C1 ones
 /// too, are escaped: a reader's terminal never acts on them, and nothing in a
 /// message can end the string or the line.
-pub(super) fn escape(bytes: &[u8], to: &mut Vec<u8>) {
+pub(crate) fn escape(bytes: &[u8], to: &mut Vec<u8>) {
     for chunk in bytes.utf8_chunks() {
         escape_str(chunk.valid(), to);
         if !chunk.invalid().is_empty() {

@@ -6,7 +6,7 @@
 //! [`crate::run::stream`], which queues or drops what can't be written now.
 
 mod entry;
-mod json;
+pub(crate) mod json;
 mod line;
 mod logger;
 mod time;
@@ -20,6 +20,7 @@ use log::{Level, LevelFilter};
 
 pub use entry::{Entry, Source};
 pub use line::{CUT_MARK, MAX_LINE};
+pub(crate) use time::utc;
 pub use time::{Clock, Local};
 
 use crate::config::LogFormat;

@@ -22,6 +22,40 @@ pub struct Local {
     pub offset: i32,
 }
 
+impl Local {
+    /// What a clock in Greenwich shows at so many seconds since 1970-01-01 00:00 UTC;
+    /// by Howard Hinnant's `civil_from_days`.
+    pub(crate) fn utc(seconds: i64) -> Self {
+        let (days, of_day) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+        // Years begin in March, so that a leap day is the last of its year.
+        let z = days + 719_468;
+        let era = z.div_euclid(146_097);
+        let doe = z.rem_euclid(146_097);
+        let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
+        let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+        let mp = (5 * doy + 2) / 153;
+        let month = if mp < 10 { mp + 3 } else { mp - 9 };
+        let small = |n: i64| u8::try_from(n).unwrap_or(0);
+        Self {
+            year: yoe + era * 400 + i64::from(month <= 2),
+            month: small(month),
+            day: small(doy - (153 * mp + 2) / 5 + 1),
+            hour: small(of_day / 3600),
+            minute: small(of_day / 60 % 60),
+            second: small(of_day % 60),
+            offset: 0,
+        }
+    }
+}
+
+/// `2017-03-16T20:40:50`, in UTC, and the milliseconds after it.
+pub(crate) fn utc(moment: SystemTime) -> (String, u32) {
+    let (seconds, milliseconds) = since_epoch(moment);
+    let Local { year, month, day, hour, minute, second, .. } = Local::utc(seconds);
+    let text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
+    (text, milliseconds)
+}
+
 /// Where the journal gets the time from; `run::localtime` has the real one.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
@@ -112,27 +146,9 @@ pub(super) mod tests {
         UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_millis(milliseconds)
     }
 
-    /// UTC, by Howard Hinnant's `civil_from_days`, moved by `offset` seconds.
+    /// UTC, moved by `offset` seconds.
     pub(in crate::journal) fn moved(seconds: i64, offset: i32) -> Local {
-        let shown = seconds + i64::from(offset);
-        let (days, of_day) = (shown.div_euclid(86_400), shown.rem_euclid(86_400));
-        let z = days + 719_468;
-        let era = z.div_euclid(146_097);
-        let doe = z.rem_euclid(146_097);
-        let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
-        let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-        let mp = (5 * doy + 2) / 153;
-        let month = if mp < 10 { mp + 3 } else { mp - 9 };
-        let small = |n: i64| u8::try_from(n).unwrap();
-        Local {
-            year: yoe + era * 400 + i64::from(month <= 2),
-            month: small(month),
-            day: small(doy - (153 * mp + 2) / 5 + 1),
-            hour: small(of_day / 3600),
-            minute: small(of_day / 60 % 60),
-            second: small(of_day % 60),
-            offset,
-        }
+        Local { offset, ..Local::utc(seconds + i64::from(offset)) }
     }
 
     fn both(local: fn(i64) -> Local, now: SystemTime) -> (String, String) {
@@ -174,6 +190,19 @@ pub(super) mod tests {
         ];
         for (local, now, text, json) in cases {
             assert_eq!(both(local, now), (text.to_owned(), json.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_moment_in_utc() {
+        let cases = [
+            (at(SEED, 123), "2017-03-16T20:40:50", 123),
+            (at(951_782_400, 0), "2000-02-29T00:00:00", 0),
+            (at(4_107_542_399, 999), "2100-02-28T23:59:59", 999),
+            (UNIX_EPOCH - Duration::from_millis(250), "1969-12-31T23:59:59", 750),
+        ];
+        for (moment, text, milliseconds) in cases {
+            assert_eq!(utc(moment), (text.to_owned(), milliseconds));
         }
     }
 

@@ -1,0 +1,80 @@
+//! What TAP says of a point beside its line, in YAML.
+
+use std::fmt::Write as _;
+
+use super::json::quoted;
+use super::{Outcome, Point};
+
+/// Appends the block that follows the point's line.
+pub(super) fn diagnostics(point: &Point, to: &mut String) {
+    let failed = matches!(point.outcome, Outcome::Failed | Outcome::Excused(_));
+    to.push_str("  ---\n");
+    if failed {
+        let _ = writeln!(to, "  message: {}", string(&point.message()));
+    }
+    let _ = writeln!(to, "  duration_ms: {}", point.took.as_millis());
+    if failed {
+        checks(point, to);
+        output(point, to);
+    }
+    to.push_str("  ...\n");
+}
+
+fn checks(point: &Point, to: &mut String) {
+    let mut title = "  checks:\n";
+    for check in point.failed_checks() {
+        let found = check.found.as_deref().map_or_else(|| "~".to_owned(), string);
+        let _ = writeln!(to, "{title}    - expected: {}", string(&check.name));
+        let _ = writeln!(to, "      found: {found}");
+        title = "";
+    }
+}
+
+fn output(point: &Point, to: &mut String) {
+    let mut title = "  output:\n";
+    for tail in &point.tails {
+        let lines = if tail.lines.is_empty() { " []" } else { "" };
+        let _ = writeln!(to, "{title}    - of: {}\n      lines:{lines}", string(&tail.of));
+        for line in &tail.lines {
+            let _ = writeln!(to, "        - {}", string(line));
+        }
+        title = "";
+    }
+}
+
+/// A string of JSON, which is one of YAML, too; what YAML has no place for is escaped.
+fn string(text: &str) -> String {
+    let mut to = String::with_capacity(text.len());
+    for c in quoted(text).chars() {
+        if ends_a_line(c) || matches!(c, '\u{feff}' | '\u{fffe}' | '\u{ffff}') {
+            let _ = write!(to, "\\u{:04x}", u32::from(c));
+        } else {
+            to.push(c);
+        }
+    }
+    to
+}
+
+/// Whether Unicode, and with it YAML 1.1 and some readers, lets a line end here, beside
+/// control characters.
+pub(super) fn ends_a_line(c: char) -> bool {
+    matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings() {
+        for (text, expected) in [
+            ("", r#""""#),
+            ("größe 🦀 # : - |", r#""größe 🦀 # : - |""#),
+            ("a\"b\\c\n  ...\t", r#""a\"b\\c\n  ...\t""#),
+            ("\0\x1b\u{7f}\u{85}", r#""\u0000\u001b\u007f\u0085""#),
+            ("\u{2028}\u{2029}\u{feff}\u{fffe}\u{ffff}", r#""\u2028\u2029\ufeff\ufffe\uffff""#),
+        ] {
+            assert_eq!(string(text), expected);
+        }
+    }
+}
