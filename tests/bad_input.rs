@@ -222,11 +222,21 @@ fn all_mistakes_are_told_at_once() {
     let outcome = Trc::toml("wiat = 'all'\n[sync.x]\nexce = 'true'\n")
         .file("trc.d/sync.y.toml", "exec = 'true'\nafter = ['z']\n")
         .file("trc.d/fragment.toml", "[log]\nlevel = 3\n")
+        .file("trc.d/async.a.toml", "exec = 'true'\nafter = ['b']\n")
+        .file("trc.d/async.b.toml", "exec = 'true'\nafter = { a = 'start', c = 'start' }\n")
         .run();
     outcome.status(78).stdout_is("");
-    for place in
-        ["trc.toml:1:1", "trc.toml:3:1", "trc.d/sync.y.toml:2:10", "trc.d/fragment.toml:2:9"]
-    {
+    for place in [
+        "trc.toml:1:1",
+        "trc.toml:3:1",
+        "trc.d/sync.y.toml:2:10",
+        "trc.d/fragment.toml:2:9",
+        "async.a -> async.b -> async.a",
+        "trc.d/async.a.toml:2:10",
+        "trc.d/async.b.toml:2:15",
+        "trc.d/async.b.toml:2:28",
+        "there is no unit `c`",
+    ] {
         outcome.stderr_has(place);
     }
 }

@@ -55,11 +55,15 @@ impl Decoder<'_> {
         if std::mem::take(&mut self.disabled) {
             return Declared::Disabled;
         }
-        // Where it has neither command nor `ready`, an error was noted; the unit's references
-        // are checked anyway.
+        let has_wrong_command = has_command && command.is_none();
+        // Where it has neither command nor `ready`, or a wrong one, an error was noted; the
+        // unit's references are checked anyway.
         let (command, form) = command.unwrap_or((Command::Nothing, Form::Declared));
         let unit = Unit { form, command, ..unit };
-        self.fit(&unit, &fields);
+        // What has a wrong command is nothing outside.
+        if !has_wrong_command {
+            self.fit(&unit, &fields);
+        }
         Declared::Enabled(Box::new(unit))
     }
 
@@ -180,10 +184,11 @@ impl Decoder<'_> {
         entries.sort_by_key(|(_, entry)| entry.order);
         entries
             .into_iter()
-            .filter_map(|(name, entry)| {
-                let condition = self.read("after", &entry.node, condition)?;
+            .map(|(name, entry)| {
+                // Beside a wrong condition, which is noted, a wrong name is told too.
+                let condition = self.read("after", &entry.node, condition);
                 let unit = Placed { value: name, origin: entry.key.clone() };
-                Some(After { unit, condition: Some(condition) })
+                After { unit, condition }
             })
             .collect()
     }

@@ -43,7 +43,7 @@ pub use cli::{CommandLine, Invocation};
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use environment::is_own_variable;
-pub use load::{Loaded, load};
+pub use load::{Loaded, Refused, load};
 pub use origin::{Origin, Placed};
 pub use privilege::{Limit, Stdin, StdinWord, Tty};
 pub use probe::{Address, Health, Http, Probe, Ready, Then};
