@@ -506,7 +506,7 @@ fn a_working_directory_that_is_not_there_is_named() {
 #[test]
 fn a_variable_that_is_not_set_is_named_when_the_unit_starts() {
     let outcome = Trc::toml("[sync.x]\nexec = 'echo ${NO_SUCH_NAME}'\n").run();
-    fails_with_a_reason(&outcome, &["NO_SUCH_NAME", "x"]);
+    fails_with_a_reason(&outcome, &["NO_SUCH_NAME", "x", "trc.toml:1:7"]);
     let outcome = Trc::toml("[sync.x]\nexec = 'echo ${NO_SUCH_NAME:?say who}'\n").run();
     fails_with_a_reason(&outcome, &["NO_SUCH_NAME", "say who"]);
 }
