@@ -20,9 +20,6 @@ pub enum Declared {
     Wrong,
 }
 
-/// `output.keep`, where nothing is written.
-const KEEP: u32 = 3;
-
 impl Decoder<'_> {
     /// Reads a unit. `others` are all units' names, for suggestions; `partial` says that
     /// a file is missing from the tree, which may hold what this unit lacks.
@@ -151,8 +148,8 @@ impl Decoder<'_> {
             self.problem("output", &entry.node, Problem::new("this table needs a `file`"));
         }
         let file = self.placed(&fields, "file", leaf::absolute)?;
-        let (path, keep) = (file.value, keep.unwrap_or(KEEP));
-        Some(Placed { value: OutputFile { path, max_size, keep }, origin: file.origin })
+        let value = OutputFile { path: file.value, max_size, keep };
+        Some(Placed { value, origin: file.origin })
     }
 
     fn stop(&mut self, fields: &Fields) -> Stop {

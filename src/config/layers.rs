@@ -113,6 +113,7 @@ impl Layers {
                 Declared::Wrong => {}
             }
         }
+        decoder.share_files(&mut config.units);
         if !self.partial {
             Names::new(&ids, &disabled).resolve(&mut config, &mut decoder.diagnostics);
         }

@@ -28,6 +28,7 @@ mod resolve;
 pub mod restart;
 pub mod schema;
 pub mod settings;
+mod shared_files;
 mod size;
 mod source;
 mod suggest;
