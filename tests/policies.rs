@@ -324,10 +324,14 @@ fn a_halt_that_is_cut_short_leaves_a_failure_and_turns_success_into_the_signal()
         |row| format!("halt unit as {:?} after `{}` → {}", row.0, row.1, row.2),
         |&(form, before, expected)| {
             let running = one("halt", form, Never)
-                .args(&["--config", "shutdown.timeout='3s'", "-F", before])
+                .args(&["--config", "shutdown.timeout='3s'", "-F", before, "-H", "echo last"])
                 .spawn();
             running.wait_for("ready").signal(USR1);
-            running.finish().status(expected);
+            let outcome = running.finish();
+            outcome.status(expected).stdout_lacks("last");
+            outcome.stderr_has("there is no more time for halt units: halt.");
+            outcome.stderr_has(" is killed, halt.");
+            outcome.stderr_has(" does not run\n");
         },
     );
 }
