@@ -264,6 +264,18 @@ fn a_unit_that_waits_for_itself_is_a_cycle() {
 }
 
 #[test]
+fn a_cycle_of_units_that_are_restarted_together_has_its_place_too() {
+    let outcome = Trc::toml(
+        "[async.x]\nexec = 'true'\nafter = ['y']\n\
+         [async.y]\nexec = 'true'\nrestart.with = ['x']\n",
+    )
+    .run();
+    outcome.status(78).stdout_is("").stderr_has("async.x -> async.y -> async.x");
+    let outcome = Trc::toml("[async.x]\nexec = 'true'\nrestart.with = ['x']\n").run();
+    outcome.status(78).stdout_is("").stderr_has("trc.toml:3:17").stderr_has("`restart.with`");
+}
+
+#[test]
 fn a_unit_that_waits_for_a_later_stage_can_never_start() {
     let outcome =
         Trc::toml("[boot.b]\nexec = 'true'\nafter = ['main']\n[sync.main]\nexec = 'true'\n").run();

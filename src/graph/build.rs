@@ -261,17 +261,14 @@ fn cycles(
         }
         let names: Vec<String> = around.iter().map(|at| units[*at].id()).collect();
         let first = units[around[0]];
-        let origin = first
-            .after
-            .iter()
-            .find(|after| after.unit.value == names[1])
-            .map(|after| &after.unit.origin);
+        let mut waits = first.after.iter().map(|after| &after.unit).chain(&first.restart.with);
+        let origin = waits.find(|unit| unit.value == names[1]).map(|unit| &unit.origin);
         errors.push(
             Diagnostic::error(
                 origin.unwrap_or(&first.origin).clone(),
                 format!("these units wait for one another: {}", names.join(" -> ")),
             )
-            .help("take one of these names out of the `after` of the unit before it"),
+            .help("take one of these names out of the `after` or `restart.with` of the unit before it"),
         );
         for at in &around {
             stuck.remove(at);
