@@ -1003,6 +1003,21 @@ fn the_log_names_the_whole_chain_that_led_to_a_failure() {
 }
 
 #[test]
+fn what_is_well_and_was_waited_for_to_fail_is_told_as_such() {
+    for (other, how) in
+        [("script = 'true'", "ended with status 0"), ("ready.file = '/'", "is there")]
+    {
+        let outcome = Trc::toml(&format!(
+            "log.level = 'warn'\nwait = 'all'\n[async.db]\n{other}\n\
+             [sync.web]\nafter = {{ db = 'failed' }}\nscript = 'echo not reached'\n"
+        ))
+        .run();
+        let why = "sync.web could not be started: it waits for async.db, which";
+        outcome.status(1).stdout_is("").stderr_has(&format!("{why} {how}\n"));
+    }
+}
+
+#[test]
 fn a_disabled_unit_takes_every_edge_to_it_with_it() {
     Trc::toml(
         "[async.db]\nscript = 'exit 4'\nenabled = false\n\
