@@ -222,11 +222,21 @@ fn all_mistakes_are_told_at_once() {
     let outcome = Trc::toml("wiat = 'all'\n[sync.x]\nexce = 'true'\n")
         .file("trc.d/sync.y.toml", "exec = 'true'\nafter = ['z']\n")
         .file("trc.d/fragment.toml", "[log]\nlevel = 3\n")
+        .file("trc.d/async.a.toml", "exec = 'true'\nafter = ['b']\n")
+        .file("trc.d/async.b.toml", "exec = 'true'\nafter = { a = 'start', c = 'start' }\n")
         .run();
     outcome.status(78).stdout_is("");
-    for place in
-        ["trc.toml:1:1", "trc.toml:3:1", "trc.d/sync.y.toml:2:10", "trc.d/fragment.toml:2:9"]
-    {
+    for place in [
+        "trc.toml:1:1",
+        "trc.toml:3:1",
+        "trc.d/sync.y.toml:2:10",
+        "trc.d/fragment.toml:2:9",
+        "async.a -> async.b -> async.a",
+        "trc.d/async.a.toml:2:10",
+        "trc.d/async.b.toml:2:15",
+        "trc.d/async.b.toml:2:28",
+        "there is no unit `c`",
+    ] {
         outcome.stderr_has(place);
     }
 }
@@ -251,6 +261,18 @@ fn a_cycle_is_named_in_full() {
 fn a_unit_that_waits_for_itself_is_a_cycle() {
     let outcome = Trc::toml("[async.x]\nexec = 'true'\nafter = ['x']\n").run();
     outcome.status(78).stdout_is("").stderr_has("trc.toml:3:").stderr_has("async.x");
+}
+
+#[test]
+fn a_cycle_of_units_that_are_restarted_together_has_its_place_too() {
+    let outcome = Trc::toml(
+        "[async.x]\nexec = 'true'\nafter = ['y']\n\
+         [async.y]\nexec = 'true'\nrestart.with = ['x']\n",
+    )
+    .run();
+    outcome.status(78).stdout_is("").stderr_has("async.x -> async.y -> async.x");
+    let outcome = Trc::toml("[async.x]\nexec = 'true'\nrestart.with = ['x']\n").run();
+    outcome.status(78).stdout_is("").stderr_has("trc.toml:3:17").stderr_has("`restart.with`");
 }
 
 #[test]
@@ -496,7 +518,7 @@ fn a_working_directory_that_is_not_there_is_named() {
 #[test]
 fn a_variable_that_is_not_set_is_named_when_the_unit_starts() {
     let outcome = Trc::toml("[sync.x]\nexec = 'echo ${NO_SUCH_NAME}'\n").run();
-    fails_with_a_reason(&outcome, &["NO_SUCH_NAME", "x"]);
+    fails_with_a_reason(&outcome, &["NO_SUCH_NAME", "x", "trc.toml:1:7"]);
     let outcome = Trc::toml("[sync.x]\nexec = 'echo ${NO_SUCH_NAME:?say who}'\n").run();
     fails_with_a_reason(&outcome, &["NO_SUCH_NAME", "say who"]);
 }

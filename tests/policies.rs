@@ -324,10 +324,14 @@ fn a_halt_that_is_cut_short_leaves_a_failure_and_turns_success_into_the_signal()
         |row| format!("halt unit as {:?} after `{}` → {}", row.0, row.1, row.2),
         |&(form, before, expected)| {
             let running = one("halt", form, Never)
-                .args(&["--config", "shutdown.timeout='3s'", "-F", before])
+                .args(&["--config", "shutdown.timeout='3s'", "-F", before, "-H", "echo last"])
                 .spawn();
             running.wait_for("ready").signal(USR1);
-            running.finish().status(expected);
+            let outcome = running.finish();
+            outcome.status(expected).stdout_lacks("last");
+            outcome.stderr_has("there is no more time for halt units: halt.");
+            outcome.stderr_has(" is killed, halt.");
+            outcome.stderr_has(" does not run\n");
         },
     );
 }
@@ -995,6 +999,21 @@ fn the_log_names_the_whole_chain_that_led_to_a_failure() {
         .any(|line| ["web", "migrate", "db"].iter().all(|name| line.contains(name)));
     if !chain {
         outcome.fail("one line of standard error should name web, migrate and db");
+    }
+}
+
+#[test]
+fn what_is_well_and_was_waited_for_to_fail_is_told_as_such() {
+    for (other, how) in
+        [("script = 'true'", "ended with status 0"), ("ready.file = '/'", "is there")]
+    {
+        let outcome = Trc::toml(&format!(
+            "log.level = 'warn'\nwait = 'all'\n[async.db]\n{other}\n\
+             [sync.web]\nafter = {{ db = 'failed' }}\nscript = 'echo not reached'\n"
+        ))
+        .run();
+        let why = "sync.web could not be started: it waits for async.db, which";
+        outcome.status(1).stdout_is("").stderr_has(&format!("{why} {how}\n"));
     }
 }
 

@@ -53,7 +53,8 @@ fn toml_loads() {
             let argv: [OsString; 3] = ["trc".into(), "-w".into(), dir.path().into()];
             let Invocation::Run(line) = cli::parse(argv.into()) else { panic!("it should run") };
             let loaded = load(&line, &Vec::new()).unwrap_or_else(|wrong| {
-                let wrong: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+                let wrong: Vec<String> =
+                    wrong.diagnostics.iter().map(ToString::to_string).collect();
                 panic!("{name}:\n{}", wrong.join("\n"))
             });
             assert!(loaded.config.remarks.is_empty(), "{name}: {:?}", loaded.config.remarks);

@@ -119,6 +119,10 @@ fn start(prepared: &Prepared, given: &Environment) -> Ran {
             for (index, (from, _)) in files.iter().enumerate() {
                 high[index] = check(libc::fcntl(*from, libc::F_DUPFD_CLOEXEC, 100))?;
             }
+            // What the tests themselves were given is no concern of the script's.
+            for fd in 3..=9 {
+                libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC);
+            }
             for (index, (_, to)) in files.iter().enumerate() {
                 check(libc::dup2(high[index], *to))?;
             }

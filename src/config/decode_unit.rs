@@ -20,9 +20,6 @@ pub enum Declared {
     Wrong,
 }
 
-/// `output.keep`, where nothing is written.
-const KEEP: u32 = 3;
-
 impl Decoder<'_> {
     /// Reads a unit. `others` are all units' names, for suggestions; `partial` says that
     /// a file is missing from the tree, which may hold what this unit lacks.
@@ -55,11 +52,15 @@ impl Decoder<'_> {
         if std::mem::take(&mut self.disabled) {
             return Declared::Disabled;
         }
-        // Where it has neither command nor `ready`, an error was noted; the unit's references
-        // are checked anyway.
+        let has_wrong_command = has_command && command.is_none();
+        // Where it has neither command nor `ready`, or a wrong one, an error was noted; the
+        // unit's references are checked anyway.
         let (command, form) = command.unwrap_or((Command::Nothing, Form::Declared));
         let unit = Unit { form, command, ..unit };
-        self.fit(&unit, &fields);
+        // What has a wrong command is nothing outside.
+        if !has_wrong_command {
+            self.fit(&unit, &fields);
+        }
         Declared::Enabled(Box::new(unit))
     }
 
@@ -147,8 +148,8 @@ impl Decoder<'_> {
             self.problem("output", &entry.node, Problem::new("this table needs a `file`"));
         }
         let file = self.placed(&fields, "file", leaf::absolute)?;
-        let (path, keep) = (file.value, keep.unwrap_or(KEEP));
-        Some(Placed { value: OutputFile { path, max_size, keep }, origin: file.origin })
+        let value = OutputFile { path: file.value, max_size, keep };
+        Some(Placed { value, origin: file.origin })
     }
 
     fn stop(&mut self, fields: &Fields) -> Stop {
@@ -180,10 +181,11 @@ impl Decoder<'_> {
         entries.sort_by_key(|(_, entry)| entry.order);
         entries
             .into_iter()
-            .filter_map(|(name, entry)| {
-                let condition = self.read("after", &entry.node, condition)?;
+            .map(|(name, entry)| {
+                // Beside a wrong condition, which is noted, a wrong name is told too.
+                let condition = self.read("after", &entry.node, condition);
                 let unit = Placed { value: name, origin: entry.key.clone() };
-                Some(After { unit, condition: Some(condition) })
+                After { unit, condition }
             })
             .collect()
     }

@@ -12,7 +12,7 @@ use super::overrides::{self, Override};
 use super::resolve::Names;
 use super::source::{Source, illustrate};
 use super::value::{Table, insert};
-use super::{Config, Diagnostic, Environment, Origin, Severity, flags, schema};
+use super::{Config, Diagnostic, Environment, Origin, flags, schema};
 
 /// Where the configuration is without `-w`.
 const WORK_DIR: &str = "/etc";
@@ -66,11 +66,9 @@ impl Layers {
         layers
     }
 
-    /// Lays the command line's own settings and units over all and reads the result.
-    ///
-    /// # Errors
-    /// Everything that is wrong, in the order of the layers.
-    pub fn config(&self, line: &CommandLine) -> Result<Config, Vec<Diagnostic>> {
+    /// Lays the command line's own settings and units over all and reads the result: that, and
+    /// all that is to be said of it, in the order of the layers.
+    pub fn config(&self, line: &CommandLine) -> (Config, Vec<Diagnostic>) {
         let mut tree = self.tree.clone();
         let mut noticed = self.noticed.clone();
         merge(&mut tree, flags::settings(line), &mut noticed);
@@ -85,11 +83,7 @@ impl Layers {
         config.rest = line.rest();
         let mut diagnostics = decoder.diagnostics;
         self.in_order(&mut diagnostics);
-        if diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
-            return Err(diagnostics);
-        }
-        config.remarks = diagnostics;
-        Ok(config)
+        (config, diagnostics)
     }
 
     fn decode(&self, decoder: &mut Decoder, tree: &Table) -> Config {
@@ -119,6 +113,7 @@ impl Layers {
                 Declared::Wrong => {}
             }
         }
+        decoder.share_files(&mut config.units);
         if !self.partial {
             Names::new(&ids, &disabled).resolve(&mut config, &mut decoder.diagnostics);
         }
@@ -126,7 +121,7 @@ impl Layers {
     }
 
     /// Sorts by layer and place, and shows the lines meant.
-    fn in_order(&self, diagnostics: &mut [Diagnostic]) {
+    pub fn in_order(&self, diagnostics: &mut [Diagnostic]) {
         diagnostics.sort_by_cached_key(|diagnostic| match &diagnostic.origin {
             Origin::Default => (0, 0, 0, None),
             Origin::File { path, line, column } => {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use super::cli::{self, CommandLine};
 use super::layers::Layers;
-use super::{Config, Diagnostic, Environment};
+use super::{Config, Diagnostic, Environment, Severity};
 
 /// A configuration, and the layers it was made of.
 #[derive(Debug)]
@@ -15,14 +15,42 @@ pub struct Loaded {
     line: CommandLine,
 }
 
+/// A configuration with something wrong.
+#[derive(Debug)]
+pub struct Refused {
+    /// Everything that is wrong, warnings too, in the order of the layers.
+    pub diagnostics: Vec<Diagnostic>,
+    /// What could be understood: where a value is wrong the default stands.
+    pub understood: Box<Loaded>,
+}
+
+impl Refused {
+    /// Everything that is wrong, with what else was found, in the order of the layers.
+    #[must_use]
+    pub fn beside(self, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+        let mut diagnostics = self.diagnostics;
+        diagnostics.extend(found);
+        self.understood.layers.in_order(&mut diagnostics);
+        diagnostics
+    }
+}
+
 /// Reads every layer.
 ///
 /// # Errors
-/// Everything that is wrong, warnings too, in the order of the layers.
-pub fn load(line: &CommandLine, environment: &Environment) -> Result<Loaded, Vec<Diagnostic>> {
+/// Everything that is wrong, and the rest.
+pub fn load(line: &CommandLine, environment: &Environment) -> Result<Loaded, Refused> {
     let layers = Layers::read(line, environment);
-    let config = layers.config(line)?;
-    Ok(Loaded { config, layers, line: line.clone() })
+    let (config, diagnostics) = layers.config(line);
+    let loaded = Loaded { config, layers, line: line.clone() };
+    if is_wrong(&diagnostics) {
+        return Err(Refused { diagnostics, understood: Box::new(loaded) });
+    }
+    Ok(Loaded { config: Config { remarks: diagnostics, ..loaded.config }, ..loaded })
+}
+
+fn is_wrong(diagnostics: &[Diagnostic]) -> bool {
+    diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
 }
 
 impl Loaded {
@@ -33,7 +61,11 @@ impl Loaded {
     /// Everything that is wrong with it.
     pub fn with_rest(&self, rest: Vec<OsString>) -> Result<Config, Vec<Diagnostic>> {
         let line = cli::parse_rest(rest, &self.line).map_err(|error| vec![error])?;
-        self.layers.config(&line)
+        let (config, diagnostics) = self.layers.config(&line);
+        if is_wrong(&diagnostics) {
+            return Err(diagnostics);
+        }
+        Ok(Config { remarks: diagnostics, ..config })
     }
 
     /// Lets go of what only another rest of the command line would need.

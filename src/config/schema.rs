@@ -141,7 +141,7 @@ pub const TOP: &[Key] = &[
         Kind::Signals,
         "",
         r#"{ HUP = "ignore" }"#,
-        "what a signal to trc does: `\"stop\"`, `\"ignore\"` or `{ forward = \"SIGQUIT\", to = [\"nginx\"] }`",
+        "what a signal to trc does: `\"stop\"`, `\"ignore\"`, `\"reopen\"` or `{ forward = \"SIGQUIT\", to = [\"nginx\"] }`",
     ),
     key("exit", Kind::Exit, "", "{ 138 = 0 }", "what becomes of an exit status: `138 = 0`"),
     key(

@@ -172,8 +172,13 @@ pub struct OutputFile {
     pub path: PathBuf,
     /// In bytes; one more line, and another file is begun.
     pub max_size: Option<u64>,
-    /// How many earlier files are kept.
-    pub keep: u32,
+    /// How many earlier files are kept, where that was written.
+    pub keep: Option<u32>,
+}
+
+impl OutputFile {
+    /// How many earlier files are kept where nothing is written.
+    pub const KEEP: u32 = 3;
 }
 
 /// Who a unit is and what surrounds it.

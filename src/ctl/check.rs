@@ -16,7 +16,10 @@ pub fn run(line: &CommandLine, environment: &Environment) -> u8 {
             remarks.extend(graph(&loaded).into_iter().map(|found| loaded.illustrate(found)));
             (Some(loaded), remarks)
         }
-        Err(diagnostics) => (None, diagnostics),
+        Err(refused) => {
+            let cycles = Graph::cycles(&refused.understood.config);
+            (None, refused.beside(cycles))
+        }
     };
     let stderr = std::io::stderr();
     let colours = stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none();

@@ -156,6 +156,13 @@ pub enum Fact {
     },
     /// What remains after all units is killed.
     KillingRest,
+    /// There is no more time for the halt units.
+    CutShort {
+        /// The one that ran.
+        killed: Option<UnitId>,
+        /// Those whose turn had not come.
+        not_run: Vec<UnitId>,
+    },
 }
 
 impl Fact {
@@ -176,7 +183,9 @@ impl Fact {
             | Self::Killing { unit, .. }
             | Self::StopCommandFailed { unit } => Some(*unit),
             Self::Blocked { chain, .. } => chain.first().copied(),
-            Self::Signalled { .. } | Self::Stopping | Self::KillingRest => None,
+            Self::Signalled { .. } | Self::Stopping | Self::KillingRest | Self::CutShort { .. } => {
+                None
+            }
         }
     }
 }

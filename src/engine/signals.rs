@@ -124,16 +124,20 @@ impl Engine {
 
     /// Ends the halt units before they are through, or before they have begun.
     pub(super) fn cut_halt(&mut self, signal: Signal, actions: &mut Vec<Action>) {
-        if self.run == Run::Halting
-            && let Some(id) = self.foreground()
-        {
+        let killed = self.foreground().filter(|_| self.run == Run::Halting);
+        if let Some(id) = killed {
             actions.push(Action::Signal(Target::Group(id), Signal::KILL));
         }
         // The last of them may have ended just now.
-        let cut = self.graph.stage(Stage::Halt).any(|id| self.ended(id).is_none());
-        if cut && self.status == 0 {
-            self.status = status::of_signal(signal.number());
-            self.last_word = Some(LastWord::Cut(signal));
+        let open = |id: &UnitId| self.ended(*id).is_none();
+        let left: Vec<UnitId> = self.graph.stage(Stage::Halt).filter(open).collect();
+        if !left.is_empty() {
+            let not_run = left.into_iter().filter(|id| Some(*id) != killed).collect();
+            actions.push(Action::Tell(Fact::CutShort { killed, not_run }));
+            if self.status == 0 {
+                self.status = status::of_signal(signal.number());
+                self.last_word = Some(LastWord::Cut(signal));
+            }
         }
         self.enter(Run::Over, actions);
     }

@@ -19,6 +19,9 @@ pub const RESERVE: Duration = Duration::from_secs(2);
 /// After this docker, where nobody said otherwise by `-t` or `--stop-timeout`, sends KILL.
 const DOCKER_PATIENCE: Duration = Duration::from_secs(10);
 
+/// Whom a unit waits for, for what, and where that was written.
+type Written<'a> = (usize, Option<Condition>, &'a Origin);
+
 impl Graph {
     /// Builds the graph.
     ///
@@ -26,27 +29,10 @@ impl Graph {
     /// Every cycle and every condition that can never hold.
     pub fn build(config: &Config) -> Result<Self, Vec<Diagnostic>> {
         let units = by_stage(&config.units);
-        let index: BTreeMap<String, usize> =
-            units.iter().enumerate().map(|(at, unit)| (unit.id(), at)).collect();
+        let index = index(&units);
         let mut errors = Vec::new();
 
-        let written: Vec<Vec<(usize, Option<Condition>, &Origin)>> = units
-            .iter()
-            .map(|unit| {
-                let find = |name: &str| index.get(name).copied();
-                let after = unit.after.iter().map(|after| (&after.unit, after.condition));
-                // What is restarted with another waits for that one each time.
-                let with = unit.restart.with.iter().map(|with| (with, None)).filter(|(with, _)| {
-                    unit.after.iter().all(|after| after.unit.value != with.value)
-                });
-                after
-                    .chain(with)
-                    .filter_map(|(other, condition)| {
-                        Some((find(&other.value)?, condition, &other.origin))
-                    })
-                    .collect()
-            })
-            .collect();
+        let written = written(&units, &index);
         for (unit, needs) in units.iter().zip(&written) {
             for (other, condition, origin) in needs {
                 if let Some(why) = never(unit, units[*other], *condition) {
@@ -55,13 +41,8 @@ impl Graph {
             }
         }
 
-        let before = |at: usize| written[at].iter().map(|need| need.0).collect::<Vec<_>>();
-        let sorted = order::stable(units.len(), &before);
-        if sorted.len() < units.len() {
-            let stuck: BTreeSet<usize> =
-                (0..units.len()).filter(|at| !sorted.contains(at)).collect();
-            errors.extend(cycles(&units, stuck, &before));
-        }
+        let (sorted, cycles) = sort(&units, &written);
+        errors.extend(cycles);
         if !errors.is_empty() {
             return Err(errors);
         }
@@ -142,6 +123,14 @@ impl Graph {
 }
 
 impl Graph {
+    /// The cycles among the units of a configuration that is wrong in other ways too, and
+    /// of which only the units' names for one another can be relied on.
+    #[must_use]
+    pub fn cycles(config: &Config) -> Vec<Diagnostic> {
+        let units = by_stage(&config.units);
+        sort(&units, &written(&units, &index(&units))).1
+    }
+
     /// What `trcctl check` points out: nothing of it keeps the graph from running.
     #[must_use]
     pub fn remarks(&self) -> Vec<Diagnostic> {
@@ -176,6 +165,43 @@ fn by_stage(units: &[Unit]) -> Vec<&Unit> {
     let mut sorted: Vec<&Unit> = units.iter().collect();
     sorted.sort_by_key(|unit| unit.stage);
     sorted
+}
+
+/// Where each unit is.
+fn index(units: &[&Unit]) -> BTreeMap<String, usize> {
+    units.iter().enumerate().map(|(at, unit)| (unit.id(), at)).collect()
+}
+
+/// What each unit is written to wait for, and where.
+fn written<'a>(units: &[&'a Unit], index: &BTreeMap<String, usize>) -> Vec<Vec<Written<'a>>> {
+    units
+        .iter()
+        .map(|unit| {
+            let find = |name: &str| index.get(name).copied();
+            let after = unit.after.iter().map(|after| (&after.unit, after.condition));
+            // What is restarted with another waits for that one each time.
+            let with =
+                unit.restart.with.iter().map(|with| (with, None)).filter(|(with, _)| {
+                    unit.after.iter().all(|after| after.unit.value != with.value)
+                });
+            after
+                .chain(with)
+                .filter_map(|(other, condition)| {
+                    Some((find(&other.value)?, condition, &other.origin))
+                })
+                .collect()
+        })
+        .collect()
+}
+
+/// An order that satisfies all that is written, less what lies on a cycle or behind one; and
+/// the cycles.
+fn sort(units: &[&Unit], written: &[Vec<Written>]) -> (Vec<usize>, Vec<Diagnostic>) {
+    let before = |at: usize| written[at].iter().map(|need| need.0).collect::<Vec<_>>();
+    let sorted = order::stable(units.len(), &before);
+    let stuck: BTreeSet<usize> = (0..units.len()).filter(|at| !sorted.contains(at)).collect();
+    let cycles = cycles(units, stuck, &before);
+    (sorted, cycles)
 }
 
 /// Why `unit` could never see this condition of `other` come true.
@@ -235,17 +261,14 @@ fn cycles(
         }
         let names: Vec<String> = around.iter().map(|at| units[*at].id()).collect();
         let first = units[around[0]];
-        let origin = first
-            .after
-            .iter()
-            .find(|after| after.unit.value == names[1])
-            .map(|after| &after.unit.origin);
+        let mut waits = first.after.iter().map(|after| &after.unit).chain(&first.restart.with);
+        let origin = waits.find(|unit| unit.value == names[1]).map(|unit| &unit.origin);
         errors.push(
             Diagnostic::error(
                 origin.unwrap_or(&first.origin).clone(),
                 format!("these units wait for one another: {}", names.join(" -> ")),
             )
-            .help("take one of these names out of the `after` of the unit before it"),
+            .help("take one of these names out of the `after` or `restart.with` of the unit before it"),
         );
         for at in &around {
             stuck.remove(at);

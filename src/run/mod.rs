@@ -82,7 +82,10 @@ pub fn main(arguments: Vec<OsString>) -> u8 {
     let environment: config::Environment = std::env::vars_os().collect();
     let loaded = match config::load(&line, &environment) {
         Ok(loaded) => loaded,
-        Err(diagnostics) => return refuse(&diagnostics),
+        Err(refused) => {
+            let cycles = Graph::cycles(&refused.understood.config);
+            return refuse(&refused.beside(cycles));
+        }
     };
     let graph = match Graph::build(&loaded.config) {
         Ok(graph) => graph,

@@ -139,7 +139,7 @@ impl Surroundings<'_> {
         if let Some(pid) = pid {
             environment.set("TRC_PID", pid.to_string());
         }
-        let (files, argv) = expand_words(words, &environment)?;
+        let (files, argv) = expand_words(unit, words, &environment)?;
         // A terminal of the unit's own is its session's, and can't be another's: ioctl_tty(2).
         Ok(Launch { tty: None, ..launch(unit, &environment, ids, files, argv)? })
     }
@@ -258,7 +258,7 @@ fn launch(
 
 fn words(unit: &Unit, environment: &Environment) -> Result<(Vec<CString>, Vec<CString>), String> {
     match &unit.command {
-        Command::Exec(words) => expand_words(words, environment),
+        Command::Exec(words) => expand_words(unit, words, environment),
         Command::Words(words) => {
             let argv =
                 words.iter().map(|word| c_string(word.as_bytes())).collect::<Result<_, _>>()?;
@@ -296,11 +296,15 @@ pub fn needs_no_shell(word: &OsStr, path: &OsStr) -> bool {
 }
 
 fn expand_words(
+    unit: &Unit,
     words: &[Template],
     environment: &Environment,
 ) -> Result<(Vec<CString>, Vec<CString>), String> {
     let lookup = |name: &str| environment.get(name).map(OsStr::to_owned);
-    let words = words.iter().map(|word| word.expand(&lookup)).collect::<Result<Vec<_>, _>>()?;
+    let words = words
+        .iter()
+        .map(|word| word.expand(&lookup).map_err(|why| format!("{why} ({})", unit.origin)))
+        .collect::<Result<Vec<_>, _>>()?;
     let files = candidates(words.first().ok_or("there is nothing to run")?, environment.path())?;
     let argv = words.into_iter().map(|word| c_string(word.into_vec())).collect::<Result<_, _>>()?;
     Ok((files, argv))

@@ -26,6 +26,15 @@ pub fn reason(engine: &Engine, reason: &Reason, whys: &BTreeMap<UnitId, String>)
             let why = spawn_failure(graph, id, stage, errno);
             format!("{} could not be started: {why}", name(id))
         }
+        Some(ended @ Ended { how: How::Blocked(by), .. }) => {
+            // What failed is told as the first failure; what is well can't be.
+            let well = match engine.ended(by) {
+                Some(other) if !other.failed() => format!(", which {}", how(graph, other)),
+                None if graph.node(by).is_outside() => ", which is there".to_owned(),
+                Some(_) | None => String::new(),
+            };
+            format!("{} {}{well}", name(id), how(graph, ended))
+        }
         Some(ended) => format!("{} {}", name(id), how(graph, ended)),
         None => name(id),
     };

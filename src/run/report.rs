@@ -199,6 +199,14 @@ impl Reporter {
                 "killing",
                 format_args!("killing what remains: it did not stop in time"),
             ),
+            Fact::CutShort { killed, not_run } => {
+                let name = |id: &UnitId| graph.node(*id).unit.id();
+                let killed = killed.iter().map(|id| format!("{} is killed", name(id)));
+                let not_run = not_run.iter().map(|id| format!("{} does not run", name(id)));
+                let what = killed.chain(not_run).collect::<Vec<_>>().join(", ");
+                let message = format_args!("there is no more time for halt units: {what}");
+                self.main(Level::Warn, "cut-short", message);
+            }
         }
     }
 

@@ -68,7 +68,7 @@ impl Case {
     }
 
     fn load(&self) -> Result<Loaded, Vec<Diagnostic>> {
-        load(&self.line(), &self.environment)
+        load(&self.line(), &self.environment).map_err(|refused| refused.diagnostics)
     }
 
     #[track_caller]

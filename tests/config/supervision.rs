@@ -223,5 +223,9 @@ fn what_is_wrong_with_a_probe_or_restart_is_said() {
             "[async.x]\nready.tcp = 1\nhealth.tcp = 1",
             &["error trc.toml:3:1: `health`: async.x has nothing to run, and nothing to watch"],
         ),
+        (
+            "[async.x]\nexec = \"it's\"\nrestart = \"always\"\nhealth.tcp = 1",
+            &["error trc.toml:2:11: `exec`: the quote ' is never closed"],
+        ),
     ]);
 }

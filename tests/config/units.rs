@@ -232,6 +232,42 @@ fn a_unit_runs_exactly_one_thing() {
 }
 
 #[test]
+fn how_a_file_is_rotated_holds_for_all_units_that_share_it() {
+    let units = |a: &str, b: &str| {
+        format!(
+            "[async.a]\nexec = \"x\"\noutput = {{ file = \"/l\"{a} }}\n\
+             [async.b]\nexec = \"x\"\noutput = {{ file = \"/l\"{b} }}\n\
+             [async.c]\nexec = \"x\"\noutput = {{ file = \"/other\" }}\n"
+        )
+    };
+    for (a, b) in [("", ", max_size = 9, keep = 1"), (", max_size = 9", ", keep = 1")] {
+        let config = Case::new().toml(&units(a, b)).config();
+        let file = |id: &str| {
+            let file = &unit(&config, id).output_file.as_ref().unwrap().value;
+            (file.max_size, file.keep)
+        };
+        assert_eq!(
+            [file("async.a"), file("async.b"), file("async.c")],
+            [(Some(9), Some(1)), (Some(9), Some(1)), (None, None)]
+        );
+    }
+    toml_says(&[
+        (
+            &units(", max_size = 9, keep = 1", ", max_size = 8, keep = 1"),
+            &[
+                "error trc.toml:6:19: `max_size`: async.b and async.a share this file and say different things of it: 8 and 9",
+            ],
+        ),
+        (
+            &units(", keep = 1", ", max_size = 8, keep = 2"),
+            &[
+                "error trc.toml:6:19: `keep`: async.b and async.a share this file and say different things of it: 2 and 1",
+            ],
+        ),
+    ]);
+}
+
+#[test]
 fn a_disabled_unit_goes_with_every_edge_to_it() {
     let config = Case::new()
         .toml(

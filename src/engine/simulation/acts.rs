@@ -189,7 +189,8 @@ impl Witness<'_> {
             | Fact::Signalled { .. }
             | Fact::Killing { .. }
             | Fact::StopCommandFailed { .. }
-            | Fact::KillingRest => Ok(()),
+            | Fact::KillingRest
+            | Fact::CutShort { .. } => Ok(()),
         }
     }
 

@@ -671,7 +671,8 @@ fn no_fork_is_tried_again_when_the_budget_is_spent() {
     }
     actions.clear();
     engine.step(limits::FORK_BACKOFF, Event::Woken, &mut actions);
-    assert_eq!(actions, [Action::End { status: 143 }]);
+    let told = Action::Tell(Fact::CutShort { killed: None, not_run: vec![unit] });
+    assert_eq!(actions, [told, Action::End { status: 143 }]);
 }
 
 #[test]

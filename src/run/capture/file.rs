@@ -53,7 +53,7 @@ impl LogFile {
             open: open(&wanted.path)?,
             path: wanted.path.clone(),
             max_size: wanted.max_size,
-            keep: wanted.keep,
+            keep: wanted.keep.unwrap_or(OutputFile::KEEP),
             base: 0,
             dropped: None,
             torn: false,
@@ -311,7 +311,7 @@ mod tests {
     use super::*;
 
     fn file(dir: &Path, max_size: Option<u64>, keep: u32) -> LogFile {
-        LogFile::open(&OutputFile { path: dir.join("x.log"), max_size, keep }).unwrap()
+        LogFile::open(&OutputFile { path: dir.join("x.log"), max_size, keep: Some(keep) }).unwrap()
     }
 
     fn read(dir: &Path, name: &str) -> String {
@@ -399,7 +399,7 @@ mod tests {
         std::os::unix::fs::symlink("x.log", dir.join("link")).unwrap();
         let open = |name: &str| {
             let path = dir.join(name);
-            LogFile::open(&OutputFile { path, max_size: None, keep: 0 }).unwrap()
+            LogFile::open(&OutputFile { path, max_size: None, keep: None }).unwrap()
         };
         assert!(one.is_same(&open("link")));
         assert!(!one.is_same(&open("other")));
@@ -462,7 +462,7 @@ mod tests {
         let dir = dir.path();
         nix::unistd::mkfifo(&dir.join("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
         for path in [dir.to_owned(), dir.join("fifo"), dir.join("no/such")] {
-            let wanted = OutputFile { path, max_size: None, keep: 0 };
+            let wanted = OutputFile { path, max_size: None, keep: None };
             assert!(LogFile::open(&wanted).is_err(), "{wanted:?}");
         }
     }

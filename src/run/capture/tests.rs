@@ -336,7 +336,7 @@ fn a_unit_becomes_ready_once_and_is_well_each_time_it_says_so() {
 fn a_line_to_a_file_is_cut_only_where_it_is_longer_than_what_is_read_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x.log");
-    let wanted = crate::config::OutputFile { path: path.clone(), max_size: None, keep: 0 };
+    let wanted = crate::config::OutputFile { path: path.clone(), max_size: None, keep: None };
     for (parts, expected) in [
         // One that comes in parts and just fits stays whole.
         (vec![LONGEST - 3, 3], vec![LONGEST]),

@@ -223,7 +223,7 @@ mod tests {
             (path("socket"), "it is a socket, which is not looked into"),
             (path("."), "it is a directory, which is not looked into"),
             ("/dev/zero".into(), "it is a character device, which is not looked into"),
-            (path("large"), "it can't be looked into: it is larger than 16 MiB"),
+            (path("large"), "it can't be looked into: it is larger than 1 MiB"),
         ] {
             let mut wanted = wanted(path);
             wanted.contains = vec![has("x")];

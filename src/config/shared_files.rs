@@ -1,0 +1,54 @@
+//! Output files of several units. How one is rotated is the file's, whoever says it.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::path::PathBuf;
+
+use super::decode::Decoder;
+use super::{Origin, OutputFile, Unit};
+
+/// A setting of a file, and which unit says it.
+type Said<T> = Option<(T, String)>;
+
+impl Decoder<'_> {
+    /// Makes what one unit says of its file hold for all that have it, so that it doesn't
+    /// matter which of them is started first; notes where they say different things.
+    pub fn share_files(&mut self, units: &mut [Unit]) {
+        let mut known: BTreeMap<PathBuf, (Said<u64>, Said<u32>)> = BTreeMap::new();
+        for unit in &*units {
+            let Some(file) = &unit.output_file else { continue };
+            let OutputFile { path, max_size, keep } = &file.value;
+            let (size, kept) = known.entry(path.clone()).or_default();
+            self.agree("max_size", size, *max_size, unit, &file.origin);
+            self.agree("keep", kept, *keep, unit, &file.origin);
+        }
+        for file in units.iter_mut().filter_map(|unit| unit.output_file.as_mut()) {
+            if let Some((size, kept)) = known.get(&file.value.path) {
+                file.value.max_size = size.as_ref().map(|(size, _)| *size);
+                file.value.keep = kept.as_ref().map(|(kept, _)| *kept);
+            }
+        }
+    }
+
+    fn agree<T: PartialEq + Display>(
+        &mut self,
+        key: &str,
+        said: &mut Said<T>,
+        value: Option<T>,
+        unit: &Unit,
+        origin: &Origin,
+    ) {
+        let Some(value) = value else { return };
+        match said {
+            Some((other, first)) if *other != value => {
+                let message = format!(
+                    "`{key}`: {} and {first} share this file and say different things of it: {value} and {other}",
+                    unit.id()
+                );
+                self.error(origin, message, None);
+            }
+            Some(_) => {}
+            None => *said = Some((value, unit.id())),
+        }
+    }
+}
