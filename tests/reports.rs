@@ -145,7 +145,7 @@ fn each(of: &Value, keys: &[&str]) -> Vec<Value> {
 /// The YAML of the point that failed; `message` stands in one line.
 fn diagnostics(of: &Value) {
     let message = of["message"].as_str().unwrap();
-    assert!(message.starts_with(&format!("expected {EXPECTED}, found one  ")), "{message}");
+    assert!(message.starts_with(&format!("expected: {EXPECTED}; found: one  ")), "{message}");
     assert!(message.ends_with(" (and 1 more)"), "{message}");
     assert_eq!(
         of["checks"],
@@ -348,7 +348,7 @@ fn junit_xml() {
             Outcome::Skipped(_) => object!([{ "is": "Skipped", "message": "no IPv6 # here \\ {" }]),
             Outcome::Excused(_) => object!([{
                 "is": "Skipped",
-                "message": "allowed by test.web: expected an end without KILL, found KILL after 2 s",
+                "message": "allowed by test.web: expected: an end without KILL; found: KILL after 2 s",
             }]),
         };
         assert_eq!(Value::from(each(&case["result"], &["is", "message"])), result);

@@ -22,6 +22,12 @@ pub struct CommandLine {
     pub log_level: Option<String>,
     /// `--bare`.
     pub bare: bool,
+    /// `--test`, with the names after it.
+    pub test: Option<String>,
+    /// `--test-list`.
+    pub test_list: bool,
+    /// `--report`, in order: KIND=FILE.
+    pub reports: Vec<OsString>,
     /// `-B`, in order.
     pub boot: Vec<OsString>,
     /// `-D`, `-F` and `-H`, in order.
@@ -43,14 +49,15 @@ pub enum Invocation {
 }
 
 impl Stage {
-    /// The letter of its flag.
+    /// The letter of its flag, if it has one.
     #[must_use]
-    pub fn letter(self) -> char {
+    pub fn letter(self) -> Option<char> {
         match self {
-            Self::Boot => 'B',
-            Self::Async => 'D',
-            Self::Sync => 'F',
-            Self::Halt => 'H',
+            Self::Boot => Some('B'),
+            Self::Async => Some('D'),
+            Self::Sync => Some('F'),
+            Self::Test => None,
+            Self::Halt => Some('H'),
         }
     }
 }
@@ -61,8 +68,10 @@ impl CommandLine {
     pub fn rest(&self) -> Vec<OsString> {
         let mut rest = Vec::new();
         for (stage, command) in &self.units {
-            rest.push(format!("-{}", stage.letter()).into());
-            rest.push(command.clone());
+            if let Some(letter) = stage.letter() {
+                rest.push(format!("-{letter}").into());
+                rest.push(command.clone());
+            }
         }
         if self.trailing.first().is_some_and(|word| word.as_encoded_bytes().starts_with(b"-")) {
             rest.push("--".into());
@@ -78,6 +87,8 @@ impl CommandLine {
             Some("there is no command to run: bare is for `trc --bare CMD…`")
         } else if !self.boot.is_empty() || !self.units.is_empty() {
             Some("bare runs a command alone: -B, -D, -F and -H can't be given with it")
+        } else if self.test.is_some() || self.test_list {
+            Some("bare runs a command alone: there are no tests without configuration")
         } else {
             None
         }
@@ -99,6 +110,8 @@ Examples:
   trc -c async.web.enabled=false      without one unit
   trc -c log.level=debug -c site.toml with one setting and one more file
   trc --bare sh                       a shell, whatever the configuration says
+  trc --test                          starts all of it, runs its tests, stops all of it
+  trc --test=smtp,web --report junit=/report/junit.xml   two tests, and a report
 
 Where settings come from, the later wins:
   DIR/trc.toml, DIR/trc.STAGE.NAME, DIR/trc.d/, $TRC_CONFIG and --config FILE,
@@ -107,7 +120,8 @@ Where settings come from, the later wins:
 
 Exit status: that of what ended the run; 128 + N for the signal N; 126 and 127 for
 a command that can't be executed or isn't there; 64 wrong usage, 70 a failure of trc
-itself, 78 wrong configuration.";
+itself, 78 wrong configuration. With --test: 0 if every test passed and the run was
+clean, else 1.";
 
 /// The arguments of `trc`, and of those commands of `trcctl` that load as it would.
 #[must_use]
@@ -159,6 +173,23 @@ pub fn arguments() -> Vec<Arg> {
             .long("bare")
             .help("Read no configuration and run CMD alone")
             .action(ArgAction::SetTrue),
+        Arg::new("test")
+            .long("test")
+            .value_name("NAME,…")
+            .help("Run the image's tests, or these; the exit status is 0 only if all is well")
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value(""),
+        Arg::new("test-list")
+            .long("test-list")
+            .help("List the tests and run nothing")
+            .action(ArgAction::SetTrue),
+        Arg::new("report")
+            .long("report")
+            .value_name("junit|json=FILE")
+            .help("Write a report of the tests to a file, too")
+            .action(ArgAction::Append)
+            .value_parser(value_parser!(OsString)),
         Arg::new("command")
             .value_name("CMD")
             .help("A command to run in the foreground, with its arguments")
@@ -237,6 +268,9 @@ pub fn from_matches(matches: &ArgMatches) -> Result<CommandLine, &'static str> {
         wait: matches.get_one("wait").cloned(),
         log_level: matches.get_one("log-level").cloned(),
         bare: matches.get_flag("bare"),
+        test: matches.get_one("test").cloned(),
+        test_list: matches.get_flag("test-list"),
+        reports: matches.get_many("report").unwrap_or_default().cloned().collect(),
         boot: all("boot").collect(),
         units: units.into_iter().map(|(_, stage, command)| (stage, command)).collect(),
         trailing: all("command").collect(),
@@ -278,6 +312,7 @@ pub fn parse_rest(rest: Vec<OsString>, line: &CommandLine) -> Result<CommandLine
         ("-w", new.work_dir.is_some()),
         ("-c", !new.overrides.is_empty()),
         ("--bare", new.bare),
+        ("--test", new.test.is_some() || new.test_list || !new.reports.is_empty()),
     ];
     if let Some((flag, _)) = late.iter().find(|(_, given)| *given) {
         let message = format!("{flag} comes too late in {CHANGED}: boot is over");
@@ -287,6 +322,9 @@ pub fn parse_rest(rest: Vec<OsString>, line: &CommandLine) -> Result<CommandLine
         work_dir: line.work_dir.clone(),
         overrides: line.overrides.clone(),
         bare: line.bare,
+        test: line.test.clone(),
+        test_list: line.test_list,
+        reports: line.reports.clone(),
         boot: line.boot.clone(),
         wait: new.wait.or_else(|| line.wait.clone()),
         log_level: new.log_level.or_else(|| line.log_level.clone()),

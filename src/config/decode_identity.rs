@@ -143,7 +143,7 @@ fn limit(resource: Resource, node: &Node, environment: &Environment) -> Leaf<Lim
 }
 
 /// A capability by its name, with or without `CAP_`.
-fn capability(node: &Node, environment: &Environment) -> Leaf<u8> {
+pub fn capability(node: &Node, environment: &Environment) -> Leaf<u8> {
     let text = leaf::text(node, environment)?;
     let lower = text.to_lowercase();
     let name = lower.strip_prefix("cap_").unwrap_or(&lower);

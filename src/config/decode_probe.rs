@@ -72,7 +72,7 @@ impl Decoder<'_> {
         let probe = match kind {
             "tcp" => Probe::Tcp(self.read(&key, node, http::address)?),
             "unix" => Probe::Unix(self.path(&key, node)?),
-            "http" => Probe::Http(self.http(&key, written)?),
+            "http" => Probe::Http(self.http_of(&key, written, schema::HTTP)?),
             "exec" => Probe::Exec(self.words(&key, node)?),
             "file" => Probe::File(self.path(&key, node)?),
             "log" => Probe::Log(self.read(&key, node, pattern)?),
@@ -96,9 +96,15 @@ impl Decoder<'_> {
         self.read(key, node, leaf::line).map(PathBuf::from)
     }
 
-    fn http(&mut self, key: &str, entry: &Entry) -> Option<Http> {
+    /// What is asked over HTTP; `keys` are those that may stand there.
+    pub fn http_of(
+        &mut self,
+        key: &str,
+        entry: &Entry,
+        keys: &'static [schema::Key],
+    ) -> Option<Http> {
         let table = self.names(key, Some(entry))?;
-        let fields = self.fields(&format!(" in `{key}`"), schema::HTTP, Some(table));
+        let fields = self.fields(&format!(" in `{key}`"), keys, Some(table));
         let path = self.get(&fields, "path", http::path);
         let host = self.get(&fields, "host", http::host);
         let status = fields.entry("status").map(|entry| match &entry.node.value {

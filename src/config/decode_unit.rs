@@ -40,10 +40,23 @@ impl Decoder<'_> {
         let enabled = table.get("enabled");
         let enabled = enabled.map(|entry| self.read("enabled", &entry.node, leaf::boolean));
         self.disabled = enabled == Some(Some(false));
-        let fields = self.fields(&format!(" in `[{}]`", shown(&id)), schema::UNIT, Some(table));
+        let place = format!(" in `[{}]`", shown(&id));
+        let has_command = schema::RUNS.iter().any(|key| table.contains_key(*key));
+        if stage == Stage::Test {
+            let fields = self.fields(&place, schema::TEST, Some(table));
+            // Nothing of it counts where it isn't to run.
+            self.disabled |= !self.testing;
+            let command = self.command(&fields);
+            let unit = self.test(name, entry, &fields, has_command);
+            if std::mem::take(&mut self.disabled) && enabled == Some(Some(false)) {
+                return Declared::Disabled;
+            }
+            let (command, form) = command.unwrap_or((Command::Nothing, Form::Declared));
+            return Declared::Enabled(Box::new(Unit { form, command, ..unit }));
+        }
+        let fields = self.fields(&place, schema::UNIT, Some(table));
         let command = self.command(&fields);
         let unit = self.rest(stage, name, entry, &fields);
-        let has_command = schema::RUNS.iter().any(|key| fields.entry(key).is_some());
         let is_outside = !has_command && fields.entry("ready").is_some();
         // An unknown key was probably meant to be `exec`, and was reported.
         if !has_command && !is_outside && !fields.has_unknown() && !partial {
@@ -163,7 +176,8 @@ impl Decoder<'_> {
         }
     }
 
-    fn after(&mut self, node: &Node) -> Vec<After> {
+    /// `after`.
+    pub fn after(&mut self, node: &Node) -> Vec<After> {
         let Value::Table(table) = &node.value else {
             let names = self.unit_names("after", node);
             return names.into_iter().map(|unit| After { unit, condition: None }).collect();

@@ -11,10 +11,19 @@ use super::value::{DEEPEST, Entry, Node, Table, Value, insert, shown};
 use super::{Diagnostic, Environment, Origin, Stage};
 
 /// What trc sets for its units; a trc within a unit has no use for it.
-const FOR_UNITS: &[&str] = &["TRC_UNIT", "TRC_STAGE", "TRC_EXIT_STATUS", "TRC_EXIT_REASON"];
+const FOR_UNITS: &[&str] =
+    &["TRC_UNIT", "TRC_STAGE", "TRC_EXIT_STATUS", "TRC_EXIT_REASON", "TRC_VERDICT_FD"];
 
 /// Flags of the command line that aren't keys.
-const FLAGS: &[&str] = &["TRC_WORKDIR", "TRC_CONFIG", "TRC_BARE", "TRC_LOG_LEVEL"];
+const FLAGS: &[&str] = &[
+    "TRC_WORKDIR",
+    "TRC_CONFIG",
+    "TRC_BARE",
+    "TRC_LOG_LEVEL",
+    "TRC_TEST",
+    "TRC_TEST_LIST",
+    "TRC_REPORT",
+];
 
 /// TrivialRC's settings.
 const TRIVIALRC: &[&str] =
@@ -199,7 +208,7 @@ fn translate(parts: &[&str], tree: &Table, layer: &Table) -> Result<Vec<String>,
                 break;
             }
             Some(Kind::Signals | Kind::Exit) => (*part).to_owned(),
-            Some(Kind::Units) => {
+            Some(Kind::Units | Kind::Tests) => {
                 let prefix = format!("{}.", path[0]);
                 let known = [tree, layer].map(unit_ids).concat();
                 match_unit(part, known.iter().filter_map(|id| id.strip_prefix(&prefix)))?
@@ -236,7 +245,7 @@ fn match_unit<'a>(
 /// new one. `-` is written `_`, so `MY_WEB` is `my-web`.
 fn new_unit(stage: &str, part: &str) -> String {
     let upper = part.to_uppercase();
-    let flag = Stage::ALL.into_iter().find(|known| known.name() == stage).map(Stage::letter);
+    let flag = Stage::ALL.into_iter().find(|known| known.name() == stage).and_then(Stage::letter);
     let is_flag = upper.strip_prefix(|c| Some(c) == flag).is_some_and(|digits| {
         !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit())
     });
@@ -254,10 +263,12 @@ fn lengthen(table: &mut Table, keys: &'static [Key]) {
                 *value = Value::Table(Table::from([(keys[0].name.to_owned(), inner)]));
             }
             (Kind::Short(keys) | Kind::Table(keys), Value::Table(inner)) => lengthen(inner, keys),
-            (Kind::Units, Value::Table(units)) => {
+            (Kind::Units | Kind::Tests, Value::Table(units)) => {
+                let tests = matches!(key.kind, Kind::Tests);
+                let keys = if tests { schema::TEST } else { schema::UNIT };
                 for unit in units.values_mut() {
                     if let Value::Table(unit) = &mut unit.node.value {
-                        lengthen(unit, schema::UNIT);
+                        lengthen(unit, keys);
                     }
                 }
             }

@@ -28,6 +28,18 @@ pub struct Test {
     pub max_runtime: Duration,
 }
 
+impl Test {
+    /// The units that it names in what it expects.
+    pub fn units_mut(&mut self) -> impl Iterator<Item = &mut UnitRef> {
+        let fault = self.fault.iter_mut().map(|fault| &mut fault.value.unit);
+        let said = self.checks.iter_mut().filter_map(|check| match &mut check.value {
+            Check::Said { unit, .. } => unit.as_mut(),
+            _ => None,
+        });
+        said.chain(fault)
+    }
+}
+
 /// Something done to a unit to see whether the rest bears it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Fault {

@@ -25,11 +25,12 @@ pub fn units(line: &CommandLine, order: u64) -> Table {
     let boot = line.boot.iter().map(|command| (Stage::Boot, command));
     let others = line.units.iter().map(|(stage, command)| (*stage, command));
     for (at, (stage, command)) in (order..).zip(boot.chain(others)) {
+        let Some(letter) = stage.letter() else { continue };
         let number = &mut numbers[stage as usize];
         *number += 1;
-        let name = format!("{}{number}", stage.letter());
+        let name = format!("{letter}{number}");
         let value = Value::Command(Command::Script(command.clone()));
-        let node = Node { value, origin: Origin::Flag(format!("-{}", stage.letter()).into()) };
+        let node = Node { value, origin: Origin::Flag(format!("-{letter}").into()) };
         insert(&mut layer, &[stage.name().to_owned(), name, "script".to_owned()], node, at);
     }
     if !line.trailing.is_empty() {

@@ -12,7 +12,7 @@ use super::overrides::{self, Override};
 use super::resolve::Names;
 use super::source::{Source, illustrate};
 use super::value::{Table, insert};
-use super::{Config, Diagnostic, Environment, Origin, flags, schema};
+use super::{Config, Diagnostic, Environment, Origin, Testing, flags, schema, testing};
 
 /// Where the configuration is without `-w`.
 const WORK_DIR: &str = "/etc";
@@ -78,15 +78,18 @@ impl Layers {
             sources: &self.sources,
             diagnostics: noticed,
             disabled: false,
+            testing: false,
         };
-        let mut config = self.decode(&mut decoder, &tree);
+        let testing = decoder.testing(line);
+        decoder.testing = testing.is_some();
+        let mut config = self.decode(&mut decoder, &tree, testing);
         config.rest = line.rest();
         let mut diagnostics = decoder.diagnostics;
         self.in_order(&mut diagnostics);
         (config, diagnostics)
     }
 
-    fn decode(&self, decoder: &mut Decoder, tree: &Table) -> Config {
+    fn decode(&self, decoder: &mut Decoder, tree: &Table, testing: Option<Testing>) -> Config {
         let top = decoder.fields("", schema::TOP, Some(tree));
         let level = if self.asked_for { log::LevelFilter::Info } else { log::LevelFilter::Warn };
         let mut config = Config {
@@ -102,6 +105,7 @@ impl Layers {
             work_dir: self.work_dir.clone(),
             units: Vec::new(),
             rest: Vec::new(),
+            testing,
             remarks: Vec::new(),
         };
         let ids = unit_ids(tree);
@@ -116,6 +120,7 @@ impl Layers {
         decoder.share_files(&mut config.units);
         if !self.partial {
             Names::new(&ids, &disabled).resolve(&mut config, &mut decoder.diagnostics);
+            testing::select(&mut config, &disabled, &mut decoder.diagnostics);
         }
         config
     }

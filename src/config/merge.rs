@@ -1,6 +1,6 @@
 //! A later layer over the earlier ones.
 
-use super::schema::{PROBES, RUNS};
+use super::schema::{FAULTS, PROBES, RUNS};
 use super::value::{Table, Value};
 use super::{Diagnostic, Stage};
 
@@ -22,6 +22,13 @@ pub fn merge(base: &mut Table, layer: Table, errors: &mut Vec<Diagnostic>) {
                 let id = format!("{id}.{key}");
                 let earlier = earlier.as_deref_mut().and_then(|unit| inner_mut(unit, key));
                 exclude(probe, earlier, PROBES, &id, "one of them is enough", errors);
+            }
+            let expect = |unit| inner(unit, "expect");
+            if let Some(fault) = expect(unit).and_then(|expect| inner(expect, "fault")) {
+                let id = format!("{id}.expect.fault");
+                let earlier = earlier.and_then(|unit| inner_mut(unit, "expect"));
+                let earlier = earlier.and_then(|expect| inner_mut(expect, "fault"));
+                exclude(fault, earlier, FAULTS, &id, "one of them is enough", errors);
             }
         }
     }

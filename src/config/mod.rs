@@ -7,6 +7,7 @@ mod decode_identity;
 mod decode_probe;
 mod decode_restart;
 mod decode_settings;
+mod decode_test;
 mod decode_unit;
 pub mod diagnostic;
 mod dropins;
@@ -34,6 +35,7 @@ mod size;
 mod source;
 mod suggest;
 pub mod template;
+pub mod testing;
 mod time;
 pub mod unit;
 mod value;
@@ -53,7 +55,9 @@ pub use probe::{Address, Health, Http, Probe, Ready, Then};
 pub use restart::{Backoff, Restart, When};
 pub use settings::{Config, Log, LogFormat, Shutdown, SignalRule, WaitPolicy};
 pub(crate) use source::reason;
+pub(crate) use suggest::nearest;
 pub use template::Template;
+pub use testing::{ReportFile, ReportKind, Testing};
 pub use unit::{
     After, Command, Condition, FileEnv, Form, Identity, OnFailure, Output, OutputFile, Stage, Stop,
     StopTo, Unit, UnitRef, Variable, typed,

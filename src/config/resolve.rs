@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::leaf::one_of;
 use super::suggest::nearest;
 use super::value::shown;
-use super::{Config, Diagnostic, SignalRule, UnitRef};
+use super::{Config, Diagnostic, SignalRule, UnitRef, decode_test};
 
 /// What names stand for.
 pub struct Names<'a> {
@@ -30,7 +30,21 @@ impl<'a> Names<'a> {
     /// Makes every name of a configuration a full one. Edges to disabled units go away.
     pub fn resolve(&self, config: &mut Config, errors: &mut Vec<Diagnostic>) {
         for unit in &mut config.units {
+            let (id, was_about) = (unit.id(), unit.after.first().map(|after| after.unit.clone()));
             unit.after.retain_mut(|after| self.full(&mut after.unit, errors));
+            if let Some(test) = &mut unit.test {
+                let mut about = Vec::new();
+                // Without any it would be about all units.
+                about.extend(was_about.filter(|_| unit.after.is_empty()));
+                about.extend(test.units_mut().filter_map(|other| {
+                    let there = self.full(other, errors);
+                    (!there).then(|| other.clone())
+                }));
+                if config.testing.is_some() {
+                    about.retain(|other| self.is_disabled(&other.value));
+                    errors.extend(about.iter().map(|other| decode_test::disabled(&id, other)));
+                }
+            }
             unit.restart.with.retain_mut(|with| self.full(with, errors));
         }
         for rule in config.signals.values_mut() {
@@ -42,6 +56,12 @@ impl<'a> Names<'a> {
                 *rule = SignalRule::Ignore;
             }
         }
+    }
+
+    fn is_disabled(&self, name: &str) -> bool {
+        let bare = self.bare.get(name).map(Vec::as_slice);
+        let full = if let Some([id]) = bare { id } else { name };
+        self.disabled.contains(full)
     }
 
     /// Makes a name a full one; false if the unit is disabled or there is none.

@@ -71,9 +71,20 @@ pub enum Kind {
     Status,
     /// A table of units.
     Units,
+    /// A table of tests.
+    Tests,
+    /// Texts to look for: one, or an array.
+    Patterns,
+    /// A table of headers and texts.
+    Headers,
+    /// A name and a `!` before what must not be, or an array of such.
+    Names,
+    /// Ports.
+    Ports,
 }
 
 /// One key.
+#[derive(Clone, Copy)]
 pub struct Key {
     /// Its name.
     pub name: &'static str,
@@ -102,6 +113,9 @@ pub const RUNS: &[&str] = &["exec", "script"];
 
 /// Of these keys of `ready` and `health` the later layer's removes the earlier's.
 pub const PROBES: &[&str] = &["tcp", "unix", "http", "exec", "file", "log", "notify", "fd"];
+
+/// Of these keys of `expect.fault` the later layer's removes the earlier's.
+pub const FAULTS: &[&str] = &["kill", "stop"];
 
 /// The log levels.
 pub const LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
@@ -164,6 +178,13 @@ pub const TOP: &[Key] = &[
         "",
         r#"{ web = { exec = "httpd -f" } }"#,
         "units that run in the foreground, one by one",
+    ),
+    key(
+        "test",
+        Kind::Tests,
+        "",
+        "{ web = { expect = { tcp = 80 } } }",
+        "tests, which run in test mode only",
     ),
     key(
         "halt",
@@ -525,6 +546,238 @@ pub const RESTART: &[Key] = &[
     ),
 ];
 
+/// The keys of a test that are not as a unit's: of `[test.NAME]`, and at the top of
+/// `test.NAME.toml`.
+pub const TEST_OWN: [Key; 8] = [
+    key("description", Kind::Text, "", r#""mail is taken""#, "what it is about, for reports"),
+    key("exec", Kind::Words, "", r#""smtpctl show status""#, "a command, without a shell"),
+    key("script", Kind::Text, "", r#""smtpctl show status""#, "a command, as text for the shell"),
+    key(
+        "after",
+        Kind::After,
+        "all units",
+        r#"["web"]"#,
+        "the units that it is about, and waits for: a name alone is ready, or started; without it all, one-shots until they have succeeded",
+    ),
+    key("start_within", Kind::Duration, "5m", r#""20m""#, "how long it waits for them"),
+    key(
+        "max_runtime",
+        Kind::Duration,
+        "60s",
+        r#""5m""#,
+        "how long one try may take; what takes longer is killed",
+    ),
+    key(
+        "allow",
+        Kind::Texts,
+        "",
+        r#"["async.web.stop", "orphans"]"#,
+        "points of the stop drill whose failure is excused",
+    ),
+    key("expect", Kind::Table(EXPECT), "", "", "what is to hold"),
+];
+
+/// The keys of a unit that a test has too.
+const TEST_SHARED: [&str; 15] = [
+    "enabled",
+    "user",
+    "group",
+    "groups",
+    "cwd",
+    "umask",
+    "env",
+    "env_file",
+    "env_clear",
+    "limits",
+    "nice",
+    "oom_score_adj",
+    "no_new_privs",
+    "capabilities",
+    "stdin",
+];
+
+/// All keys of a test.
+pub const TEST: &[Key] = &{
+    let mut keys = [UNIT[0]; TEST_OWN.len() + TEST_SHARED.len()];
+    let mut at = 0;
+    while at < keys.len() {
+        keys[at] = if at < TEST_OWN.len() {
+            TEST_OWN[at]
+        } else {
+            of_unit(TEST_SHARED[at - TEST_OWN.len()])
+        };
+        at += 1;
+    }
+    keys
+};
+
+/// A key of a unit, by its name.
+const fn of_unit(name: &str) -> Key {
+    let mut at = 0;
+    while !same(UNIT[at].name, name) {
+        at += 1;
+    }
+    UNIT[at]
+}
+
+const fn same(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let mut at = 0;
+    while at < one.len() && at < other.len() && one[at] == other[at] {
+        at += 1;
+    }
+    at == one.len() && at == other.len()
+}
+
+/// The keys of `expect`.
+pub const EXPECT: &[Key] = &[
+    key(
+        "exit",
+        Kind::Statuses,
+        "0 where there is a command",
+        "[0, 3]",
+        "the command's exit status; 128 + n where signal n ended it",
+    ),
+    key(
+        "stdout",
+        Kind::Patterns,
+        "",
+        r#"["MTA running", "!/error|fail/"]"#,
+        "what the command writes has this text, or matches this `/regular expression/`; with a `!` before it: has it not",
+    ),
+    key(
+        "stderr",
+        Kind::Patterns,
+        "",
+        r#""!error""#,
+        "likewise, of what it writes to standard error",
+    ),
+    key(
+        "http",
+        Kind::Short(EXPECT_HTTP),
+        "",
+        r#""http://127.0.0.1:8080/healthz""#,
+        "a GET is answered; the URL alone stands for the table",
+    ),
+    tcp(),
+    unix(),
+    key(
+        "listening",
+        Kind::Ports,
+        "",
+        r#"["25/tcp", "127.0.0.1:53/udp", "!23"]"#,
+        "something listens on these ports, on any address unless one is named; `!`: nothing does",
+    ),
+    key(
+        "file",
+        Kind::Short(EXPECT_FILE),
+        "",
+        r#""/run/web.pid""#,
+        "a file; its path alone stands for the table",
+    ),
+    key(
+        "running",
+        Kind::Names,
+        "",
+        r#"["smtpd", "nginx: worker", "!sshd"]"#,
+        "processes by their names; with a space in it, or as a `/regular expression/`, by their command lines",
+    ),
+    key(
+        "user",
+        Kind::Id,
+        "",
+        r#""www-data""#,
+        "whose the processes of `running` are; without that, the main processes of the units it is about",
+    ),
+    key("log", Kind::Table(EXPECT_LOG), "", "", "what units have said, on either stream"),
+    key("within", Kind::Duration, "", r#""10s""#, "it is tried again until then; once without it"),
+    key(
+        "holds",
+        Kind::Duration,
+        "",
+        r#""5s""#,
+        "it then stays true for that long, and no unit is restarted meanwhile",
+    ),
+    key(
+        "ready_within",
+        Kind::Duration,
+        "",
+        r#""3s""#,
+        "the units it is about were ready that soon after their start",
+    ),
+    key("max_rss", Kind::Size, "", r#""64MiB""#, "resident memory of each unit it is about"),
+    key("max_cpu", Kind::Duration, "", r#""2s""#, "CPU time of each unit it is about, so far"),
+    key("max_fds", Kind::Number, "", "100", "open descriptors of each of their processes"),
+    key("no_new_privs", Kind::Boolean, "", "true", "the container can't gain privileges"),
+    key("read_only_root", Kind::Boolean, "", "true", "its root is read-only"),
+    key(
+        "capabilities",
+        Kind::Texts,
+        "",
+        r#"["chown", "setuid", "setgid"]"#,
+        "it has no other capabilities than these",
+    ),
+    key("uid", Kind::Number, "", "1000", "the user that it, and trc, runs as"),
+    key(
+        "fault",
+        Kind::Table(EXPECT_FAULT),
+        "",
+        "",
+        "what is done to a unit before; it has to be up again, and all else has to hold, `within` 30 s",
+    ),
+];
+
+/// The keys of `expect.http`.
+pub const EXPECT_HTTP: &[Key] = &[
+    HTTP[0],
+    HTTP[1],
+    HTTP[2],
+    HTTP[3],
+    key("body", Kind::Patterns, "", r#""\"ok\"""#, "what the answer has"),
+    key(
+        "headers",
+        Kind::Headers,
+        "",
+        r#"{ content-type = "/^text.html/", server = "!nginx/" }"#,
+        "what its headers have",
+    ),
+];
+
+/// The keys of `expect.file`.
+pub const EXPECT_FILE: &[Key] = &[
+    key("path", Kind::Text, "", r#""/etc/web.conf""#, "which one"),
+    key("exists", Kind::Boolean, "true", "false", "whether it is there"),
+    key("mode", Kind::Mode, "", r#""640""#, "its permission bits"),
+    key("owner", Kind::Text, "", r#""root:www-data""#, "its user, or user and group"),
+    key("contains", Kind::Patterns, "", r#""!$${""#, "what stands in it"),
+];
+
+/// The keys of `expect.log`.
+pub const EXPECT_LOG: &[Key] = &[
+    key("unit", Kind::Text, "those it is about", r#""web""#, "which unit"),
+    key("contains", Kind::Patterns, "", r#""listening on""#, "what a line of it has"),
+    key(
+        "forbids",
+        Kind::Patterns,
+        "",
+        r#"["/ERROR|FATAL/"]"#,
+        "what no line of it has, until everything has stopped",
+    ),
+];
+
+/// The keys of `expect.fault`.
+pub const EXPECT_FAULT: &[Key] = &[
+    key("unit", Kind::Text, "", r#""web""#, "to which unit"),
+    key("kill", Kind::Signal, "", r#""SIGKILL""#, "its process gets this signal"),
+    key(
+        "stop",
+        Kind::Duration,
+        "",
+        r#""5s""#,
+        "it is stopped by SIGSTOP, and goes on after this time",
+    ),
+];
+
 /// The keys of a signal's table in `[signals]`.
 pub const FORWARD: &[Key] = &[
     key("forward", Kind::Signal, "the same one", r#""SIGQUIT""#, "the signal that goes on"),
@@ -564,6 +817,8 @@ pub fn kind_at(path: &[String]) -> Option<Kind> {
         Some(match kind {
             Kind::Table(keys) | Kind::Short(keys) => find(keys, name)?.kind,
             Kind::Units => Kind::Table(UNIT),
+            Kind::Tests => Kind::Table(TEST),
+            Kind::Headers => Kind::Patterns,
             // Below its name: that of a file.
             Kind::Variables => Kind::Variable,
             Kind::Variable | Kind::Stdin => find(SECRET, name)?.kind,
@@ -591,7 +846,7 @@ impl Kind {
             Self::Signal => "signal".to_owned(),
             Self::Id => "name or number".to_owned(),
             Self::Mode => "octal mask".to_owned(),
-            Self::Words => "string or array of strings".to_owned(),
+            Self::Words | Self::Patterns | Self::Names => "string or array of strings".to_owned(),
             Self::Texts => "array of strings".to_owned(),
             Self::Statuses => "array of 0 to 255".to_owned(),
             Self::After => "array or table of units".to_owned(),
@@ -616,6 +871,9 @@ impl Kind {
             Self::Exit => "table of statuses".to_owned(),
             Self::Status => "0 to 255".to_owned(),
             Self::Units => "table of units".to_owned(),
+            Self::Tests => "table of tests".to_owned(),
+            Self::Headers => "table of strings".to_owned(),
+            Self::Ports => "port, string or array of them".to_owned(),
         }
     }
 
@@ -629,6 +887,9 @@ impl Kind {
                 | Self::Statuses
                 | Self::Codes
                 | Self::After
+                | Self::Patterns
+                | Self::Names
+                | Self::Ports
         )
     }
 
@@ -646,11 +907,22 @@ impl Kind {
                 | Self::Rule
                 | Self::Exit
                 | Self::Units
+                | Self::Tests
+                | Self::Headers
         )
     }
 
     /// Whether any text may stand here, so that quotes belong to the text.
     pub fn takes_any_text(self) -> bool {
-        matches!(self, Self::Text | Self::Variable | Self::Words | Self::Texts | Self::Id)
+        matches!(
+            self,
+            Self::Text
+                | Self::Variable
+                | Self::Words
+                | Self::Texts
+                | Self::Id
+                | Self::Patterns
+                | Self::Names
+        )
     }
 }

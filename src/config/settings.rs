@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Diagnostic, FileEnv, Output, Placed, Unit, UnitRef, Variable};
+use super::{Diagnostic, FileEnv, Output, Placed, Testing, Unit, UnitRef, Variable};
 use crate::signal::Signal;
 
 /// When the run ends by itself.
@@ -116,6 +116,8 @@ pub struct Config {
     /// The units of the command line that boot scripts see as `$@` and may rewrite:
     /// `-D -F -H CMD` and the trailing command.
     pub rest: Vec<OsString>,
+    /// The tests are to run.
+    pub testing: Option<Testing>,
     /// Warnings and notes; there is no error among them.
     pub remarks: Vec<Diagnostic>,
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Health, Limit, Origin, Placed, Probe, Ready, Restart, Stdin, Template, Tty};
+use super::{Health, Limit, Origin, Placed, Probe, Ready, Restart, Stdin, Template, Test, Tty};
 use crate::signal::Signal;
 
 /// When in a container's life a unit runs.
@@ -20,13 +20,15 @@ pub enum Stage {
     Async,
     /// One by one, in the foreground.
     Sync,
+    /// One by one beside all others, in test mode only.
+    Test,
     /// After everything has stopped, one by one.
     Halt,
 }
 
 impl Stage {
     /// All of them, in the order in which they run.
-    pub const ALL: [Self; 4] = [Self::Boot, Self::Async, Self::Sync, Self::Halt];
+    pub const ALL: [Self; 5] = [Self::Boot, Self::Async, Self::Sync, Self::Test, Self::Halt];
 
     /// As it is written: `async`.
     #[must_use]
@@ -35,6 +37,7 @@ impl Stage {
             Self::Boot => "boot",
             Self::Async => "async",
             Self::Sync => "sync",
+            Self::Test => "test",
             Self::Halt => "halt",
         }
     }
@@ -71,7 +74,8 @@ pub enum Command {
     /// The trailing command: run directly when its first word has a `/` or is an
     /// executable in `PATH`, else through the shell. Nothing in it is replaced.
     Words(Vec<OsString>),
-    /// Nothing: the unit stands for something outside, which `ready` looks for.
+    /// Nothing: the unit stands for something outside, which `ready` looks for, or is a test
+    /// that trc itself can do.
     Nothing,
 }
 
@@ -287,6 +291,8 @@ pub struct Unit {
     pub output: Option<Output>,
     /// The file that it goes to, where that was written.
     pub output_file: Option<Placed<OutputFile>>,
+    /// What it expects, if it is a test.
+    pub test: Option<Box<Test>>,
 }
 
 impl Unit {
@@ -312,6 +318,7 @@ impl Unit {
             identity: Identity::default(),
             output: None,
             output_file: None,
+            test: None,
         }
     }
 

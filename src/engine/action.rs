@@ -32,6 +32,12 @@ pub enum Action {
     Probe(UnitId, Purpose),
     /// This unit's tries are of no interest any more: end them, without an answer.
     StopProbes(UnitId),
+    /// Try once what a test expects, for this long at most, and answer with `Tried`.
+    Try(UnitId, Duration),
+    /// Look for zombies that are others' children, and answer with `Inspected`.
+    Inspect,
+    /// Look at what is left before it is swept away, and answer with `Remains`.
+    Remains,
     /// Open the files anew that output goes to.
     Reopen,
     /// Boot is done: look at what it made of the command line, and answer with
@@ -156,6 +162,18 @@ pub enum Fact {
     },
     /// What remains after all units is killed.
     KillingRest,
+    /// A test begins.
+    TestBegan {
+        /// Which one.
+        unit: UnitId,
+    },
+    /// A test is done.
+    TestEnded {
+        /// Which one.
+        unit: UnitId,
+        /// How.
+        ended: Ended,
+    },
     /// There is no more time for the halt units.
     CutShort {
         /// The one that ran.
@@ -181,7 +199,9 @@ impl Fact {
             | Self::GaveUp { unit, .. }
             | Self::Terminating { unit, .. }
             | Self::Killing { unit, .. }
-            | Self::StopCommandFailed { unit } => Some(*unit),
+            | Self::StopCommandFailed { unit }
+            | Self::TestBegan { unit }
+            | Self::TestEnded { unit, .. } => Some(*unit),
             Self::Blocked { chain, .. } => chain.first().copied(),
             Self::Signalled { .. } | Self::Stopping | Self::KillingRest | Self::CutShort { .. } => {
                 None

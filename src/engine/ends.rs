@@ -1,7 +1,7 @@
 //! The ends of units.
 
 use super::unit::{Ladder, Leftovers, Phase, Verdict};
-use super::{Action, Cause, Ended, Ending, Engine, Event, Fact, How, LastWord, Run, Tick};
+use super::{Action, Cause, Ended, Ending, Engine, Event, Fact, How, LastWord, Run, Tick, limits};
 use crate::config::{OnFailure, Stage, StopTo};
 use crate::graph::UnitId;
 use crate::signal::Signal;
@@ -77,7 +77,12 @@ impl Engine {
         let node = self.graph.node(id);
         let (stage, on_failure, trivialrc) =
             (node.unit.stage, node.unit.on_failure, node.is_trivialrc());
-        if stage == Stage::Halt {
+        if self.graph.testing {
+            self.judge_end(id, ended);
+        }
+        if stage == Stage::Test {
+            // It says something of others.
+        } else if stage == Stage::Halt {
             // TrivialRC's halt scripts decide the status; declared ones clean up.
             let spoils = self.status == 0 && ended.failed() && on_failure != OnFailure::Ignore;
             if self.run == Run::Halting && (trivialrc || spoils) {
@@ -88,7 +93,7 @@ impl Engine {
             if self.first_failure.is_none() {
                 self.first_failure = Some(id);
             }
-            if on_failure == OnFailure::Stop {
+            if on_failure == OnFailure::Stop && !self.graph.testing {
                 self.stop_run(Cause::Failed(id), status, actions);
             }
         }
@@ -111,6 +116,12 @@ impl Engine {
         };
         self.states[id.0].leftovers = match ladder {
             None => Leftovers::Live,
+            // Nobody has told these: whoever is left has been forgotten.
+            Some(Ladder::Signal { kill_at } | Ladder::Command { kill_at })
+                if self.graph.testing && node.stop_to == StopTo::Process =>
+            {
+                Leftovers::Lingering { until: now + limits::LINGER, kill_at }
+            }
             Some(Ladder::Signal { kill_at } | Ladder::Command { kill_at }) => {
                 Self::stop_leftovers(id, signal, kill_at.max(now), actions)
             }

@@ -91,6 +91,8 @@ pub enum Outcome {
     Failed,
     /// It didn't say so within the probe's `timeout`.
     TimedOut,
+    /// A test says itself that it has nothing to say.
+    Skipped,
 }
 
 /// What a unit says of itself: by its notify socket, its notification descriptor or its
@@ -199,6 +201,27 @@ pub enum Event {
     },
     /// What boot made of the command line can't be run.
     Unsettled,
+    /// A try of a test has come to something.
+    Tried {
+        /// Which test.
+        unit: UnitId,
+        /// To what.
+        outcome: Outcome,
+    },
+    /// After the last test: all processes were looked at.
+    Inspected {
+        /// Whether there are some that have ended and that their parents don't wait for.
+        zombies: bool,
+    },
+    /// When all units had ended in test mode: what was left.
+    Remains {
+        /// Whether there were processes.
+        orphans: bool,
+        /// Whether some had sessions of their own.
+        sessions: bool,
+        /// Tests that forbid what was written after them.
+        said: Vec<UnitId>,
+    },
     /// No child is left.
     NothingLeft,
     /// A deadline has come.

@@ -20,5 +20,15 @@ pub const SENDER: Duration = Duration::from_millis(100);
 /// The wait after the first try of a readiness check; each next one is twice as long, up to
 /// what is written.
 pub const FIRST_TRY: Duration = Duration::from_millis(10);
+/// The wait between a test's tries, at most.
+pub const TRY_EVERY: Duration = Duration::from_millis(100);
+/// The wait between a test's tries while it has to hold.
+pub const HOLD_EVERY: Duration = TRY_EVERY;
+/// What a test's last try may take, whenever it begins.
+pub const LAST_TRY: Duration = Duration::from_secs(1);
+/// Who has ended for longer than that is not about to be waited for by its parent.
+pub const ZOMBIE: Duration = Duration::from_millis(200);
+/// In test mode: whom a unit that has ended told to end is gone after that.
+pub const LINGER: Duration = Duration::from_millis(200);
 /// How many restarts of a unit are remembered; `restart.max` is no larger.
 pub const RESTARTS: usize = 1000;

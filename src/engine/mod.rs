@@ -30,6 +30,7 @@ mod signals;
 mod simulation;
 mod start;
 mod stop;
+mod testing;
 #[cfg(test)]
 mod tests;
 mod unit;
@@ -42,7 +43,8 @@ pub use action::{Action, Fact, Target};
 pub use event::{Ending, Event, Notice, Outcome, Purpose, Sender, SpawnStage, Tick};
 pub use limits::UNKILLABLE_AFTER;
 pub use reason::{Cause, LastWord, Reason};
-pub use unit::{Ended, How};
+pub use testing::Finding;
+pub use unit::{Ended, How, TestEnd};
 
 use crate::config::Stage;
 use crate::graph::{Graph, UnitId};
@@ -114,6 +116,8 @@ pub struct Engine {
     resting: Vec<UnitId>,
     /// The state of the generator of what is left to chance.
     chance: u64,
+    /// What only a test run knows.
+    testing: testing::Testing,
 }
 
 impl Engine {
@@ -141,6 +145,7 @@ impl Engine {
             condemned: Vec::new(),
             resting: Vec::new(),
             chance,
+            testing: testing::Testing::default(),
         }
     }
 
@@ -210,6 +215,9 @@ impl Engine {
                 self.booted = true;
                 self.stop_run(Cause::CommandLine, status::CONFIG, actions);
             }
+            Event::Tried { unit, outcome } => self.on_tried(now, unit, outcome, actions),
+            Event::Inspected { zombies } => self.on_inspected(now, zombies, actions),
+            Event::Remains { orphans, sessions, said } => self.on_remains(orphans, sessions, said),
             Event::NothingLeft => self.on_nothing_left(actions),
             Event::Woken => {}
         }
@@ -238,7 +246,9 @@ impl Engine {
         };
         let sender =
             self.sender.filter(|(id, _)| self.run == Run::Stopping && !self.states[id.0].gone());
-        units.chain(budget).chain(run).chain(sender.map(|(_, until)| until)).min()
+        let inspection = self.testing.deadline().filter(|_| self.run == Run::Up);
+        let sender = sender.map(|(_, until)| until);
+        units.chain(budget).chain(run).chain(sender).chain(inspection).min()
     }
 
     /// Goes on as far as things stand.
@@ -263,14 +273,30 @@ impl Engine {
     fn enter(&mut self, run: Run, actions: &mut Vec<Action>) {
         self.run = run;
         match run {
-            Run::Boot | Run::Up | Run::Halting => {}
+            Run::Boot | Run::Up => {}
+            Run::Halting => {
+                if self.graph.testing && self.cause != Some(Cause::CommandLine) {
+                    self.status = self.verdict();
+                }
+            }
             Run::Settling => actions.push(Action::Settle),
             Run::Stopping => {
                 actions.push(Action::Tell(Fact::Stopping));
                 self.forget_restarts(actions);
             }
-            Run::Sweeping { .. } => actions.push(Action::Sweep(Signal::TERM)),
-            Run::Killing { .. } => actions.push(Action::Sweep(Signal::KILL)),
+            Run::Sweeping { .. } => {
+                self.look_at_remains(actions);
+                actions.push(Action::Sweep(Signal::TERM));
+            }
+            Run::Killing { .. } => {
+                self.look_at_remains(actions);
+                actions.push(Action::Sweep(Signal::KILL));
+            }
+            Run::Over if self.graph.testing && self.cause != Some(Cause::CommandLine) => {
+                self.status = self.verdict();
+                // Nothing turns a failed test run into 0, `[exit]` neither.
+                actions.push(Action::End { status: self.status });
+            }
             Run::Over => {
                 let status = self.graph.exit.get(&self.status).copied().unwrap_or(self.status);
                 actions.push(Action::End { status });

@@ -8,6 +8,9 @@ use crate::status;
 impl Engine {
     /// Stops the run if the wait policy says so.
     pub(super) fn ask_policy(&mut self, actions: &mut Vec<Action>) {
+        if self.graph.testing {
+            return self.ask_tests(actions);
+        }
         let all_ended = self.counted().all(|id| self.ended(id).is_some());
         let verdict = match self.graph.wait {
             WaitPolicy::Any => self.any(all_ended),

@@ -17,6 +17,8 @@ pub enum Cause {
     Failed(UnitId),
     /// Every unit had ended, or there was none to wait for; and whose failure counts.
     AllEnded(Option<UnitId>),
+    /// The last test was done.
+    Tested,
     /// A signal.
     Signal(Signal, Sender),
     /// A foreground unit died of the terminal's signal.

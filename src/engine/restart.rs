@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::unit::{Leftovers, Phase, Verdict};
-use super::{Action, Engine, Fact, How, Run, Tick, limits};
+use super::{Action, Engine, Fact, Finding, How, Run, Tick, limits};
 use crate::config::{Stage, When};
 use crate::graph::UnitId;
 use crate::signal::Signal;
@@ -198,6 +198,10 @@ impl Engine {
         let doubled = backoff.first.saturating_mul(2_u32.saturating_pow(restarts.in_a_row));
         restarts.in_a_row = restarts.in_a_row.saturating_add(1);
         let wait = self.less_by_chance(doubled.min(backoff.longest));
+        self.testing.restarts = self.testing.restarts.saturating_add(1);
+        if !std::mem::take(&mut self.states[id.0].faulted) {
+            self.find(Finding::Restarted(id));
+        }
         let fact = Fact::Restarting { unit: id, after: wait, restarts: within.saturating_add(1) };
         actions.push(Action::Tell(fact));
         self.states[id.0].verdict = None;
@@ -235,6 +239,7 @@ impl Engine {
             match self.states[id.0].phase {
                 Phase::Watching => {
                     self.end_watch(id, actions);
+                    self.abandon_trial(id, actions);
                     self.states[id.0].phase = Phase::Waiting;
                 }
                 Phase::Backoff { .. } => self.states[id.0].phase = Phase::Waiting,

@@ -73,11 +73,12 @@ impl Engine {
         while self.run == Run::Up
             && let Some(changed) = self.changed.pop_front()
         {
-            // The next of the sync units waits for those before it without having
-            // written so.
-            let sync = self.graph.node(changed).unit.stage == Stage::Sync;
-            let open = |id: &UnitId| sync && self.ended(*id).is_none();
-            let next = self.graph.stage(Stage::Sync).find(open);
+            // The next of the sync units, and of the tests, waits for those before it
+            // without having written so.
+            let stage = self.graph.node(changed).unit.stage;
+            let in_turn = matches!(stage, Stage::Sync | Stage::Test);
+            let open = |id: &UnitId| in_turn && self.ended(*id).is_none();
+            let next = self.graph.stage(stage).find(open);
             let waiters = self.graph.node(changed).dependents.clone();
             for id in [changed].into_iter().chain(next).chain(waiters) {
                 self.try_start(now, id, actions);
@@ -92,7 +93,7 @@ impl Engine {
     fn try_start(&mut self, now: Tick, id: UnitId, actions: &mut Vec<Action>) {
         let turn = match self.graph.node(id).unit.stage {
             Stage::Boot => self.run == Run::Boot,
-            Stage::Async | Stage::Sync => self.run == Run::Up,
+            Stage::Async | Stage::Sync | Stage::Test => self.run == Run::Up,
             Stage::Halt => self.run == Run::Halting,
         };
         if !turn || self.states[id.0].phase != Phase::Waiting {
@@ -102,6 +103,8 @@ impl Engine {
         for need in self.graph.node(id).needs.clone() {
             match self.holds(need) {
                 Holds::Yes => {}
+                // A test whose turn has not come waits for nothing yet.
+                Holds::NotYet if !need.written && self.graph.node(id).test().is_some() => return,
                 Holds::NotYet => ready = false,
                 Holds::Never => {
                     self.block(id, need.unit, actions);
@@ -109,13 +112,23 @@ impl Engine {
                 }
             }
         }
-        if ready && self.graph.node(id).is_outside() {
+        if self.graph.node(id).test().is_some() {
+            self.await_trial(now, id);
+            if ready {
+                self.begin_trial(now, id, actions);
+            }
+        } else if ready && self.graph.node(id).is_outside() {
             self.states[id.0].phase = Phase::Watching;
             self.begin_watch(now, id, actions);
         } else if ready {
             let tries = std::mem::take(&mut self.states[id.0].tries);
             self.spawn(id, tries, actions);
         }
+    }
+
+    /// Whether a condition holds now.
+    pub(super) fn is_met(&self, need: Need) -> bool {
+        matches!(self.holds(need), Holds::Yes)
     }
 
     fn holds(&self, need: Need) -> Holds {
@@ -158,7 +171,7 @@ impl Engine {
     }
 
     /// Ends a unit that waits for what can't come true any more.
-    fn block(&mut self, id: UnitId, by: UnitId, actions: &mut Vec<Action>) {
+    pub(super) fn block(&mut self, id: UnitId, by: UnitId, actions: &mut Vec<Action>) {
         let status = self.ended(by).map_or(1, |ended| ended.status).max(1);
         let said = actions.len();
         let ended = self.end(id, How::Blocked(by), status, actions);
@@ -175,13 +188,17 @@ impl Engine {
                     | How::NotReady
                     | How::Unhealthy
                     | How::Overran
-                    | How::Found,
+                    | How::Found
+                    | How::Test(_),
                 )
                 | None => None,
             };
         }
         // Ahead of what follows from it.
         actions.insert(said, Action::Tell(Fact::Blocked { chain, ended }));
+        if self.graph.node(id).test().is_some() {
+            actions.push(Action::Tell(Fact::TestEnded { unit: id, ended }));
+        }
     }
 
     fn spawn(&mut self, id: UnitId, tries: u32, actions: &mut Vec<Action>) {

@@ -2,7 +2,7 @@
 //! ladder; then what they left; then whatever remains.
 
 use super::unit::{Ladder, Leftovers, Phase};
-use super::{Action, Engine, Fact, How, Run, Target, Tick, limits};
+use super::{Action, Engine, Fact, Finding, How, Run, Target, Tick, limits};
 use crate::config::{Stage, StopTo};
 use crate::graph::UnitId;
 use crate::signal::Signal;
@@ -118,6 +118,7 @@ impl Engine {
         match self.states[id.0].phase {
             Phase::Stopping { pid, ladder: Ladder::Command { kill_at } } if !succeeded => {
                 actions.push(Action::Tell(Fact::StopCommandFailed { unit: id }));
+                self.find(Finding::StopCommand(id));
                 self.send_stop_signal(id, actions);
                 self.states[id.0].phase =
                     Phase::Stopping { pid, ladder: Ladder::Signal { kill_at } };
@@ -151,6 +152,7 @@ impl Engine {
                     self.end_watch(id, actions);
                 }
                 actions.push(Action::Tell(Fact::Killing { unit: id, pid }));
+                self.find(Finding::Killed(id));
                 actions.push(Action::KillStopCommand(id));
                 actions.push(Action::Signal(Target::Group(id), Signal::KILL));
                 self.states[id.0].phase =
@@ -159,7 +161,8 @@ impl Engine {
         }
         match self.states[id.0].leftovers {
             Leftovers::None | Leftovers::Killed { .. } => {}
-            Leftovers::Live | Leftovers::Stopping { .. } => {
+            Leftovers::Live | Leftovers::Lingering { .. } | Leftovers::Stopping { .. } => {
+                self.find(Finding::Killed(id));
                 actions.push(Action::Signal(Target::Group(id), Signal::KILL));
                 self.states[id.0].leftovers = Leftovers::Killed { give_up_at };
             }
@@ -169,6 +172,10 @@ impl Engine {
     /// Does whatever has come due.
     pub(super) fn on_time(&mut self, now: Tick, actions: &mut Vec<Action>) {
         for id in self.graph.ids() {
+            if self.graph.node(id).test().is_some() {
+                self.trial_due(now, id, actions);
+                continue;
+            }
             match self.states[id.0].phase {
                 Phase::Stopping {
                     ladder: Ladder::Command { kill_at } | Ladder::Signal { kill_at },
@@ -196,14 +203,21 @@ impl Engine {
                 Leftovers::Killed { give_up_at } if give_up_at <= now => {
                     self.states[id.0].leftovers = Leftovers::None;
                 }
+                Leftovers::Lingering { until, kill_at } if until <= now => {
+                    self.find(Finding::Orphaned(id));
+                    self.states[id.0].leftovers =
+                        Self::stop_leftovers(id, Signal::TERM, kill_at.max(now), actions);
+                }
                 Leftovers::None
                 | Leftovers::Live
+                | Leftovers::Lingering { .. }
                 | Leftovers::Stopping { .. }
                 | Leftovers::Killed { .. } => {}
             }
         }
         self.budget_due(now, actions);
         self.retry_due(now);
+        self.inspection_due(now, actions);
         self.sender = self.sender.filter(|(_, until)| now < *until);
         match self.run {
             Run::Sweeping { kill_at } if self.hurry || kill_at <= now => {
@@ -229,6 +243,13 @@ impl Engine {
             actions.push(Action::Sweep(Signal::KILL));
         }
         self.hurry = true;
+    }
+
+    /// In test mode, before anything of it is swept away.
+    pub(super) fn look_at_remains(&self, actions: &mut Vec<Action>) {
+        if self.graph.testing {
+            actions.push(Action::Remains);
+        }
     }
 
     fn budget_due(&mut self, now: Tick, actions: &mut Vec<Action>) {

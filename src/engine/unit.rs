@@ -60,6 +60,8 @@ pub enum Leftovers {
     None,
     /// Processes, that may go on until the unit restarts or the run stops.
     Live,
+    /// In test mode: they have a moment to end by themselves, or they are orphans.
+    Lingering { until: Tick, kill_at: Tick },
     /// Told to stop.
     Stopping { kill_at: Tick },
     /// Killed.
@@ -98,6 +100,25 @@ pub enum How {
     Overran,
     /// It stands for something outside, which was there.
     Found,
+    /// It is a test, which is done.
+    Test(TestEnd),
+}
+
+/// How a test came out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TestEnd {
+    /// What it expects holds.
+    Passed,
+    /// It says itself that it has nothing to say.
+    Skipped,
+    /// What it expects doesn't hold.
+    Failed,
+    /// A try took too long.
+    TimedOut,
+    /// It held at first, and then no more, or a unit was restarted.
+    DidNotHold,
+    /// The unit that its fault was done to is not up again.
+    NotRecovered,
 }
 
 /// The end of a unit.
@@ -151,6 +172,44 @@ impl Watch {
     }
 }
 
+/// What is known of a test that is being done, or waits for its units.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Trial {
+    /// Until when it has to begin.
+    pub start_by: Option<Tick>,
+    /// When it began.
+    pub since: Tick,
+    /// Until when it is tried again.
+    pub until: Option<Tick>,
+    /// When the next try is due; none is while one is under way.
+    pub next_try: Option<Tick>,
+    /// The wait after that try.
+    pub wait: Duration,
+    /// It holds so far, and has to until then.
+    pub hold_until: Option<Tick>,
+    /// How many restarts there had been when it began to hold.
+    pub restarts: u32,
+    /// The process that its fault has killed.
+    pub killed: Option<i32>,
+    /// When the unit goes on that its fault has stopped.
+    pub continue_at: Option<Tick>,
+}
+
+impl Trial {
+    fn deadline(&self, phase: &Phase) -> Option<Tick> {
+        match phase {
+            Phase::Waiting => self.start_by,
+            Phase::Watching => self.next_try.into_iter().chain(self.continue_at).min(),
+            Phase::Retrying { .. }
+            | Phase::Starting { .. }
+            | Phase::Running { .. }
+            | Phase::Stopping { .. }
+            | Phase::Backoff { .. }
+            | Phase::Done(_) => None,
+        }
+    }
+}
+
 /// The restarts of a unit.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Restarts {
@@ -178,6 +237,10 @@ pub struct State {
     /// Why it was told to stop, or is about to be.
     pub verdict: Option<Verdict>,
     pub restarts: Restarts,
+    /// As a test.
+    pub trial: Trial,
+    /// A test has done something to it that it need not bear without a restart.
+    pub faulted: bool,
 }
 
 impl State {
@@ -192,6 +255,8 @@ impl State {
             watch: Watch::default(),
             verdict: None,
             restarts: Restarts::default(),
+            trial: Trial::default(),
+            faulted: false,
         }
     }
 
@@ -268,9 +333,10 @@ impl State {
         };
         let leftovers = match self.leftovers {
             Leftovers::None | Leftovers::Live => None,
+            Leftovers::Lingering { until, .. } => Some(until),
             Leftovers::Stopping { kill_at } => Some(kill_at),
             Leftovers::Killed { give_up_at } => Some(give_up_at),
         };
-        phase.into_iter().chain(leftovers).min()
+        phase.into_iter().chain(leftovers).chain(self.trial.deadline(&self.phase)).min()
     }
 }

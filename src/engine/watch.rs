@@ -61,6 +61,8 @@ impl Engine {
         let unit = &self.graph.node(id).unit;
         let watch = &mut self.states[id.0].watch;
         match (purpose, outcome) {
+            // Only tests are.
+            (_, Outcome::Skipped) => {}
             (Purpose::Ready, Outcome::Passed) => self.became_ready(now, id, actions),
             (Purpose::Ready, Outcome::Failed | Outcome::TimedOut) => {
                 if let Some(ready) = unit.ready.as_ref().filter(|_| !watch.ready) {
@@ -185,7 +187,7 @@ impl Engine {
         };
         let verdict = Verdict::Unhealthy { timed_out, restart };
         self.condemn(id, verdict);
-        if !restart {
+        if !restart && !self.graph.testing {
             self.first_failure.get_or_insert(id);
             self.stop_run(Cause::Failed(id), unhealthy_status(timed_out), actions);
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::{Graph, Need, Node, Rule, UnitId, cycle, order};
+use super::{Graph, Need, Node, Rule, UnitId, cycle, order, points, testing};
 use crate::config::{
     Command, Condition, Config, Diagnostic, OnFailure, Origin, SignalRule, Stage, StopTo, Unit,
     When,
@@ -41,6 +41,7 @@ impl Graph {
             }
         }
 
+        let allowed = points::allowed(config, &units, &mut errors);
         let (sorted, cycles) = sort(&units, &written);
         errors.extend(cycles);
         if !errors.is_empty() {
@@ -79,7 +80,10 @@ impl Graph {
                 let unit = ids[*other];
                 // When halt units run, nothing is ready any more.
                 let halt = nodes[id.0].unit.stage == Stage::Halt;
+                let test = nodes[id.0].unit.stage == Stage::Test;
                 let bare = match &nodes[unit.0] {
+                    node if node.unit.stage == Stage::Test => Condition::Exited,
+                    node if test && node.unit.ready.is_none() => Condition::Started,
                     node if node.unit.ready.is_some() && !halt => Condition::Ready,
                     node if node.is_outside() => Condition::Exited,
                     node if node.oneshot => Condition::Succeeded,
@@ -104,6 +108,14 @@ impl Graph {
             }
         }
 
+        if config.testing.is_some() {
+            for (at, unit) in units.iter().enumerate() {
+                let fault = unit.test.as_ref().and_then(|test| test.fault.as_ref());
+                let victim = fault.and_then(|fault| index.get(&fault.value.unit.value));
+                nodes[ids[at].0].victim = victim.map(|other| ids[*other]);
+            }
+            testing::complete(&mut nodes);
+        }
         let rules = config
             .signals
             .iter()
@@ -113,7 +125,10 @@ impl Graph {
                 .shutdown
                 .timeout
                 .unwrap_or_else(|| BUDGET.max(longest_chain(&nodes) + RESERVE)),
-            transparent: matches!(nodes.as_slice(), [only] if only.is_transparent()),
+            transparent: config.testing.is_none()
+                && matches!(nodes.as_slice(), [only] if only.is_transparent()),
+            testing: config.testing.is_some(),
+            allowed,
             wait: config.wait,
             rules: rules.collect(),
             exit: config.exit.clone(),
@@ -163,7 +178,9 @@ impl Graph {
 
 fn by_stage(units: &[Unit]) -> Vec<&Unit> {
     let mut sorted: Vec<&Unit> = units.iter().collect();
-    sorted.sort_by_key(|unit| unit.stage);
+    // Tests with faults come last: they leave less behind them for others to find.
+    let with_fault = |unit: &Unit| unit.test.as_ref().is_some_and(|test| test.fault.is_some());
+    sorted.sort_by_key(|unit| (unit.stage, with_fault(unit)));
     sorted
 }
 
@@ -233,7 +250,10 @@ fn never(unit: &Unit, other: &Unit, condition: Option<Condition>) -> Option<Stri
         (Stage::Boot, Stage::Async | Stage::Sync) => {
             Some(format!("{id} can't wait for {other_id}: boot units run before all others"))
         }
-        (Stage::Boot | Stage::Async | Stage::Sync, Stage::Halt) => Some(format!(
+        (Stage::Boot | Stage::Async | Stage::Sync | Stage::Halt, Stage::Test) => {
+            Some(format!("{id} can't wait for {other_id}: tests run in test mode only"))
+        }
+        (Stage::Boot | Stage::Async | Stage::Sync | Stage::Test, Stage::Halt) => Some(format!(
             "{id} can't wait for {other_id}: halt units run after everything has stopped"
         )),
         (_, Stage::Boot)
@@ -241,7 +261,7 @@ fn never(unit: &Unit, other: &Unit, condition: Option<Condition>) -> Option<Stri
         {
             Some(format!("{id} can't wait for {other_id} to fail: that would end the run"))
         }
-        (Stage::Boot | Stage::Async | Stage::Sync | Stage::Halt, _) => None,
+        (Stage::Boot | Stage::Async | Stage::Sync | Stage::Test | Stage::Halt, _) => None,
     }
 }
 
@@ -278,7 +298,7 @@ fn cycles(
 }
 
 fn node(unit: &Unit, declared: usize, awaited: bool) -> Node {
-    let implied = awaited || matches!(unit.stage, Stage::Boot | Stage::Halt);
+    let implied = awaited || matches!(unit.stage, Stage::Boot | Stage::Test | Stage::Halt);
     let own_process = match unit.command {
         Command::Exec(_) | Command::Words(_) | Command::Nothing => StopTo::Process,
         Command::Script(_) | Command::File(_) => StopTo::Group,
@@ -290,6 +310,8 @@ fn node(unit: &Unit, declared: usize, awaited: bool) -> Node {
         dependents: Vec::new(),
         restarts: Vec::new(),
         with: Vec::new(),
+        about: Vec::new(),
+        victim: None,
         stop_signal: unit.stop.signal.unwrap_or(Signal::TERM),
         stop_timeout: unit.stop.timeout.unwrap_or(STOP_TIMEOUT),
         stop_to: unit.stop.to.unwrap_or(own_process),

@@ -5,6 +5,8 @@ mod build;
 mod cycle;
 mod node;
 mod order;
+pub mod points;
+mod testing;
 #[cfg(test)]
 mod tests;
 

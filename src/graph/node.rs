@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::config::{Command, Condition, Form, Stage, StopTo, Unit, WaitPolicy, When};
+use crate::config::{Command, Condition, Form, Stage, StopTo, Test, Unit, WaitPolicy, When};
 use crate::signal::Signal;
 
 /// A unit, by its place in [`Graph::nodes`].
@@ -53,6 +53,10 @@ pub struct Node {
     pub restarts: Vec<UnitId>,
     /// The units that it is restarted together with.
     pub with: Vec<UnitId>,
+    /// The units that it is about, if it is a test.
+    pub about: Vec<UnitId>,
+    /// The unit that its fault is done to.
+    pub victim: Option<UnitId>,
     /// Its stop signal.
     pub stop_signal: Signal,
     /// From the stop signal to KILL.
@@ -67,8 +71,14 @@ impl Node {
     pub fn counts(&self) -> bool {
         match self.unit.stage {
             Stage::Async | Stage::Sync => !self.is_outside(),
-            Stage::Boot | Stage::Halt => false,
+            Stage::Boot | Stage::Test | Stage::Halt => false,
         }
+    }
+
+    /// What it expects, if it is a test.
+    #[must_use]
+    pub fn test(&self) -> Option<&Test> {
+        self.unit.test.as_deref()
     }
 
     /// Whether trc is as tini where this is the only unit: it is the trailing command, and
@@ -85,7 +95,7 @@ impl Node {
     /// Whether it has nothing to run, and stands for something outside.
     #[must_use]
     pub fn is_outside(&self) -> bool {
-        self.unit.command == Command::Nothing
+        self.unit.command == Command::Nothing && self.unit.stage != Stage::Test
     }
 
     /// Whether this exit status (128 + n for an end by signal n) is success.
@@ -121,6 +131,10 @@ pub struct Graph {
     pub exit: BTreeMap<u8, u8>,
     /// Exactly one unit, the trailing command: trc is as tini.
     pub transparent: bool,
+    /// Test mode: tests run, and the last one's end is that of the run.
+    pub testing: bool,
+    /// The points of the stop drill whose failure is excused, and the tests that say so.
+    pub allowed: BTreeMap<String, String>,
 }
 
 impl Graph {

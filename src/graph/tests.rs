@@ -56,6 +56,7 @@ fn build(units: Vec<Unit>) -> Result<Graph, Vec<Diagnostic>> {
         work_dir: "/etc".into(),
         units,
         rest: vec![],
+        testing: None,
         remarks: vec![],
     })
 }

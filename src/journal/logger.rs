@@ -6,7 +6,6 @@ use env_logger::{Builder, Logger, Target};
 use log::{LevelFilter, Log, Metadata, Record};
 
 use super::entry::main_entry;
-use super::writer::side_of;
 use super::{Journal, line};
 use crate::run::stream::Kind;
 
@@ -55,7 +54,8 @@ fn logger(journal: &Journal, level: log::Level) -> Logger {
 impl io::Write for Pipe {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.journal.with(|writer| {
-            writer.push(side_of(self.level), line, Kind::Own);
+            let side = writer.side_of(self.level);
+            writer.push(side, line, Kind::Own);
         });
         Ok(line.len())
     }

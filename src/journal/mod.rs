@@ -24,7 +24,7 @@ pub(crate) use time::utc;
 pub use time::{Clock, Local};
 
 use crate::config::LogFormat;
-use crate::run::stream::{Pending, Side, Streams};
+use crate::run::stream::{Kind, Pending, Side, Streams};
 use entry::main_entry;
 use writer::Writer;
 
@@ -77,6 +77,17 @@ impl Journal {
     /// Sets the form of lines from now on.
     pub fn set_format(&self, format: LogFormat) {
         self.with(|writer| writer.format = format);
+    }
+
+    /// From now on all of the log goes to standard error, and standard output is for
+    /// [`Journal::report`] alone.
+    pub fn set_apart(&self) {
+        self.with(|writer| writer.apart = true);
+    }
+
+    /// Writes whole lines to standard output as they are.
+    pub fn report(&self, lines: &[u8]) {
+        self.with(|writer| writer.push(Side::Out, lines, Kind::Own));
     }
 
     /// Writes one of trc's own lines, if its level is said.
@@ -143,7 +154,7 @@ impl Journal {
     /// reader is slow but alive. See [`crate::run::stream::STUCK_AFTER`].
     #[must_use]
     pub fn holds_back(&self, side: Side, now: Instant) -> bool {
-        self.with(|w| w.streams.side(side).holds_back(now)).unwrap_or(false)
+        self.with(|w| w.streams.side(w.side(side)).holds_back(now)).unwrap_or(false)
     }
 
     /// The bytes that wait to be written to `side`.
@@ -162,7 +173,7 @@ impl Journal {
     /// Whether what is written to `side` never has to wait: a file.
     #[must_use]
     pub fn is_file(&self, side: Side) -> bool {
-        self.with(|w| w.streams.side(side).is_file()).unwrap_or(false)
+        self.with(|w| w.streams.side(w.side(side)).is_file()).unwrap_or(false)
     }
 
     /// Whether the reader of `side` is gone for good. A `SIGPIPE` from trc's own

@@ -14,11 +14,6 @@ use crate::run::stream::{Dropped, Kind, Side, Streams};
 /// Formatted lines are handed on when there are this many bytes of them.
 const BLOCK: usize = 256 * 1024;
 
-/// Where trc's own lines of this level go.
-pub(super) fn side_of(level: Level) -> Side {
-    if level <= Level::Warn { Side::Err } else { Side::Out }
-}
-
 /// The one state behind all handles.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -28,6 +23,8 @@ pub(super) struct Writer {
     pub(super) clock: Clock,
     pub(super) stamp: Stamp,
     pub(super) streams: Streams,
+    /// Standard output is for something else than the log.
+    pub(super) apart: bool,
     /// Lines being formatted; empty in between.
     block: Vec<u8>,
     /// What captures read into, shared by all; empty until one reads.
@@ -49,20 +46,31 @@ impl Writer {
             clock,
             stamp: Stamp::new(clock.local),
             streams,
+            apart: false,
             block: Vec::new(),
             scratch: Vec::new(),
         }
     }
 
+    /// Where what would go to this side goes.
+    pub(super) fn side(&self, side: Side) -> Side {
+        if self.apart { Side::Err } else { side }
+    }
+
+    /// Where trc's own lines of this level go.
+    pub(super) fn side_of(&self, level: Level) -> Side {
+        self.side(if level <= Level::Warn { Side::Err } else { Side::Out })
+    }
+
     pub(super) fn entry(&mut self, now: SystemTime, entry: &Entry<'_>) {
         let mut block = std::mem::take(&mut self.block);
         line::entry(self.format, &mut self.stamp, now, entry, &mut block);
-        self.push(side_of(entry.level), &block, Kind::Own);
+        self.push(self.side_of(entry.level), &block, Kind::Own);
         self.keep(block);
     }
 
     pub(super) fn captured(&mut self, source: &Source, partial: &mut Vec<u8>, bytes: &[u8]) {
-        let side = source.side;
+        let side = self.side(source.side);
         let now = (self.clock.now)();
         let frame = Frame::new(self.format, &mut self.stamp, now, source);
         let mut block = std::mem::take(&mut self.block);
@@ -140,9 +148,9 @@ impl Writer {
             &main_entry(self.main_pid, Level::Warn, "dropped", format_args!("{message}")),
             &mut notice,
         );
-        let stream = self.streams.side(side);
-        if !stream.push(&notice, Kind::Notice) {
-            stream.restore(dropped);
+        let to = self.side(side);
+        if !self.streams.side(to).push(&notice, Kind::Notice) {
+            self.streams.side(side).restore(dropped);
         }
     }
 }

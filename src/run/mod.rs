@@ -2,18 +2,20 @@
 //! thread, one poll loop; decisions are the engine's.
 
 pub mod capture;
-pub mod check;
+mod census;
+mod check;
 mod child;
 mod envfile;
 mod environment;
 mod identity;
+mod judge;
 pub mod localtime;
 mod memory;
 mod notify;
 mod oom;
 mod prepare;
 mod privilege;
-pub mod probe;
+mod probe;
 mod proc;
 mod processes;
 mod reason;
@@ -27,6 +29,7 @@ pub mod stream;
 mod supervisor;
 mod syscall;
 mod terminal;
+mod testing;
 mod users;
 
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
@@ -39,6 +42,7 @@ use log::Level;
 use crate::config::{self, Command, Config, Diagnostic, Invocation, Loaded};
 use crate::graph::Graph;
 use crate::journal::Journal;
+use crate::selftest;
 use crate::status;
 use environment::Environment;
 use prepare::LazyShell;
@@ -105,6 +109,9 @@ pub fn main(arguments: Vec<OsString>) -> u8 {
     {
         return refuse(&[loaded.illustrate(diagnostic)]);
     }
+    if loaded.config.testing.as_ref().is_some_and(|testing| testing.list) {
+        return print(&testing::listing(&graph));
+    }
     supervise(loaded, graph, signals, base, shell)
 }
 
@@ -116,6 +123,15 @@ fn supervise(
     shell: LazyShell,
 ) -> u8 {
     let journal = journal(loaded.config.log.format, loaded.config.log.level);
+    let mut reports = Vec::new();
+    if let Some(testing) = &loaded.config.testing {
+        journal.set_apart();
+        match testing::open_reports(testing) {
+            Ok(opened) => reports = opened,
+            Err(why) => return fail(format_args!("{why}"), status::CONFIG),
+        }
+        journal.report(selftest::tap::HEADER.as_bytes());
+    }
     let reporter = Reporter::new(journal.clone(), graph.transparent);
     reporter.diagnostics(&loaded.config.remarks);
     if graph.nodes.is_empty() {
@@ -130,6 +146,7 @@ fn supervise(
     }));
 
     let mut supervisor = Supervisor::new(loaded, graph, signals, reporter, base, shell);
+    supervisor.write_reports_to(reports);
     // A panic must not orphan the container.
     let status = catch_unwind(AssertUnwindSafe(|| supervisor.run())).unwrap_or_else(|_| {
         let _ = catch_unwind(AssertUnwindSafe(|| supervisor.abandon()));

@@ -22,6 +22,10 @@ use crate::config::{
 };
 use crate::shell::{Body, Job, Lines, Own, Prepared, Saved, Shell, State};
 
+/// Where a test's command gives its verdict, by `TRC_VERDICT_FD`: a descriptor that every
+/// shell can name.
+pub const VERDICT_FD: i32 = 3;
+
 /// The shell, looked for when a unit first needs one.
 pub struct LazyShell {
     configured: Option<Vec<OsString>>,
@@ -175,6 +179,9 @@ impl Surroundings<'_> {
                 environment.set("WATCHDOG_USEC", health.every.as_micros().to_string());
             }
         }
+        if unit.stage == Stage::Test {
+            environment.set("TRC_VERDICT_FD", VERDICT_FD.to_string());
+        }
         if let Some((status, reason)) = &self.end {
             environment.set("TRC_EXIT_STATUS", status.to_string());
             environment.set("TRC_EXIT_REASON", reason);
@@ -271,12 +278,24 @@ fn words(unit: &Unit, environment: &Environment) -> Result<(Vec<CString>, Vec<CS
 
 /// Where a unit's output goes: what is written, else its own terminal, else background
 /// units' `[log] output`, else through trc for declared ones.
+///
+/// In test mode nothing is inherited: standard output is for the report, and tests ask for
+/// what units say.
 pub fn output(config: &Config, unit: &Unit) -> Output {
+    match written_output(config, unit) {
+        Output::Inherit if config.testing.is_some() && own_terminal(unit).is_none() => {
+            Output::Prefix
+        }
+        output => output,
+    }
+}
+
+fn written_output(config: &Config, unit: &Unit) -> Output {
     let background = match (unit.stage, unit.form) {
         _ if own_terminal(unit).is_some() => None,
         (Stage::Async, Form::Declared) => config.log.output.or(Some(Output::Prefix)),
         (Stage::Async, Form::Script | Form::Flag | Form::Trailing) => config.log.output,
-        (Stage::Boot | Stage::Sync | Stage::Halt, _) => None,
+        (Stage::Boot | Stage::Sync | Stage::Test | Stage::Halt, _) => None,
     };
     // What is to be recognized by its lines, or goes to a file, has to come through trc.
     let read =

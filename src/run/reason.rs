@@ -7,7 +7,8 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use super::sender;
 use super::spawn_failure::spawn_failure;
-use crate::engine::{Cause, Ended, Ending, Engine, How, LastWord, Reason};
+use crate::config::Stage;
+use crate::engine::{Cause, Ended, Ending, Engine, How, LastWord, Reason, TestEnd};
 use crate::graph::{Graph, UnitId};
 
 /// Why the run ended, in one line.
@@ -15,27 +16,7 @@ pub fn reason(engine: &Engine, reason: &Reason, whys: &BTreeMap<UnitId, String>)
     let graph = engine.graph();
     let name = |id: UnitId| graph.node(id).unit.id();
     let failed = |id: UnitId| match engine.ended(id) {
-        Some(Ended { how: How::NotStarted(_, 0), .. }) if whys.contains_key(&id) => {
-            format!("{} could not be started: {}", name(id), whys[&id])
-        }
-        Some(ended @ Ended { how: How::NotReady | How::Unhealthy, .. }) => {
-            let why = whys.get(&id).map_or_else(String::new, |why| format!(": {why}"));
-            format!("{} {}{why}", name(id), how(graph, ended))
-        }
-        Some(Ended { how: How::NotStarted(stage, errno), .. }) if errno != 0 => {
-            let why = spawn_failure(graph, id, stage, errno);
-            format!("{} could not be started: {why}", name(id))
-        }
-        Some(ended @ Ended { how: How::Blocked(by), .. }) => {
-            // What failed is told as the first failure; what is well can't be.
-            let well = match engine.ended(by) {
-                Some(other) if !other.failed() => format!(", which {}", how(graph, other)),
-                None if graph.node(by).is_outside() => ", which is there".to_owned(),
-                Some(_) | None => String::new(),
-            };
-            format!("{} {}{well}", name(id), how(graph, ended))
-        }
-        Some(ended) => format!("{} {}", name(id), how(graph, ended)),
+        Some(ended) => format!("{} {}", name(id), self::ended(engine, id, ended, whys)),
         None => name(id),
     };
     let first = |shown: Option<UnitId>| match reason.first_failure {
@@ -49,6 +30,7 @@ pub fn reason(engine: &Engine, reason: &Reason, whys: &BTreeMap<UnitId, String>)
             format!("{}{}", failed(*id), first(Some(*id)))
         }
         Cause::AllEnded(None) => "every unit has ended".to_owned(),
+        Cause::Tested => tested(engine),
         Cause::Signal(signal, from) => {
             format!("stopped by {signal} from {}{}", sender::describe(graph, from), first(None))
         }
@@ -65,7 +47,60 @@ pub fn reason(engine: &Engine, reason: &Reason, whys: &BTreeMap<UnitId, String>)
     }
 }
 
-fn how(graph: &Graph, ended: Ended) -> String {
+/// How a unit ended, after its name, with what is known of why.
+pub fn ended(engine: &Engine, id: UnitId, ended: Ended, whys: &BTreeMap<UnitId, String>) -> String {
+    let graph = engine.graph();
+    match ended.how {
+        How::NotStarted(_, 0) if whys.contains_key(&id) => {
+            format!("could not be started: {}", whys[&id])
+        }
+        How::NotStarted(stage, errno) if errno != 0 => {
+            format!("could not be started: {}", spawn_failure(graph, id, stage, errno))
+        }
+        How::NotReady | How::Unhealthy => {
+            let why = whys.get(&id).map_or_else(String::new, |why| format!(": {why}"));
+            format!("{}{why}", how(graph, ended))
+        }
+        How::Blocked(by) => {
+            // What failed is told as the first failure; what is well can't be.
+            let well = match engine.ended(by) {
+                Some(other) if !other.failed() => format!(", which {}", how(graph, other)),
+                None if graph.node(by).is_outside() => ", which is there".to_owned(),
+                Some(_) | None => String::new(),
+            };
+            format!("{}{well}", how(graph, ended))
+        }
+        _ => how(graph, ended),
+    }
+}
+
+/// What a test run has come to: which tests failed, and what else was not as it should be.
+fn tested(engine: &Engine) -> String {
+    let graph = engine.graph();
+    let failed = |id: &UnitId| engine.ended(*id).is_some_and(Ended::failed);
+    let tests: Vec<String> =
+        graph.stage(Stage::Test).filter(failed).map(|id| graph.node(id).unit.id()).collect();
+    let mut points: Vec<String> =
+        engine.findings().iter().map(|finding| finding.point(graph)).collect();
+    points.retain(|point| !graph.allowed.contains_key(point));
+    points.dedup();
+    let count = graph.stage(Stage::Test).count();
+    let failed = match tests.as_slice() {
+        [] => None,
+        tests => Some(format!("{} of {count} tests failed: {}", tests.len(), tests.join(", "))),
+    };
+    let unclean = match points.as_slice() {
+        [] => None,
+        points => Some(format!("the run was not clean: {}", points.join(", "))),
+    };
+    match [failed, unclean].into_iter().flatten().collect::<Vec<_>>().join("; ") {
+        nothing if nothing.is_empty() => "every test has passed".to_owned(),
+        text => text,
+    }
+}
+
+/// How a unit ended, after its name.
+pub fn how(graph: &Graph, ended: Ended) -> String {
     match ended.how {
         How::Process(ending) if !ended.failed() => format!("ended with status {}", ending.status()),
         How::Process(Ending::Code(0)) if ended.failed() => {
@@ -82,6 +117,17 @@ fn how(graph: &Graph, ended: Ended) -> String {
         How::Unhealthy => "was not healthy".to_owned(),
         How::Overran => "has run for longer than its max_runtime".to_owned(),
         How::Found => "was there".to_owned(),
+        How::Test(end) => match end {
+            TestEnd::Passed => "has passed",
+            TestEnd::Skipped => "was skipped",
+            TestEnd::Failed => "has failed",
+            TestEnd::TimedOut => "took too long",
+            TestEnd::DidNotHold => "did not hold",
+            TestEnd::NotRecovered => {
+                "has failed: the unit that it did something to was not up again"
+            }
+        }
+        .to_owned(),
     }
 }
 

@@ -64,13 +64,14 @@ impl Reporter {
             Stage::Boot => "Launching in the boot",
             Stage::Async => "Launching on the background",
             Stage::Sync => "Launching on the foreground",
+            Stage::Test => "Launching the test",
             Stage::Halt if unit.form == Form::Script => "Running the shutdown script",
             Stage::Halt => "Running the shutdown command",
         };
         // TrivialRC's boot runs in the main process, and its lines say so.
         let (stage, pid) = match unit.stage {
             Stage::Boot => ("main", self.own),
-            Stage::Async | Stage::Sync | Stage::Halt => (unit.stage.name(), pid),
+            Stage::Async | Stage::Sync | Stage::Test | Stage::Halt => (unit.stage.name(), pid),
         };
         self.unit(
             Level::Info,
@@ -194,6 +195,17 @@ impl Reporter {
                     format_args!("the stop command of {name} failed; sending {signal} instead");
                 self.unit(Level::Warn, graph, *id, main, "stop-command-failed", None, message);
             }
+            Fact::TestBegan { unit: id } => {
+                let unit = &graph.node(*id).unit;
+                let message = format_args!("Launching the test: {}", unit.label());
+                self.unit(Level::Info, graph, *id, main, "test-began", None, message);
+            }
+            Fact::TestEnded { unit: id, ended } => {
+                let (name, how) = (graph.node(*id).unit.id(), super::reason::how(graph, *ended));
+                let level = if ended.failed() { Level::Error } else { Level::Info };
+                let message = format_args!("{name} {how}");
+                self.unit(level, graph, *id, main, "test-ended", Some(ended.status), message);
+            }
             Fact::KillingRest => self.main(
                 Level::Warn,
                 "killing",
@@ -217,6 +229,7 @@ impl Reporter {
             Stage::Boot => ("Exiting from the boot", ("main", self.own)),
             Stage::Async => ("Exiting on the background", ("async", pid)),
             Stage::Sync => ("Exiting on the foreground", ("sync", pid)),
+            Stage::Test => ("Exiting from the test", ("test", pid)),
             Stage::Halt if unit.form == Form::Script => {
                 ("Exiting from the shutdown script", ("main", self.own))
             }

@@ -154,7 +154,7 @@ mod tests {
       "kind": "test",
       "description": "it answers",
       "outcome": "failed",
-      "why": "expected exit status 0, found 1",
+      "why": "expected: exit status 0; found: 1",
       "allowed_by": null,
       "took_ms": 12,
       "checks": [

@@ -150,7 +150,7 @@ mod tests {
     </properties>
     <testcase classname="trc.drill" name="orphans" time="0.012"/>
     <testcase classname="trc.test" name="test.smtp" time="0.012">
-      <failure message="expected exit status 0, found 1" type="expectation">it answers
+      <failure message="expected: exit status 0; found: 1" type="expectation">it answers
 expected: exit status 0
 found: 1
 output of async.smtpd:

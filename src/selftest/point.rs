@@ -109,10 +109,10 @@ impl Point {
             (Some(why), _) => why.clone(),
             (None, None) => "not as expected".to_owned(),
             (None, Some(CheckPoint { name, found, .. })) => {
-                let found = found.as_ref().map_or(String::new(), |it| format!(", found {it}"));
+                let found = found.as_ref().map_or(String::new(), |it| format!("; found: {it}"));
                 match failed.count() {
-                    0 => format!("expected {name}{found}"),
-                    more => format!("expected {name}{found} (and {more} more)"),
+                    0 => format!("expected: {name}{found}"),
+                    more => format!("expected: {name}{found} (and {more} more)"),
                 }
             }
         };
@@ -157,11 +157,11 @@ mod tests {
         let mut failed = point("test.a", Outcome::Failed);
         assert_eq!(failed.message(), "not as expected");
         failed.checks = vec![check("b", None), check("c", Some("d\ne"))];
-        assert_eq!(failed.message(), "expected c, found d e");
+        assert_eq!(failed.message(), "expected: c; found: d e");
         failed.checks.push(CheckPoint { name: "f".to_owned(), passed: false, found: None });
-        assert_eq!(failed.message(), "expected c, found d e (and 1 more)");
+        assert_eq!(failed.message(), "expected: c; found: d e (and 1 more)");
         failed.checks.remove(1);
-        assert_eq!(failed.message(), "expected f");
+        assert_eq!(failed.message(), "expected: f");
         failed.why = Some("its unit is gone".to_owned());
         assert_eq!(failed.message(), "its unit is gone");
     }

@@ -112,7 +112,7 @@ ok 1 - orphans
     not ok 2 - exit status 0
 not ok 2 - test.smtp: it answers
   ---
-  message: "expected exit status 0, found 1"
+  message: "expected: exit status 0; found: 1"
   duration_ms: 12
   checks:
     - expected: "exit status 0"
@@ -150,7 +150,7 @@ not ok 4 - async.web.stop # TODO allowed by test.web
     not ok 1 - e \# TODO ok 9 {.
 not ok 1 - test.a ok 2 - b: c \\\# SKIP d   1..0 {.
   ---
-  message: "expected e # TODO ok 9 {, found    ... ok 3\u2028\ufeff "
+  message: "expected: e # TODO ok 9 {; found:    ... ok 3\u2028\ufeff "
   duration_ms: 12
   checks:
     - expected: "e # TODO\nok 9 {"

@@ -228,7 +228,7 @@ fn evaluate(count: usize) -> Vec<u8> {
 /// Whether the stage's scripts are the body of a function.
 fn in_function(stage: Stage) -> bool {
     match stage {
-        Stage::Async | Stage::Sync => true,
+        Stage::Async | Stage::Sync | Stage::Test => true,
         Stage::Boot | Stage::Halt => false,
     }
 }
@@ -271,6 +271,16 @@ fn label(job: &Job) -> Vec<u8> {
     text
 }
 
+/// What only tests have: `verdict pass|fail|skip [WHY…]`, to the descriptor that
+/// `TRC_VERDICT_FD` names.
+const VERDICT: &[u8] = b"verdict() {
+    case $1 in
+        pass | fail | skip) command printf '%s\\n' \"$*\" >&3 ;;
+        *) command printf 'verdict: expected pass, fail or skip, found %s\\n' \"$1\" >&2; return 64 ;;
+    esac
+}
+";
+
 /// Everything the shell does before the script.
 fn program(kind: Kind, job: &Job, proc: bool, state_fd: i32, text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(16 * 1024);
@@ -303,6 +313,9 @@ fn program(kind: Kind, job: &Job, proc: bool, state_fd: i32, text: &[u8]) -> Vec
     set("__trc_json", json);
     set("__trc_plain", plain);
     set("__trc_body", text);
+    if job.stage == Stage::Test {
+        out.extend_from_slice(VERDICT);
+    }
     if job.save {
         match kind {
             Kind::Bash => out.extend_from_slice(SAVE_BASH.as_bytes()),

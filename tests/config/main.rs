@@ -7,6 +7,7 @@ mod layers;
 mod messages;
 mod reference;
 mod supervision;
+mod tests;
 mod units;
 mod variables;
 

@@ -1,15 +1,17 @@
 //! `docs/configuration.md` says what the schema says.
 
-use trc::config::schema::{FORWARD, Key, Kind, TOP, UNIT, reference};
+use trc::config::schema::{FORWARD, Key, Kind, TEST_OWN, TOP, UNIT, reference};
 
 use super::Case;
+
+const TEST_KEYS: &[Key] = &TEST_OWN;
 
 #[test]
 fn the_reference_is_that_of_the_schema() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md");
     let written = std::fs::read_to_string(path).unwrap();
     let mut right = written.clone();
-    for (name, keys) in [("top", TOP), ("unit", UNIT), ("forward", FORWARD)] {
+    for (name, keys) in [("top", TOP), ("unit", UNIT), ("test", TEST_KEYS), ("forward", FORWARD)] {
         let (before, rest) = right.split_once(&format!("<!-- keys: {name} -->\n")).expect(name);
         let (_, after) = rest.split_once("<!-- end -->").expect(name);
         right = format!("{before}<!-- keys: {name} -->\n{}<!-- end -->{after}", reference(keys));
@@ -24,7 +26,9 @@ fn the_reference_is_that_of_the_schema() {
 #[test]
 fn every_example_of_the_reference_can_be_written() {
     let mut tried = 0;
-    for (place, keys) in [("", TOP), ("sync.x", UNIT), ("signals.HUP", FORWARD)] {
+    for (place, keys) in
+        [("", TOP), ("sync.x", UNIT), ("test.x", TEST_KEYS), ("signals.HUP", FORWARD)]
+    {
         try_examples(place, keys, &mut tried);
     }
     assert!(tried > 70, "{tried}");
@@ -41,11 +45,16 @@ fn try_examples(place: &str, keys: &'static [Key], tried: &mut usize) {
             continue;
         }
         // What else stands there, so that it is whole.
-        let others = "async = { db.exec = 'x', nginx.exec = 'x' }";
+        let others = "async = { db.exec = 'x', nginx.exec = 'x', web.exec = 'x' }";
         let contexts = ["", "sync.x.exec = 'x'"]
             .into_iter()
             .chain(["ready.tcp = 1", "health.tcp = 1", "ready.http.url = 'http://a'"])
             .chain(["health.http.url = 'http://a'"])
+            .chain(["test.x.exec = 'x'", "test.x.expect.tcp = 1"])
+            .chain(["test.x.expect.http.url = 'http://a'", "test.x.expect.file.path = '/a'"])
+            .chain(["test.x.expect.log.contains = 'x'"])
+            .chain(["test.x.expect.fault = { unit = 'web', kill = 'KILL' }"])
+            .chain(["test.x.expect.fault.unit = 'web'", "test.x.expect.fault.kill = 'HUP'"])
             .map(|line| match line.split_once('.') {
                 Some(("ready" | "health", _)) => format!("sync.x.exec = 'x'\nsync.x.{line}"),
                 _ => line.to_owned(),

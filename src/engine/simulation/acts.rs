@@ -21,6 +21,9 @@ impl Witness<'_> {
                 Action::Spawn(_)
                 | Action::StopCommand(_)
                 | Action::Probe(..)
+                | Action::Try(..)
+                | Action::Inspect
+                | Action::Remains
                 | Action::Settle
                 | Action::Sweep(_)
                 | Action::SweepOver
@@ -52,6 +55,9 @@ impl Witness<'_> {
                 self.units[at].watch.trying = [false; 2];
                 let right = self.hurry || !self.is_watched(at);
                 expect_of(at, right, "only a unit that is not watched is not tried")
+            }
+            Action::Try(..) | Action::Inspect | Action::Remains => {
+                expect(false, "nothing of a test run is done in production")
             }
             Action::Settle => {
                 let over = |at: usize| self.units[at].stand == Stand::Over;
@@ -178,6 +184,9 @@ impl Witness<'_> {
             }
             Fact::Restarting { unit, after, restarts } => {
                 self.restarts(built.unit(*unit), *after, *restarts)
+            }
+            Fact::TestBegan { .. } | Fact::TestEnded { .. } => {
+                expect(false, "no test runs in production")
             }
             Fact::Ready { .. }
             | Fact::NotReady { .. }

@@ -123,6 +123,7 @@ fn config(plan: &Plan, second: bool) -> Config {
         work_dir: "/etc".into(),
         units: units.collect(),
         rest: Vec::new(),
+        testing: None,
         remarks: Vec::new(),
     }
 }

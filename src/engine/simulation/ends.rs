@@ -17,7 +17,12 @@ impl Witness<'_> {
         let unit = of(event).map_or(0, |id| built.unit(id));
         match event {
             Event::Begin if self.stage(Stage::Boot).next().is_none() => self.up(),
-            Event::Begin | Event::Woken => {}
+            // Lives are those of production: there are no tests.
+            Event::Begin
+            | Event::Woken
+            | Event::Tried { .. }
+            | Event::Inspected { .. }
+            | Event::Remains { .. } => {}
             Event::Forked { .. } => self.units[unit].stand = Stand::Alive,
             Event::Executed { .. } => self.executed(unit),
             Event::SpawnFailed { stage, errno, .. } => self.not_started(unit, *stage, *errno),
@@ -196,7 +201,7 @@ impl Witness<'_> {
             return;
         }
         let past = match self.plan.units[at].stage {
-            Stage::Boot | Stage::Async | Stage::Sync => self.stops(),
+            Stage::Boot | Stage::Async | Stage::Sync | Stage::Test => self.stops(),
             Stage::Halt => self.phase != Phase::Halting,
         };
         if errno == libc::EAGAIN && self.units[at].forks < 6 && !past {
@@ -292,11 +297,14 @@ fn of(event: &Event) -> Option<UnitId> {
         | Event::StopCommandEnded { unit, .. }
         | Event::Probed { unit, .. }
         | Event::Notified { unit, .. }
+        | Event::Tried { unit, .. }
         | Event::Paused { unit } => Some(*unit),
         Event::Begin
         | Event::Signal { .. }
         | Event::Settled { .. }
         | Event::Unsettled
+        | Event::Inspected { .. }
+        | Event::Remains { .. }
         | Event::NothingLeft
         | Event::Woken => None,
     }

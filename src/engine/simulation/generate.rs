@@ -142,7 +142,7 @@ fn units(random: &mut Random) -> Vec<Unit> {
 fn can_wait(waiter: &Unit, awaited: &Unit, condition: Option<Condition>) -> bool {
     let stages = match waiter.stage {
         Stage::Boot => awaited.stage == Stage::Boot,
-        Stage::Async | Stage::Sync => awaited.stage != Stage::Halt,
+        Stage::Async | Stage::Sync | Stage::Test => awaited.stage != Stage::Halt,
         Stage::Halt => true,
     };
     let possible = match condition {
@@ -252,7 +252,7 @@ fn child(random: &mut Random, stage: Stage) -> Child {
     let ends = match stage {
         Stage::Boot | Stage::Halt => 95,
         Stage::Async => 50,
-        Stage::Sync => 65,
+        Stage::Sync | Stage::Test => 65,
     };
     let good = random.chance(70) && matches!(stage, Stage::Boot | Stage::Halt);
     let end = random.maybe(ends, |random| (random.pick(&TIMES), ending(random, good)));

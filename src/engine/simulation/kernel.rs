@@ -31,7 +31,12 @@ impl World<'_> {
             Action::Settle => self.settle(),
             Action::Sweep(signal) => self.sweep(*signal),
             Action::SweepOver => self.sweeping = false,
-            Action::Reopen | Action::Tell(_) | Action::End { .. } => {}
+            Action::Try(..)
+            | Action::Inspect
+            | Action::Remains
+            | Action::Reopen
+            | Action::Tell(_)
+            | Action::End { .. } => {}
         }
     }
 

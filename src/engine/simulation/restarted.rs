@@ -74,7 +74,7 @@ impl Witness<'_> {
         self.end_watch(at);
         self.units[at].forks = 0;
         let past = match unit.stage {
-            Stage::Boot | Stage::Async | Stage::Sync => self.stops(),
+            Stage::Boot | Stage::Async | Stage::Sync | Stage::Test => self.stops(),
             Stage::Halt => true,
         };
         if past {

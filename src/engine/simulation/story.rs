@@ -41,6 +41,11 @@ pub fn event(event: &Event, built: &Built) -> String {
         Event::Probed { unit, purpose, outcome } => {
             format!("{}: {purpose:?} is tried: {outcome:?}", of(unit))
         }
+        Event::Tried { unit, outcome } => format!("{} is tried: {outcome:?}", of(unit)),
+        Event::Inspected { zombies } => format!("a look at processes: zombies {zombies}"),
+        Event::Remains { orphans, sessions, .. } => {
+            format!("left are orphans: {orphans}, sessions: {sessions}")
+        }
         Event::Notified { unit, notice } => format!("{} says {notice:?}", of(unit)),
         Event::Paused { unit } => format!("{} is paused", of(unit)),
         Event::Signal { signal, sender } => match sender.unit {
@@ -67,6 +72,9 @@ pub fn action(action: &Action, built: &Built) -> String {
         Action::KillStopCommand(id) => format!("kill the stop command of {}", of(id)),
         Action::Probe(id, purpose) => format!("try whether {}: {purpose:?}", of(id)),
         Action::StopProbes(id) => format!("no more tries of {}", of(id)),
+        Action::Try(id, limit) => format!("try {} for {limit:?}", of(id)),
+        Action::Inspect => "look for zombies".to_owned(),
+        Action::Remains => "look at what is left".to_owned(),
         Action::Reopen => "open files anew".to_owned(),
         Action::Settle => "look at the command line".to_owned(),
         Action::Sweep(signal) => format!("{signal} to whatever is left"),

@@ -356,7 +356,7 @@ impl<'a> Witness<'a> {
     pub fn is_its_turn(&self, at: usize) -> bool {
         match self.plan.units[at].stage {
             Stage::Boot => self.phase == Phase::Boot,
-            Stage::Async | Stage::Sync => self.phase == Phase::Up,
+            Stage::Async | Stage::Sync | Stage::Test => self.phase == Phase::Up,
             Stage::Halt => self.phase == Phase::Halting,
         }
     }

@@ -2,6 +2,7 @@
 
 mod readiness;
 mod restart;
+mod testing;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -46,6 +47,7 @@ fn config(wait: WaitPolicy, units: Vec<Unit>) -> Config {
         work_dir: "/etc".into(),
         units,
         rest: vec![],
+        testing: None,
         remarks: vec![],
     }
 }
@@ -69,6 +71,12 @@ struct World {
     scarce: u32,
     /// Tries of probes that are under way.
     tries: Vec<(UnitId, Purpose)>,
+    /// The try of a test that is under way.
+    trial: Option<UnitId>,
+    /// Whether each next look finds zombies.
+    zombies: Vec<bool>,
+    /// Whether orphans and sessions are left.
+    remains: (bool, bool),
 }
 
 impl World {
@@ -87,6 +95,9 @@ impl World {
             missing: false,
             scarce: 0,
             tries: vec![],
+            trial: None,
+            zombies: vec![],
+            remains: (false, false),
         };
         world.feed(Event::Begin);
         world
@@ -146,7 +157,22 @@ impl World {
                         assert!(!self.tries.contains(&one), "one try at a time: {one:?}");
                         self.tries.push(one);
                     }
-                    Action::StopProbes(unit) => self.tries.retain(|(other, _)| *other != unit),
+                    Action::StopProbes(unit) => {
+                        self.tries.retain(|(other, _)| *other != unit);
+                        self.trial = self.trial.filter(|other| *other != unit);
+                    }
+                    Action::Try(unit, _) => {
+                        assert_eq!(self.trial, None, "one test at a time");
+                        self.trial = Some(unit);
+                    }
+                    Action::Inspect => {
+                        let found = !self.zombies.is_empty() && self.zombies.remove(0);
+                        events.push_back(Event::Inspected { zombies: found });
+                    }
+                    Action::Remains => {
+                        let (orphans, sessions) = self.remains;
+                        events.push_back(Event::Remains { orphans, sessions, said: vec![] });
+                    }
                     Action::Settle => events.push_back(Event::Settled { graph: None }),
                     Action::Tell(fact) => self.facts.push(fact),
                     Action::End { status } => {

@@ -13,12 +13,12 @@ use memchr::{memchr, memrchr};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::engine::Purpose;
 use crate::journal::{Journal, Source};
 pub use file::LogFile;
-pub use matcher::Matcher;
+pub use matcher::{Found, Matcher, Sought};
 pub use pipe::{PIPE_SIZE, Pipe, pipe};
 use tail::Tail;
+pub use tail::harmless;
 
 /// What is read at once where the output goes to a file, in bytes. Also the most
 /// that one [`Capture::readable`] takes: no unit starves the others.
@@ -61,8 +61,8 @@ pub struct Capture {
     matchers: Vec<Matcher>,
     /// Where it goes, if not to trc's own output.
     file: Option<Rc<LogFile>>,
-    /// What a line has matched for.
-    matched: Vec<Purpose>,
+    /// Lines that have matched.
+    matched: Vec<Found>,
     short_reads: u32,
     last_read: Option<Instant>,
     rests_until: Option<Instant>,
@@ -96,8 +96,8 @@ impl Capture {
         self.matchers = matchers;
     }
 
-    /// What lines have matched for since this was asked last.
-    pub fn take_matched(&mut self) -> Vec<Purpose> {
+    /// Lines that have matched since this was asked last.
+    pub fn take_matched(&mut self) -> Vec<Found> {
         std::mem::take(&mut self.matched)
     }
 
@@ -143,11 +143,9 @@ impl Capture {
             let matched = &mut self.matched;
             self.matchers.retain_mut(|matcher| {
                 let found = matcher.push(&scratch[..count]);
-                if found {
-                    matched.push(matcher.purpose());
-                }
-                // A unit becomes ready once.
-                !found || matcher.purpose() == Purpose::Health
+                let goes_on = found.is_none() || matcher.is_lasting();
+                matched.extend(found);
+                goes_on
             });
             Ok(count)
         });
@@ -177,9 +175,7 @@ impl Capture {
     fn end(&mut self, journal: &Journal) {
         self.pipe = None;
         for matcher in &mut self.matchers {
-            if matcher.finish() {
-                self.matched.push(matcher.purpose());
-            }
+            self.matched.extend(matcher.finish());
         }
         match &self.file {
             Some(file) if !self.partial.is_empty() => {

@@ -55,7 +55,7 @@ impl Tail {
 
 /// For a line of trc's own, and for a variable: no control characters, which could
 /// forge a line or end the variable.
-fn harmless(line: &str) -> String {
+pub fn harmless(line: &str) -> String {
     line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 

@@ -10,6 +10,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::*;
 use crate::config::LogFormat;
+use crate::engine::Purpose;
 use crate::journal::{Clock, Local};
 use crate::run::stream::{BUFFER, HIGH_WATER, STUCK_AFTER, Side, Streams};
 
@@ -323,12 +324,16 @@ fn a_unit_becomes_ready_once_and_is_well_each_time_it_says_so() {
     let (mut capture, mut unit) = capture();
     let (_reader, write) = log_pipe();
     let journal = journal(&write);
-    let matcher = |purpose| Matcher::new(purpose, "^here$").unwrap();
-    capture.look_for(vec![matcher(Purpose::Ready), matcher(Purpose::Health)]);
-    for expected in [vec![Purpose::Ready, Purpose::Health], vec![Purpose::Health]] {
+    let (ready, health) = (Sought::Probe(Purpose::Ready), Sought::Probe(Purpose::Health));
+    let said = Sought::Said(3);
+    let matcher = |what| Matcher::new(what, "^here$").unwrap();
+    capture.look_for([ready, health, said].map(matcher).into());
+    for expected in [vec![ready, health, said], vec![health]] {
         unit.write_all(b"here\n").unwrap();
         capture.readable(&journal, start());
-        assert_eq!(capture.take_matched(), expected);
+        let found = capture.take_matched();
+        assert_eq!(found.iter().map(|found| found.what).collect::<Vec<_>>(), expected);
+        assert!(found.iter().all(|found| found.line == "here"));
     }
 }
 

@@ -113,6 +113,7 @@ impl Supervisor {
             capture.finish(journal, until);
         }
         self.files.values().for_each(|file| file.finish());
+        let status = self.report(status);
         self.reporter.main(Level::Info, "ended", format_args!("Exited (exitcode={status})"));
         if !self.graph.transparent && (status != 0 || !survivors.is_empty()) {
             let mut text = self.reason_text();

@@ -9,6 +9,8 @@ mod notify;
 mod probe;
 mod reap;
 mod start;
+mod testing;
+mod trial;
 mod wait;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -34,6 +36,8 @@ use crate::engine::{Action, Engine, Event, Purpose, Target};
 use crate::graph::{Graph, UnitId};
 use crate::shell::{Saved, State};
 use crate::signal::Signal;
+use testing::{Findings, Lines};
+use trial::Trial;
 
 pub use wait::is_ready;
 
@@ -44,6 +48,8 @@ enum Role {
     StopCommand(UnitId),
     /// Finds out whether a unit is ready or healthy.
     Probe,
+    /// A test's command.
+    Test,
     /// Was a unit's main process, and has handed over to another.
     Former,
     /// Could not execute its command; people have been told, and its exit is of no interest.
@@ -128,6 +134,12 @@ pub struct Supervisor {
     oom: oom::Watch,
     /// The first unit that the OOM killer took.
     oom_victim: Option<UnitId>,
+    /// The try of a test that is under way.
+    trial: Option<Trial>,
+    /// The lines that tests ask for.
+    lines: Lines,
+    /// What a test run has found so far.
+    suite: Findings,
 }
 
 impl Supervisor {
@@ -152,6 +164,8 @@ impl Supervisor {
             engine: Engine::new(Rc::clone(&graph), chance()),
             units: graph.ids().map(|_| Held::default()).collect(),
             oom: if graph.transparent { oom::Watch::none() } else { oom::Watch::start() },
+            lines: Lines::new(&graph),
+            suite: Findings::new(&graph, now()),
             graph,
             signals,
             reporter,
@@ -175,6 +189,7 @@ impl Supervisor {
             over: false,
             panicked: false,
             oom_victim: None,
+            trial: None,
         }
     }
 
@@ -216,7 +231,13 @@ impl Supervisor {
                 }
             }
             Action::Probe(id, purpose) => self.probe(id, purpose),
-            Action::StopProbes(id) => self.stop_probes(id),
+            Action::StopProbes(id) => {
+                self.stop_probes(id);
+                self.stop_trial(id);
+            }
+            Action::Try(id, limit) => self.try_test(id, limit),
+            Action::Inspect => self.inspect(),
+            Action::Remains => self.look_at_remains(),
             Action::Reopen => self.files.values().for_each(|file| file.reopen()),
             Action::Settle => self.settle(),
             Action::Sweep(signal) => self.sweep(signal),
@@ -224,6 +245,7 @@ impl Supervisor {
             Action::Tell(fact) => {
                 let why = fact.unit().and_then(|id| self.whys.get(&id));
                 self.reporter.tell(&self.graph, &fact, why.map(String::as_str));
+                self.note(&fact);
             }
             Action::End { status } => self.end = Some(status),
         }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
-use super::super::capture::Matcher;
+use super::super::capture::{Found, Matcher, Sought};
 use super::super::probe::{Failure, Try, Verdict};
 use super::super::spawn::{self, Launch, Pace};
 use super::super::{prepare, processes};
@@ -228,21 +228,25 @@ impl Supervisor {
     /// What a unit's output is to be looked at for.
     pub(super) fn matchers(unit: &Unit) -> Vec<Matcher> {
         let one = |purpose| match find(unit, purpose) {
-            Some((config::Probe::Log(pattern), _)) => Matcher::new(purpose, pattern),
+            Some((config::Probe::Log(pattern), _)) => Matcher::new(Sought::Probe(purpose), pattern),
             Some(_) | None => None,
         };
         [Purpose::Ready, Purpose::Health].into_iter().filter_map(one).collect()
     }
 
     /// Lines of a unit's output have matched.
-    pub(super) fn matched(&mut self, id: UnitId, purposes: &[Purpose]) {
-        if !purposes.is_empty() {
+    pub(super) fn matched(&mut self, id: UnitId, found: Vec<Found>) {
+        if !found.is_empty() {
             self.has_spoken(id);
         }
-        for purpose in purposes {
-            let notice = match purpose {
-                Purpose::Ready => Notice::Ready,
-                Purpose::Health => Notice::Alive,
+        for Found { what, line } in found {
+            let notice = match what {
+                Sought::Probe(Purpose::Ready) => Notice::Ready,
+                Sought::Probe(Purpose::Health) => Notice::Alive,
+                Sought::Said(place) => {
+                    self.lines.found(place, id, line);
+                    continue;
+                }
             };
             self.whys.remove(&id);
             self.events.push_back(Event::Notified { unit: id, notice });

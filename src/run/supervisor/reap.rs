@@ -56,6 +56,7 @@ impl Supervisor {
             Some(Child { role: Role::Probe, .. }) => {
                 self.probe_command_ended(pid, Ok(ending));
             }
+            Some(Child { role: Role::Test, .. }) => self.test_command_ended(pid, Ok(ending)),
             Some(Child { role: Role::Unit(id), saved, terminal, .. }) => {
                 self.drain_captures(id);
                 self.read_readiness(id);
@@ -81,6 +82,7 @@ impl Supervisor {
                 }
                 let left = self.units[id.0].group.is_some_and(processes::group_lives);
                 if left {
+                    self.suite.left_behind(id, self.units[id.0].group);
                     self.leftovers.push(id);
                 } else {
                     self.units[id.0].group = None;
@@ -145,6 +147,6 @@ impl Supervisor {
             capture.drain_available(journal, now());
             matched.extend(capture.take_matched());
         }
-        self.matched(id, &matched);
+        self.matched(id, matched);
     }
 }

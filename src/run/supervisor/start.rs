@@ -106,7 +106,9 @@ impl Supervisor {
         for (side, read) in pipes {
             let source = Source::new(unit.stage.name(), &unit.name, pid, side);
             let mut capture = Capture::new(read, source);
-            capture.look_for(Self::matchers(unit));
+            let mut matchers = Self::matchers(unit);
+            matchers.extend(self.lines.matchers(id));
+            capture.look_for(matchers);
             if let Some(file) = &file {
                 capture.write_to(Rc::clone(file));
             }
@@ -220,7 +222,17 @@ impl Supervisor {
             (Role::Probe, Some(failure)) => {
                 self.probe_command_ended(pid, Err(Errno::from_raw(failure.errno)));
             }
-            (Role::StopCommand(_) | Role::Probe, None) | (Role::Former | Role::NotStarted, _) => {}
+            (Role::Test, Some(failure)) => {
+                let why = Errno::from_raw(failure.errno).desc().to_lowercase();
+                let what = if failure.stage == SpawnStage::Execute {
+                    format!("it can't be executed: {why}")
+                } else {
+                    format!("it can't be started: {:?}: {why}", failure.stage)
+                };
+                self.test_command_ended(pid, Err(what));
+            }
+            (Role::StopCommand(_) | Role::Probe | Role::Test, None)
+            | (Role::Former | Role::NotStarted, _) => {}
         }
     }
 

@@ -7,6 +7,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::super::signals::Received;
 use super::super::{memory, sender};
+use super::trial::Trial;
 use super::{Role, Supervisor, now};
 use crate::engine::{Event, Purpose, Sender};
 use crate::graph::UnitId;
@@ -24,6 +25,7 @@ enum Token {
     Main(UnitId),
     Try(UnitId, Purpose),
     Command(i32),
+    Trial,
     Journal,
     Foreign,
 }
@@ -80,6 +82,9 @@ impl Supervisor {
                 watch(Token::Command(command.pid), fd, PollFlags::POLLIN);
             }
         }
+        for (fd, flags) in self.trial.iter().flat_map(Trial::fds) {
+            watch(Token::Trial, fd, flags);
+        }
         for fd in &self.foreign {
             watch(Token::Foreign, fd.as_fd(), PollFlags::POLLIN);
         }
@@ -96,7 +101,9 @@ impl Supervisor {
             .min();
         let idle = (!self.rested).then(|| start + memory::IDLE);
         let probes = self.probes_deadline();
-        let deadline = [engine, journal, rests, probes, until, idle].into_iter().flatten().min();
+        let trial = self.trial.as_ref().and_then(Trial::deadline);
+        let deadline =
+            [engine, journal, rests, probes, trial, until, idle].into_iter().flatten().min();
         // Rounded up: a wake-up before the deadline would only be followed by another.
         let timeout = match deadline.map(|deadline| deadline.saturating_duration_since(start)) {
             None => PollTimeout::NONE,
@@ -140,11 +147,13 @@ impl Supervisor {
                 }
                 Token::Try(id, purpose) => self.proceed(id, purpose),
                 Token::Command(pid) => self.read_command(pid),
+                Token::Trial => self.proceed_trial(),
                 Token::Journal => self.reporter.journal().writable(),
                 Token::Foreign => self.foreign.retain(|fd| !is_ready(fd.as_fd())),
             }
         }
         self.end_late_probes();
+        self.end_late_trial();
         if reap {
             self.feed();
             self.reap();
@@ -184,7 +193,9 @@ impl Supervisor {
         }
         sender::find(received, &|pid| match self.children.get(&pid)?.role {
             Role::Unit(id) => Some(id),
-            Role::StopCommand(_) | Role::Probe | Role::Former | Role::NotStarted => None,
+            Role::StopCommand(_) | Role::Probe | Role::Test | Role::Former | Role::NotStarted => {
+                None
+            }
         })
     }
 
@@ -193,7 +204,7 @@ impl Supervisor {
         if let Some(capture) = self.units[id.0].captures.get_mut(which) {
             capture.readable(journal, now());
             let matched = capture.take_matched();
-            self.matched(id, &matched);
+            self.matched(id, matched);
         }
     }
 }

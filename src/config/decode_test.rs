@@ -1,0 +1,357 @@
+//! Tests: what `expect` says.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::decode::{Decoder, Fields};
+use super::decode_identity::capability;
+use super::leaf::{self, Leaf, Problem};
+use super::time::positive;
+use super::value::{Entry, Node, Table, Value};
+use super::{
+    Check, Command, Diagnostic, Environment, Fault, FaultKind, FileCheck, HttpCheck, Listening,
+    Needle, Pattern, Placed, Stage, Test, Unit, schema,
+};
+
+/// `start_within`.
+const START_WITHIN: Duration = Duration::from_mins(5);
+/// `max_runtime`.
+const MAX_RUNTIME: Duration = Duration::from_mins(1);
+/// `within` of a test with a fault.
+const RECOVERY: Duration = Duration::from_secs(30);
+
+impl Decoder<'_> {
+    /// All of a test but what it runs, which is `command` where it runs anything.
+    pub fn test(&mut self, name: &str, entry: &Entry, fields: &Fields, command: bool) -> Unit {
+        let table = self.names("expect", fields.entry("expect"));
+        let expect = self.fields(" in `expect`", schema::EXPECT, table);
+        let checks = self.checks(&expect, command);
+        let fault = self.fault(&expect);
+        let within = self.get(&expect, "within", positive);
+        let expects = |key: &str| key != "within" && key != "holds";
+        let says = table.is_some_and(|table| table.keys().any(|key| expects(key)));
+        if !says && !command && !fields.has_unknown() {
+            let message = format!("test.{name} expects nothing, and can't fail");
+            let help = "it takes a command, or something in `expect`".to_owned();
+            self.error(&entry.key, message, Some(help));
+        }
+        let test = Test {
+            checks,
+            within: within.or(fault.as_ref().map(|_| RECOVERY)),
+            fault,
+            holds: self.get(&expect, "holds", positive),
+            allow: fields
+                .entry("allow")
+                .map_or(Vec::new(), |allow| self.list("allow", &allow.node, true, leaf::text)),
+            start_within: self.get(fields, "start_within", positive).unwrap_or(START_WITHIN),
+            max_runtime: self.get(fields, "max_runtime", positive).unwrap_or(MAX_RUNTIME),
+        };
+        Unit {
+            description: self.get(fields, "description", leaf::text),
+            after: fields.entry("after").map_or(Vec::new(), |after| self.after(&after.node)),
+            identity: self.identity(fields),
+            test: Some(Box::new(test)),
+            ..Unit::new(Stage::Test, name, entry.key.clone(), Command::Nothing)
+        }
+    }
+
+    fn checks(&mut self, expect: &Fields, command: bool) -> Vec<Placed<Check>> {
+        let mut checks = self.results(expect, command);
+        if let Some(entry) = expect.entry("http")
+            && let Some(check) = self.http_check(entry)
+        {
+            checks.push(Placed { value: Check::Http(check), origin: entry.key.clone() });
+        }
+        self.one(expect, "tcp", super::http::address, Check::Tcp, &mut checks);
+        self.one(expect, "unix", path, Check::Unix, &mut checks);
+        self.many(expect, "listening", port, Check::Listening, &mut checks);
+        if let Some(entry) = expect.entry("file")
+            && let Some(check) = self.file_check(entry)
+        {
+            checks.push(Placed { value: Check::File(check), origin: entry.key.clone() });
+        }
+        let user = self.placed(expect, "user", leaf::id);
+        let whose = user.as_ref().map(|user| user.value.clone());
+        let running = |process: Pattern| Check::Running {
+            user: whose.clone().filter(|_| !process.negated),
+            process,
+        };
+        self.many(expect, "running", pattern, running, &mut checks);
+        if let Some(user) = user.filter(|_| expect.entry("running").is_none()) {
+            checks.push(Placed { value: Check::User(user.value), origin: user.origin });
+        }
+        self.said(expect, &mut checks);
+        self.one(expect, "ready_within", positive, Check::ReadyWithin, &mut checks);
+        self.one(expect, "max_rss", leaf::size, Check::MaxRss, &mut checks);
+        self.one(expect, "max_cpu", positive, Check::MaxCpu, &mut checks);
+        let number =
+            |node: &Node, environment: &Environment| leaf::number(node, environment, 1..=u64::MAX);
+        self.one(expect, "max_fds", number, Check::MaxFds, &mut checks);
+        self.one(expect, "no_new_privs", leaf::boolean, Check::NoNewPrivs, &mut checks);
+        self.one(expect, "read_only_root", leaf::boolean, Check::ReadOnlyRoot, &mut checks);
+        if let Some(entry) = expect.entry("capabilities") {
+            let list = self.list("capabilities", &entry.node, true, capability);
+            let set = list.iter().fold(0, |set, number| set | (1 << number.value));
+            checks.push(Placed { value: Check::Capabilities(set), origin: entry.key.clone() });
+        }
+        let uid =
+            |node: &Node, environment: &Environment| leaf::number(node, environment, 0..=u32::MAX);
+        self.one(expect, "uid", uid, Check::Uid, &mut checks);
+        checks
+    }
+
+    /// What is expected of a command: with nothing written, that it ends with 0.
+    fn results(&mut self, expect: &Fields, command: bool) -> Vec<Placed<Check>> {
+        let mut checks = Vec::new();
+        if !command {
+            for key in ["exit", "stdout", "stderr"] {
+                if let Some(entry) = expect.entry(key) {
+                    let message = format!("`{key}`: there is no command whose it could be");
+                    let help = "give it an `exec` or a `script`".to_owned();
+                    self.error(&entry.key, message, Some(help));
+                }
+            }
+            return checks;
+        }
+        match expect.entry("exit") {
+            Some(entry) => {
+                let statuses = match entry.node.value {
+                    Value::Array(_) => self
+                        .list("exit", &entry.node, false, leaf::status)
+                        .into_iter()
+                        .map(|status| status.value)
+                        .collect(),
+                    _ => self.read("exit", &entry.node, leaf::status).into_iter().collect(),
+                };
+                checks.push(Placed { value: Check::Exit(statuses), origin: entry.key.clone() });
+            }
+            None => {
+                checks.push(Placed { value: Check::Exit(vec![0]), origin: super::Origin::Default });
+            }
+        }
+        self.many(expect, "stdout", pattern, Check::Stdout, &mut checks);
+        self.many(expect, "stderr", pattern, Check::Stderr, &mut checks);
+        checks
+    }
+
+    /// The check that one value makes.
+    fn one<T>(
+        &mut self,
+        fields: &Fields,
+        key: &str,
+        leaf: impl FnOnce(&Node, &Environment) -> Leaf<T>,
+        check: impl FnOnce(T) -> Check,
+        checks: &mut Vec<Placed<Check>>,
+    ) {
+        if let Some(Placed { value, origin }) = self.placed(fields, key, leaf) {
+            checks.push(Placed { value: check(value), origin });
+        }
+    }
+
+    /// The checks that one value makes, or each of an array.
+    fn many<T>(
+        &mut self,
+        fields: &Fields,
+        key: &str,
+        leaf: impl Fn(&Node, &Environment) -> Leaf<T>,
+        check: impl Fn(T) -> Check,
+        checks: &mut Vec<Placed<Check>>,
+    ) {
+        let values = self.values(fields, key, leaf);
+        checks.extend(
+            values.into_iter().map(|one| Placed { value: check(one.value), origin: one.origin }),
+        );
+    }
+
+    /// A value, or those of an array.
+    fn values<T>(
+        &mut self,
+        fields: &Fields,
+        key: &str,
+        leaf: impl Fn(&Node, &Environment) -> Leaf<T>,
+    ) -> Vec<Placed<T>> {
+        let Some(entry) = fields.entry(key) else { return Vec::new() };
+        match &entry.node.value {
+            Value::Array(_) => self.list(key, &entry.node, false, leaf),
+            _ => self.placed(fields, key, leaf).into_iter().collect(),
+        }
+    }
+
+    fn patterns(&mut self, fields: &Fields, key: &str) -> Vec<Pattern> {
+        self.values(fields, key, pattern).into_iter().map(|one| one.value).collect()
+    }
+
+    fn http_check(&mut self, entry: &Entry) -> Option<HttpCheck> {
+        let http = self.http_of("expect.http", entry, schema::EXPECT_HTTP)?;
+        let fields = self.fields(" in `expect.http`", schema::EXPECT_HTTP, entry.node.as_table());
+        let body = self.patterns(&fields, "body");
+        let mut headers = BTreeMap::new();
+        for (name, entry) in self.names("headers", fields.entry("headers")).into_iter().flatten() {
+            let values = match &entry.node.value {
+                Value::Array(_) => self.list("headers", &entry.node, false, pattern),
+                _ => self
+                    .read("headers", &entry.node, pattern)
+                    .map(|value| Placed { value, origin: entry.node.origin.clone() })
+                    .into_iter()
+                    .collect(),
+            };
+            let values = values.into_iter().map(|value| value.value).collect();
+            headers.insert(name.to_lowercase().replace('_', "-"), values);
+        }
+        Some(HttpCheck { http, body, headers })
+    }
+
+    fn file_check(&mut self, entry: &Entry) -> Option<FileCheck> {
+        let table = self.names("expect.file", Some(entry))?;
+        let fields = self.fields(" in `expect.file`", schema::EXPECT_FILE, Some(table));
+        let path = self.get(&fields, "path", leaf::absolute);
+        let exists = self.get(&fields, "exists", leaf::boolean).unwrap_or(true);
+        let mode = self.get(&fields, "mode", permissions);
+        let owner = self.get(&fields, "owner", owner);
+        let contains = self.patterns(&fields, "contains");
+        if fields.entry("path").is_none() && !fields.has_unknown() {
+            self.error(&entry.key, "`expect.file` needs a `path`", None);
+        }
+        for key in ["mode", "owner", "contains"] {
+            if let Some(entry) = fields.entry(key).filter(|_| !exists) {
+                let message = format!("`{key}`: the file is not to be there");
+                self.error(&entry.key, message, None);
+            }
+        }
+        Some(FileCheck { path: path?, exists, mode, owner, contains })
+    }
+
+    fn said(&mut self, expect: &Fields, checks: &mut Vec<Placed<Check>>) {
+        let Some(entry) = expect.entry("log") else { return };
+        let table = self.names("expect.log", Some(entry));
+        let fields = self.fields(" in `expect.log`", schema::EXPECT_LOG, table);
+        let unit = self.placed(&fields, "unit", leaf::text);
+        let before = checks.len();
+        for (key, forbids) in [("contains", false), ("forbids", true)] {
+            for Placed { value, origin } in self.values(&fields, key, pattern) {
+                if forbids && value.negated {
+                    let message = "`forbids`: what is not forbidden needs no `!`";
+                    self.error(&origin, message, Some("`contains` asks for it".to_owned()));
+                }
+                let (unit, forbidden) = (unit.clone(), forbids || value.negated);
+                let value = Check::Said { unit, needle: value.needle, forbidden };
+                checks.push(Placed { value, origin });
+            }
+        }
+        if checks.len() == before && !fields.has_unknown() && table.is_some() {
+            let help = "it takes `contains` or `forbids`".to_owned();
+            self.error(&entry.key, "`expect.log` doesn't say what is looked for", Some(help));
+        }
+    }
+
+    fn fault(&mut self, expect: &Fields) -> Option<Placed<Fault>> {
+        let entry = expect.entry("fault")?;
+        let table: &Table = self.names("expect.fault", Some(entry))?;
+        let fields = self.fields(" in `expect.fault`", schema::EXPECT_FAULT, Some(table));
+        let unit = self.placed(&fields, "unit", leaf::text);
+        let kill = self.get(&fields, "kill", leaf::signal);
+        let stop = self.get(&fields, "stop", positive);
+        let missing = |key: &str| fields.entry(key).is_none() && !fields.has_unknown();
+        if missing("unit") {
+            self.error(&entry.key, "`expect.fault` needs a `unit`", None);
+        }
+        if missing("kill") && missing("stop") {
+            self.error(&entry.key, "`expect.fault` needs a `kill` or a `stop`", None);
+        }
+        let kind = kill.map(FaultKind::Kill).or(stop.map(FaultKind::Stop))?;
+        Some(Placed { value: Fault { unit: unit?, kind }, origin: entry.key.clone() })
+    }
+}
+
+fn path(node: &Node, environment: &Environment) -> Leaf<PathBuf> {
+    leaf::line(node, environment).map(PathBuf::from)
+}
+
+/// A text, a `/regular expression/`, and either with a `!` before it.
+fn pattern(node: &Node, environment: &Environment) -> Leaf<Pattern> {
+    let text = leaf::text(node, environment)?;
+    let (negated, rest) = match text.strip_prefix('!') {
+        Some(rest) => (true, rest),
+        None => (false, text.as_str()),
+    };
+    if rest.is_empty() {
+        return Err(Problem::new("this must not be empty"));
+    }
+    let regex = rest.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
+    let needle = match regex.filter(|regex| !regex.is_empty()) {
+        None => Needle::Text(rest.to_owned()),
+        Some(regex) => match regex_lite::Regex::new(regex) {
+            Ok(_) => Needle::Regex(regex.to_owned()),
+            Err(error) => {
+                return Err(Problem::new(format!("it is no regular expression: {error}")));
+            }
+        },
+    };
+    Ok(Pattern { needle, negated })
+}
+
+/// `25`, `"25/tcp"`, `"127.0.0.1:53/udp"`, `"!23"`.
+fn port(node: &Node, environment: &Environment) -> Leaf<Listening> {
+    const EXPECTED: &str = "a port such as 25, \"25/tcp\", \"127.0.0.1:53/udp\" or \"!23\"";
+    if let Value::Integer(number, _) = &node.value {
+        let port = u16::try_from(*number).ok().filter(|port| *port > 0);
+        let port = port.ok_or_else(|| Problem::expected(EXPECTED, node))?;
+        return Ok(Listening { ip: None, port, udp: false, negated: false });
+    }
+    let Value::String(_) = &node.value else { return Err(Problem::expected(EXPECTED, node)) };
+    let text = leaf::text(node, environment)?;
+    let read = |text: &str| {
+        let (negated, rest) = match text.strip_prefix('!') {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
+        let (place, udp) = match rest.split_once('/') {
+            None | Some((_, "tcp")) => (rest.split('/').next()?, false),
+            Some((place, "udp")) => (place, true),
+            Some(_) => return None,
+        };
+        let (ip, port): (Option<IpAddr>, u16) = if let Ok(port) = place.parse() {
+            (None, port)
+        } else {
+            let place: SocketAddr = place.parse().ok()?;
+            (Some(place.ip()), place.port())
+        };
+        (port > 0).then_some(Listening { ip, port, udp, negated })
+    };
+    read(&text).ok_or_else(|| Problem::expected(EXPECTED, node))
+}
+
+/// Permission bits, set-uid and sticky too.
+fn permissions(node: &Node, environment: &Environment) -> Leaf<u32> {
+    let mode = match &node.value {
+        Value::Integer(number, 8) => u32::try_from(*number).ok(),
+        Value::String(_) => {
+            let text = leaf::text(node, environment)?;
+            u32::from_str_radix(text.strip_prefix("0o").unwrap_or(&text), 8).ok()
+        }
+        _ => None,
+    };
+    mode.filter(|mode| *mode <= 0o7777)
+        .ok_or_else(|| Problem::expected("permissions such as \"640\" or 0o640", node))
+}
+
+/// `USER` or `USER:GROUP`.
+fn owner(node: &Node, environment: &Environment) -> Leaf<String> {
+    let text = match &node.value {
+        Value::Integer(number, _) => number.to_string(),
+        _ => leaf::text(node, environment)?,
+    };
+    let (user, group) = text.split_once(':').unwrap_or((&text, "-"));
+    if user.is_empty() || group.is_empty() || text.contains(char::is_whitespace) {
+        return Err(Problem::expected("an owner such as \"web\" or \"root:web\"", node));
+    }
+    Ok(text)
+}
+
+/// What is wrong with a test as a whole, beside others.
+pub fn disabled(unit: &str, about: &Placed<String>) -> Diagnostic {
+    let message = format!("{unit} is about {}, which is disabled", about.value);
+    Diagnostic::error(about.origin.clone(), message).help(format!("disable {unit} too"))
+}

@@ -1,0 +1,154 @@
+//! Test mode: whether it is on, which tests run, and where reports go.
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use super::cli::CommandLine;
+use super::decode::Decoder;
+use super::environment::{flag, variable};
+use super::suggest::nearest;
+use super::value::shown;
+use super::{Config, Diagnostic, Origin, Placed, Stage};
+
+/// A run in test mode.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Testing {
+    /// Which tests, by their bare or full names; all where none is named.
+    pub only: Vec<Placed<String>>,
+    /// They are listed, and nothing runs.
+    pub list: bool,
+    /// Reports beside the one on standard output.
+    pub reports: Vec<ReportFile>,
+    /// Points of the stop drill whose failure is excused, and the tests that do: of all that
+    /// are enabled, whichever of them run.
+    pub allow: Vec<(Placed<String>, String)>,
+    /// Who asked for it.
+    pub origin: Origin,
+}
+
+/// A report that goes to a file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ReportFile {
+    /// In which form.
+    pub kind: ReportKind,
+    /// Where.
+    pub path: PathBuf,
+}
+
+/// The form of a report.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ReportKind {
+    /// JUnit's XML.
+    Junit,
+    /// One JSON object.
+    Json,
+}
+
+impl Decoder<'_> {
+    /// What the command line and the environment say of tests; the command line wins.
+    pub fn testing(&mut self, line: &CommandLine) -> Option<Testing> {
+        let environment = self.environment;
+        let wanted = variable(environment, "TRC_TEST").and_then(|value| {
+            let value = value.to_string_lossy();
+            let names = match value.as_ref() {
+                "0" | "false" => return None,
+                "1" | "true" => String::new(),
+                names => names.to_owned(),
+            };
+            Some((names, Origin::Variable("TRC_TEST".into())))
+        });
+        let flagged = line.test.clone().map(|names| (names, Origin::Flag("--test".into())));
+        let listed = flag(environment, "TRC_TEST_LIST", &mut self.diagnostics);
+        let list = line.test_list || listed;
+        let (names, origin) = match flagged.or(wanted) {
+            Some(wanted) => wanted,
+            None if line.test_list => (String::new(), Origin::Flag("--test-list".into())),
+            None if list => (String::new(), Origin::Variable("TRC_TEST_LIST".into())),
+            None => return None,
+        };
+        let only = names.split(',').map(str::trim).filter(|name| !name.is_empty());
+        let only = only.map(|name| Placed { value: name.to_owned(), origin: origin.clone() });
+        let reports = self.reports(line);
+        Some(Testing { only: only.collect(), list, reports, allow: Vec::new(), origin })
+    }
+
+    fn reports(&mut self, line: &CommandLine) -> Vec<ReportFile> {
+        let mut reports = Vec::new();
+        let written = variable(self.environment, "TRC_REPORT").map_or(&b""[..], OsStr::as_bytes);
+        let written = written.split(|byte| *byte == b',').filter(|one| !one.is_empty());
+        let written = written.map(|one| (OsStr::from_bytes(one).to_owned(), "TRC_REPORT"));
+        let written: Vec<(OsString, &str)> = written.collect();
+        let flagged = line.reports.iter().map(|one| (one.clone(), "--report"));
+        for (report, by) in written.into_iter().chain(flagged) {
+            let bytes = report.as_bytes();
+            let at = bytes.iter().position(|byte| *byte == b'=').unwrap_or(bytes.len());
+            let kind = match &bytes[..at] {
+                b"junit" => Some(ReportKind::Junit),
+                b"json" => Some(ReportKind::Json),
+                _ => None,
+            };
+            let path = bytes.get(at + 1..).filter(|path| !path.is_empty());
+            if let (Some(kind), Some(path)) = (kind, path) {
+                let path = PathBuf::from(OsStr::from_bytes(path));
+                reports.push(ReportFile { kind, path });
+                continue;
+            }
+            let origin = match by {
+                "--report" => Origin::Flag(by.into()),
+                _ => Origin::Variable(by.into()),
+            };
+            let found = shown(&report.to_string_lossy());
+            let message = format!("expected junit=FILE or json=FILE, found \"{found}\"");
+            self.diagnostics.push(Diagnostic::error(origin, message));
+        }
+        reports
+    }
+}
+
+/// Leaves the tests in that are to run: those that were asked for, in test mode; none else.
+pub fn select(config: &mut Config, disabled: &BTreeSet<String>, errors: &mut Vec<Diagnostic>) {
+    let is_test = |stage: Stage| stage == Stage::Test;
+    let Some(testing) = &mut config.testing else {
+        config.units.retain(|unit| !is_test(unit.stage));
+        return;
+    };
+    let known: Vec<String> = config
+        .units
+        .iter()
+        .filter(|unit| is_test(unit.stage))
+        .map(|unit| unit.name.clone())
+        .collect();
+    let bare = |name: &str| name.strip_prefix("test.").unwrap_or(name).to_owned();
+    let only: Vec<String> = testing.only.iter().map(|name| bare(&name.value)).collect();
+    for (name, wanted) in only.iter().zip(&testing.only) {
+        if known.contains(name) {
+            continue;
+        }
+        let what = if disabled.contains(&format!("test.{name}")) {
+            format!("the test `{}` is disabled", shown(name))
+        } else {
+            format!("there is no test `{}`", shown(name))
+        };
+        let mut error = Diagnostic::error(wanted.origin.clone(), what);
+        if let Some(right) = nearest(name, known.iter().map(String::as_str)) {
+            error = error.help(format!("did you mean `{right}`?"));
+        } else if !known.is_empty() {
+            error = error.help(format!("the tests are {}", known.join(", ")));
+        }
+        errors.push(error);
+    }
+    if known.is_empty() && !testing.list && errors.is_empty() {
+        let error = Diagnostic::error(testing.origin.clone(), "there is no test to run");
+        let help = "declare one: [test.NAME] in trc.toml or a drop-in, or a script trc.d/test.NAME";
+        errors.push(error.help(help));
+    }
+    for unit in &config.units {
+        let allow = unit.test.iter().flat_map(|test| &test.allow);
+        testing.allow.extend(allow.map(|name| (name.clone(), unit.id())));
+    }
+    if !only.is_empty() {
+        config.units.retain(|unit| !is_test(unit.stage) || only.contains(&unit.name));
+    }
+}

@@ -1,0 +1,379 @@
+//! Test mode: tests run one by one beside the units, wait policies don't end the run, and
+//! its stop is a drill.
+//!
+//! ```text
+//!  its turn, units are up     a try passed         has held
+//!  Waiting ────────► Watching ───────────► (holds) ────────► Done
+//!                     │  ▲ a try failed,    │ a try failed,
+//!                     └──┘ there is time    ▼ a restart
+//!                                          Done
+//! ```
+//!
+//! Once the last test is done, the units' processes are looked at, and the run stops as
+//! from outside. What was not as it should be, all along, is a [`Finding`].
+
+use super::unit::{Phase, Trial};
+use super::{
+    Action, Budget, Cause, Ended, Engine, Event, Fact, How, Outcome, Run, Target, TestEnd, Tick,
+    limits,
+};
+use crate::config::{FaultKind, OnFailure, Stage, WaitPolicy};
+use crate::graph::{Graph, RESERVE, UnitId, points};
+use crate::signal::Signal;
+use crate::status;
+
+/// Something that was not as it should be beside the tests.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Finding {
+    /// A unit ended, or could not be started.
+    Ended(UnitId),
+    /// A unit was restarted, and no test's fault was the cause.
+    Restarted(UnitId),
+    /// A unit, or what it left, had to be killed.
+    Killed(UnitId),
+    /// A unit's stop command failed.
+    StopCommand(UnitId),
+    /// A unit's main process ended, and others of its process group went on.
+    Orphaned(UnitId),
+    /// Processes were left when all units had ended.
+    Orphans,
+    /// Among them some with sessions of their own.
+    Sessions,
+    /// Processes that had ended were not waited for by their parents.
+    Zombies,
+    /// A unit wrote what this test forbids, after the test.
+    Said(UnitId),
+}
+
+impl Finding {
+    /// The point of the drill that it fails.
+    #[must_use]
+    pub fn point(self, graph: &Graph) -> String {
+        let unit = |id: UnitId| &graph.node(id).unit;
+        match self {
+            Self::Ended(id) | Self::Restarted(id) => points::run(unit(id)),
+            Self::Killed(id) | Self::StopCommand(id) => points::stop(unit(id)),
+            Self::Orphaned(_) | Self::Orphans => points::ORPHANS.to_owned(),
+            Self::Sessions => points::SESSIONS.to_owned(),
+            Self::Zombies => points::ZOMBIES.to_owned(),
+            Self::Said(id) => points::log(unit(id)),
+        }
+    }
+}
+
+/// The look at all processes once the last test is done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Inspection {
+    /// It was asked for.
+    Asked,
+    /// There were zombies; their parents may be about to wait for them.
+    Again { at: Tick },
+    /// It was asked for again.
+    AskedAgain,
+}
+
+/// What a test run knows beside the states of units.
+#[derive(Default, Debug)]
+pub(super) struct Testing {
+    pub findings: Vec<Finding>,
+    /// How many restarts there have been.
+    pub restarts: u32,
+    inspection: Option<Inspection>,
+}
+
+impl Testing {
+    pub(super) fn deadline(&self) -> Option<Tick> {
+        match self.inspection {
+            Some(Inspection::Again { at }) => Some(at),
+            Some(Inspection::Asked | Inspection::AskedAgain) | None => None,
+        }
+    }
+}
+
+impl Engine {
+    /// What was not as it should be so far.
+    #[must_use]
+    pub fn findings(&self) -> &[Finding] {
+        &self.testing.findings
+    }
+
+    /// Notes what was not as it should be, in test mode.
+    pub(super) fn find(&mut self, finding: Finding) {
+        let known = self.testing.findings.contains(&finding);
+        if self.graph.testing && !known {
+            self.testing.findings.push(finding);
+        }
+    }
+
+    /// It is a test's turn; what it is after may not be up yet.
+    pub(super) fn await_trial(&mut self, now: Tick, id: UnitId) {
+        let Some(test) = self.graph.node(id).test() else { return };
+        let start_by = now + test.start_within;
+        self.states[id.0].trial.start_by.get_or_insert(start_by);
+    }
+
+    /// A test's units are up.
+    pub(super) fn begin_trial(&mut self, now: Tick, id: UnitId, actions: &mut Vec<Action>) {
+        let graph = std::rc::Rc::clone(&self.graph);
+        let Some(test) = graph.node(id).test() else { return };
+        self.states[id.0].phase = Phase::Watching;
+        let mut trial = Trial {
+            since: now,
+            until: test.within.map(|within| now + within),
+            wait: limits::FIRST_TRY,
+            ..Trial::default()
+        };
+        actions.push(Action::Tell(Fact::TestBegan { unit: id }));
+        if let (Some(fault), Some(victim)) = (&test.fault, graph.node(id).victim) {
+            self.states[victim.0].faulted = true;
+            match fault.value.kind {
+                FaultKind::Kill(signal) => {
+                    trial.killed = self.states[victim.0].pid().filter(|_| signal == Signal::KILL);
+                    actions.push(Action::Signal(Target::Process(victim), signal));
+                }
+                FaultKind::Stop(time) => {
+                    trial.continue_at = Some(now + time);
+                    actions.push(Action::Signal(Target::Group(victim), Signal::STOP));
+                }
+            }
+        }
+        self.states[id.0].trial = trial;
+        self.try_now(now, id, actions);
+    }
+
+    fn try_now(&mut self, now: Tick, id: UnitId, actions: &mut Vec<Action>) {
+        let Some(test) = self.graph.node(id).test() else { return };
+        let trial = &mut self.states[id.0].trial;
+        trial.next_try = None;
+        // One that begins just in time may take a moment.
+        let left = trial.until.map(|until| until.saturating_sub(now).max(limits::LAST_TRY));
+        let limit = left.map_or(test.max_runtime, |left| left.min(test.max_runtime));
+        actions.push(Action::Try(id, limit));
+    }
+
+    /// A try of a test has come to something.
+    pub(super) fn on_tried(
+        &mut self,
+        now: Tick,
+        id: UnitId,
+        outcome: Outcome,
+        actions: &mut Vec<Action>,
+    ) {
+        if self.states[id.0].phase != Phase::Watching {
+            return;
+        }
+        let restarts = self.testing.restarts;
+        let holds = self.graph.node(id).test().and_then(|test| test.holds);
+        let recovered = self.recovered(id);
+        let trial = &mut self.states[id.0].trial;
+        match (outcome, trial.hold_until) {
+            (Outcome::Skipped, _) => self.end_trial(id, TestEnd::Skipped, actions),
+            (Outcome::Passed, Some(_)) if restarts != trial.restarts => {
+                self.end_trial(id, TestEnd::DidNotHold, actions);
+            }
+            (Outcome::Passed, Some(until)) if now >= until => {
+                self.end_trial(id, TestEnd::Passed, actions);
+            }
+            (Outcome::Passed, Some(until)) => {
+                trial.next_try = Some((now + limits::HOLD_EVERY).min(until));
+            }
+            (Outcome::Passed, None) => match (recovered, holds) {
+                (Recovered::Never, _) => self.end_trial(id, TestEnd::NotRecovered, actions),
+                (Recovered::NotYet, _) => self.try_again(now, id, TestEnd::NotRecovered, actions),
+                (Recovered::Yes, None) => self.end_trial(id, TestEnd::Passed, actions),
+                (Recovered::Yes, Some(holds)) => {
+                    (trial.hold_until, trial.restarts) = (Some(now + holds), restarts);
+                    trial.next_try = Some(now + limits::HOLD_EVERY.min(holds));
+                }
+            },
+            (Outcome::Failed | Outcome::TimedOut, Some(_)) => {
+                self.end_trial(id, TestEnd::DidNotHold, actions);
+            }
+            (Outcome::Failed, None) => self.try_again(now, id, TestEnd::Failed, actions),
+            (Outcome::TimedOut, None) => self.try_again(now, id, TestEnd::TimedOut, actions),
+        }
+    }
+
+    /// Tries once more if there is time, or ends the test.
+    fn try_again(&mut self, now: Tick, id: UnitId, end: TestEnd, actions: &mut Vec<Action>) {
+        let trial = &mut self.states[id.0].trial;
+        match trial.until.filter(|until| now < *until) {
+            Some(until) => {
+                trial.next_try = Some((now + trial.wait).min(until));
+                trial.wait = (trial.wait * 2).min(limits::TRY_EVERY);
+            }
+            None => self.end_trial(id, end, actions),
+        }
+    }
+
+    fn end_trial(&mut self, id: UnitId, end: TestEnd, actions: &mut Vec<Action>) {
+        let status = match end {
+            TestEnd::Passed | TestEnd::Skipped => 0,
+            TestEnd::TimedOut => status::TIMED_OUT,
+            TestEnd::Failed | TestEnd::DidNotHold | TestEnd::NotRecovered => 1,
+        };
+        self.continue_victim(id, actions);
+        let ended = self.end(id, How::Test(end), status, actions);
+        actions.push(Action::Tell(Fact::TestEnded { unit: id, ended }));
+    }
+
+    /// The run stops while a test is being done.
+    pub(super) fn abandon_trial(&mut self, id: UnitId, actions: &mut Vec<Action>) {
+        if self.graph.node(id).test().is_some() {
+            actions.push(Action::StopProbes(id));
+            self.continue_victim(id, actions);
+        }
+    }
+
+    /// The unit that a test has stopped goes on, if it has not yet.
+    fn continue_victim(&mut self, id: UnitId, actions: &mut Vec<Action>) {
+        let stopped = self.states[id.0].trial.continue_at.take();
+        if let (Some(_), Some(victim)) = (stopped, self.graph.node(id).victim) {
+            actions.push(Action::Signal(Target::Group(victim), Signal::CONT));
+        }
+    }
+
+    /// Whether the unit that a fault was done to is up again.
+    fn recovered(&self, id: UnitId) -> Recovered {
+        let node = self.graph.node(id);
+        let Some(victim) = node.victim else { return Recovered::Yes };
+        let (trial, state) = (&self.states[id.0].trial, &self.states[victim.0]);
+        let has_check = self.graph.node(victim).unit.ready.is_some();
+        let may_fail = self.graph.node(victim).unit.on_failure == OnFailure::Ignore;
+        match state.phase {
+            _ if trial.continue_at.is_some() => Recovered::NotYet,
+            Phase::Running { pid } if Some(pid) == trial.killed => Recovered::NotYet,
+            Phase::Running { .. } if state.is_ready() || !has_check => Recovered::Yes,
+            Phase::Done(_) if may_fail => Recovered::Yes,
+            Phase::Done(_) => Recovered::Never,
+            Phase::Waiting
+            | Phase::Retrying { .. }
+            | Phase::Starting { .. }
+            | Phase::Running { .. }
+            | Phase::Watching
+            | Phase::Stopping { .. }
+            | Phase::Backoff { .. } => Recovered::NotYet,
+        }
+    }
+
+    /// What is due of a test.
+    pub(super) fn trial_due(&mut self, now: Tick, id: UnitId, actions: &mut Vec<Action>) {
+        let due = |time: Option<Tick>| time.is_some_and(|time| time <= now);
+        let trial = self.states[id.0].trial;
+        match self.states[id.0].phase {
+            Phase::Waiting if due(trial.start_by) && self.run == Run::Up => {
+                let unmet = |need: &crate::graph::Need| need.written && !self.is_met(*need);
+                let needs = self.graph.node(id).needs.clone();
+                if let Some(need) = needs.into_iter().find(unmet) {
+                    self.block(id, need.unit, actions);
+                }
+            }
+            Phase::Watching => {
+                if due(trial.continue_at) {
+                    self.continue_victim(id, actions);
+                }
+                if due(trial.next_try) {
+                    self.try_now(now, id, actions);
+                }
+            }
+            Phase::Waiting
+            | Phase::Retrying { .. }
+            | Phase::Starting { .. }
+            | Phase::Running { .. }
+            | Phase::Stopping { .. }
+            | Phase::Backoff { .. }
+            | Phase::Done(_) => {}
+        }
+    }
+
+    /// In place of the wait policy: the run ends after the last test.
+    pub(super) fn ask_tests(&mut self, actions: &mut Vec<Action>) {
+        let open = self.graph.stage(Stage::Test).any(|id| self.ended(id).is_none());
+        if !open && self.testing.inspection.is_none() {
+            self.testing.inspection = Some(Inspection::Asked);
+            actions.push(Action::Inspect);
+        }
+    }
+
+    /// The second look at zombies.
+    pub(super) fn inspection_due(&mut self, now: Tick, actions: &mut Vec<Action>) {
+        if let Some(Inspection::Again { at }) = self.testing.inspection
+            && at <= now
+            && self.run == Run::Up
+        {
+            self.testing.inspection = Some(Inspection::AskedAgain);
+            actions.push(Action::Inspect);
+        }
+    }
+
+    pub(super) fn on_inspected(&mut self, now: Tick, zombies: bool, actions: &mut Vec<Action>) {
+        match self.testing.inspection {
+            Some(Inspection::Asked) if zombies => {
+                let at = now + limits::ZOMBIE;
+                self.testing.inspection = Some(Inspection::Again { at });
+                return;
+            }
+            Some(Inspection::AskedAgain) if zombies => self.find(Finding::Zombies),
+            Some(Inspection::Asked | Inspection::AskedAgain) => {}
+            Some(Inspection::Again { .. }) | None => {
+                return self.impossible(&Event::Inspected { zombies });
+            }
+        }
+        if self.run == Run::Up {
+            // As `docker stop` does it.
+            let whole = self.graph.budget;
+            let kill_at = now + whole.saturating_sub(RESERVE.min(whole / 2));
+            let budget = Budget { kill_at, end: now + whole, signal: Signal::TERM };
+            self.budget.get_or_insert(budget);
+            self.stop_run(Cause::Tested, 0, actions);
+        }
+    }
+
+    /// What was left when all units had ended, and which tests' forbidden lines were written.
+    pub(super) fn on_remains(&mut self, orphans: bool, sessions: bool, said: Vec<UnitId>) {
+        if orphans {
+            self.find(Finding::Orphans);
+        }
+        if sessions {
+            self.find(Finding::Sessions);
+        }
+        for id in said {
+            self.find(Finding::Said(id));
+        }
+    }
+
+    /// A unit that has ended, as a test run sees it.
+    pub(super) fn judge_end(&mut self, id: UnitId, ended: Ended) {
+        let node = self.graph.node(id);
+        let ignored = node.unit.on_failure == OnFailure::Ignore;
+        // Where the end of every unit is waited for, a success is what is hoped for.
+        let meant = match self.graph.wait {
+            WaitPolicy::Any | WaitPolicy::Forever => node.oneshot || !node.counts(),
+            WaitPolicy::All | WaitPolicy::Err => true,
+        };
+        let unexpected = if ended.failed() { !ignored } else { !meant };
+        let in_its_time = node.unit.stage == Stage::Halt || !self.is_stopping(id);
+        if unexpected && in_its_time && node.unit.stage != Stage::Test {
+            self.find(Finding::Ended(id));
+        }
+    }
+
+    /// trc's exit status in test mode, as things stand: 0 only if every test has passed and
+    /// nothing was found that no test allows.
+    pub(super) fn verdict(&self) -> u8 {
+        let passed = |id: UnitId| self.ended(id).is_some_and(|ended| !ended.failed());
+        let excused =
+            |finding: &Finding| self.graph.allowed.contains_key(&finding.point(&self.graph));
+        let clean = self.cause == Some(Cause::Tested)
+            && self.graph.stage(Stage::Test).all(passed)
+            && self.testing.findings.iter().all(excused);
+        u8::from(!clean)
+    }
+}
+
+/// Whether a unit is up again after a fault.
+enum Recovered {
+    Yes,
+    NotYet,
+    Never,
+}

@@ -1,0 +1,420 @@
+//! Test mode: tests one by one, retries, holding, faults, the drill and the verdict.
+
+use super::readiness::{notified, with_ready};
+use super::*;
+use crate::config::{Check, Fault, FaultKind, Restart, Test, Testing, When};
+
+/// A test `test.NAME` that expects something that trc itself finds out.
+fn test(name: &str) -> Unit {
+    let check = Placed { value: Check::Uid(0), origin: Origin::Default };
+    let test = Test {
+        checks: vec![check],
+        within: None,
+        holds: None,
+        fault: None,
+        allow: vec![],
+        start_within: SECOND * 300,
+        max_runtime: SECOND * 60,
+    };
+    Unit { command: Command::Nothing, test: Some(Box::new(test)), ..unit(name) }
+}
+
+fn with(mut unit: Unit, change: impl FnOnce(&mut Test)) -> Unit {
+    change(unit.test.as_mut().expect("a test"));
+    unit
+}
+
+fn fault(unit: Unit, victim: &str, kind: FaultKind) -> Unit {
+    let victim = Placed { value: victim.to_owned(), origin: Origin::Default };
+    let value = Fault { unit: victim, kind };
+    with(unit, |test| {
+        test.fault = Some(Placed { value, origin: Origin::Default });
+        test.within = Some(SECOND * 30);
+    })
+}
+
+fn restarted(unit: Unit) -> Unit {
+    Unit { restart: Restart { when: When::Always, ..Restart::NO }, ..unit }
+}
+
+fn run_allowing(wait: WaitPolicy, units: Vec<Unit>, allow: &[&str]) -> World {
+    let allow = allow.iter().map(|name| {
+        let name = Placed { value: (*name).to_owned(), origin: Origin::Default };
+        (name, "test.a".to_owned())
+    });
+    let allow = allow.collect();
+    let (only, reports, list, origin) = (vec![], vec![], false, Origin::Default);
+    let testing = Some(Testing { only, list, reports, allow, origin });
+    World::new(&Config { testing, ..config(wait, units) })
+}
+
+fn run(units: Vec<Unit>) -> World {
+    run_allowing(WaitPolicy::Any, units, &[])
+}
+
+/// Answers the try that is under way.
+fn tried(world: &mut World, name: &str, outcome: Outcome) {
+    let unit = world.id(name);
+    assert_eq!(world.trial.take(), Some(unit), "{name} is being tried");
+    world.feed(Event::Tried { unit, outcome });
+}
+
+/// Everything that has been told to stop does so.
+fn obey(world: &mut World) {
+    for _ in 0..10 {
+        let told: Vec<String> = world.running();
+        for name in told {
+            let is_told =
+                world.sent.iter().any(|(to, signal)| *to == name && *signal == Signal::TERM);
+            if is_told {
+                world.die(&name, Ending::Signal(Signal::TERM), false);
+            }
+        }
+    }
+}
+
+fn findings(world: &World) -> Vec<String> {
+    let graph = world.engine.graph();
+    world.engine.findings().iter().map(|finding| finding.point(graph)).collect()
+}
+
+#[test]
+fn tests_run_one_by_one_once_what_they_are_about_is_up_and_then_all_stops() {
+    let web =
+        with_ready(unit("async.web"), Placed { value: Probe::Notify, origin: Origin::Default });
+    let mut world =
+        run(vec![web, unit("sync.main"), test("test.a"), test("test.b"), unit("halt.h")]);
+    assert_eq!(world.trial, None, "the web is not ready");
+    notified(&mut world, "async.web", Notice::Ready);
+    tried(&mut world, "test.a", Outcome::Passed);
+    assert_eq!(world.sent(), [], "there is another test");
+    tried(&mut world, "test.b", Outcome::Passed);
+    assert_eq!(
+        world.sent.iter().filter(|(_, signal)| *signal == Signal::TERM).count(),
+        2,
+        "the drill"
+    );
+    obey(&mut world);
+    assert_eq!(world.running(), ["halt.h"]);
+    world.exit("halt.h", 0);
+    assert_eq!((world.end, findings(&world)), (Some(0), vec![]));
+}
+
+#[test]
+fn no_test_runs_and_none_is_in_the_way_in_production() {
+    let mut world = World::of(WaitPolicy::Any, vec![unit("async.web")]);
+    world.exit("async.web", 3);
+    assert_eq!(world.end, Some(3));
+}
+
+#[test]
+fn one_failed_test_hides_no_other_and_gives_1() {
+    for outcome in [Outcome::Failed, Outcome::TimedOut] {
+        let mut world = run(vec![unit("async.web"), test("test.a"), test("test.b")]);
+        tried(&mut world, "test.a", outcome);
+        tried(&mut world, "test.b", Outcome::Passed);
+        obey(&mut world);
+        assert_eq!(world.end, Some(1), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_test_that_skips_itself_is_no_failure() {
+    let mut world = run(vec![test("test.a")]);
+    tried(&mut world, "test.a", Outcome::Skipped);
+    assert_eq!(world.end, Some(0));
+}
+
+#[test]
+fn within_a_time_it_is_tried_again_faster_at_first() {
+    let mut world = run(vec![with(test("test.a"), |test| test.within = Some(SECOND))]);
+    let mut tries = vec![];
+    while world.end.is_none() {
+        tries.push(world.now);
+        tried(&mut world, "test.a", Outcome::Failed);
+        if world.end.is_none() {
+            while world.trial.is_none() {
+                let due = world.engine.next_deadline().expect("another try");
+                world.pass(due.saturating_sub(world.now));
+            }
+        }
+    }
+    let millis: Vec<u128> = tries.iter().map(Duration::as_millis).collect();
+    assert_eq!(millis[..5], [0, 10, 30, 70, 150]);
+    assert_eq!((*millis.last().unwrap(), world.end), (1000, Some(1)), "a last one when time is up");
+}
+
+#[test]
+fn what_has_to_hold_is_tried_until_it_has_held() {
+    let holds = |test: Unit| with(test, |test| test.holds = Some(SECOND));
+    let mut world = run(vec![holds(test("test.a"))]);
+    tried(&mut world, "test.a", Outcome::Passed);
+    let mut tries = 0;
+    while world.end.is_none() {
+        world.pass(limits::HOLD_EVERY);
+        tried(&mut world, "test.a", Outcome::Passed);
+        tries += 1;
+    }
+    assert_eq!((tries, world.now, world.end), (10, SECOND, Some(0)));
+
+    let mut world = run(vec![holds(test("test.a"))]);
+    tried(&mut world, "test.a", Outcome::Passed);
+    world.pass(limits::HOLD_EVERY);
+    tried(&mut world, "test.a", Outcome::Failed);
+    assert_eq!(world.end, Some(1), "it did not");
+}
+
+#[test]
+fn what_has_to_hold_does_not_where_a_unit_is_restarted_meanwhile() {
+    let a = with(test("test.a"), |test| test.holds = Some(SECOND));
+    let mut world =
+        run_allowing(WaitPolicy::Any, vec![restarted(unit("async.web")), a], &["async.web.run"]);
+    tried(&mut world, "test.a", Outcome::Passed);
+    world.exit("async.web", 1);
+    world.pass(SECOND);
+    tried(&mut world, "test.a", Outcome::Passed);
+    obey(&mut world);
+    assert_eq!(world.end, Some(1));
+}
+
+#[test]
+fn a_killed_unit_has_to_be_up_again() {
+    let kill = FaultKind::Kill(Signal::KILL);
+    let mut world =
+        run(vec![restarted(unit("async.web")), fault(test("test.a"), "async.web", kill)]);
+    assert_eq!(world.sent(), [to("async.web", Signal::KILL)]);
+    tried(&mut world, "test.a", Outcome::Passed);
+    assert_eq!(world.end, None, "it answered before it died");
+    world.die("async.web", Ending::Signal(Signal::KILL), false);
+    world.pass(limits::TRY_EVERY);
+    tried(&mut world, "test.a", Outcome::Passed);
+    world.pass(SECOND);
+    assert_eq!(world.running(), ["async.web"]);
+    tried(&mut world, "test.a", Outcome::Passed);
+    obey(&mut world);
+    assert_eq!((world.end, findings(&world)), (Some(0), vec![]), "that restart was asked for");
+}
+
+#[test]
+fn a_killed_unit_that_is_not_restarted_fails_the_test_and_the_run() {
+    let kill = FaultKind::Kill(Signal::KILL);
+    let mut world = run(vec![unit("async.web"), fault(test("test.a"), "async.web", kill)]);
+    world.die("async.web", Ending::Signal(Signal::KILL), false);
+    tried(&mut world, "test.a", Outcome::Passed);
+    let id = world.id("test.a");
+    let ended = world.engine.ended(id).map(|ended| ended.how);
+    assert_eq!(ended, Some(How::Test(TestEnd::NotRecovered)));
+    assert_eq!((world.end, findings(&world)), (Some(1), vec!["async.web.run".to_owned()]));
+}
+
+#[test]
+fn a_stopped_unit_goes_on_after_its_time_and_not_before_that_the_test_is_over() {
+    let stop = FaultKind::Stop(SECOND * 5);
+    let mut world = run(vec![unit("async.web"), fault(test("test.a"), "async.web", stop)]);
+    assert_eq!(world.sent(), [to("async.web", Signal::STOP)]);
+    tried(&mut world, "test.a", Outcome::Passed);
+    while world.now < SECOND * 5 {
+        assert_eq!(world.end, None);
+        world.pass(limits::TRY_EVERY);
+        if world.trial.is_some() {
+            tried(&mut world, "test.a", Outcome::Passed);
+        }
+    }
+    assert!(world.sent.contains(&to("async.web", Signal::CONT)));
+    while world.trial.is_some() || world.end.is_none() && world.running().len() == 1 {
+        if world.trial.is_some() {
+            tried(&mut world, "test.a", Outcome::Passed);
+        }
+        world.pass(limits::TRY_EVERY);
+        obey(&mut world);
+    }
+    assert_eq!(world.end, Some(0));
+}
+
+#[test]
+fn tests_with_faults_come_last() {
+    let kill = FaultKind::Kill(Signal::HUP);
+    let mut world =
+        run(vec![unit("async.web"), fault(test("test.a"), "async.web", kill), test("test.b")]);
+    assert_eq!(world.sent(), []);
+    tried(&mut world, "test.b", Outcome::Passed);
+    assert_eq!(world.sent(), [to("async.web", Signal::HUP)]);
+}
+
+#[test]
+fn a_test_that_waits_in_vain_fails_and_says_for_whom() {
+    let web =
+        with_ready(unit("async.web"), Placed { value: Probe::Notify, origin: Origin::Default });
+    let mut world = run(vec![web, test("test.a"), test("test.b")]);
+    world.exit("async.web", 3);
+    let (a, web) = (world.id("test.a"), world.id("async.web"));
+    assert_eq!(world.engine.ended(a).map(|ended| ended.how), Some(How::Blocked(web)));
+    assert_eq!((world.end, findings(&world)), (Some(1), vec!["async.web.run".to_owned()]));
+}
+
+#[test]
+fn a_test_waits_for_its_units_for_so_long_and_no_longer() {
+    let late = after(unit("async.late"), "async.web", Some(Condition::Exited));
+    let mut world = run(vec![unit("async.web"), late, test("test.a")]);
+    world.pass(SECOND * 299);
+    assert_eq!(world.facts.iter().filter(|fact| matches!(fact, Fact::TestEnded { .. })).count(), 0);
+    world.pass(SECOND * 2);
+    // A unit whose end is awaited is a one-shot, and has not succeeded.
+    let (a, web) = (world.id("test.a"), world.id("async.web"));
+    assert_eq!(world.engine.ended(a).map(|ended| ended.how), Some(How::Blocked(web)));
+}
+
+#[test]
+fn a_sync_unit_that_runs_keeps_no_test_waiting_for_those_behind_it() {
+    let mut world = run(vec![unit("sync.first"), unit("sync.second"), test("test.a")]);
+    tried(&mut world, "test.a", Outcome::Passed);
+    obey(&mut world);
+    assert_eq!(world.end, Some(0));
+}
+
+#[test]
+fn no_policy_ends_a_test_run_and_an_end_that_is_not_meant_fails_it() {
+    let one_shot = |unit: Unit| Unit { oneshot: Some(true), ..unit };
+    let ignored = |unit: Unit| Unit { on_failure: OnFailure::Ignore, ..unit };
+    let stops = |unit: Unit| Unit { on_failure: OnFailure::Stop, ..unit };
+    for (wait, unit, code, found) in [
+        (WaitPolicy::Any, unit("async.x"), 0, true),
+        (WaitPolicy::Any, unit("async.x"), 3, true),
+        (WaitPolicy::Any, unit("sync.x"), 0, true),
+        (WaitPolicy::Any, one_shot(unit("async.x")), 0, false),
+        (WaitPolicy::Any, one_shot(unit("async.x")), 3, true),
+        (WaitPolicy::Any, ignored(unit("async.x")), 3, false),
+        (WaitPolicy::Any, stops(unit("async.x")), 3, true),
+        (WaitPolicy::All, unit("async.x"), 0, false),
+        (WaitPolicy::All, unit("async.x"), 3, true),
+        (WaitPolicy::Err, unit("async.x"), 3, true),
+        (WaitPolicy::Forever, unit("async.x"), 0, true),
+    ] {
+        let id = unit.id();
+        let case = format!("{wait:?} {id} {code} {:?}", unit.on_failure);
+        let a = after(test("test.a"), &id, None);
+        let mut world = run_allowing(wait, vec![unit, a], &[]);
+        world.exit(&id, code);
+        assert_eq!(world.end, None, "{case}");
+        tried(&mut world, "test.a", Outcome::Passed);
+        let expected = if found { vec![format!("{id}.run")] } else { vec![] };
+        assert_eq!((findings(&world), world.end), (expected, Some(u8::from(found))), "{case}");
+    }
+}
+
+#[test]
+fn what_one_test_allows_is_found_and_excused() {
+    let mut world =
+        run_allowing(WaitPolicy::Any, vec![unit("async.x"), test("test.a")], &["x.run"]);
+    world.exit("async.x", 3);
+    tried(&mut world, "test.a", Outcome::Passed);
+    assert_eq!((world.end, findings(&world)), (Some(0), vec!["async.x.run".to_owned()]));
+}
+
+#[test]
+fn a_unit_that_does_not_end_on_its_stop_signal_fails_the_drill() {
+    let mut world = run(vec![unit("async.x"), test("test.a")]);
+    tried(&mut world, "test.a", Outcome::Passed);
+    world.pass(SECOND * 5);
+    world.die("async.x", Ending::Signal(Signal::KILL), false);
+    assert_eq!((world.end, findings(&world)), (Some(1), vec!["async.x.stop".to_owned()]));
+}
+
+#[test]
+fn the_drill_has_the_budget_of_a_stop_from_outside() {
+    let slow = |id: &str| {
+        let stop = Stop { timeout: Some(SECOND * 60), ..Stop::default() };
+        Unit { stop, ..unit(id) }
+    };
+    let shutdown = Shutdown { timeout: Some(SECOND * 9) };
+    let (only, reports, list, origin) = (vec![], vec![], false, Origin::Default);
+    let testing = Some(Testing { only, list, reports, allow: vec![], origin });
+    let units = vec![slow("async.x"), test("test.a")];
+    let mut world = World::new(&Config { shutdown, testing, ..config(WaitPolicy::Any, units) });
+    tried(&mut world, "test.a", Outcome::Passed);
+    world.pass(SECOND * 7);
+    assert!(world.sent().contains(&to("async.x", Signal::KILL)));
+}
+
+#[test]
+fn what_an_exec_unit_leaves_is_an_orphan_unless_it_is_just_ending() {
+    for (lingers, found) in [(false, vec![]), (true, vec!["orphans".to_owned()])] {
+        let mut world = run(vec![unit("async.x"), test("test.a")]);
+        tried(&mut world, "test.a", Outcome::Passed);
+        world.die("async.x", Ending::Signal(Signal::TERM), true);
+        assert_eq!(world.sent(), [to("async.x", Signal::TERM)], "its group has a moment");
+        if lingers {
+            world.pass(limits::LINGER);
+            assert_eq!(world.sent(), [to("async.x", Signal::TERM)], "now it is told");
+        }
+        let unit = world.id("async.x");
+        world.feed(Event::LeftoversGone { unit });
+        assert_eq!(findings(&world), found);
+        assert_eq!(world.end, Some(u8::from(lingers)));
+    }
+}
+
+#[test]
+fn what_is_left_when_all_units_have_ended_fails_the_run() {
+    for (orphans, sessions, found) in [(true, false, "orphans"), (false, true, "sessions")] {
+        let mut world = run(vec![test("test.a"), unit("halt.h")]);
+        world.remains = (orphans, sessions);
+        tried(&mut world, "test.a", Outcome::Passed);
+        assert_eq!(world.running(), ["halt.h"], "halt units run all the same");
+        world.exit("halt.h", 0);
+        assert_eq!((world.end, findings(&world)), (Some(1), vec![found.to_owned()]));
+    }
+}
+
+#[test]
+fn a_zombie_is_one_that_is_still_there_a_moment_later() {
+    for (looks, end, found) in [
+        (vec![true, false], Some(0), vec![]),
+        (vec![true, true], Some(1), vec!["zombies".to_owned()]),
+    ] {
+        let mut world = run(vec![test("test.a")]);
+        world.zombies = looks;
+        tried(&mut world, "test.a", Outcome::Passed);
+        assert_eq!(world.end, None);
+        world.pass(limits::ZOMBIE);
+        assert_eq!((world.end, findings(&world)), (end, found));
+    }
+}
+
+#[test]
+fn a_failed_boot_and_a_signal_end_a_test_run_with_1() {
+    let mut world = run(vec![unit("boot.b"), test("test.a")]);
+    world.exit("boot.b", 3);
+    assert_eq!(world.end, Some(1));
+
+    let mut world = run(vec![unit("async.x"), test("test.a")]);
+    assert!(world.trial.is_some());
+    world.signal(Signal::TERM, true);
+    assert_eq!(world.trial, None, "its try is given up");
+    obey(&mut world);
+    assert_eq!(world.end, Some(1));
+}
+
+#[test]
+fn nothing_turns_a_failed_test_run_into_0() {
+    let bye = Unit { form: Form::Script, ..unit("halt.bye") };
+    let units = vec![test("test.a"), bye];
+    let (only, reports, list, origin) = (vec![], vec![], false, Origin::Default);
+    let testing = Some(Testing { only, list, reports, allow: vec![], origin });
+    let exit = BTreeMap::from([(1, 0)]);
+    let mut world = World::new(&Config { exit, testing, ..config(WaitPolicy::Any, units) });
+    tried(&mut world, "test.a", Outcome::Failed);
+    assert_eq!(world.engine.status(), 1, "halt units see it");
+    world.exit("halt.bye", 0);
+    assert_eq!(world.end, Some(1));
+}
+
+#[test]
+fn a_halt_unit_that_fails_fails_the_run() {
+    for form in [Form::Declared, Form::Script] {
+        let mut world = run(vec![test("test.a"), Unit { form, ..unit("halt.bye") }]);
+        tried(&mut world, "test.a", Outcome::Passed);
+        world.exit("halt.bye", 3);
+        assert_eq!((world.end, findings(&world)), (Some(1), vec!["halt.bye.run".to_owned()]));
+    }
+}

@@ -1,0 +1,74 @@
+//! The points of the stop drill, by their names.
+
+use std::collections::BTreeMap;
+
+use crate::config::{Config, Diagnostic, Stage, Unit, nearest};
+
+/// No process is left that a unit has put into the background, or has not ended.
+pub const ORPHANS: &str = "orphans";
+/// No process is left that has gone into a session of its own.
+pub const SESSIONS: &str = "sessions";
+/// No process is left that has ended and whose parent doesn't care.
+pub const ZOMBIES: &str = "zombies";
+
+/// How a unit ran: it did not end that should not, and was not restarted.
+#[must_use]
+pub fn run(unit: &Unit) -> String {
+    format!("{}.run", unit.id())
+}
+
+/// How a unit stopped: on its stop signal, with nothing killed.
+#[must_use]
+pub fn stop(unit: &Unit) -> String {
+    format!("{}.stop", unit.id())
+}
+
+/// That no line was written later that a test forbids.
+#[must_use]
+pub fn log(unit: &Unit) -> String {
+    format!("{}.log", unit.id())
+}
+
+/// Which points are excused, and by which tests.
+pub fn allowed(
+    config: &Config,
+    units: &[&Unit],
+    errors: &mut Vec<Diagnostic>,
+) -> BTreeMap<String, String> {
+    let mut allowed = BTreeMap::new();
+    let Some(testing) = &config.testing else { return allowed };
+    let mut known: Vec<String> = [ORPHANS, SESSIONS, ZOMBIES].map(str::to_owned).into();
+    for unit in units {
+        match unit.stage {
+            Stage::Async | Stage::Sync => known.extend([run(unit), stop(unit)]),
+            Stage::Boot | Stage::Halt => known.push(run(unit)),
+            Stage::Test => known.push(log(unit)),
+        }
+    }
+    for (name, test) in &testing.allow {
+        let is_meant = |point: &&String| {
+            let bare = point.split_once('.').map_or("", |(_, rest)| rest);
+            **point == name.value || bare == name.value
+        };
+        match known.iter().filter(is_meant).collect::<Vec<_>>().as_slice() {
+            [point] => _ = allowed.insert((*point).clone(), test.clone()),
+            [] => {
+                let message = format!("`allow`: there is no point `{}` in a run", name.value);
+                let error = Diagnostic::error(name.origin.clone(), message);
+                let right = nearest(&name.value, known.iter().map(String::as_str));
+                let help = right.map_or_else(
+                    || format!("they are {ORPHANS}, {SESSIONS}, {ZOMBIES}, STAGE.NAME.run and STAGE.NAME.stop"),
+                    |right| format!("did you mean `{right}`?"),
+                );
+                errors.push(error.help(help));
+            }
+            several => {
+                let all: Vec<&str> = several.iter().map(|point| point.as_str()).collect();
+                let message = format!("`allow`: `{}` may be {}", name.value, all.join(" or "));
+                let error = Diagnostic::error(name.origin.clone(), message);
+                errors.push(error.help("write the stage before the name"));
+            }
+        }
+    }
+    allowed
+}

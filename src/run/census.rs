@@ -1,0 +1,31 @@
+//! Who is there: the processes that a test run asks about.
+
+use nix::unistd::{Pid, getpid, getsid};
+
+use super::proc::{self, Stat};
+use super::processes;
+
+/// The live processes of a process group.
+pub fn of_group(group: i32) -> Vec<i32> {
+    let is_of = |pid: &i32| Stat::of(*pid).is_some_and(|stat| stat.group == group && stat.lives());
+    proc::pids().into_iter().filter(is_of).collect()
+}
+
+/// Processes that have ended, and whose parents are others than trc and live.
+pub fn zombies() -> Vec<i32> {
+    let own = getpid().as_raw();
+    let mut candidates = processes::descendants();
+    candidates.retain(|pid| Stat::of(*pid).is_some_and(|stat| !stat.lives() && stat.parent != own));
+    candidates
+}
+
+/// As PID 1, processes that don't descend from trc: what came in by `docker exec`.
+pub fn outsiders() -> Vec<i32> {
+    let own = processes::descendants();
+    processes::all().into_iter().filter(|pid| !own.contains(pid)).collect()
+}
+
+/// The session of a process, of this one by 0; None if there is none of this number.
+pub fn session(pid: i32) -> Option<i32> {
+    getsid(Some(Pid::from_raw(pid))).ok().map(Pid::as_raw)
+}

@@ -1,0 +1,334 @@
+//! `[test.NAME]`, `--test` and what is wrong with them.
+
+use std::time::Duration;
+
+use trc::config::{FaultKind, ReportKind, Test};
+use trc::graph::Graph;
+
+use super::{Case, ids, toml_says, unit};
+
+const WEB: &str = "[async.web]\nexec = \"x\"\n";
+
+fn case(text: &str) -> Case {
+    Case::new().toml(&format!("{WEB}{text}")).arguments(&["--test"])
+}
+
+fn test(text: &str) -> Test {
+    let config = case(&format!("[test.t]\n{text}")).config();
+    *unit(&config, "test.t").test.clone().expect("a test")
+}
+
+/// What a test checks, as reports name it.
+fn checks(text: &str) -> Vec<String> {
+    test(text).checks.iter().map(|check| check.value.to_string()).collect()
+}
+
+#[test]
+fn everything_that_is_expected_is_a_point_with_a_name() {
+    for (text, names) in [
+        ("exec = 'x'", vec!["exit status is 0"]),
+        ("script = 'x'\nexpect.exit = [1, 2]", vec!["exit status is 1 or 2"]),
+        (
+            "exec = 'x'\nexpect = { exit = 3, stdout = ['a b', '!/^x+$/'], stderr = '!err' }",
+            vec![
+                "exit status is 3",
+                r#"stdout has "a b""#,
+                "stdout lacks /^x+$/",
+                r#"stderr lacks "err""#,
+            ],
+        ),
+        ("expect.http = 'http://a/b'", vec!["http://a:80/b answers"]),
+        ("expect.tcp = 25", vec!["localhost:25 accepts connections"]),
+        ("expect.unix = '/run/x'", vec!["/run/x accepts connections"]),
+        (
+            "expect.listening = [25, '53/udp', '127.0.0.1:80/tcp', '[::1]:81', '!23']",
+            vec![
+                "something listens on 25/tcp",
+                "something listens on 53/udp",
+                "something listens on 127.0.0.1:80/tcp",
+                "something listens on [::1]:81/tcp",
+                "nothing listens on 23/tcp",
+            ],
+        ),
+        ("expect.file = '/a'", vec!["/a is there"]),
+        ("expect.file = { path = '/a', exists = false }", vec!["/a is not there"]),
+        (
+            "expect.file = { path = '/a', mode = '640', owner = 'root:web', contains = '!$${' }",
+            vec!["/a is there as expected"],
+        ),
+        (
+            "expect = { running = ['nginx', '!sshd'], user = 'www' }",
+            vec![r#""nginx" is running as www"#, r#""sshd" is not running"#],
+        ),
+        ("expect.user = 'www'", vec!["runs as www"]),
+        (
+            "expect.log = { unit = 'web', contains = ['up', '!down'], forbids = '/ERROR/' }",
+            vec![
+                r#"log of async.web has "up""#,
+                r#"log of async.web lacks "down""#,
+                "log of async.web lacks /ERROR/",
+            ],
+        ),
+        (
+            "expect = { ready_within = '3s', max_rss = '64MiB', max_cpu = 2, max_fds = 100 }",
+            vec![
+                "ready within 3 s",
+                "at most 64 MiB of memory",
+                "at most 2 s of CPU time",
+                "at most 100 open descriptors",
+            ],
+        ),
+        (
+            "expect = { no_new_privs = true, read_only_root = true, capabilities = [], uid = 0 }",
+            vec![
+                "the container can't gain privileges",
+                "the root is read-only",
+                "the container has no other capabilities",
+                "the container's user is 0",
+            ],
+        ),
+    ] {
+        assert_eq!(checks(text), names, "{text}");
+    }
+}
+
+#[test]
+fn a_fault_is_done_to_a_unit_and_leaves_time_to_recover() {
+    let kill = test("expect.fault = { unit = 'web', kill = 'KILL' }");
+    let fault = kill.fault.unwrap().value;
+    assert_eq!(fault.unit.value, "async.web");
+    assert!(matches!(fault.kind, FaultKind::Kill(signal) if signal.to_string() == "SIGKILL"));
+    assert_eq!(kill.within, Some(Duration::from_secs(30)));
+    let stop = test("expect = { within = '1s', fault = { unit = 'web', stop = '5s' } }");
+    assert_eq!(stop.fault.unwrap().value.kind, FaultKind::Stop(Duration::from_secs(5)));
+    assert_eq!(stop.within, Some(Duration::from_secs(1)));
+}
+
+#[test]
+fn a_later_layer_replaces_the_kind_of_a_fault() {
+    let text = "[test.t.expect.fault]\nunit = 'web'\nkill = 'TERM'\n";
+    let case = case(text).file("trc.d/late.toml", "test.t.expect.fault.stop = '2s'");
+    let late = unit(&case.config(), "test.t").test.clone().unwrap();
+    assert_eq!(late.fault.unwrap().value.kind, FaultKind::Stop(Duration::from_secs(2)));
+}
+
+#[test]
+fn tests_are_there_in_test_mode_only_and_those_that_were_asked_for() {
+    let text = "[test.a]\nexec = 'x'\n[test.b]\nexec = 'x'\nenabled = false\n[test.c]\nexec = 'x'";
+    let new = || Case::new().toml(&format!("{WEB}{text}"));
+    let all: &[&str] = &["async.web", "test.a", "test.c", "test.s"];
+    for (case, expected) in [
+        (new(), &["async.web"][..]),
+        (new().set("TRC_TEST", "0"), &["async.web"]),
+        (new().set("TRC_TEST", "false"), &["async.web"]),
+        (new().set("TRC_TEST", ""), &["async.web"]),
+        (new().set("TRC_TEST", "1"), all),
+        (new().set("TRC_TEST", "true"), all),
+        (new().set("TRC_TEST", "c, a"), &["async.web", "test.a", "test.c"]),
+        (new().set("TRC_TEST", "a").arguments(&["--test"]), all),
+        (new().arguments(&["--test"]), all),
+        (new().arguments(&["--test=test.c"]), &["async.web", "test.c"]),
+        (new().arguments(&["--test-list"]), all),
+        (new().arguments(&["--test=a", "-D", "y"]), &["async.web", "test.a", "async.D1"]),
+    ] {
+        let case = case.file("trc.d/test.s", "true\n");
+        assert_eq!(ids(&case.config()), expected, "{:?} {:?}", case.arguments, case.environment);
+    }
+}
+
+#[test]
+fn reports_are_asked_for_by_a_variable_and_by_flags() {
+    let case = case("[test.t]\nexec = 'x'")
+        .set("TRC_REPORT", "junit=/a.xml,json=/b.json")
+        .arguments(&["--report", "json=c.json"]);
+    let reports = case.config().testing.unwrap().reports;
+    let reports: Vec<_> =
+        reports.iter().map(|one| (one.kind, one.path.to_str().unwrap())).collect();
+    let expected = [
+        (ReportKind::Junit, "/a.xml"),
+        (ReportKind::Json, "/b.json"),
+        (ReportKind::Json, "c.json"),
+    ];
+    assert_eq!(reports, expected);
+}
+
+#[test]
+fn a_variable_reaches_into_a_test() {
+    let case = case("[test.t]\nexec = 'x'")
+        .set("TRC_TEST__T__EXPECT__STDOUT", "hello")
+        .set("TRC_TEST__T__EXPECT__WITHIN", "2s");
+    let test = unit(&case.config(), "test.t").test.clone().unwrap();
+    assert_eq!(test.within, Some(Duration::from_secs(2)));
+    assert_eq!(test.checks[1].value.to_string(), r#"stdout has "hello""#);
+}
+
+#[test]
+fn what_is_wrong_with_a_test_is_said_in_production_too() {
+    toml_says(&[
+        (
+            "[test.t]\nexec = 'x'\nexpct = {}",
+            &["error trc.toml:3:1: unknown key `expct` in `[test.t]` (did you mean `expect`?)"],
+        ),
+        (
+            "[test.t]\nexpect.stdot = 'x'",
+            &["error trc.toml:2:8: unknown key `stdot` in `expect` (did you mean `stdout`?)"],
+        ),
+        (
+            "[test.t]\nexec = 'x'\nrestart = 'always'",
+            &["error trc.toml:3:1: unknown key `restart` in `[test.t]`"],
+        ),
+        (
+            "[test.t]",
+            &[
+                "error trc.toml:1:7: test.t expects nothing, and can't fail (it takes a command, or something in `expect`)",
+            ],
+        ),
+        (
+            "[test.t]\nexpect = { tcp = 1, stdout = 'x' }",
+            &[
+                "error trc.toml:2:21: `stdout`: there is no command whose it could be (give it an `exec` or a `script`)",
+            ],
+        ),
+        (
+            "[test.t]\nexec = 'x'\nexpect.stdout = ['/(/', '', '!']",
+            &[
+                "error trc.toml:3:18: `stdout`: it is no regular expression: found open group without closing ')'",
+                "error trc.toml:3:25: `stdout`: this must not be empty",
+                "error trc.toml:3:29: `stdout`: this must not be empty",
+            ],
+        ),
+        (
+            "[test.t]\nexpect.listening = ['x', '25/sctp', 0]",
+            &[
+                "error trc.toml:2:21: `listening`: expected a port such as 25, \"25/tcp\", \"127.0.0.1:53/udp\" or \"!23\", found the string \"x\"",
+                "error trc.toml:2:26: `listening`: expected a port such as 25, \"25/tcp\", \"127.0.0.1:53/udp\" or \"!23\", found the string \"25/sctp\"",
+                "error trc.toml:2:37: `listening`: expected a port such as 25, \"25/tcp\", \"127.0.0.1:53/udp\" or \"!23\", found the integer 0",
+            ],
+        ),
+        (
+            "[test.t]\nexpect.fault = { unit = 'web' }\n[async.web]\nexec = 'x'",
+            &["error trc.toml:2:8: `expect.fault` needs a `kill` or a `stop`"],
+        ),
+        (
+            "[test.t]\nexpect.fault = { unit = 'wbe', kill = 'KILL' }\n[async.web]\nexec = 'x'",
+            &["error trc.toml:2:25: there is no unit `wbe` (did you mean `web`?)"],
+        ),
+        (
+            "[test.t]\nexpect.file = { exists = false, mode = '640' }",
+            &[
+                "error trc.toml:2:8: `expect.file` needs a `path`",
+                "error trc.toml:2:33: `mode`: the file is not to be there",
+            ],
+        ),
+        (
+            "[test.t]\nexpect.log = { unit = 'web' }\n[async.web]\nexec = 'x'",
+            &[
+                "error trc.toml:2:8: `expect.log` doesn't say what is looked for (it takes `contains` or `forbids`)",
+            ],
+        ),
+        (
+            "[tests.t]\nexec = 'x'",
+            &["error trc.toml:1:2: unknown key `tests` (did you mean `test`?)"],
+        ),
+    ]);
+}
+
+#[test]
+fn a_variable_that_is_not_set_matters_in_test_mode_only() {
+    let text = format!("{WEB}[test.t]\nexec = 'x'\nexpect.stdout = '${{NOPE}}'");
+    assert_eq!(Case::new().toml(&text).errors(), [""; 0]);
+    assert_eq!(
+        Case::new().toml(&text).arguments(&["--test"]).errors(),
+        ["error trc.toml:5:17: `stdout`: the variable NOPE is not set"]
+    );
+}
+
+#[test]
+fn what_was_asked_for_and_is_not_there_is_an_error() {
+    let text = "[test.smtp]\nexec = 'x'\n[test.off]\nexec = 'x'\nenabled = false";
+    for (arguments, expected) in [
+        (&["--test=smpt"], "error --test: there is no test `smpt` (did you mean `smtp`?)"),
+        (&["--test=quite"], "error --test: there is no test `quite` (the tests are smtp)"),
+        (&["--test=off"], "error --test: the test `off` is disabled (the tests are smtp)"),
+    ] {
+        assert_eq!(Case::new().toml(text).arguments(arguments).errors(), [expected]);
+    }
+    assert_eq!(
+        Case::new().toml(WEB).set("TRC_TEST", "1").errors(),
+        [
+            "error TRC_TEST: there is no test to run (declare one: [test.NAME] in trc.toml or a drop-in, or a script trc.d/test.NAME)"
+        ]
+    );
+    assert_eq!(
+        case("[test.t]\nexec = 'x'").arguments(&["--report", "html=x"]).errors(),
+        ["error --report: expected junit=FILE or json=FILE, found \"html=x\""]
+    );
+}
+
+#[test]
+fn a_test_of_a_disabled_unit_has_to_be_disabled_too() {
+    let off = "[async.off]\nexec = 'x'\nenabled = false\n[test.t]\nexec = 'x'\n";
+    for (rest, place) in [
+        ("after = ['off']", "trc.toml:8:10"),
+        ("expect.log = { unit = 'off', contains = 'x' }", "trc.toml:8:23"),
+        ("expect.fault = { unit = 'off', kill = 'KILL' }", "trc.toml:8:25"),
+    ] {
+        let text = format!("{off}{rest}");
+        let shown = if rest.starts_with("after") { "off" } else { "async.off" };
+        assert_eq!(
+            case(&text).errors(),
+            [format!(
+                "error {place}: test.t is about {shown}, which is disabled (disable test.t too)"
+            )],
+            "{rest}"
+        );
+        assert_eq!(Case::new().toml(&format!("{WEB}{text}")).errors(), [""; 0], "{rest}");
+    }
+    // Among others it is an edge that goes away.
+    assert_eq!(case(&format!("{off}after = ['off', 'web']")).errors(), [""; 0]);
+}
+
+/// The errors of the graph.
+fn graph_says(text: &str) -> Vec<String> {
+    let case = case(text);
+    match Graph::build(&case.config()) {
+        Ok(_) => Vec::new(),
+        Err(errors) => case.said(&errors),
+    }
+}
+
+#[test]
+fn what_is_allowed_is_a_point_of_the_run() {
+    for (allow, expected) in [
+        ("'web.stop'", vec![]),
+        ("['async.web.run', 'orphans', 'sessions', 'zombies']", vec![]),
+        (
+            "'web.stp'",
+            vec![
+                "error trc.toml:5:9: `allow`: there is no point `web.stp` in a run (they are orphans, sessions, zombies, STAGE.NAME.run and STAGE.NAME.stop)",
+            ],
+        ),
+        (
+            "'orphan'",
+            vec![
+                "error trc.toml:5:9: `allow`: there is no point `orphan` in a run (did you mean `orphans`?)",
+            ],
+        ),
+    ] {
+        assert_eq!(
+            graph_says(&format!("[test.t]\nexec = 'x'\nallow = {allow}")),
+            expected,
+            "{allow}"
+        );
+    }
+}
+
+#[test]
+fn nothing_but_tests_waits_for_tests() {
+    let text = "[sync.main]\nexec = 'x'\nafter = ['t']\n[test.t]\nexec = 'x'";
+    assert_eq!(
+        graph_says(text),
+        ["error trc.toml:5:10: sync.main can't wait for test.t: tests run in test mode only"]
+    );
+    assert_eq!(graph_says("[test.a]\nexec = 'x'\nafter = ['b']\n[test.b]\nexec = 'x'"), [""; 0]);
+}

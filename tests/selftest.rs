@@ -1,0 +1,463 @@
+//! Images that test themselves: test mode with real processes, what it finds, what it
+//! prints, and its exit status.
+
+mod common;
+
+use common::{MODES, NEVER, Outcome, TERM, Trc, python, root, table};
+
+/// A service that stays, and ends when it is told to.
+const SERVICE: &str = "[async.web]\nexec = ['sh', '-c', 'echo up; exec cat $W/never']\n";
+
+fn tested(toml: &str) -> Trc {
+    Trc::toml(toml).arg("--test")
+}
+
+/// The lines of a report that say what points came to.
+fn points(outcome: &Outcome) -> Vec<String> {
+    let out = outcome.out();
+    let is_point = |line: &&str| line.starts_with("ok ") || line.starts_with("not ok ");
+    out.lines().filter(is_point).map(str::to_owned).collect()
+}
+
+/// A server over HTTP that answers always the same; `$PORT` is told when it listens.
+fn server(answer: &str) -> String {
+    let program = "import http.server,sys\n\
+        class H(http.server.BaseHTTPRequestHandler):\n \
+        def do_GET(self):\n  self.send_response(200)\n  self.send_header('X-Kind','test')\n  \
+        self.end_headers()\n  self.wfile.write(sys.argv[2].encode())\n \
+        def log_message(self,*a): pass\n\
+        s=http.server.HTTPServer(('127.0.0.1',0),H)\n\
+        open(sys.argv[1],'w').write(str(s.server_port)+chr(10))\nprint('listening',flush=True)\n\
+        s.serve_forever()\n";
+    format!(
+        "[async.web]\nexec = ['{}', '-c', '''{program}''', '${{W}}/port', '{answer}']\n\
+         ready = {{ log = 'listening' }}\n",
+        python()
+    )
+}
+
+#[test]
+fn an_image_starts_is_tested_and_stops_and_the_status_is_the_verdict() {
+    table(
+        &MODES,
+        |mode| format!("{mode:?}"),
+        |mode| {
+            let toml = format!(
+                "{SERVICE}[boot.prepare]\nscript = 'export GREETING=hello'\n\
+             [test.greets]\ndescription = 'it greets'\nscript = 'echo $GREETING $TRC_STAGE'\n\
+             expect.stdout = 'hello test'\n\
+             [halt.bye]\nscript = 'echo bye $TRC_EXIT_STATUS'\n"
+            );
+            let outcome = tested(&toml).mode(*mode).run();
+            outcome.status(0);
+            assert_eq!(
+                points(&outcome),
+                [
+                    "ok 1 - test.greets: it greets",
+                    "ok 2 - boot.prepare.run",
+                    "ok 3 - async.web.run",
+                    "ok 4 - async.web.stop",
+                    "ok 5 - halt.bye.run",
+                    "ok 6 - orphans",
+                    "ok 7 - sessions",
+                    "ok 8 - zombies",
+                ]
+            );
+            // Standard output is the report and nothing else.
+            assert!(outcome.out().starts_with("TAP version 14\n"));
+            outcome.stdout_lacks("trc [").stdout_has("\n1..8\n");
+            outcome.stderr_lines(&[
+                r"<main/\d+\]: Launching the test: greets: echo \$GREETING \$TRC_STAGE",
+                r"<main/\d+\]: test\.greets has passed",
+                r"<main/\d+\]: Trying to terminate sub-processes\.\.\.",
+                r"<bye/\d+\]: bye 0",
+                r"<main/\d+\]: Exited \(exitcode=0\)",
+            ]);
+        },
+    );
+}
+
+#[test]
+fn in_production_a_test_never_runs() {
+    let toml = "[sync.main]\nexec = 'true'\n[test.t]\nscript = 'touch $W/ran'\n";
+    let outcome = Trc::toml(toml).run();
+    outcome.status(0).stdout_lacks("TAP").stderr_lacks("test");
+    Trc::toml("[test.t]\nexec = 'true'\n").arg("true").run().status(0).stdout_lacks("TAP");
+}
+
+#[test]
+fn tests_are_chosen_by_the_variable_and_by_the_flag() {
+    let toml = "[test.a]\nexec = 'true'\n[test.b]\nexec = 'true'\n[test.c]\nexec = 'true'\n";
+    for (trc, names) in [
+        (Trc::toml(toml).env("TRC_TEST", "1"), "abc"),
+        (Trc::toml(toml).env("TRC_TEST", "a,c"), "ac"),
+        (Trc::toml(toml).arg("--test"), "abc"),
+        (Trc::toml(toml).arg("--test=b"), "b"),
+        // As docker has it: the image's command stays, and is a unit.
+        (Trc::toml(toml).env("TRC_TEST", "a").args(&["sh", "-c", NEVER]), "a"),
+    ] {
+        let outcome = trc.run();
+        outcome.status(0);
+        let ran: String = points(&outcome)
+            .iter()
+            .filter_map(|point| point.split_once("test.").map(|(_, name)| name.to_owned()))
+            .collect();
+        assert_eq!(ran, names);
+    }
+}
+
+#[test]
+fn the_list_of_tests_runs_nothing() {
+    let toml = "[boot.b]\nscript = 'touch $W/ran'\n[test.smtp]\ndescription = 'mail'\nexec = 'x'\n\
+                [test.long-name]\nexec = 'x'\n";
+    let running = Trc::toml(toml).arg("--test-list").spawn();
+    running.wait_until("it has ended", || running.ended());
+    assert!(!running.path("ran").exists());
+    running.finish().status(0).stdout_is("smtp       mail\nlong-name\n");
+}
+
+#[test]
+fn a_failed_test_says_what_was_expected_what_came_and_what_units_said_last() {
+    let toml = format!(
+        "{SERVICE}[test.bad]\nscript = 'echo one; echo two >&2; exit 4'\n\
+         expect = {{ stdout = ['one', 'three'], stderr = '!two' }}\n\
+         [test.good]\nexec = 'true'\n"
+    );
+    let outcome = tested(&toml).run();
+    outcome.status(1).stderr_has("1 of 2 tests failed: test.bad");
+    for text in [
+        "    not ok 1 - exit status is 0\n",
+        "    ok 2 - stdout has \"one\"\n",
+        "    not ok 3 - stdout has \"three\"\n",
+        "    not ok 4 - stderr lacks \"two\"\n",
+        "not ok 1 - test.bad\n",
+        "it ended with status 4",
+        "ok 2 - test.good\n",
+        "async.web",
+    ] {
+        outcome.stdout_has(text);
+    }
+}
+
+#[test]
+fn everything_that_can_be_asked_natively_is() {
+    let user = if root() { "root".to_owned() } else { nix::unistd::geteuid().to_string() };
+    let toml = format!(
+        "{}[async.named]\nexec = ['sh', '-c', 'exec cat $W/never']\n\
+         [test.http.expect.http]\nurl = 'http://127.0.0.1:${{PORT}}/'\nstatus = 200\n\
+         body = ['it works', '!error']\nheaders = {{ x-kind = 'test', server = '!nginx' }}\n",
+        server("it works")
+    );
+    // The port is known only once the server runs: so by a run for each.
+    let good = format!(
+        "[test.file.expect.file]\npath = '/etc/passwd'\nmode = '644'\nowner = 'root:root'\n\
+         contains = ['root:', '!nobody-is-called-so']\n\
+         [test.gone]\nexpect.file = {{ path = '/no/such', exists = false }}\n\
+         [test.running]\nexpect = {{ running = ['cat', 'cat ${{W}}/never', '!no-such-process'], user = '{user}' }}\n\
+         [test.user]\nafter = ['named']\nexpect.user = '{user}'\n\
+         [test.small]\nafter = ['named']\nexpect = {{ max_rss = '64MiB', max_cpu = '5s', max_fds = 64 }}\n\
+         [test.ready]\nafter = ['web']\nexpect.ready_within = '20s'\n\
+         [test.uid]\nexpect.uid = {}\n\
+         [test.log]\nexpect.log = {{ unit = 'web', contains = 'listening', forbids = 'ERROR' }}\n",
+        nix::unistd::geteuid()
+    );
+    let toml = toml.split("[test.http").next().unwrap().to_owned();
+    let outcome = tested(&format!("{toml}{good}")).run();
+    outcome.status(0);
+    assert_eq!(points(&outcome).iter().filter(|point| point.contains("test.")).count(), 8);
+}
+
+#[test]
+fn what_is_not_so_is_named_with_what_is() {
+    struct Row {
+        test: &'static str,
+        found: &'static str,
+    }
+    let rows = [
+        Row { test: "expect.tcp = '127.0.0.1:1'", found: "connection refused" },
+        Row { test: "expect.unix = '/no/such'", found: "/no/such" },
+        Row { test: "expect.listening = '1/tcp'", found: "1/tcp" },
+        Row { test: "expect.file = '/no/such'", found: "it is not there" },
+        Row { test: "expect.file = { path = '/etc/passwd', mode = '600' }", found: "644" },
+        Row { test: "expect.file = { path = '/etc/passwd', owner = 'nobody' }", found: "root" },
+        Row { test: "expect.file = { path = '/etc/passwd', contains = 'xyzzy' }", found: "xyzzy" },
+        Row { test: "expect.running = 'no-such-process'", found: "no-such-process" },
+        Row { test: "expect.running = '!cat'", found: "cat" },
+        Row { test: "expect = { running = 'cat', user = 'nobody' }", found: "root" },
+        Row { test: "expect.user = 'nobody'", found: "async.web" },
+        Row { test: "expect.log.contains = 'never said'", found: "no such line" },
+        Row { test: "expect.log.forbids = 'up'", found: "the line" },
+        Row { test: "expect.max_rss = 4096", found: "async.web" },
+        Row { test: "expect.max_fds = 1", found: "async.web" },
+        Row { test: "expect.ready_within = '1s'", found: "readiness check" },
+        Row { test: "expect.uid = 4711", found: "0" },
+        Row { test: "expect.read_only_root = true", found: "written" },
+        Row { test: "exec = 'no-such-command'", found: "can't be executed" },
+        Row { test: "exec = ['sh', '-c', 'kill -9 $$$$']", found: "SIGKILL" },
+        Row {
+            test: "script = 'cat $W/never'\nmax_runtime = '100ms'",
+            found: "did not end within 0.1",
+        },
+    ];
+    if !root() {
+        return;
+    }
+    table(
+        &rows,
+        |row| row.test.to_owned(),
+        |row| {
+            let outcome = tested(&format!("{SERVICE}[test.t]\n{}\n", row.test)).run();
+            outcome.status(1).stdout_has("not ok 1 - test.t\n").stdout_has("    not ok ");
+            let out = outcome.out();
+            let before = out.split("not ok 1 - test.t").nth(1).unwrap().to_lowercase();
+            assert!(before.contains(&row.found.to_lowercase()), "{out}");
+        },
+    );
+}
+
+#[test]
+fn an_answer_is_looked_at_as_a_whole() {
+    for (expect, passes) in [
+        ("body = 'it works'", true),
+        ("body = '!it works'", false),
+        ("body = '/^it/'\nheaders.x-kind = 'test'", true),
+        ("headers.x-kind = '!test'", false),
+        ("headers.x-other = 'x'", false),
+        ("status = 404", false),
+    ] {
+        // A port that nobody has: it is asked for by the server, and told to the second trc.
+        let web = Trc::toml(&server("it works")).spawn();
+        let port = web.wait_for_file("port");
+        let toml = format!("[test.t.expect.http]\nurl = 'http://127.0.0.1:{port}/'\n{expect}\n");
+        tested(&toml).run().status(i32::from(!passes));
+        web.signal(TERM);
+        web.finish();
+    }
+}
+
+#[test]
+fn a_test_is_tried_until_it_passes_and_then_has_to_hold() {
+    let count = "n=$(cat $W/n 2>/dev/null || echo 0); echo $((n+1)) >$W/n; ";
+    for (rest, within, holds, status) in [
+        ("[ $n -ge 3 ]", "'20s'", None, 0),
+        ("false", "'300ms'", None, 1),
+        ("true", "'20s'", Some("'300ms'"), 0),
+        ("[ $n -lt 2 ]", "'20s'", Some("'10s'"), 1),
+    ] {
+        let holds = holds.map_or(String::new(), |holds| format!("expect.holds = {holds}\n"));
+        let toml = format!("[test.t]\nscript = '{count}{rest}'\nexpect.within = {within}\n{holds}");
+        tested(&toml).run().status(status);
+    }
+}
+
+#[test]
+fn each_defect_of_a_run_is_a_point_that_names_it() {
+    struct Row {
+        unit: &'static str,
+        point: &'static str,
+        says: &'static str,
+    }
+    let rows = [
+        Row {
+            unit: "exec = ['sh', '-c', 'trap \"\" TERM; echo >$W/up; while :; do read x <$W/never; done']\n\
+                   stop.timeout = '200ms'\nready.file = '${W}/up'",
+            point: "async.x.stop",
+            says: "was killed",
+        },
+        Row { unit: "exec = ['sh', '-c', 'exit 3']", point: "async.x.run", says: "status 3" },
+        Row { unit: "exec = 'true'", point: "async.x.run", says: "status 0" },
+        Row { unit: "exec = '/no/such'", point: "async.x.run", says: "could not be started" },
+        Row {
+            unit: "exec = ['sh', '-c', '[ -e $W/x ] && { echo >$W/up; exec cat $W/never; }; echo >$W/x; exit 3']\n\
+                   restart = { when = 'always', backoff = '1ms' }\nready.file = '${W}/up'",
+            point: "async.x.run",
+            says: "restarted once",
+        },
+        Row {
+            unit: "ready = { file = '${W}/none', within = '100ms' }\nexec = ['sh', '-c', 'exec cat $W/never']",
+            point: "async.x.run",
+            says: "not ready",
+        },
+        Row {
+            unit: "exec = ['sh', '-c', 'cat $W/never & echo >$W/up; exec cat $W/never']\nready.file = '${W}/up'",
+            point: "orphans",
+            says: "async.x has left cat",
+        },
+        Row {
+            unit: "exec = ['sh', '-c', 'setsid cat $W/never & echo >$W/up; exec cat $W/never']\nready.file = '${W}/up'",
+            point: "sessions",
+            says: "session of their own: cat",
+        },
+        Row {
+            unit: "stop.exec = 'false'\nexec = ['sh', '-c', 'exec cat $W/never']",
+            point: "async.x.stop",
+            says: "stop command failed",
+        },
+        Row {
+            unit: "exec = ['sh', '-c', 'echo ERROR later >&2 & wait; exec cat $W/never']\n\
+                   ready = { log = 'ERROR' }",
+            point: "test.t",
+            says: "ERROR later",
+        },
+    ];
+    table(
+        &rows,
+        |row| row.unit.to_owned(),
+        |row| {
+            let toml = format!(
+                "[async.x]\n{}\n[test.t]\nafter = {{ x = 'started' }}\n\
+                 expect = {{ log = {{ forbids = 'ERROR' }}, within = '2s' }}\n\
+                 [test.later]\nexec = 'true'\n",
+                row.unit
+            );
+            let outcome = tested(&toml).run();
+            outcome.status(1).stdout_has(row.says).stderr_has(row.point);
+            let failed = points(&outcome);
+            let failed: Vec<&String> =
+                failed.iter().filter(|point| point.starts_with("not ok")).collect();
+            assert!(failed.iter().any(|point| point.contains(row.point)), "{failed:?}");
+        },
+    );
+}
+
+#[test]
+fn a_zombie_that_nobody_waits_for_is_found() {
+    let program = "import os,time\nif os.fork()==0: os._exit(0)\nprint(\"up\",flush=True)\n\
+                   open(os.environ[\"W\"]+\"/never\").read()";
+    let toml = format!(
+        "[async.x]\nexec = ['{}', '-c', '''{program}''']\nready.log = 'up'\n[test.t]\nexec = 'true'\n",
+        python()
+    );
+    let outcome = tested(&toml).run();
+    outcome.status(1).stdout_has("not ok 6 - zombies\n").stdout_has("ended and not waited for");
+}
+
+#[test]
+fn what_a_test_allows_is_still_said_and_fails_nothing() {
+    let toml = "[async.x]\nexec = ['sh', '-c', 'exit 3']\n\
+                [test.t]\nexec = 'true'\nafter = { x = 'failed' }\nallow = ['x.run']\n";
+    let outcome = tested(toml).run();
+    outcome.status(0).stdout_has("not ok 2 - async.x.run # TODO allowed by test.t\n");
+}
+
+#[test]
+fn a_fault_shows_whether_the_restart_policy_is_real() {
+    let unit = "[async.x]\nexec = ['sh', '-c', 'echo $$$$ >>$W/pids; exec cat $W/never']\n\
+                ready.file = '${W}/pids'\n";
+    let test = "[test.t]\nexpect.fault = { unit = 'x', kill = 'SIGKILL' }\n";
+    let restarts = "restart = { when = 'always', backoff = '1ms' }\n";
+    let outcome = tested(&format!("{unit}{restarts}{test}")).run();
+    outcome.status(0).stdout_has("ok 1 - test.t\n").stdout_has("ok 2 - async.x.run\n");
+    let outcome = tested(&format!("{unit}{test}")).run();
+    outcome.status(1).stdout_has("not ok 1 - test.t\n").stdout_has("not up again");
+    outcome.stdout_has("not ok 2 - async.x.run\n").stdout_has("killed by SIGKILL");
+    // One that hangs is found by its health check.
+    let hangs = format!(
+        "{unit}restart = {{ when = 'always', backoff = '1ms' }}\nstop.timeout = '100ms'\n\
+         health = {{ exec = ['sh', '-c', 'case $(ps -o stat= -p $TRC_PID) in T*) exit 1;; esac'], every = '50ms', failures = 2 }}\n\
+         [test.t]\nexpect.fault = {{ unit = 'x', stop = '1s' }}\n"
+    );
+    tested(&hangs).run().status(0).stderr_has("async.x is not healthy");
+}
+
+#[test]
+fn a_tests_command_may_give_its_own_verdict() {
+    for (script, status, point) in [
+        ("verdict pass; false", 0, "ok 1 - test.t\n"),
+        ("verdict fail it is broken", 1, "not ok 1 - test.t\n"),
+        ("verdict skip no network here", 0, "ok 1 - test.t # SKIP no network here\n"),
+        ("verdict fail first; verdict pass", 1, "not ok 1 - test.t\n"),
+        ("verdict maybe", 1, "not ok 1 - test.t\n"),
+    ] {
+        for shell in ["bash", "sh"] {
+            let toml = format!("shell = '{shell}'\n[test.t]\nscript = '{script}'\n");
+            tested(&toml).run().status(status).stdout_has(point);
+        }
+    }
+    tested("[test.t]\nscript = 'verdict fail it is broken'\n").run().stdout_has("it is broken");
+}
+
+#[test]
+fn what_a_tests_command_leaves_behind_is_not_the_services_fault() {
+    let toml = "[test.t]\nscript = 'cat $W/never & echo started'\n";
+    tested(toml).run().status(0).stdout_has("ok 2 - orphans\n");
+}
+
+#[test]
+fn a_boot_that_fails_and_a_signal_leave_no_test_unsaid() {
+    let outcome = tested("[boot.b]\nexec = 'false'\n[test.t]\nexec = 'true'\n").run();
+    outcome.status(1).stdout_has("not ok 1 - test.t\n").stdout_has("not run: boot failed");
+
+    let toml = format!(
+        "{SERVICE}[test.a]\nscript = 'echo >$W/began; cat $W/never'\n[test.b]\nexec = 'true'\n"
+    );
+    let running = tested(&toml).arg("--report").arg("json=report.json").before("cd $W").spawn();
+    running.wait_for_file("began");
+    let report = running.path("report.json");
+    running.signal(TERM);
+    running.wait_until("it has ended", || running.ended());
+    let json: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(report).unwrap()).unwrap();
+    assert_eq!((&json["status"], &json["passed"]), (&1.into(), &false.into()));
+    let outcome = running.finish();
+    outcome.status(1).stdout_has("not ok 1 - test.a\n").stdout_has("not ok 2 - test.b\n");
+    outcome.stdout_has("not run: stopped by SIGTERM");
+}
+
+#[test]
+fn reports_are_files_that_are_there_as_a_whole_or_not_at_all() {
+    let toml = "[test.good]\nexec = 'true'\n[test.bad]\nexec = 'false'\n";
+    let running = Trc::toml(toml)
+        .env("TRC_TEST", "1")
+        .env("TRC_REPORT", "junit=report.xml,json=report.json")
+        .before("cd $W")
+        .spawn();
+    running.wait_until("it has ended", || running.ended());
+    let mut names: Vec<String> = std::fs::read_dir(running.path(""))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["go", "never", "report.json", "report.xml", "trc.toml"]);
+    let xml = std::fs::read_to_string(running.path("report.xml")).unwrap();
+    assert!(xml.contains("test.bad") && xml.contains("<failure"), "{xml}");
+    running.finish().status(1);
+    // What can't be written is known before anything runs.
+    let toml = "[boot.b]\nscript = 'echo ran'\n[test.t]\nexec = 'true'\n";
+    let outcome = tested(toml).args(&["--report", "junit=/no/such/x.xml"]).run();
+    outcome.status(78).stdout_is("").stderr_lacks("ran");
+    outcome.stderr_has("cannot write the report /no/such/x.xml: its directory does not exist");
+}
+
+#[test]
+fn nothing_turns_a_failed_test_run_into_0() {
+    let toml = "exit.1 = 0\n[test.t]\nexec = 'false'\n";
+    tested(toml).args(&["-H", "exit 0"]).run().status(1);
+}
+
+#[test]
+fn no_test_to_run_and_wrong_configuration_are_78() {
+    tested(SERVICE).run().status(78).stdout_is("").stderr_has("there is no test to run");
+    let toml = "[test.t]\nexpect = { stdot = 'x' }\n";
+    tested(toml).run().status(78).stderr_has("trc.toml:2:12").stderr_has("did you mean `stdout`?");
+}
+
+#[test]
+fn a_drop_in_tests_somebody_elses_image() {
+    let outcome = Trc::toml(SERVICE)
+        .file("trc.d/test.mine", "test -e /etc/passwd\n")
+        .file(
+            "trc.d/test.theirs.toml",
+            "expect.log.contains = 'up'\nafter = ['web']\nexpect.within = '5s'\n",
+        )
+        .arg("--test")
+        .run();
+    outcome.status(0).stdout_has("ok 1 - test.mine\n").stdout_has("ok 2 - test.theirs\n");
+}
+
+#[test]
+fn the_seeds_own_trick_still_works_beside_it() {
+    let halt = "if [[ ${_exit_status} -eq 138 ]]; then exit 0; else exit ${_exit_status}; fi";
+    let outcome = Trc::toml(SERVICE).args(&["-H", halt, "-D", "kill -10 ${MAINPID}"]).run();
+    outcome.status(0).stdout_lacks("TAP");
+}
