@@ -361,6 +361,16 @@ fn a_fault_shows_whether_the_restart_policy_is_real() {
 }
 
 #[test]
+fn what_a_fault_makes_units_say_is_no_finding() {
+    let toml = "[async.x]\nrestart = { when = 'always', backoff = '1ms' }\nready.log = 'up'\n\
+                exec = ['sh', '-c', 'echo up; trap \"echo ERROR; exit 1\" USR1; while :; do read x <$W/never & wait; done']\n\
+                stop.to = 'group'\n\
+                [test.quiet]\nexpect.log.forbids = 'ERROR'\n\
+                [test.fault]\nexpect = { fault = { unit = 'x', kill = 'USR1' }, log.contains = 'ERROR' }\n";
+    tested(toml).run().status(0).stdout_has("ok 1 - test.quiet\n").stdout_lacks("test.quiet.log");
+}
+
+#[test]
 fn a_tests_command_may_give_its_own_verdict() {
     for (script, status, point) in [
         ("verdict pass; false", 0, "ok 1 - test.t\n"),

@@ -174,7 +174,7 @@ impl fmt::Display for Needle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => write!(f, "{text:?}"),
-            Self::Regex(pattern) => write!(f, "/{}/", pattern.escape_debug()),
+            Self::Regex(pattern) => write!(f, "/{pattern}/"),
         }
     }
 }

@@ -761,7 +761,7 @@ pub const EXPECT_LOG: &[Key] = &[
         Kind::Patterns,
         "",
         r#"["/ERROR|FATAL/"]"#,
-        "what no line of it has, until everything has stopped",
+        "what no line of it has, until everything has stopped, or the first fault",
     ),
 ];
 

@@ -33,7 +33,11 @@ struct Wanted {
 }
 
 /// All lines that tests ask for.
-pub struct Lines(Vec<Wanted>);
+pub struct Lines {
+    wanted: Vec<Wanted>,
+    /// A test has done something to a unit: what is said of that is no news.
+    faulted: bool,
+}
 
 impl Lines {
     /// Those of a graph's tests.
@@ -62,31 +66,33 @@ impl Lines {
                 });
             }
         }
-        Self(wanted)
+        Self { wanted, faulted: false }
     }
 
     /// What a unit's output is to be looked at for.
     pub fn matchers(&self, id: UnitId) -> impl Iterator<Item = Matcher> + '_ {
-        let asked = self.0.iter().enumerate().filter(move |(_, one)| one.units.contains(&id));
+        let asked = self.wanted.iter().enumerate().filter(move |(_, one)| one.units.contains(&id));
         asked.filter_map(|(place, one)| Matcher::new(Sought::Said(place), &one.pattern))
     }
 
     /// A line has matched.
     pub fn found(&mut self, place: usize, unit: UnitId, line: String) {
-        if let Some(wanted) = self.0.get_mut(place) {
+        if let Some(wanted) = self.wanted.get_mut(place)
+            && !(wanted.forbidden && self.faulted)
+        {
             wanted.found.get_or_insert((unit, line));
         }
     }
 
     /// The line that a check asks for, if it was said.
     pub fn line(&self, test: UnitId, check: usize) -> Option<&str> {
-        let wanted = self.0.iter().find(|one| (one.test, one.check) == (test, check))?;
+        let wanted = self.wanted.iter().find(|one| (one.test, one.check) == (test, check))?;
         wanted.found.as_ref().map(|(_, line)| line.as_str())
     }
 
     /// The forbidden lines that were said: the tests that forbid them, by whom, and the lines.
     fn said(&self) -> impl Iterator<Item = (UnitId, UnitId, &str)> {
-        self.0.iter().filter(|one| one.forbidden).filter_map(|one| {
+        self.wanted.iter().filter(|one| one.forbidden).filter_map(|one| {
             let (unit, line) = one.found.as_ref()?;
             Some((one.test, *unit, line.as_str()))
         })
@@ -182,7 +188,10 @@ impl Supervisor {
             return;
         }
         match fact {
-            Fact::TestBegan { unit } => _ = self.suite.tests.insert(*unit, now()),
+            Fact::TestBegan { unit } => {
+                self.suite.tests.insert(*unit, now());
+                self.lines.faulted |= self.graph.node(*unit).victim.is_some();
+            }
             Fact::TestEnded { unit, ended } => self.test_ended(*unit, *ended),
             Fact::Ready { unit, after } => _ = self.suite.ready.insert(*unit, *after),
             Fact::Restarting { unit, .. } => *self.suite.restarts.entry(*unit).or_default() += 1,
