@@ -17,8 +17,10 @@ use trc::graph::Graph;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The pages whose blocks are run.
-const PAGES: [&str; 4] = [
+const PAGES: [&str; 6] = [
     "README.md",
+    "docs/testing-images.md",
+    "docs/migrating-tests.md",
     "examples/quickstart/README.md",
     "examples/opensmtpd/README.md",
     "examples/web-stack/README.md",

@@ -5,11 +5,15 @@ mod common;
 
 use common::{MODES, NEVER, Outcome, TERM, Trc, python, root, table};
 
-/// A service that stays, and ends when it is told to.
-const SERVICE: &str = "[async.web]\nexec = ['sh', '-c', 'echo up; exec cat $W/never']\n";
+/// A service that says that it is up, stays, and ends when it is told to.
+const SERVICE: &str = "[async.web]\nexec = ['cat', '${W}/hello', '${W}/never']\nready.log = 'up'\n";
+
+fn trc(toml: &str) -> Trc {
+    Trc::toml(toml).file("hello", "up\n")
+}
 
 fn tested(toml: &str) -> Trc {
-    Trc::toml(toml).arg("--test")
+    trc(toml).arg("--test")
 }
 
 /// The lines of a report that say what points came to.
@@ -91,7 +95,7 @@ fn tests_are_chosen_by_the_variable_and_by_the_flag() {
     for (trc, names) in [
         (Trc::toml(toml).env("TRC_TEST", "1"), "abc"),
         (Trc::toml(toml).env("TRC_TEST", "a,c"), "ac"),
-        (Trc::toml(toml).arg("--test"), "abc"),
+        (trc(toml).arg("--test"), "abc"),
         (Trc::toml(toml).arg("--test=b"), "b"),
         // As docker has it: the image's command stays, and is a unit.
         (Trc::toml(toml).env("TRC_TEST", "a").args(&["sh", "-c", NEVER]), "a"),
@@ -143,7 +147,7 @@ fn a_failed_test_says_what_was_expected_what_came_and_what_units_said_last() {
 fn everything_that_can_be_asked_natively_is() {
     let user = if root() { "root".to_owned() } else { nix::unistd::geteuid().to_string() };
     let toml = format!(
-        "{}[async.named]\nexec = ['sh', '-c', 'exec cat $W/never']\n\
+        "{}[async.named]\nexec = ['cat', '${{W}}/hello', '${{W}}/never']\nready.log = 'up'\n\
          [test.http.expect.http]\nurl = 'http://127.0.0.1:${{PORT}}/'\nstatus = 200\n\
          body = ['it works', '!error']\nheaders = {{ x-kind = 'test', server = '!nginx' }}\n",
         server("it works")
@@ -153,7 +157,7 @@ fn everything_that_can_be_asked_natively_is() {
         "[test.file.expect.file]\npath = '/etc/passwd'\nmode = '644'\nowner = 'root:root'\n\
          contains = ['root:', '!nobody-is-called-so']\n\
          [test.gone]\nexpect.file = {{ path = '/no/such', exists = false }}\n\
-         [test.running]\nexpect = {{ running = ['cat', 'cat ${{W}}/never', '!no-such-process'], user = '{user}' }}\n\
+         [test.running]\nexpect = {{ running = ['cat', 'hello ${{W}}/never', '!no-such-process'], user = '{user}' }}\n\
          [test.user]\nafter = ['named']\nexpect.user = '{user}'\n\
          [test.small]\nafter = ['named']\nexpect = {{ max_rss = '64MiB', max_cpu = '5s', max_fds = 64 }}\n\
          [test.ready]\nafter = ['web']\nexpect.ready_within = '20s'\n\
@@ -186,14 +190,21 @@ fn what_is_not_so_is_named_with_what_is() {
         Row { test: "expect = { running = 'cat', user = 'nobody' }", found: "root" },
         Row { test: "expect.user = 'nobody'", found: "async.web" },
         Row { test: "expect.log.contains = 'never said'", found: "no such line" },
-        Row { test: "expect.log.forbids = 'up'", found: "the line" },
+        Row {
+            test: "expect = { log = { contains = 'up', forbids = 'up' }, within = '300ms' }",
+            found: "the line",
+        },
         Row { test: "expect.max_rss = 4096", found: "async.web" },
         Row { test: "expect.max_fds = 1", found: "async.web" },
-        Row { test: "expect.ready_within = '1s'", found: "readiness check" },
+        Row { test: "after = ['plain']\nexpect.ready_within = '1s'", found: "readiness check" },
         Row { test: "expect.uid = 4711", found: "0" },
         Row { test: "expect.read_only_root = true", found: "written" },
         Row { test: "exec = 'no-such-command'", found: "can't be executed" },
         Row { test: "exec = ['sh', '-c', 'kill -9 $$$$']", found: "SIGKILL" },
+        Row {
+            test: "script = 'yes | head -c 2000000'\nexpect.stdout = '!no'",
+            found: "there is more than 1 MiB",
+        },
         Row {
             test: "script = 'cat $W/never'\nmax_runtime = '100ms'",
             found: "did not end within 0.1",
@@ -206,7 +217,11 @@ fn what_is_not_so_is_named_with_what_is() {
         &rows,
         |row| row.test.to_owned(),
         |row| {
-            let outcome = tested(&format!("{SERVICE}[test.t]\n{}\n", row.test)).run();
+            let outcome = tested(&format!(
+                "{SERVICE}[async.plain]\nexec = ['cat', '${{W}}/never']\n[test.t]\n{}\n",
+                row.test
+            ))
+            .run();
             outcome.status(1).stdout_has("not ok 1 - test.t\n").stdout_has("    not ok ");
             let out = outcome.out();
             let before = out.split("not ok 1 - test.t").nth(1).unwrap().to_lowercase();
@@ -254,50 +269,67 @@ fn a_test_is_tried_until_it_passes_and_then_has_to_hold() {
 fn each_defect_of_a_run_is_a_point_that_names_it() {
     struct Row {
         unit: &'static str,
+        /// What of the unit the test waits for.
+        after: &'static str,
         point: &'static str,
         says: &'static str,
     }
     let rows = [
         Row {
-            unit: "exec = ['sh', '-c', 'trap \"\" TERM; echo >$W/up; while :; do read x <$W/never; done']\n\
-                   stop.timeout = '200ms'\nready.file = '${W}/up'",
+            unit: "exec = ['sh', '-c', 'trap \"\" TERM; echo up; while :; do read x <$W/never; done']\n\
+                   stop.timeout = '200ms'\nready.log = 'up'",
+            after: "ready",
             point: "async.x.stop",
             says: "was killed",
         },
-        Row { unit: "exec = ['sh', '-c', 'exit 3']", point: "async.x.run", says: "status 3" },
-        Row { unit: "exec = 'true'", point: "async.x.run", says: "status 0" },
-        Row { unit: "exec = '/no/such'", point: "async.x.run", says: "could not be started" },
         Row {
-            unit: "exec = ['sh', '-c', '[ -e $W/x ] && { echo >$W/up; exec cat $W/never; }; echo >$W/x; exit 3']\n\
-                   restart = { when = 'always', backoff = '1ms' }\nready.file = '${W}/up'",
+            unit: "exec = ['sh', '-c', 'exit 3']",
+            after: "exited",
+            point: "async.x.run",
+            says: "status 3",
+        },
+        Row {
+            unit: "oneshot = false\nexec = 'true'",
+            after: "exited",
+            point: "async.x.run",
+            says: "status 0",
+        },
+        Row {
+            unit: "exec = '/no/such'",
+            after: "failed",
+            point: "async.x.run",
+            says: "could not be started",
+        },
+        Row {
+            unit: "exec = ['sh', '-c', '[ -e $W/x ] && exec cat $W/hello $W/never; echo >$W/x; exit 3']\n\
+                   restart = { when = 'always', backoff = '1ms' }\nready.log = 'up'",
+            after: "ready",
             point: "async.x.run",
             says: "restarted once",
         },
         Row {
-            unit: "ready = { file = '${W}/none', within = '100ms' }\nexec = ['sh', '-c', 'exec cat $W/never']",
+            unit: "ready = { file = '${W}/none', within = '100ms' }\nexec = ['cat', '${W}/never']",
+            after: "failed",
             point: "async.x.run",
             says: "not ready",
         },
         Row {
-            unit: "exec = ['sh', '-c', 'cat $W/never & echo >$W/up; exec cat $W/never']\nready.file = '${W}/up'",
+            unit: "exec = ['sh', '-c', 'cat $W/hello $W/never & exec cat $W/never']\nready.log = 'up'",
+            after: "ready",
             point: "orphans",
             says: "async.x has left cat",
         },
         Row {
-            unit: "exec = ['sh', '-c', 'setsid cat $W/never & echo >$W/up; exec cat $W/never']\nready.file = '${W}/up'",
+            unit: "exec = ['sh', '-c', 'setsid cat $W/hello $W/never & exec cat $W/never']\nready.log = 'up'",
+            after: "ready",
             point: "sessions",
             says: "session of their own: cat",
         },
         Row {
-            unit: "stop.exec = 'false'\nexec = ['sh', '-c', 'exec cat $W/never']",
+            unit: "stop.exec = 'false'\nexec = ['cat', '${W}/never']",
+            after: "started",
             point: "async.x.stop",
             says: "stop command failed",
-        },
-        Row {
-            unit: "exec = ['sh', '-c', 'echo ERROR later >&2 & wait; exec cat $W/never']\n\
-                   ready = { log = 'ERROR' }",
-            point: "test.t",
-            says: "ERROR later",
         },
     ];
     table(
@@ -305,10 +337,8 @@ fn each_defect_of_a_run_is_a_point_that_names_it() {
         |row| row.unit.to_owned(),
         |row| {
             let toml = format!(
-                "[async.x]\n{}\n[test.t]\nafter = {{ x = 'started' }}\n\
-                 expect = {{ log = {{ forbids = 'ERROR' }}, within = '2s' }}\n\
-                 [test.later]\nexec = 'true'\n",
-                row.unit
+                "[async.x]\n{}\n[test.t]\nexec = 'true'\nafter = {{ x = '{}' }}\n",
+                row.unit, row.after
             );
             let outcome = tested(&toml).run();
             outcome.status(1).stdout_has(row.says).stderr_has(row.point);
@@ -318,6 +348,17 @@ fn each_defect_of_a_run_is_a_point_that_names_it() {
             assert!(failed.iter().any(|point| point.contains(row.point)), "{failed:?}");
         },
     );
+}
+
+#[test]
+fn a_line_that_is_forbidden_fails_the_run_although_it_comes_after_the_test() {
+    let toml = "[async.x]\nexec = ['sh', '-c', 'echo up; read x <$W/go; echo ERROR later; exec cat $W/never']\n\
+                ready.log = 'up'\n\
+                [test.quiet]\nexpect.log.forbids = 'ERROR'\n\
+                [test.noise]\nscript = 'echo >$W/go'\nexpect = { log.contains = 'ERROR', within = '20s' }\n";
+    let outcome = tested(toml).run();
+    outcome.status(1).stdout_has("ok 1 - test.quiet\n").stdout_has("not ok 8 - test.quiet.log\n");
+    outcome.stdout_has("async.x said \\\"ERROR later\\\"");
 }
 
 #[test]
@@ -353,7 +394,7 @@ fn a_fault_shows_whether_the_restart_policy_is_real() {
     outcome.stdout_has("not ok 2 - async.x.run\n").stdout_has("killed by SIGKILL");
     // One that hangs is found by its health check.
     let hangs = format!(
-        "{unit}restart = {{ when = 'always', backoff = '1ms' }}\nstop.timeout = '100ms'\n\
+        "{unit}restart = {{ when = 'always', backoff = '1ms' }}\n\
          health = {{ exec = ['sh', '-c', 'case $(ps -o stat= -p $TRC_PID) in T*) exit 1;; esac'], every = '50ms', failures = 2 }}\n\
          [test.t]\nexpect.fault = {{ unit = 'x', stop = '1s' }}\n"
     );
@@ -454,7 +495,7 @@ fn no_test_to_run_and_wrong_configuration_are_78() {
 
 #[test]
 fn a_drop_in_tests_somebody_elses_image() {
-    let outcome = Trc::toml(SERVICE)
+    let outcome = trc(SERVICE)
         .file("trc.d/test.mine", "test -e /etc/passwd\n")
         .file(
             "trc.d/test.theirs.toml",
@@ -468,6 +509,6 @@ fn a_drop_in_tests_somebody_elses_image() {
 #[test]
 fn the_seeds_own_trick_still_works_beside_it() {
     let halt = "if [[ ${_exit_status} -eq 138 ]]; then exit 0; else exit ${_exit_status}; fi";
-    let outcome = Trc::toml(SERVICE).args(&["-H", halt, "-D", "kill -10 ${MAINPID}"]).run();
+    let outcome = trc(SERVICE).args(&["-H", halt, "-D", "kill -10 ${MAINPID}"]).run();
     outcome.status(0).stdout_lacks("TAP");
 }

@@ -12,6 +12,7 @@ use crate::status;
 pub fn run(line: &CommandLine, environment: &Environment) -> u8 {
     let (loaded, diagnostics) = match load(line, environment) {
         Ok(loaded) => {
+            let loaded = with_tests(loaded, line, environment);
             let mut remarks = loaded.config.remarks.clone();
             remarks.extend(graph(&loaded).into_iter().map(|found| loaded.illustrate(found)));
             (Some(loaded), remarks)
@@ -34,6 +35,16 @@ pub fn run(line: &CommandLine, environment: &Environment) -> u8 {
         }
         _ => status::CONFIG,
     }
+}
+
+/// The same with its tests, so that what is wrong between them and the units is said, too; but
+/// what they need only in a test run, a variable, need not be there.
+fn with_tests(loaded: Loaded, line: &CommandLine, environment: &Environment) -> Loaded {
+    let line = CommandLine { test_list: true, ..line.clone() };
+    if loaded.config.testing.is_some() || line.bare {
+        return loaded;
+    }
+    load(&line, environment).unwrap_or(loaded)
 }
 
 /// What is wrong with the units together, and what people should know of the whole.

@@ -30,6 +30,7 @@ mod supervisor;
 mod syscall;
 mod terminal;
 mod testing;
+mod trial;
 mod users;
 
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int};

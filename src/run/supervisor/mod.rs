@@ -3,8 +3,10 @@
 //!
 //! One file each for waiting, starting, reaping, job control and the end.
 
+mod drill;
 mod end;
 mod jobs;
+mod lines;
 mod notify;
 mod probe;
 mod reap;
@@ -30,14 +32,15 @@ use super::signals::Signals;
 use super::spawn::Hold;
 use super::stream::flush_deadline;
 use super::terminal::Terminal;
+use super::trial::Trial;
 use super::{oom, processes};
 use crate::config::{Config, Loaded, Stage};
 use crate::engine::{Action, Engine, Event, Purpose, Target};
 use crate::graph::{Graph, UnitId};
 use crate::shell::{Saved, State};
 use crate::signal::Signal;
-use testing::{Findings, Lines};
-use trial::Trial;
+use lines::Lines;
+use testing::Notes;
 
 pub use wait::is_ready;
 
@@ -139,7 +142,7 @@ pub struct Supervisor {
     /// The lines that tests ask for.
     lines: Lines,
     /// What a test run has found so far.
-    suite: Findings,
+    suite: Notes,
 }
 
 impl Supervisor {
@@ -165,7 +168,7 @@ impl Supervisor {
             units: graph.ids().map(|_| Held::default()).collect(),
             oom: if graph.transparent { oom::Watch::none() } else { oom::Watch::start() },
             lines: Lines::new(&graph),
-            suite: Findings::new(&graph, now()),
+            suite: Notes::new(&graph, now()),
             graph,
             signals,
             reporter,

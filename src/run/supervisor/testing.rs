@@ -1,128 +1,46 @@
-//! What a test run has found: the lines that tests ask for, its points, and its reports.
+//! What is noted of a test run on its way, and the points of tests.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
-use log::Level;
-
-use super::super::capture::{Capture, Matcher, Sought};
+use super::super::capture::Capture;
 use super::super::localtime::CLOCK;
 use super::super::testing::Report;
+use super::super::trial::Tried;
 use super::super::{census, processes, reason};
-use super::trial::Tried;
 use super::{Supervisor, now};
-use crate::config::{Check, Needle, ReportKind, Stage};
-use crate::engine::{Ended, Event, Fact, Finding, How, TestEnd};
-use crate::graph::{Graph, UnitId, points};
-use crate::selftest::{self, Outcome, Point, Suite, Tail};
+use crate::engine::{Ended, Event, Fact, How, TestEnd};
+use crate::graph::{Graph, UnitId};
+use crate::selftest::{self, Outcome, Point, Tail};
 
 /// How many processes are named where there may be thousands.
 const NAMED: usize = 10;
 
-/// A line that a test asks for.
-struct Wanted {
-    test: UnitId,
-    /// Its place among the test's checks.
-    check: usize,
-    units: Vec<UnitId>,
-    pattern: String,
-    forbidden: bool,
-    /// The unit that said it first, and the line.
-    found: Option<(UnitId, String)>,
-}
-
-/// All lines that tests ask for.
-pub struct Lines {
-    wanted: Vec<Wanted>,
-    /// A test has done something to a unit: what is said of that is no news.
-    faulted: bool,
-}
-
-impl Lines {
-    /// Those of a graph's tests.
-    pub fn new(graph: &Graph) -> Self {
-        let mut wanted = Vec::new();
-        for test in graph.stage(Stage::Test) {
-            let checks = graph.node(test).test().map(|test| test.checks.as_slice());
-            for (check, placed) in checks.unwrap_or_default().iter().enumerate() {
-                let Check::Said { unit, needle, forbidden } = &placed.value else { continue };
-                let named = |id: &UnitId| {
-                    unit.as_ref().is_some_and(|unit| graph.node(*id).unit.id() == unit.value)
-                };
-                wanted.push(Wanted {
-                    test,
-                    check,
-                    units: match unit {
-                        Some(_) => graph.ids().filter(named).collect(),
-                        None => graph.node(test).about.clone(),
-                    },
-                    pattern: match needle {
-                        Needle::Text(text) => regex_lite::escape(text),
-                        Needle::Regex(pattern) => pattern.clone(),
-                    },
-                    forbidden: *forbidden,
-                    found: None,
-                });
-            }
-        }
-        Self { wanted, faulted: false }
-    }
-
-    /// What a unit's output is to be looked at for.
-    pub fn matchers(&self, id: UnitId) -> impl Iterator<Item = Matcher> + '_ {
-        let asked = self.wanted.iter().enumerate().filter(move |(_, one)| one.units.contains(&id));
-        asked.filter_map(|(place, one)| Matcher::new(Sought::Said(place), &one.pattern))
-    }
-
-    /// A line has matched.
-    pub fn found(&mut self, place: usize, unit: UnitId, line: String) {
-        if let Some(wanted) = self.wanted.get_mut(place)
-            && !(wanted.forbidden && self.faulted)
-        {
-            wanted.found.get_or_insert((unit, line));
-        }
-    }
-
-    /// The line that a check asks for, if it was said.
-    pub fn line(&self, test: UnitId, check: usize) -> Option<&str> {
-        let wanted = self.wanted.iter().find(|one| (one.test, one.check) == (test, check))?;
-        wanted.found.as_ref().map(|(_, line)| line.as_str())
-    }
-
-    /// The forbidden lines that were said: the tests that forbid them, by whom, and the lines.
-    fn said(&self) -> impl Iterator<Item = (UnitId, UnitId, &str)> {
-        self.wanted.iter().filter(|one| one.forbidden).filter_map(|one| {
-            let (unit, line) = one.found.as_ref()?;
-            Some((one.test, *unit, line.as_str()))
-        })
-    }
-}
-
 /// What is noted on the way, for the points.
-pub struct Findings {
-    testing: bool,
-    began: Instant,
-    wall: SystemTime,
-    points: Vec<Point>,
-    reports: Vec<Report>,
-    tried: BTreeMap<UnitId, Tried>,
+pub struct Notes {
+    pub(super) testing: bool,
+    pub(super) began: Instant,
+    pub(super) wall: SystemTime,
+    pub(super) points: Vec<Point>,
+    pub(super) reports: Vec<Report>,
+    pub(super) tried: BTreeMap<UnitId, Tried>,
     /// When a test began, or a unit was told to stop, or ended after that.
-    tests: BTreeMap<UnitId, Instant>,
-    told: BTreeMap<UnitId, Instant>,
-    stopped: BTreeMap<UnitId, Instant>,
-    ready: BTreeMap<UnitId, Duration>,
-    restarts: BTreeMap<UnitId, u32>,
+    pub(super) tests: BTreeMap<UnitId, Instant>,
+    pub(super) told: BTreeMap<UnitId, Instant>,
+    pub(super) stopped: BTreeMap<UnitId, Instant>,
+    pub(super) ready: BTreeMap<UnitId, Duration>,
+    pub(super) restarts: BTreeMap<UnitId, u32>,
     /// What was left in a unit's process group when it ended.
-    left: BTreeMap<UnitId, Vec<String>>,
-    orphans: Vec<String>,
-    sessions: Vec<String>,
+    pub(super) left: BTreeMap<UnitId, Vec<String>>,
+    pub(super) orphans: Vec<String>,
+    pub(super) sessions: Vec<String>,
     /// Zombies that were seen last.
-    zombies: Vec<i32>,
-    zombie_names: Vec<String>,
+    pub(super) zombies: Vec<i32>,
+    pub(super) zombie_names: Vec<String>,
 }
 
-impl Findings {
+impl Notes {
     /// None so far.
     pub fn new(graph: &Graph, began: Instant) -> Self {
         Self {
@@ -202,7 +120,7 @@ impl Supervisor {
     }
 
     /// Tells a point, and keeps it for the reports.
-    fn point(&mut self, mut point: Point) {
+    pub(super) fn point(&mut self, mut point: Point) {
         if point.outcome == Outcome::Failed
             && let Some(test) = self.graph.allowed.get(&point.name)
         {
@@ -260,7 +178,7 @@ impl Supervisor {
     }
 
     /// The last lines of units.
-    fn tails(&self, units: &[UnitId]) -> Vec<Tail> {
+    pub(super) fn tails(&self, units: &[UnitId]) -> Vec<Tail> {
         let mut tails = Vec::new();
         for id in units {
             let lines: Vec<String> =
@@ -305,156 +223,5 @@ impl Supervisor {
             sessions: !sessions.is_empty(),
             said,
         });
-    }
-
-    /// The points of tests that did not run and of the stop drill, and all reports. Returns
-    /// trc's exit status.
-    pub(super) fn report(&mut self, mut status: u8) -> u8 {
-        if !self.suite.testing {
-            return status;
-        }
-        let graph = Rc::clone(&self.graph);
-        let cause = self.reason_text();
-        for id in graph.stage(Stage::Test) {
-            if self.engine.ended(id).is_some() {
-                continue;
-            }
-            let mut point = plain(graph.node(id).unit.id(), Some(format!("not run: {cause}")));
-            point.is_test = true;
-            point.description.clone_from(&graph.node(id).unit.description);
-            self.point(point);
-        }
-        let findings = self.engine.findings().to_vec();
-        for id in graph.ids() {
-            let unit = &graph.node(id).unit;
-            if unit.stage == Stage::Test {
-                continue;
-            }
-            if self.has_run(id) || findings.contains(&Finding::Ended(id)) {
-                let why = self.why_run(id, &findings);
-                let mut point = plain(points::run(unit), why);
-                if point.outcome == Outcome::Failed {
-                    point.tails = self.tails(&[id]);
-                }
-                self.point(point);
-            }
-            let told = self.suite.told.get(&id).copied();
-            if let (Some(told), Stage::Async | Stage::Sync) = (told, unit.stage) {
-                let mut point = plain(points::stop(unit), self.why_stop(id, &findings));
-                let ended = self.suite.stopped.get(&id).copied();
-                point.took =
-                    ended.map_or(Duration::ZERO, |ended| ended.saturating_duration_since(told));
-                self.point(point);
-            }
-        }
-        for (name, why) in [
-            (points::ORPHANS, self.why_orphans(&findings)),
-            (points::SESSIONS, left(&self.suite.sessions, "in a session of their own")),
-            (points::ZOMBIES, left(&self.suite.zombie_names, "ended and not waited for")),
-        ] {
-            let why = why.filter(|_| findings.iter().any(|one| one.point(&graph) == name));
-            self.point(plain(name.to_owned(), why));
-        }
-        for finding in &findings {
-            if let Finding::Said(test) = finding {
-                let lines = self.lines.said().filter(|(id, ..)| id == test);
-                let lines: Vec<String> = lines
-                    .map(|(_, unit, line)| format!("{} said {line:?}", graph.node(unit).unit.id()))
-                    .collect();
-                self.point(plain(points::log(&graph.node(*test).unit), Some(lines.join(", "))));
-            }
-        }
-        let mut suite = Suite {
-            name: nix::unistd::gethostname()
-                .map_or_else(|_| "trc".to_owned(), |name| name.to_string_lossy().into_owned()),
-            began: self.suite.wall,
-            took: now().saturating_duration_since(self.suite.began),
-            status,
-            reason: (status != 0).then_some(cause),
-            points: std::mem::take(&mut self.suite.points),
-        };
-        for report in std::mem::take(&mut self.suite.reports) {
-            let text = match report.kind {
-                ReportKind::Junit => selftest::junit(&suite),
-                ReportKind::Json => selftest::json(&suite),
-            };
-            if let Err(why) = report.write(&text) {
-                self.reporter.main(Level::Error, "report", format_args!("{why}"));
-                // Whoever asked for it would take an old one for this one.
-                status = status.max(1);
-            }
-        }
-        suite.status = status;
-        self.reporter.journal().report(selftest::tap::plan(&suite).as_bytes());
-        status
-    }
-
-    fn has_run(&self, id: UnitId) -> bool {
-        let ran = self.suite.stopped.contains_key(&id) || self.suite.told.contains_key(&id);
-        ran || self.engine.ended(id).is_some()
-    }
-
-    fn why_run(&self, id: UnitId, findings: &[Finding]) -> Option<String> {
-        let mut whys = Vec::new();
-        if findings.contains(&Finding::Restarted(id)) {
-            let times = self.suite.restarts.get(&id).copied().unwrap_or(1);
-            let times = if times == 1 { "once".to_owned() } else { format!("{times} times") };
-            whys.push(format!("it was restarted {times}"));
-        }
-        if findings.contains(&Finding::Ended(id))
-            && let Some(ended) = self.engine.ended(id)
-        {
-            whys.push(format!("it {}", reason::ended(&self.engine, id, ended, &self.whys)));
-        }
-        (!whys.is_empty()).then(|| whys.join(", and then "))
-    }
-
-    fn why_stop(&self, id: UnitId, findings: &[Finding]) -> Option<String> {
-        let node = self.graph.node(id);
-        let mut whys = Vec::new();
-        if findings.contains(&Finding::StopCommand(id)) {
-            whys.push("its stop command failed".to_owned());
-        }
-        if findings.contains(&Finding::Killed(id)) {
-            let (timeout, signal) = (node.stop_timeout.as_secs_f64(), node.stop_signal);
-            whys.push(match self.suite.left.get(&id) {
-                Some(left) => {
-                    format!("{} did not end and had to be killed", left.join(", "))
-                }
-                None => format!("it did not end within {timeout} s of {signal} and was killed"),
-            });
-        }
-        (!whys.is_empty()).then(|| whys.join(", and "))
-    }
-
-    fn why_orphans(&self, findings: &[Finding]) -> Option<String> {
-        let mut whys: Vec<String> = Vec::new();
-        for finding in findings {
-            if let Finding::Orphaned(id) = finding {
-                let name = self.graph.node(*id).unit.id();
-                let left = self.suite.left.get(id).map(|left| left.join(", "));
-                whys.push(format!("{name} has left {}", left.unwrap_or_default()));
-            }
-        }
-        whys.extend(left(&self.suite.orphans, "left when all units had ended"));
-        (!whys.is_empty()).then(|| whys.join("; "))
-    }
-}
-
-fn left(names: &[String], how: &str) -> Option<String> {
-    (!names.is_empty()).then(|| format!("{how}: {}", names.join(", ")))
-}
-
-/// A point of the drill: failed, if there is a reason.
-fn plain(name: String, why: Option<String>) -> Point {
-    Point {
-        name,
-        is_test: false,
-        description: None,
-        outcome: if why.is_some() { Outcome::Failed } else { Outcome::Passed },
-        why,
-        took: Duration::ZERO,
-        checks: Vec::new(),
-        tails: Vec::new(),
     }
 }

@@ -1,162 +1,23 @@
-//! One try of a test: its command, then everything that it expects, one after the other.
+//! Tries of tests: a command, then everything that is expected, one after the other.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::poll::PollFlags;
 
-use super::super::capture::harmless;
 use super::super::prepare::VERDICT_FD;
 use super::super::probe::{Failure, Try, Verdict};
 use super::super::spawn::{self, Pace};
+use super::super::trial::{Said, Stream, Trial, Tried};
 use super::super::{judge, prepare, processes};
 use super::{Child, Role, Supervisor, now};
 use crate::config::{Check, Command, Origin, Placed, Probe};
 use crate::engine::{Ending, Event, Outcome};
 use crate::graph::UnitId;
-use crate::selftest::{CheckPoint, Tail};
 
-/// What is kept of each of a command's streams, in bytes. What comes after that is read and
-/// forgotten.
-const KEPT: usize = 1024 * 1024;
-/// What is read at once of them.
-const READ: usize = 16 * 1024;
 /// The longest that one connection or answer is waited for.
 const CHECK: Duration = Duration::from_secs(5);
-/// The last lines of a command's streams that reports show.
-const LINES: usize = 10;
-
-/// What a test's command says of itself by `trcctl verdict` or the function `verdict`.
-#[derive(Clone, PartialEq, Eq, Debug)]
-enum Said {
-    Pass,
-    Fail(String),
-    Skip(String),
-}
-
-/// A stream of a command.
-#[derive(Default)]
-struct Stream {
-    /// None once it has ended.
-    pipe: Option<OwnedFd>,
-    bytes: Vec<u8>,
-    /// Whether there was more than is kept.
-    cut: bool,
-}
-
-impl Stream {
-    fn read(&mut self) {
-        let mut bytes = [0; READ];
-        // A bounded amount: a flood starves nobody.
-        for _ in 0..16 {
-            let Some(pipe) = &self.pipe else { return };
-            match nix::unistd::read(pipe, &mut bytes) {
-                Ok(0) => self.pipe = None,
-                Ok(count) => {
-                    let room = KEPT - self.bytes.len();
-                    self.cut |= count > room;
-                    self.bytes.extend_from_slice(&bytes[..count.min(room)]);
-                }
-                Err(Errno::EINTR) => {}
-                Err(_) => return,
-            }
-        }
-    }
-
-    fn tail(&self, of: &str) -> Option<Tail> {
-        let text = String::from_utf8_lossy(&self.bytes);
-        let lines: Vec<String> = text.lines().map(harmless).collect();
-        let lines = lines[lines.len().saturating_sub(LINES)..].to_vec();
-        (!lines.is_empty()).then(|| Tail { of: of.to_owned(), lines })
-    }
-}
-
-/// A try under way.
-pub struct Trial {
-    pub(super) unit: UnitId,
-    /// When its time is up.
-    deadline: Instant,
-    limit: Duration,
-    /// Its command, while that runs.
-    pid: Option<i32>,
-    /// Standard output, standard error, and the verdict.
-    streams: [Stream; 3],
-    /// How its command ended, or why it didn't.
-    ending: Option<Result<Ending, String>>,
-    timed_out: bool,
-    /// The check that is next.
-    at: usize,
-    /// The one that is being asked over a network.
-    asked: Option<Try>,
-    points: Vec<CheckPoint>,
-}
-
-/// What a test's last try came to.
-#[derive(Clone, Default)]
-pub struct Tried {
-    /// Each thing that it expects.
-    pub points: Vec<CheckPoint>,
-    /// What its command wrote last.
-    pub tails: Vec<Tail>,
-    /// Why it skips itself.
-    pub skipped: Option<String>,
-}
-
-impl Trial {
-    fn new(unit: UnitId, limit: Duration) -> Self {
-        Self {
-            unit,
-            deadline: now() + limit,
-            limit,
-            pid: None,
-            streams: <[Stream; 3]>::default(),
-            ending: None,
-            timed_out: false,
-            at: 0,
-            asked: None,
-            points: Vec::new(),
-        }
-    }
-
-    /// What to poll, and for what.
-    pub(super) fn fds(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
-        let pipes = self.streams.iter().filter_map(|stream| stream.pipe.as_ref());
-        let pipes = pipes.map(|pipe| (pipe.as_fd(), PollFlags::POLLIN));
-        pipes.chain(self.asked.as_ref().map(Try::fd))
-    }
-
-    /// When something about it is late.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        let command = self.pid.map(|_| self.deadline);
-        command.into_iter().chain(self.asked.as_ref().map(Try::deadline)).min()
-    }
-
-    /// The last verdict that it gave, if any; a failure stands.
-    fn verdict(&self) -> Option<Said> {
-        let text = String::from_utf8_lossy(&self.streams[2].bytes);
-        let mut said = None;
-        for line in text.lines() {
-            let (word, why) = line.split_once([' ', '\t']).unwrap_or((line, ""));
-            let why = harmless(why.trim());
-            said = match (word, said) {
-                (_, Some(Said::Fail(why))) => Some(Said::Fail(why)),
-                ("pass", _) => Some(Said::Pass),
-                ("fail", _) => Some(Said::Fail(why)),
-                ("skip", _) => Some(Said::Skip(why)),
-                (_, before) => before,
-            };
-        }
-        said
-    }
-
-    fn note(&mut self, name: String, result: Result<(), String>) {
-        let passed = result.is_ok();
-        self.points.push(CheckPoint { name, passed, found: result.err() });
-    }
-}
 
 impl Supervisor {
     /// Begins a try.
@@ -333,8 +194,8 @@ impl Supervisor {
                 Some(Err(why)) => Err(why.clone()),
                 None => Err("it did not run".to_owned()),
             },
-            Check::Stdout(pattern) => pattern.check(&trial.streams[0].bytes),
-            Check::Stderr(pattern) => pattern.check(&trial.streams[1].bytes),
+            Check::Stdout(pattern) => trial.streams[0].check(pattern),
+            Check::Stderr(pattern) => trial.streams[1].check(pattern),
             Check::Said { forbidden, .. } => {
                 let line = self.lines.line(trial.unit, trial.at);
                 match (line, forbidden) {

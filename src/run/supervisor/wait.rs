@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::super::signals::Received;
+use super::super::trial::Trial;
 use super::super::{memory, sender};
-use super::trial::Trial;
 use super::{Role, Supervisor, now};
 use crate::engine::{Event, Purpose, Sender};
 use crate::graph::UnitId;

@@ -1,0 +1,166 @@
+//! The points of the stop drill, and the end of a test run: all reports.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use log::Level;
+
+use super::super::reason;
+use super::{Supervisor, now};
+use crate::config::{ReportKind, Stage};
+use crate::engine::Finding;
+use crate::graph::{UnitId, points};
+use crate::selftest::{self, Outcome, Point, Suite};
+
+impl Supervisor {
+    /// The points of tests that did not run and of the stop drill, and all reports. Returns
+    /// trc's exit status.
+    pub(super) fn report(&mut self, mut status: u8) -> u8 {
+        if !self.suite.testing {
+            return status;
+        }
+        let graph = Rc::clone(&self.graph);
+        let cause = self.reason_text();
+        for id in graph.stage(Stage::Test) {
+            if self.engine.ended(id).is_some() {
+                continue;
+            }
+            let mut point = plain(graph.node(id).unit.id(), Some(format!("not run: {cause}")));
+            point.is_test = true;
+            point.description.clone_from(&graph.node(id).unit.description);
+            self.point(point);
+        }
+        let findings = self.engine.findings().to_vec();
+        for id in graph.ids() {
+            let unit = &graph.node(id).unit;
+            if unit.stage == Stage::Test {
+                continue;
+            }
+            if self.has_run(id) || findings.contains(&Finding::Ended(id)) {
+                let why = self.why_run(id, &findings);
+                let mut point = plain(points::run(unit), why);
+                if point.outcome == Outcome::Failed {
+                    point.tails = self.tails(&[id]);
+                }
+                self.point(point);
+            }
+            let told = self.suite.told.get(&id).copied();
+            if let (Some(told), Stage::Async | Stage::Sync) = (told, unit.stage) {
+                let mut point = plain(points::stop(unit), self.why_stop(id, &findings));
+                let ended = self.suite.stopped.get(&id).copied();
+                point.took =
+                    ended.map_or(Duration::ZERO, |ended| ended.saturating_duration_since(told));
+                self.point(point);
+            }
+        }
+        for (name, why) in [
+            (points::ORPHANS, self.why_orphans(&findings)),
+            (points::SESSIONS, left(&self.suite.sessions, "in a session of their own")),
+            (points::ZOMBIES, left(&self.suite.zombie_names, "ended and not waited for")),
+        ] {
+            let why = why.filter(|_| findings.iter().any(|one| one.point(&graph) == name));
+            self.point(plain(name.to_owned(), why));
+        }
+        for finding in &findings {
+            if let Finding::Said(test) = finding {
+                let lines = self.lines.said().filter(|(id, ..)| id == test);
+                let lines: Vec<String> = lines
+                    .map(|(_, unit, line)| format!("{} said {line:?}", graph.node(unit).unit.id()))
+                    .collect();
+                self.point(plain(points::log(&graph.node(*test).unit), Some(lines.join(", "))));
+            }
+        }
+        let mut suite = Suite {
+            name: nix::unistd::gethostname()
+                .map_or_else(|_| "trc".to_owned(), |name| name.to_string_lossy().into_owned()),
+            began: self.suite.wall,
+            took: now().saturating_duration_since(self.suite.began),
+            status,
+            reason: (status != 0).then_some(cause),
+            points: std::mem::take(&mut self.suite.points),
+        };
+        for report in std::mem::take(&mut self.suite.reports) {
+            let text = match report.kind {
+                ReportKind::Junit => selftest::junit(&suite),
+                ReportKind::Json => selftest::json(&suite),
+            };
+            if let Err(why) = report.write(&text) {
+                self.reporter.main(Level::Error, "report", format_args!("{why}"));
+                // Whoever asked for it would take an old one for this one.
+                status = status.max(1);
+            }
+        }
+        suite.status = status;
+        self.reporter.journal().report(selftest::tap::plan(&suite).as_bytes());
+        status
+    }
+
+    fn has_run(&self, id: UnitId) -> bool {
+        let ran = self.suite.stopped.contains_key(&id) || self.suite.told.contains_key(&id);
+        ran || self.engine.ended(id).is_some()
+    }
+
+    fn why_run(&self, id: UnitId, findings: &[Finding]) -> Option<String> {
+        let mut whys = Vec::new();
+        if findings.contains(&Finding::Restarted(id)) {
+            let times = self.suite.restarts.get(&id).copied().unwrap_or(1);
+            let times = if times == 1 { "once".to_owned() } else { format!("{times} times") };
+            whys.push(format!("it was restarted {times}"));
+        }
+        if findings.contains(&Finding::Ended(id))
+            && let Some(ended) = self.engine.ended(id)
+        {
+            whys.push(format!("it {}", reason::ended(&self.engine, id, ended, &self.whys)));
+        }
+        (!whys.is_empty()).then(|| whys.join(", and then "))
+    }
+
+    fn why_stop(&self, id: UnitId, findings: &[Finding]) -> Option<String> {
+        let node = self.graph.node(id);
+        let mut whys = Vec::new();
+        if findings.contains(&Finding::StopCommand(id)) {
+            whys.push("its stop command failed".to_owned());
+        }
+        if findings.contains(&Finding::Killed(id)) {
+            let (timeout, signal) = (node.stop_timeout.as_secs_f64(), node.stop_signal);
+            whys.push(match self.suite.left.get(&id) {
+                Some(left) => {
+                    format!("{} did not end and had to be killed", left.join(", "))
+                }
+                None => format!("it did not end within {timeout} s of {signal} and was killed"),
+            });
+        }
+        (!whys.is_empty()).then(|| whys.join(", and "))
+    }
+
+    fn why_orphans(&self, findings: &[Finding]) -> Option<String> {
+        let mut whys: Vec<String> = Vec::new();
+        for finding in findings {
+            if let Finding::Orphaned(id) = finding {
+                let name = self.graph.node(*id).unit.id();
+                let left = self.suite.left.get(id).map(|left| left.join(", "));
+                whys.push(format!("{name} has left {}", left.unwrap_or_default()));
+            }
+        }
+        whys.extend(left(&self.suite.orphans, "left when all units had ended"));
+        (!whys.is_empty()).then(|| whys.join("; "))
+    }
+}
+
+fn left(names: &[String], how: &str) -> Option<String> {
+    (!names.is_empty()).then(|| format!("{how}: {}", names.join(", ")))
+}
+
+/// A point of the drill: failed, if there is a reason.
+fn plain(name: String, why: Option<String>) -> Point {
+    Point {
+        name,
+        is_test: false,
+        description: None,
+        outcome: if why.is_some() { Outcome::Failed } else { Outcome::Passed },
+        why,
+        took: Duration::ZERO,
+        checks: Vec::new(),
+        tails: Vec::new(),
+    }
+}

@@ -1,0 +1,84 @@
+//! The lines of units' output that tests ask for.
+
+use super::super::capture::{Matcher, Sought};
+use crate::config::{Check, Needle, Stage};
+use crate::graph::{Graph, UnitId};
+
+/// A line that a test asks for.
+struct Wanted {
+    test: UnitId,
+    /// Its place among the test's checks.
+    check: usize,
+    units: Vec<UnitId>,
+    pattern: String,
+    forbidden: bool,
+    /// The unit that said it first, and the line.
+    found: Option<(UnitId, String)>,
+}
+
+/// All lines that tests ask for.
+pub struct Lines {
+    wanted: Vec<Wanted>,
+    /// A test has done something to a unit: what is said of that is no news.
+    pub faulted: bool,
+}
+
+impl Lines {
+    /// Those of a graph's tests.
+    pub fn new(graph: &Graph) -> Self {
+        let mut wanted = Vec::new();
+        for test in graph.stage(Stage::Test) {
+            let checks = graph.node(test).test().map(|test| test.checks.as_slice());
+            for (check, placed) in checks.unwrap_or_default().iter().enumerate() {
+                let Check::Said { unit, needle, forbidden } = &placed.value else { continue };
+                let named = |id: &UnitId| {
+                    unit.as_ref().is_some_and(|unit| graph.node(*id).unit.id() == unit.value)
+                };
+                wanted.push(Wanted {
+                    test,
+                    check,
+                    units: match unit {
+                        Some(_) => graph.ids().filter(named).collect(),
+                        None => graph.node(test).about.clone(),
+                    },
+                    pattern: match needle {
+                        Needle::Text(text) => regex_lite::escape(text),
+                        Needle::Regex(pattern) => pattern.clone(),
+                    },
+                    forbidden: *forbidden,
+                    found: None,
+                });
+            }
+        }
+        Self { wanted, faulted: false }
+    }
+
+    /// What a unit's output is to be looked at for.
+    pub fn matchers(&self, id: UnitId) -> impl Iterator<Item = Matcher> + '_ {
+        let asked = self.wanted.iter().enumerate().filter(move |(_, one)| one.units.contains(&id));
+        asked.filter_map(|(place, one)| Matcher::new(Sought::Said(place), &one.pattern))
+    }
+
+    /// A line has matched.
+    pub fn found(&mut self, place: usize, unit: UnitId, line: String) {
+        if let Some(wanted) = self.wanted.get_mut(place)
+            && !(wanted.forbidden && self.faulted)
+        {
+            wanted.found.get_or_insert((unit, line));
+        }
+    }
+
+    /// The line that a check asks for, if it was said.
+    pub fn line(&self, test: UnitId, check: usize) -> Option<&str> {
+        let wanted = self.wanted.iter().find(|one| (one.test, one.check) == (test, check))?;
+        wanted.found.as_ref().map(|(_, line)| line.as_str())
+    }
+
+    /// The forbidden lines that were said: the tests that forbid them, by whom, and the lines.
+    pub fn said(&self) -> impl Iterator<Item = (UnitId, UnitId, &str)> {
+        self.wanted.iter().filter(|one| one.forbidden).filter_map(|one| {
+            let (unit, line) = one.found.as_ref()?;
+            Some((one.test, *unit, line.as_str()))
+        })
+    }
+}

@@ -1,0 +1,180 @@
+//! One try of a test under way: its command's streams, its verdict, and how far it has come.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::PollFlags;
+
+use super::capture::harmless;
+use super::probe::Try;
+use super::stream::now;
+use crate::config::Pattern;
+use crate::config::expect::size;
+use crate::engine::Ending;
+use crate::graph::UnitId;
+use crate::selftest::{CheckPoint, Tail};
+
+/// What is kept of each of a command's streams, in bytes. What comes after that is read and
+/// forgotten.
+const KEPT: usize = 1024 * 1024;
+/// What is read at once of them.
+const READ: usize = 16 * 1024;
+/// The last lines of a command's streams that reports show.
+const LINES: usize = 10;
+
+/// What a test's command says of itself by `trcctl verdict` or the function `verdict`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Said {
+    /// It has passed.
+    Pass,
+    /// It has failed, and why.
+    Fail(String),
+    /// It has nothing to say, and why.
+    Skip(String),
+}
+
+/// A stream of a command.
+#[derive(Default)]
+pub struct Stream {
+    /// None once it has ended.
+    pub pipe: Option<OwnedFd>,
+    /// What came, as far as it is kept.
+    pub bytes: Vec<u8>,
+    /// Whether there was more.
+    cut: bool,
+}
+
+impl Stream {
+    /// Reads what there is.
+    pub fn read(&mut self) {
+        let mut bytes = [0; READ];
+        // A bounded amount: a flood starves nobody.
+        for _ in 0..16 {
+            let Some(pipe) = &self.pipe else { return };
+            match nix::unistd::read(pipe, &mut bytes) {
+                Ok(0) => self.pipe = None,
+                Ok(count) => {
+                    let room = KEPT - self.bytes.len();
+                    self.cut |= count > room;
+                    self.bytes.extend_from_slice(&bytes[..count.min(room)]);
+                }
+                Err(Errno::EINTR) => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Whether it has a text, or has it not.
+    ///
+    /// # Errors
+    /// What it has instead.
+    pub fn check(&self, pattern: &Pattern) -> Result<(), String> {
+        // What can't be looked at could be anything.
+        if self.cut {
+            return Err(format!(
+                "there is more than {}, which is all that is kept",
+                size(KEPT as u64)
+            ));
+        }
+        pattern.check(&self.bytes)
+    }
+
+    /// Its last lines.
+    pub fn tail(&self, of: &str) -> Option<Tail> {
+        let text = String::from_utf8_lossy(&self.bytes);
+        let lines: Vec<String> = text.lines().map(harmless).collect();
+        let lines = lines[lines.len().saturating_sub(LINES)..].to_vec();
+        (!lines.is_empty()).then(|| Tail { of: of.to_owned(), lines })
+    }
+}
+
+/// A try under way.
+pub struct Trial {
+    /// The test.
+    pub unit: UnitId,
+    /// When its time is up.
+    pub deadline: Instant,
+    /// How long it may take.
+    pub limit: Duration,
+    /// Its command, while that runs.
+    pub pid: Option<i32>,
+    /// Standard output, standard error, and the verdict.
+    pub streams: [Stream; 3],
+    /// How its command ended, or why it didn't.
+    pub ending: Option<Result<Ending, String>>,
+    /// Whether something of it took too long.
+    pub timed_out: bool,
+    /// The check that is next.
+    pub at: usize,
+    /// The one that is being asked over a network.
+    pub asked: Option<Try>,
+    /// What checks have come to so far.
+    pub points: Vec<CheckPoint>,
+}
+
+/// What a test's last try came to.
+#[derive(Clone, Default)]
+pub struct Tried {
+    /// Each thing that it expects.
+    pub points: Vec<CheckPoint>,
+    /// What its command wrote last.
+    pub tails: Vec<Tail>,
+    /// Why it skips itself.
+    pub skipped: Option<String>,
+}
+
+impl Trial {
+    /// One that is over when this time is up.
+    pub fn new(unit: UnitId, limit: Duration) -> Self {
+        Self {
+            unit,
+            deadline: now() + limit,
+            limit,
+            pid: None,
+            streams: <[Stream; 3]>::default(),
+            ending: None,
+            timed_out: false,
+            at: 0,
+            asked: None,
+            points: Vec::new(),
+        }
+    }
+
+    /// What to poll, and for what.
+    pub fn fds(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
+        let pipes = self.streams.iter().filter_map(|stream| stream.pipe.as_ref());
+        let pipes = pipes.map(|pipe| (pipe.as_fd(), PollFlags::POLLIN));
+        pipes.chain(self.asked.as_ref().map(Try::fd))
+    }
+
+    /// When something about it is late.
+    pub fn deadline(&self) -> Option<Instant> {
+        let command = self.pid.map(|_| self.deadline);
+        command.into_iter().chain(self.asked.as_ref().map(Try::deadline)).min()
+    }
+
+    /// The last verdict that it gave, if any; a failure stands.
+    pub fn verdict(&self) -> Option<Said> {
+        let text = String::from_utf8_lossy(&self.streams[2].bytes);
+        let mut said = None;
+        for line in text.lines() {
+            let (word, why) = line.split_once([' ', '\t']).unwrap_or((line, ""));
+            let why = harmless(why.trim());
+            said = match (word, said) {
+                (_, Some(Said::Fail(why))) => Some(Said::Fail(why)),
+                ("pass", _) => Some(Said::Pass),
+                ("fail", _) => Some(Said::Fail(why)),
+                ("skip", _) => Some(Said::Skip(why)),
+                (_, before) => before,
+            };
+        }
+        said
+    }
+
+    /// What a check came to.
+    pub fn note(&mut self, name: String, result: Result<(), String>) {
+        let passed = result.is_ok();
+        self.points.push(CheckPoint { name, passed, found: result.err() });
+    }
+}
