@@ -124,7 +124,16 @@ impl Status {
 
     /// Resident memory in bytes; a thread of the kernel has none.
     pub fn rss(&self) -> Option<u64> {
-        let kibibytes: u64 = self.field("VmRSS")?.strip_suffix("kB")?.trim().parse().ok()?;
+        self.bytes("VmRSS")
+    }
+
+    /// The most resident memory that it has ever had, in bytes.
+    pub fn peak(&self) -> Option<u64> {
+        self.bytes("VmHWM")
+    }
+
+    fn bytes(&self, name: &str) -> Option<u64> {
+        let kibibytes: u64 = self.field(name)?.strip_suffix("kB")?.trim().parse().ok()?;
         kibibytes.checked_mul(1024)
     }
 }

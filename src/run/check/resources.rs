@@ -36,6 +36,11 @@ pub fn rss(pids: &[i32]) -> u64 {
     each.fold(0, u64::saturating_add)
 }
 
+/// The most resident memory that one of these processes has ever had, in bytes.
+pub fn peak(pids: &[i32]) -> u64 {
+    pids.iter().filter_map(|pid| Status::of(*pid)?.peak()).max().unwrap_or(0)
+}
+
 /// CPU time of processes together, with that of children that they have waited for.
 pub fn cpu(pids: &[i32]) -> Duration {
     let each = pids.iter().filter_map(|pid| Some(Stat::of(*pid)?.cpu()));
@@ -54,15 +59,19 @@ pub fn fds(pid: i32) -> Result<usize, String> {
     }
 }
 
-/// Whether a unit's processes have no more resident memory than so much.
+/// Whether a unit's processes have no more resident memory than so much, and none of them has
+/// ever had.
 ///
 /// # Errors
 /// How much it has, or that it does not run.
 pub fn max_rss(unit: &str, pids: &[i32], most: u64) -> Result<(), String> {
     runs(unit, pids)?;
-    match rss(pids) {
-        found if found <= most => Ok(()),
-        found => Err(format!("{unit} has {} in {}", size(found), processes(pids))),
+    match (rss(pids), peak(pids)) {
+        (found, _) if found > most => {
+            Err(format!("{unit} has {} in {}", size(found), processes(pids)))
+        }
+        (_, found) if found > most => Err(format!("{unit} has had {} in a process", size(found))),
+        _ => Ok(()),
     }
 }
 
