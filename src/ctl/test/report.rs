@@ -1,0 +1,132 @@
+//! trc's report of a test run, as `--report json=FILE` writes it.
+//!
+//! Read leniently: what another trc says more or less than this one is no error.
+
+use serde::Deserialize;
+
+/// The whole run.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Report {
+    /// How long it took.
+    pub took_ms: f64,
+    /// trc's exit status.
+    pub status: i32,
+    /// Why, where that is not 0.
+    pub reason: Option<String>,
+    /// What was looked at, in this order.
+    pub points: Vec<Point>,
+}
+
+/// A test, or what the stop drill has looked at.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Point {
+    /// `test.NAME`, `async.web.stop`, `orphans` …
+    pub name: String,
+    /// `test` or `drill`.
+    pub kind: String,
+    /// For people.
+    pub description: Option<String>,
+    /// What it came to.
+    pub outcome: Outcome,
+    /// Why it failed or was skipped.
+    pub why: Option<String>,
+    /// The test that excuses it.
+    pub allowed_by: Option<String>,
+    /// How long it took.
+    pub took_ms: f64,
+    /// Each thing that a test expects.
+    pub checks: Vec<Check>,
+    /// The last lines of the units concerned.
+    pub output: Vec<Output>,
+}
+
+/// What a point came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// As expected.
+    Passed,
+    /// It has nothing to say.
+    Skipped,
+    /// Not as expected, which a test allows.
+    Excused,
+    /// Not as expected; and whatever is not known here.
+    #[default]
+    #[serde(other)]
+    Failed,
+}
+
+/// One thing that is expected.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Check {
+    /// What, in words.
+    pub name: String,
+    /// Whether it held.
+    pub passed: bool,
+    /// What came instead.
+    pub found: Option<String>,
+}
+
+/// What something said last.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Output {
+    /// A unit, or `stdout` or `stderr` of the test's command.
+    pub of: String,
+    /// Without their newlines.
+    pub lines: Vec<String>,
+}
+
+impl Report {
+    /// From JSON.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    /// The tests, in the order in which they ran.
+    pub fn tests(&self) -> impl Iterator<Item = &Point> {
+        self.points.iter().filter(|point| point.is_test())
+    }
+
+    /// What the stop drill has looked at.
+    pub fn drill(&self) -> impl Iterator<Item = &Point> {
+        self.points.iter().filter(|point| !point.is_test())
+    }
+}
+
+impl Point {
+    /// Whether it is a test, and not of the stop drill.
+    #[must_use]
+    pub fn is_test(&self) -> bool {
+        self.kind == "test"
+    }
+
+    /// Whether it is a test whose turn never came.
+    #[must_use]
+    pub fn not_run(&self) -> bool {
+        self.is_test() && self.why.as_deref().is_some_and(|why| why.starts_with("not run"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_unknown_or_missing_is_no_error() {
+        let text = r#"{"name":"x","news":[1],"points":[
+            {"name":"test.a","kind":"test","outcome":"passed","more":{}},
+            {"name":"test.b","kind":"test","outcome":"exploded","why":null}]}"#;
+        let report = Report::parse(text).unwrap();
+        assert_eq!((report.status, report.reason.as_deref()), (0, None));
+        let outcomes: Vec<Outcome> = report.points.iter().map(|point| point.outcome).collect();
+        assert_eq!(outcomes, [Outcome::Passed, Outcome::Failed]);
+        assert!(Report::parse("").is_err());
+    }
+}

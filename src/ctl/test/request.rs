@@ -1,0 +1,152 @@
+//! What `trcctl test` is asked for, and the command line of trc that does it.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::config::CommandLine;
+
+/// What was typed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Request {
+    /// What of it is trc's own.
+    pub line: CommandLine,
+    /// The tests, by name; all where none is named.
+    pub names: Vec<String>,
+    /// Another trc.
+    pub program: Option<PathBuf>,
+    /// Whether trc is to be PID 1.
+    pub namespaces: bool,
+    /// Whether the log is shown as it comes.
+    pub verbose: bool,
+    /// They are listed only.
+    pub list: bool,
+}
+
+impl Request {
+    /// The trc to run: the one that was named, the one beside this program, or one in `PATH`.
+    ///
+    /// # Errors
+    /// What to do where there is none, in words.
+    pub fn trc(&self) -> Result<PathBuf, String> {
+        if let Some(program) = &self.program {
+            return Ok(program.clone());
+        }
+        let own = std::env::current_exe().ok();
+        let beside = own.as_deref().and_then(Path::parent).map(Path::to_owned);
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        beside
+            .into_iter()
+            .chain(std::env::split_paths(&path))
+            .map(|dir| dir.join("trc"))
+            .find(|program| executable(program))
+            .ok_or_else(|| {
+                "there is no trc, neither beside trcctl nor in PATH: name it with --trc PATH"
+                    .to_owned()
+            })
+    }
+
+    /// The command line of trc, with a report if one is wanted.
+    #[must_use]
+    pub fn arguments(&self, trc: PathBuf, report: Option<&Path>) -> Vec<OsString> {
+        let line = &self.line;
+        let mut out = vec![trc.into_os_string()];
+        let mut option = |name: &str, value: &OsStr| out.extend([name.into(), value.to_owned()]);
+        let dir = line
+            .work_dir
+            .as_deref()
+            .or_else(|| Path::new("trc.toml").exists().then_some(".".as_ref()));
+        if let Some(dir) = dir {
+            option("-w", dir.as_os_str());
+        }
+        for value in &line.overrides {
+            option("-c", value);
+        }
+        if let Some(wait) = &line.wait {
+            option("--wait", wait.as_ref());
+        }
+        if let Some(level) = &line.log_level {
+            option("--log-level", level.as_ref());
+        }
+        for command in &line.boot {
+            option("-B", command);
+        }
+        for (stage, command) in &line.units {
+            if let Some(letter) = stage.letter() {
+                option(&format!("-{letter}"), command);
+            }
+        }
+        for report in &line.reports {
+            option("--report", report);
+        }
+        if let Some(file) = report {
+            let mut value = OsString::from("json=");
+            value.push(file);
+            option("--report", &value);
+        }
+        out.push(match (self.list, self.names.is_empty()) {
+            (true, _) => "--test-list".into(),
+            (false, true) => "--test".into(),
+            (false, false) => format!("--test={}", self.names.join(",")).into(),
+        });
+        if !line.trailing.is_empty() {
+            out.push("--".into());
+            out.extend(line.trailing.iter().cloned());
+        }
+        out
+    }
+}
+
+fn executable(path: &Path) -> bool {
+    path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Stage;
+
+    fn request(line: CommandLine) -> Request {
+        Request {
+            line: CommandLine { work_dir: Some("dir".into()), ..line },
+            names: Vec::new(),
+            program: None,
+            namespaces: true,
+            verbose: false,
+            list: false,
+        }
+    }
+
+    fn typed(request: &Request) -> String {
+        let arguments = request.arguments("trc".into(), Some(Path::new("/t/r")));
+        let words: Vec<_> = arguments.iter().map(|word| word.to_string_lossy()).collect();
+        words.join("|")
+    }
+
+    #[test]
+    fn what_trc_understands_is_handed_on() {
+        let all = Request {
+            names: vec!["web".into(), "test.smtp".into()],
+            ..request(CommandLine {
+                overrides: vec!["a.b=c".into(), "more.toml".into()],
+                wait: Some("all".into()),
+                boot: vec!["true".into()],
+                units: vec![(Stage::Halt, "h".into()), (Stage::Async, "d".into())],
+                reports: vec!["junit=j".into()],
+                trailing: vec!["-x".into(), "y z".into()],
+                ..CommandLine::default()
+            })
+        };
+        assert_eq!(
+            typed(&all),
+            "trc|-w|dir|-c|a.b=c|-c|more.toml|--wait|all|-B|true|-H|h|-D|d|--report|junit=j|\
+             --report|json=/t/r|--test=web,test.smtp|--|-x|y z"
+        );
+    }
+
+    #[test]
+    fn without_names_all_tests_run() {
+        let few = request(CommandLine::default());
+        assert_eq!(typed(&few), "trc|-w|dir|--report|json=/t/r|--test");
+    }
+}

@@ -1,0 +1,245 @@
+//! The end of `trcctl test`: what came of each point, why what failed did, and the whole in
+//! one line.
+
+use std::fmt::Write as _;
+
+use super::report::{Outcome, Point, Report};
+
+/// How it is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Style {
+    /// Marks that people see at a glance, instead of words that programs find.
+    pub marks: bool,
+    /// Colours.
+    pub colours: bool,
+}
+
+const GREEN: &str = "32";
+const RED: &str = "1;31";
+const YELLOW: &str = "33";
+const FAINT: &str = "2";
+
+impl Style {
+    fn paint(self, colour: &str, text: &str) -> String {
+        if self.colours && !text.is_empty() {
+            format!("\x1b[{colour}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    fn mark(self, outcome: Outcome) -> String {
+        let (mark, word, colour) = match outcome {
+            Outcome::Passed => ("✓", "ok  ", GREEN),
+            Outcome::Failed => ("✗", "FAIL", RED),
+            Outcome::Skipped | Outcome::Excused => ("–", "skip", YELLOW),
+        };
+        self.paint(colour, if self.marks { mark } else { word })
+    }
+}
+
+/// All of it.
+#[must_use]
+pub fn summary(report: &Report, style: Style) -> String {
+    let mut out = String::new();
+    let points = || report.tests().chain(report.drill());
+    let widest = points().map(|point| point.name.chars().count()).max().unwrap_or(0);
+    for point in points() {
+        let name = &point.name;
+        let took = time(point);
+        let line = format!(
+            "{}  {name:widest$}  {}  {}",
+            style.mark(point.outcome),
+            style.paint(FAINT, &format!("{took:>8}")),
+            remark(point),
+        );
+        _ = writeln!(out, "{}", line.trim_end());
+    }
+    // Why tests have not run, the last line says once.
+    let told = |point: &Point| point.not_run() && report.reason.is_some();
+    for point in points().filter(|point| point.outcome == Outcome::Failed && !told(point)) {
+        failure(point, style, &mut out);
+    }
+    _ = writeln!(out, "\n{}", whole(report, style));
+    out
+}
+
+/// What is said beside a point.
+fn remark(point: &Point) -> String {
+    let why = point.why.as_deref();
+    match point.outcome {
+        Outcome::Failed if point.not_run() => "not run".to_owned(),
+        Outcome::Passed | Outcome::Failed => point.description.clone().unwrap_or_default(),
+        Outcome::Skipped => format!("skipped: {}", why.unwrap_or("it doesn't say why")),
+        Outcome::Excused => {
+            let by = point.allowed_by.as_ref().map(|test| format!("allowed by {test}"));
+            let parts: Vec<&str> = by.as_deref().into_iter().chain(why).collect();
+            parts.join(": ")
+        }
+    }
+}
+
+/// What was expected, what came, and what was said last.
+fn failure(point: &Point, style: Style, out: &mut String) {
+    _ = writeln!(out, "\n{}", style.paint(RED, &point.name));
+    let failed: Vec<_> = point.checks.iter().filter(|check| !check.passed).collect();
+    // Where it is not but the first of the checks once more.
+    let said = |why: &&str| failed.is_empty() || !why.starts_with("expected: ");
+    if let Some(why) = point.why.as_deref().filter(said) {
+        _ = writeln!(out, "  {why}");
+    } else if failed.is_empty() {
+        _ = writeln!(out, "  not as expected");
+    }
+    for check in failed {
+        _ = writeln!(out, "  expected  {}", indented(&check.name));
+        if let Some(found) = &check.found {
+            _ = writeln!(out, "  found     {}", indented(found));
+        }
+    }
+    for output in &point.output {
+        _ = writeln!(out, "  {} said last", output.of);
+        for line in &output.lines {
+            _ = writeln!(out, "    {} {line}", style.paint(FAINT, "|"));
+        }
+    }
+}
+
+/// The lines after the first one below its start.
+fn indented(text: &str) -> String {
+    text.trim_end().replace('\n', "\n            ")
+}
+
+/// A word for tests, its colour, and which they are.
+type Kind = (&'static str, &'static str, fn(&Point) -> bool);
+
+/// Such as `5 tests passed, 1 failed, 1 skipped; stop drill clean; 1.2 s`.
+fn whole(report: &Report, style: Style) -> String {
+    let mut parts = Vec::new();
+    let kinds: [Kind; 5] = [
+        ("passed", GREEN, |point| point.outcome == Outcome::Passed),
+        ("failed", RED, |point| point.outcome == Outcome::Failed && !point.not_run()),
+        ("not run", RED, |point| point.outcome == Outcome::Failed && point.not_run()),
+        ("skipped", YELLOW, |point| point.outcome == Outcome::Skipped),
+        ("excused", YELLOW, |point| point.outcome == Outcome::Excused),
+    ];
+    for (word, colour, is_one) in kinds {
+        let count = report.tests().filter(|point| is_one(point)).count();
+        let noun = match (parts.is_empty(), count) {
+            (_, 0) => continue,
+            (true, 1) => " test",
+            (true, _) => " tests",
+            (false, _) => "",
+        };
+        parts.push(style.paint(colour, &format!("{count}{noun} {word}")));
+    }
+    let tests = if parts.is_empty() { "no test has run".to_owned() } else { parts.join(", ") };
+    let mut line = format!("{tests}; {}; {}", drill(report, style), long(report.took_ms));
+    // What the points alone don't tell: a signal, a boot that failed.
+    let failed = |point: &Point| point.outcome == Outcome::Failed;
+    let cut_short = report.tests().any(Point::not_run) || !report.points.iter().any(failed);
+    if let Some(reason) = report.reason.as_deref().filter(|_| report.status != 0 && cut_short) {
+        _ = write!(line, "\n{}", style.paint(RED, reason));
+    }
+    line
+}
+
+fn drill(report: &Report, style: Style) -> String {
+    let count = |outcome| report.drill().filter(|point| point.outcome == outcome).count();
+    let excused = count(Outcome::Excused);
+    match (report.drill().count(), count(Outcome::Failed)) {
+        (0, _) => "no stop drill".to_owned(),
+        (_, 0) if excused > 0 => format!("stop drill clean, {excused} excused"),
+        (_, 0) => "stop drill clean".to_owned(),
+        (all, failed) => style.paint(RED, &format!("stop drill: {failed} of {all} failed")),
+    }
+}
+
+/// Nothing for what takes no time: a look at what is left, a test whose turn never came.
+fn time(point: &Point) -> String {
+    let timed = point.is_test() && !point.not_run() || point.took_ms >= 0.5;
+    if timed { long(point.took_ms) } else { String::new() }
+}
+
+fn long(ms: f64) -> String {
+    if ms < 999.5 { format!("{ms:.0} ms") } else { format!("{:.1} s", ms / 1000.0) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: Style = Style { marks: false, colours: false };
+
+    const CANNED: &str = r#"{"name":"box","began":"2026-11-24T16:49:28.001Z","took_ms":1234,
+      "status":1,"passed":false,"reason":"1 of 3 tests failed: test.front",
+      "counts":{"passed":4,"failed":1,"skipped":1,"excused":1},"points":[
+      {"name":"test.front","kind":"test","description":"the front page","outcome":"failed",
+       "why":"expected: http http://127.0.0.1/; found: status 500","took_ms":12.4,"checks":[
+       {"name":"exit status is 0","passed":true,"found":null},
+       {"name":"http http://127.0.0.1/","passed":false,"found":"status 500\nand more"}],
+       "output":[{"of":"stdout","lines":["asking"]},{"of":"async.web","lines":["a","b"]}]},
+      {"name":"test.net","kind":"test","description":null,"outcome":"skipped",
+       "why":"no network","took_ms":3,"checks":[],"output":[]},
+      {"name":"test.up","kind":"test","description":null,"outcome":"passed","why":null,
+       "took_ms":1500,"checks":[],"output":[]},
+      {"name":"async.web.run","kind":"drill","outcome":"passed","took_ms":0},
+      {"name":"async.web.stop","kind":"drill","outcome":"excused","allowed_by":"test.up",
+       "why":"it was killed","took_ms":9000}]}"#;
+
+    #[test]
+    fn every_point_has_a_line_and_every_failure_its_story() {
+        let report = Report::parse(CANNED).unwrap();
+        let expected = "\
+FAIL  test.front         12 ms  the front page
+skip  test.net            3 ms  skipped: no network
+ok    test.up            1.5 s
+ok    async.web.run
+skip  async.web.stop     9.0 s  allowed by test.up: it was killed
+
+test.front
+  expected  http http://127.0.0.1/
+  found     status 500
+            and more
+  stdout said last
+    | asking
+  async.web said last
+    | a
+    | b
+
+1 test passed, 1 failed, 1 skipped; stop drill clean, 1 excused; 1.2 s
+";
+        assert_eq!(summary(&report, PLAIN), expected);
+    }
+
+    #[test]
+    fn a_terminal_has_marks_and_colours() {
+        let report = Report::parse(CANNED).unwrap();
+        let text = summary(&report, Style { marks: true, colours: true });
+        assert!(text.starts_with("\x1b[1;31m✗\x1b[0m  test.front      \x1b[2m   12 ms\x1b[0m"));
+        assert!(text.contains("\x1b[32m✓\x1b[0m  test.up"), "{text}");
+        let text = summary(&report, Style { marks: true, colours: false });
+        assert!(text.contains("\n–  test.net ") && !text.contains('\x1b'), "{text}");
+    }
+
+    #[test]
+    fn what_no_point_tells_is_told_at_the_end() {
+        let text = r#"{"status":1,"reason":"stopped by SIGINT","took_ms":20,"points":[
+            {"name":"test.a","kind":"test","outcome":"failed","why":"not run: stopped by SIGINT"},
+            {"name":"orphans","kind":"drill","outcome":"passed"}]}"#;
+        let text = summary(&Report::parse(text).unwrap(), PLAIN);
+        assert!(text.starts_with("FAIL  test.a             not run\nok    orphans\n\n"), "{text}");
+        let end = "\n\n1 test not run; stop drill clean; 20 ms\nstopped by SIGINT\n";
+        assert!(text.ends_with(end), "{text}");
+    }
+
+    #[test]
+    fn findings_of_the_stop_drill_are_counted_by_themselves() {
+        let text = r#"{"status":1,"points":[
+            {"name":"test.a","kind":"test","outcome":"passed"},
+            {"name":"async.web.stop","kind":"drill","outcome":"failed","why":"it was killed"},
+            {"name":"orphans","kind":"drill","outcome":"passed"}]}"#;
+        let text = summary(&Report::parse(text).unwrap(), PLAIN);
+        assert!(text.ends_with("\n1 test passed; stop drill: 1 of 2 failed; 0 ms\n"), "{text}");
+        assert!(text.contains("\nasync.web.stop\n  it was killed\n"), "{text}");
+    }
+}

@@ -1,0 +1,285 @@
+//! `trcctl test` and `trcctl verdict`: an image's tests without a container.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::{INT, KILL, NEVER, Outcome, Trc, binary, has, root, table};
+
+/// With trc as PID 1, and without.
+const WAYS: [&[&str]; 2] = [&[], &["--no-namespaces"]];
+
+const TRCCTL: &str = env!("CARGO_BIN_EXE_trcctl");
+
+/// A service that stays, and ends when it is told to.
+const SERVICE: &str = "[async.web]\nexec = ['sh', '-c', 'echo up; exec cat $W/never']\n";
+
+/// `trcctl test` in a directory with this `trc.toml`.
+fn tested(toml: &str) -> Trc {
+    Trc::toml(toml).program(TRCCTL).args(&["test", "--trc"]).arg(binary())
+}
+
+/// As nobody, with copies of the programs: the originals may be where nobody can go.
+fn unprivileged(trc: Trc) -> Trc {
+    let (trcctl, own) = (trc.path("trcctl"), trc.path("trc"));
+    fs::copy(TRCCTL, &trcctl).unwrap();
+    fs::copy(binary(), &own).unwrap();
+    let words = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+    trc.wrap(&words).program(trcctl).arg("--trc").arg(own)
+}
+
+/// A test that hangs, and says in the file `began` that it runs.
+fn hanging() -> String {
+    format!("{SERVICE}[test.hangs]\nscript = '''echo began >$W/began\n{NEVER}'''\n")
+}
+
+/// Whether the last line but what follows it is like this.
+#[track_caller]
+fn ends_with(outcome: &Outcome, pattern: &str) {
+    let (out, whole) = (outcome.out(), format!(r"\n\n{pattern}\n$"));
+    if !regex::Regex::new(&whole).unwrap().is_match(&out) {
+        outcome.fail(&format!("standard output should end like `{pattern}`"));
+    }
+}
+
+#[test]
+fn trc_is_pid_1_where_that_is_possible_and_all_is_well() {
+    let toml = format!(
+        "{SERVICE}[test.init]\ndescription = 'who is PID 1'\n\
+         script = 'read name </proc/1/comm; echo $name $PPID'\nexpect.stdout = 'trc 1'\n"
+    );
+    let mut ways = vec!["as it is"];
+    if root() {
+        ways.push("as nobody");
+    }
+    table(&ways, ToString::to_string, |way| {
+        let trc = tested(&toml);
+        let trc = if *way == "as nobody" { unprivileged(trc) } else { trc };
+        let outcome = trc.run();
+        outcome.status(0).stderr_is("").stdout_lines_exactly(&[
+            r"ok    test\.init       +\d+ ms  who is PID 1",
+            r"ok    async\.web\.run( +\d+ ms)?",
+            r"ok    async\.web\.stop( +\d+ ms)?",
+            "ok    orphans",
+            "ok    sessions",
+            "ok    zombies",
+            "",
+            r"1 test passed; stop drill clean; [\d.]+ m?s",
+        ]);
+    });
+}
+
+#[test]
+fn without_namespaces_trc_is_a_plain_child() {
+    let toml = format!("{SERVICE}[test.init]\nscript = 'test $PPID -ne 1'\n");
+    let outcome = tested(&toml).arg("--no-namespaces").run();
+    outcome.status(0).stderr_is("");
+    ends_with(&outcome, r"1 test passed; stop drill clean; [\d.]+ m?s");
+}
+
+#[test]
+fn where_namespaces_are_not_allowed_it_says_so_and_goes_on() {
+    let toml = format!("{SERVICE}[test.init]\nscript = 'test $PPID -ne 1'\n");
+    let trc = tested(&toml);
+    let trc = if root() {
+        trc.wrap(&["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"])
+    } else {
+        trc.wrap(&["unshare", "--user", "--map-root-user", "sh", "-c"])
+            .wrap(&["echo 0 >/proc/sys/user/max_pid_namespaces; exec \"$@\"", "sh"])
+    };
+    let outcome = trc.run();
+    outcome.status(0).stderr_lines(&[r"note: no namespaces here \(unshare: .*\): trc runs as .*"]);
+    ends_with(&outcome, r"1 test passed; stop drill clean; [\d.]+ m?s");
+}
+
+#[test]
+fn a_failure_is_told_with_what_was_expected_what_came_and_what_was_said_last() {
+    let toml = format!(
+        "{SERVICE}[test.greets]\nscript = 'echo hello; echo oops >&2; exit 3'\n\
+         expect.stdout = 'good morning'\n[test.fine]\nexec = 'true'\n"
+    );
+    let outcome = tested(&toml).run();
+    // The log is for what is not in the report.
+    outcome.status(1).stderr_is("").stdout_lines(&[
+        r"FAIL  test\.greets .*",
+        r"ok    test\.fine .*",
+        r"ok    zombies",
+        "",
+        r"test\.greets",
+        r"  expected  exit status is 0",
+        r"  found     it ended with status 3",
+        r"  expected  stdout .*good morning.*",
+        r"  found     .*hello.*",
+        r"  stderr said last",
+        r"    \| oops",
+        r"  async\.web said last",
+        r"    \| up",
+        "",
+        r"1 test passed, 1 failed; stop drill clean; .*",
+    ]);
+    let outcome = tested(&toml).arg("-v").run();
+    // Whichever comes first: nobody waits for what the unit says.
+    outcome.status(1).stderr_lines(&[r"<web/\d+\]: up"]).stderr_lines(&[
+        r"<main/\d+\]: Launching the test: greets: .*",
+        r"<main/\d+\]: test\.greets has failed",
+    ]);
+    ends_with(&outcome, "1 test passed, 1 failed; stop drill clean; .*");
+}
+
+#[test]
+fn what_the_stop_drill_finds_is_no_failed_test() {
+    let toml = "[async.web]\nscript = '''trap '' TERM\necho up\nwhile :; do read x <$W/never; done'''\n\
+        ready = { log = 'up' }\nstop.timeout = '100ms'\n[test.fine]\nexec = 'true'\n";
+    let outcome = tested(toml).run();
+    outcome.status(1).stderr_is("").stdout_lines(&[
+        r"ok    test\.fine .*",
+        r"FAIL  async\.web\.stop .*",
+        "",
+        r"async\.web\.stop",
+        r"  .*(kill|KILL).*",
+    ]);
+    ends_with(&outcome, r"1 test passed; stop drill: 1 of 5 failed; .*");
+}
+
+#[test]
+fn tests_are_named_one_by_one() {
+    let toml = "[test.a]\nexec = 'true'\n[test.b]\nexec = 'false'\n[test.c]\nexec = 'true'\n";
+    let outcome = tested(toml).args(&["a", "test.c"]).run();
+    outcome.status(0).stdout_lacks("test.b");
+    ends_with(&outcome, "2 tests passed; stop drill clean; .*");
+
+    let outcome = tested(toml).arg("d").run();
+    outcome.status(78).stdout_is("").stderr_has("there is no test `d`").stderr_has("a, b, c");
+
+    tested(toml).arg("--list").run().status(0).stdout_is("a\nb\nc\n").stderr_is("");
+}
+
+#[test]
+fn what_else_trc_understands_is_passed_on() {
+    let toml = "[test.a]\nscript = 'echo $WHO; cat $W/boot'\nexpect.stdout = ['me', 'first']\n";
+    let elsewhere = Trc::new().file("dir/trc.toml", toml).program(TRCCTL);
+    let dir = elsewhere.path("dir");
+    let outcome = elsewhere
+        .args(&["test", "-c", "test.a.env.WHO=me", "-B", "echo first >$W/boot", "--trc"])
+        .args(&[binary(), "-w".into(), dir.into()])
+        .args(&["--report", "junit=junit.xml", "a", "--", "sh", "-c", "echo up; read x <$W/never"])
+        .spawn();
+    let junit = outcome.path("junit.xml");
+    outcome.wait_until("there is another report", || Path::new(&junit).exists());
+    let outcome = outcome.finish();
+    outcome.status(0).stdout_lines(&[r"ok    test\.a .*", r"ok    sync\.\S+\.run.*"]);
+}
+
+#[test]
+fn a_wrong_configuration_is_told_with_its_place() {
+    for way in WAYS {
+        let outcome =
+            tested("[async.web]\nexce = 'true'\n[test.a]\nexec = 'true'\n").args(way).run();
+        outcome.status(78).stdout_is("").stderr_has("trc.toml:2:1").stderr_has("exce");
+        outcome.stderr_lacks("wrote no report");
+    }
+}
+
+#[test]
+fn a_failed_boot_is_told_with_the_log() {
+    let toml = "[boot.prepare]\nscript = 'echo cannot prepare; exit 3'\n[test.a]\nexec = 'true'\n";
+    let outcome = tested(toml).run();
+    outcome
+        .status(1)
+        .stdout_lines(&[r"FAIL  test\.a +not run"])
+        .stderr_lines(&[r".*cannot prepare"]);
+}
+
+#[test]
+fn ctrl_c_ends_the_run_with_its_report_and_nothing_is_left() {
+    for way in WAYS {
+        let running = tested(&hanging()).args(way).spawn();
+        running.wait_for_file("began");
+        running.signal(INT);
+        let outcome = running.finish();
+        outcome.status(1).stderr_is("").stdout_lines(&[
+            r"FAIL  test\.hangs.*",
+            r"ok    async\.web\.stop.*",
+            r"1 test (failed|not run); stop drill.*",
+            r".*SIGINT.*",
+        ]);
+    }
+}
+
+/// The terminal sends it to the whole of its foreground, but trc is to have it once: a second
+/// one would have its units killed.
+#[test]
+fn a_terminal_shows_which_test_runs_and_its_ctrl_c_comes_once() {
+    if !has("script") {
+        return;
+    }
+    let program = binary().into_string().unwrap();
+    let line = format!("exec {TRCCTL} test --trc {program}");
+    let trc = Trc::toml(&hanging()).program("script").args(&["-qec", &line, "/dev/null"]);
+    let mut running = trc.env("TERM", "xterm").stdin_piped().spawn();
+    running.wait_for_file("began");
+    running.wait_for("test.hangs …");
+    running.write("\x03");
+    let outcome = running.finish();
+    outcome.status(1);
+    let plain = regex::Regex::new("\x1b\\[[0-9;?]*[A-Za-z]|\r").unwrap();
+    let text = plain.replace_all(&outcome.out(), "").into_owned();
+    for part in ["✗  test.hangs", "✓  async.web.stop", "1 test "] {
+        if !text.contains(part) {
+            outcome.fail(&format!("the terminal should show `{part}`"));
+        }
+    }
+}
+
+#[test]
+fn when_trcctl_is_killed_all_of_it_goes() {
+    for way in WAYS {
+        let running = tested(&hanging()).args(way).spawn();
+        running.wait_for_file("began");
+        running.signal(KILL);
+        running.wait_until("nothing is left", || running.processes().is_empty());
+        assert_eq!(running.finish().killed, Some(KILL));
+    }
+}
+
+#[test]
+fn a_verdict_counts_and_not_how_the_command_ends() {
+    let toml = format!(
+        "[test.passes]\nscript = '{TRCCTL} verdict pass; exit 3'\n\
+         [test.fails]\nscript = '{TRCCTL} verdict fail \"it says so\"'\n\
+         [test.skips]\nexec = ['{TRCCTL}', 'verdict', 'skip', 'no', 'net', '-x']\n"
+    );
+    let outcome = tested(&toml).run();
+    outcome.status(1).stderr_is("").stdout_lines(&[
+        r"ok    test\.passes .*",
+        r"FAIL  test\.fails .*",
+        r"skip  test\.skips .*  skipped: no net -x",
+        r"test\.fails",
+        r".*it says so",
+        r"1 test passed, 1 failed, 1 skipped; stop drill clean; .*",
+    ]);
+}
+
+#[test]
+fn outside_of_a_test_a_verdict_is_an_error() {
+    let verdict = |word: &str| Trc::new().program(TRCCTL).args(&["verdict", word]);
+    let outcome = verdict("pass").run();
+    outcome.status(1).stdout_is("").stderr_has("TRC_VERDICT_FD is not set");
+    let outcome = verdict("pass").env("TRC_VERDICT_FD", "7").run();
+    outcome.status(1).stderr_has("descriptor 7").stderr_has("it is closed");
+    let outcome = verdict("pas").env("TRC_VERDICT_FD", "7").run();
+    outcome.status(64).stderr_has("'pass'");
+}
+
+#[test]
+fn what_is_mistyped_is_told() {
+    let run = |words: &[&str]| Trc::new().program(TRCCTL).args(words).run();
+    run(&["tset"]).status(64).stderr_has("'test'");
+    run(&["test", "--verbos"]).status(64).stderr_has("--verbose");
+    run(&["test", "--bare", "--", "true"]).status(64).stderr_has("--bare");
+    run(&["test", "--trc", "/no/such/trc"]).status(127).stderr_has("/no/such/trc");
+    for words in [&["test", "--help"], &["verdict", "--help"]] {
+        run(words).status(0).stderr_is("").stdout_has("Examples:").stdout_has("Exit status:");
+    }
+}
