@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 
-use crate::config::{CommandLine, Diagnostic, Environment, Loaded, Severity, load};
+use crate::config::{CommandLine, Diagnostic, Environment, Loaded, Severity, Stage, load};
 use crate::graph::Graph;
 use crate::status;
 
@@ -87,13 +87,19 @@ fn report(diagnostics: &[Diagnostic], colours: bool) -> String {
     out
 }
 
-/// The units that would run.
+/// The units that would run, and the tests.
 fn listing(loaded: &Loaded) -> String {
     let units = &loaded.config.units;
-    let mut out = match units.len() {
-        1 => "ok: 1 unit\n".to_owned(),
-        n => format!("ok: {n} units\n"),
+    let count = |n: usize, what: &str| match n {
+        1 => format!("1 {what}"),
+        _ => format!("{n} {what}s"),
     };
+    let tests = units.iter().filter(|unit| unit.stage == Stage::Test).count();
+    let mut out = format!("ok: {}", count(units.len() - tests, "unit"));
+    if tests > 0 {
+        _ = write!(out, ", {}", count(tests, "test"));
+    }
+    out.push('\n');
     let widest = units.iter().map(|unit| unit.id().chars().count()).max().unwrap_or(0);
     for unit in units {
         let id = unit.id();
