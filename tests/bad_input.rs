@@ -669,8 +669,11 @@ fn where_descriptors_are_few_trc_works_or_says_why() {
         &limits,
         |limit| format!("{limit} descriptors"),
         |limit| {
-            for trc in [Trc::with(&["true"]), Trc::with(&["-F", "true"]), Trc::toml(toml)] {
-                let outcome = trc.wrap(&["prlimit", &format!("--nofile={limit}")]).run();
+            let trcs = [Trc::with(&["true"]), Trc::with(&["-F", "true"]), Trc::toml(toml)];
+            // At once, for much of the time trc waits for descriptors to come back.
+            let runs = trcs.map(|trc| trc.wrap(&["prlimit", &format!("--nofile={limit}")]).spawn());
+            for run in runs {
+                let outcome = run.finish();
                 outcome.stderr_lacks("panicked");
                 let said = !outcome.stderr.is_empty();
                 if outcome.killed.is_some() || (outcome.status != 0 && !said) {

@@ -253,8 +253,9 @@ impl Engine {
         errno: i32,
         actions: &mut Vec<Action>,
     ) {
+        // The child has what trc holds, and its streams need some more: others may end.
         let scarce = matches!(errno, libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE)
-            && matches!(stage, SpawnStage::Prepare | SpawnStage::Fork);
+            && matches!(stage, SpawnStage::Prepare | SpawnStage::Fork | SpawnStage::Streams);
         match self.states[id.0].phase {
             Phase::Starting { tries, .. }
                 if scarce && tries < limits::FORK_RETRIES && !self.is_stopping(id) =>
