@@ -683,3 +683,15 @@ fn where_descriptors_are_few_trc_works_or_says_why() {
         },
     );
 }
+
+#[test]
+fn no_name_of_a_file_makes_a_line_of_the_log() {
+    let forged = "async.a\n2017-03-16 21:40:50 trc [forged]: Exited";
+    let outcome = Trc::toml("log.level = 'info'\n")
+        .file(format!("trc.d/{forged}"), "exit 3\n")
+        .file("trc.d/async.b\nx.toml", "exec = 1\n")
+        .run();
+    outcome.status(78).stderr_has("trc.d/async.b\\x0ax.toml:1:8");
+    let outcome = Trc::toml("").file(format!("trc.d/{forged}"), "exit 3\n").run();
+    outcome.status(143).stdout_lacks("\n2017").stderr_lacks("\n2017");
+}

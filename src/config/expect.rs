@@ -204,7 +204,9 @@ impl fmt::Display for Check {
             Self::Stderr(pattern) => write!(f, "stderr {}", has(pattern)),
             Self::Http(check) => {
                 let Address { host, port } = &check.http.address;
-                write!(f, "http://{host}:{port}{} answers", check.http.path)
+                let more = !check.body.is_empty() || !check.headers.is_empty();
+                let how = if more { " as expected" } else { "" };
+                write!(f, "http://{host}:{port}{} answers{how}", check.http.path)
             }
             Self::Tcp(Address { host, port }) => write!(f, "{host}:{port} accepts connections"),
             Self::Unix(path) => write!(f, "{} accepts connections", path.display()),

@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::dropins::shown;
+
 /// Where a value came from; printed as people name it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Origin {
@@ -31,8 +33,11 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
-            Self::File { path, line: 0, .. } => write!(f, "{}", path.display()),
-            Self::File { path, line, column } => write!(f, "{}:{line}:{column}", path.display()),
+            // A name may have any bytes, and none of them may make another line.
+            Self::File { path, line: 0, .. } => f.write_str(&shown(path.as_os_str())),
+            Self::File { path, line, column } => {
+                write!(f, "{}:{line}:{column}", shown(path.as_os_str()))
+            }
             Self::Override(text) => write!(f, "--config {text}"),
             Self::Variable(name) | Self::Flag(name) => f.write_str(name),
         }

@@ -340,7 +340,7 @@ impl Unit {
         let command = match &self.command {
             Command::Exec(words) => typed(words),
             Command::Script(text) => text.to_string_lossy().into_owned(),
-            Command::File(path) => path.to_string_lossy().into_owned(),
+            Command::File(path) => super::dropins::shown(path.as_os_str()),
             Command::Words(words) => {
                 words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
             }

@@ -25,6 +25,11 @@ pub fn outsiders() -> Vec<i32> {
     processes::all().into_iter().filter(|pid| !own.contains(pid)).collect()
 }
 
+/// The process group of a process, one that has ended too.
+pub fn group(pid: i32) -> Option<i32> {
+    Stat::of(pid).map(|stat| stat.group)
+}
+
 /// The session of a process, of this one by 0; None if there is none of this number.
 pub fn session(pid: i32) -> Option<i32> {
     getsid(Some(Pid::from_raw(pid))).ok().map(Pid::as_raw)

@@ -1,6 +1,6 @@
 //! What is noted of a test run on its way, and the points of tests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -35,6 +35,9 @@ pub struct Notes {
     pub(super) left: BTreeMap<UnitId, Vec<String>>,
     pub(super) orphans: Vec<String>,
     pub(super) sessions: Vec<String>,
+    /// The process groups of tests' commands: what is left of these was killed, and is about to
+    /// go.
+    pub(super) groups: BTreeSet<i32>,
     /// Zombies that were seen last.
     pub(super) zombies: Vec<i32>,
     pub(super) zombie_names: Vec<String>,
@@ -58,6 +61,7 @@ impl Notes {
             left: BTreeMap::new(),
             orphans: Vec::new(),
             sessions: Vec::new(),
+            groups: BTreeSet::new(),
             zombies: Vec::new(),
             zombie_names: Vec::new(),
         }
@@ -192,7 +196,10 @@ impl Supervisor {
 
     /// Looks for processes that have ended and whose parents don't wait for them.
     pub(super) fn inspect(&mut self) {
-        let found = census::zombies();
+        let mut found = census::zombies();
+        found.retain(|pid| {
+            !census::group(*pid).is_some_and(|group| self.suite.groups.contains(&group))
+        });
         let lasting: Vec<i32> =
             found.iter().filter(|pid| self.suite.zombies.contains(pid)).copied().collect();
         let again = !self.suite.zombies.is_empty();
@@ -208,7 +215,10 @@ impl Supervisor {
         let writers = self.writers();
         let foreign = if everybody { census::outsiders() } else { Vec::new() };
         left.retain(|pid| !writers.contains(pid) && !foreign.contains(pid));
-        let left = processes::living(left);
+        let of_tests =
+            |pid: &i32| census::group(*pid).is_some_and(|group| self.suite.groups.contains(&group));
+        let mut left = processes::living(left);
+        left.retain(|pid| !of_tests(pid));
         let own = census::session(0);
         let (sessions, orphans): (Vec<i32>, Vec<i32>) =
             left.into_iter().partition(|pid| census::session(*pid) != own);

@@ -65,6 +65,7 @@ impl Supervisor {
             hold: None,
         };
         self.children.insert(child.pid, held);
+        self.suite.groups.insert(child.pid);
         if let Some(trial) = &mut self.trial {
             trial.pid = Some(child.pid);
             for (stream, read) in trial.streams.iter_mut().zip(ends) {
