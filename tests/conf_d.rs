@@ -28,6 +28,7 @@ fn every_drop_in_is_tested() {
         "boot.require-env",
         "boot.secrets",
         "halt.report.toml",
+        "test.hardened.toml",
     ];
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf.d");
     let mut found: Vec<_> = std::fs::read_dir(dir)
@@ -36,6 +37,27 @@ fn every_drop_in_is_tested() {
         .collect();
     found.sort();
     assert_eq!(found, tested);
+}
+
+#[test]
+fn hardened_names_each_thing_that_is_not() {
+    if !common::root() {
+        return;
+    }
+    let tested = || with("test.hardened.toml", "sh").file("trc.toml", "").arg("--test=hardened");
+    let outcome = tested().run();
+    outcome.status(1).stdout_has("not ok 1 - test.hardened: ");
+    for text in [
+        "not ok 1 - the container can't gain privileges",
+        "not ok 2 - the root is read-only",
+        "not ok 3 - the container has no other capabilities",
+    ] {
+        outcome.stdout_has(text);
+    }
+    let tight = ["setpriv", "--no-new-privs", "--bounding-set", "-all"];
+    let outcome = tested().wrap(&tight).run();
+    outcome.status(1).stdout_has("    ok 1 - ").stdout_has("not ok 2 - the root is read-only");
+    outcome.stdout_has("    ok 3 - the container has no other capabilities");
 }
 
 #[test]

@@ -49,6 +49,18 @@ fn quickstart_tests_itself() {
 }
 
 #[test]
+fn quickstarts_declared_tests_pass_and_fail_for_a_reason() {
+    for mode in MODES {
+        let outcome = quickstart().arg("--test").mode(mode).run();
+        outcome.status(0).stdout_has("\nok 1 - test.counts: the count grows\n");
+        outcome.stdout_has("ok 2 - test.stays").stdout_has(", 0 failed, 0 skipped, 0 excused");
+    }
+    let stuck = quickstart().env("TICKS", "1000").arg("--test=counts");
+    let outcome = stuck.env("TRC_TEST__COUNTS__EXPECT__WITHIN", "200ms").run();
+    outcome.status(1).stdout_has("not ok 1 - test.counts").stderr_has("tests failed: test.counts");
+}
+
+#[test]
 fn quickstart_says_why_its_test_failed() {
     for mode in MODES {
         let outcome = quickstart().args(&["-H", HALT, "-D", "exit 3"]).mode(mode).run();
