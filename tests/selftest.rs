@@ -404,7 +404,7 @@ fn a_fault_shows_whether_the_restart_policy_is_real() {
 #[test]
 fn what_a_fault_makes_units_say_is_no_finding() {
     let toml = "[async.x]\nrestart = { when = 'always', backoff = '1ms' }\nready.log = 'up'\n\
-                exec = ['sh', '-c', 'echo up; trap \"echo ERROR; exit 1\" USR1; while :; do read x <$W/never & wait; done']\n\
+                exec = ['sh', '-c', 'trap \"echo ERROR; exit 1\" USR1; echo up; while :; do read x <$W/never & wait; done']\n\
                 stop.to = 'group'\n\
                 [test.quiet]\nexpect.log.forbids = 'ERROR'\n\
                 [test.fault]\nexpect = { fault = { unit = 'x', kill = 'USR1' }, log.contains = 'ERROR' }\n";
@@ -426,6 +426,87 @@ fn a_tests_command_may_give_its_own_verdict() {
         }
     }
     tested("[test.t]\nscript = 'verdict fail it is broken'\n").run().stdout_has("it is broken");
+}
+
+#[test]
+fn a_verdict_counts_less_than_what_was_asked_for_and_than_time() {
+    for (script, rest) in [
+        ("verdict pass; cat $W/never", "max_runtime = '200ms'"),
+        ("verdict skip; cat $W/never", "max_runtime = '200ms'"),
+        ("verdict skip; exit 3", "expect.exit = 0"),
+        ("verdict pass; echo no", "expect.stdout = 'yes'"),
+    ] {
+        let toml = format!("[test.t]\nscript = '{script}'\n{rest}\n");
+        tested(&toml).run().status(1).stdout_has("not ok 1 - test.t\n");
+    }
+}
+
+#[test]
+fn what_boot_makes_of_the_command_line_leaves_tests_their_lines() {
+    for (boot, flags) in [
+        ("set -- \"$@\" -D \"cat $W/never\"", &[][..]),
+        ("set --", &["-D", "cat $W/never", "-F", "cat $W/never"]),
+    ] {
+        let toml = format!(
+            "[boot.b]\nscript = '{boot}; echo in boot'\n{SERVICE}\
+             [test.t]\nexpect.log = {{ unit = 'web', contains = 'up', forbids = 'PANIC' }}\n\
+             [test.boot]\nexpect.log = {{ unit = 'boot.b', contains = 'in boot' }}\n"
+        );
+        let outcome = tested(&toml).args(flags).run();
+        outcome.status(0).stdout_has("ok 1 - test.t\n").stdout_has("ok 2 - test.boot\n");
+    }
+}
+
+#[test]
+fn a_test_that_was_running_when_the_run_was_cut_short_says_so() {
+    let toml = "[test.hangs]\nscript = 'echo this far; echo >$W/began; cat $W/never'\n\
+                [test.later]\nexec = 'true'\n";
+    let running = tested(toml).spawn();
+    running.wait_for_file("began");
+    running.signal(TERM);
+    let outcome = running.finish();
+    outcome.status(1).stdout_has("message: \"cut short: stopped by SIGTERM");
+    outcome.stdout_has("- \"this far\"").stdout_has("message: \"not run: stopped by SIGTERM");
+}
+
+#[test]
+fn a_report_goes_where_it_is_wanted_whatever_that_is() {
+    let test = || {
+        tested("[test.t]\nexec = 'true'\n")
+            .before("cd $W; >real.json; ln -s real.json link.json; mkfifo fifo; mkdir dir")
+    };
+    let running = test().args(&["--report", "json=link.json"]).spawn();
+    running.wait_until("it has ended", || running.ended());
+    assert!(running.path("link.json").is_symlink());
+    assert!(std::fs::read_to_string(running.path("real.json")).unwrap().contains("test.t"));
+    running.finish().status(0);
+    for (target, why) in [("dir", "Is a directory"), ("fifo", "No such device")] {
+        let outcome = test().args(&["--report", &format!("json={target}")]).run();
+        outcome.status(78).stderr_has(&format!("cannot write the report {target}: {why}"));
+    }
+}
+
+#[test]
+fn a_test_of_another_user_may_open_its_output_again() {
+    if root() {
+        let toml = "[test.t]\nuser = 'nobody'\n\
+                    script = 'echo hi >/dev/stdout; echo ho >/dev/stderr'\n\
+                    expect = { stdout = 'hi', stderr = 'ho' }\n";
+        tested(toml).run().status(0);
+    }
+}
+
+#[test]
+fn a_command_that_has_left_its_process_group_is_killed_too() {
+    let program = "import os, subprocess\n\
+        child = subprocess.Popen(['cat', os.environ['W'] + '/never'], preexec_fn=os.setpgrp)\n\
+        os.setpgid(0, child.pid)\nchild.wait()\n";
+    let trc = tested(&format!(
+        "[test.t]\nexec = ['{}', '${{W}}/leaves.py']\nmax_runtime = '1s'\n",
+        python()
+    ));
+    let outcome = trc.file("leaves.py", program).survivors_allowed().run();
+    outcome.status(1).stdout_has("did not end within 1.000 s");
 }
 
 #[test]

@@ -101,7 +101,8 @@ fn test_command() -> Command {
              the tests [test.NAME], or those that are named, and stops everything. It uses this\n\
              machine's files, ports and users: only processes and mounts are apart. Without root\n\
              a user namespace is made, in which only your own user exists.\n\n\
-             Where DIR is not given, it is the current directory if that has a trc.toml, else /etc.\n\
+             Where DIR is not given, it is the current directory if that has a trc.toml or a trc.d,\n\
+             else /etc.\n\
              Ctrl-C stops the run as it stops a container, with a report.\n\n\
              Exit status: that of trc: 0 if every test passed and the run was clean, 1 if not,\n\
              78 if the configuration is wrong.\n\n\

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::decode::{Decoder, Fields};
 use super::leaf::{self, Problem, one_of};
+use super::probe::CODES;
 use super::time::positive;
 use super::value::{Entry, Value};
 use super::{Diagnostic, Environment, Health, Http, Placed, Probe, Ready, http, schema};
@@ -19,8 +20,6 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const WITHIN: Duration = Duration::from_mins(1);
 /// `failures` of `health`.
 const FAILURES: u32 = 3;
-/// The status codes that will do for `http`, as kubelet has it.
-const CODES: std::ops::RangeInclusive<u16> = 200..=399;
 
 impl Decoder<'_> {
     /// `ready`.

@@ -15,6 +15,9 @@ use super::{
     Needle, Pattern, Placed, Stage, Test, Unit, schema,
 };
 
+/// No regular expression of a test is larger when it is compiled, in bytes: looking for it takes
+/// time in proportion.
+pub const REGEX_SIZE: usize = 64 * 1024;
 /// `start_within`.
 const START_WITHIN: Duration = Duration::from_mins(5);
 /// `max_runtime`.
@@ -117,14 +120,8 @@ impl Decoder<'_> {
         }
         match expect.entry("exit") {
             Some(entry) => {
-                let statuses = match entry.node.value {
-                    Value::Array(_) => self
-                        .list("exit", &entry.node, false, leaf::status)
-                        .into_iter()
-                        .map(|status| status.value)
-                        .collect(),
-                    _ => self.read("exit", &entry.node, leaf::status).into_iter().collect(),
-                };
+                let statuses = self.values(expect, "exit", leaf::status);
+                let statuses = statuses.into_iter().map(|status| status.value).collect();
                 checks.push(Placed { value: Check::Exit(statuses), origin: entry.key.clone() });
             }
             None => {
@@ -174,6 +171,10 @@ impl Decoder<'_> {
     ) -> Vec<Placed<T>> {
         let Some(entry) = fields.entry(key) else { return Vec::new() };
         match &entry.node.value {
+            Value::Array(items) if items.is_empty() => {
+                self.problem(key, &entry.node, Problem::new("an empty array expects nothing"));
+                Vec::new()
+            }
             Value::Array(_) => self.list(key, &entry.node, false, leaf),
             _ => self.placed(fields, key, leaf).into_iter().collect(),
         }
@@ -282,7 +283,7 @@ fn pattern(node: &Node, environment: &Environment) -> Leaf<Pattern> {
     let regex = rest.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
     let needle = match regex.filter(|regex| !regex.is_empty()) {
         None => Needle::Text(rest.to_owned()),
-        Some(regex) => match regex_lite::Regex::new(regex) {
+        Some(regex) => match regex_lite::RegexBuilder::new(regex).size_limit(REGEX_SIZE).build() {
             Ok(_) => Needle::Regex(regex.to_owned()),
             Err(error) => {
                 return Err(Problem::new(format!("it is no regular expression: {error}")));

@@ -205,7 +205,13 @@ impl fmt::Display for Check {
             Self::Http(check) => {
                 let Address { host, port } = &check.http.address;
                 let more = !check.body.is_empty() || !check.headers.is_empty();
-                let how = if more { " as expected" } else { "" };
+                let mut how = String::new();
+                if check.http.status != [super::probe::CODES] {
+                    how = format!(" with {}", codes(&check.http.status));
+                }
+                if more {
+                    how.push_str(" as expected");
+                }
                 write!(f, "http://{host}:{port}{} answers{how}", check.http.path)
             }
             Self::Tcp(Address { host, port }) => write!(f, "{host}:{port} accepts connections"),
@@ -248,6 +254,15 @@ impl fmt::Display for Check {
             Self::Uid(uid) => write!(f, "the container's user is {uid}"),
         }
     }
+}
+
+/// Status codes for people: `404`, `200 to 299`.
+fn codes(codes: &[std::ops::RangeInclusive<u16>]) -> String {
+    let one = |range: &std::ops::RangeInclusive<u16>| {
+        let (first, last) = (range.start(), range.end());
+        if first == last { first.to_string() } else { format!("{first} to {last}") }
+    };
+    codes.iter().map(one).collect::<Vec<_>>().join(" or ")
 }
 
 /// A number of bytes for people: `64 MiB`, `10 MB`.

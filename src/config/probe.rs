@@ -8,6 +8,9 @@ use serde::Deserialize;
 
 use super::{Placed, Template};
 
+/// The status codes that will do for `http`, as kubelet has it.
+pub const CODES: RangeInclusive<u16> = 200..=399;
+
 /// A host, by name or number, and a port.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Address {

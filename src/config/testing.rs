@@ -66,8 +66,21 @@ impl Decoder<'_> {
             Some(wanted) => wanted,
             None if line.test_list => (String::new(), Origin::Flag("--test-list".into())),
             None if list => (String::new(), Origin::Variable("TRC_TEST_LIST".into())),
-            None => return None,
+            None => {
+                if !line.reports.is_empty() {
+                    let error = Diagnostic::error(
+                        Origin::Flag("--report".into()),
+                        "there is nothing to report: this is no test run",
+                    );
+                    self.diagnostics.push(error.help("--test or TRC_TEST=1 makes it one"));
+                }
+                return None;
+            }
         };
+        if !names.is_empty() && names.split(',').all(|name| name.trim().is_empty()) {
+            let message = format!("\"{}\" names no test", shown(&names));
+            self.diagnostics.push(Diagnostic::error(origin.clone(), message));
+        }
         let only = names.split(',').map(str::trim).filter(|name| !name.is_empty());
         let only = only.map(|name| Placed { value: name.to_owned(), origin: origin.clone() });
         let reports = self.reports(line);

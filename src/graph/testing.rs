@@ -1,7 +1,9 @@
 //! What tests wait for without having written it.
 
+use std::collections::BTreeMap;
+
 use super::{Need, Node, UnitId};
-use crate::config::{Condition, Stage};
+use crate::config::{Check, Command, Condition, Diagnostic, Output, Stage, Unit, UnitRef};
 
 /// Completes the tests: those that name no unit wait for all, and each knows which units
 /// it is about.
@@ -32,6 +34,48 @@ pub fn complete(nodes: &mut [Node]) {
             }
         }
     }
+}
+
+/// Faults on what can't have one, and questions about output that trc doesn't see.
+pub fn misplaced(units: &[&Unit], index: &BTreeMap<String, usize>) -> Vec<Diagnostic> {
+    let mut errors = Vec::new();
+    for unit in units {
+        let Some(test) = unit.test.as_deref() else { continue };
+        let find = |other: &UnitRef| index.get(&other.value).map(|at| units[*at]);
+        if let Some(fault) = &test.fault
+            && let Some(victim) = find(&fault.value.unit)
+        {
+            let why = match victim.stage {
+                Stage::Async | Stage::Sync if victim.command == Command::Nothing => {
+                    Some("has nothing to run")
+                }
+                Stage::Async | Stage::Sync if victim.oneshot == Some(true) => {
+                    Some("is meant to end")
+                }
+                Stage::Async | Stage::Sync => None,
+                Stage::Boot | Stage::Test | Stage::Halt => Some("is no service"),
+            };
+            if let Some(why) = why {
+                let place = fault.value.unit.origin.clone();
+                let message = format!("a fault can't be done to {}: it {why}", victim.id());
+                errors.push(Diagnostic::error(place, message));
+            }
+        }
+        for check in &test.checks {
+            let Check::Said { unit: Some(other), .. } = &check.value else { continue };
+            let Some(speaker) = find(other) else { continue };
+            let why = if speaker.stage == Stage::Test {
+                "what a test's command writes is asked by `stdout` and `stderr`"
+            } else if speaker.output == Some(Output::Null) {
+                "its output goes nowhere"
+            } else {
+                continue;
+            };
+            let message = format!("{} has no log: {why}", speaker.id());
+            errors.push(Diagnostic::error(other.origin.clone(), message));
+        }
+    }
+    errors
 }
 
 /// All units that are there when the container is up, and how that shows.

@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, Seek, Write as _};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::config::{ReportKind, Stage, Testing, reason};
@@ -14,8 +15,8 @@ pub struct Report {
     /// In which form.
     pub kind: ReportKind,
     path: PathBuf,
-    /// What becomes of it.
-    beside: PathBuf,
+    /// What becomes of it; None where it is written in its place, as a device has to be.
+    beside: Option<PathBuf>,
     file: File,
 }
 
@@ -24,51 +25,100 @@ pub struct Report {
 /// # Errors
 /// Which one, and why, in words.
 pub fn open_reports(testing: &Testing) -> Result<Vec<Report>, String> {
-    let mut reports = Vec::new();
+    let mut reports: Vec<Report> = Vec::new();
     for wanted in &testing.reports {
-        let beside = beside(&wanted.path);
-        let file = match File::create(&beside) {
-            Ok(file) => file,
-            Err(error) => {
-                return Err(format!(
-                    "cannot write the report {}: {}",
-                    wanted.path.display(),
-                    match error.kind() {
-                        io::ErrorKind::NotFound => "its directory does not exist".to_owned(),
-                        _ => reason(&error),
-                    }
-                ));
+        match open(&wanted.path) {
+            Ok((file, beside)) => {
+                let (kind, path) = (wanted.kind, wanted.path.clone());
+                reports.push(Report { kind, path, beside, file });
             }
-        };
-        reports.push(Report { kind: wanted.kind, path: wanted.path.clone(), beside, file });
+            Err(error) => {
+                reports.iter().for_each(Report::forget);
+                let why = match error.kind() {
+                    io::ErrorKind::NotFound => "its directory does not exist".to_owned(),
+                    _ => reason(&error),
+                };
+                return Err(cannot(&wanted.path, &why));
+            }
+        }
     }
     Ok(reports)
 }
 
 impl Report {
-    /// Writes it, and gives it its name.
+    /// Writes all of it, in the place of what was written before.
     ///
     /// # Errors
     /// What could not be done, in words.
-    pub fn write(mut self, text: &str) -> Result<(), String> {
-        let done = self
-            .file
-            .write_all(text.as_bytes())
-            .and_then(|()| self.file.sync_all())
-            .and_then(|()| fs::rename(&self.beside, &self.path));
-        done.map_err(|error| {
-            _ = fs::remove_file(&self.beside);
-            format!("cannot write the report {}: {}", self.path.display(), reason(&error))
+    pub fn write(&mut self, text: &str) -> Result<(), String> {
+        if self.beside.is_some() {
+            _ = self.file.set_len(0);
+            _ = self.file.rewind();
+        }
+        let written = self.file.write_all(text.as_bytes());
+        written.map_err(|error| {
+            self.forget();
+            cannot(&self.path, &reason(&error))
         })
+    }
+
+    /// Gives it its name.
+    ///
+    /// # Errors
+    /// What could not be done, in words.
+    pub fn publish(self, text: &str) -> Result<(), String> {
+        let Some(beside) = &self.beside else { return Ok(()) };
+        let done = match self.file.sync_all().and_then(|()| fs::rename(beside, &self.path)) {
+            // A file that the engine has mounted there keeps its place: rename(2).
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
+                self.forget();
+                fs::write(&self.path, text)
+            }
+            done => done,
+        };
+        done.map_err(|error| {
+            self.forget();
+            cannot(&self.path, &reason(&error))
+        })
+    }
+
+    /// It will not be.
+    fn forget(&self) {
+        if let Some(beside) = &self.beside {
+            _ = fs::remove_file(beside);
+        }
     }
 }
 
-/// A name in the same directory: what is renamed must not cross file systems.
-fn beside(path: &Path) -> PathBuf {
+fn cannot(path: &Path, why: &str) -> String {
+    format!("cannot write the report {}: {why}", path.display())
+}
+
+/// A file beside it, which becomes it; or the thing itself, where that is no plain file.
+fn open(path: &Path) -> io::Result<(File, Option<PathBuf>)> {
+    // Without O_NONBLOCK, opening a FIFO waits for its reader.
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let in_place = || File::options().write(true).custom_flags(flags).open(path);
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => return Err(io::Error::from_raw_os_error(libc::EISDIR)),
+        Ok(found) if !found.is_file() => return Ok((in_place()?, None)),
+        Ok(_) | Err(_) => {}
+    }
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     name.push(".part");
-    path.with_file_name(name)
+    // In the same directory: what is renamed must not cross file systems.
+    let beside = path.with_file_name(name);
+    _ = fs::remove_file(&beside);
+    let new = File::options().write(true).create_new(true).custom_flags(flags).open(&beside);
+    match new {
+        Ok(file) => Ok((file, Some(beside))),
+        // Where only the file is writable, as one that is mounted into a read-only root.
+        Err(error) => match in_place() {
+            Ok(file) => file.set_len(0).map(|()| (file, None)),
+            Err(_) => Err(error),
+        },
+    }
 }
 
 /// The tests by name, with their descriptions.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::PollFlags;
 
-use super::capture::harmless;
+use super::capture::{self, harmless};
 use super::probe::Try;
 use super::stream::now;
 use crate::config::Pattern;
@@ -20,8 +20,6 @@ use crate::selftest::{CheckPoint, Tail};
 const KEPT: usize = 1024 * 1024;
 /// What is read at once of them.
 const READ: usize = 16 * 1024;
-/// The last lines of a command's streams that reports show.
-const LINES: usize = 10;
 
 /// What a test's command says of itself by `trcctl verdict` or the function `verdict`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -82,9 +80,9 @@ impl Stream {
 
     /// Its last lines.
     pub fn tail(&self, of: &str) -> Option<Tail> {
-        let text = String::from_utf8_lossy(&self.bytes);
-        let lines: Vec<String> = text.lines().map(harmless).collect();
-        let lines = lines[lines.len().saturating_sub(LINES)..].to_vec();
+        let mut tail = capture::Tail::default();
+        tail.push(&self.bytes);
+        let lines = tail.lines();
         (!lines.is_empty()).then(|| Tail { of: of.to_owned(), lines })
     }
 }
@@ -103,6 +101,8 @@ pub struct Trial {
     pub streams: [Stream; 3],
     /// How its command ended, or why it didn't.
     pub ending: Option<Result<Ending, String>>,
+    /// Whether its command was killed because it took too long.
+    pub killed: bool,
     /// Whether something of it took too long.
     pub timed_out: bool,
     /// The check that is next.
@@ -134,6 +134,7 @@ impl Trial {
             pid: None,
             streams: <[Stream; 3]>::default(),
             ending: None,
+            killed: false,
             timed_out: false,
             at: 0,
             asked: None,
@@ -170,6 +171,13 @@ impl Trial {
             };
         }
         said
+    }
+
+    /// What it has come to.
+    pub fn tried(&mut self, skipped: Option<String>) -> Tried {
+        let tails = [(0, "stdout"), (1, "stderr")];
+        let tails = tails.into_iter().filter_map(|(at, of)| self.streams[at].tail(of)).collect();
+        Tried { points: std::mem::take(&mut self.points), tails, skipped }
     }
 
     /// What a check came to.

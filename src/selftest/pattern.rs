@@ -3,7 +3,12 @@
 use memchr::{memchr, memchr_iter, memmem, memrchr};
 use regex_lite::{Regex, RegexBuilder};
 
+use crate::config::expect::size;
 use crate::config::{Needle, Pattern};
+
+/// A regular expression is looked for in so much at most, in bytes: a large one takes half a
+/// second for it, in which PID 1 does nothing else.
+const LONGEST: usize = 256 * 1024;
 
 /// What is shown of what came, in bytes.
 const SHOWN: usize = 180;
@@ -26,7 +31,11 @@ impl Needle {
             Self::Text(text) => Finder::Text(Box::new(memmem::Finder::new(text))),
             Self::Regex(pattern) => {
                 // `^` and `$` are those of lines; those of a terminal or of HTTP end in CR LF.
-                let regex = RegexBuilder::new(pattern).multi_line(true).crlf(true).build();
+                let regex = RegexBuilder::new(pattern)
+                    .multi_line(true)
+                    .crlf(true)
+                    .size_limit(crate::config::REGEX_SIZE)
+                    .build();
                 let regex = regex.map_err(|error| {
                     format!("{self} is no regular expression: {}", excerpt(error.to_string()))
                 })?;
@@ -65,6 +74,12 @@ impl Pattern {
     /// instead of the one that must.
     pub fn check(&self, bytes: &[u8]) -> Result<(), String> {
         let finder = self.needle.finder()?;
+        if matches!(finder, Finder::Regex(_)) && bytes.len() > LONGEST {
+            let (found, most) = (size(bytes.len() as u64), size(LONGEST as u64));
+            return Err(format!(
+                "{found}, and a regular expression is looked for in {most} at most"
+            ));
+        }
         if self.negated {
             return finder.line(bytes).map_or(Ok(()), Err);
         }

@@ -234,6 +234,63 @@ fn what_is_wrong_with_a_test_is_said_in_production_too() {
 }
 
 #[test]
+fn what_expects_nothing_or_can_not_be_done_is_refused() {
+    toml_says(&[
+        (
+            "[test.t]\nexpect.listening = []",
+            &["error trc.toml:2:20: `listening`: an empty array expects nothing"],
+        ),
+        (
+            "[test.t]\nexec = 'x'\nexpect.exit = []",
+            &["error trc.toml:3:15: `exit`: an empty array expects nothing"],
+        ),
+    ]);
+    let refused = Case::new().toml(WEB).arguments(&["--report", "json=x"]).errors();
+    assert_eq!(
+        refused,
+        [
+            "error --report: there is nothing to report: this is no test run (--test or TRC_TEST=1 makes it one)"
+        ]
+    );
+    let nobody = case("[test.t]\nexec = 'x'").set("TRC_TEST", ",").errors();
+    assert_eq!(nobody, [""; 0], "the flag is the later one");
+    let nobody = Case::new().toml("[test.t]\nexec = 'x'").set("TRC_TEST", ", ").errors();
+    assert_eq!(nobody, ["error TRC_TEST: \", \" names no test"]);
+}
+
+#[test]
+fn faults_and_questions_are_about_services() {
+    let others = "[boot.b]\nexec = 'x'\n[async.db]\nready.tcp = 1\n[async.once]\nexec = 'x'\noneshot = true\n\
+                  [async.quiet]\nexec = 'x'\noutput = 'null'\n[test.other]\nexec = 'x'\n[test.t]\n";
+    for (expect, why) in [
+        (
+            "fault = { unit = 'b', kill = 'KILL' }",
+            "a fault can't be done to boot.b: it is no service",
+        ),
+        (
+            "fault = { unit = 'db', kill = 'KILL' }",
+            "a fault can't be done to async.db: it has nothing to run",
+        ),
+        (
+            "fault = { unit = 'once', stop = '1s' }",
+            "a fault can't be done to async.once: it is meant to end",
+        ),
+        (
+            "log = { unit = 'quiet', contains = 'x' }",
+            "async.quiet has no log: its output goes nowhere",
+        ),
+        (
+            "log = { unit = 'test.other', contains = 'x' }",
+            "test.other has no log: what a test's command writes is asked by `stdout` and `stderr`",
+        ),
+    ] {
+        let errors = graph_says(&format!("{others}expect.{expect}"));
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(errors[0].ends_with(why), "{errors:?}");
+    }
+}
+
+#[test]
 fn a_variable_that_is_not_set_matters_in_test_mode_only() {
     let text = format!("{WEB}[test.t]\nexec = 'x'\nexpect.stdout = '${{NOPE}}'");
     assert_eq!(Case::new().toml(&text).errors(), [""; 0]);

@@ -55,7 +55,7 @@ impl Request {
         let dir = line
             .work_dir
             .as_deref()
-            .or_else(|| Path::new("trc.toml").exists().then_some(".".as_ref()));
+            .or_else(|| is_configured(Path::new(".")).then_some(".".as_ref()));
         if let Some(dir) = dir {
             option("-w", dir.as_os_str());
         }
@@ -99,6 +99,11 @@ impl Request {
 
 fn executable(path: &Path) -> bool {
     path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+/// Whether a directory has something for trc in it.
+fn is_configured(dir: &Path) -> bool {
+    dir.join("trc.toml").exists() || dir.join("trc.d").is_dir()
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ impl Matcher {
 
     /// Whether it goes on when a line has matched: a unit becomes ready once.
     pub(super) fn is_lasting(&self) -> bool {
-        self.what == Sought::Probe(Purpose::Health)
+        self.what != Sought::Probe(Purpose::Ready)
     }
 
     /// The first of the lines that end in `bytes` that matches.

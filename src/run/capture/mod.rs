@@ -17,8 +17,7 @@ use crate::journal::{Journal, Source};
 pub use file::LogFile;
 pub use matcher::{Found, Matcher, Sought};
 pub use pipe::{PIPE_SIZE, Pipe, pipe};
-use tail::Tail;
-pub use tail::harmless;
+pub use tail::{Tail, harmless};
 
 /// What is read at once where the output goes to a file, in bytes. Also the most
 /// that one [`Capture::readable`] takes: no unit starves the others.

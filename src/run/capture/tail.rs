@@ -9,14 +9,15 @@ const LINES: usize = 5;
 
 /// The last [`SIZE`] bytes; a little more in between.
 #[derive(Default, Debug)]
-pub(super) struct Tail {
+pub struct Tail {
     bytes: Vec<u8>,
     /// Whether the first line's beginning is gone.
     beheaded: bool,
 }
 
 impl Tail {
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    /// More came.
+    pub fn push(&mut self, bytes: &[u8]) {
         if self.bytes.len() + bytes.len() > 2 * SIZE {
             let kept = SIZE.saturating_sub(bytes.len()).min(self.bytes.len());
             let gone = self.bytes.len() - kept;
@@ -34,7 +35,8 @@ impl Tail {
         self.bytes.drain(..count);
     }
 
-    pub(super) fn lines(&self) -> Vec<String> {
+    /// The last lines, without their newlines and without control characters.
+    pub fn lines(&self) -> Vec<String> {
         let mut bytes = &self.bytes[self.bytes.len().saturating_sub(SIZE)..];
         let beheaded = self.beheaded || bytes.len() < self.bytes.len();
         if beheaded

@@ -328,7 +328,7 @@ fn a_unit_becomes_ready_once_and_is_well_each_time_it_says_so() {
     let said = Sought::Said(3);
     let matcher = |what| Matcher::new(what, "^here$").unwrap();
     capture.look_for([ready, health, said].map(matcher).into());
-    for expected in [vec![ready, health, said], vec![health]] {
+    for expected in [vec![ready, health, said], vec![health, said]] {
         unit.write_all(b"here\n").unwrap();
         capture.readable(&journal, start());
         let found = capture.take_matched();

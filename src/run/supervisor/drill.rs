@@ -3,8 +3,6 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use log::Level;
-
 use super::super::reason;
 use super::{Supervisor, now};
 use crate::config::{ReportKind, Stage};
@@ -15,7 +13,7 @@ use crate::selftest::{self, Outcome, Point, Suite};
 impl Supervisor {
     /// The points of tests that did not run and of the stop drill, and all reports. Returns
     /// trc's exit status.
-    pub(super) fn report(&mut self, mut status: u8) -> u8 {
+    pub(super) fn report(&mut self, status: u8) -> u8 {
         if !self.suite.testing {
             return status;
         }
@@ -27,6 +25,12 @@ impl Supervisor {
             }
             let mut point = plain(graph.node(id).unit.id(), Some(format!("not run: {cause}")));
             point.is_test = true;
+            if let Some(began) = self.suite.tests.get(&id) {
+                point.took = now().saturating_duration_since(*began);
+                point.why = Some(format!("cut short: {cause}"));
+                let tried = self.suite.tried.remove(&id).unwrap_or_default();
+                (point.checks, point.tails) = (tried.points, tried.tails);
+            }
             point.description.clone_from(&graph.node(id).unit.description);
             self.point(point);
         }
@@ -79,20 +83,39 @@ impl Supervisor {
             reason: (status != 0).then_some(cause),
             points: std::mem::take(&mut self.suite.points),
         };
-        for report in std::mem::take(&mut self.suite.reports) {
-            let text = match report.kind {
-                ReportKind::Junit => selftest::junit(&suite),
-                ReportKind::Json => selftest::json(&suite),
-            };
-            if let Err(why) = report.write(&text) {
-                self.reporter.main(Level::Error, "report", format_args!("{why}"));
-                // Whoever asked for it would take an old one for this one.
-                status = status.max(1);
+        self.write_reports(&mut suite);
+        self.reporter.journal().report(selftest::tap::plan(&suite).as_bytes());
+        suite.status
+    }
+
+    /// All reports in files. One that can't be written fails the run: whoever asked for it would
+    /// take an old one for this one.
+    fn write_reports(&mut self, suite: &mut Suite) {
+        let mut reports = std::mem::take(&mut self.suite.reports);
+        let text = |kind, suite: &Suite| match kind {
+            ReportKind::Junit => selftest::junit(suite),
+            ReportKind::Json => selftest::json(suite),
+        };
+        // Once more where one failed, for the others are to say so.
+        for _ in 0..2 {
+            let before = reports.len();
+            reports.retain_mut(|report| match report.write(&text(report.kind, suite)) {
+                Ok(()) => true,
+                Err(why) => {
+                    self.suite.unwritten(suite, why);
+                    false
+                }
+            });
+            if reports.len() == before {
+                break;
             }
         }
-        suite.status = status;
-        self.reporter.journal().report(selftest::tap::plan(&suite).as_bytes());
-        status
+        for report in reports {
+            let text = text(report.kind, suite);
+            if let Err(why) = report.publish(&text) {
+                self.suite.unwritten(suite, why);
+            }
+        }
     }
 
     fn has_run(&self, id: UnitId) -> bool {

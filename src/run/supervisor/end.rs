@@ -117,7 +117,9 @@ impl Supervisor {
         self.reporter.main(Level::Info, "ended", format_args!("Exited (exitcode={status})"));
         if !self.graph.transparent && (status != 0 || !survivors.is_empty()) {
             let mut text = self.reason_text();
-            if status != self.engine.status() {
+            if !self.suite.unwritten.is_empty() {
+                text = format!("{}; {text}", self.suite.unwritten.join("; "));
+            } else if status != self.engine.status() {
                 let _ = write!(text, "; [exit] makes {status} of {}", self.engine.status());
             }
             if !survivors.is_empty() {

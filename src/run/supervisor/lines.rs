@@ -7,6 +7,8 @@ use crate::graph::{Graph, UnitId};
 /// A line that a test asks for.
 struct Wanted {
     test: UnitId,
+    /// The test's name, by which it is known over another graph.
+    name: String,
     /// Its place among the test's checks.
     check: usize,
     units: Vec<UnitId>,
@@ -19,8 +21,8 @@ struct Wanted {
 /// All lines that tests ask for.
 pub struct Lines {
     wanted: Vec<Wanted>,
-    /// A test has done something to a unit: what is said of that is no news.
-    pub faulted: bool,
+    /// The last test that has done something to a unit: what is said of that is no news.
+    faulted: Option<UnitId>,
 }
 
 impl Lines {
@@ -36,6 +38,7 @@ impl Lines {
                 };
                 wanted.push(Wanted {
                     test,
+                    name: graph.node(test).unit.id(),
                     check,
                     units: match unit {
                         Some(_) => graph.ids().filter(named).collect(),
@@ -50,7 +53,27 @@ impl Lines {
                 });
             }
         }
-        Self { wanted, faulted: false }
+        Self { wanted, faulted: None }
+    }
+
+    /// The same over another graph, which boot has made: its tests are new, its boot units are
+    /// not, and what these have said stays said.
+    pub fn over(&self, graph: &Graph) -> Self {
+        let mut lines = Self::new(graph);
+        for wanted in &mut lines.wanted {
+            let same = |one: &&Wanted| (&one.name, one.check) == (&wanted.name, wanted.check);
+            wanted.found = self.wanted.iter().find(same).and_then(|one| one.found.clone());
+        }
+        lines
+    }
+
+    /// A test does something to a unit: what others forbid counts no more, and for its own lines
+    /// only what comes from here on counts.
+    pub fn begin_fault(&mut self, test: UnitId) {
+        self.faulted = Some(test);
+        for wanted in self.wanted.iter_mut().filter(|one| one.test == test) {
+            wanted.found = None;
+        }
     }
 
     /// What a unit's output is to be looked at for.
@@ -62,7 +85,7 @@ impl Lines {
     /// A line has matched.
     pub fn found(&mut self, place: usize, unit: UnitId, line: String) {
         if let Some(wanted) = self.wanted.get_mut(place)
-            && !(wanted.forbidden && self.faulted)
+            && !(wanted.forbidden && self.faulted.is_some_and(|test| test != wanted.test))
         {
             wanted.found.get_or_insert((unit, line));
         }

@@ -301,6 +301,7 @@ impl Supervisor {
                 self.reporter.journal().set_level(config.log.level);
                 self.loaded.config = Config { units: Vec::new(), ..config };
                 self.loaded.forget();
+                self.lines = self.lines.over(&graph);
                 self.graph = Rc::clone(&graph);
                 Event::Settled { graph: Some(graph) }
             }

@@ -280,6 +280,7 @@ impl Supervisor {
             hold: None,
         };
         self.children.insert(child.pid, held);
+        self.suite.own(child.pid);
         Ok(())
     }
 }

@@ -12,7 +12,7 @@ use super::super::{census, processes, reason};
 use super::{Supervisor, now};
 use crate::engine::{Ended, Event, Fact, How, TestEnd};
 use crate::graph::{Graph, UnitId};
-use crate::selftest::{self, Outcome, Point, Tail};
+use crate::selftest::{self, Outcome, Point, Suite, Tail};
 
 /// How many processes are named where there may be thousands.
 const NAMED: usize = 10;
@@ -24,6 +24,8 @@ pub struct Notes {
     pub(super) wall: SystemTime,
     pub(super) points: Vec<Point>,
     pub(super) reports: Vec<Report>,
+    /// What could not be written.
+    pub(super) unwritten: Vec<String>,
     pub(super) tried: BTreeMap<UnitId, Tried>,
     /// When a test began, or a unit was told to stop, or ended after that.
     pub(super) tests: BTreeMap<UnitId, Instant>,
@@ -35,9 +37,9 @@ pub struct Notes {
     pub(super) left: BTreeMap<UnitId, Vec<String>>,
     pub(super) orphans: Vec<String>,
     pub(super) sessions: Vec<String>,
-    /// The process groups of tests' commands: what is left of these was killed, and is about to
-    /// go.
-    pub(super) groups: BTreeSet<i32>,
+    /// The process groups of commands of tests and probes, and of those that stop units: what is
+    /// left of these was killed, and is about to go.
+    groups: BTreeSet<i32>,
     /// Zombies that were seen last.
     pub(super) zombies: Vec<i32>,
     pub(super) zombie_names: Vec<String>,
@@ -52,6 +54,7 @@ impl Notes {
             wall: (CLOCK.now)(),
             points: Vec::new(),
             reports: Vec::new(),
+            unwritten: Vec::new(),
             tried: BTreeMap::new(),
             tests: BTreeMap::new(),
             told: BTreeMap::new(),
@@ -67,6 +70,16 @@ impl Notes {
         }
     }
 
+    /// A report can't be written.
+    pub(super) fn unwritten(&mut self, suite: &mut Suite, why: String) {
+        suite.status = suite.status.max(1);
+        suite.reason = Some(match suite.reason.take() {
+            Some(before) => format!("{why}; {before}"),
+            None => why.clone(),
+        });
+        self.unwritten.push(why);
+    }
+
     /// What a test's last try came to.
     pub fn tried(&mut self, test: UnitId, tried: Tried) {
         self.tried.insert(test, tried);
@@ -75,6 +88,13 @@ impl Notes {
     /// How long after its start a unit was ready, when it was last.
     pub fn ready_after(&self, unit: UnitId) -> Option<Duration> {
         self.ready.get(&unit).copied()
+    }
+
+    /// A command that is trc's own matter, and no unit's, leads this process group.
+    pub(super) fn own(&mut self, group: i32) {
+        if self.testing {
+            self.groups.insert(group);
+        }
     }
 
     /// A unit has ended and others of its process group have not.
@@ -112,7 +132,9 @@ impl Supervisor {
         match fact {
             Fact::TestBegan { unit } => {
                 self.suite.tests.insert(*unit, now());
-                self.lines.faulted |= self.graph.node(*unit).victim.is_some();
+                if self.graph.node(*unit).victim.is_some() {
+                    self.lines.begin_fault(*unit);
+                }
             }
             Fact::TestEnded { unit, ended } => self.test_ended(*unit, *ended),
             Fact::Ready { unit, after } => _ = self.suite.ready.insert(*unit, *after),
@@ -222,8 +244,8 @@ impl Supervisor {
         let own = census::session(0);
         let (sessions, orphans): (Vec<i32>, Vec<i32>) =
             left.into_iter().partition(|pid| census::session(*pid) != own);
-        self.suite.orphans.extend(names(&orphans));
-        self.suite.sessions.extend(names(&sessions));
+        self.suite.orphans = names(&orphans);
+        self.suite.sessions = names(&sessions);
         let passed = |id: &UnitId| self.engine.ended(*id).is_some_and(|ended| !ended.failed());
         let mut said: Vec<UnitId> =
             self.lines.said().map(|(test, ..)| test).filter(passed).collect();

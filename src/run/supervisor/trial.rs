@@ -4,19 +4,20 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::unistd::{Gid, Uid};
 
+use super::super::capture::{self, Pipe};
 use super::super::prepare::VERDICT_FD;
 use super::super::probe::{Failure, Try, Verdict};
 use super::super::spawn::{self, Pace};
-use super::super::trial::{Said, Stream, Trial, Tried};
+use super::super::trial::{Said, Stream, Trial};
 use super::super::{judge, prepare, processes};
 use super::{Child, Role, Supervisor, now};
 use crate::config::{Check, Command, Origin, Placed, Probe};
-use crate::engine::{Ending, Event, Outcome};
+use crate::engine::{Ending, Event, Outcome, UNKILLABLE_AFTER};
 use crate::graph::UnitId;
 
-/// The longest that one connection or answer is waited for.
+/// The longest that one connection or answer is waited for where it may be tried again.
 const CHECK: Duration = Duration::from_secs(5);
 
 impl Supervisor {
@@ -46,9 +47,9 @@ impl Supervisor {
             some => some,
         };
         let mut ends = Vec::new();
+        let owner = launch.ids.as_ref().map(|ids| (Uid::from_raw(ids.uid), Gid::from_raw(ids.gid)));
         for place in 0..3 {
-            let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(words)?;
-            fcntl(&read, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(words)?;
+            let Pipe { read, write } = capture::pipe(owner).map_err(words)?;
             ends.push(read);
             match place {
                 0 | 1 => launch.streams[place + 1] = Some(write),
@@ -65,7 +66,7 @@ impl Supervisor {
             hold: None,
         };
         self.children.insert(child.pid, held);
-        self.suite.groups.insert(child.pid);
+        self.suite.own(child.pid);
         if let Some(trial) = &mut self.trial {
             trial.pid = Some(child.pid);
             for (stream, read) in trial.streams.iter_mut().zip(ends) {
@@ -77,7 +78,8 @@ impl Supervisor {
 
     /// A test's command has ended, or could not be executed.
     pub(super) fn test_command_ended(&mut self, pid: i32, ending: Result<Ending, String>) {
-        // It is done, and what it has put into the background is not to be left to others.
+        // It is done, and what it has put into the background is not to be left to others. Its
+        // number may be another process's by now, but no other group's while one of its own lives.
         processes::signal(-pid, libc::SIGKILL);
         let Some(trial) = self.trial.as_mut().filter(|trial| trial.pid == Some(pid)) else {
             return;
@@ -110,10 +112,14 @@ impl Supervisor {
         if let Some(pid) = trial.pid.filter(|_| trial.deadline <= time) {
             trial.timed_out = true;
             let seconds = trial.limit.as_secs_f64();
-            trial.ending = Some(Err(format!("it did not end within {seconds:.3} s")));
-            // Its end is told when it has been reaped.
-            processes::signal(-pid, libc::SIGKILL);
-            trial.deadline = time + CHECK;
+            let why = format!("it did not end within {seconds:.3} s");
+            trial.ending.get_or_insert(Err(why));
+            kill(pid);
+            // Its end is told when it has been reaped; what can't be killed is left behind.
+            if trial.killed {
+                return self.test_command_ended(pid, Err("it survived SIGKILL".to_owned()));
+            }
+            (trial.killed, trial.deadline) = (true, time + UNKILLABLE_AFTER);
         }
         if let Some(asked) = trial.asked.take_if(|asked| asked.deadline() <= time) {
             match asked.late(time) {
@@ -125,10 +131,13 @@ impl Supervisor {
 
     /// A test is of no interest any more.
     pub(super) fn stop_trial(&mut self, id: UnitId) {
-        if let Some(trial) = self.trial.take_if(|trial| trial.unit == id)
-            && let Some(pid) = trial.pid
-        {
-            processes::signal(-pid, libc::SIGKILL);
+        if let Some(mut trial) = self.trial.take_if(|trial| trial.unit == id) {
+            if let Some(pid) = trial.pid {
+                kill(pid);
+            }
+            // What it has come to so far says where it hung.
+            trial.streams.iter_mut().for_each(Stream::read);
+            self.suite.tried(id, trial.tried(None));
         }
     }
 
@@ -154,7 +163,9 @@ impl Supervisor {
             let Some(test) = graph.node(trial.unit).test() else { return };
             let Some(Placed { value: check, origin }) = test.checks.get(trial.at) else { break };
             let left = trial.deadline.saturating_duration_since(now());
-            let patience = left.min(CHECK).max(Duration::from_millis(100));
+            // Where it is tried again, the next try may find somebody who answers.
+            let most = if test.within.is_some() { left.min(CHECK) } else { left };
+            let patience = most.max(Duration::from_millis(100));
             let begun = match check {
                 Check::Http(check) => Some(Try::begin_http(check, patience, now())),
                 Check::Tcp(to) => Some(Try::begin(&Probe::Tcp(to.clone()), patience, now())),
@@ -170,7 +181,8 @@ impl Supervisor {
                 None => {}
             }
             // A verdict says more than a status that nobody has asked for.
-            let implied = *origin == Origin::Default && trial.verdict().is_some();
+            let ended = matches!(trial.ending, Some(Ok(_)));
+            let implied = *origin == Origin::Default && ended && trial.verdict().is_some();
             if !implied {
                 let result = self.check(check);
                 if let Some(trial) = &mut self.trial {
@@ -206,7 +218,9 @@ impl Supervisor {
                 }
             }
             Check::ReadyWithin(most) => self.ready_within(trial.unit, *most),
-            Check::Http(_) | Check::Tcp(_) | Check::Unix(_) => Ok(()),
+            Check::Http(_) | Check::Tcp(_) | Check::Unix(_) => {
+                Err("this can't be asked here".to_owned())
+            }
             Check::Listening(_)
             | Check::File(_)
             | Check::Running { .. }
@@ -269,16 +283,21 @@ impl Supervisor {
             None => {}
         }
         let passed = trial.points.iter().all(|point| point.passed);
+        // What was expected and is not so is no reason to skip.
+        skipped = skipped.filter(|_| passed && !trial.timed_out);
         let outcome = match (&skipped, passed, trial.timed_out) {
             (Some(_), ..) => Outcome::Skipped,
             (None, true, _) => Outcome::Passed,
             (None, false, true) => Outcome::TimedOut,
             (None, false, false) => Outcome::Failed,
         };
-        let tails = [(0, "stdout"), (1, "stderr")];
-        let tails = tails.into_iter().filter_map(|(at, of)| trial.streams[at].tail(of)).collect();
-        let tried = Tried { points: std::mem::take(&mut trial.points), tails, skipped };
-        self.suite.tried(trial.unit, tried);
+        self.suite.tried(trial.unit, trial.tried(skipped));
         self.events.push_back(Event::Tried { unit: trial.unit, outcome });
     }
+}
+
+/// Kills a test's command, wherever it has gone, and what is in its group.
+fn kill(pid: i32) {
+    processes::signal(-pid, libc::SIGKILL);
+    processes::signal(pid, libc::SIGKILL);
 }
