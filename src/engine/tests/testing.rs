@@ -418,3 +418,14 @@ fn a_halt_unit_that_fails_fails_the_run() {
         assert_eq!((world.end, findings(&world)), (Some(1), vec!["halt.bye.run".to_owned()]));
     }
 }
+
+#[test]
+fn a_test_that_still_waits_when_the_run_stops_wakes_nobody() {
+    let web =
+        with_ready(unit("async.web"), Placed { value: Probe::Notify, origin: Origin::Default });
+    let a = with(test("test.a"), |test| test.start_within = SECOND);
+    let mut world = run(vec![web, a]);
+    world.signal(Signal::TERM, true);
+    world.pass(SECOND);
+    assert!(world.engine.next_deadline() > Some(world.now));
+}
