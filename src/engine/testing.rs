@@ -359,8 +359,11 @@ impl Engine {
     }
 
     /// trc's exit status in test mode, as things stand: 0 only if every test has passed and
-    /// nothing was found that no test allows.
+    /// nothing was found that no test allows; what boot made of the command line is no test's.
     pub(super) fn verdict(&self) -> u8 {
+        if self.cause == Some(Cause::CommandLine) {
+            return status::CONFIG;
+        }
         let passed = |id: UnitId| self.ended(id).is_some_and(|ended| !ended.failed());
         let excused =
             |finding: &Finding| self.graph.allowed.contains_key(&finding.point(&self.graph));

@@ -67,6 +67,8 @@ struct World {
     tidy: bool,
     /// Whether commands are missing from now on.
     missing: bool,
+    /// Whether boot makes of the command line what can't be run.
+    unsettled: bool,
     /// How many forks fail next for want of processes.
     scarce: u32,
     /// Tries of probes that are under way.
@@ -93,6 +95,7 @@ impl World {
             end: None,
             tidy: true,
             missing: false,
+            unsettled: false,
             scarce: 0,
             tries: vec![],
             trial: None,
@@ -173,6 +176,7 @@ impl World {
                         let (orphans, sessions) = self.remains;
                         events.push_back(Event::Remains { orphans, sessions, said: vec![] });
                     }
+                    Action::Settle if self.unsettled => events.push_back(Event::Unsettled),
                     Action::Settle => events.push_back(Event::Settled { graph: None }),
                     Action::Tell(fact) => self.facts.push(fact),
                     Action::End { status } => {

@@ -52,6 +52,14 @@ fn run(units: Vec<Unit>) -> World {
     run_allowing(WaitPolicy::Any, units, &[])
 }
 
+/// A run whose `[exit]` makes 0 of a status.
+fn run_mapping(status: u8, units: Vec<Unit>) -> World {
+    let (only, reports, list, origin) = (vec![], vec![], false, Origin::Default);
+    let testing = Some(Testing { only, list, reports, allow: vec![], origin });
+    let exit = BTreeMap::from([(status, 0)]);
+    World::new(&Config { exit, testing, ..config(WaitPolicy::Any, units) })
+}
+
 /// Answers the try that is under way.
 fn tried(world: &mut World, name: &str, outcome: Outcome) {
     let unit = world.id(name);
@@ -398,15 +406,22 @@ fn a_failed_boot_and_a_signal_end_a_test_run_with_1() {
 #[test]
 fn nothing_turns_a_failed_test_run_into_0() {
     let bye = Unit { form: Form::Script, ..unit("halt.bye") };
-    let units = vec![test("test.a"), bye];
-    let (only, reports, list, origin) = (vec![], vec![], false, Origin::Default);
-    let testing = Some(Testing { only, list, reports, allow: vec![], origin });
-    let exit = BTreeMap::from([(1, 0)]);
-    let mut world = World::new(&Config { exit, testing, ..config(WaitPolicy::Any, units) });
+    let mut world = run_mapping(1, vec![test("test.a"), bye]);
     tried(&mut world, "test.a", Outcome::Failed);
     assert_eq!(world.engine.status(), 1, "halt units see it");
     world.exit("halt.bye", 0);
     assert_eq!(world.end, Some(1));
+}
+
+#[test]
+fn nothing_turns_a_command_line_that_boot_has_broken_into_0_either() {
+    let bye = Unit { form: Form::Script, ..unit("halt.bye") };
+    let mut world = run_mapping(78, vec![unit("boot.b"), test("test.a"), bye]);
+    world.unsettled = true;
+    world.exit("boot.b", 0);
+    assert_eq!(world.engine.status(), 78, "halt units see it");
+    world.exit("halt.bye", 0);
+    assert_eq!(world.end, Some(78));
 }
 
 #[test]
