@@ -186,6 +186,18 @@ fn what_has_to_hold_does_not_where_a_unit_is_restarted_meanwhile() {
 }
 
 #[test]
+fn a_fault_waits_for_all_units_where_the_test_comes_after_none() {
+    let kill = FaultKind::Kill(Signal::KILL);
+    let web =
+        with_ready(unit("async.web"), Placed { value: Probe::Notify, origin: Origin::Default });
+    let a = fault(test("test.a"), "async.db", kill);
+    let mut world = run(vec![restarted(unit("async.db")), web, a]);
+    assert_eq!(world.sent(), [], "the web is not ready");
+    notified(&mut world, "async.web", Notice::Ready);
+    assert_eq!(world.sent(), [to("async.db", Signal::KILL)]);
+}
+
+#[test]
 fn a_killed_unit_has_to_be_up_again() {
     let kill = FaultKind::Kill(Signal::KILL);
     let mut world =
