@@ -12,13 +12,14 @@
 //! Once the last test is done, the units' processes are looked at, and the run stops as
 //! from outside. What was not as it should be, all along, is a [`Finding`].
 
+use super::start::Holds;
 use super::unit::{Phase, Trial};
 use super::{
     Action, Budget, Cause, Ended, Engine, Event, Fact, How, Outcome, Run, Target, TestEnd, Tick,
     limits,
 };
 use crate::config::{FaultKind, OnFailure, Stage, WaitPolicy};
-use crate::graph::{Graph, RESERVE, UnitId, points};
+use crate::graph::{Graph, Need, RESERVE, UnitId, points};
 use crate::signal::Signal;
 use crate::status;
 
@@ -233,6 +234,22 @@ impl Engine {
         }
     }
 
+    /// Whether something can be done to a unit: what does not run would not notice.
+    pub(super) fn bears_a_fault(&self, victim: UnitId) -> Holds {
+        let state = &self.states[victim.0];
+        match state.phase {
+            Phase::Running { .. } if state.verdict.is_none() => Holds::Yes,
+            Phase::Done(_) => Holds::Never,
+            Phase::Waiting
+            | Phase::Retrying { .. }
+            | Phase::Starting { .. }
+            | Phase::Running { .. }
+            | Phase::Watching
+            | Phase::Stopping { .. }
+            | Phase::Backoff { .. } => Holds::NotYet,
+        }
+    }
+
     /// Whether the unit that a fault was done to is up again.
     fn recovered(&self, id: UnitId) -> Recovered {
         let node = self.graph.node(id);
@@ -262,10 +279,12 @@ impl Engine {
         let trial = self.states[id.0].trial;
         match self.states[id.0].phase {
             Phase::Waiting if due(trial.start_by) && self.run == Run::Up => {
-                let unmet = |need: &crate::graph::Need| need.written && !self.is_met(*need);
-                let needs = self.graph.node(id).needs.clone();
-                if let Some(need) = needs.into_iter().find(unmet) {
-                    self.block(id, need.unit, actions);
+                let node = self.graph.node(id);
+                let unmet = |need: &&Need| need.written && !self.is_met(**need);
+                let unmet = node.needs.iter().find(unmet).map(|need| need.unit);
+                let down = |unit: &UnitId| !matches!(self.bears_a_fault(*unit), Holds::Yes);
+                if let Some(by) = unmet.or(node.victim.filter(down)) {
+                    self.block(id, by, actions);
                 }
             }
             Phase::Watching => {

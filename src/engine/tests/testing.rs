@@ -186,6 +186,35 @@ fn what_has_to_hold_does_not_where_a_unit_is_restarted_meanwhile() {
 }
 
 #[test]
+fn a_fault_waits_until_its_unit_is_up_again() {
+    let kill = FaultKind::Kill(Signal::KILL);
+    let a = with(test("test.a"), |test| test.holds = Some(SECOND));
+    let b = fault(test("test.b"), "async.web", kill);
+    let mut world =
+        run_allowing(WaitPolicy::Any, vec![restarted(unit("async.web")), a, b], &["web.run"]);
+    tried(&mut world, "test.a", Outcome::Passed);
+    world.exit("async.web", 1);
+    world.pass(limits::HOLD_EVERY);
+    tried(&mut world, "test.a", Outcome::Failed);
+    assert_eq!((world.trial, world.sent()), (None, vec![]), "there is nothing to kill");
+    world.pass(SECOND);
+    assert_eq!(world.sent(), [to("async.web", Signal::KILL)]);
+}
+
+#[test]
+fn a_fault_can_not_be_done_to_what_has_ended() {
+    let kill = FaultKind::Kill(Signal::KILL);
+    let b = fault(after(test("test.b"), "async.job", None), "async.job", kill);
+    let job = Unit { on_failure: OnFailure::Ignore, ..unit("async.job") };
+    let a = after(test("test.a"), "async.job", None);
+    let mut world = run(vec![job, a, b]);
+    world.exit("async.job", 3);
+    tried(&mut world, "test.a", Outcome::Failed);
+    let (b, job) = (world.id("test.b"), world.id("async.job"));
+    assert_eq!(world.engine.ended(b).map(|ended| ended.how), Some(How::Blocked(job)));
+}
+
+#[test]
 fn a_fault_waits_for_all_units_where_the_test_comes_after_none() {
     let kill = FaultKind::Kill(Signal::KILL);
     let web =
