@@ -386,6 +386,17 @@ fn the_drill_has_the_budget_of_a_stop_from_outside() {
 }
 
 #[test]
+fn a_drill_without_the_time_to_kill_anything_has_failed() {
+    let shutdown = Shutdown { timeout: Some(Duration::ZERO) };
+    let (only, reports, list, origin) = (vec![], vec![], false, Origin::Default);
+    let testing = Some(Testing { only, list, reports, allow: vec![], origin });
+    let units = vec![unit("async.x"), test("test.a")];
+    let mut world = World::new(&Config { shutdown, testing, ..config(WaitPolicy::Any, units) });
+    tried(&mut world, "test.a", Outcome::Passed);
+    assert_eq!((world.end, findings(&world)), (Some(1), vec!["async.x.stop".to_owned()]));
+}
+
+#[test]
 fn what_an_exec_unit_leaves_is_an_orphan_unless_it_is_just_ending() {
     for (lingers, found) in [(false, vec![]), (true, vec!["orphans".to_owned()])] {
         let mut world = run(vec![unit("async.x"), test("test.a")]);
