@@ -42,6 +42,8 @@ pub enum Finding {
     Sessions,
     /// Processes that had ended were not waited for by their parents.
     Zombies,
+    /// There was no time left for this halt unit.
+    CutShort(UnitId),
     /// A unit wrote what this test forbids, after the test.
     Said(UnitId),
 }
@@ -52,7 +54,7 @@ impl Finding {
     pub fn point(self, graph: &Graph) -> String {
         let unit = |id: UnitId| &graph.node(id).unit;
         match self {
-            Self::Ended(id) | Self::Restarted(id) => points::run(unit(id)),
+            Self::Ended(id) | Self::Restarted(id) | Self::CutShort(id) => points::run(unit(id)),
             Self::Killed(id) | Self::StopCommand(id) => points::stop(unit(id)),
             Self::Orphaned(_) | Self::Orphans => points::ORPHANS.to_owned(),
             Self::Sessions => points::SESSIONS.to_owned(),
@@ -98,10 +100,10 @@ impl Engine {
         &self.testing.findings
     }
 
-    /// Notes what was not as it should be, in test mode.
+    /// Notes what was not as it should be, in test mode, while that can still count.
     pub(super) fn find(&mut self, finding: Finding) {
         let known = self.testing.findings.contains(&finding);
-        if self.graph.testing && !known {
+        if self.graph.testing && self.run != Run::Over && !known {
             self.testing.findings.push(finding);
         }
     }

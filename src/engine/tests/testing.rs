@@ -487,6 +487,15 @@ fn a_halt_unit_that_fails_fails_the_run() {
 }
 
 #[test]
+fn halt_units_that_are_cut_short_fail_the_run() {
+    let mut world = run(vec![test("test.a"), unit("halt.a"), unit("halt.b")]);
+    tried(&mut world, "test.a", Outcome::Passed);
+    world.pass(SECOND * 9);
+    let found = ["halt.a.run", "halt.b.run"].map(str::to_owned).to_vec();
+    assert_eq!((world.end, findings(&world)), (Some(1), found));
+}
+
+#[test]
 fn a_test_that_still_waits_when_the_run_stops_wakes_nobody() {
     let web =
         with_ready(unit("async.web"), Placed { value: Probe::Notify, origin: Origin::Default });

@@ -321,7 +321,8 @@ impl Supervisor {
             if unit.stage == Stage::Test {
                 continue;
             }
-            if self.has_run(id) || findings.contains(&Finding::Ended(id)) {
+            let found = [Finding::Ended(id), Finding::CutShort(id)];
+            if self.has_run(id) || found.iter().any(|finding| findings.contains(finding)) {
                 let why = self.why_run(id, &findings);
                 let mut point = plain(points::run(unit), why);
                 if point.outcome == Outcome::Failed {
@@ -396,6 +397,9 @@ impl Supervisor {
             && let Some(ended) = self.engine.ended(id)
         {
             whys.push(format!("it {}", reason::ended(&self.engine, id, ended, &self.whys)));
+        }
+        if findings.contains(&Finding::CutShort(id)) {
+            whys.push("there was no time left for it".to_owned());
         }
         (!whys.is_empty()).then(|| whys.join(", and then "))
     }
