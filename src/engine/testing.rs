@@ -285,8 +285,10 @@ impl Engine {
                 let unmet = |need: &&Need| need.written && !self.is_met(**need);
                 let unmet = node.needs.iter().find(unmet).map(|need| need.unit);
                 let down = |unit: &UnitId| !matches!(self.bears_a_fault(*unit), Holds::Yes);
-                if let Some(by) = unmet.or(node.victim.filter(down)) {
-                    self.block(id, by, actions);
+                match unmet.or(node.victim.filter(down)) {
+                    Some(by) => self.block(id, by, actions),
+                    // What has come true without a word is seen now.
+                    None => self.changed.push_back(id),
                 }
             }
             Phase::Watching => {

@@ -52,6 +52,15 @@ fn config(wait: WaitPolicy, units: Vec<Unit>) -> Config {
     }
 }
 
+/// What becomes of a unit's command.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Commands {
+    Executed,
+    Missing,
+    /// It is executed when the test says so.
+    Delayed,
+}
+
 /// A run whose kernel is the test.
 struct World {
     engine: Engine,
@@ -65,8 +74,8 @@ struct World {
     end: Option<u8>,
     /// Whether a sweep finds nothing.
     tidy: bool,
-    /// Whether commands are missing from now on.
-    missing: bool,
+    /// What becomes of commands from now on.
+    commands: Commands,
     /// Whether boot makes of the command line what can't be run.
     unsettled: bool,
     /// How many forks fail next for want of processes.
@@ -94,7 +103,7 @@ impl World {
             started: vec![],
             end: None,
             tidy: true,
-            missing: false,
+            commands: Commands::Executed,
             unsettled: false,
             scarce: 0,
             tries: vec![],
@@ -139,11 +148,13 @@ impl World {
                         self.started.push(self.name(unit));
                         self.pids.insert(unit.0, pid);
                         events.push_back(Event::Forked { unit, pid });
-                        if self.missing {
-                            let (stage, errno) = (SpawnStage::Execute, libc::ENOENT);
-                            events.push_back(Event::SpawnFailed { unit, stage, errno });
-                        } else {
-                            events.push_back(Event::Executed { unit });
+                        match self.commands {
+                            Commands::Executed => events.push_back(Event::Executed { unit }),
+                            Commands::Missing => {
+                                let (stage, errno) = (SpawnStage::Execute, libc::ENOENT);
+                                events.push_back(Event::SpawnFailed { unit, stage, errno });
+                            }
+                            Commands::Delayed => {}
                         }
                     }
                     Action::Signal(Target::Process(id) | Target::Group(id), signal) => {

@@ -496,6 +496,23 @@ fn halt_units_that_are_cut_short_fail_the_run() {
 }
 
 #[test]
+fn a_test_may_begin_by_what_is_executed_only_after_it_was_told_to_stop() {
+    let db = Placed { value: "async.db".to_owned(), origin: Origin::Default };
+    let restart = Restart { with: vec![db], ..Restart::NO };
+    let web = Unit { restart, ..unit("async.web") };
+    let a = with(after(test("test.a"), "async.web", None), |test| test.start_within = SECOND);
+    let mut world = run(vec![unit("boot.b"), restarted(unit("async.db")), web, a]);
+    world.commands = Commands::Delayed;
+    world.exit("boot.b", 0);
+    world.feed(Event::Executed { unit: world.id("async.db") });
+    world.exit("async.db", 1);
+    assert_eq!(world.sent(), [to("async.web", Signal::TERM)], "it is restarted together");
+    world.feed(Event::Executed { unit: world.id("async.web") });
+    world.pass(SECOND * 2);
+    assert!(world.trial.is_some(), "and trc does not wake up again and again");
+}
+
+#[test]
 fn a_test_that_still_waits_when_the_run_stops_wakes_nobody() {
     let web =
         with_ready(unit("async.web"), Placed { value: Probe::Notify, origin: Origin::Default });
