@@ -14,7 +14,7 @@
 //! - `life`: the engine between these two.
 //! - `shrink`, `story`: a life that breaks a rule, made small and told to people.
 //! - `marks`: what lives have come across, so that none of this goes blind.
-//! - `mutants`: wrong engines, all of which must be found out.
+//! - `mutants`, `test_mutants`: wrong engines, all of which must be found out.
 //!
 //! `TRC_SIM_LIVES` sets how many lives there are, `TRC_SIM_SEED` tells one of them.
 
@@ -41,6 +41,7 @@ mod speak;
 mod stops;
 mod story;
 mod suite;
+mod test_mutants;
 mod tested;
 mod tries;
 mod turns;

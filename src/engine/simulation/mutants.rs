@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::plan::Plan;
+use super::test_mutants::TEST_MUTANTS;
 use super::witness::Broken;
 use super::{SEEDS, generate, lived, shrink};
 use crate::config::{Condition, OnFailure, Stage, Then, WaitPolicy, When};
@@ -21,11 +22,11 @@ pub struct Mutant {
 /// The engine as it is.
 pub const NONE: Mutant = Mutant { name: "none", graph: |_| {}, actions: |_, _| {} };
 
-const fn graph(name: &'static str, graph: fn(&mut Graph)) -> Mutant {
+pub const fn graph(name: &'static str, graph: fn(&mut Graph)) -> Mutant {
     Mutant { name, graph, actions: |_, _| {} }
 }
 
-const fn actions(name: &'static str, actions: fn(&mut Vec<Action>, &Plan)) -> Mutant {
+pub const fn actions(name: &'static str, actions: fn(&mut Vec<Action>, &Plan)) -> Mutant {
     Mutant { name, graph: |_| {}, actions }
 }
 
@@ -221,7 +222,7 @@ fn first_broken(mutant: &Mutant) -> Option<(u64, Broken)> {
 #[test]
 fn every_wrong_engine_is_found_out_and_its_life_shrunk_to_a_few_units() {
     let mut missed = Vec::new();
-    for mutant in MUTANTS {
+    for mutant in MUTANTS.iter().chain(TEST_MUTANTS) {
         let Some((seed, broken)) = first_broken(mutant) else {
             missed.push(format!("{}: not found", mutant.name));
             continue;
