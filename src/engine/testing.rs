@@ -131,6 +131,7 @@ impl Engine {
             self.states[victim.0].faulted = true;
             match fault.value.kind {
                 FaultKind::Kill(signal) => {
+                    self.states[victim.0].struck = Some(signal);
                     trial.killed = self.states[victim.0].pid().filter(|_| signal == Signal::KILL);
                     actions.push(Action::Signal(Target::Process(victim), signal));
                 }

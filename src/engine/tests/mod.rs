@@ -803,6 +803,23 @@ fn a_foreground_unit_that_dies_of_the_terminals_signal_stops_the_run() {
 }
 
 #[test]
+fn a_foreground_unit_that_dies_of_its_stop_signal_does_not_die_of_the_terminals() {
+    let stop = Stop { signal: Some(Signal::INT), ..Stop::default() };
+    let unit = Unit { stop, max_runtime: Some(SECOND), ..unit("sync.f") };
+    let restart =
+        crate::config::Restart { when: crate::config::When::Always, ..unit.restart.clone() };
+    let mut world = World::of(WaitPolicy::Forever, vec![Unit { restart, ..unit }]);
+    world.pass(SECOND);
+    assert_eq!(world.sent(), [to("sync.f", Signal::INT)]);
+    let unit = world.id("sync.f");
+    let ending = Ending::Signal(Signal::INT);
+    world.pids.clear();
+    world.feed(Event::Exited { unit, ending, leftovers: false, terminal: true });
+    world.pass(SECOND);
+    assert_eq!(world.running(), ["sync.f"], "it is restarted");
+}
+
+#[test]
 fn a_transparent_command_gets_every_signal_and_gives_its_own_status() {
     let command = Unit {
         form: Form::Trailing,

@@ -186,6 +186,20 @@ fn what_has_to_hold_does_not_where_a_unit_is_restarted_meanwhile() {
 }
 
 #[test]
+fn a_fault_is_no_key_that_was_pressed() {
+    let int = FaultKind::Kill(Signal::INT);
+    let mut world = run(vec![restarted(unit("sync.f")), fault(test("test.a"), "sync.f", int)]);
+    let unit = world.id("sync.f");
+    world.pids.clear();
+    let ending = Ending::Signal(Signal::INT);
+    world.feed(Event::Exited { unit, ending, leftovers: false, terminal: true });
+    world.pass(SECOND);
+    tried(&mut world, "test.a", Outcome::Passed);
+    obey(&mut world);
+    assert_eq!((world.end, findings(&world)), (Some(0), vec![]));
+}
+
+#[test]
 fn a_fault_waits_until_its_unit_is_up_again() {
     let kill = FaultKind::Kill(Signal::KILL);
     let a = with(test("test.a"), |test| test.holds = Some(SECOND));
