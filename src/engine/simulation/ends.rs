@@ -254,6 +254,7 @@ impl Witness<'_> {
         let told = self.units[at].told.is_some() || self.units[at].killed.is_some();
         let obeyed = told && ending == Ending::Signal(unit.signal());
         let status = if obeyed { 0 } else { policy::status(ending, unit.success.as_deref()) };
+        let struck = self.units[at].struck.take();
         self.units[at].left = leftovers;
         if leftovers {
             self.mark(Mark::Leftovers);
@@ -274,6 +275,11 @@ impl Witness<'_> {
             self.mark(Mark::Killed);
         }
         let key = match ending {
+            // What trc has sent is no key.
+            Ending::Signal(signal) if obeyed || struck == Some(signal) => {
+                self.mark(if terminal { Mark::NoKey } else { Mark::Obeyed });
+                None
+            }
             Ending::Signal(signal) if terminal && unit.stage != Stage::Halt => {
                 Some(128 + u8::try_from(signal.number()).unwrap_or(0))
             }

@@ -50,6 +50,7 @@ pub fn plan(seed: u64) -> Plan {
         signals: (0..signals).map(|_| told(random)).collect(),
         strays: Vec::new(),
         sleep: random.maybe(5, |random| (random.pick(&TIMES), random.pick(&TIMES))),
+        terminal: random.chance(30),
         drill: None,
         luck: random.next(),
     };

@@ -82,6 +82,8 @@ marks! {
     RestartedTogether,
     RestartedOftenEnough,
     BackedOff,
+    Obeyed,
+    NoKey,
     TestPassed,
     TestRecovered,
     TestSkipped,

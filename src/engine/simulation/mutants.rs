@@ -210,7 +210,7 @@ const MUTANTS: &[Mutant] = &[
 ];
 
 /// How many lives a mutant may have before it is found out.
-const LIVES: u64 = 3000;
+const LIVES: u64 = 10_000;
 
 fn first_broken(mutant: &Mutant) -> Option<(u64, Broken)> {
     (SEEDS..SEEDS + LIVES).find_map(|seed| {

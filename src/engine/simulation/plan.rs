@@ -33,6 +33,8 @@ pub struct Plan {
     pub strays: Vec<Stray>,
     /// From when and for how long trc itself does not run, as in a paused container.
     pub sleep: Option<(Ms, Ms)>,
+    /// It has a terminal, which it lends to units in the foreground.
+    pub terminal: bool,
     /// It is a test run.
     pub drill: Option<Drill>,
     /// Decides every race.

@@ -55,6 +55,7 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
     whole(&|plan| plan.exit.clear());
     whole(&|plan| plan.budget = None);
     whole(&|plan| plan.sleep = None);
+    whole(&|plan| plan.terminal = false);
     whole(&|plan| of_drill(plan, &|drill| drill.allow.clear()));
     whole(&|plan| of_drill(plan, &|drill| drill.zombies = [false; 2]));
     whole(&|plan| plan.settling = Settling::Same);

@@ -122,6 +122,9 @@ pub fn plan(plan: &Plan) -> String {
     if let Some((from, time_out)) = plan.sleep {
         let _ = writeln!(text, "from {from} ms trc does not run for {time_out} ms");
     }
+    if plan.terminal {
+        text.push_str("trc has a terminal\n");
+    }
     if let Some(drill) = &plan.drill {
         let _ = writeln!(text, "it is a test run: {drill:?}");
     }

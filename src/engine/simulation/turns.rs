@@ -119,6 +119,7 @@ impl Witness<'_> {
             };
             trial.killed = (signal == Signal::KILL).then_some(self.units[victim].pid);
             self.units[victim].faulted = true;
+            self.units[victim].struck = Some(signal);
             self.tested.blow = Some((victim, group, signal));
             self.mark(match signal {
                 Signal::KILL => Mark::FaultKilled,

@@ -134,6 +134,8 @@ pub struct Seen {
     pub pid: i32,
     /// A test has done something to it that it need not bear without a restart.
     pub faulted: bool,
+    /// The signal by which it has.
+    pub struck: Option<Signal>,
     /// Until when what it left may end by itself, in a test run.
     pub linger: Option<Tick>,
     /// What it left did not.
@@ -227,6 +229,7 @@ impl<'a> Witness<'a> {
             backoff: Tick::ZERO,
             pid: 0,
             faulted: false,
+            struck: None,
             linger: None,
             owes_goodbye: false,
         };

@@ -302,7 +302,9 @@ impl<'a> World<'a> {
             self.events.push_back(Event::Executed { unit: id });
         }
         let by_key = matches!(ending, Ending::Signal(Signal::INT | Signal::QUIT));
-        let terminal = by_key && plan.in_turn() && child.end.is_some_and(|end| end.1 == ending);
+        // A key that is pressed is such an end of its own.
+        let holds = self.plan.terminal || child.end.is_some_and(|end| end.1 == ending);
+        let terminal = by_key && plan.in_turn() && holds;
         let left = self.slots[unit].left.filter(|left| left.of == pid);
         if let Some(after) = left.and_then(|left| left.stray.follows) {
             self.later(after, Happening::LeftDies(unit, pid));
