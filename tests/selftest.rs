@@ -362,6 +362,28 @@ fn a_line_that_is_forbidden_fails_the_run_although_it_comes_after_the_test() {
 }
 
 #[test]
+fn what_boot_has_left_and_had_to_be_killed_is_a_point_that_can_be_allowed() {
+    for (allow, status) in [("", 1), ("allow = ['b.stop']\n", 0)] {
+        let toml = format!(
+            "[boot.b]\nstop.timeout = '200ms'\nscript = '''\n\
+             (trap '' TERM; echo >$W/up; while :; do read x <$W/never; done) >/dev/null 2>&1 &\n\
+             until [ -e $W/up ]; do :; done'''\n\
+             [test.t]\nexec = 'true'\n{allow}"
+        );
+        let outcome = tested(&toml).run();
+        outcome.status(status).stdout_has("not ok 3 - boot.b.stop").stdout_has("had to be killed");
+    }
+}
+
+#[test]
+fn a_halt_unit_that_is_cut_short_is_a_point() {
+    let toml = "shutdown.timeout = '300ms'\n[test.t]\nexec = 'true'\n\
+                [halt.h]\nexec = ['sh', '-c', 'read x <$W/never']\n";
+    let outcome = tested(toml).run();
+    outcome.status(1).stdout_has("not ok 2 - halt.h.run\n").stdout_has("no time left");
+}
+
+#[test]
 fn a_zombie_that_nobody_waits_for_is_found() {
     let program = "import os,time\nif os.fork()==0: os._exit(0)\nprint(\"up\",flush=True)\n\
                    open(os.environ[\"W\"]+\"/never\").read()";

@@ -45,9 +45,11 @@ impl Engine {
         // What was told to stop may die of it.
         let obeyed = ladder.is_some() && ending == Ending::Signal(node.stop_signal);
         let status = if obeyed || node.succeeds_with(raw) { 0 } else { raw.max(1) };
+        let struck = self.states[id.0].struck.take();
         match ending {
+            // Of whoever holds the terminal it is a key, unless trc has sent it.
             Ending::Signal(signal @ (Signal::INT | Signal::QUIT))
-                if terminal && stage != Stage::Halt =>
+                if terminal && stage != Stage::Halt && !obeyed && struck != Some(signal) =>
             {
                 self.end_watch(id, actions);
                 self.end(id, How::Process(ending), status, actions);

@@ -275,7 +275,7 @@ impl Engine {
         match run {
             Run::Boot | Run::Up => {}
             Run::Halting => {
-                if self.graph.testing && self.cause != Some(Cause::CommandLine) {
+                if self.graph.testing {
                     self.status = self.verdict();
                 }
             }
@@ -292,7 +292,7 @@ impl Engine {
                 self.look_at_remains(actions);
                 actions.push(Action::Sweep(Signal::KILL));
             }
-            Run::Over if self.graph.testing && self.cause != Some(Cause::CommandLine) => {
+            Run::Over if self.graph.testing => {
                 self.status = self.verdict();
                 // Nothing turns a failed test run into 0, `[exit]` neither.
                 actions.push(Action::End { status: self.status });

@@ -243,8 +243,9 @@ impl Engine {
                     self.states[id.0].phase = Phase::Waiting;
                 }
                 Phase::Backoff { .. } => self.states[id.0].phase = Phase::Waiting,
-                Phase::Waiting
-                | Phase::Retrying { .. }
+                // No test is too late any more.
+                Phase::Waiting => self.states[id.0].trial.start_by = None,
+                Phase::Retrying { .. }
                 | Phase::Starting { .. }
                 | Phase::Running { .. }
                 | Phase::Stopping { .. }

@@ -1,7 +1,9 @@
 //! What a signal to trc does.
 
 use super::unit::Phase;
-use super::{Action, Budget, Cause, Engine, Fact, LastWord, Run, Sender, Target, Tick, limits};
+use super::{
+    Action, Budget, Cause, Engine, Fact, Finding, LastWord, Run, Sender, Target, Tick, limits,
+};
 use crate::config::Stage;
 use crate::graph::{Rule, UnitId};
 use crate::signal::Signal;
@@ -132,6 +134,9 @@ impl Engine {
         let open = |id: &UnitId| self.ended(*id).is_none();
         let left: Vec<UnitId> = self.graph.stage(Stage::Halt).filter(open).collect();
         if !left.is_empty() {
+            for id in &left {
+                self.find(Finding::CutShort(*id));
+            }
             let not_run = left.into_iter().filter(|id| Some(*id) != killed).collect();
             actions.push(Action::Tell(Fact::CutShort { killed, not_run }));
             if self.status == 0 {

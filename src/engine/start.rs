@@ -9,7 +9,7 @@ use crate::graph::{Graph, Need, UnitId};
 use crate::status;
 
 /// Whether a condition holds.
-enum Holds {
+pub(super) enum Holds {
     Yes,
     NotYet,
     /// And it never will.
@@ -113,6 +113,16 @@ impl Engine {
             }
         }
         if self.graph.node(id).test().is_some() {
+            if let Some(victim) = self.graph.node(id).victim {
+                match self.bears_a_fault(victim) {
+                    Holds::Yes => {}
+                    Holds::NotYet => ready = false,
+                    Holds::Never => {
+                        self.block(id, victim, actions);
+                        return;
+                    }
+                }
+            }
             self.await_trial(now, id);
             if ready {
                 self.begin_trial(now, id, actions);

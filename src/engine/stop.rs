@@ -256,6 +256,12 @@ impl Engine {
         let Some(budget) = self.budget else { return };
         match self.run {
             Run::Stopping | Run::Sweeping { .. } | Run::Killing { .. } if budget.end <= now => {
+                // There was no time to kill these; they end with trc.
+                for id in self.graph.ids() {
+                    if !self.states[id.0].gone() {
+                        self.find(Finding::Killed(id));
+                    }
+                }
                 actions.push(Action::SweepOver);
                 if self.booted {
                     self.cut_halt(budget.signal, actions);

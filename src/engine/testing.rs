@@ -12,13 +12,14 @@
 //! Once the last test is done, the units' processes are looked at, and the run stops as
 //! from outside. What was not as it should be, all along, is a [`Finding`].
 
+use super::start::Holds;
 use super::unit::{Phase, Trial};
 use super::{
     Action, Budget, Cause, Ended, Engine, Event, Fact, How, Outcome, Run, Target, TestEnd, Tick,
     limits,
 };
 use crate::config::{FaultKind, OnFailure, Stage, WaitPolicy};
-use crate::graph::{Graph, RESERVE, UnitId, points};
+use crate::graph::{Graph, Need, RESERVE, UnitId, points};
 use crate::signal::Signal;
 use crate::status;
 
@@ -41,6 +42,8 @@ pub enum Finding {
     Sessions,
     /// Processes that had ended were not waited for by their parents.
     Zombies,
+    /// There was no time left for this halt unit.
+    CutShort(UnitId),
     /// A unit wrote what this test forbids, after the test.
     Said(UnitId),
 }
@@ -51,7 +54,7 @@ impl Finding {
     pub fn point(self, graph: &Graph) -> String {
         let unit = |id: UnitId| &graph.node(id).unit;
         match self {
-            Self::Ended(id) | Self::Restarted(id) => points::run(unit(id)),
+            Self::Ended(id) | Self::Restarted(id) | Self::CutShort(id) => points::run(unit(id)),
             Self::Killed(id) | Self::StopCommand(id) => points::stop(unit(id)),
             Self::Orphaned(_) | Self::Orphans => points::ORPHANS.to_owned(),
             Self::Sessions => points::SESSIONS.to_owned(),
@@ -97,10 +100,10 @@ impl Engine {
         &self.testing.findings
     }
 
-    /// Notes what was not as it should be, in test mode.
+    /// Notes what was not as it should be, in test mode, while that can still count.
     pub(super) fn find(&mut self, finding: Finding) {
         let known = self.testing.findings.contains(&finding);
-        if self.graph.testing && !known {
+        if self.graph.testing && self.run != Run::Over && !known {
             self.testing.findings.push(finding);
         }
     }
@@ -128,6 +131,7 @@ impl Engine {
             self.states[victim.0].faulted = true;
             match fault.value.kind {
                 FaultKind::Kill(signal) => {
+                    self.states[victim.0].struck = Some(signal);
                     trial.killed = self.states[victim.0].pid().filter(|_| signal == Signal::KILL);
                     actions.push(Action::Signal(Target::Process(victim), signal));
                 }
@@ -233,6 +237,22 @@ impl Engine {
         }
     }
 
+    /// Whether something can be done to a unit: what does not run would not notice.
+    pub(super) fn bears_a_fault(&self, victim: UnitId) -> Holds {
+        let state = &self.states[victim.0];
+        match state.phase {
+            Phase::Running { .. } if state.verdict.is_none() => Holds::Yes,
+            Phase::Done(_) => Holds::Never,
+            Phase::Waiting
+            | Phase::Retrying { .. }
+            | Phase::Starting { .. }
+            | Phase::Running { .. }
+            | Phase::Watching
+            | Phase::Stopping { .. }
+            | Phase::Backoff { .. } => Holds::NotYet,
+        }
+    }
+
     /// Whether the unit that a fault was done to is up again.
     fn recovered(&self, id: UnitId) -> Recovered {
         let node = self.graph.node(id);
@@ -262,10 +282,14 @@ impl Engine {
         let trial = self.states[id.0].trial;
         match self.states[id.0].phase {
             Phase::Waiting if due(trial.start_by) && self.run == Run::Up => {
-                let unmet = |need: &crate::graph::Need| need.written && !self.is_met(*need);
-                let needs = self.graph.node(id).needs.clone();
-                if let Some(need) = needs.into_iter().find(unmet) {
-                    self.block(id, need.unit, actions);
+                let node = self.graph.node(id);
+                let unmet = |need: &&Need| need.written && !self.is_met(**need);
+                let unmet = node.needs.iter().find(unmet).map(|need| need.unit);
+                let down = |unit: &UnitId| !matches!(self.bears_a_fault(*unit), Holds::Yes);
+                match unmet.or(node.victim.filter(down)) {
+                    Some(by) => self.block(id, by, actions),
+                    // What has come true without a word is seen now.
+                    None => self.changed.push_back(id),
                 }
             }
             Phase::Watching => {
@@ -359,8 +383,11 @@ impl Engine {
     }
 
     /// trc's exit status in test mode, as things stand: 0 only if every test has passed and
-    /// nothing was found that no test allows.
+    /// nothing was found that no test allows; what boot made of the command line is no test's.
     pub(super) fn verdict(&self) -> u8 {
+        if self.cause == Some(Cause::CommandLine) {
+            return status::CONFIG;
+        }
         let passed = |id: UnitId| self.ended(id).is_some_and(|ended| !ended.failed());
         let excused =
             |finding: &Finding| self.graph.allowed.contains_key(&finding.point(&self.graph));

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use super::{Ending, SpawnStage, Tick};
 use crate::graph::UnitId;
+use crate::signal::Signal;
 
 /// Where a unit stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -241,6 +242,8 @@ pub struct State {
     pub trial: Trial,
     /// A test has done something to it that it need not bear without a restart.
     pub faulted: bool,
+    /// The signal by which it has.
+    pub struck: Option<Signal>,
 }
 
 impl State {
@@ -257,6 +260,7 @@ impl State {
             restarts: Restarts::default(),
             trial: Trial::default(),
             faulted: false,
+            struck: None,
         }
     }
 

@@ -40,8 +40,9 @@ pub fn allowed(
     let mut known: Vec<String> = [ORPHANS, SESSIONS, ZOMBIES].map(str::to_owned).into();
     for unit in units {
         match unit.stage {
-            Stage::Async | Stage::Sync => known.extend([run(unit), stop(unit)]),
-            Stage::Boot | Stage::Halt => known.push(run(unit)),
+            Stage::Boot | Stage::Async | Stage::Sync | Stage::Halt => {
+                known.extend([run(unit), stop(unit)]);
+            }
             Stage::Test => known.push(log(unit)),
         }
     }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::{Need, Node, UnitId};
 use crate::config::{Check, Command, Condition, Diagnostic, Output, Stage, Unit, UnitRef};
 
-/// Completes the tests: those that name no unit wait for all, and each knows which units
-/// it is about.
+/// Completes the tests: those that come after no unit wait for all, and each knows which
+/// units it is about: with a fault, that may be the one that it is done to alone.
 pub fn complete(nodes: &mut [Node]) {
     let all = all_units(nodes);
     for id in 0..nodes.len() {
@@ -16,6 +16,7 @@ pub fn complete(nodes: &mut [Node]) {
         let named = nodes[id].needs.iter().filter(|need| need.written);
         let named = named.filter(|need| nodes[need.unit.0].unit.stage != Stage::Test);
         nodes[id].about = named.map(|need| need.unit).collect();
+        let waits_for_all = nodes[id].about.is_empty();
         // A fault is done to what is up.
         if let Some(victim) = nodes[id].victim.filter(|unit| !nodes[id].about.contains(unit)) {
             let ready = nodes[victim.0].unit.ready.is_some();
@@ -27,7 +28,12 @@ pub fn complete(nodes: &mut [Node]) {
         // One that only comes after other tests is about everything, too.
         if nodes[id].about.is_empty() {
             nodes[id].about = all.iter().map(|(unit, _)| *unit).collect();
+        }
+        if waits_for_all {
             for (unit, condition) in &all {
+                if nodes[id].victim == Some(*unit) {
+                    continue;
+                }
                 let need = Need { unit: *unit, condition: *condition, written: true };
                 nodes[id].needs.push(need);
                 nodes[unit.0].dependents.push(UnitId(id));

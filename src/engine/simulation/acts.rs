@@ -53,12 +53,13 @@ impl Witness<'_> {
                 let at = built.unit(*id);
                 self.units[at].owes_silence = false;
                 self.units[at].watch.trying = [false; 2];
+                self.trials[at].trying = false;
                 let right = self.hurry || !self.is_watched(at);
                 expect_of(at, right, "only a unit that is not watched is not tried")
             }
-            Action::Try(..) | Action::Inspect | Action::Remains => {
-                expect(false, "nothing of a test run is done in production")
-            }
+            Action::Try(id, limit) => self.tries(built.unit(*id), *limit),
+            Action::Inspect => self.inspects(),
+            Action::Remains => self.looks_at_remains(),
             Action::Settle => {
                 let over = |at: usize| self.units[at].stand == Stand::Over;
                 let all = self.stage(Stage::Boot).all(over) && self.phase == Phase::Boot;
@@ -185,9 +186,8 @@ impl Witness<'_> {
             Fact::Restarting { unit, after, restarts } => {
                 self.restarts(built.unit(*unit), *after, *restarts)
             }
-            Fact::TestBegan { .. } | Fact::TestEnded { .. } => {
-                expect(false, "no test runs in production")
-            }
+            Fact::TestBegan { unit } => self.begins(built.unit(*unit)),
+            Fact::TestEnded { unit, ended } => self.test_ended(built.unit(*unit), *ended),
             Fact::Ready { .. }
             | Fact::NotReady { .. }
             | Fact::Unhealthy { .. }
@@ -207,9 +207,14 @@ impl Witness<'_> {
         let (at, by) = (built.unit(chain[0]), built.unit(chain[1]));
         expect_of(at, self.units[at].stand == Stand::Waiting, "only what waits can wait in vain")?;
         expect_of(at, self.is_its_turn(at), "what waits fails in its own phase")?;
+        let is_test = self.plan.units[at].stage == Stage::Test;
         let blames =
             |(on, condition): &(usize, _)| *on == by && self.holds(*on, *condition).is_none();
-        let right = self.terms.units[at].needs.iter().any(blames);
+        let right = if is_test {
+            self.blames(at, by)
+        } else {
+            self.terms.units[at].needs.iter().any(blames)
+        };
         expect_of(at, right, "a unit fails unstarted only if a condition can't hold any more")?;
         let cause = &self.units[by];
         let status = if cause.stand == Stand::Over { cause.status.max(1) } else { 1 };
@@ -218,6 +223,9 @@ impl Witness<'_> {
         self.mark(Mark::Blocked);
         if chain.len() > 2 {
             self.mark(Mark::BlockedInAChain);
+        }
+        if is_test {
+            self.never_began(at, status)?;
         }
         self.over(at, status, None);
         self.conclude();

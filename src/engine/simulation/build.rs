@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::plan::{Plan, Rule, ms};
+use super::{awaited, drill};
 use crate::config::{
     After, Backoff, Command, Condition, Config, FileEnv, Health, Log, LogFormat, Origin, Placed,
     Probe, Ready, Restart, Shutdown, SignalRule, Stage, Stop, Unit,
@@ -39,9 +40,14 @@ pub fn graph(plan: &Plan, second: bool) -> Option<Built> {
     Some(Built { graph: Rc::new(graph), plan: units })
 }
 
+/// A unit by its name.
+pub fn place(plan: &Plan, at: usize) -> Placed<String> {
+    let value = format!("{}.u{at}", plan.units[at].stage.name());
+    Placed { value, origin: Origin::Default }
+}
+
 fn config(plan: &Plan, second: bool) -> Config {
-    let name = |at: usize| format!("{}.u{at}", plan.units[at].stage.name());
-    let place = |at: &usize| Placed { value: name(*at), origin: Origin::Default };
+    let place = |at: &usize| place(plan, *at);
     let rule = |rule: &Rule| match rule {
         Rule::Stop => SignalRule::Stop,
         Rule::Ignore => SignalRule::Ignore,
@@ -57,9 +63,10 @@ fn config(plan: &Plan, second: bool) -> Config {
     };
     let units = (0..plan.units.len()).filter(|at| plan.has(*at, second)).map(|at| {
         let unit = &plan.units[at];
+        let test = unit.test.map(|test| Box::new(drill::test(plan, &test, second)));
         let after = unit.after.iter().filter(|(other, _)| plan.has(*other, second));
         let with = unit.restart.with.iter().filter(|other| plan.has(**other, second));
-        let command = match (unit.outside, unit.shell) {
+        let command = match (unit.outside || unit.stage == Stage::Test, unit.shell) {
             (true, _) => Command::Nothing,
             (false, true) => Command::Script("".into()),
             (false, false) => Command::Exec(Vec::new()),
@@ -99,6 +106,7 @@ fn config(plan: &Plan, second: bool) -> Config {
                 with: with.map(place).collect(),
             },
             max_runtime: unit.max_runtime.map(ms),
+            test,
             success: unit.success.clone(),
             on_failure: unit.on_failure,
             stop: Stop {
@@ -123,7 +131,7 @@ fn config(plan: &Plan, second: bool) -> Config {
         work_dir: "/etc".into(),
         units: units.collect(),
         rest: Vec::new(),
-        testing: None,
+        testing: plan.drill.as_ref().map(|drill| drill::testing(plan, drill, second)),
         remarks: Vec::new(),
     }
 }
@@ -134,6 +142,8 @@ pub struct Terms {
     pub units: Vec<Term>,
     /// The order in which units of one stage run one by one.
     pub order: Vec<usize>,
+    /// All units in the order in which the engine has them.
+    pub by_id: Vec<usize>,
     /// From an outside stop signal to the end.
     pub budget: Tick,
 }
@@ -156,7 +166,7 @@ impl Terms {
         let mut units = vec![Term::default(); plan.units.len()];
         for (at, unit) in plan.units.iter().enumerate() {
             units[at].here = here(at);
-            units[at].oneshot |= matches!(unit.stage, Stage::Boot | Stage::Halt);
+            units[at].oneshot |= matches!(unit.stage, Stage::Boot | Stage::Test | Stage::Halt);
             for (other, condition) in &unit.after {
                 if here(at)
                     && here(*other)
@@ -179,6 +189,8 @@ impl Terms {
                     let halt = unit.stage == Stage::Halt;
                     let bare = if plan.units[*other].ready.is_some() && !halt {
                         Condition::Ready
+                    } else if unit.stage == Stage::Test {
+                        awaited::bare(plan.units[*other].stage)
                     } else if plan.units[*other].outside {
                         Condition::Exited
                     } else if units[*other].oneshot {
@@ -195,6 +207,7 @@ impl Terms {
                 units[*other].followers.push(at);
             }
         }
+        awaited::complete(plan, &mut units);
         let chain = (0..units.len())
             .filter(|at| units[*at].here)
             .map(|at| chain(plan, &units, at))
@@ -203,15 +216,23 @@ impl Terms {
         let budget = plan
             .budget
             .map_or_else(|| Duration::from_secs(9).max(chain + Duration::from_secs(2)), ms);
-        Self { order: order(plan, &units), units, budget }
+        let order = order(plan, &units);
+        let mut by_id = order.clone();
+        by_id.sort_by_key(|at| plan.units[*at].stage);
+        Self { units, order, by_id, budget }
     }
 }
 
 /// The order of units that run one by one: again and again the first one, by stage and as
 /// declared, whose needs have all been taken.
-fn order(plan: &Plan, units: &[Term]) -> Vec<usize> {
+pub fn order(plan: &Plan, units: &[Term]) -> Vec<usize> {
     let mut left: Vec<usize> = (0..units.len()).filter(|at| units[*at].here).collect();
-    left.sort_by_key(|at| plan.units[*at].stage);
+    // Tests with faults come last.
+    let with_fault = |at: usize| {
+        let test = plan.units[at].test.as_ref();
+        test.and_then(|test| test.fault).is_some_and(|(victim, _)| units[victim].here)
+    };
+    left.sort_by_key(|at| (plan.units[*at].stage, with_fault(*at)));
     let mut order = Vec::new();
     while !left.is_empty() {
         let free = |at: &usize| units[*at].needs.iter().all(|(on, _)| order.contains(on));

@@ -1,6 +1,7 @@
 //! What the witness learns from events.
 
 use super::build::{Built, Terms};
+use super::found::{Found, LINGER};
 use super::marks::Mark;
 use super::policy;
 use super::witness::{Fault, PATIENCE, Phase, Stand, Witness};
@@ -17,13 +18,18 @@ impl Witness<'_> {
         let unit = of(event).map_or(0, |id| built.unit(id));
         match event {
             Event::Begin if self.stage(Stage::Boot).next().is_none() => self.up(),
-            // Lives are those of production: there are no tests.
-            Event::Begin
-            | Event::Woken
-            | Event::Tried { .. }
-            | Event::Inspected { .. }
-            | Event::Remains { .. } => {}
-            Event::Forked { .. } => self.units[unit].stand = Stand::Alive,
+            Event::Begin | Event::Woken => {}
+            Event::Tried { outcome, .. } => self.tried(unit, *outcome),
+            Event::Inspected { zombies } => self.inspected(*zombies),
+            Event::Remains { orphans, sessions, said } => {
+                let said = said.iter().map(|id| Found::Said(built.unit(*id)));
+                let left = [(*orphans, Found::Orphans), (*sessions, Found::Sessions)];
+                let left = left.into_iter().filter_map(|(is, found)| is.then_some(found));
+                left.chain(said).for_each(|found| self.find(found));
+            }
+            Event::Forked { pid, .. } => {
+                (self.units[unit].stand, self.units[unit].pid) = (Stand::Alive, *pid);
+            }
             Event::Executed { .. } => self.executed(unit),
             Event::SpawnFailed { stage, errno, .. } => self.not_started(unit, *stage, *errno),
             Event::Exited { ending, leftovers, terminal, .. } => {
@@ -31,6 +37,9 @@ impl Witness<'_> {
             }
             Event::LeftoversGone { .. } => {
                 self.units[unit].left = false;
+                if self.units[unit].linger.take().is_some() {
+                    self.mark(Mark::Lingered);
+                }
                 self.mark(Mark::LeftoversEnded);
             }
             Event::StopCommandEnded { succeeded, .. } => {
@@ -42,6 +51,7 @@ impl Witness<'_> {
                 {
                     seen.by_command = false;
                     seen.owes_signal = true;
+                    self.find(Found::StopCommand(unit));
                     self.mark(Mark::StopCommandFailed);
                 } else if *succeeded {
                     self.mark(Mark::StopCommandSucceeded);
@@ -68,6 +78,7 @@ impl Witness<'_> {
             }
             Event::Unsettled => {
                 self.booted = true;
+                self.tested.unsettled = !self.stops();
                 self.decide(78, Mark::Unsettled);
             }
             Event::NothingLeft => self.nothing_left = true,
@@ -80,9 +91,18 @@ impl Witness<'_> {
 
     /// What time alone brings, unit by unit.
     fn time(&mut self) {
-        for at in self.by_id() {
+        for place in 0..self.terms.by_id.len() {
+            let at = self.terms.by_id[place];
             self.gives_up(at);
             self.watch_due(at);
+        }
+        if self.testing() {
+            for at in 0..self.units.len() {
+                self.lingers(at);
+                self.overstays(at);
+            }
+            self.trials();
+            self.looks_again();
         }
         if self.plan.transparent() {
             return;
@@ -131,7 +151,7 @@ impl Witness<'_> {
             self.units[at].given_up = true;
             self.over(at, 137, None);
         }
-        self.units[at].left = false;
+        (self.units[at].left, self.units[at].linger) = (false, None);
     }
 
     /// Boot is done.
@@ -153,7 +173,9 @@ impl Witness<'_> {
                 self.decide(self.units[at].status, Mark::BootFailed);
             }
         }
-        if self.phase == Phase::Up
+        if self.phase == Phase::Up && self.testing() {
+            self.ask_tests();
+        } else if self.phase == Phase::Up
             && let Some(status) = policy::verdict(self.plan, &self.terms, &self.ends)
         {
             self.decide(status, Mark::of_policy(self.plan.wait));
@@ -170,6 +192,7 @@ impl Witness<'_> {
                 match self.units[at].stand {
                     Stand::Watching => {
                         self.end_watch(at);
+                        self.gives_up_trial(at);
                         self.units[at].stand = Stand::Waiting;
                     }
                     Stand::Backoff(_) => self.units[at].stand = Stand::Waiting,
@@ -231,14 +254,32 @@ impl Witness<'_> {
         let told = self.units[at].told.is_some() || self.units[at].killed.is_some();
         let obeyed = told && ending == Ending::Signal(unit.signal());
         let status = if obeyed { 0 } else { policy::status(ending, unit.success.as_deref()) };
+        let struck = self.units[at].struck.take();
         self.units[at].left = leftovers;
         if leftovers {
             self.mark(Mark::Leftovers);
+        }
+        let seen = &self.units[at];
+        if leftovers
+            && self.plan.drill.is_some()
+            && !unit.to_group()
+            && seen.told.is_some()
+            && seen.killed.is_none()
+        {
+            // Nobody has told these: it is for the unit to see to them.
+            let until = self.now + LINGER;
+            let seen = &mut self.units[at];
+            (seen.linger, seen.kill_at) = (Some(until), seen.kill_at.max(Some(until)));
         }
         if ending == Ending::Signal(Signal::KILL) && self.units[at].killed.is_some() {
             self.mark(Mark::Killed);
         }
         let key = match ending {
+            // What trc has sent is no key.
+            Ending::Signal(signal) if obeyed || struck == Some(signal) => {
+                self.mark(if terminal { Mark::NoKey } else { Mark::Obeyed });
+                None
+            }
             Ending::Signal(signal) if terminal && unit.stage != Stage::Halt => {
                 Some(128 + u8::try_from(signal.number()).unwrap_or(0))
             }
@@ -262,6 +303,10 @@ impl Witness<'_> {
         self.units[at].stand = Stand::Over;
         self.units[at].status = status;
         self.ends.push((at, status));
+        self.judge(at, status);
+        if unit.stage == Stage::Test {
+            return;
+        }
         let failed = status != 0 && unit.on_failure != OnFailure::Ignore;
         if unit.stage == Stage::Halt {
             if self.phase == Phase::Halting && self.cut.is_none() {
@@ -276,7 +321,7 @@ impl Witness<'_> {
         }
         if failed && !told {
             self.first_failure.get_or_insert(at);
-            if unit.on_failure == OnFailure::Stop {
+            if unit.on_failure == OnFailure::Stop && !self.testing() {
                 self.decide(status, Mark::OnFailureStop);
             }
         }

@@ -8,6 +8,7 @@ use super::plan::{
     Stray, Tells, Told, Unit, Within, ms,
 };
 use super::random::Random;
+use super::suite;
 use crate::config::{Condition, Form, OnFailure, Stage, StopTo, Then, WaitPolicy, When};
 use crate::engine::{Ending, Notice, SpawnStage};
 use crate::signal::Signal;
@@ -49,6 +50,8 @@ pub fn plan(seed: u64) -> Plan {
         signals: (0..signals).map(|_| told(random)).collect(),
         strays: Vec::new(),
         sleep: random.maybe(5, |random| (random.pick(&TIMES), random.pick(&TIMES))),
+        terminal: random.chance(30),
+        drill: None,
         luck: random.next(),
     };
     if random.chance(30) {
@@ -62,6 +65,9 @@ pub fn plan(seed: u64) -> Plan {
         if plan.rules.iter().all(|(known, _)| *known != signal) {
             plan.rules.push((signal, rule));
         }
+    }
+    if random.chance(25) {
+        suite::add(random, &mut plan);
     }
     plan
 }
@@ -139,11 +145,12 @@ fn units(random: &mut Random) -> Vec<Unit> {
 }
 
 /// Whether a graph takes such an edge.
-fn can_wait(waiter: &Unit, awaited: &Unit, condition: Option<Condition>) -> bool {
+pub fn can_wait(waiter: &Unit, awaited: &Unit, condition: Option<Condition>) -> bool {
     let stages = match waiter.stage {
         Stage::Boot => awaited.stage == Stage::Boot,
-        Stage::Async | Stage::Sync | Stage::Test => awaited.stage != Stage::Halt,
-        Stage::Halt => true,
+        Stage::Async | Stage::Sync => !matches!(awaited.stage, Stage::Test | Stage::Halt),
+        Stage::Test => awaited.stage != Stage::Halt,
+        Stage::Halt => awaited.stage != Stage::Test,
     };
     let possible = match condition {
         Some(Condition::Ready) => awaited.ready.is_some() && waiter.stage != Stage::Halt,
@@ -334,5 +341,7 @@ fn stray(random: &mut Random) -> Stray {
         ends: random.maybe(20, |random| random.pick(&TIMES)),
         on_stop: random.maybe(70, |random| random.pick(&TIMES)),
         on_kill: on_kill(random),
+        follows: random.maybe(20, |random| random.pick(&SOON)),
+        session: random.chance(30),
     }
 }

@@ -31,12 +31,10 @@ impl World<'_> {
             Action::Settle => self.settle(),
             Action::Sweep(signal) => self.sweep(*signal),
             Action::SweepOver => self.sweeping = false,
-            Action::Try(..)
-            | Action::Inspect
-            | Action::Remains
-            | Action::Reopen
-            | Action::Tell(_)
-            | Action::End { .. } => {}
+            Action::Try(id, limit) => self.try_test(self.built.unit(*id), *limit),
+            Action::Inspect => self.inspect(),
+            Action::Remains => self.look_at_remains(),
+            Action::Reopen | Action::Tell(_) | Action::End { .. } => {}
         }
     }
 
@@ -93,6 +91,9 @@ impl World<'_> {
                 }
                 return;
             }
+        } else if signal == Signal::STOP {
+            main.stopped = true;
+            self.events.push_back(Event::Paused { unit: self.id(unit) });
         } else if is_for_the_foreground(signal) {
         } else if main.stopped {
             main.pending = Some(signal);
@@ -120,7 +121,7 @@ impl World<'_> {
         let after = if signal == Signal::KILL {
             other.killed.get_or_insert(self.now);
             stray.on_kill
-        } else if is_for_the_foreground(signal) {
+        } else if signal == Signal::STOP || is_for_the_foreground(signal) {
             None
         } else {
             stray.on_stop

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::build;
 use super::marks::Marks;
-use super::mutants::Mutant;
+use super::mutants::{self, Mutant};
 use super::plan::{Means, Plan, ms};
 use super::story;
 use super::witness::{Broken, PATIENCE, Verdict, Witness, expect};
@@ -44,10 +44,12 @@ struct Life<'a> {
 /// Lives a plan; none if its graph is refused.
 pub fn live(plan: &Plan, mutant: &Mutant, told: bool) -> Option<Lived> {
     let built = Rc::new(build::graph(plan, false)?);
-    let mut graph = (*built.graph).clone();
-    (mutant.graph)(&mut graph);
+    let mut graph = Rc::clone(&built.graph);
+    if mutant.name != mutants::NONE.name {
+        (mutant.graph)(Rc::make_mut(&mut graph));
+    }
     let mut life = Life {
-        engine: Engine::new(Rc::new(graph), plan.luck),
+        engine: Engine::new(graph, plan.luck),
         world: World::new(plan, built),
         witness: Witness::new(plan),
         mutant,
@@ -122,7 +124,7 @@ impl Life<'_> {
         let was_over = self.witness.ended;
         self.actions.clear();
         self.engine.step(now, event, &mut self.actions);
-        (self.mutant.actions)(&mut self.actions);
+        (self.mutant.actions)(&mut self.actions, self.witness.plan);
         for action in std::mem::take(&mut self.actions) {
             if let Some(story) = &mut self.story {
                 let _ = writeln!(story, "            -> {}", story::action(&action, &built));
@@ -132,6 +134,7 @@ impl Life<'_> {
         }
         if self.witness.ended && !was_over {
             self.witness.last_line(self.engine.reason().as_ref(), &built)?;
+            self.witness.findings(self.engine.findings(), &built)?;
         }
         self.witness.after(self.engine.next_deadline())
     }

@@ -1,26 +1,33 @@
 //! The engine's whole life, simulated: random graphs, children, signals and failures, each
 //! life determined by its seed, in virtual time.
 //!
-//! - `plan`, `generate`: what is written and what the world will do, from a seed.
-//! - `build`: what that means, for the engine, and by other means for the witness.
-//! - `world`, `kernel`, `speak`: what happens around trc. Where a real kernel might do
-//!   either, luck decides.
+//! - `plan`, `generate`: what is written and what the world will do, from a seed; `drill`
+//!   and `suite` for test runs.
+//! - `build`: what that means, for the engine, and by other means for the witness; `awaited`
+//!   has what tests wait for.
+//! - `world`, `kernel`, `speak`, `tries`: what happens around trc. Where a real kernel might
+//!   do either, luck decides.
 //! - `witness`, with `ends`, `signalled`, `watched`, `restarted`, `policy` for events,
 //!   `acts`, `stops` for actions and `rests` in between: what must hold, and the right exit
-//!   status, from its own books.
+//!   status, from its own books. Of test runs: `turns` and `tested` for tests, `looks` and
+//!   `found` for what is found beside them.
 //! - `life`: the engine between these two.
 //! - `shrink`, `story`: a life that breaks a rule, made small and told to people.
 //! - `marks`: what lives have come across, so that none of this goes blind.
-//! - `mutants`: wrong engines, all of which must be found out.
+//! - `mutants`, `test_mutants`: wrong engines, all of which must be found out.
 //!
 //! `TRC_SIM_LIVES` sets how many lives there are, `TRC_SIM_SEED` tells one of them.
 
 mod acts;
+mod awaited;
 mod build;
+mod drill;
 mod ends;
+mod found;
 mod generate;
 mod kernel;
 mod life;
+mod looks;
 mod marks;
 mod mutants;
 mod plan;
@@ -33,6 +40,11 @@ mod signalled;
 mod speak;
 mod stops;
 mod story;
+mod suite;
+mod test_mutants;
+mod tested;
+mod tries;
+mod turns;
 mod watched;
 mod witness;
 mod world;

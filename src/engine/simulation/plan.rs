@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::drill::{Drill, Test};
 use crate::config::{Condition, Form, OnFailure, Stage, StopTo, Then, WaitPolicy, When};
 use crate::engine::{Ending, Notice, SpawnStage, Tick};
 use crate::signal::Signal;
@@ -32,6 +33,10 @@ pub struct Plan {
     pub strays: Vec<Stray>,
     /// From when and for how long trc itself does not run, as in a paused container.
     pub sleep: Option<(Ms, Ms)>,
+    /// It has a terminal, which it lends to units in the foreground.
+    pub terminal: bool,
+    /// It is a test run.
+    pub drill: Option<Drill>,
     /// Decides every race.
     pub luck: u64,
 }
@@ -93,6 +98,8 @@ pub struct Unit {
     pub health: Option<Health>,
     pub restart: Restart,
     pub max_runtime: Option<Ms>,
+    /// What is written in a test.
+    pub test: Option<Test>,
     pub child: Child,
     /// What its later processes do, where that is something else.
     pub again: Option<Child>,
@@ -212,8 +219,12 @@ pub enum Moment {
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Stray {
     pub ends: Option<Ms>,
+    /// It ends so long after the process that has put it into the background.
+    pub follows: Option<Ms>,
     pub on_stop: Option<Ms>,
     pub on_kill: Option<Ms>,
+    /// It has a session of its own.
+    pub session: bool,
 }
 
 impl Unit {
@@ -244,6 +255,7 @@ impl Unit {
                 with: Vec::new(),
             },
             max_runtime: None,
+            test: (stage == Stage::Test).then(Test::plain),
             again: None,
             child: Child::plain(stage),
         }
@@ -314,11 +326,14 @@ impl Plan {
                 && unit.restart.when == When::No
                 && unit.max_runtime.is_none()
         };
-        matches!(self.units.as_slice(), [only] if plain(only))
+        self.drill.is_none() && matches!(self.units.as_slice(), [only] if plain(only))
     }
 
     /// Whether a unit is in the first or the second graph.
     pub fn has(&self, unit: usize, second: bool) -> bool {
+        if self.units[unit].stage == Stage::Test && self.drill.is_none() {
+            return false;
+        }
         match self.units[unit].within {
             Within::Both => true,
             Within::First => !second,

@@ -1,5 +1,6 @@
 //! What the witness knows of restarts.
 
+use super::found::Found;
 use super::marks::Mark;
 use super::plan::ms;
 use super::witness::{Fault, Phase, Stand, Verdict, Witness, expect_of};
@@ -105,6 +106,12 @@ impl Witness<'_> {
             return;
         }
         self.restarts[at].push(now);
+        self.tested.restarts += 1;
+        if std::mem::take(&mut self.units[at].faulted) {
+            self.mark(Mark::RestartedByAFault);
+        } else {
+            self.find(Found::Restarted(at));
+        }
         let lasted = self.ran[at].is_some_and(|since| now >= since + window);
         let row = if lasted { 0 } else { seen.in_a_row };
         if row > 1 {

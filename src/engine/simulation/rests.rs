@@ -24,6 +24,7 @@ impl Witness<'_> {
             let owed = seen.watch.owed.contains(&true) && self.is_watched(at);
             expect_of(at, !owed, "a probe is tried as soon as that is due")?;
             expect_of(at, !seen.owes_restart, "a unit that is to be restarted is")?;
+            expect_of(at, !seen.owes_goodbye, "what is forgotten is told to end after a moment")?;
             let alive = seen.stand == Stand::Alive || seen.left;
             let late = alive && seen.killed.is_none() && seen.told < Some(self.now);
             expect_of(at, !(late && self.is_late(at)), "KILL comes when it is due")?;
@@ -33,6 +34,9 @@ impl Witness<'_> {
         }
         if !matches!(self.phase, Phase::Stopping | Phase::Sweeping(_) | Phase::Killing(_)) {
             self.after_faults()?;
+        }
+        if self.testing() {
+            self.after_trials()?;
         }
         self.retries();
         match self.phase {
@@ -96,16 +100,14 @@ impl Witness<'_> {
     fn after_up(&mut self) -> Verdict {
         let turn = self.first_open(Stage::Sync);
         let waiting = |at: &usize| self.units[*at].stand == Stand::Waiting;
-        let counted = |at: &usize| {
-            self.plan.units[*at].stage != Stage::Boot && self.plan.units[*at].stage != Stage::Halt
-        };
+        let counted = |at: &usize| matches!(self.plan.units[*at].stage, Stage::Async | Stage::Sync);
         for at in self.here().filter(counted).filter(waiting) {
             let may = self.may_start(at);
             expect_of(at, may.is_some(), "what waits in vain fails at once")?;
             let held = self.plan.units[at].stage == Stage::Sync && turn != Some(at);
             // What is executed only after it was told to stop is no reason to start others.
-            let needs = self.terms.units[at].needs.iter();
-            let going = needs.map(|(on, _)| self.units[*on]).any(|on| on.told.is_some());
+            let mut needs = self.terms.units[at].needs.iter();
+            let going = needs.any(|(on, _)| self.units[*on].told.is_some());
             let held = held || going || !self.companions_up(at);
             expect_of(at, may != Some(true) || held, "what can be started is, at once")?;
         }
@@ -136,6 +138,7 @@ impl Witness<'_> {
     /// Nothing is due, and nothing will ever happen: is that right?
     pub fn rests(&mut self, any_lives: bool) -> Verdict {
         match self.phase {
+            Phase::Up if self.testing() => expect(false, "a test run comes to an end by itself"),
             Phase::Boot | Phase::Up => {
                 let waits = any_lives || self.plan.wait == WaitPolicy::Forever;
                 expect(waits, "a run without processes has an end")?;

@@ -1,5 +1,6 @@
 //! From a life that breaks a rule to the smallest one that breaks the same rule.
 
+use super::drill::{Drill, Test};
 use super::life;
 use super::mutants::Mutant;
 use super::plan::{Child, Plan, Rule, Settling, Start, StopCommand, Unit, Within};
@@ -35,6 +36,9 @@ fn still(plan: &Plan, mutant: &Mutant) -> Option<Broken> {
 /// Every plan that is one step simpler; the boldest steps come first.
 fn candidates(plan: &Plan) -> Vec<Plan> {
     let mut all = Vec::new();
+    if plan.drill.is_some() {
+        all.push(in_production(plan));
+    }
     for at in 0..plan.units.len() {
         all.push(without(plan, at));
     }
@@ -51,6 +55,9 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
     whole(&|plan| plan.exit.clear());
     whole(&|plan| plan.budget = None);
     whole(&|plan| plan.sleep = None);
+    whole(&|plan| plan.terminal = false);
+    whole(&|plan| of_drill(plan, &|drill| drill.allow.clear()));
+    whole(&|plan| of_drill(plan, &|drill| drill.zombies = [false; 2]));
     whole(&|plan| plan.settling = Settling::Same);
     whole(&|plan| {
         if plan.wait != WaitPolicy::Any {
@@ -65,6 +72,8 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
     for at in 0..plan.strays.len() {
         whole(&|plan| _ = plan.strays.remove(at));
         whole(&|plan| plan.strays[at].ends = None);
+        whole(&|plan| plan.strays[at].follows = None);
+        whole(&|plan| plan.strays[at].session = false);
         whole(&|plan| plan.strays[at].on_stop = Some(0));
         whole(&|plan| plan.strays[at].on_kill = Some(0));
     }
@@ -120,6 +129,16 @@ fn simplify(mut of: impl FnMut(&dyn Fn(&mut Unit)), plain: &Unit) {
     of(&|unit| unit.restart.longest = plain.restart.longest);
     of(&|unit| unit.max_runtime = None);
     of(&|unit| unit.again = None);
+    of(&|unit| unit.test = plain.test);
+    let mut of_test =
+        |change: &dyn Fn(&mut Test)| of(&|unit| unit.test.iter_mut().for_each(change));
+    of_test(&|test| test.fault = None);
+    of_test(&|test| test.within = test.fault.and(test.within));
+    of_test(&|test| test.holds = None);
+    of_test(&|test| test.start_within = Test::plain().start_within);
+    of_test(&|test| test.max_runtime = Test::plain().max_runtime);
+    of_test(&|test| test.skips = false);
+    of_test(&|test| test.said = false);
     let child = &plain.child;
     let mut of = |change: &dyn Fn(&mut Child)| of(&|unit| change(&mut unit.child));
     of(&|it| it.scarce = 0);
@@ -138,6 +157,19 @@ fn simplify(mut of: impl FnMut(&dyn Fn(&mut Unit)), plain: &Unit) {
     of(&|it| it.says = None);
 }
 
+/// A plan as it would be without test mode.
+fn in_production(plan: &Plan) -> Plan {
+    let mut plan = Plan { drill: None, ..plan.clone() };
+    while let Some(test) = plan.units.iter().position(|unit| unit.stage == Stage::Test) {
+        plan = without(&plan, test);
+    }
+    plan
+}
+
+fn of_drill(plan: &mut Plan, change: &dyn Fn(&mut Drill)) {
+    plan.drill.iter_mut().for_each(change);
+}
+
 /// A plan without a unit, and without what refers to it.
 fn without(plan: &Plan, gone: usize) -> Plan {
     let moved = |at: usize| if at > gone { at - 1 } else { at };
@@ -152,6 +184,13 @@ fn without(plan: &Plan, gone: usize) -> Plan {
         for other in &mut unit.restart.with {
             *other = moved(*other);
         }
+        if let Some(test) = &mut unit.test {
+            test.fault = test.fault.filter(|(victim, _)| *victim != gone);
+            test.fault = test.fault.map(|(victim, blow)| (moved(victim), blow));
+        }
+    }
+    if let Some(drill) = &mut plan.drill {
+        drill.allow = drill.allow.iter().filter_map(|point| point.without(gone)).collect();
     }
     for (_, rule) in &mut plan.rules {
         if let Rule::Forward(_, to) = rule {

@@ -1,8 +1,10 @@
 //! What the witness learns from signals to trc.
 
+use super::found::Found;
 use super::marks::Mark;
 use super::plan::{Means, Rule};
 use super::witness::{Budget, PATIENCE, Phase, Stand, Witness};
+use crate::config::Stage;
 use crate::engine::Tick;
 use crate::signal::Signal;
 
@@ -119,6 +121,12 @@ impl Witness<'_> {
             return;
         }
         self.cut = Some(signal);
+        let halts: Vec<usize> = self.stage(Stage::Halt).collect();
+        for at in halts {
+            if self.units[at].stand != Stand::Over {
+                self.find(Found::Cut(at));
+            }
+        }
         if self.status == 0 {
             self.status = 128 + u8::try_from(signal.number()).unwrap_or(0);
         }

@@ -25,6 +25,13 @@ impl World<'_> {
 
     pub fn says(&mut self, unit: usize, pid: i32, notice: Notice) {
         if self.main(unit, pid).is_some_and(|main| !main.stopped && main.killed.is_none()) {
+            let notice = match notice {
+                Notice::MainPid(_) => {
+                    self.pids += 1;
+                    Notice::MainPid(self.pids)
+                }
+                same => same,
+            };
             let unit = self.id(unit);
             self.events.push_back(Event::Notified { unit, notice });
         }
@@ -33,8 +40,8 @@ impl World<'_> {
     /// It says so again and again, unless it is sick.
     pub fn says_that_it_lives(&mut self, unit: usize, pid: i32) {
         let Some(health) = self.plan.units[unit].health else { return };
-        // What has been killed or is stopped is silent.
-        if self.main(unit, pid).is_some_and(|main| main.killed.is_none() && !main.stopped) {
+        // What has been killed is silent for good, what is stopped until it is continued.
+        if self.main(unit, pid).is_some_and(|main| main.killed.is_none()) {
             if !self.is_sick(unit) {
                 self.says(unit, pid, Notice::Alive);
             }
@@ -42,7 +49,7 @@ impl World<'_> {
         }
     }
 
-    fn is_sick(&self, unit: usize) -> bool {
+    pub fn is_sick(&self, unit: usize) -> bool {
         let since = self.slots[unit].since.unwrap_or(self.now);
         let sick = self.child(unit).sick;
         sick.is_some_and(|(from, to)| (since + ms(from)..since + ms(to)).contains(&self.now))
@@ -69,7 +76,9 @@ impl World<'_> {
             Purpose::Ready => child.ready.is_some_and(|after| since + ms(after) <= self.now),
             Purpose::Health => !self.is_sick(unit),
         });
+        let stopped = self.slots[unit].main.is_some_and(|main| main.stopped);
         let outcome = match passes {
+            _ if stopped => Outcome::TimedOut,
             true => Outcome::Passed,
             false if child.try_hangs => Outcome::TimedOut,
             false => Outcome::Failed,

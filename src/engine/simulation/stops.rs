@@ -1,5 +1,6 @@
 //! What the witness expects of signals, the sweep and the end.
 
+use super::found::Found;
 use super::marks::Mark;
 use super::witness::{PATIENCE, Phase, SWEEP, Stand, Verdict, Watch, Witness, expect, expect_of};
 use crate::config::Stage;
@@ -22,6 +23,13 @@ impl Witness<'_> {
         let unit = &self.plan.units[at];
         let alive = seen.stand == Stand::Alive;
         if self.is_forwarded(at, group, signal) {
+            return Ok(());
+        }
+        if self.tested.blow.take_if(|blow| *blow == (at, group, signal)).is_some() {
+            return Ok(());
+        }
+        let goes_on = group && signal == Signal::CONT;
+        if self.tested.goes_on.take_if(|victim| goes_on && *victim == at).is_some() {
             return Ok(());
         }
         expect_of(at, alive || group && seen.left, "only what lives is signalled")?;
@@ -54,6 +62,8 @@ impl Witness<'_> {
             )?;
             self.units[at].owes_signal = false;
         } else {
+            let goodbye = std::mem::take(&mut self.units[at].owes_goodbye);
+            expect_of(at, goodbye || seen.linger.is_none(), "what is left has a moment to end")?;
             let own = unit.to_group() && signal == unit.signal();
             expect_of(at, own || signal == Signal::TERM, "leftovers get TERM or the stop signal")?;
             self.tells(at)?;
@@ -76,6 +86,8 @@ impl Witness<'_> {
         // Its probes were ended just before.
         self.units[at].watch = Watch::default();
         self.units[at].owes_signal = false;
+        (self.units[at].linger, self.units[at].owes_goodbye) = (None, false);
+        self.find(Found::Killed(at));
         self.mark(if self.hurry { Mark::KilledInAHurry } else { Mark::KilledLate });
         Ok(())
     }
@@ -125,6 +137,8 @@ impl Witness<'_> {
             return Ok(());
         }
         expect(self.all_gone(), "the sweep comes when every unit is gone")?;
+        let looked = std::mem::take(&mut self.tested.looked) == self.testing();
+        expect(looked, "in a test run what remains is looked at before it is swept away")?;
         match (self.phase, signal) {
             (Phase::Stopping, Signal::TERM) => {
                 expect(!self.hurry, "in a hurry nothing is asked to end")?;
@@ -160,6 +174,9 @@ impl Witness<'_> {
             }
         };
         expect(swept || self.time_is_up(), "the sweep is over when nothing is left or time is up")?;
+        if self.phase == Phase::Stopping {
+            self.finds_unstopped();
+        }
         let halts = self.booted && self.stage(Stage::Halt).next().is_some();
         self.phase = if self.booted { Phase::Halting } else { Phase::Over };
         if let Some(budget) = self.budget.filter(|_| self.time_is_up()) {
@@ -192,6 +209,13 @@ impl Witness<'_> {
                 !late || self.plan.sleep.is_some(),
                 "after an outside signal the end comes within the budget",
             )?;
+        }
+        if self.testing() {
+            let wanted = self.verdict();
+            expect(status == wanted, "a test run ends with 0 only if all was well, else with 1")?;
+            self.ended = true;
+            self.phase = Phase::Over;
+            return Ok(());
         }
         let mapped = self.plan.exit.iter().find(|(from, _)| *from == self.status);
         if mapped.is_some() {

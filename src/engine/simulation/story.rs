@@ -43,8 +43,10 @@ pub fn event(event: &Event, built: &Built) -> String {
         }
         Event::Tried { unit, outcome } => format!("{} is tried: {outcome:?}", of(unit)),
         Event::Inspected { zombies } => format!("a look at processes: zombies {zombies}"),
-        Event::Remains { orphans, sessions, .. } => {
-            format!("left are orphans: {orphans}, sessions: {sessions}")
+        Event::Remains { orphans, sessions, said } => {
+            let said: Vec<String> = said.iter().map(of).collect();
+            let said = said.join(", ");
+            format!("left are orphans: {orphans}, sessions: {sessions}, forbidden: [{said}]")
         }
         Event::Notified { unit, notice } => format!("{} says {notice:?}", of(unit)),
         Event::Paused { unit } => format!("{} is paused", of(unit)),
@@ -120,6 +122,12 @@ pub fn plan(plan: &Plan) -> String {
     if let Some((from, time_out)) = plan.sleep {
         let _ = writeln!(text, "from {from} ms trc does not run for {time_out} ms");
     }
+    if plan.terminal {
+        text.push_str("trc has a terminal\n");
+    }
+    if let Some(drill) = &plan.drill {
+        let _ = writeln!(text, "it is a test run: {drill:?}");
+    }
     let _ = writeln!(text, "races are decided by {:#x}", plan.luck);
     text
 }
@@ -145,7 +153,7 @@ fn written(whole: &Plan, it: &Unit) -> String {
     }
     let plain = Unit::plain(it.stage);
     differences!(text, it, plain, form shell oneshot success on_failure stop_signal stop_timeout
-        stop_to stop_exec outside ready health restart max_runtime);
+        stop_to stop_exec outside ready health restart max_runtime test);
     if it.within != Within::Both {
         let _ = write!(text, " in the {:?} graph only;", it.within);
     }

@@ -36,7 +36,8 @@ impl Witness<'_> {
     /// The run of a unit ends, and with it its probes.
     pub fn end_watch(&mut self, at: usize) {
         self.units[at].watch = Watch::default();
-        self.units[at].owes_silence = self.plan.units[at].is_probed();
+        let unit = &self.plan.units[at];
+        self.units[at].owes_silence = unit.is_probed() || unit.stage == Stage::Test;
     }
 
     /// Whether a unit runs, and is not about to be stopped.
@@ -74,6 +75,11 @@ impl Witness<'_> {
     }
 
     pub fn notified(&mut self, at: usize, notice: Notice) {
+        if let Notice::MainPid(pid) = notice
+            && self.units[at].stand == Stand::Alive
+        {
+            self.units[at].pid = pid;
+        }
         if let Notice::Extend(time) = notice {
             self.extends(at, self.now + time);
         }
@@ -160,6 +166,10 @@ impl Witness<'_> {
             }
             Then::Stop => {
                 self.condemn(at, Fault::Unhealthy { timed_out, restart: false });
+                if self.testing() {
+                    self.mark(Mark::UnhealthyInATestRun);
+                    return;
+                }
                 self.first_failure.get_or_insert(at);
                 self.decide(if timed_out { 124 } else { 1 }, Mark::UnhealthyStopped);
             }

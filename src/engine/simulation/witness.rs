@@ -8,8 +8,10 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::build::Terms;
+use super::found::Tested;
 use super::marks::{Mark, Marks};
 use super::plan::Plan;
+use super::turns::Trial;
 use crate::config::{Condition, Stage};
 use crate::engine::Tick;
 use crate::signal::Signal;
@@ -47,7 +49,8 @@ pub enum Stand {
     /// It is to be started, and the answer is not there yet.
     Asked,
     Alive,
-    /// It has nothing to run: what it stands for is looked for, or was found.
+    /// It has nothing to run: what it stands for is looked for, or was found. Or it is a
+    /// test that is being done.
     Watching,
     /// It is started again after that, which the engine says; none if it has not yet.
     Backoff(Option<Tick>),
@@ -127,6 +130,16 @@ pub struct Seen {
     pub owes_restart: bool,
     /// The longest wait that is right before its next start.
     pub backoff: Tick,
+    /// Its main process, as it says.
+    pub pid: i32,
+    /// A test has done something to it that it need not bear without a restart.
+    pub faulted: bool,
+    /// The signal by which it has.
+    pub struck: Option<Signal>,
+    /// Until when what it left may end by itself, in a test run.
+    pub linger: Option<Tick>,
+    /// What it left did not.
+    pub owes_goodbye: bool,
 }
 
 /// The phase of the whole run.
@@ -169,6 +182,8 @@ pub struct Witness<'a> {
     pub restarts: Vec<Vec<Tick>>,
     /// When the present or last process of each unit was executed, if it was.
     pub ran: Vec<Option<Tick>>,
+    /// Each unit as a test.
+    pub trials: Vec<Trial>,
     pub first_failure: Option<usize>,
     pub budget: Option<Budget>,
     pub outside: bool,
@@ -185,6 +200,7 @@ pub struct Witness<'a> {
     pub forwards: VecDeque<(usize, bool, Signal)>,
     /// Those for a transparent command that was not executed yet.
     pub held: Vec<Signal>,
+    pub tested: Tested,
     pub marks: Marks,
 }
 
@@ -211,6 +227,11 @@ impl<'a> Witness<'a> {
             in_a_row: 0,
             owes_restart: false,
             backoff: Tick::ZERO,
+            pid: 0,
+            faulted: false,
+            struck: None,
+            linger: None,
+            owes_goodbye: false,
         };
         Self {
             plan,
@@ -225,6 +246,7 @@ impl<'a> Witness<'a> {
             ends: Vec::new(),
             restarts: vec![Vec::new(); plan.units.len()],
             ran: vec![None; plan.units.len()],
+            trials: vec![Trial::default(); plan.units.len()],
             first_failure: None,
             budget: None,
             outside: false,
@@ -236,6 +258,7 @@ impl<'a> Witness<'a> {
             sender: None,
             forwards: VecDeque::new(),
             held: Vec::new(),
+            tested: Tested::default(),
             marks: Marks::default(),
         }
     }
@@ -253,13 +276,6 @@ impl<'a> Witness<'a> {
     pub fn in_order(&self, stage: Stage) -> impl Iterator<Item = usize> + '_ {
         let units = self.terms.order.iter().copied();
         units.filter(move |at| self.plan.units[*at].stage == stage)
-    }
-
-    /// All units in the order in which the engine has them.
-    pub fn by_id(&self) -> Vec<usize> {
-        let mut all = self.terms.order.clone();
-        all.sort_by_key(|at| self.plan.units[*at].stage);
-        all
     }
 
     pub fn here(&self) -> impl Iterator<Item = usize> + '_ {

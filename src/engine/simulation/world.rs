@@ -39,9 +39,10 @@ pub struct Slot {
     pub forks: u32,
     /// Processes so far.
     pub runs: u32,
-    /// When the present one was executed, or what stands outside was first looked for.
+    /// When the present one was executed, or what stands outside was first looked for, or
+    /// a test begun.
     pub since: Option<Tick>,
-    /// Tries of probes that are under way, for readiness and for health.
+    /// Tries that are under way, for readiness, or of a test, and for health.
     pub tries: [Option<u32>; 2],
     pub main: Option<Process>,
     pub left: Option<Other>,
@@ -60,6 +61,7 @@ pub enum Happening {
     LeftDies(usize, i32),
     StopCommandEnds(usize, i32, bool),
     Probed(usize, Purpose, u32),
+    Tried(usize, u32, bool),
     IsReady(usize, i32),
     IsAlive(usize, i32),
     Says(usize, i32),
@@ -78,6 +80,8 @@ pub struct World<'a> {
     pub slots: Vec<Slot>,
     pub strays: Vec<Option<Other>>,
     pub sweeping: bool,
+    /// There was a look at zombies.
+    pub looked: bool,
     pub pids: i32,
     pub numbers: u32,
     pub built: Rc<Built>,
@@ -98,6 +102,7 @@ impl<'a> World<'a> {
                 .map(|stray| Some(Other { of: 0, stray: *stray, killed: None }))
                 .collect(),
             sweeping: false,
+            looked: false,
             pids: 100,
             numbers: 0,
             built,
@@ -208,6 +213,7 @@ impl<'a> World<'a> {
                 self.look_after_sweep();
             }
             Happening::Probed(unit, purpose, number) => self.probed(unit, purpose, number),
+            Happening::Tried(unit, number, in_time) => self.tried(unit, number, in_time),
             Happening::IsReady(unit, pid) => self.says(unit, pid, Notice::Ready),
             Happening::IsAlive(unit, pid) => self.says_that_it_lives(unit, pid),
             Happening::Says(unit, pid) => {
@@ -296,8 +302,14 @@ impl<'a> World<'a> {
             self.events.push_back(Event::Executed { unit: id });
         }
         let by_key = matches!(ending, Ending::Signal(Signal::INT | Signal::QUIT));
-        let terminal = by_key && plan.in_turn() && child.end.is_some_and(|end| end.1 == ending);
-        let leftovers = self.slots[unit].left.is_some_and(|left| left.of == pid);
+        // A key that is pressed is such an end of its own.
+        let holds = self.plan.terminal || child.end.is_some_and(|end| end.1 == ending);
+        let terminal = by_key && plan.in_turn() && holds;
+        let left = self.slots[unit].left.filter(|left| left.of == pid);
+        if let Some(after) = left.and_then(|left| left.stray.follows) {
+            self.later(after, Happening::LeftDies(unit, pid));
+        }
+        let leftovers = left.is_some();
         self.events.push_back(Event::Exited { unit: id, ending, leftovers, terminal });
         self.look_after_sweep();
     }

@@ -52,6 +52,15 @@ fn config(wait: WaitPolicy, units: Vec<Unit>) -> Config {
     }
 }
 
+/// What becomes of a unit's command.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Commands {
+    Executed,
+    Missing,
+    /// It is executed when the test says so.
+    Delayed,
+}
+
 /// A run whose kernel is the test.
 struct World {
     engine: Engine,
@@ -65,8 +74,10 @@ struct World {
     end: Option<u8>,
     /// Whether a sweep finds nothing.
     tidy: bool,
-    /// Whether commands are missing from now on.
-    missing: bool,
+    /// What becomes of commands from now on.
+    commands: Commands,
+    /// Whether boot makes of the command line what can't be run.
+    unsettled: bool,
     /// How many forks fail next for want of processes.
     scarce: u32,
     /// Tries of probes that are under way.
@@ -92,7 +103,8 @@ impl World {
             started: vec![],
             end: None,
             tidy: true,
-            missing: false,
+            commands: Commands::Executed,
+            unsettled: false,
             scarce: 0,
             tries: vec![],
             trial: None,
@@ -136,11 +148,13 @@ impl World {
                         self.started.push(self.name(unit));
                         self.pids.insert(unit.0, pid);
                         events.push_back(Event::Forked { unit, pid });
-                        if self.missing {
-                            let (stage, errno) = (SpawnStage::Execute, libc::ENOENT);
-                            events.push_back(Event::SpawnFailed { unit, stage, errno });
-                        } else {
-                            events.push_back(Event::Executed { unit });
+                        match self.commands {
+                            Commands::Executed => events.push_back(Event::Executed { unit }),
+                            Commands::Missing => {
+                                let (stage, errno) = (SpawnStage::Execute, libc::ENOENT);
+                                events.push_back(Event::SpawnFailed { unit, stage, errno });
+                            }
+                            Commands::Delayed => {}
                         }
                     }
                     Action::Signal(Target::Process(id) | Target::Group(id), signal) => {
@@ -173,6 +187,7 @@ impl World {
                         let (orphans, sessions) = self.remains;
                         events.push_back(Event::Remains { orphans, sessions, said: vec![] });
                     }
+                    Action::Settle if self.unsettled => events.push_back(Event::Unsettled),
                     Action::Settle => events.push_back(Event::Settled { graph: None }),
                     Action::Tell(fact) => self.facts.push(fact),
                     Action::End { status } => {
@@ -804,6 +819,23 @@ fn a_foreground_unit_that_dies_of_the_terminals_signal_stops_the_run() {
     });
     world.sent();
     assert_eq!(world.end, Some(130));
+}
+
+#[test]
+fn a_foreground_unit_that_dies_of_its_stop_signal_does_not_die_of_the_terminals() {
+    let stop = Stop { signal: Some(Signal::INT), ..Stop::default() };
+    let unit = Unit { stop, max_runtime: Some(SECOND), ..unit("sync.f") };
+    let restart =
+        crate::config::Restart { when: crate::config::When::Always, ..unit.restart.clone() };
+    let mut world = World::of(WaitPolicy::Forever, vec![Unit { restart, ..unit }]);
+    world.pass(SECOND);
+    assert_eq!(world.sent(), [to("sync.f", Signal::INT)]);
+    let unit = world.id("sync.f");
+    let ending = Ending::Signal(Signal::INT);
+    world.pids.clear();
+    world.feed(Event::Exited { unit, ending, leftovers: false, terminal: true });
+    world.pass(SECOND);
+    assert_eq!(world.running(), ["sync.f"], "it is restarted");
 }
 
 #[test]

@@ -140,9 +140,9 @@ fn restarts_count_within_the_window_only() {
 fn a_command_that_can_not_be_executed_is_a_failure_like_any_other() {
     let mut world = World::of(WaitPolicy::All, vec![restarted(When::OnFailure, unit("async.a"))]);
     world.exit("async.a", 3);
-    world.missing = true;
+    world.commands = Commands::Missing;
     world.pass(SECOND * 2);
-    world.missing = false;
+    world.commands = Commands::Executed;
     assert_eq!(world.end, None);
     world.pass(SECOND * 4);
     world.exit("async.a", 0);
@@ -268,7 +268,7 @@ fn only_a_run_that_came_to_be_executed_may_have_lasted() {
     let mut world =
         World::of(WaitPolicy::Forever, vec![restarted(When::OnFailure, unit("async.a"))]);
     world.pass(Restart::WINDOW * 2);
-    world.missing = true;
+    world.commands = Commands::Missing;
     world.exit("async.a", 3);
     let mut waits = vec![];
     for _ in 0..3 {

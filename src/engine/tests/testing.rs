@@ -52,6 +52,14 @@ fn run(units: Vec<Unit>) -> World {
     run_allowing(WaitPolicy::Any, units, &[])
 }
 
+/// A run whose `[exit]` makes 0 of a status.
+fn run_mapping(status: u8, units: Vec<Unit>) -> World {
+    let (only, reports, list, origin) = (vec![], vec![], false, Origin::Default);
+    let testing = Some(Testing { only, list, reports, allow: vec![], origin });
+    let exit = BTreeMap::from([(status, 0)]);
+    World::new(&Config { exit, testing, ..config(WaitPolicy::Any, units) })
+}
+
 /// Answers the try that is under way.
 fn tried(world: &mut World, name: &str, outcome: Outcome) {
     let unit = world.id(name);
@@ -175,6 +183,61 @@ fn what_has_to_hold_does_not_where_a_unit_is_restarted_meanwhile() {
     tried(&mut world, "test.a", Outcome::Passed);
     obey(&mut world);
     assert_eq!(world.end, Some(1));
+}
+
+#[test]
+fn a_fault_is_no_key_that_was_pressed() {
+    let int = FaultKind::Kill(Signal::INT);
+    let mut world = run(vec![restarted(unit("sync.f")), fault(test("test.a"), "sync.f", int)]);
+    let unit = world.id("sync.f");
+    world.pids.clear();
+    let ending = Ending::Signal(Signal::INT);
+    world.feed(Event::Exited { unit, ending, leftovers: false, terminal: true });
+    world.pass(SECOND);
+    tried(&mut world, "test.a", Outcome::Passed);
+    obey(&mut world);
+    assert_eq!((world.end, findings(&world)), (Some(0), vec![]));
+}
+
+#[test]
+fn a_fault_waits_until_its_unit_is_up_again() {
+    let kill = FaultKind::Kill(Signal::KILL);
+    let a = with(test("test.a"), |test| test.holds = Some(SECOND));
+    let b = fault(test("test.b"), "async.web", kill);
+    let mut world =
+        run_allowing(WaitPolicy::Any, vec![restarted(unit("async.web")), a, b], &["web.run"]);
+    tried(&mut world, "test.a", Outcome::Passed);
+    world.exit("async.web", 1);
+    world.pass(limits::HOLD_EVERY);
+    tried(&mut world, "test.a", Outcome::Failed);
+    assert_eq!((world.trial, world.sent()), (None, vec![]), "there is nothing to kill");
+    world.pass(SECOND);
+    assert_eq!(world.sent(), [to("async.web", Signal::KILL)]);
+}
+
+#[test]
+fn a_fault_can_not_be_done_to_what_has_ended() {
+    let kill = FaultKind::Kill(Signal::KILL);
+    let b = fault(after(test("test.b"), "async.job", None), "async.job", kill);
+    let job = Unit { on_failure: OnFailure::Ignore, ..unit("async.job") };
+    let a = after(test("test.a"), "async.job", None);
+    let mut world = run(vec![job, a, b]);
+    world.exit("async.job", 3);
+    tried(&mut world, "test.a", Outcome::Failed);
+    let (b, job) = (world.id("test.b"), world.id("async.job"));
+    assert_eq!(world.engine.ended(b).map(|ended| ended.how), Some(How::Blocked(job)));
+}
+
+#[test]
+fn a_fault_waits_for_all_units_where_the_test_comes_after_none() {
+    let kill = FaultKind::Kill(Signal::KILL);
+    let web =
+        with_ready(unit("async.web"), Placed { value: Probe::Notify, origin: Origin::Default });
+    let a = fault(test("test.a"), "async.db", kill);
+    let mut world = run(vec![restarted(unit("async.db")), web, a]);
+    assert_eq!(world.sent(), [], "the web is not ready");
+    notified(&mut world, "async.web", Notice::Ready);
+    assert_eq!(world.sent(), [to("async.db", Signal::KILL)]);
 }
 
 #[test]
@@ -337,6 +400,17 @@ fn the_drill_has_the_budget_of_a_stop_from_outside() {
 }
 
 #[test]
+fn a_drill_without_the_time_to_kill_anything_has_failed() {
+    let shutdown = Shutdown { timeout: Some(Duration::ZERO) };
+    let (only, reports, list, origin) = (vec![], vec![], false, Origin::Default);
+    let testing = Some(Testing { only, list, reports, allow: vec![], origin });
+    let units = vec![unit("async.x"), test("test.a")];
+    let mut world = World::new(&Config { shutdown, testing, ..config(WaitPolicy::Any, units) });
+    tried(&mut world, "test.a", Outcome::Passed);
+    assert_eq!((world.end, findings(&world)), (Some(1), vec!["async.x.stop".to_owned()]));
+}
+
+#[test]
 fn what_an_exec_unit_leaves_is_an_orphan_unless_it_is_just_ending() {
     for (lingers, found) in [(false, vec![]), (true, vec!["orphans".to_owned()])] {
         let mut world = run(vec![unit("async.x"), test("test.a")]);
@@ -398,15 +472,22 @@ fn a_failed_boot_and_a_signal_end_a_test_run_with_1() {
 #[test]
 fn nothing_turns_a_failed_test_run_into_0() {
     let bye = Unit { form: Form::Script, ..unit("halt.bye") };
-    let units = vec![test("test.a"), bye];
-    let (only, reports, list, origin) = (vec![], vec![], false, Origin::Default);
-    let testing = Some(Testing { only, list, reports, allow: vec![], origin });
-    let exit = BTreeMap::from([(1, 0)]);
-    let mut world = World::new(&Config { exit, testing, ..config(WaitPolicy::Any, units) });
+    let mut world = run_mapping(1, vec![test("test.a"), bye]);
     tried(&mut world, "test.a", Outcome::Failed);
     assert_eq!(world.engine.status(), 1, "halt units see it");
     world.exit("halt.bye", 0);
     assert_eq!(world.end, Some(1));
+}
+
+#[test]
+fn nothing_turns_a_command_line_that_boot_has_broken_into_0_either() {
+    let bye = Unit { form: Form::Script, ..unit("halt.bye") };
+    let mut world = run_mapping(78, vec![unit("boot.b"), test("test.a"), bye]);
+    world.unsettled = true;
+    world.exit("boot.b", 0);
+    assert_eq!(world.engine.status(), 78, "halt units see it");
+    world.exit("halt.bye", 0);
+    assert_eq!(world.end, Some(78));
 }
 
 #[test]
@@ -417,4 +498,41 @@ fn a_halt_unit_that_fails_fails_the_run() {
         world.exit("halt.bye", 3);
         assert_eq!((world.end, findings(&world)), (Some(1), vec!["halt.bye.run".to_owned()]));
     }
+}
+
+#[test]
+fn halt_units_that_are_cut_short_fail_the_run() {
+    let mut world = run(vec![test("test.a"), unit("halt.a"), unit("halt.b")]);
+    tried(&mut world, "test.a", Outcome::Passed);
+    world.pass(SECOND * 9);
+    let found = ["halt.a.run", "halt.b.run"].map(str::to_owned).to_vec();
+    assert_eq!((world.end, findings(&world)), (Some(1), found));
+}
+
+#[test]
+fn a_test_may_begin_by_what_is_executed_only_after_it_was_told_to_stop() {
+    let db = Placed { value: "async.db".to_owned(), origin: Origin::Default };
+    let restart = Restart { with: vec![db], ..Restart::NO };
+    let web = Unit { restart, ..unit("async.web") };
+    let a = with(after(test("test.a"), "async.web", None), |test| test.start_within = SECOND);
+    let mut world = run(vec![unit("boot.b"), restarted(unit("async.db")), web, a]);
+    world.commands = Commands::Delayed;
+    world.exit("boot.b", 0);
+    world.feed(Event::Executed { unit: world.id("async.db") });
+    world.exit("async.db", 1);
+    assert_eq!(world.sent(), [to("async.web", Signal::TERM)], "it is restarted together");
+    world.feed(Event::Executed { unit: world.id("async.web") });
+    world.pass(SECOND * 2);
+    assert!(world.trial.is_some(), "and trc does not wake up again and again");
+}
+
+#[test]
+fn a_test_that_still_waits_when_the_run_stops_wakes_nobody() {
+    let web =
+        with_ready(unit("async.web"), Placed { value: Probe::Notify, origin: Origin::Default });
+    let a = with(test("test.a"), |test| test.start_within = SECOND);
+    let mut world = run(vec![web, a]);
+    world.signal(Signal::TERM, true);
+    world.pass(SECOND);
+    assert!(world.engine.next_deadline() > Some(world.now));
 }

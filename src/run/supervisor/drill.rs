@@ -40,7 +40,8 @@ impl Supervisor {
             if unit.stage == Stage::Test {
                 continue;
             }
-            if self.has_run(id) || findings.contains(&Finding::Ended(id)) {
+            let found = [Finding::Ended(id), Finding::CutShort(id)];
+            if self.has_run(id) || found.iter().any(|finding| findings.contains(finding)) {
                 let why = self.why_run(id, &findings);
                 let mut point = plain(points::run(unit), why);
                 if point.outcome == Outcome::Failed {
@@ -49,11 +50,15 @@ impl Supervisor {
                 self.point(point);
             }
             let told = self.suite.told.get(&id).copied();
-            if let (Some(told), Stage::Async | Stage::Sync) = (told, unit.stage) {
-                let mut point = plain(points::stop(unit), self.why_stop(id, &findings));
+            let serves = matches!(unit.stage, Stage::Async | Stage::Sync);
+            // What was left of others may have had to be killed, and who was never told to stop.
+            let why = self.why_stop(id, &findings);
+            if told.is_some() && serves || why.is_some() {
+                let mut point = plain(points::stop(unit), why);
                 let ended = self.suite.stopped.get(&id).copied();
-                point.took =
-                    ended.map_or(Duration::ZERO, |ended| ended.saturating_duration_since(told));
+                point.took = ended
+                    .zip(told)
+                    .map_or(Duration::ZERO, |(ended, told)| ended.saturating_duration_since(told));
                 self.point(point);
             }
         }
@@ -135,6 +140,9 @@ impl Supervisor {
         {
             whys.push(format!("it {}", reason::ended(&self.engine, id, ended, &self.whys)));
         }
+        if findings.contains(&Finding::CutShort(id)) {
+            whys.push("there was no time left for it".to_owned());
+        }
         (!whys.is_empty()).then(|| whys.join(", and then "))
     }
 
@@ -149,6 +157,9 @@ impl Supervisor {
             whys.push(match self.suite.left.get(&id) {
                 Some(left) => {
                     format!("{} did not end and had to be killed", left.join(", "))
+                }
+                None if !self.suite.told.contains_key(&id) => {
+                    "there was no time left to stop it".to_owned()
                 }
                 None => format!("it did not end within {timeout} s of {signal} and was killed"),
             });

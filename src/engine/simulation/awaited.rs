@@ -1,0 +1,53 @@
+//! What tests wait for, worked out anew for the witness.
+
+use super::build::Term;
+use super::plan::Plan;
+use crate::config::{Condition, Stage};
+
+/// What a bare name in a test's `after` means, of a unit without a readiness check.
+pub fn bare(stage: Stage) -> Condition {
+    match stage {
+        Stage::Test => Condition::Exited,
+        Stage::Boot | Stage::Async | Stage::Sync | Stage::Halt => Condition::Started,
+    }
+}
+
+/// What tests wait for without having written it.
+pub fn complete(plan: &Plan, units: &mut [Term]) {
+    let stage = |at: usize| plan.units[at].stage;
+    let up = |units: &[Term], at: usize| match &plan.units[at] {
+        unit if unit.ready.is_some() => Condition::Ready,
+        _ if units[at].oneshot => Condition::Succeeded,
+        _ => Condition::Started,
+    };
+    let order = super::build::order(plan, units);
+    // What comes after a service in the foreground does not start while that runs.
+    let sync = order.iter().filter(|at| stage(**at) == Stage::Sync);
+    let last = sync.clone().position(|at| !units[*at].oneshot);
+    let sync = sync.take(last.map_or(usize::MAX, |last| last + 1));
+    let all: Vec<usize> =
+        order.iter().filter(|at| stage(**at) == Stage::Async).chain(sync).copied().collect();
+    for at in (0..units.len()).filter(|at| stage(*at) == Stage::Test) {
+        if !units[at].here {
+            continue;
+        }
+        let mut added = Vec::new();
+        let fault = plan.units[at].test.and_then(|test| test.fault);
+        let victim = fault.map(|(victim, _)| victim).filter(|victim| units[*victim].here);
+        let needs = &units[at].needs;
+        if needs.iter().all(|(on, _)| stage(*on) == Stage::Test) {
+            let others = all.iter().filter(|on| Some(**on) != victim);
+            added.extend(others.map(|on| (*on, up(units, *on))));
+        }
+        if let Some(victim) = victim
+            && needs.iter().all(|(on, _)| *on != victim)
+        {
+            let ready = plan.units[victim].ready.is_some();
+            added.push((victim, if ready { Condition::Ready } else { Condition::Started }));
+        }
+        for (on, condition) in added {
+            units[at].needs.push((on, condition));
+            units[on].dependents.push(at);
+        }
+    }
+}

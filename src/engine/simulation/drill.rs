@@ -1,0 +1,125 @@
+//! Test runs as they are planned, and what that means for the engine.
+
+use super::build;
+use super::plan::{Ms, Plan, ms};
+use crate::config::{self, Check, FaultKind, Origin, Placed, Testing};
+use crate::signal::Signal;
+
+/// What there is to a test run beside its tests.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Drill {
+    /// The points that some test allows.
+    pub allow: Vec<Point>,
+    /// Whether the first and the second look find zombies.
+    pub zombies: [bool; 2],
+}
+
+/// A point of the drill; units by their place in the plan.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Point {
+    Run(usize),
+    Stop(usize),
+    Log(usize),
+    Orphans,
+    Sessions,
+    Zombies,
+}
+
+impl Point {
+    /// What is left of it once this unit is gone.
+    pub fn without(self, gone: usize) -> Option<Self> {
+        let moved = |at: usize| (at != gone).then(|| at - usize::from(at > gone));
+        match self {
+            Self::Run(at) => moved(at).map(Self::Run),
+            Self::Stop(at) => moved(at).map(Self::Stop),
+            Self::Log(at) => moved(at).map(Self::Log),
+            Self::Orphans | Self::Sessions | Self::Zombies => Some(self),
+        }
+    }
+}
+
+/// What a test has that no other unit has. Its tries pass once its `child` is ready and
+/// while that is not sick.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Test {
+    pub within: Option<Ms>,
+    pub holds: Option<Ms>,
+    pub start_within: Ms,
+    /// How long one try may take.
+    pub max_runtime: Ms,
+    /// What is done to which unit.
+    pub fault: Option<(usize, Blow)>,
+    /// A try that would pass may find that there is nothing to say.
+    pub skips: bool,
+    /// What it forbids is written after all.
+    pub said: bool,
+}
+
+/// What a test does to a unit.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Blow {
+    Kill(Signal),
+    /// It is stopped for so long.
+    Stop(Ms),
+}
+
+impl Test {
+    /// It is tried once.
+    pub fn plain() -> Self {
+        Self {
+            within: None,
+            holds: None,
+            start_within: 5000,
+            max_runtime: 60_000,
+            fault: None,
+            skips: false,
+            said: false,
+        }
+    }
+}
+
+/// What is written of a test.
+pub fn test(plan: &Plan, test: &Test, second: bool) -> config::Test {
+    let fault = test.fault.filter(|(victim, _)| plan.has(*victim, second)).map(|(victim, blow)| {
+        let kind = match blow {
+            Blow::Kill(signal) => FaultKind::Kill(signal),
+            Blow::Stop(time) => FaultKind::Stop(ms(time)),
+        };
+        let unit = build::place(plan, victim);
+        Placed { value: config::Fault { unit, kind }, origin: Origin::Default }
+    });
+    config::Test {
+        checks: vec![Placed { value: Check::Uid(0), origin: Origin::Default }],
+        within: test.within.map(ms),
+        holds: test.holds.map(ms),
+        fault,
+        allow: Vec::new(),
+        start_within: ms(test.start_within),
+        max_runtime: ms(test.max_runtime),
+    }
+}
+
+/// What is written of the whole test run.
+pub fn testing(plan: &Plan, drill: &Drill, second: bool) -> Testing {
+    let name = |at: usize, end| format!("{}.{end}", build::place(plan, at).value);
+    let here = drill.allow.iter().filter(|point| match point {
+        Point::Run(at) | Point::Stop(at) | Point::Log(at) => plan.has(*at, second),
+        Point::Orphans | Point::Sessions | Point::Zombies => true,
+    });
+    let names = here.map(|point| match point {
+        Point::Run(at) => name(*at, "run"),
+        Point::Stop(at) => name(*at, "stop"),
+        Point::Log(at) => name(*at, "log"),
+        Point::Orphans => "orphans".to_owned(),
+        Point::Sessions => "sessions".to_owned(),
+        Point::Zombies => "zombies".to_owned(),
+    });
+    let by = |name| (Placed { value: name, origin: Origin::Default }, "some test".to_owned());
+    Testing {
+        only: Vec::new(),
+        list: false,
+        reports: Vec::new(),
+        allow: names.map(by).collect(),
+        origin: Origin::Default,
+    }
+}

@@ -1,0 +1,178 @@
+//! What the witness finds beside the tests of a test run, and what all of it comes to.
+
+use super::build::Built;
+use super::drill::Point;
+use super::looks::Look;
+use super::marks::Mark;
+use super::witness::{Phase, Stand, Verdict, Witness, expect};
+use crate::config::{OnFailure, Stage, WaitPolicy};
+use crate::engine::{Finding, Tick};
+use crate::signal::Signal;
+
+/// What a process unit has left may take so long to end by itself.
+pub const LINGER: Tick = Tick::from_millis(200);
+
+/// Something that was not as it should be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Found {
+    Ended(usize),
+    Restarted(usize),
+    Killed(usize),
+    StopCommand(usize),
+    Orphaned(usize),
+    Cut(usize),
+    Said(usize),
+    Orphans,
+    Sessions,
+    Zombies,
+}
+
+/// What is known of a test run as a whole.
+#[derive(Default, Debug)]
+pub struct Tested {
+    pub found: Vec<Found>,
+    /// How many restarts there have been.
+    pub restarts: u32,
+    pub look: Look,
+    /// It was the end of the last test that stopped the run.
+    pub through: bool,
+    /// Boot has broken the command line.
+    pub unsettled: bool,
+    /// What a fault is to be, at once: to whom, whether to the group.
+    pub blow: Option<(usize, bool, Signal)>,
+    /// Whom a test has stopped, and who is to go on now.
+    pub goes_on: Option<usize>,
+    /// What remains was looked at.
+    pub looked: bool,
+}
+
+impl Witness<'_> {
+    pub fn find(&mut self, found: Found) {
+        if self.testing() && !self.tested.found.contains(&found) {
+            self.tested.found.push(found);
+            self.mark(match found {
+                Found::Ended(_) => Mark::FoundAnEnd,
+                Found::Restarted(_) => Mark::FoundARestart,
+                Found::Killed(_) => Mark::FoundAKill,
+                Found::StopCommand(_) => Mark::FoundAStopCommand,
+                Found::Orphaned(_) => Mark::FoundOrphaned,
+                Found::Cut(_) => Mark::FoundACut,
+                Found::Said(_) => Mark::FoundSaid,
+                Found::Orphans => Mark::FoundOrphans,
+                Found::Sessions => Mark::FoundSessions,
+                Found::Zombies => Mark::FoundZombies,
+            });
+        }
+    }
+
+    /// A unit is over: was that to be expected?
+    pub fn judge(&mut self, at: usize, status: u8) {
+        let unit = &self.plan.units[at];
+        if unit.stage == Stage::Test || unit.stage != Stage::Halt && self.stops() {
+            return;
+        }
+        // Only a service is not meant to end, unless all that is waited for is its end.
+        let serves = unit.counts() && !self.terms.units[at].oneshot;
+        let waited_for = matches!(self.plan.wait, WaitPolicy::All | WaitPolicy::Err);
+        let well = match status {
+            0 => waited_for || !serves,
+            _ => unit.on_failure == OnFailure::Ignore,
+        };
+        if !well {
+            self.find(Found::Ended(at));
+        }
+    }
+
+    /// What a unit has left had its moment.
+    pub fn lingers(&mut self, at: usize) {
+        let seen = &mut self.units[at];
+        if seen.linger.is_none_or(|until| self.now < until) {
+            return;
+        }
+        (seen.linger, seen.owes_goodbye) = (None, true);
+        seen.told = Some(self.now);
+        seen.kill_at = seen.kill_at.max(Some(self.now));
+        self.find(Found::Orphaned(at));
+    }
+
+    /// A halt unit that has run for too long, or what it left, is killed late, and not only
+    /// because there is no time left for it.
+    pub fn overstays(&mut self, at: usize) {
+        let seen = &self.units[at];
+        let lives = seen.stand == Stand::Alive || seen.left;
+        let told = lives && seen.told.is_some() && seen.killed.is_none();
+        if self.phase == Phase::Halting && self.cut.is_none() && told && self.is_late(at) {
+            self.find(Found::Killed(at));
+        }
+    }
+
+    /// There was no time left to stop some units, or not even to kill them.
+    pub fn finds_unstopped(&mut self) {
+        for at in 0..self.units.len() {
+            if self.terms.units[at].here && !self.gone(at) {
+                self.find(Found::Killed(at));
+            }
+        }
+    }
+
+    /// 0 if every test has passed and all that was found is allowed.
+    pub fn verdict(&mut self) -> u8 {
+        if self.tested.unsettled {
+            self.mark(Mark::TestRunUnsettled);
+            return 78;
+        }
+        let passed = |at: usize| self.units[at].stand == Stand::Over && self.units[at].status == 0;
+        let all = self.stage(Stage::Test).all(passed);
+        let drill = self.plan.drill.as_ref();
+        let allow = drill.map_or(&[][..], |drill| &drill.allow);
+        let clean = self.tested.found.iter().all(|found| allow.contains(&point(*found)));
+        let well = self.tested.through && all && clean;
+        if well && !self.tested.found.is_empty() {
+            self.mark(Mark::Excused);
+        }
+        if self.tested.through && all && !clean {
+            self.mark(Mark::TestedUncleanly);
+        }
+        if well {
+            self.mark(Mark::TestedWell);
+        }
+        if !well && self.plan.exit.iter().any(|(from, to)| *from == 1 && *to == 0) {
+            self.mark(Mark::NotMapped);
+        }
+        u8::from(!well)
+    }
+
+    /// At the end: the engine has found what the books say.
+    pub fn findings(&self, findings: &[Finding], built: &Built) -> Verdict {
+        let of = |finding: &Finding| match *finding {
+            Finding::Ended(id) => Found::Ended(built.unit(id)),
+            Finding::Restarted(id) => Found::Restarted(built.unit(id)),
+            Finding::Killed(id) => Found::Killed(built.unit(id)),
+            Finding::StopCommand(id) => Found::StopCommand(built.unit(id)),
+            Finding::Orphaned(id) => Found::Orphaned(built.unit(id)),
+            Finding::CutShort(id) => Found::Cut(built.unit(id)),
+            Finding::Said(id) => Found::Said(built.unit(id)),
+            Finding::Orphans => Found::Orphans,
+            Finding::Sessions => Found::Sessions,
+            Finding::Zombies => Found::Zombies,
+        };
+        let theirs: Vec<Found> = findings.iter().map(of).collect();
+        let ours = &self.tested.found;
+        let all = ours.iter().all(|found| theirs.contains(found));
+        expect(all, "what was not as it should be is found")?;
+        let none = theirs.iter().all(|found| ours.contains(found));
+        expect(none, "nothing is found that was as it should be")
+    }
+}
+
+/// The point that something fails.
+fn point(found: Found) -> Point {
+    match found {
+        Found::Ended(at) | Found::Restarted(at) | Found::Cut(at) => Point::Run(at),
+        Found::Killed(at) | Found::StopCommand(at) => Point::Stop(at),
+        Found::Said(at) => Point::Log(at),
+        Found::Orphaned(_) | Found::Orphans => Point::Orphans,
+        Found::Sessions => Point::Sessions,
+        Found::Zombies => Point::Zombies,
+    }
+}

@@ -1,0 +1,89 @@
+//! What the witness expects of the looks at processes in a test run, and what follows from
+//! them: zombies after the last test, and what remains when every unit is gone.
+
+use super::found::Found;
+use super::marks::Mark;
+use super::witness::{Budget, PATIENCE, Phase, Verdict, Witness, expect};
+use crate::engine::Tick;
+use crate::signal::Signal;
+
+/// From the first look at zombies to the second.
+const AGAIN: Tick = Tick::from_millis(200);
+
+/// The looks at zombies after the last test.
+#[derive(Clone, Copy, PartialEq, Default, Debug)]
+pub enum Look {
+    #[default]
+    NotYet,
+    Owed,
+    Asked,
+    Again(Tick),
+    OwedAgain,
+    AskedAgain,
+    Over,
+}
+
+impl Witness<'_> {
+    /// In place of the wait policy: after the last test there is a look at zombies.
+    pub fn ask_tests(&mut self) {
+        if self.turn().is_none() && self.tested.look == Look::NotYet {
+            self.tested.look = Look::Owed;
+        }
+    }
+
+    /// The second look at zombies comes a moment later.
+    pub fn looks_again(&mut self) {
+        if let Look::Again(at) = self.tested.look
+            && at <= self.now
+            && self.phase == Phase::Up
+        {
+            self.tested.look = Look::OwedAgain;
+        }
+    }
+
+    /// The engine looks for zombies.
+    pub fn inspects(&mut self) -> Verdict {
+        self.tested.look = match self.tested.look {
+            Look::Owed => Look::Asked,
+            Look::OwedAgain => Look::AskedAgain,
+            Look::NotYet | Look::Asked | Look::Again(_) | Look::AskedAgain | Look::Over => {
+                return expect(false, "zombies are looked for after the last test, and once more");
+            }
+        };
+        Ok(())
+    }
+
+    /// It has: after that the run stops, as from outside.
+    pub fn inspected(&mut self, zombies: bool) {
+        let again = self.tested.look == Look::AskedAgain;
+        if zombies && !again {
+            self.tested.look = Look::Again(self.now + AGAIN);
+            return;
+        }
+        self.tested.look = Look::Over;
+        if zombies {
+            self.find(Found::Zombies);
+        } else if again {
+            self.mark(Mark::ZombiesGone);
+        }
+        if self.phase == Phase::Up {
+            let whole = self.terms.budget;
+            self.budget = Some(Budget {
+                kill_at: self.now + whole.saturating_sub(PATIENCE.min(whole / 2)),
+                end: self.now + whole,
+                signal: Signal::TERM,
+            });
+            self.tested.through = true;
+            self.decide(0, Mark::Tested);
+        }
+    }
+
+    /// The engine looks at what is left.
+    pub fn looks_at_remains(&mut self) -> Verdict {
+        expect(self.testing(), "nothing of a test run is done in production")?;
+        let due = matches!(self.phase, Phase::Stopping | Phase::Sweeping(_)) && self.all_gone();
+        expect(due && !self.tested.looked, "what remains is looked at when every unit is gone")?;
+        self.tested.looked = true;
+        Ok(())
+    }
+}

@@ -1,0 +1,146 @@
+//! Engines that get test runs wrong: the simulation must find out.
+
+use std::time::Duration;
+
+use super::mutants::{Mutant, actions, graph};
+use super::plan::Plan;
+use crate::config::{FaultKind, Stage, Test};
+use crate::engine::{Action, Fact, Target};
+use crate::graph::{Graph, Node, points};
+use crate::signal::Signal;
+
+fn tests(graph: &mut Graph, change: impl FnMut(&mut Test)) {
+    graph.nodes.iter_mut().filter_map(|node| node.unit.test.as_deref_mut()).for_each(change);
+}
+
+fn test_nodes(graph: &mut Graph) -> impl Iterator<Item = &mut Node> {
+    graph.nodes.iter_mut().filter(|node| node.unit.stage == Stage::Test)
+}
+
+/// Doubles the first action of a kind.
+fn double(actions: &mut Vec<Action>, kind: fn(&Action) -> bool) {
+    let one = actions.iter().find(|action| kind(action)).cloned();
+    actions.extend(one);
+}
+
+/// Whether CONT goes to a group that was not told to end just before.
+fn continues(actions: &[Action], at: usize) -> bool {
+    let Action::Signal(Target::Group(id), Signal::CONT) = actions[at] else { return false };
+    let before = at.checked_sub(1).map(|before| &actions[before]);
+    !matches!(before, Some(Action::Signal(Target::Group(one), _)) if *one == id)
+}
+
+pub const TEST_MUTANTS: &[Mutant] = &[
+    graph("takes a test run for one of production", |graph| graph.testing = false),
+    actions("stops a test run at the first end", |actions, plan| {
+        let ends = |action: &Action| matches!(action, Action::Tell(Fact::Exited { .. }));
+        if let Some(at) = actions.iter().position(ends).filter(|_| plan.drill.is_some()) {
+            actions.insert(at + 1, Action::Tell(Fact::Stopping));
+        }
+    }),
+    graph("runs tests together", |graph| {
+        test_nodes(graph).for_each(|node| node.needs.retain(|need| need.written));
+    }),
+    graph("does not wait with faults for the other tests", |graph| {
+        for node in test_nodes(graph).filter(|node| node.victim.is_some()) {
+            node.needs.retain(|need| need.written);
+        }
+    }),
+    graph("tests before anything is up", |graph| {
+        test_nodes(graph).for_each(|node| node.needs.retain(|need| !need.written));
+    }),
+    graph("waits for a second longer than a test may", |graph| {
+        tests(graph, |test| test.start_within += Duration::from_secs(1));
+    }),
+    graph("gives up before a test may begin", |graph| {
+        tests(graph, |test| test.start_within /= 2);
+    }),
+    graph("gives each test a second more", |graph| {
+        tests(graph, |test| test.within = test.within.map(|time| time + Duration::from_secs(1)));
+    }),
+    graph("tries tests once", |graph| tests(graph, |test| test.within = None)),
+    graph("believes a test the first time", |graph| tests(graph, |test| test.holds = None)),
+    graph("lets a try take as long as it likes", |graph| {
+        tests(graph, |test| test.max_runtime = Duration::from_hours(1));
+    }),
+    graph("does no faults", |graph| test_nodes(graph).for_each(|node| node.victim = None)),
+    graph("kills what is to be stopped", |graph| {
+        tests(graph, |test| {
+            if let Some(fault) = &mut test.fault
+                && matches!(fault.value.kind, FaultKind::Stop(_))
+            {
+                fault.value.kind = FaultKind::Kill(Signal::KILL);
+            }
+        });
+    }),
+    graph("stops victims for longer than they are to be", |graph| {
+        tests(graph, |test| {
+            if let Some(fault) = &mut test.fault
+                && let FaultKind::Stop(time) = &mut fault.value.kind
+            {
+                *time += Duration::from_millis(20);
+            }
+        });
+    }),
+    graph("excuses everything", |graph| {
+        for node in &graph.nodes {
+            let unit = &node.unit;
+            for point in [points::run(unit), points::stop(unit), points::log(unit)] {
+                graph.allowed.insert(point, String::new());
+            }
+        }
+        for point in [points::ORPHANS, points::SESSIONS, points::ZOMBIES] {
+            graph.allowed.insert(point.to_owned(), String::new());
+        }
+    }),
+    graph("excuses nothing", |graph| graph.allowed.clear()),
+    actions("applies [exit] to a test run", |actions, plan: &Plan| {
+        for action in actions.iter_mut().filter(|_| plan.drill.is_some()) {
+            if let Action::End { status } = action {
+                let mapped = plan.exit.iter().find(|(from, _)| from == status);
+                *status = mapped.map_or(*status, |(_, to)| *to);
+            }
+        }
+    }),
+    actions("forgets to continue a victim", |actions, plan| {
+        // Nobody sends trc a CONT, that it would pass on.
+        let tells = plan.units.iter().any(|unit| unit.child.tells.is_some());
+        if plan.drill.is_none() || tells || !plan.signals.is_empty() {
+            return;
+        }
+        let kept: Vec<Action> = (0..actions.len())
+            .filter(|at| !continues(actions, *at))
+            .map(|at| actions[at].clone())
+            .collect();
+        *actions = kept;
+    }),
+    actions("tries a test twice at once", |actions, _| {
+        double(actions, |action| matches!(action, Action::Try(..)));
+    }),
+    actions("tries no test", |actions, _| {
+        actions.retain(|action| !matches!(action, Action::Try(..)));
+    }),
+    actions("looks for zombies twice at once", |actions, _| {
+        double(actions, |action| matches!(action, Action::Inspect));
+    }),
+    actions("looks for no zombies", |actions, _| {
+        actions.retain(|action| !matches!(action, Action::Inspect));
+    }),
+    actions("does not look at what remains", |actions, _| {
+        actions.retain(|action| !matches!(action, Action::Remains));
+    }),
+    actions("does not say that a test began", |actions, _| {
+        actions.retain(|action| !matches!(action, Action::Tell(Fact::TestBegan { .. })));
+    }),
+    actions("does not say how a test ended", |actions, _| {
+        actions.retain(|action| !matches!(action, Action::Tell(Fact::TestEnded { .. })));
+    }),
+    actions("does not strike", |actions, _| {
+        let begins = |action: &Action| matches!(action, Action::Tell(Fact::TestBegan { .. }));
+        if let Some(at) = actions.iter().position(begins)
+            && matches!(actions.get(at + 1), Some(Action::Signal(..)))
+        {
+            actions.remove(at + 1);
+        }
+    }),
+];

@@ -1,0 +1,175 @@
+//! What the witness knows of tests that are being done: when each try is due, and what it
+//! has to come to.
+
+use super::marks::Mark;
+use super::plan::ms;
+use super::witness::{Stand, Verdict, Witness, expect_of};
+use crate::config::{OnFailure, Stage};
+use crate::engine::{Ended, How, Outcome, TestEnd, Tick};
+
+/// The longest wait between tries.
+const LONGEST: Tick = Tick::from_millis(100);
+/// A try may take that, however little time is left.
+const LEAST: Tick = Tick::from_secs(1);
+
+impl Witness<'_> {
+    /// The engine tries a test.
+    pub fn tries(&mut self, at: usize, limit: Tick) -> Verdict {
+        let (test, now) = (self.test(at), self.now);
+        let trial = &mut self.trials[at];
+        let owed = std::mem::take(&mut trial.owed);
+        expect_of(at, owed, "a test is tried when that is due")?;
+        expect_of(
+            at,
+            !std::mem::replace(&mut trial.trying, true),
+            "a test is tried once at a time",
+        )?;
+        let left = trial.until.map(|until| until.saturating_sub(now).max(LEAST));
+        let most = ms(test.max_runtime);
+        let right = limit == left.map_or(most, |left| left.min(most));
+        expect_of(at, right, "a try takes no longer than there is time")
+    }
+
+    /// A try has come to something.
+    pub fn tried(&mut self, at: usize, outcome: Outcome) {
+        self.trials[at].trying = false;
+        if self.units[at].stand != Stand::Watching {
+            self.mark(Mark::TriedTooLate);
+            return;
+        }
+        let (now, restarts) = (self.now, self.tested.restarts);
+        let trial = self.trials[at];
+        match (outcome, trial.hold_until) {
+            (Outcome::Skipped, _) => self.test_ends(at, TestEnd::Skipped),
+            (Outcome::Failed | Outcome::TimedOut, Some(_)) => {
+                self.test_ends(at, TestEnd::DidNotHold);
+                self.mark(Mark::TestDidNotHold);
+            }
+            (Outcome::Passed, Some(_)) if restarts > trial.restarts => {
+                self.test_ends(at, TestEnd::DidNotHold);
+                self.mark(Mark::TestSawARestart);
+            }
+            (Outcome::Passed, Some(until)) if until <= now => {
+                self.test_ends(at, TestEnd::Passed);
+                self.mark(Mark::TestHeld);
+            }
+            (Outcome::Passed, Some(until)) => {
+                self.trials[at].next = Some(until.min(now + LONGEST));
+            }
+            (Outcome::Failed, None) => self.once_more(at, TestEnd::Failed),
+            (Outcome::TimedOut, None) => self.once_more(at, TestEnd::TimedOut),
+            (Outcome::Passed, None) => match (self.has_recovered(at), self.test(at).holds) {
+                (None, _) => self.test_ends(at, TestEnd::NotRecovered),
+                (Some(false), _) => self.once_more(at, TestEnd::NotRecovered),
+                (Some(true), None) => self.test_ends(at, TestEnd::Passed),
+                (Some(true), Some(holds)) => {
+                    let trial = &mut self.trials[at];
+                    (trial.hold_until, trial.restarts) = (Some(now + ms(holds)), restarts);
+                    trial.next = Some(now + LONGEST.min(ms(holds)));
+                }
+            },
+        }
+    }
+
+    /// Tried again until its time is over.
+    fn once_more(&mut self, at: usize, end: TestEnd) {
+        let now = self.now;
+        let trial = &mut self.trials[at];
+        if let Some(until) = trial.until.filter(|until| *until > now) {
+            trial.next = Some(until.min(now + trial.wait));
+            trial.wait = LONGEST.min(trial.wait * 2);
+            self.mark(Mark::TestTriedAgain);
+        } else {
+            self.test_ends(at, end);
+        }
+    }
+
+    /// Whether what the fault was done to is up again; none if it never will be.
+    fn has_recovered(&self, at: usize) -> Option<bool> {
+        let Some((victim, _)) = self.fault(at) else { return Some(true) };
+        let (trial, seen) = (&self.trials[at], &self.units[victim]);
+        let unit = &self.plan.units[victim];
+        if trial.continue_at.is_some() {
+            return Some(false);
+        }
+        match seen.stand {
+            Stand::Over => (unit.on_failure == OnFailure::Ignore).then_some(true),
+            Stand::Alive if seen.watch.since.is_some() && trial.killed != Some(seen.pid) => {
+                Some(seen.watch.ready || unit.ready.is_none())
+            }
+            Stand::Alive
+            | Stand::Waiting
+            | Stand::Retrying(_)
+            | Stand::Asked
+            | Stand::Watching
+            | Stand::Backoff(_) => Some(false),
+        }
+    }
+
+    fn test_ends(&mut self, at: usize, end: TestEnd) {
+        let status = match end {
+            TestEnd::Passed | TestEnd::Skipped => 0,
+            TestEnd::TimedOut => 124,
+            TestEnd::Failed | TestEnd::DidNotHold | TestEnd::NotRecovered => 1,
+        };
+        self.mark(match end {
+            TestEnd::Passed if self.fault(at).is_some() => Mark::TestRecovered,
+            TestEnd::Passed => Mark::TestPassed,
+            TestEnd::Skipped => Mark::TestSkipped,
+            TestEnd::Failed | TestEnd::DidNotHold => Mark::TestFailed,
+            TestEnd::TimedOut => Mark::TestTimedOut,
+            TestEnd::NotRecovered => Mark::TestNotRecovered,
+        });
+        if self.trials[at].continue_at.is_some() {
+            self.mark(Mark::ContinuedEarly);
+        }
+        self.victim_goes_on(at);
+        self.trials[at].owes_end = Some((Some(end), status));
+        self.over(at, status, None);
+    }
+
+    /// What a test has stopped is to go on, if it does not already.
+    fn victim_goes_on(&mut self, at: usize) {
+        if self.trials[at].continue_at.take().is_some() {
+            self.tested.goes_on = self.fault(at).map(|(victim, _)| victim);
+        }
+    }
+
+    /// The run stops, and a test that is being done with it.
+    pub fn gives_up_trial(&mut self, at: usize) {
+        if self.plan.units[at].stage == Stage::Test {
+            self.mark(Mark::TestGivenUp);
+            self.victim_goes_on(at);
+        }
+    }
+
+    /// The engine says how a test has ended.
+    pub fn test_ended(&mut self, at: usize, ended: Ended) -> Verdict {
+        let Some((end, status)) = self.trials[at].owes_end.take() else {
+            return expect_of(at, false, "a test ends once, and for a reason");
+        };
+        let right = match (end, ended.how) {
+            (Some(end), How::Test(how)) => how == end,
+            (None, How::Blocked(_)) => true,
+            _ => false,
+        };
+        expect_of(at, right && ended.status == status, "a test ends as its tries say")
+    }
+
+    /// What time alone brings for tests.
+    pub fn trials(&mut self) {
+        let due = |time: Option<Tick>| time.is_some_and(|time| time <= self.now);
+        if let Some(at) = self.turn().filter(|at| self.units[*at].stand == Stand::Watching) {
+            let trial = &self.trials[at];
+            let (goes_on, next) = (due(trial.continue_at), due(trial.next));
+            if goes_on {
+                self.mark(Mark::Continued);
+                self.victim_goes_on(at);
+            }
+            if next {
+                self.trials[at].next = None;
+                self.trials[at].owed = true;
+            }
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! What tests come to, and what is found by looking at processes.
+
+use std::time::Duration;
+
+use super::plan::ms;
+use super::world::{Happening, World};
+use crate::engine::{Event, Outcome};
+
+impl World<'_> {
+    /// trc tries a test, for so long at most.
+    pub fn try_test(&mut self, unit: usize, limit: Duration) {
+        self.numbers += 1;
+        let slot = &mut self.slots[unit];
+        slot.since.get_or_insert(self.now);
+        slot.tries[0] = Some(self.numbers);
+        let takes = self.plan.units[unit].child.try_takes;
+        let limit = u32::try_from(limit.as_millis()).unwrap_or(u32::MAX);
+        let in_time = takes <= limit;
+        self.later(takes.min(limit), Happening::Tried(unit, self.numbers, in_time));
+    }
+
+    pub fn tried(&mut self, unit: usize, number: u32, in_time: bool) {
+        let slot = &mut self.slots[unit];
+        if slot.tries[0].take_if(|under_way| *under_way == number).is_none() {
+            return;
+        }
+        let child = &self.plan.units[unit].child;
+        let since = slot.since.unwrap_or(self.now);
+        let passes = child.ready.is_some_and(|after| since + ms(after) <= self.now);
+        let passes = passes && !self.is_sick(unit);
+        let skips = self.plan.units[unit].test.is_some_and(|test| test.skips) && self.coin();
+        let outcome = match passes {
+            _ if !in_time => Outcome::TimedOut,
+            true if skips => Outcome::Skipped,
+            true => Outcome::Passed,
+            false if child.try_hangs => Outcome::TimedOut,
+            false => Outcome::Failed,
+        };
+        let unit = self.id(unit);
+        self.events.push_back(Event::Tried { unit, outcome });
+    }
+
+    /// trc looks for zombies.
+    pub fn inspect(&mut self) {
+        let looks = self.plan.drill.as_ref().map_or([false; 2], |drill| drill.zombies);
+        let zombies = looks[usize::from(self.looked)];
+        self.looked = true;
+        self.events.push_back(Event::Inspected { zombies });
+    }
+
+    /// trc looks at what is left.
+    pub fn look_at_remains(&mut self) {
+        let left = |session| {
+            let mut strays = self.strays.iter().flatten();
+            strays.any(|other| other.killed.is_none() && other.stray.session == session)
+        };
+        let unit = self.slots.iter().any(|slot| slot.main.is_some() || slot.left.is_some());
+        let (orphans, sessions) = (left(false) || unit, left(true));
+        let said = |at: &usize| self.plan.units[*at].test.is_some_and(|test| test.said);
+        // Of a test that was not done nothing is asked.
+        let done = |at: &usize| self.built.id(*at).is_some() && self.slots[*at].since.is_some();
+        let said = (0..self.slots.len()).filter(said).filter(done).map(|at| self.id(at));
+        let said = said.collect();
+        self.events.push_back(Event::Remains { orphans, sessions, said });
+    }
+}

@@ -1,0 +1,172 @@
+//! What the witness knows of tests that wait: whose turn it is, and when it begins.
+
+use super::drill::{Blow, Test};
+use super::looks::Look;
+use super::marks::Mark;
+use super::plan::ms;
+use super::witness::{Phase, Stand, Verdict, Witness, expect, expect_of};
+use crate::config::Stage;
+use crate::engine::{TestEnd, Tick};
+use crate::signal::Signal;
+
+/// The wait after the first try.
+const FIRST: Tick = Tick::from_millis(10);
+
+/// What is known of a test.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Trial {
+    /// When it has to begin, now that it is its turn.
+    pub start_by: Option<Tick>,
+    /// That was so after the last step already.
+    overdue: bool,
+    pub until: Option<Tick>,
+    pub next: Option<Tick>,
+    pub wait: Tick,
+    /// A try is to be made now.
+    pub owed: bool,
+    /// A try is under way.
+    pub trying: bool,
+    pub hold_until: Option<Tick>,
+    /// How many restarts there had been when it began to hold.
+    pub restarts: u32,
+    /// The process that its fault has killed.
+    pub killed: Option<i32>,
+    pub continue_at: Option<Tick>,
+    /// How it has ended, until people are told; none if it never began.
+    pub owes_end: Option<(Option<TestEnd>, u8)>,
+}
+
+impl Witness<'_> {
+    pub fn testing(&self) -> bool {
+        self.plan.drill.is_some()
+    }
+
+    pub fn test(&self, at: usize) -> Test {
+        self.plan.units[at].test.expect("only tests are tried")
+    }
+
+    /// Whom a test does something to, and what.
+    pub fn fault(&self, at: usize) -> Option<(usize, Blow)> {
+        self.test(at).fault.filter(|(victim, _)| self.terms.units[*victim].here)
+    }
+
+    /// The test whose turn it is.
+    pub fn turn(&self) -> Option<usize> {
+        self.in_order(Stage::Test).find(|at| self.units[*at].stand != Stand::Over)
+    }
+
+    /// Whether what a fault would be done to runs; none if it never will.
+    fn is_up(&self, victim: usize) -> Option<bool> {
+        let seen = &self.units[victim];
+        match seen.stand {
+            Stand::Over => None,
+            Stand::Alive => Some(seen.watch.since.is_some() && seen.fault.is_none()),
+            Stand::Waiting
+            | Stand::Retrying(_)
+            | Stand::Asked
+            | Stand::Watching
+            | Stand::Backoff(_) => Some(false),
+        }
+    }
+
+    /// Whether a test may begin; none if it never may.
+    fn may_begin(&self, at: usize) -> Option<bool> {
+        let needs = self.may_start(at)?;
+        let up = self.fault(at).map_or(Some(true), |(victim, _)| self.is_up(victim))?;
+        Some(needs && up)
+    }
+
+    /// Whether a test waits in vain, or for too long, for that unit.
+    pub fn blames(&self, at: usize, by: usize) -> bool {
+        let late = self.trials[at].start_by.is_some_and(|start_by| start_by <= self.now);
+        let fails = |holds: Option<bool>| !holds.unwrap_or(false) && (holds.is_none() || late);
+        let mut needs = self.terms.units[at].needs.iter();
+        let need = needs.any(|(on, condition)| *on == by && fails(self.holds(*on, *condition)));
+        let victim = self.fault(at).is_some_and(|(victim, _)| victim == by);
+        need || victim && fails(self.is_up(by))
+    }
+
+    /// A test has failed without having begun.
+    pub fn never_began(&mut self, at: usize, status: u8) -> Verdict {
+        expect_of(at, self.turn() == Some(at), "a test fails in its turn")?;
+        let late = self.may_begin(at).is_some();
+        self.mark(if late { Mark::TestLate } else { Mark::TestBlocked });
+        self.trials[at].owes_end = Some((None, status));
+        Ok(())
+    }
+
+    /// The engine says that a test begins.
+    pub fn begins(&mut self, at: usize) -> Verdict {
+        expect_of(at, self.phase == Phase::Up, "tests run while everything is up")?;
+        expect_of(at, self.turn() == Some(at), "tests run one by one, those with faults last")?;
+        expect_of(at, self.units[at].stand == Stand::Waiting, "a test begins once")?;
+        let may = self.may_begin(at);
+        expect_of(at, may == Some(true), "a test begins when what it waits for is up")?;
+        let (test, now) = (self.test(at), self.now);
+        let mut trial = Trial {
+            until: test.within.map(|within| now + ms(within)),
+            wait: FIRST,
+            owed: true,
+            ..Trial::default()
+        };
+        if let Some((victim, blow)) = self.fault(at) {
+            let (group, signal) = match blow {
+                Blow::Kill(signal) => (false, signal),
+                Blow::Stop(time) => {
+                    trial.continue_at = Some(now + ms(time));
+                    (true, Signal::STOP)
+                }
+            };
+            trial.killed = (signal == Signal::KILL).then_some(self.units[victim].pid);
+            self.units[victim].faulted = true;
+            self.units[victim].struck = Some(signal);
+            self.tested.blow = Some((victim, group, signal));
+            self.mark(match signal {
+                Signal::KILL => Mark::FaultKilled,
+                Signal::STOP => Mark::FaultStopped,
+                _ => Mark::FaultSignalled,
+            });
+        }
+        let seen = &mut self.units[at];
+        (seen.stand, seen.executed) = (Stand::Watching, true);
+        self.trials[at] = trial;
+        Ok(())
+    }
+
+    /// What must hold of tests after each step.
+    pub fn after_trials(&mut self) -> Verdict {
+        let blow = self.tested.blow.is_none();
+        expect(blow, "a fault is done when its test begins")?;
+        let goes_on = self.tested.goes_on.take();
+        let lives = |at: &usize| self.units[*at].stand == Stand::Alive;
+        expect(!goes_on.is_some_and(|at| lives(&at)), "what a test has stopped is continued")?;
+        for at in self.stage(Stage::Test) {
+            let trial = &self.trials[at];
+            expect_of(at, trial.owes_end.is_none(), "people are told when a test is done")?;
+            let owed = trial.owed && self.units[at].stand == Stand::Watching;
+            expect_of(at, !owed, "a test is tried as soon as that is due")?;
+        }
+        if self.phase != Phase::Up {
+            return Ok(());
+        }
+        let looked = !matches!(self.tested.look, Look::Owed | Look::OwedAgain);
+        expect(looked, "zombies are looked for as soon as that is due")?;
+        let Some(at) = self.turn().filter(|at| self.units[*at].stand == Stand::Waiting) else {
+            return Ok(());
+        };
+        let start_by = self.now + ms(self.test(at).start_within);
+        let start_by = *self.trials[at].start_by.get_or_insert(start_by);
+        let may = self.may_begin(at);
+        expect_of(at, may.is_some(), "what waits in vain fails at once")?;
+        // What is executed only after it was told to stop is no reason to begin.
+        let going =
+            |on: usize| self.units[on].stand == Stand::Alive && self.units[on].told.is_some();
+        let going = self.terms.units[at].needs.iter().any(|(on, _)| going(*on));
+        expect_of(at, may == Some(false) || going, "a test begins at once when it may")?;
+        // What was up when the time was looked at may have gone down in the same step.
+        let was_overdue = self.trials[at].overdue;
+        self.trials[at].overdue = start_by <= self.now;
+        let late = was_overdue && start_by <= self.now;
+        expect_of(at, !late, "a test does not wait for longer than it may")
+    }
+}
