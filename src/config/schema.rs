@@ -774,7 +774,7 @@ pub const EXPECT_FAULT: &[Key] = &[
         Kind::Duration,
         "",
         r#""5s""#,
-        "it is stopped by SIGSTOP, and goes on after this time",
+        "it is stopped by SIGSTOP, and goes on after this time unless it was restarted before",
     ),
 ];
 

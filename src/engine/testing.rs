@@ -132,6 +132,7 @@ impl Engine {
                     actions.push(Action::Signal(Target::Process(victim), signal));
                 }
                 FaultKind::Stop(time) => {
+                    trial.stopped = self.states[victim.0].pid();
                     trial.continue_at = Some(now + time);
                     actions.push(Action::Signal(Target::Group(victim), Signal::STOP));
                 }
@@ -189,8 +190,14 @@ impl Engine {
             (Outcome::Failed | Outcome::TimedOut, Some(_)) => {
                 self.end_trial(id, TestEnd::DidNotHold, actions);
             }
-            (Outcome::Failed, None) => self.try_again(now, id, TestEnd::Failed, actions),
-            (Outcome::TimedOut, None) => self.try_again(now, id, TestEnd::TimedOut, actions),
+            (Outcome::Failed | Outcome::TimedOut, None) => match recovered {
+                Recovered::Never => self.end_trial(id, TestEnd::NotRecovered, actions),
+                Recovered::NotYet => self.try_again(now, id, TestEnd::NotRecovered, actions),
+                Recovered::Yes if outcome == Outcome::TimedOut => {
+                    self.try_again(now, id, TestEnd::TimedOut, actions);
+                }
+                Recovered::Yes => self.try_again(now, id, TestEnd::Failed, actions),
+            },
         }
     }
 
@@ -241,8 +248,11 @@ impl Engine {
         let has_check = self.graph.node(victim).unit.ready.is_some();
         let may_fail = self.graph.node(victim).unit.on_failure == OnFailure::Ignore;
         match state.phase {
-            _ if trial.continue_at.is_some() => Recovered::NotYet,
             Phase::Running { pid } if Some(pid) == trial.killed => Recovered::NotYet,
+            // One that was restarted meanwhile has nothing to wait for.
+            Phase::Running { pid } if Some(pid) == trial.stopped && trial.continue_at.is_some() => {
+                Recovered::NotYet
+            }
             Phase::Running { .. } if state.is_ready() || !has_check => Recovered::Yes,
             Phase::Done(_) if may_fail => Recovered::Yes,
             Phase::Done(_) => Recovered::Never,
