@@ -78,6 +78,8 @@ pub(super) struct Testing {
     pub findings: Vec<Finding>,
     /// How many restarts there have been.
     pub restarts: u32,
+    /// Units that a test has waited for in vain: no other test waits for them.
+    in_vain: Vec<UnitId>,
     inspection: Option<Inspection>,
 }
 
@@ -108,7 +110,11 @@ impl Engine {
     /// It is a test's turn; what it is after may not be up yet.
     pub(super) fn await_trial(&mut self, now: Tick, id: UnitId) {
         let Some(test) = self.graph.node(id).test() else { return };
-        let start_by = now + test.start_within;
+        let needs = &self.graph.node(id).needs;
+        let in_vain = needs.iter().any(|need| {
+            need.written && self.testing.in_vain.contains(&need.unit) && !self.is_met(*need)
+        });
+        let start_by = if in_vain { now } else { now + test.start_within };
         self.states[id.0].trial.start_by.get_or_insert(start_by);
     }
 
@@ -275,6 +281,7 @@ impl Engine {
                 let unmet = |need: &crate::graph::Need| need.written && !self.is_met(*need);
                 let needs = self.graph.node(id).needs.clone();
                 if let Some(need) = needs.into_iter().find(unmet) {
+                    self.testing.in_vain.push(need.unit);
                     self.block(id, need.unit, actions);
                 }
             }
