@@ -182,7 +182,7 @@ impl Witness<'_> {
                 );
                 expect_of(at, over, "what is not started is over")
             }
-            Fact::Restarting { unit, after, restarts } => {
+            Fact::Restarting { unit, after, restarts, .. } => {
                 self.restarts(built.unit(*unit), *after, *restarts)
             }
             Fact::TestBegan { .. } | Fact::TestEnded { .. } => {

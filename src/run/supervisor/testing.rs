@@ -12,10 +12,11 @@ use super::super::testing::Report;
 use super::super::{census, processes, reason};
 use super::trial::Tried;
 use super::{Supervisor, now};
-use crate::config::{Check, Needle, ReportKind, Stage};
+use crate::config::{Check, FaultKind, Needle, ReportKind, Stage};
 use crate::engine::{Ended, Event, Fact, Finding, How, TestEnd};
 use crate::graph::{Graph, UnitId, points};
-use crate::selftest::{self, Outcome, Point, Suite, Tail};
+use crate::selftest::{self, CheckPoint, Outcome, Point, Suite, Tail};
+use crate::signal::Signal;
 
 /// How many processes are named where there may be thousands.
 const NAMED: usize = 10;
@@ -112,7 +113,8 @@ pub struct Findings {
     told: BTreeMap<UnitId, Instant>,
     stopped: BTreeMap<UnitId, Instant>,
     ready: BTreeMap<UnitId, Duration>,
-    restarts: BTreeMap<UnitId, u32>,
+    /// How often a unit was restarted, and after what the last time.
+    restarts: BTreeMap<UnitId, (u32, String)>,
     /// What was left in a unit's process group when it ended.
     left: BTreeMap<UnitId, Vec<String>>,
     orphans: Vec<String>,
@@ -194,7 +196,12 @@ impl Supervisor {
             }
             Fact::TestEnded { unit, ended } => self.test_ended(*unit, *ended),
             Fact::Ready { unit, after } => _ = self.suite.ready.insert(*unit, *after),
-            Fact::Restarting { unit, .. } => *self.suite.restarts.entry(*unit).or_default() += 1,
+            Fact::Restarting { unit, how, status, .. } => {
+                let ended = Ended { how: *how, status: *status, place: 0 };
+                let why = self.how_it_ended(*unit, ended);
+                let (times, last) = self.suite.restarts.entry(*unit).or_default();
+                (*times, *last) = (times.saturating_add(1), why);
+            }
             Fact::Terminating { unit, .. } => _ = self.suite.told.insert(*unit, now()),
             Fact::Exited { unit, .. } => _ = self.suite.stopped.insert(*unit, now()),
             _ => {}
@@ -220,8 +227,13 @@ impl Supervisor {
         let began = self.suite.tests.get(&id).copied();
         let failed = ended.failed();
         let why = match ended.how {
-            How::Test(TestEnd::Passed | TestEnd::Skipped | TestEnd::Failed) => None,
-            How::Blocked(by) => Some(self.blocked(id, by)),
+            // Its checks say it.
+            How::Test(TestEnd::Passed | TestEnd::Skipped | TestEnd::Failed | TestEnd::TimedOut) => {
+                None
+            }
+            How::Test(TestEnd::DidNotHold) => Some(did_not_hold(&tried.points)),
+            How::Test(TestEnd::NotRecovered) => self.not_recovered(id),
+            How::Blocked(by) => Some(self.blocked(by)),
             how => Some(reason::how(&graph, Ended { how, ..ended })),
         };
         let mut tails = tried.tails;
@@ -246,17 +258,30 @@ impl Supervisor {
         });
     }
 
+    /// That the unit is not up again which a test has done something to.
+    fn not_recovered(&self, id: UnitId) -> Option<String> {
+        let fault = self.graph.node(id).test()?.fault.as_ref()?;
+        let name = self.graph.node(self.graph.node(id).victim?).unit.id();
+        let signal = match fault.value.kind {
+            FaultKind::Kill(signal) => signal,
+            FaultKind::Stop(_) => Signal::STOP,
+        };
+        Some(format!("{name} was not up again after {signal}"))
+    }
+
     /// Why a test could not begin.
-    fn blocked(&self, id: UnitId, by: UnitId) -> String {
+    fn blocked(&self, by: UnitId) -> String {
         let name = self.graph.node(by).unit.id();
         if let Some(ended) = self.engine.ended(by) {
             let how = reason::ended(&self.engine, by, ended, &self.whys);
             return format!("it waits for {name}: {how}");
         }
-        let within = self.graph.node(id).test().map(|test| test.start_within);
-        let within = within.unwrap_or_default().as_secs_f64();
-        let why = self.whys.get(&by).map_or(String::new(), |why| format!(": {why}"));
-        format!("{name} was not up within {within} s{why}")
+        let why = match (self.suite.restarts.get(&by), self.whys.get(&by)) {
+            (Some((_, last)), _) => format!(": it {last}"),
+            (None, Some(why)) => format!(": {why}"),
+            (None, None) => String::new(),
+        };
+        format!("{name} was not up in time{why}")
     }
 
     /// The last lines of units.
@@ -330,7 +355,8 @@ impl Supervisor {
             if unit.stage == Stage::Test {
                 continue;
             }
-            if self.has_run(id) || findings.contains(&Finding::Ended(id)) {
+            let found = [Finding::Ended(id), Finding::Restarted(id)];
+            if self.has_run(id) || found.iter().any(|one| findings.contains(one)) {
                 let why = self.why_run(id, &findings);
                 let mut point = plain(points::run(unit), why);
                 if point.outcome == Outcome::Failed {
@@ -397,16 +423,29 @@ impl Supervisor {
     fn why_run(&self, id: UnitId, findings: &[Finding]) -> Option<String> {
         let mut whys = Vec::new();
         if findings.contains(&Finding::Restarted(id)) {
-            let times = self.suite.restarts.get(&id).copied().unwrap_or(1);
-            let times = if times == 1 { "once".to_owned() } else { format!("{times} times") };
-            whys.push(format!("it was restarted {times}"));
+            whys.push(match self.suite.restarts.get(&id) {
+                Some((times @ 2.., last)) => {
+                    format!("it was restarted {times} times, at last after it {last}")
+                }
+                Some((_, last)) => format!("it was restarted once, after it {last}"),
+                None => "it was restarted".to_owned(),
+            });
         }
         if findings.contains(&Finding::Ended(id))
             && let Some(ended) = self.engine.ended(id)
         {
-            whys.push(format!("it {}", reason::ended(&self.engine, id, ended, &self.whys)));
+            whys.push(format!("it {}", self.how_it_ended(id, ended)));
         }
         (!whys.is_empty()).then(|| whys.join(", and then "))
+    }
+
+    /// How a unit ended, after its name, with its last word where it failed by itself.
+    fn how_it_ended(&self, id: UnitId, ended: Ended) -> String {
+        let mut text = reason::ended(&self.engine, id, ended, &self.whys);
+        if let (How::Process(_), true) = (ended.how, ended.failed()) {
+            text.push_str(&self.last_output(id));
+        }
+        text
     }
 
     fn why_stop(&self, id: UnitId, findings: &[Finding]) -> Option<String> {
@@ -438,6 +477,17 @@ impl Supervisor {
         }
         whys.extend(left(&self.suite.orphans, "left when all units had ended"));
         (!whys.is_empty()).then(|| whys.join("; "))
+    }
+}
+
+/// Why something was so, but not for long enough.
+fn did_not_hold(checks: &[CheckPoint]) -> String {
+    match checks.iter().find(|check| !check.passed) {
+        Some(CheckPoint { name, found, .. }) => {
+            let found = found.as_ref().map_or(String::new(), |it| format!("; found: {it}"));
+            format!("it did not hold: {name}{found}")
+        }
+        None => "it held, but a unit was restarted meanwhile".to_owned(),
     }
 }
 

@@ -152,6 +152,13 @@ impl Trial {
         said
     }
 
+    /// What its command said last, for the end of a sentence.
+    fn last_output(&self) -> String {
+        let tails = [2, 1].into_iter().filter_map(|at: usize| self.streams[at - 1].tail(""));
+        let line = tails.flat_map(|tail| tail.lines).rfind(|line| !line.trim().is_empty());
+        line.map_or(String::new(), |line| format!("; its last output: {line}"))
+    }
+
     fn note(&mut self, name: String, result: Result<(), String>) {
         let passed = result.is_ok();
         self.points.push(CheckPoint { name, passed, found: result.err() });
@@ -328,8 +335,12 @@ impl Supervisor {
         match check {
             Check::Exit(statuses) => match &trial.ending {
                 Some(Ok(ending)) if statuses.contains(&ending.status()) => Ok(()),
-                Some(Ok(Ending::Code(code))) => Err(format!("it ended with status {code}")),
-                Some(Ok(Ending::Signal(signal))) => Err(format!("it was killed by {signal}")),
+                Some(Ok(Ending::Code(code))) => {
+                    Err(format!("it ended with status {code}{}", trial.last_output()))
+                }
+                Some(Ok(Ending::Signal(signal))) => {
+                    Err(format!("it was killed by {signal}{}", trial.last_output()))
+                }
                 Some(Err(why)) => Err(why.clone()),
                 None => Err("it did not run".to_owned()),
             },
