@@ -799,7 +799,7 @@ const BROKEN: &[Row] = &[
         )],
         tests: "socket",
         point: Some("zombies"),
-        says: "ended and not waited for",
+        says: "> of redis-server",
     },
     Row {
         image: Web,

@@ -377,7 +377,12 @@ fn a_zombie_that_nobody_waits_for_is_found() {
         python()
     );
     let outcome = tested(&toml).run();
-    outcome.status(1).stdout_has("not ok 6 - zombies\n").stdout_has("ended and not waited for");
+    outcome.status(1).stdout_has("not ok 6 - zombies\n");
+    let whose = outcome.out().lines().any(|line| {
+        let (_, names) = line.split_once("ended and not waited for: ").unwrap_or_default();
+        names.split_once("> of ").is_some_and(|(_, parent)| parent.contains("python"))
+    });
+    assert!(whose, "{}", outcome.out());
 }
 
 #[test]

@@ -8,6 +8,7 @@ use log::Level;
 
 use super::super::capture::{Capture, Matcher, Sought};
 use super::super::localtime::CLOCK;
+use super::super::proc::Stat;
 use super::super::testing::Report;
 use super::super::{census, processes, reason};
 use super::trial::Tried;
@@ -160,18 +161,25 @@ impl Findings {
     /// A unit has ended and others of its process group have not.
     pub fn left_behind(&mut self, unit: UnitId, group: Option<i32>) {
         if let Some(group) = group.filter(|_| self.testing) {
-            self.left.insert(unit, names(&census::of_group(group)));
+            self.left.insert(unit, names(&census::of_group(group), name));
         }
     }
 }
 
-/// Processes for people: `sleep <pid=12>`.
-fn names(pids: &[i32]) -> Vec<String> {
-    let mut names: Vec<String> = pids
-        .iter()
-        .take(NAMED)
-        .map(|pid| format!("{} <pid={pid}>", processes::command(*pid).unwrap_or_default()))
-        .collect();
+/// A process for people: `sleep <pid=12>`.
+fn name(pid: i32) -> String {
+    format!("{} <pid={pid}>", processes::command(pid).unwrap_or_default())
+}
+
+/// A process and the one that should wait for its end.
+fn name_and_parent(pid: i32) -> String {
+    let parent = Stat::of(pid).map_or(String::new(), |stat| format!(" of {}", name(stat.parent)));
+    name(pid) + &parent
+}
+
+/// Some processes for people.
+fn names(pids: &[i32], name: fn(i32) -> String) -> Vec<String> {
+    let mut names: Vec<String> = pids.iter().take(NAMED).map(|pid| name(*pid)).collect();
     if pids.len() > NAMED {
         names.push(format!("{} more", pids.len() - NAMED));
     }
@@ -304,7 +312,7 @@ impl Supervisor {
             found.iter().filter(|pid| self.suite.zombies.contains(pid)).copied().collect();
         let again = !self.suite.zombies.is_empty();
         self.suite.zombies = if again { lasting } else { found };
-        self.suite.zombie_names = names(&self.suite.zombies);
+        self.suite.zombie_names = names(&self.suite.zombies, name_and_parent);
         self.events.push_back(Event::Inspected { zombies: !self.suite.zombies.is_empty() });
     }
 
@@ -319,8 +327,8 @@ impl Supervisor {
         let own = census::session(0);
         let (sessions, orphans): (Vec<i32>, Vec<i32>) =
             left.into_iter().partition(|pid| census::session(*pid) != own);
-        self.suite.orphans.extend(names(&orphans));
-        self.suite.sessions.extend(names(&sessions));
+        self.suite.orphans.extend(names(&orphans, name));
+        self.suite.sessions.extend(names(&sessions, name));
         let passed = |id: &UnitId| self.engine.ended(*id).is_some_and(|ended| !ended.failed());
         let mut said: Vec<UnitId> =
             self.lines.said().map(|(test, ..)| test).filter(passed).collect();
