@@ -157,7 +157,7 @@ fn everything_that_can_be_asked_natively_is() {
         "[test.file.expect.file]\npath = '/etc/passwd'\nmode = '644'\nowner = 'root:root'\n\
          contains = ['root:', '!nobody-is-called-so']\n\
          [test.gone]\nexpect.file = {{ path = '/no/such', exists = false }}\n\
-         [test.running]\nexpect = {{ running = ['cat', 'hello ${{W}}/never', '!no-such-process'], user = '{user}' }}\n\
+         [test.running]\nexpect = {{ running = ['cat', 'hello ${{W}}/never', '!no-such-process'], user = '{user}', within = '10s' }}\n\
          [test.user]\nafter = ['named']\nexpect.user = '{user}'\n\
          [test.small]\nafter = ['named']\nexpect = {{ max_rss = '64MiB', max_cpu = '5s', max_fds = 64 }}\n\
          [test.ready]\nafter = ['web']\nexpect.ready_within = '20s'\n\
@@ -199,7 +199,10 @@ fn what_is_not_so_is_named_with_what_is() {
         Row { test: "after = ['plain']\nexpect.ready_within = '1s'", found: "readiness check" },
         Row { test: "expect.uid = 4711", found: "0" },
         Row { test: "expect.read_only_root = true", found: "written" },
-        Row { test: "exec = 'no-such-command'", found: "can't be executed" },
+        Row {
+            test: "exec = 'no-such-command'",
+            found: "no-such-command: command not found in PATH",
+        },
         Row { test: "exec = ['sh', '-c', 'kill -9 $$$$']", found: "SIGKILL" },
         Row {
             test: "script = 'yes | head -c 2000000'\nexpect.stdout = '!no'",
@@ -266,6 +269,43 @@ fn a_test_is_tried_until_it_passes_and_then_has_to_hold() {
 }
 
 #[test]
+fn what_did_not_hold_or_took_too_long_is_named() {
+    for (test, says) in [
+        (
+            "script = '[ ! -e $W/n ] || exit 4; : >$W/n'\nexpect.holds = '10s'",
+            "it did not hold: exit status is 0; found: it ended with status 4",
+        ),
+        (
+            "script = 'echo no route >&2; exit 7'",
+            "expected: exit status is 0; found: it ended with status 7; its last output: no route",
+        ),
+        (
+            "script = 'cat $W/never'\nmax_runtime = '100ms'",
+            "expected: exit status is 0; found: it did not end within 0.1",
+        ),
+        (
+            "expect = { fault = { unit = 'x', kill = 'USR1' }, file = '/no/such', within = '10s' }",
+            "async.x was not up again after SIGUSR1",
+        ),
+    ] {
+        let toml =
+            format!("[async.x]\nexec = ['sh', '-c', 'exec cat $W/never']\n[test.t]\n{test}\n");
+        tested(&toml).run().status(1).stdout_has(&format!("  message: \"{says}"));
+    }
+}
+
+#[test]
+fn what_one_test_has_waited_for_in_vain_no_other_waits_for() {
+    let toml = "[async.x]\nexec = '/no/such'\nrestart = { when = 'always', backoff = '10ms' }\n\
+                [test.a]\nstart_within = '300ms'\nexpect.uid = 0\n\
+                [test.b]\nstart_within = '1h'\nexpect.uid = 0\n";
+    let outcome = tested(toml).run();
+    outcome.status(1).stdout_has("not ok 1 - test.a\n").stdout_has("not ok 2 - test.b\n");
+    let why = "async.x was not up in time: it could not be started: /no/such: no such file";
+    outcome.stdout_has(why).stdout_has("at last after it could not be started: /no/such");
+}
+
+#[test]
 fn each_defect_of_a_run_is_a_point_that_names_it() {
     struct Row {
         unit: &'static str,
@@ -280,13 +320,13 @@ fn each_defect_of_a_run_is_a_point_that_names_it() {
                    stop.timeout = '200ms'\nready.log = 'up'",
             after: "ready",
             point: "async.x.stop",
-            says: "was killed",
+            says: "it did not end within 0.2 s of SIGTERM and was killed",
         },
         Row {
-            unit: "exec = ['sh', '-c', 'exit 3']",
+            unit: "exec = ['sh', '-c', 'echo first; echo no disk >&2; exit 3']",
             after: "exited",
             point: "async.x.run",
-            says: "status 3",
+            says: "it failed with status 3; its last output: no disk | first",
         },
         Row {
             unit: "oneshot = false\nexec = 'true'",
@@ -305,7 +345,7 @@ fn each_defect_of_a_run_is_a_point_that_names_it() {
                    restart = { when = 'always', backoff = '1ms' }\nready.log = 'up'",
             after: "ready",
             point: "async.x.run",
-            says: "restarted once",
+            says: "restarted once, after it failed with status 3",
         },
         Row {
             unit: "ready = { file = '${W}/none', within = '100ms' }\nexec = ['cat', '${W}/never']",
@@ -392,7 +432,12 @@ fn a_zombie_that_nobody_waits_for_is_found() {
         python()
     );
     let outcome = tested(&toml).run();
-    outcome.status(1).stdout_has("not ok 6 - zombies\n").stdout_has("ended and not waited for");
+    outcome.status(1).stdout_has("not ok 6 - zombies\n");
+    let whose = outcome.out().lines().any(|line| {
+        let (_, names) = line.split_once("ended and not waited for: ").unwrap_or_default();
+        names.split_once("> of ").is_some_and(|(_, parent)| parent.contains("python"))
+    });
+    assert!(whose, "{}", outcome.out());
 }
 
 #[test]
@@ -412,7 +457,8 @@ fn a_fault_shows_whether_the_restart_policy_is_real() {
     let outcome = tested(&format!("{unit}{restarts}{test}")).run();
     outcome.status(0).stdout_has("ok 1 - test.t\n").stdout_has("ok 2 - async.x.run\n");
     let outcome = tested(&format!("{unit}{test}")).run();
-    outcome.status(1).stdout_has("not ok 1 - test.t\n").stdout_has("not up again");
+    outcome.status(1).stdout_has("not ok 1 - test.t\n");
+    outcome.stdout_has("async.x was not up again after SIGKILL");
     outcome.stdout_has("not ok 2 - async.x.run\n").stdout_has("killed by SIGKILL");
     // One that hangs is found by its health check.
     let hangs = format!(
@@ -420,7 +466,18 @@ fn a_fault_shows_whether_the_restart_policy_is_real() {
          health = {{ exec = ['sh', '-c', 'case $(ps -o stat= -p $TRC_PID) in T*) exit 1;; esac'], every = '50ms', failures = 2 }}\n\
          [test.t]\nexpect.fault = {{ unit = 'x', stop = '1s' }}\n"
     );
-    tested(&hangs).run().status(0).stderr_has("async.x is not healthy");
+    for (hangs, restarted) in [(hangs.clone(), false), (hangs.replace("'1s'", "'1h'"), true)] {
+        let outcome = tested(&hangs).run();
+        outcome.status(0).stderr_has("async.x is not healthy");
+        // Only one that hangs for longer than the test takes has to be restarted for it.
+        assert!(!restarted || outcome.err().contains("restarting async.x"));
+    }
+    // And nothing finds one without.
+    let unseen = format!(
+        "{unit}[test.t]\nexpect = {{ fault = {{ unit = 'x', stop = '1h' }}, within = '200ms' }}\n"
+    );
+    let outcome = tested(&unseen).run();
+    outcome.status(1).stdout_has("async.x was not up again after SIGSTOP");
 }
 
 #[test]

@@ -10,11 +10,9 @@ mod container;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::sync::OnceLock;
 
 use common::{number_from, table};
-use container::{Container, ROOT, Run, call, remember, static_binary};
+use container::{Container, Run, web_stack};
 use tempfile::TempDir;
 
 const PASSWORD: &str = "Tr0ub4dor's \"&3\"";
@@ -24,31 +22,9 @@ const MIGRATION: &str = "/srv/web/migrate.sql";
 /// What a stop that was no clean one says.
 const KILLED: &str = "did not stop in time|SIGKILL";
 
-/// The image of the example; it is built when it is first asked for.
-fn image() -> &'static str {
-    static NAME: OnceLock<String> = OnceLock::new();
-    NAME.get_or_init(|| {
-        // In the place of the first stage of Dockerfile.example, which takes minutes.
-        let trc = format!("trc-test-built-{}", std::process::id());
-        let folder = TempDir::new().unwrap();
-        fs::copy(static_binary(), folder.path().join("trc")).unwrap();
-        let file = "FROM scratch\nCOPY trc /trc/target/any/release/trc\n";
-        fs::write(folder.path().join("Dockerfile"), file).unwrap();
-        remember(&trc);
-        call(&["build", "-t", &trc, folder.path().to_str().unwrap()]);
-
-        let name = format!("trc-test-web-stack-{}", std::process::id());
-        let dir = Path::new(ROOT).join("examples/web-stack");
-        remember(&name);
-        let argument = format!("TRC={trc}");
-        call(&["build", "--build-arg", &argument, "-t", &name, dir.to_str().unwrap()]);
-        name
-    })
-}
-
 /// The stack with a password for its database.
 fn stack() -> Run {
-    Run::new(image(), &[]).secret(SECRET, PASSWORD)
+    Run::new(web_stack(), &[]).secret(SECRET, PASSWORD)
 }
 
 /// The stack, ready to answer.
@@ -146,7 +122,7 @@ fn a_service_that_is_killed_is_back_with_what_stands_on_it() {
         Row { killed: "app", restarted: &["app"], then: kept },
         Row { killed: "proxy", restarted: &["proxy"], then: kept },
     ];
-    image();
+    web_stack();
     table(
         &rows,
         |row| row.killed.to_owned(),
@@ -204,7 +180,7 @@ fn the_password_of_the_database_is_nowhere_in_the_log() {
 #[test]
 #[ignore = "needs TRC_CONTAINER_ENGINE"]
 fn without_a_password_for_the_database_the_container_says_which_file_it_lacks() {
-    let ended = Run::new(image(), &[]).run();
+    let ended = Run::new(web_stack(), &[]).run();
     assert_ne!(ended.status, 0);
     ended.lacks("Launching on the background: app").reason(&format!(".*{SECRET}.*"));
 }
@@ -217,7 +193,7 @@ fn a_volume_keeps_the_visits_and_takes_a_new_password() {
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let volume = format!("{}:/var/lib/postgresql", folder.path().display());
     for (n, password) in ["the first", "the second"].iter().enumerate() {
-        let run = Run::new(image(), &[]).secret(SECRET, password).options(&["-v", &volume]);
+        let run = Run::new(web_stack(), &[]).secret(SECRET, password).options(&["-v", &volume]);
         let stack = started(run);
         assert_eq!(get(&stack, "/"), format!("visit {}, 1 since the cache started", n + 1));
         stack.stop_in_time();

@@ -559,7 +559,13 @@ pub const TEST_OWN: [Key; 8] = [
         r#"["web"]"#,
         "the units that it is about, and waits for: a name alone is ready, or started; without it all, one-shots until they have succeeded",
     ),
-    key("start_within", Kind::Duration, "5m", r#""20m""#, "how long it waits for them"),
+    key(
+        "start_within",
+        Kind::Duration,
+        "5m",
+        r#""20m""#,
+        "how long it waits for them; no longer for one that another test has waited for in vain",
+    ),
     key(
         "max_runtime",
         Kind::Duration,
@@ -780,7 +786,7 @@ pub const EXPECT_FAULT: &[Key] = &[
         Kind::Duration,
         "",
         r#""5s""#,
-        "it is stopped by SIGSTOP, and goes on after this time",
+        "it is stopped by SIGSTOP, and goes on after this time unless it was restarted before",
     ),
 ];
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Ended, Ending, Purpose, Sender, SpawnStage};
+use super::{Ended, Ending, How, Purpose, Sender, SpawnStage};
 use crate::config::Then;
 use crate::graph::UnitId;
 use crate::signal::Signal;
@@ -133,6 +133,10 @@ pub enum Fact {
         after: Duration,
         /// How many restarts there have been within its window, this one counted.
         restarts: u32,
+        /// How its run ended.
+        how: How,
+        /// How that counts.
+        status: u8,
     },
     /// A unit would be started again, but has been as often as may be.
     GaveUp {

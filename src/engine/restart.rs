@@ -202,7 +202,8 @@ impl Engine {
         if !std::mem::take(&mut self.states[id.0].faulted) {
             self.find(Finding::Restarted(id));
         }
-        let fact = Fact::Restarting { unit: id, after: wait, restarts: within.saturating_add(1) };
+        let restarts = within.saturating_add(1);
+        let fact = Fact::Restarting { unit: id, after: wait, restarts, how, status };
         actions.push(Action::Tell(fact));
         self.states[id.0].verdict = None;
         self.pull(id);

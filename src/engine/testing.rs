@@ -81,6 +81,8 @@ pub(super) struct Testing {
     pub findings: Vec<Finding>,
     /// How many restarts there have been.
     pub restarts: u32,
+    /// Units that a test has waited for in vain: no other test waits for them.
+    in_vain: Vec<UnitId>,
     inspection: Option<Inspection>,
 }
 
@@ -111,7 +113,11 @@ impl Engine {
     /// It is a test's turn; what it is after may not be up yet.
     pub(super) fn await_trial(&mut self, now: Tick, id: UnitId) {
         let Some(test) = self.graph.node(id).test() else { return };
-        let start_by = now + test.start_within;
+        let needs = &self.graph.node(id).needs;
+        let in_vain = needs.iter().any(|need| {
+            need.written && self.testing.in_vain.contains(&need.unit) && !self.is_met(*need)
+        });
+        let start_by = if in_vain { now } else { now + test.start_within };
         self.states[id.0].trial.start_by.get_or_insert(start_by);
     }
 
@@ -136,6 +142,7 @@ impl Engine {
                     actions.push(Action::Signal(Target::Process(victim), signal));
                 }
                 FaultKind::Stop(time) => {
+                    trial.stopped = self.states[victim.0].pid();
                     trial.continue_at = Some(now + time);
                     actions.push(Action::Signal(Target::Group(victim), Signal::STOP));
                 }
@@ -193,8 +200,14 @@ impl Engine {
             (Outcome::Failed | Outcome::TimedOut, Some(_)) => {
                 self.end_trial(id, TestEnd::DidNotHold, actions);
             }
-            (Outcome::Failed, None) => self.try_again(now, id, TestEnd::Failed, actions),
-            (Outcome::TimedOut, None) => self.try_again(now, id, TestEnd::TimedOut, actions),
+            (Outcome::Failed | Outcome::TimedOut, None) => match recovered {
+                Recovered::Never => self.end_trial(id, TestEnd::NotRecovered, actions),
+                Recovered::NotYet => self.try_again(now, id, TestEnd::NotRecovered, actions),
+                Recovered::Yes if outcome == Outcome::TimedOut => {
+                    self.try_again(now, id, TestEnd::TimedOut, actions);
+                }
+                Recovered::Yes => self.try_again(now, id, TestEnd::Failed, actions),
+            },
         }
     }
 
@@ -261,8 +274,11 @@ impl Engine {
         let has_check = self.graph.node(victim).unit.ready.is_some();
         let may_fail = self.graph.node(victim).unit.on_failure == OnFailure::Ignore;
         match state.phase {
-            _ if trial.continue_at.is_some() => Recovered::NotYet,
             Phase::Running { pid } if Some(pid) == trial.killed => Recovered::NotYet,
+            // One that was restarted meanwhile has nothing to wait for.
+            Phase::Running { pid } if Some(pid) == trial.stopped && trial.continue_at.is_some() => {
+                Recovered::NotYet
+            }
             Phase::Running { .. } if state.is_ready() || !has_check => Recovered::Yes,
             Phase::Done(_) if may_fail => Recovered::Yes,
             Phase::Done(_) => Recovered::Never,
@@ -287,7 +303,10 @@ impl Engine {
                 let unmet = node.needs.iter().find(unmet).map(|need| need.unit);
                 let down = |unit: &UnitId| !matches!(self.bears_a_fault(*unit), Holds::Yes);
                 match unmet.or(node.victim.filter(down)) {
-                    Some(by) => self.block(id, by, actions),
+                    Some(by) => {
+                        self.testing.in_vain.push(by);
+                        self.block(id, by, actions);
+                    }
                     // What has come true without a word is seen now.
                     None => self.changed.push_back(id),
                 }

@@ -192,7 +192,9 @@ pub struct Trial {
     pub restarts: u32,
     /// The process that its fault has killed.
     pub killed: Option<i32>,
-    /// When the unit goes on that its fault has stopped.
+    /// The process that its fault has stopped.
+    pub stopped: Option<i32>,
+    /// When that goes on.
     pub continue_at: Option<Tick>,
 }
 

@@ -147,7 +147,7 @@ impl Reporter {
                 let message = format_args!("{} has run for longer than {most}", unit.id());
                 self.unit(Level::Error, graph, *id, main, "overran", None, message);
             }
-            Fact::Restarting { unit: id, after, restarts } => {
+            Fact::Restarting { unit: id, after, restarts, .. } => {
                 let unit = &graph.node(*id).unit;
                 let (after, window) = (seconds(*after), seconds(unit.restart.window));
                 let message = format_args!(

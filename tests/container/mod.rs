@@ -27,7 +27,7 @@ pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// How long a container may take before the test fails; nothing waits this long when
 /// all is well.
-pub const PATIENCE: Duration = Duration::from_mins(1);
+pub const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The start of each of trc's own log lines.
 pub const STAMP: &str = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d trc \[";
@@ -119,6 +119,59 @@ pub fn static_binary() -> &'static Path {
     })
 }
 
+/// Builds an image from a folder with this Dockerfile and these files of the machine.
+pub fn build(label: &str, dockerfile: &str, files: &[(&Path, &str)]) -> String {
+    let folder = TempDir::new().unwrap();
+    for (from, to) in files {
+        let to = folder.path().join(to);
+        fs::copy(from, &to).unwrap_or_else(|why| panic!("{}: {why}", from.display()));
+    }
+    fs::write(folder.path().join("Dockerfile"), dockerfile).unwrap();
+    let name = format!("trc-test-{label}-{}", std::process::id());
+    remember(&name);
+    call(&["build", "-t", &name, folder.path().to_str().unwrap()]);
+    name
+}
+
+/// An image with trc where the first stage of Dockerfile.example has it, which takes minutes.
+pub fn built_trc() -> &'static str {
+    static NAME: OnceLock<String> = OnceLock::new();
+    NAME.get_or_init(|| {
+        let file = "FROM scratch\nCOPY trc /trc/target/any/release/trc\n";
+        build("built", file, &[(static_binary(), "trc")])
+    })
+}
+
+/// The image of `examples/web-stack`.
+pub fn web_stack() -> &'static str {
+    static NAME: OnceLock<String> = OnceLock::new();
+    NAME.get_or_init(|| {
+        let name = format!("trc-test-web-stack-{}", std::process::id());
+        let dir = format!("{ROOT}/examples/web-stack");
+        let argument = format!("TRC={}", built_trc());
+        remember(&name);
+        call(&["build", "--build-arg", &argument, "-t", &name, &dir]);
+        name
+    })
+}
+
+/// The image of `Dockerfile.example`, its second stage as it is.
+pub fn mail() -> &'static str {
+    static NAME: OnceLock<String> = OnceLock::new();
+    NAME.get_or_init(|| {
+        let text = fs::read_to_string(format!("{ROOT}/Dockerfile.example")).unwrap();
+        let (_, second) = text.split_once("\nFROM debian").expect("a second stage");
+        let folder = TempDir::new().unwrap();
+        let file = folder.path().join("Dockerfile");
+        let first = format!("FROM {} AS build\nFROM debian", built_trc());
+        fs::write(&file, first + second).unwrap();
+        let name = format!("trc-test-opensmtpd-{}", std::process::id());
+        remember(&name);
+        call(&["build", "-f", file.to_str().unwrap(), "-t", &name, ROOT]);
+        name
+    })
+}
+
 /// A container to be: `engine run --rm OPTIONS IMAGE ARGUMENTS`.
 pub struct Run {
     image: String,
@@ -193,6 +246,8 @@ impl Run {
 #[derive(Default)]
 struct Said {
     pub text: Vec<u8>,
+    /// Of that what came on standard output.
+    out: Vec<u8>,
     open: usize,
 }
 
@@ -237,7 +292,7 @@ impl Container {
                     Ok(())
                 })
             };
-            readers.push(File::from(master.try_clone().unwrap()));
+            readers.push((File::from(master.try_clone().unwrap()), true));
             Some(master)
         } else {
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -245,12 +300,13 @@ impl Container {
         };
         let mut client = command.spawn().unwrap_or_else(|why| panic!("{shown}: {why}"));
         drop(command);
-        readers.extend(client.stdout.take().map(|pipe| File::from(OwnedFd::from(pipe))));
-        readers.extend(client.stderr.take().map(|pipe| File::from(OwnedFd::from(pipe))));
+        let stdout = client.stdout.take().map(|pipe| (File::from(OwnedFd::from(pipe)), true));
+        let stderr = client.stderr.take().map(|pipe| (File::from(OwnedFd::from(pipe)), false));
+        readers.extend(stdout.into_iter().chain(stderr));
         lock(&said.0).open = readers.len();
-        for reader in readers {
+        for (reader, is_stdout) in readers {
             let said = said.clone();
-            thread::spawn(move || read(reader, &said));
+            thread::spawn(move || read(reader, is_stdout, &said));
         }
         Self { name, client, said, terminal: master, shown, _dir: dir }
     }
@@ -330,9 +386,10 @@ impl Container {
         let said = lock(&self.said.0);
         let (said, _) =
             self.said.1.wait_timeout_while(said, PATIENCE, |said| said.open > 0).unwrap();
-        let text = String::from_utf8_lossy(&said.text).replace('\r', "");
+        let [text, out] =
+            [&said.text, &said.out].map(|text| String::from_utf8_lossy(text).replace('\r', ""));
         drop(said);
-        Ended { status, text, shown: self.shown.clone() }
+        Ended { status, text, out, shown: self.shown.clone() }
     }
 }
 
@@ -355,11 +412,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn read(mut file: File, said: &(Mutex<Said>, Condvar)) {
+fn read(mut file: File, is_stdout: bool, said: &(Mutex<Said>, Condvar)) {
     let mut buffer = [0; 4096];
     // A terminal whose other side is closed gives EIO.
     while let Ok(n @ 1..) = file.read(&mut buffer) {
-        lock(&said.0).text.extend_from_slice(&buffer[..n]);
+        let mut all = lock(&said.0);
+        all.text.extend_from_slice(&buffer[..n]);
+        if is_stdout {
+            all.out.extend_from_slice(&buffer[..n]);
+        }
+        drop(all);
         said.1.notify_all();
     }
     lock(&said.0).open -= 1;
@@ -380,6 +442,8 @@ fn line(pattern: &str) -> Regex {
 pub struct Ended {
     pub status: i32,
     pub text: String,
+    /// What came on standard output alone.
+    pub out: String,
     shown: String,
 }
 

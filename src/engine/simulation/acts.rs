@@ -183,7 +183,7 @@ impl Witness<'_> {
                 );
                 expect_of(at, over, "what is not started is over")
             }
-            Fact::Restarting { unit, after, restarts } => {
+            Fact::Restarting { unit, after, restarts, .. } => {
                 self.restarts(built.unit(*unit), *after, *restarts)
             }
             Fact::TestBegan { unit } => self.begins(built.unit(*unit)),
@@ -225,7 +225,7 @@ impl Witness<'_> {
             self.mark(Mark::BlockedInAChain);
         }
         if is_test {
-            self.never_began(at, status)?;
+            self.never_began(at, by, status)?;
         }
         self.over(at, status, None);
         self.conclude();

@@ -44,6 +44,8 @@ pub struct Tested {
     pub goes_on: Option<usize>,
     /// What remains was looked at.
     pub looked: bool,
+    /// Whom tests have waited for until it was too late.
+    pub in_vain: Vec<usize>,
 }
 
 impl Witness<'_> {

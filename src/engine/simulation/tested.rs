@@ -56,8 +56,12 @@ impl Witness<'_> {
             (Outcome::Passed, Some(until)) => {
                 self.trials[at].next = Some(until.min(now + LONGEST));
             }
-            (Outcome::Failed, None) => self.once_more(at, TestEnd::Failed),
-            (Outcome::TimedOut, None) => self.once_more(at, TestEnd::TimedOut),
+            (Outcome::Failed | Outcome::TimedOut, None) => match self.has_recovered(at) {
+                None => self.test_ends(at, TestEnd::NotRecovered),
+                Some(false) => self.once_more(at, TestEnd::NotRecovered),
+                Some(true) if outcome == Outcome::Failed => self.once_more(at, TestEnd::Failed),
+                Some(true) => self.once_more(at, TestEnd::TimedOut),
+            },
             (Outcome::Passed, None) => match (self.has_recovered(at), self.test(at).holds) {
                 (None, _) => self.test_ends(at, TestEnd::NotRecovered),
                 (Some(false), _) => self.once_more(at, TestEnd::NotRecovered),
@@ -89,10 +93,11 @@ impl Witness<'_> {
         let Some((victim, _)) = self.fault(at) else { return Some(true) };
         let (trial, seen) = (&self.trials[at], &self.units[victim]);
         let unit = &self.plan.units[victim];
-        if trial.continue_at.is_some() {
-            return Some(false);
-        }
         match seen.stand {
+            // What was started anew meanwhile was never stopped.
+            Stand::Alive if trial.continue_at.is_some() && trial.stopped == Some(seen.pid) => {
+                Some(false)
+            }
             Stand::Over => (unit.on_failure == OnFailure::Ignore).then_some(true),
             Stand::Alive if seen.watch.since.is_some() && trial.killed != Some(seen.pid) => {
                 Some(seen.watch.ready || unit.ready.is_none())

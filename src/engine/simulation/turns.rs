@@ -31,6 +31,8 @@ pub struct Trial {
     pub restarts: u32,
     /// The process that its fault has killed.
     pub killed: Option<i32>,
+    /// The process that its fault has stopped.
+    pub stopped: Option<i32>,
     pub continue_at: Option<Tick>,
     /// How it has ended, until people are told; none if it never began.
     pub owes_end: Option<(Option<TestEnd>, u8)>,
@@ -87,9 +89,13 @@ impl Witness<'_> {
     }
 
     /// A test has failed without having begun.
-    pub fn never_began(&mut self, at: usize, status: u8) -> Verdict {
+    pub fn never_began(&mut self, at: usize, by: usize, status: u8) -> Verdict {
         expect_of(at, self.turn() == Some(at), "a test fails in its turn")?;
         let late = self.may_begin(at).is_some();
+        // What holds never is told at once to whoever waits for it.
+        if self.units[by].stand != Stand::Over {
+            self.tested.in_vain.push(by);
+        }
         self.mark(if late { Mark::TestLate } else { Mark::TestBlocked });
         self.trials[at].owes_end = Some((None, status));
         Ok(())
@@ -114,6 +120,7 @@ impl Witness<'_> {
                 Blow::Kill(signal) => (false, signal),
                 Blow::Stop(time) => {
                     trial.continue_at = Some(now + ms(time));
+                    trial.stopped = Some(self.units[victim].pid);
                     (true, Signal::STOP)
                 }
             };
@@ -154,7 +161,12 @@ impl Witness<'_> {
         let Some(at) = self.turn().filter(|at| self.units[*at].stand == Stand::Waiting) else {
             return Ok(());
         };
-        let start_by = self.now + ms(self.test(at).start_within);
+        let in_vain = self.terms.units[at].needs.iter().any(|(on, condition)| {
+            self.tested.in_vain.contains(on) && self.holds(*on, *condition) != Some(true)
+        });
+        // No other test waits for what one has waited for in vain.
+        let within = if in_vain { Tick::ZERO } else { ms(self.test(at).start_within) };
+        let start_by = self.now + within;
         let start_by = *self.trials[at].start_by.get_or_insert(start_by);
         let may = self.may_begin(at);
         expect_of(at, may.is_some(), "what waits in vain fails at once")?;

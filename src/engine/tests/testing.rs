@@ -295,6 +295,33 @@ fn a_stopped_unit_goes_on_after_its_time_and_not_before_that_the_test_is_over() 
 }
 
 #[test]
+fn a_stopped_unit_that_is_restarted_has_not_to_go_on() {
+    let stop = FaultKind::Stop(SECOND * 60);
+    let mut world =
+        run(vec![restarted(unit("async.web")), fault(test("test.a"), "async.web", stop)]);
+    tried(&mut world, "test.a", Outcome::Passed);
+    assert_eq!(world.end, None, "it is still stopped");
+    world.die("async.web", Ending::Signal(Signal::KILL), false);
+    world.pass(SECOND);
+    tried(&mut world, "test.a", Outcome::Passed);
+    obey(&mut world);
+    assert_eq!((world.end, findings(&world)), (Some(0), vec![]));
+    assert!(world.now < SECOND * 60);
+}
+
+#[test]
+fn a_unit_that_is_gone_for_good_is_not_waited_for() {
+    let kill = FaultKind::Kill(Signal::KILL);
+    let a = with(fault(test("test.a"), "async.web", kill), |test| test.within = Some(SECOND * 30));
+    let mut world = run(vec![unit("async.web"), a]);
+    world.die("async.web", Ending::Signal(Signal::KILL), false);
+    tried(&mut world, "test.a", Outcome::Failed);
+    let ended = world.engine.ended(world.id("test.a")).map(|ended| ended.how);
+    assert_eq!(ended, Some(How::Test(TestEnd::NotRecovered)));
+    assert!(world.now < SECOND, "although there was time");
+}
+
+#[test]
 fn tests_with_faults_come_last() {
     let kill = FaultKind::Kill(Signal::HUP);
     let mut world =

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::reason;
 use super::{Supervisor, now};
 use crate::config::{ReportKind, Stage};
-use crate::engine::Finding;
+use crate::engine::{Ended, Finding, How};
 use crate::graph::{UnitId, points};
 use crate::selftest::{self, Outcome, Point, Suite};
 
@@ -40,7 +40,7 @@ impl Supervisor {
             if unit.stage == Stage::Test {
                 continue;
             }
-            let found = [Finding::Ended(id), Finding::CutShort(id)];
+            let found = [Finding::Ended(id), Finding::CutShort(id), Finding::Restarted(id)];
             if self.has_run(id) || found.iter().any(|finding| findings.contains(finding)) {
                 let why = self.why_run(id, &findings);
                 let mut point = plain(points::run(unit), why);
@@ -131,19 +131,32 @@ impl Supervisor {
     fn why_run(&self, id: UnitId, findings: &[Finding]) -> Option<String> {
         let mut whys = Vec::new();
         if findings.contains(&Finding::Restarted(id)) {
-            let times = self.suite.restarts.get(&id).copied().unwrap_or(1);
-            let times = if times == 1 { "once".to_owned() } else { format!("{times} times") };
-            whys.push(format!("it was restarted {times}"));
+            whys.push(match self.suite.restarts.get(&id) {
+                Some((times @ 2.., last)) => {
+                    format!("it was restarted {times} times, at last after it {last}")
+                }
+                Some((_, last)) => format!("it was restarted once, after it {last}"),
+                None => "it was restarted".to_owned(),
+            });
         }
         if findings.contains(&Finding::Ended(id))
             && let Some(ended) = self.engine.ended(id)
         {
-            whys.push(format!("it {}", reason::ended(&self.engine, id, ended, &self.whys)));
+            whys.push(format!("it {}", self.how_it_ended(id, ended)));
         }
         if findings.contains(&Finding::CutShort(id)) {
             whys.push("there was no time left for it".to_owned());
         }
         (!whys.is_empty()).then(|| whys.join(", and then "))
+    }
+
+    /// How a unit ended, after its name, with its last word where it failed by itself.
+    pub(super) fn how_it_ended(&self, id: UnitId, ended: Ended) -> String {
+        let mut text = reason::ended(&self.engine, id, ended, &self.whys);
+        if let (How::Process(_), true) = (ended.how, ended.failed()) {
+            text.push_str(&self.last_output(id));
+        }
+        text
     }
 
     fn why_stop(&self, id: UnitId, findings: &[Finding]) -> Option<String> {

@@ -11,6 +11,7 @@ use super::super::{processes, reason};
 use super::wait::is_ready;
 use super::{Supervisor, flush_deadline, now};
 use crate::engine::Event;
+use crate::graph::UnitId;
 use crate::signal::Signal;
 
 /// How often what is left is looked for where its end is told to nobody.
@@ -90,14 +91,20 @@ impl Supervisor {
             text.push_str(" (the OOM killer: the container's memory limit was reached)");
         }
         if let Some(id) = reason.first_failure {
-            let tails = self.units[id.0].captures.iter().rev().map(Capture::tail);
-            let lines: Vec<String> = tails.flatten().collect();
-            if !lines.is_empty() {
-                text.push_str("; its last output: ");
-                text.push_str(&lines.join(" | "));
-            }
+            text.push_str(&self.last_output(id));
         }
         text
+    }
+
+    /// What a unit said last, for the end of a sentence.
+    pub(super) fn last_output(&self, id: UnitId) -> String {
+        let tails = self.units[id.0].captures.iter().rev().map(Capture::tail);
+        let lines: Vec<String> = tails.flatten().collect();
+        if lines.is_empty() {
+            String::new()
+        } else {
+            format!("; its last output: {}", lines.join(" | "))
+        }
     }
 
     /// The end: nothing of trc's may live on, and the last line says why.

@@ -82,7 +82,10 @@ impl Supervisor {
                 }
                 let left = self.units[id.0].group.is_some_and(processes::group_lives);
                 if left {
-                    self.suite.left_behind(id, self.units[id.0].group);
+                    // With the unit itself all of its group was killed.
+                    if !self.units[id.0].killed {
+                        self.suite.left_behind(id, self.units[id.0].group);
+                    }
                     self.leftovers.push(id);
                 } else {
                     self.units[id.0].group = None;

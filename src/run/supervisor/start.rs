@@ -12,6 +12,7 @@ use super::super::capture::{self, Capture, LogFile};
 use super::super::notify::Socket;
 use super::super::prepare::{self, Problem, Ready, Surroundings};
 use super::super::spawn::{self, Launch, Pace, read_progress};
+use super::super::spawn_failure::spawn_failure;
 use super::super::stream::Side;
 use super::wait::is_ready;
 use super::{Child, Role, Supervisor};
@@ -223,13 +224,11 @@ impl Supervisor {
                 self.probe_command_ended(pid, Err(Errno::from_raw(failure.errno)));
             }
             (Role::Test, Some(failure)) => {
-                let why = Errno::from_raw(failure.errno).desc().to_lowercase();
-                let what = if failure.stage == SpawnStage::Execute {
-                    format!("it can't be executed: {why}")
-                } else {
-                    format!("it can't be started: {:?}: {why}", failure.stage)
-                };
-                self.test_command_ended(pid, Err(what));
+                let (stage, errno) = (failure.stage, failure.errno);
+                let why = self.trial.as_ref().map(|trial| trial.unit);
+                let why = why.map(|id| spawn_failure(&self.graph, id, stage, errno));
+                let why = why.unwrap_or_default();
+                self.test_command_ended(pid, Err(format!("it could not be started: {why}")));
             }
             (Role::StopCommand(_) | Role::Probe | Role::Test, None)
             | (Role::Former | Role::NotStarted, _) => {}

@@ -6,13 +6,16 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::super::capture::Capture;
 use super::super::localtime::CLOCK;
+use super::super::proc::Stat;
 use super::super::testing::Report;
 use super::super::trial::Tried;
 use super::super::{census, processes, reason};
 use super::{Supervisor, now};
+use crate::config::FaultKind;
 use crate::engine::{Ended, Event, Fact, How, TestEnd};
 use crate::graph::{Graph, UnitId};
-use crate::selftest::{self, Outcome, Point, Suite, Tail};
+use crate::selftest::{self, CheckPoint, Outcome, Point, Suite, Tail};
+use crate::signal::Signal;
 
 /// How many processes are named where there may be thousands.
 const NAMED: usize = 10;
@@ -32,7 +35,8 @@ pub struct Notes {
     pub(super) told: BTreeMap<UnitId, Instant>,
     pub(super) stopped: BTreeMap<UnitId, Instant>,
     pub(super) ready: BTreeMap<UnitId, Duration>,
-    pub(super) restarts: BTreeMap<UnitId, u32>,
+    /// How often a unit was restarted, and after what the last time.
+    pub(super) restarts: BTreeMap<UnitId, (u32, String)>,
     /// What was left in a unit's process group when it ended.
     pub(super) left: BTreeMap<UnitId, Vec<String>>,
     pub(super) orphans: Vec<String>,
@@ -100,18 +104,25 @@ impl Notes {
     /// A unit has ended and others of its process group have not.
     pub fn left_behind(&mut self, unit: UnitId, group: Option<i32>) {
         if let Some(group) = group.filter(|_| self.testing) {
-            self.left.insert(unit, names(&census::of_group(group)));
+            self.left.insert(unit, names(&census::of_group(group), name));
         }
     }
 }
 
-/// Processes for people: `sleep <pid=12>`.
-fn names(pids: &[i32]) -> Vec<String> {
-    let mut names: Vec<String> = pids
-        .iter()
-        .take(NAMED)
-        .map(|pid| format!("{} <pid={pid}>", processes::command(*pid).unwrap_or_default()))
-        .collect();
+/// A process for people: `sleep <pid=12>`.
+fn name(pid: i32) -> String {
+    format!("{} <pid={pid}>", processes::command(pid).unwrap_or_default())
+}
+
+/// A process and the one that should wait for its end.
+fn name_and_parent(pid: i32) -> String {
+    let parent = Stat::of(pid).map_or(String::new(), |stat| format!(" of {}", name(stat.parent)));
+    name(pid) + &parent
+}
+
+/// Some processes for people.
+fn names(pids: &[i32], name: fn(i32) -> String) -> Vec<String> {
+    let mut names: Vec<String> = pids.iter().take(NAMED).map(|pid| name(*pid)).collect();
     if pids.len() > NAMED {
         names.push(format!("{} more", pids.len() - NAMED));
     }
@@ -138,7 +149,12 @@ impl Supervisor {
             }
             Fact::TestEnded { unit, ended } => self.test_ended(*unit, *ended),
             Fact::Ready { unit, after } => _ = self.suite.ready.insert(*unit, *after),
-            Fact::Restarting { unit, .. } => *self.suite.restarts.entry(*unit).or_default() += 1,
+            Fact::Restarting { unit, how, status, .. } => {
+                let ended = Ended { how: *how, status: *status, place: 0 };
+                let why = self.how_it_ended(*unit, ended);
+                let (times, last) = self.suite.restarts.entry(*unit).or_default();
+                (*times, *last) = (times.saturating_add(1), why);
+            }
             Fact::Terminating { unit, .. } => _ = self.suite.told.insert(*unit, now()),
             Fact::Exited { unit, .. } => _ = self.suite.stopped.insert(*unit, now()),
             _ => {}
@@ -164,8 +180,13 @@ impl Supervisor {
         let began = self.suite.tests.get(&id).copied();
         let failed = ended.failed();
         let why = match ended.how {
-            How::Test(TestEnd::Passed | TestEnd::Skipped | TestEnd::Failed) => None,
-            How::Blocked(by) => Some(self.blocked(id, by)),
+            // Its checks say it.
+            How::Test(TestEnd::Passed | TestEnd::Skipped | TestEnd::Failed | TestEnd::TimedOut) => {
+                None
+            }
+            How::Test(TestEnd::DidNotHold) => Some(did_not_hold(&tried.points)),
+            How::Test(TestEnd::NotRecovered) => self.not_recovered(id),
+            How::Blocked(by) => Some(self.blocked(by)),
             how => Some(reason::how(&graph, Ended { how, ..ended })),
         };
         let mut tails = tried.tails;
@@ -190,17 +211,30 @@ impl Supervisor {
         });
     }
 
+    /// That the unit is not up again which a test has done something to.
+    fn not_recovered(&self, id: UnitId) -> Option<String> {
+        let fault = self.graph.node(id).test()?.fault.as_ref()?;
+        let name = self.graph.node(self.graph.node(id).victim?).unit.id();
+        let signal = match fault.value.kind {
+            FaultKind::Kill(signal) => signal,
+            FaultKind::Stop(_) => Signal::STOP,
+        };
+        Some(format!("{name} was not up again after {signal}"))
+    }
+
     /// Why a test could not begin.
-    fn blocked(&self, id: UnitId, by: UnitId) -> String {
+    fn blocked(&self, by: UnitId) -> String {
         let name = self.graph.node(by).unit.id();
         if let Some(ended) = self.engine.ended(by) {
             let how = reason::ended(&self.engine, by, ended, &self.whys);
             return format!("it waits for {name}: {how}");
         }
-        let within = self.graph.node(id).test().map(|test| test.start_within);
-        let within = within.unwrap_or_default().as_secs_f64();
-        let why = self.whys.get(&by).map_or(String::new(), |why| format!(": {why}"));
-        format!("{name} was not up within {within} s{why}")
+        let why = match (self.suite.restarts.get(&by), self.whys.get(&by)) {
+            (Some((_, last)), _) => format!(": it {last}"),
+            (None, Some(why)) => format!(": {why}"),
+            (None, None) => String::new(),
+        };
+        format!("{name} was not up in time{why}")
     }
 
     /// The last lines of units.
@@ -226,7 +260,7 @@ impl Supervisor {
             found.iter().filter(|pid| self.suite.zombies.contains(pid)).copied().collect();
         let again = !self.suite.zombies.is_empty();
         self.suite.zombies = if again { lasting } else { found };
-        self.suite.zombie_names = names(&self.suite.zombies);
+        self.suite.zombie_names = names(&self.suite.zombies, name_and_parent);
         self.events.push_back(Event::Inspected { zombies: !self.suite.zombies.is_empty() });
     }
 
@@ -244,8 +278,8 @@ impl Supervisor {
         let own = census::session(0);
         let (sessions, orphans): (Vec<i32>, Vec<i32>) =
             left.into_iter().partition(|pid| census::session(*pid) != own);
-        self.suite.orphans = names(&orphans);
-        self.suite.sessions = names(&sessions);
+        self.suite.orphans = names(&orphans, name);
+        self.suite.sessions = names(&sessions, name);
         let passed = |id: &UnitId| self.engine.ended(*id).is_some_and(|ended| !ended.failed());
         let mut said: Vec<UnitId> =
             self.lines.said().map(|(test, ..)| test).filter(passed).collect();
@@ -255,5 +289,16 @@ impl Supervisor {
             sessions: !sessions.is_empty(),
             said,
         });
+    }
+}
+
+/// Why something was so, but not for long enough.
+fn did_not_hold(checks: &[CheckPoint]) -> String {
+    match checks.iter().find(|check| !check.passed) {
+        Some(CheckPoint { name, found, .. }) => {
+            let found = found.as_ref().map_or(String::new(), |it| format!("; found: {it}"));
+            format!("it did not hold: {name}{found}")
+        }
+        None => "it held, but a unit was restarted meanwhile".to_owned(),
     }
 }

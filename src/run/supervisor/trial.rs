@@ -202,8 +202,12 @@ impl Supervisor {
         match check {
             Check::Exit(statuses) => match &trial.ending {
                 Some(Ok(ending)) if statuses.contains(&ending.status()) => Ok(()),
-                Some(Ok(Ending::Code(code))) => Err(format!("it ended with status {code}")),
-                Some(Ok(Ending::Signal(signal))) => Err(format!("it was killed by {signal}")),
+                Some(Ok(Ending::Code(code))) => {
+                    Err(format!("it ended with status {code}{}", trial.last_output()))
+                }
+                Some(Ok(Ending::Signal(signal))) => {
+                    Err(format!("it was killed by {signal}{}", trial.last_output()))
+                }
                 Some(Err(why)) => Err(why.clone()),
                 None => Err("it did not run".to_owned()),
             },
