@@ -44,6 +44,22 @@ impl Signal {
         ((1..=31).contains(&number) || (RT_MIN..=RT_MAX).contains(&number)).then_some(Self(number))
     }
 
+    /// Whether what gets it is to end: a crash, KILL or TERM. Others mean what a program makes
+    /// of them, such as HUP, which often makes it read its configuration anew.
+    #[must_use]
+    pub fn ends(self) -> bool {
+        matches!(
+            self.0,
+            libc::SIGKILL
+                | libc::SIGTERM
+                | libc::SIGABRT
+                | libc::SIGSEGV
+                | libc::SIGBUS
+                | libc::SIGILL
+                | libc::SIGFPE
+        )
+    }
+
     /// Its number.
     #[must_use]
     pub fn number(self) -> i32 {

@@ -14,6 +14,7 @@ use super::{
     Check, Command, Diagnostic, Environment, Fault, FaultKind, FileCheck, HttpCheck, Listening,
     Needle, Pattern, Placed, Stage, Test, Unit, schema,
 };
+use crate::signal::Signal;
 
 /// No regular expression of a test is larger when it is compiled, in bytes: looking for it takes
 /// time in proportion.
@@ -252,7 +253,7 @@ impl Decoder<'_> {
         let table: &Table = self.names("expect.fault", Some(entry))?;
         let fields = self.fields(" in `expect.fault`", schema::EXPECT_FAULT, Some(table));
         let unit = self.placed(&fields, "unit", leaf::text);
-        let kill = self.get(&fields, "kill", leaf::signal);
+        let kill = self.get(&fields, "kill", fault_signal);
         let stop = self.get(&fields, "stop", positive);
         let missing = |key: &str| fields.entry(key).is_none() && !fields.has_unknown();
         if missing("unit") {
@@ -264,6 +265,19 @@ impl Decoder<'_> {
         let kind = kill.map(FaultKind::Kill).or(stop.map(FaultKind::Stop))?;
         Some(Placed { value: Fault { unit: unit?, kind }, origin: entry.key.clone() })
     }
+}
+
+/// A signal that does something to a unit for good: what is stopped goes on by itself.
+fn fault_signal(node: &Node, environment: &Environment) -> Leaf<Signal> {
+    let signal = leaf::signal(node, environment)?;
+    let stops = [Signal::STOP, Signal::TSTP, Signal::TTIN, Signal::TTOU, Signal::CONT];
+    if stops.contains(&signal) {
+        return Err(Problem {
+            help: Some("`stop = \"5s\"` stops it for a while".to_owned()),
+            ..Problem::new(format!("{signal} does not end it"))
+        });
+    }
+    Ok(signal)
 }
 
 fn path(node: &Node, environment: &Environment) -> Leaf<PathBuf> {

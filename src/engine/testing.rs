@@ -138,7 +138,8 @@ impl Engine {
             match fault.value.kind {
                 FaultKind::Kill(signal) => {
                     self.states[victim.0].struck = Some(signal);
-                    trial.killed = self.states[victim.0].pid().filter(|_| signal == Signal::KILL);
+                    let ends = signal.ends() || signal == graph.node(victim).stop_signal;
+                    trial.killed = self.states[victim.0].pid().filter(|_| ends);
                     actions.push(Action::Signal(Target::Process(victim), signal));
                 }
                 FaultKind::Stop(time) => {

@@ -210,6 +210,12 @@ fn what_is_wrong_with_a_test_is_said_in_production_too() {
             &["error trc.toml:2:8: `expect.fault` needs a `kill` or a `stop`"],
         ),
         (
+            "[test.t]\nexpect.fault = { unit = 'web', kill = 'STOP' }\n[async.web]\nexec = 'x'",
+            &[
+                "error trc.toml:2:39: `kill`: SIGSTOP does not end it (`stop = \"5s\"` stops it for a while)",
+            ],
+        ),
+        (
             "[test.t]\nexpect.fault = { unit = 'wbe', kill = 'KILL' }\n[async.web]\nexec = 'x'",
             &["error trc.toml:2:25: there is no unit `wbe` (did you mean `web`?)"],
         ),

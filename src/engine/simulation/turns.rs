@@ -124,9 +124,13 @@ impl Witness<'_> {
                     (true, Signal::STOP)
                 }
             };
-            trial.killed = (signal == Signal::KILL).then_some(self.units[victim].pid);
+            let kills = signal == Signal::KILL || signal == Signal::TERM;
+            let kills = kills || !group && signal == self.plan.units[victim].signal();
+            trial.killed = kills.then_some(self.units[victim].pid);
             self.units[victim].faulted = true;
-            self.units[victim].struck = Some(signal);
+            if !group {
+                self.units[victim].struck = Some(signal);
+            }
             self.tested.blow = Some((victim, group, signal));
             self.mark(match signal {
                 Signal::KILL => Mark::FaultKilled,

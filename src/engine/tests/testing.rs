@@ -259,6 +259,26 @@ fn a_killed_unit_has_to_be_up_again() {
 }
 
 #[test]
+fn whom_a_fault_ends_has_to_be_up_again_and_not_who_makes_something_else_of_the_signal() {
+    let stopped_by_usr1 = |mut unit: Unit| {
+        unit.stop.signal = Some(Signal::USR1);
+        unit
+    };
+    for (signal, web, again) in [
+        (Signal::TERM, unit("async.web"), true),
+        ("SEGV".parse().unwrap(), unit("async.web"), true),
+        (Signal::USR1, stopped_by_usr1(unit("async.web")), true),
+        (Signal::USR1, unit("async.web"), false),
+        (Signal::HUP, unit("async.web"), false),
+    ] {
+        let test = fault(test("test.a"), "async.web", FaultKind::Kill(signal));
+        let mut world = run(vec![restarted(web), test]);
+        tried(&mut world, "test.a", Outcome::Passed);
+        assert_eq!(world.engine.ended(world.id("test.a")).is_none(), again, "{signal}");
+    }
+}
+
+#[test]
 fn a_killed_unit_that_is_not_restarted_fails_the_test_and_the_run() {
     let kill = FaultKind::Kill(Signal::KILL);
     let mut world = run(vec![unit("async.web"), fault(test("test.a"), "async.web", kill)]);
