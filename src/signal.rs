@@ -23,6 +23,8 @@ impl Signal {
     pub const QUIT: Self = Self(libc::SIGQUIT);
     /// The end that can't be caught.
     pub const KILL: Self = Self(libc::SIGKILL);
+    /// Memory that is not there.
+    pub const SEGV: Self = Self(libc::SIGSEGV);
     /// User-defined signal 1.
     pub const USR1: Self = Self(libc::SIGUSR1);
     /// The polite end.
@@ -48,16 +50,15 @@ impl Signal {
     /// of them, such as HUP, which often makes it read its configuration anew.
     #[must_use]
     pub fn ends(self) -> bool {
-        matches!(
-            self.0,
-            libc::SIGKILL
-                | libc::SIGTERM
-                | libc::SIGABRT
-                | libc::SIGSEGV
-                | libc::SIGBUS
-                | libc::SIGILL
-                | libc::SIGFPE
-        )
+        self == Self::KILL || self == Self::TERM || self.is_crash()
+    }
+
+    /// Whether what has died of it was at fault itself.
+    #[must_use]
+    pub fn is_crash(self) -> bool {
+        let crashes =
+            [libc::SIGABRT, libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGSYS];
+        crashes.contains(&self.0)
     }
 
     /// Its number.

@@ -45,6 +45,9 @@ impl Engine {
         // What was told to stop may die of it.
         let obeyed = ladder.is_some() && ending == Ending::Signal(node.stop_signal);
         let status = if obeyed || node.succeeds_with(raw) { 0 } else { raw.max(1) };
+        if self.graph.testing && status != 0 {
+            self.judge_stop(id, ending, matches!(phase, Phase::Running { .. }));
+        }
         let struck = self.states[id.0].struck.take();
         match ending {
             // Of whoever holds the terminal it is a key, unless trc has sent it.

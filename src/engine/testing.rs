@@ -15,8 +15,8 @@
 use super::start::Holds;
 use super::unit::{Phase, Trial};
 use super::{
-    Action, Budget, Cause, Ended, Engine, Event, Fact, How, Outcome, Run, Target, TestEnd, Tick,
-    limits,
+    Action, Budget, Cause, Ended, Ending, Engine, Event, Fact, How, Outcome, Run, Target, TestEnd,
+    Tick, limits,
 };
 use crate::config::{FaultKind, OnFailure, Stage, WaitPolicy};
 use crate::graph::{Graph, Need, RESERVE, UnitId, points};
@@ -398,6 +398,17 @@ impl Engine {
         let unexpected = if ended.failed() { !ignored } else { !meant };
         let in_its_time = node.unit.stage == Stage::Halt || !self.is_stopping(id);
         if unexpected && in_its_time && node.unit.stage != Stage::Test {
+            self.find(Finding::Ended(id));
+        }
+    }
+
+    /// A unit that has failed while a test run stops: after it was told to end it may have any
+    /// status, but not crash; before that it has died by itself.
+    pub(super) fn judge_stop(&mut self, id: UnitId, ending: Ending, untold: bool) {
+        let unit = &self.graph.node(id).unit;
+        let counts = unit.on_failure != OnFailure::Ignore && self.is_stopping(id);
+        let crashed = matches!(ending, Ending::Signal(signal) if signal.is_crash());
+        if counts && self.cause == Some(Cause::Tested) && (untold || crashed) {
             self.find(Finding::Ended(id));
         }
     }

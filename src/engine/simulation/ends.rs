@@ -1,7 +1,7 @@
 //! What the witness learns from events.
 
 use super::build::{Built, Terms};
-use super::found::{Found, LINGER};
+use super::found::{CRASHES, Found, LINGER};
 use super::marks::Mark;
 use super::policy;
 use super::witness::{Fault, PATIENCE, Phase, Stand, Witness};
@@ -254,6 +254,12 @@ impl Witness<'_> {
         let told = self.units[at].told.is_some() || self.units[at].killed.is_some();
         let obeyed = told && ending == Ending::Signal(unit.signal());
         let status = if obeyed { 0 } else { policy::status(ending, unit.success.as_deref()) };
+        let crashed =
+            matches!(ending, Ending::Signal(signal) if CRASHES.contains(&signal.number()));
+        let alone = !told && self.units[at].executed;
+        if status != 0 && (alone || crashed) {
+            self.fails_in_the_stop(at);
+        }
         let struck = self.units[at].struck.take();
         self.units[at].left = leftovers;
         if leftovers {

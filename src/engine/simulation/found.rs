@@ -12,6 +12,10 @@ use crate::signal::Signal;
 /// What a process unit has left may take so long to end by itself.
 pub const LINGER: Tick = Tick::from_millis(200);
 
+/// What nobody dies of who was not at fault.
+pub const CRASHES: [i32; 6] =
+    [libc::SIGABRT, libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGSYS];
+
 /// Something that was not as it should be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Found {
@@ -82,6 +86,16 @@ impl Witness<'_> {
         };
         if !well {
             self.find(Found::Ended(at));
+        }
+    }
+
+    /// A unit has crashed, or was not told to end, while a test run stops.
+    pub fn fails_in_the_stop(&mut self, at: usize) {
+        let unit = &self.plan.units[at];
+        let serves = unit.stage != Stage::Halt && unit.on_failure != OnFailure::Ignore;
+        if serves && self.stops() && self.tested.through {
+            self.find(Found::Ended(at));
+            self.mark(Mark::FailedInTheStop);
         }
     }
 

@@ -305,7 +305,7 @@ fn notice(random: &mut Random) -> Notice {
 }
 
 fn ending(random: &mut Random, good: bool) -> Ending {
-    let signals = [Signal::TERM, Signal::KILL, Signal::INT, Signal::QUIT];
+    let signals = [Signal::TERM, Signal::KILL, Signal::INT, Signal::QUIT, Signal::SEGV];
     match random.below(8) {
         _ if good => Ending::Code(0),
         0 => Ending::Signal(random.pick(&signals)),

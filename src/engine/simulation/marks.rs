@@ -108,6 +108,7 @@ marks! {
     ZombiesGone,
     Lingered,
     FoundAnEnd,
+    FailedInTheStop,
     FoundARestart,
     FoundAKill,
     FoundAStopCommand,

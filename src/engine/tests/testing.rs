@@ -266,7 +266,7 @@ fn whom_a_fault_ends_has_to_be_up_again_and_not_who_makes_something_else_of_the_
     };
     for (signal, web, again) in [
         (Signal::TERM, unit("async.web"), true),
-        ("SEGV".parse().unwrap(), unit("async.web"), true),
+        (Signal::SEGV, unit("async.web"), true),
         (Signal::USR1, stopped_by_usr1(unit("async.web")), true),
         (Signal::USR1, unit("async.web"), false),
         (Signal::HUP, unit("async.web"), false),
@@ -275,6 +275,30 @@ fn whom_a_fault_ends_has_to_be_up_again_and_not_who_makes_something_else_of_the_
         let mut world = run(vec![restarted(web), test]);
         tried(&mut world, "test.a", Outcome::Passed);
         assert_eq!(world.engine.ended(world.id("test.a")).is_none(), again, "{signal}");
+    }
+}
+
+#[test]
+fn a_unit_may_end_with_any_status_when_it_is_told_to_and_not_by_a_crash_or_before() {
+    for (ending, told, found) in [
+        (Ending::Code(3), true, vec![]),
+        (Ending::Signal(Signal::TERM), true, vec![]),
+        (Ending::Signal(Signal::SEGV), true, vec!["async.db.run"]),
+        (Ending::Code(0), false, vec![]),
+        (Ending::Code(3), false, vec!["async.db.run"]),
+        (Ending::Signal(Signal::KILL), false, vec!["async.db.run"]),
+    ] {
+        let web = after(unit("async.web"), "async.db", None);
+        let mut world = run(vec![unit("async.db"), web, test("test.a")]);
+        tried(&mut world, "test.a", Outcome::Passed);
+        if told {
+            // Who needs others stops first.
+            world.die("async.web", Ending::Signal(Signal::TERM), false);
+        }
+        world.die("async.db", ending, false);
+        obey(&mut world);
+        assert_eq!(findings(&world), found, "{ending:?}, told: {told}");
+        assert_eq!(world.end, Some(u8::from(!found.is_empty())));
     }
 }
 
