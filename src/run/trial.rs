@@ -155,9 +155,9 @@ impl Trial {
         command.into_iter().chain(self.asked.as_ref().map(Try::deadline)).min()
     }
 
-    /// What its command said last, for the end of a sentence.
+    /// What its command said last, rather on standard error, for the end of a sentence.
     pub fn last_output(&self) -> String {
-        let tails = [2, 1].into_iter().filter_map(|at: usize| self.streams[at - 1].tail(""));
+        let tails = self.streams[..2].iter().filter_map(|stream| stream.tail(""));
         let line = tails.flat_map(|tail| tail.lines).rfind(|line| !line.trim().is_empty());
         line.map_or(String::new(), |line| format!("; its last output: {line}"))
     }
