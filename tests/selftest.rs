@@ -424,6 +424,36 @@ fn a_halt_unit_that_is_cut_short_is_a_point() {
 }
 
 #[test]
+fn what_a_unit_used_before_it_ended_counts() {
+    let job = format!(
+        "[async.job]\noneshot = true\nexec = ['{}', '-c', 'x = b\"x\" * 50_000_000; sum(range(1_000_000))']\n",
+        python()
+    );
+    for (asked, found) in [
+        ("max_rss = '40MiB'", Some("async.job has had ")),
+        ("max_rss = '1GiB'", None),
+        ("max_cpu = '1ms'", Some("async.job has used 0.")),
+        ("max_cpu = '1h'", None),
+        ("max_fds = 10", Some("none of the units that it is about runs")),
+    ] {
+        let outcome = tested(&format!("{job}[test.t]\nexpect.{asked}\n")).run();
+        outcome.status(found.is_some().into()).stdout_has(found.unwrap_or("ok 1 - test.t\n"));
+    }
+    // Nobody but trc waits for an orphan; it was the unit's all the same.
+    let orphan = format!(
+        "[async.job]\nready.log = 'up'\n\
+         exec = ['sh', '-c', '(({} -c \"sum(range(1_000_000))\"; echo up) &); exec cat $W/never']\n\
+         [test.t]\nexpect = {{ max_cpu = '1ms', holds = '300ms' }}\n",
+        python()
+    );
+    tested(&orphan)
+        .run()
+        .status(1)
+        .stdout_has("async.job has used 0.")
+        .stdout_has("ok 4 - orphans\n");
+}
+
+#[test]
 fn a_zombie_that_nobody_waits_for_is_found() {
     let program = "import os,time\nif os.fork()==0: os._exit(0)\nprint(\"up\",flush=True)\n\
                    open(os.environ[\"W\"]+\"/never\").read()";

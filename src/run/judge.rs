@@ -1,17 +1,19 @@
 //! What a test expects of the machine and of units' processes, asked for natively.
 
-use super::check::resources::{Processes, max_cpu, max_fds, max_rss};
+use super::check::resources::{Processes, Usage, max_cpu, max_fds, max_rss};
 use super::check::{container, file, listening, processes};
 use crate::config::Check;
 
-/// A unit that a test is about, and that runs.
+/// A unit that a test is about, and that runs or has run.
 pub struct About {
     /// `STAGE.NAME`.
     pub name: String,
-    /// Its main process.
-    pub pid: i32,
-    /// Its process group; without one of its own, its main process.
-    pub group: i32,
+    /// Its main process, while that runs.
+    pub pid: Option<i32>,
+    /// Its process group, while anything of that is left.
+    pub group: Option<i32>,
+    /// What those of its processes have used that have ended, if any have.
+    pub used: Option<Usage>,
 }
 
 /// Whether something holds that takes no time to find out.
@@ -24,16 +26,23 @@ pub fn judge(check: &Check, about: &[About]) -> Result<(), String> {
         Check::File(wanted) => file::check(wanted),
         Check::Running { process, user } => processes::running(process, user.as_deref()),
         Check::User(user) => {
-            let pids: Vec<(String, i32)> =
-                about.iter().map(|unit| (unit.name.clone(), unit.pid)).collect();
+            let running = |unit: &About| Some((unit.name.clone(), unit.pid?));
+            let pids: Vec<(String, i32)> = about.iter().filter_map(running).collect();
             if pids.is_empty() {
                 return Err("none of the units that it is about runs".to_owned());
             }
             processes::user_of(user, &pids)
         }
-        Check::MaxRss(most) => of_each(about, |name, pids| max_rss(name, pids, *most)),
-        Check::MaxCpu(most) => of_each(about, |name, pids| max_cpu(name, pids, *most)),
-        Check::MaxFds(most) => of_each(about, |name, pids| max_fds(name, pids, *most)),
+        Check::MaxRss(most) => {
+            of_each(about, |unit, pids| max_rss(&unit.name, pids, unit.used, *most))
+        }
+        Check::MaxCpu(most) => {
+            of_each(about, |unit, pids| max_cpu(&unit.name, pids, unit.used, *most))
+        }
+        Check::MaxFds(most) => {
+            let running = about.iter().filter(|unit| unit.group.is_some());
+            of_each(running, |unit, pids| max_fds(&unit.name, pids, *most))
+        }
         Check::NoNewPrivs(wanted) => container::no_new_privs(*wanted),
         Check::ReadOnlyRoot(wanted) => container::read_only_root(*wanted),
         Check::Capabilities(wanted) => container::capabilities(*wanted),
@@ -51,15 +60,17 @@ pub fn judge(check: &Check, about: &[About]) -> Result<(), String> {
 }
 
 /// All units' problems, in one line.
-fn of_each(
-    about: &[About],
-    check: impl Fn(&str, &[i32]) -> Result<(), String>,
+fn of_each<'a>(
+    about: impl IntoIterator<Item = &'a About>,
+    check: impl Fn(&About, &[i32]) -> Result<(), String>,
 ) -> Result<(), String> {
-    if about.is_empty() {
+    let mut about = about.into_iter().peekable();
+    if about.peek().is_none() {
         return Err("none of the units that it is about runs".to_owned());
     }
     let all = Processes::read();
-    let of = |unit: &About| check(&unit.name, &all.of_unit(unit.pid, unit.group)).err();
-    let problems: Vec<String> = about.iter().filter_map(of).collect();
+    // No process has the number -1.
+    let of = |unit: &About| all.of_unit(unit.pid.unwrap_or(-1), unit.group.unwrap_or(-1));
+    let problems: Vec<String> = about.filter_map(|unit| check(unit, &of(unit)).err()).collect();
     if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
 }

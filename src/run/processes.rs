@@ -6,6 +6,7 @@ use std::os::fd::{FromRawFd, OwnedFd};
 
 use nix::unistd::getpid;
 
+use super::check::resources::Usage;
 use super::proc::{self, Stat};
 use crate::engine::Ending;
 use crate::signal::Signal;
@@ -43,32 +44,34 @@ pub enum Change {
 /// A child that has ended or was stopped, and is left as it is.
 pub fn peek() -> Option<i32> {
     let flags = libc::WEXITED | libc::WSTOPPED | libc::WNOHANG | libc::WNOWAIT;
-    wait(libc::P_ALL, 0, flags).map(|(pid, _)| pid)
-}
-
-/// What has become of a child; if it ended, it is reaped by that.
-pub fn reap(pid: i32) -> Option<Change> {
-    let flags = libc::WEXITED | libc::WSTOPPED | libc::WNOHANG;
-    wait(libc::P_PID, pid.cast_unsigned(), flags).map(|(_, change)| change)
-}
-
-/// waitid(2), not by nix: that takes an end by a real-time signal for an error.
-fn wait(what: libc::idtype_t, id: libc::id_t, flags: i32) -> Option<(i32, Change)> {
     // SAFETY: `info` is written by the call; all zeros are what it holds without a child.
     // The fields of the union are those that the kernel fills in for SIGCHLD.
     unsafe {
         let mut info: libc::siginfo_t = std::mem::zeroed();
-        if libc::waitid(what, id, &raw mut info, flags) != 0 || info.si_pid() == 0 {
-            return None;
-        }
-        let status = info.si_status();
-        let change = match info.si_code {
-            libc::CLD_EXITED => Change::Ended(Ending::Code(status.to_le_bytes()[0])),
-            libc::CLD_STOPPED | libc::CLD_TRAPPED => Change::Stopped(status),
-            _ => Change::Ended(Ending::Signal(Signal::from_number(status).unwrap_or(Signal::KILL))),
-        };
-        Some((info.si_pid(), change))
+        let found = libc::waitid(libc::P_ALL, 0, &raw mut info, flags) == 0;
+        Some(info.si_pid()).filter(|pid| found && *pid != 0)
     }
+}
+
+/// What has become of a child, and what it has used until then; if it ended, it is reaped by
+/// that. wait4(2), not by nix: that takes an end by a real-time signal for an error.
+pub fn reap(pid: i32) -> Option<(Change, Usage)> {
+    let flags = libc::WUNTRACED | libc::WNOHANG;
+    let mut status = 0;
+    // SAFETY: the call writes to both places; all zeros are a value of each.
+    let used = unsafe {
+        let mut used: libc::rusage = std::mem::zeroed();
+        (libc::wait4(pid, &raw mut status, flags, &raw mut used) == pid).then_some(used)?
+    };
+    let change = if libc::WIFEXITED(status) {
+        Change::Ended(Ending::Code(libc::WEXITSTATUS(status).to_le_bytes()[0]))
+    } else if libc::WIFSTOPPED(status) {
+        Change::Stopped(libc::WSTOPSIG(status))
+    } else {
+        let signal = Signal::from_number(libc::WTERMSIG(status));
+        Change::Ended(Ending::Signal(signal.unwrap_or(Signal::KILL)))
+    };
+    Some((change, Usage::from(&used)))
 }
 
 /// Sends a signal to everything that trc is responsible for, save some processes: as

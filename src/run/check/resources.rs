@@ -30,6 +30,38 @@ impl Processes {
     }
 }
 
+/// What processes have used that have ended, each with those that it had waited for: wait4(2).
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Usage {
+    /// CPU time of all of them.
+    pub cpu: Duration,
+    /// The most resident memory that one of them has ever had, in bytes; before it was executed
+    /// a process has trc's.
+    pub peak: u64,
+}
+
+impl Usage {
+    /// One more process has ended.
+    pub fn add(&mut self, other: Self) {
+        self.cpu = self.cpu.saturating_add(other.cpu);
+        self.peak = self.peak.max(other.peak);
+    }
+}
+
+impl From<&libc::rusage> for Usage {
+    fn from(used: &libc::rusage) -> Self {
+        let time = |time: libc::timeval| {
+            let seconds = Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or(0));
+            seconds + Duration::from_micros(u64::try_from(time.tv_usec).unwrap_or(0))
+        };
+        Self {
+            cpu: time(used.ru_utime).saturating_add(time(used.ru_stime)),
+            // getrusage(2) has it in KiB.
+            peak: u64::try_from(used.ru_maxrss).unwrap_or(0).saturating_mul(1024),
+        }
+    }
+}
+
 /// Resident memory of processes together, in bytes; what they share is counted for each.
 pub fn rss(pids: &[i32]) -> u64 {
     let each = pids.iter().filter_map(|pid| Status::of(pid)?.rss());
@@ -59,14 +91,14 @@ pub fn fds(pid: i32) -> Result<usize, String> {
     }
 }
 
-/// Whether a unit's processes have no more resident memory than so much, and none of them has
-/// ever had.
+/// Whether a unit's processes have no more resident memory than so much, and none of them,
+/// nor of those that have ended, has ever had.
 ///
 /// # Errors
-/// How much it has, or that it does not run.
-pub fn max_rss(unit: &str, pids: &[i32], most: u64) -> Result<(), String> {
-    runs(unit, pids)?;
-    match (rss(pids), peak(pids)) {
+/// How much it has, or that it has not run.
+pub fn max_rss(unit: &str, pids: &[i32], used: Option<Usage>, most: u64) -> Result<(), String> {
+    let used = has_run(unit, pids, used)?;
+    match (rss(pids), peak(pids).max(used.peak)) {
         (found, _) if found > most => {
             Err(format!("{unit} has {} in {}", size(found), processes(pids)))
         }
@@ -75,15 +107,21 @@ pub fn max_rss(unit: &str, pids: &[i32], most: u64) -> Result<(), String> {
     }
 }
 
-/// Whether a unit's processes have used no more CPU time than so much.
+/// Whether a unit's processes, and those that have ended, have used no more CPU time than so
+/// much.
 ///
 /// # Errors
-/// How much they have, or that it does not run.
-pub fn max_cpu(unit: &str, pids: &[i32], most: Duration) -> Result<(), String> {
-    runs(unit, pids)?;
-    match cpu(pids) {
+/// How much they have, or that it has not run.
+pub fn max_cpu(
+    unit: &str,
+    pids: &[i32],
+    used: Option<Usage>,
+    most: Duration,
+) -> Result<(), String> {
+    let used = has_run(unit, pids, used)?;
+    match cpu(pids).saturating_add(used.cpu) {
         found if found <= most => Ok(()),
-        found => Err(format!("{unit} has used {} s in {}", found.as_secs_f64(), processes(pids))),
+        found => Err(format!("{unit} has used {} s", found.as_secs_f64())),
     }
 }
 
@@ -92,7 +130,7 @@ pub fn max_cpu(unit: &str, pids: &[i32], most: Duration) -> Result<(), String> {
 /// # Errors
 /// Which has how many, or that it does not run.
 pub fn max_fds(unit: &str, pids: &[i32], most: u64) -> Result<(), String> {
-    runs(unit, pids)?;
+    has_run(unit, pids, None)?;
     let problem = |pid: &i32| match fds(*pid) {
         Ok(found) if u64::try_from(found).is_ok_and(|found| found <= most) => None,
         Ok(found) => Some(format!("pid {pid} has {found}")),
@@ -102,9 +140,13 @@ pub fn max_fds(unit: &str, pids: &[i32], most: u64) -> Result<(), String> {
     if problems.is_empty() { Ok(()) } else { Err(format!("of {unit}, {}", some(problems))) }
 }
 
-/// What is not there uses nothing up, and nobody has looked at it.
-fn runs(unit: &str, pids: &[i32]) -> Result<(), String> {
-    if pids.is_empty() { Err(format!("{unit} does not run")) } else { Ok(()) }
+/// What was never there has used nothing up, and nobody has looked at it.
+fn has_run(unit: &str, pids: &[i32], used: Option<Usage>) -> Result<Usage, String> {
+    match used {
+        Some(used) => Ok(used),
+        None if pids.is_empty() => Err(format!("{unit} does not run")),
+        None => Ok(Usage::default()),
+    }
 }
 
 fn processes(pids: &[i32]) -> String {
@@ -185,16 +227,23 @@ mod tests {
     #[test]
     fn what_is_above_is_told() {
         let pids = [own()];
-        assert_eq!(max_rss("web", &pids, u64::MAX), Ok(()));
-        assert_eq!(max_cpu("web", &pids, Duration::MAX), Ok(()));
+        assert_eq!(max_rss("web", &pids, None, u64::MAX), Ok(()));
+        assert_eq!(max_cpu("web", &pids, None, Duration::MAX), Ok(()));
         assert_eq!(max_fds("web", &pids, u64::MAX), Ok(()));
-        let why = max_rss("web", &pids, 0).unwrap_err();
+        let used = Some(Usage { cpu: Duration::from_secs(9), peak: 1 << 60 });
+        let why = max_rss("web", &[], used, 1 << 50).unwrap_err();
+        assert!(why.starts_with("web has had "), "{why}");
+        let why = max_cpu("web", &[], used, Duration::from_secs(8)).unwrap_err();
+        assert_eq!(why, "web has used 9 s");
+        let why = max_rss("web", &pids, None, 0).unwrap_err();
         assert!(why.starts_with("web has ") && why.ends_with(" in one process"), "{why}");
         let why = max_fds("web", &pids, 0).unwrap_err();
         assert!(why.starts_with(&format!("of web, pid {} has ", own())), "{why}");
-        for why in
-            [max_rss("web", &[], 1), max_cpu("web", &[], Duration::MAX), max_fds("web", &[], 1)]
-        {
+        for why in [
+            max_rss("web", &[], None, 1),
+            max_cpu("web", &[], None, Duration::MAX),
+            max_fds("web", &[], 1),
+        ] {
             assert_eq!(why, Err("web does not run".to_owned()));
         }
         assert_eq!(processes(&[1, 2]), "2 processes");

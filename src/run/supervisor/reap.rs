@@ -22,9 +22,13 @@ impl Supervisor {
         while let Some(pid) = processes::peek() {
             self.drain_signals();
             self.feed();
+            let unit = self.whose(pid);
             match processes::reap(pid) {
-                Some(Change::Ended(ending)) => self.ended(pid, ending),
-                Some(Change::Stopped(signal)) => self.stopped(pid, signal),
+                Some((Change::Ended(ending), used)) => {
+                    self.suite.used(unit, used);
+                    self.ended(pid, ending);
+                }
+                Some((Change::Stopped(signal), _)) => self.stopped(pid, signal),
                 // It was stopped, and was continued in the meantime.
                 None => {}
             }

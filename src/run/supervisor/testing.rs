@@ -5,12 +5,13 @@ use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::super::capture::Capture;
+use super::super::check::resources::Usage;
 use super::super::localtime::CLOCK;
 use super::super::proc::Stat;
 use super::super::testing::Report;
 use super::super::trial::Tried;
 use super::super::{census, processes, reason};
-use super::{Supervisor, now};
+use super::{Child, Role, Supervisor, now};
 use crate::config::FaultKind;
 use crate::engine::{Ended, Event, Fact, How, TestEnd};
 use crate::graph::{Graph, UnitId};
@@ -37,6 +38,8 @@ pub struct Notes {
     pub(super) ready: BTreeMap<UnitId, Duration>,
     /// How often a unit was restarted, and after what the last time.
     pub(super) restarts: BTreeMap<UnitId, (u32, String)>,
+    /// What those processes of a unit have used that were reaped.
+    pub(super) used: BTreeMap<UnitId, Usage>,
     /// What was left in a unit's process group when it ended.
     pub(super) left: BTreeMap<UnitId, Vec<String>>,
     pub(super) orphans: Vec<String>,
@@ -65,6 +68,7 @@ impl Notes {
             stopped: BTreeMap::new(),
             ready: BTreeMap::new(),
             restarts: BTreeMap::new(),
+            used: BTreeMap::new(),
             left: BTreeMap::new(),
             orphans: Vec::new(),
             sessions: Vec::new(),
@@ -101,6 +105,13 @@ impl Notes {
         }
     }
 
+    /// A process was reaped, perhaps a unit's, that has used so much.
+    pub(super) fn used(&mut self, unit: Option<UnitId>, used: Usage) {
+        if let Some(unit) = unit {
+            self.used.entry(unit).or_default().add(used);
+        }
+    }
+
     /// A unit has ended and others of its process group have not.
     pub fn left_behind(&mut self, unit: UnitId, group: Option<i32>) {
         if let Some(group) = group.filter(|_| self.testing) {
@@ -130,6 +141,19 @@ fn names(pids: &[i32], name: fn(i32) -> String) -> Vec<String> {
 }
 
 impl Supervisor {
+    /// In a test run, the unit that a process belongs to: one that is about to be reaped, and
+    /// can still be asked for its process group.
+    pub(super) fn whose(&self, pid: i32) -> Option<UnitId> {
+        if !self.suite.testing {
+            return None;
+        }
+        if let Some(Child { role: Role::Unit(id), .. }) = self.children.get(&pid) {
+            return Some(*id);
+        }
+        let group = census::group(pid)?;
+        self.graph.ids().find(|id| self.units[id.0].group == Some(group))
+    }
+
     /// Where reports go at the end.
     pub fn write_reports_to(&mut self, reports: Vec<Report>) {
         self.suite.reports = reports;

@@ -239,16 +239,18 @@ impl Supervisor {
         }
     }
 
-    /// The units that a test is about, and their processes.
+    /// The units that a test is about, as far as they have run, and their processes.
     fn about(&self, id: UnitId) -> Vec<judge::About> {
-        let live = |id: &UnitId| Some((*id, self.units[id.0].pid?));
-        let units = self.graph.node(id).about.iter().filter_map(live);
-        units
-            .map(|(id, pid)| {
-                let name = self.graph.node(id).unit.id();
-                judge::About { name, pid, group: self.units[id.0].group.unwrap_or(pid) }
-            })
-            .collect()
+        let units = self.graph.node(id).about.iter().map(|id| {
+            let pid = self.units[id.0].pid;
+            judge::About {
+                name: self.graph.node(*id).unit.id(),
+                pid,
+                group: self.units[id.0].group.or(pid),
+                used: self.suite.used.get(id).copied(),
+            }
+        });
+        units.filter(|unit| unit.group.is_some() || unit.used.is_some()).collect()
     }
 
     fn ready_within(&self, id: UnitId, most: Duration) -> Result<(), String> {
