@@ -323,6 +323,13 @@ fn each_defect_of_a_run_is_a_point_that_names_it() {
             says: "it did not end within 0.2 s of SIGTERM and was killed",
         },
         Row {
+            unit: "exec = ['sh', '-c', 'trap \"kill -SEGV $$$$\" TERM; echo up; while :; do read x <$W/never; done']\n\
+                   stop.to = 'group'\nready.log = 'up'",
+            after: "ready",
+            point: "async.x.run",
+            says: "it was killed by SIGSEGV",
+        },
+        Row {
             unit: "exec = ['sh', '-c', 'echo first; echo no disk >&2; exit 3']",
             after: "exited",
             point: "async.x.run",
