@@ -231,9 +231,9 @@ impl Engine {
     }
 
     pub(super) fn on_executed(&mut self, now: Tick, id: UnitId, actions: &mut Vec<Action>) {
-        self.states[id.0].started = true;
         match self.states[id.0].phase {
             Phase::Starting { pid: Some(pid), .. } => {
+                self.states[id.0].started = true;
                 self.states[id.0].phase = Phase::Running { pid };
                 self.changed.push_back(id);
                 if self.run != Run::Over {

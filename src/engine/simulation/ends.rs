@@ -209,6 +209,7 @@ impl Witness<'_> {
     fn executed(&mut self, at: usize) {
         self.units[at].executed = true;
         if self.units[at].stand == Stand::Alive && self.units[at].told.is_none() {
+            self.units[at].started = true;
             self.begin_watch(at);
         }
         if self.plan.transparent() {

@@ -56,7 +56,7 @@ impl Witness<'_> {
                 | Stand::Retrying(_)
                 | Stand::Asked
                 | Stand::Alive
-                | Stand::Backoff(_) => !seen.executed,
+                | Stand::Backoff(_) => !seen.started,
             }
         })
     }

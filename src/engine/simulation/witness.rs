@@ -98,6 +98,8 @@ pub struct Watch {
 pub struct Seen {
     pub stand: Stand,
     pub executed: bool,
+    /// And that before it was told to stop, at least once.
+    pub started: bool,
     /// Its status, once it is over.
     pub status: u8,
     pub forks: u32,
@@ -209,6 +211,7 @@ impl<'a> Witness<'a> {
         let seen = Seen {
             stand: Stand::Waiting,
             executed: false,
+            started: false,
             status: 0,
             forks: 0,
             told: None,
@@ -346,7 +349,7 @@ impl<'a> Witness<'a> {
             self.phase == Phase::Halting && self.plan.units[on].stage != Stage::Halt && !over;
         let well = seen.status == 0;
         match condition {
-            Condition::Started if seen.executed => Some(true),
+            Condition::Started if seen.started => Some(true),
             Condition::Ready if seen.watch.ready || seen.found => Some(true),
             Condition::Exited if over || never_ran => Some(true),
             Condition::Succeeded if over && well => Some(true),
