@@ -192,7 +192,8 @@ impl Inner {
 
     fn tell_dropped(&mut self) {
         if let Some((count, why)) = self.dropped.take() {
-            log::warn!("{}: {count} lines were dropped: {why}", self.path.display());
+            let lines = if count == 1 { "line was" } else { "lines were" };
+            log::warn!("{}: {count} {lines} dropped: {why}", self.path.display());
         }
     }
 

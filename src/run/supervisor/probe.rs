@@ -9,9 +9,9 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use super::super::capture::{Found, Matcher, Sought};
 use super::super::probe::{Failure, Try, Verdict};
-use super::super::spawn::{self, Launch, Pace};
+use super::super::spawn::Launch;
 use super::super::{prepare, processes};
-use super::{Child, Role, Supervisor, now};
+use super::{Role, Supervisor, now};
 use crate::config::{self, Template, Unit};
 use crate::engine::{Ending, Event, Notice, Outcome, Purpose};
 use crate::graph::UnitId;
@@ -115,27 +115,17 @@ impl Supervisor {
         launch.streams[1] = Some(write.try_clone().map_err(|error| config::reason(&error))?);
         launch.streams[2] = Some(write);
         let shown = config::typed(words);
-        let child = spawn::spawn(launch, Pace::Free)
-            .map_err(|failure| words_of(Errno::from_raw(failure.errno)))?;
+        let pid = self.spawn_own(Role::Probe, launch).map_err(words_of)?;
         self.commands.push(Command {
             unit: id,
             purpose,
-            pid: child.pid,
+            pid,
             shown,
             output: Some(read),
             tail: Vec::new(),
             timeout,
             deadline: now() + timeout,
         });
-        let held = Child {
-            role: Role::Probe,
-            progress: Some((child.progress, child.hold)),
-            saved: None,
-            terminal: false,
-            hold: None,
-        };
-        self.children.insert(child.pid, held);
-        self.suite.own(child.pid);
         Ok(())
     }
 

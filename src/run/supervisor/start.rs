@@ -267,10 +267,15 @@ impl Supervisor {
             .command(unit, words, Some(pid))
             .map_err(|problem| problem.why)?;
         launch.streams[0] = Some(prepare::null(false).map_err(|errno| errno.desc().to_owned())?);
-        let child = spawn::spawn(launch, Pace::Free)
-            .map_err(|failure| Errno::from_raw(failure.errno).desc().to_owned())?;
-        self.units[id.0].stop_command = Some(child.pid);
-        let role = Role::StopCommand(id);
+        let started = self.spawn_own(Role::StopCommand(id), launch);
+        self.units[id.0].stop_command = Some(started.map_err(|errno| errno.desc().to_owned())?);
+        Ok(())
+    }
+
+    /// Starts a command of trc's own: a probe, a test, or what stops a unit. Returns its number.
+    pub(super) fn spawn_own(&mut self, role: Role, launch: Launch) -> Result<i32, Errno> {
+        let child =
+            spawn::spawn(launch, Pace::Free).map_err(|failure| Errno::from_raw(failure.errno))?;
         let held = Child {
             role,
             progress: Some((child.progress, child.hold)),
@@ -280,6 +285,6 @@ impl Supervisor {
         };
         self.children.insert(child.pid, held);
         self.suite.own(child.pid);
-        Ok(())
+        Ok(child.pid)
     }
 }

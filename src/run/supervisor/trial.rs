@@ -9,10 +9,9 @@ use nix::unistd::{Gid, Uid};
 use super::super::capture::{self, Pipe};
 use super::super::prepare::VERDICT_FD;
 use super::super::probe::{Failure, Try, Verdict};
-use super::super::spawn::{self, Pace};
 use super::super::trial::{Said, Stream, Trial};
 use super::super::{judge, prepare, processes};
-use super::{Child, Role, Supervisor, now};
+use super::{Role, Supervisor, now};
 use crate::config::{Check, Command, Origin, Placed, Probe};
 use crate::engine::{Ending, Event, Outcome, UNKILLABLE_AFTER};
 use crate::graph::UnitId;
@@ -56,19 +55,9 @@ impl Supervisor {
                 _ => launch.descriptors.push((write, VERDICT_FD)),
             }
         }
-        let child = spawn::spawn(launch, Pace::Free)
-            .map_err(|failure| words(Errno::from_raw(failure.errno)))?;
-        let held = Child {
-            role: Role::Test,
-            progress: Some((child.progress, child.hold)),
-            saved: None,
-            terminal: false,
-            hold: None,
-        };
-        self.children.insert(child.pid, held);
-        self.suite.own(child.pid);
+        let pid = self.spawn_own(Role::Test, launch).map_err(words)?;
         if let Some(trial) = &mut self.trial {
-            trial.pid = Some(child.pid);
+            trial.pid = Some(pid);
             for (stream, read) in trial.streams.iter_mut().zip(ends) {
                 stream.pipe = Some(read);
             }
