@@ -242,13 +242,23 @@ impl Run {
     }
 }
 
-/// What was printed so far, on both streams, and whether they are at their end.
+/// What was printed so far, and how many streams are not at their end.
 #[derive(Default)]
 struct Said {
-    pub text: Vec<u8>,
-    /// Of that what came on standard output.
+    /// All, as it came; a line of one stream may be cut by one of the other.
+    text: Vec<u8>,
     out: Vec<u8>,
+    err: Vec<u8>,
     open: usize,
+}
+
+impl Said {
+    /// The whole lines of one stream after those of the other that are like this.
+    fn lines(&self, regex: &Regex) -> Vec<String> {
+        let streams = [&self.out, &self.err].map(|stream| String::from_utf8_lossy(stream));
+        let lines = streams.iter().flat_map(|stream| stream.lines());
+        lines.filter(|line| regex.is_match(line)).map(str::to_owned).collect()
+    }
 }
 
 /// A container at work; it is removed with this.
@@ -317,8 +327,7 @@ impl Container {
 
     /// The lines so far that are like this.
     pub fn lines(&self, pattern: &str) -> Vec<String> {
-        let regex = line(pattern);
-        self.text().lines().filter(|line| regex.is_match(line)).map(str::to_owned).collect()
+        lock(&self.said.0).lines(&line(pattern))
     }
 
     /// Waits until a line like this was printed.
@@ -334,15 +343,15 @@ impl Container {
         let end = Instant::now() + PATIENCE;
         let mut said = lock(&self.said.0);
         loop {
-            let text = String::from_utf8_lossy(&said.text).into_owned();
-            if text.lines().filter(|line| regex.is_match(line)).count() >= times {
+            if said.lines(&regex).len() >= times {
                 return self;
             }
             let left = end.saturating_duration_since(Instant::now());
             assert!(
                 said.open > 0 && !left.is_zero(),
-                "waited for `{pattern}`\n{}\n{text}",
-                self.shown
+                "waited for `{pattern}`\n{}\n{}",
+                self.shown,
+                String::from_utf8_lossy(&said.text)
             );
             said = self.said.1.wait_timeout(said, left).unwrap().0;
         }
@@ -386,10 +395,10 @@ impl Container {
         let said = lock(&self.said.0);
         let (said, _) =
             self.said.1.wait_timeout_while(said, PATIENCE, |said| said.open > 0).unwrap();
-        let [text, out] =
-            [&said.text, &said.out].map(|text| String::from_utf8_lossy(text).replace('\r', ""));
+        let [text, out, err] = [&said.text, &said.out, &said.err]
+            .map(|text| String::from_utf8_lossy(text).replace('\r', ""));
         drop(said);
-        Ended { status, text, out, shown: self.shown.clone() }
+        Ended { status, text, out, err, shown: self.shown.clone() }
     }
 }
 
@@ -418,9 +427,8 @@ fn read(mut file: File, is_stdout: bool, said: &(Mutex<Said>, Condvar)) {
     while let Ok(n @ 1..) = file.read(&mut buffer) {
         let mut all = lock(&said.0);
         all.text.extend_from_slice(&buffer[..n]);
-        if is_stdout {
-            all.out.extend_from_slice(&buffer[..n]);
-        }
+        let stream = if is_stdout { &mut all.out } else { &mut all.err };
+        stream.extend_from_slice(&buffer[..n]);
         drop(all);
         said.1.notify_all();
     }
@@ -444,6 +452,8 @@ pub struct Ended {
     pub text: String,
     /// What came on standard output alone.
     pub out: String,
+    /// What came on standard error alone: trc's log is there.
+    err: String,
     shown: String,
 }
 
@@ -461,13 +471,23 @@ impl Ended {
         self
     }
 
-    /// Lines like these are there, in this order.
+    /// Lines like these are there, those of a stream in this order. What is written to two
+    /// streams may come in another order than it was written in, through a container engine.
     #[track_caller]
     pub fn lines(&self, patterns: &[&str]) -> &Self {
-        let mut lines = self.text.lines();
+        let mut streams = [self.out.lines(), self.err.lines()];
         for pattern in patterns {
             let regex = line(pattern);
-            if !lines.any(|line| regex.is_match(line)) {
+            // A stream that doesn't have it stays where it is.
+            let found = streams.iter_mut().any(|stream| {
+                let mut ahead = stream.clone();
+                let found = ahead.any(|line| regex.is_match(line));
+                if found {
+                    *stream = ahead;
+                }
+                found
+            });
+            if !found {
                 self.fail(&format!("there should be, in this order, a line like `{pattern}`"));
             }
         }
@@ -477,20 +497,19 @@ impl Ended {
     #[track_caller]
     pub fn lacks(&self, pattern: &str) -> &Self {
         let regex = Regex::new(pattern).unwrap();
-        if self.text.lines().any(|line| regex.is_match(line)) {
+        if self.out.lines().chain(self.err.lines()).any(|line| regex.is_match(line)) {
             self.fail(&format!("there should be no line like `{pattern}`"));
         }
         self
     }
 
-    /// The last line, which says why. Two streams may come in another order than they
-    /// were written in, so it is the last of those that are not info.
+    /// The last line of the log but for those of level info, which says why.
     #[track_caller]
     pub fn reason(&self, pattern: &str) -> &Self {
         let info = "The wait policy|Launching|Running the|Exiting|Trying to|terminating|Exited|\\S+ is ready";
         let info = Regex::new(&format!(r"^{STAMP}main/\d+\]: ({info})")).unwrap();
         let own = Regex::new(&format!(r"^{STAMP}main/\d+\]")).unwrap();
-        let last = self.text.lines().rfind(|line| own.is_match(line) && !info.is_match(line));
+        let last = self.err.lines().rfind(|line| own.is_match(line) && !info.is_match(line));
         if !last.is_some_and(|last| line(pattern).is_match(last)) {
             self.fail(&format!("the last line should be like `{pattern}`, not {last:?}"));
         }
