@@ -468,6 +468,14 @@ const BROKEN: &[Row] = &[
     },
     Row {
         image: Mail,
+        defect: "a boot script takes much memory",
+        by: &[File("/etc/trc.d/boot.fill", "(x=$(head -c 300000000 /dev/zero | tr '\\0' x))\n")],
+        tests: "memory",
+        point: Some("test.memory"),
+        says: "at most 256 MiB of memory in the container; found: it has had ",
+    },
+    Row {
+        image: Mail,
         defect: "mail to strangers is relayed",
         by: &[
             Edit(

@@ -93,6 +93,7 @@ impl Decoder<'_> {
         let number =
             |node: &Node, environment: &Environment| leaf::number(node, environment, 1..=u64::MAX);
         self.one(expect, "max_fds", number, Check::MaxFds, &mut checks);
+        self.one(expect, "max_memory", leaf::size, Check::MaxMemory, &mut checks);
         self.one(expect, "no_new_privs", leaf::boolean, Check::NoNewPrivs, &mut checks);
         self.one(expect, "read_only_root", leaf::boolean, Check::ReadOnlyRoot, &mut checks);
         if let Some(entry) = expect.entry("capabilities") {

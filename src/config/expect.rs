@@ -160,6 +160,8 @@ pub enum Check {
     MaxCpu(Duration),
     /// Open descriptors of each process of the units concerned.
     MaxFds(u64),
+    /// Memory of the whole container at its peak, in bytes.
+    MaxMemory(u64),
     /// Whether the container may not gain privileges.
     NoNewPrivs(bool),
     /// Whether its root is read-only.
@@ -246,6 +248,9 @@ impl fmt::Display for Check {
             Self::MaxRss(bytes) => write!(f, "at most {} of memory", size(*bytes)),
             Self::MaxCpu(time) => write!(f, "at most {} s of CPU time", time.as_secs_f64()),
             Self::MaxFds(most) => write!(f, "at most {most} open descriptors"),
+            Self::MaxMemory(bytes) => {
+                write!(f, "at most {} of memory in the container", size(*bytes))
+            }
             Self::NoNewPrivs(true) => f.write_str("the container can't gain privileges"),
             Self::NoNewPrivs(false) => f.write_str("the container may gain privileges"),
             Self::ReadOnlyRoot(true) => f.write_str("the root is read-only"),

@@ -726,6 +726,13 @@ pub const EXPECT: &[Key] = &[
         "CPU time of each unit it is about, so far, with what has ended of it",
     ),
     key("max_fds", Kind::Number, "", "100", "open descriptors of each of their processes"),
+    key(
+        "max_memory",
+        Kind::Size,
+        "",
+        r#""256MiB""#,
+        "memory of the whole container at its peak, as its cgroup counts it, and that the OOM killer had nothing to do",
+    ),
     key("no_new_privs", Kind::Boolean, "", "true", "the container can't gain privileges"),
     key("read_only_root", Kind::Boolean, "", "true", "its root is read-only"),
     key(

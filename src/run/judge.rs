@@ -43,6 +43,7 @@ pub fn judge(check: &Check, about: &[About]) -> Result<(), String> {
             let running = about.iter().filter(|unit| unit.group.is_some());
             of_each(running, |unit, pids| max_fds(&unit.name, pids, *most))
         }
+        Check::MaxMemory(most) => container::max_memory(*most),
         Check::NoNewPrivs(wanted) => container::no_new_privs(*wanted),
         Check::ReadOnlyRoot(wanted) => container::read_only_root(*wanted),
         Check::Capabilities(wanted) => container::capabilities(*wanted),

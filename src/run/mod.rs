@@ -3,6 +3,7 @@
 
 pub mod capture;
 mod census;
+mod cgroup;
 mod check;
 mod child;
 mod envfile;

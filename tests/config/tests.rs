@@ -79,8 +79,9 @@ fn everything_that_is_expected_is_a_point_with_a_name() {
             ],
         ),
         (
-            "expect = { no_new_privs = true, read_only_root = true, capabilities = [], uid = 0 }",
+            "expect = { max_memory = '256MiB', no_new_privs = true, read_only_root = true, capabilities = [], uid = 0 }",
             vec![
+                "at most 256 MiB of memory in the container",
                 "the container can't gain privileges",
                 "the root is read-only",
                 "the container has no other capabilities",

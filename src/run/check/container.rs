@@ -4,8 +4,10 @@ use nix::sys::prctl::get_no_new_privs;
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::geteuid;
 
+use super::super::cgroup;
 use super::super::proc::Status;
 use super::some;
+use crate::config::expect::size;
 use crate::config::privilege::CAPABILITIES;
 
 /// Whether `no_new_privs` is set, as docker's `--security-opt no-new-privileges` does it;
@@ -19,6 +21,26 @@ pub fn no_new_privs(wanted: bool) -> Result<(), String> {
         Ok(true) => Err("no_new_privs is set".to_owned()),
         Ok(false) => Err("no_new_privs is not set".to_owned()),
         Err(errno) => Err(errno.desc().to_lowercase()),
+    }
+}
+
+/// Whether the container has never had more memory than so much, nor wanted more than it may
+/// have: the peak of its cgroup, and its OOM killer.
+///
+/// # Errors
+/// How much it has had, or that this isn't told.
+pub fn max_memory(most: u64) -> Result<(), String> {
+    let peak = cgroup::memory_peak().ok_or(
+        "no cgroup tells: trc is in no container, or the kernel is older than Linux 5.19",
+    )?;
+    memory_within(peak, cgroup::oom_kills().unwrap_or(0), most)
+}
+
+fn memory_within(peak: u64, oom_kills: u64, most: u64) -> Result<(), String> {
+    match oom_kills {
+        0 if peak <= most => Ok(()),
+        0 => Err(format!("it has had {}", size(peak))),
+        _ => Err(format!("it has had {}, and wanted more: the OOM killer has struck", size(peak))),
     }
 }
 
@@ -91,6 +113,18 @@ mod tests {
         }
         assert!(beyond(u64::MAX, 0).unwrap_err().ends_with(", and 54 more"));
         assert_eq!(capabilities(u64::MAX), Ok(()));
+    }
+
+    #[test]
+    fn memory_is_judged_by_the_peak_and_the_oom_killer() {
+        for (peak, kills, expected) in [
+            (64 << 20, 0, None),
+            ((64 << 20) + (1 << 20), 0, Some("it has had 65 MiB")),
+            (4096, 1, Some("it has had 4 KiB, and wanted more: the OOM killer has struck")),
+        ] {
+            let expected = expected.map_or(Ok(()), |text| Err(text.to_owned()));
+            assert_eq!(memory_within(peak, kills, 64 << 20), expected, "{peak} {kills}");
+        }
     }
 
     #[test]

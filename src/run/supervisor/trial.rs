@@ -221,6 +221,7 @@ impl Supervisor {
             | Check::MaxRss(_)
             | Check::MaxCpu(_)
             | Check::MaxFds(_)
+            | Check::MaxMemory(_)
             | Check::NoNewPrivs(_)
             | Check::ReadOnlyRoot(_)
             | Check::Capabilities(_)

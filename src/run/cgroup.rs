@@ -1,0 +1,85 @@
+//! What the container's cgroup counts, as a container sees its own: cgroups(7), and of the
+//! kernel's documents `cgroup-v2.rst` and `cgroup-v1/memory.rst`.
+
+use std::fs;
+use std::path::Path;
+
+const ROOT: &str = "/sys/fs/cgroup";
+
+/// How many processes of it any OOM killer has killed; `None` where that isn't told.
+pub fn oom_kills() -> Option<u64> {
+    oom_kills_of(Path::new(ROOT))
+}
+
+/// The most memory that it has ever had at once, in bytes: of all processes, of files in memory
+/// and of the kernel's caches for them. `None` where that isn't told: outside a container, and
+/// with v2 before Linux 5.19.
+pub fn memory_peak() -> Option<u64> {
+    memory_peak_of(Path::new(ROOT))
+}
+
+fn oom_kills_of(root: &Path) -> Option<u64> {
+    let text = read_first(root, ["memory.events", "memory/memory.oom_control"])?;
+    text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
+}
+
+fn memory_peak_of(root: &Path) -> Option<u64> {
+    // Only a whole hierarchy has it: v1 counts the machine's memory there, v2 none.
+    if root.join("memory/release_agent").exists() {
+        return None;
+    }
+    let text = read_first(root, ["memory.peak", "memory/memory.max_usage_in_bytes"])?;
+    text.trim().parse().ok()
+}
+
+/// The file of v2 or that of v1.
+fn read_first(root: &Path, names: [&str; 2]) -> Option<String> {
+    names.iter().find_map(|name| fs::read_to_string(root.join(name)).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn either_version_tells_the_peak_and_the_kills() {
+        for (files, peak, kills) in [
+            (
+                vec![
+                    ("memory.peak", "4345856\n"),
+                    ("memory.events", "low 0\noom 2\noom_kill 1\noom_group_kill 0\n"),
+                ],
+                Some(4_345_856),
+                Some(1),
+            ),
+            (vec![("memory.events", "low 0\nhigh 0\nmax 0\noom 0\n")], None, None),
+            (
+                vec![
+                    ("memory/memory.max_usage_in_bytes", "4096\n"),
+                    ("memory/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n"),
+                ],
+                Some(4096),
+                Some(3),
+            ),
+            (
+                vec![
+                    ("memory/memory.max_usage_in_bytes", "9999999999\n"),
+                    ("memory/release_agent", "\n"),
+                ],
+                None,
+                None,
+            ),
+            (vec![("memory.peak", "max\n")], None, None),
+            (vec![], None, None),
+        ] {
+            let root = tempfile::tempdir().unwrap();
+            for (name, text) in &files {
+                let path = root.path().join(name);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, text).unwrap();
+            }
+            assert_eq!(memory_peak_of(root.path()), peak, "{files:?}");
+            assert_eq!(oom_kills_of(root.path()), kills, "{files:?}");
+        }
+    }
+}
