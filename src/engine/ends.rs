@@ -49,6 +49,9 @@ impl Engine {
             self.judge_stop(id, ending, matches!(phase, Phase::Running { .. }));
         }
         let struck = self.states[id.0].struck.take();
+        if matches!(ending, Ending::Signal(signal) if struck == Some(signal)) {
+            self.states[id.0].faulted = true;
+        }
         match ending {
             // Of whoever holds the terminal it is a key, unless trc has sent it.
             Ending::Signal(signal @ (Signal::INT | Signal::QUIT))

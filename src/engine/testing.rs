@@ -231,6 +231,10 @@ impl Engine {
             TestEnd::Failed | TestEnd::DidNotHold | TestEnd::NotRecovered => 1,
         };
         self.continue_victim(id, actions);
+        if let (TestEnd::Passed, Some(victim)) = (end, self.graph.node(id).victim) {
+            // It is up, whatever was made of the fault.
+            self.states[victim.0].faulted = false;
+        }
         let ended = self.end(id, How::Test(end), status, actions);
         actions.push(Action::Tell(Fact::TestEnded { unit: id, ended }));
     }

@@ -262,6 +262,9 @@ impl Witness<'_> {
             self.fails_in_the_stop(at);
         }
         let struck = self.units[at].struck.take();
+        if struck.is_some_and(|signal| ending == Ending::Signal(signal)) {
+            self.units[at].faulted = true;
+        }
         self.units[at].left = leftovers;
         if leftovers {
             self.mark(Mark::Leftovers);

@@ -104,6 +104,7 @@ marks! {
     Continued,
     ContinuedEarly,
     RestartedByAFault,
+    FaultWithoutRestart,
     UnhealthyInATestRun,
     ZombiesGone,
     Lingered,

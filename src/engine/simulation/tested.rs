@@ -129,6 +129,12 @@ impl Witness<'_> {
             self.mark(Mark::ContinuedEarly);
         }
         self.victim_goes_on(at);
+        if let (TestEnd::Passed, Some((victim, _))) = (end, self.fault(at)) {
+            // What it does from now on is its own doing.
+            if std::mem::take(&mut self.units[victim].faulted) {
+                self.mark(Mark::FaultWithoutRestart);
+            }
+        }
         self.trials[at].owes_end = Some((Some(end), status));
         self.over(at, status, None);
     }

@@ -258,6 +258,33 @@ fn a_killed_unit_has_to_be_up_again() {
     assert_eq!((world.end, findings(&world)), (Some(0), vec![]), "that restart was asked for");
 }
 
+/// A unit may make anything of SIGHUP, and a test may pass before it has.
+#[test]
+fn a_fault_that_restarted_nothing_excuses_no_later_restart_but_by_its_own_signal() {
+    for (ending, found) in [
+        (Ending::Code(3), vec!["async.web.run"]),
+        (Ending::Signal(Signal::SEGV), vec!["async.web.run"]),
+        (Ending::Signal(Signal::HUP), vec![]),
+    ] {
+        let hup = FaultKind::Kill(Signal::HUP);
+        let held = with(fault(test("test.b"), "async.db", FaultKind::Stop(SECOND)), |test| {
+            test.within = Some(SECOND * 30);
+        });
+        let mut world = run(vec![
+            restarted(unit("async.web")),
+            unit("async.db"),
+            fault(test("test.a"), "async.web", hup),
+            held,
+        ]);
+        tried(&mut world, "test.a", Outcome::Passed);
+        world.die("async.web", ending, false);
+        world.pass(SECOND * 2);
+        tried(&mut world, "test.b", Outcome::Passed);
+        obey(&mut world);
+        assert_eq!(findings(&world), found, "{ending:?}");
+    }
+}
+
 #[test]
 fn whom_a_fault_ends_has_to_be_up_again_and_not_who_makes_something_else_of_the_signal() {
     let stopped_by_usr1 = |mut unit: Unit| {
