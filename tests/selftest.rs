@@ -460,6 +460,17 @@ fn what_a_unit_used_before_it_ended_counts() {
         .stdout_has("ok 4 - orphans\n");
 }
 
+/// A helper in a session of its own that notices that its service is gone, and tidies up.
+#[test]
+fn what_ends_a_moment_after_its_unit_is_not_left_behind() {
+    let helper = "echo up; read x <$W/go; sleep 0.05";
+    let toml = format!(
+        "[async.x]\nexec = ['sh', '-c', 'setsid sh -c \"{helper}\" & exec 9>$W/go; exec cat $W/never']\n\
+         ready.log = 'up'\n[test.t]\nexec = 'true'\n"
+    );
+    tested(&toml).run().status(0).stdout_has("ok 5 - sessions\n");
+}
+
 #[test]
 fn a_zombie_that_nobody_waits_for_is_found() {
     let program = "import os,time\nif os.fork()==0: os._exit(0)\nprint(\"up\",flush=True)\n\

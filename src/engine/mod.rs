@@ -11,6 +11,7 @@
 //!   is asked whether this is the end.
 //! - **Stopping**: units stop in the reverse order of their dependencies, each up its
 //!   own ladder: stop command or signal, KILL.
+//! - **Lingering**, in test mode: what units have put into the background may end by itself.
 //! - **Sweeping**: whatever remains of what units put into the background.
 //! - **Halting**: the halt units, one by one, if boot had completed.
 //! - **Over**.
@@ -59,8 +60,16 @@ enum Run {
     Settling,
     Up,
     Stopping,
-    Sweeping { kill_at: Tick },
-    Killing { give_up_at: Tick },
+    /// What is left is looked at once more at that time; `None`: it is being looked at.
+    Lingering {
+        again_at: Option<Tick>,
+    },
+    Sweeping {
+        kill_at: Tick,
+    },
+    Killing {
+        give_up_at: Tick,
+    },
     Halting,
     Over,
 }
@@ -217,7 +226,9 @@ impl Engine {
             }
             Event::Tried { unit, outcome } => self.on_tried(now, unit, outcome, actions),
             Event::Inspected { zombies } => self.on_inspected(now, zombies, actions),
-            Event::Remains { orphans, sessions, said } => self.on_remains(orphans, sessions, said),
+            Event::Remains { orphans, sessions, said } => {
+                self.on_remains(now, orphans, sessions, said, actions);
+            }
             Event::NothingLeft => self.on_nothing_left(actions),
             Event::Woken => {}
         }
@@ -233,13 +244,18 @@ impl Engine {
         }
         let units = self.states.iter().filter_map(State::deadline);
         let budget = self.budget.and_then(|budget| match self.run {
-            Run::Stopping | Run::Sweeping { .. } if !self.hurry => Some(budget.kill_at),
-            Run::Stopping | Run::Sweeping { .. } | Run::Killing { .. } | Run::Halting => {
-                Some(budget.end)
+            Run::Stopping | Run::Lingering { .. } | Run::Sweeping { .. } if !self.hurry => {
+                Some(budget.kill_at)
             }
+            Run::Stopping
+            | Run::Lingering { .. }
+            | Run::Sweeping { .. }
+            | Run::Killing { .. }
+            | Run::Halting => Some(budget.end),
             Run::Boot | Run::Settling | Run::Up | Run::Over => None,
         });
         let run = match self.run {
+            Run::Lingering { again_at } => again_at,
             Run::Sweeping { kill_at } => Some(kill_at),
             Run::Killing { give_up_at } => Some(give_up_at),
             Run::Boot | Run::Settling | Run::Up | Run::Stopping | Run::Halting | Run::Over => None,
@@ -261,7 +277,11 @@ impl Engine {
                 Run::Up => self.advance_up(now, actions),
                 Run::Stopping => self.advance_stopping(now, actions),
                 Run::Halting => self.advance_halting(now, actions),
-                Run::Settling | Run::Sweeping { .. } | Run::Killing { .. } | Run::Over => {}
+                Run::Settling
+                | Run::Lingering { .. }
+                | Run::Sweeping { .. }
+                | Run::Killing { .. }
+                | Run::Over => {}
             }
             if self.run == before && (self.changed.is_empty() || self.run != Run::Up) {
                 break;
@@ -284,10 +304,8 @@ impl Engine {
                 actions.push(Action::Tell(Fact::Stopping));
                 self.forget_restarts(actions);
             }
-            Run::Sweeping { .. } => {
-                self.look_at_remains(actions);
-                actions.push(Action::Sweep(Signal::TERM));
-            }
+            Run::Lingering { .. } => actions.push(Action::Remains),
+            Run::Sweeping { .. } => actions.push(Action::Sweep(Signal::TERM)),
             Run::Killing { .. } => {
                 self.look_at_remains(actions);
                 actions.push(Action::Sweep(Signal::KILL));
@@ -315,6 +333,7 @@ impl Engine {
                 self.enter(next, actions);
             }
             Run::Stopping
+            | Run::Lingering { .. }
             | Run::Sweeping { .. }
             | Run::Killing { .. }
             | Run::Halting

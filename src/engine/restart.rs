@@ -57,7 +57,11 @@ impl Engine {
         match self.run {
             // Halt units may run for too long too.
             Run::Boot | Run::Settling | Run::Up | Run::Halting => {}
-            Run::Stopping | Run::Sweeping { .. } | Run::Killing { .. } | Run::Over => return,
+            Run::Stopping
+            | Run::Lingering { .. }
+            | Run::Sweeping { .. }
+            | Run::Killing { .. }
+            | Run::Over => return,
         }
         let condemned = std::mem::take(&mut self.condemned);
         for id in condemned {

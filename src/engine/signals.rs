@@ -115,8 +115,11 @@ impl Engine {
                 );
             }
             Run::Halting if insists => self.cut_halt(signal, actions),
-            Run::Stopping | Run::Sweeping { .. } if insists => self.hurry_up(actions),
+            Run::Stopping | Run::Lingering { .. } | Run::Sweeping { .. } if insists => {
+                self.hurry_up(actions);
+            }
             Run::Stopping
+            | Run::Lingering { .. }
             | Run::Sweeping { .. }
             | Run::Killing { .. }
             | Run::Halting

@@ -301,7 +301,11 @@ impl Engine {
         match self.run {
             Run::Boot | Run::Settling | Run::Up => false,
             Run::Halting => self.graph.node(id).unit.stage != Stage::Halt,
-            Run::Stopping | Run::Sweeping { .. } | Run::Killing { .. } | Run::Over => true,
+            Run::Stopping
+            | Run::Lingering { .. }
+            | Run::Sweeping { .. }
+            | Run::Killing { .. }
+            | Run::Over => true,
         }
     }
 

@@ -34,6 +34,8 @@ impl Engine {
         if self.states.iter().all(super::State::gone) {
             let next = if self.hurry {
                 Run::Killing { give_up_at: now + limits::UNKILLABLE_AFTER }
+            } else if self.graph.testing {
+                Run::Lingering { again_at: Some(now + limits::LINGER) }
             } else {
                 Run::Sweeping { kill_at: now + limits::SWEEP }
             };
@@ -220,12 +222,19 @@ impl Engine {
         self.inspection_due(now, actions);
         self.sender = self.sender.filter(|(_, until)| now < *until);
         match self.run {
+            Run::Lingering { .. } if self.hurry => {
+                self.enter(Run::Killing { give_up_at: now + limits::UNKILLABLE_AFTER }, actions);
+            }
+            Run::Lingering { again_at: Some(again_at) } if again_at <= now => {
+                self.enter(Run::Lingering { again_at: None }, actions);
+            }
             Run::Sweeping { kill_at } if self.hurry || kill_at <= now => {
                 actions.push(Action::Tell(Fact::KillingRest));
                 self.enter(Run::Killing { give_up_at: now + limits::UNKILLABLE_AFTER }, actions);
             }
             Run::Killing { give_up_at } if give_up_at <= now => self.on_nothing_left(actions),
-            Run::Sweeping { .. }
+            Run::Lingering { .. }
+            | Run::Sweeping { .. }
             | Run::Killing { .. }
             | Run::Boot
             | Run::Settling
@@ -255,7 +264,9 @@ impl Engine {
     fn budget_due(&mut self, now: Tick, actions: &mut Vec<Action>) {
         let Some(budget) = self.budget else { return };
         match self.run {
-            Run::Stopping | Run::Sweeping { .. } | Run::Killing { .. } if budget.end <= now => {
+            Run::Stopping | Run::Lingering { .. } | Run::Sweeping { .. } | Run::Killing { .. }
+                if budget.end <= now =>
+            {
                 // There was no time to kill these; they end with trc.
                 for id in self.graph.ids() {
                     if !self.states[id.0].gone() {
@@ -269,11 +280,14 @@ impl Engine {
                     self.enter(Run::Over, actions);
                 }
             }
-            Run::Stopping | Run::Sweeping { .. } if budget.kill_at <= now => {
+            Run::Stopping | Run::Lingering { .. } | Run::Sweeping { .. }
+                if budget.kill_at <= now =>
+            {
                 self.hurry_up(actions);
             }
             Run::Halting if budget.end <= now => self.cut_halt(budget.signal, actions),
             Run::Stopping
+            | Run::Lingering { .. }
             | Run::Sweeping { .. }
             | Run::Killing { .. }
             | Run::Halting
@@ -292,7 +306,13 @@ impl Engine {
                 let next = if self.booted { Run::Halting } else { Run::Over };
                 self.enter(next, actions);
             }
-            Run::Boot | Run::Settling | Run::Up | Run::Stopping | Run::Halting | Run::Over => {}
+            Run::Boot
+            | Run::Settling
+            | Run::Up
+            | Run::Stopping
+            | Run::Lingering { .. }
+            | Run::Halting
+            | Run::Over => {}
         }
     }
 }

@@ -378,7 +378,20 @@ impl Engine {
     }
 
     /// What was left when all units had ended, and which tests' forbidden lines were written.
-    pub(super) fn on_remains(&mut self, orphans: bool, sessions: bool, said: Vec<UnitId>) {
+    pub(super) fn on_remains(
+        &mut self,
+        now: Tick,
+        orphans: bool,
+        sessions: bool,
+        said: Vec<UnitId>,
+        actions: &mut Vec<Action>,
+    ) {
+        if let Run::Lingering { again_at } = self.run {
+            if again_at.is_some() && (orphans || sessions) {
+                return;
+            }
+            self.enter(Run::Sweeping { kill_at: now + limits::SWEEP }, actions);
+        }
         if orphans {
             self.find(Finding::Orphans);
         }

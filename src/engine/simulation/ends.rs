@@ -25,7 +25,8 @@ impl Witness<'_> {
                 let said = said.iter().map(|id| Found::Said(built.unit(*id)));
                 let left = [(*orphans, Found::Orphans), (*sessions, Found::Sessions)];
                 let left = left.into_iter().filter_map(|(is, found)| is.then_some(found));
-                left.chain(said).for_each(|found| self.find(found));
+                let found: Vec<Found> = left.chain(said).collect();
+                self.remains(*orphans || *sessions, &found);
             }
             Event::Forked { pid, .. } => {
                 (self.units[unit].stand, self.units[unit].pid) = (Stand::Alive, *pid);

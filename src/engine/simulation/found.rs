@@ -2,7 +2,7 @@
 
 use super::build::Built;
 use super::drill::Point;
-use super::looks::Look;
+use super::looks::{Left, Look};
 use super::marks::Mark;
 use super::witness::{Phase, Stand, Verdict, Witness, expect};
 use crate::config::{OnFailure, Stage, WaitPolicy};
@@ -46,8 +46,8 @@ pub struct Tested {
     pub blow: Option<(usize, bool, Signal)>,
     /// Whom a test has stopped, and who is to go on now.
     pub goes_on: Option<usize>,
-    /// What remains was looked at.
-    pub looked: bool,
+    /// What is known of what remains.
+    pub left: Left,
     /// Whom tests have waited for until it was too late.
     pub in_vain: Vec<usize>,
 }

@@ -1,7 +1,7 @@
 //! What the witness expects of the looks at processes in a test run, and what follows from
 //! them: zombies after the last test, and what remains when every unit is gone.
 
-use super::found::Found;
+use super::found::{Found, LINGER};
 use super::marks::Mark;
 use super::witness::{Budget, PATIENCE, Phase, Verdict, Witness, expect};
 use crate::engine::Tick;
@@ -21,6 +21,19 @@ pub enum Look {
     OwedAgain,
     AskedAgain,
     Over,
+}
+
+/// The looks at what remains when every unit is gone.
+#[derive(Clone, Copy, PartialEq, Default, Debug)]
+pub enum Left {
+    #[default]
+    NotYet,
+    Asked,
+    /// It may end by itself until then.
+    Lingers(Tick),
+    AskedAgain,
+    /// What is left now is a finding, and swept away.
+    Judged,
 }
 
 impl Witness<'_> {
@@ -81,9 +94,42 @@ impl Witness<'_> {
     /// The engine looks at what is left.
     pub fn looks_at_remains(&mut self) -> Verdict {
         expect(self.testing(), "nothing of a test run is done in production")?;
-        let due = matches!(self.phase, Phase::Stopping | Phase::Sweeping(_)) && self.all_gone();
-        expect(due && !self.tested.looked, "what remains is looked at when every unit is gone")?;
-        self.tested.looked = true;
+        expect(self.all_gone(), "what remains is looked at when every unit is gone")?;
+        self.tested.left = match (self.phase, self.tested.left) {
+            // Before KILL there is no time for a second look.
+            (Phase::Stopping | Phase::Sweeping(_), _) if self.hurry => Left::Judged,
+            (Phase::Sweeping(_), _) => Left::Judged,
+            (Phase::Stopping, Left::NotYet) => Left::Asked,
+            (Phase::Stopping, Left::Lingers(until)) if until <= self.now => Left::AskedAgain,
+            _ => return expect(false, "what remains is looked at, and once more after a moment"),
+        };
         Ok(())
+    }
+
+    /// It has.
+    pub fn remains(&mut self, left: bool, found: &[Found]) {
+        match self.tested.left {
+            Left::Asked if left => {
+                self.tested.left = Left::Lingers(self.now + LINGER);
+                return;
+            }
+            Left::AskedAgain if !left => self.mark(Mark::LeftoversWentBy),
+            _ => {}
+        }
+        if !matches!(self.phase, Phase::Halting | Phase::Over) {
+            self.tested.left = Left::Judged;
+        }
+        for one in found {
+            self.find(*one);
+        }
+    }
+
+    /// Whether there is reason to wait with the sweep.
+    pub fn lets_linger(&self) -> bool {
+        match self.tested.left {
+            Left::Asked | Left::AskedAgain => true,
+            Left::Lingers(until) => self.now < until,
+            Left::NotYet | Left::Judged => false,
+        }
     }
 }

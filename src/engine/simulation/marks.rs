@@ -57,6 +57,7 @@ marks! {
     Leftovers,
     LeftoversTold,
     LeftoversEnded,
+    LeftoversWentBy,
     SweptWithKill,
     SweptInAHurry,
     SurvivedTheSweep,

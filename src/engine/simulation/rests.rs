@@ -132,7 +132,8 @@ impl Witness<'_> {
             let held = seen.told.is_some() || !self.may_stop(at);
             expect_of(at, held, "a unit is told to stop as soon as what stands on it is gone")?;
         }
-        expect(!self.all_gone(), "the sweep follows the last unit")
+        let idle = self.all_gone() && !self.lets_linger();
+        expect(!idle, "the sweep follows the last unit")
     }
 
     /// Nothing is due, and nothing will ever happen: is that right?

@@ -1,6 +1,7 @@
 //! What the witness expects of signals, the sweep and the end.
 
 use super::found::Found;
+use super::looks::Left;
 use super::marks::Mark;
 use super::witness::{PATIENCE, Phase, SWEEP, Stand, Verdict, Watch, Witness, expect, expect_of};
 use crate::config::Stage;
@@ -131,13 +132,14 @@ impl Witness<'_> {
     }
 
     pub fn sweeps(&mut self, signal: Signal) -> Verdict {
-        if self.phase == Phase::Stopping && signal == Signal::KILL && !self.rushed {
+        let early = self.phase == Phase::Stopping && self.tested.left == Left::NotYet;
+        if early && signal == Signal::KILL && !self.rushed {
             expect(self.hurry, "the sweep begins with TERM")?;
             self.rushed = true;
             return Ok(());
         }
         expect(self.all_gone(), "the sweep comes when every unit is gone")?;
-        let looked = std::mem::take(&mut self.tested.looked) == self.testing();
+        let looked = !self.testing() || std::mem::take(&mut self.tested.left) == Left::Judged;
         expect(looked, "in a test run what remains is looked at before it is swept away")?;
         match (self.phase, signal) {
             (Phase::Stopping, Signal::TERM) => {

@@ -87,7 +87,8 @@ struct World {
     /// Whether each next look finds zombies.
     zombies: Vec<bool>,
     /// Whether orphans and sessions are left.
-    remains: (bool, bool),
+    /// What each next look finds, orphans and sessions; the last one for ever.
+    remains: Vec<(bool, bool)>,
 }
 
 impl World {
@@ -109,7 +110,7 @@ impl World {
             tries: vec![],
             trial: None,
             zombies: vec![],
-            remains: (false, false),
+            remains: vec![(false, false)],
         };
         world.feed(Event::Begin);
         world
@@ -184,7 +185,10 @@ impl World {
                         events.push_back(Event::Inspected { zombies: found });
                     }
                     Action::Remains => {
-                        let (orphans, sessions) = self.remains;
+                        let (orphans, sessions) = self.remains[0];
+                        if self.remains.len() > 1 {
+                            self.remains.remove(0);
+                        }
                         events.push_back(Event::Remains { orphans, sessions, said: vec![] });
                     }
                     Action::Settle if self.unsettled => events.push_back(Event::Unsettled),

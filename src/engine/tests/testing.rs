@@ -530,11 +530,25 @@ fn what_an_exec_unit_leaves_is_an_orphan_unless_it_is_just_ending() {
 fn what_is_left_when_all_units_have_ended_fails_the_run() {
     for (orphans, sessions, found) in [(true, false, "orphans"), (false, true, "sessions")] {
         let mut world = run(vec![test("test.a"), unit("halt.h")]);
-        world.remains = (orphans, sessions);
+        world.remains = vec![(orphans, sessions)];
         tried(&mut world, "test.a", Outcome::Passed);
+        assert_eq!(world.running(), Vec::<String>::new(), "it has a moment");
+        world.pass(limits::LINGER);
         assert_eq!(world.running(), ["halt.h"], "halt units run all the same");
         world.exit("halt.h", 0);
         assert_eq!((world.end, findings(&world)), (Some(1), vec![found.to_owned()]));
+    }
+}
+
+#[test]
+fn what_is_left_may_be_about_to_end() {
+    for left in [(true, false), (false, true)] {
+        let mut world = run(vec![test("test.a")]);
+        world.remains = vec![left, (false, false)];
+        tried(&mut world, "test.a", Outcome::Passed);
+        assert_eq!(world.end, None);
+        world.pass(limits::LINGER);
+        assert_eq!((world.end, findings(&world)), (Some(0), vec![]));
     }
 }
 

@@ -30,9 +30,8 @@ pub fn no_new_privs(wanted: bool) -> Result<(), String> {
 /// # Errors
 /// How much it has had, or that this isn't told.
 pub fn max_memory(most: u64) -> Result<(), String> {
-    let peak = cgroup::memory_peak().ok_or(
-        "no cgroup tells: trc is in no container, or the kernel is older than Linux 5.19",
-    )?;
+    let peak = cgroup::memory_peak()
+        .ok_or("no cgroup tells: trc is in no container, or the kernel is older than Linux 5.19")?;
     memory_within(peak, cgroup::oom_kills().unwrap_or(0), most)
 }
 
