@@ -3,6 +3,11 @@
 
 mod common;
 
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
+use std::thread;
+
 use common::{MODES, NEVER, Outcome, TERM, Trc, python, root, table};
 
 /// A service that says that it is up, stays, and ends when it is told to.
@@ -23,21 +28,24 @@ fn points(outcome: &Outcome) -> Vec<String> {
     out.lines().filter(is_point).map(str::to_owned).collect()
 }
 
-/// A server over HTTP that answers always the same; `$PORT` is told when it listens.
-fn server(answer: &str) -> String {
-    let program = "import http.server,sys\n\
-        class H(http.server.BaseHTTPRequestHandler):\n \
-        def do_GET(self):\n  self.send_response(200)\n  self.send_header('X-Kind','test')\n  \
-        self.end_headers()\n  self.wfile.write(sys.argv[2].encode())\n \
-        def log_message(self,*a): pass\n\
-        s=http.server.HTTPServer(('127.0.0.1',0),H)\n\
-        open(sys.argv[1],'w').write(str(s.server_port)+chr(10))\nprint('listening',flush=True)\n\
-        s.serve_forever()\n";
-    format!(
-        "[async.web]\nexec = ['{}', '-c', '''{program}''', '${{W}}/port', '{answer}']\n\
-         ready = {{ log = 'listening' }}\n",
-        python()
-    )
+/// A server over HTTP that answers `it works` to everybody, while the tests run.
+#[expect(clippy::disallowed_methods, reason = "a test may start a thread")]
+fn server() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let mut client = BufReader::new(client.unwrap());
+            // One that only connects asks nothing.
+            let mut asked = client.by_ref().lines().map_while(Result::ok);
+            if asked.any(|line| line.is_empty()) {
+                let answer =
+                    b"HTTP/1.1 200 OK\r\nX-Kind: test\r\nContent-Length: 8\r\n\r\nit works";
+                let _ = client.get_mut().write_all(answer);
+            }
+        }
+    });
+    port
 }
 
 #[test]
@@ -145,30 +153,32 @@ fn a_failed_test_says_what_was_expected_what_came_and_what_units_said_last() {
 
 #[test]
 fn everything_that_can_be_asked_natively_is() {
-    let user = if root() { "root".to_owned() } else { nix::unistd::geteuid().to_string() };
+    let port = server();
+    let uid = nix::unistd::geteuid();
+    let user = if root() { "root".to_owned() } else { uid.to_string() };
     let toml = format!(
-        "{}[async.named]\nexec = ['cat', '${{W}}/hello', '${{W}}/never']\nready.log = 'up'\n\
-         [test.http.expect.http]\nurl = 'http://127.0.0.1:${{PORT}}/'\nstatus = 200\n\
-         body = ['it works', '!error']\nheaders = {{ x-kind = 'test', server = '!nginx' }}\n",
-        server("it works")
-    );
-    // The port is known only once the server runs: so by a run for each.
-    let good = format!(
-        "[test.file.expect.file]\npath = '/etc/passwd'\nmode = '644'\nowner = 'root:root'\n\
+        "{SERVICE}[test.http.expect.http]\nurl = 'http://127.0.0.1:{port}/'\nstatus = 200\n\
+         body = ['it works', '!error']\nheaders = {{ x-kind = 'test', server = '!nginx' }}\n\
+         [test.ports]\nexpect = {{ tcp = '127.0.0.1:{port}', listening = ['127.0.0.1:{port}', '!127.0.0.2:{port}'] }}\n\
+         [test.socket]\nexpect.unix = '${{W}}/socket'\n\
+         [test.file.expect.file]\npath = '/etc/passwd'\nmode = '644'\nowner = 'root:root'\n\
          contains = ['root:', '!nobody-is-called-so']\n\
          [test.gone]\nexpect.file = {{ path = '/no/such', exists = false }}\n\
          [test.running]\nexpect = {{ running = ['cat', 'hello ${{W}}/never', '!no-such-process'], user = '{user}', within = '10s' }}\n\
-         [test.user]\nafter = ['named']\nexpect.user = '{user}'\n\
-         [test.small]\nafter = ['named']\nexpect = {{ max_rss = '64MiB', max_cpu = '5s', max_fds = 64 }}\n\
+         [test.user]\nafter = ['web']\nexpect.user = '{user}'\n\
+         [test.small]\nafter = ['web']\nexpect = {{ max_rss = '64MiB', max_cpu = '5s', max_fds = 64 }}\n\
          [test.ready]\nafter = ['web']\nexpect.ready_within = '20s'\n\
-         [test.uid]\nexpect.uid = {}\n\
-         [test.log]\nexpect.log = {{ unit = 'web', contains = 'listening', forbids = 'ERROR' }}\n",
-        nix::unistd::geteuid()
+         [test.uid]\nexpect.uid = {uid}\n\
+         [test.log]\nexpect.log = {{ unit = 'web', contains = 'up', forbids = 'ERROR' }}\n",
     );
-    let toml = toml.split("[test.http").next().unwrap().to_owned();
-    let outcome = tested(&format!("{toml}{good}")).run();
+    let trc = tested(&toml);
+    let _socket = UnixListener::bind(trc.path("socket")).unwrap();
+    let outcome = trc.run();
     outcome.status(0);
-    assert_eq!(points(&outcome).iter().filter(|point| point.contains("test.")).count(), 8);
+    assert_eq!(points(&outcome).iter().filter(|point| point.contains("test.")).count(), 11);
+    // Each line of `expect` was asked.
+    let asked = outcome.out().matches("\n    ok ").count();
+    assert_eq!(asked, 18, "{}", outcome.out());
 }
 
 #[test]
@@ -235,21 +245,19 @@ fn what_is_not_so_is_named_with_what_is() {
 
 #[test]
 fn an_answer_is_looked_at_as_a_whole() {
-    for (expect, passes) in [
-        ("body = 'it works'", true),
-        ("body = '!it works'", false),
-        ("body = '/^it/'\nheaders.x-kind = 'test'", true),
-        ("headers.x-kind = '!test'", false),
-        ("headers.x-other = 'x'", false),
-        ("status = 404", false),
+    let port = server();
+    for (expect, found) in [
+        ("body = 'it works'", None),
+        ("body = '/^it/'\nheaders.x-kind = 'test'", None),
+        ("body = '!it works'", Some("its body has")),
+        ("body = 'it failed'", Some("its body lacks")),
+        ("headers.x-kind = '!test'", Some("x-kind")),
+        ("headers.x-other = 'x'", Some("x-other")),
+        ("status = 404", Some("it answered 200")),
     ] {
-        // A port that nobody has: it is asked for by the server, and told to the second trc.
-        let web = Trc::toml(&server("it works")).spawn();
-        let port = web.wait_for_file("port");
         let toml = format!("[test.t.expect.http]\nurl = 'http://127.0.0.1:{port}/'\n{expect}\n");
-        tested(&toml).run().status(i32::from(!passes));
-        web.signal(TERM);
-        web.finish();
+        let outcome = tested(&toml).run();
+        outcome.status(i32::from(found.is_some())).stdout_has(found.unwrap_or("ok 1 - test.t\n"));
     }
 }
 
