@@ -137,6 +137,10 @@ fn a_failed_test_says_what_was_expected_what_came_and_what_units_said_last() {
     );
     let outcome = tested(&toml).run();
     outcome.status(1).stderr_has("1 of 2 tests failed: test.bad");
+    outcome.stderr_lines(&[
+        r"<main/\d+\]: test\.bad has failed: expected: exit status is 0; found: it ended with status 4.* \(and 2 more\)",
+        r"<main/\d+\]: test\.good has passed",
+    ]);
     for text in [
         "    not ok 1 - exit status is 0\n",
         "    ok 2 - stdout has \"one\"\n",

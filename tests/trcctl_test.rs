@@ -13,7 +13,8 @@ const WAYS: [&[&str]; 2] = [&[], &["--no-namespaces"]];
 const TRCCTL: &str = env!("CARGO_BIN_EXE_trcctl");
 
 /// A service that stays, and ends when it is told to.
-const SERVICE: &str = "[async.web]\nexec = ['sh', '-c', 'echo up; exec cat $W/never']\n";
+const SERVICE: &str =
+    "[async.web]\nexec = ['sh', '-c', 'echo up; exec cat $W/never']\nready.log = 'up'\n";
 
 /// `trcctl test` in a directory with this `trc.toml`.
 fn tested(toml: &str) -> Trc {
@@ -119,10 +120,10 @@ fn a_failure_is_told_with_what_was_expected_what_came_and_what_was_said_last() {
         r"1 test passed, 1 failed; stop drill clean; .*",
     ]);
     let outcome = tested(&toml).arg("-v").run();
-    // Whichever comes first: nobody waits for what the unit says.
-    outcome.status(1).stderr_lines(&[r"<web/\d+\]: up"]).stderr_lines(&[
+    outcome.status(1).stderr_lines(&[
+        r"<web/\d+\]: up",
         r"<main/\d+\]: Launching the test: greets: .*",
-        r"<main/\d+\]: test\.greets has failed",
+        r"<main/\d+\]: test\.greets has failed: expected: exit status is 0; found: .*",
     ]);
     ends_with(&outcome, "1 test passed, 1 failed; stop drill clean; .*");
 }

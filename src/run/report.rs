@@ -9,7 +9,7 @@ use super::localtime::CLOCK;
 use super::sender;
 use super::spawn_failure::spawn_failure;
 use crate::config::{Diagnostic, Form, Severity, Stage, Then};
-use crate::engine::{Ending, Fact};
+use crate::engine::{Ending, Fact, How, TestEnd};
 use crate::graph::{Graph, UnitId};
 use crate::journal::{Entry, Journal};
 
@@ -201,9 +201,16 @@ impl Reporter {
                 self.unit(Level::Info, graph, *id, main, "test-began", None, message);
             }
             Fact::TestEnded { unit: id, ended } => {
-                let (name, how) = (graph.node(*id).unit.id(), super::reason::how(graph, *ended));
+                let name = graph.node(*id).unit.id();
+                let how = match ended.how {
+                    How::Test(TestEnd::Passed | TestEnd::Skipped | TestEnd::TimedOut) => {
+                        super::reason::how(graph, *ended)
+                    }
+                    // The rest says how.
+                    _ => "has failed".to_owned(),
+                };
                 let level = if ended.failed() { Level::Error } else { Level::Info };
-                let message = format_args!("{name} {how}");
+                let message = format_args!("{name} {how}{}", because(": "));
                 self.unit(level, graph, *id, main, "test-ended", Some(ended.status), message);
             }
             Fact::KillingRest => self.main(

@@ -246,9 +246,9 @@ impl Supervisor {
             Action::Sweep(signal) => self.sweep(signal),
             Action::SweepOver => self.sweep_over(),
             Action::Tell(fact) => {
+                self.note(&fact);
                 let why = fact.unit().and_then(|id| self.whys.get(&id));
                 self.reporter.tell(&self.graph, &fact, why.map(String::as_str));
-                self.note(&fact);
             }
             Action::End { status } => self.end = Some(status),
         }

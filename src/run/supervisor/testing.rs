@@ -219,7 +219,7 @@ impl Supervisor {
         } else {
             tails.clear();
         }
-        self.point(Point {
+        let point = Point {
             name: node.unit.id(),
             is_test: true,
             description: node.unit.description.clone(),
@@ -232,7 +232,17 @@ impl Supervisor {
             took: began.map_or(Duration::ZERO, |began| now().saturating_duration_since(began)),
             checks: tried.points,
             tails,
-        });
+        };
+        let why = match &point.outcome {
+            Outcome::Failed => Some(point.message()),
+            Outcome::Skipped(why) => Some(why.clone()),
+            Outcome::Passed | Outcome::Excused(_) => None,
+        };
+        match why {
+            Some(why) => _ = self.whys.insert(id, why),
+            None => _ = self.whys.remove(&id),
+        }
+        self.point(point);
     }
 
     /// That the unit is not up again which a test has done something to.
