@@ -53,6 +53,22 @@ impl Signal {
         self == Self::KILL || self == Self::TERM || self.is_crash()
     }
 
+    /// Whether a program that makes nothing of it ends of it: signal(7).
+    #[must_use]
+    pub fn is_fatal(self) -> bool {
+        let others = [
+            Self::CONT,
+            Self::STOP,
+            Self::TSTP,
+            Self::TTIN,
+            Self::TTOU,
+            Self(libc::SIGCHLD),
+            Self(libc::SIGURG),
+            Self(libc::SIGWINCH),
+        ];
+        !others.contains(&self)
+    }
+
     /// Whether what has died of it was at fault itself.
     #[must_use]
     pub fn is_crash(self) -> bool {

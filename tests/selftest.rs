@@ -550,6 +550,82 @@ fn what_a_fault_makes_units_say_is_no_finding() {
     tested(toml).run().status(0).stdout_has("ok 1 - test.quiet\n").stdout_lacks("test.quiet.log");
 }
 
+/// A log that is read only when the units have stopped.
+fn read_late(trc: Trc) -> Trc {
+    let bash = r#"{ "$@" 2>&1 >&3 | (exec >/dev/null; read x <$W/halted; exec cat); } 3>&1
+                  exit ${PIPESTATUS[0]}"#;
+    trc.fifo("halted").wrap(&["bash", "-c", bash, "bash"])
+}
+
+#[test]
+fn a_forbidden_line_is_found_however_slow_the_reader_of_the_log_is() {
+    let unit = "trap '{ yes xxxxxxxxxxxxxxx | head -c 200000; echo PANIC; exit 0; }' TERM\n\
+                echo up; exec 9<>$W/never; while :; do read -t 1000 x <&9; done";
+    let toml = format!(
+        "[async.web]\nscript = \"\"\"{unit}\"\"\"\noutput = 'prefix'\nready.log = 'up'\n\
+         [test.t]\nexec = 'true'\nexpect.log.forbids = 'PANIC'\n\
+         [halt.h]\nscript = ': >$W/halted'\n"
+    );
+    read_late(tested(&toml)).run().status(1).stdout_has("not ok 8 - test.t.log\n");
+}
+
+#[test]
+fn what_was_said_before_a_test_asks_for_it_is_there() {
+    let unit = "trap 'yes xxxxxxxxxxxxxxx | head -c 100000; echo answered; echo >$W/go' USR1\n\
+                echo $$ >$W/pid; echo up; exec 9<>$W/never; while :; do read -t 1000 x <&9; done";
+    let toml = format!(
+        "[async.web]\nscript = \"\"\"{unit}\"\"\"\noutput = 'prefix'\nready.log = 'up'\n\
+         [test.t]\nscript = 'kill -USR1 $(cat $W/pid); read x <$W/go'\n\
+         expect.log.contains = 'answered'\n[halt.h]\nscript = ': >$W/halted'\n"
+    );
+    read_late(tested(&toml)).run().status(0);
+}
+
+#[test]
+fn whoever_dies_of_a_fault_has_to_be_up_again_whatever_the_signal() {
+    for signal in ["SIGINT", "SIGUSR1", "SIGHUP", "SIGTERM", "RTMIN+1"] {
+        let toml = format!(
+            "[async.db]\nexec = ['sh', '-c', 'mkdir $W/ran 2>/dev/null && exec cat $W/hello $W/never; exec cat $W/never']\n\
+             ready.log = 'up'\nrestart = {{ when = 'always', backoff = '1ms' }}\n\
+             [test.t]\nexpect = {{ fault = {{ unit = 'db', kill = '{signal}' }}, within = '300ms' }}\n"
+        );
+        tested(&toml).run().status(1).stdout_has("not ok 1 - test.t\n");
+    }
+}
+
+#[test]
+fn what_commands_of_trc_leave_is_left_behind() {
+    let background = "(cat $W/never & echo $! >>$W/left)";
+    for unit in [
+        format!("stop.exec = ['sh', '-c', '{background}; kill $MAINPID']\n"),
+        format!("ready.exec = ['sh', '-c', '{background}']\n"),
+    ] {
+        let toml = format!(
+            "[async.x]\nexec = ['cat', '${{W}}/hello', '${{W}}/never']\n{unit}[test.t]\nexec = 'true'\n"
+        );
+        tested(&toml).run().status(1).stdout_has("left when all units had ended: cat");
+    }
+}
+
+#[test]
+fn a_verdict_covers_no_crash_and_a_flood_of_verdicts_is_none() {
+    for (script, status) in [
+        ("verdict pass; kill -SEGV $$", 1),
+        ("yes pass | head -n 300000 >&$TRC_VERDICT_FD; verdict fail", 1),
+    ] {
+        let toml = format!("[test.t]\nscript = '{script}'\n");
+        tested(&toml).run().status(status).stdout_has("not ok 1 - test.t\n");
+    }
+}
+
+#[test]
+fn a_failed_test_is_excused_by_no_point_of_its_name() {
+    let toml = "[test.x]\nexpect.log.forbids = 'z'\nallow = ['test.x.log']\nafter = ['web']\n\
+                [test.'x.log']\nexec = 'false'\n";
+    let outcome = tested(&format!("{SERVICE}{toml}")).run();
+    outcome.status(1).stdout_has("not ok 2 - test.x.log\n").stdout_lacks("TODO");
+}
+
 #[test]
 fn a_tests_command_may_give_its_own_verdict() {
     for (script, status, point) in [

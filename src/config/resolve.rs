@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::leaf::one_of;
 use super::suggest::nearest;
 use super::value::shown;
-use super::{Config, Diagnostic, SignalRule, UnitRef, decode_test};
+use super::{Config, Diagnostic, SignalRule, Stage, UnitRef, decode_test};
 
 /// What names stand for.
 pub struct Names<'a> {
@@ -19,10 +19,14 @@ impl<'a> Names<'a> {
     /// All units that are declared, and which of them are disabled.
     pub fn new(ids: &'a [String], disabled: &'a BTreeSet<String>) -> Self {
         let mut bare: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for id in ids {
-            if let Some((_, name)) = id.split_once('.') {
-                bare.entry(name).or_default().push(id);
-            }
+        let named = || ids.iter().filter_map(|id| Some((id, id.split_once('.')?)));
+        let test = Stage::Test.name();
+        for (id, (_, name)) in named().filter(|(_, (stage, _))| *stage != test) {
+            bare.entry(name).or_default().push(id);
+        }
+        // A test, which may be somebody else's and mounted, takes no service's name away.
+        for (id, (_, name)) in named().filter(|(_, (stage, _))| *stage == test) {
+            bare.entry(name).or_insert_with(|| vec![id]);
         }
         Self { ids: ids.iter().map(String::as_str).collect(), bare, disabled }
     }

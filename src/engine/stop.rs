@@ -206,9 +206,11 @@ impl Engine {
                     self.states[id.0].leftovers = Leftovers::None;
                 }
                 Leftovers::Lingering { until, kill_at } if until <= now => {
+                    // However little time the unit has left: they have just been told.
+                    let kill_at = kill_at.max(now + limits::LINGER);
                     self.find(Finding::Orphaned(id));
                     self.states[id.0].leftovers =
-                        Self::stop_leftovers(id, Signal::TERM, kill_at.max(now), actions);
+                        Self::stop_leftovers(id, Signal::TERM, kill_at, actions);
                 }
                 Leftovers::None
                 | Leftovers::Live

@@ -231,8 +231,10 @@ impl Engine {
             TestEnd::Failed | TestEnd::DidNotHold | TestEnd::NotRecovered => 1,
         };
         self.continue_victim(id, actions);
-        if let (TestEnd::Passed, Some(victim)) = (end, self.graph.node(id).victim) {
-            // It is up, whatever was made of the fault.
+        // What was only signalled has its excuse in that it dies of the signal.
+        let (node, signalled) = (self.graph.node(id), self.states[id.0].trial.stopped.is_none());
+        let over = end == TestEnd::Passed || end == TestEnd::Skipped && signalled;
+        if let Some(victim) = node.victim.filter(|_| over) {
             self.states[victim.0].faulted = false;
         }
         let ended = self.end(id, How::Test(end), status, actions);

@@ -113,7 +113,18 @@ impl Status {
 
     /// The capabilities of a set such as `CapPrm`, one bit each.
     pub fn capabilities(&self, set: &str) -> Option<u64> {
+        self.bits(set)
+    }
+
+    fn bits(&self, set: &str) -> Option<u64> {
         u64::from_str_radix(self.field(set)?, 16).ok()
+    }
+
+    /// Whether it makes something of this signal: catches, blocks or ignores it.
+    pub fn handles(&self, signal: i32) -> bool {
+        let bit = u32::try_from(signal - 1).ok().and_then(|at| 1_u64.checked_shl(at)).unwrap_or(0);
+        let mut sets = ["SigCgt", "SigBlk", "SigIgn"].iter().filter_map(|set| self.bits(set));
+        sets.any(|set| set & bit != 0)
     }
 
     /// The real and the effective user.

@@ -164,6 +164,9 @@ impl Trial {
 
     /// The last verdict that it gave, if any; a failure stands.
     pub fn verdict(&self) -> Option<Said> {
+        if self.streams[2].cut {
+            return Some(Said::Fail(format!("it says more than {}", size(KEPT as u64))));
+        }
         let text = String::from_utf8_lossy(&self.streams[2].bytes);
         let mut said = None;
         for line in text.lines() {

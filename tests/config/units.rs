@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use trc::config::unit::Form;
-use trc::config::{Command, LogFormat, OnFailure, Output, SignalRule, StopTo, WaitPolicy};
+use trc::config::{Command, Config, LogFormat, OnFailure, Output, SignalRule, StopTo, WaitPolicy};
 
 use super::{Case, exec, ids, toml_says, unit};
 
@@ -295,6 +295,21 @@ fn disabling_what_is_not_there_is_pointed_out() {
             "warning trc.toml:1:8: there is no unit `async.corn` to disable (did you mean `async.cron`?)"
         ]
     );
+}
+
+/// It may be somebody else's, and mounted into an image.
+#[test]
+fn a_test_takes_no_services_name_away() {
+    let units = "[async.db]\nexec = \"x\"\n[test.db]\nexec = \"x\"\nafter = \"db\"\n\
+                 expect = { log = { unit = \"db\", forbids = \"x\" }, fault = { unit = \"db\", kill = \"TERM\" } }\n\
+                 [test.a]\nexec = \"x\"\n[test.b]\nexec = \"x\"\nafter = \"a\"\n\
+                 [sync.app]\nexec = \"x\"\nafter = \"db\"\n";
+    let case = || Case::new().toml(units);
+    let (production, tested) = (case().config(), case().arguments(&["--test"]).config());
+    let after = |config: &Config, id: &str| unit(config, id).after[0].unit.value.clone();
+    assert_eq!(after(&production, "sync.app"), "async.db");
+    let names = ["sync.app", "test.db", "test.b"].map(|id| after(&tested, id));
+    assert_eq!(names, ["async.db", "async.db", "test.a"]);
 }
 
 #[test]

@@ -107,7 +107,7 @@ impl Witness<'_> {
         }
         (seen.linger, seen.owes_goodbye) = (None, true);
         seen.told = Some(self.now);
-        seen.kill_at = seen.kill_at.max(Some(self.now));
+        seen.kill_at = seen.kill_at.max(Some(self.now + LINGER));
         self.find(Found::Orphaned(at));
     }
 

@@ -129,7 +129,9 @@ impl Witness<'_> {
             self.mark(Mark::ContinuedEarly);
         }
         self.victim_goes_on(at);
-        if let (TestEnd::Passed, Some((victim, _))) = (end, self.fault(at)) {
+        let signalled = self.trials[at].stopped.is_none();
+        let over = end == TestEnd::Passed || end == TestEnd::Skipped && signalled;
+        if let Some((victim, _)) = self.fault(at).filter(|_| over) {
             // What it does from now on is its own doing.
             if std::mem::take(&mut self.units[victim].faulted) {
                 self.mark(Mark::FaultWithoutRestart);

@@ -286,6 +286,26 @@ fn a_fault_that_restarted_nothing_excuses_no_later_restart_but_by_its_own_signal
 }
 
 #[test]
+fn a_skipped_test_excuses_no_restart_but_by_its_own_signal() {
+    for (ending, found) in
+        [(Ending::Code(3), vec!["async.web.run"]), (Ending::Signal(Signal::HUP), vec![])]
+    {
+        let hup = FaultKind::Kill(Signal::HUP);
+        let other = with(fault(test("test.b"), "async.db", FaultKind::Stop(SECOND)), |test| {
+            test.within = Some(SECOND * 30);
+        });
+        let test = fault(test("test.a"), "async.web", hup);
+        let mut world = run(vec![restarted(unit("async.web")), unit("async.db"), test, other]);
+        tried(&mut world, "test.a", Outcome::Skipped);
+        world.die("async.web", ending, false);
+        world.pass(SECOND * 2);
+        tried(&mut world, "test.b", Outcome::Passed);
+        obey(&mut world);
+        assert_eq!(findings(&world), found, "{ending:?}");
+    }
+}
+
+#[test]
 fn whom_a_fault_ends_has_to_be_up_again_and_not_who_makes_something_else_of_the_signal() {
     let stopped_by_usr1 = |mut unit: Unit| {
         unit.stop.signal = Some(Signal::USR1);
@@ -524,6 +544,22 @@ fn what_an_exec_unit_leaves_is_an_orphan_unless_it_is_just_ending() {
         assert_eq!(findings(&world), found);
         assert_eq!(world.end, Some(u8::from(lingers)));
     }
+}
+
+#[test]
+fn what_is_left_has_time_to_obey_however_little_its_unit_has() {
+    let stop = Stop { timeout: Some(limits::LINGER / 2), ..Stop::default() };
+    let mut world = run(vec![Unit { stop, ..unit("async.x") }, test("test.a")]);
+    tried(&mut world, "test.a", Outcome::Passed);
+    world.die("async.x", Ending::Signal(Signal::TERM), true);
+    assert_eq!(world.sent(), [to("async.x", Signal::TERM)]);
+    world.pass(limits::LINGER);
+    assert_eq!(world.sent(), [to("async.x", Signal::TERM)], "now its group");
+    world.pass(limits::LINGER / 2);
+    assert_eq!(world.sent(), [], "it was just told");
+    let unit = world.id("async.x");
+    world.feed(Event::LeftoversGone { unit });
+    assert_eq!(findings(&world), ["orphans"]);
 }
 
 #[test]

@@ -125,11 +125,15 @@ impl Capture {
     /// Reads once, at most [`READ`] bytes, and writes the lines among them; to be
     /// called when the pipe is readable or hung up.
     pub fn readable(&mut self, journal: &Journal, now: Instant) -> Progress {
-        let Some(pipe) = &self.pipe else { return Progress::Ended };
-        let side = self.source.side();
-        if self.is_held_back(journal, now) {
+        if self.pipe.is_some() && self.is_held_back(journal, now) {
             return Progress::Held;
         }
+        self.read(journal, now)
+    }
+
+    fn read(&mut self, journal: &Journal, now: Instant) -> Progress {
+        let Some(pipe) = &self.pipe else { return Progress::Ended };
+        let side = self.source.side();
         let to_file = self.file.is_some() || journal.is_file(side);
         let most = if to_file { READ } else { READ_AHEAD };
         let count = journal.with_scratch(most, |scratch| {
@@ -210,6 +214,19 @@ impl Capture {
         }
         self.rests_until = None;
         progress
+    }
+
+    /// Reads what is there, at most what a pipe holds, however slow the log's reader is: what
+    /// it has no room for is dropped and counted, as ever.
+    pub fn catch_up(&mut self, journal: &Journal, now: Instant) {
+        for _ in 0..=PIPE_SIZE / READ_AHEAD {
+            match self.read(journal, now) {
+                Progress::Ended => break,
+                // A short read of a pipe may have been one page of several.
+                Progress::Drained if !self.has_more() => break,
+                Progress::Held | Progress::More | Progress::Drained => {}
+            }
+        }
     }
 
     /// At the end of the run: reads what is there, waiting for the log's reader

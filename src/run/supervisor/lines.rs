@@ -91,6 +91,12 @@ impl Lines {
         }
     }
 
+    /// Those whose lines a test asks for.
+    pub fn units_of(&self, test: UnitId) -> Vec<UnitId> {
+        let asked = self.wanted.iter().filter(|one| one.test == test);
+        asked.flat_map(|one| one.units.iter().copied()).collect()
+    }
+
     /// The line that a check asks for, if it was said.
     pub fn line(&self, test: UnitId, check: usize) -> Option<&str> {
         let wanted = self.wanted.iter().find(|one| (one.test, one.check) == (test, check))?;

@@ -52,12 +52,18 @@ impl Supervisor {
             None | Some(Child { role: Role::Former | Role::NotStarted, .. }) => {}
             Some(Child { role: Role::StopCommand(id), .. }) => {
                 self.units[id.0].stop_command = None;
+                if matches!(ending, Ending::Code(_)) {
+                    self.suite.disown(pid);
+                }
                 self.events.push_back(Event::StopCommandEnded {
                     unit: id,
                     succeeded: ending == Ending::Code(0),
                 });
             }
             Some(Child { role: Role::Probe, .. }) => {
+                if matches!(ending, Ending::Code(_)) {
+                    self.suite.disown(pid);
+                }
                 self.probe_command_ended(pid, Ok(ending));
             }
             Some(Child { role: Role::Test, .. }) => self.test_command_ended(pid, Ok(ending)),

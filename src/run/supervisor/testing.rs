@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::super::capture::Capture;
 use super::super::check::resources::Usage;
 use super::super::localtime::CLOCK;
-use super::super::proc::Stat;
+use super::super::proc::{Stat, Status};
 use super::super::testing::Report;
 use super::super::trial::Tried;
 use super::super::{census, processes, reason};
@@ -44,9 +44,11 @@ pub struct Notes {
     pub(super) left: BTreeMap<UnitId, Vec<String>>,
     pub(super) orphans: Vec<String>,
     pub(super) sessions: Vec<String>,
-    /// The process groups of commands of tests and probes, and of those that stop units: what is
-    /// left of these was killed, and is about to go.
+    /// The process groups of commands of tests and probes, and of those that stop units: they
+    /// run, or what is left of them was killed and is about to go.
     groups: BTreeSet<i32>,
+    /// A unit's process that a test has ended by a signal, and that may not have noticed yet.
+    pub(super) doomed: Option<i32>,
     /// Zombies that were seen last.
     pub(super) zombies: Vec<i32>,
     pub(super) zombie_names: Vec<String>,
@@ -73,6 +75,7 @@ impl Notes {
             orphans: Vec::new(),
             sessions: Vec::new(),
             groups: BTreeSet::new(),
+            doomed: None,
             zombies: Vec::new(),
             zombie_names: Vec::new(),
         }
@@ -103,6 +106,11 @@ impl Notes {
         if self.testing {
             self.groups.insert(group);
         }
+    }
+
+    /// Such a command has ended by itself: what it has put into the background is nobody's.
+    pub(super) fn disown(&mut self, group: i32) {
+        self.groups.remove(&group);
     }
 
     /// A process was reaped, perhaps a unit's, that has used so much.
@@ -168,7 +176,7 @@ impl Supervisor {
             Fact::TestBegan { unit } => {
                 self.suite.tests.insert(*unit, now());
                 if self.graph.node(*unit).victim.is_some() {
-                    self.lines.begin_fault(*unit);
+                    self.begin_fault(*unit);
                 }
             }
             Fact::TestEnded { unit, ended } => self.test_ended(*unit, *ended),
@@ -185,9 +193,41 @@ impl Supervisor {
         }
     }
 
+    /// A test is about to do something to a unit.
+    fn begin_fault(&mut self, test: UnitId) {
+        // What was said before is no answer to it.
+        self.catch_up(&self.lines.units_of(test));
+        self.lines.begin_fault(test);
+        let graph = Rc::clone(&self.graph);
+        let fault = graph.node(test).test().and_then(|test| test.fault.as_ref());
+        let pid = graph.node(test).victim.and_then(|victim| self.units[victim.0].pid);
+        self.suite.doomed = match (fault.map(|fault| fault.value.kind), pid) {
+            (Some(FaultKind::Kill(signal)), Some(pid)) => {
+                let handles = Status::of(pid).is_none_or(|status| status.handles(signal.number()));
+                (signal.is_fatal() && !handles).then_some(pid)
+            }
+            _ => None,
+        };
+    }
+
+    /// Reads what units have written up to now, however slow the log's reader is: what tests
+    /// look for in it must not depend on who reads the log.
+    pub(super) fn catch_up(&mut self, units: &[UnitId]) {
+        for id in units {
+            let journal = self.reporter.journal();
+            let mut matched = Vec::new();
+            for capture in &mut self.units[id.0].captures {
+                capture.catch_up(journal, now());
+                matched.extend(capture.take_matched());
+            }
+            self.matched(*id, matched);
+        }
+    }
+
     /// Tells a point, and keeps it for the reports.
     pub(super) fn point(&mut self, mut point: Point) {
         if point.outcome == Outcome::Failed
+            && !point.is_test
             && let Some(test) = self.graph.allowed.get(&point.name)
         {
             point.outcome = Outcome::Excused(test.clone());
@@ -300,6 +340,8 @@ impl Supervisor {
 
     /// Looks at what is left when all units have ended.
     pub(super) fn look_at_remains(&mut self) {
+        let all: Vec<UnitId> = self.graph.ids().collect();
+        self.catch_up(&all);
         let everybody = std::process::id() == 1;
         let mut left = if everybody { processes::all() } else { processes::descendants() };
         let writers = self.writers();

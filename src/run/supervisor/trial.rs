@@ -170,8 +170,12 @@ impl Supervisor {
                 None => {}
             }
             // A verdict says more than a status that nobody has asked for.
-            let ended = matches!(trial.ending, Some(Ok(_)));
+            let ended = matches!(trial.ending, Some(Ok(Ending::Code(_))));
             let implied = *origin == Origin::Default && ended && trial.verdict().is_some();
+            if matches!(check, Check::Said { .. }) {
+                let units = self.lines.units_of(trial.unit);
+                self.catch_up(&units);
+            }
             if !implied {
                 let result = self.check(check);
                 if let Some(trial) = &mut self.trial {
@@ -277,6 +281,12 @@ impl Supervisor {
             }
             Some(Said::Skip(why)) => skipped = Some(why),
             None => {}
+        }
+        if let Some(victim) = self.graph.node(trial.unit).victim
+            && self.suite.doomed.is_some_and(|pid| self.units[victim.0].pid == Some(pid))
+        {
+            let name = self.graph.node(victim).unit.id();
+            trial.note(format!("{name} is up again"), Err("it is about to end".to_owned()));
         }
         let passed = trial.points.iter().all(|point| point.passed);
         // What was expected and is not so is no reason to skip.
