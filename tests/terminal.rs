@@ -194,6 +194,18 @@ fn ctrl_z_does_not_hang_a_container() {
 }
 
 #[test]
+fn in_a_shell_a_test_that_stops_the_foreground_unit_does_not_stop_trc() {
+    let session = Session::in_a_shell();
+    let toml = "[sync.f]\nexec = ['sh', '-c', 'echo up; exec cat']\nready.log = 'up'\n\
+                [test.t]\nexpect.fault = { unit = 'f', stop = '100ms' }\n";
+    std::fs::write(session.running.path("trc.toml"), toml).unwrap();
+    session.type_in("$T --test >/dev/null 2>&1; echo st''atus=$?\n").wait_for("status=");
+    session.wait_for("status=0");
+    session.type_in("exit 0\n");
+    session.finish().status(0);
+}
+
+#[test]
 fn in_a_shell_ctrl_z_stops_trc_too_and_fg_resumes_it() {
     for command in ["-F 'echo rea''dy; cat'", "sh -c 'echo rea''dy; exec cat'"] {
         let session = Session::in_a_shell();
