@@ -485,7 +485,8 @@ fn what_ends_a_moment_after_its_unit_is_not_left_behind() {
 
 #[test]
 fn a_zombie_that_nobody_waits_for_is_found() {
-    let program = "import os,time\nif os.fork()==0: os._exit(0)\nprint(\"up\",flush=True)\n\
+    let program = "import os\nif os.fork()==0: os._exit(0)\n\
+                   os.waitid(os.P_ALL,0,os.WEXITED|os.WNOWAIT)\nprint(\"up\",flush=True)\n\
                    open(os.environ[\"W\"]+\"/never\").read()";
     let toml = format!(
         "[async.x]\nexec = ['{}', '-c', '''{program}''']\nready.log = 'up'\n[test.t]\nexec = 'true'\n",
@@ -520,6 +521,14 @@ fn a_fault_shows_whether_the_restart_policy_is_real() {
     outcome.status(1).stdout_has("not ok 1 - test.t\n");
     outcome.stdout_has("async.x was not up again after SIGKILL");
     outcome.stdout_has("not ok 2 - async.x.run\n").stdout_has("killed by SIGKILL");
+    // What it did by itself is told of, and not what was done to it.
+    let flaps =
+        unit.replace("exec cat", "[ -e $W/flapped ] || { : >$W/flapped; exit 5; }; exec cat");
+    let flaps = format!("{}{restarts}{test}", flaps.replace("${W}/pids", "${W}/flapped"));
+    tested(&flaps)
+        .run()
+        .status(1)
+        .stdout_has("it was restarted once, after it failed with status 5");
     // One that hangs is found by its health check.
     let hangs = format!(
         "{unit}restart = {{ when = 'always', backoff = '1ms' }}\n\

@@ -137,6 +137,8 @@ pub enum Fact {
         how: How,
         /// How that counts.
         status: u8,
+        /// Whether a test has caused it.
+        excused: bool,
     },
     /// A unit would be started again, but has been as often as may be.
     GaveUp {

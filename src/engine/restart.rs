@@ -203,11 +203,12 @@ impl Engine {
         restarts.in_a_row = restarts.in_a_row.saturating_add(1);
         let wait = self.less_by_chance(doubled.min(backoff.longest));
         self.testing.restarts = self.testing.restarts.saturating_add(1);
-        if !std::mem::take(&mut self.states[id.0].faulted) {
+        let excused = std::mem::take(&mut self.states[id.0].faulted);
+        if !excused {
             self.find(Finding::Restarted(id));
         }
         let restarts = within.saturating_add(1);
-        let fact = Fact::Restarting { unit: id, after: wait, restarts, how, status };
+        let fact = Fact::Restarting { unit: id, after: wait, restarts, how, status, excused };
         actions.push(Action::Tell(fact));
         self.states[id.0].verdict = None;
         self.pull(id);

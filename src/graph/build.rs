@@ -42,7 +42,7 @@ impl Graph {
         }
 
         let allowed = points::allowed(config, &units, &mut errors);
-        errors.extend(testing::misplaced(&units, &index));
+        errors.extend(testing::misplaced(config, &units, &index));
         let (sorted, cycles) = sort(&units, &written);
         errors.extend(cycles);
         if !errors.is_empty() {

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{Need, Node, UnitId};
-use crate::config::{Check, Command, Condition, Diagnostic, Output, Stage, Unit, UnitRef};
+use crate::config::{
+    Check, Command, Condition, Config, Diagnostic, Output, Probe, Stage, Unit, UnitRef,
+};
 
 /// Completes the tests: those that come after no unit wait for all, and each knows which
 /// units it is about: with a fault, that may be the one that it is done to alone.
@@ -43,7 +45,11 @@ pub fn complete(nodes: &mut [Node]) {
 }
 
 /// Faults on what can't have one, and questions about output that trc doesn't see.
-pub fn misplaced(units: &[&Unit], index: &BTreeMap<String, usize>) -> Vec<Diagnostic> {
+pub fn misplaced(
+    config: &Config,
+    units: &[&Unit],
+    index: &BTreeMap<String, usize>,
+) -> Vec<Diagnostic> {
     let mut errors = Vec::new();
     for unit in units {
         let Some(test) = unit.test.as_deref() else { continue };
@@ -68,11 +74,29 @@ pub fn misplaced(units: &[&Unit], index: &BTreeMap<String, usize>) -> Vec<Diagno
             }
         }
         for check in &test.checks {
-            let Check::Said { unit: Some(other), .. } = &check.value else { continue };
+            let other = match &check.value {
+                Check::Said { unit: Some(other), .. } => other,
+                Check::Said { unit: None, .. } => {
+                    let named = unit.after.iter().filter_map(|after| find(&after.unit));
+                    let mut about: Vec<&Unit> = named.filter(|unit| is_up(unit)).collect();
+                    if about.is_empty() {
+                        about = units.iter().copied().filter(|unit| is_up(unit)).collect();
+                    }
+                    if !about.is_empty() && about.iter().all(|unit| is_silent(config, unit)) {
+                        let message = format!(
+                            "no unit that {} is about has a log: their output goes nowhere",
+                            unit.id()
+                        );
+                        errors.push(Diagnostic::error(check.origin.clone(), message));
+                    }
+                    continue;
+                }
+                _ => continue,
+            };
             let Some(speaker) = find(other) else { continue };
             let why = if speaker.stage == Stage::Test {
                 "what a test's command writes is asked by `stdout` and `stderr`"
-            } else if speaker.output == Some(Output::Null) {
+            } else if is_silent(config, speaker) {
                 "its output goes nowhere"
             } else {
                 continue;
@@ -82,6 +106,19 @@ pub fn misplaced(units: &[&Unit], index: &BTreeMap<String, usize>) -> Vec<Diagno
         }
     }
     errors
+}
+
+/// Whether a unit is there while tests run.
+fn is_up(unit: &Unit) -> bool {
+    matches!(unit.stage, Stage::Async | Stage::Sync)
+}
+
+/// Whether what a unit writes goes nowhere: its own `output`, or that of `[log]`.
+fn is_silent(config: &Config, unit: &Unit) -> bool {
+    let read =
+        unit.output_file.is_some() || unit.probes().any(|probe| matches!(probe, Probe::Log(_)));
+    let log = config.log.output.filter(|_| unit.stage == Stage::Async && !read);
+    unit.output.or(log) == Some(Output::Null)
 }
 
 /// All units that are there when the container is up, and how that shows.

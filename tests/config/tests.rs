@@ -265,6 +265,31 @@ fn what_expects_nothing_or_can_not_be_done_is_refused() {
     assert_eq!(nobody, ["error TRC_TEST: \", \" names no test"]);
 }
 
+/// What nobody can hear is not asked for: that it is not said would always hold.
+#[test]
+fn a_log_that_goes_nowhere_is_not_asked_for() {
+    let silent = "[log]\noutput = 'null'\n[async.a]\nexec = 'x'\n";
+    let quiet = "[async.a]\nexec = 'x'\noutput = 'null'\n";
+    let heard = "[async.b]\nexec = 'x'\noutput = 'prefix'\n";
+    let ready = "[async.b]\nexec = 'x'\nready.log = 'up'\n";
+    for (units, test, right) in [
+        (silent.to_owned(), "unit = 'a', ", false),
+        (silent.to_owned(), "", false),
+        (quiet.to_owned(), "", false),
+        (format!("{quiet}{heard}"), "", true),
+        (format!("{silent}{heard}"), "unit = 'b', ", true),
+        (format!("{silent}{ready}"), "unit = 'b', ", true),
+        (format!("{silent}{ready}"), "unit = 'a', ", false),
+    ] {
+        let toml = format!("{units}[test.t]\nexpect.log = {{ {test}forbids = 'PANIC' }}\n");
+        let case = Case::new().toml(&toml).arguments(&["--test"]);
+        let errors = Graph::build(&case.config()).err().unwrap_or_default();
+        let errors = case.said(&errors);
+        assert_eq!(errors.is_empty(), right, "{toml}: {errors:?}");
+        assert!(errors.iter().all(|error| error.contains("output goes nowhere")), "{errors:?}");
+    }
+}
+
 #[test]
 fn faults_and_questions_are_about_services() {
     let others = "[boot.b]\nexec = 'x'\n[async.db]\nready.tcp = 1\n[async.once]\nexec = 'x'\noneshot = true\n\

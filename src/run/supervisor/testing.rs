@@ -181,7 +181,8 @@ impl Supervisor {
             }
             Fact::TestEnded { unit, ended } => self.test_ended(*unit, *ended),
             Fact::Ready { unit, after } => _ = self.suite.ready.insert(*unit, *after),
-            Fact::Restarting { unit, how, status, .. } => {
+            // What a test has caused is no finding.
+            Fact::Restarting { unit, how, status, excused: false, .. } => {
                 let ended = Ended { how: *how, status: *status, place: 0 };
                 let why = self.how_it_ended(*unit, ended);
                 let (times, last) = self.suite.restarts.entry(*unit).or_default();
