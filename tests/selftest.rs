@@ -339,7 +339,7 @@ fn each_defect_of_a_run_is_a_point_that_names_it() {
                    stop.to = 'group'\nready.log = 'up'",
             after: "ready",
             point: "async.x.run",
-            says: "it was killed by SIGSEGV",
+            says: "when it was told to end, it was killed by SIGSEGV",
         },
         Row {
             unit: "exec = ['sh', '-c', 'echo first; echo no disk >&2; exit 3']",

@@ -142,7 +142,9 @@ impl Supervisor {
         if findings.contains(&Finding::Ended(id))
             && let Some(ended) = self.engine.ended(id)
         {
-            whys.push(format!("it {}", self.how_it_ended(id, ended)));
+            let told = self.suite.told.contains_key(&id);
+            let when = if told { "when it was told to end, it " } else { "it " };
+            whys.push(format!("{when}{}", self.how_it_ended(id, ended)));
         }
         if findings.contains(&Finding::CutShort(id)) {
             whys.push("there was no time left for it".to_owned());
