@@ -475,7 +475,7 @@ fn what_a_unit_used_before_it_ended_counts() {
 /// A helper in a session of its own that notices that its service is gone, and tidies up.
 #[test]
 fn what_ends_a_moment_after_its_unit_is_not_left_behind() {
-    let helper = "echo up; read x <$W/go; sleep 0.05";
+    let helper = "echo up; read x <$W/go";
     let toml = format!(
         "[async.x]\nexec = ['sh', '-c', 'setsid sh -c \"{helper}\" & exec 9>$W/go; exec cat $W/never']\n\
          ready.log = 'up'\n[test.t]\nexec = 'true'\n"
