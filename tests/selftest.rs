@@ -522,9 +522,10 @@ fn a_fault_shows_whether_the_restart_policy_is_real() {
     outcome.stdout_has("async.x was not up again after SIGKILL");
     outcome.stdout_has("not ok 2 - async.x.run\n").stdout_has("killed by SIGKILL");
     // What it did by itself is told of, and not what was done to it.
-    let flaps =
-        unit.replace("exec cat", "[ -e $W/flapped ] || { : >$W/flapped; exit 5; }; exec cat");
-    let flaps = format!("{}{restarts}{test}", flaps.replace("${W}/pids", "${W}/flapped"));
+    let flaps = format!(
+        "[async.x]\nexec = ['sh', '-c', '[ -e $W/x ] && exec cat $W/hello $W/never; : >$W/x; exit 5']\n\
+         ready.log = 'up'\n{restarts}{test}"
+    );
     tested(&flaps)
         .run()
         .status(1)
