@@ -8,7 +8,7 @@ use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::thread;
 
-use common::{MODES, NEVER, Outcome, TERM, Trc, python, root, table};
+use common::{MODES, NEVER, Outcome, Running, TERM, Trc, python, root, table};
 
 /// A service that says that it is up, stays, and ends when it is told to.
 const SERVICE: &str = "[async.web]\nexec = ['cat', '${W}/hello', '${W}/never']\nready.log = 'up'\n";
@@ -610,19 +610,53 @@ fn a_test_that_was_running_when_the_run_was_cut_short_says_so() {
 
 #[test]
 fn a_report_goes_where_it_is_wanted_whatever_that_is() {
-    let test = || {
-        tested("[test.t]\nexec = 'true'\n")
-            .before("cd $W; >real.json; ln -s real.json link.json; mkfifo fifo; mkdir dir")
-    };
-    let running = test().args(&["--report", "json=link.json"]).spawn();
-    running.wait_until("it has ended", || running.ended());
-    assert!(running.path("link.json").is_symlink());
-    assert!(std::fs::read_to_string(running.path("real.json")).unwrap().contains("test.t"));
-    running.finish().status(0);
+    let test = || tested("[test.t]\nexec = 'true'\n").before("cd $W; mkfifo fifo; mkdir dir");
     for (target, why) in [("dir", "Is a directory"), ("fifo", "No such device")] {
         let outcome = test().args(&["--report", &format!("json={target}")]).run();
         outcome.status(78).stderr_has(&format!("cannot write the report {target}: {why}"));
     }
+}
+
+/// What a run has left in a file.
+fn left_in(running: &Running, name: &str) -> String {
+    running.wait_until("it has ended", || running.ended());
+    std::fs::read_to_string(running.path(name)).unwrap()
+}
+
+#[test]
+fn a_report_takes_the_place_of_what_a_link_leads_to() {
+    let links = "cd $W; mkdir sub; yes | head -c 100000 >sub/old.json; ln -s sub/old.json a\n\
+                 ln -s $W/sub/new.json b; ln -s b c";
+    for (link, target) in [("a", "sub/old.json"), ("c", "sub/new.json")] {
+        let running = tested("[test.t]\nexec = 'true'\n")
+            .before(links)
+            .args(&["--report", &format!("json={link}")])
+            .spawn();
+        let text = left_in(&running, target);
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(json["passed"], true);
+        assert!(running.path(link).is_symlink());
+        running.finish().status(0);
+    }
+}
+
+#[test]
+fn what_stands_in_the_log_file_stays_beside_a_report_to_standard_error() {
+    let running = tested("[test.t]\nexec = 'true'\n")
+        .before("exec 2>$W/log; echo before >&2")
+        .args(&["--report", "json=/dev/stderr"])
+        .spawn();
+    let text = left_in(&running, "log");
+    assert!(text.starts_with("before\n") && text.contains("\"passed\": true"), "{text}");
+    assert!(text.contains("Exited"), "{text}");
+    running.finish().status(0);
+}
+
+#[test]
+fn a_link_to_where_no_directory_is_says_which_is_missing() {
+    let trc = tested("[test.t]\nexec = 'true'\n").before("cd $W; ln -s none/x link");
+    let outcome = trc.args(&["--report", "json=link"]).run();
+    outcome.status(78).stderr_has("cannot write the report link: there is no directory none");
 }
 
 #[test]
@@ -697,7 +731,7 @@ fn reports_are_files_that_are_there_as_a_whole_or_not_at_all() {
     let toml = "[boot.b]\nscript = 'echo ran'\n[test.t]\nexec = 'true'\n";
     let outcome = tested(toml).args(&["--report", "junit=/no/such/x.xml"]).run();
     outcome.status(78).stdout_is("").stderr_lacks("ran");
-    outcome.stderr_has("cannot write the report /no/such/x.xml: its directory does not exist");
+    outcome.stderr_has("cannot write the report /no/such/x.xml: there is no directory /no/such");
 }
 
 #[test]

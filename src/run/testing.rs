@@ -2,10 +2,12 @@
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+use nix::sys::statfs::{PROC_SUPER_MAGIC, statfs};
 
 use crate::config::{ReportKind, Stage, Testing, reason};
 use crate::graph::Graph;
@@ -15,6 +17,8 @@ pub struct Report {
     /// In which form.
     pub kind: ReportKind,
     path: PathBuf,
+    /// Where it is once links were followed.
+    target: PathBuf,
     /// What becomes of it; None where it is written in its place, as a device has to be.
     beside: Option<PathBuf>,
     file: File,
@@ -27,17 +31,15 @@ pub struct Report {
 pub fn open_reports(testing: &Testing) -> Result<Vec<Report>, String> {
     let mut reports: Vec<Report> = Vec::new();
     for wanted in &testing.reports {
-        match open(&wanted.path) {
-            Ok((file, beside)) => {
-                let (kind, path) = (wanted.kind, wanted.path.clone());
-                reports.push(Report { kind, path, beside, file });
-            }
-            Err(error) => {
+        let opened = resolve(&wanted.path).map_err(|error| reason(&error)).and_then(|target| {
+            let (file, beside) = open(&target).map_err(|error| why_not(&target, &error))?;
+            let (kind, path) = (wanted.kind, wanted.path.clone());
+            Ok(Report { kind, path, target, beside, file })
+        });
+        match opened {
+            Ok(report) => reports.push(report),
+            Err(why) => {
                 reports.iter().for_each(Report::forget);
-                let why = match error.kind() {
-                    io::ErrorKind::NotFound => "its directory does not exist".to_owned(),
-                    _ => reason(&error),
-                };
                 return Err(cannot(&wanted.path, &why));
             }
         }
@@ -68,11 +70,11 @@ impl Report {
     /// What could not be done, in words.
     pub fn publish(self, text: &str) -> Result<(), String> {
         let Some(beside) = &self.beside else { return Ok(()) };
-        let done = match self.file.sync_all().and_then(|()| fs::rename(beside, &self.path)) {
+        let done = match self.file.sync_all().and_then(|()| fs::rename(beside, &self.target)) {
             // A file that the engine has mounted there keeps its place: rename(2).
             Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
                 self.forget();
-                fs::write(&self.path, text)
+                fs::write(&self.target, text)
             }
             done => done,
         };
@@ -94,14 +96,56 @@ fn cannot(path: &Path, why: &str) -> String {
     format!("cannot write the report {}: {why}", path.display())
 }
 
+fn why_not(target: &Path, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => format!("there is no directory {}", directory(target).display()),
+        _ => reason(error),
+    }
+}
+
+/// Where a file is, as it can be opened.
+fn directory(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent == Path::new("") => Path::new("."),
+        Some(parent) => parent,
+        None => path,
+    }
+}
+
+/// What a link leads to, whether that is there or not: a report takes the place of its target,
+/// and the link stays. Those of /proc lead to what is open, and have no other name.
+fn resolve(path: &Path) -> io::Result<PathBuf> {
+    // As many as the kernel follows: path_resolution(7).
+    const LINKS: usize = 40;
+    let mut path = path.to_owned();
+    for _ in 0..LINKS {
+        if is_of_proc(&path) {
+            return Ok(path);
+        }
+        match fs::read_link(&path) {
+            Ok(target) => path = path.parent().unwrap_or(Path::new("")).join(target),
+            // No link, or nothing: opening it says which.
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(io::Error::from_raw_os_error(libc::ELOOP))
+}
+
+fn is_of_proc(path: &Path) -> bool {
+    statfs(directory(path)).is_ok_and(|found| found.filesystem_type() == PROC_SUPER_MAGIC)
+}
+
 /// A file beside it, which becomes it; or the thing itself, where that is no plain file.
 fn open(path: &Path) -> io::Result<(File, Option<PathBuf>)> {
     // Without O_NONBLOCK, opening a FIFO waits for its reader.
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
-    let in_place = || File::options().write(true).custom_flags(flags).open(path);
-    match fs::symlink_metadata(path) {
+    let existing = |how: &mut OpenOptions| how.custom_flags(flags).open(path);
+    match fs::metadata(path) {
         Ok(found) if found.is_dir() => return Err(io::Error::from_raw_os_error(libc::EISDIR)),
-        Ok(found) if !found.is_file() => return Ok((in_place()?, None)),
+        // Standard error may be a log file: what stands in it is not this report's.
+        Ok(found) if !found.is_file() || is_of_proc(path) => {
+            return Ok((existing(File::options().append(true))?, None));
+        }
         Ok(_) | Err(_) => {}
     }
     let mut name = OsString::from(".");
@@ -114,7 +158,7 @@ fn open(path: &Path) -> io::Result<(File, Option<PathBuf>)> {
     match new {
         Ok(file) => Ok((file, Some(beside))),
         // Where only the file is writable, as one that is mounted into a read-only root.
-        Err(error) => match in_place() {
+        Err(error) => match existing(File::options().write(true)) {
             Ok(file) => file.set_len(0).map(|()| (file, None)),
             Err(_) => Err(error),
         },
