@@ -5,6 +5,7 @@ mod common;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::thread;
 
@@ -650,6 +651,54 @@ fn what_stands_in_the_log_file_stays_beside_a_report_to_standard_error() {
     assert!(text.starts_with("before\n") && text.contains("\"passed\": true"), "{text}");
     assert!(text.contains("Exited"), "{text}");
     running.finish().status(0);
+}
+
+/// What comes through a FIFO of the test, until everybody who writes to it has ended.
+fn from_fifo(fifo: &std::path::Path) -> thread::JoinHandle<String> {
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    use std::os::fd::AsFd as _;
+    let flags = nix::libc::O_NONBLOCK;
+    let mut fifo = std::fs::File::options().read(true).custom_flags(flags).open(fifo).unwrap();
+    #[expect(clippy::disallowed_methods, reason = "a test may start a thread")]
+    thread::spawn(move || {
+        let patience = PollTimeout::try_from(common::patience()).unwrap();
+        poll(&mut [PollFd::new(fifo.as_fd(), PollFlags::POLLIN)], patience).unwrap();
+        fcntl(&fifo, FcntlArg::F_SETFL(OFlag::empty())).unwrap();
+        let mut text = String::new();
+        fifo.read_to_string(&mut text).unwrap();
+        text
+    })
+}
+
+#[test]
+fn a_report_through_a_fifo_comes_once_although_another_fails() {
+    let trc = tested("[test.t]\nexec = 'true'\n")
+        .fifo("fifo")
+        .args(&["--report", "json=fifo", "--report", "junit=/dev/full"])
+        .before("cd $W");
+    let report = from_fifo(&trc.path("fifo"));
+    let outcome = trc.run();
+    let why = "cannot write the report /dev/full: No space left on device";
+    outcome.status(1).stderr_has(why);
+    serde_json::from_str::<serde_json::Value>(&report.join().unwrap()).unwrap();
+}
+
+#[test]
+fn a_report_over_a_file_is_written_anew_when_another_has_failed() {
+    // Only a mount makes a directory read-only for root.
+    let before = "cd $W; mkdir ro; mount --bind ro ro; yes | head -c 10000 >ro/json\n\
+                  yes | head -c 10000 >file; mount --bind file ro/json\n\
+                  mount -o remount,ro,bind ro";
+    let running = tested("[test.t]\nexec = 'true'\n")
+        .pid1()
+        .before(before)
+        .args(&["--report", "json=ro/json", "--report", "junit=/dev/full"])
+        .spawn();
+    let text = left_in(&running, "file");
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert!(json["reason"].as_str().unwrap().contains("/dev/full"), "{json}");
+    running.finish().status(1);
 }
 
 #[test]

@@ -12,6 +12,16 @@ use nix::sys::statfs::{PROC_SUPER_MAGIC, statfs};
 use crate::config::{ReportKind, Stage, Testing, reason};
 use crate::graph::Graph;
 
+/// How a report gets where it is wanted.
+enum Way {
+    /// By way of a file beside it, which becomes it.
+    Beside(PathBuf),
+    /// A plain file, written over where it is.
+    Over,
+    /// A FIFO, a device or an open descriptor: what was written there can't be taken back.
+    Through,
+}
+
 /// A report's file, which appears as a whole at the end.
 pub struct Report {
     /// In which form.
@@ -19,8 +29,7 @@ pub struct Report {
     path: PathBuf,
     /// Where it is once links were followed.
     target: PathBuf,
-    /// What becomes of it; None where it is written in its place, as a device has to be.
-    beside: Option<PathBuf>,
+    way: Way,
     file: File,
 }
 
@@ -32,9 +41,9 @@ pub fn open_reports(testing: &Testing) -> Result<Vec<Report>, String> {
     let mut reports: Vec<Report> = Vec::new();
     for wanted in &testing.reports {
         let opened = resolve(&wanted.path).map_err(|error| reason(&error)).and_then(|target| {
-            let (file, beside) = open(&target).map_err(|error| why_not(&target, &error))?;
+            let (file, way) = open(&target).map_err(|error| why_not(&target, &error))?;
             let (kind, path) = (wanted.kind, wanted.path.clone());
-            Ok(Report { kind, path, target, beside, file })
+            Ok(Report { kind, path, target, way, file })
         });
         match opened {
             Ok(report) => reports.push(report),
@@ -48,20 +57,29 @@ pub fn open_reports(testing: &Testing) -> Result<Vec<Report>, String> {
 }
 
 impl Report {
+    /// Whether it is there for good once it is written, and must not be written again.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(self.way, Way::Through)
+    }
+
     /// Writes all of it, in the place of what was written before.
     ///
     /// # Errors
     /// What could not be done, in words.
     pub fn write(&mut self, text: &str) -> Result<(), String> {
-        if self.beside.is_some() {
-            _ = self.file.set_len(0);
-            _ = self.file.rewind();
-        }
-        let written = self.file.write_all(text.as_bytes());
-        written.map_err(|error| {
+        self.rewrite(text.as_bytes()).map_err(|error| {
             self.forget();
             cannot(&self.path, &reason(&error))
         })
+    }
+
+    fn rewrite(&mut self, text: &[u8]) -> io::Result<()> {
+        if !self.is_final() {
+            self.file.set_len(0)?;
+            self.file.rewind()?;
+        }
+        self.file.write_all(text)
     }
 
     /// Gives it its name.
@@ -69,7 +87,7 @@ impl Report {
     /// # Errors
     /// What could not be done, in words.
     pub fn publish(self, text: &str) -> Result<(), String> {
-        let Some(beside) = &self.beside else { return Ok(()) };
+        let Way::Beside(beside) = &self.way else { return Ok(()) };
         let done = match self.file.sync_all().and_then(|()| fs::rename(beside, &self.target)) {
             // A file that the engine has mounted there keeps its place: rename(2).
             Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
@@ -86,7 +104,7 @@ impl Report {
 
     /// It will not be.
     fn forget(&self) {
-        if let Some(beside) = &self.beside {
+        if let Way::Beside(beside) = &self.way {
             _ = fs::remove_file(beside);
         }
     }
@@ -136,7 +154,7 @@ fn is_of_proc(path: &Path) -> bool {
 }
 
 /// A file beside it, which becomes it; or the thing itself, where that is no plain file.
-fn open(path: &Path) -> io::Result<(File, Option<PathBuf>)> {
+fn open(path: &Path) -> io::Result<(File, Way)> {
     // Without O_NONBLOCK, opening a FIFO waits for its reader.
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
     let existing = |how: &mut OpenOptions| how.custom_flags(flags).open(path);
@@ -144,7 +162,7 @@ fn open(path: &Path) -> io::Result<(File, Option<PathBuf>)> {
         Ok(found) if found.is_dir() => return Err(io::Error::from_raw_os_error(libc::EISDIR)),
         // Standard error may be a log file: what stands in it is not this report's.
         Ok(found) if !found.is_file() || is_of_proc(path) => {
-            return Ok((existing(File::options().append(true))?, None));
+            return Ok((existing(File::options().append(true))?, Way::Through));
         }
         Ok(_) | Err(_) => {}
     }
@@ -156,10 +174,10 @@ fn open(path: &Path) -> io::Result<(File, Option<PathBuf>)> {
     _ = fs::remove_file(&beside);
     let new = File::options().write(true).create_new(true).custom_flags(flags).open(&beside);
     match new {
-        Ok(file) => Ok((file, Some(beside))),
+        Ok(file) => Ok((file, Way::Beside(beside))),
         // Where only the file is writable, as one that is mounted into a read-only root.
         Err(error) => match existing(File::options().write(true)) {
-            Ok(file) => file.set_len(0).map(|()| (file, None)),
+            Ok(file) => file.set_len(0).map(|()| (file, Way::Over)),
             Err(_) => Err(error),
         },
     }
