@@ -784,6 +784,18 @@ fn reports_are_files_that_are_there_as_a_whole_or_not_at_all() {
 }
 
 #[test]
+fn of_many_failed_tests_the_reason_names_some() {
+    let tests: Vec<_> = (10..22).map(|n| format!("[test.t{n}]\nexec = 'false'\n")).collect();
+    let tests = tests.concat();
+    let halt = "[halt.h]\nscript = 'echo \"reason: $TRC_EXIT_REASON\"'\n";
+    let outcome = tested(&format!("{tests}{halt}")).run();
+    let reason = "12 of 12 tests failed: test.t10, test.t11, test.t12, test.t13, test.t14, \
+                  test.t15, test.t16, test.t17, test.t18, test.t19, and 2 more";
+    outcome.status(1).stderr_has(&format!("reason: {reason}\n"));
+    outcome.stdout_has(&format!("# status 1: {reason}\n"));
+}
+
+#[test]
 fn nothing_turns_a_failed_test_run_into_0() {
     let toml = "exit.1 = 0\n[test.t]\nexec = 'false'\n";
     tested(toml).args(&["-H", "exit 0"]).run().status(1);
