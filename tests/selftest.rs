@@ -685,6 +685,33 @@ fn a_report_through_a_fifo_comes_once_although_another_fails() {
 }
 
 #[test]
+fn a_report_through_a_fifo_may_be_longer_than_its_buffer() {
+    let about = "x".repeat(200_000);
+    let trc = tested(&format!("[test.t]\nexec = 'true'\ndescription = '{about}'\n"))
+        .fifo("fifo")
+        .args(&["--report", "json=fifo"])
+        .before("cd $W");
+    let report = from_fifo(&trc.path("fifo"));
+    trc.run().status(0);
+    let json: serde_json::Value = serde_json::from_str(&report.join().unwrap()).unwrap();
+    assert_eq!(json["points"][0]["description"], about);
+}
+
+#[test]
+fn a_report_that_nobody_reads_fails_the_run_after_a_while() {
+    let about = "x".repeat(200_000);
+    let trc = tested(&format!("[test.t]\nexec = 'true'\ndescription = '{about}'\n"))
+        .fifo("fifo")
+        .args(&["--report", "json=fifo"])
+        .before("cd $W");
+    let flags = nix::libc::O_NONBLOCK;
+    let path = trc.path("fifo");
+    let reader = std::fs::File::options().read(true).custom_flags(flags).open(path).unwrap();
+    trc.run().status(1).stderr_has("cannot write the report fifo: it was not read in time");
+    drop(reader);
+}
+
+#[test]
 fn a_report_over_a_file_is_written_anew_when_another_has_failed() {
     // Only a mount makes a directory read-only for root.
     let before = "cd $W; mkdir ro; mount --bind ro ro; yes | head -c 10000 >ro/json\n\

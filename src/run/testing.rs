@@ -4,11 +4,15 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, Write as _};
+use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::statfs::{PROC_SUPER_MAGIC, statfs};
 
+use super::stream::{flush_deadline, now};
 use crate::config::{ReportKind, Stage, Testing, reason};
 use crate::graph::Graph;
 
@@ -75,10 +79,11 @@ impl Report {
     }
 
     fn rewrite(&mut self, text: &[u8]) -> io::Result<()> {
-        if !self.is_final() {
-            self.file.set_len(0)?;
-            self.file.rewind()?;
+        if self.is_final() {
+            return write_through(&mut self.file, text, flush_deadline());
         }
+        self.file.set_len(0)?;
+        self.file.rewind()?;
         self.file.write_all(text)
     }
 
@@ -108,6 +113,39 @@ impl Report {
             _ = fs::remove_file(beside);
         }
     }
+}
+
+/// Writes to what may be a pipe, which takes no more at once than its reader has left room for.
+fn write_through(file: &mut File, text: &[u8], until: Instant) -> io::Result<()> {
+    let mut rest = text;
+    while !rest.is_empty() {
+        match file.write(rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => rest = &rest[count..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if !wait_for_room(file, until) {
+                    return Err(io::Error::other("it was not read in time"));
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Whether there is time left to write; waits for the reader until then at most.
+fn wait_for_room(file: &File, until: Instant) -> bool {
+    let left = until.saturating_duration_since(now());
+    if left.is_zero() {
+        return false;
+    }
+    // Rounded up, or the last fraction of a millisecond would be spent spinning.
+    let timeout = PollTimeout::try_from(left + Duration::from_micros(999));
+    let mut polled = [PollFd::new(file.as_fd(), PollFlags::POLLOUT)];
+    // Whatever came of it, writing tells.
+    _ = poll(&mut polled, timeout.unwrap_or(PollTimeout::ZERO));
+    true
 }
 
 fn cannot(path: &Path, why: &str) -> String {
