@@ -822,6 +822,55 @@ fn of_many_failed_tests_the_reason_names_some() {
     outcome.stdout_has(&format!("# status 1: {reason}\n"));
 }
 
+/// More points than are queued for a reader that is late.
+fn many_long_points() -> String {
+    let about = "x".repeat(150_000);
+    let test = |n| format!("[test.t{n}]\nexec = 'true'\ndescription = '{about}'\n");
+    (1..=4).map(test).collect::<Vec<_>>().concat()
+}
+
+#[test]
+fn a_reader_that_is_late_gets_every_point() {
+    let (mut read, write) = std::io::pipe().unwrap();
+    let running = tested(&many_long_points()).stdout_to(write).spawn();
+    running.wait_for("Trying to terminate");
+    let mut text = String::new();
+    read.read_to_string(&mut text).unwrap();
+    for number in 1..=4 {
+        assert!(text.contains(&format!("\nok {number} - test.t{number}: ")), "{number}");
+    }
+    assert!(text.ends_with("\n1..7\n# 7 passed, 0 failed, 0 skipped, 0 excused\n"));
+    running.finish().status(0);
+}
+
+#[test]
+fn a_run_whose_points_are_lost_has_failed() {
+    let (read, write) = std::io::pipe().unwrap();
+    let outcome = tested(&many_long_points()).stdout_to(write).run();
+    let why = "cannot write the report on standard output: it was not read in time";
+    outcome.status(1).stderr_has("Exited (exitcode=1)").stderr_has(why);
+    drop(read);
+    let (read, write) = std::io::pipe().unwrap();
+    drop(read);
+    let outcome = tested("[test.t]\nexec = 'true'\n").stdout_to(write).run();
+    outcome.status(1).stderr_has("cannot write the report on standard output: Broken pipe");
+}
+
+#[test]
+fn a_disk_that_is_full_is_said_in_the_reports_that_can_be_written() {
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let running = tested("[test.t]\nexec = 'true'\n")
+        .stdout_to(full)
+        .before("cd $W")
+        .args(&["--report", "json=json"])
+        .spawn();
+    let json: serde_json::Value = serde_json::from_str(&left_in(&running, "json")).unwrap();
+    let why = "cannot write the report on standard output: No space left on device";
+    assert_eq!((&json["status"], &json["passed"]), (&1.into(), &false.into()));
+    assert!(json["reason"].as_str().unwrap().contains(why), "{json}");
+    running.finish().status(1).stderr_has(why);
+}
+
 #[test]
 fn nothing_turns_a_failed_test_run_into_0() {
     let toml = "exit.1 = 0\n[test.t]\nexec = 'false'\n";

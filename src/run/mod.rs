@@ -132,6 +132,7 @@ fn supervise(
             Ok(opened) => reports = opened,
             Err(why) => return fail(format_args!("{why}"), status::CONFIG),
         }
+        // The first line finds room, or an error that is told at the end.
         journal.report(selftest::tap::HEADER.as_bytes());
     }
     let reporter = Reporter::new(journal.clone(), graph.transparent);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::reason;
 use super::super::testing::Report;
-use super::{Supervisor, now};
+use super::{Supervisor, flush_deadline, now};
 use crate::config::{ReportKind, Stage};
 use crate::engine::{Ended, Finding, How};
 use crate::graph::{UnitId, points};
@@ -80,6 +80,7 @@ impl Supervisor {
                 self.point(plain(points::log(&graph.node(*test).unit), Some(lines.join(", "))));
             }
         }
+        let told = self.say_until(flush_deadline(), Self::say_points);
         let mut suite = Suite {
             name: nix::unistd::gethostname()
                 .map_or_else(|_| "trc".to_owned(), |name| name.to_string_lossy().into_owned()),
@@ -89,9 +90,20 @@ impl Supervisor {
             reason: (status != 0).then_some(cause),
             points: std::mem::take(&mut self.suite.points),
         };
+        let lost = told.map_err(|why| self.suite.unwritten(&mut suite, why)).is_err();
         self.write_reports(&mut suite);
-        self.reporter.journal().report(selftest::tap::plan(&suite).as_bytes());
+        self.say_plan(&mut suite, lost);
         suite.status
+    }
+
+    /// The end of what standard output gets. Nobody is waited for who has not read the points.
+    fn say_plan(&mut self, suite: &mut Suite, lost: bool) {
+        let plan = selftest::tap::plan(suite);
+        let until = if lost { now() } else { flush_deadline() };
+        let told = self.say_until(until, |this| this.reporter.journal().report(plan.as_bytes()));
+        if let (Err(why), false) = (told, lost) {
+            self.suite.unwritten(suite, why);
+        }
     }
 
     /// All reports in files. One that can't be written fails the run: whoever asked for it would
