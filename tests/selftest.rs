@@ -698,6 +698,22 @@ fn a_report_through_a_fifo_may_be_longer_than_its_buffer() {
 }
 
 #[test]
+fn a_report_that_cannot_be_opened_is_an_error_with_its_place_and_advice() {
+    let advice = "its directory has to be there and be writable: mount one with -v";
+    let error = format!(
+        "error: cannot write the report /no/such/x: there is no directory /no/such\n  \
+         --> TRC_REPORT\n   = help: {advice}\n"
+    );
+    let test = || tested("[test.t]\nexec = 'true'\n").before("cd $W; ln -s x link");
+    let outcome = test().env("TRC_REPORT", "json=/no/such/x").run();
+    outcome.status(78).stdout_is("").stderr_has(&error);
+    // Two names of one file are found out when it is there to be looked at.
+    let outcome = test().args(&["--report", "json=x", "--report", "junit=link"]).run();
+    outcome.status(78).stderr_has("error: cannot write the report link: another one goes to x\n");
+    outcome.stderr_has("  --> --report\n");
+}
+
+#[test]
 fn a_report_that_nobody_reads_fails_the_run_after_a_while() {
     let about = "x".repeat(200_000);
     let trc = tested(&format!("[test.t]\nexec = 'true'\ndescription = '{about}'\n"))

@@ -13,7 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::statfs::{PROC_SUPER_MAGIC, statfs};
 
 use super::stream::{flush_deadline, now};
-use crate::config::{ReportKind, Stage, Testing, reason};
+use crate::config::{Diagnostic, ReportFile, ReportKind, Stage, Testing, reason};
 use crate::graph::Graph;
 
 /// How a report gets where it is wanted.
@@ -40,24 +40,35 @@ pub struct Report {
 /// Opens all of them, so that what can't be written is known before anything runs.
 ///
 /// # Errors
-/// Which one, and why, in words.
-pub fn open_reports(testing: &Testing) -> Result<Vec<Report>, String> {
+/// Which one, and why.
+pub fn open_reports(testing: &Testing) -> Result<Vec<Report>, Diagnostic> {
     let mut reports: Vec<Report> = Vec::new();
     for wanted in &testing.reports {
-        let opened = resolve(&wanted.path).map_err(|error| reason(&error)).and_then(|target| {
-            let (file, way) = open(&target).map_err(|error| why_not(&target, &error))?;
-            let (kind, path) = (wanted.kind, wanted.path.clone());
-            Ok(Report { kind, path, target, way, file })
-        });
-        match opened {
+        match open_report(wanted, &reports) {
             Ok(report) => reports.push(report),
-            Err(why) => {
+            Err(error) => {
                 reports.iter().for_each(Report::forget);
-                return Err(cannot(&wanted.path, &why));
+                return Err(error);
             }
         }
     }
     Ok(reports)
+}
+
+fn open_report(wanted: &ReportFile, others: &[Report]) -> Result<Report, Diagnostic> {
+    let refuse = |why: &str| Diagnostic::error(wanted.origin.clone(), cannot(&wanted.path, why));
+    let target = resolve(&wanted.path).map_err(|error| refuse(&reason(&error)))?;
+    if others.iter().any(|other| other.target == target) {
+        return Err(refuse(&format!("another one goes to {}", target.display())));
+    }
+    let (file, way) = open(&target).map_err(|error| {
+        let refused = refuse(&why_not(&target, &error));
+        match advice(&error) {
+            Some(advice) => refused.help(advice),
+            None => refused,
+        }
+    })?;
+    Ok(Report { kind: wanted.kind, path: wanted.path.clone(), target, way, file })
 }
 
 impl Report {
@@ -153,9 +164,20 @@ fn cannot(path: &Path, why: &str) -> String {
 }
 
 fn why_not(target: &Path, error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => format!("there is no directory {}", directory(target).display()),
-        _ => reason(error),
+    let directory = directory(target);
+    if error.kind() == io::ErrorKind::NotFound && !directory.is_dir() {
+        return format!("there is no directory {}", directory.display());
+    }
+    reason(error)
+}
+
+fn advice(error: &io::Error) -> Option<&'static str> {
+    match error.raw_os_error() {
+        Some(libc::ENOENT | libc::EACCES | libc::EPERM | libc::EROFS) => {
+            Some("its directory has to be there and be writable: mount one with -v")
+        }
+        Some(libc::ENXIO) => Some("a FIFO has to have a reader when the run begins"),
+        _ => None,
     }
 }
 
