@@ -5,10 +5,11 @@ mod common;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::thread;
 
-use common::{MODES, NEVER, Outcome, TERM, Trc, python, root, table};
+use common::{MODES, NEVER, Outcome, Running, TERM, Trc, python, root, table};
 
 /// A service that says that it is up, stays, and ends when it is told to.
 const SERVICE: &str = "[async.web]\nexec = ['cat', '${W}/hello', '${W}/never']\nready.log = 'up'\n";
@@ -696,19 +697,144 @@ fn a_test_that_was_running_when_the_run_was_cut_short_says_so() {
 
 #[test]
 fn a_report_goes_where_it_is_wanted_whatever_that_is() {
-    let test = || {
-        tested("[test.t]\nexec = 'true'\n")
-            .before("cd $W; >real.json; ln -s real.json link.json; mkfifo fifo; mkdir dir")
-    };
-    let running = test().args(&["--report", "json=link.json"]).spawn();
-    running.wait_until("it has ended", || running.ended());
-    assert!(running.path("link.json").is_symlink());
-    assert!(std::fs::read_to_string(running.path("real.json")).unwrap().contains("test.t"));
-    running.finish().status(0);
+    let test = || tested("[test.t]\nexec = 'true'\n").before("cd $W; mkfifo fifo; mkdir dir");
     for (target, why) in [("dir", "Is a directory"), ("fifo", "No such device")] {
         let outcome = test().args(&["--report", &format!("json={target}")]).run();
         outcome.status(78).stderr_has(&format!("cannot write the report {target}: {why}"));
     }
+}
+
+/// What a run has left in a file.
+fn left_in(running: &Running, name: &str) -> String {
+    running.wait_until("it has ended", || running.ended());
+    std::fs::read_to_string(running.path(name)).unwrap()
+}
+
+#[test]
+fn a_report_takes_the_place_of_what_a_link_leads_to() {
+    let links = "cd $W; mkdir sub; yes | head -c 100000 >sub/old.json; ln -s sub/old.json a\n\
+                 ln -s $W/sub/new.json b; ln -s b c";
+    for (link, target) in [("a", "sub/old.json"), ("c", "sub/new.json")] {
+        let running = tested("[test.t]\nexec = 'true'\n")
+            .before(links)
+            .args(&["--report", &format!("json={link}")])
+            .spawn();
+        let text = left_in(&running, target);
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(json["passed"], true);
+        assert!(running.path(link).is_symlink());
+        running.finish().status(0);
+    }
+}
+
+#[test]
+fn what_stands_in_the_log_file_stays_beside_a_report_to_standard_error() {
+    let running = tested("[test.t]\nexec = 'true'\n")
+        .before("exec 2>$W/log; echo before >&2")
+        .args(&["--report", "json=/dev/stderr"])
+        .spawn();
+    let text = left_in(&running, "log");
+    assert!(text.starts_with("before\n") && text.contains("\"passed\": true"), "{text}");
+    assert!(text.contains("Exited"), "{text}");
+    running.finish().status(0);
+}
+
+/// What comes through a FIFO of the test, until everybody who writes to it has ended.
+fn from_fifo(fifo: &std::path::Path) -> thread::JoinHandle<String> {
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    use std::os::fd::AsFd as _;
+    let flags = nix::libc::O_NONBLOCK;
+    let mut fifo = std::fs::File::options().read(true).custom_flags(flags).open(fifo).unwrap();
+    #[expect(clippy::disallowed_methods, reason = "a test may start a thread")]
+    thread::spawn(move || {
+        let patience = PollTimeout::try_from(common::patience()).unwrap();
+        poll(&mut [PollFd::new(fifo.as_fd(), PollFlags::POLLIN)], patience).unwrap();
+        fcntl(&fifo, FcntlArg::F_SETFL(OFlag::empty())).unwrap();
+        let mut text = String::new();
+        fifo.read_to_string(&mut text).unwrap();
+        text
+    })
+}
+
+#[test]
+fn a_report_through_a_fifo_comes_once_although_another_fails() {
+    let trc = tested("[test.t]\nexec = 'true'\n")
+        .fifo("fifo")
+        .args(&["--report", "json=fifo", "--report", "junit=/dev/full"])
+        .before("cd $W");
+    let report = from_fifo(&trc.path("fifo"));
+    let outcome = trc.run();
+    let why = "cannot write the report /dev/full: No space left on device";
+    outcome.status(1).stderr_has(why);
+    serde_json::from_str::<serde_json::Value>(&report.join().unwrap()).unwrap();
+}
+
+#[test]
+fn a_report_through_a_fifo_may_be_longer_than_its_buffer() {
+    let about = "x".repeat(200_000);
+    let trc = tested(&format!("[test.t]\nexec = 'true'\ndescription = '{about}'\n"))
+        .fifo("fifo")
+        .args(&["--report", "json=fifo"])
+        .before("cd $W");
+    let report = from_fifo(&trc.path("fifo"));
+    trc.run().status(0);
+    let json: serde_json::Value = serde_json::from_str(&report.join().unwrap()).unwrap();
+    assert_eq!(json["points"][0]["description"], about);
+}
+
+#[test]
+fn a_report_that_cannot_be_opened_is_an_error_with_its_place_and_advice() {
+    let advice = "its directory has to be there and be writable: mount one with -v";
+    let error = format!(
+        "error: cannot write the report /no/such/x: there is no directory /no/such\n  \
+         --> TRC_REPORT\n   = help: {advice}\n"
+    );
+    let test = || tested("[test.t]\nexec = 'true'\n").before("cd $W; ln -s x link");
+    let outcome = test().env("TRC_REPORT", "json=/no/such/x").run();
+    outcome.status(78).stdout_is("").stderr_has(&error);
+    // Two names of one file are found out when it is there to be looked at.
+    let outcome = test().args(&["--report", "json=x", "--report", "junit=link"]).run();
+    outcome.status(78).stderr_has("error: cannot write the report link: another one goes to x\n");
+    outcome.stderr_has("  --> --report\n");
+}
+
+#[test]
+fn a_report_that_nobody_reads_fails_the_run_after_a_while() {
+    let about = "x".repeat(200_000);
+    let trc = tested(&format!("[test.t]\nexec = 'true'\ndescription = '{about}'\n"))
+        .fifo("fifo")
+        .args(&["--report", "json=fifo"])
+        .before("cd $W");
+    let flags = nix::libc::O_NONBLOCK;
+    let path = trc.path("fifo");
+    let reader = std::fs::File::options().read(true).custom_flags(flags).open(path).unwrap();
+    trc.run().status(1).stderr_has("cannot write the report fifo: it was not read in time");
+    drop(reader);
+}
+
+#[test]
+fn a_report_over_a_file_is_written_anew_when_another_has_failed() {
+    // Only a mount makes a directory read-only for root.
+    let before = "cd $W; mkdir ro; mount --bind ro ro; yes | head -c 10000 >ro/json\n\
+                  yes | head -c 10000 >file; mount --bind file ro/json\n\
+                  mount -o remount,ro,bind ro";
+    let running = tested("[test.t]\nexec = 'true'\n")
+        .pid1()
+        .before(before)
+        .args(&["--report", "json=ro/json", "--report", "junit=/dev/full"])
+        .spawn();
+    let text = left_in(&running, "file");
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert!(json["reason"].as_str().unwrap().contains("/dev/full"), "{json}");
+    running.finish().status(1);
+}
+
+#[test]
+fn a_link_to_where_no_directory_is_says_which_is_missing() {
+    let trc = tested("[test.t]\nexec = 'true'\n").before("cd $W; ln -s none/x link");
+    let outcome = trc.args(&["--report", "json=link"]).run();
+    outcome.status(78).stderr_has("cannot write the report link: there is no directory none");
 }
 
 #[test]
@@ -783,7 +909,68 @@ fn reports_are_files_that_are_there_as_a_whole_or_not_at_all() {
     let toml = "[boot.b]\nscript = 'echo ran'\n[test.t]\nexec = 'true'\n";
     let outcome = tested(toml).args(&["--report", "junit=/no/such/x.xml"]).run();
     outcome.status(78).stdout_is("").stderr_lacks("ran");
-    outcome.stderr_has("cannot write the report /no/such/x.xml: its directory does not exist");
+    outcome.stderr_has("cannot write the report /no/such/x.xml: there is no directory /no/such");
+}
+
+#[test]
+fn of_many_failed_tests_the_reason_names_some() {
+    let tests: Vec<_> = (10..22).map(|n| format!("[test.t{n}]\nexec = 'false'\n")).collect();
+    let tests = tests.concat();
+    let halt = "[halt.h]\nscript = 'echo \"reason: $TRC_EXIT_REASON\"'\n";
+    let outcome = tested(&format!("{tests}{halt}")).run();
+    let reason = "12 of 12 tests failed: test.t10, test.t11, test.t12, test.t13, test.t14, \
+                  test.t15, test.t16, test.t17, test.t18, test.t19, and 2 more";
+    outcome.status(1).stderr_has(&format!("reason: {reason}\n"));
+    outcome.stdout_has(&format!("# status 1: {reason}\n"));
+}
+
+/// More points than are queued for a reader that is late.
+fn many_long_points() -> String {
+    let about = "x".repeat(150_000);
+    let test = |n| format!("[test.t{n}]\nexec = 'true'\ndescription = '{about}'\n");
+    (1..=4).map(test).collect::<Vec<_>>().concat()
+}
+
+#[test]
+fn a_reader_that_is_late_gets_every_point() {
+    let (mut read, write) = std::io::pipe().unwrap();
+    let running = tested(&many_long_points()).stdout_to(write).spawn();
+    running.wait_for("Trying to terminate");
+    let mut text = String::new();
+    read.read_to_string(&mut text).unwrap();
+    for number in 1..=4 {
+        assert!(text.contains(&format!("\nok {number} - test.t{number}: ")), "{number}");
+    }
+    assert!(text.ends_with("\n1..7\n# 7 passed, 0 failed, 0 skipped, 0 excused\n"));
+    running.finish().status(0);
+}
+
+#[test]
+fn a_run_whose_points_are_lost_has_failed() {
+    let (read, write) = std::io::pipe().unwrap();
+    let outcome = tested(&many_long_points()).stdout_to(write).run();
+    let why = "cannot write the report on standard output: it was not read in time";
+    outcome.status(1).stderr_has("Exited (exitcode=1)").stderr_has(why);
+    drop(read);
+    let (read, write) = std::io::pipe().unwrap();
+    drop(read);
+    let outcome = tested("[test.t]\nexec = 'true'\n").stdout_to(write).run();
+    outcome.status(1).stderr_has("cannot write the report on standard output: Broken pipe");
+}
+
+#[test]
+fn a_disk_that_is_full_is_said_in_the_reports_that_can_be_written() {
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let running = tested("[test.t]\nexec = 'true'\n")
+        .stdout_to(full)
+        .before("cd $W")
+        .args(&["--report", "json=json"])
+        .spawn();
+    let json: serde_json::Value = serde_json::from_str(&left_in(&running, "json")).unwrap();
+    let why = "cannot write the report on standard output: No space left on device";
+    assert_eq!((&json["status"], &json["passed"]), (&1.into(), &false.into()));
+    assert!(json["reason"].as_str().unwrap().contains(why), "{json}");
+    running.finish().status(1).stderr_has(why);
 }
 
 #[test]

@@ -35,6 +35,19 @@ pub struct ReportFile {
     pub kind: ReportKind,
     /// Where.
     pub path: PathBuf,
+    /// Who asked for it.
+    pub origin: Origin,
+}
+
+impl ReportFile {
+    /// As it is written.
+    fn written(&self) -> String {
+        let kind = match self.kind {
+            ReportKind::Junit => "junit",
+            ReportKind::Json => "json",
+        };
+        shown(&format!("{kind}={}", self.path.display()))
+    }
 }
 
 /// The form of a report.
@@ -88,13 +101,17 @@ impl Decoder<'_> {
     }
 
     fn reports(&mut self, line: &CommandLine) -> Vec<ReportFile> {
-        let mut reports = Vec::new();
+        let mut reports: Vec<ReportFile> = Vec::new();
         let written = variable(self.environment, "TRC_REPORT").map_or(&b""[..], OsStr::as_bytes);
         let written = written.split(|byte| *byte == b',').filter(|one| !one.is_empty());
         let written = written.map(|one| (OsStr::from_bytes(one).to_owned(), "TRC_REPORT"));
         let written: Vec<(OsString, &str)> = written.collect();
         let flagged = line.reports.iter().map(|one| (one.clone(), "--report"));
         for (report, by) in written.into_iter().chain(flagged) {
+            let origin = match by {
+                "--report" => Origin::Flag(by.into()),
+                _ => Origin::Variable(by.into()),
+            };
             let bytes = report.as_bytes();
             let at = bytes.iter().position(|byte| *byte == b'=').unwrap_or(bytes.len());
             let kind = match &bytes[..at] {
@@ -105,19 +122,24 @@ impl Decoder<'_> {
             let path = bytes.get(at + 1..).filter(|path| !path.is_empty());
             if let (Some(kind), Some(path)) = (kind, path) {
                 let path = PathBuf::from(OsStr::from_bytes(path));
-                reports.push(ReportFile { kind, path });
+                let report = ReportFile { kind, path, origin };
+                if let Some(other) = reports.iter().find(|other| other.path == report.path) {
+                    self.diagnostics.push(same_file(other, &report));
+                }
+                reports.push(report);
                 continue;
             }
-            let origin = match by {
-                "--report" => Origin::Flag(by.into()),
-                _ => Origin::Variable(by.into()),
-            };
             let found = shown(&report.to_string_lossy());
             let message = format!("expected junit=FILE or json=FILE, found \"{found}\"");
             self.diagnostics.push(Diagnostic::error(origin, message));
         }
         reports
     }
+}
+
+fn same_file(one: &ReportFile, other: &ReportFile) -> Diagnostic {
+    let message = format!("\"{}\" and \"{}\" are the same file", one.written(), other.written());
+    Diagnostic::error(other.origin.clone(), message).help("each report needs one of its own")
 }
 
 /// Leaves the tests in that are to run: those that were asked for, in test mode; none else.

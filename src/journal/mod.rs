@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, TryLockError};
 use std::time::{Instant, SystemTime};
 
 use log::{Level, LevelFilter};
+use nix::errno::Errno;
 
 pub use entry::{Entry, Source};
 pub use line::{CUT_MARK, MAX_LINE};
@@ -24,7 +25,7 @@ pub(crate) use time::utc;
 pub use time::{Clock, Local};
 
 use crate::config::LogFormat;
-use crate::run::stream::{Kind, Pending, Side, Streams};
+use crate::run::stream::{Pending, Side, Streams};
 use entry::main_entry;
 use writer::Writer;
 
@@ -85,9 +86,22 @@ impl Journal {
         self.with(|writer| writer.apart = true);
     }
 
-    /// Writes whole lines to standard output as they are.
-    pub fn report(&self, lines: &[u8]) {
-        self.with(|writer| writer.push(Side::Out, lines, Kind::Own));
+    /// Writes whole lines to standard output as they are, all of them; or says that there is no
+    /// room for them now, so that they are to be offered again.
+    pub fn report(&self, lines: &[u8]) -> bool {
+        self.with(|writer| writer.offer(Side::Out, lines)).unwrap_or(false)
+    }
+
+    /// Whether somebody has taken all that was reported.
+    #[must_use]
+    pub fn is_reported(&self) -> bool {
+        self.with(|writer| writer.streams.side(Side::Out).queued() == 0).unwrap_or(false)
+    }
+
+    /// The error that has cost some of what was reported.
+    #[must_use]
+    pub fn report_error(&self) -> Option<Errno> {
+        self.with(|writer| writer.streams.side(Side::Out).failed()).flatten()
     }
 
     /// Writes one of trc's own lines, if its level is said.

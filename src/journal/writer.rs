@@ -125,6 +125,11 @@ impl Writer {
         self.streams.side(side).push(lines, kind);
     }
 
+    pub(super) fn offer(&mut self, side: Side, lines: &[u8]) -> bool {
+        self.report_dropped(side);
+        self.streams.side(side).offer(lines)
+    }
+
     /// Says how much was dropped, once there is room for that.
     fn report_dropped(&mut self, side: Side) {
         let Some(dropped) = self.streams.side(side).take_dropped() else { return };

@@ -130,8 +130,9 @@ fn supervise(
         journal.set_apart();
         match testing::open_reports(testing) {
             Ok(opened) => reports = opened,
-            Err(why) => return fail(format_args!("{why}"), status::CONFIG),
+            Err(why) => return refuse(&[why]),
         }
+        // The first line finds room, or an error that is told at the end.
         journal.report(selftest::tap::HEADER.as_bytes());
     }
     let reporter = Reporter::new(journal.clone(), graph.transparent);

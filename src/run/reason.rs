@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 
+use super::check::some;
 use super::sender;
 use super::spawn_failure::spawn_failure;
 use crate::config::Stage;
@@ -74,7 +75,9 @@ pub fn ended(engine: &Engine, id: UnitId, ended: Ended, whys: &BTreeMap<UnitId, 
     }
 }
 
-/// What a test run has come to: which tests failed, and what else was not as it should be.
+/// What a test run has come to: which tests failed, and what else was not as it should be. Of
+/// many some are named: the reason is a variable of halt units, and the kernel takes none that
+/// is longer than 128 KiB (execve(2)).
 fn tested(engine: &Engine) -> String {
     let graph = engine.graph();
     let failed = |id: &UnitId| engine.ended(*id).is_some_and(Ended::failed);
@@ -85,13 +88,13 @@ fn tested(engine: &Engine) -> String {
     points.retain(|point| !graph.allowed.contains_key(point));
     points.dedup();
     let count = graph.stage(Stage::Test).count();
-    let failed = match tests.as_slice() {
-        [] => None,
-        tests => Some(format!("{} of {count} tests failed: {}", tests.len(), tests.join(", "))),
+    let failed = match tests.len() {
+        0 => None,
+        many => Some(format!("{many} of {count} tests failed: {}", some(tests))),
     };
-    let unclean = match points.as_slice() {
-        [] => None,
-        points => Some(format!("the run was not clean: {}", points.join(", "))),
+    let unclean = match points.len() {
+        0 => None,
+        _ => Some(format!("the run was not clean: {}", some(points))),
     };
     match [failed, unclean].into_iter().flatten().collect::<Vec<_>>().join("; ") {
         nothing if nothing.is_empty() => "every test has passed".to_owned(),

@@ -2,64 +2,100 @@
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, Write as _};
+use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use crate::config::{ReportKind, Stage, Testing, reason};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::statfs::{PROC_SUPER_MAGIC, statfs};
+
+use super::stream::{flush_deadline, now};
+use crate::config::{Diagnostic, ReportFile, ReportKind, Stage, Testing, reason};
 use crate::graph::Graph;
+
+/// How a report gets where it is wanted.
+enum Way {
+    /// By way of a file beside it, which becomes it.
+    Beside(PathBuf),
+    /// A plain file, written over where it is.
+    Over,
+    /// A FIFO, a device or an open descriptor: what was written there can't be taken back.
+    Through,
+}
 
 /// A report's file, which appears as a whole at the end.
 pub struct Report {
     /// In which form.
     pub kind: ReportKind,
     path: PathBuf,
-    /// What becomes of it; None where it is written in its place, as a device has to be.
-    beside: Option<PathBuf>,
+    /// Where it is once links were followed.
+    target: PathBuf,
+    way: Way,
     file: File,
 }
 
 /// Opens all of them, so that what can't be written is known before anything runs.
 ///
 /// # Errors
-/// Which one, and why, in words.
-pub fn open_reports(testing: &Testing) -> Result<Vec<Report>, String> {
+/// Which one, and why.
+pub fn open_reports(testing: &Testing) -> Result<Vec<Report>, Diagnostic> {
     let mut reports: Vec<Report> = Vec::new();
     for wanted in &testing.reports {
-        match open(&wanted.path) {
-            Ok((file, beside)) => {
-                let (kind, path) = (wanted.kind, wanted.path.clone());
-                reports.push(Report { kind, path, beside, file });
-            }
+        match open_report(wanted, &reports) {
+            Ok(report) => reports.push(report),
             Err(error) => {
                 reports.iter().for_each(Report::forget);
-                let why = match error.kind() {
-                    io::ErrorKind::NotFound => "its directory does not exist".to_owned(),
-                    _ => reason(&error),
-                };
-                return Err(cannot(&wanted.path, &why));
+                return Err(error);
             }
         }
     }
     Ok(reports)
 }
 
+fn open_report(wanted: &ReportFile, others: &[Report]) -> Result<Report, Diagnostic> {
+    let refuse = |why: &str| Diagnostic::error(wanted.origin.clone(), cannot(&wanted.path, why));
+    let target = resolve(&wanted.path).map_err(|error| refuse(&reason(&error)))?;
+    if others.iter().any(|other| other.target == target) {
+        return Err(refuse(&format!("another one goes to {}", target.display())));
+    }
+    let (file, way) = open(&target).map_err(|error| {
+        let refused = refuse(&why_not(&target, &error));
+        match advice(&error) {
+            Some(advice) => refused.help(advice),
+            None => refused,
+        }
+    })?;
+    Ok(Report { kind: wanted.kind, path: wanted.path.clone(), target, way, file })
+}
+
 impl Report {
+    /// Whether it is there for good once it is written, and must not be written again.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(self.way, Way::Through)
+    }
+
     /// Writes all of it, in the place of what was written before.
     ///
     /// # Errors
     /// What could not be done, in words.
     pub fn write(&mut self, text: &str) -> Result<(), String> {
-        if self.beside.is_some() {
-            _ = self.file.set_len(0);
-            _ = self.file.rewind();
-        }
-        let written = self.file.write_all(text.as_bytes());
-        written.map_err(|error| {
+        self.rewrite(text.as_bytes()).map_err(|error| {
             self.forget();
             cannot(&self.path, &reason(&error))
         })
+    }
+
+    fn rewrite(&mut self, text: &[u8]) -> io::Result<()> {
+        if self.is_final() {
+            return write_through(&mut self.file, text, flush_deadline());
+        }
+        self.file.set_len(0)?;
+        self.file.rewind()?;
+        self.file.write_all(text)
     }
 
     /// Gives it its name.
@@ -67,12 +103,12 @@ impl Report {
     /// # Errors
     /// What could not be done, in words.
     pub fn publish(self, text: &str) -> Result<(), String> {
-        let Some(beside) = &self.beside else { return Ok(()) };
-        let done = match self.file.sync_all().and_then(|()| fs::rename(beside, &self.path)) {
+        let Way::Beside(beside) = &self.way else { return Ok(()) };
+        let done = match self.file.sync_all().and_then(|()| fs::rename(beside, &self.target)) {
             // A file that the engine has mounted there keeps its place: rename(2).
             Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
                 self.forget();
-                fs::write(&self.path, text)
+                fs::write(&self.target, text)
             }
             done => done,
         };
@@ -84,24 +120,110 @@ impl Report {
 
     /// It will not be.
     fn forget(&self) {
-        if let Some(beside) = &self.beside {
+        if let Way::Beside(beside) = &self.way {
             _ = fs::remove_file(beside);
         }
     }
+}
+
+/// Writes to what may be a pipe, which takes no more at once than its reader has left room for.
+fn write_through(file: &mut File, text: &[u8], until: Instant) -> io::Result<()> {
+    let mut rest = text;
+    while !rest.is_empty() {
+        match file.write(rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => rest = &rest[count..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if !wait_for_room(file, until) {
+                    return Err(io::Error::other("it was not read in time"));
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Whether there is time left to write; waits for the reader until then at most.
+fn wait_for_room(file: &File, until: Instant) -> bool {
+    let left = until.saturating_duration_since(now());
+    if left.is_zero() {
+        return false;
+    }
+    // Rounded up, or the last fraction of a millisecond would be spent spinning.
+    let timeout = PollTimeout::try_from(left + Duration::from_micros(999));
+    let mut polled = [PollFd::new(file.as_fd(), PollFlags::POLLOUT)];
+    // Whatever came of it, writing tells.
+    _ = poll(&mut polled, timeout.unwrap_or(PollTimeout::ZERO));
+    true
 }
 
 fn cannot(path: &Path, why: &str) -> String {
     format!("cannot write the report {}: {why}", path.display())
 }
 
+fn why_not(target: &Path, error: &io::Error) -> String {
+    let directory = directory(target);
+    if error.kind() == io::ErrorKind::NotFound && !directory.is_dir() {
+        return format!("there is no directory {}", directory.display());
+    }
+    reason(error)
+}
+
+fn advice(error: &io::Error) -> Option<&'static str> {
+    match error.raw_os_error() {
+        Some(libc::ENOENT | libc::EACCES | libc::EPERM | libc::EROFS) => {
+            Some("its directory has to be there and be writable: mount one with -v")
+        }
+        Some(libc::ENXIO) => Some("a FIFO has to have a reader when the run begins"),
+        _ => None,
+    }
+}
+
+/// Where a file is, as it can be opened.
+fn directory(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent == Path::new("") => Path::new("."),
+        Some(parent) => parent,
+        None => path,
+    }
+}
+
+/// What a link leads to, whether that is there or not: a report takes the place of its target,
+/// and the link stays. Those of /proc lead to what is open, and have no other name.
+fn resolve(path: &Path) -> io::Result<PathBuf> {
+    // As many as the kernel follows: path_resolution(7).
+    const LINKS: usize = 40;
+    let mut path = path.to_owned();
+    for _ in 0..LINKS {
+        if is_of_proc(&path) {
+            return Ok(path);
+        }
+        match fs::read_link(&path) {
+            Ok(target) => path = path.parent().unwrap_or(Path::new("")).join(target),
+            // No link, or nothing: opening it says which.
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(io::Error::from_raw_os_error(libc::ELOOP))
+}
+
+fn is_of_proc(path: &Path) -> bool {
+    statfs(directory(path)).is_ok_and(|found| found.filesystem_type() == PROC_SUPER_MAGIC)
+}
+
 /// A file beside it, which becomes it; or the thing itself, where that is no plain file.
-fn open(path: &Path) -> io::Result<(File, Option<PathBuf>)> {
+fn open(path: &Path) -> io::Result<(File, Way)> {
     // Without O_NONBLOCK, opening a FIFO waits for its reader.
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
-    let in_place = || File::options().write(true).custom_flags(flags).open(path);
-    match fs::symlink_metadata(path) {
+    let existing = |how: &mut OpenOptions| how.custom_flags(flags).open(path);
+    match fs::metadata(path) {
         Ok(found) if found.is_dir() => return Err(io::Error::from_raw_os_error(libc::EISDIR)),
-        Ok(found) if !found.is_file() => return Ok((in_place()?, None)),
+        // Standard error may be a log file: what stands in it is not this report's.
+        Ok(found) if !found.is_file() || is_of_proc(path) => {
+            return Ok((existing(File::options().append(true))?, Way::Through));
+        }
         Ok(_) | Err(_) => {}
     }
     let mut name = OsString::from(".");
@@ -112,10 +234,10 @@ fn open(path: &Path) -> io::Result<(File, Option<PathBuf>)> {
     _ = fs::remove_file(&beside);
     let new = File::options().write(true).create_new(true).custom_flags(flags).open(&beside);
     match new {
-        Ok(file) => Ok((file, Some(beside))),
+        Ok(file) => Ok((file, Way::Beside(beside))),
         // Where only the file is writable, as one that is mounted into a read-only root.
-        Err(error) => match in_place() {
-            Ok(file) => file.set_len(0).map(|()| (file, None)),
+        Err(error) => match existing(File::options().write(true)) {
+            Ok(file) => file.set_len(0).map(|()| (file, Way::Over)),
             Err(_) => Err(error),
         },
     }

@@ -349,6 +349,15 @@ fn what_was_asked_for_and_is_not_there_is_an_error() {
         ]
     );
     assert_eq!(
+        case("[test.t]\nexec = 'x'")
+            .set("TRC_REPORT", "junit=/r")
+            .arguments(&["--report", "json=/r"])
+            .errors(),
+        [
+            "error --report: \"junit=/r\" and \"json=/r\" are the same file (each report needs one of its own)"
+        ]
+    );
+    assert_eq!(
         case("[test.t]\nexec = 'x'").arguments(&["--report", "html=x"]).errors(),
         ["error --report: expected junit=FILE or json=FILE, found \"html=x\""]
     );

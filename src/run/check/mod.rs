@@ -8,7 +8,7 @@ pub mod processes;
 pub mod resources;
 
 /// The first of many for people, and how many there are beside these.
-fn some(all: impl IntoIterator<Item = String>) -> String {
+pub fn some(all: impl IntoIterator<Item = String>) -> String {
     const SHOWN: usize = 10;
     let mut all = all.into_iter();
     let mut shown: Vec<String> = all.by_ref().take(SHOWN).collect();

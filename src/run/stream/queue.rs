@@ -49,6 +49,8 @@ pub struct Stream {
     /// Since nothing could be written, while something is queued.
     stall: Option<Stall>,
     broken: bool,
+    /// The first error of a write; something may be missing since.
+    failed: Option<Errno>,
 }
 
 impl Stream {
@@ -67,6 +69,7 @@ impl Stream {
             inside: false,
             stall: None,
             broken: false,
+            failed: None,
         }
     }
 
@@ -81,31 +84,56 @@ impl Stream {
             self.drop_lines(lines, kind, self.dropped.errno);
             return false;
         }
-        let mut rest = lines;
-        if self.queued() == 0 {
-            if self.inside
-                && let Err((_, errno)) = self.write_now(b"\n")
-            {
-                return self.refused(lines, kind, errno);
-            }
-            match self.write_now(lines) {
-                Ok(count) => rest = &lines[count..],
-                Err((count, errno)) => return self.refused(&lines[count..], kind, errno),
-            }
-        }
+        let rest = match self.begin(lines) {
+            Ok(count) => &lines[count..],
+            Err((count, errno)) => return self.refused(&lines[count..], kind, errno),
+        };
         // What is queued always ends with a whole line.
         let started = self.queued() == 0 && self.inside && rest.len() < lines.len();
         let keep = self.room_for(rest, kind, started);
-        // Moves what is left to the front before the vector would grow.
-        if self.written > 0 && self.queue.len() + keep > self.queue.capacity() {
-            self.queue.drain(..self.written);
-            self.written = 0;
-        }
-        self.queue.extend_from_slice(&rest[..keep]);
+        self.enqueue(&rest[..keep]);
         if keep < rest.len() {
             self.drop_lines(&rest[keep..], kind, None);
         }
         keep == rest.len()
+    }
+
+    /// Writes or queues all of these lines, or says that there is no room now. They are never
+    /// counted as dropped: whoever has them comes again.
+    pub fn offer(&mut self, lines: &[u8]) -> bool {
+        // What was dropped is said before anything else.
+        if self.broken || self.failed.is_some() || self.dropped.lines > 0 {
+            return false;
+        }
+        // Without a queue nobody would learn when there is room.
+        if self.queued() > 0 && self.queued() + lines.len() > BUFFER {
+            return false;
+        }
+        match self.begin(lines) {
+            Ok(count) => self.enqueue(&lines[count..]),
+            Err((_, errno)) => return self.refused(b"", Kind::Notice, errno),
+        }
+        true
+    }
+
+    /// Writes what can be written at once, unless others wait: how much that was.
+    fn begin(&mut self, lines: &[u8]) -> Result<usize, (usize, Errno)> {
+        if self.queued() > 0 {
+            return Ok(0);
+        }
+        if self.inside {
+            self.write_now(b"\n").map_err(|(_, errno)| (0, errno))?;
+        }
+        self.write_now(lines)
+    }
+
+    fn enqueue(&mut self, lines: &[u8]) {
+        // Moves what is left to the front before the vector would grow.
+        if self.written > 0 && self.queue.len() + lines.len() > self.queue.capacity() {
+            self.queue.drain(..self.written);
+            self.written = 0;
+        }
+        self.queue.extend_from_slice(lines);
     }
 
     /// How much of `rest` may be queued. `started`: its first line is half
@@ -154,6 +182,7 @@ impl Stream {
 
     /// An error other than "not now".
     fn refused(&mut self, lines: &[u8], kind: Kind, errno: Errno) -> bool {
+        self.failed.get_or_insert(errno);
         let gone = match errno {
             Errno::EPIPE | Errno::ECONNRESET | Errno::ENOTCONN | Errno::EBADF => true,
             // A terminal that was hung up (tty_ioctl(4)).
@@ -254,6 +283,12 @@ impl Stream {
     #[must_use]
     pub fn broken(&self) -> bool {
         self.broken
+    }
+
+    /// The first error of a write, if there was any.
+    #[must_use]
+    pub fn failed(&self) -> Option<Errno> {
+        self.failed
     }
 
     /// Whether it is a file or such a device, which never lets a writer wait.

@@ -4,7 +4,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::super::reason;
-use super::{Supervisor, now};
+use super::super::testing::Report;
+use super::{Supervisor, flush_deadline, now};
 use crate::config::{ReportKind, Stage};
 use crate::engine::{Ended, Finding, How};
 use crate::graph::{UnitId, points};
@@ -79,6 +80,7 @@ impl Supervisor {
                 self.point(plain(points::log(&graph.node(*test).unit), Some(lines.join(", "))));
             }
         }
+        let told = self.say_until(flush_deadline(), Self::say_points);
         let mut suite = Suite {
             name: nix::unistd::gethostname()
                 .map_or_else(|_| "trc".to_owned(), |name| name.to_string_lossy().into_owned()),
@@ -88,39 +90,56 @@ impl Supervisor {
             reason: (status != 0).then_some(cause),
             points: std::mem::take(&mut self.suite.points),
         };
+        let lost = told.map_err(|why| self.suite.unwritten(&mut suite, why)).is_err();
         self.write_reports(&mut suite);
-        self.reporter.journal().report(selftest::tap::plan(&suite).as_bytes());
+        self.say_plan(&mut suite, lost);
         suite.status
+    }
+
+    /// The end of what standard output gets. Nobody is waited for who has not read the points.
+    fn say_plan(&mut self, suite: &mut Suite, lost: bool) {
+        let plan = selftest::tap::plan(suite);
+        let until = if lost { now() } else { flush_deadline() };
+        let told = self.say_until(until, |this| this.reporter.journal().report(plan.as_bytes()));
+        if let (Err(why), false) = (told, lost) {
+            self.suite.unwritten(suite, why);
+        }
     }
 
     /// All reports in files. One that can't be written fails the run: whoever asked for it would
     /// take an old one for this one.
     fn write_reports(&mut self, suite: &mut Suite) {
         let mut reports = std::mem::take(&mut self.suite.reports);
-        let text = |kind, suite: &Suite| match kind {
-            ReportKind::Junit => selftest::junit(suite),
-            ReportKind::Json => selftest::json(suite),
-        };
-        // Once more where one failed, for the others are to say so.
-        for _ in 0..2 {
-            let before = reports.len();
-            reports.retain_mut(|report| match report.write(&text(report.kind, suite)) {
-                Ok(()) => true,
-                Err(why) => {
-                    self.suite.unwritten(suite, why);
-                    false
-                }
-            });
-            if reports.len() == before {
-                break;
-            }
+        let wanted = reports.len();
+        let can_be_rewritten = |report: &Report| !report.is_final();
+        self.write_some(&mut reports, suite, can_be_rewritten);
+        self.write_some(&mut reports, suite, Report::is_final);
+        if reports.len() < wanted {
+            // Once more where one failed, for the others are to say so.
+            self.write_some(&mut reports, suite, can_be_rewritten);
         }
         for report in reports {
-            let text = text(report.kind, suite);
+            let text = text_of(report.kind, suite);
             if let Err(why) = report.publish(&text) {
                 self.suite.unwritten(suite, why);
             }
         }
+    }
+
+    /// Writes those that `which` says, and leaves only the ones in that could be written.
+    fn write_some(
+        &mut self,
+        reports: &mut Vec<Report>,
+        suite: &mut Suite,
+        which: impl Fn(&Report) -> bool,
+    ) {
+        reports.retain_mut(|report| {
+            if !which(report) {
+                return true;
+            }
+            let written = report.write(&text_of(report.kind, suite));
+            written.map_err(|why| self.suite.unwritten(suite, why)).is_ok()
+        });
     }
 
     fn has_run(&self, id: UnitId) -> bool {
@@ -193,6 +212,13 @@ impl Supervisor {
         }
         whys.extend(left(&self.suite.orphans, "left when all units had ended"));
         (!whys.is_empty()).then(|| whys.join("; "))
+    }
+}
+
+fn text_of(kind: ReportKind, suite: &Suite) -> String {
+    match kind {
+        ReportKind::Junit => selftest::junit(suite),
+        ReportKind::Json => selftest::json(suite),
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use log::Level;
 
 use super::super::capture::Capture;
+use super::super::check::some;
 use super::super::{processes, reason};
 use super::wait::is_ready;
 use super::{Supervisor, flush_deadline, now};
@@ -130,12 +131,11 @@ impl Supervisor {
                 let _ = write!(text, "; [exit] makes {status} of {}", self.engine.status());
             }
             if !survivors.is_empty() {
-                let named: Vec<String> = survivors
+                let named = survivors
                     .iter()
-                    .map(|pid| format!("{pid} ({})", processes::command(*pid).unwrap_or_default()))
-                    .collect();
+                    .map(|pid| format!("{pid} ({})", processes::command(*pid).unwrap_or_default()));
                 text.push_str("; could not be killed: ");
-                text.push_str(&named.join(", "));
+                text.push_str(&some(named));
             }
             self.reporter.main(Level::Error, "reason", format_args!("{text}"));
             reason::termination_log(&text);

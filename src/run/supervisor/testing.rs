@@ -27,6 +27,8 @@ pub struct Notes {
     pub(super) began: Instant,
     pub(super) wall: SystemTime,
     pub(super) points: Vec<Point>,
+    /// How many of them standard output has taken.
+    pub(super) said: usize,
     pub(super) reports: Vec<Report>,
     /// What could not be written.
     pub(super) unwritten: Vec<String>,
@@ -62,6 +64,7 @@ impl Notes {
             began,
             wall: (CLOCK.now)(),
             points: Vec::new(),
+            said: 0,
             reports: Vec::new(),
             unwritten: Vec::new(),
             tried: BTreeMap::new(),
@@ -233,9 +236,46 @@ impl Supervisor {
         {
             point.outcome = Outcome::Excused(test.clone());
         }
-        let number = self.suite.points.len() + 1;
-        self.reporter.journal().report(selftest::tap::point(number, &point).as_bytes());
         self.suite.points.push(point);
+        self.say_points();
+    }
+
+    /// Tells the points that standard output has room for; says whether these are all. What a
+    /// slow reader has not taken yet comes with the next point, or at the end.
+    pub(super) fn say_points(&mut self) -> bool {
+        while let Some(point) = self.suite.points.get(self.suite.said) {
+            let text = selftest::tap::point(self.suite.said + 1, point);
+            if !self.reporter.journal().report(text.as_bytes()) {
+                return false;
+            }
+            self.suite.said += 1;
+        }
+        true
+    }
+
+    /// Says something on standard output, once there is room, and waits for its reader until
+    /// then at most.
+    pub(super) fn say_until(
+        &mut self,
+        deadline: Instant,
+        mut say: impl FnMut(&mut Self) -> bool,
+    ) -> Result<(), String> {
+        let mut said = false;
+        let why = loop {
+            said = said || say(self);
+            let journal = self.reporter.journal();
+            if let Some(errno) = journal.report_error() {
+                break errno.desc().to_owned();
+            }
+            if said && journal.is_reported() {
+                return Ok(());
+            }
+            if now() >= deadline {
+                break "it was not read in time".to_owned();
+            }
+            journal.wait_writable(deadline);
+        };
+        Err(format!("cannot write the report on standard output: {why}"))
     }
 
     fn test_ended(&mut self, id: UnitId, ended: Ended) {
