@@ -192,6 +192,24 @@ fn a_failed_boot_is_told_with_the_log() {
         .stderr_lines(&[r".*cannot prepare"]);
 }
 
+/// The report that trcctl reads says that all is well, for it was written first.
+#[test]
+fn a_report_that_could_not_be_written_is_told() {
+    let forms = ["trc", "json"];
+    table(&forms, ToString::to_string, |form| {
+        let toml =
+            format!("log.format = '{form}'\n[test.a]\nscript = 'rm -r $W/reports && echo gone'\n");
+        let trc = tested(&toml).file("reports/old", "");
+        let report = format!("junit={}", trc.path("reports/junit.xml").display());
+        let outcome = trc.args(&["--report", &report]).run();
+        outcome.status(1).stderr_has("cannot write the report");
+        ends_with(
+            &outcome,
+            r"1 test passed; stop drill clean; .*\ncannot write the report .*reports/junit.xml: .*",
+        );
+    });
+}
+
 #[test]
 fn ctrl_c_ends_the_run_with_its_report_and_nothing_is_left() {
     for way in WAYS {
