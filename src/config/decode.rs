@@ -6,7 +6,7 @@ use super::source::{Source, within};
 use super::suggest::nearest;
 use super::value::{Entry, Node, Table, Value, shown};
 use super::words;
-use super::{Diagnostic, Environment, Origin, Placed, Stage, Template, UnitRef};
+use super::{Diagnostic, Environment, Origin, Placed, Stage, Template, UnitRef, misplaced};
 
 /// Reads the tree and collects what is wrong.
 pub struct Decoder<'a> {
@@ -151,7 +151,9 @@ impl Decoder<'_> {
             }
             let message = format!("unknown key `{}`{place}", shown(name));
             let mut diagnostic = Diagnostic::error(entry.key.clone(), message);
-            if let Some(right) = nearest(name, keys.iter().map(|key| key.name)) {
+            if let Some(help) = misplaced::help(place, name) {
+                diagnostic = diagnostic.help(help);
+            } else if let Some(right) = nearest(name, keys.iter().map(|key| key.name)) {
                 diagnostic = diagnostic.help(format!("did you mean `{right}`?"));
             } else if place.is_empty() && schema::find(schema::UNIT, name).is_some() {
                 diagnostic = diagnostic.help(format!(

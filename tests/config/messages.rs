@@ -37,6 +37,53 @@ fn a_wrong_key_is_named_with_its_place_and_the_nearest_right_one() {
     ]);
 }
 
+/// As `[test.t]`, and what is said of its second line.
+#[test]
+fn a_key_of_a_test_that_stands_elsewhere_is_told_where_it_belongs() {
+    let timeout = "did you mean `max_runtime`, for its command, or `expect.within`, until when it has to pass?";
+    for (line, key, place, help) in [
+        (
+            "within = '3s'",
+            "within",
+            "[test.t]",
+            "it belongs into `expect`: expect = { within = … }",
+        ),
+        ("stdout = 'x'", "stdout", "[test.t]", "it belongs into `expect`: expect = { stdout = … }"),
+        ("exit = 3", "exit", "[test.t]", "it belongs into `expect`: expect = { exit = … }"),
+        (
+            "max-memory = 1",
+            "max-memory",
+            "[test.t]",
+            "it belongs into `expect`: expect = { max_memory = … }",
+        ),
+        ("timeout = '3s'", "timeout", "[test.t]", timeout),
+        ("command = 'x'", "command", "[test.t]", "did you mean `exec`?"),
+        ("expect.timeout = 1", "timeout", "expect", "did you mean `within`?"),
+        ("expect.exit-status = 0", "exit-status", "expect", "did you mean `exit`?"),
+        (
+            "expect.status = 0",
+            "status",
+            "expect",
+            "did you mean `exit`, or the `status` of `http`?",
+        ),
+        ("expect.body = 'x'", "body", "expect", "it belongs into `http`: http = { body = … }"),
+        ("expect.contains = 'x'", "contains", "expect", "it belongs into `file` or `log`"),
+    ] {
+        let column = line.find(key).unwrap() + 1;
+        let expected =
+            format!("error trc.toml:2:{column}: unknown key `{key}` in `{place}` ({help})");
+        assert_eq!(Case::new().toml(&format!("[test.t]\n{line}")).errors(), [expected], "{line}");
+    }
+}
+
+#[test]
+fn a_command_by_another_name_is_told() {
+    toml_says(&[(
+        "[async.web]\ncommand = 'x'",
+        &["error trc.toml:2:1: unknown key `command` in `[async.web]` (did you mean `exec`?)"],
+    )]);
+}
+
 #[test]
 fn a_wrong_value_is_shown_with_what_was_expected() {
     let unit = |line: &str, expected: &str| {
