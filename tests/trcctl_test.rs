@@ -183,6 +183,23 @@ fn a_wrong_configuration_is_told_with_its_place() {
 }
 
 #[test]
+fn warnings_of_the_configuration_are_shown_once() {
+    let toml = "[test.a]\nexec = 'echo foo | grep bar'\n";
+    let rows: [&[&str]; 2] = [&[], &["-v"]];
+    table(
+        &rows,
+        |row| row.join(" "),
+        |row| {
+            let outcome = tested(toml).file("trc.d/tests.three", "").args(row).run();
+            outcome.status(0);
+            for text in ["no shell reads this `|`", "tests.three"] {
+                assert_eq!(outcome.err().matches(text).count(), 1, "{}", outcome.err());
+            }
+        },
+    );
+}
+
+#[test]
 fn a_failed_boot_is_told_with_the_log() {
     let toml = "[boot.prepare]\nscript = 'echo cannot prepare; exit 3'\n[test.a]\nexec = 'true'\n";
     let outcome = tested(toml).run();

@@ -22,12 +22,8 @@ pub fn run(line: &CommandLine, environment: &Environment) -> u8 {
             (None, refused.beside(cycles))
         }
     };
-    let stderr = std::io::stderr();
-    let colours = stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let report = report(&diagnostics, colours);
     let failed = diagnostics.iter().any(|found| found.severity == Severity::Error);
-    // A reader that went away is no reason for another status.
-    _ = stderr.lock().write_all(report.as_bytes());
+    say(&diagnostics);
     match loaded {
         Some(loaded) if !failed => {
             _ = std::io::stdout().lock().write_all(listing(&loaded).as_bytes());
@@ -45,6 +41,24 @@ fn with_tests(loaded: Loaded, line: &CommandLine, environment: &Environment) -> 
         return loaded;
     }
     load(&line, environment).unwrap_or(loaded)
+}
+
+/// The warnings of a configuration that trc will run, on standard error. What is wrong with one
+/// that it won't run, trc says itself.
+pub fn warn(line: &CommandLine, environment: &Environment) {
+    let Ok(loaded) = load(line, environment) else { return };
+    let Ok(graph) = Graph::build(&loaded.config) else { return };
+    let mut remarks = loaded.config.remarks.clone();
+    remarks.extend(graph.remarks().into_iter().map(|found| loaded.illustrate(found)));
+    say(&remarks);
+}
+
+/// Writes errors and warnings to standard error.
+fn say(diagnostics: &[Diagnostic]) {
+    let stderr = std::io::stderr();
+    let colours = stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    // A reader that went away is no reason for another status.
+    _ = stderr.lock().write_all(report(diagnostics, colours).as_bytes());
 }
 
 /// What is wrong with the units together, and what people should know of the whole.

@@ -32,6 +32,10 @@ pub fn run(request: &Request) -> u8 {
     if request.list {
         return list(&request.arguments(trc, None));
     }
+    // trc's log has them, too.
+    if !request.verbose {
+        super::check::warn(&request.loaded_by_trc(), &std::env::vars_os().collect());
+    }
     // Not in DIR, which may be read-only.
     let dir = match tempfile::Builder::new().prefix("trcctl-test-").tempdir() {
         Ok(dir) => dir,
