@@ -104,6 +104,10 @@ fn report(diagnostics: &[Diagnostic], colours: bool) -> String {
 /// The units that would run, and the tests.
 fn listing(loaded: &Loaded) -> String {
     let units = &loaded.config.units;
+    let directory = loaded.config.work_dir.display();
+    if units.is_empty() {
+        return format!("ok: nothing is declared in {directory}\n");
+    }
     let count = |n: usize, what: &str| match n {
         1 => format!("1 {what}"),
         _ => format!("{n} {what}s"),
@@ -113,7 +117,7 @@ fn listing(loaded: &Loaded) -> String {
     if tests > 0 {
         _ = write!(out, ", {}", count(tests, "test"));
     }
-    out.push('\n');
+    _ = writeln!(out, " in {directory}");
     let widest = units.iter().map(|unit| unit.id().chars().count()).max().unwrap_or(0);
     for unit in units {
         let id = unit.id();

@@ -148,8 +148,19 @@ fn check(case: &Case, arguments: &[&str]) -> (Option<i32>, String, String) {
 fn check_says_what_would_run() {
     let case = Case::new().toml("[async.web]\nexec = \"x\"");
     let place = case.path("trc.toml");
-    let says = format!("ok: 2 units\n  async.web  {}:1:8\n  sync.F1    -F\n", place.display());
+    let says = format!(
+        "ok: 2 units in {}\n  async.web  {}:1:8\n  sync.F1    -F\n",
+        case.dir.path().display(),
+        place.display()
+    );
     assert_eq!(check(&case, &["-F", "y"]), (Some(0), says, String::new()));
+}
+
+#[test]
+fn check_says_where_nothing_is_declared() {
+    let case = Case::new();
+    let says = format!("ok: nothing is declared in {}\n", case.dir.path().display());
+    assert_eq!(check(&case, &[]), (Some(0), says, String::new()));
 }
 
 #[test]
