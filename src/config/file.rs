@@ -43,12 +43,15 @@ pub fn parse(source: &Source, order: u64) -> Result<Table, Vec<Diagnostic>> {
     keep(table);
     let mut errors: Vec<_> = errors
         .iter()
-        .map(|error| (error.span(), message(&source.text, error.message(), error.span())))
+        .map(|error| {
+            let said = message(&source.text, error.message(), error.span());
+            (error.span(), said, help(error.message()))
+        })
         .collect();
-    errors.sort_by_key(|(span, _)| span.as_ref().map_or(0, |span| span.start));
+    errors.sort_by_key(|(span, ..)| span.as_ref().map_or(0, |span| span.start));
     let mut found: Vec<Diagnostic> = Vec::new();
     let mut last = 0;
-    for (span, message) in errors {
+    for (span, message, help) in errors {
         let origin = match span {
             Some(span) => places.origin(span.start),
             None => Origin::File { path: source.path.clone(), line: 0, column: 0 },
@@ -60,7 +63,8 @@ pub fn parse(source: &Source, order: u64) -> Result<Table, Vec<Diagnostic>> {
             }
             last = line;
         }
-        found.push(Diagnostic::error(origin, message));
+        let help = help.map(str::to_owned);
+        found.push(Diagnostic { help, ..Diagnostic::error(origin, message) });
         if found.len() == MOST_ERRORS {
             break;
         }
@@ -178,4 +182,12 @@ fn message(text: &str, message: &str, span: Option<Range<usize>>) -> String {
         }
         _ => message.replace(", expected nothing", "").replacen(", expected ", ": expected ", 1),
     }
+}
+
+/// What to do about it, where the parser's message leaves people alone.
+fn help(message: &str) -> Option<&'static str> {
+    // As in a regular expression.
+    message
+        .starts_with("missing escaped value")
+        .then_some(r"a string in single quotes keeps its backslashes: '/^\w+$/'")
 }

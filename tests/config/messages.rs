@@ -77,6 +77,15 @@ fn a_key_of_a_test_that_stands_elsewhere_is_told_where_it_belongs() {
 }
 
 #[test]
+fn a_backslash_in_double_quotes_is_told_to_take_single_ones() {
+    let errors = Case::new().toml("[test.t]\nexec = 'x'\nexpect.stdout = \"/^\\w+$/\"\n").errors();
+    let [error] = errors.as_slice() else { panic!("{errors:?}") };
+    assert!(error.starts_with("error trc.toml:3:21: missing escaped value"), "{error}");
+    let help = r"(a string in single quotes keeps its backslashes: '/^\w+$/')";
+    assert!(error.ends_with(help), "{error}");
+}
+
+#[test]
 fn a_command_by_another_name_is_told() {
     toml_says(&[(
         "[async.web]\ncommand = 'x'",
