@@ -29,6 +29,11 @@ pub struct Fields<'t> {
 }
 
 impl<'t> Fields<'t> {
+    /// Those of a table whose unknown keys were noted already.
+    pub fn noted(keys: &'static [Key], table: Option<&'t Table>) -> Self {
+        Self { table, keys }
+    }
+
     /// Whether the schema has this key here.
     pub fn has(&self, name: &str) -> bool {
         schema::find(self.keys, name).is_some()

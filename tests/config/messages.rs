@@ -86,6 +86,33 @@ fn a_backslash_in_double_quotes_is_told_to_take_single_ones() {
 }
 
 #[test]
+fn a_mistake_is_told_once_and_not_what_follows_from_it() {
+    toml_says(&[
+        (
+            "[test.a]\nexpect.http = { url = 'http://a/', stauts = 200 }",
+            &[
+                "error trc.toml:2:36: unknown key `stauts` in `expect.http` (did you mean `status`?)",
+            ],
+        ),
+        (
+            "[test.a]\nexpect.http = { ulr = 'http://a/' }",
+            &["error trc.toml:2:17: unknown key `ulr` in `expect.http` (did you mean `url`?)"],
+        ),
+        (
+            "[test.a]\nexpect = 0",
+            &["error trc.toml:2:10: `expect`: expected a table, found the integer 0"],
+        ),
+        (
+            "[test.a]\nexec = 'x'\n[test.a]\nexec = 'y'\n[test.b]\nexec = 'x'\nexec = 'y'",
+            &[
+                "error trc.toml:3:7: the key `a` stands here twice",
+                "error trc.toml:7:1: the key `exec` stands here twice",
+            ],
+        ),
+    ]);
+}
+
+#[test]
 fn a_command_by_another_name_is_told() {
     toml_says(&[(
         "[async.web]\ncommand = 'x'",
