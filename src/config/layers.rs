@@ -83,6 +83,7 @@ impl Layers {
         let testing = decoder.testing(line);
         decoder.testing = testing.is_some();
         let mut config = self.decode(&mut decoder, &tree, testing);
+        decoder.diagnostics.extend(testing::mistaken(&config, line));
         config.rest = line.rest();
         let mut diagnostics = decoder.diagnostics;
         self.in_order(&mut diagnostics);
