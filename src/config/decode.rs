@@ -18,7 +18,7 @@ pub struct Decoder<'a> {
     pub diagnostics: Vec<Diagnostic>,
     /// The unit being read is disabled: what isn't set for it doesn't matter.
     pub disabled: bool,
-    /// Tests are to run.
+    /// Tests are to run, so that all that they need must be there: not where they are listed.
     pub testing: bool,
 }
 

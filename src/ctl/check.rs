@@ -3,16 +3,16 @@
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 
-use crate::config::{CommandLine, Diagnostic, Environment, Loaded, Severity, Stage, load};
+use crate::config::{CommandLine, Diagnostic, Environment, Loaded, Refused, Severity, Stage, load};
 use crate::graph::Graph;
 use crate::status;
 
 /// Loads as `trc` would and says what is wrong, or what would run.
 #[must_use]
 pub fn run(line: &CommandLine, environment: &Environment) -> u8 {
-    let (loaded, diagnostics) = match load(line, environment) {
+    let loaded = load(line, environment).and_then(|loaded| with_tests(loaded, line, environment));
+    let (loaded, diagnostics) = match loaded {
         Ok(loaded) => {
-            let loaded = with_tests(loaded, line, environment);
             let mut remarks = loaded.config.remarks.clone();
             remarks.extend(graph(&loaded).into_iter().map(|found| loaded.illustrate(found)));
             (Some(loaded), remarks)
@@ -35,12 +35,16 @@ pub fn run(line: &CommandLine, environment: &Environment) -> u8 {
 
 /// The same with its tests, so that what is wrong between them and the units is said, too; but
 /// what they need only in a test run, a variable, need not be there.
-fn with_tests(loaded: Loaded, line: &CommandLine, environment: &Environment) -> Loaded {
+fn with_tests(
+    loaded: Loaded,
+    line: &CommandLine,
+    environment: &Environment,
+) -> Result<Loaded, Refused> {
     let line = CommandLine { test_list: true, ..line.clone() };
     if loaded.config.testing.is_some() || line.bare {
-        return loaded;
+        return Ok(loaded);
     }
-    load(&line, environment).unwrap_or(loaded)
+    load(&line, environment)
 }
 
 /// The warnings of a configuration that trc will run, on standard error. What is wrong with one

@@ -164,6 +164,24 @@ fn check_says_where_nothing_is_declared() {
 }
 
 #[test]
+fn check_says_what_is_wrong_in_a_test_run_only() {
+    let case = Case::new()
+        .toml("[async.web]\nexec = 'x'\nenabled = false\n[test.t]\nexec = 'x'\nafter = ['web']\n");
+    let (status, _, err) = check(&case, &[]);
+    assert_eq!(status, Some(78));
+    assert!(err.contains("test.t is about web, which is disabled"), "{err}");
+}
+
+#[test]
+fn check_does_not_need_the_variables_of_a_test() {
+    let case = Case::new().toml("[test.t]\nexec = 'x'\nexpect.stdout = '${NOPE}'\n");
+    let (status, out, err) = check(&case, &[]);
+    assert_eq!((status, err.as_str()), (Some(0), ""));
+    assert!(out.starts_with("ok: 0 units, 1 test in "), "{out}");
+    assert_eq!(check(&case, &["--test"]).0, Some(78));
+}
+
+#[test]
 fn check_says_what_is_wrong() {
     let case = Case::new();
     let says = "error: unknown key `wiat`\n  --> --config wiat=all\n   = help: did you mean `wait`?\n\n\
