@@ -183,6 +183,23 @@ fn a_wrong_configuration_is_told_with_its_place() {
 }
 
 #[test]
+fn warnings_of_the_configuration_are_shown_once() {
+    let toml = "[test.a]\nexec = 'echo foo | grep bar'\n";
+    let rows: [&[&str]; 2] = [&[], &["-v"]];
+    table(
+        &rows,
+        |row| row.join(" "),
+        |row| {
+            let outcome = tested(toml).file("trc.d/tests.three", "").args(row).run();
+            outcome.status(0);
+            for text in ["no shell reads this `|`", "tests.three"] {
+                assert_eq!(outcome.err().matches(text).count(), 1, "{}", outcome.err());
+            }
+        },
+    );
+}
+
+#[test]
 fn a_failed_boot_is_told_with_the_log() {
     let toml = "[boot.prepare]\nscript = 'echo cannot prepare; exit 3'\n[test.a]\nexec = 'true'\n";
     let outcome = tested(toml).run();
@@ -190,6 +207,24 @@ fn a_failed_boot_is_told_with_the_log() {
         .status(1)
         .stdout_lines(&[r"FAIL  test\.a +not run"])
         .stderr_lines(&[r".*cannot prepare"]);
+}
+
+/// The report that trcctl reads says that all is well, for it was written first.
+#[test]
+fn a_report_that_could_not_be_written_is_told() {
+    let forms = ["trc", "json"];
+    table(&forms, ToString::to_string, |form| {
+        let toml =
+            format!("log.format = '{form}'\n[test.a]\nscript = 'rm -r $W/reports && echo gone'\n");
+        let trc = tested(&toml).file("reports/old", "");
+        let report = format!("junit={}", trc.path("reports/junit.xml").display());
+        let outcome = trc.args(&["--report", &report]).run();
+        outcome.status(1).stderr_has("cannot write the report");
+        ends_with(
+            &outcome,
+            r"1 test passed; stop drill clean; .*\ncannot write the report .*reports/junit.xml: .*",
+        );
+    });
 }
 
 #[test]

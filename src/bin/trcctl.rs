@@ -73,7 +73,7 @@ fn check_command() -> Command {
              nothing. Exit status: 0 if all is right, 78 if not.\n\n\
              Examples:\n  \
                trcctl check                       /etc/trc.toml and /etc/trc.d/\n  \
-               trcctl check -w DIR                those in DIR\n  \
+               trcctl check -w .                  those in the current directory\n  \
                trcctl check -c async.web.user=www with one key set, as trc would have it",
         )
         .args_override_self(true)

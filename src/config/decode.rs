@@ -6,7 +6,7 @@ use super::source::{Source, within};
 use super::suggest::nearest;
 use super::value::{Entry, Node, Table, Value, shown};
 use super::words;
-use super::{Diagnostic, Environment, Origin, Placed, Stage, Template, UnitRef};
+use super::{Diagnostic, Environment, Origin, Placed, Stage, Template, UnitRef, misplaced};
 
 /// Reads the tree and collects what is wrong.
 pub struct Decoder<'a> {
@@ -18,7 +18,7 @@ pub struct Decoder<'a> {
     pub diagnostics: Vec<Diagnostic>,
     /// The unit being read is disabled: what isn't set for it doesn't matter.
     pub disabled: bool,
-    /// Tests are to run.
+    /// Tests are to run, so that all that they need must be there: not where they are listed.
     pub testing: bool,
 }
 
@@ -29,6 +29,11 @@ pub struct Fields<'t> {
 }
 
 impl<'t> Fields<'t> {
+    /// Those of a table whose unknown keys were noted already.
+    pub fn noted(keys: &'static [Key], table: Option<&'t Table>) -> Self {
+        Self { table, keys }
+    }
+
     /// Whether the schema has this key here.
     pub fn has(&self, name: &str) -> bool {
         schema::find(self.keys, name).is_some()
@@ -151,7 +156,9 @@ impl Decoder<'_> {
             }
             let message = format!("unknown key `{}`{place}", shown(name));
             let mut diagnostic = Diagnostic::error(entry.key.clone(), message);
-            if let Some(right) = nearest(name, keys.iter().map(|key| key.name)) {
+            if let Some(help) = misplaced::help(place, name) {
+                diagnostic = diagnostic.help(help);
+            } else if let Some(right) = nearest(name, keys.iter().map(|key| key.name)) {
                 diagnostic = diagnostic.help(format!("did you mean `{right}`?"));
             } else if place.is_empty() && schema::find(schema::UNIT, name).is_some() {
                 diagnostic = diagnostic.help(format!(

@@ -113,7 +113,8 @@ impl Decoder<'_> {
             }
             _ => self.read("status", &entry.node, http::codes).into_iter().collect::<Vec<_>>(),
         });
-        if fields.entry("url").is_none() {
+        // An unknown key was probably meant to be it, and was reported.
+        if fields.entry("url").is_none() && !fields.has_unknown() {
             let message = format!("`{key}` needs a `url`");
             self.diagnostics.push(Diagnostic::error(entry.key.clone(), message));
         }

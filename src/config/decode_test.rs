@@ -35,7 +35,9 @@ impl Decoder<'_> {
         let fault = self.fault(&expect);
         let within = self.get(&expect, "within", positive);
         let expects = |key: &str| key != "within" && key != "holds";
-        let says = table.is_some_and(|table| table.keys().any(|key| expects(key)));
+        // What is no table was reported.
+        let says = table
+            .map_or(fields.entry("expect").is_some(), |table| table.keys().any(|key| expects(key)));
         if !says && !command && !fields.has_unknown() {
             let message = format!("test.{name} expects nothing, and can't fail");
             let help = "it takes a command, or something in `expect`".to_owned();
@@ -188,7 +190,7 @@ impl Decoder<'_> {
 
     fn http_check(&mut self, entry: &Entry) -> Option<HttpCheck> {
         let http = self.http_of("expect.http", entry, schema::EXPECT_HTTP)?;
-        let fields = self.fields(" in `expect.http`", schema::EXPECT_HTTP, entry.node.as_table());
+        let fields = Fields::noted(schema::EXPECT_HTTP, entry.node.as_table());
         let body = self.patterns(&fields, "body");
         let mut headers = BTreeMap::new();
         for (name, entry) in self.names("headers", fields.entry("headers")).into_iter().flatten() {

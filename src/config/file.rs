@@ -14,6 +14,9 @@ const MOST_ERRORS: usize = 10;
 
 const TOO_DEEP: &str = "this is nested too deeply";
 
+/// How the message on a key begins that stands in its table already.
+const TWICE: &str = "the key ";
+
 /// A larger text may hold millions of errors; then the first must do.
 const LARGEST_FOR_ALL_ERRORS: usize = 256 << 10;
 
@@ -43,12 +46,24 @@ pub fn parse(source: &Source, order: u64) -> Result<Table, Vec<Diagnostic>> {
     keep(table);
     let mut errors: Vec<_> = errors
         .iter()
-        .map(|error| (error.span(), message(&source.text, error.message(), error.span())))
+        .map(|error| {
+            let said = message(&source.text, error.message(), error.span());
+            (error.span(), said, help(error.message()))
+        })
         .collect();
-    errors.sort_by_key(|(span, _)| span.as_ref().map_or(0, |span| span.start));
+    errors.sort_by_key(|(span, ..)| span.as_ref().map_or(0, |span| span.start));
     let mut found: Vec<Diagnostic> = Vec::new();
     let mut last = 0;
-    for (span, message) in errors {
+    let mut twice = 0..0;
+    for (span, message, help) in errors {
+        let start = span.as_ref().map_or(0, |span| span.start);
+        // What stands twice in a table that stands there twice follows from that.
+        if twice.contains(&start) {
+            continue;
+        }
+        if message.starts_with(TWICE) {
+            twice = table_of_header(&source.text, start).unwrap_or(twice);
+        }
         let origin = match span {
             Some(span) => places.origin(span.start),
             None => Origin::File { path: source.path.clone(), line: 0, column: 0 },
@@ -60,7 +75,8 @@ pub fn parse(source: &Source, order: u64) -> Result<Table, Vec<Diagnostic>> {
             }
             last = line;
         }
-        found.push(Diagnostic::error(origin, message));
+        let help = help.map(str::to_owned);
+        found.push(Diagnostic { help, ..Diagnostic::error(origin, message) });
         if found.len() == MOST_ERRORS {
             break;
         }
@@ -166,7 +182,7 @@ impl Reader<'_> {
 fn message(text: &str, message: &str, span: Option<Range<usize>>) -> String {
     let meant = span.and_then(|span| text.get(span)).unwrap_or("");
     match message {
-        "duplicate key" => format!("the key `{meant}` stands here twice"),
+        "duplicate key" => format!("{TWICE}`{meant}` stands here twice"),
         "string values must be quoted, expected literal string" if meant.is_empty() => {
             "a value is missing".to_owned()
         }
@@ -178,4 +194,20 @@ fn message(text: &str, message: &str, span: Option<Range<usize>>) -> String {
         }
         _ => message.replace(", expected nothing", "").replacen(", expected ", ": expected ", 1),
     }
+}
+
+/// What to do about it, where the parser's message leaves people alone.
+fn help(message: &str) -> Option<&'static str> {
+    // As in a regular expression.
+    message
+        .starts_with("missing escaped value")
+        .then_some(r"a string in single quotes keeps its backslashes: '/^\w+$/'")
+}
+
+/// The table whose header has a key at `at`, up to the next header.
+fn table_of_header(text: &str, at: usize) -> Option<Range<usize>> {
+    let line = text.get(..at)?.rfind('\n').map_or(0, |end| end + 1);
+    let is_header = text[line..].trim_start().starts_with('[');
+    let end = text[at..].find("\n[").map_or(text.len(), |length| at + length);
+    is_header.then_some(at..end)
 }

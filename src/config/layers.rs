@@ -81,8 +81,9 @@ impl Layers {
             testing: false,
         };
         let testing = decoder.testing(line);
-        decoder.testing = testing.is_some();
+        decoder.testing = testing.as_ref().is_some_and(|testing| !testing.list);
         let mut config = self.decode(&mut decoder, &tree, testing);
+        decoder.diagnostics.extend(testing::mistaken(&config, line));
         config.rest = line.rest();
         let mut diagnostics = decoder.diagnostics;
         self.in_order(&mut diagnostics);

@@ -22,6 +22,7 @@ mod layers;
 mod leaf;
 mod load;
 mod merge;
+mod misplaced;
 pub mod origin;
 mod overrides;
 pub mod privilege;

@@ -10,7 +10,7 @@ use super::decode::Decoder;
 use super::environment::{flag, variable};
 use super::suggest::nearest;
 use super::value::shown;
-use super::{Config, Diagnostic, Origin, Placed, Stage};
+use super::{Config, Diagnostic, Origin, Placed, Stage, Unit};
 
 /// A run in test mode.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -140,6 +140,18 @@ impl Decoder<'_> {
 fn same_file(one: &ReportFile, other: &ReportFile) -> Diagnostic {
     let message = format!("\"{}\" and \"{}\" are the same file", one.written(), other.written());
     Diagnostic::error(other.origin.clone(), message).help("each report needs one of its own")
+}
+
+/// A name after `--test ` instead of `--test=`. It is no error: there may be such a command.
+pub fn mistaken(config: &Config, line: &CommandLine) -> Option<Diagnostic> {
+    let word = line.trailing.first().filter(|_| line.test.as_deref() == Some(""))?.to_str()?;
+    let is_meant =
+        |unit: &Unit| unit.stage == Stage::Test && (unit.name == word || unit.id() == word);
+    config.units.iter().any(is_meant).then(|| {
+        let message = format!("all tests run, and `{word}`, the name of one, is run as a command");
+        let help = format!("`--test={word}` runs that test alone");
+        Diagnostic::warning(Origin::Flag("--test".into()), message).help(help)
+    })
 }
 
 /// Leaves the tests in that are to run: those that were asked for, in test mode; none else.

@@ -3,16 +3,16 @@
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 
-use crate::config::{CommandLine, Diagnostic, Environment, Loaded, Severity, Stage, load};
+use crate::config::{CommandLine, Diagnostic, Environment, Loaded, Refused, Severity, Stage, load};
 use crate::graph::Graph;
 use crate::status;
 
 /// Loads as `trc` would and says what is wrong, or what would run.
 #[must_use]
 pub fn run(line: &CommandLine, environment: &Environment) -> u8 {
-    let (loaded, diagnostics) = match load(line, environment) {
+    let loaded = load(line, environment).and_then(|loaded| with_tests(loaded, line, environment));
+    let (loaded, diagnostics) = match loaded {
         Ok(loaded) => {
-            let loaded = with_tests(loaded, line, environment);
             let mut remarks = loaded.config.remarks.clone();
             remarks.extend(graph(&loaded).into_iter().map(|found| loaded.illustrate(found)));
             (Some(loaded), remarks)
@@ -22,12 +22,8 @@ pub fn run(line: &CommandLine, environment: &Environment) -> u8 {
             (None, refused.beside(cycles))
         }
     };
-    let stderr = std::io::stderr();
-    let colours = stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let report = report(&diagnostics, colours);
     let failed = diagnostics.iter().any(|found| found.severity == Severity::Error);
-    // A reader that went away is no reason for another status.
-    _ = stderr.lock().write_all(report.as_bytes());
+    say(&diagnostics);
     match loaded {
         Some(loaded) if !failed => {
             _ = std::io::stdout().lock().write_all(listing(&loaded).as_bytes());
@@ -39,12 +35,34 @@ pub fn run(line: &CommandLine, environment: &Environment) -> u8 {
 
 /// The same with its tests, so that what is wrong between them and the units is said, too; but
 /// what they need only in a test run, a variable, need not be there.
-fn with_tests(loaded: Loaded, line: &CommandLine, environment: &Environment) -> Loaded {
+fn with_tests(
+    loaded: Loaded,
+    line: &CommandLine,
+    environment: &Environment,
+) -> Result<Loaded, Refused> {
     let line = CommandLine { test_list: true, ..line.clone() };
     if loaded.config.testing.is_some() || line.bare {
-        return loaded;
+        return Ok(loaded);
     }
-    load(&line, environment).unwrap_or(loaded)
+    load(&line, environment)
+}
+
+/// The warnings of a configuration that trc will run, on standard error. What is wrong with one
+/// that it won't run, trc says itself.
+pub fn warn(line: &CommandLine, environment: &Environment) {
+    let Ok(loaded) = load(line, environment) else { return };
+    let Ok(graph) = Graph::build(&loaded.config) else { return };
+    let mut remarks = loaded.config.remarks.clone();
+    remarks.extend(graph.remarks().into_iter().map(|found| loaded.illustrate(found)));
+    say(&remarks);
+}
+
+/// Writes errors and warnings to standard error.
+fn say(diagnostics: &[Diagnostic]) {
+    let stderr = std::io::stderr();
+    let colours = stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    // A reader that went away is no reason for another status.
+    _ = stderr.lock().write_all(report(diagnostics, colours).as_bytes());
 }
 
 /// What is wrong with the units together, and what people should know of the whole.
@@ -90,6 +108,10 @@ fn report(diagnostics: &[Diagnostic], colours: bool) -> String {
 /// The units that would run, and the tests.
 fn listing(loaded: &Loaded) -> String {
     let units = &loaded.config.units;
+    let directory = loaded.config.work_dir.display();
+    if units.is_empty() {
+        return format!("ok: nothing is declared in {directory}\n");
+    }
     let count = |n: usize, what: &str| match n {
         1 => format!("1 {what}"),
         _ => format!("{n} {what}s"),
@@ -99,7 +121,7 @@ fn listing(loaded: &Loaded) -> String {
     if tests > 0 {
         _ = write!(out, ", {}", count(tests, "test"));
     }
-    out.push('\n');
+    _ = writeln!(out, " in {directory}");
     let widest = units.iter().map(|unit| unit.id().chars().count()).max().unwrap_or(0);
     for unit in units {
         let id = unit.id();

@@ -148,8 +148,37 @@ fn check(case: &Case, arguments: &[&str]) -> (Option<i32>, String, String) {
 fn check_says_what_would_run() {
     let case = Case::new().toml("[async.web]\nexec = \"x\"");
     let place = case.path("trc.toml");
-    let says = format!("ok: 2 units\n  async.web  {}:1:8\n  sync.F1    -F\n", place.display());
+    let says = format!(
+        "ok: 2 units in {}\n  async.web  {}:1:8\n  sync.F1    -F\n",
+        case.dir.path().display(),
+        place.display()
+    );
     assert_eq!(check(&case, &["-F", "y"]), (Some(0), says, String::new()));
+}
+
+#[test]
+fn check_says_where_nothing_is_declared() {
+    let case = Case::new();
+    let says = format!("ok: nothing is declared in {}\n", case.dir.path().display());
+    assert_eq!(check(&case, &[]), (Some(0), says, String::new()));
+}
+
+#[test]
+fn check_says_what_is_wrong_in_a_test_run_only() {
+    let case = Case::new()
+        .toml("[async.web]\nexec = 'x'\nenabled = false\n[test.t]\nexec = 'x'\nafter = ['web']\n");
+    let (status, _, err) = check(&case, &[]);
+    assert_eq!(status, Some(78));
+    assert!(err.contains("test.t is about web, which is disabled"), "{err}");
+}
+
+#[test]
+fn check_does_not_need_the_variables_of_a_test() {
+    let case = Case::new().toml("[test.t]\nexec = 'x'\nexpect.stdout = '${NOPE}'\n");
+    let (status, out, err) = check(&case, &[]);
+    assert_eq!((status, err.as_str()), (Some(0), ""));
+    assert!(out.starts_with("ok: 0 units, 1 test in "), "{out}");
+    assert_eq!(check(&case, &["--test"]).0, Some(78));
 }
 
 #[test]

@@ -37,6 +37,89 @@ fn a_wrong_key_is_named_with_its_place_and_the_nearest_right_one() {
     ]);
 }
 
+/// As `[test.t]`, and what is said of its second line.
+#[test]
+fn a_key_of_a_test_that_stands_elsewhere_is_told_where_it_belongs() {
+    let timeout = "did you mean `max_runtime`, for its command, or `expect.within`, until when it has to pass?";
+    for (line, key, place, help) in [
+        (
+            "within = '3s'",
+            "within",
+            "[test.t]",
+            "it belongs into `expect`: expect = { within = … }",
+        ),
+        ("stdout = 'x'", "stdout", "[test.t]", "it belongs into `expect`: expect = { stdout = … }"),
+        ("exit = 3", "exit", "[test.t]", "it belongs into `expect`: expect = { exit = … }"),
+        (
+            "max-memory = 1",
+            "max-memory",
+            "[test.t]",
+            "it belongs into `expect`: expect = { max_memory = … }",
+        ),
+        ("timeout = '3s'", "timeout", "[test.t]", timeout),
+        ("command = 'x'", "command", "[test.t]", "did you mean `exec`?"),
+        ("expect.timeout = 1", "timeout", "expect", "did you mean `within`?"),
+        ("expect.exit-status = 0", "exit-status", "expect", "did you mean `exit`?"),
+        (
+            "expect.status = 0",
+            "status",
+            "expect",
+            "did you mean `exit`, or the `status` of `http`?",
+        ),
+        ("expect.body = 'x'", "body", "expect", "it belongs into `http`: http = { body = … }"),
+        ("expect.contains = 'x'", "contains", "expect", "it belongs into `file` or `log`"),
+    ] {
+        let column = line.find(key).unwrap() + 1;
+        let expected =
+            format!("error trc.toml:2:{column}: unknown key `{key}` in `{place}` ({help})");
+        assert_eq!(Case::new().toml(&format!("[test.t]\n{line}")).errors(), [expected], "{line}");
+    }
+}
+
+#[test]
+fn a_backslash_in_double_quotes_is_told_to_take_single_ones() {
+    let errors = Case::new().toml("[test.t]\nexec = 'x'\nexpect.stdout = \"/^\\w+$/\"\n").errors();
+    let [error] = errors.as_slice() else { panic!("{errors:?}") };
+    assert!(error.starts_with("error trc.toml:3:21: missing escaped value"), "{error}");
+    let help = r"(a string in single quotes keeps its backslashes: '/^\w+$/')";
+    assert!(error.ends_with(help), "{error}");
+}
+
+#[test]
+fn a_mistake_is_told_once_and_not_what_follows_from_it() {
+    toml_says(&[
+        (
+            "[test.a]\nexpect.http = { url = 'http://a/', stauts = 200 }",
+            &[
+                "error trc.toml:2:36: unknown key `stauts` in `expect.http` (did you mean `status`?)",
+            ],
+        ),
+        (
+            "[test.a]\nexpect.http = { ulr = 'http://a/' }",
+            &["error trc.toml:2:17: unknown key `ulr` in `expect.http` (did you mean `url`?)"],
+        ),
+        (
+            "[test.a]\nexpect = 0",
+            &["error trc.toml:2:10: `expect`: expected a table, found the integer 0"],
+        ),
+        (
+            "[test.a]\nexec = 'x'\n[test.a]\nexec = 'y'\n[test.b]\nexec = 'x'\nexec = 'y'",
+            &[
+                "error trc.toml:3:7: the key `a` stands here twice",
+                "error trc.toml:7:1: the key `exec` stands here twice",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn a_command_by_another_name_is_told() {
+    toml_says(&[(
+        "[async.web]\ncommand = 'x'",
+        &["error trc.toml:2:1: unknown key `command` in `[async.web]` (did you mean `exec`?)"],
+    )]);
+}
+
 #[test]
 fn a_wrong_value_is_shown_with_what_was_expected() {
     let unit = |line: &str, expected: &str| {

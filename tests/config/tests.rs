@@ -364,6 +364,26 @@ fn what_was_asked_for_and_is_not_there_is_an_error() {
 }
 
 #[test]
+fn a_name_that_became_a_command_is_pointed_out() {
+    let warning = |name: &str| {
+        vec![format!(
+            "warning --test: all tests run, and `{name}`, the name of one, is run as a command \
+             (`--test={name}` runs that test alone)"
+        )]
+    };
+    for (arguments, expected) in [
+        (&["--test", "front"][..], warning("front")),
+        (&["--test", "test.front", "x"], warning("test.front")),
+        (&["--test=front", "front"], vec![]),
+        (&["--test", "web"], vec![]),
+        (&["front"], vec![]),
+    ] {
+        let case = Case::new().toml(&format!("{WEB}[test.front]\nexec = 'x'")).arguments(arguments);
+        assert_eq!(case.remarks(), expected, "{arguments:?}");
+    }
+}
+
+#[test]
 fn a_test_of_a_disabled_unit_has_to_be_disabled_too() {
     let off = "[async.off]\nexec = 'x'\nenabled = false\n[test.t]\nexec = 'x'\n";
     for (rest, place) in [

@@ -32,6 +32,10 @@ pub fn run(request: &Request) -> u8 {
     if request.list {
         return list(&request.arguments(trc, None));
     }
+    // trc's log has them, too.
+    if !request.verbose {
+        super::check::warn(&request.loaded_by_trc(), &std::env::vars_os().collect());
+    }
     // Not in DIR, which may be read-only.
     let dir = match tempfile::Builder::new().prefix("trcctl-test-").tempdir() {
         Ok(dir) => dir,
@@ -76,7 +80,7 @@ fn session(request: &Request, trc: &[OsString], progress: &mut Progress) -> io::
 /// The summary; and the log, where something failed that is not a test.
 fn tell(file: &Path, progress: &Progress, status: u8) {
     let text = fs::read_to_string(file).unwrap_or_default();
-    let Ok(report) = Report::parse(&text) else {
+    let Ok(mut report) = Report::parse(&text) else {
         progress.tell_log();
         // The others have been told.
         let told = [status::CONFIG, status::CANNOT_EXECUTE, status::NOT_FOUND];
@@ -85,8 +89,9 @@ fn tell(file: &Path, progress: &Progress, status: u8) {
         }
         return;
     };
-    let cut_short = report.tests().any(report::Point::not_run) && !progress.interrupted;
-    if cut_short || !matches!(status, 0 | 1) {
+    report.ended(status, progress.unwritten.as_deref());
+    let untold = report.is_cut_short() && !progress.interrupted || progress.unwritten.is_some();
+    if untold || !matches!(status, 0 | 1) {
         progress.tell_log();
     }
     let stdout = io::stdout();

@@ -18,6 +18,9 @@ pub struct Progress {
     pub refused: Option<String>,
     /// Whether a signal has ended it.
     pub interrupted: bool,
+    /// What trc says of reports that it could not write. Its report to this program may have
+    /// been written before.
+    pub unwritten: Option<String>,
     now: String,
     passed: usize,
     failed: usize,
@@ -65,6 +68,19 @@ impl Progress {
     }
 }
 
+/// How the last line of trc's log begins where a report could not be written.
+const UNWRITTEN: &str = "cannot write the report ";
+
+/// What a line of the log says that is trc's own, in either of its forms.
+fn own_message(line: &str) -> Option<String> {
+    if line.starts_with('{') {
+        let entry: serde_json::Value = serde_json::from_str(line).ok()?;
+        return entry.get("message")?.as_str().map(str::to_owned);
+    }
+    let (_, own) = line.split_once("[main/")?;
+    Some(own.split_once("]: ")?.1.trim_end().to_owned())
+}
+
 impl Listener for Progress {
     fn reported(&mut self, line: &str) {
         if let Some(why) = line.strip_prefix(REFUSED) {
@@ -87,6 +103,8 @@ impl Listener for Progress {
             self.now = format!("test.{}", name.trim());
         } else if text.contains("Trying to terminate sub-processes") {
             "stopping the units".clone_into(&mut self.now);
+        } else if let Some(why) = own_message(&text).filter(|why| why.starts_with(UNWRITTEN)) {
+            self.unwritten = Some(why);
         }
         if self.verbose {
             self.clear();
@@ -121,6 +139,22 @@ mod tests {
         assert_eq!(progress.text(), "test.hangs … (2 ok, 1 not)");
         progress.logged(b"trc [main/1]: Trying to terminate sub-processes...\n");
         assert_eq!(progress.text(), "stopping the units … (2 ok, 1 not)");
+    }
+
+    #[test]
+    fn a_report_that_could_not_be_written_is_found_in_the_log() {
+        let why = "cannot write the report /r: no space; 1 of 2 tests failed: test.a";
+        for line in [
+            format!("2026-11-24 16:49:28 trc [main/1]: {why}\n"),
+            format!("{{\"event\":\"reason\",\"message\":\"{why}\"}}\n"),
+        ] {
+            let mut progress = Progress::default();
+            progress.logged(line.as_bytes());
+            assert_eq!(progress.unwritten.as_deref(), Some(why), "{line}");
+        }
+        let mut progress = Progress::default();
+        progress.logged(format!("trc <web/3]: {why}\n").as_bytes());
+        assert_eq!(progress.unwritten, None);
     }
 
     #[test]

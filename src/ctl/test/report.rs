@@ -14,6 +14,9 @@ pub struct Report {
     pub status: i32,
     /// Why, where that is not 0.
     pub reason: Option<String>,
+    /// Whether another report could not be written.
+    #[serde(skip)]
+    pub lost: bool,
     /// What was looked at, in this order.
     pub points: Vec<Point>,
 }
@@ -87,6 +90,24 @@ impl Report {
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text)
+    }
+
+    /// How trc ended after all, and which reports it could not write: then this one may say
+    /// that all was well, for it was written before.
+    pub fn ended(&mut self, status: u8, unwritten: Option<&str>) {
+        self.status = status.into();
+        self.lost = unwritten.is_some();
+        if let Some(why) = unwritten {
+            self.reason = Some(why.to_owned());
+        }
+    }
+
+    /// Whether trc's status has another reason than what the points tell: a signal, a boot that
+    /// failed, a report that could not be written.
+    #[must_use]
+    pub fn is_cut_short(&self) -> bool {
+        let failed = self.points.iter().any(|point| point.outcome == Outcome::Failed);
+        self.status != 0 && (!failed || self.lost || self.tests().any(Point::not_run))
     }
 
     /// The tests, in the order in which they ran.

@@ -46,17 +46,25 @@ impl Request {
             })
     }
 
+    /// What trc reads from its command line.
+    #[must_use]
+    pub fn loaded_by_trc(&self) -> CommandLine {
+        let here = || is_configured(Path::new(".")).then(|| PathBuf::from("."));
+        CommandLine {
+            work_dir: self.line.work_dir.clone().or_else(here),
+            test: (!self.list).then(|| self.names.join(",")),
+            test_list: self.list,
+            ..self.line.clone()
+        }
+    }
+
     /// The command line of trc, with a report if one is wanted.
     #[must_use]
     pub fn arguments(&self, trc: PathBuf, report: Option<&Path>) -> Vec<OsString> {
-        let line = &self.line;
+        let line = self.loaded_by_trc();
         let mut out = vec![trc.into_os_string()];
         let mut option = |name: &str, value: &OsStr| out.extend([name.into(), value.to_owned()]);
-        let dir = line
-            .work_dir
-            .as_deref()
-            .or_else(|| is_configured(Path::new(".")).then_some(".".as_ref()));
-        if let Some(dir) = dir {
+        if let Some(dir) = &line.work_dir {
             option("-w", dir.as_os_str());
         }
         for value in &line.overrides {
@@ -84,10 +92,10 @@ impl Request {
             value.push(file);
             option("--report", &value);
         }
-        out.push(match (self.list, self.names.is_empty()) {
-            (true, _) => "--test-list".into(),
-            (false, true) => "--test".into(),
-            (false, false) => format!("--test={}", self.names.join(",")).into(),
+        out.push(match line.test.as_deref() {
+            None => "--test-list".into(),
+            Some("") => "--test".into(),
+            Some(names) => format!("--test={names}").into(),
         });
         if !line.trailing.is_empty() {
             out.push("--".into());

@@ -134,11 +134,10 @@ fn whole(report: &Report, style: Style) -> String {
     }
     let tests = if parts.is_empty() { "no test has run".to_owned() } else { parts.join(", ") };
     let mut line = format!("{tests}; {}; {}", drill(report, style), long(report.took_ms));
-    // What the points alone don't tell: a signal, a boot that failed.
-    let failed = |point: &Point| point.outcome == Outcome::Failed;
-    let cut_short = report.tests().any(Point::not_run) || !report.points.iter().any(failed);
-    if let Some(reason) = report.reason.as_deref().filter(|_| report.status != 0 && cut_short) {
-        _ = write!(line, "\n{}", style.paint(RED, reason));
+    if report.is_cut_short() {
+        let unknown = || format!("trc ended with status {}, and did not say why", report.status);
+        let reason = report.reason.clone().unwrap_or_else(unknown);
+        _ = write!(line, "\n{}", style.paint(RED, &reason));
     }
     line
 }
@@ -230,6 +229,27 @@ test.front
         assert!(text.starts_with("FAIL  test.a             not run\nok    orphans\n\n"), "{text}");
         let end = "\n\n1 test not run; stop drill clean; 20 ms\nstopped by SIGINT\n";
         assert!(text.ends_with(end), "{text}");
+    }
+
+    #[test]
+    fn a_status_that_nothing_else_explains_has_its_reason() {
+        let passed = r#"{"name":"test.a","kind":"test","outcome":"passed"}"#;
+        let failed = r#"{"name":"test.b","kind":"test","outcome":"failed"}"#;
+        let unknown = "\ntrc ended with status 1, and did not say why\n";
+        for (status, lost, points, end) in [
+            (0, None, passed.to_owned(), "0 ms\n"),
+            (1, None, failed.to_owned(), "0 ms\n"),
+            (1, None, passed.to_owned(), unknown),
+            (1, Some("no space"), passed.to_owned(), "0 ms\nno space\n"),
+            (1, Some("no space"), format!("{passed},{failed}"), "0 ms\nno space\n"),
+        ] {
+            // As it was written before the others were.
+            let text = format!(r#"{{"status":0,"points":[{points}]}}"#);
+            let mut report = Report::parse(&text).unwrap();
+            report.ended(status, lost);
+            let text = summary(&report, PLAIN);
+            assert!(text.ends_with(end), "{status} {lost:?}: {text}");
+        }
     }
 
     #[test]
