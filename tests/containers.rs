@@ -409,7 +409,8 @@ fn a_shell_on_a_terminal_has_job_control() {
         .wait_for(r".*\[1\]\+ +Stopped +sleep 1000");
     container.type_in("echo $((40 + 2)) $$\n").wait_for(r"42 \d+");
     // Ctrl-C reaches the foreground job alone: cat, once it has answered the terminal's echo.
-    container.type_in("cat\n").type_in("typed\n").wait_for_times(2, "typed");
+    container.type_in("echo rea''dy; cat\n").wait_for("ready");
+    container.type_in("typed\n").wait_for_times(2, "typed");
     container.type_in("\x03").wait_for(r"bash-[\d.]+# ");
     container.type_in("kill -KILL %1; tty; exit $((2 + 3))\n");
     let ended = container.wait();
