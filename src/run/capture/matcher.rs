@@ -35,31 +35,48 @@ pub struct Found {
 pub struct Matcher {
     what: Sought,
     pattern: Regex,
-    /// The beginning of a line that has not ended.
-    line: Vec<u8>,
+    /// It has matched in what came last.
+    matched: bool,
 }
 
 impl Matcher {
     /// Looks for this regular expression; None if it is none.
     pub fn new(what: Sought, pattern: &str) -> Option<Self> {
-        Some(Self { what, pattern: Regex::new(pattern).ok()?, line: Vec::new() })
+        Some(Self { what, pattern: Regex::new(pattern).ok()?, matched: false })
     }
 
     /// Whether it goes on when a line has matched: a unit becomes ready once.
-    pub(super) fn is_lasting(&self) -> bool {
+    fn is_lasting(&self) -> bool {
         self.what != Sought::Probe(Purpose::Ready)
     }
+}
 
-    /// The first of the lines that end in `bytes` that matches.
-    pub(super) fn push(&mut self, mut bytes: &[u8]) -> Option<Found> {
-        let mut found = None;
+/// All that is looked for in one stream, line by line.
+#[derive(Default, Debug)]
+pub struct Matchers {
+    all: Vec<Matcher>,
+    /// The beginning of a line that has not ended, once for all of them.
+    line: Vec<u8>,
+}
+
+impl Matchers {
+    /// From the next line on.
+    pub fn new(all: Vec<Matcher>) -> Self {
+        Self { all, line: Vec::new() }
+    }
+
+    /// The first of the lines that end in `bytes` that matches, for each that is looked for.
+    pub(super) fn push(&mut self, mut bytes: &[u8], found: &mut Vec<Found>) {
+        if self.all.is_empty() {
+            return;
+        }
+        self.all.iter_mut().for_each(|matcher| matcher.matched = false);
         while let Some(end) = memchr(b'\n', bytes) {
             self.begin(&bytes[..end]);
-            found = found.or(self.end());
+            self.end(found);
             bytes = &bytes[end + 1..];
         }
         self.begin(bytes);
-        found
     }
 
     fn begin(&mut self, bytes: &[u8]) {
@@ -68,19 +85,26 @@ impl Matcher {
     }
 
     /// A last line that matches and that nothing has ended.
-    pub(super) fn finish(&mut self) -> Option<Found> {
-        if self.line.is_empty() { None } else { self.end() }
+    pub(super) fn finish(&mut self, found: &mut Vec<Found>) {
+        if !self.line.is_empty() {
+            self.all.iter_mut().for_each(|matcher| matcher.matched = false);
+            self.end(found);
+        }
     }
 
-    /// The line that ends here, if it matches.
-    fn end(&mut self) -> Option<Found> {
+    /// A line ends here: who has looked for it?
+    fn end(&mut self, found: &mut Vec<Found>) {
         let line = std::mem::take(&mut self.line);
         let line = line.strip_suffix(b"\r").unwrap_or(&line);
         let text = String::from_utf8_lossy(line);
-        self.pattern.is_match(&text).then(|| {
-            let shown = String::from_utf8_lossy(&line[..line.len().min(SHOWN)]);
-            Found { what: self.what, line: harmless(&shown) }
-        })
+        self.all.retain_mut(|matcher| {
+            if !matcher.matched && matcher.pattern.is_match(&text) {
+                matcher.matched = true;
+                let shown = String::from_utf8_lossy(&line[..line.len().min(SHOWN)]);
+                found.push(Found { what: matcher.what, line: harmless(&shown) });
+            }
+            !matcher.matched || matcher.is_lasting()
+        });
     }
 }
 
@@ -88,18 +112,24 @@ impl Matcher {
 mod tests {
     use super::*;
 
-    fn matcher(pattern: &str) -> Matcher {
-        Matcher::new(Sought::Probe(Purpose::Ready), pattern).unwrap()
+    fn matchers(pattern: &str) -> Matchers {
+        Matchers::new(vec![Matcher::new(Sought::Probe(Purpose::Ready), pattern).unwrap()])
+    }
+
+    fn pushed(matchers: &mut Matchers, bytes: &[u8]) -> Vec<String> {
+        let mut found = Vec::new();
+        matchers.push(bytes, &mut found);
+        found.into_iter().map(|found| found.line).collect()
     }
 
     #[test]
     fn a_line_matches_however_it_arrives() {
         let text = b"starting\nlistening on :80\nmore";
         for cut in 0..text.len() {
-            let mut matcher = matcher("^listening on .*:80$");
+            let mut matchers = matchers("^listening on .*:80$");
             let (first, second) = text.split_at(cut);
-            let found = [matcher.push(first), matcher.push(second)].into_iter().flatten();
-            assert_eq!(found.map(|found| found.line).collect::<Vec<_>>(), ["listening on :80"]);
+            let found = [first, second].map(|part| pushed(&mut matchers, part)).concat();
+            assert_eq!(found, ["listening on :80"]);
         }
     }
 
@@ -111,19 +141,36 @@ mod tests {
             ("^ready$", "ready\r\n", true),
             ("ready", "not utf-8 \u{fffd} ready\n", true),
         ] {
-            assert_eq!(matcher(pattern).push(text.as_bytes()).is_some(), found, "{pattern} {text}");
+            let matched = pushed(&mut matchers(pattern), text.as_bytes());
+            assert_eq!(!matched.is_empty(), found, "{pattern} {text}");
         }
-        assert!(matcher("ready").push(b"\xff ready\n").is_some());
+        assert_eq!(pushed(&mut matchers("ready"), b"\xff ready\n").len(), 1);
+    }
+
+    #[test]
+    fn readiness_is_looked_for_once_and_all_else_as_long_as_there_are_lines() {
+        let whats =
+            [Sought::Probe(Purpose::Ready), Sought::Probe(Purpose::Health), Sought::Said(0)];
+        let all = whats.map(|what| Matcher::new(what, "^[ab]$").unwrap());
+        let mut matchers = Matchers::new(all.into());
+        assert_eq!(pushed(&mut matchers, b"a\nb\nc\n"), ["a", "a", "a"], "the first line of many");
+        assert_eq!(pushed(&mut matchers, b"b\na\n"), ["b", "b"]);
+        let mut found = Vec::new();
+        matchers.push(b"a", &mut found);
+        assert_eq!(found, []);
+        matchers.finish(&mut found);
+        let found: Vec<Sought> = found.into_iter().map(|found| found.what).collect();
+        assert_eq!(found, whats[1..]);
     }
 
     #[test]
     fn an_endless_line_takes_no_endless_memory() {
-        let mut matcher = matcher("end");
+        let mut matchers = matchers("end");
         for _ in 0..1000 {
-            assert_eq!(matcher.push(&[b'x'; 1000]), None);
+            assert_eq!(pushed(&mut matchers, &[b'x'; 1000]), [""; 0]);
         }
-        assert!(matcher.line.capacity() <= 2 * LONGEST);
-        assert_eq!(matcher.push(b"end\n"), None);
-        assert!(matcher.push(b"end\n").is_some());
+        assert!(matchers.line.capacity() <= 2 * LONGEST);
+        assert_eq!(pushed(&mut matchers, b"end\n"), [""; 0]);
+        assert_eq!(pushed(&mut matchers, b"end\n"), ["end"]);
     }
 }

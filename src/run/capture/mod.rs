@@ -15,6 +15,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::journal::{Journal, Source};
 pub use file::LogFile;
+use matcher::Matchers;
 pub use matcher::{Found, Matcher, Sought};
 pub use pipe::{PIPE_SIZE, Pipe, pipe};
 pub use tail::{Tail, harmless};
@@ -57,7 +58,7 @@ pub struct Capture {
     source: Source,
     partial: Vec<u8>,
     tail: Tail,
-    matchers: Vec<Matcher>,
+    matchers: Matchers,
     /// Where it goes, if not to trc's own output.
     file: Option<Rc<LogFile>>,
     /// Lines that have matched.
@@ -76,7 +77,7 @@ impl Capture {
             source,
             partial: Vec::new(),
             tail: Tail::default(),
-            matchers: Vec::new(),
+            matchers: Matchers::default(),
             file: None,
             matched: Vec::new(),
             short_reads: 0,
@@ -92,7 +93,7 @@ impl Capture {
 
     /// Looks for lines that say how the unit is.
     pub fn look_for(&mut self, matchers: Vec<Matcher>) {
-        self.matchers = matchers;
+        self.matchers = Matchers::new(matchers);
     }
 
     /// Lines that have matched since this was asked last.
@@ -143,13 +144,7 @@ impl Capture {
                 None => journal.captured(&self.source, &mut self.partial, &scratch[..count]),
             }
             self.tail.push(&scratch[..count]);
-            let matched = &mut self.matched;
-            self.matchers.retain_mut(|matcher| {
-                let found = matcher.push(&scratch[..count]);
-                let goes_on = found.is_none() || matcher.is_lasting();
-                matched.extend(found);
-                goes_on
-            });
+            self.matchers.push(&scratch[..count], &mut self.matched);
             Ok(count)
         });
         match count {
@@ -177,9 +172,7 @@ impl Capture {
 
     fn end(&mut self, journal: &Journal) {
         self.pipe = None;
-        for matcher in &mut self.matchers {
-            self.matched.extend(matcher.finish());
-        }
+        self.matchers.finish(&mut self.matched);
         match &self.file {
             Some(file) if !self.partial.is_empty() => {
                 self.partial.push(b'\n');
