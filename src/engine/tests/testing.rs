@@ -258,50 +258,27 @@ fn a_killed_unit_has_to_be_up_again() {
     assert_eq!((world.end, findings(&world)), (Some(0), vec![]), "that restart was asked for");
 }
 
-/// A unit may make anything of SIGHUP, and a test may pass before it has.
+/// A unit may make anything of SIGHUP, and a test may be over before it has.
 #[test]
 fn a_fault_that_restarted_nothing_excuses_no_later_restart_but_by_its_own_signal() {
-    for (ending, found) in [
-        (Ending::Code(3), vec!["async.web.run"]),
-        (Ending::Signal(Signal::SEGV), vec!["async.web.run"]),
-        (Ending::Signal(Signal::HUP), vec![]),
+    for (outcome, ending, found) in [
+        (Outcome::Passed, Ending::Code(3), vec!["async.web.run"]),
+        (Outcome::Passed, Ending::Signal(Signal::SEGV), vec!["async.web.run"]),
+        (Outcome::Passed, Ending::Signal(Signal::HUP), vec![]),
+        (Outcome::Skipped, Ending::Code(3), vec!["async.web.run"]),
+        (Outcome::Skipped, Ending::Signal(Signal::HUP), vec![]),
     ] {
-        let hup = FaultKind::Kill(Signal::HUP);
-        let held = with(fault(test("test.b"), "async.db", FaultKind::Stop(SECOND)), |test| {
-            test.within = Some(SECOND * 30);
-        });
-        let mut world = run(vec![
-            restarted(unit("async.web")),
-            unit("async.db"),
-            fault(test("test.a"), "async.web", hup),
-            held,
-        ]);
-        tried(&mut world, "test.a", Outcome::Passed);
-        world.die("async.web", ending, false);
-        world.pass(SECOND * 2);
-        tried(&mut world, "test.b", Outcome::Passed);
-        obey(&mut world);
-        assert_eq!(findings(&world), found, "{ending:?}");
-    }
-}
-
-#[test]
-fn a_skipped_test_excuses_no_restart_but_by_its_own_signal() {
-    for (ending, found) in
-        [(Ending::Code(3), vec!["async.web.run"]), (Ending::Signal(Signal::HUP), vec![])]
-    {
-        let hup = FaultKind::Kill(Signal::HUP);
         let other = with(fault(test("test.b"), "async.db", FaultKind::Stop(SECOND)), |test| {
             test.within = Some(SECOND * 30);
         });
-        let test = fault(test("test.a"), "async.web", hup);
-        let mut world = run(vec![restarted(unit("async.web")), unit("async.db"), test, other]);
-        tried(&mut world, "test.a", Outcome::Skipped);
+        let hup = fault(test("test.a"), "async.web", FaultKind::Kill(Signal::HUP));
+        let mut world = run(vec![restarted(unit("async.web")), unit("async.db"), hup, other]);
+        tried(&mut world, "test.a", outcome);
         world.die("async.web", ending, false);
         world.pass(SECOND * 2);
         tried(&mut world, "test.b", Outcome::Passed);
         obey(&mut world);
-        assert_eq!(findings(&world), found, "{ending:?}");
+        assert_eq!(findings(&world), found, "{outcome:?} {ending:?}");
     }
 }
 
