@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Diagnostic, FileEnv, Output, Placed, Testing, Unit, UnitRef, Variable};
+use super::{
+    Diagnostic, FileEnv, Form, Output, Placed, Probe, Stage, Testing, Unit, UnitRef, Variable,
+};
 use crate::signal::Signal;
 
 /// When the run ends by itself.
@@ -120,4 +122,22 @@ pub struct Config {
     pub testing: Option<Testing>,
     /// Warnings and notes; there is no error among them.
     pub remarks: Vec<Diagnostic>,
+}
+
+impl Config {
+    /// Where a unit's output goes: as it says itself, or as `[log]` says, or as its stage has it.
+    #[must_use]
+    pub fn output_of(&self, unit: &Unit) -> Output {
+        let background = match (unit.stage, unit.form) {
+            _ if unit.own_terminal().is_some() => None,
+            (Stage::Async, Form::Declared) => self.log.output.or(Some(Output::Prefix)),
+            (Stage::Async, Form::Script | Form::Flag | Form::Trailing) => self.log.output,
+            (Stage::Boot | Stage::Sync | Stage::Test | Stage::Halt, _) => None,
+        };
+        // What is to be recognized by its lines, or goes to a file, has to come through trc.
+        let read =
+            unit.output_file.is_some() || unit.probes().any(|probe| matches!(probe, Probe::Log(_)));
+        let background = if read { Some(Output::Prefix) } else { background };
+        unit.output.or(background).unwrap_or(Output::Inherit)
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -296,6 +296,15 @@ pub struct Unit {
 }
 
 impl Unit {
+    /// The terminal that it is given to itself, and that is no business of trc's.
+    #[must_use]
+    pub fn own_terminal(&self) -> Option<&Path> {
+        match self.identity.tty.as_ref().map(|tty| &tty.value) {
+            Some(Tty::Own(path)) => Some(path),
+            Some(Tty::No) | None => None,
+        }
+    }
+
     /// A declared unit of which nothing but this is written.
     #[must_use]
     pub fn new(stage: Stage, name: &str, origin: Origin, command: Command) -> Self {

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Need, Node, UnitId};
-use crate::config::{
-    Check, Command, Condition, Config, Diagnostic, Output, Probe, Stage, Unit, UnitRef,
-};
+use crate::config::{Check, Command, Condition, Config, Diagnostic, Output, Stage, Unit, UnitRef};
 
 /// Completes the tests: those that come after no unit wait for all, and each knows which
 /// units it is about: with a fault, that may be the one that it is done to alone.
@@ -82,7 +80,9 @@ pub fn misplaced(
                     if about.is_empty() {
                         about = units.iter().copied().filter(|unit| is_up(unit)).collect();
                     }
-                    if !about.is_empty() && about.iter().all(|unit| is_silent(config, unit)) {
+                    if !about.is_empty()
+                        && about.iter().all(|unit| config.output_of(unit) == Output::Null)
+                    {
                         let message = format!(
                             "no unit that {} is about has a log: their output goes nowhere",
                             unit.id()
@@ -96,7 +96,7 @@ pub fn misplaced(
             let Some(speaker) = find(other) else { continue };
             let why = if speaker.stage == Stage::Test {
                 "what a test's command writes is asked by `stdout` and `stderr`"
-            } else if is_silent(config, speaker) {
+            } else if config.output_of(speaker) == Output::Null {
                 "its output goes nowhere"
             } else {
                 continue;
@@ -111,14 +111,6 @@ pub fn misplaced(
 /// Whether a unit is there while tests run.
 fn is_up(unit: &Unit) -> bool {
     matches!(unit.stage, Stage::Async | Stage::Sync)
-}
-
-/// Whether what a unit writes goes nowhere: its own `output`, or that of `[log]`.
-fn is_silent(config: &Config, unit: &Unit) -> bool {
-    let read =
-        unit.output_file.is_some() || unit.probes().any(|probe| matches!(probe, Probe::Log(_)));
-    let log = config.log.output.filter(|_| unit.stage == Stage::Async && !read);
-    unit.output.or(log) == Some(Output::Null)
 }
 
 /// All units that are there when the container is up, and how that shows.

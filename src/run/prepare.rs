@@ -17,8 +17,7 @@ use super::privilege;
 use super::secret;
 use super::spawn::{Ids, Launch};
 use crate::config::{
-    Command, Config, Form, LogFormat, Output, Placed, Probe, Stage, Stdin, StdinWord, Template,
-    Tty, Unit,
+    Command, Config, LogFormat, Output, Placed, Probe, Stage, Stdin, StdinWord, Template, Unit,
 };
 use crate::shell::{Body, Job, Lines, Own, Prepared, Saved, Shell, State};
 
@@ -255,7 +254,7 @@ fn launch(
         oom_score_adj: unit.identity.oom_score_adj.as_ref().map(|adj| adj.value.to_string()),
         no_new_privs: unit.identity.no_new_privs,
         capabilities: privilege::kept(unit)?,
-        tty: own_terminal(unit).map(|path| c_string(path.as_os_str().as_bytes())).transpose()?,
+        tty: unit.own_terminal().map(|path| c_string(path.as_os_str().as_bytes())).transpose()?,
         own_group: true,
         terminal: None,
         streams: [None, None, None],
@@ -282,26 +281,12 @@ fn words(unit: &Unit, environment: &Environment) -> Result<(Vec<CString>, Vec<CS
 /// In test mode nothing is inherited: standard output is for the report, and tests ask for
 /// what units say.
 pub fn output(config: &Config, unit: &Unit) -> Output {
-    match written_output(config, unit) {
-        Output::Inherit if config.testing.is_some() && own_terminal(unit).is_none() => {
+    match config.output_of(unit) {
+        Output::Inherit if config.testing.is_some() && unit.own_terminal().is_none() => {
             Output::Prefix
         }
         output => output,
     }
-}
-
-fn written_output(config: &Config, unit: &Unit) -> Output {
-    let background = match (unit.stage, unit.form) {
-        _ if own_terminal(unit).is_some() => None,
-        (Stage::Async, Form::Declared) => config.log.output.or(Some(Output::Prefix)),
-        (Stage::Async, Form::Script | Form::Flag | Form::Trailing) => config.log.output,
-        (Stage::Boot | Stage::Sync | Stage::Test | Stage::Halt, _) => None,
-    };
-    // What is to be recognized by its lines, or goes to a file, has to come through trc.
-    let read =
-        unit.output_file.is_some() || unit.probes().any(|probe| matches!(probe, Probe::Log(_)));
-    let background = if read { Some(Output::Prefix) } else { background };
-    unit.output.or(background).unwrap_or(Output::Inherit)
 }
 
 /// Whether the trailing command can be executed as it is.
@@ -365,14 +350,6 @@ pub fn null(write: bool) -> nix::Result<OwnedFd> {
     }
 }
 
-/// The terminal that a unit runs on, if it has one of its own.
-fn own_terminal(unit: &Unit) -> Option<&Path> {
-    match unit.identity.tty.as_ref().map(|tty| &tty.value) {
-        Some(Tty::Own(path)) => Some(path),
-        Some(Tty::No) | None => None,
-    }
-}
-
 /// What a unit reads; None where that is what trc reads.
 ///
 /// # Errors
@@ -380,7 +357,7 @@ fn own_terminal(unit: &Unit) -> Option<&Path> {
 pub fn stdin(unit: &Unit) -> Result<Option<OwnedFd>, Problem> {
     let words = |errno: Errno| Problem { why: errno.desc().to_owned(), errno: errno as i32 };
     let Some(Placed { value, origin }) = &unit.identity.stdin else {
-        let nothing = unit.stage == Stage::Async && own_terminal(unit).is_none();
+        let nothing = unit.stage == Stage::Async && unit.own_terminal().is_none();
         return if nothing { null(false).map(Some).map_err(words) } else { Ok(None) };
     };
     match value {

@@ -183,8 +183,8 @@ impl Witness<'_> {
                 );
                 expect_of(at, over, "what is not started is over")
             }
-            Fact::Restarting { unit, after, restarts, .. } => {
-                self.restarts(built.unit(*unit), *after, *restarts)
+            Fact::Restarting { unit, after, restarts, excused, .. } => {
+                self.restarts(built.unit(*unit), *after, *restarts, *excused)
             }
             Fact::TestBegan { unit } => self.begins(built.unit(*unit)),
             Fact::TestEnded { unit, ended } => self.test_ended(built.unit(*unit), *ended),

@@ -107,7 +107,9 @@ impl Witness<'_> {
         }
         self.restarts[at].push(now);
         self.tested.restarts += 1;
-        if std::mem::take(&mut self.units[at].faulted) {
+        let excused = std::mem::take(&mut self.units[at].faulted);
+        self.units[at].excused = excused;
+        if excused {
             self.mark(Mark::RestartedByAFault);
         } else {
             self.find(Found::Restarted(at));
@@ -129,7 +131,7 @@ impl Witness<'_> {
     }
 
     /// The engine says when a unit is started again.
-    pub fn restarts(&mut self, at: usize, after: Tick, count: u32) -> Verdict {
+    pub fn restarts(&mut self, at: usize, after: Tick, count: u32, excused: bool) -> Verdict {
         let seen = &mut self.units[at];
         let owed = std::mem::take(&mut seen.owes_restart);
         expect_of(at, owed, "what is restarted has ended")?;
@@ -137,6 +139,8 @@ impl Witness<'_> {
         expect_of(at, right, "the wait before a restart doubles from one to the next")?;
         let counted = self.restarts[at].len() == count as usize;
         expect_of(at, counted, "the restarts within the window are counted")?;
+        let right = self.units[at].excused == excused;
+        expect_of(at, right, "the restart that a test has caused is told from others")?;
         // Another may have pulled it along since, or the run may stop by now.
         if self.units[at].stand == Stand::Backoff(None) {
             self.units[at].stand = Stand::Backoff(Some(self.now + after));

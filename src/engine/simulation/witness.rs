@@ -130,6 +130,8 @@ pub struct Seen {
     pub in_a_row: u32,
     /// That it is restarted has to be said.
     pub owes_restart: bool,
+    /// A test has caused that restart.
+    pub excused: bool,
     /// The longest wait that is right before its next start.
     pub backoff: Tick,
     /// Its main process, as it says.
@@ -229,6 +231,7 @@ impl<'a> Witness<'a> {
             found: false,
             in_a_row: 0,
             owes_restart: false,
+            excused: false,
             backoff: Tick::ZERO,
             pid: 0,
             faulted: false,

@@ -67,16 +67,13 @@ impl Matchers {
 
     /// The first of the lines that end in `bytes` that matches, for each that is looked for.
     pub(super) fn push(&mut self, mut bytes: &[u8], found: &mut Vec<Found>) {
-        if self.all.is_empty() {
-            return;
-        }
         self.all.iter_mut().for_each(|matcher| matcher.matched = false);
-        while let Some(end) = memchr(b'\n', bytes) {
+        while !self.all.is_empty() {
+            let Some(end) = memchr(b'\n', bytes) else { return self.begin(bytes) };
             self.begin(&bytes[..end]);
             self.end(found);
             bytes = &bytes[end + 1..];
         }
-        self.begin(bytes);
     }
 
     fn begin(&mut self, bytes: &[u8]) {
