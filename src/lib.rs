@@ -10,6 +10,7 @@ pub mod ctl;
 pub mod engine;
 pub mod graph;
 pub mod journal;
+pub mod regex;
 #[allow(unsafe_code)]
 pub mod run;
 pub mod selftest;

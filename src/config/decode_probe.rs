@@ -134,8 +134,8 @@ fn pattern(node: &super::value::Node, environment: &Environment) -> leaf::Leaf<S
     if text.is_empty() {
         return Err(Problem::new("this must not be empty: every line would match"));
     }
-    match regex_lite::Regex::new(&text) {
+    match crate::regex::compile(&text) {
         Ok(_) => Ok(text),
-        Err(error) => Err(Problem::new(format!("it is no regular expression: {error}"))),
+        Err(why) => Err(Problem::new(format!("this {why}"))),
     }
 }

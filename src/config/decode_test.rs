@@ -9,16 +9,13 @@ use super::decode::{Decoder, Fields};
 use super::decode_identity::capability;
 use super::leaf::{self, Leaf, Problem};
 use super::time::positive;
-use super::value::{Entry, Node, Table, Value};
+use super::value::{Entry, Node, Table, Value, shown};
 use super::{
     Check, Command, Diagnostic, Environment, Fault, FaultKind, FileCheck, HttpCheck, Listening,
     Needle, Pattern, Placed, Stage, Test, Unit, schema,
 };
 use crate::signal::Signal;
 
-/// No regular expression of a test is larger when it is compiled, in bytes: looking for it takes
-/// time in proportion.
-pub const REGEX_SIZE: usize = 64 * 1024;
 /// `start_within`.
 const START_WITHIN: Duration = Duration::from_mins(5);
 /// `max_runtime`.
@@ -233,9 +230,10 @@ impl Decoder<'_> {
         let table = self.names("expect.log", Some(entry));
         let fields = self.fields(" in `expect.log`", schema::EXPECT_LOG, table);
         let unit = self.placed(&fields, "unit", leaf::text);
-        let before = checks.len();
-        for (key, forbids) in [("contains", false), ("forbids", true)] {
-            for Placed { value, origin } in self.values(&fields, key, pattern) {
+        let keys = [("contains", false), ("forbids", true)];
+        for (key, forbids) in keys {
+            let read = if forbids { forbidden } else { pattern };
+            for Placed { value, origin } in self.values(&fields, key, read) {
                 if forbids && value.negated {
                     let message = "`forbids`: what is not forbidden needs no `!`";
                     self.error(&origin, message, Some("`contains` asks for it".to_owned()));
@@ -245,7 +243,8 @@ impl Decoder<'_> {
                 checks.push(Placed { value, origin });
             }
         }
-        if checks.len() == before && !fields.has_unknown() && table.is_some() {
+        let says = keys.iter().any(|(key, _)| fields.entry(key).is_some());
+        if !says && !fields.has_unknown() && table.is_some() {
             let help = "it takes `contains` or `forbids`".to_owned();
             self.error(&entry.key, "`expect.log` doesn't say what is looked for", Some(help));
         }
@@ -289,6 +288,15 @@ fn path(node: &Node, environment: &Environment) -> Leaf<PathBuf> {
 
 /// A text, a `/regular expression/`, and either with a `!` before it.
 fn pattern(node: &Node, environment: &Environment) -> Leaf<Pattern> {
+    needle(node, environment, false)
+}
+
+/// The same where it must not be there, with or without a `!`.
+fn forbidden(node: &Node, environment: &Environment) -> Leaf<Pattern> {
+    needle(node, environment, true)
+}
+
+fn needle(node: &Node, environment: &Environment, forbidden: bool) -> Leaf<Pattern> {
     let text = leaf::text(node, environment)?;
     let (negated, rest) = match text.strip_prefix('!') {
         Some(rest) => (true, rest),
@@ -298,16 +306,52 @@ fn pattern(node: &Node, environment: &Environment) -> Leaf<Pattern> {
         return Err(Problem::new("this must not be empty"));
     }
     let regex = rest.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
-    let needle = match regex.filter(|regex| !regex.is_empty()) {
+    let regex = regex.filter(|regex| !regex.is_empty());
+    if let Some(problem) = not_quite_a_regex(rest, negated || forbidden)
+        && regex.is_none()
+    {
+        return Err(problem);
+    }
+    let needle = match regex {
         None => Needle::Text(rest.to_owned()),
-        Some(regex) => match regex_lite::RegexBuilder::new(regex).size_limit(REGEX_SIZE).build() {
+        Some(regex) => match crate::regex::compile(regex) {
             Ok(_) => Needle::Regex(regex.to_owned()),
-            Err(error) => {
-                return Err(Problem::new(format!("it is no regular expression: {error}")));
-            }
+            Err(why) => return Err(Problem::new(format!("this {why}"))),
         },
     };
     Ok(Pattern { needle, negated })
+}
+
+/// What is probably meant for a regular expression, and would be taken for a text: `/error/i`,
+/// and, where it must not be there and so would never be missed, `/error`. A path is a text.
+fn not_quite_a_regex(text: &str, forbidden: bool) -> Option<Problem> {
+    let body = text.strip_prefix('/')?;
+    let as_text = format!("to look for this text itself, write '/{}/'", regex_lite::escape(text));
+    let problem = |message: String, right: String| Problem {
+        help: Some(format!("write '/{right}/'; {as_text}")),
+        ..Problem::new(message)
+    };
+    if let Some((inner, flags)) = body.rsplit_once('/')
+        && !inner.is_empty()
+        && !inner.replace(r"\/", "").contains('/')
+        && matches!(flags.len(), 1..=4)
+        && flags.bytes().all(|flag| b"gimsux".contains(&flag))
+    {
+        // Every match counts and a match may be anywhere, without a flag.
+        let known: String = flags.chars().filter(|flag| !"gmu".contains(*flag)).collect();
+        let known = if known.is_empty() { known } else { format!("(?{known})") };
+        return Some(problem(
+            format!("flags do not follow a regular expression: \"{}\"", shown(text)),
+            format!("{known}{inner}"),
+        ));
+    }
+    let is_regex = body.contains(['|', '\\', '^', '$', '*', '+', '[', '(']);
+    (forbidden && !body.is_empty() && (is_regex || !body.contains('/'))).then(|| {
+        problem(
+            format!("the regular expression is never closed by `/`: \"{}\"", shown(text)),
+            body.to_owned(),
+        )
+    })
 }
 
 /// `25`, `"25/tcp"`, `"127.0.0.1:53/udp"`, `"!23"`.

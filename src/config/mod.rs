@@ -46,7 +46,6 @@ use std::ffi::OsString;
 
 pub use cli::{CommandLine, Invocation};
 
-pub(crate) use decode_test::REGEX_SIZE;
 pub use diagnostic::{Diagnostic, Severity};
 pub use environment::is_own_variable;
 pub use expect::{Check, Fault, FaultKind, FileCheck, HttpCheck, Listening, Needle, Pattern, Test};

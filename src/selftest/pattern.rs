@@ -1,10 +1,9 @@
 //! Whether a text is in what came, and what came instead.
 
-use memchr::{memchr, memchr_iter, memmem, memrchr};
-use regex_lite::{Regex, RegexBuilder};
-
 use crate::config::expect::size;
 use crate::config::{Needle, Pattern};
+use crate::regex::{self, Regex};
+use memchr::{memchr, memchr_iter, memmem, memrchr};
 
 /// A regular expression is looked for in so much at most, in bytes: a large one takes half a
 /// second for it, in which PID 1 does nothing else.
@@ -25,21 +24,12 @@ impl Needle {
     /// Made ready to be looked for.
     ///
     /// # Errors
-    /// That it is no regular expression.
+    /// Why it can't be compiled.
     pub fn finder(&self) -> Result<Finder<'_>, String> {
         Ok(match self {
             Self::Text(text) => Finder::Text(Box::new(memmem::Finder::new(text))),
             Self::Regex(pattern) => {
-                // `^` and `$` are those of lines; those of a terminal or of HTTP end in CR LF.
-                let regex = RegexBuilder::new(pattern)
-                    .multi_line(true)
-                    .crlf(true)
-                    .size_limit(crate::config::REGEX_SIZE)
-                    .build();
-                let regex = regex.map_err(|error| {
-                    format!("{self} is no regular expression: {}", excerpt(error.to_string()))
-                })?;
-                Finder::Regex(regex)
+                Finder::Regex(regex::compile(pattern).map_err(|why| format!("{self} {why}"))?)
             }
         })
     }
@@ -212,10 +202,10 @@ mod tests {
     }
 
     #[test]
-    fn no_regular_expression_holds_in_no_way() {
+    fn an_invalid_regular_expression_never_holds() {
         for pattern in [has(regex("(")), lacks(regex("("))] {
             let why = pattern.check(b"(").unwrap_err();
-            assert!(why.starts_with("/(/ is no regular expression"), "{why}");
+            assert!(why.starts_with("/(/ is not a valid regular expression"), "{why}");
         }
     }
 

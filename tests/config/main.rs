@@ -5,6 +5,7 @@ mod command_line;
 mod files;
 mod layers;
 mod messages;
+mod patterns;
 mod reference;
 mod supervision;
 mod tests;

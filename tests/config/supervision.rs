@@ -155,7 +155,7 @@ fn what_is_wrong_with_a_probe_or_restart_is_said() {
         (
             "ready.log = \"a(b\"",
             &[
-                "error trc.toml:3:13: `ready.log`: it is no regular expression: found open group without closing ')'",
+                "error trc.toml:3:13: `ready.log`: this is not a valid regular expression: found open group without closing ')'",
             ],
         ),
         (

@@ -193,7 +193,7 @@ fn what_is_wrong_with_a_test_is_said_in_production_too() {
         (
             "[test.t]\nexec = 'x'\nexpect.stdout = ['/(/', '', '!']",
             &[
-                "error trc.toml:3:18: `stdout`: it is no regular expression: found open group without closing ')'",
+                "error trc.toml:3:18: `stdout`: this is not a valid regular expression: found open group without closing ')'",
                 "error trc.toml:3:25: `stdout`: this must not be empty",
                 "error trc.toml:3:29: `stdout`: this must not be empty",
             ],

@@ -1,10 +1,10 @@
 //! Lines of a unit's output that say how it is.
 
 use memchr::memchr;
-use regex_lite::Regex;
 
 use super::tail::harmless;
 use crate::engine::Purpose;
+use crate::regex::Regex;
 
 /// What is looked at of a line, in bytes.
 const LONGEST: usize = 64 * 1024;
@@ -40,9 +40,9 @@ pub struct Matcher {
 }
 
 impl Matcher {
-    /// Looks for this regular expression; None if it is none.
-    pub fn new(what: Sought, pattern: &str) -> Option<Self> {
-        Some(Self { what, pattern: Regex::new(pattern).ok()?, matched: false })
+    /// Looks for this.
+    pub fn new(what: Sought, pattern: Regex) -> Self {
+        Self { what, pattern, matched: false }
     }
 
     /// Whether it goes on when a line has matched: a unit becomes ready once.
@@ -108,9 +108,10 @@ impl Matchers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::regex::compile;
 
     fn matchers(pattern: &str) -> Matchers {
-        Matchers::new(vec![Matcher::new(Sought::Probe(Purpose::Ready), pattern).unwrap()])
+        Matchers::new(vec![Matcher::new(Sought::Probe(Purpose::Ready), compile(pattern).unwrap())])
     }
 
     fn pushed(matchers: &mut Matchers, bytes: &[u8]) -> Vec<String> {
@@ -148,7 +149,7 @@ mod tests {
     fn readiness_is_looked_for_once_and_all_else_as_long_as_there_are_lines() {
         let whats =
             [Sought::Probe(Purpose::Ready), Sought::Probe(Purpose::Health), Sought::Said(0)];
-        let all = whats.map(|what| Matcher::new(what, "^[ab]$").unwrap());
+        let all = whats.map(|what| Matcher::new(what, compile("^[ab]$").unwrap()));
         let mut matchers = Matchers::new(all.into());
         assert_eq!(pushed(&mut matchers, b"a\nb\nc\n"), ["a", "a", "a"], "the first line of many");
         assert_eq!(pushed(&mut matchers, b"b\na\n"), ["b", "b"]);

@@ -326,7 +326,7 @@ fn a_unit_becomes_ready_once_and_is_well_each_time_it_says_so() {
     let journal = journal(&write);
     let (ready, health) = (Sought::Probe(Purpose::Ready), Sought::Probe(Purpose::Health));
     let said = Sought::Said(3);
-    let matcher = |what| Matcher::new(what, "^here$").unwrap();
+    let matcher = |what| Matcher::new(what, crate::regex::compile("^here$").unwrap());
     capture.look_for([ready, health, said].map(matcher).into());
     for expected in [vec![ready, health, said], vec![health, said]] {
         unit.write_all(b"here\n").unwrap();

@@ -3,6 +3,7 @@
 use super::super::capture::{Matcher, Sought};
 use crate::config::{Check, Needle, Stage};
 use crate::graph::{Graph, UnitId};
+use crate::regex;
 
 /// A line that a test asks for.
 struct Wanted {
@@ -12,7 +13,7 @@ struct Wanted {
     /// Its place among the test's checks.
     check: usize,
     units: Vec<UnitId>,
-    pattern: String,
+    needle: Needle,
     forbidden: bool,
     /// The unit that said it first, and the line.
     found: Option<(UnitId, String)>,
@@ -44,10 +45,7 @@ impl Lines {
                         Some(_) => graph.ids().filter(named).collect(),
                         None => graph.node(test).about.clone(),
                     },
-                    pattern: match needle {
-                        Needle::Text(text) => regex_lite::escape(text),
-                        Needle::Regex(pattern) => pattern.clone(),
-                    },
+                    needle: needle.clone(),
                     forbidden: *forbidden,
                     found: None,
                 });
@@ -79,7 +77,14 @@ impl Lines {
     /// What a unit's output is to be looked at for.
     pub fn matchers(&self, id: UnitId) -> impl Iterator<Item = Matcher> + '_ {
         let asked = self.wanted.iter().enumerate().filter(move |(_, one)| one.units.contains(&id));
-        asked.filter_map(|(place, one)| Matcher::new(Sought::Said(place), &one.pattern))
+        asked.filter_map(|(place, one)| {
+            // Both were compiled when the configuration was read.
+            let pattern = match &one.needle {
+                Needle::Text(text) => regex::literal(text),
+                Needle::Regex(pattern) => regex::compile(pattern).ok(),
+            };
+            Some(Matcher::new(Sought::Said(place), pattern?))
+        })
     }
 
     /// A line has matched.

@@ -219,7 +219,10 @@ impl Supervisor {
     /// What a unit's output is to be looked at for.
     pub(super) fn matchers(unit: &Unit) -> Vec<Matcher> {
         let one = |purpose| match find(unit, purpose) {
-            Some((config::Probe::Log(pattern), _)) => Matcher::new(Sought::Probe(purpose), pattern),
+            Some((config::Probe::Log(pattern), _)) => {
+                let pattern = crate::regex::compile(pattern).ok();
+                pattern.map(|pattern| Matcher::new(Sought::Probe(purpose), pattern))
+            }
             Some(_) | None => None,
         };
         [Purpose::Ready, Purpose::Health].into_iter().filter_map(one).collect()

@@ -1,0 +1,63 @@
+//! Regular expressions, compiled in one way: with what is checked when the configuration is
+//! read, lines and texts are searched later.
+
+pub use regex_lite::Regex;
+use regex_lite::RegexBuilder;
+
+/// No regular expression takes more than this when it is compiled, in bytes: looking for it
+/// takes time in proportion, in which PID 1 does nothing else.
+const LARGEST: usize = 64 * 1024;
+
+/// Compiles a regular expression that somebody wrote. `^` and `$` match at lines, and a line of
+/// a terminal or of HTTP may end in CR LF.
+///
+/// # Errors
+/// Why it can't be compiled, as the end of a sentence about it: `is not a valid …`.
+pub fn compile(pattern: &str) -> Result<Regex, String> {
+    build(pattern, LARGEST).map_err(|error| match error.to_string() {
+        why if why.contains("size limit") => format!(
+            "is too large: compiled, it takes more than {} KiB; a repetition such as {{0,700}} takes as much as the text written so often",
+            LARGEST >> 10
+        ),
+        why => format!("is not a valid regular expression: {why}"),
+    })
+}
+
+/// A text that stands for itself, made ready to be looked for as a regular expression is. None
+/// if that takes megabytes.
+pub fn literal(text: &str) -> Option<Regex> {
+    build(&regex_lite::escape(text), 16 << 20).ok()
+}
+
+fn build(pattern: &str, largest: usize) -> Result<Regex, regex_lite::Error> {
+    RegexBuilder::new(pattern).multi_line(true).crlf(true).size_limit(largest).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What fits without `crlf` and not with it once passed the check and failed in the run.
+    #[test]
+    fn an_expression_that_is_too_large_is_told_to_be() {
+        for (pattern, expected) in [
+            (".{0,70}", None),
+            (".{0,700}", Some("is too large: compiled, it takes more than 64 KiB")),
+            ("(", Some("is not a valid regular expression: found open group")),
+        ] {
+            let found = compile(pattern).err();
+            match (&found, expected) {
+                (None, None) => {}
+                (Some(found), Some(expected)) if found.starts_with(expected) => {}
+                _ => panic!("{pattern}: {found:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_found_too() {
+        let text = "a.b(".repeat(2000);
+        let regex = literal(&text).unwrap();
+        assert!(regex.is_match(&text) && !regex.is_match(&text.replace('.', "x")));
+    }
+}

@@ -1,0 +1,85 @@
+//! Texts and regular expressions that are looked for.
+
+use super::{Case, toml_says};
+
+/// Of `[test.t] expect.KEY = 'TEXT'`.
+fn said(key: &str, text: &str) -> Vec<String> {
+    Case::new().toml(&format!("[test.t]\nexec = 'x'\nexpect.{key} = '{text}'")).errors()
+}
+
+#[test]
+fn flags_after_a_regular_expression_are_an_error_that_says_how_to_write_them() {
+    for (text, right, itself) in [
+        ("/error/i", "/(?i)error/", r"/\/error\/i/"),
+        ("!/error|fail/i", "/(?i)error|fail/", r"/\/error\|fail\/i/"),
+        ("/^a$/gm", "/^a$/", r"/\/\^a\$\/gm/"),
+        ("/a.b/s", "/(?s)a.b/", r"/\/a\.b\/s/"),
+    ] {
+        let itself = itself.replace(r"\/", "/");
+        let shown = text.trim_start_matches('!');
+        for (key, column) in [("stdout", 17), ("log.forbids", 22), ("log.contains", 23)] {
+            let expected = format!(
+                "error trc.toml:3:{column}: `{}`: flags do not follow a regular expression: \"{shown}\" (write '{right}'; to look for this text itself, write '{itself}')",
+                key.trim_start_matches("log."),
+            );
+            let negated_twice = key == "log.forbids" && text.starts_with('!');
+            if !negated_twice {
+                assert_eq!(said(key, text), [expected], "{key} = {text}");
+            }
+        }
+    }
+}
+
+/// A text that must not be there and is never found passes for ever.
+#[test]
+fn a_regular_expression_that_is_not_closed_is_an_error_where_it_would_pass_for_ever() {
+    let error = |key: &str, column: u32, text: &str, itself: &str| {
+        format!(
+            "error trc.toml:3:{column}: `{key}`: the regular expression is never closed by `/`: \"{text}\" (write '{text}/'; to look for this text itself, write '{itself}')"
+        )
+    };
+    assert_eq!(said("stdout", "!/error"), [error("stdout", 17, "/error", "//error/")]);
+    assert_eq!(
+        said("log.forbids", "/ERR.*|x"),
+        [error("forbids", 22, "/ERR.*|x", r"//ERR\.\*\|x/")]
+    );
+    // These are texts: a missing one is told, and paths have slashes.
+    for (key, text) in [
+        ("stdout", "/error"),
+        ("stdout", "/usr/bin/x"),
+        ("stdout", "!/usr/bin/x"),
+        ("stdout", "/usr/local/s"),
+        ("stdout", "!/usr/bin"),
+        ("stdout", "/"),
+        ("stdout", "!/"),
+        ("log.forbids", "/var/run/x.pid"),
+        ("log.contains", "/healthz"),
+    ] {
+        assert_eq!(said(key, text), [""; 0], "{key} = {text}");
+    }
+}
+
+#[test]
+fn a_regular_expression_that_would_fail_in_the_run_fails_when_it_is_read() {
+    let too_large = "this is too large: compiled, it takes more than 64 KiB; a repetition such as {0,700} takes as much as the text written so often";
+    toml_says(&[
+        (
+            "[test.t]\nexec = 'x'\nexpect.stdout = '/.{0,700}/'",
+            &[&format!("error trc.toml:3:17: `stdout`: {too_large}")],
+        ),
+        (
+            "[async.a]\nexec = 'x'\nready.log = '.{0,700}'",
+            &[&format!("error trc.toml:3:13: `ready.log`: {too_large}")],
+        ),
+    ]);
+}
+
+#[test]
+fn a_wrong_regular_expression_of_a_log_is_told_once() {
+    toml_says(&[(
+        "[test.t]\nexpect.log = { contains = '/(/' }\n[async.a]\nexec = 'x'",
+        &[
+            "error trc.toml:2:27: `contains`: this is not a valid regular expression: found open group without closing ')'",
+        ],
+    )]);
+}
