@@ -140,16 +140,19 @@ impl Mark {
     }
 }
 
+/// How many marks one word of a set holds.
+const BITS: usize = u64::BITS as usize;
+
 /// A set of them.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub struct Marks(u128);
+pub struct Marks([u64; Mark::ALL.len().div_ceil(BITS)]);
 
 impl Marks {
     pub fn set(&mut self, mark: Mark) {
-        self.0 |= 1 << mark as u128;
+        self.0[mark as usize / BITS] |= 1 << (mark as usize % BITS);
     }
 
     pub fn has(self, mark: Mark) -> bool {
-        self.0 >> mark as u128 & 1 == 1
+        self.0[mark as usize / BITS] >> (mark as usize % BITS) & 1 == 1
     }
 }
