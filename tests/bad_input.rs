@@ -217,6 +217,43 @@ fn the_line_itself_is_shown_with_a_mark_below_the_mistake() {
     outcome.status(78).stderr_lines(&[r".*exce = 'true'", r".* \^+.*"]);
 }
 
+/// They were text, whatever `[log] format` said.
+#[test]
+fn mistakes_are_told_as_json_where_the_log_is_json() {
+    let json = "[log]\nformat = 'json'\n";
+    let cycle = "[async.a]\nexec = 'x'\nafter = ['b']\n[async.b]\nexec = 'x'\nafter = ['a']\n";
+    let never = "[async.a]\nexec = 'x'\nafter = { b = 'ready' }\n[async.b]\nexec = 'x'\n";
+    let variable = ("TRC_LOG__FORMAT", "json");
+    let none = ("OTHER", "");
+    type Row<'a> = (&'a str, (&'a str, &'a str), &'a [&'a str], i32, &'a str, &'a str);
+    let rows: [Row; 8] = [
+        (&format!("{json}wiat = 1"), none, &[], 78, "configuration", "unknown key `wiat`"),
+        ("wiat = ", variable, &[], 78, "configuration", "a value is missing"),
+        ("wiat = 1", none, &["-c", "log.format=json"], 78, "configuration", "unknown key"),
+        (&format!("{json}{cycle}"), none, &[], 78, "configuration", "wait for one another"),
+        (&format!("{json}{never}"), none, &[], 78, "configuration", "it has no `ready`"),
+        (&format!("shell = '/no'\n{json}"), none, &["-D", "x"], 78, "configuration", "a shell"),
+        ("", variable, &["--nope"], 64, "usage", "unexpected argument '--nope' found"),
+        (json, none, &["--report", "json=x", "x"], 78, "configuration", "nothing to report"),
+    ];
+    for (toml, (name, value), arguments, status, event, says) in rows {
+        let outcome = Trc::toml(toml).env(name, value).args(arguments).run();
+        outcome.status(status).stdout_is("");
+        let err = outcome.err();
+        assert!(!err.is_empty(), "{toml} {arguments:?}");
+        for line in err.lines() {
+            let Ok(line) = serde_json::from_str::<serde_json::Value>(line) else {
+                outcome.fail(&format!("`{line}` should be an object"));
+            };
+            assert_eq!((&line["level"], &line["event"]), (&"error".into(), &event.into()));
+        }
+        outcome.stderr_has(says);
+    }
+    // Where the form itself is wrong, or can't be read, it is text.
+    Trc::toml("log.format = 'jsn'").run().status(78).stderr_has("error: `format`: expected");
+    Trc::toml("log.format = 'json'\nx =").run().status(78).stderr_has("error: a value");
+}
+
 #[test]
 fn all_mistakes_are_told_at_once() {
     let outcome = Trc::toml("wiat = 'all'\n[sync.x]\nexce = 'true'\n")

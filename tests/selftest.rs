@@ -49,6 +49,26 @@ fn server() -> u16 {
     port
 }
 
+/// It was an error of the configuration, though `trc` without tests started.
+#[test]
+fn a_test_of_what_this_run_does_not_have_is_skipped() {
+    let outcome = tested(&format!(
+        "{SERVICE}[async.off]\nexec = 'x'\nenabled = false\n[sync.cmd]\numask = '022'\n\
+         [test.is]\nafter = ['web']\nexec = 'true'\n\
+         [test.off]\nafter = ['off']\nexec = 'false'\n\
+         [test.cmd]\nexec = 'false'\nexpect.fault = {{ unit = 'cmd', kill = 'KILL' }}\n",
+    ))
+    .run();
+    outcome.status(0).stderr_has("test.off will be skipped: async.off is disabled");
+    for line in [
+        "ok 1 - test.is",
+        "ok 2 - test.off # SKIP async.off is disabled",
+        "ok 3 - test.cmd # SKIP sync.cmd is not on this command line",
+    ] {
+        outcome.stdout_has(&format!("{line}\n"));
+    }
+}
+
 #[test]
 fn an_image_starts_is_tested_and_stops_and_the_status_is_the_verdict() {
     table(

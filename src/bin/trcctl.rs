@@ -64,6 +64,14 @@ fn program() -> Command {
         .subcommand(verdict_command())
 }
 
+/// Those of trc, with the directory that is read here.
+fn arguments() -> impl Iterator<Item = Arg> {
+    cli::arguments().into_iter().map(|argument| match argument.get_id().as_str() {
+        "workdir" => argument.help("Where trc.toml and trc.d are [default: . or /etc]"),
+        _ => argument,
+    })
+}
+
 fn check_command() -> Command {
     Command::new("check")
         .about("Say whether the configuration is right")
@@ -71,19 +79,20 @@ fn check_command() -> Command {
         .after_help(
             "Takes the command line of trc, reads the same files and variables, and starts\n\
              nothing. Exit status: 0 if all is right, 78 if not.\n\n\
+             Where DIR is not given, it is the current directory if that has a trc.toml or a trc.d,\n\
+             else /etc.\n\n\
              Examples:\n  \
-               trcctl check                       /etc/trc.toml and /etc/trc.d/\n  \
-               trcctl check -w .                  those in the current directory\n  \
+               trcctl check                       trc.toml and trc.d/ of the current directory\n  \
+               trcctl check -w /etc               those that trc reads in a container\n  \
                trcctl check -c async.web.user=www with one key set, as trc would have it",
         )
         .args_override_self(true)
-        .args(cli::arguments())
+        .args(arguments())
 }
 
 fn test_command() -> Command {
     // Those that trc needs for a test run and that say what is tested.
-    let own = cli::arguments().into_iter().map(|argument| match argument.get_id().as_str() {
-        "workdir" => argument.help("Where trc.toml and trc.d are [default: . or /etc]"),
+    let own = arguments().map(|argument| match argument.get_id().as_str() {
         "command" => argument.trailing_var_arg(false).last(true),
         "test-list" => argument.long("list").alias("test-list"),
         // A test is named by its name alone, and without configuration there is none.

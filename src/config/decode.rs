@@ -155,20 +155,11 @@ impl Decoder<'_> {
                 continue;
             }
             let message = format!("unknown key `{}`{place}", shown(name));
-            let mut diagnostic = Diagnostic::error(entry.key.clone(), message);
-            if let Some(help) = misplaced::help(place, name) {
-                diagnostic = diagnostic.help(help);
-            } else if let Some(right) = nearest(name, keys.iter().map(|key| key.name)) {
-                diagnostic = diagnostic.help(format!("did you mean `{right}`?"));
-            } else if place.is_empty() && schema::find(schema::UNIT, name).is_some() {
-                diagnostic = diagnostic.help(format!(
-                    "`{name}` is a key of a unit: it stands below `[STAGE.NAME]`, or in a file named STAGE.NAME.toml"
-                ));
-            } else if place.is_empty() {
-                let known: Vec<_> = keys.iter().map(|key| key.name).collect();
-                diagnostic = diagnostic.help(format!("the keys here are {}", known.join(", ")));
+            let help = unknown(place, name, keys);
+            // Each file that has it is wrong.
+            for origin in entry.keys() {
+                self.error(origin, message.clone(), help.clone());
             }
-            self.diagnostics.push(diagnostic);
         }
         Fields { table, keys }
     }
@@ -240,4 +231,26 @@ impl Decoder<'_> {
         diagnostic.help = help;
         self.diagnostics.push(diagnostic);
     }
+}
+
+/// What to do about a key that the schema doesn't have at a place.
+fn unknown(place: &str, name: &str, keys: &[Key]) -> Option<String> {
+    if let Some(help) = misplaced::help(place, name) {
+        return Some(help);
+    }
+    if let Some(right) = nearest(name, keys.iter().map(|key| key.name)) {
+        return Some(format!("did you mean `{right}`?"));
+    }
+    if !place.is_empty() {
+        return None;
+    }
+    Some(match schema::find(schema::UNIT, name) {
+        Some(_) => format!(
+            "`{name}` is a key of a unit: it stands below `[STAGE.NAME]`, or in a file named STAGE.NAME.toml"
+        ),
+        None => {
+            let known: Vec<_> = keys.iter().map(|key| key.name).collect();
+            format!("the keys here are {}", known.join(", "))
+        }
+    })
 }

@@ -11,8 +11,8 @@ use super::leaf::{self, Leaf, Problem};
 use super::time::positive;
 use super::value::{Entry, Node, Table, Value, shown};
 use super::{
-    Check, Command, Diagnostic, Environment, Fault, FaultKind, FileCheck, HttpCheck, Listening,
-    Needle, Pattern, Placed, Stage, Test, Unit, schema,
+    Check, Command, Environment, Fault, FaultKind, FileCheck, HttpCheck, Listening, Needle,
+    Pattern, Placed, Stage, Test, Unit, schema,
 };
 use crate::signal::Signal;
 
@@ -45,6 +45,7 @@ impl Decoder<'_> {
             within: within.or(fault.as_ref().map(|_| RECOVERY)),
             fault,
             holds: self.get(&expect, "holds", positive),
+            absent: None,
             allow: fields
                 .entry("allow")
                 .map_or(Vec::new(), |allow| self.list("allow", &allow.node, true, leaf::text)),
@@ -410,10 +411,4 @@ fn owner(node: &Node, environment: &Environment) -> Leaf<String> {
         return Err(Problem::expected("an owner such as \"web\" or \"root:web\"", node));
     }
     Ok(text)
-}
-
-/// What is wrong with a test as a whole, beside others.
-pub fn disabled(unit: &str, about: &Placed<String>) -> Diagnostic {
-    let message = format!("{unit} is about {}, which is disabled", about.value);
-    Diagnostic::error(about.origin.clone(), message).help(format!("disable {unit} too"))
 }

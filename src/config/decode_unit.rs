@@ -6,8 +6,8 @@ use super::suggest::nearest;
 use super::time::{duration, positive};
 use super::value::{Entry, Node, Table, Value, shown};
 use super::{
-    After, Command, Condition, Diagnostic, Form, Origin, OutputFile, Placed, Stage, Stop, Unit,
-    schema,
+    After, Command, Condition, Diagnostic, Form, Origin, OutputFile, Placed, Severity, Stage, Stop,
+    Unit, flags, schema,
 };
 
 /// What became of a declared unit.
@@ -16,6 +16,8 @@ pub enum Declared {
     Enabled(Box<Unit>),
     /// `enabled = false`.
     Disabled,
+    /// It is a unit of the command line, which this run doesn't have there.
+    Absent,
     /// Something is wrong with it, which was noted.
     Wrong,
 }
@@ -57,6 +59,10 @@ impl Decoder<'_> {
         let fields = self.fields(&place, schema::UNIT, Some(table));
         let command = self.command(&fields);
         let unit = self.rest(stage, name, entry, &fields);
+        if !has_command && flags::is_name(stage, name) {
+            self.disabled = false;
+            return self.absent(&id, entry);
+        }
         let is_outside = !has_command && fields.entry("ready").is_some();
         // An unknown key was probably meant to be `exec`, and was reported.
         if !has_command && !is_outside && !fields.has_unknown() && !partial {
@@ -70,11 +76,19 @@ impl Decoder<'_> {
         // unit's references are checked anyway.
         let (command, form) = command.unwrap_or((Command::Nothing, Form::Declared));
         let unit = Unit { form, command, ..unit };
-        // What has a wrong command is nothing outside.
-        if !has_wrong_command {
+        // What has a wrong command, or a wrong key in its place, is nothing outside.
+        if !has_wrong_command && !(is_outside && fields.has_unknown()) {
             self.fit(&unit, &fields);
         }
         Declared::Enabled(Box::new(unit))
+    }
+
+    /// Keys for a unit of the command line are for the runs that have it.
+    fn absent(&mut self, id: &str, entry: &Entry) -> Declared {
+        let message = format!("`{id}` is a unit of the command line, and this run has none");
+        let note = Diagnostic::warning(entry.key.clone(), message);
+        self.diagnostics.push(Diagnostic { severity: Severity::Note, ..note });
+        Declared::Absent
     }
 
     fn nothing_to_run(&mut self, id: &str, entry: &Entry, others: &[String]) {

@@ -8,7 +8,7 @@ use super::file::parse_value;
 use super::schema::{self, Key, Kind};
 use super::suggest::nearest;
 use super::value::{DEEPEST, Entry, Node, Table, Value, insert, shown};
-use super::{Diagnostic, Environment, Origin, Stage};
+use super::{Diagnostic, Environment, LogFormat, Origin, Stage, flags};
 
 /// What trc sets for its units; a trc within a unit has no use for it.
 const FOR_UNITS: &[&str] =
@@ -59,6 +59,15 @@ pub fn flag(environment: &Environment, name: &str, remarks: &mut Vec<Diagnostic>
             remarks.push(Diagnostic::warning(Origin::Variable(name.into()), message));
             false
         }
+    }
+}
+
+/// The form of the log as far as the environment alone says, before anything else was read.
+#[must_use]
+pub fn log_format(environment: &Environment) -> LogFormat {
+    match variable(environment, "TRC_LOG__FORMAT").map(OsStr::as_bytes) {
+        Some(b"json") => LogFormat::Json,
+        _ => LogFormat::Trc,
     }
 }
 
@@ -245,11 +254,12 @@ fn match_unit<'a>(
 /// new one. `-` is written `_`, so `MY_WEB` is `my-web`.
 fn new_unit(stage: &str, part: &str) -> String {
     let upper = part.to_uppercase();
-    let flag = Stage::ALL.into_iter().find(|known| known.name() == stage).and_then(Stage::letter);
-    let is_flag = upper.strip_prefix(|c| Some(c) == flag).is_some_and(|digits| {
-        !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit())
-    });
-    if is_flag { upper } else { part.to_lowercase().replace('_', "-") }
+    let stage = Stage::ALL.into_iter().find(|known| known.name() == stage);
+    if stage.is_some_and(|stage| flags::is_name(stage, &upper)) {
+        upper
+    } else {
+        part.to_lowercase().replace('_', "-")
+    }
 }
 
 /// Makes a table of each string that stands for one.
@@ -259,7 +269,7 @@ fn lengthen(table: &mut Table, keys: &'static [Key]) {
         match (key.kind, &mut entry.node.value) {
             (Kind::Short(keys), value @ Value::String(_)) => {
                 let node = Node { value: value.clone(), origin: entry.node.origin.clone() };
-                let inner = Entry { key: entry.key.clone(), order: entry.order, node };
+                let inner = Entry::new(entry.key.clone(), entry.order, node);
                 *value = Value::Table(Table::from([(keys[0].name.to_owned(), inner)]));
             }
             (Kind::Short(keys) | Kind::Table(keys), Value::Table(inner)) => lengthen(inner, keys),

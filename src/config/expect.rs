@@ -18,6 +18,8 @@ pub struct Test {
     pub within: Option<Duration>,
     /// So long it has to hold once it does.
     pub holds: Option<Duration>,
+    /// Why there is nothing to test: the unit that it is about is not there.
+    pub absent: Option<String>,
     /// What is done before.
     pub fault: Option<Placed<Fault>>,
     /// Points of the stop drill whose failure is excused.

@@ -145,7 +145,7 @@ impl Reader<'_> {
                 let origin = self.places.origin(span.start);
                 let order = self.order + span.start as u64;
                 let node = self.node(value);
-                (key.get_ref().to_string(), Entry { key: origin, order, node })
+                (key.get_ref().to_string(), Entry::new(origin, order, node))
             })
             .collect()
     }

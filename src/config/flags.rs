@@ -18,6 +18,20 @@ pub fn settings(line: &CommandLine) -> Table {
     layer
 }
 
+/// The name of the trailing command's unit.
+const TRAILING: &str = "cmd";
+
+/// Whether the command line may have a unit of this name: `D1`, or `cmd`.
+pub fn is_name(stage: Stage, name: &str) -> bool {
+    let digits = stage.letter().and_then(|letter| name.strip_prefix(letter));
+    let is_number = |digits: &str| {
+        !digits.starts_with('0')
+            && !digits.is_empty()
+            && digits.bytes().all(|digit| digit.is_ascii_digit())
+    };
+    digits.is_some_and(is_number) || stage == Stage::Sync && name == TRAILING
+}
+
 /// The units of the command line, named by flag and number.
 pub fn units(line: &CommandLine, order: u64) -> Table {
     let mut layer = Table::new();
@@ -36,7 +50,7 @@ pub fn units(line: &CommandLine, order: u64) -> Table {
     if !line.trailing.is_empty() {
         let value = Value::Command(Command::Words(line.trailing.clone()));
         let node = Node { value, origin: Origin::Flag("the command line".into()) };
-        let path = [Stage::Sync.name().to_owned(), "cmd".to_owned(), "exec".to_owned()];
+        let path = [Stage::Sync.name().to_owned(), TRAILING.to_owned(), "exec".to_owned()];
         insert(&mut layer, &path, node, u64::MAX);
     }
     layer

@@ -1,6 +1,6 @@
 //! All layers in their order, read once and laid over one another.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::cli::CommandLine;
@@ -9,10 +9,10 @@ use super::decode_unit::{Declared, unit_ids};
 use super::environment::{self, flag};
 use super::merge::merge;
 use super::overrides::{self, Override};
-use super::resolve::Names;
+use super::resolve::{Gone, Names};
 use super::source::{Source, illustrate};
-use super::value::{Table, insert};
-use super::{Config, Diagnostic, Environment, Origin, Testing, flags, schema, testing};
+use super::value::{Entry, Table, insert};
+use super::{Config, Diagnostic, Environment, Origin, Stage, Testing, flags, schema, testing};
 
 /// Where the configuration is without `-w`.
 const WORK_DIR: &str = "/etc";
@@ -110,18 +110,19 @@ impl Layers {
             remarks: Vec::new(),
         };
         let ids = unit_ids(tree);
-        let mut disabled = BTreeSet::new();
+        let mut gone = BTreeMap::new();
         for unit in decoder.declared(&top) {
             match decoder.unit(unit, &ids, self.partial) {
                 Declared::Enabled(unit) => config.units.push(*unit),
-                Declared::Disabled => _ = disabled.insert(format!("{}.{}", unit.0, unit.1)),
+                Declared::Disabled => _ = gone.insert(unit_id(&unit), Gone::Disabled),
+                Declared::Absent => _ = gone.insert(unit_id(&unit), Gone::Absent),
                 Declared::Wrong => {}
             }
         }
         decoder.share_files(&mut config.units);
         if !self.partial {
-            Names::new(&ids, &disabled).resolve(&mut config, &mut decoder.diagnostics);
-            testing::select(&mut config, &disabled, &mut decoder.diagnostics);
+            Names::new(&ids, &gone).resolve(&mut config, &mut decoder.diagnostics);
+            testing::select(&mut config, &gone, &mut decoder.diagnostics);
         }
         config
     }
@@ -181,4 +182,8 @@ impl Layers {
             self.push(table);
         }
     }
+}
+
+fn unit_id((stage, name, _): &(Stage, &str, &Entry)) -> String {
+    format!("{stage}.{name}")
 }

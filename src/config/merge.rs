@@ -75,11 +75,14 @@ fn lay(base: &mut Table, layer: Table) {
                 base.insert(key, entry);
             }
             Some(earlier) => match (&mut earlier.node.value, entry.node.value) {
-                (Value::Table(under), Value::Table(over)) => lay(under, over),
+                (Value::Table(under), Value::Table(over)) => {
+                    earlier.also.push(entry.key);
+                    lay(under, over);
+                }
                 (under, over) => {
                     *under = over;
                     earlier.node.origin = entry.node.origin;
-                    earlier.key = entry.key;
+                    earlier.also.push(std::mem::replace(&mut earlier.key, entry.key));
                 }
             },
         }

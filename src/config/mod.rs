@@ -47,7 +47,7 @@ use std::ffi::OsString;
 pub use cli::{CommandLine, Invocation};
 
 pub use diagnostic::{Diagnostic, Severity};
-pub use environment::is_own_variable;
+pub use environment::{is_own_variable, log_format};
 pub use expect::{Check, Fault, FaultKind, FileCheck, HttpCheck, Listening, Needle, Pattern, Test};
 pub use load::{Loaded, Refused, load};
 pub use origin::{Origin, Placed};

@@ -1,23 +1,42 @@
 //! Which units are meant by the names that units and signals have in them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use super::leaf::one_of;
 use super::suggest::nearest;
 use super::value::shown;
-use super::{Config, Diagnostic, SignalRule, Stage, UnitRef, decode_test};
+use super::{Command, Config, Diagnostic, SignalRule, Stage, Test, UnitRef};
+
+/// Why a unit that is written is not there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Gone {
+    /// `enabled = false`.
+    Disabled,
+    /// It is a unit of the command line, which this run doesn't have there.
+    Absent,
+}
+
+impl fmt::Display for Gone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Disabled => "is disabled",
+            Self::Absent => "is not on this command line",
+        })
+    }
+}
 
 /// What names stand for.
 pub struct Names<'a> {
     ids: BTreeSet<&'a str>,
     /// The full names that a bare one may mean.
     bare: BTreeMap<&'a str, Vec<&'a str>>,
-    disabled: &'a BTreeSet<String>,
+    gone: &'a BTreeMap<String, Gone>,
 }
 
 impl<'a> Names<'a> {
-    /// All units that are declared, and which of them are disabled.
-    pub fn new(ids: &'a [String], disabled: &'a BTreeSet<String>) -> Self {
+    /// All units that are declared, and which of them are not there.
+    pub fn new(ids: &'a [String], gone: &'a BTreeMap<String, Gone>) -> Self {
         let mut bare: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         let named = || ids.iter().filter_map(|id| Some((id, id.split_once('.')?)));
         let test = Stage::Test.name();
@@ -28,13 +47,15 @@ impl<'a> Names<'a> {
         for (id, (_, name)) in named().filter(|(_, (stage, _))| *stage == test) {
             bare.entry(name).or_insert_with(|| vec![id]);
         }
-        Self { ids: ids.iter().map(String::as_str).collect(), bare, disabled }
+        Self { ids: ids.iter().map(String::as_str).collect(), bare, gone }
     }
 
-    /// Makes every name of a configuration a full one. Edges to disabled units go away.
+    /// Makes every name of a configuration a full one. Edges to units that are not there go
+    /// away, and tests of nothing else have nothing to test.
     pub fn resolve(&self, config: &mut Config, errors: &mut Vec<Diagnostic>) {
         for unit in &mut config.units {
-            let (id, was_about) = (unit.id(), unit.after.first().map(|after| after.unit.clone()));
+            let id = unit.id();
+            let was_about = unit.after.first().map(|after| after.unit.clone());
             unit.after.retain_mut(|after| self.full(&mut after.unit, errors));
             if let Some(test) = &mut unit.test {
                 let mut about = Vec::new();
@@ -44,9 +65,22 @@ impl<'a> Names<'a> {
                     let there = self.full(other, errors);
                     (!there).then(|| other.clone())
                 }));
-                if config.testing.is_some() {
-                    about.retain(|other| self.is_disabled(&other.value));
-                    errors.extend(about.iter().map(|other| decode_test::disabled(&id, other)));
+                let gone = about.iter().find_map(|other| Some((other, self.gone(&other.value)?)));
+                if let Some((other, (gone, why))) = gone {
+                    if config.testing.is_some() && why == Gone::Disabled {
+                        let message = format!("{id} will be skipped: {gone} {why}");
+                        errors.push(Diagnostic::warning(other.origin.clone(), message));
+                    }
+                    unit.after.clear();
+                    unit.command = Command::Nothing;
+                    **test = Test {
+                        checks: Vec::new(),
+                        within: None,
+                        holds: None,
+                        fault: None,
+                        absent: Some(format!("{gone} {why}")),
+                        ..(**test).clone()
+                    };
                 }
             }
             unit.restart.with.retain_mut(|with| self.full(with, errors));
@@ -62,13 +96,16 @@ impl<'a> Names<'a> {
         }
     }
 
-    fn is_disabled(&self, name: &str) -> bool {
-        let bare = self.bare.get(name).map(Vec::as_slice);
-        let full = if let Some([id]) = bare { id } else { name };
-        self.disabled.contains(full)
+    /// Why the unit of this name is not there, with its full one.
+    fn gone(&self, name: &str) -> Option<(&str, Gone)> {
+        let full = match self.bare.get(name).map(Vec::as_slice) {
+            Some([id]) => id,
+            _ => name,
+        };
+        self.gone.get_key_value(full).map(|(id, why)| (id.as_str(), *why))
     }
 
-    /// Makes a name a full one; false if the unit is disabled or there is none.
+    /// Makes a name a full one; false if the unit is not there or there is none.
     fn full(&self, unit: &mut UnitRef, errors: &mut Vec<Diagnostic>) -> bool {
         if !self.ids.contains(unit.value.as_str()) {
             let written = shown(&unit.value);
@@ -98,6 +135,6 @@ impl<'a> Names<'a> {
                 }
             }
         }
-        !self.disabled.contains(&unit.value)
+        !self.gone.contains_key(&unit.value)
     }
 }

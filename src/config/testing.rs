@@ -1,6 +1,6 @@
 //! Test mode: whether it is on, which tests run, and where reports go.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use super::cli::CommandLine;
 use super::decode::Decoder;
 use super::environment::{flag, variable};
+use super::resolve::Gone;
 use super::suggest::nearest;
 use super::value::shown;
 use super::{Config, Diagnostic, Origin, Placed, Stage, Unit};
@@ -155,7 +156,7 @@ pub fn mistaken(config: &Config, line: &CommandLine) -> Option<Diagnostic> {
 }
 
 /// Leaves the tests in that are to run: those that were asked for, in test mode; none else.
-pub fn select(config: &mut Config, disabled: &BTreeSet<String>, errors: &mut Vec<Diagnostic>) {
+pub fn select(config: &mut Config, gone: &BTreeMap<String, Gone>, errors: &mut Vec<Diagnostic>) {
     let is_test = |stage: Stage| stage == Stage::Test;
     let Some(testing) = &mut config.testing else {
         config.units.retain(|unit| !is_test(unit.stage));
@@ -173,7 +174,7 @@ pub fn select(config: &mut Config, disabled: &BTreeSet<String>, errors: &mut Vec
         if known.contains(name) {
             continue;
         }
-        let what = if disabled.contains(&format!("test.{name}")) {
+        let what = if gone.contains_key(&format!("test.{name}")) {
             format!("the test `{}` is disabled", shown(name))
         } else {
             format!("there is no test `{}`", shown(name))

@@ -22,6 +22,20 @@ pub struct Entry {
     pub order: u64,
     /// Its value.
     pub node: Node,
+    /// Where other layers have the same key.
+    pub also: Vec<Origin>,
+}
+
+impl Entry {
+    /// A key that one layer has.
+    pub fn new(key: Origin, order: u64, node: Node) -> Self {
+        Self { key, order, node, also: Vec::new() }
+    }
+
+    /// Every place where the key stands.
+    pub fn keys(&self) -> impl Iterator<Item = &Origin> {
+        std::iter::once(&self.key).chain(&self.also)
+    }
 }
 
 /// Keys and their values.
@@ -93,13 +107,11 @@ pub fn insert(table: &mut Table, path: &[String], node: Node, order: u64) {
     let [key, rest @ ..] = path else { return };
     let origin = node.origin.clone();
     if rest.is_empty() {
-        table.insert(key.clone(), Entry { key: origin, order, node });
+        table.insert(key.clone(), Entry::new(origin, order, node));
         return;
     }
-    let entry = table.entry(key.clone()).or_insert_with(|| Entry {
-        key: origin.clone(),
-        order,
-        node: Node::table(Table::new(), origin.clone()),
+    let entry = table.entry(key.clone()).or_insert_with(|| {
+        Entry::new(origin.clone(), order, Node::table(Table::new(), origin.clone()))
     });
     if entry.node.as_table().is_none() {
         entry.node = Node::table(Table::new(), origin);

@@ -7,9 +7,12 @@ use crate::config::{CommandLine, Diagnostic, Environment, Loaded, Refused, Sever
 use crate::graph::Graph;
 use crate::status;
 
+use super::here::here;
+
 /// Loads as `trc` would and says what is wrong, or what would run.
 #[must_use]
 pub fn run(line: &CommandLine, environment: &Environment) -> u8 {
+    let line = &here(line);
     let loaded = load(line, environment).and_then(|loaded| with_tests(loaded, line, environment));
     let (loaded, diagnostics) = match loaded {
         Ok(loaded) => {

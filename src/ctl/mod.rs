@@ -1,5 +1,6 @@
 //! What people look at: `trcctl`'s commands.
 
 pub mod check;
+mod here;
 pub mod test;
 pub mod verdict;

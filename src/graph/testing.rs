@@ -16,7 +16,8 @@ pub fn complete(nodes: &mut [Node]) {
         let named = nodes[id].needs.iter().filter(|need| need.written);
         let named = named.filter(|need| nodes[need.unit.0].unit.stage != Stage::Test);
         nodes[id].about = named.map(|need| need.unit).collect();
-        let waits_for_all = nodes[id].about.is_empty();
+        let is_absent = nodes[id].test().is_some_and(|test| test.absent.is_some());
+        let waits_for_all = nodes[id].about.is_empty() && !is_absent;
         // A fault is done to what is up.
         if let Some(victim) = nodes[id].victim.filter(|unit| !nodes[id].about.contains(unit)) {
             let ready = nodes[victim.0].unit.ready.is_some();

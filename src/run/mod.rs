@@ -41,7 +41,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use log::Level;
 
-use crate::config::{self, Command, Config, Diagnostic, Invocation, Loaded};
+use crate::config::{self, Command, Config, Diagnostic, Invocation, Loaded, LogFormat};
 use crate::graph::Graph;
 use crate::journal::Journal;
 use crate::selftest;
@@ -70,34 +70,41 @@ pub fn main(arguments: Vec<OsString>) -> u8 {
     stream::guard_standard_fds();
     // First of all: PID 1 is sent nothing that it has no handler for, and a stop that
     // comes while the configuration is read must not be lost.
+    let environment: config::Environment = std::env::vars_os().collect();
+    let format = config::log_format(&environment);
     let signals = match Signals::new() {
         Ok(signals) => signals,
         Err(error) => {
-            return fail(format_args!("cannot take over signals: {error}"), status::SOFTWARE);
+            let why = format!("cannot take over signals: {error}");
+            return fail(format, "failed", &why, status::SOFTWARE);
         }
     };
     let line = match config::cli::parse(arguments) {
         Invocation::Run(line) => line,
         Invocation::Print(text) => return print(&text),
+        Invocation::Usage(text) if format == LogFormat::Json => {
+            return fail(format, "usage", text.trim_end(), status::USAGE);
+        }
         Invocation::Usage(text) => {
             // Nobody may be listening; the status says it too.
             let _ = std::io::stderr().write_all(text.as_bytes());
             return status::USAGE;
         }
     };
-    let environment: config::Environment = std::env::vars_os().collect();
     let loaded = match config::load(&line, &environment) {
         Ok(loaded) => loaded,
         Err(refused) => {
-            let cycles = Graph::cycles(&refused.understood.config);
-            return refuse(&refused.beside(cycles));
+            let config = &refused.understood.config;
+            let (cycles, format) = (Graph::cycles(config), config.log.format);
+            return refuse(format, &refused.beside(cycles));
         }
     };
+    let format = loaded.config.log.format;
     let graph = match Graph::build(&loaded.config) {
         Ok(graph) => graph,
         Err(diagnostics) => {
             let shown: Vec<_> = diagnostics.into_iter().map(|one| loaded.illustrate(one)).collect();
-            return refuse(&shown);
+            return refuse(format, &shown);
         }
     };
     // What trc's own supervisor has told it is not meant for units.
@@ -109,7 +116,7 @@ pub fn main(arguments: Vec<OsString>) -> u8 {
     if let Some(diagnostic) = needs_shell(&loaded.config)
         && shell.get().is_none()
     {
-        return refuse(&[loaded.illustrate(diagnostic)]);
+        return refuse(format, &[loaded.illustrate(diagnostic)]);
     }
     if loaded.config.testing.as_ref().is_some_and(|testing| testing.list) {
         return print(&testing::listing(&graph));
@@ -130,7 +137,7 @@ fn supervise(
         journal.set_apart();
         match testing::open_reports(testing) {
             Ok(opened) => reports = opened,
-            Err(why) => return refuse(&[why]),
+            Err(why) => return refuse(loaded.config.log.format, &[why]),
         }
         // The first line finds room, or an error that is told at the end.
         journal.report(selftest::tap::HEADER.as_bytes());
@@ -161,7 +168,7 @@ fn supervise(
 }
 
 /// A journal on trc's standard streams, and the `log` macros into it.
-fn journal(format: config::LogFormat, level: log::LevelFilter) -> Journal {
+fn journal(format: LogFormat, level: log::LevelFilter) -> Journal {
     let own = std::process::id().cast_signed();
     let journal = Journal::new(format, level, own, localtime::CLOCK, stream::Streams::standard());
     // It is the first logger of this process.
@@ -170,17 +177,17 @@ fn journal(format: config::LogFormat, level: log::LevelFilter) -> Journal {
 }
 
 /// Says everything that is wrong; nothing was started.
-fn refuse(diagnostics: &[Diagnostic]) -> u8 {
-    let journal = journal(config::LogFormat::Trc, log::LevelFilter::Warn);
+fn refuse(format: LogFormat, diagnostics: &[Diagnostic]) -> u8 {
+    let journal = journal(format, log::LevelFilter::Warn);
     let reporter = Reporter::new(journal.clone(), false);
     reporter.diagnostics(diagnostics);
     journal.flush_at_exit(stream::flush_deadline());
     status::CONFIG
 }
 
-fn fail(message: std::fmt::Arguments<'_>, status: u8) -> u8 {
-    let journal = journal(config::LogFormat::Trc, log::LevelFilter::Warn);
-    Reporter::new(journal.clone(), false).main(Level::Error, "failed", message);
+fn fail(format: LogFormat, event: &str, message: &str, status: u8) -> u8 {
+    let journal = journal(format, log::LevelFilter::Warn);
+    Reporter::new(journal.clone(), false).main(Level::Error, event, format_args!("{message}"));
     journal.flush_at_exit(stream::flush_deadline());
     status
 }

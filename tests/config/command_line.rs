@@ -165,11 +165,50 @@ fn check_says_where_nothing_is_declared() {
 
 #[test]
 fn check_says_what_is_wrong_in_a_test_run_only() {
+    let case = Case::new().toml("[async.web]\nexec = 'x'\n[test.t]\nexec = 'x'\nafter = ['wbe']\n");
+    let (status, _, err) = check(&case, &[]);
+    assert_eq!(status, Some(78));
+    assert!(err.contains("there is no unit `wbe`"), "{err}");
+}
+
+/// `trc` started with it and `trcctl check` refused it.
+#[test]
+fn a_disabled_unit_that_a_test_is_about_is_a_warning_of_check() {
     let case = Case::new()
         .toml("[async.web]\nexec = 'x'\nenabled = false\n[test.t]\nexec = 'x'\nafter = ['web']\n");
     let (status, _, err) = check(&case, &[]);
-    assert_eq!(status, Some(78));
-    assert!(err.contains("test.t is about web, which is disabled"), "{err}");
+    assert_eq!(status, Some(0));
+    let warning = "warning: test.t will be skipped: async.web is disabled\n";
+    assert!(err.starts_with(warning), "{err}");
+}
+
+/// The current directory if it has something for trc, as with `trcctl test`; unless another is
+/// named.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test may start a process")]
+fn check_reads_the_current_directory_if_that_is_configured() {
+    let (here, there) = (Case::new().toml("[async.web]\nexec = 'x'"), Case::new());
+    let said = |arguments: &[&str], variable: &str| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_trcctl"))
+            .arg("check")
+            .args(arguments)
+            .current_dir(here.dir.path())
+            .env_clear()
+            .env(variable, there.dir.path())
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap().lines().next().unwrap().to_owned()
+    };
+    let is_here = format!("ok: 1 unit in {}", here.dir.path().canonicalize().unwrap().display());
+    let is_there = format!("ok: nothing is declared in {}", there.dir.path().display());
+    assert_eq!(said(&[], "OTHER"), is_here);
+    for (arguments, variable) in [
+        (&["-w", there.dir.path().to_str().unwrap()][..], "OTHER"),
+        (&[], "TRC_WORKDIR"),
+        (&[], "RC_WORK_DIR"),
+    ] {
+        assert_eq!(said(arguments, variable), is_there, "{arguments:?} {variable}");
+    }
 }
 
 #[test]

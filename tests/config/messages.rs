@@ -120,6 +120,47 @@ fn a_command_by_another_name_is_told() {
     )]);
 }
 
+/// Only the first one was told.
+#[test]
+fn the_same_wrong_key_in_several_layers_is_told_for_each() {
+    let case = Case::new()
+        .toml("[sync.web]\nexec = 'x'\nrestrat = 'no'")
+        .file("trc.d/10.toml", "exec = 'a'\n[sync.web]\nrestrat = 'always'\n[asink.x]\nexec = 'x'")
+        .file("trc.d/20.toml", "\nexec = 'b'\n[asink.y]\nexec = 'x'\n")
+        .file("trc.d/sync.web.toml", "restrat = { max = 1 }")
+        .set("TRC_SYNC__WEB__RESTRAT", "always");
+    let key = "unknown key `restrat` in `[sync.web]` (did you mean `restart`?)";
+    let exec = "unknown key `exec` (`exec` is a key of a unit: it stands below `[STAGE.NAME]`, or in a file named STAGE.NAME.toml)";
+    let stage = "unknown key `asink` (did you mean `async`?)";
+    assert_eq!(
+        case.errors(),
+        [
+            format!("error trc.toml:3:1: {key}"),
+            format!("error trc.d/sync.web.toml:1:1: {key}"),
+            format!("error trc.d/10.toml:1:1: {exec}"),
+            format!("error trc.d/10.toml:3:1: {key}"),
+            format!("error trc.d/10.toml:4:2: {stage}"),
+            format!("error trc.d/20.toml:2:1: {exec}"),
+            format!("error trc.d/20.toml:3:2: {stage}"),
+            format!("error TRC_SYNC__WEB__RESTRAT: {key}"),
+        ]
+    );
+}
+
+#[test]
+fn a_wrong_key_beside_ready_is_all_that_is_wrong() {
+    toml_says(&[
+        (
+            "[sync.web]\nexce = 'x'\nready.tcp = 80\nhealth.tcp = 80",
+            &["error trc.toml:2:1: unknown key `exce` in `[sync.web]` (did you mean `exec`?)"],
+        ),
+        (
+            "[async.web]\nexce = 'x'\nready.log = 'up'\nmax_runtime = 5",
+            &["error trc.toml:2:1: unknown key `exce` in `[async.web]` (did you mean `exec`?)"],
+        ),
+    ]);
+}
+
 #[test]
 fn a_wrong_value_is_shown_with_what_was_expected() {
     let unit = |line: &str, expected: &str| {

@@ -384,7 +384,7 @@ fn a_name_that_became_a_command_is_pointed_out() {
 }
 
 #[test]
-fn a_test_of_a_disabled_unit_has_to_be_disabled_too() {
+fn a_test_of_a_disabled_unit_has_nothing_to_test() {
     let off = "[async.off]\nexec = 'x'\nenabled = false\n[test.t]\nexec = 'x'\n";
     for (rest, place) in [
         ("after = ['off']", "trc.toml:8:10"),
@@ -392,18 +392,20 @@ fn a_test_of_a_disabled_unit_has_to_be_disabled_too() {
         ("expect.fault = { unit = 'off', kill = 'KILL' }", "trc.toml:8:25"),
     ] {
         let text = format!("{off}{rest}");
-        let shown = if rest.starts_with("after") { "off" } else { "async.off" };
+        let config = case(&text).config();
         assert_eq!(
-            case(&text).errors(),
-            [format!(
-                "error {place}: test.t is about {shown}, which is disabled (disable test.t too)"
-            )],
+            case(&text).remarks(),
+            [format!("warning {place}: test.t will be skipped: async.off is disabled")],
             "{rest}"
         );
-        assert_eq!(Case::new().toml(&format!("{WEB}{text}")).errors(), [""; 0], "{rest}");
+        let test = unit(&config, "test.t").test.clone().unwrap();
+        assert_eq!(test.absent.as_deref(), Some("async.off is disabled"), "{rest}");
+        // In production there are no tests.
+        assert_eq!(Case::new().toml(&format!("{WEB}{text}")).remarks(), [""; 0], "{rest}");
     }
     // Among others it is an edge that goes away.
-    assert_eq!(case(&format!("{off}after = ['off', 'web']")).errors(), [""; 0]);
+    let config = case(&format!("{off}after = ['off', 'web']")).config();
+    assert_eq!(unit(&config, "test.t").test.as_ref().unwrap().absent, None);
 }
 
 /// The errors of the graph.

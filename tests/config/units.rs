@@ -297,6 +297,44 @@ fn disabling_what_is_not_there_is_pointed_out() {
     );
 }
 
+/// They were errors where the command line had no such unit: in a test run, in a check.
+#[test]
+fn keys_for_units_of_the_command_line_are_for_the_runs_that_have_them() {
+    let text = "[sync.cmd]\nuser = 'nobody'\n[async.D1]\nready.tcp = 1\n[halt.H2]\ncwd = '/'\n\
+                [async.db]\nexec = 'x'\nafter = ['cmd', 'D1']\n[signals]\nHUP = { to = ['cmd'] }";
+    let case = || Case::new().toml(text).set("TRC_BOOT__B1__USER", "nobody");
+    assert_eq!(ids(&case().config()), ["async.db"]);
+    assert_eq!(unit(&case().config(), "async.db").after, []);
+    assert_eq!(case().config().signals.values().next(), Some(&SignalRule::Ignore));
+    let notes = [
+        "note trc.toml:1:7: `sync.cmd` is a unit of the command line, and this run has none",
+        "note trc.toml:3:8: `async.D1` is a unit of the command line, and this run has none",
+        "note trc.toml:5:7: `halt.H2` is a unit of the command line, and this run has none",
+        "note TRC_BOOT__B1__USER: `boot.B1` is a unit of the command line, and this run has none",
+    ];
+    assert_eq!(case().remarks(), notes);
+    let all = ["-D", "x", "-H", "x", "-H", "x", "-B", "x", "x"];
+    let config = case().arguments(&all).config();
+    let user = |id: &str| unit(&config, id).identity.user.as_ref().map(|user| user.value.clone());
+    assert_eq!(user("sync.cmd").as_deref(), Some("nobody"));
+    assert_eq!(user("boot.B1").as_deref(), Some("nobody"));
+    assert_eq!(unit(&config, "async.db").after.len(), 2);
+    // What is wrong in it is wrong, and what can't be of the command line isn't.
+    toml_says(&[
+        (
+            "[sync.cmd]\nusr = 1",
+            &["error trc.toml:2:1: unknown key `usr` in `[sync.cmd]` (did you mean `user`?)"],
+        ),
+        (
+            "[async.D01]\ncwd = '/'\n[async.cmd]\ncwd = '/'",
+            &[
+                "error trc.toml:1:8: nothing to run in `[async.D01]`: it has neither `exec` nor `script`",
+                "error trc.toml:3:8: nothing to run in `[async.cmd]`: it has neither `exec` nor `script`",
+            ],
+        ),
+    ]);
+}
+
 /// It may be somebody else's, and mounted into an image.
 #[test]
 fn a_test_takes_no_services_name_away() {

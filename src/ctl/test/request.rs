@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::config::CommandLine;
+use crate::ctl::here::here;
 
 /// What was typed.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -49,12 +50,10 @@ impl Request {
     /// What trc reads from its command line.
     #[must_use]
     pub fn loaded_by_trc(&self) -> CommandLine {
-        let here = || is_configured(Path::new(".")).then(|| PathBuf::from("."));
         CommandLine {
-            work_dir: self.line.work_dir.clone().or_else(here),
             test: (!self.list).then(|| self.names.join(",")),
             test_list: self.list,
-            ..self.line.clone()
+            ..here(&self.line)
         }
     }
 
@@ -107,11 +106,6 @@ impl Request {
 
 fn executable(path: &Path) -> bool {
     path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
-}
-
-/// Whether a directory has something for trc in it.
-fn is_configured(dir: &Path) -> bool {
-    dir.join("trc.toml").exists() || dir.join("trc.d").is_dir()
 }
 
 #[cfg(test)]

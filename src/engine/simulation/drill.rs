@@ -93,6 +93,7 @@ pub fn test(plan: &Plan, test: &Test, second: bool) -> config::Test {
         within: test.within.map(ms),
         holds: test.holds.map(ms),
         fault,
+        absent: None,
         allow: Vec::new(),
         start_within: ms(test.start_within),
         max_runtime: ms(test.max_runtime),

@@ -12,6 +12,7 @@ fn test(name: &str) -> Unit {
         within: None,
         holds: None,
         fault: None,
+        absent: None,
         allow: vec![],
         start_within: SECOND * 300,
         max_runtime: SECOND * 60,

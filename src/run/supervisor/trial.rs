@@ -23,6 +23,10 @@ impl Supervisor {
     /// Begins a try.
     pub(super) fn try_test(&mut self, id: UnitId, limit: Duration) {
         self.trial = Some(Trial::new(id, limit));
+        let test = self.graph.node(id).test();
+        if let Some(why) = test.and_then(|test| test.absent.clone()) {
+            return self.skip(id, why);
+        }
         if self.graph.node(id).unit.command == Command::Nothing {
             return self.go_on();
         }
@@ -32,6 +36,13 @@ impl Supervisor {
             }
             self.go_on();
         }
+    }
+
+    /// A test has nothing to test.
+    fn skip(&mut self, id: UnitId, why: String) {
+        let Some(mut trial) = self.trial.take() else { return };
+        self.suite.tried(id, trial.tried(Some(why)));
+        self.events.push_back(Event::Tried { unit: id, outcome: Outcome::Skipped });
     }
 
     fn launch_test(&mut self, id: UnitId) -> Result<(), String> {
