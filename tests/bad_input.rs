@@ -220,12 +220,13 @@ fn the_line_itself_is_shown_with_a_mark_below_the_mistake() {
 /// They were text, whatever `[log] format` said.
 #[test]
 fn mistakes_are_told_as_json_where_the_log_is_json() {
+    /// The file, a variable, arguments; the status, the event and what is said.
+    type Row<'a> = (&'a str, (&'a str, &'a str), &'a [&'a str], i32, &'a str, &'a str);
     let json = "[log]\nformat = 'json'\n";
     let cycle = "[async.a]\nexec = 'x'\nafter = ['b']\n[async.b]\nexec = 'x'\nafter = ['a']\n";
     let never = "[async.a]\nexec = 'x'\nafter = { b = 'ready' }\n[async.b]\nexec = 'x'\n";
     let variable = ("TRC_LOG__FORMAT", "json");
     let none = ("OTHER", "");
-    type Row<'a> = (&'a str, (&'a str, &'a str), &'a [&'a str], i32, &'a str, &'a str);
     let rows: [Row; 8] = [
         (&format!("{json}wiat = 1"), none, &[], 78, "configuration", "unknown key `wiat`"),
         ("wiat = ", variable, &[], 78, "configuration", "a value is missing"),

@@ -56,7 +56,8 @@ fn a_test_of_what_this_run_does_not_have_is_skipped() {
         "{SERVICE}[async.off]\nexec = 'x'\nenabled = false\n[sync.cmd]\numask = '022'\n\
          [test.is]\nafter = ['web']\nexec = 'true'\n\
          [test.off]\nafter = ['off']\nexec = 'false'\n\
-         [test.cmd]\nexec = 'false'\nexpect.fault = {{ unit = 'cmd', kill = 'KILL' }}\n",
+         [test.cmd]\nexec = 'false'\nexpect.fault = {{ unit = 'cmd', kill = 'KILL' }}\n\
+         [test.d]\nexec = 'false'\nafter = ['D1', 'async.D2']\n",
     ))
     .run();
     outcome.status(0).stderr_has("test.off will be skipped: async.off is disabled");
@@ -64,6 +65,7 @@ fn a_test_of_what_this_run_does_not_have_is_skipped() {
         "ok 1 - test.is",
         "ok 2 - test.off # SKIP async.off is disabled",
         "ok 3 - test.cmd # SKIP sync.cmd is not on this command line",
+        "ok 4 - test.d # SKIP async.D1 is not on this command line",
     ] {
         outcome.stdout_has(&format!("{line}\n"));
     }

@@ -244,13 +244,11 @@ fn unknown(place: &str, name: &str, keys: &[Key]) -> Option<String> {
     if !place.is_empty() {
         return None;
     }
-    Some(match schema::find(schema::UNIT, name) {
-        Some(_) => format!(
+    if schema::find(schema::UNIT, name).is_some() {
+        return Some(format!(
             "`{name}` is a key of a unit: it stands below `[STAGE.NAME]`, or in a file named STAGE.NAME.toml"
-        ),
-        None => {
-            let known: Vec<_> = keys.iter().map(|key| key.name).collect();
-            format!("the keys here are {}", known.join(", "))
-        }
-    })
+        ));
+    }
+    let known: Vec<_> = keys.iter().map(|key| key.name).collect();
+    Some(format!("the keys here are {}", known.join(", ")))
 }

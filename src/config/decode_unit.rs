@@ -61,7 +61,8 @@ impl Decoder<'_> {
         let unit = self.rest(stage, name, entry, &fields);
         if !has_command && flags::is_name(stage, name) {
             self.disabled = false;
-            return self.absent(&id, entry);
+            self.absent(&id, entry);
+            return Declared::Absent;
         }
         let is_outside = !has_command && fields.entry("ready").is_some();
         // An unknown key was probably meant to be `exec`, and was reported.
@@ -77,18 +78,18 @@ impl Decoder<'_> {
         let (command, form) = command.unwrap_or((Command::Nothing, Form::Declared));
         let unit = Unit { form, command, ..unit };
         // What has a wrong command, or a wrong key in its place, is nothing outside.
-        if !has_wrong_command && !(is_outside && fields.has_unknown()) {
+        let is_misspelt = is_outside && fields.has_unknown();
+        if !has_wrong_command && !is_misspelt {
             self.fit(&unit, &fields);
         }
         Declared::Enabled(Box::new(unit))
     }
 
     /// Keys for a unit of the command line are for the runs that have it.
-    fn absent(&mut self, id: &str, entry: &Entry) -> Declared {
+    fn absent(&mut self, id: &str, entry: &Entry) {
         let message = format!("`{id}` is a unit of the command line, and this run has none");
         let note = Diagnostic::warning(entry.key.clone(), message);
         self.diagnostics.push(Diagnostic { severity: Severity::Note, ..note });
-        Declared::Absent
     }
 
     fn nothing_to_run(&mut self, id: &str, entry: &Entry, others: &[String]) {

@@ -32,6 +32,18 @@ pub fn is_name(stage: Stage, name: &str) -> bool {
     digits.is_some_and(is_number) || stage == Stage::Sync && name == TRAILING
 }
 
+/// The full name of a unit that the command line may have, by that or its bare one.
+pub fn full_name(name: &str) -> Option<String> {
+    let (stages, bare) = match name.split_once('.') {
+        Some((stage, bare)) => {
+            (Stage::ALL.into_iter().filter(|s| s.name() == stage).collect(), bare)
+        }
+        None => (Vec::from(Stage::ALL), name),
+    };
+    let stage = stages.into_iter().find(|stage| is_name(*stage, bare))?;
+    Some(format!("{stage}.{bare}"))
+}
+
 /// The units of the command line, named by flag and number.
 pub fn units(line: &CommandLine, order: u64) -> Table {
     let mut layer = Table::new();

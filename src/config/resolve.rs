@@ -6,7 +6,7 @@ use std::fmt;
 use super::leaf::one_of;
 use super::suggest::nearest;
 use super::value::shown;
-use super::{Command, Config, Diagnostic, SignalRule, Stage, Test, UnitRef};
+use super::{Command, Config, Diagnostic, SignalRule, Stage, Test, UnitRef, flags};
 
 /// Why a unit that is written is not there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -97,12 +97,16 @@ impl<'a> Names<'a> {
     }
 
     /// Why the unit of this name is not there, with its full one.
-    fn gone(&self, name: &str) -> Option<(&str, Gone)> {
+    fn gone(&self, name: &str) -> Option<(String, Gone)> {
         let full = match self.bare.get(name).map(Vec::as_slice) {
             Some([id]) => id,
             _ => name,
         };
-        self.gone.get_key_value(full).map(|(id, why)| (id.as_str(), *why))
+        match self.gone.get(full) {
+            Some(why) => Some((full.to_owned(), *why)),
+            None if self.ids.contains(full) => None,
+            None => flags::full_name(full).map(|full| (full, Gone::Absent)),
+        }
     }
 
     /// Makes a name a full one; false if the unit is not there or there is none.
@@ -119,6 +123,8 @@ impl<'a> Names<'a> {
                     );
                     return false;
                 }
+                // That of a unit which another command line has.
+                None if flags::full_name(&unit.value).is_some() => return false,
                 None => {
                     let mut error = Diagnostic::error(
                         unit.origin.clone(),

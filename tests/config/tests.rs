@@ -391,17 +391,17 @@ fn a_test_of_a_disabled_unit_has_nothing_to_test() {
         ("expect.log = { unit = 'off', contains = 'x' }", "trc.toml:8:23"),
         ("expect.fault = { unit = 'off', kill = 'KILL' }", "trc.toml:8:25"),
     ] {
-        let text = format!("{off}{rest}");
-        let config = case(&text).config();
+        let toml = format!("{off}{rest}");
+        let config = case(&toml).config();
         assert_eq!(
-            case(&text).remarks(),
+            case(&toml).remarks(),
             [format!("warning {place}: test.t will be skipped: async.off is disabled")],
             "{rest}"
         );
         let test = unit(&config, "test.t").test.clone().unwrap();
         assert_eq!(test.absent.as_deref(), Some("async.off is disabled"), "{rest}");
         // In production there are no tests.
-        assert_eq!(Case::new().toml(&format!("{WEB}{text}")).remarks(), [""; 0], "{rest}");
+        assert_eq!(Case::new().toml(&format!("{WEB}{toml}")).remarks(), [""; 0], "{rest}");
     }
     // Among others it is an edge that goes away.
     let config = case(&format!("{off}after = ['off', 'web']")).config();

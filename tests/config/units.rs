@@ -301,7 +301,7 @@ fn disabling_what_is_not_there_is_pointed_out() {
 #[test]
 fn keys_for_units_of_the_command_line_are_for_the_runs_that_have_them() {
     let text = "[sync.cmd]\nuser = 'nobody'\n[async.D1]\nready.tcp = 1\n[halt.H2]\ncwd = '/'\n\
-                [async.db]\nexec = 'x'\nafter = ['cmd', 'D1']\n[signals]\nHUP = { to = ['cmd'] }";
+                [async.db]\nexec = 'x'\nafter = ['cmd', 'D1', 'F7', 'sync.F8']\n[signals]\nHUP = { to = ['cmd'] }";
     let case = || Case::new().toml(text).set("TRC_BOOT__B1__USER", "nobody");
     assert_eq!(ids(&case().config()), ["async.db"]);
     assert_eq!(unit(&case().config(), "async.db").after, []);
@@ -319,11 +319,15 @@ fn keys_for_units_of_the_command_line_are_for_the_runs_that_have_them() {
     assert_eq!(user("sync.cmd").as_deref(), Some("nobody"));
     assert_eq!(user("boot.B1").as_deref(), Some("nobody"));
     assert_eq!(unit(&config, "async.db").after.len(), 2);
+
     // What is wrong in it is wrong, and what can't be of the command line isn't.
     toml_says(&[
         (
             "[sync.cmd]\nusr = 1",
-            &["error trc.toml:2:1: unknown key `usr` in `[sync.cmd]` (did you mean `user`?)"],
+            &[
+                "note trc.toml:1:7: `sync.cmd` is a unit of the command line, and this run has none",
+                "error trc.toml:2:1: unknown key `usr` in `[sync.cmd]` (did you mean `user`?)",
+            ],
         ),
         (
             "[async.D01]\ncwd = '/'\n[async.cmd]\ncwd = '/'",
