@@ -8,12 +8,10 @@ use nix::errno::Errno;
 use nix::poll::PollFlags;
 use nix::sys::socket::{MsgFlags, recv, send};
 
-use super::head::{Head, status};
+use super::closing::Closing;
+use super::head::Head;
 use super::message::Message;
 use crate::config::{Http, HttpCheck, Pattern};
-
-/// No answer's first line is longer, in bytes.
-const LONGEST: usize = 8 * 1024;
 
 /// What is asked, and which answers will do.
 pub struct Request {
@@ -21,6 +19,14 @@ pub struct Request {
     status: Vec<RangeInclusive<u16>>,
     /// What is expected beside the status, if anything is.
     expected: Option<Expected>,
+}
+
+/// How much of an answer is looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LooksAt {
+    Status,
+    Headers,
+    Body,
 }
 
 /// What is expected of an answer.
@@ -54,6 +60,14 @@ impl Request {
             http.path, http.host
         );
         Self { text: text.into_bytes(), status: http.status.clone(), expected: None }
+    }
+
+    fn looks_at(&self) -> LooksAt {
+        match &self.expected {
+            None => LooksAt::Status,
+            Some(expected) if expected.body.is_empty() => LooksAt::Headers,
+            Some(_) => LooksAt::Body,
+        }
     }
 
     /// The verdict on an answer with this status and these problems.
@@ -90,37 +104,40 @@ impl Expected {
     }
 }
 
-/// What has come of an answer.
-enum Came {
-    /// The beginning of its first line, where that is all that is looked at.
-    Line(Vec<u8>),
-    /// All of it.
-    Message(Box<Message>),
-}
-
 /// A question that was asked, or is being.
 pub struct Answer {
     socket: OwnedFd,
     request: Request,
     /// How much of the question is on its way, in bytes.
     sent: usize,
-    came: Came,
+    came: Box<Message>,
 }
 
 impl Answer {
     /// Asks over a connection.
     pub fn new(socket: OwnedFd, request: Request) -> Self {
-        let came = match &request.expected {
-            None => Came::Line(Vec::new()),
-            Some(expected) => Came::Message(Box::new(Message::new(!expected.body.is_empty()))),
-        };
+        let came = Box::new(Message::new(request.looks_at() == LooksAt::Body));
         Self { socket, request, sent: 0, came }
     }
 
     /// What to poll, and for what.
     pub fn fd(&self) -> (BorrowedFd<'_>, PollFlags) {
-        let asked = self.sent == self.request.text.len();
-        (self.socket.as_fd(), if asked { PollFlags::POLLIN } else { PollFlags::POLLOUT })
+        let flags = if self.is_asked() { PollFlags::POLLIN } else { PollFlags::POLLOUT };
+        (self.socket.as_fd(), flags)
+    }
+
+    /// Whether all of the question is on its way.
+    fn is_asked(&self) -> bool {
+        self.sent == self.request.text.len()
+    }
+
+    /// What is left to do once its verdict is known, or is of no interest any more.
+    pub fn close(self) -> Closing {
+        if self.is_asked() {
+            Closing::after(self.socket, self.came)
+        } else {
+            Closing::new(self.socket)
+        }
     }
 
     /// Goes on as far as it can; the verdict once there is one, in words.
@@ -150,25 +167,23 @@ impl Answer {
 
     /// Takes what has come: nothing at the end of the connection.
     fn take(&mut self, bytes: &[u8]) -> Option<Result<(), String>> {
-        let came = match &mut self.came {
-            Came::Line(_) if bytes.is_empty() => {
-                return Some(Err("it closed the connection without an answer".to_owned()));
+        let came =
+            if bytes.is_empty() { self.came.end().map(|()| true) } else { self.came.push(bytes) };
+        match self.request.looks_at() {
+            // What comes after that is not looked at, so nothing is wrong with it.
+            LooksAt::Status => {
+                if let Some(code) = self.came.status() {
+                    return Some(self.request.verdict(code, &[]));
+                }
             }
-            Came::Line(line) => {
-                line.extend_from_slice(bytes);
-                return match first_line(line)? {
-                    Ok(code) => Some(self.request.verdict(code, &[])),
-                    Err(why) => Some(Err(why)),
-                };
-            }
-            Came::Message(message) if bytes.is_empty() => message.end().map(|()| true),
-            Came::Message(message) => message.push(bytes),
-        };
+            LooksAt::Headers if self.came.head().is_some() => return Some(self.whole()),
+            LooksAt::Headers | LooksAt::Body => {}
+        }
         match came {
             Ok(false) => None,
             Ok(true) => Some(self.whole()),
-            Err(why) => Some(match self.message() {
-                Some((head, _)) => self.request.verdict(head.status, &[why]),
+            Err(why) => Some(match self.came.head() {
+                Some(head) => self.request.verdict(head.status, &[why]),
                 None => Err(why),
             }),
         }
@@ -176,9 +191,9 @@ impl Answer {
 
     /// The verdict on an answer that has come as far as is needed.
     fn whole(&self) -> Result<(), String> {
-        match (self.message(), &self.request.expected) {
-            (Some((head, body)), Some(expected)) => {
-                self.request.verdict(head.status, &expected.problems(head, body))
+        match (self.came.head(), &self.request.expected) {
+            (Some(head), Some(expected)) => {
+                self.request.verdict(head.status, &expected.problems(head, self.came.body()))
             }
             // There is no such answer.
             _ => Err("it closed the connection without an answer".to_owned()),
@@ -189,26 +204,8 @@ impl Answer {
     /// None if not even all headers have come.
     pub fn without_rest(&self, why: &str) -> Option<String> {
         let problem = format!("the rest of it did not come{why}");
-        self.request.verdict(self.message()?.0.status, &[problem]).err()
+        self.request.verdict(self.came.head()?.status, &[problem]).err()
     }
-
-    /// What has come, once all headers have.
-    fn message(&self) -> Option<(&Head, &[u8])> {
-        match &self.came {
-            Came::Line(_) => None,
-            Came::Message(message) => Some((message.head()?, message.body())),
-        }
-    }
-}
-
-/// The status code on the first line, once that has come.
-fn first_line(bytes: &[u8]) -> Option<Result<u16, String>> {
-    let no_http = || Err("its answer is not HTTP".to_owned());
-    let Some(end) = memchr::memchr(b'\n', bytes) else {
-        let garbage = !b"HTTP/".starts_with(&bytes[..bytes.len().min(5)]) || bytes.len() > LONGEST;
-        return garbage.then(no_http);
-    };
-    Some(status(&bytes[..end]).map_or_else(no_http, Ok))
 }
 
 fn words(errno: Errno) -> String {

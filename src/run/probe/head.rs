@@ -114,7 +114,7 @@ pub fn number(digits: &str, radix: u32) -> Option<usize> {
 }
 
 /// The status code of a status line: `HTTP/1.1 200 OK`.
-pub fn status(line: &[u8]) -> Option<u16> {
+fn status(line: &[u8]) -> Option<u16> {
     let rest = line.strip_prefix(b"HTTP/1.")?;
     let [minor, b' ', code @ ..] = rest else { return None };
     let (digits, after) = code.split_at_checked(3)?;

@@ -9,7 +9,7 @@ use crate::config::expect::size;
 const LONGEST_BODY: usize = 1024 * 1024;
 /// All headers together are no longer, nor are trailers with them.
 const LONGEST_HEAD: usize = 64 * 1024;
-/// No line between chunks is longer.
+/// No status line and no line between chunks is longer.
 const LONGEST_LINE: usize = 8 * 1024;
 
 /// How far an answer has come.
@@ -38,8 +38,8 @@ enum State {
 /// An answer, as far as it has come.
 pub struct Message {
     state: State,
-    /// Whether the body is wanted; else its head is all of it.
-    with_body: bool,
+    /// Whether the body is kept; else it is only read.
+    keeps_body: bool,
     /// What is not taken apart yet.
     rest: Vec<u8>,
     /// How much longer its head may become.
@@ -49,16 +49,34 @@ pub struct Message {
 }
 
 impl Message {
-    /// An answer of which nothing has come.
-    pub fn new(with_body: bool) -> Self {
+    /// An answer of which nothing has come. A body that is not kept may be of any length, and
+    /// coded in any way.
+    pub fn new(keeps_body: bool) -> Self {
         Self {
             state: State::Status,
-            with_body,
+            keeps_body,
             rest: Vec::new(),
             room: LONGEST_HEAD,
             head: Head::default(),
             body: Vec::new(),
         }
+    }
+
+    /// Its status, once the line that tells it has come.
+    pub fn status(&self) -> Option<u16> {
+        let told = self.state != State::Status && !self.head.is_interim();
+        told.then_some(self.head.status)
+    }
+
+    /// Whether there is nothing to come.
+    pub fn is_whole(&self) -> bool {
+        self.state == State::Whole
+    }
+
+    /// What has come of the body and what will is of no interest any more.
+    pub fn forget_body(&mut self) {
+        self.keeps_body = false;
+        self.body = Vec::new();
     }
 
     /// Its status and headers, once they have come.
@@ -81,7 +99,7 @@ impl Message {
         let mut left = rest.as_slice();
         while self.take(&mut left)? {}
         self.rest = left.to_vec();
-        Ok(self.state == State::Whole)
+        Ok(self.is_whole())
     }
 
     /// The connection has ended.
@@ -106,7 +124,7 @@ impl Message {
         let (is_head, most) = match self.state {
             State::Whole => return Ok(false),
             State::Status if !b"HTTP/".starts_with(&left[..left.len().min(5)]) => {
-                return Err("its answer is not HTTP".to_owned());
+                return Err(no_http());
             }
             State::Status | State::Headers | State::Trailers => (true, self.room),
             State::Size | State::ChunkEnd => (false, LONGEST_LINE),
@@ -124,6 +142,9 @@ impl Message {
             }
         };
         let end = memchr(b'\n', left);
+        if self.state == State::Status && end.unwrap_or(left.len()) >= LONGEST_LINE {
+            return Err(no_http());
+        }
         if end.unwrap_or(left.len()) >= most {
             return Err(if is_head {
                 format!("its headers are longer than {}", size(LONGEST_HEAD as u64))
@@ -145,14 +166,16 @@ impl Message {
     fn after(&mut self, line: &[u8]) -> Result<State, String> {
         match self.state {
             State::Status => {
-                self.head = Head::begin(line).ok_or("its answer is not HTTP")?;
+                self.head = Head::begin(line).ok_or_else(no_http)?;
                 Ok(State::Headers)
             }
             State::Headers if line.is_empty() => self.after_head(),
             State::Headers => self.head.push(line).map(|()| State::Headers),
             State::Size => match chunk_size(line)? {
                 0 => Ok(State::Trailers),
-                length if length > LONGEST_BODY - self.body.len() => Err(too_long()),
+                length if self.keeps_body && length > LONGEST_BODY - self.body.len() => {
+                    Err(too_long())
+                }
                 length => Ok(State::Chunk(length)),
             },
             State::ChunkEnd if line.is_empty() => Ok(State::Size),
@@ -170,21 +193,27 @@ impl Message {
         if self.head.is_interim() {
             return Ok(State::Status);
         }
-        if !self.with_body {
-            return Ok(State::Whole);
-        }
-        match self.head.framing()? {
+        let framing = match self.head.framing() {
+            Ok(framing) => framing,
+            Err(why) if self.keeps_body => return Err(why),
+            Err(_) => Framing::ToEnd,
+        };
+        match framing {
             Framing::Length(0) => Ok(State::Whole),
-            Framing::Length(length) if length > LONGEST_BODY => Err(too_long()),
+            Framing::Length(length) if self.keeps_body && length > LONGEST_BODY => Err(too_long()),
             Framing::Length(length) => Ok(State::Length(length)),
             Framing::Chunks => Ok(State::Size),
             Framing::ToEnd => Ok(State::ToEnd),
         }
     }
 
-    /// Keeps at most so much of what has come for the body.
+    /// Takes at most so much of what has come for the body.
     fn keep(&mut self, left: &mut &[u8], most: usize) -> Result<usize, String> {
         let (part, after) = left.split_at(left.len().min(most));
+        if !self.keeps_body {
+            *left = after;
+            return Ok(part.len());
+        }
         if part.len() > LONGEST_BODY - self.body.len() {
             return Err(too_long());
         }
@@ -199,6 +228,10 @@ fn chunk_size(line: &[u8]) -> Result<usize, String> {
     let digits = line.split(|byte| *byte == b';').next().unwrap_or_default();
     let digits = std::str::from_utf8(digits).ok();
     digits.and_then(|digits| number(digits.trim(), 16)).ok_or_else(broken_chunks)
+}
+
+fn no_http() -> String {
+    "its answer is not HTTP".to_owned()
 }
 
 fn too_long() -> String {
@@ -313,12 +346,36 @@ mod tests {
     }
 
     #[test]
-    fn without_a_body_the_head_is_enough() {
-        let mut message = Message::new(false);
-        assert_eq!(message.push(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n"), Ok(false));
+    fn a_status_and_a_head_are_there_before_the_body() {
+        let mut message = Message::new(true);
+        assert_eq!(message.push(b"HTTP/1.1 100 Go\r\n\r\nHTTP/1.1 200"), Ok(false));
+        assert_eq!(message.status(), None);
+        assert_eq!(message.push(b"\r\nContent-Length: 2\r\n"), Ok(false));
+        assert_eq!(message.status(), Some(200));
         assert!(message.head().is_none());
-        assert_eq!(message.push(b"\r\n"), Ok(true));
+        assert_eq!(message.push(b"\r\n"), Ok(false));
         assert_eq!(message.head().map(|head| head.status), Some(200));
+    }
+
+    #[test]
+    fn a_body_that_is_not_kept_is_read_to_its_end_whatever_its_length_and_coding() {
+        let length = 3 * LONGEST_BODY;
+        let told = format!("HTTP/1.1 200\r\nContent-Length: {length}\r\n\r\n");
+        let chunk = format!("HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n{length:x}\r\n");
+        for (head, end) in [(told, ""), (chunk, "\r\n0\r\n\r\n")] {
+            let mut message = Message::new(false);
+            assert_eq!(message.push(head.as_bytes()), Ok(false));
+            for _ in 0..3 {
+                assert!(!message.is_whole());
+                message.push(&vec![b'x'; LONGEST_BODY]).unwrap();
+            }
+            message.push(end.as_bytes()).unwrap();
+            assert!(message.is_whole() && message.body().is_empty(), "{head:?}");
+        }
+        let mut message = Message::new(false);
+        let coded = b"HTTP/1.1 200\r\nTransfer-Encoding: gzip, chunked\r\n\r\nx";
+        assert_eq!(message.push(coded), Ok(false));
+        assert_eq!(message.end(), Ok(()));
     }
 
     #[test]
@@ -330,7 +387,7 @@ mod tests {
         let broken = "its body is in chunks that can't be read";
         for (begin, again, why) in [
             (String::new(), "HTTP/1.1 100 Go\r\n\r\n", headers),
-            ("HTTP/1.1 ".to_owned(), "2", headers),
+            ("HTTP/1.1 ".to_owned(), "2", "its answer is not HTTP"),
             (head.to_owned(), "A: b\r\n", headers),
             (head.to_owned(), "x", headers),
             (format!("{head}A: b\r\n"), " c\r\n", headers),

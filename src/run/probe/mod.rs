@@ -2,6 +2,7 @@
 //! polls what a try waits for and ends it when its time is up.
 
 mod answer;
+mod closing;
 mod connect;
 mod head;
 mod message;
@@ -20,6 +21,8 @@ use nix::poll::PollFlags;
 use crate::config::{Address, Http, HttpCheck, Probe, reason};
 use crate::engine::Outcome;
 use answer::{Answer, Request};
+use closing::Closing;
+pub use closing::Closings;
 use connect::Connected;
 use resolve::Resolver;
 
@@ -46,6 +49,26 @@ impl Failure {
 
 /// What a try came to.
 pub type Verdict = Result<(), Failure>;
+
+/// A try that is over.
+pub struct Over {
+    /// What it came to.
+    pub verdict: Verdict,
+    /// The connection that it leaves, to be closed in order.
+    pub closing: Option<Closing>,
+}
+
+impl From<Verdict> for Over {
+    fn from(verdict: Verdict) -> Self {
+        Self { verdict, closing: None }
+    }
+}
+
+impl From<Failure> for Over {
+    fn from(failure: Failure) -> Self {
+        Err(failure).into()
+    }
+}
 
 /// A try under way.
 pub struct Try {
@@ -78,7 +101,7 @@ impl Try {
     ///
     /// # Errors
     /// The verdict, where there is one already.
-    pub fn begin(probe: &Probe, timeout: Duration, now: Instant) -> Result<Self, Verdict> {
+    pub fn begin(probe: &Probe, timeout: Duration, now: Instant) -> Result<Self, Over> {
         let deadline = now + timeout;
         match probe {
             Probe::Tcp(address) => {
@@ -86,18 +109,18 @@ impl Try {
                 Ok(Self { step, what: shown(address), timeout, deadline })
             }
             Probe::Http(http) => Self::ask(http, Request::new(http), timeout, now),
-            Probe::Unix(path) => Err(connect::unix(path)
-                .map_err(|why| Failure::new(format!("{}: {why}", path.display())))),
+            Probe::Unix(path) => Err(match connect::unix(path) {
+                Ok(socket) => Over { verdict: Ok(()), closing: Some(Closing::new(socket)) },
+                Err(why) => named(&path.display().to_string(), why).into(),
+            }),
             Probe::File(path) => Err(match fs::metadata(path) {
-                Ok(_) => Ok(()),
-                Err(error) => Err(Failure::new(format!(
-                    "{}: {}",
-                    path.display(),
-                    reason(&error).to_lowercase()
-                ))),
+                Ok(_) => Ok(()).into(),
+                Err(error) => {
+                    named(&path.display().to_string(), reason(&error).to_lowercase()).into()
+                }
             }),
             Probe::Exec(_) | Probe::Log(_) | Probe::Notify | Probe::Fd(_) => {
-                Err(Err(Failure::new("this can't be tried")))
+                Err(Failure::new("this can't be tried").into())
             }
         }
     }
@@ -107,16 +130,11 @@ impl Try {
     ///
     /// # Errors
     /// The verdict, where there is one already.
-    pub fn begin_http(check: &HttpCheck, timeout: Duration, now: Instant) -> Result<Self, Verdict> {
+    pub fn begin_http(check: &HttpCheck, timeout: Duration, now: Instant) -> Result<Self, Over> {
         Self::ask(&check.http, Request::checked(check), timeout, now)
     }
 
-    fn ask(
-        http: &Http,
-        request: Request,
-        timeout: Duration,
-        now: Instant,
-    ) -> Result<Self, Verdict> {
+    fn ask(http: &Http, request: Request, timeout: Duration, now: Instant) -> Result<Self, Over> {
         let deadline = now + timeout;
         let step = reach(&http.address, Some(request), now, deadline)?;
         Ok(Self { step, what: url(http), timeout, deadline })
@@ -143,35 +161,36 @@ impl Try {
     ///
     /// # Errors
     /// The verdict, once there is one.
-    pub fn proceed(mut self, now: Instant) -> Result<Self, Verdict> {
+    pub fn proceed(mut self, now: Instant) -> Result<Self, Over> {
+        let failed = |why| Over::from(named(&self.what, why));
         let step = match self.step {
             Step::Resolving(mut resolver, then) => match resolver.proceed() {
                 None => Step::Resolving(resolver, then),
                 Some(Ok(addresses)) => {
-                    match connecting(addresses.into(), then, now, self.deadline) {
-                        Ok(step) => step,
-                        Err(why) => return Err(Err(named(&self.what, why))),
-                    }
+                    connecting(addresses.into(), then, now, self.deadline).map_err(failed)?
                 }
-                Some(Err(why)) => return Err(Err(named(&self.what, why))),
+                Some(Err(why)) => return Err(failed(why)),
             },
             Step::Connecting { socket, until, others, then } => match connect::connected(&socket) {
                 Connected::NotYet => Step::Connecting { socket, until, others, then },
                 Connected::Yes => match then {
-                    None => return Err(Ok(())),
+                    None => {
+                        let closing = Some(Closing::new(socket));
+                        return Err(Over { verdict: Ok(()), closing });
+                    }
                     Some(request) => Step::Asking(Answer::new(socket, request)),
                 },
-                Connected::Failed(why) if others.is_empty() => {
-                    return Err(Err(named(&self.what, why)));
+                Connected::Failed(why) if others.is_empty() => return Err(failed(why)),
+                Connected::Failed(_) => {
+                    connecting(others, then, now, self.deadline).map_err(failed)?
                 }
-                Connected::Failed(_) => match connecting(others, then, now, self.deadline) {
-                    Ok(step) => step,
-                    Err(why) => return Err(Err(named(&self.what, why))),
-                },
             },
             Step::Asking(mut answer) => match answer.proceed() {
                 None => Step::Asking(answer),
-                Some(verdict) => return Err(verdict.map_err(|why| named(&self.what, why))),
+                Some(verdict) => {
+                    let verdict = verdict.map_err(|why| named(&self.what, why));
+                    return Err(Over { verdict, closing: Some(answer.close()) });
+                }
             },
         };
         self.step = step;
@@ -182,16 +201,26 @@ impl Try {
     ///
     /// # Errors
     /// The verdict, if there is nothing else to wait for.
-    pub fn late(mut self, now: Instant) -> Result<Self, Verdict> {
+    pub fn late(mut self, now: Instant) -> Result<Self, Over> {
         match self.step {
             Step::Connecting { others, then, .. } if !others.is_empty() && now < self.deadline => {
                 self.step = connecting(others, then, now, self.deadline)
-                    .map_err(|why| Err(named(&self.what, why)))?;
+                    .map_err(|why| named(&self.what, why))?;
                 Ok(self)
             }
             Step::Resolving(..) | Step::Connecting { .. } | Step::Asking(_) => {
-                Err(Err(self.too_late()))
+                let verdict = Err(self.too_late());
+                Err(Over { verdict, closing: self.abandon() })
             }
+        }
+    }
+
+    /// Its verdict is of no interest any more; what is left is its connection.
+    pub fn abandon(self) -> Option<Closing> {
+        match self.step {
+            Step::Asking(answer) => Some(answer.close()),
+            // Nothing has come of it.
+            Step::Resolving(..) | Step::Connecting { .. } => None,
         }
     }
 
@@ -221,7 +250,7 @@ fn reach(
     then: Option<Request>,
     now: Instant,
     deadline: Instant,
-) -> Result<Step, Verdict> {
+) -> Result<Step, Failure> {
     let Address { host, port } = address;
     let known: VecDeque<IpAddr> = match host.parse() {
         Ok(ip) => VecDeque::from([ip]),
@@ -230,12 +259,12 @@ fn reach(
         }
         Err(_) => {
             let resolver = Resolver::begin(host, *port)
-                .map_err(|why| Err(named(host, format!("it can't be looked up: {why}"))))?;
+                .map_err(|why| named(host, format!("it can't be looked up: {why}")))?;
             return Ok(Step::Resolving(resolver, then));
         }
     };
     let known = known.into_iter().map(|ip| SocketAddr::new(ip, *port)).collect();
-    connecting(known, then, now, deadline).map_err(|why| Err(named(&shown(address), why)))
+    connecting(known, then, now, deadline).map_err(|why| named(&shown(address), why))
 }
 
 /// A connection to the first of these that begins to come about. It may take its share of what

@@ -21,7 +21,7 @@ const SHORT: Duration = Duration::from_millis(150);
 
 /// A whole try.
 fn tried(probe: &Probe, timeout: Duration) -> Verdict {
-    Try::begin(probe, timeout, Instant::now()).map_or_else(|verdict| verdict, driven)
+    Try::begin(probe, timeout, Instant::now()).map_or_else(|over| over.verdict, driven)
 }
 
 /// A try under way, polled as the loop does.
@@ -35,7 +35,7 @@ fn driven(mut one: Try) -> Verdict {
         let now = Instant::now();
         one = match if late { one.late(now) } else { one.proceed(now) } {
             Ok(one) => one,
-            Err(verdict) => return verdict,
+            Err(over) => return over.verdict,
         };
     }
 }

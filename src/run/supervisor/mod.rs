@@ -26,7 +26,7 @@ use super::capture::{Capture, LogFile};
 use super::environment::Environment;
 use super::notify::Socket;
 use super::prepare::{LazyShell, Surroundings};
-use super::probe::Try;
+use super::probe::{Closings, Try};
 use super::report::Reporter;
 use super::signals::Signals;
 use super::spawn::Hold;
@@ -112,6 +112,8 @@ pub struct Supervisor {
     tries: Vec<(UnitId, Purpose, Try)>,
     /// Commands of probes that are under way.
     commands: Vec<probe::Command>,
+    /// Connections of tries that are over.
+    closings: Closings,
     /// The files that output goes to, by their paths.
     files: BTreeMap<PathBuf, Rc<LogFile>>,
     /// Units whose process has ended and whose group may live on.
@@ -179,6 +181,7 @@ impl Supervisor {
             children: HashMap::new(),
             tries: Vec::new(),
             commands: Vec::new(),
+            closings: Closings::default(),
             files: BTreeMap::new(),
             leftovers: Vec::new(),
             events: VecDeque::from([Event::Begin]),

@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use super::super::capture::{Found, Matcher, Sought};
-use super::super::probe::{Failure, Try, Verdict};
+use super::super::probe::{Failure, Over, Try, Verdict};
 use super::super::spawn::Launch;
 use super::super::{prepare, processes};
 use super::{Role, Supervisor, now};
@@ -91,7 +91,7 @@ impl Supervisor {
         }
         match Try::begin(probe, timeout, now()) {
             Ok(begun) => self.tries.push((id, purpose, begun)),
-            Err(verdict) => self.probed(id, purpose, verdict),
+            Err(over) => self.try_over(id, purpose, over),
         }
     }
 
@@ -159,7 +159,7 @@ impl Supervisor {
         let (_, _, under_way) = self.tries.swap_remove(at);
         match under_way.proceed(now()) {
             Ok(under_way) => self.tries.push((id, purpose, under_way)),
-            Err(verdict) => self.probed(id, purpose, verdict),
+            Err(over) => self.try_over(id, purpose, over),
         }
     }
 
@@ -176,7 +176,7 @@ impl Supervisor {
             let (id, purpose, under_way) = self.tries.swap_remove(at);
             match under_way.late(now) {
                 Ok(under_way) => self.tries.push((id, purpose, under_way)),
-                Err(verdict) => self.probed(id, purpose, verdict),
+                Err(over) => self.try_over(id, purpose, over),
             }
         }
         while let Some(at) = self.commands.iter().position(|one| one.deadline <= now) {
@@ -191,13 +191,31 @@ impl Supervisor {
 
     /// A unit's tries are of no interest any more.
     pub(super) fn stop_probes(&mut self, id: UnitId) {
-        self.tries.retain(|(unit, _, _)| *unit != id);
+        let closings = &mut self.closings;
+        for (_, _, under_way) in self.tries.extract_if(.., |(unit, _, _)| *unit == id) {
+            if let Some(closing) = under_way.abandon() {
+                closings.push(closing, now());
+            }
+        }
         self.commands.retain(|command| {
             if command.unit == id {
                 processes::signal(-command.pid, libc::SIGKILL);
             }
             command.unit != id
         });
+    }
+
+    /// What a try came to; the connection that it leaves is closed beside everything else.
+    pub(super) fn verdict_of(&mut self, over: Over) -> Verdict {
+        if let Some(closing) = over.closing {
+            self.closings.push(closing, now());
+        }
+        over.verdict
+    }
+
+    fn try_over(&mut self, id: UnitId, purpose: Purpose, over: Over) {
+        let verdict = self.verdict_of(over);
+        self.probed(id, purpose, verdict);
     }
 
     fn probed(&mut self, id: UnitId, purpose: Purpose, verdict: Verdict) {

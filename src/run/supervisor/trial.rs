@@ -8,7 +8,7 @@ use nix::unistd::{Gid, Uid};
 
 use super::super::capture::{self, Pipe};
 use super::super::prepare::VERDICT_FD;
-use super::super::probe::{Failure, Try, Verdict};
+use super::super::probe::{Failure, Over, Try};
 use super::super::trial::{Said, Stream, Trial};
 use super::super::{judge, prepare, processes};
 use super::{Role, Supervisor, now};
@@ -100,7 +100,7 @@ impl Supervisor {
         if let Some(asked) = trial.asked.take() {
             match asked.proceed(now()) {
                 Ok(asked) => trial.asked = Some(asked),
-                Err(verdict) => self.answered(verdict),
+                Err(over) => self.answered(over),
             }
         }
     }
@@ -124,7 +124,7 @@ impl Supervisor {
         if let Some(asked) = trial.asked.take_if(|asked| asked.deadline() <= time) {
             match asked.late(time) {
                 Ok(asked) => trial.asked = Some(asked),
-                Err(verdict) => self.answered(verdict),
+                Err(over) => self.answered(over),
             }
         }
     }
@@ -135,13 +135,17 @@ impl Supervisor {
             if let Some(pid) = trial.pid {
                 kill(pid);
             }
+            if let Some(closing) = trial.asked.take().and_then(Try::abandon) {
+                self.closings.push(closing, now());
+            }
             // What it has come to so far says where it hung.
             trial.streams.iter_mut().for_each(Stream::read);
             self.suite.tried(id, trial.tried(None));
         }
     }
 
-    fn answered(&mut self, verdict: Verdict) {
+    fn answered(&mut self, over: Over) {
+        let verdict = self.verdict_of(over);
         let graph = Rc::clone(&self.graph);
         if let Some(trial) = &mut self.trial {
             let checks = graph.node(trial.unit).test().map(|test| test.checks.as_slice());
@@ -177,7 +181,7 @@ impl Supervisor {
                     trial.asked = Some(asked);
                     return;
                 }
-                Some(Err(verdict)) => return self.answered(verdict),
+                Some(Err(over)) => return self.answered(over),
                 None => {}
             }
             // A verdict says more than a status that nobody has asked for.

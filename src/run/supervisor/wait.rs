@@ -26,6 +26,7 @@ enum Token {
     Try(UnitId, Purpose),
     Command(i32),
     Trial,
+    Closing,
     Journal,
     Foreign,
 }
@@ -85,6 +86,9 @@ impl Supervisor {
         for (fd, flags) in self.trial.iter().flat_map(Trial::fds) {
             watch(Token::Trial, fd, flags);
         }
+        for fd in self.closings.fds() {
+            watch(Token::Closing, fd, PollFlags::POLLIN);
+        }
         for fd in &self.foreign {
             watch(Token::Foreign, fd.as_fd(), PollFlags::POLLIN);
         }
@@ -102,8 +106,9 @@ impl Supervisor {
         let idle = (!self.rested).then(|| start + memory::IDLE);
         let probes = self.probes_deadline();
         let trial = self.trial.as_ref().and_then(Trial::deadline);
-        let deadline =
-            [engine, journal, rests, probes, trial, until, idle].into_iter().flatten().min();
+        let closings = self.closings.deadline();
+        let deadlines = [engine, journal, rests, probes, trial, closings, until, idle];
+        let deadline = deadlines.into_iter().flatten().min();
         // Rounded up: a wake-up before the deadline would only be followed by another.
         let timeout = match deadline.map(|deadline| deadline.saturating_duration_since(start)) {
             None => PollTimeout::NONE,
@@ -132,7 +137,7 @@ impl Supervisor {
             memory::let_go_of_heap();
             memory::let_go_of_code();
         }
-        let mut reap = false;
+        let (mut reap, mut closing) = (false, false);
         let mut mains = Vec::new();
         for token in ready {
             match token {
@@ -148,10 +153,15 @@ impl Supervisor {
                 Token::Try(id, purpose) => self.proceed(id, purpose),
                 Token::Command(pid) => self.read_command(pid),
                 Token::Trial => self.proceed_trial(),
+                Token::Closing => closing = true,
                 Token::Journal => self.reporter.journal().writable(),
                 Token::Foreign => self.foreign.retain(|fd| !is_ready(fd.as_fd())),
             }
         }
+        if closing {
+            self.closings.proceed();
+        }
+        self.closings.end_late(now());
         self.end_late_probes();
         self.end_late_trial();
         if reap {

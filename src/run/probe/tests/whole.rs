@@ -20,7 +20,7 @@ fn check(address: SocketAddr, body: &[Pattern], headers: &[(&str, Pattern)]) -> 
 }
 
 fn asked(check: &HttpCheck, timeout: Duration) -> Verdict {
-    Try::begin_http(check, timeout, Instant::now()).map_or_else(|verdict| verdict, driven)
+    Try::begin_http(check, timeout, Instant::now()).map_or_else(|over| over.verdict, driven)
 }
 
 /// Without the URL, which has the port.
