@@ -804,6 +804,29 @@ fn halt_scripts_see_the_status_and_the_last_ones_own_is_trcs() {
             says: Some("143\n"),
             ..PLAIN
         },
+        Several {
+            name: "each sees the run's own, not the one's before it",
+            args: &["-H", "true", "-H", "exit 9", "-H", "exit ${_exit_status}", "exit", "5"],
+            expected: 5,
+            ..PLAIN
+        },
+        Several {
+            name: "also after a declared one",
+            toml: "[halt.h]\nexec = ['sh', '-c', 'echo $TRC_EXIT_STATUS; exit 6']\n",
+            args: &["-H", "echo $_exit_status; exit ${_exit_status}", "-F", "exit 5"],
+            expected: 5,
+            says: Some("5\n5\n"),
+            ..PLAIN
+        },
+        Several {
+            name: "a success that a declared one has spoilt",
+            toml: "[halt.g]\nexec = ['sh', '-c', 'exit 6']\n\
+                   [halt.h]\nexec = ['sh', '-c', 'echo $TRC_EXIT_STATUS']\n",
+            args: &["-F", "exit 0"],
+            expected: 6,
+            says: Some("0\n"),
+            ..PLAIN
+        },
     ]);
 }
 

@@ -103,6 +103,8 @@ pub struct Engine {
     booted: bool,
     cause: Option<Cause>,
     status: u8,
+    /// What the status was before the first halt unit ran.
+    outcome: u8,
     first_failure: Option<UnitId>,
     last_word: Option<LastWord>,
     /// How many units have ended so far; gives each end its place in the order.
@@ -141,6 +143,7 @@ impl Engine {
             booted: false,
             cause: None,
             status: 0,
+            outcome: 0,
             first_failure: None,
             last_word: None,
             ends: 0,
@@ -164,10 +167,23 @@ impl Engine {
         &self.graph
     }
 
-    /// trc's exit status as it stands, `[exit]` not yet applied; halt units see it.
+    /// trc's exit status as it stands, `[exit]` not yet applied.
     #[must_use]
     pub fn status(&self) -> u8 {
         self.status
+    }
+
+    /// The run's own status, which every halt unit sees: whatever an earlier halt unit made of
+    /// it, `[exit]` not applied.
+    #[must_use]
+    pub fn outcome(&self) -> u8 {
+        self.outcome
+    }
+
+    /// Why the run ends, once it does, whatever halt units make of it.
+    #[must_use]
+    pub fn outcome_reason(&self) -> Option<Reason> {
+        self.reason().map(|reason| Reason { last_word: None, ..reason })
     }
 
     /// Why the run ends, once it does.
@@ -298,6 +314,7 @@ impl Engine {
                 if self.graph.testing {
                     self.status = self.verdict();
                 }
+                self.outcome = self.status;
             }
             Run::Settling => actions.push(Action::Settle),
             Run::Stopping => {

@@ -663,6 +663,21 @@ fn halt_scripts_decide_the_status_and_declared_halt_units_only_spoil_a_0() {
 }
 
 #[test]
+fn every_halt_unit_sees_the_runs_own_status_and_reason() {
+    let units = vec![unit("sync.f"), flag("halt.H1"), unit("halt.h"), flag("halt.H2")];
+    let mut world = World::of(WaitPolicy::Any, units);
+    world.exit("sync.f", 5);
+    for name in ["halt.H1", "halt.h", "halt.H2"] {
+        assert_eq!(world.running(), [name]);
+        assert_eq!(world.engine.outcome(), 5, "{name}");
+        let reason = world.engine.outcome_reason().unwrap();
+        assert_eq!((reason.cause, reason.last_word), (Cause::Ended(UnitId(0)), None), "{name}");
+        world.exit(name, 0);
+    }
+    assert_eq!(world.end, Some(0), "the last script's status is trc's own");
+}
+
+#[test]
 fn a_halt_cut_short_leaves_the_status_as_it_was() {
     for (policy, before, status) in [(WaitPolicy::All, 0, 143), (WaitPolicy::All, 5, 5)] {
         let mut world = World::of(policy, vec![unit("sync.f"), flag("halt.H1")]);

@@ -11,7 +11,7 @@ use super::super::check::some;
 use super::super::{processes, reason};
 use super::wait::is_ready;
 use super::{Supervisor, flush_deadline, now};
-use crate::engine::Event;
+use crate::engine::{Event, Reason};
 use crate::graph::UnitId;
 use crate::signal::Signal;
 
@@ -86,7 +86,12 @@ impl Supervisor {
 
     /// Why the run ends, in one line, with the last output of the unit concerned.
     pub(super) fn reason_text(&self) -> String {
-        let Some(reason) = self.engine.reason() else { return String::new() };
+        self.text_of(self.engine.reason())
+    }
+
+    /// A reason in one line, with the last output of the unit concerned.
+    pub(super) fn text_of(&self, reason: Option<Reason>) -> String {
+        let Some(reason) = reason else { return String::new() };
         let mut text = reason::reason(&self.engine, &reason, &self.whys);
         if self.oom_victim.is_some_and(|id| reason.first_failure == Some(id)) {
             text.push_str(" (the OOM killer: the container's memory limit was reached)");

@@ -57,7 +57,8 @@ impl Supervisor {
         let graph = Rc::clone(&self.graph);
         let node = graph.node(id);
         let unit = &node.unit;
-        let end = (unit.stage == Stage::Halt).then(|| (self.engine.status(), self.reason_text()));
+        let end = (unit.stage == Stage::Halt)
+            .then(|| (self.engine.outcome(), self.text_of(self.engine.outcome_reason())));
         let socket = unit.probes().any(|probe| *probe == Probe::Notify);
         let socket = if socket { Some(Socket::new()?) } else { None };
         let surroundings =
