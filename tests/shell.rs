@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use log::LevelFilter;
 use trc::config::Stage;
 use trc::shell::{
-    Body, Job, Kind, Lines, Own, Prepared, Shell, State, prepare, prepare_without_proc,
+    Body, Errors, Job, Kind, Lines, Own, Prepared, Shell, State, prepare, prepare_without_proc,
 };
 
 type Environment = Vec<(OsString, OsString)>;
@@ -44,6 +44,7 @@ fn posix() -> Vec<(&'static str, Shell)> {
 fn job(stage: Stage, script: &str) -> Job<'_> {
     Job {
         stage,
+        errors: Errors::TrivialRc,
         body: Body::Text(OsStr::new(script)),
         state: None,
         main_pid: 1,

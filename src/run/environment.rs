@@ -35,6 +35,11 @@ impl Environment {
         self.0.remove(name);
     }
 
+    /// Keeps those whose names are wanted.
+    pub fn retain(&mut self, wanted: impl Fn(&OsStr) -> bool) {
+        self.0.retain(|name, _| wanted(name));
+    }
+
     /// Whether a variable is set.
     pub fn is_set(&self, name: &OsStr) -> bool {
         self.0.contains_key(name)

@@ -17,9 +17,10 @@ use super::privilege;
 use super::secret;
 use super::spawn::{Ids, Launch};
 use crate::config::{
-    Command, Config, LogFormat, Output, Placed, Probe, Stage, Stdin, StdinWord, Template, Unit,
+    Command, Config, Form, LogFormat, Output, Placed, Probe, Stage, Stdin, StdinWord, Template,
+    Unit,
 };
-use crate::shell::{Body, Job, Lines, Own, Prepared, Saved, Shell, State};
+use crate::shell::{self, Body, Errors, Job, Lines, Own, Prepared, Saved, Shell, State};
 
 /// Where a test's command gives its verdict, by `TRC_VERDICT_FD`: a descriptor that every
 /// shell can name.
@@ -108,22 +109,23 @@ impl Surroundings<'_> {
         let (files, argv) = match self.shell_body(unit, &environment) {
             None => words(unit, &environment)?,
             Some(body) => {
-                let shell = self
+                let found = self
                     .shell
                     .get()
                     .ok_or("it needs a shell, and the image has neither bash nor sh")?;
-                let prepared = self.script(unit, shell, body)?;
+                let trace = environment.get("SHELLOPTS").is_some_and(shell::asks_for_trace);
+                let prepared = self.script(unit, found, body, trace)?;
                 for (name, value) in prepared.env {
                     environment.set(name, value);
                 }
-                saved = prepared.saved;
+                saved = prepared.saved.map(|saved| (saved, environment.clone().into_variables()));
+                environment.retain(|name| !shell::is_withheld(name));
                 descriptors = prepared.files;
-                (candidates(&shell.words[0], environment.path())?, prepared.argv)
+                (candidates(&found.words[0], environment.path())?, prepared.argv)
             }
         };
         let mut launch = launch(unit, &environment, ids, files, argv)?;
         launch.descriptors = descriptors;
-        let saved = saved.map(|saved| (saved, environment.into_variables()));
         Ok(Ready { launch, saved })
     }
 
@@ -202,7 +204,13 @@ impl Surroundings<'_> {
         }
     }
 
-    fn script(&self, unit: &Unit, shell: &Shell, body: Body) -> Result<Prepared, Problem> {
+    fn script(
+        &self,
+        unit: &Unit,
+        shell: &Shell,
+        body: Body,
+        trace: bool,
+    ) -> Result<Prepared, Problem> {
         let own = &unit.identity;
         let alone = own.user.is_some()
             || own.group.is_some()
@@ -211,13 +219,14 @@ impl Surroundings<'_> {
             || !own.env_file.is_empty();
         let job = Job {
             stage: unit.stage,
+            errors: errors(unit),
             body,
             state: self.state,
             main_pid: std::process::id().cast_signed(),
             work_dir: &self.config.work_dir,
             self_name: "trc",
             wait_policy: self.config.wait.trivialrc(),
-            xtrace: self.config.xtrace,
+            xtrace: self.config.xtrace || trace,
             level: self.config.log.level,
             lines: match (output(self.config, unit), self.config.log.format) {
                 (Output::Prefix, _) => Lines::Plain,
@@ -231,6 +240,16 @@ impl Surroundings<'_> {
         };
         crate::shell::prepare(shell, &job)
             .map_err(|error| Problem::kernel("cannot hand its script to the shell", &error))
+    }
+}
+
+/// What ends a unit's script: in TrivialRC's own forms, and in declared async and sync units,
+/// which are as often its scripts moved into TOML, what does there.
+fn errors(unit: &Unit) -> Errors {
+    match (unit.stage, unit.form) {
+        (Stage::Test, _) | (Stage::Boot | Stage::Halt, Form::Declared) => Errors::Strict,
+        (Stage::Boot | Stage::Halt, Form::Script | Form::Flag | Form::Trailing)
+        | (Stage::Async | Stage::Sync, _) => Errors::TrivialRc,
     }
 }
 

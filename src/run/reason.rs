@@ -71,6 +71,10 @@ pub fn ended(engine: &Engine, id: UnitId, ended: Ended, whys: &BTreeMap<UnitId, 
             };
             format!("{}{well}", how(graph, ended))
         }
+        How::Process(Ending::Code(_)) if graph.node(id).unit.stage == Stage::Boot => {
+            let place = whys.get(&id).map_or_else(String::new, |place| format!(" {place}"));
+            format!("{}{place}", how(graph, ended))
+        }
         _ => how(graph, ended),
     }
 }

@@ -75,8 +75,10 @@ pub struct Own {
 /// One script to be run.
 #[derive(Clone, Copy, Debug)]
 pub struct Job<'a> {
-    /// Its unit's stage, which decides between a function under an ERR trap and `set -e`.
+    /// Its unit's stage, which decides whether it is the body of a function.
     pub stage: Stage,
+    /// What ends it.
+    pub errors: Errors,
     /// What to run.
     pub body: Body<'a>,
     /// What the boot scripts so far left.
@@ -101,8 +103,20 @@ pub struct Job<'a> {
     pub args: &'a [OsString],
     /// What the unit has of its own.
     pub own: Own,
-    /// Whether the state is to be written at the end.
+    /// Whether the state is to be written at the end; of boot scripts only.
     pub save: bool,
+}
+
+/// Which failing commands end a script.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Errors {
+    /// As in `TrivialRC`: `set -e`, or under bash in async and sync scripts an ERR trap, which
+    /// functions and subshells don't inherit.
+    #[default]
+    TrivialRc,
+    /// The same in every shell: also in functions, subshells, command substitutions whose
+    /// status counts, and, where the shell knows `pipefail`, anywhere in a pipeline.
+    Strict,
 }
 
 /// What the caller must do to start the shell.
@@ -126,6 +140,12 @@ pub struct Saved {
     pub(super) kind: Kind,
     pub(super) own: Own,
     pub(super) xtrace: bool,
+    /// Options that trc has turned on for this script alone.
+    pub(super) stage_options: Vec<&'static str>,
+    /// Whether the state counts, or only where the script has failed.
+    pub(super) keep: bool,
+    /// The script, where trc knows its text.
+    pub(super) text: Option<Vec<u8>>,
     /// What [`Prepared::env`] had: not part of the state while unchanged.
     pub(super) set: Vec<(OsString, OsString)>,
     /// What the state so far restores of what the unit had of its own.
@@ -154,13 +174,19 @@ fn prepare_with(shell: &Shell, job: &Job, proc: bool) -> io::Result<Prepared> {
         ("SELF_NAME".into(), job.self_name.into()),
     ];
     let mut saved = None;
-    if job.save {
+    if job.stage == Stage::Boot {
         let fd = memfd_create(c"trc-state", MFdFlags::MFD_CLOEXEC)?;
         saved = Some(Saved {
             file: File::from(fd.try_clone()?),
             kind: shell.kind,
             own: job.own,
             xtrace: job.state.and_then(|s| s.xtrace).unwrap_or(job.xtrace),
+            stage_options: stage_options(job),
+            keep: job.save,
+            text: match job.body {
+                Body::Text(text) => Some(text.as_bytes().to_vec()),
+                Body::File(_) | Body::Words(_) => None,
+            },
             set: env.clone(),
             before: job.state.cloned().unwrap_or_default(),
         });
@@ -168,8 +194,10 @@ fn prepare_with(shell: &Shell, job: &Job, proc: bool) -> io::Result<Prepared> {
     }
 
     let body = body(job)?;
-    // Only what is sourced can be left by `return`; in a function it may be, too.
-    let source = proc && !in_function(job.stage) && contains(&body, b"return");
+    // Only what is sourced can be left by `return`; in a function it may be, too. And only
+    // there does busybox count lines from 1.
+    let counted = shell.kind == Kind::Posix && job.stage == Stage::Boot;
+    let source = proc && !in_function(job) && (counted || contains(&body, b"return"));
     let mut text = Vec::new();
     let run: &[u8] = if source {
         let text = [&b"exec 8<&-; "[..], xtrace(job), &body, b"\n"].concat();
@@ -177,16 +205,18 @@ fn prepare_with(shell: &Shell, job: &Job, proc: bool) -> io::Result<Prepared> {
         b". /proc/self/fd/8"
     } else {
         text = [xtrace(job), &body].concat();
-        match (in_function(job.stage), shell.kind) {
+        match (in_function(job), shell.kind) {
             (false, _) => b"eval \"$__trc_body\"",
-            (true, Kind::Bash) => {
+            (true, Kind::Bash) if job.errors == Errors::TrivialRc => {
                 b"__trc_unit() { trap 'exit $?' ERR; eval \"$__trc_body\"; }; __trc_unit \"$@\""
             }
-            (true, Kind::Posix) => b"__trc_unit() { eval \"$__trc_body\"; }; __trc_unit \"$@\"",
+            (true, _) => b"__trc_unit() { eval \"$__trc_body\"; }; __trc_unit \"$@\"",
         }
     };
 
-    let program = program(shell.kind, job, proc, state_fd, &text);
+    // A sourced text or file is a frame of its own in bash's stack of functions.
+    let sourced = source || matches!(job.body, Body::File(_));
+    let program = program(shell.kind, job, proc, state_fd, &text, sourced);
 
     let mut argv: Vec<CString> =
         shell.words.iter().map(|word| c_string(word.as_bytes())).collect::<io::Result<_>>()?;
@@ -225,11 +255,12 @@ fn evaluate(count: usize) -> Vec<u8> {
     format!("eval \"{}\" || exit 126; ", all.concat()).into_bytes()
 }
 
-/// Whether the stage's scripts are the body of a function.
-fn in_function(stage: Stage) -> bool {
-    match stage {
-        Stage::Async | Stage::Sync | Stage::Test => true,
-        Stage::Boot | Stage::Halt => false,
+/// Whether a script is the body of a function. `TrivialRC` has the trailing command under
+/// `set -e` beside an ERR trap, so it is none here.
+fn in_function(job: &Job) -> bool {
+    match (job.stage, job.body) {
+        (Stage::Async | Stage::Sync | Stage::Test, Body::Text(_) | Body::File(_)) => true,
+        (Stage::Boot | Stage::Halt, _) | (_, Body::Words(_)) => false,
     }
 }
 
@@ -282,7 +313,14 @@ const VERDICT: &[u8] = b"verdict() {
 ";
 
 /// Everything the shell does before the script.
-fn program(kind: Kind, job: &Job, proc: bool, state_fd: i32, text: &[u8]) -> Vec<u8> {
+fn program(
+    kind: Kind,
+    job: &Job,
+    proc: bool,
+    state_fd: i32,
+    text: &[u8],
+    sourced: bool,
+) -> Vec<u8> {
     let mut out = Vec::with_capacity(16 * 1024);
     if proc || kind == Kind::Bash {
         out.extend_from_slice(b"exec 9<&-\n");
@@ -312,11 +350,13 @@ fn program(kind: Kind, job: &Job, proc: bool, state_fd: i32, text: &[u8]) -> Vec
     };
     set("__trc_json", json);
     set("__trc_plain", plain);
+    set("__trc_sourced", if sourced { b"1" } else { b"" });
+    set("__trc_keep", if job.save { b"1" } else { b"" });
     set("__trc_body", text);
     if job.stage == Stage::Test {
         out.extend_from_slice(VERDICT);
     }
-    if job.save {
+    if job.stage == Stage::Boot {
         match kind {
             Kind::Bash => out.extend_from_slice(SAVE_BASH.as_bytes()),
             Kind::Posix => {
@@ -341,11 +381,46 @@ fn program(kind: Kind, job: &Job, proc: bool, state_fd: i32, text: &[u8]) -> Vec
     if let Some(state) = job.state {
         state.restore_options(&mut out);
     }
-    if kind == Kind::Posix || !in_function(job.stage) {
-        out.extend_from_slice(b"set -e");
-    }
+    out.extend_from_slice(match (kind, job.errors) {
+        (Kind::Bash, Errors::Strict) => STRICT_BASH,
+        (Kind::Posix, Errors::Strict) => STRICT_POSIX,
+        (Kind::Bash, Errors::TrivialRc) if in_function(job) => b"",
+        (Kind::Bash, Errors::TrivialRc) if job.stage == Stage::Boot => NOTED,
+        (_, Errors::TrivialRc) => b"set -e",
+    });
     out.push(b'\n');
     out
+}
+
+/// `set -e` that functions, subshells and command substitutions inherit. The trap exits ahead
+/// of `set -e`, because where that ends a text that a function evaluates, bash 5.2 complains
+/// of itself (`pop_var_context`); and it notes where that was.
+const STRICT_BASH: &[u8] = b"shopt -s inherit_errexit 2>&- || :; \
+    builtin trap '{ __trc_failing \"$?\" \"$LINENO\" \"$BASH_COMMAND\"; } 2>&- || exit \"$__trc_failed\"' ERR; \
+    set -eE -o pipefail";
+/// A shell that doesn't know an option of `set` exits.
+const STRICT_POSIX: &[u8] = b"if (set -o pipefail) 2>&-; then set -o pipefail; fi; set -e";
+/// `set -e`, and the trap only notes where it has struck.
+const NOTED: &[u8] = b"\
+    builtin trap '{ __trc_failing \"$?\" \"$LINENO\" \"$BASH_COMMAND\" || :; } 2>&-' ERR; set -e";
+
+/// What trc turns on in a boot script and later scripts don't get for that: unless the script
+/// names it itself, because then it is meant for them.
+fn stage_options(job: &Job) -> Vec<&'static str> {
+    let text = match job.body {
+        Body::Text(text) if job.errors == Errors::Strict => text.as_bytes(),
+        Body::Text(_) | Body::File(_) | Body::Words(_) => return Vec::new(),
+    };
+    let words: Vec<&[u8]> = text.split(u8::is_ascii_whitespace).collect();
+    let errtrace = words.windows(2).any(|pair| {
+        pair[0].ends_with(b"set") && pair[1].starts_with(b"-") && pair[1].contains(&b'E')
+    });
+    let mut options = vec!["pipefail", "inherit_errexit"];
+    options.retain(|option| !contains(text, option.as_bytes()));
+    if !errtrace && !contains(text, b"errtrace") {
+        options.push("errtrace");
+    }
+    options
 }
 
 fn contains(text: &[u8], word: &[u8]) -> bool {

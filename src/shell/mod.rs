@@ -6,6 +6,8 @@
 //! script left. Nothing here starts a process.
 
 mod job;
+mod outside;
+mod place;
 mod quote;
 mod state;
 
@@ -15,7 +17,8 @@ use std::path::Path;
 
 use nix::unistd::{AccessFlags, access};
 
-pub use job::{Body, Job, Lines, Own, Prepared, Saved, prepare, prepare_without_proc};
+pub use job::{Body, Errors, Job, Lines, Own, Prepared, Saved, prepare, prepare_without_proc};
+pub use outside::{asks_for_trace, is_withheld};
 pub use state::State;
 
 /// What the shell can do beyond POSIX XCU 2.

@@ -68,3 +68,18 @@ warn() { { __trc_x=$-; set +x; } 2>&-; __trc_call warn "$@"; [[ $__trc_x != *x* 
 err() { { set +x; } 2>&-; __trc_call err "$@"; exit 1; }
 debug() { { __trc_x=$-; set +x; } 2>&-; __trc_call debug "$@"; [[ $__trc_x != *x* ]] || set -x; }
 run() { builtin command "$@"; }
+
+# __trc_failing STATUS LINE COMMAND: notes where a command has failed, for an ERR trap. Where
+# that was in a function, the line is that of the function's call in the script itself. It
+# fails where `set -e` is on.
+__trc_failing() {
+    __trc_failed=$1 __trc_line=$2 __trc_command=$3 __trc_function=
+    local __trc_f=$((${#FUNCNAME[@]} - 1))
+    [[ ${FUNCNAME[__trc_f]} != __trc_unit ]] || __trc_f=$((__trc_f - 1))
+    [[ ! $__trc_sourced ]] || __trc_f=$((__trc_f - 1))
+    if ((__trc_f > 0)); then
+        __trc_function=${FUNCNAME[1]}
+        __trc_line=${BASH_LINENO[__trc_f]}
+    fi
+    [[ $- != *e* ]]
+}

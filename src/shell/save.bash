@@ -18,7 +18,13 @@ __trc_save() {
     builtin set +x
     __trc_status=$1
     __trc_flags=$2
-    if [[ $__trc_status = 0 && $BASHPID = "$$" ]]; then
+    if [[ $BASHPID != "$$" ]]; then
+        :
+    elif [[ $__trc_status != 0 ]]; then
+        if [[ ${__trc_failed-} = "$__trc_status" ]]; then
+            builtin printf '\0trc-failed\0%s\0%s\0%s\0' "$__trc_line" "$__trc_function" "$__trc_command" >&57
+        fi
+    elif [[ $__trc_keep ]]; then
         builtin shift 2
         {
             builtin printf '\0trc-state\0'
@@ -39,9 +45,16 @@ __trc_save() {
 __trc_at_exit='{ __trc_save "$?" "$-" "$@" && :; } 2>&57'
 builtin trap "$__trc_at_exit" EXIT
 
-# A script's own EXIT trap is added to ours instead of replacing it.
-trap() {
-    { __trc_x=$-; set +x; } 2>&-
+# A script's own EXIT trap is added to ours instead of replacing it. In posix mode
+# (`POSIXLY_CORRECT`, or `posix` in `SHELLOPTS`) no function may replace `trap`, which is a
+# special builtin there, but an alias may.
+if [[ -o posix ]]; then
+    alias trap=__trc_alias
+    __trc_alias() { { __trc_x=$-; set +x; } 2>&-; __trc_trap "$@"; }
+else
+    eval 'trap() { { __trc_x=$-; set +x; } 2>&-; __trc_trap "$@"; }'
+fi
+__trc_trap() {
     if ((BASH_SUBSHELL > 0)) || [[ ${1-} = -[lpP]* || $# -eq 0 ]]; then
         builtin trap "$@"
         __trc_status=$?

@@ -20,14 +20,21 @@ __trc_self() {
 __trc_self
 __trc_shell=$__trc_pid
 
-# __trc_save STATUS OPTIONS [ARGUMENT…]
+# __trc_save STATUS OPTIONS LINE [ARGUMENT…]. The line is the script's own in busybox, of a
+# text that is sourced; bash, called as `sh`, gives the trap's, and dash none.
 __trc_save() {
     set +x
     __trc_status=$1
     __trc_flags=$2
+    __trc_line=$3
+    [ "$__trc_sourced" ] && [ -z "${BASH_VERSION-}" ] || __trc_line=
     __trc_self
-    if [ "$__trc_status" = 0 ] && [ "$__trc_pid" = "$__trc_shell" ]; then
-        shift 2
+    if [ "$__trc_pid" != "$__trc_shell" ]; then
+        :
+    elif [ "$__trc_status" != 0 ]; then
+        if [ "$__trc_line" ]; then command printf '\0trc-failed\0%s\0\0\0' "$__trc_line" @SAVE@; fi
+    elif [ "$__trc_keep" ]; then
+        shift 3
         {
             command printf '\0trc-state\0'
             command printf '%s\0' "$__trc_flags"
@@ -41,7 +48,7 @@ __trc_save() {
     case $__trc_flags in *x*) set -x ;; esac
     return "$__trc_status"
 }
-__trc_at_exit='{ __trc_save "$?" "$-" "$@" && :; } 2@SAVE@'
+__trc_at_exit='{ __trc_save "$?" "$-" "${LINENO-}" "$@" && :; } 2@SAVE@'
 trap "$__trc_at_exit" EXIT
 
 # `trap` is a special builtin, which no function may replace, but an alias may.

@@ -78,11 +78,14 @@ impl Supervisor {
                 if terminal && let Some(terminal) = &self.terminal {
                     terminal.take_back(pid);
                 }
-                // What a script that failed has left behind counts for nothing.
-                if let Some((saved, given)) = saved
-                    && ending == Ending::Code(0)
-                {
-                    self.take_state(id, &saved, &given);
+                // What a script that failed has left behind counts for nothing, but it may
+                // say where that was.
+                if let Some((saved, given)) = saved {
+                    if ending == Ending::Code(0) {
+                        self.take_state(id, &saved, &given);
+                    } else if let Some(place) = saved.failed_at() {
+                        self.whys.insert(id, place);
+                    }
                 }
                 if ending == Ending::Signal(Signal::KILL)
                     && !self.units[id.0].killed

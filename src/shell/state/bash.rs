@@ -6,8 +6,8 @@ use std::ffi::OsString;
 use super::environment::Exported;
 use super::fields::Fields;
 use super::names::{is_default, is_special};
-use super::restore::{assign, command, difference};
-use super::{Saved, State, quote};
+use super::restore::{assign, command};
+use super::{Saved, State, is_builtin, quote};
 
 /// Of the prelude: not part of the state while they are what the prelude defined.
 const PRELUDE: &[&str] = &["say", "log", "warn", "err", "debug", "run", "trap"];
@@ -31,9 +31,9 @@ impl State {
         state.args = left.args()?;
 
         state.trace(saved, flags);
-        difference(&mut state.shopts, "shopt -s", "shopt -u", shopts_before, shopts);
-        difference(&mut state.options, "set -o", "set +o", options_before, options);
-        state.aliases = aliases.to_vec();
+        state.changed_options(saved, (options_before, options), (shopts_before, shopts));
+        let lines = aliases.split_inclusive(|byte| *byte == b'\n');
+        state.aliases = lines.filter(|line| !is_own_alias(line)).collect::<Vec<_>>().concat();
 
         let mut exported = Exported::default();
         for (flags, name, text) in &functions {
@@ -43,7 +43,9 @@ impl State {
             let body = text.iter().position(|&b| b == b'{').map_or(&[][..], |at| &text[at..]);
             let value = [&b"() "[..], body.trim_ascii_end()].concat();
             let variable = [&b"BASH_FUNC_"[..], name, b"%%"].concat();
-            if !(flags.contains('x') && exported.add(&variable, &value)) {
+            // One that replaces a builtin would not reach the next shell by its environment.
+            let by_environment = flags.contains('x') && !is_builtin(name);
+            if !(by_environment && exported.add(&variable, &value)) {
                 state.functions.extend_from_slice(text);
             }
             if *flags != "f" {
@@ -122,9 +124,14 @@ fn is_prelude(name: &[u8], text: &[u8]) -> bool {
     let text = String::from_utf8_lossy(text);
     match *name {
         "run" => text.split_whitespace().eq("run () { builtin command \"$@\" }".split_whitespace()),
-        "trap" => text.contains("__trc_at_exit"),
+        "trap" => text.contains("__trc_trap"),
         name => text.contains(&format!("__trc_call {name} \"$@\"")) && text.lines().count() < 16,
     }
+}
+
+/// Whether a line of `alias -p` is the prelude's own, which posix mode needs.
+fn is_own_alias(line: &[u8]) -> bool {
+    line.ends_with(b"trap='__trc_alias'\n")
 }
 
 /// The output of `declare -p`: `declare -x NAME="value"`.

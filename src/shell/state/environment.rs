@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use super::names::{is_identifier, is_special};
-use super::{Saved, State};
+use super::{Saved, State, is_withheld};
 
 /// execve(2), `MAX_ARG_STRLEN`: how long `NAME=value` may be, with the NUL.
 const MAX_VARIABLE: usize = 128 * 1024;
@@ -47,7 +47,10 @@ impl State {
             let bytes = name.as_bytes();
             if let Some(left) = exported.env.remove(bytes) {
                 self.env.push((name.clone(), OsString::from_vec(left)));
-            } else if is_special(bytes) || !(is_identifier(bytes) || known(bytes)) {
+            } else if is_special(bytes)
+                || is_withheld(name)
+                || !(is_identifier(bytes) || known(bytes))
+            {
                 self.env.push((name.clone(), value.clone()));
             }
         }

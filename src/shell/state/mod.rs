@@ -11,8 +11,9 @@ use std::ffi::OsString;
 use std::os::unix::fs::FileExt;
 
 use fields::Fields;
-use restore::limits;
+use restore::{difference, limits};
 
+use super::outside::{is_builtin, is_withheld};
 use super::{Kind, Own, Saved, quote};
 
 /// The most that a shell may leave, in bytes.
@@ -77,7 +78,7 @@ impl State {
             .map_err(|e| format!("cannot read the boot state: {e}"))?;
         let marker = b"\0trc-state\0";
         let starts: Vec<usize> = memchr::memmem::find_iter(&bytes, marker).collect();
-        let Some(&first) = starts.first() else { return Ok(None) };
+        let Some(&first) = starts.first().filter(|_| saved.keep) else { return Ok(None) };
         // The last one that is complete: a subshell with an EXIT trap of its own may have
         // written before, and `trc-state` may be one of the arguments.
         let complete = starts.iter().rev().find_map(|at| {
@@ -127,6 +128,27 @@ impl State {
         Some(())
     }
 
+    /// The options and, of bash, the `shopt` options that the script has changed. Those that
+    /// trc has turned on for it alone stay as they were before.
+    fn changed_options(
+        &mut self,
+        saved: &Saved,
+        (options_before, options): (&[u8], &[u8]),
+        (shopts_before, shopts): (&[u8], &[u8]),
+    ) {
+        let own = saved.stage_options.as_slice();
+        difference(&mut self.options, ("set -o", "set +o"), options_before, options, own);
+        difference(&mut self.shopts, ("shopt -s", "shopt -u"), shopts_before, shopts, own);
+        for (lines, before) in
+            [(&mut self.options, &saved.before.options), (&mut self.shopts, &saved.before.shopts)]
+        {
+            let kept = before.split_inclusive(|byte| *byte == b'\n').filter(|line| {
+                own.iter().any(|name| line.trim_ascii_end().ends_with(name.as_bytes()))
+            });
+            kept.for_each(|line| lines.extend_from_slice(line));
+        }
+    }
+
     fn came_from(&mut self, old: &[u8]) {
         if self.old_cwd.is_empty() {
             self.old_cwd = old.to_vec();
@@ -151,7 +173,17 @@ mod tests {
         let file = File::from(memfd_create(c"test", MFdFlags::MFD_CLOEXEC).unwrap());
         file.write_all_at(bytes, 0).unwrap();
         let (own, before) = (Own::default(), State::default());
-        Saved { file, kind, own, xtrace: false, set: Vec::new(), before }
+        Saved {
+            file,
+            kind,
+            own,
+            xtrace: false,
+            stage_options: Vec::new(),
+            keep: true,
+            text: None,
+            set: Vec::new(),
+            before,
+        }
     }
 
     const BASH: &[u8] = b"0022\n\0/\n\0x  (-n) 5\n\0x  (-n) 9\n\0+ trace\n\0trc-state\0ehB\0a:b\0b:c\0\0s\0\

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use super::environment::Exported;
 use super::fields::Fields;
 use super::names::{is_default, is_identifier, is_special};
-use super::restore::{assign, command, difference};
+use super::restore::{assign, command};
 use super::{Saved, State, quote};
 
 impl State {
@@ -25,7 +25,7 @@ impl State {
             let names = text.lines().filter_map(|line| line.strip_prefix("set -o "));
             names.collect::<Vec<_>>().join(":").into_bytes()
         };
-        difference(&mut state.options, "set -o", "set +o", &on(before), &on(after));
+        state.changed_options(saved, (&on(before), &on(after)), (b"", b""));
         let exports = posix_variables(left.next()?);
         let readonly = posix_variables(left.next()?);
         let all = posix_variables(left.next()?);

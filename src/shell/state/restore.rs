@@ -63,8 +63,15 @@ pub(super) fn assign(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 }
 
 /// Appends a command for each name that one list has and the other has not. What the
-/// stage decides (`set -e`, xtrace) and what would end the shell is no part of it.
-pub(super) fn difference(out: &mut Vec<u8>, on: &str, off: &str, before: &[u8], after: &[u8]) {
+/// stage decides (`set -e`, xtrace, and those of `without`) and what would end the shell is no
+/// part of it.
+pub(super) fn difference(
+    out: &mut Vec<u8>,
+    (on, off): (&str, &str),
+    before: &[u8],
+    after: &[u8],
+    without: &[&str],
+) {
     let set = |text: &[u8]| -> BTreeSet<String> {
         let names =
             text.split(|&b| b == b':').map(|name| String::from_utf8_lossy(name).into_owned());
@@ -73,7 +80,7 @@ pub(super) fn difference(out: &mut Vec<u8>, on: &str, off: &str, before: &[u8], 
                 !matches!(
                     name.as_str(),
                     "" | "errexit" | "xtrace" | "noexec" | "onecmd" | "interactive" | "stdin"
-                )
+                ) && !without.contains(&name.as_str())
             })
             .collect()
     };

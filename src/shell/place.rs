@@ -1,0 +1,52 @@
+//! Where a boot script has failed.
+
+use std::os::unix::fs::FileExt;
+
+use super::Saved;
+
+/// How much of what a shell left is looked at, in bytes.
+const LOOKED_AT: u64 = 64 * 1024;
+/// How much of a command is shown, in characters.
+const SHOWN: usize = 120;
+
+impl Saved {
+    /// Which command of a script that failed did so, for the end of a sentence: `at line 3`, and
+    /// the command. None where the shell can't tell: dash never, bash where it was no command
+    /// that failed but an `exit`.
+    #[must_use]
+    pub fn failed_at(&self) -> Option<String> {
+        // The note is the last that a shell leaves.
+        let length = self.file.metadata().ok()?.len();
+        let start = length.saturating_sub(LOOKED_AT);
+        let mut bytes = vec![0; usize::try_from(length - start).ok()?];
+        self.file.read_exact_at(&mut bytes, start).ok()?;
+        let marker = b"\0trc-failed\0";
+        let at = memchr::memmem::rfind(&bytes, marker)?;
+        let fields: Vec<&[u8]> = bytes[at + marker.len()..].split(|byte| *byte == 0).collect();
+        let [line, function, command, b""] = fields[..] else { return None };
+        let line: usize = std::str::from_utf8(line).ok()?.parse().ok().filter(|line| *line > 0)?;
+        // What is written says more than the last command of a pipeline.
+        let written = self.text.as_ref().and_then(|text| text.split(|b| *b == b'\n').nth(line - 1));
+        let (place, command) = if function.is_empty() {
+            (String::new(), written.unwrap_or(command))
+        } else {
+            (format!(", in {}", shown(function)), command)
+        };
+        let command = match shown(command) {
+            none if none.is_empty() => none,
+            command => format!(": `{command}`"),
+        };
+        Some(format!("at line {line}{place}{command}"))
+    }
+}
+
+/// The first line of a text from a script, for people: a terminal must not obey it.
+fn shown(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    let line = text.trim().lines().next().unwrap_or_default().trim_end();
+    let mut shown: String = line.chars().take(SHOWN).collect();
+    if shown.len() < text.trim().len() {
+        shown.push('…');
+    }
+    shown.replace(|c: char| c.is_control() && c != '\t', "\u{fffd}")
+}
