@@ -60,7 +60,7 @@ fn passed(ended: &Ended, tests: usize) {
         "{}",
         ended.out
     );
-    for point in ["orphans", "sessions", "zombies"] {
+    for point in ["orphans", "sessions", "zombies", "shutdown"] {
         assert!(good.contains(&point), "{}", ended.out);
     }
     // Nothing but the report on standard output.

@@ -96,11 +96,12 @@ fn an_image_starts_is_tested_and_stops_and_the_status_is_the_verdict() {
                     "ok 6 - orphans",
                     "ok 7 - sessions",
                     "ok 8 - zombies",
+                    "ok 9 - shutdown",
                 ]
             );
             // Standard output is the report and nothing else.
             assert!(outcome.out().starts_with("TAP version 14\n"));
-            outcome.stdout_lacks("trc [").stdout_has("\n1..8\n");
+            outcome.stdout_lacks("trc [").stdout_has("\n1..9\n");
             outcome.stderr_lines(&[
                 r"<main/\d+\]: Launching the test: greets: echo \$GREETING \$TRC_STAGE",
                 r"<main/\d+\]: test\.greets has passed",
@@ -362,7 +363,7 @@ fn each_defect_of_a_run_is_a_point_that_names_it() {
                    stop.to = 'group'\nready.log = 'up'",
             after: "ready",
             point: "async.x.run",
-            says: "when it was told to end, it was killed by SIGSEGV",
+            says: "when it was told to stop, it was killed by SIGSEGV",
         },
         Row {
             unit: "exec = ['sh', '-c', 'echo first; echo no disk >&2; exit 3']",
@@ -432,6 +433,136 @@ fn each_defect_of_a_run_is_a_point_that_names_it() {
     );
 }
 
+/// A unit that does this when it is told to stop.
+fn told_to_stop(does: &str) -> String {
+    format!(
+        "[async.x]\nexec = ['bash', '-c', 'trap \"{does}\" TERM; echo up; exec 9<>$W/never; \
+         while :; do read -t 1000 -u 9 x; done']\nready.log = 'up'\n"
+    )
+}
+
+#[test]
+fn a_unit_that_fails_when_it_is_told_to_stop_is_a_finding() {
+    for code in [1, 2, 3, 70, 99, 255] {
+        let unit = told_to_stop(&format!("echo no disk >&2; exit {code}"));
+        let test = "[test.t]\nexec = 'true'\n";
+        let outcome = tested(&format!("{unit}{test}")).run();
+        outcome
+            .status(1)
+            .stdout_has("ok 2 - async.x.run\n")
+            .stdout_has("not ok 3 - async.x.stop\n");
+        outcome.stdout_has(&format!(
+            "when it was told to stop, it exited with {code}; its last output: "
+        ));
+        outcome.stdout_has("no disk").stderr_has("the run was not clean: async.x.stop");
+        // Who says that it is meant so is believed.
+        tested(&format!("{unit}success = [0, {code}]\n{test}")).run().status(0);
+        tested(&format!("{unit}{test}expect.stop_status = {code}\n")).run().status(0);
+        let allowed = tested(&format!("{unit}{test}allow = ['x.stop']\n")).run();
+        allowed.status(0).stdout_has("not ok 3 - async.x.stop # TODO allowed by test.t\n");
+    }
+    // What kills itself has not stopped either, and what exits as its stop signal has it is well.
+    let test = "[test.t]\nexec = 'true'\n";
+    let outcome = tested(&format!("{}{test}", told_to_stop("kill -KILL $$$$"))).run();
+    outcome.status(1).stdout_has("when it was told to stop, it was killed by SIGKILL");
+    for does in ["exit 143", "exit 0", "trap - TERM; kill $$$$"] {
+        tested(&format!("{}{test}", told_to_stop(does))).run().status(0);
+    }
+}
+
+#[test]
+fn a_test_says_how_its_units_are_to_stop() {
+    for (does, expect, found) in [
+        ("exit 0", "stop_status = 0", None),
+        ("exit 143", "stop_status = [0, 143]", None),
+        ("exit 143", "stop_status = 0", Some("it ended with status 143 after 0.")),
+        ("trap - TERM; kill $$$$", "stop_status = 0", Some("it ended with status 143 after 0.")),
+        ("exit 0", "stop_within = '1h'", None),
+        (
+            "read -t 0.3 -u 9 x; exit 0",
+            "stop_within = '200ms'",
+            Some("it ended with status 0 after "),
+        ),
+    ] {
+        let toml = format!("{}[test.t]\nexpect.{expect}\n", told_to_stop(does));
+        let outcome = tested(&toml).run();
+        let point = "ok 4 - test.t.stop\n";
+        match found {
+            None => outcome.status(0).stdout_has(point),
+            Some(found) => outcome.status(1).stdout_has(&format!("not {point}")).stdout_has(found),
+        };
+    }
+    // Nobody stops in vain to be looked at.
+    let toml = "[async.job]\noneshot = true\nexec = 'true'\n[test.t]\nexpect.stop_status = 0\n";
+    tested(toml).run().status(1).stdout_has("no unit that it is about is told to stop");
+}
+
+#[test]
+fn a_stop_that_docker_would_cut_short_is_a_finding_unless_more_time_is_asked_for() {
+    let unit = told_to_stop("read -t 10.2 -u 9 x; exit 0");
+    for (more, status) in [("", 1), ("[shutdown]\ntimeout = '30s'\n", 0)] {
+        let toml = format!("{unit}stop.timeout = '20s'\n{more}[test.t]\nexec = 'true'\n");
+        let outcome = tested(&toml).run();
+        outcome.status(status).stdout_has("ok 3 - async.x.stop\n").stdout_has("ok 7 - shutdown\n");
+        if status == 1 {
+            outcome
+                .stdout_has("not ok 7 - shutdown\n")
+                .stdout_has("docker sends KILL to everything after 10 s");
+        }
+    }
+}
+
+#[test]
+fn a_service_that_ends_well_is_a_finding_whatever_the_policy_waits_for() {
+    for (wait, ready, status) in [
+        ("any", "oneshot = false\nready.log = 'up'", 1),
+        ("all", "oneshot = false\nready.log = 'up'", 1),
+        ("err", "oneshot = false\nready.log = 'up'", 1),
+        ("all", "oneshot = false\nhealth.exec = 'true'", 1),
+        ("all", "oneshot = false", 0),
+        ("all", "oneshot = true\nready.log = 'up'", 0),
+    ] {
+        let toml = format!(
+            "wait = '{wait}'\n[async.x]\nexec = ['sh', '-c', 'echo up; read x <$W/go']\n{ready}\n\
+             [test.t]\nscript = 'echo >$W/go'\nafter = ['x']\n\
+             [test.u]\nafter = {{ x = 'exited' }}\nexec = 'true'\n"
+        );
+        tested(&toml).run().status(status);
+    }
+}
+
+#[test]
+fn a_run_whose_every_test_was_skipped_has_tested_nothing() {
+    let skip = |name: &str| format!("[test.{name}]\nscript = 'verdict skip no network'\n");
+    let outcome = tested(&skip("a")).run();
+    outcome.status(1).stdout_has("Bail out! the only test was skipped: nothing was tested\n");
+    let outcome = tested(&(skip("a") + &skip("b"))).run();
+    outcome.status(1).stderr_has("all 2 tests were skipped: nothing was tested");
+    tested(&(skip("a") + "[test.b]\nexec = 'true'\n")).run().status(0);
+}
+
+#[test]
+fn a_strict_run_fails_for_a_skipped_test_and_for_a_warning() {
+    let skips = "[test.a]\nscript = 'verdict skip no network'\n[test.b]\nexec = 'true'\n";
+    let outcome = tested(skips).arg("--test-strict").run();
+    outcome
+        .status(1)
+        .stdout_has("ok 1 - test.a # SKIP no network\n")
+        .stdout_has("ok 7 - warnings\n");
+    outcome.stdout_has("Bail out! 1 of 2 tests were skipped: test.a\n");
+    let warns = "[test.t]\nexec = 'true'\n";
+    let strict = || tested(warns).env("TRC_TEST_STRICT", "1");
+    strict().run().status(0).stdout_has("ok 6 - warnings\n");
+    let outcome = strict().env("TRC_WAITT", "any").run();
+    outcome.status(1).stdout_has("not ok 6 - warnings\n").stdout_has("TRC_WAITT");
+    tested(warns).env("TRC_WAITT", "any").run().status(0).stdout_lacks("warnings");
+    Trc::toml(warns)
+        .args(&["--test-strict", "true"])
+        .run()
+        .status(78)
+        .stderr_has("this is no test run");
+}
+
 #[test]
 fn a_line_that_is_forbidden_fails_the_run_although_it_comes_after_the_test() {
     let toml = "[async.x]\nexec = ['sh', '-c', 'echo up; read x <$W/go; echo ERROR later; exec cat $W/never']\n\
@@ -439,7 +570,7 @@ fn a_line_that_is_forbidden_fails_the_run_although_it_comes_after_the_test() {
                 [test.quiet]\nexpect.log.forbids = 'ERROR'\n\
                 [test.noise]\nscript = 'echo >$W/go'\nexpect = { log.contains = 'ERROR', within = '20s' }\n";
     let outcome = tested(toml).run();
-    outcome.status(1).stdout_has("ok 1 - test.quiet\n").stdout_has("not ok 8 - test.quiet.log\n");
+    outcome.status(1).stdout_has("ok 1 - test.quiet\n").stdout_has("not ok 9 - test.quiet.log\n");
     outcome.stdout_has("async.x said \\\"ERROR later\\\"");
 }
 
@@ -599,7 +730,7 @@ fn a_forbidden_line_is_found_however_slow_the_reader_of_the_log_is() {
          [test.t]\nexec = 'true'\nexpect.log.forbids = 'PANIC'\n\
          [halt.h]\nscript = ': >$W/halted'\n"
     );
-    read_late(tested(&toml)).run().status(1).stdout_has("not ok 8 - test.t.log\n");
+    read_late(tested(&toml)).run().status(1).stdout_has("not ok 9 - test.t.log\n");
 }
 
 #[test]
@@ -669,7 +800,9 @@ fn a_tests_command_may_give_its_own_verdict() {
         ("verdict maybe", 1, "not ok 1 - test.t\n"),
     ] {
         for shell in ["bash", "sh"] {
-            let toml = format!("shell = '{shell}'\n[test.t]\nscript = '{script}'\n");
+            let toml = format!(
+                "shell = '{shell}'\n[test.t]\nscript = '{script}'\n[test.other]\nexec = 'true'\n"
+            );
             tested(&toml).run().status(status).stdout_has(point);
         }
     }
@@ -963,7 +1096,7 @@ fn a_reader_that_is_late_gets_every_point() {
     for number in 1..=4 {
         assert!(text.contains(&format!("\nok {number} - test.t{number}: ")), "{number}");
     }
-    assert!(text.ends_with("\n1..7\n# 7 passed, 0 failed, 0 skipped, 0 excused\n"));
+    assert!(text.ends_with("\n1..8\n# 8 passed, 0 failed, 0 skipped, 0 excused\n"));
     running.finish().status(0);
 }
 

@@ -65,6 +65,7 @@ fn trc_is_pid_1_where_that_is_possible_and_all_is_well() {
             "ok    orphans",
             "ok    sessions",
             "ok    zombies",
+            r"ok    shutdown( +\d+ ms)?",
             "",
             r"1 test passed; stop drill clean; [\d.]+ m?s",
         ]);
@@ -106,6 +107,7 @@ fn a_failure_is_told_with_what_was_expected_what_came_and_what_was_said_last() {
         r"FAIL  test\.greets .*",
         r"ok    test\.fine .*",
         r"ok    zombies",
+        r"ok    shutdown.*",
         "",
         r"test\.greets",
         r"  expected  exit status is 0",
@@ -140,7 +142,7 @@ fn what_the_stop_drill_finds_is_no_failed_test() {
         r"async\.web\.stop",
         r"  .*(kill|KILL).*",
     ]);
-    ends_with(&outcome, r"1 test passed; stop drill: 1 of 5 failed; .*");
+    ends_with(&outcome, r"1 test passed; stop drill: 1 of 6 failed; .*");
 }
 
 #[test]

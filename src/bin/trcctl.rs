@@ -95,6 +95,7 @@ fn test_command() -> Command {
     let own = arguments().map(|argument| match argument.get_id().as_str() {
         "command" => argument.trailing_var_arg(false).last(true),
         "test-list" => argument.long("list").alias("test-list"),
+        "test-strict" => argument.long("strict").alias("test-strict"),
         // A test is named by its name alone, and without configuration there is none.
         "test" | "bare" => argument.hide(true),
         _ => argument,

@@ -26,6 +26,8 @@ pub struct CommandLine {
     pub test: Option<String>,
     /// `--test-list`.
     pub test_list: bool,
+    /// `--test-strict`.
+    pub test_strict: bool,
     /// `--report`, in order: KIND=FILE.
     pub reports: Vec<OsString>,
     /// `-B`, in order.
@@ -87,7 +89,7 @@ impl CommandLine {
             Some("there is no command to run: bare is for `trc --bare CMD…`")
         } else if !self.boot.is_empty() || !self.units.is_empty() {
             Some("bare runs a command alone: -B, -D, -F and -H can't be given with it")
-        } else if self.test.is_some() || self.test_list {
+        } else if self.test.is_some() || self.test_list || self.test_strict {
             Some("bare runs a command alone: there are no tests without configuration")
         } else {
             None
@@ -184,6 +186,10 @@ pub fn arguments() -> Vec<Arg> {
             .long("test-list")
             .help("List the tests and run nothing")
             .action(ArgAction::SetTrue),
+        Arg::new("test-strict")
+            .long("test-strict")
+            .help("Let a skipped test and a warning fail the test run, too")
+            .action(ArgAction::SetTrue),
         Arg::new("report")
             .long("report")
             .value_name("junit|json=FILE")
@@ -270,6 +276,7 @@ pub fn from_matches(matches: &ArgMatches) -> Result<CommandLine, &'static str> {
         bare: matches.get_flag("bare"),
         test: matches.get_one("test").cloned(),
         test_list: matches.get_flag("test-list"),
+        test_strict: matches.get_flag("test-strict"),
         reports: matches.get_many("report").unwrap_or_default().cloned().collect(),
         boot: all("boot").collect(),
         units: units.into_iter().map(|(_, stage, command)| (stage, command)).collect(),
@@ -312,7 +319,10 @@ pub fn parse_rest(rest: Vec<OsString>, line: &CommandLine) -> Result<CommandLine
         ("-w", new.work_dir.is_some()),
         ("-c", !new.overrides.is_empty()),
         ("--bare", new.bare),
-        ("--test", new.test.is_some() || new.test_list || !new.reports.is_empty()),
+        (
+            "--test",
+            new.test.is_some() || new.test_list || new.test_strict || !new.reports.is_empty(),
+        ),
     ];
     if let Some((flag, _)) = late.iter().find(|(_, given)| *given) {
         let message = format!("{flag} comes too late in {CHANGED}: boot is over");
@@ -324,6 +334,7 @@ pub fn parse_rest(rest: Vec<OsString>, line: &CommandLine) -> Result<CommandLine
         bare: line.bare,
         test: line.test.clone(),
         test_list: line.test_list,
+        test_strict: line.test_strict,
         reports: line.reports.clone(),
         boot: line.boot.clone(),
         wait: new.wait.or_else(|| line.wait.clone()),

@@ -12,7 +12,7 @@ use super::time::positive;
 use super::value::{Entry, Node, Table, Value, shown};
 use super::{
     Check, Command, Environment, Fault, FaultKind, FileCheck, HttpCheck, Listening, Needle,
-    Pattern, Placed, Stage, Test, Unit, schema,
+    Pattern, Placed, Stage, StopCheck, Test, Unit, schema,
 };
 use crate::signal::Signal;
 
@@ -40,8 +40,14 @@ impl Decoder<'_> {
             let help = "it takes a command, or something in `expect`".to_owned();
             self.error(&entry.key, message, Some(help));
         }
+        let statuses = self.values(&expect, "stop_status", leaf::status);
+        let stop = StopCheck {
+            statuses: statuses.into_iter().map(|status| status.value).collect(),
+            within: self.get(&expect, "stop_within", positive),
+        };
         let test = Test {
             checks,
+            stop,
             within: within.or(fault.as_ref().map(|_| RECOVERY)),
             fault,
             holds: self.get(&expect, "holds", positive),

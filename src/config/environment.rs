@@ -22,6 +22,7 @@ const FLAGS: &[&str] = &[
     "TRC_LOG_LEVEL",
     "TRC_TEST",
     "TRC_TEST_LIST",
+    "TRC_TEST_STRICT",
     "TRC_REPORT",
 ];
 

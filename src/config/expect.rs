@@ -22,6 +22,8 @@ pub struct Test {
     pub absent: Option<String>,
     /// What is done before.
     pub fault: Option<Placed<Fault>>,
+    /// How the units that it is about end when they are told to stop, after the last test.
+    pub stop: StopCheck,
     /// Points of the stop drill whose failure is excused.
     pub allow: Vec<Placed<String>>,
     /// How long it waits for what it is `after`, once it is its turn.
@@ -39,6 +41,44 @@ impl Test {
             _ => None,
         });
         said.chain(fault)
+    }
+}
+
+/// What is expected of units that are told to stop; nothing, where neither is written.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct StopCheck {
+    /// The exit statuses that will do, 128 + n where signal n ended it; any, if there is none.
+    pub statuses: Vec<u8>,
+    /// The longest time from the stop signal or command to the end of the main process.
+    pub within: Option<Duration>,
+}
+
+impl StopCheck {
+    /// Whether anything is expected.
+    #[must_use]
+    pub fn is_written(&self) -> bool {
+        !self.statuses.is_empty() || self.within.is_some()
+    }
+
+    /// Whether a unit that was told to stop has ended as expected: with this status, so long
+    /// after it was told; `None` where it was killed for want of time.
+    #[must_use]
+    pub fn holds(&self, status: u8, after: Option<Duration>) -> bool {
+        let right = self.statuses.is_empty() || self.statuses.contains(&status);
+        let soon = self.within.is_none_or(|most| after.is_some_and(|after| after <= most));
+        right && soon
+    }
+}
+
+/// The point's name in reports, after the unit's name.
+impl fmt::Display for StopCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("stops")?;
+        if !self.statuses.is_empty() {
+            let all: Vec<String> = self.statuses.iter().map(u8::to_string).collect();
+            write!(f, " with status {}", all.join(" or "))?;
+        }
+        self.within.map_or(Ok(()), |most| write!(f, " within {} s", most.as_secs_f64()))
     }
 }
 

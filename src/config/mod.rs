@@ -48,7 +48,9 @@ pub use cli::{CommandLine, Invocation};
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use environment::{is_own_variable, log_format};
-pub use expect::{Check, Fault, FaultKind, FileCheck, HttpCheck, Listening, Needle, Pattern, Test};
+pub use expect::{
+    Check, Fault, FaultKind, FileCheck, HttpCheck, Listening, Needle, Pattern, StopCheck, Test,
+};
 pub use load::{Loaded, Refused, load};
 pub use origin::{Origin, Placed};
 pub use privilege::{Limit, Stdin, StdinWord, Tty};

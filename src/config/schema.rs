@@ -727,6 +727,20 @@ pub const EXPECT: &[Key] = &[
     ),
     key("max_fds", Kind::Number, "", "100", "open descriptors of each of their processes"),
     key(
+        "stop_status",
+        Kind::Statuses,
+        "",
+        "[0, 143]",
+        "the exit status of each unit it is about when it is told to stop after the last test; 128 + n where signal n ended it",
+    ),
+    key(
+        "stop_within",
+        Kind::Duration,
+        "",
+        r#""3s""#,
+        "each of them has ended that soon after it was told to stop",
+    ),
+    key(
         "max_memory",
         Kind::Size,
         "",

@@ -20,6 +20,8 @@ pub struct Testing {
     pub only: Vec<Placed<String>>,
     /// They are listed, and nothing runs.
     pub list: bool,
+    /// A test that is skipped fails the run, and so does each warning of trc's.
+    pub strict: bool,
     /// Reports beside the one on standard output.
     pub reports: Vec<ReportFile>,
     /// Points of the stop drill whose failure is excused, and the tests that do: of all that
@@ -81,12 +83,17 @@ impl Decoder<'_> {
             None if line.test_list => (String::new(), Origin::Flag("--test-list".into())),
             None if list => (String::new(), Origin::Variable("TRC_TEST_LIST".into())),
             None => {
-                if !line.reports.is_empty() {
-                    let error = Diagnostic::error(
-                        Origin::Flag("--report".into()),
-                        "there is nothing to report: this is no test run",
-                    );
-                    self.diagnostics.push(error.help("--test or TRC_TEST=1 makes it one"));
+                for (flag, given, why) in [
+                    ("--report", !line.reports.is_empty(), "there is nothing to report"),
+                    ("--test-strict", line.test_strict, "there is nothing to be strict about"),
+                ] {
+                    if given {
+                        let error = Diagnostic::error(
+                            Origin::Flag(flag.into()),
+                            format!("{why}: this is no test run"),
+                        );
+                        self.diagnostics.push(error.help("--test or TRC_TEST=1 makes it one"));
+                    }
                 }
                 return None;
             }
@@ -98,7 +105,9 @@ impl Decoder<'_> {
         let only = names.split(',').map(str::trim).filter(|name| !name.is_empty());
         let only = only.map(|name| Placed { value: name.to_owned(), origin: origin.clone() });
         let reports = self.reports(line);
-        Some(Testing { only: only.collect(), list, reports, allow: Vec::new(), origin })
+        let strict = flag(environment, "TRC_TEST_STRICT", &mut self.diagnostics);
+        let strict = line.test_strict || strict;
+        Some(Testing { only: only.collect(), list, strict, reports, allow: Vec::new(), origin })
     }
 
     fn reports(&mut self, line: &CommandLine) -> Vec<ReportFile> {

@@ -45,8 +45,8 @@ impl Engine {
         // What was told to stop may die of it.
         let obeyed = ladder.is_some() && ending == Ending::Signal(node.stop_signal);
         let status = if obeyed || node.succeeds_with(raw) { 0 } else { raw.max(1) };
-        if self.graph.testing && status != 0 {
-            self.judge_stop(id, ending, matches!(phase, Phase::Running { .. }));
+        if self.graph.testing {
+            self.judge_stop(now, id, ending, ladder, status != 0);
         }
         let struck = self.states[id.0].struck.take();
         if matches!(ending, Ending::Signal(signal) if struck == Some(signal)) {

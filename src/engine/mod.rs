@@ -45,7 +45,7 @@ pub use event::{Ending, Event, Notice, Outcome, Purpose, Sender, SpawnStage, Tic
 pub use limits::UNKILLABLE_AFTER;
 pub use reason::{Cause, LastWord, Reason};
 pub use testing::Finding;
-pub use unit::{Ended, How, TestEnd};
+pub use unit::{Ended, How, Stopped, TestEnd};
 
 use crate::config::Stage;
 use crate::graph::{Graph, UnitId};
@@ -213,8 +213,15 @@ impl Engine {
         }
     }
 
+    /// How a unit has ended that was told to stop after the last test.
+    #[must_use]
+    pub fn stopped(&self, id: UnitId) -> Option<Stopped> {
+        self.states[id.0].stopped
+    }
+
     /// Takes in one event. What is to be done about it is appended to `actions`.
     pub fn step(&mut self, now: Tick, event: Event, actions: &mut Vec<Action>) {
+        self.judge_grace(now);
         match event {
             Event::Begin => self.changed.extend(self.graph.ids()),
             Event::Forked { unit, pid } => self.on_forked(unit, pid),
@@ -312,6 +319,7 @@ impl Engine {
             Run::Boot | Run::Up => {}
             Run::Halting => {
                 if self.graph.testing {
+                    self.judge_stops();
                     self.status = self.verdict();
                 }
                 self.outcome = self.status;

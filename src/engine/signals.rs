@@ -129,6 +129,7 @@ impl Engine {
 
     /// Ends the halt units before they are through, or before they have begun.
     pub(super) fn cut_halt(&mut self, signal: Signal, actions: &mut Vec<Action>) {
+        self.judge_stops();
         let killed = self.foreground().filter(|_| self.run == Run::Halting);
         if let Some(id) = killed {
             actions.push(Action::Signal(Target::Group(id), Signal::KILL));

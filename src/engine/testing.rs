@@ -13,7 +13,7 @@
 //! from outside. What was not as it should be, all along, is a [`Finding`].
 
 use super::start::Holds;
-use super::unit::{Phase, Trial};
+use super::unit::{Ladder, Phase, Stopped, Trial};
 use super::{
     Action, Budget, Cause, Ended, Ending, Engine, Event, Fact, How, Outcome, Run, Target, TestEnd,
     Tick, limits,
@@ -46,6 +46,12 @@ pub enum Finding {
     CutShort(UnitId),
     /// A unit wrote what this test forbids, after the test.
     Said(UnitId),
+    /// A unit that was told to stop has ended with a status of failure.
+    StopStatus(UnitId),
+    /// A unit has not stopped as this test expects.
+    NotAsTold(UnitId),
+    /// The stop has taken longer than whoever stops the container waits.
+    Slow,
 }
 
 impl Finding {
@@ -55,11 +61,15 @@ impl Finding {
         let unit = |id: UnitId| &graph.node(id).unit;
         match self {
             Self::Ended(id) | Self::Restarted(id) | Self::CutShort(id) => points::run(unit(id)),
-            Self::Killed(id) | Self::StopCommand(id) => points::stop(unit(id)),
+            Self::Killed(id)
+            | Self::StopCommand(id)
+            | Self::StopStatus(id)
+            | Self::NotAsTold(id) => points::stop(unit(id)),
             Self::Orphaned(_) | Self::Orphans => points::ORPHANS.to_owned(),
             Self::Sessions => points::SESSIONS.to_owned(),
             Self::Zombies => points::ZOMBIES.to_owned(),
             Self::Said(id) => points::log(unit(id)),
+            Self::Slow => points::SHUTDOWN.to_owned(),
         }
     }
 }
@@ -84,6 +94,8 @@ pub(super) struct Testing {
     /// Units that a test has waited for in vain: no other test waits for them.
     in_vain: Vec<UnitId>,
     inspection: Option<Inspection>,
+    /// Until when whoever stops the container waits for its end.
+    stop_by: Option<Tick>,
 }
 
 impl Testing {
@@ -375,6 +387,7 @@ impl Engine {
             let kill_at = now + whole.saturating_sub(RESERVE.min(whole / 2));
             let budget = Budget { kill_at, end: now + whole, signal: Signal::TERM };
             self.budget.get_or_insert(budget);
+            self.testing.stop_by = Some(now + self.graph.grace);
             self.stop_run(Cause::Tested, 0, actions);
         }
     }
@@ -409,10 +422,10 @@ impl Engine {
     pub(super) fn judge_end(&mut self, id: UnitId, ended: Ended) {
         let node = self.graph.node(id);
         let ignored = node.unit.on_failure == OnFailure::Ignore;
-        // Where the end of every unit is waited for, a success is what is hoped for.
+        // Where the end of every unit is waited for, the success of a job is what is hoped for.
         let meant = match self.graph.wait {
             WaitPolicy::Any | WaitPolicy::Forever => node.oneshot || !node.counts(),
-            WaitPolicy::All | WaitPolicy::Err => true,
+            WaitPolicy::All | WaitPolicy::Err => !node.serves(),
         };
         let unexpected = if ended.failed() { !ignored } else { !meant };
         let in_its_time = node.unit.stage == Stage::Halt || !self.is_stopping(id);
@@ -421,15 +434,75 @@ impl Engine {
         }
     }
 
-    /// A unit that has failed while a test run stops: after it was told to end it may have any
-    /// status, but not crash; before that it has died by itself.
-    pub(super) fn judge_stop(&mut self, id: UnitId, ending: Ending, untold: bool) {
-        let unit = &self.graph.node(id).unit;
-        let counts = unit.on_failure != OnFailure::Ignore && self.is_stopping(id);
-        let crashed = matches!(ending, Ending::Signal(signal) if signal.is_crash());
-        if counts && self.cause == Some(Cause::Tested) && (untold || crashed) {
-            self.find(Finding::Ended(id));
+    /// A unit's process has ended while a test run stops: by itself, which is one thing; or after
+    /// it was told to, which it has to do with a status that is none of failure.
+    pub(super) fn judge_stop(
+        &mut self,
+        now: Tick,
+        id: UnitId,
+        ending: Ending,
+        ladder: Option<Ladder>,
+        failed: bool,
+    ) {
+        let node = self.graph.node(id);
+        if self.cause != Some(Cause::Tested) || !self.is_stopping(id) {
+            return;
         }
+        let counts = node.unit.on_failure != OnFailure::Ignore;
+        let crashed = matches!(ending, Ending::Signal(signal) if signal.is_crash());
+        let untold = ladder.is_none() && matches!(self.states[id.0].phase, Phase::Running { .. });
+        let well = node.may_stop_with(ending.status());
+        let told = match ladder {
+            Some(Ladder::Command { kill_at } | Ladder::Signal { kill_at }) => {
+                Some(kill_at.saturating_sub(node.stop_timeout))
+            }
+            Some(Ladder::Kill { .. }) | None => None,
+        };
+        if ladder.is_some() {
+            let after = told.map(|told| now.saturating_sub(told));
+            self.states[id.0].stopped = Some(Stopped { status: ending.status(), after });
+        }
+        if counts && failed && (untold || crashed) {
+            self.find(Finding::Ended(id));
+        } else if counts && told.is_some() && !well {
+            self.find(Finding::StopStatus(id));
+        }
+    }
+
+    /// Every unit has stopped: as those tests expect that have passed and say something of it?
+    pub(super) fn judge_stops(&mut self) {
+        if self.cause != Some(Cause::Tested) {
+            return;
+        }
+        let graph = std::rc::Rc::clone(&self.graph);
+        let passed: Vec<UnitId> = self.tests_with(TestEnd::Passed).collect();
+        for id in passed {
+            let Some(test) = graph.node(id).test().filter(|test| test.stop.is_written()) else {
+                continue;
+            };
+            let stopped = |unit: UnitId| self.states[unit.0].stopped;
+            let well = |unit: &UnitId| {
+                stopped(*unit).is_some_and(|stopped| test.stop.holds(stopped.status, stopped.after))
+            };
+            let mut told = graph.told_by(id).peekable();
+            if told.peek().is_none() || !told.all(|unit| well(&unit)) {
+                self.find(Finding::NotAsTold(id));
+            }
+        }
+    }
+
+    /// Whoever stops the container has run out of patience.
+    pub(super) fn judge_grace(&mut self, now: Tick) {
+        let late = self.testing.stop_by.is_some_and(|stop_by| stop_by < now);
+        if late && self.run != Run::Over {
+            self.find(Finding::Slow);
+        }
+    }
+
+    /// The tests that have ended in this way.
+    pub fn tests_with(&self, end: TestEnd) -> impl Iterator<Item = UnitId> + '_ {
+        let has = move |ended: Ended| ended.how == How::Test(end);
+        self.graph.stage(Stage::Test).filter(move |id| self.ended(*id).is_some_and(has))
     }
 
     /// trc's exit status in test mode, as things stand: 0 only if every test has passed and
@@ -438,11 +511,17 @@ impl Engine {
         if self.cause == Some(Cause::CommandLine) {
             return status::CONFIG;
         }
-        let passed = |id: UnitId| self.ended(id).is_some_and(|ended| !ended.failed());
         let excused =
             |finding: &Finding| self.graph.allowed.contains_key(&finding.point(&self.graph));
+        let failed = |id: UnitId| self.ended(id).is_none_or(Ended::failed);
+        let failed = self.graph.stage(Stage::Test).any(failed);
+        let tests = self.graph.stage(Stage::Test).count();
+        let skipped = self.tests_with(TestEnd::Skipped).count();
+        // Where all are skipped, nothing was tested.
+        let skipped = skipped > 0 && (self.graph.strict || skipped == tests);
         let clean = self.cause == Some(Cause::Tested)
-            && self.graph.stage(Stage::Test).all(passed)
+            && !failed
+            && !skipped
             && self.testing.findings.iter().all(excused);
         u8::from(!clean)
     }

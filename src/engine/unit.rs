@@ -222,6 +222,15 @@ pub struct Restarts {
     pub in_a_row: u32,
 }
 
+/// How a unit has ended that was told to stop.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stopped {
+    /// Its status, 128 + n where signal n ended it.
+    pub status: u8,
+    /// How long after it was told; none where it was killed for want of time.
+    pub after: Option<Duration>,
+}
+
 /// All that is known of a unit.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct State {
@@ -246,6 +255,8 @@ pub struct State {
     pub faulted: bool,
     /// The signal by which it has.
     pub struck: Option<Signal>,
+    /// How it has ended, told to stop as the run stops after the last test.
+    pub stopped: Option<Stopped>,
 }
 
 impl State {
@@ -263,6 +274,7 @@ impl State {
             trial: Trial::default(),
             faulted: false,
             struck: None,
+            stopped: None,
         }
     }
 

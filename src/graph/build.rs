@@ -128,7 +128,9 @@ impl Graph {
                 .unwrap_or_else(|| BUDGET.max(longest_chain(&nodes) + RESERVE)),
             transparent: config.testing.is_none()
                 && matches!(nodes.as_slice(), [only] if only.is_transparent()),
+            grace: config.shutdown.timeout.unwrap_or(DOCKER_PATIENCE),
             testing: config.testing.is_some(),
+            strict: config.testing.as_ref().is_some_and(|testing| testing.strict),
             allowed,
             wait: config.wait,
             rules: rules.collect(),
@@ -313,6 +315,7 @@ fn node(unit: &Unit, declared: usize, awaited: bool) -> Node {
         with: Vec::new(),
         about: Vec::new(),
         victim: None,
+        stop_statuses: Vec::new(),
         stop_signal: unit.stop.signal.unwrap_or(Signal::TERM),
         stop_timeout: unit.stop.timeout.unwrap_or(STOP_TIMEOUT),
         stop_to: unit.stop.to.unwrap_or(own_process),

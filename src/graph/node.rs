@@ -57,6 +57,8 @@ pub struct Node {
     pub about: Vec<UnitId>,
     /// The unit that its fault is done to.
     pub victim: Option<UnitId>,
+    /// The exit statuses that tests expect of it when it is told to stop, beside its own.
+    pub stop_statuses: Vec<u8>,
     /// Its stop signal.
     pub stop_signal: Signal,
     /// From the stop signal to KILL.
@@ -104,6 +106,27 @@ impl Node {
         self.unit.success.as_deref().unwrap_or(&[0]).contains(&status)
     }
 
+    /// Whether it is to run until it is told to stop, whatever is waited for: what can be asked
+    /// how it is serves somebody.
+    #[must_use]
+    pub fn serves(&self) -> bool {
+        self.counts() && !self.oneshot && self.unit.probes().next().is_some()
+    }
+
+    /// Whether it may end with this exit status (128 + n for an end by signal n) when it is told
+    /// to stop: one of its own, that of its stop signal, or one that a test expects.
+    #[must_use]
+    pub fn may_stop_with(&self, status: u8) -> bool {
+        let of_signal = |signal: Signal| status == crate::status::of_signal(signal.number());
+        // A stop command ends it as it sees fit.
+        let others = [Signal::TERM, Signal::INT, Signal::QUIT];
+        let by_command = self.unit.stop.exec.is_some() && others.into_iter().any(of_signal);
+        self.succeeds_with(status)
+            || of_signal(self.stop_signal)
+            || by_command
+            || self.stop_statuses.contains(&status)
+    }
+
     /// Whether it is one of TrivialRC's own forms, which keep TrivialRC's rules.
     #[must_use]
     pub fn is_trivialrc(&self) -> bool {
@@ -131,8 +154,12 @@ pub struct Graph {
     pub exit: BTreeMap<u8, u8>,
     /// Exactly one unit, the trailing command: trc is as tini.
     pub transparent: bool,
+    /// How long whoever stops the container waits for its end.
+    pub grace: Duration,
     /// Test mode: tests run, and the last one's end is that of the run.
     pub testing: bool,
+    /// A test that is skipped fails the test run.
+    pub strict: bool,
     /// The points of the stop drill whose failure is excused, and the tests that say so.
     pub allowed: BTreeMap<String, String>,
 }
@@ -152,6 +179,13 @@ impl Graph {
     /// The ids of one stage, in order.
     pub fn stage(&self, stage: Stage) -> impl DoubleEndedIterator<Item = UnitId> + '_ {
         self.ids().filter(move |id| self.node(*id).unit.stage == stage)
+    }
+
+    /// The units that a test is about and that are told to stop after it: those that are not
+    /// meant to have ended by then.
+    pub fn told_by(&self, test: UnitId) -> impl Iterator<Item = UnitId> + '_ {
+        let about = self.node(test).about.iter().copied();
+        about.filter(|id| self.node(*id).counts() && !self.node(*id).oneshot)
     }
 
     /// What this signal does.

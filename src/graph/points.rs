@@ -11,13 +11,22 @@ pub const SESSIONS: &str = "sessions";
 /// No process is left that has ended and whose parent doesn't care.
 pub const ZOMBIES: &str = "zombies";
 
+/// Those that are no unit's.
+pub const ALL: [&str; 4] = [ORPHANS, SESSIONS, ZOMBIES, SHUTDOWN];
+/// The whole stop has taken no longer than whoever stops the container waits for it.
+pub const SHUTDOWN: &str = "shutdown";
+
+/// In a strict test run: trc has warned of nothing.
+pub const WARNINGS: &str = "warnings";
+
 /// How a unit ran: it did not end that should not, and was not restarted.
 #[must_use]
 pub fn run(unit: &Unit) -> String {
     format!("{}.run", unit.id())
 }
 
-/// How a unit stopped: on its stop signal, with nothing killed.
+/// How a unit stopped: on its stop signal, with nothing killed, and with a status that is none of
+/// failure. Of a test: whether the units that it is about have stopped as it expects.
 #[must_use]
 pub fn stop(unit: &Unit) -> String {
     format!("{}.stop", unit.id())
@@ -37,13 +46,13 @@ pub fn allowed(
 ) -> BTreeMap<String, String> {
     let mut allowed = BTreeMap::new();
     let Some(testing) = &config.testing else { return allowed };
-    let mut known: Vec<String> = [ORPHANS, SESSIONS, ZOMBIES].map(str::to_owned).into();
+    let mut known: Vec<String> = ALL.map(str::to_owned).into();
     for unit in units {
         match unit.stage {
             Stage::Boot | Stage::Async | Stage::Sync | Stage::Halt => {
                 known.extend([run(unit), stop(unit)]);
             }
-            Stage::Test => known.push(log(unit)),
+            Stage::Test => known.extend([log(unit), stop(unit)]),
         }
     }
     for (name, test) in &testing.allow {
@@ -58,7 +67,7 @@ pub fn allowed(
                 let error = Diagnostic::error(name.origin.clone(), message);
                 let right = nearest(&name.value, known.iter().map(String::as_str));
                 let help = right.map_or_else(
-                    || format!("they are {ORPHANS}, {SESSIONS}, {ZOMBIES}, STAGE.NAME.run and STAGE.NAME.stop"),
+                    || format!("they are {}, STAGE.NAME.run and STAGE.NAME.stop", ALL.join(", ")),
                     |right| format!("did you mean `{right}`?"),
                 );
                 errors.push(error.help(help));

@@ -41,6 +41,18 @@ pub fn complete(nodes: &mut [Node]) {
             }
         }
     }
+    expect_stops(nodes);
+}
+
+/// What tests expect of the units that they are about when these are told to stop.
+fn expect_stops(nodes: &mut [Node]) {
+    for id in 0..nodes.len() {
+        let test = nodes[id].unit.test.as_deref();
+        let statuses = test.map_or_else(Vec::new, |test| test.stop.statuses.clone());
+        for unit in nodes[id].about.clone() {
+            nodes[unit.0].stop_statuses.extend(&statuses);
+        }
+    }
 }
 
 /// Faults on what can't have one, and questions about output that trc doesn't see.

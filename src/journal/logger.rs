@@ -39,6 +39,9 @@ fn logger(journal: &Journal, level: log::Level) -> Logger {
         .filter_level(LevelFilter::Trace)
         .format(move |line, record| {
             let bytes = journal.with(|writer| {
+                if record.level() == log::Level::Warn {
+                    writer.warned(*record.args());
+                }
                 let now = (writer.clock.now)();
                 let entry = main_entry(writer.main_pid, record.level(), "log", *record.args());
                 let mut bytes = Vec::new();

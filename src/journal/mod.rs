@@ -86,6 +86,17 @@ impl Journal {
         self.with(|writer| writer.apart = true);
     }
 
+    /// Remembers a warning in test mode.
+    pub fn warned(&self, message: fmt::Arguments<'_>) {
+        self.with(|writer| writer.warned(message));
+    }
+
+    /// What trc itself has warned of so far, in test mode; of many, the first ones.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        self.with(|writer| writer.warnings.clone()).unwrap_or_default()
+    }
+
     /// Writes whole lines to standard output as they are, all of them; or says that there is no
     /// room for them now, so that they are to be offered again.
     pub fn report(&self, lines: &[u8]) -> bool {

@@ -25,6 +25,8 @@ pub(super) struct Writer {
     pub(super) streams: Streams,
     /// Standard output is for something else than the log.
     pub(super) apart: bool,
+    /// What was warned of while the log was apart, as in test mode.
+    pub(super) warnings: Vec<String>,
     /// Lines being formatted; empty in between.
     block: Vec<u8>,
     /// What captures read into, shared by all; empty until one reads.
@@ -47,8 +49,18 @@ impl Writer {
             stamp: Stamp::new(clock.local),
             streams,
             apart: false,
+            warnings: Vec::new(),
             block: Vec::new(),
             scratch: Vec::new(),
+        }
+    }
+
+    /// Remembers a warning for the end of a test run.
+    pub(super) fn warned(&mut self, message: std::fmt::Arguments<'_>) {
+        // One that comes again and again says no more each time.
+        const MOST: usize = 20;
+        if self.apart && self.warnings.len() < MOST {
+            self.warnings.push(message.to_string());
         }
     }
 

@@ -144,6 +144,10 @@ fn supervise(
     }
     let reporter = Reporter::new(journal.clone(), graph.transparent);
     reporter.diagnostics(&loaded.config.remarks);
+    if graph.strict {
+        // Who asks for strictness is told what `trcctl check` would say.
+        reporter.diagnostics(&graph.remarks());
+    }
     if graph.nodes.is_empty() {
         let directory = loaded.config.work_dir.display();
         let text = format_args!("there is nothing to run: no unit in {directory}, and no command");

@@ -100,7 +100,20 @@ fn tested(engine: &Engine) -> String {
         0 => None,
         _ => Some(format!("the run was not clean: {}", some(points))),
     };
-    match [failed, unclean].into_iter().flatten().collect::<Vec<_>>().join("; ") {
+    let skipped: Vec<String> =
+        engine.tests_with(TestEnd::Skipped).map(|id| graph.node(id).unit.id()).collect();
+    let skipped = match skipped.len() {
+        0 => None,
+        1 if count == 1 => Some("the only test was skipped: nothing was tested".to_owned()),
+        many if many == count => {
+            Some(format!("all {count} tests were skipped: nothing was tested"))
+        }
+        many if graph.strict => {
+            Some(format!("{many} of {count} tests were skipped: {}", some(skipped)))
+        }
+        _ => None,
+    };
+    match [failed, skipped, unclean].into_iter().flatten().collect::<Vec<_>>().join("; ") {
         nothing if nothing.is_empty() => "every test has passed".to_owned(),
         text => text,
     }

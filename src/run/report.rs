@@ -39,6 +39,14 @@ impl Reporter {
 
     /// A line from trc itself.
     pub fn main(&self, level: Level, event: &str, message: std::fmt::Arguments<'_>) {
+        if level == Level::Warn {
+            self.journal.warned(message);
+        }
+        self.fact(level, event, message);
+    }
+
+    /// A line about what has become of units: in a test run, findings say what was wrong.
+    fn fact(&self, level: Level, event: &str, message: std::fmt::Arguments<'_>) {
         if !self.transparent || level <= Level::Warn {
             self.journal.main((CLOCK.now)(), level, event, message);
         }
@@ -166,13 +174,13 @@ impl Reporter {
                 self.unit(Level::Error, graph, *id, main, "gave-up", None, message);
             }
             Fact::Signalled { signal, sender } => {
-                self.main(
+                self.fact(
                     Level::Debug,
                     "signalled",
                     format_args!("Got {signal} from {}", sender::describe(graph, sender)),
                 );
             }
-            Fact::Stopping => self.main(
+            Fact::Stopping => self.fact(
                 Level::Info,
                 "stopping",
                 format_args!("Trying to terminate sub-processes..."),
@@ -213,7 +221,7 @@ impl Reporter {
                 let message = format_args!("{name} {how}{}", because(": "));
                 self.unit(level, graph, *id, main, "test-ended", Some(ended.status), message);
             }
-            Fact::KillingRest => self.main(
+            Fact::KillingRest => self.fact(
                 Level::Warn,
                 "killing",
                 format_args!("killing what remains: it did not stop in time"),
@@ -224,7 +232,7 @@ impl Reporter {
                 let not_run = not_run.iter().map(|id| format!("{} does not run", name(id)));
                 let what = killed.chain(not_run).collect::<Vec<_>>().join(", ");
                 let message = format_args!("there is no more time for halt units: {what}");
-                self.main(Level::Warn, "cut-short", message);
+                self.fact(Level::Warn, "cut-short", message);
             }
         }
     }

@@ -425,7 +425,7 @@ fn what_is_allowed_is_a_point_of_the_run() {
         (
             "'web.stp'",
             vec![
-                "error trc.toml:5:9: `allow`: there is no point `web.stp` in a run (they are orphans, sessions, zombies, STAGE.NAME.run and STAGE.NAME.stop)",
+                "error trc.toml:5:9: `allow`: there is no point `web.stp` in a run (they are orphans, sessions, zombies, shutdown, STAGE.NAME.run and STAGE.NAME.stop)",
             ],
         ),
         (

@@ -83,6 +83,10 @@ impl Request {
                 option(&format!("-{letter}"), command);
             }
         }
+        if line.test_strict {
+            out.push("--test-strict".into());
+        }
+        let mut option = |name: &str, value: &OsStr| out.extend([name.into(), value.to_owned()]);
         for report in &line.reports {
             option("--report", report);
         }

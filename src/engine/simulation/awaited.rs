@@ -34,6 +34,13 @@ pub fn complete(plan: &Plan, units: &mut [Term]) {
         let mut added = Vec::new();
         let fault = plan.units[at].test.and_then(|test| test.fault);
         let victim = fault.map(|(victim, _)| victim).filter(|victim| units[*victim].here);
+        let written = units[at].needs.iter().map(|(on, _)| *on);
+        let mut about: Vec<usize> = written.filter(|on| stage(*on) != Stage::Test).collect();
+        about.extend(victim.filter(|victim| !about.contains(victim)));
+        if about.is_empty() {
+            about.clone_from(&all);
+        }
+        units[at].about = about;
         let needs = &units[at].needs;
         if needs.iter().all(|(on, _)| stage(*on) == Stage::Test) {
             let others = all.iter().filter(|on| Some(**on) != victim);

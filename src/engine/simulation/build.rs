@@ -154,6 +154,8 @@ pub struct Term {
     pub here: bool,
     pub oneshot: bool,
     pub needs: Vec<(usize, Condition)>,
+    /// The units that it is about, if it is a test.
+    pub about: Vec<usize>,
     pub dependents: Vec<usize>,
     /// What it is restarted together with, and what is restarted together with it.
     pub with: Vec<usize>,

@@ -2,7 +2,7 @@
 
 use super::build;
 use super::plan::{Ms, Plan, ms};
-use crate::config::{self, Check, FaultKind, Origin, Placed, Testing};
+use crate::config::{self, Check, FaultKind, Origin, Placed, StopCheck, Testing};
 use crate::signal::Signal;
 
 /// What there is to a test run beside its tests.
@@ -10,6 +10,8 @@ use crate::signal::Signal;
 pub struct Drill {
     /// The points that some test allows.
     pub allow: Vec<Point>,
+    /// Whether a test that is skipped fails the run.
+    pub strict: bool,
     /// Whether the first and the second look find zombies.
     pub zombies: [bool; 2],
 }
@@ -23,6 +25,7 @@ pub enum Point {
     Orphans,
     Sessions,
     Zombies,
+    Shutdown,
 }
 
 impl Point {
@@ -33,7 +36,7 @@ impl Point {
             Self::Run(at) => moved(at).map(Self::Run),
             Self::Stop(at) => moved(at).map(Self::Stop),
             Self::Log(at) => moved(at).map(Self::Log),
-            Self::Orphans | Self::Sessions | Self::Zombies => Some(self),
+            Self::Orphans | Self::Sessions | Self::Zombies | Self::Shutdown => Some(self),
         }
     }
 }
@@ -53,6 +56,10 @@ pub struct Test {
     pub skips: bool,
     /// What it forbids is written after all.
     pub said: bool,
+    /// The status with which the units that it is about are to stop.
+    pub stop_status: Option<u8>,
+    /// How soon they are to.
+    pub stop_within: Option<Ms>,
 }
 
 /// What a test does to a unit.
@@ -74,6 +81,8 @@ impl Test {
             fault: None,
             skips: false,
             said: false,
+            stop_status: None,
+            stop_within: None,
         }
     }
 }
@@ -94,6 +103,10 @@ pub fn test(plan: &Plan, test: &Test, second: bool) -> config::Test {
         holds: test.holds.map(ms),
         fault,
         absent: None,
+        stop: StopCheck {
+            statuses: test.stop_status.into_iter().collect(),
+            within: test.stop_within.map(ms),
+        },
         allow: Vec::new(),
         start_within: ms(test.start_within),
         max_runtime: ms(test.max_runtime),
@@ -105,7 +118,7 @@ pub fn testing(plan: &Plan, drill: &Drill, second: bool) -> Testing {
     let name = |at: usize, end| format!("{}.{end}", build::place(plan, at).value);
     let here = drill.allow.iter().filter(|point| match point {
         Point::Run(at) | Point::Stop(at) | Point::Log(at) => plan.has(*at, second),
-        Point::Orphans | Point::Sessions | Point::Zombies => true,
+        Point::Orphans | Point::Sessions | Point::Zombies | Point::Shutdown => true,
     });
     let names = here.map(|point| match point {
         Point::Run(at) => name(*at, "run"),
@@ -114,11 +127,13 @@ pub fn testing(plan: &Plan, drill: &Drill, second: bool) -> Testing {
         Point::Orphans => "orphans".to_owned(),
         Point::Sessions => "sessions".to_owned(),
         Point::Zombies => "zombies".to_owned(),
+        Point::Shutdown => "shutdown".to_owned(),
     });
     let by = |name| (Placed { value: name, origin: Origin::Default }, "some test".to_owned());
     Testing {
         only: Vec::new(),
         list: false,
+        strict: drill.strict,
         reports: Vec::new(),
         allow: names.map(by).collect(),
         origin: Origin::Default,

@@ -15,6 +15,7 @@ impl Witness<'_> {
     pub fn before(&mut self, now: Tick, event: &Event, built: &Built) {
         self.now = now;
         self.nothing_left = false;
+        self.judge_grace();
         let unit = of(event).map_or(0, |id| built.unit(id));
         match event {
             Event::Begin if self.stage(Stage::Boot).next().is_none() => self.up(),
@@ -262,6 +263,8 @@ impl Witness<'_> {
         if status != 0 && (alone || crashed) {
             self.fails_in_the_stop(at);
         }
+        self.stops_with(at, ending);
+        let unit = &self.plan.units[at];
         let struck = self.units[at].struck.take();
         if struck.is_some_and(|signal| ending == Ending::Signal(signal)) {
             self.units[at].faulted = true;

@@ -1,12 +1,13 @@
 //! What the witness finds beside the tests of a test run, and what all of it comes to.
 
 use super::build::Built;
-use super::drill::Point;
+use super::drill::{Point, Test};
 use super::looks::{Left, Look};
 use super::marks::Mark;
+use super::plan::ms;
 use super::witness::{Phase, Stand, Verdict, Witness, expect};
 use crate::config::{OnFailure, Stage, WaitPolicy};
-use crate::engine::{Finding, Tick};
+use crate::engine::{Ending, Finding, Tick};
 use crate::signal::Signal;
 
 /// What a process unit has left may take so long to end by itself.
@@ -29,6 +30,9 @@ pub enum Found {
     Orphans,
     Sessions,
     Zombies,
+    StopStatus(usize),
+    NotAsTold(usize),
+    Slow,
 }
 
 /// What is known of a test run as a whole.
@@ -50,11 +54,13 @@ pub struct Tested {
     pub left: Left,
     /// Whom tests have waited for until it was too late.
     pub in_vain: Vec<usize>,
+    /// Until when whoever stops the container waits for its end.
+    pub stop_by: Option<Tick>,
 }
 
 impl Witness<'_> {
     pub fn find(&mut self, found: Found) {
-        if self.testing() && !self.tested.found.contains(&found) {
+        if self.testing() && !self.ended && !self.tested.found.contains(&found) {
             self.tested.found.push(found);
             self.mark(match found {
                 Found::Ended(_) => Mark::FoundAnEnd,
@@ -67,6 +73,9 @@ impl Witness<'_> {
                 Found::Orphans => Mark::FoundOrphans,
                 Found::Sessions => Mark::FoundSessions,
                 Found::Zombies => Mark::FoundZombies,
+                Found::StopStatus(_) => Mark::FoundAStopStatus,
+                Found::NotAsTold(_) => Mark::FoundNotAsTold,
+                Found::Slow => Mark::FoundSlow,
             });
         }
     }
@@ -79,7 +88,9 @@ impl Witness<'_> {
         }
         // Only a service is not meant to end, unless all that is waited for is its end.
         let serves = unit.counts() && !self.terms.units[at].oneshot;
+        // What can be asked how it is is a service whatever is waited for.
         let waited_for = matches!(self.plan.wait, WaitPolicy::All | WaitPolicy::Err);
+        let waited_for = waited_for && !unit.is_probed();
         let well = match status {
             0 => waited_for || !serves,
             _ => unit.on_failure == OnFailure::Ignore,
@@ -96,6 +107,77 @@ impl Witness<'_> {
         if serves && self.stops() && self.tested.through {
             self.find(Found::Ended(at));
             self.mark(Mark::FailedInTheStop);
+        }
+    }
+
+    /// A unit has ended that was told to stop after the last test, with this status.
+    pub fn stops_with(&mut self, at: usize, ending: Ending) {
+        let unit = &self.plan.units[at];
+        if !self.tested.through || !self.stops() || unit.stage == Stage::Halt {
+            return;
+        }
+        let seen = &self.units[at];
+        let told = seen.told.filter(|_| seen.killed.is_none());
+        if told.is_none() && seen.killed.is_none() {
+            return;
+        }
+        let status = ending.status();
+        self.units[at].stopped = Some((status, told.map(|told| self.now.saturating_sub(told))));
+        let by_signal = |signal: Signal| i32::from(status) == 128 + signal.number();
+        let by_command = [Signal::TERM, Signal::INT, Signal::QUIT].into_iter().any(by_signal);
+        let mut tests = self.stage(Stage::Test).filter(|test| self.tells_of(*test, at));
+        let expected = tests.any(|test| self.test(test).stop_status == Some(status));
+        drop(tests);
+        let well = unit.success.as_deref().unwrap_or(&[0]).contains(&status)
+            || by_signal(unit.signal())
+            || unit.stop_exec.is_some() && by_command
+            || expected;
+        let crashed =
+            matches!(ending, Ending::Signal(signal) if CRASHES.contains(&signal.number()));
+        if told.is_some() && !well && !crashed && unit.on_failure != OnFailure::Ignore {
+            self.find(Found::StopStatus(at));
+        }
+    }
+
+    /// Whether a test is about a unit.
+    fn tells_of(&self, test: usize, at: usize) -> bool {
+        self.terms.units[test].about.contains(&at)
+    }
+
+    /// Every unit has stopped, or there is no more time: as tests expect it?
+    pub fn judge_stops(&mut self) {
+        if !self.tested.through {
+            return;
+        }
+        for test in self.stage(Stage::Test).collect::<Vec<_>>() {
+            let Test { stop_status, stop_within, .. } = self.test(test);
+            let passed = self.units[test].stand == Stand::Over
+                && self.units[test].status == 0
+                && !self.trials[test].skipped;
+            if stop_status.is_none() && stop_within.is_none() || !passed {
+                continue;
+            }
+            let about = self.terms.units[test].about.iter().copied();
+            let serves =
+                |at: &usize| self.plan.units[*at].counts() && !self.terms.units[*at].oneshot;
+            let about: Vec<usize> = about.filter(serves).collect();
+            let well = |at: &usize| {
+                self.units[*at].stopped.is_some_and(|(status, after)| {
+                    let soon = |most| after.is_some_and(|after| after <= ms(most));
+                    stop_status.is_none_or(|wanted| wanted == status)
+                        && stop_within.is_none_or(soon)
+                })
+            };
+            if about.is_empty() || !about.iter().all(well) {
+                self.find(Found::NotAsTold(test));
+            }
+        }
+    }
+
+    /// Whoever stops the container has no more patience.
+    pub fn judge_grace(&mut self) {
+        if self.tested.stop_by.is_some_and(|stop_by| stop_by < self.now) {
+            self.find(Found::Slow);
         }
     }
 
@@ -140,9 +222,16 @@ impl Witness<'_> {
         let passed = |at: usize| self.units[at].stand == Stand::Over && self.units[at].status == 0;
         let all = self.stage(Stage::Test).all(passed);
         let drill = self.plan.drill.as_ref();
+        let skipped = self.stage(Stage::Test).filter(|at| self.trials[*at].skipped).count();
+        let strict = drill.is_some_and(|drill| drill.strict);
+        let nothing = skipped == self.stage(Stage::Test).count();
+        let skipped = skipped > 0 && (strict || nothing);
         let allow = drill.map_or(&[][..], |drill| &drill.allow);
         let clean = self.tested.found.iter().all(|found| allow.contains(&point(*found)));
-        let well = self.tested.through && all && clean;
+        if self.tested.through && all && clean && skipped {
+            self.mark(if strict { Mark::SkippedStrictly } else { Mark::NothingTested });
+        }
+        let well = self.tested.through && all && clean && !skipped;
         if well && !self.tested.found.is_empty() {
             self.mark(Mark::Excused);
         }
@@ -171,6 +260,9 @@ impl Witness<'_> {
             Finding::Orphans => Found::Orphans,
             Finding::Sessions => Found::Sessions,
             Finding::Zombies => Found::Zombies,
+            Finding::StopStatus(id) => Found::StopStatus(built.unit(id)),
+            Finding::NotAsTold(id) => Found::NotAsTold(built.unit(id)),
+            Finding::Slow => Found::Slow,
         };
         let theirs: Vec<Found> = findings.iter().map(of).collect();
         let ours = &self.tested.found;
@@ -185,10 +277,14 @@ impl Witness<'_> {
 fn point(found: Found) -> Point {
     match found {
         Found::Ended(at) | Found::Restarted(at) | Found::Cut(at) => Point::Run(at),
-        Found::Killed(at) | Found::StopCommand(at) => Point::Stop(at),
+        Found::Killed(at)
+        | Found::StopCommand(at)
+        | Found::StopStatus(at)
+        | Found::NotAsTold(at) => Point::Stop(at),
         Found::Said(at) => Point::Log(at),
         Found::Orphaned(_) | Found::Orphans => Point::Orphans,
         Found::Sessions => Point::Sessions,
         Found::Zombies => Point::Zombies,
+        Found::Slow => Point::Shutdown,
     }
 }

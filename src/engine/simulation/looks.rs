@@ -3,6 +3,7 @@
 
 use super::found::{Found, LINGER};
 use super::marks::Mark;
+use super::plan::ms;
 use super::witness::{Budget, PATIENCE, Phase, Verdict, Witness, expect};
 use crate::engine::Tick;
 use crate::signal::Signal;
@@ -87,6 +88,8 @@ impl Witness<'_> {
                 signal: Signal::TERM,
             });
             self.tested.through = true;
+            let grace = self.plan.budget.map_or(Tick::from_secs(10), ms);
+            self.tested.stop_by = Some(self.now + grace);
             self.decide(0, Mark::Tested);
         }
     }

@@ -58,6 +58,7 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
     whole(&|plan| plan.terminal = false);
     whole(&|plan| of_drill(plan, &|drill| drill.allow.clear()));
     whole(&|plan| of_drill(plan, &|drill| drill.zombies = [false; 2]));
+    whole(&|plan| of_drill(plan, &|drill| drill.strict = false));
     whole(&|plan| plan.settling = Settling::Same);
     whole(&|plan| {
         if plan.wait != WaitPolicy::Any {
@@ -139,6 +140,8 @@ fn simplify(mut of: impl FnMut(&dyn Fn(&mut Unit)), plain: &Unit) {
     of_test(&|test| test.max_runtime = Test::plain().max_runtime);
     of_test(&|test| test.skips = false);
     of_test(&|test| test.said = false);
+    of_test(&|test| test.stop_status = None);
+    of_test(&|test| test.stop_within = None);
     let child = &plain.child;
     let mut of = |change: &dyn Fn(&mut Child)| of(&|unit| change(&mut unit.child));
     of(&|it| it.scarce = 0);

@@ -179,6 +179,7 @@ impl Witness<'_> {
         if self.phase == Phase::Stopping {
             self.finds_unstopped();
         }
+        self.judge_stops();
         let halts = self.booted && self.stage(Stage::Halt).next().is_some();
         self.phase = if self.booted { Phase::Halting } else { Phase::Over };
         if let Some(budget) = self.budget.filter(|_| self.time_is_up()) {

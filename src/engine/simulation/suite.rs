@@ -33,6 +33,7 @@ pub fn add(random: &mut Random, plan: &mut Plan) {
     }
     plan.drill = Some(Drill {
         allow: allowed(random, plan),
+        strict: random.chance(15),
         zombies: [random.chance(15), random.chance(60)],
     });
 }
@@ -78,6 +79,8 @@ fn a_test(random: &mut Random, plan: &Plan) -> Unit {
         fault,
         skips: random.chance(8),
         said: random.chance(8),
+        stop_status: random.maybe(15, |random| random.pick(&[0, 1, 137, 143, 143, 143])),
+        stop_within: random.maybe(15, |random| random.pick(&[1, 100, 1000, 5000])),
     });
     unit.child.ready = random.maybe(90, |random| random.pick(&TIMES));
     unit.child.sick = random.maybe(25, |random| {
@@ -101,13 +104,13 @@ fn blow(random: &mut Random) -> Blow {
 
 fn allowed(random: &mut Random, plan: &Plan) -> Vec<Point> {
     let each = random.pick(&[0, 0, 10, 50, 90]);
-    let mut points = vec![Point::Orphans, Point::Sessions, Point::Zombies];
+    let mut points = vec![Point::Orphans, Point::Sessions, Point::Zombies, Point::Shutdown];
     for (at, unit) in plan.units.iter().enumerate() {
         match unit.stage {
             Stage::Boot | Stage::Async | Stage::Sync | Stage::Halt => {
                 points.extend([Point::Run(at), Point::Stop(at)]);
             }
-            Stage::Test => points.push(Point::Log(at)),
+            Stage::Test => points.extend([Point::Log(at), Point::Stop(at)]),
         }
     }
     points.retain(|_| random.chance(each));

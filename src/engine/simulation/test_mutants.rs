@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::mutants::{Mutant, actions, graph};
 use super::plan::Plan;
-use crate::config::{FaultKind, Stage, Test};
+use crate::config::{FaultKind, Stage, StopCheck, Test};
 use crate::engine::{Action, Fact, Target};
 use crate::graph::{Graph, Node, points};
 use crate::signal::Signal;
@@ -82,6 +82,15 @@ pub const TEST_MUTANTS: &[Mutant] = &[
             }
         });
     }),
+    graph("lets units stop with any status", |graph| {
+        graph.nodes.iter_mut().for_each(|node| node.stop_statuses = (0..=255).collect());
+    }),
+    graph("does not ask how units stop", |graph| {
+        tests(graph, |test| test.stop = StopCheck::default());
+    }),
+    graph("has all the time that a stop takes", |graph| graph.grace = Duration::from_hours(1)),
+    graph("lets tests be skipped", |graph| graph.strict = false),
+    graph("lets no test be skipped", |graph| graph.strict = true),
     graph("excuses everything", |graph| {
         for node in &graph.nodes {
             let unit = &node.unit;
@@ -89,7 +98,7 @@ pub const TEST_MUTANTS: &[Mutant] = &[
                 graph.allowed.insert(point, String::new());
             }
         }
-        for point in [points::ORPHANS, points::SESSIONS, points::ZOMBIES] {
+        for point in points::ALL {
             graph.allowed.insert(point.to_owned(), String::new());
         }
     }),

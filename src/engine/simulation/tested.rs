@@ -137,6 +137,7 @@ impl Witness<'_> {
                 self.mark(Mark::FaultWithoutRestart);
             }
         }
+        self.trials[at].skipped = end == TestEnd::Skipped;
         self.trials[at].owes_end = Some((Some(end), status));
         self.over(at, status, None);
     }

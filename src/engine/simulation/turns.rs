@@ -14,6 +14,7 @@ const FIRST: Tick = Tick::from_millis(10);
 
 /// What is known of a test.
 #[derive(Clone, Copy, Default, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each was seen or not")]
 pub struct Trial {
     /// When it has to begin, now that it is its turn.
     pub start_by: Option<Tick>,
@@ -34,6 +35,8 @@ pub struct Trial {
     /// The process that its fault has stopped.
     pub stopped: Option<i32>,
     pub continue_at: Option<Tick>,
+    /// It says that it has nothing to say.
+    pub skipped: bool,
     /// How it has ended, until people are told; none if it never began.
     pub owes_end: Option<(Option<TestEnd>, u8)>,
 }

@@ -140,6 +140,8 @@ pub struct Seen {
     pub faulted: bool,
     /// The signal by which it has.
     pub struck: Option<Signal>,
+    /// With which status it has ended, told to stop after the last test, and how long after.
+    pub stopped: Option<(u8, Option<Tick>)>,
     /// Until when what it left may end by itself, in a test run.
     pub linger: Option<Tick>,
     /// What it left did not.
@@ -236,6 +238,7 @@ impl<'a> Witness<'a> {
             pid: 0,
             faulted: false,
             struck: None,
+            stopped: None,
             linger: None,
             owes_goodbye: false,
         };

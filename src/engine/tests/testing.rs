@@ -2,7 +2,7 @@
 
 use super::readiness::{notified, with_ready};
 use super::*;
-use crate::config::{Check, Fault, FaultKind, Restart, Test, Testing, When};
+use crate::config::{Check, Fault, FaultKind, Restart, StopCheck, Test, Testing, When};
 
 /// A test `test.NAME` that expects something that trc itself finds out.
 fn test(name: &str) -> Unit {
@@ -13,6 +13,7 @@ fn test(name: &str) -> Unit {
         holds: None,
         fault: None,
         absent: None,
+        stop: StopCheck::default(),
         allow: vec![],
         start_within: SECOND * 300,
         max_runtime: SECOND * 60,
@@ -45,7 +46,7 @@ fn run_allowing(wait: WaitPolicy, units: Vec<Unit>, allow: &[&str]) -> World {
     });
     let allow = allow.collect();
     let (only, reports, list, origin) = (vec![], vec![], false, Origin::Default);
-    let testing = Some(Testing { only, list, reports, allow, origin });
+    let testing = Some(Testing { only, list, strict: false, reports, allow, origin });
     World::new(&Config { testing, ..config(wait, units) })
 }
 
@@ -53,10 +54,16 @@ fn run(units: Vec<Unit>) -> World {
     run_allowing(WaitPolicy::Any, units, &[])
 }
 
+fn run_strictly(strict: bool, units: Vec<Unit>) -> World {
+    let (only, reports, list, origin) = (vec![], vec![], false, Origin::Default);
+    let testing = Some(Testing { only, list, strict, reports, allow: vec![], origin });
+    World::new(&Config { testing, ..config(WaitPolicy::Any, units) })
+}
+
 /// A run whose `[exit]` makes 0 of a status.
 fn run_mapping(status: u8, units: Vec<Unit>) -> World {
     let (only, reports, list, origin) = (vec![], vec![], false, Origin::Default);
-    let testing = Some(Testing { only, list, reports, allow: vec![], origin });
+    let testing = Some(Testing { only, list, strict: false, reports, allow: vec![], origin });
     let exit = BTreeMap::from([(status, 0)]);
     World::new(&Config { exit, testing, ..config(WaitPolicy::Any, units) })
 }
@@ -128,10 +135,18 @@ fn one_failed_test_hides_no_other_and_gives_1() {
 }
 
 #[test]
-fn a_test_that_skips_itself_is_no_failure() {
-    let mut world = run(vec![test("test.a")]);
-    tried(&mut world, "test.a", Outcome::Skipped);
-    assert_eq!(world.end, Some(0));
+fn a_test_that_skips_itself_is_no_failure_unless_it_is_alone_or_the_run_is_strict() {
+    for (second, strict, status) in [
+        (Outcome::Passed, false, 0),
+        (Outcome::Passed, true, 1),
+        (Outcome::Skipped, false, 1),
+        (Outcome::Failed, false, 1),
+    ] {
+        let mut world = run_strictly(strict, vec![test("test.a"), test("test.b")]);
+        tried(&mut world, "test.a", Outcome::Skipped);
+        tried(&mut world, "test.b", second);
+        assert_eq!(world.end, Some(status), "{second:?}, strict: {strict}");
+    }
 }
 
 #[test]
@@ -304,10 +319,14 @@ fn whom_a_fault_ends_has_to_be_up_again_and_not_who_makes_something_else_of_the_
 }
 
 #[test]
-fn a_unit_may_end_with_any_status_when_it_is_told_to_and_not_by_a_crash_or_before() {
+fn a_unit_ends_well_when_it_is_told_to_and_not_before() {
     for (ending, told, found) in [
-        (Ending::Code(3), true, vec![]),
+        (Ending::Code(0), true, vec![]),
+        (Ending::Code(3), true, vec!["async.db.stop"]),
+        (Ending::Code(143), true, vec![]),
+        (Ending::Code(130), true, vec!["async.db.stop"]),
         (Ending::Signal(Signal::TERM), true, vec![]),
+        (Ending::Signal(Signal::KILL), true, vec!["async.db.stop"]),
         (Ending::Signal(Signal::SEGV), true, vec!["async.db.run"]),
         (Ending::Code(0), false, vec![]),
         (Ending::Code(3), false, vec!["async.db.run"]),
@@ -487,7 +506,7 @@ fn the_drill_has_the_budget_of_a_stop_from_outside() {
     };
     let shutdown = Shutdown { timeout: Some(SECOND * 9) };
     let (only, reports, list, origin) = (vec![], vec![], false, Origin::Default);
-    let testing = Some(Testing { only, list, reports, allow: vec![], origin });
+    let testing = Some(Testing { only, list, strict: false, reports, allow: vec![], origin });
     let units = vec![slow("async.x"), test("test.a")];
     let mut world = World::new(&Config { shutdown, testing, ..config(WaitPolicy::Any, units) });
     tried(&mut world, "test.a", Outcome::Passed);
@@ -499,7 +518,7 @@ fn the_drill_has_the_budget_of_a_stop_from_outside() {
 fn a_drill_without_the_time_to_kill_anything_has_failed() {
     let shutdown = Shutdown { timeout: Some(Duration::ZERO) };
     let (only, reports, list, origin) = (vec![], vec![], false, Origin::Default);
-    let testing = Some(Testing { only, list, reports, allow: vec![], origin });
+    let testing = Some(Testing { only, list, strict: false, reports, allow: vec![], origin });
     let units = vec![unit("async.x"), test("test.a")];
     let mut world = World::new(&Config { shutdown, testing, ..config(WaitPolicy::Any, units) });
     tried(&mut world, "test.a", Outcome::Passed);

@@ -7,9 +7,9 @@ use super::super::reason;
 use super::super::testing::Report;
 use super::{Supervisor, flush_deadline, now};
 use crate::config::{ReportKind, Stage};
-use crate::engine::{Ended, Finding, How};
+use crate::engine::{Cause, Ended, Ending, Finding, How, Stopped, TestEnd};
 use crate::graph::{UnitId, points};
-use crate::selftest::{self, Outcome, Point, Suite};
+use crate::selftest::{self, CheckPoint, Outcome, Point, Suite};
 
 impl Supervisor {
     /// The points of tests that did not run and of the stop drill, and all reports. Returns
@@ -63,6 +63,12 @@ impl Supervisor {
                 self.point(point);
             }
         }
+        let tested = self.engine.reason().is_some_and(|reason| reason.cause == Cause::Tested);
+        let passed: Vec<UnitId> =
+            self.engine.tests_with(TestEnd::Passed).filter(|_| tested).collect();
+        for id in passed {
+            self.report_stops(id);
+        }
         for (name, why) in [
             (points::ORPHANS, self.why_orphans(&findings)),
             (points::SESSIONS, left(&self.suite.sessions, "in a session of their own")),
@@ -71,6 +77,7 @@ impl Supervisor {
             let why = why.filter(|_| findings.iter().any(|one| one.point(&graph) == name));
             self.point(plain(name.to_owned(), why));
         }
+        self.report_shutdown(&findings);
         for finding in &findings {
             if let Finding::Said(test) = finding {
                 let lines = self.lines.said().filter(|(id, ..)| id == test);
@@ -80,6 +87,13 @@ impl Supervisor {
                 self.point(plain(points::log(&graph.node(*test).unit), Some(lines.join(", "))));
             }
         }
+        let warnings = self.reporter.journal().warnings();
+        let mut status = status;
+        if graph.strict {
+            let why = (!warnings.is_empty()).then(|| warnings.join("; "));
+            status = status.max(u8::from(why.is_some()));
+            self.point(plain(points::WARNINGS.to_owned(), why));
+        }
         let told = self.say_until(flush_deadline(), Self::say_points);
         let mut suite = Suite {
             name: nix::unistd::gethostname()
@@ -87,13 +101,67 @@ impl Supervisor {
             began: self.suite.wall,
             took: now().saturating_duration_since(self.suite.began),
             status,
-            reason: (status != 0).then_some(cause),
+            reason: (status != 0).then(|| match warnings.first().filter(|_| graph.strict) {
+                Some(first) => format!("{cause}; trc has warned: {first}"),
+                None => cause,
+            }),
             points: std::mem::take(&mut self.suite.points),
         };
         let lost = told.map_err(|why| self.suite.unwritten(&mut suite, why)).is_err();
         self.write_reports(&mut suite);
         self.say_plan(&mut suite, lost);
         suite.status
+    }
+
+    /// Whether the units that a test is about have stopped as it expects, if it says how.
+    fn report_stops(&mut self, test: UnitId) {
+        let graph = Rc::clone(&self.graph);
+        let Some(expected) = graph.node(test).test().map(|test| &test.stop) else { return };
+        if !expected.is_written() {
+            return;
+        }
+        let checks: Vec<CheckPoint> = graph
+            .told_by(test)
+            .map(|id| {
+                let name = graph.node(id).unit.id();
+                let (passed, found) = match self.engine.stopped(id) {
+                    None => (false, "it was not told to stop".to_owned()),
+                    Some(Stopped { status, after: took }) => {
+                        let after = match took {
+                            Some(after) => format!("after {:.3} s", after.as_secs_f64()),
+                            None => "when it was killed".to_owned(),
+                        };
+                        let found = format!("it ended with status {status} {after}");
+                        (expected.holds(status, took), found)
+                    }
+                };
+                let found = (!passed).then_some(found);
+                CheckPoint { name: format!("{name} {expected}"), passed, found }
+            })
+            .collect();
+        let failed = checks.is_empty() || checks.iter().any(|check| !check.passed);
+        let nobody = "no unit that it is about is told to stop".to_owned();
+        let mut point = plain(points::stop(&graph.node(test).unit), failed.then_some(nobody));
+        if !checks.is_empty() {
+            point.why = None;
+        }
+        point.checks = checks;
+        self.point(point);
+    }
+
+    /// How long the whole stop has taken, the halt units included.
+    fn report_shutdown(&mut self, findings: &[Finding]) {
+        let took = self.suite.stopping.map(|since| now().saturating_duration_since(since));
+        let grace = self.graph.grace.as_secs_f64();
+        let why = findings.contains(&Finding::Slow).then(|| {
+            format!(
+                "the stop took {:.1} s, and docker sends KILL to everything after {grace} s:                  shorten it, or write what your containers are given as shutdown.timeout",
+                took.unwrap_or_default().as_secs_f64()
+            )
+        });
+        let mut point = plain(points::SHUTDOWN.to_owned(), why);
+        point.took = took.unwrap_or_default();
+        self.point(point);
     }
 
     /// The end of what standard output gets. Nobody is waited for who has not read the points.
@@ -161,8 +229,9 @@ impl Supervisor {
         if findings.contains(&Finding::Ended(id))
             && let Some(ended) = self.engine.ended(id)
         {
-            let told = self.suite.told.contains_key(&id);
-            let when = if told { "when it was told to end, it " } else { "it " };
+            // What was not ready, or not healthy, was told so because of that.
+            let told = self.suite.told.contains_key(&id) && matches!(ended.how, How::Process(_));
+            let when = if told { "when it was told to stop, it " } else { "it " };
             whys.push(format!("{when}{}", self.how_it_ended(id, ended)));
         }
         if findings.contains(&Finding::CutShort(id)) {
@@ -185,6 +254,15 @@ impl Supervisor {
         let mut whys = Vec::new();
         if findings.contains(&Finding::StopCommand(id)) {
             whys.push("its stop command failed".to_owned());
+        }
+        if findings.contains(&Finding::StopStatus(id))
+            && let Some(Stopped { status, .. }) = self.engine.stopped(id)
+        {
+            let how = match self.engine.ended(id).map(|ended| ended.how) {
+                Some(How::Process(Ending::Signal(signal))) => format!("was killed by {signal}"),
+                _ => format!("exited with {status}"),
+            };
+            whys.push(format!("when it was told to stop, it {how}{}", self.last_output(id)));
         }
         if findings.contains(&Finding::Killed(id)) {
             let (timeout, signal) = (node.stop_timeout.as_secs_f64(), node.stop_signal);

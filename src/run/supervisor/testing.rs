@@ -38,6 +38,8 @@ pub struct Notes {
     pub(super) told: BTreeMap<UnitId, Instant>,
     pub(super) stopped: BTreeMap<UnitId, Instant>,
     pub(super) ready: BTreeMap<UnitId, Duration>,
+    /// When the run began to stop.
+    pub(super) stopping: Option<Instant>,
     /// How often a unit was restarted, and after what the last time.
     pub(super) restarts: BTreeMap<UnitId, (u32, String)>,
     /// What those processes of a unit have used that were reaped.
@@ -72,6 +74,7 @@ impl Notes {
             told: BTreeMap::new(),
             stopped: BTreeMap::new(),
             ready: BTreeMap::new(),
+            stopping: None,
             restarts: BTreeMap::new(),
             used: BTreeMap::new(),
             left: BTreeMap::new(),
@@ -191,6 +194,7 @@ impl Supervisor {
                 let (times, last) = self.suite.restarts.entry(*unit).or_default();
                 (*times, *last) = (times.saturating_add(1), why);
             }
+            Fact::Stopping => self.suite.stopping = Some(now()),
             Fact::Terminating { unit, .. } => _ = self.suite.told.insert(*unit, now()),
             Fact::Exited { unit, .. } => _ = self.suite.stopped.insert(*unit, now()),
             _ => {}
