@@ -1,40 +1,45 @@
 //! What units say of themselves by the protocol of systemd's `NOTIFY_SOCKET`, `sd_notify(3)`:
 //! datagrams of `NAME=value` lines.
 //!
-//! Each run of a unit has a socket of its own, in the abstract namespace under a name that
-//! the kernel chooses: unix(7). That needs no directory that can be written to and no owner,
-//! and nothing is left behind. What keeps others out is that the kernel names each sender:
-//! `SO_PASSCRED`. One of another pid namespace, which containers of one pod may share a
-//! network with, has pid 0.
+//! Each run of a unit has a socket of its own, by a path that only processes of this container
+//! reach (`private.rs`), or where no directory can be written to, in the abstract namespace
+//! under a name that the kernel chooses: unix(7). Containers that share a network share that.
+//! The kernel names each sender: `SO_PASSCRED`. One of another pid namespace has pid 0.
+//!
+//! Anybody may pass descriptors along; how trc never touches them is in `rights.rs`.
 
 use std::fmt::Write as _;
-use std::io::IoSliceMut;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::time::Duration;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
-use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, UnixCredentials,
-    bind, getsockname, recvmsg, setsockopt, socket, sockopt,
+    AddressFamily, SockFlag, SockType, UnixAddr, bind, getsockname, setsockopt, socket, sockopt,
 };
 
+use super::private::{self, Owner};
+use super::rights::{Guarded, Head, Sender};
 use crate::engine::Notice;
 
 /// No message is longer, in bytes; systemd takes as much.
 const LONGEST: usize = 4096;
-/// How many descriptors a message may carry: unix(7). None of them is wanted.
-const DESCRIPTORS: usize = 253;
 /// What is kept of a status, in characters.
 const STATUS: usize = 200;
+/// How long a socket rests when no child can be forked that takes what a message carries.
+const REST: Duration = Duration::from_secs(1);
 
 /// The protocol's variables.
 pub const VARIABLES: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
 /// A unit's socket.
 pub struct Socket {
-    fd: OwnedFd,
+    fd: Guarded,
     name: String,
+    /// Where it is, if it is not in the abstract namespace.
+    path: Option<PathBuf>,
+    /// Until then it is not read from.
+    rests: Option<Instant>,
     /// Whether it was said that somebody else writes to it.
     pub warned: bool,
 }
@@ -67,14 +72,20 @@ impl Socket {
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
         let fd = socket(AddressFamily::Unix, SockType::Datagram, flags, None)?;
         setsockopt(&fd, sockopt::PassCred, &true)?;
-        bind(fd.as_raw_fd(), &UnixAddr::new_unnamed())?;
-        let address: UnixAddr = getsockname(fd.as_raw_fd())?;
-        let mut name = "@".to_owned();
-        for byte in address.as_abstract().ok_or(Errno::EADDRNOTAVAIL)? {
-            // Five digits: unix(7), autobind.
-            _ = write!(name, "{}", char::from(*byte));
+        let path = private::bind(fd.as_fd());
+        let name = match &path {
+            Some(path) => path.display().to_string(),
+            None => in_the_abstract(fd.as_fd())?,
+        };
+        Ok(Self { fd: Guarded::new(fd), name, path, rests: None, warned: false })
+    }
+
+    /// Lets a unit's user send to it, and nobody else but root; with `None` everybody, for what
+    /// starts as trc's own user may become any other.
+    pub fn give_to(&self, owner: Option<Owner>) {
+        if let Some(path) = &self.path {
+            private::give(path, owner);
         }
-        Ok(Self { fd, name, warned: false })
     }
 
     /// As `NOTIFY_SOCKET` has it.
@@ -82,39 +93,65 @@ impl Socket {
         &self.name
     }
 
-    /// What to poll for input.
-    pub fn fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+    /// What to poll for input, unless it is at rest.
+    pub fn fd(&self, now: Instant) -> Option<BorrowedFd<'_>> {
+        let rests = self.fd.is_taken_from() || self.rests.is_some_and(|until| until > now);
+        (!rests).then(|| self.fd.as_fd())
     }
 
-    /// The next message, if there is one.
-    pub fn receive(&self) -> Option<Message> {
+    /// When it is polled again, if it rests.
+    pub fn deadline(&self, now: Instant) -> Option<Instant> {
+        self.rests.filter(|until| *until > now)
+    }
+
+    /// The next message, if there is one that can be read now.
+    pub fn receive(&mut self, now: Instant) -> Option<Message> {
+        if self.rests.is_some_and(|until| until > now) {
+            return None;
+        }
         let mut bytes = [0; LONGEST];
-        let mut control = cmsg_space!(UnixCredentials, [RawFd; DESCRIPTORS]);
-        let mut parts = [IoSliceMut::new(&mut bytes)];
-        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
-        let received =
-            recvmsg::<()>(self.fd.as_raw_fd(), &mut parts, Some(&mut control), flags).ok()?;
-        let (length, whole) = (received.bytes, !received.flags.contains(MsgFlags::MSG_TRUNC));
-        let (mut pid, mut uid) = (0, u32::MAX);
-        for message in received.cmsgs().into_iter().flatten() {
-            match message {
-                ControlMessageOwned::ScmCredentials(sender) => {
-                    (pid, uid) = (sender.pid(), sender.uid());
-                }
-                ControlMessageOwned::ScmRights(descriptors) => {
-                    for descriptor in descriptors {
-                        // SAFETY: the kernel has just made it for trc, and nobody else
-                        // knows of it. Closing it is what `BARRIER=1` waits for.
-                        drop(unsafe { OwnedFd::from_raw_fd(descriptor) });
-                    }
-                }
-                _ => {}
+        match self.fd.receive(&mut bytes) {
+            Ok(head) => Some(Message::new(&head, &bytes)),
+            Err(Errno::EAGAIN | Errno::EINTR) => None,
+            Err(_) => {
+                self.rests = Some(now + REST);
+                None
             }
         }
+    }
+
+    /// A child of trc's has ended: what it was to take has been taken, or is still there.
+    pub fn ended(&mut self, pid: i32) {
+        self.fd.ended(pid);
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if let Some(path) = &self.path {
+            private::unlink(path);
+        }
+    }
+}
+
+/// Gives a socket a name that the kernel chooses, and says which.
+fn in_the_abstract(fd: BorrowedFd<'_>) -> nix::Result<String> {
+    bind(fd.as_raw_fd(), &UnixAddr::new_unnamed())?;
+    let address: UnixAddr = getsockname(fd.as_raw_fd())?;
+    let mut name = "@".to_owned();
+    for byte in address.as_abstract().ok_or(Errno::EADDRNOTAVAIL)? {
+        // Five digits: unix(7), autobind.
+        _ = write!(name, "{}", char::from(*byte));
+    }
+    Ok(name)
+}
+
+impl Message {
+    fn new(head: &Head, bytes: &[u8]) -> Self {
         // Of a message that is cut off nothing is known for certain.
-        let fields = if whole { parse(&bytes[..length]) } else { Vec::new() };
-        Some(Message { pid, uid, fields })
+        let fields = if head.cut { Vec::new() } else { parse(&bytes[..head.length]) };
+        let Sender { pid, uid } = head.sender.unwrap_or(Sender { pid: 0, uid: u32::MAX });
+        Self { pid, uid, fields }
     }
 }
 

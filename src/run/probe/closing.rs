@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, Shutdown, recv, shutdown};
 
+use super::super::rights::Guarded;
 use super::message::Message;
 
 /// How long a server has to close its side. A mail server may greet only after it has looked
@@ -25,9 +26,34 @@ const MOST: usize = 64;
 /// What is read of a connection before others have their turn.
 const READS: usize = 4;
 
+/// A connection, over TCP or to a Unix socket.
+enum Connection {
+    Tcp(OwnedFd),
+    /// Who listens may send descriptors.
+    Unix(Guarded),
+}
+
+impl Connection {
+    fn read(&self, bytes: &mut [u8]) -> nix::Result<usize> {
+        match self {
+            Self::Tcp(socket) => recv(socket.as_raw_fd(), bytes, MsgFlags::MSG_DONTWAIT),
+            Self::Unix(socket) => socket.read(bytes),
+        }
+    }
+}
+
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(socket) => socket.as_fd(),
+            Self::Unix(socket) => socket.as_fd(),
+        }
+    }
+}
+
 /// A connection that is being closed.
 pub struct Closing {
-    socket: OwnedFd,
+    socket: Connection,
     /// An answer over HTTP that goes on. To a server that is at work on one, a client that
     /// sends nothing more has left, so nothing is said until it is whole.
     answer: Option<Box<Message>>,
@@ -38,8 +64,17 @@ pub struct Closing {
 impl Closing {
     /// Closes a connection over which nothing more is sent.
     pub fn new(socket: OwnedFd) -> Self {
+        Self::of(Connection::Tcp(socket))
+    }
+
+    /// The same for a connection to a Unix socket.
+    pub fn unix(socket: Guarded) -> Self {
+        Self::of(Connection::Unix(socket))
+    }
+
+    fn of(socket: Connection) -> Self {
         // Where it has ended already, there is nobody to tell.
-        _ = shutdown(socket.as_raw_fd(), Shutdown::Write);
+        _ = shutdown(socket.as_fd().as_raw_fd(), Shutdown::Write);
         Self { socket, answer: None, left: MOST_BYTES }
     }
 
@@ -49,14 +84,14 @@ impl Closing {
             return Self::new(socket);
         }
         answer.forget_body();
-        Self { socket, answer: Some(answer), left: MOST_BYTES }
+        Self { socket: Connection::Tcp(socket), answer: Some(answer), left: MOST_BYTES }
     }
 
     /// Reads what has come; false once there is nothing more to read.
     fn goes_on(&mut self) -> bool {
         let mut bytes = [0; 16 * 1024];
         for _ in 0..READS {
-            match recv(self.socket.as_raw_fd(), &mut bytes, MsgFlags::MSG_DONTWAIT) {
+            match self.socket.read(&mut bytes) {
                 Ok(0) => return false,
                 Ok(count) if count > self.left => return false,
                 Ok(count) => {
@@ -65,7 +100,7 @@ impl Closing {
                     // What can't be read has no end that could be waited for.
                     if matches!(answer, Some(Ok(true) | Err(_))) {
                         self.answer = None;
-                        _ = shutdown(self.socket.as_raw_fd(), Shutdown::Write);
+                        _ = shutdown(self.socket.as_fd().as_raw_fd(), Shutdown::Write);
                     }
                 }
                 Err(Errno::EAGAIN) => return true,

@@ -10,6 +10,8 @@ use nix::sys::socket::{
     getpeername, getsockname, getsockopt, socket, sockopt,
 };
 
+use super::super::rights::Guarded;
+
 /// How far a connection is.
 pub enum Connected {
     /// It is still being made.
@@ -63,14 +65,14 @@ pub fn connected(socket: &OwnedFd) -> Connected {
 /// # Errors
 /// Why there is no connection, in words. EAGAIN is one: so many wait already that whoever
 /// listens is not at work.
-pub fn unix(path: &Path) -> Result<OwnedFd, String> {
+pub fn unix(path: &Path) -> Result<Guarded, String> {
     let address = UnixAddr::new(path).map_err(|errno| match errno {
         Errno::ENAMETOOLONG => "a socket's path has 107 bytes at most".to_owned(),
         other => words(other),
     })?;
     let socket = socket(AddressFamily::Unix, SockType::Stream, FLAGS, None).map_err(words)?;
     match connect(socket.as_raw_fd(), &address) {
-        Ok(()) => Ok(socket),
+        Ok(()) => Ok(Guarded::new(socket)),
         Err(Errno::EAGAIN) => Err("nobody takes its connections".to_owned()),
         Err(errno) => Err(words(errno)),
     }

@@ -110,7 +110,7 @@ impl Try {
             }
             Probe::Http(http) => Self::ask(http, Request::new(http), timeout, now),
             Probe::Unix(path) => Err(match connect::unix(path) {
-                Ok(socket) => Over { verdict: Ok(()), closing: Some(Closing::new(socket)) },
+                Ok(socket) => Over { verdict: Ok(()), closing: Some(Closing::unix(socket)) },
                 Err(why) => named(&path.display().to_string(), why).into(),
             }),
             Probe::File(path) => Err(match fs::metadata(path) {

@@ -8,7 +8,7 @@ use log::Level;
 
 use super::super::capture::Capture;
 use super::super::check::some;
-use super::super::{processes, reason};
+use super::super::{private, processes, reason};
 use super::wait::is_ready;
 use super::{Supervisor, flush_deadline, now};
 use crate::engine::{Event, Reason};
@@ -25,6 +25,7 @@ impl Supervisor {
         self.panicked = true;
         processes::signal_all(libc::SIGTERM, &self.writers());
         processes::signal_all(libc::SIGCONT, &self.writers());
+        private::remove();
         self.outlive(crate::graph::STOP_TIMEOUT);
         self.end_all(crate::engine::UNKILLABLE_AFTER);
         self.reporter.journal().flush_at_exit(flush_deadline());
@@ -126,6 +127,7 @@ impl Supervisor {
             capture.finish(journal, until);
         }
         self.files.values().for_each(|file| file.finish());
+        private::remove();
         let status = self.report(status);
         self.reporter.main(Level::Info, "ended", format_args!("Exited (exitcode={status})"));
         if !self.graph.transparent && (status != 0 || !survivors.is_empty()) {

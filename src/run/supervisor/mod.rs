@@ -85,7 +85,7 @@ struct Held {
     killed: bool,
     /// Its output, where trc captures it.
     captures: Vec<Capture>,
-    /// Its user.
+    /// The user of its last start.
     uid: Option<u32>,
     /// Where it says how it is.
     notify: Option<Socket>,

@@ -4,11 +4,11 @@ use std::os::fd::{FromRawFd, OwnedFd};
 
 use log::Level;
 use nix::errno::Errno;
-use nix::unistd::{Pid, getpgid};
+use nix::unistd::{Pid, geteuid, getpgid};
 
 use super::super::notify::{Field, Message};
-use super::super::processes;
-use super::{Child, Role, Supervisor};
+use super::super::{processes, rights};
+use super::{Child, Role, Supervisor, now};
 use crate::config::Probe;
 use crate::engine::{Event, Notice};
 use crate::graph::UnitId;
@@ -20,8 +20,8 @@ impl Supervisor {
     /// Takes in what a unit has sent.
     pub(super) fn read_notices(&mut self, id: UnitId) {
         for _ in 0..AT_ONCE {
-            let Some(socket) = &self.units[id.0].notify else { return };
-            let Some(message) = socket.receive() else { return };
+            let Some(socket) = &mut self.units[id.0].notify else { return };
+            let Some(message) = socket.receive(now()) else { return };
             if self.is_its_own(id, &message) {
                 self.has_spoken(id);
                 for field in message.fields {
@@ -30,15 +30,45 @@ impl Supervisor {
             } else if let Some(socket) = &mut self.units[id.0].notify
                 && !std::mem::replace(&mut socket.warned, true)
             {
-                let name = self.graph.node(id).unit.id();
-                let pid = message.pid;
-                let command = processes::command(pid).unwrap_or_default();
-                let what = format_args!(
-                    "ignoring what process {pid} ({command}) says of {name}, which it is no part of"
-                );
-                self.reporter.main(Level::Warn, "stranger", what);
+                self.warn_of(id, &message);
             }
         }
+    }
+
+    /// Takes in what all units have sent until now.
+    pub(super) fn read_all_notices(&mut self) {
+        for id in (0..self.units.len()).map(UnitId) {
+            if self.units[id.0].notify.is_some() {
+                self.read_notices(id);
+            }
+        }
+    }
+
+    /// A child of trc's has ended, which may have taken a message.
+    pub(super) fn notify_ended(&mut self, pid: i32) {
+        rights::ended(pid);
+        self.units.iter_mut().filter_map(|held| held.notify.as_mut()).for_each(|s| s.ended(pid));
+    }
+
+    /// Says that somebody's message is ignored.
+    fn warn_of(&self, id: UnitId, message: &Message) {
+        let name = self.graph.node(id).unit.id();
+        let pid = message.pid;
+        let what = match processes::command(pid) {
+            Some(command) => format!(
+                "ignoring what process {pid} ({command}) says of {name}, which it is no part of"
+            ),
+            None if pid == 0 => {
+                format!("ignoring what a process outside of the container says of {name}")
+            }
+            None => format!(
+                "ignoring what process {pid} of user {} has said of {name}: it exited before trc \
+                 could see whether it was a part of it, and others have that user; give {name} a \
+                 user of its own, or send with `systemd-notify`, which waits until it was seen",
+                message.uid
+            ),
+        };
+        self.reporter.main(Level::Warn, "stranger", format_args!("{what}"));
     }
 
     fn notice(&mut self, id: UnitId, field: Field) {
@@ -69,8 +99,8 @@ impl Supervisor {
     }
 
     /// Whether a message comes from a unit: from its main process, one of its process group,
-    /// or another descendant of trc that is no other unit's. One that has gone already is
-    /// known by its user only.
+    /// or another descendant of trc that is no other unit's. One that has gone already is known
+    /// by its user only.
     fn is_its_own(&self, id: UnitId, message: &Message) -> bool {
         let held = &self.units[id.0];
         if message.pid <= 0 {
@@ -79,10 +109,20 @@ impl Supervisor {
         if held.pid == Some(message.pid) {
             return true;
         }
-        let Some(ancestry) = processes::ancestry(message.pid) else {
-            return message.uid == 0 || Some(message.uid) == held.uid;
-        };
-        self.belongs(id, message.pid, &ancestry)
+        match processes::ancestry(message.pid) {
+            Some(ancestry) => self.belongs(id, message.pid, &ancestry),
+            None => self.is_its_own_user(id, message.uid),
+        }
+    }
+
+    /// Whether a process of this user that has gone must have been a unit's: no other unit has
+    /// the user. Or whether that makes no difference: root, and whoever has trc's own user, can
+    /// do to trc what they like.
+    fn is_its_own_user(&self, id: UnitId, uid: u32) -> bool {
+        let mut others = self.units.iter().enumerate().filter(|(unit, _)| *unit != id.0);
+        uid == 0
+            || uid == geteuid().as_raw()
+            || self.units[id.0].uid == Some(uid) && others.all(|(_, held)| held.uid != Some(uid))
     }
 
     /// Whether a live process belongs to a unit, and to no other.

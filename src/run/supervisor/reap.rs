@@ -15,12 +15,14 @@ use crate::signal::Signal;
 impl Supervisor {
     /// Reaps every child that has ended, whoever's it was.
     ///
-    /// First a look that leaves the zombie, then the signals once more: what it sent
+    /// First a look that leaves the zombie, then the signals and notices once more: what it sent
     /// to trc as its last act has come by now, and counts as before its end. Signals
     /// to it are sent before it is reaped, so they can't hit another process.
     pub(super) fn reap(&mut self) {
         while let Some(pid) = processes::peek() {
             self.drain_signals();
+            // Whoever has sent something is known for as long as it was not reaped.
+            self.read_all_notices();
             self.feed();
             let unit = self.whose(pid);
             match processes::reap(pid) {
@@ -48,6 +50,7 @@ impl Supervisor {
         if let Some(Child { role: Role::Unit(id), .. }) = self.children.get(&pid) {
             self.read_notices(*id);
         }
+        self.notify_ended(pid);
         match self.children.remove(&pid) {
             None | Some(Child { role: Role::Former | Role::NotStarted, .. }) => {}
             Some(Child { role: Role::StopCommand(id), .. }) => {

@@ -6,12 +6,13 @@ use std::rc::Rc;
 
 use log::Level;
 use nix::errno::Errno;
-use nix::unistd::{Gid, Uid, geteuid};
+use nix::unistd::{Gid, Uid, getegid, geteuid};
 
 use super::super::capture::{self, Capture, LogFile};
 use super::super::notify::Socket;
 use super::super::prepare::{self, Problem, Ready, Surroundings};
-use super::super::spawn::{self, Launch, Pace, read_progress};
+use super::super::private::Owner;
+use super::super::spawn::{self, Ids, Launch, Pace, read_progress};
 use super::super::spawn_failure::spawn_failure;
 use super::super::stream::Side;
 use super::wait::is_ready;
@@ -20,6 +21,14 @@ use crate::config::{Output, Placed, Probe, Stage, Unit, reason};
 use crate::engine::{Event, SpawnStage};
 use crate::graph::UnitId;
 use crate::journal::Source;
+
+/// The user that a unit's processes have, if they can't have any other: root's may become
+/// somebody else.
+fn sole_user(ids: Option<&Ids>) -> Option<Owner> {
+    let own = || Owner { uid: geteuid().as_raw(), gid: getegid().as_raw() };
+    let owner = ids.map_or_else(own, |ids| Owner { uid: ids.uid, gid: ids.gid });
+    (owner.uid != 0).then_some(owner)
+}
 
 /// Why a unit was not started.
 enum Failed {
@@ -68,6 +77,9 @@ impl Supervisor {
             ready.map_err(|problem| self.cannot_prepare(id, problem))?;
         launch.streams[0] =
             prepare::stdin(unit).map_err(|problem| self.cannot_prepare(id, problem))?;
+        if let Some(socket) = &socket {
+            socket.give_to(sole_user(launch.ids.as_ref()));
+        }
         let tty = unit.identity.tty.is_some();
         if unit.stage != Stage::Async
             && !tty

@@ -67,8 +67,8 @@ impl Supervisor {
             if let Some(fd) = &held.readiness {
                 watch(Token::Readiness(UnitId(id)), fd.as_fd(), PollFlags::POLLIN);
             }
-            if let Some(socket) = &held.notify {
-                watch(Token::Notify(UnitId(id)), socket.fd(), PollFlags::POLLIN);
+            if let Some(fd) = held.notify.as_ref().and_then(|socket| socket.fd(start)) {
+                watch(Token::Notify(UnitId(id)), fd, PollFlags::POLLIN);
             }
             if let Some(main) = &held.main {
                 watch(Token::Main(UnitId(id)), main.as_fd(), PollFlags::POLLIN);
@@ -103,11 +103,13 @@ impl Supervisor {
             .flat_map(|held| &held.captures)
             .filter_map(|c| c.next_deadline(start))
             .min();
+        let notify = self.units.iter().filter_map(|held| held.notify.as_ref());
+        let notify = notify.filter_map(|socket| socket.deadline(start)).min();
         let idle = (!self.rested).then(|| start + memory::IDLE);
         let probes = self.probes_deadline();
         let trial = self.trial.as_ref().and_then(Trial::deadline);
         let closings = self.closings.deadline();
-        let deadlines = [engine, journal, rests, probes, trial, closings, until, idle];
+        let deadlines = [engine, journal, rests, notify, probes, trial, closings, until, idle];
         let deadline = deadlines.into_iter().flatten().min();
         // Rounded up: a wake-up before the deadline would only be followed by another.
         let timeout = match deadline.map(|deadline| deadline.saturating_duration_since(start)) {

@@ -1,0 +1,190 @@
+//! Unix sockets by paths that only processes of this container reach.
+//!
+//! They lie in one directory of trc's own, which others may pass through but not list or write
+//! to. It is made for the first socket, and removed at the end. A trc that was killed leaves its
+//! directory behind; the next one of the same user removes it, which it knows by the lock that
+//! nobody holds on it any more (flock(2)).
+
+use std::cell::RefCell;
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{Flock, FlockArg};
+use nix::sys::socket::UnixAddr;
+use nix::unistd::{Gid, Uid, geteuid};
+
+/// Where the directory may be, the best first. Containers with a read-only root have the last.
+const PLACES: [&str; 3] = ["/run", "/tmp", "/dev/shm"];
+/// What its name begins with; trc's pid follows, and a number.
+const NAME: &str = "trc-notify.";
+/// How many numbers are tried: other containers, and what a killed trc has left.
+const NUMBERS: u32 = 100;
+/// How many entries of a place are looked at for what a killed trc has left.
+const LOOKED_AT: usize = 10_000;
+
+/// Whose a socket is.
+#[derive(Clone, Copy)]
+pub struct Owner {
+    /// The user's number.
+    pub uid: u32,
+    /// The group's number.
+    pub gid: u32,
+}
+
+/// Where sockets lie.
+enum Home {
+    /// Nobody has asked yet.
+    Unknown,
+    /// There is no place for a directory.
+    Nowhere,
+    In(Directory),
+}
+
+struct Directory {
+    path: PathBuf,
+    /// How many sockets it has had.
+    count: u64,
+    /// Says that trc lives.
+    _lock: Flock<File>,
+}
+
+thread_local! {
+    static HOME: RefCell<Home> = const { RefCell::new(Home::Unknown) };
+}
+
+/// Binds a socket to a new path; `None` where there is no place for one. Nobody may send to it
+/// but trc's own user until it is [given](give) to somebody.
+pub fn bind(socket: BorrowedFd<'_>) -> Option<PathBuf> {
+    HOME.with_borrow_mut(|home| {
+        if let Home::Unknown = home {
+            *home = find(&PLACES.map(Path::new)).map_or(Home::Nowhere, Home::In);
+        }
+        let Home::In(directory) = home else { return None };
+        directory.count += 1;
+        let path = directory.path.join(directory.count.to_string());
+        nix::sys::socket::bind(socket.as_raw_fd(), &UnixAddr::new(&path).ok()?).ok()?;
+        // Nobody else knows of it yet.
+        _ = fs::set_permissions(&path, Permissions::from_mode(0o600));
+        Some(path)
+    })
+}
+
+/// Lets a user send to the socket at a path, and root; `None` lets everybody.
+pub fn give(path: &Path, owner: Option<Owner>) {
+    let given = owner.is_some_and(|Owner { uid, gid }| {
+        nix::unistd::chown(path, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))).is_ok()
+    });
+    if !given {
+        _ = fs::set_permissions(path, Permissions::from_mode(0o666));
+    }
+}
+
+/// Removes a socket's path.
+pub fn unlink(path: &Path) {
+    _ = fs::remove_file(path);
+}
+
+/// Removes the directory, at the end.
+pub fn remove() {
+    if let Home::In(directory) = HOME.replace(Home::Nowhere) {
+        clear(&directory.path);
+    }
+}
+
+fn find(places: &[&Path]) -> Option<Directory> {
+    places.iter().find_map(|place| {
+        let metadata = fs::metadata(place).ok()?;
+        // Where anybody may rename what is not theirs, it would soon be another directory.
+        let safe = metadata.mode() & 0o022 == 0 || metadata.mode() & 0o1000 != 0;
+        // Every unit's user has to get through.
+        let open = metadata.mode() & 0o001 != 0;
+        (metadata.is_dir() && safe && open).then(|| make(place)).flatten()
+    })
+}
+
+fn make(place: &Path) -> Option<Directory> {
+    remove_abandoned(place);
+    let own = std::process::id();
+    for number in 0..NUMBERS {
+        let path = place.join(format!("{NAME}{own}.{number}"));
+        match DirBuilder::new().mode(0o711).create(&path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
+            Err(_) => return None,
+        }
+        // Whatever the umask was.
+        let ready = fs::set_permissions(&path, Permissions::from_mode(0o711)).is_ok();
+        // Another trc may have taken it for abandoned in between.
+        match lock(&path).filter(|_| ready && path.is_dir()) {
+            Some(lock) => return Some(Directory { path, count: 0, _lock: lock }),
+            None => _ = fs::remove_dir(&path),
+        }
+    }
+    None
+}
+
+/// The lock on a directory of trc's own user, if nobody holds it.
+fn lock(path: &Path) -> Option<Flock<File>> {
+    let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW;
+    let file = File::options().read(true).custom_flags(flags).open(path).ok()?;
+    file.metadata().ok().filter(|metadata| metadata.uid() == geteuid().as_raw())?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).ok()
+}
+
+/// Removes what a trc that was killed has left in a place.
+fn remove_abandoned(place: &Path) {
+    for entry in fs::read_dir(place).into_iter().flatten().flatten().take(LOOKED_AT) {
+        let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(NAME));
+        if ours && let Some(_lock) = lock(&entry.path()) {
+            clear(&entry.path());
+        }
+    }
+}
+
+/// Removes a directory and the sockets in it, and nothing else.
+fn clear(path: &Path) {
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_socket()) {
+            unlink(&entry.path());
+        }
+    }
+    _ = fs::remove_dir(path);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixDatagram;
+
+    #[test]
+    fn a_directory_that_a_killed_trc_has_left_is_removed_and_a_live_one_stays() {
+        let place = tempfile::tempdir().unwrap();
+        let place = place.path();
+        let left = place.join(format!("{NAME}1.0"));
+        fs::create_dir(&left).unwrap();
+        drop(UnixDatagram::bind(left.join("1")).unwrap());
+        let other = place.join(format!("{NAME}1.1"));
+        fs::create_dir(&other).unwrap();
+        fs::write(other.join("something"), "else").unwrap();
+
+        let first = find(&[&place.join("missing"), place]).unwrap();
+        assert!(!left.exists());
+        assert!(other.join("something").exists());
+        let second = find(&[place]).unwrap();
+        assert!(first.path.exists() && second.path.exists());
+        assert_ne!(first.path, second.path);
+        assert_eq!(fs::metadata(&first.path).unwrap().mode() & 0o7777, 0o711);
+    }
+
+    #[test]
+    fn a_place_where_anybody_may_rename_anything_will_not_do() {
+        let place = tempfile::tempdir().unwrap();
+        let mode = |mode| fs::set_permissions(place.path(), Permissions::from_mode(mode)).unwrap();
+        mode(0o777);
+        assert!(find(&[place.path()]).is_none());
+        mode(0o1777);
+        assert!(find(&[place.path()]).is_some());
+    }
+}

@@ -1,0 +1,282 @@
+//! Whatever a unit without any privileges may try on PID 1: on its descriptors, its time and
+//! its memory.
+
+mod common;
+
+use common::{KILL, MODES, TERM, Trc, python};
+
+const STOP: i32 = 19;
+const CONT: i32 = 18;
+
+/// A program that can send its own descriptors, and makes one whose last close hangs: a
+/// connection with unsent data that lingers for a day. (What passes one on exits at once, so
+/// that it never hangs itself.) Then it does something.
+fn attacker(then: &str) -> String {
+    format!(
+        "import array, os, socket, struct, sys, time\n\
+         name = os.environ.get('NOTIFY_SOCKET', '').replace('@', chr(0))\n\
+         s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n\
+         say = lambda text: s.sendto(text, name)\n\
+         wait = lambda: open(os.environ['W'] + '/never').read()\n\
+         kept = []\n\
+         def lingering():\n\
+         \x20listener = socket.socket(); listener.bind(('127.0.0.1', 0)); listener.listen(1)\n\
+         \x20one = socket.socket(); one.connect(listener.getsockname())\n\
+         \x20kept.append((listener, listener.accept()[0]))\n\
+         \x20one.setblocking(False)\n\
+         \x20try:\n\
+         \x20 while True: one.send(b'x' * 65536)\n\
+         \x20except BlockingIOError: pass\n\
+         \x20one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 86400))\n\
+         \x20return one\n\
+         def rights(fds):\n\
+         \x20return [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [f.fileno() for f in fds]))]\n\
+         def pass_on(text, fds):\n\
+         \x20r, w = os.pipe()\n\
+         \x20pid = os.fork()\n\
+         \x20if pid == 0: os.read(r, 1); s.sendmsg([text], rights(fds), 0, name); os._exit(0)\n\
+         \x20for fd in fds: fd.close()\n\
+         \x20os.write(w, b'x'); os.close(r); os.close(w); os.waitpid(pid, 0)\n\
+         {then}\n"
+    )
+}
+
+/// A service of that program, and units that show whether trc still does its work.
+fn attacked(then: &str, rest: &str) -> Trc {
+    let toml = format!(
+        "[async.bad]\nexec = ['{}', '-u', '${{W}}/bad.py']\noutput = 'inherit'\n\
+         ready.notify = true\n{rest}\n\
+         [sync.app]\nafter = ['bad']\nscript = 'echo app; read x <$W/go'\n",
+        python()
+    );
+    Trc::toml(&toml).file("bad.py", attacker(then))
+}
+
+#[test]
+fn a_descriptor_whose_close_hangs_freezes_nothing() {
+    let then = "for i in range(5): pass_on(b'x', [lingering()])\nsay(b'READY=1')\nwait()";
+    for mode in MODES {
+        let running = attacked(then, "").mode(mode).spawn();
+        running.wait_for("app").signal(TERM);
+        running.finish().status(143);
+    }
+}
+
+#[test]
+fn descriptors_that_are_left_in_a_socket_freeze_nothing_at_its_close() {
+    // trc stands still until the unit has exited: nothing was read by then.
+    let then = "say(b'READY=1')\n\
+                r, w = os.pipe()\n\
+                if os.fork() == 0:\n\
+                \x20os.setsid(); os.close(w); os.read(r, 1); os.kill(trc, 18); os._exit(0)\n\
+                os.kill(trc, 19)\n\
+                for i in range(5): pass_on(b'x', [lingering()])\n\
+                sys.exit(3)";
+    let running = attacked(
+        &format!("trc = os.getppid()\n{then}"),
+        "restart = { when = 'always', backoff = '1ms', max = 3 }",
+    )
+    .file("trc.d/10.toml", "wait = 'all'")
+    .spawn();
+    running.wait_for_times("Exiting on the background", 4).signal(TERM);
+    running.finish().status(143);
+}
+
+#[test]
+fn descriptors_that_are_sent_never_reach_trcs_table() {
+    // Of as many numbers as a small container has, one message would use up nearly all.
+    let then = "null = [open('/dev/null')] * 253\n\
+                for i in range(200): s.sendmsg([b'x'], rights(null), 0, name)\n\
+                say(b'READY=1')\n\
+                wait()";
+    for mode in MODES {
+        let running = attacked(then, "")
+            .wrap(&["prlimit", "--nofile=150:150"])
+            .file(
+                "trc.d/10.toml",
+                "[async.later]\nafter = ['bad']\nscript = 'echo later; read x <$W/never'",
+            )
+            .mode(mode)
+            .spawn();
+        running.wait_for("app").wait_for("later");
+        let held = std::fs::read_dir(format!("/proc/{}/fd", running.pid())).unwrap().count();
+        assert!(held < 40, "{held} descriptors");
+        running.signal(TERM);
+        running.finish().status(143).stderr_lacks("Too many open files");
+    }
+}
+
+#[test]
+fn more_descriptors_than_a_child_may_hold_hang_nothing_for_long() {
+    // What the child that receives them has no number for, the kernel closes while it runs.
+    let then = "import resource\n\
+                resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE, (100, 100))\n\
+                for i in range(5): pass_on(b'x', [open('/dev/null') for i in range(200)] + [lingering()])\n\
+                say(b'READY=1')\n\
+                wait()";
+    let running = attacked(then, "").spawn();
+    running.wait_for("app").signal(TERM);
+    running.finish().status(143);
+}
+
+#[test]
+fn a_flood_of_descriptors_holds_up_nothing() {
+    let then = "say(b'READY=1')\n\
+                null = [open('/dev/null')]\n\
+                while True: s.sendmsg([b'x'], rights(null), 0, name)";
+    for mode in MODES {
+        let running = attacked(then, "").mode(mode).spawn();
+        running.wait_for("app").open_gate("go");
+        running.finish().status(0);
+    }
+}
+
+#[test]
+fn the_end_of_a_barrier_says_that_all_before_it_was_read() {
+    let then = "say(b'STATUS=first')\n\
+                r, w = os.pipe()\n\
+                pass_on(b'BARRIER=1', [os.fdopen(w, 'w')]); os.read(r, 1)\n\
+                say(b'READY=1')\n\
+                wait()";
+    for mode in MODES {
+        let running = attacked(then, "").arg("--log-level=debug").mode(mode).spawn();
+        running.wait_for("says: first").wait_for("app").signal(TERM);
+        running.finish().status(143);
+    }
+}
+
+#[test]
+fn a_socket_is_reached_by_its_own_units_user_alone() {
+    if !common::root() {
+        return;
+    }
+    let other = format!(
+        "[async.other]\nuser = 'daemon'\noutput = 'inherit'\n\
+         exec = ['sh', '-c', 'read x <$W/name; NOTIFY_SOCKET=$x exec {} $W/other.py']\n",
+        python()
+    );
+    let told = "print(name, file=open(os.environ['W'] + '/name', 'w'))\nwait()";
+    let tries =
+        "try: say(b'READY=1')\nexcept PermissionError: print('refused', flush=True)\nwait()";
+    for mode in MODES {
+        let running = attacked(told, "user = 'nobody'")
+            .file("trc.d/10.toml", &other)
+            .file("other.py", attacker(tries))
+            .fifo("name")
+            .mode(mode)
+            .spawn();
+        running.wait_for("refused").signal(TERM);
+        let outcome = running.finish();
+        outcome.status(143).stdout_lacks("is ready").stderr_lacks("ignoring");
+    }
+}
+
+#[test]
+fn a_socket_is_no_name_that_containers_of_one_network_share() {
+    let running = attacked("print('socket', name)\nsay(b'READY=1')\nwait()", "").spawn();
+    running.wait_for("app");
+    let out = running.stdout();
+    let path = out.lines().find_map(|line| line.strip_prefix("socket ")).unwrap().to_owned();
+    assert!(path.starts_with('/'), "{path}");
+    running.signal(TERM);
+    running.finish().status(143);
+    let directory = std::path::Path::new(&path).parent().unwrap();
+    assert!(!directory.exists(), "{} is still there", directory.display());
+}
+
+#[test]
+fn without_a_place_for_a_socket_its_name_is_the_kernels() {
+    if !common::root() {
+        return;
+    }
+    // Nothing can be written to, and still nothing freezes.
+    let read_only = "mount --make-rprivate /\n\
+                     for place in /run /tmp /dev/shm; do mount --bind $place $place; \
+                     mount -o remount,bind,ro $place; done";
+    let then = "print('socket', repr(name))\n\
+                for i in range(5): pass_on(b'x', [lingering()])\nsay(b'READY=1')\nwait()";
+    let running = attacked(then, "").wrap(&["unshare", "--mount", "--"]).before(read_only).spawn();
+    running.wait_for("socket '\\x00").wait_for("app").signal(TERM);
+    running.finish().status(143);
+}
+
+#[test]
+fn a_sender_that_has_exited_is_believed_only_if_nobody_else_has_its_user() {
+    if !common::root() {
+        return;
+    }
+    // The message is read only when its sender is gone: trc stands still meanwhile.
+    let main = format!(
+        "import subprocess\n\
+         print(name, file=open(os.environ['W'] + '/name', 'w'))\n\
+         if os.path.exists(os.environ['W'] + '/shared'): wait()\n\
+         subprocess.run(['sh', '-c', 'read x <$W/go'])\n\
+         subprocess.run([{:?}, os.environ['W'] + '/sender.py'])\n\
+         print('said')\n\
+         wait()",
+        python()
+    );
+    let other = format!(
+        "[async.other]\nuser = 'nobody'\noutput = 'inherit'\n\
+         script = 'read name <$W/name; read x <$W/go; NOTIFY_SOCKET=$name {} $W/sender.py; echo said; read x <$W/never'",
+        python()
+    );
+    for shared in [false, true] {
+        let mut trc = attacked(&main, "user = 'nobody'")
+            .file("sender.py", attacker("say(b'READY=1')"))
+            .fifo("name");
+        if shared {
+            trc = trc.file("trc.d/10.toml", &other).file("shared", "");
+        } else {
+            trc = trc.file(
+                "trc.d/10.toml",
+                "[async.other]\nscript = 'read name <$W/name; read x <$W/never'",
+            );
+        }
+        let running = trc.spawn();
+        running.open_gate("go").signal(STOP).wait_for("said").signal(CONT);
+        if shared {
+            running.wait_for("it exited before trc could see");
+        } else {
+            running.wait_for("app");
+        }
+        running.signal(TERM);
+        let outcome = running.finish();
+        outcome.status(143);
+        assert_eq!(outcome.out().contains("is ready"), !shared);
+    }
+}
+
+#[test]
+fn a_probe_of_a_unix_socket_is_not_frozen_by_what_it_is_sent() {
+    // A listener that answers each connection with a descriptor, as fast as it can.
+    let then = "path = os.environ['W'] + '/x.sock'\n\
+                listener = socket.socket(socket.AF_UNIX); listener.bind(path); listener.listen(64)\n\
+                listener.setblocking(False)\n\
+                bombs = [lingering() for i in range(20)]\n\
+                say(b'READY=1')\n\
+                while True:\n\
+                \x20try: one = listener.accept()[0]\n\
+                \x20except BlockingIOError: continue\n\
+                \x20try: one.sendmsg([b'x'], rights(bombs[-1:])); bombs.pop().close(); print('sent', flush=True)\n\
+                \x20except (OSError, IndexError): pass";
+    let running = attacked(then, "health = { unix = '${W}/x.sock', every = '1ms' }").spawn();
+    running.wait_for("app").signal(TERM);
+    running.finish().status(143);
+}
+
+#[test]
+fn a_socket_of_a_killed_trc_is_cleared_away_by_the_next() {
+    let first = attacked("print('socket', name)\nsay(b'READY=1')\nwait()", "").pid1().spawn();
+    first.wait_for("app");
+    let out = first.stdout();
+    let path = out.lines().find_map(|line| line.strip_prefix("socket ")).unwrap().to_owned();
+    first.signal(KILL);
+    first.finish();
+    let directory = std::path::Path::new(&path).parent().unwrap();
+    let second = attacked("say(b'READY=1')\nwait()", "").spawn();
+    second.wait_for("app");
+    assert!(!directory.exists(), "{} is still there", directory.display());
+    second.signal(TERM);
+    second.finish().status(143);
+}
