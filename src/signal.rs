@@ -77,6 +77,12 @@ impl Signal {
         crashes.contains(&self.0)
     }
 
+    /// Whether it only stops what makes nothing of it, and is discarded by CONT: signal(7).
+    #[must_use]
+    pub fn is_job_control(self) -> bool {
+        matches!(self, Self::TSTP | Self::TTIN | Self::TTOU)
+    }
+
     /// Its number.
     #[must_use]
     pub fn number(self) -> i32 {

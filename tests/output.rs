@@ -88,6 +88,33 @@ fn declared_units_are_shown_by_name_and_command() {
     }
 }
 
+/// Its first line, such as `last=0`, said nothing.
+#[test]
+fn a_script_of_several_lines_is_shown_by_its_place() {
+    let trc = Trc::toml("[sync.watcher]\nscript = '''\nlast=0\nexit $last\n'''\n");
+    let place = format!("a script of 2 lines ({}:1:7)", trc.path("trc.toml").display());
+    let place = regex::escape(&place);
+    trc.run().status(0).stdout_lines(&[
+        &format!(r"<sync/\d+\]: Launching on the foreground: watcher: {place}"),
+        &format!(r"<sync/\d+\]: Exiting on the foreground \(exitcode=0\): watcher: {place}"),
+    ]);
+}
+
+/// TrivialRC's line has the process only, and stays as it is.
+#[test]
+fn who_is_told_to_stop_is_named_ahead_of_trivialrcs_line() {
+    for (stop, how) in [("", "SIGTERM"), ("stop.exec = 'false'\n", "its stop command")] {
+        let toml = format!("[async.web]\nscript = '''{NEVER}'''\noutput = 'inherit'\n{stop}");
+        let running = Trc::toml(&toml).spawn();
+        running.wait_for("ready").signal(TERM);
+        running.finish().status(143).stdout_lines(&[
+            r"<main/\d+\]: Trying to terminate sub-processes\.\.\.",
+            &format!(r"<main/\d+\]: stopping async\.web: {how}, and SIGKILL after 5 s"),
+            r"<main/\d+\]: terminating the child process <pid=\d+>",
+        ]);
+    }
+}
+
 #[test]
 fn the_pid_in_the_log_is_the_units_own() {
     let outcome = Trc::toml("[sync.main]\nexec = ['sh', '-c', 'echo I am $$$$']\n").run();

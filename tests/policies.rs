@@ -1082,3 +1082,78 @@ fn halt_units_run_whatever_a_service_printed() {
     let outcome = Trc::toml(toml).run();
     outcome.status(3).stdout_has("halt: async.a failed with status 3; its last output: a b [1m");
 }
+
+/// Nothing above info said so where the run went on.
+#[test]
+fn a_failure_that_the_run_goes_on_after_is_a_warning() {
+    let rows = [
+        ("any", "[async.db]\nexec = ['sh', '-c', 'exit 3']", "async.db failed with status 3"),
+        ("any", "[async.db]\nscript = 'kill -9 $$'", "async.db was killed by SIGKILL"),
+        (
+            "any",
+            "[async.db]\nexec = 'false'\non_failure = 'ignore'",
+            "async.db failed with status 1; on_failure ignores that",
+        ),
+        ("any", "[async.db]\nexec = 'true'\nsuccess = [1]", "async.db ended with status 0"),
+        ("all", "[sync.first]\nscript = 'exit 4'", "sync.first failed with status 4"),
+        (
+            "any",
+            "[boot.b]\nexec = 'false'\non_failure = 'ignore'",
+            "boot.b failed with status 1; on_failure ignores that",
+        ),
+    ];
+    table(
+        &rows,
+        |row| row.1.to_owned(),
+        |(policy, units, said)| {
+            for format in ["trc", "json"] {
+                let toml = format!(
+                    "wait = '{policy}'\nlog = {{ level = 'warn', format = '{format}' }}\n{units}\n\
+                     [sync.web]\nscript = 'echo ready; read x <$W/go'\n"
+                );
+                let running = Trc::toml(&toml).spawn();
+                running.wait_for(said).open_gate("go");
+                let said = running.finish().err();
+                let line = said
+                    .lines()
+                    .find(|line| line.contains("failed") || line.contains("ended with"))
+                    .unwrap_or_default();
+                if format == "json" {
+                    let fields = [r#""level":"warn""#, r#""event":"failed""#];
+                    assert!(fields.iter().all(|field| line.contains(field)), "{line}");
+                }
+            }
+        },
+    );
+}
+
+#[test]
+fn what_was_told_to_stop_does_not_fail_and_is_no_warning() {
+    let toml = format!(
+        "log.level = 'warn'\n[async.a]\noutput = 'inherit'\nscript = '''trap 'exit 3' TERM; {NEVER}'''\n"
+    );
+    let running = Trc::toml(&toml).spawn();
+    running.wait_for("ready").signal(TERM);
+    running.finish().status(143).stderr_lacks("failed");
+}
+
+/// The last line named a signal that nobody had sent a second time.
+#[test]
+fn halt_units_that_the_time_ran_out_for_are_not_cut_short_by_a_signal() {
+    let toml = format!(
+        "wait = 'all'\nshutdown.timeout = '200ms'\n[sync.s]\nexec = 'true'\n\
+         [halt.h]\nscript = '''{NEVER}'''\n"
+    );
+    let running = Trc::toml(&toml).spawn();
+    running.wait_for("ready").signal(TERM);
+    let said = "there was no time left for halt units: shutdown.timeout is 0.2 s; before that ";
+    running.finish().status(143).stderr_has(said).stderr_lacks("SIGTERM cut");
+}
+
+#[test]
+fn halt_units_that_a_second_signal_ends_are_cut_short_by_it() {
+    let toml = format!("wait = 'all'\n[sync.s]\nexec = 'true'\n[halt.h]\nscript = '''{NEVER}'''\n");
+    let running = Trc::toml(&toml).env("TRC_LOG_LEVEL", "debug").spawn();
+    running.wait_for("ready").signal(TERM).wait_for("Got SIGTERM").signal(INT);
+    running.finish().status(130).stderr_has("SIGINT cut the halt units short; before that ");
+}

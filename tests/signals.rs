@@ -156,6 +156,34 @@ fn a_forwarded_signal_goes_to_all_that_run_where_none_is_named() {
     running.finish().status(143);
 }
 
+/// The shell that trc runs a script in has no trap of its own, and would die of the signal.
+#[test]
+fn a_signal_forwarded_to_a_script_reaches_the_program_that_it_runs_and_spares_the_shell() {
+    let program = "exec 9<>$W/never
+        trap 'echo reloads' HUP; trap 'echo stops; exit' TERM
+        echo ready; while :; do read -t .1 x <&9 || :; done\n";
+    for mode in MODES {
+        let toml = "[signals]\nHUP = { forward = 'HUP', to = ['web'] }\n\
+                    [async.web]\noutput = 'inherit'\nscript = 'bash $W/web.sh'\n";
+        let running = Trc::toml(toml).file("web.sh", program).mode(mode).spawn();
+        running.wait_for("ready").signal(HUP).wait_for("reloads");
+        running.signal(HUP).wait_for_times("reloads", 2).signal(TERM);
+        running.finish().status(143).stdout_has("stops\n");
+    }
+}
+
+/// A script's own trap is its own: it gets the signal as what it runs does.
+#[test]
+fn a_signal_forwarded_to_a_script_that_traps_it_reaches_the_script() {
+    let toml = format!(
+        "signals.HUP = {{ forward = 'HUP' }}\n\
+         [sync.x]\nscript = '''trap 'echo trapped; exit 4' HUP; {NEVER}'''\n"
+    );
+    let running = Trc::toml(&toml).spawn();
+    running.wait_for("ready").signal(HUP);
+    running.finish().status(4).stdout_has("trapped\n");
+}
+
 #[test]
 fn the_log_says_who_sent_the_signal() {
     let running = Trc::toml(&format!("[sync.x]\nscript = '''{NEVER}'''\n")).spawn();
@@ -339,6 +367,32 @@ fn a_units_own_stop_signal_is_used() {
     running.finish().status(143).stdout_lines(&["ready", "stopped by USR2"]).stdout_lacks("TERM\n");
 }
 
+/// CONT, which follows the stop signal elsewhere, would discard these.
+#[test]
+fn a_unit_can_be_stopped_by_the_signals_that_cont_discards() {
+    if !has("python3") {
+        return;
+    }
+    let rows: Vec<(Mode, &str, i32)> = MODES
+        .into_iter()
+        .flat_map(|mode| [("TSTP", 20), ("TTIN", 21), ("TTOU", 22)].map(|(s, n)| (mode, s, n)))
+        .collect();
+    table(
+        &rows,
+        |row| format!("{row:?}"),
+        |&(mode, name, number)| {
+            let toml = format!(
+                "[sync.x]\nexec = {:?}\nstop.signal = '{name}'\n",
+                listener(number, 0, "it")
+            );
+            let running = Trc::toml(&toml).mode(mode).spawn();
+            running.wait_for("it ready").signal(TERM);
+            let ended = r"<sync/\d+\]: Exiting on the foreground \(exitcode=0\): .*";
+            running.finish().status(143).stdout_lines(&[&format!("it got {number};"), ended]);
+        },
+    );
+}
+
 #[test]
 fn a_stop_command_is_run_instead_of_the_signal() {
     let toml = r#"
@@ -350,6 +404,61 @@ fn a_stop_command_is_run_instead_of_the_signal() {
     let running = Trc::toml(toml).spawn();
     running.wait_for("ready").signal(TERM);
     running.finish().status(143).stdout_lines(&["ready", "read quit"]).stdout_lacks("got TERM");
+}
+
+/// As `pg_ctl stop` does: it says something, stops the server, and has more to do.
+#[test]
+fn a_stop_command_runs_to_its_end_though_the_unit_ends_before() {
+    let toml = r#"
+        [async.db]
+        exec = "cat ${W}/never"
+        ready.exec = "true"
+        stop.exec = ["sh", "-c", "printf 'shutting down....'; kill $TRC_PID; read x <$W/go; echo; echo second; echo done >$W/done"]
+        [halt.look]
+        exec = "cat ${W}/done"
+    "#;
+    for mode in MODES {
+        let running = Trc::toml(toml).mode(mode).spawn();
+        running.wait_for("async.db is ready").signal(TERM);
+        running.wait_for("Exiting on the background").open_gate("go");
+        running.finish().status(143).stdout_lines(&[
+            r"<db/\d+\]: shutting down\.\.\.\.",
+            r"<db/\d+\]: second",
+            "done",
+        ]);
+    }
+}
+
+#[test]
+fn a_stop_command_that_outlives_its_unit_and_the_timeout_is_killed_with_a_warning() {
+    let toml = r#"
+        [async.db]
+        exec = "cat ${W}/never"
+        ready.exec = "true"
+        stop = { exec = ["sh", "-c", "kill $TRC_PID; cat $W/never"], timeout = "200ms" }
+    "#;
+    let running = Trc::toml(toml).spawn();
+    running.wait_for("async.db is ready").signal(TERM);
+    running.finish().status(143).stderr_has("killing the stop command of async.db: ");
+}
+
+/// Standard output is the report's, and each line of the log is an object.
+#[test]
+fn what_a_stop_command_says_stands_in_no_report_and_is_json_where_the_log_is() {
+    let toml = r#"
+        log.format = "json"
+        [async.db]
+        exec = "cat ${W}/never"
+        stop.exec = ["sh", "-c", "printf 'shutting down'; echo oops >&2; kill $TRC_PID"]
+        [test.t]
+        exec = "true"
+    "#;
+    let outcome = Trc::toml(toml).arg("--test").run();
+    outcome.status(0).stdout_lacks("shutting down").stdout_lacks("oops");
+    for line in outcome.err().lines().filter(|line| line.contains("shutting down")) {
+        assert!(line.starts_with('{') && line.contains(r#""unit":"async.db""#), "{line}");
+    }
+    outcome.stderr_has(r#""message":"shutting down""#).stderr_has(r#""message":"oops""#);
 }
 
 #[test]

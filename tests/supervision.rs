@@ -302,7 +302,9 @@ fn a_service_that_is_killed_is_started_again() {
         running.wait_for_times("Launching on the background", 2);
         running.wait_for_times("db\n", 2).signal(TERM);
         let outcome = running.finish();
-        outcome.status(143).stderr_has("restarting async.db in 0.001 s (restart 1 within 60 s)");
+        outcome.status(143).stderr_has(
+            "restarting async.db in 0.001 s: it was killed by SIGKILL (restart 1 within 60 s)",
+        );
     }
 }
 

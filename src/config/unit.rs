@@ -343,7 +343,8 @@ impl Unit {
         ready.into_iter().chain(self.health.as_ref().map(|health| &health.probe.value))
     }
 
-    /// As the log shows it: its script file, its command, or, when declared, `NAME: COMMAND`.
+    /// As the log shows it: its script file, its command, or, when declared, `NAME: COMMAND`, and
+    /// for a script of several lines how many and where they stand.
     #[must_use]
     pub fn label(&self) -> String {
         let command = match &self.command {
@@ -356,10 +357,17 @@ impl Unit {
             Command::Nothing => return self.name.clone(),
         };
         match self.form {
-            // One line: a log that is read line by line must not show a script's middle.
-            Form::Declared => match command.trim().split_once('\n') {
-                Some((first, _)) => format!("{}: {first} …", self.name),
-                None => format!("{}: {}", self.name, command.trim()),
+            // One line: a log that is read line by line must not show a script's middle, and its
+            // first line alone says nothing.
+            Form::Declared => match command.trim().lines().count() {
+                0 | 1 => format!("{}: {}", self.name, command.trim()),
+                lines => {
+                    let what = match &self.command {
+                        Command::Script(_) => "a script",
+                        _ => "a command",
+                    };
+                    format!("{}: {what} of {lines} lines ({})", self.name, self.origin)
+                }
             },
             Form::Script | Form::Flag | Form::Trailing => command,
         }

@@ -14,6 +14,9 @@ pub enum Target {
     Process(UnitId),
     /// A unit's process group.
     Group(UnitId),
+    /// A unit's process group, but for a shell that only waits for the others and would die of
+    /// the signal.
+    Members(UnitId),
 }
 
 /// One action.
@@ -68,6 +71,13 @@ pub enum Fact {
         pid: i32,
         /// How.
         ending: Ending,
+    },
+    /// A unit has ended and has failed, which need not end the run.
+    Failed {
+        /// Which unit.
+        unit: UnitId,
+        /// How.
+        ended: Ended,
     },
     /// A unit could not be started.
     NotStarted {
@@ -161,8 +171,15 @@ pub enum Fact {
         /// Its process, or process group.
         pid: i32,
     },
-    /// A unit's stop command failed; its stop signal is sent instead.
+    /// A unit's stop command failed.
     StopCommandFailed {
+        /// Which unit.
+        unit: UnitId,
+        /// The signal that is sent instead; None where the unit has ended meanwhile.
+        instead: Option<Signal>,
+    },
+    /// A unit has ended, and its stop command is killed: it did not end in time.
+    StopCommandKilled {
         /// Which unit.
         unit: UnitId,
     },
@@ -195,6 +212,7 @@ impl Fact {
     pub fn unit(&self) -> Option<UnitId> {
         match self {
             Self::Exited { unit, .. }
+            | Self::Failed { unit, .. }
             | Self::NotStarted { unit, .. }
             | Self::Retrying { unit, .. }
             | Self::Ready { unit, .. }
@@ -205,7 +223,8 @@ impl Fact {
             | Self::GaveUp { unit, .. }
             | Self::Terminating { unit, .. }
             | Self::Killing { unit, .. }
-            | Self::StopCommandFailed { unit }
+            | Self::StopCommandFailed { unit, .. }
+            | Self::StopCommandKilled { unit }
             | Self::TestBegan { unit }
             | Self::TestEnded { unit, .. } => Some(*unit),
             Self::Blocked { chain, .. } => chain.first().copied(),

@@ -2,7 +2,7 @@
 
 use super::unit::{Ladder, Leftovers, Phase, Verdict};
 use super::{Action, Cause, Ended, Ending, Engine, Event, Fact, How, LastWord, Run, Tick, limits};
-use crate::config::{OnFailure, Stage, StopTo};
+use crate::config::{OnFailure, Stage, StopTo, WaitPolicy};
 use crate::graph::UnitId;
 use crate::signal::Signal;
 
@@ -88,6 +88,9 @@ impl Engine {
         if self.graph.testing {
             self.judge_end(id, ended);
         }
+        if ended.failed() && !told && matches!(how, How::Process(_)) && self.goes_unsaid(id) {
+            actions.push(Action::Tell(Fact::Failed { unit: id, ended }));
+        }
         if stage == Stage::Test {
             // It says something of others.
         } else if stage == Stage::Halt {
@@ -106,6 +109,22 @@ impl Engine {
             }
         }
         ended
+    }
+
+    /// Whether nothing else might say that a unit has failed: the last line names what ends the
+    /// run, or gives it its status.
+    fn goes_unsaid(&self, id: UnitId) -> bool {
+        let node = self.graph.node(id);
+        let ignored = node.unit.on_failure == OnFailure::Ignore;
+        match node.unit.stage {
+            Stage::Async => true,
+            Stage::Sync => {
+                ignored || matches!(self.graph.wait, WaitPolicy::All | WaitPolicy::Forever)
+            }
+            Stage::Boot => ignored,
+            Stage::Halt => !node.is_trivialrc() && (ignored || self.status != 0),
+            Stage::Test => false,
+        }
     }
 
     fn leave_behind(

@@ -32,6 +32,9 @@ pub enum LastWord {
     Unit(UnitId),
     /// This signal cut the halt units short, and the status was 0 until then.
     Cut(Signal),
+    /// The time for stopping was up before the halt units were through, and the status was 0
+    /// until then.
+    Late,
 }
 
 /// Why a run ended, for the last line.

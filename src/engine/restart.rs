@@ -92,7 +92,7 @@ impl Engine {
             match self.states[id.0].phase {
                 Phase::Backoff { until } => {
                     let until = until.filter(|until| *until > now);
-                    let gone = self.states[id.0].leftovers == Leftovers::None;
+                    let gone = self.states[id.0].gone();
                     if until.is_none() && gone && self.alone(id) {
                         self.states[id.0].phase = Phase::Waiting;
                         self.changed.push_back(id);

@@ -4,7 +4,7 @@ use super::unit::Phase;
 use super::{
     Action, Budget, Cause, Engine, Fact, Finding, LastWord, Run, Sender, Target, Tick, limits,
 };
-use crate::config::Stage;
+use crate::config::{Stage, StopTo};
 use crate::graph::{Rule, UnitId};
 use crate::signal::Signal;
 use crate::status;
@@ -33,7 +33,11 @@ impl Engine {
                 let all: Vec<UnitId> = self.graph.ids().collect();
                 for id in if units.is_empty() { all } else { units } {
                     if self.states[id.0].pid().is_some() {
-                        actions.push(Action::Signal(Target::Process(id), signal));
+                        let target = match self.graph.node(id).stop_to {
+                            StopTo::Process => Target::Process(id),
+                            StopTo::Group => Target::Members(id),
+                        };
+                        actions.push(Action::Signal(target, signal));
                     }
                 }
             }
@@ -114,7 +118,7 @@ impl Engine {
                     actions,
                 );
             }
-            Run::Halting if insists => self.cut_halt(signal, actions),
+            Run::Halting if insists => self.cut_halt(signal, LastWord::Cut(signal), actions),
             Run::Stopping | Run::Lingering { .. } | Run::Sweeping { .. } if insists => {
                 self.hurry_up(actions);
             }
@@ -127,8 +131,9 @@ impl Engine {
         }
     }
 
-    /// Ends the halt units before they are through, or before they have begun.
-    pub(super) fn cut_halt(&mut self, signal: Signal, actions: &mut Vec<Action>) {
+    /// Ends the halt units before they are through, or before they have begun: for a signal,
+    /// or because the time is up that began with one.
+    pub(super) fn cut_halt(&mut self, signal: Signal, why: LastWord, actions: &mut Vec<Action>) {
         self.judge_stops();
         let killed = self.foreground().filter(|_| self.run == Run::Halting);
         if let Some(id) = killed {
@@ -145,7 +150,7 @@ impl Engine {
             actions.push(Action::Tell(Fact::CutShort { killed, not_run }));
             if self.status == 0 {
                 self.status = status::of_signal(signal.number());
-                self.last_word = Some(LastWord::Cut(signal));
+                self.last_word = Some(why);
             }
         }
         self.enter(Run::Over, actions);

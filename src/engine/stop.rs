@@ -2,7 +2,7 @@
 //! ladder; then what they left; then whatever remains.
 
 use super::unit::{Ladder, Leftovers, Phase};
-use super::{Action, Engine, Fact, Finding, How, Run, Target, Tick, limits};
+use super::{Action, Engine, Fact, Finding, How, LastWord, Run, Target, Tick, limits};
 use crate::config::{Stage, StopTo};
 use crate::graph::UnitId;
 use crate::signal::Signal;
@@ -67,6 +67,7 @@ impl Engine {
                 actions.push(Action::Tell(Fact::Terminating { unit: id, pid }));
                 let ladder = if node.unit.stop.exec.is_some() {
                     actions.push(Action::StopCommand(id));
+                    self.states[id.0].stop_command = Some(kill_at);
                     Ladder::Command { kill_at }
                 } else {
                     self.send_stop_signal(id, actions);
@@ -88,15 +89,21 @@ impl Engine {
         }
     }
 
-    /// The stop signal, and CONT, so that a stopped process can act on it.
     fn send_stop_signal(&self, id: UnitId, actions: &mut Vec<Action>) {
         let node = self.graph.node(id);
         let target = match node.stop_to {
             StopTo::Process => Target::Process(id),
             StopTo::Group => Target::Group(id),
         };
-        actions.push(Action::Signal(target, node.stop_signal));
-        actions.push(Action::Signal(target, Signal::CONT));
+        Self::tell_to_end(target, node.stop_signal, actions);
+    }
+
+    /// A signal that is to end a process, and CONT, so that a stopped process can act on it.
+    pub(super) fn tell_to_end(target: Target, signal: Signal, actions: &mut Vec<Action>) {
+        // CONT discards TSTP, TTIN and TTOU where they are pending: there it goes first.
+        let order =
+            if signal.is_job_control() { [Signal::CONT, signal] } else { [signal, Signal::CONT] };
+        actions.extend(order.map(|signal| Action::Signal(target, signal)));
     }
 
     pub(super) fn stop_leftovers(
@@ -105,25 +112,33 @@ impl Engine {
         kill_at: Tick,
         actions: &mut Vec<Action>,
     ) -> Leftovers {
-        actions.push(Action::Signal(Target::Group(id), signal));
-        actions.push(Action::Signal(Target::Group(id), Signal::CONT));
+        Self::tell_to_end(Target::Group(id), signal, actions);
         Leftovers::Stopping { kill_at }
     }
 
-    /// A stop command that failed is made up for by the signal.
+    /// A stop command that failed is made up for by the signal, where there is still somebody
+    /// to send it to.
     pub(super) fn on_stop_command_ended(
         &mut self,
         id: UnitId,
         succeeded: bool,
         actions: &mut Vec<Action>,
     ) {
+        let awaited = self.states[id.0].stop_command.take().is_some();
         match self.states[id.0].phase {
             Phase::Stopping { pid, ladder: Ladder::Command { kill_at } } if !succeeded => {
-                actions.push(Action::Tell(Fact::StopCommandFailed { unit: id }));
+                let instead = Some(self.graph.node(id).stop_signal);
+                actions.push(Action::Tell(Fact::StopCommandFailed { unit: id, instead }));
                 self.find(Finding::StopCommand(id));
                 self.send_stop_signal(id, actions);
                 self.states[id.0].phase =
                     Phase::Stopping { pid, ladder: Ladder::Signal { kill_at } };
+            }
+            // The unit has ended meanwhile.
+            Phase::Waiting | Phase::Backoff { .. } | Phase::Done(_) if awaited && !succeeded => {
+                let instead = None;
+                actions.push(Action::Tell(Fact::StopCommandFailed { unit: id, instead }));
+                self.find(Finding::StopCommand(id));
             }
             Phase::Stopping { .. }
             | Phase::Waiting
@@ -136,9 +151,21 @@ impl Engine {
         }
     }
 
-    /// Kills a unit and what it left, if that has not been done.
+    /// Kills a unit's stop command, if it runs.
+    fn kill_stop_command(&mut self, id: UnitId, actions: &mut Vec<Action>) {
+        if self.states[id.0].stop_command.take().is_some() {
+            if !matches!(self.states[id.0].phase, Phase::Stopping { .. }) {
+                actions.push(Action::Tell(Fact::StopCommandKilled { unit: id }));
+                self.find(Finding::StopCommand(id));
+            }
+            actions.push(Action::KillStopCommand(id));
+        }
+    }
+
+    /// Kills a unit, its stop command and what it left, if that has not been done.
     fn kill(&mut self, id: UnitId, now: Tick, actions: &mut Vec<Action>) {
         let give_up_at = now + limits::UNKILLABLE_AFTER;
+        self.kill_stop_command(id, actions);
         match self.states[id.0].phase {
             Phase::Stopping { ladder: Ladder::Kill { .. }, .. }
             | Phase::Waiting
@@ -155,7 +182,6 @@ impl Engine {
                 }
                 actions.push(Action::Tell(Fact::Killing { unit: id, pid }));
                 self.find(Finding::Killed(id));
-                actions.push(Action::KillStopCommand(id));
                 actions.push(Action::Signal(Target::Group(id), Signal::KILL));
                 self.states[id.0].phase =
                     Phase::Stopping { pid, ladder: Ladder::Kill { give_up_at } };
@@ -199,6 +225,9 @@ impl Engine {
                 | Phase::Starting { .. }
                 | Phase::Backoff { .. }
                 | Phase::Done(_) => {}
+            }
+            if self.states[id.0].stop_command.is_some_and(|until| until <= now) {
+                self.kill_stop_command(id, actions);
             }
             match self.states[id.0].leftovers {
                 Leftovers::Stopping { kill_at } if kill_at <= now => self.kill(id, now, actions),
@@ -277,7 +306,7 @@ impl Engine {
                 }
                 actions.push(Action::SweepOver);
                 if self.booted {
-                    self.cut_halt(budget.signal, actions);
+                    self.cut_halt(budget.signal, LastWord::Late, actions);
                 } else {
                     self.enter(Run::Over, actions);
                 }
@@ -287,7 +316,9 @@ impl Engine {
             {
                 self.hurry_up(actions);
             }
-            Run::Halting if budget.end <= now => self.cut_halt(budget.signal, actions),
+            Run::Halting if budget.end <= now => {
+                self.cut_halt(budget.signal, LastWord::Late, actions);
+            }
             Run::Stopping
             | Run::Lingering { .. }
             | Run::Sweeping { .. }

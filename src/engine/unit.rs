@@ -244,6 +244,8 @@ pub struct State {
     pub ran_since: Option<Tick>,
     /// Whether it was stopped and not continued since.
     pub paused: bool,
+    /// Until when its stop command may run, while it does.
+    pub stop_command: Option<Tick>,
     /// Its present run.
     pub watch: Watch,
     /// Why it was told to stop, or is about to be.
@@ -268,6 +270,7 @@ impl State {
             tries: 0,
             ran_since: None,
             paused: false,
+            stop_command: None,
             watch: Watch::default(),
             verdict: None,
             restarts: Restarts::default(),
@@ -317,7 +320,8 @@ impl State {
         }
     }
 
-    /// Whether neither it nor anything of it lives, or is about to.
+    /// Whether neither it nor anything of it lives, or is about to, and nothing is at work to
+    /// stop it.
     pub fn gone(&self) -> bool {
         let process = match self.phase {
             Phase::Starting { .. } | Phase::Running { .. } | Phase::Stopping { .. } => true,
@@ -327,7 +331,7 @@ impl State {
             | Phase::Backoff { .. }
             | Phase::Done(_) => false,
         };
-        !process && self.leftovers == Leftovers::None
+        !process && self.leftovers == Leftovers::None && self.stop_command.is_none()
     }
 
     pub fn deadline(&self) -> Option<Tick> {
@@ -355,6 +359,7 @@ impl State {
             Leftovers::Stopping { kill_at } => Some(kill_at),
             Leftovers::Killed { give_up_at } => Some(give_up_at),
         };
-        phase.into_iter().chain(leftovers).chain(self.trial.deadline(&self.phase)).min()
+        let own = phase.into_iter().chain(leftovers).chain(self.stop_command);
+        own.chain(self.trial.deadline(&self.phase)).min()
     }
 }

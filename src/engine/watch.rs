@@ -139,6 +139,8 @@ impl Engine {
         };
         if let Some(time) = times {
             *time = until.max(*time);
+            // Its stop command has as long as it itself.
+            state.stop_command = state.stop_command.map(|time| until.max(time));
         }
     }
 

@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -14,6 +15,7 @@ use super::envfile;
 use super::environment::Environment;
 use super::identity::identity;
 use super::privilege;
+use super::proc::Status;
 use super::secret;
 use super::spawn::{Ids, Launch};
 use crate::config::{
@@ -21,6 +23,7 @@ use crate::config::{
     Unit,
 };
 use crate::shell::{self, Body, Errors, Job, Lines, Own, Prepared, Saved, Shell, State};
+use crate::signal::Signal;
 
 /// Where a test's command gives its verdict, by `TRC_VERDICT_FD`: a descriptor that every
 /// shell can name.
@@ -42,6 +45,21 @@ impl LazyShell {
     /// The shell, if there is one.
     pub fn get(&self) -> Option<&Shell> {
         self.found.get_or_init(|| Shell::find(self.configured.as_deref(), &self.path)).as_ref()
+    }
+}
+
+impl LazyShell {
+    /// Whether a process is the shell, and would die of a signal: then it has only been
+    /// waiting for the programs that it runs.
+    pub fn only_waits(&self, pid: i32, signal: Signal) -> bool {
+        let is = |path: &OsStr| {
+            let file = std::fs::metadata(format!("/proc/{pid}/exe")).ok();
+            let shell = std::fs::metadata(path).ok();
+            file.zip(shell).is_some_and(|(a, b)| (a.dev(), a.ino()) == (b.dev(), b.ino()))
+        };
+        signal.is_fatal()
+            && self.get().and_then(|shell| shell.words.first()).is_some_and(|word| is(word))
+            && Status::of(pid).is_some_and(|status| !status.handles(signal.number()))
     }
 }
 

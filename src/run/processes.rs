@@ -24,6 +24,14 @@ pub fn group_lives(group: i32) -> bool {
     signal(-group, 0)
 }
 
+/// The live processes of a group besides one of them.
+pub fn others(group: i32, but: i32) -> Vec<i32> {
+    let other = |pid: &i32| {
+        *pid != but && Stat::of(*pid).is_some_and(|stat| stat.group == group && stat.lives())
+    };
+    proc::pids().into_iter().filter(other).collect()
+}
+
 /// Whether trc has any child, dead or alive.
 pub fn has_children() -> bool {
     let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;

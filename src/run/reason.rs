@@ -42,6 +42,13 @@ pub fn reason(engine: &Engine, reason: &Reason, whys: &BTreeMap<UnitId, String>)
     match reason.last_word {
         None => cause,
         Some(LastWord::Unit(id)) => format!("{}; before that {cause}", failed(id)),
+        Some(LastWord::Late) => {
+            let budget = graph.budget.as_secs_f64();
+            format!(
+                "there was no time left for halt units: shutdown.timeout is {budget} s; \
+                 before that {cause}"
+            )
+        }
         Some(LastWord::Cut(signal)) => {
             format!("{signal} cut the halt units short; before that {cause}")
         }

@@ -8,8 +8,8 @@ use nix::errno::Errno;
 use super::localtime::CLOCK;
 use super::sender;
 use super::spawn_failure::spawn_failure;
-use crate::config::{Diagnostic, Form, Severity, Stage, Then};
-use crate::engine::{Ending, Fact, How, TestEnd};
+use crate::config::{Diagnostic, Form, OnFailure, Severity, Stage, Then};
+use crate::engine::{Ended, Ending, Fact, How, TestEnd};
 use crate::graph::{Graph, UnitId};
 use crate::journal::{Entry, Journal};
 
@@ -113,6 +113,16 @@ impl Reporter {
                     message,
                 );
             }
+            Fact::Failed { unit: id, ended } => {
+                let unit = &graph.node(*id).unit;
+                let ignored = match unit.on_failure {
+                    OnFailure::Ignore => "; on_failure ignores that",
+                    OnFailure::Policy | OnFailure::Stop => "",
+                };
+                let how = super::reason::how(graph, *ended);
+                let message = format_args!("{} {how}{ignored}", unit.id());
+                self.unit(Level::Warn, graph, *id, main, "failed", None, message);
+            }
             Fact::NotStarted { errno: 0, .. } => {}
             Fact::NotStarted { unit: id, stage, errno } => {
                 self.not_started(graph, *id, &spawn_failure(graph, *id, *stage, *errno));
@@ -155,11 +165,12 @@ impl Reporter {
                 let message = format_args!("{} has run for longer than {most}", unit.id());
                 self.unit(Level::Error, graph, *id, main, "overran", None, message);
             }
-            Fact::Restarting { unit: id, after, restarts, .. } => {
+            Fact::Restarting { unit: id, after, restarts, how, status, .. } => {
                 let unit = &graph.node(*id).unit;
                 let (after, window) = (seconds(*after), seconds(unit.restart.window));
+                let how = super::reason::how(graph, Ended { how: *how, status: *status, place: 0 });
                 let message = format_args!(
-                    "restarting {} in {after} (restart {restarts} within {window})",
+                    "restarting {} in {after}: it {how} (restart {restarts} within {window})",
                     unit.id()
                 );
                 self.unit(Level::Warn, graph, *id, main, "restarting", None, message);
@@ -186,6 +197,8 @@ impl Reporter {
                 format_args!("Trying to terminate sub-processes..."),
             ),
             Fact::Terminating { unit: id, pid } => {
+                self.stopping(graph, *id);
+                // TrivialRC's line, which says no name.
                 let message = format_args!("terminating the child process <pid={pid}>");
                 self.unit(Level::Info, graph, *id, main, "terminating", None, message);
             }
@@ -196,12 +209,21 @@ impl Reporter {
                 );
                 self.unit(Level::Warn, graph, *id, main, "killing", None, message);
             }
-            Fact::StopCommandFailed { unit: id } => {
-                let node = graph.node(*id);
-                let (name, signal) = (node.unit.id(), node.stop_signal);
-                let message =
-                    format_args!("the stop command of {name} failed; sending {signal} instead");
+            Fact::StopCommandFailed { unit: id, instead } => {
+                let name = graph.node(*id).unit.id();
+                let then = match instead {
+                    Some(signal) => format!("sending {signal} instead"),
+                    None => "the unit itself has ended".to_owned(),
+                };
+                let message = format_args!("the stop command of {name} failed; {then}");
                 self.unit(Level::Warn, graph, *id, main, "stop-command-failed", None, message);
+            }
+            Fact::StopCommandKilled { unit: id } => {
+                let name = graph.node(*id).unit.id();
+                let message = format_args!(
+                    "killing the stop command of {name}: it did not end in time, though the unit has"
+                );
+                self.unit(Level::Warn, graph, *id, main, "killing", None, message);
             }
             Fact::TestBegan { unit: id } => {
                 let unit = &graph.node(*id).unit;
@@ -235,6 +257,20 @@ impl Reporter {
                 self.fact(Level::Warn, "cut-short", message);
             }
         }
+    }
+
+    /// Which unit is told to stop, and how. With TrivialRC's own forms the log is as TrivialRC
+    /// has it.
+    fn stopping(&self, graph: &Graph, id: UnitId) {
+        let node = graph.node(id);
+        let level = if node.unit.form == Form::Declared { Level::Info } else { Level::Debug };
+        let how = match node.unit.stop.exec {
+            Some(_) => "its stop command".to_owned(),
+            None => node.stop_signal.to_string(),
+        };
+        let (name, timeout) = (node.unit.id(), seconds(node.stop_timeout));
+        let message = format_args!("stopping {name}: {how}, and SIGKILL after {timeout}");
+        self.unit(level, graph, id, ("main", self.own), "stopping-unit", None, message);
     }
 
     fn exited(&self, graph: &Graph, id: UnitId, pid: i32, ending: Ending) {

@@ -1,6 +1,7 @@
 //! What the witness expects of each action.
 
 use super::build::Built;
+use super::found::Found;
 use super::marks::Mark;
 use super::witness::{Phase, Stand, Verdict, Witness, expect, expect_of};
 use crate::config::Stage;
@@ -35,18 +36,26 @@ impl Witness<'_> {
             Action::Signal(Target::Process(id), signal) => {
                 self.signals(built.unit(*id), false, *signal)
             }
-            Action::Signal(Target::Group(id), signal) => {
+            Action::Signal(Target::Group(id) | Target::Members(id), signal) => {
                 self.signals(built.unit(*id), true, *signal)
             }
             Action::StopCommand(id) => {
                 let at = built.unit(*id);
                 let owed = std::mem::take(&mut self.units[at].owes_command);
+                self.units[at].commands = Some(self.now + self.plan.units[at].timeout());
                 expect_of(at, owed, "a stop command runs once, when its unit is told to stop")
             }
             Action::KillStopCommand(id) => {
                 let at = built.unit(*id);
-                let due = self.hurry || self.is_late(at);
-                expect_of(at, due, "a stop command is killed only with its unit")
+                let until = self.units[at].commands.take();
+                let due = until.is_some_and(|until| self.hurry || until <= self.now);
+                expect_of(at, due, "a stop command is killed only if it runs for too long")?;
+                if self.units[at].stand != Stand::Alive {
+                    self.find(Found::StopCommand(at));
+                    self.mark(Mark::StopCommandKilled);
+                }
+                self.wake_up();
+                Ok(())
             }
             Action::Probe(id, purpose) => self.probes(built.unit(*id), *purpose),
             Action::StopProbes(id) => {
@@ -118,7 +127,7 @@ impl Witness<'_> {
         let restarts = self.companions_up(at);
         expect_of(at, restarts, "what is restarted together starts in order")?;
         if !again {
-            expect_of(at, !self.units[at].left, "nothing of the last run is left at a restart")?;
+            expect_of(at, self.gone(at), "nothing of the last run is left at a restart")?;
             expect_of(at, self.is_alone(at), "what is restarted together goes before it comes")?;
         }
         let seen = &mut self.units[at];
@@ -194,10 +203,12 @@ impl Witness<'_> {
             | Fact::Overran { .. }
             | Fact::GaveUp { .. }
             | Fact::Exited { .. }
+            | Fact::Failed { .. }
             | Fact::Retrying { .. }
             | Fact::Signalled { .. }
             | Fact::Killing { .. }
             | Fact::StopCommandFailed { .. }
+            | Fact::StopCommandKilled { .. }
             | Fact::KillingRest
             | Fact::CutShort { .. } => Ok(()),
         }

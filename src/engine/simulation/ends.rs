@@ -46,7 +46,14 @@ impl Witness<'_> {
             }
             Event::StopCommandEnded { succeeded, .. } => {
                 let seen = &mut self.units[unit];
-                if !succeeded
+                let awaited = seen.commands.take().is_some();
+                let outlives = awaited && seen.stand != Stand::Alive;
+                if outlives && !succeeded {
+                    self.find(Found::StopCommand(unit));
+                    self.mark(Mark::StopCommandFailedLate);
+                } else if outlives {
+                    self.mark(Mark::StopCommandOutlived);
+                } else if !succeeded
                     && seen.by_command
                     && seen.stand == Stand::Alive
                     && seen.killed.is_none()

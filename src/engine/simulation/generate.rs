@@ -195,7 +195,8 @@ fn unit(random: &mut Random) -> Unit {
         OnFailure::Stop,
         OnFailure::Ignore,
     ]);
-    let signals = [Signal::QUIT, Signal::INT, Signal::USR1, Signal::TERM, Signal::KILL];
+    let signals =
+        [Signal::QUIT, Signal::INT, Signal::USR1, Signal::TERM, Signal::KILL, Signal::TSTP];
     unit.stop_signal = random.maybe(20, |random| random.pick(&signals));
     unit.stop_timeout = random.maybe(40, |random| random.pick(&TIMES));
     unit.stop_to = random.maybe(20, |random| random.pick(&[StopTo::Process, StopTo::Group]));

@@ -17,7 +17,7 @@ impl World<'_> {
             Action::Signal(Target::Process(id), signal) => {
                 self.send(self.built.unit(*id), *signal);
             }
-            Action::Signal(Target::Group(id), signal) => {
+            Action::Signal(Target::Group(id) | Target::Members(id), signal) => {
                 let unit = self.built.unit(*id);
                 self.send(unit, *signal);
                 self.send_left(unit, *signal);
@@ -94,7 +94,7 @@ impl World<'_> {
         } else if signal == Signal::STOP {
             main.stopped = true;
             self.events.push_back(Event::Paused { unit: self.id(unit) });
-        } else if is_for_the_foreground(signal) {
+        } else if is_for_the_foreground(signal) && signal != self.plan.units[unit].signal() {
         } else if main.stopped {
             main.pending = Some(signal);
         } else {
@@ -148,7 +148,10 @@ impl World<'_> {
 
     fn start_stop_command(&mut self, id: UnitId) {
         let unit = self.built.unit(id);
-        let Some(main) = self.slots[unit].main else { return };
+        let Some(main) = self.slots[unit].main else {
+            self.events.push_back(Event::StopCommandEnded { unit: id, succeeded: true });
+            return;
+        };
         match self.plan.units[unit].stop_exec {
             None | Some(StopCommand::NotStarted) => {
                 self.events.push_back(Event::StopCommandEnded { unit: id, succeeded: false });

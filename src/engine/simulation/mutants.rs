@@ -171,6 +171,13 @@ const MUTANTS: &[Mutant] = &[
     actions("continues nothing", |actions, _| {
         actions.retain(|action| !matches!(action, Action::Signal(_, Signal::CONT)));
     }),
+    actions("continues whatever it is after", |actions, _| {
+        for at in 1..actions.len() {
+            if matches!(actions[at], Action::Signal(_, signal) if signal.is_job_control()) {
+                actions.swap(at - 1, at);
+            }
+        }
+    }),
     actions("tells nobody to stop", |actions, _| {
         actions.retain(|action| !matches!(action, Action::Signal(_, Signal::TERM)));
     }),
@@ -189,6 +196,14 @@ const MUTANTS: &[Mutant] = &[
     }),
     actions("forgets stop commands", |actions, _| {
         actions.retain(|action| !matches!(action, Action::StopCommand(_)));
+    }),
+    actions("waits for no stop command", |actions, _| {
+        // As if it had ended with its unit.
+        let stops = |action: &Action| matches!(action, Action::StopCommand(_));
+        if let Some(place) = actions.iter().position(stops) {
+            let Action::StopCommand(id) = actions[place] else { return };
+            actions.insert(place + 1, Action::KillStopCommand(id));
+        }
     }),
     actions("is one off", |actions, _| {
         for action in actions {

@@ -161,7 +161,7 @@ impl Witness<'_> {
         for at in 0..self.units.len() {
             let seen = &self.units[at];
             let due = matches!(seen.stand, Stand::Backoff(Some(until)) if until <= self.now);
-            if due && !seen.left && self.is_alone(at) {
+            if due && self.gone(at) && self.is_alone(at) {
                 self.units[at].stand = Stand::Waiting;
             }
         }

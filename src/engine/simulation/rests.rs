@@ -18,6 +18,8 @@ impl Witness<'_> {
         expect(!self.said || self.stops(), "a run that stops has a reason to")?;
         for at in 0..self.units.len() {
             let seen = &self.units[at];
+            let stray = seen.continued && (seen.stand == Stand::Alive || seen.left);
+            expect_of(at, !stray, "CONT comes with a stop signal")?;
             expect_of(at, !seen.owes_cont, "CONT follows every stop signal")?;
             expect_of(at, !seen.owes_command, "a stop command runs when its unit is to stop")?;
             expect_of(at, !seen.owes_silence, "probes end with what they are for")?;
@@ -28,6 +30,9 @@ impl Witness<'_> {
             let alive = seen.stand == Stand::Alive || seen.left;
             let late = alive && seen.killed.is_none() && seen.told < Some(self.now);
             expect_of(at, !(late && self.is_late(at)), "KILL comes when it is due")?;
+            let late = seen.commands.is_some_and(|until| until <= self.now);
+            let late = late && seen.told < Some(self.now);
+            expect_of(at, !late, "a stop command has no more time than its unit")?;
             if seen.stand == Stand::Alive {
                 expect_of(at, !seen.owes_signal, "what is told to stop gets its stop signal")?;
             }
@@ -90,7 +95,7 @@ impl Witness<'_> {
             if let Stand::Backoff(Some(until)) = seen.stand {
                 let told = !seen.left || seen.told.is_some();
                 expect_of(at, told, "what a unit has left is stopped when it is to be restarted")?;
-                let held = self.now <= until || seen.left || !self.is_alone(at);
+                let held = self.now <= until || !self.gone(at) || !self.is_alone(at);
                 expect_of(at, held, "a unit comes back when its wait is over")?;
             }
         }

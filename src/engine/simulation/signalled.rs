@@ -36,7 +36,8 @@ impl Witness<'_> {
                     .filter(|at| to.is_empty() || to.contains(at))
                     .filter(|at| self.units[*at].stand == Stand::Alive)
                     .collect();
-                self.forwards.extend(to.into_iter().map(|at| (at, false, signal)));
+                let group = |at: usize| self.plan.units[at].to_group();
+                self.forwards.extend(to.into_iter().map(|at| (at, group(at), signal)));
                 self.mark(Mark::Forwarded);
             }
             Means::Stop => self.stopped_by(signal, outside, sender),

@@ -48,6 +48,15 @@ impl Witness<'_> {
             self.units[at].owes_cont = false;
             return Ok(());
         }
+        if signal == Signal::CONT && unit.signal().is_job_control() {
+            self.units[at].continued = true;
+            return Ok(());
+        }
+        if signal.is_job_control() {
+            let continued = std::mem::take(&mut self.units[at].continued);
+            expect_of(at, continued, "CONT comes before what it would discard")?;
+            self.mark(Mark::StoppedByJobControl);
+        }
         expect_of(at, seen.killed.is_none(), "what was killed gets no other signal")?;
         if alive {
             expect_of(
@@ -70,7 +79,7 @@ impl Witness<'_> {
             self.tells(at)?;
             self.mark(Mark::LeftoversTold);
         }
-        self.units[at].owes_cont = true;
+        self.units[at].owes_cont = !signal.is_job_control();
         Ok(())
     }
 

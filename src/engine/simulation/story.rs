@@ -69,7 +69,9 @@ pub fn action(action: &Action, built: &Built) -> String {
     match action {
         Action::Spawn(id) => format!("start {}", of(id)),
         Action::Signal(Target::Process(id), signal) => format!("{signal} to {}", of(id)),
-        Action::Signal(Target::Group(id), signal) => format!("{signal} to {}'s group", of(id)),
+        Action::Signal(Target::Group(id) | Target::Members(id), signal) => {
+            format!("{signal} to {}'s group", of(id))
+        }
         Action::StopCommand(id) => format!("run the stop command of {}", of(id)),
         Action::KillStopCommand(id) => format!("kill the stop command of {}", of(id)),
         Action::Probe(id, purpose) => format!("try whether {}: {purpose:?}", of(id)),

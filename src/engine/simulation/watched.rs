@@ -110,6 +110,7 @@ impl Witness<'_> {
         if seen.stand != Stand::Alive {
             return;
         }
+        seen.commands = seen.commands.map(|time| time.max(until));
         let time = if seen.told.is_some() {
             seen.kill_at.as_mut().filter(|_| seen.killed.is_none())
         } else if seen.watch.ready_by.is_some() {

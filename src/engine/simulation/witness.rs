@@ -109,6 +109,10 @@ pub struct Seen {
     pub kill_at: Option<Tick>,
     /// It is stopped by its stop command so far.
     pub by_command: bool,
+    /// Until when its stop command may run, while it does.
+    pub commands: Option<Tick>,
+    /// CONT was sent, which a signal may follow that CONT would discard.
+    pub continued: bool,
     /// Its stop command is to be run.
     pub owes_command: bool,
     /// Its stop signal is to be sent.
@@ -221,6 +225,8 @@ impl<'a> Witness<'a> {
             told: None,
             kill_at: None,
             by_command: false,
+            commands: None,
+            continued: false,
             owes_command: false,
             owes_signal: false,
             owes_cont: false,
@@ -311,7 +317,7 @@ impl<'a> Witness<'a> {
             | Stand::Retrying(_)
             | Stand::Watching
             | Stand::Backoff(_)
-            | Stand::Over => !seen.left,
+            | Stand::Over => !seen.left && seen.commands.is_none(),
             Stand::Asked | Stand::Alive => false,
         }
     }

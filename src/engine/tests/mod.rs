@@ -2,6 +2,7 @@
 
 mod readiness;
 mod restart;
+mod stop;
 mod testing;
 
 use std::collections::BTreeMap;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use super::*;
 use crate::config::{
     After, Command, Condition, Config, Form, Log, LogFormat, OnFailure, Origin, Placed, Probe,
-    Shutdown, Stop, Unit, WaitPolicy,
+    Shutdown, SignalRule, Stop, Unit, WaitPolicy,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -68,6 +69,8 @@ struct World {
     pids: BTreeMap<usize, i32>,
     /// Signals sent, by unit; KILL and the stop signal end nothing by themselves.
     sent: Vec<(String, Signal)>,
+    /// Whose stop commands were killed.
+    killed_commands: Vec<String>,
     facts: Vec<Fact>,
     swept: Vec<Signal>,
     started: Vec<String>,
@@ -99,6 +102,7 @@ impl World {
             now: Duration::ZERO,
             pids: BTreeMap::new(),
             sent: vec![],
+            killed_commands: vec![],
             facts: vec![],
             swept: vec![],
             started: vec![],
@@ -158,7 +162,10 @@ impl World {
                             Commands::Delayed => {}
                         }
                     }
-                    Action::Signal(Target::Process(id) | Target::Group(id), signal) => {
+                    Action::Signal(
+                        Target::Process(id) | Target::Group(id) | Target::Members(id),
+                        signal,
+                    ) => {
                         self.sent.push((self.name(id), signal));
                     }
                     Action::Sweep(signal) => {
@@ -198,10 +205,8 @@ impl World {
                         assert_eq!(self.end, None, "a run ends once");
                         self.end = Some(status);
                     }
-                    Action::StopCommand(_)
-                    | Action::KillStopCommand(_)
-                    | Action::Reopen
-                    | Action::SweepOver => {}
+                    Action::KillStopCommand(id) => self.killed_commands.push(self.name(id)),
+                    Action::StopCommand(_) | Action::Reopen | Action::SweepOver => {}
                 }
             }
         }

@@ -269,17 +269,31 @@ impl Supervisor {
     }
 
     fn signal(&mut self, target: Target, signal: Signal) {
-        let (Target::Process(id) | Target::Group(id)) = target;
+        let (Target::Process(id) | Target::Group(id) | Target::Members(id)) = target;
         let held = &mut self.units[id.0];
         held.killed |= signal == Signal::KILL;
         let group = held.group.map(|group| -group);
         let to = match target {
             Target::Process(_) => held.pid,
             // A unit in trc's own group must not take trc along.
-            Target::Group(_) => group.or(held.pid),
+            Target::Group(_) | Target::Members(_) => group.or(held.pid),
         };
-        if let Some(to) = to {
-            processes::signal(to, signal.number());
+        let spared = match target {
+            Target::Members(_) => held.pid.filter(|pid| self.shell.only_waits(*pid, signal)),
+            Target::Process(_) | Target::Group(_) => None,
+        };
+        let others = spared.zip(held.group).map(|(pid, group)| processes::others(group, pid));
+        match others.filter(|others| !others.is_empty()) {
+            Some(others) => {
+                for pid in others {
+                    processes::signal(pid, signal.number());
+                }
+            }
+            None => {
+                if let Some(to) = to {
+                    processes::signal(to, signal.number());
+                }
+            }
         }
         if held.pid.is_none() {
             self.look_after_leftovers();

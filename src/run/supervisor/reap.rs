@@ -55,6 +55,7 @@ impl Supervisor {
             None | Some(Child { role: Role::Former | Role::NotStarted, .. }) => {}
             Some(Child { role: Role::StopCommand(id), .. }) => {
                 self.units[id.0].stop_command = None;
+                self.drain_captures(id);
                 if matches!(ending, Ending::Code(_)) {
                     self.suite.disown(pid);
                 }

@@ -8,7 +8,7 @@ use log::Level;
 use nix::errno::Errno;
 use nix::unistd::{Gid, Uid, getegid, geteuid};
 
-use super::super::capture::{self, Capture, LogFile};
+use super::super::capture::{self, Capture, LogFile, Matcher};
 use super::super::notify::Socket;
 use super::super::prepare::{self, Problem, Ready, Surroundings};
 use super::super::private::Owner;
@@ -117,17 +117,7 @@ impl Supervisor {
         for capture in &mut held.captures {
             capture.look_for(Vec::new());
         }
-        for (side, read) in pipes {
-            let source = Source::new(unit.stage.name(), &unit.name, pid, side);
-            let mut capture = Capture::new(read, source);
-            let mut matchers = Self::matchers(unit);
-            matchers.extend(self.lines.matchers(id));
-            capture.look_for(matchers);
-            if let Some(file) = &file {
-                capture.write_to(Rc::clone(file));
-            }
-            held.captures.push(capture);
-        }
+        self.capture(id, pid, pipes, file.as_ref(), &|| Self::matchers(unit));
         let child = Child {
             role: Role::Unit(id),
             progress: Some((child.progress, child.hold)),
@@ -137,6 +127,27 @@ impl Supervisor {
         };
         self.children.insert(pid, child);
         Ok(pid)
+    }
+
+    /// Reads the output of a unit's process, or of its stop command, from these pipes.
+    fn capture(
+        &mut self,
+        id: UnitId,
+        pid: i32,
+        pipes: Vec<(Side, OwnedFd)>,
+        file: Option<&Rc<LogFile>>,
+        probes: &dyn Fn() -> Vec<Matcher>,
+    ) {
+        let unit = &self.graph.node(id).unit;
+        for (side, read) in pipes {
+            let source = Source::new(unit.stage.name(), &unit.name, pid, side);
+            let mut capture = Capture::new(read, source);
+            capture.look_for(probes().into_iter().chain(self.lines.matchers(id)).collect());
+            if let Some(file) = file {
+                capture.write_to(Rc::clone(file));
+            }
+            self.units[id.0].captures.push(capture);
+        }
     }
 
     /// The file that a unit's output goes to, if it goes to one: the same for all units
@@ -273,15 +284,23 @@ impl Supervisor {
         let graph = Rc::clone(&self.graph);
         let unit = &graph.node(id).unit;
         let (Some(words), Some(pid)) = (&unit.stop.exec, self.units[id.0].pid) else {
+            // The unit ended just now.
+            self.events.push_back(Event::StopCommandEnded { unit: id, succeeded: true });
             return Ok(());
         };
         let mut launch: Launch = self
             .surroundings(None)
             .command(unit, words, Some(pid))
             .map_err(|problem| problem.why)?;
-        launch.streams[0] = Some(prepare::null(false).map_err(|errno| errno.desc().to_owned())?);
-        let started = self.spawn_own(Role::StopCommand(id), launch);
-        self.units[id.0].stop_command = Some(started.map_err(|errno| errno.desc().to_owned())?);
+        let words_of = |errno: Errno| errno.desc().to_owned();
+        launch.streams[0] = Some(prepare::null(false).map_err(words_of)?);
+        // What it says is the unit's, and goes where the unit's own output goes.
+        let file = self.output_file(id, unit).map_err(|_| "its output can't be opened")?;
+        let pipes = self.streams(unit, &mut launch).map_err(words_of)?;
+        let started = self.spawn_own(Role::StopCommand(id), launch).map_err(words_of)?;
+        // But it says nothing of how the unit is.
+        self.capture(id, started, pipes, file.as_ref(), &Vec::new);
+        self.units[id.0].stop_command = Some(started);
         Ok(())
     }
 
