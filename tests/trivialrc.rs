@@ -49,6 +49,29 @@ fn the_usage_texts_third_example() {
         ]);
 }
 
+/// Although nothing but the command is run, and trc is transparent.
+#[test]
+fn a_command_alone_is_logged_where_that_is_asked_for() {
+    let lines = [
+        r"<main/\d+\]: The wait policy: wait_any",
+        r"<sync/\d+\]: Launching on the foreground: echo hi",
+        "hi",
+        r"<sync/\d+\]: Exiting on the foreground \(exitcode=0\): echo hi",
+        r"<main/\d+\]: Exited \(exitcode=0\)",
+    ];
+    let command = || Trc::with(&["echo", "hi"]);
+    for trc in [
+        command().env("RC_VERBOSE", "true"),
+        command().env("TRC_LOG_LEVEL", "info"),
+        Trc::with(&["--log-level", "info", "echo", "hi"]),
+    ] {
+        trc.run().status(0).stdout_lines(&lines).stderr_is("");
+    }
+    command().env("RC_VERBOSE", "false").run().status(0).stdout_is("hi\n");
+    let toml = "[log]\nlevel = 'info'\n";
+    Trc::toml(toml).args(&["echo", "hi"]).run().status(0).stdout_is("hi\n");
+}
+
 #[test]
 fn options_come_in_any_order() {
     let orders: [[&str; 8]; 4] = [

@@ -7,7 +7,7 @@ use super::decode::{Decoder, Fields};
 use super::leaf::{self, Problem};
 use super::time::duration;
 use super::value::{Entry, Node, Value, shown};
-use super::{Log, Shutdown, SignalRule, WaitPolicy, schema};
+use super::{Log, Origin, Shutdown, SignalRule, WaitPolicy, schema};
 use crate::signal::Signal;
 
 impl Decoder<'_> {
@@ -40,7 +40,9 @@ impl Decoder<'_> {
     pub fn log(&mut self, top: &Fields, level: log::LevelFilter) -> Log {
         let table = self.names("log", top.entry("log"));
         let fields = self.fields(" in `[log]`", schema::LOG, table);
+        let origin = fields.entry("level").map(|level| &level.node.origin);
         Log {
+            asked: origin.is_some_and(|origin| !matches!(origin, Origin::File { .. })),
             level: self.get(&fields, "level", leaf::level).unwrap_or(level),
             format: self.get(&fields, "format", leaf::choice).unwrap_or_default(),
             output: self.get(&fields, "output", leaf::choice),

@@ -56,6 +56,9 @@ pub enum LogFormat {
 pub struct Log {
     /// What is said: warn without a config file, info with one.
     pub level: log::LevelFilter,
+    /// Whether this run's variables or command line have asked for that level; then trc logs in
+    /// transparent mode too.
+    pub asked: bool,
     /// In which form.
     pub format: LogFormat,
     /// The `output` of background units that don't say; prefix for declared ones.

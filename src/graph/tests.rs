@@ -47,7 +47,12 @@ fn build(units: Vec<Unit>) -> Result<Graph, Vec<Diagnostic>> {
         wait: WaitPolicy::Any,
         shell: None,
         shutdown: Shutdown::default(),
-        log: Log { level: log::LevelFilter::Info, format: LogFormat::Trc, output: None },
+        log: Log {
+            level: log::LevelFilter::Info,
+            asked: false,
+            format: LogFormat::Trc,
+            output: None,
+        },
         env: std::collections::BTreeMap::new(),
         file_env: crate::config::FileEnv::No,
         signals: std::collections::BTreeMap::new(),

@@ -144,7 +144,8 @@ fn supervise(
         // The first line finds room, or an error that is told at the end.
         journal.report(selftest::tap::HEADER.as_bytes());
     }
-    let reporter = Reporter::new(journal.clone(), graph.transparent);
+    let silent = graph.transparent && !loaded.config.log.asked;
+    let reporter = Reporter::new(journal.clone(), silent);
     reporter.diagnostics(&loaded.config.remarks);
     if graph.strict {
         // Who asks for strictness is told what `trcctl check` would say.

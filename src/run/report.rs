@@ -17,14 +17,14 @@ use crate::journal::{Entry, Journal};
 pub struct Reporter {
     journal: Journal,
     own: i32,
-    /// In transparent mode only what is trc's own doing is said.
-    transparent: bool,
+    /// Only what is trc's own doing is said: transparent mode, unless a level was asked for.
+    silent: bool,
 }
 
 impl Reporter {
     /// A reporter to this journal.
-    pub fn new(journal: Journal, transparent: bool) -> Self {
-        Self { journal, own: std::process::id().cast_signed(), transparent }
+    pub fn new(journal: Journal, silent: bool) -> Self {
+        Self { journal, own: std::process::id().cast_signed(), silent }
     }
 
     /// The journal.
@@ -34,7 +34,7 @@ impl Reporter {
 
     /// Whether a unit's start is said.
     pub fn announces(&self) -> bool {
-        !self.transparent && self.journal.level() >= Level::Info
+        !self.silent && self.journal.level() >= Level::Info
     }
 
     /// A line from trc itself.
@@ -47,7 +47,7 @@ impl Reporter {
 
     /// A line about what has become of units: in a test run, findings say what was wrong.
     fn fact(&self, level: Level, event: &str, message: std::fmt::Arguments<'_>) {
-        if !self.transparent || level <= Level::Warn {
+        if !self.silent || level <= Level::Warn {
             self.journal.main((CLOCK.now)(), level, event, message);
         }
     }
@@ -312,7 +312,7 @@ impl Reporter {
         exitcode: Option<u8>,
         message: std::fmt::Arguments<'_>,
     ) {
-        if !self.transparent {
+        if !self.silent {
             self.unit_always(level, graph, id, whose, event, exitcode, message);
         }
     }

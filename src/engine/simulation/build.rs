@@ -122,7 +122,12 @@ fn config(plan: &Plan, second: bool) -> Config {
         wait: plan.wait,
         shell: None,
         shutdown: Shutdown { timeout: plan.budget.map(ms) },
-        log: Log { level: log::LevelFilter::Info, format: LogFormat::Trc, output: None },
+        log: Log {
+            level: log::LevelFilter::Info,
+            asked: false,
+            format: LogFormat::Trc,
+            output: None,
+        },
         env: BTreeMap::new(),
         file_env: FileEnv::No,
         signals: plan.rules.iter().map(|(signal, written)| (*signal, rule(written))).collect(),

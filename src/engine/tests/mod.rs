@@ -39,7 +39,12 @@ fn config(wait: WaitPolicy, units: Vec<Unit>) -> Config {
         wait,
         shell: None,
         shutdown: Shutdown::default(),
-        log: Log { level: log::LevelFilter::Info, format: LogFormat::Trc, output: None },
+        log: Log {
+            level: log::LevelFilter::Info,
+            asked: false,
+            format: LogFormat::Trc,
+            output: None,
+        },
         env: BTreeMap::new(),
         file_env: crate::config::FileEnv::No,
         signals: BTreeMap::new(),

@@ -92,8 +92,8 @@ impl Supervisor {
         let pipes = self.streams(unit, &mut launch)?;
         self.notification(id, unit, &mut launch)?;
         let pace = match self.reporter.announces() {
-            _ if graph.transparent => Pace::Awaited,
             true => Pace::Gated,
+            false if graph.transparent => Pace::Awaited,
             false => Pace::Free,
         };
         let own_group = launch.own_group;

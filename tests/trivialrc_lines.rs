@@ -1,0 +1,616 @@
+//! Command lines that run under `TrivialRC` too, and what they come to: README's test of an image
+//! beside whatever else an image may have, and the other policies.
+//!
+//! What is said of `TrivialRC` was found by running every line several times under its version
+//! 1.1.7, with bash 5.2: `TRC_TEST_TRIVIALRC=/path/to/its/trc cargo test --test trivialrc_lines`
+//! does so again (it needs ps, pgrep and pkill).
+
+mod common;
+
+use std::path::Path;
+
+use common::{MODES, Trc, table};
+
+const VERDICT: &str =
+    "if [[ ${_exit_status} -eq 138 ]]; then exit 0; else exit ${_exit_status}; fi";
+/// In the place of `sleep 3; smtpctl show status && …`. Under `TrivialRC` there is a pause:
+/// it makes 0, now and then, of a signal that comes before it waits.
+const CHECK: &str = "$PAUSE; echo running && kill -10 ${MAINPID}";
+/// In the place of the server.
+const SERVER: (&str, &str) = ("async.server", "read x <$W/never\n");
+const CLEANUP: (&str, &str) = ("halt.cleanup", "rm -f $W/x\n");
+
+struct Line {
+    name: &'static str,
+    /// Drop-ins.
+    files: &'static [(&'static str, &'static str)],
+    args: &'static [&'static str],
+    policy: &'static str,
+    status: i32,
+    says: &'static str,
+    /// What it comes to under `TrivialRC`, where that differs, and why.
+    there: Option<(i32, &'static str, &'static str)>,
+}
+
+const LINE: Line =
+    Line { name: "", files: &[], args: &[], policy: "wait_any", status: 0, says: "", there: None };
+
+const LINES: &[Line] = &[
+    Line {
+        name: "README's test of an image",
+        files: &[SERVER],
+        args: &["-H", VERDICT, "-D", CHECK],
+        status: 0,
+        says: "running\n",
+        ..LINE
+    },
+    Line {
+        name: "beside a halt drop-in that cleans up",
+        files: &[SERVER, CLEANUP],
+        args: &["-H", VERDICT, "-D", CHECK],
+        status: 0,
+        says: "running\n",
+        ..LINE
+    },
+    Line {
+        name: "beside a halt drop-in that fails",
+        files: &[SERVER, ("halt.x", "exit 3\n")],
+        args: &["-H", VERDICT, "-D", CHECK],
+        status: 0,
+        says: "running\n",
+        ..LINE
+    },
+    Line {
+        name: "beside two halt drop-ins, each of which sees the status",
+        files: &[
+            SERVER,
+            ("halt.a", "echo a $_exit_status; exit 4\n"),
+            ("halt.b", "echo b $_exit_status\n"),
+        ],
+        args: &["-H", VERDICT, "-D", CHECK],
+        status: 0,
+        says: "running\na 138\nb 138\n",
+        ..LINE
+    },
+    Line {
+        name: "and another -H, which has the last word",
+        files: &[SERVER],
+        args: &["-H", VERDICT, "-H", "echo $_exit_status", "-D", CHECK],
+        status: 0,
+        says: "running\n138\n",
+        ..LINE
+    },
+    Line {
+        name: "after another -H",
+        files: &[SERVER],
+        args: &["-H", "true", "-H", VERDICT, "-D", CHECK],
+        status: 0,
+        says: "running\n",
+        ..LINE
+    },
+    Line {
+        name: "the server fails",
+        files: &[("async.server", "exit 1\n")],
+        args: &["-H", VERDICT, "-D", "read x <$W/never; kill -10 $MAINPID"],
+        status: 143,
+        says: "",
+        ..LINE
+    },
+    Line {
+        name: "the server fails, beside a halt drop-in",
+        files: &[("async.server", "exit 1\n"), CLEANUP],
+        args: &["-H", VERDICT, "-D", "read x <$W/never; kill -10 $MAINPID"],
+        status: 143,
+        says: "",
+        ..LINE
+    },
+    Line {
+        name: "the server exits with 0, beside a halt drop-in",
+        files: &[("async.server", "exit 0\n"), CLEANUP],
+        args: &["-H", VERDICT, "-D", "read x <$W/never; kill -10 $MAINPID"],
+        status: 143,
+        says: "",
+        ..LINE
+    },
+    Line {
+        name: "the test fails",
+        files: &[SERVER],
+        args: &["-H", VERDICT, "-D", "$PAUSE; false && kill -10 ${MAINPID}"],
+        status: 143,
+        says: "",
+        ..LINE
+    },
+    Line {
+        name: "the test fails, beside a halt drop-in",
+        files: &[SERVER, CLEANUP],
+        args: &["-H", VERDICT, "-D", "$PAUSE; false && kill -10 ${MAINPID}"],
+        status: 143,
+        says: "",
+        ..LINE
+    },
+    Line {
+        name: "the test runs what is not there",
+        files: &[SERVER],
+        args: &["-H", VERDICT, "-D", "$PAUSE; no-such-check && kill -10 ${MAINPID}"],
+        status: 143,
+        says: "",
+        ..LINE
+    },
+    Line {
+        name: "the test exits",
+        files: &[SERVER],
+        args: &["-H", VERDICT, "-D", "$PAUSE; exit 7"],
+        status: 143,
+        says: "",
+        ..LINE
+    },
+    Line {
+        name: "a second test ends before the first",
+        files: &[SERVER],
+        args: &["-H", VERDICT, "-D", "true", "-D", "read x <$W/never; kill -10 $MAINPID"],
+        status: 143,
+        says: "",
+        ..LINE
+    },
+    Line {
+        name: "a second test is still running",
+        files: &[SERVER],
+        args: &["-H", VERDICT, "-D", "read x <$W/never", "-D", CHECK],
+        status: 0,
+        says: "running\n",
+        ..LINE
+    },
+    Line {
+        name: "a second test sends another signal",
+        files: &[SERVER],
+        args: &["-H", VERDICT, "-D", "$PAUSE; kill -12 ${MAINPID}", "-D", "read x <$W/never"],
+        status: 140,
+        says: "",
+        ..LINE
+    },
+    Line {
+        name: "without -H",
+        files: &[SERVER],
+        args: &["-D", CHECK],
+        status: 138,
+        says: "running\n",
+        ..LINE
+    },
+    Line {
+        name: "a unit stops trc",
+        files: &[SERVER],
+        args: &["-H", "exit $_exit_status", "-D", "$PAUSE; kill -15 $MAINPID; read x <$W/never"],
+        status: 143,
+        says: "",
+        ..LINE
+    },
+    Line {
+        name: "boot sets variables for the test",
+        files: &[SERVER, ("boot.env", "export greeting=hi\n")],
+        args: &[
+            "-B",
+            "name=world",
+            "-H",
+            VERDICT,
+            "-D",
+            "$PAUSE; echo $greeting $name && kill -10 $MAINPID",
+        ],
+        status: 0,
+        says: "hi world\n",
+        ..LINE
+    },
+    Line {
+        name: "boot defines a function for the test",
+        files: &[SERVER, ("boot.f", "check() { echo checked; }\n")],
+        args: &["-H", VERDICT, "-D", "$PAUSE; check && kill -10 $MAINPID"],
+        status: 0,
+        says: "checked\n",
+        ..LINE
+    },
+    Line {
+        name: "a boot drop-in fails, and no halt script runs",
+        files: &[SERVER, ("boot.x", "false; echo no\n"), ("halt.h", "echo halt\n")],
+        args: &["-H", VERDICT, "-D", CHECK],
+        status: 1,
+        says: "",
+        ..LINE
+    },
+    Line {
+        name: "a -B exits",
+        files: &[SERVER],
+        args: &["-B", "exit 4", "-H", VERDICT, "-D", CHECK],
+        status: 4,
+        says: "",
+        ..LINE
+    },
+    Line {
+        name: "a -B exits with 0",
+        files: &[SERVER],
+        args: &["-B", "exit 0", "-H", VERDICT, "-D", CHECK],
+        status: 0,
+        says: "running\n",
+        there: Some((
+            0,
+            "",
+            "boot runs in the main process there: `exit` in a boot script ends everything",
+        )),
+        ..LINE
+    },
+    Line {
+        name: "a function of -B fails",
+        files: &[SERVER],
+        args: &["-B", "f() { false; echo no; }; f", "-H", VERDICT, "-D", CHECK],
+        status: 1,
+        says: "",
+        ..LINE
+    },
+    Line {
+        name: "a pipeline of -B fails early",
+        files: &[SERVER],
+        args: &["-B", "false | true; echo on", "-H", VERDICT, "-D", CHECK],
+        status: 0,
+        says: "on\nrunning\n",
+        ..LINE
+    },
+    Line {
+        name: "-B adds the test to the command line",
+        files: &[SERVER],
+        args: &["-B", "set -- \"$@\" -D \"$CHECK\"; echo $#", "-H", VERDICT],
+        status: 0,
+        says: "4\nrunning\n",
+        there: Some((
+            0,
+            "5\nrunning\n",
+            "the text of a `-B` is the first of its own arguments there",
+        )),
+        ..LINE
+    },
+    Line {
+        name: "the test fails in a function",
+        files: &[SERVER],
+        args: &[
+            "-H",
+            VERDICT,
+            "-D",
+            "check() { false; echo on; }; $PAUSE; check && kill -10 $MAINPID",
+        ],
+        status: 0,
+        says: "on\n",
+        ..LINE
+    },
+    Line {
+        name: "the test fails early in a pipeline",
+        files: &[SERVER],
+        args: &["-H", VERDICT, "-D", "$PAUSE; false | true && kill -10 $MAINPID"],
+        status: 0,
+        says: "",
+        ..LINE
+    },
+    Line {
+        name: "a subshell of the test fails",
+        files: &[SERVER],
+        args: &["-H", VERDICT, "-D", "$PAUSE; (exit 6); kill -10 $MAINPID"],
+        status: 143,
+        says: "",
+        ..LINE
+    },
+    Line {
+        name: "a command in a subshell of the test fails",
+        files: &[SERVER],
+        args: &["-H", VERDICT, "-D", "$PAUSE; (false; true); kill -10 $MAINPID"],
+        status: 0,
+        says: "",
+        ..LINE
+    },
+    Line {
+        name: "the test replaces the ERR trap",
+        files: &[SERVER],
+        args: &["-H", VERDICT, "-D", "trap true ERR; $PAUSE; false; kill -10 $MAINPID"],
+        status: 0,
+        says: "",
+        ..LINE
+    },
+    Line {
+        name: "the test has local variables",
+        files: &[SERVER],
+        args: &["-H", VERDICT, "-D", "local x=1; $PAUSE; echo $x && kill -10 $MAINPID"],
+        status: 0,
+        says: "1\n",
+        ..LINE
+    },
+    Line {
+        name: "the test is in the foreground",
+        files: &[SERVER],
+        args: &["-H", VERDICT, "-F", "$PAUSE; kill -10 $MAINPID"],
+        status: 0,
+        says: "",
+        ..LINE
+    },
+    Line {
+        name: "the foreground exits with 0",
+        files: &[SERVER],
+        args: &["-H", VERDICT, "-F", "$PAUSE; true"],
+        status: 0,
+        says: "",
+        ..LINE
+    },
+    Line {
+        name: "the foreground fails, beside a halt drop-in",
+        files: &[SERVER, CLEANUP],
+        args: &["-H", VERDICT, "-F", "$PAUSE; exit 3"],
+        status: 3,
+        says: "",
+        ..LINE
+    },
+    Line {
+        name: "a sync drop-in fails, beside a halt drop-in",
+        files: &[SERVER, CLEANUP, ("sync.main", "$PAUSE; (exit 5)\n")],
+        args: &["-H", VERDICT],
+        status: 5,
+        says: "",
+        ..LINE
+    },
+    Line {
+        name: "the first of two in the foreground fails",
+        files: &[SERVER],
+        args: &["-H", VERDICT, "-F", "echo one; exit 3", "-F", "echo two"],
+        status: 3,
+        says: "one\n",
+        ..LINE
+    },
+    Line {
+        name: "the trailing command fails",
+        files: &[SERVER],
+        args: &["-H", VERDICT, "exit", "5"],
+        status: 5,
+        says: "",
+        ..LINE
+    },
+    Line {
+        name: "the trailing command exits with 0",
+        files: &[SERVER, CLEANUP],
+        args: &["-H", VERDICT, "true"],
+        status: 0,
+        says: "",
+        ..LINE
+    },
+    Line {
+        name: "the trailing command is a function that fails",
+        files: &[SERVER],
+        args: &["-B", "check() { false; echo no; }", "-H", VERDICT, "check"],
+        status: 1,
+        says: "",
+        ..LINE
+    },
+    Line {
+        name: "the trailing command is not there",
+        files: &[SERVER],
+        args: &["-H", VERDICT, "no-such-command"],
+        status: 127,
+        says: "",
+        ..LINE
+    },
+    Line {
+        name: "the last of two halt scripts decides",
+        files: &[("halt.a", "exit 3\n")],
+        args: &["-H", "exit 11", "exit", "5"],
+        status: 11,
+        says: "",
+        ..LINE
+    },
+    Line {
+        name: "so does one that exits with 0",
+        files: &[],
+        args: &["-H", "exit ${_exit_status}", "-H", "true", "exit", "5"],
+        status: 0,
+        says: "",
+        ..LINE
+    },
+    Line {
+        name: "the status is the run's own after one that exits with 0",
+        files: &[],
+        args: &["-H", "true", "-H", "exit ${_exit_status}", "exit", "5"],
+        status: 5,
+        says: "",
+        ..LINE
+    },
+    Line {
+        name: "a halt script fails",
+        files: &[],
+        args: &["-H", "false; echo no", "exit", "5"],
+        status: 1,
+        says: "",
+        ..LINE
+    },
+    Line {
+        name: "a halt script changes its variable",
+        files: &[],
+        args: &["-H", "_exit_status=0", "-H", "exit $_exit_status", "exit", "5"],
+        status: 5,
+        says: "",
+        ..LINE
+    },
+    Line {
+        name: "a function of a halt script fails",
+        files: &[],
+        args: &["-H", "f() { false; echo no; }; f; exit 0", "exit", "5"],
+        status: 1,
+        says: "",
+        ..LINE
+    },
+    Line {
+        name: "an empty -H",
+        files: &[],
+        args: &["-H", "", "exit", "5"],
+        status: 64,
+        says: "",
+        there: Some((0, "", "an empty command is a usage error, 64")),
+        ..LINE
+    },
+    Line {
+        name: "a halt drop-in alone decides too",
+        files: &[("halt.x", "echo $_exit_status\n")],
+        args: &["exit", "5"],
+        status: 0,
+        says: "5\n",
+        ..LINE
+    },
+    Line {
+        name: "a halt script sees what boot has set",
+        files: &[],
+        args: &["-B", "x=1", "-H", "exit $((_exit_status - x))", "exit", "5"],
+        status: 4,
+        says: "",
+        ..LINE
+    },
+    Line {
+        name: "wait_all: README's test of an image",
+        files: &[SERVER],
+        args: &["-H", VERDICT, "-D", CHECK],
+        policy: "wait_all",
+        status: 0,
+        says: "running\n",
+        ..LINE
+    },
+    Line {
+        name: "wait_all: a background unit but the last fails",
+        files: &[],
+        args: &["-H", VERDICT, "-D", "exit 2", "-D", "exit 0"],
+        policy: "wait_all",
+        status: 2,
+        says: "",
+        there: Some((0, "", "`wait_all` counts only the last background unit there")),
+    },
+    Line {
+        name: "wait_all: the last background unit fails",
+        files: &[],
+        args: &["-H", VERDICT, "-D", "exit 0", "-D", "exit 2"],
+        policy: "wait_all",
+        status: 2,
+        says: "",
+        ..LINE
+    },
+    Line {
+        name: "wait_all: the foreground fails",
+        files: &[],
+        args: &["-H", VERDICT, "-D", "exit 0", "-F", "exit 4"],
+        policy: "wait_all",
+        status: 4,
+        says: "",
+        ..LINE
+    },
+    Line {
+        name: "wait_all: a foreground unit but the last fails",
+        files: &[],
+        args: &["-H", VERDICT, "-F", "exit 4", "-F", "exit 0"],
+        policy: "wait_all",
+        status: 4,
+        says: "",
+        there: Some((0, "", "`wait_all` counts only the last foreground unit there")),
+    },
+    Line {
+        name: "wait_err: the foreground fails",
+        files: &[],
+        args: &["-H", VERDICT, "-F", "exit 0", "-F", "exit 4", "exit", "5"],
+        policy: "wait_err",
+        status: 4,
+        says: "",
+        ..LINE
+    },
+    Line {
+        name: "wait_err: the background fails",
+        files: &[],
+        args: &["-H", VERDICT, "-D", "exit 3", "-D", "$PAUSE"],
+        policy: "wait_err",
+        status: 3,
+        says: "",
+        there: Some((
+            0,
+            "",
+            "`wait_err` sees a failure in the background only when everything has ended there, and only if it was the last",
+        )),
+    },
+    Line {
+        name: "wait_forever: README's test of an image",
+        files: &[],
+        args: &["-H", VERDICT, "-D", CHECK],
+        policy: "wait_forever",
+        status: 0,
+        says: "running\n",
+        ..LINE
+    },
+    Line {
+        name: "wait_forever: without -H",
+        files: &[],
+        args: &["-D", CHECK],
+        policy: "wait_forever",
+        status: 138,
+        says: "running\n",
+        there: Some((
+            0,
+            "running\n",
+            "has the status 0 there, and so, at times, has one that comes at the start",
+        )),
+    },
+    Line {
+        name: "an unknown policy",
+        files: &[],
+        args: &["-F", "exit 3"],
+        policy: "nonsense",
+        status: 78,
+        says: "",
+        there: Some((3, "", "an unknown policy is an error, 78")),
+    },
+];
+
+impl Line {
+    fn with(&self, trc: Trc, pause: &str) -> Trc {
+        let trc = trc.env("RC_WAIT_POLICY", self.policy).env("PAUSE", pause).env("CHECK", CHECK);
+        let file =
+            |trc: Trc, (name, text): &(&str, &str)| trc.file(Path::new("trc.d").join(name), text);
+        self.files.iter().fold(trc, file).args(self.args)
+    }
+}
+
+#[test]
+fn trivialrcs_lines_come_to_what_they_come_to_there() {
+    for mode in MODES {
+        table(
+            LINES,
+            |line| format!("{} {mode:?}", line.name),
+            |line| {
+                let outcome = line.with(Trc::new().mode(mode), ":").run();
+                outcome.status(line.status).stdout_is(line.says);
+            },
+        );
+    }
+}
+
+#[test]
+fn trivialrc_itself_comes_to_what_is_said_of_it() {
+    let Some(original) = std::env::var_os("TRC_TEST_TRIVIALRC") else { return };
+    Trc::new().program(&original).arg("--version").run().status(0).stdout_is("v1.1.7\n");
+    table(
+        LINES,
+        |line| line.name.to_owned(),
+        |line| {
+            let (status, says) =
+                line.there.map_or((line.status, line.says), |(status, says, _)| (status, says));
+            // It leaves processes behind, for a moment.
+            let trc = Trc::new().program(&original).survivors_allowed();
+            let directory = trc.dir().to_owned();
+            let trc = line.with(trc.arg("-w").arg(directory), "sleep 1");
+            trc.run().status(status).stdout_is(says);
+        },
+    );
+}
+
+#[test]
+fn whatever_differs_from_trivialrc_is_in_the_docs() {
+    let docs = include_str!("../docs/scripts.md").split_whitespace().collect::<Vec<_>>().join(" ");
+    for line in LINES {
+        if let Some((_, _, why)) = line.there {
+            assert!(docs.contains(why), "{}: {why}", line.name);
+        }
+    }
+}
