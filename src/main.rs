@@ -10,8 +10,7 @@ use std::ffi::{c_char, c_int};
 
 /// The C entry point.
 ///
-/// A panic can't leave it: [`trc::run::main`] catches those of the run, and one before
-/// that aborts while there is nothing yet to be orphaned.
+/// A panic can't leave it: [`trc::run::main`] catches them all.
 ///
 /// # Safety
 /// Called once, by the C runtime, with `count` strings that stay for good.

@@ -19,8 +19,9 @@ impl Layers {
     /// Reads `trc.toml` and what stands beside it.
     pub fn read_files(&mut self, line: &CommandLine) {
         if self.set_work_dir(line) {
-            self.base();
-            self.trivialrc_scripts();
+            let names = self.list(&self.work_dir.clone(), b"trc.");
+            self.base(&names);
+            self.trivialrc_scripts(names);
             self.dropins();
         }
         self.config_files(line);
@@ -49,17 +50,18 @@ impl Layers {
         false
     }
 
-    fn base(&mut self) {
-        let path = self.work_dir.join("trc.toml");
-        match std::fs::symlink_metadata(&path) {
-            Err(error) if is_missing(&error) => {}
-            _ => self.file(&path, None, None),
+    /// `trc.toml`, if its directory lists it: one that is listed and then can't be found is an
+    /// error, and no run of nothing.
+    fn base(&mut self, names: &[OsString]) {
+        const NAME: &str = "trc.toml";
+        if names.iter().any(|name| name == NAME) {
+            self.file(&self.work_dir.join(NAME), None, None);
         }
     }
 
-    fn trivialrc_scripts(&mut self) {
+    fn trivialrc_scripts(&mut self, names: Vec<OsString>) {
         let directory = self.work_dir.clone();
-        for name in self.list(&directory, b"trc.") {
+        for name in names {
             let path = directory.join(&name);
             match dropins::classify_trivialrc(&name) {
                 None => {}

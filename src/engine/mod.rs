@@ -219,6 +219,12 @@ impl Engine {
         self.states[id.0].stopped
     }
 
+    /// When the budget of a stop from outside ends, once there is one.
+    #[must_use]
+    pub fn budget_end(&self) -> Option<Tick> {
+        self.budget.map(|budget| budget.end)
+    }
+
     /// Takes in one event. What is to be done about it is appended to `actions`.
     pub fn step(&mut self, now: Tick, event: Event, actions: &mut Vec<Action>) {
         self.judge_grace(now);

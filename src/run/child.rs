@@ -198,11 +198,12 @@ unsafe fn prepare(orders: &Orders, report: &mut RawFd) -> Step<()> {
         // To drop from it needs a capability, so it comes first.
         for number in 0..64 {
             let dropped = kept & (1 << number) == 0;
-            let known = prctl(SpawnStage::Capabilities, libc::PR_CAPBSET_READ, number, 0);
-            if known.is_err() {
-                break;
-            }
-            if dropped && known != Ok(0) {
+            let known = match prctl(SpawnStage::Capabilities, libc::PR_CAPBSET_READ, number, 0) {
+                // There are no more of them. Another error is none to take for that.
+                Err((_, libc::EINVAL)) => break,
+                known => known? != 0,
+            };
+            if dropped && known {
                 prctl(SpawnStage::Capabilities, libc::PR_CAPBSET_DROP, number, 0)?;
             }
         }

@@ -69,6 +69,14 @@ pub unsafe fn arguments(count: c_int, arguments: *const *const c_char) -> Vec<Os
 
 /// All of `trc`: from the command line to the exit status.
 pub fn main(arguments: Vec<OsString>) -> u8 {
+    // A panic that nobody catches aborts: the C `main` can't be unwound through.
+    catch_unwind(AssertUnwindSafe(|| life(arguments))).unwrap_or(status::SOFTWARE)
+}
+
+fn life(arguments: Vec<OsString>) -> u8 {
+    std::panic::set_hook(Box::new(|info| {
+        let _ = writeln!(std::io::stderr(), "trc: this is a bug in trc, please report it: {info}");
+    }));
     stream::guard_standard_fds();
     // First of all: PID 1 is sent nothing that it has no handler for, and a stop that
     // comes while the configuration is read must not be lost.

@@ -103,7 +103,10 @@ impl From<&str> for Problem {
 impl Problem {
     /// What the kernel said to a step.
     pub fn kernel(what: &str, error: &std::io::Error) -> Self {
-        Self { why: format!("{what}: {error}"), errno: error.raw_os_error().unwrap_or(0) }
+        Self {
+            why: format!("{what}: {}", crate::config::reason(error)),
+            errno: error.raw_os_error().unwrap_or(0),
+        }
     }
 }
 

@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::{FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::unistd::getpid;
 
 use super::check::resources::Usage;
@@ -16,7 +19,7 @@ use crate::signal::Signal;
 pub fn signal(pid: i32, number: i32) -> bool {
     // SAFETY: kill(2) takes any numbers.
     let sent = unsafe { libc::kill(pid, number) };
-    sent == 0 || nix::errno::Errno::last() != nix::errno::Errno::ESRCH
+    sent == 0 || Errno::last() != Errno::ESRCH
 }
 
 /// Whether any process of this group lives, zombies included.
@@ -36,8 +39,14 @@ pub fn others(group: i32, but: i32) -> Vec<i32> {
 pub fn has_children() -> bool {
     let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
     // SAFETY: with no place for it, nothing is written.
-    let found = unsafe { libc::waitid(libc::P_ALL, 0, std::ptr::null_mut(), flags) };
-    found == 0 || nix::errno::Errno::last() != nix::errno::Errno::ECHILD
+    let look = || unsafe { libc::waitid(libc::P_ALL, 0, std::ptr::null_mut(), flags) };
+    waited(look).is_ok()
+}
+
+/// Makes one of the calls that look for a child, which with WNOHANG have no reason to fail but
+/// that there is none. They are asked again all the same: nobody tells of an end a second time.
+fn waited(look: impl Fn() -> i32) -> nix::Result<i32> {
+    Errno::result(look()).or_else(|_| Errno::result(look()))
 }
 
 /// What has become of a child.
@@ -56,8 +65,9 @@ pub fn peek() -> Option<i32> {
     // The fields of the union are those that the kernel fills in for SIGCHLD.
     unsafe {
         let mut info: libc::siginfo_t = std::mem::zeroed();
-        let found = libc::waitid(libc::P_ALL, 0, &raw mut info, flags) == 0;
-        Some(info.si_pid()).filter(|pid| found && *pid != 0)
+        let place = &raw mut info;
+        waited(|| libc::waitid(libc::P_ALL, 0, place, flags)).ok()?;
+        Some(info.si_pid()).filter(|pid| *pid != 0)
     }
 }
 
@@ -69,7 +79,8 @@ pub fn reap(pid: i32) -> Option<(Change, Usage)> {
     // SAFETY: the call writes to both places; all zeros are a value of each.
     let used = unsafe {
         let mut used: libc::rusage = std::mem::zeroed();
-        (libc::wait4(pid, &raw mut status, flags, &raw mut used) == pid).then_some(used)?
+        let (to, of) = (&raw mut status, &raw mut used);
+        (waited(|| libc::wait4(pid, to, flags, of)) == Ok(pid)).then_some(used)?
     };
     let change = if libc::WIFEXITED(status) {
         Change::Ended(Ending::Code(libc::WEXITSTATUS(status).to_le_bytes()[0]))
@@ -105,8 +116,10 @@ pub fn all() -> Vec<i32> {
 /// As PID 1, a pidfd of each process that does not descend from trc: what came in by
 /// `docker exec`. Their ends are told to others (`pidfd_open(2)`).
 pub fn foreign() -> Vec<OwnedFd> {
-    let own = descendants();
-    let others = all().into_iter().filter(|pid| !own.contains(pid));
+    let all = all();
+    // Without /proc nobody is known, and to look for trc's own would be in vain.
+    let own = if all.is_empty() { Vec::new() } else { descendants() };
+    let others = all.into_iter().filter(|pid| !own.contains(pid));
     others.filter_map(pidfd).collect()
 }
 
@@ -118,11 +131,16 @@ fn pidfd(pid: i32) -> Option<OwnedFd> {
     }
 }
 
-/// Every descendant of trc, children before grandchildren; without `/proc` only the
-/// children.
+/// Every descendant of trc, children before grandchildren; without `/proc` only the children,
+/// as far as they are found.
 pub fn descendants() -> Vec<i32> {
-    let parents = parents();
     let own = getpid().as_raw();
+    let parents = parents();
+    if parents.contains_key(&own) {
+        return below(own, parents);
+    }
+    // It may have been unreadable for a moment only, for want of a descriptor.
+    let parents = self::parents();
     if parents.contains_key(&own) { below(own, parents) } else { children_by_asking() }
 }
 
@@ -143,18 +161,38 @@ pub fn below(pid: i32, parents: impl IntoIterator<Item = (i32, i32)>) -> Vec<i32
     found
 }
 
-/// Every child of trc, found without `/proc`: waitid(2) says ECHILD for any number that
-/// is no child's. Half a second for all numbers there can be, spent only where trc stops
-/// what it has adopted and nothing else tells.
+/// The children of trc that are found without `/proc`, by asking for one number after another:
+/// waitid(2) says ECHILD for any that is no child's. Half a second for all numbers there can be
+/// is more than a stop may lose, and whatever watches system calls makes minutes of it: so it
+/// ends after a while, and goes on from there when it is called again.
 fn children_by_asking() -> Vec<i32> {
     /// The highest `pid_max` of 64-bit kernels: proc(5).
     const PID_MAX: u32 = 1 << 22;
+    /// How long a call may take.
+    const WHILE: Duration = Duration::from_millis(100);
+    /// How many are asked for before the clock is looked at.
+    const AT_ONCE: u32 = 256;
+    /// The number that is next.
+    static NEXT: AtomicU32 = AtomicU32::new(1);
     let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
-    let is_child = |pid: &u32| {
+    let is_child = |pid: u32| {
         // SAFETY: with no place for it, nothing is written.
-        unsafe { libc::waitid(libc::P_PID, *pid, std::ptr::null_mut(), flags) == 0 }
+        unsafe { libc::waitid(libc::P_PID, pid, std::ptr::null_mut(), flags) == 0 }
     };
-    (1..=PID_MAX).filter(is_child).map(u32::cast_signed).collect()
+    let mut found = Vec::new();
+    let until = super::stream::now() + WHILE;
+    let mut next = NEXT.load(Ordering::Relaxed);
+    for asked in 0..PID_MAX {
+        if is_child(next) {
+            found.push(next.cast_signed());
+        }
+        next = next % PID_MAX + 1;
+        if asked % AT_ONCE == AT_ONCE - 1 && super::stream::now() >= until {
+            break;
+        }
+    }
+    NEXT.store(next, Ordering::Relaxed);
+    found
 }
 
 /// Each process in sight and its parent.

@@ -10,7 +10,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::sys::signal::{
-    self, SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, pthread_sigmask, sigaction,
+    self, SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, sigaction, sigprocmask,
 };
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
@@ -44,7 +44,8 @@ impl Signals {
         // SAFETY: no handler is involved.
         unsafe { sigaction(signal::Signal::SIGCHLD, &default)? };
         let all = SigSet::all();
-        pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&all), None)?;
+        // Not pthread_sigmask(3), whose errors nix takes for success.
+        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&all), None)?;
         let fd = SignalFd::with_flags(&all, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
         Ok(Self(fd))
     }

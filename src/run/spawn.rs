@@ -8,6 +8,8 @@ use std::io::Read;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -171,13 +173,16 @@ impl Drop for Stack {
 ///
 /// One that is to have an `oom_score_adj` of its own gets a copy: the kernel gives the
 /// score to every process that shares the memory, and so to trc (`__set_oom_adj` in
-/// `fs/proc/base.c`), whose end would be the container's.
+/// `fs/proc/base.c`), whose end would be the container's. So do all where sharing is refused: by
+/// an emulator of another machine, which knows threads and forks only (qemu-user: EINVAL), or by
+/// a filter of system calls. That is found out once.
 ///
 /// # Safety
 /// `orders` and `stack` stay as they are until the child has executed its command or is
 /// gone.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 unsafe fn clone(orders: &Orders, stack: &Stack, awaited: bool) -> nix::Result<i32> {
+    static REFUSED: AtomicBool = AtomicBool::new(false);
     extern "C" fn first(orders: *mut c_void) -> libc::c_int {
         // SAFETY: in the child, which was given its orders.
         unsafe {
@@ -187,11 +192,25 @@ unsafe fn clone(orders: &Orders, stack: &Stack, awaited: bool) -> nix::Result<i3
         }
         0
     }
-    let shared = if orders.launch.oom_score_adj.is_none() { libc::CLONE_VM } else { 0 };
-    let flags = shared | libc::SIGCHLD | if awaited { libc::CLONE_VFORK } else { 0 };
-    let orders = ptr::from_ref(orders).cast_mut().cast();
-    // SAFETY: the caller's. All signals are blocked, so no handler runs on its stack.
-    Errno::result(unsafe { libc::clone(first, stack.top(), flags, orders) })
+    let start = |flags: libc::c_int| {
+        let orders = ptr::from_ref(orders).cast_mut().cast();
+        // SAFETY: the caller's. All signals are blocked, so no handler runs on its stack.
+        Errno::result(unsafe { libc::clone(first, stack.top(), flags | libc::SIGCHLD, orders) })
+    };
+    let awaited = if awaited { libc::CLONE_VFORK } else { 0 };
+    if orders.launch.oom_score_adj.is_some() {
+        return start(awaited);
+    }
+    if !REFUSED.load(Ordering::Relaxed) {
+        match start(awaited | libc::CLONE_VM) {
+            Err(Errno::EPERM | Errno::ENOSYS | Errno::EINVAL) => {}
+            started => return started,
+        }
+    }
+    // Not awaited: whoever refuses the one may refuse the other.
+    let started = start(0);
+    REFUSED.fetch_or(started.is_ok(), Ordering::Relaxed);
+    started
 }
 
 /// Starts a child with a copy of trc's memory.

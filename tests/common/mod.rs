@@ -483,6 +483,14 @@ impl Running {
         self
     }
 
+    /// Waits until a text was said, on either stream, but no longer than until trc's end or
+    /// for this long; whether it was.
+    pub fn says(&self, text: &str, limit: Duration) -> bool {
+        let until = Instant::now() + limit;
+        self.wait_while_until(until, |state| times_said(state, text) == 0 && state.ended.is_none());
+        times_said(&self.shared.lock(), text) > 0
+    }
+
     /// Waits until a condition about the world holds.
     #[track_caller]
     pub fn wait_until(&self, what: &str, mut holds: impl FnMut() -> bool) -> &Self {
@@ -508,8 +516,15 @@ impl Running {
 
     /// Whether the condition's end was reached before patience was. What trc left behind
     /// may still speak when trc has ended, but not for long.
-    fn wait_while(&self, mut condition: impl FnMut(&State) -> bool) -> bool {
-        let mut end = Instant::now() + patience();
+    fn wait_while(&self, condition: impl FnMut(&State) -> bool) -> bool {
+        self.wait_while_until(Instant::now() + patience(), condition)
+    }
+
+    fn wait_while_until(
+        &self,
+        mut end: Instant,
+        mut condition: impl FnMut(&State) -> bool,
+    ) -> bool {
         let mut state = self.shared.lock();
         while condition(&state) {
             if state.ended.is_some() {
@@ -595,13 +610,20 @@ impl Running {
         String::from_utf8_lossy(&self.shared.lock().texts[1]).into_owned()
     }
 
+    /// Waits for the end of trc.
+    #[track_caller]
+    pub fn wait_for_end(&self) -> &Self {
+        if !self.wait_while(|state| state.ended.is_none()) {
+            self.fail("it doesn't end");
+        }
+        self
+    }
+
     /// Waits for the end of trc and of all that it started.
     #[track_caller]
     pub fn finish(mut self) -> Outcome {
         self.input = None;
-        if !self.wait_while(|state| state.ended.is_none()) {
-            self.fail("it doesn't end");
-        }
+        self.wait_for_end();
         let survivors = if self.survivors { Vec::new() } else { marked(&self.mark) };
         if !survivors.is_empty() {
             self.fail(&format!("these outlive trc: {survivors:?}"));

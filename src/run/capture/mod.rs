@@ -223,12 +223,16 @@ impl Capture {
     }
 
     /// At the end of the run: reads what is there, waiting for the log's reader
-    /// until `deadline` at the latest, and completes the last line.
-    pub fn finish(&mut self, journal: &Journal, deadline: Instant) {
+    /// until `deadline` at the latest, and completes the last line. Says whether there was one.
+    pub fn finish(&mut self, journal: &Journal, deadline: Instant) -> bool {
+        let mut read = true;
         loop {
             match self.readable(journal, super::stream::now()) {
                 Progress::Ended => break,
-                Progress::Held if !journal.wait_writable(deadline) => break,
+                Progress::Held if !journal.wait_writable(deadline) => {
+                    read = false;
+                    break;
+                }
                 // A short read may have been one page of several: empty is empty.
                 Progress::Drained if !self.has_more() => break,
                 Progress::Held | Progress::More | Progress::Drained => {}
@@ -240,6 +244,7 @@ impl Capture {
         if self.pipe.is_some() {
             self.end(journal);
         }
+        read
     }
 
     /// Whether there is anything to be read at once.

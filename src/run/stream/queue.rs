@@ -306,13 +306,21 @@ impl Stream {
         }
     }
 
-    /// Lets the writer child end, and waits for that until `deadline`.
+    /// Lets the writer child end, and waits for that until `deadline`, for as long as it gets
+    /// rid of what it has: a terminal that was stopped (Ctrl-S) may stay so for ever.
     pub(super) fn finish(&mut self, deadline: Instant) {
         if let Way::Child(socket, _) = &self.way {
             let _ = shutdown(socket.as_raw_fd(), Shutdown::Write);
             // The child's end closes with it: POLLHUP, which is always polled for.
             let socket = [Arc::clone(socket)];
-            while super::now() < deadline && !wait(&socket, PollFlags::empty(), deadline) {}
+            let mut backlog = self.way.backlog();
+            while super::now() < deadline && !wait(&socket, PollFlags::empty(), deadline) {
+                let left = self.way.backlog();
+                if left == backlog {
+                    break;
+                }
+                backlog = left;
+            }
             self.broken = true;
         }
     }

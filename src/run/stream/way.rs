@@ -39,10 +39,16 @@ const PTMX: (u64, u64) = (5, 2);
 impl Way {
     /// The best way for `fd`, which stays as it is.
     pub(super) fn to(fd: BorrowedFd<'_>) -> Self {
-        let Ok(stat) = fstat(fd) else { return Self::Nowhere };
-        let kind = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT;
-        let terminal = kind == SFlag::S_IFCHR && fd.is_terminal();
-        if (kind == SFlag::S_IFIFO || terminal)
+        let stat = match fstat(fd) {
+            Ok(stat) => Some(stat),
+            Err(Errno::EBADF) => return Self::Nowhere,
+            // It is there, whatever it is.
+            Err(_) => fstat(fd).ok(),
+        };
+        let kind = stat.map(|stat| SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT);
+        let terminal = kind == Some(SFlag::S_IFCHR) && fd.is_terminal();
+        if let Some(stat) = stat
+            && (kind == Some(SFlag::S_IFIFO) || terminal)
             && let Some(own) = reopen(fd, &stat)
         {
             return if terminal { Self::Terminal(own) } else { Self::Pipe(own) };
@@ -53,15 +59,14 @@ impl Way {
         // SAFETY: fcntl returned a new descriptor that nobody else knows; or it is a
         // standard stream, which trc closes at its exit only.
         let own = Arc::new(unsafe { OwnedFd::from_raw_fd(number) });
-        if kind == SFlag::S_IFIFO {
-            Self::NoWait(own)
-        } else if terminal {
+        match kind {
+            Some(SFlag::S_IFIFO) => Self::NoWait(own),
             // Terminals don't know RWF_NOWAIT.
-            Self::NeedsChild(own)
-        } else if kind == SFlag::S_IFSOCK {
-            Self::Socket(own)
-        } else {
-            Self::File(own)
+            _ if terminal => Self::NeedsChild(own),
+            // What is not known could be one.
+            None => Self::NeedsChild(own),
+            Some(SFlag::S_IFSOCK) => Self::Socket(own),
+            Some(_) => Self::File(own),
         }
     }
 

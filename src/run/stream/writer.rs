@@ -5,7 +5,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
+use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::unistd::{ForkResult, Pid, fork, getpid};
 
@@ -23,18 +23,18 @@ pub(super) fn start(to: BorrowedFd<'_>) -> nix::Result<(OwnedFd, i32)> {
     let parent = getpid();
     // No handler of trc's must run in the child. trc's own mask comes back below.
     let mut before = SigSet::empty();
-    pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before))?;
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before))?;
     // SAFETY: the child makes plain system calls only, and never returns.
     #[expect(clippy::disallowed_methods, reason = "it executes nothing, so it is no unit")]
     let forked = unsafe { fork() };
     match forked {
         Ok(ForkResult::Child) => copy(theirs.as_fd(), to, parent),
         Ok(ForkResult::Parent { child }) => {
-            pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
+            sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
             Ok((ours, child.as_raw()))
         }
         Err(errno) => {
-            pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
+            sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
             Err(errno)
         }
     }
@@ -43,7 +43,8 @@ pub(super) fn start(to: BorrowedFd<'_>) -> nix::Result<(OwnedFd, i32)> {
 /// What the child does. All signals are blocked, so SIGPIPE is an error here, and
 /// a terminal takes what the background writes.
 fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>, parent: Pid) -> ! {
-    let mut buffer = [0_u8; 16 * 1024];
+    // Little at once: trc sees by what is left in the socket whether somebody reads.
+    let mut buffer = [0_u8; libc::PIPE_BUF];
     let leave = |status| {
         // SAFETY: ends the process without running anything of trc's.
         unsafe { libc::_exit(status) }

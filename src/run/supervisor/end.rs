@@ -2,12 +2,13 @@
 
 use std::fmt::Write;
 use std::os::fd::AsFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use log::Level;
 
 use super::super::capture::Capture;
 use super::super::check::some;
+use super::super::stream::FLUSH_FOR;
 use super::super::{private, processes, reason};
 use super::wait::is_ready;
 use super::{Supervisor, flush_deadline, now};
@@ -16,7 +17,9 @@ use crate::graph::UnitId;
 use crate::signal::Signal;
 
 /// How often what is left is looked for where its end is told to nobody.
-const LOOK: Duration = Duration::from_millis(20);
+pub const LOOK: Duration = Duration::from_millis(20);
+/// How long what has been sent KILL has at least to die of it, however little time is left.
+const DYING: Duration = Duration::from_millis(100);
 
 impl Supervisor {
     /// After a panic: ends everything as well as that can be done without the engine.
@@ -28,7 +31,7 @@ impl Supervisor {
         private::remove();
         self.outlive(crate::graph::STOP_TIMEOUT);
         self.end_all(crate::engine::UNKILLABLE_AFTER);
-        self.reporter.journal().flush_at_exit(flush_deadline());
+        self.reporter.journal().flush_at_exit(self.last_flush());
     }
 
     /// Sends a signal to whatever is left, and waits for its end.
@@ -43,6 +46,13 @@ impl Supervisor {
         processes::signal_all(signal.number(), &self.writers());
         processes::signal_all(libc::SIGCONT, &self.writers());
         self.sweeping = Some(signal);
+    }
+
+    /// Whether what is left has to be looked for although nobody tells of it: what `/proc` hid
+    /// for a moment, when KILL was sent to all that it showed. That lasts until the engine gives
+    /// up.
+    pub(super) fn looks_again(&self) -> bool {
+        self.sweeping == Some(Signal::KILL)
     }
 
     /// Says so when nothing is left that is waited for.
@@ -117,14 +127,17 @@ impl Supervisor {
     /// The end: nothing of trc's may live on, and the last line says why.
     pub(super) fn finish(&mut self, status: u8) -> u8 {
         self.over = true;
-        let mut survivors = self.end_all(crate::engine::UNKILLABLE_AFTER);
+        let mut survivors = self.end_all(self.patience());
         if survivors.is_empty() {
             survivors = processes::living(std::mem::take(&mut self.survivors));
         }
-        let until = flush_deadline();
+        let mut until = self.last_flush();
         let journal = self.reporter.journal();
         for capture in self.units.iter_mut().flat_map(|held| &mut held.captures) {
-            capture.finish(journal, until);
+            if !capture.finish(journal, until) {
+                // Nobody reads, and nobody will for the sake of the next one.
+                until = until.min(now());
+            }
         }
         self.files.values().for_each(|file| file.finish());
         private::remove();
@@ -147,8 +160,28 @@ impl Supervisor {
             self.reporter.main(Level::Error, "reason", format_args!("{text}"));
             reason::termination_log(&text);
         }
-        self.reporter.journal().flush_at_exit(flush_deadline());
+        self.reporter.journal().flush_at_exit(self.last_flush());
         status
+    }
+
+    /// What is left of the budget of a stop from outside, if there is one.
+    fn left(&self) -> Option<Duration> {
+        let end = self.began + self.engine.budget_end()?;
+        Some(end.saturating_duration_since(now()))
+    }
+
+    /// How long what is left, when the engine has had its last word, has to die by KILL.
+    fn patience(&self) -> Duration {
+        let most = crate::engine::UNKILLABLE_AFTER;
+        self.left().map_or(most, |left| left.clamp(DYING, most))
+    }
+
+    /// When the last lines are written, or nobody reads them: within the budget, or soon. A test
+    /// run has time, for its report is what it is for.
+    fn last_flush(&self) -> Instant {
+        let left = self.left().filter(|_| !self.graph.testing);
+        let left = left.map(|left| now() + left.max(FLUSH_FOR));
+        left.into_iter().chain([flush_deadline()]).min().unwrap_or_else(now)
     }
 
     /// Kills whatever is left and reaps it, for as long as `patience`. As PID 1 the
@@ -164,10 +197,24 @@ impl Supervisor {
         if self.nothing_left() { Vec::new() } else { processes::living(processes::descendants()) }
     }
 
-    /// Reaps until nothing is left, for as long as `patience`.
+    /// Whether something is left that KILL may still end: what has survived it in the sweep
+    /// has had its time.
+    fn awaits_an_end(&mut self) -> bool {
+        if self.nothing_left() {
+            return false;
+        }
+        if self.survivors.is_empty() {
+            return true;
+        }
+        let mut left = processes::living(processes::descendants());
+        left.retain(|pid| !self.survivors.contains(pid) && !self.writers().contains(pid));
+        !left.is_empty()
+    }
+
+    /// Reaps until nothing is left that may end, for as long as `patience`.
     fn outlive(&mut self, patience: Duration) {
         let until = now() + patience;
-        while !self.nothing_left() && now() < until {
+        while self.awaits_an_end() && now() < until {
             self.wait(Some((now() + LOOK).min(until)));
             self.reap();
             self.events.clear();

@@ -15,12 +15,14 @@ mod testing;
 mod trial;
 mod wait;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Instant;
+
+use log::Level;
 
 use super::capture::{Capture, LogFile};
 use super::environment::Environment;
@@ -33,7 +35,7 @@ use super::spawn::Hold;
 use super::stream::flush_deadline;
 use super::terminal::Terminal;
 use super::trial::Trial;
-use super::{oom, processes};
+use super::{memory, oom, processes};
 use crate::config::{Config, Loaded, Stage};
 use crate::engine::{Action, Engine, Event, Purpose, Target};
 use crate::graph::{Graph, UnitId};
@@ -106,7 +108,7 @@ pub struct Supervisor {
     shell: LazyShell,
     base: Environment,
     state: Option<State>,
-    children: HashMap<i32, Child>,
+    children: BTreeMap<i32, Child>,
     units: Vec<Held>,
     /// Tries of probes that are under way.
     tries: Vec<(UnitId, Purpose, Try)>,
@@ -178,7 +180,7 @@ impl Supervisor {
             shell,
             base,
             state: None,
-            children: HashMap::new(),
+            children: BTreeMap::new(),
             tries: Vec::new(),
             commands: Vec::new(),
             closings: Closings::default(),
@@ -204,10 +206,22 @@ impl Supervisor {
         // From here on PID 1 exits only through the engine.
         loop {
             self.feed();
+            self.tell_of_memory();
             if let Some(status) = self.end {
                 return self.finish(status);
             }
             self.wait(None);
+        }
+    }
+
+    /// Says once that there is no memory left but for the reserve.
+    fn tell_of_memory(&self) {
+        if let Some(left) = memory::HEAP.take_news() {
+            let left = left / 1024;
+            let text = format_args!(
+                "the kernel gave trc no more memory: it goes on with a reserve, of which {left} KiB are left"
+            );
+            self.reporter.main(Level::Error, "memory", text);
         }
     }
 

@@ -8,6 +8,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::super::signals::Received;
 use super::super::trial::Trial;
 use super::super::{memory, sender};
+use super::end::LOOK;
 use super::{Role, Supervisor, now};
 use crate::engine::{Event, Purpose, Sender};
 use crate::graph::UnitId;
@@ -109,7 +110,9 @@ impl Supervisor {
         let probes = self.probes_deadline();
         let trial = self.trial.as_ref().and_then(Trial::deadline);
         let closings = self.closings.deadline();
-        let deadlines = [engine, journal, rests, notify, probes, trial, closings, until, idle];
+        let look = self.looks_again().then(|| start + LOOK);
+        let deadlines =
+            [engine, journal, rests, notify, probes, trial, closings, until, idle, look];
         let deadline = deadlines.into_iter().flatten().min();
         // Rounded up: a wake-up before the deadline would only be followed by another.
         let timeout = match deadline.map(|deadline| deadline.saturating_duration_since(start)) {
@@ -139,7 +142,7 @@ impl Supervisor {
             memory::let_go_of_heap();
             memory::let_go_of_code();
         }
-        let (mut reap, mut closing) = (false, false);
+        let (mut reap, mut closing) = (look.is_some_and(|look| look <= now()), false);
         let mut mains = Vec::new();
         for token in ready {
             match token {
