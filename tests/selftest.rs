@@ -30,8 +30,19 @@ fn points(outcome: &Outcome) -> Vec<String> {
 }
 
 /// A server over HTTP that answers `it works` to everybody, while the tests run.
-#[expect(clippy::disallowed_methods, reason = "a test may start a thread")]
 fn server() -> u16 {
+    serving(b"HTTP/1.1 200 OK\r\nX-Kind: test\r\nContent-Length: 8\r\n\r\nit works")
+}
+
+/// One that sends everybody to where nobody is.
+fn redirecting() -> u16 {
+    serving(
+        b"HTTP/1.1 301 Moved\r\nLocation: https://www.example.org/\r\nContent-Length: 5\r\n\r\nmoved",
+    )
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test may start a thread")]
+fn serving(answer: &'static [u8]) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     thread::spawn(move || {
@@ -40,8 +51,6 @@ fn server() -> u16 {
             // One that only connects asks nothing.
             let mut asked = client.by_ref().lines().map_while(Result::ok);
             if asked.any(|line| line.is_empty()) {
-                let answer =
-                    b"HTTP/1.1 200 OK\r\nX-Kind: test\r\nContent-Length: 8\r\n\r\nit works";
                 let _ = client.get_mut().write_all(answer);
             }
         }
@@ -216,7 +225,9 @@ fn what_is_not_so_is_named_with_what_is() {
         found: &'static str,
     }
     let rows = [
-        Row { test: "expect.tcp = '127.0.0.1:1'", found: "connection refused" },
+        Row { test: "expect.tcp = '127.0.0.1:1'", found: "connection refused; " },
+        Row { test: "expect.tcp = 1", found: "listened on" },
+        Row { test: "expect.http = 'http://[::1]:1/'", found: "listened on" },
         Row { test: "expect.unix = '/no/such'", found: "/no/such" },
         Row { test: "expect.listening = '1/tcp'", found: "1/tcp" },
         Row { test: "expect.file = '/no/such'", found: "it is not there" },
@@ -287,6 +298,67 @@ fn an_answer_is_looked_at_as_a_whole() {
         let outcome = tested(&toml).run();
         outcome.status(i32::from(found.is_some())).stdout_has(found.unwrap_or("ok 1 - test.t\n"));
     }
+}
+
+/// It listens, and nobody else can reach it.
+#[test]
+fn a_port_alone_that_only_the_loopback_listens_on_fails() {
+    for bound in ["127.0.0.1:0", "[::1]:0"] {
+        // An image may have no IPv6.
+        let Ok(listener) = std::net::TcpListener::bind(bound) else { continue };
+        let address = listener.local_addr().unwrap();
+        let port = address.port();
+        for listening in [format!("{port}"), format!("'{port}/tcp'")] {
+            let outcome = tested(&format!("[test.t]\nexpect.listening = {listening}\n")).run();
+            outcome.status(1).stdout_has(&format!(
+                "{port}/tcp can be reached from this container alone: something listens on \
+                 {address}/tcp; if that is meant, name the address"
+            ));
+        }
+        let named = format!("[test.t]\nexpect.listening = '{address}'\n");
+        tested(&named).run().status(0);
+    }
+    let listener = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tested(&format!("[test.t]\nexpect.listening = {port}\n")).run().status(0);
+}
+
+/// A page that redirects to where nobody is serves nothing.
+#[test]
+fn a_redirect_fails_a_test_that_did_not_ask_for_one() {
+    let port = redirecting();
+    let to =
+        "it answered 301, a redirect to \"https://www.example.org/\", which trc does not follow";
+    for (expect, passes) in [
+        ("", false),
+        ("body = 'moved'", false),
+        ("status = ['2xx', 302]", false),
+        ("status = 301", true),
+        ("status = ['2xx', '3xx']", true),
+        ("status = 301\nheaders.location = '/^https:/'", true),
+    ] {
+        let toml = format!("[test.t.expect.http]\nurl = 'http://127.0.0.1:{port}/'\n{expect}\n");
+        let outcome = tested(&toml).run();
+        outcome.status(i32::from(!passes));
+        if !passes {
+            outcome.stderr_has(to);
+        }
+    }
+    // Whoever redirects is there.
+    let ready = format!(
+        "[async.web]\nexec = ['cat', '${{W}}/never']\nready.http = 'http://127.0.0.1:{port}/'\n\
+         [test.t]\nafter = ['web']\nexec = 'true'\n"
+    );
+    tested(&ready).run().status(0);
+}
+
+#[test]
+fn a_time_that_ran_out_is_told_as_it_was_written() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let toml = format!("[test.t]\nexpect.http = 'http://{address}/'\nmax_runtime = '0.4s'\n");
+    let outcome = tested(&toml).run();
+    outcome.status(1).stderr_has(&format!("http://{address}/: no answer within 0.4 s"));
 }
 
 #[test]
@@ -1012,7 +1084,7 @@ fn a_command_that_has_left_its_process_group_is_killed_too() {
         python()
     ));
     let outcome = trc.file("leaves.py", program).survivors_allowed().run();
-    outcome.status(1).stdout_has("did not end within 1.000 s");
+    outcome.status(1).stdout_has("did not end within 1 s");
 }
 
 #[test]

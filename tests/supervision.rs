@@ -124,6 +124,86 @@ fn what_is_not_ready_in_time_has_failed_with_124_and_the_last_line_says_why() {
     );
 }
 
+/// It was ready at once, by what an earlier start had left.
+#[test]
+fn a_file_from_before_the_start_says_nothing_of_readiness() {
+    let rows = [
+        ("written again", "echo >$W/ready"),
+        ("made anew", "rm $W/ready; echo >$W/ready"),
+        ("touched", "touch $W/ready"),
+    ];
+    for mode in MODES {
+        table(
+            &rows,
+            |row| row.0.to_owned(),
+            |(_, then)| {
+                let toml = "log.level = 'debug'\n".to_owned()
+                    + &gated("file = '${W}/ready'", then)
+                        .replace("script = 'echo app'", "script = 'echo app; test -e $W/opened'");
+                let running = Trc::toml(&toml).mode(mode).file("ready", "").spawn();
+                running.wait_for(
+                    "/ready: it was there before the start, and has not been written since",
+                );
+                std::fs::write(running.path("opened"), "").unwrap();
+                running.open_gate("go");
+                running.finish().status(0).stdout_has("async.db is ready").stdout_has("\napp\n");
+            },
+        );
+    }
+    // The second start finds what the first has left.
+    let toml = "[async.db]\nready = { file = '${W}/ready', within = '0.5s' }\nrestart = { when = 'always', max = 1, backoff = '1ms' }\n\
+                script = 'test ! -e $W/ready || exec cat $W/never; echo >$W/ready; read x <$W/go; exit 3'\n";
+    let running = Trc::toml(toml).spawn();
+    running.wait_for("async.db is ready");
+    running.open_gate("go");
+    let outcome = running.finish();
+    outcome.status(124).stderr_has("/ready: it was there before the start");
+    // What stands for something outside has no start.
+    let toml = "[async.db]\nready = { file = '${W}/ready', within = '20s' }\n[sync.app]\nafter = ['db']\nscript = 'echo app'\n";
+    Trc::toml(toml).file("ready", "").run().status(0).stdout_has("\napp\n");
+}
+
+/// It was ten equal lines a second at debug, and none at info.
+#[test]
+fn what_is_waited_for_is_told_with_each_new_reason_and_not_at_each_try() {
+    let refused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let why = format!("{refused}: connection refused; ");
+    let toml = |level: &str, within: &str| {
+        format!(
+            "log.level = '{level}'\n[async.db]\nready = {{ tcp = '{refused}', within = '{within}' }}\n\
+             [sync.app]\nafter = ['db']\nscript = 'echo app'\n"
+        )
+    };
+    // A moment is nothing to speak of.
+    let outcome = Trc::toml(&toml("info", "0.5s")).run();
+    outcome.status(124).stdout_lacks("not ready yet").stderr_has(&why).stderr_has("listened on");
+    let outcome = Trc::toml(&toml("info", "1.8s")).run();
+    outcome.status(124).stdout_has(&format!("async.db is not ready yet: {why}"));
+    assert_eq!(outcome.out().matches("not ready yet").count(), 1, "{}", outcome.out());
+    let outcome = Trc::toml(&toml("debug", "1.8s")).run();
+    let told = outcome.out() + &outcome.err();
+    assert_eq!(told.matches(&format!("async.db: {why}")).count(), 1, "{told}");
+
+    // Another reason is told at once.
+    let running = Trc::toml(&toml("info", "25s")).spawn();
+    running.wait_for(&format!("async.db is not ready yet: {why}"));
+    let toml = "log.level = 'info'\n[async.db]\nready = { exec = ['sh', '-c', 'test -e $W/up || { test ! -e $W/near || { echo near; exit 1; }; echo far; exit 1; }'], within = '25s' }\n\
+                [sync.app]\nafter = ['db']\nscript = 'echo app'\n";
+    let other = Trc::toml(&toml.replace("$W", "$$W")).spawn();
+    other.wait_for("failed with status 1: far");
+    std::fs::write(other.path("near"), "").unwrap();
+    other.wait_for("failed with status 1: near");
+    std::fs::write(other.path("up"), "").unwrap();
+    let outcome = other.finish();
+    outcome.status(0).stdout_has("\napp\n");
+    for reason in ["far", "near"] {
+        let line = format!("status 1: {reason}\n");
+        assert_eq!(outcome.out().matches(&line).count(), 1, "{}", outcome.out());
+    }
+    let _listener = TcpListener::bind(refused).unwrap();
+    running.finish().status(0);
+}
+
 #[test]
 fn a_probes_command_may_flood_hang_or_be_killed() {
     let rows = [
@@ -179,7 +259,7 @@ fn a_name_is_looked_up_at_each_try_anew() {
     let port = listener.local_addr().unwrap().port();
     // Nobody serves anything on the other address of the loopback, names neither.
     let toml = format!(
-        "log.level = 'debug'\n[async.db]\nexec = 'cat ${{W}}/never'\n\
+        "log.level = 'trace'\n[async.db]\nexec = 'cat ${{W}}/never'\n\
          ready = {{ tcp = 'db.example:{port}', every = '10ms', within = '25s' }}\n\
          [sync.app]\nafter = ['db']\nscript = 'echo app'\n"
     );
@@ -409,7 +489,7 @@ fn probes_leave_neither_descriptors_nor_zombies_behind() {
         )
         .unwrap();
     }
-    let running = Trc::toml(&toml).env("TRC_LOG_LEVEL", "debug").spawn();
+    let running = Trc::toml(&toml).env("TRC_LOG_LEVEL", "trace").spawn();
     let open = || std::fs::read_dir(format!("/proc/{}/fd", running.pid())).unwrap().count();
     running.wait_for_times("connection refused", 1000);
     // Some tries are under way.

@@ -1,11 +1,12 @@
 //! `ready` and `health`.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::decode::{Decoder, Fields};
 use super::leaf::{self, Problem, one_of};
-use super::probe::CODES;
+use super::probe::ANSWERS;
 use super::time::positive;
 use super::value::{Entry, Value};
 use super::{Diagnostic, Environment, Health, Http, Placed, Probe, Ready, http, schema};
@@ -71,7 +72,7 @@ impl Decoder<'_> {
         let probe = match kind {
             "tcp" => Probe::Tcp(self.read(&key, node, http::address)?),
             "unix" => Probe::Unix(self.path(&key, node)?),
-            "http" => Probe::Http(self.http_of(&key, written, schema::HTTP)?),
+            "http" => Probe::Http(self.http_of(&key, written, schema::HTTP, ANSWERS)?),
             "exec" => Probe::Exec(self.words(&key, node)?),
             "file" => Probe::File(self.path(&key, node)?),
             "log" => Probe::Log(self.read(&key, node, pattern)?),
@@ -95,18 +96,25 @@ impl Decoder<'_> {
         self.read(key, node, leaf::line).map(PathBuf::from)
     }
 
-    /// What is asked over HTTP; `keys` are those that may stand there.
+    /// What is asked over HTTP; `keys` are those that may stand there, `codes` will do where no
+    /// `status` is written.
     pub fn http_of(
         &mut self,
         key: &str,
         entry: &Entry,
         keys: &'static [schema::Key],
+        codes: RangeInclusive<u16>,
     ) -> Option<Http> {
         let table = self.names(key, Some(entry))?;
         let fields = self.fields(&format!(" in `{key}`"), keys, Some(table));
         let path = self.get(&fields, "path", http::path);
         let host = self.get(&fields, "host", http::host);
         let status = fields.entry("status").map(|entry| match &entry.node.value {
+            Value::Array(items) if items.is_empty() => {
+                let problem = Problem::new("an empty array accepts no answer");
+                self.problem("status", &entry.node, problem);
+                Vec::new()
+            }
             Value::Array(_) => {
                 let codes = self.list("status", &entry.node, false, http::codes);
                 codes.into_iter().map(|code| code.value).collect()
@@ -123,7 +131,7 @@ impl Decoder<'_> {
             address: url.address,
             path: path.or(url.path).unwrap_or_else(|| "/".to_owned()),
             host: host.unwrap_or(url.authority),
-            status: status.unwrap_or_else(|| vec![CODES]),
+            status: status.unwrap_or_else(|| vec![codes]),
         })
     }
 }

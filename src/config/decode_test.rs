@@ -193,12 +193,18 @@ impl Decoder<'_> {
     }
 
     fn http_check(&mut self, entry: &Entry) -> Option<HttpCheck> {
-        let http = self.http_of("expect.http", entry, schema::EXPECT_HTTP)?;
+        let http =
+            self.http_of("expect.http", entry, schema::EXPECT_HTTP, super::probe::SUCCESS)?;
         let fields = Fields::noted(schema::EXPECT_HTTP, entry.node.as_table());
         let body = self.patterns(&fields, "body");
         let mut headers = BTreeMap::new();
         for (name, entry) in self.names("headers", fields.entry("headers")).into_iter().flatten() {
             let values = match &entry.node.value {
+                Value::Array(items) if items.is_empty() => {
+                    let problem = Problem::new("an empty array expects nothing");
+                    self.problem("headers", &entry.node, problem);
+                    Vec::new()
+                }
                 Value::Array(_) => self.list("headers", &entry.node, false, pattern),
                 _ => self
                     .read("headers", &entry.node, pattern)

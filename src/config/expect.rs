@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Address, Http, Placed, UnitRef};
+use super::{Address, Http, Placed, UnitRef, seconds};
 use crate::signal::Signal;
 
 /// What `[test.NAME]` has beside what it runs and who it is.
@@ -250,7 +250,7 @@ impl fmt::Display for Check {
                 let Address { host, port } = &check.http.address;
                 let more = !check.body.is_empty() || !check.headers.is_empty();
                 let mut how = String::new();
-                if check.http.status != [super::probe::CODES] {
+                if check.http.status != [super::probe::SUCCESS] {
                     how = format!(" with {}", codes(&check.http.status));
                 }
                 if more {
@@ -286,9 +286,9 @@ impl fmt::Display for Check {
                 let has = if *forbidden { "lacks" } else { "has" };
                 write!(f, "log{unit} {has} {needle}")
             }
-            Self::ReadyWithin(time) => write!(f, "ready within {} s", time.as_secs_f64()),
+            Self::ReadyWithin(time) => write!(f, "ready within {}", seconds(*time)),
             Self::MaxRss(bytes) => write!(f, "at most {} of memory", size(*bytes)),
-            Self::MaxCpu(time) => write!(f, "at most {} s of CPU time", time.as_secs_f64()),
+            Self::MaxCpu(time) => write!(f, "at most {} of CPU time", seconds(*time)),
             Self::MaxFds(most) => write!(f, "at most {most} open descriptors"),
             Self::MaxMemory(bytes) => {
                 write!(f, "at most {} of memory in the container", size(*bytes))

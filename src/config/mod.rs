@@ -61,6 +61,7 @@ pub(crate) use source::reason;
 pub(crate) use suggest::nearest;
 pub use template::Template;
 pub use testing::{ReportFile, ReportKind, Testing};
+pub(crate) use time::seconds;
 pub use unit::{
     After, Command, Condition, FileEnv, Form, Identity, OnFailure, Output, OutputFile, Stage, Stop,
     StopTo, Unit, UnitRef, Variable, typed,

@@ -8,8 +8,11 @@ use serde::Deserialize;
 
 use super::{Placed, Template};
 
-/// The status codes that will do for `http`, as kubelet has it.
-pub const CODES: RangeInclusive<u16> = 200..=399;
+/// The status codes that will do for `ready.http` and `health.http`, as kubelet has it: whoever
+/// redirects is there.
+pub const ANSWERS: RangeInclusive<u16> = 200..=399;
+/// Those that will do for `expect.http`: a redirect is not what was asked for.
+pub const SUCCESS: RangeInclusive<u16> = 200..=299;
 
 /// A host, by name or number, and a port.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -29,7 +32,7 @@ pub struct Http {
     pub path: String,
     /// The `Host` header.
     pub host: String,
-    /// The status codes that will do; 200 to 399 where nothing is written.
+    /// The status codes that will do.
     pub status: Vec<RangeInclusive<u16>>,
 }
 

@@ -672,7 +672,7 @@ pub const EXPECT: &[Key] = &[
         Kind::Ports,
         "",
         r#"["25/tcp", "127.0.0.1:53/udp", "!23"]"#,
-        "something listens on these ports, on any address unless one is named; `!`: nothing does",
+        "something listens on these ports: a port alone can be reached from outside, not by the loopback only; `!`: nothing does, on any address unless one is named",
     ),
     key(
         "file",
@@ -771,7 +771,7 @@ pub const EXPECT_HTTP: &[Key] = &[
     HTTP[0],
     HTTP[1],
     HTTP[2],
-    HTTP[3],
+    Key { default: "200-299", ..HTTP[3] },
     key("body", Kind::Patterns, "", r#""\"ok\"""#, "what the answer has"),
     key(
         "headers",

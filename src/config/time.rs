@@ -6,6 +6,15 @@ use super::leaf::{Leaf, Problem, text};
 use super::value::{Node, Value};
 use super::{Backoff, Environment};
 
+/// A span of time for people, to the millisecond: `0.2 s`, `5 s`.
+#[must_use]
+pub fn seconds(time: Duration) -> String {
+    let rounded = (time.as_secs_f64() * 1000.0).round() / 1000.0;
+    // One that is shorter was written by somebody.
+    let shown = if rounded > 0.0 { rounded } else { time.as_secs_f64() };
+    format!("{shown} s")
+}
+
 /// A span of time: `"1m30s"`, `"200ms"`, or a number of seconds.
 pub fn duration(node: &Node, environment: &Environment) -> Leaf<Duration> {
     match &node.value {
@@ -77,6 +86,25 @@ fn unbounded(text: &str) -> Option<Duration> {
         rest = unit[end..].trim_start();
         if rest.is_empty() {
             return Some(total);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_shown_to_the_millisecond() {
+        for (nanos, expected) in [
+            (0, "0 s"),
+            (999_999_910, "1 s"),
+            (200_000_000, "0.2 s"),
+            (1_234_567_890, "1.235 s"),
+            (60_000_000_000, "60 s"),
+            (100_000, "0.0001 s"),
+        ] {
+            assert_eq!(seconds(Duration::from_nanos(nanos)), expected);
         }
     }
 }

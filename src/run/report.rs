@@ -1,14 +1,12 @@
 //! What people are told: the log's lines for what happens, and the last one for why.
 
-use std::time::Duration;
-
 use log::Level;
 use nix::errno::Errno;
 
 use super::localtime::CLOCK;
 use super::sender;
 use super::spawn_failure::spawn_failure;
-use crate::config::{Diagnostic, Form, OnFailure, Severity, Stage, Then};
+use crate::config::{Diagnostic, Form, OnFailure, Severity, Stage, Then, seconds};
 use crate::engine::{Ended, Ending, Fact, How, TestEnd};
 use crate::graph::{Graph, UnitId};
 use crate::journal::{Entry, Journal};
@@ -62,6 +60,13 @@ impl Reporter {
             };
             self.main(level, "configuration", format_args!("{diagnostic}"));
         }
+    }
+
+    /// That a unit which is waited for is not ready yet, and why.
+    pub fn waiting(&self, graph: &Graph, id: UnitId, why: &str) {
+        let name = graph.node(id).unit.id();
+        let message = format_args!("{name} is not ready yet: {why}");
+        self.unit(Level::Info, graph, id, ("main", self.own), "waiting", None, message);
     }
 
     /// That a unit is started: its line comes before anything it writes itself.
@@ -332,10 +337,4 @@ impl Reporter {
         let entry = Entry { level, stage, pid, unit: Some(&unit), event, exitcode, message };
         self.journal.entry((CLOCK.now)(), &entry);
     }
-}
-
-/// A span of time for people: `0.2 s`, `5 s`.
-fn seconds(time: Duration) -> String {
-    // Microseconds are of no interest, and a run of zeros neither.
-    format!("{} s", (time.as_secs_f64() * 1000.0).round() / 1000.0)
 }

@@ -251,6 +251,21 @@ fn what_expects_nothing_or_can_not_be_done_is_refused() {
             "[test.t]\nexec = 'x'\nexpect.exit = []",
             &["error trc.toml:3:15: `exit`: an empty array expects nothing"],
         ),
+        (
+            "[test.t.expect.http]\nurl = 'http://a/'\nstatus = []\nheaders.x = []",
+            &[
+                "error trc.toml:3:10: `status`: an empty array accepts no answer",
+                "error trc.toml:4:13: `headers`: an empty array expects nothing",
+            ],
+        ),
+        (
+            "[async.x]\nexec = 'x'\nready.http = { url = 'http://a/', status = [] }\n\
+             health.http = { url = 'http://a/', status = [] }",
+            &[
+                "error trc.toml:3:44: `status`: an empty array accepts no answer",
+                "error trc.toml:4:45: `status`: an empty array accepts no answer",
+            ],
+        ),
     ]);
     let refused = Case::new().toml(WEB).arguments(&["--report", "json=x"]).errors();
     assert_eq!(

@@ -27,23 +27,28 @@ struct Table {
 /// # Errors
 /// Where something listens, or why that can't be told.
 pub fn check(wanted: &Listening) -> Result<(), String> {
-    let mut table = Table::default();
-    for (path, may_lack) in if wanted.udp {
-        [("/proc/net/udp", false), ("/proc/net/udp6", true)]
-    } else {
-        [("/proc/net/tcp", false), ("/proc/net/tcp6", true)]
-    } {
-        match File::open(path).and_then(|file| table.read(file, LONGEST, wanted.udp)) {
-            Ok(()) => {}
-            // The kernel, or the container, may be without IPv6.
-            Err(error) if may_lack && error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(format!("{path}: {}", reason(&error).to_lowercase())),
-        }
-    }
-    verdict(wanted, &table)
+    verdict(wanted, &Table::of(wanted.udp)?)
 }
 
 impl Table {
+    /// That of this network namespace, of UDP or TCP.
+    fn of(udp: bool) -> Result<Self, String> {
+        let mut table = Self::default();
+        for (path, may_lack) in if udp {
+            [("/proc/net/udp", false), ("/proc/net/udp6", true)]
+        } else {
+            [("/proc/net/tcp", false), ("/proc/net/tcp6", true)]
+        } {
+            match File::open(path).and_then(|file| table.read(file, LONGEST, udp)) {
+                Ok(()) => {}
+                // The kernel, or the container, may be without IPv6.
+                Err(error) if may_lack && error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(format!("{path}: {}", reason(&error).to_lowercase())),
+            }
+        }
+        Ok(table)
+    }
+
     fn read(&mut self, from: impl Read, most: u64, udp: bool) -> std::io::Result<()> {
         let mut from = BufReader::new(from.take(most));
         let mut line = Vec::new();
@@ -87,7 +92,12 @@ fn verdict(wanted: &Listening, table: &Table) -> Result<(), String> {
     let protocol = if wanted.udp { "udp" } else { "tcp" };
     let shown = |socket: &&SocketAddr| format!("{socket}/{protocol}");
     let on_port = || table.sockets.iter().filter(|socket| socket.port() == wanted.port);
-    let right: Vec<_> = on_port().filter(|socket| serves(socket.ip(), wanted.ip)).collect();
+    let is_right = |socket: &&SocketAddr| match wanted.ip {
+        Some(ip) => serves(socket.ip(), ip),
+        // From elsewhere nobody reaches what listens on the loopback alone.
+        None => wanted.negated || !socket.ip().is_loopback(),
+    };
+    let right: Vec<_> = on_port().filter(is_right).collect();
     match (wanted.negated, right.is_empty()) {
         (true, true) if wanted.udp && table.cut => {
             Err("there are too many sockets to tell".to_owned())
@@ -96,22 +106,42 @@ fn verdict(wanted: &Listening, table: &Table) -> Result<(), String> {
         (true, false) => Err(format!("something listens on {}", some(right.iter().map(shown)))),
         (false, true) => {
             let others: Vec<String> = on_port().map(|socket| shown(&socket)).collect();
-            let elsewhere = if others.is_empty() {
-                ports(table, protocol)
-            } else {
-                format!("something does on {}", some(others))
-            };
-            Err(format!("nothing listens on {wanted}; {elsewhere}"))
+            Err(match (others.is_empty(), wanted.ip) {
+                (true, _) => format!("nothing listens on {wanted}; {}", ports(table, protocol)),
+                (false, Some(_)) => {
+                    format!("nothing listens on {wanted}; something does on {}", some(others))
+                }
+                (false, None) => format!(
+                    "{wanted} can be reached from this container alone: something listens on {}; \
+                     if that is meant, name the address",
+                    some(others)
+                ),
+            })
         }
     }
 }
 
 /// Whether a socket bound to an address is what is wanted. `::` takes IPv4 connections too,
 /// save where its program said otherwise, which `/proc` does not tell (ipv6(7)).
-fn serves(bound: IpAddr, wanted: Option<IpAddr>) -> bool {
-    wanted.is_none_or(|wanted| {
-        let wanted = wanted.to_canonical();
-        bound == wanted || (wanted == Ipv4Addr::UNSPECIFIED && bound == Ipv6Addr::UNSPECIFIED)
+fn serves(bound: IpAddr, wanted: IpAddr) -> bool {
+    let wanted = wanted.to_canonical();
+    bound == wanted || (wanted == Ipv4Addr::UNSPECIFIED && bound == Ipv6Addr::UNSPECIFIED)
+}
+
+/// What listens in place of a TCP port that refuses connections, in words; None if that can't be
+/// told.
+pub fn instead(port: u16) -> Option<String> {
+    let table = Table::of(false).ok()?;
+    let elsewhere: Vec<String> = table
+        .sockets
+        .iter()
+        .filter(|socket| socket.port() == port)
+        .map(|socket| format!("{socket}/tcp"))
+        .collect();
+    Some(if elsewhere.is_empty() {
+        ports(&table, "tcp")
+    } else {
+        format!("something listens on {}", some(elsewhere))
     })
 }
 
@@ -201,8 +231,6 @@ mod tests {
     fn an_address_that_is_wanted_is_the_one_that_is_bound() {
         let any = "0.0.0.0";
         for (bound, wanted_ip, expected) in [
-            ("127.0.0.1", None, true),
-            ("::1", None, true),
             ("127.0.0.1", Some("127.0.0.1"), true),
             ("::ffff:127.0.0.1", Some("127.0.0.1"), true),
             ("127.0.0.1", Some("::ffff:127.0.0.1"), true),
@@ -222,6 +250,29 @@ mod tests {
             assert_eq!(verdict(&wanted, &table).is_ok(), expected, "{bound} {wanted}");
             wanted.negated = true;
             assert_eq!(verdict(&wanted, &table).is_err(), expected, "not {bound} {wanted}");
+        }
+    }
+
+    #[test]
+    fn a_port_alone_is_to_be_reached_from_elsewhere_and_its_negation_is_about_any_address() {
+        let loopback = "80/tcp can be reached from this container alone: something listens on ";
+        for (bound, expected) in [
+            (&["0.0.0.0"][..], None),
+            (&["::"], None),
+            (&["10.0.0.2"], None),
+            (&["127.0.0.1", "10.0.0.2"], None),
+            (&["127.0.0.1"], Some("127.0.0.1:80/tcp")),
+            (&["127.0.0.11"], Some("127.0.0.11:80/tcp")),
+            (&["::1"], Some("[::1]:80/tcp")),
+            (&["::ffff:127.0.0.1", "::1"], Some("127.0.0.1:80/tcp, [::1]:80/tcp")),
+        ] {
+            let table = table(&bound.iter().map(|ip| (*ip, 80)).collect::<Vec<_>>());
+            let mut wanted = wanted(None, 80);
+            let expected =
+                expected.map(|on| format!("{loopback}{on}; if that is meant, name the address"));
+            assert_eq!(verdict(&wanted, &table).err(), expected, "{bound:?}");
+            wanted.negated = true;
+            assert!(verdict(&wanted, &table).is_err(), "not {bound:?}");
         }
     }
 
@@ -282,7 +333,7 @@ mod tests {
             // A connection to it is none that listens.
             let client = TcpStream::connect((ip, port)).unwrap();
             assert_eq!(check(&wanted(Some(ip), port)), Ok(()), "{ip}");
-            assert_eq!(check(&wanted(None, port)), Ok(()), "{ip}");
+            assert!(check(&wanted(None, port)).is_err(), "{ip}");
             assert!(check(&wanted(Some("0.0.0.0"), port)).is_err(), "{ip}");
             let own = client.local_addr().unwrap().port();
             assert!(check(&wanted(Some(ip), own)).is_err(), "{ip}");

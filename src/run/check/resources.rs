@@ -121,7 +121,7 @@ pub fn max_cpu(
     let used = has_run(unit, pids, used)?;
     match cpu(pids).saturating_add(used.cpu) {
         found if found <= most => Ok(()),
-        found => Err(format!("{unit} has used {} s", found.as_secs_f64())),
+        found => Err(format!("{unit} has used {}", crate::config::seconds(found))),
     }
 }
 

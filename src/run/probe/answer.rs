@@ -12,6 +12,7 @@ use super::closing::Closing;
 use super::head::Head;
 use super::message::Message;
 use crate::config::{Http, HttpCheck, Pattern};
+use crate::selftest::excerpt;
 
 /// What is asked, and which answers will do.
 pub struct Request {
@@ -70,14 +71,25 @@ impl Request {
         }
     }
 
-    /// The verdict on an answer with this status and these problems.
-    fn verdict(&self, code: u16, problems: &[String]) -> Result<(), String> {
-        let right = self.status.iter().any(|range| range.contains(&code));
-        match (right, problems.is_empty()) {
+    fn accepts(&self, code: u16) -> bool {
+        self.status.iter().any(|range| range.contains(&code))
+    }
+
+    /// The verdict on an answer with this status, these headers if they have come, and these
+    /// problems.
+    fn verdict(&self, code: u16, head: Option<&Head>, problems: &[String]) -> Result<(), String> {
+        let accepted = self.accepts(code);
+        let to = head.and_then(|head| head.header("location")).filter(|_| is_redirect(code));
+        let mut answer = format!("it answered {code}");
+        if let Some(to) = to.filter(|_| !accepted) {
+            let to = excerpt(String::from_utf8_lossy(to));
+            answer.push_str(&format!(", a redirect to {to}, which trc does not follow"));
+        }
+        match (accepted, problems.is_empty()) {
             (true, true) => Ok(()),
-            (false, true) => Err(format!("it answered {code}")),
-            (true, false) => Err(format!("it answered {code}, but {}", problems.join("; "))),
-            (false, false) => Err(format!("it answered {code}, and {}", problems.join("; "))),
+            (false, true) => Err(answer),
+            (true, false) => Err(format!("{answer}, but {}", problems.join("; "))),
+            (false, false) => Err(format!("{answer}, and {}", problems.join("; "))),
         }
     }
 }
@@ -172,8 +184,14 @@ impl Answer {
         match self.request.looks_at() {
             // What comes after that is not looked at, so nothing is wrong with it.
             LooksAt::Status => {
-                if let Some(code) = self.came.status() {
-                    return Some(self.request.verdict(code, &[]));
+                let code = self.came.status();
+                // The headers say where a redirect leads that will not do.
+                let more = |code: u16| {
+                    let wrong = is_redirect(code) && !self.request.accepts(code);
+                    wrong && self.came.head().is_none() && came == Ok(false)
+                };
+                if let Some(code) = code.filter(|code| !more(*code)) {
+                    return Some(self.request.verdict(code, self.came.head(), &[]));
                 }
             }
             LooksAt::Headers if self.came.head().is_some() => return Some(self.whole()),
@@ -183,7 +201,7 @@ impl Answer {
             Ok(false) => None,
             Ok(true) => Some(self.whole()),
             Err(why) => Some(match self.came.head() {
-                Some(head) => self.request.verdict(head.status, &[why]),
+                Some(head) => self.request.verdict(head.status, Some(head), &[why]),
                 None => Err(why),
             }),
         }
@@ -193,7 +211,8 @@ impl Answer {
     fn whole(&self) -> Result<(), String> {
         match (self.came.head(), &self.request.expected) {
             (Some(head), Some(expected)) => {
-                self.request.verdict(head.status, &expected.problems(head, self.came.body()))
+                let problems = expected.problems(head, self.came.body());
+                self.request.verdict(head.status, Some(head), &problems)
             }
             // There is no such answer.
             _ => Err("it closed the connection without an answer".to_owned()),
@@ -203,9 +222,17 @@ impl Answer {
     /// What it comes to if no more comes: `why` follows on "the rest of it did not come".
     /// None if not even all headers have come.
     pub fn without_rest(&self, why: &str) -> Option<String> {
+        let (code, head) = (self.came.status()?, self.came.head());
+        if self.request.looks_at() == LooksAt::Status {
+            return self.request.verdict(code, head, &[]).err();
+        }
         let problem = format!("the rest of it did not come{why}");
-        self.request.verdict(self.came.head()?.status, &[problem]).err()
+        self.request.verdict(code, Some(head?), &[problem]).err()
     }
+}
+
+fn is_redirect(code: u16) -> bool {
+    (300..=399).contains(&code)
 }
 
 fn words(errno: Errno) -> String {

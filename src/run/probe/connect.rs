@@ -18,8 +18,8 @@ pub enum Connected {
     NotYet,
     /// It is there.
     Yes,
-    /// It won't be, in words.
-    Failed(String),
+    /// It won't be.
+    Failed(Errno),
 }
 
 const FLAGS: SockFlag = SockFlag::SOCK_NONBLOCK.union(SockFlag::SOCK_CLOEXEC);
@@ -27,17 +27,17 @@ const FLAGS: SockFlag = SockFlag::SOCK_NONBLOCK.union(SockFlag::SOCK_CLOEXEC);
 /// Begins a TCP connection.
 ///
 /// # Errors
-/// Why there is none, in words.
-pub fn begin(to: SocketAddr) -> Result<OwnedFd, String> {
+/// Why there is none.
+pub fn begin(to: SocketAddr) -> Result<OwnedFd, Errno> {
     let family = if to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
-    let socket = socket(family, SockType::Stream, FLAGS, None).map_err(words)?;
+    let socket = socket(family, SockType::Stream, FLAGS, None)?;
     let begun = match to {
         SocketAddr::V4(to) => connect(socket.as_raw_fd(), &SockaddrIn::from(to)),
         SocketAddr::V6(to) => connect(socket.as_raw_fd(), &SockaddrIn6::from(to)),
     };
     match begun {
         Ok(()) | Err(Errno::EINPROGRESS | Errno::EINTR) => Ok(socket),
-        Err(errno) => Err(words(errno)),
+        Err(errno) => Err(errno),
     }
 }
 
@@ -45,18 +45,18 @@ pub fn begin(to: SocketAddr) -> Result<OwnedFd, String> {
 pub fn connected(socket: &OwnedFd) -> Connected {
     match getsockopt(socket, sockopt::SocketError) {
         Ok(0) => {}
-        Ok(errno) => return Connected::Failed(words(Errno::from_raw(errno))),
-        Err(errno) => return Connected::Failed(words(errno)),
+        Ok(errno) => return Connected::Failed(Errno::from_raw(errno)),
+        Err(errno) => return Connected::Failed(errno),
     }
     match getpeername::<SockaddrStorage>(socket.as_raw_fd()) {
         // Where nobody listens on a port that the kernel also hands out, a connection may
         // come to be with itself: both ends open at once, RFC 9293, 3.5.
         Ok(peer) if getsockname(socket.as_raw_fd()) == Ok(peer) => {
-            Connected::Failed(words(Errno::ECONNREFUSED))
+            Connected::Failed(Errno::ECONNREFUSED)
         }
         Ok(_) => Connected::Yes,
         Err(Errno::ENOTCONN) => Connected::NotYet,
-        Err(errno) => Connected::Failed(words(errno)),
+        Err(errno) => Connected::Failed(errno),
     }
 }
 
@@ -78,6 +78,6 @@ pub fn unix(path: &Path) -> Result<Guarded, String> {
     }
 }
 
-fn words(errno: Errno) -> String {
+pub fn words(errno: Errno) -> String {
     errno.desc().to_lowercase()
 }

@@ -4,6 +4,7 @@
 mod answer;
 mod closing;
 mod connect;
+pub mod file;
 mod head;
 mod message;
 mod resolve;
@@ -11,14 +12,15 @@ mod resolve;
 mod tests;
 
 use std::collections::VecDeque;
-use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::poll::PollFlags;
 
-use crate::config::{Address, Http, HttpCheck, Probe, reason};
+use super::check::listening;
+use crate::config::{Address, Http, HttpCheck, Probe, seconds};
 use crate::engine::Outcome;
 use answer::{Answer, Request};
 use closing::Closing;
@@ -33,12 +35,20 @@ pub struct Failure {
     pub timed_out: bool,
     /// What it came to, in words.
     pub why: String,
+    /// The port of this machine's loopback that has refused a connection.
+    pub refused: Option<u16>,
 }
 
 impl Failure {
     /// Something other than time.
     pub fn new(why: impl Into<String>) -> Self {
-        Self { timed_out: false, why: why.into() }
+        Self { timed_out: false, why: why.into(), refused: None }
+    }
+
+    /// What it came to, and what listens in place of a port that has refused a connection.
+    pub fn explained(self) -> String {
+        let instead = self.refused.and_then(listening::instead);
+        instead.map_or_else(|| self.why.clone(), |instead| format!("{}; {instead}", self.why))
     }
 
     /// As the engine is told.
@@ -75,6 +85,8 @@ pub struct Try {
     step: Step,
     /// What is tried, for people.
     what: String,
+    /// Its port, if that is of this machine's loopback.
+    port: Option<u16>,
     timeout: Duration,
     deadline: Instant,
 }
@@ -106,19 +118,14 @@ impl Try {
         match probe {
             Probe::Tcp(address) => {
                 let step = reach(address, None, now, deadline)?;
-                Ok(Self { step, what: shown(address), timeout, deadline })
+                Ok(Self { step, what: shown(address), port: loopback(address), timeout, deadline })
             }
             Probe::Http(http) => Self::ask(http, Request::new(http), timeout, now),
             Probe::Unix(path) => Err(match connect::unix(path) {
                 Ok(socket) => Over { verdict: Ok(()), closing: Some(Closing::unix(socket)) },
                 Err(why) => named(&path.display().to_string(), why).into(),
             }),
-            Probe::File(path) => Err(match fs::metadata(path) {
-                Ok(_) => Ok(()).into(),
-                Err(error) => {
-                    named(&path.display().to_string(), reason(&error).to_lowercase()).into()
-                }
-            }),
+            Probe::File(path) => Err(file::check(path, None).into()),
             Probe::Exec(_) | Probe::Log(_) | Probe::Notify | Probe::Fd(_) => {
                 Err(Failure::new("this can't be tried").into())
             }
@@ -137,7 +144,7 @@ impl Try {
     fn ask(http: &Http, request: Request, timeout: Duration, now: Instant) -> Result<Self, Over> {
         let deadline = now + timeout;
         let step = reach(&http.address, Some(request), now, deadline)?;
-        Ok(Self { step, what: url(http), timeout, deadline })
+        Ok(Self { step, what: url(http), port: loopback(&http.address), timeout, deadline })
     }
 
     /// When what it waits for is [`late`](Self::late).
@@ -162,14 +169,14 @@ impl Try {
     /// # Errors
     /// The verdict, once there is one.
     pub fn proceed(mut self, now: Instant) -> Result<Self, Over> {
-        let failed = |why| Over::from(named(&self.what, why));
+        let failed = |errno| Over::from(refusal(&self.what, self.port, errno));
         let step = match self.step {
             Step::Resolving(mut resolver, then) => match resolver.proceed() {
                 None => Step::Resolving(resolver, then),
                 Some(Ok(addresses)) => {
                     connecting(addresses.into(), then, now, self.deadline).map_err(failed)?
                 }
-                Some(Err(why)) => return Err(failed(why)),
+                Some(Err(why)) => return Err(named(&self.what, why).into()),
             },
             Step::Connecting { socket, until, others, then } => match connect::connected(&socket) {
                 Connected::NotYet => Step::Connecting { socket, until, others, then },
@@ -205,7 +212,7 @@ impl Try {
         match self.step {
             Step::Connecting { others, then, .. } if !others.is_empty() && now < self.deadline => {
                 self.step = connecting(others, then, now, self.deadline)
-                    .map_err(|why| named(&self.what, why))?;
+                    .map_err(|errno| refusal(&self.what, self.port, errno))?;
                 Ok(self)
             }
             Step::Resolving(..) | Step::Connecting { .. } | Step::Asking(_) => {
@@ -226,7 +233,7 @@ impl Try {
 
     /// What it has come to when its time is up.
     fn too_late(&self) -> Failure {
-        let within = format!("within {} s", self.timeout.as_secs_f64());
+        let within = format!("within {}", seconds(self.timeout));
         let why = match &self.step {
             Step::Resolving(..) => format!("{}: its name was not resolved {within}", self.what),
             Step::Connecting { .. } => format!("{}: no connection {within}", self.what),
@@ -236,12 +243,24 @@ impl Try {
                 format!("{}: {why}", self.what)
             }
         };
-        Failure { timed_out: true, why }
+        Failure { timed_out: true, why, refused: None }
     }
 }
 
 fn named(what: &str, why: impl std::fmt::Display) -> Failure {
     Failure::new(format!("{what}: {why}"))
+}
+
+/// What `what` came to where there is no connection.
+fn refusal(what: &str, port: Option<u16>, errno: Errno) -> Failure {
+    let refused = port.filter(|_| errno == Errno::ECONNREFUSED);
+    Failure { refused, ..named(what, connect::words(errno)) }
+}
+
+/// The port of an address of this machine's loopback.
+fn loopback(Address { host, port }: &Address) -> Option<u16> {
+    let here = |ip: IpAddr| ip.to_canonical().is_loopback();
+    (host == "localhost" || host.parse().is_ok_and(here)).then_some(*port)
 }
 
 /// The way to an address; `localhost` and numbers need no lookup.
@@ -264,7 +283,8 @@ fn reach(
         }
     };
     let known = known.into_iter().map(|ip| SocketAddr::new(ip, *port)).collect();
-    connecting(known, then, now, deadline).map_err(|why| named(&shown(address), why))
+    connecting(known, then, now, deadline)
+        .map_err(|errno| refusal(&shown(address), loopback(address), errno))
 }
 
 /// A connection to the first of these that begins to come about. It may take its share of what
@@ -274,8 +294,9 @@ fn connecting(
     then: Option<Request>,
     now: Instant,
     deadline: Instant,
-) -> Result<Step, String> {
-    let mut last = "it has no address".to_owned();
+) -> Result<Step, Errno> {
+    // Nobody has no address.
+    let mut last = Errno::EADDRNOTAVAIL;
     while let Some(address) = to.pop_front() {
         match connect::begin(address) {
             Ok(socket) => {
@@ -283,7 +304,7 @@ fn connecting(
                 let until = now + deadline.saturating_duration_since(now) / turns;
                 return Ok(Step::Connecting { socket, until, others: to, then });
             }
-            Err(why) => last = why,
+            Err(errno) => last = errno,
         }
     }
     Err(last)

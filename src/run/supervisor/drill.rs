@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::reason;
 use super::super::testing::Report;
 use super::{Supervisor, flush_deadline, now};
-use crate::config::{ReportKind, Stage};
+use crate::config::{ReportKind, Stage, seconds};
 use crate::engine::{Cause, Ended, Ending, Finding, How, Stopped, TestEnd};
 use crate::graph::{UnitId, points};
 use crate::selftest::{self, CheckPoint, Outcome, Point, Suite};
@@ -265,7 +265,7 @@ impl Supervisor {
             whys.push(format!("when it was told to stop, it {how}{}", self.last_output(id)));
         }
         if findings.contains(&Finding::Killed(id)) {
-            let (timeout, signal) = (node.stop_timeout.as_secs_f64(), node.stop_signal);
+            let (timeout, signal) = (seconds(node.stop_timeout), node.stop_signal);
             whys.push(match self.suite.left.get(&id) {
                 Some(left) => {
                     format!("{} did not end and had to be killed", left.join(", "))
@@ -273,7 +273,7 @@ impl Supervisor {
                 None if !self.suite.told.contains_key(&id) => {
                     "there was no time left to stop it".to_owned()
                 }
-                None => format!("it did not end within {timeout} s of {signal} and was killed"),
+                None => format!("it did not end within {timeout} of {signal} and was killed"),
             });
         }
         (!whys.is_empty()).then(|| whys.join(", and "))

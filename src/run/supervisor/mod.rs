@@ -28,6 +28,7 @@ use super::capture::{Capture, LogFile};
 use super::environment::Environment;
 use super::notify::Socket;
 use super::prepare::{LazyShell, Surroundings};
+use super::probe::file::Stamp;
 use super::probe::{Closings, Try};
 use super::report::Reporter;
 use super::signals::Signals;
@@ -37,7 +38,7 @@ use super::terminal::Terminal;
 use super::trial::Trial;
 use super::{memory, oom, processes};
 use crate::config::{Config, Loaded, Stage};
-use crate::engine::{Action, Engine, Event, Purpose, Target};
+use crate::engine::{Action, Engine, Event, Fact, Purpose, Target};
 use crate::graph::{Graph, UnitId};
 use crate::shell::{Saved, State};
 use crate::signal::Signal;
@@ -93,6 +94,8 @@ struct Held {
     notify: Option<Socket>,
     /// The end of its main process, where it has handed over to another.
     main: Option<OwnedFd>,
+    /// The file by which it is ready, as it was before its start.
+    file_before: Option<Stamp>,
     /// Where it says that it is ready by a newline.
     readiness: Option<OwnedFd>,
 }
@@ -114,6 +117,8 @@ pub struct Supervisor {
     tries: Vec<(UnitId, Purpose, Try)>,
     /// Commands of probes that are under way.
     commands: Vec<probe::Command>,
+    /// Probes whose last try has failed.
+    waiting: BTreeMap<(UnitId, Purpose), probe::Waiting>,
     /// Connections of tries that are over.
     closings: Closings,
     /// The files that output goes to, by their paths.
@@ -183,6 +188,7 @@ impl Supervisor {
             children: BTreeMap::new(),
             tries: Vec::new(),
             commands: Vec::new(),
+            waiting: BTreeMap::new(),
             closings: Closings::default(),
             files: BTreeMap::new(),
             leftovers: Vec::new(),
@@ -263,6 +269,11 @@ impl Supervisor {
             Action::Sweep(signal) => self.sweep(signal),
             Action::SweepOver => self.sweep_over(),
             Action::Tell(fact) => {
+                match &fact {
+                    Fact::NotReady { unit } => self.explain(*unit, Purpose::Ready),
+                    Fact::Unhealthy { unit, .. } => self.explain(*unit, Purpose::Health),
+                    _ => {}
+                }
                 self.note(&fact);
                 let why = fact.unit().and_then(|id| self.whys.get(&id));
                 self.reporter.tell(&self.graph, &fact, why.map(String::as_str));

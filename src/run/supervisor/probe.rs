@@ -8,16 +8,28 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use super::super::capture::{Found, Matcher, Sought};
-use super::super::probe::{Failure, Over, Try, Verdict};
+use super::super::probe::{Failure, Over, Try, Verdict, file};
 use super::super::spawn::Launch;
 use super::super::{prepare, processes};
 use super::{Role, Supervisor, now};
-use crate::config::{self, Template, Unit};
+use crate::config::{self, Template, Unit, seconds};
 use crate::engine::{Ending, Event, Notice, Outcome, Purpose};
 use crate::graph::UnitId;
 
 /// What is kept of what a probe's command says, in bytes.
 const TAIL: usize = 1024;
+/// A unit that is not ready after this is waited for, and people are told.
+const SOON: Duration = Duration::from_secs(1);
+/// So often they are told again for the same reason.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// Tries that have failed one after another.
+pub struct Waiting {
+    since: Instant,
+    failure: Failure,
+    /// When that was last said, at the levels info and debug.
+    told: [Option<Instant>; 2],
+}
 
 /// A probe's command that runs.
 pub struct Command {
@@ -88,6 +100,10 @@ impl Supervisor {
                 self.probed(id, purpose, Err(Failure::new(why)));
             }
             return;
+        }
+        let before = self.units[id.0].file_before;
+        if let (config::Probe::File(path), Purpose::Ready, Some(_)) = (probe, purpose, before) {
+            return self.probed(id, purpose, file::check(path, before));
         }
         match Try::begin(probe, timeout, now()) {
             Ok(begun) => self.tries.push((id, purpose, begun)),
@@ -182,15 +198,25 @@ impl Supervisor {
         while let Some(at) = self.commands.iter().position(|one| one.deadline <= now) {
             let command = self.commands.swap_remove(at);
             processes::signal(-command.pid, libc::SIGKILL);
-            let within = command.timeout.as_secs_f64();
-            let why = format!("`{}` did not end within {within} s", command.shown);
+            let within = seconds(command.timeout);
+            let why = format!("`{}` did not end within {within}", command.shown);
             let (id, purpose) = (command.unit, command.purpose);
-            self.probed(id, purpose, Err(Failure { timed_out: true, why }));
+            self.probed(id, purpose, Err(Failure { timed_out: true, ..Failure::new(why) }));
         }
+    }
+
+    /// Notes how the file by which a unit will be ready is before it is started: one that an
+    /// earlier run has left says nothing of this one.
+    pub(super) fn note_file(&mut self, id: UnitId, unit: &Unit) {
+        self.units[id.0].file_before = match find(unit, Purpose::Ready) {
+            Some((config::Probe::File(path), _)) => file::Stamp::of(path),
+            Some(_) | None => None,
+        };
     }
 
     /// A unit's tries are of no interest any more.
     pub(super) fn stop_probes(&mut self, id: UnitId) {
+        self.waiting.retain(|(unit, _), _| *unit != id);
         let closings = &mut self.closings;
         for (_, _, under_way) in self.tries.extract_if(.., |(unit, _, _)| *unit == id) {
             if let Some(closing) = under_way.abandon() {
@@ -222,16 +248,52 @@ impl Supervisor {
         let outcome = match verdict {
             Ok(()) => {
                 self.whys.remove(&id);
+                self.waiting.remove(&(id, purpose));
                 Outcome::Passed
             }
             Err(failure) => {
                 let outcome = failure.outcome();
-                log::debug!("{}: {}", self.graph.node(id).unit.id(), failure.why);
-                self.whys.insert(id, failure.why);
+                self.whys.insert(id, failure.why.clone());
+                self.not_yet(id, purpose, failure);
                 outcome
             }
         };
         self.events.push_back(Event::Probed { unit: id, purpose, outcome });
+    }
+
+    /// A try has failed: people are told each new reason, and at times that it is still so.
+    fn not_yet(&mut self, id: UnitId, purpose: Purpose, failure: Failure) {
+        let now = now();
+        let waiting = self.waiting.entry((id, purpose)).or_insert_with(|| Waiting {
+            since: now,
+            failure: failure.clone(),
+            told: [None; 2],
+        });
+        if waiting.failure != failure {
+            (waiting.failure, waiting.told) = (failure, [None; 2]);
+        }
+        // What is not healthy the engine has told.
+        let long = purpose == Purpose::Ready && now >= waiting.since + SOON;
+        let due = waiting.told.map(|told| told.is_none_or(|told| now >= told + AGAIN));
+        let (failure, unit) = (waiting.failure.clone(), &self.graph.node(id).unit);
+        match due {
+            [true, _] if long => {
+                waiting.told = [Some(now); 2];
+                self.reporter.waiting(&self.graph, id, &failure.explained());
+            }
+            [_, true] => {
+                waiting.told[1] = Some(now);
+                log::debug!("{}: {}", unit.id(), failure.explained());
+            }
+            [_, false] => log::trace!("{}: {}", unit.id(), failure.why),
+        }
+    }
+
+    /// Why a unit is not ready or healthy, as it is now.
+    pub(super) fn explain(&mut self, id: UnitId, purpose: Purpose) {
+        if let Some(waiting) = self.waiting.get(&(id, purpose)) {
+            self.whys.insert(id, waiting.failure.clone().explained());
+        }
     }
 
     /// What a unit's output is to be looked at for.

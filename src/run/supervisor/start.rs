@@ -99,6 +99,7 @@ impl Supervisor {
         let own_group = launch.own_group;
         let uid = launch.ids.as_ref().map_or_else(|| geteuid().as_raw(), |ids| ids.uid);
         let terminal = launch.terminal.is_some() || (unit.stage != Stage::Async && !own_group);
+        self.note_file(id, unit);
         let child = spawn::spawn(launch, pace)
             .map_err(|failure| Failed::Kernel(failure.stage, failure.errno))?;
         let pid = child.pid;

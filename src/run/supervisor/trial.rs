@@ -12,7 +12,7 @@ use super::super::probe::{Failure, Over, Try};
 use super::super::trial::{Said, Stream, Trial};
 use super::super::{judge, prepare, processes};
 use super::{Role, Supervisor, now};
-use crate::config::{Check, Command, Origin, Placed, Probe};
+use crate::config::{Check, Command, Origin, Placed, Probe, seconds};
 use crate::engine::{Ending, Event, Outcome, UNKILLABLE_AFTER};
 use crate::graph::UnitId;
 
@@ -111,8 +111,7 @@ impl Supervisor {
         let time = now();
         if let Some(pid) = trial.pid.filter(|_| trial.deadline <= time) {
             trial.timed_out = true;
-            let seconds = trial.limit.as_secs_f64();
-            let why = format!("it did not end within {seconds:.3} s");
+            let why = format!("it did not end within {}", seconds(trial.limit));
             trial.ending.get_or_insert(Err(why));
             kill(pid);
             // Its end is told when it has been reaped; what can't be killed is left behind.
@@ -151,7 +150,7 @@ impl Supervisor {
             let checks = graph.node(trial.unit).test().map(|test| test.checks.as_slice());
             if let Some(check) = checks.and_then(|checks| checks.get(trial.at)) {
                 trial.timed_out |= verdict.as_ref().is_err_and(|failure| failure.timed_out);
-                let result = verdict.map_err(|Failure { why, .. }| why);
+                let result = verdict.map_err(Failure::explained);
                 trial.note(check.value.to_string(), result);
             }
             trial.at += 1;
@@ -275,7 +274,7 @@ impl Supervisor {
             match self.suite.ready_after(unit) {
                 None => late.push(format!("{name} was not ready")),
                 Some(after) if after > most => {
-                    late.push(format!("{name} was ready after {:.3} s", after.as_secs_f64()));
+                    late.push(format!("{name} was ready after {}", seconds(after)));
                 }
                 Some(_) => {}
             }
