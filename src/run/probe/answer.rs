@@ -80,11 +80,13 @@ impl Request {
     fn verdict(&self, code: u16, head: Option<&Head>, problems: &[String]) -> Result<(), String> {
         let accepted = self.accepts(code);
         let to = head.and_then(|head| head.header("location")).filter(|_| is_redirect(code));
-        let mut answer = format!("it answered {code}");
-        if let Some(to) = to.filter(|_| !accepted) {
-            let to = excerpt(String::from_utf8_lossy(to));
-            answer.push_str(&format!(", a redirect to {to}, which trc does not follow"));
-        }
+        let answer = match to {
+            Some(to) if !accepted => {
+                let to = excerpt(String::from_utf8_lossy(to));
+                format!("it answered {code}, a redirect to {to}, which trc does not follow")
+            }
+            _ => format!("it answered {code}"),
+        };
         match (accepted, problems.is_empty()) {
             (true, true) => Ok(()),
             (false, true) => Err(answer),
