@@ -3,10 +3,16 @@
 use super::leaf::{self, Leaf, Problem};
 use super::schema::{self, Key};
 use super::source::{Source, within};
-use super::suggest::nearest;
+use super::suggest::{is_helped, nearest};
 use super::value::{Entry, Node, Table, Value, shown};
 use super::words;
-use super::{Diagnostic, Environment, Origin, Placed, Stage, Template, UnitRef, misplaced};
+use super::{
+    Diagnostic, Environment, Origin, Placed, Severity, Stage, Template, UnitRef, misplaced,
+};
+
+/// So many unknown keys of one table are told at most; a file that is something else altogether
+/// has millions.
+const MOST_UNKNOWN: usize = 1000;
 
 /// Reads the tree and collects what is wrong.
 pub struct Decoder<'a> {
@@ -59,7 +65,7 @@ impl Decoder<'_> {
             return;
         }
         let origin = match &node.value {
-            Value::String(text) if problem.at > 0 => {
+            Value::String(text) if problem.at > 0 && is_helped(self.diagnostics.len()) => {
                 within(self.sources, &node.origin, text, problem.at)
             }
             _ => node.origin.clone(),
@@ -150,10 +156,17 @@ impl Decoder<'_> {
         keys: &'static [Key],
         table: Option<&'t Table>,
     ) -> Fields<'t> {
-        for (name, entry) in table.into_iter().flatten() {
-            if schema::find(keys, name).is_some() {
-                continue;
-            }
+        let entries = table.into_iter().flatten();
+        let mut strange: Vec<_> =
+            entries.filter(|(name, _)| schema::find(keys, name).is_none()).collect();
+        // Which of too many are told must not depend on their names.
+        if strange.len() > MOST_UNKNOWN {
+            strange.sort_by_key(|(_, entry)| entry.order);
+            let others = strange.split_off(MOST_UNKNOWN).len();
+            let others = u32::try_from(others).unwrap_or(u32::MAX);
+            self.diagnostics.push(Diagnostic::others(Severity::Error, others));
+        }
+        for (name, entry) in strange {
             let message = format!("unknown key `{}`{place}", shown(name));
             let help = unknown(place, name, keys);
             // Each file that has it is wrong.

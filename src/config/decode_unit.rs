@@ -2,7 +2,7 @@
 
 use super::decode::{Decoder, Fields};
 use super::leaf::{self, Problem, one_of};
-use super::suggest::nearest;
+use super::suggest::nearest_of;
 use super::time::{duration, positive};
 use super::value::{Entry, Node, Table, Value, shown};
 use super::{
@@ -94,10 +94,9 @@ impl Decoder<'_> {
 
     fn nothing_to_run(&mut self, id: &str, entry: &Entry, others: &[String]) {
         let bare = |id: &'_ str| id.split_once('.').map_or("", |(_, name)| name).to_owned();
-        let right = others.iter().filter(|other| *other != id).find(|other| {
-            let other = bare(other);
-            nearest(&bare(id), [other.as_str()]).is_some()
-        });
+        let names = others.iter().filter(|other| *other != id).map(String::as_str);
+        let names = names.filter_map(|other| Some((other.split_once('.')?.1, other)));
+        let right = nearest_of(self.diagnostics.len(), &bare(id), names);
         let help = right.map(|right| format!("did you mean `{right}`?"));
         let id = shown(id);
         let diagnostic = match (&entry.key, self.disabled) {

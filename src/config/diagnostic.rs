@@ -15,6 +15,16 @@ pub enum Severity {
     Note,
 }
 
+impl Severity {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        }
+    }
+}
+
 /// One thing that is wrong with what was written.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Diagnostic {
@@ -28,7 +38,12 @@ pub struct Diagnostic {
     pub message: String,
     /// What to do about it, such as the nearest right spelling.
     pub help: Option<String>,
+    /// How many it stands for: more than itself where there are too many to show.
+    pub count: u32,
 }
+
+/// So many errors are shown, and so many warnings; that there are more is said.
+const SHOWN: usize = 50;
 
 impl Diagnostic {
     /// An error at a place.
@@ -39,12 +54,42 @@ impl Diagnostic {
             excerpt: None,
             message: message.into(),
             help: None,
+            count: 1,
         }
     }
 
     /// A warning at a place.
     pub fn warning(origin: Origin, message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(origin, message) }
+    }
+
+    /// Stands for others that are too many to show.
+    pub(super) fn others(severity: Severity, count: u32) -> Self {
+        let (what, s) = (severity.name(), if count == 1 { "" } else { "s" });
+        let message = format!(
+            "{count} more {what}{s} like these {} not shown",
+            if count == 1 { "is" } else { "are" }
+        );
+        Self { severity, count, ..Self::error(Origin::Others, message) }
+    }
+
+    /// Leaves the first of each severity, and how many others there are.
+    pub(super) fn shorten(diagnostics: &mut Vec<Self>) {
+        let severities = [Severity::Error, Severity::Warning, Severity::Note];
+        let mut shown = severities.map(|_| 0);
+        let mut others = severities.map(|_| 0_u32);
+        diagnostics.retain(|found| {
+            let at = found.severity as usize;
+            let stays = found.origin != Origin::Others && shown[at] < SHOWN;
+            if stays {
+                shown[at] += 1;
+            } else {
+                others[at] = others[at].saturating_add(found.count);
+            }
+            stays
+        });
+        let others = severities.into_iter().zip(others).filter(|(_, count)| *count > 0);
+        diagnostics.extend(others.map(|(severity, count)| Self::others(severity, count)));
     }
 
     /// The same with advice.
@@ -65,14 +110,9 @@ impl fmt::Display for Diagnostic {
     ///    = help: did you mean `exec`?
     /// ```
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let severity = match self.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-            Severity::Note => "note",
-        };
-        write!(f, "{severity}: {}", self.message)?;
+        write!(f, "{}: {}", self.severity.name(), self.message)?;
         let mut gutter = 2;
-        if self.origin != Origin::Default {
+        if !matches!(self.origin, Origin::Default | Origin::Others) {
             write!(f, "\n  --> {}", self.origin)?;
         }
         if let (Some((text, length)), Origin::File { line, column, .. }) =

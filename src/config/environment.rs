@@ -1,5 +1,6 @@
 //! The layer that environment variables make: `TRC_…`, and TrivialRC's `RC_…`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
@@ -105,13 +106,19 @@ pub fn layer(
         .collect();
     // So that the order of the environment doesn't matter.
     ours.sort_unstable();
+    let mut known = Known::default();
+    if !ours.is_empty() {
+        for id in unit_ids(tree) {
+            known.add(&id);
+        }
+    }
     for (name, value) in ours {
         let origin = Origin::Variable(name.as_ref().into());
         let Some(parts) = key_of(&name) else {
             remarks.push(unknown(&name, origin));
             continue;
         };
-        let path = match translate(&parts, tree, &layer) {
+        let path = match translate(&parts, &mut known) {
             Ok(path) => path,
             Err(message) => {
                 remarks.push(Diagnostic::error(origin, message));
@@ -200,7 +207,7 @@ fn unknown(name: &str, origin: Origin) -> Diagnostic {
 }
 
 /// The path that a name's parts stand for.
-fn translate(parts: &[&str], tree: &Table, layer: &Table) -> Result<Vec<String>, String> {
+fn translate(parts: &[&str], known: &mut Known) -> Result<Vec<String>, String> {
     if parts.len() > DEEPEST {
         return Err("this names more keys within keys than there are".to_owned());
     }
@@ -219,15 +226,13 @@ fn translate(parts: &[&str], tree: &Table, layer: &Table) -> Result<Vec<String>,
             }
             Some(Kind::Signals | Kind::Exit) => (*part).to_owned(),
             Some(Kind::Units | Kind::Tests) => {
-                let prefix = format!("{}.", path[0]);
-                let known = [tree, layer].map(unit_ids).concat();
-                match_unit(part, known.iter().filter_map(|id| id.strip_prefix(&prefix)))?
-                    .unwrap_or_else(|| new_unit(&path[0], part))
+                let name = known.of_stage(&path[0], part)?;
+                let name = name.unwrap_or_else(|| new_unit(&path[0], part));
+                known.add(&format!("{}.{name}", path[0]));
+                name
             }
             Some(Kind::After) => {
-                let known = [tree, layer].map(unit_ids).concat();
-                match_unit(part, known.iter().filter_map(|id| Some(id.split_once('.')?.1)))?
-                    .unwrap_or_else(|| part.to_lowercase().replace('_', "-"))
+                known.of_any(part)?.unwrap_or_else(|| part.to_lowercase().replace('_', "-"))
             }
             _ => part.to_lowercase(),
         };
@@ -237,14 +242,35 @@ fn translate(parts: &[&str], tree: &Table, layer: &Table) -> Result<Vec<String>,
     Ok(path)
 }
 
-fn match_unit<'a>(
-    part: &str,
-    names: impl Iterator<Item = &'a str>,
-) -> Result<Option<String>, String> {
-    let mut found: Vec<&str> = names.filter(|name| fold(name) == fold(part)).collect();
-    found.sort_unstable();
-    found.dedup();
-    match found.as_slice() {
+/// The units that are there, by what the environment can tell of their names.
+#[derive(Default)]
+struct Known {
+    of_stages: BTreeMap<(String, String), BTreeSet<String>>,
+    of_all: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Known {
+    fn add(&mut self, id: &str) {
+        let Some((stage, name)) = id.split_once('.') else { return };
+        let key = (stage.to_owned(), fold(name));
+        self.of_all.entry(key.1.clone()).or_default().insert(name.to_owned());
+        self.of_stages.entry(key).or_default().insert(name.to_owned());
+    }
+
+    /// The unit of a stage that part of a variable's name means.
+    fn of_stage(&self, stage: &str, part: &str) -> Result<Option<String>, String> {
+        only(part, self.of_stages.get(&(stage.to_owned(), fold(part))))
+    }
+
+    /// The same of any stage.
+    fn of_any(&self, part: &str) -> Result<Option<String>, String> {
+        only(part, self.of_all.get(&fold(part)))
+    }
+}
+
+fn only(part: &str, names: Option<&BTreeSet<String>>) -> Result<Option<String>, String> {
+    let names: Vec<&str> = names.into_iter().flatten().map(String::as_str).collect();
+    match names.as_slice() {
         [] => Ok(None),
         [name] => Ok(Some((*name).to_owned())),
         names => Err(format!("{part} may be {}", super::leaf::one_of(names))),

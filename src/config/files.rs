@@ -15,6 +15,9 @@ use super::source::{self, ReadError, Source, reason};
 use super::value::{Node, Table, Value, insert};
 use super::{Command, Diagnostic, Origin, Severity, Stage, file};
 
+/// All files together are no larger, in bytes, however many they are.
+const LARGEST: usize = 8 << 20;
+
 impl Layers {
     /// Reads `trc.toml` and what stands beside it.
     pub fn read_files(&mut self, line: &CommandLine) {
@@ -144,6 +147,11 @@ impl Layers {
             },
         };
         self.asked_for = true;
+        self.bytes += source.text.len();
+        if self.bytes > LARGEST {
+            let why = format!("all files together are larger than {} MiB", LARGEST >> 20);
+            return self.cannot(whole(path), "read", path, &why);
+        }
         let order = self.next_layer();
         let parsed = file::parse(&source, order);
         self.sources.push(source);

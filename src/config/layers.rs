@@ -1,6 +1,7 @@
 //! All layers in their order, read once and laid over one another.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use super::cli::CommandLine;
@@ -32,7 +33,13 @@ pub struct Layers {
     /// A file can't be read, so the tree lacks what it holds.
     pub(super) partial: bool,
     layer: u64,
+    /// How much was read, in bytes.
+    pub(super) bytes: usize,
 }
+
+/// So many units are run at most: each takes some kilobytes of PID 1's memory, and processes have
+/// numbers below 32,768 on many machines.
+const MOST_UNITS: usize = 10_000;
 
 impl Layers {
     /// Reads every file and variable that the command line and the environment ask for.
@@ -47,6 +54,7 @@ impl Layers {
             asked_for: false,
             partial: false,
             layer: 0,
+            bytes: 0,
         };
         if line.bare {
             return layers;
@@ -111,7 +119,14 @@ impl Layers {
         };
         let ids = unit_ids(tree);
         let mut gone = BTreeMap::new();
-        for unit in decoder.declared(&top) {
+        let mut declared = decoder.declared(&top);
+        let count = declared.len();
+        if let Some((_, _, unit)) = declared.get(MOST_UNITS) {
+            let message = format!("there are {count} units, and trc runs {MOST_UNITS} at most");
+            decoder.error(&unit.key, message, None);
+            declared.truncate(MOST_UNITS);
+        }
+        for unit in declared {
             match decoder.unit(unit, &ids, self.partial) {
                 Declared::Enabled(unit) => config.units.push(*unit),
                 Declared::Disabled => _ = gone.insert(unit_id(&unit), Gone::Disabled),
@@ -127,20 +142,24 @@ impl Layers {
         config
     }
 
-    /// Sorts by layer and place, and shows the lines meant.
-    pub fn in_order(&self, diagnostics: &mut [Diagnostic]) {
+    /// Sorts by layer and place, shows the lines meant, and bounds how many there are.
+    pub fn in_order(&self, diagnostics: &mut Vec<Diagnostic>) {
+        let places = self.sources.iter().enumerate().rev();
+        let known: BTreeMap<&OsStr, usize> =
+            places.map(|(at, source)| (source.path.as_os_str(), at + 1)).collect();
         diagnostics.sort_by_cached_key(|diagnostic| match &diagnostic.origin {
             Origin::Default => (0, 0, 0, None),
             Origin::File { path, line, column } => {
-                let known = self.sources.iter().position(|source| source.path == *path);
-                (1 + known.unwrap_or(self.sources.len()), *line, *column, None)
+                let place = known.get(path.as_os_str()).copied();
+                (place.unwrap_or(self.sources.len() + 1), *line, *column, None)
             }
             Origin::Variable(name) => (usize::MAX - 2, 0, 0, Some(name.clone())),
             Origin::Override(_) => (usize::MAX - 1, 0, 0, None),
-            Origin::Flag(_) => (usize::MAX, 0, 0, None),
+            Origin::Flag(_) | Origin::Others => (usize::MAX, 0, 0, None),
         });
+        Diagnostic::shorten(diagnostics);
         for diagnostic in diagnostics {
-            self.illustrate(diagnostic);
+            illustrate(&self.sources, diagnostic);
         }
     }
 
@@ -150,11 +169,6 @@ impl Layers {
         self.sources = Vec::new();
         self.environment = Environment::new();
         self.noticed = Vec::new();
-    }
-
-    /// Adds the line meant to a diagnostic.
-    pub fn illustrate(&self, diagnostic: &mut Diagnostic) {
-        illustrate(&self.sources, diagnostic);
     }
 
     /// Where the order of a new layer's keys begins.

@@ -30,8 +30,7 @@ impl Refused {
     pub fn beside(self, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
         let mut diagnostics = self.diagnostics;
         diagnostics.extend(found);
-        self.understood.layers.in_order(&mut diagnostics);
-        diagnostics
+        self.understood.illustrate(diagnostics)
     }
 }
 
@@ -73,10 +72,11 @@ impl Loaded {
         self.layers.forget();
     }
 
-    /// Adds the line meant to a diagnostic that was made later, from an origin.
+    /// Diagnostics that were made later, from origins: in the order of the layers, with the lines
+    /// meant, and bounded in number.
     #[must_use]
-    pub fn illustrate(&self, mut diagnostic: Diagnostic) -> Diagnostic {
-        self.layers.illustrate(&mut diagnostic);
-        diagnostic
+    pub fn illustrate(&self, mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+        self.layers.in_order(&mut diagnostics);
+        diagnostics
     }
 }

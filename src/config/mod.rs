@@ -58,7 +58,7 @@ pub use probe::{Address, Health, Http, Probe, Ready, Then};
 pub use restart::{Backoff, Restart, When};
 pub use settings::{Config, Log, LogFormat, Shutdown, SignalRule, WaitPolicy};
 pub(crate) use source::reason;
-pub(crate) use suggest::nearest;
+pub(crate) use suggest::nearest_of_many;
 pub use template::Template;
 pub use testing::{ReportFile, ReportKind, Testing};
 pub(crate) use time::seconds;

@@ -11,6 +11,8 @@ use super::dropins::shown;
 pub enum Origin {
     /// It was not set by anybody.
     Default,
+    /// Several places: those of what is not shown.
+    Others,
     /// A place in a file; line and column count from 1, columns in characters.
     /// Line 0 stands for the file as a whole.
     File {
@@ -33,6 +35,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
+            Self::Others => f.write_str("other places"),
             // A name may have any bytes, and none of them may make another line.
             Self::File { path, line: 0, .. } => f.write_str(&shown(path.as_os_str())),
             Self::File { path, line, column } => {

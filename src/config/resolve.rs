@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::leaf::one_of;
-use super::suggest::nearest;
+use super::suggest::nearest_of_many;
 use super::value::shown;
 use super::{Command, Config, Diagnostic, SignalRule, Stage, Test, UnitRef, flags};
 
@@ -131,9 +131,7 @@ impl<'a> Names<'a> {
                         format!("there is no unit `{written}`"),
                     );
                     let known = self.bare.keys().copied().chain(self.ids.iter().copied());
-                    let mut known: Vec<&str> = known.collect();
-                    known.sort_unstable();
-                    if let Some(right) = nearest(&unit.value, known) {
+                    if let Some(right) = nearest_of_many(errors.len(), &unit.value, known) {
                         error = error.help(format!("did you mean `{right}`?"));
                     }
                     errors.push(error);

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use super::{Diagnostic, Origin};
 
-/// A configuration beyond this is a mistake, such as a disk image.
-const LARGEST: u64 = 16 << 20;
+/// A file beyond this is a mistake, such as a disk image. What becomes of it takes some sixty
+/// times the memory.
+const LARGEST: u64 = 4 << 20;
 
 /// A line longer than this isn't shown whole.
 const WIDEST: usize = 200;
@@ -23,43 +24,46 @@ pub struct Source {
     pub text: Arc<str>,
 }
 
-/// Turns byte offsets, preferably rising ones, into places.
+/// Turns byte offsets into places.
 pub struct Places<'a> {
     source: &'a Source,
-    line_start: usize,
-    line: u32,
-    /// The last place asked for: offset and column.
-    last: (usize, u32),
+    /// Where each line begins.
+    lines: Vec<usize>,
+    /// The last place asked for: line, offset and column, counted from 0.
+    last: (usize, usize, usize),
 }
 
 impl<'a> Places<'a> {
     /// The places of a file.
     pub fn new(source: &'a Source) -> Self {
-        Self { source, line_start: 0, line: 1, last: (0, 1) }
+        let ends = memchr::memchr_iter(b'\n', source.text.as_bytes());
+        let lines = std::iter::once(0).chain(ends.map(|end| end + 1)).collect();
+        Self { source, lines, last: (0, 0, 0) }
     }
 
-    /// The place of a byte. It goes on from the last one where it can, since counting
-    /// from the start each time would be quadratic.
+    /// The place of a byte. Within a line it goes on from the last one, for a line may be as long
+    /// as the file, and counting from its beginning each time would be quadratic.
     pub fn origin(&mut self, offset: usize) -> Origin {
         let text = self.source.text.as_bytes();
         let offset = offset.min(text.len());
-        if offset < self.last.0 {
-            (self.line_start, self.line, self.last) = (0, 1, (0, 1));
-        }
-        let (mut at, mut column) = self.last;
-        while at < offset {
-            if text[at] == b'\n' {
-                self.line += 1;
-                self.line_start = at + 1;
-                column = 1;
-            } else if at + 1 >= text.len() || text[at + 1] & 0xc0 != 0x80 {
-                // The next byte doesn't continue this character.
-                column += 1;
-            }
-            at += 1;
-        }
-        self.last = (offset, column);
-        Origin::File { path: self.source.path.clone(), line: self.line, column }
+        let line = self.lines.partition_point(|start| *start <= offset) - 1;
+        let start = self.lines[line];
+        // What doesn't continue a character begins one.
+        let characters = |from: usize, to: usize| {
+            text[from..to].iter().filter(|byte| **byte & 0xc0 != 0x80).count()
+        };
+        let (last_line, last, column) = self.last;
+        let column = if last_line != line || offset.abs_diff(last) > offset - start {
+            characters(start, offset)
+        } else if last <= offset {
+            column + characters(last, offset)
+        } else {
+            column - characters(offset, last)
+        };
+        self.last = (line, offset, column);
+        let whole = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let (line, column) = (whole(line + 1), whole(column + 1));
+        Origin::File { path: self.source.path.clone(), line, column }
     }
 }
 
@@ -218,6 +222,9 @@ mod tests {
             (17, "f:4:1"),
             (18, "f:4:2"),
             (99, "f:4:2"),
+            (13, "f:2:8"),
+            (11, "f:2:6"),
+            (10, "f:2:5"),
         ] {
             assert_eq!(places.origin(offset).to_string(), place, "{offset}");
         }

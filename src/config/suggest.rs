@@ -1,7 +1,39 @@
 //! The nearest right spelling.
 
+/// For so many mistakes a name is looked for among all units': more are not shown, and looking
+/// takes time.
+const HELPED: usize = 100;
+
+/// [`nearest`] among as many candidates as people have declared; `told` is how many mistakes were
+/// found so far.
+pub fn nearest_of_many<'a>(
+    told: usize,
+    wrong: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    nearest_of(told, wrong, candidates.into_iter().map(|candidate| (candidate, candidate)))
+}
+
+/// The same for candidates that stand for something else.
+pub fn nearest_of<'a, T>(
+    told: usize,
+    wrong: &str,
+    candidates: impl IntoIterator<Item = (&'a str, T)>,
+) -> Option<T> {
+    if is_helped(told) { look(wrong, candidates) } else { None }
+}
+
+/// Whether one more mistake is shown with all that makes it easier to mend.
+pub fn is_helped(told: usize) -> bool {
+    told < HELPED
+}
+
 /// The candidate that `wrong` was probably meant to be.
 pub fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    look(wrong, candidates.into_iter().map(|candidate| (candidate, candidate)))
+}
+
+fn look<'a, T>(wrong: &str, candidates: impl IntoIterator<Item = (&'a str, T)>) -> Option<T> {
     let wrong = wrong.to_lowercase();
     // One slip in about three letters; in a word of two only a wrong case.
     let letters = wrong.chars().count();
@@ -10,19 +42,35 @@ pub fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -
     if letters > 64 {
         return None;
     }
-    candidates
-        .into_iter()
-        .filter(|candidate| candidate.len().abs_diff(wrong.len()) <= 4 * most)
-        .map(|candidate| (distance(&wrong, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, candidate)| *distance <= most && *distance < candidate.len())
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+    let wrong: Vec<char> = wrong.chars().collect();
+    let mut best: Option<(usize, T)> = None;
+    for (candidate, meant) in candidates {
+        // What is no nearer than the nearest one so far is of no interest.
+        let most = best.as_ref().map_or(most, |(distance, _)| distance.saturating_sub(1).min(most));
+        // A character has four bytes at most.
+        if candidate.len() > 4 * (letters + most) || candidate.len() + most < letters {
+            continue;
+        }
+        let right: Vec<char> = candidate.to_lowercase().chars().collect();
+        if let Some(distance) = distance(&wrong, &right, most)
+            && distance < candidate.len()
+            && best.as_ref().is_none_or(|(least, _)| distance < *least)
+        {
+            best = Some((distance, meant));
+            if distance == 0 {
+                break;
+            }
+        }
+    }
+    best.map(|(_, meant)| meant)
 }
 
-/// How many letters must be inserted, removed, changed or swapped with the next one.
-fn distance(a: &str, b: &str) -> usize {
-    let a: Vec<char> = a.chars().collect();
-    let b: Vec<char> = b.chars().collect();
+/// How many letters must be inserted, removed, changed or swapped with the next one, if it is
+/// `most` or less.
+fn distance(a: &[char], b: &[char], most: usize) -> Option<usize> {
+    if a.len().abs_diff(b.len()) > most {
+        return None;
+    }
     let mut before = Vec::new();
     let mut last: Vec<usize> = (0..=b.len()).collect();
     for i in 1..=a.len() {
@@ -36,9 +84,13 @@ fn distance(a: &str, b: &str) -> usize {
             }
             row.push(cost);
         }
+        // No later row has less than this one's least, or the one's before it.
+        if row.iter().chain(&last).all(|cost| *cost > most) {
+            return None;
+        }
         before = std::mem::replace(&mut last, row);
     }
-    last[b.len()]
+    Some(last[b.len()]).filter(|distance| *distance <= most)
 }
 
 #[cfg(test)]

@@ -6,6 +6,10 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 /// How deep defaults may nest, so that a hostile value can't exhaust the stack.
 const DEEPEST: usize = 16;
 
+/// No value is longer when its variables are filled in, in bytes: no program can be given a longer
+/// one (`MAX_ARG_STRLEN`, execve(2)), and a value that doubles another doubles without end.
+const LONGEST: usize = 128 * 1024 - 1;
+
 /// A value with `${NAME}`, `${NAME:-default}`, `${NAME:?message}` and `$$` in it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Template(Vec<Piece>);
@@ -78,7 +82,7 @@ impl Template {
     /// Fills in the variables.
     ///
     /// # Errors
-    /// Which variable is undefined, in words.
+    /// Which variable is undefined, or that the value is too long, in words.
     pub fn expand(&self, lookup: &dyn Fn(&str) -> Option<OsString>) -> Result<OsString, String> {
         let mut out = Vec::new();
         for piece in &self.0 {
@@ -96,6 +100,12 @@ impl Template {
                     (_, Or::Message(message)) => return Err(format!("{name}: {message}")),
                     (None, Or::Error) => return Err(format!("the variable {name} is not set")),
                 },
+            }
+            if out.len() > LONGEST && self.0.len() > 1 {
+                return Err(format!(
+                    "with its variables filled in, this is longer than {} KiB, and no program can be given that",
+                    (LONGEST + 1) >> 10
+                ));
             }
         }
         Ok(OsString::from_vec(out))
@@ -225,6 +235,29 @@ mod tests {
     fn endless_nesting_is_an_error_and_no_crash() {
         let text = format!("{}{}", "${A:-".repeat(100_000), "}".repeat(100_000));
         assert!(Template::parse(&text).is_err());
+    }
+
+    /// 32 variables, each twice the one before it, were 4 GiB.
+    #[test]
+    fn a_value_that_grows_without_end_is_an_error_and_no_abort() {
+        let double = Template::parse("${A}${A}").unwrap();
+        let mut value = OsString::from("x");
+        let mut doublings = 0;
+        let why = loop {
+            match double.expand(&|_| Some(value.clone())) {
+                Ok(longer) => value = longer,
+                Err(why) => break why,
+            }
+            doublings += 1;
+        };
+        assert_eq!((doublings, value.len()), (16, 65_536));
+        assert_eq!(
+            why,
+            "with its variables filled in, this is longer than 128 KiB, and no program can be given that"
+        );
+        // What was written in one piece is not filled in: a script, say.
+        let text = "x".repeat(200_000);
+        assert_eq!(Template::parse(&text).unwrap().expand(&|_| None), Ok(text.into()));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Test mode: whether it is on, which tests run, and where reports go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use super::cli::CommandLine;
 use super::decode::Decoder;
 use super::environment::{flag, variable};
 use super::resolve::Gone;
-use super::suggest::nearest;
+use super::suggest::nearest_of_many;
 use super::value::shown;
 use super::{Config, Diagnostic, Origin, Placed, Stage, Unit};
 
@@ -171,12 +171,8 @@ pub fn select(config: &mut Config, gone: &BTreeMap<String, Gone>, errors: &mut V
         config.units.retain(|unit| !is_test(unit.stage));
         return;
     };
-    let known: Vec<String> = config
-        .units
-        .iter()
-        .filter(|unit| is_test(unit.stage))
-        .map(|unit| unit.name.clone())
-        .collect();
+    let tests = || config.units.iter().filter(|unit| is_test(unit.stage));
+    let known: BTreeSet<String> = tests().map(|unit| unit.name.clone()).collect();
     let bare = |name: &str| name.strip_prefix("test.").unwrap_or(name).to_owned();
     let only: Vec<String> = testing.only.iter().map(|name| bare(&name.value)).collect();
     for (name, wanted) in only.iter().zip(&testing.only) {
@@ -189,10 +185,12 @@ pub fn select(config: &mut Config, gone: &BTreeMap<String, Gone>, errors: &mut V
             format!("there is no test `{}`", shown(name))
         };
         let mut error = Diagnostic::error(wanted.origin.clone(), what);
-        if let Some(right) = nearest(name, known.iter().map(String::as_str)) {
+        let names = known.iter().map(String::as_str);
+        if let Some(right) = nearest_of_many(errors.len(), name, names) {
             error = error.help(format!("did you mean `{right}`?"));
         } else if !known.is_empty() {
-            error = error.help(format!("the tests are {}", known.join(", ")));
+            error =
+                error.help(format!("the tests are {}", listed(tests().map(|unit| &*unit.name))));
         }
         errors.push(error);
     }
@@ -205,7 +203,18 @@ pub fn select(config: &mut Config, gone: &BTreeMap<String, Gone>, errors: &mut V
         let allow = unit.test.iter().flat_map(|test| &test.allow);
         testing.allow.extend(allow.map(|name| (name.clone(), unit.id())));
     }
+    let only: BTreeSet<String> = only.into_iter().collect();
     if !only.is_empty() {
         config.units.retain(|unit| !is_test(unit.stage) || only.contains(&unit.name));
     }
+}
+
+/// Names in the order in which they come, the first of them if they are many.
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    const MOST: usize = 20;
+    let mut names: Vec<&str> = names.take(MOST + 1).collect();
+    if names.len() > MOST {
+        names[MOST] = "…";
+    }
+    names.join(", ")
 }

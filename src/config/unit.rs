@@ -83,7 +83,7 @@ pub enum Command {
 pub type UnitRef = Placed<String>;
 
 /// What a unit waits for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Condition {
     /// Its command was executed.

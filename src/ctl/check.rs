@@ -17,7 +17,7 @@ pub fn run(line: &CommandLine, environment: &Environment) -> u8 {
     let (loaded, diagnostics) = match loaded {
         Ok(loaded) => {
             let mut remarks = loaded.config.remarks.clone();
-            remarks.extend(graph(&loaded).into_iter().map(|found| loaded.illustrate(found)));
+            remarks.extend(loaded.illustrate(graph(&loaded)));
             (Some(loaded), remarks)
         }
         Err(refused) => {
@@ -56,7 +56,7 @@ pub fn warn(line: &CommandLine, environment: &Environment) {
     let Ok(loaded) = load(line, environment) else { return };
     let Ok(graph) = Graph::build(&loaded.config) else { return };
     let mut remarks = loaded.config.remarks.clone();
-    remarks.extend(graph.remarks().into_iter().map(|found| loaded.illustrate(found)));
+    remarks.extend(loaded.illustrate(graph.remarks()));
     say(&remarks);
 }
 
@@ -86,7 +86,7 @@ fn report(diagnostics: &[Diagnostic], colours: bool) -> String {
             Severity::Warning => (1, "\x1b[1;33m"),
             Severity::Note => continue,
         };
-        count[counter] += 1;
+        count[counter] += found.count;
         let text = found.to_string();
         match text.split_once(':') {
             Some((severity, rest)) if colours => {
@@ -95,7 +95,7 @@ fn report(diagnostics: &[Diagnostic], colours: bool) -> String {
             _ => _ = writeln!(out, "{text}\n"),
         }
     }
-    let plural = |n: usize, what: &str| match n {
+    let plural = |n: u32, what: &str| match n {
         0 => None,
         1 => Some(format!("1 {what}")),
         _ => Some(format!("{n} {what}s")),

@@ -57,11 +57,14 @@ impl Graph {
             ids[*at] = UnitId(id);
         }
         let mut nodes: Vec<Node> = Vec::with_capacity(units.len());
+        let ends =
+            |condition: &_| matches!(condition, Some(Condition::Succeeded | Condition::Exited));
+        let mut awaited = vec![false; units.len()];
+        for (other, ..) in written.iter().flatten().filter(|(_, condition, _)| ends(condition)) {
+            awaited[*other] = true;
+        }
         for (id, at) in places.iter().enumerate() {
-            let awaited = written.iter().flatten().any(|(other, condition, _)| {
-                other == at && matches!(condition, Some(Condition::Succeeded | Condition::Exited))
-            });
-            let mut node = node(units[*at], *at, awaited);
+            let mut node = node(units[*at], *at, awaited[*at]);
             // One by one: each waits for the one before it, however that ended.
             if id > 0
                 && nodes[id - 1].unit.stage == node.unit.stage
@@ -77,6 +80,7 @@ impl Graph {
         }
         for (at, needs) in written.iter().enumerate() {
             let id = ids[at];
+            let mut known = BTreeSet::new();
             for (other, condition, _) in needs {
                 let unit = ids[*other];
                 // When halt units run, nothing is ready any more.
@@ -90,18 +94,19 @@ impl Graph {
                     node if node.oneshot => Condition::Succeeded,
                     _ => Condition::Started,
                 };
-                nodes[id.0].needs.push(Need {
-                    unit,
-                    condition: condition.unwrap_or(bare),
-                    written: true,
-                });
-                if !nodes[unit.0].dependents.contains(&id) {
+                let condition = condition.unwrap_or(bare);
+                // Somebody may have written it twice.
+                if known.insert((unit, condition)) {
+                    nodes[id.0].needs.push(Need { unit, condition, written: true });
+                }
+                // One unit's needs are looked at one after the other.
+                if nodes[unit.0].dependents.last() != Some(&id) {
                     nodes[unit.0].dependents.push(id);
                 }
             }
             for with in &units[at].restart.with {
                 if let Some(other) = index.get(&with.value).map(|other| ids[*other])
-                    && !nodes[other.0].restarts.contains(&id)
+                    && nodes[other.0].restarts.last() != Some(&id)
                 {
                     nodes[other.0].restarts.push(id);
                     nodes[id.0].with.push(other);
@@ -200,10 +205,12 @@ fn written<'a>(units: &[&'a Unit], index: &BTreeMap<String, usize>) -> Vec<Vec<W
             let find = |name: &str| index.get(name).copied();
             let after = unit.after.iter().map(|after| (&after.unit, after.condition));
             // What is restarted with another waits for that one each time.
-            let with =
-                unit.restart.with.iter().map(|with| (with, None)).filter(|(with, _)| {
-                    unit.after.iter().all(|after| after.unit.value != with.value)
-                });
+            let named: BTreeSet<&str> = match unit.restart.with.as_slice() {
+                [] => BTreeSet::new(),
+                _ => unit.after.iter().map(|after| after.unit.value.as_str()).collect(),
+            };
+            let with = unit.restart.with.iter().map(|with| (with, None));
+            let with = with.filter(|(with, _)| !named.contains(with.value.as_str()));
             after
                 .chain(with)
                 .filter_map(|(other, condition)| {
@@ -219,8 +226,11 @@ fn written<'a>(units: &[&'a Unit], index: &BTreeMap<String, usize>) -> Vec<Vec<W
 fn sort(units: &[&Unit], written: &[Vec<Written>]) -> (Vec<usize>, Vec<Diagnostic>) {
     let before = |at: usize| written[at].iter().map(|need| need.0).collect::<Vec<_>>();
     let sorted = order::stable(units.len(), &before);
-    let stuck: BTreeSet<usize> = (0..units.len()).filter(|at| !sorted.contains(at)).collect();
-    let cycles = cycles(units, stuck, &before);
+    let mut stuck = vec![true; units.len()];
+    for at in &sorted {
+        stuck[*at] = false;
+    }
+    let cycles = cycle::all(&stuck, &before).iter().map(|around| circular(units, around)).collect();
     (sorted, cycles)
 }
 
@@ -268,36 +278,24 @@ fn never(unit: &Unit, other: &Unit, condition: Option<Condition>) -> Option<Stri
     }
 }
 
-/// One error for each cycle, with the way around it.
-fn cycles(
-    units: &[&Unit],
-    mut stuck: BTreeSet<usize>,
-    before: &dyn Fn(usize) -> Vec<usize>,
-) -> Vec<Diagnostic> {
-    let mut errors = Vec::new();
-    // What is merely behind a cycle has no edge of its own to blame: drop it first.
-    while !stuck.is_empty() {
-        let around = cycle::find(&stuck, before);
-        if around.len() < 2 || around.first() != around.last() {
-            stuck.remove(&around[around.len() - 1]);
-            continue;
-        }
-        let names: Vec<String> = around.iter().map(|at| units[*at].id()).collect();
-        let first = units[around[0]];
-        let mut waits = first.after.iter().map(|after| &after.unit).chain(&first.restart.with);
-        let origin = waits.find(|unit| unit.value == names[1]).map(|unit| &unit.origin);
-        errors.push(
-            Diagnostic::error(
-                origin.unwrap_or(&first.origin).clone(),
-                format!("these units wait for one another: {}", names.join(" -> ")),
-            )
-            .help("take one of these names out of the `after` or `restart.with` of the unit before it"),
-        );
-        for at in &around {
-            stuck.remove(at);
-        }
+/// The error of a cycle, with the way around it.
+fn circular(units: &[&Unit], around: &[usize]) -> Diagnostic {
+    /// So many units of a long cycle are named at its beginning, and one at its end.
+    const NAMED: usize = 20;
+    let first = units[around[0]];
+    let next = units[around[1]].id();
+    let mut names: Vec<String> = around.iter().take(NAMED).map(|at| units[*at].id()).collect();
+    if around.len() > NAMED + 1 {
+        names.push(format!("… {} more …", around.len() - NAMED - 1));
     }
-    errors
+    if around.len() > NAMED {
+        names.push(first.id());
+    }
+    let mut waits = first.after.iter().map(|after| &after.unit).chain(&first.restart.with);
+    let origin = waits.find(|unit| unit.value == next).map(|unit| &unit.origin);
+    let message = format!("these units wait for one another: {}", names.join(" -> "));
+    Diagnostic::error(origin.unwrap_or(&first.origin).clone(), message)
+        .help("take one of these names out of the `after` or `restart.with` of the unit before it")
 }
 
 fn node(unit: &Unit, declared: usize, awaited: bool) -> Node {
@@ -341,26 +339,30 @@ fn resolve(
     }
 }
 
-/// The sum of written stop timeouts along the longest chain of units that stop one
-/// after another. A unit's dependents stand behind it in their stage or in a later
-/// stage, but async and sync units may need one another either way: so by repetition,
-/// at most once a node.
+/// The sum of written stop timeouts along the longest chain of units that stop one after
+/// another: each after all of its dependents.
 fn longest_chain(nodes: &[Node]) -> Duration {
-    let mut until: Vec<Duration> =
-        nodes.iter().map(|node| node.unit.stop.timeout.unwrap_or_default()).collect();
-    let own = until.clone();
-    for _ in 0..nodes.len() {
-        let mut changed = false;
-        for (at, node) in nodes.iter().enumerate() {
-            let behind = node.dependents.iter().map(|id| until[id.0]).max().unwrap_or_default();
-            if own[at] + behind > until[at] {
-                until[at] = own[at] + behind;
-                changed = true;
-            }
-        }
-        if !changed {
-            break;
+    let mut holding = vec![0_usize; nodes.len()];
+    let mut needs = vec![Vec::new(); nodes.len()];
+    for (at, node) in nodes.iter().enumerate() {
+        holding[at] = node.dependents.len();
+        for dependent in &node.dependents {
+            needs[dependent.0].push(at);
         }
     }
-    until.into_iter().max().unwrap_or_default()
+    let mut behind = vec![Duration::ZERO; nodes.len()];
+    let mut free: Vec<usize> = (0..nodes.len()).filter(|at| holding[*at] == 0).collect();
+    let mut longest = Duration::ZERO;
+    while let Some(at) = free.pop() {
+        let until = behind[at] + nodes[at].unit.stop.timeout.unwrap_or_default();
+        longest = longest.max(until);
+        for need in &needs[at] {
+            behind[*need] = behind[*need].max(until);
+            holding[*need] -= 1;
+            if holding[*need] == 0 {
+                free.push(*need);
+            }
+        }
+    }
+    longest
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::{Config, Diagnostic, Stage, Unit, nearest};
+use crate::config::{Config, Diagnostic, Stage, Unit, nearest_of_many};
 
 /// No process is left that a unit has put into the background, or has not ended.
 pub const ORPHANS: &str = "orphans";
@@ -55,17 +55,21 @@ pub fn allowed(
             Stage::Test => known.extend([log(unit), stop(unit)]),
         }
     }
+    let mut meant: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for point in &known {
+        let bare = point.split_once('.').map(|(_, rest)| rest);
+        for name in bare.into_iter().chain([point.as_str()]) {
+            meant.entry(name).or_default().push(point);
+        }
+    }
     for (name, test) in &testing.allow {
-        let is_meant = |point: &&String| {
-            let bare = point.split_once('.').map_or("", |(_, rest)| rest);
-            **point == name.value || bare == name.value
-        };
-        match known.iter().filter(is_meant).collect::<Vec<_>>().as_slice() {
-            [point] => _ = allowed.insert((*point).clone(), test.clone()),
+        match meant.get(name.value.as_str()).map_or(&[][..], Vec::as_slice) {
+            [point] => _ = allowed.insert((*point).to_owned(), test.clone()),
             [] => {
                 let message = format!("`allow`: there is no point `{}` in a run", name.value);
                 let error = Diagnostic::error(name.origin.clone(), message);
-                let right = nearest(&name.value, known.iter().map(String::as_str));
+                let names = known.iter().map(String::as_str);
+                let right = nearest_of_many(errors.len(), &name.value, names);
                 let help = right.map_or_else(
                     || format!("they are {}, STAGE.NAME.run and STAGE.NAME.stop", ALL.join(", ")),
                     |right| format!("did you mean `{right}`?"),
@@ -73,8 +77,7 @@ pub fn allowed(
                 errors.push(error.help(help));
             }
             several => {
-                let all: Vec<&str> = several.iter().map(|point| point.as_str()).collect();
-                let message = format!("`allow`: `{}` may be {}", name.value, all.join(" or "));
+                let message = format!("`allow`: `{}` may be {}", name.value, several.join(" or "));
                 let error = Diagnostic::error(name.origin.clone(), message);
                 errors.push(error.help("write the stage before the name"));
             }

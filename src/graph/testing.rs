@@ -62,6 +62,9 @@ pub fn misplaced(
     index: &BTreeMap<String, usize>,
 ) -> Vec<Diagnostic> {
     let mut errors = Vec::new();
+    let is_silent = |unit: &Unit| config.output_of(unit) == Output::Null;
+    let up = || units.iter().filter(|unit| is_up(unit));
+    let all_are_silent = up().next().is_some() && up().all(|unit| is_silent(unit));
     for unit in units {
         let Some(test) = unit.test.as_deref() else { continue };
         let find = |other: &UnitRef| index.get(&other.value).map(|at| units[*at]);
@@ -89,13 +92,9 @@ pub fn misplaced(
                 Check::Said { unit: Some(other), .. } => other,
                 Check::Said { unit: None, .. } => {
                     let named = unit.after.iter().filter_map(|after| find(&after.unit));
-                    let mut about: Vec<&Unit> = named.filter(|unit| is_up(unit)).collect();
-                    if about.is_empty() {
-                        about = units.iter().copied().filter(|unit| is_up(unit)).collect();
-                    }
-                    if !about.is_empty()
-                        && about.iter().all(|unit| config.output_of(unit) == Output::Null)
-                    {
+                    let about: Vec<&Unit> = named.filter(|unit| is_up(unit)).collect();
+                    let named_are_silent = about.iter().all(|unit| is_silent(unit));
+                    if if about.is_empty() { all_are_silent } else { named_are_silent } {
                         let message = format!(
                             "no unit that {} is about has a log: their output goes nowhere",
                             unit.id()
@@ -109,7 +108,7 @@ pub fn misplaced(
             let Some(speaker) = find(other) else { continue };
             let why = if speaker.stage == Stage::Test {
                 "what a test's command writes is asked by `stdout` and `stderr`"
-            } else if config.output_of(speaker) == Output::Null {
+            } else if is_silent(speaker) {
                 "its output goes nowhere"
             } else {
                 continue;

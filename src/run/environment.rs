@@ -14,6 +14,9 @@ pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bi
 #[derive(Clone, Default)]
 pub struct Environment(BTreeMap<OsString, OsString>);
 
+/// No program can be given more than this, in bytes, whatever its limits: execve(2).
+const LARGEST: usize = 6 << 20;
+
 impl Environment {
     /// These variables.
     pub fn new(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
@@ -70,7 +73,7 @@ impl Environment {
     ///
     /// # Errors
     /// What is wrong with it, and where that was written.
-    pub fn value(&self, variable: &Placed<Variable>) -> Result<OsString, String> {
+    fn value(&self, variable: &Placed<Variable>) -> Result<OsString, String> {
         match &variable.value {
             Variable::Text(text) => {
                 self.expand(&Placed { value: text.clone(), origin: variable.origin.clone() })
@@ -79,6 +82,32 @@ impl Environment {
                 secret::value(path).map_err(|why| format!("{why} ({})", variable.origin))
             }
         }
+    }
+
+    /// Sets variables as they are written, their values standing on what is set in `before`, or,
+    /// without that, on what is set already.
+    ///
+    /// # Errors
+    /// What is wrong with one of them, and where that was written.
+    pub fn set_written<'v>(
+        &mut self,
+        variables: impl IntoIterator<Item = (&'v String, &'v Placed<Variable>)>,
+        before: Option<&Self>,
+    ) -> Result<(), String> {
+        let mut bytes = 0;
+        for (name, variable) in variables {
+            let value = before.unwrap_or(self).value(variable)?;
+            bytes += name.len() + value.len() + 2;
+            if bytes > LARGEST {
+                let most = LARGEST >> 20;
+                return Err(format!(
+                    "with {name} the variables take more than {most} MiB, and no program can be given that ({})",
+                    variable.origin
+                ));
+            }
+            self.set(name, value);
+        }
+        Ok(())
     }
 
     /// As execve(2) takes it.

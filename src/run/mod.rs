@@ -112,10 +112,7 @@ fn life(arguments: Vec<OsString>) -> u8 {
     let format = loaded.config.log.format;
     let graph = match Graph::build(&loaded.config) {
         Ok(graph) => graph,
-        Err(diagnostics) => {
-            let shown: Vec<_> = diagnostics.into_iter().map(|one| loaded.illustrate(one)).collect();
-            return refuse(format, &shown);
-        }
+        Err(diagnostics) => return refuse(format, &loaded.illustrate(diagnostics)),
     };
     // What trc's own supervisor has told it is not meant for units.
     let own = environment.into_iter().filter(|(name, _)| {
@@ -126,7 +123,7 @@ fn life(arguments: Vec<OsString>) -> u8 {
     if let Some(diagnostic) = needs_shell(&loaded.config)
         && shell.get().is_none()
     {
-        return refuse(format, &[loaded.illustrate(diagnostic)]);
+        return refuse(format, &loaded.illustrate(vec![diagnostic]));
     }
     if loaded.config.testing.as_ref().is_some_and(|testing| testing.list) {
         return print(&testing::listing(&graph));

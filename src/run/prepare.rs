@@ -176,10 +176,7 @@ impl Surroundings<'_> {
         let mut environment =
             if unit.identity.env_clear { Environment::default() } else { self.base.clone() };
         let ids = identity(unit, &mut environment)?;
-        for (name, value) in &self.config.env {
-            let value = environment.value(value)?;
-            environment.set(name, value);
-        }
+        environment.set_written(&self.config.env, None)?;
         for file in &unit.identity.env_file {
             envfile::read(&file.value, self.base, &mut environment)
                 .map_err(|why| format!("{why} ({})", file.origin))?;
@@ -187,9 +184,7 @@ impl Surroundings<'_> {
         // A value may stand on what the variable was before: PATH = "/opt/bin:${PATH}".
         // One of the same table it can't, for a table has no order.
         let before = environment.clone();
-        for (name, value) in &unit.identity.env {
-            environment.set(name, before.value(value)?);
-        }
+        environment.set_written(&unit.identity.env, Some(&before))?;
         secret::resolve(&self.config.file_env, &mut environment)?;
         environment.set("TRC_UNIT", unit.id());
         environment.set("TRC_STAGE", unit.stage.name());

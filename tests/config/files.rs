@@ -80,7 +80,7 @@ fn a_file_too_large_to_be_one_is_refused() {
     let case = Case::new().toml("");
     let file = std::fs::File::options().write(true).open(case.path("trc.toml")).unwrap();
     file.set_len(17 << 20).unwrap();
-    assert_eq!(case.errors(), ["error trc.toml: cannot read trc.toml: it is larger than 16 MiB"]);
+    assert_eq!(case.errors(), ["error trc.toml: cannot read trc.toml: it is larger than 4 MiB"]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What a user sees of the configuration: where it comes from, what wins, and what is
 //! said when something is wrong with it.
 
+mod bounds;
 mod command_line;
 mod files;
 mod layers;

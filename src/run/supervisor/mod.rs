@@ -348,9 +348,7 @@ impl Supervisor {
                 Event::Settled { graph: Some(graph) }
             }
             Err(diagnostics) => {
-                let shown: Vec<_> =
-                    diagnostics.into_iter().map(|one| self.loaded.illustrate(one)).collect();
-                self.reporter.diagnostics(&shown);
+                self.reporter.diagnostics(&self.loaded.illustrate(diagnostics));
                 Event::Unsettled
             }
         };
