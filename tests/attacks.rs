@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{KILL, MODES, TERM, Trc, python};
+use common::{HUP, KILL, MODES, TERM, Trc, python, table};
 
 const STOP: i32 = 19;
 const CONT: i32 = 18;
@@ -279,4 +279,136 @@ fn a_socket_of_a_killed_trc_is_cleared_away_by_the_next() {
     assert!(!directory.exists(), "{} is still there", directory.display());
     second.signal(TERM);
     second.finish().status(143);
+}
+
+#[test]
+fn a_unit_does_not_inherit_what_trc_was_given() {
+    let toml = "wait = 'forever'\n[boot.first]\nscript = 'ls -l /proc/self/fd; echo first'\n\
+                [async.exec]\nexec = 'ls -l /proc/self/fd'\noutput = 'inherit'\noneshot = true\n\
+                [sync.script]\nscript = 'ls -l /proc/self/fd; echo script'\n\
+                [async.probed]\nafter = ['script']\nexec = 'sh -c \"exec 9<>$W/never; echo up; read x <&9\"'\n\
+                ready.exec = ['sh', '-c', 'ls -l /proc/self/fd >$W/probe']\n\
+                stop.exec = ['sh', '-c', 'ls -l /proc/self/fd >$W/stop; kill $TRC_PID']\n\
+                [halt.last]\nscript = 'ls -l /proc/self/fd; cat $W/probe $W/stop'";
+    for mode in MODES {
+        let running = Trc::toml(toml)
+            .file("secret", "x")
+            .before("exec 5<$W/secret 7<$W/secret")
+            .mode(mode)
+            .spawn();
+        running.wait_for("async.probed is ready").signal(TERM);
+        let outcome = running.finish();
+        outcome.status(143).stdout_lacks("/secret");
+        // All six have looked.
+        assert_eq!(outcome.out().matches(" 2 -> ").count(), 6, "{}", outcome.out());
+    }
+}
+
+#[test]
+fn a_transparent_command_inherits_what_trc_was_given() {
+    for mode in MODES {
+        let trc = Trc::with(&["cat", "/dev/fd/5"]).file("secret", "given").mode(mode);
+        trc.before("exec 5<$W/secret").run().status(0).stdout_is("given");
+    }
+}
+
+/// A directory that belongs to a unit's user, a file that doesn't, and a unit of that user.
+fn owner_of_a_directory(keys: &str, script: &str) -> Trc {
+    let toml = format!(
+        "signals = {{ HUP = 'reopen' }}\n\
+         [async.web]\nuser = 'nobody'\nscript = '''\n{script}\n'''\n{keys}"
+    );
+    let trc = Trc::toml(&toml).file("theirs/keep", "").file("victim", "safe\n");
+    std::os::unix::fs::chown(trc.path("theirs"), Some(65534), Some(65534)).unwrap();
+    trc
+}
+
+#[test]
+fn a_link_in_the_place_of_a_log_file_is_not_followed() {
+    if !common::root() {
+        return;
+    }
+    let output = "output = { file = '${W}/theirs/web.log' }";
+    // At the start.
+    let trc = owner_of_a_directory(output, "true");
+    let (link, victim) = (trc.path("theirs/web.log"), trc.path("victim"));
+    std::os::unix::fs::symlink(&victim, &link).unwrap();
+    std::os::unix::fs::lchown(&link, Some(65534), Some(65534)).unwrap();
+    let running = trc.spawn();
+    running.wait_for("web.log is a link that nobody may have put there");
+    assert_eq!(std::fs::read_to_string(&victim).unwrap(), "safe\n");
+    running.finish().status(126);
+    // When files are opened anew.
+    let script = "ln -sf $W/victim $W/theirs/web.log; echo linked >$W/theirs/done\n\
+                  read x <$W/go; echo line; echo x >$W/theirs/said; read x <$W/never";
+    let running = owner_of_a_directory(output, script).spawn();
+    running.wait_for_file("theirs/done");
+    running.signal(HUP).wait_for("can't be opened anew: web.log is a link that nobody may");
+    running.open_gate("go").wait_for_file("theirs/said");
+    running.signal(TERM);
+    assert_eq!(std::fs::read_to_string(running.path("victim")).unwrap(), "safe\n");
+    running.finish().status(143);
+}
+
+#[test]
+fn a_link_in_the_place_of_a_file_that_trc_reads_is_not_followed() {
+    if !common::root() {
+        return;
+    }
+    let rows = [
+        ("env_file", "env_file = ['${W}/theirs/x']"),
+        ("a secret", "env.X = { file = '${W}/theirs/x' }"),
+        ("standard input", "stdin = { file = '${W}/theirs/x' }"),
+    ];
+    table(
+        &rows,
+        |row| row.0.to_owned(),
+        |(_, keys)| {
+            let trc = owner_of_a_directory(keys, "env; cat");
+            let link = trc.path("theirs/x");
+            std::os::unix::fs::symlink(trc.path("victim"), &link).unwrap();
+            std::os::unix::fs::lchown(&link, Some(65534), Some(65534)).unwrap();
+            let outcome = trc.run();
+            outcome
+                .status(126)
+                .stdout_lacks("safe")
+                .stderr_has("x is a link that nobody may have put");
+        },
+    );
+}
+
+#[test]
+fn a_report_does_not_go_where_somebody_elses_link_leads() {
+    if !common::root() {
+        return;
+    }
+    let trc = owner_of_a_directory("", "read x <$W/never").file("trc.d/test.one", "true");
+    let link = trc.path("theirs/report");
+    std::os::unix::fs::symlink(trc.path("victim"), &link).unwrap();
+    std::os::unix::fs::lchown(&link, Some(65534), Some(65534)).unwrap();
+    let victim = trc.path("victim");
+    let report = format!("--report=json={}", link.display());
+    let running = trc.args(&["--test", &report]).spawn();
+    running.wait_for("report is a link that nobody may have put there");
+    assert_eq!(std::fs::read_to_string(victim).unwrap(), "safe\n");
+    running.finish().status(78);
+}
+
+#[test]
+fn links_that_root_has_put_there_are_followed() {
+    // As images do: the log in a volume, in /dev/stdout.
+    let toml = "[boot.links]\nscript = 'mkdir $W/volume; ln -s volume $W/log; ln -s /dev/stdout $W/log/out.log'\n\
+                [async.one]\nscript = 'echo in a volume'\noutput = { file = '${W}/log/one.log' }\noneshot = true\n\
+                [async.two]\nscript = 'echo to the log'\noutput = { file = '${W}/log/out.log' }\noneshot = true\n\
+                [sync.last]\nafter = { one = 'exited', two = 'exited' }\nscript = 'cat $W/volume/one.log'";
+    for mode in MODES {
+        let out = tempfile::tempfile().unwrap();
+        let outcome = Trc::toml(toml).mode(mode).stdout_to(out.try_clone().unwrap()).run();
+        outcome.status(0).stderr_lacks("link");
+        let mut text = String::new();
+        let mut out = out;
+        std::io::Seek::rewind(&mut out).unwrap();
+        std::io::Read::read_to_string(&mut out, &mut text).unwrap();
+        assert!(text.contains("in a volume\n") && text.contains("to the log\n"), "{text}");
+    }
 }

@@ -34,6 +34,7 @@ mod syscall;
 mod terminal;
 mod testing;
 mod trial;
+mod trusted;
 mod users;
 
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
@@ -127,6 +128,9 @@ fn life(arguments: Vec<OsString>) -> u8 {
     }
     if loaded.config.testing.as_ref().is_some_and(|testing| testing.list) {
         return print(&testing::listing(&graph));
+    }
+    if !graph.transparent {
+        stream::keep_from_units();
     }
     supervise(loaded, graph, signals, base, shell)
 }

@@ -18,9 +18,10 @@ use super::privilege;
 use super::proc::Status;
 use super::secret;
 use super::spawn::{Ids, Launch};
+use super::trusted;
 use crate::config::{
     Command, Config, Form, LogFormat, Output, Placed, Probe, Stage, Stdin, StdinWord, Template,
-    Unit,
+    Unit, reason,
 };
 use crate::shell::{self, Body, Errors, Job, Lines, Own, Prepared, Saved, Shell, State};
 use crate::signal::Signal;
@@ -399,15 +400,14 @@ pub fn stdin(unit: &Unit) -> Result<Option<OwnedFd>, Problem> {
         Stdin::Word(StdinWord::Inherit) => Ok(None),
         Stdin::Word(StdinWord::Null) => null(false).map(Some).map_err(words),
         Stdin::File(path) => {
-            // Without O_NONBLOCK, opening a FIFO waits for its writer; the unit's own reads
-            // are to wait.
-            let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-            let opened = open(path, flags, Mode::empty())
-                .and_then(|fd| fcntl(&fd, FcntlArg::F_SETFL(OFlag::empty())).map(|_| fd))
-                .and_then(|fd| if is_directory(&fd)? { Err(Errno::EISDIR) } else { Ok(fd) });
-            opened.map(Some).map_err(|errno| Problem {
-                why: format!("cannot read {}: {} ({origin})", path.display(), errno.desc()),
-                errno: errno as i32,
+            // Opening a FIFO does not wait for its writer; the unit's own reads are to wait.
+            let opened = trusted::open(path, OFlag::O_RDONLY)
+                .map(OwnedFd::from)
+                .and_then(|fd| Ok(fcntl(&fd, FcntlArg::F_SETFL(OFlag::empty())).map(|_| fd)?))
+                .and_then(|fd| if is_directory(&fd)? { Err(Errno::EISDIR.into()) } else { Ok(fd) });
+            opened.map(Some).map_err(|error| Problem {
+                why: format!("cannot read {}: {} ({origin})", path.display(), reason(&error)),
+                errno: error.raw_os_error().unwrap_or(0),
             })
         }
     }

@@ -1,13 +1,15 @@
 //! Why the run ended, for people.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use nix::fcntl::OFlag;
 
 use super::check::some;
 use super::sender;
 use super::spawn_failure::spawn_failure;
+use super::trusted;
 use crate::config::Stage;
 use crate::engine::{Cause, Ended, Ending, Engine, How, LastWord, Reason, TestEnd};
 use crate::graph::{Graph, UnitId};
@@ -161,9 +163,8 @@ pub fn how(graph: &Graph, ended: Ended) -> String {
 /// Leaves the reason where Kubernetes looks for it: `terminationMessagePath`.
 pub fn termination_log(text: &str) {
     const PATH: &str = "/dev/termination-log";
-    // It is written only where the runtime has put it; O_NONBLOCK in case it is no file.
-    let file = File::options().write(true).truncate(true).custom_flags(libc::O_NONBLOCK).open(PATH);
-    if let Ok(mut file) = file {
+    // It is written only where the runtime has put it.
+    if let Ok(mut file) = trusted::open(Path::new(PATH), OFlag::O_WRONLY | OFlag::O_TRUNC) {
         // A message that can't be left there stands in the log all the same.
         let _ = file.write_all(text.as_bytes());
     }

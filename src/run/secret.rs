@@ -1,13 +1,14 @@
 //! Values that files hold. What is in them is never said.
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use nix::fcntl::OFlag;
+
 use super::environment::Environment;
+use super::trusted;
 use crate::config::expect::size;
 use crate::config::{FileEnv, reason};
 
@@ -22,10 +23,7 @@ const SUFFIX: &[u8] = b"_FILE";
 /// Why it can't be read, in words.
 pub fn read_file(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     let words = |error: &std::io::Error| reason(error);
-    // Without O_NONBLOCK, opening a FIFO waits for its writer.
-    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
-    let file = File::options().read(true).custom_flags(flags).open(path);
-    let file = file.map_err(|error| words(&error))?;
+    let file = trusted::open(path, OFlag::O_RDONLY).map_err(|error| words(&error))?;
     if !file.metadata().map_err(|error| words(&error))?.is_file() {
         return Err("it is not a regular file".to_owned());
     }

@@ -1,12 +1,17 @@
 //! Files that units' output goes to: appended to by whole lines, rotated between lines.
 
 use std::cell::RefCell;
-use std::fs::{self, File, Metadata, Permissions};
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, Metadata, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use memchr::{memchr, memchr_iter, memrchr};
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+
+use super::super::trusted::{self, Place};
 
 use crate::config::{OutputFile, reason};
 
@@ -35,7 +40,7 @@ struct Inner {
 struct Opened {
     file: File,
     /// Where it lies when links were followed: that is where it is rotated.
-    place: PathBuf,
+    place: Place,
     /// Whether it is a regular one; nothing else is rotated.
     regular: bool,
     /// In bytes, as far as trc knows.
@@ -216,11 +221,12 @@ impl Inner {
 
     /// Makes the new file first: if there is no room for it, nothing has changed.
     fn begin_another(&self) -> io::Result<File> {
-        let new = beside(&self.open.place, "new");
+        let place = &self.open.place;
+        let new = place.beside(numbered(place.name(), "new"))?;
         let file = successor(&self.open.file.metadata()?, &new)?;
-        let renamed = self.number().and_then(|()| fs::rename(&new, &self.open.place));
+        let renamed = self.number().and_then(|()| Ok(new.rename(place.name())?));
         if let Err(error) = renamed {
-            _ = fs::remove_file(&new);
+            _ = new.remove();
             return Err(error);
         }
         Ok(file)
@@ -230,19 +236,21 @@ impl Inner {
     /// is no gap; the oldest goes.
     fn number(&self) -> io::Result<()> {
         let place = &self.open.place;
-        let numbered = |number: u32| beside(place, &number.to_string());
+        let name = |number: u32| numbered(place.name(), &number.to_string());
         if self.keep == 0 {
             return Ok(());
         }
-        let is_free = |number: &u32| fs::symlink_metadata(numbered(*number)).is_err();
-        let last = (1..self.keep).find(is_free).unwrap_or(self.keep);
-        for number in (1..last).rev() {
-            fs::rename(numbered(number), numbered(number + 1))?;
+        let mut last = 1;
+        while last < self.keep && place.beside(name(last))?.stat().is_ok() {
+            last += 1;
         }
-        match fs::rename(place, numbered(1)) {
+        for number in (1..last).rev() {
+            place.beside(name(number))?.rename(&name(number + 1))?;
+        }
+        match place.rename(&name(1)) {
             // Somebody has renamed or removed it.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            result => result,
+            Err(Errno::ENOENT) => Ok(()),
+            result => Ok(result?),
         }
     }
 
@@ -268,18 +276,17 @@ fn identity(file: &File) -> Option<(u64, u64)> {
     file.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
-fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
+fn numbered(name: &OsStr, ending: &str) -> OsString {
+    let mut name = name.to_owned();
     name.push(".");
     name.push(ending);
-    name.into()
+    name
 }
 
 fn open(path: &Path) -> io::Result<Opened> {
     let odd = || io::Error::other("it is neither a regular file nor a character device");
-    // Without O_NONBLOCK, opening a FIFO waits for its reader.
-    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
-    let file = match File::options().append(true).create(true).custom_flags(flags).open(path) {
+    let place = trusted::locate(path)?;
+    let file = match place.open(OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT) {
         // A FIFO that nobody reads, or a socket: open(2).
         Err(error) if error.raw_os_error() == Some(libc::ENXIO) => return Err(odd()),
         file => file?,
@@ -289,18 +296,17 @@ fn open(path: &Path) -> io::Result<Opened> {
     if !kind.is_file() && !kind.is_char_device() {
         return Err(odd());
     }
-    let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     Ok(Opened { file, place, regular: kind.is_file(), size: metadata.len() })
 }
 
 /// A new file with the owner and the mode of the one before. Whoever may write to the
 /// directory can't make it another by a link.
-fn successor(before: &Metadata, path: &Path) -> io::Result<File> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
+fn successor(before: &Metadata, new: &Place) -> io::Result<File> {
+    match new.remove() {
+        Ok(()) | Err(Errno::ENOENT) => {}
+        Err(errno) => return Err(errno.into()),
     }
-    let file = File::options().append(true).create_new(true).mode(0o600).open(path)?;
+    let file = new.make()?;
     // Not trc's to give away, if it is not root.
     _ = fchown(&file, Some(before.uid()), Some(before.gid()));
     file.set_permissions(Permissions::from_mode(before.mode() & 0o7777))?;
@@ -310,6 +316,7 @@ fn successor(before: &Metadata, path: &Path) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn file(dir: &Path, max_size: Option<u64>, keep: u32) -> LogFile {
         LogFile::open(&OutputFile { path: dir.join("x.log"), max_size, keep: Some(keep) }).unwrap()

@@ -1,6 +1,32 @@
-//! Descriptors 0, 1 and 2 are never somebody else's.
+//! Descriptors 0, 1 and 2 are never somebody else's, and all others are trc's alone.
+
+use std::fs;
 
 use nix::errno::Errno;
+
+/// How many numbers are looked at where nothing tells which descriptors there are.
+const NUMBERS: i32 = 1024;
+
+/// Keeps what trc has inherited above descriptor 2 from the units: whoever started trc meant it
+/// for trc, or has forgotten it, and a unit with a user of its own may read through a descriptor
+/// what it may not open.
+pub fn keep_from_units() {
+    // Linux 5.11: close_range(2).
+    let flags = libc::CLOSE_RANGE_CLOEXEC;
+    // SAFETY: no memory is involved, and nothing is closed.
+    if unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, flags) } == 0 {
+        return;
+    }
+    let open = fs::read_dir("/proc/self/fd").map(|entries| {
+        let numbers =
+            entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        numbers.collect::<Vec<i32>>()
+    });
+    for fd in open.unwrap_or_else(|_| (3..NUMBERS).collect()).into_iter().filter(|fd| *fd > 2) {
+        // SAFETY: fcntl checks the number.
+        unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+    }
+}
 
 /// Opens `/dev/null` on those of descriptors 0, 1 and 2 that are closed.
 ///

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-pub use guard::guard_standard_fds;
+pub use guard::{guard_standard_fds, keep_from_units};
 pub use queue::{Dropped, Kind, Stream};
 use way::Way;
 
