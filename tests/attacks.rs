@@ -1,6 +1,8 @@
 //! Whatever a unit without any privileges may try on PID 1: on its descriptors, its time and
 //! its memory.
 
+#![allow(clippy::disallowed_methods, reason = "tests start processes and read the clock")]
+
 mod common;
 
 use common::{HUP, KILL, MODES, TERM, Trc, python, table};
@@ -99,7 +101,7 @@ fn descriptors_that_are_sent_never_reach_trcs_table() {
             .mode(mode)
             .spawn();
         running.wait_for("app").wait_for("later");
-        let held = std::fs::read_dir(format!("/proc/{}/fd", running.pid())).unwrap().count();
+        let held = descriptors(running.pid());
         assert!(held < 40, "{held} descriptors");
         running.signal(TERM);
         running.finish().status(143).stderr_lacks("Too many open files");
@@ -286,7 +288,7 @@ fn a_unit_does_not_inherit_what_trc_was_given() {
     let toml = "wait = 'forever'\n[boot.first]\nscript = 'ls -l /proc/self/fd; echo first'\n\
                 [async.exec]\nexec = 'ls -l /proc/self/fd'\noutput = 'inherit'\noneshot = true\n\
                 [sync.script]\nscript = 'ls -l /proc/self/fd; echo script'\n\
-                [async.probed]\nafter = ['script']\nexec = 'sh -c \"exec 9<>$W/never; echo up; read x <&9\"'\n\
+                [async.probed]\nafter = ['script', 'exec']\nexec = 'sh -c \"exec 9<>$W/never; echo up; read x <&9\"'\n\
                 ready.exec = ['sh', '-c', 'ls -l /proc/self/fd >$W/probe']\n\
                 stop.exec = ['sh', '-c', 'ls -l /proc/self/fd >$W/stop; kill $TRC_PID']\n\
                 [halt.last]\nscript = 'ls -l /proc/self/fd; cat $W/probe $W/stop'";
@@ -411,4 +413,109 @@ fn links_that_root_has_put_there_are_followed() {
         std::io::Read::read_to_string(&mut out, &mut text).unwrap();
         assert!(text.contains("in a volume\n") && text.contains("to the log\n"), "{text}");
     }
+}
+
+/// How many descriptors a process has.
+fn descriptors(pid: i32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
+}
+
+#[test]
+fn a_crash_loop_and_a_slow_reader_use_up_no_descriptors() {
+    let toml = "[async.loop]\nrestart = { when = 'always', backoff = '1ms', max = 1000, window = '1s' }\n\
+                script = 'yes 1234567 | head -c 200000; echo x >>$W/count'";
+    for mode in MODES {
+        let (mut read, write) = std::io::pipe().unwrap();
+        let running = Trc::toml(toml).mode(mode).stdout_to(write).spawn();
+        let count = running.path("count");
+        let mut most = 0;
+        running.wait_until("it has crashed 60 times", || {
+            // As slow as a log driver may be, but alive.
+            std::io::Read::read_exact(&mut read, &mut [0; 256]).unwrap();
+            most = most.max(descriptors(running.pid()));
+            std::fs::read_to_string(&count).unwrap_or_default().len() >= 120
+        });
+        assert!(most < 50, "{most} descriptors");
+        running.signal(TERM);
+        let mut rest = String::new();
+        std::io::Read::read_to_string(&mut read, &mut rest).unwrap();
+        running.finish().status(143);
+        assert!(rest.contains("of output were dropped: standard output was not read"), "{rest}");
+    }
+}
+
+#[test]
+fn a_log_file_that_would_be_rotated_with_each_line_is_refused() {
+    let toml = "[async.a]\nexec = 'yes'\noutput = { file = '${W}/x.log', max_size = 10 }";
+    Trc::toml(toml).run().status(78).stderr_has("trc.toml:3:44").stderr_has("4 KiB at least");
+}
+
+#[test]
+fn a_flood_into_rotated_files_holds_up_nothing() {
+    let toml = "[async.a]\nexec = 'yes'\n\
+                output = { file = '${W}/x.log', max_size = '4k', keep = 100 }\n\
+                [async.b]\nscript = 'echo >$W/started; read x <$W/go; echo >$W/heard; read x <$W/never'";
+    let running = Trc::toml(toml).spawn();
+    running.wait_until("all numbers are taken", || running.path("x.log.100").exists());
+    let begun = std::time::Instant::now();
+    running.wait_for_file("started");
+    running.signal(TERM);
+    running.finish().status(143);
+    assert!(begun.elapsed() < common::patience() / 6, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_terminal_that_was_stopped_is_not_waited_for_at_the_end() {
+    if !common::root() {
+        return;
+    }
+    // Another user's, so that trc can't open it anew, and a child writes.
+    let pty = common::terminal();
+    let keep = pty.slave.try_clone().unwrap();
+    let toml = "[async.a]\nscript = 'yes 123456789 | head -c 300000; echo >$W/done; read x <$W/never'\n\
+                output = 'prefix'\n[async.b]\nscript = 'yes 1234567 | head -c 100000; read x <$W/never'";
+    let trc = Trc::toml(toml);
+    std::os::unix::fs::chown(trc.dir(), Some(65534), None).unwrap();
+    let running = trc
+        .wrap(&["setpriv", "--reuid=65534", "--clear-groups"])
+        .stdout_to(pty.slave)
+        .stderr_to(keep)
+        .spawn();
+    running
+        .wait_until("the terminal is full and the unit goes on", || running.path("done").exists());
+    let begun = std::time::Instant::now();
+    running.signal(TERM);
+    running.finish().status(143);
+    assert!(begun.elapsed() < std::time::Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_unit_that_can_not_be_killed_costs_no_more_than_the_budget() {
+    // Traced by somebody else, a process that was killed waits for its tracer: ptrace(2).
+    let tracer = "import ctypes, sys\n\
+                  libc = ctypes.CDLL(None, use_errno=True)\n\
+                  pid = int(sys.argv[1])\n\
+                  if libc.ptrace(0x4206, pid, None, ctypes.c_void_p(0x40)): raise OSError(ctypes.get_errno())\n\
+                  print('seized', flush=True)\n\
+                  sys.stdin.read()\n";
+    let toml = "shutdown.timeout = '4s'\n\
+                [async.a]\nscript = 'trap \"\" TERM; echo $$ >$W/pid; echo ready; while :; do read x <$W/never; done'";
+    let running = Trc::toml(toml).survivors_allowed().spawn();
+    let pid = running.wait_for_file("pid");
+    let mut seizer = std::process::Command::new(python())
+        .args(["-c", tracer, &pid])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Read::read_exact(seizer.stdout.as_mut().unwrap(), &mut [0; 6]).unwrap();
+    let begun = std::time::Instant::now();
+    running.signal(TERM);
+    running.wait_until("it has ended", || running.ended());
+    let took = begun.elapsed();
+    drop(seizer.stdin.take());
+    seizer.wait().unwrap();
+    let outcome = running.finish();
+    outcome.stderr_has("could not be killed: ");
+    assert!(took < std::time::Duration::from_millis(5500), "{took:?}");
 }

@@ -168,7 +168,7 @@ impl Decoder<'_> {
         let entry = fields.entry("output")?;
         let table = entry.node.as_table()?;
         let fields = self.fields(" in `output`", schema::OUTPUT, Some(table));
-        let max_size = self.get(&fields, "max_size", leaf::size);
+        let max_size = self.get(&fields, "max_size", leaf::file_size);
         let keep = self
             .get(&fields, "keep", |node, environment| leaf::number(node, environment, 0..=1000));
         if fields.entry("file").is_none() && !fields.has_unknown() {

@@ -106,6 +106,18 @@ pub fn size(node: &Node, environment: &Environment) -> Leaf<u64> {
         .ok_or_else(|| Problem::expected("a size such as \"10MB\" or \"512KiB\"", node))
 }
 
+/// The size at which another log file is begun. A smaller one would be a rotation for every few
+/// lines, which costs more than writing them.
+pub fn file_size(node: &Node, environment: &Environment) -> Leaf<u64> {
+    const LEAST: u64 = 4096;
+    let size = size(node, environment)?;
+    if size < LEAST {
+        let least = super::expect::size(LEAST);
+        return Err(Problem::new(format!("a log file takes {least} at least")));
+    }
+    Ok(size)
+}
+
 /// The text of a script; it is left to the shell as it is.
 pub fn script(node: &Node, _: &Environment) -> Leaf<OsString> {
     let Value::String(text) = &node.value else { return Err(Problem::expected("a string", node)) };

@@ -371,7 +371,13 @@ pub const SECRET: &[Key] =
 /// The keys of `output`, where that is a file.
 pub const OUTPUT: &[Key] = &[
     key("file", Kind::Text, "", r#""/var/log/web.log""#, "the file that lines are appended to"),
-    key("max_size", Kind::Size, "", r#""10MB""#, "with one more line another file is begun"),
+    key(
+        "max_size",
+        Kind::Size,
+        "",
+        r#""10MB""#,
+        "with one more line another file is begun; 4 KiB at least",
+    ),
     key("keep", Kind::Number, "3", "10", "how many earlier files are kept, as `FILE.1` and so on"),
 ];
 

@@ -57,6 +57,12 @@ impl Source {
         &self.unit
     }
 
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
     /// Which of trc's streams it goes to.
     #[must_use]
     pub fn side(&self) -> Side {

@@ -149,6 +149,14 @@ impl Journal {
         }
     }
 
+    /// Lines of a unit's output, unformatted, that are not written: they are counted as dropped.
+    pub(crate) fn give_up(&self, side: Side, bytes: &[u8]) {
+        self.with(|writer| {
+            let side = writer.side(side);
+            writer.streams.side(side).give_up(bytes);
+        });
+    }
+
     /// Lends the buffer that all captures read into, at least `size` bytes, for
     /// as long as `read` takes.
     pub(crate) fn with_scratch<R>(&self, size: usize, read: impl FnOnce(&mut [u8]) -> R) -> R {

@@ -153,13 +153,9 @@ impl Place {
         &self.name
     }
 
-    /// What is there, a link itself.
-    ///
-    /// # Errors
-    /// Those of stat(2).
-    pub fn stat(&self) -> nix::Result<FileStat> {
-        let follow = if self.of_proc { AtFlags::empty() } else { AtFlags::AT_SYMLINK_NOFOLLOW };
-        fstatat(&self.dir, self.name.as_os_str(), follow)
+    /// Whether something has a name in the same directory.
+    pub fn has(&self, name: &OsStr) -> bool {
+        fstatat(&self.dir, name, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok()
     }
 
     /// Another name in the same directory.
@@ -171,12 +167,12 @@ impl Place {
         Ok(Self { dir, name: name.into(), of_proc: self.of_proc })
     }
 
-    /// Gives what is here another name in the same directory.
+    /// Gives something in the same directory another name there.
     ///
     /// # Errors
     /// Those of rename(2).
-    pub fn rename(&self, to: &OsStr) -> nix::Result<()> {
-        renameat(&self.dir, self.name.as_os_str(), &self.dir, to)
+    pub fn rename(&self, from: &OsStr, to: &OsStr) -> nix::Result<()> {
+        renameat(&self.dir, from, &self.dir, to)
     }
 
     /// Removes it.

@@ -73,6 +73,13 @@ impl LogFile {
         one.is_some() && one == identity(&other.0.borrow().open.file)
     }
 
+    /// How much, of `most` bytes, is not more than one file takes.
+    #[must_use]
+    pub fn room_at_most(&self, most: usize) -> usize {
+        let size = self.0.borrow().max_size.and_then(|size| usize::try_from(size).ok());
+        size.map_or(most, |size| most.min(size))
+    }
+
     /// Writes whole lines. What can't be written is dropped and counted.
     pub fn write(&self, lines: &[u8]) {
         self.0.borrow_mut().write(lines);
@@ -224,7 +231,7 @@ impl Inner {
         let place = &self.open.place;
         let new = place.beside(numbered(place.name(), "new"))?;
         let file = successor(&self.open.file.metadata()?, &new)?;
-        let renamed = self.number().and_then(|()| Ok(new.rename(place.name())?));
+        let renamed = self.number().and_then(|()| Ok(place.rename(new.name(), place.name())?));
         if let Err(error) = renamed {
             _ = new.remove();
             return Err(error);
@@ -241,13 +248,13 @@ impl Inner {
             return Ok(());
         }
         let mut last = 1;
-        while last < self.keep && place.beside(name(last))?.stat().is_ok() {
+        while last < self.keep && place.has(&name(last)) {
             last += 1;
         }
         for number in (1..last).rev() {
-            place.beside(name(number))?.rename(&name(number + 1))?;
+            place.rename(&name(number), &name(number + 1))?;
         }
-        match place.rename(&name(1)) {
+        match place.rename(place.name(), &name(1)) {
             // Somebody has renamed or removed it.
             Err(Errno::ENOENT) => Ok(()),
             result => Ok(result?),

@@ -136,7 +136,17 @@ impl Capture {
         let Some(pipe) = &self.pipe else { return Progress::Ended };
         let side = self.source.side();
         let to_file = self.file.is_some() || journal.is_file(side);
-        let most = if to_file { READ } else { READ_AHEAD };
+        // One rotation at a time: others have their turn in between.
+        let most = match &self.file {
+            Some(file) => file.room_at_most(READ),
+            None => {
+                if to_file {
+                    READ
+                } else {
+                    READ_AHEAD
+                }
+            }
+        };
         let count = journal.with_scratch(most, |scratch| {
             let count = nix::unistd::read(pipe, scratch)?;
             match &self.file {
@@ -219,6 +229,44 @@ impl Capture {
                 Progress::Drained if !self.has_more() => break,
                 Progress::Held | Progress::More | Progress::Drained => {}
             }
+        }
+    }
+
+    /// Reads what is there, at most what a pipe holds, and then no more: the unit has been
+    /// started so often that its outputs would use up trc's descriptors. While the log's reader
+    /// is slow, what was read is dropped and counted. Says whether somebody may still write.
+    pub fn let_go(&mut self, journal: &Journal, now: Instant) -> bool {
+        for _ in 0..=PIPE_SIZE / READ_AHEAD {
+            let held = self.is_held_back(journal, now);
+            let progress = if held { self.give_up(journal) } else { self.read(journal, now) };
+            match progress {
+                Progress::Ended => return false,
+                Progress::Drained if !self.has_more() => break,
+                Progress::Held | Progress::More | Progress::Drained => {}
+            }
+        }
+        self.end(journal);
+        true
+    }
+
+    /// Reads once, and drops what there was.
+    fn give_up(&mut self, journal: &Journal) -> Progress {
+        let Some(pipe) = &self.pipe else { return Progress::Ended };
+        let side = self.source.side();
+        let count = journal.with_scratch(READ_AHEAD, |scratch| {
+            let count = nix::unistd::read(pipe, scratch)?;
+            journal.give_up(side, &scratch[..count]);
+            self.tail.push(&scratch[..count]);
+            self.matchers.push(&scratch[..count], &mut self.matched);
+            Ok(count)
+        });
+        match count {
+            Ok(0) => {
+                self.end(journal);
+                Progress::Ended
+            }
+            Ok(_) => Progress::More,
+            Err::<_, Errno>(_) => Progress::Drained,
         }
     }
 

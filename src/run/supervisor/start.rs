@@ -16,11 +16,14 @@ use super::super::spawn::{self, Ids, Launch, Pace, read_progress};
 use super::super::spawn_failure::spawn_failure;
 use super::super::stream::Side;
 use super::wait::is_ready;
-use super::{Child, Role, Supervisor};
+use super::{Child, Role, Supervisor, now};
 use crate::config::{Output, Placed, Probe, Stage, Unit, reason};
 use crate::engine::{Event, SpawnStage};
 use crate::graph::UnitId;
 use crate::journal::Source;
+
+/// How many outputs of earlier starts of a unit are kept until they were read to their ends.
+const CAPTURES: usize = 16;
 
 /// The user that a unit's processes have, if they can't have any other: root's may become
 /// somebody else.
@@ -114,6 +117,8 @@ impl Supervisor {
         held.notify = socket;
         // Those of an earlier run were kept for what it said last.
         held.captures.retain(|capture| !capture.has_ended());
+        self.let_go_of_captures(id);
+        let held = &mut self.units[id.0];
         // They say nothing of how this run is.
         for capture in &mut held.captures {
             capture.look_for(Vec::new());
@@ -148,6 +153,23 @@ impl Supervisor {
                 capture.write_to(Rc::clone(file));
             }
             self.units[id.0].captures.push(capture);
+        }
+    }
+
+    /// Lets go of the oldest outputs of a unit that were not read to their ends: the log's reader
+    /// is slower than its restarts, or what it left behind lives on.
+    fn let_go_of_captures(&mut self, id: UnitId) {
+        let journal = self.reporter.journal().clone();
+        while self.units[id.0].captures.len() > CAPTURES {
+            let mut oldest = self.units[id.0].captures.remove(0);
+            if oldest.let_go(&journal, now()) {
+                let (name, pid) = (self.graph.node(id).unit.id(), oldest.source().pid());
+                let what = format_args!(
+                    "the output of what {name} <pid={pid}> has left behind is no longer read"
+                );
+                self.reporter.main(Level::Warn, "let-go", what);
+            }
+            self.matched(id, oldest.take_matched());
         }
     }
 
