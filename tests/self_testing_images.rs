@@ -591,7 +591,7 @@ const BROKEN: &[Row] = &[
         ],
         tests: "doors",
         point: Some("sessions"),
-        says: "in a session of their own: nginx: master process",
+        says: "has left nginx: master process",
     },
     Row {
         image: Web,
@@ -812,7 +812,7 @@ const BROKEN: &[Row] = &[
         )],
         tests: "socket",
         point: Some("sessions"),
-        says: "in a session of their own: sleep 1000",
+        says: "has left sleep 1000",
     },
     Row {
         image: Web,

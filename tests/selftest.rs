@@ -478,7 +478,7 @@ fn each_defect_of_a_run_is_a_point_that_names_it() {
             unit: "exec = ['sh', '-c', 'setsid cat $W/hello $W/never & exec cat $W/never']\nready.log = 'up'",
             after: "ready",
             point: "sessions",
-            says: "session of their own: cat",
+            says: "async.x has left cat",
         },
         Row {
             unit: "stop.exec = 'false'\nexec = ['cat', '${W}/never']",

@@ -57,6 +57,7 @@ fn job(stage: Stage, script: &str) -> Job<'_> {
         exit_status: None,
         args: &[],
         own: Own::default(),
+        waits: false,
         save: stage == Stage::Boot,
     }
 }

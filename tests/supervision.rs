@@ -334,13 +334,11 @@ fn what_an_earlier_run_has_left_behind_does_not_make_the_next_one_ready() {
     let toml = "[async.db]\nready = { log = '^ready$$', within = '1s' }\n\
                 restart = { max = 1, backoff = '1ms' }\n\
                 script = '''[ -e $W/again ] && exec cat $W/never\n\
-                echo >$W/again; setsid sh -c 'echo >$W/away; read x <$W/go; echo ready' &\n\
+                echo >$W/again; setsid sh $W/daemon &\n\
                 read x <$W/away; exit 1'''\n\
                 [sync.app]\nafter = ['db']\nscript = 'echo app'\n";
-    let running = Trc::toml(toml).fifo("away").spawn();
-    running.wait_for_times("Launching on the background", 2);
-    running.open_gate("go");
-    let outcome = running.finish();
+    let daemon = "trap 'echo ready; exit' TERM; echo >$W/away; cat $W/never & wait\n";
+    let outcome = Trc::toml(toml).file("daemon", daemon).fifo("away").run();
     outcome.status(124).stdout_has(": ready\n").stdout_lacks("\napp\n");
     outcome.stderr_has("async.db was not ready within 1 s");
 }

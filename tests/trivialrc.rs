@@ -363,7 +363,7 @@ fn all_exit_codes_are_in_the_log() {
 /// As `it_catches_exitcodes_till_errs_in_sync`.
 #[test]
 fn exit_codes_are_in_the_log_up_to_the_first_failure() {
-    let outcome = Trc::with(&["-D", "read x <$W/never; exit 2", "-D", "read x <$W/never; exit 3"])
+    let outcome = Trc::with(&["-D", "cat $W/never; exit 2", "-D", "cat $W/never; exit 3"])
         .args(&["-F", "exit 0", "-F", "exit 4", "exit", "5"])
         .env("RC_VERBOSE", "true")
         .env("RC_WAIT_POLICY", "wait_err")

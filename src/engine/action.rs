@@ -17,6 +17,22 @@ pub enum Target {
     /// A unit's process group, but for a shell that only waits for the others and would die of
     /// the signal.
     Members(UnitId),
+    /// Every process of a unit that has had no stop signal yet, wherever it went: daemons in
+    /// sessions of their own, too.
+    Rest(UnitId, Told),
+    /// Every process of a unit.
+    All(UnitId),
+}
+
+/// Which processes of a unit have had its stop signal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Told {
+    /// None.
+    Nobody,
+    /// Its main process.
+    Main,
+    /// All of its process group.
+    Group,
 }
 
 /// One action.
@@ -108,6 +124,13 @@ pub enum Fact {
         signal: Signal,
         /// From whom.
         sender: Sender,
+    },
+    /// A unit's main process ended by itself, and others of the unit go on without it.
+    LeftBehind {
+        /// Which unit.
+        unit: UnitId,
+        /// How it ended.
+        ending: Ending,
     },
     /// The run stops.
     Stopping,
@@ -213,6 +236,7 @@ impl Fact {
         match self {
             Self::Exited { unit, .. }
             | Self::Failed { unit, .. }
+            | Self::LeftBehind { unit, .. }
             | Self::NotStarted { unit, .. }
             | Self::Retrying { unit, .. }
             | Self::Ready { unit, .. }

@@ -1,7 +1,9 @@
 //! The ends of units.
 
 use super::unit::{Ladder, Leftovers, Phase, Verdict};
-use super::{Action, Cause, Ended, Ending, Engine, Event, Fact, How, LastWord, Run, Tick, limits};
+use super::{
+    Action, Cause, Ended, Ending, Engine, Event, Fact, How, LastWord, Left, Run, Tick, Told, limits,
+};
 use crate::config::{OnFailure, Stage, StopTo, WaitPolicy};
 use crate::graph::UnitId;
 use crate::signal::Signal;
@@ -12,7 +14,7 @@ impl Engine {
         now: Tick,
         id: UnitId,
         ending: Ending,
-        leftovers: bool,
+        leftovers: Left,
         terminal: bool,
         actions: &mut Vec<Action>,
     ) {
@@ -36,14 +38,12 @@ impl Engine {
             }
         };
         actions.push(Action::Tell(Fact::Exited { unit: id, pid, ending }));
-        if leftovers {
-            self.leave_behind(now, id, ladder, actions);
-        }
+        self.leave_behind(now, id, ending, leftovers, ladder, actions);
         let raw = ending.status();
         let node = self.graph.node(id);
         let stage = node.unit.stage;
-        // What was told to stop may die of it.
-        let obeyed = ladder.is_some() && ending == Ending::Signal(node.stop_signal);
+        // What was told to stop may die of it, or say that it has.
+        let obeyed = ladder.is_some() && raw == Ending::Signal(node.stop_signal).status();
         let status = if obeyed || node.succeeds_with(raw) { 0 } else { raw.max(1) };
         if self.graph.testing {
             self.judge_stop(now, id, ending, ladder, status != 0);
@@ -127,31 +127,41 @@ impl Engine {
         }
     }
 
+    /// What becomes of the processes that a unit leaves when its main process ends.
     fn leave_behind(
         &mut self,
         now: Tick,
         id: UnitId,
+        ending: Ending,
+        left: Left,
         ladder: Option<Ladder>,
         actions: &mut Vec<Action>,
     ) {
-        let node = self.graph.node(id);
-        // Where the group had the unit's own stop signal, it is that once more: a server
-        // that is ending gracefully by QUIT would be cut short by TERM.
-        let signal = match ladder {
-            Some(Ladder::Signal { .. }) if node.stop_to == StopTo::Group => node.stop_signal,
-            Some(_) | None => Signal::TERM,
+        let escaped = match left {
+            Left::Nothing => return,
+            Left::Others => false,
+            Left::Escaped => true,
+        };
+        let to = self.graph.node(id).stop_to;
+        let told = match ladder {
+            Some(Ladder::Signal { .. }) if to == StopTo::Group => Told::Group,
+            Some(_) | None => Told::Nobody,
         };
         self.states[id.0].leftovers = match ladder {
-            None => Leftovers::Live,
+            None => {
+                actions.push(Action::Tell(Fact::LeftBehind { unit: id, ending }));
+                Leftovers::Live { escaped }
+            }
             // Nobody has told these: whoever is left has been forgotten.
-            Some(Ladder::Signal { kill_at } | Ladder::Command { kill_at })
-                if self.graph.testing && node.stop_to == StopTo::Process =>
+            Some(Ladder::Signal { kill_at, .. } | Ladder::Command { kill_at, .. })
+                if self.graph.testing && (to == StopTo::Process || escaped) =>
             {
-                Leftovers::Lingering { until: now + limits::LINGER, kill_at }
+                Leftovers::Lingering { until: now + limits::LINGER, kill_at, told, escaped }
             }
-            Some(Ladder::Signal { kill_at } | Ladder::Command { kill_at }) => {
-                Self::stop_leftovers(id, signal, kill_at.max(now), actions)
+            Some(Ladder::Signal { kill_at, .. } | Ladder::Command { kill_at, .. }) => {
+                Self::stop_leftovers(id, told, kill_at.max(now), actions)
             }
+            Some(Ladder::Rest { kill_at }) => Leftovers::Stopping { kill_at },
             Some(Ladder::Kill { give_up_at }) => Leftovers::Killed { give_up_at },
         };
     }

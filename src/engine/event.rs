@@ -73,6 +73,17 @@ pub enum SpawnStage {
     Execute,
 }
 
+/// Processes of a unit that outlive its main process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Left {
+    /// There are none.
+    Nothing,
+    /// There are some, in trc's own session or in that of the unit.
+    Others,
+    /// There are some, and at least one has a session of its own, as daemons do: `setsid(2)`.
+    Escaped,
+}
+
 /// What a probe is for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Purpose {
@@ -148,12 +159,12 @@ pub enum Event {
         unit: UnitId,
         /// How.
         ending: Ending,
-        /// Whether others of its process group live on.
-        leftovers: bool,
+        /// Which others of the unit live on.
+        leftovers: Left,
         /// Whether it had the terminal.
         terminal: bool,
     },
-    /// Nothing is left of the process group of a unit that had ended.
+    /// Nothing is left of a unit that had ended.
     LeftoversGone {
         /// Which unit.
         unit: UnitId,

@@ -6,6 +6,10 @@ pub use crate::graph::{RESERVE, STOP_TIMEOUT};
 
 /// From KILL to giving up: what survives it sits in the kernel (state D).
 pub const UNKILLABLE_AFTER: Duration = Duration::from_secs(2);
+/// How long before KILL those processes of a unit get TERM that have had no stop signal: a
+/// wrapper that ignores it must not cost its program a clean end. Half of the unit's stop
+/// timeout, where that is less.
+pub const REST: Duration = Duration::from_secs(2);
 /// From TERM to KILL for what remains once all units are gone.
 pub const SWEEP: Duration = STOP_TIMEOUT;
 /// How often a fork that failed for want of processes or memory is tried again.

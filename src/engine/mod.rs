@@ -40,8 +40,8 @@ mod watch;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-pub use action::{Action, Fact, Target};
-pub use event::{Ending, Event, Notice, Outcome, Purpose, Sender, SpawnStage, Tick};
+pub use action::{Action, Fact, Target, Told};
+pub use event::{Ending, Event, Left, Notice, Outcome, Purpose, Sender, SpawnStage, Tick};
 pub use limits::UNKILLABLE_AFTER;
 pub use reason::{Cause, LastWord, Reason};
 pub use testing::Finding;

@@ -6,10 +6,9 @@
 use std::time::Duration;
 
 use super::unit::{Leftovers, Phase, Verdict};
-use super::{Action, Engine, Fact, Finding, How, Run, Tick, limits};
+use super::{Action, Engine, Fact, Finding, How, Run, Tick, Told, limits};
 use crate::config::{Stage, When};
 use crate::graph::UnitId;
-use crate::signal::Signal;
 use crate::status;
 
 impl Engine {
@@ -218,9 +217,10 @@ impl Engine {
     /// A unit has not ended: it is started again after `until`, when all of it is gone.
     fn rest(&mut self, now: Tick, id: UnitId, until: Tick, actions: &mut Vec<Action>) {
         self.states[id.0].phase = Phase::Backoff { until: Some(until) };
-        if self.states[id.0].leftovers == Leftovers::Live {
+        if let Leftovers::Live { escaped } = self.states[id.0].leftovers {
             let kill_at = now + self.graph.node(id).stop_timeout;
-            self.states[id.0].leftovers = Self::stop_leftovers(id, Signal::TERM, kill_at, actions);
+            self.find_escaped(id, escaped);
+            self.states[id.0].leftovers = Self::stop_leftovers(id, Told::Nobody, kill_at, actions);
         }
         self.resting.push(id);
     }

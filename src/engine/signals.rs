@@ -137,7 +137,7 @@ impl Engine {
         self.judge_stops();
         let killed = self.foreground().filter(|_| self.run == Run::Halting);
         if let Some(id) = killed {
-            actions.push(Action::Signal(Target::Group(id), Signal::KILL));
+            actions.push(Action::Signal(Target::All(id), Signal::KILL));
         }
         // The last of them may have ended just now.
         let open = |id: &UnitId| self.ended(*id).is_none();

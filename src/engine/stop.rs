@@ -2,7 +2,7 @@
 //! ladder; then what they left; then whatever remains.
 
 use super::unit::{Ladder, Leftovers, Phase};
-use super::{Action, Engine, Fact, Finding, How, LastWord, Run, Target, Tick, limits};
+use super::{Action, Engine, Fact, Finding, How, LastWord, Run, Target, Tick, Told, limits};
 use crate::config::{Stage, StopTo};
 use crate::graph::UnitId;
 use crate::signal::Signal;
@@ -62,16 +62,17 @@ impl Engine {
     pub(super) fn begin_stop(&mut self, id: UnitId, now: Tick, actions: &mut Vec<Action>) {
         let node = self.graph.node(id);
         let kill_at = now + node.stop_timeout;
+        let rest_at = kill_at.saturating_sub(limits::REST.min(node.stop_timeout / 2));
         match self.states[id.0].phase {
             Phase::Running { pid } | Phase::Starting { pid: Some(pid), .. } => {
                 actions.push(Action::Tell(Fact::Terminating { unit: id, pid }));
                 let ladder = if node.unit.stop.exec.is_some() {
                     actions.push(Action::StopCommand(id));
                     self.states[id.0].stop_command = Some(kill_at);
-                    Ladder::Command { kill_at }
+                    Ladder::Command { rest_at, kill_at }
                 } else {
                     self.send_stop_signal(id, actions);
-                    Ladder::Signal { kill_at }
+                    Ladder::Signal { rest_at, kill_at }
                 };
                 self.end_watch(id, actions);
                 self.states[id.0].phase = Phase::Stopping { pid, ladder };
@@ -84,8 +85,22 @@ impl Engine {
             | Phase::Backoff { .. }
             | Phase::Done(_) => {}
         }
-        if self.states[id.0].leftovers == Leftovers::Live {
-            self.states[id.0].leftovers = Self::stop_leftovers(id, Signal::TERM, kill_at, actions);
+        if let Leftovers::Live { escaped } = self.states[id.0].leftovers {
+            self.find_escaped(id, escaped);
+            self.states[id.0].leftovers = if self.graph.node(id).unit.stop.exec.is_some() {
+                actions.push(Action::StopCommand(id));
+                self.states[id.0].stop_command = Some(kill_at);
+                Leftovers::Command { rest_at, kill_at }
+            } else {
+                Self::stop_leftovers(id, Told::Nobody, kill_at, actions)
+            };
+        }
+    }
+
+    /// A unit has put itself into the background, in a session of its own.
+    pub(super) fn find_escaped(&mut self, id: UnitId, escaped: bool) {
+        if escaped {
+            self.find(Finding::Escaped(id));
         }
     }
 
@@ -106,14 +121,40 @@ impl Engine {
         actions.extend(order.map(|signal| Action::Signal(target, signal)));
     }
 
+    /// TERM, and CONT, for those that have had no stop signal.
     pub(super) fn stop_leftovers(
         id: UnitId,
-        signal: Signal,
+        told: Told,
         kill_at: Tick,
         actions: &mut Vec<Action>,
     ) -> Leftovers {
-        Self::tell_to_end(Target::Group(id), signal, actions);
+        Self::tell_to_end(Target::Rest(id, told), Signal::TERM, actions);
         Leftovers::Stopping { kill_at }
+    }
+
+    /// KILL is near, and its stop command or signal has not ended a unit: who has had no
+    /// signal gets one, so that nobody is killed untold.
+    fn stop_rest(&mut self, id: UnitId, actions: &mut Vec<Action>) {
+        let group = self.graph.node(id).stop_to == StopTo::Group;
+        match self.states[id.0].phase {
+            Phase::Stopping { pid, ladder: Ladder::Command { kill_at, .. } } => {
+                self.send_stop_signal(id, actions);
+                self.states[id.0].phase = Phase::Stopping { pid, ladder: Ladder::Rest { kill_at } };
+            }
+            Phase::Stopping { pid, ladder: Ladder::Signal { kill_at, .. } } => {
+                self.states[id.0].phase = Phase::Stopping { pid, ladder: Ladder::Rest { kill_at } };
+            }
+            Phase::Stopping { .. }
+            | Phase::Waiting
+            | Phase::Retrying { .. }
+            | Phase::Starting { .. }
+            | Phase::Running { .. }
+            | Phase::Watching
+            | Phase::Backoff { .. }
+            | Phase::Done(_) => return,
+        }
+        let rest = Target::Rest(id, if group { Told::Group } else { Told::Main });
+        Self::tell_to_end(rest, Signal::TERM, actions);
     }
 
     /// A stop command that failed is made up for by the signal, where there is still somebody
@@ -125,14 +166,23 @@ impl Engine {
         actions: &mut Vec<Action>,
     ) {
         let awaited = self.states[id.0].stop_command.take().is_some();
+        if let (Leftovers::Command { kill_at, .. }, false) =
+            (self.states[id.0].leftovers, succeeded)
+        {
+            let instead = Some(Signal::TERM);
+            actions.push(Action::Tell(Fact::StopCommandFailed { unit: id, instead }));
+            self.find(Finding::StopCommand(id));
+            self.states[id.0].leftovers = Self::stop_leftovers(id, Told::Nobody, kill_at, actions);
+            return;
+        }
         match self.states[id.0].phase {
-            Phase::Stopping { pid, ladder: Ladder::Command { kill_at } } if !succeeded => {
+            Phase::Stopping { pid, ladder: Ladder::Command { rest_at, kill_at } } if !succeeded => {
                 let instead = Some(self.graph.node(id).stop_signal);
                 actions.push(Action::Tell(Fact::StopCommandFailed { unit: id, instead }));
                 self.find(Finding::StopCommand(id));
                 self.send_stop_signal(id, actions);
                 self.states[id.0].phase =
-                    Phase::Stopping { pid, ladder: Ladder::Signal { kill_at } };
+                    Phase::Stopping { pid, ladder: Ladder::Signal { rest_at, kill_at } };
             }
             // The unit has ended meanwhile.
             Phase::Waiting | Phase::Backoff { .. } | Phase::Done(_) if awaited && !succeeded => {
@@ -182,16 +232,19 @@ impl Engine {
                 }
                 actions.push(Action::Tell(Fact::Killing { unit: id, pid }));
                 self.find(Finding::Killed(id));
-                actions.push(Action::Signal(Target::Group(id), Signal::KILL));
+                actions.push(Action::Signal(Target::All(id), Signal::KILL));
                 self.states[id.0].phase =
                     Phase::Stopping { pid, ladder: Ladder::Kill { give_up_at } };
             }
         }
         match self.states[id.0].leftovers {
             Leftovers::None | Leftovers::Killed { .. } => {}
-            Leftovers::Live | Leftovers::Lingering { .. } | Leftovers::Stopping { .. } => {
+            Leftovers::Live { .. }
+            | Leftovers::Lingering { .. }
+            | Leftovers::Command { .. }
+            | Leftovers::Stopping { .. } => {
                 self.find(Finding::Killed(id));
-                actions.push(Action::Signal(Target::Group(id), Signal::KILL));
+                actions.push(Action::Signal(Target::All(id), Signal::KILL));
                 self.states[id.0].leftovers = Leftovers::Killed { give_up_at };
             }
         }
@@ -206,10 +259,19 @@ impl Engine {
             }
             match self.states[id.0].phase {
                 Phase::Stopping {
-                    ladder: Ladder::Command { kill_at } | Ladder::Signal { kill_at },
+                    ladder:
+                        Ladder::Command { kill_at, .. }
+                        | Ladder::Signal { kill_at, .. }
+                        | Ladder::Rest { kill_at },
                     ..
                 } if kill_at <= now => {
                     self.kill(id, now, actions);
+                }
+                Phase::Stopping {
+                    ladder: Ladder::Command { rest_at, .. } | Ladder::Signal { rest_at, .. },
+                    ..
+                } if rest_at <= now => {
+                    self.stop_rest(id, actions);
                 }
                 Phase::Stopping { ladder: Ladder::Kill { give_up_at }, .. }
                     if give_up_at <= now =>
@@ -230,20 +292,28 @@ impl Engine {
                 self.kill_stop_command(id, actions);
             }
             match self.states[id.0].leftovers {
-                Leftovers::Stopping { kill_at } if kill_at <= now => self.kill(id, now, actions),
+                Leftovers::Stopping { kill_at } | Leftovers::Command { kill_at, .. }
+                    if kill_at <= now =>
+                {
+                    self.kill(id, now, actions);
+                }
+                Leftovers::Command { rest_at, kill_at } if rest_at <= now => {
+                    self.states[id.0].leftovers =
+                        Self::stop_leftovers(id, Told::Nobody, kill_at, actions);
+                }
                 Leftovers::Killed { give_up_at } if give_up_at <= now => {
                     self.states[id.0].leftovers = Leftovers::None;
                 }
-                Leftovers::Lingering { until, kill_at } if until <= now => {
+                Leftovers::Lingering { until, kill_at, told, escaped } if until <= now => {
                     // However little time the unit has left: they have just been told.
                     let kill_at = kill_at.max(now + limits::LINGER);
-                    self.find(Finding::Orphaned(id));
-                    self.states[id.0].leftovers =
-                        Self::stop_leftovers(id, Signal::TERM, kill_at, actions);
+                    self.find(if escaped { Finding::Escaped(id) } else { Finding::Orphaned(id) });
+                    self.states[id.0].leftovers = Self::stop_leftovers(id, told, kill_at, actions);
                 }
                 Leftovers::None
-                | Leftovers::Live
+                | Leftovers::Live { .. }
                 | Leftovers::Lingering { .. }
+                | Leftovers::Command { .. }
                 | Leftovers::Stopping { .. }
                 | Leftovers::Killed { .. } => {}
             }

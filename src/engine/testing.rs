@@ -36,6 +36,8 @@ pub enum Finding {
     StopCommand(UnitId),
     /// A unit's main process ended, and others of its process group went on.
     Orphaned(UnitId),
+    /// A unit's main process ended, and others of it went on in sessions of their own.
+    Escaped(UnitId),
     /// Processes were left when all units had ended.
     Orphans,
     /// Among them some with sessions of their own.
@@ -66,7 +68,7 @@ impl Finding {
             | Self::StopStatus(id)
             | Self::NotAsTold(id) => points::stop(unit(id)),
             Self::Orphaned(_) | Self::Orphans => points::ORPHANS.to_owned(),
-            Self::Sessions => points::SESSIONS.to_owned(),
+            Self::Escaped(_) | Self::Sessions => points::SESSIONS.to_owned(),
             Self::Zombies => points::ZOMBIES.to_owned(),
             Self::Said(id) => points::log(unit(id)),
             Self::Slow => points::SHUTDOWN.to_owned(),
@@ -453,9 +455,11 @@ impl Engine {
         let untold = ladder.is_none() && matches!(self.states[id.0].phase, Phase::Running { .. });
         let well = node.may_stop_with(ending.status());
         let told = match ladder {
-            Some(Ladder::Command { kill_at } | Ladder::Signal { kill_at }) => {
-                Some(kill_at.saturating_sub(node.stop_timeout))
-            }
+            Some(
+                Ladder::Command { kill_at, .. }
+                | Ladder::Signal { kill_at, .. }
+                | Ladder::Rest { kill_at },
+            ) => Some(kill_at.saturating_sub(node.stop_timeout)),
             Some(Ladder::Kill { .. }) | None => None,
         };
         if ladder.is_some() {

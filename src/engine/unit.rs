@@ -17,7 +17,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{Ending, SpawnStage, Tick};
+use super::{Ending, SpawnStage, Tick, Told};
 use crate::graph::UnitId;
 use crate::signal::Signal;
 
@@ -47,22 +47,26 @@ pub enum Phase {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ladder {
     /// Its stop command was started.
-    Command { kill_at: Tick },
+    Command { rest_at: Tick, kill_at: Tick },
     /// Its stop signal was sent.
-    Signal { kill_at: Tick },
+    Signal { rest_at: Tick, kill_at: Tick },
+    /// It took so long that its other processes were told to end, too.
+    Rest { kill_at: Tick },
     /// It was killed.
     Kill { give_up_at: Tick },
 }
 
-/// What a unit that has ended left in its process group.
+/// What a unit that has ended left, in its process group or elsewhere.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Leftovers {
     /// Nothing.
     None,
     /// Processes, that may go on until the unit restarts or the run stops.
-    Live,
+    Live { escaped: bool },
     /// In test mode: they have a moment to end by themselves, or they are orphans.
-    Lingering { until: Tick, kill_at: Tick },
+    Lingering { until: Tick, kill_at: Tick, told: Told, escaped: bool },
+    /// The unit's stop command was started to stop them.
+    Command { rest_at: Tick, kill_at: Tick },
     /// Told to stop.
     Stopping { kill_at: Tick },
     /// Killed.
@@ -339,9 +343,10 @@ impl State {
             Phase::Retrying { until, .. } => Some(until),
             Phase::Backoff { until } => until,
             Phase::Stopping {
-                ladder: Ladder::Command { kill_at } | Ladder::Signal { kill_at },
+                ladder: Ladder::Command { rest_at: at, .. } | Ladder::Signal { rest_at: at, .. },
                 ..
-            } => Some(kill_at),
+            }
+            | Phase::Stopping { ladder: Ladder::Rest { kill_at: at }, .. } => Some(at),
             Phase::Stopping { ladder: Ladder::Kill { give_up_at }, .. } => Some(give_up_at),
             // What is about to be told to stop is not looked at any more.
             Phase::Running { .. } | Phase::Watching if self.verdict.is_none() => {
@@ -354,8 +359,9 @@ impl State {
             | Phase::Done(_) => None,
         };
         let leftovers = match self.leftovers {
-            Leftovers::None | Leftovers::Live => None,
+            Leftovers::None | Leftovers::Live { .. } => None,
             Leftovers::Lingering { until, .. } => Some(until),
+            Leftovers::Command { rest_at, .. } => Some(rest_at),
             Leftovers::Stopping { kill_at } => Some(kill_at),
             Leftovers::Killed { give_up_at } => Some(give_up_at),
         };

@@ -1,6 +1,6 @@
 //! Whether units are ready and healthy, and how long they may run.
 
-use super::unit::{Phase, Verdict};
+use super::unit::{Ladder, Phase, Verdict};
 use super::{Action, Cause, Engine, Fact, How, Notice, Outcome, Purpose, Tick, limits};
 use crate::config::{Stage, Then};
 use crate::graph::UnitId;
@@ -125,10 +125,13 @@ impl Engine {
             Phase::Running { .. } if watch.ready_by.is_some() => watch.ready_by.as_mut(),
             Phase::Running { .. } => watch.run_until.as_mut(),
             Phase::Stopping {
-                ladder:
-                    super::unit::Ladder::Command { kill_at } | super::unit::Ladder::Signal { kill_at },
+                ladder: Ladder::Command { rest_at, kill_at } | Ladder::Signal { rest_at, kill_at },
                 ..
-            } => Some(kill_at),
+            } => {
+                *rest_at += until.saturating_sub(*kill_at);
+                Some(kill_at)
+            }
+            Phase::Stopping { ladder: Ladder::Rest { kill_at }, .. } => Some(kill_at),
             Phase::Stopping { .. }
             | Phase::Waiting
             | Phase::Retrying { .. }

@@ -2,14 +2,8 @@
 
 use nix::unistd::{Pid, getpid, getsid};
 
-use super::proc::{self, Stat};
+use super::proc::Stat;
 use super::processes;
-
-/// The live processes of a process group.
-pub fn of_group(group: i32) -> Vec<i32> {
-    let is_of = |pid: &i32| Stat::of(*pid).is_some_and(|stat| stat.group == group && stat.lives());
-    proc::pids().into_iter().filter(is_of).collect()
-}
 
 /// Processes that have ended, and whose parents are others than trc and live.
 pub fn zombies() -> Vec<i32> {

@@ -31,6 +31,7 @@ use std::ffi::{CStr, c_char, c_long};
 use std::os::fd::RawFd;
 use std::ptr;
 
+use super::birthmark::LOCKS;
 use super::spawn::Launch;
 use super::syscall::call;
 use crate::engine::SpawnStage;
@@ -185,6 +186,11 @@ unsafe fn prepare(orders: &Orders, report: &mut RawFd) -> Step<()> {
     if let Some(nice) = launch.nice {
         let arguments = [libc::PRIO_PROCESS as usize, 0, fd(nice)];
         step(SpawnStage::Nice, libc::SYS_setpriority, &arguments)?;
+    }
+    if let Some(mark) = &launch.birthmark {
+        // Where it can't be had, as in some sandboxes, a unit does without.
+        let arguments = [0, LOCKS as usize, mark.as_ptr() as usize, 0];
+        let _ = step(SpawnStage::Limits, libc::SYS_prlimit64, &arguments);
     }
     for (resource, limit) in &launch.limits {
         let arguments = [0, *resource as usize, limit.as_ptr() as usize, 0];

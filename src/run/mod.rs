@@ -1,6 +1,7 @@
 //! Making it happen: the only room with system calls, the clock and `unsafe`. One
 //! thread, one poll loop; decisions are the engine's.
 
+mod birthmark;
 pub mod capture;
 mod census;
 mod cgroup;

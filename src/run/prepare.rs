@@ -253,6 +253,8 @@ impl Surroundings<'_> {
             exit_status: self.end.as_ref().map(|(status, _)| *status),
             args: &self.config.rest,
             own: Own { cwd: own.cwd.is_some(), umask: own.umask.is_some() },
+            waits: matches!(unit.form, Form::Flag | Form::Script)
+                && matches!(unit.stage, Stage::Async | Stage::Sync),
             save: unit.stage == Stage::Boot && !alone,
         };
         crate::shell::prepare(shell, &job)
@@ -286,6 +288,7 @@ fn launch(
         umask: unit.identity.umask,
         ids,
         limits: privilege::limits(&unit.identity.limits)?,
+        birthmark: None,
         nice: unit.identity.nice.as_ref().map(|nice| nice.value),
         oom_score_adj: unit.identity.oom_score_adj.as_ref().map(|adj| adj.value.to_string()),
         no_new_privs: unit.identity.no_new_privs,

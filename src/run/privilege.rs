@@ -112,7 +112,8 @@ fn shown(limit: u64) -> String {
     if limit == UNLIMITED { "unlimited".to_owned() } else { limit.to_string() }
 }
 
-fn hard_limit(number: u32) -> Option<u64> {
+/// A hard limit of trc's own.
+pub fn hard_limit(number: u32) -> Option<u64> {
     let mut pair = [0_u64; 2];
     debug_assert_eq!(size_of::<libc::rlimit64>(), size_of::<[u64; 2]>());
     // SAFETY: prlimit(2) writes the two words of one limit, and reads none.

@@ -16,6 +16,13 @@ pub fn read(pid: impl std::fmt::Display, name: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// A file of the kernel's that may be of any length.
+pub fn read_all(path: std::fmt::Arguments<'_>) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path.to_string()).ok()?.read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
 /// Every process in sight.
 pub fn pids() -> Vec<i32> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };

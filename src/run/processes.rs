@@ -146,12 +146,17 @@ pub fn descendants() -> Vec<i32> {
 
 /// Every descendant of a process, children before grandchildren, by each process's parent.
 pub fn below(pid: i32, parents: impl IntoIterator<Item = (i32, i32)>) -> Vec<i32> {
+    below_all(&[pid], parents)
+}
+
+/// Every descendant of some processes, by each process's parent.
+pub fn below_all(pids: &[i32], parents: impl IntoIterator<Item = (i32, i32)>) -> Vec<i32> {
     let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
     for (pid, parent) in parents {
         children.entry(parent).or_default().push(pid);
     }
     let mut found = Vec::new();
-    let mut next = vec![pid];
+    let mut next = pids.to_vec();
     while let Some(parent) = next.pop() {
         if let Some(pids) = children.remove(&parent) {
             found.extend(&pids);
@@ -159,6 +164,19 @@ pub fn below(pid: i32, parents: impl IntoIterator<Item = (i32, i32)>) -> Vec<i32
         }
     }
     found
+}
+
+/// Every child of trc's, zombies too.
+pub fn children() -> Vec<i32> {
+    let own = getpid().as_raw();
+    // Of kernels with CONFIG_PROC_CHILDREN: `proc_pid_task(5)`. trc has one thread.
+    match proc::read_all(format_args!("/proc/{own}/task/{own}/children")) {
+        Some(text) => {
+            let text = String::from_utf8_lossy(&text);
+            text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+        }
+        None => parents().into_iter().filter(|(_, parent)| *parent == own).map(|it| it.0).collect(),
+    }
 }
 
 /// The children of trc that are found without `/proc`, by asking for one number after another:

@@ -128,7 +128,8 @@ impl Reporter {
                 let message = format_args!("{} {how}{ignored}", unit.id());
                 self.unit(Level::Warn, graph, *id, main, "failed", None, message);
             }
-            Fact::NotStarted { errno: 0, .. } => {}
+            // Who is left is for the supervisor to find out.
+            Fact::NotStarted { errno: 0, .. } | Fact::LeftBehind { .. } => {}
             Fact::NotStarted { unit: id, stage, errno } => {
                 self.not_started(graph, *id, &spawn_failure(graph, *id, *stage, *errno));
             }
@@ -296,6 +297,18 @@ impl Reporter {
             if unit.stage == Stage::Boot && status == 0 { Level::Debug } else { Level::Info };
         let message = format_args!("{what} (exitcode={status}): {label}");
         self.unit(level, graph, id, stage, "exited", Some(status), message);
+    }
+
+    /// Something about a unit that trc found out.
+    pub fn about(
+        &self,
+        level: Level,
+        graph: &Graph,
+        id: UnitId,
+        event: &str,
+        message: std::fmt::Arguments<'_>,
+    ) {
+        self.unit(level, graph, id, ("main", self.own), event, None, message);
     }
 
     /// A unit that could not be started, and why, as the kernel or trc put it.

@@ -46,6 +46,8 @@ pub struct Launch {
     pub ids: Option<Ids>,
     /// Its resource limits: which, and what is soft and hard.
     pub limits: Vec<(u32, [u64; 2])>,
+    /// The mark of its unit, as a soft and a hard `RLIMIT_LOCKS`.
+    pub birthmark: Option<[u64; 2]>,
     /// Its nice value.
     pub nice: Option<i32>,
     /// What is written to its `oom_score_adj`.

@@ -103,6 +103,9 @@ pub struct Job<'a> {
     pub args: &'a [OsString],
     /// What the unit has of its own.
     pub own: Own,
+    /// Whether TERM lets the shell exit with the status of the program that it runs, as
+    /// `TrivialRC`'s async and sync scripts do.
+    pub waits: bool,
     /// Whether the state is to be written at the end; of boot scripts only.
     pub save: bool,
 }
@@ -204,7 +207,7 @@ fn prepare_with(shell: &Shell, job: &Job, proc: bool) -> io::Result<Prepared> {
         files.push((memory(c"trc-script", &text)?, TEXT_FD));
         b". /proc/self/fd/8"
     } else {
-        text = [xtrace(job), &body].concat();
+        text = [waits(job), xtrace(job), &body].concat();
         match (in_function(job), shell.kind) {
             (false, _) => b"eval \"$__trc_body\"",
             (true, Kind::Bash) if job.errors == Errors::TrivialRc => {
@@ -262,6 +265,12 @@ fn in_function(job: &Job) -> bool {
         (Stage::Async | Stage::Sync | Stage::Test, Body::Text(_) | Body::File(_)) => true,
         (Stage::Boot | Stage::Halt, _) | (_, Body::Words(_)) => false,
     }
+}
+
+/// What lets the shell wait, when it gets TERM, for the program that it runs in the foreground,
+/// which got it too, and exit with the program's status. A script may replace it.
+fn waits(job: &Job) -> &'static [u8] {
+    if job.waits { b"trap 'exit $?' TERM; " } else { b"" }
 }
 
 /// What the script starts with, on its own first line.

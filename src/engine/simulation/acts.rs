@@ -7,6 +7,7 @@ use super::witness::{Phase, Stand, Verdict, Witness, expect, expect_of};
 use crate::config::Stage;
 use crate::engine::{Action, Ended, Fact, How, Purpose, Target};
 use crate::graph::UnitId;
+use crate::signal::Signal;
 
 impl Witness<'_> {
     /// An action that came out of the engine.
@@ -39,8 +40,25 @@ impl Witness<'_> {
             Action::Signal(Target::Group(id) | Target::Members(id), signal) => {
                 self.signals(built.unit(*id), true, *signal)
             }
+            Action::Signal(Target::Rest(id, told), signal) => {
+                self.signals_rest(built.unit(*id), *told, *signal)
+            }
+            Action::Signal(Target::All(id), signal) => {
+                let at = built.unit(*id);
+                expect_of(at, *signal == Signal::KILL, "nothing but KILL goes to all of a unit")?;
+                self.kills(at)
+            }
             Action::StopCommand(id) => {
                 let at = built.unit(*id);
+                let left = self.units[at].stand != Stand::Alive && self.units[at].left;
+                if left && self.units[at].told.is_none() {
+                    expect_of(at, self.plan.units[at].stop_exec.is_some(), "it has one")?;
+                    self.tells(at)?;
+                    self.units[at].left_by_command = true;
+                    self.units[at].commands = Some(self.now + self.plan.units[at].timeout());
+                    self.mark(Mark::LeftByCommand);
+                    return Ok(());
+                }
                 let owed = std::mem::take(&mut self.units[at].owes_command);
                 self.units[at].commands = Some(self.now + self.plan.units[at].timeout());
                 expect_of(at, owed, "a stop command runs once, when its unit is told to stop")
@@ -132,6 +150,8 @@ impl Witness<'_> {
         }
         let seen = &mut self.units[at];
         (seen.told, seen.kill_at, seen.killed) = (None, None, None);
+        (seen.rest_at, seen.rested, seen.escaped) = (None, false, false);
+        (seen.signalled, seen.left_by_command) = (false, false);
         seen.by_command = false;
         if !again {
             self.ran[at] = None;
@@ -204,6 +224,7 @@ impl Witness<'_> {
             | Fact::GaveUp { .. }
             | Fact::Exited { .. }
             | Fact::Failed { .. }
+            | Fact::LeftBehind { .. }
             | Fact::Retrying { .. }
             | Fact::Signalled { .. }
             | Fact::Killing { .. }

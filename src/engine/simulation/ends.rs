@@ -6,7 +6,7 @@ use super::marks::Mark;
 use super::policy;
 use super::witness::{Fault, PATIENCE, Phase, Stand, Witness};
 use crate::config::{OnFailure, Stage};
-use crate::engine::{Ending, Event, SpawnStage, Tick};
+use crate::engine::{Ending, Event, Left, SpawnStage, Tick};
 use crate::graph::UnitId;
 use crate::signal::Signal;
 
@@ -48,6 +48,9 @@ impl Witness<'_> {
                 let seen = &mut self.units[unit];
                 let awaited = seen.commands.take().is_some();
                 let outlives = awaited && seen.stand != Stand::Alive;
+                if seen.left_by_command && seen.left && !seen.rested && seen.killed.is_none() {
+                    seen.owes_rest = !succeeded;
+                }
                 if outlives && !succeeded {
                     self.find(Found::StopCommand(unit));
                     self.mark(Mark::StopCommandFailedLate);
@@ -103,6 +106,7 @@ impl Witness<'_> {
         for place in 0..self.terms.by_id.len() {
             let at = self.terms.by_id[place];
             self.gives_up(at);
+            self.rest_due(at);
             self.watch_due(at);
         }
         if self.testing() {
@@ -146,6 +150,24 @@ impl Witness<'_> {
                 self.units[at].stand = Stand::Waiting;
                 self.mark(Mark::RetriedInVain);
             }
+        }
+    }
+
+    /// Shortly before KILL whoever has had no stop signal gets one.
+    fn rest_due(&mut self, at: usize) {
+        let due = self.units[at].rest_at.is_some_and(|rest_at| rest_at <= self.now);
+        let late = self.is_late(at);
+        let seen = &mut self.units[at];
+        if !due || late || seen.killed.is_some() || seen.rested || seen.told.is_none() {
+            return;
+        }
+        if seen.stand == Stand::Alive {
+            seen.owes_rest = true;
+            if std::mem::take(&mut seen.by_command) {
+                seen.owes_signal = true;
+            }
+        } else if seen.left && seen.left_by_command {
+            seen.owes_rest = true;
         }
     }
 
@@ -255,14 +277,14 @@ impl Witness<'_> {
         self.run_over(at, if missing { 127 } else { 126 });
     }
 
-    fn exited(&mut self, at: usize, ending: Ending, leftovers: bool, terminal: bool) {
+    fn exited(&mut self, at: usize, ending: Ending, leftovers: Left, terminal: bool) {
         let unit = &self.plan.units[at];
         if std::mem::take(&mut self.units[at].given_up) {
             self.mark(Mark::DiedAfterAll);
             return;
         }
         let told = self.units[at].told.is_some() || self.units[at].killed.is_some();
-        let obeyed = told && ending == Ending::Signal(unit.signal());
+        let obeyed = told && ending.status() == Ending::Signal(unit.signal()).status();
         let status = if obeyed { 0 } else { policy::status(ending, unit.success.as_deref()) };
         let crashed =
             matches!(ending, Ending::Signal(signal) if CRASHES.contains(&signal.number()));
@@ -276,16 +298,22 @@ impl Witness<'_> {
         if struck.is_some_and(|signal| ending == Ending::Signal(signal)) {
             self.units[at].faulted = true;
         }
-        self.units[at].left = leftovers;
-        if leftovers {
+        let left = leftovers != Left::Nothing;
+        self.units[at].left = left;
+        self.units[at].escaped = leftovers == Left::Escaped;
+        if left {
             self.mark(Mark::Leftovers);
         }
+        if leftovers == Left::Escaped {
+            self.mark(Mark::LeftEscaped);
+        }
         let seen = &self.units[at];
-        if leftovers
+        if left
             && self.plan.drill.is_some()
-            && !unit.to_group()
+            && (!unit.to_group() || seen.escaped)
             && seen.told.is_some()
             && seen.killed.is_none()
+            && !seen.rested
         {
             // Nobody has told these: it is for the unit to see to them.
             let until = self.now + LINGER;

@@ -25,6 +25,7 @@ pub enum Found {
     Killed(usize),
     StopCommand(usize),
     Orphaned(usize),
+    Escaped(usize),
     Cut(usize),
     Said(usize),
     Orphans,
@@ -68,6 +69,7 @@ impl Witness<'_> {
                 Found::Killed(_) => Mark::FoundAKill,
                 Found::StopCommand(_) => Mark::FoundAStopCommand,
                 Found::Orphaned(_) => Mark::FoundOrphaned,
+                Found::Escaped(_) => Mark::FoundEscaped,
                 Found::Cut(_) => Mark::FoundACut,
                 Found::Said(_) => Mark::FoundSaid,
                 Found::Orphans => Mark::FoundOrphans,
@@ -190,7 +192,8 @@ impl Witness<'_> {
         (seen.linger, seen.owes_goodbye) = (None, true);
         seen.told = Some(self.now);
         seen.kill_at = seen.kill_at.max(Some(self.now + LINGER));
-        self.find(Found::Orphaned(at));
+        let escaped = seen.escaped;
+        self.find(if escaped { Found::Escaped(at) } else { Found::Orphaned(at) });
     }
 
     /// A halt unit that has run for too long, or what it left, is killed late, and not only
@@ -255,6 +258,7 @@ impl Witness<'_> {
             Finding::Killed(id) => Found::Killed(built.unit(id)),
             Finding::StopCommand(id) => Found::StopCommand(built.unit(id)),
             Finding::Orphaned(id) => Found::Orphaned(built.unit(id)),
+            Finding::Escaped(id) => Found::Escaped(built.unit(id)),
             Finding::CutShort(id) => Found::Cut(built.unit(id)),
             Finding::Said(id) => Found::Said(built.unit(id)),
             Finding::Orphans => Found::Orphans,
@@ -283,7 +287,7 @@ fn point(found: Found) -> Point {
         | Found::NotAsTold(at) => Point::Stop(at),
         Found::Said(at) => Point::Log(at),
         Found::Orphaned(_) | Found::Orphans => Point::Orphans,
-        Found::Sessions => Point::Sessions,
+        Found::Escaped(_) | Found::Sessions => Point::Sessions,
         Found::Zombies => Point::Zombies,
         Found::Slow => Point::Shutdown,
     }

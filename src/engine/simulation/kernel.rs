@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::build;
 use super::plan::{Reply, Settling, Start, StopCommand, is_for_the_foreground};
 use super::world::{Happening, Other, Process, World};
-use crate::engine::{Action, Ending, Event, SpawnStage, Target};
+use crate::engine::{Action, Ending, Event, SpawnStage, Target, Told};
 use crate::graph::UnitId;
 use crate::signal::Signal;
 
@@ -19,6 +19,29 @@ impl World<'_> {
             }
             Action::Signal(Target::Group(id) | Target::Members(id), signal) => {
                 let unit = self.built.unit(*id);
+                self.send(unit, *signal);
+                if self.slots[unit].left.is_some_and(|left| !left.stray.session) {
+                    self.send_left(unit, *signal);
+                }
+            }
+            Action::Signal(Target::Rest(id, told), signal) => {
+                let unit = self.built.unit(*id);
+                if *told == Told::Nobody {
+                    self.send(unit, *signal);
+                }
+                let escaped = self.slots[unit].left.is_some_and(|left| left.stray.session);
+                if *told != Told::Group || escaped {
+                    self.send_left(unit, *signal);
+                }
+            }
+            Action::Signal(Target::All(id), signal) => {
+                let unit = self.built.unit(*id);
+                let slot = &self.slots[unit];
+                let main = slot.main.is_some_and(|main| !main.told && main.killed.is_none());
+                let left = slot.left.is_some_and(|left| !left.told && left.killed.is_none());
+                // With no time at all there is none to ask in.
+                let time = !self.plan.units[unit].timeout().is_zero();
+                self.untold |= time && (main || left);
                 self.send(unit, *signal);
                 self.send_left(unit, *signal);
             }
@@ -56,8 +79,14 @@ impl World<'_> {
         }
         self.pids += 1;
         let pid = self.pids;
-        self.slots[unit].main =
-            Some(Process { pid, executed: false, stopped: false, pending: None, killed: None });
+        self.slots[unit].main = Some(Process {
+            pid,
+            executed: false,
+            stopped: false,
+            pending: None,
+            told: false,
+            killed: None,
+        });
         self.events.push_back(Event::Forked { unit: id, pid });
         match child.start {
             // As where trc waits for it, or it is faster.
@@ -96,8 +125,10 @@ impl World<'_> {
             self.events.push_back(Event::Paused { unit: self.id(unit) });
         } else if is_for_the_foreground(signal) && signal != self.plan.units[unit].signal() {
         } else if main.stopped {
+            main.told = true;
             main.pending = Some(signal);
         } else {
+            main.told = true;
             self.react(unit, main, signal);
         }
         self.slots[unit].main = Some(main);
@@ -124,6 +155,7 @@ impl World<'_> {
         } else if signal == Signal::STOP || is_for_the_foreground(signal) {
             None
         } else {
+            other.told = true;
             stray.on_stop
         };
         if let Some(after) = after {
@@ -135,6 +167,7 @@ impl World<'_> {
     fn send_left(&mut self, unit: usize, signal: Signal) {
         if let Some(mut left) = self.slots[unit].left {
             let end = Happening::LeftDies(unit, left.of);
+            left.told |= signal == self.plan.units[unit].signal();
             self.send_other(&mut left, signal, end);
             self.slots[unit].left = Some(left);
         }
@@ -148,7 +181,10 @@ impl World<'_> {
 
     fn start_stop_command(&mut self, id: UnitId) {
         let unit = self.built.unit(id);
-        let Some(main) = self.slots[unit].main else {
+        let slot = &self.slots[unit];
+        let main = slot.main.map(|main| main.pid);
+        // A daemon that was left is stopped by it, too.
+        let Some(of) = main.or(slot.left.map(|left| left.of)) else {
             self.events.push_back(Event::StopCommandEnded { unit: id, succeeded: true });
             return;
         };
@@ -157,14 +193,19 @@ impl World<'_> {
                 self.events.push_back(Event::StopCommandEnded { unit: id, succeeded: false });
             }
             Some(StopCommand::Hangs) => {
-                self.slots[unit].stop_command = Some(main.pid);
+                self.slots[unit].stop_command = Some(of);
             }
             Some(StopCommand::Ends { after, succeeds, unit: obeys }) => {
-                self.slots[unit].stop_command = Some(main.pid);
-                self.later(after, Happening::StopCommandEnds(unit, main.pid, succeeds));
+                self.slots[unit].stop_command = Some(of);
+                self.later(after, Happening::StopCommandEnds(unit, of, succeeds));
                 if let Some(obeys) = obeys.filter(|_| succeeds) {
-                    let ending = Ending::Code(0);
-                    self.later(after + obeys, Happening::Dies(unit, main.pid, ending));
+                    self.later(
+                        after + obeys,
+                        match main {
+                            Some(pid) => Happening::Dies(unit, pid, Ending::Code(0)),
+                            None => Happening::LeftDies(unit, of),
+                        },
+                    );
                 }
             }
         }

@@ -136,6 +136,10 @@ impl Life<'_> {
             self.witness.last_line(self.engine.reason().as_ref(), &built)?;
             self.witness.findings(self.engine.findings(), &built)?;
         }
+        let in_time = !self.witness.hurry && self.witness.cut.is_none();
+        let asked = !std::mem::take(&mut self.world.untold);
+        let awake = self.witness.plan.sleep.is_none();
+        expect(asked || !in_time || !awake, "nobody is killed who was not asked to end")?;
         self.witness.after(self.engine.next_deadline())
     }
 

@@ -7,7 +7,7 @@ use super::test_mutants::TEST_MUTANTS;
 use super::witness::Broken;
 use super::{SEEDS, generate, lived, shrink};
 use crate::config::{Condition, OnFailure, Stage, Then, WaitPolicy, When};
-use crate::engine::{Action, Fact, Target};
+use crate::engine::{Action, Fact, Target, Told};
 use crate::graph::{Graph, UnitId};
 use crate::signal::Signal;
 
@@ -165,6 +165,25 @@ const MUTANTS: &[Mutant] = &[
         for action in actions {
             if let Action::Signal(Target::Group(_), signal @ Signal::TERM) = action {
                 *signal = Signal::KILL;
+            }
+        }
+    }),
+    actions("tells what is left twice", |actions, _| {
+        for action in actions {
+            if let Action::Signal(Target::Rest(_, told), _) = action {
+                *told = Told::Nobody;
+            }
+        }
+    }),
+    actions("kills what was never told to end", |actions, _| {
+        actions.retain(|action| !matches!(action, Action::Signal(Target::Rest(..), _)));
+    }),
+    actions("does not look for what has left the group", |actions, _| {
+        for action in actions {
+            if let Action::Signal(target, _) = action
+                && let Target::Rest(id, _) | Target::All(id) = *target
+            {
+                *target = Target::Group(id);
             }
         }
     }),

@@ -26,6 +26,8 @@ impl Witness<'_> {
             let owed = seen.watch.owed.contains(&true) && self.is_watched(at);
             expect_of(at, !owed, "a probe is tried as soon as that is due")?;
             expect_of(at, !seen.owes_restart, "a unit that is to be restarted is")?;
+            expect_of(at, !seen.owes_rest, "whoever has had no stop signal gets one before KILL")?;
+            expect_of(at, !seen.owes_cont_to_rest, "CONT follows every stop signal")?;
             expect_of(at, !seen.owes_goodbye, "what is forgotten is told to end after a moment")?;
             let alive = seen.stand == Stand::Alive || seen.left;
             let late = alive && seen.killed.is_none() && seen.told < Some(self.now);

@@ -3,8 +3,11 @@
 use super::found::Found;
 use super::looks::Left;
 use super::marks::Mark;
-use super::witness::{PATIENCE, Phase, SWEEP, Stand, Verdict, Watch, Witness, expect, expect_of};
+use super::witness::{
+    PATIENCE, Phase, REST, SWEEP, Stand, Verdict, Watch, Witness, expect, expect_of,
+};
 use crate::config::Stage;
+use crate::engine::Told;
 use crate::signal::Signal;
 
 impl Witness<'_> {
@@ -40,10 +43,6 @@ impl Witness<'_> {
         }
         // KILL may be a unit's own stop signal too: then it comes once for each of the two.
         let by_kill = unit.signal() == Signal::KILL;
-        let due = self.hurry || self.cut.is_some() || self.is_late(at);
-        if signal == Signal::KILL && group && !(by_kill && (seen.owes_signal || !due)) {
-            return self.kills(at);
-        }
         if signal == Signal::CONT && (seen.owes_cont || by_kill) {
             self.units[at].owes_cont = false;
             return Ok(());
@@ -58,28 +57,53 @@ impl Witness<'_> {
             self.mark(Mark::StoppedByJobControl);
         }
         expect_of(at, seen.killed.is_none(), "what was killed gets no other signal")?;
-        if alive {
-            expect_of(
-                at,
-                seen.owes_signal,
-                "the stop signal is sent once, and where there is a stop command only after that failed",
-            )?;
-            expect_of(at, signal == unit.signal(), "a unit gets its own stop signal")?;
-            expect_of(
-                at,
-                group == unit.to_group(),
-                "the stop signal goes to the process or the group, as is written",
-            )?;
-            self.units[at].owes_signal = false;
+        expect_of(
+            at,
+            alive && seen.owes_signal,
+            "the stop signal is sent once, and where there is a stop command only after that failed",
+        )?;
+        expect_of(at, signal == unit.signal(), "a unit gets its own stop signal")?;
+        expect_of(
+            at,
+            group == unit.to_group(),
+            "the stop signal goes to the process or the group, as is written",
+        )?;
+        self.units[at].owes_signal = false;
+        self.units[at].signalled = true;
+        self.units[at].owes_cont = !signal.is_job_control();
+        Ok(())
+    }
+
+    /// A signal to those of a unit that have had no stop signal.
+    pub fn signals_rest(&mut self, at: usize, told: Told, signal: Signal) -> Verdict {
+        let seen = self.units[at];
+        let alive = seen.stand == Stand::Alive;
+        let to_group = self.plan.units[at].to_group();
+        if signal == Signal::CONT {
+            let owed = std::mem::take(&mut self.units[at].owes_cont_to_rest);
+            return expect_of(at, owed, "CONT follows the stop signal");
+        }
+        expect_of(at, alive || seen.left, "only what lives is signalled")?;
+        expect_of(at, signal == Signal::TERM, "the rest of a unit gets TERM")?;
+        expect_of(at, seen.killed.is_none(), "what was killed gets no other signal")?;
+        let had_it = if alive {
+            let owed = std::mem::take(&mut self.units[at].owes_rest);
+            expect_of(at, owed, "the rest of a unit is told shortly before KILL")?;
+            self.units[at].rested = true;
+            self.mark(Mark::RestTold);
+            if to_group { Told::Group } else { Told::Main }
         } else {
+            self.units[at].owes_rest = false;
             let goodbye = std::mem::take(&mut self.units[at].owes_goodbye);
             expect_of(at, goodbye || seen.linger.is_none(), "what is left has a moment to end")?;
-            let own = unit.to_group() && signal == unit.signal();
-            expect_of(at, own || signal == Signal::TERM, "leftovers get TERM or the stop signal")?;
+            expect_of(at, !seen.rested, "what is left is told once")?;
+            self.units[at].rested = true;
             self.tells(at)?;
             self.mark(Mark::LeftoversTold);
-        }
-        self.units[at].owes_cont = !signal.is_job_control();
+            if to_group && seen.signalled { Told::Group } else { Told::Nobody }
+        };
+        expect_of(at, told == had_it, "no process gets the stop signal twice, and each gets it")?;
+        self.units[at].owes_cont_to_rest = true;
         Ok(())
     }
 
@@ -96,6 +120,7 @@ impl Witness<'_> {
         // Its probes were ended just before.
         self.units[at].watch = Watch::default();
         self.units[at].owes_signal = false;
+        self.units[at].owes_rest = false;
         (self.units[at].linger, self.units[at].owes_goodbye) = (None, false);
         self.find(Found::Killed(at));
         self.mark(if self.hurry { Mark::KilledInAHurry } else { Mark::KilledLate });
@@ -132,8 +157,13 @@ impl Witness<'_> {
         if !self.terms.units[at].dependents.is_empty() {
             self.mark(Mark::StoppedInOrder);
         }
+        if self.units[at].stand != Stand::Alive && self.units[at].escaped {
+            self.find(Found::Escaped(at));
+        }
+        let kill_at = self.now + unit.timeout();
         self.units[at].told = Some(self.now);
-        self.units[at].kill_at = Some(self.now + unit.timeout());
+        self.units[at].kill_at = Some(kill_at);
+        self.units[at].rest_at = Some(kill_at.saturating_sub(REST.min(unit.timeout() / 2)));
         if self.units[at].stand == Stand::Alive {
             self.end_watch(at);
         }

@@ -6,7 +6,7 @@ use super::build::Built;
 use super::plan::{Child, Plan, Settling, Unit, Within};
 use super::witness::Broken;
 use crate::config::Stage;
-use crate::engine::{Action, Event, Fact, Target};
+use crate::engine::{Action, Event, Fact, Left, Target};
 use crate::graph::UnitId;
 
 /// `async.u3`.
@@ -29,7 +29,11 @@ pub fn event(event: &Event, built: &Built) -> String {
             format!("{} can't be started: {stage:?}, errno {errno}", of(unit))
         }
         Event::Exited { unit, ending, leftovers, terminal } => {
-            let left = if *leftovers { ", others of its group live on" } else { "" };
+            let left = match leftovers {
+                Left::Nothing => "",
+                Left::Others => ", others of it live on",
+                Left::Escaped => ", others of it live on in sessions of their own",
+            };
             let key = if *terminal { ", by the terminal" } else { "" };
             format!("{} ends with {ending:?}{left}{key}", of(unit))
         }
@@ -72,6 +76,10 @@ pub fn action(action: &Action, built: &Built) -> String {
         Action::Signal(Target::Group(id) | Target::Members(id), signal) => {
             format!("{signal} to {}'s group", of(id))
         }
+        Action::Signal(Target::Rest(id, told), signal) => {
+            format!("{signal} to the rest of {}, where it has gone to: {told:?}", of(id))
+        }
+        Action::Signal(Target::All(id), signal) => format!("{signal} to all of {}", of(id)),
         Action::StopCommand(id) => format!("run the stop command of {}", of(id)),
         Action::KillStopCommand(id) => format!("kill the stop command of {}", of(id)),
         Action::Probe(id, purpose) => format!("try whether {}: {purpose:?}", of(id)),

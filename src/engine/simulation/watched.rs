@@ -112,6 +112,9 @@ impl Witness<'_> {
         }
         seen.commands = seen.commands.map(|time| time.max(until));
         let time = if seen.told.is_some() {
+            if let (Some(kill_at), Some(rest_at)) = (seen.kill_at, &mut seen.rest_at) {
+                *rest_at += until.saturating_sub(kill_at);
+            }
             seen.kill_at.as_mut().filter(|_| seen.killed.is_none())
         } else if seen.watch.ready_by.is_some() {
             seen.watch.ready_by.as_mut()

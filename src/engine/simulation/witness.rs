@@ -18,6 +18,8 @@ use crate::signal::Signal;
 
 /// From KILL to giving up.
 pub const PATIENCE: Duration = Duration::from_secs(2);
+/// How long before KILL all of a unit is told to end.
+pub const REST: Duration = Duration::from_secs(2);
 /// From TERM to KILL in the sweep.
 pub const SWEEP: Duration = Duration::from_secs(5);
 
@@ -107,6 +109,17 @@ pub struct Seen {
     pub told: Option<Tick>,
     /// When that turns into KILL.
     pub kill_at: Option<Tick>,
+    /// When those of it that have had no stop signal get one, and whether they have.
+    pub rest_at: Option<Tick>,
+    pub rested: bool,
+    pub owes_rest: bool,
+    pub owes_cont_to_rest: bool,
+    /// Its stop signal was sent.
+    pub signalled: bool,
+    /// What it has left is stopped by its stop command so far.
+    pub left_by_command: bool,
+    /// What it has left has a session of its own.
+    pub escaped: bool,
     /// It is stopped by its stop command so far.
     pub by_command: bool,
     /// Until when its stop command may run, while it does.
@@ -224,6 +237,13 @@ impl<'a> Witness<'a> {
             forks: 0,
             told: None,
             kill_at: None,
+            rest_at: None,
+            rested: false,
+            owes_rest: false,
+            owes_cont_to_rest: false,
+            signalled: false,
+            left_by_command: false,
+            escaped: false,
             by_command: false,
             commands: None,
             continued: false,

@@ -7,7 +7,7 @@ use super::build::Built;
 use super::plan::{Child, Moment, Plan, Start, Stray, Tells, ms};
 use super::random::Random;
 use crate::config::Stage;
-use crate::engine::{Ending, Event, Notice, Purpose, Sender, Tick};
+use crate::engine::{Ending, Event, Left, Notice, Purpose, Sender, Tick};
 use crate::graph::UnitId;
 use crate::signal::Signal;
 
@@ -20,6 +20,8 @@ pub struct Process {
     /// Stopped, as by SIGSTOP, and a signal that waits for CONT.
     pub stopped: bool,
     pub pending: Option<Signal>,
+    /// It was asked to end.
+    pub told: bool,
     pub killed: Option<Tick>,
 }
 
@@ -29,6 +31,8 @@ pub struct Other {
     /// The main process that it belongs to, or else its own number.
     pub of: i32,
     pub stray: Stray,
+    /// It was asked to end.
+    pub told: bool,
     pub killed: Option<Tick>,
 }
 
@@ -80,6 +84,8 @@ pub struct World<'a> {
     pub slots: Vec<Slot>,
     pub strays: Vec<Option<Other>>,
     pub sweeping: bool,
+    /// A unit's process has got KILL and was never asked to end.
+    pub untold: bool,
     /// There was a look at zombies.
     pub looked: bool,
     pub pids: i32,
@@ -99,9 +105,10 @@ impl<'a> World<'a> {
             strays: plan
                 .strays
                 .iter()
-                .map(|stray| Some(Other { of: 0, stray: *stray, killed: None }))
+                .map(|stray| Some(Other { of: 0, stray: *stray, told: false, killed: None }))
                 .collect(),
             sweeping: false,
+            untold: false,
             looked: false,
             pids: 100,
             numbers: 0,
@@ -271,7 +278,9 @@ impl<'a> World<'a> {
         }
         self.begins_to_speak(unit, pid);
         if let Some(left) = child.leaves {
-            self.slots[unit].left = Some(Other { of: pid, stray: left, killed: None });
+            // What is there only now was made by somebody who knows.
+            let told = self.main(unit, pid).is_some_and(|main| main.told);
+            self.slots[unit].left = Some(Other { of: pid, stray: left, told, killed: None });
             if let Some(after) = left.ends {
                 self.later(after, Happening::LeftDies(unit, pid));
             }
@@ -309,7 +318,11 @@ impl<'a> World<'a> {
         if let Some(after) = left.and_then(|left| left.stray.follows) {
             self.later(after, Happening::LeftDies(unit, pid));
         }
-        let leftovers = left.is_some();
+        let leftovers = match left {
+            None => Left::Nothing,
+            Some(left) if left.stray.session => Left::Escaped,
+            Some(_) => Left::Others,
+        };
         self.events.push_back(Event::Exited { unit: id, ending, leftovers, terminal });
         self.look_after_sweep();
     }

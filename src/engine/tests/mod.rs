@@ -1,5 +1,6 @@
 //! The life of a run in virtual time.
 
+mod leftovers;
 mod readiness;
 mod restart;
 mod stop;
@@ -76,6 +77,12 @@ struct World {
     sent: Vec<(String, Signal)>,
     /// Whose stop commands were killed.
     killed_commands: Vec<String>,
+    /// What was sent to all of a unit but those that had the stop signal.
+    rest: Vec<(String, Told)>,
+    /// To whom else a stop signal went.
+    told: Vec<Target>,
+    /// Whose stop commands were run.
+    stop_commands: Vec<UnitId>,
     facts: Vec<Fact>,
     swept: Vec<Signal>,
     started: Vec<String>,
@@ -108,6 +115,9 @@ impl World {
             pids: BTreeMap::new(),
             sent: vec![],
             killed_commands: vec![],
+            rest: vec![],
+            told: vec![],
+            stop_commands: vec![],
             facts: vec![],
             swept: vec![],
             started: vec![],
@@ -167,11 +177,25 @@ impl World {
                             Commands::Delayed => {}
                         }
                     }
+                    Action::Signal(Target::Rest(id, told), signal)
+                        if self.pids.contains_key(&id.0) =>
+                    {
+                        if signal != Signal::CONT {
+                            self.rest.push((self.name(id), told));
+                        }
+                    }
                     Action::Signal(
-                        Target::Process(id) | Target::Group(id) | Target::Members(id),
+                        Target::Process(id)
+                        | Target::Group(id)
+                        | Target::Members(id)
+                        | Target::Rest(id, _)
+                        | Target::All(id),
                         signal,
                     ) => {
                         self.sent.push((self.name(id), signal));
+                        if let Action::Signal(rest @ Target::Rest(..), Signal::TERM) = action {
+                            self.told.push(rest);
+                        }
                     }
                     Action::Sweep(signal) => {
                         self.swept.push(signal);
@@ -211,17 +235,18 @@ impl World {
                         self.end = Some(status);
                     }
                     Action::KillStopCommand(id) => self.killed_commands.push(self.name(id)),
-                    Action::StopCommand(_) | Action::Reopen | Action::SweepOver => {}
+                    Action::StopCommand(id) => self.stop_commands.push(id),
+                    Action::Reopen | Action::SweepOver => {}
                 }
             }
         }
     }
 
     fn exit(&mut self, name: &str, code: u8) {
-        self.die(name, Ending::Code(code), false);
+        self.die(name, Ending::Code(code), Left::Nothing);
     }
 
-    fn die(&mut self, name: &str, ending: Ending, leftovers: bool) {
+    fn die(&mut self, name: &str, ending: Ending, leftovers: Left) {
         let unit = self.id(name);
         assert!(self.pids.remove(&unit.0).is_some(), "{name} is not running");
         self.feed(Event::Exited { unit, ending, leftovers, terminal: false });
@@ -433,7 +458,7 @@ fn err_ends_with_the_first_failure() {
     assert_eq!(world.end, None);
     world.exit("async.b", 5);
     assert_eq!(world.sent(), [to("sync.f", Signal::TERM)]);
-    world.die("sync.f", Ending::Signal(Signal::TERM), false);
+    world.die("sync.f", Ending::Signal(Signal::TERM), Left::Nothing);
     assert_eq!(world.end, Some(5));
 }
 
@@ -539,7 +564,7 @@ fn a_unit_that_does_not_stop_in_time_is_killed() {
     assert_eq!(world.sent(), []);
     world.pass(SECOND);
     assert_eq!(world.sent(), [to("async.b", Signal::KILL)]);
-    world.die("async.b", Ending::Signal(Signal::KILL), false);
+    world.die("async.b", Ending::Signal(Signal::KILL), Left::Nothing);
     assert_eq!(world.end, Some(143));
 }
 
@@ -557,8 +582,8 @@ fn two_seconds_before_the_end_of_the_budget_everything_left_is_killed() {
     assert_eq!(world.sent(), [to("async.app", Signal::TERM)]);
     world.pass(SECOND * 7);
     assert_eq!(world.sent(), [to("async.db", Signal::KILL), to("async.app", Signal::KILL)]);
-    world.die("async.db", Ending::Signal(Signal::KILL), false);
-    world.die("async.app", Ending::Signal(Signal::KILL), false);
+    world.die("async.db", Ending::Signal(Signal::KILL), Left::Nothing);
+    world.die("async.app", Ending::Signal(Signal::KILL), Left::Nothing);
     assert_eq!(world.running(), ["halt.H1"], "the halt units have what remains");
     world.pass(SECOND * 2);
     assert_eq!((world.sent(), world.end), (vec![to("halt.H1", Signal::KILL)], Some(143)));
@@ -579,7 +604,7 @@ fn in_a_hurry_orphans_are_killed_without_waiting_for_the_units() {
             world.pass(SECOND * 7);
         }
         assert_eq!((world.swept.as_slice(), world.end), ([Signal::KILL].as_slice(), None));
-        world.die("async.a", Ending::Signal(Signal::KILL), false);
+        world.die("async.a", Ending::Signal(Signal::KILL), Left::Nothing);
         world.feed(Event::NothingLeft);
         assert_eq!(world.end, Some(143));
     }
@@ -610,15 +635,15 @@ fn a_second_outside_term_kills_at_once() {
     assert_eq!(world.sent(), [], "neither another signal nor one from a unit is impatience");
     world.signal(Signal::INT, true);
     assert_eq!(world.sent(), [to("async.db", Signal::KILL), to("async.app", Signal::KILL)]);
-    world.die("async.db", Ending::Signal(Signal::KILL), false);
-    world.die("async.app", Ending::Signal(Signal::KILL), false);
+    world.die("async.db", Ending::Signal(Signal::KILL), Left::Nothing);
+    world.die("async.app", Ending::Signal(Signal::KILL), Left::Nothing);
     assert_eq!(world.end, Some(143));
 }
 
 #[test]
 fn leftovers_stay_until_the_run_stops() {
     let mut world = World::of(WaitPolicy::All, vec![unit("async.a"), unit("async.b")]);
-    world.die("async.a", Ending::Code(0), true);
+    world.die("async.a", Ending::Code(0), Left::Others);
     assert_eq!(world.sent(), []);
     world.exit("async.b", 0);
     assert_eq!(world.sent(), [to("async.a", Signal::TERM)]);
@@ -832,7 +857,7 @@ fn a_signal_during_boot_stops_the_run_without_halt_units() {
         World::of(WaitPolicy::Any, vec![unit("boot.b"), unit("sync.f"), flag("halt.H1")]);
     world.signal(Signal::HUP, true);
     assert_eq!(world.sent(), [to("boot.b", Signal::TERM)]);
-    world.die("boot.b", Ending::Signal(Signal::TERM), false);
+    world.die("boot.b", Ending::Signal(Signal::TERM), Left::Nothing);
     assert_eq!((world.end, world.started.len()), (Some(129), 1));
 }
 
@@ -843,7 +868,7 @@ fn a_foreground_unit_that_dies_of_the_terminals_signal_stops_the_run() {
     world.feed(Event::Exited {
         unit,
         ending: Ending::Signal(Signal::INT),
-        leftovers: false,
+        leftovers: Left::Nothing,
         terminal: true,
     });
     world.sent();
@@ -862,7 +887,7 @@ fn a_foreground_unit_that_dies_of_its_stop_signal_does_not_die_of_the_terminals(
     let unit = world.id("sync.f");
     let ending = Ending::Signal(Signal::INT);
     world.pids.clear();
-    world.feed(Event::Exited { unit, ending, leftovers: false, terminal: true });
+    world.feed(Event::Exited { unit, ending, leftovers: Left::Nothing, terminal: true });
     world.pass(SECOND);
     assert_eq!(world.running(), ["sync.f"], "it is restarted");
 }
@@ -938,7 +963,7 @@ fn a_unit_that_ends_after_it_was_given_up_is_no_surprise() {
     world.pass(SECOND * 5);
     world.pass(SECOND * 2);
     assert_eq!(world.running(), ["async.a", "halt.h"]);
-    world.die("async.a", Ending::Signal(Signal::KILL), false);
+    world.die("async.a", Ending::Signal(Signal::KILL), Left::Nothing);
     world.exit("halt.h", 0);
     assert_eq!(world.end, Some(0));
     assert!(world.engine.reason().unwrap().unkillable.is_empty());

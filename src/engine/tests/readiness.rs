@@ -114,7 +114,7 @@ fn what_is_not_ready_in_time_and_ignores_its_stop_signal_is_killed() {
     world.sent();
     world.pass(SECOND * 5);
     assert_eq!(world.sent(), [to("async.db", Signal::KILL)]);
-    world.die("async.db", Ending::Signal(Signal::KILL), false);
+    world.die("async.db", Ending::Signal(Signal::KILL), Left::Nothing);
     let ended = world.engine.ended(world.id("async.db")).unwrap();
     assert_eq!((ended.how, ended.status), (How::NotReady, 124));
 }
@@ -290,7 +290,7 @@ fn what_runs_longer_than_it_may_is_stopped_and_has_failed_with_124() {
         let mut world = World::of(policy, vec![slow]);
         world.pass(SECOND * 3);
         assert_eq!(world.sent(), [to(name, Signal::TERM)]);
-        world.die(name, Ending::Signal(Signal::TERM), false);
+        world.die(name, Ending::Signal(Signal::TERM), Left::Nothing);
         assert_eq!(world.end, Some(124));
     }
 }
@@ -319,7 +319,7 @@ fn a_halt_unit_that_runs_longer_than_it_may_is_stopped_too() {
     let mut world = World::of(WaitPolicy::All, vec![slow]);
     world.pass(SECOND * 3);
     assert_eq!(world.sent(), [to("halt.h", Signal::TERM)]);
-    world.die("halt.h", Ending::Signal(Signal::TERM), false);
+    world.die("halt.h", Ending::Signal(Signal::TERM), Left::Nothing);
     assert_eq!(world.end, Some(124));
 }
 

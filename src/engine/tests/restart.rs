@@ -153,7 +153,7 @@ fn a_command_that_can_not_be_executed_is_a_failure_like_any_other() {
 fn what_the_last_run_has_left_is_stopped_before_the_next() {
     let mut world =
         World::of(WaitPolicy::Forever, vec![restarted(When::OnFailure, unit("async.a"))]);
-    world.die("async.a", Ending::Code(3), true);
+    world.die("async.a", Ending::Code(3), Left::Others);
     assert_eq!(world.sent(), [to("async.a", Signal::TERM)]);
     world.pass(SECOND * 4);
     assert_eq!(world.running(), Vec::<String>::new());
@@ -299,7 +299,7 @@ fn what_has_ended_by_itself_holds_no_restart_up_by_what_it_has_left() {
     let db = restarted(When::OnFailure, unit("async.db"));
     let app = together(unit("async.app"), &["async.db"]);
     let mut world = World::of(WaitPolicy::Forever, vec![db, app]);
-    world.die("async.app", Ending::Code(0), true);
+    world.die("async.app", Ending::Code(0), Left::Others);
     world.exit("async.db", 3);
     world.pass(SECOND * 2);
     assert_eq!((world.running(), world.sent()), (vec!["async.db".to_owned()], vec![]));
@@ -326,8 +326,12 @@ fn a_fork_that_fails_once_it_is_to_be_undone_leaves_nothing_to_stop() {
     let graph = Graph::build(&config(WaitPolicy::Forever, vec![db, app])).unwrap();
     let mut engine = Engine::new(Rc::new(graph), 0);
     let (db, app) = (UnitId(0), UnitId(1));
-    let exited =
-        |unit| Event::Exited { unit, ending: Ending::Code(3), leftovers: false, terminal: false };
+    let exited = |unit| Event::Exited {
+        unit,
+        ending: Ending::Code(3),
+        leftovers: Left::Nothing,
+        terminal: false,
+    };
     let mut now = Duration::ZERO;
     let mut actions = vec![];
     for event in [
@@ -365,7 +369,7 @@ fn what_a_unit_is_pulled_along_with_waits_for_those_that_it_pulls_along_itself()
     let mut world = World::of(WaitPolicy::Forever, vec![db, app, web]);
     world.exit("async.app", 0);
     world.exit("async.db", 0);
-    world.die("async.web", Ending::Code(0), true);
+    world.die("async.web", Ending::Code(0), Left::Others);
     world.pass(SECOND * 2);
     assert_eq!(world.running(), ["async.db"]);
     let unit = world.id("async.web");

@@ -83,7 +83,7 @@ fn obey(world: &mut World) {
             let is_told =
                 world.sent.iter().any(|(to, signal)| *to == name && *signal == Signal::TERM);
             if is_told {
-                world.die(&name, Ending::Signal(Signal::TERM), false);
+                world.die(&name, Ending::Signal(Signal::TERM), Left::Nothing);
             }
         }
     }
@@ -208,7 +208,7 @@ fn a_fault_is_no_key_that_was_pressed() {
     let unit = world.id("sync.f");
     world.pids.clear();
     let ending = Ending::Signal(Signal::INT);
-    world.feed(Event::Exited { unit, ending, leftovers: false, terminal: true });
+    world.feed(Event::Exited { unit, ending, leftovers: Left::Nothing, terminal: true });
     world.pass(SECOND);
     tried(&mut world, "test.a", Outcome::Passed);
     obey(&mut world);
@@ -264,7 +264,7 @@ fn a_killed_unit_has_to_be_up_again() {
     assert_eq!(world.sent(), [to("async.web", Signal::KILL)]);
     tried(&mut world, "test.a", Outcome::Passed);
     assert_eq!(world.end, None, "it answered before it died");
-    world.die("async.web", Ending::Signal(Signal::KILL), false);
+    world.die("async.web", Ending::Signal(Signal::KILL), Left::Nothing);
     world.pass(limits::TRY_EVERY);
     tried(&mut world, "test.a", Outcome::Passed);
     world.pass(SECOND);
@@ -290,7 +290,7 @@ fn a_fault_that_restarted_nothing_excuses_no_later_restart_but_by_its_own_signal
         let hup = fault(test("test.a"), "async.web", FaultKind::Kill(Signal::HUP));
         let mut world = run(vec![restarted(unit("async.web")), unit("async.db"), hup, other]);
         tried(&mut world, "test.a", outcome);
-        world.die("async.web", ending, false);
+        world.die("async.web", ending, Left::Nothing);
         world.pass(SECOND * 2);
         tried(&mut world, "test.b", Outcome::Passed);
         obey(&mut world);
@@ -337,9 +337,9 @@ fn a_unit_ends_well_when_it_is_told_to_and_not_before() {
         tried(&mut world, "test.a", Outcome::Passed);
         if told {
             // Who needs others stops first.
-            world.die("async.web", Ending::Signal(Signal::TERM), false);
+            world.die("async.web", Ending::Signal(Signal::TERM), Left::Nothing);
         }
-        world.die("async.db", ending, false);
+        world.die("async.db", ending, Left::Nothing);
         obey(&mut world);
         assert_eq!(findings(&world), found, "{ending:?}, told: {told}");
         assert_eq!(world.end, Some(u8::from(!found.is_empty())));
@@ -350,7 +350,7 @@ fn a_unit_ends_well_when_it_is_told_to_and_not_before() {
 fn a_killed_unit_that_is_not_restarted_fails_the_test_and_the_run() {
     let kill = FaultKind::Kill(Signal::KILL);
     let mut world = run(vec![unit("async.web"), fault(test("test.a"), "async.web", kill)]);
-    world.die("async.web", Ending::Signal(Signal::KILL), false);
+    world.die("async.web", Ending::Signal(Signal::KILL), Left::Nothing);
     tried(&mut world, "test.a", Outcome::Passed);
     let id = world.id("test.a");
     let ended = world.engine.ended(id).map(|ended| ended.how);
@@ -389,7 +389,7 @@ fn a_stopped_unit_that_is_restarted_has_not_to_go_on() {
         run(vec![restarted(unit("async.web")), fault(test("test.a"), "async.web", stop)]);
     tried(&mut world, "test.a", Outcome::Passed);
     assert_eq!(world.end, None, "it is still stopped");
-    world.die("async.web", Ending::Signal(Signal::KILL), false);
+    world.die("async.web", Ending::Signal(Signal::KILL), Left::Nothing);
     world.pass(SECOND);
     tried(&mut world, "test.a", Outcome::Passed);
     obey(&mut world);
@@ -402,7 +402,7 @@ fn a_unit_that_is_gone_for_good_is_not_waited_for() {
     let kill = FaultKind::Kill(Signal::KILL);
     let a = with(fault(test("test.a"), "async.web", kill), |test| test.within = Some(SECOND * 30));
     let mut world = run(vec![unit("async.web"), a]);
-    world.die("async.web", Ending::Signal(Signal::KILL), false);
+    world.die("async.web", Ending::Signal(Signal::KILL), Left::Nothing);
     tried(&mut world, "test.a", Outcome::Failed);
     let ended = world.engine.ended(world.id("test.a")).map(|ended| ended.how);
     assert_eq!(ended, Some(How::Test(TestEnd::NotRecovered)));
@@ -494,7 +494,7 @@ fn a_unit_that_does_not_end_on_its_stop_signal_fails_the_drill() {
     let mut world = run(vec![unit("async.x"), test("test.a")]);
     tried(&mut world, "test.a", Outcome::Passed);
     world.pass(SECOND * 5);
-    world.die("async.x", Ending::Signal(Signal::KILL), false);
+    world.die("async.x", Ending::Signal(Signal::KILL), Left::Nothing);
     assert_eq!((world.end, findings(&world)), (Some(1), vec!["async.x.stop".to_owned()]));
 }
 
@@ -530,7 +530,7 @@ fn what_an_exec_unit_leaves_is_an_orphan_unless_it_is_just_ending() {
     for (lingers, found) in [(false, vec![]), (true, vec!["orphans".to_owned()])] {
         let mut world = run(vec![unit("async.x"), test("test.a")]);
         tried(&mut world, "test.a", Outcome::Passed);
-        world.die("async.x", Ending::Signal(Signal::TERM), true);
+        world.die("async.x", Ending::Signal(Signal::TERM), Left::Others);
         assert_eq!(world.sent(), [to("async.x", Signal::TERM)], "its group has a moment");
         if lingers {
             world.pass(limits::LINGER);
@@ -548,7 +548,7 @@ fn what_is_left_has_time_to_obey_however_little_its_unit_has() {
     let stop = Stop { timeout: Some(limits::LINGER / 2), ..Stop::default() };
     let mut world = run(vec![Unit { stop, ..unit("async.x") }, test("test.a")]);
     tried(&mut world, "test.a", Outcome::Passed);
-    world.die("async.x", Ending::Signal(Signal::TERM), true);
+    world.die("async.x", Ending::Signal(Signal::TERM), Left::Others);
     assert_eq!(world.sent(), [to("async.x", Signal::TERM)]);
     world.pass(limits::LINGER);
     assert_eq!(world.sent(), [to("async.x", Signal::TERM)], "now its group");

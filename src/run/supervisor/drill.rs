@@ -70,8 +70,14 @@ impl Supervisor {
             self.report_stops(id);
         }
         for (name, why) in [
-            (points::ORPHANS, self.why_orphans(&findings)),
-            (points::SESSIONS, left(&self.suite.sessions, "in a session of their own")),
+            (points::ORPHANS, {
+                let others = left(&self.suite.orphans, "left when all units had ended");
+                self.why_left(&findings, Finding::Orphaned, others)
+            }),
+            (points::SESSIONS, {
+                let others = left(&self.suite.sessions, "in a session of their own");
+                self.why_left(&findings, Finding::Escaped, others)
+            }),
             (points::ZOMBIES, left(&self.suite.zombie_names, "ended and not waited for")),
         ] {
             let why = why.filter(|_| findings.iter().any(|one| one.point(&graph) == name));
@@ -279,16 +285,24 @@ impl Supervisor {
         (!whys.is_empty()).then(|| whys.join(", and "))
     }
 
-    fn why_orphans(&self, findings: &[Finding]) -> Option<String> {
+    /// Who has left processes of some kind, and which nobody has known before the end.
+    fn why_left(
+        &self,
+        findings: &[Finding],
+        kind: fn(UnitId) -> Finding,
+        others: Option<String>,
+    ) -> Option<String> {
         let mut whys: Vec<String> = Vec::new();
-        for finding in findings {
-            if let Finding::Orphaned(id) = finding {
-                let name = self.graph.node(*id).unit.id();
-                let left = self.suite.left.get(id).map(|left| left.join(", "));
-                whys.push(format!("{name} has left {}", left.unwrap_or_default()));
-            }
+        for id in self.graph.ids().filter(|id| findings.contains(&kind(*id))) {
+            let name = self.graph.node(id).unit.id();
+            let left = self.suite.left.get(&id).map(|left| left.join(", "));
+            let left = left.unwrap_or_default();
+            whys.push(match kind(id) {
+                Finding::Escaped(_) => format!("{name} has left {left} in a session of its own"),
+                _ => format!("{name} has left {left}"),
+            });
         }
-        whys.extend(left(&self.suite.orphans, "left when all units had ended"));
+        whys.extend(others);
         (!whys.is_empty()).then(|| whys.join("; "))
     }
 }

@@ -7,6 +7,7 @@ mod drill;
 mod end;
 mod jobs;
 mod lines;
+mod members;
 mod notify;
 mod probe;
 mod reap;
@@ -15,7 +16,7 @@ mod testing;
 mod trial;
 mod wait;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ use std::time::Instant;
 
 use log::Level;
 
+use super::birthmark::Birthmarks;
 use super::capture::{Capture, LogFile};
 use super::environment::Environment;
 use super::notify::Socket;
@@ -38,7 +40,7 @@ use super::terminal::Terminal;
 use super::trial::Trial;
 use super::{memory, oom, processes};
 use crate::config::{Config, Loaded, Stage};
-use crate::engine::{Action, Engine, Event, Fact, Purpose, Target};
+use crate::engine::{Action, Engine, Event, Fact, Purpose};
 use crate::graph::{Graph, UnitId};
 use crate::shell::{Saved, State};
 use crate::signal::Signal;
@@ -82,6 +84,9 @@ struct Held {
     pid: Option<i32>,
     /// Its process group, for as long as anything may be in it.
     group: Option<i32>,
+    /// Once its main process has ended: children of trc's that it has left, and that trc has
+    /// adopted.
+    adopted: BTreeSet<i32>,
     /// Its live stop command.
     stop_command: Option<i32>,
     /// Whether trc has sent it KILL.
@@ -123,8 +128,10 @@ pub struct Supervisor {
     closings: Closings,
     /// The files that output goes to, by their paths.
     files: BTreeMap<PathBuf, Rc<LogFile>>,
-    /// Units whose process has ended and whose group may live on.
+    /// Units whose main process has ended, and of which others live on.
     leftovers: Vec<UnitId>,
+    /// By which processes are known that units have left.
+    birthmarks: Birthmarks,
     events: VecDeque<Event>,
     began: Instant,
     end: Option<u8>,
@@ -166,6 +173,7 @@ impl Supervisor {
     ) -> Self {
         processes::become_subreaper();
         let graph = Rc::new(graph);
+        let transparent = graph.transparent;
         // The graph has its own.
         loaded.config.units = Vec::new();
         if graph.stage(Stage::Boot).next().is_none() {
@@ -175,7 +183,7 @@ impl Supervisor {
             loaded,
             engine: Engine::new(Rc::clone(&graph), chance()),
             units: graph.ids().map(|_| Held::default()).collect(),
-            oom: if graph.transparent { oom::Watch::none() } else { oom::Watch::start() },
+            oom: if transparent { oom::Watch::none() } else { oom::Watch::start() },
             lines: Lines::new(&graph),
             suite: Notes::new(&graph, now()),
             graph,
@@ -192,6 +200,7 @@ impl Supervisor {
             closings: Closings::default(),
             files: BTreeMap::new(),
             leftovers: Vec::new(),
+            birthmarks: if transparent { Birthmarks::none() } else { Birthmarks::new(chance()) },
             events: VecDeque::from([Event::Begin]),
             began: now(),
             end: None,
@@ -268,6 +277,7 @@ impl Supervisor {
             Action::Settle => self.settle(),
             Action::Sweep(signal) => self.sweep(signal),
             Action::SweepOver => self.sweep_over(),
+            Action::Tell(Fact::LeftBehind { unit, ending }) => self.tell_left_behind(unit, ending),
             Action::Tell(fact) => {
                 match &fact {
                     Fact::NotReady { unit } => self.explain(*unit, Purpose::Ready),
@@ -290,38 +300,6 @@ impl Supervisor {
             shell: &self.shell,
             state: self.state.as_ref(),
             end,
-        }
-    }
-
-    fn signal(&mut self, target: Target, signal: Signal) {
-        let (Target::Process(id) | Target::Group(id) | Target::Members(id)) = target;
-        let held = &mut self.units[id.0];
-        held.killed |= signal == Signal::KILL;
-        let group = held.group.map(|group| -group);
-        let to = match target {
-            Target::Process(_) => held.pid,
-            // A unit in trc's own group must not take trc along.
-            Target::Group(_) | Target::Members(_) => group.or(held.pid),
-        };
-        let spared = match target {
-            Target::Members(_) => held.pid.filter(|pid| self.shell.only_waits(*pid, signal)),
-            Target::Process(_) | Target::Group(_) => None,
-        };
-        let others = spared.zip(held.group).map(|(pid, group)| processes::others(group, pid));
-        match others.filter(|others| !others.is_empty()) {
-            Some(others) => {
-                for pid in others {
-                    processes::signal(pid, signal.number());
-                }
-            }
-            None => {
-                if let Some(to) = to {
-                    processes::signal(to, signal.number());
-                }
-            }
-        }
-        if held.pid.is_none() {
-            self.look_after_leftovers();
         }
     }
 

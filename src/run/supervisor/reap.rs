@@ -7,7 +7,7 @@ use log::Level;
 use super::super::environment::Environment;
 use super::super::processes::{self, Change};
 use super::{Child, Role, Supervisor, now};
-use crate::engine::{Ending, Event};
+use crate::engine::{Ending, Event, Left};
 use crate::graph::UnitId;
 use crate::shell::{Saved, State};
 use crate::signal::Signal;
@@ -51,6 +51,9 @@ impl Supervisor {
             self.read_notices(*id);
         }
         self.notify_ended(pid);
+        for id in &self.leftovers {
+            self.units[id.0].adopted.remove(&pid);
+        }
         match self.children.remove(&pid) {
             None | Some(Child { role: Role::Former | Role::NotStarted, .. }) => {}
             Some(Child { role: Role::StopCommand(id), .. }) => {
@@ -97,15 +100,16 @@ impl Supervisor {
                 {
                     self.oom_victim.get_or_insert(id);
                 }
-                let left = self.units[id.0].group.is_some_and(processes::group_lives);
-                if left {
-                    // With the unit itself all of its group was killed.
-                    if !self.units[id.0].killed {
-                        self.suite.left_behind(id, self.units[id.0].group);
+                let left = self.left_of(id);
+                if left == Left::Nothing {
+                    self.units[id.0].group = None;
+                } else {
+                    // With the unit itself all of it was killed.
+                    if self.suite.testing && !self.units[id.0].killed {
+                        let members: Vec<i32> = self.members(id).into_keys().collect();
+                        self.suite.left_behind(id, &members);
                     }
                     self.leftovers.push(id);
-                } else {
-                    self.units[id.0].group = None;
                 }
                 self.events.push_back(Event::Exited {
                     unit: id,
@@ -116,20 +120,6 @@ impl Supervisor {
             }
         }
         self.look_after_leftovers();
-    }
-
-    /// Some process was reaped: whose group has died out with it?
-    pub(super) fn look_after_leftovers(&mut self) {
-        let units = &mut self.units;
-        let events = &mut self.events;
-        self.leftovers.retain(|id| {
-            let lives = units[id.0].group.is_some_and(processes::group_lives);
-            if !lives {
-                units[id.0].group = None;
-                events.push_back(Event::LeftoversGone { unit: *id });
-            }
-            lives
-        });
     }
 
     /// What a boot script has left is what later units start from.

@@ -83,6 +83,7 @@ impl Supervisor {
         if let Some(socket) = &socket {
             socket.give_to(sole_user(launch.ids.as_ref()));
         }
+        launch.birthmark = self.birthmarks.limit(id);
         let tty = unit.identity.tty.is_some();
         if unit.stage != Stage::Async
             && !tty
@@ -113,6 +114,7 @@ impl Supervisor {
         held.pid = Some(pid);
         held.group = own_group.then_some(pid);
         held.killed = false;
+        held.adopted.clear();
         held.uid = Some(uid);
         held.notify = socket;
         // Those of an earlier run were kept for what it said last.
@@ -306,7 +308,10 @@ impl Supervisor {
     fn launch_stop_command(&mut self, id: UnitId) -> Result<(), String> {
         let graph = Rc::clone(&self.graph);
         let unit = &graph.node(id).unit;
-        let (Some(words), Some(pid)) = (&unit.stop.exec, self.units[id.0].pid) else {
+        let Some(words) = &unit.stop.exec else { return Ok(()) };
+        // A daemon that its main process has left is the process that it stops.
+        let held = &self.units[id.0];
+        let Some(pid) = held.pid.or_else(|| held.adopted.first().copied()) else {
             // The unit ended just now.
             self.events.push_back(Event::StopCommandEnded { unit: id, succeeded: true });
             return Ok(());

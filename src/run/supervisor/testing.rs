@@ -44,7 +44,7 @@ pub struct Notes {
     pub(super) restarts: BTreeMap<UnitId, (u32, String)>,
     /// What those processes of a unit have used that were reaped.
     pub(super) used: BTreeMap<UnitId, Usage>,
-    /// What was left in a unit's process group when it ended.
+    /// What was left of a unit when its main process ended.
     pub(super) left: BTreeMap<UnitId, Vec<String>>,
     pub(super) orphans: Vec<String>,
     pub(super) sessions: Vec<String>,
@@ -126,16 +126,14 @@ impl Notes {
         }
     }
 
-    /// A unit has ended and others of its process group have not.
-    pub fn left_behind(&mut self, unit: UnitId, group: Option<i32>) {
-        if let Some(group) = group.filter(|_| self.testing) {
-            self.left.insert(unit, names(&census::of_group(group), name));
-        }
+    /// A unit's main process has ended and others of it have not.
+    pub fn left_behind(&mut self, unit: UnitId, members: &[i32]) {
+        self.left.insert(unit, names(members, name));
     }
 }
 
 /// A process for people: `sleep <pid=12>`.
-fn name(pid: i32) -> String {
+pub(super) fn name(pid: i32) -> String {
     format!("{} <pid={pid}>", processes::command(pid).unwrap_or_default())
 }
 
@@ -146,7 +144,7 @@ fn name_and_parent(pid: i32) -> String {
 }
 
 /// Some processes for people.
-fn names(pids: &[i32], name: fn(i32) -> String) -> Vec<String> {
+pub(super) fn names(pids: &[i32], name: fn(i32) -> String) -> Vec<String> {
     let mut names: Vec<String> = pids.iter().take(NAMED).map(|pid| name(*pid)).collect();
     if pids.len() > NAMED {
         names.push(format!("{} more", pids.len() - NAMED));

@@ -1,0 +1,105 @@
+//! Which unit a process comes from, when nothing else tells any more.
+//!
+//! A daemon forks, makes a session of its own and lets its parent exit. From then on neither its
+//! parent, nor its process group, nor its session says which unit started it. Its environment
+//! might, but programs that set their title overwrite that, and reading another user's takes
+//! `CAP_SYS_PTRACE`, which containers don't have.
+//!
+//! So every unit is started with a mark that fork(2), execve(2), setsid(2) and setuid(2) all
+//! keep and that everybody may read in `/proc/PID/limits`: its soft `RLIMIT_LOCKS`, a limit that
+//! the kernel has not enforced since Linux 2.4.25 (getrlimit(2)). The hard limit stays as it is.
+//!
+//! A process can change its own mark. It only ever changes who is stopped together with it: a
+//! mark gives no rights. A unit that sets `limits.locks` itself has no mark, and neither has one
+//! under a hard limit that is lower than the marks; what such units put into sessions of their
+//! own is found in the sweep at the end of the run.
+
+use super::{privilege, proc};
+use crate::graph::UnitId;
+
+/// `RLIMIT_LOCKS`, the same on every machine but mips, sparc and alpha.
+pub const LOCKS: u32 = 10;
+
+/// The marks of one run.
+#[derive(Clone, Copy, Debug)]
+pub struct Birthmarks {
+    /// What the first unit's mark is, if there are any.
+    first: Option<u64>,
+    /// The hard limit, which stays.
+    hard: u64,
+}
+
+impl Birthmarks {
+    /// Marks that no other trc on this machine is likely to use: the trc within a unit of trc
+    /// marks its own units. `chance` is any number that differs from run to run.
+    pub fn new(chance: u64) -> Self {
+        let hard = privilege::hard_limit(LOCKS).unwrap_or(0);
+        // 2^62 and up, with room for a million units: below RLIM_INFINITY, above any real limit.
+        let first = 1 << 62 | (chance >> 23) << 20;
+        Self { first: Some(first).filter(|first| *first < hard - hard.min(1 << 20)), hard }
+    }
+
+    /// No marks at all.
+    pub fn none() -> Self {
+        Self { first: None, hard: 0 }
+    }
+
+    /// What a unit's process is to have: its soft and its hard limit.
+    pub fn limit(&self, unit: UnitId) -> Option<[u64; 2]> {
+        let soft = self.first?.checked_add(u64::try_from(unit.0).ok()?)?;
+        Some([soft, self.hard])
+    }
+
+    /// The number of the unit that a process comes from; `None` where that can't be told. There
+    /// may be no unit of that number.
+    pub fn unit_of(&self, pid: i32) -> Option<UnitId> {
+        let first = self.first?;
+        let soft = locks(&proc::read(pid, "limits")?)?;
+        let at = soft.checked_sub(first).filter(|at| *at < 1 << 20)?;
+        usize::try_from(at).ok().map(UnitId)
+    }
+}
+
+/// The soft limit in a text of `/proc/PID/limits`: `proc_pid_limits(5)`.
+fn locks(text: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(text).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Max file locks"))?;
+    line.split_ascii_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "\
+Limit                     Soft Limit           Hard Limit           Units     \n\
+Max cpu time              unlimited            unlimited            seconds   \n\
+Max file locks            4611686018427387907  unlimited            locks     \n\
+Max pending signals       96000                96000                signals   \n";
+
+    #[test]
+    fn the_soft_limit_is_found_among_the_others() {
+        assert_eq!(locks(TEXT.as_bytes()), Some((1 << 62) + 3));
+        let unlimited = TEXT.replace("4611686018427387907", "unlimited          ");
+        for other in ["", "Max file locks", "Max file locks \u{1} 2", &unlimited] {
+            assert_eq!(locks(other.as_bytes()), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn marks_stay_below_infinity_whatever_chance_says() {
+        for chance in [0, 1, u64::MAX, 1 << 63, 0x5555_5555_5555_5555] {
+            let marks = Birthmarks::new(chance);
+            let Some(first) = marks.first else { continue };
+            assert!((1 << 62..(1 << 63) + (1 << 62)).contains(&first), "{chance:x}");
+            assert_eq!(marks.limit(UnitId(7)).map(|[soft, _]| soft), Some(first + 7));
+        }
+    }
+
+    #[test]
+    fn a_process_without_a_mark_is_no_units() {
+        let marks = Birthmarks { first: Some(1 << 62), hard: u64::MAX };
+        assert_eq!(marks.unit_of(std::process::id().cast_signed()), None);
+        assert_eq!(Birthmarks::none().limit(UnitId(0)), None);
+    }
+}

@@ -1,0 +1,205 @@
+//! The processes of a unit, wherever they went, and those that outlive its main process.
+//!
+//! A process is a unit's that is its main process, is in its process group, bears its birthmark,
+//! or descends from one of these. What a unit has left always hangs on a process that trc has
+//! adopted, for the kernel gives every orphan to trc (as PID 1, or as a subreaper): so whether
+//! anything is left costs a look at trc's own children, not at all processes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use log::Level;
+
+use super::super::census;
+use super::super::proc::{self, Stat};
+use super::super::processes;
+use super::Supervisor;
+use crate::engine::{Ending, Event, Left, Target, Told};
+use crate::graph::UnitId;
+use crate::signal::Signal;
+
+impl Supervisor {
+    /// Sends a signal.
+    pub(super) fn signal(&mut self, target: Target, signal: Signal) {
+        let (Target::Process(id)
+        | Target::Group(id)
+        | Target::Members(id)
+        | Target::Rest(id, _)
+        | Target::All(id)) = target;
+        let held = &mut self.units[id.0];
+        held.killed |= signal == Signal::KILL;
+        let (main, group) = (held.pid, held.group);
+        match target {
+            Target::Process(_) => {
+                main.map(|pid| processes::signal(pid, signal.number()));
+            }
+            // A unit in trc's own group must not take trc along.
+            Target::Group(_) => {
+                // The main process may have left the group, to lead a session, say.
+                let away = main.filter(|pid| group.is_none() || census::group(*pid) != group);
+                for to in group.map(|group| -group).into_iter().chain(away) {
+                    processes::signal(to, signal.number());
+                }
+            }
+            Target::Members(_) => self.signal_members(id, signal),
+            Target::Rest(_, told) => self.signal_rest(id, told, signal),
+            Target::All(_) => self.signal_all_of(id, signal),
+        }
+        if self.units[id.0].pid.is_none() {
+            self.look_after_leftovers();
+        }
+    }
+
+    /// A signal to a unit's process group, but for a shell that only waits for the others.
+    fn signal_members(&self, id: UnitId, signal: Signal) {
+        let held = &self.units[id.0];
+        let spared = held.pid.filter(|pid| self.shell.only_waits(*pid, signal));
+        let others = spared.zip(held.group).map(|(pid, group)| processes::others(group, pid));
+        match others.filter(|others| !others.is_empty()) {
+            Some(others) => {
+                for pid in others {
+                    processes::signal(pid, signal.number());
+                }
+            }
+            None => {
+                if let Some(to) = held.group.map(|group| -group).or(held.pid) {
+                    processes::signal(to, signal.number());
+                }
+            }
+        }
+    }
+
+    /// A signal to those of a unit's processes that have had no stop signal.
+    fn signal_rest(&self, id: UnitId, told: Told, signal: Signal) {
+        let held = &self.units[id.0];
+        let members = self.members(id);
+        if members.is_empty() {
+            // Without /proc the group is all that is known.
+            if told != Told::Group
+                && let Some(group) = held.group
+            {
+                processes::signal(-group, signal.number());
+            }
+            return;
+        }
+        for (pid, stat) in members {
+            let had_it = match told {
+                Told::Nobody => false,
+                Told::Main => held.pid == Some(pid),
+                Told::Group => held.group == Some(stat.group) || held.pid == Some(pid),
+            };
+            if !had_it {
+                processes::signal(pid, signal.number());
+            }
+        }
+    }
+
+    /// A signal to every process of a unit. Its main process may have left its group, and
+    /// others may have a session of their own.
+    fn signal_all_of(&self, id: UnitId, signal: Signal) {
+        let held = &self.units[id.0];
+        for to in held.group.map(|group| -group).into_iter().chain(held.pid) {
+            processes::signal(to, signal.number());
+        }
+        for (pid, stat) in self.members(id) {
+            if held.group != Some(stat.group) && held.pid != Some(pid) {
+                processes::signal(pid, signal.number());
+            }
+        }
+    }
+
+    /// The live processes of a unit; none without `/proc`.
+    pub(super) fn members(&self, id: UnitId) -> BTreeMap<i32, Stat> {
+        let own = std::process::id().cast_signed();
+        let held = &self.units[id.0];
+        let stat = |pid: i32| Some((pid, Stat::of(pid)?));
+        let mut all: BTreeMap<i32, Stat> = proc::pids().into_iter().filter_map(stat).collect();
+        all.remove(&own);
+        let is_its = |pid: i32, stat: &Stat| {
+            held.pid == Some(pid)
+                || held.group == Some(stat.group)
+                || self.birthmarks.unit_of(pid) == Some(id)
+        };
+        let roots: Vec<i32> =
+            all.iter().filter(|(pid, stat)| is_its(**pid, stat)).map(|(pid, _)| *pid).collect();
+        let parents = || all.iter().map(|(pid, stat)| (*pid, stat.parent));
+        let below = processes::below_all(&roots, parents());
+        let members: BTreeSet<i32> = roots.into_iter().chain(below).collect();
+        all.retain(|pid, stat| members.contains(pid) && stat.lives());
+        all
+    }
+
+    /// What a unit has left, now that its main process has ended.
+    pub(super) fn left_of(&mut self, id: UnitId) -> Left {
+        let adopted = self.adopted_from(id);
+        let held = &mut self.units[id.0];
+        held.adopted = adopted;
+        let own = census::session(0);
+        let escaped = |pid: &i32| {
+            let session = census::session(*pid);
+            session != own && session != held.group
+        };
+        if held.adopted.iter().any(escaped) {
+            Left::Escaped
+        } else if !held.adopted.is_empty() || held.group.is_some_and(processes::group_lives) {
+            Left::Others
+        } else {
+            Left::Nothing
+        }
+    }
+
+    /// The live children of trc's that it did not start, and that come from a unit.
+    fn adopted_from(&self, id: UnitId) -> BTreeSet<i32> {
+        if self.graph.transparent {
+            return BTreeSet::new();
+        }
+        let mut children = processes::children();
+        children.retain(|pid| {
+            !self.children.contains_key(pid)
+                && self.birthmarks.unit_of(*pid) == Some(id)
+                && Stat::of(*pid).is_some_and(|stat| stat.lives())
+        });
+        children.into_iter().collect()
+    }
+
+    /// Some process was reaped: is all gone of what a unit had left?
+    pub(super) fn look_after_leftovers(&mut self) {
+        for id in std::mem::take(&mut self.leftovers) {
+            let held = &self.units[id.0];
+            let known = !held.adopted.is_empty() || held.group.is_some_and(processes::group_lives);
+            // The last one that was known may have had children of its own.
+            if known || self.left_of(id) != Left::Nothing {
+                if !known && self.units[id.0].killed {
+                    self.signal_all_of(id, Signal::KILL);
+                }
+                self.leftovers.push(id);
+            } else {
+                self.units[id.0].group = None;
+                self.events.push_back(Event::LeftoversGone { unit: id });
+            }
+        }
+    }
+
+    /// People are told what a unit has left when its main process ended by itself.
+    pub(super) fn tell_left_behind(&self, id: UnitId, ending: Ending) {
+        let node = self.graph.node(id);
+        let name = node.unit.id();
+        let status = ending.status();
+        let members: Vec<i32> = self.members(id).into_keys().collect();
+        if members.is_empty() {
+            return;
+        }
+        let who = super::testing::names(&members, super::testing::name).join(", ");
+        let serves = !node.oneshot && !node.is_trivialrc() && node.counts();
+        let level = if serves { Level::Warn } else { Level::Info };
+        let advice = if serves && status == 0 {
+            "; trc supervises the process that it starts: configure the service to stay in the \
+             foreground"
+        } else {
+            ""
+        };
+        let what = format_args!(
+            "{name} exited (exitcode={status}) and left {who} in the background{advice}"
+        );
+        self.reporter.about(level, &self.graph, id, "left-behind", what);
+    }
+}
