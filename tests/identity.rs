@@ -515,3 +515,30 @@ fn a_secret_may_be_named_by_a_variable() {
     let trc = trc.env("TRC_SYNC__X__ENV__PASSWORD", value);
     trc.run().status(0).stdout_is("s3cret\n").stderr_lacks("s3cret");
 }
+
+/// `${NAME}` is of the environment before it was cleared: how else to pass on one of them?
+#[test]
+fn what_is_cleared_away_may_still_be_passed_on_by_name() {
+    let rows = [
+        ("env.DB = '${SECRET}'\n", "DB=s3cret\n"),
+        ("env.SECRET = '${SECRET}'\n", "SECRET=s3cret\n"),
+        ("env.DB = '${NO:-none}'\n", "DB=none\n"),
+        ("env.A = '1'\nenv.B = '${A:-none}'\n", "A=1\nB=none\n"),
+    ];
+    for (keys, says) in rows {
+        let toml = format!(
+            "log.level = 'warn'\n[sync.x]\nenv_clear = true\n{keys}\
+             exec = ['sh', '-c', 'env | grep -v ^TRC_ | grep -v ^PWD | grep -v ^_ | sort']\n"
+        );
+        Trc::toml(&toml).env("SECRET", "s3cret").run().status(0).stdout_is(says);
+    }
+    let toml = "log.level = 'warn'\n[sync.x]\nenv_clear = true\ncwd = '${W}'\n\
+                exec = ['sh', '-c', 'pwd; echo $0 $${SECRET-gone}', '${SECRET}']\n";
+    let trc = Trc::toml(toml).env("SECRET", "s3cret");
+    let says = format!("{}\ns3cret gone\n", trc.dir().display());
+    trc.run().status(0).stdout_is(&says);
+    Trc::toml("[sync.x]\nenv_clear = true\nenv.A = '${NO}'\nexec = 'true'\n")
+        .run()
+        .status(126)
+        .stderr_has("the variable NO is not set");
+}

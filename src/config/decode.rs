@@ -187,6 +187,7 @@ impl Decoder<'_> {
                     let warning = Diagnostic::warning(node.origin.clone(), message);
                     self.diagnostics.push(warning.help("write it as `script` if one should"));
                 }
+                self.unbraced(key, &node.origin, &words);
                 let mut templates = Vec::new();
                 for word in words {
                     let template = Template::parse(&word).map_err(|(_, why)| why);
@@ -202,6 +203,11 @@ impl Decoder<'_> {
                 if words.len() < items.len() {
                     return None;
                 }
+                let texts = items.iter().filter_map(|item| match &item.value {
+                    Value::String(text) => Some(text.clone()),
+                    _ => None,
+                });
+                self.unbraced(key, &node.origin, &texts.collect::<Vec<_>>());
                 words.into_iter().map(|word| word.value).collect()
             }
             other => {
@@ -218,6 +224,20 @@ impl Decoder<'_> {
             return None;
         }
         Some(words)
+    }
+
+    /// Points out a variable without braces, which stands for itself.
+    pub fn unbraced(&mut self, key: &str, origin: &Origin, words: &[String]) {
+        if words::reads_dollars(words) {
+            return;
+        }
+        if let Some(variable) = words.iter().find_map(|word| words::unbraced(word)) {
+            let name = &variable[1..];
+            let message = format!("`{key}`: `{variable}` stays as it is, for no shell reads it");
+            let help =
+                format!("write `${{{name}}}` for the variable, or `$${name}` if it is meant");
+            self.diagnostics.push(Diagnostic::warning(origin.clone(), message).help(help));
+        }
     }
 
     /// An array of units' names.

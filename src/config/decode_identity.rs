@@ -88,7 +88,12 @@ impl Decoder<'_> {
                     }
                     self.get(&fields, "file", leaf::line).map(|file| Variable::File(file.into()))
                 }
-                _ => self.read(&key, &entry.node, leaf::template).map(Variable::Text),
+                value => {
+                    if let Value::String(text) = value {
+                        self.unbraced(&key, &entry.node.origin, std::slice::from_ref(text));
+                    }
+                    self.read(&key, &entry.node, leaf::template).map(Variable::Text)
+                }
             };
             if let Some(value) = value {
                 let origin = entry.node.origin.clone();

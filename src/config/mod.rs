@@ -11,6 +11,7 @@ mod decode_test;
 mod decode_unit;
 pub mod diagnostic;
 mod dropins;
+pub mod endings;
 mod environment;
 pub mod expect;
 mod file;

@@ -293,7 +293,13 @@ pub const UNIT: &[Key] = &[
     ),
     key("env", Kind::Variables, "", "{ PORT = 8080 }", "its variables"),
     key("env_file", Kind::Texts, "", r#""/etc/default/web""#, "files of `NAME=value` lines"),
-    key("env_clear", Kind::Boolean, "false", "true", "start from an empty environment"),
+    key(
+        "env_clear",
+        Kind::Boolean,
+        "false",
+        "true",
+        "start from an empty environment; `${NAME}` still finds what was cleared",
+    ),
     key("limits", Kind::Table(LIMITS), "", "", "its resource limits"),
     key("nice", Kind::Integer, "trc's own", "10", "its nice value, -20 (favoured) to 19"),
     key(

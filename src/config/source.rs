@@ -166,6 +166,9 @@ pub fn read(path: &Path, shown_as: &Arc<Path>) -> Result<Source, Box<ReadError>>
         let error = io::Error::other(format!("it is larger than {} MiB", LARGEST >> 20));
         return Err(Box::new(ReadError::Io(error)));
     }
+    // A file that was written on Windows: its scripts and values are to have no `\r`. TOML
+    // lets a reader do so.
+    let bytes = super::endings::unix(&bytes).unwrap_or(bytes);
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Source { path: shown_as.clone(), text: text.into() }),
         Err(error) => {

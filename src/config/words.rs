@@ -41,9 +41,54 @@ pub fn operator<'a>(text: &'a str, words: &[String]) -> Option<&'a str> {
         .find(|word| OPERATORS.contains(word) && words.iter().any(|other| other == word))
 }
 
+/// A variable without braces, which stays as it is: `$HOME`. Only names as variables of the
+/// environment have them; `$$HOME`, and what follows an `=`'s or a word's backslash, is meant.
+pub fn unbraced(text: &str) -> Option<&str> {
+    let mut rest = text;
+    while let Some(at) = rest.find('$') {
+        let after = &rest[at + 1..];
+        if let Some(after) = after.strip_prefix('$') {
+            rest = after;
+            continue;
+        }
+        let is_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+        let name = &after[..after.find(|c| !is_name(c)).unwrap_or(after.len())];
+        let next = after[name.len()..].chars().next();
+        let whole = next.is_none_or(|c| !c.is_ascii_alphanumeric());
+        if whole && name.starts_with(|c: char| c.is_ascii_uppercase()) && name.len() > 1 {
+            return Some(&rest[at..=at + name.len()]);
+        }
+        rest = after;
+    }
+    None
+}
+
+/// Whether a command reads `$NAME` itself: a shell, or a language that has such names.
+pub fn reads_dollars(words: &[String]) -> bool {
+    const SHELLS: &[&str] = &["sh", "bash", "dash", "ash", "zsh", "ksh", "fish", "perl", "php"];
+    words.iter().any(|word| {
+        let name = word.rsplit('/').next().unwrap_or(word);
+        SHELLS.contains(&name) || name.ends_with("awk")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_variable_without_braces_is_found() {
+        for (text, found) in [
+            ("$HOME/x", Some("$HOME")),
+            ("a:$PATH", Some("$PATH")),
+            ("${HOME}:$A_1", Some("$A_1")),
+            ("$$HOME", None),
+            ("${HOME}", None),
+            ("$host $1 $ $(id) $A $Home", None),
+        ] {
+            assert_eq!(unbraced(text), found, "{text}");
+        }
+    }
 
     #[test]
     fn an_operator_is_one_only_without_quotes() {

@@ -1,5 +1,6 @@
 //! `trcctl check`: is the configuration right, before a container depends on it?
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 
@@ -7,6 +8,7 @@ use crate::config::{CommandLine, Diagnostic, Environment, Loaded, Refused, Sever
 use crate::graph::Graph;
 use crate::status;
 
+use super::endings;
 use super::here::here;
 
 /// Loads as `trc` would and says what is wrong, or what would run.
@@ -17,7 +19,10 @@ pub fn run(line: &CommandLine, environment: &Environment) -> u8 {
     let (loaded, diagnostics) = match loaded {
         Ok(loaded) => {
             let mut remarks = loaded.config.remarks.clone();
-            remarks.extend(loaded.illustrate(graph(&loaded)));
+            let path = environment.iter().find(|(name, _)| name == "PATH");
+            let path = path.map_or(OsStr::new(""), |(_, path)| path);
+            let found = graph(&loaded).into_iter().chain(endings::remarks(&loaded.config, path));
+            remarks.extend(loaded.illustrate(found.collect()));
             (Some(loaded), remarks)
         }
         Err(refused) => {

@@ -1,6 +1,7 @@
 //! What people look at: `trcctl`'s commands.
 
 pub mod check;
+mod endings;
 mod here;
 pub mod test;
 pub mod verdict;

@@ -12,7 +12,11 @@ pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bi
 
 /// An environment: names and values of any bytes but NUL.
 #[derive(Clone, Default)]
-pub struct Environment(BTreeMap<OsString, OsString>);
+pub struct Environment {
+    variables: BTreeMap<OsString, OsString>,
+    /// What was cleared away (`env_clear`): no part of it, but `${NAME}` still finds it.
+    cleared: BTreeMap<OsString, OsString>,
+}
 
 /// No program can be given more than this, in bytes, whatever its limits: execve(2).
 const LARGEST: usize = 6 << 20;
@@ -20,37 +24,48 @@ const LARGEST: usize = 6 << 20;
 impl Environment {
     /// These variables.
     pub fn new(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
-        Self(variables.into_iter().collect())
+        Self { variables: variables.into_iter().collect(), cleared: BTreeMap::new() }
+    }
+
+    /// An empty one whose values may stand on this one's.
+    pub fn cleared(self) -> Self {
+        Self { variables: BTreeMap::new(), cleared: self.variables }
     }
 
     /// All of them.
     pub fn into_variables(self) -> Vec<(OsString, OsString)> {
-        self.0.into_iter().collect()
+        self.variables.into_iter().collect()
     }
 
     /// Sets a variable.
     pub fn set(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
-        self.0.insert(name.into(), value.into());
+        self.variables.insert(name.into(), value.into());
     }
 
     /// Removes a variable.
     pub fn remove(&mut self, name: &OsStr) {
-        self.0.remove(name);
+        self.variables.remove(name);
     }
 
     /// Keeps those whose names are wanted.
     pub fn retain(&mut self, wanted: impl Fn(&OsStr) -> bool) {
-        self.0.retain(|name, _| wanted(name));
+        self.variables.retain(|name, _| wanted(name));
     }
 
     /// Whether a variable is set.
     pub fn is_set(&self, name: &OsStr) -> bool {
-        self.0.contains_key(name)
+        self.variables.contains_key(name)
     }
 
     /// A variable's value.
     pub fn get(&self, name: impl AsRef<OsStr>) -> Option<&OsStr> {
-        self.0.get(name.as_ref()).map(OsString::as_os_str)
+        self.variables.get(name.as_ref()).map(OsString::as_os_str)
+    }
+
+    /// What `${NAME}` stands for.
+    pub fn lookup(&self, name: &str) -> Option<OsString> {
+        let name = OsStr::new(name);
+        self.variables.get(name).or_else(|| self.cleared.get(name)).cloned()
     }
 
     /// Where commands are looked for.
@@ -65,7 +80,7 @@ impl Environment {
     pub fn expand(&self, template: &Placed<Template>) -> Result<OsString, String> {
         template
             .value
-            .expand(&|name| self.get(name).map(OsStr::to_owned))
+            .expand(&|name| self.lookup(name))
             .map_err(|why| format!("{why} ({})", template.origin))
     }
 
@@ -123,6 +138,6 @@ impl Environment {
             CString::new(bytes)
                 .map_err(|_| format!("the variable {} holds a NUL byte", name.display()))
         };
-        self.0.iter().map(join).collect()
+        self.variables.iter().map(join).collect()
     }
 }

@@ -21,7 +21,7 @@ use super::spawn::{Ids, Launch};
 use super::trusted;
 use crate::config::{
     Command, Config, Form, LogFormat, Output, Placed, Probe, Stage, Stdin, StdinWord, Template,
-    Unit, reason,
+    Unit, endings, reason,
 };
 use crate::shell::{self, Body, Errors, Job, Lines, Own, Prepared, Saved, Shell, State};
 use crate::signal::Signal;
@@ -135,6 +135,8 @@ impl Surroundings<'_> {
                     .shell
                     .get()
                     .ok_or("it needs a shell, and the image has neither bash nor sh")?;
+                let text = unix_text(&body);
+                let body = text.as_deref().map_or(body, Body::Text);
                 let trace = environment.get("SHELLOPTS").is_some_and(shell::asks_for_trace);
                 let prepared = self.script(unit, found, body, trace)?;
                 for (name, value) in prepared.env {
@@ -175,7 +177,7 @@ impl Surroundings<'_> {
     /// gives it, and beats that.
     fn environment(&self, unit: &Unit) -> Result<(Environment, Option<Ids>), Problem> {
         let mut environment =
-            if unit.identity.env_clear { Environment::default() } else { self.base.clone() };
+            if unit.identity.env_clear { self.base.clone().cleared() } else { self.base.clone() };
         let ids = identity(unit, &mut environment)?;
         environment.set_written(&self.config.env, None)?;
         for file in &unit.identity.env_file {
@@ -262,6 +264,18 @@ impl Surroundings<'_> {
     }
 }
 
+/// The most of a script file that is looked through for its line endings.
+const LARGEST_SCRIPT: u64 = 1 << 20;
+
+/// The text of a script file that has `\r\n` at the ends of its lines, which a shell would take
+/// for parts of words, without the `\r`.
+fn unix_text(body: &Body) -> Option<OsString> {
+    let Body::File(path) = body else { return None };
+    // One that can't be read, the shell says itself.
+    let bytes = secret::read_file(path, LARGEST_SCRIPT).ok()?;
+    endings::unix(&bytes).map(OsString::from_vec)
+}
+
 /// What ends a unit's script: in TrivialRC's own forms, and in declared async and sync units,
 /// which are as often its scripts moved into TOML, what does there.
 fn errors(unit: &Unit) -> Errors {
@@ -343,7 +357,7 @@ fn expand_words(
     words: &[Template],
     environment: &Environment,
 ) -> Result<(Vec<CString>, Vec<CString>), String> {
-    let lookup = |name: &str| environment.get(name).map(OsStr::to_owned);
+    let lookup = |name: &str| environment.lookup(name);
     let words = words
         .iter()
         .map(|word| word.expand(&lookup).map_err(|why| format!("{why} ({})", unit.origin)))

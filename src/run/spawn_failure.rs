@@ -1,10 +1,16 @@
 //! Why a unit could not be started, for people.
 
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 
+use super::environment::DEFAULT_PATH;
 use super::privilege;
-use crate::config::{Command, Origin, Template, Tty};
+use crate::config::{Command, Origin, Template, Tty, endings};
 use crate::engine::SpawnStage;
 use crate::graph::{Graph, UnitId};
 
@@ -34,8 +40,11 @@ pub fn spawn_failure(graph: &Graph, id: UnitId, stage: SpawnStage, errno: i32) -
                 command.map_or_else(|| "its shell".to_owned(), |word| word.display().to_string());
             let place = &unit.origin;
             return match errno {
+                libc::ENOENT if let Some(why) = no_interpreter(&command) => {
+                    format!("{command}: {why} ({place})")
+                }
                 libc::ENOENT if command.contains('/') => {
-                    format!("{command}: no such file, or its interpreter is missing ({place})")
+                    format!("{command}: no such file, or its loader is missing ({place})")
                 }
                 libc::ENOENT => format!("{command}: command not found in PATH ({place})"),
                 libc::ENOEXEC => format!(
@@ -84,6 +93,38 @@ pub fn spawn_failure(graph: &Graph, id: UnitId, stage: SpawnStage, errno: i32) -
         Some((what, place)) => format!("{step} {what}: {why} ({place})"),
         None => format!("{step}: {why}"),
     }
+}
+
+/// Why the kernel finds nothing to execute although the file is there: the interpreter that its
+/// first line names is not.
+fn no_interpreter(command: &str) -> Option<String> {
+    let path = std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
+    let directories = std::env::split_paths(&path);
+    let files: Vec<PathBuf> = if command.contains('/') {
+        vec![command.into()]
+    } else {
+        directories.map(|directory| directory.join(command)).collect()
+    };
+    let head = files.iter().find_map(|file| head(file).ok())?;
+    let name = endings::interpreter(&head)?;
+    let help = if name.ends_with('\r') {
+        ": the file has CRLF line endings, and the CR belongs to the name; convert them"
+    } else {
+        ""
+    };
+    Some(format!("its interpreter {} is not there{help}", name.escape_debug()))
+}
+
+/// A file's first bytes.
+fn head(path: &Path) -> std::io::Result<Vec<u8>> {
+    // Without O_NONBLOCK, opening a FIFO waits for its writer.
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    let mut head = Vec::new();
+    if file.metadata()?.is_file() {
+        file.take(endings::HEAD as u64).read_to_end(&mut head)?;
+    }
+    Ok(head)
 }
 
 /// What the kernel means by an error at a step, where its own word for it helps nobody.

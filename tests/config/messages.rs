@@ -383,6 +383,29 @@ fn an_operator_of_the_shell_where_there_is_none_is_pointed_out() {
 }
 
 #[test]
+fn a_variable_without_braces_is_pointed_out_where_no_shell_reads_it() {
+    let hint = |place: &str, key: &str, name: &str| {
+        format!(
+            "warning trc.toml:{place}: `{key}`: `${name}` stays as it is, for no shell reads it (write `${{{name}}}` for the variable, or `$${name}` if it is meant)"
+        )
+    };
+    for (text, remark) in [
+        ("exec = 'web --home $HOME/x'", Some(hint("2:8", "exec", "HOME"))),
+        ("exec = ['web', '$DATA_1']", Some(hint("2:8", "exec", "DATA_1"))),
+        ("exec = 'web'\nstop.exec = 'quit $SOCKET'", Some(hint("3:13", "stop.exec", "SOCKET"))),
+        ("exec = 'web'\nenv.PATH = '/opt/bin:$PATH'", Some(hint("3:12", "env.PATH", "PATH"))),
+        ("exec = 'web ${HOME} $$HOME $host $1'", None),
+        ("exec = ['sh', '-c', 'echo $HOME']", None),
+        ("exec = \"/bin/bash -c 'echo $HOME'\"", None),
+        ("exec = ['gawk', '{ print $NF }']", None),
+        ("script = 'echo $HOME'", None),
+    ] {
+        let case = Case::new().toml(&format!("[sync.a]\n{text}")).set("HOME", "/");
+        assert_eq!(case.remarks(), remark.into_iter().collect::<Vec<_>>(), "{text}");
+    }
+}
+
+#[test]
 fn a_large_wrong_file_gets_one_message_soon() {
     let case = Case::new().toml(&"a\n".repeat(1 << 20));
     assert_eq!(case.errors(), ["error trc.toml:1:2: key with no value: expected `=`"]);
