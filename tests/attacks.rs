@@ -519,3 +519,52 @@ fn a_unit_that_can_not_be_killed_costs_no_more_than_the_budget() {
     outcome.stderr_has("could not be killed: ");
     assert!(took < std::time::Duration::from_millis(5500), "{took:?}");
 }
+
+#[test]
+fn a_time_zone_that_is_a_fifo_holds_up_nothing() {
+    for prefix in [":", ""] {
+        let trc = Trc::with(&["--log-level=info", "-F", "echo $TZ"]).fifo("zone");
+        let zone = format!("{prefix}{}", trc.path("zone").display());
+        // Units see it as it is.
+        trc.env("TZ", &zone).run().status(0).stdout_has(&format!("\n{zone}\n"));
+    }
+}
+
+#[test]
+fn a_flood_of_signals_that_are_ignored_holds_up_nothing() {
+    // Queued while trc stands still; each kept it busy with a look at who had sent it.
+    let flood = "import os, signal, sys\n\
+                 trc = os.getppid()\n\
+                 os.kill(trc, 19)\n\
+                 sent = 0\n\
+                 try:\n\
+                 \x20while sent < 50000: os.kill(trc, signal.SIGRTMIN + 5); sent += 1\n\
+                 except BlockingIOError: pass\n\
+                 print(sent, file=open(os.environ['W'] + '/sent', 'w'))\n\
+                 open(os.environ['W'] + '/never').read()\n";
+    let toml = format!(
+        "signals.'RTMIN+5' = 'ignore'\n[async.flood]\nexec = ['{}', '${{W}}/flood.py']\n",
+        python()
+    );
+    let running = Trc::toml(&toml).file("flood.py", flood).spawn();
+    let sent: u32 = running.wait_for_file("sent").parse().unwrap();
+    running.signal(TERM);
+    let begun = std::time::Instant::now();
+    running.signal(CONT);
+    running.finish().status(143);
+    // It was 3.9 s for 96,000 of them.
+    assert!(sent > 1000 && begun.elapsed() < std::time::Duration::from_secs(1), "{sent}");
+}
+
+#[test]
+fn who_is_killed_for_a_second_stop_signal_is_not_said_to_be_late() {
+    let toml =
+        "[async.a]\nscript = 'trap \"\" TERM; echo ready; while :; do read x <$W/never; done'";
+    for mode in MODES {
+        let running = Trc::toml(toml).mode(mode).spawn();
+        running.wait_for("ready").signal(TERM).wait_for("terminating the child").signal(TERM);
+        let outcome = running.finish();
+        outcome.status(143).stderr_has("SIGTERM came again, and async.a had not stopped yet");
+        outcome.stderr_lacks("in time");
+    }
+}

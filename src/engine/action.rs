@@ -193,6 +193,8 @@ pub enum Fact {
         unit: UnitId,
         /// Its process, or process group.
         pid: i32,
+        /// The stop signal that came again, if that is why it had no more time.
+        insisted: Option<Signal>,
     },
     /// A unit's stop command failed.
     StopCommandFailed {
@@ -207,7 +209,10 @@ pub enum Fact {
         unit: UnitId,
     },
     /// What remains after all units is killed.
-    KillingRest,
+    KillingRest {
+        /// The stop signal that came again, if that is why it had no more time.
+        insisted: Option<Signal>,
+    },
     /// A test begins.
     TestBegan {
         /// Which one.
@@ -252,9 +257,10 @@ impl Fact {
             | Self::TestBegan { unit }
             | Self::TestEnded { unit, .. } => Some(*unit),
             Self::Blocked { chain, .. } => chain.first().copied(),
-            Self::Signalled { .. } | Self::Stopping | Self::KillingRest | Self::CutShort { .. } => {
-                None
-            }
+            Self::Signalled { .. }
+            | Self::Stopping
+            | Self::KillingRest { .. }
+            | Self::CutShort { .. } => None,
         }
     }
 }

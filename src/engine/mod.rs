@@ -116,6 +116,8 @@ pub struct Engine {
     sender: Option<(UnitId, Tick)>,
     /// Time is up, or somebody insists: everything that is left gets KILL.
     hurry: bool,
+    /// The stop signal that came again, and is why.
+    insisted: Option<Signal>,
     passing: Passing,
     /// What could not be killed.
     unkillable: Vec<UnitId>,
@@ -151,6 +153,7 @@ impl Engine {
             outside_stop: false,
             sender: None,
             hurry: false,
+            insisted: None,
             passing: Passing::default(),
             unkillable: Vec::new(),
             changed: VecDeque::new(),

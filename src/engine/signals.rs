@@ -120,6 +120,9 @@ impl Engine {
             }
             Run::Halting if insists => self.cut_halt(signal, LastWord::Cut(signal), actions),
             Run::Stopping | Run::Lingering { .. } | Run::Sweeping { .. } if insists => {
+                if !self.hurry {
+                    self.insisted = Some(signal);
+                }
                 self.hurry_up(actions);
             }
             Run::Stopping

@@ -230,7 +230,8 @@ impl Engine {
                 if !matches!(self.states[id.0].phase, Phase::Stopping { .. }) {
                     self.end_watch(id, actions);
                 }
-                actions.push(Action::Tell(Fact::Killing { unit: id, pid }));
+                let insisted = self.insisted;
+                actions.push(Action::Tell(Fact::Killing { unit: id, pid, insisted }));
                 self.find(Finding::Killed(id));
                 actions.push(Action::Signal(Target::All(id), Signal::KILL));
                 self.states[id.0].phase =
@@ -330,7 +331,7 @@ impl Engine {
                 self.enter(Run::Lingering { again_at: None }, actions);
             }
             Run::Sweeping { kill_at } if self.hurry || kill_at <= now => {
-                actions.push(Action::Tell(Fact::KillingRest));
+                actions.push(Action::Tell(Fact::KillingRest { insisted: self.insisted }));
                 self.enter(Run::Killing { give_up_at: now + limits::UNKILLABLE_AFTER }, actions);
             }
             Run::Killing { give_up_at } if give_up_at <= now => self.on_nothing_left(actions),

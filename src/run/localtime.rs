@@ -1,5 +1,10 @@
 //! The wall clock and what it shows here.
 
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Once;
 use std::time::SystemTime;
 
 use crate::journal::{Clock, Local};
@@ -12,10 +17,33 @@ fn now() -> SystemTime {
     SystemTime::now()
 }
 
+/// Keeps the C library from opening anything but a regular file for the time zone: it would wait
+/// for the writer of a FIFO. Then the time is UTC.
+fn keep_from_waiting() {
+    let zone = zone_file(std::env::var_os("TZ"), std::env::var_os("TZDIR"));
+    if fs::metadata(zone).is_ok_and(|found| !found.is_file()) {
+        // SAFETY: one thread, and nobody holds on to the environment. What units are given was
+        // copied from it before.
+        unsafe { std::env::set_var("TZ", "UTC0") };
+    }
+}
+
+/// The file that `tzset(3)` reads, if it is there.
+fn zone_file(zone: Option<OsString>, directory: Option<OsString>) -> PathBuf {
+    let Some(zone) = zone else { return "/etc/localtime".into() };
+    let zone = zone.as_bytes();
+    let zone = zone.strip_prefix(b":").unwrap_or(zone);
+    let zone = if zone.is_empty() { OsStr::new("Universal") } else { OsStr::from_bytes(zone) };
+    let directory = directory.filter(|directory| !directory.is_empty());
+    Path::new(&directory.unwrap_or_else(|| "/usr/share/zoneinfo".into())).join(zone)
+}
+
 /// Local time by `localtime_r(3)`; UTC's first second for years that a C `int`
 /// can't hold. `TZ` is read once, at the first call.
 #[must_use]
 pub fn local(seconds: i64) -> Local {
+    static FIRST: Once = Once::new();
+    FIRST.call_once(keep_from_waiting);
     // `time_t` has 32 bits on some targets.
     #[allow(clippy::useless_conversion, clippy::unnecessary_fallible_conversions)]
     let time = libc::time_t::try_from(seconds).unwrap_or(0);
@@ -52,6 +80,21 @@ mod tests {
         let of_day =
             (i32::from(shown.hour) * 60 + i32::from(shown.minute)) * 60 + i32::from(shown.second);
         assert_eq!((of_day - shown.offset).rem_euclid(86_400), (20 * 60 + 40) * 60 + 50);
+    }
+
+    #[test]
+    fn a_zone_is_looked_for_where_the_c_library_does() {
+        for (zone, directory, file) in [
+            (None, None, "/etc/localtime"),
+            (Some(":/a/fifo"), None, "/a/fifo"),
+            (Some("/a/fifo"), Some("/zones"), "/a/fifo"),
+            (Some("Europe/Berlin"), None, "/usr/share/zoneinfo/Europe/Berlin"),
+            (Some(":Europe/Berlin"), Some("/zones"), "/zones/Europe/Berlin"),
+            (Some(""), None, "/usr/share/zoneinfo/Universal"),
+        ] {
+            let found = zone_file(zone.map(Into::into), directory.map(Into::into));
+            assert_eq!(found, Path::new(file), "{zone:?}");
+        }
     }
 
     #[test]

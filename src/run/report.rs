@@ -10,6 +10,7 @@ use crate::config::{Diagnostic, Form, OnFailure, Severity, Stage, Then, seconds}
 use crate::engine::{Ended, Ending, Fact, How, TestEnd};
 use crate::graph::{Graph, UnitId};
 use crate::journal::{Entry, Journal};
+use crate::signal::Signal;
 
 /// Writes facts to the journal in the log's wording.
 pub struct Reporter {
@@ -208,11 +209,10 @@ impl Reporter {
                 let message = format_args!("terminating the child process <pid={pid}>");
                 self.unit(Level::Info, graph, *id, main, "terminating", None, message);
             }
-            Fact::Killing { unit: id, pid } => {
+            Fact::Killing { unit: id, pid, insisted } => {
                 let name = graph.node(*id).unit.id();
-                let message = format_args!(
-                    "killing the child process <pid={pid}>: {name} did not stop in time"
-                );
+                let why = no_time(&name, *insisted);
+                let message = format_args!("killing the child process <pid={pid}>: {why}");
                 self.unit(Level::Warn, graph, *id, main, "killing", None, message);
             }
             Fact::StopCommandFailed { unit: id, instead } => {
@@ -249,11 +249,10 @@ impl Reporter {
                 let message = format_args!("{name} {how}{}", because(": "));
                 self.unit(level, graph, *id, main, "test-ended", Some(ended.status), message);
             }
-            Fact::KillingRest => self.fact(
-                Level::Warn,
-                "killing",
-                format_args!("killing what remains: it did not stop in time"),
-            ),
+            Fact::KillingRest { insisted } => {
+                let why = no_time("it", *insisted);
+                self.fact(Level::Warn, "killing", format_args!("killing what remains: {why}"));
+            }
             Fact::CutShort { killed, not_run } => {
                 let name = |id: &UnitId| graph.node(*id).unit.id();
                 let killed = killed.iter().map(|id| format!("{} is killed", name(id)));
@@ -349,5 +348,13 @@ impl Reporter {
         let unit = graph.node(id).unit.id();
         let entry = Entry { level, stage, pid, unit: Some(&unit), event, exitcode, message };
         self.journal.entry((CLOCK.now)(), &entry);
+    }
+}
+
+/// Why something is killed.
+fn no_time(name: &str, insisted: Option<Signal>) -> String {
+    match insisted {
+        Some(signal) => format!("{signal} came again, and {name} had not stopped yet"),
+        None => format!("{name} did not stop in time"),
     }
 }

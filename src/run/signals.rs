@@ -16,6 +16,9 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::signal::Signal;
 
+/// How many signals are taken in at once.
+const AT_ONCE: usize = 64;
+
 /// One signal and what the kernel tells of its sender.
 #[derive(Clone, Copy, Debug)]
 pub struct Received {
@@ -50,13 +53,15 @@ impl Signals {
         Ok(Self(fd))
     }
 
-    /// All signals that have come; CHLD among them only says that it did.
+    /// The signals that have come; CHLD among them only says that it did. Of a flood of real-time
+    /// signals, which queue, a few at a time: the kernel hands out those with lower numbers first.
     pub fn drain(&self, into: &mut Vec<Received>) {
-        while let Ok(Some(info)) = self.0.read_signal() {
-            let Some(signal) = Signal::from_number(info.ssi_signo.cast_signed()) else { continue };
+        for _ in 0..AT_ONCE {
+            let Ok(Some(read)) = self.0.read_signal() else { return };
+            let Some(signal) = Signal::from_number(read.ssi_signo.cast_signed()) else { continue };
             // sigaction(2): codes above 0 are the kernel's own.
             let (pid, uid) =
-                if info.ssi_code > 0 { (0, 0) } else { (info.ssi_pid.cast_signed(), info.ssi_uid) };
+                if read.ssi_code > 0 { (0, 0) } else { (read.ssi_pid.cast_signed(), read.ssi_uid) };
             into.push(Received { signal, pid, uid });
         }
     }

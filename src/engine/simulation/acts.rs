@@ -230,7 +230,7 @@ impl Witness<'_> {
             | Fact::Killing { .. }
             | Fact::StopCommandFailed { .. }
             | Fact::StopCommandKilled { .. }
-            | Fact::KillingRest
+            | Fact::KillingRest { .. }
             | Fact::CutShort { .. } => Ok(()),
         }
     }

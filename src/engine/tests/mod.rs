@@ -604,6 +604,11 @@ fn in_a_hurry_orphans_are_killed_without_waiting_for_the_units() {
             world.pass(SECOND * 7);
         }
         assert_eq!((world.swept.as_slice(), world.end), ([Signal::KILL].as_slice(), None));
+        let why = world.facts.iter().find_map(|fact| match fact {
+            Fact::Killing { insisted, .. } => Some(*insisted),
+            _ => None,
+        });
+        assert_eq!(why, Some(insist.then_some(Signal::TERM)), "what is said of why");
         world.die("async.a", Ending::Signal(Signal::KILL), Left::Nothing);
         world.feed(Event::NothingLeft);
         assert_eq!(world.end, Some(143));

@@ -11,7 +11,7 @@ use super::super::{memory, sender};
 use super::end::LOOK;
 use super::{Role, Supervisor, now};
 use crate::engine::{Event, Purpose, Sender};
-use crate::graph::UnitId;
+use crate::graph::{Rule, UnitId};
 
 /// How long the loop pauses where poll(2) itself fails, which is for want of memory.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -193,6 +193,7 @@ impl Supervisor {
                 libc::SIGCHLD => child = true,
                 // Caused by what trc itself wrote.
                 libc::SIGPIPE | libc::SIGXFSZ if one.pid == own => {}
+                _ if !self.graph.transparent && self.graph.rule(one.signal) == Rule::Ignore => {}
                 _ => self
                     .events
                     .push_back(Event::Signal { signal: one.signal, sender: self.sender(&one) }),
@@ -202,7 +203,8 @@ impl Supervisor {
     }
 
     fn sender(&self, received: &Received) -> Sender {
-        if self.graph.transparent {
+        // Who sent it matters only where it stops the run; to find out takes some looks at /proc.
+        if self.graph.transparent || self.graph.rule(received.signal) != Rule::Stop {
             let (pid, uid) = (received.pid, received.uid);
             return Sender { pid, uid, command: None, outside: true, unit: None };
         }
