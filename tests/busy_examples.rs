@@ -117,7 +117,14 @@ fn rounds(image: &Image) {
     thread::scope(|scope| {
         for _ in 0..number_from("TRC_TEST_AT_ONCE", 2) {
             scope.spawn(|| {
-                while next.fetch_add(1, Ordering::Relaxed) < rounds {
+                loop {
+                    let round = next.fetch_add(1, Ordering::Relaxed);
+                    if round >= rounds {
+                        break;
+                    }
+                    if round.is_multiple_of(20) {
+                        println!("{}: round {round}", image.example);
+                    }
                     if let Some(said) = fails(image) {
                         println!("{}: a run has failed:\n{said}", image.example);
                         failures.lock().unwrap().push(said);

@@ -6,8 +6,10 @@ use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::net::UnixListener;
+use std::time::{Duration, Instant};
 
-use common::{MODES, TERM, Trc, patience, root, table};
+use common::{MODES, Running, TERM, Trc, USR1, patience, root, table};
+use nix::libc::{SIGCONT as CONT, SIGSTOP as STOP};
 
 /// A unit that is ready by `ready` after its gate was opened, and one that is after it.
 fn gated(ready: &str, then: &str) -> String {
@@ -202,6 +204,90 @@ fn what_is_waited_for_is_told_with_each_new_reason_and_not_at_each_try() {
     }
     let _listener = TcpListener::bind(refused).unwrap();
     running.finish().status(0);
+}
+
+/// Keeps these processes from running for as long.
+#[expect(clippy::disallowed_methods, reason = "it is about time")]
+fn stand_still(running: &Running, pids: &[i32], time: Duration, meanwhile: impl FnOnce()) {
+    let began = Instant::now();
+    for pid in pids {
+        common::kill(*pid, STOP);
+        running.wait_until("it stands still", || common::state_of(*pid) == Some('T'));
+    }
+    meanwhile();
+    running.wait_until("time has passed", || began.elapsed() >= time);
+    for pid in pids {
+        common::kill(*pid, CONT);
+    }
+}
+
+/// It was not ready in time, though it was, or had no time to be.
+#[test]
+fn a_unit_that_became_ready_while_trc_stood_still_is_ready() {
+    let rows = [
+        ("file", "file = '${W}/ready'", "echo >$W/ready"),
+        ("exec", "exec = 'test -e ${W}/ready'", "echo >$W/ready"),
+        ("log", "log = '^ready$$'", "echo ready; echo >$W/ready"),
+        ("fd", "fd = 5", "echo >&5; echo >$W/ready"),
+    ];
+    for mode in MODES {
+        table(
+            &rows,
+            |row| row.0.to_owned(),
+            |(_, ready, then)| {
+                let toml = gated(ready, then)
+                    .replace("'25s'", "'4s', every = '1s'")
+                    .replace("read x", "echo >$W/up; read x");
+                let running = Trc::toml(&toml).mode(mode).spawn();
+                running.wait_for_file("up");
+                stand_still(&running, &[running.pid()], Duration::from_secs(5), || {
+                    running.open_gate("go");
+                    running.wait_for_file("ready");
+                });
+                let outcome = running.finish();
+                outcome.status(0).stdout_has("async.db is ready").stdout_has("\napp\n");
+            },
+        );
+    }
+}
+
+/// It was killed in the second in which it was told to stop.
+#[test]
+fn a_unit_that_stood_still_together_with_trc_has_its_time_to_stop() {
+    for mode in MODES {
+        let toml = "[sync.app]\nstop.timeout = '3s'\n\
+            script = 'trap \"read x <$W/go; exit 7\" TERM; echo $$ >$W/pid; echo up; while :; do read x <$W/never; done'\n";
+        let running = Trc::toml(toml).mode(mode).spawn();
+        running.wait_for("\nup\n");
+        let shell = running.processes().into_iter().find(|one| one.command.contains("bash -c"));
+        let shell = shell.expect("the unit's shell").pid;
+        running.signal(USR1);
+        running.wait_for("terminating the child process");
+        stand_still(&running, &[running.pid(), shell], Duration::from_secs(4), || {});
+        running.open_gate("go");
+        let outcome = running.finish();
+        outcome.status(138).stderr_lacks("did not stop in time").stdout_has("(exitcode=7)");
+    }
+}
+
+/// Each try that had passed meanwhile was one that had taken too long.
+#[test]
+fn a_probes_command_that_ended_while_trc_stood_still_has_ended_in_time() {
+    let toml = "[async.db]\nexec = 'cat ${W}/never'\n\
+                health = { exec = ['sh', '-c', 'echo >$W/asked; read x <$W/go; echo >$W/answered'], every = '10ms', timeout = '3s', failures = 1 }\n";
+    let running = Trc::toml(&toml.replace("$W/", "$$W/")).spawn();
+    running.wait_for_file("asked");
+    stand_still(&running, &[running.pid()], Duration::from_secs(4), || {
+        running.open_gate("go");
+        running.wait_for_file("answered");
+    });
+    // The next try shows that the one before has passed.
+    std::fs::remove_file(running.path("asked")).unwrap_or_default();
+    running.open_gate("go");
+    running.wait_for_file("asked");
+    running.signal(TERM);
+    let outcome = running.finish();
+    outcome.status(143).stderr_lacks("not healthy");
 }
 
 #[test]

@@ -235,6 +235,12 @@ pub enum Event {
     },
     /// No child is left.
     NothingLeft,
+    /// Nobody could be looked at for so long, and the clock was put back by it: a paused
+    /// container, a machine that stood still.
+    Overslept {
+        /// By how much.
+        by: Tick,
+    },
     /// A deadline has come.
     Woken,
 }

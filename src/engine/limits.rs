@@ -10,6 +10,8 @@ pub const UNKILLABLE_AFTER: Duration = Duration::from_secs(2);
 /// wrapper that ignores it must not cost its program a clean end. Half of the unit's stop
 /// timeout, where that is less.
 pub const REST: Duration = Duration::from_secs(2);
+/// What is killed has that long to die when the time for it was overslept.
+pub const DYING: Duration = Duration::from_secs(1);
 /// From TERM to KILL for what remains once all units are gone.
 pub const SWEEP: Duration = STOP_TIMEOUT;
 /// How often a fork that failed for want of processes or memory is tried again.

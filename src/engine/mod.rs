@@ -83,6 +83,8 @@ struct Budget {
     end: Tick,
     /// The signal that it began with.
     signal: Signal,
+    /// Somebody outside waits for it.
+    outside: bool,
 }
 
 /// What is known of signals for a transparent command.
@@ -262,6 +264,7 @@ impl Engine {
                 self.on_remains(now, orphans, sessions, said, actions);
             }
             Event::NothingLeft => self.on_nothing_left(actions),
+            Event::Overslept { by } => self.on_overslept(now, by),
             Event::Woken => {}
         }
         self.on_time(now, actions);

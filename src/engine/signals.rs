@@ -107,6 +107,7 @@ impl Engine {
                 kill_at: now + whole.saturating_sub(reserve),
                 end: now + whole,
                 signal,
+                outside: true,
             });
         }
         match self.run {

@@ -363,6 +363,18 @@ impl Engine {
         }
     }
 
+    /// The clock was put back, but whoever stops the container has his own. What was to be over
+    /// by now gets a moment: KILL takes one.
+    pub(super) fn on_overslept(&mut self, now: Tick, by: Tick) {
+        if let Some(budget) = self.budget.as_mut().filter(|budget| budget.outside) {
+            budget.kill_at = budget.kill_at.saturating_sub(by);
+            budget.end = budget.end.saturating_sub(by);
+            if budget.end <= now {
+                budget.end = now + limits::DYING;
+            }
+        }
+    }
+
     fn budget_due(&mut self, now: Tick, actions: &mut Vec<Action>) {
         let Some(budget) = self.budget else { return };
         match self.run {

@@ -387,7 +387,7 @@ impl Engine {
             // As `docker stop` does it.
             let whole = self.graph.budget;
             let kill_at = now + whole.saturating_sub(RESERVE.min(whole / 2));
-            let budget = Budget { kill_at, end: now + whole, signal: Signal::TERM };
+            let budget = Budget { kill_at, end: now + whole, signal: Signal::TERM, outside: false };
             self.budget.get_or_insert(budget);
             self.testing.stop_by = Some(now + self.graph.grace);
             self.stop_run(Cause::Tested, 0, actions);

@@ -155,6 +155,14 @@ impl Trial {
         command.into_iter().chain(self.asked.as_ref().map(Try::deadline)).min()
     }
 
+    /// It has so much more time.
+    pub fn postpone(&mut self, by: Duration) {
+        self.deadline += by;
+        if let Some(asked) = &mut self.asked {
+            asked.postpone(by);
+        }
+    }
+
     /// What its command said last, rather on standard error, for the end of a sentence.
     pub fn last_output(&self) -> String {
         let tails = self.streams[..2].iter().filter_map(|stream| stream.tail(""));

@@ -19,6 +19,7 @@ impl Witness<'_> {
         let unit = of(event).map_or(0, |id| built.unit(id));
         match event {
             Event::Begin if self.stage(Stage::Boot).next().is_none() => self.up(),
+            Event::Overslept { by } => self.overslept(*by),
             Event::Begin | Event::Woken => {}
             Event::Tried { outcome, .. } => self.tried(unit, *outcome),
             Event::Inspected { zombies } => self.inspected(*zombies),
@@ -400,6 +401,7 @@ fn of(event: &Event) -> Option<UnitId> {
         | Event::Inspected { .. }
         | Event::Remains { .. }
         | Event::NothingLeft
+        | Event::Overslept { .. }
         | Event::Woken => None,
     }
 }

@@ -36,6 +36,8 @@ struct Life<'a> {
     actions: Vec<Action>,
     steps: u32,
     at_once: u32,
+    /// trc has not run for a while.
+    slept: bool,
     /// How often nothing more was to happen by itself.
     rests: u32,
     story: Option<String>,
@@ -56,6 +58,7 @@ pub fn live(plan: &Plan, mutant: &Mutant, told: bool) -> Option<Lived> {
         actions: Vec::new(),
         steps: 0,
         at_once: 0,
+        slept: false,
         rests: 0,
         story: told.then(String::new),
     };
@@ -87,7 +90,10 @@ impl Life<'_> {
                 time
             };
             if time > self.world.now {
-                self.world.now = self.after_sleep(time);
+                if self.oversleeps(time) {
+                    continue;
+                }
+                self.world.now = time;
                 self.at_once = 0;
             }
             let wakes = deadline.is_some_and(|deadline| deadline <= self.world.now);
@@ -100,12 +106,24 @@ impl Life<'_> {
         }
     }
 
-    /// When trc gets to see what happens at `time`.
-    fn after_sleep(&self, time: Tick) -> Tick {
-        match self.witness.plan.sleep {
-            Some((from, time_out)) if ms(from) <= time => time.max(ms(from) + ms(time_out)),
-            Some(_) | None => time,
+    /// Whether trc does not run when it would look at what happens at `time`. Either that goes
+    /// unnoticed, and deadlines pass meanwhile, or time is put back.
+    fn oversleeps(&mut self, time: Tick) -> bool {
+        let Some((from, time_out)) = self.witness.plan.sleep else { return false };
+        if std::mem::replace(&mut self.slept, ms(from) <= time) || !self.slept {
+            return false;
         }
+        let (from, by) = (ms(from), ms(time_out));
+        if self.world.coin() {
+            self.world.now = time.max(from + by);
+        } else {
+            self.world.now = self.world.now.max(from);
+            let alone = self.world.coin();
+            self.world.goes_on(by, alone);
+            self.world.events.push_back(Event::Overslept { by });
+        }
+        self.at_once = 0;
+        true
     }
 
     fn step(&mut self, event: Event) -> Verdict {
@@ -121,6 +139,7 @@ impl Life<'_> {
         if !self.witness.ended {
             self.witness.before(now, &event, &built);
         }
+        let event = (self.mutant.event)(event);
         let was_over = self.witness.ended;
         self.actions.clear();
         self.engine.step(now, event, &mut self.actions);

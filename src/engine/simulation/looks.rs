@@ -86,6 +86,7 @@ impl Witness<'_> {
                 kill_at: self.now + whole.saturating_sub(PATIENCE.min(whole / 2)),
                 end: self.now + whole,
                 signal: Signal::TERM,
+                outside: false,
             });
             self.tested.through = true;
             let grace = self.plan.budget.map_or(Tick::from_secs(10), ms);

@@ -72,6 +72,8 @@ marks! {
     HaltDecides,
     HaltLeavesTheStatus,
     HaltCut,
+    Overslept,
+    OversleptBudget,
     BudgetSpent,
     Mapped,
     RestedUp,

@@ -7,27 +7,28 @@ use super::test_mutants::TEST_MUTANTS;
 use super::witness::Broken;
 use super::{SEEDS, generate, lived, shrink};
 use crate::config::{Condition, OnFailure, Stage, Then, WaitPolicy, When};
-use crate::engine::{Action, Fact, Target, Told};
+use crate::engine::{Action, Event, Fact, Target, Told};
 use crate::graph::{Graph, UnitId};
 use crate::signal::Signal;
 
 /// What is wrong with an engine: it is given another graph than what was written means,
-/// or its actions are tampered with.
+/// or its actions or what it is told are tampered with.
 pub struct Mutant {
     pub name: &'static str,
     pub graph: fn(&mut Graph),
     pub actions: fn(&mut Vec<Action>, &Plan),
+    pub event: fn(Event) -> Event,
 }
 
 /// The engine as it is.
-pub const NONE: Mutant = Mutant { name: "none", graph: |_| {}, actions: |_, _| {} };
+pub const NONE: Mutant = graph("none", |_| {});
 
 pub const fn graph(name: &'static str, graph: fn(&mut Graph)) -> Mutant {
-    Mutant { name, graph, actions: |_, _| {} }
+    Mutant { name, graph, actions: |_, _| {}, event: |event| event }
 }
 
 pub const fn actions(name: &'static str, actions: fn(&mut Vec<Action>, &Plan)) -> Mutant {
-    Mutant { name, graph: |_| {}, actions }
+    Mutant { name, graph: |_| {}, actions, event: |event| event }
 }
 
 const MUTANTS: &[Mutant] = &[
@@ -216,6 +217,13 @@ const MUTANTS: &[Mutant] = &[
     actions("forgets stop commands", |actions, _| {
         actions.retain(|action| !matches!(action, Action::StopCommand(_)));
     }),
+    Mutant {
+        event: |event| match event {
+            Event::Overslept { .. } => Event::Overslept { by: Duration::ZERO },
+            other => other,
+        },
+        ..graph("lets those outside wait for as long as it has overslept", |_| {})
+    },
     actions("waits for no stop command", |actions, _| {
         // As if it had ended with its unit.
         let stops = |action: &Action| matches!(action, Action::StopCommand(_));

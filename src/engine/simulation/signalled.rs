@@ -54,6 +54,7 @@ impl Witness<'_> {
                 kill_at: self.now + whole.saturating_sub(PATIENCE.min(whole / 2)),
                 end: self.now + whole,
                 signal,
+                outside: true,
             });
         }
         if !self.stops() {
@@ -89,6 +90,19 @@ impl Witness<'_> {
                 }
                 Phase::Boot | Phase::Settling | Phase::Up | Phase::Killing(_) | Phase::Over => {}
             }
+        }
+    }
+
+    /// Time was put back for all but those outside.
+    pub fn overslept(&mut self, by: Tick) {
+        self.mark(Mark::Overslept);
+        let now = self.now;
+        if let Some(budget) = self.budget.as_mut().filter(|budget| budget.outside) {
+            budget.kill_at = budget.kill_at.saturating_sub(by);
+            let end = budget.end.saturating_sub(by);
+            // One second is for dying.
+            budget.end = if end > now { end } else { now + Tick::from_secs(1) };
+            self.mark(Mark::OversleptBudget);
         }
     }
 

@@ -63,6 +63,9 @@ pub fn event(event: &Event, built: &Built) -> String {
         Event::Settled { graph: Some(_) } => "the command line makes a new graph".to_owned(),
         Event::Unsettled => "the command line is wrong".to_owned(),
         Event::NothingLeft => "no process is left".to_owned(),
+        Event::Overslept { by } => {
+            format!("trc did not run for {} ms, and time was put back", by.as_millis())
+        }
         Event::Woken => "time has come".to_owned(),
     }
 }

@@ -184,6 +184,8 @@ pub struct Budget {
     pub kill_at: Tick,
     pub end: Tick,
     pub signal: Signal,
+    /// Somebody outside waits.
+    pub outside: bool,
 }
 
 /// The witness of one life.

@@ -139,6 +139,16 @@ impl<'a> World<'a> {
         self.happenings.iter().map(|(at, ..)| *at).min()
     }
 
+    /// The world outside goes on while trc does not run, and where it is alone in that, the
+    /// container too: what would happen happens so much sooner by trc's clock.
+    pub fn goes_on(&mut self, by: Tick, alone: bool) {
+        for (at, _, what) in &mut self.happenings {
+            if alone || matches!(what, Happening::Outside(_)) {
+                *at = at.saturating_sub(by);
+            }
+        }
+    }
+
     /// Lets some of what is due come to pass, one thing at least.
     pub fn happen(&mut self) {
         loop {

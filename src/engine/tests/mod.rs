@@ -17,6 +17,7 @@ use crate::config::{
 };
 
 const SECOND: Duration = Duration::from_secs(1);
+const MILLISECOND: Duration = Duration::from_millis(1);
 
 /// A unit `STAGE.NAME`, declared, that is never really started.
 fn unit(id: &str) -> Unit {
@@ -587,6 +588,38 @@ fn two_seconds_before_the_end_of_the_budget_everything_left_is_killed() {
     assert_eq!(world.running(), ["halt.H1"], "the halt units have what remains");
     world.pass(SECOND * 2);
     assert_eq!((world.sent(), world.end), (vec![to("halt.H1", Signal::KILL)], Some(143)));
+}
+
+/// "could not be killed" was said in the second of the KILL.
+#[test]
+fn what_was_overslept_counts_for_those_who_stop_the_container_and_for_nobody_else() {
+    let slow =
+        Unit { stop: Stop { timeout: Some(SECOND * 5), ..Stop::default() }, ..unit("async.a") };
+    let mut config = config(WaitPolicy::Any, vec![slow]);
+    config.shutdown.timeout = Some(SECOND * 9);
+    for (outside, by, kill, end) in [
+        (true, 0, 5, 7),
+        // Seven seconds are for the stop, of which six are gone.
+        (true, 6, 1, 3),
+        // All of it is gone, and what is killed has to die.
+        (true, 26, 0, 1),
+        (false, 26, 5, 7),
+    ] {
+        let mut world = World::new(&config);
+        world.signal(Signal::TERM, outside);
+        assert_eq!(world.sent(), [to("async.a", Signal::TERM)]);
+        world.feed(Event::Overslept { by: SECOND * by });
+        if kill > 0 {
+            world.pass(MILLISECOND * (1000 * kill - 1));
+            assert_eq!(world.sent(), [], "{outside} {by}");
+            world.pass(MILLISECOND);
+        }
+        assert_eq!(world.sent(), [to("async.a", Signal::KILL)], "{outside} {by}");
+        world.pass(MILLISECOND * (1000 * (end - kill) - 1));
+        assert_eq!(world.end, None, "{outside} {by}");
+        world.pass(MILLISECOND);
+        assert_eq!(world.end, Some(143), "{outside} {by}");
+    }
 }
 
 #[test]

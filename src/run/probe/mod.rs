@@ -155,6 +155,14 @@ impl Try {
         }
     }
 
+    /// It has so much more time.
+    pub fn postpone(&mut self, by: Duration) {
+        self.deadline += by;
+        if let Step::Connecting { until, .. } = &mut self.step {
+            *until += by;
+        }
+    }
+
     /// What to poll, and for what.
     pub fn fd(&self) -> (BorrowedFd<'_>, PollFlags) {
         match &self.step {

@@ -166,7 +166,7 @@ impl Supervisor {
 
     /// What is left of the budget of a stop from outside, if there is one.
     fn left(&self) -> Option<Duration> {
-        let end = self.began + self.engine.budget_end()?;
+        let end = self.clock.moment(self.engine.budget_end()?);
         Some(end.saturating_duration_since(now()))
     }
 

@@ -3,6 +3,7 @@
 //!
 //! One file each for waiting, starting, reaping, job control and the end.
 
+mod clock;
 mod drill;
 mod end;
 mod jobs;
@@ -44,6 +45,7 @@ use crate::engine::{Action, Engine, Event, Fact, Purpose};
 use crate::graph::{Graph, UnitId};
 use crate::shell::{Saved, State};
 use crate::signal::Signal;
+use clock::Clock;
 use lines::Lines;
 use testing::Notes;
 
@@ -133,7 +135,7 @@ pub struct Supervisor {
     /// By which processes are known that units have left.
     birthmarks: Birthmarks,
     events: VecDeque<Event>,
-    began: Instant,
+    clock: Clock,
     end: Option<u8>,
     /// What is left was told to end, and its end is waited for.
     sweeping: Option<Signal>,
@@ -202,7 +204,7 @@ impl Supervisor {
             leftovers: Vec::new(),
             birthmarks: if transparent { Birthmarks::none() } else { Birthmarks::new(chance()) },
             events: VecDeque::from([Event::Begin]),
-            began: now(),
+            clock: Clock::new(now()),
             end: None,
             sweeping: None,
             rested: false,
@@ -247,7 +249,7 @@ impl Supervisor {
         }
         while let Some(event) = self.events.pop_front() {
             let mut actions = Vec::new();
-            let tick = now().duration_since(self.began);
+            let tick = self.clock.tell(now());
             self.engine.step(tick, event, &mut actions);
             for action in actions {
                 self.act(action);

@@ -185,6 +185,15 @@ impl Supervisor {
         tries.chain(self.commands.iter().map(|command| command.deadline)).min()
     }
 
+    /// trc could not look at anything for so long: tries have that time in addition.
+    pub(super) fn postpone(&mut self, by: Duration) {
+        self.tries.iter_mut().for_each(|(_, _, under_way)| under_way.postpone(by));
+        self.commands.iter_mut().for_each(|command| command.deadline += by);
+        if let Some(trial) = &mut self.trial {
+            trial.postpone(by);
+        }
+    }
+
     /// Ends the tries whose time is up, or gives their next address its turn.
     pub(super) fn end_late_probes(&mut self) {
         let now = now();

@@ -37,7 +37,7 @@ impl Supervisor {
     pub(super) fn wait(&mut self, until: Option<Instant>) {
         let start = now();
         let engine = if self.over { None } else { self.engine.next_deadline() };
-        let engine = engine.map(|tick| self.began + tick);
+        let engine = engine.map(|tick| self.clock.moment(tick));
         let pending = self.reporter.journal().wants_write();
 
         let mut tokens = Vec::new();
@@ -142,6 +142,14 @@ impl Supervisor {
             memory::let_go_of_heap();
             memory::let_go_of_code();
         }
+        let engine = match self.clock.look(start, deadline, now()) {
+            Some(by) => {
+                self.postpone(by);
+                self.events.push_back(Event::Overslept { by });
+                None
+            }
+            None => engine,
+        };
         let (mut reap, mut closing) = (look.is_some_and(|look| look <= now()), false);
         let mut mains = Vec::new();
         for token in ready {
@@ -167,8 +175,6 @@ impl Supervisor {
             self.closings.proceed();
         }
         self.closings.end_late(now());
-        self.end_late_probes();
-        self.end_late_trial();
         if reap {
             self.feed();
             self.reap();
@@ -176,6 +182,9 @@ impl Supervisor {
         for id in mains {
             self.main_ended(id);
         }
+        // What has ended by now has ended in time.
+        self.end_late_probes();
+        self.end_late_trial();
         self.look_after_sweep();
         if engine.is_some_and(|deadline| deadline <= now()) {
             self.events.push_back(Event::Woken);
