@@ -22,6 +22,14 @@ pub fn signal(pid: i32, number: i32) -> bool {
     sent == 0 || Errno::last() != Errno::ESRCH
 }
 
+/// Whether a process is in this process group, or has ended; it is asked without `/proc`.
+pub fn is_in(pid: i32, group: Option<i32>) -> bool {
+    match nix::unistd::getpgid(Some(nix::unistd::Pid::from_raw(pid))) {
+        Ok(its) => Some(its.as_raw()) == group,
+        Err(_) => true,
+    }
+}
+
 /// Whether any process of this group lives, zombies included.
 pub fn group_lives(group: i32) -> bool {
     signal(-group, 0)

@@ -35,7 +35,7 @@ impl Supervisor {
             // A unit in trc's own group must not take trc along.
             Target::Group(_) => {
                 // The main process may have left the group, to lead a session, say.
-                let away = main.filter(|pid| group.is_none() || census::group(*pid) != group);
+                let away = main.filter(|pid| group.is_none() || !processes::is_in(*pid, group));
                 for to in group.map(|group| -group).into_iter().chain(away) {
                     processes::signal(to, signal.number());
                 }
