@@ -16,14 +16,16 @@ use regex::Regex;
 
 #[test]
 fn every_stage_is_logged_in_trivialrcs_words_and_order() {
+    // Its shell exits with the status of the program that it runs.
+    let never = "echo ready; cat $W/never";
     for mode in MODES {
         let running = Trc::new()
-            .args(&["-B", "x=1", "-D", NEVER, "-F", "read x <$W/go", "-H", "exit $_exit_status"])
+            .args(&["-B", "x=1", "-D", never, "-F", "read x <$W/go", "-H", "exit $_exit_status"])
             .env("TRC_LOG_LEVEL", "info")
             .mode(mode)
             .spawn();
         running.wait_for("ready\n").open_gate("go");
-        let never = regex::escape(NEVER);
+        let never = regex::escape(never);
         // The unit says `ready` some time between its start and the foreground's end.
         let outcome = running.finish();
         outcome.status(0).stdout_lines(&[

@@ -59,7 +59,12 @@ pub fn open_reports(testing: &Testing) -> Result<Vec<Report>, Diagnostic> {
 fn open_report(wanted: &ReportFile, others: &[Report]) -> Result<Report, Diagnostic> {
     let refuse = |why: &str| Diagnostic::error(wanted.origin.clone(), cannot(&wanted.path, why));
     // What somebody else has put there is not followed; by the time units run, it is open.
-    let target = trusted::locate(&wanted.path).and_then(|_| resolve(&wanted.path));
+    let trusted = match trusted::locate(&wanted.path) {
+        // To open it says what is missing.
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Err(_) | Ok(_) => Ok(()),
+    };
+    let target = trusted.and_then(|()| resolve(&wanted.path));
     let target = target.map_err(|error| refuse(&why_not(&wanted.path, &error)))?;
     if others.iter().any(|other| other.target == target) {
         return Err(refuse(&format!("another one goes to {}", target.display())));
