@@ -915,6 +915,38 @@ fn a_boot_failure_starts_nothing_else_and_runs_no_halts() {
 }
 
 #[test]
+fn halt_units_that_run_always_do_so_although_boot_failed() {
+    let halts = "[halt.a]\nscript = 'echo not reached'\n\
+                 [halt.b]\nalways = true\nscript = 'echo b $_exit_status; exit 0'\n\
+                 [halt.c]\nalways = true\nexec = ['sh', '-c', 'echo c $TRC_EXIT_REASON; exit 3']\n";
+    let boot = "[boot.x]\nscript = 'exit 22'\n";
+    let outcome = Trc::toml(&format!("log.level = 'error'\n{boot}{halts}")).run();
+    outcome.status(22).stdout_is("b 22\nc boot failed: boot.x failed with status 22\n");
+    // And after a good one as all others do.
+    let halts = halts.replace("not reached", "a");
+    let outcome = Trc::toml(&format!("log.level = 'error'\n{halts}")).arg("true").run();
+    outcome.status(3).stdout_is(
+        "a\nb 0\nc every unit has ended\n"
+            .replace("every unit has ended", "sync.cmd ended with status 0")
+            .as_str(),
+    );
+}
+
+#[test]
+fn a_halt_script_that_runs_always_turns_no_failure_of_boot_into_success() {
+    for (name, toml) in
+        [("trc.d/halt.x", "halt.x.always = true\n"), ("unused", "halt.H1.always = true\n")]
+    {
+        Trc::toml(&format!("log.level = 'error'\n{toml}"))
+            .file(name, "echo halt\n")
+            .args(&["-B", "exit 22", "-H", "echo halt; exit 0"])
+            .run()
+            .status(22)
+            .stdout_is("halt\n");
+    }
+}
+
+#[test]
 fn a_boot_failure_is_the_status_under_every_policy() {
     table(&POLICIES, ToString::to_string, |policy| {
         Trc::with(&["-B", "exit 22", "-H", "exit 0", "-F", "exit 5"])

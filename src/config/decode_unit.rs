@@ -143,6 +143,7 @@ impl Decoder<'_> {
         Unit {
             description: self.get(fields, "description", leaf::text),
             oneshot: self.get(fields, "oneshot", leaf::boolean),
+            always: self.get(fields, "always", leaf::boolean).unwrap_or(false),
             after: fields.entry("after").map_or(Vec::new(), |after| self.after(&after.node)),
             ready: self.ready(fields),
             health: self.health(fields),

@@ -48,6 +48,11 @@ impl Decoder<'_> {
                 ),
             ),
             (
+                "always",
+                unit.always && !halt,
+                format!("{id} is no halt unit: those run although boot failed, if they say so"),
+            ),
+            (
                 "max_runtime",
                 outside,
                 format!("{id} has nothing to run: `ready.within` says how long it is waited for"),

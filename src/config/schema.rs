@@ -243,6 +243,13 @@ pub const UNIT: &[Key] = &[
         "it is meant to end: its success stops nothing",
     ),
     key(
+        "always",
+        Kind::Boolean,
+        "false",
+        "true",
+        "a halt unit runs although boot failed, or was cut short by a signal",
+    ),
+    key(
         "after",
         Kind::After,
         "",

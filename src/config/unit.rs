@@ -269,6 +269,8 @@ pub struct Unit {
     pub description: Option<String>,
     /// Whether it is meant to end, where that was written.
     pub oneshot: Option<bool>,
+    /// Of a halt unit: it runs although boot has not completed.
+    pub always: bool,
     /// What it waits for.
     pub after: Vec<After>,
     /// How it is found out whether it is ready.
@@ -316,6 +318,7 @@ impl Unit {
             command,
             description: None,
             oneshot: None,
+            always: false,
             after: Vec::new(),
             ready: None,
             health: None,

@@ -94,9 +94,10 @@ impl Engine {
         if stage == Stage::Test {
             // It says something of others.
         } else if stage == Stage::Halt {
-            // TrivialRC's halt scripts decide the status; declared ones clean up.
+            // TrivialRC's halt scripts decide the status; declared ones clean up, and so do all
+            // that run although boot has failed, for that is no success.
             let spoils = self.status == 0 && ended.failed() && on_failure != OnFailure::Ignore;
-            if self.run == Run::Halting && (trivialrc || spoils) {
+            if self.run == Run::Halting && (trivialrc && self.booted || spoils) {
                 self.status = status;
                 self.last_word = Some(LastWord::Unit(id));
             }

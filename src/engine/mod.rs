@@ -5,7 +5,7 @@
 //! A run goes through these phases, and only forward:
 //!
 //! - **Boot**: the boot units, one by one. A failure ends the run with its status;
-//!   the halt units don't run then.
+//!   of the halt units only those with `always` run then.
 //! - **Settling**: boot is done, and what it made of the command line is looked at.
 //! - **Up**: everything whose conditions hold runs. After each event the wait policy
 //!   is asked whether this is the end.
@@ -13,7 +13,7 @@
 //!   own ladder: stop command or signal, KILL.
 //! - **Lingering**, in test mode: what units have put into the background may end by itself.
 //! - **Sweeping**: whatever remains of what units put into the background.
-//! - **Halting**: the halt units, one by one, if boot had completed.
+//! - **Halting**: the halt units, one by one; if boot had not completed, those with `always`.
 //! - **Over**.
 //!
 //! In transparent mode there is one unit and no ladder: signals go to it, and its end

@@ -4,7 +4,7 @@ use super::unit::Phase;
 use super::{
     Action, Budget, Cause, Engine, Fact, Finding, LastWord, Run, Sender, Target, Tick, limits,
 };
-use crate::config::{Stage, StopTo};
+use crate::config::StopTo;
 use crate::graph::{Rule, UnitId};
 use crate::signal::Signal;
 use crate::status;
@@ -145,7 +145,7 @@ impl Engine {
         }
         // The last of them may have ended just now.
         let open = |id: &UnitId| self.ended(*id).is_none();
-        let left: Vec<UnitId> = self.graph.stage(Stage::Halt).filter(open).collect();
+        let left: Vec<UnitId> = self.halts().filter(open).collect();
         if !left.is_empty() {
             for id in &left {
                 self.find(Finding::CutShort(*id));

@@ -42,7 +42,12 @@ impl Engine {
 
     /// Starts the next unit of a stage whose units run one by one, if it is time.
     fn advance_in_turn(&mut self, now: Tick, stage: Stage, actions: &mut Vec<Action>) -> Turn {
-        let ids: Vec<UnitId> = self.graph.stage(stage).collect();
+        let ids: Vec<UnitId> = match stage {
+            Stage::Halt => self.halts().collect(),
+            Stage::Boot | Stage::Async | Stage::Sync | Stage::Test => {
+                self.graph.stage(stage).collect()
+            }
+        };
         for id in ids {
             if self.states[id.0].phase == Phase::Waiting {
                 self.try_start(now, id, actions);
@@ -142,12 +147,17 @@ impl Engine {
     }
 
     fn holds(&self, need: Need) -> Holds {
+        // What boot's failure has kept from running holds up no halt unit that runs always.
+        let left_out = |id: UnitId| self.run == Run::Halting && self.is_left_out(id);
         if !need.written {
             // Its neighbour may have waited in vain while one before that still runs.
             let stage = self.graph.stage(self.graph.node(need.unit).unit.stage);
             let mut before = stage.take_while(|id| *id <= need.unit);
-            let over = before.all(|id| self.ended(id).is_some());
+            let over = before.all(|id| self.ended(id).is_some() || left_out(id));
             return if over { Holds::Yes } else { Holds::NotYet };
+        }
+        if left_out(need.unit) {
+            return Holds::Yes;
         }
         let state = &self.states[need.unit.0];
         let ended = self.ended(need.unit);

@@ -388,7 +388,7 @@ impl Engine {
                     }
                 }
                 actions.push(Action::SweepOver);
-                if self.booted {
+                if self.has_halts() {
                     self.cut_halt(budget.signal, LastWord::Late, actions);
                 } else {
                     self.enter(Run::Over, actions);
@@ -414,12 +414,29 @@ impl Engine {
         }
     }
 
+    /// Whether halt units are to come, if only none of them.
+    fn has_halts(&self) -> bool {
+        self.booted || self.halts().next().is_some()
+    }
+
+    /// The halt units that run.
+    pub(super) fn halts(&self) -> impl Iterator<Item = UnitId> + '_ {
+        self.graph.stage(Stage::Halt).filter(|id| !self.is_left_out(*id))
+    }
+
+    /// Whether a boot that has not completed keeps a unit from running, once all has stopped.
+    pub(super) fn is_left_out(&self, id: UnitId) -> bool {
+        let unit = &self.graph.node(id).unit;
+        let ran = unit.stage == Stage::Boot || unit.stage == Stage::Halt && unit.always;
+        !self.booted && !ran
+    }
+
     /// Nothing is left, or it can't be killed: the halt units' turn.
     pub(super) fn on_nothing_left(&mut self, actions: &mut Vec<Action>) {
         match self.run {
             Run::Sweeping { .. } | Run::Killing { .. } => {
                 actions.push(Action::SweepOver);
-                let next = if self.booted { Run::Halting } else { Run::Over };
+                let next = if self.has_halts() { Run::Halting } else { Run::Over };
                 self.enter(next, actions);
             }
             Run::Boot

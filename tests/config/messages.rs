@@ -1,6 +1,6 @@
 //! What is said when something is wrong, and where it is said to be.
 
-use super::{Case, toml_says};
+use super::{Case, toml_says, unit};
 
 #[test]
 fn a_wrong_key_is_named_with_its_place_and_the_nearest_right_one() {
@@ -380,6 +380,19 @@ fn an_operator_of_the_shell_where_there_is_none_is_pointed_out() {
             "warning trc.toml:2:8: `exec`: no shell reads this `&&` (write it as `script` if one should)"
         ]
     );
+}
+
+#[test]
+fn only_a_halt_unit_may_run_always() {
+    let case = Case::new().toml("[async.a]\nexec = 'true'\nalways = true\n");
+    assert_eq!(
+        case.errors(),
+        [
+            "error trc.toml:3:1: `always`: async.a is no halt unit: those run although boot failed, if they say so"
+        ]
+    );
+    let case = Case::new().toml("[halt.a]\nexec = 'true'\nalways = true\n");
+    assert!(unit(&case.config(), "halt.a").always);
 }
 
 #[test]

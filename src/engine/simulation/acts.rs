@@ -131,11 +131,18 @@ impl Witness<'_> {
             });
             expect_of(at, alone, "boot, sync and halt units run one by one")?;
             let mut before = self.in_order(unit.stage).take_while(|one| *one != at);
-            let over = before.all(|one| self.units[one].stand == Stand::Over);
+            let over = before.all(|one| {
+                let left_out = unit.stage == Stage::Halt && self.is_left_out(one);
+                left_out || self.units[one].stand == Stand::Over
+            });
             expect_of(at, over, "units that run one by one do so in their order")?;
         }
         if unit.stage == Stage::Halt {
-            expect_of(at, self.booted, "halt units run only after a good boot")?;
+            let due = self.booted || unit.always;
+            expect_of(at, due, "halt units run only after a good boot, or always")?;
+            if !self.booted {
+                self.mark(Mark::HaltedWithoutBoot);
+            }
             // But what an earlier halt unit has put into the background may live on.
             let gone = |one: usize| self.plan.units[one].stage == Stage::Halt || self.gone(one);
             expect_of(at, self.here().all(gone), "halt units run when everything is gone")?;

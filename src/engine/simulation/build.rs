@@ -79,6 +79,7 @@ fn config(plan: &Plan, second: bool) -> Config {
         Unit {
             form: unit.form,
             oneshot: unit.oneshot,
+            always: unit.always,
             after: after
                 .map(|(other, condition)| After { unit: place(other), condition: *condition })
                 .collect(),

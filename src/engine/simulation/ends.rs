@@ -126,7 +126,7 @@ impl Witness<'_> {
             Phase::Stopping | Phase::Sweeping(_) if budget.kill_at <= self.now => self.hurry = true,
             Phase::Halting
                 if budget.end <= self.now
-                    && self.stage(Stage::Halt).any(|at| self.units[at].stand != Stand::Over) =>
+                    && self.halts().any(|at| self.units[at].stand != Stand::Over) =>
             {
                 self.cut(budget.signal);
             }
@@ -360,7 +360,7 @@ impl Witness<'_> {
         let failed = status != 0 && unit.on_failure != OnFailure::Ignore;
         if unit.stage == Stage::Halt {
             if self.phase == Phase::Halting && self.cut.is_none() {
-                if unit.trivialrc() || failed && self.status == 0 {
+                if unit.trivialrc() && self.booted || failed && self.status == 0 {
                     self.status = status;
                     self.mark(Mark::HaltDecides);
                 } else {

@@ -186,6 +186,7 @@ fn unit(random: &mut Random) -> Unit {
     }
     unit.shell |= random.chance(30);
     unit.oneshot = random.maybe(20, |random| random.chance(50));
+    unit.always = stage == Stage::Halt && random.chance(25);
     unit.success =
         random.maybe(15, |random| (0..=random.below(2)).map(|_| random.pick(&STATUSES)).collect());
     unit.on_failure = random.pick(&[

@@ -69,6 +69,7 @@ marks! {
     SweptInAHurry,
     SurvivedTheSweep,
     Halted,
+    HaltedWithoutBoot,
     HaltDecides,
     HaltLeavesTheStatus,
     HaltCut,

@@ -94,6 +94,14 @@ const MUTANTS: &[Mutant] = &[
     graph("runs no halt units", |graph| {
         graph.nodes.retain(|node| node.unit.stage != Stage::Halt);
     }),
+    graph("runs no halt units after a failed boot", |graph| {
+        graph.nodes.iter_mut().for_each(|node| node.unit.always = false);
+    }),
+    graph("runs every halt unit after a failed boot", |graph| {
+        for node in &mut graph.nodes {
+            node.unit.always = node.unit.stage == Stage::Halt;
+        }
+    }),
     graph("takes started for ready", |graph| {
         for need in graph.nodes.iter_mut().flat_map(|node| &mut node.needs) {
             if need.condition == Condition::Ready {

@@ -86,6 +86,8 @@ pub struct Unit {
     pub shell: bool,
     pub after: Vec<(usize, Option<Condition>)>,
     pub oneshot: Option<bool>,
+    /// A halt unit that runs although boot has not completed.
+    pub always: bool,
     pub success: Option<Vec<u8>>,
     pub on_failure: OnFailure,
     pub stop_signal: Option<Signal>,
@@ -237,6 +239,7 @@ impl Unit {
             shell: false,
             after: Vec::new(),
             oneshot: None,
+            always: false,
             success: None,
             on_failure: OnFailure::Policy,
             stop_signal: None,

@@ -65,7 +65,9 @@ impl Witness<'_> {
             }
             Phase::Halting => {
                 expect(self.cut.is_none(), "halt units that are cut short are over at once")?;
-                let next = self.first_open(Stage::Halt);
+                let next = self
+                    .in_order(Stage::Halt)
+                    .find(|at| !self.is_left_out(*at) && self.units[*at].stand != Stand::Over);
                 expect(next.is_some(), "the end follows the last halt unit")?;
                 self.has_begun(next)
             }

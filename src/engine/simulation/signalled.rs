@@ -4,7 +4,6 @@ use super::found::Found;
 use super::marks::Mark;
 use super::plan::{Means, Rule};
 use super::witness::{Budget, PATIENCE, Phase, Stand, Witness};
-use crate::config::Stage;
 use crate::engine::Tick;
 use crate::signal::Signal;
 
@@ -136,7 +135,7 @@ impl Witness<'_> {
             return;
         }
         self.cut = Some(signal);
-        let halts: Vec<usize> = self.stage(Stage::Halt).collect();
+        let halts: Vec<usize> = self.halts().collect();
         for at in halts {
             if self.units[at].stand != Stand::Over {
                 self.find(Found::Cut(at));

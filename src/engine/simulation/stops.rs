@@ -219,8 +219,8 @@ impl Witness<'_> {
             self.finds_unstopped();
         }
         self.judge_stops();
-        let halts = self.booted && self.stage(Stage::Halt).next().is_some();
-        self.phase = if self.booted { Phase::Halting } else { Phase::Over };
+        let halts = self.halts().next().is_some();
+        self.phase = if self.booted || halts { Phase::Halting } else { Phase::Over };
         if let Some(budget) = self.budget.filter(|_| self.time_is_up()) {
             self.mark(Mark::BudgetSpent);
             if halts {
@@ -234,8 +234,7 @@ impl Witness<'_> {
         let through = match self.phase {
             Phase::Over => true,
             Phase::Halting => {
-                self.cut.is_some()
-                    || self.stage(Stage::Halt).all(|at| self.units[at].stand == Stand::Over)
+                self.cut.is_some() || self.halts().all(|at| self.units[at].stand == Stand::Over)
             }
             Phase::Boot
             | Phase::Settling

@@ -165,7 +165,7 @@ fn written(whole: &Plan, it: &Unit) -> String {
         };
     }
     let plain = Unit::plain(it.stage);
-    differences!(text, it, plain, form shell oneshot success on_failure stop_signal stop_timeout
+    differences!(text, it, plain, form shell oneshot always success on_failure stop_signal stop_timeout
         stop_to stop_exec outside ready health restart max_runtime test);
     if it.within != Within::Both {
         let _ = write!(text, " in the {:?} graph only;", it.within);

@@ -375,9 +375,26 @@ impl<'a> Witness<'a> {
         self.budget.is_some_and(|budget| budget.end <= self.now)
     }
 
+    /// Whether a boot that has not completed keeps a unit from running once all has stopped.
+    pub fn is_left_out(&self, at: usize) -> bool {
+        match self.plan.units[at].stage {
+            Stage::Boot => false,
+            Stage::Async | Stage::Sync | Stage::Test => !self.booted,
+            Stage::Halt => !self.booted && !self.plan.units[at].always,
+        }
+    }
+
+    /// The halt units that run.
+    pub fn halts(&self) -> impl Iterator<Item = usize> + '_ {
+        self.stage(Stage::Halt).filter(|at| !self.is_left_out(*at))
+    }
+
     /// Whether a written condition holds; none if it never will.
     pub fn holds(&self, on: usize, condition: Condition) -> Option<bool> {
         let seen = &self.units[on];
+        if self.phase == Phase::Halting && self.is_left_out(on) {
+            return Some(true);
+        }
         let over = seen.stand == Stand::Over;
         let never_ran =
             self.phase == Phase::Halting && self.plan.units[on].stage != Stage::Halt && !over;

@@ -307,6 +307,50 @@ fn a_failed_boot_unit_ends_the_run_without_halt_units() {
     assert_eq!((world.end, world.started), (Some(9), vec!["boot.b".to_owned()]));
 }
 
+fn always(unit: Unit) -> Unit {
+    Unit { always: true, ..unit }
+}
+
+#[test]
+fn a_halt_unit_that_runs_always_does_so_after_a_failed_boot_and_changes_no_failure() {
+    for (halt, code) in [(unit("halt.h"), 0), (unit("halt.h"), 6), (flag("halt.H1"), 0)] {
+        let name = halt.id();
+        let units =
+            vec![unit("boot.b"), unit("async.a"), unit("halt.g"), always(halt), unit("halt.i")];
+        let mut world = World::of(WaitPolicy::Forever, units);
+        world.exit("boot.b", 9);
+        assert_eq!((world.running(), world.end), (vec![name.clone()], None));
+        assert_eq!(world.engine.outcome(), 9);
+        world.exit(&name, code);
+        assert_eq!(world.end, Some(9), "{name} {code}");
+        assert_eq!(world.started, ["boot.b".to_owned(), name]);
+    }
+}
+
+#[test]
+fn a_halt_unit_that_runs_always_waits_for_none_that_boot_has_kept_from_running() {
+    let after_halt = after(always(unit("halt.h")), "halt.g", None);
+    let after_service = after(always(unit("halt.i")), "async.a", None);
+    let units = vec![unit("boot.b"), unit("async.a"), unit("halt.g"), after_halt, after_service];
+    let mut world = World::of(WaitPolicy::Any, units);
+    world.exit("boot.b", 9);
+    world.exit("halt.h", 0);
+    world.exit("halt.i", 0);
+    assert_eq!((world.end, world.started.len()), (Some(9), 3));
+}
+
+#[test]
+fn a_halt_unit_that_runs_always_does_so_after_a_signal_during_boot_within_the_budget() {
+    let mut world =
+        World::of(WaitPolicy::Any, vec![unit("boot.b"), unit("sync.f"), always(unit("halt.h"))]);
+    world.signal(Signal::TERM, true);
+    world.sent();
+    world.die("boot.b", Ending::Signal(Signal::TERM), Left::Nothing);
+    assert_eq!(world.running(), ["halt.h"]);
+    world.pass(SECOND * 9);
+    assert_eq!((world.sent(), world.end), (vec![to("halt.h", Signal::KILL)], Some(143)));
+}
+
 #[test]
 fn sync_units_run_one_by_one_beside_async_ones() {
     let mut world =
