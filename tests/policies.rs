@@ -768,6 +768,70 @@ fn exit_maps_what_comes_out_of_all_this() {
     running.finish().status(0);
 }
 
+/// A number can't tell a stop from a service that died; a reason can.
+#[test]
+fn exit_stopped_is_for_a_stop_from_outside_that_everything_has_obeyed() {
+    let obeys = "trap 'exit 0' TERM";
+    let fails = "trap 'exit 3' TERM";
+    let rows = [
+        ("it obeys", obeys, TERM, 0),
+        ("it dies of the signal", ":", TERM, 0),
+        ("by a key", obeys, INT, 0),
+        ("it fails when it is told", fails, TERM, 143),
+        ("another signal", obeys, USR1, 138),
+        ("it has to be killed", "trap '' TERM", TERM, 143),
+    ];
+    table(
+        &rows,
+        |row| row.0.to_owned(),
+        |(_, does, signal, status)| {
+            let toml = format!(
+                "exit.stopped = 0\n[async.web]\noutput = 'inherit'\nstop.timeout = '300ms'\n\
+                 script = '''{does}; {NEVER}'''\n"
+            );
+            let running = Trc::toml(&toml).spawn();
+            running.wait_for("ready").signal(*signal);
+            running.finish().status(*status);
+        },
+    );
+    let died = "[exit]\nstopped = 0\n[async.web]\nexec = 'true'\n";
+    Trc::toml(died).run().status(143).stderr_has("async.web ended with status 0");
+}
+
+/// postgres ends with 0 when it is told to stop.
+#[test]
+fn exit_unit_gives_that_units_own_status_on_a_stop() {
+    let rows = [("exit 0", 0), ("exit 3", 3), ("kill -9 $$", 137)];
+    table(
+        &rows,
+        |row| row.0.to_owned(),
+        |(end, status)| {
+            let toml = format!(
+                "exit.unit.db = 'own'\n[async.web]\nexec = 'cat ${{W}}/never'\n\
+                 [async.db]\noutput = 'inherit'\nscript = '''trap '{end}' TERM; {NEVER}'''\n"
+            );
+            let running = Trc::toml(&toml).spawn();
+            running.wait_for("ready").signal(TERM);
+            running.finish().status(*status);
+        },
+    );
+}
+
+#[test]
+fn a_units_own_status_may_be_asked_for_by_a_variable_and_for_units_of_the_command_line() {
+    for (variable, words) in [
+        ("TRC_EXIT__UNIT__CMD", vec!["bash", "-c"]),
+        ("TRC_EXIT__UNIT__D1", vec!["-D"]),
+        ("TRC_EXIT__STOPPED", vec!["-D"]),
+    ] {
+        let value = if variable.ends_with("STOPPED") { "0" } else { "own" };
+        let script = format!("trap 'exit 0' TERM; {NEVER}");
+        let running = Trc::with(&words).arg(script).env(variable, value).spawn();
+        running.wait_for("ready").signal(TERM);
+        running.finish().status(0);
+    }
+}
+
 #[test]
 fn halt_scripts_see_the_status_and_the_last_ones_own_is_trcs() {
     several(&[

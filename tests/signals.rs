@@ -269,6 +269,57 @@ fn a_command_alone_that_ignores_term_is_not_killed() {
     running.finish().status(4);
 }
 
+/// Written of the command itself, they were ignored without a word.
+#[test]
+fn what_is_written_of_a_lone_commands_stop_is_honoured() {
+    let stubborn = format!("trap '' TERM; {NEVER}");
+    let polite = format!("trap 'echo USR2; exit 5' USR2; trap 'echo TERM; exit 6' TERM; {NEVER}");
+    let rows = [
+        ("stop.timeout = '200ms'", &stubborn, 137, ""),
+        ("stop.signal = 'USR2'", &polite, 5, "USR2"),
+        ("stop.exec = ['sh', '-c', 'kill -USR2 $TRC_PID']", &polite, 5, "USR2"),
+        // As it has it without any of these.
+        ("ready.exec = 'true'", &polite, 6, "TERM"),
+    ];
+    table(
+        &rows,
+        |row| row.0.to_owned(),
+        |(key, script, status, says)| {
+            let toml = format!("[sync.cmd]\n{key}\n");
+            let running = Trc::toml(&toml).args(&["bash", "-c", script]).spawn();
+            running.wait_for("ready\n").signal(TERM);
+            running.finish().status(*status).stdout_has(says);
+        },
+    );
+    let toml = "shutdown.timeout = '500ms'\n";
+    let running = Trc::toml(toml).args(&["bash", "-c", &stubborn]).spawn();
+    running.wait_for("ready\n").signal(TERM);
+    running.finish().status(137);
+}
+
+/// As `tini -g` does for each signal.
+#[test]
+fn a_lone_commands_signals_go_to_its_group_where_that_is_written() {
+    if !has("python3") {
+        return;
+    }
+    for mode in MODES {
+        let child = shell_words::join(listener(64, 7, "child"));
+        let wait = "while :; do wait $!; s=$?; [ $s -gt 127 ] || exit $s; done";
+        let script = format!("trap : USR1 HUP TERM 64; {child} & {wait}");
+        let running = Trc::with(&["bash", "-c", &script])
+            .env("TRC_SYNC__CMD__STOP__TO", "group")
+            .mode(mode)
+            .spawn();
+        running.wait_for("child ready");
+        for number in [USR1, HUP, TERM] {
+            running.signal(number).wait_for(&format!("child got {number};"));
+        }
+        running.signal(64).wait_for("child got 64;");
+        running.finish().status(7).stderr_is("");
+    }
+}
+
 // ---- stopping -------------------------------------------------------------------
 
 /// A unit that ignores its stop signal.

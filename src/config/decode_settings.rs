@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use super::decode::{Decoder, Fields};
+use super::decode_unit::by_unit;
 use super::leaf::{self, Problem};
+use super::suggest::nearest;
 use super::time::duration;
 use super::value::{Entry, Node, Value, shown};
-use super::{Log, Origin, Shutdown, SignalRule, WaitPolicy, schema};
+use super::{Exit, Log, Origin, Own, Shutdown, SignalRule, UnitRef, WaitPolicy, schema};
 use crate::signal::Signal;
 
 impl Decoder<'_> {
@@ -50,17 +52,46 @@ impl Decoder<'_> {
     }
 
     /// `[exit]`.
-    pub fn exit(&mut self, top: &Fields) -> BTreeMap<u8, u8> {
-        let mut map = BTreeMap::new();
+    pub fn exit(&mut self, top: &Fields) -> Exit {
+        let mut exit = Exit::default();
         for (from, entry) in self.names("exit", top.entry("exit")).into_iter().flatten() {
-            let name = Node::text(from.clone(), entry.key.clone());
-            let from = self.read("exit", &name, leaf::status);
-            let to = self.read("exit", &entry.node, leaf::status);
-            if let (Some(from), Some(to)) = (from, to) {
-                map.insert(from, to);
+            match from.as_str() {
+                "stopped" => exit.stopped = self.read("exit.stopped", &entry.node, leaf::status),
+                "unit" => exit.own = self.owners(entry),
+                _ => {
+                    let name = Node::text(from.clone(), entry.key.clone());
+                    let from = self.read("exit", &name, |node, environment| {
+                        leaf::status(node, environment).map_err(|problem| {
+                            if from.bytes().all(|byte| byte.is_ascii_digit()) {
+                                return problem;
+                            }
+                            let right = nearest(from, ["stopped", "unit"]);
+                            let help = right.map(|right| format!("did you mean `{right}`?"));
+                            let what = "an exit status, `stopped` or `unit`";
+                            Problem { help, ..Problem::expected(what, node) }
+                        })
+                    });
+                    let to = self.read("exit", &entry.node, leaf::status);
+                    if let (Some(from), Some(to)) = (from, to) {
+                        exit.statuses.insert(from, to);
+                    }
+                }
             }
         }
-        map
+        exit
+    }
+
+    /// `exit.unit`: the units whose own status counts, in the order in which they were written.
+    fn owners(&mut self, entry: &Entry) -> Vec<UnitRef> {
+        let Some(table) = self.names("exit.unit", Some(entry)) else { return Vec::new() };
+        let mut owners = Vec::new();
+        for (name, entry) in by_unit(table) {
+            let own = self.read("exit.unit", &entry.node, leaf::choice::<Own>);
+            if own.is_some() {
+                owners.push(UnitRef { value: name, origin: entry.key.clone() });
+            }
+        }
+        owners
     }
 
     /// `[signals]`.

@@ -197,18 +197,7 @@ impl Decoder<'_> {
             let names = self.unit_names("after", node);
             return names.into_iter().map(|unit| After { unit, condition: None }).collect();
         };
-        let mut entries: Vec<(String, &Entry)> = Vec::new();
-        for (name, entry) in table {
-            // Without quotes `async.db` is a table in a table.
-            match entry.node.as_table() {
-                Some(inner) if is_stage(name) => {
-                    entries.extend(inner.iter().map(|(unit, e)| (format!("{name}.{unit}"), e)));
-                }
-                _ => entries.push((name.clone(), entry)),
-            }
-        }
-        entries.sort_by_key(|(_, entry)| entry.order);
-        entries
+        by_unit(table)
             .into_iter()
             .map(|(name, entry)| {
                 // Beside a wrong condition, which is noted, a wrong name is told too.
@@ -227,6 +216,22 @@ fn condition(node: &Node, environment: &super::Environment) -> leaf::Leaf<Condit
         return Err(Problem::new(format!("expected {expected}, found {found}")));
     }
     leaf::choice(node, environment)
+}
+
+/// The entries of a table whose keys are units' names, in the order in which they were written.
+pub fn by_unit(table: &Table) -> Vec<(String, &Entry)> {
+    let mut entries: Vec<(String, &Entry)> = Vec::new();
+    for (name, entry) in table {
+        // Without quotes `async.db` is a table in a table.
+        match entry.node.as_table() {
+            Some(inner) if is_stage(name) => {
+                entries.extend(inner.iter().map(|(unit, e)| (format!("{name}.{unit}"), e)));
+            }
+            _ => entries.push((name.clone(), entry)),
+        }
+    }
+    entries.sort_by_key(|(_, entry)| entry.order);
+    entries
 }
 
 fn is_stage(name: &str) -> bool {

@@ -224,16 +224,18 @@ fn translate(parts: &[&str], known: &mut Known) -> Result<Vec<String>, String> {
                 path.push(parts[at..].join("__"));
                 break;
             }
-            Some(Kind::Signals | Kind::Exit) => (*part).to_owned(),
+            Some(Kind::Signals) => (*part).to_owned(),
             Some(Kind::Units | Kind::Tests) => {
                 let name = known.of_stage(&path[0], part)?;
                 let name = name.unwrap_or_else(|| new_unit(&path[0], part));
                 known.add(&format!("{}.{name}", path[0]));
                 name
             }
-            Some(Kind::After) => {
-                known.of_any(part)?.unwrap_or_else(|| part.to_lowercase().replace('_', "-"))
-            }
+            Some(Kind::After | Kind::Owners) => known.of_any(part)?.unwrap_or_else(|| {
+                let flag = Some(part.to_uppercase());
+                let flag = flag.filter(|name| flags::full_name(name).is_some());
+                flag.unwrap_or_else(|| part.to_lowercase().replace('_', "-"))
+            }),
             _ => part.to_lowercase(),
         };
         path.push(name);

@@ -57,7 +57,7 @@ pub use origin::{Origin, Placed};
 pub use privilege::{Limit, Stdin, StdinWord, Tty};
 pub use probe::{Address, Health, Http, Probe, Ready, Then};
 pub use restart::{Backoff, Restart, When};
-pub use settings::{Config, Log, LogFormat, Shutdown, SignalRule, WaitPolicy};
+pub use settings::{Config, Exit, Log, LogFormat, Own, Shutdown, SignalRule, WaitPolicy};
 pub(crate) use source::reason;
 pub(crate) use suggest::nearest_of_many;
 pub use template::Template;

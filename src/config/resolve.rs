@@ -85,6 +85,7 @@ impl<'a> Names<'a> {
             }
             unit.restart.with.retain_mut(|with| self.full(with, errors));
         }
+        config.exit.own.retain_mut(|unit| self.full(unit, errors));
         for rule in config.signals.values_mut() {
             let SignalRule::Forward { to, .. } = rule else { continue };
             let meant_some = !to.is_empty();

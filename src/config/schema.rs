@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use super::leaf::variants;
-use super::{Condition, LogFormat, OnFailure, Output, StopTo, Then, WaitPolicy, When};
+use super::{Condition, LogFormat, OnFailure, Output, Own, StopTo, Then, WaitPolicy, When};
 
 /// What a key's value looks like.
 #[derive(Clone, Copy)]
@@ -65,8 +65,10 @@ pub enum Kind {
     Signals,
     /// What a signal does: a word, or a table.
     Rule,
-    /// A table of exit statuses and what becomes of them.
+    /// A table of exit statuses, or reasons, and what becomes of them.
     Exit,
+    /// A table of units whose own status counts.
+    Owners,
     /// An exit status.
     Status,
     /// A table of units.
@@ -157,7 +159,13 @@ pub const TOP: &[Key] = &[
         r#"{ HUP = "ignore" }"#,
         "what a signal to trc does: `\"stop\"`, `\"ignore\"`, `\"reopen\"` or `{ forward = \"SIGQUIT\", to = [\"nginx\"] }`",
     ),
-    key("exit", Kind::Exit, "", "{ 138 = 0 }", "what becomes of an exit status: `138 = 0`"),
+    key(
+        "exit",
+        Kind::Exit,
+        "",
+        "{ 138 = 0, stopped = 0 }",
+        "what becomes of trc's exit status: by number, `138 = 0`; or by reason, which wins: `stopped = 0`, after a TERM or INT from outside that everything has obeyed; `unit.db = \"own\"`, after such a signal the status of that unit",
+    ),
     key(
         "boot",
         Kind::Units,
@@ -884,7 +892,9 @@ pub fn kind_at(path: &[String]) -> Option<Kind> {
             Kind::After => Kind::OneOf(variants::<Condition>),
             Kind::Signals => Kind::Rule,
             Kind::Rule => find(FORWARD, name)?.kind,
+            Kind::Exit if name == "unit" => Kind::Owners,
             Kind::Exit => Kind::Status,
+            Kind::Owners => Kind::OneOf(variants::<Own>),
             _ => return None,
         })
     })
@@ -926,9 +936,9 @@ impl Kind {
             Self::Variable => "string or `{ file = … }`".to_owned(),
             Self::Signals => "table of signals".to_owned(),
             Self::Short(_) | Self::Rule => "string or table".to_owned(),
-            Self::Exit => "table of statuses".to_owned(),
+            Self::Exit => "table of statuses and reasons".to_owned(),
             Self::Status => "0 to 255".to_owned(),
-            Self::Units => "table of units".to_owned(),
+            Self::Units | Self::Owners => "table of units".to_owned(),
             Self::Tests => "table of tests".to_owned(),
             Self::Headers => "table of strings".to_owned(),
             Self::Ports => "port, string or array of them".to_owned(),
@@ -964,6 +974,7 @@ impl Kind {
                 | Self::Signals
                 | Self::Rule
                 | Self::Exit
+                | Self::Owners
                 | Self::Units
                 | Self::Tests
                 | Self::Headers

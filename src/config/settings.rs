@@ -91,6 +91,25 @@ pub enum SignalRule {
     },
 }
 
+/// The one thing that `exit.unit.NAME` may say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Own {
+    /// On a stop, trc's status is that of the unit.
+    Own,
+}
+
+/// What becomes of trc's own exit status: `[exit]`.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Exit {
+    /// By number: from, to.
+    pub statuses: BTreeMap<u8, u8>,
+    /// What a stop from outside gives that everything has obeyed.
+    pub stopped: Option<u8>,
+    /// The units whose own status a stop from outside gives.
+    pub own: Vec<UnitRef>,
+}
+
 /// Everything that was written, merged and checked key by key.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
@@ -109,8 +128,8 @@ pub struct Config {
     pub file_env: FileEnv,
     /// What signals do, where that was written.
     pub signals: BTreeMap<Signal, SignalRule>,
-    /// What becomes of trc's own exit status: from, to.
-    pub exit: BTreeMap<u8, u8>,
+    /// What becomes of trc's own exit status.
+    pub exit: Exit,
     /// `RC_DEBUG`: shells print what they run.
     pub xtrace: bool,
     /// The directory that the configuration came from; scripts see it as `work_dir`.

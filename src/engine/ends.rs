@@ -48,6 +48,10 @@ impl Engine {
         if self.graph.testing {
             self.judge_stop(now, id, ending, ladder, status != 0);
         }
+        let well = ladder.is_none() || self.graph.node(id).may_stop_with(raw);
+        if !well && self.failure_spoils(id) {
+            self.spoils_the_stop();
+        }
         let struck = self.states[id.0].struck.take();
         if matches!(ending, Ending::Signal(signal) if struck == Some(signal)) {
             self.states[id.0].faulted = true;
@@ -97,6 +101,9 @@ impl Engine {
             // TrivialRC's halt scripts decide the status; declared ones clean up, and so do all
             // that run although boot has failed, for that is no success.
             let spoils = self.status == 0 && ended.failed() && on_failure != OnFailure::Ignore;
+            if ended.failed() && self.failure_spoils(id) {
+                self.flawed = true;
+            }
             if self.run == Run::Halting && (trivialrc && self.booted || spoils) {
                 self.status = status;
                 self.last_word = Some(LastWord::Unit(id));

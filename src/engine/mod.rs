@@ -22,6 +22,7 @@
 mod action;
 mod ends;
 mod event;
+mod exit;
 mod limits;
 mod policy;
 mod reason;
@@ -98,6 +99,7 @@ struct Passing {
 
 /// The state of a run.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each has come to pass or not")]
 pub struct Engine {
     graph: Rc<Graph>,
     states: Vec<State>,
@@ -120,6 +122,8 @@ pub struct Engine {
     hurry: bool,
     /// The stop signal that came again, and is why.
     insisted: Option<Signal>,
+    /// Something failed in the stop, or had to be killed.
+    flawed: bool,
     passing: Passing,
     /// What could not be killed.
     unkillable: Vec<UnitId>,
@@ -156,6 +160,7 @@ impl Engine {
             sender: None,
             hurry: false,
             insisted: None,
+            flawed: false,
             passing: Passing::default(),
             unkillable: Vec::new(),
             changed: VecDeque::new(),
@@ -344,6 +349,7 @@ impl Engine {
             Run::Lingering { .. } => actions.push(Action::Remains),
             Run::Sweeping { .. } => actions.push(Action::Sweep(Signal::TERM)),
             Run::Killing { .. } => {
+                self.flawed = true;
                 self.look_at_remains(actions);
                 actions.push(Action::Sweep(Signal::KILL));
             }
@@ -353,7 +359,7 @@ impl Engine {
                 actions.push(Action::End { status: self.status });
             }
             Run::Over => {
-                let status = self.graph.exit.get(&self.status).copied().unwrap_or(self.status);
+                let status = self.exit_status();
                 actions.push(Action::End { status });
             }
         }

@@ -79,14 +79,25 @@ impl Engine {
 
     /// Passes a signal to a transparent command that is there.
     pub(super) fn pass(&mut self, id: UnitId, signal: Signal, actions: &mut Vec<Action>) {
-        actions.push(Action::Signal(Target::Process(id), signal));
+        let target = match self.graph.node(id).stop_to {
+            StopTo::Process => Target::Process(id),
+            StopTo::Group => Target::Group(id),
+        };
         if self.graph.rule(signal) == Rule::Stop {
             self.passing.told_to_end = true;
             if std::mem::take(&mut self.states[id.0].paused) {
                 // So that it can end of it.
-                actions.push(Action::Signal(Target::Group(id), Signal::CONT));
+                let cont = Action::Signal(Target::Group(id), Signal::CONT);
+                // Which would discard it.
+                if signal.is_job_control() {
+                    actions.extend([cont, Action::Signal(target, signal)]);
+                } else {
+                    actions.extend([Action::Signal(target, signal), cont]);
+                }
+                return;
             }
         }
+        actions.push(Action::Signal(target, signal));
     }
 
     fn on_stop_signal(
@@ -147,6 +158,7 @@ impl Engine {
         let open = |id: &UnitId| self.ended(*id).is_none();
         let left: Vec<UnitId> = self.halts().filter(open).collect();
         if !left.is_empty() {
+            self.flawed = true;
             for id in &left {
                 self.find(Finding::CutShort(*id));
             }

@@ -207,6 +207,7 @@ impl Engine {
             if !matches!(self.states[id.0].phase, Phase::Stopping { .. }) {
                 actions.push(Action::Tell(Fact::StopCommandKilled { unit: id }));
                 self.find(Finding::StopCommand(id));
+                self.spoils_the_stop();
             }
             actions.push(Action::KillStopCommand(id));
         }
@@ -233,6 +234,7 @@ impl Engine {
                 let insisted = self.insisted;
                 actions.push(Action::Tell(Fact::Killing { unit: id, pid, insisted }));
                 self.find(Finding::Killed(id));
+                self.spoils_the_stop();
                 actions.push(Action::Signal(Target::All(id), Signal::KILL));
                 self.states[id.0].phase =
                     Phase::Stopping { pid, ladder: Ladder::Kill { give_up_at } };
@@ -245,6 +247,7 @@ impl Engine {
             | Leftovers::Command { .. }
             | Leftovers::Stopping { .. } => {
                 self.find(Finding::Killed(id));
+                self.spoils_the_stop();
                 actions.push(Action::Signal(Target::All(id), Signal::KILL));
                 self.states[id.0].leftovers = Leftovers::Killed { give_up_at };
             }
@@ -382,6 +385,7 @@ impl Engine {
                 if budget.end <= now =>
             {
                 // There was no time to kill these; they end with trc.
+                self.flawed = true;
                 for id in self.graph.ids() {
                     if !self.states[id.0].gone() {
                         self.find(Finding::Killed(id));

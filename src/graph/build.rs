@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Graph, Need, Node, Rule, UnitId, cycle, order, points, testing};
 use crate::config::{
     Command, Condition, Config, Diagnostic, OnFailure, Origin, SignalRule, Stage, StopTo, Unit,
-    When,
+    UnitRef, When,
 };
 use crate::signal::Signal;
 
@@ -122,6 +122,7 @@ impl Graph {
             }
             testing::complete(&mut nodes);
         }
+        let find = |unit: &UnitRef| index.get(&unit.value).map(|at| ids[*at]);
         let rules = config
             .signals
             .iter()
@@ -132,6 +133,8 @@ impl Graph {
                 .timeout
                 .unwrap_or_else(|| BUDGET.max(longest_chain(&nodes) + RESERVE)),
             transparent: config.testing.is_none()
+                && config.shutdown.timeout.is_none()
+                && config.exit.stopped.is_none()
                 && matches!(nodes.as_slice(), [only] if only.is_transparent()),
             grace: config.shutdown.timeout.unwrap_or(DOCKER_PATIENCE),
             testing: config.testing.is_some(),
@@ -139,7 +142,9 @@ impl Graph {
             allowed,
             wait: config.wait,
             rules: rules.collect(),
-            exit: config.exit.clone(),
+            exit: config.exit.statuses.clone(),
+            stopped: config.exit.stopped,
+            own: config.exit.own.iter().filter_map(find).collect(),
             nodes,
         })
     }
@@ -168,6 +173,23 @@ impl Graph {
             let help =
                 "run the container with a longer --stop-timeout, or write shorter stop timeouts";
             remarks.push(Diagnostic::warning(Origin::Default, text).help(help));
+        }
+        // 128 + TERM, and + INT.
+        let by_number = |status: &u8| self.exit.get(status) == Some(&0);
+        if self.stopped.is_none()
+            && let Some(status) = [143, 130].into_iter().find(by_number)
+        {
+            let text = format!(
+                "`[exit] {status} = 0` makes 0 of more than a stop: of a unit that has ended with \
+                 {status}, and of one that had to be killed"
+            );
+            let text = match status {
+                143 => text + ", and of a service that ended by itself",
+                _ => text,
+            };
+            remarks.push(Diagnostic::warning(Origin::Default, text).help(
+                "write `[exit] stopped = 0`, which is for a stop that everything has obeyed",
+            ));
         }
         if chain + RESERVE.min(self.budget / 2) > self.budget {
             let text = format!(

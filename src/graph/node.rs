@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::config::{Command, Condition, Form, Stage, StopTo, Test, Unit, WaitPolicy, When};
+use crate::config::{Command, Condition, Form, Stage, Stop, StopTo, Test, Unit, WaitPolicy, When};
 use crate::signal::Signal;
 
 /// A unit, by its place in [`Graph::nodes`].
@@ -92,6 +92,7 @@ impl Node {
             && unit.probes().next().is_none()
             && unit.restart.when == When::No
             && unit.max_runtime.is_none()
+            && matches!(unit.stop, Stop { signal: None, timeout: None, exec: None, to: _ })
     }
 
     /// Whether it has nothing to run, and stands for something outside.
@@ -150,8 +151,12 @@ pub struct Graph {
     pub budget: Duration,
     /// What signals do, where that was written.
     pub rules: BTreeMap<Signal, Rule>,
-    /// What becomes of trc's own exit status.
+    /// What becomes of trc's own exit status, by number.
     pub exit: BTreeMap<u8, u8>,
+    /// What a stop from outside gives that everything has obeyed.
+    pub stopped: Option<u8>,
+    /// The units whose own status a stop from outside gives.
+    pub own: Vec<UnitId>,
     /// Exactly one unit, the trailing command: trc is as tini.
     pub transparent: bool,
     /// How long whoever stops the container waits for its end.

@@ -56,7 +56,7 @@ fn build(units: Vec<Unit>) -> Result<Graph, Vec<Diagnostic>> {
         env: std::collections::BTreeMap::new(),
         file_env: crate::config::FileEnv::No,
         signals: std::collections::BTreeMap::new(),
-        exit: std::collections::BTreeMap::new(),
+        exit: crate::config::Exit::default(),
         xtrace: false,
         work_dir: "/etc".into(),
         units,

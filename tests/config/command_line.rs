@@ -232,3 +232,14 @@ fn check_says_what_is_wrong() {
     assert_eq!(status, Some(64));
     assert!(err.contains("unexpected argument '--nope'"), "{err}");
 }
+
+#[test]
+fn check_hints_at_a_reason_where_a_number_hides_more_than_a_stop() {
+    for (exit, hints) in [("143 = 0", true), ("130 = 0", true), ("138 = 0", false)] {
+        let case = Case::new().toml(&format!("[exit]\n{exit}\n[async.web]\nexec = \"x\"\n"));
+        let (status, _, err) = check(&case, &[]);
+        assert_eq!((status, err.contains("`[exit] stopped = 0`")), (Some(0), hints), "{err}");
+    }
+    let case = Case::new().toml("[exit]\n143 = 0\nstopped = 0\n[async.web]\nexec = \"x\"\n");
+    assert_eq!(check(&case, &[]).2, "");
+}

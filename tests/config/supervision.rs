@@ -229,3 +229,40 @@ fn what_is_wrong_with_a_probe_or_restart_is_said() {
         ),
     ]);
 }
+
+#[test]
+fn exit_takes_numbers_and_reasons() {
+    let config = Case::new()
+        .file("trc.toml", "exit = { 138 = 0, stopped = 0, unit = { web = 'own', async.db = 'own' } }\n[async.db]\nexec = 'x'\n[async.web]\nexec = 'x'\n")
+        .config();
+    assert_eq!(config.exit.statuses, [(138, 0)].into());
+    assert_eq!(config.exit.stopped, Some(0));
+    let own: Vec<&str> = config.exit.own.iter().map(|unit| unit.value.as_str()).collect();
+    assert_eq!(own, ["async.web", "async.db"]);
+}
+
+#[test]
+fn what_is_wrong_with_a_reason_of_exit_is_said() {
+    toml_says(&[
+        (
+            "exit.stoped = 0",
+            &[
+                "error trc.toml:1:6: `exit`: expected an exit status, `stopped` or `unit`, found the string \"stoped\" (did you mean `stopped`?)",
+            ],
+        ),
+        (
+            "exit.stopped = 'own'",
+            &[
+                "error trc.toml:1:16: `exit.stopped`: expected an exit status from 0 to 255, found the string \"own\"",
+            ],
+        ),
+        (
+            "exit.unit.web = 0\n[async.web]\nexec = 'x'",
+            &["error trc.toml:1:17: `exit.unit`: expected a string, found the integer 0"],
+        ),
+        (
+            "exit.unit.wbe = 'own'\n[async.web]\nexec = 'x'",
+            &["error trc.toml:1:11: there is no unit `wbe` (did you mean `web`?)"],
+        ),
+    ]);
+}

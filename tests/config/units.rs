@@ -66,7 +66,7 @@ fn every_setting_of_a_file_is_understood() {
     assert_eq!(rules[1], "SIGUSR1 Ignore");
     assert_eq!(rules[2], "SIGWINCH Forward { signal: None, to: [] }");
     assert_eq!(rules[3], "SIGRTMIN Stop");
-    assert_eq!(config.exit, [(138, 0)].into());
+    assert_eq!(config.exit.statuses, [(138, 0)].into());
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn variables_set_keys_whatever_their_case() {
     assert_eq!(web.identity.env["HTTP_PORT"].value.source(), "80");
     assert_eq!(config.env["a__B"].value.source(), "{x}");
     assert_eq!(config.signals.len(), 2);
-    assert_eq!(config.exit, [(138, 0)].into());
+    assert_eq!(config.exit.statuses, [(138, 0)].into());
     assert_eq!(config.shell.as_ref().unwrap(), &["/bin/ash", "-c"]);
     assert_eq!(exec(unit(&config, "sync.new-one")), ["nginx", "-g", "daemon off;"]);
     let flag = unit(&config, "sync.F1");

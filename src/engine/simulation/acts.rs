@@ -70,6 +70,7 @@ impl Witness<'_> {
                 expect_of(at, due, "a stop command is killed only if it runs for too long")?;
                 if self.units[at].stand != Stand::Alive {
                     self.find(Found::StopCommand(at));
+                    self.flawed |= self.stops();
                     self.mark(Mark::StopCommandKilled);
                 }
                 self.wake_up();

@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::plan::{Plan, Rule, ms};
 use super::{awaited, drill};
 use crate::config::{
-    After, Backoff, Command, Condition, Config, FileEnv, Health, Log, LogFormat, Origin, Placed,
-    Probe, Ready, Restart, Shutdown, SignalRule, Stage, Stop, Unit,
+    After, Backoff, Command, Condition, Config, Exit, FileEnv, Health, Log, LogFormat, Origin,
+    Placed, Probe, Ready, Restart, Shutdown, SignalRule, Stage, Stop, Unit,
 };
 use crate::engine::Tick;
 use crate::graph::{Graph, UnitId};
@@ -132,7 +132,11 @@ fn config(plan: &Plan, second: bool) -> Config {
         env: BTreeMap::new(),
         file_env: FileEnv::No,
         signals: plan.rules.iter().map(|(signal, written)| (*signal, rule(written))).collect(),
-        exit: plan.exit.iter().copied().collect(),
+        exit: Exit {
+            statuses: plan.exit.iter().copied().collect(),
+            stopped: plan.stopped,
+            own: plan.own.iter().filter(|at| plan.has(**at, second)).map(place).collect(),
+        },
         xtrace: false,
         work_dir: "/etc".into(),
         units: units.collect(),

@@ -246,7 +246,7 @@ impl Witness<'_> {
         }
         if self.plan.transparent() {
             for signal in std::mem::take(&mut self.held) {
-                self.forwards.push_back((at, false, signal));
+                self.forwards.push_back((at, self.plan.units[at].to_group(), signal));
                 self.mark(Mark::Held);
             }
         }
@@ -294,6 +294,10 @@ impl Witness<'_> {
             self.fails_in_the_stop(at);
         }
         self.stops_with(at, ending);
+        self.raw = Some(policy::status(ending, unit.success.as_deref()));
+        if told && self.stops() && !self.may_stop_with(at, ending) && self.failure_spoils(at) {
+            self.flawed = true;
+        }
         let unit = &self.plan.units[at];
         let struck = self.units[at].struck.take();
         if struck.is_some_and(|signal| ending == Ending::Signal(signal)) {
@@ -341,6 +345,25 @@ impl Witness<'_> {
         } else {
             self.run_over(at, status);
         }
+        self.raw = None;
+    }
+
+    /// Whether a unit that was told to stop may end so.
+    fn may_stop_with(&self, at: usize, ending: Ending) -> bool {
+        let unit = &self.plan.units[at];
+        let of_signal =
+            |signal: Signal| ending.status() == 128 + u8::try_from(signal.number()).unwrap_or(0);
+        let by_command = unit.stop_exec.is_some();
+        policy::status(ending, unit.success.as_deref()) == 0
+            || of_signal(unit.signal())
+            || by_command && [Signal::TERM, Signal::INT, Signal::QUIT].into_iter().any(of_signal)
+    }
+
+    /// Whether it is no good stop where a unit fails.
+    fn failure_spoils(&self, at: usize) -> bool {
+        let unit = &self.plan.units[at];
+        let decides = unit.stage == Stage::Halt && unit.trivialrc() && self.booted;
+        unit.on_failure != OnFailure::Ignore && !decides
     }
 
     /// A unit has ended. `key` is the status of the terminal's signal that it died of.
@@ -350,6 +373,8 @@ impl Witness<'_> {
         let told = seen.stand == Stand::Alive && (seen.told.is_some() || seen.killed.is_some());
         // What was told to stop for no fault of its own can't fail any more.
         let told = told && seen.fault.is_none_or(|fault| fault == Fault::Together);
+        let at_fault = seen.fault.is_some_and(|fault| fault != Fault::Together) && key.is_none();
+        self.own[at] = self.raw.filter(|_| !at_fault).or(Some(status));
         self.units[at].stand = Stand::Over;
         self.units[at].status = status;
         self.ends.push((at, status));
@@ -359,6 +384,7 @@ impl Witness<'_> {
         }
         let failed = status != 0 && unit.on_failure != OnFailure::Ignore;
         if unit.stage == Stage::Halt {
+            self.flawed |= status != 0 && self.failure_spoils(at);
             if self.phase == Phase::Halting && self.cut.is_none() {
                 if unit.trivialrc() && self.booted || failed && self.status == 0 {
                     self.status = status;

@@ -38,6 +38,8 @@ pub fn plan(seed: u64) -> Plan {
         budget: random
             .maybe(30, |random| random.pick(&[0, 1, 500, 2000, 3000, 5000, 9000, 20_000])),
         exit: Vec::new(),
+        stopped: None,
+        own: Vec::new(),
         rules: Vec::new(),
         units,
         settling: random.pick(&[
@@ -69,6 +71,11 @@ pub fn plan(seed: u64) -> Plan {
     if random.chance(25) {
         suite::add(random, &mut plan);
     }
+    plan.stopped = random.maybe(20, |random| random.pick(&[0, 0, 7]));
+    if random.chance(10) {
+        let counts = |at: &usize| plan.units[*at].counts();
+        plan.own = (0..plan.units.len()).filter(counts).filter(|_| random.chance(50)).collect();
+    }
     plan
 }
 
@@ -97,6 +104,8 @@ fn told(random: &mut Random) -> Told {
 fn transparent(random: &mut Random) -> Vec<Unit> {
     let mut unit = Unit { form: Form::Trailing, shell: true, ..Unit::plain(Stage::Sync) };
     unit.success = random.maybe(10, |random| vec![random.pick(&STATUSES)]);
+    unit.shell = random.chance(50);
+    unit.stop_timeout = random.maybe(20, |random| random.pick(&TIMES));
     unit.child = child(random, Stage::Sync);
     // Nobody but the kernel can end it then, and a real one would wait just so.
     unit.child.on_kill = Some(0);

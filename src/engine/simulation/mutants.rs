@@ -80,6 +80,13 @@ const MUTANTS: &[Mutant] = &[
         graph.nodes.iter_mut().for_each(|node| node.unit.success = None);
     }),
     graph("ignores [exit]", |graph| graph.exit.clear()),
+    graph("ignores exit.stopped", |graph| graph.stopped = None),
+    graph("ignores exit.unit", |graph| graph.own.clear()),
+    graph("takes a number for a reason", |graph| {
+        for signal in [143, 130] {
+            graph.stopped.take().map(|status| graph.exit.insert(signal, status));
+        }
+    }),
     graph("ignores [signals]", |graph| graph.rules.clear()),
     graph("has a second more", |graph| graph.budget += Duration::from_secs(1)),
     graph("has a second less", |graph| {

@@ -23,6 +23,10 @@ pub struct Plan {
     pub budget: Option<Ms>,
     /// `[exit]`.
     pub exit: Vec<(u8, u8)>,
+    /// `exit.stopped`.
+    pub stopped: Option<u8>,
+    /// `exit.unit`.
+    pub own: Vec<usize>,
     /// `[signals]`.
     pub rules: Vec<(Signal, Rule)>,
     pub units: Vec<Unit>,
@@ -328,8 +332,12 @@ impl Plan {
                 && unit.health.is_none()
                 && unit.restart.when == When::No
                 && unit.max_runtime.is_none()
+                && unit.stop_signal.is_none()
+                && unit.stop_timeout.is_none()
+                && unit.stop_exec.is_none()
         };
-        self.drill.is_none() && matches!(self.units.as_slice(), [only] if plain(only))
+        let plain_stop = self.budget.is_none() && self.stopped.is_none();
+        plain_stop && self.drill.is_none() && matches!(self.units.as_slice(), [only] if plain(only))
     }
 
     /// Whether a unit is in the first or the second graph.

@@ -53,6 +53,8 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
     whole(&|plan| plan.strays.clear());
     whole(&|plan| plan.rules.clear());
     whole(&|plan| plan.exit.clear());
+    whole(&|plan| plan.stopped = None);
+    whole(&|plan| plan.own.clear());
     whole(&|plan| plan.budget = None);
     whole(&|plan| plan.sleep = None);
     whole(&|plan| plan.terminal = false);

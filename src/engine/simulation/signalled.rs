@@ -62,6 +62,8 @@ impl Witness<'_> {
                 self.mark(Mark::StoppedByAUnit);
             }
             let status = 128 + u8::try_from(signal.number()).unwrap_or(0);
+            let written = self.plan.rules.contains(&(signal, Rule::Stop));
+            self.stopped_by = Some(signal).filter(|_| outside && (polite || written));
             self.decide(
                 status,
                 match self.phase {
@@ -115,7 +117,7 @@ impl Witness<'_> {
         match self.units[0].stand {
             Stand::Over => {}
             Stand::Alive if self.units[0].executed => {
-                self.forwards.push_back((0, false, signal));
+                self.forwards.push_back((0, self.plan.units[0].to_group(), signal));
                 self.mark(Mark::Passed);
             }
             Stand::Waiting
@@ -137,6 +139,7 @@ impl Witness<'_> {
         self.cut = Some(signal);
         let halts: Vec<usize> = self.halts().collect();
         for at in halts {
+            self.flawed |= self.units[at].stand != Stand::Over;
             if self.units[at].stand != Stand::Over {
                 self.find(Found::Cut(at));
             }

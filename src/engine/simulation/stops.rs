@@ -6,7 +6,7 @@ use super::marks::Mark;
 use super::witness::{
     PATIENCE, Phase, REST, SWEEP, Stand, Verdict, Watch, Witness, expect, expect_of,
 };
-use crate::config::Stage;
+use crate::config::{Form, Stage};
 use crate::engine::Told;
 use crate::signal::Signal;
 
@@ -117,6 +117,7 @@ impl Witness<'_> {
         let by_kill = self.plan.units[at].signal() == Signal::KILL;
         expect_of(at, seen.killed.is_none() || by_kill, "KILL is sent once")?;
         self.units[at].killed.get_or_insert(self.now);
+        self.flawed |= self.stops();
         // Its probes were ended just before.
         self.units[at].watch = Watch::default();
         self.units[at].owes_signal = false;
@@ -186,12 +187,14 @@ impl Witness<'_> {
                 self.phase = Phase::Sweeping(self.now);
             }
             (Phase::Stopping, Signal::KILL) => {
+                self.flawed = true;
                 self.phase = Phase::Killing(self.now);
                 self.mark(Mark::SweptInAHurry);
             }
             (Phase::Sweeping(since), Signal::KILL) => {
                 let due = self.hurry || since + SWEEP <= self.now;
                 expect(due, "the sweep's KILL comes after its time, or in a hurry")?;
+                self.flawed = true;
                 self.phase = Phase::Killing(self.now);
                 self.mark(Mark::SweptWithKill);
             }
@@ -215,6 +218,7 @@ impl Witness<'_> {
             }
         };
         expect(swept || self.time_is_up(), "the sweep is over when nothing is left or time is up")?;
+        self.flawed |= !self.nothing_left;
         if self.phase == Phase::Stopping {
             self.finds_unstopped();
         }
@@ -228,6 +232,29 @@ impl Witness<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The exit status that a stop from outside gives, if that is written.
+    fn wanted_by_reason(&mut self) -> Option<u8> {
+        let signal = self.stopped_by?;
+        if let ([only], [Some(own)]) = (self.plan.units.as_slice(), self.own.as_slice())
+            && only.form == Form::Trailing
+        {
+            self.status = *own;
+            self.mark(Mark::LoneCommand);
+        }
+        let owners = self.plan.own.iter().filter(|at| self.terms.units[**at].here);
+        let own: Vec<u8> = owners.filter_map(|at| self.own[*at]).collect();
+        if !own.is_empty() {
+            self.mark(Mark::StoppedAsItsUnit);
+            return Some(own.into_iter().find(|own| *own != 0).unwrap_or(0));
+        }
+        let usual = [0, 128 + u8::try_from(signal.number()).unwrap_or(0)].contains(&self.status);
+        let well = usual && !self.flawed && self.first_failure.is_none();
+        self.plan.stopped.is_some().then(|| {
+            self.mark(if well { Mark::StoppedWell } else { Mark::StoppedBadly });
+        });
+        self.plan.stopped.filter(|_| well)
     }
 
     pub fn ends(&mut self, status: u8) -> Verdict {
@@ -254,6 +281,12 @@ impl Witness<'_> {
         if self.testing() {
             let wanted = self.verdict();
             expect(status == wanted, "a test run ends with 0 only if all was well, else with 1")?;
+            self.ended = true;
+            self.phase = Phase::Over;
+            return Ok(());
+        }
+        if let Some(wanted) = self.wanted_by_reason() {
+            expect(status == wanted, "a stop from outside gives the status that is written")?;
             self.ended = true;
             self.phase = Phase::Over;
             return Ok(());

@@ -215,6 +215,14 @@ pub struct Witness<'a> {
     pub hurry: bool,
     /// Whatever there is was killed because of that.
     pub rushed: bool,
+    /// The signal from outside that the run stops for.
+    pub stopped_by: Option<Signal>,
+    /// Something failed in the stop, or had to be killed.
+    pub flawed: bool,
+    /// What each unit's process has ended with last, as `success` has it.
+    pub own: Vec<Option<u8>>,
+    /// The same of the process that is just ending.
+    pub raw: Option<u8>,
     /// This signal cuts the halt units short.
     pub cut: Option<Signal>,
     pub nothing_left: bool,
@@ -289,6 +297,10 @@ impl<'a> Witness<'a> {
             outside: false,
             hurry: false,
             rushed: false,
+            stopped_by: None,
+            flawed: false,
+            own: vec![None; plan.units.len()],
+            raw: None,
             cut: None,
             nothing_left: false,
             owes_reopening: false,

@@ -1,5 +1,6 @@
 //! The life of a run in virtual time.
 
+mod exit;
 mod leftovers;
 mod readiness;
 mod restart;
@@ -12,8 +13,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::{
-    After, Command, Condition, Config, Form, Log, LogFormat, OnFailure, Origin, Placed, Probe,
-    Shutdown, SignalRule, Stop, Unit, WaitPolicy,
+    After, Command, Condition, Config, Exit, Form, Log, LogFormat, OnFailure, Origin, Placed,
+    Probe, Shutdown, SignalRule, Stop, Unit, WaitPolicy,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -50,7 +51,7 @@ fn config(wait: WaitPolicy, units: Vec<Unit>) -> Config {
         env: BTreeMap::new(),
         file_env: crate::config::FileEnv::No,
         signals: BTreeMap::new(),
-        exit: BTreeMap::new(),
+        exit: Exit::default(),
         xtrace: false,
         work_dir: "/etc".into(),
         units,
@@ -855,7 +856,7 @@ fn no_fork_is_tried_again_when_the_budget_is_spent() {
 #[test]
 fn exit_maps_what_comes_out_of_it_all() {
     let mut config = config(WaitPolicy::Any, vec![unit("sync.f")]);
-    config.exit.insert(138, 0);
+    config.exit.statuses.insert(138, 0);
     let mut world = World::new(&config);
     world.signal(Signal::USR1, false);
     world.exit("sync.f", 0);

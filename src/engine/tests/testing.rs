@@ -64,7 +64,8 @@ fn run_strictly(strict: bool, units: Vec<Unit>) -> World {
 fn run_mapping(status: u8, units: Vec<Unit>) -> World {
     let (only, reports, list, origin) = (vec![], vec![], false, Origin::Default);
     let testing = Some(Testing { only, list, strict: false, reports, allow: vec![], origin });
-    let exit = BTreeMap::from([(status, 0)]);
+    let statuses = BTreeMap::from([(status, 0)]);
+    let exit = Exit { statuses, stopped: Some(0), ..Exit::default() };
     World::new(&Config { exit, testing, ..config(WaitPolicy::Any, units) })
 }
 
