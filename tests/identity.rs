@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::os::unix::fs::PermissionsExt;
+
 use common::{TERM, Trc, has, python, root, table, terminal};
 
 /// What a program says that runs as a unit with these keys.
@@ -434,8 +436,8 @@ fn a_user_has_a_home_and_a_name_of_its_own() {
         ("user = 'nobody'\nenv.HOME = '/h'", &format!("/h nobody {nobody}")),
         ("user = 'nobody'\nenv.USER = '${HOME}'", &format!("{home} {home} {nobody}")),
         ("user = 54321\nenv_file = '${W}/file'", "/f - - 54321:0"),
-        ("user = 'root'", "/r r r 0:0"),
-        ("user = 0", "/r r r 0:0"),
+        ("user = 'root'", "/root root root 0:0"),
+        ("user = 0", "/root root root 0:0"),
         ("", "/r r r 0:0"),
     ];
     let program = "echo $HOME $${USER--} $${LOGNAME--} $(id -u):$(id -g)";
@@ -541,4 +543,92 @@ fn what_is_cleared_away_may_still_be_passed_on_by_name() {
         .run()
         .status(126)
         .stderr_has("the variable NO is not set");
+}
+
+/// nginx's logs are links to these, in its official image.
+#[test]
+fn a_unit_with_a_user_of_its_own_can_open_the_streams_that_it_inherits_by_name() {
+    if !root() {
+        return;
+    }
+    let program = "echo out >/dev/stdout; echo err >/dev/stderr";
+    let rows: Vec<(&str, Trc)> = vec![
+        (
+            "a foreground unit",
+            Trc::toml(&format!("[sync.x]\nuser = 'nobody'\nexec = ['sh', '-c', '{program}']\n")),
+        ),
+        (
+            "a background unit",
+            Trc::toml(&format!(
+                "wait = 'all'\n[async.x]\noutput = 'inherit'\nuser = 'nobody'\nscript = '{program}'\n"
+            )),
+        ),
+        (
+            "a drop-in script",
+            Trc::toml("wait = 'all'\nasync.x.user = 'nobody'\n").file("trc.d/async.x", program),
+        ),
+        ("the command", Trc::with(&["sh", "-c", program]).env("TRC_SYNC__CMD__USER", "nobody")),
+        ("a halt unit", Trc::toml("halt.H1.user = 'nobody'\n").args(&["-H", program])),
+    ];
+    for (name, trc) in rows {
+        let outcome = trc.run();
+        assert!(outcome.out().contains("out\n") && outcome.err().contains("err\n"), "{name}");
+        outcome.stderr_lacks("denied");
+    }
+}
+
+#[test]
+fn two_units_of_different_users_can_both_open_what_they_inherit_by_name() {
+    if !root() {
+        return;
+    }
+    let unit = |name, user| {
+        format!("[sync.{name}]\nuser = {user}\nexec = ['sh', '-c', 'echo {name} >/dev/stdout']\n")
+    };
+    let toml = format!("wait = 'all'\n{}{}{}", unit("a", 65534), unit("b", 12345), unit("c", 0));
+    let outcome = Trc::toml(&toml).run();
+    outcome.status(0).stdout_has("a\n").stdout_has("b\n").stdout_has("c\n");
+}
+
+#[test]
+fn a_unit_with_a_user_of_its_own_can_open_its_streams_by_name_on_a_terminal_too() {
+    if !root() {
+        return;
+    }
+    let pty = terminal();
+    let program = "echo out >/dev/stdout; echo err >/dev/stderr";
+    let running = Trc::with(&["sh", "-c", program])
+        .env("TRC_SYNC__CMD__USER", "nobody")
+        .terminal(&pty.slave)
+        .spawn();
+    running.read_terminal(&pty.master);
+    drop(pty.slave);
+    running.wait_for("out").wait_for("err");
+    running.finish().status(0);
+}
+
+/// A file that somebody else has opened for trc is left as it is.
+#[test]
+fn a_file_that_trc_inherits_keeps_its_permissions() {
+    if !root() {
+        return;
+    }
+    let trc = Trc::toml("[sync.x]\nuser = 'nobody'\nexec = 'true'\n");
+    let path = trc.path("log");
+    let file = std::fs::File::create(&path).unwrap();
+    file.set_permissions(std::fs::Permissions::from_mode(0o600)).unwrap();
+    trc.stdout_to(file.try_clone().unwrap()).run().status(0);
+    assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn the_pipe_of_a_units_notification_descriptor_belongs_to_its_user() {
+    if !root() {
+        return;
+    }
+    let toml = "[sync.x]\nready.fd = 3\nready.within = '2s'\nuser = 'nobody'\n\
+                exec = ['sh', '-c', 'echo up >/dev/fd/3; cat $W/never']\n";
+    let running = Trc::toml(toml).spawn();
+    running.wait_for("sync.x is ready").signal(TERM);
+    running.finish().status(143);
 }

@@ -344,6 +344,32 @@ fn a_captured_unit_can_open_its_standard_output_again() {
 
 // ---- JSON -------------------------------------------------------------------------
 
+/// What looks for its lines sees them all the same.
+#[test]
+fn the_output_that_log_hides_is_looked_at_and_not_shown() {
+    let toml = r#"
+        log.output = "null"
+        [async.db]
+        exec = ["sh", "-c", "echo starting; echo ready to serve; exec cat $W/never"]
+        ready.log = "ready to serve"
+    "#;
+    for test in [false, true] {
+        let trc = Trc::toml(toml);
+        let outcome = if test {
+            trc.file("trc.d/test.t.toml", "expect.log = { unit = 'db', contains = 'starting' }")
+                .arg("--test")
+                .run()
+        } else {
+            let running = trc.spawn();
+            running.wait_for("async.db is ready").signal(TERM);
+            running.finish()
+        };
+        outcome.status(if test { 0 } else { 143 });
+        let all = outcome.out() + &outcome.err();
+        assert!(!all.contains("]: starting") && !all.contains("]: ready to serve"), "{all}");
+    }
+}
+
 #[test]
 fn json_lines_are_objects_with_fields() {
     let outcome = Trc::toml(

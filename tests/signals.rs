@@ -214,7 +214,7 @@ fn a_fault_signal_that_somebody_sent_is_passed_on() {
             running.signal(number).wait_for(&format!("got {number};"));
         }
         running.signal(64);
-        running.finish().status(7).stderr_is("");
+        running.finish().stderr_is("");
     }
 }
 
@@ -318,6 +318,111 @@ fn a_lone_commands_signals_go_to_its_group_where_that_is_written() {
         running.signal(64).wait_for("child got 64;");
         running.finish().status(7).stderr_is("");
     }
+}
+
+/// What `grep Sig /proc/self/status` says of these sets.
+fn sets(text: &str) -> Vec<u64> {
+    ["SigBlk:", "SigIgn:"]
+        .iter()
+        .map(|name| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name));
+            u64::from_str_radix(line.expect(name).trim(), 16).unwrap()
+        })
+        .collect()
+}
+
+/// HUP and PIPE ignored, as by nohup and Python's parent, CHLD too, and USR2 blocked.
+const IGNORER: &str = "import os, signal, sys
+for number in (1, 13, 17): signal.signal(number, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_SETMASK, [12])
+os.execvp(sys.argv[1], sys.argv[1:])";
+
+#[test]
+fn a_command_alone_takes_over_the_signals_that_trc_was_given_ignored_or_blocked() {
+    if !has("python3") {
+        return;
+    }
+    let bit = |number: i32| 1_u64 << (number - 1);
+    let wrap = [python(), "-c", IGNORER];
+    let words = ["grep", "Sig", "/proc/self/status"];
+    let alone = Trc::new().program("grep").no_work_dir().args(&words[1..]).wrap(&wrap).run();
+    let outcome = Trc::with(&words).wrap(&wrap).run();
+    outcome.status(0);
+    let (with, without) = (sets(&outcome.out()), sets(&alone.out()));
+    assert_eq!(with, without, "as if there was no trc");
+    let ignored = bit(1) | bit(13) | bit(17);
+    assert_eq!((with[0], with[1] & ignored), (bit(12), ignored));
+}
+
+#[test]
+fn a_unit_starts_with_default_signals_whatever_trc_was_given() {
+    if !has("python3") {
+        return;
+    }
+    let wrap = [python(), "-c", IGNORER];
+    let toml = "log.level = 'warn'\n[sync.x]\nexec = 'grep Sig /proc/self/status'\n";
+    let outcome = Trc::toml(toml).wrap(&wrap).run();
+    outcome.status(0);
+    assert_eq!(sets(&outcome.out()), [0, 0]);
+}
+
+/// `nohup trc sleep 2 &`
+#[test]
+fn a_command_alone_survives_a_hangup_that_trc_was_told_to_ignore() {
+    if !has("python3") {
+        return;
+    }
+    let running = Trc::with(&["sh", "-c", "echo ready; read x <$W/go; exit 5"])
+        .wrap(&[python(), "-c", IGNORER])
+        .spawn();
+    running.wait_for("ready").signal(HUP);
+    running.open_gate("go");
+    running.finish().status(5);
+}
+
+#[test]
+fn a_unit_may_get_a_signal_when_trc_itself_is_killed() {
+    if !has("python3") {
+        return;
+    }
+    let words = listener(TERM, 0, "it");
+    let mut rows = vec![
+        ("the command", Trc::new().args(&words).env("TRC_SYNC__CMD__PDEATHSIG", "TERM")),
+        (
+            "a unit",
+            Trc::toml(&format!(
+                "[async.x]\noutput = 'inherit'\npdeathsig = 'SIGTERM'\nexec = {words:?}\n"
+            )),
+        ),
+    ];
+    if common::root() {
+        let toml = format!("[sync.x]\nuser = 'nobody'\npdeathsig = 'TERM'\nexec = {words:?}\n");
+        rows.push(("another user's", Trc::toml(&toml)));
+    }
+    for (name, trc) in rows {
+        println!("{name}");
+        let running = trc.survivors_allowed().spawn();
+        running.wait_for("it ready").signal(9).wait_for("it got 15;");
+        running.finish();
+    }
+}
+
+/// Images FROM httpd have this STOPSIGNAL; and a terminal that changes its size sends it too, to
+/// `docker run`, which passes it on.
+#[test]
+fn a_window_change_that_reaches_no_unit_says_what_would_make_it_a_stop() {
+    let toml = format!("[async.web]\noutput = 'inherit'\nscript = '''{NEVER}'''\n");
+    let running = Trc::toml(&toml).spawn();
+    running.wait_for("ready").signal(28).wait_for("write `[signals] WINCH = \"stop\"`");
+    running.signal(TERM);
+    running.finish().status(143);
+}
+
+#[test]
+fn a_window_change_that_reaches_a_unit_is_nothing_to_be_said() {
+    let running = Trc::toml(&format!("[sync.web]\nscript = '''{NEVER}'''\n")).spawn();
+    running.wait_for("ready").signal(28).signal(TERM);
+    running.finish().status(143).stderr_lacks("WINCH");
 }
 
 // ---- stopping -------------------------------------------------------------------
@@ -672,7 +777,7 @@ fn a_child_that_a_real_time_signal_ends_is_reaped() {
 /// With CHLD ignored, as a parent may leave it, the kernel reaps and says nothing.
 #[test]
 fn an_ignored_chld_of_the_parents_is_undone() {
-    let python = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])";
+    let python = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execvp(sys.argv[1], sys.argv[1:])";
     Trc::with(&["sh", "-c", "exit 3"]).wrap(&["python3", "-c", python]).run().status(3);
 }
 

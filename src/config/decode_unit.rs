@@ -155,6 +155,7 @@ impl Decoder<'_> {
             }),
             on_failure: self.get(fields, "on_failure", leaf::choice).unwrap_or_default(),
             stop: self.stop(fields),
+            pdeathsig: self.get(fields, "pdeathsig", leaf::signal),
             identity: self.identity(fields),
             output: match fields.entry("output").map(|output| &output.node.value) {
                 Some(Value::Table(_)) => None,

@@ -295,6 +295,13 @@ pub const UNIT: &[Key] = &[
         "what its failure does to the run",
     ),
     key("stop", Kind::Table(STOP), "", "", "how it is stopped"),
+    key(
+        "pdeathsig",
+        Kind::Signal,
+        "",
+        r#""SIGTERM""#,
+        "the signal that its process gets if trc is killed by KILL where it is not PID 1; as PID 1 its end is that of all processes",
+    ),
     key("user", Kind::Id, "trc's own", r#""www-data""#, "the user it runs as"),
     key("group", Kind::Id, "the user's", r#""www-data""#, "the group it runs as"),
     key("groups", Kind::Texts, "the user's", r#"["ssl-cert"]"#, "its supplementary groups"),

@@ -162,4 +162,13 @@ impl Config {
         let background = if read { Some(Output::Prefix) } else { background };
         unit.output.or(background).unwrap_or(Output::Inherit)
     }
+
+    /// Whether a unit's output goes through trc only to be looked at: `[log]` has it that nobody
+    /// sees it, and the unit is to be recognized by it.
+    #[must_use]
+    pub fn is_hidden(&self, unit: &Unit) -> bool {
+        let unsaid = unit.output.is_none() && unit.output_file.is_none();
+        let nowhere = unit.stage == Stage::Async && self.log.output == Some(Output::Null);
+        unsaid && nowhere && self.output_of(unit) == Output::Prefix
+    }
 }

@@ -287,6 +287,8 @@ pub struct Unit {
     pub on_failure: OnFailure,
     /// How it is stopped.
     pub stop: Stop,
+    /// The signal that its process gets where trc itself is killed.
+    pub pdeathsig: Option<Signal>,
     /// Who it is and what surrounds it.
     pub identity: Identity,
     /// Where its output goes, where that was written.
@@ -327,6 +329,7 @@ impl Unit {
             success: None,
             on_failure: OnFailure::default(),
             stop: Stop::default(),
+            pdeathsig: None,
             identity: Identity::default(),
             output: None,
             output_file: None,

@@ -132,6 +132,11 @@ pub enum Fact {
         /// How it ended.
         ending: Ending,
     },
+    /// A signal for the foreground unit came from outside, and there is no such unit.
+    Unheard {
+        /// Which one.
+        signal: Signal,
+    },
     /// The run stops.
     Stopping,
     /// A unit is ready.
@@ -258,6 +263,7 @@ impl Fact {
             | Self::TestEnded { unit, .. } => Some(*unit),
             Self::Blocked { chain, .. } => chain.first().copied(),
             Self::Signalled { .. }
+            | Self::Unheard { .. }
             | Self::Stopping
             | Self::KillingRest { .. }
             | Self::CutShort { .. } => None,

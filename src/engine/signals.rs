@@ -24,11 +24,11 @@ impl Engine {
         match self.graph.rule(signal) {
             Rule::Ignore => {}
             Rule::Reopen => actions.push(Action::Reopen),
-            Rule::Foreground => {
-                if let Some(id) = self.foreground() {
-                    actions.push(Action::Signal(Target::Group(id), signal));
-                }
-            }
+            Rule::Foreground => match self.foreground() {
+                Some(id) => actions.push(Action::Signal(Target::Group(id), signal)),
+                None if sender.outside => actions.push(Action::Tell(Fact::Unheard { signal })),
+                None => {}
+            },
             Rule::Forward(signal, units) => {
                 let all: Vec<UnitId> = self.graph.ids().collect();
                 for id in if units.is_empty() { all } else { units } {

@@ -174,6 +174,21 @@ impl Graph {
                 "run the container with a longer --stop-timeout, or write shorter stop timeouts";
             remarks.push(Diagnostic::warning(Origin::Default, text).help(help));
         }
+        let winch = Signal::from_number(libc::SIGWINCH);
+        let unheard = winch.is_none_or(|winch| !self.rules.contains_key(&winch));
+        let apache = |node: &&Node| node.unit.stage == Stage::Async && runs_apache(&node.unit);
+        if let Some(node) = self.nodes.iter().find(apache).filter(|_| unheard) {
+            let text = format!(
+                "{} runs Apache, whose images have `STOPSIGNAL SIGWINCH`: in the background it \
+                 doesn't hear that, and trc doesn't stop by it",
+                node.unit.id()
+            );
+            remarks.push(
+                Diagnostic::warning(node.unit.origin.clone(), text).help(
+                    "write `[signals] WINCH = \"stop\"`, or what the signal is to do instead",
+                ),
+            );
+        }
         // 128 + TERM, and + INT.
         let by_number = |status: &u8| self.exit.get(status) == Some(&0);
         if self.stopped.is_none()
@@ -204,6 +219,15 @@ impl Graph {
         }
         remarks
     }
+}
+
+/// Whether a unit's command is one of Apache's.
+fn runs_apache(unit: &Unit) -> bool {
+    const NAMES: [&str; 6] =
+        ["httpd", "httpd-foreground", "apache2", "apache2-foreground", "apache2ctl", "apachectl"];
+    let Command::Exec(words) = &unit.command else { return false };
+    let first = words.first().map(|word| word.source().to_string_lossy().into_owned());
+    first.is_some_and(|word| NAMES.contains(&word.rsplit('/').next().unwrap_or_default()))
 }
 
 fn by_stage(units: &[Unit]) -> Vec<&Unit> {

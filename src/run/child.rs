@@ -23,9 +23,10 @@
 //!    have to be permitted and inheritable before;
 //! 10. `no_new_privs`, which says nothing about what is given before execve(2);
 //! 11. the working directory, as the user: what only root may enter is no place for it;
-//! 12. dispositions and mask of signals, as late as can be: none may be handled, or end it
+//! 12. the signal for trc's death, which a change of the user takes back;
+//! 13. dispositions and mask of signals, as late as can be: none may be handled, or end it
 //!     unheard, before it can't report any more;
-//! 13. execve(2).
+//! 14. execve(2).
 
 use std::ffi::{CStr, c_char, c_long};
 use std::os::fd::RawFd;
@@ -245,17 +246,39 @@ unsafe fn prepare(orders: &Orders, report: &mut RawFd) -> Step<()> {
         step(SpawnStage::Directory, libc::SYS_chdir, &[cwd.as_ptr() as usize])?;
     }
 
+    if let Some((signal, parent)) = launch.pdeathsig {
+        prctl(SpawnStage::Execute, libc::PR_SET_PDEATHSIG, fd(signal), 0)?;
+        // Where trc was gone before that, nobody would tell it any more.
+        if step(SpawnStage::Execute, libc::SYS_getppid, &[])? != fd(parent) {
+            let own = step(SpawnStage::Execute, libc::SYS_getpid, &[])?;
+            step(SpawnStage::Execute, libc::SYS_kill, &[own, fd(signal)])?;
+        }
+    }
+
     // Default dispositions and an empty mask, whatever trc itself was given: a parent
     // may have had some ignored (nohup, a shell's `&`). To the kernel a disposition is
-    // four words at most, all 0 for the default; a set of signals is eight bytes.
-    let default = [0_usize; 4];
-    for number in 1..=64 {
-        // KILL and STOP have no other.
-        let arguments = [number, default.as_ptr() as usize, 0, 8];
-        let _ = step(SpawnStage::Execute, libc::SYS_rt_sigaction, &arguments);
+    // four words at most, the first of them 0 for the default and 1 to ignore the signal; a
+    // set of signals is eight bytes.
+    let mut mask = 0_u64;
+    match launch.inherited {
+        None => {
+            let default = [0_usize; 4];
+            for number in 1..=64 {
+                // KILL and STOP have no other.
+                let arguments = [number, default.as_ptr() as usize, 0, 8];
+                let _ = step(SpawnStage::Execute, libc::SYS_rt_sigaction, &arguments);
+            }
+        }
+        Some(inherited) => {
+            mask = inherited.blocked;
+            if inherited.child_ignored {
+                let ignore = [libc::SIG_IGN, 0, 0, 0];
+                let arguments = [libc::SIGCHLD as usize, ignore.as_ptr() as usize, 0, 8];
+                step(SpawnStage::Execute, libc::SYS_rt_sigaction, &arguments)?;
+            }
+        }
     }
-    let empty = 0_u64;
-    let arguments = [fd(libc::SIG_SETMASK), &raw const empty as usize, 0, 8];
+    let arguments = [fd(libc::SIG_SETMASK), &raw const mask as usize, 0, 8];
     step(SpawnStage::Execute, libc::SYS_rt_sigprocmask, &arguments)?;
     Ok(())
 }

@@ -38,7 +38,8 @@ pub fn identity(unit: &Unit, environment: &mut Environment) -> Result<Option<Ids
         let same = Uid::from_raw(user.uid) == geteuid()
             && group.is_none_or(|gid| Gid::from_raw(gid) == getegid())
             && own.groups.is_none();
-        if same {
+        // A number that trc was given and that is listed nowhere says nothing new.
+        if same && user.name.is_none() {
             return Ok(None);
         }
         // A user that is only a number lives at the root, as docker has it, and has no name:
@@ -49,6 +50,9 @@ pub fn identity(unit: &Unit, environment: &mut Environment) -> Result<Option<Ids
                 Some(user) => environment.set(name, user),
                 None => environment.remove(OsStr::new(name)),
             }
+        }
+        if same {
+            return Ok(None);
         }
     }
     let uid = user.as_ref().map_or_else(|| geteuid().as_raw(), |user| user.uid);

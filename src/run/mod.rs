@@ -22,6 +22,7 @@ mod probe;
 mod proc;
 mod processes;
 mod reason;
+mod reopen;
 mod report;
 mod rights;
 mod secret;

@@ -150,6 +150,8 @@ impl Surroundings<'_> {
         };
         let mut launch = launch(unit, &environment, ids, files, argv)?;
         launch.descriptors = descriptors;
+        let own = std::process::id().cast_signed();
+        launch.pdeathsig = unit.pdeathsig.map(|signal| (signal.number(), own));
         Ok(Ready { launch, saved })
     }
 
@@ -309,6 +311,8 @@ fn launch(
         capabilities: privilege::kept(unit)?,
         tty: unit.own_terminal().map(|path| c_string(path.as_os_str().as_bytes())).transpose()?,
         own_group: true,
+        inherited: None,
+        pdeathsig: None,
         terminal: None,
         streams: [None, None, None],
         descriptors: Vec::new(),

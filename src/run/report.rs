@@ -12,6 +12,10 @@ use crate::graph::{Graph, UnitId};
 use crate::journal::{Entry, Journal};
 use crate::signal::Signal;
 
+/// What to do about a stop that nobody hears.
+const WINCH_HELP: &str = ": if it is the image's STOPSIGNAL, as where that is FROM httpd or \
+    php:apache, write `[signals] WINCH = \"stop\"`";
+
 /// Writes facts to the journal in the log's wording.
 pub struct Reporter {
     journal: Journal,
@@ -197,6 +201,13 @@ impl Reporter {
                     "signalled",
                     format_args!("Got {signal} from {}", sender::describe(graph, sender)),
                 );
+            }
+            Fact::Unheard { signal } => {
+                let winch = signal.number() == libc::SIGWINCH;
+                let help = if winch { WINCH_HELP } else { "" };
+                let level = if winch { Level::Warn } else { Level::Debug };
+                let message = format_args!("{signal} has reached no unit{help}");
+                self.fact(level, "unheard", message);
             }
             Fact::Stopping => self.fact(
                 Level::Info,

@@ -4,7 +4,8 @@
 //! 80 µs at every start, as much as the fork. Blocked signals are queued for PID 1 too,
 //! though it has no handler for them (what `pid_namespaces(7)` drops is only what could
 //! be delivered); real-time ones queue without a bound of ours, and nothing of trc's is
-//! interrupted. A command that trc executes starts with an empty mask.
+//! interrupted. A command that trc executes starts with an empty mask, save where trc is
+//! transparent: then with what trc was started with.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -31,8 +32,20 @@ pub struct Received {
     pub uid: u32,
 }
 
+/// What trc was started with itself, and passes on where it is transparent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Inherited {
+    /// The signals that were blocked, bit n-1 for signal n.
+    pub blocked: u64,
+    /// Whether CHLD was ignored. All else that was still is.
+    pub child_ignored: bool,
+}
+
 /// All signals that can be caught.
-pub struct Signals(SignalFd);
+pub struct Signals {
+    fd: SignalFd,
+    inherited: Inherited,
+}
 
 impl Signals {
     /// Takes over all signals. A fault of trc's own still ends it: the kernel unblocks
@@ -45,19 +58,34 @@ impl Signals {
         // say nothing: sigaction(2).
         let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
         // SAFETY: no handler is involved.
-        unsafe { sigaction(signal::Signal::SIGCHLD, &default)? };
+        let child = unsafe { sigaction(signal::Signal::SIGCHLD, &default)? };
         let all = SigSet::all();
+        let mut before = SigSet::empty();
         // Not pthread_sigmask(3), whose errors nix takes for success.
-        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&all), None)?;
+        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&all), Some(&mut before))?;
         let fd = SignalFd::with_flags(&all, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
-        Ok(Self(fd))
+        let bit = |number: i32| {
+            // SAFETY: the set was filled in, and is only looked at.
+            let blocked = unsafe { libc::sigismember(before.as_ref(), number) } == 1;
+            u64::from(blocked) << (number - 1)
+        };
+        let inherited = Inherited {
+            blocked: (1..=64).map(bit).sum(),
+            child_ignored: matches!(child.handler(), SigHandler::SigIgn),
+        };
+        Ok(Self { fd, inherited })
+    }
+
+    /// What trc was started with.
+    pub fn inherited(&self) -> Inherited {
+        self.inherited
     }
 
     /// The signals that have come; CHLD among them only says that it did. Of a flood of real-time
     /// signals, which queue, a few at a time: the kernel hands out those with lower numbers first.
     pub fn drain(&self, into: &mut Vec<Received>) {
         for _ in 0..AT_ONCE {
-            let Ok(Some(read)) = self.0.read_signal() else { return };
+            let Ok(Some(read)) = self.fd.read_signal() else { return };
             let Some(signal) = Signal::from_number(read.ssi_signo.cast_signed()) else { continue };
             // sigaction(2): codes above 0 are the kernel's own.
             let (pid, uid) =
@@ -69,6 +97,6 @@ impl Signals {
 
 impl AsFd for Signals {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.fd.as_fd()
     }
 }

@@ -14,9 +14,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
-use nix::unistd::pipe2;
+use nix::unistd::{Gid, Uid, pipe2};
 
 use super::child::{self, Orders, STAGES};
+use super::signals::Inherited;
 use crate::engine::SpawnStage;
 
 /// Who the process becomes.
@@ -58,6 +59,10 @@ pub struct Launch {
     pub capabilities: Option<u64>,
     /// The terminal it runs on, in a session of its own.
     pub tty: Option<CString>,
+    /// The signals that it takes over as trc was given them; without it all are as by default.
+    pub inherited: Option<Inherited>,
+    /// The signal that it gets when trc is gone, and trc's own number.
+    pub pdeathsig: Option<(i32, i32)>,
     /// Whether it leads a process group of its own.
     pub own_group: bool,
     /// The terminal, if it is lent to this process.
@@ -66,6 +71,13 @@ pub struct Launch {
     pub streams: [Option<OwnedFd>; 3],
     /// Other descriptors and the numbers they must have.
     pub descriptors: Vec<(OwnedFd, RawFd)>,
+}
+
+impl Launch {
+    /// Its user and group, where they are others than trc's.
+    pub fn owner(&self) -> Option<(Uid, Gid)> {
+        self.ids.as_ref().map(|ids| (Uid::from_raw(ids.uid), Gid::from_raw(ids.gid)))
+    }
 }
 
 /// A child on its way.

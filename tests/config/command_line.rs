@@ -243,3 +243,16 @@ fn check_hints_at_a_reason_where_a_number_hides_more_than_a_stop() {
     let case = Case::new().toml("[exit]\n143 = 0\nstopped = 0\n[async.web]\nexec = \"x\"\n");
     assert_eq!(check(&case, &[]).2, "");
 }
+
+#[test]
+fn check_hints_at_the_stop_signal_of_apaches_images() {
+    for (text, hints) in [
+        ("[async.web]\nexec = \"/usr/local/bin/httpd-foreground\"\n", true),
+        ("[sync.web]\nexec = \"httpd-foreground\"\n", false),
+        ("signals.WINCH = \"stop\"\n[async.web]\nexec = \"apache2-foreground\"\n", false),
+        ("[async.web]\nexec = \"nginx\"\n", false),
+    ] {
+        let (status, _, err) = check(&Case::new().toml(text), &[]);
+        assert_eq!((status, err.contains("WINCH = \"stop\"")), (Some(0), hints), "{err}");
+    }
+}

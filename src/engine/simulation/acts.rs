@@ -231,6 +231,7 @@ impl Witness<'_> {
             | Fact::Overran { .. }
             | Fact::GaveUp { .. }
             | Fact::Exited { .. }
+            | Fact::Unheard { .. }
             | Fact::Failed { .. }
             | Fact::LeftBehind { .. }
             | Fact::Retrying { .. }

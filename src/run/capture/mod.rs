@@ -17,7 +17,7 @@ use crate::journal::{Journal, Source};
 pub use file::LogFile;
 use matcher::Matchers;
 pub use matcher::{Found, Matcher, Sought};
-pub use pipe::{PIPE_SIZE, Pipe, pipe};
+pub use pipe::{PIPE_SIZE, Pipe, give, pipe};
 pub use tail::{Tail, harmless};
 
 /// What is read at once where the output goes to a file, in bytes. Also the most
@@ -61,6 +61,8 @@ pub struct Capture {
     matchers: Matchers,
     /// Where it goes, if not to trc's own output.
     file: Option<Rc<LogFile>>,
+    /// Only looked at: it goes nowhere.
+    hidden: bool,
     /// Lines that have matched.
     matched: Vec<Found>,
     short_reads: u32,
@@ -79,6 +81,7 @@ impl Capture {
             tail: Tail::default(),
             matchers: Matchers::default(),
             file: None,
+            hidden: false,
             matched: Vec::new(),
             short_reads: 0,
             last_read: None,
@@ -99,6 +102,11 @@ impl Capture {
     /// Lines that have matched since this was asked last.
     pub fn take_matched(&mut self) -> Vec<Found> {
         std::mem::take(&mut self.matched)
+    }
+
+    /// It is looked at, and shown to nobody.
+    pub fn hide(&mut self) {
+        self.hidden = true;
     }
 
     /// Where it comes from.
@@ -151,6 +159,7 @@ impl Capture {
             let count = nix::unistd::read(pipe, scratch)?;
             match &self.file {
                 Some(file) => append(file, &mut self.partial, &scratch[..count]),
+                None if self.hidden => {}
                 None => journal.captured(&self.source, &mut self.partial, &scratch[..count]),
             }
             self.tail.push(&scratch[..count]);
@@ -177,7 +186,7 @@ impl Capture {
 
     /// Whether the log's reader is slow, and the unit has to wait for it.
     fn is_held_back(&self, journal: &Journal, now: Instant) -> bool {
-        self.file.is_none() && journal.holds_back(self.source.side(), now)
+        self.file.is_none() && !self.hidden && journal.holds_back(self.source.side(), now)
     }
 
     fn end(&mut self, journal: &Journal) {
@@ -189,6 +198,7 @@ impl Capture {
                 file.write(&self.partial);
             }
             Some(_) => {}
+            None if self.hidden => {}
             None => journal.captured_end(&self.source, &mut self.partial),
         }
         self.partial = Vec::new();

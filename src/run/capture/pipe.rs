@@ -34,10 +34,16 @@ pub fn pipe(owner: Option<(Uid, Gid)>) -> nix::Result<Pipe> {
     if let Err(errno) = fcntl(&read, FcntlArg::F_SETPIPE_SZ(size)) {
         log::trace!("a unit's pipe keeps its size: {}", errno.desc());
     }
+    give(&write, owner);
+    Ok(Pipe { read, write })
+}
+
+/// Makes a pipe belong to `owner`, if that is another than trc, so that the unit can open it
+/// again by its name. What can't be given only works less well.
+pub fn give(pipe: &OwnedFd, owner: Option<(Uid, Gid)>) {
     if let Some((user, group)) = owner
-        && let Err(errno) = fchown(&write, Some(user), Some(group))
+        && let Err(errno) = fchown(pipe, Some(user), Some(group))
     {
         log::debug!("can't give a unit's pipe to user {user}: {}", errno.desc());
     }
-    Ok(Pipe { read, write })
 }

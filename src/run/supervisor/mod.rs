@@ -280,6 +280,8 @@ impl Supervisor {
             Action::Sweep(signal) => self.sweep(signal),
             Action::SweepOver => self.sweep_over(),
             Action::Tell(Fact::LeftBehind { unit, ending }) => self.tell_left_behind(unit, ending),
+            // A key of the terminal, or its size.
+            Action::Tell(Fact::Unheard { .. }) if self.terminal.is_some() => {}
             Action::Tell(fact) => {
                 match &fact {
                     Fact::NotReady { unit } => self.explain(*unit, Purpose::Ready),

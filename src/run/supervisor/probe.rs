@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
-use super::super::capture::{Found, Matcher, Sought};
+use super::super::capture::{self, Found, Matcher, Sought};
 use super::super::probe::{Failure, Over, Try, Verdict, file};
 use super::super::spawn::Launch;
 use super::super::{prepare, processes};
@@ -368,6 +368,8 @@ impl Supervisor {
         if let Some((config::Probe::Fd(number), _)) = find(unit, Purpose::Ready) {
             let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
             fcntl(&read, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+            // So that it can open it by its name.
+            capture::give(&write, launch.owner());
             launch.descriptors.push((write, *number));
             self.units[id.0].readiness = Some(read);
         }

@@ -6,12 +6,13 @@ use std::rc::Rc;
 
 use log::Level;
 use nix::errno::Errno;
-use nix::unistd::{Gid, Uid, getegid, geteuid};
+use nix::unistd::{getegid, geteuid};
 
 use super::super::capture::{self, Capture, LogFile, Matcher};
 use super::super::notify::Socket;
 use super::super::prepare::{self, Problem, Ready, Surroundings};
 use super::super::private::Owner;
+use super::super::reopen;
 use super::super::spawn::{self, Ids, Launch, Pace, read_progress};
 use super::super::spawn_failure::spawn_failure;
 use super::super::stream::Side;
@@ -92,8 +93,14 @@ impl Supervisor {
             launch.terminal = (!terminal.shared_group).then(|| terminal.raw());
             launch.own_group = !terminal.shared_group;
         }
+        launch.inherited = graph.transparent.then(|| self.signals.inherited());
         let file = self.output_file(id, unit)?;
         let pipes = self.streams(unit, &mut launch)?;
+        match (launch.owner(), unit.own_terminal()) {
+            (Some((user, _)), Some(path)) => reopen::hand_over(user, path),
+            (Some((user, _)), None) if launch.streams[0].is_none() => reopen::allow(user, 0),
+            (Some(_) | None, _) => {}
+        }
         self.notification(id, unit, &mut launch)?;
         let pace = match self.reporter.announces() {
             true => Pace::Gated,
@@ -151,6 +158,9 @@ impl Supervisor {
             let source = Source::new(unit.stage.name(), &unit.name, pid, side);
             let mut capture = Capture::new(read, source);
             capture.look_for(probes().into_iter().chain(self.lines.matchers(id)).collect());
+            if self.loaded.config.is_hidden(unit) {
+                capture.hide();
+            }
             if let Some(file) = file {
                 capture.write_to(Rc::clone(file));
             }
@@ -210,10 +220,17 @@ impl Supervisor {
 
     /// Sets up a unit's standard output and error; returns trc's ends of the pipes.
     fn streams(&self, unit: &Unit, launch: &mut Launch) -> nix::Result<Vec<(Side, OwnedFd)>> {
-        let owner = launch.ids.as_ref().map(|ids| (Uid::from_raw(ids.uid), Gid::from_raw(ids.gid)));
+        let owner = launch.owner();
         let mut pipes = Vec::new();
         match prepare::output(&self.loaded.config, unit) {
-            Output::Inherit => {}
+            Output::Inherit if unit.own_terminal().is_some() => {}
+            Output::Inherit => {
+                if let Some((user, _)) = owner {
+                    for number in [1, 2] {
+                        reopen::allow(user, number);
+                    }
+                }
+            }
             Output::Null => {
                 launch.streams[1] = Some(prepare::null(true)?);
                 launch.streams[2] = Some(prepare::null(true)?);
