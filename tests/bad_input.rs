@@ -119,6 +119,12 @@ fn a_mistake_in_the_file_is_told_with_its_place_and_nothing_is_started() {
             says: &["TREM"],
         },
         Mistake {
+            name: "a stop signal that ends nothing",
+            toml: "[sync.x]\nexec = 'true'\nstop.signal = 'STOP'\n",
+            at: "3:15",
+            says: &["SIGSTOP can't be caught, and ends nothing"],
+        },
+        Mistake {
             name: "no duration",
             toml: "[sync.x]\nexec = 'true'\nstop.timeout = 'soon'\n",
             at: "3:16",

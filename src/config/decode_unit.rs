@@ -9,6 +9,7 @@ use super::{
     After, Command, Condition, Diagnostic, Form, Origin, OutputFile, Placed, Severity, Stage, Stop,
     Unit, flags, schema,
 };
+use crate::signal::Signal;
 
 /// What became of a declared unit.
 pub enum Declared {
@@ -185,7 +186,7 @@ impl Decoder<'_> {
         let table = self.names("stop", fields.entry("stop"));
         let fields = self.fields(" in `stop`", schema::STOP, table);
         Stop {
-            signal: self.get(&fields, "signal", leaf::signal),
+            signal: self.get(&fields, "signal", stop_signal),
             timeout: self.get(&fields, "timeout", duration),
             to: self.get(&fields, "to", leaf::choice),
             exec: fields.entry("exec").and_then(|exec| self.words("stop.exec", &exec.node)),
@@ -233,6 +234,14 @@ pub fn by_unit(table: &Table) -> Vec<(String, &Entry)> {
     }
     entries.sort_by_key(|(_, entry)| entry.order);
     entries
+}
+
+/// A signal that a unit may end by, if only it makes something of it.
+fn stop_signal(node: &Node, environment: &super::Environment) -> leaf::Leaf<Signal> {
+    match leaf::signal(node, environment)? {
+        Signal::STOP => Err(Problem::new("SIGSTOP can't be caught, and ends nothing")),
+        signal => Ok(signal),
+    }
 }
 
 fn is_stage(name: &str) -> bool {
