@@ -568,3 +568,32 @@ fn who_is_killed_for_a_second_stop_signal_is_not_said_to_be_late() {
         outcome.stderr_lacks("in time");
     }
 }
+
+#[test]
+fn what_is_no_file_or_is_held_by_somebody_holds_up_nothing() {
+    let rows = [
+        ("env_file", "env_file = ['${W}/x']", "cannot read env_file"),
+        ("a secret", "env.X = { file = '${W}/x' }", "cannot read"),
+        ("output", "output = { file = '${W}/x' }", "cannot open"),
+    ];
+    // A FIFO; and a file whose owner has a lease on it, for whose end open(2) waits 45 s.
+    let lease = "import fcntl, os\n\
+                 held = os.open('x', os.O_RDWR)\n\
+                 fcntl.fcntl(held, fcntl.F_SETLEASE, fcntl.F_WRLCK)\n\
+                 if os.fork() == 0:\n\
+                 \x20import signal; signal.signal(signal.SIGIO, signal.SIG_IGN)\n\
+                 \x20os.close(1); os.close(2); open('never').read(); os._exit(0)";
+    table(
+        &rows,
+        |row| row.0.to_owned(),
+        |(_, keys, error)| {
+            let toml = format!("[sync.a]\nexec = 'true'\n{keys}");
+            Trc::toml(&toml).fifo("x").run().status(126).stderr_has(error);
+            let held = format!("{} -c \"{lease}\" &\nwait", python());
+            let trc = Trc::toml(&toml).file("x", "A=1").before(&held).survivors_allowed();
+            let begun = std::time::Instant::now();
+            trc.run();
+            assert!(begun.elapsed() < std::time::Duration::from_secs(10));
+        },
+    );
+}

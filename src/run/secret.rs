@@ -1,8 +1,10 @@
 //! Values that files hold. What is in them is never said.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use nix::fcntl::OFlag;
@@ -17,13 +19,28 @@ const LONGEST: u64 = 128 * 1024;
 /// What the images' convention adds to a variable's name.
 const SUFFIX: &[u8] = b"_FILE";
 
-/// What a regular file holds, if that is no more than `most` bytes.
+/// What a regular file holds, if that is no more than `most` bytes, and if no link that somebody
+/// else may have made leads to it.
 ///
 /// # Errors
 /// Why it can't be read, in words.
 pub fn read_file(path: &Path, most: u64) -> Result<Vec<u8>, String> {
+    read_regular(trusted::open(path, OFlag::O_RDONLY), most)
+}
+
+/// The same, whatever links lead to it: for what is only looked at.
+///
+/// # Errors
+/// Why it can't be read, in words.
+pub fn look_into(path: &Path, most: u64) -> Result<Vec<u8>, String> {
+    // Without O_NONBLOCK, opening a FIFO waits for its writer.
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    read_regular(File::options().read(true).custom_flags(flags).open(path), most)
+}
+
+fn read_regular(file: std::io::Result<File>, most: u64) -> Result<Vec<u8>, String> {
     let words = |error: &std::io::Error| reason(error);
-    let file = trusted::open(path, OFlag::O_RDONLY).map_err(|error| words(&error))?;
+    let file = file.map_err(|error| words(&error))?;
     if !file.metadata().map_err(|error| words(&error))?.is_file() {
         return Err("it is not a regular file".to_owned());
     }

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
-use super::super::secret::read_file;
+use super::super::secret::look_into;
 use super::super::users::Users;
 use super::all_of;
 use crate::config::expect::size;
@@ -51,7 +51,7 @@ fn check_with(
     if !wanted.contains.is_empty() {
         // What is no file is not even opened: that may do something.
         if found.is_file() {
-            match read_file(&wanted.path, LONGEST) {
+            match look_into(&wanted.path, LONGEST) {
                 Ok(bytes) => problems.extend(
                     wanted.contains.iter().filter_map(|one| one.check_of("it", &bytes).err()),
                 ),
