@@ -1,7 +1,11 @@
 //! Whatever a unit without any privileges may try on PID 1: on its descriptors, its time and
 //! its memory.
 
-#![allow(clippy::disallowed_methods, reason = "tests start processes and read the clock")]
+#![allow(
+    clippy::disallowed_methods,
+    unsafe_code,
+    reason = "tests start processes and read the clock"
+)]
 
 mod common;
 
@@ -596,4 +600,44 @@ fn what_is_no_file_or_is_held_by_somebody_holds_up_nothing() {
             assert!(begun.elapsed() < std::time::Duration::from_secs(10));
         },
     );
+}
+
+/// What the next test runs as a unit: it leaves orphans as fast as it can, for ever.
+#[test]
+#[ignore = "runs until it is killed"]
+fn leaves_orphans_for_ever() {
+    use nix::unistd::{ForkResult, fork};
+    // SAFETY: system calls only, in every process but the first, which waits for its child.
+    unsafe {
+        nix::libc::signal(TERM, nix::libc::SIG_IGN);
+        loop {
+            if let Ok(ForkResult::Parent { child }) = fork() {
+                _ = nix::sys::wait::waitpid(child, None);
+            } else {
+                _ = fork();
+                nix::libc::_exit(0);
+            }
+        }
+    }
+}
+
+#[test]
+fn orphans_without_end_hold_up_nothing() {
+    let own = std::env::current_exe().unwrap();
+    let mut toml = String::from("[async.other]\nscript = 'echo up; read x <$W/never'\n");
+    for name in ["a", "b", "c"] {
+        toml += &format!(
+            "[async.{name}]\nexec = ['{}', '--ignored', '--exact', 'leaves_orphans_for_ever']\n\
+             stop.timeout = '1s'\n",
+            own.display()
+        );
+    }
+    for mode in MODES {
+        let running = Trc::toml(&toml).mode(mode).spawn();
+        running.wait_for("up").wait_for_times("running 1 test", 3);
+        let begun = std::time::Instant::now();
+        running.signal(TERM);
+        running.finish().status(143).stderr_has("did not stop in time");
+        assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
+    }
 }

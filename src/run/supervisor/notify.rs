@@ -13,16 +13,22 @@ use crate::config::Probe;
 use crate::engine::{Event, Notice};
 use crate::graph::UnitId;
 
-/// How many messages of a unit are taken in at once: a flood starves nobody.
-const AT_ONCE: usize = 64;
+/// How many messages of a unit are taken in at once: a flood starves nobody. Whose one is may
+/// take as many looks at `/proc` as its sender has ancestors.
+const AT_ONCE: usize = 16;
 
 impl Supervisor {
     /// Takes in what a unit has sent.
     pub(super) fn read_notices(&mut self, id: UnitId) {
+        let mut last = None;
         for _ in 0..AT_ONCE {
             let Some(socket) = &mut self.units[id.0].notify else { return };
             let Some(message) = socket.receive(now()) else { return };
-            if self.is_its_own(id, &message) {
+            let sender = (message.pid, message.uid);
+            let known = last.filter(|(of, _)| *of == sender).map(|(_, own)| own);
+            let own = known.unwrap_or_else(|| self.is_its_own(id, &message));
+            last = Some((sender, own));
+            if own {
                 self.has_spoken(id);
                 for field in message.fields {
                     self.notice(id, field);
