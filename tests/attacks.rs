@@ -624,14 +624,15 @@ fn leaves_orphans_for_ever() {
 #[test]
 fn orphans_without_end_hold_up_nothing() {
     let own = std::env::current_exe().unwrap();
-    let mut toml = String::from("[async.other]\nscript = 'echo up; read x <$W/never'\n");
-    for name in ["a", "b", "c"] {
-        toml += &format!(
+    let storm = |name: &str| {
+        format!(
             "[async.{name}]\nexec = ['{}', '--ignored', '--exact', 'leaves_orphans_for_ever']\n\
              stop.timeout = '1s'\n",
             own.display()
-        );
-    }
+        )
+    };
+    let other = "[async.other]\nscript = 'echo up; read x <$W/never'\n".to_owned();
+    let toml = other + &["a", "b", "c"].map(storm).concat();
     for mode in MODES {
         let running = Trc::toml(&toml).mode(mode).spawn();
         running.wait_for("up").wait_for_times("running 1 test", 3);
