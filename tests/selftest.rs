@@ -393,7 +393,7 @@ fn what_did_not_hold_or_took_too_long_is_named() {
         ),
         (
             "expect = { fault = { unit = 'x', kill = 'USR1' }, file = '/no/such', within = '10s' }",
-            "async.x was not up again after SIGUSR1",
+            "async.x did not go on after SIGUSR1; if it is to be restarted by that, the fault takes restarts = true",
         ),
     ] {
         let toml =
@@ -404,13 +404,119 @@ fn what_did_not_hold_or_took_too_long_is_named() {
 
 #[test]
 fn what_one_test_has_waited_for_in_vain_no_other_waits_for() {
-    let toml = "[async.x]\nexec = '/no/such'\nrestart = { when = 'always', backoff = '10ms' }\n\
+    let toml = "[async.x]\nexec = '/no/such'\nrestart = { when = 'always', backoff = '1h' }\n\
                 [test.a]\nstart_within = '300ms'\nexpect.uid = 0\n\
                 [test.b]\nstart_within = '1h'\nexpect.uid = 0\n";
     let outcome = tested(toml).run();
     outcome.status(1).stdout_has("not ok 1 - test.a\n").stdout_has("not ok 2 - test.b\n");
     let why = "async.x was not up in time: it could not be started: /no/such: no such file";
-    outcome.stdout_has(why).stdout_has("at last after it could not be started: /no/such");
+    outcome.stdout_has(why).stdout_has("restarted once, after it could not be started: /no/such");
+}
+
+#[test]
+fn a_unit_that_is_restarted_again_and_again_is_not_waited_for() {
+    let toml = "[async.x]\nexec = ['sh', '-c', 'echo no disk; exit 3']\nready.file = '${W}/none'\n\
+                restart = { when = 'always', backoff = '10ms' }\n\
+                [test.a]\nexpect.uid = 0\n";
+    let outcome = tested(toml).run();
+    outcome.status(1).stdout_has("not ok 1 - test.a\n");
+    outcome.stdout_has("async.x is not up, and was restarted 5 times: it failed with status 3; its last output: no disk");
+}
+
+#[test]
+fn a_unit_that_is_not_up_when_the_tests_are_done_is_a_finding() {
+    let stays = "exec = ['cat', '${W}/never']\n";
+    let test = "[test.t]\nafter = { third = 'started' }\nexec = 'true'\nstart_within = '300ms'\n";
+    for (units, says) in [
+        (
+            format!(
+                "[async.db]\nready.tcp = '127.0.0.1:1'\n[async.worker]\nafter = ['db']\n{stays}"
+            ),
+            &[
+                "not ok 4 - async.db.run",
+                "it was not ready when the tests were done: 127.0.0.1:1",
+                "async.worker.run",
+                "it was never started: it waits for async.db",
+            ][..],
+        ),
+        (
+            format!("[async.db]\n{stays}ready.file = '${{W}}/none'\n"),
+            &["async.db.run", "it was not ready when the tests were done: "],
+        ),
+        (
+            format!("[async.job]\n{stays}oneshot = true\n"),
+            &["async.job.run", "it is a one-shot, and had not ended when the tests were done"],
+        ),
+    ] {
+        let toml = format!("[async.third]\n{stays}{units}{test}");
+        let outcome = tested(&toml).run();
+        outcome
+            .status(1)
+            .stdout_has("ok 1 - test.t\n")
+            .stderr_has("the tests are done; waiting for async.");
+        for says in says {
+            outcome.stdout_has(says);
+        }
+        let all = "allow = ['db.run', 'worker.run']\n";
+        if toml.contains("worker") {
+            tested(&(toml + all)).run().status(0).stdout_has("# TODO allowed by test.t\n");
+        }
+    }
+}
+
+/// A test that is over in no time says nothing of what happens a moment later.
+#[test]
+fn a_run_goes_on_until_all_units_have_been_up_for_a_moment() {
+    for (unit, test, says) in [
+        (
+            "exec = ['sh', '-c', 'sleep .2; echo hunter2; exec cat $W/never']",
+            "expect.log.forbids = 'hunter2'",
+            "hunter2",
+        ),
+        ("exec = ['sh', '-c', 'sleep .2']", "exec = 'true'", "not ok 2 - async.x.run"),
+        (
+            "exec = ['sh', '-c', 'echo up; sleep .2; exit 3']\nready.log = 'up'",
+            "exec = 'true'",
+            "it failed with status 3",
+        ),
+        (
+            // A stale lock keeps it down.
+            "exec = ['sh', '-c', 'mkdir $W/lock || { sleep .2; exit 1; }; exec cat $W/never']\n\
+             restart = { when = 'always', backoff = '1ms' }",
+            "expect.fault = { unit = 'x', kill = 'SIGKILL' }\nexpect.within = '2s'",
+            "async.x was not up again after SIGKILL",
+        ),
+    ] {
+        let toml = format!("[async.x]\n{unit}\n[test.t]\n{test}\n");
+        tested(&toml).run().status(1).stdout_has(says);
+    }
+}
+
+/// Like a daemon that a HUP kills, although its test takes its successor for itself.
+#[test]
+fn what_dies_of_a_signal_that_means_something_has_not_gone_on() {
+    let unit = |does: &str| {
+        format!(
+            "[async.x]\nexec = ['bash', '-c', '{does} echo up; exec 9<>$W/never; while :; do read -t 1000 -u 9 x; done']\n\
+             ready.log = 'up'\nrestart = {{ when = 'on-failure', backoff = '1ms' }}\n"
+        )
+    };
+    for (does, more, status) in [
+        ("", "", 1),
+        ("trap \"exit 3\" HUP;", "", 1),
+        ("trap \"read -t 0.2 -u 9 x; exit 3\" HUP;", "", 1),
+        ("trap : HUP;", "", 0),
+        ("", ", restarts = true", 0),
+        ("trap : HUP;", ", restarts = true", 1),
+    ] {
+        let test = format!(
+            "[test.t]\nexpect = {{ fault = {{ unit = 'x', kill = 'SIGHUP'{more} }}, within = '2s' }}\n"
+        );
+        tested(&(unit(does) + &test)).run().status(status);
+    }
+    let toml =
+        unit("") + "[test.t]\nexpect.fault = { unit = 'x', kill = 'KILL', restarts = false }\n";
+    tested(&toml).run().status(78).stderr_has("no process goes on after SIGKILL");
 }
 
 #[test]
@@ -782,7 +888,7 @@ fn what_a_fault_makes_units_say_is_no_finding() {
                 exec = ['sh', '-c', 'trap \"echo ERROR; exit 1\" USR1; echo up; while :; do read x <$W/never & wait; done']\n\
                 stop.to = 'group'\n\
                 [test.quiet]\nexpect.log.forbids = 'ERROR'\n\
-                [test.fault]\nexpect = { fault = { unit = 'x', kill = 'USR1' }, log.contains = 'ERROR' }\n";
+                [test.fault]\nexpect = { fault = { unit = 'x', kill = 'USR1', restarts = true }, log.contains = 'ERROR' }\n";
     tested(toml).run().status(0).stdout_has("ok 1 - test.quiet\n").stdout_lacks("test.quiet.log");
 }
 

@@ -270,6 +270,13 @@ impl Decoder<'_> {
         let unit = self.placed(&fields, "unit", leaf::text);
         let kill = self.get(&fields, "kill", fault_signal);
         let stop = self.get(&fields, "stop", positive);
+        let restarts = self.placed(&fields, "restarts", leaf::boolean);
+        if let Some(Placed { value: false, origin }) = &restarts
+            && kill == Some(Signal::KILL)
+        {
+            self.error(origin, "`restarts = false`: no process goes on after SIGKILL", None);
+        }
+        let restarts = restarts.map(|restarts| restarts.value);
         let missing = |key: &str| fields.entry(key).is_none() && !fields.has_unknown();
         if missing("unit") {
             self.error(&entry.key, "`expect.fault` needs a `unit`", None);
@@ -278,7 +285,7 @@ impl Decoder<'_> {
             self.error(&entry.key, "`expect.fault` needs a `kill` or a `stop`", None);
         }
         let kind = kill.map(FaultKind::Kill).or(stop.map(FaultKind::Stop))?;
-        Some(Placed { value: Fault { unit: unit?, kind }, origin: entry.key.clone() })
+        Some(Placed { value: Fault { unit: unit?, kind, restarts }, origin: entry.key.clone() })
     }
 }
 

@@ -89,6 +89,38 @@ pub struct Fault {
     pub unit: UnitRef,
     /// What.
     pub kind: FaultKind,
+    /// Whether it has to be restarted by that, or must not be; without it the kind says.
+    pub restarts: Option<bool>,
+}
+
+impl Fault {
+    /// What has to run of the unit when all is well again. What stops or crashes programs ends
+    /// this one; other signals, such as HUP, mean something to a program that goes on.
+    #[must_use]
+    pub fn leaves(&self, stop_signal: Signal) -> Leaves {
+        match (self.restarts, self.kind) {
+            (Some(true), _) => Leaves::Another,
+            (None, FaultKind::Kill(signal)) if signal.ends() || signal == stop_signal => {
+                Leaves::Another
+            }
+            // Programs stop by these, or leave them to the terminal.
+            (None, FaultKind::Stop(_) | FaultKind::Kill(Signal::INT | Signal::QUIT)) => {
+                Leaves::Either
+            }
+            (Some(false), _) | (None, FaultKind::Kill(_)) => Leaves::TheSame,
+        }
+    }
+}
+
+/// The process of a unit that has to run after a fault.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Leaves {
+    /// The one that it was done to.
+    TheSame,
+    /// One that was started since.
+    Another,
+    /// Any.
+    Either,
 }
 
 /// What is done.

@@ -50,7 +50,8 @@ pub use cli::{CommandLine, Invocation};
 pub use diagnostic::{Diagnostic, Severity};
 pub use environment::{is_own_variable, log_format};
 pub use expect::{
-    Check, Fault, FaultKind, FileCheck, HttpCheck, Listening, Needle, Pattern, StopCheck, Test,
+    Check, Fault, FaultKind, FileCheck, HttpCheck, Leaves, Listening, Needle, Pattern, StopCheck,
+    Test,
 };
 pub use load::{Loaded, Refused, load};
 pub use origin::{Origin, Placed};

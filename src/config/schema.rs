@@ -849,6 +849,13 @@ pub const EXPECT_FAULT: &[Key] = &[
         r#""5s""#,
         "it is stopped by SIGSTOP, and goes on after this time unless it was restarted before",
     ),
+    key(
+        "restarts",
+        Kind::Boolean,
+        "what the signal means",
+        "true",
+        "whether another process has to run afterwards, or the same one; KILL, TERM, the stop signal and those of crashes ask for another, INT, QUIT and `stop` for either, all others for the same",
+    ),
 ];
 
 /// The keys of a signal's table in `[signals]`.

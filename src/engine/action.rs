@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Ended, Ending, How, Purpose, Sender, SpawnStage};
+use super::{Ended, Ending, How, Lack, Purpose, Sender, SpawnStage};
 use crate::config::Then;
 use crate::graph::UnitId;
 use crate::signal::Signal;
@@ -223,6 +223,11 @@ pub enum Fact {
         /// Which one.
         unit: UnitId,
     },
+    /// All tests are done, and these units are not up yet, which is waited for.
+    NotUpYet {
+        /// Which ones, and what they lack.
+        units: Vec<(UnitId, Lack)>,
+    },
     /// A test is done.
     TestEnded {
         /// Which one.
@@ -266,6 +271,7 @@ impl Fact {
             | Self::Unheard { .. }
             | Self::Stopping
             | Self::KillingRest { .. }
+            | Self::NotUpYet { .. }
             | Self::CutShort { .. } => None,
         }
     }

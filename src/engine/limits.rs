@@ -36,5 +36,10 @@ pub const LAST_TRY: Duration = Duration::from_secs(1);
 pub const ZOMBIE: Duration = Duration::from_millis(200);
 /// In test mode: whom a unit that has ended told to end is gone after that.
 pub const LINGER: Duration = Duration::from_millis(200);
+/// In test mode: what has been up for so long is believed to stay so. What nothing says of
+/// whether it is ready counts as up for a test from then on.
+pub const CALM: Duration = Duration::from_millis(500);
+/// In test mode: who was restarted so often in a row will not be up, and no test waits for it.
+pub const LOOP: u32 = 5;
 /// How many restarts of a unit are remembered; `restart.max` is no larger.
 pub const RESTARTS: usize = 1000;

@@ -26,6 +26,7 @@ mod exit;
 mod limits;
 mod policy;
 mod reason;
+mod rest;
 mod restart;
 mod signals;
 #[cfg(test)]
@@ -45,6 +46,7 @@ pub use action::{Action, Fact, Target, Told};
 pub use event::{Ending, Event, Left, Notice, Outcome, Purpose, Sender, SpawnStage, Tick};
 pub use limits::UNKILLABLE_AFTER;
 pub use reason::{Cause, LastWord, Reason};
+pub use rest::Lack;
 pub use testing::Finding;
 pub use unit::{Ended, How, Stopped, TestEnd};
 

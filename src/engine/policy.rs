@@ -1,15 +1,15 @@
 //! The wait policies: when the run ends by itself, and with which status.
 
-use super::{Action, Cause, Ended, Engine};
+use super::{Action, Cause, Ended, Engine, Tick};
 use crate::config::{OnFailure, Stage, WaitPolicy};
 use crate::graph::UnitId;
 use crate::status;
 
 impl Engine {
     /// Stops the run if the wait policy says so.
-    pub(super) fn ask_policy(&mut self, actions: &mut Vec<Action>) {
+    pub(super) fn ask_policy(&mut self, now: Tick, actions: &mut Vec<Action>) {
         if self.graph.testing {
-            return self.ask_tests(actions);
+            return self.ask_tests(now, actions);
         }
         let all_ended = self.counted().all(|id| self.ended(id).is_some());
         let verdict = match self.graph.wait {

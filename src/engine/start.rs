@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::unit::{Phase, State};
+use super::unit::{Calm, Phase, State};
 use super::{Action, Cause, Ended, Engine, Event, Fact, How, Run, SpawnStage, Tick, limits};
 use crate::config::{Condition, OnFailure, Stage};
 use crate::graph::{Graph, Need, UnitId};
@@ -74,7 +74,7 @@ impl Engine {
     /// Asks the wait policy, and if it goes on, starts whatever a change has made
     /// startable.
     pub(super) fn advance_up(&mut self, now: Tick, actions: &mut Vec<Action>) {
-        self.ask_policy(actions);
+        self.ask_policy(now, actions);
         while self.run == Run::Up
             && let Some(changed) = self.changed.pop_front()
         {
@@ -88,7 +88,7 @@ impl Engine {
             for id in [changed].into_iter().chain(next).chain(waiters) {
                 self.try_start(now, id, actions);
                 // What could not be started any more has ended by that.
-                self.ask_policy(actions);
+                self.ask_policy(now, actions);
             }
         }
     }
@@ -163,6 +163,14 @@ impl Engine {
         let ended = self.ended(need.unit);
         let waits = state.is_dormant();
         match (need.condition, ended) {
+            // What is about to be stopped is not up.
+            (Condition::Started, None)
+                if need.calm
+                    && state.started
+                    && (state.watch.calm != Calm::Yes || state.verdict.is_some()) =>
+            {
+                Holds::NotYet
+            }
             (Condition::Started, _) if state.started => Holds::Yes,
             (Condition::Ready, _) if state.is_ready() => Holds::Yes,
             // What has not run by now never will: it is over for a halt unit.
@@ -222,7 +230,7 @@ impl Engine {
     }
 
     fn spawn(&mut self, id: UnitId, tries: u32, actions: &mut Vec<Action>) {
-        self.states[id.0].ran_since = None;
+        (self.states[id.0].ran_since, self.states[id.0].told) = (None, None);
         self.states[id.0].phase = Phase::Starting { pid: None, tries };
         actions.push(Action::Spawn(id));
     }

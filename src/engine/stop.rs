@@ -66,6 +66,7 @@ impl Engine {
         match self.states[id.0].phase {
             Phase::Running { pid } | Phase::Starting { pid: Some(pid), .. } => {
                 actions.push(Action::Tell(Fact::Terminating { unit: id, pid }));
+                self.states[id.0].told = Some(now);
                 let ladder = if node.unit.stop.exec.is_some() {
                     actions.push(Action::StopCommand(id));
                     self.states[id.0].stop_command = Some(kill_at);

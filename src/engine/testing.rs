@@ -12,13 +12,14 @@
 //! Once the last test is done, the units' processes are looked at, and the run stops as
 //! from outside. What was not as it should be, all along, is a [`Finding`].
 
+use super::rest::Lack;
 use super::start::Holds;
 use super::unit::{Ladder, Phase, Stopped, Trial};
 use super::{
     Action, Budget, Cause, Ended, Ending, Engine, Event, Fact, How, Outcome, Run, Target, TestEnd,
     Tick, limits,
 };
-use crate::config::{FaultKind, OnFailure, Stage, WaitPolicy};
+use crate::config::{FaultKind, Leaves, OnFailure, Stage, WaitPolicy};
 use crate::graph::{Graph, Need, RESERVE, UnitId, points};
 use crate::signal::Signal;
 use crate::status;
@@ -52,6 +53,8 @@ pub enum Finding {
     StopStatus(UnitId),
     /// A unit has not stopped as this test expects.
     NotAsTold(UnitId),
+    /// A unit was not up, or not over, when the tests were, however long that was waited for.
+    NotUp(UnitId, Lack),
     /// The stop has taken longer than whoever stops the container waits.
     Slow,
 }
@@ -62,7 +65,9 @@ impl Finding {
     pub fn point(self, graph: &Graph) -> String {
         let unit = |id: UnitId| &graph.node(id).unit;
         match self {
-            Self::Ended(id) | Self::Restarted(id) | Self::CutShort(id) => points::run(unit(id)),
+            Self::Ended(id) | Self::Restarted(id) | Self::CutShort(id) | Self::NotUp(id, _) => {
+                points::run(unit(id))
+            }
             Self::Killed(id)
             | Self::StopCommand(id)
             | Self::StopStatus(id)
@@ -94,7 +99,9 @@ pub(super) struct Testing {
     /// How many restarts there have been.
     pub restarts: u32,
     /// Units that a test has waited for in vain: no other test waits for them.
-    in_vain: Vec<UnitId>,
+    pub in_vain: Vec<UnitId>,
+    /// All tests are done: until when units may come up that no test has waited for.
+    pub rest_by: Option<Tick>,
     inspection: Option<Inspection>,
     /// Until when whoever stops the container waits for its end.
     stop_by: Option<Tick>,
@@ -104,7 +111,8 @@ impl Testing {
     pub(super) fn deadline(&self) -> Option<Tick> {
         match self.inspection {
             Some(Inspection::Again { at }) => Some(at),
-            Some(Inspection::Asked | Inspection::AskedAgain) | None => None,
+            None => self.rest_by,
+            Some(Inspection::Asked | Inspection::AskedAgain) => None,
         }
     }
 }
@@ -129,7 +137,8 @@ impl Engine {
         let Some(test) = self.graph.node(id).test() else { return };
         let needs = &self.graph.node(id).needs;
         let in_vain = needs.iter().any(|need| {
-            need.written && self.testing.in_vain.contains(&need.unit) && !self.is_met(*need)
+            let hopeless = self.testing.in_vain.contains(&need.unit) || self.loops(need.unit);
+            need.written && hopeless && !self.is_met(*need)
         });
         let start_by = if in_vain { now } else { now + test.start_within };
         self.states[id.0].trial.start_by.get_or_insert(start_by);
@@ -148,12 +157,15 @@ impl Engine {
         };
         actions.push(Action::Tell(Fact::TestBegan { unit: id }));
         if let (Some(fault), Some(victim)) = (&test.fault, graph.node(id).victim) {
-            self.states[victim.0].faulted = true;
+            let leaves = fault.value.leaves(graph.node(victim).stop_signal);
+            // What has to go on has no excuse for a restart.
+            self.states[victim.0].faulted = leaves != Leaves::TheSame;
+            let pid = self.states[victim.0].pid();
+            trial.killed = pid.filter(|_| leaves == Leaves::Another);
             match fault.value.kind {
                 FaultKind::Kill(signal) => {
-                    self.states[victim.0].struck = Some(signal);
-                    let ends = signal.ends() || signal == graph.node(victim).stop_signal;
-                    trial.killed = self.states[victim.0].pid().filter(|_| ends);
+                    self.states[victim.0].struck =
+                        Some(signal).filter(|_| leaves != Leaves::TheSame);
                     actions.push(Action::Signal(Target::Process(victim), signal));
                 }
                 FaultKind::Stop(time) => {
@@ -190,7 +202,7 @@ impl Engine {
         }
         let restarts = self.testing.restarts;
         let holds = self.graph.node(id).test().and_then(|test| test.holds);
-        let recovered = self.recovered(id);
+        let recovered = self.recovered(now, id);
         let trial = &mut self.states[id.0].trial;
         match (outcome, trial.hold_until) {
             (Outcome::Skipped, _) => self.end_trial(id, TestEnd::Skipped, actions),
@@ -248,9 +260,12 @@ impl Engine {
         // What was only signalled has its excuse in that it dies of the signal.
         let (node, signalled) = (self.graph.node(id), self.states[id.0].trial.stopped.is_none());
         let over = end == TestEnd::Passed || end == TestEnd::Skipped && signalled;
-        if let Some(victim) = node.victim.filter(|_| over) {
+        let victim = node.victim;
+        if let Some(victim) = victim.filter(|_| over) {
             self.states[victim.0].faulted = false;
         }
+        // It had its time, and no other test gives it more.
+        self.testing.in_vain.extend(victim.filter(|_| end == TestEnd::NotRecovered));
         let ended = self.end(id, How::Test(end), status, actions);
         actions.push(Action::Tell(Fact::TestEnded { unit: id, ended }));
     }
@@ -287,11 +302,25 @@ impl Engine {
         }
     }
 
-    /// Whether the unit that a fault was done to is up again.
-    fn recovered(&self, id: UnitId) -> Recovered {
+    /// Whether the unit that a fault was done to is up again, or has gone on.
+    fn recovered(&self, now: Tick, id: UnitId) -> Recovered {
         let node = self.graph.node(id);
         let Some(victim) = node.victim else { return Recovered::Yes };
         let (trial, state) = (&self.states[id.0].trial, &self.states[victim.0]);
+        let fault = node.test().and_then(|test| test.fault.as_ref());
+        let stop_signal = self.graph.node(victim).stop_signal;
+        if fault.is_some_and(|fault| fault.value.leaves(stop_signal) == Leaves::TheSame) {
+            let same = state.ran_since.is_some_and(|since| since <= trial.since);
+            return match state.phase {
+                // It may be about to end.
+                Phase::Running { .. } if same && now < trial.since + limits::CALM => {
+                    Recovered::NotYet
+                }
+                Phase::Running { .. } if same && trial.continue_at.is_none() => Recovered::Yes,
+                Phase::Running { .. } if same => Recovered::NotYet,
+                _ => Recovered::Never,
+            };
+        }
         let has_check = self.graph.node(victim).unit.ready.is_some();
         let may_fail = self.graph.node(victim).unit.on_failure == OnFailure::Ignore;
         match state.phase {
@@ -300,7 +329,9 @@ impl Engine {
             Phase::Running { pid } if Some(pid) == trial.stopped && trial.continue_at.is_some() => {
                 Recovered::NotYet
             }
-            Phase::Running { .. } if state.is_ready() || !has_check => Recovered::Yes,
+            Phase::Running { .. } if state.is_ready() => Recovered::Yes,
+            // Nothing says of it whether it is ready: it has to have gone on for a moment.
+            Phase::Running { .. } if !has_check && state.watch.is_calm(now) => Recovered::Yes,
             Phase::Done(_) if may_fail => Recovered::Yes,
             Phase::Done(_) => Recovered::Never,
             Phase::Waiting
@@ -318,10 +349,15 @@ impl Engine {
         let due = |time: Option<Tick>| time.is_some_and(|time| time <= now);
         let trial = self.states[id.0].trial;
         match self.states[id.0].phase {
-            Phase::Waiting if due(trial.start_by) && self.run == Run::Up => {
+            Phase::Waiting if trial.start_by.is_some() && self.run == Run::Up => {
                 let node = self.graph.node(id);
-                let unmet = |need: &&Need| need.written && !self.is_met(**need);
+                let late = due(trial.start_by);
+                let hopeless = |need: &Need| late || self.loops(need.unit);
+                let unmet = |need: &&Need| need.written && !self.is_met(**need) && hopeless(need);
                 let unmet = node.needs.iter().find(unmet).map(|need| need.unit);
+                if unmet.is_none() && !late {
+                    return;
+                }
                 let down = |unit: &UnitId| !matches!(self.bears_a_fault(*unit), Holds::Yes);
                 match unmet.or(node.victim.filter(down)) {
                     Some(by) => {
@@ -350,10 +386,10 @@ impl Engine {
         }
     }
 
-    /// In place of the wait policy: the run ends after the last test.
-    pub(super) fn ask_tests(&mut self, actions: &mut Vec<Action>) {
+    /// In place of the wait policy: the run ends after the last test, once all units rest.
+    pub(super) fn ask_tests(&mut self, now: Tick, actions: &mut Vec<Action>) {
         let open = self.graph.stage(Stage::Test).any(|id| self.ended(id).is_none());
-        if !open && self.testing.inspection.is_none() {
+        if !open && self.testing.inspection.is_none() && self.units_rest(now, actions) {
             self.testing.inspection = Some(Inspection::Asked);
             actions.push(Action::Inspect);
         }
@@ -454,14 +490,9 @@ impl Engine {
         let crashed = matches!(ending, Ending::Signal(signal) if signal.is_crash());
         let untold = ladder.is_none() && matches!(self.states[id.0].phase, Phase::Running { .. });
         let well = node.may_stop_with(ending.status());
-        let told = match ladder {
-            Some(
-                Ladder::Command { kill_at, .. }
-                | Ladder::Signal { kill_at, .. }
-                | Ladder::Rest { kill_at },
-            ) => Some(kill_at.saturating_sub(node.stop_timeout)),
-            Some(Ladder::Kill { .. }) | None => None,
-        };
+        // What was killed has not ended by itself, however soon.
+        let killed = matches!(ladder, Some(Ladder::Kill { .. }));
+        let told = self.states[id.0].told.filter(|_| ladder.is_some() && !killed);
         if ladder.is_some() {
             let after = told.map(|told| now.saturating_sub(told));
             self.states[id.0].stopped = Some(Stopped { status: ending.status(), after });

@@ -168,11 +168,38 @@ pub struct Watch {
     pub sick: bool,
     /// Until when it may run.
     pub run_until: Option<Tick>,
+    /// In test mode: whether it has been up for a moment.
+    pub calm: Calm,
+}
+
+/// Whether a unit has been up for a moment, [`super::limits::CALM`].
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Calm {
+    /// It is not up.
+    #[default]
+    No,
+    /// It will have been then.
+    At(Tick),
+    /// It has.
+    Yes,
 }
 
 impl Watch {
+    /// Whether it has been up for a moment by now.
+    pub fn is_calm(&self, now: Tick) -> bool {
+        match self.calm {
+            Calm::No => false,
+            Calm::At(calm_at) => calm_at <= now,
+            Calm::Yes => true,
+        }
+    }
+
     fn deadline(&self) -> Option<Tick> {
-        let all = [self.ready_by, self.next_ready, self.next_health, self.run_until];
+        let calm_at = match self.calm {
+            Calm::At(calm_at) => Some(calm_at),
+            Calm::No | Calm::Yes => None,
+        };
+        let all = [self.ready_by, self.next_ready, self.next_health, self.run_until, calm_at];
         all.into_iter().flatten().min()
     }
 }
@@ -261,6 +288,8 @@ pub struct State {
     pub faulted: bool,
     /// The signal by which it has.
     pub struck: Option<Signal>,
+    /// When its present run was told to stop.
+    pub told: Option<Tick>,
     /// How it has ended, told to stop as the run stops after the last test.
     pub stopped: Option<Stopped>,
 }
@@ -281,6 +310,7 @@ impl State {
             trial: Trial::default(),
             faulted: false,
             struck: None,
+            told: None,
             stopped: None,
         }
     }

@@ -1,6 +1,6 @@
 //! Whether units are ready and healthy, and how long they may run.
 
-use super::unit::{Ladder, Phase, Verdict};
+use super::unit::{Calm, Ladder, Phase, Verdict};
 use super::{Action, Cause, Engine, Fact, How, Notice, Outcome, Purpose, Tick, limits};
 use crate::config::{Stage, Then};
 use crate::graph::UnitId;
@@ -15,15 +15,24 @@ impl Engine {
         let watch = &mut self.states[id.0].watch;
         watch.since = now;
         watch.run_until = unit.max_runtime.map(|most| now + most);
-        match &unit.ready {
-            Some(ready) => {
-                watch.ready_by = Some(now + ready.within);
-                watch.wait = limits::FIRST_TRY.min(ready.every);
-                if !ready.probe.value.is_told() {
-                    actions.push(Action::Probe(id, Purpose::Ready));
-                }
+        if let Some(ready) = &unit.ready {
+            watch.ready_by = Some(now + ready.within);
+            watch.wait = limits::FIRST_TRY.min(ready.every);
+            if !ready.probe.value.is_told() {
+                actions.push(Action::Probe(id, Purpose::Ready));
             }
-            None => self.begin_health(now, id),
+        } else {
+            self.is_up(now, id);
+            self.begin_health(now, id);
+        }
+    }
+
+    /// A unit is up, as far as anybody can say: a test run asks whether it stays so.
+    fn is_up(&mut self, now: Tick, id: UnitId) {
+        if self.graph.testing
+            && matches!(self.graph.node(id).unit.stage, Stage::Async | Stage::Sync)
+        {
+            self.states[id.0].watch.calm = Calm::At(now + limits::CALM);
         }
     }
 
@@ -158,6 +167,7 @@ impl Engine {
         let after = now.saturating_sub(watch.since);
         actions.push(Action::Tell(Fact::Ready { unit: id, after }));
         self.changed.push_back(id);
+        self.is_up(now, id);
         self.begin_health(now, id);
         let node = self.graph.node(id);
         if node.is_outside() && node.unit.stage == Stage::Boot {
@@ -205,6 +215,10 @@ impl Engine {
         }
         let due = |time: Option<Tick>| time.is_some_and(|time| time <= now);
         let watch = self.states[id.0].watch;
+        if watch.calm != Calm::Yes && watch.is_calm(now) {
+            self.states[id.0].watch.calm = Calm::Yes;
+            self.changed.push_back(id);
+        }
         let told = self.graph.node(id).unit.health.as_ref();
         let told = told.is_some_and(|health| health.probe.value.is_told());
         if due(watch.ready_by) {

@@ -60,11 +60,14 @@ impl Graph {
         let ends =
             |condition: &_| matches!(condition, Some(Condition::Succeeded | Condition::Exited));
         let mut awaited = vec![false; units.len()];
-        for (other, ..) in written.iter().flatten().filter(|(_, condition, _)| ends(condition)) {
-            awaited[*other] = true;
+        let mut hoped = vec![false; units.len()];
+        for (other, condition, _) in written.iter().flatten() {
+            awaited[*other] |= ends(condition);
+            hoped[*other] |= *condition == Some(Condition::Succeeded);
         }
         for (id, at) in places.iter().enumerate() {
             let mut node = node(units[*at], *at, awaited[*at]);
+            node.ends = units[*at].oneshot.unwrap_or(hoped[*at]);
             // One by one: each waits for the one before it, however that ended.
             if id > 0
                 && nodes[id - 1].unit.stage == node.unit.stage
@@ -74,6 +77,7 @@ impl Graph {
                     unit: UnitId(id - 1),
                     condition: Condition::Exited,
                     written: false,
+                    calm: false,
                 });
             }
             nodes.push(node);
@@ -94,10 +98,11 @@ impl Graph {
                     node if node.oneshot => Condition::Succeeded,
                     _ => Condition::Started,
                 };
+                let calm = test && condition.is_none() && nodes[unit.0].is_plain();
                 let condition = condition.unwrap_or(bare);
                 // Somebody may have written it twice.
-                if known.insert((unit, condition)) {
-                    nodes[id.0].needs.push(Need { unit, condition, written: true });
+                if known.insert((unit, condition, calm)) {
+                    nodes[id.0].needs.push(Need { unit, condition, written: true, calm });
                 }
                 // One unit's needs are looked at one after the other.
                 if nodes[unit.0].dependents.last() != Some(&id) {
@@ -138,6 +143,11 @@ impl Graph {
                 && matches!(nodes.as_slice(), [only] if only.is_transparent()),
             grace: config.shutdown.timeout.unwrap_or(DOCKER_PATIENCE),
             testing: config.testing.is_some(),
+            patience: nodes
+                .iter()
+                .filter_map(|node| node.test().map(|test| test.start_within))
+                .max()
+                .unwrap_or_default(),
             strict: config.testing.as_ref().is_some_and(|testing| testing.strict),
             allowed,
             wait: config.wait,
@@ -353,6 +363,7 @@ fn node(unit: &Unit, declared: usize, awaited: bool) -> Node {
     Node {
         declared,
         oneshot: unit.oneshot.unwrap_or(implied),
+        ends: false,
         needs: Vec::new(),
         dependents: Vec::new(),
         restarts: Vec::new(),

@@ -19,6 +19,9 @@ pub struct Need {
     pub condition: Condition,
     /// Whether somebody wrote it; the rest is the order within a stage.
     pub written: bool,
+    /// Of a unit that nothing says of whether it is ready: it has run for a moment, or is over.
+    /// Tests ask for that where they name it alone.
+    pub calm: bool,
 }
 
 /// What a signal to trc does, its units found.
@@ -45,6 +48,9 @@ pub struct Node {
     pub declared: usize,
     /// Whether it is meant to end: its success stops nothing.
     pub oneshot: bool,
+    /// Whether a run in which it does not end is none that went well: it was written to be a
+    /// one-shot, or its success is waited for.
+    pub ends: bool,
     /// What must come true before it starts.
     pub needs: Vec<Need>,
     /// The units that need it, which stop before it does.
@@ -75,6 +81,12 @@ impl Node {
             Stage::Async | Stage::Sync => !self.is_outside(),
             Stage::Boot | Stage::Test | Stage::Halt => false,
         }
+    }
+
+    /// Whether nothing says of it whether it is ready.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.counts() && self.unit.ready.is_none()
     }
 
     /// What it expects, if it is a test.
@@ -165,6 +177,8 @@ pub struct Graph {
     pub testing: bool,
     /// A test that is skipped fails the test run.
     pub strict: bool,
+    /// How long units may take to be up that no test waits for.
+    pub patience: Duration,
     /// The points of the stop drill whose failure is excused, and the tests that say so.
     pub allowed: BTreeMap<String, String>,
 }

@@ -22,7 +22,8 @@ pub fn complete(nodes: &mut [Node]) {
         if let Some(victim) = nodes[id].victim.filter(|unit| !nodes[id].about.contains(unit)) {
             let ready = nodes[victim.0].unit.ready.is_some();
             let condition = if ready { Condition::Ready } else { Condition::Started };
-            nodes[id].needs.push(Need { unit: victim, condition, written: true });
+            let calm = nodes[victim.0].is_plain();
+            nodes[id].needs.push(Need { unit: victim, condition, written: true, calm });
             nodes[victim.0].dependents.push(UnitId(id));
             nodes[id].about.push(victim);
         }
@@ -35,7 +36,8 @@ pub fn complete(nodes: &mut [Node]) {
                 if nodes[id].victim == Some(*unit) {
                     continue;
                 }
-                let need = Need { unit: *unit, condition: *condition, written: true };
+                let calm = *condition == Condition::Started;
+                let need = Need { unit: *unit, condition: *condition, written: true, calm };
                 nodes[id].needs.push(need);
                 nodes[unit.0].dependents.push(UnitId(id));
             }

@@ -11,7 +11,7 @@ use super::sender;
 use super::spawn_failure::spawn_failure;
 use super::trusted;
 use crate::config::Stage;
-use crate::engine::{Cause, Ended, Ending, Engine, How, LastWord, Reason, TestEnd};
+use crate::engine::{Cause, Ended, Ending, Engine, How, Lack, LastWord, Reason, TestEnd};
 use crate::graph::{Graph, UnitId};
 
 /// Why the run ended, in one line.
@@ -125,6 +125,16 @@ fn tested(engine: &Engine) -> String {
     match [failed, skipped, unclean].into_iter().flatten().collect::<Vec<_>>().join("; ") {
         nothing if nothing.is_empty() => "every test has passed".to_owned(),
         text => text,
+    }
+}
+
+/// What a unit lacks to be up, after its name.
+pub fn lack(lack: Lack) -> &'static str {
+    match lack {
+        Lack::NeverStarted => "was never started",
+        Lack::NotReady => "is not ready",
+        Lack::NotBack => "is not up again",
+        Lack::StillRuns => "has not ended, as a one-shot does",
     }
 }
 

@@ -264,6 +264,24 @@ impl Reporter {
                 let why = no_time("it", *insisted);
                 self.fact(Level::Warn, "killing", format_args!("killing what remains: {why}"));
             }
+            Fact::NotUpYet { units } => {
+                let units: Vec<String> = units
+                    .iter()
+                    .map(|(id, lack)| {
+                        format!(
+                            "{}, which {}",
+                            graph.node(*id).unit.id(),
+                            super::reason::lack(*lack)
+                        )
+                    })
+                    .collect();
+                let what = super::check::some(units);
+                self.fact(
+                    Level::Info,
+                    "waiting",
+                    format_args!("the tests are done; waiting for {what}"),
+                );
+            }
             Fact::CutShort { killed, not_run } => {
                 let name = |id: &UnitId| graph.node(*id).unit.id();
                 let killed = killed.iter().map(|id| format!("{} is killed", name(id)));

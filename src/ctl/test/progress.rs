@@ -81,6 +81,11 @@ fn own_message(line: &str) -> Option<String> {
     Some(own.split_once("]: ")?.1.trim_end().to_owned())
 }
 
+/// Whether a line of the log says what the run waits for.
+fn tells_of_a_wait(message: &str) -> bool {
+    message.starts_with("restarting ") || message.starts_with("the tests are done; waiting for ")
+}
+
 impl Listener for Progress {
     fn reported(&mut self, line: &str) {
         if let Some(why) = line.strip_prefix(REFUSED) {
@@ -103,6 +108,8 @@ impl Listener for Progress {
             self.now = format!("test.{}", name.trim());
         } else if text.contains("Trying to terminate sub-processes") {
             "stopping the units".clone_into(&mut self.now);
+        } else if let Some(what) = own_message(&text).filter(|what| tells_of_a_wait(what)) {
+            self.now = what;
         } else if let Some(why) = own_message(&text).filter(|why| why.starts_with(UNWRITTEN)) {
             self.unwritten = Some(why);
         }
@@ -139,6 +146,21 @@ mod tests {
         assert_eq!(progress.text(), "test.hangs … (2 ok, 1 not)");
         progress.logged(b"trc [main/1]: Trying to terminate sub-processes...\n");
         assert_eq!(progress.text(), "stopping the units … (2 ok, 1 not)");
+    }
+
+    #[test]
+    fn it_says_what_is_waited_for() {
+        let mut progress = Progress::default();
+        progress
+            .logged(b"2026-11-24 16:49:28 trc [main/3]: restarting async.web in 0.2 s: no disk\n");
+        assert_eq!(progress.text(), "restarting async.web in 0.2 s: no disk …");
+        progress.logged(
+            b"trc [main/3]: the tests are done; waiting for async.db, which is not ready\n",
+        );
+        assert_eq!(
+            progress.text(),
+            "the tests are done; waiting for async.db, which is not ready …"
+        );
     }
 
     #[test]

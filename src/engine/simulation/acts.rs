@@ -240,6 +240,7 @@ impl Witness<'_> {
             | Fact::StopCommandFailed { .. }
             | Fact::StopCommandKilled { .. }
             | Fact::KillingRest { .. }
+            | Fact::NotUpYet { .. }
             | Fact::CutShort { .. } => Ok(()),
         }
     }

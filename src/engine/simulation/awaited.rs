@@ -53,6 +53,9 @@ pub fn complete(plan: &Plan, units: &mut [Term]) {
             added.push((victim, if ready { Condition::Ready } else { Condition::Started }));
         }
         for (on, condition) in added {
+            if condition == Condition::Started {
+                units[at].calm.push(on);
+            }
             units[at].needs.push((on, condition));
             units[on].dependents.push(at);
         }

@@ -164,6 +164,10 @@ pub struct Term {
     pub here: bool,
     pub oneshot: bool,
     pub needs: Vec<(usize, Condition)>,
+    /// Whether it is meant to end, as far as that is written.
+    pub ends: bool,
+    /// Of a test: the units that have to have run for a moment, or to be over.
+    pub calm: Vec<usize>,
     /// The units that it is about, if it is a test.
     pub about: Vec<usize>,
     pub dependents: Vec<usize>,
@@ -185,11 +189,13 @@ impl Terms {
                     && matches!(condition, Some(Condition::Succeeded | Condition::Exited))
                 {
                     units[*other].oneshot = true;
+                    units[*other].ends |= *condition == Some(Condition::Succeeded);
                 }
             }
         }
         for (at, unit) in plan.units.iter().enumerate() {
             units[at].oneshot = unit.oneshot.unwrap_or(units[at].oneshot);
+            units[at].ends = unit.oneshot.unwrap_or(units[at].ends);
         }
         for (at, unit) in plan.units.iter().enumerate() {
             // What is restarted with another waits for that one, if only as a bare name.
@@ -210,6 +216,11 @@ impl Terms {
                     } else {
                         Condition::Started
                     };
+                    let asked = plan.units[*other].ready.is_some();
+                    let serves = plan.units[*other].counts();
+                    if unit.stage == Stage::Test && condition.is_none() && serves && !asked {
+                        units[at].calm.push(*other);
+                    }
                     units[at].needs.push((*other, condition.unwrap_or(bare)));
                     units[*other].dependents.push(at);
                 }

@@ -52,6 +52,8 @@ pub struct Test {
     pub max_runtime: Ms,
     /// What is done to which unit.
     pub fault: Option<(usize, Blow)>,
+    /// Whether it has to be restarted by that, or must not be.
+    pub restarts: Option<bool>,
     /// A try that would pass may find that there is nothing to say.
     pub skips: bool,
     /// What it forbids is written after all.
@@ -79,6 +81,7 @@ impl Test {
             start_within: 5000,
             max_runtime: 60_000,
             fault: None,
+            restarts: None,
             skips: false,
             said: false,
             stop_status: None,
@@ -95,7 +98,10 @@ pub fn test(plan: &Plan, test: &Test, second: bool) -> config::Test {
             Blow::Stop(time) => FaultKind::Stop(ms(time)),
         };
         let unit = build::place(plan, victim);
-        Placed { value: config::Fault { unit, kind }, origin: Origin::Default }
+        Placed {
+            value: config::Fault { unit, kind, restarts: test.restarts },
+            origin: Origin::Default,
+        }
     });
     config::Test {
         checks: vec![Placed { value: Check::Uid(0), origin: Origin::Default }],

@@ -7,7 +7,7 @@ use super::marks::Mark;
 use super::plan::ms;
 use super::witness::{Phase, Stand, Verdict, Witness, expect};
 use crate::config::{OnFailure, Stage, WaitPolicy};
-use crate::engine::{Ending, Finding, Tick};
+use crate::engine::{Ending, Finding, Lack, Tick};
 use crate::signal::Signal;
 
 /// What a process unit has left may take so long to end by itself.
@@ -34,6 +34,7 @@ pub enum Found {
     StopStatus(usize),
     NotAsTold(usize),
     Slow,
+    NotUp(usize, Lack),
 }
 
 /// What is known of a test run as a whole.
@@ -57,6 +58,8 @@ pub struct Tested {
     pub in_vain: Vec<usize>,
     /// Until when whoever stops the container waits for its end.
     pub stop_by: Option<Tick>,
+    /// Until when it is waited that all units rest.
+    pub rest_by: Option<Tick>,
 }
 
 impl Witness<'_> {
@@ -78,6 +81,10 @@ impl Witness<'_> {
                 Found::StopStatus(_) => Mark::FoundAStopStatus,
                 Found::NotAsTold(_) => Mark::FoundNotAsTold,
                 Found::Slow => Mark::FoundSlow,
+                Found::NotUp(_, Lack::NeverStarted) => Mark::FoundNeverStarted,
+                Found::NotUp(_, Lack::NotReady) => Mark::FoundNotReady,
+                Found::NotUp(_, Lack::NotBack) => Mark::FoundNotBack,
+                Found::NotUp(_, Lack::StillRuns) => Mark::FoundStillRunning,
             });
         }
     }
@@ -267,6 +274,7 @@ impl Witness<'_> {
             Finding::StopStatus(id) => Found::StopStatus(built.unit(id)),
             Finding::NotAsTold(id) => Found::NotAsTold(built.unit(id)),
             Finding::Slow => Found::Slow,
+            Finding::NotUp(id, lack) => Found::NotUp(built.unit(id), lack),
         };
         let theirs: Vec<Found> = findings.iter().map(of).collect();
         let ours = &self.tested.found;
@@ -280,7 +288,9 @@ impl Witness<'_> {
 /// The point that something fails.
 fn point(found: Found) -> Point {
     match found {
-        Found::Ended(at) | Found::Restarted(at) | Found::Cut(at) => Point::Run(at),
+        Found::Ended(at) | Found::Restarted(at) | Found::Cut(at) | Found::NotUp(at, _) => {
+            Point::Run(at)
+        }
         Found::Killed(at)
         | Found::StopCommand(at)
         | Found::StopStatus(at)

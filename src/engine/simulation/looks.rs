@@ -1,11 +1,14 @@
 //! What the witness expects of the looks at processes in a test run, and what follows from
 //! them: zombies after the last test, and what remains when every unit is gone.
 
+use super::drill::Point;
 use super::found::{Found, LINGER};
 use super::marks::Mark;
 use super::plan::ms;
-use super::witness::{Budget, PATIENCE, Phase, Verdict, Witness, expect};
-use crate::engine::Tick;
+use super::turns::CALM;
+use super::witness::{Budget, Fault, PATIENCE, Phase, Stand, Verdict, Witness, expect};
+use crate::config::{Condition, Stage};
+use crate::engine::{Lack, Tick};
 use crate::signal::Signal;
 
 /// From the first look at zombies to the second.
@@ -38,11 +41,99 @@ pub enum Left {
 }
 
 impl Witness<'_> {
-    /// In place of the wait policy: after the last test there is a look at zombies.
+    /// In place of the wait policy: after the last test, once all units rest, there is a look at
+    /// zombies.
     pub fn ask_tests(&mut self) {
-        if self.turn().is_none() && self.tested.look == Look::NotYet {
-            self.tested.look = Look::Owed;
+        if self.turn().is_some() || self.tested.look != Look::NotYet {
+            return;
         }
+        let given_up = self.given_up();
+        let lacks: Vec<(usize, Lack)> =
+            self.here().filter_map(|at| Some((at, self.lack(at)?))).collect();
+        let hoped = lacks.iter().any(|(at, _)| !given_up[*at]);
+        let restless = self.here().any(|at| !given_up[at] && self.is_restless(at));
+        let tests = self.stage(Stage::Test).map(|at| ms(self.test(at).start_within));
+        let patience = tests.max().unwrap_or_default().max(CALM);
+        let rest_by = *self.tested.rest_by.get_or_insert(self.now + patience);
+        if self.now < rest_by && (hoped || restless) {
+            self.mark(if hoped { Mark::WaitedForAUnit } else { Mark::WaitedForCalm });
+            return;
+        }
+        for (at, lack) in lacks {
+            self.find(Found::NotUp(at, lack));
+        }
+        self.tested.look = Look::Owed;
+    }
+
+    /// Whether a unit that runs has been up for less than a moment.
+    fn is_restless(&self, at: usize) -> bool {
+        let seen = &self.units[at];
+        let up = seen.watch.up.filter(|_| seen.stand == Stand::Alive && seen.watch.since.is_some());
+        let serves = matches!(self.plan.units[at].stage, Stage::Async | Stage::Sync);
+        serves && up.is_some_and(|up| self.now < up + CALM)
+    }
+
+    /// What a unit lacks to be as it is to be when the tests are done.
+    fn lack(&self, at: usize) -> Option<Lack> {
+        let (unit, seen) = (&self.plan.units[at], &self.units[at]);
+        if !matches!(unit.stage, Stage::Async | Stage::Sync) {
+            return None;
+        }
+        let not_ready = unit.ready.is_some() && !seen.watch.ready;
+        let never = if seen.started { Lack::NotBack } else { Lack::NeverStarted };
+        let condemned = seen.fault.map(|fault| match fault {
+            Fault::NotReady => Lack::NotReady,
+            Fault::Unhealthy { .. } | Fault::Overran | Fault::Together => Lack::NotBack,
+        });
+        match seen.stand {
+            Stand::Over => None,
+            _ if condemned.is_some() => condemned,
+            Stand::Watching => not_ready.then_some(Lack::NotReady),
+            Stand::Backoff(_) => Some(Lack::NotBack),
+            Stand::Alive if seen.told.is_some() || seen.killed.is_some() => Some(Lack::NotBack),
+            Stand::Alive if seen.watch.since.is_none() => Some(never),
+            Stand::Alive if not_ready => Some(Lack::NotReady),
+            Stand::Alive if self.terms.units[at].ends => Some(Lack::StillRuns),
+            Stand::Alive => None,
+            Stand::Waiting if !seen.started && self.is_reserved(at, 0) => None,
+            Stand::Waiting | Stand::Retrying(_) | Stand::Asked => Some(never),
+        }
+    }
+
+    /// What a unit waits for, of those that are not over, whoever is before it in the foreground
+    /// included.
+    fn unmet(&self, at: usize) -> Vec<(usize, Condition)> {
+        let needs = self.terms.units[at].needs.iter().copied();
+        let unmet = needs.filter(|(on, condition)| self.holds(*on, *condition) != Some(true));
+        let sync = self.plan.units[at].stage == Stage::Sync;
+        let before = self.in_order(Stage::Sync).take_while(|on| sync && *on != at);
+        let unmet = unmet.chain(before.map(|on| (on, Condition::Exited)));
+        unmet.filter(|(on, _)| self.units[*on].stand != Stand::Over).collect()
+    }
+
+    /// Whether a unit waits for the end of a service, or for what does.
+    fn is_reserved(&self, at: usize, depth: usize) -> bool {
+        self.units[at].stand != Stand::Over
+            && depth <= self.units.len()
+            && self.unmet(at).iter().any(|(on, condition)| {
+                let end = !matches!(condition, Condition::Started | Condition::Ready);
+                end && !self.terms.units[*on].ends || self.is_reserved(*on, depth + 1)
+            })
+    }
+
+    /// Whom nobody waits for.
+    fn given_up(&self) -> Vec<bool> {
+        (0..self.units.len()).map(|at| self.is_given_up(at, 0)).collect()
+    }
+
+    fn is_given_up(&self, at: usize, depth: usize) -> bool {
+        let unmet = |on: &(usize, Condition)| self.is_given_up(on.0, depth + 1);
+        self.tested.in_vain.contains(&at)
+            || self.tested.found.contains(&Found::Restarted(at))
+            || self.is_allowed(Point::Run(at))
+            || depth <= self.units.len()
+                && self.units[at].stand != Stand::Over
+                && self.unmet(at).iter().any(unmet)
     }
 
     /// The second look at zombies comes a moment later.

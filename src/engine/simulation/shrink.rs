@@ -143,6 +143,7 @@ fn simplify(mut of: impl FnMut(&dyn Fn(&mut Unit)), plain: &Unit) {
     of_test(&|test| test.max_runtime = Test::plain().max_runtime);
     of_test(&|test| test.skips = false);
     of_test(&|test| test.said = false);
+    of_test(&|test| test.restarts = None);
     of_test(&|test| test.stop_status = None);
     of_test(&|test| test.stop_within = None);
     let child = &plain.child;

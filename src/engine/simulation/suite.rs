@@ -77,6 +77,7 @@ fn a_test(random: &mut Random, plan: &Plan) -> Unit {
         start_within: random.pick(&[1, 100, 1000, 5000, 5000, 5000, 7000]),
         max_runtime: random.pick(&[1, 100, 1000, 60_000, 60_000]),
         fault,
+        restarts: random.maybe(15, |random| random.chance(50)),
         skips: random.chance(8),
         said: random.chance(8),
         stop_status: random.maybe(15, |random| random.pick(&[0, 1, 137, 143, 143, 143])),

@@ -82,6 +82,25 @@ pub const TEST_MUTANTS: &[Mutant] = &[
             }
         });
     }),
+    graph("does not wait until units are calm", |graph| {
+        for need in graph.nodes.iter_mut().flat_map(|node| &mut node.needs) {
+            need.calm = false;
+        }
+    }),
+    graph("has no patience with units", |graph| graph.patience = Duration::ZERO),
+    graph("lets one-shots run", |graph| {
+        graph.nodes.iter_mut().for_each(|node| node.ends = false);
+    }),
+    graph("takes no other process for an answer to a fault", |graph| {
+        tests(graph, |test| {
+            test.fault.iter_mut().for_each(|fault| fault.value.restarts = Some(false));
+        });
+    }),
+    graph("takes any process for an answer to a fault", |graph| {
+        tests(graph, |test| {
+            test.fault.iter_mut().for_each(|fault| fault.value.restarts = None);
+        });
+    }),
     graph("lets units stop with any status", |graph| {
         graph.nodes.iter_mut().for_each(|node| node.stop_statuses = (0..=255).collect());
     }),

@@ -3,6 +3,7 @@
 
 use super::marks::Mark;
 use super::plan::ms;
+use super::turns::CALM;
 use super::witness::{Stand, Verdict, Witness, expect_of};
 use crate::config::{OnFailure, Stage};
 use crate::engine::{Ended, How, Outcome, TestEnd, Tick};
@@ -93,6 +94,13 @@ impl Witness<'_> {
         let Some((victim, _)) = self.fault(at) else { return Some(true) };
         let (trial, seen) = (&self.trials[at], &self.units[victim]);
         let unit = &self.plan.units[victim];
+        let runs = seen.stand == Stand::Alive && seen.watch.since.is_some();
+        if self.leaves_the_same(at) == Some(true) {
+            if !runs || self.ran[victim] > Some(trial.began) {
+                return None;
+            }
+            return Some(trial.continue_at.is_none() && trial.began + CALM <= self.now);
+        }
         match seen.stand {
             // What was started anew meanwhile was never stopped.
             Stand::Alive if trial.continue_at.is_some() && trial.stopped == Some(seen.pid) => {
@@ -100,7 +108,8 @@ impl Witness<'_> {
             }
             Stand::Over => (unit.on_failure == OnFailure::Ignore).then_some(true),
             Stand::Alive if seen.watch.since.is_some() && trial.killed != Some(seen.pid) => {
-                Some(seen.watch.ready || unit.ready.is_none())
+                let calm = seen.watch.up.is_some_and(|up| up + CALM <= self.now);
+                Some(seen.watch.ready || unit.ready.is_none() && calm)
             }
             Stand::Alive
             | Stand::Waiting
@@ -136,6 +145,9 @@ impl Witness<'_> {
             if std::mem::take(&mut self.units[victim].faulted) {
                 self.mark(Mark::FaultWithoutRestart);
             }
+        }
+        if let Some((victim, _)) = self.fault(at).filter(|_| end == TestEnd::NotRecovered) {
+            self.tested.in_vain.push(victim);
         }
         self.trials[at].skipped = end == TestEnd::Skipped;
         self.trials[at].owes_end = Some((Some(end), status));

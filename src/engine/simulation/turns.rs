@@ -1,13 +1,16 @@
 //! What the witness knows of tests that wait: whose turn it is, and when it begins.
 
-use super::drill::{Blow, Test};
+use super::drill::{Blow, Point, Test};
 use super::looks::Look;
 use super::marks::Mark;
 use super::plan::ms;
 use super::witness::{Phase, Stand, Verdict, Witness, expect, expect_of};
-use crate::config::Stage;
+use crate::config::{Condition, Stage};
 use crate::engine::{TestEnd, Tick};
 use crate::signal::Signal;
+
+/// What nothing says of whether it is ready has to have run for so long.
+pub const CALM: Tick = Tick::from_millis(500);
 
 /// The wait after the first try.
 const FIRST: Tick = Tick::from_millis(10);
@@ -30,6 +33,8 @@ pub struct Trial {
     pub hold_until: Option<Tick>,
     /// How many restarts there had been when it began to hold.
     pub restarts: u32,
+    /// When it began.
+    pub began: Tick,
     /// The process that its fault has killed.
     pub killed: Option<i32>,
     /// The process that its fault has stopped.
@@ -74,9 +79,46 @@ impl Witness<'_> {
         }
     }
 
+    /// Whether the same process has to run after a test's fault, or another one.
+    pub fn leaves_the_same(&self, at: usize) -> Option<bool> {
+        let (victim, blow) = self.fault(at)?;
+        if let Some(restarts) = self.test(at).restarts {
+            return Some(!restarts);
+        }
+        match blow {
+            Blow::Kill(signal) if signal == self.plan.units[victim].signal() => Some(false),
+            Blow::Kill(Signal::KILL | Signal::TERM) => Some(false),
+            Blow::Stop(_) | Blow::Kill(Signal::INT | Signal::QUIT) => None,
+            Blow::Kill(_) => Some(true),
+        }
+    }
+
+    /// Whether what a test waits for holds of a unit; none if it never will.
+    fn fulfilled(&self, at: usize, on: usize, condition: Condition) -> Option<bool> {
+        let (seen, calm) = (&self.units[on], self.terms.units[at].calm.contains(&on));
+        if calm && condition == Condition::Started && seen.stand != Stand::Over {
+            // A told one is not up.
+            let up = seen.watch.up.is_some_and(|up| up + CALM <= self.now);
+            return Some(seen.started && up && seen.fault.is_none());
+        }
+        self.holds(on, condition)
+    }
+
+    /// Whether a unit was restarted so often that nobody waits for it.
+    fn loops(&self, on: usize) -> bool {
+        self.units[on].in_a_row >= 5 && !self.is_allowed(Point::Run(on))
+    }
+
+    pub fn is_allowed(&self, point: Point) -> bool {
+        self.plan.drill.as_ref().is_some_and(|drill| drill.allow.contains(&point))
+    }
+
     /// Whether a test may begin; none if it never may.
     fn may_begin(&self, at: usize) -> Option<bool> {
-        let needs = self.may_start(at)?;
+        let needs = self.terms.units[at].needs.iter();
+        let needs = needs
+            .map(|(on, condition)| self.fulfilled(at, *on, *condition))
+            .try_fold(true, |all, one| one.map(|holds| all && holds))?;
         let up = self.fault(at).map_or(Some(true), |(victim, _)| self.is_up(victim))?;
         Some(needs && up)
     }
@@ -84,17 +126,23 @@ impl Witness<'_> {
     /// Whether a test waits in vain, or for too long, for that unit.
     pub fn blames(&self, at: usize, by: usize) -> bool {
         let late = self.trials[at].start_by.is_some_and(|start_by| start_by <= self.now);
-        let fails = |holds: Option<bool>| !holds.unwrap_or(false) && (holds.is_none() || late);
+        let fails =
+            |holds: Option<bool>, late: bool| !holds.unwrap_or(false) && (holds.is_none() || late);
         let mut needs = self.terms.units[at].needs.iter();
-        let need = needs.any(|(on, condition)| *on == by && fails(self.holds(*on, *condition)));
+        let need = needs.any(|(on, condition)| {
+            *on == by && fails(self.fulfilled(at, *on, *condition), late || self.loops(by))
+        });
         let victim = self.fault(at).is_some_and(|(victim, _)| victim == by);
-        need || victim && fails(self.is_up(by))
+        need || victim && fails(self.is_up(by), late)
     }
 
     /// A test has failed without having begun.
     pub fn never_began(&mut self, at: usize, by: usize, status: u8) -> Verdict {
         expect_of(at, self.turn() == Some(at), "a test fails in its turn")?;
         let late = self.may_begin(at).is_some();
+        if late && self.loops(by) {
+            self.mark(Mark::TestGaveUpOnALoop);
+        }
         // What holds never is told at once to whoever waits for it.
         if self.units[by].stand != Stand::Over {
             self.tested.in_vain.push(by);
@@ -115,6 +163,7 @@ impl Witness<'_> {
         let mut trial = Trial {
             until: test.within.map(|within| now + ms(within)),
             wait: FIRST,
+            began: now,
             owed: true,
             ..Trial::default()
         };
@@ -127,12 +176,15 @@ impl Witness<'_> {
                     (true, Signal::STOP)
                 }
             };
-            let kills = signal == Signal::KILL || signal == Signal::TERM;
-            let kills = kills || !group && signal == self.plan.units[victim].signal();
-            trial.killed = kills.then_some(self.units[victim].pid);
-            self.units[victim].faulted = true;
+            let same = self.leaves_the_same(at);
+            trial.killed = (same == Some(false)).then_some(self.units[victim].pid);
+            // What has to go on has no excuse.
+            self.units[victim].faulted = same != Some(true);
             if !group {
-                self.units[victim].struck = Some(signal);
+                self.units[victim].struck = (same != Some(true)).then_some(signal);
+            }
+            if same == Some(true) {
+                self.mark(Mark::FaultToGoOn);
             }
             self.tested.blow = Some((victim, group, signal));
             self.mark(match signal {
@@ -168,9 +220,19 @@ impl Witness<'_> {
         let Some(at) = self.turn().filter(|at| self.units[*at].stand == Stand::Waiting) else {
             return Ok(());
         };
-        let in_vain = self.terms.units[at].needs.iter().any(|(on, condition)| {
-            self.tested.in_vain.contains(on) && self.holds(*on, *condition) != Some(true)
-        });
+        let unmet = |on: usize, condition| self.fulfilled(at, on, condition) != Some(true);
+        let mut needs = self.terms.units[at].needs.iter();
+        let loops = needs.any(|(on, condition)| self.loops(*on) && unmet(*on, *condition));
+        let mut needs = self.terms.units[at].needs.iter();
+        let in_vain = loops
+            || needs
+                .any(|(on, condition)| self.tested.in_vain.contains(on) && unmet(*on, *condition));
+        let waited = self.trials[at].start_by.is_some();
+        expect_of(
+            at,
+            !(waited && loops) || self.trials[at].start_by <= Some(self.now),
+            "a test gives up on what is restarted again and again",
+        )?;
         // No other test waits for what one has waited for in vain.
         let within = if in_vain { Tick::ZERO } else { ms(self.test(at).start_within) };
         let start_by = self.now + within;

@@ -18,13 +18,13 @@ impl Witness<'_> {
         let watch = &mut self.units[at].watch;
         *watch = Watch { since: Some(now), ..Watch::default() };
         watch.run_until = unit.max_runtime.map(|most| now + ms(most));
-        match unit.ready {
-            Some(ready) => {
-                watch.ready_by = Some(now + ms(ready.within));
-                watch.wait = Tick::from_millis(10).min(ms(ready.every));
-                watch.owed[READY] = !ready.told;
-            }
-            None => self.health_again(at),
+        if let Some(ready) = unit.ready {
+            watch.ready_by = Some(now + ms(ready.within));
+            watch.wait = Tick::from_millis(10).min(ms(ready.every));
+            watch.owed[READY] = !ready.told;
+        } else {
+            watch.up = Some(now);
+            self.health_again(at);
         }
     }
 
@@ -134,6 +134,7 @@ impl Witness<'_> {
         }
         watch.ready = true;
         watch.next[READY] = None;
+        watch.up = Some(self.now);
         self.mark(Mark::Ready);
         self.health_again(at);
         let unit = &self.plan.units[at];

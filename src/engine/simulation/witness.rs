@@ -92,6 +92,8 @@ pub struct Watch {
     pub wait: Tick,
     pub failures: u32,
     pub sick: bool,
+    /// Since when it is up, as far as can be said.
+    pub up: Option<Tick>,
 }
 
 /// What is known of a unit.

@@ -28,7 +28,7 @@ fn with(mut unit: Unit, change: impl FnOnce(&mut Test)) -> Unit {
 
 fn fault(unit: Unit, victim: &str, kind: FaultKind) -> Unit {
     let victim = Placed { value: victim.to_owned(), origin: Origin::Default };
-    let value = Fault { unit: victim, kind };
+    let value = Fault { unit: victim, kind, restarts: None };
     with(unit, |test| {
         test.fault = Some(Placed { value, origin: Origin::Default });
         test.within = Some(SECOND * 30);
@@ -39,6 +39,15 @@ fn restarted(unit: Unit) -> Unit {
     Unit { restart: Restart { when: When::Always, ..Restart::NO }, ..unit }
 }
 
+/// What runs has done so for a moment.
+fn calm(mut world: World) -> World {
+    let runs = world.end.is_none() && !world.running().is_empty();
+    if runs && world.trial.is_none() {
+        world.pass(limits::CALM);
+    }
+    world
+}
+
 fn run_allowing(wait: WaitPolicy, units: Vec<Unit>, allow: &[&str]) -> World {
     let allow = allow.iter().map(|name| {
         let name = Placed { value: (*name).to_owned(), origin: Origin::Default };
@@ -47,17 +56,22 @@ fn run_allowing(wait: WaitPolicy, units: Vec<Unit>, allow: &[&str]) -> World {
     let allow = allow.collect();
     let (only, reports, list, origin) = (vec![], vec![], false, Origin::Default);
     let testing = Some(Testing { only, list, strict: false, reports, allow, origin });
-    World::new(&Config { testing, ..config(wait, units) })
+    calm(World::new(&Config { testing, ..config(wait, units) }))
 }
 
 fn run(units: Vec<Unit>) -> World {
     run_allowing(WaitPolicy::Any, units, &[])
 }
 
+fn plainly() -> Testing {
+    let (only, reports, allow, origin) = (vec![], vec![], vec![], Origin::Default);
+    Testing { only, list: false, strict: false, reports, allow, origin }
+}
+
 fn run_strictly(strict: bool, units: Vec<Unit>) -> World {
     let (only, reports, list, origin) = (vec![], vec![], false, Origin::Default);
     let testing = Some(Testing { only, list, strict, reports, allow: vec![], origin });
-    World::new(&Config { testing, ..config(WaitPolicy::Any, units) })
+    calm(World::new(&Config { testing, ..config(WaitPolicy::Any, units) }))
 }
 
 /// A run whose `[exit]` makes 0 of a status.
@@ -66,7 +80,7 @@ fn run_mapping(status: u8, units: Vec<Unit>) -> World {
     let testing = Some(Testing { only, list, strict: false, reports, allow: vec![], origin });
     let statuses = BTreeMap::from([(status, 0)]);
     let exit = Exit { statuses, stopped: Some(0), ..Exit::default() };
-    World::new(&Config { exit, testing, ..config(WaitPolicy::Any, units) })
+    calm(World::new(&Config { exit, testing, ..config(WaitPolicy::Any, units) }))
 }
 
 /// Answers the try that is under way.
@@ -106,6 +120,8 @@ fn tests_run_one_by_one_once_what_they_are_about_is_up_and_then_all_stops() {
     tried(&mut world, "test.a", Outcome::Passed);
     assert_eq!(world.sent(), [], "there is another test");
     tried(&mut world, "test.b", Outcome::Passed);
+    assert_eq!(world.sent(), [], "the web has only just become ready");
+    world.pass(limits::CALM);
     assert_eq!(
         world.sent.iter().filter(|(_, signal)| *signal == Signal::TERM).count(),
         2,
@@ -275,21 +291,21 @@ fn a_killed_unit_has_to_be_up_again() {
     assert_eq!((world.end, findings(&world)), (Some(0), vec![]), "that restart was asked for");
 }
 
-/// A unit may make anything of SIGHUP, and a test may be over before it has.
+/// Programs may stop by SIGINT or leave it to the terminal, and a test may be over before they do.
 #[test]
 fn a_fault_that_restarted_nothing_excuses_no_later_restart_but_by_its_own_signal() {
     for (outcome, ending, found) in [
         (Outcome::Passed, Ending::Code(3), vec!["async.web.run"]),
         (Outcome::Passed, Ending::Signal(Signal::SEGV), vec!["async.web.run"]),
-        (Outcome::Passed, Ending::Signal(Signal::HUP), vec![]),
+        (Outcome::Passed, Ending::Signal(Signal::INT), vec![]),
         (Outcome::Skipped, Ending::Code(3), vec!["async.web.run"]),
-        (Outcome::Skipped, Ending::Signal(Signal::HUP), vec![]),
+        (Outcome::Skipped, Ending::Signal(Signal::INT), vec![]),
     ] {
         let other = with(fault(test("test.b"), "async.db", FaultKind::Stop(SECOND)), |test| {
             test.within = Some(SECOND * 30);
         });
-        let hup = fault(test("test.a"), "async.web", FaultKind::Kill(Signal::HUP));
-        let mut world = run(vec![restarted(unit("async.web")), unit("async.db"), hup, other]);
+        let int = fault(test("test.a"), "async.web", FaultKind::Kill(Signal::INT));
+        let mut world = run(vec![restarted(unit("async.web")), unit("async.db"), int, other]);
         tried(&mut world, "test.a", outcome);
         world.die("async.web", ending, Left::Nothing);
         world.pass(SECOND * 2);
@@ -299,23 +315,201 @@ fn a_fault_that_restarted_nothing_excuses_no_later_restart_but_by_its_own_signal
     }
 }
 
+/// What dies of it a moment after its test has passed was to go on.
 #[test]
-fn whom_a_fault_ends_has_to_be_up_again_and_not_who_makes_something_else_of_the_signal() {
-    let stopped_by_usr1 = |mut unit: Unit| {
-        unit.stop.signal = Some(Signal::USR1);
-        unit
-    };
-    for (signal, web, again) in [
-        (Signal::TERM, unit("async.web"), true),
-        (Signal::SEGV, unit("async.web"), true),
-        (Signal::USR1, stopped_by_usr1(unit("async.web")), true),
-        (Signal::USR1, unit("async.web"), false),
-        (Signal::HUP, unit("async.web"), false),
-    ] {
-        let test = fault(test("test.a"), "async.web", FaultKind::Kill(signal));
-        let mut world = run(vec![restarted(web), test]);
+fn a_signal_that_a_unit_is_to_bear_excuses_no_end() {
+    let hup = fault(test("test.a"), "async.web", FaultKind::Kill(Signal::HUP));
+    let mut world = run(vec![
+        restarted(unit("async.web")),
+        unit("async.db"),
+        hup,
+        fault(test("test.b"), "async.db", FaultKind::Stop(SECOND)),
+    ]);
+    tried(&mut world, "test.a", Outcome::Passed);
+    while world.engine.ended(world.id("test.a")).is_none() {
+        world.pass(limits::TRY_EVERY);
         tried(&mut world, "test.a", Outcome::Passed);
-        assert_eq!(world.engine.ended(world.id("test.a")).is_none(), again, "{signal}");
+    }
+    world.die("async.web", Ending::Signal(Signal::HUP), Left::Nothing);
+    assert_eq!(findings(&world), ["async.web.run"]);
+}
+
+/// What comes of a test with this fault: whether its unit goes on, or is restarted soon.
+fn after_fault(
+    signal: Signal,
+    stop_signal: Option<Signal>,
+    restarts: Option<bool>,
+    dies: bool,
+) -> How {
+    let mut web = restarted(unit("async.web"));
+    web.stop.signal = stop_signal;
+    let mut test = fault(test("test.a"), "async.web", FaultKind::Kill(signal));
+    test.test.as_mut().unwrap().fault.as_mut().unwrap().value.restarts = restarts;
+    let mut world = run_allowing(WaitPolicy::Any, vec![web, test], &["web.run"]);
+    if dies {
+        world.die("async.web", Ending::Signal(signal), Left::Nothing);
+    }
+    for _ in 0..1000 {
+        if world.trial.is_some() {
+            tried(&mut world, "test.a", Outcome::Passed);
+        }
+        if let Some(ended) = world.engine.ended(world.id("test.a")) {
+            return ended.how;
+        }
+        world.pass(limits::TRY_EVERY);
+    }
+    panic!("the test comes to an end");
+}
+
+#[test]
+fn what_stops_programs_asks_a_fault_for_another_process_and_what_means_something_for_the_same() {
+    let passes = |dies, signal, stop, restarts| {
+        let how = after_fault(signal, stop, restarts, dies);
+        let passed = how == How::Test(TestEnd::Passed);
+        assert!(passed || how == How::Test(TestEnd::NotRecovered), "{signal}: {how:?}");
+        passed
+    };
+    for (signal, stop, restarts, goes_on, comes_back) in [
+        (Signal::KILL, None, None, false, true),
+        (Signal::TERM, None, None, false, true),
+        (Signal::SEGV, None, None, false, true),
+        (Signal::USR1, Some(Signal::USR1), None, false, true),
+        (Signal::INT, None, None, true, true),
+        (Signal::QUIT, None, None, true, true),
+        (Signal::HUP, None, None, true, false),
+        (Signal::USR1, None, None, true, false),
+        (Signal::HUP, None, Some(true), false, true),
+        (Signal::TERM, None, Some(false), true, false),
+    ] {
+        assert_eq!(passes(false, signal, stop, restarts), goes_on, "{signal} {restarts:?}");
+        assert_eq!(passes(true, signal, stop, restarts), comes_back, "{signal} {restarts:?}");
+    }
+}
+
+#[test]
+fn what_nothing_says_is_ready_has_to_run_for_a_moment_before_it_is_tested() {
+    let testing =
+        |units| World::new(&Config { testing: Some(plainly()), ..config(WaitPolicy::Any, units) });
+    let started = Some(crate::config::Condition::Started);
+    for (test, now) in [
+        (test("test.a"), false),
+        (after(test("test.a"), "async.web", None), false),
+        (fault(test("test.a"), "async.web", FaultKind::Stop(SECOND)), false),
+        (after(test("test.a"), "async.web", started), true),
+    ] {
+        let mut world = testing(vec![restarted(unit("async.web")), test]);
+        assert_eq!(world.trial.is_some(), now);
+        world.pass(limits::CALM);
+        assert!(world.trial.is_some());
+    }
+    // One that is restarted meanwhile begins anew, and one that has ended is over.
+    let mut world = testing(vec![restarted(unit("async.web")), unit("async.job"), test("test.a")]);
+    world.exit("async.job", 0);
+    world.pass(limits::CALM / 2);
+    world.exit("async.web", 1);
+    world.pass(limits::CALM);
+    assert_eq!(world.trial, None);
+    world.pass(limits::CALM);
+    assert!(world.trial.is_some());
+}
+
+#[test]
+fn a_run_does_not_end_before_all_units_are_as_they_are_to_be() {
+    let ready = || Placed { value: Probe::Notify, origin: Origin::Default };
+    let started = Some(crate::config::Condition::Started);
+    let a = || {
+        let a = after(test("test.a"), "async.web", started);
+        with(a, |test| test.start_within = SECOND * 5)
+    };
+    // One that is slow is waited for, and what stands on it.
+    let db = with_ready(unit("async.db"), ready());
+    let worker = after(unit("async.worker"), "async.db", None);
+    let units = vec![unit("async.web"), db, worker, a()];
+    let mut world = run(units.clone());
+    tried(&mut world, "test.a", Outcome::Passed);
+    let lacks: Vec<_> = world
+        .facts
+        .iter()
+        .filter_map(|fact| match fact {
+            Fact::NotUpYet { units } => Some(units.clone()),
+            _ => None,
+        })
+        .collect();
+    let (db, worker) = (world.id("async.db"), world.id("async.worker"));
+    assert_eq!(lacks, [[(db, Lack::NotReady), (worker, Lack::NeverStarted)]]);
+    world.pass(SECOND * 3);
+    notified(&mut world, "async.db", Notice::Ready);
+    assert_eq!(world.sent(), []);
+    world.pass(limits::CALM);
+    obey(&mut world);
+    assert_eq!((world.end, findings(&world)), (Some(0), vec![]));
+    // One that is never ready is a finding, unless that is allowed.
+    let mut world = run(units.clone());
+    tried(&mut world, "test.a", Outcome::Passed);
+    world.pass(SECOND * 5);
+    obey(&mut world);
+    assert_eq!(
+        (world.end, findings(&world)),
+        (Some(1), vec!["async.db.run".to_owned(), "async.worker.run".to_owned()])
+    );
+    let mut world = run_allowing(WaitPolicy::Any, units, &["db.run", "worker.run"]);
+    tried(&mut world, "test.a", Outcome::Passed);
+    world.pass(limits::CALM);
+    obey(&mut world);
+    assert_eq!(world.end, Some(0), "and not waited for");
+}
+
+#[test]
+fn a_one_shot_that_runs_when_the_tests_are_done_is_waited_for() {
+    let started = Some(crate::config::Condition::Started);
+    let a = with(after(test("test.a"), "async.web", started), |test| test.start_within = SECOND);
+    let job = Unit { oneshot: Some(true), ..unit("async.job") };
+    for ends in [true, false] {
+        let mut world = run(vec![unit("async.web"), job.clone(), a.clone()]);
+        tried(&mut world, "test.a", Outcome::Passed);
+        assert_eq!(world.sent(), []);
+        if ends {
+            world.exit("async.job", 0);
+        }
+        world.pass(SECOND);
+        obey(&mut world);
+        let found = if ends { vec![] } else { vec!["async.job.run".to_owned()] };
+        assert_eq!((world.end, findings(&world)), (Some(u8::from(!ends)), found));
+    }
+}
+
+/// A cleanup that waits for the end of a service, and the rest of the foreground.
+#[test]
+fn what_starts_only_when_something_ends_is_not_waited_for() {
+    let exited = Some(crate::config::Condition::Exited);
+    let failed = Some(crate::config::Condition::Failed);
+    let units = vec![
+        unit("sync.web"),
+        unit("sync.then"),
+        after(unit("async.cleanup"), "sync.web", exited),
+        after(unit("async.alarm"), "sync.web", failed),
+        after(unit("async.behind"), "async.alarm", None),
+        after(test("test.a"), "sync.web", None),
+    ];
+    let mut world = run(units);
+    tried(&mut world, "test.a", Outcome::Passed);
+    obey(&mut world);
+    assert_eq!((world.end, findings(&world)), (Some(0), vec![]));
+}
+
+#[test]
+fn a_test_gives_up_on_a_unit_that_is_restarted_again_and_again() {
+    let ready = Placed { value: Probe::Notify, origin: Origin::Default };
+    let web = restarted(with_ready(unit("async.web"), ready));
+    for (allow, gives_up) in [(&[][..], true), (&["web.run"][..], false)] {
+        let mut world = run_allowing(WaitPolicy::Any, vec![web.clone(), test("test.a")], allow);
+        for _ in 0..limits::LOOP {
+            assert_eq!(world.engine.ended(world.id("test.a")), None);
+            world.exit("async.web", 3);
+            world.pass(SECOND * 10);
+        }
+        let ended = world.engine.ended(world.id("test.a")).map(|ended| ended.how);
+        assert_eq!(ended, gives_up.then(|| How::Blocked(world.id("async.web"))));
     }
 }
 
@@ -365,7 +559,7 @@ fn a_stopped_unit_goes_on_after_its_time_and_not_before_that_the_test_is_over() 
     let mut world = run(vec![unit("async.web"), fault(test("test.a"), "async.web", stop)]);
     assert_eq!(world.sent(), [to("async.web", Signal::STOP)]);
     tried(&mut world, "test.a", Outcome::Passed);
-    while world.now < SECOND * 5 {
+    while world.now < limits::CALM + SECOND * 5 {
         assert_eq!(world.end, None);
         world.pass(limits::TRY_EVERY);
         if world.trial.is_some() {
@@ -509,7 +703,8 @@ fn the_drill_has_the_budget_of_a_stop_from_outside() {
     let (only, reports, list, origin) = (vec![], vec![], false, Origin::Default);
     let testing = Some(Testing { only, list, strict: false, reports, allow: vec![], origin });
     let units = vec![slow("async.x"), test("test.a")];
-    let mut world = World::new(&Config { shutdown, testing, ..config(WaitPolicy::Any, units) });
+    let config = Config { shutdown, testing, ..config(WaitPolicy::Any, units) };
+    let mut world = calm(World::new(&config));
     tried(&mut world, "test.a", Outcome::Passed);
     world.pass(SECOND * 7);
     assert!(world.sent().contains(&to("async.x", Signal::KILL)));
@@ -521,7 +716,8 @@ fn a_drill_without_the_time_to_kill_anything_has_failed() {
     let (only, reports, list, origin) = (vec![], vec![], false, Origin::Default);
     let testing = Some(Testing { only, list, strict: false, reports, allow: vec![], origin });
     let units = vec![unit("async.x"), test("test.a")];
-    let mut world = World::new(&Config { shutdown, testing, ..config(WaitPolicy::Any, units) });
+    let config = Config { shutdown, testing, ..config(WaitPolicy::Any, units) };
+    let mut world = calm(World::new(&config));
     tried(&mut world, "test.a", Outcome::Passed);
     assert_eq!((world.end, findings(&world)), (Some(1), vec!["async.x.stop".to_owned()]));
 }

@@ -7,7 +7,7 @@ use super::super::reason;
 use super::super::testing::Report;
 use super::{Supervisor, flush_deadline, now};
 use crate::config::{ReportKind, Stage, seconds};
-use crate::engine::{Cause, Ended, Ending, Finding, How, Stopped, TestEnd};
+use crate::engine::{Cause, Ended, Ending, Finding, How, Lack, Stopped, TestEnd};
 use crate::graph::{UnitId, points};
 use crate::selftest::{self, CheckPoint, Outcome, Point, Suite};
 
@@ -41,9 +41,8 @@ impl Supervisor {
             if unit.stage == Stage::Test {
                 continue;
             }
-            let found = [Finding::Ended(id), Finding::CutShort(id), Finding::Restarted(id)];
-            if self.has_run(id) || found.iter().any(|finding| findings.contains(finding)) {
-                let why = self.why_run(id, &findings);
+            let why = self.why_run(id, &findings);
+            if self.has_run(id) || why.is_some() {
                 let mut point = plain(points::run(unit), why);
                 if point.outcome == Outcome::Failed {
                     point.tails = self.tails(&[id]);
@@ -240,10 +239,39 @@ impl Supervisor {
             let when = if told { "when it was told to stop, it " } else { "it " };
             whys.push(format!("{when}{}", self.how_it_ended(id, ended)));
         }
+        for finding in findings {
+            if let Finding::NotUp(unit, lack) = finding
+                && *unit == id
+            {
+                whys.push(self.why_not_up(id, *lack));
+            }
+        }
         if findings.contains(&Finding::CutShort(id)) {
             whys.push("there was no time left for it".to_owned());
         }
         (!whys.is_empty()).then(|| whys.join(", and then "))
+    }
+
+    /// What a unit lacked when the tests were done, and why as far as trc knows.
+    fn why_not_up(&self, id: UnitId, lack: Lack) -> String {
+        let why = match lack {
+            Lack::NotReady => self.whys.get(&id).cloned(),
+            Lack::NeverStarted | Lack::NotBack => {
+                let unmet =
+                    self.suite.unmet.get(&id).map(|other| self.graph.node(*other).unit.id());
+                unmet.map(|other| format!("it waits for {other}"))
+            }
+            Lack::StillRuns => None,
+        };
+        let why = why.map_or_else(String::new, |why| format!(": {why}"));
+        match lack {
+            Lack::NeverStarted => format!("it was never started{why}"),
+            Lack::NotReady => format!("it was not ready when the tests were done{why}"),
+            Lack::NotBack => format!("it was not up again when the tests were done{why}"),
+            Lack::StillRuns => {
+                "it is a one-shot, and had not ended when the tests were done".to_owned()
+            }
+        }
     }
 
     /// How a unit ended, after its name, with its last word where it failed by itself.

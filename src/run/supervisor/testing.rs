@@ -12,7 +12,7 @@ use super::super::testing::Report;
 use super::super::trial::Tried;
 use super::super::{census, processes, reason};
 use super::{Child, Role, Supervisor, now};
-use crate::config::FaultKind;
+use crate::config::{FaultKind, Leaves};
 use crate::engine::{Ended, Event, Fact, How, TestEnd};
 use crate::graph::{Graph, UnitId};
 use crate::selftest::{self, CheckPoint, Outcome, Point, Suite, Tail};
@@ -38,6 +38,8 @@ pub struct Notes {
     pub(super) told: BTreeMap<UnitId, Instant>,
     pub(super) stopped: BTreeMap<UnitId, Instant>,
     pub(super) ready: BTreeMap<UnitId, Duration>,
+    /// Whom a unit was waiting for when the run began to stop.
+    pub(super) unmet: BTreeMap<UnitId, UnitId>,
     /// When the run began to stop.
     pub(super) stopping: Option<Instant>,
     /// How often a unit was restarted, and after what the last time.
@@ -74,6 +76,7 @@ impl Notes {
             told: BTreeMap::new(),
             stopped: BTreeMap::new(),
             ready: BTreeMap::new(),
+            unmet: BTreeMap::new(),
             stopping: None,
             restarts: BTreeMap::new(),
             used: BTreeMap::new(),
@@ -192,7 +195,12 @@ impl Supervisor {
                 let (times, last) = self.suite.restarts.entry(*unit).or_default();
                 (*times, *last) = (times.saturating_add(1), why);
             }
-            Fact::Stopping => self.suite.stopping = Some(now()),
+            Fact::Stopping => {
+                self.suite.stopping = Some(now());
+                let unmet =
+                    self.graph.ids().filter_map(|id| Some((id, self.engine.waits_for(id)?)));
+                self.suite.unmet = unmet.collect();
+            }
             Fact::Terminating { unit, .. } => _ = self.suite.told.insert(*unit, now()),
             Fact::Exited { unit, .. } => _ = self.suite.stopped.insert(*unit, now()),
             _ => {}
@@ -336,6 +344,14 @@ impl Supervisor {
             FaultKind::Kill(signal) => signal,
             FaultKind::Stop(_) => Signal::STOP,
         };
+        let stop_signal = self.graph.node(self.graph.node(id).victim?).stop_signal;
+        if fault.value.leaves(stop_signal) == Leaves::TheSame {
+            let help = match fault.value.restarts {
+                None => "; if it is to be restarted by that, the fault takes restarts = true",
+                Some(_) => "",
+            };
+            return Some(format!("{name} did not go on after {signal}{help}"));
+        }
         Some(format!("{name} was not up again after {signal}"))
     }
 
@@ -345,6 +361,10 @@ impl Supervisor {
         if let Some(ended) = self.engine.ended(by) {
             let how = reason::ended(&self.engine, by, ended, &self.whys);
             return format!("it waits for {name}: {how}");
+        }
+        if let Some((times, last)) = self.suite.restarts.get(&by).filter(|_| self.engine.loops(by))
+        {
+            return format!("{name} is not up, and was restarted {times} times: it {last}");
         }
         let why = match (self.suite.restarts.get(&by), self.whys.get(&by)) {
             (Some((_, last)), _) => format!(": it {last}"),
