@@ -71,7 +71,8 @@ fn nasty() -> Suite {
     let mut excused = point("async.web.stop", Outcome::Excused("test.web".to_owned()));
     excused.checks = vec![check("an end without KILL", false, Some("KILL after 2 s"))];
     Suite {
-        name: "mail & \"web\"".to_owned(),
+        name: "trc".to_owned(),
+        host: "mail & \"web\"".to_owned(),
         began: UNIX_EPOCH + Duration::from_millis(1_489_696_850_007),
         took: Duration::from_millis(61_002),
         status: 1,
@@ -316,14 +317,14 @@ fn junit_xml() {
     assert_eq!(
         said["testsuites"],
         object!({
-            "name": "mail & \"web\"", "tests": "7", "failures": "2", "errors": "0",
+            "name": "trc", "tests": "7", "failures": "2", "errors": "0",
             "time": "61.002",
         })
     );
     assert_eq!(
         said["testsuite"],
         object!([{
-            "name": "mail & \"web\"", "hostname": "mail & \"web\"", "tests": "7",
+            "name": "trc", "hostname": "mail & \"web\"", "tests": "7",
             "failures": "2", "errors": "0", "skipped": "2", "time": "61.002",
             "timestamp": "2017-03-16T20:40:50",
         }])
@@ -382,7 +383,7 @@ fn json_for_programs() {
     assert_eq!(
         only(&said, &keys),
         object!({
-            "name": "mail & \"web\"", "began": "2017-03-16T20:40:50.007Z", "took_ms": 61002,
+            "name": "trc", "began": "2017-03-16T20:40:50.007Z", "took_ms": 61002,
             "status": 1, "passed": false, "reason": suite.reason,
             "counts": { "passed": 3, "failed": 2, "skipped": 1, "excused": 1 },
         })

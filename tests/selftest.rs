@@ -949,6 +949,108 @@ fn what_commands_of_trc_leave_is_left_behind() {
     }
 }
 
+/// An image whose services log to `/proc/1/fd/1`, as many do; and one that means harm.
+#[test]
+fn no_unit_writes_into_the_report_by_the_descriptors_of_trc() {
+    let program = "echo up; read x <$W/go; \
+                   for fd in /proc/1/fd/*; do { echo 1..0 '# SKIP' forged >$$fd; } 2>/dev/null; done; \
+                   echo a log line >/proc/1/fd/1; echo done; exec cat $W/never";
+    let toml = format!(
+        "[async.x]\nexec = ['bash', '-c', '''{program}''']\nready.log = '^up'\n\
+         [test.t]\nscript = '[ -e $W/x ] || {{ : >$W/x; echo >$W/go; }}'\n\
+         expect = {{ log.contains = '/^done/', within = '20s' }}\n"
+    );
+    let outcome = tested(&toml).pid1().run();
+    outcome.status(0).stdout_lacks("forged").stdout_lacks("a log line").stderr_has("a log line\n");
+    outcome.stdout_has("\n1..7\n").stderr_has("forged");
+}
+
+/// Anybody but the test's own command, even if it is root's.
+#[test]
+fn a_verdict_counts_only_from_the_tests_own_processes() {
+    let other = "until [ -e $W/pid ]; do sleep .01; done; pid=$(cat $W/pid); \
+                 for fd in /proc/$pid/fd/*; do { echo pass >$fd; } 2>/dev/null || :; done; \
+                 echo >$W/go; exec cat $W/never";
+    let toml = format!(
+        "[async.x]\nscript = \"\"\"{other}\"\"\"\n\
+         [test.t]\nscript = 'echo $$ >$W/new; mv $W/new $W/pid; read x <$W/go; exit 3'\n"
+    );
+    tested(&toml).run().status(1).stdout_has("not ok 1 - test.t\n").stdout_lacks("its own verdict");
+}
+
+#[test]
+fn a_line_is_looked_at_as_a_whole_or_fails_what_forbids_something() {
+    for (length, test, status) in [
+        (70_000, "forbids = 'panic'", 1),
+        (900_000, "forbids = 'panic'", 1),
+        (900_000, "contains = 'panic'", 0),
+        (1_100_000, "forbids = 'panic'", 1),
+        (1_100_000, "contains = 'panic'", 1),
+    ] {
+        let toml = format!(
+            "[async.x]\nexec = ['sh', '-c', 'head -c {length} /dev/zero | tr \"\\000\" x; echo \" panic: x\"; echo up; exec cat $W/never']\n\
+             ready.log = '^up'\n[test.t]\nexpect.log.{test}\n"
+        );
+        let outcome = tested(&toml).run();
+        outcome.status(status);
+        if length > 1_000_000 && test.starts_with("forbids") {
+            outcome.stdout_has("only 1 MiB of a line is looked at");
+        }
+    }
+}
+
+/// trc never sees the end of one that its parent waits for.
+#[test]
+fn what_a_child_of_a_unit_had_counts_when_all_have_ended() {
+    let program = "import subprocess, sys, os\n\
+                   subprocess.run([sys.executable, \"-c\", \"x = b'x' * 100_000_000\"])\n\
+                   print(\"up\", flush=True)\n\
+                   open(os.environ[\"W\"] + \"/never\").read()";
+    for (most, status) in [("64MiB", 1), ("1GiB", 0)] {
+        let toml = format!(
+            "[async.x]\nexec = ['{}', '-c', '''{program}''']\nready.log = 'up'\n[test.t]\nexpect.max_rss = '{most}'\n",
+            python()
+        );
+        let outcome = tested(&toml).run();
+        outcome.status(status).stdout_has("ok 1 - test.t\n");
+        if status == 1 {
+            outcome
+                .stdout_has("not ok 8 - test.t.max_rss\n")
+                .stdout_has("more than 64 MiB: async.x has had ");
+        }
+    }
+}
+
+#[test]
+fn what_went_into_a_session_of_its_own_is_told_with_its_unit() {
+    let toml = "[async.x]\nexec = ['sh', '-c', 'setsid cat $W/hello $W/never & exec cat $W/never']\nready.log = 'up'\n\
+                [test.t]\nexec = 'true'\n";
+    let outcome = tested(toml).run();
+    let whose = outcome.out().lines().any(|line| line.contains("async.x has left cat "));
+    assert!(whose, "{}", outcome.out());
+    outcome.status(1);
+}
+
+/// A machine's counter is not trc's to raise: a file stands in for it.
+#[test]
+fn what_the_oom_killer_takes_beside_the_main_processes_is_a_warning_and_a_finding() {
+    if !root() {
+        return;
+    }
+    let fake = "mount -t tmpfs none /sys/fs/cgroup; echo oom_kill 0 >/sys/fs/cgroup/memory.events";
+    let unit = "[async.db]\nready.log = 'up'\nexec = ['bash', '-c', 'sleep 100 & pid=$!; \
+                echo oom_kill 1 >/sys/fs/cgroup/memory.events; kill -9 $pid; wait; echo up; exec cat $W/never']\n";
+    for (allow, status) in [("", 1), ("allow = ['oom']\n", 0)] {
+        let toml = format!("{unit}[test.t]\nexec = 'true'\n{allow}");
+        let outcome = tested(&toml)
+            .pid1()
+            .before(&format!("exec unshare -m sh -c '{fake}; exec \"$@\"' sh \"$@\""))
+            .run();
+        let what = "the OOM killer has killed a process that no unit's main process was";
+        outcome.status(status).stdout_has("not ok 8 - oom").stdout_has(what).stderr_has(what);
+    }
+}
+
 #[test]
 fn a_verdict_covers_no_crash_and_a_flood_of_verdicts_is_none() {
     for (script, status) in [
@@ -1127,6 +1229,11 @@ fn a_report_that_cannot_be_opened_is_an_error_with_its_place_and_advice() {
     let outcome = test().env("TRC_REPORT", "json=/no/such/x").run();
     outcome.status(78).stdout_is("").stderr_has(&error);
     // Two names of one file are found out when it is there to be looked at.
+    let hard = test().before("cd $W; : >one; ln one two");
+    let outcome = hard.args(&["--report", "json=one", "--report", "junit=two"]).run();
+    outcome.status(78).stderr_has("error: cannot write the report two: another one goes to two\n");
+    let outcome = test().args(&["--report", "junit=-"]).run();
+    outcome.status(78).stderr_has("a report can't go to standard output, which is for TAP");
     let outcome = test().args(&["--report", "json=x", "--report", "junit=link"]).run();
     outcome.status(78).stderr_has("error: cannot write the report link: another one goes to x\n");
     outcome.stderr_has("  --> --report\n");

@@ -130,6 +130,12 @@ impl Decoder<'_> {
                 _ => None,
             };
             let path = bytes.get(at + 1..).filter(|path| !path.is_empty());
+            if kind.is_some() && path == Some(b"-") {
+                let message = "a report can't go to standard output, which is for TAP";
+                let help = "name a file, or /dev/stderr; ./- is a file of that name";
+                self.diagnostics.push(Diagnostic::error(origin, message).help(help));
+                continue;
+            }
             if let (Some(kind), Some(path)) = (kind, path) {
                 let path = PathBuf::from(OsStr::from_bytes(path));
                 let report = ReportFile { kind, path, origin };

@@ -60,8 +60,8 @@ fn tell(variable: Option<&OsStr>, line: &[u8]) -> Result<(), String> {
     // A variable that was left over must not have lines written into somebody's file.
     let kind = fstat(fd).map(|stat| SFlag::from_bits_truncate(stat.st_mode & libc::S_IFMT));
     match kind {
-        Ok(SFlag::S_IFIFO) => {}
-        Ok(_) => return Err(format!("{none} pipe")),
+        Ok(SFlag::S_IFSOCK) if is_local(fd) => {}
+        Ok(_) => return Err(format!("{none} socket")),
         Err(Errno::EBADF) => return Err(format!("{none}: it is closed")),
         Err(errno) => return Err(format!("{none}: {}", errno.desc().to_lowercase())),
     }
@@ -70,6 +70,13 @@ fn tell(variable: Option<&OsStr>, line: &[u8]) -> Result<(), String> {
         Err(Errno::EPIPE) => Err("the test is over: nobody reads its verdict any more".to_owned()),
         Err(errno) => Err(format!("cannot write to descriptor {number}: {}", errno.desc())),
     }
+}
+
+/// Whether a socket is one between processes of this machine, as a test's is.
+fn is_local(socket: BorrowedFd<'_>) -> bool {
+    use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage, getsockname};
+    let name = getsockname::<SockaddrStorage>(std::os::fd::AsRawFd::as_raw_fd(&socket));
+    name.is_ok_and(|name| name.family() == Some(AddressFamily::Unix))
 }
 
 /// At once, so that what others write comes before it or after it: pipe(7).
@@ -86,8 +93,9 @@ fn write(fd: BorrowedFd<'_>, mut line: &[u8]) -> nix::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{self, Read};
+    use std::io::Read;
     use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
 
     use super::*;
 
@@ -105,7 +113,7 @@ mod tests {
 
     #[test]
     fn it_goes_to_the_descriptor_that_the_variable_names() {
-        let (mut read, write) = io::pipe().unwrap();
+        let (mut read, write) = UnixStream::pair().unwrap();
         let number = write.as_raw_fd().to_string();
         tell(Some(OsStr::new(&number)), b"pass\n").unwrap();
         drop(write);
@@ -117,7 +125,7 @@ mod tests {
     #[test]
     fn where_there_is_no_test_it_says_so() {
         let file = tempfile::tempfile().unwrap();
-        let (read, write) = io::pipe().unwrap();
+        let (read, write) = UnixStream::pair().unwrap();
         drop(read);
         let (file_number, deaf) = (file.as_raw_fd().to_string(), write.as_raw_fd().to_string());
         for (value, said) in [
@@ -125,7 +133,7 @@ mod tests {
             (Some("three"), "not `three`"),
             (Some("-1"), "not `-1`"),
             (Some("1048575"), "it is closed"),
-            (Some(&*file_number), "is not a test's pipe"),
+            (Some(&*file_number), "is not a test's socket"),
             (Some(&*deaf), "the test is over"),
         ] {
             let problem = tell(value.map(OsStr::new), b"pass\n").unwrap_err();

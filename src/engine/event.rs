@@ -127,6 +127,15 @@ pub enum Notice {
     MainPid(i32),
 }
 
+/// Something that a test that has passed expects until everything has stopped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Late {
+    /// A unit wrote what it forbids.
+    Said,
+    /// A process of a unit has had more memory than it allows.
+    Used,
+}
+
 /// One event.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Event {
@@ -230,9 +239,11 @@ pub enum Event {
         orphans: bool,
         /// Whether some had sessions of their own.
         sessions: bool,
-        /// Tests that forbid what was written after them.
-        said: Vec<UnitId>,
+        /// Tests that expect what has not stayed so.
+        late: Vec<(UnitId, Late)>,
     },
+    /// The OOM killer has killed a process that was no unit's main process.
+    OomKilled,
     /// No child is left.
     NothingLeft,
     /// Nobody could be looked at for so long, and the clock was put back by it: a paused

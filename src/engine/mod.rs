@@ -43,7 +43,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 pub use action::{Action, Fact, Target, Told};
-pub use event::{Ending, Event, Left, Notice, Outcome, Purpose, Sender, SpawnStage, Tick};
+pub use event::{Ending, Event, Late, Left, Notice, Outcome, Purpose, Sender, SpawnStage, Tick};
 pub use limits::UNKILLABLE_AFTER;
 pub use reason::{Cause, LastWord, Reason};
 pub use rest::Lack;
@@ -267,9 +267,10 @@ impl Engine {
             }
             Event::Tried { unit, outcome } => self.on_tried(now, unit, outcome, actions),
             Event::Inspected { zombies } => self.on_inspected(now, zombies, actions),
-            Event::Remains { orphans, sessions, said } => {
-                self.on_remains(now, orphans, sessions, said, actions);
+            Event::Remains { orphans, sessions, late } => {
+                self.on_remains(now, orphans, sessions, late, actions);
             }
+            Event::OomKilled => self.find(Finding::OomKilled),
             Event::NothingLeft => self.on_nothing_left(actions),
             Event::Overslept { by } => self.on_overslept(now, by),
             Event::Woken => {}

@@ -16,8 +16,8 @@ use super::rest::Lack;
 use super::start::Holds;
 use super::unit::{Ladder, Phase, Stopped, Trial};
 use super::{
-    Action, Budget, Cause, Ended, Ending, Engine, Event, Fact, How, Outcome, Run, Target, TestEnd,
-    Tick, limits,
+    Action, Budget, Cause, Ended, Ending, Engine, Event, Fact, How, Late, Outcome, Run, Target,
+    TestEnd, Tick, limits,
 };
 use crate::config::{FaultKind, Leaves, OnFailure, Stage, WaitPolicy};
 use crate::graph::{Graph, Need, RESERVE, UnitId, points};
@@ -47,14 +47,16 @@ pub enum Finding {
     Zombies,
     /// There was no time left for this halt unit.
     CutShort(UnitId),
-    /// A unit wrote what this test forbids, after the test.
-    Said(UnitId),
+    /// What this test expects was no more so after the test.
+    Late(UnitId, Late),
     /// A unit that was told to stop has ended with a status of failure.
     StopStatus(UnitId),
     /// A unit has not stopped as this test expects.
     NotAsTold(UnitId),
     /// A unit was not up, or not over, when the tests were, however long that was waited for.
     NotUp(UnitId, Lack),
+    /// The OOM killer has killed a process that was no unit's main process.
+    OomKilled,
     /// The stop has taken longer than whoever stops the container waits.
     Slow,
 }
@@ -75,7 +77,9 @@ impl Finding {
             Self::Orphaned(_) | Self::Orphans => points::ORPHANS.to_owned(),
             Self::Escaped(_) | Self::Sessions => points::SESSIONS.to_owned(),
             Self::Zombies => points::ZOMBIES.to_owned(),
-            Self::Said(id) => points::log(unit(id)),
+            Self::Late(id, Late::Said) => points::log(unit(id)),
+            Self::Late(id, Late::Used) => points::max_rss(unit(id)),
+            Self::OomKilled => points::OOM.to_owned(),
             Self::Slow => points::SHUTDOWN.to_owned(),
         }
     }
@@ -436,7 +440,7 @@ impl Engine {
         now: Tick,
         orphans: bool,
         sessions: bool,
-        said: Vec<UnitId>,
+        late: Vec<(UnitId, Late)>,
         actions: &mut Vec<Action>,
     ) {
         if let Run::Lingering { again_at } = self.run {
@@ -451,8 +455,8 @@ impl Engine {
         if sessions {
             self.find(Finding::Sessions);
         }
-        for id in said {
-            self.find(Finding::Said(id));
+        for (id, late) in late {
+            self.find(Finding::Late(id, late));
         }
     }
 

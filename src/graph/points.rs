@@ -16,6 +16,8 @@ pub const ALL: [&str; 4] = [ORPHANS, SESSIONS, ZOMBIES, SHUTDOWN];
 /// The whole stop has taken no longer than whoever stops the container waits for it.
 pub const SHUTDOWN: &str = "shutdown";
 
+/// The OOM killer has killed nothing in the container.
+pub const OOM: &str = "oom";
 /// In a strict test run: trc has warned of nothing.
 pub const WARNINGS: &str = "warnings";
 
@@ -38,6 +40,12 @@ pub fn log(unit: &Unit) -> String {
     format!("{}.log", unit.id())
 }
 
+/// That no process of a unit has had more memory later than a test allows.
+#[must_use]
+pub fn max_rss(unit: &Unit) -> String {
+    format!("{}.max_rss", unit.id())
+}
+
 /// Which points are excused, and by which tests.
 pub fn allowed(
     config: &Config,
@@ -47,12 +55,13 @@ pub fn allowed(
     let mut allowed = BTreeMap::new();
     let Some(testing) = &config.testing else { return allowed };
     let mut known: Vec<String> = ALL.map(str::to_owned).into();
+    known.push(OOM.to_owned());
     for unit in units {
         match unit.stage {
             Stage::Boot | Stage::Async | Stage::Sync | Stage::Halt => {
                 known.extend([run(unit), stop(unit)]);
             }
-            Stage::Test => known.extend([log(unit), stop(unit)]),
+            Stage::Test => known.extend([log(unit), stop(unit), max_rss(unit)]),
         }
     }
     let mut meant: BTreeMap<&str, Vec<&str>> = BTreeMap::new();

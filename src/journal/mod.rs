@@ -83,7 +83,10 @@ impl Journal {
     /// From now on all of the log goes to standard error, and standard output is for
     /// [`Journal::report`] alone.
     pub fn set_apart(&self) {
-        self.with(|writer| writer.apart = true);
+        self.with(|writer| {
+            writer.streams.keep_apart();
+            writer.apart = true;
+        });
     }
 
     /// Remembers a warning in test mode.
@@ -106,7 +109,14 @@ impl Journal {
     /// Whether somebody has taken all that was reported.
     #[must_use]
     pub fn is_reported(&self) -> bool {
-        self.with(|writer| writer.streams.side(Side::Out).queued() == 0).unwrap_or(false)
+        self.with(|writer| writer.streams.side(Side::Out).is_written()).unwrap_or(false)
+    }
+
+    /// Waits a moment for it, until `deadline` at the latest. Only for the end of the run.
+    pub fn await_reported(&self, deadline: Instant) {
+        if !self.wait_writable(deadline) {
+            self.with(|writer| writer.streams.side(Side::Out).await_child(deadline));
+        }
     }
 
     /// The error that has cost some of what was reported.

@@ -147,11 +147,11 @@ fn supervise(
     let journal = journal(loaded.config.log.format, loaded.config.log.level);
     let mut reports = Vec::new();
     if let Some(testing) = &loaded.config.testing {
-        journal.set_apart();
         match testing::open_reports(testing) {
             Ok(opened) => reports = opened,
             Err(why) => return refuse(loaded.config.log.format, &[why]),
         }
+        journal.set_apart();
         // The first line finds room, or an error that is told at the end.
         journal.report(selftest::tap::HEADER.as_bytes());
     }

@@ -1,23 +1,59 @@
 //! Whether the kernel's OOM killer has struck in this container's cgroup.
 
-use super::cgroup::oom_kills;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::os::fd::{AsFd, BorrowedFd};
 
-/// The counter as it was when the run began.
-pub struct Watch(Option<u64>);
+use super::cgroup;
+
+/// The counter as it was when the run began, and as it was seen last.
+pub struct Watch {
+    before: Option<u64>,
+    seen: Option<u64>,
+    /// Where the kernel tells at once that the counter has risen: with cgroup v2.
+    events: Option<File>,
+}
 
 impl Watch {
     /// Remembers the counter.
     pub fn start() -> Self {
-        Self(oom_kills())
+        let before = cgroup::oom_kills();
+        let mut watch = Self { before, seen: before, events: cgroup::memory_events() };
+        watch.read_events();
+        watch
     }
 
     /// Watches nothing.
     pub fn none() -> Self {
-        Self(None)
+        Self { before: None, seen: None, events: None }
     }
 
-    /// Whether the counter has risen since.
+    /// Whether the counter has risen since the beginning.
     pub fn has_struck(&self) -> bool {
-        matches!((self.0, oom_kills()), (Some(before), Some(now)) if now > before)
+        matches!((self.before, cgroup::oom_kills()), (Some(before), Some(now)) if now > before)
+    }
+
+    /// How many processes were killed since this was last asked.
+    pub fn news(&mut self) -> u64 {
+        self.read_events();
+        let (Some(seen), Some(now)) = (self.seen, cgroup::oom_kills()) else { return 0 };
+        self.seen = Some(now);
+        now.saturating_sub(seen)
+    }
+
+    /// What to poll for POLLPRI: poll(2) of a file that cgroup v2 notifies of.
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.events.as_ref().map(AsFd::as_fd)
+    }
+
+    /// The kernel tells of what has changed since it was read.
+    fn read_events(&mut self) {
+        let Some(events) = &mut self.events else { return };
+        let mut text = String::new();
+        let read = events.seek(SeekFrom::Start(0)).and_then(|_| events.read_to_string(&mut text));
+        if read.is_err() {
+            // It would be told of again and again.
+            self.events = None;
+        }
     }
 }

@@ -134,6 +134,13 @@ impl Status {
         sets.any(|set| set & bit != 0)
     }
 
+    /// Whether it was sent KILL, and has not gone yet.
+    pub fn is_being_killed(&self) -> bool {
+        let bit = 1 << (libc::SIGKILL - 1);
+        let mut sets = ["SigPnd", "ShdPnd"].iter().filter_map(|set| self.bits(set));
+        sets.any(|set| set & bit != 0)
+    }
+
     /// The real and the effective user.
     pub fn uids(&self) -> Option<[u32; 2]> {
         let mut uids = self.field("Uid")?.split_ascii_whitespace().map(str::parse);

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, Write as _};
 use std::os::fd::AsFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -66,7 +66,9 @@ fn open_report(wanted: &ReportFile, others: &[Report]) -> Result<Report, Diagnos
     };
     let target = trusted.and_then(|()| resolve(&wanted.path));
     let target = target.map_err(|error| refuse(&why_not(&wanted.path, &error)))?;
-    if others.iter().any(|other| other.target == target) {
+    // By another name it may be the same file, too.
+    let linked = |other: &Report| is_same_file(&other.target, &target);
+    if others.iter().any(|other| other.target == target || linked(other)) {
         return Err(refuse(&format!("another one goes to {}", target.display())));
     }
     let (file, way) = open(&target).map_err(|error| {
@@ -77,6 +79,15 @@ fn open_report(wanted: &ReportFile, others: &[Report]) -> Result<Report, Diagnos
         }
     })?;
     Ok(Report { kind: wanted.kind, path: wanted.path.clone(), target, way, file })
+}
+
+/// Whether two names are of one plain file; what is no plain file may get several reports.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let known = |path: &Path| {
+        let found = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+        Some((found.dev(), found.ino()))
+    };
+    !is_of_proc(one) && !is_of_proc(other) && known(one).is_some_and(|it| known(other) == Some(it))
 }
 
 impl Report {

@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::PollFlags;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
 use super::capture::{self, harmless};
 use super::probe::Try;
+use super::rights::Guarded;
 use super::stream::now;
 use crate::config::Pattern;
 use crate::config::expect::size;
@@ -32,15 +34,51 @@ pub enum Said {
     Skip(String),
 }
 
+/// Where a stream of a command is read from.
+pub enum Source {
+    /// A pipe, which whoever may open it by `/proc/PID/fd` writes to, too.
+    Pipe(OwnedFd),
+    /// A socket, which nobody can open: only those write to it who have inherited it.
+    Socket(Guarded),
+}
+
+impl Source {
+    fn fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Pipe(pipe) => pipe.as_fd(),
+            Self::Socket(socket) => socket.as_fd(),
+        }
+    }
+
+    fn read(&self, into: &mut [u8]) -> nix::Result<usize> {
+        match self {
+            Self::Pipe(pipe) => nix::unistd::read(pipe, into),
+            Self::Socket(socket) => socket.read(into),
+        }
+    }
+}
+
+/// Both ends of a test's verdict, trc's and that of its command.
+///
+/// # Errors
+/// Those of socketpair(2).
+pub fn verdict() -> nix::Result<(Source, OwnedFd)> {
+    let (ours, theirs) =
+        socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)?;
+    Ok((Source::Socket(Guarded::new(ours)), theirs))
+}
+
 /// A stream of a command.
 #[derive(Default)]
 pub struct Stream {
     /// None once it has ended.
-    pub pipe: Option<OwnedFd>,
+    pub source: Option<Source>,
     /// What came, as far as it is kept.
     pub bytes: Vec<u8>,
     /// Whether there was more.
     cut: bool,
+    /// Whether it could not be read to its end.
+    broken: bool,
 }
 
 impl Stream {
@@ -49,16 +87,18 @@ impl Stream {
         let mut bytes = [0; READ];
         // A bounded amount: a flood starves nobody.
         for _ in 0..16 {
-            let Some(pipe) = &self.pipe else { return };
-            match nix::unistd::read(pipe, &mut bytes) {
-                Ok(0) => self.pipe = None,
+            let Some(source) = &self.source else { return };
+            match source.read(&mut bytes) {
+                Ok(0) => self.source = None,
                 Ok(count) => {
                     let room = KEPT - self.bytes.len();
                     self.cut |= count > room;
                     self.bytes.extend_from_slice(&bytes[..count.min(room)]);
                 }
                 Err(Errno::EINTR) => {}
-                Err(_) => return,
+                Err(Errno::EAGAIN) => return,
+                // Something came along with the bytes that nobody asked for.
+                Err(_) => (self.source, self.broken) = (None, true),
             }
         }
     }
@@ -144,9 +184,9 @@ impl Trial {
 
     /// What to poll, and for what.
     pub fn fds(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
-        let pipes = self.streams.iter().filter_map(|stream| stream.pipe.as_ref());
-        let pipes = pipes.map(|pipe| (pipe.as_fd(), PollFlags::POLLIN));
-        pipes.chain(self.asked.as_ref().map(Try::fd))
+        let sources = self.streams.iter().filter_map(|stream| stream.source.as_ref());
+        let sources = sources.map(|source| (source.fd(), PollFlags::POLLIN));
+        sources.chain(self.asked.as_ref().map(Try::fd))
     }
 
     /// When something about it is late.
@@ -163,15 +203,30 @@ impl Trial {
         }
     }
 
-    /// What its command said last, rather on standard error, for the end of a sentence.
+    /// What its command said last, rather on standard error, for the end of a sentence: up to
+    /// three lines, for a line such as psql's `^` says nothing by itself.
     pub fn last_output(&self) -> String {
-        let tails = self.streams[..2].iter().filter_map(|stream| stream.tail(""));
-        let line = tails.flat_map(|tail| tail.lines).rfind(|line| !line.trim().is_empty());
-        line.map_or(String::new(), |line| format!("; its last output: {line}"))
+        const LINES: usize = 3;
+        let says = |line: &String| line.contains(char::is_alphanumeric);
+        let of = |stream: &Stream| {
+            let lines = stream.tail("").map_or_else(Vec::new, |tail| tail.lines);
+            lines.into_iter().filter(says).collect::<Vec<_>>()
+        };
+        let (out, err) = (of(&self.streams[0]), of(&self.streams[1]));
+        let lines = if err.is_empty() { out } else { err };
+        let last = &lines[lines.len().saturating_sub(LINES)..];
+        if last.is_empty() {
+            String::new()
+        } else {
+            format!("; its last output: {}", last.join(" | "))
+        }
     }
 
     /// The last verdict that it gave, if any; a failure stands.
     pub fn verdict(&self) -> Option<Said> {
+        if self.streams[2].broken {
+            return Some(Said::Fail("its verdict can't be read".to_owned()));
+        }
         if self.streams[2].cut {
             return Some(Said::Fail(format!("it says more than {}", size(KEPT as u64))));
         }

@@ -14,6 +14,7 @@ pub fn json(suite: &Suite) -> String {
     format!(
         r#"{{
   "name": {},
+  "host": {},
   "began": "{began}.{milliseconds:03}Z",
   "took_ms": {},
   "status": {},
@@ -29,6 +30,7 @@ pub fn json(suite: &Suite) -> String {
 }}
 "#,
         quoted(&suite.name),
+        quoted(&suite.host),
         suite.took.as_millis(),
         suite.status,
         suite.status == 0,
@@ -136,7 +138,8 @@ mod tests {
         suite.points.remove(2);
         suite.points.remove(0);
         let expected = r#"{
-  "name": "mail",
+  "name": "trc",
+  "host": "mail",
   "began": "2017-03-16T20:40:50.007Z",
   "took_ms": 61002,
   "status": 1,
@@ -208,7 +211,7 @@ mod tests {
         suite.reason = Some(text.to_owned());
         let report: serde_json::Value = serde_json::from_str(&json(&suite)).unwrap();
         let expected = serde_json::json!({
-            "name": text, "began": "2017-03-16T20:40:50.007Z", "took_ms": 61002, "status": 0,
+            "name": text, "host": "mail", "began": "2017-03-16T20:40:50.007Z", "took_ms": 61002, "status": 0,
             "passed": true, "reason": text,
             "counts": { "passed": 0, "failed": 0, "skipped": 1, "excused": 0 },
             "points": [{

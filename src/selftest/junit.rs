@@ -19,13 +19,13 @@ pub fn junit(suite: &Suite) -> String {
     let broken = suite.broken();
     let (tests, failures) = (suite.points.len() + usize::from(broken.is_some()), counts.failed);
     let (errors, skipped) = (usize::from(broken.is_some()), counts.skipped + counts.excused);
-    let (time, name) = (seconds(suite.took), attribute(&suite.name));
+    let (time, name, host) = (seconds(suite.took), attribute(&suite.name), attribute(&suite.host));
     // UTC without saying so: Ant's schema has no place for a time zone.
     let (timestamp, _) = journal::utc(suite.began);
     let mut to = format!(
         r#"<?xml version="1.0" encoding="UTF-8"?>
 <testsuites name="{name}" tests="{tests}" failures="{failures}" errors="{errors}" time="{time}">
-  <testsuite name="{name}" tests="{tests}" failures="{failures}" errors="{errors}" skipped="{skipped}" time="{time}" timestamp="{timestamp}" hostname="{name}">
+  <testsuite name="{name}" tests="{tests}" failures="{failures}" errors="{errors}" skipped="{skipped}" time="{time}" timestamp="{timestamp}" hostname="{host}">
     <properties>
       <property name="status" value="{}"/>
 "#,
@@ -57,22 +57,30 @@ fn testcase(point: &Point, to: &mut String) {
     let (name, time) = (attribute(&point.name), seconds(point.took));
     let _ = write!(to, r#"    <testcase classname="{class}" name="{name}" time="{time}""#);
     let inside = match &point.outcome {
-        Outcome::Passed => {
-            to.push_str("/>\n");
-            return;
-        }
-        Outcome::Failed => format!(
+        Outcome::Passed => None,
+        Outcome::Failed => Some(format!(
             r#"<failure message="{}" type="{kind}">{}</failure>"#,
             attribute(&point.message()),
             escaped(&text(point), "\n")
-        ),
-        Outcome::Skipped(why) => format!(r#"<skipped message="{}"/>"#, attribute(why)),
-        Outcome::Excused(test) => format!(
+        )),
+        Outcome::Skipped(why) => Some(format!(r#"<skipped message="{}"/>"#, attribute(why))),
+        Outcome::Excused(test) => Some(format!(
             r#"<skipped message="{}"/>"#,
             attribute(&format!("allowed by {test}: {}", point.message()))
-        ),
+        )),
     };
-    let _ = writeln!(to, ">\n      {inside}\n    </testcase>");
+    // What it is about stands in the text of a failure; elsewhere there is no other place.
+    let about = point.description.as_ref().filter(|_| point.outcome != Outcome::Failed);
+    let about = about.map(|about| format!("<system-out>{}</system-out>", escaped(about, "\n")));
+    if inside.is_none() && about.is_none() {
+        to.push_str("/>\n");
+        return;
+    }
+    to.push_str(">\n");
+    for element in inside.into_iter().chain(about) {
+        let _ = writeln!(to, "      {element}");
+    }
+    to.push_str("    </testcase>\n");
 }
 
 /// What people read of a failure.
@@ -142,8 +150,8 @@ mod tests {
     #[test]
     fn a_whole_report() {
         let expected = r#"<?xml version="1.0" encoding="UTF-8"?>
-<testsuites name="mail" tests="4" failures="1" errors="0" time="61.002">
-  <testsuite name="mail" tests="4" failures="1" errors="0" skipped="2" time="61.002" timestamp="2017-03-16T20:40:50" hostname="mail">
+<testsuites name="trc" tests="4" failures="1" errors="0" time="61.002">
+  <testsuite name="trc" tests="4" failures="1" errors="0" skipped="2" time="61.002" timestamp="2017-03-16T20:40:50" hostname="mail">
     <properties>
       <property name="status" value="1"/>
       <property name="reason" value="test.smtp failed"/>
@@ -168,6 +176,24 @@ output of async.smtpd:
 </testsuites>
 "#;
         assert_eq!(junit(&one_of_each()), expected);
+    }
+
+    #[test]
+    fn what_a_test_is_about_is_said_when_it_has_passed_too() {
+        for (outcome, inside) in [
+            (Outcome::Passed, ""),
+            (Outcome::Skipped("no net".to_owned()), "      <skipped message=\"no net\"/>\n"),
+        ] {
+            let mut point = points::point("test.a", outcome);
+            point.description = Some("it <answers>".to_owned());
+            let mut to = String::new();
+            testcase(&point, &mut to);
+            let expected = format!(
+                "    <testcase classname=\"trc.test\" name=\"test.a\" time=\"0.012\">\n{inside}      \
+                 <system-out>it &lt;answers&gt;</system-out>\n    </testcase>\n"
+            );
+            assert_eq!(to, expected);
+        }
     }
 
     #[test]

@@ -67,8 +67,10 @@ pub struct Point {
 /// A whole test run.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Suite {
-    /// The container's host name.
+    /// The same for every run, so that reports of two runs can be compared.
     pub name: String,
+    /// The container's host name.
+    pub host: String,
     /// When it began.
     pub began: SystemTime,
     /// How long it took, the stop and the halt units included.

@@ -29,7 +29,8 @@ pub(super) fn tail(of: &str, lines: &[&str]) -> Tail {
 /// 2017-03-16 20:40:50.007 UTC, on `mail`.
 pub(super) fn suite(status: u8, points: Vec<Point>) -> Suite {
     Suite {
-        name: "mail".to_owned(),
+        name: "trc".to_owned(),
+        host: "mail".to_owned(),
         began: UNIX_EPOCH + Duration::from_millis(1_489_696_850_007),
         took: Duration::from_millis(61_002),
         status,

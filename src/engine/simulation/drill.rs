@@ -12,6 +12,8 @@ pub struct Drill {
     pub allow: Vec<Point>,
     /// Whether a test that is skipped fails the run.
     pub strict: bool,
+    /// When the OOM killer takes some process of nobody's.
+    pub oom: Option<Ms>,
     /// Whether the first and the second look find zombies.
     pub zombies: [bool; 2],
 }
@@ -22,10 +24,12 @@ pub enum Point {
     Run(usize),
     Stop(usize),
     Log(usize),
+    MaxRss(usize),
     Orphans,
     Sessions,
     Zombies,
     Shutdown,
+    Oom,
 }
 
 impl Point {
@@ -36,7 +40,10 @@ impl Point {
             Self::Run(at) => moved(at).map(Self::Run),
             Self::Stop(at) => moved(at).map(Self::Stop),
             Self::Log(at) => moved(at).map(Self::Log),
-            Self::Orphans | Self::Sessions | Self::Zombies | Self::Shutdown => Some(self),
+            Self::MaxRss(at) => moved(at).map(Self::MaxRss),
+            Self::Orphans | Self::Sessions | Self::Zombies | Self::Shutdown | Self::Oom => {
+                Some(self)
+            }
         }
     }
 }
@@ -58,6 +65,8 @@ pub struct Test {
     pub skips: bool,
     /// What it forbids is written after all.
     pub said: bool,
+    /// The units that it is about have more memory later than it allows.
+    pub used: bool,
     /// The status with which the units that it is about are to stop.
     pub stop_status: Option<u8>,
     /// How soon they are to.
@@ -84,6 +93,7 @@ impl Test {
             restarts: None,
             skips: false,
             said: false,
+            used: false,
             stop_status: None,
             stop_within: None,
         }
@@ -123,17 +133,21 @@ pub fn test(plan: &Plan, test: &Test, second: bool) -> config::Test {
 pub fn testing(plan: &Plan, drill: &Drill, second: bool) -> Testing {
     let name = |at: usize, end| format!("{}.{end}", build::place(plan, at).value);
     let here = drill.allow.iter().filter(|point| match point {
-        Point::Run(at) | Point::Stop(at) | Point::Log(at) => plan.has(*at, second),
-        Point::Orphans | Point::Sessions | Point::Zombies | Point::Shutdown => true,
+        Point::Run(at) | Point::Stop(at) | Point::Log(at) | Point::MaxRss(at) => {
+            plan.has(*at, second)
+        }
+        Point::Orphans | Point::Sessions | Point::Zombies | Point::Shutdown | Point::Oom => true,
     });
     let names = here.map(|point| match point {
         Point::Run(at) => name(*at, "run"),
         Point::Stop(at) => name(*at, "stop"),
         Point::Log(at) => name(*at, "log"),
+        Point::MaxRss(at) => name(*at, "max_rss"),
         Point::Orphans => "orphans".to_owned(),
         Point::Sessions => "sessions".to_owned(),
         Point::Zombies => "zombies".to_owned(),
         Point::Shutdown => "shutdown".to_owned(),
+        Point::Oom => "oom".to_owned(),
     });
     let by = |name| (Placed { value: name, origin: Origin::Default }, "some test".to_owned());
     Testing {

@@ -23,8 +23,8 @@ impl Witness<'_> {
             Event::Begin | Event::Woken => {}
             Event::Tried { outcome, .. } => self.tried(unit, *outcome),
             Event::Inspected { zombies } => self.inspected(*zombies),
-            Event::Remains { orphans, sessions, said } => {
-                let said = said.iter().map(|id| Found::Said(built.unit(*id)));
+            Event::Remains { orphans, sessions, late } => {
+                let said = late.iter().map(|(id, late)| Found::Late(built.unit(*id), *late));
                 let left = [(*orphans, Found::Orphans), (*sessions, Found::Sessions)];
                 let left = left.into_iter().filter_map(|(is, found)| is.then_some(found));
                 let found: Vec<Found> = left.chain(said).collect();
@@ -94,6 +94,7 @@ impl Witness<'_> {
                 self.tested.unsettled = !self.stops();
                 self.decide(78, Mark::Unsettled);
             }
+            Event::OomKilled => self.find(Found::OomKilled),
             Event::NothingLeft => self.nothing_left = true,
         }
         self.time();
@@ -426,6 +427,7 @@ fn of(event: &Event) -> Option<UnitId> {
         | Event::Unsettled
         | Event::Inspected { .. }
         | Event::Remains { .. }
+        | Event::OomKilled
         | Event::NothingLeft
         | Event::Overslept { .. }
         | Event::Woken => None,

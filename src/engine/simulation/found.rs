@@ -7,7 +7,7 @@ use super::marks::Mark;
 use super::plan::ms;
 use super::witness::{Phase, Stand, Verdict, Witness, expect};
 use crate::config::{OnFailure, Stage, WaitPolicy};
-use crate::engine::{Ending, Finding, Lack, Tick};
+use crate::engine::{Ending, Finding, Lack, Late, Tick};
 use crate::signal::Signal;
 
 /// What a process unit has left may take so long to end by itself.
@@ -27,13 +27,14 @@ pub enum Found {
     Orphaned(usize),
     Escaped(usize),
     Cut(usize),
-    Said(usize),
+    Late(usize, Late),
     Orphans,
     Sessions,
     Zombies,
     StopStatus(usize),
     NotAsTold(usize),
     Slow,
+    OomKilled,
     NotUp(usize, Lack),
 }
 
@@ -74,13 +75,15 @@ impl Witness<'_> {
                 Found::Orphaned(_) => Mark::FoundOrphaned,
                 Found::Escaped(_) => Mark::FoundEscaped,
                 Found::Cut(_) => Mark::FoundACut,
-                Found::Said(_) => Mark::FoundSaid,
+                Found::Late(_, Late::Said) => Mark::FoundSaid,
+                Found::Late(_, Late::Used) => Mark::FoundUsed,
                 Found::Orphans => Mark::FoundOrphans,
                 Found::Sessions => Mark::FoundSessions,
                 Found::Zombies => Mark::FoundZombies,
                 Found::StopStatus(_) => Mark::FoundAStopStatus,
                 Found::NotAsTold(_) => Mark::FoundNotAsTold,
                 Found::Slow => Mark::FoundSlow,
+                Found::OomKilled => Mark::FoundAnOomKill,
                 Found::NotUp(_, Lack::NeverStarted) => Mark::FoundNeverStarted,
                 Found::NotUp(_, Lack::NotReady) => Mark::FoundNotReady,
                 Found::NotUp(_, Lack::NotBack) => Mark::FoundNotBack,
@@ -267,13 +270,14 @@ impl Witness<'_> {
             Finding::Orphaned(id) => Found::Orphaned(built.unit(id)),
             Finding::Escaped(id) => Found::Escaped(built.unit(id)),
             Finding::CutShort(id) => Found::Cut(built.unit(id)),
-            Finding::Said(id) => Found::Said(built.unit(id)),
+            Finding::Late(id, late) => Found::Late(built.unit(id), late),
             Finding::Orphans => Found::Orphans,
             Finding::Sessions => Found::Sessions,
             Finding::Zombies => Found::Zombies,
             Finding::StopStatus(id) => Found::StopStatus(built.unit(id)),
             Finding::NotAsTold(id) => Found::NotAsTold(built.unit(id)),
             Finding::Slow => Found::Slow,
+            Finding::OomKilled => Found::OomKilled,
             Finding::NotUp(id, lack) => Found::NotUp(built.unit(id), lack),
         };
         let theirs: Vec<Found> = findings.iter().map(of).collect();
@@ -295,10 +299,12 @@ fn point(found: Found) -> Point {
         | Found::StopCommand(at)
         | Found::StopStatus(at)
         | Found::NotAsTold(at) => Point::Stop(at),
-        Found::Said(at) => Point::Log(at),
+        Found::Late(at, Late::Said) => Point::Log(at),
+        Found::Late(at, Late::Used) => Point::MaxRss(at),
         Found::Orphaned(_) | Found::Orphans => Point::Orphans,
         Found::Escaped(_) | Found::Sessions => Point::Sessions,
         Found::Zombies => Point::Zombies,
         Found::Slow => Point::Shutdown,
+        Found::OomKilled => Point::Oom,
     }
 }

@@ -61,6 +61,7 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
     whole(&|plan| of_drill(plan, &|drill| drill.allow.clear()));
     whole(&|plan| of_drill(plan, &|drill| drill.zombies = [false; 2]));
     whole(&|plan| of_drill(plan, &|drill| drill.strict = false));
+    whole(&|plan| of_drill(plan, &|drill| drill.oom = None));
     whole(&|plan| plan.settling = Settling::Same);
     whole(&|plan| {
         if plan.wait != WaitPolicy::Any {
@@ -143,6 +144,7 @@ fn simplify(mut of: impl FnMut(&dyn Fn(&mut Unit)), plain: &Unit) {
     of_test(&|test| test.max_runtime = Test::plain().max_runtime);
     of_test(&|test| test.skips = false);
     of_test(&|test| test.said = false);
+    of_test(&|test| test.used = false);
     of_test(&|test| test.restarts = None);
     of_test(&|test| test.stop_status = None);
     of_test(&|test| test.stop_within = None);

@@ -47,11 +47,13 @@ pub fn event(event: &Event, built: &Built) -> String {
         }
         Event::Tried { unit, outcome } => format!("{} is tried: {outcome:?}", of(unit)),
         Event::Inspected { zombies } => format!("a look at processes: zombies {zombies}"),
-        Event::Remains { orphans, sessions, said } => {
-            let said: Vec<String> = said.iter().map(of).collect();
+        Event::Remains { orphans, sessions, late } => {
+            let said: Vec<String> =
+                late.iter().map(|(id, late)| format!("{} {late:?}", of(id))).collect();
             let said = said.join(", ");
-            format!("left are orphans: {orphans}, sessions: {sessions}, forbidden: [{said}]")
+            format!("left are orphans: {orphans}, sessions: {sessions}, late: [{said}]")
         }
+        Event::OomKilled => "the OOM killer takes somebody".to_owned(),
         Event::Notified { unit, notice } => format!("{} says {notice:?}", of(unit)),
         Event::Paused { unit } => format!("{} is paused", of(unit)),
         Event::Signal { signal, sender } => match sender.unit {

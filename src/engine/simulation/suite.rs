@@ -33,7 +33,8 @@ pub fn add(random: &mut Random, plan: &mut Plan) {
     }
     plan.drill = Some(Drill {
         allow: allowed(random, plan),
-        strict: random.chance(15),
+        strict: random.chance(35),
+        oom: random.maybe(5, |random| random.pick(&TIMES)),
         zombies: [random.chance(15), random.chance(60)],
     });
 }
@@ -78,8 +79,9 @@ fn a_test(random: &mut Random, plan: &Plan) -> Unit {
         max_runtime: random.pick(&[1, 100, 1000, 60_000, 60_000]),
         fault,
         restarts: random.maybe(15, |random| random.chance(50)),
-        skips: random.chance(8),
+        skips: random.chance(15),
         said: random.chance(8),
+        used: random.chance(8),
         stop_status: random.maybe(15, |random| random.pick(&[0, 1, 137, 143, 143, 143])),
         stop_within: random.maybe(15, |random| random.pick(&[1, 100, 1000, 5000])),
     });
@@ -105,13 +107,16 @@ fn blow(random: &mut Random) -> Blow {
 
 fn allowed(random: &mut Random, plan: &Plan) -> Vec<Point> {
     let each = random.pick(&[0, 0, 10, 50, 90]);
-    let mut points = vec![Point::Orphans, Point::Sessions, Point::Zombies, Point::Shutdown];
+    let mut points =
+        vec![Point::Orphans, Point::Sessions, Point::Zombies, Point::Shutdown, Point::Oom];
     for (at, unit) in plan.units.iter().enumerate() {
         match unit.stage {
             Stage::Boot | Stage::Async | Stage::Sync | Stage::Halt => {
                 points.extend([Point::Run(at), Point::Stop(at)]);
             }
-            Stage::Test => points.extend([Point::Log(at), Point::Stop(at)]),
+            Stage::Test => {
+                points.extend([Point::Log(at), Point::Stop(at), Point::MaxRss(at)]);
+            }
         }
     }
     points.retain(|_| random.chance(each));

@@ -113,7 +113,9 @@ pub const TEST_MUTANTS: &[Mutant] = &[
     graph("excuses everything", |graph| {
         for node in &graph.nodes {
             let unit = &node.unit;
-            for point in [points::run(unit), points::stop(unit), points::log(unit)] {
+            for point in
+                [points::run(unit), points::stop(unit), points::log(unit), points::max_rss(unit)]
+            {
                 graph.allowed.insert(point, String::new());
             }
         }

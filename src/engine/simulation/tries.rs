@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::plan::ms;
 use super::world::{Happening, World};
-use crate::engine::{Event, Outcome};
+use crate::engine::{Event, Late, Outcome};
 
 impl World<'_> {
     /// trc tries a test, for so long at most.
@@ -56,11 +56,14 @@ impl World<'_> {
         };
         let unit = self.slots.iter().any(|slot| slot.main.is_some() || slot.left.is_some());
         let (orphans, sessions) = (left(false) || unit, left(true));
-        let said = |at: &usize| self.plan.units[*at].test.is_some_and(|test| test.said);
         // Of a test that was not done nothing is asked.
         let done = |at: &usize| self.built.id(*at).is_some() && self.slots[*at].since.is_some();
-        let said = (0..self.slots.len()).filter(said).filter(done).map(|at| self.id(at));
-        let said = said.collect();
-        self.events.push_back(Event::Remains { orphans, sessions, said });
+        let mut late = Vec::new();
+        for at in (0..self.slots.len()).filter(done) {
+            let Some(test) = self.plan.units[at].test else { continue };
+            late.extend(test.said.then(|| (self.id(at), Late::Said)));
+            late.extend(test.used.then(|| (self.id(at), Late::Used)));
+        }
+        self.events.push_back(Event::Remains { orphans, sessions, late });
     }
 }

@@ -71,6 +71,7 @@ pub enum Happening {
     Says(usize, i32),
     StrayDies(usize),
     Outside(usize),
+    OomKills,
 }
 
 /// What is there besides trc.
@@ -116,6 +117,9 @@ impl<'a> World<'a> {
         };
         for (at, told) in plan.signals.iter().enumerate() {
             world.later(told.at, Happening::Outside(at));
+        }
+        if let Some(at) = plan.drill.as_ref().and_then(|drill| drill.oom) {
+            world.later(at, Happening::OomKills);
         }
         for (at, stray) in plan.strays.iter().enumerate() {
             if let Some(ends) = stray.ends {
@@ -238,6 +242,7 @@ impl<'a> World<'a> {
                     self.says(unit, pid, notice);
                 }
             }
+            Happening::OomKills => self.events.push_back(Event::OomKilled),
             Happening::Outside(at) => {
                 let told = &self.plan.signals[at];
                 self.signal(told.signal, told.outside, None);

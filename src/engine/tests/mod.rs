@@ -227,7 +227,7 @@ impl World {
                         if self.remains.len() > 1 {
                             self.remains.remove(0);
                         }
-                        events.push_back(Event::Remains { orphans, sessions, said: vec![] });
+                        events.push_back(Event::Remains { orphans, sessions, late: vec![] });
                     }
                     Action::Settle if self.unsettled => events.push_back(Event::Unsettled),
                     Action::Settle => events.push_back(Event::Settled { graph: None }),

@@ -6,8 +6,10 @@ use super::tail::harmless;
 use crate::engine::Purpose;
 use crate::regex::Regex;
 
-/// What is looked at of a line, in bytes.
+/// What probes look at of a line, in bytes.
 const LONGEST: usize = 64 * 1024;
+/// What tests look at of a line, in bytes: of a longer one nobody can say what it lacks.
+const LONGEST_SAID: usize = 1024 * 1024;
 
 /// How much of a line that matched is kept, in bytes.
 const SHOWN: usize = 200;
@@ -28,6 +30,8 @@ pub struct Found {
     pub what: Sought,
     /// The beginning of it.
     pub line: String,
+    /// It has not matched, but there was more of it than was looked at.
+    pub cut: bool,
 }
 
 /// Looks for lines that match.
@@ -57,12 +61,14 @@ pub struct Matchers {
     all: Vec<Matcher>,
     /// The beginning of a line that has not ended, once for all of them.
     line: Vec<u8>,
+    /// There was more of it than is looked at.
+    cut: bool,
 }
 
 impl Matchers {
     /// From the next line on.
     pub fn new(all: Vec<Matcher>) -> Self {
-        Self { all, line: Vec::new() }
+        Self { all, line: Vec::new(), cut: false }
     }
 
     /// The first of the lines that end in `bytes` that matches, for each that is looked for.
@@ -77,7 +83,9 @@ impl Matchers {
     }
 
     fn begin(&mut self, bytes: &[u8]) {
-        let room = LONGEST.saturating_sub(self.line.len());
+        let said = self.all.iter().any(|matcher| matches!(matcher.what, Sought::Said(_)));
+        let room = if said { LONGEST_SAID } else { LONGEST }.saturating_sub(self.line.len());
+        self.cut |= bytes.len() > room;
         self.line.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
@@ -94,11 +102,19 @@ impl Matchers {
         let line = std::mem::take(&mut self.line);
         let line = line.strip_suffix(b"\r").unwrap_or(&line);
         let text = String::from_utf8_lossy(line);
+        let first = String::from_utf8_lossy(&line[..line.len().min(LONGEST)]);
+        let cut = std::mem::take(&mut self.cut);
         self.all.retain_mut(|matcher| {
-            if !matcher.matched && matcher.pattern.is_match(&text) {
+            let (text, cut) = match matcher.what {
+                Sought::Probe(_) => (&first, false),
+                Sought::Said(_) => (&text, cut),
+            };
+            let matches = matcher.pattern.is_match(text);
+            if !matcher.matched && (matches || cut) {
                 matcher.matched = true;
                 let shown = String::from_utf8_lossy(&line[..line.len().min(SHOWN)]);
-                found.push(Found { what: matcher.what, line: harmless(&shown) });
+                let line = harmless(&shown);
+                found.push(Found { what: matcher.what, line, cut: !matches });
             }
             !matcher.matched || matcher.is_lasting()
         });
@@ -159,6 +175,26 @@ mod tests {
         matchers.finish(&mut found);
         let found: Vec<Sought> = found.into_iter().map(|found| found.what).collect();
         assert_eq!(found, whats[1..]);
+    }
+
+    #[test]
+    fn a_test_looks_at_whole_lines_and_is_told_of_one_that_is_too_long() {
+        let said = || {
+            let all = [Sought::Said(0), Sought::Probe(Purpose::Health)];
+            let all = all.map(|what| Matcher::new(what, compile("end").unwrap()));
+            Matchers::new(all.into())
+        };
+        for (length, expected) in [
+            (LONGEST - 10, vec![(Sought::Said(0), false), (Sought::Probe(Purpose::Health), false)]),
+            (LONGEST, vec![(Sought::Said(0), false)]),
+            (LONGEST_SAID - 10, vec![(Sought::Said(0), false)]),
+            (LONGEST_SAID, vec![(Sought::Said(0), true)]),
+        ] {
+            let mut found = Vec::new();
+            said().push(&[&vec![b'x'; length][..], b"end\n"].concat(), &mut found);
+            let found: Vec<_> = found.into_iter().map(|found| (found.what, found.cut)).collect();
+            assert_eq!(found, expected, "{length}");
+        }
     }
 
     #[test]

@@ -76,9 +76,15 @@ fn all() -> Result<Vec<Process>, String> {
         return Err("/proc does not show what runs".to_owned());
     }
     pids.sort_unstable();
+    let own_line = proc::read(own, "cmdline").unwrap_or_default();
     let seen = |pid| {
         let stat = Stat::of(pid).filter(|stat| stat.lives() && !stat.is_kernel_thread())?;
         let cmdline = proc::read(pid, "cmdline").unwrap_or_default();
+        // A child of trc's that has not executed anything, or never will, has trc's own words on
+        // it, which may be those of a unit.
+        if stat.parent == own && cmdline == own_line {
+            return None;
+        }
         Some(Process { pid, comm: stat.comm, cmdline })
     };
     Ok(pids.into_iter().filter(|pid| *pid != own).filter_map(seen).collect())

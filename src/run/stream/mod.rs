@@ -36,6 +36,9 @@ pub const FLUSH_FOR: Duration = Duration::from_millis(200);
 /// And how long altogether, while somebody reads.
 pub const LINGER: Duration = Duration::from_secs(3);
 
+/// How often is looked, at the end, whether a child has written what it has.
+const LOOK: Duration = Duration::from_millis(2);
+
 /// One of the two standard streams.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Side {
@@ -80,6 +83,23 @@ impl Streams {
     pub fn of(out: BorrowedFd<'_>, err: BorrowedFd<'_>) -> Self {
         let second = if way::same(out, err) { None } else { Some(Stream::open(err)) };
         Self { first: Some(Stream::open(out)), second }
+    }
+
+    /// From now on standard output is for reports alone, and out of the units' reach: a child has
+    /// it, and trc's own descriptor 1, which units may open as `/proc/1/fd/1`, is standard error.
+    /// Where both are one there is nothing to keep apart.
+    pub fn keep_apart(&mut self) {
+        let (out, err) = (std::io::stdout(), std::io::stderr());
+        if way::same(out.as_fd(), err.as_fd()) {
+            return;
+        }
+        // Without the child, for want of processes, units may write to it as before.
+        let Ok(way) = Way::of_a_child(out.as_fd()) else { return };
+        *self = Self { first: Some(Stream::over(way)), second: Some(Stream::open(err.as_fd())) };
+        // SAFETY: only the numbers are given.
+        if unsafe { libc::dup2(libc::STDERR_FILENO, libc::STDOUT_FILENO) } == -1 {
+            log::debug!("descriptor 1 stays: {}", nix::errno::Errno::last().desc());
+        }
     }
 
     /// The stream of a side.

@@ -7,7 +7,10 @@ use std::time::Instant;
 use memchr::{memchr, memrchr};
 use nix::errno::Errno;
 use nix::poll::PollFlags;
+use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{Shutdown, shutdown};
+use nix::sys::wait::waitpid;
+use nix::unistd::Pid;
 
 use super::stall::Stall;
 use super::way::Way;
@@ -298,9 +301,28 @@ impl Stream {
     }
 
     /// The first error of a write, if there was any.
-    #[must_use]
-    pub fn failed(&self) -> Option<Errno> {
+    pub fn failed(&mut self) -> Option<Errno> {
+        if self.failed.is_none()
+            && let Some(errno) = self.way.failure()
+        {
+            self.refused(b"", Kind::Notice, errno);
+        }
         self.failed
+    }
+
+    /// Whether everything was written, by a child too.
+    #[must_use]
+    pub fn is_written(&self) -> bool {
+        let with_the_child = matches!(self.way, Way::Child(..)) && self.way.backlog() != Some(0);
+        self.queued() == 0 && !with_the_child
+    }
+
+    /// Waits a moment for the child to write what it has.
+    pub fn await_child(&self, deadline: Instant) {
+        if let Way::Child(socket, _) = &self.way {
+            let soon = super::now() + super::LOOK;
+            wait(&[Arc::clone(socket)], PollFlags::POLLIN, soon.min(deadline));
+        }
     }
 
     /// Whether it is a file or such a device, which never lets a writer wait.
@@ -321,18 +343,28 @@ impl Stream {
     /// Lets the writer child end, and waits for that until `deadline`, for as long as it gets
     /// rid of what it has: a terminal that was stopped (Ctrl-S) may stay so for ever.
     pub(super) fn finish(&mut self, deadline: Instant) {
-        if let Way::Child(socket, _) = &self.way {
+        if let Way::Child(socket, pid) = &self.way {
             let _ = shutdown(socket.as_raw_fd(), Shutdown::Write);
             // The child's end closes with it: POLLHUP, which is always polled for. A reader that
             // takes nothing is not waited for: a terminal that was stopped (Ctrl-S).
             let socket = [Arc::clone(socket)];
             let mut backlog = self.way.backlog();
-            while super::now() < deadline && !wait(&socket, PollFlags::empty(), deadline) {
+            let mut gone = false;
+            while !gone && super::now() < deadline {
+                gone = wait(&socket, PollFlags::empty(), deadline);
                 let left = self.way.backlog();
                 if left == backlog {
                     break;
                 }
                 backlog = left;
+            }
+            if !gone {
+                let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
+                gone = wait(&socket, PollFlags::empty(), super::now() + super::FLUSH_FOR);
+            }
+            // It has closed everything, and is about to be no more: nothing outlives trc.
+            if gone {
+                let _ = waitpid(Pid::from_raw(*pid), None);
             }
             self.broken = true;
         }

@@ -70,6 +70,24 @@ impl Way {
         }
     }
 
+    /// A child that has `fd`, which trc need not have any more.
+    ///
+    /// # Errors
+    ///
+    /// Those of socketpair(2) and fork(2).
+    pub(super) fn of_a_child(fd: BorrowedFd<'_>) -> nix::Result<Self> {
+        let (socket, pid) = writer::start(fd)?;
+        Ok(Self::Child(Arc::new(socket), pid))
+    }
+
+    /// The error that a child has met with since it was last written to.
+    pub(super) fn failure(&self) -> Option<Errno> {
+        match self {
+            Self::Child(socket, _) => writer::errno(socket.as_fd()),
+            _ => None,
+        }
+    }
+
     /// The descriptor to poll.
     pub(super) fn fd(&self) -> Option<&Arc<OwnedFd>> {
         match self {
@@ -122,7 +140,15 @@ impl Way {
             // A terminal with `tostop` stops background writers by TTOU, which trc blocks,
             // as it does all signals; then the write goes through.
             Self::File(fd) | Self::Pipe(fd) | Self::Terminal(fd) => nix::unistd::write(fd, bytes),
-            Self::Socket(fd) | Self::Child(fd, _) => {
+            Self::Child(fd, _) => {
+                let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+                send(fd.as_raw_fd(), bytes, flags).map_err(|errno| match errno {
+                    Errno::EAGAIN | Errno::EINTR => errno,
+                    // What the child was told when it wrote.
+                    _ => writer::errno(fd.as_fd()).unwrap_or(errno),
+                })
+            }
+            Self::Socket(fd) => {
                 send(fd.as_raw_fd(), bytes, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL)
             }
             Self::NoWait(fd) => write_nowait(fd.as_fd(), bytes),

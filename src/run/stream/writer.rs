@@ -1,17 +1,24 @@
-//! A child that writes where trc must not: it may block, trc can't.
+//! A child that writes where trc must not.
 //!
-//! The last resort, for a terminal or a pipe of another user that can't be
-//! reopened and a kernel that doesn't know `RWF_NOWAIT` for it.
+//! It may block, which trc can't: the last resort, for a terminal or a pipe of another user that
+//! can't be reopened and a kernel that doesn't know `RWF_NOWAIT` for it. And it has standard
+//! output in a test run, out of the reach of units: those of root may open by `/proc/1/fd` what
+//! trc has open, but no socket (proc(5)), and of a child that is not dumpable nothing, unless they
+//! may trace it (`PR_SET_DUMPABLE` of prctl(2), ptrace(2)).
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use nix::errno::Errno;
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, socketpair};
 use nix::unistd::{ForkResult, Pid, fork, getpid};
 
 /// Starts the child; what is sent to the socket it writes to `to`. It ends when
 /// the socket is shut down and everything was written, when nobody reads any
 /// more, or with trc.
+///
+/// What is in the socket has not been written yet. The errno of a write that failed comes back:
+/// [`errno`].
 ///
 /// # Errors
 ///
@@ -55,6 +62,7 @@ fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>, parent: Pid) -> ! {
     unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
         libc::prctl(libc::PR_SET_NAME, c"trc-writer".as_ptr());
+        libc::prctl(libc::PR_SET_DUMPABLE, 0);
         let to = libc::dup2(to.as_raw_fd(), 1);
         let from = libc::dup2(from.as_raw_fd(), 0);
         if to != 1 || from != 0 || libc::getppid() != parent.as_raw() {
@@ -63,8 +71,10 @@ fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>, parent: Pid) -> ! {
         libc::syscall(libc::SYS_close_range, 2, libc::c_uint::MAX, 0);
     }
     loop {
+        // It stays in the socket until it is written: trc sees that it is not.
         // SAFETY: the buffer is valid for its length.
-        let count = unsafe { libc::read(0, buffer.as_mut_ptr().cast(), buffer.len()) };
+        let count =
+            unsafe { libc::recv(0, buffer.as_mut_ptr().cast(), buffer.len(), libc::MSG_PEEK) };
         let Ok(count) = usize::try_from(count) else { leave(1) };
         if count == 0 {
             leave(0);
@@ -76,13 +86,31 @@ fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>, parent: Pid) -> ! {
             match usize::try_from(written) {
                 Ok(written) => rest = &rest[written..],
                 // Somebody made the shared description non-blocking.
-                Err(_) if nix::errno::Errno::last() == nix::errno::Errno::EAGAIN => {
+                Err(_) if Errno::last() == Errno::EAGAIN => {
                     let mut polled = libc::pollfd { fd: 1, events: libc::POLLOUT, revents: 0 };
                     // SAFETY: one descriptor is polled.
                     unsafe { libc::poll(&raw mut polled, 1, -1) };
                 }
-                Err(_) => leave(1),
+                Err(_) => {
+                    let errno = Errno::last_raw();
+                    let (bytes, size) = (&raw const errno, size_of_val(&errno));
+                    // SAFETY: the number is valid for its size.
+                    unsafe { libc::send(0, bytes.cast(), size, libc::MSG_NOSIGNAL) };
+                    leave(1);
+                }
             }
         }
+        // SAFETY: the buffer is valid for its length, which is no shorter than what was peeked at.
+        unsafe { libc::recv(0, buffer.as_mut_ptr().cast(), count, 0) };
+    }
+}
+
+/// Why the child could not write, if it could not.
+pub(super) fn errno(socket: BorrowedFd<'_>) -> Option<Errno> {
+    let mut bytes = [0; size_of::<i32>()];
+    let flags = MsgFlags::MSG_DONTWAIT;
+    match recv(socket.as_raw_fd(), &mut bytes, flags) {
+        Ok(count) if count == bytes.len() => Some(Errno::from_raw(i32::from_ne_bytes(bytes))),
+        Ok(_) | Err(_) => None,
     }
 }

@@ -7,9 +7,12 @@ use super::super::reason;
 use super::super::testing::Report;
 use super::{Supervisor, flush_deadline, now};
 use crate::config::{ReportKind, Stage, seconds};
-use crate::engine::{Cause, Ended, Ending, Finding, How, Lack, Stopped, TestEnd};
+use crate::engine::{Cause, Ended, Ending, Finding, How, Lack, Late, Stopped, TestEnd};
 use crate::graph::{UnitId, points};
 use crate::selftest::{self, CheckPoint, Outcome, Point, Suite};
+
+/// The name of the suite in reports.
+const SUITE: &str = "trc";
 
 impl Supervisor {
     /// The points of tests that did not run and of the stop drill, and all reports. Returns
@@ -83,14 +86,25 @@ impl Supervisor {
             self.point(plain(name.to_owned(), why));
         }
         self.report_shutdown(&findings);
+        if findings.contains(&Finding::OomKilled) {
+            self.point(plain(points::OOM.to_owned(), Some(self.suite.oom.join("; "))));
+        }
         for finding in &findings {
-            if let Finding::Said(test) = finding {
-                let lines = self.lines.said().filter(|(id, ..)| id == test);
-                let lines: Vec<String> = lines
-                    .map(|(_, unit, line)| format!("{} said {line:?}", graph.node(unit).unit.id()))
-                    .collect();
-                self.point(plain(points::log(&graph.node(*test).unit), Some(lines.join(", "))));
-            }
+            let Finding::Late(test, late) = finding else { continue };
+            let unit = &graph.node(*test).unit;
+            let (name, why) = match late {
+                Late::Said => {
+                    let lines = self.lines.said().filter(|(id, ..)| id == test);
+                    let lines: Vec<String> = lines
+                        .map(|(_, unit, line)| {
+                            format!("{} said {line:?}", graph.node(unit).unit.id())
+                        })
+                        .collect();
+                    (points::log(unit), Some(lines.join(", ")))
+                }
+                Late::Used => (points::max_rss(unit), self.used_too_much(*test)),
+            };
+            self.point(plain(name, why));
         }
         let warnings = self.reporter.journal().warnings();
         let mut status = status;
@@ -101,7 +115,8 @@ impl Supervisor {
         }
         let told = self.say_until(flush_deadline(), Self::say_points);
         let mut suite = Suite {
-            name: nix::unistd::gethostname()
+            name: SUITE.to_owned(),
+            host: nix::unistd::gethostname()
                 .map_or_else(|_| "trc".to_owned(), |name| name.to_string_lossy().into_owned()),
             began: self.suite.wall,
             took: now().saturating_duration_since(self.suite.began),

@@ -10,6 +10,7 @@ mod jobs;
 mod lines;
 mod members;
 mod notify;
+mod oom;
 mod probe;
 mod reap;
 mod start;
@@ -30,6 +31,7 @@ use super::birthmark::Birthmarks;
 use super::capture::{Capture, LogFile};
 use super::environment::Environment;
 use super::notify::Socket;
+use super::oom as oom_killer;
 use super::prepare::{LazyShell, Surroundings};
 use super::probe::file::Stamp;
 use super::probe::{Closings, Try};
@@ -39,7 +41,7 @@ use super::spawn::Hold;
 use super::stream::flush_deadline;
 use super::terminal::Terminal;
 use super::trial::Trial;
-use super::{memory, oom, processes};
+use super::{memory, processes};
 use crate::config::{Config, Loaded, Stage};
 use crate::engine::{Action, Engine, Event, Fact, Purpose};
 use crate::graph::{Graph, UnitId};
@@ -152,7 +154,7 @@ pub struct Supervisor {
     over: bool,
     /// The engine is not to be trusted.
     panicked: bool,
-    oom: oom::Watch,
+    oom: oom_killer::Watch,
     /// The first unit that the OOM killer took.
     oom_victim: Option<UnitId>,
     /// The try of a test that is under way.
@@ -185,7 +187,7 @@ impl Supervisor {
             loaded,
             engine: Engine::new(Rc::clone(&graph), chance()),
             units: graph.ids().map(|_| Held::default()).collect(),
-            oom: if transparent { oom::Watch::none() } else { oom::Watch::start() },
+            oom: if transparent { oom_killer::Watch::none() } else { oom_killer::Watch::start() },
             lines: Lines::new(&graph),
             suite: Notes::new(&graph, now()),
             graph,

@@ -322,12 +322,12 @@ impl Supervisor {
         if !found.is_empty() {
             self.has_spoken(id);
         }
-        for Found { what, line } in found {
+        for Found { what, line, cut } in found {
             let notice = match what {
                 Sought::Probe(Purpose::Ready) => Notice::Ready,
                 Sought::Probe(Purpose::Health) => Notice::Alive,
                 Sought::Said(place) => {
-                    self.lines.found(place, id, line);
+                    self.lines.found(place, id, line, cut);
                     continue;
                 }
             };

@@ -19,7 +19,10 @@ impl Supervisor {
     /// to trc as its last act has come by now, and counts as before its end. Signals
     /// to it are sent before it is reaped, so they can't hit another process.
     pub(super) fn reap(&mut self) {
+        let mut reaped = false;
+        let victim = self.oom_victim;
         while let Some(pid) = processes::peek() {
+            reaped = true;
             self.drain_signals();
             // Whoever has sent something is known for as long as it was not reaped.
             self.read_all_notices();
@@ -35,6 +38,10 @@ impl Supervisor {
                 None => {}
             }
             self.feed();
+        }
+        if reaped {
+            // A unit whose main process it was is told of.
+            self.look_for_oom(u64::from(self.oom_victim != victim));
         }
         if self.sweeping == Some(Signal::KILL) && !self.nothing_left() {
             // What was adopted in the meantime.

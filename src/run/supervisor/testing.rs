@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::super::capture::Capture;
+use super::super::capture::{Capture, harmless};
 use super::super::check::resources::Usage;
 use super::super::localtime::CLOCK;
-use super::super::proc::{Stat, Status};
+use super::super::proc::{self, Stat, Status};
 use super::super::testing::Report;
 use super::super::trial::Tried;
 use super::super::{census, processes, reason};
 use super::{Child, Role, Supervisor, now};
-use crate::config::{FaultKind, Leaves};
-use crate::engine::{Ended, Event, Fact, How, TestEnd};
+use crate::config::expect::size;
+use crate::config::{Check, FaultKind, Leaves, Stage};
+use crate::engine::{Ended, Event, Fact, How, Late, TestEnd};
 use crate::graph::{Graph, UnitId};
 use crate::selftest::{self, CheckPoint, Outcome, Point, Suite, Tail};
 use crate::signal::Signal;
@@ -38,6 +39,8 @@ pub struct Notes {
     pub(super) told: BTreeMap<UnitId, Instant>,
     pub(super) stopped: BTreeMap<UnitId, Instant>,
     pub(super) ready: BTreeMap<UnitId, Duration>,
+    /// What the OOM killer has killed, in words.
+    pub(super) oom: Vec<String>,
     /// Whom a unit was waiting for when the run began to stop.
     pub(super) unmet: BTreeMap<UnitId, UnitId>,
     /// When the run began to stop.
@@ -76,6 +79,7 @@ impl Notes {
             told: BTreeMap::new(),
             stopped: BTreeMap::new(),
             ready: BTreeMap::new(),
+            oom: Vec::new(),
             unmet: BTreeMap::new(),
             stopping: None,
             restarts: BTreeMap::new(),
@@ -138,6 +142,17 @@ impl Notes {
 /// A process for people: `sleep <pid=12>`.
 pub(super) fn name(pid: i32) -> String {
     format!("{} <pid={pid}>", processes::command(pid).unwrap_or_default())
+}
+
+/// A process and the unit that it comes from, which its environment says as long as it leaves that
+/// alone: one that has gone into a session of its own is in no unit's group.
+fn name_and_unit(pid: i32) -> String {
+    let environment = proc::read(pid, "environ").unwrap_or_default();
+    let unit = environment.split(|byte| *byte == 0).find_map(|one| one.strip_prefix(b"TRC_UNIT="));
+    match unit {
+        Some(unit) => format!("{} of {}", name(pid), harmless(&String::from_utf8_lossy(unit))),
+        None => name(pid),
+    }
 }
 
 /// A process and the one that should wait for its end.
@@ -283,7 +298,7 @@ impl Supervisor {
             if now() >= deadline {
                 break "it was not read in time".to_owned();
             }
-            journal.wait_writable(deadline);
+            journal.await_reported(deadline);
         };
         Err(format!("cannot write the report on standard output: {why}"))
     }
@@ -403,6 +418,7 @@ impl Supervisor {
 
     /// Looks at what is left when all units have ended.
     pub(super) fn look_at_remains(&mut self) {
+        self.look_for_oom(0);
         let all: Vec<UnitId> = self.graph.ids().collect();
         self.catch_up(&all);
         let everybody = std::process::id() == 1;
@@ -417,17 +433,43 @@ impl Supervisor {
         let own = census::session(0);
         let (sessions, orphans): (Vec<i32>, Vec<i32>) =
             left.into_iter().partition(|pid| census::session(*pid) != own);
-        self.suite.orphans = names(&orphans, name);
-        self.suite.sessions = names(&sessions, name);
+        self.suite.orphans = names(&orphans, name_and_unit);
+        self.suite.sessions = names(&sessions, name_and_unit);
         let passed = |id: &UnitId| self.engine.ended(*id).is_some_and(|ended| !ended.failed());
         let mut said: Vec<UnitId> =
             self.lines.said().map(|(test, ..)| test).filter(passed).collect();
         said.dedup();
+        let mut late: Vec<(UnitId, Late)> = said.into_iter().map(|id| (id, Late::Said)).collect();
+        for id in self.graph.stage(Stage::Test).filter(passed) {
+            late.extend(self.used_too_much(id).map(|_| (id, Late::Used)));
+        }
         self.events.push_back(Event::Remains {
             orphans: !orphans.is_empty(),
             sessions: !sessions.is_empty(),
-            said,
+            late,
         });
+    }
+
+    /// Which units have had more memory in a process, by the time that all have ended, than a
+    /// test allows. Whoever still ran when that was asked may have waited for others since, or
+    /// have had more itself.
+    pub(super) fn used_too_much(&self, test: UnitId) -> Option<String> {
+        let node = self.graph.node(test);
+        let most = node.test()?.checks.iter().find_map(|check| match check.value {
+            Check::MaxRss(most) => Some(most),
+            _ => None,
+        })?;
+        let peak = |id: &UnitId| Some((*id, self.suite.used.get(id)?.peak));
+        let above: Vec<String> = node
+            .about
+            .iter()
+            .filter_map(peak)
+            .filter(|(_, peak)| *peak > most)
+            .map(|(id, peak)| {
+                format!("{} has had {} in a process", self.graph.node(id).unit.id(), size(peak))
+            })
+            .collect();
+        (!above.is_empty()).then(|| format!("more than {}: {}", size(most), above.join(", ")))
     }
 }
 

@@ -9,7 +9,7 @@ use nix::unistd::{Gid, Uid};
 use super::super::capture::{self, Pipe};
 use super::super::prepare::VERDICT_FD;
 use super::super::probe::{Failure, Over, Try};
-use super::super::trial::{Said, Stream, Trial};
+use super::super::trial::{Said, Source, Stream, Trial};
 use super::super::{judge, prepare, processes};
 use super::{Role, Supervisor, now};
 use crate::config::{Check, Command, Origin, Placed, Probe, seconds};
@@ -58,19 +58,19 @@ impl Supervisor {
         };
         let mut ends = Vec::new();
         let owner = launch.ids.as_ref().map(|ids| (Uid::from_raw(ids.uid), Gid::from_raw(ids.gid)));
-        for place in 0..3 {
+        for place in [1, 2] {
             let Pipe { read, write } = capture::pipe(owner).map_err(words)?;
-            ends.push(read);
-            match place {
-                0 | 1 => launch.streams[place + 1] = Some(write),
-                _ => launch.descriptors.push((write, VERDICT_FD)),
-            }
+            ends.push(Source::Pipe(read));
+            launch.streams[place] = Some(write);
         }
+        let (ours, theirs) = super::super::trial::verdict().map_err(words)?;
+        ends.push(ours);
+        launch.descriptors.push((theirs, VERDICT_FD));
         let pid = self.spawn_own(Role::Test, launch).map_err(words)?;
         if let Some(trial) = &mut self.trial {
             trial.pid = Some(pid);
-            for (stream, read) in trial.streams.iter_mut().zip(ends) {
-                stream.pipe = Some(read);
+            for (stream, end) in trial.streams.iter_mut().zip(ends) {
+                stream.source = Some(end);
             }
         }
         Ok(())
@@ -87,7 +87,7 @@ impl Supervisor {
         trial.pid = None;
         trial.streams.iter_mut().for_each(Stream::read);
         for stream in &mut trial.streams {
-            stream.pipe = None;
+            stream.source = None;
         }
         trial.ending.get_or_insert(ending);
         self.go_on();

@@ -30,6 +30,7 @@ enum Token {
     Closing,
     Journal,
     Foreign,
+    Oom,
 }
 
 impl Supervisor {
@@ -50,6 +51,9 @@ impl Supervisor {
             fds.push(PollFd::new(fd, flags));
         };
         watch(Token::Signals, self.signals.as_fd(), PollFlags::POLLIN);
+        if let Some(events) = self.oom.fd() {
+            watch(Token::Oom, events, PollFlags::POLLPRI);
+        }
         for (pid, child) in &self.children {
             if let Some((progress, _)) = &child.progress {
                 watch(Token::Progress(*pid), progress.as_fd(), PollFlags::POLLIN);
@@ -168,6 +172,7 @@ impl Supervisor {
                 Token::Trial => self.proceed_trial(),
                 Token::Closing => closing = true,
                 Token::Journal => self.reporter.journal().writable(),
+                Token::Oom => self.look_for_oom(0),
                 Token::Foreign => self.foreign.retain(|fd| !is_ready(fd.as_fd())),
             }
         }

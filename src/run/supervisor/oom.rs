@@ -1,0 +1,67 @@
+//! What the kernel's OOM killer has killed beside the main processes of units, whose ends are told
+//! anyway: a database's worker that is gone is a failure that nobody else may mention.
+
+use log::Level;
+
+use super::super::proc::{self, Stat, Status};
+use super::super::{census, processes};
+use super::Supervisor;
+use crate::engine::Event;
+use crate::graph::UnitId;
+
+impl Supervisor {
+    /// Tells of what was killed since the last look, `explained` of which is known by now.
+    pub(super) fn look_for_oom(&mut self, explained: u64) {
+        let kills = self.oom.news();
+        if kills <= explained {
+            return;
+        }
+        // It may be seen while it is going: the counter rises before the signal is sent.
+        let main = |pid: &i32| self.children.contains_key(pid);
+        let dying = |pid: &i32| {
+            Stat::of(*pid).is_some_and(|stat| !stat.lives())
+                || Status::of(*pid).is_some_and(|status| status.is_being_killed())
+        };
+        let all: Vec<i32> = proc::pids().into_iter().filter(dying).collect();
+        let others: Vec<i32> = all.iter().copied().filter(|pid| !main(pid)).collect();
+        if others.is_empty() && all.iter().any(main) {
+            return;
+        }
+        let known: Vec<String> = others
+            .into_iter()
+            .map(|pid| {
+                let command = processes::command(pid).unwrap_or_default();
+                let of =
+                    self.unit_of(pid).map(|id| format!(" of {}", self.graph.node(id).unit.id()));
+                format!("{command} <pid={pid}>{}", of.unwrap_or_default())
+            })
+            .collect();
+        let whom = if known.is_empty() {
+            let left = kills - explained;
+            let many = if left == 1 { "a process".to_owned() } else { format!("{left} processes") };
+            format!("{many} that no unit's main process was")
+        } else {
+            super::super::check::some(known)
+        };
+        let what =
+            format!("the OOM killer has killed {whom}: the container's memory limit was reached");
+        self.reporter.main(Level::Warn, "oom", format_args!("{what}"));
+        self.suite.oom.push(what);
+        self.events.push_back(Event::OomKilled);
+    }
+
+    /// The unit that a process comes from, by its group or its ancestors.
+    fn unit_of(&self, pid: i32) -> Option<UnitId> {
+        /// No chain of parents is followed for longer.
+        const ANCESTORS: usize = 64;
+        let by =
+            |is: &dyn Fn(&super::Held) -> bool| self.graph.ids().find(|id| is(&self.units[id.0]));
+        let group = census::group(pid);
+        if let Some(id) = group.and_then(|group| by(&|held| held.group == Some(group))) {
+            return Some(id);
+        }
+        let parent = |pid: &i32| Stat::of(*pid).map(|stat| stat.parent).filter(|pid| *pid > 0);
+        let mut parents = std::iter::successors(Some(pid), parent).take(ANCESTORS);
+        parents.find_map(|pid| by(&|held| held.pid == Some(pid)))
+    }
+}
