@@ -213,6 +213,13 @@ pub enum Fact {
         /// Which unit.
         unit: UnitId,
     },
+    /// What a unit left when its main process exited is killed: it did not stop in time.
+    KillingLeft {
+        /// Which unit.
+        unit: UnitId,
+        /// The stop signal that came again, if that is why it had no more time.
+        insisted: Option<Signal>,
+    },
     /// What remains after all units is killed.
     KillingRest {
         /// The stop signal that came again, if that is why it had no more time.
@@ -252,6 +259,7 @@ impl Fact {
             Self::Exited { unit, .. }
             | Self::Failed { unit, .. }
             | Self::LeftBehind { unit, .. }
+            | Self::KillingLeft { unit, .. }
             | Self::NotStarted { unit, .. }
             | Self::Retrying { unit, .. }
             | Self::Ready { unit, .. }

@@ -247,6 +247,8 @@ impl Engine {
             | Leftovers::Lingering { .. }
             | Leftovers::Command { .. }
             | Leftovers::Stopping { .. } => {
+                let insisted = self.insisted;
+                actions.push(Action::Tell(Fact::KillingLeft { unit: id, insisted }));
                 self.find(Finding::Killed(id));
                 self.spoils_the_stop();
                 actions.push(Action::Signal(Target::All(id), Signal::KILL));

@@ -260,6 +260,12 @@ impl Reporter {
                 let message = format_args!("{name} {how}{}", because(": "));
                 self.unit(level, graph, *id, main, "test-ended", Some(ended.status), message);
             }
+            Fact::KillingLeft { unit: id, insisted } => {
+                let name = graph.node(*id).unit.id();
+                let why = no_time("it", *insisted);
+                let message = format_args!("killing what {name} left: {why}");
+                self.unit(Level::Warn, graph, *id, main, "killing", None, message);
+            }
             Fact::KillingRest { insisted } => {
                 let why = no_time("it", *insisted);
                 self.fact(Level::Warn, "killing", format_args!("killing what remains: {why}"));

@@ -234,6 +234,7 @@ impl Witness<'_> {
             | Fact::Unheard { .. }
             | Fact::Failed { .. }
             | Fact::LeftBehind { .. }
+            | Fact::KillingLeft { .. }
             | Fact::Retrying { .. }
             | Fact::Signalled { .. }
             | Fact::Killing { .. }

@@ -80,6 +80,17 @@ fn the_daemon_of_a_one_shot_is_stopped_by_its_stop_command_in_its_place() {
 }
 
 #[test]
+fn what_a_unit_left_is_killed_when_its_time_is_over_and_people_are_told() {
+    let mut world = World::of(WaitPolicy::Any, vec![unit("async.a"), unit("sync.f")]);
+    world.exit("sync.f", 0);
+    world.die("async.a", Ending::Signal(Signal::TERM), Left::Escaped);
+    world.pass(SECOND * 5);
+    let unit = world.id("async.a");
+    let told = Fact::KillingLeft { unit, insisted: None };
+    assert!(world.facts.contains(&told), "{:?}", world.facts);
+}
+
+#[test]
 fn people_are_told_what_a_unit_left_that_ended_by_itself_and_only_then() {
     let mut world = World::of(WaitPolicy::All, vec![unit("async.a"), unit("async.b")]);
     world.die("async.a", Ending::Code(0), Left::Escaped);
