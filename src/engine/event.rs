@@ -104,6 +104,9 @@ pub enum Outcome {
     TimedOut,
     /// A test says itself that it has nothing to say.
     Skipped,
+    /// It could not be made, for want of processes, memory or descriptors: that says nothing
+    /// of what was to be tried.
+    NotMade,
 }
 
 /// What a unit says of itself: by its notify socket, its notification descriptor or its

@@ -14,7 +14,8 @@ pub const REST: Duration = Duration::from_secs(2);
 pub const DYING: Duration = Duration::from_secs(1);
 /// From TERM to KILL for what remains once all units are gone.
 pub const SWEEP: Duration = STOP_TIMEOUT;
-/// How often a fork that failed for want of processes or memory is tried again.
+/// How often a start, or the try of a test, that failed for want of processes, memory or
+/// descriptors is made again.
 pub const FORK_RETRIES: u32 = 6;
 /// The wait before the first of these tries; each next one takes twice as long.
 pub const FORK_BACKOFF: Duration = Duration::from_millis(50);

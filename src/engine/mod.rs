@@ -47,6 +47,7 @@ pub use event::{Ending, Event, Late, Left, Notice, Outcome, Purpose, Sender, Spa
 pub use limits::UNKILLABLE_AFTER;
 pub use reason::{Cause, LastWord, Reason};
 pub use rest::Lack;
+pub use start::is_scarce;
 pub use testing::Finding;
 pub use unit::{Ended, How, Stopped, TestEnd};
 

@@ -281,9 +281,7 @@ impl Engine {
         errno: i32,
         actions: &mut Vec<Action>,
     ) {
-        // The child has what trc holds, and its streams need some more: others may end.
-        let scarce = matches!(errno, libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE)
-            && matches!(stage, SpawnStage::Prepare | SpawnStage::Fork | SpawnStage::Streams);
+        let scarce = is_scarce(stage, errno);
         match self.states[id.0].phase {
             Phase::Starting { tries, .. }
                 if scarce && tries < limits::FORK_RETRIES && !self.is_stopping(id) =>
@@ -364,6 +362,22 @@ impl Engine {
     pub(super) fn impossible(&self, event: &Event) {
         debug_assert!(false, "impossible event {event:?} in {:?}", self.run);
         log::error!("impossible event {event:?} in {:?}; please report this", self.run);
+    }
+}
+
+/// Whether a step failed for want of something that others may give back when they end:
+/// processes, memory, descriptors.
+#[must_use]
+pub fn is_scarce(stage: SpawnStage, errno: i32) -> bool {
+    match errno {
+        // Of trc itself. The child has what trc holds, and its streams need some more; later on
+        // what is missing is its own, by its limits.
+        libc::EMFILE => {
+            matches!(stage, SpawnStage::Prepare | SpawnStage::Fork | SpawnStage::Streams)
+        }
+        // For execve(2) too: its user has as many processes as RLIMIT_NPROC lets it have.
+        libc::EAGAIN | libc::ENOMEM | libc::ENFILE => true,
+        _ => false,
     }
 }
 

@@ -208,6 +208,12 @@ impl Engine {
         let holds = self.graph.node(id).test().and_then(|test| test.holds);
         let recovered = self.recovered(now, id);
         let trial = &mut self.states[id.0].trial;
+        if outcome == Outcome::NotMade && trial.unmade < limits::FORK_RETRIES {
+            trial.next_try = Some(now + limits::FORK_BACKOFF * 2_u32.pow(trial.unmade));
+            trial.unmade += 1;
+            return;
+        }
+        trial.unmade = 0;
         match (outcome, trial.hold_until) {
             (Outcome::Skipped, _) => self.end_trial(id, TestEnd::Skipped, actions),
             (Outcome::Passed, Some(_)) if restarts != trial.restarts => {
@@ -228,10 +234,10 @@ impl Engine {
                     trial.next_try = Some(now + limits::HOLD_EVERY.min(holds));
                 }
             },
-            (Outcome::Failed | Outcome::TimedOut, Some(_)) => {
+            (Outcome::Failed | Outcome::TimedOut | Outcome::NotMade, Some(_)) => {
                 self.end_trial(id, TestEnd::DidNotHold, actions);
             }
-            (Outcome::Failed | Outcome::TimedOut, None) => match recovered {
+            (Outcome::Failed | Outcome::TimedOut | Outcome::NotMade, None) => match recovered {
                 Recovered::Never => self.end_trial(id, TestEnd::NotRecovered, actions),
                 Recovered::NotYet => self.try_again(now, id, TestEnd::NotRecovered, actions),
                 Recovered::Yes if outcome == Outcome::TimedOut => {

@@ -217,6 +217,8 @@ pub struct Trial {
     pub next_try: Option<Tick>,
     /// The wait after that try.
     pub wait: Duration,
+    /// How many tries in a row could not be made.
+    pub unmade: u32,
     /// It holds so far, and has to until then.
     pub hold_until: Option<Tick>,
     /// How many restarts there had been when it began to hold.

@@ -73,7 +73,7 @@ impl Engine {
             // Only tests are.
             (_, Outcome::Skipped) => {}
             (Purpose::Ready, Outcome::Passed) => self.became_ready(now, id, actions),
-            (Purpose::Ready, Outcome::Failed | Outcome::TimedOut) => {
+            (Purpose::Ready, Outcome::Failed | Outcome::TimedOut | Outcome::NotMade) => {
                 if let Some(ready) = unit.ready.as_ref().filter(|_| !watch.ready) {
                     watch.next_ready = Some(now + watch.wait);
                     watch.wait = (watch.wait * 2).min(ready.every);
@@ -81,6 +81,7 @@ impl Engine {
             }
             (Purpose::Health, _) if watch.leaving => {}
             (Purpose::Health, Outcome::Passed) => self.is_well(now, id),
+            (Purpose::Health, Outcome::NotMade) => self.begin_health(now, id),
             (Purpose::Health, Outcome::Failed | Outcome::TimedOut) => {
                 self.begin_health(now, id);
                 self.is_unwell(id, outcome == Outcome::TimedOut, actions);

@@ -18,6 +18,7 @@ use super::privilege;
 use super::proc::Status;
 use super::secret;
 use super::spawn::{Ids, Launch};
+use super::spawn_failure;
 use super::trusted;
 use crate::config::{
     Command, Config, Form, LogFormat, Output, Placed, Probe, Stage, Stdin, StdinWord, Template,
@@ -87,6 +88,12 @@ pub struct Problem {
     pub why: String,
     /// What the kernel said, or 0.
     pub errno: i32,
+}
+
+impl From<Errno> for Problem {
+    fn from(errno: Errno) -> Self {
+        Self { why: spawn_failure::words(errno), errno: errno as i32 }
+    }
 }
 
 impl From<String> for Problem {

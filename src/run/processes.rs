@@ -264,11 +264,16 @@ pub fn command(pid: i32) -> Option<String> {
 }
 
 /// Makes trc the parent of its descendants' orphans, where it is not PID 1.
-pub fn become_subreaper() {
-    if getpid().as_raw() != 1 {
-        // It fails on no kernel this side of 3.4.
-        let _ = nix::sys::prctl::set_child_subreaper(true);
+///
+/// # Errors
+/// What prctl(2) says, twice: no kernel this side of 3.4 refuses, but a filter of system calls
+/// may.
+pub fn become_subreaper() -> nix::Result<()> {
+    if getpid().as_raw() == 1 {
+        return Ok(());
     }
+    let try_it = || nix::sys::prctl::set_child_subreaper(true);
+    try_it().or_else(|_| try_it())
 }
 
 /// Stops trc itself, as the terminal has stopped its foreground unit, until

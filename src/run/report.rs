@@ -5,7 +5,7 @@ use nix::errno::Errno;
 
 use super::localtime::CLOCK;
 use super::sender;
-use super::spawn_failure::spawn_failure;
+use super::spawn_failure::{spawn_failure, words};
 use crate::config::{Diagnostic, Form, OnFailure, Severity, Stage, Then, seconds};
 use crate::engine::{Ended, Ending, Fact, How, TestEnd};
 use crate::graph::{Graph, UnitId};
@@ -139,7 +139,7 @@ impl Reporter {
                 self.not_started(graph, *id, &spawn_failure(graph, *id, *stage, *errno));
             }
             Fact::Retrying { unit: id, errno } => {
-                let why = Errno::from_raw(*errno).desc();
+                let why = words(Errno::from_raw(*errno));
                 let name = graph.node(*id).unit.id();
                 let message = format_args!("cannot start {name} for now: {why}; trying again");
                 self.unit(Level::Warn, graph, *id, main, "retrying", None, message);

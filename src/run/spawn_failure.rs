@@ -50,7 +50,7 @@ pub fn spawn_failure(graph: &Graph, id: UnitId, stage: SpawnStage, errno: i32) -
                 libc::ENOEXEC => format!(
                     "{command}: neither in an executable format of this machine nor a script that starts with `#!` ({place})"
                 ),
-                _ => format!("{command}: {why} ({place})"),
+                _ => format!("{command}: {} ({place})", meaning(stage, errno).unwrap_or(why)),
             };
         }
     };
@@ -127,6 +127,22 @@ fn head(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(head)
 }
 
+/// What the kernel said, for people: what it lacks, or its own words.
+pub fn words(errno: Errno) -> String {
+    lack(errno as i32).map_or_else(|| errno.desc().to_lowercase(), ToOwned::to_owned)
+}
+
+/// What is used up where the kernel says so.
+fn lack(errno: i32) -> Option<&'static str> {
+    match errno {
+        libc::EAGAIN => Some("there are too many processes already"),
+        libc::ENOMEM => Some("there is no memory left"),
+        libc::EMFILE => Some("trc has no file descriptors left"),
+        libc::ENFILE => Some("the machine has no file descriptors left"),
+        _ => None,
+    }
+}
+
 /// What the kernel means by an error at a step, where its own word for it helps nobody.
 fn meaning(stage: SpawnStage, errno: i32) -> Option<&'static str> {
     match (stage, errno) {
@@ -139,6 +155,10 @@ fn meaning(stage: SpawnStage, errno: i32) -> Option<&'static str> {
             Some("one below trc's own needs the capability sys_resource")
         }
         (SpawnStage::OomScore, libc::ENOENT) => Some("there is no /proc"),
+        (SpawnStage::Execute | SpawnStage::Identity, libc::EAGAIN) => {
+            Some("its user has too many processes already (RLIMIT_NPROC)")
+        }
+        (SpawnStage::Prepare | SpawnStage::Fork | SpawnStage::Streams, errno) => lack(errno),
         (SpawnStage::Identity, libc::EPERM) if !geteuid().is_root() => {
             Some("trc is not root, and only root can")
         }

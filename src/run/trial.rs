@@ -145,6 +145,8 @@ pub struct Trial {
     pub killed: bool,
     /// Whether something of it took too long.
     pub timed_out: bool,
+    /// Whether something of it could not be tried, for want of processes and the like.
+    pub unmade: bool,
     /// The check that is next.
     pub at: usize,
     /// The one that is being asked over a network.
@@ -176,6 +178,7 @@ impl Trial {
             ending: None,
             killed: false,
             timed_out: false,
+            unmade: false,
             at: 0,
             asked: None,
             points: Vec::new(),

@@ -261,7 +261,9 @@ impl Witness<'_> {
             Stage::Boot | Stage::Async | Stage::Sync | Stage::Test => self.stops(),
             Stage::Halt => self.phase != Phase::Halting,
         };
-        if errno == libc::EAGAIN && self.units[at].forks < 6 && !past {
+        // Once it has a process, it can be told to stop.
+        let told = self.units[at].told.is_some();
+        if errno == libc::EAGAIN && self.units[at].forks < 6 && !past && !told {
             let wait = Tick::from_millis(50) * 2_u32.pow(self.units[at].forks);
             self.units[at].forks += 1;
             // What is restarted together with another starts when that has.
@@ -271,7 +273,10 @@ impl Witness<'_> {
             }
             self.units[at].stand =
                 if together { Stand::Waiting } else { Stand::Retrying(self.now + wait) };
-            self.mark(Mark::ForkRetried);
+            self.mark(match stage {
+                SpawnStage::Execute => Mark::ExecRetried,
+                _ => Mark::ForkRetried,
+            });
             return;
         }
         self.mark(if errno == libc::EAGAIN { Mark::ForkGaveUp } else { Mark::NotStarted });

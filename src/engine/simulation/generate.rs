@@ -276,6 +276,8 @@ fn child(random: &mut Random, stage: Stage) -> Child {
     let end = random.maybe(ends, |random| (random.pick(&TIMES), ending(random, good)));
     Child {
         scarce: random.maybe(8, |random| random.pick(&[1, 2, 6, 7])).unwrap_or(0),
+        scarce_late: random.maybe(40, |random| random.pick(&SOON)),
+        unmade: random.maybe(10, |random| random.pick(&[1, 2, 6, 7, 8])).unwrap_or(0),
         start: start(random),
         end,
         on_stop: match random.below(10) {

@@ -65,15 +65,18 @@ impl World<'_> {
         let unit = self.built.unit(id);
         self.slots[unit].runs += 1;
         let child = self.child(unit);
+        let mut start = child.start;
         if self.slots[unit].forks < child.scarce {
             self.slots[unit].runs -= 1;
             self.slots[unit].forks += 1;
-            let (stage, errno) = (SpawnStage::Fork, libc::EAGAIN);
-            self.events.push_back(Event::SpawnFailed { unit: id, stage, errno });
-            return;
+            start = match child.scarce_late {
+                None => Start::Fails(SpawnStage::Fork, libc::EAGAIN, None),
+                after => Start::Fails(SpawnStage::Execute, libc::EAGAIN, after),
+            };
+        } else {
+            self.slots[unit].forks = 0;
         }
-        self.slots[unit].forks = 0;
-        if let Start::Fails(stage, errno, None) = child.start {
+        if let Start::Fails(stage, errno, None) = start {
             self.events.push_back(Event::SpawnFailed { unit: id, stage, errno });
             return;
         }
@@ -88,12 +91,12 @@ impl World<'_> {
             killed: None,
         });
         self.events.push_back(Event::Forked { unit: id, pid });
-        match child.start {
+        match start {
             // As where trc waits for it, or it is faster.
             Start::Executes(0) if self.coin() => self.executes(unit, pid),
             Start::Executes(after) => self.later(after, Happening::Executes(unit, pid)),
-            Start::Fails(_, _, Some(after)) => {
-                self.later(after, Happening::FailsToStart(unit, pid));
+            Start::Fails(stage, errno, Some(after)) => {
+                self.later(after, Happening::FailsToStart(unit, pid, stage, errno));
             }
             Start::Fails(_, _, None) | Start::Hangs => {}
         }

@@ -7,7 +7,7 @@ use super::test_mutants::TEST_MUTANTS;
 use super::witness::Broken;
 use super::{SEEDS, generate, lived, shrink};
 use crate::config::{Condition, OnFailure, Stage, Then, WaitPolicy, When};
-use crate::engine::{Action, Event, Fact, Target, Told};
+use crate::engine::{Action, Event, Fact, Outcome, SpawnStage, Target, Told};
 use crate::graph::{Graph, UnitId};
 use crate::signal::Signal;
 
@@ -29,6 +29,10 @@ pub const fn graph(name: &'static str, graph: fn(&mut Graph)) -> Mutant {
 
 pub const fn actions(name: &'static str, actions: fn(&mut Vec<Action>, &Plan)) -> Mutant {
     Mutant { name, graph: |_| {}, actions, event: |event| event }
+}
+
+pub const fn event(name: &'static str, event: fn(Event) -> Event) -> Mutant {
+    Mutant { name, graph: |_| {}, actions: |_, _| {}, event }
 }
 
 const MUTANTS: &[Mutant] = &[
@@ -153,6 +157,18 @@ const MUTANTS: &[Mutant] = &[
         graph.nodes.iter_mut().for_each(|node| {
             node.unit.restart.backoff.longest = node.unit.restart.backoff.first;
         });
+    }),
+    event("takes what could not be tried for a failure", |event| match event {
+        Event::Probed { unit, purpose, outcome: Outcome::NotMade } => {
+            Event::Probed { unit, purpose, outcome: Outcome::Failed }
+        }
+        event => event,
+    }),
+    event("starts nothing again that execve refused", |event| match event {
+        Event::SpawnFailed { unit, stage: stage @ SpawnStage::Execute, errno: libc::EAGAIN } => {
+            Event::SpawnFailed { unit, stage, errno: libc::EACCES }
+        }
+        event => event,
     }),
     actions("tries twice", |actions, _| {
         let probe = actions.iter().find(|action| matches!(action, Action::Probe(..))).cloned();

@@ -157,8 +157,12 @@ pub enum StopCommand {
 /// What a unit's process does.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Child {
-    /// So many forks fail first, for want of processes.
+    /// So many starts fail first, for want of processes.
     pub scarce: u32,
+    /// That is told by execve(2) only, so long after the fork.
+    pub scarce_late: Option<Ms>,
+    /// So many tries can't be made first, for want of processes.
+    pub unmade: u32,
     pub start: Start,
     /// It ends by itself, so long after it was executed.
     pub end: Option<(Ms, Ending)>,
@@ -308,6 +312,8 @@ impl Child {
         let end = matches!(stage, Stage::Boot | Stage::Halt).then_some((0, Ending::Code(0)));
         Self {
             scarce: 0,
+            scarce_late: None,
+            unmade: 0,
             start: Start::Executes(0),
             end,
             on_stop: Reply::Dies(0),

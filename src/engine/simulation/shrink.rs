@@ -151,6 +151,8 @@ fn simplify(mut of: impl FnMut(&dyn Fn(&mut Unit)), plain: &Unit) {
     let child = &plain.child;
     let mut of = |change: &dyn Fn(&mut Child)| of(&|unit| change(&mut unit.child));
     of(&|it| it.scarce = 0);
+    of(&|it| it.scarce_late = None);
+    of(&|it| it.unmade = 0);
     of(&|it| it.start = Start::Executes(0));
     of(&|it| it.end = child.end);
     of(&|it| it.end = it.end.map(|(_, ending)| (0, ending)));

@@ -58,9 +58,16 @@ impl World<'_> {
     /// trc tries a probe.
     pub fn probe(&mut self, unit: usize, purpose: Purpose) {
         self.numbers += 1;
+        let least = self.child(unit).unmade;
         let slot = &mut self.slots[unit];
         if self.plan.units[unit].outside {
             slot.since.get_or_insert(self.now);
+        }
+        if slot.unmade < least {
+            slot.unmade += 1;
+            let unit = self.id(unit);
+            self.events.push_back(Event::Probed { unit, purpose, outcome: Outcome::NotMade });
+            return;
         }
         slot.tries[purpose as usize] = Some(self.numbers);
         self.later(self.child(unit).try_takes, Happening::Probed(unit, purpose, self.numbers));

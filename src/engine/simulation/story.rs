@@ -177,7 +177,7 @@ fn written(whole: &Plan, it: &Unit) -> String {
 
 fn behaviour(stage: Stage, it: &Child) -> String {
     let mut text = String::new();
-    differences!(text, it, Child::plain(stage), scarce start end on_stop on_kill leaves tells pauses
+    differences!(text, it, Child::plain(stage), scarce scarce_late unmade start end on_stop on_kill leaves tells pauses
         ready sick try_takes try_hangs says);
     if text.is_empty() { " the usual".to_owned() } else { text }
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::mutants::{Mutant, actions, graph};
+use super::mutants::{Mutant, actions, event, graph};
 use super::plan::Plan;
 use crate::config::{FaultKind, Stage, StopCheck, Test};
-use crate::engine::{Action, Fact, Target};
+use crate::engine::{Action, Event, Fact, Outcome, Target};
 use crate::graph::{Graph, Node, points};
 use crate::signal::Signal;
 
@@ -32,6 +32,12 @@ fn continues(actions: &[Action], at: usize) -> bool {
 
 pub const TEST_MUTANTS: &[Mutant] = &[
     graph("takes a test run for one of production", |graph| graph.testing = false),
+    event("fails a test that could not be tried", |event| match event {
+        Event::Tried { unit, outcome: Outcome::NotMade } => {
+            Event::Tried { unit, outcome: Outcome::Failed }
+        }
+        event => event,
+    }),
     actions("stops a test run at the first end", |actions, plan| {
         let ends = |action: &Action| matches!(action, Action::Tell(Fact::Exited { .. }));
         if let Some(at) = actions.iter().position(ends).filter(|_| plan.drill.is_some()) {

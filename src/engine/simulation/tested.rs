@@ -40,9 +40,17 @@ impl Witness<'_> {
         }
         let (now, restarts) = (self.now, self.tested.restarts);
         let trial = self.trials[at];
+        let most = 6;
+        self.trials[at].unmade = 0;
         match (outcome, trial.hold_until) {
+            (Outcome::NotMade, _) if trial.unmade < most => {
+                let wait = Tick::from_millis(50) * 2_u32.pow(trial.unmade);
+                self.trials[at].next = Some(now + wait);
+                self.trials[at].unmade = trial.unmade + 1;
+                self.mark(Mark::TestNotMade);
+            }
             (Outcome::Skipped, _) => self.test_ends(at, TestEnd::Skipped),
-            (Outcome::Failed | Outcome::TimedOut, Some(_)) => {
+            (Outcome::Failed | Outcome::TimedOut | Outcome::NotMade, Some(_)) => {
                 self.test_ends(at, TestEnd::DidNotHold);
                 self.mark(Mark::TestDidNotHold);
             }
@@ -57,12 +65,16 @@ impl Witness<'_> {
             (Outcome::Passed, Some(until)) => {
                 self.trials[at].next = Some(until.min(now + LONGEST));
             }
-            (Outcome::Failed | Outcome::TimedOut, None) => match self.has_recovered(at) {
-                None => self.test_ends(at, TestEnd::NotRecovered),
-                Some(false) => self.once_more(at, TestEnd::NotRecovered),
-                Some(true) if outcome == Outcome::Failed => self.once_more(at, TestEnd::Failed),
-                Some(true) => self.once_more(at, TestEnd::TimedOut),
-            },
+            (Outcome::Failed | Outcome::TimedOut | Outcome::NotMade, None) => {
+                match self.has_recovered(at) {
+                    None => self.test_ends(at, TestEnd::NotRecovered),
+                    Some(false) => self.once_more(at, TestEnd::NotRecovered),
+                    Some(true) if outcome == Outcome::TimedOut => {
+                        self.once_more(at, TestEnd::TimedOut);
+                    }
+                    Some(true) => self.once_more(at, TestEnd::Failed),
+                }
+            }
             (Outcome::Passed, None) => match (self.has_recovered(at), self.test(at).holds) {
                 (None, _) => self.test_ends(at, TestEnd::NotRecovered),
                 (Some(false), _) => self.once_more(at, TestEnd::NotRecovered),

@@ -12,6 +12,12 @@ impl World<'_> {
         self.numbers += 1;
         let slot = &mut self.slots[unit];
         slot.since.get_or_insert(self.now);
+        if slot.unmade < self.plan.units[unit].child.unmade {
+            slot.unmade += 1;
+            let unit = self.id(unit);
+            self.events.push_back(Event::Tried { unit, outcome: Outcome::NotMade });
+            return;
+        }
         slot.tries[0] = Some(self.numbers);
         let takes = self.plan.units[unit].child.try_takes;
         let limit = u32::try_from(limit.as_millis()).unwrap_or(u32::MAX);

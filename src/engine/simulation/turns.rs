@@ -30,6 +30,8 @@ pub struct Trial {
     pub owed: bool,
     /// A try is under way.
     pub trying: bool,
+    /// How many in a row could not be made.
+    pub unmade: u32,
     pub hold_until: Option<Tick>,
     /// How many restarts there had been when it began to hold.
     pub restarts: u32,

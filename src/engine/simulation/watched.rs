@@ -56,7 +56,7 @@ impl Witness<'_> {
         let watch = &mut self.units[at].watch;
         match (purpose, outcome) {
             (Purpose::Ready, Outcome::Passed) => self.is_ready(at),
-            (Purpose::Ready, Outcome::Failed | Outcome::TimedOut) => {
+            (Purpose::Ready, Outcome::Failed | Outcome::TimedOut | Outcome::NotMade) => {
                 if let Some(ready) = self.plan.units[at].ready.filter(|_| watch.ready_by.is_some())
                 {
                     watch.next[READY] = Some(self.now + watch.wait);
@@ -67,6 +67,11 @@ impl Witness<'_> {
             // It is about to end, and says so itself.
             (Purpose::Health, _) if watch.leaving => {}
             (Purpose::Health, Outcome::Passed) => self.is_well(at),
+            // It is as healthy as it was.
+            (Purpose::Health, Outcome::NotMade) => {
+                self.health_again(at);
+                self.mark(Mark::HealthNotAsked);
+            }
             (Purpose::Health, Outcome::Failed | Outcome::TimedOut) => {
                 self.health_again(at);
                 self.is_unwell(at, outcome == Outcome::TimedOut, false);

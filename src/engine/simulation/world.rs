@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::build::Built;
-use super::plan::{Child, Moment, Plan, Start, Stray, Tells, ms};
+use super::plan::{Child, Moment, Plan, Stray, Tells, ms};
 use super::random::Random;
 use crate::config::Stage;
-use crate::engine::{Ending, Event, Left, Notice, Purpose, Sender, Tick};
+use crate::engine::{Ending, Event, Left, Notice, Purpose, Sender, SpawnStage, Tick};
 use crate::graph::UnitId;
 use crate::signal::Signal;
 
@@ -41,6 +41,8 @@ pub struct Other {
 pub struct Slot {
     /// Forks that have failed for the next process.
     pub forks: u32,
+    /// Tries that could not be made.
+    pub unmade: u32,
     /// Processes so far.
     pub runs: u32,
     /// When the present one was executed, or what stands outside was first looked for, or
@@ -58,7 +60,7 @@ pub struct Slot {
 #[derive(Clone, Copy, Debug)]
 pub enum Happening {
     Executes(usize, i32),
-    FailsToStart(usize, i32),
+    FailsToStart(usize, i32, SpawnStage, i32),
     Tells(usize, i32),
     Pauses(usize, i32),
     Dies(usize, i32, Ending),
@@ -189,10 +191,8 @@ impl<'a> World<'a> {
     fn come_to_pass(&mut self, what: Happening) {
         match what {
             Happening::Executes(unit, pid) => self.executes(unit, pid),
-            Happening::FailsToStart(unit, pid) => {
-                if self.main(unit, pid).is_some()
-                    && let Start::Fails(stage, errno, _) = self.child(unit).start
-                {
+            Happening::FailsToStart(unit, pid, stage, errno) => {
+                if self.main(unit, pid).is_some() {
                     self.slots[unit].main = None;
                     let unit = self.id(unit);
                     self.events.push_back(Event::SpawnFailed { unit, stage, errno });

@@ -894,22 +894,30 @@ fn a_fork_that_fails_for_want_of_processes_is_tried_again_and_then_fails_the_uni
 }
 
 #[test]
-fn a_child_that_lacks_descriptors_is_tried_again_when_others_may_have_given_theirs_back() {
-    let graph = Graph::build(&config(WaitPolicy::Any, vec![unit("sync.f")])).unwrap();
-    let mut engine = Engine::new(Rc::new(graph), 0);
-    let unit = UnitId(0);
-    let mut actions = vec![];
-    for event in [
-        Event::Begin,
-        Event::Forked { unit, pid: 9 },
-        Event::SpawnFailed { unit, stage: SpawnStage::Streams, errno: libc::EMFILE },
+fn a_child_that_lacks_something_is_tried_again_when_others_may_have_given_theirs_back() {
+    for (stage, errno) in [
+        (SpawnStage::Streams, libc::EMFILE),
+        (SpawnStage::Identity, libc::EAGAIN),
+        (SpawnStage::Execute, libc::EAGAIN),
+        (SpawnStage::Execute, libc::ENOMEM),
     ] {
-        engine.step(Duration::ZERO, event, &mut actions);
+        let graph = Graph::build(&config(WaitPolicy::Any, vec![unit("sync.f")])).unwrap();
+        let mut engine = Engine::new(Rc::new(graph), 0);
+        let unit = UnitId(0);
+        let mut actions = vec![];
+        for event in [
+            Event::Begin,
+            Event::Forked { unit, pid: 9 },
+            Event::SpawnFailed { unit, stage, errno },
+        ] {
+            engine.step(Duration::ZERO, event, &mut actions);
+        }
+        let told = Action::Tell(Fact::Retrying { unit, errno });
+        assert_eq!(actions.last(), Some(&told), "{stage:?} {errno}");
+        actions.clear();
+        engine.step(limits::FORK_BACKOFF, Event::Woken, &mut actions);
+        assert_eq!(actions, [Action::Spawn(unit)], "{stage:?} {errno}");
     }
-    assert_eq!(actions.last(), Some(&Action::Tell(Fact::Retrying { unit, errno: libc::EMFILE })));
-    actions.clear();
-    engine.step(limits::FORK_BACKOFF, Event::Woken, &mut actions);
-    assert_eq!(actions, [Action::Spawn(unit)]);
 }
 
 #[test]
@@ -917,6 +925,7 @@ fn a_command_that_can_not_be_started_has_the_shells_status_for_it() {
     for (stage, errno, status) in [
         (SpawnStage::Execute, libc::ENOENT, 127),
         (SpawnStage::Execute, libc::EACCES, 126),
+        (SpawnStage::Execute, libc::EMFILE, 126),
         (SpawnStage::Directory, libc::ENOENT, 126),
     ] {
         let graph = Graph::build(&config(WaitPolicy::Any, vec![unit("sync.f")])).unwrap();

@@ -231,6 +231,17 @@ fn what_is_unhealthy_often_enough_in_a_row_is_restarted() {
 }
 
 #[test]
+fn a_health_check_that_could_not_be_made_says_nothing_of_the_unit() {
+    let db = with_health(unit("async.db"), tried(), Then::Restart);
+    let mut world = World::of(WaitPolicy::Any, vec![db]);
+    fail(&mut world, "async.db", 2, Outcome::Failed);
+    fail(&mut world, "async.db", 9, Outcome::NotMade);
+    assert_eq!(world.sent(), []);
+    fail(&mut world, "async.db", 1, Outcome::Failed);
+    assert_eq!(world.sent(), [to("async.db", Signal::TERM)], "nor that it is well");
+}
+
+#[test]
 fn what_is_unhealthy_may_stop_the_run_with_124_if_time_ran_out_and_else_1() {
     for (last, status) in [(Outcome::Failed, 1), (Outcome::TimedOut, 124)] {
         let db = with_health(unit("async.db"), tried(), Then::Stop);

@@ -167,6 +167,24 @@ fn a_test_that_skips_itself_is_no_failure_unless_it_is_alone_or_the_run_is_stric
 }
 
 #[test]
+fn a_test_that_could_not_be_made_is_made_again_as_often_as_a_start() {
+    for (unmade, status) in [(limits::FORK_RETRIES, 0), (limits::FORK_RETRIES + 1, 1)] {
+        let mut world = run(vec![test("test.a")]);
+        for _ in 0..unmade {
+            tried(&mut world, "test.a", Outcome::NotMade);
+            if world.end.is_none() {
+                let due = world.engine.next_deadline().expect("another try");
+                world.pass(due.saturating_sub(world.now));
+            }
+        }
+        if world.end.is_none() {
+            tried(&mut world, "test.a", Outcome::Passed);
+        }
+        assert_eq!(world.end, Some(status), "{unmade}");
+    }
+}
+
+#[test]
 fn within_a_time_it_is_tried_again_faster_at_first() {
     let mut world = run(vec![with(test("test.a"), |test| test.within = Some(SECOND))]);
     let mut tries = vec![];

@@ -11,6 +11,7 @@ use nix::sys::socket::{
 };
 
 use super::super::rights::Guarded;
+use super::Failure;
 
 /// How far a connection is.
 pub enum Connected {
@@ -63,18 +64,19 @@ pub fn connected(socket: &OwnedFd) -> Connected {
 /// Connects to a Unix stream socket, which takes no time: unix(7).
 ///
 /// # Errors
-/// Why there is no connection, in words. EAGAIN is one: so many wait already that whoever
+/// Why there is no connection. EAGAIN is one: so many wait already that whoever
 /// listens is not at work.
-pub fn unix(path: &Path) -> Result<Guarded, String> {
+pub fn unix(path: &Path) -> Result<Guarded, Failure> {
     let address = UnixAddr::new(path).map_err(|errno| match errno {
-        Errno::ENAMETOOLONG => "a socket's path has 107 bytes at most".to_owned(),
-        other => words(other),
+        Errno::ENAMETOOLONG => Failure::new("a socket's path has 107 bytes at most"),
+        other => Failure::new(words(other)),
     })?;
-    let socket = socket(AddressFamily::Unix, SockType::Stream, FLAGS, None).map_err(words)?;
+    let socket = socket(AddressFamily::Unix, SockType::Stream, FLAGS, None);
+    let socket = socket.map_err(Failure::at_a_step)?;
     match connect(socket.as_raw_fd(), &address) {
         Ok(()) => Ok(Guarded::new(socket)),
-        Err(Errno::EAGAIN) => Err("nobody takes its connections".to_owned()),
-        Err(errno) => Err(words(errno)),
+        Err(Errno::EAGAIN) => Err(Failure::new("nobody takes its connections")),
+        Err(errno) => Err(Failure::new(words(errno))),
     }
 }
 

@@ -20,8 +20,9 @@ use nix::errno::Errno;
 use nix::poll::PollFlags;
 
 use super::check::listening;
+use super::prepare::Problem;
 use crate::config::{Address, Http, HttpCheck, Probe, seconds};
-use crate::engine::Outcome;
+use crate::engine::{Outcome, SpawnStage, is_scarce};
 use answer::{Answer, Request};
 use closing::Closing;
 pub use closing::Closings;
@@ -33,6 +34,8 @@ use resolve::Resolver;
 pub struct Failure {
     /// Whether its time was up.
     pub timed_out: bool,
+    /// Whether it could not be tried, for want of processes, memory or descriptors.
+    pub unmade: bool,
     /// What it came to, in words.
     pub why: String,
     /// The port of this machine's loopback that has refused a connection.
@@ -42,7 +45,7 @@ pub struct Failure {
 impl Failure {
     /// Something other than time.
     pub fn new(why: impl Into<String>) -> Self {
-        Self { timed_out: false, why: why.into(), refused: None }
+        Self { timed_out: false, unmade: false, why: why.into(), refused: None }
     }
 
     /// What it came to, and what listens in place of a port that has refused a connection.
@@ -53,7 +56,11 @@ impl Failure {
 
     /// As the engine is told.
     pub fn outcome(&self) -> Outcome {
-        if self.timed_out { Outcome::TimedOut } else { Outcome::Failed }
+        match self {
+            Self { timed_out: true, .. } => Outcome::TimedOut,
+            Self { unmade: true, .. } => Outcome::NotMade,
+            Self { .. } => Outcome::Failed,
+        }
     }
 }
 
@@ -123,7 +130,7 @@ impl Try {
             Probe::Http(http) => Self::ask(http, Request::new(http), timeout, now),
             Probe::Unix(path) => Err(match connect::unix(path) {
                 Ok(socket) => Over { verdict: Ok(()), closing: Some(Closing::unix(socket)) },
-                Err(why) => named(&path.display().to_string(), why).into(),
+                Err(why) => why.about(&path.display().to_string()).into(),
             }),
             Probe::File(path) => Err(file::check(path, None).into()),
             Probe::Exec(_) | Probe::Log(_) | Probe::Notify | Probe::Fd(_) => {
@@ -251,7 +258,7 @@ impl Try {
                 format!("{}: {why}", self.what)
             }
         };
-        Failure { timed_out: true, why, refused: None }
+        Failure { timed_out: true, ..Failure::new(why) }
     }
 }
 
@@ -262,13 +269,33 @@ fn named(what: &str, why: impl std::fmt::Display) -> Failure {
 /// What `what` came to where there is no connection.
 fn refusal(what: &str, port: Option<u16>, errno: Errno) -> Failure {
     let refused = port.filter(|_| errno == Errno::ECONNREFUSED);
-    Failure { refused, ..named(what, connect::words(errno)) }
+    Failure { refused, ..Failure::from(Problem::from(errno)).about(what) }
 }
 
 /// The port of an address of this machine's loopback.
 fn loopback(Address { host, port }: &Address) -> Option<u16> {
     let here = |ip: IpAddr| ip.to_canonical().is_loopback();
     (host == "localhost" || host.parse().is_ok_and(here)).then_some(*port)
+}
+
+impl Failure {
+    /// At a step that says nothing of what is tried: making a child, or a socket.
+    fn at_a_step(errno: Errno) -> Self {
+        Problem::from(errno).into()
+    }
+
+    /// It is about that.
+    fn about(self, what: &str) -> Self {
+        Self { why: format!("{what}: {}", self.why), ..self }
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(Problem { why, errno }: Problem) -> Self {
+        // As socket(2) says that there is no memory.
+        let unmade = is_scarce(SpawnStage::Prepare, errno) || errno == Errno::ENOBUFS as i32;
+        Self { unmade, ..Self::new(why) }
+    }
 }
 
 /// The way to an address; `localhost` and numbers need no lookup.
@@ -285,8 +312,9 @@ fn reach(
             VecDeque::from([Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()])
         }
         Err(_) => {
-            let resolver = Resolver::begin(host, *port)
-                .map_err(|why| named(host, format!("it can't be looked up: {why}")))?;
+            let resolver = Resolver::begin(host, *port).map_err(|errno| {
+                Failure::at_a_step(errno).about("it can't be looked up").about(host)
+            })?;
             return Ok(Step::Resolving(resolver, then));
         }
     };

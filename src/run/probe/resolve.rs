@@ -8,7 +8,6 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::Signal;
 use nix::unistd::{ForkResult, pipe2};
@@ -35,14 +34,13 @@ impl Resolver {
     /// Begins to look a name up.
     ///
     /// # Errors
-    /// Why there is no child, in words.
-    pub fn begin(host: &str, port: u16) -> Result<Self, String> {
-        let words = |errno: Errno| errno.desc().to_lowercase();
-        let (answer, to) = pipe2(OFlag::O_CLOEXEC).map_err(words)?;
-        fcntl(&answer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(words)?;
+    /// Why there is no child.
+    pub fn begin(host: &str, port: u16) -> nix::Result<Self> {
+        let (answer, to) = pipe2(OFlag::O_CLOEXEC)?;
+        fcntl(&answer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         // SAFETY: trc has one thread, so the child may do whatever it likes.
         #[expect(clippy::disallowed_methods, reason = "this is the room that starts processes")]
-        match unsafe { nix::unistd::fork() }.map_err(words)? {
+        match unsafe { nix::unistd::fork() }? {
             ForkResult::Parent { child } => {
                 let answer = std::fs::File::from(answer);
                 Ok(Self { pid: child.as_raw(), answer, text: Vec::new(), ended: false })

@@ -150,6 +150,8 @@ pub struct Supervisor {
     /// What trc itself found out of a unit: why it could not be started, what the last try
     /// of its probes came to.
     whys: BTreeMap<UnitId, String>,
+    /// What could not be tried at the last attempt, for want of processes and the like.
+    untried: BTreeSet<(UnitId, Purpose)>,
     /// The engine has had its last word: its deadlines are of no interest.
     over: bool,
     /// The engine is not to be trusted.
@@ -175,7 +177,13 @@ impl Supervisor {
         base: Environment,
         shell: LazyShell,
     ) -> Self {
-        processes::become_subreaper();
+        if let Err(why) = processes::become_subreaper() {
+            let text = format_args!(
+                "what units put into the background may outlive trc: it cannot become its parent: {}",
+                why.desc()
+            );
+            reporter.main(Level::Warn, "no-subreaper", text);
+        }
         let graph = Rc::new(graph);
         let transparent = graph.transparent;
         // The graph has its own.
@@ -213,6 +221,7 @@ impl Supervisor {
             foreign: Vec::new(),
             survivors: Vec::new(),
             whys: BTreeMap::new(),
+            untried: BTreeSet::new(),
             over: false,
             panicked: false,
             oom_victim: None,

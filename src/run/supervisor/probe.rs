@@ -4,16 +4,19 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use log::Level;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use super::super::capture::{self, Found, Matcher, Sought};
+use super::super::prepare::Problem;
 use super::super::probe::{Failure, Over, Try, Verdict, file};
-use super::super::spawn::Launch;
+use super::super::spawn::{self, Launch};
+use super::super::spawn_failure::words;
 use super::super::{prepare, processes};
 use super::{Role, Supervisor, now};
 use crate::config::{self, Template, Unit, seconds};
-use crate::engine::{Ending, Event, Notice, Outcome, Purpose};
+use crate::engine::{Ending, Event, Notice, Outcome, Purpose, is_scarce};
 use crate::graph::UnitId;
 
 /// What is kept of what a probe's command says, in bytes.
@@ -97,7 +100,7 @@ impl Supervisor {
         let Some((probe, timeout)) = find(unit, purpose) else { return };
         if let config::Probe::Exec(words) = probe {
             if let Err(why) = self.probe_by_command(id, purpose, words, timeout) {
-                self.probed(id, purpose, Err(Failure::new(why)));
+                self.probed(id, purpose, Err(why.into()));
             }
             return;
         }
@@ -115,23 +118,22 @@ impl Supervisor {
         &mut self,
         id: UnitId,
         purpose: Purpose,
-        words: &[Template],
+        command: &[Template],
         timeout: Duration,
-    ) -> Result<(), String> {
+    ) -> Result<(), Problem> {
         let graph = Rc::clone(&self.graph);
         let unit = &graph.node(id).unit;
-        let words_of = |errno: Errno| errno.desc().to_lowercase();
-        let mut launch: Launch = self
-            .surroundings(None)
-            .command(unit, words, self.units[id.0].pid)
-            .map_err(|problem| problem.why)?;
-        let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(words_of)?;
-        fcntl(&read, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(words_of)?;
-        launch.streams[0] = Some(prepare::null(false).map_err(words_of)?);
-        launch.streams[1] = Some(write.try_clone().map_err(|error| config::reason(&error))?);
+        let mut launch: Launch =
+            self.surroundings(None).command(unit, command, self.units[id.0].pid)?;
+        let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+        fcntl(&read, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        launch.streams[0] = Some(prepare::null(false)?);
+        let again = write.try_clone();
+        launch.streams[1] =
+            Some(again.map_err(|error| Problem::kernel("cannot make its pipes", &error))?);
         launch.streams[2] = Some(write);
-        let shown = config::typed(words);
-        let pid = self.spawn_own(Role::Probe, launch).map_err(words_of)?;
+        let shown = config::typed(command);
+        let pid = self.spawn_own(Role::Probe, launch)?;
         self.commands.push(Command {
             unit: id,
             purpose,
@@ -146,17 +148,20 @@ impl Supervisor {
     }
 
     /// A probe's command has ended, or could not be executed.
-    pub(super) fn probe_command_ended(&mut self, pid: i32, ending: Result<Ending, Errno>) {
+    pub(super) fn probe_command_ended(&mut self, pid: i32, ending: Result<Ending, spawn::Failure>) {
         let Some(at) = self.commands.iter().position(|command| command.pid == pid) else { return };
         let mut command = self.commands.swap_remove(at);
         command.read();
         let verdict = match ending {
             Ok(ending) => command.verdict(ending),
-            Err(errno) => Err(Failure::new(format!(
-                "`{}` can't be executed: {}",
-                command.shown,
-                errno.desc().to_lowercase()
-            ))),
+            Err(spawn::Failure { stage, errno }) => Err(Failure {
+                unmade: is_scarce(stage, errno),
+                ..Failure::new(format!(
+                    "`{}` can't be executed: {}",
+                    command.shown,
+                    words(Errno::from_raw(errno))
+                ))
+            }),
         };
         self.probed(command.unit, command.purpose, verdict);
     }
@@ -254,6 +259,11 @@ impl Supervisor {
     }
 
     fn probed(&mut self, id: UnitId, purpose: Purpose, verdict: Verdict) {
+        if verdict.as_ref().is_err_and(|failure| failure.unmade) {
+            self.cannot_try(id, purpose, &verdict);
+        } else {
+            self.untried.remove(&(id, purpose));
+        }
         let outcome = match verdict {
             Ok(()) => {
                 self.whys.remove(&id);
@@ -302,6 +312,23 @@ impl Supervisor {
     pub(super) fn explain(&mut self, id: UnitId, purpose: Purpose) {
         if let Some(waiting) = self.waiting.get(&(id, purpose)) {
             self.whys.insert(id, waiting.failure.clone().explained());
+        }
+    }
+
+    /// Says once in a row that a try could not be made: nobody hears of it by a unit's end.
+    fn cannot_try(&mut self, id: UnitId, purpose: Purpose, verdict: &Verdict) {
+        if let Err(Failure { why, .. }) = verdict
+            && self.untried.insert((id, purpose))
+        {
+            let name = self.graph.node(id).unit.id();
+            let what = match purpose {
+                Purpose::Ready => "ready",
+                Purpose::Health => "healthy",
+            };
+            let text = format_args!(
+                "cannot try whether {name} is {what}, which counts as no failure: {why}; trying again"
+            );
+            self.reporter.main(Level::Warn, "not-tried", text);
         }
     }
 

@@ -19,7 +19,7 @@ use super::super::stream::Side;
 use super::wait::is_ready;
 use super::{Child, Role, Supervisor, now};
 use crate::config::{Output, Placed, Probe, Stage, Unit, reason};
-use crate::engine::{Event, SpawnStage};
+use crate::engine::{Event, SpawnStage, is_scarce};
 use crate::graph::UnitId;
 use crate::journal::Source;
 
@@ -287,13 +287,16 @@ impl Supervisor {
                 self.events.push_back(Event::StopCommandEnded { unit: id, succeeded: false });
             }
             (Role::Probe, Some(failure)) => {
-                self.probe_command_ended(pid, Err(Errno::from_raw(failure.errno)));
+                self.probe_command_ended(pid, Err(failure));
             }
             (Role::Test, Some(failure)) => {
                 let (stage, errno) = (failure.stage, failure.errno);
                 let why = self.trial.as_ref().map(|trial| trial.unit);
                 let why = why.map(|id| spawn_failure(&self.graph, id, stage, errno));
                 let why = why.unwrap_or_default();
+                if let Some(trial) = &mut self.trial {
+                    trial.unmade |= is_scarce(stage, errno);
+                }
                 self.test_command_ended(pid, Err(format!("it could not be started: {why}")));
             }
             (Role::StopCommand(_) | Role::Probe | Role::Test, None)

@@ -3,11 +3,10 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use nix::errno::Errno;
 use nix::unistd::{Gid, Uid};
 
 use super::super::capture::{self, Pipe};
-use super::super::prepare::VERDICT_FD;
+use super::super::prepare::{Problem, VERDICT_FD};
 use super::super::probe::{Failure, Over, Try};
 use super::super::trial::{Said, Source, Stream, Trial};
 use super::super::{judge, prepare, processes};
@@ -30,9 +29,11 @@ impl Supervisor {
         if self.graph.node(id).unit.command == Command::Nothing {
             return self.go_on();
         }
-        if let Err(why) = self.launch_test(id) {
+        if let Err(problem) = self.launch_test(id) {
             if let Some(trial) = &mut self.trial {
-                trial.ending = Some(Err(why));
+                let failure = Failure::from(problem);
+                trial.unmade |= failure.unmade;
+                trial.ending = Some(Err(failure.why));
             }
             self.go_on();
         }
@@ -45,28 +46,27 @@ impl Supervisor {
         self.events.push_back(Event::Tried { unit: id, outcome: Outcome::Skipped });
     }
 
-    fn launch_test(&mut self, id: UnitId) -> Result<(), String> {
+    fn launch_test(&mut self, id: UnitId) -> Result<(), Problem> {
         let graph = Rc::clone(&self.graph);
         let unit = &graph.node(id).unit;
-        let words = |errno: Errno| errno.desc().to_lowercase();
         let surroundings = self.surroundings(None);
-        let ready = surroundings.unit(unit).map_err(|problem| problem.why)?;
+        let ready = surroundings.unit(unit)?;
         let mut launch = ready.launch;
-        launch.streams[0] = match prepare::stdin(unit).map_err(|problem| problem.why)? {
-            None => Some(prepare::null(false).map_err(words)?),
+        launch.streams[0] = match prepare::stdin(unit)? {
+            None => Some(prepare::null(false)?),
             some => some,
         };
         let mut ends = Vec::new();
         let owner = launch.ids.as_ref().map(|ids| (Uid::from_raw(ids.uid), Gid::from_raw(ids.gid)));
         for place in [1, 2] {
-            let Pipe { read, write } = capture::pipe(owner).map_err(words)?;
+            let Pipe { read, write } = capture::pipe(owner)?;
             ends.push(Source::Pipe(read));
             launch.streams[place] = Some(write);
         }
-        let (ours, theirs) = super::super::trial::verdict().map_err(words)?;
+        let (ours, theirs) = super::super::trial::verdict()?;
         ends.push(ours);
         launch.descriptors.push((theirs, VERDICT_FD));
-        let pid = self.spawn_own(Role::Test, launch).map_err(words)?;
+        let pid = self.spawn_own(Role::Test, launch)?;
         if let Some(trial) = &mut self.trial {
             trial.pid = Some(pid);
             for (stream, end) in trial.streams.iter_mut().zip(ends) {
@@ -150,6 +150,7 @@ impl Supervisor {
             let checks = graph.node(trial.unit).test().map(|test| test.checks.as_slice());
             if let Some(check) = checks.and_then(|checks| checks.get(trial.at)) {
                 trial.timed_out |= verdict.as_ref().is_err_and(|failure| failure.timed_out);
+                trial.unmade |= verdict.as_ref().is_err_and(|failure| failure.unmade);
                 let result = verdict.map_err(Failure::explained);
                 trial.note(check.value.to_string(), result);
             }
@@ -309,6 +310,7 @@ impl Supervisor {
             (Some(_), ..) => Outcome::Skipped,
             (None, true, _) => Outcome::Passed,
             (None, false, true) => Outcome::TimedOut,
+            (None, false, false) if trial.unmade => Outcome::NotMade,
             (None, false, false) => Outcome::Failed,
         };
         self.suite.tried(trial.unit, trial.tried(skipped));
