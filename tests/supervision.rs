@@ -583,3 +583,36 @@ fn probes_leave_neither_descriptors_nor_zombies_behind() {
     running.signal(TERM);
     running.finish().status(143);
 }
+
+/// The environment is what it is once boot is done.
+#[test]
+fn a_variable_that_is_not_set_fails_a_unit_at_once_whatever_its_restart() {
+    let rows = [
+        "exec = ['echo', '${DB_HOST:?set it}']",
+        "exec = 'echo ${DB_HOST}'",
+        "exec = 'true'\nenv.URL = 'db://${DB_HOST:?set it}'",
+        "exec = 'true'\ncwd = '/${DB_HOST:?set it}'",
+        "script = 'true'\nenv.URL = '${DB_HOST}'",
+    ];
+    table(
+        &rows,
+        |row| (*row).to_owned(),
+        |row| {
+            let toml = format!("[async.web]\n{row}\nrestart = 'always'\n");
+            let outcome = Trc::toml(&toml).run();
+            outcome.status(126).stderr_has("DB_HOST").stderr_lacks("restarting");
+        },
+    );
+}
+
+/// Each restart is counted, as after any end.
+#[test]
+fn a_secret_that_is_not_there_yet_is_waited_for_by_restarts() {
+    let toml = "[async.web]\nexec = ['sh', '-c', 'echo $$SECRET']\n\
+                env.SECRET = { file = '${W}/secret' }\n\
+                restart = { when = 'on-failure', backoff = '50ms' }\n";
+    let running = Trc::toml(toml).spawn();
+    running.wait_for("(restart 2 within 60 s)");
+    std::fs::write(running.path("secret"), "hush\n").unwrap();
+    running.finish().status(143).stdout_has("hush").stderr_has("secret: No such file");
+}

@@ -47,6 +47,8 @@ pub struct Sender {
 /// At which step a unit's start failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SpawnStage {
+    /// Filling in what was written: a variable that is not set. No other start mends it.
+    Settings,
     /// Making what it needs, before the fork: descriptors, users, files.
     Prepare,
     /// `fork(2)`.

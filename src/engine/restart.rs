@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::unit::{Leftovers, Phase, Verdict};
-use super::{Action, Engine, Fact, Finding, How, Run, Tick, Told, limits};
+use super::{Action, Engine, Fact, Finding, How, Run, SpawnStage, Tick, Told, limits};
 use crate::config::{Stage, When};
 use crate::graph::UnitId;
 use crate::status;
@@ -173,9 +173,10 @@ impl Engine {
             (_, When::OnFailure) => status != 0,
             (_, When::No) => false,
         };
+        let hopeless = matches!(how, How::NotStarted(SpawnStage::Settings, _));
         // A one-shot's success is its end.
         let wanted = wanted && node.unit.stage != Stage::Halt && !(node.oneshot && status == 0);
-        if !wanted {
+        if !wanted || hopeless {
             self.end(id, how, status, actions);
             return;
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
+use super::prepare::Problem;
 use super::secret;
 use crate::config::{Placed, Template, Variable};
 
@@ -77,24 +78,24 @@ impl Environment {
     ///
     /// # Errors
     /// Which one is not set, and where that was written.
-    pub fn expand(&self, template: &Placed<Template>) -> Result<OsString, String> {
+    pub fn expand(&self, template: &Placed<Template>) -> Result<OsString, Problem> {
         template
             .value
             .expand(&|name| self.lookup(name))
-            .map_err(|why| format!("{why} ({})", template.origin))
+            .map_err(|why| Problem::lasting(format!("{why} ({})", template.origin)))
     }
 
     /// What a variable is to be: text filled in, or what a file holds.
     ///
     /// # Errors
     /// What is wrong with it, and where that was written.
-    fn value(&self, variable: &Placed<Variable>) -> Result<OsString, String> {
+    fn value(&self, variable: &Placed<Variable>) -> Result<OsString, Problem> {
         match &variable.value {
             Variable::Text(text) => {
                 self.expand(&Placed { value: text.clone(), origin: variable.origin.clone() })
             }
             Variable::File(path) => {
-                secret::value(path).map_err(|why| format!("{why} ({})", variable.origin))
+                Ok(secret::value(path).map_err(|why| format!("{why} ({})", variable.origin))?)
             }
         }
     }
@@ -108,17 +109,17 @@ impl Environment {
         &mut self,
         variables: impl IntoIterator<Item = (&'v String, &'v Placed<Variable>)>,
         before: Option<&Self>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Problem> {
         let mut bytes = 0;
         for (name, variable) in variables {
             let value = before.unwrap_or(self).value(variable)?;
             bytes += name.len() + value.len() + 2;
             if bytes > LARGEST {
                 let most = LARGEST >> 20;
-                return Err(format!(
+                return Err(Problem::lasting(format!(
                     "with {name} the variables take more than {most} MiB, and no program can be given that ({})",
                     variable.origin
-                ));
+                )));
             }
             self.set(name, value);
         }

@@ -88,17 +88,19 @@ pub struct Problem {
     pub why: String,
     /// What the kernel said, or 0.
     pub errno: i32,
+    /// Whether that stays so: a variable that is not set. A file may come.
+    pub lasts: bool,
 }
 
 impl From<Errno> for Problem {
     fn from(errno: Errno) -> Self {
-        Self { why: spawn_failure::words(errno), errno: errno as i32 }
+        Self { why: spawn_failure::words(errno), errno: errno as i32, lasts: false }
     }
 }
 
 impl From<String> for Problem {
     fn from(why: String) -> Self {
-        Self { why, errno: 0 }
+        Self { why, errno: 0, lasts: false }
     }
 }
 
@@ -114,7 +116,13 @@ impl Problem {
         Self {
             why: format!("{what}: {}", crate::config::reason(error)),
             errno: error.raw_os_error().unwrap_or(0),
+            lasts: false,
         }
+    }
+
+    /// What a variable lacks.
+    pub fn lasting(why: String) -> Self {
+        Self { why, errno: 0, lasts: true }
     }
 }
 
@@ -132,6 +140,13 @@ impl Surroundings<'_> {
     /// # Errors
     /// What is wrong, in words.
     pub fn unit(&self, unit: &Unit) -> Result<Ready, Problem> {
+        // A file of variables may be written anew.
+        let may_change = !unit.identity.env_file.is_empty();
+        let ready = self.ready(unit);
+        ready.map_err(|problem| Problem { lasts: problem.lasts && !may_change, ..problem })
+    }
+
+    fn ready(&self, unit: &Unit) -> Result<Ready, Problem> {
         let (mut environment, ids) = self.environment(unit)?;
         let mut saved = None;
         let mut descriptors = Vec::new();
@@ -326,7 +341,7 @@ fn launch(
     })
 }
 
-fn words(unit: &Unit, environment: &Environment) -> Result<(Vec<CString>, Vec<CString>), String> {
+fn words(unit: &Unit, environment: &Environment) -> Result<(Vec<CString>, Vec<CString>), Problem> {
     match &unit.command {
         Command::Exec(words) => expand_words(unit, words, environment),
         Command::Words(words) => {
@@ -334,8 +349,8 @@ fn words(unit: &Unit, environment: &Environment) -> Result<(Vec<CString>, Vec<CS
                 words.iter().map(|word| c_string(word.as_bytes())).collect::<Result<_, _>>()?;
             Ok((candidates(&words[0], environment.path())?, argv))
         }
-        Command::Script(_) | Command::File(_) => Err("it needs a shell".to_owned()),
-        Command::Nothing => Err("there is nothing to run".to_owned()),
+        Command::Script(_) | Command::File(_) => Err("it needs a shell".into()),
+        Command::Nothing => Err("there is nothing to run".into()),
     }
 }
 
@@ -367,12 +382,13 @@ fn expand_words(
     unit: &Unit,
     words: &[Template],
     environment: &Environment,
-) -> Result<(Vec<CString>, Vec<CString>), String> {
+) -> Result<(Vec<CString>, Vec<CString>), Problem> {
     let lookup = |name: &str| environment.lookup(name);
     let words = words
         .iter()
-        .map(|word| word.expand(&lookup).map_err(|why| format!("{why} ({})", unit.origin)))
-        .collect::<Result<Vec<_>, _>>()?;
+        .map(|word| word.expand(&lookup))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|why| Problem::lasting(format!("{why} ({})", unit.origin)))?;
     let files = candidates(words.first().ok_or("there is nothing to run")?, environment.path())?;
     let argv = words.into_iter().map(|word| c_string(word.into_vec())).collect::<Result<_, _>>()?;
     Ok((files, argv))
@@ -419,7 +435,8 @@ pub fn null(write: bool) -> nix::Result<OwnedFd> {
 /// # Errors
 /// Why it can't be opened.
 pub fn stdin(unit: &Unit) -> Result<Option<OwnedFd>, Problem> {
-    let words = |errno: Errno| Problem { why: errno.desc().to_owned(), errno: errno as i32 };
+    let words =
+        |errno: Errno| Problem { why: errno.desc().to_owned(), errno: errno as i32, lasts: false };
     let Some(Placed { value, origin }) = &unit.identity.stdin else {
         let nothing = unit.stage == Stage::Async && unit.own_terminal().is_none();
         return if nothing { null(false).map(Some).map_err(words) } else { Ok(None) };
@@ -436,6 +453,7 @@ pub fn stdin(unit: &Unit) -> Result<Option<OwnedFd>, Problem> {
             opened.map(Some).map_err(|error| Problem {
                 why: format!("cannot read {}: {} ({origin})", path.display(), reason(&error)),
                 errno: error.raw_os_error().unwrap_or(0),
+                lasts: false,
             })
         }
     }

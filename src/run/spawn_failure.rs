@@ -19,6 +19,7 @@ pub fn spawn_failure(graph: &Graph, id: UnitId, stage: SpawnStage, errno: i32) -
     let why = Errno::from_raw(errno).desc();
     let unit = &graph.node(id).unit;
     let step = match stage {
+        SpawnStage::Settings => "cannot be started as it is written",
         SpawnStage::Prepare => "cannot make its pipes",
         SpawnStage::Fork => "cannot fork",
         SpawnStage::Group => "cannot make its process group",
@@ -81,7 +82,8 @@ pub fn spawn_failure(graph: &Graph, id: UnitId, stage: SpawnStage, errno: i32) -
             let first = own.capabilities.as_ref().and_then(|kept| kept.first());
             first.map(|first| (String::new(), &first.origin))
         }
-        SpawnStage::Prepare
+        SpawnStage::Settings
+        | SpawnStage::Prepare
         | SpawnStage::Fork
         | SpawnStage::Group
         | SpawnStage::Streams

@@ -280,6 +280,13 @@ impl Witness<'_> {
             return;
         }
         self.mark(if errno == libc::EAGAIN { Mark::ForkGaveUp } else { Mark::NotStarted });
+        if stage == SpawnStage::Settings && self.units[at].fault.is_none() {
+            self.mark(Mark::NotWorthARestart);
+            self.end_watch(at);
+            self.units[at].forks = 0;
+            self.over(at, 126, None);
+            return;
+        }
         let missing = stage == SpawnStage::Execute && errno == libc::ENOENT;
         self.run_over(at, if missing { 127 } else { 126 });
     }

@@ -276,8 +276,8 @@ fn child(random: &mut Random, stage: Stage) -> Child {
     let end = random.maybe(ends, |random| (random.pick(&TIMES), ending(random, good)));
     Child {
         scarce: random.maybe(8, |random| random.pick(&[1, 2, 6, 7])).unwrap_or(0),
-        scarce_late: random.maybe(40, |random| random.pick(&SOON)),
-        unmade: random.maybe(10, |random| random.pick(&[1, 2, 6, 7, 8])).unwrap_or(0),
+        scarce_late: random.apart(1).maybe(40, |random| random.pick(&SOON)),
+        unmade: unmade(random),
         start: start(random),
         end,
         on_stop: match random.below(10) {
@@ -306,6 +306,11 @@ fn child(random: &mut Random, stage: Stage) -> Child {
     }
 }
 
+/// How many tries can't be made first.
+pub fn unmade(random: &Random) -> u32 {
+    random.apart(2).maybe(10, |random| random.pick(&[1, 2, 6, 7, 8])).unwrap_or(0)
+}
+
 fn notice(random: &mut Random) -> Notice {
     match random.below(7) {
         0 => Notice::Ready,
@@ -327,7 +332,8 @@ fn ending(random: &mut Random, good: bool) -> Ending {
 }
 
 fn start(random: &mut Random) -> Start {
-    let stages = [SpawnStage::Prepare, SpawnStage::Fork];
+    let stages =
+        [random.apart(3).pick(&[SpawnStage::Settings, SpawnStage::Prepare]), SpawnStage::Fork];
     let later = [SpawnStage::Identity, SpawnStage::Directory, SpawnStage::Execute];
     match random.below(40) {
         0 => Start::Hangs,

@@ -42,6 +42,7 @@ marks! {
     Paused,
     ForkRetried,
     ExecRetried,
+    NotWorthARestart,
     HealthNotAsked,
     TestNotMade,
     ForkGaveUp,

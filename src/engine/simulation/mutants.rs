@@ -164,6 +164,12 @@ const MUTANTS: &[Mutant] = &[
         }
         event => event,
     }),
+    event("starts again what is written wrongly", |event| match event {
+        Event::SpawnFailed { unit, stage: SpawnStage::Settings, errno } => {
+            Event::SpawnFailed { unit, stage: SpawnStage::Prepare, errno }
+        }
+        event => event,
+    }),
     event("starts nothing again that execve refused", |event| match event {
         Event::SpawnFailed { unit, stage: stage @ SpawnStage::Execute, errno: libc::EAGAIN } => {
             Event::SpawnFailed { unit, stage, errno: libc::EACCES }

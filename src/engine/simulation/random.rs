@@ -17,6 +17,12 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
+    /// Another stream, which leaves this one where it is: for what is new in lives that are
+    /// otherwise as they were.
+    pub fn apart(&self, which: u64) -> Self {
+        Self(self.0.rotate_left(17) ^ which.wrapping_mul(0xd6e8_feb8_6659_fd93))
+    }
+
     /// A number below `bound`, which is not 0.
     pub fn below(&mut self, bound: usize) -> usize {
         let scaled = u128::from(self.next()) * bound as u128;

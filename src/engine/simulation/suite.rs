@@ -92,7 +92,7 @@ fn a_test(random: &mut Random, plan: &Plan) -> Unit {
     });
     unit.child.try_takes = random.pick(&[0, 0, 0, 1, 50, 1000]);
     unit.child.try_hangs = random.chance(30);
-    unit.child.unmade = random.maybe(10, |random| random.pick(&[1, 2, 6, 7, 8])).unwrap_or(0);
+    unit.child.unmade = generate::unmade(random);
     unit
 }
 

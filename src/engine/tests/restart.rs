@@ -376,3 +376,21 @@ fn what_a_unit_is_pulled_along_with_waits_for_those_that_it_pulls_along_itself()
     world.feed(Event::LeftoversGone { unit });
     assert_eq!(world.running(), ["async.db", "async.app", "async.web"]);
 }
+
+#[test]
+fn what_no_start_can_mend_is_not_started_again() {
+    for (stage, again) in [(SpawnStage::Settings, false), (SpawnStage::Prepare, true)] {
+        let config = config(WaitPolicy::Any, vec![restarted(When::Always, unit("sync.f"))]);
+        let mut engine = Engine::new(Rc::new(Graph::build(&config).unwrap()), 0);
+        let mut actions = vec![];
+        for event in [
+            Event::Begin,
+            Event::SpawnFailed { unit: UnitId(0), stage, errno: 0 },
+            Event::NothingLeft,
+        ] {
+            engine.step(Duration::ZERO, event, &mut actions);
+        }
+        let ended = actions.contains(&Action::End { status: 126 });
+        assert_eq!(!ended, again, "{stage:?}");
+    }
+}

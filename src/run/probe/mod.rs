@@ -291,7 +291,7 @@ impl Failure {
 }
 
 impl From<Problem> for Failure {
-    fn from(Problem { why, errno }: Problem) -> Self {
+    fn from(Problem { why, errno, .. }: Problem) -> Self {
         // As socket(2) says that there is no memory.
         let unmade = is_scarce(SpawnStage::Prepare, errno) || errno == Errno::ENOBUFS as i32;
         Self { unmade, ..Self::new(why) }

@@ -36,8 +36,8 @@ fn sole_user(ids: Option<&Ids>) -> Option<Owner> {
 
 /// Why a unit was not started.
 enum Failed {
-    /// People have been told.
-    Said,
+    /// People have been told, and whether another start may mend it.
+    Said(SpawnStage),
     /// The kernel said so.
     Kernel(SpawnStage, i32),
 }
@@ -61,7 +61,7 @@ impl Supervisor {
                     self.progress(pid);
                 }
             }
-            Err(Failed::Said) => self.events.push_back(failed(SpawnStage::Prepare, 0)),
+            Err(Failed::Said(stage)) => self.events.push_back(failed(stage, 0)),
             Err(Failed::Kernel(stage, errno)) => self.events.push_back(failed(stage, errno)),
         }
     }
@@ -199,7 +199,10 @@ impl Supervisor {
             };
             let why =
                 format!("cannot open {} to write to it: {why} ({origin})", value.path.display());
-            self.cannot_prepare(id, Problem { why, errno: error.raw_os_error().unwrap_or(0) })
+            self.cannot_prepare(
+                id,
+                Problem { why, errno: error.raw_os_error().unwrap_or(0), lasts: false },
+            )
         })?;
         // Two paths to one file must not rotate it under each other.
         let known = self.files.values().find(|known| known.is_same(&file)).map(Rc::clone);
@@ -215,7 +218,7 @@ impl Supervisor {
         }
         self.reporter.not_started(&self.graph, id, &problem.why);
         self.whys.insert(id, problem.why);
-        Failed::Said
+        Failed::Said(if problem.lasts { SpawnStage::Settings } else { SpawnStage::Prepare })
     }
 
     /// Sets up a unit's standard output and error; returns trc's ends of the pipes.

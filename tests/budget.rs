@@ -1,0 +1,65 @@
+//! The end comes in time, whatever can't be killed and whoever does not read.
+
+#![allow(clippy::disallowed_methods)]
+
+mod common;
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
+
+use common::{TERM, Trc, has, kill, root, terminal};
+
+/// Makes trc a user that can do nothing to root's processes.
+const NOBODY: [&str; 5] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];
+
+/// As a plain child trc sends KILL once more on its way out, which may take two seconds; but not
+/// for those that have survived it already.
+#[test]
+fn what_can_t_be_killed_does_not_stretch_the_budget() {
+    if !root() || !has("setpriv") {
+        return;
+    }
+    let trc = Trc::toml(
+        "shutdown.timeout = '4s'\n[sync.immortal]\n\
+         exec = ['${W}/setpriv', '--reuid=0', '--clear-groups', 'sh', '-c', 'echo up; echo $$$$; read x < $W/never']\n\
+         stop.timeout = '100ms'\n",
+    );
+    // Whoever executes this becomes root altogether, and is out of its parent's reach.
+    let immortal = trc.path("setpriv");
+    fs::copy("/usr/bin/setpriv", &immortal).unwrap();
+    fs::set_permissions(&immortal, fs::Permissions::from_mode(0o4755)).unwrap();
+    let running = trc.wrap(&NOBODY).survivors_allowed().spawn();
+    running.wait_for("up\n");
+    let told = Instant::now();
+    running.signal(TERM).wait_for_end();
+    let took = told.elapsed();
+    running.processes().iter().for_each(|process| kill(process.pid, common::KILL));
+    let outcome = running.finish();
+    outcome.stderr_has("could not be killed");
+    assert!(took < Duration::from_millis(5500), "it took {took:?}");
+}
+
+/// Where the terminal is another user's, a child writes to it; for as long as somebody reads.
+#[test]
+fn a_terminal_that_was_stopped_does_not_hold_up_the_end() {
+    if !root() || !has("setpriv") {
+        return;
+    }
+    let pty = terminal();
+    // Ctrl-S.
+    let mut master = fs::File::from(pty.master.try_clone().unwrap());
+    master.write_all(b"\x13").unwrap();
+    let trc = Trc::toml("[sync.web]\nscript = 'echo > $W/done; exit 3'\n")
+        .terminal(&pty.slave)
+        .wrap(&NOBODY);
+    fs::set_permissions(trc.dir(), fs::Permissions::from_mode(0o777)).unwrap();
+    let running = trc.spawn();
+    running.wait_for_file("done");
+    let done = Instant::now();
+    running.wait_for_end();
+    let took = done.elapsed();
+    running.finish().status(3);
+    assert!(took < Duration::from_millis(2500), "it took {took:?}");
+}
