@@ -191,6 +191,34 @@ fn a_socket_is_no_name_that_containers_of_one_network_share() {
 }
 
 #[test]
+fn a_container_that_shares_the_network_reaches_no_socket() {
+    if !common::root() {
+        return;
+    }
+    let running = attacked("print('up')\nwait()", "").wrap(&["unshare", "--net", "--"]).spawn();
+    running.wait_for("up");
+    // All that a process of the same network sees, from where it has files of its own.
+    let neighbour = "for place in /run /tmp /dev/shm; do mount -t tmpfs none $place; done\n\
+                     exec \"$0\" -c '\n\
+                     import socket\n\
+                     s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n\
+                     names = [line.split()[7] for line in open(\"/proc/net/unix\").readlines()[1:] if len(line.split()) > 7]\n\
+                     print(len(names), \"seen\")\n\
+                     for name in names:\n\
+                     \x20try: s.sendto(b\"READY=1\", name.replace(\"@\", chr(0))); print(\"reached\", name)\n\
+                     \x20except OSError: pass'";
+    let net = format!("--net=/proc/{}/ns/net", running.pid());
+    let neighbour = std::process::Command::new("nsenter")
+        .args([&net, "unshare", "--mount", "sh", "-c", neighbour, python()])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&neighbour.stdout).into_owned();
+    assert_eq!(said, "1 seen\n", "{}", String::from_utf8_lossy(&neighbour.stderr));
+    running.signal(TERM);
+    running.finish().status(143).stderr_lacks("ignoring");
+}
+
+#[test]
 fn without_a_place_for_a_socket_its_name_is_the_kernels() {
     if !common::root() {
         return;
