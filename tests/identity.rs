@@ -600,10 +600,31 @@ fn a_unit_with_a_user_of_its_own_can_open_its_streams_by_name_on_a_terminal_too(
     let running = Trc::with(&["sh", "-c", program])
         .env("TRC_SYNC__CMD__USER", "nobody")
         .terminal(&pty.slave)
+        .pid1()
         .spawn();
     running.read_terminal(&pty.master);
     drop(pty.slave);
     running.wait_for("out").wait_for("err");
+    running.finish().status(0);
+}
+
+/// A terminal that trc runs on as a plain child is a person's.
+#[test]
+fn a_terminal_elsewhere_than_in_a_container_keeps_its_permissions() {
+    if !root() {
+        return;
+    }
+    let pty = terminal();
+    let file = std::fs::File::from(pty.slave.try_clone().unwrap());
+    file.set_permissions(std::fs::Permissions::from_mode(0o620)).unwrap();
+    let running = Trc::with(&["echo", "hello"])
+        .env("TRC_SYNC__CMD__USER", "nobody")
+        .terminal(&pty.slave)
+        .spawn();
+    running.read_terminal(&pty.master);
+    running.wait_for("hello");
+    assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o620);
+    drop((file, pty.slave));
     running.finish().status(0);
 }
 

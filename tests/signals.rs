@@ -418,6 +418,24 @@ fn a_window_change_that_reaches_no_unit_says_what_would_make_it_a_stop() {
     running.finish().status(143);
 }
 
+/// What is written for images FROM httpd: `docker stop` is a graceful one, and gives 0.
+#[test]
+fn a_window_change_that_is_written_to_stop_the_run_stops_apache_as_it_wants() {
+    if !has("python3") {
+        return;
+    }
+    for (exit, status) in [("", 156), ("stopped = 0", 0)] {
+        let toml = format!(
+            "[exit]\n{exit}\n[signals]\nWINCH = 'stop'\n\
+             [async.web]\noutput = 'inherit'\nstop.signal = 'SIGWINCH'\nexec = {:?}\n",
+            listener(28, 0, "it")
+        );
+        let running = Trc::toml(&toml).pid1().spawn();
+        running.wait_for("it ready").signal(28);
+        running.finish().status(status).stdout_has("it got 28;");
+    }
+}
+
 #[test]
 fn a_window_change_that_reaches_a_unit_is_nothing_to_be_said() {
     let running = Trc::toml(&format!("[sync.web]\nscript = '''{NEVER}'''\n")).spawn();
@@ -605,14 +623,22 @@ fn what_a_stop_command_says_stands_in_no_report_and_is_json_where_the_log_is() {
         log.format = "json"
         [async.db]
         exec = "cat ${W}/never"
+        ready.exec = ["sh", "-c", "echo a probe; echo a probe >&2"]
+        health = { exec = ["sh", "-c", "echo a check; echo a check >&2"], every = "10ms" }
         stop.exec = ["sh", "-c", "printf 'shutting down'; echo oops >&2; kill $TRC_PID"]
         [test.t]
-        exec = "true"
+        exec = ["sh", "-c", "echo a test; echo a test >&2"]
+        expect.holds = "200ms"
     "#;
     let outcome = Trc::toml(toml).arg("--test").run();
-    outcome.status(0).stdout_lacks("shutting down").stdout_lacks("oops");
-    for line in outcome.err().lines().filter(|line| line.contains("shutting down")) {
-        assert!(line.starts_with('{') && line.contains(r#""unit":"async.db""#), "{line}");
+    outcome.status(0);
+    for said in ["shutting down", "oops", "a probe", "a check", "a test"] {
+        outcome.stdout_lacks(said);
+    }
+    for line in outcome.err().lines() {
+        let own = line.contains("shutting down") || line.contains("oops");
+        let right = line.starts_with('{') && (!own || line.contains(r#""unit":"async.db""#));
+        assert!(right, "{line}");
     }
     outcome.stderr_has(r#""message":"shutting down""#).stderr_has(r#""message":"oops""#);
 }

@@ -6,7 +6,7 @@
 //! those that it inherits are shared with all units and with trc. They get a permission for
 //! everybody in the container: to write, to reach what everybody there was given to write to.
 //! Only what belongs to trc's own user is touched, and no file that has a name: a pipe, and a
-//! terminal.
+//! terminal where trc is PID 1.
 
 use std::os::fd::BorrowedFd;
 use std::path::Path;
@@ -33,8 +33,9 @@ pub fn allow(user: Uid, number: i32) {
     let pipe = || fstatfs(fd).is_ok_and(|stat| stat.filesystem_type() == PIPES);
     let fits = match kind {
         SFlag::S_IFIFO => pipe(),
-        // What is typed there is for whoever holds it: it has `/dev/tty`.
-        SFlag::S_IFCHR => number != 0 && isatty(fd).unwrap_or(false),
+        // What is typed there is for whoever holds it: it has `/dev/tty`. Elsewhere than in a
+        // container a terminal is a person's, whom others are not to write to.
+        SFlag::S_IFCHR => number != 0 && std::process::id() == 1 && isatty(fd).unwrap_or(false),
         _ => false,
     };
     let owner = geteuid();
