@@ -611,6 +611,16 @@ fn each_defect_of_a_run_is_a_point_that_names_it() {
     );
 }
 
+#[test]
+fn what_a_test_of_everything_forbids_boot_must_not_say_either() {
+    let toml =
+        "[boot.b]\nscript = 'echo hunter2'\n[async.x]\nexec = ['cat', '${W}/never']\n[test.t]\n";
+    let outcome = tested(&format!("{toml}expect.log.forbids = 'hunter2'\n")).run();
+    outcome.status(1).stdout_has("it has the line \\\"hunter2\\\"");
+    tested(&format!("{toml}after = ['x']\nexpect.log.forbids = 'hunter2'\n")).run().status(0);
+    tested(&format!("{toml}expect.log.contains = 'hunter2'\n")).run().status(1);
+}
+
 /// A unit that does this when it is told to stop.
 fn told_to_stop(does: &str) -> String {
     format!(
@@ -1417,6 +1427,19 @@ fn a_disk_that_is_full_is_said_in_the_reports_that_can_be_written() {
 fn nothing_turns_a_failed_test_run_into_0() {
     let toml = "exit.1 = 0\n[test.t]\nexec = 'false'\n";
     tested(toml).args(&["-H", "exit 0"]).run().status(1);
+}
+
+#[test]
+fn a_test_whose_script_does_nothing_is_an_error() {
+    let says = "the script of test.t does nothing, and can't fail";
+    let commented = "[test.t]\nscript = '''\n# todo\n\n  # and that\n'''\n";
+    tested(commented).run().status(78).stderr_has(says);
+    tested(&format!("{commented}expect.uid = {}\n", nix::unistd::geteuid())).run().status(0);
+    for text in ["", "#!/bin/sh\n# todo\n"] {
+        Trc::new().file("trc.d/test.t", text).arg("--test").run().status(78).stderr_has(says);
+    }
+    // In production it is nobody's business.
+    Trc::toml(commented).arg("true").run().status(0).stderr_lacks(says);
 }
 
 #[test]

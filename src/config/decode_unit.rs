@@ -1,5 +1,8 @@
 //! One unit's part of the merged tree.
 
+use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt as _;
+
 use super::decode::{Decoder, Fields};
 use super::leaf::{self, Problem, one_of};
 use super::suggest::nearest_of;
@@ -51,6 +54,15 @@ impl Decoder<'_> {
             self.disabled |= !self.testing;
             let command = self.command(&fields);
             let unit = self.test(name, entry, &fields, has_command);
+            if let Some((command, _)) = command.as_ref().filter(|_| self.testing)
+                && says_nothing(command)
+                && unit.test.as_ref().is_some_and(|test| test.asks_for_status_alone())
+            {
+                let origin = fields.entry("script").map_or(&entry.key, |script| &script.key);
+                let message = format!("the script of {id} does nothing, and can't fail");
+                let help = "it takes a command, or something in `expect`".to_owned();
+                self.error(origin, message, Some(help));
+            }
             if std::mem::take(&mut self.disabled) && enabled == Some(Some(false)) {
                 return Declared::Disabled;
             }
@@ -256,4 +268,23 @@ pub fn unit_ids(tree: &Table) -> Vec<String> {
         ids.extend(units.into_iter().flatten().map(|(name, _)| format!("{stage}.{name}")));
     }
     ids
+}
+
+/// Whether a script has nothing in it but comments; one that is too large to be one has.
+fn says_nothing(command: &Command) -> bool {
+    const LARGEST: u64 = 64 * 1024;
+    let hollow = |bytes: &[u8]| {
+        let mut lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+        lines.all(|line| line.is_empty() || line.starts_with(b"#"))
+    };
+    match command {
+        Command::Script(text) => hollow(text.as_bytes()),
+        Command::File(path) => {
+            let mut bytes = Vec::new();
+            let read = super::source::open(path)
+                .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
+            read.is_ok_and(|count| count as u64 <= LARGEST) && hollow(&bytes)
+        }
+        Command::Exec(_) | Command::Words(_) | Command::Nothing => false,
+    }
 }

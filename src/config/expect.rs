@@ -33,6 +33,13 @@ pub struct Test {
 }
 
 impl Test {
+    /// Whether nothing is expected but the exit status of its command.
+    #[must_use]
+    pub fn asks_for_status_alone(&self) -> bool {
+        let status = |check: &Placed<Check>| matches!(check.value, Check::Exit(_));
+        self.checks.iter().all(status) && self.fault.is_none() && !self.stop.is_written()
+    }
+
     /// The units that it names in what it expects.
     pub fn units_mut(&mut self) -> impl Iterator<Item = &mut UnitRef> {
         let fault = self.fault.iter_mut().map(|fault| &mut fault.value.unit);

@@ -19,6 +19,18 @@ struct Wanted {
     found: Option<(UnitId, String)>,
 }
 
+/// Whose lines a test looks at that names no unit: those of the units that it is about. What is
+/// forbidden by one that names none at all, such as a password, boot units must not say either:
+/// they are where it is set up.
+fn about(graph: &Graph, test: UnitId, forbidden: bool) -> Vec<UnitId> {
+    let node = graph.node(test);
+    let mut about = node.about.clone();
+    if forbidden && node.unit.after.is_empty() && node.victim.is_none() {
+        about.extend(graph.stage(Stage::Boot));
+    }
+    about
+}
+
 /// All lines that tests ask for.
 pub struct Lines {
     wanted: Vec<Wanted>,
@@ -43,7 +55,7 @@ impl Lines {
                     check,
                     units: match unit {
                         Some(_) => graph.ids().filter(named).collect(),
-                        None => graph.node(test).about.clone(),
+                        None => about(graph, test, *forbidden),
                     },
                     needle: needle.clone(),
                     forbidden: *forbidden,
