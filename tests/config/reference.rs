@@ -56,6 +56,7 @@ fn try_examples(place: &str, keys: &'static [Key], tried: &mut usize) {
             .chain(["test.x.expect.http.url = 'http://a'", "test.x.expect.file.path = '/a'"])
             .chain(["test.x.expect.log.contains = 'x'"])
             .chain(["test.x.expect.fault = { unit = 'web', kill = 'KILL' }"])
+            .chain(["test.x.expect.fault.unit = 'web'\ntest.x.expect.fault.kill = 'HUP'"])
             .chain(["test.x.expect.fault.unit = 'web'", "test.x.expect.fault.kill = 'HUP'"])
             .map(|line| match line.split_once('.') {
                 Some(("ready" | "health", _)) => format!("sync.x.exec = 'x'\nsync.x.{line}"),
