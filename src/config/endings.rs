@@ -1,8 +1,23 @@
 //! Line endings of scripts that were written on Windows: `\r\n`, of which a shell takes the `\r`
 //! for part of the last word, and the kernel for part of an interpreter's name.
 
+use std::io::{self, Read};
+use std::path::Path;
+
+use super::source;
+
 /// How much of a script's first line the kernel reads: `BINPRM_BUF_SIZE`, execve(2).
 pub const HEAD: usize = 256;
+
+/// The first bytes of a regular file, at most so many.
+///
+/// # Errors
+/// Why it can't be read.
+pub fn head(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    source::open(path)?.take(most as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
 
 /// The text with `\n` for every `\r\n`; None if it has none.
 #[must_use]

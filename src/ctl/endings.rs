@@ -1,15 +1,12 @@
 //! Files that a configuration names and that were written on Windows.
 
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::config::{Command, Config, Diagnostic, Template, endings};
 
 /// The most of a script that is looked through.
-const LARGEST_SCRIPT: u64 = 1 << 20;
+const LARGEST_SCRIPT: usize = 1 << 20;
 
 /// Scripts with CRLF line endings: a script file of a unit, which works but not elsewhere, and a
 /// program whose interpreter the kernel does not find for that.
@@ -18,7 +15,9 @@ pub fn remarks(config: &Config, path: &OsStr) -> Vec<Diagnostic> {
     for unit in &config.units {
         let program = match &unit.command {
             Command::File(script) => {
-                if head(script, LARGEST_SCRIPT).is_some_and(|text| endings::unix(&text).is_some()) {
+                if endings::head(script, LARGEST_SCRIPT)
+                    .is_ok_and(|text| endings::unix(&text).is_some())
+                {
                     let text = format!("{}: this script has CRLF line endings", script.display());
                     let help = "trc leaves the CR out; other programs take it for part of a word";
                     found.push(Diagnostic::warning(unit.origin.clone(), text).help(help));
@@ -31,7 +30,7 @@ pub fn remarks(config: &Config, path: &OsStr) -> Vec<Diagnostic> {
         let stop = unit.stop.exec.as_ref().and_then(|words| words.first());
         for program in program.into_iter().chain(stop).map(Template::source) {
             let file = located(Path::new(&program), path);
-            let Some(head) = file.and_then(|file| head(&file, endings::HEAD as u64)) else {
+            let Some(head) = file.and_then(|file| endings::head(&file, endings::HEAD).ok()) else {
                 continue;
             };
             let first = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
@@ -56,15 +55,4 @@ fn located(program: &Path, path: &OsStr) -> Option<PathBuf> {
     }
     let mut files = std::env::split_paths(path).map(|directory| directory.join(program));
     files.find(|file| file.is_file()).filter(|_| program.components().count() == 1)
-}
-
-/// The first bytes of a regular file.
-fn head(path: &Path, most: u64) -> Option<Vec<u8>> {
-    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
-    let file = File::options().read(true).custom_flags(flags).open(path).ok()?;
-    let mut bytes = Vec::new();
-    if file.metadata().ok()?.is_file() {
-        file.take(most).read_to_end(&mut bytes).ok()?;
-    }
-    Some(bytes)
 }

@@ -289,14 +289,16 @@ impl Surroundings<'_> {
 }
 
 /// The most of a script file that is looked through for its line endings.
-const LARGEST_SCRIPT: u64 = 1 << 20;
+const LARGEST_SCRIPT: usize = 1 << 20;
 
 /// The text of a script file that has `\r\n` at the ends of its lines, which a shell would take
 /// for parts of words, without the `\r`.
 fn unix_text(body: &Body) -> Option<OsString> {
     let Body::File(path) = body else { return None };
     // One that can't be read, the shell says itself.
-    let bytes = secret::read_file(path, LARGEST_SCRIPT).ok()?;
+    let bytes = endings::head(path, LARGEST_SCRIPT + 1).ok()?;
+    // Half of a script is none.
+    let bytes = (bytes.len() <= LARGEST_SCRIPT).then_some(bytes)?;
     endings::unix(&bytes).map(OsString::from_vec)
 }
 

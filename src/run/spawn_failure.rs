@@ -1,9 +1,6 @@
 //! Why a unit could not be started, for people.
 
-use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use nix::errno::Errno;
 use nix::unistd::geteuid;
@@ -107,7 +104,7 @@ fn no_interpreter(command: &str) -> Option<String> {
     } else {
         directories.map(|directory| directory.join(command)).collect()
     };
-    let head = files.iter().find_map(|file| head(file).ok())?;
+    let head = files.iter().find_map(|file| endings::head(file, endings::HEAD).ok())?;
     let name = endings::interpreter(&head)?;
     let help = if name.ends_with('\r') {
         ": the file has CRLF line endings, and the CR belongs to the name; convert them"
@@ -115,18 +112,6 @@ fn no_interpreter(command: &str) -> Option<String> {
         ""
     };
     Some(format!("its interpreter {} is not there{help}", name.escape_debug()))
-}
-
-/// A file's first bytes.
-fn head(path: &Path) -> std::io::Result<Vec<u8>> {
-    // Without O_NONBLOCK, opening a FIFO waits for its writer.
-    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
-    let file = File::options().read(true).custom_flags(flags).open(path)?;
-    let mut head = Vec::new();
-    if file.metadata()?.is_file() {
-        file.take(endings::HEAD as u64).read_to_end(&mut head)?;
-    }
-    Ok(head)
 }
 
 /// What the kernel said, for people: what it lacks, or its own words.

@@ -405,7 +405,7 @@ fn program(
 /// of `set -e`, because where that ends a text that a function evaluates, bash 5.2 complains
 /// of itself (`pop_var_context`); and it notes where that was.
 const STRICT_BASH: &[u8] = b"shopt -s inherit_errexit 2>&- || :; \
-    builtin trap '{ __trc_failing \"$?\" \"$LINENO\" \"$BASH_COMMAND\"; } 2>&- || exit \"$__trc_failed\"' ERR; \
+    builtin trap '{ __trc_failing \"$?\" \"$LINENO\" \"$BASH_COMMAND\" || __trc_tell; } 2>&- || exit \"$__trc_failed\"' ERR; \
     set -eE -o pipefail";
 /// A shell that doesn't know an option of `set` exits.
 const STRICT_POSIX: &[u8] = b"if (set -o pipefail) 2>&-; then set -o pipefail; fi; set -e";

@@ -19,6 +19,7 @@ use nix::unistd::{AccessFlags, access};
 
 pub use job::{Body, Errors, Job, Lines, Own, Prepared, Saved, prepare, prepare_without_proc};
 pub use outside::{asks_for_trace, is_withheld};
+pub use place::failed_at;
 pub use state::State;
 
 /// What the shell can do beyond POSIX XCU 2.

@@ -20,24 +20,30 @@ impl Saved {
         let start = length.saturating_sub(LOOKED_AT);
         let mut bytes = vec![0; usize::try_from(length - start).ok()?];
         self.file.read_exact_at(&mut bytes, start).ok()?;
-        let marker = b"\0trc-failed\0";
-        let at = memchr::memmem::rfind(&bytes, marker)?;
-        let fields: Vec<&[u8]> = bytes[at + marker.len()..].split(|byte| *byte == 0).collect();
-        let [line, function, command, b""] = fields[..] else { return None };
-        let line: usize = std::str::from_utf8(line).ok()?.parse().ok().filter(|line| *line > 0)?;
-        // What is written says more than the last command of a pipeline.
-        let written = self.text.as_ref().and_then(|text| text.split(|b| *b == b'\n').nth(line - 1));
-        let (place, command) = if function.is_empty() {
-            (String::new(), written.unwrap_or(command))
-        } else {
-            (format!(", in {}", shown(function)), command)
-        };
-        let command = match shown(command) {
-            none if none.is_empty() => none,
-            command => format!(": `{command}`"),
-        };
-        Some(format!("at line {line}{place}{command}"))
+        failed_at(&bytes, self.text.as_deref())
     }
+}
+
+/// The same, of all that a shell has left.
+#[must_use]
+pub fn failed_at(bytes: &[u8], script: Option<&[u8]>) -> Option<String> {
+    let marker = b"\0trc-failed\0";
+    let at = memchr::memmem::rfind(bytes, marker)?;
+    let fields: Vec<&[u8]> = bytes[at + marker.len()..].split(|byte| *byte == 0).collect();
+    let [line, function, command, b""] = fields[..] else { return None };
+    let line: usize = std::str::from_utf8(line).ok()?.parse().ok().filter(|line| *line > 0)?;
+    // What is written says more than the last command of a pipeline.
+    let written = script.and_then(|text| text.split(|b| *b == b'\n').nth(line - 1));
+    let (place, command) = if function.is_empty() {
+        (String::new(), written.unwrap_or(command))
+    } else {
+        (format!(", in {}", shown(function)), command)
+    };
+    let command = match shown(command) {
+        none if none.is_empty() => none,
+        command => format!(": `{command}`"),
+    };
+    Some(format!("at line {line}{place}{command}"))
 }
 
 /// The first line of a text from a script, for people: a terminal must not obey it.

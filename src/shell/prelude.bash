@@ -83,3 +83,11 @@ __trc_failing() {
     fi
     [[ $- != *e* ]]
 }
+# Tells trc of that at once, where the script is a test, which has a descriptor for it.
+__trc_tell() {
+    if [[ $__trc_stage = test && $BASHPID = "$$" ]]; then
+        builtin printf '\0trc-failed\0%s\0%s\0%s\0' "$__trc_line" "$__trc_function" \
+            "${__trc_command%%$'\n'*}" >&3
+    fi
+    return 1
+}

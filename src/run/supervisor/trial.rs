@@ -1,5 +1,6 @@
 //! Tries of tests: a command, then everything that is expected, one after the other.
 
+use std::os::unix::ffi::OsStrExt;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use super::{Role, Supervisor, now};
 use crate::config::{Check, Command, Origin, Placed, Probe, seconds};
 use crate::engine::{Ending, Event, Outcome, UNKILLABLE_AFTER};
 use crate::graph::UnitId;
+use crate::shell::failed_at;
 
 /// The longest that one connection or answer is waited for where it may be tried again.
 const CHECK: Duration = Duration::from_secs(5);
@@ -211,7 +213,16 @@ impl Supervisor {
             Check::Exit(statuses) => match &trial.ending {
                 Some(Ok(ending)) if statuses.contains(&ending.status()) => Ok(()),
                 Some(Ok(Ending::Code(code))) => {
-                    Err(format!("it ended with status {code}{}", trial.last_output()))
+                    let script = match &self.graph.node(trial.unit).unit.command {
+                        Command::Script(text) => Some(text.as_bytes()),
+                        Command::File(_)
+                        | Command::Exec(_)
+                        | Command::Words(_)
+                        | Command::Nothing => None,
+                    };
+                    let place = failed_at(&trial.streams[2].bytes, script);
+                    let place = place.map_or_else(String::new, |place| format!(" {place}"));
+                    Err(format!("it ended with status {code}{place}{}", trial.last_output()))
                 }
                 Some(Ok(Ending::Signal(signal))) => {
                     Err(format!("it was killed by {signal}{}", trial.last_output()))
