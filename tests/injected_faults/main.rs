@@ -6,7 +6,7 @@
 //!
 //! | variable | is |
 //! |---|---|
-//! | `TRC_TEST_INJECTIONS` | how many cases are run (30), `all`, or one case's name, or the start of some |
+//! | `TRC_TEST_INJECTIONS` | how many cases are run (30), `all`, or names of cases, or how those begin, with commas |
 //! | `TRC_TEST_SEED` | chooses which (1) |
 //! | `TRC_TEST_JOBS` | how many are run at once (2) |
 
@@ -199,7 +199,8 @@ fn chosen(mut cases: Vec<Case>, wanted: &str, seed: usize) -> Vec<Case> {
         return cases;
     }
     let Ok(count) = wanted.parse() else {
-        cases.retain(|case| case.name().starts_with(wanted));
+        let begins = |case: &Case| wanted.split(',').any(|start| case.name().starts_with(start));
+        cases.retain(begins);
         return cases;
     };
     let chance = |case: &Case| {
