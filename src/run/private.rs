@@ -11,7 +11,6 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{Flock, FlockArg};
 use nix::sys::socket::UnixAddr;
 use nix::unistd::{Gid, Uid, geteuid};
 
@@ -47,7 +46,7 @@ struct Directory {
     /// How many sockets it has had.
     count: u64,
     /// Says that trc lives.
-    _lock: Flock<File>,
+    _lock: File,
 }
 
 thread_local! {
@@ -126,11 +125,13 @@ fn make(place: &Path) -> Option<Directory> {
 }
 
 /// The lock on a directory of trc's own user, if nobody holds it.
-fn lock(path: &Path) -> Option<Flock<File>> {
+fn lock(path: &Path) -> Option<File> {
     let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW;
     let file = File::options().read(true).custom_flags(flags).open(path).ok()?;
     file.metadata().ok().filter(|metadata| metadata.uid() == geteuid().as_raw())?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).ok()
+    // Closing it gives the lock back; nix's own takes an error of that for a reason to panic.
+    file.try_lock().ok()?;
+    Some(file)
 }
 
 /// Removes what a trc that was killed has left in a place.

@@ -84,3 +84,9 @@ fn memory_that_the_kernel_refuses_is_taken_from_a_reserve() {
     let calls = ["brk:ENOMEM:1", "mmap:ENOMEM:1"];
     each("stop", &calls, |came| came != Came::NotMade);
 }
+
+/// A lock that could not be given back was a panic of PID 1's.
+#[test]
+fn a_lock_that_can_t_be_given_back_is_given_back_by_closing() {
+    each("up", &["flock:"], no_difference);
+}
