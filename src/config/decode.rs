@@ -6,9 +6,7 @@ use super::source::{Source, within};
 use super::suggest::{is_helped, nearest};
 use super::value::{Entry, Node, Table, Value, shown};
 use super::words;
-use super::{
-    Diagnostic, Environment, Origin, Placed, Severity, Stage, Template, UnitRef, misplaced,
-};
+use super::{Diagnostic, Environment, Origin, Placed, Severity, Stage, Template, UnitRef, foreign};
 
 /// So many unknown keys of one table are told at most; a file that is something else altogether
 /// has millions.
@@ -141,9 +139,22 @@ impl Decoder<'_> {
         let entry = entry?;
         let table = entry.node.as_table();
         if table.is_none() {
-            let found = entry.node.value.describe();
-            let message = format!("`{}`: expected a table, found {found}", shown(key));
-            self.diagnostics.push(Diagnostic::error(entry.node.origin.clone(), message));
+            let problem = Problem::expected("a table", &entry.node);
+            let help = match &entry.node.value {
+                Value::Array(_) if schema::STAGES.contains(&key) => {
+                    Some(format!("each unit has a table with its name: [{key}.NAME]"))
+                }
+                Value::Array(_) if schema::STAGES.iter().any(|stage| is_below(key, stage)) => Some(
+                    format!("one pair of brackets makes the table of a unit: [{}]", shown(key)),
+                ),
+                Value::String(command)
+                    if schema::STAGES.iter().any(|stage| is_below(key, stage)) =>
+                {
+                    Some(format!("write {} = {{ exec = {:?} }}", shown(key), shown(command)))
+                }
+                _ => None,
+            };
+            self.problem(key, &entry.node, Problem { help, ..problem });
         }
         table
     }
@@ -266,9 +277,14 @@ impl Decoder<'_> {
     }
 }
 
+/// Whether a key is that of a unit of a stage.
+fn is_below(key: &str, stage: &str) -> bool {
+    key.strip_prefix(stage).is_some_and(|rest| rest.starts_with('.'))
+}
+
 /// What to do about a key that the schema doesn't have at a place.
 fn unknown(place: &str, name: &str, keys: &[Key]) -> Option<String> {
-    if let Some(help) = misplaced::help(place, name) {
+    if let Some(help) = foreign::help(place, name, keys) {
         return Some(help);
     }
     if let Some(right) = nearest(name, keys.iter().map(|key| key.name)) {

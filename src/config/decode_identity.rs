@@ -72,6 +72,14 @@ impl Decoder<'_> {
     /// Variables, by name.
     pub fn variables(&mut self, entry: Option<&Entry>) -> BTreeMap<String, Placed<Variable>> {
         let mut variables = BTreeMap::new();
+        if let Some(node) = entry.map(|entry| &entry.node)
+            && let Some(right) = assignments(node)
+        {
+            let problem = Problem::expected("a table", node);
+            let help = Some(format!("write env = {{ {right} }}"));
+            self.problem("env", node, Problem { help, ..problem });
+            return variables;
+        }
         for (name, entry) in self.names("env", entry).into_iter().flatten() {
             if name.is_empty() || name.contains(['=', '\0']) {
                 let message = format!("\"{}\" can't be a variable's name", shown(name));
@@ -115,6 +123,25 @@ impl Decoder<'_> {
             Some(false) | None => FileEnv::No,
         }
     }
+}
+
+/// `NAME=value` lines, as docker takes them, as the inside of a table.
+fn assignments(node: &Node) -> Option<String> {
+    let one = |node: &Node| match &node.value {
+        Value::String(text) => {
+            let (name, value) = text.split_once('=')?;
+            Some(format!("{} = {:?}", shown(name), shown(value)))
+        }
+        _ => None,
+    };
+    let items = match &node.value {
+        Value::Array(items) => items.as_slice(),
+        Value::String(_) => std::slice::from_ref(node),
+        _ => return None,
+    };
+    let written: Option<Vec<String>> = items.iter().take(3).map(one).collect();
+    let dots = if items.len() > 3 { ", …" } else { "" };
+    Some(written?.join(", ") + dots).filter(|written| !written.is_empty())
 }
 
 /// `1024`, `"1024:4096"`, `"unlimited"`, `"512MiB"`.

@@ -1,14 +1,14 @@
 //! `ready` and `health`.
 
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::decode::{Decoder, Fields};
 use super::leaf::{self, Problem, one_of};
 use super::probe::ANSWERS;
 use super::time::positive;
-use super::value::{Entry, Value};
+use super::value::{Entry, Table, Value, shown};
 use super::{Diagnostic, Environment, Health, Http, Placed, Probe, Ready, http, schema};
 
 /// `every` of `ready`.
@@ -26,7 +26,7 @@ impl Decoder<'_> {
     /// `ready`.
     pub fn ready(&mut self, unit: &Fields) -> Option<Ready> {
         let entry = unit.entry("ready")?;
-        let table = self.names("ready", Some(entry))?;
+        let table = self.probe_table("ready", entry)?;
         let fields = self.fields(" in `ready`", schema::READY, Some(table));
         let probe = self.probe("ready", entry, &fields);
         let every = self.get(&fields, "every", positive).unwrap_or(READY_EVERY);
@@ -38,7 +38,7 @@ impl Decoder<'_> {
     /// `health`.
     pub fn health(&mut self, unit: &Fields) -> Option<Health> {
         let entry = unit.entry("health")?;
-        let table = self.names("health", Some(entry))?;
+        let table = self.probe_table("health", entry)?;
         let fields = self.fields(" in `health`", schema::HEALTH, Some(table));
         let probe = self.probe("health", entry, &fields);
         let every = self.get(&fields, "every", positive).unwrap_or(HEALTH_EVERY);
@@ -48,6 +48,21 @@ impl Decoder<'_> {
         });
         let then = self.get(&fields, "then", leaf::choice).unwrap_or_default();
         Some(Health { probe: probe?, every, timeout, failures: failures.unwrap_or(FAILURES), then })
+    }
+
+    /// The table of `ready` or `health`; what stands there instead is told how it is written.
+    fn probe_table<'t>(&mut self, key: &str, entry: &'t Entry) -> Option<&'t Table> {
+        let node = &entry.node;
+        let right = match &node.value {
+            Value::Table(table) => return Some(table),
+            Value::Integer(port, _) => Some(format!("{{ tcp = {port} }}")),
+            Value::Boolean(true) => Some("{ notify = true }".to_owned()),
+            Value::String(text) => Some(probe_of(text)),
+            _ => None,
+        };
+        let help = right.map(|right| format!("write {key} = {right}"));
+        self.problem(key, node, Problem { help, ..Problem::expected("a table", node) });
+        None
     }
 
     /// The one probe of a table.
@@ -133,6 +148,26 @@ impl Decoder<'_> {
             host: host.unwrap_or(url.authority),
             status: status.unwrap_or_else(|| vec![codes]),
         })
+    }
+}
+
+/// How a probe is probably meant that stands where its table should.
+fn probe_of(text: &str) -> String {
+    let shown = shown(text);
+    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+    let is_address = text.rsplit_once(':').is_some_and(|(_, port)| is_port(port));
+    if text.starts_with("http://") || text.starts_with("https://") {
+        format!("{{ http = {shown:?} }}")
+    } else if is_port(text) || is_address && !text.contains([' ', '/']) {
+        format!("{{ tcp = {shown:?} }}")
+    } else if text.starts_with('/') && Path::new(text).extension().is_some_and(|end| end == "sock")
+    {
+        format!("{{ unix = {shown:?} }}")
+    } else if schema::PROBES.contains(&text) {
+        let key = schema::find(schema::READY, text);
+        format!("{{ {text} = {} }}", key.map_or("…", |key| key.example))
+    } else {
+        format!("{{ exec = {shown:?} }}")
     }
 }
 

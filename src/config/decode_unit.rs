@@ -162,9 +162,14 @@ impl Decoder<'_> {
             health: self.health(fields),
             restart: self.restart(fields),
             max_runtime: self.get(fields, "max_runtime", positive),
-            success: fields.entry("success").map(|success| {
-                let list = self.list("success", &success.node, false, leaf::status);
-                list.into_iter().map(|status| status.value).collect()
+            success: fields.entry("success").map(|success| match &success.node.value {
+                Value::Integer(..) | Value::String(_) => {
+                    self.read("success", &success.node, leaf::status).into_iter().collect()
+                }
+                _ => {
+                    let list = self.list("success", &success.node, false, leaf::status);
+                    list.into_iter().map(|status| status.value).collect()
+                }
             }),
             on_failure: self.get(fields, "on_failure", leaf::choice).unwrap_or_default(),
             stop: self.stop(fields),
@@ -221,6 +226,20 @@ impl Decoder<'_> {
             })
             .collect()
     }
+}
+
+/// A signal; a command is told where it belongs.
+fn stop_signal(node: &Node, environment: &super::Environment) -> leaf::Leaf<Signal> {
+    leaf::signal(node, environment).map_err(|problem| match &node.value {
+        Value::String(text) if text.contains([' ', '/']) => Problem {
+            help: Some(format!(
+                "a command that stops it is written stop = {{ exec = {:?} }}",
+                shown(text)
+            )),
+            ..problem
+        },
+        _ => problem,
+    })
 }
 
 fn condition(node: &Node, environment: &super::Environment) -> leaf::Leaf<Condition> {

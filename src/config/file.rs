@@ -1,5 +1,6 @@
 //! One file of TOML as a tree, and everything that is wrong with its syntax.
 
+use std::fmt::Write as _;
 use std::ops::Range;
 
 use toml::Spanned;
@@ -13,6 +14,9 @@ use super::{Diagnostic, Origin};
 const MOST_ERRORS: usize = 10;
 
 const TOO_DEEP: &str = "this is nested too deeply";
+
+/// How the message on a string of several lines begins that is never closed.
+const UNCLOSED_LINES: &str = "invalid multi-line ";
 
 /// How the message on a key begins that stands in its table already.
 const TWICE: &str = "the key ";
@@ -43,14 +47,34 @@ pub fn parse(source: &Source, order: u64) -> Result<Table, Vec<Diagnostic>> {
         keep(table);
         return Err(reader.errors);
     }
-    keep(table);
     let mut errors: Vec<_> = errors
         .iter()
         .map(|error| {
             let said = message(&source.text, error.message(), error.span());
-            (error.span(), said, help(error.message()))
+            (error.span(), said, help(error.message()).map(str::to_owned))
         })
         .collect();
+    for (span, said, help) in &mut errors {
+        let at = span.as_ref().map_or(0, |span| span.start);
+        if said.starts_with(TWICE) {
+            if let Some(first) = first_of(&source.text, at, table.get_ref()) {
+                let Origin::File { line, .. } = places.origin(first) else { continue };
+                _ = write!(said, "; the first one is in line {line}");
+                if table_of_header(&source.text, at).is_some() {
+                    *help = Some("write the keys of both in one table".to_owned());
+                }
+            }
+        } else if said.starts_with(UNCLOSED_LINES)
+            && let Some((open, quotes)) = unclosed(&source.text)
+        {
+            *span = Some(open..open + quotes.len());
+            *said = format!("the string that begins here with {quotes} is never closed");
+            *help = Some(format!(
+                "write {quotes} behind its last line; or behind that of a string above, which this one was to close"
+            ));
+        }
+    }
+    keep(table);
     errors.sort_by_key(|(span, ..)| span.as_ref().map_or(0, |span| span.start));
     let mut found: Vec<Diagnostic> = Vec::new();
     let mut last = 0;
@@ -75,7 +99,6 @@ pub fn parse(source: &Source, order: u64) -> Result<Table, Vec<Diagnostic>> {
             }
             last = line;
         }
-        let help = help.map(str::to_owned);
         found.push(Diagnostic { help, ..Diagnostic::error(origin, message) });
         if found.len() == MOST_ERRORS {
             break;
@@ -192,6 +215,9 @@ fn message(text: &str, message: &str, span: Option<Range<usize>>) -> String {
         "cannot recurse further; max recursion depth met" | "recursion limit" => {
             TOO_DEEP.to_owned()
         }
+        "invalid basic string, expected `\"`" | "invalid literal string, expected `'`" => {
+            format!("the string is never closed: expected {}", &message[message.len() - 3..])
+        }
         _ => message.replace(", expected nothing", "").replacen(", expected ", ": expected ", 1),
     }
 }
@@ -202,6 +228,79 @@ fn help(message: &str) -> Option<&'static str> {
     message
         .starts_with("missing escaped value")
         .then_some(r"a string in single quotes keeps its backslashes: '/^\w+$/'")
+}
+
+/// Where the key at `at`, of a header or of a line below one, stands first.
+fn first_of(text: &str, at: usize, table: &DeTable<'_>) -> Option<usize> {
+    let start = text.get(..at)?.rfind('\n').map_or(0, |end| end + 1);
+    let key = &text[at..];
+    let is_bare = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+    let end = match key.chars().next()? {
+        quote @ ('"' | '\'') => key[1..].find(quote)? + 2,
+        _ => key.find(|c| !is_bare(c)).unwrap_or(key.len()),
+    };
+    let before = text[start..at].trim_start();
+    let path: Vec<&str> = if before.starts_with('[') {
+        // The tree has the last one of such a table.
+        let header = text[start..].trim_start().split_inclusive(']').next()?;
+        let dotted = format!("{}.", header.trim_matches(['[', ']', ' ']));
+        let mut place = 0;
+        return text[..start].split_inclusive('\n').find_map(|line| {
+            let (indent, line) = (line.len() - line.trim_start().len(), line.trim_start());
+            let at = place + indent;
+            place += indent + line.len();
+            (line.starts_with(header) || line.starts_with(&dotted)).then_some(at)
+        });
+    } else {
+        let header = text[..start].rfind("\n[").map(|end| end + 1);
+        let header = header.or_else(|| text.starts_with('[').then_some(0));
+        let header = header.and_then(|header| text[header..].lines().next());
+        let header =
+            header.map(|line| line.trim_start_matches('[').split(']').next().unwrap_or(""));
+        header.into_iter().chain([before]).collect()
+    };
+    let parts = path.iter().flat_map(|part| part.split('.')).map(str::trim);
+    let parts = parts.filter(|part| !part.is_empty()).map(|part| part.trim_matches(['"', '\'']));
+    let mut table = table;
+    for part in parts {
+        table = table.get(part)?.get_ref().as_table()?;
+    }
+    let (first, _) = table.get_key_value(key[..end].trim_matches(['"', '\'']))?;
+    Some(first.span().start).filter(|first| *first < at)
+}
+
+/// Where the string of several lines begins that the text's end is in, and its quotes.
+fn unclosed(text: &str) -> Option<(usize, &'static str)> {
+    let mut at = 0;
+    loop {
+        at += text[at..].find(['"', '\'', '#'])?;
+        let rest = &text[at..];
+        if rest.starts_with('#') {
+            at += rest.find('\n')?;
+            continue;
+        }
+        let quotes = ["\"\"\"", "'''", "\"", "'"].into_iter().find(|q| rest.starts_with(q))?;
+        let mut inside = at + quotes.len();
+        loop {
+            let rest = &text[inside..];
+            let Some(next) = rest.find(['\\', '"', '\'', '\n']) else {
+                return (quotes.len() == 3).then_some((at, quotes));
+            };
+            inside += next;
+            let rest = &text[inside..];
+            if rest.starts_with(quotes) {
+                at = inside + quotes.len();
+                break;
+            }
+            if rest.starts_with('\n') && quotes.len() == 1 {
+                at = inside;
+                break;
+            }
+            let escaped = rest.starts_with('\\') && quotes.starts_with('"');
+            let skipped = rest.chars().take(if escaped { 2 } else { 1 });
+            inside += skipped.map(char::len_utf8).sum::<usize>();
+        }
+    }
 }
 
 /// The table whose header has a key at `at`, up to the next header.

@@ -136,7 +136,15 @@ pub fn id(node: &Node, environment: &Environment) -> Leaf<String> {
             let name = text(node, environment)?;
             let odd = |c: char| c.is_control() || c == ':' || c.is_whitespace();
             if name.is_empty() || name.contains(odd) {
-                return Err(Problem::new(format!("\"{}\" is no name", shown(&name))));
+                let parts = name.split_once(':').filter(|(user, group)| {
+                    !(user.is_empty() || group.is_empty() || group.contains(odd))
+                });
+                return Err(Problem {
+                    help: parts.map(|(user, group)| {
+                        format!("write user = {:?} and group = {:?}", shown(user), shown(group))
+                    }),
+                    ..Problem::new(format!("\"{}\" is not a valid name", shown(&name)))
+                });
             }
             Ok(name)
         }

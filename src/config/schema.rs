@@ -27,7 +27,7 @@ pub enum Kind {
     Words,
     /// An array of strings; one string stands for an array of one.
     Texts,
-    /// An array of exit statuses.
+    /// An exit status, or an array of them.
     Statuses,
     /// An array of unit names, or a table of unit names and conditions.
     After,
@@ -118,6 +118,9 @@ pub const PROBES: &[&str] = &["tcp", "unix", "http", "exec", "file", "log", "not
 
 /// Of these keys of `expect.fault` the later layer's removes the earlier's.
 pub const FAULTS: &[&str] = &["kill", "stop"];
+
+/// The keys at the top that are tables of units.
+pub const STAGES: &[&str] = &["boot", "async", "sync", "test", "halt"];
 
 /// The log levels.
 pub const LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
@@ -294,7 +297,13 @@ pub const UNIT: &[Key] = &[
         r#""stop""#,
         "what its failure does to the run",
     ),
-    key("stop", Kind::Table(STOP), "", "", "how it is stopped"),
+    key(
+        "stop",
+        Kind::Short(STOP),
+        "",
+        r#"{ signal = "SIGQUIT", timeout = "20s" }"#,
+        "how it is stopped; the signal alone stands for the table",
+    ),
     key(
         "pdeathsig",
         Kind::Signal,
@@ -930,7 +939,7 @@ impl Kind {
             Self::Mode => "octal mask".to_owned(),
             Self::Words | Self::Patterns | Self::Names => "string or array of strings".to_owned(),
             Self::Texts => "array of strings".to_owned(),
-            Self::Statuses => "array of 0 to 255".to_owned(),
+            Self::Statuses => "0 to 255, or an array of them".to_owned(),
             Self::After => "array or table of units".to_owned(),
             Self::Number | Self::Integer => "number".to_owned(),
             Self::Limit => "limit or `\"SOFT:HARD\"`".to_owned(),

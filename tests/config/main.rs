@@ -12,6 +12,7 @@ mod supervision;
 mod tests;
 mod units;
 mod variables;
+mod words;
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;

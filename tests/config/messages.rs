@@ -57,7 +57,12 @@ fn a_key_of_a_test_that_stands_elsewhere_is_told_where_it_belongs() {
             "it belongs into `expect`: expect = { max_memory = … }",
         ),
         ("timeout = '3s'", "timeout", "[test.t]", timeout),
-        ("command = 'x'", "command", "[test.t]", "did you mean `exec`?"),
+        (
+            "command = 'x'",
+            "command",
+            "[test.t]",
+            "in trc this is `exec`: exec = \"nginx -g 'daemon off;'\"",
+        ),
         ("expect.timeout = 1", "timeout", "expect", "did you mean `within`?"),
         ("expect.exit-status = 0", "exit-status", "expect", "did you mean `exit`?"),
         (
@@ -105,19 +110,11 @@ fn a_mistake_is_told_once_and_not_what_follows_from_it() {
         (
             "[test.a]\nexec = 'x'\n[test.a]\nexec = 'y'\n[test.b]\nexec = 'x'\nexec = 'y'",
             &[
-                "error trc.toml:3:7: the key `a` stands here twice",
-                "error trc.toml:7:1: the key `exec` stands here twice",
+                "error trc.toml:3:7: the key `a` stands here twice; the first one is in line 1 (write the keys of both in one table)",
+                "error trc.toml:7:1: the key `exec` stands here twice; the first one is in line 6",
             ],
         ),
     ]);
-}
-
-#[test]
-fn a_command_by_another_name_is_told() {
-    toml_says(&[(
-        "[async.web]\ncommand = 'x'",
-        &["error trc.toml:2:1: unknown key `command` in `[async.web]` (did you mean `exec`?)"],
-    )]);
 }
 
 /// Only the first one was told.
@@ -173,7 +170,10 @@ fn a_wrong_value_is_shown_with_what_was_expected() {
         "success = [0, 256]",
         "3:15: `success`: expected an exit status from 0 to 255, found the integer 256",
     );
-    unit("success = 0", "3:11: `success`: expected an array, found the integer 0");
+    unit(
+        "success = 256",
+        "3:11: `success`: expected an exit status from 0 to 255, found the integer 256",
+    );
     unit(
         "stop.signal = \"TREM\"",
         "3:15: `signal`: there is no signal \"TREM\" (did you mean `SIGTERM`?)",
@@ -258,7 +258,9 @@ fn a_wrong_value_is_shown_with_what_was_expected() {
         ),
         (
             "[[async.web]]\nexec = \"x\"",
-            &["error trc.toml:1:1: `async.web`: expected a table, found an array"],
+            &[
+                "error trc.toml:1:1: `async.web`: expected a table, found an array (one pair of brackets makes the table of a unit: [async.web])",
+            ],
         ),
         (
             "[async.web]\nexec = 1",
@@ -314,7 +316,7 @@ fn a_nul_or_a_newline_where_none_may_be_is_an_error() {
         ),
         (
             "async.a = { exec = \"a\", user = \"a\\nb\" }",
-            &["error trc.toml:1:32: `user`: \"a\\nb\" is no name"],
+            &["error trc.toml:1:32: `user`: \"a\\nb\" is not a valid name"],
         ),
         (
             "async.a = { exec = \"a\", env_file = [\"a\\nb\"] }",
@@ -338,12 +340,17 @@ fn broken_toml_is_explained_at_its_place() {
         ("wait = all", &["error trc.toml:1:8: a string must stand in quotes"]),
         ("[async.web", &["error trc.toml:1:11: unclosed table: expected `]`"]),
         ("\n\nx = [1,\n2\n", &["error trc.toml:4:2: unclosed array: expected `]`"]),
-        ("wait = \"all", &["error trc.toml:1:12: invalid basic string: expected `\"`"]),
+        ("wait = \"all", &["error trc.toml:1:12: the string is never closed: expected `\"`"]),
         (
             "wait = \"all\"\nwait = \"any\"",
-            &["error trc.toml:2:1: the key `wait` stands here twice"],
+            &["error trc.toml:2:1: the key `wait` stands here twice; the first one is in line 1"],
         ),
-        ("[log]\n[log]\n", &["error trc.toml:2:2: the key `log` stands here twice"]),
+        (
+            "[log]\n[log]\n",
+            &[
+                "error trc.toml:2:2: the key `log` stands here twice; the first one is in line 1 (write the keys of both in one table)",
+            ],
+        ),
         (
             "é = 1",
             &["error trc.toml:1:1: invalid unquoted key: expected letters, numbers, `-`, `_`"],
@@ -353,9 +360,58 @@ fn broken_toml_is_explained_at_its_place() {
             "a = \nb = \"\nc",
             &[
                 "error trc.toml:1:5: a value is missing",
-                "error trc.toml:2:6: invalid basic string: expected `\"`",
+                "error trc.toml:2:6: the string is never closed: expected `\"`",
                 "error trc.toml:3:2: key with no value: expected `=`",
             ],
+        ),
+    ]);
+}
+
+#[test]
+fn what_stands_twice_is_told_with_the_place_of_the_first() {
+    let both = "(write the keys of both in one table)";
+    toml_says(&[
+        (
+            "[async.web]\nexec = 'x'\n[async.db]\nexec = 'x'\n  [async.web]\nexec = 'y'",
+            &[&format!(
+                "error trc.toml:5:10: the key `web` stands here twice; the first one is in line 1 {both}"
+            )],
+        ),
+        (
+            "\nasync.web.exec = 'x'\n[async.web]\nuser = 'y'",
+            &[&format!(
+                "error trc.toml:3:8: the key `web` stands here twice; the first one is in line 2 {both}"
+            )],
+        ),
+        (
+            "[async.\"my web\"]\nexec = 'x'\na.b = 1\n\na.b = 2",
+            &["error trc.toml:5:3: the key `b` stands here twice; the first one is in line 3"],
+        ),
+        ("a = { b = 1, c = 2, b = 3 }", &["error trc.toml:1:21: the key `b` stands here twice"]),
+    ]);
+}
+
+/// The end of the file was where it was told to be.
+#[test]
+fn a_string_that_is_never_closed_is_told_where_it_begins() {
+    let help = |quotes: &str| {
+        format!(
+            "(write {quotes} behind its last line; or behind that of a string above, which this one was to close)"
+        )
+    };
+    let error = |place: &str, quotes: &str| {
+        let help = help(quotes);
+        format!(
+            "error trc.toml:{place}: the string that begins here with {quotes} is never closed {help}"
+        )
+    };
+    let lines = "'''";
+    toml_says(&[
+        ("[boot.a]\nscript = '''\na\n", &[&error("2:10", lines)]),
+        ("[boot.a]\nscript = \"\"\"\na \\\"\"\" b\n", &[&error("2:10", "\"\"\"")]),
+        (
+            "# it's\nx = '''\n\"\n'''\n# \"it\"\"\" is\ny = '\"' # '\nz = '''\n",
+            &[&error("7:5", lines)],
         ),
     ]);
 }

@@ -134,7 +134,12 @@ fn what_is_wrong_with_a_probe_or_restart_is_said() {
                 "error trc.toml:3:21: `[async.x.ready]` has both `tcp` and `unix` (one of them is enough)",
             ],
         ),
-        ("ready = true", &["error trc.toml:3:9: `ready`: expected a table, found true"]),
+        (
+            "ready = true",
+            &[
+                "error trc.toml:3:9: `ready`: expected a table, found true (write ready = { notify = true })",
+            ],
+        ),
         (
             "ready.tpc = 80",
             &["error trc.toml:3:7: unknown key `tpc` in `ready` (did you mean `tcp`?)"],

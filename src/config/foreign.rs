@@ -1,0 +1,442 @@
+//! The words of others: keys as docker, Compose, Kubernetes, systemd, supervisord and s6 name
+//! them, and keys of trc's own that stand in another table. Each is told once, here.
+
+use super::schema::{
+    self, EXPECT, EXPECT_FAULT, EXPECT_FILE, EXPECT_HTTP, EXPECT_LOG, HEALTH, Key, LIMITS, OUTPUT,
+    READY, RESTART, STOP, TEST, TOP, UNIT,
+};
+
+/// How the places begin, as messages name them.
+const ANYWHERE: &str = "";
+const ANY_UNIT: &str = " in `[";
+const TEST_PLACE: &str = " in `[test.";
+const IN_READY: &str = " in `ready`";
+const IN_HEALTH: &str = " in `health`";
+const IN_STOP: &str = " in `stop`";
+const IN_RESTART: &str = " in `restart`";
+const IN_EXPECT: &str = " in `expect`";
+const IN_OUTPUT: &str = " in `output`";
+const IN_LOG: &str = " in `[log]`";
+const IN_SHUTDOWN: &str = " in `[shutdown]`";
+
+/// A row: the place, what people write there, in lower case without `-` and `_`; trc's key for
+/// it; and how that is written. Without a key it is advice.
+type Word = (&'static str, &'static str, &'static str, &'static str);
+
+const WORDS: &[Word] = &[
+    // What runs.
+    (
+        ANY_UNIT,
+        "command cmd entrypoint args execstart program run start startcommand main service process",
+        "exec",
+        r#"exec = "nginx -g 'daemon off;'""#,
+    ),
+    (ANY_UNIT, "shell sh bash code commands steps", "script", "script = '''\n…\n'''"),
+    (
+        ANY_UNIT,
+        "execstartpre prestart pre poststart execstartpost before initcontainers setup init",
+        "",
+        "what comes before is a unit of its own, [boot.NAME], or [async.NAME] with `oneshot = true`, and the later one has it in its `after`",
+    ),
+    (
+        ANY_UNIT,
+        "finish execstoppost poststop cleanup",
+        "",
+        "what comes after everything has stopped is a unit of its own: [halt.NAME]",
+    ),
+    (
+        ANY_UNIT,
+        "execreload reload reloadsignal",
+        "",
+        r#"a signal to trc can be passed on: [signals] HUP = { forward = "HUP", to = ["web"] }"#,
+    ),
+    (
+        ANY_UNIT,
+        "type",
+        "",
+        "what is meant to end has `oneshot = true`, what speaks sd_notify `ready = { notify = true }`, and the stage is in the name of the table: [async.NAME]",
+    ),
+    (
+        ANY_UNIT,
+        "name id title",
+        "description",
+        r#"description = "the web server"; its name is that of its table, [async.NAME]"#,
+    ),
+    (ANY_UNIT, "disabled", "enabled", "enabled = false"),
+    (ANY_UNIT, "autostart", "enabled", "enabled = true"),
+    (ANY_UNIT, "remainafterexit once", "oneshot", "oneshot = true"),
+    (
+        ANY_UNIT,
+        "numprocs replicas scale instances deploy",
+        "",
+        "each process is a unit of its own: [async.web-1], [async.web-2]",
+    ),
+    (
+        ANY_UNIT,
+        "image build ports expose volumes volumemounts networks network hostname containername labels resources readonly mounts secrets configs",
+        "",
+        "that is for whoever runs the container; trc runs inside it",
+    ),
+    (
+        ANY_UNIT,
+        "wantedby requiredby install also alias",
+        "",
+        "a unit that is declared is started; what it waits for is its `after`",
+    ),
+    // When.
+    (
+        ANY_UNIT,
+        "dependson depends dependencies requires requisite wants bindsto needs require waitfor upholds",
+        "after",
+        r#"after = ["db"], or after = { db = "ready" }"#,
+    ),
+    (ANY_UNIT, "priority order", "after", r#"after = ["db"]"#),
+    (ANY_UNIT, "partof", "restart", r#"restart = { when = "always", with = ["db"] }"#),
+    (
+        ANY_UNIT,
+        "readinessprobe readiness readycheck startupprobe startup waitready",
+        "ready",
+        r#"ready = { http = "http://127.0.0.1:8080/healthz" }"#,
+    ),
+    (ANY_UNIT, "notificationfd", "ready", "ready = { fd = 3 }"),
+    (ANY_UNIT, "notifyaccess notify", "ready", "ready = { notify = true }"),
+    (
+        ANY_UNIT,
+        "healthcheck livenessprobe liveness watchdog watchdogsec livecheck check checks",
+        "health",
+        r#"health = { http = "http://127.0.0.1:8080/healthz" }"#,
+    ),
+    (
+        TEST_PLACE,
+        "timeout",
+        "",
+        "did you mean `max_runtime`, for its command, or `expect.within`, until when it has to pass?",
+    ),
+    (
+        ANY_UNIT,
+        "timeout",
+        "",
+        r#"which one? stop = { timeout = "20s" } from the stop signal to KILL, ready = { within = "1m" } until it has to be ready, max_runtime = "5m" until it has to end"#,
+    ),
+    (
+        ANY_UNIT,
+        "timeoutstartsec startsecs timeoutup starttimeout",
+        "ready",
+        r#"ready = { tcp = 8080, within = "1m" }"#,
+    ),
+    (
+        ANY_UNIT,
+        "runtimemaxsec timeoutsec activedeadlineseconds maxruntime",
+        "max_runtime",
+        r#"max_runtime = "5m""#,
+    ),
+    // Its end.
+    (
+        ANY_UNIT,
+        "autorestart respawn restartpolicy keepalive always",
+        "restart",
+        r#"restart = "always", or "on-failure""#,
+    ),
+    (
+        ANY_UNIT,
+        "restartsec restartdelay delay backofflimit backoffdelay",
+        "restart",
+        r#"restart = { when = "always", backoff = "1s..1m" }"#,
+    ),
+    (
+        ANY_UNIT,
+        "startretries startlimitburst maxrestarts maxretries retries maximumretrycount",
+        "restart",
+        r#"restart = { when = "always", max = 5 }"#,
+    ),
+    (
+        ANY_UNIT,
+        "startlimitinterval startlimitintervalsec",
+        "restart",
+        r#"restart = { when = "always", max = 5, window = "1m" }"#,
+    ),
+    (
+        ANY_UNIT,
+        "exitcodes successexitstatus exitcode successcodes",
+        "success",
+        "success = [0, 143]",
+    ),
+    (
+        ANY_UNIT,
+        "stopsignal killsignal downsignal signal",
+        "stop",
+        r#"stop = { signal = "SIGQUIT" }"#,
+    ),
+    (
+        ANY_UNIT,
+        "stopgraceperiod graceperiod stopwaitsecs timeoutstopsec terminationgraceperiodseconds terminationgraceperiod timeoutkill timeoutdown timeoutfinish stoptimeout killtimeout",
+        "stop",
+        r#"stop = { timeout = "20s" }"#,
+    ),
+    (ANY_UNIT, "killmode stopasgroup killasgroup", "stop", r#"stop = { to = "group" }"#),
+    (
+        ANY_UNIT,
+        "execstop stopcommand prestop lifecycle down",
+        "stop",
+        r#"stop = { exec = "nginx -s quit" }"#,
+    ),
+    // Who it is.
+    (ANY_UNIT, "uid username runas runasuser owner", "user", r#"user = "www-data""#),
+    (ANY_UNIT, "gid groupname runasgroup", "group", r#"group = "www-data""#),
+    (
+        ANY_UNIT,
+        "supplementarygroups groupadd extragroups fsgroup",
+        "groups",
+        r#"groups = ["ssl-cert"]"#,
+    ),
+    (
+        ANY_UNIT,
+        "workingdir workdir directory chdir workingdirectory cd dir pwd rootdirectory",
+        "cwd",
+        r#"cwd = "/srv""#,
+    ),
+    (
+        ANY_UNIT,
+        "environment envs envvars variables vars envfrom setenv",
+        "env",
+        r#"env = { PORT = "8080" }"#,
+    ),
+    (
+        ANY_UNIT,
+        "environmentfile envfiles envdir dotenv",
+        "env_file",
+        r#"env_file = "/etc/default/web""#,
+    ),
+    (
+        ANY_UNIT,
+        "capadd capdrop capabilityboundingset ambientcapabilities caps securitycontext",
+        "capabilities",
+        r#"capabilities = ["net_bind_service"], all that it keeps"#,
+    ),
+    (
+        ANY_UNIT,
+        "nonewprivileges securityopt allowprivilegeescalation",
+        "no_new_privs",
+        "no_new_privs = true",
+    ),
+    (
+        ANY_UNIT,
+        "ulimits ulimit rlimits rlimit limitnofile minfds",
+        "limits",
+        "limits = { nofile = 65536 }",
+    ),
+    (
+        ANY_UNIT,
+        "limitcore limitnproc limitas limitmemlock limitstack limitcpu minprocs",
+        "limits",
+        "limits = { nproc = 512 }",
+    ),
+    (ANY_UNIT, "oomscoreadjust oomscoreadj", "oom_score_adj", "oom_score_adj = 500"),
+    (ANY_UNIT, "niceness", "nice", "nice = 10"),
+    (ANY_UNIT, "ttypath terminal console", "tty", r#"tty = "/dev/tty1""#),
+    (ANY_UNIT, "stdinopen standardinput input", "stdin", r#"stdin = "inherit""#),
+    // Its output.
+    (
+        ANY_UNIT,
+        "log logs logging logfile stdout stderr stdoutlogfile stderrlogfile standardoutput standarderror redirectstderr logdriver",
+        "output",
+        r#"output = "prefix", or output = { file = "/var/log/web.log" }"#,
+    ),
+    (
+        ANY_UNIT,
+        "expect",
+        "",
+        r#"`expect` is a test's: [test.web] with after = ["web"] and expect = { tcp = 80 }"#,
+    ),
+    // Within probes.
+    (IN_HEALTH, "interval period periodseconds", "every", r#"every = "30s""#),
+    (IN_HEALTH, "retries failurethreshold threshold maxfailures", "failures", "failures = 3"),
+    (
+        IN_HEALTH,
+        "startperiod initialdelayseconds startinterval delay within",
+        "",
+        r#"health begins once the unit is ready: ready = { tcp = 8080, within = "1m" }"#,
+    ),
+    (IN_HEALTH, "action onfailure", "then", r#"then = "restart""#),
+    (IN_READY, "interval period periodseconds", "every", r#"every = "1s""#),
+    (IN_READY, "startperiod deadline failurethreshold retries", "within", r#"within = "1m""#),
+    (IN_READY, "regex pattern line logs", "log", "log = 'listening on .*:80'"),
+    (IN_READY, "notificationfd", "fd", "fd = 3"),
+    (IN_READY, "type sdnotify", "notify", "notify = true"),
+    (IN_READY, "test cmd command script run shell", "exec", r#"exec = "pg_isready -q""#),
+    (IN_HEALTH, "test cmd command script run shell", "exec", r#"exec = "pg_isready -q""#),
+    (
+        IN_READY,
+        "httpget url uri path endpoint",
+        "http",
+        r#"http = "http://127.0.0.1:8080/healthz""#,
+    ),
+    (
+        IN_HEALTH,
+        "httpget url uri path endpoint",
+        "http",
+        r#"http = "http://127.0.0.1:8080/healthz""#,
+    ),
+    (IN_READY, "tcpsocket port host address", "tcp", r#"tcp = "127.0.0.1:8080""#),
+    (IN_HEALTH, "tcpsocket port host address", "tcp", r#"tcp = "127.0.0.1:8080""#),
+    (IN_READY, "socket unixsocket", "unix", r#"unix = "/run/app.sock""#),
+    (IN_HEALTH, "socket unixsocket", "unix", r#"unix = "/run/app.sock""#),
+    (IN_READY, "timeoutseconds", "timeout", r#"timeout = "1s""#),
+    (IN_HEALTH, "timeoutseconds", "timeout", r#"timeout = "1s""#),
+    // Within the other tables of a unit.
+    (IN_STOP, "command cmd script run", "exec", r#"exec = "nginx -s quit""#),
+    (IN_STOP, "graceperiod grace seconds after within wait", "timeout", r#"timeout = "20s""#),
+    (IN_STOP, "group mode killmode", "to", r#"to = "group""#),
+    (IN_RESTART, "policy condition name on", "when", r#"when = "on-failure""#),
+    (IN_RESTART, "retries maxattempts maximumretrycount attempts burst", "max", "max = 5"),
+    (IN_RESTART, "delay sec seconds wait interval", "backoff", r#"backoff = "1s..1m""#),
+    (IN_RESTART, "within period", "window", r#"window = "1m""#),
+    (IN_OUTPUT, "path", "file", r#"file = "/var/log/web.log""#),
+    (IN_OUTPUT, "size maxbytes rotate", "max_size", r#"max_size = "10MB""#),
+    (IN_OUTPUT, "backups count files maxfiles maxfile", "keep", "keep = 3"),
+    // Tests.
+    (IN_EXPECT, "timeout", "", "did you mean `within`?"),
+    (IN_EXPECT, "status", "", "did you mean `exit`, or the `status` of `http`?"),
+    (IN_EXPECT, "exitstatus exitcode code", "", "did you mean `exit`?"),
+    (IN_EXPECT, "output out", "stdout", r#"stdout = "running""#),
+    (IN_EXPECT, "port ports", "listening", r#"listening = ["80/tcp"]"#),
+    (IN_EXPECT, "process processes", "running", r#"running = ["nginx"]"#),
+    // The settings that are no unit's.
+    (IN_LOG, "driver to file path", "output", r#"output = "prefix""#),
+    (IN_LOG, "loglevel verbosity", "level", r#"level = "debug""#),
+    (IN_SHUTDOWN, "graceperiod grace budget stoptimeout", "timeout", r#"timeout = "30s""#),
+];
+
+/// The same at the top of a file.
+const TOP_WORDS: &[Word] = &[
+    (
+        ANYWHERE,
+        "services service units unit programs program processes process tasks jobs containers apps",
+        "async",
+        "[async.web] in the background, [sync.web] in the foreground",
+    ),
+    (ANYWHERE, "background bg daemon daemons", "async", "[async.web]"),
+    (ANYWHERE, "foreground fg main", "sync", "[sync.web]"),
+    (ANYWHERE, "init initcontainers setup prepare pre", "boot", "[boot.prepare]"),
+    (ANYWHERE, "finish cleanup post", "halt", "[halt.cleanup]"),
+    (ANYWHERE, "checks healthchecks", "test", "[test.web]"),
+    (ANYWHERE, "environment envs envvars variables vars", "env", r#"env = { TZ = "UTC" }"#),
+    (ANYWHERE, "loglevel logging verbosity", "log", r#"log = { level = "debug" }"#),
+    (ANYWHERE, "logformat", "log", r#"log = { format = "json" }"#),
+    (ANYWHERE, "waitpolicy policy", "wait", r#"wait = "all""#),
+    (
+        ANYWHERE,
+        "stoptimeout stopgraceperiod terminationgraceperiodseconds graceperiod",
+        "shutdown",
+        r#"shutdown = { timeout = "30s" }"#,
+    ),
+    (ANYWHERE, "exitcodes exitcode", "exit", "exit = { 138 = 0 }"),
+    (
+        ANYWHERE,
+        "include includes extends import",
+        "",
+        "more files are drop-ins in trc.d/, or named by --config FILE",
+    ),
+    (ANYWHERE, "version apiversion kind name", "", "no such line is needed"),
+];
+
+/// The tables whose keys are written outside of them.
+const INNER: &[(&str, &str, &[Key])] = &[
+    (TEST_PLACE, "expect", EXPECT),
+    (IN_EXPECT, "http", EXPECT_HTTP),
+    (IN_EXPECT, "file", EXPECT_FILE),
+    (IN_EXPECT, "log", EXPECT_LOG),
+    (IN_EXPECT, "fault", EXPECT_FAULT),
+    (ANY_UNIT, "ready", READY),
+    (ANY_UNIT, "health", HEALTH),
+    (ANY_UNIT, "stop", STOP),
+    (ANY_UNIT, "restart", RESTART),
+    (ANY_UNIT, "limits", LIMITS),
+    (ANY_UNIT, "output", OUTPUT),
+];
+
+/// What is said of a key that the schema, whose `keys` those of its place are, doesn't have.
+pub fn help(place: &str, name: &str, keys: &[Key]) -> Option<String> {
+    let normal = name.replace('-', "_").to_lowercase();
+    if find_in(keys, &normal) {
+        return None;
+    }
+    let folded = normal.replace('_', "");
+    let words = if place.is_empty() { TOP_WORDS } else { WORDS };
+    let is_meant = |(at, words, key, _): &&Word| {
+        let head = key.split('.').next().unwrap_or("");
+        place.starts_with(at)
+            && words.split(' ').any(|word| word == folded)
+            && (key.is_empty() || find_in(keys, head))
+    };
+    if let Some((_, _, key, right)) = words.iter().find(is_meant) {
+        return Some(match *key {
+            "" => (*right).to_owned(),
+            key => format!("in trc this is `{key}`: {right}"),
+        });
+    }
+    let inner = INNER.iter().filter(|(at, table, inner)| {
+        place.starts_with(at) && find_in(keys, table) && find_in(inner, &normal)
+    });
+    match inner.map(|(_, table, _)| *table).collect::<Vec<_>>().as_slice() {
+        [] => outer(place, &normal),
+        [table] => Some(format!("it belongs into `{table}`: {table} = {{ {normal} = … }}")),
+        tables => Some(format!("it belongs into `{}`", tables.join("` or `"))),
+    }
+}
+
+/// What is said of a key that stands in a table too deep.
+fn outer(place: &str, name: &str) -> Option<String> {
+    let is_unit = place.starts_with(ANY_UNIT);
+    let is_of_unit = find_in(UNIT, name) || find_in(TEST, name);
+    if !place.is_empty() && !is_unit && is_of_unit {
+        return Some(format!(
+            "`{name}` is a key of the unit itself: write it below `[STAGE.NAME]`, before any table within it"
+        ));
+    }
+    let is_of_top = find_in(TOP, name) && !schema::STAGES.contains(&name);
+    (!place.is_empty() && is_of_top)
+        .then(|| format!("`{name}` stands at the top of trc.toml, before the first `[table]`"))
+}
+
+fn find_in(keys: &[Key], name: &str) -> bool {
+    keys.iter().any(|key| key.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::schema::find;
+    use super::*;
+
+    /// Each word is told once at each place, as people spell it, and leads to a key that is there.
+    #[test]
+    fn the_table_of_words_has_no_slips() {
+        let mut seen = BTreeSet::new();
+        for (at, words, key, _) in WORDS.iter().chain(TOP_WORDS) {
+            for word in words.split(' ') {
+                assert!(seen.insert((at, word)), "{word} is there twice{at}");
+                assert!(!word.contains(['_', '-']) && word.to_lowercase() == word, "{word}");
+            }
+            let keys = match *at {
+                ANYWHERE => TOP,
+                ANY_UNIT => UNIT,
+                TEST_PLACE => TEST,
+                IN_READY => READY,
+                IN_HEALTH => HEALTH,
+                IN_STOP => STOP,
+                IN_RESTART => RESTART,
+                IN_EXPECT => EXPECT,
+                IN_OUTPUT => OUTPUT,
+                IN_LOG => schema::LOG,
+                IN_SHUTDOWN => schema::SHUTDOWN,
+                other => panic!("{other}"),
+            };
+            assert!(key.is_empty() || find(keys, key).is_some(), "{key}{at}");
+            for word in words.split(' ') {
+                assert!(find(keys, word).is_none(), "`{word}` is a key{at}");
+            }
+        }
+    }
+}
