@@ -238,7 +238,7 @@ fn how_a_file_is_rotated_holds_for_all_units_that_share_it() {
              [async.c]\nexec = \"x\"\noutput = {{ file = \"/other\" }}\n"
         )
     };
-    for (a, b) in [("", ", max_size = 9, keep = 1"), (", max_size = 9", ", keep = 1")] {
+    for (a, b) in [("", ", max_size = 9000, keep = 1"), (", max_size = 9000", ", keep = 1")] {
         let config = Case::new().toml(&units(a, b)).config();
         let file = |id: &str| {
             let file = &unit(&config, id).output_file.as_ref().unwrap().value;
@@ -246,18 +246,18 @@ fn how_a_file_is_rotated_holds_for_all_units_that_share_it() {
         };
         assert_eq!(
             [file("async.a"), file("async.b"), file("async.c")],
-            [(Some(9), Some(1)), (Some(9), Some(1)), (None, None)]
+            [(Some(9000), Some(1)), (Some(9000), Some(1)), (None, None)]
         );
     }
     toml_says(&[
         (
-            &units(", max_size = 9, keep = 1", ", max_size = 8, keep = 1"),
+            &units(", max_size = 9000, keep = 1", ", max_size = 8000, keep = 1"),
             &[
-                "error trc.toml:6:19: `max_size`: async.b and async.a share this file and say different things of it: 8 and 9",
+                "error trc.toml:6:19: `max_size`: async.b and async.a share this file and say different things of it: 8000 and 9000",
             ],
         ),
         (
-            &units(", keep = 1", ", max_size = 8, keep = 2"),
+            &units(", keep = 1", ", max_size = 8000, keep = 2"),
             &[
                 "error trc.toml:6:19: `keep`: async.b and async.a share this file and say different things of it: 2 and 1",
             ],
