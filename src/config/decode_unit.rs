@@ -228,20 +228,6 @@ impl Decoder<'_> {
     }
 }
 
-/// A signal; a command is told where it belongs.
-fn stop_signal(node: &Node, environment: &super::Environment) -> leaf::Leaf<Signal> {
-    leaf::signal(node, environment).map_err(|problem| match &node.value {
-        Value::String(text) if text.contains([' ', '/']) => Problem {
-            help: Some(format!(
-                "a command that stops it is written stop = {{ exec = {:?} }}",
-                shown(text)
-            )),
-            ..problem
-        },
-        _ => problem,
-    })
-}
-
 fn condition(node: &Node, environment: &super::Environment) -> leaf::Leaf<Condition> {
     let expected = one_of(leaf::variants::<Condition>());
     if !matches!(node.value, Value::String(_)) {
@@ -267,11 +253,18 @@ pub fn by_unit(table: &Table) -> Vec<(String, &Entry)> {
     entries
 }
 
-/// A signal that a unit may end by, if only it makes something of it.
+/// A signal that a unit may end by, if only it makes something of it; a command is told where it
+/// belongs.
 fn stop_signal(node: &Node, environment: &super::Environment) -> leaf::Leaf<Signal> {
-    match leaf::signal(node, environment)? {
-        Signal::STOP => Err(Problem::new("SIGSTOP can't be caught, and ends nothing")),
-        signal => Ok(signal),
+    match (leaf::signal(node, environment), &node.value) {
+        (Ok(Signal::STOP), _) => Err(Problem::new("SIGSTOP can't be caught, and ends nothing")),
+        (Err(problem), Value::String(text)) if text.contains([' ', '/']) => {
+            let command = shown(text);
+            let help =
+                format!("a command that stops it is written stop = {{ exec = {command:?} }}");
+            Err(Problem { help: Some(help), ..problem })
+        }
+        (signal, _) => signal,
     }
 }
 
