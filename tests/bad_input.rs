@@ -442,6 +442,17 @@ fn a_wrong_setting_is_told_with_where_it_came_from() {
     }
 }
 
+/// Only a run with a trailing command started.
+#[test]
+fn keys_for_the_trailing_command_are_no_error_of_other_runs() {
+    let toml = "log.level = 'warn'\n[sync.cmd]\ncwd = '/'\n[async.D1]\numask = '077'\n\
+                [test.t]\nafter = ['cmd']\nexec = 'true'\n[test.u]\nexec = 'true'\n";
+    Trc::toml(toml).args(&["-F", "echo started"]).run().status(0).stdout_is("started\n");
+    Trc::toml(toml).arg("--test-list").run().status(0).stdout_is("t\nu\n");
+    Trc::toml(toml).arg("--test").run().status(0).stdout_has("SKIP sync.cmd");
+    Trc::toml(toml).args(&["pwd"]).run().status(0).stdout_is("/\n");
+}
+
 #[test]
 fn what_kubernetes_injects_is_a_warning_only() {
     Trc::with(&["-F", "echo started"])

@@ -748,7 +748,7 @@ fn a_strict_run_fails_for_a_skipped_test_and_for_a_warning() {
         .args(&["--test-strict", "true"])
         .run()
         .status(78)
-        .stderr_has("this is no test run");
+        .stderr_has("this is not a test run");
 }
 
 #[test]

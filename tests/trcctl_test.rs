@@ -194,7 +194,7 @@ fn warnings_of_the_configuration_are_shown_once() {
         |row| {
             let outcome = tested(toml).file("trc.d/tests.three", "").args(row).run();
             outcome.status(0);
-            for text in ["no shell reads this `|`", "tests.three"] {
+            for text in ["`|` has no meaning here", "tests.three"] {
                 assert_eq!(outcome.err().matches(text).count(), 1, "{}", outcome.err());
             }
         },

@@ -53,7 +53,7 @@ fn run() -> Result<u8, clap::Error> {
 
 fn program() -> Command {
     Command::new("trcctl")
-        .about("What people do with a container that trc runs")
+        .about("Check, test and look after containers that trc runs")
         .version(env!("CARGO_PKG_VERSION"))
         .disable_version_flag(true)
         .arg(cli::version())
@@ -74,7 +74,7 @@ fn arguments() -> impl Iterator<Item = Arg> {
 
 fn check_command() -> Command {
     Command::new("check")
-        .about("Say whether the configuration is right")
+        .about("Check the configuration")
         .override_usage("trcctl check [OPTIONS] [--] [CMD…]")
         .after_help(
             "Takes the command line of trc, reads the same files and variables, and starts\n\
@@ -163,7 +163,7 @@ fn test_request(arguments: &ArgMatches) -> Result<test::Request, &'static str> {
 fn verdict_command() -> Command {
     let words = verdict::WORDS.map(|(word, help)| PossibleValue::new(word).help(help));
     Command::new("verdict")
-        .about("Say in a test's command what came of it")
+        .about("Give a test's verdict from its command")
         .override_usage("trcctl verdict pass|fail|skip [WHY…]")
         .after_help(
             "For the command of a test, which trc runs with TRC_VERDICT_FD in its environment. What\n\
@@ -178,7 +178,7 @@ fn verdict_command() -> Command {
         .arg(
             Arg::new("verdict")
                 .value_name("pass|fail|skip")
-                .help("What came of it")
+                .help("The verdict")
                 .required(true)
                 .value_parser(PossibleValuesParser::new(words)),
         )

@@ -106,7 +106,7 @@ boot units one by one, async units in the background, sync units one by one in t
 foreground, and, when all has stopped, halt units.
 
 Examples:
-  trc                                 what /etc/trc.toml and /etc/trc.d/ say
+  trc                                 runs what /etc/trc.toml and /etc/trc.d/ declare
   trc nginx -g 'daemon off;'          the same, with nginx in the foreground
   trc -D 'crond -f' -F 'make check'   two commands; the end of make stops crond
   trc -c async.web.enabled=false      without one unit
@@ -118,7 +118,7 @@ Examples:
 Where settings come from, the later wins:
   DIR/trc.toml, DIR/trc.STAGE.NAME, DIR/trc.d/, $TRC_CONFIG and --config FILE,
   $TRC_… (TRC_WAIT=all, TRC_LOG__LEVEL=debug) and $RC_…, --config KEY=VALUE and
-  flags, units given here. `trcctl check` reads them and says what is wrong.
+  flags, units given here. `trcctl check` reads them and reports what is wrong.
 
 Exit status: that of what ended the run; 128 + N for the signal N; 126 and 127 for
 a command that can't be executed or isn't there; 64 wrong usage, 70 a failure of trc
@@ -169,7 +169,7 @@ pub fn arguments() -> Vec<Arg> {
         Arg::new("log-level")
             .long("log-level")
             .value_name("LEVEL")
-            .help("What is said")
+            .help("The least important messages to log")
             .value_parser(PossibleValuesParser::new(schema::LEVELS)),
         Arg::new("bare")
             .long("bare")

@@ -194,9 +194,11 @@ impl Decoder<'_> {
             Value::String(text) => {
                 let words = self.read(key, node, |_, _| words::split(text))?;
                 if let Some(operator) = words::operator(text, &words) {
-                    let message = format!("`{key}`: no shell reads this `{operator}`");
+                    let message = format!(
+                        "`{key}`: `{operator}` has no meaning here, because no shell runs this command"
+                    );
                     let warning = Diagnostic::warning(node.origin.clone(), message);
-                    self.diagnostics.push(warning.help("write it as `script` if one should"));
+                    self.diagnostics.push(warning.help("use `script` if a shell should run it"));
                 }
                 self.unbraced(key, &node.origin, &words);
                 let mut templates = Vec::new();
@@ -244,7 +246,8 @@ impl Decoder<'_> {
         }
         if let Some(variable) = words.iter().find_map(|word| words::unbraced(word)) {
             let name = &variable[1..];
-            let message = format!("`{key}`: `{variable}` stays as it is, for no shell reads it");
+            let message =
+                format!("`{key}`: `{variable}` stays as it is, because no shell runs this command");
             let help =
                 format!("write `${{{name}}}` for the variable, or `$${name}` if it is meant");
             self.diagnostics.push(Diagnostic::warning(origin.clone(), message).help(help));

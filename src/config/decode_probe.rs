@@ -75,7 +75,7 @@ impl Decoder<'_> {
             }
             let kinds: Vec<&str> =
                 schema::PROBES.iter().copied().filter(|kind| fields.has(kind)).collect();
-            let message = format!("`{name}` doesn't say how to find out");
+            let message = format!("`{name}` has no check");
             self.diagnostics.push(
                 Diagnostic::error(entry.key.clone(), message)
                     .help(format!("it takes one of {}", one_of(&kinds))),
@@ -97,7 +97,7 @@ impl Decoder<'_> {
             })?),
             _ => {
                 if !self.read(&key, node, leaf::boolean)? {
-                    let problem = Problem::new("false is as good as no `notify`");
+                    let problem = Problem::new("`false` has no meaning here: leave the key out");
                     self.problem(&key, node, problem);
                     return None;
                 }

@@ -36,7 +36,7 @@ impl Decoder<'_> {
         let says = table
             .map_or(fields.entry("expect").is_some(), |table| table.keys().any(|key| expects(key)));
         if !says && !command && !fields.has_unknown() {
-            let message = format!("test.{name} expects nothing, and can't fail");
+            let message = format!("test.{name} expects nothing and can never fail");
             let help = "it takes a command, or something in `expect`".to_owned();
             self.error(&entry.key, message, Some(help));
         }
@@ -119,7 +119,9 @@ impl Decoder<'_> {
         if !command {
             for key in ["exit", "stdout", "stderr"] {
                 if let Some(entry) = expect.entry(key) {
-                    let message = format!("`{key}`: there is no command whose it could be");
+                    let message = format!(
+                        "`{key}`: this test has no command, so there is nothing to compare"
+                    );
                     let help = "give it an `exec` or a `script`".to_owned();
                     self.error(&entry.key, message, Some(help));
                 }
@@ -231,7 +233,9 @@ impl Decoder<'_> {
         }
         for key in ["mode", "owner", "contains"] {
             if let Some(entry) = fields.entry(key).filter(|_| !exists) {
-                let message = format!("`{key}`: the file is not to be there");
+                let message = format!(
+                    "`{key}`: the file must not exist (`exists = false`), so nothing can be asked of it"
+                );
                 self.error(&entry.key, message, None);
             }
         }
@@ -248,7 +252,7 @@ impl Decoder<'_> {
             let read = if forbids { forbidden } else { pattern };
             for Placed { value, origin } in self.values(&fields, key, read) {
                 if forbids && value.negated {
-                    let message = "`forbids`: what is not forbidden needs no `!`";
+                    let message = "`forbids` means already that the text must not be there: leave out the `!`";
                     self.error(&origin, message, Some("`contains` asks for it".to_owned()));
                 }
                 let (unit, forbidden) = (unit.clone(), forbids || value.negated);

@@ -23,6 +23,61 @@ pub enum DropIn {
     Fragment,
     /// Something else, and the stage that its name was probably meant to begin with.
     Other(Option<&'static str>),
+    /// Something else that was probably meant to be read, and how it would be.
+    Strange(&'static str),
+}
+
+/// Other programs' words for stages.
+const STAGES: &[(&str, &str)] = &[
+    (
+        "boot",
+        "init pre setup start prepare up oneshot before cont-init prestart entrypoint startup",
+    ),
+    ("async", "bg background daemon daemons service services svc unit program supervisor worker"),
+    ("sync", "fg foreground main run cmd command app"),
+    ("test", "check checks tests spec health"),
+    ("halt", "sd stop finish post down cleanup shutdown exit teardown after cont-finish"),
+];
+
+/// How files end that hold a script.
+const SCRIPTS: &[&str] = &[".sh", ".bash"];
+
+/// How files end that hold a script which no shell reads.
+const PROGRAMS: &[&str] = &[".py", ".pl", ".rb", ".js", ".php", ".lua"];
+
+/// How files end that hold settings or prose, and no script.
+const SETTINGS: &[&str] = &[
+    ".conf",
+    ".cfg",
+    ".cnf",
+    ".ini",
+    ".yaml",
+    ".yml",
+    ".json",
+    ".xml",
+    ".service",
+    ".timer",
+    ".socket",
+    ".env",
+    ".properties",
+    ".md",
+    ".txt",
+];
+
+/// What is odd about a script of a unit, by its name: the shell reads it, whatever it is.
+pub fn odd_script(name: &OsStr) -> Option<(&'static str, &'static str)> {
+    let ends =
+        |endings: &[&str]| endings.iter().any(|end| name.as_bytes().ends_with(end.as_bytes()));
+    if ends(PROGRAMS) {
+        return Some((
+            "the shell reads this file as a script, whatever language it is in",
+            "another interpreter is run by `exec` in STAGE.NAME.toml",
+        ));
+    }
+    ends(SETTINGS).then_some((
+        "the shell reads this file as a script, because of its name",
+        "a unit in TOML is named STAGE.NAME.toml, and a name that begins with `.` is skipped",
+    ))
 }
 
 /// TrivialRC's other names of stages, in its own `trc.STAGE.NAME` only.
@@ -61,8 +116,26 @@ pub fn classify(name: &OsStr) -> DropIn {
         (Some((stage, unit)), true) => DropIn::Unit(stage, unit_name(unit)),
         (None, true) => DropIn::Fragment,
         (Some((stage, unit)), false) => DropIn::Script(stage, unit_name(unit)),
-        (None, false) => DropIn::Other(misspelt(bytes)),
+        (None, false) => strange(bytes),
     }
+}
+
+/// What has no name that would make it a unit.
+fn strange(name: &[u8]) -> DropIn {
+    let ends = |endings: &[&str]| endings.iter().any(|end| name.ends_with(end.as_bytes()));
+    if let Some(stage) = misspelt(name) {
+        return DropIn::Other(Some(stage));
+    }
+    if ends(SCRIPTS) || ends(PROGRAMS) {
+        return DropIn::Strange(
+            "a script is a unit if its name begins with a stage: boot.10-init, async.web",
+        );
+    }
+    let prose = [".md", ".txt", ".xml", ".properties"];
+    if ends(SETTINGS) && !ends(&prose) {
+        return DropIn::Strange("settings are TOML, in files that end in .toml");
+    }
+    DropIn::Other(None)
 }
 
 /// The same for TrivialRC's scripts beside `trc.toml`: `trc.STAGE.NAME`. `None` for what
@@ -127,6 +200,10 @@ fn after<'a>(stem: &'a [u8], stage: &str) -> Option<&'a [u8]> {
 fn misspelt(name: &[u8]) -> Option<&'static str> {
     let dot = name.iter().position(|byte| *byte == b'.')?;
     let stage = std::str::from_utf8(&name[..dot]).ok()?;
+    let is_word = |(_, words): &&(&str, &str)| words.split(' ').any(|word| word == stage);
+    if let Some((right, _)) = STAGES.iter().find(is_word) {
+        return Some(right);
+    }
     nearest(stage, Stage::ALL.map(Stage::name)).filter(|right| *right != stage)
 }
 
@@ -171,7 +248,20 @@ mod tests {
             ("20-web.toml", DropIn::Fragment),
             ("async.toml", DropIn::Fragment),
             ("bg.web.toml", DropIn::Fragment),
-            ("bg.web", DropIn::Other(None)),
+            ("bg.web", DropIn::Other(Some("async"))),
+            ("service.web", DropIn::Other(Some("async"))),
+            ("init.dirs.sh", DropIn::Other(Some("boot"))),
+            ("finish.x", DropIn::Other(Some("halt"))),
+            (
+                "10-init.sh",
+                DropIn::Strange(
+                    "a script is a unit if its name begins with a stage: boot.10-init, async.web",
+                ),
+            ),
+            ("web.conf", DropIn::Strange("settings are TOML, in files that end in .toml")),
+            ("compose.yaml", DropIn::Strange("settings are TOML, in files that end in .toml")),
+            ("notes.txt", DropIn::Other(None)),
+            ("functions", DropIn::Other(None)),
             ("async.web~", DropIn::Other(None)),
             (".async.web.swp", DropIn::Other(None)),
             ("async.web.bak", DropIn::Other(None)),

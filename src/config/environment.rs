@@ -184,7 +184,7 @@ fn unknown(name: &str, origin: Origin) -> Diagnostic {
         }
         known.push(name);
     }
-    let warning = Diagnostic::warning(origin, format!("`{}` is no setting of trc", shown(name)));
+    let warning = Diagnostic::warning(origin, format!("`{}` is not a setting of trc", shown(name)));
     // What all of them begin with makes none of them alike.
     let own = |name: &str| name.trim_start_matches("TRC_").to_owned();
     let rest: Vec<String> = known.iter().map(|known| own(known)).collect();
@@ -209,7 +209,7 @@ fn unknown(name: &str, origin: Origin) -> Diagnostic {
 /// The path that a name's parts stand for.
 fn translate(parts: &[&str], known: &mut Known) -> Result<Vec<String>, String> {
     if parts.len() > DEEPEST {
-        return Err("this names more keys within keys than there are".to_owned());
+        return Err("this name has more parts than any key".to_owned());
     }
     let mut path: Vec<String> = Vec::new();
     let mut kind = Some(Kind::Table(schema::TOP));
@@ -343,7 +343,7 @@ pub fn canonical(layer: &mut Table, errors: &mut Vec<Diagnostic>) {
             let right = spelling(&name).unwrap_or_else(|| name.clone());
             let place = entry.key.clone();
             if table.insert(right, entry).is_some() {
-                let message = format!("`{key}.{}` stands here twice", shown(&name));
+                let message = format!("`{key}.{}` is written twice", shown(&name));
                 errors.push(Diagnostic::error(place, message));
             }
         }

@@ -205,7 +205,7 @@ impl Reader<'_> {
 fn message(text: &str, message: &str, span: Option<Range<usize>>) -> String {
     let meant = span.and_then(|span| text.get(span)).unwrap_or("");
     match message {
-        "duplicate key" => format!("{TWICE}`{meant}` stands here twice"),
+        "duplicate key" => format!("{TWICE}`{meant}` is written twice"),
         "string values must be quoted, expected literal string" if meant.is_empty() => {
             "a value is missing".to_owned()
         }

@@ -75,7 +75,9 @@ impl Layers {
                     self.noticed.push(skipped.help("units in TOML belong in trc.d"));
                 }
                 Some(DropIn::Other(right)) => self.noticed.push(skipped(&path, right)),
-                Some(DropIn::Unit(..) | DropIn::Fragment) => unreachable!("no TrivialRC's form"),
+                Some(DropIn::Unit(..) | DropIn::Fragment | DropIn::Strange(_)) => {
+                    unreachable!("no TrivialRC's form")
+                }
             }
         }
     }
@@ -90,6 +92,10 @@ impl Layers {
                 DropIn::Script(stage, unit) => self.script(&path, stage, unit),
                 DropIn::Fragment => fragments.push(path),
                 DropIn::Other(right) => self.noticed.push(skipped(&path, right)),
+                DropIn::Strange(help) => {
+                    let severity = Severity::Warning;
+                    self.noticed.push(Diagnostic { severity, ..skipped(&path, None) }.help(help));
+                }
             }
         }
         for path in fragments {
@@ -177,6 +183,9 @@ impl Layers {
         // It is read by the shell; that it can be is known before anything starts.
         if let Err(error) = source::open(path) {
             return self.cannot(whole(path), "read", path, &reason(&error));
+        }
+        if let Some((message, help)) = path.file_name().and_then(dropins::odd_script) {
+            self.noticed.push(Diagnostic::warning(whole(path), message).help(help));
         }
         let value = Value::Command(Command::File(path.to_owned()));
         let node = Node { value, origin: whole(path) };

@@ -59,7 +59,8 @@ pub fn url(node: &Node, environment: &Environment) -> Leaf<Url> {
         Some(_) => Some(target(&format!("/{rest}"))?),
     };
     let Some(address) = host_and_port(authority, Some(80)) else {
-        let message = format!("\"{}\" is no host, or no host and port", shown(authority));
+        let message =
+            format!("\"{}\" is not a valid host, with or without a port", shown(authority));
         return Err(Problem::new(message).at("http://".len()));
     };
     Ok(Url { address, authority: authority.to_owned(), path })

@@ -11,9 +11,11 @@ use super::environment::{self, flag};
 use super::merge::merge;
 use super::overrides::{self, Override};
 use super::resolve::{Gone, Names};
-use super::source::{Source, illustrate};
+use super::source::{Source, illustrate, line_within};
 use super::value::{Entry, Table, insert};
-use super::{Config, Diagnostic, Environment, Origin, Stage, Testing, flags, schema, testing};
+use super::{
+    Config, Diagnostic, Environment, Origin, Stage, Testing, Unit, flags, schema, testing,
+};
 
 /// Where the configuration is without `-w`.
 const WORK_DIR: &str = "/etc";
@@ -161,6 +163,13 @@ impl Layers {
         for diagnostic in diagnostics {
             illustrate(&self.sources, diagnostic);
         }
+    }
+
+    /// The place of a line of a script that stands in a file.
+    pub fn line_of_script(&self, unit: &Unit, line: u32) -> Option<Origin> {
+        let units = self.tree.get(unit.stage.name())?.node.as_table()?;
+        let script = units.get(&unit.name)?.node.as_table()?.get("script")?;
+        Some(line_within(&self.sources, &script.node.origin, line))
     }
 
     /// Lets go of all that was read.

@@ -84,7 +84,7 @@ pub fn line(node: &Node, environment: &Environment) -> Leaf<OsString> {
         return Err(Problem::new("this must not be empty"));
     }
     if text.as_bytes().contains(&b'\n') {
-        return Err(Problem::new("a newline can't stand here"));
+        return Err(Problem::new("this must not contain a newline"));
     }
     Ok(text)
 }
@@ -187,7 +187,7 @@ fn template_text(text: &str) -> Leaf<Template> {
 /// Whether bytes can reach `execve`.
 pub fn no_nul(bytes: &[u8]) -> Leaf<()> {
     match bytes.iter().position(|byte| *byte == 0) {
-        Some(at) => Err(Problem::new("a NUL can't stand here").at(at)),
+        Some(at) => Err(Problem::new("this must not contain a NUL character").at(at)),
         None => Ok(()),
     }
 }

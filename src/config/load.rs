@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use super::cli::{self, CommandLine};
 use super::layers::Layers;
-use super::{Config, Diagnostic, Environment, Severity};
+use super::{Command, Config, Diagnostic, Environment, Origin, Severity, Unit};
 
 /// A configuration, and the layers it was made of.
 #[derive(Debug)]
@@ -70,6 +70,15 @@ impl Loaded {
     /// Lets go of what only another rest of the command line would need.
     pub fn forget(&mut self) {
         self.layers.forget();
+    }
+
+    /// The place of a line of a unit's script, from 1, as far as it is known.
+    #[must_use]
+    pub fn line_of_script(&self, unit: &Unit, line: u32) -> Origin {
+        if let Command::File(path) = &unit.command {
+            return Origin::File { path: path.as_path().into(), line, column: 1 };
+        }
+        self.layers.line_of_script(unit, line).unwrap_or_else(|| unit.origin.clone())
     }
 
     /// Diagnostics that were made later, from origins: in the order of the layers, with the lines

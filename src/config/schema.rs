@@ -434,7 +434,7 @@ pub const STOP: &[Key] = &[
         Kind::Words,
         "",
         r#""nginx -s quit""#,
-        "a command that stops it, in place of the signal; it finds the unit's process in `TRC_PID`",
+        "a command that stops it, in place of the signal; it runs as the unit's user in its environment, and finds the unit's process in `TRC_PID`",
     ),
 ];
 

@@ -133,6 +133,22 @@ pub fn within(sources: &[Source], origin: &Origin, value: &str, at: usize) -> Or
     Origin::File { path: path.clone(), line: *line, column: column + shift }
 }
 
+/// The place of a line, from 1, of a string of several lines; that of the string where it is not
+/// known.
+pub fn line_within(sources: &[Source], string: &Origin, line: u32) -> Origin {
+    let Origin::File { path, line: first, column } = string else { return string.clone() };
+    let begins = sources.iter().find(|source| source.path == *path).and_then(|source| {
+        let rest: String = source.line(*first)?.chars().skip(*column as usize - 1).collect();
+        let quotes = ["\"\"\"", "'''"].into_iter().find(|quotes| rest.starts_with(quotes))?;
+        // A newline just behind the quotes is no part of the string.
+        Some(*first + u32::from(rest.len() == quotes.len()))
+    });
+    match begins {
+        Some(begins) => Origin::File { path: path.clone(), line: begins + line - 1, column: 1 },
+        None => string.clone(),
+    }
+}
+
 /// Opens a file that can't block or have side effects: what is not a regular file,
 /// such as a FIFO, is not opened.
 pub fn open(path: &Path) -> io::Result<File> {

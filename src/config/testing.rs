@@ -90,7 +90,7 @@ impl Decoder<'_> {
                     if given {
                         let error = Diagnostic::error(
                             Origin::Flag(flag.into()),
-                            format!("{why}: this is no test run"),
+                            format!("{why}: this is not a test run"),
                         );
                         self.diagnostics.push(error.help("--test or TRC_TEST=1 makes it one"));
                     }

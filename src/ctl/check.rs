@@ -10,6 +10,7 @@ use crate::status;
 
 use super::endings;
 use super::here::here;
+use super::scripts;
 
 /// Loads as `trc` would and says what is wrong, or what would run.
 #[must_use]
@@ -22,6 +23,7 @@ pub fn run(line: &CommandLine, environment: &Environment) -> u8 {
             let path = environment.iter().find(|(name, _)| name == "PATH");
             let path = path.map_or(OsStr::new(""), |(_, path)| path);
             let found = graph(&loaded).into_iter().chain(endings::remarks(&loaded.config, path));
+            let found = found.chain(scripts::remarks(&loaded, path));
             remarks.extend(loaded.illustrate(found.collect()));
             (Some(loaded), remarks)
         }

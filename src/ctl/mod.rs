@@ -3,5 +3,6 @@
 pub mod check;
 mod endings;
 mod here;
+mod scripts;
 pub mod test;
 pub mod verdict;

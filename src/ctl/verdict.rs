@@ -48,7 +48,7 @@ fn line(word: &str, why: &[OsString]) -> Vec<u8> {
 }
 
 fn tell(variable: Option<&OsStr>, line: &[u8]) -> Result<(), String> {
-    let name = variable.ok_or("TRC_VERDICT_FD is not set: this is no test")?;
+    let name = variable.ok_or("TRC_VERDICT_FD is not set: this is not a test")?;
     let number = name.to_str().and_then(|text| text.parse::<i32>().ok()).filter(|fd| *fd >= 0);
     let number = number.ok_or_else(|| {
         format!("TRC_VERDICT_FD is to be the number of a descriptor, not `{}`", name.display())

@@ -137,6 +137,7 @@ impl Graph {
                 .shutdown
                 .timeout
                 .unwrap_or_else(|| BUDGET.max(longest_chain(&nodes) + RESERVE)),
+            written_budget: config.shutdown.timeout,
             transparent: config.testing.is_none()
                 && config.shutdown.timeout.is_none()
                 && config.exit.stopped.is_none()
@@ -175,13 +176,13 @@ impl Graph {
         let chain = longest_chain(&self.nodes);
         let mut remarks = Vec::new();
         let seconds = |time: Duration| time.as_secs_f64();
-        if self.budget > DOCKER_PATIENCE {
+        // Who writes the budget knows what the container is given, in Kubernetes 30 s.
+        if self.budget > DOCKER_PATIENCE && self.written_budget.is_none() {
             let text = format!(
                 "a stop from outside may take {} s, and docker sends KILL after 10 s",
                 seconds(self.budget)
             );
-            let help =
-                "run the container with a longer --stop-timeout, or write shorter stop timeouts";
+            let help = "write shorter stop timeouts, or how long your containers are given: [shutdown] timeout = \"30s\"";
             remarks.push(Diagnostic::warning(Origin::Default, text).help(help));
         }
         let winch = Signal::from_number(libc::SIGWINCH);

@@ -161,6 +161,8 @@ pub struct Graph {
     pub wait: WaitPolicy,
     /// From an outside stop signal to the end of everything.
     pub budget: Duration,
+    /// The same as somebody wrote it, if so.
+    pub written_budget: Option<Duration>,
     /// What signals do, where that was written.
     pub rules: BTreeMap<Signal, Rule>,
     /// What becomes of trc's own exit status, by number.

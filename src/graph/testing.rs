@@ -81,7 +81,7 @@ pub fn misplaced(
                     Some("is meant to end")
                 }
                 Stage::Async | Stage::Sync => None,
-                Stage::Boot | Stage::Test | Stage::Halt => Some("is no service"),
+                Stage::Boot | Stage::Test | Stage::Halt => Some("is not a service"),
             };
             if let Some(why) = why {
                 let place = fault.value.unit.origin.clone();

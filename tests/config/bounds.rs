@@ -133,7 +133,7 @@ fn many_units_and_edges_are_read_soon() {
                 unit(at, &format!("{after}\nstop.timeout = '1ms'"))
             }),
             vec![
-                "warning default: a stop from outside may take 12 s, and docker sends KILL after 10 s (run the container with a longer --stop-timeout, or write shorter stop timeouts)",
+                "warning default: a stop from outside may take 12 s, and docker sends KILL after 10 s (write shorter stop timeouts, or how long your containers are given: [shutdown] timeout = \"30s\")",
             ],
         ),
         (

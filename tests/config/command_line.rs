@@ -256,3 +256,55 @@ fn check_hints_at_the_stop_signal_of_apaches_images() {
         assert_eq!((status, err.contains("WINCH = \"stop\"")), (Some(0), hints), "{err}");
     }
 }
+
+/// `trcctl check` where there is a shell.
+#[expect(clippy::disallowed_methods, reason = "a test may start a process")]
+fn check_with_shell(case: &Case, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_trcctl"))
+        .args(["check", "-w"])
+        .arg(case.dir.path())
+        .args(arguments)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .output()
+        .unwrap();
+    let dir = format!("{}/", case.dir.path().display());
+    let err = String::from_utf8(output.stderr).unwrap().replace(&dir, "");
+    (output.status.code(), err)
+}
+
+/// It failed when the unit was started.
+#[test]
+fn check_finds_what_the_shell_can_not_parse() {
+    let lines = "'''";
+    let case = Case::new()
+        .toml(&format!(
+            "shell = ['bash', '-c']\n[boot.a]\nscript = {lines}\nif true; then\n  echo\nfii\n{lines}\n\
+             [boot.b]\nscript = {lines}shopt -s extglob\necho !(x)\nlocal x=$(date){lines}\n"
+        ))
+        .file("trc.d/async.web", "echo a\necho )\n");
+    let (status, err) = check_with_shell(&case, &["-F", "for"]);
+    assert_eq!(status, Some(78), "{err}");
+    for says in [
+        "error: bash can't parse the script of boot.a: syntax error: unexpected end of file",
+        "--> trc.toml:7:1",
+        "error: bash can't parse the script of async.web: syntax error near unexpected token `)'",
+        "--> trc.d/async.web:2:1",
+        "error: bash can't parse the script of sync.F1: ",
+        "--> -F\n",
+        "3 errors\n",
+    ] {
+        assert!(err.contains(says), "{says}: {err}");
+    }
+}
+
+/// It was told although somebody had written how long a stop may take.
+#[test]
+fn check_does_not_speak_of_docker_where_the_budget_is_written() {
+    let text = "[async.web]\nexec = 'x'\nstop.timeout = '20s'\n";
+    let warning = "a stop from outside may take 22 s, and docker sends KILL after 10 s";
+    let (_, err) = check_with_shell(&Case::new().toml(text), &[]);
+    assert!(err.contains(warning), "{err}");
+    let written = format!("shutdown.timeout = '30s'\n{text}");
+    assert_eq!(check_with_shell(&Case::new().toml(&written), &[]), (Some(0), String::new()));
+}

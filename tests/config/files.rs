@@ -118,3 +118,32 @@ fn a_file_that_was_asked_for_must_be_there() {
         assert_eq!(case.errors(), [format!("error -w: cannot read {directory}: {why}")]);
     }
 }
+
+/// They were skipped without a word, or run as a script without one.
+#[test]
+fn a_drop_in_that_is_not_what_it_was_meant_for_is_a_warning() {
+    let skipped = |name: &str, help: &str| {
+        format!("warning trc.d/{name}: skipped: it is neither a unit nor a fragment ({help})")
+    };
+    let script = "a script is a unit if its name begins with a stage: boot.10-init, async.web";
+    let settings = "settings are TOML, in files that end in .toml";
+    let odd = "a unit in TOML is named STAGE.NAME.toml, and a name that begins with `.` is skipped";
+    let names =
+        ["10-init.sh", "README", "async.web.conf", "boot.x.py", "nginx.conf", "service.web"];
+    let case = names.iter().fold(Case::new(), |case, name| case.file(format!("trc.d/{name}"), "x"));
+    let remarks = case.remarks();
+    let warnings: Vec<_> = remarks.iter().filter(|said| said.starts_with("warning")).collect();
+    assert_eq!(
+        warnings,
+        [
+            &skipped("10-init.sh", script),
+            &format!(
+                "warning trc.d/async.web.conf: the shell reads this file as a script, because of its name ({odd})"
+            ),
+            "warning trc.d/boot.x.py: the shell reads this file as a script, whatever language it is in (another interpreter is run by `exec` in STAGE.NAME.toml)",
+            &skipped("nginx.conf", settings),
+            &skipped("service.web", "did you mean the stage `async`?"),
+        ]
+    );
+    assert_eq!(ids(&case.config()), ["async.web.conf", "boot.x.py"]);
+}

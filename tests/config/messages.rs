@@ -110,8 +110,8 @@ fn a_mistake_is_told_once_and_not_what_follows_from_it() {
         (
             "[test.a]\nexec = 'x'\n[test.a]\nexec = 'y'\n[test.b]\nexec = 'x'\nexec = 'y'",
             &[
-                "error trc.toml:3:7: the key `a` stands here twice; the first one is in line 1 (write the keys of both in one table)",
-                "error trc.toml:7:1: the key `exec` stands here twice; the first one is in line 6",
+                "error trc.toml:3:7: the key `a` is written twice; the first one is in line 1 (write the keys of both in one table)",
+                "error trc.toml:7:1: the key `exec` is written twice; the first one is in line 6",
             ],
         ),
     ]);
@@ -289,20 +289,26 @@ fn a_wrong_value_is_shown_with_what_was_expected() {
 #[test]
 fn a_nul_or_a_newline_where_none_may_be_is_an_error() {
     toml_says(&[
-        ("async.a.exec = \"a\\u0000\"", &["error trc.toml:1:18: `exec`: a NUL can't stand here"]),
+        (
+            "async.a.exec = \"a\\u0000\"",
+            &["error trc.toml:1:18: `exec`: this must not contain a NUL character"],
+        ),
         (
             "async.a.exec = [\"a\", \"\\u0000\"]",
-            &["error trc.toml:1:22: `exec`: a NUL can't stand here"],
+            &["error trc.toml:1:22: `exec`: this must not contain a NUL character"],
         ),
         (
             "async.a.script = \"\\u0000\"",
-            &["error trc.toml:1:18: `script`: a NUL can't stand here"],
+            &["error trc.toml:1:18: `script`: this must not contain a NUL character"],
         ),
         (
             "async.a = { exec = \"a\", cwd = \"\\u0000\" }",
-            &["error trc.toml:1:31: `cwd`: a NUL can't stand here"],
+            &["error trc.toml:1:31: `cwd`: this must not contain a NUL character"],
         ),
-        ("env.A = \"\\u0000\"", &["error trc.toml:1:9: `env.A`: a NUL can't stand here"]),
+        (
+            "env.A = \"\\u0000\"",
+            &["error trc.toml:1:9: `env.A`: this must not contain a NUL character"],
+        ),
         ("env.\"A=B\" = 1", &["error trc.toml:1:5: \"A=B\" can't be a variable's name"]),
         ("env.\"\" = 1", &["error trc.toml:1:5: \"\" can't be a variable's name"]),
         ("env.\"a\\u0000\" = 1", &["error trc.toml:1:5: \"a\\u{0}\" can't be a variable's name"]),
@@ -320,7 +326,7 @@ fn a_nul_or_a_newline_where_none_may_be_is_an_error() {
         ),
         (
             "async.a = { exec = \"a\", env_file = [\"a\\nb\"] }",
-            &["error trc.toml:1:37: `env_file`: a newline can't stand here"],
+            &["error trc.toml:1:37: `env_file`: this must not contain a newline"],
         ),
         (
             "async.a = { exec = \"a\", env_file = \"\" }",
@@ -343,12 +349,12 @@ fn broken_toml_is_explained_at_its_place() {
         ("wait = \"all", &["error trc.toml:1:12: the string is never closed: expected `\"`"]),
         (
             "wait = \"all\"\nwait = \"any\"",
-            &["error trc.toml:2:1: the key `wait` stands here twice; the first one is in line 1"],
+            &["error trc.toml:2:1: the key `wait` is written twice; the first one is in line 1"],
         ),
         (
             "[log]\n[log]\n",
             &[
-                "error trc.toml:2:2: the key `log` stands here twice; the first one is in line 1 (write the keys of both in one table)",
+                "error trc.toml:2:2: the key `log` is written twice; the first one is in line 1 (write the keys of both in one table)",
             ],
         ),
         (
@@ -374,20 +380,20 @@ fn what_stands_twice_is_told_with_the_place_of_the_first() {
         (
             "[async.web]\nexec = 'x'\n[async.db]\nexec = 'x'\n  [async.web]\nexec = 'y'",
             &[&format!(
-                "error trc.toml:5:10: the key `web` stands here twice; the first one is in line 1 {both}"
+                "error trc.toml:5:10: the key `web` is written twice; the first one is in line 1 {both}"
             )],
         ),
         (
             "\nasync.web.exec = 'x'\n[async.web]\nuser = 'y'",
             &[&format!(
-                "error trc.toml:3:8: the key `web` stands here twice; the first one is in line 2 {both}"
+                "error trc.toml:3:8: the key `web` is written twice; the first one is in line 2 {both}"
             )],
         ),
         (
             "[async.\"my web\"]\nexec = 'x'\na.b = 1\n\na.b = 2",
-            &["error trc.toml:5:3: the key `b` stands here twice; the first one is in line 3"],
+            &["error trc.toml:5:3: the key `b` is written twice; the first one is in line 3"],
         ),
-        ("a = { b = 1, c = 2, b = 3 }", &["error trc.toml:1:21: the key `b` stands here twice"]),
+        ("a = { b = 1, c = 2, b = 3 }", &["error trc.toml:1:21: the key `b` is written twice"]),
     ]);
 }
 
@@ -433,7 +439,7 @@ fn an_operator_of_the_shell_where_there_is_none_is_pointed_out() {
     assert_eq!(
         case.remarks(),
         [
-            "warning trc.toml:2:8: `exec`: no shell reads this `&&` (write it as `script` if one should)"
+            "warning trc.toml:2:8: `exec`: `&&` has no meaning here, because no shell runs this command (use `script` if a shell should run it)"
         ]
     );
 }
@@ -455,7 +461,7 @@ fn only_a_halt_unit_may_run_always() {
 fn a_variable_without_braces_is_pointed_out_where_no_shell_reads_it() {
     let hint = |place: &str, key: &str, name: &str| {
         format!(
-            "warning trc.toml:{place}: `{key}`: `${name}` stays as it is, for no shell reads it (write `${{{name}}}` for the variable, or `$${name}` if it is meant)"
+            "warning trc.toml:{place}: `{key}`: `${name}` stays as it is, because no shell runs this command (write `${{{name}}}` for the variable, or `$${name}` if it is meant)"
         )
     };
     for (text, remark) in [

@@ -125,7 +125,7 @@ fn what_is_wrong_with_a_probe_or_restart_is_said() {
         (
             "ready = {}",
             &[
-                "error trc.toml:3:1: `ready` doesn't say how to find out (it takes one of tcp, unix, http, exec, file, log, notify or fd)",
+                "error trc.toml:3:1: `ready` has no check (it takes one of tcp, unix, http, exec, file, log, notify or fd)",
             ],
         ),
         (

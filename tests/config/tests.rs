@@ -181,13 +181,13 @@ fn what_is_wrong_with_a_test_is_said_in_production_too() {
         (
             "[test.t]",
             &[
-                "error trc.toml:1:7: test.t expects nothing, and can't fail (it takes a command, or something in `expect`)",
+                "error trc.toml:1:7: test.t expects nothing and can never fail (it takes a command, or something in `expect`)",
             ],
         ),
         (
             "[test.t]\nexpect = { tcp = 1, stdout = 'x' }",
             &[
-                "error trc.toml:2:21: `stdout`: there is no command whose it could be (give it an `exec` or a `script`)",
+                "error trc.toml:2:21: `stdout`: this test has no command, so there is nothing to compare (give it an `exec` or a `script`)",
             ],
         ),
         (
@@ -224,7 +224,7 @@ fn what_is_wrong_with_a_test_is_said_in_production_too() {
             "[test.t]\nexpect.file = { exists = false, mode = '640' }",
             &[
                 "error trc.toml:2:8: `expect.file` needs a `path`",
-                "error trc.toml:2:33: `mode`: the file is not to be there",
+                "error trc.toml:2:33: `mode`: the file must not exist (`exists = false`), so nothing can be asked of it",
             ],
         ),
         (
@@ -271,7 +271,7 @@ fn what_expects_nothing_or_can_not_be_done_is_refused() {
     assert_eq!(
         refused,
         [
-            "error --report: there is nothing to report: this is no test run (--test or TRC_TEST=1 makes it one)"
+            "error --report: there is nothing to report: this is not a test run (--test or TRC_TEST=1 makes it one)"
         ]
     );
     let nobody = case("[test.t]\nexec = 'x'").set("TRC_TEST", ",").errors();
@@ -312,7 +312,7 @@ fn faults_and_questions_are_about_services() {
     for (expect, why) in [
         (
             "fault = { unit = 'b', kill = 'KILL' }",
-            "a fault can't be done to boot.b: it is no service",
+            "a fault can't be done to boot.b: it is not a service",
         ),
         (
             "fault = { unit = 'db', kill = 'KILL' }",

@@ -201,10 +201,7 @@ fn a_unit_runs_exactly_one_thing() {
                 "error trc.toml:3:1: `[async.web]` has both `exec` and `script` (a unit runs exactly one of `exec`, `script` and a script file)",
             ],
         ),
-        (
-            "[async.web]\nexec = \"\"",
-            &["error trc.toml:2:8: `exec`: there is nothing to run in this"],
-        ),
+        ("[async.web]\nexec = \"\"", &["error trc.toml:2:8: `exec`: there is no command in this"]),
         (
             "[async.web]\nexec = []",
             &["error trc.toml:2:8: `exec`: the name of the command is empty"],
@@ -223,7 +220,7 @@ fn a_unit_runs_exactly_one_thing() {
         ),
         (
             "[sync.web]\nexec = \"x\"\nstop.exec = \"\"",
-            &["error trc.toml:3:13: `stop.exec`: there is nothing to run in this"],
+            &["error trc.toml:3:13: `stop.exec`: there is no command in this"],
         ),
         ("[sync.a]\nscript = \"  \"", &["error trc.toml:2:10: `script`: the script is empty"]),
     ]);
@@ -407,7 +404,7 @@ fn signals_are_the_same_however_they_are_spelt() {
     toml_says(&[
         (
             "[signals]\nUSR1 = \"stop\"\nSIGUSR1 = \"stop\"",
-            &["error trc.toml:3:1: `signals.SIGUSR1` stands here twice"],
+            &["error trc.toml:3:1: `signals.SIGUSR1` is written twice"],
         ),
         ("signals.KILL = \"stop\"", &["error trc.toml:1:9: `signals`: SIGKILL can't be caught"]),
         ("signals.stop = \"stop\"", &["error trc.toml:1:9: `signals`: SIGSTOP can't be caught"]),

@@ -64,12 +64,12 @@ fn a_name_that_is_no_setting_is_a_warning() {
     assert_eq!(
         case.remarks(),
         [
-            "warning TRC_ASYNC_WEB_EXEC: `TRC_ASYNC_WEB_EXEC` is no setting of trc (two underscores separate keys: `TRC_ASYNC__…`; ignored)",
-            "warning TRC_ASYN__WEB__USER: `TRC_ASYN__WEB__USER` is no setting of trc (did you mean `TRC_ASYNC__…`?)",
-            "warning TRC_FOO: `TRC_FOO` is no setting of trc (ignored: a name that docker or Kubernetes injects, perhaps)",
-            "warning TRC_LOGLEVEL: `TRC_LOGLEVEL` is no setting of trc (did you mean `TRC_LOG_LEVEL`?)",
-            "warning TRC_PORT_80_TCP: `TRC_PORT_80_TCP` is no setting of trc (ignored: a name that docker or Kubernetes injects, perhaps)",
-            "warning TRC_WIAT: `TRC_WIAT` is no setting of trc (did you mean `TRC_WAIT`?)",
+            "warning TRC_ASYNC_WEB_EXEC: `TRC_ASYNC_WEB_EXEC` is not a setting of trc (two underscores separate keys: `TRC_ASYNC__…`; ignored)",
+            "warning TRC_ASYN__WEB__USER: `TRC_ASYN__WEB__USER` is not a setting of trc (did you mean `TRC_ASYNC__…`?)",
+            "warning TRC_FOO: `TRC_FOO` is not a setting of trc (ignored: a name that docker or Kubernetes injects, perhaps)",
+            "warning TRC_LOGLEVEL: `TRC_LOGLEVEL` is not a setting of trc (did you mean `TRC_LOG_LEVEL`?)",
+            "warning TRC_PORT_80_TCP: `TRC_PORT_80_TCP` is not a setting of trc (ignored: a name that docker or Kubernetes injects, perhaps)",
+            "warning TRC_WIAT: `TRC_WIAT` is not a setting of trc (did you mean `TRC_WAIT`?)",
         ]
     );
 }

@@ -1,0 +1,131 @@
+//! Scripts that their shell can't parse: found without running any of them.
+
+use std::ffi::{OsStr, OsString};
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::process::{Command as Process, Stdio};
+
+use crate::config::{Command, Diagnostic, Loaded, Severity, Unit, endings};
+
+/// The most of a script file that is read, in bytes.
+const LARGEST: usize = 1 << 20;
+
+/// Shells that parse a script without running it where they are given `-n`.
+const SHELLS: &[&str] = &["bash", "sh", "dash", "ash", "ksh", "mksh", "zsh"];
+
+/// The shell that looks at scripts.
+struct Shell {
+    program: PathBuf,
+    name: String,
+    /// It is the one that the image has: that was written, or trc's first choice.
+    is_certain: bool,
+}
+
+/// What is wrong with the scripts of units; nothing where there is no shell.
+pub fn remarks(loaded: &Loaded, path: &OsStr) -> Vec<Diagnostic> {
+    let Some(shell) = shell(loaded, path) else { return Vec::new() };
+    let units = loaded.config.units.iter();
+    units.filter_map(|unit| look(loaded, &shell, unit)).collect()
+}
+
+fn shell(loaded: &Loaded, path: &OsStr) -> Option<Shell> {
+    let written = loaded.config.shell.as_ref().and_then(|words| words.first());
+    let names = match written {
+        Some(program) => vec![program.clone()],
+        None => vec![OsString::from("bash"), OsString::from("sh")],
+    };
+    let find = |name: OsString| {
+        if name.as_bytes().contains(&b'/') {
+            return Some(PathBuf::from(name)).filter(|file| file.is_file());
+        }
+        let files = std::env::split_paths(path).map(|directory| directory.join(&name));
+        files.into_iter().find(|file| file.is_file())
+    };
+    let program = names.into_iter().find_map(find)?;
+    let name = program.file_name()?.to_str()?.to_owned();
+    let is_certain = written.is_some() || name == "bash";
+    SHELLS.contains(&name.as_str()).then_some(Shell { program, name, is_certain })
+}
+
+fn look(loaded: &Loaded, shell: &Shell, unit: &Unit) -> Option<Diagnostic> {
+    let text = match &unit.command {
+        Command::Script(text) => text.as_bytes().to_vec(),
+        Command::File(path) => {
+            let text = std::fs::read(path).ok().filter(|text| text.len() <= LARGEST)?;
+            endings::unix(&text).map_or(text.clone(), Into::into)
+        }
+        Command::Exec(_) | Command::Words(_) | Command::Nothing => return None,
+    };
+    let (line, why) = shell.syntax_error(&text)?;
+    let message = format!("{} can't parse the script of {}: {why}", shell.name, unit.id());
+    let mut found = Diagnostic::error(loaded.line_of_script(unit, line), message);
+    if !shell.is_certain {
+        found.severity = Severity::Warning;
+        found.help = Some("there is no bash here; where the image has one, it may well".to_owned());
+    }
+    Some(found)
+}
+
+impl Shell {
+    /// The line of a script that it can't parse, from 1, and what it says of it.
+    #[expect(clippy::disallowed_methods, reason = "trcctl may start a process")]
+    fn syntax_error(&self, text: &[u8]) -> Option<(u32, String)> {
+        let mut process = Process::new(&self.program);
+        process.arg("-n");
+        let mentions = |word: &[u8]| text.windows(word.len()).any(|part| part == word);
+        // What the script turns on is not on where it isn't run.
+        if self.name == "bash" && mentions(b"extglob") {
+            process.args(["-O", "extglob"]);
+        }
+        // These are run by shells that run nothing else.
+        process.env_remove("BASH_ENV").env_remove("ENV").env("LC_ALL", "C");
+        process.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = process.spawn().ok()?;
+        // A shell that has seen enough closes its end.
+        child.stdin.take().map(|mut stdin| stdin.write_all(text));
+        let output = child.wait_with_output().ok()?;
+        if output.status.success() {
+            return None;
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        Some(parsed(said.lines().next()?))
+    }
+}
+
+/// The line's number and the rest of `bash: line 3: syntax error …`, or of `sh: 3: Syntax error …`.
+fn parsed(said: &str) -> (u32, String) {
+    let mut parts = said.splitn(3, ": ").skip(1);
+    let (Some(place), Some(why)) = (parts.next(), parts.next()) else {
+        return (1, said.to_owned());
+    };
+    match place.trim_start_matches("line ").parse() {
+        Ok(line) => (line, why.to_owned()),
+        Err(_) => (1, format!("{place}: {why}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parsed;
+
+    #[test]
+    fn what_shells_say_has_a_line() {
+        for (said, line, why) in [
+            (
+                "bash: line 3: syntax error near unexpected token `fi'",
+                3,
+                "syntax error near unexpected token `fi'",
+            ),
+            (
+                "sh: 2: Syntax error: end of file unexpected",
+                2,
+                "Syntax error: end of file unexpected",
+            ),
+            ("ash: syntax error: unexpected end", 1, "syntax error: unexpected end"),
+            ("odd", 1, "odd"),
+        ] {
+            assert_eq!(parsed(said), (line, why.to_owned()));
+        }
+    }
+}
