@@ -133,7 +133,7 @@ const WORDS: &[Word] = &[
     // Its end.
     (
         ANY_UNIT,
-        "autorestart respawn restartpolicy keepalive always",
+        "autorestart respawn restartpolicy keepalive",
         "restart",
         r#"restart = "always", or "on-failure""#,
     ),
