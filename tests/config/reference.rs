@@ -85,6 +85,7 @@ fn try_examples(place: &str, keys: &'static [Key], tried: &mut usize) {
             .chain(["test.x.expect.fault = { unit = 'web', kill = 'KILL' }"])
             .chain(["test.x.expect.fault.unit = 'web'\ntest.x.expect.fault.kill = 'HUP'"])
             .chain(["test.x.expect.fault.unit = 'web'", "test.x.expect.fault.kill = 'HUP'"])
+            .chain(["test.x.expect.fault.unit = 'web'\ntest.x.expect.fault.kill = 'HUP'"])
             .map(|line| match line.split_once('.') {
                 Some(("ready" | "health", _)) => format!("sync.x.exec = 'x'\nsync.x.{line}"),
                 _ => line.to_owned(),
