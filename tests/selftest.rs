@@ -361,6 +361,68 @@ fn a_time_that_ran_out_is_told_as_it_was_written() {
     outcome.status(1).stderr_has(&format!("http://{address}/: no answer within 0.4 s"));
 }
 
+/// A forbidden line that was said stays said: it was tried again for ten seconds.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "it is about time")]
+fn what_can_not_become_true_any_more_fails_at_once() {
+    for expect in [
+        "log = { contains = 'never said', forbids = 'up' }",
+        "ready_within = '1ms'",
+        "uid = 4711",
+        "log = { forbids = 'up' }, holds = '60s'",
+    ] {
+        let toml = format!(
+            "[async.web]\nscript = 'sleep 0.1; echo up; exec cat $W/never'\nready.log = 'up'\n\
+             [test.t]\nafter = ['web']\nexpect = {{ {expect}, within = '60s' }}\n"
+        );
+        let began = std::time::Instant::now();
+        tested(&toml).run().status(1).stdout_has("not ok 1 - test.t\n");
+        assert!(began.elapsed() < std::time::Duration::from_secs(20), "{expect}");
+    }
+}
+
+/// It failed where the line came a moment after what had caused it.
+#[test]
+fn a_line_that_is_expected_is_waited_for_a_while() {
+    let toml = "[async.web]\nscript = 'echo ready; read x <$W/go; sleep 0.3; echo done; exec cat $W/never'\n\
+                ready.log = 'ready'\n\
+                [test.t]\nafter = ['web']\nscript = 'echo >$W/go; echo >>$W/tries'\nexpect.log.contains = 'done'\n";
+    for mode in MODES {
+        let running = tested(toml).mode(mode).spawn();
+        let tries = running.path("tries");
+        let read = || std::fs::read_to_string(&tries).unwrap_or_default();
+        running.wait_until("it has passed", || running.stdout().contains("ok 1 - test.t"));
+        assert_eq!(read(), "\n", "its command runs once");
+        running.finish().status(0);
+    }
+}
+
+#[test]
+fn a_line_that_is_missing_may_be_kept_back_by_a_pipe() {
+    let hint = "async.web has written nothing to its standard output yet, which many programs \
+                keep back while it is a pipe";
+    for (says, hinted) in [("echo oops >&2", true), ("echo something else", false)] {
+        let toml = format!(
+            "[async.web]\nscript = '{says}; exec cat $W/never'\n\
+             [test.t]\nafter = ['web']\nexpect.log.contains = 'up'\n"
+        );
+        let outcome = tested(&toml).run();
+        outcome.status(1).stdout_has("it has no such line");
+        assert_eq!(outcome.out().contains(hint), hinted, "{}", outcome.out());
+        let toml = format!(
+            "[async.web]\nscript = '{says}; exec cat $W/never'\nready = {{ log = 'up', within = '0.5s' }}\noutput = 'prefix'\n"
+        );
+        let outcome = Trc::toml(&toml).run();
+        outcome
+            .status(124)
+            .stderr_has("was not ready within 0.5 s: no line of its output has matched");
+        assert_eq!(outcome.err().contains(hint), hinted, "{}", outcome.err());
+    }
+    // Who has ended writes nothing more: that is not waited for.
+    let toml = "[async.job]\noneshot = true\nexec = 'true'\n[test.t]\nafter = ['job']\nexpect.log.contains = 'up'\n";
+    tested(toml).run().status(1).stdout_has("it has no such line\"");
+}
+
 #[test]
 fn a_test_is_tried_until_it_passes_and_then_has_to_hold() {
     let count = "n=$(cat $W/n 2>/dev/null || echo 0); echo $((n+1)) >$W/n; ";

@@ -104,6 +104,8 @@ pub enum Outcome {
     Failed,
     /// It didn't say so within the probe's `timeout`.
     TimedOut,
+    /// What a test expects is not so, and can't be any more.
+    Hopeless,
     /// A test says itself that it has nothing to say.
     Skipped,
     /// It could not be made, for want of processes, memory or descriptors: that says nothing

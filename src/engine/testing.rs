@@ -234,9 +234,13 @@ impl Engine {
                     trial.next_try = Some(now + limits::HOLD_EVERY.min(holds));
                 }
             },
-            (Outcome::Failed | Outcome::TimedOut | Outcome::NotMade, Some(_)) => {
+            (
+                Outcome::Failed | Outcome::TimedOut | Outcome::NotMade | Outcome::Hopeless,
+                Some(_),
+            ) => {
                 self.end_trial(id, TestEnd::DidNotHold, actions);
             }
+            (Outcome::Hopeless, None) => self.end_trial(id, TestEnd::Failed, actions),
             (Outcome::Failed | Outcome::TimedOut | Outcome::NotMade, None) => match recovered {
                 Recovered::Never => self.end_trial(id, TestEnd::NotRecovered, actions),
                 Recovered::NotYet => self.try_again(now, id, TestEnd::NotRecovered, actions),

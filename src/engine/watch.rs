@@ -71,7 +71,7 @@ impl Engine {
         let watch = &mut self.states[id.0].watch;
         match (purpose, outcome) {
             // Only tests are.
-            (_, Outcome::Skipped) => {}
+            (_, Outcome::Hopeless | Outcome::Skipped) => {}
             (Purpose::Ready, Outcome::Passed) => self.became_ready(now, id, actions),
             (Purpose::Ready, Outcome::Failed | Outcome::TimedOut | Outcome::NotMade) => {
                 if let Some(ready) = unit.ready.as_ref().filter(|_| !watch.ready) {

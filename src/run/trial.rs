@@ -128,6 +128,7 @@ impl Stream {
 }
 
 /// A try under way.
+#[expect(clippy::struct_excessive_bools, reason = "each is so or not")]
 pub struct Trial {
     /// The test.
     pub unit: UnitId,
@@ -149,6 +150,11 @@ pub struct Trial {
     pub unmade: bool,
     /// The check that is next.
     pub at: usize,
+    /// Until when a line is waited for that was not written yet, once there was one, and whether
+    /// one is waited for now.
+    pub line: Option<(Instant, bool)>,
+    /// Whether something is not so that can't be so any more.
+    pub hopeless: bool,
     /// The one that is being asked over a network.
     pub asked: Option<Try>,
     /// What checks have come to so far.
@@ -180,6 +186,8 @@ impl Trial {
             timed_out: false,
             unmade: false,
             at: 0,
+            line: None,
+            hopeless: false,
             asked: None,
             points: Vec::new(),
         }
@@ -195,12 +203,14 @@ impl Trial {
     /// When something about it is late.
     pub fn deadline(&self) -> Option<Instant> {
         let command = self.pid.map(|_| self.deadline);
-        command.into_iter().chain(self.asked.as_ref().map(Try::deadline)).min()
+        let line = self.line.and_then(|(until, awaited)| awaited.then_some(until));
+        command.into_iter().chain(line).chain(self.asked.as_ref().map(Try::deadline)).min()
     }
 
     /// It has so much more time.
     pub fn postpone(&mut self, by: Duration) {
         self.deadline += by;
+        self.line = self.line.map(|(until, awaited)| (until + by, awaited));
         if let Some(asked) = &mut self.asked {
             asked.postpone(by);
         }

@@ -50,6 +50,7 @@ impl Point {
 
 /// What a test has that no other unit has. Its tries pass once its `child` is ready and
 /// while that is not sick.
+#[expect(clippy::struct_excessive_bools, reason = "each is so or not")]
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Test {
     pub within: Option<Ms>,
@@ -63,6 +64,8 @@ pub struct Test {
     pub restarts: Option<bool>,
     /// A try that would pass may find that there is nothing to say.
     pub skips: bool,
+    /// What it expects may turn out to be impossible.
+    pub hopeless: bool,
     /// What it forbids is written after all.
     pub said: bool,
     /// The units that it is about have more memory later than it allows.
@@ -92,6 +95,7 @@ impl Test {
             fault: None,
             restarts: None,
             skips: false,
+            hopeless: false,
             said: false,
             used: false,
             stop_status: None,

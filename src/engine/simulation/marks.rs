@@ -107,6 +107,7 @@ marks! {
     TestRecovered,
     TestSkipped,
     TestFailed,
+    TestHopeless,
     TestTimedOut,
     TestNotRecovered,
     TestDidNotHold,

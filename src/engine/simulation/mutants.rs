@@ -261,6 +261,15 @@ const MUTANTS: &[Mutant] = &[
         },
         ..graph("lets those outside wait for as long as it has overslept", |_| {})
     },
+    Mutant {
+        event: |event| match event {
+            Event::Tried { unit, outcome: Outcome::Hopeless } => {
+                Event::Tried { unit, outcome: Outcome::Failed }
+            }
+            other => other,
+        },
+        ..graph("tries what is hopeless again", |_| {})
+    },
     actions("waits for no stop command", |actions, _| {
         // As if it had ended with its unit.
         let stops = |action: &Action| matches!(action, Action::StopCommand(_));

@@ -37,6 +37,9 @@ pub fn add(random: &mut Random, plan: &mut Plan) {
         oom: random.maybe(5, |random| random.pick(&TIMES)),
         zombies: [random.chance(15), random.chance(60)],
     });
+    for test in plan.units.iter_mut().filter_map(|unit| unit.test.as_mut()) {
+        test.hopeless = random.chance(10);
+    }
 }
 
 fn a_test(random: &mut Random, plan: &Plan) -> Unit {
@@ -80,6 +83,7 @@ fn a_test(random: &mut Random, plan: &Plan) -> Unit {
         fault,
         restarts: random.maybe(15, |random| random.chance(50)),
         skips: random.chance(15),
+        hopeless: false,
         said: random.chance(8),
         used: random.chance(8),
         stop_status: random.maybe(15, |random| random.pick(&[0, 1, 137, 143, 143, 143])),

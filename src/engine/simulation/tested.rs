@@ -50,7 +50,14 @@ impl Witness<'_> {
                 self.mark(Mark::TestNotMade);
             }
             (Outcome::Skipped, _) => self.test_ends(at, TestEnd::Skipped),
-            (Outcome::Failed | Outcome::TimedOut | Outcome::NotMade, Some(_)) => {
+            (Outcome::Hopeless, None) => {
+                self.test_ends(at, TestEnd::Failed);
+                self.mark(Mark::TestHopeless);
+            }
+            (
+                Outcome::Failed | Outcome::TimedOut | Outcome::NotMade | Outcome::Hopeless,
+                Some(_),
+            ) => {
                 self.test_ends(at, TestEnd::DidNotHold);
                 self.mark(Mark::TestDidNotHold);
             }

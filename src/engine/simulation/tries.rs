@@ -35,11 +35,13 @@ impl World<'_> {
         let passes = child.ready.is_some_and(|after| since + ms(after) <= self.now);
         let passes = passes && !self.is_sick(unit);
         let skips = self.plan.units[unit].test.is_some_and(|test| test.skips) && self.coin();
+        let hopeless = self.plan.units[unit].test.is_some_and(|test| test.hopeless) && self.coin();
         let outcome = match passes {
             _ if !in_time => Outcome::TimedOut,
             true if skips => Outcome::Skipped,
             true => Outcome::Passed,
             false if child.try_hangs => Outcome::TimedOut,
+            false if hopeless => Outcome::Hopeless,
             false => Outcome::Failed,
         };
         let unit = self.id(unit);

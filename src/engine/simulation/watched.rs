@@ -63,7 +63,7 @@ impl Witness<'_> {
                     watch.wait = (watch.wait * 2).min(ms(ready.every));
                 }
             }
-            (_, Outcome::Skipped) => {}
+            (_, Outcome::Hopeless | Outcome::Skipped) => {}
             // It is about to end, and says so itself.
             (Purpose::Health, _) if watch.leaving => {}
             (Purpose::Health, Outcome::Passed) => self.is_well(at),

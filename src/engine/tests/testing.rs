@@ -623,6 +623,26 @@ fn a_unit_that_is_gone_for_good_is_not_waited_for() {
 }
 
 #[test]
+fn what_is_hopeless_fails_at_once_though_there_is_time() {
+    let patient = |name| with(test(name), |test| test.within = Some(SECOND * 10));
+    let holding = |name| with(patient(name), |test| test.holds = Some(SECOND * 5));
+    let kill = FaultKind::Kill(Signal::KILL);
+    for (unit, before, expected) in [
+        (patient("test.a"), Outcome::Failed, TestEnd::Failed),
+        (holding("test.a"), Outcome::Passed, TestEnd::DidNotHold),
+        (fault(test("test.a"), "async.web", kill), Outcome::Failed, TestEnd::Failed),
+    ] {
+        let mut world = run(vec![restarted(self::unit("async.web")), unit]);
+        tried(&mut world, "test.a", before);
+        world.pass(limits::HOLD_EVERY);
+        tried(&mut world, "test.a", Outcome::Hopeless);
+        let ended = world.engine.ended(world.id("test.a")).map(|ended| ended.how);
+        assert_eq!(ended, Some(How::Test(expected)));
+        assert!(world.now < SECOND, "although there was time");
+    }
+}
+
+#[test]
 fn tests_with_faults_come_last() {
     let kill = FaultKind::Kill(Signal::HUP);
     let mut world =

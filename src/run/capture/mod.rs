@@ -115,6 +115,11 @@ impl Capture {
         &self.source
     }
 
+    /// Whether nothing has come so far.
+    pub fn is_silent(&self) -> bool {
+        self.last_read.is_none()
+    }
+
     /// Whether to poll the pipe for `POLLIN` now. Where it is not, a full queue's
     /// `POLLOUT` or one of the deadlines ([`Capture::next_deadline`],
     /// [`Journal::next_deadline`]) changes that.

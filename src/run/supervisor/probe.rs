@@ -8,11 +8,12 @@ use log::Level;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
-use super::super::capture::{self, Found, Matcher, Sought};
+use super::super::capture::{self, Capture, Found, Matcher, Sought};
 use super::super::prepare::Problem;
 use super::super::probe::{Failure, Over, Try, Verdict, file};
 use super::super::spawn::{self, Launch};
 use super::super::spawn_failure::words;
+use super::super::stream::Side;
 use super::super::{prepare, processes};
 use super::{Role, Supervisor, now};
 use crate::config::{self, Template, Unit, seconds};
@@ -312,6 +313,9 @@ impl Supervisor {
     pub(super) fn explain(&mut self, id: UnitId, purpose: Purpose) {
         if let Some(waiting) = self.waiting.get(&(id, purpose)) {
             self.whys.insert(id, waiting.failure.clone().explained());
+        } else if let Some((config::Probe::Log(_), _)) = find(&self.graph.node(id).unit, purpose) {
+            let why = format!("no line of its output has matched{}", self.kept_back(&[id]));
+            self.whys.insert(id, why);
         }
     }
 
@@ -361,6 +365,25 @@ impl Supervisor {
             self.whys.remove(&id);
             self.events.push_back(Event::Notified { unit: id, notice });
         }
+        self.line_came();
+    }
+
+    /// For the end of a sentence about a line that is missing: who runs and has written nothing,
+    /// as programs do that see a pipe in place of a terminal.
+    pub(super) fn kept_back(&self, units: &[UnitId]) -> String {
+        let silent = |id: &&UnitId| {
+            let held = &self.units[id.0];
+            let mut outputs =
+                held.captures.iter().filter(|capture| capture.source().side() == Side::Out);
+            held.pid.is_some() && outputs.any(Capture::is_silent)
+        };
+        units.iter().find(silent).map_or_else(String::new, |id| {
+            let name = self.graph.node(*id).unit.id();
+            format!(
+                "; {name} has written nothing to its standard output yet, which many programs keep \
+                 back while it is a pipe (PYTHONUNBUFFERED=1 or `stdbuf -oL` help)"
+            )
+        })
     }
 
     /// A unit has written to its notification descriptor, or closed it.

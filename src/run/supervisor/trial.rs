@@ -17,6 +17,9 @@ use crate::engine::{Ending, Event, Outcome, UNKILLABLE_AFTER};
 use crate::graph::UnitId;
 use crate::shell::failed_at;
 
+/// How long a line that a test expects is waited for where it is not tried again: what a
+/// request causes is written a moment after its answer.
+const LINE: Duration = Duration::from_secs(5);
 /// The longest that one connection or answer is waited for where it may be tried again.
 const CHECK: Duration = Duration::from_secs(5);
 
@@ -122,6 +125,12 @@ impl Supervisor {
             }
             (trial.killed, trial.deadline) = (true, time + UNKILLABLE_AFTER);
         }
+        if let Some((until, awaited @ true)) = &mut trial.line
+            && *until <= time
+        {
+            *awaited = false;
+            return self.go_on();
+        }
         if let Some(asked) = trial.asked.take_if(|asked| asked.deadline() <= time) {
             match asked.late(time) {
                 Ok(asked) => trial.asked = Some(asked),
@@ -193,9 +202,17 @@ impl Supervisor {
                 let units = self.lines.units_of(trial.unit);
                 self.catch_up(&units);
             }
+            if matches!(check, Check::Said { forbidden: false, .. })
+                && test.within.is_none()
+                && self.awaits_line()
+            {
+                return;
+            }
             if !implied {
                 let result = self.check(check);
+                let hopeless = result.is_err() && self.is_final(check);
                 if let Some(trial) = &mut self.trial {
+                    trial.hopeless |= hopeless;
                     trial.note(check.to_string(), result);
                 }
             }
@@ -204,6 +221,53 @@ impl Supervisor {
             }
         }
         self.end_try();
+    }
+
+    /// Whether the line that comes next is one to wait for: there is time, and somebody who may
+    /// still write it.
+    fn awaits_line(&mut self) -> bool {
+        let Some(trial) = &mut self.trial else { return false };
+        let units = self.lines.units_of(trial.unit);
+        let writes = |id: &UnitId| {
+            let held = &self.units[id.0];
+            held.pid.is_some() || held.captures.iter().any(|capture| !capture.has_ended())
+        };
+        let until = trial.line.map_or_else(|| (now() + LINE).min(trial.deadline), |line| line.0);
+        let said = self.lines.line(trial.unit, trial.at).is_some();
+        let awaited = !said && now() < until && units.iter().any(writes);
+        trial.line = Some((until, awaited));
+        awaited
+    }
+
+    /// Goes on with a test that waits for a line, if it has come.
+    pub(super) fn line_came(&mut self) {
+        if let Some(trial) = &mut self.trial
+            && let Some((_, awaited @ true)) = &mut trial.line
+            && self.lines.line(trial.unit, trial.at).is_some()
+        {
+            *awaited = false;
+            self.go_on();
+        }
+    }
+
+    /// Whether what does not hold can't come to hold any more.
+    fn is_final(&self, check: &Check) -> bool {
+        match check {
+            Check::Said { forbidden, .. } => *forbidden,
+            // What it was ready after stands until its next start.
+            Check::ReadyWithin(_) => self.trial.as_ref().is_some_and(|trial| {
+                let about = &self.graph.node(trial.unit).about;
+                about.iter().all(|id| {
+                    let has_check = self.graph.node(*id).unit.ready.is_some();
+                    !has_check || self.suite.ready_after(*id).is_some()
+                })
+            }),
+            // A peak, and what PID 1 itself is.
+            Check::MaxMemory(_) | Check::NoNewPrivs(_) | Check::Capabilities(_) | Check::Uid(_) => {
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Whether something holds that takes no time to find out.
@@ -237,7 +301,10 @@ impl Supervisor {
                 match (line, forbidden) {
                     (Some(_), false) | (None, true) => Ok(()),
                     (Some(line), true) => Err(format!("it has the line {line:?}")),
-                    (None, false) => Err("it has no such line".to_owned()),
+                    (None, false) => Err(format!(
+                        "it has no such line{}",
+                        self.kept_back(&self.lines.units_of(trial.unit))
+                    )),
                 }
             }
             Check::ReadyWithin(most) => self.ready_within(trial.unit, *most),
@@ -320,6 +387,7 @@ impl Supervisor {
         let outcome = match (&skipped, passed, trial.timed_out) {
             (Some(_), ..) => Outcome::Skipped,
             (None, true, _) => Outcome::Passed,
+            (None, false, _) if trial.hopeless => Outcome::Hopeless,
             (None, false, true) => Outcome::TimedOut,
             (None, false, false) if trial.unmade => Outcome::NotMade,
             (None, false, false) => Outcome::Failed,
