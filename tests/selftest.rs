@@ -361,6 +361,18 @@ fn a_time_that_ran_out_is_told_as_it_was_written() {
     outcome.status(1).stderr_has(&format!("http://{address}/: no answer within 0.4 s"));
 }
 
+/// Whoever writes `ignore` wants to be told, and no more; a strict run takes it for a failure.
+#[test]
+fn a_health_check_whose_failure_is_ignored_fails_a_strict_run_alone() {
+    let toml = "[async.web]\nexec = ['cat', '${W}/never']\n\
+                health = { file = '/no/such', every = '10ms', failures = 2, then = 'ignore' }\n\
+                [test.t]\nafter = ['web']\nexec = 'true'\n";
+    for (strict, status) in [("false", 0), ("true", 1)] {
+        let outcome = tested(toml).env("TRC_TEST_STRICT", strict).run();
+        outcome.status(status).stderr_has("async.web is not healthy: /no/such: ");
+    }
+}
+
 /// A forbidden line that was said stays said: it was tried again for ten seconds.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "it is about time")]
