@@ -86,6 +86,11 @@ impl Lines {
         }
     }
 
+    /// Whether a test has done something to a unit.
+    pub fn has_faulted(&self) -> bool {
+        self.faulted.is_some()
+    }
+
     /// What a unit's output is to be looked at for.
     pub fn matchers(&self, id: UnitId) -> impl Iterator<Item = Matcher> + '_ {
         let asked = self.wanted.iter().enumerate().filter(move |(_, one)| one.units.contains(&id));

@@ -42,7 +42,7 @@ use super::stream::flush_deadline;
 use super::terminal::Terminal;
 use super::trial::Trial;
 use super::{memory, processes};
-use crate::config::{Config, Loaded, Stage};
+use crate::config::{Config, Loaded, Stage, Then};
 use crate::engine::{Action, Engine, Event, Fact, Purpose};
 use crate::graph::{Graph, UnitId};
 use crate::shell::{Saved, State};
@@ -302,6 +302,13 @@ impl Supervisor {
                 self.note(&fact);
                 let why = fact.unit().and_then(|id| self.whys.get(&id));
                 self.reporter.tell(&self.graph, &fact, why.map(String::as_str));
+                // A strict test run has no other place for it; a fault is its own cause.
+                if let Fact::Unhealthy { unit, then: Then::Ignore } = &fact
+                    && !self.lines.has_faulted()
+                {
+                    let name = self.graph.node(*unit).unit.id();
+                    self.reporter.journal().warned(format_args!("{name} is not healthy"));
+                }
             }
             Action::End { status } => self.end = Some(status),
         }
