@@ -203,6 +203,25 @@ fn a_daemon_that_hangs_in_a_session_of_its_own_is_killed_and_its_service_restart
 }
 
 #[test]
+fn the_starter_of_a_main_process_is_gone_before_the_next_start() {
+    let then = "cat $W/never";
+    let first = "if [ -s $W/pid ] && kill -0 $(cat $W/pid) 2>&-; then echo overlap; fi\n\
+                 echo $$ >$W/pid\n";
+    for mode in MODES {
+        let trc = handing_over("restart = { when = 'always', backoff = '10ms..10ms' }\n", then);
+        let starter = std::fs::read_to_string(trc.path("starter")).unwrap();
+        let running = trc
+            .file("starter", format!("{first}{starter}"))
+            .file("daemon.py", program("daemon", "os.setsid()\nsignal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])\nsay('ready')\nwait('go')"))
+            .mode(mode)
+            .spawn();
+        running.wait_for("async.db is ready").wait_for("daemon ready").open_gate("go");
+        running.wait_for_times("daemon ready", 2).signal(TERM);
+        running.finish().status(143).stdout_lacks("overlap").stderr_lacks("killing");
+    }
+}
+
+#[test]
 fn a_main_process_that_has_left_its_group_is_killed_too() {
     let program = program(
         "program",

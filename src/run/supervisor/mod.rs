@@ -62,8 +62,6 @@ enum Role {
     Probe,
     /// A test's command.
     Test,
-    /// Was a unit's main process, and has handed over to another.
-    Former,
     /// Could not execute its command; people have been told, and its exit is of no interest.
     NotStarted,
 }

@@ -157,9 +157,8 @@ impl Supervisor {
         }
         // Its end has to be seen even where another process is its parent.
         let Ok(watch) = pidfd(pid) else { return false };
-        if let Some(child) = self.children.get_mut(&old) {
-            let terminal = child.terminal;
-            child.role = Role::Former;
+        // The old one is one of the unit's others now, and has to go with it.
+        if let Some(Child { terminal, .. }) = self.children.remove(&old) {
             let role = Role::Unit(id);
             let new = Child { role, progress: None, saved: None, terminal, hold: None };
             self.children.insert(pid, new);

@@ -62,7 +62,7 @@ impl Supervisor {
             self.units[id.0].adopted.remove(&pid);
         }
         match self.children.remove(&pid) {
-            None | Some(Child { role: Role::Former | Role::NotStarted, .. }) => {}
+            None | Some(Child { role: Role::NotStarted, .. }) => {}
             Some(Child { role: Role::StopCommand(id), .. }) => {
                 self.units[id.0].stop_command = None;
                 self.drain_captures(id);

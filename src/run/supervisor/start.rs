@@ -302,8 +302,7 @@ impl Supervisor {
                 }
                 self.test_command_ended(pid, Err(format!("it could not be started: {why}")));
             }
-            (Role::StopCommand(_) | Role::Probe | Role::Test, None)
-            | (Role::Former | Role::NotStarted, _) => {}
+            (Role::StopCommand(_) | Role::Probe | Role::Test, None) | (Role::NotStarted, _) => {}
         }
     }
 

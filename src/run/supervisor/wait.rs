@@ -224,9 +224,7 @@ impl Supervisor {
         }
         sender::find(received, &|pid| match self.children.get(&pid)?.role {
             Role::Unit(id) => Some(id),
-            Role::StopCommand(_) | Role::Probe | Role::Test | Role::Former | Role::NotStarted => {
-                None
-            }
+            Role::StopCommand(_) | Role::Probe | Role::Test | Role::NotStarted => None,
         })
     }
 
