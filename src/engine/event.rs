@@ -239,6 +239,8 @@ pub enum Event {
     Inspected {
         /// Whether there are some that have ended and that their parents don't wait for.
         zombies: bool,
+        /// Units that have exited and have left processes in sessions of their own.
+        escaped: Vec<UnitId>,
     },
     /// When all units had ended in test mode: what was left.
     Remains {

@@ -267,7 +267,9 @@ impl Engine {
                 self.stop_run(Cause::CommandLine, status::CONFIG, actions);
             }
             Event::Tried { unit, outcome } => self.on_tried(now, unit, outcome, actions),
-            Event::Inspected { zombies } => self.on_inspected(now, zombies, actions),
+            Event::Inspected { zombies, escaped } => {
+                self.on_inspected(now, zombies, &escaped, actions);
+            }
             Event::Remains { orphans, sessions, late } => {
                 self.on_remains(now, orphans, sessions, late, actions);
             }

@@ -14,7 +14,7 @@
 
 use super::rest::Lack;
 use super::start::Holds;
-use super::unit::{Ladder, Phase, Stopped, Trial};
+use super::unit::{Ladder, Leftovers, Phase, Stopped, Trial};
 use super::{
     Action, Budget, Cause, Ended, Ending, Engine, Event, Fact, How, Late, Outcome, Run, Target,
     TestEnd, Tick, limits,
@@ -420,7 +420,21 @@ impl Engine {
         }
     }
 
-    pub(super) fn on_inspected(&mut self, now: Tick, zombies: bool, actions: &mut Vec<Action>) {
+    pub(super) fn on_inspected(
+        &mut self,
+        now: Tick,
+        zombies: bool,
+        escaped: &[UnitId],
+        actions: &mut Vec<Action>,
+    ) {
+        // Some have made their sessions only after the unit's main process had exited.
+        for id in escaped {
+            if let Leftovers::Live { escaped } | Leftovers::Lingering { escaped, .. } =
+                &mut self.states[id.0].leftovers
+            {
+                *escaped = true;
+            }
+        }
         match self.testing.inspection {
             Some(Inspection::Asked) if zombies => {
                 let at = now + limits::ZOMBIE;
@@ -430,7 +444,8 @@ impl Engine {
             Some(Inspection::AskedAgain) if zombies => self.find(Finding::Zombies),
             Some(Inspection::Asked | Inspection::AskedAgain) => {}
             Some(Inspection::Again { .. }) | None => {
-                return self.impossible(&Event::Inspected { zombies });
+                let escaped = escaped.to_vec();
+                return self.impossible(&Event::Inspected { zombies, escaped });
             }
         }
         if self.run == Run::Up {

@@ -22,7 +22,14 @@ impl Witness<'_> {
             Event::Overslept { by } => self.overslept(*by),
             Event::Begin | Event::Woken => {}
             Event::Tried { outcome, .. } => self.tried(unit, *outcome),
-            Event::Inspected { zombies } => self.inspected(*zombies),
+            Event::Inspected { zombies, escaped } => {
+                for id in escaped {
+                    let at = built.unit(*id);
+                    self.units[at].escaped |= self.units[at].left;
+                    self.mark(Mark::EscapedLate);
+                }
+                self.inspected(*zombies);
+            }
             Event::Remains { orphans, sessions, late } => {
                 let said = late.iter().map(|(id, late)| Found::Late(built.unit(*id), *late));
                 let left = [(*orphans, Found::Orphans), (*sessions, Found::Sessions)];

@@ -66,6 +66,7 @@ marks! {
     LeftoversTold,
     LeftoversEnded,
     LeftEscaped,
+    EscapedLate,
     LeftByCommand,
     RestTold,
     LeftoversWentBy,

@@ -46,7 +46,10 @@ pub fn event(event: &Event, built: &Built) -> String {
             format!("{}: {purpose:?} is tried: {outcome:?}", of(unit))
         }
         Event::Tried { unit, outcome } => format!("{} is tried: {outcome:?}", of(unit)),
-        Event::Inspected { zombies } => format!("a look at processes: zombies {zombies}"),
+        Event::Inspected { zombies, escaped } => {
+            let names: Vec<String> = escaped.iter().map(|id| of(id)).collect();
+            format!("a look at processes: zombies {zombies}, escaped from {names:?}")
+        }
         Event::Remains { orphans, sessions, late } => {
             let said: Vec<String> =
                 late.iter().map(|(id, late)| format!("{} {late:?}", of(id))).collect();

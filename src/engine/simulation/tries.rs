@@ -53,7 +53,12 @@ impl World<'_> {
         let looks = self.plan.drill.as_ref().map_or([false; 2], |drill| drill.zombies);
         let zombies = looks[usize::from(self.looked)];
         self.looked = true;
-        self.events.push_back(Event::Inspected { zombies });
+        let escaped = |at: &usize| {
+            let slot = &self.slots[*at];
+            slot.main.is_none() && slot.left.is_some_and(|left| left.stray.session)
+        };
+        let escaped = (0..self.slots.len()).filter(escaped).map(|at| self.id(at)).collect();
+        self.events.push_back(Event::Inspected { zombies, escaped });
     }
 
     /// trc looks at what is left.

@@ -335,7 +335,8 @@ impl<'a> World<'a> {
         }
         let leftovers = match left {
             None => Left::Nothing,
-            Some(left) if left.stray.session => Left::Escaped,
+            // Or its session is yet to come.
+            Some(left) if left.stray.session && self.coin() => Left::Escaped,
             Some(_) => Left::Others,
         };
         self.events.push_back(Event::Exited { unit: id, ending, leftovers, terminal });

@@ -81,6 +81,8 @@ struct World {
     killed_commands: Vec<String>,
     /// What was sent to all of a unit but those that had the stop signal.
     rest: Vec<(String, Told)>,
+    /// Who has left processes in sessions of their own when that is looked at.
+    escaped: Vec<UnitId>,
     /// To whom else a stop signal went.
     told: Vec<Target>,
     /// Whose stop commands were run.
@@ -118,6 +120,7 @@ impl World {
             sent: vec![],
             killed_commands: vec![],
             rest: vec![],
+            escaped: vec![],
             told: vec![],
             stop_commands: vec![],
             facts: vec![],
@@ -220,7 +223,10 @@ impl World {
                     }
                     Action::Inspect => {
                         let found = !self.zombies.is_empty() && self.zombies.remove(0);
-                        events.push_back(Event::Inspected { zombies: found });
+                        events.push_back(Event::Inspected {
+                            zombies: found,
+                            escaped: self.escaped.clone(),
+                        });
                     }
                     Action::Remains => {
                         let (orphans, sessions) = self.remains[0];

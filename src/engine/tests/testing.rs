@@ -917,3 +917,16 @@ fn a_test_that_still_waits_when_the_run_stops_wakes_nobody() {
     world.pass(SECOND);
     assert!(world.engine.next_deadline() > Some(world.now));
 }
+
+#[test]
+fn a_session_that_is_made_after_the_main_process_exited_is_found() {
+    let mut one = unit("async.a");
+    one.oneshot = Some(true);
+    let mut world = run(vec![one, test("test.t")]);
+    let id = world.id("async.a");
+    world.escaped = vec![id];
+    world.die("async.a", Ending::Code(0), Left::Others);
+    tried(&mut world, "test.t", Outcome::Passed);
+    world.pass(SECOND * 10);
+    assert!(world.engine.findings().contains(&Finding::Escaped(id)));
+}

@@ -14,7 +14,7 @@ use super::super::{census, processes, reason};
 use super::{Child, Role, Supervisor, now};
 use crate::config::expect::size;
 use crate::config::{Check, FaultKind, Leaves, Stage};
-use crate::engine::{Ended, Event, Fact, How, Late, TestEnd};
+use crate::engine::{Ended, Event, Fact, How, Late, Left, TestEnd};
 use crate::graph::{Graph, UnitId};
 use crate::selftest::{self, CheckPoint, Outcome, Point, Suite, Tail};
 use crate::signal::Signal;
@@ -413,7 +413,10 @@ impl Supervisor {
         let again = !self.suite.zombies.is_empty();
         self.suite.zombies = if again { lasting } else { found };
         self.suite.zombie_names = names(&self.suite.zombies, name_and_parent);
-        self.events.push_back(Event::Inspected { zombies: !self.suite.zombies.is_empty() });
+        let left = self.leftovers.clone();
+        let escaped = left.into_iter().filter(|id| self.left_of(*id) == Left::Escaped).collect();
+        let zombies = !self.suite.zombies.is_empty();
+        self.events.push_back(Event::Inspected { zombies, escaped });
     }
 
     /// Looks at what is left when all units have ended.
