@@ -146,7 +146,7 @@ fn handing_over(rest: &str, then: &str) -> Trc {
                   s.sendto(sys.argv[1].encode(), name)\n";
     let py = python();
     let starter =
-        format!("{py} -u $W/daemon.py &\n{py} $W/notify.py \"READY=1\nMAINPID=$!\"\n{then}\n");
+        format!("{py} -u $W/daemon.py &\n{py} $W/notify.py \"MAINPID=$!\nREADY=1\"\n{then}\n");
     let toml = format!(
         "[async.db]\nscript = '''. $W/starter'''\noutput = 'inherit'\nready.notify = true\n{rest}\n"
     );
@@ -216,7 +216,8 @@ fn the_starter_of_a_main_process_is_gone_before_the_next_start() {
             .mode(mode)
             .spawn();
         running.wait_for("async.db is ready").wait_for("daemon ready").open_gate("go");
-        running.wait_for_times("daemon ready", 2).signal(TERM);
+        running.wait_for_times("daemon ready", 2).wait_for_times("async.db is ready", 2);
+        running.signal(TERM);
         running.finish().status(143).stdout_lacks("overlap").stderr_lacks("killing");
     }
 }

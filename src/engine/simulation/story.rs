@@ -47,7 +47,7 @@ pub fn event(event: &Event, built: &Built) -> String {
         }
         Event::Tried { unit, outcome } => format!("{} is tried: {outcome:?}", of(unit)),
         Event::Inspected { zombies, escaped } => {
-            let names: Vec<String> = escaped.iter().map(|id| of(id)).collect();
+            let names: Vec<String> = escaped.iter().map(&of).collect();
             format!("a look at processes: zombies {zombies}, escaped from {names:?}")
         }
         Event::Remains { orphans, sessions, late } => {

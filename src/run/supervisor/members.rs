@@ -28,6 +28,9 @@ impl Supervisor {
         let held = &mut self.units[id.0];
         held.killed |= signal == Signal::KILL;
         let (main, group) = (held.pid, held.group);
+        if signal == self.graph.node(id).stop_signal {
+            held.told = main.or(held.told);
+        }
         match target {
             Target::Process(_) => {
                 main.map(|pid| processes::signal(pid, signal.number()));
@@ -68,27 +71,37 @@ impl Supervisor {
         }
     }
 
-    /// A signal to those of a unit's processes that have had no stop signal.
+    /// A signal to those of a unit's processes that have had no stop signal, and to whom they
+    /// fork meanwhile. A process that a signal waits for forks no more (`copy_process` in
+    /// `kernel/fork.c`), so that ends after a look or two.
     fn signal_rest(&self, id: UnitId, told: Told, signal: Signal) {
+        /// More looks than that are for who forks on purpose; KILL comes to them.
+        const LOOKS: u32 = 8;
         let held = &self.units[id.0];
-        let members = self.members(id);
-        if members.is_empty() {
-            // Without /proc the group is all that is known.
-            if told != Told::Group
+        let had_it = |pid: i32, stat: &Stat| match told {
+            Told::Nobody => false,
+            Told::Main => held.told == Some(pid),
+            Told::Group => held.group == Some(stat.group) || held.told == Some(pid),
+        };
+        let mut done = BTreeSet::new();
+        for look in 0..LOOKS {
+            let members = self.members(id);
+            if look == 0
+                && members.is_empty()
+                && told != Told::Group
                 && let Some(group) = held.group
             {
+                // Without /proc the group is all that is known.
                 processes::signal(-group, signal.number());
             }
-            return;
-        }
-        for (pid, stat) in members {
-            let had_it = match told {
-                Told::Nobody => false,
-                Told::Main => held.pid == Some(pid),
-                Told::Group => held.group == Some(stat.group) || held.pid == Some(pid),
-            };
-            if !had_it {
-                processes::signal(pid, signal.number());
+            let before = done.len();
+            for (pid, _) in members.iter().filter(|(pid, stat)| !had_it(**pid, stat)) {
+                if done.insert(*pid) {
+                    processes::signal(*pid, signal.number());
+                }
+            }
+            if done.len() == before {
+                return;
             }
         }
     }

@@ -86,6 +86,8 @@ struct Held {
     pid: Option<i32>,
     /// Its process group, for as long as anything may be in it.
     group: Option<i32>,
+    /// The main process that has had its stop signal; it may have handed over since.
+    told: Option<i32>,
     /// Once its main process has ended: children of trc's that it has left, and that trc has
     /// adopted.
     adopted: BTreeSet<i32>,

@@ -121,6 +121,7 @@ impl Supervisor {
         held.pid = Some(pid);
         held.group = own_group.then_some(pid);
         held.killed = false;
+        held.told = None;
         held.adopted.clear();
         held.uid = Some(uid);
         held.notify = socket;
