@@ -1,5 +1,7 @@
 //! What people are told: the log's lines for what happens, and the last one for why.
 
+use std::time::Duration;
+
 use log::Level;
 use nix::errno::Errno;
 
@@ -145,7 +147,9 @@ impl Reporter {
                 self.unit(Level::Warn, graph, *id, main, "retrying", None, message);
             }
             Fact::Ready { unit: id, after } => {
-                let (name, after) = (graph.node(*id).unit.id(), seconds(*after));
+                // What was measured is of interest to the millisecond.
+                let after = Duration::from_millis(u64::try_from(after.as_millis()).unwrap_or(0));
+                let (name, after) = (graph.node(*id).unit.id(), seconds(after));
                 let message = format_args!("{name} is ready (after {after})");
                 self.unit(Level::Info, graph, *id, main, "ready", None, message);
             }
