@@ -148,7 +148,7 @@ fn is_the_seeds_log(ended: &Ended, unit: &str) {
     // All of trc's lines are of these kinds, and none says that something is wrong.
     let own = Regex::new(&format!("^{STAMP}")).unwrap();
     let known = Regex::new(
-        r"\[(main|async|halt)/\d+\]: (The wait policy|Launching on|Running the|Exiting (on|from)|Trying to|terminating the|Exited)",
+        r"\[(main|async|halt)/\d+\]: (The wait policy|Launching on|Running the|Exiting (on|from)|Trying to|stopping async\.opensmtpd:|terminating the|Exited)",
     )
     .unwrap();
     if let Some(line) = ended.text.lines().find(|line| own.is_match(line) && !known.is_match(line))

@@ -20,7 +20,7 @@ const SECRET: &str = "/run/secrets/db_password";
 const MIGRATION: &str = "/srv/web/migrate.sql";
 
 /// What a stop that was no clean one says.
-const KILLED: &str = "did not stop in time|SIGKILL";
+const KILLED: &str = "did not stop in time|was killed by SIGKILL";
 
 /// The stack with a password for its database.
 fn stack() -> Run {

@@ -279,6 +279,7 @@ impl Trc {
         }
         words.append(&mut self.args);
 
+        take_no_signals_over();
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).env_clear().envs(self.env.iter().cloned());
         command.env("TEST_MARK", &self.mark).current_dir(self.dir());
@@ -895,6 +896,18 @@ pub fn state_of(pid: i32) -> Option<char> {
 pub fn children_of(pid: i32) -> Vec<i32> {
     let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+}
+
+/// What runs the tests may ignore signals (`nohup`, a shell's `&`), and a transparent trc passes
+/// on what it was given: the tests begin with defaults.
+fn take_no_signals_over() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        for number in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGTSTP] {
+            // SAFETY: a default disposition runs no code of this process.
+            unsafe { libc::signal(number, libc::SIG_DFL) };
+        }
+    });
 }
 
 /// Sends any signal, the real-time ones included.
