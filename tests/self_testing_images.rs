@@ -214,8 +214,8 @@ script = "smtpctl show status"
 expect = { exit = 0, stdout = "SMTP running", within = "10s" }
 "#;
 
-/// Start, test, stop drill and report take 100 ms more than the server needs to be ready, and
-/// none of it is a fixed wait. It is trc's own log that tells, so that the engine's time is no
+/// Start, test, stop drill and report take 100 ms more than the server needs to be ready, or than
+/// the half second that it has to be up, and nothing else of it is a fixed wait. It is trc's own log that tells, so that the engine's time is no
 /// part of it; others may load the machine, so most of some runs have to be so.
 #[test]
 #[ignore = "needs TRC_CONTAINER_ENGINE"]
@@ -244,7 +244,8 @@ fn a_mail_server_that_tests_itself_takes_no_longer_than_its_start() {
         let [ready, tested, ended] = *runs.last().unwrap();
         println!("ready after {ready} ms, tested after {tested} ms, ended after {ended} ms");
     }
-    let mut extra: Vec<i64> = runs.iter().map(|[ready, _, ended]| ended - ready).collect();
+    let mut extra: Vec<i64> =
+        runs.iter().map(|[ready, _, ended]| ended - ready.max(&500)).collect();
     extra.sort_unstable();
     assert!(
         extra[extra.len() / 2] <= 100,
@@ -426,7 +427,7 @@ const BROKEN: &[Row] = &[
         ],
         tests: "delivery",
         point: Some("test.delivery"),
-        says: "it ended with status 70; its last output: ",
+        says: "it ended with status 70 at line 1: ",
     },
     Row {
         image: Mail,
@@ -575,7 +576,7 @@ const BROKEN: &[Row] = &[
         ],
         tests: "page",
         point: Some("async.app.run"),
-        says: "after it could not be started: the variable APP_PORT is not set",
+        says: "it could not be started: the variable APP_PORT is not set",
     },
     Row {
         image: Web,
@@ -591,7 +592,7 @@ const BROKEN: &[Row] = &[
         ],
         tests: "doors",
         point: Some("sessions"),
-        says: "has left nginx: master process",
+        says: "async.proxy has left nginx",
     },
     Row {
         image: Web,

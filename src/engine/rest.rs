@@ -138,6 +138,15 @@ impl Engine {
     /// What a unit still waits for, of units that have not ended: whoever comes before it in the
     /// foreground, too.
     fn unmet(&self, id: UnitId) -> Vec<Need> {
+        // What runs, or ran, waits for nothing.
+        match self.states[id.0].phase {
+            Phase::Waiting | Phase::Retrying { .. } | Phase::Backoff { .. } => {}
+            Phase::Starting { .. }
+            | Phase::Running { .. }
+            | Phase::Watching
+            | Phase::Stopping { .. }
+            | Phase::Done(_) => return Vec::new(),
+        }
         let node = self.graph.node(id);
         let written = node.needs.iter().copied().filter(|need| need.written && !self.is_met(*need));
         let before = self

@@ -218,9 +218,8 @@ impl Engine {
     /// A unit has not ended: it is started again after `until`, when all of it is gone.
     fn rest(&mut self, now: Tick, id: UnitId, until: Tick, actions: &mut Vec<Action>) {
         self.states[id.0].phase = Phase::Backoff { until: Some(until) };
-        if let Leftovers::Live { escaped } = self.states[id.0].leftovers {
+        if let Leftovers::Live { .. } = self.states[id.0].leftovers {
             let kill_at = now + self.graph.node(id).stop_timeout;
-            self.find_escaped(id, escaped);
             self.states[id.0].leftovers = Self::stop_leftovers(id, Told::Nobody, kill_at, actions);
         }
         self.resting.push(id);

@@ -103,6 +103,10 @@ impl Witness<'_> {
     /// What a unit waits for, of those that are not over, whoever is before it in the foreground
     /// included.
     fn unmet(&self, at: usize) -> Vec<(usize, Condition)> {
+        match self.units[at].stand {
+            Stand::Waiting | Stand::Retrying(_) | Stand::Backoff(_) => {}
+            Stand::Asked | Stand::Alive | Stand::Watching | Stand::Over => return Vec::new(),
+        }
         let needs = self.terms.units[at].needs.iter().copied();
         let unmet = needs.filter(|(on, condition)| self.holds(*on, *condition) != Some(true));
         let sync = self.plan.units[at].stage == Stage::Sync;

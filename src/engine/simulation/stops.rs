@@ -158,7 +158,9 @@ impl Witness<'_> {
         if !self.terms.units[at].dependents.is_empty() {
             self.mark(Mark::StoppedInOrder);
         }
-        if self.units[at].stand != Stand::Alive && self.units[at].escaped {
+        // Those of a crashed server, which is restarted, may have been about to end.
+        let stands = matches!(self.units[at].stand, Stand::Alive | Stand::Backoff(_));
+        if !stands && self.units[at].escaped {
             self.find(Found::Escaped(at));
         }
         let kill_at = self.now + unit.timeout();
