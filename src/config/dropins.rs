@@ -66,8 +66,12 @@ const SETTINGS: &[&str] = &[
 
 /// What is odd about a script of a unit, by its name: the shell reads it, whatever it is.
 pub fn odd_script(name: &OsStr) -> Option<(&'static str, &'static str)> {
+    // `async.service` is a unit that is called so; `async.web.service` has an ending.
+    let name = name.as_bytes();
+    let name = name.strip_prefix(b"trc.").unwrap_or(name);
+    let dots = name.iter().filter(|byte| **byte == b'.').count();
     let ends =
-        |endings: &[&str]| endings.iter().any(|end| name.as_bytes().ends_with(end.as_bytes()));
+        |endings: &[&str]| dots > 1 && endings.iter().any(|end| name.ends_with(end.as_bytes()));
     if ends(PROGRAMS) {
         return Some((
             "the shell reads this file as a script, whatever language it is in",
