@@ -69,7 +69,7 @@ pub fn odd_script(name: &OsStr) -> Option<(&'static str, &'static str)> {
     // `async.service` is a unit that is called so; `async.web.service` has an ending.
     let name = name.as_bytes();
     let name = name.strip_prefix(b"trc.").unwrap_or(name);
-    let dots = name.iter().filter(|byte| **byte == b'.').count();
+    let dots = memchr::memchr_iter(b'.', name).count();
     let ends =
         |endings: &[&str]| dots > 1 && endings.iter().any(|end| name.ends_with(end.as_bytes()));
     if ends(PROGRAMS) {
