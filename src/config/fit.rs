@@ -50,7 +50,7 @@ impl Decoder<'_> {
             (
                 "always",
                 unit.always && !halt,
-                format!("{id} is no halt unit: those run although boot failed, if they say so"),
+                format!("{id} is not a halt unit: only halt units can run although boot failed"),
             ),
             (
                 "max_runtime",

@@ -450,7 +450,7 @@ fn only_a_halt_unit_may_run_always() {
     assert_eq!(
         case.errors(),
         [
-            "error trc.toml:3:1: `always`: async.a is no halt unit: those run although boot failed, if they say so"
+            "error trc.toml:3:1: `always`: async.a is not a halt unit: only halt units can run although boot failed"
         ]
     );
     let case = Case::new().toml("[halt.a]\nexec = 'true'\nalways = true\n");
