@@ -382,9 +382,12 @@ fn what_can_not_become_true_any_more_fails_at_once() {
         "ready_within = '1ms'",
         "uid = 4711",
         "log = { forbids = 'up' }, holds = '60s'",
+        "max_cpu = '1ms'",
+        "max_rss = 4096",
     ] {
         let toml = format!(
-            "[async.web]\nscript = 'sleep 0.1; echo up; exec cat $W/never'\nready.log = 'up'\n\
+            "[async.web]\nscript = 'i=0; while [ $((i += 1)) -lt 100000 ]; do :; done; echo up; exec cat $W/never'\n\
+             ready.log = 'up'\n\
              [test.t]\nafter = ['web']\nexpect = {{ {expect}, within = '60s' }}\n"
         );
         let began = std::time::Instant::now();

@@ -1,7 +1,7 @@
 //! What a test expects of the machine and of units' processes, asked for natively.
 
 use super::check::resources::{Processes, Usage, max_cpu, max_fds, max_rss};
-use super::check::{container, file, listening, processes};
+use super::check::{Unmet, container, file, listening, processes};
 use crate::config::Check;
 
 /// A unit that a test is about, and that runs or has run.
@@ -20,8 +20,8 @@ pub struct About {
 ///
 /// # Errors
 /// What is so instead.
-pub fn judge(check: &Check, about: &[About]) -> Result<(), String> {
-    match check {
+pub fn judge(check: &Check, about: &[About]) -> Result<(), Unmet> {
+    let now = match check {
         Check::Listening(wanted) => listening::check(wanted),
         Check::File(wanted) => file::check(wanted),
         Check::Running { process, user } => processes::running(process, user.as_deref()),
@@ -29,25 +29,31 @@ pub fn judge(check: &Check, about: &[About]) -> Result<(), String> {
             let running = |unit: &About| Some((unit.name.clone(), unit.pid?));
             let pids: Vec<(String, i32)> = about.iter().filter_map(running).collect();
             if pids.is_empty() {
-                return Err("none of the units that it is about runs".to_owned());
+                Err(NONE_RUNS.to_owned())
+            } else {
+                processes::user_of(user, &pids)
             }
-            processes::user_of(user, &pids)
         }
         Check::MaxRss(most) => {
-            of_each(about, |unit, pids| max_rss(&unit.name, pids, unit.used, *most))
+            return of_each(about, |unit, pids| max_rss(&unit.name, pids, unit.used, *most));
         }
         Check::MaxCpu(most) => {
-            of_each(about, |unit, pids| max_cpu(&unit.name, pids, unit.used, *most))
+            return of_each(about, |unit, pids| max_cpu(&unit.name, pids, unit.used, *most));
         }
         Check::MaxFds(most) => {
             let running = about.iter().filter(|unit| unit.group.is_some());
-            of_each(running, |unit, pids| max_fds(&unit.name, pids, *most))
+            return of_each(running, |unit, pids| max_fds(&unit.name, pids, *most));
         }
-        Check::MaxMemory(most) => container::max_memory(*most),
-        Check::NoNewPrivs(wanted) => container::no_new_privs(*wanted),
+        // A peak, and what PID 1 itself is.
+        Check::MaxMemory(most) => return container::max_memory(*most).map_err(Unmet::for_good),
+        Check::NoNewPrivs(wanted) => {
+            return container::no_new_privs(*wanted).map_err(Unmet::for_good);
+        }
+        Check::Capabilities(wanted) => {
+            return container::capabilities(*wanted).map_err(Unmet::for_good);
+        }
+        Check::Uid(wanted) => return container::uid(*wanted).map_err(Unmet::for_good),
         Check::ReadOnlyRoot(wanted) => container::read_only_root(*wanted),
-        Check::Capabilities(wanted) => container::capabilities(*wanted),
-        Check::Uid(wanted) => container::uid(*wanted),
         // These take time, or are known to whoever asks.
         Check::Exit(_)
         | Check::Stdout(_)
@@ -57,21 +63,29 @@ pub fn judge(check: &Check, about: &[About]) -> Result<(), String> {
         | Check::Unix(_)
         | Check::Said { .. }
         | Check::ReadyWithin(_) => Err("this can't be asked here".to_owned()),
-    }
+    };
+    now.map_err(Unmet::from)
 }
+
+const NONE_RUNS: &str = "none of the units that it is about runs";
 
 /// All units' problems, in one line.
 fn of_each<'a>(
     about: impl IntoIterator<Item = &'a About>,
-    check: impl Fn(&About, &[i32]) -> Result<(), String>,
-) -> Result<(), String> {
+    check: impl Fn(&About, &[i32]) -> Result<(), Unmet>,
+) -> Result<(), Unmet> {
     let mut about = about.into_iter().peekable();
     if about.peek().is_none() {
-        return Err("none of the units that it is about runs".to_owned());
+        return Err(NONE_RUNS.to_owned().into());
     }
     let all = Processes::read();
     // No process has the number -1.
     let of = |unit: &About| all.of_unit(unit.pid.unwrap_or(-1), unit.group.unwrap_or(-1));
-    let problems: Vec<String> = about.filter_map(|unit| check(unit, &of(unit)).err()).collect();
-    if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
+    let problems: Vec<Unmet> = about.filter_map(|unit| check(unit, &of(unit)).err()).collect();
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let for_good = problems.iter().any(|problem| problem.for_good);
+    let why: Vec<String> = problems.into_iter().map(|problem| problem.why).collect();
+    Err(Unmet { why: why.join("; "), for_good })
 }

@@ -30,6 +30,7 @@ mod sender;
 mod signals;
 mod spawn;
 mod spawn_failure;
+mod strangers;
 pub mod stream;
 mod supervisor;
 mod syscall;

@@ -9,17 +9,22 @@ use nix::unistd::{SysconfVar, sysconf};
 /// No file of a process is read further, in bytes: a command line may have 6 MiB.
 const LONGEST: u64 = 128 * 1024;
 
+/// What is asked for first: most of these files are shorter, and have no size to be asked for.
+const USUAL: usize = 1024;
+
 /// One of the files of a process, or of `self`; None if there is no such process, or `/proc`.
 pub fn read(pid: impl std::fmt::Display, name: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(format!("/proc/{pid}/{name}")).ok()?.take(LONGEST).read_to_end(&mut bytes).ok()?;
-    Some(bytes)
+    read_up_to(LONGEST, &format!("/proc/{pid}/{name}"))
 }
 
 /// A file of the kernel's that may be of any length.
 pub fn read_all(path: std::fmt::Arguments<'_>) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path.to_string()).ok()?.read_to_end(&mut bytes).ok()?;
+    read_up_to(u64::MAX, &path.to_string())
+}
+
+fn read_up_to(longest: u64, path: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(USUAL);
+    File::open(path).ok()?.take(longest).read_to_end(&mut bytes).ok()?;
     Some(bytes)
 }
 

@@ -79,6 +79,18 @@ pub fn peek() -> Option<i32> {
     }
 }
 
+/// Whether a child has ended and waits to be reaped.
+pub fn has_ended(pid: i32) -> bool {
+    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    let Ok(number) = libc::id_t::try_from(pid) else { return false };
+    // SAFETY: as in `peek`.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        let place = &raw mut info;
+        waited(|| libc::waitid(libc::P_PID, number, place, flags)).is_ok() && info.si_pid() == pid
+    }
+}
+
 /// What has become of a child, and what it has used until then; if it ended, it is reaped by
 /// that. wait4(2), not by nix: that takes an end by a real-time signal for an error.
 pub fn reap(pid: i32) -> Option<(Change, Usage)> {

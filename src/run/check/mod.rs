@@ -7,6 +7,29 @@ pub mod listening;
 pub mod processes;
 pub mod resources;
 
+/// Why something that a test expects does not hold.
+#[derive(PartialEq, Eq, Debug)]
+pub struct Unmet {
+    /// What is so instead.
+    pub why: String,
+    /// Whether it can't come to hold any more, however long one waits.
+    pub for_good: bool,
+}
+
+impl Unmet {
+    /// It does not hold, and never will.
+    pub fn for_good(why: String) -> Self {
+        Self { why, for_good: true }
+    }
+}
+
+/// It may come to hold.
+impl From<String> for Unmet {
+    fn from(why: String) -> Self {
+        Self { why, for_good: false }
+    }
+}
+
 /// The first of many for people, and how many there are beside these.
 pub fn some(all: impl IntoIterator<Item = String>) -> String {
     const SHOWN: usize = 10;

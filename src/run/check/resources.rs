@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::super::proc::{self, Stat, Status};
 use super::super::processes::below;
-use super::some;
+use super::{Unmet, some};
 use crate::config::expect::size;
 use crate::config::reason;
 
@@ -95,33 +95,30 @@ pub fn fds(pid: i32) -> Result<usize, String> {
 /// nor of those that have ended, has ever had.
 ///
 /// # Errors
-/// How much it has, or that it has not run.
-pub fn max_rss(unit: &str, pids: &[i32], used: Option<Usage>, most: u64) -> Result<(), String> {
+/// How much it has, or that it has not run. A peak stays what it was.
+pub fn max_rss(unit: &str, pids: &[i32], used: Option<Usage>, most: u64) -> Result<(), Unmet> {
     let used = has_run(unit, pids, used)?;
-    match (rss(pids), peak(pids).max(used.peak)) {
-        (found, _) if found > most => {
-            Err(format!("{unit} has {} in {}", size(found), processes(pids)))
-        }
-        (_, found) if found > most => Err(format!("{unit} has had {} in a process", size(found))),
-        _ => Ok(()),
-    }
+    let (now, peak) = (rss(pids), peak(pids).max(used.peak));
+    let why = if now > most {
+        format!("{unit} has {} in {}", size(now), processes(pids))
+    } else if peak > most {
+        format!("{unit} has had {} in a process", size(peak))
+    } else {
+        return Ok(());
+    };
+    Err(Unmet { why, for_good: peak > most })
 }
 
 /// Whether a unit's processes, and those that have ended, have used no more CPU time than so
 /// much.
 ///
 /// # Errors
-/// How much they have, or that it has not run.
-pub fn max_cpu(
-    unit: &str,
-    pids: &[i32],
-    used: Option<Usage>,
-    most: Duration,
-) -> Result<(), String> {
+/// How much they have, which is not given back, or that it has not run.
+pub fn max_cpu(unit: &str, pids: &[i32], used: Option<Usage>, most: Duration) -> Result<(), Unmet> {
     let used = has_run(unit, pids, used)?;
     match cpu(pids).saturating_add(used.cpu) {
         found if found <= most => Ok(()),
-        found => Err(format!("{unit} has used {}", crate::config::seconds(found))),
+        found => Err(Unmet::for_good(format!("{unit} has used {}", crate::config::seconds(found)))),
     }
 }
 
@@ -129,7 +126,7 @@ pub fn max_cpu(
 ///
 /// # Errors
 /// Which has how many, or that it does not run.
-pub fn max_fds(unit: &str, pids: &[i32], most: u64) -> Result<(), String> {
+pub fn max_fds(unit: &str, pids: &[i32], most: u64) -> Result<(), Unmet> {
     has_run(unit, pids, None)?;
     let problem = |pid: &i32| match fds(*pid) {
         Ok(found) if u64::try_from(found).is_ok_and(|found| found <= most) => None,
@@ -137,7 +134,7 @@ pub fn max_fds(unit: &str, pids: &[i32], most: u64) -> Result<(), String> {
         Err(why) => Some(format!("those of pid {pid} can't be counted: {why}")),
     };
     let problems: Vec<String> = pids.iter().filter_map(problem).collect();
-    if problems.is_empty() { Ok(()) } else { Err(format!("of {unit}, {}", some(problems))) }
+    if problems.is_empty() { Ok(()) } else { Err(format!("of {unit}, {}", some(problems)).into()) }
 }
 
 /// What was never there has used nothing up, and nobody has looked at it.
@@ -231,20 +228,24 @@ mod tests {
         assert_eq!(max_cpu("web", &pids, None, Duration::MAX), Ok(()));
         assert_eq!(max_fds("web", &pids, u64::MAX), Ok(()));
         let used = Some(Usage { cpu: Duration::from_secs(9), peak: 1 << 60 });
-        let why = max_rss("web", &[], used, 1 << 50).unwrap_err();
-        assert!(why.starts_with("web has had "), "{why}");
-        let why = max_cpu("web", &[], used, Duration::from_secs(8)).unwrap_err();
-        assert_eq!(why, "web has used 9 s");
-        let why = max_rss("web", &pids, None, 0).unwrap_err();
-        assert!(why.starts_with("web has ") && why.ends_with(" in one process"), "{why}");
-        let why = max_fds("web", &pids, 0).unwrap_err();
-        assert!(why.starts_with(&format!("of web, pid {} has ", own())), "{why}");
+        let Unmet { why, for_good } = max_rss("web", &[], used, 1 << 50).unwrap_err();
+        assert!(for_good && why.starts_with("web has had "), "{why}");
+        let over = max_cpu("web", &[], used, Duration::from_secs(8)).unwrap_err();
+        assert_eq!(over, Unmet::for_good("web has used 9 s".to_owned()));
+        let Unmet { why, for_good } = max_rss("web", &pids, None, 0).unwrap_err();
+        assert!(for_good && why.starts_with("web has "), "{why}");
+        assert!(why.ends_with(" in one process"), "{why}");
+        // Together they have more than any of them has ever had.
+        let twice = max_rss("web", &[own(), own()], None, peak(&pids)).unwrap_err();
+        assert!(!twice.for_good, "{}", twice.why);
+        let Unmet { why, for_good } = max_fds("web", &pids, 0).unwrap_err();
+        assert!(!for_good && why.starts_with(&format!("of web, pid {} has ", own())), "{why}");
         for why in [
             max_rss("web", &[], None, 1),
             max_cpu("web", &[], None, Duration::MAX),
             max_fds("web", &[], 1),
         ] {
-            assert_eq!(why, Err("web does not run".to_owned()));
+            assert_eq!(why, Err(Unmet::from("web does not run".to_owned())));
         }
         assert_eq!(processes(&[1, 2]), "2 processes");
     }

@@ -12,6 +12,7 @@ use log::Level;
 use super::super::census;
 use super::super::proc::{self, Stat};
 use super::super::processes;
+use super::super::strangers;
 use super::Supervisor;
 use crate::engine::{Ending, Event, Left, Target, Told};
 use crate::graph::UnitId;
@@ -143,7 +144,27 @@ impl Supervisor {
 
     /// What a unit has left, now that its main process has ended.
     pub(super) fn left_of(&mut self, id: UnitId) -> Left {
-        let adopted = self.adopted_from(id);
+        let strangers =
+            if self.graph.transparent { Vec::new() } else { strangers::all(&self.children) };
+        self.left_among(id, &strangers)
+    }
+
+    /// What a unit has left, whose main process was reaped just now.
+    pub(super) fn left_by(&mut self, id: UnitId, pid: i32) -> Left {
+        let strangers = if self.graph.transparent {
+            Vec::new()
+        } else {
+            self.strangers.left_by(pid, &self.children).to_vec()
+        };
+        self.left_among(id, &strangers)
+    }
+
+    fn left_among(&mut self, id: UnitId, strangers: &[i32]) -> Left {
+        let is_its = |pid: &i32| {
+            self.birthmarks.unit_of(*pid) == Some(id)
+                && Stat::of(*pid).is_some_and(|stat| stat.lives())
+        };
+        let adopted: BTreeSet<i32> = strangers.iter().copied().filter(is_its).collect();
         let held = &mut self.units[id.0];
         held.adopted = adopted;
         let own = census::session(0);
@@ -158,20 +179,6 @@ impl Supervisor {
         } else {
             Left::Nothing
         }
-    }
-
-    /// The live children of trc's that it did not start, and that come from a unit.
-    fn adopted_from(&self, id: UnitId) -> BTreeSet<i32> {
-        if self.graph.transparent {
-            return BTreeSet::new();
-        }
-        let mut children = processes::children();
-        children.retain(|pid| {
-            !self.children.contains_key(pid)
-                && self.birthmarks.unit_of(*pid) == Some(id)
-                && Stat::of(*pid).is_some_and(|stat| stat.lives())
-        });
-        children.into_iter().collect()
     }
 
     /// Some process was reaped: is all gone of what a unit had left?

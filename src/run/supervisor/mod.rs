@@ -38,6 +38,7 @@ use super::probe::{Closings, Try};
 use super::report::Reporter;
 use super::signals::Signals;
 use super::spawn::Hold;
+use super::strangers::Strangers;
 use super::stream::flush_deadline;
 use super::terminal::Terminal;
 use super::trial::Trial;
@@ -121,6 +122,8 @@ pub struct Supervisor {
     base: Environment,
     state: Option<State>,
     children: BTreeMap<i32, Child>,
+    /// Children that it did not start, as they were seen while others were reaped.
+    strangers: Strangers,
     units: Vec<Held>,
     /// Tries of probes that are under way.
     tries: Vec<(UnitId, Purpose, Try)>,
@@ -206,6 +209,7 @@ impl Supervisor {
             base,
             state: None,
             children: BTreeMap::new(),
+            strangers: Strangers::default(),
             tries: Vec::new(),
             commands: Vec::new(),
             waiting: BTreeMap::new(),

@@ -20,6 +20,7 @@ impl Supervisor {
     /// to it are sent before it is reaped, so they can't hit another process.
     pub(super) fn reap(&mut self) {
         let mut reaped = false;
+        self.strangers.forget();
         let victim = self.oom_victim;
         while let Some(pid) = processes::peek() {
             reaped = true;
@@ -107,7 +108,7 @@ impl Supervisor {
                 {
                     self.oom_victim.get_or_insert(id);
                 }
-                let left = self.left_of(id);
+                let left = self.left_by(id, pid);
                 if left == Left::Nothing {
                     self.units[id.0].group = None;
                 } else {

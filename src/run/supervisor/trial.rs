@@ -7,6 +7,7 @@ use std::time::Duration;
 use nix::unistd::{Gid, Uid};
 
 use super::super::capture::{self, Pipe};
+use super::super::check::Unmet;
 use super::super::prepare::{Problem, VERDICT_FD};
 use super::super::probe::{Failure, Over, Try};
 use super::super::trial::{Said, Source, Stream, Trial};
@@ -210,10 +211,9 @@ impl Supervisor {
             }
             if !implied {
                 let result = self.check(check);
-                let hopeless = result.is_err() && self.is_final(check);
                 if let Some(trial) = &mut self.trial {
-                    trial.hopeless |= hopeless;
-                    trial.note(check.to_string(), result);
+                    trial.hopeless |= result.as_ref().is_err_and(|unmet| unmet.for_good);
+                    trial.note(check.to_string(), result.map_err(|unmet| unmet.why));
                 }
             }
             if let Some(trial) = &mut self.trial {
@@ -250,30 +250,10 @@ impl Supervisor {
         }
     }
 
-    /// Whether what does not hold can't come to hold any more.
-    fn is_final(&self, check: &Check) -> bool {
-        match check {
-            Check::Said { forbidden, .. } => *forbidden,
-            // What it was ready after stands until its next start.
-            Check::ReadyWithin(_) => self.trial.as_ref().is_some_and(|trial| {
-                let about = &self.graph.node(trial.unit).about;
-                about.iter().all(|id| {
-                    let has_check = self.graph.node(*id).unit.ready.is_some();
-                    !has_check || self.suite.ready_after(*id).is_some()
-                })
-            }),
-            // A peak, and what PID 1 itself is.
-            Check::MaxMemory(_) | Check::NoNewPrivs(_) | Check::Capabilities(_) | Check::Uid(_) => {
-                true
-            }
-            _ => false,
-        }
-    }
-
     /// Whether something holds that takes no time to find out.
-    fn check(&self, check: &Check) -> Result<(), String> {
+    fn check(&self, check: &Check) -> Result<(), Unmet> {
         let Some(trial) = &self.trial else { return Ok(()) };
-        match check {
+        let now = match check {
             Check::Exit(statuses) => match &trial.ending {
                 Some(Ok(ending)) if statuses.contains(&ending.status()) => Ok(()),
                 Some(Ok(Ending::Code(code))) => {
@@ -300,14 +280,17 @@ impl Supervisor {
                 let line = self.lines.line(trial.unit, trial.at);
                 match (line, forbidden) {
                     (Some(_), false) | (None, true) => Ok(()),
-                    (Some(line), true) => Err(format!("it has the line {line:?}")),
+                    // A line that was written stays so.
+                    (Some(line), true) => {
+                        return Err(Unmet::for_good(format!("it has the line {line:?}")));
+                    }
                     (None, false) => Err(format!(
                         "it has no such line{}",
                         self.kept_back(&self.lines.units_of(trial.unit))
                     )),
                 }
             }
-            Check::ReadyWithin(most) => self.ready_within(trial.unit, *most),
+            Check::ReadyWithin(most) => return self.ready_within(trial.unit, *most),
             Check::Http(_) | Check::Tcp(_) | Check::Unix(_) => {
                 Err("this can't be asked here".to_owned())
             }
@@ -322,8 +305,9 @@ impl Supervisor {
             | Check::NoNewPrivs(_)
             | Check::ReadOnlyRoot(_)
             | Check::Capabilities(_)
-            | Check::Uid(_) => judge::judge(check, &self.about(trial.unit)),
-        }
+            | Check::Uid(_) => return judge::judge(check, &self.about(trial.unit)),
+        };
+        now.map_err(Unmet::from)
     }
 
     /// The units that a test is about, as far as they have run, and their processes.
@@ -340,25 +324,31 @@ impl Supervisor {
         units.filter(|unit| unit.group.is_some() || unit.used.is_some()).collect()
     }
 
-    fn ready_within(&self, id: UnitId, most: Duration) -> Result<(), String> {
+    /// What a unit was ready after stands until its next start.
+    fn ready_within(&self, id: UnitId, most: Duration) -> Result<(), Unmet> {
         let about = &self.graph.node(id).about;
         let with_check: Vec<UnitId> =
             about.iter().filter(|id| self.graph.node(**id).unit.ready.is_some()).copied().collect();
         if with_check.is_empty() {
-            return Err("no unit that it is about has a readiness check".to_owned());
+            let why = "no unit that it is about has a readiness check";
+            return Err(Unmet::for_good(why.to_owned()));
         }
         let mut late = Vec::new();
+        let mut for_good = true;
         for unit in with_check {
             let name = self.graph.node(unit).unit.id();
             match self.suite.ready_after(unit) {
-                None => late.push(format!("{name} was not ready")),
+                None => {
+                    for_good = false;
+                    late.push(format!("{name} was not ready"));
+                }
                 Some(after) if after > most => {
                     late.push(format!("{name} was ready after {}", seconds(after)));
                 }
                 Some(_) => {}
             }
         }
-        if late.is_empty() { Ok(()) } else { Err(late.join(", ")) }
+        if late.is_empty() { Ok(()) } else { Err(Unmet { why: late.join(", "), for_good }) }
     }
 
     /// Everything was looked at.
