@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Trc, table};
+use common::{TERM, Trc, table};
 
 const TRCCTL: &str = env!("CARGO_BIN_EXE_trcctl");
 
@@ -98,7 +98,7 @@ fn a_program_whose_interpreter_is_not_there_is_told_with_the_interpreters_name()
         ("#!/no/python3\nprint()\n", "its interpreter /no/python3 is not there ("),
     ];
     for (text, why) in rows {
-        for exec in ["$W/program", "program"] {
+        for exec in ["$W/program", "program", "${W}/program"] {
             let trc = Trc::new().executable("program", text);
             let exec = exec.replace("$W", trc.dir().to_str().unwrap());
             let path = format!("{}:/usr/bin:/bin", trc.dir().display());
@@ -108,6 +108,26 @@ fn a_program_whose_interpreter_is_not_there_is_told_with_the_interpreters_name()
                 .run();
             outcome.status(127).stderr_has(&format!("{exec}: {why}"));
         }
+    }
+}
+
+#[test]
+fn the_interpreter_of_a_probe_and_of_a_stop_command_is_named_too() {
+    let why = r"/program: its interpreter /bin/sh\r is not there: the file has CRLF line endings, and the CR belongs to the name; convert them";
+    for keys in [
+        "ready = { exec = '${W}/program', within = '100ms' }",
+        "health = { exec = '${W}/program', every = '10ms', failures = 1, then = 'stop' }",
+        "stop.exec = ['${W}/program']",
+    ] {
+        let toml = format!(
+            "wait = 'any'\n[async.x]\nexec = ['sh', '-c', 'echo up; exec cat $W/never']\n{keys}\n"
+        );
+        let trc = Trc::toml(&toml).executable("program", "#!/bin/sh\r\necho\r\n");
+        let running = trc.spawn();
+        if keys.starts_with("stop") {
+            running.wait_for("up\n").signal(TERM);
+        }
+        running.finish().stderr_has(why);
     }
 }
 

@@ -25,7 +25,7 @@ fn a_health_check_that_can_t_be_made_restarts_nothing() {
     );
     let running = Trc::toml(&toml).spawn();
     running
-        .wait_for_times("can't be executed: there are too many processes already", 6)
+        .wait_for_times("true: its user has too many processes already (RLIMIT_NPROC)", 6)
         .signal(TERM);
     let outcome = running.finish();
     outcome.status(143).stdout_lacks("restarting").stderr_lacks("restarting");

@@ -103,7 +103,10 @@ fn what_is_not_ready_in_time_has_failed_with_124_and_the_last_line_says_why() {
             "exec = ['sh', '-c', 'echo no luck >&2; exit 3']".to_owned(),
             "failed with status 3: no luck".to_owned(),
         ),
-        ("exec = 'no-such-command'".to_owned(), "can't be executed: no such file".to_owned()),
+        (
+            "exec = 'no-such-command'".to_owned(),
+            "no-such-command: command not found in PATH".to_owned(),
+        ),
         (
             "exec = 'cat ${W}/never', timeout = '0.1s'".to_owned(),
             "did not end within 0.1 s".to_owned(),

@@ -65,7 +65,9 @@ pub fn ended(engine: &Engine, id: UnitId, ended: Ended, whys: &BTreeMap<UnitId, 
             format!("could not be started: {}", whys[&id])
         }
         How::NotStarted(stage, errno) if errno != 0 => {
-            format!("could not be started: {}", spawn_failure(graph, id, stage, errno))
+            let why = whys.get(&id).map(String::as_str);
+            let failure = spawn_failure(graph, id, stage, errno, why);
+            format!("could not be started: {failure}")
         }
         How::NotReady | How::Unhealthy => {
             let why = whys.get(&id).map_or_else(String::new, |why| format!(": {why}"));

@@ -138,7 +138,7 @@ impl Reporter {
             // Who is left is for the supervisor to find out.
             Fact::NotStarted { errno: 0, .. } | Fact::LeftBehind { .. } => {}
             Fact::NotStarted { unit: id, stage, errno } => {
-                self.not_started(graph, *id, &spawn_failure(graph, *id, *stage, *errno));
+                self.not_started(graph, *id, &spawn_failure(graph, *id, *stage, *errno, why));
             }
             Fact::Retrying { unit: id, errno } => {
                 let why = words(Errno::from_raw(*errno));

@@ -3,10 +3,12 @@
 //! The child says over a close-on-exec pipe how far it came: end of file means that the
 //! command was executed.
 
-use std::ffi::{CString, c_void};
+use std::ffi::{CString, OsStr, c_void};
 use std::io::Read;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::ptr::{self, NonNull};
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -94,7 +96,15 @@ pub struct Child {
 
 /// The memory that a child uses until it has executed its command, or is gone: to be
 /// kept until then.
-pub struct Hold(#[expect(dead_code, reason = "held, not used")] (Box<Orders>, Stack));
+pub struct Hold((Box<Orders>, Stack));
+
+impl Hold {
+    /// The files of which one was to be executed.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let (orders, _) = &self.0;
+        orders.launch.files.iter().map(|file| Path::new(OsStr::from_bytes(file.to_bytes())))
+    }
+}
 
 /// How far a start came, and what the kernel said to it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

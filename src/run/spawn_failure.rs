@@ -1,57 +1,35 @@
 //! Why a unit could not be started, for people.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 
-use super::environment::DEFAULT_PATH;
 use super::privilege;
 use crate::config::{Command, Origin, Template, Tty, endings};
 use crate::engine::SpawnStage;
 use crate::graph::{Graph, UnitId};
 
-/// What the kernel said to a step of a start, for people.
-pub fn spawn_failure(graph: &Graph, id: UnitId, stage: SpawnStage, errno: i32) -> String {
-    let why = Errno::from_raw(errno).desc();
+/// What the kernel said to a step of a start, for people; `why` is what trc has found out itself.
+pub fn spawn_failure(
+    graph: &Graph,
+    id: UnitId,
+    stage: SpawnStage,
+    errno: i32,
+    why: Option<&str>,
+) -> String {
     let unit = &graph.node(id).unit;
-    let step = match stage {
-        SpawnStage::Settings => "cannot be started as it is written",
-        SpawnStage::Prepare => "cannot make its pipes",
-        SpawnStage::Fork => "cannot fork",
-        SpawnStage::Group => "cannot make its process group",
-        SpawnStage::Terminal => "cannot take its terminal",
-        SpawnStage::Limits => "cannot set its limits",
-        SpawnStage::Nice => "cannot set its nice value",
-        SpawnStage::OomScore => "cannot set its oom_score_adj",
-        SpawnStage::Capabilities => "cannot limit its capabilities",
-        SpawnStage::Identity => "cannot become its user or group",
-        SpawnStage::Directory => "cannot enter its working directory",
-        SpawnStage::Streams => "cannot set up its standard streams",
-        SpawnStage::Execute => {
-            let command = match &unit.command {
-                Command::Exec(words) => words.first().map(Template::source),
-                Command::Words(words) => words.first().cloned(),
-                Command::Script(_) | Command::File(_) | Command::Nothing => None,
-            };
-            let command =
-                command.map_or_else(|| "its shell".to_owned(), |word| word.display().to_string());
-            let place = &unit.origin;
-            return match errno {
-                libc::ENOENT if let Some(why) = no_interpreter(&command) => {
-                    format!("{command}: {why} ({place})")
-                }
-                libc::ENOENT if command.contains('/') => {
-                    format!("{command}: no such file, or its loader is missing ({place})")
-                }
-                libc::ENOENT => format!("{command}: command not found in PATH ({place})"),
-                libc::ENOEXEC => format!(
-                    "{command}: neither in an executable format of this machine nor a script that starts with `#!` ({place})"
-                ),
-                _ => format!("{command}: {} ({place})", meaning(stage, errno).unwrap_or(why)),
-            };
-        }
-    };
+    if stage == SpawnStage::Execute {
+        let command = match &unit.command {
+            Command::Exec(words) => words.first().map(Template::source),
+            Command::Words(words) => words.first().cloned(),
+            Command::Script(_) | Command::File(_) | Command::Nothing => None,
+        };
+        let command =
+            command.map_or_else(|| "its shell".to_owned(), |word| word.display().to_string());
+        return format!("{} ({})", not_executed(&command, errno, why), unit.origin);
+    }
+    let step = step(stage);
     let own = &unit.identity;
     // What was written, its place, and what the kernel's word means here.
     let written: Option<(String, &Origin)> = match stage {
@@ -86,7 +64,7 @@ pub fn spawn_failure(graph: &Graph, id: UnitId, stage: SpawnStage, errno: i32) -
         | SpawnStage::Streams
         | SpawnStage::Execute => None,
     };
-    let why = meaning(stage, errno).unwrap_or(why);
+    let why = meaning(stage, errno).unwrap_or_else(|| Errno::from_raw(errno).desc());
     match written {
         Some((what, place)) if what.is_empty() => format!("{step}: {why} ({place})"),
         Some((what, place)) => format!("{step} {what}: {why} ({place})"),
@@ -94,17 +72,65 @@ pub fn spawn_failure(graph: &Graph, id: UnitId, stage: SpawnStage, errno: i32) -
     }
 }
 
-/// Why the kernel finds nothing to execute although the file is there: the interpreter that its
-/// first line names is not.
-fn no_interpreter(command: &str) -> Option<String> {
-    let path = std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
-    let directories = std::env::split_paths(&path);
-    let files: Vec<PathBuf> = if command.contains('/') {
-        vec![command.into()]
-    } else {
-        directories.map(|directory| directory.join(command)).collect()
-    };
-    let head = files.iter().find_map(|file| endings::head(file, endings::HEAD).ok())?;
+/// What could not be done.
+fn step(stage: SpawnStage) -> &'static str {
+    match stage {
+        SpawnStage::Settings => "cannot be started as it is written",
+        SpawnStage::Prepare => "cannot make its pipes",
+        SpawnStage::Fork => "cannot fork",
+        SpawnStage::Group => "cannot make its process group",
+        SpawnStage::Terminal => "cannot take its terminal",
+        SpawnStage::Limits => "cannot set its limits",
+        SpawnStage::Nice => "cannot set its nice value",
+        SpawnStage::OomScore => "cannot set its oom_score_adj",
+        SpawnStage::Capabilities => "cannot limit its capabilities",
+        SpawnStage::Identity => "cannot become its user or group",
+        SpawnStage::Directory => "cannot enter its working directory",
+        SpawnStage::Streams => "cannot set up its standard streams",
+        SpawnStage::Execute => "cannot be executed",
+    }
+}
+
+/// What the kernel said to a start of a program beside the units' own, for people: a probe's, or
+/// one that stops a unit.
+pub fn program_failure(
+    program: &Template,
+    stage: SpawnStage,
+    errno: Errno,
+    why: Option<&str>,
+) -> String {
+    let program = program.source().display().to_string();
+    match stage {
+        SpawnStage::Execute => not_executed(&program, errno as i32, why),
+        stage => {
+            let why = meaning(stage, errno as i32).unwrap_or(errno.desc());
+            format!("{program}: {}: {why}", step(stage))
+        }
+    }
+}
+
+/// Why a program can't be executed, beginning with its name as it is written.
+fn not_executed(program: &str, errno: i32, why: Option<&str>) -> String {
+    match errno {
+        libc::ENOENT if let Some(why) = why => format!("{program}: {why}"),
+        libc::ENOENT if program.contains('/') => {
+            format!("{program}: no such file, or its loader is missing")
+        }
+        libc::ENOENT => format!("{program}: command not found in PATH"),
+        libc::ENOEXEC => format!(
+            "{program}: neither in an executable format of this machine nor a script that starts with `#!`"
+        ),
+        _ => {
+            let why = meaning(SpawnStage::Execute, errno);
+            format!("{program}: {}", why.unwrap_or_else(|| Errno::from_raw(errno).desc()))
+        }
+    }
+}
+
+/// Why the kernel finds nothing to execute although one of these files is there: the interpreter
+/// that its first line names is not.
+pub fn no_interpreter<'a>(files: impl IntoIterator<Item = &'a Path>) -> Option<String> {
+    let head = files.into_iter().find_map(|file| endings::head(file, endings::HEAD).ok())?;
     let name = endings::interpreter(&head)?;
     let help = if name.ends_with('\r') {
         ": the file has CRLF line endings, and the CR belongs to the name; convert them"

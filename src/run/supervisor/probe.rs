@@ -12,7 +12,7 @@ use super::super::capture::{self, Capture, Found, Matcher, Sought};
 use super::super::prepare::Problem;
 use super::super::probe::{Failure, Over, Try, Verdict, file};
 use super::super::spawn::{self, Launch};
-use super::super::spawn_failure::words;
+use super::super::spawn_failure::{program_failure, words};
 use super::super::stream::Side;
 use super::super::{prepare, processes};
 use super::{Role, Supervisor, now};
@@ -148,23 +148,32 @@ impl Supervisor {
         Ok(())
     }
 
-    /// A probe's command has ended, or could not be executed.
-    pub(super) fn probe_command_ended(&mut self, pid: i32, ending: Result<Ending, spawn::Failure>) {
+    /// A probe's command has ended.
+    pub(super) fn probe_command_ended(&mut self, pid: i32, ending: Ending) {
         let Some(at) = self.commands.iter().position(|command| command.pid == pid) else { return };
         let mut command = self.commands.swap_remove(at);
         command.read();
-        let verdict = match ending {
-            Ok(ending) => command.verdict(ending),
-            Err(spawn::Failure { stage, errno }) => Err(Failure {
-                unmade: is_scarce(stage, errno),
-                ..Failure::new(format!(
-                    "`{}` can't be executed: {}",
-                    command.shown,
-                    words(Errno::from_raw(errno))
-                ))
-            }),
+        self.probed(command.unit, command.purpose, command.verdict(ending));
+    }
+
+    /// A probe's command could not be executed; `why` is what trc has found out itself.
+    pub(super) fn probe_command_failed(
+        &mut self,
+        pid: i32,
+        spawn::Failure { stage, errno }: spawn::Failure,
+        why: Option<&str>,
+    ) {
+        let Some(at) = self.commands.iter().position(|command| command.pid == pid) else { return };
+        let Command { unit, purpose, .. } = self.commands.swap_remove(at);
+        let program = match find(&self.graph.node(unit).unit, purpose) {
+            Some((config::Probe::Exec(words), _)) => words.first(),
+            _ => None,
         };
-        self.probed(command.unit, command.purpose, verdict);
+        let number = Errno::from_raw(errno);
+        let why = program.map(|program| program_failure(program, stage, number, why));
+        let failure = Failure::new(why.unwrap_or_else(|| words(number)));
+        let verdict = Err(Failure { unmade: is_scarce(stage, errno), ..failure });
+        self.probed(unit, purpose, verdict);
     }
 
     /// Reads what a probe's command says.

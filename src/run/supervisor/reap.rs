@@ -79,7 +79,7 @@ impl Supervisor {
                 if matches!(ending, Ending::Code(_)) {
                     self.suite.disown(pid);
                 }
-                self.probe_command_ended(pid, Ok(ending));
+                self.probe_command_ended(pid, ending);
             }
             Some(Child { role: Role::Test, .. }) => self.test_command_ended(pid, Ok(ending)),
             Some(Child { role: Role::Unit(id), saved, terminal, .. }) => {

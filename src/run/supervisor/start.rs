@@ -13,8 +13,8 @@ use super::super::notify::Socket;
 use super::super::prepare::{self, Problem, Ready, Surroundings};
 use super::super::private::Owner;
 use super::super::reopen;
-use super::super::spawn::{self, Ids, Launch, Pace, read_progress};
-use super::super::spawn_failure::spawn_failure;
+use super::super::spawn::{self, Failure, Ids, Launch, Pace, read_progress};
+use super::super::spawn_failure::{no_interpreter, program_failure, spawn_failure};
 use super::super::stream::Side;
 use super::wait::is_ready;
 use super::{Child, Role, Supervisor, now};
@@ -264,6 +264,10 @@ impl Supervisor {
         let Some((progress, hold)) = child.progress.take() else { return };
         let role = child.role;
         let failure = read_progress(progress);
+        let not_there = |failure: &Failure| {
+            (failure.stage, failure.errno) == (SpawnStage::Execute, libc::ENOENT)
+        };
+        let why = failure.filter(not_there).and_then(|_| no_interpreter(hold.files()));
         if failure.is_some() {
             // On its way out it still stands on its stack.
             child.hold = Some(hold);
@@ -279,25 +283,31 @@ impl Supervisor {
                 }
                 self.units[id.0].pid = None;
                 self.units[id.0].group = None;
+                match why {
+                    Some(why) => _ = self.whys.insert(id, why),
+                    None => _ = self.whys.remove(&id),
+                }
                 let (stage, errno) = (failure.stage, failure.errno);
                 self.events.push_back(Event::SpawnFailed { unit: id, stage, errno });
             }
             (Role::StopCommand(id), Some(failure)) => {
-                let why = Errno::from_raw(failure.errno).desc();
-                let name = self.graph.node(id).unit.id();
-                let message = format_args!("cannot execute the stop command of {name}: {why}");
-                self.reporter.main(Level::Error, "stop-command-failed", message);
                 self.units[id.0].stop_command = None;
-                self.events.push_back(Event::StopCommandEnded { unit: id, succeeded: false });
+                let errno = Errno::from_raw(failure.errno);
+                let command = self.graph.node(id).unit.stop.exec.as_deref();
+                let program = command.and_then(<[_]>::first);
+                let why = program
+                    .map(|program| program_failure(program, failure.stage, errno, why.as_deref()));
+                self.no_stop_command(id, &why.unwrap_or_default());
             }
             (Role::Probe, Some(failure)) => {
-                self.probe_command_ended(pid, Err(failure));
+                self.probe_command_failed(pid, failure, why.as_deref());
             }
             (Role::Test, Some(failure)) => {
                 let (stage, errno) = (failure.stage, failure.errno);
-                let why = self.trial.as_ref().map(|trial| trial.unit);
-                let why = why.map(|id| spawn_failure(&self.graph, id, stage, errno));
-                let why = why.unwrap_or_default();
+                let test = self.trial.as_ref().map(|trial| trial.unit);
+                let why = test
+                    .map(|id| spawn_failure(&self.graph, id, stage, errno, why.as_deref()))
+                    .unwrap_or_default();
                 if let Some(trial) = &mut self.trial {
                     trial.unmade |= is_scarce(stage, errno);
                 }
@@ -321,11 +331,15 @@ impl Supervisor {
 
     pub(super) fn start_stop_command(&mut self, id: UnitId) {
         if let Err(why) = self.launch_stop_command(id) {
-            let name = self.graph.node(id).unit.id();
-            let message = format_args!("cannot start the stop command of {name}: {why}");
-            self.reporter.main(Level::Error, "stop-command-failed", message);
-            self.events.push_back(Event::StopCommandEnded { unit: id, succeeded: false });
+            self.no_stop_command(id, &why);
         }
+    }
+
+    fn no_stop_command(&mut self, id: UnitId, why: &str) {
+        let name = self.graph.node(id).unit.id();
+        let message = format_args!("cannot start the stop command of {name}: {why}");
+        self.reporter.main(Level::Error, "stop-command-failed", message);
+        self.events.push_back(Event::StopCommandEnded { unit: id, succeeded: false });
     }
 
     fn launch_stop_command(&mut self, id: UnitId) -> Result<(), String> {
