@@ -13,11 +13,7 @@ use std::time::Instant;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use trc::config::LogFormat;
-use trc::journal::{Journal, Source};
-use trc::run::capture::{Capture, Progress, READ, pipe};
-use trc::run::localtime::CLOCK;
-use trc::run::stream::{Side, Streams};
+use trc::bench::{CLOCK, Capture, Journal, LogFormat, Progress, READ, Side, Source, Streams, pipe};
 
 /// What the unit writes in one go through the pipe.
 const FLOOD: usize = 64 << 20;

@@ -1,19 +1,42 @@
 //! trc: a declarative init for containers.
 //!
 //! Data goes one way through four rooms, and nothing goes back except events:
-//! [`config`] (what was written) → [`graph`] (what it means) → [`engine`] (what
-//! happens next; pure) → [`run`] (making it happen; syscalls). See
-//! `docs/architecture.md`.
+//! `config` (what was written) → `graph` (what it means) → `engine` (what happens next; pure) →
+//! `run` (making it happen; syscalls). See `docs/architecture.md`.
+//!
+//! This is the library of two programs, and nobody else's: what is public is what these, and
+//! the benchmarks, begin with.
 
-pub mod config;
-pub mod ctl;
-pub mod engine;
-pub mod graph;
-pub mod journal;
-pub mod regex;
+mod config;
+mod ctl;
+mod engine;
+mod graph;
+mod journal;
+mod regex;
 #[allow(unsafe_code)]
-pub mod run;
-pub mod selftest;
-pub mod shell;
-pub mod signal;
+mod run;
+mod selftest;
+mod shell;
+mod signal;
 pub mod status;
+
+/// What `trc` is.
+pub mod init {
+    pub use crate::run::{arguments, main};
+}
+
+/// What `trcctl` is.
+pub mod client {
+    pub use crate::config::cli;
+    pub use crate::ctl::test::namespace::Stage;
+    pub use crate::ctl::{check, test, verdict};
+}
+
+/// What is measured.
+pub mod bench {
+    pub use crate::config::LogFormat;
+    pub use crate::journal::{Journal, Source};
+    pub use crate::run::capture::{Capture, Progress, READ, pipe};
+    pub use crate::run::localtime::CLOCK;
+    pub use crate::run::stream::{Side, Streams};
+}

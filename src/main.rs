@@ -10,7 +10,7 @@ use std::ffi::{c_char, c_int};
 
 /// The C entry point.
 ///
-/// A panic can't leave it: [`trc::run::main`] catches them all.
+/// A panic can't leave it: [`trc::init::main`] catches them all.
 ///
 /// # Safety
 /// Called once, by the C runtime, with `count` strings that stay for good.
@@ -19,5 +19,5 @@ use std::ffi::{c_char, c_int};
 #[allow(unsafe_code)]
 pub unsafe extern "C" fn main(count: c_int, arguments: *const *const c_char) -> c_int {
     // SAFETY: the C runtime's.
-    c_int::from(trc::run::main(unsafe { trc::run::arguments(count, arguments) }))
+    c_int::from(trc::init::main(unsafe { trc::init::arguments(count, arguments) }))
 }

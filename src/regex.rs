@@ -1,7 +1,7 @@
 //! Regular expressions, compiled in one way: with what is checked when the configuration is
 //! read, lines and texts are searched later.
 
-pub use regex_lite::Regex;
+pub(crate) use regex_lite::Regex;
 use regex_lite::RegexBuilder;
 
 /// No regular expression takes more than this when it is compiled, in bytes. Looking for it in a
@@ -14,7 +14,7 @@ const LARGEST: usize = 16 * 1024;
 ///
 /// # Errors
 /// Why it can't be compiled, as the end of a sentence about it: `is not a valid …`.
-pub fn compile(pattern: &str) -> Result<Regex, String> {
+pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
     build(pattern, LARGEST).map_err(|error| match error.to_string() {
         why if why.contains("size limit") => format!(
             "is too large: compiled, it takes more than {} KiB; a repetition such as {{0,700}} takes as much as the text written so often",
@@ -26,7 +26,7 @@ pub fn compile(pattern: &str) -> Result<Regex, String> {
 
 /// A text that stands for itself, made ready to be looked for as a regular expression is. None
 /// if that takes megabytes.
-pub fn literal(text: &str) -> Option<Regex> {
+pub(crate) fn literal(text: &str) -> Option<Regex> {
     build(&regex_lite::escape(text), 16 << 20).ok()
 }
 

@@ -7,7 +7,7 @@ use nix::sys::signal::Signal as Standard;
 
 /// A signal number that this kernel knows: 1 to 64.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Signal(i32);
+pub(crate) struct Signal(i32);
 
 /// The first and last real-time signals that programs may use; glibc and musl
 /// keep 32 and 33 (and musl 34) to themselves (signal(7)).
@@ -16,46 +16,49 @@ const RT_MAX: i32 = 64;
 
 impl Signal {
     /// Hang-up.
-    pub const HUP: Self = Self(libc::SIGHUP);
+    #[cfg(test)]
+    pub(crate) const HUP: Self = Self(libc::SIGHUP);
     /// Interrupt from the keyboard.
-    pub const INT: Self = Self(libc::SIGINT);
+    pub(crate) const INT: Self = Self(libc::SIGINT);
     /// Quit from the keyboard.
-    pub const QUIT: Self = Self(libc::SIGQUIT);
+    pub(crate) const QUIT: Self = Self(libc::SIGQUIT);
     /// The end that can't be caught.
-    pub const KILL: Self = Self(libc::SIGKILL);
+    pub(crate) const KILL: Self = Self(libc::SIGKILL);
     /// Memory that is not there.
-    pub const SEGV: Self = Self(libc::SIGSEGV);
+    #[cfg(test)]
+    pub(crate) const SEGV: Self = Self(libc::SIGSEGV);
     /// User-defined signal 1.
-    pub const USR1: Self = Self(libc::SIGUSR1);
+    #[cfg(test)]
+    pub(crate) const USR1: Self = Self(libc::SIGUSR1);
     /// The polite end.
-    pub const TERM: Self = Self(libc::SIGTERM);
+    pub(crate) const TERM: Self = Self(libc::SIGTERM);
     /// Go on, if stopped.
-    pub const CONT: Self = Self(libc::SIGCONT);
+    pub(crate) const CONT: Self = Self(libc::SIGCONT);
     /// The stop that can't be caught.
-    pub const STOP: Self = Self(libc::SIGSTOP);
+    pub(crate) const STOP: Self = Self(libc::SIGSTOP);
     /// A stop typed at the terminal.
-    pub const TSTP: Self = Self(libc::SIGTSTP);
+    pub(crate) const TSTP: Self = Self(libc::SIGTSTP);
     /// A background process reads the terminal.
-    pub const TTIN: Self = Self(libc::SIGTTIN);
+    pub(crate) const TTIN: Self = Self(libc::SIGTTIN);
     /// A background process writes to or sets the terminal.
-    pub const TTOU: Self = Self(libc::SIGTTOU);
+    pub(crate) const TTOU: Self = Self(libc::SIGTTOU);
 
     /// The signal of this number, if there is one.
     #[must_use]
-    pub fn from_number(number: i32) -> Option<Self> {
+    pub(crate) fn from_number(number: i32) -> Option<Self> {
         ((1..=31).contains(&number) || (RT_MIN..=RT_MAX).contains(&number)).then_some(Self(number))
     }
 
     /// Whether what gets it is to end: a crash, KILL or TERM. Others mean what a program makes
     /// of them, such as HUP, which often makes it read its configuration anew.
     #[must_use]
-    pub fn ends(self) -> bool {
+    pub(crate) fn ends(self) -> bool {
         self == Self::KILL || self == Self::TERM || self.is_crash()
     }
 
     /// Whether a program that makes nothing of it ends of it: signal(7).
     #[must_use]
-    pub fn is_fatal(self) -> bool {
+    pub(crate) fn is_fatal(self) -> bool {
         let others = [
             Self::CONT,
             Self::STOP,
@@ -71,7 +74,7 @@ impl Signal {
 
     /// Whether what has died of it was at fault itself.
     #[must_use]
-    pub fn is_crash(self) -> bool {
+    pub(crate) fn is_crash(self) -> bool {
         let crashes =
             [libc::SIGABRT, libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGSYS];
         crashes.contains(&self.0)
@@ -79,13 +82,13 @@ impl Signal {
 
     /// Whether it only stops what makes nothing of it, and is discarded by CONT: signal(7).
     #[must_use]
-    pub fn is_job_control(self) -> bool {
+    pub(crate) fn is_job_control(self) -> bool {
         matches!(self, Self::TSTP | Self::TTIN | Self::TTOU)
     }
 
     /// Its number.
     #[must_use]
-    pub fn number(self) -> i32 {
+    pub(crate) fn number(self) -> i32 {
         self.0
     }
 }

@@ -7,9 +7,8 @@
     reason = "tests start processes and read the clock"
 )]
 
-mod common;
-
-use common::{HUP, KILL, MODES, TERM, Trc, python, table};
+use crate::common;
+use crate::common::{HUP, KILL, MODES, TERM, Trc, python, table};
 
 const STOP: i32 = 19;
 const CONT: i32 = 18;
@@ -654,7 +653,7 @@ fn orphans_without_end_hold_up_nothing() {
     let own = std::env::current_exe().unwrap();
     let storm = |name: &str| {
         format!(
-            "[async.{name}]\nexec = ['{}', '--ignored', '--exact', 'leaves_orphans_for_ever']\n\
+            "[async.{name}]\nexec = ['{}', '--ignored', '--exact', 'attacks::leaves_orphans_for_ever']\n\
              stop.timeout = '1s'\n",
             own.display()
         )

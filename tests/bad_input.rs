@@ -1,8 +1,6 @@
 //! Whatever is wrong has a clear message that names the place, and a defined status.
 
-mod common;
-
-use common::{MODES, Mode, Outcome, TERM, Trc, binary, has, root, table};
+use crate::common::{MODES, Mode, Outcome, TERM, Trc, binary, has, root, table};
 
 /// A mistake in a `trc.toml`: its text, the place, and what else is said of it.
 struct Mistake {

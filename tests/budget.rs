@@ -1,15 +1,12 @@
 //! The end comes in time, whatever can't be killed and whoever does not read.
 
-#![allow(clippy::disallowed_methods)]
-
-mod common;
-
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
-use common::{TERM, Trc, has, kill, root, terminal};
+use crate::common;
+use crate::common::{TERM, Trc, has, kill, root, terminal};
 
 /// Makes trc a user that can do nothing to root's processes.
 const NOBODY: [&str; 5] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];

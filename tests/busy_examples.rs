@@ -5,18 +5,14 @@
 //! Needs root and Debian's packages, which `.ci/run` installs. This is how often they ran before
 //! a release:
 //!
-//!     TRC_TEST_ROUNDS=400 cargo test --test busy_examples -- --ignored --nocapture
-
-#![allow(clippy::disallowed_methods, reason = "the busy work beside trc")]
-
-mod common;
+//!     TRC_TEST_ROUNDS=400 cargo test --test suite busy_examples:: -- --ignored --nocapture
 
 use std::hint::black_box;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use common::{Trc, number_from};
+use crate::common::{Trc, number_from};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 

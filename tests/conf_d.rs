@@ -1,11 +1,10 @@
 //! The drop-ins of `conf.d/` do what their comments say, under bash and under a POSIX
 //! shell. `async.cron.toml` needs a cron: it is run in a container, see `containers.rs`.
 
-mod common;
-
 use std::path::Path;
 
-use common::Trc;
+use crate::common;
+use crate::common::Trc;
 
 /// Those of `shells` that scripts are written for; `/bin/sh` is dash on Debian.
 const SHELLS: [&str; 2] = ["bash", "sh"];

@@ -1,10 +1,6 @@
 //! trc as PID 1 of real containers. Needs a container engine, as `container/mod.rs` says:
 //!
-//!     TRC_CONTAINER_ENGINE=docker cargo test --test containers -- --ignored
-
-#![allow(clippy::disallowed_methods)]
-
-mod container;
+//!     TRC_CONTAINER_ENGINE=docker cargo test --test suite containers:: -- --ignored
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +8,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use container::{
+use crate::container::{
     Container, Ended, ROOT, Run, STAMP, call, engine, podman, remember, static_binary,
 };
 use regex::Regex;

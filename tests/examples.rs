@@ -1,11 +1,9 @@
 //! The examples run as they are; `examples/opensmtpd` and `examples/web-stack` in
 //! containers, see `containers.rs` and `web_stack.rs`.
 
-mod common;
-
 use std::path::Path;
 
-use common::{INT, MODES, Trc};
+use crate::common::{INT, MODES, Trc};
 
 const QUICKSTART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/quickstart");
 

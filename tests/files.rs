@@ -1,9 +1,7 @@
 //! Output that goes to files: rotated without losing a line, reopened on request, and what
 //! happens where it can't be written.
 
-mod common;
-
-use common::{HUP, TERM, Trc, root};
+use crate::common::{HUP, TERM, Trc, root};
 
 fn to_file(name: &str, rest: &str, script: &str) -> String {
     format!(

@@ -1,8 +1,6 @@
 //! The tests' own tools, tried on a shell in trc's place.
 
-mod common;
-
-use common::{MODES, TERM, Trc};
+use crate::common::{MODES, TERM, Trc};
 
 fn shell(text: &str) -> Trc {
     Trc::new().program("sh").args(&["-c", text])

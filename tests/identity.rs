@@ -1,11 +1,9 @@
 //! What a unit's process is and may: limits, priorities, capabilities, terminals, input and
 //! secrets, as the kernel tells.
 
-mod common;
-
 use std::os::unix::fs::PermissionsExt;
 
-use common::{TERM, Trc, has, python, root, table, terminal};
+use crate::common::{TERM, Trc, has, python, root, table, terminal};
 
 /// What a program says that runs as a unit with these keys.
 fn unit(keys: &str, program: &str) -> Trc {

@@ -2,9 +2,7 @@
 //! background, programs below a wrapper, main processes that hand over. They are the unit's,
 //! wherever they went: they get the stop signal once, and are gone before its next start.
 
-mod common;
-
-use common::{MODES, TERM, Trc, python, table};
+use crate::common::{MODES, TERM, Trc, python, table};
 
 /// A program that says what becomes of it. It blocks TERM and waits for it; then it does what
 /// `then` says.

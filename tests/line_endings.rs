@@ -1,8 +1,6 @@
 //! Files that were written on Windows: `\r\n` at the ends of their lines.
 
-mod common;
-
-use common::{TERM, Trc, table};
+use crate::common::{TERM, Trc, table};
 
 const TRCCTL: &str = env!("CARGO_BIN_EXE_trcctl");
 

@@ -1,10 +1,9 @@
 //! What units say of themselves by `NOTIFY_SOCKET`, as a user sees it.
 
-mod common;
-
 use std::fmt::Write as _;
 
-use common::{MODES, TERM, Trc, python, table};
+use crate::common;
+use crate::common::{MODES, TERM, Trc, python, table};
 
 /// A program that sends these messages, one after another, and then does something.
 fn sender(messages: &[&str], then: &str) -> String {

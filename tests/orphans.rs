@@ -1,9 +1,7 @@
 //! Zombies are reaped, whoever they belonged to, and nothing outlives trc: the
 //! harness fails a test where something does.
 
-mod common;
-
-use common::{MODES, Running, TERM, Trc, USR1, children_of, number_from, state_of, table};
+use crate::common::{MODES, Running, TERM, Trc, USR1, children_of, number_from, state_of, table};
 
 /// Forks twice for each orphan, as fast as a small shell can.
 fn storm(orphan: &str, count: usize) -> String {

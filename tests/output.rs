@@ -1,15 +1,12 @@
 //! What trc writes, where, and what it does when nobody reads it.
 
-#![allow(clippy::disallowed_methods)]
-
-mod common;
-
 use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::process::Command;
 
-use common::{MODES, NEVER, TERM, Trc, USR1, children_of, full_pipe, root, state_of, table};
+use crate::common;
+use crate::common::{MODES, NEVER, TERM, Trc, USR1, children_of, full_pipe, root, state_of, table};
 use regex::Regex;
 
 // ---- log lines --------------------------------------------------------------------

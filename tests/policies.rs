@@ -3,9 +3,8 @@
 //!
 //! The expected statuses are written out, not computed.
 
-mod common;
-
-use common::{INT, NEVER, TERM, Trc, USR1, table};
+use crate::common;
+use crate::common::{INT, NEVER, TERM, Trc, USR1, table};
 
 const POLICIES: [&str; 4] = ["any", "all", "err", "forever"];
 

@@ -6,11 +6,7 @@
 //! all that it says, and fewer probes than a thousand:
 //!
 //!     TRC_TEST_SERVER=OpenSSH TRC_TEST_PROBES=20 \
-//!         cargo test --test polite_probes -- --ignored --nocapture
-
-#![allow(clippy::disallowed_methods, reason = "servers beside trc")]
-
-mod common;
+//!         cargo test --test suite polite_probes:: -- --ignored --nocapture
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -20,7 +16,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{MODES, Running, TERM, Trc, number_from, table};
+use crate::common::{MODES, Running, TERM, Trc, number_from, table};
 use regex::Regex;
 
 /// How many connections of each kind the small servers have.

@@ -1,18 +1,13 @@
 //! The code blocks of `README.md` and the examples' pages are true: TOML loads, and
 //! commands run as they stand there. Those that need docker are run by `containers.rs`.
 
-#![allow(clippy::disallowed_methods)]
-
 use std::collections::BTreeSet;
-use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use regex::Regex;
 use tempfile::TempDir;
-use trc::config::{Invocation, cli, load};
-use trc::graph::Graph;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -52,17 +47,14 @@ fn toml_loads() {
         for block in blocks(&page(name), "toml") {
             let dir = TempDir::new().unwrap();
             fs::write(dir.path().join("trc.toml"), &block).unwrap();
-            let argv: [OsString; 3] = ["trc".into(), "-w".into(), dir.path().into()];
-            let Invocation::Run(line) = cli::parse(argv.into()) else { panic!("it should run") };
-            let loaded = load(&line, &Vec::new()).unwrap_or_else(|wrong| {
-                let wrong: Vec<String> =
-                    wrong.diagnostics.iter().map(ToString::to_string).collect();
-                panic!("{name}:\n{}", wrong.join("\n"))
-            });
-            assert!(loaded.config.remarks.is_empty(), "{name}: {:?}", loaded.config.remarks);
-            if let Err(wrong) = Graph::build(&loaded.config) {
-                panic!("{name}: {wrong:?}\n{block}");
-            }
+            let output = Command::new(env!("CARGO_BIN_EXE_trcctl"))
+                .args(["check", "-w"])
+                .arg(dir.path())
+                .env_clear()
+                .output()
+                .unwrap();
+            let says = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success() && says.is_empty(), "{name}:\n{block}\n{says}");
             count += 1;
         }
     }

@@ -1,9 +1,7 @@
 //! Processes and descriptors that others have used up: what could not be tried for want of them
 //! has not failed, and what could not be started is started when there are some again.
 
-mod common;
-
-use common::{TERM, Trc, root};
+use crate::common::{TERM, Trc, root};
 
 /// The keys of a unit of a user that no other test has. It can't execute its command where that
 /// user has more than `nproc` other processes.

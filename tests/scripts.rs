@@ -1,13 +1,11 @@
 //! What ends a script, in every stage, form and shell, and what of the environment it is safe
 //! from.
 
-mod common;
-
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
 
-use common::{Trc, has, table};
+use crate::common::{Trc, has, table};
 
 /// The shells: a name, trc's setting, and what docs/scripts.md calls it.
 const SHELLS: [(&str, &str, &str); 3] = [

@@ -2,20 +2,15 @@
 //! below knows, somebody else's image, and one FROM scratch. Needs a container engine, as
 //! `container/mod.rs` says:
 //!
-//!     TRC_CONTAINER_ENGINE=docker cargo test --test self_testing_images -- --ignored
+//!     TRC_CONTAINER_ENGINE=docker cargo test --test suite self_testing_images:: -- --ignored
 //!
 //! With `--nocapture` the table's defects are printed, each with what names it.
-
-#![allow(clippy::disallowed_methods)]
-
-mod common;
-mod container;
 
 use std::fs;
 use std::path::Path;
 
-use common::{number_from, table};
-use container::{Ended, ROOT, Run, build, mail, static_binary, web_stack};
+use crate::common::{number_from, table};
+use crate::container::{Ended, ROOT, Run, build, mail, static_binary, web_stack};
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -1,15 +1,14 @@
 //! Images that test themselves: test mode with real processes, what it finds, what it
 //! prints, and its exit status.
 
-mod common;
-
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::thread;
 
-use common::{MODES, NEVER, Outcome, Running, TERM, Trc, python, root, table};
+use crate::common;
+use crate::common::{MODES, NEVER, Outcome, Running, TERM, Trc, python, root, table};
 
 /// A service that says that it is up, stays, and ends when it is told to.
 const SERVICE: &str = "[async.web]\nexec = ['cat', '${W}/hello', '${W}/never']\nready.log = 'up'\n";

@@ -3,9 +3,8 @@
 //! What waits for a signal with a trap does it in short reads: a signal that comes just
 //! before a `read` is seen by bash only after it.
 
-mod common;
-
-use common::{
+use crate::common;
+use crate::common::{
     HUP, INT, MODES, Mode, NEVER, STAMP, TERM, Trc, USR1, USR2, has, number_from, python, table,
 };
 

@@ -1,14 +1,13 @@
 //! Readiness, health, restarts and the longest time a unit may run, as a user sees them.
 
-mod common;
-
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
 
-use common::{MODES, Running, TERM, Trc, USR1, patience, root, table};
+use crate::common;
+use crate::common::{MODES, Running, TERM, Trc, USR1, patience, root, table};
 use nix::libc::{SIGCONT as CONT, SIGSTOP as STOP};
 
 /// A unit that is ready by `ready` after its gate was opened, and one that is after it.

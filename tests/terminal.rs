@@ -2,10 +2,6 @@
 //! sizes, questions and answers. What is typed comes back as an echo, so what a test
 //! waits for never looks like what it typed.
 
-#![allow(clippy::disallowed_methods)]
-
-mod common;
-
 use std::fs::File;
 use std::io::Write;
 use std::ops::Deref;
@@ -14,7 +10,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{MODES, Outcome, Running, TERM, Trc};
+use crate::common;
+use crate::common::{MODES, Outcome, Running, TERM, Trc};
 use nix::unistd::{tcgetpgrp, ttyname};
 
 const CTRL_C: &str = "\x03";

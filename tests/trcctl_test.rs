@@ -1,11 +1,9 @@
 //! `trcctl test` and `trcctl verdict`: an image's tests without a container.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 
-use common::{INT, KILL, NEVER, Outcome, Trc, binary, has, root, table};
+use crate::common::{INT, KILL, NEVER, Outcome, Trc, binary, has, root, table};
 
 /// With trc as PID 1, and without.
 const WAYS: [&[&str]; 2] = [&[], &["--no-namespaces"]];

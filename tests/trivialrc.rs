@@ -1,8 +1,6 @@
 //! `TrivialRC`'s command lines and drop-in scripts run as they are.
 
-mod common;
-
-use common::{MODES, Outcome, TERM, Trc, table};
+use crate::common::{MODES, Outcome, TERM, Trc, table};
 
 // ---- the command line ---------------------------------------------------------------
 

@@ -2,14 +2,12 @@
 //! beside whatever else an image may have, and the other policies.
 //!
 //! What is said of `TrivialRC` was found by running every line several times under its version
-//! 1.1.7, with bash 5.2: `TRC_TEST_TRIVIALRC=/path/to/its/trc cargo test --test trivialrc_lines`
+//! 1.1.7, with bash 5.2: `TRC_TEST_TRIVIALRC=/path/to/its/trc cargo test --test suite trivialrc_lines::`
 //! does so again (it needs ps, pgrep and pkill).
-
-mod common;
 
 use std::path::Path;
 
-use common::{MODES, Trc, table};
+use crate::common::{MODES, Trc, table};
 
 const VERDICT: &str =
     "if [[ ${_exit_status} -eq 138 ]]; then exit 0; else exit ${_exit_status}; fi";

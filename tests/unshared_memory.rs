@@ -1,9 +1,7 @@
 //! Where a child may not share trc's memory, it gets a copy, and nobody notices: under an
 //! emulator of another machine, behind a filter of system calls.
 
-mod common;
-
-use common::{MODES, TERM, Trc, has, python, table};
+use crate::common::{MODES, TERM, Trc, has, python, table};
 
 /// Refuses `clone` with `CLONE_VM` by this error, as seccomp(2) can, and executes the rest.
 fn refusing(errno: i32) -> String {

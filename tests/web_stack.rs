@@ -1,18 +1,13 @@
 //! `examples/web-stack` in a container: a database, a cache, a migration, an app and a
 //! proxy. Needs a container engine, as `container/mod.rs` says:
 //!
-//!     TRC_CONTAINER_ENGINE=docker cargo test --test web_stack -- --ignored
-
-#![allow(clippy::disallowed_methods)]
-
-mod common;
-mod container;
+//!     TRC_CONTAINER_ENGINE=docker cargo test --test suite web_stack:: -- --ignored
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use common::{number_from, table};
-use container::{Container, Run, web_stack};
+use crate::common::{number_from, table};
+use crate::container::{Container, Run, web_stack};
 use tempfile::TempDir;
 
 const PASSWORD: &str = "Tr0ub4dor's \"&3\"";

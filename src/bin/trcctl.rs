@@ -7,9 +7,7 @@ use std::process::ExitCode;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use trc::config::cli;
-use trc::ctl::test::namespace::Stage;
-use trc::ctl::{check, test, verdict};
+use trc::client::{Stage, check, cli, test, verdict};
 use trc::status;
 
 fn main() -> ExitCode {

@@ -13,7 +13,7 @@ use super::{Diagnostic, Environment, Origin, Placed, Severity, Stage, Template, 
 const MOST_UNKNOWN: usize = 1000;
 
 /// Reads the tree and collects what is wrong.
-pub struct Decoder<'a> {
+pub(super) struct Decoder<'a> {
     /// For `${NAME}`.
     pub environment: &'a Environment,
     /// For places within strings.
@@ -27,29 +27,29 @@ pub struct Decoder<'a> {
 }
 
 /// A table whose keys are those of a schema.
-pub struct Fields<'t> {
+pub(super) struct Fields<'t> {
     table: Option<&'t Table>,
     keys: &'static [Key],
 }
 
 impl<'t> Fields<'t> {
     /// Those of a table whose unknown keys were noted already.
-    pub fn noted(keys: &'static [Key], table: Option<&'t Table>) -> Self {
+    pub(super) fn noted(keys: &'static [Key], table: Option<&'t Table>) -> Self {
         Self { table, keys }
     }
 
     /// Whether the schema has this key here.
-    pub fn has(&self, name: &str) -> bool {
+    pub(super) fn has(&self, name: &str) -> bool {
         schema::find(self.keys, name).is_some()
     }
 
     /// Whether a key stands here that the schema doesn't have.
-    pub fn has_unknown(&self) -> bool {
+    pub(super) fn has_unknown(&self) -> bool {
         self.table.is_some_and(|table| table.keys().any(|key| !self.has(key)))
     }
 
     /// The entry of a key of the schema.
-    pub fn entry(&self, name: &str) -> Option<&'t Entry> {
+    pub(super) fn entry(&self, name: &str) -> Option<&'t Entry> {
         let known = self.has(name) || schema::find(schema::UNIT, name).is_some();
         debug_assert!(known, "`{name}` is not in the schema");
         self.table?.get(name)
@@ -58,7 +58,7 @@ impl<'t> Fields<'t> {
 
 impl Decoder<'_> {
     /// Notes what is wrong with the value of a key.
-    pub fn problem(&mut self, key: &str, node: &Node, problem: Problem) {
+    pub(super) fn problem(&mut self, key: &str, node: &Node, problem: Problem) {
         if problem.undefined && self.disabled {
             return;
         }
@@ -75,7 +75,7 @@ impl Decoder<'_> {
     }
 
     /// Reads a value, or notes what is wrong with it.
-    pub fn read<T>(
+    pub(super) fn read<T>(
         &mut self,
         key: &str,
         node: &Node,
@@ -85,7 +85,7 @@ impl Decoder<'_> {
     }
 
     /// Reads a key's value if the key is there.
-    pub fn get<T>(
+    pub(super) fn get<T>(
         &mut self,
         fields: &Fields,
         key: &str,
@@ -96,7 +96,7 @@ impl Decoder<'_> {
     }
 
     /// The same, with where it came from.
-    pub fn placed<T>(
+    pub(super) fn placed<T>(
         &mut self,
         fields: &Fields,
         key: &str,
@@ -108,7 +108,7 @@ impl Decoder<'_> {
     }
 
     /// An array's values; one string stands for an array of one where `or_one`.
-    pub fn list<T>(
+    pub(super) fn list<T>(
         &mut self,
         key: &str,
         node: &Node,
@@ -135,7 +135,7 @@ impl Decoder<'_> {
     }
 
     /// A table of names of the user's own.
-    pub fn names<'t>(&mut self, key: &str, entry: Option<&'t Entry>) -> Option<&'t Table> {
+    pub(super) fn names<'t>(&mut self, key: &str, entry: Option<&'t Entry>) -> Option<&'t Table> {
         let entry = entry?;
         let table = entry.node.as_table();
         if table.is_none() {
@@ -161,7 +161,7 @@ impl Decoder<'_> {
 
     /// A table with keys of a schema; unknown ones are noted. `place` says where it is,
     /// as in "unknown key `x` in `[log]`".
-    pub fn fields<'t>(
+    pub(super) fn fields<'t>(
         &mut self,
         place: &str,
         keys: &'static [Key],
@@ -189,7 +189,7 @@ impl Decoder<'_> {
     }
 
     /// The words of a command: `exec`, `shell`, `stop.exec`.
-    pub fn words(&mut self, key: &str, node: &Node) -> Option<Vec<Template>> {
+    pub(super) fn words(&mut self, key: &str, node: &Node) -> Option<Vec<Template>> {
         let words: Vec<Template> = match &node.value {
             Value::String(text) => {
                 let words = self.read(key, node, |_, _| words::split(text))?;
@@ -240,7 +240,7 @@ impl Decoder<'_> {
     }
 
     /// Points out a variable without braces, which stands for itself.
-    pub fn unbraced(&mut self, key: &str, origin: &Origin, words: &[String]) {
+    pub(super) fn unbraced(&mut self, key: &str, origin: &Origin, words: &[String]) {
         if words::reads_dollars(words) {
             return;
         }
@@ -255,12 +255,12 @@ impl Decoder<'_> {
     }
 
     /// An array of units' names.
-    pub fn unit_names(&mut self, key: &str, node: &Node) -> Vec<UnitRef> {
+    pub(super) fn unit_names(&mut self, key: &str, node: &Node) -> Vec<UnitRef> {
         self.list(key, node, true, leaf::text)
     }
 
     /// Every unit that is there, in the order in which they were declared.
-    pub fn declared<'t>(&mut self, top: &Fields<'t>) -> Vec<(Stage, &'t str, &'t Entry)> {
+    pub(super) fn declared<'t>(&mut self, top: &Fields<'t>) -> Vec<(Stage, &'t str, &'t Entry)> {
         let mut units = Vec::new();
         for stage in Stage::ALL {
             let table = self.names(stage.name(), top.entry(stage.name()));
@@ -273,7 +273,12 @@ impl Decoder<'_> {
     }
 
     /// An error at a place.
-    pub fn error(&mut self, origin: &Origin, message: impl Into<String>, help: Option<String>) {
+    pub(super) fn error(
+        &mut self,
+        origin: &Origin,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) {
         let mut diagnostic = Diagnostic::error(origin.clone(), message);
         diagnostic.help = help;
         self.diagnostics.push(diagnostic);

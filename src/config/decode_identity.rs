@@ -13,7 +13,7 @@ use super::{Diagnostic, Environment, FileEnv, Identity, Placed, Variable, schema
 
 impl Decoder<'_> {
     /// The keys of a unit that say who it is.
-    pub fn identity(&mut self, fields: &Fields) -> Identity {
+    pub(super) fn identity(&mut self, fields: &Fields) -> Identity {
         Identity {
             user: self.placed(fields, "user", leaf::id),
             group: self.placed(fields, "group", leaf::id),
@@ -70,7 +70,10 @@ impl Decoder<'_> {
     }
 
     /// Variables, by name.
-    pub fn variables(&mut self, entry: Option<&Entry>) -> BTreeMap<String, Placed<Variable>> {
+    pub(super) fn variables(
+        &mut self,
+        entry: Option<&Entry>,
+    ) -> BTreeMap<String, Placed<Variable>> {
         let mut variables = BTreeMap::new();
         if let Some(node) = entry.map(|entry| &entry.node)
             && let Some(right) = assignments(node)
@@ -112,7 +115,7 @@ impl Decoder<'_> {
     }
 
     /// `file_env`.
-    pub fn file_env(&mut self, top: &Fields) -> FileEnv {
+    pub(super) fn file_env(&mut self, top: &Fields) -> FileEnv {
         let Some(entry) = top.entry("file_env") else { return FileEnv::No };
         if let Value::Array(_) = &entry.node.value {
             let names = self.list("file_env", &entry.node, false, leaf::line);
@@ -175,7 +178,7 @@ fn limit(resource: Resource, node: &Node, environment: &Environment) -> Leaf<Lim
 }
 
 /// A capability by its name, with or without `CAP_`.
-pub fn capability(node: &Node, environment: &Environment) -> Leaf<u8> {
+pub(super) fn capability(node: &Node, environment: &Environment) -> Leaf<u8> {
     let text = leaf::text(node, environment)?;
     let lower = text.to_lowercase();
     let name = lower.strip_prefix("cap_").unwrap_or(&lower);

@@ -24,7 +24,7 @@ const FAILURES: u32 = 3;
 
 impl Decoder<'_> {
     /// `ready`.
-    pub fn ready(&mut self, unit: &Fields) -> Option<Ready> {
+    pub(super) fn ready(&mut self, unit: &Fields) -> Option<Ready> {
         let entry = unit.entry("ready")?;
         let table = self.probe_table("ready", entry)?;
         let fields = self.fields(" in `ready`", schema::READY, Some(table));
@@ -36,7 +36,7 @@ impl Decoder<'_> {
     }
 
     /// `health`.
-    pub fn health(&mut self, unit: &Fields) -> Option<Health> {
+    pub(super) fn health(&mut self, unit: &Fields) -> Option<Health> {
         let entry = unit.entry("health")?;
         let table = self.probe_table("health", entry)?;
         let fields = self.fields(" in `health`", schema::HEALTH, Some(table));
@@ -113,7 +113,7 @@ impl Decoder<'_> {
 
     /// What is asked over HTTP; `keys` are those that may stand there, `codes` will do where no
     /// `status` is written.
-    pub fn http_of(
+    pub(super) fn http_of(
         &mut self,
         key: &str,
         entry: &Entry,

@@ -22,7 +22,7 @@ const NEVER: &[&str] = &["false", "never", "off", "none", "temporary"];
 
 impl Decoder<'_> {
     /// `restart`.
-    pub fn restart(&mut self, unit: &Fields) -> Restart {
+    pub(super) fn restart(&mut self, unit: &Fields) -> Restart {
         let Some(entry) = unit.entry("restart") else { return Restart::NO };
         let Some(table) = entry.node.as_table() else {
             let problem = Problem::expected("no, on-failure, always or a table", &entry.node);

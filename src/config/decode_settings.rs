@@ -14,12 +14,12 @@ use crate::signal::Signal;
 
 impl Decoder<'_> {
     /// `wait`.
-    pub fn wait(&mut self, top: &Fields) -> WaitPolicy {
+    pub(super) fn wait(&mut self, top: &Fields) -> WaitPolicy {
         self.get(top, "wait", leaf::wait).unwrap_or_default()
     }
 
     /// `shell`.
-    pub fn shell(&mut self, top: &Fields) -> Option<Vec<OsString>> {
+    pub(super) fn shell(&mut self, top: &Fields) -> Option<Vec<OsString>> {
         let node = &top.entry("shell")?.node;
         let environment = self.environment;
         let words = self.words("shell", node)?;
@@ -32,14 +32,14 @@ impl Decoder<'_> {
     }
 
     /// `[shutdown]`.
-    pub fn shutdown(&mut self, top: &Fields) -> Shutdown {
+    pub(super) fn shutdown(&mut self, top: &Fields) -> Shutdown {
         let table = self.names("shutdown", top.entry("shutdown"));
         let fields = self.fields(" in `[shutdown]`", schema::SHUTDOWN, table);
         Shutdown { timeout: self.get(&fields, "timeout", duration) }
     }
 
     /// `[log]`; `level` is what holds if nothing was written.
-    pub fn log(&mut self, top: &Fields, level: log::LevelFilter) -> Log {
+    pub(super) fn log(&mut self, top: &Fields, level: log::LevelFilter) -> Log {
         let table = self.names("log", top.entry("log"));
         let fields = self.fields(" in `[log]`", schema::LOG, table);
         let origin = fields.entry("level").map(|level| &level.node.origin);
@@ -52,7 +52,7 @@ impl Decoder<'_> {
     }
 
     /// `[exit]`.
-    pub fn exit(&mut self, top: &Fields) -> Exit {
+    pub(super) fn exit(&mut self, top: &Fields) -> Exit {
         let mut exit = Exit::default();
         for (from, entry) in self.names("exit", top.entry("exit")).into_iter().flatten() {
             match from.as_str() {
@@ -95,7 +95,7 @@ impl Decoder<'_> {
     }
 
     /// `[signals]`.
-    pub fn signals(&mut self, top: &Fields) -> BTreeMap<Signal, SignalRule> {
+    pub(super) fn signals(&mut self, top: &Fields) -> BTreeMap<Signal, SignalRule> {
         let mut rules = BTreeMap::new();
         for (name, entry) in self.names("signals", top.entry("signals")).into_iter().flatten() {
             let key = Node::text(name.clone(), entry.key.clone());

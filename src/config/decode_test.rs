@@ -25,7 +25,13 @@ const RECOVERY: Duration = Duration::from_secs(30);
 
 impl Decoder<'_> {
     /// All of a test but what it runs, which is `command` where it runs anything.
-    pub fn test(&mut self, name: &str, entry: &Entry, fields: &Fields, command: bool) -> Unit {
+    pub(super) fn test(
+        &mut self,
+        name: &str,
+        entry: &Entry,
+        fields: &Fields,
+        command: bool,
+    ) -> Unit {
         let table = self.names("expect", fields.entry("expect"));
         let expect = self.fields(" in `expect`", schema::EXPECT, table);
         let checks = self.checks(&expect, command);

@@ -15,7 +15,7 @@ use super::{
 use crate::signal::Signal;
 
 /// What became of a declared unit.
-pub enum Declared {
+pub(super) enum Declared {
     /// It is to run.
     Enabled(Box<Unit>),
     /// `enabled = false`.
@@ -29,7 +29,7 @@ pub enum Declared {
 impl Decoder<'_> {
     /// Reads a unit. `others` are all units' names, for suggestions; `partial` says that
     /// a file is missing from the tree, which may hold what this unit lacks.
-    pub fn unit(
+    pub(super) fn unit(
         &mut self,
         (stage, name, entry): (Stage, &str, &Entry),
         others: &[String],
@@ -211,7 +211,7 @@ impl Decoder<'_> {
     }
 
     /// `after`.
-    pub fn after(&mut self, node: &Node) -> Vec<After> {
+    pub(super) fn after(&mut self, node: &Node) -> Vec<After> {
         let Value::Table(table) = &node.value else {
             let names = self.unit_names("after", node);
             return names.into_iter().map(|unit| After { unit, condition: None }).collect();
@@ -238,7 +238,7 @@ fn condition(node: &Node, environment: &super::Environment) -> leaf::Leaf<Condit
 }
 
 /// The entries of a table whose keys are units' names, in the order in which they were written.
-pub fn by_unit(table: &Table) -> Vec<(String, &Entry)> {
+pub(super) fn by_unit(table: &Table) -> Vec<(String, &Entry)> {
     let mut entries: Vec<(String, &Entry)> = Vec::new();
     for (name, entry) in table {
         // Without quotes `async.db` is a table in a table.
@@ -273,7 +273,7 @@ fn is_stage(name: &str) -> bool {
 }
 
 /// The units of a tree, by stage and name.
-pub fn unit_ids(tree: &Table) -> Vec<String> {
+pub(super) fn unit_ids(tree: &Table) -> Vec<String> {
     let mut ids = Vec::new();
     for stage in Stage::ALL {
         let units = tree.get(stage.name()).and_then(|stage| stage.node.as_table());

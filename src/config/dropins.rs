@@ -14,7 +14,7 @@ use super::suggest::nearest;
 
 /// What a file is.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum DropIn {
+pub(super) enum DropIn {
     /// `STAGE.NAME.toml`.
     Unit(Stage, String),
     /// `STAGE.NAME`.
@@ -65,7 +65,7 @@ const SETTINGS: &[&str] = &[
 ];
 
 /// What is odd about a script of a unit, by its name: the shell reads it, whatever it is.
-pub fn odd_script(name: &OsStr) -> Option<(&'static str, &'static str)> {
+pub(super) fn odd_script(name: &OsStr) -> Option<(&'static str, &'static str)> {
     // `async.service` is a unit that is called so; `async.web.service` has an ending.
     let name = name.as_bytes();
     let name = name.strip_prefix(b"trc.").unwrap_or(name);
@@ -107,7 +107,7 @@ const LEFTOVERS: &[&str] = &[
 
 /// What a file of the drop-in directory is.
 #[must_use]
-pub fn classify(name: &OsStr) -> DropIn {
+pub(super) fn classify(name: &OsStr) -> DropIn {
     let bytes = name.as_bytes();
     if is_leftover(bytes) {
         return DropIn::Other(None);
@@ -145,7 +145,7 @@ fn strange(name: &[u8]) -> DropIn {
 /// The same for TrivialRC's scripts beside `trc.toml`: `trc.STAGE.NAME`. `None` for what
 /// has nothing to do with trc.
 #[must_use]
-pub fn classify_trivialrc(name: &OsStr) -> Option<DropIn> {
+pub(super) fn classify_trivialrc(name: &OsStr) -> Option<DropIn> {
     let rest = name.as_bytes().strip_prefix(b"trc.")?;
     if rest == b"toml" || rest == b"d" {
         return None;
@@ -163,7 +163,7 @@ pub fn classify_trivialrc(name: &OsStr) -> Option<DropIn> {
 ///
 /// # Errors
 /// Why it can't be read.
-pub fn list(directory: &Path, prefix: &[u8]) -> io::Result<Vec<OsString>> {
+pub(super) fn list(directory: &Path, prefix: &[u8]) -> io::Result<Vec<OsString>> {
     let mut names = Vec::new();
     // Not `std::fs::read_dir`: it makes two strings of every name, and a start is
     // measured in tenths of milliseconds while `/etc` has hundreds of names.
@@ -230,7 +230,7 @@ fn unit_name(bytes: &[u8]) -> String {
 
 /// A file's name for messages.
 #[must_use]
-pub fn shown(name: &OsStr) -> String {
+pub(super) fn shown(name: &OsStr) -> String {
     unit_name(OsString::from(name).into_vec().as_slice())
 }
 

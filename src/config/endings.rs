@@ -7,13 +7,13 @@ use std::path::Path;
 use super::source;
 
 /// How much of a script's first line the kernel reads: `BINPRM_BUF_SIZE`, execve(2).
-pub const HEAD: usize = 256;
+pub(crate) const HEAD: usize = 256;
 
 /// The first bytes of a regular file, at most so many.
 ///
 /// # Errors
 /// Why it can't be read.
-pub fn head(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+pub(crate) fn head(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     source::open(path)?.take(most as u64).read_to_end(&mut bytes)?;
     Ok(bytes)
@@ -21,7 +21,7 @@ pub fn head(path: &Path, most: usize) -> io::Result<Vec<u8>> {
 
 /// The text with `\n` for every `\r\n`; None if it has none.
 #[must_use]
-pub fn unix(text: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn unix(text: &[u8]) -> Option<Vec<u8>> {
     memchr::memmem::find(text, b"\r\n")?;
     let mut out = Vec::with_capacity(text.len());
     for line in text.split_inclusive(|byte| *byte == b'\n') {
@@ -36,7 +36,7 @@ pub fn unix(text: &[u8]) -> Option<Vec<u8>> {
 /// The interpreter that a file's first bytes ask for by `#!`, as the kernel reads it: up to a
 /// blank or the line's end, a `\r` included.
 #[must_use]
-pub fn interpreter(head: &[u8]) -> Option<String> {
+pub(crate) fn interpreter(head: &[u8]) -> Option<String> {
     let line = head.strip_prefix(b"#!")?;
     let line = &line[..memchr::memchr(b'\n', line).unwrap_or(line.len())];
     let line = line.trim_ascii_start();

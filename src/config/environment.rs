@@ -33,7 +33,7 @@ const TRIVIALRC: &[&str] =
 
 /// Whether a variable is one of trc's settings, which are not passed on to units.
 #[must_use]
-pub fn is_own_variable(name: &OsStr) -> bool {
+pub(crate) fn is_own_variable(name: &OsStr) -> bool {
     let Some(name) = name.to_str() else { return false };
     TRIVIALRC.contains(&name) || FLAGS.contains(&name) || key_of(name).is_some()
 }
@@ -45,13 +45,13 @@ fn key_of(name: &str) -> Option<Vec<&str>> {
 }
 
 /// A variable's value, if it is set and not empty.
-pub fn variable<'a>(environment: &'a Environment, name: &str) -> Option<&'a OsStr> {
+pub(super) fn variable<'a>(environment: &'a Environment, name: &str) -> Option<&'a OsStr> {
     let (_, value) = environment.iter().find(|(known, _)| known == name)?;
     Some(value.as_os_str()).filter(|value| !value.is_empty())
 }
 
 /// A variable that is true or false; anything else is said to be ignored.
-pub fn flag(environment: &Environment, name: &str, remarks: &mut Vec<Diagnostic>) -> bool {
+pub(super) fn flag(environment: &Environment, name: &str, remarks: &mut Vec<Diagnostic>) -> bool {
     match variable(environment, name).map(OsStr::as_bytes) {
         None | Some(b"false" | b"0") => false,
         Some(b"true" | b"1") => true,
@@ -66,7 +66,7 @@ pub fn flag(environment: &Environment, name: &str, remarks: &mut Vec<Diagnostic>
 
 /// The form of the log as far as the environment alone says, before anything else was read.
 #[must_use]
-pub fn log_format(environment: &Environment) -> LogFormat {
+pub(crate) fn log_format(environment: &Environment) -> LogFormat {
     match variable(environment, "TRC_LOG__FORMAT").map(OsStr::as_bytes) {
         Some(b"json") => LogFormat::Json,
         _ => LogFormat::Trc,
@@ -74,7 +74,7 @@ pub fn log_format(environment: &Environment) -> LogFormat {
 }
 
 /// Reads the variables as a layer over `tree`, whose names they mean.
-pub fn layer(
+pub(super) fn layer(
     environment: &Environment,
     tree: &Table,
     order: u64,
@@ -147,7 +147,7 @@ pub fn layer(
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn read_value(
+pub(super) fn read_value(
     text: &str,
     kind: Option<Kind>,
     origin: &Origin,
@@ -325,7 +325,7 @@ fn fold(name: &str) -> String {
 /// Makes what is the same the same however it is spelt: the keys of `[signals]` and
 /// `[exit]`, so that a later layer's `USR1` replaces an earlier `SIGUSR1`; and tables for
 /// which a string may stand, so that a later layer may add a key.
-pub fn canonical(layer: &mut Table, errors: &mut Vec<Diagnostic>) {
+pub(super) fn canonical(layer: &mut Table, errors: &mut Vec<Diagnostic>) {
     type Spelling = fn(&str) -> Option<String>;
     lengthen(layer, schema::TOP);
     let tables: [(&str, Spelling); 2] = [

@@ -11,7 +11,7 @@ use crate::signal::Signal;
 
 /// What `[test.NAME]` has beside what it runs and who it is.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Test {
+pub(crate) struct Test {
     /// What is to hold; each is a point of its own in reports.
     pub checks: Vec<Placed<Check>>,
     /// It is tried again until then, from its start on; once without it.
@@ -35,13 +35,13 @@ pub struct Test {
 impl Test {
     /// Whether nothing is expected but the exit status of its command.
     #[must_use]
-    pub fn asks_for_status_alone(&self) -> bool {
+    pub(crate) fn asks_for_status_alone(&self) -> bool {
         let status = |check: &Placed<Check>| matches!(check.value, Check::Exit(_));
         self.checks.iter().all(status) && self.fault.is_none() && !self.stop.is_written()
     }
 
     /// The units that it names in what it expects.
-    pub fn units_mut(&mut self) -> impl Iterator<Item = &mut UnitRef> {
+    pub(crate) fn units_mut(&mut self) -> impl Iterator<Item = &mut UnitRef> {
         let fault = self.fault.iter_mut().map(|fault| &mut fault.value.unit);
         let said = self.checks.iter_mut().filter_map(|check| match &mut check.value {
             Check::Said { unit, .. } => unit.as_mut(),
@@ -53,7 +53,7 @@ impl Test {
 
 /// What is expected of units that are told to stop; nothing, where neither is written.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub struct StopCheck {
+pub(crate) struct StopCheck {
     /// The exit statuses that will do, 128 + n where signal n ended it; any, if there is none.
     pub statuses: Vec<u8>,
     /// The longest time from the stop signal or command to the end of the main process.
@@ -63,14 +63,14 @@ pub struct StopCheck {
 impl StopCheck {
     /// Whether anything is expected.
     #[must_use]
-    pub fn is_written(&self) -> bool {
+    pub(crate) fn is_written(&self) -> bool {
         !self.statuses.is_empty() || self.within.is_some()
     }
 
     /// Whether a unit that was told to stop has ended as expected: with this status, so long
     /// after it was told; `None` where it was killed for want of time.
     #[must_use]
-    pub fn holds(&self, status: u8, after: Option<Duration>) -> bool {
+    pub(crate) fn holds(&self, status: u8, after: Option<Duration>) -> bool {
         let right = self.statuses.is_empty() || self.statuses.contains(&status);
         let soon = self.within.is_none_or(|most| after.is_some_and(|after| after <= most));
         right && soon
@@ -91,7 +91,7 @@ impl fmt::Display for StopCheck {
 
 /// Something done to a unit to see whether the rest bears it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Fault {
+pub(crate) struct Fault {
     /// To which unit.
     pub unit: UnitRef,
     /// What.
@@ -104,7 +104,7 @@ impl Fault {
     /// What has to run of the unit when all is well again. What stops or crashes programs ends
     /// this one; other signals, such as HUP, mean something to a program that goes on.
     #[must_use]
-    pub fn leaves(&self, stop_signal: Signal) -> Leaves {
+    pub(crate) fn leaves(&self, stop_signal: Signal) -> Leaves {
         match (self.restarts, self.kind) {
             (Some(true), _) => Leaves::Another,
             (None, FaultKind::Kill(signal)) if signal.ends() || signal == stop_signal => {
@@ -121,7 +121,7 @@ impl Fault {
 
 /// The process of a unit that has to run after a fault.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Leaves {
+pub(crate) enum Leaves {
     /// The one that it was done to.
     TheSame,
     /// One that was started since.
@@ -132,7 +132,7 @@ pub enum Leaves {
 
 /// What is done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum FaultKind {
+pub(crate) enum FaultKind {
     /// Its process gets this signal.
     Kill(Signal),
     /// It is stopped, and continued after this time.
@@ -141,7 +141,7 @@ pub enum FaultKind {
 
 /// A text that is looked for.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Needle {
+pub(crate) enum Needle {
     /// It stands somewhere.
     Text(String),
     /// A regular expression matches.
@@ -150,7 +150,7 @@ pub enum Needle {
 
 /// A text that is to be there, or must not be.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Pattern {
+pub(crate) struct Pattern {
     /// What is looked for.
     pub needle: Needle,
     /// It must not be there.
@@ -159,7 +159,7 @@ pub struct Pattern {
 
 /// A port that something listens on.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Listening {
+pub(crate) struct Listening {
     /// On this address; on any without it.
     pub ip: Option<IpAddr>,
     /// Its number.
@@ -172,7 +172,7 @@ pub struct Listening {
 
 /// What is expected of an answer over HTTP beside its status.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct HttpCheck {
+pub(crate) struct HttpCheck {
     /// What is asked, and which status codes will do.
     pub http: Http,
     /// What its body has.
@@ -183,7 +183,7 @@ pub struct HttpCheck {
 
 /// What is expected of a file.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct FileCheck {
+pub(crate) struct FileCheck {
     /// Which one.
     pub path: PathBuf,
     /// Whether it is there.
@@ -198,7 +198,7 @@ pub struct FileCheck {
 
 /// One thing that is expected.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Check {
+pub(crate) enum Check {
     /// The command's exit status.
     Exit(Vec<u8>),
     /// What the command wrote.
@@ -353,7 +353,7 @@ fn codes(codes: &[std::ops::RangeInclusive<u16>]) -> String {
 
 /// A number of bytes for people: `64 MiB`, `10 MB`.
 #[must_use]
-pub fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     for (scale, unit) in [
         (1 << 30, "GiB"),
         (1_000_000_000, "GB"),

@@ -28,7 +28,7 @@ const LARGEST_FOR_ALL_ERRORS: usize = 256 << 10;
 ///
 /// # Errors
 /// What is wrong, each with its place.
-pub fn parse(source: &Source, order: u64) -> Result<Table, Vec<Diagnostic>> {
+pub(super) fn parse(source: &Source, order: u64) -> Result<Table, Vec<Diagnostic>> {
     let (table, errors) = if source.text.len() > LARGEST_FOR_ALL_ERRORS {
         match DeTable::parse(&source.text) {
             Ok(table) => (table, Vec::new()),
@@ -111,7 +111,7 @@ pub fn parse(source: &Source, order: u64) -> Result<Table, Vec<Diagnostic>> {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn parse_value(text: &str, origin: &Origin, order: u64) -> Result<Node, String> {
+pub(super) fn parse_value(text: &str, origin: &Origin, order: u64) -> Result<Node, String> {
     let value = DeValue::parse(text)
         .map_err(|error| message(text, error.message(), error.span()))?
         .into_inner();

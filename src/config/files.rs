@@ -20,7 +20,7 @@ const LARGEST: usize = 8 << 20;
 
 impl Layers {
     /// Reads `trc.toml` and what stands beside it.
-    pub fn read_files(&mut self, line: &CommandLine) {
+    pub(super) fn read_files(&mut self, line: &CommandLine) {
         if self.set_work_dir(line) {
             let names = self.list(&self.work_dir.clone(), b"trc.");
             self.base(&names);

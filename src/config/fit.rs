@@ -5,7 +5,7 @@ use super::{Command, Output, Probe, Stage, Unit, When};
 
 impl Decoder<'_> {
     /// Notes which of a unit's keys make no sense beside its others.
-    pub fn fit(&mut self, unit: &Unit, fields: &Fields) {
+    pub(super) fn fit(&mut self, unit: &Unit, fields: &Fields) {
         let id = unit.id();
         let outside = unit.command == Command::Nothing;
         let (boot, halt) = (unit.stage == Stage::Boot, unit.stage == Stage::Halt);

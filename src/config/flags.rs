@@ -5,7 +5,7 @@ use super::value::{Node, Table, Value, insert};
 use super::{Command, Origin, Stage};
 
 /// The settings that flags make.
-pub fn settings(line: &CommandLine) -> Table {
+pub(super) fn settings(line: &CommandLine) -> Table {
     let mut layer = Table::new();
     let path = |path: &[&str]| path.iter().map(|&part| part.to_owned()).collect::<Vec<_>>();
     if let Some(wait) = &line.wait {
@@ -22,7 +22,7 @@ pub fn settings(line: &CommandLine) -> Table {
 const TRAILING: &str = "cmd";
 
 /// Whether the command line may have a unit of this name: `D1`, or `cmd`.
-pub fn is_name(stage: Stage, name: &str) -> bool {
+pub(super) fn is_name(stage: Stage, name: &str) -> bool {
     let digits = stage.letter().and_then(|letter| name.strip_prefix(letter));
     let is_number = |digits: &str| {
         !digits.starts_with('0')
@@ -33,7 +33,7 @@ pub fn is_name(stage: Stage, name: &str) -> bool {
 }
 
 /// The full name of a unit that the command line may have, by that or its bare one.
-pub fn full_name(name: &str) -> Option<String> {
+pub(super) fn full_name(name: &str) -> Option<String> {
     let (stages, bare) = match name.split_once('.') {
         Some((stage, bare)) => {
             (Stage::ALL.into_iter().filter(|s| s.name() == stage).collect(), bare)
@@ -45,7 +45,7 @@ pub fn full_name(name: &str) -> Option<String> {
 }
 
 /// The units of the command line, named by flag and number.
-pub fn units(line: &CommandLine, order: u64) -> Table {
+pub(super) fn units(line: &CommandLine, order: u64) -> Table {
     let mut layer = Table::new();
     let mut numbers = [0; Stage::ALL.len()];
     let boot = line.boot.iter().map(|command| (Stage::Boot, command));

@@ -356,7 +356,7 @@ const INNER: &[(&str, &str, &[Key])] = &[
 ];
 
 /// What is said of a key that the schema, whose `keys` those of its place are, doesn't have.
-pub fn help(place: &str, name: &str, keys: &[Key]) -> Option<String> {
+pub(super) fn help(place: &str, name: &str, keys: &[Key]) -> Option<String> {
     let normal = name.replace('-', "_").to_lowercase();
     if find_in(keys, &normal) {
         return None;

@@ -11,7 +11,7 @@ const LOCALHOST: &str = "localhost";
 
 /// A URL taken apart.
 #[derive(PartialEq, Eq, Debug)]
-pub struct Url {
+pub(super) struct Url {
     /// Whom to ask.
     pub address: Address,
     /// The host and port as they were written, for the `Host` header.
@@ -21,7 +21,7 @@ pub struct Url {
 }
 
 /// `"HOST:PORT"`, `"[::1]:PORT"`, or a port alone.
-pub fn address(node: &Node, environment: &Environment) -> Leaf<Address> {
+pub(super) fn address(node: &Node, environment: &Environment) -> Leaf<Address> {
     let port = |port: i64| u16::try_from(port).ok().filter(|port| *port > 0);
     let address = match &node.value {
         Value::Integer(number, _) => {
@@ -40,7 +40,7 @@ pub fn address(node: &Node, environment: &Environment) -> Leaf<Address> {
 }
 
 /// `http://HOST[:PORT][/PATH]`.
-pub fn url(node: &Node, environment: &Environment) -> Leaf<Url> {
+pub(super) fn url(node: &Node, environment: &Environment) -> Leaf<Url> {
     let text = text(node, environment)?;
     let Some(rest) = text.strip_prefix("http://") else {
         let mut problem = Problem::expected("a URL such as \"http://127.0.0.1:8080/\"", node);
@@ -67,7 +67,7 @@ pub fn url(node: &Node, environment: &Environment) -> Leaf<Url> {
 }
 
 /// What is asked for: it begins with `/`, and can stand in a request line.
-pub fn path(node: &Node, environment: &Environment) -> Leaf<String> {
+pub(super) fn path(node: &Node, environment: &Environment) -> Leaf<String> {
     let text = text(node, environment)?;
     if !text.starts_with('/') {
         return Err(Problem::expected("a path that begins with `/`", node));
@@ -85,7 +85,7 @@ fn target(text: &str) -> Leaf<String> {
 }
 
 /// A `Host` header.
-pub fn host(node: &Node, environment: &Environment) -> Leaf<String> {
+pub(super) fn host(node: &Node, environment: &Environment) -> Leaf<String> {
     let text = text(node, environment)?;
     if text.is_empty() || text.contains(|c: char| !c.is_ascii_graphic()) {
         return Err(Problem::expected("a host", node));
@@ -94,7 +94,7 @@ pub fn host(node: &Node, environment: &Environment) -> Leaf<String> {
 }
 
 /// Status codes: 200, `"2xx"`, `"200-299"`.
-pub fn codes(node: &Node, environment: &Environment) -> Leaf<RangeInclusive<u16>> {
+pub(super) fn codes(node: &Node, environment: &Environment) -> Leaf<RangeInclusive<u16>> {
     let code = |text: &str| text.parse().ok().filter(|code| (100..=599).contains(code));
     let range = match &node.value {
         Value::Integer(number, _) => code(&number.to_string()).map(|code| code..=code),

@@ -22,7 +22,7 @@ const WORK_DIR: &str = "/etc";
 
 /// What all layers up to the command line's units give.
 #[derive(Debug)]
-pub struct Layers {
+pub(super) struct Layers {
     pub(super) tree: Table,
     pub(super) sources: Vec<Source>,
     pub(super) environment: Environment,
@@ -45,7 +45,7 @@ const MOST_UNITS: usize = 10_000;
 
 impl Layers {
     /// Reads every file and variable that the command line and the environment ask for.
-    pub fn read(line: &CommandLine, environment: &Environment) -> Self {
+    pub(super) fn read(line: &CommandLine, environment: &Environment) -> Self {
         let mut layers = Self {
             tree: Table::new(),
             sources: Vec::new(),
@@ -78,7 +78,7 @@ impl Layers {
 
     /// Lays the command line's own settings and units over all and reads the result: that, and
     /// all that is to be said of it, in the order of the layers.
-    pub fn config(&self, line: &CommandLine) -> (Config, Vec<Diagnostic>) {
+    pub(super) fn config(&self, line: &CommandLine) -> (Config, Vec<Diagnostic>) {
         let mut tree = self.tree.clone();
         let mut noticed = self.noticed.clone();
         merge(&mut tree, flags::settings(line), &mut noticed);
@@ -145,7 +145,7 @@ impl Layers {
     }
 
     /// Sorts by layer and place, shows the lines meant, and bounds how many there are.
-    pub fn in_order(&self, diagnostics: &mut Vec<Diagnostic>) {
+    pub(super) fn in_order(&self, diagnostics: &mut Vec<Diagnostic>) {
         let places = self.sources.iter().enumerate().rev();
         let known: BTreeMap<&OsStr, usize> =
             places.map(|(at, source)| (source.path.as_os_str(), at + 1)).collect();
@@ -166,14 +166,14 @@ impl Layers {
     }
 
     /// The place of a line of a script that stands in a file.
-    pub fn line_of_script(&self, unit: &Unit, line: u32) -> Option<Origin> {
+    pub(super) fn line_of_script(&self, unit: &Unit, line: u32) -> Option<Origin> {
         let units = self.tree.get(unit.stage.name())?.node.as_table()?;
         let script = units.get(&unit.name)?.node.as_table()?.get("script")?;
         Some(line_within(&self.sources, &script.node.origin, line))
     }
 
     /// Lets go of all that was read.
-    pub fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         self.tree = Table::new();
         self.sources = Vec::new();
         self.environment = Environment::new();

@@ -17,7 +17,7 @@ use crate::signal::Signal;
 
 /// What is wrong with a value.
 #[derive(Debug)]
-pub struct Problem {
+pub(super) struct Problem {
     /// In words.
     pub message: String,
     /// What to do about it.
@@ -30,38 +30,38 @@ pub struct Problem {
 
 impl Problem {
     /// Something about the value as a whole.
-    pub fn new(message: impl Into<String>) -> Self {
+    pub(super) fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), help: None, at: 0, undefined: false }
     }
 
     /// Something else was expected.
-    pub fn expected(what: &str, node: &Node) -> Self {
+    pub(super) fn expected(what: &str, node: &Node) -> Self {
         Self::new(format!("expected {what}, found {}", node.value.describe()))
     }
 
     /// A variable that isn't set.
-    pub fn undefined(message: String) -> Self {
+    pub(super) fn undefined(message: String) -> Self {
         Self { undefined: true, ..Self::new(message) }
     }
 
     /// Something about a part of a string, by its first byte.
     #[must_use]
-    pub fn at(mut self, at: usize) -> Self {
+    pub(super) fn at(mut self, at: usize) -> Self {
         self.at = at;
         self
     }
 }
 
 /// A value or what is wrong with it.
-pub type Leaf<T> = Result<T, Problem>;
+pub(super) type Leaf<T> = Result<T, Problem>;
 
 /// A variable's value.
-pub fn lookup(environment: &Environment, name: &str) -> Option<OsString> {
+pub(super) fn lookup(environment: &Environment, name: &str) -> Option<OsString> {
     environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
 }
 
 /// A string with its variables filled in.
-pub fn os_text(node: &Node, environment: &Environment) -> Leaf<OsString> {
+pub(super) fn os_text(node: &Node, environment: &Environment) -> Leaf<OsString> {
     let Value::String(text) = &node.value else { return Err(Problem::expected("a string", node)) };
     let text = template_text(text)?
         .expand(&|name| lookup(environment, name))
@@ -71,14 +71,14 @@ pub fn os_text(node: &Node, environment: &Environment) -> Leaf<OsString> {
 }
 
 /// The same where the text must be UTF-8.
-pub fn text(node: &Node, environment: &Environment) -> Leaf<String> {
+pub(super) fn text(node: &Node, environment: &Environment) -> Leaf<String> {
     os_text(node, environment)?
         .into_string()
         .map_err(|text| Problem::new(format!("{} is not UTF-8", text.display())))
 }
 
 /// A text of one line that isn't empty: a name, a path.
-pub fn line(node: &Node, environment: &Environment) -> Leaf<OsString> {
+pub(super) fn line(node: &Node, environment: &Environment) -> Leaf<OsString> {
     let text = os_text(node, environment)?;
     if text.is_empty() {
         return Err(Problem::new("this must not be empty"));
@@ -90,13 +90,13 @@ pub fn line(node: &Node, environment: &Environment) -> Leaf<OsString> {
 }
 
 /// A path that begins with `/`.
-pub fn absolute(node: &Node, environment: &Environment) -> Leaf<PathBuf> {
+pub(super) fn absolute(node: &Node, environment: &Environment) -> Leaf<PathBuf> {
     let path = PathBuf::from(line(node, environment)?);
     if path.is_absolute() { Ok(path) } else { Err(Problem::new("the path must begin with `/`")) }
 }
 
 /// A size in bytes, 1 or more.
-pub fn size(node: &Node, environment: &Environment) -> Leaf<u64> {
+pub(super) fn size(node: &Node, environment: &Environment) -> Leaf<u64> {
     let size = match &node.value {
         Value::Integer(number, _) => u64::try_from(*number).ok(),
         Value::String(_) => super::size::bytes(&text(node, environment)?),
@@ -108,7 +108,7 @@ pub fn size(node: &Node, environment: &Environment) -> Leaf<u64> {
 
 /// The size at which another log file is begun. A smaller one would be a rotation for every few
 /// lines, which costs more than writing them.
-pub fn file_size(node: &Node, environment: &Environment) -> Leaf<u64> {
+pub(super) fn file_size(node: &Node, environment: &Environment) -> Leaf<u64> {
     const LEAST: u64 = 4096;
     let size = size(node, environment)?;
     if size < LEAST {
@@ -119,7 +119,7 @@ pub fn file_size(node: &Node, environment: &Environment) -> Leaf<u64> {
 }
 
 /// The text of a script; it is left to the shell as it is.
-pub fn script(node: &Node, _: &Environment) -> Leaf<OsString> {
+pub(super) fn script(node: &Node, _: &Environment) -> Leaf<OsString> {
     let Value::String(text) = &node.value else { return Err(Problem::expected("a string", node)) };
     no_nul(text.as_bytes())?;
     if text.trim().is_empty() {
@@ -129,7 +129,7 @@ pub fn script(node: &Node, _: &Environment) -> Leaf<OsString> {
 }
 
 /// A user's or group's name or number.
-pub fn id(node: &Node, environment: &Environment) -> Leaf<String> {
+pub(super) fn id(node: &Node, environment: &Environment) -> Leaf<String> {
     match &node.value {
         Value::Integer(number, _) if u32::try_from(*number).is_ok() => Ok(number.to_string()),
         Value::String(_) => {
@@ -153,7 +153,7 @@ pub fn id(node: &Node, environment: &Environment) -> Leaf<String> {
 }
 
 /// A value that is filled in when its unit starts.
-pub fn template(node: &Node, _: &Environment) -> Leaf<Template> {
+pub(super) fn template(node: &Node, _: &Environment) -> Leaf<Template> {
     match &node.value {
         Value::String(text) => template_text(text),
         Value::Integer(number, _) => Ok(Template::literal(number.to_string())),
@@ -164,7 +164,7 @@ pub fn template(node: &Node, _: &Environment) -> Leaf<Template> {
 }
 
 /// A word of a command; it is filled in when its unit starts.
-pub fn word(node: &Node, environment: &Environment) -> Leaf<Template> {
+pub(super) fn word(node: &Node, environment: &Environment) -> Leaf<Template> {
     if !matches!(node.value, Value::String(_)) {
         return Err(Problem::expected("a string", node));
     }
@@ -172,7 +172,7 @@ pub fn word(node: &Node, environment: &Environment) -> Leaf<Template> {
 }
 
 /// A path that is filled in when its unit starts.
-pub fn path_template(node: &Node, environment: &Environment) -> Leaf<Template> {
+pub(super) fn path_template(node: &Node, environment: &Environment) -> Leaf<Template> {
     match &node.value {
         Value::String(path) if path.is_empty() => Err(Problem::new("this must not be empty")),
         _ => word(node, environment),
@@ -185,7 +185,7 @@ fn template_text(text: &str) -> Leaf<Template> {
 }
 
 /// Whether bytes can reach `execve`.
-pub fn no_nul(bytes: &[u8]) -> Leaf<()> {
+pub(super) fn no_nul(bytes: &[u8]) -> Leaf<()> {
     match bytes.iter().position(|byte| *byte == 0) {
         Some(at) => Err(Problem::new("this must not contain a NUL character").at(at)),
         None => Ok(()),
@@ -193,7 +193,7 @@ pub fn no_nul(bytes: &[u8]) -> Leaf<()> {
 }
 
 /// True or false.
-pub fn boolean(node: &Node, environment: &Environment) -> Leaf<bool> {
+pub(super) fn boolean(node: &Node, environment: &Environment) -> Leaf<bool> {
     match &node.value {
         Value::Boolean(yes) => Ok(*yes),
         Value::String(_) => match text(node, environment)?.as_str() {
@@ -208,7 +208,7 @@ pub fn boolean(node: &Node, environment: &Environment) -> Leaf<bool> {
 }
 
 /// A whole number of a range.
-pub fn number<N>(node: &Node, environment: &Environment, range: RangeInclusive<N>) -> Leaf<N>
+pub(super) fn number<N>(node: &Node, environment: &Environment, range: RangeInclusive<N>) -> Leaf<N>
 where
     N: TryFrom<i64> + FromStr + PartialOrd + Display,
 {
@@ -224,7 +224,7 @@ where
 }
 
 /// An exit status.
-pub fn status(node: &Node, environment: &Environment) -> Leaf<u8> {
+pub(super) fn status(node: &Node, environment: &Environment) -> Leaf<u8> {
     let any = number(node, environment, u8::MIN..=u8::MAX);
     any.map_err(|problem| {
         let what = "an exit status from 0 to 255";
@@ -233,7 +233,7 @@ pub fn status(node: &Node, environment: &Environment) -> Leaf<u8> {
 }
 
 /// A file mode creation mask.
-pub fn mode(node: &Node, environment: &Environment) -> Leaf<u32> {
+pub(super) fn mode(node: &Node, environment: &Environment) -> Leaf<u32> {
     let mode = match &node.value {
         // 22 would be 0o26, which nobody means.
         Value::Integer(number, base) if *base == 8 || (0..8).contains(number) => {
@@ -252,7 +252,7 @@ pub fn mode(node: &Node, environment: &Environment) -> Leaf<u32> {
 }
 
 /// A signal.
-pub fn signal(node: &Node, environment: &Environment) -> Leaf<Signal> {
+pub(super) fn signal(node: &Node, environment: &Environment) -> Leaf<Signal> {
     let name = match &node.value {
         Value::Integer(number, _) => number.to_string(),
         _ => text(node, environment)?,
@@ -261,7 +261,7 @@ pub fn signal(node: &Node, environment: &Environment) -> Leaf<Signal> {
 }
 
 /// A signal by its name.
-pub fn signal_name(name: &str) -> Leaf<Signal> {
+pub(super) fn signal_name(name: &str) -> Leaf<Signal> {
     Signal::from_str(name).map_err(|_| {
         let known: Vec<String> =
             (1..32).filter_map(Signal::from_number).map(|signal| signal.to_string()).collect();
@@ -276,14 +276,17 @@ pub fn signal_name(name: &str) -> Leaf<Signal> {
 }
 
 /// A word that stands for a variant of `T`.
-pub fn choice<T: for<'de> Deserialize<'de>>(node: &Node, environment: &Environment) -> Leaf<T> {
+pub(super) fn choice<T: for<'de> Deserialize<'de>>(
+    node: &Node,
+    environment: &Environment,
+) -> Leaf<T> {
     let word = text(node, environment)?;
     T::deserialize(StrDeserializer::<Unknown>::new(&word))
         .map_err(|Unknown(expected)| not_one_of(&word, expected))
 }
 
 /// The wait policy; TrivialRC's names have `wait_` before them.
-pub fn wait(node: &Node, environment: &Environment) -> Leaf<WaitPolicy> {
+pub(super) fn wait(node: &Node, environment: &Environment) -> Leaf<WaitPolicy> {
     let word = text(node, environment)?;
     let plain = Node::text(word.strip_prefix("wait_").unwrap_or(&word), node.origin.clone());
     choice(&plain, &Environment::new()).map_err(|problem| Problem {
@@ -293,7 +296,7 @@ pub fn wait(node: &Node, environment: &Environment) -> Leaf<WaitPolicy> {
 }
 
 /// A log level.
-pub fn level(node: &Node, environment: &Environment) -> Leaf<log::LevelFilter> {
+pub(super) fn level(node: &Node, environment: &Environment) -> Leaf<log::LevelFilter> {
     let word = text(node, environment)?;
     word.parse().map_err(|_| not_one_of(&word, super::schema::LEVELS))
 }
@@ -307,7 +310,7 @@ fn not_one_of(word: &str, expected: &[&'static str]) -> Problem {
 }
 
 /// `a, b or c`.
-pub fn one_of(words: &[&str]) -> String {
+pub(super) fn one_of(words: &[&str]) -> String {
     match words {
         [] => String::new(),
         [word] => (*word).to_owned(),
@@ -316,7 +319,7 @@ pub fn one_of(words: &[&str]) -> String {
 }
 
 /// The words that stand for the variants of `T`.
-pub fn variants<T: for<'de> Deserialize<'de>>() -> &'static [&'static str] {
+pub(super) fn variants<T: for<'de> Deserialize<'de>>() -> &'static [&'static str] {
     match T::deserialize(StrDeserializer::<Unknown>::new("")) {
         Ok(_) => &[],
         Err(Unknown(expected)) => expected,

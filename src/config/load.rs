@@ -8,7 +8,7 @@ use super::{Command, Config, Diagnostic, Environment, Origin, Severity, Unit};
 
 /// A configuration, and the layers it was made of.
 #[derive(Debug)]
-pub struct Loaded {
+pub(crate) struct Loaded {
     /// The configuration.
     pub config: Config,
     layers: Layers,
@@ -17,7 +17,7 @@ pub struct Loaded {
 
 /// A configuration with something wrong.
 #[derive(Debug)]
-pub struct Refused {
+pub(crate) struct Refused {
     /// Everything that is wrong, warnings too, in the order of the layers.
     pub diagnostics: Vec<Diagnostic>,
     /// What could be understood: where a value is wrong the default stands.
@@ -27,7 +27,7 @@ pub struct Refused {
 impl Refused {
     /// Everything that is wrong, with what else was found, in the order of the layers.
     #[must_use]
-    pub fn beside(self, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    pub(crate) fn beside(self, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
         let mut diagnostics = self.diagnostics;
         diagnostics.extend(found);
         self.understood.illustrate(diagnostics)
@@ -38,7 +38,7 @@ impl Refused {
 ///
 /// # Errors
 /// Everything that is wrong, and the rest.
-pub fn load(line: &CommandLine, environment: &Environment) -> Result<Loaded, Refused> {
+pub(crate) fn load(line: &CommandLine, environment: &Environment) -> Result<Loaded, Refused> {
     let layers = Layers::read(line, environment);
     let (config, diagnostics) = layers.config(line);
     let loaded = Loaded { config, layers, line: line.clone() };
@@ -58,7 +58,7 @@ impl Loaded {
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn with_rest(&self, rest: Vec<OsString>) -> Result<Config, Vec<Diagnostic>> {
+    pub(crate) fn with_rest(&self, rest: Vec<OsString>) -> Result<Config, Vec<Diagnostic>> {
         let line = cli::parse_rest(rest, &self.line).map_err(|error| vec![error])?;
         let (config, diagnostics) = self.layers.config(&line);
         if is_wrong(&diagnostics) {
@@ -68,13 +68,13 @@ impl Loaded {
     }
 
     /// Lets go of what only another rest of the command line would need.
-    pub fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.layers.forget();
     }
 
     /// The place of a line of a unit's script, from 1, as far as it is known.
     #[must_use]
-    pub fn line_of_script(&self, unit: &Unit, line: u32) -> Origin {
+    pub(crate) fn line_of_script(&self, unit: &Unit, line: u32) -> Origin {
         if let Command::File(path) = &unit.command {
             return Origin::File { path: path.as_path().into(), line, column: 1 };
         }
@@ -84,7 +84,7 @@ impl Loaded {
     /// Diagnostics that were made later, from origins: in the order of the layers, with the lines
     /// meant, and bounded in number.
     #[must_use]
-    pub fn illustrate(&self, mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    pub(crate) fn illustrate(&self, mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
         self.layers.in_order(&mut diagnostics);
         diagnostics
     }

@@ -8,7 +8,7 @@ use super::{Diagnostic, Stage};
 /// keys that exclude each other the layer's removes the earlier.
 ///
 /// A layer that has two such keys itself is wrong; that goes to `errors`.
-pub fn merge(base: &mut Table, layer: Table, errors: &mut Vec<Diagnostic>) {
+pub(super) fn merge(base: &mut Table, layer: Table, errors: &mut Vec<Diagnostic>) {
     for stage in Stage::ALL {
         for (name, unit) in inner(&layer, stage.name()).into_iter().flatten() {
             let Some(unit) = unit.node.as_table() else { continue };

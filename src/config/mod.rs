@@ -9,11 +9,11 @@ mod decode_restart;
 mod decode_settings;
 mod decode_test;
 mod decode_unit;
-pub mod diagnostic;
+pub(crate) mod diagnostic;
 mod dropins;
-pub mod endings;
+pub(crate) mod endings;
 mod environment;
-pub mod expect;
+pub(crate) mod expect;
 mod file;
 mod files;
 mod fit;
@@ -24,50 +24,53 @@ mod layers;
 mod leaf;
 mod load;
 mod merge;
-pub mod origin;
+pub(crate) mod origin;
 mod overrides;
-pub mod privilege;
-pub mod probe;
+pub(crate) mod privilege;
+pub(crate) mod probe;
 mod resolve;
-pub mod restart;
-pub mod schema;
-pub mod settings;
+pub(crate) mod restart;
+pub(crate) mod schema;
+pub(crate) mod settings;
 mod shared_files;
 mod size;
 mod source;
 mod suggest;
-pub mod template;
-pub mod testing;
+pub(crate) mod template;
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod time;
-pub mod unit;
+pub(crate) mod unit;
 mod value;
 mod words;
 
 use std::ffi::OsString;
 
-pub use cli::{CommandLine, Invocation};
+pub(crate) use cli::{CommandLine, Invocation};
 
-pub use diagnostic::{Diagnostic, Severity};
-pub use environment::{is_own_variable, log_format};
-pub use expect::{
+pub(crate) use diagnostic::{Diagnostic, Severity};
+pub(crate) use environment::{is_own_variable, log_format};
+pub(crate) use expect::{
     Check, Fault, FaultKind, FileCheck, HttpCheck, Leaves, Listening, Needle, Pattern, StopCheck,
     Test,
 };
-pub use load::{Loaded, Refused, load};
-pub use origin::{Origin, Placed};
-pub use privilege::{Limit, Stdin, StdinWord, Tty};
-pub use probe::{Address, Health, Http, Probe, Ready, Then};
-pub use restart::{Backoff, Restart, When};
-pub use settings::{Config, Exit, Log, LogFormat, Own, Shutdown, SignalRule, WaitPolicy};
+pub(crate) use load::{Loaded, Refused, load};
+pub(crate) use origin::{Origin, Placed};
+pub(crate) use privilege::{Limit, Stdin, StdinWord, Tty};
+pub(crate) use probe::{Address, Health, Http, Probe, Ready, Then};
+pub(crate) use restart::{Backoff, Restart, When};
+pub use settings::LogFormat;
+pub(crate) use settings::{Config, Exit, Log, Own, Shutdown, SignalRule, WaitPolicy};
 pub(crate) use source::reason;
 pub(crate) use suggest::nearest_of_many;
-pub use template::Template;
-pub use testing::{ReportFile, ReportKind, Testing};
+pub(crate) use template::Template;
+pub(crate) use testing::{ReportFile, ReportKind, Testing};
 pub(crate) use time::seconds;
-pub use unit::{
+pub(crate) use unit::{
     After, Command, Condition, FileEnv, Form, Identity, OnFailure, Output, OutputFile, Stage, Stop,
     StopTo, Unit, UnitRef, Variable, typed,
 };
 
 /// The variables that trc was started with.
-pub type Environment = Vec<(OsString, OsString)>;
+pub(crate) type Environment = Vec<(OsString, OsString)>;

@@ -49,7 +49,7 @@ impl fmt::Display for Origin {
 
 /// A value and where it came from.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Placed<T> {
+pub(crate) struct Placed<T> {
     /// The value.
     pub value: T,
     /// Where it came from.

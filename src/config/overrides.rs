@@ -7,7 +7,7 @@ use super::value::DEEPEST;
 
 /// What one `--config` gives.
 #[derive(PartialEq, Eq, Debug)]
-pub enum Override {
+pub(super) enum Override {
     /// A file of the schema of `trc.toml`.
     File(PathBuf),
     /// A key's path, and its value.
@@ -17,7 +17,7 @@ pub enum Override {
 /// Reads an argument: it is `KEY=VALUE` if a dotted key stands before its first `=`,
 /// whether or not there is such a file; a file of that name is `./KEY=VALUE`.
 #[must_use]
-pub fn read(argument: &OsStr) -> Override {
+pub(super) fn read(argument: &OsStr) -> Override {
     argument
         .to_str()
         .and_then(key_and_value)

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 /// A resource of `getrlimit(2)`: its name, and its number in the kernel.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Resource {
+pub(crate) struct Resource {
     /// As it is written, and as `/etc/security/limits.conf` has it.
     pub name: &'static str,
     /// `RLIMIT_…`; the same on every machine but mips, sparc and alpha.
@@ -20,7 +20,7 @@ const fn resource(name: &'static str, number: u32, bytes: bool) -> Resource {
 }
 
 /// All of them.
-pub const RESOURCES: &[Resource] = &[
+pub(crate) const RESOURCES: &[Resource] = &[
     resource("as", 9, true),
     resource("core", 4, true),
     resource("cpu", 0, false),
@@ -40,11 +40,11 @@ pub const RESOURCES: &[Resource] = &[
 ];
 
 /// What stands for no limit: `RLIM_INFINITY`.
-pub const UNLIMITED: u64 = u64::MAX;
+pub(crate) const UNLIMITED: u64 = u64::MAX;
 
 /// One limit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Limit {
+pub(crate) struct Limit {
     /// Of what.
     pub resource: Resource,
     /// What holds.
@@ -54,7 +54,7 @@ pub struct Limit {
 }
 
 /// The names of capabilities(7), each at its number.
-pub const CAPABILITIES: &[&str] = &[
+pub(crate) const CAPABILITIES: &[&str] = &[
     "chown",
     "dac_override",
     "dac_read_search",
@@ -100,7 +100,7 @@ pub const CAPABILITIES: &[&str] = &[
 
 /// What a unit has to do with terminals.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Tty {
+pub(crate) enum Tty {
     /// It is not lent trc's own.
     No,
     /// It runs on this one, in a session of its own.
@@ -109,7 +109,7 @@ pub enum Tty {
 
 /// What a unit reads.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Stdin {
+pub(crate) enum Stdin {
     /// Nothing, or what trc itself reads.
     Word(StdinWord),
     /// A file.
@@ -119,7 +119,7 @@ pub enum Stdin {
 /// What a unit reads, where that has a name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum StdinWord {
+pub(crate) enum StdinWord {
     /// `/dev/null`.
     Null,
     /// What trc reads.

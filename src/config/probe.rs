@@ -10,13 +10,13 @@ use super::{Placed, Template};
 
 /// The status codes that will do for `ready.http` and `health.http`, as kubelet has it: whoever
 /// redirects is there.
-pub const ANSWERS: RangeInclusive<u16> = 200..=399;
+pub(crate) const ANSWERS: RangeInclusive<u16> = 200..=399;
 /// Those that will do for `expect.http`: a redirect is not what was asked for.
-pub const SUCCESS: RangeInclusive<u16> = 200..=299;
+pub(crate) const SUCCESS: RangeInclusive<u16> = 200..=299;
 
 /// A host, by name or number, and a port.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Address {
+pub(crate) struct Address {
     /// A name or an IP address, without brackets.
     pub host: String,
     /// From 1 on.
@@ -25,7 +25,7 @@ pub struct Address {
 
 /// An HTTP request, and which answers will do.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Http {
+pub(crate) struct Http {
     /// Whom to ask.
     pub address: Address,
     /// The request's target: path and query, beginning with `/`.
@@ -38,7 +38,7 @@ pub struct Http {
 
 /// How a probe finds out.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Probe {
+pub(crate) enum Probe {
     /// Something accepts a TCP connection there.
     Tcp(Address),
     /// Something accepts a connection to this stream socket.
@@ -58,24 +58,9 @@ pub enum Probe {
 }
 
 impl Probe {
-    /// Its key.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Tcp(_) => "tcp",
-            Self::Unix(_) => "unix",
-            Self::Http(_) => "http",
-            Self::Exec(_) => "exec",
-            Self::File(_) => "file",
-            Self::Log(_) => "log",
-            Self::Notify => "notify",
-            Self::Fd(_) => "fd",
-        }
-    }
-
     /// Whether the unit speaks up by itself, so that there is nothing to try.
     #[must_use]
-    pub fn is_told(&self) -> bool {
+    pub(crate) fn is_told(&self) -> bool {
         match self {
             Self::Log(_) | Self::Notify | Self::Fd(_) => true,
             Self::Tcp(_) | Self::Unix(_) | Self::Http(_) | Self::Exec(_) | Self::File(_) => false,
@@ -85,7 +70,7 @@ impl Probe {
 
 /// `ready`.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Ready {
+pub(crate) struct Ready {
     /// How it is found out.
     pub probe: Placed<Probe>,
     /// From the end of one try to the next; the first ones follow faster.
@@ -99,7 +84,7 @@ pub struct Ready {
 /// What becomes of a unit that isn't healthy.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Then {
+pub(crate) enum Then {
     /// It is stopped and started again, whatever its `restart` says.
     #[default]
     Restart,
@@ -111,7 +96,7 @@ pub enum Then {
 
 /// `health`.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Health {
+pub(crate) struct Health {
     /// How it is found out. What the unit says itself (`log`, `notify`'s `WATCHDOG=1`) has
     /// to come once in each `every`.
     pub probe: Placed<Probe>,

@@ -10,7 +10,7 @@ use super::{Command, Config, Diagnostic, SignalRule, Stage, Test, UnitRef, flags
 
 /// Why a unit that is written is not there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Gone {
+pub(crate) enum Gone {
     /// `enabled = false`.
     Disabled,
     /// It is a unit of the command line, which this run doesn't have there.
@@ -27,7 +27,7 @@ impl fmt::Display for Gone {
 }
 
 /// What names stand for.
-pub struct Names<'a> {
+pub(super) struct Names<'a> {
     ids: BTreeSet<&'a str>,
     /// The full names that a bare one may mean.
     bare: BTreeMap<&'a str, Vec<&'a str>>,
@@ -36,7 +36,7 @@ pub struct Names<'a> {
 
 impl<'a> Names<'a> {
     /// All units that are declared, and which of them are not there.
-    pub fn new(ids: &'a [String], gone: &'a BTreeMap<String, Gone>) -> Self {
+    pub(super) fn new(ids: &'a [String], gone: &'a BTreeMap<String, Gone>) -> Self {
         let mut bare: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         let named = || ids.iter().filter_map(|id| Some((id, id.split_once('.')?)));
         let test = Stage::Test.name();
@@ -52,7 +52,7 @@ impl<'a> Names<'a> {
 
     /// Makes every name of a configuration a full one. Edges to units that are not there go
     /// away, and tests of nothing else have nothing to test.
-    pub fn resolve(&self, config: &mut Config, errors: &mut Vec<Diagnostic>) {
+    pub(super) fn resolve(&self, config: &mut Config, errors: &mut Vec<Diagnostic>) {
         for unit in &mut config.units {
             let id = unit.id();
             let was_about = unit.after.first().map(|after| after.unit.clone());

@@ -9,7 +9,7 @@ use super::UnitRef;
 /// After which ends a unit is started again.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum When {
+pub(crate) enum When {
     /// After none.
     No,
     /// After a failure.
@@ -21,7 +21,7 @@ pub enum When {
 
 /// The wait before a restart: it doubles from one to the next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Backoff {
+pub(crate) struct Backoff {
     /// Before the first.
     pub first: Duration,
     /// At most.
@@ -30,7 +30,7 @@ pub struct Backoff {
 
 /// `restart`.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Restart {
+pub(crate) struct Restart {
     /// After which ends.
     pub when: When,
     /// How many restarts there may be in `window`; one more end, and the unit has ended.
@@ -46,12 +46,12 @@ pub struct Restart {
 
 impl Restart {
     /// `window`, where nothing is written.
-    pub const WINDOW: Duration = Duration::from_mins(1);
+    pub(crate) const WINDOW: Duration = Duration::from_mins(1);
     /// `backoff`, where nothing is written.
-    pub const BACKOFF: Backoff =
+    pub(crate) const BACKOFF: Backoff =
         Backoff { first: Duration::from_millis(200), longest: Duration::from_secs(30) };
     /// No restarts.
-    pub const NO: Self = Self {
+    pub(crate) const NO: Self = Self {
         when: When::No,
         max: None,
         window: Self::WINDOW,

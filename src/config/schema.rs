@@ -1,6 +1,7 @@
 //! Every key: its name, the kind of its value, its default and what it means, in one
 //! place. Unknown keys, variables and the reference are checked and made from it.
 
+#[cfg(test)]
 use std::fmt::Write;
 
 use super::leaf::variants;
@@ -8,7 +9,7 @@ use super::{Condition, LogFormat, OnFailure, Output, Own, StopTo, Then, WaitPoli
 
 /// What a key's value looks like.
 #[derive(Clone, Copy)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A string.
     Text,
     /// True or false.
@@ -16,6 +17,7 @@ pub enum Kind {
     /// A span of time.
     Duration,
     /// One of these words.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the reference has it"))]
     OneOf(fn() -> &'static [&'static str]),
     /// A signal.
     Signal,
@@ -87,16 +89,18 @@ pub enum Kind {
 
 /// One key.
 #[derive(Clone, Copy)]
-pub struct Key {
+pub(crate) struct Key {
     /// Its name.
     pub name: &'static str,
     /// What its value looks like.
     pub kind: Kind,
     /// What holds without it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the reference has it"))]
     pub default: &'static str,
     /// A value as it may be written; empty for a table of keys of its own.
     pub example: &'static str,
     /// What it means.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the reference has it"))]
     pub doc: &'static str,
 }
 
@@ -111,26 +115,26 @@ const fn key(
 }
 
 /// Of these keys of a unit the later layer's removes the earlier's.
-pub const RUNS: &[&str] = &["exec", "script"];
+pub(crate) const RUNS: &[&str] = &["exec", "script"];
 
 /// Of these keys of `ready` and `health` the later layer's removes the earlier's.
-pub const PROBES: &[&str] = &["tcp", "unix", "http", "exec", "file", "log", "notify", "fd"];
+pub(crate) const PROBES: &[&str] = &["tcp", "unix", "http", "exec", "file", "log", "notify", "fd"];
 
 /// Of these keys of `expect.fault` the later layer's removes the earlier's.
-pub const FAULTS: &[&str] = &["kill", "stop"];
+pub(crate) const FAULTS: &[&str] = &["kill", "stop"];
 
 /// The keys at the top that are tables of units.
-pub const STAGES: &[&str] = &["boot", "async", "sync", "test", "halt"];
+pub(crate) const STAGES: &[&str] = &["boot", "async", "sync", "test", "halt"];
 
 /// The log levels.
-pub const LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
+pub(crate) const LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
 
 fn levels() -> &'static [&'static str] {
     LEVELS
 }
 
 /// The keys at the top of `trc.toml` and of a fragment.
-pub const TOP: &[Key] = &[
+pub(crate) const TOP: &[Key] = &[
     key(
         "wait",
         Kind::OneOf(variants::<WaitPolicy>),
@@ -207,7 +211,7 @@ pub const TOP: &[Key] = &[
 ];
 
 /// The keys of `[shutdown]`.
-pub const SHUTDOWN: &[Key] = &[key(
+pub(crate) const SHUTDOWN: &[Key] = &[key(
     "timeout",
     Kind::Duration,
     "9s, or more if written stop timeouts need it",
@@ -216,7 +220,7 @@ pub const SHUTDOWN: &[Key] = &[key(
 )];
 
 /// The keys of `[log]`.
-pub const LOG: &[Key] = &[
+pub(crate) const LOG: &[Key] = &[
     key(
         "level",
         Kind::OneOf(levels),
@@ -235,7 +239,7 @@ pub const LOG: &[Key] = &[
 ];
 
 /// The keys of a unit: of `[STAGE.NAME]`, and at the top of `STAGE.NAME.toml`.
-pub const UNIT: &[Key] = &[
+pub(crate) const UNIT: &[Key] = &[
     key("description", Kind::Text, "", r#""the web server""#, "what the unit is, for people"),
     key("exec", Kind::Words, "", r#""nginx -g 'daemon off;'""#, "what to run, without a shell"),
     key("script", Kind::Text, "", r#""exec nginx""#, "what to run, as text for the shell"),
@@ -382,7 +386,7 @@ const fn limit(name: &'static str, example: &'static str, doc: &'static str) -> 
 }
 
 /// The keys of `limits`.
-pub const LIMITS: &[Key] = &[
+pub(crate) const LIMITS: &[Key] = &[
     limit("as", r#""2GiB""#, "address space"),
     limit("core", "0", "a core file's size"),
     limit("cpu", "60", "seconds of CPU time"),
@@ -402,11 +406,11 @@ pub const LIMITS: &[Key] = &[
 ];
 
 /// The key of a value that a file holds.
-pub const SECRET: &[Key] =
+pub(crate) const SECRET: &[Key] =
     &[key("file", Kind::Text, "", r#""/run/secrets/db""#, "the file that holds it")];
 
 /// The keys of `output`, where that is a file.
-pub const OUTPUT: &[Key] = &[
+pub(crate) const OUTPUT: &[Key] = &[
     key("file", Kind::Text, "", r#""/var/log/web.log""#, "the file that lines are appended to"),
     key(
         "max_size",
@@ -419,7 +423,7 @@ pub const OUTPUT: &[Key] = &[
 ];
 
 /// The keys of `stop`.
-pub const STOP: &[Key] = &[
+pub(crate) const STOP: &[Key] = &[
     key("signal", Kind::Signal, "SIGTERM", r#""SIGQUIT""#, "the stop signal"),
     key("timeout", Kind::Duration, "5s", r#""20s""#, "the time from the stop signal to KILL"),
     key(
@@ -495,7 +499,7 @@ const fn timeout() -> Key {
 }
 
 /// The keys of `ready`.
-pub const READY: &[Key] = &[
+pub(crate) const READY: &[Key] = &[
     tcp(),
     unix(),
     http(),
@@ -522,7 +526,7 @@ pub const READY: &[Key] = &[
 ];
 
 /// The keys of `health`.
-pub const HEALTH: &[Key] = &[
+pub(crate) const HEALTH: &[Key] = &[
     tcp(),
     unix(),
     http(),
@@ -543,7 +547,7 @@ pub const HEALTH: &[Key] = &[
 ];
 
 /// The keys of `http`.
-pub const HTTP: &[Key] = &[
+pub(crate) const HTTP: &[Key] = &[
     key("url", Kind::Text, "", r#""http://127.0.0.1:8080""#, "whom to ask, without TLS"),
     key("path", Kind::Text, "that of `url`, or `/`", r#""/healthz""#, "what to ask for"),
     key("host", Kind::Text, "that of `url`", r#""example.com""#, "the `Host` header"),
@@ -551,7 +555,7 @@ pub const HTTP: &[Key] = &[
 ];
 
 /// The keys of `restart`.
-pub const RESTART: &[Key] = &[
+pub(crate) const RESTART: &[Key] = &[
     key(
         "when",
         Kind::OneOf(variants::<When>),
@@ -591,7 +595,7 @@ pub const RESTART: &[Key] = &[
 
 /// The keys of a test that are not as a unit's: of `[test.NAME]`, and at the top of
 /// `test.NAME.toml`.
-pub const TEST_OWN: [Key; 8] = [
+pub(crate) const TEST_OWN: [Key; 8] = [
     key("description", Kind::Text, "", r#""mail is taken""#, "what it is about, for reports"),
     key("exec", Kind::Words, "", r#""smtpctl show status""#, "a command, without a shell"),
     key("script", Kind::Text, "", r#""smtpctl show status""#, "a command, as text for the shell"),
@@ -646,7 +650,7 @@ const TEST_SHARED: [&str; 15] = [
 ];
 
 /// All keys of a test.
-pub const TEST: &[Key] = &{
+pub(crate) const TEST: &[Key] = &{
     let mut keys = [UNIT[0]; TEST_OWN.len() + TEST_SHARED.len()];
     let mut at = 0;
     while at < keys.len() {
@@ -679,7 +683,7 @@ const fn same(one: &str, other: &str) -> bool {
 }
 
 /// The keys of `expect`.
-pub const EXPECT: &[Key] = &[
+pub(crate) const EXPECT: &[Key] = &[
     key(
         "exit",
         Kind::Statuses,
@@ -810,7 +814,7 @@ pub const EXPECT: &[Key] = &[
 ];
 
 /// The keys of `expect.http`.
-pub const EXPECT_HTTP: &[Key] = &[
+pub(crate) const EXPECT_HTTP: &[Key] = &[
     HTTP[0],
     HTTP[1],
     HTTP[2],
@@ -826,7 +830,7 @@ pub const EXPECT_HTTP: &[Key] = &[
 ];
 
 /// The keys of `expect.file`.
-pub const EXPECT_FILE: &[Key] = &[
+pub(crate) const EXPECT_FILE: &[Key] = &[
     key("path", Kind::Text, "", r#""/etc/web.conf""#, "which one"),
     key("exists", Kind::Boolean, "true", "false", "whether it is there"),
     key("mode", Kind::Mode, "", r#""640""#, "its permission bits"),
@@ -835,7 +839,7 @@ pub const EXPECT_FILE: &[Key] = &[
 ];
 
 /// The keys of `expect.log`.
-pub const EXPECT_LOG: &[Key] = &[
+pub(crate) const EXPECT_LOG: &[Key] = &[
     key("unit", Kind::Text, "those it is about", r#""web""#, "which unit"),
     key("contains", Kind::Patterns, "", r#""listening on""#, "what a line of it has"),
     key(
@@ -848,7 +852,7 @@ pub const EXPECT_LOG: &[Key] = &[
 ];
 
 /// The keys of `expect.fault`.
-pub const EXPECT_FAULT: &[Key] = &[
+pub(crate) const EXPECT_FAULT: &[Key] = &[
     key("unit", Kind::Text, "", r#""web""#, "to which unit"),
     key("kill", Kind::Signal, "", r#""SIGKILL""#, "its process gets this signal"),
     key(
@@ -868,19 +872,21 @@ pub const EXPECT_FAULT: &[Key] = &[
 ];
 
 /// The keys of a signal's table in `[signals]`.
-pub const FORWARD: &[Key] = &[
+pub(crate) const FORWARD: &[Key] = &[
     key("forward", Kind::Signal, "the same one", r#""SIGQUIT""#, "the signal that goes on"),
     key("to", Kind::Texts, "all that run", r#"["nginx"]"#, "the units that get it"),
 ];
 
 /// The keys as a table in Markdown, those of tables within it as `stop.signal`.
-pub fn reference(keys: &'static [Key]) -> String {
+#[cfg(test)]
+pub(crate) fn reference(keys: &'static [Key]) -> String {
     let mut out =
         "| key | value | default | example | meaning |\n|---|---|---|---|---|\n".to_owned();
     rows(keys, "", &mut out);
     out
 }
 
+#[cfg(test)]
 fn rows(keys: &'static [Key], prefix: &str, out: &mut String) {
     for Key { name, kind, default, example, doc } in keys {
         if !matches!(kind, Kind::Table(_)) {
@@ -896,12 +902,12 @@ fn rows(keys: &'static [Key], prefix: &str, out: &mut String) {
 }
 
 /// The key of this name.
-pub fn find(keys: &'static [Key], name: &str) -> Option<&'static Key> {
+pub(crate) fn find(keys: &'static [Key], name: &str) -> Option<&'static Key> {
     keys.iter().find(|key| key.name == name)
 }
 
 /// What the value of a key looks like, if there is such a key.
-pub fn kind_at(path: &[String]) -> Option<Kind> {
+pub(crate) fn kind_at(path: &[String]) -> Option<Kind> {
     path.iter().try_fold(Kind::Table(TOP), |kind, name| {
         Some(match kind {
             Kind::Table(keys) | Kind::Short(keys) => find(keys, name)?.kind,
@@ -925,7 +931,8 @@ pub fn kind_at(path: &[String]) -> Option<Kind> {
 
 impl Kind {
     /// What may be written, for the reference.
-    pub fn describe(self) -> String {
+    #[cfg(test)]
+    pub(crate) fn describe(self) -> String {
         let words = |words: &[&str]| {
             words.iter().map(|word| format!("`\"{word}\"`")).collect::<Vec<_>>().join(" ")
         };
@@ -969,7 +976,7 @@ impl Kind {
     }
 
     /// Whether an array may stand here.
-    pub fn takes_array(self) -> bool {
+    pub(crate) fn takes_array(self) -> bool {
         matches!(
             self,
             Self::Words
@@ -985,7 +992,7 @@ impl Kind {
     }
 
     /// Whether a table may stand here.
-    pub fn takes_table(self) -> bool {
+    pub(crate) fn takes_table(self) -> bool {
         matches!(
             self,
             Self::After
@@ -1005,7 +1012,7 @@ impl Kind {
     }
 
     /// Whether any text may stand here, so that quotes belong to the text.
-    pub fn takes_any_text(self) -> bool {
+    pub(crate) fn takes_any_text(self) -> bool {
         matches!(
             self,
             Self::Text

@@ -15,7 +15,7 @@ use crate::signal::Signal;
 /// When the run ends by itself.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum WaitPolicy {
+pub(crate) enum WaitPolicy {
     /// When the first unit ends; the foreground goes before the background.
     #[default]
     Any,
@@ -30,7 +30,7 @@ pub enum WaitPolicy {
 impl WaitPolicy {
     /// As TrivialRC and the log name it: `wait_any`.
     #[must_use]
-    pub fn trivialrc(self) -> &'static str {
+    pub(crate) fn trivialrc(self) -> &'static str {
         match self {
             Self::Any => "wait_any",
             Self::All => "wait_all",
@@ -53,7 +53,7 @@ pub enum LogFormat {
 
 /// `[log]`.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Log {
+pub(crate) struct Log {
     /// What is said: warn without a config file, info with one.
     pub level: log::LevelFilter,
     /// Whether this run's variables or command line have asked for that level; then trc logs in
@@ -67,7 +67,7 @@ pub struct Log {
 
 /// `[shutdown]`.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub struct Shutdown {
+pub(crate) struct Shutdown {
     /// The whole budget from an outside stop signal on, where that was written; 9 s
     /// or what the longest chain of written stop timeouts needs.
     pub timeout: Option<Duration>,
@@ -75,7 +75,7 @@ pub struct Shutdown {
 
 /// What a signal that trc gets does.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum SignalRule {
+pub(crate) enum SignalRule {
     /// Stops the run with 128 + its number.
     Stop,
     /// Nothing.
@@ -94,14 +94,14 @@ pub enum SignalRule {
 /// The one thing that `exit.unit.NAME` may say.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Own {
+pub(crate) enum Own {
     /// On a stop, trc's status is that of the unit.
     Own,
 }
 
 /// What becomes of trc's own exit status: `[exit]`.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub struct Exit {
+pub(crate) struct Exit {
     /// By number: from, to.
     pub statuses: BTreeMap<u8, u8>,
     /// What a stop from outside gives that everything has obeyed.
@@ -112,7 +112,7 @@ pub struct Exit {
 
 /// Everything that was written, merged and checked key by key.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Config {
+pub(crate) struct Config {
     /// The wait policy.
     pub wait: WaitPolicy,
     /// The shell's words, if another than the first of `bash` and `sh` is wanted:
@@ -149,7 +149,7 @@ pub struct Config {
 impl Config {
     /// Where a unit's output goes: as it says itself, or as `[log]` says, or as its stage has it.
     #[must_use]
-    pub fn output_of(&self, unit: &Unit) -> Output {
+    pub(crate) fn output_of(&self, unit: &Unit) -> Output {
         let background = match (unit.stage, unit.form) {
             _ if unit.own_terminal().is_some() => None,
             (Stage::Async, Form::Declared) => self.log.output.or(Some(Output::Prefix)),
@@ -166,7 +166,7 @@ impl Config {
     /// Whether a unit's output goes through trc only to be looked at: `[log]` has it that nobody
     /// sees it, and the unit is to be recognized by it.
     #[must_use]
-    pub fn is_hidden(&self, unit: &Unit) -> bool {
+    pub(crate) fn is_hidden(&self, unit: &Unit) -> bool {
         let unsaid = unit.output.is_none() && unit.output_file.is_none();
         let nowhere = unit.stage == Stage::Async && self.log.output == Some(Output::Null);
         unsaid && nowhere && self.output_of(unit) == Output::Prefix

@@ -13,7 +13,7 @@ type Said<T> = Option<(T, String)>;
 impl Decoder<'_> {
     /// Makes what one unit says of its file hold for all that have it, so that it doesn't
     /// matter which of them is started first; notes where they say different things.
-    pub fn share_files(&mut self, units: &mut [Unit]) {
+    pub(super) fn share_files(&mut self, units: &mut [Unit]) {
         let mut known: BTreeMap<PathBuf, (Said<u64>, Said<u32>)> = BTreeMap::new();
         for unit in &*units {
             let Some(file) = &unit.output_file else { continue };

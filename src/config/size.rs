@@ -2,7 +2,7 @@
 
 /// `10MB` (a million bytes each), `10MiB`, `512k` (1024 bytes each, as docker has it), or a
 /// number of bytes.
-pub fn bytes(text: &str) -> Option<u64> {
+pub(super) fn bytes(text: &str) -> Option<u64> {
     let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, unit) = text.split_at(end);

@@ -17,7 +17,7 @@ const WIDEST: usize = 200;
 
 /// A file and its text.
 #[derive(Clone, Debug)]
-pub struct Source {
+pub(super) struct Source {
     /// The file, as it was found.
     pub path: Arc<Path>,
     /// All of it.
@@ -25,7 +25,7 @@ pub struct Source {
 }
 
 /// Turns byte offsets into places.
-pub struct Places<'a> {
+pub(super) struct Places<'a> {
     source: &'a Source,
     /// Where each line begins.
     lines: Vec<usize>,
@@ -35,7 +35,7 @@ pub struct Places<'a> {
 
 impl<'a> Places<'a> {
     /// The places of a file.
-    pub fn new(source: &'a Source) -> Self {
+    pub(super) fn new(source: &'a Source) -> Self {
         let ends = memchr::memchr_iter(b'\n', source.text.as_bytes());
         let lines = std::iter::once(0).chain(ends.map(|end| end + 1)).collect();
         Self { source, lines, last: (0, 0, 0) }
@@ -43,7 +43,7 @@ impl<'a> Places<'a> {
 
     /// The place of a byte. Within a line it goes on from the last one, for a line may be as long
     /// as the file, and counting from its beginning each time would be quadratic.
-    pub fn origin(&mut self, offset: usize) -> Origin {
+    pub(super) fn origin(&mut self, offset: usize) -> Origin {
         let text = self.source.text.as_bytes();
         let offset = offset.min(text.len());
         let line = self.lines.partition_point(|start| *start <= offset) - 1;
@@ -76,7 +76,7 @@ impl Source {
 }
 
 /// Adds the line meant to a diagnostic that has a place in one of the files.
-pub fn illustrate(sources: &[Source], diagnostic: &mut Diagnostic) {
+pub(super) fn illustrate(sources: &[Source], diagnostic: &mut Diagnostic) {
     let Origin::File { path, line, column } = &diagnostic.origin else { return };
     let Some(source) = sources.iter().find(|source| source.path == *path) else { return };
     let Some(text) = source.line(*line) else { return };
@@ -121,7 +121,7 @@ fn token(mut rest: impl Iterator<Item = char>) -> usize {
 
 /// Moves a place within a string to the byte `at` of its value, where the file shows
 /// the value as it is: not behind escapes or in later lines.
-pub fn within(sources: &[Source], origin: &Origin, value: &str, at: usize) -> Origin {
+pub(super) fn within(sources: &[Source], origin: &Origin, value: &str, at: usize) -> Origin {
     let Origin::File { path, line, column } = origin else { return origin.clone() };
     let found = sources.iter().find(|source| source.path == *path).and_then(|source| {
         let rest = source.line(*line)?.chars().skip(*column as usize - 1).collect::<String>();
@@ -135,7 +135,7 @@ pub fn within(sources: &[Source], origin: &Origin, value: &str, at: usize) -> Or
 
 /// The place of a line, from 1, of a string of several lines; that of the string where it is not
 /// known.
-pub fn line_within(sources: &[Source], string: &Origin, line: u32) -> Origin {
+pub(super) fn line_within(sources: &[Source], string: &Origin, line: u32) -> Origin {
     let Origin::File { path, line: first, column } = string else { return string.clone() };
     let begins = sources.iter().find(|source| source.path == *path).and_then(|source| {
         let rest: String = source.line(*first)?.chars().skip(*column as usize - 1).collect();
@@ -151,7 +151,7 @@ pub fn line_within(sources: &[Source], string: &Origin, line: u32) -> Origin {
 
 /// Opens a file that can't block or have side effects: what is not a regular file,
 /// such as a FIFO, is not opened.
-pub fn open(path: &Path) -> io::Result<File> {
+pub(super) fn open(path: &Path) -> io::Result<File> {
     let regular = |metadata: Metadata| {
         if metadata.is_file() {
             Ok(())
@@ -174,7 +174,7 @@ pub fn open(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// Why it can't be read; with a place where it isn't UTF-8.
-pub fn read(path: &Path, shown_as: &Arc<Path>) -> Result<Source, Box<ReadError>> {
+pub(super) fn read(path: &Path, shown_as: &Arc<Path>) -> Result<Source, Box<ReadError>> {
     let mut bytes = Vec::new();
     let read = open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
     read.map_err(|error| Box::new(ReadError::Io(error)))?;
@@ -202,7 +202,7 @@ pub fn read(path: &Path, shown_as: &Arc<Path>) -> Result<Source, Box<ReadError>>
 
 /// Why a file can't be read.
 #[derive(Debug)]
-pub enum ReadError {
+pub(super) enum ReadError {
     /// The system said so.
     Io(io::Error),
     /// It is not UTF-8; its text with marks where it isn't, and what to say.
@@ -210,7 +210,7 @@ pub enum ReadError {
 }
 
 /// What the system said, without Rust's `(os error 2)`.
-pub fn reason(error: &io::Error) -> String {
+pub(crate) fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     match text.find(" (os error") {
         Some(end) => text[..end].to_owned(),

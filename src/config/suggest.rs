@@ -6,7 +6,7 @@ const HELPED: usize = 100;
 
 /// [`nearest`] among as many candidates as people have declared; `told` is how many mistakes were
 /// found so far.
-pub fn nearest_of_many<'a>(
+pub(crate) fn nearest_of_many<'a>(
     told: usize,
     wrong: &str,
     candidates: impl IntoIterator<Item = &'a str>,
@@ -15,7 +15,7 @@ pub fn nearest_of_many<'a>(
 }
 
 /// The same for candidates that stand for something else.
-pub fn nearest_of<'a, T>(
+pub(super) fn nearest_of<'a, T>(
     told: usize,
     wrong: &str,
     candidates: impl IntoIterator<Item = (&'a str, T)>,
@@ -24,12 +24,15 @@ pub fn nearest_of<'a, T>(
 }
 
 /// Whether one more mistake is shown with all that makes it easier to mend.
-pub fn is_helped(told: usize) -> bool {
+pub(super) fn is_helped(told: usize) -> bool {
     told < HELPED
 }
 
 /// The candidate that `wrong` was probably meant to be.
-pub fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn nearest<'a>(
+    wrong: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     look(wrong, candidates.into_iter().map(|candidate| (candidate, candidate)))
 }
 

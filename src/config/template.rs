@@ -12,7 +12,7 @@ const LONGEST: usize = 128 * 1024 - 1;
 
 /// A value with `${NAME}`, `${NAME:-default}`, `${NAME:?message}` and `$$` in it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Template(Vec<Piece>);
+pub(crate) struct Template(Vec<Piece>);
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Piece {
@@ -31,7 +31,7 @@ enum Or {
 impl Template {
     /// A value that stands for itself, dollar signs and all.
     #[must_use]
-    pub fn literal(text: impl Into<OsString>) -> Self {
+    pub(crate) fn literal(text: impl Into<OsString>) -> Self {
         Self(vec![Piece::Literal(text.into())])
     }
 
@@ -39,7 +39,7 @@ impl Template {
     ///
     /// # Errors
     /// What is wrong with it, and the byte it is at.
-    pub fn parse(text: &str) -> Result<Self, (usize, String)> {
+    pub(crate) fn parse(text: &str) -> Result<Self, (usize, String)> {
         Self::parse_nested(text, 0)
     }
 
@@ -83,7 +83,10 @@ impl Template {
     ///
     /// # Errors
     /// Which variable is undefined, or that the value is too long, in words.
-    pub fn expand(&self, lookup: &dyn Fn(&str) -> Option<OsString>) -> Result<OsString, String> {
+    pub(crate) fn expand(
+        &self,
+        lookup: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<OsString, String> {
         let mut out = Vec::new();
         for piece in &self.0 {
             match piece {
@@ -113,7 +116,7 @@ impl Template {
 
     /// What was written, as far as it stands for itself: for showing to people.
     #[must_use]
-    pub fn source(&self) -> OsString {
+    pub(crate) fn source(&self) -> OsString {
         let mut out = OsString::new();
         for piece in &self.0 {
             match piece {

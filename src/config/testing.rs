@@ -15,7 +15,7 @@ use super::{Config, Diagnostic, Origin, Placed, Stage, Unit};
 
 /// A run in test mode.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Testing {
+pub(crate) struct Testing {
     /// Which tests, by their bare or full names; all where none is named.
     pub only: Vec<Placed<String>>,
     /// They are listed, and nothing runs.
@@ -33,7 +33,7 @@ pub struct Testing {
 
 /// A report that goes to a file.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ReportFile {
+pub(crate) struct ReportFile {
     /// In which form.
     pub kind: ReportKind,
     /// Where.
@@ -55,7 +55,7 @@ impl ReportFile {
 
 /// The form of a report.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ReportKind {
+pub(crate) enum ReportKind {
     /// JUnit's XML.
     Junit,
     /// One JSON object.
@@ -64,7 +64,7 @@ pub enum ReportKind {
 
 impl Decoder<'_> {
     /// What the command line and the environment say of tests; the command line wins.
-    pub fn testing(&mut self, line: &CommandLine) -> Option<Testing> {
+    pub(super) fn testing(&mut self, line: &CommandLine) -> Option<Testing> {
         let environment = self.environment;
         let wanted = variable(environment, "TRC_TEST").and_then(|value| {
             let value = value.to_string_lossy();
@@ -159,7 +159,7 @@ fn same_file(one: &ReportFile, other: &ReportFile) -> Diagnostic {
 }
 
 /// A name after `--test ` instead of `--test=`. It is no error: there may be such a command.
-pub fn mistaken(config: &Config, line: &CommandLine) -> Option<Diagnostic> {
+pub(crate) fn mistaken(config: &Config, line: &CommandLine) -> Option<Diagnostic> {
     let word = line.trailing.first().filter(|_| line.test.as_deref() == Some(""))?.to_str()?;
     let is_meant =
         |unit: &Unit| unit.stage == Stage::Test && (unit.name == word || unit.id() == word);
@@ -171,7 +171,11 @@ pub fn mistaken(config: &Config, line: &CommandLine) -> Option<Diagnostic> {
 }
 
 /// Leaves the tests in that are to run: those that were asked for, in test mode; none else.
-pub fn select(config: &mut Config, gone: &BTreeMap<String, Gone>, errors: &mut Vec<Diagnostic>) {
+pub(crate) fn select(
+    config: &mut Config,
+    gone: &BTreeMap<String, Gone>,
+    errors: &mut Vec<Diagnostic>,
+) {
     let is_test = |stage: Stage| stage == Stage::Test;
     let Some(testing) = &mut config.testing else {
         config.units.retain(|unit| !is_test(unit.stage));

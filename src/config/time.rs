@@ -8,7 +8,7 @@ use super::{Backoff, Environment};
 
 /// A span of time for people, to the millisecond: `0.2 s`, `5 s`.
 #[must_use]
-pub fn seconds(time: Duration) -> String {
+pub(crate) fn seconds(time: Duration) -> String {
     let rounded = (time.as_secs_f64() * 1000.0).round() / 1000.0;
     // One that is shorter was written by somebody.
     let shown = if rounded > 0.0 { rounded } else { time.as_secs_f64() };
@@ -16,7 +16,7 @@ pub fn seconds(time: Duration) -> String {
 }
 
 /// A span of time: `"1m30s"`, `"200ms"`, or a number of seconds.
-pub fn duration(node: &Node, environment: &Environment) -> Leaf<Duration> {
+pub(super) fn duration(node: &Node, environment: &Environment) -> Leaf<Duration> {
     match &node.value {
         Value::Integer(number, _) => span(&number.to_string()),
         Value::Float(number) => span(number),
@@ -27,7 +27,7 @@ pub fn duration(node: &Node, environment: &Environment) -> Leaf<Duration> {
 }
 
 /// A span of time that is longer than none.
-pub fn positive(node: &Node, environment: &Environment) -> Leaf<Duration> {
+pub(super) fn positive(node: &Node, environment: &Environment) -> Leaf<Duration> {
     match duration(node, environment)? {
         Duration::ZERO => Err(Problem::new("this must be longer than 0")),
         time => Ok(time),
@@ -35,7 +35,7 @@ pub fn positive(node: &Node, environment: &Environment) -> Leaf<Duration> {
 }
 
 /// `"200ms..30s"`, or one time that stays as it is.
-pub fn backoff(node: &Node, environment: &Environment) -> Leaf<Backoff> {
+pub(super) fn backoff(node: &Node, environment: &Environment) -> Leaf<Backoff> {
     let Value::String(_) = &node.value else {
         let time = duration(node, environment)?;
         return Ok(Backoff { first: time, longest: time });

@@ -51,7 +51,7 @@ impl fmt::Display for Stage {
 
 /// How a unit came to be; some of TrivialRC's rules hold for its own forms only.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Form {
+pub(crate) enum Form {
     /// Declared in TOML, or by variables and overrides.
     Declared,
     /// A drop-in script, `STAGE.NAME`.
@@ -64,7 +64,7 @@ pub enum Form {
 
 /// What a unit runs.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Command {
+pub(crate) enum Command {
     /// `exec`: words; no shell.
     Exec(Vec<Template>),
     /// `script`, `-B`, `-D`, `-F`, `-H`: text for the shell.
@@ -80,12 +80,12 @@ pub enum Command {
 }
 
 /// A unit's name as somebody wrote it: `STAGE.NAME`, or `NAME` where that is unique.
-pub type UnitRef = Placed<String>;
+pub(crate) type UnitRef = Placed<String>;
 
 /// What a unit waits for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Condition {
+pub(crate) enum Condition {
     /// Its command was executed.
     Started,
     /// Its readiness check has passed, and it has not ended since.
@@ -98,10 +98,11 @@ pub enum Condition {
     Failed,
 }
 
+#[cfg(test)]
 impl Condition {
     /// As it is written.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Started => "started",
             Self::Ready => "ready",
@@ -114,7 +115,7 @@ impl Condition {
 
 /// One entry of `after`.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct After {
+pub(crate) struct After {
     /// The unit waited for.
     pub unit: UnitRef,
     /// What of it; a bare name leaves that to what the unit is.
@@ -124,7 +125,7 @@ pub struct After {
 /// What a failure of the unit does to the run.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum OnFailure {
+pub(crate) enum OnFailure {
     /// What the wait policy says.
     #[default]
     Policy,
@@ -137,7 +138,7 @@ pub enum OnFailure {
 /// Whom a unit's stop signal goes to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum StopTo {
+pub(crate) enum StopTo {
     /// Its main process, which knows its workers.
     Process,
     /// Its process group.
@@ -146,7 +147,7 @@ pub enum StopTo {
 
 /// How a unit is stopped; what is `None` was not written.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub struct Stop {
+pub(crate) struct Stop {
     /// The stop signal; SIGTERM.
     pub signal: Option<Signal>,
     /// From the stop signal to KILL; 5 s.
@@ -160,7 +161,7 @@ pub struct Stop {
 /// Where a unit's output goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Output {
+pub(crate) enum Output {
     /// To trc's own streams.
     Inherit,
     /// Through trc, each line with a time and the unit's name.
@@ -187,7 +188,7 @@ impl OutputFile {
 
 /// Who a unit is and what surrounds it.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub struct Identity {
+pub(crate) struct Identity {
     /// A user's name or number.
     pub user: Option<Placed<String>>,
     /// A group's name or number; the user's own group without it.
@@ -222,17 +223,18 @@ pub struct Identity {
 
 /// A variable's value.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Variable {
+pub(crate) enum Variable {
     /// Text, filled in when the unit starts.
     Text(Template),
     /// A secret: what this file holds when the unit starts.
     File(PathBuf),
 }
 
+#[cfg(test)]
 impl Variable {
     /// What was written, for showing to people: never a secret.
     #[must_use]
-    pub fn source(&self) -> OsString {
+    pub(crate) fn source(&self) -> OsString {
         match self {
             Self::Text(text) => text.source(),
             Self::File(path) => path.clone().into_os_string(),
@@ -242,7 +244,7 @@ impl Variable {
 
 /// For which variables `NAME_FILE` names the file that holds `NAME`.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub enum FileEnv {
+pub(crate) enum FileEnv {
     /// None.
     #[default]
     No,
@@ -254,7 +256,7 @@ pub enum FileEnv {
 
 /// A unit as it was written. Disabled ones are left out of [`super::Config`].
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Unit {
+pub(crate) struct Unit {
     /// Its stage.
     pub stage: Stage,
     /// Its name within the stage; bytes that are not UTF-8 are shown as `\xNN`.
@@ -302,7 +304,7 @@ pub struct Unit {
 impl Unit {
     /// The terminal that it is given to itself, and that is no business of trc's.
     #[must_use]
-    pub fn own_terminal(&self) -> Option<&Path> {
+    pub(crate) fn own_terminal(&self) -> Option<&Path> {
         match self.identity.tty.as_ref().map(|tty| &tty.value) {
             Some(Tty::Own(path)) => Some(path),
             Some(Tty::No) | None => None,
@@ -311,7 +313,7 @@ impl Unit {
 
     /// A declared unit of which nothing but this is written.
     #[must_use]
-    pub fn new(stage: Stage, name: &str, origin: Origin, command: Command) -> Self {
+    pub(crate) fn new(stage: Stage, name: &str, origin: Origin, command: Command) -> Self {
         Self {
             stage,
             name: name.to_owned(),
@@ -339,12 +341,12 @@ impl Unit {
 
     /// Its identity: `STAGE.NAME`.
     #[must_use]
-    pub fn id(&self) -> String {
+    pub(crate) fn id(&self) -> String {
         format!("{}.{}", self.stage, self.name)
     }
 
     /// How it is found out whether it is ready and whether it is healthy.
-    pub fn probes(&self) -> impl Iterator<Item = &Probe> {
+    pub(crate) fn probes(&self) -> impl Iterator<Item = &Probe> {
         let ready = self.ready.as_ref().map(|ready| &ready.probe.value);
         ready.into_iter().chain(self.health.as_ref().map(|health| &health.probe.value))
     }
@@ -352,7 +354,7 @@ impl Unit {
     /// As the log shows it: its script file, its command, or, when declared, `NAME: COMMAND`, and
     /// for a script of several lines how many and where they stand.
     #[must_use]
-    pub fn label(&self) -> String {
+    pub(crate) fn label(&self) -> String {
         let command = match &self.command {
             Command::Exec(words) => typed(words),
             Command::Script(text) => text.to_string_lossy().into_owned(),
@@ -382,7 +384,7 @@ impl Unit {
 
 /// Words as they would be typed.
 #[must_use]
-pub fn typed(words: &[Template]) -> String {
+pub(crate) fn typed(words: &[Template]) -> String {
     let words = words.iter().map(|word| quoted(&word.source().to_string_lossy()));
     words.collect::<Vec<_>>().join(" ")
 }

@@ -6,7 +6,7 @@ use super::{Command, Origin};
 
 /// A value and the place it came from.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Node {
+pub(super) struct Node {
     /// The value.
     pub value: Value,
     /// Where it came from.
@@ -15,7 +15,7 @@ pub struct Node {
 
 /// A key's value and where the key itself stands.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Entry {
+pub(super) struct Entry {
     /// Where the key first appeared.
     pub key: Origin,
     /// Grows in the order in which keys were first written, over all layers.
@@ -28,22 +28,22 @@ pub struct Entry {
 
 impl Entry {
     /// A key that one layer has.
-    pub fn new(key: Origin, order: u64, node: Node) -> Self {
+    pub(super) fn new(key: Origin, order: u64, node: Node) -> Self {
         Self { key, order, node, also: Vec::new() }
     }
 
     /// Every place where the key stands.
-    pub fn keys(&self) -> impl Iterator<Item = &Origin> {
+    pub(super) fn keys(&self) -> impl Iterator<Item = &Origin> {
         std::iter::once(&self.key).chain(&self.also)
     }
 }
 
 /// Keys and their values.
-pub type Table = BTreeMap<String, Entry>;
+pub(super) type Table = BTreeMap<String, Entry>;
 
 /// What can stand behind a key.
 #[derive(Clone, PartialEq, Debug)]
-pub enum Value {
+pub(super) enum Value {
     /// Text.
     String(String),
     /// A whole number, and the base that it was written in.
@@ -65,17 +65,17 @@ pub enum Value {
 
 impl Node {
     /// A text from a place without lines, such as a variable.
-    pub fn text(text: impl Into<String>, origin: Origin) -> Self {
+    pub(super) fn text(text: impl Into<String>, origin: Origin) -> Self {
         Self { value: Value::String(text.into()), origin }
     }
 
     /// A table from nowhere in particular.
-    pub fn table(table: Table, origin: Origin) -> Self {
+    pub(super) fn table(table: Table, origin: Origin) -> Self {
         Self { value: Value::Table(table), origin }
     }
 
     /// The table that it is.
-    pub fn as_table(&self) -> Option<&Table> {
+    pub(super) fn as_table(&self) -> Option<&Table> {
         match &self.value {
             Value::Table(table) => Some(table),
             _ => None,
@@ -85,7 +85,7 @@ impl Node {
 
 impl Value {
     /// What it is, for "expected this, found that".
-    pub fn describe(&self) -> String {
+    pub(super) fn describe(&self) -> String {
         match self {
             Self::String(text) => format!("the string \"{}\"", shown(text)),
             Self::Integer(number, _) => format!("the integer {number}"),
@@ -100,10 +100,10 @@ impl Value {
 }
 
 /// No path of keys is longer; a tree as deep as an endless one would exhaust the stack.
-pub const DEEPEST: usize = 16;
+pub(super) const DEEPEST: usize = 16;
 
 /// Puts a value at `path`, making the tables on the way.
-pub fn insert(table: &mut Table, path: &[String], node: Node, order: u64) {
+pub(super) fn insert(table: &mut Table, path: &[String], node: Node, order: u64) {
     let [key, rest @ ..] = path else { return };
     let origin = node.origin.clone();
     if rest.is_empty() {
@@ -122,7 +122,7 @@ pub fn insert(table: &mut Table, path: &[String], node: Node, order: u64) {
 }
 
 /// A text fit for a message: no control characters, and not endless.
-pub fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     const MOST: usize = 60;
     let mut out = String::new();
     for (n, c) in text.chars().enumerate() {

@@ -3,7 +3,7 @@
 use super::leaf::{Leaf, Problem, no_nul};
 
 /// The words of a string, split as a shell would.
-pub fn split(text: &str) -> Leaf<Vec<String>> {
+pub(super) fn split(text: &str) -> Leaf<Vec<String>> {
     no_nul(text.as_bytes())?;
     let words = shell_words::split(text).map_err(|_| {
         let (at, quote) = unclosed_quote(text);
@@ -34,7 +34,7 @@ fn unclosed_quote(text: &str) -> (usize, char) {
 
 /// An operator of the shell that stands in a text as a word of its own: where no shell
 /// is run, somebody probably wants one.
-pub fn operator<'a>(text: &'a str, words: &[String]) -> Option<&'a str> {
+pub(super) fn operator<'a>(text: &'a str, words: &[String]) -> Option<&'a str> {
     const OPERATORS: &[&str] = &["&&", "||", "|", ";", "&", ">", ">>", "<", "2>&1", "2>"];
     // In quotes it is part of a longer word here, or of one with the quotes there.
     text.split_whitespace()
@@ -43,7 +43,7 @@ pub fn operator<'a>(text: &'a str, words: &[String]) -> Option<&'a str> {
 
 /// A variable without braces, which stays as it is: `$HOME`. Only names as variables of the
 /// environment have them; `$$HOME`, and what follows an `=`'s or a word's backslash, is meant.
-pub fn unbraced(text: &str) -> Option<&str> {
+pub(super) fn unbraced(text: &str) -> Option<&str> {
     let mut rest = text;
     while let Some(at) = rest.find('$') {
         let after = &rest[at + 1..];
@@ -64,7 +64,7 @@ pub fn unbraced(text: &str) -> Option<&str> {
 }
 
 /// Whether a command reads `$NAME` itself: a shell, or a language that has such names.
-pub fn reads_dollars(words: &[String]) -> bool {
+pub(super) fn reads_dollars(words: &[String]) -> bool {
     const SHELLS: &[&str] = &["sh", "bash", "dash", "ash", "zsh", "ksh", "fish", "perl", "php"];
     words.iter().any(|word| {
         let name = word.rsplit('/').next().unwrap_or(word);

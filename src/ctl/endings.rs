@@ -10,7 +10,7 @@ const LARGEST_SCRIPT: usize = 1 << 20;
 
 /// Scripts with CRLF line endings: a script file of a unit, which works but not elsewhere, and a
 /// program whose interpreter the kernel does not find for that.
-pub fn remarks(config: &Config, path: &OsStr) -> Vec<Diagnostic> {
+pub(super) fn remarks(config: &Config, path: &OsStr) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for unit in &config.units {
         let program = match &unit.command {

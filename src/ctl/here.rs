@@ -6,7 +6,7 @@ use crate::config::CommandLine;
 
 /// The command line with the directory that `trcctl` reads where neither `-w` nor a variable
 /// names one: the current one if that has a `trc.toml` or a `trc.d`, else trc's own.
-pub fn here(line: &CommandLine) -> CommandLine {
+pub(super) fn here(line: &CommandLine) -> CommandLine {
     let named = |name| std::env::var_os(name).is_some_and(|dir| !dir.is_empty());
     let is_named = line.work_dir.is_some() || named("TRC_WORKDIR") || named("RC_WORK_DIR");
     let here = Path::new(".");

@@ -23,7 +23,7 @@ struct Shell {
 }
 
 /// What is wrong with the scripts of units; nothing where there is no shell.
-pub fn remarks(loaded: &Loaded, path: &OsStr) -> Vec<Diagnostic> {
+pub(super) fn remarks(loaded: &Loaded, path: &OsStr) -> Vec<Diagnostic> {
     let Some(shell) = shell(loaded, path) else { return Vec::new() };
     let units = loaded.config.units.iter();
     units.filter_map(|unit| look(loaded, &shell, unit)).collect()

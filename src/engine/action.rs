@@ -9,7 +9,7 @@ use crate::signal::Signal;
 
 /// Whom a signal goes to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Target {
+pub(crate) enum Target {
     /// A unit's main process.
     Process(UnitId),
     /// A unit's process group.
@@ -26,7 +26,7 @@ pub enum Target {
 
 /// Which processes of a unit have had its stop signal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Told {
+pub(crate) enum Told {
     /// None.
     Nobody,
     /// Its main process.
@@ -37,7 +37,7 @@ pub enum Told {
 
 /// One action.
 #[derive(Clone, PartialEq, Debug)]
-pub enum Action {
+pub(crate) enum Action {
     /// Start this unit.
     Spawn(UnitId),
     /// Send this signal.
@@ -78,7 +78,7 @@ pub enum Action {
 
 /// Something people are told.
 #[derive(Clone, PartialEq, Debug)]
-pub enum Fact {
+pub(crate) enum Fact {
     /// A unit's process ended.
     Exited {
         /// Which unit.
@@ -254,7 +254,7 @@ pub enum Fact {
 impl Fact {
     /// The unit that it is about, if it is about one.
     #[must_use]
-    pub fn unit(&self) -> Option<UnitId> {
+    pub(crate) fn unit(&self) -> Option<UnitId> {
         match self {
             Self::Exited { unit, .. }
             | Self::Failed { unit, .. }

@@ -7,11 +7,11 @@ use crate::graph::{Graph, UnitId};
 use crate::signal::Signal;
 
 /// A moment: the time since the run began, by a clock that never jumps.
-pub type Tick = Duration;
+pub(crate) type Tick = Duration;
 
 /// How a process ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Ending {
+pub(crate) enum Ending {
     /// With an exit status.
     Code(u8),
     /// By a signal.
@@ -21,7 +21,7 @@ pub enum Ending {
 impl Ending {
     /// The status as shells have it: 128 + n for signal n.
     #[must_use]
-    pub fn status(self) -> u8 {
+    pub(crate) fn status(self) -> u8 {
         match self {
             Self::Code(code) => code,
             Self::Signal(signal) => crate::status::of_signal(signal.number()),
@@ -31,7 +31,7 @@ impl Ending {
 
 /// Who sent a signal.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Sender {
+pub(crate) struct Sender {
     /// Its process; 0 from outside the container's pid namespace.
     pub pid: i32,
     /// Its user.
@@ -46,7 +46,7 @@ pub struct Sender {
 
 /// At which step a unit's start failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum SpawnStage {
+pub(crate) enum SpawnStage {
     /// Filling in what was written: a variable that is not set. No other start mends it.
     Settings,
     /// Making what it needs, before the fork: descriptors, users, files.
@@ -77,7 +77,7 @@ pub enum SpawnStage {
 
 /// Processes of a unit that outlive its main process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Left {
+pub(crate) enum Left {
     /// There are none.
     Nothing,
     /// There are some, in trc's own session or in that of the unit.
@@ -97,7 +97,7 @@ pub enum Purpose {
 
 /// What a try came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// It is ready, or healthy.
     Passed,
     /// It is not.
@@ -116,7 +116,7 @@ pub enum Outcome {
 /// What a unit says of itself: by its notify socket, its notification descriptor or its
 /// output, whichever its probes name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Notice {
+pub(crate) enum Notice {
     /// It is ready: `READY=1`, a newline, a line that matches.
     Ready,
     /// It is healthy: `WATCHDOG=1`, a line that matches.
@@ -136,7 +136,7 @@ pub enum Notice {
 
 /// Something that a test that has passed expects until everything has stopped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Late {
+pub(crate) enum Late {
     /// A unit wrote what it forbids.
     Said,
     /// A process of a unit has had more memory than it allows.
@@ -145,7 +145,7 @@ pub enum Late {
 
 /// One event.
 #[derive(Clone, PartialEq, Debug)]
-pub enum Event {
+pub(crate) enum Event {
     /// The run begins.
     Begin,
     /// A unit has a process, which has not executed its command yet.

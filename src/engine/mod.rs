@@ -42,14 +42,16 @@ mod watch;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-pub use action::{Action, Fact, Target, Told};
-pub use event::{Ending, Event, Late, Left, Notice, Outcome, Purpose, Sender, SpawnStage, Tick};
-pub use limits::UNKILLABLE_AFTER;
-pub use reason::{Cause, LastWord, Reason};
-pub use rest::Lack;
-pub use start::is_scarce;
-pub use testing::Finding;
-pub use unit::{Ended, How, Stopped, TestEnd};
+pub(crate) use action::{Action, Fact, Target, Told};
+pub(crate) use event::{
+    Ending, Event, Late, Left, Notice, Outcome, Purpose, Sender, SpawnStage, Tick,
+};
+pub(crate) use limits::UNKILLABLE_AFTER;
+pub(crate) use reason::{Cause, LastWord, Reason};
+pub(crate) use rest::Lack;
+pub(crate) use start::is_scarce;
+pub(crate) use testing::Finding;
+pub(crate) use unit::{Ended, How, Stopped, TestEnd};
 
 use crate::config::Stage;
 use crate::graph::{Graph, UnitId};
@@ -103,7 +105,7 @@ struct Passing {
 /// The state of a run.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each has come to pass or not")]
-pub struct Engine {
+pub(crate) struct Engine {
     graph: Rc<Graph>,
     states: Vec<State>,
     run: Run,
@@ -145,7 +147,7 @@ pub struct Engine {
 impl Engine {
     /// An engine at the start of a run. `chance` decides what is left to chance.
     #[must_use]
-    pub fn new(graph: Rc<Graph>, chance: u64) -> Self {
+    pub(crate) fn new(graph: Rc<Graph>, chance: u64) -> Self {
         let states = graph.ids().map(|_| State::new()).collect();
         Self {
             graph,
@@ -176,32 +178,32 @@ impl Engine {
 
     /// The graph that is being run.
     #[must_use]
-    pub fn graph(&self) -> &Graph {
+    pub(crate) fn graph(&self) -> &Graph {
         &self.graph
     }
 
     /// trc's exit status as it stands, `[exit]` not yet applied.
     #[must_use]
-    pub fn status(&self) -> u8 {
+    pub(crate) fn status(&self) -> u8 {
         self.status
     }
 
     /// The run's own status, which every halt unit sees: whatever an earlier halt unit made of
     /// it, `[exit]` not applied.
     #[must_use]
-    pub fn outcome(&self) -> u8 {
+    pub(crate) fn outcome(&self) -> u8 {
         self.outcome
     }
 
     /// Why the run ends, once it does, whatever halt units make of it.
     #[must_use]
-    pub fn outcome_reason(&self) -> Option<Reason> {
+    pub(crate) fn outcome_reason(&self) -> Option<Reason> {
         self.reason().map(|reason| Reason { last_word: None, ..reason })
     }
 
     /// Why the run ends, once it does.
     #[must_use]
-    pub fn reason(&self) -> Option<Reason> {
+    pub(crate) fn reason(&self) -> Option<Reason> {
         let cause = self.cause.clone()?;
         Some(Reason {
             cause,
@@ -213,7 +215,7 @@ impl Engine {
 
     /// How a unit ended, if it has.
     #[must_use]
-    pub fn ended(&self, id: UnitId) -> Option<Ended> {
+    pub(crate) fn ended(&self, id: UnitId) -> Option<Ended> {
         match self.states[id.0].phase {
             Phase::Done(ended) => Some(ended),
             Phase::Waiting
@@ -228,18 +230,18 @@ impl Engine {
 
     /// How a unit has ended that was told to stop after the last test.
     #[must_use]
-    pub fn stopped(&self, id: UnitId) -> Option<Stopped> {
+    pub(crate) fn stopped(&self, id: UnitId) -> Option<Stopped> {
         self.states[id.0].stopped
     }
 
     /// When the budget of a stop from outside ends, once there is one.
     #[must_use]
-    pub fn budget_end(&self) -> Option<Tick> {
+    pub(crate) fn budget_end(&self) -> Option<Tick> {
         self.budget.map(|budget| budget.end)
     }
 
     /// Takes in one event. What is to be done about it is appended to `actions`.
-    pub fn step(&mut self, now: Tick, event: Event, actions: &mut Vec<Action>) {
+    pub(crate) fn step(&mut self, now: Tick, event: Event, actions: &mut Vec<Action>) {
         self.judge_grace(now);
         match event {
             Event::Begin => self.changed.extend(self.graph.ids()),
@@ -284,7 +286,7 @@ impl Engine {
 
     /// When the engine wants to be woken, if at all.
     #[must_use]
-    pub fn next_deadline(&self) -> Option<Tick> {
+    pub(crate) fn next_deadline(&self) -> Option<Tick> {
         if self.run == Run::Over {
             return None;
         }

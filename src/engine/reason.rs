@@ -6,7 +6,7 @@ use crate::signal::Signal;
 
 /// The first thing that stopped the run.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Cause {
+pub(crate) enum Cause {
     /// A boot unit failed.
     Boot(UnitId),
     /// What boot made of the command line is wrong.
@@ -27,7 +27,7 @@ pub enum Cause {
 
 /// What came after the cause and changed the status.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum LastWord {
+pub(crate) enum LastWord {
     /// This halt unit's status is trc's.
     Unit(UnitId),
     /// This signal cut the halt units short, and the status was 0 until then.
@@ -39,7 +39,7 @@ pub enum LastWord {
 
 /// Why a run ended, for the last line.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Reason {
+pub(crate) struct Reason {
     /// What stopped it.
     pub cause: Cause,
     /// The first unit to fail, halt units aside, whether or not that stopped it.

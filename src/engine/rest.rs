@@ -14,7 +14,7 @@ use crate::graph::{Need, UnitId, points};
 
 /// What keeps a unit from being as it is to be at the end of the tests.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Lack {
+pub(crate) enum Lack {
     /// It was never started: what it waits for has not come true.
     NeverStarted,
     /// It is not ready.
@@ -160,7 +160,7 @@ impl Engine {
 
     /// Whom a unit waits for that has not been started.
     #[must_use]
-    pub fn waits_for(&self, id: UnitId) -> Option<UnitId> {
+    pub(crate) fn waits_for(&self, id: UnitId) -> Option<UnitId> {
         let waits = matches!(self.states[id.0].phase, Phase::Waiting);
         let mut needs = self.graph.node(id).needs.iter().filter(|_| waits);
         needs.find(|need| !self.is_met(**need)).map(|need| need.unit)
@@ -168,7 +168,7 @@ impl Engine {
 
     /// Whether a unit was restarted so often that no test waits for it any more.
     #[must_use]
-    pub fn loops(&self, id: UnitId) -> bool {
+    pub(crate) fn loops(&self, id: UnitId) -> bool {
         let allowed = self.graph.allowed.contains_key(&points::run(&self.graph.node(id).unit));
         self.states[id.0].restarts.in_a_row >= limits::LOOP && !allowed
     }

@@ -368,7 +368,7 @@ impl Engine {
 /// Whether a step failed for want of something that others may give back when they end:
 /// processes, memory, descriptors.
 #[must_use]
-pub fn is_scarce(stage: SpawnStage, errno: i32) -> bool {
+pub(crate) fn is_scarce(stage: SpawnStage, errno: i32) -> bool {
     match errno {
         // Of trc itself. The child has what trc holds, and its streams need some more; later on
         // what is missing is its own, by its limits.

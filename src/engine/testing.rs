@@ -26,7 +26,7 @@ use crate::status;
 
 /// Something that was not as it should be beside the tests.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Finding {
+pub(crate) enum Finding {
     /// A unit ended, or could not be started.
     Ended(UnitId),
     /// A unit was restarted, and no test's fault was the cause.
@@ -64,7 +64,7 @@ pub enum Finding {
 impl Finding {
     /// The point of the drill that it fails.
     #[must_use]
-    pub fn point(self, graph: &Graph) -> String {
+    pub(crate) fn point(self, graph: &Graph) -> String {
         let unit = |id: UnitId| &graph.node(id).unit;
         match self {
             Self::Ended(id) | Self::Restarted(id) | Self::CutShort(id) | Self::NotUp(id, _) => {
@@ -124,7 +124,7 @@ impl Testing {
 impl Engine {
     /// What was not as it should be so far.
     #[must_use]
-    pub fn findings(&self) -> &[Finding] {
+    pub(crate) fn findings(&self) -> &[Finding] {
         &self.testing.findings
     }
 
@@ -564,7 +564,7 @@ impl Engine {
     }
 
     /// The tests that have ended in this way.
-    pub fn tests_with(&self, end: TestEnd) -> impl Iterator<Item = UnitId> + '_ {
+    pub(crate) fn tests_with(&self, end: TestEnd) -> impl Iterator<Item = UnitId> + '_ {
         let has = move |ended: Ended| ended.how == How::Test(end);
         self.graph.stage(Stage::Test).filter(move |id| self.ended(*id).is_some_and(has))
     }

@@ -23,7 +23,7 @@ use crate::signal::Signal;
 
 /// Where a unit stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Phase {
+pub(super) enum Phase {
     /// Its conditions don't hold yet, or its turn has not come.
     Waiting,
     /// A fork failed for want of processes or memory.
@@ -45,7 +45,7 @@ pub enum Phase {
 
 /// How far a unit is up its stop ladder.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Ladder {
+pub(super) enum Ladder {
     /// Its stop command was started.
     Command { rest_at: Tick, kill_at: Tick },
     /// Its stop signal was sent.
@@ -58,7 +58,7 @@ pub enum Ladder {
 
 /// What a unit that has ended left, in its process group or elsewhere.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Leftovers {
+pub(super) enum Leftovers {
     /// Nothing.
     None,
     /// Processes, that may go on until the unit restarts or the run stops.
@@ -75,7 +75,7 @@ pub enum Leftovers {
 
 /// Why a unit that still ran was told to stop, where that wasn't the stop of the run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Verdict {
+pub(super) enum Verdict {
     /// It was not ready in time.
     NotReady,
     /// Its health check has failed too often; whether it is started again.
@@ -88,7 +88,7 @@ pub enum Verdict {
 
 /// Why a unit has ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum How {
+pub(crate) enum How {
     /// Its process ended.
     Process(Ending),
     /// It could not be started.
@@ -111,7 +111,7 @@ pub enum How {
 
 /// How a test came out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum TestEnd {
+pub(crate) enum TestEnd {
     /// What it expects holds.
     Passed,
     /// It says itself that it has nothing to say.
@@ -128,7 +128,7 @@ pub enum TestEnd {
 
 /// The end of a unit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Ended {
+pub(crate) struct Ended {
     /// Why.
     pub how: How,
     /// How it counts: 0 is success, and what failed is never 0.
@@ -140,14 +140,14 @@ pub struct Ended {
 impl Ended {
     /// Whether it failed.
     #[must_use]
-    pub fn failed(self) -> bool {
+    pub(crate) fn failed(self) -> bool {
         self.status != 0
     }
 }
 
 /// What is known of the present run of a unit by its probes.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Watch {
+pub(super) struct Watch {
     /// When its command was executed, or what it stands for was looked for.
     pub since: Tick,
     /// Whether its readiness check has passed.
@@ -174,7 +174,7 @@ pub struct Watch {
 
 /// Whether a unit has been up for a moment, [`super::limits::CALM`].
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub enum Calm {
+pub(super) enum Calm {
     /// It is not up.
     #[default]
     No,
@@ -186,7 +186,7 @@ pub enum Calm {
 
 impl Watch {
     /// Whether it has been up for a moment by now.
-    pub fn is_calm(&self, now: Tick) -> bool {
+    pub(super) fn is_calm(&self, now: Tick) -> bool {
         match self.calm {
             Calm::No => false,
             Calm::At(calm_at) => calm_at <= now,
@@ -206,7 +206,7 @@ impl Watch {
 
 /// What is known of a test that is being done, or waits for its units.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Trial {
+pub(super) struct Trial {
     /// Until when it has to begin.
     pub start_by: Option<Tick>,
     /// When it began.
@@ -248,7 +248,7 @@ impl Trial {
 
 /// The restarts of a unit.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub struct Restarts {
+pub(super) struct Restarts {
     /// When, as far as that still counts.
     pub times: VecDeque<Tick>,
     /// How many in a row, none of whose runs lasted.
@@ -257,7 +257,7 @@ pub struct Restarts {
 
 /// How a unit has ended that was told to stop.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Stopped {
+pub(crate) struct Stopped {
     /// Its status, 128 + n where signal n ended it.
     pub status: u8,
     /// How long after it was told; none where it was killed for want of time.
@@ -266,7 +266,7 @@ pub struct Stopped {
 
 /// All that is known of a unit.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct State {
+pub(super) struct State {
     pub phase: Phase,
     pub leftovers: Leftovers,
     /// Whether its command has ever been executed.
@@ -297,7 +297,7 @@ pub struct State {
 }
 
 impl State {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             phase: Phase::Waiting,
             leftovers: Leftovers::None,
@@ -318,7 +318,7 @@ impl State {
     }
 
     /// Its live process.
-    pub fn pid(&self) -> Option<i32> {
+    pub(super) fn pid(&self) -> Option<i32> {
         match self.phase {
             Phase::Starting { pid, .. } => pid,
             Phase::Running { pid } | Phase::Stopping { pid, .. } => Some(pid),
@@ -331,7 +331,7 @@ impl State {
     }
 
     /// Whether it is ready now.
-    pub fn is_ready(&self) -> bool {
+    pub(super) fn is_ready(&self) -> bool {
         match self.phase {
             Phase::Running { .. } | Phase::Watching => self.watch.ready,
             Phase::Done(Ended { how: How::Found, .. }) => true,
@@ -345,7 +345,7 @@ impl State {
     }
 
     /// Whether it may come to run without anything being done for it.
-    pub fn is_dormant(&self) -> bool {
+    pub(super) fn is_dormant(&self) -> bool {
         match self.phase {
             Phase::Waiting | Phase::Retrying { .. } | Phase::Backoff { .. } => true,
             Phase::Starting { .. }
@@ -358,7 +358,7 @@ impl State {
 
     /// Whether neither it nor anything of it lives, or is about to, and nothing is at work to
     /// stop it.
-    pub fn gone(&self) -> bool {
+    pub(super) fn gone(&self) -> bool {
         let process = match self.phase {
             Phase::Starting { .. } | Phase::Running { .. } | Phase::Stopping { .. } => true,
             Phase::Waiting
@@ -370,7 +370,7 @@ impl State {
         !process && self.leftovers == Leftovers::None && self.stop_command.is_none()
     }
 
-    pub fn deadline(&self) -> Option<Tick> {
+    pub(super) fn deadline(&self) -> Option<Tick> {
         let phase = match self.phase {
             Phase::Retrying { until, .. } => Some(until),
             Phase::Backoff { until } => until,

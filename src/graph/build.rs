@@ -11,11 +11,11 @@ use crate::config::{
 use crate::signal::Signal;
 
 /// From a unit's stop signal to KILL, where nothing else is written.
-pub const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// The budget of a stop from outside: docker sends KILL after 10 s.
-pub const BUDGET: Duration = Duration::from_secs(9);
+pub(super) const BUDGET: Duration = Duration::from_secs(9);
 /// What the budget keeps back for KILL to work and for the halt units.
-pub const RESERVE: Duration = Duration::from_secs(2);
+pub(crate) const RESERVE: Duration = Duration::from_secs(2);
 /// After this docker, where nobody said otherwise by `-t` or `--stop-timeout`, sends KILL.
 const DOCKER_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -27,7 +27,7 @@ impl Graph {
     ///
     /// # Errors
     /// Every cycle and every condition that can never hold.
-    pub fn build(config: &Config) -> Result<Self, Vec<Diagnostic>> {
+    pub(crate) fn build(config: &Config) -> Result<Self, Vec<Diagnostic>> {
         let units = by_stage(&config.units);
         let index = index(&units);
         let mut errors = Vec::new();
@@ -165,14 +165,14 @@ impl Graph {
     /// The cycles among the units of a configuration that is wrong in other ways too, and
     /// of which only the units' names for one another can be relied on.
     #[must_use]
-    pub fn cycles(config: &Config) -> Vec<Diagnostic> {
+    pub(crate) fn cycles(config: &Config) -> Vec<Diagnostic> {
         let units = by_stage(&config.units);
         sort(&units, &written(&units, &index(&units))).1
     }
 
     /// What `trcctl check` points out: nothing of it keeps the graph from running.
     #[must_use]
-    pub fn remarks(&self) -> Vec<Diagnostic> {
+    pub(crate) fn remarks(&self) -> Vec<Diagnostic> {
         let chain = longest_chain(&self.nodes);
         let mut remarks = Vec::new();
         let seconds = |time: Duration| time.as_secs_f64();

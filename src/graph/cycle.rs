@@ -6,7 +6,7 @@
 ///
 /// Follows the first edge back from each until a unit comes again. A unit that has led nowhere or
 /// is on a cycle is done, so that each edge is looked at once.
-pub fn all(stuck: &[bool], before: &dyn Fn(usize) -> Vec<usize>) -> Vec<Vec<usize>> {
+pub(super) fn all(stuck: &[bool], before: &dyn Fn(usize) -> Vec<usize>) -> Vec<Vec<usize>> {
     let mut open = stuck.to_vec();
     // A unit's place on the path that is being followed, and the edges that it has left.
     let mut place: Vec<Option<usize>> = vec![None; open.len()];

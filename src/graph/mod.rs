@@ -5,10 +5,10 @@ mod build;
 mod cycle;
 mod node;
 mod order;
-pub mod points;
+pub(crate) mod points;
 mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use build::{BUDGET, RESERVE, STOP_TIMEOUT};
-pub use node::{Graph, Need, Node, Rule, UnitId};
+pub(crate) use build::{RESERVE, STOP_TIMEOUT};
+pub(crate) use node::{Graph, Need, Node, Rule, UnitId};

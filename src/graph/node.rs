@@ -8,11 +8,11 @@ use crate::signal::Signal;
 
 /// A unit, by its place in [`Graph::nodes`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct UnitId(pub usize);
+pub(crate) struct UnitId(pub usize);
 
 /// What a unit waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Need {
+pub(crate) struct Need {
     /// The unit waited for.
     pub unit: UnitId,
     /// What of it.
@@ -26,7 +26,7 @@ pub struct Need {
 
 /// What a signal to trc does, its units found.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Rule {
+pub(crate) enum Rule {
     /// Stops the run.
     Stop,
     /// Nothing.
@@ -41,7 +41,7 @@ pub enum Rule {
 
 /// One unit and its edges.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Node {
+pub(crate) struct Node {
     /// As it was written.
     pub unit: Unit,
     /// Its place among all units in the order in which they were declared.
@@ -76,7 +76,7 @@ pub struct Node {
 impl Node {
     /// Whether the wait policy counts it.
     #[must_use]
-    pub fn counts(&self) -> bool {
+    pub(crate) fn counts(&self) -> bool {
         match self.unit.stage {
             Stage::Async | Stage::Sync => !self.is_outside(),
             Stage::Boot | Stage::Test | Stage::Halt => false,
@@ -85,20 +85,20 @@ impl Node {
 
     /// Whether nothing says of it whether it is ready.
     #[must_use]
-    pub fn is_plain(&self) -> bool {
+    pub(crate) fn is_plain(&self) -> bool {
         self.counts() && self.unit.ready.is_none()
     }
 
     /// What it expects, if it is a test.
     #[must_use]
-    pub fn test(&self) -> Option<&Test> {
+    pub(crate) fn test(&self) -> Option<&Test> {
         self.unit.test.as_deref()
     }
 
     /// Whether trc is as tini where this is the only unit: it is the trailing command, and
     /// nothing is written of it that needs watching.
     #[must_use]
-    pub fn is_transparent(&self) -> bool {
+    pub(crate) fn is_transparent(&self) -> bool {
         let unit = &self.unit;
         unit.form == Form::Trailing
             && unit.probes().next().is_none()
@@ -109,27 +109,27 @@ impl Node {
 
     /// Whether it has nothing to run, and stands for something outside.
     #[must_use]
-    pub fn is_outside(&self) -> bool {
+    pub(crate) fn is_outside(&self) -> bool {
         self.unit.command == Command::Nothing && self.unit.stage != Stage::Test
     }
 
     /// Whether this exit status (128 + n for an end by signal n) is success.
     #[must_use]
-    pub fn succeeds_with(&self, status: u8) -> bool {
+    pub(crate) fn succeeds_with(&self, status: u8) -> bool {
         self.unit.success.as_deref().unwrap_or(&[0]).contains(&status)
     }
 
     /// Whether it is to run until it is told to stop, whatever is waited for: what can be asked
     /// how it is serves somebody.
     #[must_use]
-    pub fn serves(&self) -> bool {
+    pub(crate) fn serves(&self) -> bool {
         self.counts() && !self.oneshot && self.unit.probes().next().is_some()
     }
 
     /// Whether it may end with this exit status (128 + n for an end by signal n) when it is told
     /// to stop: one of its own, that of its stop signal, or one that a test expects.
     #[must_use]
-    pub fn may_stop_with(&self, status: u8) -> bool {
+    pub(crate) fn may_stop_with(&self, status: u8) -> bool {
         let of_signal = |signal: Signal| status == crate::status::of_signal(signal.number());
         // A stop command ends it as it sees fit.
         let others = [Signal::TERM, Signal::INT, Signal::QUIT];
@@ -142,7 +142,7 @@ impl Node {
 
     /// Whether it is one of TrivialRC's own forms, which keep TrivialRC's rules.
     #[must_use]
-    pub fn is_trivialrc(&self) -> bool {
+    pub(crate) fn is_trivialrc(&self) -> bool {
         match self.unit.form {
             Form::Script | Form::Flag => true,
             Form::Declared | Form::Trailing => false,
@@ -153,7 +153,7 @@ impl Node {
 /// The graph. Boot units come first in `nodes`, and stay where they are when boot
 /// rewrites the command line and a second graph takes over.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Graph {
+pub(crate) struct Graph {
     /// The units by stage, within a stage in an order that satisfies every edge and
     /// else is the order in which they were declared.
     pub nodes: Vec<Node>,
@@ -188,30 +188,30 @@ pub struct Graph {
 impl Graph {
     /// The unit of this id.
     #[must_use]
-    pub fn node(&self, id: UnitId) -> &Node {
+    pub(crate) fn node(&self, id: UnitId) -> &Node {
         &self.nodes[id.0]
     }
 
     /// All ids, in order.
-    pub fn ids(&self) -> impl DoubleEndedIterator<Item = UnitId> + use<> {
+    pub(crate) fn ids(&self) -> impl DoubleEndedIterator<Item = UnitId> + use<> {
         (0..self.nodes.len()).map(UnitId)
     }
 
     /// The ids of one stage, in order.
-    pub fn stage(&self, stage: Stage) -> impl DoubleEndedIterator<Item = UnitId> + '_ {
+    pub(crate) fn stage(&self, stage: Stage) -> impl DoubleEndedIterator<Item = UnitId> + '_ {
         self.ids().filter(move |id| self.node(*id).unit.stage == stage)
     }
 
     /// The units that a test is about and that are told to stop after it: those that are not
     /// meant to have ended by then.
-    pub fn told_by(&self, test: UnitId) -> impl Iterator<Item = UnitId> + '_ {
+    pub(crate) fn told_by(&self, test: UnitId) -> impl Iterator<Item = UnitId> + '_ {
         let about = self.node(test).about.iter().copied();
         about.filter(|id| self.node(*id).counts() && !self.node(*id).oneshot)
     }
 
     /// What this signal does.
     #[must_use]
-    pub fn rule(&self, signal: Signal) -> Rule {
+    pub(crate) fn rule(&self, signal: Signal) -> Rule {
         match self.rules.get(&signal) {
             Some(rule) => rule.clone(),
             None => match signal.number() {

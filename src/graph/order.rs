@@ -5,7 +5,7 @@
 ///
 /// Repeatedly takes the lowest index that nothing holds back, so the order that
 /// people wrote is kept wherever it can be.
-pub fn stable(count: usize, before: &dyn Fn(usize) -> Vec<usize>) -> Vec<usize> {
+pub(super) fn stable(count: usize, before: &dyn Fn(usize) -> Vec<usize>) -> Vec<usize> {
     let mut holding = vec![0_usize; count];
     let mut after = vec![Vec::new(); count];
     for (index, held) in holding.iter_mut().enumerate() {

@@ -5,49 +5,49 @@ use std::collections::BTreeMap;
 use crate::config::{Config, Diagnostic, Stage, Unit, nearest_of_many};
 
 /// No process is left that a unit has put into the background, or has not ended.
-pub const ORPHANS: &str = "orphans";
+pub(crate) const ORPHANS: &str = "orphans";
 /// No process is left that has gone into a session of its own.
-pub const SESSIONS: &str = "sessions";
+pub(crate) const SESSIONS: &str = "sessions";
 /// No process is left that has ended and whose parent doesn't care.
-pub const ZOMBIES: &str = "zombies";
+pub(crate) const ZOMBIES: &str = "zombies";
 
 /// Those that are no unit's.
-pub const ALL: [&str; 4] = [ORPHANS, SESSIONS, ZOMBIES, SHUTDOWN];
+pub(crate) const ALL: [&str; 4] = [ORPHANS, SESSIONS, ZOMBIES, SHUTDOWN];
 /// The whole stop has taken no longer than whoever stops the container waits for it.
-pub const SHUTDOWN: &str = "shutdown";
+pub(crate) const SHUTDOWN: &str = "shutdown";
 
 /// The OOM killer has killed nothing in the container.
-pub const OOM: &str = "oom";
+pub(crate) const OOM: &str = "oom";
 /// In a strict test run: trc has warned of nothing.
-pub const WARNINGS: &str = "warnings";
+pub(crate) const WARNINGS: &str = "warnings";
 
 /// How a unit ran: it did not end that should not, and was not restarted.
 #[must_use]
-pub fn run(unit: &Unit) -> String {
+pub(crate) fn run(unit: &Unit) -> String {
     format!("{}.run", unit.id())
 }
 
 /// How a unit stopped: on its stop signal, with nothing killed, and with a status that is none of
 /// failure. Of a test: whether the units that it is about have stopped as it expects.
 #[must_use]
-pub fn stop(unit: &Unit) -> String {
+pub(crate) fn stop(unit: &Unit) -> String {
     format!("{}.stop", unit.id())
 }
 
 /// That no line was written later that a test forbids.
 #[must_use]
-pub fn log(unit: &Unit) -> String {
+pub(crate) fn log(unit: &Unit) -> String {
     format!("{}.log", unit.id())
 }
 
 /// That no process of a unit has had more memory later than a test allows.
 #[must_use]
-pub fn max_rss(unit: &Unit) -> String {
+pub(crate) fn max_rss(unit: &Unit) -> String {
     format!("{}.max_rss", unit.id())
 }
 
 /// Which points are excused, and by which tests.
-pub fn allowed(
+pub(crate) fn allowed(
     config: &Config,
     units: &[&Unit],
     errors: &mut Vec<Diagnostic>,

@@ -7,7 +7,7 @@ use crate::config::{Check, Command, Condition, Config, Diagnostic, Output, Stage
 
 /// Completes the tests: those that come after no unit wait for all, and each knows which
 /// units it is about: with a fault, that may be the one that it is done to alone.
-pub fn complete(nodes: &mut [Node]) {
+pub(super) fn complete(nodes: &mut [Node]) {
     let all = all_units(nodes);
     for id in 0..nodes.len() {
         if nodes[id].unit.stage != Stage::Test {
@@ -58,7 +58,7 @@ fn expect_stops(nodes: &mut [Node]) {
 }
 
 /// Faults on what can't have one, and questions about output that trc doesn't see.
-pub fn misplaced(
+pub(super) fn misplaced(
     config: &Config,
     units: &[&Unit],
     index: &BTreeMap<String, usize>,

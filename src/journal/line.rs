@@ -10,9 +10,9 @@ use super::{Entry, Source};
 use crate::config::LogFormat;
 
 /// The longest piece of a unit's line, in bytes; a longer line is cut.
-pub const MAX_LINE: usize = 64 * 1024;
+pub(super) const MAX_LINE: usize = 64 * 1024;
 /// Ends each piece of a cut line but the last, in text.
-pub const CUT_MARK: &str = " […]";
+pub(super) const CUT_MARK: &str = " […]";
 
 /// How a level is written in JSON.
 fn level_name(level: log::Level) -> &'static str {

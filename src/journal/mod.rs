@@ -19,10 +19,10 @@ use std::time::{Instant, SystemTime};
 use log::{Level, LevelFilter};
 use nix::errno::Errno;
 
-pub use entry::{Entry, Source};
-pub use line::{CUT_MARK, MAX_LINE};
+pub(crate) use entry::Entry;
+pub use entry::Source;
 pub(crate) use time::utc;
-pub use time::{Clock, Local};
+pub(crate) use time::{Clock, Local};
 
 use crate::config::LogFormat;
 use crate::run::stream::{Pending, Side, Streams};

@@ -5,6 +5,7 @@ use std::os::fd::AsFd as _;
 
 use serde_json::{Value, json};
 
+use super::line::MAX_LINE;
 use super::time::tests::{SEED, at, moved};
 use super::*;
 

@@ -18,11 +18,11 @@ use super::{privilege, proc};
 use crate::graph::UnitId;
 
 /// `RLIMIT_LOCKS`, the same on every machine but mips, sparc and alpha.
-pub const LOCKS: u32 = 10;
+pub(super) const LOCKS: u32 = 10;
 
 /// The marks of one run.
 #[derive(Clone, Copy, Debug)]
-pub struct Birthmarks {
+pub(super) struct Birthmarks {
     /// What the first unit's mark is, if there are any.
     first: Option<u64>,
     /// The hard limit, which stays.
@@ -32,7 +32,7 @@ pub struct Birthmarks {
 impl Birthmarks {
     /// Marks that no other trc on this machine is likely to use: the trc within a unit of trc
     /// marks its own units. `chance` is any number that differs from run to run.
-    pub fn new(chance: u64) -> Self {
+    pub(super) fn new(chance: u64) -> Self {
         let hard = privilege::hard_limit(LOCKS).unwrap_or(0);
         // 2^62 and up, with room for a million units: below RLIM_INFINITY, above any real limit.
         let first = 1 << 62 | (chance >> 23) << 20;
@@ -40,19 +40,19 @@ impl Birthmarks {
     }
 
     /// No marks at all.
-    pub fn none() -> Self {
+    pub(super) fn none() -> Self {
         Self { first: None, hard: 0 }
     }
 
     /// What a unit's process is to have: its soft and its hard limit.
-    pub fn limit(&self, unit: UnitId) -> Option<[u64; 2]> {
+    pub(super) fn limit(&self, unit: UnitId) -> Option<[u64; 2]> {
         let soft = self.first?.checked_add(u64::try_from(unit.0).ok()?)?;
         Some([soft, self.hard])
     }
 
     /// The number of the unit that a process comes from; `None` where that can't be told. There
     /// may be no unit of that number.
-    pub fn unit_of(&self, pid: i32) -> Option<UnitId> {
+    pub(super) fn unit_of(&self, pid: i32) -> Option<UnitId> {
         let first = self.first?;
         let soft = locks(&proc::read(pid, "limits")?)?;
         let at = soft.checked_sub(first).filter(|at| *at < 1 << 20)?;

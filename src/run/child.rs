@@ -38,7 +38,7 @@ use super::syscall::call;
 use crate::engine::SpawnStage;
 
 /// Everything a child needs. It lives until the child has executed its command or is gone.
-pub struct Orders {
+pub(super) struct Orders {
     /// What to start.
     pub launch: Launch,
     /// Pointers into `launch`, and a null one.
@@ -54,7 +54,7 @@ pub struct Orders {
 }
 
 /// The steps as the child numbers them on its pipe.
-pub const STAGES: [SpawnStage; 10] = [
+pub(super) const STAGES: [SpawnStage; 10] = [
     SpawnStage::Group,
     SpawnStage::Terminal,
     SpawnStage::Limits,
@@ -74,7 +74,7 @@ type Step<T> = Result<T, (SpawnStage, i32)>;
 ///
 /// # Safety
 /// Only in a child.
-pub unsafe fn run(orders: &Orders) {
+pub(super) unsafe fn run(orders: &Orders) {
     let mut report = orders.report;
     // SAFETY: we are in the child.
     let (stage, errno) = match unsafe { prepare(orders, &mut report) } {

@@ -18,7 +18,11 @@ const MAX_SIZE: u64 = 8 << 20;
 ///
 /// # Errors
 /// What can't be read, or which line is none of these, in words.
-pub fn read(path: &Path, base: &Environment, environment: &mut Environment) -> Result<(), String> {
+pub(super) fn read(
+    path: &Path,
+    base: &Environment,
+    environment: &mut Environment,
+) -> Result<(), String> {
     let cannot =
         |why: &dyn std::fmt::Display| format!("cannot read env_file {}: {why}", path.display());
     let bytes = read_file(path, MAX_SIZE).map_err(|why| cannot(&why))?;

@@ -14,7 +14,7 @@ use crate::config::{Placed, Unit};
 ///
 /// # Errors
 /// Who is not known, or what can't be read.
-pub fn identity(unit: &Unit, environment: &mut Environment) -> Result<Option<Ids>, Problem> {
+pub(super) fn identity(unit: &Unit, environment: &mut Environment) -> Result<Option<Ids>, Problem> {
     let own = &unit.identity;
     if own.user.is_none() && own.group.is_none() && own.groups.is_none() {
         return Ok(None);

@@ -5,7 +5,7 @@ use super::check::{Unmet, container, file, listening, processes};
 use crate::config::Check;
 
 /// A unit that a test is about, and that runs or has run.
-pub struct About {
+pub(super) struct About {
     /// `STAGE.NAME`.
     pub name: String,
     /// Its main process, while that runs.
@@ -20,7 +20,7 @@ pub struct About {
 ///
 /// # Errors
 /// What is so instead.
-pub fn judge(check: &Check, about: &[About]) -> Result<(), Unmet> {
+pub(super) fn judge(check: &Check, about: &[About]) -> Result<(), Unmet> {
     let now = match check {
         Check::Listening(wanted) => listening::check(wanted),
         Check::File(wanted) => file::check(wanted),

@@ -41,7 +41,7 @@ fn zone_file(zone: Option<OsString>, directory: Option<OsString>) -> PathBuf {
 /// Local time by `localtime_r(3)`; UTC's first second for years that a C `int`
 /// can't hold. `TZ` is read once, at the first call.
 #[must_use]
-pub fn local(seconds: i64) -> Local {
+pub(crate) fn local(seconds: i64) -> Local {
     static FIRST: Once = Once::new();
     FIRST.call_once(keep_from_waiting);
     // `time_t` has 32 bits on some targets.

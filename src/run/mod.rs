@@ -2,7 +2,7 @@
 //! thread, one poll loop; decisions are the engine's.
 
 mod birthmark;
-pub mod capture;
+pub(crate) mod capture;
 mod census;
 mod cgroup;
 mod check;
@@ -11,7 +11,7 @@ mod envfile;
 mod environment;
 mod identity;
 mod judge;
-pub mod localtime;
+pub(crate) mod localtime;
 mod memory;
 mod notify;
 mod oom;
@@ -31,7 +31,7 @@ mod signals;
 mod spawn;
 mod spawn_failure;
 mod strangers;
-pub mod stream;
+pub(crate) mod stream;
 mod supervisor;
 mod syscall;
 mod terminal;

@@ -30,10 +30,10 @@ const STATUS: usize = 200;
 const REST: Duration = Duration::from_secs(1);
 
 /// The protocol's variables.
-pub const VARIABLES: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
+pub(super) const VARIABLES: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
 /// A unit's socket.
-pub struct Socket {
+pub(super) struct Socket {
     fd: Guarded,
     name: String,
     /// Where it is, if it is not in the abstract namespace.
@@ -45,7 +45,7 @@ pub struct Socket {
 }
 
 /// A message, and who sent it.
-pub struct Message {
+pub(super) struct Message {
     /// Its process; 0 for one of another pid namespace.
     pub pid: i32,
     /// Its user.
@@ -56,7 +56,7 @@ pub struct Message {
 
 /// One line of a message.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Field {
+pub(super) enum Field {
     /// What the engine is told.
     Notice(Notice),
     /// What it is about, for people.
@@ -68,7 +68,7 @@ impl Socket {
     ///
     /// # Errors
     /// Those of socket(2) and bind(2).
-    pub fn new() -> nix::Result<Self> {
+    pub(super) fn new() -> nix::Result<Self> {
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
         let fd = socket(AddressFamily::Unix, SockType::Datagram, flags, None)?;
         setsockopt(&fd, sockopt::PassCred, &true)?;
@@ -82,30 +82,30 @@ impl Socket {
 
     /// Lets a unit's user send to it, and nobody else but root; with `None` everybody, for what
     /// starts as trc's own user may become any other.
-    pub fn give_to(&self, owner: Option<Owner>) {
+    pub(super) fn give_to(&self, owner: Option<Owner>) {
         if let Some(path) = &self.path {
             private::give(path, owner);
         }
     }
 
     /// As `NOTIFY_SOCKET` has it.
-    pub fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         &self.name
     }
 
     /// What to poll for input, unless it is at rest.
-    pub fn fd(&self, now: Instant) -> Option<BorrowedFd<'_>> {
+    pub(super) fn fd(&self, now: Instant) -> Option<BorrowedFd<'_>> {
         let rests = self.fd.is_taken_from() || self.rests.is_some_and(|until| until > now);
         (!rests).then(|| self.fd.as_fd())
     }
 
     /// When it is polled again, if it rests.
-    pub fn deadline(&self, now: Instant) -> Option<Instant> {
+    pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
         self.rests.filter(|until| *until > now)
     }
 
     /// The next message, if there is one that can be read now.
-    pub fn receive(&mut self, now: Instant) -> Option<Message> {
+    pub(super) fn receive(&mut self, now: Instant) -> Option<Message> {
         if self.rests.is_some_and(|until| until > now) {
             return None;
         }
@@ -121,7 +121,7 @@ impl Socket {
     }
 
     /// A child of trc's has ended: what it was to take has been taken, or is still there.
-    pub fn ended(&mut self, pid: i32) {
+    pub(super) fn ended(&mut self, pid: i32) {
         self.fd.ended(pid);
     }
 }

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use super::cgroup;
 
 /// The counter as it was when the run began, and as it was seen last.
-pub struct Watch {
+pub(super) struct Watch {
     before: Option<u64>,
     seen: Option<u64>,
     /// Where the kernel tells at once that the counter has risen: with cgroup v2.
@@ -16,7 +16,7 @@ pub struct Watch {
 
 impl Watch {
     /// Remembers the counter.
-    pub fn start() -> Self {
+    pub(super) fn start() -> Self {
         let before = cgroup::oom_kills();
         let mut watch = Self { before, seen: before, events: cgroup::memory_events() };
         watch.read_events();
@@ -24,17 +24,17 @@ impl Watch {
     }
 
     /// Watches nothing.
-    pub fn none() -> Self {
+    pub(super) fn none() -> Self {
         Self { before: None, seen: None, events: None }
     }
 
     /// Whether the counter has risen since the beginning.
-    pub fn has_struck(&self) -> bool {
+    pub(super) fn has_struck(&self) -> bool {
         matches!((self.before, cgroup::oom_kills()), (Some(before), Some(now)) if now > before)
     }
 
     /// How many processes were killed since this was last asked.
-    pub fn news(&mut self) -> u64 {
+    pub(super) fn news(&mut self) -> u64 {
         self.read_events();
         let (Some(seen), Some(now)) = (self.seen, cgroup::oom_kills()) else { return 0 };
         self.seen = Some(now);
@@ -42,7 +42,7 @@ impl Watch {
     }
 
     /// What to poll for POLLPRI: poll(2) of a file that cgroup v2 notifies of.
-    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+    pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
         self.events.as_ref().map(AsFd::as_fd)
     }
 

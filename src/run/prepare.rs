@@ -29,10 +29,10 @@ use crate::signal::Signal;
 
 /// Where a test's command gives its verdict, by `TRC_VERDICT_FD`: a descriptor that every
 /// shell can name.
-pub const VERDICT_FD: i32 = 3;
+pub(super) const VERDICT_FD: i32 = 3;
 
 /// The shell, looked for when a unit first needs one.
-pub struct LazyShell {
+pub(super) struct LazyShell {
     configured: Option<Vec<OsString>>,
     path: OsString,
     found: OnceCell<Option<Shell>>,
@@ -40,12 +40,12 @@ pub struct LazyShell {
 
 impl LazyShell {
     /// The configured shell, or the first of `bash` and `sh` in `path`.
-    pub fn new(configured: Option<Vec<OsString>>, path: &OsStr) -> Self {
+    pub(super) fn new(configured: Option<Vec<OsString>>, path: &OsStr) -> Self {
         Self { configured, path: path.to_owned(), found: OnceCell::new() }
     }
 
     /// The shell, if there is one.
-    pub fn get(&self) -> Option<&Shell> {
+    pub(super) fn get(&self) -> Option<&Shell> {
         self.found.get_or_init(|| Shell::find(self.configured.as_deref(), &self.path)).as_ref()
     }
 }
@@ -53,7 +53,7 @@ impl LazyShell {
 impl LazyShell {
     /// Whether a process is the shell, and would die of a signal: then it has only been
     /// waiting for the programs that it runs.
-    pub fn only_waits(&self, pid: i32, signal: Signal) -> bool {
+    pub(super) fn only_waits(&self, pid: i32, signal: Signal) -> bool {
         let is = |path: &OsStr| {
             let file = std::fs::metadata(format!("/proc/{pid}/exe")).ok();
             let shell = std::fs::metadata(path).ok();
@@ -66,7 +66,7 @@ impl LazyShell {
 }
 
 /// What surrounds every unit.
-pub struct Surroundings<'a> {
+pub(super) struct Surroundings<'a> {
     /// Everything that was written.
     pub config: &'a Config,
     /// What units start from: trc's own environment less its settings, or what boot
@@ -83,7 +83,7 @@ pub struct Surroundings<'a> {
 }
 
 /// Why a unit can't be prepared.
-pub struct Problem {
+pub(super) struct Problem {
     /// In words.
     pub why: String,
     /// What the kernel said, or 0.
@@ -112,7 +112,7 @@ impl From<&str> for Problem {
 
 impl Problem {
     /// What the kernel said to a step.
-    pub fn kernel(what: &str, error: &std::io::Error) -> Self {
+    pub(super) fn kernel(what: &str, error: &std::io::Error) -> Self {
         Self {
             why: format!("{what}: {}", crate::config::reason(error)),
             errno: error.raw_os_error().unwrap_or(0),
@@ -121,13 +121,13 @@ impl Problem {
     }
 
     /// What a variable lacks.
-    pub fn lasting(why: String) -> Self {
+    pub(super) fn lasting(why: String) -> Self {
         Self { why, errno: 0, lasts: true }
     }
 }
 
 /// A unit ready to be started, but for its streams and the terminal.
-pub struct Ready {
+pub(super) struct Ready {
     /// What to start.
     pub launch: Launch,
     /// Where a boot script will leave its state, and the environment it is given.
@@ -139,7 +139,7 @@ impl Surroundings<'_> {
     ///
     /// # Errors
     /// What is wrong, in words.
-    pub fn unit(&self, unit: &Unit) -> Result<Ready, Problem> {
+    pub(super) fn unit(&self, unit: &Unit) -> Result<Ready, Problem> {
         // A file of variables may be written anew.
         let may_change = !unit.identity.env_file.is_empty();
         let ready = self.ready(unit);
@@ -182,7 +182,7 @@ impl Surroundings<'_> {
     ///
     /// # Errors
     /// What is wrong, in words.
-    pub fn command(
+    pub(super) fn command(
         &self,
         unit: &Unit,
         words: &[Template],
@@ -361,7 +361,7 @@ fn words(unit: &Unit, environment: &Environment) -> Result<(Vec<CString>, Vec<CS
 ///
 /// In test mode nothing is inherited: standard output is for the report, and tests ask for
 /// what units say.
-pub fn output(config: &Config, unit: &Unit) -> Output {
+pub(super) fn output(config: &Config, unit: &Unit) -> Output {
     match config.output_of(unit) {
         Output::Inherit if config.testing.is_some() && unit.own_terminal().is_none() => {
             Output::Prefix
@@ -371,7 +371,7 @@ pub fn output(config: &Config, unit: &Unit) -> Output {
 }
 
 /// Whether the trailing command can be executed as it is.
-pub fn needs_no_shell(word: &OsStr, path: &OsStr) -> bool {
+pub(super) fn needs_no_shell(word: &OsStr, path: &OsStr) -> bool {
     let executable = |file: &CString| {
         let file = Path::new(OsStr::from_bytes(file.as_bytes()));
         nix::unistd::access(file, nix::unistd::AccessFlags::X_OK).is_ok() && !file.is_dir()
@@ -423,7 +423,7 @@ fn c_string(bytes: impl Into<Vec<u8>>) -> Result<CString, String> {
 ///
 /// # Errors
 /// What the kernel says.
-pub fn null(write: bool) -> nix::Result<OwnedFd> {
+pub(super) fn null(write: bool) -> nix::Result<OwnedFd> {
     let flags = OFlag::O_CLOEXEC | if write { OFlag::O_WRONLY } else { OFlag::O_RDONLY };
     match open("/dev/null", flags, Mode::empty()) {
         Ok(null) => Ok(null),
@@ -436,7 +436,7 @@ pub fn null(write: bool) -> nix::Result<OwnedFd> {
 ///
 /// # Errors
 /// Why it can't be opened.
-pub fn stdin(unit: &Unit) -> Result<Option<OwnedFd>, Problem> {
+pub(super) fn stdin(unit: &Unit) -> Result<Option<OwnedFd>, Problem> {
     let words =
         |errno: Errno| Problem { why: errno.desc().to_owned(), errno: errno as i32, lasts: false };
     let Some(Placed { value, origin }) = &unit.identity.stdin else {

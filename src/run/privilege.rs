@@ -38,7 +38,7 @@ fn is_known(capability: u8) -> bool {
 ///
 /// # Errors
 /// Which of them trc itself doesn't have.
-pub fn kept(unit: &Unit) -> Result<Option<u64>, Problem> {
+pub(super) fn kept(unit: &Unit) -> Result<Option<u64>, Problem> {
     let Some(wanted) = &unit.identity.capabilities else { return Ok(None) };
     let mut set = 0;
     for Placed { value: number, origin } in wanted {
@@ -69,7 +69,7 @@ pub fn kept(unit: &Unit) -> Result<Option<u64>, Problem> {
 ///
 /// # Errors
 /// Which of them is above what trc may give.
-pub fn limits(limits: &[Placed<Limit>]) -> Result<Vec<(u32, [u64; 2])>, Problem> {
+pub(super) fn limits(limits: &[Placed<Limit>]) -> Result<Vec<(u32, [u64; 2])>, Problem> {
     // What may be refused is looked up only then: most units have none.
     if limits.is_empty() {
         return Ok(Vec::new());
@@ -97,7 +97,7 @@ pub fn limits(limits: &[Placed<Limit>]) -> Result<Vec<(u32, [u64; 2])>, Problem>
 
 /// Which limit takes a privilege, in words. The root of a user namespace may lack it though
 /// it has the capability there: getrlimit(2) wants it in the first namespace.
-pub fn too_high(limits: &[Placed<Limit>]) -> Option<String> {
+pub(super) fn too_high(limits: &[Placed<Limit>]) -> Option<String> {
     limits.iter().find_map(|Placed { value: Limit { resource, hard, .. }, origin }| {
         let most = hard_limit(resource.number).filter(|most| hard > most)?;
         let (name, hard, most) = (resource.name, shown(*hard), shown(most));
@@ -113,7 +113,7 @@ fn shown(limit: u64) -> String {
 }
 
 /// A hard limit of trc's own.
-pub fn hard_limit(number: u32) -> Option<u64> {
+pub(super) fn hard_limit(number: u32) -> Option<u64> {
     let mut pair = [0_u64; 2];
     debug_assert_eq!(size_of::<libc::rlimit64>(), size_of::<[u64; 2]>());
     // SAFETY: prlimit(2) writes the two words of one limit, and reads none.

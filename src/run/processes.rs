@@ -16,14 +16,14 @@ use crate::signal::Signal;
 
 /// Sends a signal by number to a process, or with a negative `pid` to a process group.
 /// True unless there is no such process.
-pub fn signal(pid: i32, number: i32) -> bool {
+pub(super) fn signal(pid: i32, number: i32) -> bool {
     // SAFETY: kill(2) takes any numbers.
     let sent = unsafe { libc::kill(pid, number) };
     sent == 0 || Errno::last() != Errno::ESRCH
 }
 
 /// Whether a process is in this process group, or has ended; it is asked without `/proc`.
-pub fn is_in(pid: i32, group: Option<i32>) -> bool {
+pub(super) fn is_in(pid: i32, group: Option<i32>) -> bool {
     match nix::unistd::getpgid(Some(nix::unistd::Pid::from_raw(pid))) {
         Ok(its) => Some(its.as_raw()) == group,
         Err(_) => true,
@@ -31,12 +31,12 @@ pub fn is_in(pid: i32, group: Option<i32>) -> bool {
 }
 
 /// Whether any process of this group lives, zombies included.
-pub fn group_lives(group: i32) -> bool {
+pub(super) fn group_lives(group: i32) -> bool {
     signal(-group, 0)
 }
 
 /// The live processes of a group besides one of them.
-pub fn others(group: i32, but: i32) -> Vec<i32> {
+pub(super) fn others(group: i32, but: i32) -> Vec<i32> {
     let other = |pid: &i32| {
         *pid != but && Stat::of(*pid).is_some_and(|stat| stat.group == group && stat.lives())
     };
@@ -44,7 +44,7 @@ pub fn others(group: i32, but: i32) -> Vec<i32> {
 }
 
 /// Whether trc has any child, dead or alive.
-pub fn has_children() -> bool {
+pub(super) fn has_children() -> bool {
     let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
     // SAFETY: with no place for it, nothing is written.
     let look = || unsafe { libc::waitid(libc::P_ALL, 0, std::ptr::null_mut(), flags) };
@@ -59,7 +59,7 @@ fn waited(look: impl Fn() -> i32) -> nix::Result<i32> {
 
 /// What has become of a child.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Change {
+pub(super) enum Change {
     /// It ended.
     Ended(Ending),
     /// It was stopped by this signal.
@@ -67,7 +67,7 @@ pub enum Change {
 }
 
 /// A child that has ended or was stopped, and is left as it is.
-pub fn peek() -> Option<i32> {
+pub(super) fn peek() -> Option<i32> {
     let flags = libc::WEXITED | libc::WSTOPPED | libc::WNOHANG | libc::WNOWAIT;
     // SAFETY: `info` is written by the call; all zeros are what it holds without a child.
     // The fields of the union are those that the kernel fills in for SIGCHLD.
@@ -80,7 +80,7 @@ pub fn peek() -> Option<i32> {
 }
 
 /// Whether a child has ended and waits to be reaped.
-pub fn has_ended(pid: i32) -> bool {
+pub(super) fn has_ended(pid: i32) -> bool {
     let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
     let Ok(number) = libc::id_t::try_from(pid) else { return false };
     // SAFETY: as in `peek`.
@@ -93,7 +93,7 @@ pub fn has_ended(pid: i32) -> bool {
 
 /// What has become of a child, and what it has used until then; if it ended, it is reaped by
 /// that. wait4(2), not by nix: that takes an end by a real-time signal for an error.
-pub fn reap(pid: i32) -> Option<(Change, Usage)> {
+pub(super) fn reap(pid: i32) -> Option<(Change, Usage)> {
     let flags = libc::WUNTRACED | libc::WNOHANG;
     let mut status = 0;
     // SAFETY: the call writes to both places; all zeros are a value of each.
@@ -115,7 +115,7 @@ pub fn reap(pid: i32) -> Option<(Change, Usage)> {
 
 /// Sends a signal to everything that trc is responsible for, save some processes: as
 /// PID 1 all others, else all descendants.
-pub fn signal_all(number: i32, spared: &[i32]) {
+pub(super) fn signal_all(number: i32, spared: &[i32]) {
     let everybody = getpid().as_raw() == 1;
     if everybody && spared.is_empty() {
         signal(-1, number);
@@ -129,13 +129,13 @@ pub fn signal_all(number: i32, spared: &[i32]) {
 }
 
 /// Every process in sight but PID 1.
-pub fn all() -> Vec<i32> {
+pub(super) fn all() -> Vec<i32> {
     parents().into_keys().filter(|pid| *pid != 1).collect()
 }
 
 /// As PID 1, a pidfd of each process that does not descend from trc: what came in by
 /// `docker exec`. Their ends are told to others (`pidfd_open(2)`).
-pub fn foreign() -> Vec<OwnedFd> {
+pub(super) fn foreign() -> Vec<OwnedFd> {
     let all = all();
     // Without /proc nobody is known, and to look for trc's own would be in vain.
     let own = if all.is_empty() { Vec::new() } else { descendants() };
@@ -153,7 +153,7 @@ fn pidfd(pid: i32) -> Option<OwnedFd> {
 
 /// Every descendant of trc, children before grandchildren; without `/proc` only the children,
 /// as far as they are found.
-pub fn descendants() -> Vec<i32> {
+pub(super) fn descendants() -> Vec<i32> {
     let own = getpid().as_raw();
     let parents = parents();
     if parents.contains_key(&own) {
@@ -165,12 +165,12 @@ pub fn descendants() -> Vec<i32> {
 }
 
 /// Every descendant of a process, children before grandchildren, by each process's parent.
-pub fn below(pid: i32, parents: impl IntoIterator<Item = (i32, i32)>) -> Vec<i32> {
+pub(super) fn below(pid: i32, parents: impl IntoIterator<Item = (i32, i32)>) -> Vec<i32> {
     below_all(&[pid], parents)
 }
 
 /// Every descendant of some processes, by each process's parent.
-pub fn below_all(pids: &[i32], parents: impl IntoIterator<Item = (i32, i32)>) -> Vec<i32> {
+pub(super) fn below_all(pids: &[i32], parents: impl IntoIterator<Item = (i32, i32)>) -> Vec<i32> {
     let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
     for (pid, parent) in parents {
         children.entry(parent).or_default().push(pid);
@@ -187,7 +187,7 @@ pub fn below_all(pids: &[i32], parents: impl IntoIterator<Item = (i32, i32)>) ->
 }
 
 /// Every child of trc's, zombies too.
-pub fn children() -> Vec<i32> {
+pub(super) fn children() -> Vec<i32> {
     let own = getpid().as_raw();
     // Of kernels with CONFIG_PROC_CHILDREN: `proc_pid_task(5)`. trc has one thread.
     match proc::read_all(format_args!("/proc/{own}/task/{own}/children")) {
@@ -244,7 +244,7 @@ fn parent(pid: i32) -> Option<i32> {
 
 /// A process and its ancestors as far as they are in sight, trc among them if it descends
 /// from trc; `None` if that can't be told any more.
-pub fn ancestry(pid: i32) -> Option<Vec<i32>> {
+pub(super) fn ancestry(pid: i32) -> Option<Vec<i32>> {
     let own = getpid().as_raw();
     let mut line = vec![pid];
     // A chain this long is a process table that changes while it is read.
@@ -259,7 +259,7 @@ pub fn ancestry(pid: i32) -> Option<Vec<i32>> {
 }
 
 /// The command line of a process for people, on one line and cut to a bounded length.
-pub fn command(pid: i32) -> Option<String> {
+pub(super) fn command(pid: i32) -> Option<String> {
     const SHOWN: usize = 80;
     let line = proc::read(pid, "cmdline")?;
     let words: Vec<_> = line.split(|byte| *byte == 0).filter(|word| !word.is_empty()).collect();
@@ -280,7 +280,7 @@ pub fn command(pid: i32) -> Option<String> {
 /// # Errors
 /// What prctl(2) says, twice: no kernel this side of 3.4 refuses, but a filter of system calls
 /// may.
-pub fn become_subreaper() -> nix::Result<()> {
+pub(super) fn become_subreaper() -> nix::Result<()> {
     if getpid().as_raw() == 1 {
         return Ok(());
     }
@@ -290,14 +290,14 @@ pub fn become_subreaper() -> nix::Result<()> {
 
 /// Stops trc itself, as the terminal has stopped its foreground unit, until
 /// somebody continues it.
-pub fn stop_self() {
+pub(super) fn stop_self() {
     // It sends STOP, for TSTP itself is blocked; PID 1 of a namespace can't be stopped,
     // and goes on at once.
     let _ = signal_hook::low_level::emulate_default_handler(libc::SIGTSTP);
 }
 
 /// Those of these processes that live, zombies aside.
-pub fn living(pids: Vec<i32>) -> Vec<i32> {
+pub(super) fn living(pids: Vec<i32>) -> Vec<i32> {
     let lives = |pid: &i32| Stat::of(*pid).is_some_and(|stat| stat.lives());
     pids.into_iter().filter(lives).collect()
 }

@@ -15,7 +15,7 @@ use crate::engine::{Cause, Ended, Ending, Engine, How, Lack, LastWord, Reason, T
 use crate::graph::{Graph, UnitId};
 
 /// Why the run ended, in one line.
-pub fn reason(engine: &Engine, reason: &Reason, whys: &BTreeMap<UnitId, String>) -> String {
+pub(super) fn reason(engine: &Engine, reason: &Reason, whys: &BTreeMap<UnitId, String>) -> String {
     let graph = engine.graph();
     let name = |id: UnitId| graph.node(id).unit.id();
     let failed = |id: UnitId| match engine.ended(id) {
@@ -58,7 +58,12 @@ pub fn reason(engine: &Engine, reason: &Reason, whys: &BTreeMap<UnitId, String>)
 }
 
 /// How a unit ended, after its name, with what is known of why.
-pub fn ended(engine: &Engine, id: UnitId, ended: Ended, whys: &BTreeMap<UnitId, String>) -> String {
+pub(super) fn ended(
+    engine: &Engine,
+    id: UnitId,
+    ended: Ended,
+    whys: &BTreeMap<UnitId, String>,
+) -> String {
     let graph = engine.graph();
     match ended.how {
         How::NotStarted(_, 0) if whys.contains_key(&id) => {
@@ -131,7 +136,7 @@ fn tested(engine: &Engine) -> String {
 }
 
 /// What a unit lacks to be up, after its name.
-pub fn lack(lack: Lack) -> &'static str {
+pub(super) fn lack(lack: Lack) -> &'static str {
     match lack {
         Lack::NeverStarted => "was never started",
         Lack::NotReady => "is not ready",
@@ -141,7 +146,7 @@ pub fn lack(lack: Lack) -> &'static str {
 }
 
 /// How a unit ended, after its name.
-pub fn how(graph: &Graph, ended: Ended) -> String {
+pub(super) fn how(graph: &Graph, ended: Ended) -> String {
     match ended.how {
         How::Process(ending) if !ended.failed() => format!("ended with status {}", ending.status()),
         How::Process(Ending::Code(0)) if ended.failed() => {
@@ -173,7 +178,7 @@ pub fn how(graph: &Graph, ended: Ended) -> String {
 }
 
 /// Leaves the reason where Kubernetes looks for it: `terminationMessagePath`.
-pub fn termination_log(text: &str) {
+pub(super) fn termination_log(text: &str) {
     const PATH: &str = "/dev/termination-log";
     // It is written only where the runtime has put it.
     if let Ok(mut file) = trusted::open(Path::new(PATH), OFlag::O_WRONLY | OFlag::O_TRUNC) {

@@ -20,7 +20,7 @@ const PIPES: FsType = FsType(0x5049_5045);
 
 /// Lets `user` open trc's standard stream of this number by its name, where it can't yet and
 /// that is for trc to allow.
-pub fn allow(user: Uid, number: i32) {
+pub(super) fn allow(user: Uid, number: i32) {
     // SAFETY: trc's standard descriptors are open from its first moment on.
     let fd = unsafe { BorrowedFd::borrow_raw(number) };
     let Ok(stat) = fstat(fd) else { return };
@@ -48,7 +48,7 @@ pub fn allow(user: Uid, number: i32) {
 }
 
 /// A terminal of a unit's own is its user's, as login(1) has it.
-pub fn hand_over(user: Uid, terminal: &Path) {
+pub(super) fn hand_over(user: Uid, terminal: &Path) {
     if let Err(errno) = chown(terminal, Some(user), None) {
         log::debug!("can't give {} to user {user}: {}", terminal.display(), errno.desc());
     }

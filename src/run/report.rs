@@ -19,7 +19,7 @@ const WINCH_HELP: &str = ": if it is the image's STOPSIGNAL, as where that is FR
     php:apache, write `[signals] WINCH = \"stop\"`";
 
 /// Writes facts to the journal in the log's wording.
-pub struct Reporter {
+pub(super) struct Reporter {
     journal: Journal,
     own: i32,
     /// Only what is trc's own doing is said: transparent mode, unless a level was asked for.
@@ -28,22 +28,22 @@ pub struct Reporter {
 
 impl Reporter {
     /// A reporter to this journal.
-    pub fn new(journal: Journal, silent: bool) -> Self {
+    pub(super) fn new(journal: Journal, silent: bool) -> Self {
         Self { journal, own: std::process::id().cast_signed(), silent }
     }
 
     /// The journal.
-    pub fn journal(&self) -> &Journal {
+    pub(super) fn journal(&self) -> &Journal {
         &self.journal
     }
 
     /// Whether a unit's start is said.
-    pub fn announces(&self) -> bool {
+    pub(super) fn announces(&self) -> bool {
         !self.silent && self.journal.level() >= Level::Info
     }
 
     /// A line from trc itself.
-    pub fn main(&self, level: Level, event: &str, message: std::fmt::Arguments<'_>) {
+    pub(super) fn main(&self, level: Level, event: &str, message: std::fmt::Arguments<'_>) {
         if level == Level::Warn {
             self.journal.warned(message);
         }
@@ -58,7 +58,7 @@ impl Reporter {
     }
 
     /// What was found in the configuration.
-    pub fn diagnostics(&self, diagnostics: &[Diagnostic]) {
+    pub(super) fn diagnostics(&self, diagnostics: &[Diagnostic]) {
         for diagnostic in diagnostics {
             let level = match diagnostic.severity {
                 Severity::Error => Level::Error,
@@ -70,14 +70,14 @@ impl Reporter {
     }
 
     /// That a unit which is waited for is not ready yet, and why.
-    pub fn waiting(&self, graph: &Graph, id: UnitId, why: &str) {
+    pub(super) fn waiting(&self, graph: &Graph, id: UnitId, why: &str) {
         let name = graph.node(id).unit.id();
         let message = format_args!("{name} is not ready yet: {why}");
         self.unit(Level::Info, graph, id, ("main", self.own), "waiting", None, message);
     }
 
     /// That a unit is started: its line comes before anything it writes itself.
-    pub fn launching(&self, graph: &Graph, id: UnitId, pid: i32) {
+    pub(super) fn launching(&self, graph: &Graph, id: UnitId, pid: i32) {
         let unit = &graph.node(id).unit;
         let label = unit.label();
         let what = match unit.stage {
@@ -106,7 +106,7 @@ impl Reporter {
 
     /// One fact; `why` is what trc knows of its cause, such as what the last try of a probe
     /// came to.
-    pub fn tell(&self, graph: &Graph, fact: &Fact, why: Option<&str>) {
+    pub(super) fn tell(&self, graph: &Graph, fact: &Fact, why: Option<&str>) {
         let because = |text: &str| why.map_or_else(String::new, |why| format!("{text}{why}"));
         let main = ("main", self.own);
         match fact {
@@ -338,7 +338,7 @@ impl Reporter {
     }
 
     /// Something about a unit that trc found out.
-    pub fn about(
+    pub(super) fn about(
         &self,
         level: Level,
         graph: &Graph,
@@ -350,7 +350,7 @@ impl Reporter {
     }
 
     /// A unit that could not be started, and why, as the kernel or trc put it.
-    pub fn not_started(&self, graph: &Graph, id: UnitId, why: &str) {
+    pub(super) fn not_started(&self, graph: &Graph, id: UnitId, why: &str) {
         let name = graph.node(id).unit.id();
         let message = format_args!("cannot start {name}: {why}");
         let main = ("main", self.own);

@@ -24,7 +24,7 @@ const SUFFIX: &[u8] = b"_FILE";
 ///
 /// # Errors
 /// Why it can't be read, in words.
-pub fn read_file(path: &Path, most: u64) -> Result<Vec<u8>, String> {
+pub(super) fn read_file(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     read_regular(trusted::open(path, OFlag::O_RDONLY), most)
 }
 
@@ -32,7 +32,7 @@ pub fn read_file(path: &Path, most: u64) -> Result<Vec<u8>, String> {
 ///
 /// # Errors
 /// Why it can't be read, in words.
-pub fn look_into(path: &Path, most: u64) -> Result<Vec<u8>, String> {
+pub(super) fn look_into(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     // Without O_NONBLOCK, opening a FIFO waits for its writer.
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
     read_regular(File::options().read(true).custom_flags(flags).open(path), most)
@@ -56,7 +56,7 @@ fn read_regular(file: std::io::Result<File>, most: u64) -> Result<Vec<u8>, Strin
 ///
 /// # Errors
 /// Why there is none, in words.
-pub fn value(path: &Path) -> Result<OsString, String> {
+pub(super) fn value(path: &Path) -> Result<OsString, String> {
     let mut bytes =
         read_file(path, LONGEST).map_err(|why| format!("cannot read {}: {why}", path.display()))?;
     if bytes.last() == Some(&b'\n') {
@@ -75,7 +75,7 @@ pub fn value(path: &Path) -> Result<OsString, String> {
 ///
 /// # Errors
 /// What is wrong with one of them, in words.
-pub fn resolve(which: &FileEnv, environment: &mut Environment) -> Result<(), String> {
+pub(super) fn resolve(which: &FileEnv, environment: &mut Environment) -> Result<(), String> {
     if *which == FileEnv::No {
         return Ok(());
     }

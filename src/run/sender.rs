@@ -12,7 +12,7 @@ use crate::graph::{Graph, UnitId};
 /// another pid namespace the sender's pid reads 0, as it does from the kernel (a key
 /// at the terminal). A sender that is gone already: as PID 1 everything in sight but
 /// what came in by `docker exec` descends from trc; elsewhere most don't.
-pub fn find(received: &Received, unit_of: &dyn Fn(i32) -> Option<UnitId>) -> Sender {
+pub(super) fn find(received: &Received, unit_of: &dyn Fn(i32) -> Option<UnitId>) -> Sender {
     let Received { pid, uid, .. } = *received;
     let own = nix::unistd::getpid().as_raw();
     let line = if pid == 0 { None } else { processes::ancestry(pid) };
@@ -25,7 +25,7 @@ pub fn find(received: &Received, unit_of: &dyn Fn(i32) -> Option<UnitId>) -> Sen
 
 /// `async.test (pid 16, root)`, `pid 16 (root, bash -c …)`, or where it came from if not
 /// from a process in sight.
-pub fn describe(graph: &Graph, sender: &Sender) -> String {
+pub(super) fn describe(graph: &Graph, sender: &Sender) -> String {
     if sender.pid == 0 {
         return "outside the container, or the kernel".to_owned();
     }

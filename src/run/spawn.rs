@@ -24,7 +24,7 @@ use crate::engine::SpawnStage;
 
 /// Who the process becomes.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Ids {
+pub(super) struct Ids {
     /// The user's number.
     pub uid: u32,
     /// The group's number.
@@ -34,7 +34,7 @@ pub struct Ids {
 }
 
 /// What a process is to be, all of it made ahead: the child may not allocate.
-pub struct Launch {
+pub(super) struct Launch {
     /// The files to try in turn, as `execvp(3)` does along `PATH`.
     pub files: Vec<CString>,
     /// The argument vector.
@@ -77,13 +77,13 @@ pub struct Launch {
 
 impl Launch {
     /// Its user and group, where they are others than trc's.
-    pub fn owner(&self) -> Option<(Uid, Gid)> {
+    pub(super) fn owner(&self) -> Option<(Uid, Gid)> {
         self.ids.as_ref().map(|ids| (Uid::from_raw(ids.uid), Gid::from_raw(ids.gid)))
     }
 }
 
 /// A child on its way.
-pub struct Child {
+pub(super) struct Child {
     /// Its process.
     pub pid: i32,
     /// End of file once its command is executed; a [`Failure`] before that otherwise.
@@ -96,11 +96,11 @@ pub struct Child {
 
 /// The memory that a child uses until it has executed its command, or is gone: to be
 /// kept until then.
-pub struct Hold((Box<Orders>, Stack));
+pub(super) struct Hold((Box<Orders>, Stack));
 
 impl Hold {
     /// The files of which one was to be executed.
-    pub fn files(&self) -> impl Iterator<Item = &Path> {
+    pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
         let (orders, _) = &self.0;
         orders.launch.files.iter().map(|file| Path::new(OsStr::from_bytes(file.to_bytes())))
     }
@@ -108,7 +108,7 @@ impl Hold {
 
 /// How far a start came, and what the kernel said to it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Failure {
+pub(super) struct Failure {
     /// The step.
     pub stage: SpawnStage,
     /// The error number.
@@ -117,7 +117,7 @@ pub struct Failure {
 
 /// When a child executes its command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Pace {
+pub(super) enum Pace {
     /// As soon as it can.
     Free,
     /// When its gate is opened: so that what the log says of its start comes ahead of what
@@ -132,7 +132,7 @@ pub enum Pace {
 ///
 /// # Errors
 /// Which step failed, before there was a child.
-pub fn spawn(mut launch: Launch, pace: Pace) -> Result<Child, Failure> {
+pub(super) fn spawn(mut launch: Launch, pace: Pace) -> Result<Child, Failure> {
     let prepare = |errno: Errno| Failure { stage: SpawnStage::Prepare, errno: errno as i32 };
     let (progress, report) = pipe2(OFlag::O_CLOEXEC).map_err(prepare)?;
     let gate =
@@ -255,7 +255,7 @@ unsafe fn clone(orders: &Orders, _stack: &Stack, _awaited: bool) -> nix::Result<
 
 /// What a child that has closed or written its progress pipe has to say: `None` if
 /// its command was executed.
-pub fn read_progress(progress: OwnedFd) -> Option<Failure> {
+pub(super) fn read_progress(progress: OwnedFd) -> Option<Failure> {
     let mut bytes = [0; 5];
     // The child writes five bytes at once, or the pipe ends.
     match std::fs::File::from(progress).read(&mut bytes) {
@@ -275,7 +275,7 @@ fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
 }
 
 /// A descriptor of our own for one that is trc's, close-on-exec.
-pub fn duplicate(fd: RawFd) -> nix::Result<OwnedFd> {
+pub(super) fn duplicate(fd: RawFd) -> nix::Result<OwnedFd> {
     // SAFETY: fcntl checks the number; the result is a new descriptor of ours.
     unsafe {
         let new = Errno::result(libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3))?;

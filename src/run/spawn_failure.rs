@@ -11,7 +11,7 @@ use crate::engine::SpawnStage;
 use crate::graph::{Graph, UnitId};
 
 /// What the kernel said to a step of a start, for people; `why` is what trc has found out itself.
-pub fn spawn_failure(
+pub(super) fn spawn_failure(
     graph: &Graph,
     id: UnitId,
     stage: SpawnStage,
@@ -93,7 +93,7 @@ fn step(stage: SpawnStage) -> &'static str {
 
 /// What the kernel said to a start of a program beside the units' own, for people: a probe's, or
 /// one that stops a unit.
-pub fn program_failure(
+pub(super) fn program_failure(
     program: &Template,
     stage: SpawnStage,
     errno: Errno,
@@ -129,7 +129,7 @@ fn not_executed(program: &str, errno: i32, why: Option<&str>) -> String {
 
 /// Why the kernel finds nothing to execute although one of these files is there: the interpreter
 /// that its first line names is not.
-pub fn no_interpreter<'a>(files: impl IntoIterator<Item = &'a Path>) -> Option<String> {
+pub(super) fn no_interpreter<'a>(files: impl IntoIterator<Item = &'a Path>) -> Option<String> {
     let head = files.into_iter().find_map(|file| endings::head(file, endings::HEAD).ok())?;
     let name = endings::interpreter(&head)?;
     let help = if name.ends_with('\r') {
@@ -141,7 +141,7 @@ pub fn no_interpreter<'a>(files: impl IntoIterator<Item = &'a Path>) -> Option<S
 }
 
 /// What the kernel said, for people: what it lacks, or its own words.
-pub fn words(errno: Errno) -> String {
+pub(super) fn words(errno: Errno) -> String {
     lack(errno as i32).map_or_else(|| errno.desc().to_lowercase(), ToOwned::to_owned)
 }
 

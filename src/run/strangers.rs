@@ -7,7 +7,7 @@ use super::proc::Stat;
 use super::processes;
 
 /// Those that there are. `own` are the processes that trc has started and not reaped.
-pub fn all<Child>(own: &BTreeMap<i32, Child>) -> Vec<i32> {
+pub(super) fn all<Child>(own: &BTreeMap<i32, Child>) -> Vec<i32> {
     let mut pids = processes::children();
     pids.retain(|pid| !own.contains_key(pid));
     pids
@@ -19,7 +19,7 @@ pub fn all<Child>(own: &BTreeMap<i32, Child>) -> Vec<i32> {
 /// thousand units end together, a list for each would be most of what their stop costs. One list
 /// does for all processes that had ended before it was made.
 #[derive(Default)]
-pub struct Strangers {
+pub(super) struct Strangers {
     pids: Vec<i32>,
     ended: BTreeSet<i32>,
     /// Whether there was a list since `forget`.
@@ -28,12 +28,12 @@ pub struct Strangers {
 
 impl Strangers {
     /// Whatever was seen may have changed.
-    pub fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         *self = Self::default();
     }
 
     /// Those that there are, among them each that was left by a process that has just been reaped.
-    pub fn left_by<Child>(&mut self, pid: i32, own: &BTreeMap<i32, Child>) -> &[i32] {
+    pub(super) fn left_by<Child>(&mut self, pid: i32, own: &BTreeMap<i32, Child>) -> &[i32] {
         // One that has ended since then may have left others itself.
         let lives = |pid: &i32| Stat::of(*pid).is_some_and(|stat| stat.lives());
         if !self.ended.remove(&pid) || !self.pids.iter().all(lives) {

@@ -28,7 +28,7 @@ enum Way {
 }
 
 /// A report's file, which appears as a whole at the end.
-pub struct Report {
+pub(super) struct Report {
     /// In which form.
     pub kind: ReportKind,
     path: PathBuf,
@@ -42,7 +42,7 @@ pub struct Report {
 ///
 /// # Errors
 /// Which one, and why.
-pub fn open_reports(testing: &Testing) -> Result<Vec<Report>, Diagnostic> {
+pub(super) fn open_reports(testing: &Testing) -> Result<Vec<Report>, Diagnostic> {
     let mut reports: Vec<Report> = Vec::new();
     for wanted in &testing.reports {
         match open_report(wanted, &reports) {
@@ -93,7 +93,7 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
 impl Report {
     /// Whether it is there for good once it is written, and must not be written again.
     #[must_use]
-    pub fn is_final(&self) -> bool {
+    pub(super) fn is_final(&self) -> bool {
         matches!(self.way, Way::Through)
     }
 
@@ -101,7 +101,7 @@ impl Report {
     ///
     /// # Errors
     /// What could not be done, in words.
-    pub fn write(&mut self, text: &str) -> Result<(), String> {
+    pub(super) fn write(&mut self, text: &str) -> Result<(), String> {
         self.rewrite(text.as_bytes()).map_err(|error| {
             self.forget();
             cannot(&self.path, &reason(&error))
@@ -121,7 +121,7 @@ impl Report {
     ///
     /// # Errors
     /// What could not be done, in words.
-    pub fn publish(self, text: &str) -> Result<(), String> {
+    pub(super) fn publish(self, text: &str) -> Result<(), String> {
         let Way::Beside(beside) = &self.way else { return Ok(()) };
         let done = match self.file.sync_all().and_then(|()| fs::rename(beside, &self.target)) {
             // A file that the engine has mounted there keeps its place: rename(2).
@@ -263,7 +263,7 @@ fn open(path: &Path) -> io::Result<(File, Way)> {
 }
 
 /// The tests by name, with their descriptions.
-pub fn listing(graph: &Graph) -> String {
+pub(super) fn listing(graph: &Graph) -> String {
     let tests: Vec<_> = graph.stage(Stage::Test).map(|id| &graph.node(id).unit).collect();
     let widest = tests.iter().map(|unit| unit.name.chars().count()).max().unwrap_or(0);
     let mut out = String::new();

@@ -25,7 +25,7 @@ const READ: usize = 16 * 1024;
 
 /// What a test's command says of itself by `trcctl verdict` or the function `verdict`.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Said {
+pub(super) enum Said {
     /// It has passed.
     Pass,
     /// It has failed, and why.
@@ -35,7 +35,7 @@ pub enum Said {
 }
 
 /// Where a stream of a command is read from.
-pub enum Source {
+pub(super) enum Source {
     /// A pipe, which whoever may open it by `/proc/PID/fd` writes to, too.
     Pipe(OwnedFd),
     /// A socket, which nobody can open: only those write to it who have inherited it.
@@ -62,7 +62,7 @@ impl Source {
 ///
 /// # Errors
 /// Those of socketpair(2).
-pub fn verdict() -> nix::Result<(Source, OwnedFd)> {
+pub(super) fn verdict() -> nix::Result<(Source, OwnedFd)> {
     let (ours, theirs) =
         socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)?;
     Ok((Source::Socket(Guarded::new(ours)), theirs))
@@ -70,7 +70,7 @@ pub fn verdict() -> nix::Result<(Source, OwnedFd)> {
 
 /// A stream of a command.
 #[derive(Default)]
-pub struct Stream {
+pub(super) struct Stream {
     /// None once it has ended.
     pub source: Option<Source>,
     /// What came, as far as it is kept.
@@ -83,7 +83,7 @@ pub struct Stream {
 
 impl Stream {
     /// Reads what there is.
-    pub fn read(&mut self) {
+    pub(super) fn read(&mut self) {
         let mut bytes = [0; READ];
         // A bounded amount: a flood starves nobody.
         for _ in 0..16 {
@@ -107,7 +107,7 @@ impl Stream {
     ///
     /// # Errors
     /// What it has instead.
-    pub fn check(&self, pattern: &Pattern) -> Result<(), String> {
+    pub(super) fn check(&self, pattern: &Pattern) -> Result<(), String> {
         // What can't be looked at could be anything.
         if self.cut {
             return Err(format!(
@@ -119,7 +119,7 @@ impl Stream {
     }
 
     /// Its last lines.
-    pub fn tail(&self, of: &str) -> Option<Tail> {
+    pub(super) fn tail(&self, of: &str) -> Option<Tail> {
         let mut tail = capture::Tail::default();
         tail.push(&self.bytes);
         let lines = tail.lines();
@@ -129,7 +129,7 @@ impl Stream {
 
 /// A try under way.
 #[expect(clippy::struct_excessive_bools, reason = "each is so or not")]
-pub struct Trial {
+pub(super) struct Trial {
     /// The test.
     pub unit: UnitId,
     /// When its time is up.
@@ -163,7 +163,7 @@ pub struct Trial {
 
 /// What a test's last try came to.
 #[derive(Clone, Default)]
-pub struct Tried {
+pub(super) struct Tried {
     /// Each thing that it expects.
     pub points: Vec<CheckPoint>,
     /// What its command wrote last.
@@ -174,7 +174,7 @@ pub struct Tried {
 
 impl Trial {
     /// One that is over when this time is up.
-    pub fn new(unit: UnitId, limit: Duration) -> Self {
+    pub(super) fn new(unit: UnitId, limit: Duration) -> Self {
         Self {
             unit,
             deadline: now() + limit,
@@ -194,21 +194,21 @@ impl Trial {
     }
 
     /// What to poll, and for what.
-    pub fn fds(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
+    pub(super) fn fds(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
         let sources = self.streams.iter().filter_map(|stream| stream.source.as_ref());
         let sources = sources.map(|source| (source.fd(), PollFlags::POLLIN));
         sources.chain(self.asked.as_ref().map(Try::fd))
     }
 
     /// When something about it is late.
-    pub fn deadline(&self) -> Option<Instant> {
+    pub(super) fn deadline(&self) -> Option<Instant> {
         let command = self.pid.map(|_| self.deadline);
         let line = self.line.and_then(|(until, awaited)| awaited.then_some(until));
         command.into_iter().chain(line).chain(self.asked.as_ref().map(Try::deadline)).min()
     }
 
     /// It has so much more time.
-    pub fn postpone(&mut self, by: Duration) {
+    pub(super) fn postpone(&mut self, by: Duration) {
         self.deadline += by;
         self.line = self.line.map(|(until, awaited)| (until + by, awaited));
         if let Some(asked) = &mut self.asked {
@@ -218,7 +218,7 @@ impl Trial {
 
     /// What its command said last, rather on standard error, for the end of a sentence: up to
     /// three lines, for a line such as psql's `^` says nothing by itself.
-    pub fn last_output(&self) -> String {
+    pub(super) fn last_output(&self) -> String {
         const LINES: usize = 3;
         let says = |line: &String| line.contains(char::is_alphanumeric);
         let of = |stream: &Stream| {
@@ -236,7 +236,7 @@ impl Trial {
     }
 
     /// The last verdict that it gave, if any; a failure stands.
-    pub fn verdict(&self) -> Option<Said> {
+    pub(super) fn verdict(&self) -> Option<Said> {
         if self.streams[2].broken {
             return Some(Said::Fail("its verdict can't be read".to_owned()));
         }
@@ -260,14 +260,14 @@ impl Trial {
     }
 
     /// What it has come to.
-    pub fn tried(&mut self, skipped: Option<String>) -> Tried {
+    pub(super) fn tried(&mut self, skipped: Option<String>) -> Tried {
         let tails = [(0, "stdout"), (1, "stderr")];
         let tails = tails.into_iter().filter_map(|(at, of)| self.streams[at].tail(of)).collect();
         Tried { points: std::mem::take(&mut self.points), tails, skipped }
     }
 
     /// What a check came to.
-    pub fn note(&mut self, name: String, result: Result<(), String>) {
+    pub(super) fn note(&mut self, name: String, result: Result<(), String>) {
         let passed = result.is_ok();
         self.points.push(CheckPoint { name, passed, found: result.err() });
     }

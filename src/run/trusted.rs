@@ -35,7 +35,7 @@ const LINKS: usize = 40;
 
 /// A name in a directory that is open: whatever others do to the path, it stays where it is.
 #[derive(Debug)]
-pub struct Place {
+pub(super) struct Place {
     dir: OwnedFd,
     name: OsString,
     /// Whether the name is one of `/proc`, whose links lead to what no path names.
@@ -46,7 +46,7 @@ pub struct Place {
 ///
 /// # Errors
 /// Those of `path_resolution(7)`; EACCES in words for a link that somebody else may have put there.
-pub fn locate(path: &Path) -> io::Result<Place> {
+pub(super) fn locate(path: &Path) -> io::Result<Place> {
     let directory = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let root = || openat(AT_FDCWD, "/", directory, Mode::empty());
     let mut names = VecDeque::new();
@@ -97,7 +97,7 @@ pub fn locate(path: &Path) -> io::Result<Place> {
 ///
 /// # Errors
 /// Those of [`locate`] and of open(2).
-pub fn open(path: &Path, flags: OFlag) -> io::Result<File> {
+pub(super) fn open(path: &Path, flags: OFlag) -> io::Result<File> {
     locate(path)?.open(flags)
 }
 
@@ -107,7 +107,7 @@ impl Place {
     ///
     /// # Errors
     /// Those of open(2); EACCES in words for a file that has names elsewhere.
-    pub fn open(&self, flags: OFlag) -> io::Result<File> {
+    pub(super) fn open(&self, flags: OFlag) -> io::Result<File> {
         self.open_or_make(flags, Mode::from_bits_truncate(0o666))
     }
 
@@ -115,7 +115,7 @@ impl Place {
     ///
     /// # Errors
     /// Those of open(2), EEXIST where something is there.
-    pub fn make(&self) -> io::Result<File> {
+    pub(super) fn make(&self) -> io::Result<File> {
         let flags = OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT | OFlag::O_EXCL;
         self.open_or_make(flags, Mode::S_IRUSR | Mode::S_IWUSR)
     }
@@ -149,12 +149,12 @@ impl Place {
     }
 
     /// Its name in the directory.
-    pub fn name(&self) -> &OsStr {
+    pub(super) fn name(&self) -> &OsStr {
         &self.name
     }
 
     /// Whether something has a name in the same directory.
-    pub fn has(&self, name: &OsStr) -> bool {
+    pub(super) fn has(&self, name: &OsStr) -> bool {
         fstatat(&self.dir, name, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok()
     }
 
@@ -162,7 +162,7 @@ impl Place {
     ///
     /// # Errors
     /// For want of a descriptor.
-    pub fn beside(&self, name: impl Into<OsString>) -> io::Result<Self> {
+    pub(super) fn beside(&self, name: impl Into<OsString>) -> io::Result<Self> {
         let dir = self.dir.try_clone()?;
         Ok(Self { dir, name: name.into(), of_proc: self.of_proc })
     }
@@ -171,7 +171,7 @@ impl Place {
     ///
     /// # Errors
     /// Those of rename(2).
-    pub fn rename(&self, from: &OsStr, to: &OsStr) -> nix::Result<()> {
+    pub(super) fn rename(&self, from: &OsStr, to: &OsStr) -> nix::Result<()> {
         renameat(&self.dir, from, &self.dir, to)
     }
 
@@ -179,7 +179,7 @@ impl Place {
     ///
     /// # Errors
     /// Those of unlink(2).
-    pub fn remove(&self) -> nix::Result<()> {
+    pub(super) fn remove(&self) -> nix::Result<()> {
         unlinkat(&self.dir, self.name.as_os_str(), UnlinkatFlags::NoRemoveDir)
     }
 }

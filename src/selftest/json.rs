@@ -7,7 +7,7 @@ use crate::journal;
 
 /// The report as one object.
 #[must_use]
-pub fn json(suite: &Suite) -> String {
+pub(crate) fn json(suite: &Suite) -> String {
     let (began, milliseconds) = journal::utc(suite.began);
     let counts = suite.counts();
     let points = suite.points.iter().map(point);

@@ -14,7 +14,7 @@ use crate::journal;
 /// A run that failed although no point did has an error of its own, called `run`: a
 /// server looks at nothing else.
 #[must_use]
-pub fn junit(suite: &Suite) -> String {
+pub(crate) fn junit(suite: &Suite) -> String {
     let counts = suite.counts();
     let broken = suite.broken();
     let (tests, failures) = (suite.points.len() + usize::from(broken.is_some()), counts.failed);

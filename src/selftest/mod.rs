@@ -5,11 +5,13 @@ mod json;
 mod junit;
 mod pattern;
 mod point;
-pub mod tap;
+#[cfg(test)]
+mod readers;
+pub(crate) mod tap;
 #[cfg(test)]
 mod tests;
 
-pub use json::json;
-pub use junit::junit;
-pub use pattern::{Finder, excerpt};
-pub use point::{CheckPoint, Counts, Outcome, Point, Suite, Tail};
+pub(crate) use json::json;
+pub(crate) use junit::junit;
+pub(crate) use pattern::excerpt;
+pub(crate) use point::{CheckPoint, Outcome, Point, Suite, Tail};

@@ -13,7 +13,7 @@ const LONGEST: usize = 256 * 1024;
 const SHOWN: usize = 180;
 
 /// A needle made ready to be looked for, once or many times.
-pub enum Finder<'a> {
+pub(crate) enum Finder<'a> {
     /// A text.
     Text(Box<memmem::Finder<'a>>),
     /// A regular expression.
@@ -25,7 +25,7 @@ impl Needle {
     ///
     /// # Errors
     /// Why it can't be compiled.
-    pub fn finder(&self) -> Result<Finder<'_>, String> {
+    pub(crate) fn finder(&self) -> Result<Finder<'_>, String> {
         Ok(match self {
             Self::Text(text) => Finder::Text(Box::new(memmem::Finder::new(text))),
             Self::Regex(pattern) => {
@@ -37,7 +37,7 @@ impl Needle {
 
 impl Finder<'_> {
     /// Whether it is in there.
-    pub fn is_in(&self, bytes: &[u8]) -> bool {
+    pub(crate) fn is_in(&self, bytes: &[u8]) -> bool {
         match self {
             Self::Text(text) => text.find(bytes).is_some(),
             Self::Regex(regex) => regex.is_match(&String::from_utf8_lossy(bytes)),
@@ -62,7 +62,7 @@ impl Pattern {
     /// # Errors
     /// What came instead: the line with the text that must not be there, or what there is
     /// instead of the one that must.
-    pub fn check(&self, bytes: &[u8]) -> Result<(), String> {
+    pub(crate) fn check(&self, bytes: &[u8]) -> Result<(), String> {
         let finder = self.needle.finder()?;
         if matches!(finder, Finder::Regex(_)) && bytes.len() > LONGEST {
             let (found, most) = (size(bytes.len() as u64), size(LONGEST as u64));
@@ -87,7 +87,7 @@ impl Pattern {
     ///
     /// # Errors
     /// The sentence.
-    pub fn check_of(&self, whose: &str, bytes: &[u8]) -> Result<(), String> {
+    pub(crate) fn check_of(&self, whose: &str, bytes: &[u8]) -> Result<(), String> {
         let has = if self.negated { "has" } else { "lacks" };
         self.check(bytes).map_err(|came| format!("{whose} {has} {}: {came}", self.needle))
     }
@@ -95,7 +95,7 @@ impl Pattern {
 
 /// The beginning of a text for people, in quotes: its lines side by side, no control
 /// characters, which could forge a line.
-pub fn excerpt(text: impl AsRef<str>) -> String {
+pub(crate) fn excerpt(text: impl AsRef<str>) -> String {
     let text = text.as_ref();
     let mut shown = String::from("\"");
     for c in text.trim_end().chars() {

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 /// What a test point came to.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// As expected.
     Passed,
     /// Not as expected.
@@ -15,17 +15,9 @@ pub enum Outcome {
     Excused(String),
 }
 
-impl Outcome {
-    /// Whether the run is none that passed because of it.
-    #[must_use]
-    pub fn failed(&self) -> bool {
-        *self == Self::Failed
-    }
-}
-
 /// One thing that a test expects, as it came out in the last try.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct CheckPoint {
+pub(crate) struct CheckPoint {
     /// What is expected, in words.
     pub name: String,
     /// Whether it held.
@@ -36,7 +28,7 @@ pub struct CheckPoint {
 
 /// The last lines of a unit concerned.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Tail {
+pub(crate) struct Tail {
     /// The unit, `STAGE.NAME`; or what it is of a test's command, `stdout` or `stderr`.
     pub of: String,
     /// Without their newlines, and without control characters.
@@ -45,7 +37,7 @@ pub struct Tail {
 
 /// One point: a test, or something that the stop drill has looked at.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Point {
+pub(crate) struct Point {
     /// `test.NAME`, or a point of the drill: `async.web.stop`, `orphans`.
     pub name: String,
     /// Whether it is a test, and not of the drill.
@@ -66,7 +58,7 @@ pub struct Point {
 
 /// A whole test run.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Suite {
+pub(crate) struct Suite {
     /// The same for every run, so that reports of two runs can be compared.
     pub name: String,
     /// The container's host name.
@@ -85,7 +77,7 @@ pub struct Suite {
 
 /// How many points came to what.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Counts {
+pub(crate) struct Counts {
     /// As expected.
     pub passed: usize,
     /// Not as expected.
@@ -98,14 +90,14 @@ pub struct Counts {
 
 impl Point {
     /// The expectations that did not hold.
-    pub fn failed_checks(&self) -> impl Iterator<Item = &CheckPoint> {
+    pub(crate) fn failed_checks(&self) -> impl Iterator<Item = &CheckPoint> {
         self.checks.iter().filter(|check| !check.passed)
     }
 
     /// Why it failed, in one line: what stands in `why`, or else the first check that
     /// did not hold.
     #[must_use]
-    pub fn message(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         let mut failed = self.failed_checks();
         let message = match (&self.why, failed.next()) {
             (Some(why), _) => why.clone(),
@@ -125,7 +117,7 @@ impl Point {
 impl Suite {
     /// How many points came to what.
     #[must_use]
-    pub fn counts(&self) -> Counts {
+    pub(crate) fn counts(&self) -> Counts {
         let mut counts = Counts::default();
         for point in &self.points {
             *match point.outcome {
@@ -141,7 +133,7 @@ impl Suite {
     /// Why it failed, where no point did: who reads only the points would take such a
     /// run for one that passed.
     #[must_use]
-    pub fn broken(&self) -> Option<String> {
+    pub(crate) fn broken(&self) -> Option<String> {
         (self.status != 0 && self.counts().failed == 0).then(|| match &self.reason {
             Some(reason) => reason.clone(),
             None => format!("the run ended with status {}", self.status),

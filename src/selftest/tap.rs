@@ -9,11 +9,11 @@ use super::diagnostics::{diagnostics, ends_a_line};
 use super::{Outcome, Point, Suite};
 
 /// The first line.
-pub const HEADER: &str = "TAP version 14\n";
+pub(crate) const HEADER: &str = "TAP version 14\n";
 
 /// One point: its checks as a subtest, if it has any, its line and what is known of it.
 #[must_use]
-pub fn point(number: usize, point: &Point) -> String {
+pub(crate) fn point(number: usize, point: &Point) -> String {
     let mut to = String::new();
     let label = match &point.description {
         Some(description) => one_line(&format!("{}: {description}", point.name)),
@@ -45,7 +45,7 @@ pub fn point(number: usize, point: &Point) -> String {
 /// A run that failed although no point did is bailed out of: points and plan alone would
 /// say that it passed.
 #[must_use]
-pub fn plan(suite: &Suite) -> String {
+pub(crate) fn plan(suite: &Suite) -> String {
     let mut to = String::new();
     if let Some(why) = suite.broken() {
         let _ = writeln!(to, "Bail out! {}", escaped(&one_line(&why)));

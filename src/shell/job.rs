@@ -41,7 +41,7 @@ const LABEL_LIMIT: usize = 4096;
 
 /// What the shell is to run.
 #[derive(Clone, Copy, Debug)]
-pub enum Body<'a> {
+pub(crate) enum Body<'a> {
     /// The text of a script.
     Text(&'a OsStr),
     /// A script file, sourced.
@@ -53,7 +53,7 @@ pub enum Body<'a> {
 
 /// The form of the lines that `say log warn err debug` write.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub enum Lines {
+pub(crate) enum Lines {
     /// The log's: a time, a name, the text.
     #[default]
     Stamped,
@@ -65,7 +65,7 @@ pub enum Lines {
 
 /// What a unit sets for itself, by keys, and the boot state must leave alone.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Own {
+pub(crate) struct Own {
     /// It has a `cwd`.
     pub cwd: bool,
     /// It has a `umask`.
@@ -74,7 +74,7 @@ pub struct Own {
 
 /// One script to be run.
 #[derive(Clone, Copy, Debug)]
-pub struct Job<'a> {
+pub(crate) struct Job<'a> {
     /// Its unit's stage, which decides whether it is the body of a function.
     pub stage: Stage,
     /// What ends it.
@@ -112,7 +112,7 @@ pub struct Job<'a> {
 
 /// Which failing commands end a script.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub enum Errors {
+pub(crate) enum Errors {
     /// As in `TrivialRC`: `set -e`, or under bash in async and sync scripts an ERR trap, which
     /// functions and subshells don't inherit.
     #[default]
@@ -124,7 +124,7 @@ pub enum Errors {
 
 /// What the caller must do to start the shell.
 #[derive(Debug)]
-pub struct Prepared {
+pub(crate) struct Prepared {
     /// What to execute; the first word is a path.
     pub argv: Vec<CString>,
     /// Descriptors (close-on-exec) and the numbers they must have in the child. One may
@@ -138,7 +138,7 @@ pub struct Prepared {
 
 /// Where a boot shell writes its state, and what is needed to understand it.
 #[derive(Debug)]
-pub struct Saved {
+pub(crate) struct Saved {
     pub(super) file: File,
     pub(super) kind: Kind,
     pub(super) own: Own,
@@ -159,13 +159,13 @@ pub struct Saved {
 ///
 /// # Errors
 /// A NUL byte in what is passed, no memory, or no `/proc` and too much to pass.
-pub fn prepare(shell: &Shell, job: &Job) -> io::Result<Prepared> {
+pub(crate) fn prepare(shell: &Shell, job: &Job) -> io::Result<Prepared> {
     prepare_with(shell, job, Path::new("/proc/self/fd").is_dir())
 }
 
-/// [`prepare`] as it is where `/proc` is not mounted: for tests.
-#[doc(hidden)]
-pub fn prepare_without_proc(shell: &Shell, job: &Job) -> io::Result<Prepared> {
+/// [`prepare`] as it is where `/proc` is not mounted.
+#[cfg(test)]
+pub(crate) fn prepare_without_proc(shell: &Shell, job: &Job) -> io::Result<Prepared> {
     prepare_with(shell, job, false)
 }
 

@@ -17,14 +17,16 @@ use std::path::Path;
 
 use nix::unistd::{AccessFlags, access};
 
-pub use job::{Body, Errors, Job, Lines, Own, Prepared, Saved, prepare, prepare_without_proc};
-pub use outside::{asks_for_trace, is_withheld};
-pub use place::failed_at;
-pub use state::State;
+#[cfg(test)]
+pub(crate) use job::prepare_without_proc;
+pub(crate) use job::{Body, Errors, Job, Lines, Own, Prepared, Saved, prepare};
+pub(crate) use outside::{asks_for_trace, is_withheld};
+pub(crate) use place::failed_at;
+pub(crate) use state::State;
 
 /// What the shell can do beyond POSIX XCU 2.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Bash, 4.2 or later: arrays, the ERR trap, functions in the boot state.
     Bash,
     /// Any other: dash, busybox's ash, bash called as `sh`.
@@ -33,7 +35,7 @@ pub enum Kind {
 
 /// The shell that scripts run in.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Shell {
+pub(crate) struct Shell {
     /// Its words before the program: `["/usr/bin/bash", "-c"]`; the first is a path.
     pub words: Vec<OsString>,
     /// What it is, by its base name.
@@ -44,7 +46,7 @@ impl Shell {
     /// The configured shell, else the first of `bash` and `sh` in `path`; `None` if there
     /// is none that can be executed. A configured shell of one word gets its `-c`.
     #[must_use]
-    pub fn find(configured: Option<&[OsString]>, path: &OsStr) -> Option<Self> {
+    pub(crate) fn find(configured: Option<&[OsString]>, path: &OsStr) -> Option<Self> {
         let with_c = |name: &str| vec![OsString::from(name), "-c".into()];
         match configured {
             Some([]) => None,
@@ -85,6 +87,9 @@ fn executable(name: &OsStr, path: &OsStr) -> Option<OsString> {
         .find(|file| can(file))
         .map(std::path::PathBuf::into_os_string)
 }
+
+#[cfg(test)]
+mod with_shells;
 
 #[cfg(test)]
 mod tests {

@@ -23,7 +23,7 @@ pub(super) fn is_builtin(function: &[u8]) -> bool {
 /// builtin, FUNCNEST, which trc's own functions may exceed, and OPTIND, of which dash dies if it
 /// is no number.
 #[must_use]
-pub fn is_withheld(name: &OsStr) -> bool {
+pub(crate) fn is_withheld(name: &OsStr) -> bool {
     let name = name.as_bytes();
     let function = name.strip_prefix(b"BASH_FUNC_").and_then(|name| name.strip_suffix(b"%%"));
     matches!(name, b"SHELLOPTS" | b"BASHOPTS" | b"FUNCNEST" | b"OPTIND")
@@ -32,7 +32,7 @@ pub fn is_withheld(name: &OsStr) -> bool {
 
 /// Whether `SHELLOPTS` asks for the trace that `RC_DEBUG=true` does.
 #[must_use]
-pub fn asks_for_trace(shellopts: &OsStr) -> bool {
+pub(crate) fn asks_for_trace(shellopts: &OsStr) -> bool {
     shellopts.as_bytes().split(|byte| *byte == b':').any(|option| option == b"xtrace")
 }
 

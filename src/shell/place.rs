@@ -14,7 +14,7 @@ impl Saved {
     /// the command. None where the shell can't tell: dash never, bash where it was no command
     /// that failed but an `exit`.
     #[must_use]
-    pub fn failed_at(&self) -> Option<String> {
+    pub(crate) fn failed_at(&self) -> Option<String> {
         // The note is the last that a shell leaves.
         let length = self.file.metadata().ok()?.len();
         let start = length.saturating_sub(LOOKED_AT);
@@ -26,7 +26,7 @@ impl Saved {
 
 /// The same, of all that a shell has left.
 #[must_use]
-pub fn failed_at(bytes: &[u8], script: Option<&[u8]>) -> Option<String> {
+pub(crate) fn failed_at(bytes: &[u8], script: Option<&[u8]>) -> Option<String> {
     let marker = b"\0trc-failed\0";
     let at = memchr::memmem::rfind(bytes, marker)?;
     let fields: Vec<&[u8]> = bytes[at + marker.len()..].split(|byte| *byte == 0).collect();

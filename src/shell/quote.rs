@@ -1,7 +1,7 @@
 //! Shell quoting, both ways, byte by byte: values need not be UTF-8.
 
 /// Appends `text` as one word that stands for itself (POSIX XCU 2.2.2).
-pub fn push(out: &mut Vec<u8>, text: &[u8]) {
+pub(super) fn push(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'\'');
     for &byte in text {
         if byte == b'\'' {
@@ -15,7 +15,7 @@ pub fn push(out: &mut Vec<u8>, text: &[u8]) {
 
 /// Reads one word as shells print it: bare, `\c`, `'…'`, `"…"`, `$'…'` and pieces of
 /// these side by side. Ends at a blank, a newline or a `)`; the rest is second.
-pub fn word(text: &[u8]) -> (Vec<u8>, &[u8]) {
+pub(super) fn word(text: &[u8]) -> (Vec<u8>, &[u8]) {
     let mut out = Vec::new();
     let mut at = 0;
     while let Some(&byte) = text.get(at) {
@@ -41,7 +41,7 @@ pub fn word(text: &[u8]) -> (Vec<u8>, &[u8]) {
 }
 
 /// The length of a compound value `(…)` at the start of `text`, quotes respected.
-pub fn compound(text: &[u8]) -> usize {
+pub(super) fn compound(text: &[u8]) -> usize {
     let mut at = 1;
     while at < text.len() {
         match text[at] {

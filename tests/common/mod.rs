@@ -33,47 +33,47 @@ use nix::unistd::Pid;
 use regex::Regex;
 use tempfile::TempDir;
 
-pub const HUP: i32 = 1;
-pub const INT: i32 = 2;
-pub const QUIT: i32 = 3;
-pub const KILL: i32 = 9;
-pub const USR1: i32 = 10;
-pub const USR2: i32 = 12;
-pub const TERM: i32 = 15;
+pub(crate) const HUP: i32 = 1;
+pub(crate) const INT: i32 = 2;
+pub(crate) const QUIT: i32 = 3;
+pub(crate) const KILL: i32 = 9;
+pub(crate) const USR1: i32 = 10;
+pub(crate) const USR2: i32 = 12;
+pub(crate) const TERM: i32 = 15;
 
 /// As in a container; the tester's own may have places that others can't read.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Prints `ready` and then blocks until a signal ends it; for scripts.
-pub const NEVER: &str = r#"exec 9<>"$W/never"; echo ready; read x <&9"#;
+pub(crate) const NEVER: &str = r#"exec 9<>"$W/never"; echo ready; read x <&9"#;
 
 /// The start of each of trc's own log lines.
-pub const STAMP: &str = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d trc \[";
+pub(crate) const STAMP: &str = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d trc \[";
 
 /// How long anything may take before the test fails. Nothing waits this long when
 /// all is well.
-pub fn patience() -> Duration {
+pub(crate) fn patience() -> Duration {
     Duration::from_secs(number_from("TRC_TEST_PATIENCE", 30) as u64)
 }
 
 /// A number of rounds or processes that the environment may change.
-pub fn number_from(variable: &str, default: usize) -> usize {
+pub(crate) fn number_from(variable: &str, default: usize) -> usize {
     std::env::var(variable).map_or(default, |text| text.parse().expect("a number"))
 }
 
 /// Whether some of what only root may do can be tested.
-pub fn root() -> bool {
+pub(crate) fn root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
 /// The trc that is tested.
-pub fn binary() -> OsString {
+pub(crate) fn binary() -> OsString {
     std::env::var_os("TRC_TEST_BIN").unwrap_or_else(|| OsString::from(env!("CARGO_BIN_EXE_trc")))
 }
 
 /// How trc is started.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Mode {
+pub(crate) enum Mode {
     /// As a plain child, which makes it a subreaper.
     Subreaper,
     /// As PID 1 of a namespace of its own.
@@ -81,10 +81,10 @@ pub enum Mode {
 }
 
 /// Both ways.
-pub const MODES: [Mode; 2] = [Mode::Subreaper, Mode::Pid1];
+pub(crate) const MODES: [Mode; 2] = [Mode::Subreaper, Mode::Pid1];
 
 /// The words before a command that make it PID 1 of a namespace of its own.
-pub fn pid1_prefix() -> Vec<&'static str> {
+pub(crate) fn pid1_prefix() -> Vec<&'static str> {
     let mut words = vec!["unshare"];
     if !root() {
         words.extend(["--user", "--map-root-user"]);
@@ -108,7 +108,7 @@ enum Stream {
 }
 
 /// A command line of trc to be, with its files and environment.
-pub struct Trc {
+pub(crate) struct Trc {
     dir: TempDir,
     program: OsString,
     mode: Mode,
@@ -123,7 +123,7 @@ pub struct Trc {
 
 impl Trc {
     /// trc with an empty directory to work in, a minimal environment and no input.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let dir = tempfile::Builder::new().prefix("trc-test-").tempdir().expect("a directory");
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -145,66 +145,66 @@ impl Trc {
     }
 
     /// A command line as it is typed.
-    pub fn with(args: &[&str]) -> Self {
+    pub(crate) fn with(args: &[&str]) -> Self {
         Self::new().args(args)
     }
 
     /// A `trc.toml`.
-    pub fn toml(text: &str) -> Self {
+    pub(crate) fn toml(text: &str) -> Self {
         Self::new().file("trc.toml", text)
     }
 
-    pub fn mode(mut self, mode: Mode) -> Self {
+    pub(crate) fn mode(mut self, mode: Mode) -> Self {
         self.mode = mode;
         self
     }
 
-    pub fn pid1(self) -> Self {
+    pub(crate) fn pid1(self) -> Self {
         self.mode(Mode::Pid1)
     }
 
     /// Another program in trc's place: a shell that runs it, another init.
-    pub fn program(mut self, program: impl Into<OsString>) -> Self {
+    pub(crate) fn program(mut self, program: impl Into<OsString>) -> Self {
         self.program = program.into();
         self.work_dir = false;
         self
     }
 
     /// Words before trc, such as `prlimit --nofile=10`; each must execute the rest.
-    pub fn wrap(mut self, words: &[&str]) -> Self {
+    pub(crate) fn wrap(mut self, words: &[&str]) -> Self {
         self.wrap.extend(words.iter().map(OsString::from));
         self
     }
 
     /// Runs shell text before trc, in the process that becomes trc.
-    pub fn before(self, text: &str) -> Self {
+    pub(crate) fn before(self, text: &str) -> Self {
         self.wrap(&["sh", "-c", &format!("{text}\nexec \"$@\""), "sh"])
     }
 
     /// Leaves out `-w DIR`.
-    pub fn no_work_dir(mut self) -> Self {
+    pub(crate) fn no_work_dir(mut self) -> Self {
         self.work_dir = false;
         self
     }
 
-    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+    pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         self.args.push(arg.as_ref().to_owned());
         self
     }
 
-    pub fn args<S: AsRef<OsStr>>(mut self, args: &[S]) -> Self {
+    pub(crate) fn args<S: AsRef<OsStr>>(mut self, args: &[S]) -> Self {
         self.args.extend(args.iter().map(|arg| arg.as_ref().to_owned()));
         self
     }
 
-    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+    pub(crate) fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.env.retain(|(n, _)| n != name.as_ref());
         self.env.push((name.as_ref().to_owned(), value.as_ref().to_owned()));
         self
     }
 
     /// A file below the directory, its own directories included.
-    pub fn file(self, name: impl AsRef<Path>, text: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn file(self, name: impl AsRef<Path>, text: impl AsRef<[u8]>) -> Self {
         let path = self.path(name);
         fs::create_dir_all(path.parent().expect("a parent")).unwrap();
         fs::write(&path, text).unwrap();
@@ -212,61 +212,61 @@ impl Trc {
     }
 
     /// An executable file below the directory.
-    pub fn executable(self, name: &str, text: &str) -> Self {
+    pub(crate) fn executable(self, name: &str, text: &str) -> Self {
         let this = self.file(name, text);
         fs::set_permissions(this.path(name), fs::Permissions::from_mode(0o755)).unwrap();
         this
     }
 
     /// A FIFO below the directory: what children block on.
-    pub fn fifo(self, name: &str) -> Self {
+    pub(crate) fn fifo(self, name: &str) -> Self {
         nix::unistd::mkfifo(&self.path(name), FileMode::from_bits_truncate(0o666)).unwrap();
         fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o666)).unwrap();
         self
     }
 
-    pub fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
     }
 
-    pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+    pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// Standard output and error in one, so that their order shows.
-    pub fn joined(mut self) -> Self {
+    pub(crate) fn joined(mut self) -> Self {
         self.streams[2] = Stream::Joined;
         self
     }
 
-    pub fn stdin_piped(mut self) -> Self {
+    pub(crate) fn stdin_piped(mut self) -> Self {
         self.streams[0] = Stream::Piped;
         self
     }
 
-    pub fn stdout_to(mut self, fd: impl Into<OwnedFd>) -> Self {
+    pub(crate) fn stdout_to(mut self, fd: impl Into<OwnedFd>) -> Self {
         self.streams[1] = Stream::Given(fd.into());
         self
     }
 
-    pub fn stderr_to(mut self, fd: impl Into<OwnedFd>) -> Self {
+    pub(crate) fn stderr_to(mut self, fd: impl Into<OwnedFd>) -> Self {
         self.streams[2] = Stream::Given(fd.into());
         self
     }
 
     /// Standard input, output and error: one terminal.
-    pub fn terminal(mut self, fd: &OwnedFd) -> Self {
+    pub(crate) fn terminal(mut self, fd: &OwnedFd) -> Self {
         self.streams = std::array::from_fn(|_| Stream::Given(fd.try_clone().unwrap()));
         self
     }
 
     /// What trc started may outlive it: a shell in its place, say.
-    pub fn survivors_allowed(mut self) -> Self {
+    pub(crate) fn survivors_allowed(mut self) -> Self {
         self.survivors = true;
         self
     }
 
-    pub fn spawn(mut self) -> Running {
+    pub(crate) fn spawn(mut self) -> Running {
         let mut words: Vec<OsString> = Vec::new();
         if self.mode == Mode::Pid1 {
             words.extend(pid1_prefix().into_iter().map(OsString::from));
@@ -348,7 +348,7 @@ impl Trc {
 
     /// Runs it to its end.
     #[track_caller]
-    pub fn run(self) -> Outcome {
+    pub(crate) fn run(self) -> Outcome {
         self.spawn().finish()
     }
 
@@ -440,7 +440,7 @@ impl Shared {
 }
 
 /// trc at work.
-pub struct Running {
+pub(crate) struct Running {
     shared: Arc<Shared>,
     child: i32,
     mode: Mode,
@@ -452,12 +452,12 @@ pub struct Running {
 }
 
 impl Running {
-    pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+    pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// Reads a terminal's other side as if it were standard output.
-    pub fn read_terminal(&self, master: &OwnedFd) {
+    pub(crate) fn read_terminal(&self, master: &OwnedFd) {
         self.shared.lock().open += 1;
         let (shared, file) = (self.shared.clone(), File::from(master.try_clone().unwrap()));
         thread::spawn(move || shared.read(0, file));
@@ -466,13 +466,13 @@ impl Running {
     /// Waits until a text was said, on either stream; the commands that log lines show
     /// don't count.
     #[track_caller]
-    pub fn wait_for(&self, text: &str) -> &Self {
+    pub(crate) fn wait_for(&self, text: &str) -> &Self {
         self.wait_for_times(text, 1)
     }
 
     /// Waits until a text was said so many times, on both streams together.
     #[track_caller]
-    pub fn wait_for_times(&self, text: &str, times: usize) -> &Self {
+    pub(crate) fn wait_for_times(&self, text: &str, times: usize) -> &Self {
         let done = self.wait_while(|state| {
             times_said(state, text) < times && !(state.ended.is_some() && state.open == 0)
         });
@@ -486,7 +486,7 @@ impl Running {
 
     /// Waits until a text was said, on either stream, but no longer than until trc's end or
     /// for this long; whether it was.
-    pub fn says(&self, text: &str, limit: Duration) -> bool {
+    pub(crate) fn says(&self, text: &str, limit: Duration) -> bool {
         let until = Instant::now() + limit;
         self.wait_while_until(until, |state| times_said(state, text) == 0 && state.ended.is_none());
         times_said(&self.shared.lock(), text) > 0
@@ -494,7 +494,7 @@ impl Running {
 
     /// Waits until a condition about the world holds.
     #[track_caller]
-    pub fn wait_until(&self, what: &str, mut holds: impl FnMut() -> bool) -> &Self {
+    pub(crate) fn wait_until(&self, what: &str, mut holds: impl FnMut() -> bool) -> &Self {
         let end = Instant::now() + patience();
         while !holds() {
             if Instant::now() > end {
@@ -508,7 +508,7 @@ impl Running {
     /// Waits until a file below the directory is there with a whole line in it;
     /// that line.
     #[track_caller]
-    pub fn wait_for_file(&self, name: &str) -> String {
+    pub(crate) fn wait_for_file(&self, name: &str) -> String {
         let path = self.path(name);
         let read = || fs::read_to_string(&path).unwrap_or_default();
         self.wait_until(&format!("{name} has a line"), || read().ends_with('\n'));
@@ -543,7 +543,7 @@ impl Running {
 
     /// trc's own pid, as this process sees it.
     #[track_caller]
-    pub fn pid(&self) -> i32 {
+    pub(crate) fn pid(&self) -> i32 {
         if self.mode == Mode::Subreaper {
             return self.child;
         }
@@ -556,7 +556,7 @@ impl Running {
     }
 
     #[track_caller]
-    pub fn signal(&self, number: i32) -> &Self {
+    pub(crate) fn signal(&self, number: i32) -> &Self {
         let pid = self.pid();
         let state = self.shared.lock();
         if state.ended.is_none() {
@@ -565,13 +565,13 @@ impl Running {
         self
     }
 
-    pub fn ended(&self) -> bool {
+    pub(crate) fn ended(&self) -> bool {
         self.shared.lock().ended.is_some()
     }
 
     /// Opens a gate: what reads `$W/NAME` goes on. Never blocks.
     #[track_caller]
-    pub fn open_gate(&self, name: &str) -> &Self {
+    pub(crate) fn open_gate(&self, name: &str) -> &Self {
         let path = self.path(name);
         let mut opened = None;
         // ENXIO until there is a reader.
@@ -585,35 +585,35 @@ impl Running {
     }
 
     /// Opens and closes a FIFO for writing if somebody reads it: the readers see its end.
-    pub fn open_if_read(&self, name: &str) {
+    pub(crate) fn open_if_read(&self, name: &str) {
         let flags = nix::libc::O_NONBLOCK;
         drop(OpenOptions::new().write(true).custom_flags(flags).open(self.path(name)));
     }
 
     /// Types something, where standard input is piped.
-    pub fn write(&mut self, text: &str) -> &mut Self {
+    pub(crate) fn write(&mut self, text: &str) -> &mut Self {
         self.input.as_mut().expect("a pipe").write_all(text.as_bytes()).unwrap();
         self
     }
 
-    pub fn close_input(&mut self) -> &mut Self {
+    pub(crate) fn close_input(&mut self) -> &mut Self {
         self.input = None;
         self
     }
 
     /// What was said so far on standard output.
-    pub fn stdout(&self) -> String {
+    pub(crate) fn stdout(&self) -> String {
         String::from_utf8_lossy(&self.shared.lock().texts[0]).into_owned()
     }
 
     /// What was said so far on standard error.
-    pub fn stderr(&self) -> String {
+    pub(crate) fn stderr(&self) -> String {
         String::from_utf8_lossy(&self.shared.lock().texts[1]).into_owned()
     }
 
     /// Waits for the end of trc.
     #[track_caller]
-    pub fn wait_for_end(&self) -> &Self {
+    pub(crate) fn wait_for_end(&self) -> &Self {
         if !self.wait_while(|state| state.ended.is_none()) {
             self.fail("it doesn't end");
         }
@@ -622,7 +622,7 @@ impl Running {
 
     /// Waits for the end of trc and of all that it started.
     #[track_caller]
-    pub fn finish(mut self) -> Outcome {
+    pub(crate) fn finish(mut self) -> Outcome {
         self.input = None;
         self.wait_for_end();
         let survivors = if self.survivors { Vec::new() } else { marked(&self.mark) };
@@ -646,7 +646,7 @@ impl Running {
 
     /// Everything there is to know, as a panic.
     #[track_caller]
-    pub fn fail(&self, why: &str) -> ! {
+    pub(crate) fn fail(&self, why: &str) -> ! {
         let mut processes = String::new();
         for process in marked(&self.mark) {
             writeln!(processes, "    {process:?}").unwrap();
@@ -662,7 +662,7 @@ impl Running {
     }
 
     /// The processes that carry this run's mark, as seen from here.
-    pub fn processes(&self) -> Vec<Process> {
+    pub(crate) fn processes(&self) -> Vec<Process> {
         marked(&self.mark)
     }
 }
@@ -691,7 +691,7 @@ impl Drop for Running {
 }
 
 /// How it went.
-pub struct Outcome {
+pub(crate) struct Outcome {
     pub status: i32,
     pub killed: Option<i32>,
     pub stdout: Vec<u8>,
@@ -700,16 +700,16 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    pub fn out(&self) -> String {
+    pub(crate) fn out(&self) -> String {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
 
-    pub fn err(&self) -> String {
+    pub(crate) fn err(&self) -> String {
         String::from_utf8_lossy(&self.stderr).into_owned()
     }
 
     #[track_caller]
-    pub fn fail(&self, why: &str) -> ! {
+    pub(crate) fn fail(&self, why: &str) -> ! {
         let (out, err) = (excerpt(&self.stdout), excerpt(&self.stderr));
         panic!(
             "{why}\n{}status: {}{}\nstdout:\n{out}\nstderr:\n{err}",
@@ -720,7 +720,7 @@ impl Outcome {
     }
 
     #[track_caller]
-    pub fn status(&self, expected: i32) -> &Self {
+    pub(crate) fn status(&self, expected: i32) -> &Self {
         if self.status != expected || self.killed.is_some() {
             self.fail(&format!("the exit status should be {expected}"));
         }
@@ -729,7 +729,7 @@ impl Outcome {
 
     /// All of standard output.
     #[track_caller]
-    pub fn stdout_is(&self, expected: &str) -> &Self {
+    pub(crate) fn stdout_is(&self, expected: &str) -> &Self {
         if self.out() != expected {
             self.fail(&format!("standard output should be {expected:?}"));
         }
@@ -738,7 +738,7 @@ impl Outcome {
 
     /// All of standard error.
     #[track_caller]
-    pub fn stderr_is(&self, expected: &str) -> &Self {
+    pub(crate) fn stderr_is(&self, expected: &str) -> &Self {
         if self.err() != expected {
             self.fail(&format!("standard error should be {expected:?}"));
         }
@@ -746,7 +746,7 @@ impl Outcome {
     }
 
     #[track_caller]
-    pub fn stdout_has(&self, text: &str) -> &Self {
+    pub(crate) fn stdout_has(&self, text: &str) -> &Self {
         if !said(&self.stdout).contains(text) {
             self.fail(&format!("standard output should have `{text}`"));
         }
@@ -754,7 +754,7 @@ impl Outcome {
     }
 
     #[track_caller]
-    pub fn stdout_lacks(&self, text: &str) -> &Self {
+    pub(crate) fn stdout_lacks(&self, text: &str) -> &Self {
         if said(&self.stdout).contains(text) {
             self.fail(&format!("standard output should not have `{text}`"));
         }
@@ -762,7 +762,7 @@ impl Outcome {
     }
 
     #[track_caller]
-    pub fn stderr_has(&self, text: &str) -> &Self {
+    pub(crate) fn stderr_has(&self, text: &str) -> &Self {
         if !said(&self.stderr).contains(text) {
             self.fail(&format!("standard error should have `{text}`"));
         }
@@ -770,7 +770,7 @@ impl Outcome {
     }
 
     #[track_caller]
-    pub fn stderr_lacks(&self, text: &str) -> &Self {
+    pub(crate) fn stderr_lacks(&self, text: &str) -> &Self {
         if said(&self.stderr).contains(text) {
             self.fail(&format!("standard error should not have `{text}`"));
         }
@@ -781,13 +781,13 @@ impl Outcome {
     /// may be between them. `<` at the start of a pattern stands for a log line's
     /// time and name up to the bracket.
     #[track_caller]
-    pub fn stdout_lines(&self, patterns: &[&str]) -> &Self {
+    pub(crate) fn stdout_lines(&self, patterns: &[&str]) -> &Self {
         self.lines(&self.out(), "standard output", patterns)
     }
 
     /// The same for standard error.
     #[track_caller]
-    pub fn stderr_lines(&self, patterns: &[&str]) -> &Self {
+    pub(crate) fn stderr_lines(&self, patterns: &[&str]) -> &Self {
         self.lines(&self.err(), "standard error", patterns)
     }
 
@@ -805,7 +805,7 @@ impl Outcome {
 
     /// All lines of standard output match these patterns, one each.
     #[track_caller]
-    pub fn stdout_lines_exactly(&self, patterns: &[&str]) -> &Self {
+    pub(crate) fn stdout_lines_exactly(&self, patterns: &[&str]) -> &Self {
         let text = self.out();
         let lines: Vec<&str> = text.lines().collect();
         for (n, pattern) in patterns.iter().enumerate() {
@@ -863,7 +863,7 @@ fn excerpt(text: &[u8]) -> String {
 
 /// One process of a run.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Process {
+pub(crate) struct Process {
     pub pid: i32,
     pub state: char,
     pub command: String,
@@ -888,12 +888,12 @@ fn marked(mark: &str) -> Vec<Process> {
 }
 
 /// A process's state: `R`, `S`, `T`, `Z` …
-pub fn state_of(pid: i32) -> Option<char> {
+pub(crate) fn state_of(pid: i32) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(") ")?.1.chars().next()
 }
 
-pub fn children_of(pid: i32) -> Vec<i32> {
+pub(crate) fn children_of(pid: i32) -> Vec<i32> {
     let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
 }
@@ -911,7 +911,7 @@ fn take_no_signals_over() {
 }
 
 /// Sends any signal, the real-time ones included.
-pub fn kill(pid: i32, number: i32) {
+pub(crate) fn kill(pid: i32, number: i32) {
     assert!(pid > 1, "a process of this test");
     // SAFETY: kill(2) touches no memory of ours.
     unsafe { nix::libc::kill(pid, number) };
@@ -919,7 +919,11 @@ pub fn kill(pid: i32, number: i32) {
 
 /// Runs all rows, several at once, and reports every one that failed.
 #[track_caller]
-pub fn table<T: Sync>(rows: &[T], name: impl Fn(&T) -> String + Sync, run: impl Fn(&T) + Sync) {
+pub(crate) fn table<T: Sync>(
+    rows: &[T],
+    name: impl Fn(&T) -> String + Sync,
+    run: impl Fn(&T) + Sync,
+) {
     let next = AtomicUsize::new(0);
     let failures = Mutex::new(Vec::new());
     thread::scope(|scope| {
@@ -949,7 +953,7 @@ pub fn table<T: Sync>(rows: &[T], name: impl Fn(&T) -> String + Sync, run: impl 
 }
 
 /// A pipe that is full; nobody reads it while the first of the two is kept.
-pub fn full_pipe() -> (OwnedFd, OwnedFd) {
+pub(crate) fn full_pipe() -> (OwnedFd, OwnedFd) {
     use nix::fcntl::{FcntlArg, OFlag, fcntl};
     let (read, mut write) = io::pipe().unwrap();
     fcntl(write.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
@@ -961,7 +965,7 @@ pub fn full_pipe() -> (OwnedFd, OwnedFd) {
 
 /// A terminal, its master first. Neither end is inherited by what another test starts at the
 /// same time, as those of openpty(3) would be.
-pub fn terminal() -> nix::pty::OpenptyResult {
+pub(crate) fn terminal() -> nix::pty::OpenptyResult {
     use nix::fcntl::{OFlag, open};
     let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let master = nix::pty::posix_openpt(flags).unwrap();
@@ -974,14 +978,14 @@ pub fn terminal() -> nix::pty::OpenptyResult {
 }
 
 /// Python, which some tests need for what a shell can't do.
-pub fn python() -> &'static str {
+pub(crate) fn python() -> &'static str {
     if Path::new("/usr/bin/python3").exists() { "/usr/bin/python3" } else { "python3" }
 }
 
 /// Whether a program is here that not every machine with Rust has: a test that needs it
 /// passes without it, but never where `CI` is set.
 #[track_caller]
-pub fn has(program: &str) -> bool {
+pub(crate) fn has(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).any(|dir| dir.join(program).is_file());
     assert!(found || std::env::var_os("CI").is_none(), "{program} is needed where CI is set");

@@ -23,22 +23,22 @@ use std::time::{Duration, Instant};
 use regex::Regex;
 use tempfile::TempDir;
 
-pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+pub(crate) const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// How long a container may take before the test fails; nothing waits this long when
 /// all is well.
-pub const PATIENCE: Duration = Duration::from_mins(2);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The start of each of trc's own log lines.
-pub const STAMP: &str = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d trc \[";
+pub(crate) const STAMP: &str = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d trc \[";
 
 /// The engine's program.
-pub fn engine() -> PathBuf {
+pub(crate) fn engine() -> PathBuf {
     let Some(name) = std::env::var_os("TRC_CONTAINER_ENGINE").filter(|name| !name.is_empty())
     else {
         panic!(
             "TRC_CONTAINER_ENGINE is not set: these tests need a container engine, such as \
-             TRC_CONTAINER_ENGINE=docker cargo test --test containers -- --ignored"
+             TRC_CONTAINER_ENGINE=docker cargo test --test suite containers:: -- --ignored"
         );
     };
     let path = PathBuf::from(name);
@@ -51,7 +51,7 @@ pub fn engine() -> PathBuf {
 
 /// Runs the engine to its end; what it printed if that went well.
 #[track_caller]
-pub fn call(args: &[&str]) -> String {
+pub(crate) fn call(args: &[&str]) -> String {
     let output = Command::new(engine()).args(args).stdin(Stdio::null()).output();
     let output = output.unwrap_or_else(|why| panic!("{}: {why}", engine().display()));
     let (out, err) =
@@ -66,7 +66,7 @@ pub fn call(args: &[&str]) -> String {
 }
 
 /// Whether the engine is podman, whose `--read-only` leaves more writable than docker's.
-pub fn podman() -> bool {
+pub(crate) fn podman() -> bool {
     static ANSWER: OnceLock<bool> = OnceLock::new();
     *ANSWER.get_or_init(|| call(&["--version"]).contains("podman"))
 }
@@ -76,7 +76,7 @@ static BUILT: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// Has an image removed at the end.
 #[track_caller]
-pub fn remember(image: &str) {
+pub(crate) fn remember(image: &str) {
     // Statics are not dropped; this is called when the process ends.
     extern "C" fn remove() {
         let images = std::mem::take(&mut *lock(&BUILT));
@@ -95,7 +95,7 @@ pub fn remember(image: &str) {
 }
 
 /// A trc that runs in any image.
-pub fn static_binary() -> &'static Path {
+pub(crate) fn static_binary() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| {
         if let Some(path) = std::env::var_os("TRC_STATIC_BIN") {
@@ -120,7 +120,7 @@ pub fn static_binary() -> &'static Path {
 }
 
 /// Builds an image from a folder with this Dockerfile and these files of the machine.
-pub fn build(label: &str, dockerfile: &str, files: &[(&Path, &str)]) -> String {
+pub(crate) fn build(label: &str, dockerfile: &str, files: &[(&Path, &str)]) -> String {
     let folder = TempDir::new().unwrap();
     for (from, to) in files {
         let to = folder.path().join(to);
@@ -134,7 +134,7 @@ pub fn build(label: &str, dockerfile: &str, files: &[(&Path, &str)]) -> String {
 }
 
 /// An image with trc where the first stage of Dockerfile.example has it, which takes minutes.
-pub fn built_trc() -> &'static str {
+pub(crate) fn built_trc() -> &'static str {
     static NAME: OnceLock<String> = OnceLock::new();
     NAME.get_or_init(|| {
         let file = "FROM scratch\nCOPY trc /trc/target/any/release/trc\n";
@@ -143,7 +143,7 @@ pub fn built_trc() -> &'static str {
 }
 
 /// The image of `examples/web-stack`.
-pub fn web_stack() -> &'static str {
+pub(crate) fn web_stack() -> &'static str {
     static NAME: OnceLock<String> = OnceLock::new();
     NAME.get_or_init(|| {
         let name = format!("trc-test-web-stack-{}", std::process::id());
@@ -156,7 +156,7 @@ pub fn web_stack() -> &'static str {
 }
 
 /// The image of `Dockerfile.example`, its second stage as it is.
-pub fn mail() -> &'static str {
+pub(crate) fn mail() -> &'static str {
     static NAME: OnceLock<String> = OnceLock::new();
     NAME.get_or_init(|| {
         let text = fs::read_to_string(format!("{ROOT}/Dockerfile.example")).unwrap();
@@ -173,7 +173,7 @@ pub fn mail() -> &'static str {
 }
 
 /// A container to be: `engine run --rm OPTIONS IMAGE ARGUMENTS`.
-pub struct Run {
+pub(crate) struct Run {
     image: String,
     options: Vec<String>,
     arguments: Vec<String>,
@@ -181,7 +181,7 @@ pub struct Run {
 }
 
 impl Run {
-    pub fn new(image: &str, arguments: &[&str]) -> Self {
+    pub(crate) fn new(image: &str, arguments: &[&str]) -> Self {
         let dir = TempDir::new().unwrap();
         // For users in the container.
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
@@ -189,23 +189,23 @@ impl Run {
         Self { image: image.to_owned(), options: Vec::new(), arguments, dir }
     }
 
-    pub fn options(mut self, options: &[&str]) -> Self {
+    pub(crate) fn options(mut self, options: &[&str]) -> Self {
         self.options.extend(options.iter().map(ToString::to_string));
         self
     }
 
-    pub fn env(self, name: &str, value: &str) -> Self {
+    pub(crate) fn env(self, name: &str, value: &str) -> Self {
         self.options(&["-e", &format!("{name}={value}")])
     }
 
     /// A file that is mounted, read-only.
-    pub fn mount(self, at: &str, text: &str) -> Self {
+    pub(crate) fn mount(self, at: &str, text: &str) -> Self {
         // cron, for one, reads nothing that others may write.
         self.mount_with_mode(at, text, 0o644)
     }
 
     /// The same, for root's eyes only.
-    pub fn secret(self, at: &str, text: &str) -> Self {
+    pub(crate) fn secret(self, at: &str, text: &str) -> Self {
         self.mount_with_mode(at, text, 0o600)
     }
 
@@ -218,7 +218,7 @@ impl Run {
     }
 
     /// A folder of this machine, which the container may write, and its path here.
-    pub fn folder(self, at: &str) -> (Self, PathBuf) {
+    pub(crate) fn folder(self, at: &str) -> (Self, PathBuf) {
         let path = self.dir.path().join("folder");
         fs::create_dir(&path).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
@@ -226,18 +226,18 @@ impl Run {
         (self.options(&["-v", &volume]), path)
     }
 
-    pub fn start(self) -> Container {
+    pub(crate) fn start(self) -> Container {
         Container::start(self, None)
     }
 
     /// With a terminal, as `run -it`.
-    pub fn start_on_a_terminal(self) -> Container {
+    pub(crate) fn start_on_a_terminal(self) -> Container {
         let pty = nix::pty::openpty(None, None).unwrap();
         Container::start(self.options(&["-it"]), Some((pty.master, pty.slave)))
     }
 
     #[track_caller]
-    pub fn run(self) -> Ended {
+    pub(crate) fn run(self) -> Ended {
         self.start().wait()
     }
 }
@@ -262,7 +262,7 @@ impl Said {
 }
 
 /// A container at work; it is removed with this.
-pub struct Container {
+pub(crate) struct Container {
     pub name: String,
     client: Child,
     said: Arc<(Mutex<Said>, Condvar)>,
@@ -282,7 +282,7 @@ impl Container {
         Self::spawn(name, command, terminal, run.dir)
     }
 
-    pub fn spawn(
+    pub(crate) fn spawn(
         name: String,
         mut command: Command,
         terminal: Option<(OwnedFd, OwnedFd)>,
@@ -321,24 +321,24 @@ impl Container {
         Self { name, client, said, terminal: master, shown, _dir: dir }
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&lock(&self.said.0).text).into_owned()
     }
 
     /// The lines so far that are like this.
-    pub fn lines(&self, pattern: &str) -> Vec<String> {
+    pub(crate) fn lines(&self, pattern: &str) -> Vec<String> {
         lock(&self.said.0).lines(&line(pattern))
     }
 
     /// Waits until a line like this was printed.
     #[track_caller]
-    pub fn wait_for(&self, pattern: &str) -> &Self {
+    pub(crate) fn wait_for(&self, pattern: &str) -> &Self {
         self.wait_for_times(1, pattern)
     }
 
     /// Waits until so many lines like this were printed.
     #[track_caller]
-    pub fn wait_for_times(&self, times: usize, pattern: &str) -> &Self {
+    pub(crate) fn wait_for_times(&self, times: usize, pattern: &str) -> &Self {
         let regex = line(pattern);
         let end = Instant::now() + PATIENCE;
         let mut said = lock(&self.said.0);
@@ -359,20 +359,20 @@ impl Container {
 
     /// Runs a command in the container; what it printed if that went well.
     #[track_caller]
-    pub fn exec(&self, command: &[&str]) -> String {
+    pub(crate) fn exec(&self, command: &[&str]) -> String {
         call(&[&["exec", &self.name], command].concat())
     }
 
     /// Stops it as an orchestrator does, with ten seconds before a KILL.
     #[track_caller]
-    pub fn stop_in_time(&self) -> &Self {
+    pub(crate) fn stop_in_time(&self) -> &Self {
         let start = Instant::now();
         call(&["stop", "-t", "10", &self.name]);
         assert!(start.elapsed() < Duration::from_secs(9), "{:?}\n{}", start.elapsed(), self.text());
         self
     }
 
-    pub fn type_in(&self, text: &str) -> &Self {
+    pub(crate) fn type_in(&self, text: &str) -> &Self {
         let master = self.terminal.as_ref().expect("a terminal").try_clone().unwrap();
         File::from(master).write_all(text.as_bytes()).unwrap();
         self
@@ -380,7 +380,7 @@ impl Container {
 
     /// Waits for the container's end and that of its output.
     #[track_caller]
-    pub fn wait(mut self) -> Ended {
+    pub(crate) fn wait(mut self) -> Ended {
         let end = Instant::now() + PATIENCE;
         let status = loop {
             match self.client.try_wait().unwrap() {
@@ -447,7 +447,7 @@ fn line(pattern: &str) -> Regex {
 }
 
 /// How a container ended.
-pub struct Ended {
+pub(crate) struct Ended {
     pub status: i32,
     pub text: String,
     /// What came on standard output alone.
@@ -459,12 +459,12 @@ pub struct Ended {
 
 impl Ended {
     #[track_caller]
-    pub fn fail(&self, why: &str) -> ! {
+    pub(crate) fn fail(&self, why: &str) -> ! {
         panic!("{why}\n{}\nstatus: {}\n{}", self.shown, self.status, self.text)
     }
 
     #[track_caller]
-    pub fn status(&self, expected: i32) -> &Self {
+    pub(crate) fn status(&self, expected: i32) -> &Self {
         if self.status != expected {
             self.fail(&format!("the exit status should be {expected}"));
         }
@@ -474,7 +474,7 @@ impl Ended {
     /// Lines like these are there, those of a stream in this order. What is written to two
     /// streams may come in another order than it was written in, through a container engine.
     #[track_caller]
-    pub fn lines(&self, patterns: &[&str]) -> &Self {
+    pub(crate) fn lines(&self, patterns: &[&str]) -> &Self {
         let mut streams = [self.out.lines(), self.err.lines()];
         for pattern in patterns {
             let regex = line(pattern);
@@ -495,7 +495,7 @@ impl Ended {
     }
 
     #[track_caller]
-    pub fn lacks(&self, pattern: &str) -> &Self {
+    pub(crate) fn lacks(&self, pattern: &str) -> &Self {
         let regex = Regex::new(pattern).unwrap();
         if self.out.lines().chain(self.err.lines()).any(|line| regex.is_match(line)) {
             self.fail(&format!("there should be no line like `{pattern}`"));
@@ -505,7 +505,7 @@ impl Ended {
 
     /// The last line of the log but for those of level info, which says why.
     #[track_caller]
-    pub fn reason(&self, pattern: &str) -> &Self {
+    pub(crate) fn reason(&self, pattern: &str) -> &Self {
         let info = "The wait policy|Launching|Running the|Exiting|Trying to|terminating|Exited|\\S+ is ready";
         let info = Regex::new(&format!(r"^{STAMP}main/\d+\]: ({info})")).unwrap();
         let own = Regex::new(&format!(r"^{STAMP}main/\d+\]")).unwrap();

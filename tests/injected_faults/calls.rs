@@ -1,7 +1,7 @@
 //! The system calls that trc makes, and the errors that each may give.
 
 /// Calls that are never made to fail, and why not.
-pub const SPARED: &[(&str, &str)] = &[
+pub(super) const SPARED: &[(&str, &str)] = &[
     ("close", "strace keeps the kernel from closing the descriptor, so that it leaks"),
     ("exit_group", "it does not return"),
     ("rt_sigreturn", "it does not return"),
@@ -18,7 +18,7 @@ pub const SPARED: &[(&str, &str)] = &[
 
 /// The others, by name, with the errors that their manual pages list and that a caller can do
 /// nothing to exclude.
-pub const CALLS: &[(&str, &[&str])] = &[
+pub(super) const CALLS: &[(&str, &[&str])] = &[
     ("access", &["ENOENT", "EACCES"]),
     ("bind", &["EADDRINUSE", "EACCES", "ENOMEM"]),
     ("brk", &["ENOMEM"]),
@@ -116,12 +116,12 @@ pub const CALLS: &[(&str, &[&str])] = &[
 
 /// What strace is told to answer by. A failed brk is no error number: the kernel leaves the break
 /// where it is, and says so.
-pub fn answer(call: &str, errno: &str) -> String {
+pub(super) fn answer(call: &str, errno: &str) -> String {
     if call == "brk" { "retval=0".to_owned() } else { format!("error={errno}") }
 }
 
 /// Calls of a child between `clone` and its command, with their errors.
-pub const CHILD_CALLS: &[(&str, &[&str])] = &[
+pub(super) const CHILD_CALLS: &[(&str, &[&str])] = &[
     ("capset", &["EPERM"]),
     ("chdir", &["ENOENT", "EACCES", "ENOMEM", "EIO"]),
     ("dup3", &["EBUSY", "EMFILE", "EINTR"]),

@@ -1,6 +1,6 @@
 //! Faults that once went wrong, by what broke.
 
-use crate::{Came, SITUATIONS, can_trace, has, judge_case, matrix, usable, without_fault};
+use super::{Came, SITUATIONS, can_trace, has, judge_case, matrix, usable, without_fault};
 use std::collections::BTreeMap;
 
 /// Runs the cases of a situation whose names begin so; what they came to must be so.

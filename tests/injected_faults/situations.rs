@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::common::{Mode, Trc, python};
 
 /// One of them.
-pub struct Situation {
+pub(super) struct Situation {
     /// Its name in the name of a case.
     pub name: &'static str,
     /// trc as PID 1, or not.
@@ -30,7 +30,7 @@ const fn situation(name: &'static str, make: fn() -> Trc) -> Situation {
 }
 
 /// All of them.
-pub const SITUATIONS: &[Situation] = &[
+pub(super) const SITUATIONS: &[Situation] = &[
     situation("start", start),
     Situation { root: true, children: true, ..situation("child", child) },
     situation("up", up),

@@ -8,7 +8,7 @@ const KEPT: usize = 1024 * 1024;
 
 /// Its last lines.
 #[derive(Default)]
-pub struct Log {
+pub(super) struct Log {
     lines: VecDeque<Vec<u8>>,
     kept: usize,
     dropped: bool,
@@ -16,7 +16,7 @@ pub struct Log {
 
 impl Log {
     /// One more line, with its newline.
-    pub fn push(&mut self, line: &[u8]) {
+    pub(super) fn push(&mut self, line: &[u8]) {
         self.kept += line.len();
         self.lines.push_back(line.to_vec());
         while self.kept > KEPT
@@ -28,7 +28,7 @@ impl Log {
     }
 
     /// Writes all that is kept.
-    pub fn write(&self, to: &mut impl Write) -> io::Result<()> {
+    pub(super) fn write(&self, to: &mut impl Write) -> io::Result<()> {
         if self.dropped {
             to.write_all("… (the start of a long log; -v shows all of it)\n".as_bytes())?;
         }

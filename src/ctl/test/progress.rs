@@ -13,7 +13,7 @@ const CLEAR: &str = "\r\x1b[K";
 
 /// How far it has come.
 #[derive(Default)]
-pub struct Progress {
+pub(super) struct Progress {
     /// Why there were no namespaces.
     pub refused: Option<String>,
     /// Whether a signal has ended it.
@@ -32,7 +32,7 @@ pub struct Progress {
 impl Progress {
     /// Nothing has happened yet. `verbose` shows the log as it comes.
     #[must_use]
-    pub fn new(verbose: bool) -> Self {
+    pub(super) fn new(verbose: bool) -> Self {
         let terminal = std::io::stderr().is_terminal();
         Self { now: "starting the units".to_owned(), verbose, terminal, ..Self::default() }
     }
@@ -47,21 +47,21 @@ impl Progress {
     }
 
     /// Writes the line anew, where somebody looks at it.
-    pub fn show(&self) {
+    pub(super) fn show(&self) {
         if self.terminal {
             _ = write!(std::io::stderr().lock(), "{BEGIN}{}{END}", self.text());
         }
     }
 
     /// Takes the line away again.
-    pub fn clear(&self) {
+    pub(super) fn clear(&self) {
         if self.terminal {
             _ = write!(std::io::stderr().lock(), "{CLEAR}");
         }
     }
 
     /// Writes the log, where it was not shown as it came.
-    pub fn tell_log(&self) {
+    pub(super) fn tell_log(&self) {
         if !self.verbose {
             _ = self.log.write(&mut std::io::stderr().lock());
         }

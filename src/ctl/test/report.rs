@@ -7,7 +7,7 @@ use serde::Deserialize;
 /// The whole run.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Report {
+pub(super) struct Report {
     /// How long it took.
     pub took_ms: f64,
     /// trc's exit status.
@@ -24,7 +24,7 @@ pub struct Report {
 /// A test, or what the stop drill has looked at.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Point {
+pub(super) struct Point {
     /// `test.NAME`, `async.web.stop`, `orphans` …
     pub name: String,
     /// `test` or `drill`.
@@ -48,7 +48,7 @@ pub struct Point {
 /// What a point came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Outcome {
+pub(super) enum Outcome {
     /// As expected.
     Passed,
     /// It has nothing to say.
@@ -64,7 +64,7 @@ pub enum Outcome {
 /// One thing that is expected.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Check {
+pub(super) struct Check {
     /// What, in words.
     pub name: String,
     /// Whether it held.
@@ -76,7 +76,7 @@ pub struct Check {
 /// What something said last.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Output {
+pub(super) struct Output {
     /// A unit, or `stdout` or `stderr` of the test's command.
     pub of: String,
     /// Without their newlines.
@@ -88,13 +88,13 @@ impl Report {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
+    pub(super) fn parse(text: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text)
     }
 
     /// How trc ended after all, and which reports it could not write: then this one may say
     /// that all was well, for it was written before.
-    pub fn ended(&mut self, status: u8, unwritten: Option<&str>) {
+    pub(super) fn ended(&mut self, status: u8, unwritten: Option<&str>) {
         self.status = status.into();
         self.lost = unwritten.is_some();
         if let Some(why) = unwritten {
@@ -105,18 +105,18 @@ impl Report {
     /// Whether trc's status has another reason than what the points tell: a signal, a boot that
     /// failed, a report that could not be written.
     #[must_use]
-    pub fn is_cut_short(&self) -> bool {
+    pub(super) fn is_cut_short(&self) -> bool {
         let failed = self.points.iter().any(|point| point.outcome == Outcome::Failed);
         self.status != 0 && (!failed || self.lost || self.tests().any(Point::not_run))
     }
 
     /// The tests, in the order in which they ran.
-    pub fn tests(&self) -> impl Iterator<Item = &Point> {
+    pub(super) fn tests(&self) -> impl Iterator<Item = &Point> {
         self.points.iter().filter(|point| point.is_test())
     }
 
     /// What the stop drill has looked at.
-    pub fn drill(&self) -> impl Iterator<Item = &Point> {
+    pub(super) fn drill(&self) -> impl Iterator<Item = &Point> {
         self.points.iter().filter(|point| !point.is_test())
     }
 }
@@ -124,13 +124,13 @@ impl Report {
 impl Point {
     /// Whether it is a test, and not of the stop drill.
     #[must_use]
-    pub fn is_test(&self) -> bool {
+    pub(super) fn is_test(&self) -> bool {
         self.kind == "test"
     }
 
     /// Whether it is a test whose turn never came.
     #[must_use]
-    pub fn not_run(&self) -> bool {
+    pub(super) fn not_run(&self) -> bool {
         self.is_test() && self.why.as_deref().is_some_and(|why| why.starts_with("not run"))
     }
 }

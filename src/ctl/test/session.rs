@@ -12,7 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::namespace::{self, Stage};
 
 /// Who is told what trc says.
-pub trait Listener {
+pub(super) trait Listener {
     /// A line of the report on its standard output.
     fn reported(&mut self, line: &str);
     /// A line of its log, with the newline.
@@ -67,7 +67,7 @@ impl<R: Read + AsFd> Lines<R> {
 ///
 /// # Errors
 /// Why it could not be run at all.
-pub fn run(stage: Stage, trc: &[OsString], listener: &mut dyn Listener) -> io::Result<u8> {
+pub(super) fn run(stage: Stage, trc: &[OsString], listener: &mut dyn Listener) -> io::Result<u8> {
     let signals = namespace::signals()?;
     let mut command = stage.command(trc);
     // The namespace is meant to be told of Ctrl-C once, by this program.

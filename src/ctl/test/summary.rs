@@ -7,7 +7,7 @@ use super::report::{Outcome, Point, Report};
 
 /// How it is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Style {
+pub(super) struct Style {
     /// Marks that people see at a glance, instead of words that programs find.
     pub marks: bool,
     /// Colours.
@@ -40,7 +40,7 @@ impl Style {
 
 /// All of it.
 #[must_use]
-pub fn summary(report: &Report, style: Style) -> String {
+pub(super) fn summary(report: &Report, style: Style) -> String {
     let mut out = String::new();
     let points = || report.tests().chain(report.drill());
     let widest = points().map(|point| point.name.chars().count()).max().unwrap_or(0);

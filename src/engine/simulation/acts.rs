@@ -11,7 +11,7 @@ use crate::signal::Signal;
 
 impl Witness<'_> {
     /// An action that came out of the engine.
-    pub fn acted(&mut self, action: &Action, built: &Built) -> Verdict {
+    pub(super) fn acted(&mut self, action: &Action, built: &Built) -> Verdict {
         if self.ended {
             // What is left in the queue at the end is looked at, and people are told.
             return match action {

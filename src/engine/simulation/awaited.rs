@@ -5,7 +5,7 @@ use super::plan::Plan;
 use crate::config::{Condition, Stage};
 
 /// What a bare name in a test's `after` means, of a unit without a readiness check.
-pub fn bare(stage: Stage) -> Condition {
+pub(super) fn bare(stage: Stage) -> Condition {
     match stage {
         Stage::Test => Condition::Exited,
         Stage::Boot | Stage::Async | Stage::Sync | Stage::Halt => Condition::Started,
@@ -13,7 +13,7 @@ pub fn bare(stage: Stage) -> Condition {
 }
 
 /// What tests wait for without having written it.
-pub fn complete(plan: &Plan, units: &mut [Term]) {
+pub(super) fn complete(plan: &Plan, units: &mut [Term]) {
     let stage = |at: usize| plan.units[at].stage;
     let up = |units: &[Term], at: usize| match &plan.units[at] {
         unit if unit.ready.is_some() => Condition::Ready,

@@ -16,24 +16,24 @@ use crate::graph::{Graph, UnitId};
 
 /// One of the two graphs of a plan, and who is who in it.
 #[derive(Clone, Debug)]
-pub struct Built {
+pub(super) struct Built {
     pub graph: Rc<Graph>,
     /// The unit of the plan, by id.
     pub plan: Vec<usize>,
 }
 
 impl Built {
-    pub fn unit(&self, id: UnitId) -> usize {
+    pub(super) fn unit(&self, id: UnitId) -> usize {
         self.plan[id.0]
     }
 
-    pub fn id(&self, unit: usize) -> Option<UnitId> {
+    pub(super) fn id(&self, unit: usize) -> Option<UnitId> {
         self.plan.iter().position(|one| *one == unit).map(UnitId)
     }
 }
 
 /// Builds one of a plan's graphs; none if it is refused.
-pub fn graph(plan: &Plan, second: bool) -> Option<Built> {
+pub(super) fn graph(plan: &Plan, second: bool) -> Option<Built> {
     let graph = Graph::build(&config(plan, second)).ok()?;
     let number = |unit: &Unit| unit.name[1..].parse().ok();
     let units = graph.nodes.iter().map(|node| number(&node.unit)).collect::<Option<_>>()?;
@@ -41,7 +41,7 @@ pub fn graph(plan: &Plan, second: bool) -> Option<Built> {
 }
 
 /// A unit by its name.
-pub fn place(plan: &Plan, at: usize) -> Placed<String> {
+pub(super) fn place(plan: &Plan, at: usize) -> Placed<String> {
     let value = format!("{}.u{at}", plan.units[at].stage.name());
     Placed { value, origin: Origin::Default }
 }
@@ -148,7 +148,7 @@ fn config(plan: &Plan, second: bool) -> Config {
 
 /// What one of the graphs means for each unit of the plan.
 #[derive(Clone, Debug)]
-pub struct Terms {
+pub(super) struct Terms {
     pub units: Vec<Term>,
     /// The order in which units of one stage run one by one.
     pub order: Vec<usize>,
@@ -159,7 +159,7 @@ pub struct Terms {
 }
 
 #[derive(Clone, Default, Debug)]
-pub struct Term {
+pub(super) struct Term {
     /// Whether it is in this graph.
     pub here: bool,
     pub oneshot: bool,
@@ -177,7 +177,7 @@ pub struct Term {
 }
 
 impl Terms {
-    pub fn of(plan: &Plan, second: bool) -> Self {
+    pub(super) fn of(plan: &Plan, second: bool) -> Self {
         let here = |at: usize| plan.has(at, second);
         let mut units = vec![Term::default(); plan.units.len()];
         for (at, unit) in plan.units.iter().enumerate() {
@@ -248,7 +248,7 @@ impl Terms {
 
 /// The order of units that run one by one: again and again the first one, by stage and as
 /// declared, whose needs have all been taken.
-pub fn order(plan: &Plan, units: &[Term]) -> Vec<usize> {
+pub(super) fn order(plan: &Plan, units: &[Term]) -> Vec<usize> {
     let mut left: Vec<usize> = (0..units.len()).filter(|at| units[*at].here).collect();
     // Tests with faults come last.
     let with_fault = |at: usize| {

@@ -7,7 +7,7 @@ use crate::signal::Signal;
 
 /// What there is to a test run beside its tests.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Drill {
+pub(super) struct Drill {
     /// The points that some test allows.
     pub allow: Vec<Point>,
     /// Whether a test that is skipped fails the run.
@@ -20,7 +20,7 @@ pub struct Drill {
 
 /// A point of the drill; units by their place in the plan.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Point {
+pub(super) enum Point {
     Run(usize),
     Stop(usize),
     Log(usize),
@@ -34,7 +34,7 @@ pub enum Point {
 
 impl Point {
     /// What is left of it once this unit is gone.
-    pub fn without(self, gone: usize) -> Option<Self> {
+    pub(super) fn without(self, gone: usize) -> Option<Self> {
         let moved = |at: usize| (at != gone).then(|| at - usize::from(at > gone));
         match self {
             Self::Run(at) => moved(at).map(Self::Run),
@@ -52,7 +52,7 @@ impl Point {
 /// while that is not sick.
 #[expect(clippy::struct_excessive_bools, reason = "each is so or not")]
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Test {
+pub(super) struct Test {
     pub within: Option<Ms>,
     pub holds: Option<Ms>,
     pub start_within: Ms,
@@ -78,7 +78,7 @@ pub struct Test {
 
 /// What a test does to a unit.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Blow {
+pub(super) enum Blow {
     Kill(Signal),
     /// It is stopped for so long.
     Stop(Ms),
@@ -86,7 +86,7 @@ pub enum Blow {
 
 impl Test {
     /// It is tried once.
-    pub fn plain() -> Self {
+    pub(super) fn plain() -> Self {
         Self {
             within: None,
             holds: None,
@@ -105,7 +105,7 @@ impl Test {
 }
 
 /// What is written of a test.
-pub fn test(plan: &Plan, test: &Test, second: bool) -> config::Test {
+pub(super) fn test(plan: &Plan, test: &Test, second: bool) -> config::Test {
     let fault = test.fault.filter(|(victim, _)| plan.has(*victim, second)).map(|(victim, blow)| {
         let kind = match blow {
             Blow::Kill(signal) => FaultKind::Kill(signal),
@@ -134,7 +134,7 @@ pub fn test(plan: &Plan, test: &Test, second: bool) -> config::Test {
 }
 
 /// What is written of the whole test run.
-pub fn testing(plan: &Plan, drill: &Drill, second: bool) -> Testing {
+pub(super) fn testing(plan: &Plan, drill: &Drill, second: bool) -> Testing {
     let name = |at: usize, end| format!("{}.{end}", build::place(plan, at).value);
     let here = drill.allow.iter().filter(|point| match point {
         Point::Run(at) | Point::Stop(at) | Point::Log(at) | Point::MaxRss(at) => {

@@ -12,7 +12,7 @@ use crate::signal::Signal;
 
 impl Witness<'_> {
     /// An event that the engine is about to be given.
-    pub fn before(&mut self, now: Tick, event: &Event, built: &Built) {
+    pub(super) fn before(&mut self, now: Tick, event: &Event, built: &Built) {
         self.now = now;
         self.nothing_left = false;
         self.judge_grace();
@@ -150,7 +150,7 @@ impl Witness<'_> {
     }
 
     /// Forks that are due again, unless what they waited for is gone again.
-    pub fn retries(&mut self) {
+    pub(super) fn retries(&mut self) {
         for at in 0..self.units.len() {
             if let Stand::Retrying(until) = self.units[at].stand
                 && until <= self.now
@@ -201,7 +201,7 @@ impl Witness<'_> {
     }
 
     /// Whether boot has failed, or the wait policy ends the run.
-    pub fn conclude(&mut self) {
+    pub(super) fn conclude(&mut self) {
         if self.phase == Phase::Boot {
             let failed = |at: &usize| {
                 let seen = &self.units[*at];
@@ -223,7 +223,7 @@ impl Witness<'_> {
     }
 
     /// The run stops, if it does not already.
-    pub fn decide(&mut self, status: u8, mark: Mark) {
+    pub(super) fn decide(&mut self, status: u8, mark: Mark) {
         if !self.stops() {
             self.status = status;
             self.phase = if self.plan.transparent() { Phase::Over } else { Phase::Stopping };
@@ -387,7 +387,7 @@ impl Witness<'_> {
     }
 
     /// A unit has ended. `key` is the status of the terminal's signal that it died of.
-    pub fn over(&mut self, at: usize, status: u8, key: Option<u8>) {
+    pub(super) fn over(&mut self, at: usize, status: u8, key: Option<u8>) {
         let unit = &self.plan.units[at];
         let seen = &self.units[at];
         let told = seen.stand == Stand::Alive && (seen.told.is_some() || seen.killed.is_some());

@@ -11,15 +11,15 @@ use crate::engine::{Ending, Finding, Lack, Late, Tick};
 use crate::signal::Signal;
 
 /// What a process unit has left may take so long to end by itself.
-pub const LINGER: Tick = Tick::from_millis(200);
+pub(super) const LINGER: Tick = Tick::from_millis(200);
 
 /// What nobody dies of who was not at fault.
-pub const CRASHES: [i32; 6] =
+pub(super) const CRASHES: [i32; 6] =
     [libc::SIGABRT, libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGSYS];
 
 /// Something that was not as it should be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Found {
+pub(super) enum Found {
     Ended(usize),
     Restarted(usize),
     Killed(usize),
@@ -40,7 +40,7 @@ pub enum Found {
 
 /// What is known of a test run as a whole.
 #[derive(Default, Debug)]
-pub struct Tested {
+pub(super) struct Tested {
     pub found: Vec<Found>,
     /// How many restarts there have been.
     pub restarts: u32,
@@ -64,7 +64,7 @@ pub struct Tested {
 }
 
 impl Witness<'_> {
-    pub fn find(&mut self, found: Found) {
+    pub(super) fn find(&mut self, found: Found) {
         if self.testing() && !self.ended && !self.tested.found.contains(&found) {
             self.tested.found.push(found);
             self.mark(match found {
@@ -93,7 +93,7 @@ impl Witness<'_> {
     }
 
     /// A unit is over: was that to be expected?
-    pub fn judge(&mut self, at: usize, status: u8) {
+    pub(super) fn judge(&mut self, at: usize, status: u8) {
         let unit = &self.plan.units[at];
         if unit.stage == Stage::Test || unit.stage != Stage::Halt && self.stops() {
             return;
@@ -113,7 +113,7 @@ impl Witness<'_> {
     }
 
     /// A unit has crashed, or was not told to end, while a test run stops.
-    pub fn fails_in_the_stop(&mut self, at: usize) {
+    pub(super) fn fails_in_the_stop(&mut self, at: usize) {
         let unit = &self.plan.units[at];
         let serves = unit.stage != Stage::Halt && unit.on_failure != OnFailure::Ignore;
         if serves && self.stops() && self.tested.through {
@@ -123,7 +123,7 @@ impl Witness<'_> {
     }
 
     /// A unit has ended that was told to stop after the last test, with this status.
-    pub fn stops_with(&mut self, at: usize, ending: Ending) {
+    pub(super) fn stops_with(&mut self, at: usize, ending: Ending) {
         let unit = &self.plan.units[at];
         if !self.tested.through || !self.stops() || unit.stage == Stage::Halt {
             return;
@@ -157,7 +157,7 @@ impl Witness<'_> {
     }
 
     /// Every unit has stopped, or there is no more time: as tests expect it?
-    pub fn judge_stops(&mut self) {
+    pub(super) fn judge_stops(&mut self) {
         if !self.tested.through {
             return;
         }
@@ -187,14 +187,14 @@ impl Witness<'_> {
     }
 
     /// Whoever stops the container has no more patience.
-    pub fn judge_grace(&mut self) {
+    pub(super) fn judge_grace(&mut self) {
         if self.tested.stop_by.is_some_and(|stop_by| stop_by < self.now) {
             self.find(Found::Slow);
         }
     }
 
     /// What a unit has left had its moment.
-    pub fn lingers(&mut self, at: usize) {
+    pub(super) fn lingers(&mut self, at: usize) {
         let seen = &mut self.units[at];
         if seen.linger.is_none_or(|until| self.now < until) {
             return;
@@ -208,7 +208,7 @@ impl Witness<'_> {
 
     /// A halt unit that has run for too long, or what it left, is killed late, and not only
     /// because there is no time left for it.
-    pub fn overstays(&mut self, at: usize) {
+    pub(super) fn overstays(&mut self, at: usize) {
         let seen = &self.units[at];
         let lives = seen.stand == Stand::Alive || seen.left;
         let told = lives && seen.told.is_some() && seen.killed.is_none();
@@ -218,7 +218,7 @@ impl Witness<'_> {
     }
 
     /// There was no time left to stop some units, or not even to kill them.
-    pub fn finds_unstopped(&mut self) {
+    pub(super) fn finds_unstopped(&mut self) {
         for at in 0..self.units.len() {
             if self.terms.units[at].here && !self.gone(at) {
                 self.find(Found::Killed(at));
@@ -227,7 +227,7 @@ impl Witness<'_> {
     }
 
     /// 0 if every test has passed and all that was found is allowed.
-    pub fn verdict(&mut self) -> u8 {
+    pub(super) fn verdict(&mut self) -> u8 {
         if self.tested.unsettled {
             self.mark(Mark::TestRunUnsettled);
             return 78;
@@ -261,7 +261,7 @@ impl Witness<'_> {
     }
 
     /// At the end: the engine has found what the books say.
-    pub fn findings(&self, findings: &[Finding], built: &Built) -> Verdict {
+    pub(super) fn findings(&self, findings: &[Finding], built: &Built) -> Verdict {
         let of = |finding: &Finding| match *finding {
             Finding::Ended(id) => Found::Ended(built.unit(id)),
             Finding::Restarted(id) => Found::Restarted(built.unit(id)),

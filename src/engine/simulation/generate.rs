@@ -22,7 +22,7 @@ const STOPPING: [i32; 6] =
 const OTHERS: [i32; 3] = [libc::SIGWINCH, libc::SIGCONT, libc::SIGTSTP];
 
 /// The plan of this seed.
-pub fn plan(seed: u64) -> Plan {
+pub(super) fn plan(seed: u64) -> Plan {
     let mut chance = Random::new(seed);
     let random = &mut chance;
     let units = if random.chance(6) { transparent(random) } else { units(random) };
@@ -154,7 +154,7 @@ fn units(random: &mut Random) -> Vec<Unit> {
 }
 
 /// Whether a graph takes such an edge.
-pub fn can_wait(waiter: &Unit, awaited: &Unit, condition: Option<Condition>) -> bool {
+pub(super) fn can_wait(waiter: &Unit, awaited: &Unit, condition: Option<Condition>) -> bool {
     let stages = match waiter.stage {
         Stage::Boot => awaited.stage == Stage::Boot,
         Stage::Async | Stage::Sync => !matches!(awaited.stage, Stage::Test | Stage::Halt),
@@ -307,7 +307,7 @@ fn child(random: &mut Random, stage: Stage) -> Child {
 }
 
 /// How many tries can't be made first.
-pub fn unmade(random: &Random) -> u32 {
+pub(super) fn unmade(random: &Random) -> u32 {
     random.apart(2).maybe(10, |random| random.pick(&[1, 2, 6, 7, 8])).unwrap_or(0)
 }
 

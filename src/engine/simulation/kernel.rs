@@ -11,7 +11,7 @@ use crate::signal::Signal;
 
 impl World<'_> {
     /// What trc does.
-    pub fn act(&mut self, action: &Action) {
+    pub(super) fn act(&mut self, action: &Action) {
         match action {
             Action::Spawn(id) => self.spawn(*id),
             Action::Signal(Target::Process(id), signal) => {
@@ -103,7 +103,7 @@ impl World<'_> {
     }
 
     /// A signal to a main process.
-    pub fn send(&mut self, unit: usize, signal: Signal) {
+    pub(super) fn send(&mut self, unit: usize, signal: Signal) {
         let Some(mut main) = self.slots[unit].main else { return };
         let child = self.child(unit);
         if signal == Signal::KILL {

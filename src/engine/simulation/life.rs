@@ -21,7 +21,7 @@ const HORIZON: Tick = Tick::from_secs(20);
 const AT_ONCE: u32 = 400;
 
 /// How a life went.
-pub struct Lived {
+pub(super) struct Lived {
     pub marks: Marks,
     pub broken: Option<Broken>,
     /// What happened, where that was wanted.
@@ -44,7 +44,7 @@ struct Life<'a> {
 }
 
 /// Lives a plan; none if its graph is refused.
-pub fn live(plan: &Plan, mutant: &Mutant, told: bool) -> Option<Lived> {
+pub(super) fn live(plan: &Plan, mutant: &Mutant, told: bool) -> Option<Lived> {
     let built = Rc::new(build::graph(plan, false)?);
     let mut graph = Rc::clone(&built.graph);
     if mutant.name != mutants::NONE.name {

@@ -16,7 +16,7 @@ const AGAIN: Tick = Tick::from_millis(200);
 
 /// The looks at zombies after the last test.
 #[derive(Clone, Copy, PartialEq, Default, Debug)]
-pub enum Look {
+pub(super) enum Look {
     #[default]
     NotYet,
     Owed,
@@ -29,7 +29,7 @@ pub enum Look {
 
 /// The looks at what remains when every unit is gone.
 #[derive(Clone, Copy, PartialEq, Default, Debug)]
-pub enum Left {
+pub(super) enum Left {
     #[default]
     NotYet,
     Asked,
@@ -43,7 +43,7 @@ pub enum Left {
 impl Witness<'_> {
     /// In place of the wait policy: after the last test, once all units rest, there is a look at
     /// zombies.
-    pub fn ask_tests(&mut self) {
+    pub(super) fn ask_tests(&mut self) {
         if self.turn().is_some() || self.tested.look != Look::NotYet {
             return;
         }
@@ -141,7 +141,7 @@ impl Witness<'_> {
     }
 
     /// The second look at zombies comes a moment later.
-    pub fn looks_again(&mut self) {
+    pub(super) fn looks_again(&mut self) {
         if let Look::Again(at) = self.tested.look
             && at <= self.now
             && self.phase == Phase::Up
@@ -151,7 +151,7 @@ impl Witness<'_> {
     }
 
     /// The engine looks for zombies.
-    pub fn inspects(&mut self) -> Verdict {
+    pub(super) fn inspects(&mut self) -> Verdict {
         self.tested.look = match self.tested.look {
             Look::Owed => Look::Asked,
             Look::OwedAgain => Look::AskedAgain,
@@ -163,7 +163,7 @@ impl Witness<'_> {
     }
 
     /// It has: after that the run stops, as from outside.
-    pub fn inspected(&mut self, zombies: bool) {
+    pub(super) fn inspected(&mut self, zombies: bool) {
         let again = self.tested.look == Look::AskedAgain;
         if zombies && !again {
             self.tested.look = Look::Again(self.now + AGAIN);
@@ -191,7 +191,7 @@ impl Witness<'_> {
     }
 
     /// The engine looks at what is left.
-    pub fn looks_at_remains(&mut self) -> Verdict {
+    pub(super) fn looks_at_remains(&mut self) -> Verdict {
         expect(self.testing(), "nothing of a test run is done in production")?;
         expect(self.all_gone(), "what remains is looked at when every unit is gone")?;
         self.tested.left = match (self.phase, self.tested.left) {
@@ -206,7 +206,7 @@ impl Witness<'_> {
     }
 
     /// It has.
-    pub fn remains(&mut self, left: bool, found: &[Found]) {
+    pub(super) fn remains(&mut self, left: bool, found: &[Found]) {
         match self.tested.left {
             Left::Asked if left => {
                 self.tested.left = Left::Lingers(self.now + LINGER);
@@ -224,7 +224,7 @@ impl Witness<'_> {
     }
 
     /// Whether there is reason to wait with the sweep.
-    pub fn lets_linger(&self) -> bool {
+    pub(super) fn lets_linger(&self) -> bool {
         match self.tested.left {
             Left::Asked | Left::AskedAgain => true,
             Left::Lingers(until) => self.now < until,

@@ -7,12 +7,12 @@ macro_rules! marks {
     ($($name:ident,)*) => {
         /// Something worth coming across.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-        pub enum Mark {
+        pub(super) enum Mark {
             $($name,)*
         }
 
         impl Mark {
-            pub const ALL: &[Self] = &[$(Self::$name,)*];
+            pub(super) const ALL: &[Self] = &[$(Self::$name,)*];
         }
     };
 }
@@ -165,7 +165,7 @@ marks! {
 }
 
 impl Mark {
-    pub fn of_policy(wait: WaitPolicy) -> Self {
+    pub(super) fn of_policy(wait: WaitPolicy) -> Self {
         match wait {
             WaitPolicy::Any => Self::EndedByAny,
             WaitPolicy::All => Self::EndedByAll,
@@ -181,14 +181,14 @@ const BITS: usize = u64::BITS as usize;
 
 /// A set of them.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub struct Marks([u64; Mark::ALL.len().div_ceil(BITS)]);
+pub(super) struct Marks([u64; Mark::ALL.len().div_ceil(BITS)]);
 
 impl Marks {
-    pub fn set(&mut self, mark: Mark) {
+    pub(super) fn set(&mut self, mark: Mark) {
         self.0[mark as usize / BITS] |= 1 << (mark as usize % BITS);
     }
 
-    pub fn has(self, mark: Mark) -> bool {
+    pub(super) fn has(self, mark: Mark) -> bool {
         self.0[mark as usize / BITS] >> (mark as usize % BITS) & 1 == 1
     }
 }

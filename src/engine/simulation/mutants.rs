@@ -13,7 +13,7 @@ use crate::signal::Signal;
 
 /// What is wrong with an engine: it is given another graph than what was written means,
 /// or its actions or what it is told are tampered with.
-pub struct Mutant {
+pub(super) struct Mutant {
     pub name: &'static str,
     pub graph: fn(&mut Graph),
     pub actions: fn(&mut Vec<Action>, &Plan),
@@ -21,17 +21,17 @@ pub struct Mutant {
 }
 
 /// The engine as it is.
-pub const NONE: Mutant = graph("none", |_| {});
+pub(super) const NONE: Mutant = graph("none", |_| {});
 
-pub const fn graph(name: &'static str, graph: fn(&mut Graph)) -> Mutant {
+pub(super) const fn graph(name: &'static str, graph: fn(&mut Graph)) -> Mutant {
     Mutant { name, graph, actions: |_, _| {}, event: |event| event }
 }
 
-pub const fn actions(name: &'static str, actions: fn(&mut Vec<Action>, &Plan)) -> Mutant {
+pub(super) const fn actions(name: &'static str, actions: fn(&mut Vec<Action>, &Plan)) -> Mutant {
     Mutant { name, graph: |_| {}, actions, event: |event| event }
 }
 
-pub const fn event(name: &'static str, event: fn(Event) -> Event) -> Mutant {
+pub(super) const fn event(name: &'static str, event: fn(Event) -> Event) -> Mutant {
     Mutant { name, graph: |_| {}, actions: |_, _| {}, event }
 }
 

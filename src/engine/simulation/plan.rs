@@ -9,15 +9,15 @@ use crate::engine::{Ending, Notice, SpawnStage, Tick};
 use crate::signal::Signal;
 
 /// Virtual milliseconds.
-pub type Ms = u32;
+pub(super) type Ms = u32;
 
-pub fn ms(time: Ms) -> Tick {
+pub(super) fn ms(time: Ms) -> Tick {
     Duration::from_millis(u64::from(time))
 }
 
 /// One whole life.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Plan {
+pub(super) struct Plan {
     pub wait: WaitPolicy,
     /// `shutdown.timeout`.
     pub budget: Option<Ms>,
@@ -47,7 +47,7 @@ pub struct Plan {
 
 /// One rule of `[signals]`; units by their place in the plan.
 #[derive(Clone, PartialEq, Debug)]
-pub enum Rule {
+pub(super) enum Rule {
     Stop,
     Ignore,
     /// Output files are opened anew.
@@ -57,7 +57,7 @@ pub enum Rule {
 
 /// What boot makes of the command line.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Settling {
+pub(super) enum Settling {
     Same,
     /// Another graph, of the units that are in it.
     New,
@@ -66,7 +66,7 @@ pub enum Settling {
 
 /// In which of the two graphs a unit is; boot units are in both.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Within {
+pub(super) enum Within {
     Both,
     First,
     Second,
@@ -74,7 +74,7 @@ pub enum Within {
 
 /// A signal to trc.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Told {
+pub(super) struct Told {
     pub at: Ms,
     pub signal: Signal,
     pub outside: bool,
@@ -82,7 +82,7 @@ pub struct Told {
 
 /// One unit.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Unit {
+pub(super) struct Unit {
     pub stage: Stage,
     pub form: Form,
     pub within: Within,
@@ -113,7 +113,7 @@ pub struct Unit {
 
 /// `ready`.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Ready {
+pub(super) struct Ready {
     /// The unit says so by itself.
     pub told: bool,
     pub every: Ms,
@@ -122,7 +122,7 @@ pub struct Ready {
 
 /// `health`.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Health {
+pub(super) struct Health {
     /// The unit says so by itself.
     pub told: bool,
     pub every: Ms,
@@ -132,7 +132,7 @@ pub struct Health {
 
 /// `restart`.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Restart {
+pub(super) struct Restart {
     pub when: When,
     pub max: Option<u32>,
     pub window: Ms,
@@ -143,7 +143,7 @@ pub struct Restart {
 
 /// What a stop command does.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum StopCommand {
+pub(super) enum StopCommand {
     NotStarted,
     /// Ends after so long, and makes the unit end so long after that.
     Ends {
@@ -156,7 +156,7 @@ pub enum StopCommand {
 
 /// What a unit's process does.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Child {
+pub(super) struct Child {
     /// So many starts fail first, for want of processes.
     pub scarce: u32,
     /// That is told by execve(2) only, so long after the fork.
@@ -190,7 +190,7 @@ pub struct Child {
 
 /// How a start goes.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Start {
+pub(super) enum Start {
     Executes(Ms),
     /// It never comes to execute its command: a hung mount.
     Hangs,
@@ -200,7 +200,7 @@ pub enum Start {
 
 /// How a process takes its stop signal.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Reply {
+pub(super) enum Reply {
     /// Dies of it.
     Dies(Ms),
     Exits(Ms, u8),
@@ -209,7 +209,7 @@ pub enum Reply {
 
 /// A signal from a unit to trc.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Tells {
+pub(super) struct Tells {
     pub signal: Signal,
     pub moment: Moment,
     /// Whether trc still finds out whose process sent it.
@@ -217,7 +217,7 @@ pub struct Tells {
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Moment {
+pub(super) enum Moment {
     /// Its first act.
     First,
     /// Its last before it exits.
@@ -227,7 +227,7 @@ pub enum Moment {
 
 /// A background process.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Stray {
+pub(super) struct Stray {
     pub ends: Option<Ms>,
     /// It ends so long after the process that has put it into the background.
     pub follows: Option<Ms>,
@@ -239,7 +239,7 @@ pub struct Stray {
 
 impl Unit {
     /// The least interesting unit: a service that runs until it is told to stop.
-    pub fn plain(stage: Stage) -> Self {
+    pub(super) fn plain(stage: Stage) -> Self {
         Self {
             stage,
             form: Form::Declared,
@@ -272,43 +272,43 @@ impl Unit {
         }
     }
 
-    pub fn signal(&self) -> Signal {
+    pub(super) fn signal(&self) -> Signal {
         self.stop_signal.unwrap_or(Signal::TERM)
     }
 
-    pub fn timeout(&self) -> Tick {
+    pub(super) fn timeout(&self) -> Tick {
         self.stop_timeout.map_or(Duration::from_secs(5), ms)
     }
 
     /// Whether its group gets the stop signal.
-    pub fn to_group(&self) -> bool {
+    pub(super) fn to_group(&self) -> bool {
         self.stop_to.map_or(self.shell, |to| to == StopTo::Group)
     }
 
     /// Whether it is one of those that run one by one.
-    pub fn in_turn(&self) -> bool {
+    pub(super) fn in_turn(&self) -> bool {
         self.stage != Stage::Async
     }
 
     /// Whether wait policies count it.
-    pub fn counts(&self) -> bool {
+    pub(super) fn counts(&self) -> bool {
         matches!(self.stage, Stage::Async | Stage::Sync) && !self.outside
     }
 
     /// Whether it has probes at all.
-    pub fn is_probed(&self) -> bool {
+    pub(super) fn is_probed(&self) -> bool {
         self.ready.is_some() || self.health.is_some()
     }
 
     /// TrivialRC's own forms.
-    pub fn trivialrc(&self) -> bool {
+    pub(super) fn trivialrc(&self) -> bool {
         matches!(self.form, Form::Script | Form::Flag)
     }
 }
 
 impl Child {
     /// One-shots end well at once; services run on.
-    pub fn plain(stage: Stage) -> Self {
+    pub(super) fn plain(stage: Stage) -> Self {
         let end = matches!(stage, Stage::Boot | Stage::Halt).then_some((0, Ending::Code(0)));
         Self {
             scarce: 0,
@@ -331,7 +331,7 @@ impl Child {
 }
 
 impl Plan {
-    pub fn transparent(&self) -> bool {
+    pub(super) fn transparent(&self) -> bool {
         let plain = |unit: &Unit| {
             unit.form == Form::Trailing
                 && unit.ready.is_none()
@@ -347,7 +347,7 @@ impl Plan {
     }
 
     /// Whether a unit is in the first or the second graph.
-    pub fn has(&self, unit: usize, second: bool) -> bool {
+    pub(super) fn has(&self, unit: usize, second: bool) -> bool {
         if self.units[unit].stage == Stage::Test && self.drill.is_none() {
             return false;
         }
@@ -359,7 +359,7 @@ impl Plan {
     }
 
     /// What a signal to trc does.
-    pub fn rule(&self, signal: Signal) -> Means<'_> {
+    pub(super) fn rule(&self, signal: Signal) -> Means<'_> {
         match self.rules.iter().find(|(written, _)| *written == signal) {
             Some((_, Rule::Ignore)) => Means::Nothing,
             Some((_, Rule::Reopen)) => Means::Reopen,
@@ -372,7 +372,7 @@ impl Plan {
 
 /// What a signal to trc does.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Means<'a> {
+pub(super) enum Means<'a> {
     Stop,
     Nothing,
     Reopen,
@@ -381,7 +381,7 @@ pub enum Means<'a> {
 }
 
 /// WINCH, CONT, TSTP, TTIN, TTOU and URG, which end no program that does not ask for it.
-pub fn is_for_the_foreground(signal: Signal) -> bool {
+pub(super) fn is_for_the_foreground(signal: Signal) -> bool {
     [libc::SIGWINCH, libc::SIGCONT, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU, libc::SIGURG]
         .contains(&signal.number())
 }

@@ -7,7 +7,7 @@ use crate::config::{OnFailure, Stage, WaitPolicy};
 use crate::engine::Ending;
 
 /// The status of an end, as `success` has it.
-pub fn status(ending: Ending, success: Option<&[u8]>) -> u8 {
+pub(super) fn status(ending: Ending, success: Option<&[u8]>) -> u8 {
     let raw = match ending {
         Ending::Code(code) => code,
         Ending::Signal(signal) => 128 + u8::try_from(signal.number()).unwrap_or(0),
@@ -21,7 +21,7 @@ pub fn status(ending: Ending, success: Option<&[u8]>) -> u8 {
 
 /// Whether the policy ends the run by now, and with which status. `ends` has the units
 /// that have ended and their statuses, in the order of their ends.
-pub fn verdict(plan: &Plan, terms: &Terms, ends: &[(usize, u8)]) -> Option<u8> {
+pub(super) fn verdict(plan: &Plan, terms: &Terms, ends: &[(usize, u8)]) -> Option<u8> {
     let unit = |at: usize| &plan.units[at];
     let is = |at: usize, stage| unit(at).stage == stage;
     // One-shots that went well and failures that are ignored end nothing.

@@ -2,14 +2,14 @@
 
 /// A stream of numbers that a seed determines, the same on every machine (splitmix64).
 #[derive(Clone, Debug)]
-pub struct Random(u64);
+pub(super) struct Random(u64);
 
 impl Random {
-    pub fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub(super) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -19,27 +19,31 @@ impl Random {
 
     /// Another stream, which leaves this one where it is: for what is new in lives that are
     /// otherwise as they were.
-    pub fn apart(&self, which: u64) -> Self {
+    pub(super) fn apart(&self, which: u64) -> Self {
         Self(self.0.rotate_left(17) ^ which.wrapping_mul(0xd6e8_feb8_6659_fd93))
     }
 
     /// A number below `bound`, which is not 0.
-    pub fn below(&mut self, bound: usize) -> usize {
+    pub(super) fn below(&mut self, bound: usize) -> usize {
         let scaled = u128::from(self.next()) * bound as u128;
         usize::try_from(scaled >> 64).unwrap_or(0)
     }
 
     /// True in so many of a hundred cases.
-    pub fn chance(&mut self, percent: usize) -> bool {
+    pub(super) fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
-    pub fn pick<T: Copy>(&mut self, among: &[T]) -> T {
+    pub(super) fn pick<T: Copy>(&mut self, among: &[T]) -> T {
         among[self.below(among.len())]
     }
 
     /// Something, in so many of a hundred cases.
-    pub fn maybe<T>(&mut self, percent: usize, make: impl FnOnce(&mut Self) -> T) -> Option<T> {
+    pub(super) fn maybe<T>(
+        &mut self,
+        percent: usize,
+        make: impl FnOnce(&mut Self) -> T,
+    ) -> Option<T> {
         self.chance(percent).then(|| make(self))
     }
 }

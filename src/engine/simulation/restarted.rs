@@ -9,7 +9,7 @@ use crate::engine::Tick;
 
 impl Witness<'_> {
     /// A unit that runs is to be stopped while the run goes on.
-    pub fn condemn(&mut self, at: usize, fault: Fault) {
+    pub(super) fn condemn(&mut self, at: usize, fault: Fault) {
         self.units[at].fault = Some(fault);
         let comes_back = match fault {
             Fault::Unhealthy { restart, .. } => restart,
@@ -39,13 +39,13 @@ impl Witness<'_> {
     }
 
     /// Whether all is gone that is restarted together with a unit.
-    pub fn is_alone(&self, at: usize) -> bool {
+    pub(super) fn is_alone(&self, at: usize) -> bool {
         let over = |other: usize| self.gone(other) || self.units[other].stand == Stand::Over;
         self.terms.units[at].followers.iter().all(|other| over(*other))
     }
 
     /// Whether none of those that a unit is restarted together with is on its way.
-    pub fn companions_up(&self, at: usize) -> bool {
+    pub(super) fn companions_up(&self, at: usize) -> bool {
         self.terms.units[at].with.iter().all(|other| {
             let seen = &self.units[*other];
             match seen.stand {
@@ -62,7 +62,7 @@ impl Witness<'_> {
     }
 
     /// A run of a unit is over: it ends, or is started again.
-    pub fn run_over(&mut self, at: usize, status: u8) {
+    pub(super) fn run_over(&mut self, at: usize, status: u8) {
         let unit = &self.plan.units[at];
         let seen = self.units[at];
         let status = match seen.fault {
@@ -131,7 +131,13 @@ impl Witness<'_> {
     }
 
     /// The engine says when a unit is started again.
-    pub fn restarts(&mut self, at: usize, after: Tick, count: u32, excused: bool) -> Verdict {
+    pub(super) fn restarts(
+        &mut self,
+        at: usize,
+        after: Tick,
+        count: u32,
+        excused: bool,
+    ) -> Verdict {
         let seen = &mut self.units[at];
         let owed = std::mem::take(&mut seen.owes_restart);
         expect_of(at, owed, "what is restarted has ended")?;
@@ -149,7 +155,7 @@ impl Witness<'_> {
     }
 
     /// Units whose wait is over, and of which nothing is left, wait as any other again.
-    pub fn wake_up(&mut self) {
+    pub(super) fn wake_up(&mut self) {
         match self.phase {
             Phase::Boot | Phase::Settling | Phase::Up => {}
             Phase::Stopping

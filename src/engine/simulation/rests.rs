@@ -9,7 +9,7 @@ use crate::engine::{Reason, Tick};
 
 impl Witness<'_> {
     /// After a step: what is due has been done.
-    pub fn after(&mut self, deadline: Option<Tick>) -> Verdict {
+    pub(super) fn after(&mut self, deadline: Option<Tick>) -> Verdict {
         expect(self.forwards.is_empty(), "a signal is sent on to whom it is for")?;
         expect(!self.owes_reopening, "files are opened anew when a signal says so")?;
         if self.ended {
@@ -146,7 +146,7 @@ impl Witness<'_> {
     }
 
     /// Nothing is due, and nothing will ever happen: is that right?
-    pub fn rests(&mut self, any_lives: bool) -> Verdict {
+    pub(super) fn rests(&mut self, any_lives: bool) -> Verdict {
         match self.phase {
             Phase::Up if self.testing() => expect(false, "a test run comes to an end by itself"),
             Phase::Boot | Phase::Up => {
@@ -168,7 +168,7 @@ impl Witness<'_> {
     }
 
     /// At the end: what the last line says.
-    pub fn last_line(&self, reason: Option<&Reason>, built: &Built) -> Verdict {
+    pub(super) fn last_line(&self, reason: Option<&Reason>, built: &Built) -> Verdict {
         let Some(reason) = reason else { return expect(false, "every end has a reason") };
         let first = reason.first_failure.map(|id| built.unit(id));
         expect(first == self.first_failure, "the last line names the first unit to fail")?;

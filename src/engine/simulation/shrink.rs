@@ -11,7 +11,7 @@ use crate::config::{Stage, WaitPolicy};
 const TRIES: u64 = 4;
 
 /// The smallest plan found that breaks the same rule.
-pub fn shrink(plan: &Plan, broken: Broken, mutant: &Mutant) -> Plan {
+pub(super) fn shrink(plan: &Plan, broken: Broken, mutant: &Mutant) -> Plan {
     let mut smallest = plan.clone();
     loop {
         let smaller = candidates(&smallest).into_iter().find_map(|candidate| {

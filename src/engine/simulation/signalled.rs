@@ -8,7 +8,7 @@ use crate::engine::Tick;
 use crate::signal::Signal;
 
 impl Witness<'_> {
-    pub fn signalled(&mut self, signal: Signal, outside: bool, sender: Option<usize>) {
+    pub(super) fn signalled(&mut self, signal: Signal, outside: bool, sender: Option<usize>) {
         if self.plan.transparent() {
             self.pass(signal);
             return;
@@ -95,7 +95,7 @@ impl Witness<'_> {
     }
 
     /// Time was put back for all but those outside.
-    pub fn overslept(&mut self, by: Tick) {
+    pub(super) fn overslept(&mut self, by: Tick) {
         self.mark(Mark::Overslept);
         let now = self.now;
         if let Some(budget) = self.budget.as_mut().filter(|budget| budget.outside) {
@@ -132,7 +132,7 @@ impl Witness<'_> {
     }
 
     /// The halt units end before they are through.
-    pub fn cut(&mut self, signal: Signal) {
+    pub(super) fn cut(&mut self, signal: Signal) {
         if self.cut.is_some() {
             return;
         }

@@ -6,7 +6,7 @@ use crate::engine::{Event, Notice, Outcome, Purpose};
 
 impl World<'_> {
     /// What a process will say now that its command was executed.
-    pub fn begins_to_speak(&mut self, unit: usize, pid: i32) {
+    pub(super) fn begins_to_speak(&mut self, unit: usize, pid: i32) {
         let (plan, child) = (&self.plan.units[unit], self.child(unit));
         if let (Some(after), Some(ready)) = (child.ready, plan.ready)
             && ready.told
@@ -23,7 +23,7 @@ impl World<'_> {
         }
     }
 
-    pub fn says(&mut self, unit: usize, pid: i32, notice: Notice) {
+    pub(super) fn says(&mut self, unit: usize, pid: i32, notice: Notice) {
         if self.main(unit, pid).is_some_and(|main| !main.stopped && main.killed.is_none()) {
             let notice = match notice {
                 Notice::MainPid(_) => {
@@ -38,7 +38,7 @@ impl World<'_> {
     }
 
     /// It says so again and again, unless it is sick.
-    pub fn says_that_it_lives(&mut self, unit: usize, pid: i32) {
+    pub(super) fn says_that_it_lives(&mut self, unit: usize, pid: i32) {
         let Some(health) = self.plan.units[unit].health else { return };
         // What has been killed is silent for good, what is stopped until it is continued.
         if self.main(unit, pid).is_some_and(|main| main.killed.is_none()) {
@@ -49,14 +49,14 @@ impl World<'_> {
         }
     }
 
-    pub fn is_sick(&self, unit: usize) -> bool {
+    pub(super) fn is_sick(&self, unit: usize) -> bool {
         let since = self.slots[unit].since.unwrap_or(self.now);
         let sick = self.child(unit).sick;
         sick.is_some_and(|(from, to)| (since + ms(from)..since + ms(to)).contains(&self.now))
     }
 
     /// trc tries a probe.
-    pub fn probe(&mut self, unit: usize, purpose: Purpose) {
+    pub(super) fn probe(&mut self, unit: usize, purpose: Purpose) {
         self.numbers += 1;
         let least = self.child(unit).unmade;
         let slot = &mut self.slots[unit];
@@ -73,7 +73,7 @@ impl World<'_> {
         self.later(self.child(unit).try_takes, Happening::Probed(unit, purpose, self.numbers));
     }
 
-    pub fn probed(&mut self, unit: usize, purpose: Purpose, number: u32) {
+    pub(super) fn probed(&mut self, unit: usize, purpose: Purpose, number: u32) {
         let slot = &mut self.slots[unit];
         if slot.tries[purpose as usize].take_if(|under_way| *under_way == number).is_none() {
             return;

@@ -12,7 +12,7 @@ use crate::signal::Signal;
 
 impl Witness<'_> {
     /// The next signal that has to be sent on, if this is it.
-    pub fn is_forwarded(&mut self, at: usize, group: bool, signal: Signal) -> bool {
+    pub(super) fn is_forwarded(&mut self, at: usize, group: bool, signal: Signal) -> bool {
         let wanted = (at, group, signal);
         if self.plan.transparent() {
             let next = self.forwards.front() == Some(&wanted);
@@ -22,7 +22,7 @@ impl Witness<'_> {
         place.is_some_and(|place| self.forwards.remove(place).is_some())
     }
 
-    pub fn signals(&mut self, at: usize, group: bool, signal: Signal) -> Verdict {
+    pub(super) fn signals(&mut self, at: usize, group: bool, signal: Signal) -> Verdict {
         let seen = self.units[at];
         let unit = &self.plan.units[at];
         let alive = seen.stand == Stand::Alive;
@@ -75,7 +75,7 @@ impl Witness<'_> {
     }
 
     /// A signal to those of a unit that have had no stop signal.
-    pub fn signals_rest(&mut self, at: usize, told: Told, signal: Signal) -> Verdict {
+    pub(super) fn signals_rest(&mut self, at: usize, told: Told, signal: Signal) -> Verdict {
         let seen = self.units[at];
         let alive = seen.stand == Stand::Alive;
         let to_group = self.plan.units[at].to_group();
@@ -107,7 +107,7 @@ impl Witness<'_> {
         Ok(())
     }
 
-    pub fn kills(&mut self, at: usize) -> Verdict {
+    pub(super) fn kills(&mut self, at: usize) -> Verdict {
         let seen = self.units[at];
         if self.plan.units[at].stage == Stage::Halt && self.cut.is_some() {
             return Ok(());
@@ -129,7 +129,7 @@ impl Witness<'_> {
     }
 
     /// A unit, or what it left, is told to stop, if it was not told before.
-    pub fn tells(&mut self, at: usize) -> Verdict {
+    pub(super) fn tells(&mut self, at: usize) -> Verdict {
         if self.units[at].told.is_some() {
             return Ok(());
         }
@@ -173,7 +173,7 @@ impl Witness<'_> {
         Ok(())
     }
 
-    pub fn sweeps(&mut self, signal: Signal) -> Verdict {
+    pub(super) fn sweeps(&mut self, signal: Signal) -> Verdict {
         let early = self.phase == Phase::Stopping && self.tested.left == Left::NotYet;
         if early && signal == Signal::KILL && !self.rushed {
             expect(self.hurry, "the sweep begins with TERM")?;
@@ -205,7 +205,7 @@ impl Witness<'_> {
         Ok(())
     }
 
-    pub fn stops_sweeping(&mut self) -> Verdict {
+    pub(super) fn stops_sweeping(&mut self) -> Verdict {
         let swept = match self.phase {
             Phase::Sweeping(_) => self.nothing_left,
             Phase::Killing(since) => {
@@ -259,7 +259,7 @@ impl Witness<'_> {
         self.plan.stopped.filter(|_| well)
     }
 
-    pub fn ends(&mut self, status: u8) -> Verdict {
+    pub(super) fn ends(&mut self, status: u8) -> Verdict {
         let through = match self.phase {
             Phase::Over => true,
             Phase::Halting => {

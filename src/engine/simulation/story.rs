@@ -10,7 +10,7 @@ use crate::engine::{Action, Event, Fact, Left, Target};
 use crate::graph::UnitId;
 
 /// `async.u3`.
-pub fn name(plan: &Plan, at: usize) -> String {
+pub(super) fn name(plan: &Plan, at: usize) -> String {
     format!("{}.u{at}", plan.units[at].stage)
 }
 
@@ -19,7 +19,7 @@ fn unit(built: &Built, id: UnitId) -> String {
 }
 
 /// One event in a line.
-pub fn event(event: &Event, built: &Built) -> String {
+pub(super) fn event(event: &Event, built: &Built) -> String {
     let of = |id: &UnitId| unit(built, *id);
     match event {
         Event::Begin => "the run begins".to_owned(),
@@ -76,7 +76,7 @@ pub fn event(event: &Event, built: &Built) -> String {
 }
 
 /// One action in a line.
-pub fn action(action: &Action, built: &Built) -> String {
+pub(super) fn action(action: &Action, built: &Built) -> String {
     let of = |id: &UnitId| unit(built, *id);
     match action {
         Action::Spawn(id) => format!("start {}", of(id)),
@@ -109,7 +109,7 @@ pub fn action(action: &Action, built: &Built) -> String {
 }
 
 /// What is written and what children will do; what is as always is left out.
-pub fn plan(plan: &Plan) -> String {
+pub(super) fn plan(plan: &Plan) -> String {
     let mut text = format!("wait = {:?}\n", plan.wait);
     if let Some(budget) = plan.budget {
         let _ = writeln!(text, "shutdown.timeout = {budget} ms");
@@ -186,7 +186,7 @@ fn behaviour(stage: Stage, it: &Child) -> String {
 }
 
 /// What is wrong.
-pub fn broken(plan: &Plan, broken: Broken) -> String {
+pub(super) fn broken(plan: &Plan, broken: Broken) -> String {
     match broken.unit {
         Some(at) => format!("broken for {}: {}", name(plan, at), broken.rule),
         None => format!("broken: {}", broken.rule),

@@ -10,7 +10,7 @@ use crate::signal::Signal;
 const TIMES: [Ms; 9] = [0, 0, 0, 0, 1, 50, 100, 150, 1000];
 
 /// Makes a test run of a plan.
-pub fn add(random: &mut Random, plan: &mut Plan) {
+pub(super) fn add(random: &mut Random, plan: &mut Plan) {
     // Most of what is tested works, or there would be little to see.
     let tame = random.pick(&[0, 60, 90, 100]);
     for unit in &mut plan.units {

@@ -30,7 +30,7 @@ fn continues(actions: &[Action], at: usize) -> bool {
     !matches!(before, Some(Action::Signal(Target::Group(one), _)) if *one == id)
 }
 
-pub const TEST_MUTANTS: &[Mutant] = &[
+pub(super) const TEST_MUTANTS: &[Mutant] = &[
     graph("takes a test run for one of production", |graph| graph.testing = false),
     event("fails a test that could not be tried", |event| match event {
         Event::Tried { unit, outcome: Outcome::NotMade } => {

@@ -15,7 +15,7 @@ const LEAST: Tick = Tick::from_secs(1);
 
 impl Witness<'_> {
     /// The engine tries a test.
-    pub fn tries(&mut self, at: usize, limit: Tick) -> Verdict {
+    pub(super) fn tries(&mut self, at: usize, limit: Tick) -> Verdict {
         let (test, now) = (self.test(at), self.now);
         let trial = &mut self.trials[at];
         let owed = std::mem::take(&mut trial.owed);
@@ -32,7 +32,7 @@ impl Witness<'_> {
     }
 
     /// A try has come to something.
-    pub fn tried(&mut self, at: usize, outcome: Outcome) {
+    pub(super) fn tried(&mut self, at: usize, outcome: Outcome) {
         self.trials[at].trying = false;
         if self.units[at].stand != Stand::Watching {
             self.mark(Mark::TriedTooLate);
@@ -181,7 +181,7 @@ impl Witness<'_> {
     }
 
     /// The run stops, and a test that is being done with it.
-    pub fn gives_up_trial(&mut self, at: usize) {
+    pub(super) fn gives_up_trial(&mut self, at: usize) {
         if self.plan.units[at].stage == Stage::Test {
             self.mark(Mark::TestGivenUp);
             self.victim_goes_on(at);
@@ -189,7 +189,7 @@ impl Witness<'_> {
     }
 
     /// The engine says how a test has ended.
-    pub fn test_ended(&mut self, at: usize, ended: Ended) -> Verdict {
+    pub(super) fn test_ended(&mut self, at: usize, ended: Ended) -> Verdict {
         let Some((end, status)) = self.trials[at].owes_end.take() else {
             return expect_of(at, false, "a test ends once, and for a reason");
         };
@@ -202,7 +202,7 @@ impl Witness<'_> {
     }
 
     /// What time alone brings for tests.
-    pub fn trials(&mut self) {
+    pub(super) fn trials(&mut self) {
         let due = |time: Option<Tick>| time.is_some_and(|time| time <= self.now);
         if let Some(at) = self.turn().filter(|at| self.units[*at].stand == Stand::Watching) {
             let trial = &self.trials[at];

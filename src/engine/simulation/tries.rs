@@ -8,7 +8,7 @@ use crate::engine::{Event, Late, Outcome};
 
 impl World<'_> {
     /// trc tries a test, for so long at most.
-    pub fn try_test(&mut self, unit: usize, limit: Duration) {
+    pub(super) fn try_test(&mut self, unit: usize, limit: Duration) {
         self.numbers += 1;
         let slot = &mut self.slots[unit];
         slot.since.get_or_insert(self.now);
@@ -25,7 +25,7 @@ impl World<'_> {
         self.later(takes.min(limit), Happening::Tried(unit, self.numbers, in_time));
     }
 
-    pub fn tried(&mut self, unit: usize, number: u32, in_time: bool) {
+    pub(super) fn tried(&mut self, unit: usize, number: u32, in_time: bool) {
         let slot = &mut self.slots[unit];
         if slot.tries[0].take_if(|under_way| *under_way == number).is_none() {
             return;
@@ -49,7 +49,7 @@ impl World<'_> {
     }
 
     /// trc looks for zombies.
-    pub fn inspect(&mut self) {
+    pub(super) fn inspect(&mut self) {
         let looks = self.plan.drill.as_ref().map_or([false; 2], |drill| drill.zombies);
         let zombies = looks[usize::from(self.looked)];
         self.looked = true;
@@ -62,7 +62,7 @@ impl World<'_> {
     }
 
     /// trc looks at what is left.
-    pub fn look_at_remains(&mut self) {
+    pub(super) fn look_at_remains(&mut self) {
         let left = |session| {
             let mut strays = self.strays.iter().flatten();
             strays.any(|other| other.killed.is_none() && other.stray.session == session)

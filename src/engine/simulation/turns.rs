@@ -10,7 +10,7 @@ use crate::engine::{TestEnd, Tick};
 use crate::signal::Signal;
 
 /// What nothing says of whether it is ready has to have run for so long.
-pub const CALM: Tick = Tick::from_millis(500);
+pub(super) const CALM: Tick = Tick::from_millis(500);
 
 /// The wait after the first try.
 const FIRST: Tick = Tick::from_millis(10);
@@ -18,7 +18,7 @@ const FIRST: Tick = Tick::from_millis(10);
 /// What is known of a test.
 #[derive(Clone, Copy, Default, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each was seen or not")]
-pub struct Trial {
+pub(super) struct Trial {
     /// When it has to begin, now that it is its turn.
     pub start_by: Option<Tick>,
     /// That was so after the last step already.
@@ -49,21 +49,21 @@ pub struct Trial {
 }
 
 impl Witness<'_> {
-    pub fn testing(&self) -> bool {
+    pub(super) fn testing(&self) -> bool {
         self.plan.drill.is_some()
     }
 
-    pub fn test(&self, at: usize) -> Test {
+    pub(super) fn test(&self, at: usize) -> Test {
         self.plan.units[at].test.expect("only tests are tried")
     }
 
     /// Whom a test does something to, and what.
-    pub fn fault(&self, at: usize) -> Option<(usize, Blow)> {
+    pub(super) fn fault(&self, at: usize) -> Option<(usize, Blow)> {
         self.test(at).fault.filter(|(victim, _)| self.terms.units[*victim].here)
     }
 
     /// The test whose turn it is.
-    pub fn turn(&self) -> Option<usize> {
+    pub(super) fn turn(&self) -> Option<usize> {
         self.in_order(Stage::Test).find(|at| self.units[*at].stand != Stand::Over)
     }
 
@@ -82,7 +82,7 @@ impl Witness<'_> {
     }
 
     /// Whether the same process has to run after a test's fault, or another one.
-    pub fn leaves_the_same(&self, at: usize) -> Option<bool> {
+    pub(super) fn leaves_the_same(&self, at: usize) -> Option<bool> {
         let (victim, blow) = self.fault(at)?;
         if let Some(restarts) = self.test(at).restarts {
             return Some(!restarts);
@@ -111,7 +111,7 @@ impl Witness<'_> {
         self.units[on].in_a_row >= 5 && !self.is_allowed(Point::Run(on))
     }
 
-    pub fn is_allowed(&self, point: Point) -> bool {
+    pub(super) fn is_allowed(&self, point: Point) -> bool {
         self.plan.drill.as_ref().is_some_and(|drill| drill.allow.contains(&point))
     }
 
@@ -126,7 +126,7 @@ impl Witness<'_> {
     }
 
     /// Whether a test waits in vain, or for too long, for that unit.
-    pub fn blames(&self, at: usize, by: usize) -> bool {
+    pub(super) fn blames(&self, at: usize, by: usize) -> bool {
         let late = self.trials[at].start_by.is_some_and(|start_by| start_by <= self.now);
         let fails =
             |holds: Option<bool>, late: bool| !holds.unwrap_or(false) && (holds.is_none() || late);
@@ -139,7 +139,7 @@ impl Witness<'_> {
     }
 
     /// A test has failed without having begun.
-    pub fn never_began(&mut self, at: usize, by: usize, status: u8) -> Verdict {
+    pub(super) fn never_began(&mut self, at: usize, by: usize, status: u8) -> Verdict {
         expect_of(at, self.turn() == Some(at), "a test fails in its turn")?;
         let late = self.may_begin(at).is_some();
         if late && self.loops(by) {
@@ -155,7 +155,7 @@ impl Witness<'_> {
     }
 
     /// The engine says that a test begins.
-    pub fn begins(&mut self, at: usize) -> Verdict {
+    pub(super) fn begins(&mut self, at: usize) -> Verdict {
         expect_of(at, self.phase == Phase::Up, "tests run while everything is up")?;
         expect_of(at, self.turn() == Some(at), "tests run one by one, those with faults last")?;
         expect_of(at, self.units[at].stand == Stand::Waiting, "a test begins once")?;
@@ -202,7 +202,7 @@ impl Witness<'_> {
     }
 
     /// What must hold of tests after each step.
-    pub fn after_trials(&mut self) -> Verdict {
+    pub(super) fn after_trials(&mut self) -> Verdict {
         let blow = self.tested.blow.is_none();
         expect(blow, "a fault is done when its test begins")?;
         let goes_on = self.tested.goes_on.take();

@@ -11,7 +11,7 @@ const HEALTH: usize = Purpose::Health as usize;
 
 impl Witness<'_> {
     /// A unit was executed, or what it stands for is looked for.
-    pub fn begin_watch(&mut self, at: usize) {
+    pub(super) fn begin_watch(&mut self, at: usize) {
         let unit = &self.plan.units[at];
         let now = self.now;
         self.ran[at] = Some(now);
@@ -34,21 +34,21 @@ impl Witness<'_> {
     }
 
     /// The run of a unit ends, and with it its probes.
-    pub fn end_watch(&mut self, at: usize) {
+    pub(super) fn end_watch(&mut self, at: usize) {
         self.units[at].watch = Watch::default();
         let unit = &self.plan.units[at];
         self.units[at].owes_silence = unit.is_probed() || unit.stage == Stage::Test;
     }
 
     /// Whether a unit runs, and is not about to be stopped.
-    pub fn is_watched(&self, at: usize) -> bool {
+    pub(super) fn is_watched(&self, at: usize) -> bool {
         let seen = &self.units[at];
         let runs = seen.stand == Stand::Watching
             || seen.stand == Stand::Alive && seen.watch.since.is_some() && seen.killed.is_none();
         runs && seen.fault.is_none()
     }
 
-    pub fn probed(&mut self, at: usize, purpose: Purpose, outcome: Outcome) {
+    pub(super) fn probed(&mut self, at: usize, purpose: Purpose, outcome: Outcome) {
         self.units[at].watch.trying[purpose as usize] = false;
         if !self.is_watched(at) {
             return;
@@ -79,7 +79,7 @@ impl Witness<'_> {
         }
     }
 
-    pub fn notified(&mut self, at: usize, notice: Notice) {
+    pub(super) fn notified(&mut self, at: usize, notice: Notice) {
         if let Notice::MainPid(pid) = notice
             && self.units[at].stand == Stand::Alive
         {
@@ -188,7 +188,7 @@ impl Witness<'_> {
     }
 
     /// What is due of a unit by now.
-    pub fn watch_due(&mut self, at: usize) {
+    pub(super) fn watch_due(&mut self, at: usize) {
         if !self.is_watched(at) {
             return;
         }

@@ -17,34 +17,34 @@ use crate::engine::Tick;
 use crate::signal::Signal;
 
 /// From KILL to giving up.
-pub const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 /// How long before KILL all of a unit is told to end.
-pub const REST: Duration = Duration::from_secs(2);
+pub(super) const REST: Duration = Duration::from_secs(2);
 /// From TERM to KILL in the sweep.
-pub const SWEEP: Duration = Duration::from_secs(5);
+pub(super) const SWEEP: Duration = Duration::from_secs(5);
 
 /// What is wrong with a life: the rule that it broke, and the unit, if it is about one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Broken {
+pub(super) struct Broken {
     pub rule: &'static str,
     pub unit: Option<usize>,
 }
 
-pub type Verdict = Result<(), Broken>;
+pub(super) type Verdict = Result<(), Broken>;
 
 /// Breaks the life unless `kept`.
-pub fn expect(kept: bool, rule: &'static str) -> Verdict {
+pub(super) fn expect(kept: bool, rule: &'static str) -> Verdict {
     if kept { Ok(()) } else { Err(Broken { rule, unit: None }) }
 }
 
 /// The same, about a unit.
-pub fn expect_of(unit: usize, kept: bool, rule: &'static str) -> Verdict {
+pub(super) fn expect_of(unit: usize, kept: bool, rule: &'static str) -> Verdict {
     if kept { Ok(()) } else { Err(Broken { rule, unit: Some(unit) }) }
 }
 
 /// Where a unit stands.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Stand {
+pub(super) enum Stand {
     Waiting,
     /// A fork failed; it is due again.
     Retrying(Tick),
@@ -61,7 +61,7 @@ pub enum Stand {
 
 /// Why a unit is stopped while the run goes on.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Fault {
+pub(super) enum Fault {
     NotReady,
     Unhealthy {
         timed_out: bool,
@@ -74,7 +74,7 @@ pub enum Fault {
 
 /// What is known of the present run of a unit.
 #[derive(Clone, Copy, Default, Debug)]
-pub struct Watch {
+pub(super) struct Watch {
     /// When it was executed, or first looked for.
     pub since: Option<Tick>,
     pub ready: bool,
@@ -99,7 +99,7 @@ pub struct Watch {
 /// What is known of a unit.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each was seen or not")]
-pub struct Seen {
+pub(super) struct Seen {
     pub stand: Stand,
     pub executed: bool,
     /// And that before it was told to stop, at least once.
@@ -169,7 +169,7 @@ pub struct Seen {
 
 /// The phase of the whole run.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Phase {
+pub(super) enum Phase {
     Boot,
     Settling,
     Up,
@@ -182,7 +182,7 @@ pub enum Phase {
 
 /// What an outside signal leaves.
 #[derive(Clone, Copy, Debug)]
-pub struct Budget {
+pub(super) struct Budget {
     pub kill_at: Tick,
     pub end: Tick,
     pub signal: Signal,
@@ -192,7 +192,7 @@ pub struct Budget {
 
 /// The witness of one life.
 #[expect(clippy::struct_excessive_bools, reason = "each was seen or not")]
-pub struct Witness<'a> {
+pub(super) struct Witness<'a> {
     pub plan: &'a Plan,
     pub terms: Terms,
     pub now: Tick,
@@ -240,7 +240,7 @@ pub struct Witness<'a> {
 }
 
 impl<'a> Witness<'a> {
-    pub fn new(plan: &'a Plan) -> Self {
+    pub(super) fn new(plan: &'a Plan) -> Self {
         let seen = Seen {
             stand: Stand::Waiting,
             executed: false,
@@ -314,27 +314,27 @@ impl<'a> Witness<'a> {
         }
     }
 
-    pub fn mark(&mut self, mark: Mark) {
+    pub(super) fn mark(&mut self, mark: Mark) {
         self.marks.set(mark);
     }
 
     /// The units of a stage that are in the graph.
-    pub fn stage(&self, stage: Stage) -> impl Iterator<Item = usize> + '_ {
+    pub(super) fn stage(&self, stage: Stage) -> impl Iterator<Item = usize> + '_ {
         self.here().filter(move |at| self.plan.units[*at].stage == stage)
     }
 
     /// The same, in the order in which they run one by one.
-    pub fn in_order(&self, stage: Stage) -> impl Iterator<Item = usize> + '_ {
+    pub(super) fn in_order(&self, stage: Stage) -> impl Iterator<Item = usize> + '_ {
         let units = self.terms.order.iter().copied();
         units.filter(move |at| self.plan.units[*at].stage == stage)
     }
 
-    pub fn here(&self) -> impl Iterator<Item = usize> + '_ {
+    pub(super) fn here(&self) -> impl Iterator<Item = usize> + '_ {
         (0..self.units.len()).filter(|at| self.terms.units[*at].here)
     }
 
     /// Whether the stop has begun.
-    pub fn stops(&self) -> bool {
+    pub(super) fn stops(&self) -> bool {
         match self.phase {
             Phase::Boot | Phase::Settling | Phase::Up => false,
             Phase::Stopping
@@ -346,7 +346,7 @@ impl<'a> Witness<'a> {
     }
 
     /// Whether nothing of a unit lives or is about to, as far as can be known.
-    pub fn gone(&self, at: usize) -> bool {
+    pub(super) fn gone(&self, at: usize) -> bool {
         let seen = &self.units[at];
         match seen.stand {
             Stand::Waiting
@@ -358,7 +358,7 @@ impl<'a> Witness<'a> {
         }
     }
 
-    pub fn all_gone(&self) -> bool {
+    pub(super) fn all_gone(&self) -> bool {
         self.here().all(|at| self.gone(at))
     }
 
@@ -369,7 +369,7 @@ impl<'a> Witness<'a> {
     }
 
     /// Whether everything that stops before this unit is gone.
-    pub fn may_stop(&self, at: usize) -> bool {
+    pub(super) fn may_stop(&self, at: usize) -> bool {
         let unit = &self.plan.units[at];
         let above = self.is_free(at);
         let base = unit.stage == Stage::Boot
@@ -380,17 +380,17 @@ impl<'a> Witness<'a> {
     }
 
     /// Whether KILL is due for a unit, or what it left.
-    pub fn is_late(&self, at: usize) -> bool {
+    pub(super) fn is_late(&self, at: usize) -> bool {
         self.units[at].kill_at.is_some_and(|kill_at| kill_at <= self.now)
     }
 
     /// Whether the budget is used up.
-    pub fn time_is_up(&self) -> bool {
+    pub(super) fn time_is_up(&self) -> bool {
         self.budget.is_some_and(|budget| budget.end <= self.now)
     }
 
     /// Whether a boot that has not completed keeps a unit from running once all has stopped.
-    pub fn is_left_out(&self, at: usize) -> bool {
+    pub(super) fn is_left_out(&self, at: usize) -> bool {
         match self.plan.units[at].stage {
             Stage::Boot => false,
             Stage::Async | Stage::Sync | Stage::Test => !self.booted,
@@ -399,12 +399,12 @@ impl<'a> Witness<'a> {
     }
 
     /// The halt units that run.
-    pub fn halts(&self) -> impl Iterator<Item = usize> + '_ {
+    pub(super) fn halts(&self) -> impl Iterator<Item = usize> + '_ {
         self.stage(Stage::Halt).filter(|at| !self.is_left_out(*at))
     }
 
     /// Whether a written condition holds; none if it never will.
-    pub fn holds(&self, on: usize, condition: Condition) -> Option<bool> {
+    pub(super) fn holds(&self, on: usize, condition: Condition) -> Option<bool> {
         let seen = &self.units[on];
         if self.phase == Phase::Halting && self.is_left_out(on) {
             return Some(true);
@@ -429,7 +429,7 @@ impl<'a> Witness<'a> {
     }
 
     /// Whether all of a unit's conditions hold; none if one never will.
-    pub fn may_start(&self, at: usize) -> Option<bool> {
+    pub(super) fn may_start(&self, at: usize) -> Option<bool> {
         let needs = self.terms.units[at].needs.iter();
         needs
             .map(|(on, condition)| self.holds(*on, *condition))
@@ -437,7 +437,7 @@ impl<'a> Witness<'a> {
     }
 
     /// Whether it is the turn of this unit's stage.
-    pub fn is_its_turn(&self, at: usize) -> bool {
+    pub(super) fn is_its_turn(&self, at: usize) -> bool {
         match self.plan.units[at].stage {
             Stage::Boot => self.phase == Phase::Boot,
             Stage::Async | Stage::Sync | Stage::Test => self.phase == Phase::Up,

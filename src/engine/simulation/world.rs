@@ -13,7 +13,7 @@ use crate::signal::Signal;
 
 /// A live main process.
 #[derive(Clone, Copy, Debug)]
-pub struct Process {
+pub(super) struct Process {
     pub pid: i32,
     /// It has executed its command.
     pub executed: bool,
@@ -27,7 +27,7 @@ pub struct Process {
 
 /// Any other live process.
 #[derive(Clone, Copy, Debug)]
-pub struct Other {
+pub(super) struct Other {
     /// The main process that it belongs to, or else its own number.
     pub of: i32,
     pub stray: Stray,
@@ -38,7 +38,7 @@ pub struct Other {
 
 /// What the kernel has of a unit.
 #[derive(Clone, Default, Debug)]
-pub struct Slot {
+pub(super) struct Slot {
     /// Forks that have failed for the next process.
     pub forks: u32,
     /// Tries that could not be made.
@@ -58,7 +58,7 @@ pub struct Slot {
 
 /// Something that will come to pass.
 #[derive(Clone, Copy, Debug)]
-pub enum Happening {
+pub(super) enum Happening {
     Executes(usize, i32),
     FailsToStart(usize, i32, SpawnStage, i32),
     Tells(usize, i32),
@@ -77,7 +77,7 @@ pub enum Happening {
 }
 
 /// What is there besides trc.
-pub struct World<'a> {
+pub(super) struct World<'a> {
     pub plan: &'a Plan,
     luck: Random,
     pub now: Tick,
@@ -97,7 +97,7 @@ pub struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    pub fn new(plan: &'a Plan, built: Rc<Built>) -> Self {
+    pub(super) fn new(plan: &'a Plan, built: Rc<Built>) -> Self {
         let mut world = Self {
             plan,
             luck: Random::new(plan.luck),
@@ -131,23 +131,23 @@ impl<'a> World<'a> {
         world
     }
 
-    pub fn later(&mut self, after: u32, what: Happening) {
+    pub(super) fn later(&mut self, after: u32, what: Happening) {
         let order = self.luck.next();
         self.happenings.push((self.now + ms(after), order, what));
     }
 
-    pub fn coin(&mut self) -> bool {
+    pub(super) fn coin(&mut self) -> bool {
         self.luck.chance(50)
     }
 
     /// When the next thing happens.
-    pub fn next(&self) -> Option<Tick> {
+    pub(super) fn next(&self) -> Option<Tick> {
         self.happenings.iter().map(|(at, ..)| *at).min()
     }
 
     /// The world outside goes on while trc does not run, and where it is alone in that, the
     /// container too: what would happen happens so much sooner by trc's clock.
-    pub fn goes_on(&mut self, by: Tick, alone: bool) {
+    pub(super) fn goes_on(&mut self, by: Tick, alone: bool) {
         for (at, _, what) in &mut self.happenings {
             if alone || matches!(what, Happening::Outside(_)) {
                 *at = at.saturating_sub(by);
@@ -156,7 +156,7 @@ impl<'a> World<'a> {
     }
 
     /// Lets some of what is due come to pass, one thing at least.
-    pub fn happen(&mut self) {
+    pub(super) fn happen(&mut self) {
         loop {
             let due = self
                 .happenings
@@ -174,17 +174,17 @@ impl<'a> World<'a> {
     }
 
     /// What the present process of a unit does.
-    pub fn child(&self, unit: usize) -> &'a Child {
+    pub(super) fn child(&self, unit: usize) -> &'a Child {
         let plan = &self.plan.units[unit];
         let again = plan.again.as_ref().filter(|_| self.slots[unit].runs > 1);
         again.unwrap_or(&plan.child)
     }
 
-    pub fn id(&self, unit: usize) -> UnitId {
+    pub(super) fn id(&self, unit: usize) -> UnitId {
         self.built.id(unit).expect("what runs is in the graph")
     }
 
-    pub fn main(&mut self, unit: usize, pid: i32) -> Option<&mut Process> {
+    pub(super) fn main(&mut self, unit: usize, pid: i32) -> Option<&mut Process> {
         self.slots[unit].main.as_mut().filter(|main| main.pid == pid)
     }
 
@@ -251,7 +251,7 @@ impl<'a> World<'a> {
     }
 
     /// Somebody sends trc a signal.
-    pub fn signal(&mut self, signal: Signal, outside: bool, unit: Option<UnitId>) {
+    pub(super) fn signal(&mut self, signal: Signal, outside: bool, unit: Option<UnitId>) {
         let sender = Sender { pid: 0, uid: 0, command: None, outside, unit };
         self.events.push_back(Event::Signal { signal, sender });
     }
@@ -265,7 +265,7 @@ impl<'a> World<'a> {
         }
     }
 
-    pub fn executes(&mut self, unit: usize, pid: i32) {
+    pub(super) fn executes(&mut self, unit: usize, pid: i32) {
         // What has got KILL comes to nothing more.
         let Some(main) = self.main(unit, pid).filter(|main| main.killed.is_none()) else { return };
         main.executed = true;
@@ -343,14 +343,14 @@ impl<'a> World<'a> {
         self.look_after_sweep();
     }
 
-    pub fn lives(&self) -> bool {
+    pub(super) fn lives(&self) -> bool {
         let slot =
             |slot: &Slot| slot.main.is_some() || slot.left.is_some() || slot.stop_command.is_some();
         self.slots.iter().any(slot) || self.strays.iter().any(Option::is_some)
     }
 
     /// Whether any unit has a process.
-    pub fn any_main(&self) -> bool {
+    pub(super) fn any_main(&self) -> bool {
         self.slots.iter().any(|slot| slot.main.is_some())
     }
 
@@ -362,7 +362,7 @@ impl<'a> World<'a> {
     }
 
     /// Somebody with the power to do so kills the main processes.
-    pub fn kill_all(&mut self) {
+    pub(super) fn kill_all(&mut self) {
         for unit in 0..self.slots.len() {
             self.send(unit, Signal::KILL);
         }
@@ -370,7 +370,7 @@ impl<'a> World<'a> {
 
     /// Whether, at the end, something lives that was never killed, or only just now and by
     /// no means in vain. Halt units may be cut short; trc ends what they leave on its way out.
-    pub fn outlived(&self, patience: Tick) -> bool {
+    pub(super) fn outlived(&self, patience: Tick) -> bool {
         let spared = |killed: Option<Tick>| killed.is_none_or(|at| self.now < at + patience);
         let slots = self.plan.units.iter().zip(&self.slots);
         let units = slots.filter(|(unit, _)| unit.stage != Stage::Halt).any(|(_, slot)| {
@@ -381,7 +381,7 @@ impl<'a> World<'a> {
     }
 
     /// A command that was told to end and stopped before that: nothing but CONT helps it.
-    pub fn waits_for_cont(&self) -> bool {
+    pub(super) fn waits_for_cont(&self) -> bool {
         self.slots
             .iter()
             .filter_map(|slot| slot.main)

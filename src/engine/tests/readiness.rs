@@ -14,7 +14,7 @@ fn told() -> Placed<Probe> {
     Placed { value: Probe::Notify, origin: Origin::Default }
 }
 
-pub fn with_ready(unit: Unit, probe: Placed<Probe>) -> Unit {
+pub(super) fn with_ready(unit: Unit, probe: Placed<Probe>) -> Unit {
     let ready = Ready { probe, every: SECOND, timeout: SECOND, within: SECOND * 10 };
     Unit { ready: Some(ready), ..unit }
 }
@@ -24,7 +24,7 @@ fn with_health(unit: Unit, probe: Placed<Probe>, then: Then) -> Unit {
     Unit { health: Some(health), ..unit }
 }
 
-pub fn notified(world: &mut World, name: &str, notice: Notice) {
+pub(super) fn notified(world: &mut World, name: &str, notice: Notice) {
     let unit = world.id(name);
     world.feed(Event::Notified { unit, notice });
 }

@@ -57,7 +57,7 @@ impl Matcher {
 
 /// All that is looked for in one stream, line by line.
 #[derive(Default, Debug)]
-pub struct Matchers {
+pub(super) struct Matchers {
     all: Vec<Matcher>,
     /// The beginning of a line that has not ended, once for all of them.
     line: Vec<u8>,
@@ -67,7 +67,7 @@ pub struct Matchers {
 
 impl Matchers {
     /// From the next line on.
-    pub fn new(all: Vec<Matcher>) -> Self {
+    pub(super) fn new(all: Vec<Matcher>) -> Self {
         Self { all, line: Vec::new(), cut: false }
     }
 

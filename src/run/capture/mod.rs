@@ -14,11 +14,12 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::journal::{Journal, Source};
-pub use file::LogFile;
+pub(crate) use file::LogFile;
 use matcher::Matchers;
-pub use matcher::{Found, Matcher, Sought};
-pub use pipe::{PIPE_SIZE, Pipe, give, pipe};
-pub use tail::{Tail, harmless};
+pub(crate) use matcher::{Found, Matcher, Sought};
+pub use pipe::pipe;
+pub(crate) use pipe::{PIPE_SIZE, Pipe, give};
+pub(crate) use tail::{Tail, harmless};
 
 /// What is read at once where the output goes to a file, in bytes. Also the most
 /// that one [`Capture::readable`] takes: no unit starves the others.

@@ -8,7 +8,7 @@ use nix::unistd::{Gid, Uid, fchown, pipe2};
 /// How much a unit can write before trc has to read, in bytes; the kernel's
 /// default is 64 KiB. Not more, for all pipes of one user share 64 MiB, those of
 /// other containers too (`pipe-user-pages-soft`, pipe(7)).
-pub const PIPE_SIZE: usize = 256 * 1024;
+pub(crate) const PIPE_SIZE: usize = 256 * 1024;
 
 /// Both ends of a pipe, closed on exec.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub fn pipe(owner: Option<(Uid, Gid)>) -> nix::Result<Pipe> {
 
 /// Makes a pipe belong to `owner`, if that is another than trc, so that the unit can open it
 /// again by its name. What can't be given only works less well.
-pub fn give(pipe: &OwnedFd, owner: Option<(Uid, Gid)>) {
+pub(crate) fn give(pipe: &OwnedFd, owner: Option<(Uid, Gid)>) {
     if let Some((user, group)) = owner
         && let Err(errno) = fchown(pipe, Some(user), Some(group))
     {

@@ -9,7 +9,7 @@ const LINES: usize = 5;
 
 /// The last [`SIZE`] bytes; a little more in between.
 #[derive(Default, Debug)]
-pub struct Tail {
+pub(crate) struct Tail {
     bytes: Vec<u8>,
     /// Whether the first line's beginning is gone.
     beheaded: bool,
@@ -17,7 +17,7 @@ pub struct Tail {
 
 impl Tail {
     /// More came.
-    pub fn push(&mut self, bytes: &[u8]) {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
         if self.bytes.len() + bytes.len() > 2 * SIZE {
             let kept = SIZE.saturating_sub(bytes.len()).min(self.bytes.len());
             let gone = self.bytes.len() - kept;
@@ -36,7 +36,7 @@ impl Tail {
     }
 
     /// The last lines, without their newlines and without control characters.
-    pub fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         let mut bytes = &self.bytes[self.bytes.len().saturating_sub(SIZE)..];
         let beheaded = self.beheaded || bytes.len() < self.bytes.len();
         if beheaded
@@ -57,7 +57,7 @@ impl Tail {
 
 /// For a line of trc's own, and for a variable: no control characters, which could
 /// forge a line or end the variable.
-pub fn harmless(line: &str) -> String {
+pub(crate) fn harmless(line: &str) -> String {
     line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 

@@ -15,7 +15,7 @@ use crate::config::privilege::CAPABILITIES;
 ///
 /// # Errors
 /// That it is otherwise.
-pub fn no_new_privs(wanted: bool) -> Result<(), String> {
+pub(crate) fn no_new_privs(wanted: bool) -> Result<(), String> {
     match get_no_new_privs() {
         Ok(found) if found == wanted => Ok(()),
         Ok(true) => Err("no_new_privs is set".to_owned()),
@@ -29,7 +29,7 @@ pub fn no_new_privs(wanted: bool) -> Result<(), String> {
 ///
 /// # Errors
 /// How much it has had, or that this isn't told.
-pub fn max_memory(most: u64) -> Result<(), String> {
+pub(crate) fn max_memory(most: u64) -> Result<(), String> {
     let peak = cgroup::memory_peak()
         .ok_or("no cgroup tells: trc is in no container, or the kernel is older than Linux 5.19")?;
     memory_within(peak, cgroup::oom_kills().unwrap_or(0), most)
@@ -48,7 +48,7 @@ fn memory_within(peak: u64, oom_kills: u64, most: u64) -> Result<(), String> {
 ///
 /// # Errors
 /// Which others there are.
-pub fn capabilities(wanted: u64) -> Result<(), String> {
+pub(crate) fn capabilities(wanted: u64) -> Result<(), String> {
     let set = Status::of("self").and_then(|status| status.capabilities("CapBnd"));
     let set = set.ok_or("/proc/self/status does not tell the capabilities")?;
     beyond(set, wanted)
@@ -71,7 +71,7 @@ fn beyond(set: u64, wanted: u64) -> Result<(), String> {
 ///
 /// # Errors
 /// That it is otherwise.
-pub fn read_only_root(wanted: bool) -> Result<(), String> {
+pub(crate) fn read_only_root(wanted: bool) -> Result<(), String> {
     match statvfs("/") {
         Ok(found) => match found.flags().contains(FsFlags::ST_RDONLY) {
             read_only if read_only == wanted => Ok(()),
@@ -86,7 +86,7 @@ pub fn read_only_root(wanted: bool) -> Result<(), String> {
 ///
 /// # Errors
 /// As whom it does.
-pub fn uid(wanted: u32) -> Result<(), String> {
+pub(crate) fn uid(wanted: u32) -> Result<(), String> {
     match geteuid().as_raw() {
         found if found == wanted => Ok(()),
         found => Err(format!("trc's user is {found}")),

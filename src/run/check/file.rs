@@ -20,7 +20,7 @@ const LONGEST: u64 = 1024 * 1024;
 ///
 /// # Errors
 /// All that is otherwise, or why that can't be told.
-pub fn check(wanted: &FileCheck) -> Result<(), String> {
+pub(crate) fn check(wanted: &FileCheck) -> Result<(), String> {
     check_with(wanted, || {
         Users::read().map_err(|error| format!("its owner can't be looked up: {}", reason(&error)))
     })

@@ -26,7 +26,7 @@ struct Table {
 ///
 /// # Errors
 /// Where something listens, or why that can't be told.
-pub fn check(wanted: &Listening) -> Result<(), String> {
+pub(crate) fn check(wanted: &Listening) -> Result<(), String> {
     verdict(wanted, &Table::of(wanted.udp)?)
 }
 
@@ -130,7 +130,7 @@ fn serves(bound: IpAddr, wanted: IpAddr) -> bool {
 
 /// What listens in place of a TCP port that refuses connections, in words; None if that can't be
 /// told.
-pub fn instead(port: u16) -> Option<String> {
+pub(crate) fn instead(port: u16) -> Option<String> {
     let table = Table::of(false).ok()?;
     let elsewhere: Vec<String> = table
         .sockets

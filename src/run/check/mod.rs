@@ -1,15 +1,15 @@
 //! Whether what a test expects holds now. Each is `Ok`, or says what came instead; none
 //! waits for anything.
 
-pub mod container;
-pub mod file;
-pub mod listening;
-pub mod processes;
-pub mod resources;
+pub(super) mod container;
+pub(super) mod file;
+pub(super) mod listening;
+pub(super) mod processes;
+pub(super) mod resources;
 
 /// Why something that a test expects does not hold.
 #[derive(PartialEq, Eq, Debug)]
-pub struct Unmet {
+pub(super) struct Unmet {
     /// What is so instead.
     pub why: String,
     /// Whether it can't come to hold any more, however long one waits.
@@ -18,7 +18,7 @@ pub struct Unmet {
 
 impl Unmet {
     /// It does not hold, and never will.
-    pub fn for_good(why: String) -> Self {
+    pub(super) fn for_good(why: String) -> Self {
         Self { why, for_good: true }
     }
 }
@@ -31,7 +31,7 @@ impl From<String> for Unmet {
 }
 
 /// The first of many for people, and how many there are beside these.
-pub fn some(all: impl IntoIterator<Item = String>) -> String {
+pub(super) fn some(all: impl IntoIterator<Item = String>) -> String {
     const SHOWN: usize = 10;
     let mut all = all.into_iter();
     let mut shown: Vec<String> = all.by_ref().take(SHOWN).collect();

@@ -22,7 +22,7 @@ struct Process {
 ///
 /// # Errors
 /// What runs instead, or why that can't be told.
-pub fn running(wanted: &Pattern, user: Option<&str>) -> Result<(), String> {
+pub(crate) fn running(wanted: &Pattern, user: Option<&str>) -> Result<(), String> {
     let all = all()?;
     let found = found(&wanted.needle, &all)?;
     let uid = user.map(uid).transpose()?;
@@ -55,7 +55,7 @@ pub fn running(wanted: &Pattern, user: Option<&str>) -> Result<(), String> {
 ///
 /// # Errors
 /// Which run as whom, or are no more.
-pub fn user_of(user: &str, pids: &[(String, i32)]) -> Result<(), String> {
+pub(crate) fn user_of(user: &str, pids: &[(String, i32)]) -> Result<(), String> {
     let (users, uid) = uid(user)?;
     if pids.is_empty() {
         return Err("nothing runs".to_owned());

@@ -11,17 +11,17 @@ use crate::config::expect::size;
 use crate::config::reason;
 
 /// All processes in sight at one moment.
-pub struct Processes(BTreeMap<i32, Stat>);
+pub(crate) struct Processes(BTreeMap<i32, Stat>);
 
 impl Processes {
     /// Those that there are now; none without `/proc`.
-    pub fn read() -> Self {
+    pub(crate) fn read() -> Self {
         Self(proc::pids().into_iter().filter_map(|pid| Some((pid, Stat::of(pid)?))).collect())
     }
 
     /// Those of a unit by its main process and its process group: all of the group, and all
     /// that descend from the main process, zombies aside.
-    pub fn of_unit(&self, main: i32, group: i32) -> Vec<i32> {
+    pub(crate) fn of_unit(&self, main: i32, group: i32) -> Vec<i32> {
         let below = below(main, self.0.iter().map(|(pid, stat)| (*pid, stat.parent)));
         let is_its = |pid: i32, stat: &Stat| {
             stat.lives() && (pid == main || stat.group == group || below.contains(&pid))
@@ -32,7 +32,7 @@ impl Processes {
 
 /// What processes have used that have ended, each with those that it had waited for: wait4(2).
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Usage {
+pub(crate) struct Usage {
     /// CPU time of all of them.
     pub cpu: Duration,
     /// The most resident memory that one of them has ever had, in bytes; before it was executed
@@ -42,7 +42,7 @@ pub struct Usage {
 
 impl Usage {
     /// One more process has ended.
-    pub fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.cpu = self.cpu.saturating_add(other.cpu);
         self.peak = self.peak.max(other.peak);
     }
@@ -63,18 +63,18 @@ impl From<&libc::rusage> for Usage {
 }
 
 /// Resident memory of processes together, in bytes; what they share is counted for each.
-pub fn rss(pids: &[i32]) -> u64 {
+pub(crate) fn rss(pids: &[i32]) -> u64 {
     let each = pids.iter().filter_map(|pid| Status::of(pid)?.rss());
     each.fold(0, u64::saturating_add)
 }
 
 /// The most resident memory that one of these processes has ever had, in bytes.
-pub fn peak(pids: &[i32]) -> u64 {
+pub(crate) fn peak(pids: &[i32]) -> u64 {
     pids.iter().filter_map(|pid| Status::of(*pid)?.peak()).max().unwrap_or(0)
 }
 
 /// CPU time of processes together, with that of children that they have waited for.
-pub fn cpu(pids: &[i32]) -> Duration {
+pub(crate) fn cpu(pids: &[i32]) -> Duration {
     let each = pids.iter().filter_map(|pid| Some(Stat::of(*pid)?.cpu()));
     each.fold(Duration::ZERO, Duration::saturating_add)
 }
@@ -83,7 +83,7 @@ pub fn cpu(pids: &[i32]) -> Duration {
 ///
 /// # Errors
 /// Why that can't be told: root needs a capability for others' processes.
-pub fn fds(pid: i32) -> Result<usize, String> {
+pub(crate) fn fds(pid: i32) -> Result<usize, String> {
     match fs::read_dir(format!("/proc/{pid}/fd")) {
         Ok(entries) => Ok(entries.flatten().count()),
         Err(_) if Stat::of(pid).is_none_or(|stat| !stat.lives()) => Ok(0),
@@ -96,7 +96,12 @@ pub fn fds(pid: i32) -> Result<usize, String> {
 ///
 /// # Errors
 /// How much it has, or that it has not run. A peak stays what it was.
-pub fn max_rss(unit: &str, pids: &[i32], used: Option<Usage>, most: u64) -> Result<(), Unmet> {
+pub(crate) fn max_rss(
+    unit: &str,
+    pids: &[i32],
+    used: Option<Usage>,
+    most: u64,
+) -> Result<(), Unmet> {
     let used = has_run(unit, pids, used)?;
     let (now, peak) = (rss(pids), peak(pids).max(used.peak));
     let why = if now > most {
@@ -114,7 +119,12 @@ pub fn max_rss(unit: &str, pids: &[i32], used: Option<Usage>, most: u64) -> Resu
 ///
 /// # Errors
 /// How much they have, which is not given back, or that it has not run.
-pub fn max_cpu(unit: &str, pids: &[i32], used: Option<Usage>, most: Duration) -> Result<(), Unmet> {
+pub(crate) fn max_cpu(
+    unit: &str,
+    pids: &[i32],
+    used: Option<Usage>,
+    most: Duration,
+) -> Result<(), Unmet> {
     let used = has_run(unit, pids, used)?;
     match cpu(pids).saturating_add(used.cpu) {
         found if found <= most => Ok(()),
@@ -126,7 +136,7 @@ pub fn max_cpu(unit: &str, pids: &[i32], used: Option<Usage>, most: Duration) ->
 ///
 /// # Errors
 /// Which has how many, or that it does not run.
-pub fn max_fds(unit: &str, pids: &[i32], most: u64) -> Result<(), Unmet> {
+pub(crate) fn max_fds(unit: &str, pids: &[i32], most: u64) -> Result<(), Unmet> {
     has_run(unit, pids, None)?;
     let problem = |pid: &i32| match fds(*pid) {
         Ok(found) if u64::try_from(found).is_ok_and(|found| found <= most) => None,

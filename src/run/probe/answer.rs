@@ -15,7 +15,7 @@ use crate::config::{Http, HttpCheck, Pattern};
 use crate::selftest::excerpt;
 
 /// What is asked, and which answers will do.
-pub struct Request {
+pub(super) struct Request {
     text: Vec<u8>,
     status: Vec<RangeInclusive<u16>>,
     /// What is expected beside the status, if anything is.
@@ -38,12 +38,12 @@ struct Expected {
 
 impl Request {
     /// A GET that closes its connection.
-    pub fn new(http: &Http) -> Self {
+    pub(super) fn new(http: &Http) -> Self {
         Self::with(http, "")
     }
 
     /// The same, whose answer's headers and body are looked at.
-    pub fn checked(check: &HttpCheck) -> Self {
+    pub(super) fn checked(check: &HttpCheck) -> Self {
         let HttpCheck { http, body, headers } = check;
         if body.is_empty() && headers.is_empty() {
             return Self::new(http);
@@ -119,7 +119,7 @@ impl Expected {
 }
 
 /// A question that was asked, or is being.
-pub struct Answer {
+pub(super) struct Answer {
     socket: OwnedFd,
     request: Request,
     /// How much of the question is on its way, in bytes.
@@ -129,13 +129,13 @@ pub struct Answer {
 
 impl Answer {
     /// Asks over a connection.
-    pub fn new(socket: OwnedFd, request: Request) -> Self {
+    pub(super) fn new(socket: OwnedFd, request: Request) -> Self {
         let came = Box::new(Message::new(request.looks_at() == LooksAt::Body));
         Self { socket, request, sent: 0, came }
     }
 
     /// What to poll, and for what.
-    pub fn fd(&self) -> (BorrowedFd<'_>, PollFlags) {
+    pub(super) fn fd(&self) -> (BorrowedFd<'_>, PollFlags) {
         let flags = if self.is_asked() { PollFlags::POLLIN } else { PollFlags::POLLOUT };
         (self.socket.as_fd(), flags)
     }
@@ -146,7 +146,7 @@ impl Answer {
     }
 
     /// What is left to do once its verdict is known, or is of no interest any more.
-    pub fn close(self) -> Closing {
+    pub(super) fn close(self) -> Closing {
         if self.is_asked() {
             Closing::after(self.socket, self.came)
         } else {
@@ -155,7 +155,7 @@ impl Answer {
     }
 
     /// Goes on as far as it can; the verdict once there is one, in words.
-    pub fn proceed(&mut self) -> Option<Result<(), String>> {
+    pub(super) fn proceed(&mut self) -> Option<Result<(), String>> {
         let socket = self.socket.as_raw_fd();
         let rest = &self.request.text[self.sent..];
         if !rest.is_empty() {
@@ -223,7 +223,7 @@ impl Answer {
 
     /// What it comes to if no more comes: `why` follows on "the rest of it did not come".
     /// None if not even all headers have come.
-    pub fn without_rest(&self, why: &str) -> Option<String> {
+    pub(super) fn without_rest(&self, why: &str) -> Option<String> {
         let (code, head) = (self.came.status()?, self.came.head());
         if self.request.looks_at() == LooksAt::Status {
             return self.request.verdict(code, head, &[]).err();

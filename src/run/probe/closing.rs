@@ -52,7 +52,7 @@ impl AsFd for Connection {
 }
 
 /// A connection that is being closed.
-pub struct Closing {
+pub(crate) struct Closing {
     socket: Connection,
     /// An answer over HTTP that goes on. To a server that is at work on one, a client that
     /// sends nothing more has left, so nothing is said until it is whole.
@@ -63,12 +63,12 @@ pub struct Closing {
 
 impl Closing {
     /// Closes a connection over which nothing more is sent.
-    pub fn new(socket: OwnedFd) -> Self {
+    pub(crate) fn new(socket: OwnedFd) -> Self {
         Self::of(Connection::Tcp(socket))
     }
 
     /// The same for a connection to a Unix socket.
-    pub fn unix(socket: Guarded) -> Self {
+    pub(crate) fn unix(socket: Guarded) -> Self {
         Self::of(Connection::Unix(socket))
     }
 
@@ -79,7 +79,7 @@ impl Closing {
     }
 
     /// Closes a connection once an answer over HTTP has come to its end.
-    pub fn after(socket: OwnedFd, mut answer: Box<Message>) -> Self {
+    pub(crate) fn after(socket: OwnedFd, mut answer: Box<Message>) -> Self {
         if answer.is_whole() {
             return Self::new(socket);
         }
@@ -114,13 +114,13 @@ impl Closing {
 
 /// All connections that are being closed, the oldest first.
 #[derive(Default)]
-pub struct Closings {
+pub(crate) struct Closings {
     all: VecDeque<(Instant, Closing)>,
 }
 
 impl Closings {
     /// One more.
-    pub fn push(&mut self, closing: Closing, now: Instant) {
+    pub(crate) fn push(&mut self, closing: Closing, now: Instant) {
         if self.all.len() == MOST {
             self.all.pop_front();
         }
@@ -128,22 +128,22 @@ impl Closings {
     }
 
     /// What to poll for input.
-    pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+    pub(crate) fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.all.iter().map(|(_, closing)| closing.socket.as_fd())
     }
 
     /// When the first one has taken long enough.
-    pub fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         self.all.front().map(|(until, _)| *until)
     }
 
     /// Goes on with all of them.
-    pub fn proceed(&mut self) {
+    pub(crate) fn proceed(&mut self) {
         self.all.retain_mut(|(_, closing)| closing.goes_on());
     }
 
     /// Closes those that have taken long enough.
-    pub fn end_late(&mut self, now: Instant) {
+    pub(crate) fn end_late(&mut self, now: Instant) {
         while self.deadline().is_some_and(|until| until <= now) {
             self.all.pop_front();
         }

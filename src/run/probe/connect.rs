@@ -14,7 +14,7 @@ use super::super::rights::Guarded;
 use super::Failure;
 
 /// How far a connection is.
-pub enum Connected {
+pub(super) enum Connected {
     /// It is still being made.
     NotYet,
     /// It is there.
@@ -29,7 +29,7 @@ const FLAGS: SockFlag = SockFlag::SOCK_NONBLOCK.union(SockFlag::SOCK_CLOEXEC);
 ///
 /// # Errors
 /// Why there is none.
-pub fn begin(to: SocketAddr) -> Result<OwnedFd, Errno> {
+pub(super) fn begin(to: SocketAddr) -> Result<OwnedFd, Errno> {
     let family = if to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let socket = socket(family, SockType::Stream, FLAGS, None)?;
     let begun = match to {
@@ -43,7 +43,7 @@ pub fn begin(to: SocketAddr) -> Result<OwnedFd, Errno> {
 }
 
 /// What has become of a connection, once its socket can be written to.
-pub fn connected(socket: &OwnedFd) -> Connected {
+pub(super) fn connected(socket: &OwnedFd) -> Connected {
     match getsockopt(socket, sockopt::SocketError) {
         Ok(0) => {}
         Ok(errno) => return Connected::Failed(Errno::from_raw(errno)),
@@ -66,7 +66,7 @@ pub fn connected(socket: &OwnedFd) -> Connected {
 /// # Errors
 /// Why there is no connection. EAGAIN is one: so many wait already that whoever
 /// listens is not at work.
-pub fn unix(path: &Path) -> Result<Guarded, Failure> {
+pub(super) fn unix(path: &Path) -> Result<Guarded, Failure> {
     let address = UnixAddr::new(path).map_err(|errno| match errno {
         Errno::ENAMETOOLONG => Failure::new("a socket's path has 107 bytes at most"),
         other => Failure::new(words(other)),
@@ -80,6 +80,6 @@ pub fn unix(path: &Path) -> Result<Guarded, Failure> {
     }
 }
 
-pub fn words(errno: Errno) -> String {
+pub(super) fn words(errno: Errno) -> String {
     errno.desc().to_lowercase()
 }

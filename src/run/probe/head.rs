@@ -8,7 +8,7 @@ use crate::selftest::excerpt;
 
 /// What comes before the body.
 #[derive(Default)]
-pub struct Head {
+pub(crate) struct Head {
     /// The status code.
     pub status: u16,
     /// By their names in lower case; those of one name joined.
@@ -19,7 +19,7 @@ pub struct Head {
 
 /// How a body ends.
 #[derive(PartialEq, Eq, Debug)]
-pub enum Framing {
+pub(crate) enum Framing {
     /// After so many bytes.
     Length(usize),
     /// With a chunk of no size.
@@ -30,12 +30,12 @@ pub enum Framing {
 
 impl Head {
     /// One that begins with this line; None if it is no status line.
-    pub fn begin(line: &[u8]) -> Option<Self> {
+    pub(crate) fn begin(line: &[u8]) -> Option<Self> {
         Some(Self { status: status(line)?, ..Self::default() })
     }
 
     /// A header's value by its name in lower case.
-    pub fn header(&self, name: &str) -> Option<&[u8]> {
+    pub(crate) fn header(&self, name: &str) -> Option<&[u8]> {
         self.headers.get(name).map(Vec::as_slice)
     }
 
@@ -43,7 +43,7 @@ impl Head {
     ///
     /// # Errors
     /// That it is none, in words.
-    pub fn push(&mut self, line: &[u8]) -> Result<(), String> {
+    pub(crate) fn push(&mut self, line: &[u8]) -> Result<(), String> {
         if line.starts_with(b" ") || line.starts_with(b"\t") {
             // A value goes on: RFC 9112, 5.2.
             let value = self.headers.get_mut(&self.last).ok_or_else(|| broken(line))?;
@@ -71,7 +71,7 @@ impl Head {
 
     /// Whether another answer comes after it: RFC 9110, 15.2. After 101, the connection is
     /// of another protocol.
-    pub fn is_interim(&self) -> bool {
+    pub(crate) fn is_interim(&self) -> bool {
         (100..200).contains(&self.status) && self.status != 101
     }
 
@@ -79,7 +79,7 @@ impl Head {
     ///
     /// # Errors
     /// Why that can't be told, in words.
-    pub fn framing(&self) -> Result<Framing, String> {
+    pub(crate) fn framing(&self) -> Result<Framing, String> {
         if matches!(self.status, 100..=199 | 204 | 304) {
             return Ok(Framing::Length(0));
         }
@@ -108,7 +108,7 @@ fn content_length(value: &[u8]) -> Result<usize, String> {
 }
 
 /// A number without a sign; one that is too large is the largest.
-pub fn number(digits: &str, radix: u32) -> Option<usize> {
+pub(super) fn number(digits: &str, radix: u32) -> Option<usize> {
     let right = !digits.is_empty() && digits.chars().all(|digit| digit.is_digit(radix));
     right.then(|| usize::from_str_radix(digits, radix).unwrap_or(usize::MAX))
 }

@@ -36,7 +36,7 @@ enum State {
 }
 
 /// An answer, as far as it has come.
-pub struct Message {
+pub(crate) struct Message {
     state: State,
     /// Whether the body is kept; else it is only read.
     keeps_body: bool,
@@ -51,7 +51,7 @@ pub struct Message {
 impl Message {
     /// An answer of which nothing has come. A body that is not kept may be of any length, and
     /// coded in any way.
-    pub fn new(keeps_body: bool) -> Self {
+    pub(crate) fn new(keeps_body: bool) -> Self {
         Self {
             state: State::Status,
             keeps_body,
@@ -63,29 +63,29 @@ impl Message {
     }
 
     /// Its status, once the line that tells it has come.
-    pub fn status(&self) -> Option<u16> {
+    pub(crate) fn status(&self) -> Option<u16> {
         let told = self.state != State::Status && !self.head.is_interim();
         told.then_some(self.head.status)
     }
 
     /// Whether there is nothing to come.
-    pub fn is_whole(&self) -> bool {
+    pub(crate) fn is_whole(&self) -> bool {
         self.state == State::Whole
     }
 
     /// What has come of the body and what will is of no interest any more.
-    pub fn forget_body(&mut self) {
+    pub(crate) fn forget_body(&mut self) {
         self.keeps_body = false;
         self.body = Vec::new();
     }
 
     /// Its status and headers, once they have come.
-    pub fn head(&self) -> Option<&Head> {
+    pub(crate) fn head(&self) -> Option<&Head> {
         (!matches!(self.state, State::Status | State::Headers)).then_some(&self.head)
     }
 
     /// As far as it has come.
-    pub fn body(&self) -> &[u8] {
+    pub(crate) fn body(&self) -> &[u8] {
         &self.body
     }
 
@@ -93,7 +93,7 @@ impl Message {
     ///
     /// # Errors
     /// Why it can't be read, in words.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<bool, String> {
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<bool, String> {
         let mut rest = std::mem::take(&mut self.rest);
         rest.extend_from_slice(bytes);
         let mut left = rest.as_slice();
@@ -106,7 +106,7 @@ impl Message {
     ///
     /// # Errors
     /// What is missing, in words.
-    pub fn end(&self) -> Result<(), String> {
+    pub(crate) fn end(&self) -> Result<(), String> {
         let missing = match &self.state {
             State::Whole | State::ToEnd => return Ok(()),
             State::Status => return Err("it closed the connection without an answer".to_owned()),

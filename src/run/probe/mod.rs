@@ -4,7 +4,7 @@
 mod answer;
 mod closing;
 mod connect;
-pub mod file;
+pub(super) mod file;
 mod head;
 mod message;
 mod resolve;
@@ -25,13 +25,13 @@ use crate::config::{Address, Http, HttpCheck, Probe, seconds};
 use crate::engine::{Outcome, SpawnStage, is_scarce};
 use answer::{Answer, Request};
 use closing::Closing;
-pub use closing::Closings;
+pub(super) use closing::Closings;
 use connect::Connected;
 use resolve::Resolver;
 
 /// Why it is not there.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Failure {
+pub(super) struct Failure {
     /// Whether its time was up.
     pub timed_out: bool,
     /// Whether it could not be tried, for want of processes, memory or descriptors.
@@ -44,18 +44,18 @@ pub struct Failure {
 
 impl Failure {
     /// Something other than time.
-    pub fn new(why: impl Into<String>) -> Self {
+    pub(super) fn new(why: impl Into<String>) -> Self {
         Self { timed_out: false, unmade: false, why: why.into(), refused: None }
     }
 
     /// What it came to, and what listens in place of a port that has refused a connection.
-    pub fn explained(self) -> String {
+    pub(super) fn explained(self) -> String {
         let instead = self.refused.and_then(listening::instead);
         instead.map_or_else(|| self.why.clone(), |instead| format!("{}; {instead}", self.why))
     }
 
     /// As the engine is told.
-    pub fn outcome(&self) -> Outcome {
+    pub(super) fn outcome(&self) -> Outcome {
         match self {
             Self { timed_out: true, .. } => Outcome::TimedOut,
             Self { unmade: true, .. } => Outcome::NotMade,
@@ -65,10 +65,10 @@ impl Failure {
 }
 
 /// What a try came to.
-pub type Verdict = Result<(), Failure>;
+pub(super) type Verdict = Result<(), Failure>;
 
 /// A try that is over.
-pub struct Over {
+pub(super) struct Over {
     /// What it came to.
     pub verdict: Verdict,
     /// The connection that it leaves, to be closed in order.
@@ -88,7 +88,7 @@ impl From<Failure> for Over {
 }
 
 /// A try under way.
-pub struct Try {
+pub(super) struct Try {
     step: Step,
     /// What is tried, for people.
     what: String,
@@ -120,7 +120,7 @@ impl Try {
     ///
     /// # Errors
     /// The verdict, where there is one already.
-    pub fn begin(probe: &Probe, timeout: Duration, now: Instant) -> Result<Self, Over> {
+    pub(super) fn begin(probe: &Probe, timeout: Duration, now: Instant) -> Result<Self, Over> {
         let deadline = now + timeout;
         match probe {
             Probe::Tcp(address) => {
@@ -144,7 +144,11 @@ impl Try {
     ///
     /// # Errors
     /// The verdict, where there is one already.
-    pub fn begin_http(check: &HttpCheck, timeout: Duration, now: Instant) -> Result<Self, Over> {
+    pub(super) fn begin_http(
+        check: &HttpCheck,
+        timeout: Duration,
+        now: Instant,
+    ) -> Result<Self, Over> {
         Self::ask(&check.http, Request::checked(check), timeout, now)
     }
 
@@ -155,7 +159,7 @@ impl Try {
     }
 
     /// When what it waits for is [`late`](Self::late).
-    pub fn deadline(&self) -> Instant {
+    pub(super) fn deadline(&self) -> Instant {
         match &self.step {
             Step::Connecting { until, .. } => *until,
             Step::Resolving(..) | Step::Asking(_) => self.deadline,
@@ -163,7 +167,7 @@ impl Try {
     }
 
     /// It has so much more time.
-    pub fn postpone(&mut self, by: Duration) {
+    pub(super) fn postpone(&mut self, by: Duration) {
         self.deadline += by;
         if let Step::Connecting { until, .. } = &mut self.step {
             *until += by;
@@ -171,7 +175,7 @@ impl Try {
     }
 
     /// What to poll, and for what.
-    pub fn fd(&self) -> (BorrowedFd<'_>, PollFlags) {
+    pub(super) fn fd(&self) -> (BorrowedFd<'_>, PollFlags) {
         match &self.step {
             Step::Resolving(resolver, _) => (resolver.fd(), PollFlags::POLLIN),
             Step::Connecting { socket, .. } => (socket.as_fd(), PollFlags::POLLOUT),
@@ -183,7 +187,7 @@ impl Try {
     ///
     /// # Errors
     /// The verdict, once there is one.
-    pub fn proceed(mut self, now: Instant) -> Result<Self, Over> {
+    pub(super) fn proceed(mut self, now: Instant) -> Result<Self, Over> {
         let failed = |errno| Over::from(refusal(&self.what, self.port, errno));
         let step = match self.step {
             Step::Resolving(mut resolver, then) => match resolver.proceed() {
@@ -223,7 +227,7 @@ impl Try {
     ///
     /// # Errors
     /// The verdict, if there is nothing else to wait for.
-    pub fn late(mut self, now: Instant) -> Result<Self, Over> {
+    pub(super) fn late(mut self, now: Instant) -> Result<Self, Over> {
         match self.step {
             Step::Connecting { others, then, .. } if !others.is_empty() && now < self.deadline => {
                 self.step = connecting(others, then, now, self.deadline)
@@ -238,7 +242,7 @@ impl Try {
     }
 
     /// Its verdict is of no interest any more; what is left is its connection.
-    pub fn abandon(self) -> Option<Closing> {
+    pub(super) fn abandon(self) -> Option<Closing> {
         match self.step {
             Step::Asking(answer) => Some(answer.close()),
             // Nothing has come of it.

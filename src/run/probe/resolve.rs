@@ -23,7 +23,7 @@ const LONGEST: u64 = 4 * 1024;
 const FAILED: char = '!';
 
 /// A child that looks a name up; it is killed when it is dropped.
-pub struct Resolver {
+pub(super) struct Resolver {
     pid: i32,
     answer: std::fs::File,
     text: Vec<u8>,
@@ -35,7 +35,7 @@ impl Resolver {
     ///
     /// # Errors
     /// Why there is no child.
-    pub fn begin(host: &str, port: u16) -> nix::Result<Self> {
+    pub(super) fn begin(host: &str, port: u16) -> nix::Result<Self> {
         let (answer, to) = pipe2(OFlag::O_CLOEXEC)?;
         fcntl(&answer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         // SAFETY: trc has one thread, so the child may do whatever it likes.
@@ -54,12 +54,12 @@ impl Resolver {
     }
 
     /// What to poll for input.
-    pub fn fd(&self) -> BorrowedFd<'_> {
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
         self.answer.as_fd()
     }
 
     /// The addresses, or why there are none, once the child has answered.
-    pub fn proceed(&mut self) -> Option<Result<Vec<SocketAddr>, String>> {
+    pub(super) fn proceed(&mut self) -> Option<Result<Vec<SocketAddr>, String>> {
         let left = LONGEST.saturating_sub(self.text.len() as u64);
         match (&self.answer).take(left).read_to_end(&mut self.text) {
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return None,

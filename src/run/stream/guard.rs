@@ -10,7 +10,7 @@ const NUMBERS: i32 = 1024;
 /// Keeps what trc has inherited above descriptor 2 from the units: whoever started trc meant it
 /// for trc, or has forgotten it, and a unit with a user of its own may read through a descriptor
 /// what it may not open.
-pub fn keep_from_units() {
+pub(crate) fn keep_from_units() {
     // Linux 5.11: close_range(2).
     let flags = libc::CLOSE_RANGE_CLOEXEC;
     // SAFETY: no memory is involved, and nothing is closed.
@@ -34,7 +34,7 @@ pub fn keep_from_units() {
 /// prints would go into it. To be called before anything is opened. Without a
 /// `/dev/null` the root directory takes its place: writing then fails with EBADF,
 /// as it does on a closed descriptor.
-pub fn guard_standard_fds() {
+pub(crate) fn guard_standard_fds() {
     for fd in 0..=2 {
         // SAFETY: F_GETFD only looks.
         if unsafe { libc::fcntl(fd, libc::F_GETFD) } != -1 || Errno::last() != Errno::EBADF {

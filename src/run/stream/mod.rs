@@ -6,7 +6,7 @@
 //! the kernel takes, queues a bounded amount of the rest and drops whole lines
 //! beyond that, counted ([`queue`]).
 
-pub mod guard;
+pub(crate) mod guard;
 mod queue;
 mod stall;
 mod way;
@@ -18,23 +18,23 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-pub use guard::{guard_standard_fds, keep_from_units};
-pub use queue::{Dropped, Kind, Stream};
+pub(crate) use guard::{guard_standard_fds, keep_from_units};
+pub(crate) use queue::{Dropped, Kind, Stream};
 use way::Way;
 
 /// What a stream queues of units' output, in bytes, for a reader that is stuck.
-pub const BUFFER: usize = 256 * 1024;
+pub(crate) const BUFFER: usize = 256 * 1024;
 /// What is queued of trc's own lines beyond [`BUFFER`].
-pub const RESERVE: usize = 32 * 1024;
+pub(crate) const RESERVE: usize = 32 * 1024;
 /// With more than this queued, in bytes, units are left waiting instead of read.
-pub const HIGH_WATER: usize = 64 * 1024;
+pub(crate) const HIGH_WATER: usize = 64 * 1024;
 /// A reader that took nothing for so long counts as stuck: units no longer wait
 /// for it, what they write is dropped once [`BUFFER`] is full.
-pub const STUCK_AFTER: Duration = Duration::from_secs(1);
+pub(crate) const STUCK_AFTER: Duration = Duration::from_secs(1);
 /// How long the end of the run waits for somebody to read what is queued.
-pub const FLUSH_FOR: Duration = Duration::from_millis(200);
+pub(crate) const FLUSH_FOR: Duration = Duration::from_millis(200);
 /// And how long altogether, while somebody reads.
-pub const LINGER: Duration = Duration::from_secs(3);
+pub(crate) const LINGER: Duration = Duration::from_secs(3);
 
 /// How often is looked, at the end, whether a child has written what it has.
 const LOOK: Duration = Duration::from_millis(2);
@@ -69,7 +69,7 @@ pub struct Streams {
 }
 
 /// The descriptors of [`Streams::wants_write`], kept open while they are polled.
-pub type Pending = Vec<Arc<OwnedFd>>;
+pub(crate) type Pending = Vec<Arc<OwnedFd>>;
 
 impl Streams {
     /// The process's own, looked at when the first line comes.
@@ -159,7 +159,7 @@ pub(crate) fn now() -> Instant {
 
 /// When the last flush ends at the latest, if it begins now.
 #[must_use]
-pub fn flush_deadline() -> Instant {
+pub(crate) fn flush_deadline() -> Instant {
     now() + LINGER
 }
 

@@ -19,7 +19,7 @@ const LATE: Duration = Duration::from_millis(500);
 const LOOK: Duration = Duration::from_millis(500);
 
 /// The time since the run began, without what was missed.
-pub struct Clock {
+pub(super) struct Clock {
     /// When it would have begun, had nothing been missed.
     began: Instant,
     /// The latest time that it has told.
@@ -30,25 +30,25 @@ pub struct Clock {
 
 impl Clock {
     /// One that begins now.
-    pub fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Instant) -> Self {
         Self { began: now, told: Tick::ZERO, looked: now }
     }
 
     /// What time it is: never earlier than it was.
-    pub fn tell(&mut self, now: Instant) -> Tick {
+    pub(super) fn tell(&mut self, now: Instant) -> Tick {
         self.told = self.told.max(now.saturating_duration_since(self.began));
         self.told
     }
 
     /// When it will be that time, if nothing is missed.
-    pub fn moment(&self, tick: Tick) -> Instant {
+    pub(super) fn moment(&self, tick: Tick) -> Instant {
         self.began + tick
     }
 
     /// trc, which has waited from `since` on, until `until` at the latest, looks at what has
     /// happened. If much was missed, by that call or before it, the clock is put back by what is
     /// returned.
-    pub fn look(
+    pub(super) fn look(
         &mut self,
         since: Instant,
         until: Option<Instant>,

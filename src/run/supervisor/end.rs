@@ -17,13 +17,13 @@ use crate::graph::UnitId;
 use crate::signal::Signal;
 
 /// How often what is left is looked for where its end is told to nobody.
-pub const LOOK: Duration = Duration::from_millis(20);
+pub(super) const LOOK: Duration = Duration::from_millis(20);
 /// How long what has been sent KILL has at least to die of it, however little time is left.
 const DYING: Duration = Duration::from_millis(100);
 
 impl Supervisor {
     /// After a panic: ends everything as well as that can be done without the engine.
-    pub fn abandon(&mut self) {
+    pub(crate) fn abandon(&mut self) {
         self.over = true;
         self.panicked = true;
         processes::signal_all(libc::SIGTERM, &self.writers());

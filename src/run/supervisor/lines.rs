@@ -32,7 +32,7 @@ fn about(graph: &Graph, test: UnitId, forbidden: bool) -> Vec<UnitId> {
 }
 
 /// All lines that tests ask for.
-pub struct Lines {
+pub(super) struct Lines {
     wanted: Vec<Wanted>,
     /// The last test that has done something to a unit: what is said of that is no news.
     faulted: Option<UnitId>,
@@ -40,7 +40,7 @@ pub struct Lines {
 
 impl Lines {
     /// Those of a graph's tests.
-    pub fn new(graph: &Graph) -> Self {
+    pub(super) fn new(graph: &Graph) -> Self {
         let mut wanted = Vec::new();
         for test in graph.stage(Stage::Test) {
             let checks = graph.node(test).test().map(|test| test.checks.as_slice());
@@ -68,7 +68,7 @@ impl Lines {
 
     /// The same over another graph, which boot has made: its tests are new, its boot units are
     /// not, and what these have said stays said.
-    pub fn over(&self, graph: &Graph) -> Self {
+    pub(super) fn over(&self, graph: &Graph) -> Self {
         let mut lines = Self::new(graph);
         for wanted in &mut lines.wanted {
             let same = |one: &&Wanted| (&one.name, one.check) == (&wanted.name, wanted.check);
@@ -79,7 +79,7 @@ impl Lines {
 
     /// A test does something to a unit: what others forbid counts no more, and for its own lines
     /// only what comes from here on counts.
-    pub fn begin_fault(&mut self, test: UnitId) {
+    pub(super) fn begin_fault(&mut self, test: UnitId) {
         self.faulted = Some(test);
         for wanted in self.wanted.iter_mut().filter(|one| one.test == test) {
             wanted.found = None;
@@ -87,12 +87,12 @@ impl Lines {
     }
 
     /// Whether a test has done something to a unit.
-    pub fn has_faulted(&self) -> bool {
+    pub(super) fn has_faulted(&self) -> bool {
         self.faulted.is_some()
     }
 
     /// What a unit's output is to be looked at for.
-    pub fn matchers(&self, id: UnitId) -> impl Iterator<Item = Matcher> + '_ {
+    pub(super) fn matchers(&self, id: UnitId) -> impl Iterator<Item = Matcher> + '_ {
         let asked = self.wanted.iter().enumerate().filter(move |(_, one)| one.units.contains(&id));
         asked.filter_map(|(place, one)| {
             // Both were compiled when the configuration was read.
@@ -105,7 +105,7 @@ impl Lines {
     }
 
     /// A line has matched; or it was cut, and may have what is forbidden where nobody looked.
-    pub fn found(&mut self, place: usize, unit: UnitId, line: String, cut: bool) {
+    pub(super) fn found(&mut self, place: usize, unit: UnitId, line: String, cut: bool) {
         let line =
             if cut { format!("{line}… (only 1 MiB of a line is looked at)") } else { line };
         if let Some(wanted) = self.wanted.get_mut(place)
@@ -117,19 +117,19 @@ impl Lines {
     }
 
     /// Those whose lines a test asks for.
-    pub fn units_of(&self, test: UnitId) -> Vec<UnitId> {
+    pub(super) fn units_of(&self, test: UnitId) -> Vec<UnitId> {
         let asked = self.wanted.iter().filter(|one| one.test == test);
         asked.flat_map(|one| one.units.iter().copied()).collect()
     }
 
     /// The line that a check asks for, if it was said.
-    pub fn line(&self, test: UnitId, check: usize) -> Option<&str> {
+    pub(super) fn line(&self, test: UnitId, check: usize) -> Option<&str> {
         let wanted = self.wanted.iter().find(|one| (one.test, one.check) == (test, check))?;
         wanted.found.as_ref().map(|(_, line)| line.as_str())
     }
 
     /// The forbidden lines that were said: the tests that forbid them, by whom, and the lines.
-    pub fn said(&self) -> impl Iterator<Item = (UnitId, UnitId, &str)> {
+    pub(super) fn said(&self) -> impl Iterator<Item = (UnitId, UnitId, &str)> {
         self.wanted.iter().filter(|one| one.forbidden).filter_map(|one| {
             let (unit, line) = one.found.as_ref()?;
             Some((one.test, *unit, line.as_str()))

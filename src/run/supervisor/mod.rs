@@ -52,7 +52,7 @@ use clock::Clock;
 use lines::Lines;
 use testing::Notes;
 
-pub use wait::is_ready;
+pub(super) use wait::is_ready;
 
 /// What a child is to trc.
 #[derive(Clone, Copy)]
@@ -111,7 +111,7 @@ struct Held {
 }
 
 /// The supervisor of one run.
-pub struct Supervisor {
+pub(super) struct Supervisor {
     loaded: Loaded,
     graph: Rc<Graph>,
     engine: Engine,
@@ -172,7 +172,7 @@ pub struct Supervisor {
 
 impl Supervisor {
     /// A supervisor that has taken over all signals.
-    pub fn new(
+    pub(super) fn new(
         mut loaded: Loaded,
         graph: Graph,
         signals: Signals,
@@ -234,7 +234,7 @@ impl Supervisor {
     }
 
     /// Runs to the end.
-    pub fn run(&mut self) -> u8 {
+    pub(super) fn run(&mut self) -> u8 {
         // From here on PID 1 exits only through the engine.
         loop {
             self.feed();

@@ -28,7 +28,7 @@ const SOON: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_secs(5);
 
 /// Tries that have failed one after another.
-pub struct Waiting {
+pub(super) struct Waiting {
     since: Instant,
     failure: Failure,
     /// When that was last said, at the levels info and debug.
@@ -36,7 +36,7 @@ pub struct Waiting {
 }
 
 /// A probe's command that runs.
-pub struct Command {
+pub(super) struct Command {
     unit: UnitId,
     purpose: Purpose,
     pub(super) pid: i32,

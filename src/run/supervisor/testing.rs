@@ -23,7 +23,7 @@ use crate::signal::Signal;
 const NAMED: usize = 10;
 
 /// What is noted on the way, for the points.
-pub struct Notes {
+pub(super) struct Notes {
     pub(super) testing: bool,
     pub(super) began: Instant,
     pub(super) wall: SystemTime,
@@ -65,7 +65,7 @@ pub struct Notes {
 
 impl Notes {
     /// None so far.
-    pub fn new(graph: &Graph, began: Instant) -> Self {
+    pub(super) fn new(graph: &Graph, began: Instant) -> Self {
         Self {
             testing: graph.testing,
             began,
@@ -105,12 +105,12 @@ impl Notes {
     }
 
     /// What a test's last try came to.
-    pub fn tried(&mut self, test: UnitId, tried: Tried) {
+    pub(super) fn tried(&mut self, test: UnitId, tried: Tried) {
         self.tried.insert(test, tried);
     }
 
     /// How long after its start a unit was ready, when it was last.
-    pub fn ready_after(&self, unit: UnitId) -> Option<Duration> {
+    pub(super) fn ready_after(&self, unit: UnitId) -> Option<Duration> {
         self.ready.get(&unit).copied()
     }
 
@@ -134,7 +134,7 @@ impl Notes {
     }
 
     /// A unit's main process has ended and others of it have not.
-    pub fn left_behind(&mut self, unit: UnitId, members: &[i32]) {
+    pub(super) fn left_behind(&mut self, unit: UnitId, members: &[i32]) {
         self.left.insert(unit, names(members, name));
     }
 }
@@ -185,7 +185,7 @@ impl Supervisor {
     }
 
     /// Where reports go at the end.
-    pub fn write_reports_to(&mut self, reports: Vec<Report>) {
+    pub(crate) fn write_reports_to(&mut self, reports: Vec<Report>) {
         self.suite.reports = reports;
     }
 

@@ -239,7 +239,7 @@ impl Supervisor {
 }
 
 /// Whether a descriptor can be read from, or has ended: a pidfd's process, a child's progress.
-pub fn is_ready(fd: BorrowedFd<'_>) -> bool {
+pub(crate) fn is_ready(fd: BorrowedFd<'_>) -> bool {
     let mut polled = [PollFd::new(fd, PollFlags::POLLIN)];
     poll(&mut polled, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }

@@ -21,7 +21,7 @@ const MAX_STATE: u64 = 128 << 20;
 
 /// What a boot script left: all that the next one and the later shell units see.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub struct State {
+pub(crate) struct State {
     env: Vec<(OsString, OsString)>,
     oversize: Vec<OsString>,
     args: Vec<OsString>,
@@ -44,18 +44,18 @@ pub struct State {
 impl State {
     /// What is exported: the environment of later units, complete. A variable too long
     /// for the kernel is left out, see [`Self::oversize`].
-    pub fn environment(&self) -> &[(OsString, OsString)] {
+    pub(crate) fn environment(&self) -> &[(OsString, OsString)] {
         &self.env
     }
 
     /// Exported variables over 128 KiB, which no program can be given: shell units still
     /// get them, `exec` units don't.
-    pub fn oversize(&self) -> &[OsString] {
+    pub(crate) fn oversize(&self) -> &[OsString] {
         &self.oversize
     }
 
     /// The positional parameters.
-    pub fn args(&self) -> &[OsString] {
+    pub(crate) fn args(&self) -> &[OsString] {
         &self.args
     }
 
@@ -64,7 +64,10 @@ impl State {
     ///
     /// # Errors
     /// What it left can't be read, in words.
-    pub fn read(saved: &Saved, given: &[(OsString, OsString)]) -> Result<Option<Self>, String> {
+    pub(crate) fn read(
+        saved: &Saved,
+        given: &[(OsString, OsString)],
+    ) -> Result<Option<Self>, String> {
         let length =
             saved.file.metadata().map_err(|e| format!("cannot read the boot state: {e}"))?.len();
         // The descriptor is the script's as long as that runs: it may claim anything.

@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::time::Duration;
 
-use trc::config::unit::Form;
-use trc::config::{Condition, WaitPolicy, is_own_variable};
+use crate::config::unit::Form;
+use crate::config::{Condition, WaitPolicy, is_own_variable};
 
 use super::{Case, exec, unit};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use trc::config::{Address, Backoff, Command, Health, Http, Probe, Ready, Restart, Then, When};
+use crate::config::{Address, Backoff, Command, Health, Http, Probe, Ready, Restart, Then, When};
 
 use super::{Case, toml_says, unit};
 

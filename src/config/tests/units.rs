@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use trc::config::unit::Form;
-use trc::config::{Command, Config, LogFormat, OnFailure, Output, SignalRule, StopTo, WaitPolicy};
+use crate::config::unit::Form;
+use crate::config::{
+    Command, Config, LogFormat, OnFailure, Output, SignalRule, StopTo, WaitPolicy,
+};
 
 use super::{Case, exec, ids, toml_says, unit};
 

@@ -4,8 +4,8 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use trc::config::load;
-use trc::graph::Graph;
+use crate::config::load;
+use crate::graph::Graph;
 
 use super::Case;
 

@@ -3,7 +3,7 @@
 //! repository:
 //!
 //!     tests/reports/setup target/report-tools
-//!     TRC_REPORT_TOOLS=$PWD/target/report-tools cargo test --test reports -- --ignored
+//!     TRC_REPORT_TOOLS=$PWD/target/report-tools cargo test --lib selftest::readers -- --ignored
 
 #![allow(clippy::disallowed_methods)]
 
@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, UNIX_EPOCH};
 
+use crate::selftest::{CheckPoint, Outcome, Point, Suite, Tail, json, junit, tap};
 use serde_json::{Value, json as object};
-use trc::selftest::{CheckPoint, Outcome, Point, Suite, Tail, json, junit, tap};
 
 /// What a test found: it tries to end each kind of report.
 const FOUND: &str = "one\r\n  ...\nok 9 - forged # SKIP\n---\n1..1\u{2028}\u{feff}\x1b[31m\u{85}";

@@ -12,9 +12,6 @@
 
 #![allow(clippy::disallowed_methods)]
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod calls;
 mod regressions;
 mod situations;
@@ -31,7 +28,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{Outcome, Running, TERM, has, number_from, root};
+use crate::common;
+use crate::common::{Outcome, Running, TERM, has, number_from, root};
 use regex::Regex;
 use situations::{SITUATIONS, Situation};
 
@@ -131,7 +129,7 @@ fn whatever_call_fails_trc_ends_in_time_leaves_nothing_and_says_so() {
     for (name, why) in &failures {
         writeln!(
             text,
-            "=== {name}: {why}\nthis one alone: TRC_TEST_INJECTIONS={name} cargo test --test injected_faults"
+            "=== {name}: {why}\nthis one alone: TRC_TEST_INJECTIONS={name} cargo test --test suite injected_faults::"
         )
         .unwrap();
     }

@@ -3,8 +3,8 @@
 use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
-use trc::config::unit::Form;
-use trc::config::{Command, Environment, Invocation, WaitPolicy, cli, load};
+use crate::config::unit::Form;
+use crate::config::{Command, Environment, Invocation, WaitPolicy, cli, load};
 
 use super::{Case, exec, ids, unit};
 

@@ -1,136 +1,39 @@
-//! The command line of trc, what boot scripts make of it, and `trcctl check`.
+//! `trcctl check`: what it says of a configuration, and its exit status.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+use std::process::Command;
 
-use trc::config::{Command, Invocation, Stage, WaitPolicy, cli};
+use tempfile::TempDir;
 
-use super::{Case, ids, unit};
-
-#[test]
-fn options_come_in_any_order_and_end_at_the_command() {
-    let line = |arguments: &[&str]| Case::new().arguments(arguments).line();
-    let all = line(&["-H", "h", "-F", "f", "-Dd", "-B", "b", "-F", "-x", "ls", "-D", "q"]);
-    assert_eq!(all.boot, ["b"]);
-    assert_eq!(
-        all.units,
-        [
-            (Stage::Halt, "h".into()),
-            (Stage::Sync, "f".into()),
-            (Stage::Async, "d".into()),
-            (Stage::Sync, "-x".into()),
-        ]
-    );
-    assert_eq!(all.trailing, ["ls", "-D", "q"]);
-    assert_eq!(line(&["bash", "-c", "x"]).trailing, ["bash", "-c", "x"]);
-    assert_eq!(line(&["-D", "x", "--", "-odd"]).trailing, ["-odd"]);
-    assert_eq!(line(&["--", "--", "-odd"]).trailing, ["--", "-odd"]);
-    assert_eq!(line(&["-c", "a", "--config=b=c"]).overrides, ["a", "b=c"]);
+/// A directory of configuration files.
+struct Case {
+    dir: TempDir,
 }
 
-#[test]
-fn commands_keep_bytes_that_are_not_text() {
-    let odd = OsString::from_vec(vec![b'x', 0xff]);
-    let mut case = Case::new();
-    case.arguments = vec!["-D".into(), odd.clone(), odd.clone(), odd.clone()];
-    let config = case.config();
-    assert_eq!(config.units[0].command, Command::Script(odd.clone()));
-    assert_eq!(config.units[1].command, Command::Words(vec![odd.clone(), odd.clone()]));
-    assert_eq!(config.rest, [OsString::from("-D"), odd.clone(), odd.clone(), odd]);
-}
-
-#[test]
-fn a_command_line_that_makes_no_sense_gets_usage() {
-    for (arguments, says) in [
-        (&["-x"][..], "unexpected argument '-x'"),
-        (&["--wiat", "any"], "'--wait'"),
-        (&["--wait", "al"], "similar value exists: 'all'"),
-        (&["--log-level", "loud"], "invalid value 'loud'"),
-        (&["-D"], "a value is required for '-D <CMD>'"),
-        (&["-D", ""], "a command is empty"),
-        (&[""], "the name of the command is empty"),
-        (&["-c", ""], "--config wants a FILE or KEY=VALUE"),
-        (&["--bare"], "there is no command to run"),
-        (&["--bare", "-F", "x", "sh"], "-B, -D, -F and -H can't be given with it"),
-    ] {
-        let argv = std::iter::once("trc").chain(arguments.iter().copied());
-        match cli::parse(argv.map(OsString::from).collect()) {
-            Invocation::Usage(text) => {
-                assert!(text.starts_with("error: ") && text.contains(says), "{text}");
-            }
-            other => panic!("{arguments:?}: {other:?}"),
-        }
+impl Case {
+    fn new() -> Self {
+        let dir = TempDir::new().unwrap();
+        std::fs::create_dir(dir.path().join("trc.d")).unwrap();
+        Self { dir }
     }
-}
 
-#[test]
-fn help_and_version_are_printed() {
-    let print = |flag: &str| match cli::parse(vec!["trc".into(), flag.into()]) {
-        Invocation::Print(text) => text,
-        other => panic!("{other:?}"),
-    };
-    for flag in ["-h", "--help"] {
-        let help = print(flag);
-        for word in ["Examples:", "TRC_LOG__LEVEL", "Exit status", "trc.d", "--wait <POLICY>"] {
-            assert!(help.contains(word), "{word} is not in\n{help}");
-        }
+    fn file(self, name: &str, text: &str) -> Self {
+        std::fs::write(self.path(name), text).unwrap();
+        self
     }
-    for flag in ["-v", "-V", "--version"] {
-        assert_eq!(print(flag), format!("trc {}\n", env!("CARGO_PKG_VERSION")));
+
+    fn toml(self, text: &str) -> Self {
+        self.file("trc.toml", text)
     }
-}
 
-#[test]
-fn a_boot_script_may_change_the_rest_of_the_command_line() {
-    let case = Case::new()
-        .toml("wait = \"all\"\n[async.web]\nexec = \"x\"\nafter = [\"cmd\"]")
-        .set("TRC_SYNC__F1__USER", "u")
-        .arguments(&["-B", "boot", "-F", "a", "--", "cmd", "-x"]);
-    let loaded = case.loaded();
-    assert_eq!(loaded.config.rest, ["-F", "a", "cmd", "-x"]);
-    // The files aren't read again.
-    std::fs::write(case.path("trc.toml"), "broken").unwrap();
-    let with = |rest: &[&str]| {
-        let rest = rest.iter().map(OsString::from).collect();
-        loaded.with_rest(rest).map_err(|errors| case.said(&errors))
-    };
-    let config =
-        with(&["-F", "a", "-F", "b", "--wait", "err", "--log-level=debug", "cmd"]).unwrap();
-    assert_eq!(ids(&config), ["async.web", "sync.F1", "boot.B1", "sync.F2", "sync.cmd"]);
-    assert_eq!(config.wait, WaitPolicy::Err);
-    assert_eq!(config.log.level, log::LevelFilter::Debug);
-    assert_eq!(config.rest, ["-F", "a", "-F", "b", "cmd"]);
-
-    // `TRC_SYNC__F1__USER` is for a unit that is no longer there, and so is an edge.
-    assert_eq!(ids(&with(&["cmd"]).unwrap()), ["async.web", "boot.B1", "sync.cmd"]);
-    assert_eq!(unit(&with(&["cmd"]).unwrap(), "async.web").after.len(), 1);
-    assert_eq!(unit(&with(&["-F", "a"]).unwrap(), "async.web").after, []);
-    let rest = with(&["-F", "a", "--", "-odd"]).unwrap().rest;
-    assert_eq!(rest, ["-F", "a", "--", "-odd"]);
-}
-
-#[test]
-fn what_a_boot_script_can_not_change_is_an_error() {
-    let case = Case::new();
-    let loaded = case.loaded();
-    let place = "the command line that a boot script has set";
-    for (rest, error) in [
-        (vec!["-B", "x"], format!("error -B: -B comes too late in {place}: boot is over")),
-        (vec!["-w", "x"], format!("error -w: -w comes too late in {place}: boot is over")),
-        (vec!["-c", "x"], format!("error -c: -c comes too late in {place}: boot is over")),
-        (vec!["-x"], format!("error {place}: unexpected argument '-x' found")),
-        (vec!["--wait", "x"], format!("error {place}: invalid value 'x' for '--wait <POLICY>'")),
-        (vec!["--help"], format!("error {place}: --help and --version can't be asked for here")),
-    ] {
-        let errors = loaded.with_rest(rest.into_iter().map(OsString::from).collect()).unwrap_err();
-        assert_eq!(case.said(&errors), [error]);
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
     }
 }
 
 /// Runs `trcctl check`.
-#[expect(clippy::disallowed_methods, reason = "a test may start a process")]
 fn check(case: &Case, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_trcctl"))
+    let output = Command::new(env!("CARGO_BIN_EXE_trcctl"))
         .args(["check", "-w"])
         .arg(case.dir.path())
         .args(arguments)
@@ -182,11 +85,10 @@ fn a_disabled_unit_that_a_test_is_about_is_a_warning_of_check() {
 /// The current directory if it has something for trc, as with `trcctl test`; unless another is
 /// named.
 #[test]
-#[expect(clippy::disallowed_methods, reason = "a test may start a process")]
 fn check_reads_the_current_directory_if_that_is_configured() {
     let (here, there) = (Case::new().toml("[async.web]\nexec = 'x'"), Case::new());
     let said = |arguments: &[&str], variable: &str| {
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_trcctl"))
+        let output = Command::new(env!("CARGO_BIN_EXE_trcctl"))
             .arg("check")
             .args(arguments)
             .current_dir(here.dir.path())
@@ -258,9 +160,8 @@ fn check_hints_at_the_stop_signal_of_apaches_images() {
 }
 
 /// `trcctl check` where there is a shell.
-#[expect(clippy::disallowed_methods, reason = "a test may start a process")]
 fn check_with_shell(case: &Case, arguments: &[&str]) -> (Option<i32>, String) {
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_trcctl"))
+    let output = Command::new(env!("CARGO_BIN_EXE_trcctl"))
         .args(["check", "-w"])
         .arg(case.dir.path())
         .args(arguments)

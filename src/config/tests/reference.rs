@@ -1,6 +1,6 @@
 //! `docs/configuration.md` says what the schema says.
 
-use trc::config::schema::{FORWARD, Key, Kind, TEST_OWN, TOP, UNIT, reference};
+use crate::config::schema::{FORWARD, Key, Kind, TEST_OWN, TOP, UNIT, reference};
 
 use super::Case;
 

@@ -6,10 +6,10 @@ mod command_line;
 mod files;
 mod layers;
 mod messages;
+mod of_tests;
 mod patterns;
 mod reference;
 mod supervision;
-mod tests;
 mod units;
 mod variables;
 mod words;
@@ -17,11 +17,11 @@ mod words;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use tempfile::TempDir;
-use trc::config::{
+use crate::config::{
     Command, CommandLine, Config, Diagnostic, Environment, Invocation, Loaded, Template, Unit, cli,
     load,
 };
+use tempfile::TempDir;
 
 /// A directory of configuration files, and how trc is called on it.
 struct Case {

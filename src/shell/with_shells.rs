@@ -10,11 +10,11 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use log::LevelFilter;
-use trc::config::Stage;
-use trc::shell::{
+use crate::config::Stage;
+use crate::shell::{
     Body, Errors, Job, Kind, Lines, Own, Prepared, Shell, State, prepare, prepare_without_proc,
 };
+use log::LevelFilter;
 
 type Environment = Vec<(OsString, OsString)>;
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use trc::config::{FaultKind, ReportKind, Test};
-use trc::graph::Graph;
+use crate::config::{FaultKind, ReportKind, Test};
+use crate::graph::Graph;
 
 use super::{Case, ids, toml_says, unit};
 

@@ -1,0 +1,40 @@
+//! trc as its users see it. One program, so that it is linked once: a file's tests are run by
+//! `cargo test --test suite FILE::`.
+
+#![allow(clippy::disallowed_methods, reason = "tests start programs and wait")]
+
+mod common;
+mod container;
+
+mod attacks;
+mod bad_input;
+mod budget;
+mod busy_examples;
+mod conf_d;
+mod containers;
+mod examples;
+mod files;
+mod harness;
+mod identity;
+mod injected_faults;
+mod left_behind;
+mod line_endings;
+mod notify;
+mod orphans;
+mod output;
+mod policies;
+mod polite_probes;
+mod readme;
+mod scarcity;
+mod scripts;
+mod self_testing_images;
+mod selftest;
+mod signals;
+mod supervision;
+mod terminal;
+mod trcctl_check;
+mod trcctl_test;
+mod trivialrc;
+mod trivialrc_lines;
+mod unshared_memory;
+mod web_stack;
