@@ -19,6 +19,7 @@ mod selftest;
 mod shell;
 mod signal;
 pub mod status;
+mod words;
 
 /// What `trc` is.
 pub mod init {
@@ -35,8 +36,9 @@ pub mod client {
 /// What is measured.
 pub mod bench {
     pub use crate::config::LogFormat;
-    pub use crate::journal::{Journal, Source};
+    pub use crate::journal::{Side, Source};
     pub use crate::run::capture::{Capture, Progress, READ, pipe};
+    pub use crate::run::journal::Journal;
     pub use crate::run::localtime::CLOCK;
-    pub use crate::run::stream::{Side, Streams};
+    pub use crate::run::stream::Streams;
 }

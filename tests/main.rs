@@ -6,6 +6,7 @@
 mod common;
 mod container;
 
+mod architecture;
 mod attacks;
 mod bad_input;
 mod budget;

@@ -242,6 +242,11 @@ pub(crate) enum Fact {
         /// How.
         ended: Ended,
     },
+    /// An event that can't be: a bug of trc's, which is survived.
+    Impossible {
+        /// The event, and the state of the run.
+        what: String,
+    },
     /// There is no more time for the halt units.
     CutShort {
         /// The one that ran.
@@ -280,6 +285,7 @@ impl Fact {
             | Self::Stopping
             | Self::KillingRest { .. }
             | Self::NotUpYet { .. }
+            | Self::Impossible { .. }
             | Self::CutShort { .. } => None,
         }
     }

@@ -36,6 +36,8 @@ pub(crate) struct Sender {
     pub pid: i32,
     /// Its user.
     pub uid: u32,
+    /// That user's name, where it has one.
+    pub user: Option<String>,
     /// Its command, where it could still be read.
     pub command: Option<String>,
     /// Not by one of trc's own descendants: by docker, by a person.

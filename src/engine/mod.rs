@@ -110,6 +110,8 @@ pub(crate) struct Engine {
     states: Vec<State>,
     run: Run,
     booted: bool,
+    /// Events that can't be, and that people were not told of yet.
+    impossible: Vec<String>,
     cause: Option<Cause>,
     status: u8,
     /// What the status was before the first halt unit ran.
@@ -155,6 +157,7 @@ impl Engine {
             run: Run::Boot,
             booted: false,
             cause: None,
+            impossible: Vec::new(),
             status: 0,
             outcome: 0,
             first_failure: None,
@@ -282,6 +285,8 @@ impl Engine {
         }
         self.on_time(now, actions);
         self.advance(now, actions);
+        let bugs = self.impossible.drain(..);
+        actions.extend(bugs.map(|what| Action::Tell(Fact::Impossible { what })));
     }
 
     /// When the engine wants to be woken, if at all.

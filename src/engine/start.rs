@@ -359,9 +359,10 @@ impl Engine {
     }
 
     /// An event that can't be: a bug of `run/`, survived.
-    pub(super) fn impossible(&self, event: &Event) {
-        debug_assert!(false, "impossible event {event:?} in {:?}", self.run);
-        log::error!("impossible event {event:?} in {:?}; please report this", self.run);
+    pub(super) fn impossible(&mut self, event: &Event) {
+        let what = format!("{event:?} in {:?}", self.run);
+        debug_assert!(false, "impossible event {what}");
+        self.impossible.push(what);
     }
 }
 

@@ -4,7 +4,25 @@ use std::fmt;
 
 use log::Level;
 
-use crate::run::stream::Side;
+/// One of the two standard streams.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Side {
+    /// Standard output, descriptor 1.
+    Out,
+    /// Standard error, descriptor 2.
+    Err,
+}
+
+impl Side {
+    /// `stdout` or `stderr`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Out => "stdout",
+            Self::Err => "stderr",
+        }
+    }
+}
 
 /// One of trc's own lines.
 #[derive(Clone, Copy, Debug)]
@@ -29,13 +47,13 @@ pub struct Entry<'a> {
 #[derive(Clone, Debug)]
 pub struct Source {
     /// `async`
-    pub(super) stage: String,
+    pub(crate) stage: String,
     /// `async.web`
-    pub(super) unit: String,
+    pub(crate) unit: String,
     /// `web`, without control characters: a name can't forge a line.
-    pub(super) shown: String,
-    pub(super) pid: i32,
-    pub(super) side: Side,
+    pub(crate) shown: String,
+    pub(crate) pid: i32,
+    pub(crate) side: Side,
 }
 
 impl Source {
@@ -71,7 +89,7 @@ impl Source {
 }
 
 /// A line about no unit.
-pub(super) fn main_entry<'a>(
+pub(crate) fn main_entry<'a>(
     pid: i32,
     level: Level,
     event: &'a str,

@@ -10,9 +10,9 @@ use super::{Entry, Source};
 use crate::config::LogFormat;
 
 /// The longest piece of a unit's line, in bytes; a longer line is cut.
-pub(super) const MAX_LINE: usize = 64 * 1024;
+pub(crate) const MAX_LINE: usize = 64 * 1024;
 /// Ends each piece of a cut line but the last, in text.
-pub(super) const CUT_MARK: &str = " […]";
+pub(crate) const CUT_MARK: &str = " […]";
 
 /// How a level is written in JSON.
 fn level_name(level: log::Level) -> &'static str {
@@ -26,7 +26,7 @@ fn level_name(level: log::Level) -> &'static str {
 }
 
 /// Appends one of trc's own lines, its newline included.
-pub(super) fn entry(
+pub(crate) fn entry(
     format: LogFormat,
     stamp: &mut Stamp,
     now: SystemTime,
@@ -101,13 +101,13 @@ impl fmt::Write for Escaped<'_> {
 }
 
 /// What stands before and after each line of one unit's output at one moment.
-pub(super) struct Frame {
+pub(crate) struct Frame {
     format: LogFormat,
     head: Vec<u8>,
 }
 
 impl Frame {
-    pub(super) fn new(
+    pub(crate) fn new(
         format: LogFormat,
         stamp: &mut Stamp,
         now: SystemTime,
@@ -137,7 +137,7 @@ impl Frame {
     }
 
     /// Appends a line, given without its newline; in pieces if it is too long.
-    pub(super) fn line(&self, mut line: &[u8], to: &mut Vec<u8>) {
+    pub(crate) fn line(&self, mut line: &[u8], to: &mut Vec<u8>) {
         while line.len() > MAX_LINE {
             let (piece, rest) = line.split_at(piece(line));
             self.cut(piece, to);
@@ -157,7 +157,7 @@ impl Frame {
     }
 
     /// Appends a piece of a line that goes on.
-    pub(super) fn cut(&self, piece: &[u8], to: &mut Vec<u8>) {
+    pub(crate) fn cut(&self, piece: &[u8], to: &mut Vec<u8>) {
         to.extend_from_slice(&self.head);
         match self.format {
             LogFormat::Trc => {
@@ -175,7 +175,7 @@ impl Frame {
 
 /// Where to cut a line that is longer than [`MAX_LINE`]: there, or up to three
 /// bytes before, so that no UTF-8 character is torn.
-pub(super) fn piece(line: &[u8]) -> usize {
+pub(crate) fn piece(line: &[u8]) -> usize {
     let continues = |at: usize| line.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
     (MAX_LINE - 3..=MAX_LINE).rev().find(|&at| !continues(at)).unwrap_or(MAX_LINE)
 }

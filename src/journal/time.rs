@@ -67,7 +67,7 @@ pub struct Clock {
 
 /// The last second that was formatted: a burst of lines costs one conversion.
 #[derive(Debug)]
-pub(super) struct Stamp {
+pub(crate) struct Stamp {
     local: fn(i64) -> Local,
     /// The second that `text` and `offset` are for.
     second: Option<i64>,
@@ -78,18 +78,18 @@ pub(super) struct Stamp {
 }
 
 impl Stamp {
-    pub(super) fn new(local: fn(i64) -> Local) -> Self {
+    pub(crate) fn new(local: fn(i64) -> Local) -> Self {
         Self { local, second: None, text: String::new(), offset: String::new() }
     }
 
     /// Appends `2017-03-16 21:40:50`.
-    pub(super) fn text(&mut self, now: SystemTime, to: &mut Vec<u8>) {
+    pub(crate) fn text(&mut self, now: SystemTime, to: &mut Vec<u8>) {
         self.refresh(since_epoch(now).0);
         to.extend_from_slice(self.text.as_bytes());
     }
 
     /// Appends `2017-03-16T21:40:50.123+01:00` (RFC 3339).
-    pub(super) fn rfc3339(&mut self, now: SystemTime, to: &mut Vec<u8>) {
+    pub(crate) fn rfc3339(&mut self, now: SystemTime, to: &mut Vec<u8>) {
         let (second, milliseconds) = since_epoch(now);
         self.refresh(second);
         let digit = |n: u32| b'0' + u8::try_from(n % 10).unwrap_or(0);
@@ -136,18 +136,18 @@ fn seconds(duration: Duration) -> i64 {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// 2017-03-16 21:40:50 at +01:00.
-    pub(in crate::journal) const SEED: u64 = 1_489_696_850;
+    pub(crate) const SEED: u64 = 1_489_696_850;
 
-    pub(in crate::journal) fn at(seconds: u64, milliseconds: u64) -> SystemTime {
+    pub(crate) fn at(seconds: u64, milliseconds: u64) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_millis(milliseconds)
     }
 
     /// UTC, moved by `offset` seconds.
-    pub(in crate::journal) fn moved(seconds: i64, offset: i32) -> Local {
+    pub(crate) fn moved(seconds: i64, offset: i32) -> Local {
         Local { offset, ..Local::utc(seconds + i64::from(offset)) }
     }
 

@@ -3,6 +3,7 @@
 
 mod birthmark;
 pub(crate) mod capture;
+mod cause;
 mod census;
 mod cgroup;
 mod check;
@@ -10,6 +11,7 @@ mod child;
 mod envfile;
 mod environment;
 mod identity;
+pub(crate) mod journal;
 mod judge;
 pub(crate) mod localtime;
 mod memory;
@@ -21,7 +23,6 @@ mod privilege;
 mod probe;
 mod proc;
 mod processes;
-mod reason;
 mod reopen;
 mod report;
 mod rights;
@@ -29,12 +30,12 @@ mod secret;
 mod sender;
 mod signals;
 mod spawn;
-mod spawn_failure;
 mod strangers;
 pub(crate) mod stream;
 mod supervisor;
 mod syscall;
 mod terminal;
+mod termination;
 mod testing;
 mod trial;
 mod trusted;
@@ -45,14 +46,13 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use log::Level;
-
 use crate::config::{self, Command, Config, Diagnostic, Invocation, Loaded, LogFormat};
 use crate::graph::Graph;
-use crate::journal::Journal;
 use crate::selftest;
 use crate::status;
+use crate::words::Observed;
 use environment::Environment;
+use journal::Journal;
 use prepare::LazyShell;
 use report::Reporter;
 use signals::Signals;
@@ -164,12 +164,10 @@ fn supervise(
         reporter.diagnostics(&graph.remarks());
     }
     if graph.nodes.is_empty() {
-        let directory = loaded.config.work_dir.display();
-        let text = format_args!("there is nothing to run: no unit in {directory}, and no command");
-        reporter.main(Level::Warn, "nothing", text);
+        reporter.observed(&graph, &Observed::NothingToRun(&loaded.config.work_dir));
     }
     let wait = loaded.config.wait.trivialrc();
-    reporter.main(Level::Info, "wait-policy", format_args!("The wait policy: {wait}"));
+    reporter.observed(&graph, &Observed::WaitPolicy(wait));
     std::panic::set_hook(Box::new(|info| {
         log::error!("this is a bug in trc, please report it: {info}");
     }));
@@ -204,9 +202,9 @@ fn refuse(format: LogFormat, diagnostics: &[Diagnostic]) -> u8 {
     status::CONFIG
 }
 
-fn fail(format: LogFormat, event: &str, message: &str, status: u8) -> u8 {
+fn fail(format: LogFormat, event: &'static str, message: &str, status: u8) -> u8 {
     let journal = journal(format, log::LevelFilter::Warn);
-    Reporter::new(journal.clone(), false).main(Level::Error, event, format_args!("{message}"));
+    Reporter::new(journal.clone(), false).refused(event, message);
     journal.flush_at_exit(stream::flush_deadline());
     status
 }

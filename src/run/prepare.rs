@@ -18,7 +18,6 @@ use super::privilege;
 use super::proc::Status;
 use super::secret;
 use super::spawn::{Ids, Launch};
-use super::spawn_failure;
 use super::trusted;
 use crate::config::{
     Command, Config, Form, LogFormat, Output, Placed, Probe, Stage, Stdin, StdinWord, Template,
@@ -26,6 +25,7 @@ use crate::config::{
 };
 use crate::shell::{self, Body, Errors, Job, Lines, Own, Prepared, Saved, Shell, State};
 use crate::signal::Signal;
+use crate::words;
 
 /// Where a test's command gives its verdict, by `TRC_VERDICT_FD`: a descriptor that every
 /// shell can name.
@@ -94,7 +94,7 @@ pub(super) struct Problem {
 
 impl From<Errno> for Problem {
     fn from(errno: Errno) -> Self {
-        Self { why: spawn_failure::words(errno), errno: errno as i32, lasts: false }
+        Self { why: words::errno(errno), errno: errno as i32, lasts: false }
     }
 }
 

@@ -4,7 +4,7 @@ use super::processes;
 use super::signals::Received;
 use super::users::Users;
 use crate::engine::Sender;
-use crate::graph::{Graph, UnitId};
+use crate::graph::UnitId;
 
 /// Looks up the sender while it may still be there.
 ///
@@ -20,20 +20,7 @@ pub(super) fn find(received: &Received, unit_of: &dyn Fn(i32) -> Option<UnitId>)
     let outside = pid == 0 || (pid != own && !descends);
     let unit = line.iter().flatten().find_map(|pid| unit_of(*pid));
     let command = if pid == 0 { None } else { processes::command(pid) };
-    Sender { pid, uid, command, outside, unit }
-}
-
-/// `async.test (pid 16, root)`, `pid 16 (root, bash -c …)`, or where it came from if not
-/// from a process in sight.
-pub(super) fn describe(graph: &Graph, sender: &Sender) -> String {
-    if sender.pid == 0 {
-        return "outside the container, or the kernel".to_owned();
-    }
-    let name = Users::read().ok().and_then(|users| users.user(&sender.uid.to_string())?.name);
-    let user = name.unwrap_or_else(|| format!("user {}", sender.uid));
-    match (sender.unit, &sender.command) {
-        (Some(id), _) => format!("{} (pid {}, {user})", graph.node(id).unit.id(), sender.pid),
-        (None, Some(command)) => format!("pid {} ({user}, {command})", sender.pid),
-        (None, None) => format!("pid {} ({user})", sender.pid),
-    }
+    let name = |users: Users| users.user(&uid.to_string())?.name;
+    let user = if pid == 0 { None } else { Users::read().ok().and_then(name) };
+    Sender { pid, uid, user, command, outside, unit }
 }

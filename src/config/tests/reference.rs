@@ -27,26 +27,24 @@ fn the_reference_is_that_of_the_schema() {
 fn every_event_of_the_log_is_in_the_page_on_logging() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = std::fs::read_to_string(root.join("docs/logging.md")).unwrap();
-    let mut files = vec![root.join("src/run/report.rs"), root.join("src/run/mod.rs")];
-    let supervisor = std::fs::read_dir(root.join("src/run/supervisor")).unwrap();
-    files.extend(supervisor.map(|entry| entry.unwrap().path()));
+    let words = std::fs::read_dir(root.join("src/words")).unwrap();
+    let mut files: Vec<_> = words.map(|entry| entry.unwrap().path()).collect();
+    files.extend([root.join("src/run/report.rs"), root.join("src/run/mod.rs")]);
     let mut found = 0;
-    for file in files.iter().filter(|file| file.is_file()) {
-        for line in std::fs::read_to_string(file).unwrap().lines() {
-            let tells = ["reporter.main(Level", "self.unit(", "self.fact(", "reporter.about("];
-            if !tells.iter().any(|call| line.contains(call)) {
-                continue;
-            }
-            for word in line.split('"').skip(1).step_by(2) {
-                let is_event = word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
-                if is_event && !["main", "async"].contains(&word) {
-                    assert!(page.contains(&format!("`{word}`")), "`{word}` of {}", file.display());
-                    found += 1;
-                }
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for call in ["Line::of_run(", "Line::about(", "return fail("] {
+            for rest in text.split(call).skip(1) {
+                // The level, or the form of the log, comes first.
+                let (_, rest) = rest.split_once(',').unwrap();
+                let Some(rest) = rest.trim_start().strip_prefix('"') else { continue };
+                let (word, _) = rest.split_once('"').unwrap();
+                assert!(page.contains(&format!("`{word}`")), "`{word}` of {}", file.display());
+                found += 1;
             }
         }
     }
-    assert!(found > 15, "{found}");
+    assert!(found > 40, "{found}");
 }
 
 /// Each example, alone in its table, is configuration without an error.

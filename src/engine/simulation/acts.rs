@@ -242,6 +242,7 @@ impl Witness<'_> {
             | Fact::StopCommandKilled { .. }
             | Fact::KillingRest { .. }
             | Fact::NotUpYet { .. }
+            | Fact::Impossible { .. }
             | Fact::CutShort { .. } => Ok(()),
         }
     }

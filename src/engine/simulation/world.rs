@@ -252,7 +252,7 @@ impl<'a> World<'a> {
 
     /// Somebody sends trc a signal.
     pub(super) fn signal(&mut self, signal: Signal, outside: bool, unit: Option<UnitId>) {
-        let sender = Sender { pid: 0, uid: 0, command: None, outside, unit };
+        let sender = Sender { pid: 0, uid: 0, user: None, command: None, outside, unit };
         self.events.push_back(Event::Signal { signal, sender });
     }
 

@@ -13,7 +13,8 @@ use memchr::{memchr, memrchr};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::journal::{Journal, Source};
+use super::journal::Journal;
+use crate::journal::Source;
 pub(crate) use file::LogFile;
 use matcher::Matchers;
 pub(crate) use matcher::{Found, Matcher, Sought};

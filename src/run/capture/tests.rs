@@ -11,8 +11,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::*;
 use crate::config::LogFormat;
 use crate::engine::Purpose;
-use crate::journal::{Clock, Local};
-use crate::run::stream::{BUFFER, HIGH_WATER, STUCK_AFTER, Side, Streams};
+use crate::journal::{Clock, Local, Side};
+use crate::run::stream::{BUFFER, HIGH_WATER, STUCK_AFTER, Streams};
 
 const CLOCK: Clock = Clock {
     now: || std::time::UNIX_EPOCH,

@@ -6,9 +6,9 @@ use nix::unistd::geteuid;
 
 use super::super::cgroup;
 use super::super::proc::Status;
-use super::some;
 use crate::config::expect::size;
 use crate::config::privilege::CAPABILITIES;
+use crate::words::some;
 
 /// Whether `no_new_privs` is set, as docker's `--security-opt no-new-privileges` does it;
 /// trc's own, which its children have too: `PR_GET_NO_NEW_PRIVS` of prctl(2).

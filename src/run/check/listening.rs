@@ -6,8 +6,8 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::some;
 use crate::config::{Listening, reason};
+use crate::words::some;
 
 /// No table is read further, in bytes: some 100,000 sockets. TCP's begins with those that
 /// listen.

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use super::super::proc::{self, Stat, Status};
 use super::super::processes::command;
 use super::super::users::Users;
-use super::{all_of, some};
+use super::all_of;
 use crate::config::{Needle, Pattern, reason};
+use crate::words::some;
 
 /// What a process is known by.
 struct Process {

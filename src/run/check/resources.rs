@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use super::super::proc::{self, Stat, Status};
 use super::super::processes::below;
-use super::{Unmet, some};
+use super::Unmet;
 use crate::config::expect::size;
 use crate::config::reason;
+use crate::words::some;
 
 /// All processes in sight at one moment.
 pub(crate) struct Processes(BTreeMap<i32, Stat>);
@@ -246,8 +247,8 @@ mod tests {
         assert!(for_good && why.starts_with("web has "), "{why}");
         assert!(why.ends_with(" in one process"), "{why}");
         // Together they have more than any of them has ever had.
-        let twice = max_rss("web", &[own(), own()], None, peak(&pids)).unwrap_err();
-        assert!(!twice.for_good, "{}", twice.why);
+        let many = max_rss("web", &[own(); 100], None, 2 * peak(&pids)).unwrap_err();
+        assert!(!many.for_good, "{}", many.why);
         let Unmet { why, for_good } = max_fds("web", &pids, 0).unwrap_err();
         assert!(!for_good && why.starts_with(&format!("of web, pid {} has ", own())), "{why}");
         for why in [

@@ -22,6 +22,8 @@ pub(crate) use guard::{guard_standard_fds, keep_from_units};
 pub(crate) use queue::{Dropped, Kind, Stream};
 use way::Way;
 
+use crate::journal::Side;
+
 /// What a stream queues of units' output, in bytes, for a reader that is stuck.
 pub(crate) const BUFFER: usize = 256 * 1024;
 /// What is queued of trc's own lines beyond [`BUFFER`].
@@ -38,26 +40,6 @@ pub(crate) const LINGER: Duration = Duration::from_secs(3);
 
 /// How often is looked, at the end, whether a child has written what it has.
 const LOOK: Duration = Duration::from_millis(2);
-
-/// One of the two standard streams.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Side {
-    /// Standard output, descriptor 1.
-    Out,
-    /// Standard error, descriptor 2.
-    Err,
-}
-
-impl Side {
-    /// `stdout` or `stderr`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Out => "stdout",
-            Self::Err => "stderr",
-        }
-    }
-}
 
 /// Both standard streams; one [`Stream`] where they are the same pipe, terminal
 /// or socket, so that the order of lines is kept.

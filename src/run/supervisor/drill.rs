@@ -3,13 +3,13 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::super::reason;
 use super::super::testing::Report;
 use super::{Supervisor, flush_deadline, now};
 use crate::config::{ReportKind, Stage, seconds};
 use crate::engine::{Cause, Ended, Ending, Finding, How, Lack, Late, Stopped, TestEnd};
 use crate::graph::{UnitId, points};
 use crate::selftest::{self, CheckPoint, Outcome, Point, Suite};
+use crate::words::reason;
 
 /// The name of the suite in reports.
 const SUITE: &str = "trc";

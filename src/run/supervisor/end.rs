@@ -1,20 +1,17 @@
 //! The sweep, and the end.
 
-use std::fmt::Write;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use log::Level;
-
 use super::super::capture::Capture;
-use super::super::check::some;
 use super::super::stream::FLUSH_FOR;
-use super::super::{private, processes, reason};
+use super::super::{private, processes, termination};
 use super::wait::is_ready;
 use super::{Supervisor, flush_deadline, now};
 use crate::engine::{Event, Reason};
 use crate::graph::UnitId;
 use crate::signal::Signal;
+use crate::words::{self, Observed, Why};
 
 /// How often what is left is looked for where its end is told to nobody.
 pub(super) const LOOK: Duration = Duration::from_millis(20);
@@ -103,7 +100,7 @@ impl Supervisor {
     /// A reason in one line, with the last output of the unit concerned.
     pub(super) fn text_of(&self, reason: Option<Reason>) -> String {
         let Some(reason) = reason else { return String::new() };
-        let mut text = reason::reason(&self.engine, &reason, &self.whys);
+        let mut text = words::reason::reason(&self.engine, &reason, &self.whys);
         if self.oom_victim.is_some_and(|id| reason.first_failure == Some(id)) {
             text.push_str(" (the OOM killer: the container's memory limit was reached)");
         }
@@ -144,23 +141,18 @@ impl Supervisor {
         self.files.values().for_each(|file| file.finish());
         private::remove();
         let status = self.report(status);
-        self.reporter.main(Level::Info, "ended", format_args!("Exited (exitcode={status})"));
+        self.observed(&Observed::Over(status));
         if !self.graph.transparent && (status != 0 || !survivors.is_empty()) {
-            let mut text = self.reason_text();
-            if !self.suite.unwritten.is_empty() {
-                text = format!("{}; {text}", self.suite.unwritten.join("; "));
-            } else if status != self.engine.status() {
-                let _ = write!(text, "; [exit] makes {status} of {}", self.engine.status());
-            }
-            if !survivors.is_empty() {
-                let named = survivors
-                    .iter()
-                    .map(|pid| format!("{pid} ({})", processes::command(*pid).unwrap_or_default()));
-                text.push_str("; could not be killed: ");
-                text.push_str(&some(named));
-            }
-            self.reporter.main(Level::Error, "reason", format_args!("{text}"));
-            reason::termination_log(&text);
+            let own = self.engine.status();
+            let command = |pid| (pid, processes::command(pid).unwrap_or_default());
+            let why = Why {
+                unwritten: self.suite.unwritten.clone(),
+                reason: self.reason_text(),
+                mapped: (status != own).then_some((status, own)),
+                survivors: survivors.into_iter().map(command).collect(),
+            };
+            self.observed(&Observed::Why(&why));
+            termination::log(&why.text());
         }
         self.reporter.journal().flush_at_exit(self.last_flush());
         status

@@ -1,12 +1,11 @@
 //! Job control: units that were stopped, and who may continue them.
 
-use log::Level;
-
 use super::super::processes;
 use super::{Child, Role, Supervisor};
 use crate::config::Stage;
 use crate::engine::Event;
 use crate::graph::UnitId;
+use crate::words::Observed;
 
 impl Supervisor {
     /// A child was stopped by a signal.
@@ -20,11 +19,8 @@ impl Supervisor {
         let wants_terminal = signal == libc::SIGTTIN || signal == libc::SIGTTOU;
         if self.graph.node(id).unit.stage == Stage::Async {
             if wants_terminal {
-                let name = self.graph.node(id).unit.id();
-                let what = if signal == libc::SIGTTIN { "read from" } else { "wrote to or set" };
-                let message =
-                    format_args!("{name} is stopped: in the background, it {what} the terminal");
-                self.reporter.main(Level::Warn, "stopped", message);
+                let reading = signal == libc::SIGTTIN;
+                self.observed(&Observed::StoppedByTerminal(id, reading));
             }
         } else if lent || wants_terminal {
             self.stopped_in_front(id, pid, signal);

@@ -7,8 +7,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use log::Level;
-
 use super::super::census;
 use super::super::proc::{self, Stat};
 use super::super::processes;
@@ -17,6 +15,7 @@ use super::Supervisor;
 use crate::engine::{Ending, Event, Left, Target, Told};
 use crate::graph::UnitId;
 use crate::signal::Signal;
+use crate::words::Observed;
 
 impl Supervisor {
     /// Sends a signal.
@@ -201,25 +200,10 @@ impl Supervisor {
 
     /// People are told what a unit has left when its main process ended by itself.
     pub(super) fn tell_left_behind(&self, id: UnitId, ending: Ending) {
-        let node = self.graph.node(id);
-        let name = node.unit.id();
-        let status = ending.status();
         let members: Vec<i32> = self.members(id).into_keys().collect();
-        if members.is_empty() {
-            return;
+        if !members.is_empty() {
+            let who = super::testing::names(&members, super::testing::name).join(", ");
+            self.observed(&Observed::LeftBehind(id, ending, &who));
         }
-        let who = super::testing::names(&members, super::testing::name).join(", ");
-        let serves = !node.oneshot && !node.is_trivialrc() && node.counts();
-        let level = if serves { Level::Warn } else { Level::Info };
-        let advice = if serves && status == 0 {
-            "; trc supervises the process that it starts: configure the service to stay in the \
-             foreground"
-        } else {
-            ""
-        };
-        let what = format_args!(
-            "{name} exited (exitcode={status}) and left {who} in the background{advice}"
-        );
-        self.reporter.about(level, &self.graph, id, "left-behind", what);
     }
 }

@@ -25,8 +25,6 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Instant;
 
-use log::Level;
-
 use super::birthmark::Birthmarks;
 use super::capture::{Capture, LogFile};
 use super::environment::Environment;
@@ -48,6 +46,7 @@ use crate::engine::{Action, Engine, Event, Fact, Purpose};
 use crate::graph::{Graph, UnitId};
 use crate::shell::{Saved, State};
 use crate::signal::Signal;
+use crate::words::Observed;
 use clock::Clock;
 use lines::Lines;
 use testing::Notes;
@@ -60,9 +59,9 @@ enum Role {
     Unit(UnitId),
     StopCommand(UnitId),
     /// Finds out whether a unit is ready or healthy.
-    Probe,
+    Probe(UnitId),
     /// A test's command.
-    Test,
+    Test(UnitId),
     /// Could not execute its command; people have been told, and its exit is of no interest.
     NotStarted,
 }
@@ -181,11 +180,7 @@ impl Supervisor {
         shell: LazyShell,
     ) -> Self {
         if let Err(why) = processes::become_subreaper() {
-            let text = format_args!(
-                "what units put into the background may outlive trc: it cannot become its parent: {}",
-                why.desc()
-            );
-            reporter.main(Level::Warn, "no-subreaper", text);
+            reporter.observed(&graph, &Observed::NoSubreaper(why.desc()));
         }
         let graph = Rc::new(graph);
         let transparent = graph.transparent;
@@ -246,14 +241,15 @@ impl Supervisor {
         }
     }
 
+    /// Tells people what trc has found out itself.
+    fn observed(&self, observed: &Observed<'_>) {
+        self.reporter.observed(&self.graph, observed);
+    }
+
     /// Says once that there is no memory left but for the reserve.
     fn tell_of_memory(&self) {
         if let Some(left) = memory::HEAP.take_news() {
-            let left = left / 1024;
-            let text = format_args!(
-                "the kernel gave trc no more memory: it goes on with a reserve, of which {left} KiB are left"
-            );
-            self.reporter.main(Level::Error, "memory", text);
+            self.observed(&Observed::NoMemory(left / 1024));
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::os::fd::{FromRawFd, OwnedFd};
 
-use log::Level;
 use nix::errno::Errno;
 use nix::unistd::{Pid, geteuid, getpgid};
 
@@ -12,6 +11,7 @@ use super::{Child, Role, Supervisor, now};
 use crate::config::Probe;
 use crate::engine::{Event, Notice};
 use crate::graph::UnitId;
+use crate::words::Observed;
 
 /// How many messages of a unit are taken in at once: a flood starves nobody. Whose one is may
 /// take as many looks at `/proc` as its sender has ancestors.
@@ -58,23 +58,8 @@ impl Supervisor {
 
     /// Says that somebody's message is ignored.
     fn warn_of(&self, id: UnitId, message: &Message) {
-        let name = self.graph.node(id).unit.id();
-        let pid = message.pid;
-        let what = match processes::command(pid) {
-            Some(command) => format!(
-                "ignoring what process {pid} ({command}) says of {name}, which it is no part of"
-            ),
-            None if pid == 0 => {
-                format!("ignoring what a process outside of the container says of {name}")
-            }
-            None => format!(
-                "ignoring what process {pid} of user {} has said of {name}: it exited before trc \
-                 could see whether it was a part of it, and others have that user; give {name} a \
-                 user of its own, or send with `systemd-notify`, which waits until it was seen",
-                message.uid
-            ),
-        };
-        self.reporter.main(Level::Warn, "stranger", format_args!("{what}"));
+        let command = processes::command(message.pid);
+        self.observed(&Observed::Stranger(id, message.pid, message.uid, command));
     }
 
     fn notice(&mut self, id: UnitId, field: Field) {

@@ -1,13 +1,12 @@
 //! What the kernel's OOM killer has killed beside the main processes of units, whose ends are told
 //! anyway: a database's worker that is gone is a failure that nobody else may mention.
 
-use log::Level;
-
 use super::super::proc::{self, Stat, Status};
 use super::super::{census, processes};
 use super::Supervisor;
 use crate::engine::Event;
 use crate::graph::UnitId;
+use crate::words::{self, Observed, OomVictim};
 
 impl Supervisor {
     /// Tells of what was killed since the last look, `explained` of which is known by now.
@@ -27,25 +26,15 @@ impl Supervisor {
         if others.is_empty() && all.iter().any(main) {
             return;
         }
-        let known: Vec<String> = others
-            .into_iter()
-            .map(|pid| {
-                let command = processes::command(pid).unwrap_or_default();
-                let of =
-                    self.unit_of(pid).map(|id| format!(" of {}", self.graph.node(id).unit.id()));
-                format!("{command} <pid={pid}>{}", of.unwrap_or_default())
-            })
-            .collect();
-        let whom = if known.is_empty() {
-            let left = kills - explained;
-            let many = if left == 1 { "a process".to_owned() } else { format!("{left} processes") };
-            format!("{many} that no unit's main process was")
-        } else {
-            super::super::check::some(known)
+        let victim = |pid| OomVictim {
+            pid,
+            command: processes::command(pid).unwrap_or_default(),
+            unit: self.unit_of(pid),
         };
-        let what =
-            format!("the OOM killer has killed {whom}: the container's memory limit was reached");
-        self.reporter.main(Level::Warn, "oom", format_args!("{what}"));
+        let victims: Vec<OomVictim> = others.into_iter().map(victim).collect();
+        let more = kills - explained;
+        let what = words::out_of_memory(&self.graph, &victims, more);
+        self.observed(&Observed::OutOfMemory(victims, more));
         self.suite.oom.push(what);
         self.events.push_back(Event::OomKilled);
     }

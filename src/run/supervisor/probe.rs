@@ -4,7 +4,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use log::Level;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
@@ -12,13 +11,13 @@ use super::super::capture::{self, Capture, Found, Matcher, Sought};
 use super::super::prepare::Problem;
 use super::super::probe::{Failure, Over, Try, Verdict, file};
 use super::super::spawn::{self, Launch};
-use super::super::spawn_failure::{program_failure, words};
-use super::super::stream::Side;
 use super::super::{prepare, processes};
 use super::{Role, Supervisor, now};
 use crate::config::{self, Template, Unit, seconds};
 use crate::engine::{Ending, Event, Notice, Outcome, Purpose, is_scarce};
 use crate::graph::UnitId;
+use crate::journal::Side;
+use crate::words::{self, Observed};
 
 /// What is kept of what a probe's command says, in bytes.
 const TAIL: usize = 1024;
@@ -134,7 +133,7 @@ impl Supervisor {
             Some(again.map_err(|error| Problem::kernel("cannot make its pipes", &error))?);
         launch.streams[2] = Some(write);
         let shown = config::typed(command);
-        let pid = self.spawn_own(Role::Probe, launch)?;
+        let pid = self.spawn_own(Role::Probe(id), launch)?;
         self.commands.push(Command {
             unit: id,
             purpose,
@@ -170,8 +169,8 @@ impl Supervisor {
             _ => None,
         };
         let number = Errno::from_raw(errno);
-        let why = program.map(|program| program_failure(program, stage, number, why));
-        let failure = Failure::new(why.unwrap_or_else(|| words(number)));
+        let why = program.map(|program| words::program_failure(program, stage, number, why));
+        let failure = Failure::new(why.unwrap_or_else(|| words::errno(number)));
         let verdict = Err(Failure { unmade: is_scarce(stage, errno), ..failure });
         self.probed(unit, purpose, verdict);
     }
@@ -308,7 +307,7 @@ impl Supervisor {
         match due {
             [true, _] if long => {
                 waiting.told = [Some(now); 2];
-                self.reporter.waiting(&self.graph, id, &failure.explained());
+                self.observed(&Observed::NotReadyYet(id, &failure.explained()));
             }
             [_, true] => {
                 waiting.told[1] = Some(now);
@@ -333,15 +332,7 @@ impl Supervisor {
         if let Err(Failure { why, .. }) = verdict
             && self.untried.insert((id, purpose))
         {
-            let name = self.graph.node(id).unit.id();
-            let what = match purpose {
-                Purpose::Ready => "ready",
-                Purpose::Health => "healthy",
-            };
-            let text = format_args!(
-                "cannot try whether {name} is {what}, which counts as no failure: {why}; trying again"
-            );
-            self.reporter.main(Level::Warn, "not-tried", text);
+            self.observed(&Observed::NotTried(id, purpose, why));
         }
     }
 

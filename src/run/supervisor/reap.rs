@@ -2,8 +2,6 @@
 
 use std::ffi::OsString;
 
-use log::Level;
-
 use super::super::environment::Environment;
 use super::super::processes::{self, Change};
 use super::{Child, Role, Supervisor, now};
@@ -11,6 +9,7 @@ use crate::engine::{Ending, Event, Left};
 use crate::graph::UnitId;
 use crate::shell::{Saved, State};
 use crate::signal::Signal;
+use crate::words::Observed;
 
 impl Supervisor {
     /// Reaps every child that has ended, whoever's it was.
@@ -75,13 +74,13 @@ impl Supervisor {
                     succeeded: ending == Ending::Code(0),
                 });
             }
-            Some(Child { role: Role::Probe, .. }) => {
+            Some(Child { role: Role::Probe(_), .. }) => {
                 if matches!(ending, Ending::Code(_)) {
                     self.suite.disown(pid);
                 }
                 self.probe_command_ended(pid, ending);
             }
-            Some(Child { role: Role::Test, .. }) => self.test_command_ended(pid, Ok(ending)),
+            Some(Child { role: Role::Test(_), .. }) => self.test_command_ended(pid, Ok(ending)),
             Some(Child { role: Role::Unit(id), saved, terminal, .. }) => {
                 self.drain_captures(id);
                 self.read_readiness(id);
@@ -137,22 +136,13 @@ impl Supervisor {
                 let own = |(name, _): &&(OsString, OsString)| !crate::config::is_own_variable(name);
                 self.base = Environment::new(state.environment().iter().filter(own).cloned());
                 for name in state.oversize() {
-                    let what = format_args!(
-                        "{} is too long for programs: only scripts see it",
-                        name.display()
-                    );
-                    self.reporter.main(Level::Warn, "oversize", what);
+                    self.observed(&Observed::TooLong(name));
                 }
                 self.state = Some(state);
             }
             Ok(None) => {}
             Err(why) => {
-                let name = self.graph.node(id).unit.id();
-                self.reporter.main(
-                    Level::Warn,
-                    "state-lost",
-                    format_args!("what {name} has set is lost: {why}"),
-                );
+                self.observed(&Observed::StateLost(id, &why));
             }
         }
     }

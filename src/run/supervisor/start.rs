@@ -4,24 +4,23 @@ use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
-use log::Level;
 use nix::errno::Errno;
 use nix::unistd::{getegid, geteuid};
 
 use super::super::capture::{self, Capture, LogFile, Matcher};
+use super::super::cause;
 use super::super::notify::Socket;
 use super::super::prepare::{self, Problem, Ready, Surroundings};
 use super::super::private::Owner;
 use super::super::reopen;
-use super::super::spawn::{self, Failure, Ids, Launch, Pace, read_progress};
-use super::super::spawn_failure::{no_interpreter, program_failure, spawn_failure};
-use super::super::stream::Side;
+use super::super::spawn::{self, Ids, Launch, Pace, read_progress};
 use super::wait::is_ready;
 use super::{Child, Role, Supervisor, now};
 use crate::config::{Output, Placed, Probe, Stage, Unit, reason};
 use crate::engine::{Event, SpawnStage, is_scarce};
 use crate::graph::UnitId;
-use crate::journal::Source;
+use crate::journal::{Side, Source};
+use crate::words::{self, Observed};
 
 /// How many outputs of earlier starts of a unit are kept until they were read to their ends.
 const CAPTURES: usize = 16;
@@ -114,7 +113,7 @@ impl Supervisor {
         let child = spawn::spawn(launch, pace)
             .map_err(|failure| Failed::Kernel(failure.stage, failure.errno))?;
         let pid = child.pid;
-        self.reporter.launching(&graph, id, pid);
+        self.reporter.started(&graph, id, pid);
         // Only now does it go on: its own output comes after that line.
         drop(child.gate);
         let held = &mut self.units[id.0];
@@ -176,11 +175,7 @@ impl Supervisor {
         while self.units[id.0].captures.len() > CAPTURES {
             let mut oldest = self.units[id.0].captures.remove(0);
             if oldest.let_go(&journal, now()) {
-                let (name, pid) = (self.graph.node(id).unit.id(), oldest.source().pid());
-                let what = format_args!(
-                    "the output of what {name} <pid={pid}> has left behind is no longer read"
-                );
-                self.reporter.main(Level::Warn, "let-go", what);
+                self.observed(&Observed::NotRead(id, oldest.source().pid()));
             }
             self.matched(id, oldest.take_matched());
         }
@@ -217,7 +212,7 @@ impl Supervisor {
         if [libc::EMFILE, libc::ENFILE, libc::ENOMEM].contains(&problem.errno) {
             return Failed::Kernel(SpawnStage::Prepare, problem.errno);
         }
-        self.reporter.not_started(&self.graph, id, &problem.why);
+        self.observed(&Observed::NotPrepared(id, &problem.why));
         self.whys.insert(id, problem.why);
         Failed::Said(if problem.lasts { SpawnStage::Settings } else { SpawnStage::Prepare })
     }
@@ -264,10 +259,12 @@ impl Supervisor {
         let Some((progress, hold)) = child.progress.take() else { return };
         let role = child.role;
         let failure = read_progress(progress);
-        let not_there = |failure: &Failure| {
-            (failure.stage, failure.errno) == (SpawnStage::Execute, libc::ENOENT)
+        let unit = match role {
+            Role::Unit(id) | Role::StopCommand(id) | Role::Probe(id) | Role::Test(id) => Some(id),
+            Role::NotStarted => None,
         };
-        let why = failure.filter(not_there).and_then(|_| no_interpreter(hold.files()));
+        let unit = unit.map(|id| &self.graph.node(id).unit);
+        let why = failure.zip(unit).and_then(|(failure, unit)| cause::of(failure, &hold, unit));
         if failure.is_some() {
             // On its way out it still stands on its stack.
             child.hold = Some(hold);
@@ -295,25 +292,27 @@ impl Supervisor {
                 let errno = Errno::from_raw(failure.errno);
                 let command = self.graph.node(id).unit.stop.exec.as_deref();
                 let program = command.and_then(<[_]>::first);
-                let why = program
-                    .map(|program| program_failure(program, failure.stage, errno, why.as_deref()));
+                let why = program.map(|program| {
+                    words::program_failure(program, failure.stage, errno, why.as_deref())
+                });
                 self.no_stop_command(id, &why.unwrap_or_default());
             }
-            (Role::Probe, Some(failure)) => {
+            (Role::Probe(_), Some(failure)) => {
                 self.probe_command_failed(pid, failure, why.as_deref());
             }
-            (Role::Test, Some(failure)) => {
+            (Role::Test(_), Some(failure)) => {
                 let (stage, errno) = (failure.stage, failure.errno);
                 let test = self.trial.as_ref().map(|trial| trial.unit);
                 let why = test
-                    .map(|id| spawn_failure(&self.graph, id, stage, errno, why.as_deref()))
+                    .map(|id| words::not_started(&self.graph, id, stage, errno, why.as_deref()))
                     .unwrap_or_default();
                 if let Some(trial) = &mut self.trial {
                     trial.unmade |= is_scarce(stage, errno);
                 }
                 self.test_command_ended(pid, Err(format!("it could not be started: {why}")));
             }
-            (Role::StopCommand(_) | Role::Probe | Role::Test, None) | (Role::NotStarted, _) => {}
+            (Role::StopCommand(_) | Role::Probe(_) | Role::Test(_), None)
+            | (Role::NotStarted, _) => {}
         }
     }
 
@@ -336,9 +335,7 @@ impl Supervisor {
     }
 
     fn no_stop_command(&mut self, id: UnitId, why: &str) {
-        let name = self.graph.node(id).unit.id();
-        let message = format_args!("cannot start the stop command of {name}: {why}");
-        self.reporter.main(Level::Error, "stop-command-failed", message);
+        self.observed(&Observed::NoStopCommand(id, why));
         self.events.push_back(Event::StopCommandEnded { unit: id, succeeded: false });
     }
 

@@ -10,7 +10,7 @@ use super::super::localtime::CLOCK;
 use super::super::proc::{self, Stat, Status};
 use super::super::testing::Report;
 use super::super::trial::Tried;
-use super::super::{census, processes, reason};
+use super::super::{census, processes};
 use super::{Child, Role, Supervisor, now};
 use crate::config::expect::size;
 use crate::config::{Check, FaultKind, Leaves, Stage};
@@ -18,6 +18,7 @@ use crate::engine::{Ended, Event, Fact, How, Late, Left, TestEnd};
 use crate::graph::{Graph, UnitId};
 use crate::selftest::{self, CheckPoint, Outcome, Point, Suite, Tail};
 use crate::signal::Signal;
+use crate::words::reason;
 
 /// How many processes are named where there may be thousands.
 const NAMED: usize = 10;

@@ -72,7 +72,7 @@ impl Supervisor {
         let (ours, theirs) = super::super::trial::verdict()?;
         ends.push(ours);
         launch.descriptors.push((theirs, VERDICT_FD));
-        let pid = self.spawn_own(Role::Test, launch)?;
+        let pid = self.spawn_own(Role::Test(id), launch)?;
         if let Some(trial) = &mut self.trial {
             trial.pid = Some(pid);
             for (stream, end) in trial.streams.iter_mut().zip(ends) {

@@ -220,11 +220,11 @@ impl Supervisor {
         // Who sent it matters only where it stops the run; to find out takes some looks at /proc.
         if self.graph.transparent || self.graph.rule(received.signal) != Rule::Stop {
             let (pid, uid) = (received.pid, received.uid);
-            return Sender { pid, uid, command: None, outside: true, unit: None };
+            return Sender { pid, uid, user: None, command: None, outside: true, unit: None };
         }
         sender::find(received, &|pid| match self.children.get(&pid)?.role {
             Role::Unit(id) => Some(id),
-            Role::StopCommand(_) | Role::Probe | Role::Test | Role::NotStarted => None,
+            Role::StopCommand(_) | Role::Probe(_) | Role::Test(_) | Role::NotStarted => None,
         })
     }
 

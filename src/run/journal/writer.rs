@@ -4,12 +4,11 @@ use std::time::SystemTime;
 
 use log::{Level, LevelFilter};
 
-use super::entry::main_entry;
-use super::line::{Frame, MAX_LINE};
-use super::time::Stamp;
-use super::{Clock, Entry, Source, line};
+use super::super::stream::{Dropped, Kind, Streams};
 use crate::config::LogFormat;
-use crate::run::stream::{Dropped, Kind, Side, Streams};
+use crate::journal::line::{self, Frame, MAX_LINE};
+use crate::journal::time::Stamp;
+use crate::journal::{Clock, Entry, Side, Source, main_entry};
 
 /// Formatted lines are handed on when there are this many bytes of them.
 const BLOCK: usize = 256 * 1024;

@@ -5,9 +5,9 @@ use std::io;
 use env_logger::{Builder, Logger, Target};
 use log::{LevelFilter, Log, Metadata, Record};
 
-use super::entry::main_entry;
-use super::{Journal, line};
-use crate::run::stream::Kind;
+use super::super::stream::Kind;
+use super::Journal;
+use crate::journal::{line, main_entry};
 
 /// Two loggers, for `env_logger` knows one target each: one for info and below,
 /// one for warnings and errors.

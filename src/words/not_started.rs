@@ -1,17 +1,14 @@
-//! Why a unit could not be started, for people.
-
-use std::path::Path;
+//! Why a unit, or another program of trc's, could not be started.
 
 use nix::errno::Errno;
-use nix::unistd::geteuid;
 
-use super::privilege;
-use crate::config::{Command, Origin, Template, Tty, endings};
+use crate::config::{Command, Origin, Template, Tty};
 use crate::engine::SpawnStage;
 use crate::graph::{Graph, UnitId};
 
-/// What the kernel said to a step of a start, for people; `why` is what trc has found out itself.
-pub(super) fn spawn_failure(
+/// The step of a unit's start that failed, and the kernel's answer to it. `why` is what trc has
+/// found out beyond that, when the start failed.
+pub(crate) fn not_started(
     graph: &Graph,
     id: UnitId,
     stage: SpawnStage,
@@ -49,8 +46,8 @@ pub(super) fn spawn_failure(
         SpawnStage::Directory => {
             own.cwd.as_ref().map(|cwd| (cwd.value.source().display().to_string(), &cwd.origin))
         }
-        SpawnStage::Limits => match privilege::too_high(&own.limits) {
-            Some(why) if errno == libc::EPERM => return why,
+        SpawnStage::Limits => match why {
+            Some(why) if errno == libc::EPERM => return why.to_owned(),
             Some(_) | None => own.limits.first().map(|limit| (String::new(), &limit.origin)),
         },
         SpawnStage::Capabilities => {
@@ -64,7 +61,10 @@ pub(super) fn spawn_failure(
         | SpawnStage::Streams
         | SpawnStage::Execute => None,
     };
-    let why = meaning(stage, errno).unwrap_or_else(|| Errno::from_raw(errno).desc());
+    let why = match (stage, errno, why) {
+        (SpawnStage::Identity, libc::EPERM, Some(why)) => why,
+        _ => meaning(stage, errno).unwrap_or_else(|| Errno::from_raw(errno).desc()),
+    };
     match written {
         Some((what, place)) if what.is_empty() => format!("{step}: {why} ({place})"),
         Some((what, place)) => format!("{step} {what}: {why} ({place})"),
@@ -93,7 +93,7 @@ fn step(stage: SpawnStage) -> &'static str {
 
 /// What the kernel said to a start of a program beside the units' own, for people: a probe's, or
 /// one that stops a unit.
-pub(super) fn program_failure(
+pub(crate) fn program_failure(
     program: &Template,
     stage: SpawnStage,
     errno: Errno,
@@ -127,21 +127,8 @@ fn not_executed(program: &str, errno: i32, why: Option<&str>) -> String {
     }
 }
 
-/// Why the kernel finds nothing to execute although one of these files is there: the interpreter
-/// that its first line names is not.
-pub(super) fn no_interpreter<'a>(files: impl IntoIterator<Item = &'a Path>) -> Option<String> {
-    let head = files.into_iter().find_map(|file| endings::head(file, endings::HEAD).ok())?;
-    let name = endings::interpreter(&head)?;
-    let help = if name.ends_with('\r') {
-        ": the file has CRLF line endings, and the CR belongs to the name; convert them"
-    } else {
-        ""
-    };
-    Some(format!("its interpreter {} is not there{help}", name.escape_debug()))
-}
-
-/// What the kernel said, for people: what it lacks, or its own words.
-pub(super) fn words(errno: Errno) -> String {
+/// The kernel's error for people: what it lacks, or its own words.
+pub(crate) fn errno(errno: Errno) -> String {
     lack(errno as i32).map_or_else(|| errno.desc().to_lowercase(), ToOwned::to_owned)
 }
 
@@ -172,9 +159,6 @@ fn meaning(stage: SpawnStage, errno: i32) -> Option<&'static str> {
             Some("its user has too many processes already (RLIMIT_NPROC)")
         }
         (SpawnStage::Prepare | SpawnStage::Fork | SpawnStage::Streams, errno) => lack(errno),
-        (SpawnStage::Identity, libc::EPERM) if !geteuid().is_root() => {
-            Some("trc is not root, and only root can")
-        }
         (SpawnStage::Identity, libc::EPERM) => {
             Some("trc lacks the capabilities setuid and setgid, or its user namespace forbids it")
         }

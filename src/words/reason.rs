@@ -1,21 +1,14 @@
-//! Why the run ended, for people.
+//! Why the run ended, in one line, and how units and tests did.
 
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::path::Path;
 
-use nix::fcntl::OFlag;
-
-use super::check::some;
-use super::sender;
-use super::spawn_failure::spawn_failure;
-use super::trusted;
+use super::{not_started, sender, some};
 use crate::config::Stage;
 use crate::engine::{Cause, Ended, Ending, Engine, How, Lack, LastWord, Reason, TestEnd};
 use crate::graph::{Graph, UnitId};
 
 /// Why the run ended, in one line.
-pub(super) fn reason(engine: &Engine, reason: &Reason, whys: &BTreeMap<UnitId, String>) -> String {
+pub(crate) fn reason(engine: &Engine, reason: &Reason, whys: &BTreeMap<UnitId, String>) -> String {
     let graph = engine.graph();
     let name = |id: UnitId| graph.node(id).unit.id();
     let failed = |id: UnitId| match engine.ended(id) {
@@ -35,7 +28,7 @@ pub(super) fn reason(engine: &Engine, reason: &Reason, whys: &BTreeMap<UnitId, S
         Cause::AllEnded(None) => "every unit has ended".to_owned(),
         Cause::Tested => tested(engine),
         Cause::Signal(signal, from) => {
-            format!("stopped by {signal} from {}{}", sender::describe(graph, from), first(None))
+            format!("stopped by {signal} from {}{}", sender(graph, from), first(None))
         }
         Cause::Terminal(id, signal) => {
             format!("stopped by {signal} from the terminal, which ended {}", name(*id))
@@ -58,7 +51,7 @@ pub(super) fn reason(engine: &Engine, reason: &Reason, whys: &BTreeMap<UnitId, S
 }
 
 /// How a unit ended, after its name, with what is known of why.
-pub(super) fn ended(
+pub(crate) fn ended(
     engine: &Engine,
     id: UnitId,
     ended: Ended,
@@ -71,7 +64,7 @@ pub(super) fn ended(
         }
         How::NotStarted(stage, errno) if errno != 0 => {
             let why = whys.get(&id).map(String::as_str);
-            let failure = spawn_failure(graph, id, stage, errno, why);
+            let failure = not_started(graph, id, stage, errno, why);
             format!("could not be started: {failure}")
         }
         How::NotReady | How::Unhealthy => {
@@ -136,7 +129,7 @@ fn tested(engine: &Engine) -> String {
 }
 
 /// What a unit lacks to be up, after its name.
-pub(super) fn lack(lack: Lack) -> &'static str {
+pub(crate) fn lack(lack: Lack) -> &'static str {
     match lack {
         Lack::NeverStarted => "was never started",
         Lack::NotReady => "is not ready",
@@ -146,7 +139,7 @@ pub(super) fn lack(lack: Lack) -> &'static str {
 }
 
 /// How a unit ended, after its name.
-pub(super) fn how(graph: &Graph, ended: Ended) -> String {
+pub(crate) fn how(graph: &Graph, ended: Ended) -> String {
     match ended.how {
         How::Process(ending) if !ended.failed() => format!("ended with status {}", ending.status()),
         How::Process(Ending::Code(0)) if ended.failed() => {
@@ -174,15 +167,5 @@ pub(super) fn how(graph: &Graph, ended: Ended) -> String {
             }
         }
         .to_owned(),
-    }
-}
-
-/// Leaves the reason where Kubernetes looks for it: `terminationMessagePath`.
-pub(super) fn termination_log(text: &str) {
-    const PATH: &str = "/dev/termination-log";
-    // It is written only where the runtime has put it.
-    if let Ok(mut file) = trusted::open(Path::new(PATH), OFlag::O_WRONLY | OFlag::O_TRUNC) {
-        // A message that can't be left there stands in the log all the same.
-        let _ = file.write_all(text.as_bytes());
     }
 }

@@ -5,9 +5,9 @@ use std::os::fd::AsFd as _;
 
 use serde_json::{Value, json};
 
-use super::line::MAX_LINE;
-use super::time::tests::{SEED, at, moved};
 use super::*;
+use crate::journal::line::MAX_LINE;
+use crate::journal::time::tests::{SEED, at, moved};
 
 const CLOCK: Clock = Clock { now: || at(SEED, 123), local: |second| moved(second, 3600) };
 

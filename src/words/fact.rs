@@ -1,0 +1,246 @@
+//! What the engine tells people, as lines of the log.
+
+use std::time::Duration;
+
+use log::Level;
+use nix::errno::Errno;
+
+use super::line::{Line, Whose};
+use super::reason::{how, lack};
+use super::{errno, not_started, sender, some};
+use crate::config::{Form, OnFailure, Stage, Then, seconds};
+use crate::engine::{Ended, Ending, Fact, How, TestEnd};
+use crate::graph::{Graph, UnitId};
+use crate::signal::Signal;
+
+/// What to do about a stop that nobody hears.
+const WINCH_HELP: &str = ": if it is the image's STOPSIGNAL, as where that is FROM httpd or \
+    php:apache, write `[signals] WINCH = \"stop\"`";
+
+/// A unit was started. Its line comes before anything that the unit writes itself.
+pub(crate) fn started(graph: &Graph, id: UnitId, pid: i32) -> Line {
+    let unit = &graph.node(id).unit;
+    let what = match unit.stage {
+        Stage::Boot => "Launching in the boot",
+        Stage::Async => "Launching on the background",
+        Stage::Sync => "Launching on the foreground",
+        Stage::Test => "Launching the test",
+        Stage::Halt if unit.form == Form::Script => "Running the shutdown script",
+        Stage::Halt => "Running the shutdown command",
+    };
+    // TrivialRC's boot runs in the main process, and its lines say so.
+    let whose = match unit.stage {
+        Stage::Boot => Whose::Own,
+        Stage::Async | Stage::Sync | Stage::Test | Stage::Halt => {
+            Whose::Process(unit.stage.name(), pid)
+        }
+    };
+    let line = Line::about(Level::Info, "started", id, format!("{what}: {}", unit.label()));
+    Line { whose, ..line }
+}
+
+/// The lines of one fact, which most facts have one of. `why` is what trc knows of its cause, such
+/// as what the last try of a probe came to.
+pub(crate) fn fact(graph: &Graph, fact: &Fact, why: Option<&str>) -> Vec<Line> {
+    let because = why.map_or_else(String::new, |why| format!(": {why}"));
+    let name = |id: &UnitId| graph.node(*id).unit.id();
+    let line = match fact {
+        Fact::Exited { unit, pid, ending } => exited(graph, *unit, *pid, *ending),
+        Fact::Blocked { chain, ended } => {
+            let names: Vec<String> = chain.iter().map(name).collect();
+            let why = format!("{} (exitcode={})", names.join(" waits for "), ended.status);
+            let message = format!("can't be started any more: {why}");
+            Line::about(Level::Error, "blocked", chain[0], message).with_status(ended.status)
+        }
+        Fact::Failed { unit, ended } => {
+            let ignored = match graph.node(*unit).unit.on_failure {
+                OnFailure::Ignore => "; on_failure ignores that",
+                OnFailure::Policy | OnFailure::Stop => "",
+            };
+            let message = format!("{} {}{ignored}", name(unit), how(graph, *ended));
+            Line::about(Level::Warn, "failed", *unit, message)
+        }
+        // Those are for the supervisor to find out and to tell.
+        Fact::NotStarted { errno: 0, .. } | Fact::LeftBehind { .. } => return Vec::new(),
+        Fact::NotStarted { unit, stage, errno } => {
+            let why = not_started(graph, *unit, *stage, *errno, why);
+            let message = format!("cannot start {}: {why}", name(unit));
+            Line::about(Level::Error, "not-started", *unit, message)
+        }
+        Fact::Retrying { unit, errno: number } => {
+            let why = errno(Errno::from_raw(*number));
+            let message = format!("cannot start {} for now: {why}; trying again", name(unit));
+            Line::about(Level::Warn, "retrying", *unit, message)
+        }
+        Fact::Ready { unit, after } => {
+            // What was measured is of interest to the millisecond.
+            let after = Duration::from_millis(u64::try_from(after.as_millis()).unwrap_or(0));
+            let message = format!("{} is ready (after {})", name(unit), seconds(after));
+            Line::about(Level::Info, "ready", *unit, message)
+        }
+        Fact::NotReady { unit } => {
+            let within = graph.node(*unit).unit.ready.as_ref().map(|ready| seconds(ready.within));
+            let within = within.unwrap_or_default();
+            let message = format!("{} was not ready within {within}{because}", name(unit));
+            Line::about(Level::Error, "not-ready", *unit, message)
+        }
+        Fact::Unhealthy { unit, then } => {
+            let (level, what) = match then {
+                Then::Restart => (Level::Warn, "it is restarted"),
+                Then::Stop => (Level::Error, "that ends the run"),
+                Then::Ignore => (Level::Warn, "that is ignored"),
+            };
+            let message = format!("{} is not healthy{because}; {what}", name(unit));
+            Line::about(level, "unhealthy", *unit, message)
+        }
+        Fact::Overran { unit } => {
+            let most = graph.node(*unit).unit.max_runtime.map(seconds).unwrap_or_default();
+            let message = format!("{} has run for longer than {most}", name(unit));
+            Line::about(Level::Error, "overran", *unit, message)
+        }
+        Fact::Restarting { unit, after, restarts, how: by, status, .. } => {
+            let (after, window) = (seconds(*after), window(graph, *unit));
+            let how = how(graph, Ended { how: *by, status: *status, place: 0 });
+            let message = format!(
+                "restarting {} in {after}: it {how} (restart {restarts} within {window})",
+                name(unit)
+            );
+            Line::about(Level::Warn, "restarting", *unit, message)
+        }
+        Fact::GaveUp { unit, restarts } => {
+            let message = format!(
+                "{} is not restarted any more: it was {restarts} times within {}",
+                name(unit),
+                window(graph, *unit)
+            );
+            Line::about(Level::Error, "gave-up", *unit, message)
+        }
+        Fact::Signalled { signal, sender: from } => {
+            let message = format!("Got {signal} from {}", sender(graph, from));
+            Line::of_run(Level::Debug, "signalled", message)
+        }
+        Fact::Unheard { signal } => {
+            let winch = signal.number() == libc::SIGWINCH;
+            let help = if winch { WINCH_HELP } else { "" };
+            let level = if winch { Level::Warn } else { Level::Debug };
+            Line::of_run(level, "unheard", format!("{signal} has reached no unit{help}"))
+        }
+        Fact::Stopping => {
+            Line::of_run(Level::Info, "stopping", "Trying to terminate sub-processes...")
+        }
+        Fact::Terminating { unit, pid } => {
+            // TrivialRC's line, which says no name.
+            let message = format!("terminating the child process <pid={pid}>");
+            let line = Line::about(Level::Info, "terminating", *unit, message);
+            return vec![stopping(graph, *unit), line];
+        }
+        Fact::Killing { unit, pid, insisted } => {
+            let why = no_time(&name(unit), *insisted);
+            let message = format!("killing the child process <pid={pid}>: {why}");
+            Line::about(Level::Warn, "killing", *unit, message)
+        }
+        Fact::StopCommandFailed { unit, instead } => {
+            let then = match instead {
+                Some(signal) => format!("sending {signal} instead"),
+                None => "the unit itself has ended".to_owned(),
+            };
+            let message = format!("the stop command of {} failed; {then}", name(unit));
+            Line::about(Level::Warn, "stop-command-failed", *unit, message)
+        }
+        Fact::StopCommandKilled { unit } => {
+            let message = format!(
+                "killing the stop command of {}: it did not end in time, though the unit has",
+                name(unit)
+            );
+            Line::about(Level::Warn, "killing", *unit, message)
+        }
+        Fact::TestBegan { unit } => {
+            let message = format!("Launching the test: {}", graph.node(*unit).unit.label());
+            Line::about(Level::Info, "test-began", *unit, message)
+        }
+        Fact::TestEnded { unit, ended } => {
+            let how = match ended.how {
+                How::Test(TestEnd::Passed | TestEnd::Skipped | TestEnd::TimedOut) => {
+                    how(graph, *ended)
+                }
+                // The rest says how.
+                _ => "has failed".to_owned(),
+            };
+            let level = if ended.failed() { Level::Error } else { Level::Info };
+            let message = format!("{} {how}{because}", name(unit));
+            Line::about(level, "test-ended", *unit, message).with_status(ended.status)
+        }
+        Fact::KillingLeft { unit, insisted } => {
+            let why = no_time("it", *insisted);
+            let message = format!("killing what {} left: {why}", name(unit));
+            Line::about(Level::Warn, "killing", *unit, message)
+        }
+        Fact::KillingRest { insisted } => {
+            let message = format!("killing what remains: {}", no_time("it", *insisted));
+            Line::of_run(Level::Warn, "killing", message)
+        }
+        Fact::NotUpYet { units } => {
+            let which =
+                units.iter().map(|(id, what)| format!("{}, which {}", name(id), lack(*what)));
+            let message = format!("the tests are done; waiting for {}", some(which));
+            Line::of_run(Level::Info, "waiting", message)
+        }
+        Fact::Impossible { what } => {
+            let message =
+                format!("impossible event {what}; this is a bug in trc, please report it");
+            Line::of_run(Level::Error, "log", message)
+        }
+        Fact::CutShort { killed, not_run } => {
+            let killed = killed.iter().map(|id| format!("{} is killed", name(id)));
+            let not_run = not_run.iter().map(|id| format!("{} does not run", name(id)));
+            let what = killed.chain(not_run).collect::<Vec<_>>().join(", ");
+            let message = format!("there is no more time for halt units: {what}");
+            Line::of_run(Level::Warn, "cut-short", message)
+        }
+    };
+    vec![line]
+}
+
+/// Which unit is told to stop, and how. With TrivialRC's own forms the log is as TrivialRC has it.
+fn stopping(graph: &Graph, id: UnitId) -> Line {
+    let node = graph.node(id);
+    let level = if node.unit.form == Form::Declared { Level::Info } else { Level::Debug };
+    let how = match node.unit.stop.exec {
+        Some(_) => "its stop command".to_owned(),
+        None => node.stop_signal.to_string(),
+    };
+    let (name, timeout) = (node.unit.id(), seconds(node.stop_timeout));
+    let message = format!("stopping {name}: {how}, and SIGKILL after {timeout}");
+    Line::about(level, "stopping-unit", id, message)
+}
+
+fn exited(graph: &Graph, id: UnitId, pid: i32, ending: Ending) -> Line {
+    let unit = &graph.node(id).unit;
+    let (status, label) = (ending.status(), unit.label());
+    let (what, whose) = match unit.stage {
+        Stage::Boot => ("Exiting from the boot", Whose::Own),
+        Stage::Async => ("Exiting on the background", Whose::Process("async", pid)),
+        Stage::Sync => ("Exiting on the foreground", Whose::Process("sync", pid)),
+        Stage::Test => ("Exiting from the test", Whose::Process("test", pid)),
+        Stage::Halt if unit.form == Form::Script => {
+            ("Exiting from the shutdown script", Whose::Own)
+        }
+        Stage::Halt => ("Exiting from the shutdown command", Whose::Own),
+    };
+    // TrivialRC says nothing when a boot script has ended well.
+    let level = if unit.stage == Stage::Boot && status == 0 { Level::Debug } else { Level::Info };
+    let message = format!("{what} (exitcode={status}): {label}");
+    Line { whose, ..Line::about(level, "exited", id, message).with_status(status) }
+}
+
+fn window(graph: &Graph, id: UnitId) -> String {
+    seconds(graph.node(id).unit.restart.window)
+}
+
+/// Why something is killed.
+fn no_time(name: &str, insisted: Option<Signal>) -> String {
+    match insisted {
+        Some(signal) => format!("{signal} came again, and {name} had not stopped yet"),
+        None => format!("{name} did not stop in time"),
+    }
+}

@@ -1,0 +1,223 @@
+//! What trc finds out beside the engine's facts, as lines of the log.
+
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+
+use log::Level;
+
+use super::line::Line;
+use super::some;
+use crate::engine::{Ending, Purpose};
+use crate::graph::{Graph, UnitId};
+
+/// One thing that was found out.
+pub(crate) enum Observed<'a> {
+    /// The wait policy, by TrivialRC's name.
+    WaitPolicy(&'a str),
+    /// There is neither a unit nor a command.
+    NothingToRun(&'a std::path::Path),
+    /// trc could not make itself the parent of orphans.
+    NoSubreaper(&'a str),
+    /// The kernel gave no more memory; what is left of the reserve, in KiB.
+    NoMemory(usize),
+    /// A unit can't be started as it is written, or for want of what it needs.
+    NotPrepared(UnitId, &'a str),
+    /// A unit's stop command could not be started.
+    NoStopCommand(UnitId, &'a str),
+    /// A unit that is waited for is not ready yet.
+    NotReadyYet(UnitId, &'a str),
+    /// A probe could not be tried, which says nothing of the unit.
+    NotTried(UnitId, Purpose, &'a str),
+    /// The terminal has stopped a background unit, which has written to it (or set it) or, if
+    /// `true`, read from it.
+    StoppedByTerminal(UnitId, bool),
+    /// A process that is none of a unit's has said something of it: its number, its user, and its
+    /// command while it was there.
+    Stranger(UnitId, i32, u32, Option<String>),
+    /// What a unit left behind still writes, and is not read any more: its number.
+    NotRead(UnitId, i32),
+    /// A unit's main process has exited, and these processes of it go on.
+    LeftBehind(UnitId, Ending, &'a str),
+    /// The OOM killer has killed these processes, and as many others.
+    OutOfMemory(Vec<OomVictim>, u64),
+    /// What a boot script has set is too long for the environment of programs.
+    TooLong(&'a OsStr),
+    /// What a boot script has set could not be read.
+    StateLost(UnitId, &'a str),
+    /// The run is over.
+    Over(u8),
+    /// Why, which is the last line.
+    Why(&'a Why),
+}
+
+/// A process that the OOM killer has killed.
+pub(crate) struct OomVictim {
+    /// Its number.
+    pub pid: i32,
+    /// Its command.
+    pub command: String,
+    /// The unit that it came from.
+    pub unit: Option<UnitId>,
+}
+
+/// Why a run ended as it did.
+pub(crate) struct Why {
+    /// The reports that could not be written, and why.
+    pub unwritten: Vec<String>,
+    /// What brought the end.
+    pub reason: String,
+    /// The status that `[exit]` has changed, and what it was.
+    pub mapped: Option<(u8, u8)>,
+    /// Processes that have survived SIGKILL, and their commands.
+    pub survivors: Vec<(i32, String)>,
+}
+
+impl Why {
+    /// In one line, which is also the termination message of Kubernetes.
+    pub(crate) fn text(&self) -> String {
+        let mut text = self.reason.clone();
+        if !self.unwritten.is_empty() {
+            text = format!("{}; {text}", self.unwritten.join("; "));
+        } else if let Some((to, from)) = self.mapped {
+            _ = write!(text, "; [exit] makes {to} of {from}");
+        }
+        if !self.survivors.is_empty() {
+            let named = self.survivors.iter().map(|(pid, command)| format!("{pid} ({command})"));
+            _ = write!(text, "; could not be killed: {}", some(named));
+        }
+        text
+    }
+}
+
+/// The line of what was found out.
+pub(crate) fn observed(graph: &Graph, observed: &Observed<'_>) -> Line {
+    let name = |id: &UnitId| graph.node(*id).unit.id();
+    match observed {
+        Observed::WaitPolicy(wait) => {
+            Line::of_run(Level::Info, "wait-policy", format!("The wait policy: {wait}"))
+        }
+        Observed::NothingToRun(directory) => {
+            let directory = directory.display();
+            let message =
+                format!("there is nothing to run: no unit in {directory}, and no command");
+            Line::of_run(Level::Warn, "nothing", message)
+        }
+        Observed::NoSubreaper(why) => {
+            let message = format!(
+                "what units put into the background may outlive trc: it cannot become its parent: {why}"
+            );
+            Line::of_run(Level::Warn, "no-subreaper", message)
+        }
+        Observed::NoMemory(left) => {
+            let message = format!(
+                "the kernel gave trc no more memory: it goes on with a reserve, of which {left} KiB are left"
+            );
+            Line::of_run(Level::Error, "memory", message)
+        }
+        Observed::NotPrepared(unit, why) => {
+            let message = format!("cannot start {}: {why}", name(unit));
+            Line::about(Level::Error, "not-started", *unit, message)
+        }
+        Observed::NoStopCommand(unit, why) => {
+            let message = format!("cannot start the stop command of {}: {why}", name(unit));
+            Line::about(Level::Error, "stop-command-failed", *unit, message)
+        }
+        Observed::NotReadyYet(unit, why) => {
+            let message = format!("{} is not ready yet: {why}", name(unit));
+            Line::about(Level::Info, "waiting", *unit, message)
+        }
+        Observed::NotTried(unit, purpose, why) => {
+            let what = match purpose {
+                Purpose::Ready => "ready",
+                Purpose::Health => "healthy",
+            };
+            let message = format!(
+                "cannot try whether {} is {what}, which counts as no failure: {why}; trying again",
+                name(unit)
+            );
+            Line::about(Level::Warn, "not-tried", *unit, message)
+        }
+        Observed::StoppedByTerminal(unit, reading) => {
+            let what = if *reading { "read from" } else { "wrote to or set" };
+            let message =
+                format!("{} is stopped: in the background, it {what} the terminal", name(unit));
+            Line::about(Level::Warn, "stopped", *unit, message)
+        }
+        Observed::Stranger(unit, pid, uid, command) => {
+            let message = stranger(&name(unit), *pid, *uid, command.as_deref());
+            Line::about(Level::Warn, "stranger", *unit, message)
+        }
+        Observed::NotRead(unit, pid) => {
+            let message = format!(
+                "the output of what {} <pid={pid}> has left behind is no longer read",
+                name(unit)
+            );
+            Line::about(Level::Warn, "let-go", *unit, message)
+        }
+        Observed::LeftBehind(unit, ending, who) => left_behind(graph, *unit, *ending, who),
+        Observed::OutOfMemory(victims, others) => {
+            Line::of_run(Level::Warn, "oom", out_of_memory(graph, victims, *others))
+        }
+        Observed::TooLong(variable) => {
+            let variable = variable.display();
+            let message = format!("{variable} is too long for programs: only scripts see it");
+            Line::of_run(Level::Warn, "oversize", message)
+        }
+        Observed::StateLost(unit, why) => {
+            let message = format!("what {} has set is lost: {why}", name(unit));
+            Line::about(Level::Warn, "state-lost", *unit, message)
+        }
+        Observed::Over(status) => {
+            Line::of_run(Level::Info, "ended", format!("Exited (exitcode={status})"))
+        }
+        Observed::Why(why) => Line::of_run(Level::Error, "reason", why.text()),
+    }
+}
+
+fn stranger(name: &str, pid: i32, uid: u32, command: Option<&str>) -> String {
+    match command {
+        Some(command) => {
+            format!(
+                "ignoring what process {pid} ({command}) says of {name}, which it is no part of"
+            )
+        }
+        None if pid == 0 => {
+            format!("ignoring what a process outside of the container says of {name}")
+        }
+        None => format!(
+            "ignoring what process {pid} of user {uid} has said of {name}: it exited before trc could \
+             see whether it was a part of it, and others have that user; give {name} a user of its \
+             own, or send with `systemd-notify`, which waits until it was seen"
+        ),
+    }
+}
+
+/// A service that goes into the background is lost to trc, and to whoever waits for its end.
+fn left_behind(graph: &Graph, id: UnitId, ending: Ending, who: &str) -> Line {
+    let node = graph.node(id);
+    let (name, status) = (node.unit.id(), ending.status());
+    let serves = !node.oneshot && !node.is_trivialrc() && node.counts();
+    let level = if serves { Level::Warn } else { Level::Info };
+    let advice = if serves && status == 0 {
+        "; trc supervises the process that it starts: configure the service to stay in the foreground"
+    } else {
+        ""
+    };
+    let message =
+        format!("{name} exited (exitcode={status}) and left {who} in the background{advice}");
+    Line::about(level, "left-behind", id, message)
+}
+
+/// Whom the OOM killer has killed, which is also a finding of a test run.
+pub(crate) fn out_of_memory(graph: &Graph, victims: &[OomVictim], others: u64) -> String {
+    let known = victims.iter().map(|OomVictim { pid, command, unit }| {
+        let of = unit.map(|id| format!(" of {}", graph.node(id).unit.id())).unwrap_or_default();
+        format!("{command} <pid={pid}>{of}")
+    });
+    let whom = match (victims.len(), others) {
+        (0, 1) => "a process that no unit's main process was".to_owned(),
+        (0, many) => format!("{many} processes that no unit's main process was"),
+        _ => some(known),
+    };
+    format!("the OOM killer has killed {whom}: the container's memory limit was reached")
+}
