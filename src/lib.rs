@@ -13,9 +13,9 @@ mod engine;
 mod graph;
 mod journal;
 mod regex;
+mod report;
 #[allow(unsafe_code)]
 mod run;
-mod selftest;
 mod shell;
 mod signal;
 pub mod status;

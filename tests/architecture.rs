@@ -15,11 +15,11 @@ const ROOMS: [(&str, &[&str]); 12] = [
     (
         "run",
         &[
-            "selftest", "words", "engine", "graph", "shell", "journal", "config", "regex",
-            "signal", "status",
+            "report", "words", "engine", "graph", "shell", "journal", "config", "regex", "signal",
+            "status",
         ],
     ),
-    ("selftest", &["journal", "config", "regex"]),
+    ("report", &["journal", "config", "regex"]),
     ("words", &["engine", "graph", "config", "signal"]),
     ("engine", &["graph", "config", "signal", "status"]),
     ("graph", &["config", "signal", "status"]),

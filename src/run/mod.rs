@@ -48,7 +48,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::config::{self, Command, Config, Diagnostic, Invocation, Loaded, LogFormat};
 use crate::graph::Graph;
-use crate::selftest;
 use crate::status;
 use crate::words::Observed;
 use environment::Environment;
@@ -154,7 +153,7 @@ fn supervise(
         }
         journal.set_apart();
         // The first line finds room, or an error that is told at the end.
-        journal.report(selftest::tap::HEADER.as_bytes());
+        journal.report(crate::report::tap::HEADER.as_bytes());
     }
     let silent = graph.transparent && !loaded.config.log.asked;
     let reporter = Reporter::new(journal.clone(), silent);

@@ -15,7 +15,7 @@ use crate::config::Pattern;
 use crate::config::expect::size;
 use crate::engine::Ending;
 use crate::graph::UnitId;
-use crate::selftest::{CheckPoint, Tail};
+use crate::report::{CheckPoint, Tail};
 
 /// What is kept of each of a command's streams, in bytes. What comes after that is read and
 /// forgotten.

@@ -10,7 +10,7 @@ use super::super::users::Users;
 use super::all_of;
 use crate::config::expect::size;
 use crate::config::{FileCheck, reason};
-use crate::selftest::excerpt;
+use crate::report::excerpt;
 
 /// No longer file is looked into, in bytes: a regular expression takes a tenth of a second for
 /// so much, in which PID 1 does nothing else.

@@ -12,7 +12,7 @@ use super::closing::Closing;
 use super::head::Head;
 use super::message::Message;
 use crate::config::{Http, HttpCheck, Pattern};
-use crate::selftest::excerpt;
+use crate::report::excerpt;
 
 /// What is asked, and which answers will do.
 pub(super) struct Request {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use memchr::memchr;
 
-use crate::selftest::excerpt;
+use crate::report::excerpt;
 
 /// What comes before the body.
 #[derive(Default)]

@@ -8,7 +8,7 @@ use super::{Supervisor, flush_deadline, now};
 use crate::config::{ReportKind, Stage, seconds};
 use crate::engine::{Cause, Ended, Ending, Finding, How, Lack, Late, Stopped, TestEnd};
 use crate::graph::{UnitId, points};
-use crate::selftest::{self, CheckPoint, Outcome, Point, Suite};
+use crate::report::{self, CheckPoint, Outcome, Point, Suite};
 use crate::words::reason;
 
 /// The name of the suite in reports.
@@ -186,7 +186,7 @@ impl Supervisor {
 
     /// The end of what standard output gets. Nobody is waited for who has not read the points.
     fn say_plan(&mut self, suite: &mut Suite, lost: bool) {
-        let plan = selftest::tap::plan(suite);
+        let plan = report::tap::plan(suite);
         let until = if lost { now() } else { flush_deadline() };
         let told = self.say_until(until, |this| this.reporter.journal().report(plan.as_bytes()));
         if let (Err(why), false) = (told, lost) {
@@ -352,8 +352,8 @@ impl Supervisor {
 
 fn text_of(kind: ReportKind, suite: &Suite) -> String {
     match kind {
-        ReportKind::Junit => selftest::junit(suite),
-        ReportKind::Json => selftest::json(suite),
+        ReportKind::Junit => report::junit(suite),
+        ReportKind::Json => report::json(suite),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::config::expect::size;
 use crate::config::{Check, FaultKind, Leaves, Stage};
 use crate::engine::{Ended, Event, Fact, How, Late, Left, TestEnd};
 use crate::graph::{Graph, UnitId};
-use crate::selftest::{self, CheckPoint, Outcome, Point, Suite, Tail};
+use crate::report::{self, CheckPoint, Outcome, Point, Suite, Tail};
 use crate::signal::Signal;
 use crate::words::reason;
 
@@ -270,7 +270,7 @@ impl Supervisor {
     /// slow reader has not taken yet comes with the next point, or at the end.
     pub(super) fn say_points(&mut self) -> bool {
         while let Some(point) = self.suite.points.get(self.suite.said) {
-            let text = selftest::tap::point(self.suite.said + 1, point);
+            let text = report::tap::point(self.suite.said + 1, point);
             if !self.reporter.journal().report(text.as_bytes()) {
                 return false;
             }

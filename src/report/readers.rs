@@ -3,7 +3,7 @@
 //! repository:
 //!
 //!     tests/reports/setup target/report-tools
-//!     TRC_REPORT_TOOLS=$PWD/target/report-tools cargo test --lib selftest::readers -- --ignored
+//!     TRC_REPORT_TOOLS=$PWD/target/report-tools cargo test --lib report::readers -- --ignored
 
 #![allow(clippy::disallowed_methods)]
 
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, UNIX_EPOCH};
 
-use crate::selftest::{CheckPoint, Outcome, Point, Suite, Tail, json, junit, tap};
+use crate::report::{CheckPoint, Outcome, Point, Suite, Tail, json, junit, tap};
 use serde_json::{Value, json as object};
 
 /// What a test found: it tries to end each kind of report.
