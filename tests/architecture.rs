@@ -11,7 +11,7 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The rooms from top to bottom, and which of those below each of them uses.
 const ROOMS: [(&str, &[&str]); 12] = [
-    ("ctl", &["graph", "config", "status"]),
+    ("ctl", &["report", "graph", "config", "status"]),
     (
         "run",
         &[

@@ -1320,9 +1320,60 @@ fn a_report_that_cannot_be_opened_is_an_error_with_its_place_and_advice() {
     outcome.status(78).stderr_has("error: cannot write the report two: another one goes to two\n");
     let outcome = test().args(&["--report", "junit=-"]).run();
     outcome.status(78).stderr_has("a report can't go to standard output, which is for TAP");
+    let outcome = test().args(&["--report", "events=x"]).run();
+    outcome.status(78).stdout_is("").stderr_has("events can go to standard output only");
     let outcome = test().args(&["--report", "json=x", "--report", "junit=link"]).run();
     outcome.status(78).stderr_has("error: cannot write the report link: another one goes to x\n");
     outcome.stderr_has("  --> --report\n");
+}
+
+#[test]
+fn events_take_the_place_of_tap_on_standard_output() {
+    let toml = format!(
+        "{SERVICE}[test.a]\ndescription = 'twice'\n\
+         script = '[ -e $W/x ] || {{ : >$W/x; exit 1; }}'\nexpect.within = '10s'\n\
+         [test.b]\nscript = 'verdict skip not here'\n"
+    );
+    let outcome = tested(&toml).args(&["--report", "events=-"]).run();
+    outcome.status(0);
+    let out = outcome.out();
+    let events: Vec<serde_json::Value> =
+        out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told = events.iter().map(|event| {
+        let of = ["unit", "test", "name", "event"].into_iter().find_map(|key| event[key].as_str());
+        let words = [event["event"].as_str(), of, event["outcome"].as_str()];
+        words.into_iter().flatten().collect::<Vec<_>>().join(" ")
+    });
+    let told: Vec<String> = told.collect();
+    let expected = [
+        "plan plan",
+        "ready async.web",
+        "test test.a",
+        "attempt test.a",
+        "attempt test.a",
+        "point test.a passed",
+        "test test.b",
+        "attempt test.b",
+        "point test.b skipped",
+        "stopping stopping",
+        "point async.web.run passed",
+        "point async.web.stop passed",
+        "point orphans passed",
+        "point sessions passed",
+        "point zombies passed",
+        "point shutdown passed",
+        "end trc",
+    ];
+    assert_eq!(told, expected, "{out}");
+    let planned = serde_json::json!([
+        { "name": "test.a", "description": "twice" },
+        { "name": "test.b", "description": null },
+    ]);
+    assert_eq!((&events[0]["version"], &events[0]["tests"]), (&1.into(), &planned));
+    assert_eq!((&events[3]["number"], &events[4]["number"]), (&1.into(), &2.into()));
+    let end = &events[expected.len() - 1];
+    assert_eq!((&end["status"], &end["counts"]["passed"]), (&0.into(), &7.into()));
+    assert_eq!(end["points"], serde_json::json!([]));
 }
 
 #[test]
@@ -1408,9 +1459,12 @@ fn a_boot_that_fails_and_a_signal_leave_no_test_unsaid() {
     let json: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(report).unwrap()).unwrap();
     assert_eq!((&json["status"], &json["passed"]), (&1.into(), &false.into()));
+    let outcomes = (&json["points"][0]["outcome"], &json["points"][1]["outcome"]);
+    assert_eq!(outcomes, (&"failed".into(), &"not_run".into()));
     let outcome = running.finish();
     outcome.status(1).stdout_has("not ok 1 - test.a\n").stdout_has("not ok 2 - test.b\n");
-    outcome.stdout_has("not run: stopped by SIGTERM");
+    outcome.stdout_has("not run: stopped by SIGTERM").stdout_has(", 1 failed, 0 skipped");
+    outcome.stdout_has(" 0 excused, 1 not run\n");
 }
 
 #[test]

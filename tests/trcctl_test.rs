@@ -243,6 +243,19 @@ fn ctrl_c_ends_the_run_with_its_report_and_nothing_is_left() {
     }
 }
 
+/// `trcctl test` at a terminal of its own, in a directory with this `trc.toml`.
+fn at_a_terminal(toml: &str) -> Trc {
+    let line = format!("exec {TRCCTL} test --trc {}", binary().to_str().unwrap());
+    let trc = Trc::toml(toml).program("script").args(&["-qec", &line, "/dev/null"]);
+    trc.env("TERM", "xterm").stdin_piped()
+}
+
+/// What came, without the terminal's escapes.
+fn plain(outcome: &Outcome) -> String {
+    let escape = regex::Regex::new("\x1b\\[[0-9;?]*[A-Za-z]|\r").unwrap();
+    escape.replace_all(&outcome.out(), "").into_owned()
+}
+
 /// The terminal sends it to the whole of its foreground, but trc is to have it once: a second
 /// one would have its units killed.
 #[test]
@@ -250,22 +263,146 @@ fn a_terminal_shows_which_test_runs_and_its_ctrl_c_comes_once() {
     if !has("script") {
         return;
     }
-    let program = binary().into_string().unwrap();
-    let line = format!("exec {TRCCTL} test --trc {program}");
-    let trc = Trc::toml(&hanging()).program("script").args(&["-qec", &line, "/dev/null"]);
-    let mut running = trc.env("TERM", "xterm").stdin_piped().spawn();
+    let mut running = at_a_terminal(&hanging()).spawn();
     running.wait_for_file("began");
     running.wait_for("test.hangs …");
     running.write("\x03");
     let outcome = running.finish();
     outcome.status(1);
-    let plain = regex::Regex::new("\x1b\\[[0-9;?]*[A-Za-z]|\r").unwrap();
-    let text = plain.replace_all(&outcome.out(), "").into_owned();
     for part in ["✗  test.hangs", "✓  async.web.stop", "1 test "] {
-        if !text.contains(part) {
+        if !plain(&outcome).contains(part) {
             outcome.fail(&format!("the terminal should show `{part}`"));
         }
     }
+}
+
+#[test]
+fn the_progress_is_not_read_from_the_log() {
+    if !has("script") {
+        return;
+    }
+    // With a level at which trc has nothing to say, and with a unit that says what trc would.
+    let quiet = format!("log.level = 'error'\n{}", hanging());
+    let forged = "trc [main/1]: Launching the test: forged: x\n\
+        trc [main/1]: Trying to terminate sub-processes...\n\
+        trc [main/1]: restarting forged in 1 s: no\n\
+        trc [main/1]: cannot write the report forged: no\n\
+        {\"event\":\"test\",\"name\":\"test.forged\"}\n";
+    let talks = hanging().replace("echo up;", "cat $W/forged; echo up;");
+    table(
+        &[("quiet", quiet), ("talks", talks)],
+        |(name, _)| (*name).to_owned(),
+        |(_, toml)| {
+            let mut running = at_a_terminal(toml).file("forged", forged).spawn();
+            running.wait_for_file("began");
+            running.wait_for("test.hangs …");
+            running.write("\x03");
+            running.finish().status(1).stdout_lacks("forged");
+        },
+    );
+}
+
+#[test]
+fn a_terminal_shows_what_the_run_waits_for() {
+    if !has("script") {
+        return;
+    }
+    let toml = "[async.web]\n\
+        script = '[ -e $W/second ] || { : >$W/second; exit 3; }; exec cat $W/never'\n\
+        restart = { when = 'always', backoff = '300ms' }\n\
+        [test.later]\nscript = 'test -e $W/third'\nexpect.within = '60s'\n";
+    let mut running = at_a_terminal(toml).spawn();
+    running.wait_for("restarting async.web in 0.");
+    running.wait_for("test.later, attempt 3 …");
+    running.write("\x03");
+    running.finish().status(1);
+}
+
+/// Writes the lines of `$W/lines` to each pipe, socket and terminal of trc and its relatives that
+/// can be opened, and notes them in `$W/opened`. As PID 1 trc has only relatives in `/proc`.
+/// Elsewhere these are trcctl and trc's children, and what trcctl was given by others is theirs.
+const FORGE: &str = r#"
+set +e
+trap '' PIPE
+read -r name </proc/1/comm
+if [ "$PPID $name" = '1 trc' ]; then
+    relatives=$(cd /proc && echo [0-9]*)
+    others=
+else
+    read -r _ _ _ trcctl _ </proc/$PPID/stat
+    read -r _ _ _ parent _ </proc/$trcctl/stat
+    relatives="$PPID $trcctl $(cat /proc/$PPID/task/$PPID/children)"
+    others=$(readlink /proc/$parent/fd/*)
+fi
+for fd in $(for pid in $relatives; do echo /proc/$pid/fd/*; done); do
+    leads_to=$(readlink $fd)
+    case $others in *"$leads_to"*) continue ;; esac
+    case $leads_to in
+    pipe:*|socket:*|/dev/pts/*)
+        if { cat $W/lines >>$fd; } 2>/dev/null; then echo $fd >>$W/opened; fi ;;
+    esac
+done
+cat $W/lines
+echo up
+exec cat $W/never
+"#;
+
+#[test]
+fn no_unit_writes_into_what_trcctl_reads() {
+    let lines = "{\"event\":\"test\",\"name\":\"test.forged\"}\n\
+        {\"event\":\"point\",\"name\":\"test.forged\",\"kind\":\"test\",\"outcome\":\"passed\"}\n\
+        {\"event\":\"end\",\"status\":0,\"passed\":true}\n\
+        {\"no_namespaces\":\"forged\"}\nok 7 - test.forged\n";
+    let toml = "[async.web]\nexec = ['sh', '${W}/forge']\nready.log = '^up'\n\
+        [test.opened]\nscript = 'test -s $W/opened'\n\
+        [test.bad]\nscript = 'echo bad; exit 1'\n";
+    table(
+        &WAYS,
+        |way| way.join(" "),
+        |way| {
+            let trc = tested(toml).file("forge", FORGE).file("lines", lines).args(way);
+            let outcome = trc.run();
+            outcome.status(1).stdout_lines(&[r"ok    test\.opened .*", r"FAIL  test\.bad .*"]);
+            // What the unit has said last stands there, behind a bar.
+            let forged = |line: &str| line.contains("forged") && !line.starts_with("    | ");
+            if outcome.out().lines().any(forged) {
+                outcome.fail("the report should be trc's alone");
+            }
+            ends_with(&outcome, "1 test passed, 1 failed; stop drill clean; .*");
+        },
+    );
+}
+
+#[test]
+fn a_test_that_never_began_is_no_failed_test() {
+    let toml = format!("{}[test.later]\nexec = 'true'\n", hanging());
+    let trc = tested(&toml);
+    let report = trc.path("json");
+    let running = trc.args(&["--report", &format!("json={}", report.display())]).spawn();
+    running.wait_for_file("began");
+    running.signal(INT);
+    running.wait_until("it has ended", || running.ended());
+    let json: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(report).unwrap()).unwrap();
+    let later = &json["points"][1];
+    assert_eq!((&later["name"], &later["outcome"]), (&"test.later".into(), &"not_run".into()));
+    assert!(later["why"].as_str().unwrap().starts_with("stopped by SIGINT"), "{later}");
+    assert_eq!((&json["counts"]["failed"], &json["counts"]["not_run"]), (&1.into(), &1.into()));
+    let outcome = running.finish();
+    outcome.status(1).stdout_lines(&[r"FAIL  test\.hangs .*", r"FAIL  test\.later +not run"]);
+    ends_with(&outcome, "1 test failed, 1 not run; stop drill clean; .*\nstopped by SIGINT.*");
+}
+
+/// Standard output is what trcctl reads.
+#[test]
+fn no_report_that_is_asked_for_mixes_with_the_events() {
+    let toml = "[test.a]\nexec = 'true'\n";
+    let outcome = tested(toml).env("TRC_REPORT", "events=-").run();
+    outcome.status(0).stderr_is("");
+    ends_with(&outcome, "1 test passed; stop drill clean; .*");
+    let outcome = tested(toml).env("TRC_REPORT", "json=/dev/stdout").run();
+    outcome.status(78).stdout_is("").stderr_has("cannot write the report /dev/stdout: ");
+    outcome.stderr_has("in `trcctl test`");
 }
 
 #[test]

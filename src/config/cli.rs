@@ -193,7 +193,7 @@ pub fn arguments() -> Vec<Arg> {
         Arg::new("report")
             .long("report")
             .value_name("junit|json=FILE")
-            .help("Write a report of the tests to a file, too")
+            .help("Write a report of the tests to a file, too; events=-: JSON lines instead of TAP")
             .action(ArgAction::Append)
             .value_parser(value_parser!(OsString)),
         Arg::new("command")

@@ -22,6 +22,8 @@ pub(crate) struct Testing {
     pub list: bool,
     /// A test that is skipped fails the run, and so does each warning of trc's.
     pub strict: bool,
+    /// Standard output gets a line of JSON for each event, in the place of TAP.
+    pub events: bool,
     /// Reports beside the one on standard output.
     pub reports: Vec<ReportFile>,
     /// Points of the stop drill whose failure is excused, and the tests that do: of all that
@@ -104,14 +106,17 @@ impl Decoder<'_> {
         }
         let only = names.split(',').map(str::trim).filter(|name| !name.is_empty());
         let only = only.map(|name| Placed { value: name.to_owned(), origin: origin.clone() });
-        let reports = self.reports(line);
+        let (reports, events) = self.reports(line);
         let strict = flag(environment, "TRC_TEST_STRICT", &mut self.diagnostics);
         let strict = line.test_strict || strict;
-        Some(Testing { only: only.collect(), list, strict, reports, allow: Vec::new(), origin })
+        let (only, allow) = (only.collect(), Vec::new());
+        Some(Testing { only, list, strict, events, reports, allow, origin })
     }
 
-    fn reports(&mut self, line: &CommandLine) -> Vec<ReportFile> {
+    /// The reports in files, and whether standard output is for events.
+    fn reports(&mut self, line: &CommandLine) -> (Vec<ReportFile>, bool) {
         let mut reports: Vec<ReportFile> = Vec::new();
+        let mut events = false;
         let written = variable(self.environment, "TRC_REPORT").map_or(&b""[..], OsStr::as_bytes);
         let written = written.split(|byte| *byte == b',').filter(|one| !one.is_empty());
         let written = written.map(|one| (OsStr::from_bytes(one).to_owned(), "TRC_REPORT"));
@@ -123,6 +128,17 @@ impl Decoder<'_> {
                 _ => Origin::Variable(by.into()),
             };
             let bytes = report.as_bytes();
+            // To ask twice is to ask once: trcctl does, whatever the environment says.
+            if bytes == b"events=-" {
+                events = true;
+                continue;
+            }
+            if bytes.starts_with(b"events=") {
+                let message = "events can go to standard output only";
+                let help = "write events=-; a report in a file is junit=FILE or json=FILE";
+                self.diagnostics.push(Diagnostic::error(origin, message).help(help));
+                continue;
+            }
             let at = bytes.iter().position(|byte| *byte == b'=').unwrap_or(bytes.len());
             let kind = match &bytes[..at] {
                 b"junit" => Some(ReportKind::Junit),
@@ -131,7 +147,7 @@ impl Decoder<'_> {
             };
             let path = bytes.get(at + 1..).filter(|path| !path.is_empty());
             if kind.is_some() && path == Some(b"-") {
-                let message = "a report can't go to standard output, which is for TAP";
+                let message = "a report can't go to standard output, which is for TAP or events";
                 let help = "name a file, or /dev/stderr; ./- is a file of that name";
                 self.diagnostics.push(Diagnostic::error(origin, message).help(help));
                 continue;
@@ -146,10 +162,10 @@ impl Decoder<'_> {
                 continue;
             }
             let found = shown(&report.to_string_lossy());
-            let message = format!("expected junit=FILE or json=FILE, found \"{found}\"");
+            let message = format!("expected junit=FILE, json=FILE or events=-, found \"{found}\"");
             self.diagnostics.push(Diagnostic::error(origin, message));
         }
-        reports
+        (reports, events)
     }
 }
 

@@ -2,12 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::json::quoted;
-use super::{Outcome, Point};
+use super::{Outcome, Point, quoted};
 
 /// Appends the block that follows the point's line.
 pub(super) fn diagnostics(point: &Point, to: &mut String) {
-    let failed = matches!(point.outcome, Outcome::Failed | Outcome::Excused(_));
+    let failed = point.outcome.fails() || point.outcome == Outcome::Excused;
     to.push_str("  ---\n");
     if failed {
         let _ = writeln!(to, "  message: {}", string(&point.message()));

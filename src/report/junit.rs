@@ -7,7 +7,6 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::{Outcome, Point, Suite};
-use crate::journal;
 
 /// The report as an XML document.
 ///
@@ -15,13 +14,14 @@ use crate::journal;
 /// server looks at nothing else.
 #[must_use]
 pub(crate) fn junit(suite: &Suite) -> String {
-    let counts = suite.counts();
+    let counts = suite.counts;
     let broken = suite.broken();
     let (tests, failures) = (suite.points.len() + usize::from(broken.is_some()), counts.failed);
-    let (errors, skipped) = (usize::from(broken.is_some()), counts.skipped + counts.excused);
+    let (errors, skipped) =
+        (usize::from(broken.is_some()) + counts.not_run, counts.skipped + counts.excused);
     let (time, name, host) = (seconds(suite.took), attribute(&suite.name), attribute(&suite.host));
     // UTC without saying so: Ant's schema has no place for a time zone.
-    let (timestamp, _) = journal::utc(suite.began);
+    let timestamp = attribute(suite.began.split('.').next().unwrap_or_default());
     let mut to = format!(
         r#"<?xml version="1.0" encoding="UTF-8"?>
 <testsuites name="{name}" tests="{tests}" failures="{failures}" errors="{errors}" time="{time}">
@@ -53,20 +53,26 @@ pub(crate) fn junit(suite: &Suite) -> String {
 
 fn testcase(point: &Point, to: &mut String) {
     let (class, kind) =
-        if point.is_test { ("trc.test", "expectation") } else { ("trc.drill", "finding") };
+        if point.is_test() { ("trc.test", "expectation") } else { ("trc.drill", "finding") };
     let (name, time) = (attribute(&point.name), seconds(point.took));
     let _ = write!(to, r#"    <testcase classname="{class}" name="{name}" time="{time}""#);
-    let inside = match &point.outcome {
+    let why = || point.why.as_deref().unwrap_or_default();
+    let allowed_by = || point.allowed_by.as_deref().unwrap_or_default();
+    let inside = match point.outcome {
         Outcome::Passed => None,
         Outcome::Failed => Some(format!(
             r#"<failure message="{}" type="{kind}">{}</failure>"#,
             attribute(&point.message()),
             escaped(&text(point), "\n")
         )),
-        Outcome::Skipped(why) => Some(format!(r#"<skipped message="{}"/>"#, attribute(why))),
-        Outcome::Excused(test) => Some(format!(
+        // Of a test that was skipped a server says that all is well.
+        Outcome::NotRun => {
+            Some(format!(r#"<error message="{}" type="not-run"/>"#, attribute(&point.message())))
+        }
+        Outcome::Skipped => Some(format!(r#"<skipped message="{}"/>"#, attribute(why()))),
+        Outcome::Excused => Some(format!(
             r#"<skipped message="{}"/>"#,
-            attribute(&format!("allowed by {test}: {}", point.message()))
+            attribute(&format!("allowed by {}: {}", allowed_by(), point.message()))
         )),
     };
     // What it is about stands in the text of a failure; elsewhere there is no other place.
@@ -91,7 +97,7 @@ fn text(point: &Point) -> String {
     if let Some(description) = &point.description {
         let _ = writeln!(to, "{}", indented(description));
     }
-    if let Some(why) = &point.why {
+    if let Some(why) = point.why_beside_checks() {
         let _ = writeln!(to, "{}", indented(why));
     }
     for check in point.failed_checks() {
@@ -150,8 +156,8 @@ mod tests {
     #[test]
     fn a_whole_report() {
         let expected = r#"<?xml version="1.0" encoding="UTF-8"?>
-<testsuites name="trc" tests="4" failures="1" errors="0" time="61.002">
-  <testsuite name="trc" tests="4" failures="1" errors="0" skipped="2" time="61.002" timestamp="2017-03-16T20:40:50" hostname="mail">
+<testsuites name="trc" tests="5" failures="1" errors="1" time="61.002">
+  <testsuite name="trc" tests="5" failures="1" errors="1" skipped="2" time="61.002" timestamp="2017-03-16T20:40:50" hostname="mail">
     <properties>
       <property name="status" value="1"/>
       <property name="reason" value="test.smtp failed"/>
@@ -172,6 +178,9 @@ output of async.smtpd:
     <testcase classname="trc.drill" name="async.web.stop" time="0.012">
       <skipped message="allowed by test.web: killed after 2 s"/>
     </testcase>
+    <testcase classname="trc.test" name="test.late" time="0.012">
+      <error message="not run: stopped by SIGTERM" type="not-run"/>
+    </testcase>
   </testsuite>
 </testsuites>
 "#;
@@ -180,11 +189,13 @@ output of async.smtpd:
 
     #[test]
     fn what_a_test_is_about_is_said_when_it_has_passed_too() {
-        for (outcome, inside) in [
-            (Outcome::Passed, ""),
-            (Outcome::Skipped("no net".to_owned()), "      <skipped message=\"no net\"/>\n"),
+        for (mut point, inside) in [
+            (points::point("test.a", Outcome::Passed), ""),
+            (
+                points::because("test.a", Outcome::Skipped, "no net"),
+                "      <skipped message=\"no net\"/>\n",
+            ),
         ] {
-            let mut point = points::point("test.a", outcome);
             point.description = Some("it <answers>".to_owned());
             let mut to = String::new();
             testcase(&point, &mut to);

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, UNIX_EPOCH};
 
-use crate::report::{CheckPoint, Outcome, Point, Suite, Tail, json, junit, tap};
+use crate::report::{CheckPoint, Kind, Live, Outcome, Point, Suite, Tail, json, junit, moment};
 use serde_json::{Value, json as object};
 
 /// What a test found: it tries to end each kind of report.
@@ -37,13 +37,10 @@ const DESCRIPTION: &str = "mails # SKIP not \\ at \\# all, größe ✓ 🦀 & <b
 fn point(name: &str, outcome: Outcome) -> Point {
     Point {
         name: name.to_owned(),
-        is_test: name.starts_with("test."),
-        description: None,
+        kind: if name.starts_with("test.") { Kind::Test } else { Kind::Drill },
         outcome,
-        why: None,
         took: Duration::from_millis(1_234),
-        checks: Vec::new(),
-        tails: Vec::new(),
+        ..Point::default()
     }
 }
 
@@ -68,39 +65,55 @@ fn nasty() -> Suite {
     ];
     let mut flapped = point("async.web.flapped", Outcome::Failed);
     flapped.why = Some("ended 3 times: <&> # TODO \"\\\"".to_owned());
-    let mut excused = point("async.web.stop", Outcome::Excused("test.web".to_owned()));
+    let mut excused = point("async.web.stop", Outcome::Excused);
+    excused.allowed_by = Some("test.web".to_owned());
     excused.checks = vec![check("an end without KILL", false, Some("KILL after 2 s"))];
-    Suite {
-        name: "trc".to_owned(),
-        host: "mail & \"web\"".to_owned(),
-        began: UNIX_EPOCH + Duration::from_millis(1_489_696_850_007),
-        took: Duration::from_millis(61_002),
-        status: 1,
-        reason: Some("test.failed # failed\n1..99".to_owned()),
-        points: vec![
+    let mut skipped = point("test.ipv6", Outcome::Skipped);
+    skipped.why = Some("no IPv6 # here \\ {".to_owned());
+    run(
+        1,
+        Some("test.failed # failed\n1..99"),
+        vec![
             point("orphans", Outcome::Passed),
             passed,
             failed,
             flapped,
-            point("test.ipv6", Outcome::Skipped("no IPv6 # here \\ {".to_owned())),
+            skipped,
             excused,
             point("test.odd\nok 99 - forged {", Outcome::Passed),
         ],
-    }
+    )
+}
+
+fn run(status: u8, reason: Option<&str>, points: Vec<Point>) -> Suite {
+    let suite = Suite {
+        name: "trc".to_owned(),
+        host: "mail & \"web\"".to_owned(),
+        began: moment(UNIX_EPOCH + Duration::from_millis(1_489_696_850_007)),
+        took: Duration::from_millis(61_002),
+        ..Suite::of(points.into_iter().map(Point::explained).collect())
+    };
+    suite.ended(status, reason.map(str::to_owned))
 }
 
 /// A run that failed before its only test could.
 fn broken() -> Suite {
-    let reason = Some("boot.db # failed".to_owned());
-    Suite { reason, points: vec![point("orphans", Outcome::Passed)], ..nasty() }
+    run(1, Some("boot.db # failed"), vec![point("orphans", Outcome::Passed)])
+}
+
+/// A run that a signal has cut short before its only test.
+fn cut_short() -> Suite {
+    let mut point = point("test.late", Outcome::NotRun);
+    point.why = Some("stopped by SIGTERM # {".to_owned());
+    run(1, Some("stopped by SIGTERM # {"), vec![point])
 }
 
 fn whole_tap(suite: &Suite) -> String {
-    let mut report = tap::HEADER.to_owned();
+    let mut report = Live::Tap.begin(std::iter::empty());
     for (index, point) in suite.points.iter().enumerate() {
-        report += &tap::point(index + 1, point);
+        report += &Live::Tap.point(index + 1, point);
     }
-    report + &tap::plan(suite)
+    report + &Live::Tap.end(suite)
 }
 
 fn tools() -> PathBuf {
@@ -255,8 +268,12 @@ fn tap_14() {
         only(&said["results"], &["ok", "count", "fail", "bailout"]),
         object!({ "ok": false, "count": 1, "fail": 0, "bailout": "boot.db # failed" })
     );
-    let excused =
-        Suite { status: 0, reason: None, points: vec![nasty().points.remove(5)], ..nasty() };
+    let said = read("tap14.cjs", &[], &whole_tap(&cut_short()));
+    assert_eq!(
+        only(&said["results"], &["ok", "count", "fail", "skip", "bailout"]),
+        object!({ "ok": false, "count": 1, "fail": 1, "skip": 0, "bailout": false })
+    );
+    let excused = run(0, None, vec![nasty().points.remove(5)]);
     let said = read("tap14.cjs", &[], &whole_tap(&excused));
     assert_eq!(
         only(&said["results"], &["ok", "count", "todo"]),
@@ -340,14 +357,14 @@ fn junit_xml() {
     let cases = said["cases"].as_array().unwrap();
     assert_eq!(cases.len(), suite.points.len());
     for (case, point) in cases.iter().zip(&suite.points) {
-        let class = if point.is_test { "trc.test" } else { "trc.drill" };
+        let class = if point.is_test() { "trc.test" } else { "trc.drill" };
         let expected = object!({ "name": point.name, "classname": class, "time": 1.234 });
         assert_eq!(only(case, &["name", "classname", "time"]), expected);
         let result = match point.outcome {
-            Outcome::Passed => object!([]),
+            Outcome::Passed | Outcome::NotRun => object!([]),
             Outcome::Failed => object!([{ "is": "Failure", "message": xml(&point.message()) }]),
-            Outcome::Skipped(_) => object!([{ "is": "Skipped", "message": "no IPv6 # here \\ {" }]),
-            Outcome::Excused(_) => object!([{
+            Outcome::Skipped => object!([{ "is": "Skipped", "message": "no IPv6 # here \\ {" }]),
+            Outcome::Excused => object!([{
                 "is": "Skipped",
                 "message": "allowed by test.web: expected: an end without KILL; found: KILL after 2 s",
             }]),
@@ -368,6 +385,12 @@ fn junit_xml() {
     assert_eq!(counted(&said), object!({ "tests": 2, "failures": 0, "errors": 1, "skipped": 0 }));
     assert_eq!(said["cases"][1]["name"], "run");
     assert_eq!(said["cases"][1]["result"][0]["message"], "boot.db # failed");
+
+    let said = read("junit.py", &[&schema], &junit(&cut_short()));
+    assert_eq!(said["schema"], object!([]));
+    assert_eq!(counted(&said), object!({ "tests": 1, "failures": 0, "errors": 1, "skipped": 0 }));
+    let result = &said["cases"][0]["result"][0];
+    assert_eq!(result["message"], "not run: stopped by SIGTERM # {");
 }
 
 /// Without what XML has no place for.
@@ -385,7 +408,7 @@ fn json_for_programs() {
         object!({
             "name": "trc", "began": "2017-03-16T20:40:50.007Z", "took_ms": 61002,
             "status": 1, "passed": false, "reason": suite.reason,
-            "counts": { "passed": 3, "failed": 2, "skipped": 1, "excused": 1 },
+            "counts": { "passed": 3, "failed": 2, "skipped": 1, "excused": 1, "not_run": 0 },
         })
     );
     assert_eq!(

@@ -19,7 +19,7 @@ pub(crate) fn point(number: usize, point: &Point) -> String {
         Some(description) => one_line(&format!("{}: {description}", point.name)),
         None => one_line(&point.name),
     };
-    let directive = directive(&point.outcome);
+    let directive = directive(point);
     if !point.checks.is_empty() {
         // The name is the one text without escapes: all of the line belongs to it.
         let _ = writeln!(to, "# Subtest: {label}\n    1..{}", point.checks.len());
@@ -32,8 +32,9 @@ pub(crate) fn point(number: usize, point: &Point) -> String {
         }
     }
     let not = match point.outcome {
-        Outcome::Passed | Outcome::Skipped(_) => "",
-        Outcome::Failed | Outcome::Excused(_) => "not ",
+        Outcome::Passed | Outcome::Skipped => "",
+        // What has not run is no skipped point: readers would count that as one that passed.
+        Outcome::Failed | Outcome::NotRun | Outcome::Excused => "not ",
     };
     let _ = writeln!(to, "{not}ok {number} - {}{directive}", escaped(&label));
     diagnostics(point, &mut to);
@@ -50,24 +51,29 @@ pub(crate) fn plan(suite: &Suite) -> String {
     if let Some(why) = suite.broken() {
         let _ = writeln!(to, "Bail out! {}", escaped(&one_line(&why)));
     }
-    let counts = suite.counts();
+    let counts = suite.counts;
     let _ = writeln!(to, "1..{}", suite.points.len());
-    let _ = writeln!(
+    let _ = write!(
         to,
         "# {} passed, {} failed, {} skipped, {} excused",
         counts.passed, counts.failed, counts.skipped, counts.excused
     );
+    if counts.not_run > 0 {
+        let _ = write!(to, ", {} not run", counts.not_run);
+    }
+    to.push('\n');
     if let Some(reason) = &suite.reason {
         let _ = writeln!(to, "# status {}: {}", suite.status, one_line(reason));
     }
     to
 }
 
-fn directive(outcome: &Outcome) -> String {
-    let text = match outcome {
-        Outcome::Passed | Outcome::Failed => return String::new(),
-        Outcome::Skipped(why) => format!("SKIP {}", escaped(&one_line(why))),
-        Outcome::Excused(test) => format!("TODO allowed by {}", escaped(&one_line(test))),
+fn directive(point: &Point) -> String {
+    let text = |text: &Option<String>| escaped(&one_line(text.as_deref().unwrap_or_default()));
+    let text = match point.outcome {
+        Outcome::Passed | Outcome::Failed | Outcome::NotRun => return String::new(),
+        Outcome::Skipped => format!("SKIP {}", text(&point.why)),
+        Outcome::Excused => format!("TODO allowed by {}", text(&point.allowed_by)),
     };
     format!(" # {}", text.trim_end())
 }
@@ -132,8 +138,13 @@ not ok 4 - async.web.stop # TODO allowed by test.web
   message: "killed after 2 s"
   duration_ms: 12
   ...
-1..4
-# 1 passed, 1 failed, 1 skipped, 1 excused
+not ok 5 - test.late
+  ---
+  message: "not run: stopped by SIGTERM"
+  duration_ms: 12
+  ...
+1..5
+# 1 passed, 1 failed, 1 skipped, 1 excused, 1 not run
 # status 1: test.smtp failed
 "#;
         assert_eq!(report, expected);
@@ -165,15 +176,16 @@ not ok 1 - test.a ok 2 - b: c \\\# SKIP d   1..0 {.
   ...
 "#;
         assert_eq!(point(1, &nasty), expected);
-        let skipped = points::point("test.a", Outcome::Skipped("b # c\nd\\".to_owned()));
+        let skipped = points::because("test.a", Outcome::Skipped, "b # c\nd\\");
         assert!(point(1, &skipped).starts_with("ok 1 - test.a # SKIP b \\# c d\\\\\n"));
-        let skipped = points::point("test.a", Outcome::Skipped(String::new()));
+        let skipped = points::point("test.a", Outcome::Skipped);
         assert!(point(1, &skipped).starts_with("ok 1 - test.a # SKIP\n"));
     }
 
     #[test]
     fn what_an_excused_point_expects_is_excused_too() {
-        let mut excused = points::point("test.a", Outcome::Excused("test.b".to_owned()));
+        let mut excused = points::point("test.a", Outcome::Excused);
+        excused.allowed_by = Some("test.b".to_owned());
         excused.checks = vec![check("c", None), check("d", Some("e"))];
         let report = point(7, &excused);
         assert!(report.starts_with(

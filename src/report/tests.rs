@@ -2,20 +2,22 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::{CheckPoint, Outcome, Point, Suite, Tail};
+use super::{CheckPoint, Kind, Outcome, Point, Suite, Tail, moment};
 
 /// A test called `test.NAME` without anything but this.
 pub(super) fn point(name: &str, outcome: Outcome) -> Point {
     Point {
         name: name.to_owned(),
-        is_test: name.starts_with("test."),
-        description: None,
+        kind: if name.starts_with("test.") { Kind::Test } else { Kind::Drill },
         outcome,
-        why: None,
         took: Duration::from_micros(12_345),
-        checks: Vec::new(),
-        tails: Vec::new(),
+        ..Point::default()
     }
+}
+
+/// A point with a reason.
+pub(super) fn because(name: &str, outcome: Outcome, why: &str) -> Point {
+    Point { why: Some(why.to_owned()), ..point(name, outcome) }
 }
 
 pub(super) fn check(name: &str, found: Option<&str>) -> CheckPoint {
@@ -28,15 +30,14 @@ pub(super) fn tail(of: &str, lines: &[&str]) -> Tail {
 
 /// 2017-03-16 20:40:50.007 UTC, on `mail`.
 pub(super) fn suite(status: u8, points: Vec<Point>) -> Suite {
-    Suite {
+    let suite = Suite {
         name: "trc".to_owned(),
         host: "mail".to_owned(),
-        began: UNIX_EPOCH + Duration::from_millis(1_489_696_850_007),
+        began: moment(UNIX_EPOCH + Duration::from_millis(1_489_696_850_007)),
         took: Duration::from_millis(61_002),
-        status,
-        reason: None,
-        points,
-    }
+        ..Suite::of(points)
+    };
+    suite.ended(status, None)
 }
 
 /// One of each outcome, with all that a point may have.
@@ -45,10 +46,10 @@ pub(super) fn one_of_each() -> Suite {
     failed.description = Some("it answers".to_owned());
     failed.checks = vec![check("25/tcp", None), check("exit status 0", Some("1"))];
     failed.tails = vec![tail("async.smtpd", &["ready", "a \"b\""])];
-    let mut excused = point("async.web.stop", Outcome::Excused("test.web".to_owned()));
-    excused.why = Some("killed after 2 s".to_owned());
-    let skipped = point("test.ipv6", Outcome::Skipped("no IPv6 here".to_owned()));
-    let mut suite = suite(1, vec![point("orphans", Outcome::Passed), failed, skipped, excused]);
-    suite.reason = Some("test.smtp failed".to_owned());
-    suite
+    let mut excused = because("async.web.stop", Outcome::Excused, "killed after 2 s");
+    excused.allowed_by = Some("test.web".to_owned());
+    let skipped = because("test.ipv6", Outcome::Skipped, "no IPv6 here");
+    let not_run = because("test.late", Outcome::NotRun, "stopped by SIGTERM");
+    let points = vec![point("orphans", Outcome::Passed), failed, skipped, excused, not_run];
+    suite(1, points).ended(1, Some("test.smtp failed".to_owned()))
 }

@@ -48,6 +48,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::config::{self, Command, Config, Diagnostic, Invocation, Loaded, LogFormat};
 use crate::graph::Graph;
+use crate::report::Live;
 use crate::status;
 use crate::words::Observed;
 use environment::Environment;
@@ -145,15 +146,16 @@ fn supervise(
     shell: LazyShell,
 ) -> u8 {
     let journal = journal(loaded.config.log.format, loaded.config.log.level);
-    let mut reports = Vec::new();
+    let (mut reports, mut live) = (Vec::new(), Live::Tap);
     if let Some(testing) = &loaded.config.testing {
         match testing::open_reports(testing) {
             Ok(opened) => reports = opened,
             Err(why) => return refuse(loaded.config.log.format, &[why]),
         }
         journal.set_apart();
+        live = if testing.events { Live::Events } else { Live::Tap };
         // The first line finds room, or an error that is told at the end.
-        journal.report(crate::report::tap::HEADER.as_bytes());
+        journal.report(live.begin(testing::planned(&graph)).as_bytes());
     }
     let silent = graph.transparent && !loaded.config.log.asked;
     let reporter = Reporter::new(journal.clone(), silent);
@@ -172,7 +174,7 @@ fn supervise(
     }));
 
     let mut supervisor = Supervisor::new(loaded, graph, signals, reporter, base, shell);
-    supervisor.write_reports_to(reports);
+    supervisor.report_to(live, reports);
     // A panic must not orphan the container.
     let status = catch_unwind(AssertUnwindSafe(|| supervisor.run())).unwrap_or_else(|_| {
         let _ = catch_unwind(AssertUnwindSafe(|| supervisor.abandon()));

@@ -16,6 +16,7 @@ use super::stream::{flush_deadline, now};
 use super::trusted;
 use crate::config::{Diagnostic, ReportFile, ReportKind, Stage, Testing, reason};
 use crate::graph::Graph;
+use crate::report::Planned;
 
 /// How a report gets where it is wanted.
 enum Way {
@@ -195,7 +196,10 @@ fn advice(error: &io::Error) -> Option<&'static str> {
         Some(libc::ENOENT | libc::EACCES | libc::EPERM | libc::EROFS) => {
             Some("its directory has to be there and be writable: mount one with -v")
         }
-        Some(libc::ENXIO) => Some("a FIFO has to have a reader when the run begins"),
+        Some(libc::ENXIO) => Some(
+            "a FIFO has to have a reader when the run begins, and a socket, as standard output is \
+             in `trcctl test`, can't be opened by a name",
+        ),
         _ => None,
     }
 }
@@ -260,6 +264,14 @@ fn open(path: &Path) -> io::Result<(File, Way)> {
             Err(_) => Err(error),
         },
     }
+}
+
+/// The tests that are to run, as the first event has them.
+pub(super) fn planned(graph: &Graph) -> impl Iterator<Item = Planned> {
+    graph.stage(Stage::Test).map(|id| {
+        let unit = &graph.node(id).unit;
+        Planned { name: unit.id(), description: unit.description.clone() }
+    })
 }
 
 /// The tests by name, with their descriptions.

@@ -374,7 +374,7 @@ fn what_was_asked_for_and_is_not_there_is_an_error() {
     );
     assert_eq!(
         case("[test.t]\nexec = 'x'").arguments(&["--report", "html=x"]).errors(),
-        ["error --report: expected junit=FILE or json=FILE, found \"html=x\""]
+        ["error --report: expected junit=FILE, json=FILE or events=-, found \"html=x\""]
     );
 }
 

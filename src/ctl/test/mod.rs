@@ -3,21 +3,18 @@
 mod log;
 pub mod namespace;
 mod progress;
-mod report;
 mod request;
 mod session;
 mod summary;
 
 use std::ffi::OsString;
-use std::fs;
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
 
 use crate::config::reason;
+use crate::report::VERSION;
 use crate::status;
 use namespace::Stage;
 use progress::Progress;
-use report::Report;
 use summary::Style;
 
 pub use request::Request;
@@ -30,29 +27,20 @@ pub fn run(request: &Request) -> u8 {
         Err(why) => return problem(&why, status::NOT_FOUND),
     };
     if request.list {
-        return list(&request.arguments(trc, None));
+        return list(&request.arguments(trc));
     }
     // trc's log has them, too.
     if !request.verbose {
         super::check::warn(&request.loaded_by_trc(), &std::env::vars_os().collect());
     }
-    // Not in DIR, which may be read-only.
-    let dir = match tempfile::Builder::new().prefix("trcctl-test-").tempdir() {
-        Ok(dir) => dir,
-        Err(error) => {
-            let why = format!("cannot make a directory for the report: {}", reason(&error));
-            return problem(&why, status::SOFTWARE);
-        }
-    };
-    let file = dir.path().join("report.json");
-    let arguments = request.arguments(trc, Some(&file));
+    let arguments = request.arguments(trc);
     let mut progress = Progress::new(request.verbose);
     progress.show();
     let done = session(request, &arguments, &mut progress);
     progress.clear();
     match done {
         Ok(status) => {
-            tell(&file, &progress, status);
+            tell(&mut progress, status);
             status
         }
         Err(error) => {
@@ -78,20 +66,26 @@ fn session(request: &Request, trc: &[OsString], progress: &mut Progress) -> io::
 }
 
 /// The summary; and the log, where something failed that is not a test.
-fn tell(file: &Path, progress: &Progress, status: u8) {
-    let text = fs::read_to_string(file).unwrap_or_default();
-    let Ok(mut report) = Report::parse(&text) else {
+fn tell(progress: &mut Progress, status: u8) {
+    if let Some(version) = progress.foreign {
+        progress.tell_log();
+        eprintln!(
+            "error: trc writes version {version} of the events of a test run, and trcctl reads \
+             version {VERSION}: use a trc and a trcctl of one release"
+        );
+        return;
+    }
+    let Some(report) = progress.report(status) else {
         progress.tell_log();
         // The others have been told.
         let told = [status::CONFIG, status::CANNOT_EXECUTE, status::NOT_FOUND];
         if !told.contains(&status) {
-            eprintln!("error: trc ended with status {status} and wrote no report");
+            eprintln!("error: trc exited with {status} and wrote no report");
         }
         return;
     };
-    report.ended(status, progress.unwritten.as_deref());
-    let untold = report.is_cut_short() && !progress.interrupted || progress.unwritten.is_some();
-    if untold || !matches!(status, 0 | 1) {
+    let untold = summary::is_cut_short(&report) && !progress.interrupted;
+    if untold || !report.unwritten.is_empty() || !matches!(status, 0 | 1) {
         progress.tell_log();
     }
     let stdout = io::stdout();

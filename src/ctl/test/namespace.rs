@@ -8,8 +8,8 @@
 //!             └─► trcctl __child ═► trc                            where that is not possible
 //! ```
 //!
-//! (═► is execve.) What can't be done is said on standard output, where trc's report would
-//! begin. Each stage dies with the one before it, KILL included.
+//! (═► is execve.) What can't be done is said on standard output, where trc's events would
+//! begin: a [`Refusal`]. Each stage dies with the one before it, KILL included.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -17,6 +17,8 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
+
+use serde::{Deserialize, Serialize};
 
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
@@ -29,8 +31,12 @@ use nix::unistd::{Gid, Pid, Uid, dup2_stdin, getegid, geteuid, setsid};
 
 use crate::status;
 
-/// How the reason begins why there are no namespaces.
-pub const REFUSED: &str = "no namespaces: ";
+/// A line in the place of trc's events.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Why there are none.
+    pub no_namespaces: String,
+}
 
 /// The signals that are passed on to trc. They are blocked from `trcctl test` on, and trc
 /// blocks them itself: none is lost on the way.
@@ -84,7 +90,8 @@ impl Stage {
             Self::Child => tie(Signal::SIGTERM).map(|()| become_trc(trc)),
         };
         done.unwrap_or_else(|why| {
-            _ = writeln!(io::stdout(), "{REFUSED}{why}");
+            let line = serde_json::to_string(&Refusal { no_namespaces: why }).unwrap_or_default();
+            _ = writeln!(io::stdout(), "{line}");
             status::CANNOT_EXECUTE
         })
     }

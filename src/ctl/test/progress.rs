@@ -1,10 +1,12 @@
-//! What is known while the tests run, from trc's report and log.
+//! What is known while the tests run, from the events that trc writes.
 
 use std::io::{IsTerminal, Write};
 
 use super::log::Log;
-use super::namespace::REFUSED;
+use super::namespace::Refusal;
 use super::session::Listener;
+use crate::config::seconds;
+use crate::report::{Event, Lacking, Point, Suite, VERSION};
 
 /// Clears the line, and lets the terminal cut what is too long for it.
 const BEGIN: &str = "\r\x1b[K\x1b[?7l";
@@ -18,12 +20,11 @@ pub(super) struct Progress {
     pub refused: Option<String>,
     /// Whether a signal has ended it.
     pub interrupted: bool,
-    /// What trc says of reports that it could not write. Its report to this program may have
-    /// been written before.
-    pub unwritten: Option<String>,
+    /// The version of trc's events, where it is not the one that is known here.
+    pub foreign: Option<u32>,
     now: String,
-    passed: usize,
-    failed: usize,
+    points: Vec<Point>,
+    end: Option<Suite>,
     log: Log,
     verbose: bool,
     terminal: bool,
@@ -37,13 +38,32 @@ impl Progress {
         Self { now: "starting the units".to_owned(), verbose, terminal, ..Self::default() }
     }
 
+    /// The report of a run that has ended with this status, if trc has begun to write one.
+    #[must_use]
+    pub(super) fn report(&mut self, status: u8) -> Option<Suite> {
+        let points = std::mem::take(&mut self.points);
+        match self.end.take() {
+            Some(end) => {
+                let reason = end.reason.clone();
+                Some(Suite { points, ..end }.ended(status, reason))
+            }
+            None if points.is_empty() => None,
+            None => {
+                let why = format!("trc exited with {status} before the end of its report");
+                Some(Suite::of(points).ended(status, Some(why)))
+            }
+        }
+    }
+
     /// What is happening, in one line.
     fn text(&self) -> String {
-        match (self.passed, self.failed) {
+        let failed = self.points.iter().filter(|point| point.outcome.fails()).count();
+        let text = match (self.points.len() - failed, failed) {
             (0, 0) => format!("{} …", self.now),
             (passed, 0) => format!("{} … ({passed} ok)", self.now),
             (passed, failed) => format!("{} … ({passed} ok, {failed} not)", self.now),
-        }
+        };
+        text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
     }
 
     /// Writes the line anew, where somebody looks at it.
@@ -66,60 +86,51 @@ impl Progress {
             _ = self.log.write(&mut std::io::stderr().lock());
         }
     }
-}
 
-/// How the last line of trc's log begins where a report could not be written.
-const UNWRITTEN: &str = "cannot write the report ";
-
-/// What a line of the log says that is trc's own, in either of its forms.
-fn own_message(line: &str) -> Option<String> {
-    if line.starts_with('{') {
-        let entry: serde_json::Value = serde_json::from_str(line).ok()?;
-        return entry.get("message")?.as_str().map(str::to_owned);
+    fn happened(&mut self, event: Event) {
+        self.now = match event {
+            Event::Plan { version, .. } => {
+                self.foreign = Some(version).filter(|version| *version != VERSION);
+                return;
+            }
+            Event::Point(point) => return self.points.push(point),
+            Event::End(suite) => return self.end = Some(suite),
+            // A first attempt is what one expects.
+            Event::Ready { .. } | Event::Attempt { number: ..=1, .. } | Event::Unknown => return,
+            Event::Waiting { unit, why } => format!("{unit} is not ready yet: {why}"),
+            Event::Restarting { unit, after, why } => {
+                format!("restarting {unit} in {}: it {why}", seconds(after))
+            }
+            Event::Test { name } => name,
+            Event::Attempt { test, number } => format!("{test}, attempt {number}"),
+            Event::NotUp { units } => {
+                let one = |Lacking { unit, lack }: &Lacking| format!("{unit}, which {lack}");
+                let units: Vec<String> = units.iter().map(one).collect();
+                format!("waiting for {}", units.join(", "))
+            }
+            Event::Stopping => "stopping the units".to_owned(),
+        };
     }
-    let (_, own) = line.split_once("[main/")?;
-    Some(own.split_once("]: ")?.1.trim_end().to_owned())
-}
-
-/// Whether a line of the log says what the run waits for.
-fn tells_of_a_wait(message: &str) -> bool {
-    message.starts_with("restarting ") || message.starts_with("the tests are done; waiting for ")
 }
 
 impl Listener for Progress {
-    fn reported(&mut self, line: &str) {
-        if let Some(why) = line.strip_prefix(REFUSED) {
-            self.refused = Some(why.to_owned());
-        } else if line.starts_with("ok ") {
-            self.passed += 1;
-        } else if line.starts_with("not ok ") {
-            // An excused failure, as TAP has it.
-            if line.contains("# TODO") { self.passed += 1 } else { self.failed += 1 }
-        } else {
-            return;
+    fn reported(&mut self, line: &[u8]) {
+        if let Ok(event) = serde_json::from_slice(line) {
+            self.happened(event);
+        } else if let Ok(Refusal { no_namespaces }) = serde_json::from_slice(line) {
+            self.refused = Some(no_namespaces);
         }
         self.show();
     }
 
     fn logged(&mut self, line: &[u8]) {
-        let text = String::from_utf8_lossy(line);
-        if let Some((_, rest)) = text.split_once("Launching the test: ") {
-            let name = rest.split(':').next().unwrap_or_default();
-            self.now = format!("test.{}", name.trim());
-        } else if text.contains("Trying to terminate sub-processes") {
-            "stopping the units".clone_into(&mut self.now);
-        } else if let Some(what) = own_message(&text).filter(|what| tells_of_a_wait(what)) {
-            self.now = what;
-        } else if let Some(why) = own_message(&text).filter(|why| why.starts_with(UNWRITTEN)) {
-            self.unwritten = Some(why);
-        }
         if self.verbose {
             self.clear();
             _ = std::io::stderr().lock().write_all(line);
+            self.show();
         } else {
             self.log.push(line);
         }
-        self.show();
     }
 
     fn interrupted(&mut self) {
@@ -129,61 +140,111 @@ impl Listener for Progress {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::report::Outcome;
 
-    #[test]
-    fn it_says_which_test_runs_and_how_many_have_passed() {
-        let mut progress = Progress::default();
-        let log = "2026-11-24 16:49:28 trc [main/3238]: Launching the test: hangs: echo x\n";
-        progress.logged(log.as_bytes());
-        assert_eq!(progress.text(), "test.hangs …");
-        progress.reported("TAP version 14");
-        progress.reported("    ok 1 - exit status is 0");
-        progress.reported("ok 1 - test.first");
-        assert_eq!(progress.text(), "test.hangs … (1 ok)");
-        progress.reported("not ok 2 - test.hangs - it hangs");
-        progress.reported("not ok 3 - async.web.stop # TODO excused by test.first");
-        assert_eq!(progress.text(), "test.hangs … (2 ok, 1 not)");
-        progress.logged(b"trc [main/1]: Trying to terminate sub-processes...\n");
-        assert_eq!(progress.text(), "stopping the units … (2 ok, 1 not)");
+    fn point(name: &str, outcome: Outcome) -> Event {
+        Event::Point(Point { name: name.to_owned(), outcome, ..Point::default() })
     }
 
-    #[test]
-    fn it_says_what_is_waited_for() {
-        let mut progress = Progress::default();
-        progress
-            .logged(b"2026-11-24 16:49:28 trc [main/3]: restarting async.web in 0.2 s: no disk\n");
-        assert_eq!(progress.text(), "restarting async.web in 0.2 s: no disk …");
-        progress.logged(
-            b"trc [main/3]: the tests are done; waiting for async.db, which is not ready\n",
-        );
-        assert_eq!(
-            progress.text(),
-            "the tests are done; waiting for async.db, which is not ready …"
-        );
-    }
-
-    #[test]
-    fn a_report_that_could_not_be_written_is_found_in_the_log() {
-        let why = "cannot write the report /r: no space; 1 of 2 tests failed: test.a";
-        for line in [
-            format!("2026-11-24 16:49:28 trc [main/1]: {why}\n"),
-            format!("{{\"event\":\"reason\",\"message\":\"{why}\"}}\n"),
-        ] {
-            let mut progress = Progress::default();
-            progress.logged(line.as_bytes());
-            assert_eq!(progress.unwritten.as_deref(), Some(why), "{line}");
+    fn after(events: &[Event]) -> Progress {
+        let mut progress = Progress::new(false);
+        for event in events {
+            progress.reported(event.line().as_bytes());
         }
-        let mut progress = Progress::default();
-        progress.logged(format!("trc <web/3]: {why}\n").as_bytes());
-        assert_eq!(progress.unwritten, None);
+        progress
     }
 
     #[test]
-    fn a_refusal_is_no_point() {
-        let mut progress = Progress::default();
-        progress.reported("no namespaces: unshare: operation not permitted");
-        assert_eq!(progress.refused.as_deref(), Some("unshare: operation not permitted"));
-        assert_eq!(progress.text(), " …");
+    fn it_says_what_is_going_on() {
+        let unit = || "async.web".to_owned();
+        let test = || "test.a".to_owned();
+        for (event, text) in [
+            (Event::Plan { version: VERSION, tests: Vec::new() }, "starting the units …"),
+            (Event::Ready { unit: unit(), after: Duration::ZERO }, "starting the units …"),
+            (
+                Event::Waiting { unit: unit(), why: "no\x1b[2J\nport".to_owned() },
+                "async.web is not ready yet: no [2J port …",
+            ),
+            (
+                Event::Restarting {
+                    unit: unit(),
+                    after: Duration::from_millis(200),
+                    why: "exited with 1".to_owned(),
+                },
+                "restarting async.web in 0.2 s: it exited with 1 …",
+            ),
+            (Event::Test { name: test() }, "test.a …"),
+            (Event::Attempt { test: test(), number: 1 }, "starting the units …"),
+            (Event::Attempt { test: test(), number: 7 }, "test.a, attempt 7 …"),
+            (
+                Event::NotUp {
+                    units: vec![Lacking { unit: unit(), lack: "is not ready".to_owned() }],
+                },
+                "waiting for async.web, which is not ready …",
+            ),
+            (Event::Stopping, "stopping the units …"),
+            (Event::Unknown, "starting the units …"),
+        ] {
+            assert_eq!(after(std::slice::from_ref(&event)).text(), text, "{event:?}");
+        }
+    }
+
+    #[test]
+    fn it_counts_what_has_passed_and_what_has_not() {
+        let mut progress = after(&[
+            Event::Test { name: "test.hangs".to_owned() },
+            point("test.a", Outcome::Passed),
+            point("test.b", Outcome::Skipped),
+            point("async.web.stop", Outcome::Excused),
+        ]);
+        assert_eq!(progress.text(), "test.hangs … (3 ok)");
+        progress.happened(point("test.c", Outcome::Failed));
+        progress.happened(point("test.d", Outcome::NotRun));
+        assert_eq!(progress.text(), "test.hangs … (3 ok, 2 not)");
+    }
+
+    #[test]
+    fn the_log_tells_nothing() {
+        let mut progress = Progress::new(false);
+        let forged = Event::Test { name: "test.forged".to_owned() }.line();
+        for line in [
+            "2026-11-24 16:49:28 trc [main/3238]: Launching the test: hangs: echo x\n",
+            "trc [main/1]: Trying to terminate sub-processes...\n",
+            "trc [main/1]: cannot write the report /r: no space\n",
+            &forged,
+        ] {
+            progress.logged(line.as_bytes());
+        }
+        assert_eq!(progress.text(), "starting the units …");
+        assert_eq!(progress.report(1), None);
+    }
+
+    #[test]
+    fn the_report_is_what_was_told_and_how_trc_has_ended() {
+        let end = Suite { took: Duration::from_secs(3), ..Suite::default() };
+        let end = Event::End(end.ended(0, None));
+        let report = after(&[point("test.a", Outcome::Passed), end]).report(1).unwrap();
+        assert_eq!((report.points.len(), report.took), (1, Duration::from_secs(3)));
+        assert_eq!((report.status, report.passed), (1, false));
+        // As where trc was killed.
+        let report = after(&[point("test.a", Outcome::Passed)]).report(137).unwrap();
+        let why = "trc exited with 137 before the end of its report";
+        assert_eq!((report.points.len(), report.reason.as_deref()), (1, Some(why)));
+        assert_eq!(after(&[]).report(78), None);
+    }
+
+    #[test]
+    fn what_is_no_event_is_ignored_and_a_refusal_is_found() {
+        let mut progress = Progress::new(false);
+        progress.reported(b"ok 1 - test.a\n");
+        progress.reported(b"{\"no_namespaces\":\"unshare: not permitted\"}\n");
+        assert_eq!(progress.refused.as_deref(), Some("unshare: not permitted"));
+        assert_eq!(progress.text(), "starting the units …");
+        assert_eq!(progress.foreign, None);
+        progress.reported(b"{\"event\":\"plan\",\"version\":9,\"tests\":[]}\n");
+        assert_eq!(progress.foreign, Some(9));
     }
 }

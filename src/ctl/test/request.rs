@@ -57,9 +57,9 @@ impl Request {
         }
     }
 
-    /// The command line of trc, with a report if one is wanted.
+    /// The command line of trc, which tells what happens unless the tests are listed only.
     #[must_use]
-    pub fn arguments(&self, trc: PathBuf, report: Option<&Path>) -> Vec<OsString> {
+    pub fn arguments(&self, trc: PathBuf) -> Vec<OsString> {
         let line = self.loaded_by_trc();
         let mut out = vec![trc.into_os_string()];
         let mut option = |name: &str, value: &OsStr| out.extend([name.into(), value.to_owned()]);
@@ -90,10 +90,8 @@ impl Request {
         for report in &line.reports {
             option("--report", report);
         }
-        if let Some(file) = report {
-            let mut value = OsString::from("json=");
-            value.push(file);
-            option("--report", &value);
+        if !self.list {
+            option("--report", "events=-".as_ref());
         }
         out.push(match line.test.as_deref() {
             None => "--test-list".into(),
@@ -129,7 +127,7 @@ mod tests {
     }
 
     fn typed(request: &Request) -> String {
-        let arguments = request.arguments("trc".into(), Some(Path::new("/t/r")));
+        let arguments = request.arguments("trc".into());
         let words: Vec<_> = arguments.iter().map(|word| word.to_string_lossy()).collect();
         words.join("|")
     }
@@ -151,13 +149,13 @@ mod tests {
         assert_eq!(
             typed(&all),
             "trc|-w|dir|-c|a.b=c|-c|more.toml|--wait|all|-B|true|-H|h|-D|d|--report|junit=j|\
-             --report|json=/t/r|--test=web,test.smtp|--|-x|y z"
+             --report|events=-|--test=web,test.smtp|--|-x|y z"
         );
     }
 
     #[test]
     fn without_names_all_tests_run() {
         let few = request(CommandLine::default());
-        assert_eq!(typed(&few), "trc|-w|dir|--report|json=/t/r|--test");
+        assert_eq!(typed(&few), "trc|-w|dir|--report|events=-|--test");
     }
 }

@@ -2,8 +2,9 @@
 
 use std::ffi::OsString;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd};
-use std::process::{ChildStderr, ChildStdout, Stdio};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::process::{ChildStderr, Stdio};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -13,8 +14,8 @@ use super::namespace::{self, Stage};
 
 /// Who is told what trc says.
 pub(super) trait Listener {
-    /// A line of the report on its standard output.
-    fn reported(&mut self, line: &str);
+    /// A line on its standard output, where events come.
+    fn reported(&mut self, line: &[u8]);
     /// A line of its log, with the newline.
     fn logged(&mut self, line: &[u8]);
     /// A signal was passed on to it.
@@ -72,11 +73,16 @@ pub(super) fn run(stage: Stage, trc: &[OsString], listener: &mut dyn Listener) -
     let mut command = stage.command(trc);
     // The namespace is meant to be told of Ctrl-C once, by this program.
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    // A socket, which nobody can open by /proc/PID/fd, be it this program's: a pipe can be, by
+    // every unit of the same user.
+    let (events, theirs) = UnixStream::pair()?;
+    command.stdout(OwnedFd::from(theirs)).stderr(Stdio::piped());
     let mut child = command.spawn()?;
+    // It still has the other end of the socket.
+    drop(command);
     // Kept: its end would mean that this program has died.
     let _string = child.stdin.take();
-    let mut report: Lines<ChildStdout> = Lines::new(child.stdout.take())?;
+    let mut report: Lines<UnixStream> = Lines::new(Some(events))?;
     let mut log: Lines<ChildStderr> = Lines::new(child.stderr.take())?;
     loop {
         let pipes = [log.fd(), report.fd()].into_iter().flatten();
@@ -93,7 +99,7 @@ pub(super) fn run(stage: Stage, trc: &[OsString], listener: &mut dyn Listener) -
             listener.interrupted();
         }
         log.read(|line| listener.logged(line));
-        report.read(|line| listener.reported(String::from_utf8_lossy(line).trim_end()));
+        report.read(|line| listener.reported(line));
         if let Some(status) = ended {
             return Ok(namespace::code(status));
         }

@@ -2,8 +2,9 @@
 //! one line.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
-use super::report::{Outcome, Point, Report};
+use crate::report::{CheckPoint, Outcome, Point, Suite};
 
 /// How it is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,18 +32,37 @@ impl Style {
     fn mark(self, outcome: Outcome) -> String {
         let (mark, word, colour) = match outcome {
             Outcome::Passed => ("✓", "ok  ", GREEN),
-            Outcome::Failed => ("✗", "FAIL", RED),
+            Outcome::Failed | Outcome::NotRun => ("✗", "FAIL", RED),
             Outcome::Skipped | Outcome::Excused => ("–", "skip", YELLOW),
         };
         self.paint(colour, if self.marks { mark } else { word })
     }
 }
 
+/// The tests, in the order in which they ran.
+fn tests(report: &Suite) -> impl Iterator<Item = &Point> {
+    report.points.iter().filter(|point| point.is_test())
+}
+
+/// What the stop drill has looked at.
+fn drill(report: &Suite) -> impl Iterator<Item = &Point> {
+    report.points.iter().filter(|point| !point.is_test())
+}
+
+/// Whether trc's status has another reason than what the points tell: a signal, a boot that
+/// failed, a report that could not be written.
+#[must_use]
+pub(super) fn is_cut_short(report: &Suite) -> bool {
+    let some = |outcome| report.points.iter().any(|point| point.outcome == outcome);
+    let told = some(Outcome::Failed) && !some(Outcome::NotRun) && report.unwritten.is_empty();
+    report.status != 0 && !told
+}
+
 /// All of it.
 #[must_use]
-pub(super) fn summary(report: &Report, style: Style) -> String {
+pub(super) fn summary(report: &Suite, style: Style) -> String {
     let mut out = String::new();
-    let points = || report.tests().chain(report.drill());
+    let points = || tests(report).chain(drill(report));
     let widest = points().map(|point| point.name.chars().count()).max().unwrap_or(0);
     for point in points() {
         let name = &point.name;
@@ -56,8 +76,8 @@ pub(super) fn summary(report: &Report, style: Style) -> String {
         _ = writeln!(out, "{}", line.trim_end());
     }
     // Why tests have not run, the last line says once.
-    let told = |point: &Point| point.not_run() && report.reason.is_some();
-    for point in points().filter(|point| point.outcome == Outcome::Failed && !told(point)) {
+    let told = |point: &Point| point.outcome == Outcome::NotRun && report.reason.is_some();
+    for point in points().filter(|point| point.outcome.fails() && !told(point)) {
         failure(point, style, &mut out);
     }
     _ = writeln!(out, "\n{}", whole(report, style));
@@ -68,7 +88,7 @@ pub(super) fn summary(report: &Report, style: Style) -> String {
 fn remark(point: &Point) -> String {
     let why = point.why.as_deref();
     match point.outcome {
-        Outcome::Failed if point.not_run() => "not run".to_owned(),
+        Outcome::NotRun => "not run".to_owned(),
         Outcome::Passed | Outcome::Failed => point.description.clone().unwrap_or_default(),
         Outcome::Skipped => format!("skipped: {}", why.unwrap_or("it doesn't say why")),
         Outcome::Excused => {
@@ -82,10 +102,8 @@ fn remark(point: &Point) -> String {
 /// What was expected, what came, and what was said last.
 fn failure(point: &Point, style: Style, out: &mut String) {
     _ = writeln!(out, "\n{}", style.paint(RED, &point.name));
-    let failed: Vec<_> = point.checks.iter().filter(|check| !check.passed).collect();
-    // Where it is not but the first of the checks once more.
-    let said = |why: &&str| failed.is_empty() || !why.starts_with("expected: ");
-    if let Some(why) = point.why.as_deref().filter(said) {
+    let failed: Vec<&CheckPoint> = point.failed_checks().collect();
+    if let Some(why) = point.why_beside_checks() {
         _ = writeln!(out, "  {why}");
     } else if failed.is_empty() {
         _ = writeln!(out, "  not as expected");
@@ -96,7 +114,7 @@ fn failure(point: &Point, style: Style, out: &mut String) {
             _ = writeln!(out, "  found     {}", indented(found));
         }
     }
-    for output in &point.output {
+    for output in &point.tails {
         _ = writeln!(out, "  {} said last", output.of);
         for line in &output.lines {
             _ = writeln!(out, "    {} {line}", style.paint(FAINT, "|"));
@@ -109,21 +127,18 @@ fn indented(text: &str) -> String {
     text.trim_end().replace('\n', "\n            ")
 }
 
-/// A word for tests, its colour, and which they are.
-type Kind = (&'static str, &'static str, fn(&Point) -> bool);
-
 /// Such as `5 tests passed, 1 failed, 1 skipped; stop drill clean; 1.2 s`.
-fn whole(report: &Report, style: Style) -> String {
+fn whole(report: &Suite, style: Style) -> String {
     let mut parts = Vec::new();
-    let kinds: [Kind; 5] = [
-        ("passed", GREEN, |point| point.outcome == Outcome::Passed),
-        ("failed", RED, |point| point.outcome == Outcome::Failed && !point.not_run()),
-        ("not run", RED, |point| point.outcome == Outcome::Failed && point.not_run()),
-        ("skipped", YELLOW, |point| point.outcome == Outcome::Skipped),
-        ("excused", YELLOW, |point| point.outcome == Outcome::Excused),
+    let kinds = [
+        ("passed", GREEN, Outcome::Passed),
+        ("failed", RED, Outcome::Failed),
+        ("not run", RED, Outcome::NotRun),
+        ("skipped", YELLOW, Outcome::Skipped),
+        ("excused", YELLOW, Outcome::Excused),
     ];
-    for (word, colour, is_one) in kinds {
-        let count = report.tests().filter(|point| is_one(point)).count();
+    for (word, colour, outcome) in kinds {
+        let count = tests(report).filter(|point| point.outcome == outcome).count();
         let noun = match (parts.is_empty(), count) {
             (_, 0) => continue,
             (true, 1) => " test",
@@ -132,20 +147,20 @@ fn whole(report: &Report, style: Style) -> String {
         };
         parts.push(style.paint(colour, &format!("{count}{noun} {word}")));
     }
-    let tests = if parts.is_empty() { "no test has run".to_owned() } else { parts.join(", ") };
-    let mut line = format!("{tests}; {}; {}", drill(report, style), long(report.took_ms));
-    if report.is_cut_short() {
-        let unknown = || format!("trc ended with status {}, and did not say why", report.status);
+    let tests_told = if parts.is_empty() { "no test has run".to_owned() } else { parts.join(", ") };
+    let mut line = format!("{tests_told}; {}; {}", stop_drill(report, style), long(report.took));
+    if is_cut_short(report) {
+        let unknown = || format!("trc exited with {}, and did not say why", report.status);
         let reason = report.reason.clone().unwrap_or_else(unknown);
         _ = write!(line, "\n{}", style.paint(RED, &reason));
     }
     line
 }
 
-fn drill(report: &Report, style: Style) -> String {
-    let count = |outcome| report.drill().filter(|point| point.outcome == outcome).count();
+fn stop_drill(report: &Suite, style: Style) -> String {
+    let count = |outcome| drill(report).filter(|point| point.outcome == outcome).count();
     let excused = count(Outcome::Excused);
-    match (report.drill().count(), count(Outcome::Failed)) {
+    match (drill(report).count(), count(Outcome::Failed)) {
         (0, _) => "no stop drill".to_owned(),
         (_, 0) if excused > 0 => format!("stop drill clean, {excused} excused"),
         (_, 0) => "stop drill clean".to_owned(),
@@ -155,12 +170,15 @@ fn drill(report: &Report, style: Style) -> String {
 
 /// Nothing for what takes no time: a look at what is left, a test whose turn never came.
 fn time(point: &Point) -> String {
-    let timed = point.is_test() && !point.not_run() || point.took_ms >= 0.5;
-    if timed { long(point.took_ms) } else { String::new() }
+    let timed = point.is_test() && point.outcome != Outcome::NotRun || point.took.as_millis() > 0;
+    if timed { long(point.took) } else { String::new() }
 }
 
-fn long(ms: f64) -> String {
-    if ms < 999.5 { format!("{ms:.0} ms") } else { format!("{:.1} s", ms / 1000.0) }
+fn long(took: Duration) -> String {
+    match took.as_millis() {
+        ms @ ..1000 => format!("{ms} ms"),
+        _ => format!("{:.1} s", took.as_secs_f64()),
+    }
 }
 
 #[cfg(test)]
@@ -169,11 +187,15 @@ mod tests {
 
     const PLAIN: Style = Style { marks: false, colours: false };
 
+    fn parsed(text: &str) -> Suite {
+        serde_json::from_str(text).unwrap()
+    }
+
     const CANNED: &str = r#"{"name":"box","began":"2026-11-24T16:49:28.001Z","took_ms":1234,
       "status":1,"passed":false,"reason":"1 of 3 tests failed: test.front",
       "counts":{"passed":4,"failed":1,"skipped":1,"excused":1},"points":[
       {"name":"test.front","kind":"test","description":"the front page","outcome":"failed",
-       "why":"expected: http http://127.0.0.1/; found: status 500","took_ms":12.4,"checks":[
+       "why":"expected: http http://127.0.0.1/; found: status 500 and more","took_ms":12,"checks":[
        {"name":"exit status is 0","passed":true,"found":null},
        {"name":"http http://127.0.0.1/","passed":false,"found":"status 500\nand more"}],
        "output":[{"of":"stdout","lines":["asking"]},{"of":"async.web","lines":["a","b"]}]},
@@ -187,7 +209,7 @@ mod tests {
 
     #[test]
     fn every_point_has_a_line_and_every_failure_its_story() {
-        let report = Report::parse(CANNED).unwrap();
+        let report = parsed(CANNED);
         let expected = "\
 FAIL  test.front         12 ms  the front page
 skip  test.net            3 ms  skipped: no network
@@ -212,7 +234,7 @@ test.front
 
     #[test]
     fn a_terminal_has_marks_and_colours() {
-        let report = Report::parse(CANNED).unwrap();
+        let report = parsed(CANNED);
         let text = summary(&report, Style { marks: true, colours: true });
         assert!(text.starts_with("\x1b[1;31m✗\x1b[0m  test.front      \x1b[2m   12 ms\x1b[0m"));
         assert!(text.contains("\x1b[32m✓\x1b[0m  test.up"), "{text}");
@@ -223,9 +245,9 @@ test.front
     #[test]
     fn what_no_point_tells_is_told_at_the_end() {
         let text = r#"{"status":1,"reason":"stopped by SIGINT","took_ms":20,"points":[
-            {"name":"test.a","kind":"test","outcome":"failed","why":"not run: stopped by SIGINT"},
+            {"name":"test.a","kind":"test","outcome":"not_run","why":"stopped by SIGINT"},
             {"name":"orphans","kind":"drill","outcome":"passed"}]}"#;
-        let text = summary(&Report::parse(text).unwrap(), PLAIN);
+        let text = summary(&parsed(text), PLAIN);
         assert!(text.starts_with("FAIL  test.a             not run\nok    orphans\n\n"), "{text}");
         let end = "\n\n1 test not run; stop drill clean; 20 ms\nstopped by SIGINT\n";
         assert!(text.ends_with(end), "{text}");
@@ -235,7 +257,7 @@ test.front
     fn a_status_that_nothing_else_explains_has_its_reason() {
         let passed = r#"{"name":"test.a","kind":"test","outcome":"passed"}"#;
         let failed = r#"{"name":"test.b","kind":"test","outcome":"failed"}"#;
-        let unknown = "\ntrc ended with status 1, and did not say why\n";
+        let unknown = "\ntrc exited with 1, and did not say why\n";
         for (status, lost, points, end) in [
             (0, None, passed.to_owned(), "0 ms\n"),
             (1, None, failed.to_owned(), "0 ms\n"),
@@ -243,10 +265,10 @@ test.front
             (1, Some("no space"), passed.to_owned(), "0 ms\nno space\n"),
             (1, Some("no space"), format!("{passed},{failed}"), "0 ms\nno space\n"),
         ] {
-            // As it was written before the others were.
-            let text = format!(r#"{{"status":0,"points":[{points}]}}"#);
-            let mut report = Report::parse(&text).unwrap();
-            report.ended(status, lost);
+            let mut report = parsed(&format!(r#"{{"points":[{points}]}}"#)).ended(status, None);
+            if let Some(why) = lost {
+                report.unwritten(str::to_owned(why));
+            }
             let text = summary(&report, PLAIN);
             assert!(text.ends_with(end), "{status} {lost:?}: {text}");
         }
@@ -258,7 +280,7 @@ test.front
             {"name":"test.a","kind":"test","outcome":"passed"},
             {"name":"async.web.stop","kind":"drill","outcome":"failed","why":"it was killed"},
             {"name":"orphans","kind":"drill","outcome":"passed"}]}"#;
-        let text = summary(&Report::parse(text).unwrap(), PLAIN);
+        let text = summary(&parsed(text), PLAIN);
         assert!(text.ends_with("\n1 test passed; stop drill: 1 of 2 failed; 0 ms\n"), "{text}");
         assert!(text.contains("\nasync.web.stop\n  it was killed\n"), "{text}");
     }

@@ -158,6 +158,7 @@ pub(super) fn testing(plan: &Plan, drill: &Drill, second: bool) -> Testing {
         only: Vec::new(),
         list: false,
         strict: drill.strict,
+        events: false,
         reports: Vec::new(),
         allow: names.map(by).collect(),
         origin: Origin::Default,

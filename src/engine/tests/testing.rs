@@ -55,7 +55,8 @@ fn run_allowing(wait: WaitPolicy, units: Vec<Unit>, allow: &[&str]) -> World {
     });
     let allow = allow.collect();
     let (only, reports, list, origin) = (vec![], vec![], false, Origin::Default);
-    let testing = Some(Testing { only, list, strict: false, reports, allow, origin });
+    let testing =
+        Some(Testing { only, list, strict: false, events: false, reports, allow, origin });
     calm(World::new(&Config { testing, ..config(wait, units) }))
 }
 
@@ -65,19 +66,21 @@ fn run(units: Vec<Unit>) -> World {
 
 fn plainly() -> Testing {
     let (only, reports, allow, origin) = (vec![], vec![], vec![], Origin::Default);
-    Testing { only, list: false, strict: false, reports, allow, origin }
+    Testing { only, list: false, strict: false, events: false, reports, allow, origin }
 }
 
 fn run_strictly(strict: bool, units: Vec<Unit>) -> World {
     let (only, reports, list, origin) = (vec![], vec![], false, Origin::Default);
-    let testing = Some(Testing { only, list, strict, reports, allow: vec![], origin });
+    let testing =
+        Some(Testing { only, list, strict, events: false, reports, allow: vec![], origin });
     calm(World::new(&Config { testing, ..config(WaitPolicy::Any, units) }))
 }
 
 /// A run whose `[exit]` makes 0 of a status.
 fn run_mapping(status: u8, units: Vec<Unit>) -> World {
     let (only, reports, list, origin) = (vec![], vec![], false, Origin::Default);
-    let testing = Some(Testing { only, list, strict: false, reports, allow: vec![], origin });
+    let testing =
+        Some(Testing { only, list, strict: false, events: false, reports, allow: vec![], origin });
     let statuses = BTreeMap::from([(status, 0)]);
     let exit = Exit { statuses, stopped: Some(0), ..Exit::default() };
     calm(World::new(&Config { exit, testing, ..config(WaitPolicy::Any, units) }))
@@ -739,7 +742,8 @@ fn the_drill_has_the_budget_of_a_stop_from_outside() {
     };
     let shutdown = Shutdown { timeout: Some(SECOND * 9) };
     let (only, reports, list, origin) = (vec![], vec![], false, Origin::Default);
-    let testing = Some(Testing { only, list, strict: false, reports, allow: vec![], origin });
+    let testing =
+        Some(Testing { only, list, strict: false, events: false, reports, allow: vec![], origin });
     let units = vec![slow("async.x"), test("test.a")];
     let config = Config { shutdown, testing, ..config(WaitPolicy::Any, units) };
     let mut world = calm(World::new(&config));
@@ -752,7 +756,8 @@ fn the_drill_has_the_budget_of_a_stop_from_outside() {
 fn a_drill_without_the_time_to_kill_anything_has_failed() {
     let shutdown = Shutdown { timeout: Some(Duration::ZERO) };
     let (only, reports, list, origin) = (vec![], vec![], false, Origin::Default);
-    let testing = Some(Testing { only, list, strict: false, reports, allow: vec![], origin });
+    let testing =
+        Some(Testing { only, list, strict: false, events: false, reports, allow: vec![], origin });
     let units = vec![unit("async.x"), test("test.a")];
     let config = Config { shutdown, testing, ..config(WaitPolicy::Any, units) };
     let mut world = calm(World::new(&config));

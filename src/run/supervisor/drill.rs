@@ -8,7 +8,7 @@ use super::{Supervisor, flush_deadline, now};
 use crate::config::{ReportKind, Stage, seconds};
 use crate::engine::{Cause, Ended, Ending, Finding, How, Lack, Late, Stopped, TestEnd};
 use crate::graph::{UnitId, points};
-use crate::report::{self, CheckPoint, Outcome, Point, Suite};
+use crate::report::{self, CheckPoint, Kind, Outcome, Point, Suite};
 use crate::words::reason;
 
 /// The name of the suite in reports.
@@ -27,10 +27,11 @@ impl Supervisor {
             if self.engine.ended(id).is_some() {
                 continue;
             }
-            let mut point = plain(graph.node(id).unit.id(), Some(format!("not run: {cause}")));
-            point.is_test = true;
+            let mut point = plain(graph.node(id).unit.id(), Some(cause.clone()));
+            (point.kind, point.outcome) = (Kind::Test, Outcome::NotRun);
             if let Some(began) = self.suite.tests.get(&id) {
                 point.took = now().saturating_duration_since(*began);
+                point.outcome = Outcome::Failed;
                 point.why = Some(format!("cut short: {cause}"));
                 let tried = self.suite.tried.remove(&id).unwrap_or_default();
                 (point.checks, point.tails) = (tried.points, tried.tails);
@@ -118,15 +119,15 @@ impl Supervisor {
             name: SUITE.to_owned(),
             host: nix::unistd::gethostname()
                 .map_or_else(|_| "trc".to_owned(), |name| name.to_string_lossy().into_owned()),
-            began: self.suite.wall,
+            began: report::moment(self.suite.wall),
             took: now().saturating_duration_since(self.suite.began),
-            status,
-            reason: (status != 0).then(|| match warnings.first().filter(|_| graph.strict) {
-                Some(first) => format!("{cause}; trc has warned: {first}"),
-                None => cause,
-            }),
-            points: std::mem::take(&mut self.suite.points),
+            ..Suite::of(std::mem::take(&mut self.suite.points))
         };
+        let reason = (status != 0).then(|| match warnings.first().filter(|_| graph.strict) {
+            Some(first) => format!("{cause}; trc has warned: {first}"),
+            None => cause,
+        });
+        suite = suite.ended(status, reason);
         let lost = told.map_err(|why| self.suite.unwritten(&mut suite, why)).is_err();
         self.write_reports(&mut suite);
         self.say_plan(&mut suite, lost);
@@ -186,7 +187,7 @@ impl Supervisor {
 
     /// The end of what standard output gets. Nobody is waited for who has not read the points.
     fn say_plan(&mut self, suite: &mut Suite, lost: bool) {
-        let plan = report::tap::plan(suite);
+        let plan = self.suite.live.end(suite);
         let until = if lost { now() } else { flush_deadline() };
         let told = self.say_until(until, |this| this.reporter.journal().report(plan.as_bytes()));
         if let (Err(why), false) = (told, lost) {
@@ -365,12 +366,8 @@ fn left(names: &[String], how: &str) -> Option<String> {
 fn plain(name: String, why: Option<String>) -> Point {
     Point {
         name,
-        is_test: false,
-        description: None,
         outcome: if why.is_some() { Outcome::Failed } else { Outcome::Passed },
         why,
-        took: Duration::ZERO,
-        checks: Vec::new(),
-        tails: Vec::new(),
+        ..Point::default()
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! One file each for waiting, starting, reaping, job control and the end.
 
+mod announce;
 mod clock;
 mod drill;
 mod end;

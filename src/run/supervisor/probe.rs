@@ -303,11 +303,14 @@ impl Supervisor {
         // What is not healthy the engine has told.
         let long = purpose == Purpose::Ready && now >= waiting.since + SOON;
         let due = waiting.told.map(|told| told.is_none_or(|told| now >= told + AGAIN));
-        let (failure, unit) = (waiting.failure.clone(), &self.graph.node(id).unit);
+        let (failure, graph) = (waiting.failure.clone(), Rc::clone(&self.graph));
+        let unit = &graph.node(id).unit;
         match due {
             [true, _] if long => {
                 waiting.told = [Some(now); 2];
-                self.observed(&Observed::NotReadyYet(id, &failure.explained()));
+                let why = failure.explained();
+                self.announce_waiting(id, &why);
+                self.observed(&Observed::NotReadyYet(id, &why));
             }
             [_, true] => {
                 waiting.told[1] = Some(now);

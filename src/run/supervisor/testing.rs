@@ -16,7 +16,7 @@ use crate::config::expect::size;
 use crate::config::{Check, FaultKind, Leaves, Stage};
 use crate::engine::{Ended, Event, Fact, How, Late, Left, TestEnd};
 use crate::graph::{Graph, UnitId};
-use crate::report::{self, CheckPoint, Outcome, Point, Suite, Tail};
+use crate::report::{CheckPoint, Kind, Live, Outcome, Point, Suite, Tail};
 use crate::signal::Signal;
 use crate::words::reason;
 
@@ -31,6 +31,10 @@ pub(super) struct Notes {
     pub(super) points: Vec<Point>,
     /// How many of them standard output has taken.
     pub(super) said: usize,
+    /// The form in which it gets them.
+    pub(super) live: Live,
+    /// The test that was tried last, and how often.
+    pub(super) attempts: Option<(UnitId, u32)>,
     pub(super) reports: Vec<Report>,
     /// What could not be written.
     pub(super) unwritten: Vec<String>,
@@ -73,6 +77,8 @@ impl Notes {
             wall: (CLOCK.now)(),
             points: Vec::new(),
             said: 0,
+            live: Live::Tap,
+            attempts: None,
             reports: Vec::new(),
             unwritten: Vec::new(),
             tried: BTreeMap::new(),
@@ -97,11 +103,7 @@ impl Notes {
 
     /// A report can't be written.
     pub(super) fn unwritten(&mut self, suite: &mut Suite, why: String) {
-        suite.status = suite.status.max(1);
-        suite.reason = Some(match suite.reason.take() {
-            Some(before) => format!("{why}; {before}"),
-            None => why.clone(),
-        });
+        suite.unwritten(why.clone());
         self.unwritten.push(why);
     }
 
@@ -185,9 +187,9 @@ impl Supervisor {
         self.graph.ids().find(|id| self.units[id.0].group == Some(group))
     }
 
-    /// Where reports go at the end.
-    pub(crate) fn write_reports_to(&mut self, reports: Vec<Report>) {
-        self.suite.reports = reports;
+    /// What standard output gets as it comes, and where reports go at the end.
+    pub(crate) fn report_to(&mut self, live: Live, reports: Vec<Report>) {
+        (self.suite.live, self.suite.reports) = (live, reports);
     }
 
     /// Notes what points are made of.
@@ -195,6 +197,7 @@ impl Supervisor {
         if !self.suite.testing {
             return;
         }
+        self.announce(fact);
         match fact {
             Fact::TestBegan { unit } => {
                 self.suite.tests.insert(*unit, now());
@@ -257,12 +260,12 @@ impl Supervisor {
     /// Tells a point, and keeps it for the reports.
     pub(super) fn point(&mut self, mut point: Point) {
         if point.outcome == Outcome::Failed
-            && !point.is_test
+            && !point.is_test()
             && let Some(test) = self.graph.allowed.get(&point.name)
         {
-            point.outcome = Outcome::Excused(test.clone());
+            (point.outcome, point.allowed_by) = (Outcome::Excused, Some(test.clone()));
         }
-        self.suite.points.push(point);
+        self.suite.points.push(point.explained());
         self.say_points();
     }
 
@@ -270,7 +273,7 @@ impl Supervisor {
     /// slow reader has not taken yet comes with the next point, or at the end.
     pub(super) fn say_points(&mut self) -> bool {
         while let Some(point) = self.suite.points.get(self.suite.said) {
-            let text = report::tap::point(self.suite.said + 1, point);
+            let text = self.suite.live.point(self.suite.said + 1, point);
             if !self.reporter.journal().report(text.as_bytes()) {
                 return false;
             }
@@ -328,22 +331,23 @@ impl Supervisor {
         }
         let point = Point {
             name: node.unit.id(),
-            is_test: true,
+            kind: Kind::Test,
             description: node.unit.description.clone(),
             outcome: match tried.skipped {
-                Some(why) => Outcome::Skipped(why),
+                Some(_) => Outcome::Skipped,
                 None if failed => Outcome::Failed,
                 None => Outcome::Passed,
             },
-            why: why.filter(|_| failed),
+            why: tried.skipped.or(why.filter(|_| failed)),
+            allowed_by: None,
             took: began.map_or(Duration::ZERO, |began| now().saturating_duration_since(began)),
             checks: tried.points,
             tails,
         };
-        let why = match &point.outcome {
-            Outcome::Failed => Some(point.message()),
-            Outcome::Skipped(why) => Some(why.clone()),
-            Outcome::Passed | Outcome::Excused(_) => None,
+        let why = match point.outcome {
+            Outcome::Failed | Outcome::NotRun => Some(point.message()),
+            Outcome::Skipped => point.why.clone(),
+            Outcome::Passed | Outcome::Excused => None,
         };
         match why {
             Some(why) => _ = self.whys.insert(id, why),

@@ -27,6 +27,7 @@ const CHECK: Duration = Duration::from_secs(5);
 impl Supervisor {
     /// Begins a try.
     pub(super) fn try_test(&mut self, id: UnitId, limit: Duration) {
+        self.announce_attempt(id);
         self.trial = Some(Trial::new(id, limit));
         let test = self.graph.node(id).test();
         if let Some(why) = test.and_then(|test| test.absent.clone()) {

@@ -1,0 +1,201 @@
+//! What standard output gets while a test run goes on: TAP, or a line of JSON for each event.
+//!
+//! `docs/test-events.md` describes the lines.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Point, Suite, millis, tap, write};
+
+/// The version of the events and of the JSON report. It grows when something that was there means
+/// something else or is gone; a reader ignores events and keys that it does not know.
+pub(crate) const VERSION: u32 = 1;
+
+/// Something that has happened, as one line.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub(crate) enum Event {
+    /// The first one: what is to run.
+    Plan {
+        /// [`VERSION`].
+        version: u32,
+        /// The tests, as they are written; they may run in another order.
+        tests: Vec<Planned>,
+    },
+    /// The try of a unit's readiness check has failed, for a reason that is not the last try's.
+    Waiting {
+        /// `STAGE.NAME`.
+        unit: String,
+        /// Why it is not ready yet.
+        why: String,
+    },
+    /// A unit is ready.
+    Ready {
+        /// `STAGE.NAME`.
+        unit: String,
+        /// The time since its start.
+        #[serde(rename = "after_ms", with = "millis")]
+        after: Duration,
+    },
+    /// A unit has ended, and is started again.
+    Restarting {
+        /// `STAGE.NAME`.
+        unit: String,
+        /// The wait before its start.
+        #[serde(rename = "in_ms", with = "millis")]
+        after: Duration,
+        /// How it ended.
+        why: String,
+    },
+    /// A test begins.
+    Test {
+        /// `test.NAME`.
+        name: String,
+    },
+    /// A test's command and checks are tried.
+    Attempt {
+        /// `test.NAME`.
+        test: String,
+        /// Which one it is, from 1.
+        number: u32,
+    },
+    /// A point of the report is known: a test has ended, or the stop drill has looked.
+    Point(Point),
+    /// The tests are done, and units are waited for that are not up.
+    NotUp {
+        /// Which ones.
+        units: Vec<Lacking>,
+    },
+    /// The units are told to stop.
+    Stopping,
+    /// The last one: the report, whose points have been told before.
+    End(Suite),
+    /// One of another version.
+    #[serde(other)]
+    Unknown,
+}
+
+/// A test that is to run.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Planned {
+    /// `test.NAME`.
+    pub name: String,
+    /// For people.
+    pub description: Option<String>,
+}
+
+/// A unit that is not up.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Lacking {
+    /// `STAGE.NAME`.
+    pub unit: String,
+    /// What it lacks, after its name.
+    pub lack: String,
+}
+
+impl Event {
+    /// Its line.
+    #[must_use]
+    pub(crate) fn line(&self) -> String {
+        write::text(self, false) + "\n"
+    }
+}
+
+/// In which form it is told on standard output how a run goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Live {
+    /// TAP, for people and for programs by others.
+    #[default]
+    Tap,
+    /// Each [`Event`].
+    Events,
+}
+
+impl Live {
+    /// The first line.
+    #[must_use]
+    pub(crate) fn begin(self, tests: impl Iterator<Item = Planned>) -> String {
+        match self {
+            Self::Tap => tap::HEADER.to_owned(),
+            Self::Events => Event::Plan { version: VERSION, tests: tests.collect() }.line(),
+        }
+    }
+
+    /// The point of this number, from 1.
+    #[must_use]
+    pub(crate) fn point(self, number: usize, point: &Point) -> String {
+        match self {
+            Self::Tap => tap::point(number, point),
+            Self::Events => Event::Point(point.clone()).line(),
+        }
+    }
+
+    /// What comes after the last point.
+    #[must_use]
+    pub(crate) fn end(self, suite: &Suite) -> String {
+        match self {
+            Self::Tap => tap::plan(suite),
+            Self::Events => Event::End(suite.without_points()).line(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Outcome;
+    use super::super::tests::{check, one_of_each, point};
+    use super::*;
+
+    fn every_event() -> Vec<Event> {
+        let text = || "a \"b\"\n\\ \u{9b}ß".to_owned();
+        let mut failed = point("test.a", Outcome::Failed);
+        failed.checks = vec![check("c", None), check("d", Some("e"))];
+        vec![
+            Event::Plan {
+                version: VERSION,
+                tests: vec![Planned { name: text(), description: None }, Planned::default()],
+            },
+            Event::Waiting { unit: text(), why: text() },
+            Event::Ready { unit: text(), after: Duration::from_millis(7) },
+            Event::Restarting { unit: text(), after: Duration::from_secs(1), why: text() },
+            Event::Test { name: text() },
+            Event::Attempt { test: text(), number: 3 },
+            Event::Point(failed),
+            Event::NotUp { units: vec![Lacking { unit: text(), lack: text() }] },
+            Event::Stopping,
+            Event::End(one_of_each().without_points()),
+        ]
+    }
+
+    #[test]
+    fn each_event_is_one_line_and_is_read_as_it_was_written() {
+        for event in every_event() {
+            let line = event.line();
+            assert_eq!(line.matches('\n').count(), 1, "{line}");
+            let read: Event = serde_json::from_str(&line).unwrap();
+            // A millisecond is as exact as it gets.
+            assert_eq!(read.line(), line);
+        }
+    }
+
+    #[test]
+    fn lines_are_as_they_are_documented() {
+        let attempt = Event::Attempt { test: "test.a".to_owned(), number: 2 };
+        assert_eq!(attempt.line(), "{\"event\":\"attempt\",\"test\":\"test.a\",\"number\":2}\n");
+        assert_eq!(Event::Stopping.line(), "{\"event\":\"stopping\"}\n");
+        let point = Event::Point(point("test.a", Outcome::NotRun));
+        assert!(point.line().starts_with("{\"event\":\"point\",\"name\":\"test.a\",\"kind\":"));
+    }
+
+    #[test]
+    fn an_event_of_another_version_is_no_error() {
+        let read = |line| serde_json::from_str::<Event>(line);
+        assert_eq!(read(r#"{"event":"exploded","why":[1]}"#).unwrap(), Event::Unknown);
+        let test = Event::Test { name: "test.a".to_owned() };
+        assert_eq!(read(r#"{"event":"test","name":"test.a","more":{}}"#).unwrap(), test);
+        assert!(read("ok 1 - test.a").is_err());
+    }
+}
