@@ -1,6 +1,6 @@
 //! The ends of units.
 
-use super::unit::{Ladder, Leftovers, Phase, Verdict};
+use super::unit::{Ladder, Leftovers, Phase, Verdict, Why};
 use super::{
     Action, Cause, Ended, Ending, Engine, Event, Fact, How, LastWord, Left, Run, Tick, Told, limits,
 };
@@ -18,7 +18,7 @@ impl Engine {
         terminal: bool,
         actions: &mut Vec<Action>,
     ) {
-        let phase = self.states[id.0].phase;
+        let phase = self.states[id.0].phase();
         let (pid, ladder) = match phase {
             Phase::Running { pid } | Phase::Starting { pid: Some(pid), .. } => (pid, None),
             Phase::Stopping { pid, ladder } => (pid, Some(ladder)),
@@ -80,11 +80,11 @@ impl Engine {
         actions: &mut Vec<Action>,
     ) -> Ended {
         // What was told to stop for no fault of its own can't fail any more.
-        let told = matches!(self.states[id.0].phase, Phase::Stopping { .. })
+        let told = matches!(self.states[id.0].phase(), Phase::Stopping { .. })
             && self.states[id.0].verdict.is_none_or(|verdict| verdict == Verdict::Together);
         let ended = Ended { how, status, place: self.ends };
         self.ends += 1;
-        self.states[id.0].phase = Phase::Done(ended);
+        self.transition(id, Phase::Done(ended), Why::Over);
         self.changed.push_back(id);
         let node = self.graph.node(id);
         let (stage, on_failure, trivialrc) =

@@ -57,7 +57,7 @@ use crate::config::Stage;
 use crate::graph::{Graph, UnitId};
 use crate::signal::Signal;
 use crate::status;
-use unit::{Leftovers, Phase, State};
+use unit::{Leftovers, Phase, State, Why};
 
 /// The phase of the whole run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -108,6 +108,8 @@ struct Passing {
 pub(crate) struct Engine {
     graph: Rc<Graph>,
     states: Vec<State>,
+    /// The moment of the event that is being worked on.
+    now: Tick,
     run: Run,
     booted: bool,
     /// Events that can't be, and that people were not told of yet.
@@ -154,6 +156,7 @@ impl Engine {
         Self {
             graph,
             states,
+            now: Tick::ZERO,
             run: Run::Boot,
             booted: false,
             cause: None,
@@ -219,7 +222,7 @@ impl Engine {
     /// How a unit ended, if it has.
     #[must_use]
     pub(crate) fn ended(&self, id: UnitId) -> Option<Ended> {
-        match self.states[id.0].phase {
+        match self.states[id.0].phase() {
             Phase::Done(ended) => Some(ended),
             Phase::Waiting
             | Phase::Retrying { .. }
@@ -245,6 +248,7 @@ impl Engine {
 
     /// Takes in one event. What is to be done about it is appended to `actions`.
     pub(crate) fn step(&mut self, now: Tick, event: Event, actions: &mut Vec<Action>) {
+        self.now = now;
         self.judge_grace(now);
         match event {
             Event::Begin => self.changed.extend(self.graph.ids()),
@@ -376,6 +380,12 @@ impl Engine {
                 actions.push(Action::End { status });
             }
         }
+    }
+
+    /// A unit goes to another phase.
+    fn transition(&mut self, id: UnitId, to: Phase, why: Why) {
+        let now = self.now;
+        self.states[id.0].transition(to, now, why);
     }
 
     /// Begins the stop of the run, if it has not begun: the first cause stands.

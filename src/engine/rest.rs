@@ -54,7 +54,7 @@ impl Engine {
     /// Whether a unit has only just come up.
     fn is_restless(&self, id: UnitId) -> bool {
         let state = &self.states[id.0];
-        matches!(state.phase, Phase::Running { .. }) && matches!(state.watch.calm, Calm::At(_))
+        matches!(state.phase(), Phase::Running { .. }) && matches!(state.watch.calm, Calm::At(_))
     }
 
     /// What a unit lacks, if anything.
@@ -67,7 +67,7 @@ impl Engine {
             Verdict::NotReady => Lack::NotReady,
             Verdict::Unhealthy { .. } | Verdict::Overran | Verdict::Together => Lack::NotBack,
         });
-        match state.phase {
+        match state.phase() {
             Phase::Done(_) => None,
             _ if condemned.is_some() => condemned,
             Phase::Running { .. } | Phase::Watching
@@ -139,7 +139,7 @@ impl Engine {
     /// foreground, too.
     fn unmet(&self, id: UnitId) -> Vec<Need> {
         // What runs, or ran, waits for nothing.
-        match self.states[id.0].phase {
+        match self.states[id.0].phase() {
             Phase::Waiting | Phase::Retrying { .. } | Phase::Backoff { .. } => {}
             Phase::Starting { .. }
             | Phase::Running { .. }
@@ -161,7 +161,7 @@ impl Engine {
     /// Whom a unit waits for that has not been started.
     #[must_use]
     pub(crate) fn waits_for(&self, id: UnitId) -> Option<UnitId> {
-        let waits = matches!(self.states[id.0].phase, Phase::Waiting);
+        let waits = matches!(self.states[id.0].phase(), Phase::Waiting);
         let mut needs = self.graph.node(id).needs.iter().filter(|_| waits);
         needs.find(|need| !self.is_met(**need)).map(|need| need.unit)
     }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::unit::{Leftovers, Phase, Verdict};
+use super::unit::{Leftovers, Phase, Verdict, Why};
 use super::{Action, Engine, Fact, Finding, How, Run, SpawnStage, Tick, Told, limits};
 use crate::config::{Stage, When};
 use crate::graph::UnitId;
@@ -34,13 +34,13 @@ impl Engine {
         let graph = std::rc::Rc::clone(&self.graph);
         for other in &graph.node(id).restarts {
             let state = &mut self.states[other.0];
-            match state.phase {
+            match state.phase() {
                 Phase::Running { .. } | Phase::Starting { .. } if state.verdict.is_none() => {
                     self.condemn(*other, Verdict::Together);
                 }
                 // It needs no wait of its own: it starts when that one has.
-                Phase::Backoff { .. } => state.phase = Phase::Backoff { until: None },
-                Phase::Retrying { .. } => state.phase = Phase::Waiting,
+                Phase::Backoff { .. } => *state.details() = Phase::Backoff { until: None },
+                Phase::Retrying { .. } => self.transition(*other, Phase::Waiting, Why::Together),
                 Phase::Running { .. }
                 | Phase::Starting { .. }
                 | Phase::Waiting
@@ -64,7 +64,7 @@ impl Engine {
         }
         let condemned = std::mem::take(&mut self.condemned);
         for id in condemned {
-            match self.states[id.0].phase {
+            match self.states[id.0].phase() {
                 Phase::Running { .. } | Phase::Starting { pid: Some(_), .. } => {
                     if self.alone(id) {
                         self.begin_stop(id, now, actions);
@@ -76,7 +76,7 @@ impl Engine {
                 // There was no process to stop.
                 Phase::Retrying { .. } => {
                     self.states[id.0].verdict = None;
-                    self.states[id.0].phase = Phase::Waiting;
+                    self.transition(id, Phase::Waiting, Why::Again);
                     self.changed.push_back(id);
                 }
                 Phase::Waiting
@@ -88,16 +88,16 @@ impl Engine {
         }
         let resting = std::mem::take(&mut self.resting);
         for id in resting {
-            match self.states[id.0].phase {
+            match self.states[id.0].phase() {
                 Phase::Backoff { until } => {
                     let until = until.filter(|until| *until > now);
                     let gone = self.states[id.0].gone();
                     if until.is_none() && gone && self.alone(id) {
-                        self.states[id.0].phase = Phase::Waiting;
+                        self.transition(id, Phase::Waiting, Why::Again);
                         self.changed.push_back(id);
                     } else {
                         // What has to go first is told by an event.
-                        self.states[id.0].phase = Phase::Backoff { until };
+                        *self.states[id.0].details() = Phase::Backoff { until };
                         self.resting.push(id);
                     }
                 }
@@ -125,7 +125,7 @@ impl Engine {
         self.graph.node(id).with.iter().all(|other| {
             let state = &self.states[other.0];
             let up = state.verdict.is_none();
-            match state.phase {
+            match state.phase() {
                 Phase::Running { .. } | Phase::Watching => up,
                 // Its conditions say what it waits for.
                 Phase::Done(_) => true,
@@ -217,7 +217,7 @@ impl Engine {
 
     /// A unit has not ended: it is started again after `until`, when all of it is gone.
     fn rest(&mut self, now: Tick, id: UnitId, until: Tick, actions: &mut Vec<Action>) {
-        self.states[id.0].phase = Phase::Backoff { until: Some(until) };
+        self.transition(id, Phase::Backoff { until: Some(until) }, Why::Exited);
         if let Leftovers::Live { .. } = self.states[id.0].leftovers {
             let kill_at = now + self.graph.node(id).stop_timeout;
             self.states[id.0].leftovers = Self::stop_leftovers(id, Told::Nobody, kill_at, actions);
@@ -242,13 +242,13 @@ impl Engine {
         self.condemned.clear();
         self.resting.clear();
         for id in self.graph.ids() {
-            match self.states[id.0].phase {
+            match self.states[id.0].phase() {
                 Phase::Watching => {
                     self.end_watch(id, actions);
                     self.abandon_trial(id, actions);
-                    self.states[id.0].phase = Phase::Waiting;
+                    self.transition(id, Phase::Waiting, Why::RunStops);
                 }
-                Phase::Backoff { .. } => self.states[id.0].phase = Phase::Waiting,
+                Phase::Backoff { .. } => self.transition(id, Phase::Waiting, Why::RunStops),
                 // No test is too late any more.
                 Phase::Waiting => self.states[id.0].trial.start_by = None,
                 Phase::Retrying { .. }

@@ -63,7 +63,7 @@ impl Engine {
             Some(Rule::Forward(other, _)) => *other,
             Some(Rule::Stop | Rule::Foreground) | None => signal,
         };
-        match self.states[id.0].phase {
+        match self.states[id.0].phase() {
             Phase::Running { .. } | Phase::Stopping { .. } => self.pass(id, signal, actions),
             Phase::Waiting
             | Phase::Retrying { .. }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::unit::{Calm, Phase, State};
+use super::unit::{Calm, Phase, State, Why};
 use super::{Action, Cause, Ended, Engine, Event, Fact, How, Run, SpawnStage, Tick, limits};
 use crate::config::{Condition, OnFailure, Stage};
 use crate::graph::{Graph, Need, UnitId};
@@ -49,10 +49,10 @@ impl Engine {
             }
         };
         for id in ids {
-            if self.states[id.0].phase == Phase::Waiting {
+            if self.states[id.0].phase() == Phase::Waiting {
                 self.try_start(now, id, actions);
             }
-            match self.states[id.0].phase {
+            match self.states[id.0].phase() {
                 Phase::Done(ended) => {
                     let ignored = self.graph.node(id).unit.on_failure == OnFailure::Ignore;
                     if stage == Stage::Boot && ended.failed() && !ignored {
@@ -101,7 +101,7 @@ impl Engine {
             Stage::Async | Stage::Sync | Stage::Test => self.run == Run::Up,
             Stage::Halt => self.run == Run::Halting,
         };
-        if !turn || self.states[id.0].phase != Phase::Waiting {
+        if !turn || self.states[id.0].phase() != Phase::Waiting {
             return;
         }
         let mut ready = self.companions_up(id);
@@ -133,7 +133,7 @@ impl Engine {
                 self.begin_trial(now, id, actions);
             }
         } else if ready && self.graph.node(id).is_outside() {
-            self.states[id.0].phase = Phase::Watching;
+            self.transition(id, Phase::Watching, Why::Met);
             self.begin_watch(now, id, actions);
         } else if ready {
             let tries = std::mem::take(&mut self.states[id.0].tries);
@@ -177,7 +177,7 @@ impl Engine {
             (Condition::Exited, None) if waits && self.is_stopping(need.unit) => Holds::Yes,
             (_, None) if waits && self.is_stopping(need.unit) => Holds::Never,
             // What stands outside and was found does not fail any more.
-            (Condition::Failed, None) if state.phase == Phase::Watching && state.is_ready() => {
+            (Condition::Failed, None) if state.phase() == Phase::Watching && state.is_ready() => {
                 Holds::Never
             }
             (Condition::Exited, Some(_)) => Holds::Yes,
@@ -231,12 +231,12 @@ impl Engine {
 
     fn spawn(&mut self, id: UnitId, tries: u32, actions: &mut Vec<Action>) {
         (self.states[id.0].ran_since, self.states[id.0].told) = (None, None);
-        self.states[id.0].phase = Phase::Starting { pid: None, tries };
+        self.transition(id, Phase::Starting { pid: None, tries }, Why::Met);
         actions.push(Action::Spawn(id));
     }
 
     pub(super) fn on_forked(&mut self, id: UnitId, forked: i32) {
-        match &mut self.states[id.0].phase {
+        match self.states[id.0].details() {
             Phase::Starting { pid, .. } => *pid = Some(forked),
             Phase::Waiting
             | Phase::Retrying { .. }
@@ -249,10 +249,10 @@ impl Engine {
     }
 
     pub(super) fn on_executed(&mut self, now: Tick, id: UnitId, actions: &mut Vec<Action>) {
-        match self.states[id.0].phase {
+        match self.states[id.0].phase() {
             Phase::Starting { pid: Some(pid), .. } => {
                 self.states[id.0].started = true;
-                self.states[id.0].phase = Phase::Running { pid };
+                self.transition(id, Phase::Running { pid }, Why::Executed);
                 self.changed.push_back(id);
                 if self.run != Run::Over {
                     self.begin_watch(now, id, actions);
@@ -282,12 +282,12 @@ impl Engine {
         actions: &mut Vec<Action>,
     ) {
         let scarce = is_scarce(stage, errno);
-        match self.states[id.0].phase {
+        match self.states[id.0].phase() {
             Phase::Starting { tries, .. }
                 if scarce && tries < limits::FORK_RETRIES && !self.is_stopping(id) =>
             {
                 let until = now + limits::FORK_BACKOFF * 2_u32.pow(tries);
-                self.states[id.0].phase = Phase::Retrying { until, tries: tries + 1 };
+                self.transition(id, Phase::Retrying { until, tries: tries + 1 }, Why::Scarce);
                 if tries == 0 {
                     actions.push(Action::Tell(Fact::Retrying { unit: id, errno }));
                 }
@@ -328,12 +328,12 @@ impl Engine {
     /// Units whose fork is due again.
     pub(super) fn retry_due(&mut self, now: Tick) {
         for id in self.graph.ids() {
-            if let Phase::Retrying { until, tries } = self.states[id.0].phase {
+            if let Phase::Retrying { until, tries } = self.states[id.0].phase() {
                 if self.is_stopping(id) {
-                    self.states[id.0].phase = Phase::Waiting;
+                    self.transition(id, Phase::Waiting, Why::RunStops);
                 } else if until <= now {
                     // What it waited for may be gone again, or the run about to stop.
-                    self.states[id.0].phase = Phase::Waiting;
+                    self.transition(id, Phase::Waiting, Why::Again);
                     self.states[id.0].tries = tries;
                     self.changed.push_back(id);
                 }

@@ -1,7 +1,7 @@
 //! The stop: units in the reverse order of their dependencies, each up its own
 //! ladder; then what they left; then whatever remains.
 
-use super::unit::{Ladder, Leftovers, Phase};
+use super::unit::{Ladder, Leftovers, Phase, Why};
 use super::{Action, Engine, Fact, Finding, How, LastWord, Run, Target, Tick, Told, limits};
 use crate::config::{Stage, StopTo};
 use crate::graph::UnitId;
@@ -63,7 +63,7 @@ impl Engine {
         let node = self.graph.node(id);
         let kill_at = now + node.stop_timeout;
         let rest_at = kill_at.saturating_sub(limits::REST.min(node.stop_timeout / 2));
-        match self.states[id.0].phase {
+        match self.states[id.0].phase() {
             Phase::Running { pid } | Phase::Starting { pid: Some(pid), .. } => {
                 actions.push(Action::Tell(Fact::Terminating { unit: id, pid }));
                 self.states[id.0].told = Some(now);
@@ -76,7 +76,11 @@ impl Engine {
                     Ladder::Signal { rest_at, kill_at }
                 };
                 self.end_watch(id, actions);
-                self.states[id.0].phase = Phase::Stopping { pid, ladder };
+                let why = match self.states[id.0].verdict {
+                    Some(verdict) if !self.is_stopping(id) => Why::Found(verdict),
+                    Some(_) | None => Why::RunStops,
+                };
+                self.transition(id, Phase::Stopping { pid, ladder }, why);
             }
             Phase::Starting { pid: None, .. }
             | Phase::Waiting
@@ -137,13 +141,21 @@ impl Engine {
     /// signal gets one, so that nobody is killed untold.
     fn stop_rest(&mut self, id: UnitId, actions: &mut Vec<Action>) {
         let group = self.graph.node(id).stop_to == StopTo::Group;
-        match self.states[id.0].phase {
+        match self.states[id.0].phase() {
             Phase::Stopping { pid, ladder: Ladder::Command { kill_at, .. } } => {
                 self.send_stop_signal(id, actions);
-                self.states[id.0].phase = Phase::Stopping { pid, ladder: Ladder::Rest { kill_at } };
+                self.transition(
+                    id,
+                    Phase::Stopping { pid, ladder: Ladder::Rest { kill_at } },
+                    Why::Slow,
+                );
             }
             Phase::Stopping { pid, ladder: Ladder::Signal { kill_at, .. } } => {
-                self.states[id.0].phase = Phase::Stopping { pid, ladder: Ladder::Rest { kill_at } };
+                self.transition(
+                    id,
+                    Phase::Stopping { pid, ladder: Ladder::Rest { kill_at } },
+                    Why::Slow,
+                );
             }
             Phase::Stopping { .. }
             | Phase::Waiting
@@ -176,14 +188,17 @@ impl Engine {
             self.states[id.0].leftovers = Self::stop_leftovers(id, Told::Nobody, kill_at, actions);
             return;
         }
-        match self.states[id.0].phase {
+        match self.states[id.0].phase() {
             Phase::Stopping { pid, ladder: Ladder::Command { rest_at, kill_at } } if !succeeded => {
                 let instead = Some(self.graph.node(id).stop_signal);
                 actions.push(Action::Tell(Fact::StopCommandFailed { unit: id, instead }));
                 self.find(Finding::StopCommand(id));
                 self.send_stop_signal(id, actions);
-                self.states[id.0].phase =
-                    Phase::Stopping { pid, ladder: Ladder::Signal { rest_at, kill_at } };
+                self.transition(
+                    id,
+                    Phase::Stopping { pid, ladder: Ladder::Signal { rest_at, kill_at } },
+                    Why::StopCommandFailed,
+                );
             }
             // The unit has ended meanwhile.
             Phase::Waiting | Phase::Backoff { .. } | Phase::Done(_) if awaited && !succeeded => {
@@ -205,7 +220,7 @@ impl Engine {
     /// Kills a unit's stop command, if it runs.
     fn kill_stop_command(&mut self, id: UnitId, actions: &mut Vec<Action>) {
         if self.states[id.0].stop_command.take().is_some() {
-            if !matches!(self.states[id.0].phase, Phase::Stopping { .. }) {
+            if !matches!(self.states[id.0].phase(), Phase::Stopping { .. }) {
                 actions.push(Action::Tell(Fact::StopCommandKilled { unit: id }));
                 self.find(Finding::StopCommand(id));
                 self.spoils_the_stop();
@@ -218,7 +233,7 @@ impl Engine {
     fn kill(&mut self, id: UnitId, now: Tick, actions: &mut Vec<Action>) {
         let give_up_at = now + limits::UNKILLABLE_AFTER;
         self.kill_stop_command(id, actions);
-        match self.states[id.0].phase {
+        match self.states[id.0].phase() {
             Phase::Stopping { ladder: Ladder::Kill { .. }, .. }
             | Phase::Waiting
             | Phase::Retrying { .. }
@@ -229,7 +244,7 @@ impl Engine {
             Phase::Stopping { pid, .. }
             | Phase::Running { pid }
             | Phase::Starting { pid: Some(pid), .. } => {
-                if !matches!(self.states[id.0].phase, Phase::Stopping { .. }) {
+                if !matches!(self.states[id.0].phase(), Phase::Stopping { .. }) {
                     self.end_watch(id, actions);
                 }
                 let insisted = self.insisted;
@@ -237,8 +252,11 @@ impl Engine {
                 self.find(Finding::Killed(id));
                 self.spoils_the_stop();
                 actions.push(Action::Signal(Target::All(id), Signal::KILL));
-                self.states[id.0].phase =
-                    Phase::Stopping { pid, ladder: Ladder::Kill { give_up_at } };
+                self.transition(
+                    id,
+                    Phase::Stopping { pid, ladder: Ladder::Kill { give_up_at } },
+                    Why::Slow,
+                );
             }
         }
         match self.states[id.0].leftovers {
@@ -264,7 +282,7 @@ impl Engine {
                 self.trial_due(now, id, actions);
                 continue;
             }
-            match self.states[id.0].phase {
+            match self.states[id.0].phase() {
                 Phase::Stopping {
                     ladder:
                         Ladder::Command { kill_at, .. }

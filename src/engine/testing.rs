@@ -14,7 +14,7 @@
 
 use super::rest::Lack;
 use super::start::Holds;
-use super::unit::{Ladder, Leftovers, Phase, Stopped, Trial};
+use super::unit::{Ladder, Leftovers, Phase, Stopped, Trial, Why};
 use super::{
     Action, Budget, Cause, Ended, Ending, Engine, Event, Fact, How, Late, Outcome, Run, Target,
     TestEnd, Tick, limits,
@@ -152,7 +152,7 @@ impl Engine {
     pub(super) fn begin_trial(&mut self, now: Tick, id: UnitId, actions: &mut Vec<Action>) {
         let graph = std::rc::Rc::clone(&self.graph);
         let Some(test) = graph.node(id).test() else { return };
-        self.states[id.0].phase = Phase::Watching;
+        self.transition(id, Phase::Watching, Why::Met);
         let mut trial = Trial {
             since: now,
             until: test.within.map(|within| now + within),
@@ -201,7 +201,7 @@ impl Engine {
         outcome: Outcome,
         actions: &mut Vec<Action>,
     ) {
-        if self.states[id.0].phase != Phase::Watching {
+        if self.states[id.0].phase() != Phase::Watching {
             return;
         }
         let restarts = self.testing.restarts;
@@ -303,7 +303,7 @@ impl Engine {
     /// Whether something can be done to a unit: what does not run would not notice.
     pub(super) fn bears_a_fault(&self, victim: UnitId) -> Holds {
         let state = &self.states[victim.0];
-        match state.phase {
+        match state.phase() {
             Phase::Running { .. } if state.verdict.is_none() => Holds::Yes,
             Phase::Done(_) => Holds::Never,
             Phase::Waiting
@@ -325,7 +325,7 @@ impl Engine {
         let stop_signal = self.graph.node(victim).stop_signal;
         if fault.is_some_and(|fault| fault.value.leaves(stop_signal) == Leaves::TheSame) {
             let same = state.ran_since.is_some_and(|since| since <= trial.since);
-            return match state.phase {
+            return match state.phase() {
                 // It may be about to end.
                 Phase::Running { .. } if same && now < trial.since + limits::CALM => {
                     Recovered::NotYet
@@ -337,7 +337,7 @@ impl Engine {
         }
         let has_check = self.graph.node(victim).unit.ready.is_some();
         let may_fail = self.graph.node(victim).unit.on_failure == OnFailure::Ignore;
-        match state.phase {
+        match state.phase() {
             Phase::Running { pid } if Some(pid) == trial.killed => Recovered::NotYet,
             // One that was restarted meanwhile has nothing to wait for.
             Phase::Running { pid } if Some(pid) == trial.stopped && trial.continue_at.is_some() => {
@@ -362,7 +362,7 @@ impl Engine {
     pub(super) fn trial_due(&mut self, now: Tick, id: UnitId, actions: &mut Vec<Action>) {
         let due = |time: Option<Tick>| time.is_some_and(|time| time <= now);
         let trial = self.states[id.0].trial;
-        match self.states[id.0].phase {
+        match self.states[id.0].phase() {
             Phase::Waiting if trial.start_by.is_some() && self.run == Run::Up => {
                 let node = self.graph.node(id);
                 let late = due(trial.start_by);
@@ -517,7 +517,7 @@ impl Engine {
         }
         let counts = node.unit.on_failure != OnFailure::Ignore;
         let crashed = matches!(ending, Ending::Signal(signal) if signal.is_crash());
-        let untold = ladder.is_none() && matches!(self.states[id.0].phase, Phase::Running { .. });
+        let untold = ladder.is_none() && matches!(self.states[id.0].phase(), Phase::Running { .. });
         let well = node.may_stop_with(ending.status());
         // What was killed has not ended by itself, however soon.
         let killed = matches!(ladder, Some(Ladder::Kill { .. }));

@@ -12,7 +12,47 @@
 //!   └ a condition can't hold any more ─────────────────────────────────────┘
 //! ```
 //!
-//! A unit in Backoff, or one that goes from its end back to Waiting, has not ended.
+//! A unit begins in `Waiting`. It waits for the conditions of its `after`, and for its turn: boot,
+//! foreground and halt units run one at a time. Then the engine asks for a process and the unit is
+//! `Starting`, at first without a process, and after the fork with one that has not executed its
+//! command yet. What the kernel answers decides: it is `Running`, or the start has failed. A fork
+//! that fails for want of processes or memory is no failure of the unit: it is `Retrying`, a few
+//! times with growing waits.
+//!
+//! A unit that has nothing to run, because it stands for something outside or is a test, is
+//! `Watching` instead: it has no process, its probe or its checks are tried, and it ends with what
+//! they come to.
+//!
+//! A unit that is `Running` may be ready or not, healthy or not (`Watch`); neither is a phase. It
+//! leaves the phase in two ways. Its main process exits: then it is `Done`, or, if its restart
+//! policy says so, in `Backoff`, where it waits for a while and until everything that it left is
+//! gone (`Leftovers`), and goes back to `Waiting`, for what it waits for may be gone meanwhile. Or
+//! it is told to stop, because the run stops or because of a `Verdict`: it was not ready in time, is
+//! unhealthy, runs for too long, or is restarted together with another. Then it is `Stopping` and
+//! goes up the `Ladder`: its stop command or stop signal, near the end of its stop timeout the same
+//! for those of its processes that have had no signal, and at its end KILL. Its exit brings it to
+//! `Done` or `Backoff` as above; what survives KILL is `Done`, too, and is named.
+//!
+//! What may come in between:
+//!
+//! - The run stops while a unit waits, in any way (`Waiting`, `Retrying`, `Backoff`, `Watching`): it
+//!   goes to `Waiting` and stays there, for nothing is started any more.
+//! - The run stops while a fork is under way (`Starting` without a process): the unit is told to stop
+//!   as soon as it has one.
+//! - A unit is condemned while it is `Starting`, or while another that has to go first lives: the
+//!   verdict is kept, and it is told to stop later.
+//! - Its command can't be executed after it was told to stop: that is its end, like an exit.
+//! - A stop command fails: the stop signal takes its place (`Ladder::Signal`). It ends, and the unit
+//!   lives on: the unit still has until the end of its stop timeout.
+//! - The main process exits while the stop command runs: the unit is over, and the command has the
+//!   rest of the stop timeout.
+//! - The main process hands over to another (`MAINPID=`): the phase stays, its process changes.
+//! - A unit asks for more time (`EXTEND_TIMEOUT_USEC=`): the phase stays, its deadlines move.
+//! - Somebody insists on the stop, or its time is up: whatever lives gets KILL at once.
+//!
+//! A unit in `Backoff`, or one that goes from its end back to `Waiting`, has not ended: who waits for
+//! its end goes on waiting. All changes of a phase go through [`State::transition`], which keeps
+//! since when and why.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -41,6 +81,35 @@ pub(super) enum Phase {
     Backoff { until: Option<Tick> },
     /// It has ended and will not be started again.
     Done(Ended),
+}
+
+/// Why a unit is in its phase.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Why {
+    /// The run has begun, or the unit has come into it.
+    Begun,
+    /// Everything that it waits for has come true, and it is its turn.
+    Met,
+    /// Its command was executed.
+    Executed,
+    /// Its fork failed for want of something that may come back.
+    Scarce,
+    /// It exited, and its restart policy starts it again.
+    Exited,
+    /// The time before another start is over.
+    Again,
+    /// It is restarted together with another unit.
+    Together,
+    /// This was found of it while the run went on.
+    Found(Verdict),
+    /// The run stops.
+    RunStops,
+    /// Its stop command failed.
+    StopCommandFailed,
+    /// It does not stop in time.
+    Slow,
+    /// It is over.
+    Over,
 }
 
 /// How far a unit is up its stop ladder.
@@ -75,7 +144,7 @@ pub(super) enum Leftovers {
 
 /// Why a unit that still ran was told to stop, where that wasn't the stop of the run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// It was not ready in time.
     NotReady,
     /// Its health check has failed too often; whether it is started again.
@@ -267,7 +336,12 @@ pub(crate) struct Stopped {
 /// All that is known of a unit.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct State {
-    pub phase: Phase,
+    /// It changes in [`State::transition`] alone.
+    phase: Phase,
+    /// Since when it has this phase.
+    since: Tick,
+    /// Why it has it.
+    why: Why,
     pub leftovers: Leftovers,
     /// Whether its command has ever been executed.
     pub started: bool,
@@ -300,6 +374,8 @@ impl State {
     pub(super) fn new() -> Self {
         Self {
             phase: Phase::Waiting,
+            since: Tick::ZERO,
+            why: Why::Begun,
             leftovers: Leftovers::None,
             started: false,
             tries: 0,
@@ -315,6 +391,57 @@ impl State {
             told: None,
             stopped: None,
         }
+    }
+
+    /// Where it stands.
+    pub(super) fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// What its phase carries, for changes that leave the phase as it is: a process that was
+    /// forked, or that another takes the place of; more time.
+    pub(super) fn details(&mut self) -> &mut Phase {
+        &mut self.phase
+    }
+
+    /// The one door through which a unit goes from phase to phase.
+    pub(super) fn transition(&mut self, to: Phase, now: Tick, why: Why) {
+        (self.phase, self.since, self.why) = (to, now, why);
+    }
+
+    /// What it is about takes until then.
+    pub(super) fn extend(&mut self, until: Tick) {
+        let watch = &mut self.watch;
+        let times = match &mut self.phase {
+            Phase::Running { .. } if watch.ready_by.is_some() => watch.ready_by.as_mut(),
+            Phase::Running { .. } => watch.run_until.as_mut(),
+            Phase::Stopping {
+                ladder: Ladder::Command { rest_at, kill_at } | Ladder::Signal { rest_at, kill_at },
+                ..
+            } => {
+                *rest_at += until.saturating_sub(*kill_at);
+                Some(kill_at)
+            }
+            Phase::Stopping { ladder: Ladder::Rest { kill_at }, .. } => Some(kill_at),
+            Phase::Stopping { .. }
+            | Phase::Waiting
+            | Phase::Retrying { .. }
+            | Phase::Starting { .. }
+            | Phase::Watching
+            | Phase::Backoff { .. }
+            | Phase::Done(_) => None,
+        };
+        if let Some(time) = times {
+            *time = until.max(*time);
+            // Its stop command has as long as it itself.
+            self.stop_command = self.stop_command.map(|time| until.max(time));
+        }
+    }
+
+    /// Since when it stands there, and why.
+    #[cfg_attr(not(test), expect(dead_code, reason = "who asks a running trc is to be told"))]
+    pub(super) fn stands(&self) -> (Tick, Why) {
+        (self.since, self.why)
     }
 
     /// Its live process.

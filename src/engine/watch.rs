@@ -1,6 +1,6 @@
 //! Whether units are ready and healthy, and how long they may run.
 
-use super::unit::{Calm, Ladder, Phase, Verdict};
+use super::unit::{Calm, Phase, Verdict};
 use super::{Action, Cause, Engine, Fact, How, Notice, Outcome, Purpose, Tick, limits};
 use crate::config::{Stage, Then};
 use crate::graph::UnitId;
@@ -52,7 +52,7 @@ impl Engine {
     /// Whether a unit is being watched: it runs, and is not about to be stopped.
     fn is_watched(&self, id: UnitId) -> bool {
         let state = &self.states[id.0];
-        matches!(state.phase, Phase::Running { .. } | Phase::Watching) && state.verdict.is_none()
+        matches!(state.phase(), Phase::Running { .. } | Phase::Watching) && state.verdict.is_none()
     }
 
     pub(super) fn on_probed(
@@ -97,12 +97,12 @@ impl Engine {
         actions: &mut Vec<Action>,
     ) {
         if let (Notice::MainPid(other), Phase::Running { pid } | Phase::Stopping { pid, .. }) =
-            (notice, &mut self.states[id.0].phase)
+            (notice, self.states[id.0].details())
         {
             *pid = other;
         }
         if let Notice::Extend(time) = notice {
-            self.extend(now + time, id);
+            self.states[id.0].extend(now + time);
         }
         if !self.is_watched(id) {
             return;
@@ -124,36 +124,6 @@ impl Engine {
             }
             // It goes on serving meanwhile.
             Notice::Reloading | Notice::Extend(_) | Notice::MainPid(_) => {}
-        }
-    }
-
-    /// What a unit is about takes until then.
-    fn extend(&mut self, until: Tick, id: UnitId) {
-        let state = &mut self.states[id.0];
-        let watch = &mut state.watch;
-        let times = match &mut state.phase {
-            Phase::Running { .. } if watch.ready_by.is_some() => watch.ready_by.as_mut(),
-            Phase::Running { .. } => watch.run_until.as_mut(),
-            Phase::Stopping {
-                ladder: Ladder::Command { rest_at, kill_at } | Ladder::Signal { rest_at, kill_at },
-                ..
-            } => {
-                *rest_at += until.saturating_sub(*kill_at);
-                Some(kill_at)
-            }
-            Phase::Stopping { ladder: Ladder::Rest { kill_at }, .. } => Some(kill_at),
-            Phase::Stopping { .. }
-            | Phase::Waiting
-            | Phase::Retrying { .. }
-            | Phase::Starting { .. }
-            | Phase::Watching
-            | Phase::Backoff { .. }
-            | Phase::Done(_) => None,
-        };
-        if let Some(time) = times {
-            *time = until.max(*time);
-            // Its stop command has as long as it itself.
-            state.stop_command = state.stop_command.map(|time| until.max(time));
         }
     }
 

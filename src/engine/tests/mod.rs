@@ -2,6 +2,7 @@
 
 mod exit;
 mod leftovers;
+mod phases;
 mod readiness;
 mod restart;
 mod stop;

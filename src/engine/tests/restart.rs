@@ -5,7 +5,7 @@ use super::*;
 use crate::config::{Backoff, Probe, Restart, When};
 
 /// Waits that are easy to tell: 2, 4, 8 … seconds, less up to half.
-fn restarted(when: When, unit: Unit) -> Unit {
+pub(super) fn restarted(when: When, unit: Unit) -> Unit {
     let backoff = Backoff { first: SECOND * 2, longest: SECOND * 10 };
     Unit { restart: Restart { when, backoff, ..Restart::NO }, ..unit }
 }
@@ -16,7 +16,7 @@ fn together(unit: Unit, others: &[&str]) -> Unit {
     Unit { restart: Restart { with, ..unit.restart.clone() }, ..unit }
 }
 
-fn ready(unit: Unit) -> Unit {
+pub(super) fn ready(unit: Unit) -> Unit {
     with_ready(unit, Placed { value: Probe::Notify, origin: Origin::Default })
 }
 
