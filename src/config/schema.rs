@@ -140,59 +140,59 @@ pub(crate) const TOP: &[Key] = &[
         Kind::OneOf(variants::<WaitPolicy>),
         "any",
         r#""all""#,
-        "when the run ends by itself; `wait_any` is `any`, and so on",
+        "when the run ends by itself; you can also write `wait_any` and so on",
     ),
     key(
         "shell",
         Kind::Words,
         "the first of bash and sh",
         r#"["/bin/ash", "-c"]"#,
-        "the shell and its options for scripts, such as `[\"/bin/ash\", \"-c\"]`",
+        "the shell that runs scripts, with its options",
     ),
-    key("shutdown", Kind::Table(SHUTDOWN), "", "", "how the run is stopped"),
+    key("shutdown", Kind::Table(SHUTDOWN), "", "", "how trc stops the run"),
     key("log", Kind::Table(LOG), "", "", "the log"),
-    key("env", Kind::Variables, "", r#"{ TZ = "UTC" }"#, "variables of every unit"),
+    key("env", Kind::Variables, "", r#"{ TZ = "UTC" }"#, "variables for every unit"),
     key(
         "file_env",
         Kind::BooleanOrTexts,
         "false",
         r#"["POSTGRES_PASSWORD"]"#,
-        "for all variables, or these: where `NAME_FILE` is set, and `NAME` isn't, units get `NAME` with what that file holds",
+        "if `NAME_FILE` is set and `NAME` is not, units get `NAME` with the contents of that file; for all variables, or only for these",
     ),
     key(
         "signals",
         Kind::Signals,
         "",
         r#"{ HUP = "ignore" }"#,
-        "what a signal to trc does: `\"stop\"`, `\"ignore\"`, `\"reopen\"` or `{ forward = \"SIGQUIT\", to = [\"nginx\"] }`",
+        "what trc does when it receives a signal: `\"stop\"`, `\"ignore\"`, `\"reopen\"` or `{ forward = \"SIGQUIT\", to = [\"nginx\"] }`",
     ),
     key(
         "exit",
         Kind::Exit,
         "",
         "{ 138 = 0, stopped = 0 }",
-        "what becomes of trc's exit status: by number, `138 = 0`; or by reason, which wins: `stopped = 0`, after a TERM or INT from outside that everything has obeyed; `unit.db = \"own\"`, after such a signal the status of that unit",
+        "replaces trc's exit status, either by number (`138 = 0`) or by reason, which takes precedence: `stopped = 0` applies after SIGTERM or SIGINT from outside if every unit stopped as it should; with `unit.db = \"own\"`, trc exits with the exit status of that unit after such a signal",
     ),
     key(
         "boot",
         Kind::Units,
         "",
         r#"{ dirs = { exec = "mkdir -p /run/web" } }"#,
-        "units that run before all else, one by one",
+        "units that run before all others, one at a time",
     ),
     key(
         "async",
         Kind::Units,
         "",
         r#"{ cron = { exec = "crond -f" } }"#,
-        "units that run in the background",
+        "units that run in the background, in parallel",
     ),
     key(
         "sync",
         Kind::Units,
         "",
         r#"{ web = { exec = "httpd -f" } }"#,
-        "units that run in the foreground, one by one",
+        "units that run in the foreground, one at a time",
     ),
     key(
         "test",
@@ -206,7 +206,7 @@ pub(crate) const TOP: &[Key] = &[
         Kind::Units,
         "",
         r#"{ bye = { exec = "sync" } }"#,
-        "units that run after everything has stopped, one by one",
+        "units that run after everything else has stopped, one at a time",
     ),
 ];
 
@@ -214,9 +214,9 @@ pub(crate) const TOP: &[Key] = &[
 pub(crate) const SHUTDOWN: &[Key] = &[key(
     "timeout",
     Kind::Duration,
-    "9s, or more if written stop timeouts need it",
+    "9s, or more if the stop timeouts in the configuration need it",
     r#""30s""#,
-    "the time from a stop signal to the end of everything",
+    "the time that the whole stop may take, from the stop signal on",
 )];
 
 /// The keys of `[log]`.
@@ -224,100 +224,118 @@ pub(crate) const LOG: &[Key] = &[
     key(
         "level",
         Kind::OneOf(levels),
-        "info with a configuration file, else warn",
+        "info with a configuration file, otherwise warn",
         r#""debug""#,
-        "what is said",
+        "the least important messages to log",
     ),
-    key("format", Kind::OneOf(variants::<LogFormat>), "trc", r#""json""#, "how lines look"),
+    key(
+        "format",
+        Kind::OneOf(variants::<LogFormat>),
+        "trc",
+        r#""json""#,
+        "the format of log lines",
+    ),
     key(
         "output",
         Kind::OneOf(variants::<Output>),
-        "prefix for declared async units, else inherit",
+        "prefix for declared async units, otherwise inherit",
         r#""inherit""#,
-        "the `output` of background units that have none of their own",
+        "the `output` of async units that do not set their own",
     ),
 ];
 
 /// The keys of a unit: of `[STAGE.NAME]`, and at the top of `STAGE.NAME.toml`.
 pub(crate) const UNIT: &[Key] = &[
-    key("description", Kind::Text, "", r#""the web server""#, "what the unit is, for people"),
-    key("exec", Kind::Words, "", r#""nginx -g 'daemon off;'""#, "what to run, without a shell"),
-    key("script", Kind::Text, "", r#""exec nginx""#, "what to run, as text for the shell"),
+    key(
+        "description",
+        Kind::Text,
+        "",
+        r#""the web server""#,
+        "a description of the unit, for people",
+    ),
+    key(
+        "exec",
+        Kind::Words,
+        "",
+        r#""nginx -g 'daemon off;'""#,
+        "the command to run, without a shell",
+    ),
+    key("script", Kind::Text, "", r#""exec nginx""#, "the script to run, in the shell"),
     key(
         "enabled",
         Kind::Boolean,
         "true",
         r#""${WEB:-true}""#,
-        "false takes the unit away, and every edge to it",
+        "`false` removes the unit, and every reference to it in `after`",
     ),
     key(
         "oneshot",
         Kind::Boolean,
-        "true for boot and halt units and those waited for to end",
+        "true for boot and halt units, and if another unit waits for this one with `succeeded` or `exited`",
         "true",
-        "it is meant to end: its success stops nothing",
+        "the unit is meant to exit by itself; its success does not end the run",
     ),
     key(
         "always",
         Kind::Boolean,
         "false",
         "true",
-        "a halt unit runs although boot failed, or was cut short by a signal",
+        "run this halt unit even if a boot unit failed, or a signal stopped the run during boot",
     ),
     key(
         "after",
         Kind::After,
         "",
         r#"{ db = "ready" }"#,
-        "the units it waits for: `[\"db\"]` or `{ db = \"succeeded\" }`",
+        "the units that this unit waits for: `[\"db\"]` or `{ db = \"succeeded\" }`",
     ),
     key(
         "ready",
         Kind::Table(READY),
         "",
         "",
-        "how it is found out whether it is ready; with nothing to run, the unit stands for something outside",
+        "how to find out whether the unit is ready; a unit with `ready` and no command is an external unit",
     ),
-    key("health", Kind::Table(HEALTH), "", "", "how it is found out whether it still works"),
+    key("health", Kind::Table(HEALTH), "", "", "how to find out whether the unit still works"),
     key(
         "restart",
         Kind::Short(RESTART),
         "no",
         r#"{ when = "always", max = 5 }"#,
-        "after which ends it is started again; one of the words of `when` stands for the table",
+        "when to restart the unit; a string sets `restart.when`",
     ),
     key(
         "max_runtime",
         Kind::Duration,
         "",
         r#""5m""#,
-        "how long a run of it may take: after that it is stopped, and has failed with 124",
+        "how long the unit may run after each start; if it takes longer, trc stops it, and it fails with 124",
     ),
-    key("success", Kind::Statuses, "[0]", "[0, 143]", "the exit statuses that are success"),
+    key("success", Kind::Statuses, "[0]", "[0, 143]", "the exit statuses that count as success"),
     key(
         "on_failure",
         Kind::OneOf(variants::<OnFailure>),
         "policy",
         r#""stop""#,
-        "what its failure does to the run",
+        "what a failure of the unit does to the run",
     ),
     key(
         "stop",
         Kind::Short(STOP),
         "",
         r#"{ signal = "SIGQUIT", timeout = "20s" }"#,
-        "how it is stopped; the signal alone stands for the table",
+        "how to stop the unit; a string sets `stop.signal`",
     ),
     key(
         "pdeathsig",
         Kind::Signal,
         "",
         r#""SIGTERM""#,
-        "the signal that its process gets if trc is killed by KILL where it is not PID 1; as PID 1 its end is that of all processes",
+        "the signal that the kernel sends the unit's process if trc is killed and is not PID 1; if PID 1 is killed, all processes are killed anyway",
     ),
-    key("user", Kind::Id, "trc's own", r#""www-data""#, "the user it runs as"),
-    key("group", Kind::Id, "the user's", r#""www-data""#, "the group it runs as"),
-    key("groups", Kind::Texts, "the user's", r#"["ssl-cert"]"#, "its supplementary groups"),
+    key("user", Kind::Id, "trc's own", r#""www-data""#, "the user that the unit runs as"),
+    key("group", Kind::Id, "the user's own", r#""www-data""#, "the group that the unit runs as"),
+    key("groups", Kind::Texts, "the user's own", r#"["ssl-cert"]"#, "its supplementary groups"),
     key("cwd", Kind::Text, "trc's own", r#""/srv""#, "its working directory"),
     key(
         "umask",
@@ -327,55 +345,61 @@ pub(crate) const UNIT: &[Key] = &[
         "its file mode creation mask: `\"022\"` or `0o022`",
     ),
     key("env", Kind::Variables, "", "{ PORT = 8080 }", "its variables"),
-    key("env_file", Kind::Texts, "", r#""/etc/default/web""#, "files of `NAME=value` lines"),
+    key("env_file", Kind::Texts, "", r#""/etc/default/web""#, "files with `NAME=value` lines"),
     key(
         "env_clear",
         Kind::Boolean,
         "false",
         "true",
-        "start from an empty environment; `${NAME}` still finds what was cleared",
+        "start with an empty environment; `${NAME}` still finds the variables that were cleared",
     ),
     key("limits", Kind::Table(LIMITS), "", "", "its resource limits"),
-    key("nice", Kind::Integer, "trc's own", "10", "its nice value, -20 (favoured) to 19"),
+    key(
+        "nice",
+        Kind::Integer,
+        "trc's own",
+        "10",
+        "its nice value, from -20 (highest priority) to 19 (lowest)",
+    ),
     key(
         "oom_score_adj",
         Kind::Integer,
         "trc's own",
         "500",
-        "how readily the OOM killer takes it, -1000 (never) to 1000",
+        "how likely the OOM killer is to kill it, from -1000 (never) to 1000",
     ),
     key(
         "no_new_privs",
         Kind::Boolean,
         "false",
         "true",
-        "set-uid programs and file capabilities give it nothing",
+        "set-uid programs and file capabilities give its processes no privileges",
     ),
     key(
         "capabilities",
         Kind::Texts,
         "trc's own",
         r#"["net_bind_service"]"#,
-        "the capabilities it keeps, as another user too; `[]` is none",
+        "the capabilities that it keeps, even if it runs as another user; `[]` means none",
     ),
     key(
         "tty",
         Kind::Tty,
-        "trc's own terminal, for foreground units",
+        "trc's own terminal for foreground units",
         r#""/dev/tty1""#,
-        "the terminal it runs on, in a session of its own; false: none",
+        "the terminal that it runs on, in a session of its own; `false` means none",
     ),
     key(
         "stdin",
         Kind::Stdin,
-        "null for async units, else inherit",
+        "null for async units, otherwise inherit",
         r#"{ file = "/srv/input" }"#,
-        "what it reads",
+        "its standard input",
     ),
     key(
         "output",
         Kind::Output,
-        "prefix for declared async units, else inherit",
+        "prefix for declared async units, otherwise inherit",
         r#"{ file = "/var/log/web.log", max_size = "10MB", keep = 3 }"#,
         "where its output goes",
     ),
@@ -387,58 +411,62 @@ const fn limit(name: &'static str, example: &'static str, doc: &'static str) -> 
 
 /// The keys of `limits`.
 pub(crate) const LIMITS: &[Key] = &[
-    limit("as", r#""2GiB""#, "address space"),
-    limit("core", "0", "a core file's size"),
+    limit("as", r#""2GiB""#, "the size of the address space"),
+    limit("core", "0", "the size of a core file"),
     limit("cpu", "60", "seconds of CPU time"),
-    limit("data", r#""1GiB""#, "the data segment"),
-    limit("fsize", r#""1GiB""#, "the largest file it may write"),
-    limit("locks", "100", "locks and leases; only old kernels look"),
-    limit("memlock", r#""unlimited""#, "memory it may lock"),
-    limit("msgqueue", r#""1MiB""#, "POSIX message queues"),
-    limit("nice", "20", "20 less the nice value it may go down to"),
-    limit("nofile", r#""1024:65536""#, "one more than the highest descriptor"),
-    limit("nproc", "512", "processes of its user"),
-    limit("rss", r#""unlimited""#, "resident memory; no kernel looks any more"),
-    limit("rtprio", "10", "the highest real-time priority"),
-    limit("rttime", "200000", "microseconds of real-time CPU without a pause"),
-    limit("sigpending", "1000", "signals that wait for its user"),
-    limit("stack", r#""16MiB""#, "the main thread's stack"),
+    limit("data", r#""1GiB""#, "the size of the data segment"),
+    limit("fsize", r#""1GiB""#, "the size of a file that the unit writes"),
+    limit("locks", "100", "file locks and leases; only old kernels enforce it"),
+    limit("memlock", r#""unlimited""#, "the memory that the unit may lock"),
+    limit("msgqueue", r#""1MiB""#, "bytes in POSIX message queues"),
+    limit("nice", "20", "20 minus the lowest nice value that the unit may set"),
+    limit("nofile", r#""1024:65536""#, "open file descriptors"),
+    limit("nproc", "512", "processes and threads of its user"),
+    limit("rss", r#""unlimited""#, "resident memory; current kernels do not enforce it"),
+    limit("rtprio", "10", "the highest real-time priority that the unit may set"),
+    limit(
+        "rttime",
+        "200000",
+        "microseconds of CPU time under real-time scheduling without a blocking system call",
+    ),
+    limit("sigpending", "1000", "pending signals of its user"),
+    limit("stack", r#""16MiB""#, "the size of the main thread's stack"),
 ];
 
 /// The key of a value that a file holds.
 pub(crate) const SECRET: &[Key] =
-    &[key("file", Kind::Text, "", r#""/run/secrets/db""#, "the file that holds it")];
+    &[key("file", Kind::Text, "", r#""/run/secrets/db""#, "the file that contains the value")];
 
 /// The keys of `output`, where that is a file.
 pub(crate) const OUTPUT: &[Key] = &[
-    key("file", Kind::Text, "", r#""/var/log/web.log""#, "the file that lines are appended to"),
+    key("file", Kind::Text, "", r#""/var/log/web.log""#, "the file that trc appends lines to"),
     key(
         "max_size",
         Kind::Size,
         "",
         r#""10MB""#,
-        "with one more line another file is begun; 4 KiB at least",
+        "the largest size of the file, at least 4 KiB; trc then starts a new file",
     ),
-    key("keep", Kind::Number, "3", "10", "how many earlier files are kept, as `FILE.1` and so on"),
+    key("keep", Kind::Number, "3", "10", "how many earlier files to keep, as `FILE.1` and so on"),
 ];
 
 /// The keys of `stop`.
 pub(crate) const STOP: &[Key] = &[
     key("signal", Kind::Signal, "SIGTERM", r#""SIGQUIT""#, "the stop signal"),
-    key("timeout", Kind::Duration, "5s", r#""20s""#, "the time from the stop signal to KILL"),
+    key("timeout", Kind::Duration, "5s", r#""20s""#, "the time from the stop signal to SIGKILL"),
     key(
         "to",
         Kind::OneOf(variants::<StopTo>),
-        "process for exec, group for shell units",
+        "process for exec units, group for shell units",
         r#""group""#,
-        "whom the signal goes to",
+        "whether the main process or its whole process group gets the signal",
     ),
     key(
         "exec",
         Kind::Words,
         "",
         r#""nginx -s quit""#,
-        "a command that stops it, in place of the signal; it runs as the unit's user in its environment, and finds the unit's process in `TRC_PID`",
+        "the command to run instead of sending the signal; it runs as the unit's user, with the unit's environment and the PID of its main process in `TRC_PID`",
     ),
 ];
 
@@ -448,7 +476,7 @@ const fn tcp() -> Key {
         Kind::Address,
         "",
         r#""127.0.0.1:5432""#,
-        "something accepts a connection there; a port alone is on `localhost`",
+        "something accepts a TCP connection at this address; a port alone means `localhost`",
     )
 }
 
@@ -458,7 +486,7 @@ const fn unix() -> Key {
         Kind::Text,
         "",
         r#""/run/app.sock""#,
-        "something accepts a connection to this stream socket",
+        "something accepts a connection to this Unix stream socket",
     )
 }
 
@@ -468,7 +496,7 @@ const fn http() -> Key {
         Kind::Short(HTTP),
         "",
         r#""http://127.0.0.1:8080/healthz""#,
-        "a GET is answered; the URL alone stands for the table",
+        "a GET request gets an answer; a string sets `http.url`",
     )
 }
 
@@ -478,12 +506,12 @@ const fn exec() -> Key {
         Kind::Words,
         "",
         r#""pg_isready -q""#,
-        "this command ends with 0; it runs as the unit's user in its environment",
+        "this command exits with 0; it runs as the unit's user, with the unit's environment",
     )
 }
 
 const fn file() -> Key {
-    key("file", Kind::Text, "", r#""/run/app.pid""#, "this path is there")
+    key("file", Kind::Text, "", r#""/run/app.pid""#, "this path exists")
 }
 
 const fn log(doc: &'static str) -> Key {
@@ -495,7 +523,7 @@ const fn notify(doc: &'static str) -> Key {
 }
 
 const fn timeout() -> Key {
-    key("timeout", Kind::Duration, "5s", r#""1s""#, "how long a try may take")
+    key("timeout", Kind::Duration, "5s", r#""1s""#, "how long an attempt may take")
 }
 
 /// The keys of `ready`.
@@ -505,15 +533,21 @@ pub(crate) const READY: &[Key] = &[
     http(),
     exec(),
     file(),
-    log("a line of the unit's own output matches this regular expression"),
-    notify("the unit says so itself, by systemd's protocol: `READY=1` to `NOTIFY_SOCKET`"),
-    key("fd", Kind::Number, "", "3", "the unit writes a newline to this descriptor, as s6 has it"),
+    log("a line of the unit's output matches this regular expression"),
+    notify("the unit sends `READY=1` to `NOTIFY_SOCKET`, as for systemd"),
+    key(
+        "fd",
+        Kind::Number,
+        "",
+        "3",
+        "the unit writes a newline to this file descriptor, as for s6",
+    ),
     key(
         "every",
         Kind::Duration,
         "100ms",
         r#""1s""#,
-        "from one try to the next; the first ones follow faster",
+        "the time between attempts; the first ones follow faster",
     ),
     timeout(),
     key(
@@ -521,7 +555,7 @@ pub(crate) const READY: &[Key] = &[
         Kind::Duration,
         "60s",
         r#""5m""#,
-        "from the start to when it has failed with 124",
+        "the time from the start within which the unit must be ready; otherwise it fails with 124",
     ),
 ];
 
@@ -532,26 +566,32 @@ pub(crate) const HEALTH: &[Key] = &[
     http(),
     exec(),
     file(),
-    log("in each `every` a line of the unit's own output matches this regular expression"),
-    notify("in each `every` the unit sends `WATCHDOG=1` to `NOTIFY_SOCKET`"),
-    key("every", Kind::Duration, "10s", r#""30s""#, "from one try to the next"),
+    log("in each period of `every`, a line of the unit's output matches this regular expression"),
+    notify("in each period of `every`, the unit sends `WATCHDOG=1` to `NOTIFY_SOCKET`"),
+    key("every", Kind::Duration, "10s", r#""30s""#, "the time between attempts"),
     timeout(),
-    key("failures", Kind::Number, "3", "5", "how many tries must fail in a row"),
+    key("failures", Kind::Number, "3", "5", "how many attempts in a row must fail before trc acts"),
     key(
         "then",
         Kind::OneOf(variants::<Then>),
         "restart",
         r#""stop""#,
-        "what becomes of it: `stop` stops the run, `ignore` only says so",
+        "what to do if the unit is unhealthy: restart it, stop the run, or only log it",
     ),
 ];
 
 /// The keys of `http`.
 pub(crate) const HTTP: &[Key] = &[
-    key("url", Kind::Text, "", r#""http://127.0.0.1:8080""#, "whom to ask, without TLS"),
-    key("path", Kind::Text, "that of `url`, or `/`", r#""/healthz""#, "what to ask for"),
-    key("host", Kind::Text, "that of `url`", r#""example.com""#, "the `Host` header"),
-    key("status", Kind::Codes, "200-399", r#"[200, "3xx"]"#, "the status codes that will do"),
+    key(
+        "url",
+        Kind::Text,
+        "",
+        r#""http://127.0.0.1:8080""#,
+        "the URL to request; TLS is not supported",
+    ),
+    key("path", Kind::Text, "the path in `url`, or `/`", r#""/healthz""#, "the path to request"),
+    key("host", Kind::Text, "the host and port in `url`", r#""example.com""#, "the `Host` header"),
+    key("status", Kind::Codes, "200-399", r#"[200, "3xx"]"#, "the accepted status codes"),
 ];
 
 /// The keys of `restart`.
@@ -559,75 +599,93 @@ pub(crate) const RESTART: &[Key] = &[
     key(
         "when",
         Kind::OneOf(variants::<When>),
-        "on-failure in a table, else no",
+        "on-failure if `restart` is a table, otherwise no",
         r#""always""#,
-        "after which ends",
+        "when to restart the unit: never, after a failure, or after every exit",
     ),
     key(
         "max",
         Kind::Number,
-        "any number",
+        "no limit",
         "5",
-        "how many restarts there may be in `window`; one more end, and it has ended",
+        "how many restarts are allowed within `window`; if the unit then exits once more, trc gives up on it",
     ),
     key(
         "window",
         Kind::Duration,
         "60s",
         r#""5m""#,
-        "the time in which `max` counts; a run of that length makes the next wait the first again",
+        "the time over which `max` counts; a unit that stays up for this long starts over with the shortest delay",
     ),
     key(
         "backoff",
         Kind::Backoff,
         "200ms..30s",
         r#""1s..1m""#,
-        "the wait before a restart, doubled from one to the next, less up to half by chance",
+        "the delay before a restart: it doubles each time, and is shortened by a random amount of up to half",
     ),
     key(
         "with",
         Kind::Texts,
         "",
         r#"["db"]"#,
-        "units that it is restarted together with, as with systemd's `PartOf`; it waits for them as with `after`",
+        "the units that this unit restarts with, like systemd's `PartOf`; it waits for them as with `after`",
     ),
 ];
 
 /// The keys of a test that are not as a unit's: of `[test.NAME]`, and at the top of
 /// `test.NAME.toml`.
 pub(crate) const TEST_OWN: [Key; 8] = [
-    key("description", Kind::Text, "", r#""mail is taken""#, "what it is about, for reports"),
-    key("exec", Kind::Words, "", r#""smtpctl show status""#, "a command, without a shell"),
-    key("script", Kind::Text, "", r#""smtpctl show status""#, "a command, as text for the shell"),
+    key(
+        "description",
+        Kind::Text,
+        "",
+        r#""the server accepts mail""#,
+        "a description of the test, for reports",
+    ),
+    key(
+        "exec",
+        Kind::Words,
+        "",
+        r#""smtpctl show status""#,
+        "the command of the test, without a shell",
+    ),
+    key(
+        "script",
+        Kind::Text,
+        "",
+        r#""smtpctl show status""#,
+        "the script of the test, in the shell",
+    ),
     key(
         "after",
         Kind::After,
         "all units",
         r#"["web"]"#,
-        "the units that it is about, and waits for: a name alone is ready, or started; without it all, one-shots until they have succeeded",
+        "the units that the test is about and waits for: see [When a test runs](testing-images.md#when-a-test-runs)",
     ),
     key(
         "start_within",
         Kind::Duration,
         "5m",
         r#""20m""#,
-        "how long it waits for them; no longer for one that another test has waited for in vain",
+        "how long the test waits for these units; it does not wait again for a unit that another test has waited for in vain",
     ),
     key(
         "max_runtime",
         Kind::Duration,
         "60s",
         r#""5m""#,
-        "how long one try may take; what takes longer is killed",
+        "how long an attempt may take; trc kills a command that takes longer",
     ),
     key(
         "allow",
         Kind::Texts,
         "",
         r#"["async.web.stop", "orphans"]"#,
-        "points of the stop drill whose failure is excused",
+        "test points of the stop drill that may fail",
     ),
-    key("expect", Kind::Table(EXPECT), "", "", "what is to hold"),
+    key("expect", Kind::Table(EXPECT), "", "", "what the test expects"),
 ];
 
 /// The keys of a unit that a test has too.
@@ -687,30 +745,24 @@ pub(crate) const EXPECT: &[Key] = &[
     key(
         "exit",
         Kind::Statuses,
-        "0 where there is a command",
+        "0 if the test has a command",
         "[0, 3]",
-        "the command's exit status; 128 + n where signal n ended it",
+        "the exit status of the command; 128 + n if signal n terminated it",
     ),
     key(
         "stdout",
         Kind::Patterns,
         "",
         r#"["MTA running", "!/error|fail/"]"#,
-        "what the command writes has this text, or matches this `/regular expression/`; with a `!` before it: has it not",
+        "the standard output of the command contains this text or matches this `/regular expression/`; with `!` in front, it does not",
     ),
-    key(
-        "stderr",
-        Kind::Patterns,
-        "",
-        r#""!error""#,
-        "likewise, of what it writes to standard error",
-    ),
+    key("stderr", Kind::Patterns, "", r#""!error""#, "the same for standard error"),
     key(
         "http",
         Kind::Short(EXPECT_HTTP),
         "",
         r#""http://127.0.0.1:8080/healthz""#,
-        "a GET is answered; the URL alone stands for the table",
+        "a GET request gets an answer; a string sets `http.url`",
     ),
     tcp(),
     unix(),
@@ -719,97 +771,115 @@ pub(crate) const EXPECT: &[Key] = &[
         Kind::Ports,
         "",
         r#"["25/tcp", "127.0.0.1:53/udp", "!23"]"#,
-        "something listens on these ports: a port alone can be reached from outside, not by the loopback only; `!`: nothing does, on any address unless one is named",
+        "something listens on these ports; a port alone must be reachable from outside, not only through the loopback; with `!` in front, nothing listens on the port, on any address or on the one that you write",
     ),
     key(
         "file",
         Kind::Short(EXPECT_FILE),
         "",
         r#""/run/web.pid""#,
-        "a file; its path alone stands for the table",
+        "a file; a string sets `file.path`",
     ),
     key(
         "running",
         Kind::Names,
         "",
         r#"["smtpd", "nginx: worker", "!sshd"]"#,
-        "processes by their names; with a space in it, or as a `/regular expression/`, by their command lines",
+        "processes that run, by name; a text with a space or a `/regular expression/` is compared with their command lines; with `!` in front, no such process runs",
     ),
     key(
         "user",
         Kind::Id,
         "",
         r#""www-data""#,
-        "whose the processes of `running` are; without that, the main processes of the units it is about",
+        "the user that the processes in `running` run as; without `running`, the user of the main processes of the units",
     ),
-    key("log", Kind::Table(EXPECT_LOG), "", "", "what units have said, on either stream"),
-    key("within", Kind::Duration, "", r#""10s""#, "it is tried again until then; once without it"),
+    key("log", Kind::Table(EXPECT_LOG), "", "", "lines that units have printed, on either stream"),
+    key(
+        "within",
+        Kind::Duration,
+        "",
+        r#""10s""#,
+        "trc tries again for this long; without it, there is one attempt",
+    ),
     key(
         "holds",
         Kind::Duration,
         "",
         r#""5s""#,
-        "it then stays true for that long, and no unit is restarted meanwhile",
+        "once the checks have passed, they must pass for this long, and no unit may restart meanwhile",
     ),
     key(
         "ready_within",
         Kind::Duration,
         "",
         r#""3s""#,
-        "the units it is about were ready that soon after their start",
+        "each unit was ready within this time after its start",
     ),
     key(
         "max_rss",
         Kind::Size,
         "",
         r#""64MiB""#,
-        "resident memory of each unit it is about, and the most that a process of it has ever had",
+        "the most resident memory of each unit, and the most that any of its processes has ever used",
     ),
     key(
         "max_cpu",
         Kind::Duration,
         "",
         r#""2s""#,
-        "CPU time of each unit it is about, so far, with what has ended of it",
+        "the most CPU time of each unit so far, including its processes that have exited",
     ),
-    key("max_fds", Kind::Number, "", "100", "open descriptors of each of their processes"),
+    key(
+        "max_fds",
+        Kind::Number,
+        "",
+        "100",
+        "the most open file descriptors of each process of the units",
+    ),
     key(
         "stop_status",
         Kind::Statuses,
         "",
         "[0, 143]",
-        "the exit status of each unit it is about when it is told to stop after the last test; 128 + n where signal n ended it",
+        "the exit status of each unit when trc stops it after the last test; 128 + n if signal n terminated it",
     ),
     key(
         "stop_within",
         Kind::Duration,
         "",
         r#""3s""#,
-        "each of them has ended that soon after it was told to stop",
+        "each unit exits within this time when trc stops it after the last test",
     ),
     key(
         "max_memory",
         Kind::Size,
         "",
         r#""256MiB""#,
-        "memory of the whole container at its peak, as its cgroup counts it, and that the OOM killer had nothing to do",
+        "the peak memory of the whole container, as counted by its cgroup; the check also fails if the OOM killer killed a process",
     ),
-    key("no_new_privs", Kind::Boolean, "", "true", "the container can't gain privileges"),
-    key("read_only_root", Kind::Boolean, "", "true", "its root is read-only"),
+    key("no_new_privs", Kind::Boolean, "", "true", "the container cannot gain privileges"),
+    key(
+        "read_only_root",
+        Kind::Boolean,
+        "",
+        "true",
+        "the container's root file system is read-only",
+    ),
     key(
         "capabilities",
         Kind::Texts,
         "",
         r#"["chown", "setuid", "setgid"]"#,
-        "it has no other capabilities than these",
+        "the container has no capabilities but these",
     ),
-    key("uid", Kind::Number, "", "1000", "the user that it, and trc, runs as"),
+    key("uid", Kind::Number, "", "1000", "the user ID of the container, which trc runs as"),
     key(
         "fault",
         Kind::Table(EXPECT_FAULT),
         "",
         "",
-        "what is done to a unit before; it has to be up again, and all else has to hold, `within` 30 s",
+        "what trc does to a unit before the checks; the unit must be up again, and all other checks must pass, within 30 s or the time in `within`",
     ),
 ];
 
@@ -819,62 +889,74 @@ pub(crate) const EXPECT_HTTP: &[Key] = &[
     HTTP[1],
     HTTP[2],
     Key { default: "200-299", ..HTTP[3] },
-    key("body", Kind::Patterns, "", r#""\"ok\"""#, "what the answer has"),
+    key("body", Kind::Patterns, "", r#""\"ok\"""#, "texts in the body of the answer"),
     key(
         "headers",
         Kind::Headers,
         "",
         r#"{ content-type = "/^text.html/", server = "!nginx/" }"#,
-        "what its headers have",
+        "texts in the headers of the answer",
     ),
 ];
 
 /// The keys of `expect.file`.
 pub(crate) const EXPECT_FILE: &[Key] = &[
-    key("path", Kind::Text, "", r#""/etc/web.conf""#, "which one"),
-    key("exists", Kind::Boolean, "true", "false", "whether it is there"),
+    key("path", Kind::Text, "", r#""/etc/web.conf""#, "the path of the file"),
+    key("exists", Kind::Boolean, "true", "false", "whether the file exists"),
     key("mode", Kind::Mode, "", r#""640""#, "its permission bits"),
-    key("owner", Kind::Text, "", r#""root:www-data""#, "its user, or user and group"),
-    key("contains", Kind::Patterns, "", r#""!$${""#, "what stands in it"),
+    key("owner", Kind::Text, "", r#""root:www-data""#, "its owner: a user, or a user and a group"),
+    key("contains", Kind::Patterns, "", r#""!$${""#, "texts in the file"),
 ];
 
 /// The keys of `expect.log`.
 pub(crate) const EXPECT_LOG: &[Key] = &[
-    key("unit", Kind::Text, "those it is about", r#""web""#, "which unit"),
-    key("contains", Kind::Patterns, "", r#""listening on""#, "what a line of it has"),
+    key(
+        "unit",
+        Kind::Text,
+        "the units that the test is about",
+        r#""web""#,
+        "the unit that printed the lines",
+    ),
+    key("contains", Kind::Patterns, "", r#""listening on""#, "texts in a line of the output"),
     key(
         "forbids",
         Kind::Patterns,
         "",
         r#"["/ERROR|FATAL/"]"#,
-        "what no line of it has, until everything has stopped, or the first fault",
+        "texts in no line of the output, until everything has stopped or the first fault",
     ),
 ];
 
 /// The keys of `expect.fault`.
 pub(crate) const EXPECT_FAULT: &[Key] = &[
-    key("unit", Kind::Text, "", r#""web""#, "to which unit"),
-    key("kill", Kind::Signal, "", r#""SIGKILL""#, "its process gets this signal"),
+    key("unit", Kind::Text, "", r#""web""#, "the unit that trc damages"),
+    key("kill", Kind::Signal, "", r#""SIGKILL""#, "the signal that trc sends its main process"),
     key(
         "stop",
         Kind::Duration,
         "",
         r#""5s""#,
-        "it is stopped by SIGSTOP, and goes on after this time unless it was restarted before",
+        "how long trc suspends it with SIGSTOP, unless the unit is restarted before",
     ),
     key(
         "restarts",
         Kind::Boolean,
-        "what the signal means",
+        "depends on the signal",
         "true",
-        "whether another process has to run afterwards, or the same one; KILL, TERM, the stop signal and those of crashes ask for another, INT, QUIT and `stop` for either, all others for the same",
+        "whether a new process must run afterwards (`true`) or the same one (`false`); [Faults](testing-images.md#faults) has the defaults",
     ),
 ];
 
 /// The keys of a signal's table in `[signals]`.
 pub(crate) const FORWARD: &[Key] = &[
-    key("forward", Kind::Signal, "the same one", r#""SIGQUIT""#, "the signal that goes on"),
-    key("to", Kind::Texts, "all that run", r#"["nginx"]"#, "the units that get it"),
+    key(
+        "forward",
+        Kind::Signal,
+        "the signal that trc received",
+        r#""SIGQUIT""#,
+        "the signal to forward",
+    ),
+    key("to", Kind::Texts, "all units that run", r#"["nginx"]"#, "the units that receive it"),
 ];
 
 /// The keys as a table in Markdown, those of tables within it as `stop.signal`.
@@ -946,7 +1028,7 @@ impl Kind {
             Self::Mode => "octal mask".to_owned(),
             Self::Words | Self::Patterns | Self::Names => "string or array of strings".to_owned(),
             Self::Texts => "array of strings".to_owned(),
-            Self::Statuses => "0 to 255, or an array of them".to_owned(),
+            Self::Statuses => "number from 0 to 255, or array of them".to_owned(),
             Self::After => "array or table of units".to_owned(),
             Self::Number | Self::Integer => "number".to_owned(),
             Self::Limit => "limit or `\"SOFT:HARD\"`".to_owned(),
@@ -959,15 +1041,15 @@ impl Kind {
             Self::Stdin => "`\"null\"` `\"inherit\"` or `{ file = … }`".to_owned(),
             Self::BooleanOrTexts => "boolean or array of strings".to_owned(),
             Self::Address => "`\"HOST:PORT\"` or port".to_owned(),
-            Self::Codes => "status codes".to_owned(),
+            Self::Codes => "number, string or array of them".to_owned(),
             Self::Backoff => "time or `\"TIME..TIME\"`".to_owned(),
             Self::Table(_) => "table".to_owned(),
             Self::Variables => "table of variables".to_owned(),
             Self::Variable => "string or `{ file = … }`".to_owned(),
             Self::Signals => "table of signals".to_owned(),
             Self::Short(_) | Self::Rule => "string or table".to_owned(),
-            Self::Exit => "table of statuses and reasons".to_owned(),
-            Self::Status => "0 to 255".to_owned(),
+            Self::Exit => "table of exit statuses and reasons".to_owned(),
+            Self::Status => "number from 0 to 255".to_owned(),
             Self::Units | Self::Owners => "table of units".to_owned(),
             Self::Tests => "table of tests".to_owned(),
             Self::Headers => "table of strings".to_owned(),
