@@ -51,7 +51,15 @@ fn run() -> Result<u8, clap::Error> {
 
 fn program() -> Command {
     Command::new("trcctl")
-        .about("Check, test and look after containers that trc runs")
+        .about("Check a configuration of trc, and run its tests, without a container")
+        .after_help(
+            "Examples:\n  \
+               trcctl check      Report every error in trc.toml and trc.d/\n  \
+               trcctl test       Run all tests that they declare\n  \
+               trcctl test web   Run one test\n\n\
+             `trcctl COMMAND --help` has the options, more examples and the exit statuses.",
+        )
+        .disable_help_subcommand(true)
         .version(env!("CARGO_PKG_VERSION"))
         .disable_version_flag(true)
         .arg(cli::version())
@@ -65,24 +73,37 @@ fn program() -> Command {
 /// Those of trc, with the directory that is read here.
 fn arguments() -> impl Iterator<Item = Arg> {
     cli::arguments().into_iter().map(|argument| match argument.get_id().as_str() {
-        "workdir" => argument.help("Where trc.toml and trc.d are [default: . or /etc]"),
+        "workdir" => argument.help("The directory of trc.toml and trc.d/ [default: . or /etc]"),
         _ => argument,
     })
 }
 
+/// As clap has it, with what a command does in detail behind its one line.
+const TEMPLATE: &str = "\
+{about-with-newline}
+{before-help}{usage-heading} {usage}
+
+{all-args}{after-help}";
+
 fn check_command() -> Command {
     Command::new("check")
-        .about("Check the configuration")
+        .about("Report every error in the configuration, or list the units that would run")
+        .help_template(TEMPLATE)
+        .before_help(
+            "`trcctl check` takes the command line of trc and reads the same files and variables, but\n\
+             starts nothing.",
+        )
         .override_usage("trcctl check [OPTIONS] [--] [CMD…]")
         .after_help(
-            "Takes the command line of trc, reads the same files and variables, and starts\n\
-             nothing. Exit status: 0 if all is right, 78 if not.\n\n\
-             Where DIR is not given, it is the current directory if that has a trc.toml or a trc.d,\n\
-             else /etc.\n\n\
+            "Without -w, DIR is the current directory if it has a trc.toml or a trc.d, otherwise /etc.\n\n\
              Examples:\n  \
-               trcctl check                       trc.toml and trc.d/ of the current directory\n  \
-               trcctl check -w /etc               those that trc reads in a container\n  \
-               trcctl check -c async.web.user=www with one key set, as trc would have it",
+               trcctl check                         Check trc.toml and trc.d/ in the current directory\n  \
+               trcctl check -w /etc                 Check the configuration of trc in a container\n  \
+               trcctl check -c async.web.user=www   Check it with one key set\n\n\
+             Exit status:\n  \
+               0   the configuration is correct\n  \
+               64  the command line is wrong\n  \
+               78  the configuration has errors",
         )
         .args_override_self(true)
         .args(arguments())
@@ -102,40 +123,48 @@ fn test_command() -> Command {
         Arg::new(name).long(name).help(help).action(ArgAction::SetTrue)
     };
     Command::new("test")
-        .about("Run an image's tests here, without a container")
+        .about("Run the tests of an image on this machine, without a container")
+        .help_template(TEMPLATE)
+        .before_help(
+            "`trcctl test` starts all units as in production, with trc as PID 1 of its own namespaces,\n\
+             runs the tests, and stops everything. The units use the files, the ports and the users of\n\
+             this machine: only processes and mounts are isolated. If you are not root, they run in a\n\
+             user namespace, in which only your own user exists.",
+        )
         .override_usage("trcctl test [OPTIONS] [NAME…] [-- CMD…]")
         .after_help(
-            "Starts all units as in production, with trc as PID 1 of namespaces of its own, runs\n\
-             the tests [test.NAME], or those that are named, and stops everything. It uses this\n\
-             machine's files, ports and users: only processes and mounts are apart. Without root\n\
-             a user namespace is made, in which only your own user exists.\n\n\
-             Where DIR is not given, it is the current directory if that has a trc.toml or a trc.d,\n\
-             else /etc.\n\
-             Ctrl-C stops the run as it stops a container, with a report.\n\n\
-             Exit status: that of trc: 0 if every test passed and the run was clean, 1 if not,\n\
-             78 if the configuration is wrong.\n\n\
+            "Without -w, DIR is the current directory if it has a trc.toml or a trc.d, otherwise /etc.\n\
+             Ctrl-C stops the run as `docker stop` does; you still get the report.\n\n\
              Examples:\n  \
-               trcctl test                    all tests of the current directory\n  \
-               trcctl test web smtp           two of them\n  \
-               trcctl test -v web             one of them, with trc's log and the units' output\n  \
-               trcctl test --list             which there are\n  \
-               trcctl test -w DIR -c async.web.env.PORT=8080 --report junit=FILE",
+               trcctl test            Run all tests of the current directory\n  \
+               trcctl test web smtp   Run two tests\n  \
+               trcctl test -v web     Run one test, and show the log and the output of the units\n  \
+               trcctl test --list     List the tests\n  \
+               trcctl test -w DIR -c async.web.env.PORT=8080 --report junit=FILE\n                         \
+                                      Run the tests of DIR with one key set, and write a report\n\n\
+             Exit status:\n  \
+               0    every test passed and the run was clean\n  \
+               1    a test failed, or the run was not clean\n  \
+               64   the command line is wrong\n  \
+               78   the configuration has errors\n  \
+               126  trc cannot be executed\n  \
+               127  trc does not exist",
         )
         .args_override_self(true)
         .arg(
             Arg::new("name")
                 .value_name("NAME")
-                .help("A test to run, instead of all of them")
+                .help("The tests to run [default: all]")
                 .num_args(0..),
         )
         .args(own)
-        .arg(flag("verbose", "Show trc's log as it comes").short('v'))
-        .arg(flag("no-namespaces", "Run trc as a plain child, not as PID 1"))
+        .arg(flag("verbose", "Show trc's log and the output of the units").short('v'))
+        .arg(flag("no-namespaces", "Run trc as an ordinary process, not as PID 1 of its own namespaces"))
         .arg(
             Arg::new("trc")
                 .long("trc")
                 .value_name("PATH")
-                .help("The trc to run [default: the one beside trcctl, or in PATH]")
+                .help("The trc to run [default: the one next to trcctl, or in PATH]")
                 .value_parser(value_parser!(PathBuf)),
         )
 }
@@ -143,7 +172,7 @@ fn test_command() -> Command {
 fn test_request(arguments: &ArgMatches) -> Result<test::Request, &'static str> {
     let line = cli::from_matches(arguments)?;
     if line.bare {
-        return Err("without configuration there are no tests: --bare can't be given");
+        return Err("--bare cannot be used here: without a configuration there are no tests");
     }
     let names = arguments.get_many::<String>("name").unwrap_or_default();
     // `--test=a,b`, as one would tell trc.
@@ -161,17 +190,23 @@ fn test_request(arguments: &ArgMatches) -> Result<test::Request, &'static str> {
 fn verdict_command() -> Command {
     let words = verdict::WORDS.map(|(word, help)| PossibleValue::new(word).help(help));
     Command::new("verdict")
-        .about("Give a test's verdict from its command")
+        .about("Report from the command of a test whether it passed, failed or is skipped")
+        .help_template(TEMPLATE)
+        .before_help(
+            "`trcctl verdict` is for the command of a test, which trc runs with TRC_VERDICT_FD in its\n\
+             environment. The verdict replaces the check that the command exits with 0. In scripts you\n\
+             can also call the shell function `verdict`.",
+        )
         .override_usage("trcctl verdict pass|fail|skip [WHY…]")
         .after_help(
-            "For the command of a test, which trc runs with TRC_VERDICT_FD in its environment. What\n\
-             is said here counts, and not how the command ends. Scripts have the same as a\n\
-             function, `verdict`.\n\n\
-             Exit status: 0 if trc was told, whatever the verdict; 1 outside of a test.\n\n\
-             Examples:\n  \
+            "Examples:\n  \
                trcctl verdict pass\n  \
-               trcctl verdict fail 'no index'; exit\n  \
-               ping -c 1 example.org || { trcctl verdict skip no network; exit; }",
+               trcctl verdict fail 'there is no index'; exit\n  \
+               ping -c 1 example.org || { trcctl verdict skip no network; exit; }\n\n\
+             Exit status:\n  \
+               0   trc has received the verdict, whichever it is\n  \
+               1   there is no test to give a verdict on\n  \
+               64  the command line is wrong",
         )
         .arg(
             Arg::new("verdict")
@@ -183,7 +218,7 @@ fn verdict_command() -> Command {
         .arg(
             Arg::new("why")
                 .value_name("WHY")
-                .help("Why, in the rest of the line")
+                .help("The reason, for the report")
                 .num_args(0..)
                 .trailing_var_arg(true)
                 .allow_hyphen_values(true)

@@ -86,11 +86,11 @@ impl CommandLine {
     #[must_use]
     pub fn not_bare(&self) -> Option<&'static str> {
         if self.trailing.is_empty() {
-            Some("there is no command to run: bare is for `trc --bare CMD…`")
+            Some("--bare needs a command to run: `trc --bare CMD…`")
         } else if !self.boot.is_empty() || !self.units.is_empty() {
-            Some("bare runs a command alone: -B, -D, -F and -H can't be given with it")
+            Some("--bare cannot be used with -B, -D, -F or -H: it runs only CMD")
         } else if self.test.is_some() || self.test_list || self.test_strict {
-            Some("bare runs a command alone: there are no tests without configuration")
+            Some("--bare cannot be used with tests: without a configuration there are none")
         } else {
             None
         }
@@ -100,30 +100,44 @@ impl CommandLine {
 /// Where the rest of the command line comes from in the end, for messages.
 const CHANGED: &str = "the command line that a boot script has set";
 
+const ABOUT: &str = "\
+trc is a declarative init (PID 1) for containers. It runs the units that are declared in
+DIR/trc.toml, in DIR/trc.d/ and on the command line: the boot units first, one at a time; then
+the async units in the background and the sync units in the foreground; and the halt units
+when everything else has stopped.";
+
 const HELP: &str = "\
-Runs the units of DIR/trc.toml, DIR/trc.d/ and the command line as one container:
-boot units one by one, async units in the background, sync units one by one in the
-foreground, and, when all has stopped, halt units.
-
 Examples:
-  trc                                 runs what /etc/trc.toml and /etc/trc.d/ declare
-  trc nginx -g 'daemon off;'          the same, with nginx in the foreground
-  trc -D 'crond -f' -F 'make check'   two commands; the end of make stops crond
-  trc -c async.web.enabled=false      without one unit
-  trc -c log.level=debug -c site.toml with one setting and one more file
-  trc --bare sh                       a shell, whatever the configuration says
-  trc --test                          starts all of it, runs its tests, stops all of it
-  trc --test=smtp,web --report junit=/report/junit.xml   two tests, and a report
+  trc                                   Run the units of /etc/trc.toml and /etc/trc.d/
+  trc nginx -g 'daemon off;'            Run nginx in the foreground as well
+  trc -D 'crond -f' -F 'make check'     Run crond until make exits
+  trc -c async.web.enabled=false        Leave out one unit
+  trc -c log.level=debug -c site.toml   Set one key, and read another file
+  trc --bare sh                         Run a shell, whatever the configuration says
+  trc --test                            Start the units, run all tests, stop the units
+  trc --test=smtp,web --report junit=/report/junit.xml
+                                        Run two tests, and write a report
 
-Where settings come from, the later wins:
-  DIR/trc.toml, DIR/trc.STAGE.NAME, DIR/trc.d/, $TRC_CONFIG and --config FILE,
-  $TRC_… (TRC_WAIT=all, TRC_LOG__LEVEL=debug) and $RC_…, --config KEY=VALUE and
-  flags, units given here. `trcctl check` reads them and reports what is wrong.
+Sources of settings, from the lowest precedence to the highest:
+  1. DIR/trc.toml, DIR/trc.STAGE.NAME and DIR/trc.d/
+  2. the files in $TRC_CONFIG, then each --config FILE
+  3. variables: RC_…, then TRC_…, such as TRC_WAIT=all and TRC_LOG__LEVEL=debug
+  4. --config KEY=VALUE, then --wait and --log-level
+`trcctl check` takes the same command line and reports every error in the configuration.
 
-Exit status: that of what ended the run; 128 + N for the signal N; 126 and 127 for
-a command that can't be executed or isn't there; 64 wrong usage, 70 a failure of trc
-itself, 78 wrong configuration. With --test: 0 if every test passed and the run was
-clean, else 1.";
+Exit status:
+  that of the unit that ended the run, or 128 + N if signal N stopped the run
+  64   the command line is wrong
+  70   an internal error of trc
+  78   the configuration is wrong
+  126  a command cannot be executed
+  127  a command does not exist
+  With --test: 0 if every test passed and the run was clean, otherwise 1.";
+
+/// The headings of the options in `--help`.
+const UNITS: &str = "Units";
+const CONFIGURATION: &str = "Configuration";
+const TESTS: &str = "Tests";
 
 /// The arguments of `trc`, and of those commands of `trcctl` that load as it would.
 #[must_use]
@@ -133,6 +147,7 @@ pub fn arguments() -> Vec<Arg> {
             .short(letter)
             .value_name("CMD")
             .help(help)
+            .help_heading(UNITS)
             .action(ArgAction::Append)
             // As getopts takes it.
             .allow_hyphen_values(true)
@@ -144,61 +159,72 @@ pub fn arguments() -> Vec<Arg> {
         PossibleValue::new(long.trim_start_matches("wait_")).alias(long)
     });
     vec![
-        commands("boot", 'B', "Run a command before all else"),
-        commands("async", 'D', "Run a command in the background"),
-        commands("sync", 'F', "Run a command in the foreground"),
-        commands("halt", 'H', "Run a command when everything has stopped"),
+        commands("boot", 'B', "Run a command in the shell before all other units"),
+        commands("async", 'D', "Run a command in the shell, in the background"),
+        commands("sync", 'F', "Run a command in the shell, in the foreground"),
+        commands("halt", 'H', "Run a command in the shell when everything else has stopped"),
         Arg::new("workdir")
             .short('w')
             .long("workdir")
             .value_name("DIR")
-            .help("Where trc.toml and trc.d are [default: /etc]")
+            .help("The directory of trc.toml and trc.d/ [default: /etc]")
+            .help_heading(CONFIGURATION)
             .value_parser(value_parser!(PathBuf)),
         Arg::new("config")
             .short('c')
             .long("config")
             .value_name("FILE|KEY=VALUE")
-            .help("Read one more file, or set one key; a file with a = is ./FILE")
+            .help("Read another file (./FILE if its name contains =), or set one key")
+            .help_heading(CONFIGURATION)
             .action(ArgAction::Append)
             .value_parser(value_parser!(OsString)),
         Arg::new("wait")
             .long("wait")
             .value_name("POLICY")
-            .help("When the run ends by itself")
+            .help("When the run ends by itself: any, all, err or forever")
+            .help_heading(CONFIGURATION)
+            .hide_possible_values(true)
             .value_parser(PossibleValuesParser::new(policies)),
         Arg::new("log-level")
             .long("log-level")
             .value_name("LEVEL")
-            .help("The least important messages to log")
+            .help("The log level: off, error, warn, info, debug or trace")
+            .help_heading(CONFIGURATION)
+            .hide_possible_values(true)
             .value_parser(PossibleValuesParser::new(schema::LEVELS)),
         Arg::new("bare")
             .long("bare")
-            .help("Read no configuration and run CMD alone")
+            .help("Run only CMD, and ignore all files and variables")
+            .help_heading(CONFIGURATION)
             .action(ArgAction::SetTrue),
         Arg::new("test")
             .long("test")
             .value_name("NAME,…")
-            .help("Run the image's tests, or these; the exit status is 0 only if all is well")
+            .help("Run all tests, or only these, and then stop the units")
+            .help_heading(TESTS)
             .num_args(0..=1)
             .require_equals(true)
             .default_missing_value(""),
         Arg::new("test-list")
             .long("test-list")
-            .help("List the tests and run nothing")
+            .help("List the tests, and run nothing")
+            .help_heading(TESTS)
             .action(ArgAction::SetTrue),
         Arg::new("test-strict")
             .long("test-strict")
-            .help("Let a skipped test and a warning fail the test run, too")
+            .help("Fail the test run for a skipped test or a warning as well")
+            .help_heading(TESTS)
             .action(ArgAction::SetTrue),
         Arg::new("report")
             .long("report")
             .value_name("junit|json=FILE")
-            .help("Write a report of the tests to a file, too; events=-: JSON lines instead of TAP")
+            .help("Also write a report to FILE; events=- prints JSON lines instead of TAP")
+            .help_heading(TESTS)
             .action(ArgAction::Append)
             .value_parser(value_parser!(OsString)),
         Arg::new("command")
             .value_name("CMD")
-            .help("A command to run in the foreground, with its arguments")
+            .help("The command to run in the foreground, with its arguments")
             .num_args(0..)
             .trailing_var_arg(true)
             .value_parser(value_parser!(OsString)),
@@ -207,7 +233,7 @@ pub fn arguments() -> Vec<Arg> {
 
 fn program() -> clap::Command {
     clap::Command::new("trc")
-        .about("A declarative init for containers")
+        .about(ABOUT)
         .override_usage("trc [OPTIONS] [--] [CMD…]")
         .version(env!("CARGO_PKG_VERSION"))
         .disable_version_flag(true)
@@ -284,9 +310,9 @@ pub fn from_matches(matches: &ArgMatches) -> Result<CommandLine, &'static str> {
     };
     let mut commands = line.boot.iter().chain(line.units.iter().map(|(_, command)| command));
     if line.overrides.iter().any(|argument| argument.is_empty()) {
-        Err("--config wants a FILE or KEY=VALUE")
+        Err("--config needs a FILE or KEY=VALUE")
     } else if commands.any(|command| command.is_empty()) {
-        Err("a command is empty")
+        Err("the command of -B, -D, -F or -H is empty")
     } else if line.trailing.first().is_some_and(|word| word.is_empty()) {
         Err("the name of the command is empty")
     } else if let Some(why) = line.not_bare().filter(|_| line.bare) {
@@ -306,7 +332,7 @@ pub fn parse_rest(rest: Vec<OsString>, line: &CommandLine) -> Result<CommandLine
     let argv: Vec<OsString> = std::iter::once("trc".into()).chain(rest).collect();
     let new = parse_line(argv).map_err(|why| match why.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            error(CHANGED, "--help and --version can't be asked for here".to_owned())
+            error(CHANGED, "--help and --version cannot be used here".to_owned())
         }
         _ => {
             let text = why.to_string();
@@ -325,7 +351,7 @@ pub fn parse_rest(rest: Vec<OsString>, line: &CommandLine) -> Result<CommandLine
         ),
     ];
     if let Some((flag, _)) = late.iter().find(|(_, given)| *given) {
-        let message = format!("{flag} comes too late in {CHANGED}: boot is over");
+        let message = format!("{flag} has no effect in {CHANGED}: the boot units have already run");
         return Err(error(flag, message));
     }
     Ok(CommandLine {

@@ -9,9 +9,9 @@ use nix::sys::stat::{SFlag, fstat};
 
 /// The words that are a verdict, with what each means.
 pub const WORDS: [(&str, &str); 3] = [
-    ("pass", "It is as it should be, whatever the command ends with"),
-    ("fail", "It is not, and why; a failure stands, whatever is said after it"),
-    ("skip", "Here it can't be said, and why"),
+    ("pass", "The test passes, whatever the command exits with"),
+    ("fail", "The test fails; no later verdict changes that"),
+    ("skip", "The test is skipped: it cannot tell on this machine"),
 ];
 
 /// What to do where there is no test.

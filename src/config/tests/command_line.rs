@@ -47,11 +47,11 @@ fn a_command_line_that_makes_no_sense_gets_usage() {
         (&["--wait", "al"], "similar value exists: 'all'"),
         (&["--log-level", "loud"], "invalid value 'loud'"),
         (&["-D"], "a value is required for '-D <CMD>'"),
-        (&["-D", ""], "a command is empty"),
+        (&["-D", ""], "the command of -B, -D, -F or -H is empty"),
         (&[""], "the name of the command is empty"),
-        (&["-c", ""], "--config wants a FILE or KEY=VALUE"),
-        (&["--bare"], "there is no command to run"),
-        (&["--bare", "-F", "x", "sh"], "-B, -D, -F and -H can't be given with it"),
+        (&["-c", ""], "--config needs a FILE or KEY=VALUE"),
+        (&["--bare"], "--bare needs a command to run"),
+        (&["--bare", "-F", "x", "sh"], "--bare cannot be used with -B, -D, -F or -H"),
     ] {
         let argv = std::iter::once("trc").chain(arguments.iter().copied());
         match cli::parse(argv.map(OsString::from).collect()) {
@@ -115,12 +115,21 @@ fn what_a_boot_script_can_not_change_is_an_error() {
     let loaded = case.loaded();
     let place = "the command line that a boot script has set";
     for (rest, error) in [
-        (vec!["-B", "x"], format!("error -B: -B comes too late in {place}: boot is over")),
-        (vec!["-w", "x"], format!("error -w: -w comes too late in {place}: boot is over")),
-        (vec!["-c", "x"], format!("error -c: -c comes too late in {place}: boot is over")),
+        (
+            vec!["-B", "x"],
+            format!("error -B: -B has no effect in {place}: the boot units have already run"),
+        ),
+        (
+            vec!["-w", "x"],
+            format!("error -w: -w has no effect in {place}: the boot units have already run"),
+        ),
+        (
+            vec!["-c", "x"],
+            format!("error -c: -c has no effect in {place}: the boot units have already run"),
+        ),
         (vec!["-x"], format!("error {place}: unexpected argument '-x' found")),
         (vec!["--wait", "x"], format!("error {place}: invalid value 'x' for '--wait <POLICY>'")),
-        (vec!["--help"], format!("error {place}: --help and --version can't be asked for here")),
+        (vec!["--help"], format!("error {place}: --help and --version cannot be used here")),
     ] {
         let errors = loaded.with_rest(rest.into_iter().map(OsString::from).collect()).unwrap_err();
         assert_eq!(case.said(&errors), [error]);

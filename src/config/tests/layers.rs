@@ -230,6 +230,6 @@ fn bare_reads_no_configuration() {
     assert_eq!(ids(&by_variable(&["sh"]).config()), ["sync.cmd"]);
     assert_eq!(
         by_variable(&[]).errors(),
-        ["error TRC_BARE: there is no command to run: bare is for `trc --bare CMD…`"]
+        ["error TRC_BARE: --bare needs a command to run: `trc --bare CMD…`"]
     );
 }
