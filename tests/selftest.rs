@@ -1527,11 +1527,14 @@ fn a_reader_that_is_late_gets_every_point() {
 
 #[test]
 fn a_run_whose_points_are_lost_has_failed() {
-    let (read, write) = std::io::pipe().unwrap();
-    let outcome = tested(&many_long_points()).stdout_to(write).run();
-    let why = "cannot write the report on standard output: it was not read in time";
-    outcome.status(1).stderr_has("Exited (exitcode=1)").stderr_has(why);
-    drop(read);
+    for form in ["", "events=-"] {
+        let (read, write) = std::io::pipe().unwrap();
+        let trc = tested(&many_long_points()).env("TRC_REPORT", form).stdout_to(write);
+        let outcome = trc.run();
+        let why = "cannot write the report on standard output: it was not read in time";
+        outcome.status(1).stderr_has("Exited (exitcode=1)").stderr_has(why);
+        drop(read);
+    }
     let (read, write) = std::io::pipe().unwrap();
     drop(read);
     let outcome = tested("[test.t]\nexec = 'true'\n").stdout_to(write).run();
