@@ -491,12 +491,18 @@ fn what_one_test_has_waited_for_in_vain_no_other_waits_for() {
 
 #[test]
 fn a_unit_that_is_restarted_again_and_again_is_not_waited_for() {
-    let toml = "[async.x]\nexec = ['sh', '-c', 'echo no disk; exit 3']\nready.file = '${W}/none'\n\
-                restart = { when = 'always', backoff = '10ms' }\n\
-                [test.a]\nexpect.uid = 0\n";
-    let outcome = tested(toml).run();
-    outcome.status(1).stdout_has("not ok 1 - test.a\n");
-    outcome.stdout_has("async.x is not up, and was restarted 5 times: it failed with status 3; its last output: no disk");
+    let service = "[async.x]\nexec = ['sh', '-c', 'echo no disk; exit 3']\nready.file = '${W}/none'\n\
+                   restart = { when = 'always', backoff = '10ms' }\n";
+    let why = "async.x is not up, and was restarted 5 times: it failed with status 3; its last output: no disk";
+    for test in [
+        "[test.a]\nexpect.uid = 0\n",
+        // It was waited for all the same where another waits for it.
+        "[async.y]\nafter = ['x']\nexec = 'cat ${W}/never'\nready.file = '${W}/none'\n\
+         [test.a]\nafter = ['y']\nexpect.uid = 0\n",
+    ] {
+        let outcome = tested(&format!("{service}{test}")).run();
+        outcome.status(1).stdout_has("not ok 1 - test.a\n").stdout_has(why);
+    }
 }
 
 #[test]

@@ -166,6 +166,25 @@ impl Engine {
         needs.find(|need| !self.is_met(**need)).map(|need| need.unit)
     }
 
+    /// The unit at which a test's wait for this one ends in vain: this one, or one that it waits
+    /// for, that was restarted too often.
+    pub(super) fn loop_behind(&self, id: UnitId) -> Option<UnitId> {
+        if self.states.iter().all(|state| state.restarts.in_a_row < limits::LOOP) {
+            return None;
+        }
+        let mut seen = vec![false; self.states.len()];
+        let mut next = vec![id];
+        while let Some(id) = next.pop() {
+            if self.loops(id) {
+                return Some(id);
+            }
+            if !std::mem::replace(&mut seen[id.0], true) {
+                next.extend(self.unmet(id).iter().map(|need| need.unit));
+            }
+        }
+        None
+    }
+
     /// Whether a unit was restarted so often that no test waits for it any more.
     #[must_use]
     pub(crate) fn loops(&self, id: UnitId) -> bool {

@@ -20,7 +20,7 @@ use super::{
     TestEnd, Tick, limits,
 };
 use crate::config::{FaultKind, Leaves, OnFailure, Stage, WaitPolicy};
-use crate::graph::{Graph, Need, RESERVE, UnitId, points};
+use crate::graph::{Graph, RESERVE, UnitId, points};
 use crate::signal::Signal;
 use crate::status;
 
@@ -141,8 +141,10 @@ impl Engine {
         let Some(test) = self.graph.node(id).test() else { return };
         let needs = &self.graph.node(id).needs;
         let in_vain = needs.iter().any(|need| {
-            let hopeless = self.testing.in_vain.contains(&need.unit) || self.loops(need.unit);
-            need.written && hopeless && !self.is_met(*need)
+            let hopeless = || {
+                self.testing.in_vain.contains(&need.unit) || self.loop_behind(need.unit).is_some()
+            };
+            need.written && !self.is_met(*need) && hopeless()
         });
         let start_by = if in_vain { now } else { now + test.start_within };
         self.states[id.0].trial.start_by.get_or_insert(start_by);
@@ -366,9 +368,12 @@ impl Engine {
             Phase::Waiting if trial.start_by.is_some() && self.run == Run::Up => {
                 let node = self.graph.node(id);
                 let late = due(trial.start_by);
-                let hopeless = |need: &Need| late || self.loops(need.unit);
-                let unmet = |need: &&Need| need.written && !self.is_met(**need) && hopeless(need);
-                let unmet = node.needs.iter().find(unmet).map(|need| need.unit);
+                let mut unmet =
+                    node.needs.iter().filter(|need| need.written && !self.is_met(**need));
+                // Whoever is at the root of it is named, though the test may not know that unit.
+                let unmet = unmet.find_map(|need| {
+                    self.loop_behind(need.unit).or_else(|| late.then_some(need.unit))
+                });
                 if unmet.is_none() && !late {
                     return;
                 }

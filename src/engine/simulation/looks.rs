@@ -102,7 +102,7 @@ impl Witness<'_> {
 
     /// What a unit waits for, of those that are not over, whoever is before it in the foreground
     /// included.
-    fn unmet(&self, at: usize) -> Vec<(usize, Condition)> {
+    pub(super) fn unmet(&self, at: usize) -> Vec<(usize, Condition)> {
         match self.units[at].stand {
             Stand::Waiting | Stand::Retrying(_) | Stand::Backoff(_) => {}
             Stand::Asked | Stand::Alive | Stand::Watching | Stand::Over => return Vec::new(),

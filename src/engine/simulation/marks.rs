@@ -154,6 +154,7 @@ marks! {
     WaitedForCalm,
     FaultToGoOn,
     TestGaveUpOnALoop,
+    TestGaveUpOnALoopBehind,
     SkippedStrictly,
     NothingTested,
     Excused,

@@ -106,6 +106,25 @@ impl Witness<'_> {
         self.holds(on, condition)
     }
 
+    /// A unit, and all that it waits for, if only through others.
+    fn behind(&self, on: usize) -> Vec<usize> {
+        let mut found = vec![on];
+        let mut at = 0;
+        while let Some(unit) = found.get(at) {
+            let more = self.unmet(*unit);
+            found.extend(more.into_iter().map(|(on, _)| on));
+            at += 1;
+            let mut known = std::collections::BTreeSet::new();
+            found.retain(|on| known.insert(*on));
+        }
+        found
+    }
+
+    /// Whether a wait for a unit ends at one that was restarted too often.
+    fn loops_behind(&self, on: usize) -> bool {
+        self.behind(on).into_iter().any(|on| self.loops(on))
+    }
+
     /// Whether a unit was restarted so often that nobody waits for it.
     fn loops(&self, on: usize) -> bool {
         self.units[on].in_a_row >= 5 && !self.is_allowed(Point::Run(on))
@@ -132,7 +151,9 @@ impl Witness<'_> {
             |holds: Option<bool>, late: bool| !holds.unwrap_or(false) && (holds.is_none() || late);
         let mut needs = self.terms.units[at].needs.iter();
         let need = needs.any(|(on, condition)| {
-            *on == by && fails(self.fulfilled(at, *on, *condition), late || self.loops(by))
+            let root = self.loops(by) && self.behind(*on).contains(&by);
+            (*on == by || root)
+                && fails(self.fulfilled(at, *on, *condition), late || self.loops(by))
         });
         let victim = self.fault(at).is_some_and(|(victim, _)| victim == by);
         need || victim && fails(self.is_up(by), late)
@@ -144,6 +165,9 @@ impl Witness<'_> {
         let late = self.may_begin(at).is_some();
         if late && self.loops(by) {
             self.mark(Mark::TestGaveUpOnALoop);
+            if self.terms.units[at].needs.iter().all(|(on, _)| *on != by) {
+                self.mark(Mark::TestGaveUpOnALoopBehind);
+            }
         }
         // What holds never is told at once to whoever waits for it.
         if self.units[by].stand != Stand::Over {
@@ -224,7 +248,7 @@ impl Witness<'_> {
         };
         let unmet = |on: usize, condition| self.fulfilled(at, on, condition) != Some(true);
         let mut needs = self.terms.units[at].needs.iter();
-        let loops = needs.any(|(on, condition)| self.loops(*on) && unmet(*on, *condition));
+        let loops = needs.any(|(on, condition)| self.loops_behind(*on) && unmet(*on, *condition));
         let mut needs = self.terms.units[at].needs.iter();
         let in_vain = loops
             || needs

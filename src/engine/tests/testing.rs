@@ -534,6 +534,24 @@ fn a_test_gives_up_on_a_unit_that_is_restarted_again_and_again() {
     }
 }
 
+/// It waited for five minutes where the unit that it waits for waits for the loop.
+#[test]
+fn a_test_gives_up_where_what_it_waits_for_waits_for_a_loop() {
+    let ready = Placed { value: Probe::Notify, origin: Origin::Default };
+    let db = restarted(with_ready(unit("async.db"), ready.clone()));
+    let app = with_ready(after(unit("async.app"), "async.db", None), ready);
+    let web = after(unit("async.web"), "async.app", None);
+    let test = after(test("test.a"), "async.web", None);
+    let mut world = run(vec![db, app, web, test]);
+    for _ in 0..limits::LOOP {
+        assert_eq!(world.engine.ended(world.id("test.a")), None);
+        world.exit("async.db", 3);
+        world.pass(SECOND * 10);
+    }
+    let ended = world.engine.ended(world.id("test.a")).map(|ended| ended.how);
+    assert_eq!(ended, Some(How::Blocked(world.id("async.db"))));
+}
+
 #[test]
 fn a_unit_ends_well_when_it_is_told_to_and_not_before() {
     for (ending, told, found) in [
