@@ -595,7 +595,7 @@ fn who_is_killed_for_a_second_stop_signal_is_not_said_to_be_late() {
         let running = Trc::toml(toml).mode(mode).spawn();
         running.wait_for("ready").signal(TERM).wait_for("terminating the child").signal(TERM);
         let outcome = running.finish();
-        outcome.status(143).stderr_has("SIGTERM came again, and async.a had not stopped yet");
+        outcome.status(143).stderr_has("got SIGTERM again before async.a had exited");
         outcome.stderr_lacks("in time");
     }
 }
@@ -665,7 +665,7 @@ fn orphans_without_end_hold_up_nothing() {
         running.wait_for("up").wait_for_times("running 1 test", 3);
         let begun = std::time::Instant::now();
         running.signal(TERM);
-        running.finish().status(143).stderr_has("did not stop in time");
+        running.finish().status(143).stderr_has("did not exit in time");
         assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
     }
 }

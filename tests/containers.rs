@@ -228,7 +228,7 @@ fn a_mail_server_stops_well_within_ten_seconds() {
         Run::new(Image::Mail.name(), &["-D", &format!("{UP}echo up; sleep 1000")]).start();
     container.wait_for("up");
     container.stop_in_time();
-    container.wait().status(143).lacks("did not stop in time").lines(&[
+    container.wait().status(143).lacks("did not exit in time").lines(&[
         r"<async/\d+\]: Exiting on the background \(exitcode=0\): /etc/trc\.d/async\.opensmtpd",
     ]);
 }
@@ -375,7 +375,7 @@ fn stop_and_kill_give_128_and_the_signals_number_in_time() {
         call(&[args[0], args[1], args[2], &container.name]);
         let ended = container.wait();
         assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
-        ended.status(status).lines(&[r"<main/1\]: .*did not stop in time.*"]);
+        ended.status(status).lines(&[r"<main/1\]: .*did not exit in time.*"]);
     }
 }
 
@@ -507,6 +507,6 @@ fn an_orphan_of_a_cron_job_is_reaped_and_one_that_runs_is_stopped() {
     container
         .wait()
         .status(143)
-        .lacks("did not stop in time")
+        .lacks("did not exit in time")
         .lines(&[r"<async/\d+\]: Launching on the background: cron: cron -f"]);
 }

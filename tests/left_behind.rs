@@ -50,7 +50,7 @@ fn a_daemon_that_a_service_became_is_stopped_before_the_next_start() {
         let outcome = running.finish();
         outcome.status(143).stdout_lacks("overlap").stderr_lacks("killing");
         outcome.stderr_lines(&[
-            r"<main/\d+\]: async\.web exited \(exitcode=0\) and left .*daemon\.py <pid=\d+> in the background; .*stay in the foreground",
+            r"<main/\d+\]: async\.web exited \(exitcode=0\) and left .*daemon\.py <pid=\d+> running; .*stay in the foreground",
         ]);
         let told = outcome.out().matches("daemon got TERM").count();
         assert_eq!(told, 3, "each daemon is told once:\n{}", outcome.out());
@@ -193,7 +193,7 @@ fn a_daemon_that_hangs_in_a_session_of_its_own_is_killed_and_its_service_restart
         let running = handing_over(rest, "exit 0").file("daemon.py", &daemon).mode(mode).spawn();
         running.wait_for("async.db is ready").wait_for("daemon ready");
         std::fs::write(running.path("sick"), "x").unwrap();
-        running.wait_for("async.db is not healthy");
+        running.wait_for("async.db is unhealthy");
         std::fs::write(running.path("sick"), "").unwrap();
         running.wait_for_times("daemon ready", 2).signal(TERM);
         running.finish().status(143).stderr_lacks("could not be killed");
@@ -273,7 +273,7 @@ fn a_daemon_that_a_one_shot_left_is_stopped_in_its_place_by_the_stop_command() {
         outcome.status(143).stderr_lacks("killing");
         outcome.stdout_lines(&["app stopped", r"stopping \d+", "daemon stopped"]);
         outcome.stdout_lines(&[
-            r"<main/\d+\]: async\.apache exited \(exitcode=0\) and left .* in the background",
+            r"<main/\d+\]: async\.apache exited \(exitcode=0\) and left .* running",
         ]);
     }
 }
@@ -289,5 +289,5 @@ fn a_test_run_names_the_unit_that_has_put_itself_into_the_background() {
         .arg("--test")
         .run();
     outcome.status(1).stdout_lines(&["not ok .* - sessions"]);
-    outcome.stdout_lines(&[r".*async\.web has left .*cat .*<pid=\d+>.*"]);
+    outcome.stdout_lines(&[r".*async\.web left .*cat .*<pid=\d+>.*"]);
 }

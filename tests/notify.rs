@@ -87,7 +87,7 @@ fn nobody_else_may_speak_for_a_unit() {
     .file("trc.d/10.toml", other)
     .file("lie.py", sender(&["READY=1", "MAINPID=1"], "wait()"))
     .spawn();
-    running.wait_for("which it is no part of").signal(TERM);
+    running.wait_for("which does not belong to async.").signal(TERM);
     running.finish().status(143).stdout_lacks("is ready");
 }
 
@@ -119,7 +119,7 @@ fn a_unit_that_stops_reporting_is_restarted() {
     let then = "print('watchdog', os.environ['WATCHDOG_USEC'])\nsay(b'WATCHDOG=1')\nwait()";
     let running = service(&["READY=1"], then, rest).file("trc.d/10.toml", "wait = 'all'").spawn();
     running.wait_for_times("watchdog 200000", 2).signal(TERM);
-    running.finish().status(143).stderr_has("async.db is not healthy; it is restarted");
+    running.finish().status(143).stderr_has("async.db is unhealthy; restarting it");
 }
 
 #[test]

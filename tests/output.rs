@@ -108,7 +108,7 @@ fn who_is_told_to_stop_is_named_ahead_of_trivialrcs_line() {
         running.wait_for("ready").signal(TERM);
         running.finish().status(143).stdout_lines(&[
             r"<main/\d+\]: Trying to terminate sub-processes\.\.\.",
-            &format!(r"<main/\d+\]: stopping async\.web: {how}, and SIGKILL after 5 s"),
+            &format!(r"<main/\d+\]: stopping async\.web: {how}, then SIGKILL after 5 s"),
             r"<main/\d+\]: terminating the child process <pid=\d+>",
         ]);
     }

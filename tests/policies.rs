@@ -328,9 +328,8 @@ fn a_halt_that_is_cut_short_leaves_a_failure_and_turns_success_into_the_signal()
             running.wait_for("ready").signal(USR1);
             let outcome = running.finish();
             outcome.status(expected).stdout_lacks("last");
-            outcome.stderr_has("there is no more time for halt units: halt.");
-            outcome.stderr_has(" is killed, halt.");
-            outcome.stderr_has(" does not run\n");
+            outcome.stderr_has("no time is left for the halt units: killing halt.");
+            outcome.stderr_has(", not running halt.");
         },
     );
 }
@@ -794,7 +793,7 @@ fn exit_stopped_is_for_a_stop_from_outside_that_everything_has_obeyed() {
         },
     );
     let died = "[exit]\nstopped = 0\n[async.web]\nexec = 'true'\n";
-    Trc::toml(died).run().status(143).stderr_has("async.web ended with status 0");
+    Trc::toml(died).run().status(143).stderr_has("async.web exited with 0");
 }
 
 /// postgres ends with 0 when it is told to stop.
@@ -990,7 +989,7 @@ fn halt_units_that_run_always_do_so_although_boot_failed() {
     let outcome = Trc::toml(&format!("log.level = 'error'\n{halts}")).arg("true").run();
     outcome.status(3).stdout_is(
         "a\nb 0\nc every unit has ended\n"
-            .replace("every unit has ended", "sync.cmd ended with status 0")
+            .replace("every unit has ended", "sync.cmd exited with 0")
             .as_str(),
     );
 }
@@ -1122,9 +1121,7 @@ fn the_log_names_the_whole_chain_that_led_to_a_failure() {
 
 #[test]
 fn what_is_well_and_was_waited_for_to_fail_is_told_as_such() {
-    for (other, how) in
-        [("script = 'true'", "ended with status 0"), ("ready.file = '/'", "is there")]
-    {
+    for (other, how) in [("script = 'true'", "exited with 0"), ("ready.file = '/'", "is ready")] {
         let outcome = Trc::toml(&format!(
             "log.level = 'warn'\nwait = 'all'\n[async.db]\n{other}\n\
              [sync.web]\nafter = {{ db = 'failed' }}\nscript = 'echo not reached'\n"
@@ -1187,15 +1184,15 @@ fn a_failure_that_the_run_goes_on_after_is_a_warning() {
         (
             "any",
             "[async.db]\nexec = 'false'\non_failure = 'ignore'",
-            "async.db failed with status 1; on_failure ignores that",
+            "async.db failed with status 1; ignoring it (on_failure)",
         ),
-        ("any", "[async.db]\nexec = 'true'\nsuccess = [1]", "async.db ended with status 0"),
+        ("any", "[async.db]\nexec = 'true'\nsuccess = [1]", "async.db exited with 0"),
         ("all", "[sync.first]\nscript = 'exit 4'", "sync.first failed with status 4"),
         ("all", "[sync.first]\nscript = 'exit 4'\n[halt.h]\nscript = 'exit 6'", "halt.h failed"),
         (
             "any",
             "[boot.b]\nexec = 'false'\non_failure = 'ignore'",
-            "boot.b failed with status 1; on_failure ignores that",
+            "boot.b failed with status 1; ignoring it (on_failure)",
         ),
     ];
     table(

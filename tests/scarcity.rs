@@ -45,7 +45,7 @@ fn a_health_check_that_was_made_again_counts() {
     );
     let running = Trc::toml(&toml).spawn();
     running.wait_for("cannot try whether async.web is healthy").open_gate("go");
-    running.finish().status(1).stderr_has("async.web is not healthy");
+    running.finish().status(1).stderr_has("async.web is unhealthy");
 }
 
 #[test]

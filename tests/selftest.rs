@@ -112,7 +112,7 @@ fn an_image_starts_is_tested_and_stops_and_the_status_is_the_verdict() {
             outcome.stdout_lacks("trc [").stdout_has("\n1..9\n");
             outcome.stderr_lines(&[
                 r"<main/\d+\]: Launching the test: greets: echo \$GREETING \$TRC_STAGE",
-                r"<main/\d+\]: test\.greets has passed",
+                r"<main/\d+\]: test\.greets passed",
                 r"<main/\d+\]: Trying to terminate sub-processes\.\.\.",
                 r"<bye/\d+\]: bye 0",
                 r"<main/\d+\]: Exited \(exitcode=0\)",
@@ -170,8 +170,8 @@ fn a_failed_test_says_what_was_expected_what_came_and_what_units_said_last() {
     let outcome = tested(&toml).run();
     outcome.status(1).stderr_has("1 of 2 tests failed: test.bad");
     outcome.stderr_lines(&[
-        r"<main/\d+\]: test\.bad has failed: expected: exit status is 0; found: it ended with status 4.* \(and 2 more\)",
-        r"<main/\d+\]: test\.good has passed",
+        r"<main/\d+\]: test\.bad failed: expected: exit status is 0; found: it exited with 4.* \(and 2 more\)",
+        r"<main/\d+\]: test\.good passed",
     ]);
     for text in [
         "    not ok 1 - exit status is 0\n",
@@ -368,7 +368,7 @@ fn a_health_check_whose_failure_is_ignored_fails_a_strict_run_alone() {
                 [test.t]\nafter = ['web']\nexec = 'true'\n";
     for (strict, status) in [("false", 0), ("true", 1)] {
         let outcome = tested(toml).env("TRC_TEST_STRICT", strict).run();
-        outcome.status(status).stderr_has("async.web is not healthy: /no/such: ");
+        outcome.status(status).stderr_has("async.web is unhealthy: /no/such: ");
     }
 }
 
@@ -535,7 +535,7 @@ fn a_unit_that_is_not_up_when_the_tests_are_done_is_a_finding() {
         outcome
             .status(1)
             .stdout_has("ok 1 - test.t\n")
-            .stderr_has("the tests are done; waiting for async.");
+            .stderr_has("the tests have finished; waiting for async.");
         for says in says {
             outcome.stdout_has(says);
         }
@@ -962,7 +962,7 @@ fn a_fault_shows_whether_the_restart_policy_is_real() {
     );
     for (hangs, restarted) in [(hangs.clone(), false), (hangs.replace("'1s'", "'1h'"), true)] {
         let outcome = tested(&hangs).run();
-        outcome.status(0).stderr_has("async.x is not healthy");
+        outcome.status(0).stderr_has("async.x is unhealthy");
         // Only one that hangs for longer than the test takes has to be restarted for it.
         assert!(!restarted || outcome.err().contains("restarting async.x"));
     }
@@ -1138,7 +1138,7 @@ fn what_the_oom_killer_takes_beside_the_main_processes_is_a_warning_and_a_findin
             .pid1()
             .before(&format!("exec unshare -m sh -c '{fake}; exec \"$@\"' sh \"$@\""))
             .run();
-        let what = "the OOM killer has killed a process that no unit's main process was";
+        let what = "the OOM killer killed a process that was not the main process of a unit";
         outcome.status(status).stdout_has("not ok 8 - oom").stdout_has(what).stderr_has(what);
     }
 }

@@ -123,7 +123,9 @@ fn what_is_not_ready_in_time_has_failed_with_124_and_the_last_line_says_why() {
             let outcome = Trc::toml(&toml).run();
             outcome.status(124).stdout_lacks("\napp\n");
             outcome.stderr_has("async.db was not ready within 0.4 s: ").stderr_has(why);
-            outcome.stderr_has("can't be started any more: sync.app waits for async.db");
+            outcome.stderr_has(
+                "cannot start sync.app: it waits for async.db, which was not ready in time",
+            );
         },
     );
 }
@@ -268,7 +270,7 @@ fn a_unit_that_stood_still_together_with_trc_has_its_time_to_stop() {
         stand_still(&running, &[running.pid(), shell], Duration::from_secs(4), || {});
         running.open_gate("go");
         let outcome = running.finish();
-        outcome.status(138).stderr_lacks("did not stop in time").stdout_has("(exitcode=7)");
+        outcome.status(138).stderr_lacks("did not exit in time").stdout_has("(exitcode=7)");
     }
 }
 
@@ -478,7 +480,7 @@ fn a_service_that_is_killed_is_started_again() {
 fn a_service_that_fails_too_often_ends_with_its_status() {
     let toml = "[async.db]\nrestart = { max = 3, backoff = '1ms' }\nscript = 'exit 7'\n";
     let outcome = Trc::toml(toml).run();
-    outcome.status(7).stderr_has("async.db is not restarted any more: it was 3 times within 60 s");
+    outcome.status(7).stderr_has("giving up on async.db: 3 restarts in 60 s (restart.max)");
     let launched = outcome.out().matches("Launching on the background").count();
     assert_eq!(launched, 4);
 }
@@ -497,13 +499,13 @@ fn a_service_that_is_not_healthy_is_restarted_or_stops_the_run() {
     std::fs::remove_file(running.path("healthy")).unwrap();
     running.wait_for_times("started", 2).signal(TERM);
     let outcome = running.finish();
-    outcome.status(143).stderr_has("async.db is not healthy: ").stderr_has("; it is restarted");
+    outcome.status(143).stderr_has("async.db is unhealthy: ").stderr_has("; restarting it");
 
     let running = Trc::toml(&toml("stop")).spawn();
     running.wait_for("started");
     std::fs::remove_file(running.path("healthy")).unwrap();
     let outcome = running.finish();
-    outcome.status(1).stderr_has("healthy: no such file or directory; that ends the run");
+    outcome.status(1).stderr_has("healthy: no such file or directory; stopping the run");
 }
 
 #[test]
@@ -552,7 +554,7 @@ fn what_runs_longer_than_it_may_has_failed_with_124() {
     for stage in ["boot", "async", "sync"] {
         let toml = format!("[{stage}.job]\nmax_runtime = '0.1s'\nexec = 'cat ${{W}}/never'\n");
         let outcome = Trc::toml(&toml).run();
-        outcome.status(124).stderr_has(&format!("{stage}.job has run for longer than 0.1 s"));
+        outcome.status(124).stderr_has(&format!("{stage}.job exceeded its max_runtime of 0.1 s"));
     }
 }
 

@@ -123,7 +123,7 @@ fn a_failure_is_told_with_what_was_expected_what_came_and_what_was_said_last() {
     outcome.status(1).stderr_lines(&[
         r"<web/\d+\]: up",
         r"<main/\d+\]: Launching the test: greets: .*",
-        r"<main/\d+\]: test\.greets has failed: expected: exit status is 0; found: .*",
+        r"<main/\d+\]: test\.greets failed: expected: exit status is 0; found: .*",
     ]);
     ends_with(&outcome, "1 test passed, 1 failed; stop drill clean; .*");
 }

@@ -15,7 +15,7 @@ const SECRET: &str = "/run/secrets/db_password";
 const MIGRATION: &str = "/srv/web/migrate.sql";
 
 /// What a stop that was no clean one says.
-const KILLED: &str = "did not stop in time|was killed by SIGKILL";
+const KILLED: &str = "did not exit in time|was killed by SIGKILL";
 
 /// The stack with a password for its database.
 fn stack() -> Run {
@@ -134,7 +134,7 @@ fn a_service_that_is_killed_is_back_with_what_stands_on_it() {
                 assert_eq!(stack.lines(&launched(unit)).len(), times, "{unit}\n{}", stack.text());
             }
             stack.stop_in_time();
-            stack.wait().status(143).lacks("did not stop in time");
+            stack.wait().status(143).lacks("did not exit in time");
         },
     );
 }

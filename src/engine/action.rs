@@ -108,6 +108,8 @@ pub(crate) enum Fact {
     Blocked {
         /// It, the unit that it waits for, and so on to the one where it began.
         chain: Vec<UnitId>,
+        /// How the last of these ended, if it has.
+        by: Option<Ended>,
         /// How it counts.
         ended: Ended,
     },

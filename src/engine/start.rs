@@ -205,9 +205,11 @@ impl Engine {
         let ended = self.end(id, How::Blocked(by), status, actions);
         let mut chain = vec![id];
         let mut link = Some(by);
+        let mut last = None;
         while let Some(unit) = link.filter(|_| chain.len() <= self.states.len()) {
             chain.push(unit);
-            link = match self.ended(unit).map(|ended| ended.how) {
+            last = self.ended(unit);
+            link = match last.map(|ended| ended.how) {
                 Some(How::Blocked(next)) => Some(next),
                 Some(
                     How::Process(_)
@@ -223,7 +225,7 @@ impl Engine {
             };
         }
         // Ahead of what follows from it.
-        actions.insert(said, Action::Tell(Fact::Blocked { chain, ended }));
+        actions.insert(said, Action::Tell(Fact::Blocked { chain, by: last, ended }));
         if self.graph.node(id).test().is_some() {
             actions.push(Action::Tell(Fact::TestEnded { unit: id, ended }));
         }

@@ -13,9 +13,9 @@ use crate::engine::{Ended, Ending, Fact, How, TestEnd};
 use crate::graph::{Graph, UnitId};
 use crate::signal::Signal;
 
-/// What to do about a stop that nobody hears.
-const WINCH_HELP: &str = ": if it is the image's STOPSIGNAL, as where that is FROM httpd or \
-    php:apache, write `[signals] WINCH = \"stop\"`";
+/// What to do about a stop signal that reaches no unit.
+const WINCH_HELP: &str = ". If it is the image's STOPSIGNAL (httpd, php:apache), write \
+    `[signals] WINCH = \"stop\"`";
 
 /// A unit was started. Its line comes before anything that the unit writes itself.
 pub(crate) fn started(graph: &Graph, id: UnitId, pid: i32) -> Line {
@@ -40,27 +40,29 @@ pub(crate) fn started(graph: &Graph, id: UnitId, pid: i32) -> Line {
 }
 
 /// The lines of one fact, which most facts have one of. `why` is what trc knows of its cause, such
-/// as what the last try of a probe came to.
+/// as the result of the last attempt of a probe.
 pub(crate) fn fact(graph: &Graph, fact: &Fact, why: Option<&str>) -> Vec<Line> {
     let because = why.map_or_else(String::new, |why| format!(": {why}"));
     let name = |id: &UnitId| graph.node(*id).unit.id();
     let line = match fact {
         Fact::Exited { unit, pid, ending } => exited(graph, *unit, *pid, *ending),
-        Fact::Blocked { chain, ended } => {
-            let names: Vec<String> = chain.iter().map(name).collect();
-            let why = format!("{} (exitcode={})", names.join(" waits for "), ended.status);
-            let message = format!("can't be started any more: {why}");
+        Fact::Blocked { chain, by, ended } => {
+            let waits: Vec<String> =
+                chain[1..].iter().map(|id| format!("waits for {}", name(id))).collect();
+            let by = by.map_or_else(String::new, |by| format!(", which {}", how(graph, by)));
+            let why = format!("it {}{by}", waits.join(", which "));
+            let message = format!("cannot start {}: {why}", name(&chain[0]));
             Line::about(Level::Error, "blocked", chain[0], message).with_status(ended.status)
         }
         Fact::Failed { unit, ended } => {
             let ignored = match graph.node(*unit).unit.on_failure {
-                OnFailure::Ignore => "; on_failure ignores that",
+                OnFailure::Ignore => "; ignoring it (on_failure)",
                 OnFailure::Policy | OnFailure::Stop => "",
             };
             let message = format!("{} {}{ignored}", name(unit), how(graph, *ended));
             Line::about(Level::Warn, "failed", *unit, message)
         }
-        // Those are for the supervisor to find out and to tell.
+        // The supervisor finds those out and tells them.
         Fact::NotStarted { errno: 0, .. } | Fact::LeftBehind { .. } => return Vec::new(),
         Fact::NotStarted { unit, stage, errno } => {
             let why = not_started(graph, *unit, *stage, *errno, why);
@@ -86,16 +88,16 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact, why: Option<&str>) -> Vec<Line> {
         }
         Fact::Unhealthy { unit, then } => {
             let (level, what) = match then {
-                Then::Restart => (Level::Warn, "it is restarted"),
-                Then::Stop => (Level::Error, "that ends the run"),
-                Then::Ignore => (Level::Warn, "that is ignored"),
+                Then::Restart => (Level::Warn, "restarting it"),
+                Then::Stop => (Level::Error, "stopping the run"),
+                Then::Ignore => (Level::Warn, "ignoring it"),
             };
-            let message = format!("{} is not healthy{because}; {what}", name(unit));
+            let message = format!("{} is unhealthy{because}; {what}", name(unit));
             Line::about(level, "unhealthy", *unit, message)
         }
         Fact::Overran { unit } => {
             let most = graph.node(*unit).unit.max_runtime.map(seconds).unwrap_or_default();
-            let message = format!("{} has run for longer than {most}", name(unit));
+            let message = format!("{} exceeded its max_runtime of {most}", name(unit));
             Line::about(Level::Error, "overran", *unit, message)
         }
         Fact::Restarting { unit, after, restarts, how: by, status, .. } => {
@@ -109,7 +111,7 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact, why: Option<&str>) -> Vec<Line> {
         }
         Fact::GaveUp { unit, restarts } => {
             let message = format!(
-                "{} is not restarted any more: it was {restarts} times within {}",
+                "giving up on {}: {restarts} restarts in {} (restart.max)",
                 name(unit),
                 window(graph, *unit)
             );
@@ -123,13 +125,13 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact, why: Option<&str>) -> Vec<Line> {
             let winch = signal.number() == libc::SIGWINCH;
             let help = if winch { WINCH_HELP } else { "" };
             let level = if winch { Level::Warn } else { Level::Debug };
-            Line::of_run(level, "unheard", format!("{signal} has reached no unit{help}"))
+            Line::of_run(level, "unheard", format!("no unit received {signal}{help}"))
         }
         Fact::Stopping => {
             Line::of_run(Level::Info, "stopping", "Trying to terminate sub-processes...")
         }
         Fact::Terminating { unit, pid } => {
-            // TrivialRC's line, which says no name.
+            // TrivialRC's line, which has no name.
             let message = format!("terminating the child process <pid={pid}>");
             let line = Line::about(Level::Info, "terminating", *unit, message);
             return vec![stopping(graph, *unit), line];
@@ -142,14 +144,14 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact, why: Option<&str>) -> Vec<Line> {
         Fact::StopCommandFailed { unit, instead } => {
             let then = match instead {
                 Some(signal) => format!("sending {signal} instead"),
-                None => "the unit itself has ended".to_owned(),
+                None => "the unit itself has exited".to_owned(),
             };
             let message = format!("the stop command of {} failed; {then}", name(unit));
             Line::about(Level::Warn, "stop-command-failed", *unit, message)
         }
         Fact::StopCommandKilled { unit } => {
             let message = format!(
-                "killing the stop command of {}: it did not end in time, though the unit has",
+                "killing the stop command of {}: it is still running, although the unit has exited",
                 name(unit)
             );
             Line::about(Level::Warn, "killing", *unit, message)
@@ -163,26 +165,27 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact, why: Option<&str>) -> Vec<Line> {
                 How::Test(TestEnd::Passed | TestEnd::Skipped | TestEnd::TimedOut) => {
                     how(graph, *ended)
                 }
-                // The rest says how.
-                _ => "has failed".to_owned(),
+                // The rest of the line says how.
+                _ => "failed".to_owned(),
             };
             let level = if ended.failed() { Level::Error } else { Level::Info };
             let message = format!("{} {how}{because}", name(unit));
             Line::about(level, "test-ended", *unit, message).with_status(ended.status)
         }
         Fact::KillingLeft { unit, insisted } => {
-            let why = no_time("it", *insisted);
-            let message = format!("killing what {} left: {why}", name(unit));
+            let why = no_time("they", *insisted);
+            let message = format!("killing the leftovers of {}: {why}", name(unit));
             Line::about(Level::Warn, "killing", *unit, message)
         }
         Fact::KillingRest { insisted } => {
-            let message = format!("killing what remains: {}", no_time("it", *insisted));
+            let why = no_time("they", *insisted);
+            let message = format!("killing the remaining processes: {why}");
             Line::of_run(Level::Warn, "killing", message)
         }
         Fact::NotUpYet { units } => {
             let which =
                 units.iter().map(|(id, what)| format!("{}, which {}", name(id), lack(*what)));
-            let message = format!("the tests are done; waiting for {}", some(which));
+            let message = format!("the tests have finished; waiting for {}", some(which));
             Line::of_run(Level::Info, "waiting", message)
         }
         Fact::Impossible { what } => {
@@ -191,17 +194,17 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact, why: Option<&str>) -> Vec<Line> {
             Line::of_run(Level::Error, "log", message)
         }
         Fact::CutShort { killed, not_run } => {
-            let killed = killed.iter().map(|id| format!("{} is killed", name(id)));
-            let not_run = not_run.iter().map(|id| format!("{} does not run", name(id)));
+            let killed = killed.iter().map(|id| format!("killing {}", name(id)));
+            let not_run = not_run.iter().map(|id| format!("not running {}", name(id)));
             let what = killed.chain(not_run).collect::<Vec<_>>().join(", ");
-            let message = format!("there is no more time for halt units: {what}");
+            let message = format!("no time is left for the halt units: {what}");
             Line::of_run(Level::Warn, "cut-short", message)
         }
     };
     vec![line]
 }
 
-/// Which unit is told to stop, and how. With TrivialRC's own forms the log is as TrivialRC has it.
+/// Which unit trc stops, and how. With TrivialRC's own forms the log is as TrivialRC has it.
 fn stopping(graph: &Graph, id: UnitId) -> Line {
     let node = graph.node(id);
     let level = if node.unit.form == Form::Declared { Level::Info } else { Level::Debug };
@@ -210,7 +213,7 @@ fn stopping(graph: &Graph, id: UnitId) -> Line {
         None => node.stop_signal.to_string(),
     };
     let (name, timeout) = (node.unit.id(), seconds(node.stop_timeout));
-    let message = format!("stopping {name}: {how}, and SIGKILL after {timeout}");
+    let message = format!("stopping {name}: {how}, then SIGKILL after {timeout}");
     Line::about(level, "stopping-unit", id, message)
 }
 
@@ -227,7 +230,7 @@ fn exited(graph: &Graph, id: UnitId, pid: i32, ending: Ending) -> Line {
         }
         Stage::Halt => ("Exiting from the shutdown command", Whose::Own),
     };
-    // TrivialRC says nothing when a boot script has ended well.
+    // TrivialRC says nothing when a boot script has succeeded.
     let level = if unit.stage == Stage::Boot && status == 0 { Level::Debug } else { Level::Info };
     let message = format!("{what} (exitcode={status}): {label}");
     Line { whose, ..Line::about(level, "exited", id, message).with_status(status) }
@@ -240,7 +243,7 @@ fn window(graph: &Graph, id: UnitId) -> String {
 /// Why something is killed.
 fn no_time(name: &str, insisted: Option<Signal>) -> String {
     match insisted {
-        Some(signal) => format!("{signal} came again, and {name} had not stopped yet"),
-        None => format!("{name} did not stop in time"),
+        Some(signal) => format!("got {signal} again before {name} had exited"),
+        None => format!("{name} did not exit in time"),
     }
 }

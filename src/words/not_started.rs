@@ -75,7 +75,7 @@ pub(crate) fn not_started(
 /// What could not be done.
 fn step(stage: SpawnStage) -> &'static str {
     match stage {
-        SpawnStage::Settings => "cannot be started as it is written",
+        SpawnStage::Settings => "cannot apply its settings",
         SpawnStage::Prepare => "cannot make its pipes",
         SpawnStage::Fork => "cannot fork",
         SpawnStage::Group => "cannot make its process group",
@@ -91,8 +91,8 @@ fn step(stage: SpawnStage) -> &'static str {
     }
 }
 
-/// What the kernel said to a start of a program beside the units' own, for people: a probe's, or
-/// one that stops a unit.
+/// Why a program other than the units' own could not be started, for people: the command of a
+/// probe, or a stop command.
 pub(crate) fn program_failure(
     program: &Template,
     stage: SpawnStage,
@@ -118,7 +118,7 @@ fn not_executed(program: &str, errno: i32, why: Option<&str>) -> String {
         }
         libc::ENOENT => format!("{program}: command not found in PATH"),
         libc::ENOEXEC => format!(
-            "{program}: neither in an executable format of this machine nor a script that starts with `#!`"
+            "{program}: exec format error: it is neither a program for this machine nor a script that starts with `#!`"
         ),
         _ => {
             let why = meaning(SpawnStage::Execute, errno);

@@ -104,13 +104,13 @@ pub(crate) fn observed(graph: &Graph, observed: &Observed<'_>) -> Line {
         }
         Observed::NoSubreaper(why) => {
             let message = format!(
-                "what units put into the background may outlive trc: it cannot become its parent: {why}"
+                "cannot become a subreaper, so daemons that units start may outlive trc: {why}"
             );
             Line::of_run(Level::Warn, "no-subreaper", message)
         }
         Observed::NoMemory(left) => {
             let message = format!(
-                "the kernel gave trc no more memory: it goes on with a reserve, of which {left} KiB are left"
+                "the kernel gives trc no more memory; continuing with a reserve, of which {left} KiB are left"
             );
             Line::of_run(Level::Error, "memory", message)
         }
@@ -132,15 +132,17 @@ pub(crate) fn observed(graph: &Graph, observed: &Observed<'_>) -> Line {
                 Purpose::Health => "healthy",
             };
             let message = format!(
-                "cannot try whether {} is {what}, which counts as no failure: {why}; trying again",
+                "cannot check whether {} is {what}: {why} (not counted as a failure); trying again",
                 name(unit)
             );
             Line::about(Level::Warn, "not-tried", *unit, message)
         }
         Observed::StoppedByTerminal(unit, reading) => {
             let what = if *reading { "read from" } else { "wrote to or set" };
-            let message =
-                format!("{} is stopped: in the background, it {what} the terminal", name(unit));
+            let message = format!(
+                "{} is suspended: it {what} the terminal, which background units cannot use",
+                name(unit)
+            );
             Line::about(Level::Warn, "stopped", *unit, message)
         }
         Observed::Stranger(unit, pid, uid, command) => {
@@ -149,7 +151,7 @@ pub(crate) fn observed(graph: &Graph, observed: &Observed<'_>) -> Line {
         }
         Observed::NotRead(unit, pid) => {
             let message = format!(
-                "the output of what {} <pid={pid}> has left behind is no longer read",
+                "no longer reading the output of the leftovers of {} <pid={pid}>",
                 name(unit)
             );
             Line::about(Level::Warn, "let-go", *unit, message)
@@ -160,11 +162,13 @@ pub(crate) fn observed(graph: &Graph, observed: &Observed<'_>) -> Line {
         }
         Observed::TooLong(variable) => {
             let variable = variable.display();
-            let message = format!("{variable} is too long for programs: only scripts see it");
+            let message = format!(
+                "the variable {variable} is too long for the environment of a program; only scripts get it"
+            );
             Line::of_run(Level::Warn, "oversize", message)
         }
         Observed::StateLost(unit, why) => {
-            let message = format!("what {} has set is lost: {why}", name(unit));
+            let message = format!("the boot state of {} is lost: {why}", name(unit));
             Line::about(Level::Warn, "state-lost", *unit, message)
         }
         Observed::Over(status) => {
@@ -178,21 +182,23 @@ fn stranger(name: &str, pid: i32, uid: u32, command: Option<&str>) -> String {
     match command {
         Some(command) => {
             format!(
-                "ignoring what process {pid} ({command}) says of {name}, which it is no part of"
+                "ignoring a notification for {name} from process {pid} ({command}), which does not \
+                 belong to {name}"
             )
         }
         None if pid == 0 => {
-            format!("ignoring what a process outside of the container says of {name}")
+            format!("ignoring a notification for {name} from a process outside the container")
         }
         None => format!(
-            "ignoring what process {pid} of user {uid} has said of {name}: it exited before trc could \
-             see whether it was a part of it, and others have that user; give {name} a user of its \
-             own, or send with `systemd-notify`, which waits until it was seen"
+            "ignoring a notification for {name} from process {pid} of user {uid}: it exited before \
+             trc could find out whether it belonged to {name}, and other units run as the same \
+             user; give {name} a user of its own, or notify with `systemd-notify`, which waits until \
+             trc has read the notification"
         ),
     }
 }
 
-/// A service that goes into the background is lost to trc, and to whoever waits for its end.
+/// A service that daemonizes is lost to trc, and to whoever waits until it exits.
 fn left_behind(graph: &Graph, id: UnitId, ending: Ending, who: &str) -> Line {
     let node = graph.node(id);
     let (name, status) = (node.unit.id(), ending.status());
@@ -203,21 +209,20 @@ fn left_behind(graph: &Graph, id: UnitId, ending: Ending, who: &str) -> Line {
     } else {
         ""
     };
-    let message =
-        format!("{name} exited (exitcode={status}) and left {who} in the background{advice}");
+    let message = format!("{name} exited (exitcode={status}) and left {who} running{advice}");
     Line::about(level, "left-behind", id, message)
 }
 
-/// Whom the OOM killer has killed, which is also a finding of a test run.
+/// The processes that the OOM killer has killed, which is also a finding of a test run.
 pub(crate) fn out_of_memory(graph: &Graph, victims: &[OomVictim], others: u64) -> String {
     let known = victims.iter().map(|OomVictim { pid, command, unit }| {
         let of = unit.map(|id| format!(" of {}", graph.node(id).unit.id())).unwrap_or_default();
         format!("{command} <pid={pid}>{of}")
     });
     let whom = match (victims.len(), others) {
-        (0, 1) => "a process that no unit's main process was".to_owned(),
-        (0, many) => format!("{many} processes that no unit's main process was"),
+        (0, 1) => "a process that was not the main process of a unit".to_owned(),
+        (0, many) => format!("{many} processes that were not the main process of a unit"),
         _ => some(known),
     };
-    format!("the OOM killer has killed {whom}: the container's memory limit was reached")
+    format!("the OOM killer killed {whom}: the container reached its memory limit")
 }

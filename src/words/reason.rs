@@ -21,7 +21,9 @@ pub(crate) fn reason(engine: &Engine, reason: &Reason, whys: &BTreeMap<UnitId, S
     };
     let cause = match &reason.cause {
         Cause::Boot(id) => format!("boot failed: {}", failed(*id)),
-        Cause::CommandLine => "what boot made of the command line can't be run".to_owned(),
+        Cause::CommandLine => {
+            "cannot run the command line that the boot scripts have set".to_owned()
+        }
         Cause::Ended(id) | Cause::Failed(id) | Cause::AllEnded(Some(id)) => {
             format!("{}{}", failed(*id), first(Some(*id)))
         }
@@ -31,7 +33,7 @@ pub(crate) fn reason(engine: &Engine, reason: &Reason, whys: &BTreeMap<UnitId, S
             format!("stopped by {signal} from {}{}", sender(graph, from), first(None))
         }
         Cause::Terminal(id, signal) => {
-            format!("stopped by {signal} from the terminal, which ended {}", name(*id))
+            format!("stopped by {signal} from the terminal, which terminated {}", name(*id))
         }
     };
     match reason.last_word {
@@ -75,7 +77,7 @@ pub(crate) fn ended(
             // What failed is told as the first failure; what is well can't be.
             let well = match engine.ended(by) {
                 Some(other) if !other.failed() => format!(", which {}", how(graph, other)),
-                None if graph.node(by).is_outside() => ", which is there".to_owned(),
+                None if graph.node(by).is_outside() => ", which is ready".to_owned(),
                 Some(_) | None => String::new(),
             };
             format!("{}{well}", how(graph, ended))
@@ -123,7 +125,7 @@ fn tested(engine: &Engine) -> String {
         _ => None,
     };
     match [failed, skipped, unclean].into_iter().flatten().collect::<Vec<_>>().join("; ") {
-        nothing if nothing.is_empty() => "every test has passed".to_owned(),
+        nothing if nothing.is_empty() => "all tests passed".to_owned(),
         text => text,
     }
 }
@@ -134,16 +136,16 @@ pub(crate) fn lack(lack: Lack) -> &'static str {
         Lack::NeverStarted => "was never started",
         Lack::NotReady => "is not ready",
         Lack::NotBack => "is not up again",
-        Lack::StillRuns => "has not ended, as a one-shot does",
+        Lack::StillRuns => "is a one-shot and has not exited",
     }
 }
 
 /// How a unit ended, after its name.
 pub(crate) fn how(graph: &Graph, ended: Ended) -> String {
     match ended.how {
-        How::Process(ending) if !ended.failed() => format!("ended with status {}", ending.status()),
+        How::Process(ending) if !ended.failed() => format!("exited with {}", ending.status()),
         How::Process(Ending::Code(0)) if ended.failed() => {
-            "ended with status 0, which is no success for it".to_owned()
+            "exited with 0, which is not a success for it".to_owned()
         }
         How::Process(Ending::Code(code)) => format!("failed with status {code}"),
         How::Process(Ending::Signal(signal)) => format!("was killed by {signal}"),
@@ -153,18 +155,16 @@ pub(crate) fn how(graph: &Graph, ended: Ended) -> String {
         }
         How::Unkillable => "survived SIGKILL".to_owned(),
         How::NotReady => "was not ready in time".to_owned(),
-        How::Unhealthy => "was not healthy".to_owned(),
-        How::Overran => "has run for longer than its max_runtime".to_owned(),
-        How::Found => "was there".to_owned(),
+        How::Unhealthy => "was unhealthy".to_owned(),
+        How::Overran => "exceeded its max_runtime".to_owned(),
+        How::Found => "was ready".to_owned(),
         How::Test(end) => match end {
-            TestEnd::Passed => "has passed",
+            TestEnd::Passed => "passed",
             TestEnd::Skipped => "was skipped",
-            TestEnd::Failed => "has failed",
-            TestEnd::TimedOut => "took too long",
-            TestEnd::DidNotHold => "did not hold",
-            TestEnd::NotRecovered => {
-                "has failed: the unit that it did something to was not up again"
-            }
+            TestEnd::Failed => "failed",
+            TestEnd::TimedOut => "timed out",
+            TestEnd::DidNotHold => "failed: its checks did not stay true",
+            TestEnd::NotRecovered => "failed: the unit did not recover from the fault",
         }
         .to_owned(),
     }

@@ -211,7 +211,7 @@ impl Witness<'_> {
                 self.units[at].owes_signal = !by_command;
                 Ok(())
             }
-            Fact::Blocked { chain, ended } => self.blocked(chain, *ended, built),
+            Fact::Blocked { chain, ended, .. } => self.blocked(chain, *ended, built),
             Fact::NotStarted { unit, .. } => {
                 let at = built.unit(*unit);
                 let over = matches!(

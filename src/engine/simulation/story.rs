@@ -99,7 +99,7 @@ pub(super) fn action(action: &Action, built: &Built) -> String {
         Action::Settle => "look at the command line".to_owned(),
         Action::Sweep(signal) => format!("{signal} to whatever is left"),
         Action::SweepOver => "the sweep is over".to_owned(),
-        Action::Tell(Fact::Blocked { chain, ended }) => {
+        Action::Tell(Fact::Blocked { chain, ended, .. }) => {
             let chain: Vec<String> = chain.iter().map(of).collect();
             format!("say: {} waits in vain, status {}", chain.join(" for "), ended.status)
         }

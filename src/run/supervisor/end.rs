@@ -102,7 +102,7 @@ impl Supervisor {
         let Some(reason) = reason else { return String::new() };
         let mut text = words::reason::reason(&self.engine, &reason, &self.whys);
         if self.oom_victim.is_some_and(|id| reason.first_failure == Some(id)) {
-            text.push_str(" (the OOM killer: the container's memory limit was reached)");
+            text.push_str(" (by the OOM killer: the container reached its memory limit)");
         }
         if let Some(id) = reason.first_failure {
             text.push_str(&self.last_output(id));

@@ -308,7 +308,7 @@ impl Supervisor {
                     && !self.lines.has_faulted()
                 {
                     let name = self.graph.node(*unit).unit.id();
-                    self.reporter.journal().warned(format_args!("{name} is not healthy"));
+                    self.reporter.journal().warned(format_args!("{name} is unhealthy"));
                 }
             }
             Action::End { status } => self.end = Some(status),
