@@ -180,6 +180,6 @@ fn report_says_how_it_ended() {
         let text = format!("shell = '{shell}'\n[sync.main]\nscript = 'exit 7'\n");
         let bad = with("halt.report.toml", shell).file("trc.toml", text).run();
         bad.status(7)
-            .stderr_lines(&[r"<halt/\d+\]: ended with status 7: sync\.main failed with status 7"]);
+            .stderr_lines(&[r"<halt/\d+\]: exited with 7: sync\.main failed with status 7"]);
     }
 }

@@ -175,13 +175,10 @@ fn a_test_fails_where_a_command_in_it_fails_whatever_the_shell() {
 fn a_failed_test_names_the_command_that_failed() {
     let script = "check() {\n  cat $W/missing | grep x\n  echo done\n}\ntrue\ncheck\n";
     let rows = [
-        (script, "it ended with status 1 at line 6, in check: `grep x`; its last output: cat:"),
-        (
-            "true\n\ncat $W/missing | cat\n",
-            "it ended with status 1 at line 3: `cat $W/missing | cat`",
-        ),
-        ("x=$(\n  cat $W/missing\n)\n", "it ended with status 1 at line "),
-        ("exit 1\n", "it ended with status 1\"\n"),
+        (script, "it exited with 1 at line 6, in check: `grep x`; its last output: cat:"),
+        ("true\n\ncat $W/missing | cat\n", "it exited with 1 at line 3: `cat $W/missing | cat`"),
+        ("x=$(\n  cat $W/missing\n)\n", "it exited with 1 at line "),
+        ("exit 1\n", "it exited with 1\"\n"),
     ];
     for (script, says) in rows {
         let outcome = Form::Declared("test").trc(SHELLS[0].1, script).run();

@@ -364,7 +364,7 @@ const BROKEN: &[Row] = &[
         ],
         tests: "port",
         point: Some("test.port"),
-        says: "nothing listens on 127.0.0.1:25/tcp; one port is listened on: 2525/tcp",
+        says: "nothing listens on 127.0.0.1:25/tcp; the only listening port is 2525/tcp",
     },
     Row {
         image: Mail,
@@ -396,7 +396,7 @@ const BROKEN: &[Row] = &[
         )],
         tests: "stays",
         point: Some("test.stays"),
-        says: "it did not hold: something listens on 127.0.0.1:25/tcp; found: nothing listens",
+        says: "it did not stay true: something listens on 127.0.0.1:25/tcp; found: nothing listens",
     },
     Row {
         image: Mail,
@@ -411,7 +411,7 @@ const BROKEN: &[Row] = &[
         ],
         tests: "port",
         point: Some("async.opensmtpd.stop"),
-        says: "did not end within 1 s of SIGTERM and was killed",
+        says: "did not exit within 1 s of SIGTERM and was killed",
     },
     Row {
         image: Mail,
@@ -422,7 +422,7 @@ const BROKEN: &[Row] = &[
         ],
         tests: "delivery",
         point: Some("test.delivery"),
-        says: "it ended with status 70 at line 1: ",
+        says: "it exited with 70 at line 1: ",
     },
     Row {
         image: Mail,
@@ -433,7 +433,7 @@ const BROKEN: &[Row] = &[
         ],
         tests: "log",
         point: Some("test.log"),
-        says: "it has the line \\\"fatal: no space left on device\\\"",
+        says: "it printed the line \\\"fatal: no space left on device\\\"",
     },
     Row {
         image: Mail,
@@ -468,7 +468,7 @@ const BROKEN: &[Row] = &[
         by: &[File("/etc/trc.d/boot.fill", "(x=$(head -c 300000000 /dev/zero | tr '\\0' x))\n")],
         tests: "memory",
         point: Some("test.memory"),
-        says: "at most 256 MiB of memory in the container; found: it has had ",
+        says: "at most 256 MiB of memory in the container; found: it has used ",
     },
     Row {
         image: Mail,
@@ -483,7 +483,7 @@ const BROKEN: &[Row] = &[
         ],
         tests: "no-relay",
         point: Some("test.no-relay"),
-        says: "exit status is 70; found: it ended with status 0",
+        says: "exit status is 70; found: it exited with 0",
     },
     Row {
         image: Mail,
@@ -536,7 +536,7 @@ const BROKEN: &[Row] = &[
         ],
         tests: "requests",
         point: Some("test.requests"),
-        says: "/var/log/nginx/proxy.log is there as expected; found: it is not there",
+        says: "/var/log/nginx/proxy.log is there as expected; found: it does not exist",
     },
     Row {
         image: Web,
@@ -587,7 +587,7 @@ const BROKEN: &[Row] = &[
         ],
         tests: "doors",
         point: Some("sessions"),
-        says: "async.proxy has left nginx",
+        says: "async.proxy left nginx",
     },
     Row {
         image: Web,
@@ -797,7 +797,7 @@ const BROKEN: &[Row] = &[
         by: &[Env("TRC_ASYNC__CACHE__EXEC", cache_after!("subprocess.Popen(['sleep', '1000'])"))],
         tests: "socket",
         point: Some("orphans"),
-        says: "async.cache has left sleep 1000",
+        says: "async.cache left sleep 1000",
     },
     Row {
         image: Web,
@@ -808,7 +808,7 @@ const BROKEN: &[Row] = &[
         )],
         tests: "socket",
         point: Some("sessions"),
-        says: "has left sleep 1000",
+        says: "left sleep 1000",
     },
     Row {
         image: Web,
@@ -844,7 +844,7 @@ const BROKEN: &[Row] = &[
         ],
         tests: "db-user",
         point: Some("async.db.stop"),
-        says: "did not end within 1 s of SIGUSR2 and was killed",
+        says: "did not exit within 1 s of SIGUSR2 and was killed",
     },
     Row {
         image: Web,

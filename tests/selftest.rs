@@ -179,7 +179,7 @@ fn a_failed_test_says_what_was_expected_what_came_and_what_units_said_last() {
         "    not ok 3 - stdout has \"three\"\n",
         "    not ok 4 - stderr lacks \"two\"\n",
         "not ok 1 - test.bad\n",
-        "it ended with status 4",
+        "it exited with 4",
         "ok 2 - test.good\n",
         "async.web",
     ] {
@@ -225,11 +225,11 @@ fn what_is_not_so_is_named_with_what_is() {
     }
     let rows = [
         Row { test: "expect.tcp = '127.0.0.1:1'", found: "connection refused; " },
-        Row { test: "expect.tcp = 1", found: "listened on" },
-        Row { test: "expect.http = 'http://[::1]:1/'", found: "listened on" },
+        Row { test: "expect.tcp = 1", found: "listening port" },
+        Row { test: "expect.http = 'http://[::1]:1/'", found: "listening port" },
         Row { test: "expect.unix = '/no/such'", found: "/no/such" },
         Row { test: "expect.listening = '1/tcp'", found: "1/tcp" },
-        Row { test: "expect.file = '/no/such'", found: "it is not there" },
+        Row { test: "expect.file = '/no/such'", found: "it does not exist" },
         Row { test: "expect.file = { path = '/etc/passwd', mode = '600' }", found: "644" },
         Row { test: "expect.file = { path = '/etc/passwd', owner = 'nobody' }", found: "root" },
         Row { test: "expect.file = { path = '/etc/passwd', contains = 'xyzzy' }", found: "xyzzy" },
@@ -237,7 +237,7 @@ fn what_is_not_so_is_named_with_what_is() {
         Row { test: "expect.running = '!cat'", found: "cat" },
         Row { test: "expect = { running = 'cat', user = 'nobody' }", found: "root" },
         Row { test: "expect.user = 'nobody'", found: "async.web" },
-        Row { test: "expect.log.contains = 'never said'", found: "no such line" },
+        Row { test: "expect.log.contains = 'never said'", found: "no line matches" },
         Row {
             test: "expect = { log = { contains = 'up', forbids = 'up' }, within = '300ms' }",
             found: "the line",
@@ -258,7 +258,7 @@ fn what_is_not_so_is_named_with_what_is() {
         },
         Row {
             test: "script = 'cat $W/never'\nmax_runtime = '100ms'",
-            found: "did not end within 0.1",
+            found: "did not exit within 0.1",
         },
     ];
     if !root() {
@@ -310,8 +310,8 @@ fn a_port_alone_that_only_the_loopback_listens_on_fails() {
         for listening in [format!("{port}"), format!("'{port}/tcp'")] {
             let outcome = tested(&format!("[test.t]\nexpect.listening = {listening}\n")).run();
             outcome.status(1).stdout_has(&format!(
-                "{port}/tcp can be reached from this container alone: something listens on \
-                 {address}/tcp; if that is meant, name the address"
+                "{port}/tcp can be reached from within the container only: something listens on \
+                 {address}/tcp; if that is intended, write the address in the check"
             ));
         }
         let named = format!("[test.t]\nexpect.listening = '{address}'\n");
@@ -421,20 +421,18 @@ fn a_line_that_is_missing_may_be_kept_back_by_a_pipe() {
              [test.t]\nafter = ['web']\nexpect.log.contains = 'up'\n"
         );
         let outcome = tested(&toml).run();
-        outcome.status(1).stdout_has("it has no such line");
+        outcome.status(1).stdout_has("no line matches");
         assert_eq!(outcome.out().contains(hint), hinted, "{}", outcome.out());
         let toml = format!(
             "[async.web]\nscript = '{says}; exec cat $W/never'\nready = {{ log = 'up', within = '0.5s' }}\noutput = 'prefix'\n"
         );
         let outcome = Trc::toml(&toml).run();
-        outcome
-            .status(124)
-            .stderr_has("was not ready within 0.5 s: no line of its output has matched");
+        outcome.status(124).stderr_has("was not ready within 0.5 s: no line of its output matches");
         assert_eq!(outcome.err().contains(hint), hinted, "{}", outcome.err());
     }
     // Who has ended writes nothing more: that is not waited for.
     let toml = "[async.job]\noneshot = true\nexec = 'true'\n[test.t]\nafter = ['job']\nexpect.log.contains = 'up'\n";
-    tested(toml).run().status(1).stdout_has("it has no such line\"");
+    tested(toml).run().status(1).stdout_has("no line matches\"");
 }
 
 #[test]
@@ -457,19 +455,19 @@ fn what_did_not_hold_or_took_too_long_is_named() {
     for (test, says) in [
         (
             "script = '[ ! -e $W/n ] || exit 4; : >$W/n'\nexpect.holds = '10s'",
-            "it did not hold: exit status is 0; found: it ended with status 4",
+            "it did not stay true: exit status is 0; found: it exited with 4",
         ),
         (
             "script = 'echo no route >&2; exit 7'",
-            "expected: exit status is 0; found: it ended with status 7; its last output: no route",
+            "expected: exit status is 0; found: it exited with 7; its last output: no route",
         ),
         (
             "script = 'cat $W/never'\nmax_runtime = '100ms'",
-            "expected: exit status is 0; found: it did not end within 0.1",
+            "expected: exit status is 0; found: it did not exit within 0.1",
         ),
         (
             "expect = { fault = { unit = 'x', kill = 'USR1' }, file = '/no/such', within = '10s' }",
-            "async.x did not go on after SIGUSR1; if it is to be restarted by that, the fault takes restarts = true",
+            "async.x did not continue after SIGUSR1; if trc should restart it then, write restarts = true in expect.fault",
         ),
     ] {
         let toml =
@@ -493,7 +491,8 @@ fn what_one_test_has_waited_for_in_vain_no_other_waits_for() {
 fn a_unit_that_is_restarted_again_and_again_is_not_waited_for() {
     let service = "[async.x]\nexec = ['sh', '-c', 'echo no disk; exit 3']\nready.file = '${W}/none'\n\
                    restart = { when = 'always', backoff = '10ms' }\n";
-    let why = "async.x is not up, and was restarted 5 times: it failed with status 3; its last output: no disk";
+    let why =
+        "async.x is not up after 5 restarts: it failed with status 3; its last output: no disk";
     for test in [
         "[test.a]\nexpect.uid = 0\n",
         // It was waited for all the same where another waits for it.
@@ -516,18 +515,18 @@ fn a_unit_that_is_not_up_when_the_tests_are_done_is_a_finding() {
             ),
             &[
                 "not ok 4 - async.db.run",
-                "it was not ready when the tests were done: 127.0.0.1:1",
+                "it was not ready when the tests had finished: 127.0.0.1:1",
                 "async.worker.run",
                 "it was never started: it waits for async.db",
             ][..],
         ),
         (
             format!("[async.db]\n{stays}ready.file = '${{W}}/none'\n"),
-            &["async.db.run", "it was not ready when the tests were done: "],
+            &["async.db.run", "it was not ready when the tests had finished: "],
         ),
         (
             format!("[async.job]\n{stays}oneshot = true\n"),
-            &["async.job.run", "it is a one-shot, and had not ended when the tests were done"],
+            &["async.job.run", "it is a one-shot, but had not exited when the tests had finished"],
         ),
     ] {
         let toml = format!("[async.third]\n{stays}{units}{test}");
@@ -616,14 +615,14 @@ fn each_defect_of_a_run_is_a_point_that_names_it() {
                    stop.timeout = '200ms'\nready.log = 'up'",
             after: "ready",
             point: "async.x.stop",
-            says: "it did not end within 0.2 s of SIGTERM and was killed",
+            says: "it did not exit within 0.2 s of SIGTERM and was killed",
         },
         Row {
             unit: "exec = ['sh', '-c', 'trap \"kill -SEGV $$$$\" TERM; echo up; while :; do read x <$W/never; done']\n\
                    stop.to = 'group'\nready.log = 'up'",
             after: "ready",
             point: "async.x.run",
-            says: "when it was told to stop, it was killed by SIGSEGV",
+            says: "when trc stopped it, it was killed by SIGSEGV",
         },
         Row {
             unit: "exec = ['sh', '-c', 'echo first; echo no disk >&2; exit 3']",
@@ -660,13 +659,13 @@ fn each_defect_of_a_run_is_a_point_that_names_it() {
             unit: "exec = ['sh', '-c', 'cat $W/hello $W/never & exec cat $W/never']\nready.log = 'up'",
             after: "ready",
             point: "orphans",
-            says: "async.x has left cat",
+            says: "async.x left cat",
         },
         Row {
             unit: "exec = ['sh', '-c', 'setsid cat $W/hello $W/never & exec cat $W/never']\nready.log = 'up'",
             after: "ready",
             point: "sessions",
-            says: "async.x has left cat",
+            says: "async.x left cat",
         },
         Row {
             unit: "stop.exec = 'false'\nexec = ['cat', '${W}/never']",
@@ -698,7 +697,7 @@ fn what_a_test_of_everything_forbids_boot_must_not_say_either() {
     let toml =
         "[boot.b]\nscript = 'echo hunter2'\n[async.x]\nexec = ['cat', '${W}/never']\n[test.t]\n";
     let outcome = tested(&format!("{toml}expect.log.forbids = 'hunter2'\n")).run();
-    outcome.status(1).stdout_has("it has the line \\\"hunter2\\\"");
+    outcome.status(1).stdout_has("it printed the line \\\"hunter2\\\"");
     tested(&format!("{toml}after = ['x']\nexpect.log.forbids = 'hunter2'\n")).run().status(0);
     tested(&format!("{toml}expect.log.contains = 'hunter2'\n")).run().status(1);
 }
@@ -721,9 +720,8 @@ fn a_unit_that_fails_when_it_is_told_to_stop_is_a_finding() {
             .status(1)
             .stdout_has("ok 2 - async.x.run\n")
             .stdout_has("not ok 3 - async.x.stop\n");
-        outcome.stdout_has(&format!(
-            "when it was told to stop, it exited with {code}; its last output: "
-        ));
+        outcome
+            .stdout_has(&format!("when trc stopped it, it exited with {code}; its last output: "));
         outcome.stdout_has("no disk").stderr_has("the run was not clean: async.x.stop");
         // Who says that it is meant so is believed.
         tested(&format!("{unit}success = [0, {code}]\n{test}")).run().status(0);
@@ -734,7 +732,7 @@ fn a_unit_that_fails_when_it_is_told_to_stop_is_a_finding() {
     // What kills itself has not stopped either, and what exits as its stop signal has it is well.
     let test = "[test.t]\nexec = 'true'\n";
     let outcome = tested(&format!("{}{test}", told_to_stop("kill -KILL $$$$"))).run();
-    outcome.status(1).stdout_has("when it was told to stop, it was killed by SIGKILL");
+    outcome.status(1).stdout_has("when trc stopped it, it was killed by SIGKILL");
     for does in ["exit 143", "exit 0", "trap - TERM; kill $$$$"] {
         tested(&format!("{}{test}", told_to_stop(does))).run().status(0);
     }
@@ -745,14 +743,10 @@ fn a_test_says_how_its_units_are_to_stop() {
     for (does, expect, found) in [
         ("exit 0", "stop_status = 0", None),
         ("exit 143", "stop_status = [0, 143]", None),
-        ("exit 143", "stop_status = 0", Some("it ended with status 143 after 0.")),
-        ("trap - TERM; kill $$$$", "stop_status = 0", Some("it ended with status 143 after 0.")),
+        ("exit 143", "stop_status = 0", Some("it exited with 143 after 0.")),
+        ("trap - TERM; kill $$$$", "stop_status = 0", Some("it exited with 143 after 0.")),
         ("exit 0", "stop_within = '1h'", None),
-        (
-            "read -t 0.3 -u 9 x; exit 0",
-            "stop_within = '200ms'",
-            Some("it ended with status 0 after "),
-        ),
+        ("read -t 0.3 -u 9 x; exit 0", "stop_within = '200ms'", Some("it exited with 0 after ")),
     ] {
         let toml = format!("{}[test.t]\nexpect.{expect}\n", told_to_stop(does));
         let outcome = tested(&toml).run();
@@ -764,7 +758,7 @@ fn a_test_says_how_its_units_are_to_stop() {
     }
     // Nobody stops in vain to be looked at.
     let toml = "[async.job]\noneshot = true\nexec = 'true'\n[test.t]\nexpect.stop_status = 0\n";
-    tested(toml).run().status(1).stdout_has("no unit that it is about is told to stop");
+    tested(toml).run().status(1).stdout_has("trc stopped none of the units that the test is about");
 }
 
 #[test]
@@ -777,7 +771,7 @@ fn a_stop_that_docker_would_cut_short_is_a_finding_unless_more_time_is_asked_for
         if status == 1 {
             outcome
                 .stdout_has("not ok 7 - shutdown\n")
-                .stdout_has("docker sends KILL to everything after 10 s");
+                .stdout_has("but docker sends SIGKILL after 10 s: make the stop faster, or set");
         }
     }
 }
@@ -873,11 +867,11 @@ fn what_a_unit_used_before_it_ended_counts() {
         python()
     );
     for (asked, found) in [
-        ("max_rss = '40MiB'", Some("async.job has had ")),
+        ("max_rss = '40MiB'", Some("a process of async.job has used ")),
         ("max_rss = '1GiB'", None),
         ("max_cpu = '1ms'", Some("async.job has used 0.")),
         ("max_cpu = '1h'", None),
-        ("max_fds = 10", Some("none of the units that it is about runs")),
+        ("max_fds = 10", Some("none of the units that the test is about is running")),
     ] {
         let outcome = tested(&format!("{job}[test.t]\nexpect.{asked}\n")).run();
         outcome.status(found.is_some().into()).stdout_has(found.unwrap_or("ok 1 - test.t\n"));
@@ -919,7 +913,8 @@ fn a_zombie_that_nobody_waits_for_is_found() {
     let outcome = tested(&toml).run();
     outcome.status(1).stdout_has("not ok 6 - zombies\n");
     let whose = outcome.out().lines().any(|line| {
-        let (_, names) = line.split_once("ended and not waited for: ").unwrap_or_default();
+        let (_, names) =
+            line.split_once("zombies that their parents have not reaped: ").unwrap_or_default();
         names.split_once("> of ").is_some_and(|(_, parent)| parent.contains("python"))
     });
     assert!(whose, "{}", outcome.out());
@@ -1037,7 +1032,7 @@ fn what_commands_of_trc_leave_is_left_behind() {
         let toml = format!(
             "[async.x]\nexec = ['cat', '${{W}}/hello', '${{W}}/never']\n{unit}[test.t]\nexec = 'true'\n"
         );
-        tested(&toml).run().status(1).stdout_has("left when all units had ended: cat");
+        tested(&toml).run().status(1).stdout_has("still running when all units had ended: cat");
     }
 }
 
@@ -1108,7 +1103,7 @@ fn what_a_child_of_a_unit_had_counts_when_all_have_ended() {
         if status == 1 {
             outcome
                 .stdout_has("not ok 8 - test.t.max_rss\n")
-                .stdout_has("more than 64 MiB: async.x has had ");
+                .stdout_has("more than 64 MiB: a process of async.x has used ");
         }
     }
 }
@@ -1118,7 +1113,7 @@ fn what_went_into_a_session_of_its_own_is_told_with_its_unit() {
     let toml = "[async.x]\nexec = ['sh', '-c', 'setsid cat $W/hello $W/never & exec cat $W/never']\nready.log = 'up'\n\
                 [test.t]\nexec = 'true'\n";
     let outcome = tested(toml).run();
-    let whose = outcome.out().lines().any(|line| line.contains("async.x has left cat "));
+    let whose = outcome.out().lines().any(|line| line.contains("async.x left cat "));
     assert!(whose, "{}", outcome.out());
     outcome.status(1);
 }
@@ -1392,7 +1387,9 @@ fn a_report_that_nobody_reads_fails_the_run_after_a_while() {
     let flags = nix::libc::O_NONBLOCK;
     let path = trc.path("fifo");
     let reader = std::fs::File::options().read(true).custom_flags(flags).open(path).unwrap();
-    trc.run().status(1).stderr_has("cannot write the report fifo: it was not read in time");
+    trc.run()
+        .status(1)
+        .stderr_has("cannot write the report fifo: its reader did not read it in time");
     drop(reader);
 }
 
@@ -1440,7 +1437,7 @@ fn a_command_that_has_left_its_process_group_is_killed_too() {
         python()
     ));
     let outcome = trc.file("leaves.py", program).survivors_allowed().run();
-    outcome.status(1).stdout_has("did not end within 1 s");
+    outcome.status(1).stdout_has("did not exit within 1 s");
 }
 
 #[test]
@@ -1537,7 +1534,7 @@ fn a_run_whose_points_are_lost_has_failed() {
         let (read, write) = std::io::pipe().unwrap();
         let trc = tested(&many_long_points()).env("TRC_REPORT", form).stdout_to(write);
         let outcome = trc.run();
-        let why = "cannot write the report on standard output: it was not read in time";
+        let why = "cannot write the report on standard output: its reader did not read it in time";
         outcome.status(1).stderr_has("Exited (exitcode=1)").stderr_has(why);
         drop(read);
     }

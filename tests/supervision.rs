@@ -108,7 +108,7 @@ fn what_is_not_ready_in_time_has_failed_with_124_and_the_last_line_says_why() {
         ),
         (
             "exec = 'cat ${W}/never', timeout = '0.1s'".to_owned(),
-            "did not end within 0.1 s".to_owned(),
+            "did not exit within 0.1 s".to_owned(),
         ),
         ("tcp = 'no-such-host.invalid:1'".to_owned(), "no-such-host.invalid:1: ".to_owned()),
     ];
@@ -182,7 +182,7 @@ fn what_is_waited_for_is_told_with_each_new_reason_and_not_at_each_try() {
     };
     // A moment is nothing to speak of.
     let outcome = Trc::toml(&toml("info", "0.5s")).run();
-    outcome.status(124).stdout_lacks("not ready yet").stderr_has(&why).stderr_has("listened on");
+    outcome.status(124).stdout_lacks("not ready yet").stderr_has(&why).stderr_has("listening port");
     let outcome = Trc::toml(&toml("info", "1.8s")).run();
     outcome.status(124).stdout_has(&format!("async.db is not ready yet: {why}"));
     assert_eq!(outcome.out().matches("not ready yet").count(), 1, "{}", outcome.out());
@@ -297,7 +297,7 @@ fn a_probes_command_that_ended_while_trc_stood_still_has_ended_in_time() {
 #[test]
 fn a_probes_command_may_flood_hang_or_be_killed() {
     let rows = [
-        ("exec = 'yes', timeout = '0.1s'", "`yes` did not end within 0.1 s"),
+        ("exec = 'yes', timeout = '0.1s'", "`yes` did not exit within 0.1 s"),
         ("exec = ['sh', '-c', 'seq 100000; exit 4']", "failed with status 4: 100000"),
         ("exec = ['sh', '-c', 'kill -9 $$$$']", "was killed by SIGKILL"),
         // Its own child outlives it for a while, and holds its output open.

@@ -109,7 +109,7 @@ fn a_failure_is_told_with_what_was_expected_what_came_and_what_was_said_last() {
         "",
         r"test\.greets",
         r"  expected  exit status is 0",
-        r"  found     it ended with status 3; its last output: oops",
+        r"  found     it exited with 3; its last output: oops",
         r"  expected  stdout .*good morning.*",
         r"  found     .*hello.*",
         r"  stderr said last",

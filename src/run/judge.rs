@@ -62,12 +62,12 @@ pub(super) fn judge(check: &Check, about: &[About]) -> Result<(), Unmet> {
         | Check::Tcp(_)
         | Check::Unix(_)
         | Check::Said { .. }
-        | Check::ReadyWithin(_) => Err("this can't be asked here".to_owned()),
+        | Check::ReadyWithin(_) => Err("trc cannot check this here".to_owned()),
     };
     now.map_err(Unmet::from)
 }
 
-const NONE_RUNS: &str = "none of the units that it is about runs";
+const NONE_RUNS: &str = "none of the units that the test is about is running";
 
 /// All units' problems, in one line.
 fn of_each<'a>(

@@ -156,7 +156,7 @@ fn write_through(file: &mut File, text: &[u8], until: Instant) -> io::Result<()>
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 if !wait_for_room(file, until) {
-                    return Err(io::Error::other("it was not read in time"));
+                    return Err(io::Error::other("its reader did not read it in time"));
                 }
             }
             Err(error) => return Err(error),

@@ -111,7 +111,7 @@ impl Stream {
         // What can't be looked at could be anything.
         if self.cut {
             return Err(format!(
-                "there is more than {}, which is all that is kept",
+                "it is longer than {}, and trc keeps no more than that",
                 size(KEPT as u64)
             ));
         }
@@ -238,10 +238,10 @@ impl Trial {
     /// The last verdict that it gave, if any; a failure stands.
     pub(super) fn verdict(&self) -> Option<Said> {
         if self.streams[2].broken {
-            return Some(Said::Fail("its verdict can't be read".to_owned()));
+            return Some(Said::Fail("trc cannot read its verdict".to_owned()));
         }
         if self.streams[2].cut {
-            return Some(Said::Fail(format!("it says more than {}", size(KEPT as u64))));
+            return Some(Said::Fail(format!("it is longer than {}", size(KEPT as u64))));
         }
         let text = String::from_utf8_lossy(&self.streams[2].bytes);
         let mut said = None;

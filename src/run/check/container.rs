@@ -30,16 +30,20 @@ pub(crate) fn no_new_privs(wanted: bool) -> Result<(), String> {
 /// # Errors
 /// How much it has had, or that this isn't told.
 pub(crate) fn max_memory(most: u64) -> Result<(), String> {
-    let peak = cgroup::memory_peak()
-        .ok_or("no cgroup tells: trc is in no container, or the kernel is older than Linux 5.19")?;
+    let peak = cgroup::memory_peak().ok_or(
+        "no cgroup reports it: trc is not in a container, or the kernel is older than Linux 5.19",
+    )?;
     memory_within(peak, cgroup::oom_kills().unwrap_or(0), most)
 }
 
 fn memory_within(peak: u64, oom_kills: u64, most: u64) -> Result<(), String> {
     match oom_kills {
         0 if peak <= most => Ok(()),
-        0 => Err(format!("it has had {}", size(peak))),
-        _ => Err(format!("it has had {}, and wanted more: the OOM killer has struck", size(peak))),
+        0 => Err(format!("it has used {}", size(peak))),
+        _ => Err(format!(
+            "it has used {} and needed more: the OOM killer has killed a process",
+            size(peak)
+        )),
     }
 }
 
@@ -50,7 +54,7 @@ fn memory_within(peak: u64, oom_kills: u64, most: u64) -> Result<(), String> {
 /// Which others there are.
 pub(crate) fn capabilities(wanted: u64) -> Result<(), String> {
     let set = Status::of("self").and_then(|status| status.capabilities("CapBnd"));
-    let set = set.ok_or("/proc/self/status does not tell the capabilities")?;
+    let set = set.ok_or("/proc/self/status does not list the capabilities")?;
     beyond(set, wanted)
 }
 
@@ -75,8 +79,8 @@ pub(crate) fn read_only_root(wanted: bool) -> Result<(), String> {
     match statvfs("/") {
         Ok(found) => match found.flags().contains(FsFlags::ST_RDONLY) {
             read_only if read_only == wanted => Ok(()),
-            true => Err("the root is read-only".to_owned()),
-            false => Err("the root can be written to".to_owned()),
+            true => Err("the root file system is read-only".to_owned()),
+            false => Err("the root file system is writable".to_owned()),
         },
         Err(errno) => Err(errno.desc().to_lowercase()),
     }
@@ -89,7 +93,7 @@ pub(crate) fn read_only_root(wanted: bool) -> Result<(), String> {
 pub(crate) fn uid(wanted: u32) -> Result<(), String> {
     match geteuid().as_raw() {
         found if found == wanted => Ok(()),
-        found => Err(format!("trc's user is {found}")),
+        found => Err(format!("trc runs as user {found}")),
     }
 }
 
@@ -118,8 +122,12 @@ mod tests {
     fn memory_is_judged_by_the_peak_and_the_oom_killer() {
         for (peak, kills, expected) in [
             (64 << 20, 0, None),
-            ((64 << 20) + (1 << 20), 0, Some("it has had 65 MiB")),
-            (4096, 1, Some("it has had 4 KiB, and wanted more: the OOM killer has struck")),
+            ((64 << 20) + (1 << 20), 0, Some("it has used 65 MiB")),
+            (
+                4096,
+                1,
+                Some("it has used 4 KiB and needed more: the OOM killer has killed a process"),
+            ),
         ] {
             let expected = expected.map_or(Ok(()), |text| Err(text.to_owned()));
             assert_eq!(memory_within(peak, kills, 64 << 20), expected, "{peak} {kills}");
@@ -130,7 +138,7 @@ mod tests {
     fn what_is_so_is_not_otherwise() {
         let own = geteuid().as_raw();
         assert_eq!(uid(own), Ok(()));
-        assert_eq!(uid(own + 1), Err(format!("trc's user is {own}")));
+        assert_eq!(uid(own + 1), Err(format!("trc runs as user {own}")));
         for check in [no_new_privs, read_only_root] {
             assert!(check(true).is_ok() != check(false).is_ok());
         }

@@ -22,7 +22,7 @@ const LONGEST: u64 = 1024 * 1024;
 /// All that is otherwise, or why that can't be told.
 pub(crate) fn check(wanted: &FileCheck) -> Result<(), String> {
     check_with(wanted, || {
-        Users::read().map_err(|error| format!("its owner can't be looked up: {}", reason(&error)))
+        Users::read().map_err(|error| format!("cannot look up its owner: {}", reason(&error)))
     })
 }
 
@@ -38,7 +38,7 @@ fn check_with(
         Err(error) => return Err(reason(&error).to_lowercase()),
     };
     if !wanted.exists {
-        return Err(format!("it is there: {}", kind(&found)));
+        return Err(format!("it exists: it is {}", kind(&found)));
     }
     let mut problems = Vec::new();
     let mode = found.mode() & 0o7777;
@@ -49,16 +49,16 @@ fn check_with(
         problems.extend(users().and_then(|users| owned(&users, owner, &found)).err());
     }
     if !wanted.contains.is_empty() {
-        // What is no file is not even opened: that may do something.
+        // Anything but a regular file is not even opened, for that may do something.
         if found.is_file() {
             match look_into(&wanted.path, LONGEST) {
                 Ok(bytes) => problems.extend(
                     wanted.contains.iter().filter_map(|one| one.check_of("it", &bytes).err()),
                 ),
-                Err(why) => problems.push(format!("it can't be looked into: {}", lower(&why))),
+                Err(why) => problems.push(format!("cannot read it: {}", lower(&why))),
             }
         } else {
-            problems.push(format!("it is {}, which is not looked into", kind(&found)));
+            problems.push(format!("it is {}, and trc reads regular files only", kind(&found)));
         }
     }
     all_of(&problems)
@@ -67,8 +67,10 @@ fn check_with(
 /// What there is where a file is not.
 fn absent(path: &Path) -> String {
     match fs::read_link(path) {
-        Ok(to) => format!("it is a link to {}, which is not there", excerpt(to.to_string_lossy())),
-        Err(_) => "it is not there".to_owned(),
+        Ok(to) => {
+            format!("it is a link to {}, which does not exist", excerpt(to.to_string_lossy()))
+        }
+        Err(_) => "it does not exist".to_owned(),
     }
 }
 
@@ -144,12 +146,12 @@ mod tests {
         symlink("nowhere", path("lost")).unwrap();
         symlink("loop", path("loop")).unwrap();
         for (name, there, not_there) in [
-            ("file", None, Some("it is there: a file of 2 bytes")),
-            ("link", None, Some("it is there: a file of 2 bytes")),
-            (".", None, Some("it is there: a directory")),
-            ("none", Some("it is not there"), None),
-            ("file/x", Some("it is not there"), None),
-            ("lost", Some("it is a link to \"nowhere\", which is not there"), None),
+            ("file", None, Some("it exists: it is a file of 2 bytes")),
+            ("link", None, Some("it exists: it is a file of 2 bytes")),
+            (".", None, Some("it exists: it is a directory")),
+            ("none", Some("it does not exist"), None),
+            ("file/x", Some("it does not exist"), None),
+            ("lost", Some("it is a link to \"nowhere\", which does not exist"), None),
             ("loop", Some("too many levels of symbolic links"), Some("too many levels")),
         ] {
             for (exists, expected) in [(true, there), (false, not_there)] {
@@ -220,11 +222,11 @@ mod tests {
         let _listener = UnixListener::bind(path("socket")).unwrap();
         fs::File::create(path("large")).unwrap().set_len(LONGEST + 1).unwrap();
         for (path, expected) in [
-            (path("fifo"), "it is a FIFO, which is not looked into"),
-            (path("socket"), "it is a socket, which is not looked into"),
-            (path("."), "it is a directory, which is not looked into"),
-            ("/dev/zero".into(), "it is a character device, which is not looked into"),
-            (path("large"), "it can't be looked into: it is larger than 1 MiB"),
+            (path("fifo"), "it is a FIFO, and trc reads regular files only"),
+            (path("socket"), "it is a socket, and trc reads regular files only"),
+            (path("."), "it is a directory, and trc reads regular files only"),
+            ("/dev/zero".into(), "it is a character device, and trc reads regular files only"),
+            (path("large"), "cannot read it: it is larger than 1 MiB"),
         ] {
             let mut wanted = wanted(path);
             wanted.contains = vec![has("x")];

@@ -100,7 +100,7 @@ fn verdict(wanted: &Listening, table: &Table) -> Result<(), String> {
     let right: Vec<_> = on_port().filter(is_right).collect();
     match (wanted.negated, right.is_empty()) {
         (true, true) if wanted.udp && table.cut => {
-            Err("there are too many sockets to tell".to_owned())
+            Err("there are too many sockets to look at".to_owned())
         }
         (false, false) | (true, true) => Ok(()),
         (true, false) => Err(format!("something listens on {}", some(right.iter().map(shown)))),
@@ -109,11 +109,14 @@ fn verdict(wanted: &Listening, table: &Table) -> Result<(), String> {
             Err(match (others.is_empty(), wanted.ip) {
                 (true, _) => format!("nothing listens on {wanted}; {}", ports(table, protocol)),
                 (false, Some(_)) => {
-                    format!("nothing listens on {wanted}; something does on {}", some(others))
+                    format!(
+                        "nothing listens on {wanted}, but something listens on {}",
+                        some(others)
+                    )
                 }
                 (false, None) => format!(
-                    "{wanted} can be reached from this container alone: something listens on {}; \
-                     if that is meant, name the address",
+                    "{wanted} can be reached from within the container only: something listens on \
+                     {}; if that is intended, write the address in the check",
                     some(others)
                 ),
             })
@@ -145,14 +148,14 @@ pub(crate) fn instead(port: u16) -> Option<String> {
     })
 }
 
-/// The ports that are listened on.
+/// The ports on which something listens.
 fn ports(table: &Table, protocol: &str) -> String {
     let ports: BTreeSet<u16> = table.sockets.iter().map(SocketAddr::port).collect();
     let shown = some(ports.iter().map(|port| format!("{port}/{protocol}")));
     match ports.len() {
-        0 => format!("no {protocol} port is listened on"),
-        1 => format!("one port is listened on: {shown}"),
-        count => format!("{count} ports are listened on: {shown}"),
+        0 => format!("nothing listens on a {} port", protocol.to_uppercase()),
+        1 => format!("the only listening port is {shown}"),
+        _ => format!("the listening ports are {shown}"),
     }
 }
 
@@ -255,7 +258,8 @@ mod tests {
 
     #[test]
     fn a_port_alone_is_to_be_reached_from_elsewhere_and_its_negation_is_about_any_address() {
-        let loopback = "80/tcp can be reached from this container alone: something listens on ";
+        let loopback =
+            "80/tcp can be reached from within the container only: something listens on ";
         for (bound, expected) in [
             (&["0.0.0.0"][..], None),
             (&["::"], None),
@@ -268,8 +272,9 @@ mod tests {
         ] {
             let table = table(&bound.iter().map(|ip| (*ip, 80)).collect::<Vec<_>>());
             let mut wanted = wanted(None, 80);
-            let expected =
-                expected.map(|on| format!("{loopback}{on}; if that is meant, name the address"));
+            let expected = expected.map(|on| {
+                format!("{loopback}{on}; if that is intended, write the address in the check")
+            });
             assert_eq!(verdict(&wanted, &table).err(), expected, "{bound:?}");
             wanted.negated = true;
             assert!(verdict(&wanted, &table).is_err(), "not {bound:?}");
@@ -283,22 +288,22 @@ mod tests {
             (
                 wanted(None, 25),
                 &two,
-                "nothing listens on 25/tcp; 2 ports are listened on: 22/tcp, 80/tcp",
+                "nothing listens on 25/tcp; the listening ports are 22/tcp, 80/tcp",
             ),
             (
                 wanted(None, 25),
                 &table(&[]),
-                "nothing listens on 25/tcp; no tcp port is listened on",
+                "nothing listens on 25/tcp; nothing listens on a TCP port",
             ),
             (
                 wanted(None, 25),
                 &table(&[("::1", 80)]),
-                "nothing listens on 25/tcp; one port is listened on: 80/tcp",
+                "nothing listens on 25/tcp; the only listening port is 80/tcp",
             ),
             (
                 wanted(Some("0.0.0.0"), 80),
                 &two,
-                "nothing listens on 0.0.0.0:80/tcp; something does on 127.0.0.1:80/tcp",
+                "nothing listens on 0.0.0.0:80/tcp, but something listens on 127.0.0.1:80/tcp",
             ),
             (
                 Listening { negated: true, ..wanted(None, 22) },
@@ -316,7 +321,10 @@ mod tests {
         endless.read(std::io::repeat(b'x'), 10_000, true).unwrap();
         assert!(endless.cut);
         let mut wanted = Listening { udp: true, negated: true, ..wanted(None, 53) };
-        assert_eq!(verdict(&wanted, &endless).unwrap_err(), "there are too many sockets to tell");
+        assert_eq!(
+            verdict(&wanted, &endless).unwrap_err(),
+            "there are too many sockets to look at"
+        );
         wanted.negated = false;
         assert!(verdict(&wanted, &endless).is_err());
         let mut whole = Table::default();

@@ -33,7 +33,9 @@ pub(crate) fn running(wanted: &Pattern, user: Option<&str>) -> Result<(), String
     let Some((users, uid)) = &uid else {
         return match (wanted.negated, found.is_empty()) {
             (false, true) => Err(instead(&wanted.needle, &all)),
-            (true, false) => Err(format!("{} runs", some(found.iter().map(|one| one.shown())))),
+            (true, false) => {
+                Err(format!("{} is running", some(found.iter().map(|one| one.shown()))))
+            }
             (false, false) | (true, true) => Ok(()),
         };
     };
@@ -59,12 +61,12 @@ pub(crate) fn running(wanted: &Pattern, user: Option<&str>) -> Result<(), String
 pub(crate) fn user_of(user: &str, pids: &[(String, i32)]) -> Result<(), String> {
     let (users, uid) = uid(user)?;
     if pids.is_empty() {
-        return Err("nothing runs".to_owned());
+        return Err("no unit is running".to_owned());
     }
     let problem = |(name, pid): &(String, i32)| match Status::of(pid).and_then(|it| it.uids()) {
         Some([_, effective]) if effective == uid => None,
         Some([_, effective]) => Some(format!("{name} runs as {}", users.user_name(effective))),
-        None => Some(format!("{name} does not run")),
+        None => Some(format!("{name} is not running")),
     };
     all_of(&pids.iter().filter_map(problem).collect::<Vec<_>>())
 }
@@ -74,7 +76,7 @@ fn all() -> Result<Vec<Process>, String> {
     let own = std::process::id().cast_signed();
     let mut pids = proc::pids();
     if !pids.contains(&own) {
-        return Err("/proc does not show what runs".to_owned());
+        return Err("/proc does not list the processes".to_owned());
     }
     pids.sort_unstable();
     let own_line = proc::read(own, "cmdline").unwrap_or_default();
@@ -138,7 +140,7 @@ impl Process {
 
 fn uid(user: &str) -> Result<(Users, u32), String> {
     let users =
-        Users::read().map_err(|error| format!("users can't be read: {}", reason(&error)))?;
+        Users::read().map_err(|error| format!("cannot read the users: {}", reason(&error)))?;
     let uid = users.user(user).ok_or_else(|| format!("there is no user {user}"))?.uid;
     Ok((users, uid))
 }
@@ -159,9 +161,9 @@ fn instead(needle: &Needle, all: &[Process]) -> String {
         None => all.iter().filter_map(|process| command(process.pid)).collect(),
     };
     match all.len() {
-        0 => "nothing runs but trc".to_owned(),
-        1 => format!("only one other process runs: {}", some(shown)),
-        count => format!("no such process; {count} others run: {}", some(shown)),
+        0 => "no process is running but trc".to_owned(),
+        1 => format!("no such process; one other is running: {}", some(shown)),
+        count => format!("no such process; {count} others are running: {}", some(shown)),
     }
 }
 
@@ -245,9 +247,9 @@ mod tests {
     #[test]
     fn what_runs_instead_is_told() {
         let two = [process("sh", "sh"), process("na\nme", "x"), process("sh", "sh")];
-        assert_eq!(instead(&text("x"), &two), "no such process; 3 others run: na me, sh");
-        assert_eq!(instead(&text("x"), &two[..1]), "only one other process runs: sh");
-        assert_eq!(instead(&text("x"), &[]), "nothing runs but trc");
+        assert_eq!(instead(&text("x"), &two), "no such process; 3 others are running: na me, sh");
+        assert_eq!(instead(&text("x"), &two[..1]), "no such process; one other is running: sh");
+        assert_eq!(instead(&text("x"), &[]), "no process is running but trc");
     }
 
     #[test]
@@ -268,7 +270,7 @@ mod tests {
             assert!(why.contains(&format!("(pid {pid}) runs as ")), "{why}");
             assert_eq!(running(&not, Some(&own)), Err(why));
             let why = running(&not, None).unwrap_err();
-            assert!(why.ends_with(&format!("(pid {pid}) runs")), "{why}");
+            assert!(why.ends_with(&format!("(pid {pid}) is running")), "{why}");
         }
         drop(child);
         assert_eq!(running(&pattern(text(name), true), None), Ok(()));
@@ -307,7 +309,7 @@ mod tests {
         let why = user_of(&(own + 4321).to_string(), &units).unwrap_err();
         assert!(why.starts_with("a runs as ") && why.contains("; b runs as "), "{why}");
         let gone = [("c".to_owned(), -1)];
-        assert_eq!(user_of(&own.to_string(), &gone), Err("c does not run".to_owned()));
+        assert_eq!(user_of(&own.to_string(), &gone), Err("c is not running".to_owned()));
         assert!(user_of(&own.to_string(), &[]).is_err());
         assert!(user_of("nobdy", &units).is_err());
     }

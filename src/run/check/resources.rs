@@ -106,9 +106,9 @@ pub(crate) fn max_rss(
     let used = has_run(unit, pids, used)?;
     let (now, peak) = (rss(pids), peak(pids).max(used.peak));
     let why = if now > most {
-        format!("{unit} has {} in {}", size(now), processes(pids))
+        format!("{unit} uses {} in {}", size(now), processes(pids))
     } else if peak > most {
-        format!("{unit} has had {} in a process", size(peak))
+        format!("a process of {unit} has used {}", size(peak))
     } else {
         return Ok(());
     };
@@ -129,7 +129,10 @@ pub(crate) fn max_cpu(
     let used = has_run(unit, pids, used)?;
     match cpu(pids).saturating_add(used.cpu) {
         found if found <= most => Ok(()),
-        found => Err(Unmet::for_good(format!("{unit} has used {}", crate::config::seconds(found)))),
+        found => Err(Unmet::for_good(format!(
+            "{unit} has used {} of CPU time",
+            crate::config::seconds(found)
+        ))),
     }
 }
 
@@ -141,18 +144,22 @@ pub(crate) fn max_fds(unit: &str, pids: &[i32], most: u64) -> Result<(), Unmet> 
     has_run(unit, pids, None)?;
     let problem = |pid: &i32| match fds(*pid) {
         Ok(found) if u64::try_from(found).is_ok_and(|found| found <= most) => None,
-        Ok(found) => Some(format!("pid {pid} has {found}")),
-        Err(why) => Some(format!("those of pid {pid} can't be counted: {why}")),
+        Ok(found) => Some(format!("process {pid} has {found}")),
+        Err(why) => Some(format!("those of process {pid} cannot be counted: {why}")),
     };
     let problems: Vec<String> = pids.iter().filter_map(problem).collect();
-    if problems.is_empty() { Ok(()) } else { Err(format!("of {unit}, {}", some(problems)).into()) }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("file descriptors of {unit}: {}", some(problems)).into())
+    }
 }
 
 /// What was never there has used nothing up, and nobody has looked at it.
 fn has_run(unit: &str, pids: &[i32], used: Option<Usage>) -> Result<Usage, String> {
     match used {
         Some(used) => Ok(used),
-        None if pids.is_empty() => Err(format!("{unit} does not run")),
+        None if pids.is_empty() => Err(format!("{unit} is not running")),
         None => Ok(Usage::default()),
     }
 }
@@ -240,23 +247,27 @@ mod tests {
         assert_eq!(max_fds("web", &pids, u64::MAX), Ok(()));
         let used = Some(Usage { cpu: Duration::from_secs(9), peak: 1 << 60 });
         let Unmet { why, for_good } = max_rss("web", &[], used, 1 << 50).unwrap_err();
-        assert!(for_good && why.starts_with("web has had "), "{why}");
+        assert!(for_good && why.starts_with("a process of web has used "), "{why}");
         let over = max_cpu("web", &[], used, Duration::from_secs(8)).unwrap_err();
-        assert_eq!(over, Unmet::for_good("web has used 9 s".to_owned()));
+        assert_eq!(over, Unmet::for_good("web has used 9 s of CPU time".to_owned()));
         let Unmet { why, for_good } = max_rss("web", &pids, None, 0).unwrap_err();
-        assert!(for_good && why.starts_with("web has "), "{why}");
+        assert!(for_good && why.starts_with("web uses "), "{why}");
         assert!(why.ends_with(" in one process"), "{why}");
         // Together they have more than any of them has ever had.
         let many = max_rss("web", &[own(); 100], None, 2 * peak(&pids)).unwrap_err();
         assert!(!many.for_good, "{}", many.why);
         let Unmet { why, for_good } = max_fds("web", &pids, 0).unwrap_err();
-        assert!(!for_good && why.starts_with(&format!("of web, pid {} has ", own())), "{why}");
+        assert!(
+            !for_good
+                && why.starts_with(&format!("file descriptors of web: process {} has ", own())),
+            "{why}"
+        );
         for why in [
             max_rss("web", &[], None, 1),
             max_cpu("web", &[], None, Duration::MAX),
             max_fds("web", &[], 1),
         ] {
-            assert_eq!(why, Err(Unmet::from("web does not run".to_owned())));
+            assert_eq!(why, Err(Unmet::from("web is not running".to_owned())));
         }
         assert_eq!(processes(&[1, 2]), "2 processes");
     }

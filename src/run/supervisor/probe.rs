@@ -222,7 +222,7 @@ impl Supervisor {
             let command = self.commands.swap_remove(at);
             processes::signal(-command.pid, libc::SIGKILL);
             let within = seconds(command.timeout);
-            let why = format!("`{}` did not end within {within}", command.shown);
+            let why = format!("`{}` did not exit within {within}", command.shown);
             let (id, purpose) = (command.unit, command.purpose);
             self.probed(id, purpose, Err(Failure { timed_out: true, ..Failure::new(why) }));
         }
@@ -325,12 +325,12 @@ impl Supervisor {
         if let Some(waiting) = self.waiting.get(&(id, purpose)) {
             self.whys.insert(id, waiting.failure.clone().explained());
         } else if let Some((config::Probe::Log(_), _)) = find(&self.graph.node(id).unit, purpose) {
-            let why = format!("no line of its output has matched{}", self.kept_back(&[id]));
+            let why = format!("no line of its output matches{}", self.kept_back(&[id]));
             self.whys.insert(id, why);
         }
     }
 
-    /// Says once in a row that a try could not be made: nobody hears of it by a unit's end.
+    /// Says once in a row that an attempt could not be made: the unit's end does not tell it.
     fn cannot_try(&mut self, id: UnitId, purpose: Purpose, verdict: &Verdict) {
         if let Err(Failure { why, .. }) = verdict
             && self.untried.insert((id, purpose))
@@ -371,8 +371,8 @@ impl Supervisor {
         self.line_came();
     }
 
-    /// For the end of a sentence about a line that is missing: who runs and has written nothing,
-    /// as programs do that see a pipe in place of a terminal.
+    /// For the end of a sentence about a missing line: the unit that runs and has written nothing,
+    /// for programs buffer their output if it is a pipe and not a terminal.
     pub(super) fn kept_back(&self, units: &[UnitId]) -> String {
         let silent = |id: &&UnitId| {
             let held = &self.units[id.0];
@@ -383,8 +383,8 @@ impl Supervisor {
         units.iter().find(silent).map_or_else(String::new, |id| {
             let name = self.graph.node(*id).unit.id();
             format!(
-                "; {name} has written nothing to its standard output yet, which many programs keep \
-                 back while it is a pipe (PYTHONUNBUFFERED=1 or `stdbuf -oL` help)"
+                "; {name} has not written anything to its standard output yet: many programs buffer \
+                 it while it is a pipe (PYTHONUNBUFFERED=1 or `stdbuf -oL` helps)"
             )
         })
     }

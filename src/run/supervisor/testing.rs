@@ -300,7 +300,7 @@ impl Supervisor {
                 return Ok(());
             }
             if now() >= deadline {
-                break "it was not read in time".to_owned();
+                break "its reader did not read it in time".to_owned();
             }
             journal.await_reported(deadline);
         };
@@ -367,10 +367,10 @@ impl Supervisor {
         let stop_signal = self.graph.node(self.graph.node(id).victim?).stop_signal;
         if fault.value.leaves(stop_signal) == Leaves::TheSame {
             let help = match fault.value.restarts {
-                None => "; if it is to be restarted by that, the fault takes restarts = true",
+                None => "; if trc should restart it then, write restarts = true in expect.fault",
                 Some(_) => "",
             };
-            return Some(format!("{name} did not go on after {signal}{help}"));
+            return Some(format!("{name} did not continue after {signal}{help}"));
         }
         Some(format!("{name} was not up again after {signal}"))
     }
@@ -380,11 +380,11 @@ impl Supervisor {
         let name = self.graph.node(by).unit.id();
         if let Some(ended) = self.engine.ended(by) {
             let how = reason::ended(&self.engine, by, ended, &self.whys);
-            return format!("it waits for {name}: {how}");
+            return format!("it waits for {name}, which {how}");
         }
         if let Some((times, last)) = self.suite.restarts.get(&by).filter(|_| self.engine.loops(by))
         {
-            return format!("{name} is not up, and was restarted {times} times: it {last}");
+            return format!("{name} is not up after {times} restarts: it {last}");
         }
         let why = match (self.suite.restarts.get(&by), self.whys.get(&by)) {
             (Some((_, last)), _) => format!(": it {last}"),
@@ -474,20 +474,20 @@ impl Supervisor {
             .filter_map(peak)
             .filter(|(_, peak)| *peak > most)
             .map(|(id, peak)| {
-                format!("{} has had {} in a process", self.graph.node(id).unit.id(), size(peak))
+                format!("a process of {} has used {}", self.graph.node(id).unit.id(), size(peak))
             })
             .collect();
         (!above.is_empty()).then(|| format!("more than {}: {}", size(most), above.join(", ")))
     }
 }
 
-/// Why something was so, but not for long enough.
+/// Why something was true, but not for long enough.
 fn did_not_hold(checks: &[CheckPoint]) -> String {
     match checks.iter().find(|check| !check.passed) {
         Some(CheckPoint { name, found, .. }) => {
             let found = found.as_ref().map_or(String::new(), |it| format!("; found: {it}"));
-            format!("it did not hold: {name}{found}")
+            format!("it did not stay true: {name}{found}")
         }
-        None => "it held, but a unit was restarted meanwhile".to_owned(),
+        None => "it stayed true, but a unit was restarted meanwhile".to_owned(),
     }
 }

@@ -118,7 +118,7 @@ impl Supervisor {
         let time = now();
         if let Some(pid) = trial.pid.filter(|_| trial.deadline <= time) {
             trial.timed_out = true;
-            let why = format!("it did not end within {}", seconds(trial.limit));
+            let why = format!("it did not exit within {}", seconds(trial.limit));
             trial.ending.get_or_insert(Err(why));
             kill(pid);
             // Its end is told when it has been reaped; what can't be killed is left behind.
@@ -267,7 +267,7 @@ impl Supervisor {
                     };
                     let place = failed_at(&trial.streams[2].bytes, script);
                     let place = place.map_or_else(String::new, |place| format!(" {place}"));
-                    Err(format!("it ended with status {code}{place}{}", trial.last_output()))
+                    Err(format!("it exited with {code}{place}{}", trial.last_output()))
                 }
                 Some(Ok(Ending::Signal(signal))) => {
                     Err(format!("it was killed by {signal}{}", trial.last_output()))
@@ -283,17 +283,17 @@ impl Supervisor {
                     (Some(_), false) | (None, true) => Ok(()),
                     // A line that was written stays so.
                     (Some(line), true) => {
-                        return Err(Unmet::for_good(format!("it has the line {line:?}")));
+                        return Err(Unmet::for_good(format!("it printed the line {line:?}")));
                     }
                     (None, false) => Err(format!(
-                        "it has no such line{}",
+                        "no line matches{}",
                         self.kept_back(&self.lines.units_of(trial.unit))
                     )),
                 }
             }
             Check::ReadyWithin(most) => return self.ready_within(trial.unit, *most),
             Check::Http(_) | Check::Tcp(_) | Check::Unix(_) => {
-                Err("this can't be asked here".to_owned())
+                Err("trc cannot check this here".to_owned())
             }
             Check::Listening(_)
             | Check::File(_)
@@ -331,7 +331,7 @@ impl Supervisor {
         let with_check: Vec<UnitId> =
             about.iter().filter(|id| self.graph.node(**id).unit.ready.is_some()).copied().collect();
         if with_check.is_empty() {
-            let why = "no unit that it is about has a readiness check";
+            let why = "none of the units that the test is about has a readiness check";
             return Err(Unmet::for_good(why.to_owned()));
         }
         let mut late = Vec::new();
@@ -360,7 +360,11 @@ impl Supervisor {
         match verdict {
             Some(Said::Pass) => trial.note("its own verdict".to_owned(), Ok(())),
             Some(Said::Fail(why)) => {
-                let why = if why.is_empty() { "it says that it failed".to_owned() } else { why };
+                let why = if why.is_empty() {
+                    "the test reported that it failed".to_owned()
+                } else {
+                    why
+                };
                 trial.note("its own verdict".to_owned(), Err(why));
             }
             Some(Said::Skip(why)) => skipped = Some(why),
@@ -370,7 +374,10 @@ impl Supervisor {
             && self.suite.doomed.is_some_and(|pid| self.units[victim.0].pid == Some(pid))
         {
             let name = self.graph.node(victim).unit.id();
-            trial.note(format!("{name} is up again"), Err("it is about to end".to_owned()));
+            trial.note(
+                format!("{name} is up again"),
+                Err("the signal has not terminated it yet".to_owned()),
+            );
         }
         let passed = trial.points.iter().all(|point| point.passed);
         // What was expected and is not so is no reason to skip.
