@@ -269,7 +269,7 @@ fn a_sender_that_has_exited_is_believed_only_if_nobody_else_has_its_user() {
         let running = trc.spawn();
         running.open_gate("go").signal(STOP).wait_for("said").signal(CONT);
         if shared {
-            running.wait_for("it exited before trc could see");
+            running.wait_for("it exited before trc could find out");
         } else {
             running.wait_for("app");
         }
@@ -368,7 +368,7 @@ fn a_link_in_the_place_of_a_log_file_is_not_followed() {
     std::os::unix::fs::symlink(&victim, &link).unwrap();
     std::os::unix::fs::lchown(&link, Some(65534), Some(65534)).unwrap();
     let running = trc.spawn();
-    running.wait_for("web.log is a link that nobody may have put there");
+    running.wait_for("web.log is a symbolic link that nobody may have made");
     assert_eq!(std::fs::read_to_string(&victim).unwrap(), "safe\n");
     running.finish().status(126);
     // When files are opened anew.
@@ -376,7 +376,7 @@ fn a_link_in_the_place_of_a_log_file_is_not_followed() {
                   read x <$W/go; echo line; echo x >$W/theirs/said; read x <$W/never";
     let running = owner_of_a_directory(output, script).spawn();
     running.wait_for_file("theirs/done");
-    running.signal(HUP).wait_for("can't be opened anew: web.log is a link that nobody may");
+    running.signal(HUP).wait_for("web.log: web.log is a symbolic link that nobody may");
     running.open_gate("go").wait_for_file("theirs/said");
     running.signal(TERM);
     assert_eq!(std::fs::read_to_string(running.path("victim")).unwrap(), "safe\n");
@@ -422,7 +422,7 @@ fn a_report_does_not_go_where_somebody_elses_link_leads() {
     let victim = trc.path("victim");
     let report = format!("--report=json={}", link.display());
     let running = trc.args(&["--test", &report]).spawn();
-    running.wait_for("report is a link that nobody may have put there");
+    running.wait_for("report is a symbolic link that nobody may have made");
     assert_eq!(std::fs::read_to_string(victim).unwrap(), "safe\n");
     running.finish().status(78);
 }

@@ -59,7 +59,7 @@ fn a_file_that_was_renamed_is_opened_anew_on_request() {
     let running = Trc::toml(&toml).spawn();
     running.wait_for_file("x.log");
     std::fs::rename(running.path("x.log"), running.path("old.log")).unwrap();
-    running.signal(HUP).wait_for("x.log was opened anew");
+    running.signal(HUP).wait_for(&format!("reopened {}", running.path("x.log").display()));
     running.open_gate("go");
     assert_eq!(running.wait_for_file("x.log"), "two");
     assert_eq!(running.wait_for_file("old.log"), "one");
@@ -80,7 +80,7 @@ fn a_full_disk_drops_lines_counts_them_and_lets_the_unit_live() {
     );
     let mount = "mkdir -p $W/disk; mount -t tmpfs -o size=64k none $W/disk; exec \"$@\"";
     let running = Trc::toml(&toml).wrap(&["unshare", "--mount", "sh", "-c", mount, "-"]).spawn();
-    running.wait_for("x.log: lines are dropped: ");
+    running.wait_for("x.log, dropping lines: ");
     running.wait_until("it goes on", || running.path("full").exists());
     // trc's own view of the disk, which nobody else sees.
     let disk = format!("/proc/{}/root{}", running.pid(), running.path("disk/x.log").display());

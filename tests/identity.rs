@@ -149,17 +149,17 @@ fn what_trc_itself_may_not_give_is_said_with_its_place() {
     let rows = [
         (
             "capabilities = ['net_admin']",
-            "it is to keep the capability net_admin, which trc itself doesn't have",
+            "cannot keep the capability net_admin: trc itself does not have it",
             "trc.toml:3:17",
         ),
         (
             "limits.nofile = 100000000",
-            "its limit nofile of 100000000 is above the hard limit of ",
+            "the limit nofile of 100000000 is above the hard limit of ",
             "trc.toml:3:17",
         ),
         (
             "capabilities = []",
-            "its capabilities can't be limited: trc itself lacks the capability setpcap",
+            "cannot limit the capabilities: trc itself lacks the capability setpcap",
             "trc.toml:2:",
         ),
         (
@@ -202,7 +202,7 @@ fn what_the_root_of_a_user_namespace_may_not_give_is_said_with_its_place() {
     let rows = [
         (
             "limits = { core = 0, nofile = '100:1000000' }",
-            "its limit nofile of 1000000 is above the hard limit of 2000, and trc itself lacks",
+            "the limit nofile of 1000000 is above the hard limit of 2000, and trc itself lacks",
             "trc.toml:3:31",
         ),
         ("nice = -5", "cannot set its nice value -5: one below trc's own", "trc.toml:3:8"),
@@ -364,7 +364,7 @@ fn what_is_wrong_with_a_secret_is_said_without_it() {
         ("${W}/secret", &large, "it is larger than 128 KiB"),
         ("/no/such", b"", "cannot read /no/such: No such file or directory"),
         ("${W}", b"", "it is not a regular file"),
-        ("${W}/secret", b"s3\0cret", "holds a NUL byte, which no variable can"),
+        ("${W}/secret", b"s3\0cret", "contains a NUL byte, which a variable cannot contain"),
     ];
     table(
         &rows,
@@ -485,10 +485,10 @@ fn an_environment_file_is_read_as_docker_reads_it() {
 fn what_is_no_environment_file_is_said_with_its_line_and_without_its_content() {
     let rows = [
         ("A=1\n=s3cret\n", "file:2: a name is missing before `=`"),
-        ("A=1\n\nexport B=s3cret\n", "file:3: white space in a variable's name"),
-        ("A =s3cret\n", "file:1: white space in a variable's name"),
-        ("A=-----BEGIN\nmore s3cret\n", "file:2: white space in a variable's name"),
-        ("A=s3\0cret\n", "file:1: a NUL byte can't be in an environment"),
+        ("A=1\n\nexport B=s3cret\n", "file:3: the name of a variable contains white space"),
+        ("A =s3cret\n", "file:1: the name of a variable contains white space"),
+        ("A=-----BEGIN\nmore s3cret\n", "file:2: the name of a variable contains white space"),
+        ("A=s3\0cret\n", "file:1: a variable cannot contain a NUL byte"),
     ];
     table(
         &rows,

@@ -27,7 +27,7 @@ fn a_health_check_that_can_t_be_made_restarts_nothing() {
         .signal(TERM);
     let outcome = running.finish();
     outcome.status(143).stdout_lacks("restarting").stderr_lacks("restarting");
-    let warnings = outcome.err().matches("cannot try whether sync.web is healthy").count();
+    let warnings = outcome.err().matches("cannot check whether sync.web is healthy").count();
     assert_eq!(warnings, 1, "it is said once: {}", outcome.err());
 }
 
@@ -44,7 +44,7 @@ fn a_health_check_that_was_made_again_counts() {
         of_user(61_002, 1)
     );
     let running = Trc::toml(&toml).spawn();
-    running.wait_for("cannot try whether async.web is healthy").open_gate("go");
+    running.wait_for("cannot check whether async.web is healthy").open_gate("go");
     running.finish().status(1).stderr_has("async.web is unhealthy");
 }
 

@@ -755,7 +755,7 @@ const BROKEN: &[Row] = &[
         by: &[Env("TRC_TEST__PAGE__START_WITHIN", "5s"), Env("TRC_ASYNC__APP__USER", "wbe")],
         tests: "page",
         point: Some("async.app.run"),
-        says: "after it could not be started: no user `wbe` is in /etc/passwd",
+        says: "after it could not be started: there is no user `wbe` in /etc/passwd",
     },
     Row {
         image: Web,

@@ -246,7 +246,7 @@ fn what_is_not_so_is_named_with_what_is() {
         Row { test: "expect.max_fds = 1", found: "async.web" },
         Row { test: "after = ['plain']\nexpect.ready_within = '1s'", found: "readiness check" },
         Row { test: "expect.uid = 4711", found: "0" },
-        Row { test: "expect.read_only_root = true", found: "written" },
+        Row { test: "expect.read_only_root = true", found: "the root file system is writable" },
         Row {
             test: "exec = 'no-such-command'",
             found: "no-such-command: command not found in PATH",
@@ -254,7 +254,7 @@ fn what_is_not_so_is_named_with_what_is() {
         Row { test: "exec = ['sh', '-c', 'kill -9 $$$$']", found: "SIGKILL" },
         Row {
             test: "script = 'yes | head -c 2000000'\nexpect.stdout = '!no'",
-            found: "there is more than 1 MiB",
+            found: "it is longer than 1 MiB, and trc keeps no more than that",
         },
         Row {
             test: "script = 'cat $W/never'\nmax_runtime = '100ms'",
@@ -413,8 +413,8 @@ fn a_line_that_is_expected_is_waited_for_a_while() {
 
 #[test]
 fn a_line_that_is_missing_may_be_kept_back_by_a_pipe() {
-    let hint = "async.web has written nothing to its standard output yet, which many programs \
-                keep back while it is a pipe";
+    let hint = "async.web has not written anything to its standard output yet: many programs \
+                buffer it while it is a pipe";
     for (says, hinted) in [("echo oops >&2", true), ("echo something else", false)] {
         let toml = format!(
             "[async.web]\nscript = '{says}; exec cat $W/never'\n\
@@ -634,7 +634,7 @@ fn each_defect_of_a_run_is_a_point_that_names_it() {
             unit: "oneshot = false\nexec = 'true'",
             after: "exited",
             point: "async.x.run",
-            says: "status 0",
+            says: "it exited with 0",
         },
         Row {
             unit: "exec = '/no/such'",
@@ -835,7 +835,7 @@ fn a_line_that_is_forbidden_fails_the_run_although_it_comes_after_the_test() {
                 [test.noise]\nscript = 'echo >$W/go'\nexpect = { log.contains = 'ERROR', within = '20s' }\n";
     let outcome = tested(toml).run();
     outcome.status(1).stdout_has("ok 1 - test.quiet\n").stdout_has("not ok 9 - test.quiet.log\n");
-    outcome.stdout_has("async.x said \\\"ERROR later\\\"");
+    outcome.stdout_has("async.x printed the line \\\"ERROR later\\\"");
 }
 
 #[test]

@@ -148,7 +148,7 @@ fn a_file_from_before_the_start_says_nothing_of_readiness() {
                         .replace("script = 'echo app'", "script = 'echo app; test -e $W/opened'");
                 let running = Trc::toml(&toml).mode(mode).file("ready", "").spawn();
                 running.wait_for(
-                    "/ready: it was there before the start, and has not been written since",
+                    "/ready: it existed before the start, and nothing has written to it since",
                 );
                 std::fs::write(running.path("opened"), "").unwrap();
                 running.open_gate("go");
@@ -163,7 +163,7 @@ fn a_file_from_before_the_start_says_nothing_of_readiness() {
     running.wait_for("async.db is ready");
     running.open_gate("go");
     let outcome = running.finish();
-    outcome.status(124).stderr_has("/ready: it was there before the start");
+    outcome.status(124).stderr_has("/ready: it existed before the start");
     // What stands for something outside has no start.
     let toml = "[async.db]\nready = { file = '${W}/ready', within = '20s' }\n[sync.app]\nafter = ['db']\nscript = 'echo app'\n";
     Trc::toml(toml).file("ready", "").run().status(0).stdout_has("\napp\n");

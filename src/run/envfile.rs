@@ -35,7 +35,7 @@ pub(super) fn read(
         };
         let place = || format!("{}:{}", path.display(), number + 1);
         if line.contains(&0) {
-            return Err(format!("{}: a NUL byte can't be in an environment", place()));
+            return Err(format!("{}: a variable cannot contain a NUL byte", place()));
         }
         let equals = line.iter().position(|byte| *byte == b'=');
         let name = &line[..equals.unwrap_or(line.len())];
@@ -43,8 +43,8 @@ pub(super) fn read(
             return Err(format!("{}: a name is missing before `=`", place()));
         }
         if name.iter().any(u8::is_ascii_whitespace) {
-            // Not said what it is: a secret of several lines may have gone on here.
-            return Err(format!("{}: white space in a variable's name", place()));
+            // The name is not shown: this may be the second line of a secret.
+            return Err(format!("{}: the name of a variable contains white space", place()));
         }
         let value = match equals {
             Some(at) => Some(own(&line[at + 1..])),

@@ -138,7 +138,7 @@ impl Environment {
             bytes.push(b'=');
             bytes.extend_from_slice(value.as_bytes());
             CString::new(bytes)
-                .map_err(|_| format!("the variable {} holds a NUL byte", name.display()))
+                .map_err(|_| format!("the variable {} contains a NUL byte", name.display()))
         };
         self.variables.iter().map(join).collect()
     }

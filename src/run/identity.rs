@@ -13,7 +13,7 @@ use crate::config::{Placed, Unit};
 /// Who the unit's process becomes, told in `environment`; None where that is who trc is.
 ///
 /// # Errors
-/// Who is not known, or what can't be read.
+/// The user or group that does not exist, or the file that cannot be read.
 pub(super) fn identity(unit: &Unit, environment: &mut Environment) -> Result<Option<Ids>, Problem> {
     let own = &unit.identity;
     if own.user.is_none() && own.group.is_none() && own.groups.is_none() {
@@ -21,7 +21,7 @@ pub(super) fn identity(unit: &Unit, environment: &mut Environment) -> Result<Opt
     }
     let users = Users::read().map_err(|error| Problem::kernel("cannot read users", &error))?;
     let unknown = |kind: &str, file: &str, wanted: &Placed<String>| {
-        format!("no {kind} `{}` is in /etc/{file} ({})", wanted.value, wanted.origin)
+        format!("there is no {kind} `{}` in /etc/{file} ({})", wanted.value, wanted.origin)
     };
     let find_group = |wanted: &Placed<String>| {
         users.group(&wanted.value).ok_or_else(|| unknown("group", "group", wanted))

@@ -82,7 +82,7 @@ pub(super) struct Surroundings<'a> {
     pub end: Option<(u8, String)>,
 }
 
-/// Why a unit can't be prepared.
+/// Why trc cannot prepare a unit.
 pub(super) struct Problem {
     /// In words.
     pub why: String,
@@ -284,7 +284,7 @@ impl Surroundings<'_> {
             save: unit.stage == Stage::Boot && !alone,
         };
         crate::shell::prepare(shell, &job)
-            .map_err(|error| Problem::kernel("cannot hand its script to the shell", &error))
+            .map_err(|error| Problem::kernel("cannot pass its script to the shell", &error))
     }
 }
 
@@ -295,9 +295,9 @@ const LARGEST_SCRIPT: usize = 1 << 20;
 /// for parts of words, without the `\r`.
 fn unix_text(body: &Body) -> Option<OsString> {
     let Body::File(path) = body else { return None };
-    // One that can't be read, the shell says itself.
+    // If it cannot be read, the shell says so itself.
     let bytes = endings::head(path, LARGEST_SCRIPT + 1).ok()?;
-    // Half of a script is none.
+    // Half a script is not a script.
     let bytes = (bytes.len() <= LARGEST_SCRIPT).then_some(bytes)?;
     endings::unix(&bytes).map(OsString::from_vec)
 }
@@ -352,7 +352,7 @@ fn words(unit: &Unit, environment: &Environment) -> Result<(Vec<CString>, Vec<CS
             Ok((candidates(&words[0], environment.path())?, argv))
         }
         Command::Script(_) | Command::File(_) => Err("it needs a shell".into()),
-        Command::Nothing => Err("there is nothing to run".into()),
+        Command::Nothing => Err("it has no command".into()),
     }
 }
 
@@ -391,7 +391,7 @@ fn expand_words(
         .map(|word| word.expand(&lookup))
         .collect::<Result<Vec<_>, _>>()
         .map_err(|why| Problem::lasting(format!("{why} ({})", unit.origin)))?;
-    let files = candidates(words.first().ok_or("there is nothing to run")?, environment.path())?;
+    let files = candidates(words.first().ok_or("it has no command")?, environment.path())?;
     let argv = words.into_iter().map(|word| c_string(word.into_vec())).collect::<Result<_, _>>()?;
     Ok((files, argv))
 }
@@ -414,7 +414,10 @@ fn candidates(word: &OsStr, path: &OsStr) -> Result<Vec<CString>, String> {
 
 fn c_string(bytes: impl Into<Vec<u8>>) -> Result<CString, String> {
     CString::new(bytes).map_err(|error| {
-        format!("`{}` holds a NUL byte", String::from_utf8_lossy(&error.into_vec()).escape_debug())
+        format!(
+            "`{}` contains a NUL byte",
+            String::from_utf8_lossy(&error.into_vec()).escape_debug()
+        )
     })
 }
 

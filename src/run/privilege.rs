@@ -45,13 +45,13 @@ pub(super) fn kept(unit: &Unit) -> Result<Option<u64>, Problem> {
         let name = CAPABILITIES.get(usize::from(*number)).copied().unwrap_or_default();
         if !is_known(*number) {
             return Err(Problem::from(format!(
-                "it is to keep the capability {name}, which this kernel doesn't know ({origin})"
+                "cannot keep the capability {name}: this kernel does not know it ({origin})"
             )));
         }
         if !has(*number) {
             return Err(Problem::from(format!(
-                "it is to keep the capability {name}, which trc itself doesn't have; \
-                 `docker run --cap-add {name}` would give it ({origin})"
+                "cannot keep the capability {name}: trc itself does not have it; \
+                 `docker run --cap-add {name}` adds it ({origin})"
             )));
         }
         set |= 1 << number;
@@ -59,7 +59,7 @@ pub(super) fn kept(unit: &Unit) -> Result<Option<u64>, Problem> {
     if !has(SETPCAP) {
         let place = wanted.first().map_or(&unit.origin, |capability| &capability.origin);
         return Err(Problem::from(format!(
-            "its capabilities can't be limited: trc itself lacks the capability setpcap ({place})"
+            "cannot limit the capabilities: trc itself lacks the capability setpcap ({place})"
         )));
     }
     Ok(Some(set))
@@ -86,7 +86,7 @@ pub(super) fn limits(limits: &[Placed<Limit>]) -> Result<Vec<(u32, [u64; 2])>, P
     for Placed { value: Limit { resource, soft, hard }, origin } in limits {
         if let Some(open) = open.filter(|open| resource.number == NOFILE && hard > open) {
             return Err(Problem::from(format!(
-                "its limit nofile of {} is above the kernel's, fs.nr_open = {open} ({origin})",
+                "the limit nofile of {} is above the maximum of the kernel, fs.nr_open = {open} ({origin})",
                 shown(*hard)
             )));
         }
@@ -102,7 +102,7 @@ pub(super) fn too_high(limits: &[Placed<Limit>]) -> Option<String> {
         let most = hard_limit(resource.number).filter(|most| hard > most)?;
         let (name, hard, most) = (resource.name, shown(*hard), shown(most));
         Some(format!(
-            "its limit {name} of {hard} is above the hard limit of {most}, and trc itself lacks \
+            "the limit {name} of {hard} is above the hard limit of {most}, and trc itself lacks \
              the capability sys_resource; `docker run --ulimit {name}=…` raises it ({origin})"
         ))
     })

@@ -66,7 +66,10 @@ pub(super) fn value(path: &Path) -> Result<OsString, String> {
         }
     }
     if bytes.contains(&0) {
-        return Err(format!("{} holds a NUL byte, which no variable can", path.display()));
+        return Err(format!(
+            "{} contains a NUL byte, which a variable cannot contain",
+            path.display()
+        ));
     }
     Ok(OsString::from_vec(bytes))
 }

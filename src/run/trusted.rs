@@ -142,7 +142,8 @@ impl Place {
         let odd = kind(file) == SFlag::S_IFREG && file.st_nlink > 1 && file.st_uid != dir.st_uid;
         if odd && !self.of_proc && !is_own(&dir) {
             let name = self.name.display();
-            let why = format!("{name} is a file of {} with several names", user(file.st_uid));
+            let why =
+                format!("{name} is a file of {} that has several hard links", user(file.st_uid));
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
         }
         Ok(())
@@ -217,8 +218,8 @@ fn untrusted(name: &OsStr, link: &FileStat) -> io::Error {
     let name = String::from_utf8_lossy(name.as_bytes());
     let user = user(link.st_uid);
     let why = format!(
-        "{name} is a link that {user} may have put there, in a directory that is not root's alone; \
-         make the link root's (chown -h root), or name what it leads to"
+        "{name} is a symbolic link that {user} may have made, in a directory that others can write \
+         to; make root the owner of the link (chown -h root), or write the path that it leads to"
     );
     io::Error::new(io::ErrorKind::PermissionDenied, why)
 }

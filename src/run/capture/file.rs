@@ -184,7 +184,11 @@ impl Inner {
             self.torn = !self.take_back(part);
         }
         if self.dropped.is_none() {
-            log::warn!("{}: lines are dropped: {}", self.path.display(), reason(error));
+            log::warn!(
+                "cannot write to {}, dropping lines: {}",
+                self.path.display(),
+                reason(error)
+            );
         }
         let (count, _) = self.dropped.get_or_insert_with(|| (0, reason(error)));
         *count += memchr_iter(b'\n', &lines[whole..]).count() as u64;
@@ -219,7 +223,7 @@ impl Inner {
             Err(error) => {
                 if !self.stuck {
                     let why = reason(&error);
-                    log::warn!("{} can't be rotated, and grows: {why}", self.path.display());
+                    log::warn!("cannot rotate {}, so it keeps growing: {why}", self.path.display());
                 }
                 (self.base, self.stuck) = (self.open.size, true);
             }
@@ -265,14 +269,17 @@ impl Inner {
         let path = self.path.display();
         match open(&self.path) {
             Ok(opened) => {
-                log::info!("{path} was opened anew");
+                log::info!("reopened {path}");
                 // What is torn in the file that is still the same one stays so.
                 self.torn &= identity(&opened.file) == identity(&self.open.file);
                 self.open = opened;
                 (self.base, self.stuck) = (0, false);
             }
             Err(error) => {
-                log::warn!("{path} can't be opened anew: {}; the old one stays", reason(&error));
+                log::warn!(
+                    "cannot reopen {path}: {}; still writing to the old file",
+                    reason(&error)
+                );
             }
         }
     }

@@ -221,14 +221,14 @@ impl Answer {
         }
     }
 
-    /// What it comes to if no more comes: `why` follows on "the rest of it did not come".
+    /// What it comes to if no more comes: `why` follows on "the rest did not arrive".
     /// None if not even all headers have come.
     pub(super) fn without_rest(&self, why: &str) -> Option<String> {
         let (code, head) = (self.came.status()?, self.came.head());
         if self.request.looks_at() == LooksAt::Status {
             return self.request.verdict(code, head, &[]).err();
         }
-        let problem = format!("the rest of it did not come{why}");
+        let problem = format!("the rest did not arrive{why}");
         self.request.verdict(code, Some(head?), &[problem]).err()
     }
 }

@@ -68,14 +68,16 @@ pub(super) fn connected(socket: &OwnedFd) -> Connected {
 /// listens is not at work.
 pub(super) fn unix(path: &Path) -> Result<Guarded, Failure> {
     let address = UnixAddr::new(path).map_err(|errno| match errno {
-        Errno::ENAMETOOLONG => Failure::new("a socket's path has 107 bytes at most"),
+        Errno::ENAMETOOLONG => Failure::new("the path of a socket can have at most 107 bytes"),
         other => Failure::new(words(other)),
     })?;
     let socket = socket(AddressFamily::Unix, SockType::Stream, FLAGS, None);
     let socket = socket.map_err(Failure::at_a_step)?;
     match connect(socket.as_raw_fd(), &address) {
         Ok(()) => Ok(Guarded::new(socket)),
-        Err(Errno::EAGAIN) => Err(Failure::new("nobody takes its connections")),
+        Err(Errno::EAGAIN) => {
+            Err(Failure::new("its backlog is full: the server does not accept connections"))
+        }
         Err(errno) => Err(Failure::new(words(errno))),
     }
 }

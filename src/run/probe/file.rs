@@ -30,7 +30,7 @@ pub(crate) fn check(path: &Path, before: Option<Stamp>) -> Verdict {
     let failed = |why: &str| -> Failure { named(&path.display().to_string(), why) };
     fs::metadata(path).map_err(|error| failed(&reason(&error).to_lowercase()))?;
     if before.is_some() && Stamp::of(path) == before {
-        return Err(failed("it was there before the start, and has not been written since"));
+        return Err(failed("it existed before the start, and nothing has written to it since"));
     }
     Ok(())
 }

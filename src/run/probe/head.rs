@@ -90,7 +90,9 @@ impl Head {
             // It was a name for none: RFC 2616, 3.6.
             if !coding.eq_ignore_ascii_case(b"identity") {
                 let coding = excerpt(String::from_utf8_lossy(coding));
-                return Err(format!("its body is coded as {coding}, which trc can't read"));
+                return Err(format!(
+                    "its body has the transfer coding {coding}, which trc cannot decode"
+                ));
             }
         }
         let length = self.header("content-length").map(content_length).transpose()?;
@@ -125,7 +127,7 @@ fn status(line: &[u8]) -> Option<u16> {
 
 fn broken(line: &[u8]) -> String {
     let shown = String::from_utf8_lossy(&line[..line.len().min(200)]);
-    format!("its answer has a header that is none: {}", excerpt(shown))
+    format!("its answer has an invalid header: {}", excerpt(shown))
 }
 
 #[cfg(test)]
@@ -176,7 +178,7 @@ mod tests {
     fn what_is_no_header_is_told() {
         for line in [" a: b", "a b: c", ": c", "ab", "ä: b"] {
             let why = head(&format!("HTTP/1.1 200\n{line}")).err();
-            let expected = format!("its answer has a header that is none: \"{line}\"");
+            let expected = format!("its answer has an invalid header: \"{line}\"");
             assert_eq!(why, Some(expected));
         }
     }
@@ -197,7 +199,8 @@ mod tests {
             ("200\nContent-Length: 1\nTransfer-Encoding: identity", Ok(Framing::Length(1))),
             (
                 "200\nTransfer-Encoding: gzip\nTransfer-Encoding: chunked",
-                Err("its body is coded as \"gzip, chunked\", which trc can't read".to_owned()),
+                Err("its body has the transfer coding \"gzip, chunked\", which trc cannot decode"
+                    .to_owned()),
             ),
             ("204\nContent-Length: 9", Ok(Framing::Length(0))),
             ("304\nTransfer-Encoding: chunked", Ok(Framing::Length(0))),

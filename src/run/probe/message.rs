@@ -111,7 +111,7 @@ impl Message {
             State::Whole | State::ToEnd => return Ok(()),
             State::Status => return Err("it closed the connection without an answer".to_owned()),
             State::Headers => "the end of its headers".to_owned(),
-            State::Length(left) => format!("{left} bytes of its body"),
+            State::Length(left) => format!("the last {left} bytes of its body"),
             State::Size | State::Chunk(_) | State::ChunkEnd | State::Trailers => {
                 "the end of its body".to_owned()
             }
@@ -239,7 +239,7 @@ fn too_long() -> String {
 }
 
 fn broken_chunks() -> String {
-    "its body is in chunks that can't be read".to_owned()
+    "its body has invalid chunks".to_owned()
 }
 
 #[cfg(test)]
@@ -304,7 +304,7 @@ mod tests {
         let none = "it closed the connection without an answer";
         let end = "it closed the connection before the end of its body";
         let long = "its body is longer than 1 MiB";
-        let broken = "its body is in chunks that can't be read";
+        let broken = "its body has invalid chunks";
         for (answer, why) in [
             (String::new(), none),
             ("HTTP/1.1 20".to_owned(), none),
@@ -313,7 +313,10 @@ mod tests {
                 "HTTP/1.1 200\r\nA: b\r\n".to_owned(),
                 "it closed the connection before the end of its headers",
             ),
-            (format!("{told}3\r\n\r\na"), "it closed the connection before 2 bytes of its body"),
+            (
+                format!("{told}3\r\n\r\na"),
+                "it closed the connection before the last 2 bytes of its body",
+            ),
             (chunked.to_owned(), end),
             (format!("{chunked}3\r\nal"), end),
             (format!("{chunked}3\r\nall\r\n"), end),
@@ -327,16 +330,13 @@ mod tests {
             (format!("{chunked}-1\r\n"), broken),
             (format!("{chunked}\r\n"), broken),
             (format!("{chunked}1\r\nab\r\n"), broken),
-            (
-                "HTTP/1.1 200\r\n a: b\r\n".to_owned(),
-                "its answer has a header that is none: \" a: b\"",
-            ),
+            ("HTTP/1.1 200\r\n a: b\r\n".to_owned(), "its answer has an invalid header: \" a: b\""),
             (
                 "HTTP/1.1 200\r\na b: c\r\n".to_owned(),
-                "its answer has a header that is none: \"a b: c\"",
+                "its answer has an invalid header: \"a b: c\"",
             ),
-            ("HTTP/1.1 200\r\n: c\r\n".to_owned(), "its answer has a header that is none: \": c\""),
-            ("HTTP/1.1 200\r\nab\r\n".to_owned(), "its answer has a header that is none: \"ab\""),
+            ("HTTP/1.1 200\r\n: c\r\n".to_owned(), "its answer has an invalid header: \": c\""),
+            ("HTTP/1.1 200\r\nab\r\n".to_owned(), "its answer has an invalid header: \"ab\""),
         ] {
             for piece in [1, 5, answer.len().max(1)] {
                 let found = came(answer.as_bytes(), piece).err();
@@ -384,7 +384,7 @@ mod tests {
         let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
         let headers = "its headers are longer than 64 KiB";
         let long = "its body is longer than 1 MiB";
-        let broken = "its body is in chunks that can't be read";
+        let broken = "its body has invalid chunks";
         for (begin, again, why) in [
             (String::new(), "HTTP/1.1 100 Go\r\n\r\n", headers),
             ("HTTP/1.1 ".to_owned(), "2", "its answer is not HTTP"),

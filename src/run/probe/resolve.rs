@@ -72,7 +72,7 @@ impl Resolver {
         }
         let addresses: Vec<SocketAddr> =
             text.lines().take(MOST).filter_map(|line| line.parse().ok()).collect();
-        let none = || "its name can't be resolved".to_owned();
+        let none = || "cannot resolve its name".to_owned();
         Some(if addresses.is_empty() { Err(none()) } else { Ok(addresses) })
     }
 }

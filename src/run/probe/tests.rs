@@ -280,7 +280,7 @@ fn unix_sockets_and_files_are_there_or_not() {
         (Probe::Unix(path("left")), Some("connection refused")),
         (Probe::Unix(path("file")), Some("connection refused")),
         (Probe::Unix(path("none")), Some("no such file or directory")),
-        (Probe::Unix(long), Some("a socket's path has 107 bytes at most")),
+        (Probe::Unix(long), Some("the path of a socket can have at most 107 bytes")),
         (Probe::File(path("file")), None),
         (Probe::File(path("socket")), None),
         (Probe::File(path("none")), Some("no such file or directory")),
@@ -300,5 +300,8 @@ fn a_unix_socket_that_nobody_takes_connections_from_is_not_there() {
     unsafe { libc::listen(std::os::fd::AsRawFd::as_raw_fd(&listener), 0) };
     let probe = Probe::Unix(path);
     assert_eq!(tried(&probe, LONG), Ok(()), "the first one waits in the queue");
-    assert_eq!(failed(&tried(&probe, LONG)).1, "nobody takes its connections");
+    assert_eq!(
+        failed(&tried(&probe, LONG)).1,
+        "its backlog is full: the server does not accept connections"
+    );
 }
