@@ -55,7 +55,7 @@ impl Supervisor {
             }
             let told = self.suite.told.get(&id).copied();
             let serves = matches!(unit.stage, Stage::Async | Stage::Sync);
-            // What was left of others may have had to be killed, and who was never told to stop.
+            // The leftovers of others may have had to be killed, and so may units that trc never stopped.
             let why = self.why_stop(id, &findings);
             if told.is_some() && serves || why.is_some() {
                 let mut point = plain(points::stop(unit), why);
@@ -74,14 +74,17 @@ impl Supervisor {
         }
         for (name, why) in [
             (points::ORPHANS, {
-                let others = left(&self.suite.orphans, "left when all units had ended");
+                let others = left(&self.suite.orphans, "still running when all units had ended");
                 self.why_left(&findings, Finding::Orphaned, others)
             }),
             (points::SESSIONS, {
-                let others = left(&self.suite.sessions, "in a session of their own");
+                let others = left(&self.suite.sessions, "still running in a session of their own");
                 self.why_left(&findings, Finding::Escaped, others)
             }),
-            (points::ZOMBIES, left(&self.suite.zombie_names, "ended and not waited for")),
+            (
+                points::ZOMBIES,
+                left(&self.suite.zombie_names, "zombies that their parents have not reaped"),
+            ),
         ] {
             let why = why.filter(|_| findings.iter().any(|one| one.point(&graph) == name));
             self.point(plain(name.to_owned(), why));
@@ -98,7 +101,7 @@ impl Supervisor {
                     let lines = self.lines.said().filter(|(id, ..)| id == test);
                     let lines: Vec<String> = lines
                         .map(|(_, unit, line)| {
-                            format!("{} said {line:?}", graph.node(unit).unit.id())
+                            format!("{} printed the line {line:?}", graph.node(unit).unit.id())
                         })
                         .collect();
                     (points::log(unit), Some(lines.join(", ")))
@@ -124,7 +127,7 @@ impl Supervisor {
             ..Suite::of(std::mem::take(&mut self.suite.points))
         };
         let reason = (status != 0).then(|| match warnings.first().filter(|_| graph.strict) {
-            Some(first) => format!("{cause}; trc has warned: {first}"),
+            Some(first) => format!("{cause}; trc warned: {first}"),
             None => cause,
         });
         suite = suite.ended(status, reason);
@@ -134,7 +137,7 @@ impl Supervisor {
         suite.status
     }
 
-    /// Whether the units that a test is about have stopped as it expects, if it says how.
+    /// Whether the units that a test is about stopped as the test expects, if it says how.
     fn report_stops(&mut self, test: UnitId) {
         let graph = Rc::clone(&self.graph);
         let Some(expected) = graph.node(test).test().map(|test| &test.stop) else { return };
@@ -146,13 +149,13 @@ impl Supervisor {
             .map(|id| {
                 let name = graph.node(id).unit.id();
                 let (passed, found) = match self.engine.stopped(id) {
-                    None => (false, "it was not told to stop".to_owned()),
+                    None => (false, "trc did not stop it".to_owned()),
                     Some(Stopped { status, after: took }) => {
                         let after = match took {
                             Some(after) => format!("after {:.3} s", after.as_secs_f64()),
                             None => "when it was killed".to_owned(),
                         };
-                        let found = format!("it ended with status {status} {after}");
+                        let found = format!("it exited with {status} {after}");
                         (expected.holds(status, took), found)
                     }
                 };
@@ -161,7 +164,7 @@ impl Supervisor {
             })
             .collect();
         let failed = checks.is_empty() || checks.iter().any(|check| !check.passed);
-        let nobody = "no unit that it is about is told to stop".to_owned();
+        let nobody = "trc stopped none of the units that the test is about".to_owned();
         let mut point = plain(points::stop(&graph.node(test).unit), failed.then_some(nobody));
         if !checks.is_empty() {
             point.why = None;
@@ -176,7 +179,8 @@ impl Supervisor {
         let grace = self.graph.grace.as_secs_f64();
         let why = findings.contains(&Finding::Slow).then(|| {
             format!(
-                "the stop took {:.1} s, and docker sends KILL to everything after {grace} s:                  shorten it, or write what your containers are given as shutdown.timeout",
+                "stopping took {:.1} s, but docker sends SIGKILL after {grace} s: make the stop \
+                 faster, or set shutdown.timeout to the grace period of your containers",
                 took.unwrap_or_default().as_secs_f64()
             )
         });
@@ -241,7 +245,7 @@ impl Supervisor {
         if findings.contains(&Finding::Restarted(id)) {
             whys.push(match self.suite.restarts.get(&id) {
                 Some((times @ 2.., last)) => {
-                    format!("it was restarted {times} times, at last after it {last}")
+                    format!("it was restarted {times} times, the last time after it {last}")
                 }
                 Some((_, last)) => format!("it was restarted once, after it {last}"),
                 None => "it was restarted".to_owned(),
@@ -250,9 +254,9 @@ impl Supervisor {
         if findings.contains(&Finding::Ended(id))
             && let Some(ended) = self.engine.ended(id)
         {
-            // What was not ready, or not healthy, was told so because of that.
+            // If it was not ready, or unhealthy, trc stopped it because of that.
             let told = self.suite.told.contains_key(&id) && matches!(ended.how, How::Process(_));
-            let when = if told { "when it was told to stop, it " } else { "it " };
+            let when = if told { "when trc stopped it, it " } else { "it " };
             whys.push(format!("{when}{}", self.how_it_ended(id, ended)));
         }
         for finding in findings {
@@ -263,12 +267,12 @@ impl Supervisor {
             }
         }
         if findings.contains(&Finding::CutShort(id)) {
-            whys.push("there was no time left for it".to_owned());
+            whys.push("there was no time left to run it".to_owned());
         }
         (!whys.is_empty()).then(|| whys.join(", and then "))
     }
 
-    /// What a unit lacked when the tests were done, and why as far as trc knows.
+    /// What a unit lacked when the tests had finished, and why as far as trc knows.
     fn why_not_up(&self, id: UnitId, lack: Lack) -> String {
         let why = match lack {
             Lack::NotReady => self.whys.get(&id).cloned(),
@@ -282,10 +286,10 @@ impl Supervisor {
         let why = why.map_or_else(String::new, |why| format!(": {why}"));
         match lack {
             Lack::NeverStarted => format!("it was never started{why}"),
-            Lack::NotReady => format!("it was not ready when the tests were done{why}"),
-            Lack::NotBack => format!("it was not up again when the tests were done{why}"),
+            Lack::NotReady => format!("it was not ready when the tests had finished{why}"),
+            Lack::NotBack => format!("it was not up again when the tests had finished{why}"),
             Lack::StillRuns => {
-                "it is a one-shot, and had not ended when the tests were done".to_owned()
+                "it is a one-shot, but had not exited when the tests had finished".to_owned()
             }
         }
     }
@@ -312,24 +316,24 @@ impl Supervisor {
                 Some(How::Process(Ending::Signal(signal))) => format!("was killed by {signal}"),
                 _ => format!("exited with {status}"),
             };
-            whys.push(format!("when it was told to stop, it {how}{}", self.last_output(id)));
+            whys.push(format!("when trc stopped it, it {how}{}", self.last_output(id)));
         }
         if findings.contains(&Finding::Killed(id)) {
             let (timeout, signal) = (seconds(node.stop_timeout), node.stop_signal);
             whys.push(match self.suite.left.get(&id) {
                 Some(left) => {
-                    format!("{} did not end and had to be killed", left.join(", "))
+                    format!("{} did not exit and had to be killed", left.join(", "))
                 }
                 None if !self.suite.told.contains_key(&id) => {
                     "there was no time left to stop it".to_owned()
                 }
-                None => format!("it did not end within {timeout} of {signal} and was killed"),
+                None => format!("it did not exit within {timeout} of {signal} and was killed"),
             });
         }
         (!whys.is_empty()).then(|| whys.join(", and "))
     }
 
-    /// Who has left processes of some kind, and which nobody has known before the end.
+    /// Which units have left processes of some kind, and which processes trc only found at the end.
     fn why_left(
         &self,
         findings: &[Finding],
@@ -342,8 +346,10 @@ impl Supervisor {
             let left = self.suite.left.get(&id).map(|left| left.join(", "));
             let left = left.unwrap_or_default();
             whys.push(match kind(id) {
-                Finding::Escaped(_) => format!("{name} has left {left} in a session of its own"),
-                _ => format!("{name} has left {left}"),
+                Finding::Escaped(_) => {
+                    format!("{name} left {left} running in a session of its own")
+                }
+                _ => format!("{name} left {left} running"),
             });
         }
         whys.extend(others);
