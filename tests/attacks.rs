@@ -405,7 +405,7 @@ fn a_link_in_the_place_of_a_file_that_trc_reads_is_not_followed() {
             outcome
                 .status(126)
                 .stdout_lacks("safe")
-                .stderr_has("x is a link that nobody may have put");
+                .stderr_has("x is a symbolic link that nobody may have made");
         },
     );
 }

@@ -90,10 +90,10 @@ fn a_place_in_a_file_with_crlf_is_the_right_one() {
 
 #[test]
 fn a_program_whose_interpreter_is_not_there_is_told_with_the_interpreters_name() {
-    let crlf = r"its interpreter /bin/sh\r is not there: the file has CRLF line endings, and the CR belongs to the name; convert them (";
+    let crlf = r"its interpreter /bin/sh\r does not exist: the file has CRLF line endings, and the CR is part of the name; convert them (";
     let rows = [
         ("#!/bin/sh\r\necho\r\n", crlf),
-        ("#!/no/python3\nprint()\n", "its interpreter /no/python3 is not there ("),
+        ("#!/no/python3\nprint()\n", "its interpreter /no/python3 does not exist ("),
     ];
     for (text, why) in rows {
         for exec in ["$W/program", "program", "${W}/program"] {
@@ -111,7 +111,7 @@ fn a_program_whose_interpreter_is_not_there_is_told_with_the_interpreters_name()
 
 #[test]
 fn the_interpreter_of_a_probe_and_of_a_stop_command_is_named_too() {
-    let why = r"/program: its interpreter /bin/sh\r is not there: the file has CRLF line endings, and the CR belongs to the name; convert them";
+    let why = r"/program: its interpreter /bin/sh\r does not exist: the file has CRLF line endings, and the CR is part of the name; convert them";
     for keys in [
         "ready = { exec = '${W}/program', within = '100ms' }",
         "health = { exec = '${W}/program', every = '10ms', failures = 1, then = 'stop' }",

@@ -1081,7 +1081,7 @@ fn a_line_is_looked_at_as_a_whole_or_fails_what_forbids_something() {
         let outcome = tested(&toml).run();
         outcome.status(status);
         if length > 1_000_000 && test.starts_with("forbids") {
-            outcome.stdout_has("only 1 MiB of a line is looked at");
+            outcome.stdout_has("trc reads only the first 1 MiB of a line");
         }
     }
 }

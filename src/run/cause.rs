@@ -15,7 +15,7 @@ pub(super) fn of(failure: Failure, hold: &Hold, unit: &Unit) -> Option<String> {
         (SpawnStage::Execute, libc::ENOENT) => no_interpreter(hold.files()),
         (SpawnStage::Limits, libc::EPERM) => privilege::too_high(&unit.identity.limits),
         (SpawnStage::Identity, libc::EPERM) if !geteuid().is_root() => {
-            Some("trc is not root, and only root can".to_owned())
+            Some("trc is not root, and only root can do that".to_owned())
         }
         _ => None,
     }
@@ -27,9 +27,9 @@ fn no_interpreter<'a>(files: impl IntoIterator<Item = &'a Path>) -> Option<Strin
     let head = files.into_iter().find_map(|file| endings::head(file, endings::HEAD).ok())?;
     let name = endings::interpreter(&head)?;
     let help = if name.ends_with('\r') {
-        ": the file has CRLF line endings, and the CR belongs to the name; convert them"
+        ": the file has CRLF line endings, and the CR is part of the name; convert them"
     } else {
         ""
     };
-    Some(format!("its interpreter {} is not there{help}", name.escape_debug()))
+    Some(format!("its interpreter {} does not exist{help}", name.escape_debug()))
 }

@@ -43,13 +43,16 @@ pub(super) fn allow(user: Uid, number: i32) {
         return;
     }
     if let Err(errno) = fchmod(fd, mode | wanted) {
-        log::debug!("can't let user {user} open descriptor {number} by its name: {}", errno.desc());
+        log::debug!(
+            "cannot let user {user} open descriptor {number} by its name: {}",
+            errno.desc()
+        );
     }
 }
 
 /// A terminal of a unit's own is its user's, as login(1) has it.
 pub(super) fn hand_over(user: Uid, terminal: &Path) {
     if let Err(errno) = chown(terminal, Some(user), None) {
-        log::debug!("can't give {} to user {user}: {}", terminal.display(), errno.desc());
+        log::debug!("cannot give {} to user {user}: {}", terminal.display(), errno.desc());
     }
 }

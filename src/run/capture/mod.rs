@@ -185,7 +185,7 @@ impl Capture {
             Err(Errno::EAGAIN | Errno::EINTR) => Progress::Drained,
             Err(errno) => {
                 self.end(journal);
-                log::warn!("reading the output of {}: {}", self.source.unit(), errno.desc());
+                log::warn!("cannot read the output of {}: {}", self.source.unit(), errno.desc());
                 Progress::Ended
             }
         }

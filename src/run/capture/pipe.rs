@@ -44,6 +44,6 @@ pub(crate) fn give(pipe: &OwnedFd, owner: Option<(Uid, Gid)>) {
     if let Some((user, group)) = owner
         && let Err(errno) = fchown(pipe, Some(user), Some(group))
     {
-        log::debug!("can't give a unit's pipe to user {user}: {}", errno.desc());
+        log::debug!("cannot give a unit's pipe to user {user}: {}", errno.desc());
     }
 }

@@ -106,8 +106,11 @@ impl Lines {
 
     /// A line has matched; or it was cut, and may have what is forbidden where nobody looked.
     pub(super) fn found(&mut self, place: usize, unit: UnitId, line: String, cut: bool) {
-        let line =
-            if cut { format!("{line}… (only 1 MiB of a line is looked at)") } else { line };
+        let line = if cut {
+            format!("{line}… (trc reads only the first 1 MiB of a line)")
+        } else {
+            line
+        };
         if let Some(wanted) = self.wanted.get_mut(place)
             && (wanted.forbidden || !cut)
             && !(wanted.forbidden && self.faulted.is_some_and(|test| test != wanted.test))

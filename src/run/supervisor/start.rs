@@ -357,7 +357,7 @@ impl Supervisor {
         let words_of = |errno: Errno| errno.desc().to_owned();
         launch.streams[0] = Some(prepare::null(false).map_err(words_of)?);
         // What it says is the unit's, and goes where the unit's own output goes.
-        let file = self.output_file(id, unit).map_err(|_| "its output can't be opened")?;
+        let file = self.output_file(id, unit).map_err(|_| "trc cannot open its output")?;
         let pipes = self.streams(unit, &mut launch).map_err(words_of)?;
         let started = self.spawn_own(Role::StopCommand(id), launch).map_err(words_of)?;
         // But it says nothing of how the unit is.
