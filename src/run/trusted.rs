@@ -299,7 +299,7 @@ mod tests {
         for path in [theirs.join("x.log"), theirs.join("sub/victim")] {
             let error = write(&path).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::PermissionDenied, "{}", path.display());
-            assert!(error.to_string().contains("is a link that"), "{error}");
+            assert!(error.to_string().contains("is a symbolic link that"), "{error}");
         }
         assert_eq!(fs::read_to_string(&victim).unwrap(), "safe\n");
         // Root has put these there, or nobody else can have.
@@ -321,7 +321,7 @@ mod tests {
         fs::hard_link(&victim, theirs.join("x.log")).unwrap();
         for flags in [APPEND, OFlag::O_WRONLY | OFlag::O_TRUNC, OFlag::O_RDONLY] {
             let error = open(&theirs.join("x.log"), flags).unwrap_err();
-            assert!(error.to_string().contains("several names"), "{error}");
+            assert!(error.to_string().contains("several hard links"), "{error}");
         }
         // Nor a link of root's that leads elsewhere.
         symlink(&victim, dir.path().join("by-root")).unwrap();
