@@ -164,22 +164,22 @@ fn what_trc_itself_may_not_give_is_said_with_its_place() {
         ),
         (
             "nice = -5",
-            "cannot set its nice value -5: one below trc's own needs the capability sys_nice",
+            "cannot set its nice value -5: a value below trc's own needs the capability sys_nice",
             "trc.toml:3:8",
         ),
         (
             "oom_score_adj = -900",
-            "cannot set its oom_score_adj -900: one below trc's own needs the capability sys_resource",
+            "cannot set its oom_score_adj -900: a value below trc's own needs the capability sys_resource",
             "trc.toml:3:17",
         ),
         (
             "user = 'nobody'\ngroup = 7",
-            "cannot become its user or group nobody: trc is not root, and only root can",
+            "cannot switch to its user or group nobody: trc is not root, and only root can",
             "trc.toml:3:8",
         ),
         (
             "groups = ['daemon']",
-            "cannot become its user or group daemon: trc is not root, and only root can",
+            "cannot switch to its user or group daemon: trc is not root, and only root can",
             "trc.toml:3:11",
         ),
     ];
@@ -205,15 +205,15 @@ fn what_the_root_of_a_user_namespace_may_not_give_is_said_with_its_place() {
             "the limit nofile of 1000000 is above the hard limit of 2000, and trc itself lacks",
             "trc.toml:3:31",
         ),
-        ("nice = -5", "cannot set its nice value -5: one below trc's own", "trc.toml:3:8"),
+        ("nice = -5", "cannot set its nice value -5: a value below trc's own", "trc.toml:3:8"),
         (
             "oom_score_adj = -900",
-            "cannot set its oom_score_adj -900: one below trc's own",
+            "cannot set its oom_score_adj -900: a value below trc's own",
             "trc.toml:3:17",
         ),
         (
             "user = 'nobody'",
-            "cannot become its user or group nobody: trc lacks the capabilities setuid and setgid, \
+            "cannot switch to its user or group nobody: trc lacks the capabilities setuid and setgid, \
              or its user namespace forbids it",
             "trc.toml:3:8",
         ),

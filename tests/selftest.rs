@@ -1307,7 +1307,7 @@ fn a_report_through_a_fifo_may_be_longer_than_its_buffer() {
 
 #[test]
 fn a_report_that_cannot_be_opened_is_an_error_with_its_place_and_advice() {
-    let advice = "its directory has to be there and be writable: mount one with -v";
+    let advice = "its directory has to exist and be writable: mount one with -v";
     let error = format!(
         "error: cannot write the report /no/such/x: there is no directory /no/such\n  \
          --> TRC_REPORT\n   = help: {advice}\n"
@@ -1318,13 +1318,17 @@ fn a_report_that_cannot_be_opened_is_an_error_with_its_place_and_advice() {
     // Two names of one file are found out when it is there to be looked at.
     let hard = test().before("cd $W; : >one; ln one two");
     let outcome = hard.args(&["--report", "json=one", "--report", "junit=two"]).run();
-    outcome.status(78).stderr_has("error: cannot write the report two: another one goes to two\n");
+    outcome
+        .status(78)
+        .stderr_has("error: cannot write the report two: another report already goes to two\n");
     let outcome = test().args(&["--report", "junit=-"]).run();
     outcome.status(78).stderr_has("a report can't go to standard output, which is for TAP");
     let outcome = test().args(&["--report", "events=x"]).run();
     outcome.status(78).stdout_is("").stderr_has("events can go to standard output only");
     let outcome = test().args(&["--report", "json=x", "--report", "junit=link"]).run();
-    outcome.status(78).stderr_has("error: cannot write the report link: another one goes to x\n");
+    outcome
+        .status(78)
+        .stderr_has("error: cannot write the report link: another report already goes to x\n");
     outcome.stderr_has("  --> --report\n");
 }
 

@@ -227,12 +227,12 @@ fn needs_shell(config: &Config) -> Option<Diagnostic> {
     let names: Vec<String> = needy.iter().map(|unit| unit.id()).collect();
     let first = needy.first()?;
     let what = match &config.shell {
-        Some(words) => format!("the shell `{}` is not there", words.first()?.display()),
+        Some(words) => format!("the shell `{}` does not exist", words.first()?.display()),
         None => "neither bash nor sh is in PATH".to_owned(),
     };
     let (need, them) = if names.len() == 1 { ("needs", "it") } else { ("need", "them") };
     let message = format!("{} {need} a shell, and {what}", names.join(", "));
     Some(Diagnostic::error(first.origin.clone(), message).help(format!(
-        "declare {them} with `exec`, which needs none, or name a shell: shell = [\"/bin/ash\", \"-c\"]"
+        "declare {them} with `exec`, which needs no shell, or set one: shell = [\"/bin/ash\", \"-c\"]"
     )))
 }

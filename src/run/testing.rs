@@ -59,7 +59,7 @@ pub(super) fn open_reports(testing: &Testing) -> Result<Vec<Report>, Diagnostic>
 
 fn open_report(wanted: &ReportFile, others: &[Report]) -> Result<Report, Diagnostic> {
     let refuse = |why: &str| Diagnostic::error(wanted.origin.clone(), cannot(&wanted.path, why));
-    // What somebody else has put there is not followed; by the time units run, it is open.
+    // A link that somebody else has made is not followed. When units run, the file is open already.
     let trusted = match trusted::locate(&wanted.path) {
         // To open it says what is missing.
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -70,7 +70,7 @@ fn open_report(wanted: &ReportFile, others: &[Report]) -> Result<Report, Diagnos
     // By another name it may be the same file, too.
     let linked = |other: &Report| is_same_file(&other.target, &target);
     if others.iter().any(|other| other.target == target || linked(other)) {
-        return Err(refuse(&format!("another one goes to {}", target.display())));
+        return Err(refuse(&format!("another report already goes to {}", target.display())));
     }
     let (file, way) = open(&target).map_err(|error| {
         let refused = refuse(&why_not(&target, &error));
@@ -82,7 +82,7 @@ fn open_report(wanted: &ReportFile, others: &[Report]) -> Result<Report, Diagnos
     Ok(Report { kind: wanted.kind, path: wanted.path.clone(), target, way, file })
 }
 
-/// Whether two names are of one plain file; what is no plain file may get several reports.
+/// Whether two names are of one regular file; anything else may get several reports.
 fn is_same_file(one: &Path, other: &Path) -> bool {
     let known = |path: &Path| {
         let found = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
@@ -194,11 +194,11 @@ fn why_not(target: &Path, error: &io::Error) -> String {
 fn advice(error: &io::Error) -> Option<&'static str> {
     match error.raw_os_error() {
         Some(libc::ENOENT | libc::EACCES | libc::EPERM | libc::EROFS) => {
-            Some("its directory has to be there and be writable: mount one with -v")
+            Some("its directory has to exist and be writable: mount one with -v")
         }
         Some(libc::ENXIO) => Some(
-            "a FIFO has to have a reader when the run begins, and a socket, as standard output is \
-             in `trcctl test`, can't be opened by a name",
+            "a FIFO needs a reader when the run begins, and a socket, such as standard output in \
+             `trcctl test`, cannot be opened by name",
         ),
         _ => None,
     }

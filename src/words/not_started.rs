@@ -72,19 +72,19 @@ pub(crate) fn not_started(
     }
 }
 
-/// What could not be done.
+/// The step that failed.
 fn step(stage: SpawnStage) -> &'static str {
     match stage {
         SpawnStage::Settings => "cannot apply its settings",
-        SpawnStage::Prepare => "cannot make its pipes",
+        SpawnStage::Prepare => "cannot create its pipes",
         SpawnStage::Fork => "cannot fork",
-        SpawnStage::Group => "cannot make its process group",
+        SpawnStage::Group => "cannot create its process group",
         SpawnStage::Terminal => "cannot take its terminal",
         SpawnStage::Limits => "cannot set its limits",
         SpawnStage::Nice => "cannot set its nice value",
         SpawnStage::OomScore => "cannot set its oom_score_adj",
         SpawnStage::Capabilities => "cannot limit its capabilities",
-        SpawnStage::Identity => "cannot become its user or group",
+        SpawnStage::Identity => "cannot switch to its user or group",
         SpawnStage::Directory => "cannot enter its working directory",
         SpawnStage::Streams => "cannot set up its standard streams",
         SpawnStage::Execute => "cannot be executed",
@@ -127,12 +127,12 @@ fn not_executed(program: &str, errno: i32, why: Option<&str>) -> String {
     }
 }
 
-/// The kernel's error for people: what it lacks, or its own words.
+/// The kernel's error for people: the resource that has run out, or the kernel's own words.
 pub(crate) fn errno(errno: Errno) -> String {
     lack(errno as i32).map_or_else(|| errno.desc().to_lowercase(), ToOwned::to_owned)
 }
 
-/// What is used up where the kernel says so.
+/// The resource that has run out, if the kernel says so.
 fn lack(errno: i32) -> Option<&'static str> {
     match errno {
         libc::EAGAIN => Some("there are too many processes already"),
@@ -143,16 +143,16 @@ fn lack(errno: i32) -> Option<&'static str> {
     }
 }
 
-/// What the kernel means by an error at a step, where its own word for it helps nobody.
+/// The meaning of an error at a step, where the kernel's own word for it does not help.
 fn meaning(stage: SpawnStage, errno: i32) -> Option<&'static str> {
     match (stage, errno) {
-        (SpawnStage::Terminal, libc::EPERM) => Some("another session has it"),
+        (SpawnStage::Terminal, libc::EPERM) => Some("another session uses it"),
         (SpawnStage::Terminal, libc::ENOTTY) => Some("it is not a terminal"),
         (SpawnStage::Nice, libc::EPERM | libc::EACCES) => {
-            Some("one below trc's own needs the capability sys_nice")
+            Some("a value below trc's own needs the capability sys_nice")
         }
         (SpawnStage::OomScore, libc::EPERM | libc::EACCES) => {
-            Some("one below trc's own needs the capability sys_resource")
+            Some("a value below trc's own needs the capability sys_resource")
         }
         (SpawnStage::OomScore, libc::ENOENT) => Some("there is no /proc"),
         (SpawnStage::Execute | SpawnStage::Identity, libc::EAGAIN) => {

@@ -10,7 +10,7 @@ use super::some;
 use crate::engine::{Ending, Purpose};
 use crate::graph::{Graph, UnitId};
 
-/// One thing that was found out.
+/// One thing that trc found out.
 pub(crate) enum Observed<'a> {
     /// The wait policy, by TrivialRC's name.
     WaitPolicy(&'a str),
@@ -26,27 +26,28 @@ pub(crate) enum Observed<'a> {
     NoStopCommand(UnitId, &'a str),
     /// A unit that is waited for is not ready yet.
     NotReadyYet(UnitId, &'a str),
-    /// A probe could not be tried, which says nothing of the unit.
+    /// A probe could not be attempted, which says nothing about the unit.
     NotTried(UnitId, Purpose, &'a str),
-    /// The terminal has stopped a background unit, which has written to it (or set it) or, if
-    /// `true`, read from it.
+    /// A background unit was suspended because it wrote to the terminal (or set it) or, if `true`,
+    /// read from it.
     StoppedByTerminal(UnitId, bool),
-    /// A process that is none of a unit's has said something of it: its number, its user, and its
-    /// command while it was there.
+    /// A process that does not belong to a unit has sent a notification for it: the number and the
+    /// user of the process, and its command if it still ran.
     Stranger(UnitId, i32, u32, Option<String>),
-    /// What a unit left behind still writes, and is not read any more: its number.
+    /// Leftovers of a unit still write, and trc no longer reads that: the number of the unit's
+    /// main process.
     NotRead(UnitId, i32),
-    /// A unit's main process has exited, and these processes of it go on.
+    /// A unit's main process has exited, and these processes of the unit still run.
     LeftBehind(UnitId, Ending, &'a str),
     /// The OOM killer has killed these processes, and as many others.
     OutOfMemory(Vec<OomVictim>, u64),
-    /// What a boot script has set is too long for the environment of programs.
+    /// A variable that a boot script has set is too long for the environment of programs.
     TooLong(&'a OsStr),
-    /// What a boot script has set could not be read.
+    /// The state that a boot script has left could not be read.
     StateLost(UnitId, &'a str),
-    /// The run is over.
+    /// The run has ended.
     Over(u8),
-    /// Why, which is the last line.
+    /// The reason, which is the last line.
     Why(&'a Why),
 }
 
@@ -79,7 +80,7 @@ impl Why {
         if !self.unwritten.is_empty() {
             text = format!("{}; {text}", self.unwritten.join("; "));
         } else if let Some((to, from)) = self.mapped {
-            _ = write!(text, "; [exit] makes {to} of {from}");
+            _ = write!(text, "; [exit] changes the exit status from {from} to {to}");
         }
         if !self.survivors.is_empty() {
             let named = self.survivors.iter().map(|(pid, command)| format!("{pid} ({command})"));

@@ -130,7 +130,7 @@ impl Supervisor {
         launch.streams[0] = Some(prepare::null(false)?);
         let again = write.try_clone();
         launch.streams[1] =
-            Some(again.map_err(|error| Problem::kernel("cannot make its pipes", &error))?);
+            Some(again.map_err(|error| Problem::kernel("cannot create its pipes", &error))?);
         launch.streams[2] = Some(write);
         let shown = config::typed(command);
         let pid = self.spawn_own(Role::Probe(id), launch)?;
