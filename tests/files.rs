@@ -97,11 +97,8 @@ fn a_full_disk_drops_lines_counts_them_and_lets_the_unit_live() {
 #[test]
 fn a_file_that_can_not_be_opened_fails_the_unit() {
     for (path, why) in [
-        (
-            "/no/such/x.log",
-            "cannot open /no/such/x.log to write to it: its directory does not exist",
-        ),
-        ("/", "cannot open / to write to it: Is a directory"),
+        ("/no/such/x.log", "cannot open /no/such/x.log for writing: its directory does not exist"),
+        ("/", "cannot open / for writing: Is a directory"),
     ] {
         let toml = format!("[async.a]\noutput.file = '{path}'\nexec = 'true'\n");
         let outcome = Trc::toml(&toml).run();

@@ -118,7 +118,7 @@ impl Environment {
             if bytes > LARGEST {
                 let most = LARGEST >> 20;
                 return Err(Problem::lasting(format!(
-                    "with {name} the variables take more than {most} MiB, and no program can be given that ({})",
+                    "with {name}, the variables are larger than {most} MiB, which no program can be started with ({})",
                     variable.origin
                 )));
             }

@@ -438,7 +438,7 @@ fn contains(text: &[u8], word: &[u8]) -> bool {
 
 fn c_string(bytes: &[u8]) -> io::Result<CString> {
     CString::new(bytes).map_err(|_| {
-        io::Error::new(io::ErrorKind::InvalidInput, "a NUL byte in a script or its name")
+        io::Error::new(io::ErrorKind::InvalidInput, "the script or its name contains a NUL byte")
     })
 }
 
@@ -447,7 +447,7 @@ fn memory(name: &std::ffi::CStr, bytes: &[u8]) -> io::Result<OwnedFd> {
     use std::os::unix::fs::FileExt;
 
     if bytes.contains(&0) {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "a NUL byte in a script"));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the script contains a NUL byte"));
     }
     let file = File::from(memfd_create(name, MFdFlags::MFD_CLOEXEC)?);
     file.write_all_at(bytes, 0)?;

@@ -76,7 +76,7 @@ pub(super) fn unix(path: &Path) -> Result<Guarded, Failure> {
     match connect(socket.as_raw_fd(), &address) {
         Ok(()) => Ok(Guarded::new(socket)),
         Err(Errno::EAGAIN) => {
-            Err(Failure::new("its backlog is full: the server does not accept connections"))
+            Err(Failure::new("the server does not accept connections (its backlog is full)"))
         }
         Err(errno) => Err(Failure::new(words(errno))),
     }

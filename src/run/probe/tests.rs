@@ -302,6 +302,6 @@ fn a_unix_socket_that_nobody_takes_connections_from_is_not_there() {
     assert_eq!(tried(&probe, LONG), Ok(()), "the first one waits in the queue");
     assert_eq!(
         failed(&tried(&probe, LONG)).1,
-        "its backlog is full: the server does not accept connections"
+        "the server does not accept connections (its backlog is full)"
     );
 }

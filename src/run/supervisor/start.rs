@@ -193,8 +193,7 @@ impl Supervisor {
                 ErrorKind::NotFound => "its directory does not exist".to_owned(),
                 _ => reason(&error),
             };
-            let why =
-                format!("cannot open {} to write to it: {why} ({origin})", value.path.display());
+            let why = format!("cannot open {} for writing: {why} ({origin})", value.path.display());
             self.cannot_prepare(
                 id,
                 Problem { why, errno: error.raw_os_error().unwrap_or(0), lasts: false },

@@ -63,7 +63,7 @@ impl State {
     /// with. `None` if it left nothing: it failed, was killed, or became another program.
     ///
     /// # Errors
-    /// What it left can't be read, in words.
+    /// Why that cannot be read, in words.
     pub(crate) fn read(
         saved: &Saved,
         given: &[(OsString, OsString)],
@@ -72,7 +72,7 @@ impl State {
             saved.file.metadata().map_err(|e| format!("cannot read the boot state: {e}"))?.len();
         // The descriptor is the script's as long as that runs: it may claim anything.
         if length > MAX_STATE {
-            return Err(format!("it claims {length} bytes, and {MAX_STATE} are the most"));
+            return Err(format!("it has {length} bytes, more than the maximum of {MAX_STATE}"));
         }
         let mut bytes = vec![0; usize::try_from(length).map_err(|e| e.to_string())?];
         saved
