@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::common::{has, root};
 use regex::Regex;
 use tempfile::TempDir;
 
@@ -87,6 +88,46 @@ fn commands_run() {
         }
     }
     assert!(count > 0, "no block was found");
+}
+
+/// One after the other, in a directory of their own, and for root in a network of their own.
+#[test]
+fn the_tutorials_commands_run_and_end_with_passed_tests() {
+    let dir = TempDir::new().unwrap();
+    let here = dir.path().to_str().unwrap();
+    let programs = Path::new(env!("CARGO_BIN_EXE_trc")).parent().unwrap();
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap_or_default());
+    let own_network = root() && has("ip");
+    let mut said = Vec::new();
+    for block in blocks(&page("docs/tutorial.md"), "sh") {
+        if block.contains("docker ") || block.contains("cargo build") {
+            continue;
+        }
+        let script = format!(
+            "{}{}",
+            if own_network { "ip link set lo up\n" } else { "" },
+            block.replace("/tmp/hello", here)
+        );
+        let bash = ["bash", "-e", "-c", &script];
+        let words =
+            if own_network { [&["unshare", "-n"], &bash[..]].concat() } else { bash.to_vec() };
+        let output = Command::new(words[0])
+            .args(&words[1..])
+            .env("PATH", &path)
+            .current_dir(ROOT)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{block}\n{text}\n{errors}");
+        said.push(text);
+    }
+    said.retain(|text| text.contains("stop drill"));
+    let failed: Vec<bool> = said.iter().map(|text| text.contains("exit status 1")).collect();
+    // It fails for want of readiness, then for an address, then for a restart policy.
+    assert_eq!(failed, [true, false, true, false, true, false], "{said:#?}");
+    assert!(said.last().is_some_and(|text| text.contains("3 tests passed")), "{said:#?}");
 }
 
 /// The seed's line stands in the pages as it was published, but for the image's name.
