@@ -771,7 +771,7 @@ fn a_stop_that_docker_would_cut_short_is_a_finding_unless_more_time_is_asked_for
         if status == 1 {
             outcome
                 .stdout_has("not ok 7 - shutdown\n")
-                .stdout_has("but docker sends SIGKILL after 10 s: make the stop faster, or set");
+                .stdout_has("but docker sends SIGKILL after 10 s: make the stop faster, or");
         }
     }
 }

@@ -178,9 +178,13 @@ impl Supervisor {
         let took = self.suite.stopping.map(|since| now().saturating_duration_since(since));
         let grace = self.graph.grace.as_secs_f64();
         let why = findings.contains(&Finding::Slow).then(|| {
+            let limit = match self.loaded.config.shutdown.timeout {
+                Some(_) => format!("shutdown.timeout is {grace} s"),
+                None => format!("docker sends SIGKILL after {grace} s"),
+            };
             format!(
-                "stopping took {:.1} s, but docker sends SIGKILL after {grace} s: make the stop \
-                 faster, or set shutdown.timeout to the grace period of your containers",
+                "stopping took {:.1} s, but {limit}: make the stop faster, or give the containers \
+                 more time (`docker run --stop-timeout`) and set shutdown.timeout accordingly",
                 took.unwrap_or_default().as_secs_f64()
             )
         });

@@ -168,7 +168,7 @@ fn name_and_parent(pid: i32) -> String {
 pub(super) fn names(pids: &[i32], name: fn(i32) -> String) -> Vec<String> {
     let mut names: Vec<String> = pids.iter().take(NAMED).map(|pid| name(*pid)).collect();
     if pids.len() > NAMED {
-        names.push(format!("{} more", pids.len() - NAMED));
+        names.push(format!("and {} more", pids.len() - NAMED));
     }
     names
 }
