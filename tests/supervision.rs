@@ -111,6 +111,11 @@ fn what_is_not_ready_in_time_has_failed_with_124_and_the_last_line_says_why() {
             "did not exit within 0.1 s".to_owned(),
         ),
         ("tcp = 'no-such-host.invalid:1'".to_owned(), "no-such-host.invalid:1: ".to_owned()),
+        (
+            "notify = true".to_owned(),
+            "it sent no READY=1 to the socket in NOTIFY_SOCKET".to_owned(),
+        ),
+        ("fd = 3".to_owned(), "it wrote no newline to descriptor 3".to_owned()),
     ];
     table(
         &rows,

@@ -324,10 +324,33 @@ impl Supervisor {
     pub(super) fn explain(&mut self, id: UnitId, purpose: Purpose) {
         if let Some(waiting) = self.waiting.get(&(id, purpose)) {
             self.whys.insert(id, waiting.failure.clone().explained());
-        } else if let Some((config::Probe::Log(_), _)) = find(&self.graph.node(id).unit, purpose) {
-            let why = format!("no line of its output matches{}", self.kept_back(&[id]));
-            self.whys.insert(id, why);
+            return;
         }
+        let Some((probe, _)) = find(&self.graph.node(id).unit, purpose) else { return };
+        let why = match probe {
+            config::Probe::Log(_) => {
+                format!("no line of its output matches{}", self.kept_back(&[id]))
+            }
+            // It may have said more itself, by `STATUS=`.
+            config::Probe::Notify if self.whys.contains_key(&id) => return,
+            config::Probe::Notify => {
+                let what = match purpose {
+                    Purpose::Ready => "READY=1",
+                    Purpose::Health => "WATCHDOG=1",
+                };
+                format!(
+                    "it sent no {what} to the socket in NOTIFY_SOCKET; many programs do so only with \
+                     an option, such as `redis-server --supervised systemd`"
+                )
+            }
+            config::Probe::Fd(number) => format!("it wrote no newline to descriptor {number}"),
+            config::Probe::Tcp(_)
+            | config::Probe::Unix(_)
+            | config::Probe::Http(_)
+            | config::Probe::Exec(_)
+            | config::Probe::File(_) => return,
+        };
+        self.whys.insert(id, why);
     }
 
     /// Says once in a row that an attempt could not be made: the unit's end does not tell it.
