@@ -890,6 +890,15 @@ fn what_a_unit_used_before_it_ended_counts() {
         .stdout_has("ok 4 - orphans\n");
 }
 
+/// As nginx without `daemon off;`.
+#[test]
+fn the_report_says_what_to_do_about_a_service_that_goes_into_the_background() {
+    let toml = "[sync.web]\nexec = ['sh', '-c', 'setsid cat $W/never & exit 0']\n\
+                [async.other]\nexec = 'cat ${W}/never'\n[test.t]\nexec = 'true'\n";
+    let outcome = tested(toml).run();
+    outcome.status(1).stdout_has("sync.web.run\n").stdout_has("let it run in the foreground");
+}
+
 /// A helper in a session of its own that notices that its service is gone, and tidies up.
 #[test]
 fn what_ends_a_moment_after_its_unit_is_not_left_behind() {

@@ -261,7 +261,16 @@ impl Supervisor {
             // If it was not ready, or unhealthy, trc stopped it because of that.
             let told = self.suite.told.contains_key(&id) && matches!(ended.how, How::Process(_));
             let when = if told { "when trc stopped it, it " } else { "it " };
-            whys.push(format!("{when}{}", self.how_it_ended(id, ended)));
+            // The session that it left is a point of its own, and this is its cause.
+            let daemon = self.engine.findings().contains(&Finding::Escaped(id));
+            let help = match ended.how {
+                How::Process(Ending::Code(0)) if daemon && !told => {
+                    "; it put itself into the background: let it run in the foreground, as \
+                     `nginx -g 'daemon off;'` does"
+                }
+                _ => "",
+            };
+            whys.push(format!("{when}{}{help}", self.how_it_ended(id, ended)));
         }
         for finding in findings {
             if let Finding::NotUp(unit, lack) = finding
