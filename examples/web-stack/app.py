@@ -1,19 +1,19 @@
 """A web app that needs a database and a cache.
 
-/         writes the visit into the database, and counts it there and in the cache
-/healthz  whether it can do its work: asks the database and the cache
-/ping     whether it answers at all
+/         records a visit in the database, and counts the visits there and in the cache
+/healthz  asks the database and the cache: can the app do its work?
+/ping     asks nothing else: does the app answer at all?
 """
 
 import psycopg2
 import redis
 
-# Where the database is, who asks and with which password: libpq's own PGHOST, PGUSER,
-# PGPASSWORD. There is no code here to wait for it or to connect again: trc starts the
-# app when the database is ready, and restarts it with the database.
+# libpq reads the host, the user and the password from PGHOST, PGUSER and PGPASSWORD. No code
+# here waits for the database or connects again: trc starts the app when the database is ready,
+# and restarts it with the database.
 db = psycopg2.connect("")
 db.autocommit = True
-# Connects when it is first used, and again when the cache was restarted.
+# Connects when it is first used, and again after the cache has restarted.
 cache = redis.Redis(unix_socket_path="/run/redis/redis.sock")
 
 
@@ -44,7 +44,7 @@ def app(request, respond):
     if page is None:
         status, text = "404 Not Found", "no such page\n"
     else:
-        status, text = "200 OK", page()  # What it raises is a 500, and a line in the log.
+        status, text = "200 OK", page()  # An exception becomes a 500 and a line in the log.
     body = text.encode()
     respond(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
     return [body]

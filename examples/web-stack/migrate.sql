@@ -1,13 +1,13 @@
--- Brings the database to what app.py needs. Runs at each start, by psql as the database's
--- own user: every statement may find its work done.
+-- Creates everything that app.py needs. psql runs this file at every start, as the user of
+-- the database, so each statement must also work if its result is already there.
 
 SET client_min_messages TO warning;
 
 SELECT 'CREATE ROLE web LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'web')
 \gexec
 
--- The password is what the secret says today. The server would log a statement that
--- fails, password and all.
+-- Sets the password to the current secret. If a statement fails, the server logs it, and the
+-- password with it; the setting below prevents that.
 \getenv password WEB_PASSWORD
 SET log_min_error_statement TO panic;
 ALTER ROLE web PASSWORD :'password';
