@@ -1,5 +1,5 @@
-//! Every key: its name, the kind of its value, its default and what it means, in one
-//! place. Unknown keys, variables and the reference are checked and made from it.
+//! Every key in one place: its name, the kind of its value, its default and its meaning. trc uses
+//! it to recognize keys and variables, and the tables of the reference are generated from it.
 
 #[cfg(test)]
 use std::fmt::Write;
@@ -7,7 +7,7 @@ use std::fmt::Write;
 use super::leaf::variants;
 use super::{Condition, LogFormat, OnFailure, Output, Own, StopTo, Then, WaitPolicy, When};
 
-/// What a key's value looks like.
+/// The kind of a key's value.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
     /// A string.
@@ -47,29 +47,29 @@ pub(crate) enum Kind {
     Output,
     /// A number of bytes.
     Size,
-    /// True, false or names.
+    /// A boolean, or an array of names.
     BooleanOrTexts,
     /// A host and a port, or a port.
     Address,
     /// HTTP status codes: a number, a string such as `"2xx"` or `"200-299"`, or an array.
     Codes,
-    /// A time, or two with `..` between them.
+    /// A time, or two times with `..` between them.
     Backoff,
     /// A table with these keys.
     Table(&'static [Key]),
-    /// A table with these keys; a string stands for the one with its first key.
+    /// A table with these keys; a string sets the first of them.
     Short(&'static [Key]),
     /// A table of variables.
     Variables,
     /// A variable: a string, or a table with a file.
     Variable,
-    /// A table of signals and what they do.
+    /// A table of signals, with the rule for each.
     Signals,
-    /// What a signal does: a word, or a table.
+    /// The rule for a signal: a word, or a table.
     Rule,
-    /// A table of exit statuses, or reasons, and what becomes of them.
+    /// A table of exit statuses and reasons, with the exit status that replaces each.
     Exit,
-    /// A table of units whose own status counts.
+    /// A table of units whose own exit status trc exits with.
     Owners,
     /// An exit status.
     Status,
@@ -77,11 +77,11 @@ pub(crate) enum Kind {
     Units,
     /// A table of tests.
     Tests,
-    /// Texts to look for: one, or an array.
+    /// A text to look for, or an array of them.
     Patterns,
     /// A table of headers and texts.
     Headers,
-    /// A name and a `!` before what must not be, or an array of such.
+    /// A name, with `!` in front if it must not be there, or an array of them.
     Names,
     /// Ports.
     Ports,
@@ -92,14 +92,14 @@ pub(crate) enum Kind {
 pub(crate) struct Key {
     /// Its name.
     pub name: &'static str,
-    /// What its value looks like.
+    /// The kind of its value.
     pub kind: Kind,
-    /// What holds without it.
+    /// The default, as the reference shows it.
     #[cfg_attr(not(test), expect(dead_code, reason = "the reference has it"))]
     pub default: &'static str,
-    /// A value as it may be written; empty for a table of keys of its own.
+    /// An example of a value; empty for a table whose keys have examples of their own.
     pub example: &'static str,
-    /// What it means.
+    /// Its meaning, as a short phrase.
     #[cfg_attr(not(test), expect(dead_code, reason = "the reference has it"))]
     pub doc: &'static str,
 }
@@ -114,13 +114,13 @@ const fn key(
     Key { name, kind, default, example, doc }
 }
 
-/// Of these keys of a unit the later layer's removes the earlier's.
+/// Keys of a unit that exclude one another: a later layer replaces the one of an earlier layer.
 pub(crate) const RUNS: &[&str] = &["exec", "script"];
 
-/// Of these keys of `ready` and `health` the later layer's removes the earlier's.
+/// The same for `ready` and `health`.
 pub(crate) const PROBES: &[&str] = &["tcp", "unix", "http", "exec", "file", "log", "notify", "fd"];
 
-/// Of these keys of `expect.fault` the later layer's removes the earlier's.
+/// The same for `expect.fault`.
 pub(crate) const FAULTS: &[&str] = &["kill", "stop"];
 
 /// The keys at the top that are tables of units.
@@ -140,7 +140,7 @@ pub(crate) const TOP: &[Key] = &[
         Kind::OneOf(variants::<WaitPolicy>),
         "any",
         r#""all""#,
-        "when the run ends by itself; you can also write `wait_any` and so on",
+        "[when the run ends](../README.md#when-the-run-ends-and-with-which-status) by itself; you can also write `wait_any` and so on",
     ),
     key(
         "shell",
@@ -317,7 +317,7 @@ pub(crate) const UNIT: &[Key] = &[
         Kind::OneOf(variants::<OnFailure>),
         "policy",
         r#""stop""#,
-        "what a failure of the unit does to the run",
+        "what to do if the unit fails: leave it to the wait policy, stop the run, or ignore it",
     ),
     key(
         "stop",
@@ -401,7 +401,7 @@ pub(crate) const UNIT: &[Key] = &[
         Kind::Output,
         "prefix for declared async units, otherwise inherit",
         r#"{ file = "/var/log/web.log", max_size = "10MB", keep = 3 }"#,
-        "where its output goes",
+        "where [its output](logging.md#output-of-units) goes",
     ),
 ];
 
@@ -433,11 +433,11 @@ pub(crate) const LIMITS: &[Key] = &[
     limit("stack", r#""16MiB""#, "the size of the main thread's stack"),
 ];
 
-/// The key of a value that a file holds.
+/// The key of a value that a file contains.
 pub(crate) const SECRET: &[Key] =
     &[key("file", Kind::Text, "", r#""/run/secrets/db""#, "the file that contains the value")];
 
-/// The keys of `output`, where that is a file.
+/// The keys of `output` if it is a file.
 pub(crate) const OUTPUT: &[Key] = &[
     key("file", Kind::Text, "", r#""/var/log/web.log""#, "the file that trc appends lines to"),
     key(
@@ -633,8 +633,8 @@ pub(crate) const RESTART: &[Key] = &[
     ),
 ];
 
-/// The keys of a test that are not as a unit's: of `[test.NAME]`, and at the top of
-/// `test.NAME.toml`.
+/// The keys of a test that a unit does not have, or that mean something else there: those of
+/// `[test.NAME]`, and those at the top level of `test.NAME.toml`.
 pub(crate) const TEST_OWN: [Key; 8] = [
     key(
         "description",
@@ -688,7 +688,7 @@ pub(crate) const TEST_OWN: [Key; 8] = [
     key("expect", Kind::Table(EXPECT), "", "", "what the test expects"),
 ];
 
-/// The keys of a unit that a test has too.
+/// The keys that a test shares with a unit.
 const TEST_SHARED: [&str; 15] = [
     "enabled",
     "user",
@@ -959,7 +959,7 @@ pub(crate) const FORWARD: &[Key] = &[
     key("to", Kind::Texts, "all units that run", r#"["nginx"]"#, "the units that receive it"),
 ];
 
-/// The keys as a table in Markdown, those of tables within it as `stop.signal`.
+/// The keys as a table in Markdown, with the keys of inner tables as `stop.signal`.
 #[cfg(test)]
 pub(crate) fn reference(keys: &'static [Key]) -> String {
     let mut out =
@@ -988,7 +988,7 @@ pub(crate) fn find(keys: &'static [Key], name: &str) -> Option<&'static Key> {
     keys.iter().find(|key| key.name == name)
 }
 
-/// What the value of a key looks like, if there is such a key.
+/// The kind of a key's value, if there is such a key.
 pub(crate) fn kind_at(path: &[String]) -> Option<Kind> {
     path.iter().try_fold(Kind::Table(TOP), |kind, name| {
         Some(match kind {
@@ -1012,7 +1012,7 @@ pub(crate) fn kind_at(path: &[String]) -> Option<Kind> {
 }
 
 impl Kind {
-    /// What may be written, for the reference.
+    /// The values that can be written, for the reference.
     #[cfg(test)]
     pub(crate) fn describe(self) -> String {
         let words = |words: &[&str]| {
@@ -1057,7 +1057,7 @@ impl Kind {
         }
     }
 
-    /// Whether an array may stand here.
+    /// Whether the value can be an array.
     pub(crate) fn takes_array(self) -> bool {
         matches!(
             self,
@@ -1073,7 +1073,7 @@ impl Kind {
         )
     }
 
-    /// Whether a table may stand here.
+    /// Whether the value can be a table.
     pub(crate) fn takes_table(self) -> bool {
         matches!(
             self,
@@ -1093,7 +1093,7 @@ impl Kind {
         )
     }
 
-    /// Whether any text may stand here, so that quotes belong to the text.
+    /// Whether the value can be any text, so that quotes belong to the text.
     pub(crate) fn takes_any_text(self) -> bool {
         matches!(
             self,
