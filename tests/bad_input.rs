@@ -120,7 +120,7 @@ fn a_mistake_in_the_file_is_told_with_its_place_and_nothing_is_started() {
             name: "a stop signal that ends nothing",
             toml: "[sync.x]\nexec = 'true'\nstop.signal = 'STOP'\n",
             at: "3:15",
-            says: &["SIGSTOP can't be caught, and ends nothing"],
+            says: &["SIGSTOP cannot stop a unit: it only suspends its process"],
         },
         Mistake {
             name: "no duration",
@@ -239,7 +239,14 @@ fn mistakes_are_told_as_json_where_the_log_is_json() {
         (&format!("{json}{never}"), none, &[], 78, "configuration", "it has no `ready`"),
         (&format!("shell = '/no'\n{json}"), none, &["-D", "x"], 78, "configuration", "a shell"),
         ("", variable, &["--nope"], 64, "usage", "unexpected argument '--nope' found"),
-        (json, none, &["--report", "json=x", "x"], 78, "configuration", "nothing to report"),
+        (
+            json,
+            none,
+            &["--report", "json=x", "x"],
+            78,
+            "configuration",
+            "--report needs a test run",
+        ),
     ];
     for (toml, (name, value), arguments, status, event, says) in rows {
         let outcome = Trc::toml(toml).env(name, value).args(arguments).run();

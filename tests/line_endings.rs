@@ -148,8 +148,7 @@ fn check_points_out_what_has_crlf_line_endings() {
         .arg(directory)
         .run();
     outcome.status(0);
-    let executed =
-        r"program can't be executed: its first line ends with a CR, and asks for /bin/sh\r";
+    let executed = r"program cannot be executed: its first line ends with a CR, so the kernel looks for the interpreter /bin/sh\r";
     assert_eq!(outcome.err().matches(executed).count(), 2, "{}", outcome.err());
     outcome.stderr_has("boot.x: this script has CRLF line endings").stderr_has("3 warnings");
 }

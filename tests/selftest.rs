@@ -597,7 +597,7 @@ fn what_dies_of_a_signal_that_means_something_has_not_gone_on() {
     }
     let toml =
         unit("") + "[test.t]\nexpect.fault = { unit = 'x', kill = 'KILL', restarts = false }\n";
-    tested(&toml).run().status(78).stderr_has("no process goes on after SIGKILL");
+    tested(&toml).run().status(78).stderr_has("no process survives SIGKILL");
 }
 
 #[test]
@@ -824,7 +824,7 @@ fn a_strict_run_fails_for_a_skipped_test_and_for_a_warning() {
         .args(&["--test-strict", "true"])
         .run()
         .status(78)
-        .stderr_has("this is not a test run");
+        .stderr_has("needs a test run");
 }
 
 #[test]
@@ -1331,7 +1331,7 @@ fn a_report_that_cannot_be_opened_is_an_error_with_its_place_and_advice() {
         .status(78)
         .stderr_has("error: cannot write the report two: another report already goes to two\n");
     let outcome = test().args(&["--report", "junit=-"]).run();
-    outcome.status(78).stderr_has("a report can't go to standard output, which is for TAP");
+    outcome.status(78).stderr_has("a report cannot go to standard output, which is for TAP");
     let outcome = test().args(&["--report", "events=x"]).run();
     outcome.status(78).stdout_is("").stderr_has("events can go to standard output only");
     let outcome = test().args(&["--report", "json=x", "--report", "junit=link"]).run();
@@ -1580,7 +1580,7 @@ fn nothing_turns_a_failed_test_run_into_0() {
 
 #[test]
 fn a_test_whose_script_does_nothing_is_an_error() {
-    let says = "the script of test.t does nothing, and can't fail";
+    let says = "the script of test.t does nothing, so the test cannot fail";
     let commented = "[test.t]\nscript = '''\n# todo\n\n  # and that\n'''\n";
     tested(commented).run().status(78).stderr_has(says);
     tested(&format!("{commented}expect.uid = {}\n", nix::unistd::geteuid())).run().status(0);

@@ -59,7 +59,7 @@ fn check_says_what_would_run() {
 #[test]
 fn check_says_where_nothing_is_declared() {
     let case = Case::new();
-    let says = format!("ok: nothing is declared in {}\n", case.dir.path().display());
+    let says = format!("ok: there are no units in {}\n", case.dir.path().display());
     assert_eq!(check(&case, &[]), (Some(0), says, String::new()));
 }
 
@@ -99,7 +99,7 @@ fn check_reads_the_current_directory_if_that_is_configured() {
         String::from_utf8(output.stdout).unwrap().lines().next().unwrap().to_owned()
     };
     let in_here = format!("ok: 1 unit in {}", here.dir.path().canonicalize().unwrap().display());
-    let elsewhere = format!("ok: nothing is declared in {}", there.dir.path().display());
+    let elsewhere = format!("ok: there are no units in {}", there.dir.path().display());
     assert_eq!(said(&[], "OTHER"), in_here);
     for (arguments, variable) in [
         (&["-w", there.dir.path().to_str().unwrap()][..], "OTHER"),
@@ -187,11 +187,11 @@ fn check_finds_what_the_shell_can_not_parse() {
     let (status, err) = check_with_shell(&case, &["-F", "for"]);
     assert_eq!(status, Some(78), "{err}");
     for says in [
-        "error: bash can't parse the script of boot.a: syntax error: unexpected end of file",
+        "error: bash cannot parse the script of boot.a: syntax error: unexpected end of file",
         "--> trc.toml:7:1",
-        "error: bash can't parse the script of async.web: syntax error near unexpected token `)'",
+        "error: bash cannot parse the script of async.web: syntax error near unexpected token `)'",
         "--> trc.d/async.web:2:1",
-        "error: bash can't parse the script of sync.F1: ",
+        "error: bash cannot parse the script of sync.F1: ",
         "--> -F\n",
         "3 errors\n",
     ] {
@@ -203,7 +203,7 @@ fn check_finds_what_the_shell_can_not_parse() {
 #[test]
 fn check_does_not_speak_of_docker_where_the_budget_is_written() {
     let text = "[async.web]\nexec = 'x'\nstop.timeout = '20s'\n";
-    let warning = "a stop from outside may take 22 s, and docker sends KILL after 10 s";
+    let warning = "stopping may take 22 s, but docker sends SIGKILL after 10 s";
     let (_, err) = check_with_shell(&Case::new().toml(text), &[]);
     assert!(err.contains(warning), "{err}");
     let written = format!("shutdown.timeout = '30s'\n{text}");

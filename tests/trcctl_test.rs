@@ -89,7 +89,9 @@ fn where_namespaces_are_not_allowed_it_says_so_and_goes_on() {
             .wrap(&["echo 0 >/proc/sys/user/max_pid_namespaces; exec \"$@\"", "sh"])
     };
     let outcome = trc.run();
-    outcome.status(0).stderr_lines(&[r"note: no namespaces here \(unshare: .*\): trc runs as .*"]);
+    outcome
+        .status(0)
+        .stderr_lines(&[r"note: cannot create namespaces \(unshare: .*\): trc runs as .*"]);
     ends_with(&outcome, r"1 test passed; stop drill clean; [\d.]+ m?s");
 }
 

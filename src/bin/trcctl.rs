@@ -1,4 +1,4 @@
-//! trcctl: what people do with a container that trc runs.
+//! trcctl: checks and tests the configuration of trc, without a container.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use trc::status;
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os().skip(1);
-    // What `trcctl test` starts itself as.
+    // A stage of `trcctl test`, which starts itself again.
     if let Some(stage) = words.next().and_then(|word| Stage::named(word.to_str()?)) {
         return stage.run(&words.collect::<Vec<_>>()).into();
     }
@@ -70,7 +70,7 @@ fn program() -> Command {
         .subcommand(verdict_command())
 }
 
-/// Those of trc, with the directory that is read here.
+/// The arguments of trc, with the default directory of trcctl.
 fn arguments() -> impl Iterator<Item = Arg> {
     cli::arguments().into_iter().map(|argument| match argument.get_id().as_str() {
         "workdir" => argument.help("The directory of trc.toml and trc.d/ [default: . or /etc]"),
@@ -78,7 +78,7 @@ fn arguments() -> impl Iterator<Item = Arg> {
     })
 }
 
-/// As clap has it, with what a command does in detail behind its one line.
+/// clap's own template, with the description of a command below its summary.
 const TEMPLATE: &str = "\
 {about-with-newline}
 {before-help}{usage-heading} {usage}
@@ -110,12 +110,12 @@ fn check_command() -> Command {
 }
 
 fn test_command() -> Command {
-    // Those that trc needs for a test run and that say what is tested.
+    // The arguments that trc needs for a test run, and those that choose the tests.
     let own = arguments().map(|argument| match argument.get_id().as_str() {
         "command" => argument.trailing_var_arg(false).last(true),
         "test-list" => argument.long("list").alias("test-list"),
         "test-strict" => argument.long("strict").alias("test-strict"),
-        // A test is named by its name alone, and without configuration there is none.
+        // Tests are chosen by NAME, and without a configuration there are none.
         "test" | "bare" => argument.hide(true),
         _ => argument,
     });
@@ -175,7 +175,7 @@ fn test_request(arguments: &ArgMatches) -> Result<test::Request, &'static str> {
         return Err("--bare cannot be used here: without a configuration there are no tests");
     }
     let names = arguments.get_many::<String>("name").unwrap_or_default();
-    // `--test=a,b`, as one would tell trc.
+    // `--test=a,b`, as for trc.
     let names = names.chain(line.test.iter().filter(|names| !names.is_empty()));
     Ok(test::Request {
         names: names.cloned().collect(),

@@ -9,7 +9,7 @@ use clap::{Arg, ArgAction, ArgMatches, value_parser};
 
 use super::{Diagnostic, Origin, Stage, WaitPolicy, schema};
 
-/// What was typed.
+/// A parsed command line.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct CommandLine {
     /// `-w`.
@@ -38,15 +38,15 @@ pub struct CommandLine {
     pub trailing: Vec<OsString>,
 }
 
-/// What the command line asks for.
+/// The action that a command line asks for.
 #[derive(Debug)]
 pub enum Invocation {
-    /// To run.
+    /// Run the units.
     Run(CommandLine),
-    /// To print this and end with 0: `--help`, `--version`.
+    /// Print this text and exit with 0: `--help`, `--version`.
     Print(String),
-    /// Something that can't be understood: this goes to standard error, and the status
-    /// is [`crate::status::USAGE`].
+    /// The command line is wrong: print this text to standard error, and exit with
+    /// [`crate::status::USAGE`].
     Usage(String),
 }
 
@@ -65,7 +65,7 @@ impl Stage {
 }
 
 impl CommandLine {
-    /// What boot scripts see as `$@`, and may rewrite.
+    /// The rest of the command line, which boot scripts see as `$@` and can rewrite.
     #[must_use]
     pub fn rest(&self) -> Vec<OsString> {
         let mut rest = Vec::new();
@@ -82,7 +82,7 @@ impl CommandLine {
         rest
     }
 
-    /// Why this can't be run without any configuration.
+    /// The reason why this cannot run without a configuration, if there is one.
     #[must_use]
     pub fn not_bare(&self) -> Option<&'static str> {
         if self.trailing.is_empty() {
@@ -97,7 +97,7 @@ impl CommandLine {
     }
 }
 
-/// Where the rest of the command line comes from in the end, for messages.
+/// The origin of the rest of the command line in messages, once a boot script has changed it.
 const CHANGED: &str = "the command line that a boot script has set";
 
 const ABOUT: &str = "\
@@ -139,7 +139,7 @@ const UNITS: &str = "Units";
 const CONFIGURATION: &str = "Configuration";
 const TESTS: &str = "Tests";
 
-/// The arguments of `trc`, and of those commands of `trcctl` that load as it would.
+/// The arguments of `trc`, and of the commands of `trcctl` that load the same configuration.
 #[must_use]
 pub fn arguments() -> Vec<Arg> {
     let commands = |name: &'static str, letter, help: &'static str| {
@@ -269,7 +269,7 @@ pub fn parse(argv: Vec<OsString>) -> Invocation {
 }
 
 fn parse_line(argv: Vec<OsString>) -> Result<CommandLine, clap::Error> {
-    // What most containers are started with needs no parser.
+    // The command lines of most containers need no parser.
     let first = argv.get(1).map(|first| first.as_encoded_bytes());
     if first.is_none_or(|first| !first.is_empty() && !first.starts_with(b"-")) {
         return Ok(CommandLine {
@@ -282,10 +282,10 @@ fn parse_line(argv: Vec<OsString>) -> Result<CommandLine, clap::Error> {
     from_matches(&matches).map_err(|why| program.error(ErrorKind::ValueValidation, why))
 }
 
-/// What was typed, from arguments that [`arguments`] describes.
+/// The command line, from the arguments that [`arguments`] describes.
 ///
 /// # Errors
-/// What makes no sense in it.
+/// The reason why the arguments make no sense together.
 pub fn from_matches(matches: &ArgMatches) -> Result<CommandLine, &'static str> {
     let all = |name: &str| matches.get_many::<OsString>(name).unwrap_or_default().cloned();
     let mut units: Vec<(usize, Stage, OsString)> = Vec::new();
@@ -322,11 +322,11 @@ pub fn from_matches(matches: &ArgMatches) -> Result<CommandLine, &'static str> {
     }
 }
 
-/// Reads the rest of the command line as a boot script has left it; the settings that
-/// it can't change are those of `line`.
+/// Reads the rest of the command line as a boot script has left it. The settings that it cannot
+/// change are those of `line`.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The problem with it.
 pub fn parse_rest(rest: Vec<OsString>, line: &CommandLine) -> Result<CommandLine, Diagnostic> {
     let error = |flag: &str, message: String| Diagnostic::error(Origin::Flag(flag.into()), message);
     let argv: Vec<OsString> = std::iter::once("trc".into()).chain(rest).collect();

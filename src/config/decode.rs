@@ -142,11 +142,11 @@ impl Decoder<'_> {
             let problem = Problem::expected("a table", &entry.node);
             let help = match &entry.node.value {
                 Value::Array(_) if schema::STAGES.contains(&key) => {
-                    Some(format!("each unit has a table with its name: [{key}.NAME]"))
+                    Some(format!("write one table for each unit: [{key}.NAME]"))
                 }
-                Value::Array(_) if schema::STAGES.iter().any(|stage| is_below(key, stage)) => Some(
-                    format!("one pair of brackets makes the table of a unit: [{}]", shown(key)),
-                ),
+                Value::Array(_) if schema::STAGES.iter().any(|stage| is_below(key, stage)) => {
+                    Some(format!("use single brackets for the table of a unit: [{}]", shown(key)))
+                }
                 Value::String(command)
                     if schema::STAGES.iter().any(|stage| is_below(key, stage)) =>
                 {
@@ -246,10 +246,12 @@ impl Decoder<'_> {
         }
         if let Some(variable) = words.iter().find_map(|word| words::unbraced(word)) {
             let name = &variable[1..];
-            let message =
-                format!("`{key}`: `{variable}` stays as it is, because no shell runs this command");
-            let help =
-                format!("write `${{{name}}}` for the variable, or `$${name}` if it is meant");
+            let message = format!(
+                "`{key}`: `{variable}` is not replaced, because no shell runs this command"
+            );
+            let help = format!(
+                "write `${{{name}}}` for the value of the variable, or `$${name}` for the text itself"
+            );
             self.diagnostics.push(Diagnostic::warning(origin.clone(), message).help(help));
         }
     }
@@ -303,7 +305,7 @@ fn unknown(place: &str, name: &str, keys: &[Key]) -> Option<String> {
     }
     if schema::find(schema::UNIT, name).is_some() {
         return Some(format!(
-            "`{name}` is a key of a unit: it stands below `[STAGE.NAME]`, or in a file named STAGE.NAME.toml"
+            "`{name}` is a key of a unit: write it below `[STAGE.NAME]`, or in a file named STAGE.NAME.toml"
         ));
     }
     let known: Vec<_> = keys.iter().map(|key| key.name).collect();

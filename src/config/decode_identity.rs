@@ -85,7 +85,7 @@ impl Decoder<'_> {
         }
         for (name, entry) in self.names("env", entry).into_iter().flatten() {
             if name.is_empty() || name.contains(['=', '\0']) {
-                let message = format!("\"{}\" can't be a variable's name", shown(name));
+                let message = format!("\"{}\" is not a valid name of a variable", shown(name));
                 self.diagnostics.push(Diagnostic::error(entry.key.clone(), message));
                 continue;
             }
@@ -172,7 +172,7 @@ fn limit(resource: Resource, node: &Node, environment: &Environment) -> Leaf<Lim
     };
     let (soft, hard) = both.ok_or_else(|| Problem::expected(expected, node))?;
     if soft > hard {
-        return Err(Problem::new("the soft limit is above the hard one"));
+        return Err(Problem::new("the soft limit is higher than the hard limit"));
     }
     Ok(Limit { resource, soft, hard })
 }

@@ -75,10 +75,10 @@ impl Decoder<'_> {
             }
             let kinds: Vec<&str> =
                 schema::PROBES.iter().copied().filter(|kind| fields.has(kind)).collect();
-            let message = format!("`{name}` has no check");
+            let message = format!("`{name}` needs a probe");
             self.diagnostics.push(
                 Diagnostic::error(entry.key.clone(), message)
-                    .help(format!("it takes one of {}", one_of(&kinds))),
+                    .help(format!("write one of {}", one_of(&kinds))),
             );
             return None;
         };

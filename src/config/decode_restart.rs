@@ -61,7 +61,10 @@ fn advice(node: &Node) -> Option<String> {
         _ if most.is_some() => {
             format!("write restart = {{ when = \"on-failure\", max = {} }}", most.unwrap_or(0))
         }
-        "on-success" => "trc restarts always or on failure: \"always\", \"on-failure\"".to_owned(),
+        "on-success" => {
+            "trc cannot restart a unit only after success: write \"always\" or \"on-failure\""
+                .to_owned()
+        }
         word if ALWAYS.contains(&word) => "write restart = \"always\"".to_owned(),
         word if ON_FAILURE.contains(&word) => "write restart = \"on-failure\"".to_owned(),
         word if NEVER.contains(&word) => "write restart = \"no\"".to_owned(),

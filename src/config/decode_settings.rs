@@ -102,9 +102,9 @@ impl Decoder<'_> {
             let signal = self.read("signals", &key, |_, _| {
                 let signal = leaf::signal_name(name)?;
                 let why = if [Signal::KILL, Signal::STOP].contains(&signal) {
-                    "can't be caught"
+                    "cannot be caught"
                 } else if signal.number() == libc::SIGCHLD {
-                    "is trc's own: it says that a child ended"
+                    "is reserved for trc: it reports that a child process has exited"
                 } else {
                     return Ok(signal);
                 };

@@ -42,8 +42,8 @@ impl Decoder<'_> {
         let says = table
             .map_or(fields.entry("expect").is_some(), |table| table.keys().any(|key| expects(key)));
         if !says && !command && !fields.has_unknown() {
-            let message = format!("test.{name} expects nothing and can never fail");
-            let help = "it takes a command, or something in `expect`".to_owned();
+            let message = format!("test.{name} expects nothing, so it cannot fail");
+            let help = "add a command, or a key of `expect`".to_owned();
             self.error(&entry.key, message, Some(help));
         }
         let statuses = self.values(&expect, "stop_status", leaf::status);
@@ -128,7 +128,7 @@ impl Decoder<'_> {
                     let message = format!(
                         "`{key}`: this test has no command, so there is nothing to compare"
                     );
-                    let help = "give it an `exec` or a `script`".to_owned();
+                    let help = "add an `exec` or a `script`".to_owned();
                     self.error(&entry.key, message, Some(help));
                 }
             }
@@ -240,7 +240,7 @@ impl Decoder<'_> {
         for key in ["mode", "owner", "contains"] {
             if let Some(entry) = fields.entry(key).filter(|_| !exists) {
                 let message = format!(
-                    "`{key}`: the file must not exist (`exists = false`), so nothing can be asked of it"
+                    "`{key}` cannot be checked, because the file must not exist (`exists = false`)"
                 );
                 self.error(&entry.key, message, None);
             }
@@ -258,8 +258,13 @@ impl Decoder<'_> {
             let read = if forbids { forbidden } else { pattern };
             for Placed { value, origin } in self.values(&fields, key, read) {
                 if forbids && value.negated {
-                    let message = "`forbids` means already that the text must not be there: leave out the `!`";
-                    self.error(&origin, message, Some("`contains` asks for it".to_owned()));
+                    let message =
+                        "`forbids` already means that the text must not appear: remove the `!`";
+                    self.error(
+                        &origin,
+                        message,
+                        Some("use `contains` if the text must appear".to_owned()),
+                    );
                 }
                 let (unit, forbidden) = (unit.clone(), forbids || value.negated);
                 let value = Check::Said { unit, needle: value.needle, forbidden };
@@ -268,8 +273,8 @@ impl Decoder<'_> {
         }
         let says = keys.iter().any(|(key, _)| fields.entry(key).is_some());
         if !says && !fields.has_unknown() && table.is_some() {
-            let help = "it takes `contains` or `forbids`".to_owned();
-            self.error(&entry.key, "`expect.log` doesn't say what is looked for", Some(help));
+            let help = "add `contains` or `forbids`".to_owned();
+            self.error(&entry.key, "`expect.log` needs a text to look for", Some(help));
         }
     }
 
@@ -284,7 +289,7 @@ impl Decoder<'_> {
         if let Some(Placed { value: false, origin }) = &restarts
             && kill == Some(Signal::KILL)
         {
-            self.error(origin, "`restarts = false`: no process goes on after SIGKILL", None);
+            self.error(origin, "`restarts = false`: no process survives SIGKILL", None);
         }
         let restarts = restarts.map(|restarts| restarts.value);
         let missing = |key: &str| fields.entry(key).is_none() && !fields.has_unknown();
@@ -305,8 +310,10 @@ fn fault_signal(node: &Node, environment: &Environment) -> Leaf<Signal> {
     let stops = [Signal::STOP, Signal::TSTP, Signal::TTIN, Signal::TTOU, Signal::CONT];
     if stops.contains(&signal) {
         return Err(Problem {
-            help: Some("`stop = \"5s\"` stops it for a while".to_owned()),
-            ..Problem::new(format!("{signal} does not end it"))
+            help: Some("`stop = \"5s\"` suspends the unit for a while".to_owned()),
+            ..Problem::new(format!(
+                "{signal} is not a fault: it only suspends or resumes a process"
+            ))
         });
     }
     Ok(signal)
@@ -371,14 +378,14 @@ fn not_quite_a_regex(text: &str, forbidden: bool) -> Option<Problem> {
         let known: String = flags.chars().filter(|flag| !"gmu".contains(*flag)).collect();
         let known = if known.is_empty() { known } else { format!("(?{known})") };
         return Some(problem(
-            format!("flags do not follow a regular expression: \"{}\"", shown(text)),
+            format!("flags cannot follow a regular expression: \"{}\"", shown(text)),
             format!("{known}{inner}"),
         ));
     }
     let is_regex = body.contains(['|', '\\', '^', '$', '*', '+', '[', '(']);
     (forbidden && !body.is_empty() && (is_regex || !body.contains('/'))).then(|| {
         problem(
-            format!("the regular expression is never closed by `/`: \"{}\"", shown(text)),
+            format!("the regular expression has no closing `/`: \"{}\"", shown(text)),
             body.to_owned(),
         )
     })

@@ -37,8 +37,10 @@ impl Decoder<'_> {
     ) -> Declared {
         let id = format!("{stage}.{name}");
         if name.is_empty() || name.contains(char::is_control) {
-            let message =
-                format!("\"{}\" can't be a unit's name: it must be a line of text", shown(name));
+            let message = format!(
+                "\"{}\" is not a valid name of a unit: it must be one line of text",
+                shown(name)
+            );
             self.error(&entry.key, message, None);
             return Declared::Wrong;
         }
@@ -59,8 +61,8 @@ impl Decoder<'_> {
                 && unit.test.as_ref().is_some_and(|test| test.asks_for_status_alone())
             {
                 let origin = fields.entry("script").map_or(&entry.key, |script| &script.key);
-                let message = format!("the script of {id} does nothing, and can't fail");
-                let help = "it takes a command, or something in `expect`".to_owned();
+                let message = format!("the script of {id} does nothing, so the test cannot fail");
+                let help = "add a command, or a key of `expect`".to_owned();
                 self.error(origin, message, Some(help));
             }
             if std::mem::take(&mut self.disabled) && enabled == Some(Some(false)) {
@@ -100,7 +102,8 @@ impl Decoder<'_> {
 
     /// Keys for a unit of the command line are for the runs that have it.
     fn absent(&mut self, id: &str, entry: &Entry) {
-        let message = format!("`{id}` is a unit of the command line, and this run has none");
+        let message =
+            format!("`{id}` is a unit of the command line, and this command line does not have it");
         let note = Diagnostic::warning(entry.key.clone(), message);
         self.diagnostics.push(Diagnostic { severity: Severity::Note, ..note });
     }
@@ -123,7 +126,7 @@ impl Decoder<'_> {
             ),
             (_, false) => Diagnostic::error(
                 entry.key.clone(),
-                format!("nothing to run in `[{id}]`: it has neither `exec` nor `script`"),
+                format!("`[{id}]` has no command: it needs `exec` or `script`"),
             ),
         };
         self.diagnostics.push(Diagnostic { help, ..diagnostic });
@@ -257,11 +260,13 @@ pub(super) fn by_unit(table: &Table) -> Vec<(String, &Entry)> {
 /// belongs.
 fn stop_signal(node: &Node, environment: &super::Environment) -> leaf::Leaf<Signal> {
     match (leaf::signal(node, environment), &node.value) {
-        (Ok(Signal::STOP), _) => Err(Problem::new("SIGSTOP can't be caught, and ends nothing")),
+        (Ok(Signal::STOP), _) => {
+            Err(Problem::new("SIGSTOP cannot stop a unit: it only suspends its process"))
+        }
         (Err(problem), Value::String(text)) if text.contains([' ', '/']) => {
             let command = shown(text);
             let help =
-                format!("a command that stops it is written stop = {{ exec = {command:?} }}");
+                format!("to stop the unit with a command, write stop = {{ exec = {command:?} }}");
             Err(Problem { help: Some(help), ..problem })
         }
         (signal, _) => signal,

@@ -1,17 +1,17 @@
-//! One thing that is wrong: what, where, why, and what to do.
+//! One problem of a configuration: where it is, what is wrong, and what to do.
 
 use std::fmt;
 
 use super::Origin;
 
-/// How bad it is.
+/// How serious a problem is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Severity {
-    /// Nothing is started.
+    /// trc starts nothing.
     Error,
-    /// It is said, and the run goes on.
+    /// trc reports it and continues.
     Warning,
-    /// Said at debug level.
+    /// trc logs it at level debug.
     Note,
 }
 
@@ -25,24 +25,24 @@ impl Severity {
     }
 }
 
-/// One thing that is wrong with what was written.
+/// One problem of a configuration.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Diagnostic {
-    /// How bad it is.
+    /// How serious it is.
     pub severity: Severity,
-    /// Where, if it has a place.
+    /// The place of the problem, if it has one.
     pub origin: Origin,
-    /// The line of the file itself, and how many characters from the column on are meant.
+    /// The line of the file, and how many characters from the column on the carets mark.
     pub excerpt: Option<(String, usize)>,
-    /// What is wrong and what was expected.
+    /// The problem, and what was expected.
     pub message: String,
-    /// What to do about it, such as the nearest right spelling.
+    /// Advice, such as the nearest correct spelling.
     pub help: Option<String>,
-    /// How many it stands for: more than itself where there are too many to show.
+    /// How many problems it stands for: more than one if there are too many to show.
     pub count: u32,
 }
 
-/// So many errors are shown, and so many warnings; that there are more is said.
+/// The most errors that are shown, and the most warnings; the number of the rest follows.
 const SHOWN: usize = 50;
 
 impl Diagnostic {
@@ -63,7 +63,7 @@ impl Diagnostic {
         Self { severity: Severity::Warning, ..Self::error(origin, message) }
     }
 
-    /// Stands for others that are too many to show.
+    /// A line that stands for further problems, which are too many to show.
     pub(super) fn others(severity: Severity, count: u32) -> Self {
         let (what, s) = (severity.name(), if count == 1 { "" } else { "s" });
         let message = format!(
@@ -73,7 +73,7 @@ impl Diagnostic {
         Self { severity, count, ..Self::error(Origin::Others, message) }
     }
 
-    /// Leaves the first of each severity, and how many others there are.
+    /// Keeps the first problems of each severity, and the number of the others.
     pub(super) fn shorten(diagnostics: &mut Vec<Self>) {
         let severities = [Severity::Error, Severity::Warning, Severity::Note];
         let mut shown = severities.map(|_| 0);
@@ -92,7 +92,7 @@ impl Diagnostic {
         diagnostics.extend(others.map(|(severity, count)| Self::others(severity, count)));
     }
 
-    /// The same with advice.
+    /// The same problem with advice.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());

@@ -75,12 +75,12 @@ pub(super) fn odd_script(name: &OsStr) -> Option<(&'static str, &'static str)> {
     if ends(PROGRAMS) {
         return Some((
             "the shell reads this file as a script, whatever language it is in",
-            "another interpreter is run by `exec` in STAGE.NAME.toml",
+            "to run another interpreter, write `exec` in STAGE.NAME.toml",
         ));
     }
     ends(SETTINGS).then_some((
         "the shell reads this file as a script, because of its name",
-        "a unit in TOML is named STAGE.NAME.toml, and a name that begins with `.` is skipped",
+        "the file of a unit in TOML is named STAGE.NAME.toml; trc skips names that begin with `.`",
     ))
 }
 
@@ -137,7 +137,7 @@ fn strange(name: &[u8]) -> DropIn {
     }
     let prose = [".md", ".txt", ".xml", ".properties"];
     if ends(SETTINGS) && !ends(&prose) {
-        return DropIn::Strange("settings are TOML, in files that end in .toml");
+        return DropIn::Strange("settings must be TOML, in a file whose name ends in .toml");
     }
     DropIn::Other(None)
 }
@@ -262,8 +262,14 @@ mod tests {
                     "a script is a unit if its name begins with a stage: boot.10-init, async.web",
                 ),
             ),
-            ("web.conf", DropIn::Strange("settings are TOML, in files that end in .toml")),
-            ("compose.yaml", DropIn::Strange("settings are TOML, in files that end in .toml")),
+            (
+                "web.conf",
+                DropIn::Strange("settings must be TOML, in a file whose name ends in .toml"),
+            ),
+            (
+                "compose.yaml",
+                DropIn::Strange("settings must be TOML, in a file whose name ends in .toml"),
+            ),
             ("notes.txt", DropIn::Other(None)),
             ("functions", DropIn::Other(None)),
             ("async.web~", DropIn::Other(None)),

@@ -57,7 +57,10 @@ pub(super) fn flag(environment: &Environment, name: &str, remarks: &mut Vec<Diag
         Some(b"true" | b"1") => true,
         Some(other) => {
             let other = String::from_utf8_lossy(other);
-            let message = format!("expected true or false, found \"{}\"; ignored", shown(&other));
+            let message = format!(
+                "expected true or false, found \"{}\"; trc ignores the variable",
+                shown(&other)
+            );
             remarks.push(Diagnostic::warning(Origin::Variable(name.into()), message));
             false
         }
@@ -131,7 +134,7 @@ pub(super) fn layer(
             continue;
         }
         let Some(text) = value.to_str() else {
-            remarks.push(Diagnostic::error(origin, "its value is not UTF-8"));
+            remarks.push(Diagnostic::error(origin, "the value is not UTF-8"));
             continue;
         };
         match read_value(text, kind, &origin, order) {
@@ -200,9 +203,9 @@ fn unknown(name: &str, origin: Origin) -> Diagnostic {
     let first = name.split('_').nth(1).unwrap_or("");
     match schema::TOP.iter().find(|key| key.name == fold(first) && key.kind.takes_table()) {
         Some(_) => {
-            warning.help(format!("two underscores separate keys: `TRC_{first}__…`; ignored"))
+            warning.help(format!("two underscores separate keys: `TRC_{first}__…`; trc ignores it"))
         }
-        None => warning.help("ignored: a name that docker or Kubernetes injects, perhaps"),
+        None => warning.help("trc ignores it; docker or Kubernetes may have set it"),
     }
 }
 
@@ -275,7 +278,7 @@ fn only(part: &str, names: Option<&BTreeSet<String>>) -> Result<Option<String>, 
     match names.as_slice() {
         [] => Ok(None),
         [name] => Ok(Some((*name).to_owned())),
-        names => Err(format!("{part} may be {}", super::leaf::one_of(names))),
+        names => Err(format!("{part} is ambiguous: it may be {}", super::leaf::one_of(names))),
     }
 }
 

@@ -59,9 +59,9 @@ pub(super) fn parse(source: &Source, order: u64) -> Result<Table, Vec<Diagnostic
         if said.starts_with(TWICE) {
             if let Some(first) = first_of(&source.text, at, table.get_ref()) {
                 let Origin::File { line, .. } = places.origin(first) else { continue };
-                _ = write!(said, "; the first one is in line {line}");
+                _ = write!(said, "; the first one is on line {line}");
                 if table_of_header(&source.text, at).is_some() {
-                    *help = Some("write the keys of both in one table".to_owned());
+                    *help = Some("merge the two tables into one".to_owned());
                 }
             }
         } else if said.starts_with(UNCLOSED_LINES)
@@ -70,7 +70,7 @@ pub(super) fn parse(source: &Source, order: u64) -> Result<Table, Vec<Diagnostic
             *span = Some(open..open + quotes.len());
             *said = format!("the string that begins here with {quotes} is never closed");
             *help = Some(format!(
-                "write {quotes} behind its last line; or behind that of a string above, which this one was to close"
+                "write {quotes} after its last line, or after the last line of an earlier string that these quotes were meant to close"
             ));
         }
     }
@@ -210,7 +210,7 @@ fn message(text: &str, message: &str, span: Option<Range<usize>>) -> String {
             "a value is missing".to_owned()
         }
         "string values must be quoted, expected literal string" => {
-            "a string must stand in quotes".to_owned()
+            "a string must be in quotes".to_owned()
         }
         "cannot recurse further; max recursion depth met" | "recursion limit" => {
             TOO_DEEP.to_owned()

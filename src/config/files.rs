@@ -202,7 +202,7 @@ impl Layers {
         let path = dropins::shown(path.as_os_str());
         let mut error = Diagnostic::error(origin, format!("cannot {what} {path}: {why}"));
         if matches!(error.origin, Origin::Override(_)) && !path.contains('/') {
-            error = error.help("it is taken for a file, since it is not KEY=VALUE");
+            error = error.help("trc takes it for the name of a file, because it is not KEY=VALUE");
         }
         self.noticed.push(error);
         self.partial = true;

@@ -14,55 +14,61 @@ impl Decoder<'_> {
             (
                 "ready",
                 outside && !matches!(unit.stage, Stage::Boot | Stage::Async),
-                format!(
-                    "{id} has nothing to run: only boot and async units may stand for something outside"
-                ),
+                format!("{id} has no command: only boot and async units can be external units"),
             ),
             (
                 "ready",
                 outside && unit.ready.as_ref().is_some_and(|ready| ready.probe.value.is_told()),
-                format!("{id} has nothing to run, and nothing that could say that it is ready"),
+                format!(
+                    "{id} has no command, so it cannot report that it is ready: use `tcp`, `unix`, `http`, `exec` or `file`"
+                ),
             ),
             (
                 "ready",
                 one_by_one && !outside,
-                format!("{id} is waited for to end: {} units run one by one", unit.stage),
+                format!(
+                    "{id} cannot have a readiness check: {} units run one at a time, each until it exits",
+                    unit.stage
+                ),
             ),
-            ("health", outside, format!("{id} has nothing to run, and nothing to watch")),
+            ("health", outside, format!("{id} has no command, so there is nothing to check")),
             (
                 "health",
                 one_by_one,
-                format!("{id} can't be watched: {} units run one by one to their end", unit.stage),
+                format!(
+                    "{id} cannot have a health check: {} units run one at a time, each until it exits",
+                    unit.stage
+                ),
             ),
-            ("restart", outside, format!("{id} has nothing to run, and nothing to restart")),
+            ("restart", outside, format!("{id} has no command, so there is nothing to restart")),
             (
                 "restart",
                 halt && unit.restart.when != When::No,
-                format!("{id} can't be restarted: halt units run once"),
+                format!("{id} cannot be restarted: halt units run once"),
             ),
             (
                 "restart",
                 unit.oneshot == Some(true) && unit.restart.when == When::Always,
-                format!(
-                    "{id} is a one-shot, which is over once it has succeeded: restart it `on-failure`"
-                ),
+                format!("{id} is a one-shot, which ends when it succeeds: use `on-failure`"),
             ),
             (
                 "always",
                 unit.always && !halt,
-                format!("{id} is not a halt unit: only halt units can run although boot failed"),
+                format!(
+                    "{id} is not a halt unit: only halt units can run after a boot unit has failed"
+                ),
             ),
             (
                 "max_runtime",
                 outside,
-                format!("{id} has nothing to run: `ready.within` says how long it is waited for"),
+                format!(
+                    "{id} has no command: use `ready.within` to limit how long trc waits for it"
+                ),
             ),
             (
                 "output",
                 matches!(unit.output, Some(Output::Inherit | Output::Null)) && reads_log(unit),
-                format!(
-                    "{id} is to be recognized by its log, and trc doesn't see that of this output"
-                ),
+                format!("{id} has a `log` probe, but trc cannot read its output with this setting"),
             ),
         ];
         for (key, wrong, message) in wrong {

@@ -36,31 +36,31 @@ const WORDS: &[Word] = &[
         ANY_UNIT,
         "execstartpre prestart pre poststart execstartpost before initcontainers setup init",
         "",
-        "what comes before is a unit of its own, [boot.NAME], or [async.NAME] with `oneshot = true`, and the later one has it in its `after`",
+        "write a separate unit, [boot.NAME], or [async.NAME] with `oneshot = true`, and name the earlier unit in the `after` of the later one",
     ),
     (
         ANY_UNIT,
         "finish execstoppost poststop cleanup",
         "",
-        "what comes after everything has stopped is a unit of its own: [halt.NAME]",
+        "write a separate unit, which runs when everything else has stopped: [halt.NAME]",
     ),
     (
         ANY_UNIT,
         "execreload reload reloadsignal",
         "",
-        r#"a signal to trc can be passed on: [signals] HUP = { forward = "HUP", to = ["web"] }"#,
+        r#"trc can forward a signal to the unit: [signals] HUP = { forward = "HUP", to = ["web"] }"#,
     ),
     (
         ANY_UNIT,
         "type",
         "",
-        "what is meant to end has `oneshot = true`, what speaks sd_notify `ready = { notify = true }`, and the stage is in the name of the table: [async.NAME]",
+        "write `oneshot = true` for a unit that exits by itself, or `ready = { notify = true }` for one that uses sd_notify; the stage is part of the name of the table: [async.NAME]",
     ),
     (
         ANY_UNIT,
         "name id title",
         "description",
-        r#"description = "the web server"; its name is that of its table, [async.NAME]"#,
+        r#"description = "the web server"; the name of the unit is in the name of its table, [async.NAME]"#,
     ),
     (ANY_UNIT, "disabled", "enabled", "enabled = false"),
     (ANY_UNIT, "autostart", "enabled", "enabled = true"),
@@ -69,19 +69,19 @@ const WORDS: &[Word] = &[
         ANY_UNIT,
         "numprocs replicas scale instances deploy",
         "",
-        "each process is a unit of its own: [async.web-1], [async.web-2]",
+        "write one unit for each process: [async.web-1], [async.web-2]",
     ),
     (
         ANY_UNIT,
         "image build ports expose volumes volumemounts networks network hostname containername labels resources readonly mounts secrets configs",
         "",
-        "that is for whoever runs the container; trc runs inside it",
+        "this belongs in the configuration of the container engine; trc runs inside the container",
     ),
     (
         ANY_UNIT,
         "wantedby requiredby install also alias",
         "",
-        "a unit that is declared is started; what it waits for is its `after`",
+        "trc starts every unit that is declared; `after` lists the units that it waits for",
     ),
     // When.
     (
@@ -110,13 +110,13 @@ const WORDS: &[Word] = &[
         TEST_PLACE,
         "timeout",
         "",
-        "did you mean `max_runtime`, for its command, or `expect.within`, until when it has to pass?",
+        "did you mean `max_runtime`, for the command, or `expect.within`, for how long trc tries again?",
     ),
     (
         ANY_UNIT,
         "timeout",
         "",
-        r#"which one? stop = { timeout = "20s" } from the stop signal to KILL, ready = { within = "1m" } until it has to be ready, max_runtime = "5m" until it has to end"#,
+        r#"which timeout? stop = { timeout = "20s" } is the time from the stop signal to SIGKILL, ready = { within = "1m" } the time until the unit must be ready, max_runtime = "5m" the time that it may run"#,
     ),
     (
         ANY_UNIT,
@@ -211,7 +211,7 @@ const WORDS: &[Word] = &[
         ANY_UNIT,
         "capadd capdrop capabilityboundingset ambientcapabilities caps securitycontext",
         "capabilities",
-        r#"capabilities = ["net_bind_service"], all that it keeps"#,
+        r#"capabilities = ["net_bind_service"] lists those that the unit keeps"#,
     ),
     (
         ANY_UNIT,
@@ -246,7 +246,7 @@ const WORDS: &[Word] = &[
         ANY_UNIT,
         "expect",
         "",
-        r#"`expect` is a test's: [test.web] with after = ["web"] and expect = { tcp = 80 }"#,
+        r#"`expect` is a key of a test: [test.web] with after = ["web"] and expect = { tcp = 80 }"#,
     ),
     // Within probes.
     (IN_HEALTH, "interval period periodseconds", "every", r#"every = "30s""#),
@@ -255,7 +255,7 @@ const WORDS: &[Word] = &[
         IN_HEALTH,
         "startperiod initialdelayseconds startinterval delay within",
         "",
-        r#"health begins once the unit is ready: ready = { tcp = 8080, within = "1m" }"#,
+        r#"the health check starts when the unit is ready: ready = { tcp = 8080, within = "1m" }"#,
     ),
     (IN_HEALTH, "action onfailure", "then", r#"then = "restart""#),
     (IN_READY, "interval period periodseconds", "every", r#"every = "1s""#),
@@ -335,9 +335,9 @@ const TOP_WORDS: &[Word] = &[
         ANYWHERE,
         "include includes extends import",
         "",
-        "more files are drop-ins in trc.d/, or named by --config FILE",
+        "put further files into trc.d/, or name them with --config FILE",
     ),
-    (ANYWHERE, "version apiversion kind name", "", "no such line is needed"),
+    (ANYWHERE, "version apiversion kind name", "", "trc does not need this key"),
 ];
 
 /// The tables whose keys are written outside of them.
@@ -380,8 +380,8 @@ pub(super) fn help(place: &str, name: &str, keys: &[Key]) -> Option<String> {
     });
     match inner.map(|(_, table, _)| *table).collect::<Vec<_>>().as_slice() {
         [] => outer(place, &normal),
-        [table] => Some(format!("it belongs into `{table}`: {table} = {{ {normal} = … }}")),
-        tables => Some(format!("it belongs into `{}`", tables.join("` or `"))),
+        [table] => Some(format!("it belongs in `{table}`: {table} = {{ {normal} = … }}")),
+        tables => Some(format!("it belongs in `{}`", tables.join("` or `"))),
     }
 }
 
@@ -396,7 +396,7 @@ fn outer(place: &str, name: &str) -> Option<String> {
     }
     let is_of_top = find_in(TOP, name) && !schema::STAGES.contains(&name);
     (!place.is_empty() && is_of_top)
-        .then(|| format!("`{name}` stands at the top of trc.toml, before the first `[table]`"))
+        .then(|| format!("write `{name}` at the top of trc.toml, before the first `[table]`"))
 }
 
 fn find_in(keys: &[Key], name: &str) -> bool {

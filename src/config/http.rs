@@ -45,8 +45,7 @@ pub(super) fn url(node: &Node, environment: &Environment) -> Leaf<Url> {
     let Some(rest) = text.strip_prefix("http://") else {
         let mut problem = Problem::expected("a URL such as \"http://127.0.0.1:8080/\"", node);
         if text.starts_with("https://") {
-            problem.help =
-                Some("TLS is not spoken: ask by `exec` or `tcp`, or over plain HTTP".to_owned());
+            problem.help = Some("TLS is not supported: use plain HTTP, `tcp` or `exec`".to_owned());
         }
         return Err(problem);
     };
@@ -78,9 +77,10 @@ pub(super) fn path(node: &Node, environment: &Environment) -> Leaf<String> {
 fn target(text: &str) -> Leaf<String> {
     match text.find(|c: char| !c.is_ascii_graphic()) {
         None => Ok(text.to_owned()),
-        Some(at) => {
-            Err(Problem::new("only printable ASCII can stand in a request: write it as %XX").at(at))
-        }
+        Some(at) => Err(Problem::new(
+            "a request can contain only printable ASCII: write other characters as %XX",
+        )
+        .at(at)),
     }
 }
 

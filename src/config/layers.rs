@@ -124,7 +124,7 @@ impl Layers {
         let mut declared = decoder.declared(&top);
         let count = declared.len();
         if let Some((_, _, unit)) = declared.get(MOST_UNITS) {
-            let message = format!("there are {count} units, and trc runs {MOST_UNITS} at most");
+            let message = format!("there are {count} units, but trc runs at most {MOST_UNITS}");
             decoder.error(&unit.key, message, None);
             declared.truncate(MOST_UNITS);
         }

@@ -113,7 +113,7 @@ pub(super) fn file_size(node: &Node, environment: &Environment) -> Leaf<u64> {
     let size = size(node, environment)?;
     if size < LEAST {
         let least = super::expect::size(LEAST);
-        return Err(Problem::new(format!("a log file takes {least} at least")));
+        return Err(Problem::new(format!("a log file must be allowed at least {least}")));
     }
     Ok(size)
 }

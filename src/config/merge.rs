@@ -15,20 +15,20 @@ pub(super) fn merge(base: &mut Table, layer: Table, errors: &mut Vec<Diagnostic>
             let id = format!("{stage}.{name}");
             let mut earlier =
                 inner_mut(base, stage.name()).and_then(|units| inner_mut(units, name));
-            let help = "a unit runs exactly one of `exec`, `script` and a script file";
+            let help = "a unit has exactly one of `exec`, `script` and a script file";
             exclude(unit, earlier.as_deref_mut(), RUNS, &id, help, errors);
             for key in ["ready", "health"] {
                 let Some(probe) = inner(unit, key) else { continue };
                 let id = format!("{id}.{key}");
                 let earlier = earlier.as_deref_mut().and_then(|unit| inner_mut(unit, key));
-                exclude(probe, earlier, PROBES, &id, "one of them is enough", errors);
+                exclude(probe, earlier, PROBES, &id, "remove one of them", errors);
             }
             let expect = |unit| inner(unit, "expect");
             if let Some(fault) = expect(unit).and_then(|expect| inner(expect, "fault")) {
                 let id = format!("{id}.expect.fault");
                 let earlier = earlier.and_then(|unit| inner_mut(unit, "expect"));
                 let earlier = earlier.and_then(|expect| inner_mut(expect, "fault"));
-                exclude(fault, earlier, FAULTS, &id, "one of them is enough", errors);
+                exclude(fault, earlier, FAULTS, &id, "remove one of them", errors);
             }
         }
     }

@@ -117,7 +117,7 @@ impl<'a> Names<'a> {
             match self.bare.get(unit.value.as_str()).map(Vec::as_slice) {
                 Some([id]) => unit.value = (*id).to_owned(),
                 Some(ids) => {
-                    let message = format!("`{written}` may be {}", one_of(ids));
+                    let message = format!("`{written}` is ambiguous: it may be {}", one_of(ids));
                     errors.push(
                         Diagnostic::error(unit.origin.clone(), message)
                             .help("write the stage before the name"),

@@ -42,7 +42,7 @@ impl Decoder<'_> {
         match said {
             Some((other, first)) if *other != value => {
                 let message = format!(
-                    "`{key}`: {} and {first} share this file and say different things of it: {value} and {other}",
+                    "`{key}`: {} and {first} write to the same file, but set different values: {value} and {other}",
                     unit.id()
                 );
                 self.error(origin, message, None);

@@ -45,7 +45,7 @@ impl Template {
 
     fn parse_nested(text: &str, depth: usize) -> Result<Self, (usize, String)> {
         if depth > DEEPEST {
-            return Err((0, format!("defaults nest more than {DEEPEST} deep")));
+            return Err((0, format!("defaults are nested more than {DEEPEST} levels deep")));
         }
         let mut pieces = Vec::new();
         let mut literal = String::new();
@@ -59,7 +59,7 @@ impl Template {
                 rest = after;
             } else if let Some(after) = rest.strip_prefix('{') {
                 let end = closing_brace(after)
-                    .ok_or_else(|| (here, "`${` is never closed by `}`".to_owned()))?;
+                    .ok_or_else(|| (here, "`${` has no closing `}`".to_owned()))?;
                 if !literal.is_empty() {
                     pieces.push(Piece::Literal(std::mem::take(&mut literal).into()));
                 }
@@ -106,7 +106,7 @@ impl Template {
             }
             if out.len() > LONGEST && self.0.len() > 1 {
                 return Err(format!(
-                    "with its variables filled in, this is longer than {} KiB, and no program can be given that",
+                    "after its variables are replaced, this is longer than {} KiB, and the kernel passes no longer value to a program",
                     (LONGEST + 1) >> 10
                 ));
             }
@@ -226,7 +226,7 @@ mod tests {
         for (text, error) in [
             ("${NO}", "the variable NO is not set"),
             ("${NO:?set it}", "NO: set it"),
-            ("a${A", "1: `${` is never closed by `}`"),
+            ("a${A", "1: `${` has no closing `}`"),
             ("${}", "2: `${}` has no variable name"),
             ("${A+x}", "3: only `:-default` and `:?message` may follow a variable's name"),
         ] {
@@ -256,7 +256,7 @@ mod tests {
         assert_eq!((doublings, value.len()), (16, 65_536));
         assert_eq!(
             why,
-            "with its variables filled in, this is longer than 128 KiB, and no program can be given that"
+            "after its variables are replaced, this is longer than 128 KiB, and the kernel passes no longer value to a program"
         );
         // What was written in one piece is not filled in: a script, say.
         let text = "x".repeat(200_000);

@@ -85,16 +85,15 @@ impl Decoder<'_> {
             None if line.test_list => (String::new(), Origin::Flag("--test-list".into())),
             None if list => (String::new(), Origin::Variable("TRC_TEST_LIST".into())),
             None => {
-                for (flag, given, why) in [
-                    ("--report", !line.reports.is_empty(), "there is nothing to report"),
-                    ("--test-strict", line.test_strict, "there is nothing to be strict about"),
-                ] {
+                for (flag, given) in
+                    [("--report", !line.reports.is_empty()), ("--test-strict", line.test_strict)]
+                {
                     if given {
                         let error = Diagnostic::error(
                             Origin::Flag(flag.into()),
-                            format!("{why}: this is not a test run"),
+                            format!("{flag} needs a test run"),
                         );
-                        self.diagnostics.push(error.help("--test or TRC_TEST=1 makes it one"));
+                        self.diagnostics.push(error.help("add --test or set TRC_TEST=1"));
                     }
                 }
                 return None;
@@ -147,8 +146,8 @@ impl Decoder<'_> {
             };
             let path = bytes.get(at + 1..).filter(|path| !path.is_empty());
             if kind.is_some() && path == Some(b"-") {
-                let message = "a report can't go to standard output, which is for TAP or events";
-                let help = "name a file, or /dev/stderr; ./- is a file of that name";
+                let message = "a report cannot go to standard output, which is for TAP or events";
+                let help = "name a file or /dev/stderr; if a file is named -, write ./-";
                 self.diagnostics.push(Diagnostic::error(origin, message).help(help));
                 continue;
             }
@@ -171,7 +170,7 @@ impl Decoder<'_> {
 
 fn same_file(one: &ReportFile, other: &ReportFile) -> Diagnostic {
     let message = format!("\"{}\" and \"{}\" are the same file", one.written(), other.written());
-    Diagnostic::error(other.origin.clone(), message).help("each report needs one of its own")
+    Diagnostic::error(other.origin.clone(), message).help("each report needs a file of its own")
 }
 
 /// A name after `--test ` instead of `--test=`. It is no error: there may be such a command.
@@ -180,8 +179,9 @@ pub(crate) fn mistaken(config: &Config, line: &CommandLine) -> Option<Diagnostic
     let is_meant =
         |unit: &Unit| unit.stage == Stage::Test && (unit.name == word || unit.id() == word);
     config.units.iter().any(is_meant).then(|| {
-        let message = format!("all tests run, and `{word}`, the name of one, is run as a command");
-        let help = format!("`--test={word}` runs that test alone");
+        let message =
+            format!("all tests run, and `{word}`, which is the name of a test, runs as a command");
+        let help = format!("to run only this test, write `--test={word}`");
         Diagnostic::warning(Origin::Flag("--test".into()), message).help(help)
     })
 }

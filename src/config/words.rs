@@ -10,7 +10,7 @@ pub(super) fn split(text: &str) -> Leaf<Vec<String>> {
         Problem::new(format!("the quote {quote} is never closed")).at(at)
     })?;
     if words.is_empty() {
-        return Err(Problem::new("there is no command in this"));
+        return Err(Problem::new("the command is empty"));
     }
     Ok(words)
 }

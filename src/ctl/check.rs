@@ -120,7 +120,7 @@ fn listing(loaded: &Loaded) -> String {
     let units = &loaded.config.units;
     let directory = loaded.config.work_dir.display();
     if units.is_empty() {
-        return format!("ok: nothing is declared in {directory}\n");
+        return format!("ok: there are no units in {directory}\n");
     }
     let count = |n: usize, what: &str| match n {
         1 => format!("1 {what}"),

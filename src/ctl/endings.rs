@@ -19,7 +19,7 @@ pub(super) fn remarks(config: &Config, path: &OsStr) -> Vec<Diagnostic> {
                     .is_ok_and(|text| endings::unix(&text).is_some())
                 {
                     let text = format!("{}: this script has CRLF line endings", script.display());
-                    let help = "trc leaves the CR out; other programs take it for part of a word";
+                    let help = "trc ignores the CR, but other programs take it for part of a word";
                     found.push(Diagnostic::warning(unit.origin.clone(), text).help(help));
                 }
                 None
@@ -36,11 +36,11 @@ pub(super) fn remarks(config: &Config, path: &OsStr) -> Vec<Diagnostic> {
             let first = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
             if let Some(name) = endings::interpreter(&head).filter(|_| first.ends_with(b"\r")) {
                 let text = format!(
-                    "{} can't be executed: its first line ends with a CR, and asks for {}",
+                    "{} cannot be executed: its first line ends with a CR, so the kernel looks for the interpreter {}",
                     program.display(),
                     name.escape_debug()
                 );
-                let help = "give the file the line endings of Unix: `sed -i 's/\\r$//' FILE`";
+                let help = "convert the line endings: `sed -i 's/\\r$//' FILE`";
                 found.push(Diagnostic::warning(unit.origin.clone(), text).help(help));
             }
         }

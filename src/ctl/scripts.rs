@@ -58,11 +58,13 @@ fn look(loaded: &Loaded, shell: &Shell, unit: &Unit) -> Option<Diagnostic> {
         Command::Exec(_) | Command::Words(_) | Command::Nothing => return None,
     };
     let (line, why) = shell.syntax_error(&text)?;
-    let message = format!("{} can't parse the script of {}: {why}", shell.name, unit.id());
+    let message = format!("{} cannot parse the script of {}: {why}", shell.name, unit.id());
     let mut found = Diagnostic::error(loaded.line_of_script(unit, line), message);
     if !shell.is_certain {
         found.severity = Severity::Warning;
-        found.help = Some("there is no bash here; where the image has one, it may well".to_owned());
+        found.help = Some(
+            "this machine has no bash; if the image has one, the script may be correct".to_owned(),
+        );
     }
     Some(found)
 }

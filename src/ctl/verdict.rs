@@ -16,7 +16,7 @@ pub const WORDS: [(&str, &str); 3] = [
 
 /// What to do where there is no test.
 const HELP: &str = "\
-a verdict is for the command of a test, which trc runs:
+only the command of a test can give a verdict:
   [test.NAME]
   script = \"test -s /data/index || trcctl verdict fail 'no index'\"
 `trcctl test` runs the tests.";
@@ -48,12 +48,12 @@ fn line(word: &str, why: &[OsString]) -> Vec<u8> {
 }
 
 fn tell(variable: Option<&OsStr>, line: &[u8]) -> Result<(), String> {
-    let name = variable.ok_or("TRC_VERDICT_FD is not set: this is not a test")?;
+    let name = variable.ok_or("TRC_VERDICT_FD is not set: this is not the command of a test")?;
     let number = name.to_str().and_then(|text| text.parse::<i32>().ok()).filter(|fd| *fd >= 0);
     let number = number.ok_or_else(|| {
-        format!("TRC_VERDICT_FD is to be the number of a descriptor, not `{}`", name.display())
+        format!("TRC_VERDICT_FD must be the number of a file descriptor, not `{}`", name.display())
     })?;
-    let none = format!("descriptor {number}, which TRC_VERDICT_FD names, is not a test's");
+    let none = format!("descriptor {number} in TRC_VERDICT_FD is not the socket of a test");
     // SAFETY: nothing here closes descriptors, and of one that is not open the kernel says so.
     #[expect(unsafe_code, reason = "a test's descriptor is known by its number only")]
     let fd = unsafe { BorrowedFd::borrow_raw(number) };
@@ -61,13 +61,13 @@ fn tell(variable: Option<&OsStr>, line: &[u8]) -> Result<(), String> {
     let kind = fstat(fd).map(|stat| SFlag::from_bits_truncate(stat.st_mode & libc::S_IFMT));
     match kind {
         Ok(SFlag::S_IFSOCK) if is_local(fd) => {}
-        Ok(_) => return Err(format!("{none} socket")),
+        Ok(_) => return Err(none),
         Err(Errno::EBADF) => return Err(format!("{none}: it is closed")),
         Err(errno) => return Err(format!("{none}: {}", errno.desc().to_lowercase())),
     }
     match write(fd, line) {
         Ok(()) => Ok(()),
-        Err(Errno::EPIPE) => Err("the test is over: nobody reads its verdict any more".to_owned()),
+        Err(Errno::EPIPE) => Err("the test has ended: trc no longer reads its verdict".to_owned()),
         Err(errno) => Err(format!("cannot write to descriptor {number}: {}", errno.desc())),
     }
 }
@@ -133,8 +133,8 @@ mod tests {
             (Some("three"), "not `three`"),
             (Some("-1"), "not `-1`"),
             (Some("1048575"), "it is closed"),
-            (Some(&*file_number), "is not a test's socket"),
-            (Some(&*deaf), "the test is over"),
+            (Some(&*file_number), "is not the socket of a test"),
+            (Some(&*deaf), "the test has ended"),
         ] {
             let problem = tell(value.map(OsStr::new), b"pass\n").unwrap_err();
             assert!(problem.contains(said), "{value:?}: {problem}");

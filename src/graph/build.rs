@@ -179,10 +179,10 @@ impl Graph {
         // Who writes the budget knows what the container is given, in Kubernetes 30 s.
         if self.budget > DOCKER_PATIENCE && self.written_budget.is_none() {
             let text = format!(
-                "a stop from outside may take {} s, and docker sends KILL after 10 s",
+                "stopping may take {} s, but docker sends SIGKILL after 10 s",
                 seconds(self.budget)
             );
-            let help = "write shorter stop timeouts, or how long your containers are given: [shutdown] timeout = \"30s\"";
+            let help = "shorten the stop timeouts; or, if your containers have a longer grace period, set [shutdown] timeout = \"30s\"";
             remarks.push(Diagnostic::warning(Origin::Default, text).help(help));
         }
         let winch = Signal::from_number(libc::SIGWINCH);
@@ -190,14 +190,13 @@ impl Graph {
         let apache = |node: &&Node| node.unit.stage == Stage::Async && runs_apache(&node.unit);
         if let Some(node) = self.nodes.iter().find(apache).filter(|_| unheard) {
             let text = format!(
-                "{} runs Apache, whose images have `STOPSIGNAL SIGWINCH`: in the background it \
-                 doesn't hear that, and trc doesn't stop by it",
+                "{} runs Apache, whose images have `STOPSIGNAL SIGWINCH`, but trc neither \
+                 forwards SIGWINCH to units in the background nor stops the run on it",
                 node.unit.id()
             );
             remarks.push(
-                Diagnostic::warning(node.unit.origin.clone(), text).help(
-                    "write `[signals] WINCH = \"stop\"`, or what the signal is to do instead",
-                ),
+                Diagnostic::warning(node.unit.origin.clone(), text)
+                    .help("write `[signals] WINCH = \"stop\"`, or another rule for the signal"),
             );
         }
         // 128 + TERM, and + INT.
@@ -205,27 +204,27 @@ impl Graph {
         if self.stopped.is_none()
             && let Some(status) = [143, 130].into_iter().find(by_number)
         {
-            let text = format!(
-                "`[exit] {status} = 0` makes 0 of more than a stop: of a unit that has ended with \
-                 {status}, and of one that had to be killed"
-            );
-            let text = match status {
-                143 => text + ", and of a service that ended by itself",
-                _ => text,
+            let hidden = match status {
+                143 => "one that had to be killed, and a service that exited by itself",
+                _ => "and one that had to be killed",
             };
+            let text = format!(
+                "`[exit] {status} = 0` hides more than a stop: a unit that exited with {status}, \
+                 {hidden}"
+            );
             remarks.push(Diagnostic::warning(Origin::Default, text).help(
-                "write `[exit] stopped = 0`, which is for a stop that everything has obeyed",
+                "write `[exit] stopped = 0`, which applies only if every unit stopped as it should",
             ));
         }
         if chain + RESERVE.min(self.budget / 2) > self.budget {
             let text = format!(
-                "shutdown.timeout is {} s, but units that stop one after another have {} s to do so",
+                "shutdown.timeout is {} s, but the units that stop one after another may take {} s",
                 seconds(self.budget),
                 seconds(chain)
             );
             remarks.push(
                 Diagnostic::warning(Origin::Default, text)
-                    .help("what has not stopped by then is killed"),
+                    .help("trc kills the units that have not stopped by then"),
             );
         }
         remarks
@@ -298,38 +297,40 @@ fn never(unit: &Unit, other: &Unit, condition: Option<Condition>) -> Option<Stri
     match (condition, outside, &other.ready) {
         (Some(Condition::Ready), _, _) if unit.stage == Stage::Halt => {
             return Some(format!(
-                "{id} can't wait for {other_id} to be ready: halt units run after everything has stopped"
+                "{id} cannot wait for {other_id} to be ready: halt units run after everything has stopped"
             ));
         }
         (Some(Condition::Ready), _, None) => {
-            return Some(format!("{id} can't wait for {other_id} to be ready: it has no `ready`"));
+            return Some(format!("{id} cannot wait for {other_id} to be ready: it has no `ready`"));
         }
         (Some(Condition::Started | Condition::Exited | Condition::Succeeded), true, _) => {
             return Some(format!(
-                "{id} can wait for {other_id}, which has nothing to run, only to be ready or to fail"
+                "{id} can wait for the external unit {other_id} only to be ready or to fail"
             ));
         }
         (Some(Condition::Succeeded), _, _) if other.restart.when == When::Always => {
             return Some(format!(
-                "{id} can't wait for {other_id} to succeed: it is always restarted"
+                "{id} cannot wait for {other_id} to succeed: it is always restarted"
             ));
         }
         _ => {}
     }
     match (unit.stage, other.stage) {
         (Stage::Boot, Stage::Async | Stage::Sync) => {
-            Some(format!("{id} can't wait for {other_id}: boot units run before all others"))
+            Some(format!("{id} cannot wait for {other_id}: boot units run before all others"))
         }
         (Stage::Boot | Stage::Async | Stage::Sync | Stage::Halt, Stage::Test) => {
-            Some(format!("{id} can't wait for {other_id}: tests run in test mode only"))
+            Some(format!("{id} cannot wait for {other_id}: tests run in test mode only"))
         }
         (Stage::Boot | Stage::Async | Stage::Sync | Stage::Test, Stage::Halt) => Some(format!(
-            "{id} can't wait for {other_id}: halt units run after everything has stopped"
+            "{id} cannot wait for {other_id}: halt units run after everything has stopped"
         )),
         (_, Stage::Boot)
             if condition == Some(Condition::Failed) && other.on_failure != OnFailure::Ignore =>
         {
-            Some(format!("{id} can't wait for {other_id} to fail: that would end the run"))
+            Some(format!(
+                "{id} cannot wait for {other_id} to fail: the failure of a boot unit ends the run"
+            ))
         }
         (Stage::Boot | Stage::Async | Stage::Sync | Stage::Test | Stage::Halt, _) => None,
     }
@@ -352,7 +353,7 @@ fn circular(units: &[&Unit], around: &[usize]) -> Diagnostic {
     let origin = waits.find(|unit| unit.value == next).map(|unit| &unit.origin);
     let message = format!("these units wait for one another: {}", names.join(" -> "));
     Diagnostic::error(origin.unwrap_or(&first.origin).clone(), message)
-        .help("take one of these names out of the `after` or `restart.with` of the unit before it")
+        .help("remove one of these names from the `after` or `restart.with` of the unit before it")
 }
 
 fn node(unit: &Unit, declared: usize, awaited: bool) -> Node {

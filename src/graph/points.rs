@@ -75,18 +75,27 @@ pub(crate) fn allowed(
         match meant.get(name.value.as_str()).map_or(&[][..], Vec::as_slice) {
             [point] => _ = allowed.insert((*point).to_owned(), test.clone()),
             [] => {
-                let message = format!("`allow`: there is no point `{}` in a run", name.value);
+                let message = format!("`allow`: there is no test point `{}`", name.value);
                 let error = Diagnostic::error(name.origin.clone(), message);
                 let names = known.iter().map(String::as_str);
                 let right = nearest_of_many(errors.len(), &name.value, names);
                 let help = right.map_or_else(
-                    || format!("they are {}, STAGE.NAME.run and STAGE.NAME.stop", ALL.join(", ")),
+                    || {
+                        format!(
+                            "the test points are {}, STAGE.NAME.run and STAGE.NAME.stop",
+                            ALL.join(", ")
+                        )
+                    },
                     |right| format!("did you mean `{right}`?"),
                 );
                 errors.push(error.help(help));
             }
             several => {
-                let message = format!("`allow`: `{}` may be {}", name.value, several.join(" or "));
+                let message = format!(
+                    "`allow`: `{}` is ambiguous: it may be {}",
+                    name.value,
+                    several.join(" or ")
+                );
                 let error = Diagnostic::error(name.origin.clone(), message);
                 errors.push(error.help("write the stage before the name"));
             }

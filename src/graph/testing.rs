@@ -75,17 +75,15 @@ pub(super) fn misplaced(
         {
             let why = match victim.stage {
                 Stage::Async | Stage::Sync if victim.command == Command::Nothing => {
-                    Some("has nothing to run")
+                    Some("has no command")
                 }
-                Stage::Async | Stage::Sync if victim.oneshot == Some(true) => {
-                    Some("is meant to end")
-                }
+                Stage::Async | Stage::Sync if victim.oneshot == Some(true) => Some("is a one-shot"),
                 Stage::Async | Stage::Sync => None,
                 Stage::Boot | Stage::Test | Stage::Halt => Some("is not a service"),
             };
             if let Some(why) = why {
                 let place = fault.value.unit.origin.clone();
-                let message = format!("a fault can't be done to {}: it {why}", victim.id());
+                let message = format!("{} cannot have a fault: it {why}", victim.id());
                 errors.push(Diagnostic::error(place, message));
             }
         }
@@ -98,7 +96,7 @@ pub(super) fn misplaced(
                     let named_are_silent = about.iter().all(|unit| is_silent(unit));
                     if if about.is_empty() { all_are_silent } else { named_are_silent } {
                         let message = format!(
-                            "no unit that {} is about has a log: their output goes nowhere",
+                            "{} cannot look at the output of any unit that it is about: all of it is discarded",
                             unit.id()
                         );
                         errors.push(Diagnostic::error(check.origin.clone(), message));
@@ -109,13 +107,13 @@ pub(super) fn misplaced(
             };
             let Some(speaker) = find(other) else { continue };
             let why = if speaker.stage == Stage::Test {
-                "what a test's command writes is asked by `stdout` and `stderr`"
+                "use `stdout` and `stderr` for the output of a test's command"
             } else if is_silent(speaker) {
-                "its output goes nowhere"
+                "its output is discarded"
             } else {
                 continue;
             };
-            let message = format!("{} has no log: {why}", speaker.id());
+            let message = format!("cannot look for a line of {}: {why}", speaker.id());
             errors.push(Diagnostic::error(other.origin.clone(), message));
         }
     }

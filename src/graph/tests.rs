@@ -109,30 +109,30 @@ fn a_condition_that_can_never_hold_is_refused_with_its_place() {
     for (units, text) in [
         (
             vec![unit("boot.b", &[("async.a", None)]), unit("async.a", &[])],
-            "boot.b can't wait for async.a: boot units run before all others",
+            "boot.b cannot wait for async.a: boot units run before all others",
         ),
         (
             vec![unit("sync.s", &[("halt.h", None)]), unit("halt.h", &[])],
-            "sync.s can't wait for halt.h: halt units run after everything has stopped",
+            "sync.s cannot wait for halt.h: halt units run after everything has stopped",
         ),
         (
             vec![unit("async.a", &[("boot.b", Some(Condition::Failed))]), unit("boot.b", &[])],
-            "async.a can't wait for boot.b to fail: that would end the run",
+            "async.a cannot wait for boot.b to fail: the failure of a boot unit ends the run",
         ),
         (
             vec![unit("async.a", &[("async.b", Some(Condition::Ready))]), unit("async.b", &[])],
-            "async.a can't wait for async.b to be ready: it has no `ready`",
+            "async.a cannot wait for async.b to be ready: it has no `ready`",
         ),
         (
             vec![unit("async.a", &[("async.b", Some(Condition::Started))]), outside("async.b")],
-            "async.a can wait for async.b, which has nothing to run, only to be ready or to fail",
+            "async.a can wait for the external unit async.b only to be ready or to fail",
         ),
         (
             vec![
                 unit("async.a", &[("async.b", Some(Condition::Succeeded))]),
                 restarted(When::Always, unit("async.b", &[])),
             ],
-            "async.a can't wait for async.b to succeed: it is always restarted",
+            "async.a cannot wait for async.b to succeed: it is always restarted",
         ),
     ] {
         let name = units[0].name.clone();

@@ -55,7 +55,7 @@ fn many_mistakes_are_told_soon_and_the_first_of_them() {
             many(8000, |at| unit(at, "cwd = '/'")),
             8000,
             "error",
-            "error trc.toml:1:8: nothing to run in `[async.u0]`".to_owned(),
+            "error trc.toml:1:8: `[async.u0]` has no command".to_owned(),
         ),
         (
             "wrong values",
@@ -133,7 +133,7 @@ fn many_units_and_edges_are_read_soon() {
                 unit(at, &format!("{after}\nstop.timeout = '1ms'"))
             }),
             vec![
-                "warning default: a stop from outside may take 12 s, and docker sends KILL after 10 s (write shorter stop timeouts, or how long your containers are given: [shutdown] timeout = \"30s\")",
+                "warning default: stopping may take 12 s, but docker sends SIGKILL after 10 s (shorten the stop timeouts; or, if your containers have a longer grace period, set [shutdown] timeout = \"30s\")",
             ],
         ),
         (
@@ -180,7 +180,7 @@ fn what_is_too_large_is_refused() {
     let units = many(10_002, |at| format!("async.u{at}.exec = 'x'"));
     assert_eq!(
         soon("too many units", &Case::new().toml(&units)),
-        ["error trc.toml:10001:7: there are 10002 units, and trc runs 10000 at most"]
+        ["error trc.toml:10001:7: there are 10002 units, but trc runs at most 10000"]
     );
 }
 
@@ -189,10 +189,10 @@ fn values_that_grow_by_their_variables_are_bounded() {
     let deep = format!("{}x{}", "${A:-".repeat(17), "}".repeat(17));
     let wide = "${A:-xxxxxxxx}".repeat(20_000);
     for (value, expected) in [
-        (deep.as_str(), "`user`: defaults nest more than 16 deep"),
+        (deep.as_str(), "`user`: defaults are nested more than 16 levels deep"),
         (
             &wide,
-            "`user`: with its variables filled in, this is longer than 128 KiB, and no program can be given that",
+            "`user`: after its variables are replaced, this is longer than 128 KiB, and the kernel passes no longer value to a program",
         ),
     ] {
         let text = format!("[async.a]\nexec = 'x'\nuser = \"{value}\"");

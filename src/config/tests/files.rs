@@ -107,7 +107,7 @@ fn a_file_that_was_asked_for_must_be_there() {
         [
             "error TRC_CONFIG: cannot read /nowhere/a.toml: No such file or directory",
             "error --config /nowhere/b.toml: cannot read /nowhere/b.toml: No such file or directory",
-            "error --config wait: cannot read wait: No such file or directory (it is taken for a file, since it is not KEY=VALUE)",
+            "error --config wait: cannot read wait: No such file or directory (trc takes it for the name of a file, because it is not KEY=VALUE)",
             "error --config /tmp: cannot read /tmp: it is a directory",
         ]
     );
@@ -126,8 +126,9 @@ fn a_drop_in_that_is_not_what_it_was_meant_for_is_a_warning() {
         format!("warning trc.d/{name}: skipped: it is neither a unit nor a fragment ({help})")
     };
     let script = "a script is a unit if its name begins with a stage: boot.10-init, async.web";
-    let settings = "settings are TOML, in files that end in .toml";
-    let odd = "a unit in TOML is named STAGE.NAME.toml, and a name that begins with `.` is skipped";
+    let settings = "settings must be TOML, in a file whose name ends in .toml";
+    let odd =
+        "the file of a unit in TOML is named STAGE.NAME.toml; trc skips names that begin with `.`";
     let names =
         ["10-init.sh", "README", "async.web.conf", "boot.x.py", "nginx.conf", "service.web"];
     let case = names.iter().fold(Case::new(), |case, name| case.file(format!("trc.d/{name}"), "x"));
@@ -140,7 +141,7 @@ fn a_drop_in_that_is_not_what_it_was_meant_for_is_a_warning() {
             &format!(
                 "warning trc.d/async.web.conf: the shell reads this file as a script, because of its name ({odd})"
             ),
-            "warning trc.d/boot.x.py: the shell reads this file as a script, whatever language it is in (another interpreter is run by `exec` in STAGE.NAME.toml)",
+            "warning trc.d/boot.x.py: the shell reads this file as a script, whatever language it is in (to run another interpreter, write `exec` in STAGE.NAME.toml)",
             &skipped("nginx.conf", settings),
             &skipped("service.web", "did you mean the stage `async`?"),
         ]

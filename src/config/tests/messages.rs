@@ -21,7 +21,7 @@ fn a_wrong_key_is_named_with_its_place_and_the_nearest_right_one() {
         (
             "exec = \"x\"",
             &[
-                "error trc.toml:1:1: unknown key `exec` (`exec` is a key of a unit: it stands below `[STAGE.NAME]`, or in a file named STAGE.NAME.toml)",
+                "error trc.toml:1:1: unknown key `exec` (`exec` is a key of a unit: write it below `[STAGE.NAME]`, or in a file named STAGE.NAME.toml)",
             ],
         ),
         (
@@ -40,21 +40,16 @@ fn a_wrong_key_is_named_with_its_place_and_the_nearest_right_one() {
 /// As `[test.t]`, and what is said of its second line.
 #[test]
 fn a_key_of_a_test_that_stands_elsewhere_is_told_where_it_belongs() {
-    let timeout = "did you mean `max_runtime`, for its command, or `expect.within`, until when it has to pass?";
+    let timeout = "did you mean `max_runtime`, for the command, or `expect.within`, for how long trc tries again?";
     for (line, key, place, help) in [
-        (
-            "within = '3s'",
-            "within",
-            "[test.t]",
-            "it belongs into `expect`: expect = { within = … }",
-        ),
-        ("stdout = 'x'", "stdout", "[test.t]", "it belongs into `expect`: expect = { stdout = … }"),
-        ("exit = 3", "exit", "[test.t]", "it belongs into `expect`: expect = { exit = … }"),
+        ("within = '3s'", "within", "[test.t]", "it belongs in `expect`: expect = { within = … }"),
+        ("stdout = 'x'", "stdout", "[test.t]", "it belongs in `expect`: expect = { stdout = … }"),
+        ("exit = 3", "exit", "[test.t]", "it belongs in `expect`: expect = { exit = … }"),
         (
             "max-memory = 1",
             "max-memory",
             "[test.t]",
-            "it belongs into `expect`: expect = { max_memory = … }",
+            "it belongs in `expect`: expect = { max_memory = … }",
         ),
         ("timeout = '3s'", "timeout", "[test.t]", timeout),
         (
@@ -71,8 +66,8 @@ fn a_key_of_a_test_that_stands_elsewhere_is_told_where_it_belongs() {
             "expect",
             "did you mean `exit`, or the `status` of `http`?",
         ),
-        ("expect.body = 'x'", "body", "expect", "it belongs into `http`: http = { body = … }"),
-        ("expect.contains = 'x'", "contains", "expect", "it belongs into `file` or `log`"),
+        ("expect.body = 'x'", "body", "expect", "it belongs in `http`: http = { body = … }"),
+        ("expect.contains = 'x'", "contains", "expect", "it belongs in `file` or `log`"),
     ] {
         let column = line.find(key).unwrap() + 1;
         let expected =
@@ -110,8 +105,8 @@ fn a_mistake_is_told_once_and_not_what_follows_from_it() {
         (
             "[test.a]\nexec = 'x'\n[test.a]\nexec = 'y'\n[test.b]\nexec = 'x'\nexec = 'y'",
             &[
-                "error trc.toml:3:7: the key `a` is written twice; the first one is in line 1 (write the keys of both in one table)",
-                "error trc.toml:7:1: the key `exec` is written twice; the first one is in line 6",
+                "error trc.toml:3:7: the key `a` is written twice; the first one is on line 1 (merge the two tables into one)",
+                "error trc.toml:7:1: the key `exec` is written twice; the first one is on line 6",
             ],
         ),
     ]);
@@ -127,7 +122,7 @@ fn the_same_wrong_key_in_several_layers_is_told_for_each() {
         .file("trc.d/sync.web.toml", "restrat = { max = 1 }")
         .set("TRC_SYNC__WEB__RESTRAT", "always");
     let key = "unknown key `restrat` in `[sync.web]` (did you mean `restart`?)";
-    let exec = "unknown key `exec` (`exec` is a key of a unit: it stands below `[STAGE.NAME]`, or in a file named STAGE.NAME.toml)";
+    let exec = "unknown key `exec` (`exec` is a key of a unit: write it below `[STAGE.NAME]`, or in a file named STAGE.NAME.toml)";
     let stage = "unknown key `asink` (did you mean `async`?)";
     assert_eq!(
         case.errors(),
@@ -210,7 +205,7 @@ fn a_wrong_value_is_shown_with_what_was_expected() {
             "limits = { nofiles = 1 }",
             "3:12: unknown key `nofiles` in `limits` (did you mean `nofile`?)",
         ),
-        ("limits.core = \"2:1\"", "3:15: `core`: the soft limit is above the hard one"),
+        ("limits.core = \"2:1\"", "3:15: `core`: the soft limit is higher than the hard limit"),
         (
             "limits.cpu = \"1k\"",
             "3:14: `cpu`: expected a number, \"unlimited\", or two as SOFT:HARD, found the string \"1k\"",
@@ -259,7 +254,7 @@ fn a_wrong_value_is_shown_with_what_was_expected() {
         (
             "[[async.web]]\nexec = \"x\"",
             &[
-                "error trc.toml:1:1: `async.web`: expected a table, found an array (one pair of brackets makes the table of a unit: [async.web])",
+                "error trc.toml:1:1: `async.web`: expected a table, found an array (use single brackets for the table of a unit: [async.web])",
             ],
         ),
         (
@@ -309,16 +304,23 @@ fn a_nul_or_a_newline_where_none_may_be_is_an_error() {
             "env.A = \"\\u0000\"",
             &["error trc.toml:1:9: `env.A`: this must not contain a NUL character"],
         ),
-        ("env.\"A=B\" = 1", &["error trc.toml:1:5: \"A=B\" can't be a variable's name"]),
-        ("env.\"\" = 1", &["error trc.toml:1:5: \"\" can't be a variable's name"]),
-        ("env.\"a\\u0000\" = 1", &["error trc.toml:1:5: \"a\\u{0}\" can't be a variable's name"]),
+        ("env.\"A=B\" = 1", &["error trc.toml:1:5: \"A=B\" is not a valid name of a variable"]),
+        ("env.\"\" = 1", &["error trc.toml:1:5: \"\" is not a valid name of a variable"]),
+        (
+            "env.\"a\\u0000\" = 1",
+            &["error trc.toml:1:5: \"a\\u{0}\" is not a valid name of a variable"],
+        ),
         (
             "async.\"a\\nb\".exec = \"x\"",
-            &["error trc.toml:1:7: \"a\\nb\" can't be a unit's name: it must be a line of text"],
+            &[
+                "error trc.toml:1:7: \"a\\nb\" is not a valid name of a unit: it must be one line of text",
+            ],
         ),
         (
             "async.\"\".exec = \"x\"",
-            &["error trc.toml:1:7: \"\" can't be a unit's name: it must be a line of text"],
+            &[
+                "error trc.toml:1:7: \"\" is not a valid name of a unit: it must be one line of text",
+            ],
         ),
         (
             "async.a = { exec = \"a\", user = \"a\\nb\" }",
@@ -343,18 +345,18 @@ fn a_nul_or_a_newline_where_none_may_be_is_an_error() {
 fn broken_toml_is_explained_at_its_place() {
     toml_says(&[
         ("wait = ", &["error trc.toml:1:8: a value is missing"]),
-        ("wait = all", &["error trc.toml:1:8: a string must stand in quotes"]),
+        ("wait = all", &["error trc.toml:1:8: a string must be in quotes"]),
         ("[async.web", &["error trc.toml:1:11: unclosed table: expected `]`"]),
         ("\n\nx = [1,\n2\n", &["error trc.toml:4:2: unclosed array: expected `]`"]),
         ("wait = \"all", &["error trc.toml:1:12: the string is never closed: expected `\"`"]),
         (
             "wait = \"all\"\nwait = \"any\"",
-            &["error trc.toml:2:1: the key `wait` is written twice; the first one is in line 1"],
+            &["error trc.toml:2:1: the key `wait` is written twice; the first one is on line 1"],
         ),
         (
             "[log]\n[log]\n",
             &[
-                "error trc.toml:2:2: the key `log` is written twice; the first one is in line 1 (write the keys of both in one table)",
+                "error trc.toml:2:2: the key `log` is written twice; the first one is on line 1 (merge the two tables into one)",
             ],
         ),
         (
@@ -375,23 +377,23 @@ fn broken_toml_is_explained_at_its_place() {
 
 #[test]
 fn what_stands_twice_is_told_with_the_place_of_the_first() {
-    let both = "(write the keys of both in one table)";
+    let both = "(merge the two tables into one)";
     toml_says(&[
         (
             "[async.web]\nexec = 'x'\n[async.db]\nexec = 'x'\n  [async.web]\nexec = 'y'",
             &[&format!(
-                "error trc.toml:5:10: the key `web` is written twice; the first one is in line 1 {both}"
+                "error trc.toml:5:10: the key `web` is written twice; the first one is on line 1 {both}"
             )],
         ),
         (
             "\nasync.web.exec = 'x'\n[async.web]\nuser = 'y'",
             &[&format!(
-                "error trc.toml:3:8: the key `web` is written twice; the first one is in line 2 {both}"
+                "error trc.toml:3:8: the key `web` is written twice; the first one is on line 2 {both}"
             )],
         ),
         (
             "[async.\"my web\"]\nexec = 'x'\na.b = 1\n\na.b = 2",
-            &["error trc.toml:5:3: the key `b` is written twice; the first one is in line 3"],
+            &["error trc.toml:5:3: the key `b` is written twice; the first one is on line 3"],
         ),
         ("a = { b = 1, c = 2, b = 3 }", &["error trc.toml:1:21: the key `b` is written twice"]),
     ]);
@@ -402,7 +404,7 @@ fn what_stands_twice_is_told_with_the_place_of_the_first() {
 fn a_string_that_is_never_closed_is_told_where_it_begins() {
     let help = |quotes: &str| {
         format!(
-            "(write {quotes} behind its last line; or behind that of a string above, which this one was to close)"
+            "(write {quotes} after its last line, or after the last line of an earlier string that these quotes were meant to close)"
         )
     };
     let error = |place: &str, quotes: &str| {
@@ -450,7 +452,7 @@ fn only_a_halt_unit_may_run_always() {
     assert_eq!(
         case.errors(),
         [
-            "error trc.toml:3:1: `always`: async.a is not a halt unit: only halt units can run although boot failed"
+            "error trc.toml:3:1: `always`: async.a is not a halt unit: only halt units can run after a boot unit has failed"
         ]
     );
     let case = Case::new().toml("[halt.a]\nexec = 'true'\nalways = true\n");
@@ -461,7 +463,7 @@ fn only_a_halt_unit_may_run_always() {
 fn a_variable_without_braces_is_pointed_out_where_no_shell_reads_it() {
     let hint = |place: &str, key: &str, name: &str| {
         format!(
-            "warning trc.toml:{place}: `{key}`: `${name}` stays as it is, because no shell runs this command (write `${{{name}}}` for the variable, or `$${name}` if it is meant)"
+            "warning trc.toml:{place}: `{key}`: `${name}` is not replaced, because no shell runs this command (write `${{{name}}}` for the value of the variable, or `$${name}` for the text itself)"
         )
     };
     for (text, remark) in [

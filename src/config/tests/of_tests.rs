@@ -181,13 +181,13 @@ fn what_is_wrong_with_a_test_is_said_in_production_too() {
         (
             "[test.t]",
             &[
-                "error trc.toml:1:7: test.t expects nothing and can never fail (it takes a command, or something in `expect`)",
+                "error trc.toml:1:7: test.t expects nothing, so it cannot fail (add a command, or a key of `expect`)",
             ],
         ),
         (
             "[test.t]\nexpect = { tcp = 1, stdout = 'x' }",
             &[
-                "error trc.toml:2:21: `stdout`: this test has no command, so there is nothing to compare (give it an `exec` or a `script`)",
+                "error trc.toml:2:21: `stdout`: this test has no command, so there is nothing to compare (add an `exec` or a `script`)",
             ],
         ),
         (
@@ -213,7 +213,7 @@ fn what_is_wrong_with_a_test_is_said_in_production_too() {
         (
             "[test.t]\nexpect.fault = { unit = 'web', kill = 'STOP' }\n[async.web]\nexec = 'x'",
             &[
-                "error trc.toml:2:39: `kill`: SIGSTOP does not end it (`stop = \"5s\"` stops it for a while)",
+                "error trc.toml:2:39: `kill`: SIGSTOP is not a fault: it only suspends or resumes a process (`stop = \"5s\"` suspends the unit for a while)",
             ],
         ),
         (
@@ -224,13 +224,13 @@ fn what_is_wrong_with_a_test_is_said_in_production_too() {
             "[test.t]\nexpect.file = { exists = false, mode = '640' }",
             &[
                 "error trc.toml:2:8: `expect.file` needs a `path`",
-                "error trc.toml:2:33: `mode`: the file must not exist (`exists = false`), so nothing can be asked of it",
+                "error trc.toml:2:33: `mode` cannot be checked, because the file must not exist (`exists = false`)",
             ],
         ),
         (
             "[test.t]\nexpect.log = { unit = 'web' }\n[async.web]\nexec = 'x'",
             &[
-                "error trc.toml:2:8: `expect.log` doesn't say what is looked for (it takes `contains` or `forbids`)",
+                "error trc.toml:2:8: `expect.log` needs a text to look for (add `contains` or `forbids`)",
             ],
         ),
         (
@@ -270,9 +270,7 @@ fn what_expects_nothing_or_can_not_be_done_is_refused() {
     let refused = Case::new().toml(WEB).arguments(&["--report", "json=x"]).errors();
     assert_eq!(
         refused,
-        [
-            "error --report: there is nothing to report: this is not a test run (--test or TRC_TEST=1 makes it one)"
-        ]
+        ["error --report: --report needs a test run (add --test or set TRC_TEST=1)"]
     );
     let nobody = case("[test.t]\nexec = 'x'").set("TRC_TEST", ",").errors();
     assert_eq!(nobody, [""; 0], "the flag is the later one");
@@ -301,7 +299,7 @@ fn a_log_that_goes_nowhere_is_not_asked_for() {
         let errors = Graph::build(&case.config()).err().unwrap_or_default();
         let errors = case.said(&errors);
         assert_eq!(errors.is_empty(), right, "{toml}: {errors:?}");
-        assert!(errors.iter().all(|error| error.contains("output goes nowhere")), "{errors:?}");
+        assert!(errors.iter().all(|error| error.contains("is discarded")), "{errors:?}");
     }
 }
 
@@ -312,23 +310,23 @@ fn faults_and_questions_are_about_services() {
     for (expect, why) in [
         (
             "fault = { unit = 'b', kill = 'KILL' }",
-            "a fault can't be done to boot.b: it is not a service",
+            "boot.b cannot have a fault: it is not a service",
         ),
         (
             "fault = { unit = 'db', kill = 'KILL' }",
-            "a fault can't be done to async.db: it has nothing to run",
+            "async.db cannot have a fault: it has no command",
         ),
         (
             "fault = { unit = 'once', stop = '1s' }",
-            "a fault can't be done to async.once: it is meant to end",
+            "async.once cannot have a fault: it is a one-shot",
         ),
         (
             "log = { unit = 'quiet', contains = 'x' }",
-            "async.quiet has no log: its output goes nowhere",
+            "cannot look for a line of async.quiet: its output is discarded",
         ),
         (
             "log = { unit = 'test.other', contains = 'x' }",
-            "test.other has no log: what a test's command writes is asked by `stdout` and `stderr`",
+            "cannot look for a line of test.other: use `stdout` and `stderr` for the output of a test's command",
         ),
     ] {
         let errors = graph_says(&format!("{others}expect.{expect}"));
@@ -369,7 +367,7 @@ fn what_was_asked_for_and_is_not_there_is_an_error() {
             .arguments(&["--report", "json=/r"])
             .errors(),
         [
-            "error --report: \"junit=/r\" and \"json=/r\" are the same file (each report needs one of its own)"
+            "error --report: \"junit=/r\" and \"json=/r\" are the same file (each report needs a file of its own)"
         ]
     );
     assert_eq!(
@@ -382,8 +380,8 @@ fn what_was_asked_for_and_is_not_there_is_an_error() {
 fn a_name_that_became_a_command_is_pointed_out() {
     let warning = |name: &str| {
         vec![format!(
-            "warning --test: all tests run, and `{name}`, the name of one, is run as a command \
-             (`--test={name}` runs that test alone)"
+            "warning --test: all tests run, and `{name}`, which is the name of a test, runs as a command \
+             (to run only this test, write `--test={name}`)"
         )]
     };
     for (arguments, expected) in [
@@ -440,13 +438,13 @@ fn what_is_allowed_is_a_point_of_the_run() {
         (
             "'web.stp'",
             vec![
-                "error trc.toml:5:9: `allow`: there is no point `web.stp` in a run (they are orphans, sessions, zombies, shutdown, STAGE.NAME.run and STAGE.NAME.stop)",
+                "error trc.toml:5:9: `allow`: there is no test point `web.stp` (the test points are orphans, sessions, zombies, shutdown, STAGE.NAME.run and STAGE.NAME.stop)",
             ],
         ),
         (
             "'orphan'",
             vec![
-                "error trc.toml:5:9: `allow`: there is no point `orphan` in a run (did you mean `orphans`?)",
+                "error trc.toml:5:9: `allow`: there is no test point `orphan` (did you mean `orphans`?)",
             ],
         ),
     ] {
@@ -463,7 +461,7 @@ fn nothing_but_tests_waits_for_tests() {
     let text = "[sync.main]\nexec = 'x'\nafter = ['t']\n[test.t]\nexec = 'x'";
     assert_eq!(
         graph_says(text),
-        ["error trc.toml:5:10: sync.main can't wait for test.t: tests run in test mode only"]
+        ["error trc.toml:5:10: sync.main cannot wait for test.t: tests run in test mode only"]
     );
     assert_eq!(graph_says("[test.a]\nexec = 'x'\nafter = ['b']\n[test.b]\nexec = 'x'"), [""; 0]);
 }

@@ -19,7 +19,7 @@ fn flags_after_a_regular_expression_are_an_error_that_says_how_to_write_them() {
         let shown = text.trim_start_matches('!');
         for (key, column) in [("stdout", 17), ("log.forbids", 22), ("log.contains", 23)] {
             let expected = format!(
-                "error trc.toml:3:{column}: `{}`: flags do not follow a regular expression: \"{shown}\" (write '{right}'; to look for this text itself, write '{itself}')",
+                "error trc.toml:3:{column}: `{}`: flags cannot follow a regular expression: \"{shown}\" (write '{right}'; to look for this text itself, write '{itself}')",
                 key.trim_start_matches("log."),
             );
             let negated_twice = key == "log.forbids" && text.starts_with('!');
@@ -35,7 +35,7 @@ fn flags_after_a_regular_expression_are_an_error_that_says_how_to_write_them() {
 fn a_regular_expression_that_is_not_closed_is_an_error_where_it_would_pass_for_ever() {
     let error = |key: &str, column: u32, text: &str, itself: &str| {
         format!(
-            "error trc.toml:3:{column}: `{key}`: the regular expression is never closed by `/`: \"{text}\" (write '{text}/'; to look for this text itself, write '{itself}')"
+            "error trc.toml:3:{column}: `{key}`: the regular expression has no closing `/`: \"{text}\" (write '{text}/'; to look for this text itself, write '{itself}')"
         )
     };
     assert_eq!(said("stdout", "!/error"), [error("stdout", 17, "/error", "//error/")]);

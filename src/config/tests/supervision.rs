@@ -125,13 +125,13 @@ fn what_is_wrong_with_a_probe_or_restart_is_said() {
         (
             "ready = {}",
             &[
-                "error trc.toml:3:1: `ready` has no check (it takes one of tcp, unix, http, exec, file, log, notify or fd)",
+                "error trc.toml:3:1: `ready` needs a probe (write one of tcp, unix, http, exec, file, log, notify or fd)",
             ],
         ),
         (
             "ready = { tcp = 80, unix = \"/x\" }",
             &[
-                "error trc.toml:3:21: `[async.x.ready]` has both `tcp` and `unix` (one of them is enough)",
+                "error trc.toml:3:21: `[async.x.ready]` has both `tcp` and `unix` (remove one of them)",
             ],
         ),
         (
@@ -153,7 +153,7 @@ fn what_is_wrong_with_a_probe_or_restart_is_said() {
         (
             "ready.http = \"https://x/\"",
             &[
-                "error trc.toml:3:14: `url`: expected a URL such as \"http://127.0.0.1:8080/\", found the string \"https://x/\" (TLS is not spoken: ask by `exec` or `tcp`, or over plain HTTP)",
+                "error trc.toml:3:14: `url`: expected a URL such as \"http://127.0.0.1:8080/\", found the string \"https://x/\" (TLS is not supported: use plain HTTP, `tcp` or `exec`)",
             ],
         ),
         ("ready.http.path = \"/x\"", &["error trc.toml:3:7: `ready.http` needs a `url`"]),
@@ -188,13 +188,13 @@ fn what_is_wrong_with_a_probe_or_restart_is_said() {
         (
             "oneshot = true\nrestart = \"always\"",
             &[
-                "error trc.toml:4:1: `restart`: async.x is a one-shot, which is over once it has succeeded: restart it `on-failure`",
+                "error trc.toml:4:1: `restart`: async.x is a one-shot, which ends when it succeeds: use `on-failure`",
             ],
         ),
         (
             "ready.log = \"x\"\noutput = \"null\"",
             &[
-                "error trc.toml:4:1: `output`: async.x is to be recognized by its log, and trc doesn't see that of this output",
+                "error trc.toml:4:1: `output`: async.x has a `log` probe, but trc cannot read its output with this setting",
             ],
         ),
     ];
@@ -204,29 +204,29 @@ fn what_is_wrong_with_a_probe_or_restart_is_said() {
     toml_says(&[
         (
             "[halt.x]\nexec = \"x\"\nrestart = \"always\"",
-            &["error trc.toml:3:1: `restart`: halt.x can't be restarted: halt units run once"],
+            &["error trc.toml:3:1: `restart`: halt.x cannot be restarted: halt units run once"],
         ),
         (
             "[boot.x]\nexec = \"x\"\nready.tcp = 1",
             &[
-                "error trc.toml:3:1: `ready`: boot.x is waited for to end: boot units run one by one",
+                "error trc.toml:3:1: `ready`: boot.x cannot have a readiness check: boot units run one at a time, each until it exits",
             ],
         ),
         (
             "[sync.x]\nready.tcp = 1",
             &[
-                "error trc.toml:2:1: `ready`: sync.x has nothing to run: only boot and async units may stand for something outside",
+                "error trc.toml:2:1: `ready`: sync.x has no command: only boot and async units can be external units",
             ],
         ),
         (
             "[async.x]\nready.notify = true",
             &[
-                "error trc.toml:2:1: `ready`: async.x has nothing to run, and nothing that could say that it is ready",
+                "error trc.toml:2:1: `ready`: async.x has no command, so it cannot report that it is ready: use `tcp`, `unix`, `http`, `exec` or `file`",
             ],
         ),
         (
             "[async.x]\nready.tcp = 1\nhealth.tcp = 1",
-            &["error trc.toml:3:1: `health`: async.x has nothing to run, and nothing to watch"],
+            &["error trc.toml:3:1: `health`: async.x has no command, so there is nothing to check"],
         ),
         (
             "[async.x]\nexec = \"it's\"\nrestart = \"always\"\nhealth.tcp = 1",

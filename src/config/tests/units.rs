@@ -193,17 +193,15 @@ fn a_unit_runs_exactly_one_thing() {
     toml_says(&[
         (
             "[async.web]\nuser = \"x\"",
-            &[
-                "error trc.toml:1:8: nothing to run in `[async.web]`: it has neither `exec` nor `script`",
-            ],
+            &["error trc.toml:1:8: `[async.web]` has no command: it needs `exec` or `script`"],
         ),
         (
             "[async.web]\nexec = \"x\"\nscript = \"y\"",
             &[
-                "error trc.toml:3:1: `[async.web]` has both `exec` and `script` (a unit runs exactly one of `exec`, `script` and a script file)",
+                "error trc.toml:3:1: `[async.web]` has both `exec` and `script` (a unit has exactly one of `exec`, `script` and a script file)",
             ],
         ),
-        ("[async.web]\nexec = \"\"", &["error trc.toml:2:8: `exec`: there is no command in this"]),
+        ("[async.web]\nexec = \"\"", &["error trc.toml:2:8: `exec`: the command is empty"]),
         (
             "[async.web]\nexec = []",
             &["error trc.toml:2:8: `exec`: the name of the command is empty"],
@@ -222,7 +220,7 @@ fn a_unit_runs_exactly_one_thing() {
         ),
         (
             "[sync.web]\nexec = \"x\"\nstop.exec = \"\"",
-            &["error trc.toml:3:13: `stop.exec`: there is no command in this"],
+            &["error trc.toml:3:13: `stop.exec`: the command is empty"],
         ),
         ("[sync.a]\nscript = \"  \"", &["error trc.toml:2:10: `script`: the script is empty"]),
     ]);
@@ -252,13 +250,13 @@ fn how_a_file_is_rotated_holds_for_all_units_that_share_it() {
         (
             &units(", max_size = 9000, keep = 1", ", max_size = 8000, keep = 1"),
             &[
-                "error trc.toml:6:19: `max_size`: async.b and async.a share this file and say different things of it: 8000 and 9000",
+                "error trc.toml:6:19: `max_size`: async.b and async.a write to the same file, but set different values: 8000 and 9000",
             ],
         ),
         (
             &units(", keep = 1", ", max_size = 8000, keep = 2"),
             &[
-                "error trc.toml:6:19: `keep`: async.b and async.a share this file and say different things of it: 2 and 1",
+                "error trc.toml:6:19: `keep`: async.b and async.a write to the same file, but set different values: 2 and 1",
             ],
         ),
     ]);
@@ -306,10 +304,10 @@ fn keys_for_units_of_the_command_line_are_for_the_runs_that_have_them() {
     assert_eq!(unit(&case().config(), "async.db").after, []);
     assert_eq!(case().config().signals.values().next(), Some(&SignalRule::Ignore));
     let notes = [
-        "note trc.toml:1:7: `sync.cmd` is a unit of the command line, and this run has none",
-        "note trc.toml:3:8: `async.D1` is a unit of the command line, and this run has none",
-        "note trc.toml:5:7: `halt.H2` is a unit of the command line, and this run has none",
-        "note TRC_BOOT__B1__USER: `boot.B1` is a unit of the command line, and this run has none",
+        "note trc.toml:1:7: `sync.cmd` is a unit of the command line, and this command line does not have it",
+        "note trc.toml:3:8: `async.D1` is a unit of the command line, and this command line does not have it",
+        "note trc.toml:5:7: `halt.H2` is a unit of the command line, and this command line does not have it",
+        "note TRC_BOOT__B1__USER: `boot.B1` is a unit of the command line, and this command line does not have it",
     ];
     assert_eq!(case().remarks(), notes);
     let all = ["-D", "x", "-H", "x", "-H", "x", "-B", "x", "x"];
@@ -324,15 +322,15 @@ fn keys_for_units_of_the_command_line_are_for_the_runs_that_have_them() {
         (
             "[sync.cmd]\nusr = 1",
             &[
-                "note trc.toml:1:7: `sync.cmd` is a unit of the command line, and this run has none",
+                "note trc.toml:1:7: `sync.cmd` is a unit of the command line, and this command line does not have it",
                 "error trc.toml:2:1: unknown key `usr` in `[sync.cmd]` (did you mean `user`?)",
             ],
         ),
         (
             "[async.D01]\ncwd = '/'\n[async.cmd]\ncwd = '/'",
             &[
-                "error trc.toml:1:8: nothing to run in `[async.D01]`: it has neither `exec` nor `script`",
-                "error trc.toml:3:8: nothing to run in `[async.cmd]`: it has neither `exec` nor `script`",
+                "error trc.toml:1:8: `[async.D01]` has no command: it needs `exec` or `script`",
+                "error trc.toml:3:8: `[async.cmd]` has no command: it needs `exec` or `script`",
             ],
         ),
     ]);
@@ -375,7 +373,9 @@ fn a_unit_is_named_in_full_or_by_its_name_where_that_is_unique() {
     assert_eq!(after("\"main\""), ["sync.main None"]);
     assert_eq!(
         after("[\"db\"]"),
-        ["error trc.toml:9:10: `db` may be boot.db or async.db (write the stage before the name)"]
+        [
+            "error trc.toml:9:10: `db` is ambiguous: it may be boot.db or async.db (write the stage before the name)"
+        ]
     );
     assert_eq!(
         after("[\"mian\", \"async.bd\"]"),
@@ -408,11 +408,13 @@ fn signals_are_the_same_however_they_are_spelt() {
             "[signals]\nUSR1 = \"stop\"\nSIGUSR1 = \"stop\"",
             &["error trc.toml:3:1: `signals.SIGUSR1` is written twice"],
         ),
-        ("signals.KILL = \"stop\"", &["error trc.toml:1:9: `signals`: SIGKILL can't be caught"]),
-        ("signals.stop = \"stop\"", &["error trc.toml:1:9: `signals`: SIGSTOP can't be caught"]),
+        ("signals.KILL = \"stop\"", &["error trc.toml:1:9: `signals`: SIGKILL cannot be caught"]),
+        ("signals.stop = \"stop\"", &["error trc.toml:1:9: `signals`: SIGSTOP cannot be caught"]),
         (
             "signals.CHLD = \"stop\"",
-            &["error trc.toml:1:9: `signals`: SIGCHLD is trc's own: it says that a child ended"],
+            &[
+                "error trc.toml:1:9: `signals`: SIGCHLD is reserved for trc: it reports that a child process has exited",
+            ],
         ),
         (
             "signals.USR3 = \"stop\"",
@@ -461,7 +463,7 @@ fn a_variable_that_is_not_set_is_an_error_with_its_place() {
         ("wait = \"${NOPE}\"", &["error trc.toml:1:8: `wait`: the variable NOPE is not set"]),
         ("wait = \"${NOPE:?set it}\"", &["error trc.toml:1:8: `wait`: NOPE: set it"]),
         ("wait = \"${EMPTY:?set it}\"", &["error trc.toml:1:8: `wait`: EMPTY: set it"]),
-        ("wait = \"a${\"", &["error trc.toml:1:10: `wait`: `${` is never closed by `}`"]),
+        ("wait = \"a${\"", &["error trc.toml:1:10: `wait`: `${` has no closing `}`"]),
         ("env.A = \"é${1}\"", &["error trc.toml:1:13: `env.A`: `${1}` has no variable name"]),
         (
             "async.web.exec = \"x ${Y+1}\"",

@@ -64,11 +64,11 @@ fn a_name_that_is_no_setting_is_a_warning() {
     assert_eq!(
         case.remarks(),
         [
-            "warning TRC_ASYNC_WEB_EXEC: `TRC_ASYNC_WEB_EXEC` is not a setting of trc (two underscores separate keys: `TRC_ASYNC__…`; ignored)",
+            "warning TRC_ASYNC_WEB_EXEC: `TRC_ASYNC_WEB_EXEC` is not a setting of trc (two underscores separate keys: `TRC_ASYNC__…`; trc ignores it)",
             "warning TRC_ASYN__WEB__USER: `TRC_ASYN__WEB__USER` is not a setting of trc (did you mean `TRC_ASYNC__…`?)",
-            "warning TRC_FOO: `TRC_FOO` is not a setting of trc (ignored: a name that docker or Kubernetes injects, perhaps)",
+            "warning TRC_FOO: `TRC_FOO` is not a setting of trc (trc ignores it; docker or Kubernetes may have set it)",
             "warning TRC_LOGLEVEL: `TRC_LOGLEVEL` is not a setting of trc (did you mean `TRC_LOG_LEVEL`?)",
-            "warning TRC_PORT_80_TCP: `TRC_PORT_80_TCP` is not a setting of trc (ignored: a name that docker or Kubernetes injects, perhaps)",
+            "warning TRC_PORT_80_TCP: `TRC_PORT_80_TCP` is not a setting of trc (trc ignores it; docker or Kubernetes may have set it)",
             "warning TRC_WIAT: `TRC_WIAT` is not a setting of trc (did you mean `TRC_WAIT`?)",
         ]
     );
@@ -97,12 +97,12 @@ fn a_wrong_name_below_a_known_table_is_an_error() {
     assert_eq!(
         case.errors(),
         [
-            "error TRC_ASYNC__A_B__USER: A_B may be a-b or a_b",
+            "error TRC_ASYNC__A_B__USER: A_B is ambiguous: it may be a-b or a_b",
             "error TRC_ASYNC__CORN__ENABLED: there is no unit `async.corn` (did you mean `async.cron`?)",
             "error TRC_ASYNC__CRON__AFTER: unclosed array: expected `]`, in the value [1",
             "error TRC_ASYNC__CRON__USR: unknown key `usr` in `[async.cron]` (did you mean `user`?)",
             "error TRC_LOG__LEVLE: unknown key `levle` in `[log]` (did you mean `level`?)",
-            "error TRC_SHUTDOWN__TIMEOUT: its value is not UTF-8",
+            "error TRC_SHUTDOWN__TIMEOUT: the value is not UTF-8",
         ]
     );
 }
@@ -132,7 +132,7 @@ fn trivialrc_s_variables_keep_working() {
     let case = Case::new().set("RC_VERBOSE", "yes");
     assert_eq!(
         case.remarks(),
-        ["warning RC_VERBOSE: expected true or false, found \"yes\"; ignored"]
+        ["warning RC_VERBOSE: expected true or false, found \"yes\"; trc ignores the variable"]
     );
 }
 

@@ -49,7 +49,7 @@ fn the_words_of_others_are_told_with_an_example() {
         ("ExecStop preStop", "in trc this is `stop`: stop = { exec = \"nginx -s quit\" }"),
         (
             "numprocs replicas scale",
-            "each process is a unit of its own: [async.web-1], [async.web-2]",
+            "write one unit for each process: [async.web-1], [async.web-2]",
         ),
         ("autorestart", "in trc this is `restart`: restart = \"always\", or \"on-failure\""),
         (
@@ -67,25 +67,28 @@ fn the_words_of_others_are_told_with_an_example() {
         ),
         (
             "cap_add AmbientCapabilities",
-            "in trc this is `capabilities`: capabilities = [\"net_bind_service\"], all that it keeps",
+            "in trc this is `capabilities`: capabilities = [\"net_bind_service\"] lists those that the unit keeps",
         ),
         ("LimitNOFILE ulimits", "in trc this is `limits`: limits = { nofile = 65536 }"),
         ("uid", "in trc this is `user`: user = \"www-data\""),
         ("autostart", "in trc this is `enabled`: enabled = true"),
-        ("image ports volumes", "that is for whoever runs the container; trc runs inside it"),
+        (
+            "image ports volumes",
+            "this belongs in the configuration of the container engine; trc runs inside the container",
+        ),
         ("run", "in trc this is `exec`: exec = \"nginx -g 'daemon off;'\""),
         (
             "timeout",
-            "which one? stop = { timeout = \"20s\" } from the stop signal to KILL, ready = { within = \"1m\" } until it has to be ready, max_runtime = \"5m\" until it has to end",
+            "which timeout? stop = { timeout = \"20s\" } is the time from the stop signal to SIGKILL, ready = { within = \"1m\" } the time until the unit must be ready, max_runtime = \"5m\" the time that it may run",
         ),
         (
             "expect",
-            "`expect` is a test's: [test.web] with after = [\"web\"] and expect = { tcp = 80 }",
+            "`expect` is a key of a test: [test.web] with after = [\"web\"] and expect = { tcp = 80 }",
         ),
-        ("tcp", "it belongs into `ready` or `health`"),
-        ("max", "it belongs into `restart`: restart = { max = … }"),
-        ("nofile", "it belongs into `limits`: limits = { nofile = … }"),
-        ("wait", "`wait` stands at the top of trc.toml, before the first `[table]`"),
+        ("tcp", "it belongs in `ready` or `health`"),
+        ("max", "it belongs in `restart`: restart = { max = … }"),
+        ("nofile", "it belongs in `limits`: limits = { nofile = … }"),
+        ("wait", "write `wait` at the top of trc.toml, before the first `[table]`"),
     ] {
         for word in words.split(' ') {
             key_says(&format!("{word} = 1"), word, "[async.web]", right);
@@ -141,7 +144,7 @@ fn the_words_of_others_are_told_with_an_example() {
         (
             "version = '3'\nlog_level = 'debug'",
             &[
-                "error trc.toml:1:1: unknown key `version` (no such line is needed)",
+                "error trc.toml:1:1: unknown key `version` (trc does not need this key)",
                 "error trc.toml:2:1: unknown key `log_level` (in trc this is `log`: log = { level = \"debug\" })",
             ],
         ),
@@ -193,7 +196,7 @@ fn values_as_others_write_them_are_told_how_to_write() {
         ),
         (
             "stop = 'nginx -s quit'",
-            "3:8: `signal`: there is no signal \"nginx -s quit\" (a command that stops it is written stop = { exec = \"nginx -s quit\" })",
+            "3:8: `signal`: there is no signal \"nginx -s quit\" (to stop the unit with a command, write stop = { exec = \"nginx -s quit\" })",
         ),
         (
             "env = ['A=1', 'B=x=y']",
@@ -211,13 +214,13 @@ fn values_as_others_write_them_are_told_how_to_write() {
         (
             "[[async]]\nexec = 'x'",
             &[
-                "error trc.toml:1:1: `async`: expected a table, found an array (each unit has a table with its name: [async.NAME])",
+                "error trc.toml:1:1: `async`: expected a table, found an array (write one table for each unit: [async.NAME])",
             ],
         ),
         (
             "[[async.web]]\nexec = 'x'",
             &[
-                "error trc.toml:1:1: `async.web`: expected a table, found an array (one pair of brackets makes the table of a unit: [async.web])",
+                "error trc.toml:1:1: `async.web`: expected a table, found an array (use single brackets for the table of a unit: [async.web])",
             ],
         ),
         (

@@ -30,7 +30,9 @@ impl Log {
     /// Writes all that is kept.
     pub(super) fn write(&self, to: &mut impl Write) -> io::Result<()> {
         if self.dropped {
-            to.write_all("… (the start of a long log; -v shows all of it)\n".as_bytes())?;
+            to.write_all(
+                "… (the beginning of the log is left out; -v shows all of it)\n".as_bytes(),
+            )?;
         }
         self.lines.iter().try_for_each(|line| to.write_all(line))
     }
@@ -56,7 +58,7 @@ mod tests {
             log.push(line.as_bytes());
         }
         let text = written(&log);
-        assert!(text.starts_with("… (the start") && text.len() <= KEPT + 100);
+        assert!(text.starts_with("… (the beginning") && text.len() <= KEPT + 100);
         assert!(text.ends_with(&line) && !text.contains("first"));
     }
 }

@@ -57,8 +57,8 @@ fn session(request: &Request, trc: &[OsString], progress: &mut Progress) -> io::
         let Some(why) = progress.refused.take() else { return Ok(status) };
         progress.clear();
         eprintln!(
-            "note: no namespaces here ({why}): trc runs as a plain child and not as PID 1, \
-             among the other processes; --no-namespaces says that this is meant"
+            "note: cannot create namespaces ({why}): trc runs as an ordinary process, not as PID 1; \
+             --no-namespaces asks for that without this note"
         );
         progress.show();
     }
@@ -70,8 +70,8 @@ fn tell(progress: &mut Progress, status: u8) {
     if let Some(version) = progress.foreign {
         progress.tell_log();
         eprintln!(
-            "error: trc writes version {version} of the events of a test run, and trcctl reads \
-             version {VERSION}: use a trc and a trcctl of one release"
+            "error: trc writes version {version} of the events of a test run, but trcctl reads \
+             version {VERSION}: use trc and trcctl of the same release"
         );
         return;
     }

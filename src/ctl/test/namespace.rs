@@ -147,7 +147,7 @@ fn tie(signal: Signal) -> Result<(), String> {
     let mut string = [PollFd::new(stdin.as_fd(), PollFlags::empty())];
     _ = poll(&mut string, PollTimeout::ZERO);
     match string[0].revents() {
-        Some(events) if events.contains(PollFlags::POLLHUP) => Err("trcctl is gone".to_owned()),
+        Some(events) if events.contains(PollFlags::POLLHUP) => Err("trcctl has exited".to_owned()),
         _ => Ok(()),
     }
 }

@@ -42,7 +42,7 @@ impl Request {
             .map(|dir| dir.join("trc"))
             .find(|program| executable(program))
             .ok_or_else(|| {
-                "there is no trc, neither beside trcctl nor in PATH: name it with --trc PATH"
+                "cannot find trc, neither next to trcctl nor in PATH: name it with --trc PATH"
                     .to_owned()
             })
     }
