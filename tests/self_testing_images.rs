@@ -151,7 +151,7 @@ fn somebody_elses_image_is_tested_by_one_file_that_is_mounted() {
     let wrong = run(&FOREIGN.replace("--bind 127.0.0.1", "--bind 0.0.0.0"));
     wrong.status(1);
     let says = message(&wrong, "test.answers");
-    assert!(says.contains("something does on 0.0.0.0:6379/tcp"), "{says}");
+    assert!(says.contains("something listens on 0.0.0.0:6379/tcp"), "{says}");
 }
 
 /// A web server, and a test that asks for everything natively.
@@ -375,7 +375,7 @@ const BROKEN: &[Row] = &[
         ],
         tests: "port",
         point: Some("test.port"),
-        says: "something does on 0.0.0.0:25/tcp",
+        says: "something listens on 0.0.0.0:25/tcp",
     },
     Row {
         image: Mail,
@@ -544,7 +544,7 @@ const BROKEN: &[Row] = &[
         by: &[Env("TRC_ASYNC__APP__EXEC", "gunicorn --bind 0.0.0.0:8000 app:app")],
         tests: "doors",
         point: Some("test.doors"),
-        says: "something does on 0.0.0.0:8000/tcp",
+        says: "something listens on 0.0.0.0:8000/tcp",
     },
     Row {
         image: Web,
@@ -596,7 +596,7 @@ const BROKEN: &[Row] = &[
             Env("TRC_TEST__PROXY_USER__EXPECT__WITHIN", "2s"),
             Edit(
                 "async.proxy.toml",
-                "user = \"www-data\"\ncapabilities = [\"net_bind_service\"]     # port 80, and nothing else that root may do\n",
+                "user = \"www-data\"\ncapabilities = [\"net_bind_service\"]     # for port 80; no other privilege of root\n",
                 "",
             ),
         ],
@@ -720,7 +720,7 @@ const BROKEN: &[Row] = &[
         by: &[Env("TRC_ASYNC__DB__EXEC", "postgres -c listen_addresses=*")],
         tests: "doors",
         point: Some("test.doors"),
-        says: "something does on 0.0.0.0:5432/tcp",
+        says: "something listens on 0.0.0.0:5432/tcp",
     },
     Row {
         image: Web,
@@ -777,7 +777,7 @@ const BROKEN: &[Row] = &[
         by: &[Edit("app.py", "import redis\n", "import redis\n\nballast = b'x' * (120 << 20)\n")],
         tests: "budget",
         point: Some("test.budget"),
-        says: "async.app has ",
+        says: "async.app uses ",
     },
     Row {
         image: Web,
@@ -789,7 +789,7 @@ const BROKEN: &[Row] = &[
         )],
         tests: "budget",
         point: Some("test.budget"),
-        says: "of async.app, pid ",
+        says: "file descriptors of async.app: process ",
     },
     Row {
         image: Web,
