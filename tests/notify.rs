@@ -119,7 +119,7 @@ fn a_unit_that_stops_reporting_is_restarted() {
     let then = "print('watchdog', os.environ['WATCHDOG_USEC'])\nsay(b'WATCHDOG=1')\nwait()";
     let running = service(&["READY=1"], then, rest).file("trc.d/10.toml", "wait = 'all'").spawn();
     running.wait_for_times("watchdog 200000", 2).signal(TERM);
-    running.finish().status(143).stderr_has("async.db is unhealthy; restarting it");
+    running.finish().status(143).stderr_has("async.db is unhealthy: it sent no WATCHDOG=1 to the socket in NOTIFY_SOCKET; restarting it");
 }
 
 #[test]

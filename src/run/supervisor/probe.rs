@@ -333,16 +333,17 @@ impl Supervisor {
             }
             // It may have said more itself, by `STATUS=`.
             config::Probe::Notify if self.whys.contains_key(&id) => return,
-            config::Probe::Notify => {
-                let what = match purpose {
-                    Purpose::Ready => "READY=1",
-                    Purpose::Health => "WATCHDOG=1",
-                };
-                format!(
-                    "it sent no {what} to the socket in NOTIFY_SOCKET; many programs do so only with \
-                     an option, such as `redis-server --supervised systemd`"
-                )
-            }
+            config::Probe::Notify => match purpose {
+                Purpose::Ready => {
+                    "it sent no READY=1 to the socket in NOTIFY_SOCKET; many programs \
+                                   do so only with an option, such as `redis-server --supervised \
+                                   systemd`"
+                        .to_owned()
+                }
+                Purpose::Health => {
+                    "it sent no WATCHDOG=1 to the socket in NOTIFY_SOCKET".to_owned()
+                }
+            },
             config::Probe::Fd(number) => format!("it wrote no newline to descriptor {number}"),
             config::Probe::Tcp(_)
             | config::Probe::Unix(_)
