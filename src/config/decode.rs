@@ -152,6 +152,9 @@ impl Decoder<'_> {
                 {
                     Some(format!("write {} = {{ exec = {:?} }}", shown(key), shown(command)))
                 }
+                Value::String(text) if key == "expect.log" => {
+                    Some(format!("write log = {{ contains = {:?} }}", shown(text)))
+                }
                 _ => None,
             };
             self.problem(key, &entry.node, Problem { help, ..problem });

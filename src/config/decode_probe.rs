@@ -153,6 +153,11 @@ impl Decoder<'_> {
 
 /// How a probe is probably meant that stands where its table should.
 fn probe_of(text: &str) -> String {
+    // As Docker and others write an address.
+    let text = text.strip_prefix("tcp://").unwrap_or(text);
+    if let Some(path) = text.strip_prefix("unix://") {
+        return format!("{{ unix = {:?} }}", self::shown(path));
+    }
     let shown = shown(text);
     let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
     let is_address = text.rsplit_once(':').is_some_and(|(_, port)| is_port(port));

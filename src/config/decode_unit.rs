@@ -269,6 +269,10 @@ fn stop_signal(node: &Node, environment: &super::Environment) -> leaf::Leaf<Sign
                 format!("to stop the unit with a command, write stop = {{ exec = {command:?} }}");
             Err(Problem { help: Some(help), ..problem })
         }
+        (Err(problem), Value::String(text)) if super::time::positive(node, environment).is_ok() => {
+            let help = format!("if that is a time, write stop = {{ timeout = {:?} }}", shown(text));
+            Err(Problem { help: Some(help), ..problem })
+        }
         (signal, _) => signal,
     }
 }

@@ -19,6 +19,10 @@ const IN_OUTPUT: &str = " in `output`";
 const IN_LOG: &str = " in `[log]`";
 const IN_SHUTDOWN: &str = " in `[shutdown]`";
 
+/// What those look for who want to say in which order units stop.
+const STOP_ORDER: &str = "units stop in the reverse order of `after`: a unit that names another in its \
+                          `after` stops before that one";
+
 /// A row: the place, what people write there, in lower case without `-` and `_`; trc's key for
 /// it; and how that is written. Without a key it is advice.
 type Word = (&'static str, &'static str, &'static str, &'static str);
@@ -235,6 +239,7 @@ const WORDS: &[Word] = &[
     (ANY_UNIT, "niceness", "nice", "nice = 10"),
     (ANY_UNIT, "ttypath terminal console", "tty", r#"tty = "/dev/tty1""#),
     (ANY_UNIT, "stdinopen standardinput input", "stdin", r#"stdin = "inherit""#),
+    (ANY_UNIT, "stoporder shutdownorder stopafter stopbefore", "", STOP_ORDER),
     // Its output.
     (
         ANY_UNIT,
@@ -285,7 +290,8 @@ const WORDS: &[Word] = &[
     (IN_HEALTH, "timeoutseconds", "timeout", r#"timeout = "1s""#),
     // Within the other tables of a unit.
     (IN_STOP, "command cmd script run", "exec", r#"exec = "nginx -s quit""#),
-    (IN_STOP, "graceperiod grace seconds after within wait", "timeout", r#"timeout = "20s""#),
+    (IN_STOP, "graceperiod grace seconds within wait", "timeout", r#"timeout = "20s""#),
+    (IN_STOP, "after before order with", "", STOP_ORDER),
     (IN_STOP, "group mode killmode", "to", r#"to = "group""#),
     (IN_RESTART, "policy condition name on", "when", r#"when = "on-failure""#),
     (IN_RESTART, "retries maxattempts maximumretrycount attempts burst", "max", "max = 5"),

@@ -228,6 +228,12 @@ fn what_is_wrong_with_a_test_is_said_in_production_too() {
             ],
         ),
         (
+            "[test.t]\nexpect.log = 'hello'\n[async.web]\nexec = 'x'",
+            &[
+                "error trc.toml:2:14: `expect.log`: expected a table, found the string \"hello\" (write log = { contains = \"hello\" })",
+            ],
+        ),
+        (
             "[test.t]\nexpect.log = { unit = 'web' }\n[async.web]\nexec = 'x'",
             &[
                 "error trc.toml:2:8: `expect.log` needs a text to look for (add `contains` or `forbids`)",

@@ -175,6 +175,26 @@ fn values_as_others_write_them_are_told_how_to_write() {
             "3:9: `ready`: expected a table, found the string \"http://127.0.0.1/x\" (write ready = { http = \"http://127.0.0.1/x\" })",
         ),
         (
+            "ready = 'tcp://127.0.0.1:6379'",
+            "3:9: `ready`: expected a table, found the string \"tcp://127.0.0.1:6379\" (write ready = { tcp = \"127.0.0.1:6379\" })",
+        ),
+        (
+            "health = 'unix:///run/x'",
+            "3:10: `health`: expected a table, found the string \"unix:///run/x\" (write health = { unix = \"/run/x\" })",
+        ),
+        (
+            "stop = '3s'",
+            "3:8: `signal`: there is no signal \"3s\" (if that is a time, write stop = { timeout = \"3s\" })",
+        ),
+        (
+            "stop = { after = ['b'] }",
+            "3:10: unknown key `after` in `stop` (units stop in the reverse order of `after`: a unit that names another in its `after` stops before that one)",
+        ),
+        (
+            "stop_order = ['b']",
+            "3:1: unknown key `stop_order` in `[async.web]` (units stop in the reverse order of `after`: a unit that names another in its `after` stops before that one)",
+        ),
+        (
             "ready = 80",
             "3:9: `ready`: expected a table, found the integer 80 (write ready = { tcp = 80 })",
         ),
