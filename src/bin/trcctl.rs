@@ -128,7 +128,7 @@ fn test_command() -> Command {
         .before_help(
             "`trcctl test` starts all units as in production, with trc as PID 1 of its own namespaces,\n\
              runs the tests, and stops everything. The units use the files, the ports and the users of\n\
-             this machine: only processes and mounts are isolated. If you are not root, they run in a\n\
+             this machine: only processes and mounts are isolated. If you are not root, the units run in a\n\
              user namespace, in which only your own user exists.",
         )
         .override_usage("trcctl test [OPTIONS] [NAME…] [-- CMD…]")

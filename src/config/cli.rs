@@ -200,7 +200,7 @@ pub fn arguments() -> Vec<Arg> {
         Arg::new("test")
             .long("test")
             .value_name("NAME,…")
-            .help("Run all tests, or only these, and then stop the units")
+            .help("Run all tests, or only those named, and then stop the units")
             .help_heading(TESTS)
             .num_args(0..=1)
             .require_equals(true)

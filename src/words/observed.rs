@@ -139,7 +139,7 @@ pub(crate) fn observed(graph: &Graph, observed: &Observed<'_>) -> Line {
             Line::about(Level::Warn, "not-tried", *unit, message)
         }
         Observed::StoppedByTerminal(unit, reading) => {
-            let what = if *reading { "read from" } else { "wrote to or set" };
+            let what = if *reading { "read from" } else { "wrote to or configured" };
             let message = format!(
                 "{} is suspended: it {what} the terminal, which background units cannot use",
                 name(unit)
