@@ -11,8 +11,8 @@ use super::leaf::{self, Leaf, Problem};
 use super::time::positive;
 use super::value::{Entry, Node, Table, Value, shown};
 use super::{
-    Check, Command, Environment, Fault, FaultKind, FileCheck, HttpCheck, Listening, Needle,
-    Pattern, Placed, Stage, StopCheck, Test, Unit, schema,
+    Asked, Check, Command, Environment, Fault, FaultKind, FileCheck, Found, HttpCheck, Listening,
+    Needle, Pattern, Placed, Stage, State, StopCheck, Test, Unit, schema,
 };
 use crate::signal::Signal;
 
@@ -78,44 +78,45 @@ impl Decoder<'_> {
         if let Some(entry) = expect.entry("http")
             && let Some(check) = self.http_check(entry)
         {
-            checks.push(Placed { value: Check::Http(check), origin: entry.key.clone() });
+            checks.push(Placed { value: Asked::Http(check).into(), origin: entry.key.clone() });
         }
-        self.one(expect, "tcp", super::http::address, Check::Tcp, &mut checks);
-        self.one(expect, "unix", path, Check::Unix, &mut checks);
-        self.many(expect, "listening", port, Check::Listening, &mut checks);
+        self.one(expect, "tcp", super::http::address, Asked::Tcp, &mut checks);
+        self.one(expect, "unix", path, Asked::Unix, &mut checks);
+        self.many(expect, "listening", port, State::Listening, &mut checks);
         if let Some(entry) = expect.entry("file")
             && let Some(check) = self.file_check(entry)
         {
-            checks.push(Placed { value: Check::File(check), origin: entry.key.clone() });
+            checks.push(Placed { value: State::File(check).into(), origin: entry.key.clone() });
         }
         let user = self.placed(expect, "user", leaf::id);
         let whose = user.as_ref().map(|user| user.value.clone());
-        let running = |process: Pattern| Check::Running {
+        let running = |process: Pattern| State::Running {
             user: whose.clone().filter(|_| !process.negated),
             process,
         };
         self.many(expect, "running", pattern, running, &mut checks);
         if let Some(user) = user.filter(|_| expect.entry("running").is_none()) {
-            checks.push(Placed { value: Check::User(user.value), origin: user.origin });
+            checks.push(Placed { value: State::User(user.value).into(), origin: user.origin });
         }
         self.said(expect, &mut checks);
-        self.one(expect, "ready_within", positive, Check::ReadyWithin, &mut checks);
-        self.one(expect, "max_rss", leaf::size, Check::MaxRss, &mut checks);
-        self.one(expect, "max_cpu", positive, Check::MaxCpu, &mut checks);
+        self.one(expect, "ready_within", positive, Found::ReadyWithin, &mut checks);
+        self.one(expect, "max_rss", leaf::size, State::MaxRss, &mut checks);
+        self.one(expect, "max_cpu", positive, State::MaxCpu, &mut checks);
         let number =
             |node: &Node, environment: &Environment| leaf::number(node, environment, 1..=u64::MAX);
-        self.one(expect, "max_fds", number, Check::MaxFds, &mut checks);
-        self.one(expect, "max_memory", leaf::size, Check::MaxMemory, &mut checks);
-        self.one(expect, "no_new_privs", leaf::boolean, Check::NoNewPrivs, &mut checks);
-        self.one(expect, "read_only_root", leaf::boolean, Check::ReadOnlyRoot, &mut checks);
+        self.one(expect, "max_fds", number, State::MaxFds, &mut checks);
+        self.one(expect, "max_memory", leaf::size, State::MaxMemory, &mut checks);
+        self.one(expect, "no_new_privs", leaf::boolean, State::NoNewPrivs, &mut checks);
+        self.one(expect, "read_only_root", leaf::boolean, State::ReadOnlyRoot, &mut checks);
         if let Some(entry) = expect.entry("capabilities") {
             let list = self.list("capabilities", &entry.node, true, capability);
             let set = list.iter().fold(0, |set, number| set | (1 << number.value));
-            checks.push(Placed { value: Check::Capabilities(set), origin: entry.key.clone() });
+            checks
+                .push(Placed { value: State::Capabilities(set).into(), origin: entry.key.clone() });
         }
         let uid =
             |node: &Node, environment: &Environment| leaf::number(node, environment, 0..=u32::MAX);
-        self.one(expect, "uid", uid, Check::Uid, &mut checks);
+        self.one(expect, "uid", uid, State::Uid, &mut checks);
         checks
     }
 
@@ -138,43 +139,51 @@ impl Decoder<'_> {
             Some(entry) => {
                 let statuses = self.values(expect, "exit", leaf::status);
                 let statuses = statuses.into_iter().map(|status| status.value).collect();
-                checks.push(Placed { value: Check::Exit(statuses), origin: entry.key.clone() });
+                checks.push(Placed {
+                    value: Found::Exit(statuses).into(),
+                    origin: entry.key.clone(),
+                });
             }
             None => {
-                checks.push(Placed { value: Check::Exit(vec![0]), origin: super::Origin::Default });
+                checks.push(Placed {
+                    value: Found::Exit(vec![0]).into(),
+                    origin: super::Origin::Default,
+                });
             }
         }
-        self.many(expect, "stdout", pattern, Check::Stdout, &mut checks);
-        self.many(expect, "stderr", pattern, Check::Stderr, &mut checks);
+        self.many(expect, "stdout", pattern, Found::Stdout, &mut checks);
+        self.many(expect, "stderr", pattern, Found::Stderr, &mut checks);
         checks
     }
 
     /// The check that one value makes.
-    fn one<T>(
+    fn one<T, C: Into<Check>>(
         &mut self,
         fields: &Fields,
         key: &str,
         leaf: impl FnOnce(&Node, &Environment) -> Leaf<T>,
-        check: impl FnOnce(T) -> Check,
+        check: impl FnOnce(T) -> C,
         checks: &mut Vec<Placed<Check>>,
     ) {
         if let Some(Placed { value, origin }) = self.placed(fields, key, leaf) {
-            checks.push(Placed { value: check(value), origin });
+            checks.push(Placed { value: check(value).into(), origin });
         }
     }
 
     /// The checks that one value makes, or each of an array.
-    fn many<T>(
+    fn many<T, C: Into<Check>>(
         &mut self,
         fields: &Fields,
         key: &str,
         leaf: impl Fn(&Node, &Environment) -> Leaf<T>,
-        check: impl Fn(T) -> Check,
+        check: impl Fn(T) -> C,
         checks: &mut Vec<Placed<Check>>,
     ) {
         let values = self.values(fields, key, leaf);
         checks.extend(
-            values.into_iter().map(|one| Placed { value: check(one.value), origin: one.origin }),
+            values
+                .into_iter()
+                .map(|one| Placed { value: check(one.value).into(), origin: one.origin }),
         );
     }
 
@@ -267,7 +276,7 @@ impl Decoder<'_> {
                     );
                 }
                 let (unit, forbidden) = (unit.clone(), forbids || value.negated);
-                let value = Check::Said { unit, needle: value.needle, forbidden };
+                let value = Found::Said { unit, needle: value.needle, forbidden }.into();
                 checks.push(Placed { value, origin });
             }
         }

@@ -36,7 +36,7 @@ impl Test {
     /// Whether nothing is expected but the exit status of its command.
     #[must_use]
     pub(crate) fn asks_for_status_alone(&self) -> bool {
-        let status = |check: &Placed<Check>| matches!(check.value, Check::Exit(_));
+        let status = |check: &Placed<Check>| matches!(check.value, Check::Found(Found::Exit(_)));
         self.checks.iter().all(status) && self.fault.is_none() && !self.stop.is_written()
     }
 
@@ -44,7 +44,7 @@ impl Test {
     pub(crate) fn units_mut(&mut self) -> impl Iterator<Item = &mut UnitRef> {
         let fault = self.fault.iter_mut().map(|fault| &mut fault.value.unit);
         let said = self.checks.iter_mut().filter_map(|check| match &mut check.value {
-            Check::Said { unit, .. } => unit.as_mut(),
+            Check::Found(Found::Said { unit, .. }) => unit.as_mut(),
             _ => None,
         });
         said.chain(fault)
@@ -199,18 +199,50 @@ pub(crate) struct FileCheck {
 /// One thing that is expected.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Check {
-    /// The command's exit status.
-    Exit(Vec<u8>),
-    /// What the command wrote.
-    Stdout(Pattern),
-    /// What the command wrote to standard error.
-    Stderr(Pattern),
+    /// Somebody is asked, and takes time to answer.
+    Asked(Asked),
+    /// It is found out at once.
+    Found(Found),
+}
+
+/// What is asked for over a connection.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Asked {
     /// An answer.
     Http(HttpCheck),
     /// Something accepts a connection.
     Tcp(Address),
     /// Something accepts a connection to this stream socket.
     Unix(PathBuf),
+}
+
+/// What is found out at once, of the test, of what units have done, or of the container.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Found {
+    /// The command's exit status.
+    Exit(Vec<u8>),
+    /// What the command wrote.
+    Stdout(Pattern),
+    /// What the command wrote to standard error.
+    Stderr(Pattern),
+    /// A line that a unit has written since it was first started.
+    Said {
+        /// Which unit; any of those concerned without it.
+        unit: Option<UnitRef>,
+        /// What is looked for.
+        needle: Needle,
+        /// It must not have been written.
+        forbidden: bool,
+    },
+    /// The time from the start of the units concerned to their readiness.
+    ReadyWithin(Duration),
+    /// How things are at the moment.
+    Now(State),
+}
+
+/// How the machine and the units' processes are at the moment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum State {
     /// A port of this network namespace.
     Listening(Listening),
     /// A file.
@@ -224,17 +256,6 @@ pub(crate) enum Check {
     },
     /// Whose the main processes of the units concerned are.
     User(String),
-    /// A line that a unit has written since it was first started.
-    Said {
-        /// Which unit; any of those concerned without it.
-        unit: Option<UnitRef>,
-        /// What is looked for.
-        needle: Needle,
-        /// It must not have been written.
-        forbidden: bool,
-    },
-    /// The time from the start of the units concerned to their readiness.
-    ReadyWithin(Duration),
     /// Resident memory of the processes of each unit concerned, in bytes.
     MaxRss(u64),
     /// CPU time of each unit concerned, since its start.
@@ -251,6 +272,24 @@ pub(crate) enum Check {
     Capabilities(u64),
     /// The user that trc runs as.
     Uid(u32),
+}
+
+impl From<Asked> for Check {
+    fn from(asked: Asked) -> Self {
+        Self::Asked(asked)
+    }
+}
+
+impl From<Found> for Check {
+    fn from(found: Found) -> Self {
+        Self::Found(found)
+    }
+}
+
+impl From<State> for Check {
+    fn from(state: State) -> Self {
+        Self::Found(Found::Now(state))
+    }
 }
 
 impl fmt::Display for Needle {
@@ -275,16 +314,16 @@ impl fmt::Display for Listening {
 /// The point's name in reports.
 impl fmt::Display for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let has = |pattern: &Pattern| {
-            format!("{} {}", if pattern.negated { "lacks" } else { "has" }, pattern.needle)
-        };
         match self {
-            Self::Exit(statuses) => {
-                let all: Vec<String> = statuses.iter().map(u8::to_string).collect();
-                write!(f, "exit status is {}", all.join(" or "))
-            }
-            Self::Stdout(pattern) => write!(f, "stdout {}", has(pattern)),
-            Self::Stderr(pattern) => write!(f, "stderr {}", has(pattern)),
+            Self::Asked(asked) => asked.fmt(f),
+            Self::Found(found) => found.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::Http(check) => {
                 let Address { host, port } = &check.http.address;
                 let more = !check.body.is_empty() || !check.headers.is_empty();
@@ -299,6 +338,37 @@ impl fmt::Display for Check {
             }
             Self::Tcp(Address { host, port }) => write!(f, "{host}:{port} accepts connections"),
             Self::Unix(path) => write!(f, "{} accepts connections", path.display()),
+        }
+    }
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let has = |pattern: &Pattern| {
+            format!("{} {}", if pattern.negated { "lacks" } else { "has" }, pattern.needle)
+        };
+        match self {
+            Self::Exit(statuses) => {
+                let all: Vec<String> = statuses.iter().map(u8::to_string).collect();
+                write!(f, "exit status is {}", all.join(" or "))
+            }
+            Self::Stdout(pattern) => write!(f, "stdout {}", has(pattern)),
+            Self::Stderr(pattern) => write!(f, "stderr {}", has(pattern)),
+            Self::Said { unit, needle, forbidden } => {
+                let unit =
+                    unit.as_ref().map_or(String::new(), |unit| format!(" of {}", unit.value));
+                let has = if *forbidden { "lacks" } else { "has" };
+                write!(f, "log{unit} {has} {needle}")
+            }
+            Self::ReadyWithin(time) => write!(f, "ready within {}", seconds(*time)),
+            Self::Now(state) => state.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::Listening(listening) => {
                 let what = if listening.negated { "nothing" } else { "something" };
                 write!(f, "{what} listens on {listening}")
@@ -319,13 +389,6 @@ impl fmt::Display for Check {
                 user.as_ref().map_or(Ok(()), |user| write!(f, " as {user}"))
             }
             Self::User(user) => write!(f, "runs as {user}"),
-            Self::Said { unit, needle, forbidden } => {
-                let unit =
-                    unit.as_ref().map_or(String::new(), |unit| format!(" of {}", unit.value));
-                let has = if *forbidden { "lacks" } else { "has" };
-                write!(f, "log{unit} {has} {needle}")
-            }
-            Self::ReadyWithin(time) => write!(f, "ready within {}", seconds(*time)),
             Self::MaxRss(bytes) => write!(f, "at most {} of memory", size(*bytes)),
             Self::MaxCpu(time) => write!(f, "at most {} of CPU time", seconds(*time)),
             Self::MaxFds(most) => write!(f, "at most {most} open descriptors"),

@@ -52,8 +52,8 @@ pub(crate) use cli::{CommandLine, Invocation};
 pub(crate) use diagnostic::{Diagnostic, Severity};
 pub(crate) use environment::{is_own_variable, log_format};
 pub(crate) use expect::{
-    Check, Fault, FaultKind, FileCheck, HttpCheck, Leaves, Listening, Needle, Pattern, StopCheck,
-    Test,
+    Asked, Check, Fault, FaultKind, FileCheck, Found, HttpCheck, Leaves, Listening, Needle,
+    Pattern, State, StopCheck, Test,
 };
 pub(crate) use load::{Loaded, Refused, load};
 pub(crate) use origin::{Origin, Placed};

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{Need, Node, UnitId};
-use crate::config::{Check, Command, Condition, Config, Diagnostic, Output, Stage, Unit, UnitRef};
+use crate::config::{
+    Check, Command, Condition, Config, Diagnostic, Found, Output, Stage, Unit, UnitRef,
+};
 
 /// Completes the tests: those that come after no unit wait for all, and each knows which
 /// units it is about: with a fault, that may be the one that it is done to alone.
@@ -89,8 +91,8 @@ pub(super) fn misplaced(
         }
         for check in &test.checks {
             let other = match &check.value {
-                Check::Said { unit: Some(other), .. } => other,
-                Check::Said { unit: None, .. } => {
+                Check::Found(Found::Said { unit: Some(other), .. }) => other,
+                Check::Found(Found::Said { unit: None, .. }) => {
                     let named = unit.after.iter().filter_map(|after| find(&after.unit));
                     let about: Vec<&Unit> = named.filter(|unit| is_up(unit)).collect();
                     let named_are_silent = about.iter().all(|unit| is_silent(unit));

@@ -2,7 +2,7 @@
 
 use super::check::resources::{Processes, Usage, max_cpu, max_fds, max_rss};
 use super::check::{Unmet, container, file, listening, processes};
-use crate::config::Check;
+use crate::config::State;
 
 /// A unit that a test is about, and that runs or has run.
 pub(super) struct About {
@@ -20,12 +20,12 @@ pub(super) struct About {
 ///
 /// # Errors
 /// What is so instead.
-pub(super) fn judge(check: &Check, about: &[About]) -> Result<(), Unmet> {
-    let now = match check {
-        Check::Listening(wanted) => listening::check(wanted),
-        Check::File(wanted) => file::check(wanted),
-        Check::Running { process, user } => processes::running(process, user.as_deref()),
-        Check::User(user) => {
+pub(super) fn judge(state: &State, about: &[About]) -> Result<(), Unmet> {
+    let now = match state {
+        State::Listening(wanted) => listening::check(wanted),
+        State::File(wanted) => file::check(wanted),
+        State::Running { process, user } => processes::running(process, user.as_deref()),
+        State::User(user) => {
             let running = |unit: &About| Some((unit.name.clone(), unit.pid?));
             let pids: Vec<(String, i32)> = about.iter().filter_map(running).collect();
             if pids.is_empty() {
@@ -34,35 +34,26 @@ pub(super) fn judge(check: &Check, about: &[About]) -> Result<(), Unmet> {
                 processes::user_of(user, &pids)
             }
         }
-        Check::MaxRss(most) => {
+        State::MaxRss(most) => {
             return of_each(about, |unit, pids| max_rss(&unit.name, pids, unit.used, *most));
         }
-        Check::MaxCpu(most) => {
+        State::MaxCpu(most) => {
             return of_each(about, |unit, pids| max_cpu(&unit.name, pids, unit.used, *most));
         }
-        Check::MaxFds(most) => {
+        State::MaxFds(most) => {
             let running = about.iter().filter(|unit| unit.group.is_some());
             return of_each(running, |unit, pids| max_fds(&unit.name, pids, *most));
         }
         // A peak, and what PID 1 itself is.
-        Check::MaxMemory(most) => return container::max_memory(*most).map_err(Unmet::for_good),
-        Check::NoNewPrivs(wanted) => {
+        State::MaxMemory(most) => return container::max_memory(*most).map_err(Unmet::for_good),
+        State::NoNewPrivs(wanted) => {
             return container::no_new_privs(*wanted).map_err(Unmet::for_good);
         }
-        Check::Capabilities(wanted) => {
+        State::Capabilities(wanted) => {
             return container::capabilities(*wanted).map_err(Unmet::for_good);
         }
-        Check::Uid(wanted) => return container::uid(*wanted).map_err(Unmet::for_good),
-        Check::ReadOnlyRoot(wanted) => container::read_only_root(*wanted),
-        // These take time, or are known to whoever asks.
-        Check::Exit(_)
-        | Check::Stdout(_)
-        | Check::Stderr(_)
-        | Check::Http(_)
-        | Check::Tcp(_)
-        | Check::Unix(_)
-        | Check::Said { .. }
-        | Check::ReadyWithin(_) => Err("trc cannot check this here".to_owned()),
+        State::Uid(wanted) => return container::uid(*wanted).map_err(Unmet::for_good),
+        State::ReadOnlyRoot(wanted) => container::read_only_root(*wanted),
     };
     now.map_err(Unmet::from)
 }

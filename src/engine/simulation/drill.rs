@@ -2,7 +2,7 @@
 
 use super::build;
 use super::plan::{Ms, Plan, ms};
-use crate::config::{self, Check, FaultKind, Origin, Placed, StopCheck, Testing};
+use crate::config::{self, FaultKind, Origin, Placed, State, StopCheck, Testing};
 use crate::signal::Signal;
 
 /// What there is to a test run beside its tests.
@@ -118,7 +118,7 @@ pub(super) fn test(plan: &Plan, test: &Test, second: bool) -> config::Test {
         }
     });
     config::Test {
-        checks: vec![Placed { value: Check::Uid(0), origin: Origin::Default }],
+        checks: vec![Placed { value: State::Uid(0).into(), origin: Origin::Default }],
         within: test.within.map(ms),
         holds: test.holds.map(ms),
         fault,

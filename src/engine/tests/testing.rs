@@ -2,11 +2,11 @@
 
 use super::readiness::{notified, with_ready};
 use super::*;
-use crate::config::{Check, Fault, FaultKind, Restart, StopCheck, Test, Testing, When};
+use crate::config::{Fault, FaultKind, Restart, State as Expected, StopCheck, Test, Testing, When};
 
 /// A test `test.NAME` that expects something that trc itself finds out.
 fn test(name: &str) -> Unit {
-    let check = Placed { value: Check::Uid(0), origin: Origin::Default };
+    let check = Placed { value: Expected::Uid(0).into(), origin: Origin::Default };
     let test = Test {
         checks: vec![check],
         within: None,

@@ -1,7 +1,7 @@
 //! The lines of units' output that tests ask for.
 
 use super::super::capture::{Matcher, Sought};
-use crate::config::{Check, Needle, Stage};
+use crate::config::{Check, Found, Needle, Stage};
 use crate::graph::{Graph, UnitId};
 use crate::regex;
 
@@ -45,7 +45,9 @@ impl Lines {
         for test in graph.stage(Stage::Test) {
             let checks = graph.node(test).test().map(|test| test.checks.as_slice());
             for (check, placed) in checks.unwrap_or_default().iter().enumerate() {
-                let Check::Said { unit, needle, forbidden } = &placed.value else { continue };
+                let Check::Found(Found::Said { unit, needle, forbidden }) = &placed.value else {
+                    continue;
+                };
                 let named = |id: &UnitId| {
                     unit.as_ref().is_some_and(|unit| graph.node(*id).unit.id() == unit.value)
                 };

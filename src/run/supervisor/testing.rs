@@ -13,7 +13,7 @@ use super::super::trial::Tried;
 use super::super::{census, processes};
 use super::{Child, Role, Supervisor, now};
 use crate::config::expect::size;
-use crate::config::{Check, FaultKind, Leaves, Stage};
+use crate::config::{Check, FaultKind, Found, Leaves, Stage, State};
 use crate::engine::{Ended, Event, Fact, How, Late, Left, TestEnd};
 use crate::graph::{Graph, UnitId};
 use crate::report::{CheckPoint, Kind, Live, Outcome, Point, Suite, Tail};
@@ -464,7 +464,7 @@ impl Supervisor {
     pub(super) fn used_too_much(&self, test: UnitId) -> Option<String> {
         let node = self.graph.node(test);
         let most = node.test()?.checks.iter().find_map(|check| match check.value {
-            Check::MaxRss(most) => Some(most),
+            Check::Found(Found::Now(State::MaxRss(most))) => Some(most),
             _ => None,
         })?;
         let peak = |id: &UnitId| Some((*id, self.suite.used.get(id)?.peak));

@@ -13,7 +13,7 @@ use super::super::probe::{Failure, Over, Try};
 use super::super::trial::{Said, Source, Stream, Trial};
 use super::super::{judge, prepare, processes};
 use super::{Role, Supervisor, now};
-use crate::config::{Check, Command, Origin, Placed, Probe, seconds};
+use crate::config::{Asked, Check, Command, Found, Origin, Placed, Probe, seconds};
 use crate::engine::{Ending, Event, Outcome, UNKILLABLE_AFTER};
 use crate::graph::UnitId;
 use crate::shell::failed_at;
@@ -183,28 +183,31 @@ impl Supervisor {
             // Where it is tried again, the next try may find somebody who answers.
             let most = if test.within.is_some() { left.min(CHECK) } else { left };
             let patience = most.max(Duration::from_millis(100));
-            let begun = match check {
-                Check::Http(check) => Some(Try::begin_http(check, patience, now())),
-                Check::Tcp(to) => Some(Try::begin(&Probe::Tcp(to.clone()), patience, now())),
-                Check::Unix(path) => Some(Try::begin(&Probe::Unix(path.clone()), patience, now())),
-                _ => None,
-            };
-            match begun {
-                Some(Ok(asked)) => {
-                    trial.asked = Some(asked);
+            let check = match check {
+                Check::Asked(asked) => {
+                    let begun = match asked {
+                        Asked::Http(check) => Try::begin_http(check, patience, now()),
+                        Asked::Tcp(to) => Try::begin(&Probe::Tcp(to.clone()), patience, now()),
+                        Asked::Unix(path) => {
+                            Try::begin(&Probe::Unix(path.clone()), patience, now())
+                        }
+                    };
+                    match begun {
+                        Ok(asked) => trial.asked = Some(asked),
+                        Err(over) => self.answered(over),
+                    }
                     return;
                 }
-                Some(Err(over)) => return self.answered(over),
-                None => {}
-            }
+                Check::Found(check) => check,
+            };
             // A verdict says more than a status that nobody has asked for.
             let ended = matches!(trial.ending, Some(Ok(Ending::Code(_))));
             let implied = *origin == Origin::Default && ended && trial.verdict().is_some();
-            if matches!(check, Check::Said { .. }) {
+            if matches!(check, Found::Said { .. }) {
                 let units = self.lines.units_of(trial.unit);
                 self.catch_up(&units);
             }
-            if matches!(check, Check::Said { forbidden: false, .. })
+            if matches!(check, Found::Said { forbidden: false, .. })
                 && test.within.is_none()
                 && self.awaits_line()
             {
@@ -252,10 +255,10 @@ impl Supervisor {
     }
 
     /// Whether something holds that takes no time to find out.
-    fn check(&self, check: &Check) -> Result<(), Unmet> {
+    fn check(&self, check: &Found) -> Result<(), Unmet> {
         let Some(trial) = &self.trial else { return Ok(()) };
         let now = match check {
-            Check::Exit(statuses) => match &trial.ending {
+            Found::Exit(statuses) => match &trial.ending {
                 Some(Ok(ending)) if statuses.contains(&ending.status()) => Ok(()),
                 Some(Ok(Ending::Code(code))) => {
                     let script = match &self.graph.node(trial.unit).unit.command {
@@ -275,9 +278,9 @@ impl Supervisor {
                 Some(Err(why)) => Err(why.clone()),
                 None => Err("it did not run".to_owned()),
             },
-            Check::Stdout(pattern) => trial.streams[0].check(pattern),
-            Check::Stderr(pattern) => trial.streams[1].check(pattern),
-            Check::Said { forbidden, .. } => {
+            Found::Stdout(pattern) => trial.streams[0].check(pattern),
+            Found::Stderr(pattern) => trial.streams[1].check(pattern),
+            Found::Said { forbidden, .. } => {
                 let line = self.lines.line(trial.unit, trial.at);
                 match (line, forbidden) {
                     (Some(_), false) | (None, true) => Ok(()),
@@ -291,22 +294,8 @@ impl Supervisor {
                     )),
                 }
             }
-            Check::ReadyWithin(most) => return self.ready_within(trial.unit, *most),
-            Check::Http(_) | Check::Tcp(_) | Check::Unix(_) => {
-                Err("trc cannot check this here".to_owned())
-            }
-            Check::Listening(_)
-            | Check::File(_)
-            | Check::Running { .. }
-            | Check::User(_)
-            | Check::MaxRss(_)
-            | Check::MaxCpu(_)
-            | Check::MaxFds(_)
-            | Check::MaxMemory(_)
-            | Check::NoNewPrivs(_)
-            | Check::ReadOnlyRoot(_)
-            | Check::Capabilities(_)
-            | Check::Uid(_) => return judge::judge(check, &self.about(trial.unit)),
+            Found::ReadyWithin(most) => return self.ready_within(trial.unit, *most),
+            Found::Now(state) => return judge::judge(state, &self.about(trial.unit)),
         };
         now.map_err(Unmet::from)
     }
