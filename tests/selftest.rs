@@ -202,7 +202,7 @@ fn everything_that_can_be_asked_natively_is() {
          [test.gone]\nexpect.file = {{ path = '/no/such', exists = false }}\n\
          [test.running]\nexpect = {{ running = ['cat', 'hello ${{W}}/never', '!no-such-process'], user = '{user}', within = '10s' }}\n\
          [test.user]\nafter = ['web']\nexpect.user = '{user}'\n\
-         [test.small]\nafter = ['web']\nexpect = {{ max_rss = '64MiB', max_cpu = '5s', max_fds = 64 }}\n\
+         [test.small]\nafter = ['web']\nexpect = {{ max_rss = '64MiB', max_cpu = '5s', max_fds = 64, max_processes = 1 }}\n\
          [test.ready]\nafter = ['web']\nexpect.ready_within = '20s'\n\
          [test.uid]\nexpect.uid = {uid}\n\
          [test.log]\nexpect.log = {{ unit = 'web', contains = 'up', forbids = 'ERROR' }}\n",
@@ -214,7 +214,7 @@ fn everything_that_can_be_asked_natively_is() {
     assert_eq!(points(&outcome).iter().filter(|point| point.contains("test.")).count(), 11);
     // Each line of `expect` was asked.
     let asked = outcome.out().matches("\n    ok ").count();
-    assert_eq!(asked, 18, "{}", outcome.out());
+    assert_eq!(asked, 19, "{}", outcome.out());
 }
 
 #[test]
@@ -244,6 +244,11 @@ fn what_is_not_so_is_named_with_what_is() {
         },
         Row { test: "expect.max_rss = 4096", found: "async.web" },
         Row { test: "expect.max_fds = 1", found: "async.web" },
+        Row {
+            test: "after = ['forks']\nexpect.max_processes = 1\n\
+                   [async.forks]\nexec = ['sh', '-c', 'cat $W/never & exec cat $W/never']",
+            found: "async.forks has 2 processes",
+        },
         Row { test: "after = ['plain']\nexpect.ready_within = '1s'", found: "readiness check" },
         Row { test: "expect.uid = 4711", found: "0" },
         Row { test: "expect.read_only_root = true", found: "the root file system is writable" },

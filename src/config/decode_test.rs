@@ -105,6 +105,7 @@ impl Decoder<'_> {
         let number =
             |node: &Node, environment: &Environment| leaf::number(node, environment, 1..=u64::MAX);
         self.one(expect, "max_fds", number, State::MaxFds, &mut checks);
+        self.one(expect, "max_processes", number, State::MaxProcesses, &mut checks);
         self.one(expect, "max_memory", leaf::size, State::MaxMemory, &mut checks);
         self.one(expect, "no_new_privs", leaf::boolean, State::NoNewPrivs, &mut checks);
         self.one(expect, "read_only_root", leaf::boolean, State::ReadOnlyRoot, &mut checks);

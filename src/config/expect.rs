@@ -262,6 +262,8 @@ pub(crate) enum State {
     MaxCpu(Duration),
     /// Open descriptors of each process of the units concerned.
     MaxFds(u64),
+    /// Processes of each unit concerned.
+    MaxProcesses(u64),
     /// Memory of the whole container at its peak, in bytes.
     MaxMemory(u64),
     /// Whether the container may not gain privileges.
@@ -392,6 +394,8 @@ impl fmt::Display for State {
             Self::MaxRss(bytes) => write!(f, "at most {} of memory", size(*bytes)),
             Self::MaxCpu(time) => write!(f, "at most {} of CPU time", seconds(*time)),
             Self::MaxFds(most) => write!(f, "at most {most} open descriptors"),
+            Self::MaxProcesses(1) => f.write_str("at most one process"),
+            Self::MaxProcesses(most) => write!(f, "at most {most} processes"),
             Self::MaxMemory(bytes) => {
                 write!(f, "at most {} of memory in the container", size(*bytes))
             }

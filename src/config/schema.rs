@@ -837,6 +837,7 @@ pub(crate) const EXPECT: &[Key] = &[
         "100",
         "the most open file descriptors of each process of the units",
     ),
+    key("max_processes", Kind::Number, "", "8", "the most processes of each unit"),
     key(
         "stop_status",
         Kind::Statuses,

@@ -1,6 +1,6 @@
 //! What a test expects of the machine and of units' processes, asked for natively.
 
-use super::check::resources::{Processes, Usage, max_cpu, max_fds, max_rss};
+use super::check::resources::{Processes, Usage, max_cpu, max_fds, max_processes, max_rss};
 use super::check::{Unmet, container, file, listening, processes};
 use crate::config::State;
 
@@ -39,6 +39,10 @@ pub(super) fn judge(state: &State, about: &[About]) -> Result<(), Unmet> {
         }
         State::MaxCpu(most) => {
             return of_each(about, |unit, pids| max_cpu(&unit.name, pids, unit.used, *most));
+        }
+        State::MaxProcesses(most) => {
+            let running = about.iter().filter(|unit| unit.group.is_some());
+            return of_each(running, |unit, pids| max_processes(&unit.name, pids, *most));
         }
         State::MaxFds(most) => {
             let running = about.iter().filter(|unit| unit.group.is_some());

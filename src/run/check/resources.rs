@@ -136,6 +136,18 @@ pub(crate) fn max_cpu(
     }
 }
 
+/// Whether a unit has no more processes than so many, zombies aside.
+///
+/// # Errors
+/// How many it has, or that it does not run.
+pub(crate) fn max_processes(unit: &str, pids: &[i32], most: u64) -> Result<(), Unmet> {
+    has_run(unit, pids, None)?;
+    if u64::try_from(pids.len()).is_ok_and(|found| found <= most) {
+        return Ok(());
+    }
+    Err(format!("{unit} has {}", processes(pids)).into())
+}
+
 /// Whether each of a unit's processes has no more descriptors open than so many.
 ///
 /// # Errors
@@ -245,6 +257,9 @@ mod tests {
         assert_eq!(max_rss("web", &pids, None, u64::MAX), Ok(()));
         assert_eq!(max_cpu("web", &pids, None, Duration::MAX), Ok(()));
         assert_eq!(max_fds("web", &pids, u64::MAX), Ok(()));
+        assert_eq!(max_processes("web", &pids, 1), Ok(()));
+        let many = max_processes("web", &[1, 2, 3], 2).unwrap_err();
+        assert_eq!(many, Unmet::from("web has 3 processes".to_owned()));
         let used = Some(Usage { cpu: Duration::from_secs(9), peak: 1 << 60 });
         let Unmet { why, for_good } = max_rss("web", &[], used, 1 << 50).unwrap_err();
         assert!(for_good && why.starts_with("a process of web has used "), "{why}");
@@ -266,6 +281,7 @@ mod tests {
             max_rss("web", &[], None, 1),
             max_cpu("web", &[], None, Duration::MAX),
             max_fds("web", &[], 1),
+            max_processes("web", &[], 1),
         ] {
             assert_eq!(why, Err(Unmet::from("web is not running".to_owned())));
         }
