@@ -319,7 +319,7 @@ fn a_unit_does_not_inherit_what_trc_was_given() {
     let toml = "wait = 'forever'\n[boot.first]\nscript = 'ls -l /proc/self/fd; echo first'\n\
                 [async.exec]\nexec = 'ls -l /proc/self/fd'\noutput = 'inherit'\noneshot = true\n\
                 [sync.script]\nscript = 'ls -l /proc/self/fd; echo script'\n\
-                [async.probed]\nafter = ['script', 'exec']\nexec = 'sh -c \"exec 9<>$W/never; echo up; read x <&9\"'\n\
+                [async.probed]\nafter = { script = 'exited', exec = 'exited' }\nexec = 'sh -c \"exec 9<>$W/never; echo up; read x <&9\"'\n\
                 ready.exec = ['sh', '-c', 'ls -l /proc/self/fd >$W/probe']\n\
                 stop.exec = ['sh', '-c', 'ls -l /proc/self/fd >$W/stop; kill $TRC_PID']\n\
                 [halt.last]\nscript = 'ls -l /proc/self/fd; cat $W/probe $W/stop'";
