@@ -2,7 +2,7 @@
 //! background, programs below a wrapper, main processes that hand over. They are the unit's,
 //! wherever they went: they get the stop signal once, and are gone before its next start.
 
-use crate::common::{MODES, TERM, Trc, python, table};
+use crate::common::{MODES, TERM, Trc, USR1, python, table};
 
 /// A program that says what becomes of it. It blocks TERM and waits for it; then it does what
 /// `then` says.
@@ -290,4 +290,25 @@ fn a_test_run_names_the_unit_that_has_put_itself_into_the_background() {
         .run();
     outcome.status(1).stdout_lines(&["not ok .* - sessions"]);
     outcome.stdout_lines(&[r".*async\.web left .*cat .*<pid=\d+>.*"]);
+}
+
+/// A list of trc's children is used for all that had exited before it was made.
+#[test]
+fn what_each_of_many_units_leaves_is_found_though_they_exit_together() {
+    const MANY: usize = 40;
+    let unit = |at: usize| {
+        format!(
+            "[async.s{at}]\nexec = ['sh', '-c', 'setsid sleep 1000 & echo up; exec sleep 1000']\n"
+        )
+    };
+    let toml = "wait = 'all'\nsignals.USR1 = { forward = 'USR1' }\n".to_owned()
+        + &(0..MANY).map(unit).collect::<String>();
+    for mode in MODES {
+        let running = Trc::toml(&toml).mode(mode).spawn();
+        running.wait_for_times("]: up", MANY).signal(USR1);
+        let outcome = running.finish();
+        let told = outcome.err().matches("exited (exitcode=138) and left sleep 1000").count();
+        assert_eq!(told, MANY, "{}", outcome.err());
+        outcome.stderr_lacks("killing");
+    }
 }

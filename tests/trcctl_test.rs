@@ -402,6 +402,8 @@ fn no_report_that_is_asked_for_mixes_with_the_events() {
     let outcome = tested(toml).env("TRC_REPORT", "events=-").run();
     outcome.status(0).stderr_is("");
     ends_with(&outcome, "1 test passed; stop drill clean; .*");
+    let outcome = tested(toml).args(&["--report", "events=-"]).run();
+    outcome.status(64).stderr_has("use `trc --test --report events=-` to get them");
     let outcome = tested(toml).env("TRC_REPORT", "json=/dev/stdout").run();
     outcome.status(78).stdout_is("").stderr_has("cannot write the report /dev/stdout: ");
     outcome.stderr_has("in `trcctl test`");

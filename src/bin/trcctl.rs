@@ -115,6 +115,8 @@ fn test_command() -> Command {
         "command" => argument.trailing_var_arg(false).last(true),
         "test-list" => argument.long("list").alias("test-list"),
         "test-strict" => argument.long("strict").alias("test-strict"),
+        // The events are for trcctl.
+        "report" => argument.help("Also write a report to FILE"),
         // Tests are chosen by NAME, and without a configuration there are none.
         "test" | "bare" => argument.hide(true),
         _ => argument,
@@ -173,6 +175,11 @@ fn test_request(arguments: &ArgMatches) -> Result<test::Request, &'static str> {
     let line = cli::from_matches(arguments)?;
     if line.bare {
         return Err("--bare cannot be used here: without a configuration there are no tests");
+    }
+    if line.reports.iter().any(|report| report == "events=-") {
+        return Err(
+            "trcctl reads the events itself: use `trc --test --report events=-` to get them",
+        );
     }
     let names = arguments.get_many::<String>("name").unwrap_or_default();
     // `--test=a,b`, as for trc.

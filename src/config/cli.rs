@@ -217,7 +217,7 @@ pub fn arguments() -> Vec<Arg> {
             .action(ArgAction::SetTrue),
         Arg::new("report")
             .long("report")
-            .value_name("junit|json=FILE")
+            .value_name("junit=FILE|json=FILE")
             .help("Also write a report to FILE; events=- prints JSON lines instead of TAP")
             .help_heading(TESTS)
             .action(ArgAction::Append)

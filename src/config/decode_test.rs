@@ -102,10 +102,8 @@ impl Decoder<'_> {
         self.one(expect, "ready_within", positive, Found::ReadyWithin, &mut checks);
         self.one(expect, "max_rss", leaf::size, State::MaxRss, &mut checks);
         self.one(expect, "max_cpu", positive, State::MaxCpu, &mut checks);
-        let number =
-            |node: &Node, environment: &Environment| leaf::number(node, environment, 1..=u64::MAX);
-        self.one(expect, "max_fds", number, State::MaxFds, &mut checks);
-        self.one(expect, "max_processes", number, State::MaxProcesses, &mut checks);
+        self.one(expect, "max_fds", leaf::count, State::MaxFds, &mut checks);
+        self.one(expect, "max_processes", leaf::count, State::MaxProcesses, &mut checks);
         self.one(expect, "max_memory", leaf::size, State::MaxMemory, &mut checks);
         self.one(expect, "no_new_privs", leaf::boolean, State::NoNewPrivs, &mut checks);
         self.one(expect, "read_only_root", leaf::boolean, State::ReadOnlyRoot, &mut checks);

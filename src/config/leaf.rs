@@ -223,6 +223,13 @@ where
     })
 }
 
+/// A number of things, of which there is at least one.
+pub(super) fn count(node: &Node, environment: &Environment) -> Leaf<u64> {
+    number(node, environment, 1..=u64::MAX).map_err(|problem| {
+        if problem.undefined { problem } else { Problem::expected("a number of 1 or more", node) }
+    })
+}
+
 /// An exit status.
 pub(super) fn status(node: &Node, environment: &Environment) -> Leaf<u8> {
     let any = number(node, environment, u8::MIN..=u8::MAX);

@@ -36,7 +36,7 @@
 //! What may come in between:
 //!
 //! - The run stops while a unit waits, in any way (`Waiting`, `Retrying`, `Backoff`, `Watching`): it
-//!   goes to `Waiting` and stays there, for nothing is started any more.
+//!   goes to `Waiting` and stays there, because trc starts nothing any more.
 //! - The run stops while a fork is under way (`Starting` without a process): the unit is told to stop
 //!   as soon as it has one.
 //! - A unit is condemned while it is `Starting`, or while another that has to go first lives: the
@@ -50,8 +50,8 @@
 //! - A unit asks for more time (`EXTEND_TIMEOUT_USEC=`): the phase stays, its deadlines move.
 //! - Somebody insists on the stop, or its time is up: whatever lives gets KILL at once.
 //!
-//! A unit in `Backoff`, or one that goes from its end back to `Waiting`, has not ended: who waits for
-//! its end goes on waiting. All changes of a phase go through [`State::transition`], which keeps
+//! A unit in `Backoff`, or one that goes from its end back to `Waiting`, has not ended: units that
+//! wait for its end go on waiting. All changes of a phase go through [`State::transition`], which keeps
 //! since when and why.
 
 use std::collections::VecDeque;

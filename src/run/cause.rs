@@ -9,7 +9,8 @@ use super::spawn::{Failure, Hold};
 use crate::config::{Unit, endings};
 use crate::engine::SpawnStage;
 
-/// What can be found out of a unit's start, or of a program beside it, that has just failed.
+/// The reason, as far as trc can find it itself, for which the start of a unit, or of a program that
+/// trc runs for that unit, has just failed.
 pub(super) fn of(failure: Failure, hold: &Hold, unit: &Unit) -> Option<String> {
     match (failure.stage, failure.errno) {
         (SpawnStage::Execute, libc::ENOENT) => no_interpreter(hold.files()),

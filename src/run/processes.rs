@@ -186,17 +186,19 @@ pub(super) fn below_all(pids: &[i32], parents: impl IntoIterator<Item = (i32, i3
     found
 }
 
-/// Every child of trc's, zombies too.
-pub(super) fn children() -> Vec<i32> {
+/// Every child of trc's, zombies too; `None` without `/proc`, or without a descriptor to read it.
+pub(super) fn children() -> Option<Vec<i32>> {
     let own = getpid().as_raw();
     // Of kernels with CONFIG_PROC_CHILDREN: `proc_pid_task(5)`. trc has one thread.
-    match proc::read_all(format_args!("/proc/{own}/task/{own}/children")) {
-        Some(text) => {
-            let text = String::from_utf8_lossy(&text);
-            text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect()
-        }
-        None => parents().into_iter().filter(|(_, parent)| *parent == own).map(|it| it.0).collect(),
+    if let Some(text) = proc::read_all(format_args!("/proc/{own}/task/{own}/children")) {
+        let text = String::from_utf8_lossy(&text);
+        return Some(text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect());
     }
+    let parents = parents();
+    let is_child = |(_, parent): &(i32, i32)| *parent == own;
+    parents
+        .contains_key(&own)
+        .then(|| parents.into_iter().filter(is_child).map(|(pid, _)| pid).collect())
 }
 
 /// The children of trc that are found without `/proc`, by asking for one number after another:

@@ -43,6 +43,7 @@ impl Reporter {
                 Severity::Note => Level::Debug,
             };
             let line = Line::of_run(level, "configuration", diagnostic.to_string());
+            self.remember(&line);
             self.own(None, &line);
         }
     }
@@ -57,8 +58,10 @@ impl Reporter {
     /// What has become of a unit, or of the run: in a test run, findings say what was wrong. `why`
     /// is what trc knows of its cause, such as what the last try of a probe came to.
     pub(super) fn tell(&self, graph: &Graph, fact: &Fact, why: Option<&str>) {
+        // Beside a command that trc is transparent for it says only what is trc's own doing.
+        let own = matches!(fact, Fact::NotStarted { .. });
         for line in words::fact(graph, fact, why) {
-            if !self.silent || line.concerns_trc_itself() {
+            if !self.silent || own || (line.unit.is_none() && line.level <= Level::Warn) {
                 self.write(Some(graph), &line);
             }
         }
@@ -66,7 +69,12 @@ impl Reporter {
 
     /// What trc has found out itself.
     pub(super) fn observed(&self, graph: &Graph, observed: &Observed<'_>) {
-        self.own(Some(graph), &words::observed(graph, observed));
+        let line = words::observed(graph, observed);
+        // What a unit has left behind is a finding.
+        if !matches!(observed, Observed::LeftBehind(..)) {
+            self.remember(&line);
+        }
+        self.own(Some(graph), &line);
     }
 
     /// Why trc can't run anything.
@@ -74,11 +82,14 @@ impl Reporter {
         self.own(None, &Line::of_run(Level::Error, event, message));
     }
 
-    fn own(&self, graph: Option<&Graph>, line: &Line) {
-        // What a unit has left behind is a finding.
-        if line.level == Level::Warn && line.event != "left-behind" {
+    /// A warning of trc's own fails a strict test run.
+    fn remember(&self, line: &Line) {
+        if line.level == Level::Warn {
             self.journal.warned(format_args!("{}", line.message));
         }
+    }
+
+    fn own(&self, graph: Option<&Graph>, line: &Line) {
         if !self.silent || line.level <= Level::Warn {
             self.write(graph, line);
         }

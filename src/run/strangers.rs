@@ -6,44 +6,57 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::proc::Stat;
 use super::processes;
 
-/// Those that there are. `own` are the processes that trc has started and not reaped.
-pub(super) fn all<Child>(own: &BTreeMap<i32, Child>) -> Vec<i32> {
-    let mut pids = processes::children();
+/// The children of trc that it did not start; `None` if they cannot be listed. `own` are the
+/// processes that trc has started and not reaped.
+pub(super) fn all<Child>(own: &BTreeMap<i32, Child>) -> Option<Vec<i32>> {
+    let mut pids = processes::children()?;
     pids.retain(|pid| !own.contains_key(pid));
-    pids
+    Some(pids)
 }
 
-/// Those that were seen last.
+/// The children that trc did not start, as they were listed last.
 ///
-/// The list of trc's children takes the kernel the longer the more of them there are, and where a
-/// thousand units end together, a list for each would be most of what their stop costs. One list
-/// does for all processes that had ended before it was made.
+/// The more children trc has, the longer the kernel takes to list them. If a thousand units exit
+/// together, one list for each unit would be most of what their stop costs. One list is enough for
+/// all processes that had exited before it was made.
 #[derive(Default)]
 pub(super) struct Strangers {
     pids: Vec<i32>,
+    /// Processes that had exited before that, and were not reaped since.
     ended: BTreeSet<i32>,
     /// Whether there was a list since `forget`.
     listed: bool,
 }
 
 impl Strangers {
-    /// Whatever was seen may have changed.
+    /// The list is out of date.
     pub(super) fn forget(&mut self) {
         *self = Self::default();
     }
 
-    /// Those that there are, among them each that was left by a process that has just been reaped.
+    /// A process was reaped: another one may get its number.
+    pub(super) fn reaped(&mut self, pid: i32) {
+        self.ended.remove(&pid);
+    }
+
+    /// The children that trc did not start, with every one that was left by a process that has just
+    /// been reaped.
     pub(super) fn left_by<Child>(&mut self, pid: i32, own: &BTreeMap<i32, Child>) -> &[i32] {
-        // One that has ended since then may have left others itself.
+        // A stranger that has exited since then may have left others itself.
         let lives = |pid: &i32| Stat::of(*pid).is_some_and(|stat| stat.lives());
-        if !self.ended.remove(&pid) || !self.pids.iter().all(lives) {
-            // One that ends alone, as most do, needs no more than the list.
-            if self.listed {
-                let ended = own.keys().copied().filter(|pid| processes::has_ended(*pid));
-                self.ended = ended.collect();
-            }
-            self.pids = all(own);
+        if !self.ended.contains(&pid) || !self.pids.iter().all(lives) {
+            // For a process that exits alone, as most do, it is not worth asking for the others.
+            self.ended = if self.listed {
+                own.keys().copied().filter(|pid| processes::has_ended(*pid)).collect()
+            } else {
+                BTreeSet::new()
+            };
             self.listed = true;
+            self.pids = all(own).unwrap_or_else(|| {
+                // The next process asks again.
+                self.ended.clear();
+                Vec::new()
+            });
         }
         &self.pids
     }

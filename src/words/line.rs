@@ -51,10 +51,4 @@ impl Line {
     pub(crate) fn with_status(self, status: u8) -> Self {
         Self { status: Some(status), ..self }
     }
-
-    /// Whether it is said where only trc's own doings are: beside a command that trc is to be
-    /// transparent for.
-    pub(crate) fn concerns_trc_itself(&self) -> bool {
-        self.event == "not-started" || (self.unit.is_none() && self.level <= Level::Warn)
-    }
 }

@@ -1,8 +1,8 @@
 //! Every sentence that trc says about a run: a fact goes in, a line comes out.
 //!
 //! Nothing here asks the kernel, the clock or a file, so that a simulation, a record of a run and a
-//! client say what PID 1 says. What only the kernel could tell was found out when it happened and
-//! comes along: the reason of a failure, the name of a user.
+//! client say the same as PID 1. Whatever only the kernel could tell, such as the reason of a failure
+//! or the name of a user, `run/` found out when it happened and passes along.
 
 mod fact;
 mod line;

@@ -103,7 +103,7 @@ pub(crate) fn program_failure(
     match stage {
         SpawnStage::Execute => not_executed(&program, errno as i32, why),
         stage => {
-            let why = meaning(stage, errno as i32).unwrap_or(errno.desc());
+            let why = why.or_else(|| meaning(stage, errno as i32)).unwrap_or(errno.desc());
             format!("{program}: {}: {why}", step(stage))
         }
     }
@@ -166,5 +166,32 @@ fn meaning(stage: SpawnStage, errno: i32) -> Option<&'static str> {
             Some("trc's user namespace has no such user or group")
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As root's capabilities were blamed where trc is not root.
+    #[test]
+    fn a_reason_that_trc_has_found_out_goes_before_what_an_error_usually_means() {
+        let program = Template::parse("probe").unwrap();
+        for (stage, errno, why, says) in [
+            (SpawnStage::Identity, Errno::EPERM, Some("trc is not root"), "trc is not root"),
+            (SpawnStage::Identity, Errno::EPERM, None, "trc lacks the capabilities"),
+            (SpawnStage::Limits, Errno::EPERM, Some("nofile is above"), "nofile is above"),
+            (SpawnStage::Execute, Errno::ENOENT, Some("no interpreter"), "probe: no interpreter"),
+            (SpawnStage::Execute, Errno::ENOENT, None, "probe: command not found in PATH"),
+            (
+                SpawnStage::Execute,
+                Errno::EACCES,
+                Some("no interpreter"),
+                "probe: Permission denied",
+            ),
+        ] {
+            let text = program_failure(&program, stage, errno, why);
+            assert!(text.starts_with("probe: ") && text.contains(says), "{text}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What trc finds out beside the engine's facts, as lines of the log.
+//! The findings of `run/` that are no facts of the engine's, as lines of the log.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;

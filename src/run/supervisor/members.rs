@@ -143,9 +143,8 @@ impl Supervisor {
 
     /// What a unit has left, now that its main process has ended.
     pub(super) fn left_of(&mut self, id: UnitId) -> Left {
-        let strangers =
-            if self.graph.transparent { Vec::new() } else { strangers::all(&self.children) };
-        self.left_among(id, &strangers)
+        let strangers = if self.graph.transparent { None } else { strangers::all(&self.children) };
+        self.left_among(id, &strangers.unwrap_or_default())
     }
 
     /// What a unit has left, whose main process was reaped just now.

@@ -126,6 +126,7 @@ impl Supervisor {
                 });
             }
         }
+        self.strangers.reaped(pid);
         self.look_after_leftovers();
     }
 
