@@ -18,6 +18,8 @@ mod report;
 mod run;
 mod shell;
 mod signal;
+#[cfg(test)]
+mod simulation;
 pub mod status;
 mod words;
 

@@ -29,8 +29,6 @@ mod reason;
 mod rest;
 mod restart;
 mod signals;
-#[cfg(test)]
-mod simulation;
 mod start;
 mod stop;
 mod testing;
