@@ -18,7 +18,6 @@ mod report;
 mod run;
 mod shell;
 mod signal;
-#[cfg(test)]
 mod simulation;
 pub mod status;
 mod words;
@@ -43,4 +42,5 @@ pub mod bench {
     pub use crate::run::journal::Journal;
     pub use crate::run::localtime::CLOCK;
     pub use crate::run::stream::Streams;
+    pub use crate::simulation::{is_sound, tell};
 }

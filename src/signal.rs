@@ -16,7 +16,6 @@ const RT_MAX: i32 = 64;
 
 impl Signal {
     /// Hang-up.
-    #[cfg(test)]
     pub(crate) const HUP: Self = Self(libc::SIGHUP);
     /// Interrupt from the keyboard.
     pub(crate) const INT: Self = Self(libc::SIGINT);
@@ -25,10 +24,8 @@ impl Signal {
     /// The end that can't be caught.
     pub(crate) const KILL: Self = Self(libc::SIGKILL);
     /// Memory that is not there.
-    #[cfg(test)]
     pub(crate) const SEGV: Self = Self(libc::SIGSEGV);
     /// User-defined signal 1.
-    #[cfg(test)]
     pub(crate) const USR1: Self = Self(libc::SIGUSR1);
     /// The polite end.
     pub(crate) const TERM: Self = Self(libc::SIGTERM);

@@ -98,7 +98,6 @@ pub(crate) enum Condition {
     Failed,
 }
 
-#[cfg(test)]
 impl Condition {
     /// As it is written.
     #[must_use]

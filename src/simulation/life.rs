@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::build;
 use super::marks::Marks;
-use super::mutants::{self, Mutant};
+use super::mutant::{self, Mutant};
 use super::plan::{Means, Plan, ms};
 use super::story;
 use super::witness::{Broken, PATIENCE, Verdict, Witness, expect};
@@ -47,7 +47,7 @@ struct Life<'a> {
 pub(super) fn live(plan: &Plan, mutant: &Mutant, told: bool) -> Option<Lived> {
     let built = Rc::new(build::graph(plan, false)?);
     let mut graph = Rc::clone(&built.graph);
-    if mutant.name != mutants::NONE.name {
+    if mutant.name != mutant::NONE.name {
         (mutant.graph)(Rc::make_mut(&mut graph));
     }
     let mut life = Life {

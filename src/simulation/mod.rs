@@ -14,7 +14,11 @@
 //! - `life`: the engine between these two.
 //! - `shrink`, `story`: a life that breaks a rule, made small and told to people.
 //! - `marks`: what lives have come across, so that none of this goes blind.
-//! - `mutants`, `test_mutants`: wrong engines, all of which must be found out.
+//! - `mutant`, and for tests alone `mutants`, `test_mutants`: wrong engines, all of which must be
+//!   found out; `lives`: very many lives.
+//!
+//! Most of it belongs to the library, so that what is simulated, recorded and replayed for people
+//! is what the tests live. `trc` uses nothing of it.
 //!
 //! `TRC_SIM_LIVES` sets how many lives there are, `TRC_SIM_SEED` tells one of them.
 
@@ -27,8 +31,12 @@ mod found;
 mod generate;
 mod kernel;
 mod life;
+#[cfg(test)]
+mod lives;
 mod looks;
 mod marks;
+mod mutant;
+#[cfg(test)]
 mod mutants;
 mod plan;
 mod policy;
@@ -41,6 +49,7 @@ mod speak;
 mod stops;
 mod story;
 mod suite;
+#[cfg(test)]
 mod test_mutants;
 mod tested;
 mod tries;
@@ -53,21 +62,12 @@ use std::cell::Cell;
 use std::fmt::Write;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread;
 
 use life::Lived;
 use marks::{Mark, Marks};
-use mutants::Mutant;
+use mutant::Mutant;
 use plan::Plan;
 use witness::Broken;
-
-/// The first seed.
-const SEEDS: u64 = 0;
-/// How many lives a plain test run has.
-const LIVES: u64 = 100_000;
-/// So many seeds are taken at a time.
-const CHUNK: u64 = 256;
 
 thread_local! {
     /// A panic of a life is a finding, and told as one.
@@ -94,17 +94,18 @@ fn lived(plan: &Plan, mutant: &Mutant, told: bool) -> Option<Lived> {
     })
 }
 
-fn number(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
+/// Whether the life of this seed keeps every rule. So does one whose graph is refused.
+pub fn is_sound(seed: u64) -> bool {
+    let lived = lived(&generate::plan(seed), &mutant::NONE, false);
+    lived.is_none_or(|lived| lived.broken.is_none())
 }
 
 /// Everything there is to say about the life of a seed.
-fn tell(seed: u64) -> String {
+pub fn tell(seed: u64) -> String {
     let plan = generate::plan(seed);
     let mut text = format!("the life of seed {seed}:\n\n{}", told(&plan));
-    if let Some(broken) = lived(&plan, &mutants::NONE, false).and_then(|lived| lived.broken) {
-        let small = shrink::shrink(&plan, broken, &mutants::NONE);
+    if let Some(broken) = lived(&plan, &mutant::NONE, false).and_then(|lived| lived.broken) {
+        let small = shrink::shrink(&plan, broken, &mutant::NONE);
         text.push_str("\nthe smallest life that breaks the same rule:\n\n");
         text.push_str(&told(&small));
         text.push_str("\nto see it again:\n  TRC_SIM_SEED=");
@@ -117,90 +118,17 @@ fn tell(seed: u64) -> String {
 /// A plan, what came of it, and what is wrong with that.
 fn told(plan: &Plan) -> String {
     let mut text = story::plan(plan);
-    match lived(plan, &mutants::NONE, true) {
+    match lived(plan, &mutant::NONE, true) {
         None => text.push_str("its graph is refused\n"),
         Some(lived) => {
             text.push('\n');
             text.push_str(&lived.story);
+            let seen: Vec<_> = Mark::ALL.iter().filter(|mark| lived.marks.has(**mark)).collect();
+            let _ = writeln!(text, "it has come across {seen:?}");
             if let Some(broken) = lived.broken {
                 let _ = writeln!(text, "*** {}", story::broken(plan, broken));
             }
         }
     }
     text
-}
-
-/// What came of many lives.
-#[derive(Default)]
-struct Census {
-    refused: u64,
-    marks: Vec<u64>,
-    /// The first seed whose life breaks a rule.
-    broken: Option<u64>,
-}
-
-/// Lives all these lives, on all processors.
-fn census(lives: u64) -> Census {
-    let next = AtomicU64::new(SEEDS);
-    let stop = AtomicBool::new(false);
-    let work = || {
-        let mut census = Census { marks: vec![0; Mark::ALL.len()], ..Census::default() };
-        loop {
-            let start = next.fetch_add(CHUNK, Ordering::Relaxed);
-            let end = (start + CHUNK).min(SEEDS + lives);
-            if start >= end || stop.load(Ordering::Relaxed) {
-                return census;
-            }
-            for seed in start..end {
-                let plan = generate::plan(seed);
-                let Some(life) = lived(&plan, &mutants::NONE, false) else {
-                    census.refused += 1;
-                    continue;
-                };
-                for (count, mark) in census.marks.iter_mut().zip(Mark::ALL) {
-                    *count += u64::from(life.marks.has(*mark));
-                }
-                if life.broken.is_some() {
-                    stop.store(true, Ordering::Relaxed);
-                    census.broken = Some(seed);
-                    return census;
-                }
-            }
-        }
-    };
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        let mut all = Census { marks: vec![0; Mark::ALL.len()], ..Census::default() };
-        for worker in workers {
-            let one = worker.join().expect("a worker survives what it finds");
-            all.refused += one.refused;
-            all.broken = all.broken.into_iter().chain(one.broken).min();
-            for (sum, count) in all.marks.iter_mut().zip(one.marks) {
-                *sum += count;
-            }
-        }
-        all
-    })
-}
-
-#[test]
-fn lives_of_all_kinds_break_no_rule() {
-    if let Some(seed) = number("TRC_SIM_SEED") {
-        println!("{}", tell(seed));
-        return;
-    }
-    let lives = number("TRC_SIM_LIVES").unwrap_or(LIVES);
-    let census = census(lives);
-    if let Some(seed) = census.broken {
-        panic!("{}", tell(seed));
-    }
-    let seen = || Mark::ALL.iter().zip(&census.marks);
-    for (mark, count) in seen() {
-        println!("{count:>9} {mark:?}");
-    }
-    println!("{:>9} refused", census.refused);
-    let blind: Vec<_> = seen().filter(|(_, count)| **count == 0).map(|(mark, _)| mark).collect();
-    assert!(lives < LIVES || blind.is_empty(), "no life has come across {blind:?}");
-    assert!(census.refused * 20 <= lives, "{} of {lives} graphs are refused", census.refused);
 }

@@ -2,30 +2,16 @@
 
 use std::time::Duration;
 
+use super::lives::SEEDS;
+use super::mutant::{Mutant, graph};
 use super::plan::Plan;
 use super::test_mutants::TEST_MUTANTS;
 use super::witness::Broken;
-use super::{SEEDS, generate, lived, shrink};
+use super::{generate, lived, shrink};
 use crate::config::{Condition, OnFailure, Stage, Then, WaitPolicy, When};
 use crate::engine::{Action, Event, Fact, Outcome, SpawnStage, Target, Told};
-use crate::graph::{Graph, UnitId};
+use crate::graph::UnitId;
 use crate::signal::Signal;
-
-/// What is wrong with an engine: it is given another graph than what was written means,
-/// or its actions or what it is told are tampered with.
-pub(super) struct Mutant {
-    pub name: &'static str,
-    pub graph: fn(&mut Graph),
-    pub actions: fn(&mut Vec<Action>, &Plan),
-    pub event: fn(Event) -> Event,
-}
-
-/// The engine as it is.
-pub(super) const NONE: Mutant = graph("none", |_| {});
-
-pub(super) const fn graph(name: &'static str, graph: fn(&mut Graph)) -> Mutant {
-    Mutant { name, graph, actions: |_, _| {}, event: |event| event }
-}
 
 pub(super) const fn actions(name: &'static str, actions: fn(&mut Vec<Action>, &Plan)) -> Mutant {
     Mutant { name, graph: |_| {}, actions, event: |event| event }

@@ -2,7 +2,7 @@
 
 use super::drill::{Drill, Test};
 use super::life;
-use super::mutants::Mutant;
+use super::mutant::Mutant;
 use super::plan::{Child, Plan, Rule, Settling, Start, StopCommand, Unit, Within};
 use super::witness::Broken;
 use crate::config::{Stage, WaitPolicy};

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::mutants::{Mutant, actions, event, graph};
+use super::mutant::{Mutant, graph};
+use super::mutants::{actions, event};
 use super::plan::Plan;
 use crate::config::{FaultKind, Stage, StopCheck, Test};
 use crate::engine::{Action, Event, Fact, Outcome, Target};
