@@ -20,6 +20,7 @@ mod shell;
 mod signal;
 mod simulation;
 pub mod status;
+mod text;
 mod words;
 
 /// What `trc` is.
@@ -40,7 +41,7 @@ pub mod bench {
     pub use crate::journal::{Side, Source};
     pub use crate::run::capture::{Capture, Progress, READ, pipe};
     pub use crate::run::journal::Journal;
-    pub use crate::run::localtime::CLOCK;
+    pub use crate::run::os::localtime::CLOCK;
     pub use crate::run::stream::Streams;
     pub use crate::simulation::{is_sound, tell};
 }

@@ -4,29 +4,31 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use regex::Regex;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The rooms from top to bottom, and which of those below each of them uses.
-const ROOMS: [(&str, &[&str]); 13] = [
-    ("ctl", &["report", "graph", "config", "status"]),
+const ROOMS: [(&str, &[&str]); 14] = [
+    ("ctl", &["report", "graph", "config", "text", "status"]),
     (
         "run",
         &[
-            "report", "words", "engine", "graph", "shell", "journal", "config", "regex", "signal",
-            "status",
+            "report", "words", "engine", "graph", "shell", "journal", "config", "text", "regex",
+            "signal", "status",
         ],
     ),
     ("simulation", &["engine", "graph", "config", "signal"]),
-    ("report", &["journal", "config", "regex"]),
+    ("report", &["journal", "config", "text", "regex"]),
     ("words", &["engine", "graph", "config", "signal"]),
     ("engine", &["graph", "config", "signal", "status"]),
     ("graph", &["config", "signal", "status"]),
     ("shell", &["config"]),
     ("journal", &["config"]),
     ("config", &["regex", "signal"]),
+    ("text", &[]),
     ("regex", &[]),
     ("signal", &[]),
     ("status", &[]),
@@ -52,13 +54,15 @@ fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+static TESTS: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"#\[cfg\(test\)\]\s*(#\[[^\]]*\]\s*)*mod \w+ \{").unwrap());
+
 /// A file's code, without its comments and without the tests at its end.
 fn code(path: &Path) -> String {
     let text = fs::read_to_string(path).unwrap();
-    let comments = Regex::new(r"(?m)^\s*//.*$").unwrap();
-    let text = comments.replace_all(&text, "");
-    let tests = Regex::new(r"#\[cfg\(test\)\]\s*(#\[[^\]]*\]\s*)*mod \w+ \{").unwrap();
-    let end = tests.find(&text).map_or(text.len(), |found| found.start());
+    let is_code = |line: &&str| !line.trim_start().starts_with("//");
+    let text = text.lines().filter(is_code).collect::<Vec<_>>().join("\n");
+    let end = TESTS.find(&text).map_or(text.len(), |found| found.start());
     text[..end].to_owned()
 }
 
@@ -141,4 +145,113 @@ fn the_engine_its_simulation_and_the_words_ask_nobody() {
             assert_eq!(found, None, "{}", file.display());
         }
     }
+}
+
+/// What a use tree names below a prefix: of `a::{b, c::{d, e}}` it is `a::b`, `a::c::d` and `a::c::e`.
+fn leaves(prefix: &[String], tree: &str, found: &mut Vec<Vec<String>>) {
+    let mut path = prefix.to_vec();
+    let mut rest = tree.trim();
+    loop {
+        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+        path.extend((end > 0).then(|| rest[..end].to_owned()));
+        let Some(after) = rest[end..].strip_prefix("::") else { return found.push(path) };
+        let Some(group) = after.strip_prefix('{') else {
+            rest = after;
+            continue;
+        };
+        let (mut depth, mut start) = (0, 0);
+        for (at, c) in group.char_indices() {
+            match c {
+                '{' => depth += 1,
+                ',' | '}' if depth == 0 => {
+                    leaves(&path, &group[start..at], found);
+                    start = at + 1;
+                    if c == '}' {
+                        return;
+                    }
+                }
+                '}' => depth -= 1,
+                _ => {}
+            }
+        }
+        return;
+    }
+}
+
+/// The paths within the library that a module's code names, from its root.
+fn paths(module: &[String], code: &str) -> Vec<Vec<String>> {
+    static START: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"\b(crate|(?:super::)*super)::").unwrap());
+    let mut found = Vec::new();
+    for begun in START.captures_iter(code) {
+        let ups = begun[1].matches("super").count();
+        let base = if ups == 0 { &[][..] } else { &module[..module.len() - ups.min(module.len())] };
+        leaves(base, &code[begun.get(0).unwrap().end()..], &mut found);
+    }
+    found
+}
+
+/// Adds what a module uses, and what that uses, until it comes back to where it began.
+fn circle(
+    to: &str,
+    path: &mut Vec<String>,
+    edges: &BTreeMap<String, BTreeSet<String>>,
+    seen: &mut BTreeSet<String>,
+) -> bool {
+    for next in edges.get(&path[path.len() - 1]).into_iter().flatten() {
+        path.push(next.clone());
+        if next == to || (seen.insert(next.clone()) && circle(to, path, edges, seen)) {
+            return true;
+        }
+        path.pop();
+    }
+    false
+}
+
+/// Rooms whose modules still use each other in a circle.
+const CIRCULAR: [&str; 3] = ["config", "engine", "simulation"];
+
+/// The modules of one folder, with all that is below each, use each other in one direction only.
+/// A folder and what is in it are one matter, so there the arrows are free.
+#[test]
+fn no_modules_use_each_other_in_a_circle() {
+    let source = Path::new(ROOT).join("src");
+    let mut files = Vec::new();
+    sources(&source, &mut files);
+    let module = |file: &Path| -> Vec<String> {
+        let parts = file.strip_prefix(&source).unwrap().with_extension("");
+        let parts = parts.iter().map(|part| part.to_str().unwrap().to_owned());
+        parts.filter(|part| part != "mod").collect()
+    };
+    let known: BTreeSet<Vec<String>> = files.iter().map(|file| module(file)).collect();
+    // By the module that holds them: which of its children use which.
+    let mut folders: BTreeMap<Vec<String>, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
+    for file in &files {
+        let from = module(file);
+        for path in paths(&from, &code(file)) {
+            let to = (0..=path.len()).rev().map(|end| &path[..end]).find(|to| known.contains(*to));
+            let Some(to) = to else { continue };
+            let common = from.iter().zip(to).take_while(|(a, b)| a == b).count();
+            if let (Some(user), Some(used)) = (from.get(common), to.get(common)) {
+                let edges = folders.entry(from[..common].to_vec()).or_default();
+                edges.entry(user.clone()).or_default().insert(used.clone());
+            }
+        }
+    }
+    assert!(folders.len() > 5, "few folders: {:?}", folders.keys());
+    let mut found = Vec::new();
+    for (folder, edges) in &folders {
+        if folder.first().is_some_and(|room| CIRCULAR.contains(&room.as_str())) {
+            continue;
+        }
+        for start in edges.keys() {
+            let mut path = vec![start.clone()];
+            if circle(start, &mut path, edges, &mut BTreeSet::new())
+                && path.iter().min() == Some(start)
+            {
+                found.push(format!("src/{}: {}", folder.join("/"), path.join(" -> ")));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{VERSION, millis};
+use crate::text::harmless;
 
 /// What a test point came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -157,7 +158,7 @@ impl Point {
         let mut failed = self.failed_checks();
         let CheckPoint { name, found, .. } = failed.next()?;
         let found = found.as_ref().map_or(String::new(), |it| format!("; found: {it}"));
-        Some(one_line(&match failed.count() {
+        Some(harmless(&match failed.count() {
             0 => format!("expected: {name}{found}"),
             more => format!("expected: {name}{found} (and {more} more)"),
         }))
@@ -173,7 +174,7 @@ impl Point {
     /// that did not hold.
     #[must_use]
     pub(crate) fn message(&self) -> String {
-        let why = self.why.as_deref().map(one_line).or_else(|| self.said_by_checks());
+        let why = self.why.as_deref().map(harmless).or_else(|| self.said_by_checks());
         match (self.outcome, why) {
             (Outcome::NotRun, Some(why)) => format!("not run: {why}"),
             (Outcome::NotRun, None) => "not run".to_owned(),
@@ -191,10 +192,6 @@ impl Point {
         }
         self
     }
-}
-
-fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 impl Suite {
@@ -262,7 +259,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_message_is_one_line() {
+    fn the_message_is_harmless() {
         let mut failed = point("test.a", Outcome::Failed);
         assert_eq!(failed.message(), "not as expected");
         failed.checks = vec![check("b", None), check("c", Some("d\ne"))];

@@ -14,11 +14,9 @@
 //! under a hard limit that is lower than the marks; what such units put into sessions of their
 //! own is found in the sweep at the end of the run.
 
-use super::{privilege, proc};
+use super::os::limits::{self, LOCKS};
+use super::os::proc;
 use crate::graph::UnitId;
-
-/// `RLIMIT_LOCKS`, the same on every machine but mips, sparc and alpha.
-pub(super) const LOCKS: u32 = 10;
 
 /// The marks of one run.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +31,7 @@ impl Birthmarks {
     /// Marks that no other trc on this machine is likely to use: the trc within a unit of trc
     /// marks its own units. `chance` is any number that differs from run to run.
     pub(super) fn new(chance: u64) -> Self {
-        let hard = privilege::hard_limit(LOCKS).unwrap_or(0);
+        let hard = limits::hard(LOCKS).unwrap_or(0);
         // 2^62 and up, with room for a million units: below RLIM_INFINITY, above any real limit.
         let first = 1 << 62 | (chance >> 23) << 20;
         Self { first: Some(first).filter(|first| *first < hard - hard.min(1 << 20)), hard }

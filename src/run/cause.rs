@@ -4,7 +4,7 @@ use std::path::Path;
 
 use nix::unistd::geteuid;
 
-use super::privilege;
+use super::prepare::privilege;
 use super::spawn::{Failure, Hold};
 use crate::config::{Unit, endings};
 use crate::engine::SpawnStage;

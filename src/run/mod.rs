@@ -4,42 +4,23 @@
 mod birthmark;
 pub(crate) mod capture;
 mod cause;
-mod census;
-mod cgroup;
 mod check;
-mod child;
-mod envfile;
-mod environment;
-mod identity;
 pub(crate) mod journal;
 mod judge;
-pub(crate) mod localtime;
-mod memory;
 mod notify;
 mod oom;
+pub(crate) mod os;
 mod prepare;
-mod private;
-mod privilege;
 mod probe;
-mod proc;
-mod processes;
-mod reopen;
 mod report;
-mod rights;
-mod secret;
 mod sender;
-mod signals;
 mod spawn;
 mod strangers;
 pub(crate) mod stream;
 mod supervisor;
-mod syscall;
-mod terminal;
 mod termination;
 mod testing;
 mod trial;
-mod trusted;
-mod users;
 
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
 use std::io::Write;
@@ -51,11 +32,11 @@ use crate::graph::Graph;
 use crate::report::Live;
 use crate::status;
 use crate::words::Observed;
-use environment::Environment;
 use journal::Journal;
-use prepare::LazyShell;
+use os::localtime;
+use os::signals::Signals;
+use prepare::{Environment, LazyShell};
 use report::Reporter;
-use signals::Signals;
 use supervisor::Supervisor;
 
 /// The arguments as C has them.
@@ -81,7 +62,7 @@ fn life(arguments: Vec<OsString>) -> u8 {
     std::panic::set_hook(Box::new(|info| {
         let _ = writeln!(std::io::stderr(), "trc: this is a bug in trc, please report it: {info}");
     }));
-    stream::guard_standard_fds();
+    os::guard::guard_standard_fds();
     // First of all: PID 1 is sent nothing that it has no handler for, and a stop that
     // comes while the configuration is read must not be lost.
     let environment: config::Environment = std::env::vars_os().collect();
@@ -133,7 +114,7 @@ fn life(arguments: Vec<OsString>) -> u8 {
         return print(&testing::listing(&graph));
     }
     if !graph.transparent {
-        stream::keep_from_units();
+        os::guard::keep_from_units();
     }
     supervise(loaded, graph, signals, base, shell)
 }

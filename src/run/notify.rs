@@ -18,9 +18,10 @@ use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, UnixAddr, bind, getsockname, setsockopt, socket, sockopt,
 };
 
-use super::private::{self, Owner};
-use super::rights::{Guarded, Head, Sender};
+use super::os::private::{self, Owner};
+use super::os::rights::{Guarded, Head, Sender};
 use crate::engine::Notice;
+use crate::text::harmless;
 
 /// No message is longer, in bytes; systemd takes as much.
 const LONGEST: usize = 4096;
@@ -178,8 +179,7 @@ fn field((name, value): (&str, &str)) -> Option<Field> {
             Notice::MainPid(pid.filter(|pid| *pid > 1)?)
         }
         ("STATUS", status) => {
-            let shown = status.chars().map(|c| if c.is_control() { ' ' } else { c });
-            return Some(Field::Status(shown.take(STATUS).collect()));
+            return Some(Field::Status(harmless(status).chars().take(STATUS).collect()));
         }
         ("ERRNO", errno) => {
             let errno = i32::try_from(number(errno)?).ok()?;

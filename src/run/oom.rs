@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use super::cgroup;
+use super::os::cgroup;
 
 /// The counter as it was when the run began, and as it was seen last.
 pub(super) struct Watch {

@@ -3,7 +3,7 @@
 use log::Level;
 
 use super::journal::Journal;
-use super::localtime::CLOCK;
+use super::os::localtime::CLOCK;
 use crate::config::{Diagnostic, Severity};
 use crate::engine::Fact;
 use crate::graph::{Graph, UnitId};

@@ -1,8 +1,8 @@
 //! Who sent a signal.
 
-use super::processes;
-use super::signals::Received;
-use super::users::Users;
+use super::os::signals::Received;
+use super::os::users::Users;
+use super::os::{kin, processes};
 use crate::engine::Sender;
 use crate::graph::UnitId;
 
@@ -15,7 +15,7 @@ use crate::graph::UnitId;
 pub(super) fn find(received: &Received, unit_of: &dyn Fn(i32) -> Option<UnitId>) -> Sender {
     let Received { pid, uid, .. } = *received;
     let own = nix::unistd::getpid().as_raw();
-    let line = if pid == 0 { None } else { processes::ancestry(pid) };
+    let line = if pid == 0 { None } else { kin::ancestry(pid) };
     let descends = line.as_ref().map_or(own == 1, |line| line.contains(&own));
     let outside = pid == 0 || (pid != own && !descends);
     let unit = line.iter().flatten().find_map(|pid| unit_of(*pid));

@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::proc::Stat;
-use super::processes;
+use super::os::proc::Stat;
+use super::os::{children, kin};
 
 /// The children of trc that it did not start; `None` if they cannot be listed. `own` are the
 /// processes that trc has started and not reaped.
 pub(super) fn all<Child>(own: &BTreeMap<i32, Child>) -> Option<Vec<i32>> {
-    let mut pids = processes::children()?;
+    let mut pids = kin::children()?;
     pids.retain(|pid| !own.contains_key(pid));
     Some(pids)
 }
@@ -47,7 +47,7 @@ impl Strangers {
         if !self.ended.contains(&pid) || !self.pids.iter().all(lives) {
             // For a process that exits alone, as most do, it is not worth asking for the others.
             self.ended = if self.listed {
-                own.keys().copied().filter(|pid| processes::has_ended(*pid)).collect()
+                own.keys().copied().filter(|pid| children::has_ended(*pid)).collect()
             } else {
                 BTreeSet::new()
             };

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use nix::fcntl::OFlag;
 
-use super::trusted;
+use super::os::trusted;
 
 /// Leaves it there, if the runtime has put the file there.
 pub(super) fn log(text: &str) {

@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::statfs::{PROC_SUPER_MAGIC, statfs};
 
-use super::stream::{flush_deadline, now};
-use super::trusted;
+use super::os::clock::now;
+use super::os::trusted;
+use super::stream::flush_deadline;
 use crate::config::{Diagnostic, ReportFile, ReportKind, Stage, Testing, reason};
 use crate::graph::Graph;
 use crate::report::Planned;

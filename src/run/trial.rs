@@ -7,15 +7,16 @@ use nix::errno::Errno;
 use nix::poll::PollFlags;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
-use super::capture::{self, harmless};
+use super::capture;
+use super::os::clock::now;
+use super::os::rights::Guarded;
 use super::probe::Try;
-use super::rights::Guarded;
-use super::stream::now;
 use crate::config::Pattern;
 use crate::config::expect::size;
 use crate::engine::Ending;
 use crate::graph::UnitId;
 use crate::report::{CheckPoint, Tail};
+use crate::text::harmless;
 
 /// What is kept of each of a command's streams, in bytes. What comes after that is read and
 /// forgotten.

@@ -311,15 +311,22 @@ fn label(job: &Job) -> Vec<u8> {
     text
 }
 
-/// What only tests have: `verdict pass|fail|skip [WHY…]`, to the descriptor that
-/// `TRC_VERDICT_FD` names.
-const VERDICT: &[u8] = b"verdict() {
+/// Where a test's command gives its verdict, by `TRC_VERDICT_FD`: a descriptor that every
+/// shell can name.
+pub(crate) const VERDICT_FD: i32 = 3;
+
+/// What only tests have: `verdict pass|fail|skip [WHY…]`.
+fn verdict() -> String {
+    format!(
+        "verdict() {{
     case $1 in
-        pass | fail | skip) command printf '%s\\n' \"$*\" >&3 ;;
+        pass | fail | skip) command printf '%s\\n' \"$*\" >&{VERDICT_FD} ;;
         *) command printf 'verdict: expected pass, fail or skip, found %s\\n' \"$1\" >&2; return 64 ;;
     esac
+}}
+"
+    )
 }
-";
 
 /// Everything the shell does before the script.
 fn program(
@@ -363,7 +370,7 @@ fn program(
     set("__trc_keep", if job.save { b"1" } else { b"" });
     set("__trc_body", text);
     if job.stage == Stage::Test {
-        out.extend_from_slice(VERDICT);
+        out.extend_from_slice(verdict().as_bytes());
     }
     if job.stage == Stage::Boot {
         match kind {

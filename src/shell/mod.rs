@@ -19,7 +19,7 @@ use nix::unistd::{AccessFlags, access};
 
 #[cfg(test)]
 pub(crate) use job::prepare_without_proc;
-pub(crate) use job::{Body, Errors, Job, Lines, Own, Prepared, Saved, prepare};
+pub(crate) use job::{Body, Errors, Job, Lines, Own, Prepared, Saved, VERDICT_FD, prepare};
 pub(crate) use outside::{asks_for_trace, is_withheld};
 pub(crate) use place::failed_at;
 pub(crate) use state::State;

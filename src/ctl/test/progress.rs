@@ -7,6 +7,7 @@ use super::namespace::Refusal;
 use super::session::Listener;
 use crate::config::seconds;
 use crate::report::{Event, Lacking, Point, Suite, VERSION};
+use crate::text::harmless;
 
 /// Clears the line, and lets the terminal cut what is too long for it.
 const BEGIN: &str = "\r\x1b[K\x1b[?7l";
@@ -63,7 +64,7 @@ impl Progress {
             (passed, 0) => format!("{} … ({passed} ok)", self.now),
             (passed, failed) => format!("{} … ({passed} ok, {failed} not)", self.now),
         };
-        text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+        harmless(&text)
     }
 
     /// Writes the line anew, where somebody looks at it.

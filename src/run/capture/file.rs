@@ -11,7 +11,7 @@ use memchr::{memchr, memchr_iter, memrchr};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
-use super::super::trusted::{self, Place};
+use crate::run::os::trusted::{self, Place};
 
 use crate::config::{OutputFile, reason};
 

@@ -2,9 +2,9 @@
 
 use memchr::memchr;
 
-use super::tail::harmless;
 use crate::engine::Purpose;
 use crate::regex::Regex;
+use crate::text::harmless;
 
 /// What probes look at of a line, in bytes.
 const LONGEST: usize = 64 * 1024;

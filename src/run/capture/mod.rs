@@ -14,13 +14,14 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::journal::Journal;
+use super::os::clock::now;
 use crate::journal::Source;
 pub(crate) use file::LogFile;
 use matcher::Matchers;
 pub(crate) use matcher::{Found, Matcher, Sought};
 pub use pipe::pipe;
-pub(crate) use pipe::{PIPE_SIZE, Pipe, give};
-pub(crate) use tail::{Tail, harmless};
+pub(crate) use pipe::{PIPE_SIZE, give};
+pub(crate) use tail::Tail;
 
 /// What is read at once where the output goes to a file, in bytes. Also the most
 /// that one [`Capture::readable`] takes: no unit starves the others.
@@ -292,7 +293,7 @@ impl Capture {
     pub fn finish(&mut self, journal: &Journal, deadline: Instant) -> bool {
         let mut read = true;
         loop {
-            match self.readable(journal, super::stream::now()) {
+            match self.readable(journal, now()) {
                 Progress::Ended => break,
                 Progress::Held if !journal.wait_writable(deadline) => {
                     read = false;
@@ -302,7 +303,7 @@ impl Capture {
                 Progress::Drained if !self.has_more() => break,
                 Progress::Held | Progress::More | Progress::Drained => {}
             }
-            if super::stream::now() >= deadline {
+            if now() >= deadline {
                 break;
             }
         }

@@ -2,6 +2,8 @@
 
 use memchr::memchr;
 
+use crate::text::harmless;
+
 /// What is kept, in bytes.
 const SIZE: usize = 2 * 1024;
 /// What is shown of it.
@@ -53,12 +55,6 @@ impl Tail {
         let skipped = lines.len().saturating_sub(LINES);
         lines[skipped..].iter().map(|line| harmless(&String::from_utf8_lossy(line))).collect()
     }
-}
-
-/// For a line of trc's own, and for a variable: no control characters, which could
-/// forge a line or end the variable.
-pub(crate) fn harmless(line: &str) -> String {
-    line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ const CLOCK: Clock = Clock {
 const PREFIX: &str = "2017-03-16 21:40:50 trc [web/15]: ";
 
 fn start() -> Instant {
-    crate::run::stream::now()
+    crate::run::os::clock::now()
 }
 
 fn journal(to: &impl AsFd) -> Journal {
@@ -31,7 +31,7 @@ fn journal(to: &impl AsFd) -> Journal {
 
 /// A capture and the unit's end of it.
 fn capture() -> (Capture, File) {
-    let Pipe { read, write } = pipe(None).unwrap();
+    let crate::run::os::pipe::Pipe { read, write } = pipe(None).unwrap();
     (Capture::new(read, Source::new("async", "web", 15, Side::Out)), File::from(write))
 }
 

@@ -4,10 +4,10 @@ use nix::sys::prctl::get_no_new_privs;
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::geteuid;
 
-use super::super::cgroup;
-use super::super::proc::Status;
 use crate::config::expect::size;
 use crate::config::privilege::CAPABILITIES;
+use crate::run::os::cgroup;
+use crate::run::os::proc::Status;
 use crate::words::some;
 
 /// Whether `no_new_privs` is set, as docker's `--security-opt no-new-privileges` does it;

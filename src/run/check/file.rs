@@ -5,12 +5,12 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
-use super::super::secret::look_into;
-use super::super::users::Users;
 use super::all_of;
 use crate::config::expect::size;
 use crate::config::{FileCheck, reason};
 use crate::report::excerpt;
+use crate::run::os::file::look_into;
+use crate::run::os::users::Users;
 
 /// No longer file is looked into, in bytes: a regular expression takes a tenth of a second for
 /// so much, in which PID 1 does nothing else.

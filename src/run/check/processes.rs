@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::super::proc::{self, Stat, Status};
-use super::super::processes::command;
-use super::super::users::Users;
 use super::all_of;
 use crate::config::{Needle, Pattern, reason};
+use crate::run::os::proc::{self, Stat, Status};
+use crate::run::os::processes::command;
+use crate::run::os::users::Users;
+use crate::text::harmless;
 use crate::words::some;
 
 /// What a process is known by.
@@ -168,8 +169,7 @@ fn instead(needle: &Needle, all: &[Process]) -> String {
 }
 
 fn plain(name: &[u8]) -> String {
-    let name = String::from_utf8_lossy(name);
-    name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    harmless(&String::from_utf8_lossy(name))
 }
 
 #[cfg(test)]

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
-use super::super::proc::{self, Stat, Status};
-use super::super::processes::below;
 use super::Unmet;
 use crate::config::expect::size;
 use crate::config::reason;
+use crate::run::os::kin::below;
+use crate::run::os::proc::{self, Stat, Status};
+use crate::run::os::usage::Usage;
 use crate::words::some;
 
 /// All processes in sight at one moment.
@@ -28,38 +29,6 @@ impl Processes {
             stat.lives() && (pid == main || stat.group == group || below.contains(&pid))
         };
         self.0.iter().filter(|(pid, stat)| is_its(**pid, stat)).map(|(pid, _)| *pid).collect()
-    }
-}
-
-/// What processes have used that have ended, each with those that it had waited for: wait4(2).
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub(crate) struct Usage {
-    /// CPU time of all of them.
-    pub cpu: Duration,
-    /// The most resident memory that one of them has ever had, in bytes; before it was executed
-    /// a process has trc's.
-    pub peak: u64,
-}
-
-impl Usage {
-    /// One more process has ended.
-    pub(crate) fn add(&mut self, other: Self) {
-        self.cpu = self.cpu.saturating_add(other.cpu);
-        self.peak = self.peak.max(other.peak);
-    }
-}
-
-impl From<&libc::rusage> for Usage {
-    fn from(used: &libc::rusage) -> Self {
-        let time = |time: libc::timeval| {
-            let seconds = Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or(0));
-            seconds + Duration::from_micros(u64::try_from(time.tv_usec).unwrap_or(0))
-        };
-        Self {
-            cpu: time(used.ru_utime).saturating_add(time(used.ru_stime)),
-            // getrusage(2) has it in KiB.
-            peak: u64::try_from(used.ru_maxrss).unwrap_or(0).saturating_mul(1024),
-        }
     }
 }
 

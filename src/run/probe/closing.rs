@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, Shutdown, recv, shutdown};
 
-use super::super::rights::Guarded;
 use super::message::Message;
+use crate::run::os::rights::Guarded;
 
 /// How long a server has to close its side. A mail server may greet only after it has looked
 /// its client's name up.

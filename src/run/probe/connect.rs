@@ -10,8 +10,8 @@ use nix::sys::socket::{
     getpeername, getsockname, getsockopt, socket, sockopt,
 };
 
-use super::super::rights::Guarded;
 use super::Failure;
+use crate::run::os::rights::Guarded;
 
 /// How far a connection is.
 pub(super) enum Connected {

@@ -8,12 +8,12 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::Signal;
-use nix::unistd::{ForkResult, pipe2};
+use nix::unistd::ForkResult;
 
-use super::super::processes;
-use super::super::supervisor::is_ready;
+use crate::run::os::fd::is_ready;
+use crate::run::os::pipe::Pipe;
+use crate::run::os::processes;
 
 /// How many addresses of a name are tried.
 const MOST: usize = 16;
@@ -36,8 +36,7 @@ impl Resolver {
     /// # Errors
     /// Why there is no child.
     pub(super) fn begin(host: &str, port: u16) -> nix::Result<Self> {
-        let (answer, to) = pipe2(OFlag::O_CLOEXEC)?;
-        fcntl(&answer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        let Pipe { read: answer, write: to } = Pipe::new()?;
         // SAFETY: trc has one thread, so the child may do whatever it likes.
         #[expect(clippy::disallowed_methods, reason = "this is the room that starts processes")]
         match unsafe { nix::unistd::fork() }? {

@@ -6,7 +6,6 @@
 //! the kernel takes, queues a bounded amount of the rest and drops whole lines
 //! beyond that, counted ([`queue`]).
 
-pub(crate) mod guard;
 mod queue;
 mod stall;
 mod way;
@@ -18,11 +17,11 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-pub(crate) use guard::{guard_standard_fds, keep_from_units};
 pub(crate) use queue::{Dropped, Kind, Stream};
 use way::Way;
 
 use crate::journal::Side;
+use crate::run::os::clock::now;
 
 /// What a stream queues of units' output, in bytes, for a reader that is stuck.
 pub(crate) const BUFFER: usize = 256 * 1024;
@@ -132,11 +131,6 @@ impl Streams {
             stream.finish(deadline);
         }
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "run/ reads the clock")]
-pub(crate) fn now() -> Instant {
-    Instant::now()
 }
 
 /// When the last flush ends at the latest, if it begins now.

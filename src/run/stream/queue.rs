@@ -15,6 +15,7 @@ use nix::unistd::Pid;
 use super::stall::Stall;
 use super::way::Way;
 use super::{BUFFER, HIGH_WATER, RESERVE, wait};
+use crate::run::os::clock::now;
 
 /// No more is queued, in bytes, however alive the reader is: some times what one read of a
 /// unit's output becomes with a prefix to each line. What is read although there is no room, as
@@ -320,7 +321,7 @@ impl Stream {
     /// Waits a moment for the child to write what it has.
     pub fn await_child(&self, deadline: Instant) {
         if let Way::Child(socket, _) = &self.way {
-            let soon = super::now() + super::LOOK;
+            let soon = now() + super::LOOK;
             wait(&[Arc::clone(socket)], PollFlags::POLLIN, soon.min(deadline));
         }
     }
@@ -350,7 +351,7 @@ impl Stream {
             let socket = [Arc::clone(socket)];
             let mut backlog = self.way.backlog();
             let mut gone = false;
-            while !gone && super::now() < deadline {
+            while !gone && now() < deadline {
                 gone = wait(&socket, PollFlags::empty(), deadline);
                 let left = self.way.backlog();
                 if left == backlog {
@@ -360,7 +361,7 @@ impl Stream {
             }
             if !gone {
                 let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
-                gone = wait(&socket, PollFlags::empty(), super::now() + super::FLUSH_FOR);
+                gone = wait(&socket, PollFlags::empty(), now() + super::FLUSH_FOR);
             }
             // It has closed everything, and is about to be no more: nothing outlives trc.
             if gone {

@@ -7,16 +7,15 @@ use std::os::unix::net::UnixStream;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::unistd::pipe2;
 
 use super::way::Way;
 use super::*;
+use crate::run::os::pipe::Pipe;
 
 /// A pipe as a container engine gives it: blocking at trc's end. The reader's end
 /// is the test's own, and non-blocking.
 fn blocking_pipe() -> (OwnedFd, OwnedFd) {
-    let (read, write) = pipe2(OFlag::O_CLOEXEC).unwrap();
-    fcntl(&read, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+    let Pipe { read, write } = Pipe::new().unwrap();
     (read, write)
 }
 
@@ -151,7 +150,7 @@ fn the_last_resort_is_a_child_that_writes_all_and_ends() {
     let pid = nix::unistd::Pid::from_raw(stream.writer_pid().unwrap());
     let deadline = start() + Duration::from_mins(1);
     stream.finish(deadline);
-    assert!(super::now() < deadline, "its end was seen");
+    assert!(now() < deadline, "its end was seen");
     let gone = Err(Errno::ECHILD);
     assert_eq!(nix::sys::wait::waitpid(pid, None), gone, "it was waited for");
     assert!(read_to_end(read) == sent);
@@ -369,35 +368,6 @@ fn waiting_for_room_ends_in_time() {
     let pending: Vec<_> = stream.wants_write().into_iter().collect();
     assert!(!wait_writable(&pending, start()));
     assert!(!wait_writable(&[], start() + Duration::from_mins(1)), "nothing to wait for");
-}
-
-#[test]
-fn closed_standard_descriptors_are_opened_to_null() {
-    // In a child, for the test's own descriptors are others' too.
-    // SAFETY: the child makes system calls only.
-    #[expect(clippy::disallowed_methods, reason = "a test of what only a process can show")]
-    let forked = unsafe { nix::unistd::fork() }.unwrap();
-    match forked {
-        nix::unistd::ForkResult::Child => {
-            // SAFETY: as above.
-            unsafe {
-                libc::close(0);
-                libc::close(2);
-                guard_standard_fds();
-                let mut null = std::mem::zeroed::<libc::stat>();
-                libc::stat(c"/dev/null".as_ptr(), &raw mut null);
-                let is_null = |fd| {
-                    let mut stat = std::mem::zeroed::<libc::stat>();
-                    libc::fstat(fd, &raw mut stat) == 0 && stat.st_rdev == null.st_rdev
-                };
-                libc::_exit(i32::from(!(is_null(0) && is_null(2))));
-            }
-        }
-        nix::unistd::ForkResult::Parent { child } => {
-            let status = nix::sys::wait::waitpid(child, None).unwrap();
-            assert_eq!(status, nix::sys::wait::WaitStatus::Exited(child, 0));
-        }
-    }
 }
 
 #[test]

@@ -4,11 +4,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::super::testing::Report;
-use super::{Supervisor, flush_deadline, now};
+use super::{Supervisor, flush_deadline};
 use crate::config::{ReportKind, Stage, seconds};
 use crate::engine::{Cause, Ended, Ending, Finding, How, Lack, Late, Stopped, TestEnd};
 use crate::graph::{UnitId, points};
 use crate::report::{self, CheckPoint, Kind, Outcome, Point, Suite};
+use crate::run::os::clock::now;
 use crate::words::reason;
 
 /// The name of the suite in reports.

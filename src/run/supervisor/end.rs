@@ -5,11 +5,13 @@ use std::time::{Duration, Instant};
 
 use super::super::capture::Capture;
 use super::super::stream::FLUSH_FOR;
-use super::super::{private, processes, termination};
-use super::wait::is_ready;
-use super::{Supervisor, flush_deadline, now};
+use super::super::termination;
+use super::{Supervisor, flush_deadline};
 use crate::engine::{Event, Reason};
 use crate::graph::UnitId;
+use crate::run::os::clock::now;
+use crate::run::os::fd::{is_ready, pidfd};
+use crate::run::os::{children, kin, private, processes};
 use crate::signal::Signal;
 use crate::words::{self, Observed, Why};
 
@@ -34,7 +36,7 @@ impl Supervisor {
     /// Sends a signal to whatever is left, and waits for its end.
     pub(super) fn sweep(&mut self, signal: Signal) {
         if std::process::id() == 1 && processes::signal(-1, 0) {
-            self.foreign = processes::foreign();
+            self.foreign = kin::outsiders().into_iter().filter_map(|pid| pidfd(pid).ok()).collect();
         }
         if self.nothing_left() {
             self.events.push_back(Event::NothingLeft);
@@ -64,8 +66,7 @@ impl Supervisor {
     pub(super) fn sweep_over(&mut self) {
         self.sweeping = None;
         if !self.nothing_left() {
-            let everybody = std::process::id() == 1;
-            let mut left = if everybody { processes::all() } else { processes::descendants() };
+            let mut left = kin::in_care();
             let writers = self.writers();
             left.retain(|pid| !writers.contains(pid));
             self.survivors = processes::living(left);
@@ -85,9 +86,9 @@ impl Supervisor {
         }
         self.foreign.retain(|fd| !is_ready(fd.as_fd()));
         let children = if writers.is_empty() {
-            processes::has_children()
+            children::has_children()
         } else {
-            processes::descendants().iter().any(|pid| !writers.contains(pid))
+            kin::descendants().iter().any(|pid| !writers.contains(pid))
         };
         !children && self.foreign.is_empty()
     }
@@ -188,7 +189,7 @@ impl Supervisor {
         processes::signal_all(libc::SIGKILL, &self.writers());
         self.outlive(patience);
         self.sweeping = None;
-        if self.nothing_left() { Vec::new() } else { processes::living(processes::descendants()) }
+        if self.nothing_left() { Vec::new() } else { processes::living(kin::descendants()) }
     }
 
     /// Whether something is left that KILL may still end: what has survived it in the sweep
@@ -200,7 +201,7 @@ impl Supervisor {
         if self.survivors.is_empty() {
             return true;
         }
-        let mut left = processes::living(processes::descendants());
+        let mut left = processes::living(kin::descendants());
         left.retain(|pid| !self.survivors.contains(pid) && !self.writers().contains(pid));
         !left.is_empty()
     }

@@ -1,10 +1,10 @@
 //! Job control: units that were stopped, and who may continue them.
 
-use super::super::processes;
 use super::{Child, Role, Supervisor};
 use crate::config::Stage;
 use crate::engine::Event;
 use crate::graph::UnitId;
+use crate::run::os::processes;
 use crate::words::Observed;
 
 impl Supervisor {

@@ -7,13 +7,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::census;
-use super::super::proc::{self, Stat};
-use super::super::processes;
 use super::super::strangers;
 use super::Supervisor;
 use crate::engine::{Ending, Event, Left, Target, Told};
 use crate::graph::UnitId;
+use crate::run::os::proc::{self, Stat};
+use crate::run::os::{kin, processes};
 use crate::signal::Signal;
 use crate::words::Observed;
 
@@ -135,7 +134,7 @@ impl Supervisor {
         let roots: Vec<i32> =
             all.iter().filter(|(pid, stat)| is_its(**pid, stat)).map(|(pid, _)| *pid).collect();
         let parents = || all.iter().map(|(pid, stat)| (*pid, stat.parent));
-        let below = processes::below_all(&roots, parents());
+        let below = kin::below_all(&roots, parents());
         let members: BTreeSet<i32> = roots.into_iter().chain(below).collect();
         all.retain(|pid, stat| members.contains(pid) && stat.lives());
         all
@@ -165,9 +164,9 @@ impl Supervisor {
         let adopted: BTreeSet<i32> = strangers.iter().copied().filter(is_its).collect();
         let held = &mut self.units[id.0];
         held.adopted = adopted;
-        let own = census::session(0);
+        let own = processes::session(0);
         let escaped = |pid: &i32| {
-            let session = census::session(*pid);
+            let session = processes::session(*pid);
             session != own && session != held.group
         };
         if held.adopted.iter().any(escaped) {

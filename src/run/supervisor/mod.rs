@@ -24,35 +24,32 @@ use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::Instant;
 
 use super::birthmark::Birthmarks;
 use super::capture::{Capture, LogFile};
-use super::environment::Environment;
 use super::notify::Socket;
 use super::oom as oom_killer;
-use super::prepare::{LazyShell, Surroundings};
+use super::prepare::{Environment, LazyShell, Surroundings};
 use super::probe::file::Stamp;
 use super::probe::{Closings, Try};
 use super::report::Reporter;
-use super::signals::Signals;
 use super::spawn::Hold;
 use super::strangers::Strangers;
 use super::stream::flush_deadline;
-use super::terminal::Terminal;
 use super::trial::Trial;
-use super::{memory, processes};
 use crate::config::{Config, Loaded, Stage, Then};
 use crate::engine::{Action, Engine, Event, Fact, Purpose};
 use crate::graph::{Graph, UnitId};
+use crate::run::os::clock::now;
+use crate::run::os::signals::Signals;
+use crate::run::os::terminal::Terminal;
+use crate::run::os::{children, memory, processes};
 use crate::shell::{Saved, State};
 use crate::signal::Signal;
 use crate::words::Observed;
 use clock::Clock;
 use lines::Lines;
 use testing::Notes;
-
-pub(super) use wait::is_ready;
 
 /// What a child is to trc.
 #[derive(Clone, Copy)]
@@ -180,7 +177,7 @@ impl Supervisor {
         base: Environment,
         shell: LazyShell,
     ) -> Self {
-        if let Err(why) = processes::become_subreaper() {
+        if let Err(why) = children::become_subreaper() {
             reporter.observed(&graph, &Observed::NoSubreaper(why.desc()));
         }
         let graph = Rc::new(graph);
@@ -355,11 +352,6 @@ impl Supervisor {
         };
         self.events.push_back(event);
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the one clock of the run")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 /// A number that differs from run to run, and between containers that start together.

@@ -1,16 +1,15 @@
 //! What units say of themselves: who may say it, and what becomes of it.
 
-use std::os::fd::{FromRawFd, OwnedFd};
-
-use nix::errno::Errno;
 use nix::unistd::{Pid, geteuid, getpgid};
 
 use super::super::notify::{Field, Message};
-use super::super::{processes, rights};
-use super::{Child, Role, Supervisor, now};
+use super::{Child, Role, Supervisor};
 use crate::config::Probe;
 use crate::engine::{Event, Notice};
 use crate::graph::UnitId;
+use crate::run::os::clock::now;
+use crate::run::os::fd::pidfd;
+use crate::run::os::{kin, processes, rights};
 use crate::words::Observed;
 
 /// How many messages of a unit are taken in at once: a flood starves nobody. Whose one is may
@@ -100,7 +99,7 @@ impl Supervisor {
         if held.pid == Some(message.pid) {
             return true;
         }
-        match processes::ancestry(message.pid) {
+        match kin::ancestry(message.pid) {
             Some(ancestry) => self.belongs(id, message.pid, &ancestry),
             None => self.is_its_own_user(id, message.uid),
         }
@@ -133,7 +132,7 @@ impl Supervisor {
     /// A unit's main process is another from now on, if it may be.
     fn hand_over(&mut self, id: UnitId, pid: i32) -> bool {
         let Some(old) = self.units[id.0].pid.filter(|old| *old != pid) else { return false };
-        let ancestry = processes::ancestry(pid).unwrap_or_default();
+        let ancestry = kin::ancestry(pid).unwrap_or_default();
         if ancestry.is_empty() || self.children.contains_key(&pid) {
             return false;
         }
@@ -167,14 +166,5 @@ impl Supervisor {
             self.ended(pid, crate::engine::Ending::Code(0));
             self.feed();
         }
-    }
-}
-
-/// A descriptor that becomes readable when a process ends: `pidfd_open(2)`.
-fn pidfd(pid: i32) -> nix::Result<OwnedFd> {
-    // SAFETY: the result is a new descriptor of ours, close-on-exec.
-    unsafe {
-        let fd = Errno::result(libc::syscall(libc::SYS_pidfd_open, pid, 0))?;
-        Ok(OwnedFd::from_raw_fd(i32::try_from(fd).map_err(|_| Errno::EBADF)?))
     }
 }

@@ -1,11 +1,11 @@
 //! What the kernel's OOM killer has killed beside the main processes of units, whose ends are told
 //! anyway: a database's worker that is gone is a failure that nobody else may mention.
 
-use super::super::proc::{self, Stat, Status};
-use super::super::{census, processes};
 use super::Supervisor;
 use crate::engine::Event;
 use crate::graph::UnitId;
+use crate::run::os::proc::{self, Stat, Status};
+use crate::run::os::processes;
 use crate::words::{self, Observed, OomVictim};
 
 impl Supervisor {
@@ -45,7 +45,7 @@ impl Supervisor {
         const ANCESTORS: usize = 64;
         let by =
             |is: &dyn Fn(&super::Held) -> bool| self.graph.ids().find(|id| is(&self.units[id.0]));
-        let group = census::group(pid);
+        let group = processes::group(pid);
         if let Some(id) = group.and_then(|group| by(&|held| held.group == Some(group))) {
             return Some(id);
         }

@@ -5,18 +5,21 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use super::super::capture::{self, Capture, Found, Matcher, Sought};
 use super::super::prepare::Problem;
 use super::super::probe::{Failure, Over, Try, Verdict, file};
 use super::super::spawn::{self, Launch};
-use super::super::{prepare, processes};
-use super::{Role, Supervisor, now};
+use super::{Role, Supervisor};
 use crate::config::{self, Template, Unit, seconds};
 use crate::engine::{Ending, Event, Notice, Outcome, Purpose, is_scarce};
 use crate::graph::UnitId;
 use crate::journal::Side;
+use crate::run::os::clock::now;
+use crate::run::os::fd::null;
+use crate::run::os::pipe::Pipe;
+use crate::run::os::processes;
+use crate::text::harmless;
 use crate::words::{self, Observed};
 
 /// What is kept of what a probe's command says, in bytes.
@@ -76,8 +79,7 @@ impl Command {
     fn last_line(&self) -> String {
         let text = String::from_utf8_lossy(&self.tail);
         let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty());
-        let line = line.unwrap_or("").chars();
-        line.map(|c| if c.is_control() { ' ' } else { c }).collect()
+        harmless(line.unwrap_or(""))
     }
 
     fn verdict(&self, ending: Ending) -> Verdict {
@@ -125,9 +127,8 @@ impl Supervisor {
         let unit = &graph.node(id).unit;
         let mut launch: Launch =
             self.surroundings(None).command(unit, command, self.units[id.0].pid)?;
-        let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
-        fcntl(&read, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        launch.streams[0] = Some(prepare::null(false)?);
+        let Pipe { read, write } = Pipe::new()?;
+        launch.streams[0] = Some(null(false)?);
         let again = write.try_clone();
         launch.streams[1] =
             Some(again.map_err(|error| Problem::kernel("cannot create its pipes", &error))?);
@@ -443,8 +444,7 @@ impl Supervisor {
     ) -> nix::Result<()> {
         self.units[id.0].readiness = None;
         if let Some((config::Probe::Fd(number), _)) = find(unit, Purpose::Ready) {
-            let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
-            fcntl(&read, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+            let Pipe { read, write } = Pipe::new()?;
             // So that it can open it by its name.
             capture::give(&write, launch.owner());
             launch.descriptors.push((write, *number));

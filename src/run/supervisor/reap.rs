@@ -2,11 +2,13 @@
 
 use std::ffi::OsString;
 
-use super::super::environment::Environment;
-use super::super::processes::{self, Change};
-use super::{Child, Role, Supervisor, now};
+use super::super::prepare::Environment;
+use super::{Child, Role, Supervisor};
 use crate::engine::{Ending, Event, Left};
 use crate::graph::UnitId;
+use crate::run::os::children::{self, Change};
+use crate::run::os::clock::now;
+use crate::run::os::processes;
 use crate::shell::{Saved, State};
 use crate::signal::Signal;
 use crate::words::Observed;
@@ -21,14 +23,14 @@ impl Supervisor {
         let mut reaped = false;
         self.strangers.forget();
         let victim = self.oom_victim;
-        while let Some(pid) = processes::peek() {
+        while let Some(pid) = children::peek() {
             reaped = true;
             self.drain_signals();
             // Whoever has sent something is known for as long as it was not reaped.
             self.read_all_notices();
             self.feed();
             let unit = self.whose(pid);
-            match processes::reap(pid) {
+            match children::reap(pid) {
                 Some((Change::Ended(ending), used)) => {
                     self.suite.used(unit, used);
                     self.ended(pid, ending);

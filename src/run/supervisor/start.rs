@@ -11,15 +11,16 @@ use super::super::capture::{self, Capture, LogFile, Matcher};
 use super::super::cause;
 use super::super::notify::Socket;
 use super::super::prepare::{self, Problem, Ready, Surroundings};
-use super::super::private::Owner;
-use super::super::reopen;
 use super::super::spawn::{self, Ids, Launch, Pace, read_progress};
-use super::wait::is_ready;
-use super::{Child, Role, Supervisor, now};
+use super::{Child, Role, Supervisor};
 use crate::config::{Output, Placed, Probe, Stage, Unit, reason};
 use crate::engine::{Event, SpawnStage, is_scarce};
 use crate::graph::UnitId;
 use crate::journal::{Side, Source};
+use crate::run::os::clock::now;
+use crate::run::os::fd::{is_ready, null};
+use crate::run::os::private::Owner;
+use crate::run::os::reopen;
 use crate::words::{self, Observed};
 
 /// How many outputs of earlier starts of a unit are kept until they were read to their ends.
@@ -230,8 +231,8 @@ impl Supervisor {
                 }
             }
             Output::Null => {
-                launch.streams[1] = Some(prepare::null(true)?);
-                launch.streams[2] = Some(prepare::null(true)?);
+                launch.streams[1] = Some(null(true)?);
+                launch.streams[2] = Some(null(true)?);
             }
             Output::Prefix if unit.output_file.is_some() => {
                 // One pipe for both, for they have one order.
@@ -354,7 +355,7 @@ impl Supervisor {
             .command(unit, words, Some(pid))
             .map_err(|problem| problem.why)?;
         let words_of = |errno: Errno| errno.desc().to_owned();
-        launch.streams[0] = Some(prepare::null(false).map_err(words_of)?);
+        launch.streams[0] = Some(null(false).map_err(words_of)?);
         // What it says is the unit's, and goes where the unit's own output goes.
         let file = self.output_file(id, unit).map_err(|_| "trc cannot open its output")?;
         let pipes = self.streams(unit, &mut launch).map_err(words_of)?;

@@ -4,20 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::super::capture::{Capture, harmless};
-use super::super::check::resources::Usage;
-use super::super::localtime::CLOCK;
-use super::super::proc::{self, Stat, Status};
+use super::super::capture::Capture;
 use super::super::testing::Report;
 use super::super::trial::Tried;
-use super::super::{census, processes};
-use super::{Child, Role, Supervisor, now};
+use super::{Child, Role, Supervisor};
 use crate::config::expect::size;
 use crate::config::{Check, FaultKind, Found, Leaves, Stage, State};
 use crate::engine::{Ended, Event, Fact, How, Late, Left, TestEnd};
 use crate::graph::{Graph, UnitId};
 use crate::report::{CheckPoint, Kind, Live, Outcome, Point, Suite, Tail};
+use crate::run::os::clock::now;
+use crate::run::os::localtime::CLOCK;
+use crate::run::os::proc::{self, Stat, Status};
+use crate::run::os::usage::Usage;
+use crate::run::os::{kin, processes};
 use crate::signal::Signal;
+use crate::text::harmless;
 use crate::words::reason;
 
 /// How many processes are named where there may be thousands.
@@ -183,7 +185,7 @@ impl Supervisor {
         if let Some(Child { role: Role::Unit(id), .. }) = self.children.get(&pid) {
             return Some(*id);
         }
-        let group = census::group(pid)?;
+        let group = processes::group(pid)?;
         self.graph.ids().find(|id| self.units[id.0].group == Some(group))
     }
 
@@ -409,9 +411,9 @@ impl Supervisor {
 
     /// Looks for processes that have ended and whose parents don't wait for them.
     pub(super) fn inspect(&mut self) {
-        let mut found = census::zombies();
+        let mut found = kin::zombies();
         found.retain(|pid| {
-            !census::group(*pid).is_some_and(|group| self.suite.groups.contains(&group))
+            !processes::group(*pid).is_some_and(|group| self.suite.groups.contains(&group))
         });
         let lasting: Vec<i32> =
             found.iter().filter(|pid| self.suite.zombies.contains(pid)).copied().collect();
@@ -429,18 +431,18 @@ impl Supervisor {
         self.look_for_oom(0);
         let all: Vec<UnitId> = self.graph.ids().collect();
         self.catch_up(&all);
-        let everybody = std::process::id() == 1;
-        let mut left = if everybody { processes::all() } else { processes::descendants() };
+        let mut left = kin::in_care();
         let writers = self.writers();
-        let foreign = if everybody { census::outsiders() } else { Vec::new() };
+        let foreign = kin::outsiders();
         left.retain(|pid| !writers.contains(pid) && !foreign.contains(pid));
-        let of_tests =
-            |pid: &i32| census::group(*pid).is_some_and(|group| self.suite.groups.contains(&group));
+        let of_tests = |pid: &i32| {
+            processes::group(*pid).is_some_and(|group| self.suite.groups.contains(&group))
+        };
         let mut left = processes::living(left);
         left.retain(|pid| !of_tests(pid));
-        let own = census::session(0);
+        let own = processes::session(0);
         let (sessions, orphans): (Vec<i32>, Vec<i32>) =
-            left.into_iter().partition(|pid| census::session(*pid) != own);
+            left.into_iter().partition(|pid| processes::session(*pid) != own);
         self.suite.orphans = names(&orphans, name_and_unit);
         self.suite.sessions = names(&sessions, name_and_unit);
         let passed = |id: &UnitId| self.engine.ended(*id).is_some_and(|ended| !ended.failed());

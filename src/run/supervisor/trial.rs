@@ -6,17 +6,21 @@ use std::time::Duration;
 
 use nix::unistd::{Gid, Uid};
 
-use super::super::capture::{self, Pipe};
+use super::super::capture;
 use super::super::check::Unmet;
-use super::super::prepare::{Problem, VERDICT_FD};
+use super::super::prepare::Problem;
 use super::super::probe::{Failure, Over, Try};
 use super::super::trial::{Said, Source, Stream, Trial};
-use super::super::{judge, prepare, processes};
-use super::{Role, Supervisor, now};
+use super::super::{judge, prepare};
+use super::{Role, Supervisor};
 use crate::config::{Asked, Check, Command, Found, Origin, Placed, Probe, seconds};
 use crate::engine::{Ending, Event, Outcome, UNKILLABLE_AFTER};
 use crate::graph::UnitId;
-use crate::shell::failed_at;
+use crate::run::os::clock::now;
+use crate::run::os::fd::null;
+use crate::run::os::pipe::Pipe;
+use crate::run::os::processes;
+use crate::shell::{VERDICT_FD, failed_at};
 
 /// How long a line that a test expects is waited for where it is not tried again: what a
 /// request causes is written a moment after its answer.
@@ -60,7 +64,7 @@ impl Supervisor {
         let ready = surroundings.unit(unit)?;
         let mut launch = ready.launch;
         launch.streams[0] = match prepare::stdin(unit)? {
-            None => Some(prepare::null(false)?),
+            None => Some(null(false)?),
             some => some,
         };
         let mut ends = Vec::new();

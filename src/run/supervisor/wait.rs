@@ -5,13 +5,16 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::super::signals::Received;
+use super::super::sender;
 use super::super::trial::Trial;
-use super::super::{memory, sender};
 use super::end::LOOK;
-use super::{Role, Supervisor, now};
+use super::{Role, Supervisor};
 use crate::engine::{Event, Purpose, Sender};
 use crate::graph::{Rule, UnitId};
+use crate::run::os::clock::now;
+use crate::run::os::fd::is_ready;
+use crate::run::os::memory;
+use crate::run::os::signals::Received;
 
 /// How long the loop pauses where poll(2) itself fails, which is for want of memory.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -236,10 +239,4 @@ impl Supervisor {
             self.matched(id, matched);
         }
     }
-}
-
-/// Whether a descriptor can be read from, or has ended: a pidfd's process, a child's progress.
-pub(crate) fn is_ready(fd: BorrowedFd<'_>) -> bool {
-    let mut polled = [PollFd::new(fd, PollFlags::POLLIN)];
-    poll(&mut polled, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }

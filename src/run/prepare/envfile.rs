@@ -5,7 +5,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
 use super::environment::Environment;
-use super::secret::read_file;
+use crate::run::os::file;
 
 /// An environment can't be larger than what execve(2) takes; a file that is, is none.
 const MAX_SIZE: u64 = 8 << 20;
@@ -25,7 +25,7 @@ pub(super) fn read(
 ) -> Result<(), String> {
     let cannot =
         |why: &dyn std::fmt::Display| format!("cannot read env_file {}: {why}", path.display());
-    let bytes = read_file(path, MAX_SIZE).map_err(|why| cannot(&why))?;
+    let bytes = file::read(path, MAX_SIZE).map_err(|why| cannot(&why))?;
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     for (number, line) in text.split(|byte| *byte == b'\n').enumerate() {
         let line = line.strip_suffix(b"\r").unwrap_or(line);

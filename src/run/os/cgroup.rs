@@ -7,19 +7,19 @@ use std::path::Path;
 const ROOT: &str = "/sys/fs/cgroup";
 
 /// How many processes of it any OOM killer has killed; `None` where that isn't told.
-pub(super) fn oom_kills() -> Option<u64> {
+pub(crate) fn oom_kills() -> Option<u64> {
     oom_kills_of(Path::new(ROOT))
 }
 
 /// The file of cgroup v2 that has this counter, and whose changes poll(2) tells.
-pub(super) fn memory_events() -> Option<fs::File> {
+pub(crate) fn memory_events() -> Option<fs::File> {
     fs::File::open(Path::new(ROOT).join("memory.events")).ok()
 }
 
 /// The most memory that it has ever had at once, in bytes: of all processes, of files in memory
 /// and of the kernel's caches for them. `None` where that isn't told: outside a container, and
 /// with v2 before Linux 5.19.
-pub(super) fn memory_peak() -> Option<u64> {
+pub(crate) fn memory_peak() -> Option<u64> {
     memory_peak_of(Path::new(ROOT))
 }
 

@@ -11,7 +11,7 @@ use std::ffi::c_long;
 ///
 /// # Safety
 /// What the call asks of its arguments.
-pub(super) unsafe fn call(number: c_long, arguments: &[usize]) -> Result<usize, i32> {
+pub(crate) unsafe fn call(number: c_long, arguments: &[usize]) -> Result<usize, i32> {
     let mut all = [0; 6];
     for (to, from) in all.iter_mut().zip(arguments) {
         *to = *from;

@@ -32,10 +32,10 @@ use std::ffi::{CStr, c_char, c_long};
 use std::os::fd::RawFd;
 use std::ptr;
 
-use super::birthmark::LOCKS;
-use super::spawn::Launch;
-use super::syscall::call;
+use super::launch::Launch;
 use crate::engine::SpawnStage;
+use crate::run::os::limits::LOCKS;
+use crate::run::os::syscall::call;
 
 /// Everything a child needs. It lives until the child has executed its command or is gone.
 pub(super) struct Orders {

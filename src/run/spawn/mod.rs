@@ -3,10 +3,13 @@
 //! The child says over a close-on-exec pipe how far it came: end of file means that the
 //! command was executed.
 
+mod child;
+mod launch;
+
 use std::ffi::{CString, OsStr, c_void};
 use std::io::Read;
 use std::num::NonZeroUsize;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr::{self, NonNull};
@@ -14,76 +17,18 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::fcntl::OFlag;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
-use nix::unistd::{Gid, Uid, pipe2};
+use nix::unistd::pipe2;
 
-use super::child::{self, Orders, STAGES};
-use super::signals::Inherited;
 use crate::engine::SpawnStage;
+use crate::run::os::pipe::Pipe;
+use child::{Orders, STAGES};
 
-/// Who the process becomes.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Ids {
-    /// The user's number.
-    pub uid: u32,
-    /// The group's number.
-    pub gid: u32,
-    /// The supplementary groups.
-    pub groups: Vec<u32>,
-}
-
-/// What a process is to be, all of it made ahead: the child may not allocate.
-pub(super) struct Launch {
-    /// The files to try in turn, as `execvp(3)` does along `PATH`.
-    pub files: Vec<CString>,
-    /// The argument vector.
-    pub argv: Vec<CString>,
-    /// The environment.
-    pub envp: Vec<CString>,
-    /// The working directory.
-    pub cwd: Option<CString>,
-    /// The file mode creation mask.
-    pub umask: Option<u32>,
-    /// Who it becomes, where that is another.
-    pub ids: Option<Ids>,
-    /// Its resource limits: which, and what is soft and hard.
-    pub limits: Vec<(u32, [u64; 2])>,
-    /// The mark of its unit, as a soft and a hard `RLIMIT_LOCKS`.
-    pub birthmark: Option<[u64; 2]>,
-    /// Its nice value.
-    pub nice: Option<i32>,
-    /// What is written to its `oom_score_adj`.
-    pub oom_score_adj: Option<String>,
-    /// Whether nothing it executes gains privileges.
-    pub no_new_privs: bool,
-    /// The capabilities it keeps, one bit each.
-    pub capabilities: Option<u64>,
-    /// The terminal it runs on, in a session of its own.
-    pub tty: Option<CString>,
-    /// The signals that it takes over as trc was given them; without it all are as by default.
-    pub inherited: Option<Inherited>,
-    /// The signal that it gets when trc is gone, and trc's own number.
-    pub pdeathsig: Option<(i32, i32)>,
-    /// Whether it leads a process group of its own.
-    pub own_group: bool,
-    /// The terminal, if it is lent to this process.
-    pub terminal: Option<RawFd>,
-    /// What its descriptors 0, 1 and 2 are, where not trc's own.
-    pub streams: [Option<OwnedFd>; 3],
-    /// Other descriptors and the numbers they must have.
-    pub descriptors: Vec<(OwnedFd, RawFd)>,
-}
-
-impl Launch {
-    /// Its user and group, where they are others than trc's.
-    pub(super) fn owner(&self) -> Option<(Uid, Gid)> {
-        self.ids.as_ref().map(|ids| (Uid::from_raw(ids.uid), Gid::from_raw(ids.gid)))
-    }
-}
+pub(crate) use launch::{Ids, Launch};
 
 /// A child on its way.
-pub(super) struct Child {
+pub(crate) struct Child {
     /// Its process.
     pub pid: i32,
     /// End of file once its command is executed; a [`Failure`] before that otherwise.
@@ -96,11 +41,11 @@ pub(super) struct Child {
 
 /// The memory that a child uses until it has executed its command, or is gone: to be
 /// kept until then.
-pub(super) struct Hold((Box<Orders>, Stack));
+pub(crate) struct Hold((Box<Orders>, Stack));
 
 impl Hold {
     /// The files of which one was to be executed.
-    pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
         let (orders, _) = &self.0;
         orders.launch.files.iter().map(|file| Path::new(OsStr::from_bytes(file.to_bytes())))
     }
@@ -108,7 +53,7 @@ impl Hold {
 
 /// How far a start came, and what the kernel said to it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Failure {
+pub(crate) struct Failure {
     /// The step.
     pub stage: SpawnStage,
     /// The error number.
@@ -117,7 +62,7 @@ pub(super) struct Failure {
 
 /// When a child executes its command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Pace {
+pub(crate) enum Pace {
     /// As soon as it can.
     Free,
     /// When its gate is opened: so that what the log says of its start comes ahead of what
@@ -132,12 +77,11 @@ pub(super) enum Pace {
 ///
 /// # Errors
 /// Which step failed, before there was a child.
-pub(super) fn spawn(mut launch: Launch, pace: Pace) -> Result<Child, Failure> {
+pub(crate) fn spawn(mut launch: Launch, pace: Pace) -> Result<Child, Failure> {
     let prepare = |errno: Errno| Failure { stage: SpawnStage::Prepare, errno: errno as i32 };
-    let (progress, report) = pipe2(OFlag::O_CLOEXEC).map_err(prepare)?;
+    let Pipe { read: progress, write: report } = Pipe::new().map_err(prepare)?;
     let gate =
         if pace == Pace::Gated { Some(pipe2(OFlag::O_CLOEXEC).map_err(prepare)?) } else { None };
-    fcntl(&progress, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(prepare)?;
     let streams = std::mem::take(&mut launch.streams);
     let others = std::mem::take(&mut launch.descriptors);
     let moves = streams.iter().zip(0..).filter_map(|(fd, to)| Some((fd.as_ref()?.as_raw_fd(), to)));
@@ -212,7 +156,7 @@ unsafe fn clone(orders: &Orders, stack: &Stack, awaited: bool) -> nix::Result<i3
         unsafe {
             child::run(&*orders.cast::<Orders>());
             let status = usize::from(crate::status::CANNOT_EXECUTE);
-            let _ = super::syscall::call(libc::SYS_exit_group, &[status]);
+            let _ = crate::run::os::syscall::call(libc::SYS_exit_group, &[status]);
         }
         0
     }
@@ -255,7 +199,7 @@ unsafe fn clone(orders: &Orders, _stack: &Stack, _awaited: bool) -> nix::Result<
 
 /// What a child that has closed or written its progress pipe has to say: `None` if
 /// its command was executed.
-pub(super) fn read_progress(progress: OwnedFd) -> Option<Failure> {
+pub(crate) fn read_progress(progress: OwnedFd) -> Option<Failure> {
     let mut bytes = [0; 5];
     // The child writes five bytes at once, or the pipe ends.
     match std::fs::File::from(progress).read(&mut bytes) {
@@ -272,13 +216,4 @@ pub(super) fn read_progress(progress: OwnedFd) -> Option<Failure> {
 
 fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
     strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
-}
-
-/// A descriptor of our own for one that is trc's, close-on-exec.
-pub(super) fn duplicate(fd: RawFd) -> nix::Result<OwnedFd> {
-    // SAFETY: fcntl checks the number; the result is a new descriptor of ours.
-    unsafe {
-        let new = Errno::result(libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3))?;
-        Ok(OwnedFd::from_raw_fd(new))
-    }
 }

@@ -35,7 +35,7 @@ const LINKS: usize = 40;
 
 /// A name in a directory that is open: whatever others do to the path, it stays where it is.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     dir: OwnedFd,
     name: OsString,
     /// Whether the name is one of `/proc`, whose links lead to what no path names.
@@ -46,7 +46,7 @@ pub(super) struct Place {
 ///
 /// # Errors
 /// Those of `path_resolution(7)`; EACCES in words for a link that somebody else may have put there.
-pub(super) fn locate(path: &Path) -> io::Result<Place> {
+pub(crate) fn locate(path: &Path) -> io::Result<Place> {
     let directory = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let root = || openat(AT_FDCWD, "/", directory, Mode::empty());
     let mut names = VecDeque::new();
@@ -97,7 +97,7 @@ pub(super) fn locate(path: &Path) -> io::Result<Place> {
 ///
 /// # Errors
 /// Those of [`locate`] and of open(2).
-pub(super) fn open(path: &Path, flags: OFlag) -> io::Result<File> {
+pub(crate) fn open(path: &Path, flags: OFlag) -> io::Result<File> {
     locate(path)?.open(flags)
 }
 
@@ -107,7 +107,7 @@ impl Place {
     ///
     /// # Errors
     /// Those of open(2); EACCES in words for a file that has names elsewhere.
-    pub(super) fn open(&self, flags: OFlag) -> io::Result<File> {
+    pub(crate) fn open(&self, flags: OFlag) -> io::Result<File> {
         self.open_or_make(flags, Mode::from_bits_truncate(0o666))
     }
 
@@ -115,7 +115,7 @@ impl Place {
     ///
     /// # Errors
     /// Those of open(2), EEXIST where something is there.
-    pub(super) fn make(&self) -> io::Result<File> {
+    pub(crate) fn make(&self) -> io::Result<File> {
         let flags = OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT | OFlag::O_EXCL;
         self.open_or_make(flags, Mode::S_IRUSR | Mode::S_IWUSR)
     }
@@ -150,12 +150,12 @@ impl Place {
     }
 
     /// Its name in the directory.
-    pub(super) fn name(&self) -> &OsStr {
+    pub(crate) fn name(&self) -> &OsStr {
         &self.name
     }
 
     /// Whether something has a name in the same directory.
-    pub(super) fn has(&self, name: &OsStr) -> bool {
+    pub(crate) fn has(&self, name: &OsStr) -> bool {
         fstatat(&self.dir, name, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok()
     }
 
@@ -163,7 +163,7 @@ impl Place {
     ///
     /// # Errors
     /// For want of a descriptor.
-    pub(super) fn beside(&self, name: impl Into<OsString>) -> io::Result<Self> {
+    pub(crate) fn beside(&self, name: impl Into<OsString>) -> io::Result<Self> {
         let dir = self.dir.try_clone()?;
         Ok(Self { dir, name: name.into(), of_proc: self.of_proc })
     }
@@ -172,7 +172,7 @@ impl Place {
     ///
     /// # Errors
     /// Those of rename(2).
-    pub(super) fn rename(&self, from: &OsStr, to: &OsStr) -> nix::Result<()> {
+    pub(crate) fn rename(&self, from: &OsStr, to: &OsStr) -> nix::Result<()> {
         renameat(&self.dir, from, &self.dir, to)
     }
 
@@ -180,7 +180,7 @@ impl Place {
     ///
     /// # Errors
     /// Those of unlink(2).
-    pub(super) fn remove(&self) -> nix::Result<()> {
+    pub(crate) fn remove(&self) -> nix::Result<()> {
         unlinkat(&self.dir, self.name.as_os_str(), UnlinkatFlags::NoRemoveDir)
     }
 }

@@ -5,11 +5,11 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::unistd::{Pid, getpgrp, getpid, getppid, getsid, tcgetpgrp, tcsetpgrp};
 
+use super::fd::duplicate;
 use super::processes::group_lives;
-use super::spawn::duplicate;
 
 /// trc's controlling terminal.
-pub(super) struct Terminal {
+pub(crate) struct Terminal {
     fd: OwnedFd,
     own: Pid,
     /// Nobody above trc would continue what is stopped.
@@ -21,7 +21,7 @@ pub(super) struct Terminal {
 
 impl Terminal {
     /// The terminal that controls trc's session, if there is one among its standard streams.
-    pub(super) fn find() -> Option<Self> {
+    pub(crate) fn find() -> Option<Self> {
         let own = getpgrp();
         let leads_session = getsid(None).is_ok_and(|session| session == getpid());
         (0..=2).find_map(|fd| {
@@ -35,27 +35,27 @@ impl Terminal {
     }
 
     /// Its descriptor, for a child that takes it.
-    pub(super) fn raw(&self) -> RawFd {
+    pub(crate) fn raw(&self) -> RawFd {
         self.fd.as_raw_fd()
     }
 
     /// Whether trc may lend it now: its own group is the foreground one, or nobody's is.
     /// In the background of a shell it may not.
-    pub(super) fn is_ours(&self) -> bool {
+    pub(crate) fn is_ours(&self) -> bool {
         let Ok(holder) = tcgetpgrp(&self.fd) else { return false };
         holder == self.own || holder.as_raw() == 0 || !group_lives(holder.as_raw())
     }
 
     /// Whether a shell would continue trc if it stopped itself: its parent is of the same
     /// session, so its process group is no orphan (credentials(7)).
-    pub(super) fn has_shell(&self) -> bool {
+    pub(crate) fn has_shell(&self) -> bool {
         let parent = getppid();
         // 0 is a parent in another pid namespace, and to getsid(2) the caller.
         !self.leads_session && parent.as_raw() != 0 && getsid(Some(parent)) == getsid(None)
     }
 
     /// Gives it to this process group.
-    pub(super) fn lend(&self, group: i32) {
+    pub(crate) fn lend(&self, group: i32) {
         if !self.shared_group {
             self.hand(Pid::from_raw(group));
         }
@@ -63,7 +63,7 @@ impl Terminal {
 
     /// Takes it back from this process group, if that has it still: a shell may have
     /// taken it away in the meantime.
-    pub(super) fn take_back(&self, group: i32) {
+    pub(crate) fn take_back(&self, group: i32) {
         let holder = tcgetpgrp(&self.fd).map(Pid::as_raw);
         if !self.shared_group && (holder == Ok(group) || self.is_ours()) {
             self.hand(self.own);

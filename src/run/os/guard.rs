@@ -50,3 +50,37 @@ pub(crate) fn guard_standard_fds() {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn closed_standard_descriptors_are_opened_to_null() {
+        // In a child, for the test's own descriptors are others' too.
+        // SAFETY: the child makes system calls only.
+        #[expect(clippy::disallowed_methods, reason = "a test of what only a process can show")]
+        let forked = unsafe { nix::unistd::fork() }.unwrap();
+        match forked {
+            nix::unistd::ForkResult::Child => {
+                // SAFETY: as above.
+                unsafe {
+                    libc::close(0);
+                    libc::close(2);
+                    guard_standard_fds();
+                    let mut null = std::mem::zeroed::<libc::stat>();
+                    libc::stat(c"/dev/null".as_ptr(), &raw mut null);
+                    let is_null = |fd| {
+                        let mut stat = std::mem::zeroed::<libc::stat>();
+                        libc::fstat(fd, &raw mut stat) == 0 && stat.st_rdev == null.st_rdev
+                    };
+                    libc::_exit(i32::from(!(is_null(0) && is_null(2))));
+                }
+            }
+            nix::unistd::ForkResult::Parent { child } => {
+                let status = nix::sys::wait::waitpid(child, None).unwrap();
+                assert_eq!(status, nix::sys::wait::WaitStatus::Exited(child, 0));
+            }
+        }
+    }
+}

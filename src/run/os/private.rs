@@ -25,7 +25,7 @@ const LOOKED_AT: usize = 10_000;
 
 /// Whose a socket is.
 #[derive(Clone, Copy)]
-pub(super) struct Owner {
+pub(crate) struct Owner {
     /// The user's number.
     pub uid: u32,
     /// The group's number.
@@ -55,7 +55,7 @@ thread_local! {
 
 /// Binds a socket to a new path; `None` where there is no place for one. Nobody may send to it
 /// but trc's own user until it is [given](give) to somebody.
-pub(super) fn bind(socket: BorrowedFd<'_>) -> Option<PathBuf> {
+pub(crate) fn bind(socket: BorrowedFd<'_>) -> Option<PathBuf> {
     HOME.with_borrow_mut(|home| {
         if let Home::Unknown = home {
             *home = find(&PLACES.map(Path::new)).map_or(Home::Nowhere, Home::In);
@@ -71,7 +71,7 @@ pub(super) fn bind(socket: BorrowedFd<'_>) -> Option<PathBuf> {
 }
 
 /// Lets a user send to the socket at a path, and root; `None` lets everybody.
-pub(super) fn give(path: &Path, owner: Option<Owner>) {
+pub(crate) fn give(path: &Path, owner: Option<Owner>) {
     let given = owner.is_some_and(|Owner { uid, gid }| {
         nix::unistd::chown(path, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))).is_ok()
     });
@@ -81,12 +81,12 @@ pub(super) fn give(path: &Path, owner: Option<Owner>) {
 }
 
 /// Removes a socket's path.
-pub(super) fn unlink(path: &Path) {
+pub(crate) fn unlink(path: &Path) {
     _ = fs::remove_file(path);
 }
 
 /// Removes the directory, at the end.
-pub(super) fn remove() {
+pub(crate) fn remove() {
     if let Home::In(directory) = HOME.replace(Home::Nowhere) {
         clear(&directory.path);
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use nix::sys::mman::{MmapAdvise, madvise};
 
 /// After so long without anything to do, once, trc lets go of its own code.
-pub(super) const IDLE: Duration = Duration::from_millis(250);
+pub(crate) const IDLE: Duration = Duration::from_millis(250);
 
 unsafe extern "C" {
     /// Where the program's read-only part begins and its code ends: ld(1).
@@ -20,7 +20,7 @@ unsafe extern "C" {
 }
 
 /// Gives free memory back: what the configuration was read with.
-pub(super) fn let_go_of_heap() {
+pub(crate) fn let_go_of_heap() {
     // SAFETY: malloc_trim(3) touches what is free only.
     #[cfg(target_env = "gnu")]
     unsafe {
@@ -31,7 +31,7 @@ pub(super) fn let_go_of_heap() {
 /// Lets go of the pages of trc's own program, which reading the configuration has
 /// touched from one end to the other: they stay in the page cache, and the few that the
 /// loop needs come back when it runs.
-pub(super) fn let_go_of_code() {
+pub(crate) fn let_go_of_code() {
     const PAGE: usize = 4096;
     let start = (&raw const __executable_start).addr().next_multiple_of(PAGE);
     let end = (&raw const etext).addr() & !(PAGE - 1);
@@ -50,7 +50,7 @@ pub(super) fn let_go_of_code() {
 ///
 /// The reserve costs nothing until then: pages that nobody has touched. It is given away piece
 /// by piece and never taken back.
-pub(super) struct Heap {
+pub(crate) struct Heap {
     reserve: UnsafeCell<MaybeUninit<[u8; RESERVE]>>,
     given: AtomicUsize,
     told: AtomicBool,
@@ -58,7 +58,7 @@ pub(super) struct Heap {
 
 /// The heap of this program.
 #[global_allocator]
-pub(super) static HEAP: Heap = Heap::new();
+pub(crate) static HEAP: Heap = Heap::new();
 
 /// The size of the reserve, in bytes.
 const RESERVE: usize = 512 * 1024;
@@ -69,7 +69,7 @@ unsafe impl Sync for Heap {}
 impl Heap {
     /// A heap whose reserve is whole.
     #[must_use]
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             reserve: UnsafeCell::new(MaybeUninit::zeroed()),
             given: AtomicUsize::new(0),
@@ -95,7 +95,7 @@ impl Heap {
     }
 
     /// Once, when some of the reserve was needed: how much of it is left, in bytes.
-    pub(super) fn take_news(&self) -> Option<usize> {
+    pub(crate) fn take_news(&self) -> Option<usize> {
         let given = self.given.load(Ordering::Relaxed);
         (given > 0 && !self.told.swap(true, Ordering::Relaxed)).then_some(RESERVE - given)
     }

@@ -13,12 +13,12 @@ const LONGEST: u64 = 128 * 1024;
 const USUAL: usize = 1024;
 
 /// One of the files of a process, or of `self`; None if there is no such process, or `/proc`.
-pub(super) fn read(pid: impl std::fmt::Display, name: &str) -> Option<Vec<u8>> {
+pub(crate) fn read(pid: impl std::fmt::Display, name: &str) -> Option<Vec<u8>> {
     read_up_to(LONGEST, &format!("/proc/{pid}/{name}"))
 }
 
 /// A file of the kernel's that may be of any length.
-pub(super) fn read_all(path: std::fmt::Arguments<'_>) -> Option<Vec<u8>> {
+pub(crate) fn read_all(path: std::fmt::Arguments<'_>) -> Option<Vec<u8>> {
     read_up_to(u64::MAX, &path.to_string())
 }
 
@@ -29,14 +29,14 @@ fn read_up_to(longest: u64, path: &str) -> Option<Vec<u8>> {
 }
 
 /// Every process in sight.
-pub(super) fn pids() -> Vec<i32> {
+pub(crate) fn pids() -> Vec<i32> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
 }
 
 /// What `stat` says: `proc_pid_stat(5)`.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Stat {
+pub(crate) struct Stat {
     /// Its name, 15 bytes at most.
     pub comm: Vec<u8>,
     /// A letter.
@@ -54,7 +54,7 @@ pub(super) struct Stat {
 
 impl Stat {
     /// Of a process; None if there is none of this number.
-    pub(super) fn of(pid: i32) -> Option<Self> {
+    pub(crate) fn of(pid: i32) -> Option<Self> {
         Self::parse(&read(pid, "stat")?)
     }
 
@@ -79,19 +79,19 @@ impl Stat {
     }
 
     /// Whether it has not ended: no zombie.
-    pub(super) fn lives(&self) -> bool {
+    pub(crate) fn lives(&self) -> bool {
         !matches!(self.state, b'Z' | b'X' | b'x')
     }
 
     /// Whether it is a thread of the kernel.
-    pub(super) fn is_kernel_thread(&self) -> bool {
+    pub(crate) fn is_kernel_thread(&self) -> bool {
         /// `include/linux/sched.h`.
         const PF_KTHREAD: u32 = 0x0020_0000;
         self.flags & PF_KTHREAD != 0
     }
 
     /// Its CPU time, with that of the children that it has waited for.
-    pub(super) fn cpu(&self) -> Duration {
+    pub(crate) fn cpu(&self) -> Duration {
         let second = sysconf(SysconfVar::CLK_TCK).ok().flatten();
         let second = second.and_then(|ticks| u64::try_from(ticks).ok()).filter(|ticks| *ticks > 0);
         // What Linux has told programs on every machine but alpha and ia64.
@@ -108,23 +108,23 @@ fn time(ticks: u64, second: u64) -> Duration {
 }
 
 /// What `status` says: `proc_pid_status(5)`.
-pub(super) struct Status(String);
+pub(crate) struct Status(String);
 
 impl Status {
     /// Of a process, or of `self`; None if there is none of this number.
-    pub(super) fn of(pid: impl std::fmt::Display) -> Option<Self> {
+    pub(crate) fn of(pid: impl std::fmt::Display) -> Option<Self> {
         Some(Self(String::from_utf8_lossy(&read(pid, "status")?).into_owned()))
     }
 
     /// A field by its name.
-    pub(super) fn field(&self, name: &str) -> Option<&str> {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
         let mut values =
             self.0.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         values.next().map(str::trim)
     }
 
     /// The capabilities of a set such as `CapPrm`, one bit each.
-    pub(super) fn capabilities(&self, set: &str) -> Option<u64> {
+    pub(crate) fn capabilities(&self, set: &str) -> Option<u64> {
         self.bits(set)
     }
 
@@ -133,32 +133,32 @@ impl Status {
     }
 
     /// Whether it makes something of this signal: catches, blocks or ignores it.
-    pub(super) fn handles(&self, signal: i32) -> bool {
+    pub(crate) fn handles(&self, signal: i32) -> bool {
         let bit = u32::try_from(signal - 1).ok().and_then(|at| 1_u64.checked_shl(at)).unwrap_or(0);
         let mut sets = ["SigCgt", "SigBlk", "SigIgn"].iter().filter_map(|set| self.bits(set));
         sets.any(|set| set & bit != 0)
     }
 
     /// Whether it was sent KILL, and has not gone yet.
-    pub(super) fn is_being_killed(&self) -> bool {
+    pub(crate) fn is_being_killed(&self) -> bool {
         let bit = 1 << (libc::SIGKILL - 1);
         let mut sets = ["SigPnd", "ShdPnd"].iter().filter_map(|set| self.bits(set));
         sets.any(|set| set & bit != 0)
     }
 
     /// The real and the effective user.
-    pub(super) fn uids(&self) -> Option<[u32; 2]> {
+    pub(crate) fn uids(&self) -> Option<[u32; 2]> {
         let mut uids = self.field("Uid")?.split_ascii_whitespace().map(str::parse);
         Some([uids.next()?.ok()?, uids.next()?.ok()?])
     }
 
     /// Resident memory in bytes; a thread of the kernel has none.
-    pub(super) fn rss(&self) -> Option<u64> {
+    pub(crate) fn rss(&self) -> Option<u64> {
         self.bytes("VmRSS")
     }
 
     /// The most resident memory that it has ever had, in bytes.
-    pub(super) fn peak(&self) -> Option<u64> {
+    pub(crate) fn peak(&self) -> Option<u64> {
         self.bytes("VmHWM")
     }
 

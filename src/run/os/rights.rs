@@ -37,7 +37,7 @@ const THROWN_AWAY: usize = 10_000;
 
 /// Who sent a message, as the kernel has it: `struct ucred` of unix(7).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Sender {
+pub(crate) struct Sender {
     /// The process; 0 for one of another pid namespace.
     pub pid: i32,
     /// Its user.
@@ -46,7 +46,7 @@ pub(super) struct Sender {
 
 /// The message at the head of a socket's queue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Head {
+pub(crate) struct Head {
     /// How many bytes of it there are.
     pub length: usize,
     /// Whether there were more than there was room for.
@@ -120,7 +120,7 @@ fn receive(socket: BorrowedFd<'_>, into: &mut [u8], flags: libc::c_int) -> nix::
 
 /// A Unix socket that others may pass descriptors to: it is read and closed without touching
 /// them.
-pub(super) struct Guarded {
+pub(crate) struct Guarded {
     fd: ManuallyDrop<OwnedFd>,
     /// The child that receives the message at the head of the queue.
     taker: Option<i32>,
@@ -128,12 +128,12 @@ pub(super) struct Guarded {
 
 impl Guarded {
     /// A socket as it is.
-    pub(super) fn new(fd: OwnedFd) -> Self {
+    pub(crate) fn new(fd: OwnedFd) -> Self {
         Self { fd: ManuallyDrop::new(fd), taker: None }
     }
 
     /// Whether a taker is at work: until it has [ended](Self::ended), there is nothing to read.
-    pub(super) fn is_taken_from(&self) -> bool {
+    pub(crate) fn is_taken_from(&self) -> bool {
         self.taker.is_some()
     }
 
@@ -142,7 +142,7 @@ impl Guarded {
     /// # Errors
     /// Those of recvmsg(2), EAGAIN where there is none; ENOBUFS where no child can be forked
     /// that takes what the message carries: then it is still there.
-    pub(super) fn receive(&mut self, into: &mut [u8]) -> nix::Result<Head> {
+    pub(crate) fn receive(&mut self, into: &mut [u8]) -> nix::Result<Head> {
         if self.taker.is_some() {
             return Err(Errno::EAGAIN);
         }
@@ -161,7 +161,7 @@ impl Guarded {
     ///
     /// # Errors
     /// Those of recvmsg(2); EBADMSG, for good, where descriptors come along.
-    pub(super) fn read(&self, into: &mut [u8]) -> nix::Result<usize> {
+    pub(crate) fn read(&self, into: &mut [u8]) -> nix::Result<usize> {
         let head = peek(self.as_fd(), into)?;
         if head.rights {
             return Err(Errno::EBADMSG);
@@ -171,7 +171,7 @@ impl Guarded {
     }
 
     /// A child of trc's has ended: if it was the taker, the socket can be read from again.
-    pub(super) fn ended(&mut self, pid: i32) {
+    pub(crate) fn ended(&mut self, pid: i32) {
         if self.taker == Some(pid) {
             self.taker = None;
         }
@@ -298,7 +298,7 @@ fn is_stream(socket: BorrowedFd<'_>) -> bool {
 
 /// A child of trc's has ended: if it was a taker, or there was none to be had, its socket can be
 /// closed, or needs another.
-pub(super) fn ended(pid: i32) {
+pub(crate) fn ended(pid: i32) {
     let waiting = |(_, taker): &mut (OwnedFd, Option<i32>)| taker.is_none_or(|taker| taker == pid);
     let ready: Vec<_> =
         CLOSING.with_borrow_mut(|closing| closing.extract_if(.., waiting).collect());

@@ -22,7 +22,7 @@ const AT_ONCE: usize = 64;
 
 /// One signal and what the kernel tells of its sender.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Received {
+pub(crate) struct Received {
     /// Which one.
     pub signal: Signal,
     /// The sender, as seen in this pid namespace; 0 from outside of it, and for the
@@ -34,7 +34,7 @@ pub(super) struct Received {
 
 /// What trc was started with itself, and passes on where it is transparent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Inherited {
+pub(crate) struct Inherited {
     /// The signals that were blocked, bit n-1 for signal n.
     pub blocked: u64,
     /// Whether CHLD was ignored. All else that was still is.
@@ -42,7 +42,7 @@ pub(super) struct Inherited {
 }
 
 /// All signals that can be caught.
-pub(super) struct Signals {
+pub(crate) struct Signals {
     fd: SignalFd,
     inherited: Inherited,
 }
@@ -53,7 +53,7 @@ impl Signals {
     ///
     /// # Errors
     /// What signalfd(2) says.
-    pub(super) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         // Ignored, as a parent may have had it, the kernel would reap children itself and
         // say nothing: sigaction(2).
         let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
@@ -77,13 +77,13 @@ impl Signals {
     }
 
     /// What trc was started with.
-    pub(super) fn inherited(&self) -> Inherited {
+    pub(crate) fn inherited(&self) -> Inherited {
         self.inherited
     }
 
     /// The signals that have come; CHLD among them only says that it did. Of a flood of real-time
     /// signals, which queue, a few at a time: the kernel hands out those with lower numbers first.
-    pub(super) fn drain(&self, into: &mut Vec<Received>) {
+    pub(crate) fn drain(&self, into: &mut Vec<Received>) {
         for _ in 0..AT_ONCE {
             let Ok(Some(read)) = self.fd.read_signal() else { return };
             let Some(signal) = Signal::from_number(read.ssi_signo.cast_signed()) else { continue };

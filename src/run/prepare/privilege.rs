@@ -1,22 +1,19 @@
 //! What a unit's process may: found out before there is one, as far as that can be.
 
 use std::fs;
-use std::mem::size_of;
 
-use nix::errno::Errno;
 use nix::unistd::geteuid;
 
-use super::prepare::Problem;
-use super::proc::Status;
+use super::problem::Problem;
 use crate::config::privilege::{CAPABILITIES, UNLIMITED};
 use crate::config::{Limit, Placed, Unit};
+use crate::run::os::limits::{self as own, NOFILE};
+use crate::run::os::proc::Status;
 
 /// `CAP_SETPCAP` of capabilities(7).
 const SETPCAP: u8 = 8;
 /// `CAP_SYS_RESOURCE`.
 const SYS_RESOURCE: u8 = 24;
-/// `RLIMIT_NOFILE`.
-const NOFILE: u32 = 7;
 
 /// The capabilities that trc has, one bit each: `CapPrm` of proc(5).
 fn permitted() -> Option<u64> {
@@ -38,7 +35,7 @@ fn is_known(capability: u8) -> bool {
 ///
 /// # Errors
 /// Which of them trc itself doesn't have.
-pub(super) fn kept(unit: &Unit) -> Result<Option<u64>, Problem> {
+pub(crate) fn kept(unit: &Unit) -> Result<Option<u64>, Problem> {
     let Some(wanted) = &unit.identity.capabilities else { return Ok(None) };
     let mut set = 0;
     for Placed { value: number, origin } in wanted {
@@ -69,7 +66,7 @@ pub(super) fn kept(unit: &Unit) -> Result<Option<u64>, Problem> {
 ///
 /// # Errors
 /// Which of them is above what trc may give.
-pub(super) fn limits(limits: &[Placed<Limit>]) -> Result<Vec<(u32, [u64; 2])>, Problem> {
+pub(crate) fn limits(limits: &[Placed<Limit>]) -> Result<Vec<(u32, [u64; 2])>, Problem> {
     // What may be refused is looked up only then: most units have none.
     if limits.is_empty() {
         return Ok(Vec::new());
@@ -97,12 +94,12 @@ pub(super) fn limits(limits: &[Placed<Limit>]) -> Result<Vec<(u32, [u64; 2])>, P
 
 /// Which limit takes a privilege, in words. The root of a user namespace may lack it though
 /// it has the capability there: getrlimit(2) wants it in the first namespace.
-pub(super) fn too_high(limits: &[Placed<Limit>]) -> Option<String> {
+pub(crate) fn too_high(limits: &[Placed<Limit>]) -> Option<String> {
     limits.iter().find_map(|Placed { value: Limit { resource, hard, .. }, origin }| {
-        let most = hard_limit(resource.number).filter(|most| hard > most)?;
-        let (name, hard, most) = (resource.name, shown(*hard), shown(most));
+        let most = own::hard(resource.number).filter(|most| hard > most)?;
+        let (name, wanted, most) = (resource.name, shown(*hard), shown(most));
         Some(format!(
-            "the limit {name} of {hard} is above the hard limit of {most}, and trc itself lacks \
+            "the limit {name} of {wanted} is above the hard limit of {most}, and trc itself lacks \
              the capability sys_resource; `docker run --ulimit {name}=…` raises it ({origin})"
         ))
     })
@@ -110,15 +107,4 @@ pub(super) fn too_high(limits: &[Placed<Limit>]) -> Option<String> {
 
 fn shown(limit: u64) -> String {
     if limit == UNLIMITED { "unlimited".to_owned() } else { limit.to_string() }
-}
-
-/// A hard limit of trc's own.
-pub(super) fn hard_limit(number: u32) -> Option<u64> {
-    let mut pair = [0_u64; 2];
-    debug_assert_eq!(size_of::<libc::rlimit64>(), size_of::<[u64; 2]>());
-    // SAFETY: prlimit(2) writes the two words of one limit, and reads none.
-    let done = unsafe {
-        libc::syscall(libc::SYS_prlimit64, 0, number, std::ptr::null::<u64>(), pair.as_mut_ptr())
-    };
-    Errno::result(done).ok().map(|_| pair[1])
 }

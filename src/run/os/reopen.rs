@@ -20,7 +20,7 @@ const PIPES: FsType = FsType(0x5049_5045);
 
 /// Lets `user` open trc's standard stream of this number by its name, where it can't yet and
 /// that is for trc to allow.
-pub(super) fn allow(user: Uid, number: i32) {
+pub(crate) fn allow(user: Uid, number: i32) {
     // SAFETY: trc's standard descriptors are open from its first moment on.
     let fd = unsafe { BorrowedFd::borrow_raw(number) };
     let Ok(stat) = fstat(fd) else { return };
@@ -51,7 +51,7 @@ pub(super) fn allow(user: Uid, number: i32) {
 }
 
 /// A terminal of a unit's own is its user's, as login(1) has it.
-pub(super) fn hand_over(user: Uid, terminal: &Path) {
+pub(crate) fn hand_over(user: Uid, terminal: &Path) {
     if let Err(errno) = chown(terminal, Some(user), None) {
         log::debug!("cannot give {} to user {user}: {}", terminal.display(), errno.desc());
     }

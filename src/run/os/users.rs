@@ -6,7 +6,7 @@ use std::io;
 
 /// A user, as far as a process needs it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct User {
+pub(crate) struct User {
     /// The login name, if `/etc/passwd` has one for the number.
     pub name: Option<String>,
     /// The number.
@@ -18,7 +18,7 @@ pub(super) struct User {
 }
 
 /// The lines of both files, read once for one unit's start.
-pub(super) struct Users {
+pub(crate) struct Users {
     passwd: String,
     group: String,
 }
@@ -29,18 +29,18 @@ impl Users {
     ///
     /// # Errors
     /// A file that is there but can't be read.
-    pub(super) fn read() -> io::Result<Self> {
+    pub(crate) fn read() -> io::Result<Self> {
         Ok(Self { passwd: read("/etc/passwd")?, group: read("/etc/group")? })
     }
 
     /// What these texts of both files say.
     #[cfg(test)]
-    pub(super) fn of(passwd: &str, group: &str) -> Self {
+    pub(crate) fn of(passwd: &str, group: &str) -> Self {
         Self { passwd: passwd.to_owned(), group: group.to_owned() }
     }
 
     /// The user of this name or number. A number need not be listed, as with docker.
-    pub(super) fn user(&self, wanted: &str) -> Option<User> {
+    pub(crate) fn user(&self, wanted: &str) -> Option<User> {
         let number = wanted.parse::<u32>().ok();
         let listed = self.passwd.lines().find_map(|line| {
             let mut fields = line.split(':');
@@ -60,25 +60,25 @@ impl Users {
     }
 
     /// A user's name, or the number of one that is not listed.
-    pub(super) fn user_name(&self, uid: u32) -> String {
+    pub(crate) fn user_name(&self, uid: u32) -> String {
         let number = uid.to_string();
         self.user(&number).and_then(|user| user.name).unwrap_or(number)
     }
 
     /// A group's name, or the number of one that is not listed.
-    pub(super) fn group_name(&self, gid: u32) -> String {
+    pub(crate) fn group_name(&self, gid: u32) -> String {
         let listed = self.groups().find(|(_, number, _)| *number == gid);
         listed.map_or_else(|| gid.to_string(), |(name, _, _)| name.to_owned())
     }
 
     /// The number of the group of this name or number.
-    pub(super) fn group(&self, wanted: &str) -> Option<u32> {
+    pub(crate) fn group(&self, wanted: &str) -> Option<u32> {
         let listed = self.groups().find(|(name, _, _)| *name == wanted).map(|(_, gid, _)| gid);
         listed.or_else(|| wanted.parse().ok())
     }
 
     /// The supplementary groups of a user: those that list it, and its own.
-    pub(super) fn groups_of(&self, user: &str, own: u32) -> Vec<u32> {
+    pub(crate) fn groups_of(&self, user: &str, own: u32) -> Vec<u32> {
         let listed =
             self.groups().filter(|(_, _, members)| members.split(',').any(|member| member == user));
         let mut gids: Vec<u32> = listed.map(|(_, gid, _)| gid).collect();

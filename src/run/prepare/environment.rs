@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-use super::prepare::Problem;
+use super::problem::Problem;
 use super::secret;
 use crate::config::{Placed, Template, Variable};
 
 /// Where commands are looked for when nothing sets `PATH`, as container runtimes have it.
-pub(super) const DEFAULT_PATH: &str =
+pub(crate) const DEFAULT_PATH: &str =
     "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// An environment: names and values of any bytes but NUL.
 #[derive(Clone, Default)]
-pub(super) struct Environment {
+pub(crate) struct Environment {
     variables: BTreeMap<OsString, OsString>,
     /// What was cleared away (`env_clear`): no part of it, but `${NAME}` still finds it.
     cleared: BTreeMap<OsString, OsString>,
@@ -25,53 +25,53 @@ const LARGEST: usize = 6 << 20;
 
 impl Environment {
     /// These variables.
-    pub(super) fn new(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+    pub(crate) fn new(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         Self { variables: variables.into_iter().collect(), cleared: BTreeMap::new() }
     }
 
     /// An empty one whose values may stand on this one's.
-    pub(super) fn cleared(self) -> Self {
+    pub(crate) fn cleared(self) -> Self {
         Self { variables: BTreeMap::new(), cleared: self.variables }
     }
 
     /// All of them.
-    pub(super) fn into_variables(self) -> Vec<(OsString, OsString)> {
+    pub(crate) fn into_variables(self) -> Vec<(OsString, OsString)> {
         self.variables.into_iter().collect()
     }
 
     /// Sets a variable.
-    pub(super) fn set(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
+    pub(crate) fn set(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
         self.variables.insert(name.into(), value.into());
     }
 
     /// Removes a variable.
-    pub(super) fn remove(&mut self, name: &OsStr) {
+    pub(crate) fn remove(&mut self, name: &OsStr) {
         self.variables.remove(name);
     }
 
     /// Keeps those whose names are wanted.
-    pub(super) fn retain(&mut self, wanted: impl Fn(&OsStr) -> bool) {
+    pub(crate) fn retain(&mut self, wanted: impl Fn(&OsStr) -> bool) {
         self.variables.retain(|name, _| wanted(name));
     }
 
     /// Whether a variable is set.
-    pub(super) fn is_set(&self, name: &OsStr) -> bool {
+    pub(crate) fn is_set(&self, name: &OsStr) -> bool {
         self.variables.contains_key(name)
     }
 
     /// A variable's value.
-    pub(super) fn get(&self, name: impl AsRef<OsStr>) -> Option<&OsStr> {
+    pub(crate) fn get(&self, name: impl AsRef<OsStr>) -> Option<&OsStr> {
         self.variables.get(name.as_ref()).map(OsString::as_os_str)
     }
 
     /// What `${NAME}` stands for.
-    pub(super) fn lookup(&self, name: &str) -> Option<OsString> {
+    pub(crate) fn lookup(&self, name: &str) -> Option<OsString> {
         let name = OsStr::new(name);
         self.variables.get(name).or_else(|| self.cleared.get(name)).cloned()
     }
 
     /// Where commands are looked for.
-    pub(super) fn path(&self) -> &OsStr {
+    pub(crate) fn path(&self) -> &OsStr {
         self.get("PATH").unwrap_or(OsStr::new(DEFAULT_PATH))
     }
 
@@ -79,7 +79,7 @@ impl Environment {
     ///
     /// # Errors
     /// Which one is not set, and where that was written.
-    pub(super) fn expand(&self, template: &Placed<Template>) -> Result<OsString, Problem> {
+    pub(crate) fn expand(&self, template: &Placed<Template>) -> Result<OsString, Problem> {
         template
             .value
             .expand(&|name| self.lookup(name))
@@ -106,7 +106,7 @@ impl Environment {
     ///
     /// # Errors
     /// What is wrong with one of them, and where that was written.
-    pub(super) fn set_written<'v>(
+    pub(crate) fn set_written<'v>(
         &mut self,
         variables: impl IntoIterator<Item = (&'v String, &'v Placed<Variable>)>,
         before: Option<&Self>,
@@ -131,7 +131,7 @@ impl Environment {
     ///
     /// # Errors
     /// Which variable holds a NUL.
-    pub(super) fn vector(&self) -> Result<Vec<CString>, String> {
+    pub(crate) fn vector(&self) -> Result<Vec<CString>, String> {
         let join = |(name, value): (&OsString, &OsString)| {
             let mut bytes = Vec::with_capacity(name.len() + value.len() + 1);
             bytes.extend_from_slice(name.as_bytes());

@@ -5,10 +5,10 @@ use std::ffi::OsStr;
 use nix::unistd::{Gid, Uid, getegid, geteuid};
 
 use super::environment::Environment;
-use super::prepare::Problem;
-use super::spawn::Ids;
-use super::users::Users;
+use super::problem::Problem;
 use crate::config::{Placed, Unit};
+use crate::run::os::users::Users;
+use crate::run::spawn::Ids;
 
 /// Who the unit's process becomes, told in `environment`; None where that is who trc is.
 ///

@@ -1,72 +1,34 @@
 //! From a unit as it was written to everything its process needs.
 
-use std::cell::OnceCell;
-use std::ffi::{CString, OsStr, OsString};
-use std::os::fd::OwnedFd;
+mod command;
+mod envfile;
+mod environment;
+mod file_env;
+mod identity;
+pub(crate) mod privilege;
+mod problem;
+mod secret;
+mod shell;
+mod streams;
+
+use std::ffi::{CString, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
-use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
-use nix::sys::stat::{Mode, SFlag, fstat};
-
-use super::envfile;
-use super::environment::Environment;
-use super::identity::identity;
-use super::privilege;
-use super::proc::Status;
-use super::secret;
-use super::spawn::{Ids, Launch};
-use super::trusted;
 use crate::config::{
-    Command, Config, Form, LogFormat, Output, Placed, Probe, Stage, Stdin, StdinWord, Template,
-    Unit, endings, reason,
+    Command, Config, Form, LogFormat, Output, Probe, Stage, Template, Unit, endings,
 };
-use crate::shell::{self, Body, Errors, Job, Lines, Own, Prepared, Saved, Shell, State};
-use crate::signal::Signal;
-use crate::words;
+use crate::run::spawn::{Ids, Launch};
+use crate::shell::{Body, Errors, Job, Lines, Own, Prepared, Saved, Shell, State, VERDICT_FD};
+use command::{c_string, candidates, expand_words, needs_no_shell, words};
+use identity::identity;
 
-/// Where a test's command gives its verdict, by `TRC_VERDICT_FD`: a descriptor that every
-/// shell can name.
-pub(super) const VERDICT_FD: i32 = 3;
-
-/// The shell, looked for when a unit first needs one.
-pub(super) struct LazyShell {
-    configured: Option<Vec<OsString>>,
-    path: OsString,
-    found: OnceCell<Option<Shell>>,
-}
-
-impl LazyShell {
-    /// The configured shell, or the first of `bash` and `sh` in `path`.
-    pub(super) fn new(configured: Option<Vec<OsString>>, path: &OsStr) -> Self {
-        Self { configured, path: path.to_owned(), found: OnceCell::new() }
-    }
-
-    /// The shell, if there is one.
-    pub(super) fn get(&self) -> Option<&Shell> {
-        self.found.get_or_init(|| Shell::find(self.configured.as_deref(), &self.path)).as_ref()
-    }
-}
-
-impl LazyShell {
-    /// Whether a process is the shell, and would die of a signal: then it has only been
-    /// waiting for the programs that it runs.
-    pub(super) fn only_waits(&self, pid: i32, signal: Signal) -> bool {
-        let is = |path: &OsStr| {
-            let file = std::fs::metadata(format!("/proc/{pid}/exe")).ok();
-            let shell = std::fs::metadata(path).ok();
-            file.zip(shell).is_some_and(|(a, b)| (a.dev(), a.ino()) == (b.dev(), b.ino()))
-        };
-        signal.is_fatal()
-            && self.get().and_then(|shell| shell.words.first()).is_some_and(|word| is(word))
-            && Status::of(pid).is_some_and(|status| !status.handles(signal.number()))
-    }
-}
+pub(crate) use environment::Environment;
+pub(crate) use problem::Problem;
+pub(crate) use shell::LazyShell;
+pub(crate) use streams::{output, stdin};
 
 /// What surrounds every unit.
-pub(super) struct Surroundings<'a> {
+pub(crate) struct Surroundings<'a> {
     /// Everything that was written.
     pub config: &'a Config,
     /// What units start from: trc's own environment less its settings, or what boot
@@ -82,52 +44,8 @@ pub(super) struct Surroundings<'a> {
     pub end: Option<(u8, String)>,
 }
 
-/// Why trc cannot prepare a unit.
-pub(super) struct Problem {
-    /// In words.
-    pub why: String,
-    /// What the kernel said, or 0.
-    pub errno: i32,
-    /// Whether that stays so: a variable that is not set. A file may come.
-    pub lasts: bool,
-}
-
-impl From<Errno> for Problem {
-    fn from(errno: Errno) -> Self {
-        Self { why: words::errno(errno), errno: errno as i32, lasts: false }
-    }
-}
-
-impl From<String> for Problem {
-    fn from(why: String) -> Self {
-        Self { why, errno: 0, lasts: false }
-    }
-}
-
-impl From<&str> for Problem {
-    fn from(why: &str) -> Self {
-        why.to_owned().into()
-    }
-}
-
-impl Problem {
-    /// What the kernel said to a step.
-    pub(super) fn kernel(what: &str, error: &std::io::Error) -> Self {
-        Self {
-            why: format!("{what}: {}", crate::config::reason(error)),
-            errno: error.raw_os_error().unwrap_or(0),
-            lasts: false,
-        }
-    }
-
-    /// What a variable lacks.
-    pub(super) fn lasting(why: String) -> Self {
-        Self { why, errno: 0, lasts: true }
-    }
-}
-
 /// A unit ready to be started, but for its streams and the terminal.
-pub(super) struct Ready {
+pub(crate) struct Ready {
     /// What to start.
     pub launch: Launch,
     /// Where a boot script will leave its state, and the environment it is given.
@@ -139,7 +57,7 @@ impl Surroundings<'_> {
     ///
     /// # Errors
     /// What is wrong, in words.
-    pub(super) fn unit(&self, unit: &Unit) -> Result<Ready, Problem> {
+    pub(crate) fn unit(&self, unit: &Unit) -> Result<Ready, Problem> {
         // A file of variables may be written anew.
         let may_change = !unit.identity.env_file.is_empty();
         let ready = self.ready(unit);
@@ -159,13 +77,13 @@ impl Surroundings<'_> {
                     .ok_or("it needs a shell, and the image has neither bash nor sh")?;
                 let text = unix_text(&body);
                 let body = text.as_deref().map_or(body, Body::Text);
-                let trace = environment.get("SHELLOPTS").is_some_and(shell::asks_for_trace);
+                let trace = environment.get("SHELLOPTS").is_some_and(crate::shell::asks_for_trace);
                 let prepared = self.script(unit, found, body, trace)?;
                 for (name, value) in prepared.env {
                     environment.set(name, value);
                 }
                 saved = prepared.saved.map(|saved| (saved, environment.clone().into_variables()));
-                environment.retain(|name| !shell::is_withheld(name));
+                environment.retain(|name| !crate::shell::is_withheld(name));
                 descriptors = prepared.files;
                 (candidates(&found.words[0], environment.path())?, prepared.argv)
             }
@@ -182,7 +100,7 @@ impl Surroundings<'_> {
     ///
     /// # Errors
     /// What is wrong, in words.
-    pub(super) fn command(
+    pub(crate) fn command(
         &self,
         unit: &Unit,
         words: &[Template],
@@ -212,7 +130,7 @@ impl Surroundings<'_> {
         // One of the same table it can't, for a table has no order.
         let before = environment.clone();
         environment.set_written(&unit.identity.env, Some(&before))?;
-        secret::resolve(&self.config.file_env, &mut environment)?;
+        file_env::resolve(&self.config.file_env, &mut environment)?;
         environment.set("TRC_UNIT", unit.id());
         environment.set("TRC_STAGE", unit.stage.name());
         if let Some(socket) = self.socket {
@@ -341,130 +259,4 @@ fn launch(
         streams: [None, None, None],
         descriptors: Vec::new(),
     })
-}
-
-fn words(unit: &Unit, environment: &Environment) -> Result<(Vec<CString>, Vec<CString>), Problem> {
-    match &unit.command {
-        Command::Exec(words) => expand_words(unit, words, environment),
-        Command::Words(words) => {
-            let argv =
-                words.iter().map(|word| c_string(word.as_bytes())).collect::<Result<_, _>>()?;
-            Ok((candidates(&words[0], environment.path())?, argv))
-        }
-        Command::Script(_) | Command::File(_) => Err("it needs a shell".into()),
-        Command::Nothing => Err("it has no command".into()),
-    }
-}
-
-/// Where a unit's output goes: what is written, else its own terminal, else background
-/// units' `[log] output`, else through trc for declared ones.
-///
-/// In test mode nothing is inherited: standard output is for the report, and tests ask for
-/// what units say.
-pub(super) fn output(config: &Config, unit: &Unit) -> Output {
-    match config.output_of(unit) {
-        Output::Inherit if config.testing.is_some() && unit.own_terminal().is_none() => {
-            Output::Prefix
-        }
-        output => output,
-    }
-}
-
-/// Whether the trailing command can be executed as it is.
-pub(super) fn needs_no_shell(word: &OsStr, path: &OsStr) -> bool {
-    let executable = |file: &CString| {
-        let file = Path::new(OsStr::from_bytes(file.as_bytes()));
-        nix::unistd::access(file, nix::unistd::AccessFlags::X_OK).is_ok() && !file.is_dir()
-    };
-    word.as_bytes().contains(&b'/')
-        || candidates(word, path).is_ok_and(|files| files.iter().any(executable))
-}
-
-fn expand_words(
-    unit: &Unit,
-    words: &[Template],
-    environment: &Environment,
-) -> Result<(Vec<CString>, Vec<CString>), Problem> {
-    let lookup = |name: &str| environment.lookup(name);
-    let words = words
-        .iter()
-        .map(|word| word.expand(&lookup))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|why| Problem::lasting(format!("{why} ({})", unit.origin)))?;
-    let files = candidates(words.first().ok_or("it has no command")?, environment.path())?;
-    let argv = words.into_iter().map(|word| c_string(word.into_vec())).collect::<Result<_, _>>()?;
-    Ok((files, argv))
-}
-
-/// The files that a command may be, along `PATH` if it has no `/`.
-fn candidates(word: &OsStr, path: &OsStr) -> Result<Vec<CString>, String> {
-    let word = word.as_bytes();
-    if word.contains(&b'/') {
-        return Ok(vec![c_string(word)?]);
-    }
-    if word.is_empty() {
-        return Ok(Vec::new());
-    }
-    let file = |directory: &[u8]| {
-        let directory = if directory.is_empty() { b"." } else { directory };
-        c_string([directory, b"/", word].concat())
-    };
-    path.as_bytes().split(|byte| *byte == b':').map(file).collect()
-}
-
-fn c_string(bytes: impl Into<Vec<u8>>) -> Result<CString, String> {
-    CString::new(bytes).map_err(|error| {
-        format!(
-            "`{}` contains a NUL byte",
-            String::from_utf8_lossy(&error.into_vec()).escape_debug()
-        )
-    })
-}
-
-/// What background units read, and where output nobody wants goes: `/dev/null`, or
-/// in an image without it a pipe that has ended.
-///
-/// # Errors
-/// What the kernel says.
-pub(super) fn null(write: bool) -> nix::Result<OwnedFd> {
-    let flags = OFlag::O_CLOEXEC | if write { OFlag::O_WRONLY } else { OFlag::O_RDONLY };
-    match open("/dev/null", flags, Mode::empty()) {
-        Ok(null) => Ok(null),
-        Err(error) if write => Err(error),
-        Err(_) => nix::unistd::pipe2(OFlag::O_CLOEXEC).map(|(read, _)| read),
-    }
-}
-
-/// What a unit reads; None where that is what trc reads.
-///
-/// # Errors
-/// Why it can't be opened.
-pub(super) fn stdin(unit: &Unit) -> Result<Option<OwnedFd>, Problem> {
-    let words =
-        |errno: Errno| Problem { why: errno.desc().to_owned(), errno: errno as i32, lasts: false };
-    let Some(Placed { value, origin }) = &unit.identity.stdin else {
-        let nothing = unit.stage == Stage::Async && unit.own_terminal().is_none();
-        return if nothing { null(false).map(Some).map_err(words) } else { Ok(None) };
-    };
-    match value {
-        Stdin::Word(StdinWord::Inherit) => Ok(None),
-        Stdin::Word(StdinWord::Null) => null(false).map(Some).map_err(words),
-        Stdin::File(path) => {
-            // Opening a FIFO does not wait for its writer; the unit's own reads are to wait.
-            let opened = trusted::open(path, OFlag::O_RDONLY)
-                .map(OwnedFd::from)
-                .and_then(|fd| Ok(fcntl(&fd, FcntlArg::F_SETFL(OFlag::empty())).map(|_| fd)?))
-                .and_then(|fd| if is_directory(&fd)? { Err(Errno::EISDIR.into()) } else { Ok(fd) });
-            opened.map(Some).map_err(|error| Problem {
-                why: format!("cannot read {}: {} ({origin})", path.display(), reason(&error)),
-                errno: error.raw_os_error().unwrap_or(0),
-                lasts: false,
-            })
-        }
-    }
-}
-
-fn is_directory(fd: &OwnedFd) -> nix::Result<bool> {
-    let kind = SFlag::from_bits_truncate(fstat(fd)?.st_mode) & SFlag::S_IFMT;
-    Ok(kind == SFlag::S_IFDIR)
 }

@@ -1,0 +1,52 @@
+//! Descriptors: asking whether one is ready, copying one, and those that stand for nothing.
+
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::Mode;
+
+/// Whether a descriptor can be read from, or has ended: a pidfd's process, a child's progress.
+pub(crate) fn is_ready(fd: BorrowedFd<'_>) -> bool {
+    let mut polled = [PollFd::new(fd, PollFlags::POLLIN)];
+    poll(&mut polled, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+}
+
+/// A descriptor of our own for one that is trc's, close-on-exec.
+///
+/// # Errors
+/// Those of fcntl(2), EBADF for a number that is not open.
+pub(crate) fn duplicate(fd: RawFd) -> nix::Result<OwnedFd> {
+    // SAFETY: fcntl checks the number; the result is a new descriptor of ours.
+    unsafe {
+        let new = Errno::result(libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3))?;
+        Ok(OwnedFd::from_raw_fd(new))
+    }
+}
+
+/// A descriptor that becomes readable when a process exits: `pidfd_open(2)`.
+///
+/// # Errors
+/// ESRCH for a number that is no process's; ENOSYS before Linux 5.3.
+pub(crate) fn pidfd(pid: i32) -> nix::Result<OwnedFd> {
+    // SAFETY: no memory is involved; the result is a new descriptor of ours, close-on-exec.
+    unsafe {
+        let fd = Errno::result(libc::syscall(libc::SYS_pidfd_open, pid, 0))?;
+        Ok(OwnedFd::from_raw_fd(i32::try_from(fd).map_err(|_| Errno::EBADF)?))
+    }
+}
+
+/// What background units read, and where output nobody wants goes: `/dev/null`, or
+/// in an image without it a pipe that has ended.
+///
+/// # Errors
+/// What the kernel says.
+pub(crate) fn null(write: bool) -> nix::Result<OwnedFd> {
+    let flags = OFlag::O_CLOEXEC | if write { OFlag::O_WRONLY } else { OFlag::O_RDONLY };
+    match open("/dev/null", flags, Mode::empty()) {
+        Ok(null) => Ok(null),
+        Err(error) if write => Err(error),
+        Err(_) => nix::unistd::pipe2(OFlag::O_CLOEXEC).map(|(read, _)| read),
+    }
+}

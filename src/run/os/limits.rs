@@ -1,0 +1,19 @@
+//! Resource limits of trc's own: getrlimit(2).
+
+use nix::errno::Errno;
+
+/// `RLIMIT_LOCKS`, the same on every machine but mips, sparc and alpha.
+pub(crate) const LOCKS: u32 = 10;
+/// `RLIMIT_NOFILE`.
+pub(crate) const NOFILE: u32 = 7;
+
+/// A hard limit of trc's own.
+pub(crate) fn hard(number: u32) -> Option<u64> {
+    let mut pair = [0_u64; 2];
+    debug_assert_eq!(size_of::<libc::rlimit64>(), size_of::<[u64; 2]>());
+    // SAFETY: prlimit(2) writes the two words of one limit, and reads none.
+    let done = unsafe {
+        libc::syscall(libc::SYS_prlimit64, 0, number, std::ptr::null::<u64>(), pair.as_mut_ptr())
+    };
+    Errno::result(done).ok().map(|_| pair[1])
+}

@@ -1,0 +1,25 @@
+//! The kernel, in small safe pieces: each file wraps what one noun of it takes. Nothing here knows
+//! a unit, or anything else of `run/`.
+
+pub(crate) mod cgroup;
+pub(crate) mod children;
+pub(crate) mod clock;
+pub(crate) mod fd;
+pub(crate) mod file;
+pub(crate) mod guard;
+pub(crate) mod kin;
+pub(crate) mod limits;
+pub(crate) mod localtime;
+pub(crate) mod memory;
+pub(crate) mod pipe;
+pub(crate) mod private;
+pub(crate) mod proc;
+pub(crate) mod processes;
+pub(crate) mod reopen;
+pub(crate) mod rights;
+pub(crate) mod signals;
+pub(crate) mod syscall;
+pub(crate) mod terminal;
+pub(crate) mod trusted;
+pub(crate) mod usage;
+pub(crate) mod users;

@@ -1,0 +1,49 @@
+//! Why a unit cannot be started, as found out before there is a process.
+
+use nix::errno::Errno;
+
+use crate::words;
+
+/// Why trc cannot prepare a unit.
+pub(crate) struct Problem {
+    /// In words.
+    pub why: String,
+    /// What the kernel said, or 0.
+    pub errno: i32,
+    /// Whether that stays so: a variable that is not set. A file may come.
+    pub lasts: bool,
+}
+
+impl From<Errno> for Problem {
+    fn from(errno: Errno) -> Self {
+        Self { why: words::errno(errno), errno: errno as i32, lasts: false }
+    }
+}
+
+impl From<String> for Problem {
+    fn from(why: String) -> Self {
+        Self { why, errno: 0, lasts: false }
+    }
+}
+
+impl From<&str> for Problem {
+    fn from(why: &str) -> Self {
+        why.to_owned().into()
+    }
+}
+
+impl Problem {
+    /// What the kernel said to a step.
+    pub(crate) fn kernel(what: &str, error: &std::io::Error) -> Self {
+        Self {
+            why: format!("{what}: {}", crate::config::reason(error)),
+            errno: error.raw_os_error().unwrap_or(0),
+            lasts: false,
+        }
+    }
+
+    /// What a variable lacks.
+    pub(crate) fn lasting(why: String) -> Self {
+        Self { why, errno: 0, lasts: true }
+    }
+}

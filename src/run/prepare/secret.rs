@@ -1,0 +1,32 @@
+//! Values that files hold. What is in them is never said.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
+
+use crate::run::os::file;
+
+/// No variable is longer, in bytes: `MAX_ARG_STRLEN` of execve(2).
+const LONGEST: u64 = 128 * 1024;
+
+/// The value that a file holds, without the newline at its end.
+///
+/// # Errors
+/// Why there is none, in words.
+pub(super) fn value(path: &Path) -> Result<OsString, String> {
+    let mut bytes = file::read(path, LONGEST)
+        .map_err(|why| format!("cannot read {}: {why}", path.display()))?;
+    if bytes.last() == Some(&b'\n') {
+        bytes.pop();
+        if bytes.last() == Some(&b'\r') {
+            bytes.pop();
+        }
+    }
+    if bytes.contains(&0) {
+        return Err(format!(
+            "{} contains a NUL byte, which a variable cannot contain",
+            path.display()
+        ));
+    }
+    Ok(OsString::from_vec(bytes))
+}

@@ -1,0 +1,60 @@
+//! Where a unit's output goes, and what it reads.
+
+use std::os::fd::OwnedFd;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::stat::{SFlag, fstat};
+
+use super::problem::Problem;
+use crate::config::{Config, Output, Placed, Stage, Stdin, StdinWord, Unit, reason};
+use crate::run::os::fd::null;
+use crate::run::os::trusted;
+
+/// Where a unit's output goes: what is written, else its own terminal, else background
+/// units' `[log] output`, else through trc for declared ones.
+///
+/// In test mode nothing is inherited: standard output is for the report, and tests ask for
+/// what units say.
+pub(crate) fn output(config: &Config, unit: &Unit) -> Output {
+    match config.output_of(unit) {
+        Output::Inherit if config.testing.is_some() && unit.own_terminal().is_none() => {
+            Output::Prefix
+        }
+        output => output,
+    }
+}
+
+/// What a unit reads; None where that is what trc reads.
+///
+/// # Errors
+/// Why it can't be opened.
+pub(crate) fn stdin(unit: &Unit) -> Result<Option<OwnedFd>, Problem> {
+    let words =
+        |errno: Errno| Problem { why: errno.desc().to_owned(), errno: errno as i32, lasts: false };
+    let Some(Placed { value, origin }) = &unit.identity.stdin else {
+        let nothing = unit.stage == Stage::Async && unit.own_terminal().is_none();
+        return if nothing { null(false).map(Some).map_err(words) } else { Ok(None) };
+    };
+    match value {
+        Stdin::Word(StdinWord::Inherit) => Ok(None),
+        Stdin::Word(StdinWord::Null) => null(false).map(Some).map_err(words),
+        Stdin::File(path) => {
+            // Opening a FIFO does not wait for its writer; the unit's own reads are to wait.
+            let opened = trusted::open(path, OFlag::O_RDONLY)
+                .map(OwnedFd::from)
+                .and_then(|fd| Ok(fcntl(&fd, FcntlArg::F_SETFL(OFlag::empty())).map(|_| fd)?))
+                .and_then(|fd| if is_directory(&fd)? { Err(Errno::EISDIR.into()) } else { Ok(fd) });
+            opened.map(Some).map_err(|error| Problem {
+                why: format!("cannot read {}: {} ({origin})", path.display(), reason(&error)),
+                errno: error.raw_os_error().unwrap_or(0),
+                lasts: false,
+            })
+        }
+    }
+}
+
+fn is_directory(fd: &OwnedFd) -> nix::Result<bool> {
+    let kind = SFlag::from_bits_truncate(fstat(fd)?.st_mode) & SFlag::S_IFMT;
+    Ok(kind == SFlag::S_IFDIR)
+}
