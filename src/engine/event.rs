@@ -1,9 +1,9 @@
 //! What the kernel and people did.
 
-use std::rc::Rc;
+use std::ffi::OsString;
 use std::time::Duration;
 
-use crate::graph::{Graph, UnitId};
+use crate::graph::UnitId;
 use crate::signal::Signal;
 
 /// A moment: the time since the run began, by a clock that never jumps.
@@ -223,10 +223,11 @@ pub(crate) enum Event {
         /// From whom.
         sender: Sender,
     },
-    /// Boot has left the command line as it was (`None`), or has made a new graph of it.
+    /// Boot is done, and what it made of the command line can be run.
     Settled {
-        /// The graph that takes over.
-        graph: Option<Rc<Graph>>,
+        /// The new command line, without trc's own options; None if boot has left it as it was.
+        /// The graph that follows from it was offered before: [`super::Engine::offer`].
+        words: Option<Vec<OsString>>,
     },
     /// What boot made of the command line can't be run.
     Unsettled,

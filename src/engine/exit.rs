@@ -12,9 +12,9 @@ impl Engine {
     pub(super) fn exit_status(&mut self) -> u8 {
         if let Some(signal) = self.stopped_from_outside() {
             // A command that runs alone has its own status, watched or not.
-            if let [only] = self.graph.nodes.as_slice()
-                && only.unit.form == Form::Trailing
-                && let Some(own) = self.own_status(UnitId(0))
+            if let [only] = *self.graph.order
+                && self.graph.node(only).unit.form == Form::Trailing
+                && let Some(own) = self.own_status(only)
             {
                 self.status = own;
             }

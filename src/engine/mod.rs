@@ -39,6 +39,7 @@ mod watch;
 
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::time::Duration;
 
 pub(crate) use action::{Action, Fact, Target, Told};
 pub(crate) use event::{
@@ -91,6 +92,14 @@ struct Budget {
     outside: bool,
 }
 
+impl Budget {
+    /// All the time that there is from now on, of which some is kept for KILL to work.
+    fn new(now: Tick, whole: Duration, signal: Signal, outside: bool) -> Self {
+        let reserve = limits::RESERVE.min(whole / 2);
+        Self { kill_at: now + whole.saturating_sub(reserve), end: now + whole, signal, outside }
+    }
+}
+
 /// What is known of signals for a transparent command.
 #[derive(Default, Debug)]
 struct Passing {
@@ -105,6 +114,8 @@ struct Passing {
 #[expect(clippy::struct_excessive_bools, reason = "each has come to pass or not")]
 pub(crate) struct Engine {
     graph: Rc<Graph>,
+    /// The graph that is to take over from it.
+    offered: Option<Rc<Graph>>,
     states: Vec<State>,
     /// The moment of the event that is being worked on.
     now: Tick,
@@ -153,6 +164,7 @@ impl Engine {
         let states = graph.ids().map(|_| State::new()).collect();
         Self {
             graph,
+            offered: None,
             states,
             now: Tick::ZERO,
             run: Run::Boot,
@@ -184,6 +196,12 @@ impl Engine {
     #[must_use]
     pub(crate) fn graph(&self) -> &Graph {
         &self.graph
+    }
+
+    /// A graph that is to take over from the present one ([`Graph::over`]): it does when the
+    /// event comes that says so. Graphs are no part of events, which are plain data.
+    pub(crate) fn offer(&mut self, graph: Rc<Graph>) {
+        self.offered = Some(graph);
     }
 
     /// trc's exit status as it stands, `[exit]` not yet applied.
@@ -268,7 +286,7 @@ impl Engine {
             }
             Event::Paused { unit } => self.on_paused(unit, actions),
             Event::Signal { signal, sender } => self.on_signal(now, signal, sender, actions),
-            Event::Settled { graph } => self.on_settled(graph),
+            Event::Settled { words: _ } => self.on_settled(),
             Event::Unsettled => {
                 self.booted = true;
                 self.stop_run(Cause::CommandLine, status::CONFIG, actions);

@@ -57,7 +57,7 @@ impl Engine {
 
     /// Transparent mode: every signal goes to the command, once it is there.
     fn pass_on(&mut self, signal: Signal, actions: &mut Vec<Action>) {
-        let id = UnitId(0);
+        let Some(id) = self.graph.ids().next() else { return };
         let signal = match self.graph.rules.get(&signal) {
             Some(Rule::Ignore | Rule::Reopen) => return,
             Some(Rule::Forward(other, _)) => *other,
@@ -112,14 +112,8 @@ impl Engine {
         let insists = outside && self.outside_stop && matches!(signal, Signal::TERM | Signal::INT);
         if outside {
             self.outside_stop |= matches!(signal, Signal::TERM | Signal::INT);
-            let whole = self.graph.budget;
-            let reserve = limits::RESERVE.min(whole / 2);
-            self.budget.get_or_insert(Budget {
-                kill_at: now + whole.saturating_sub(reserve),
-                end: now + whole,
-                signal,
-                outside: true,
-            });
+            let budget = Budget::new(now, self.graph.budget, signal, true);
+            self.budget.get_or_insert(budget);
         }
         match self.run {
             Run::Boot | Run::Settling | Run::Up => {

@@ -1,11 +1,9 @@
 //! Starting units, one by one or as their conditions allow, and their ends.
 
-use std::rc::Rc;
-
 use super::unit::{Calm, Phase, State, Why};
 use super::{Action, Cause, Ended, Engine, Event, Fact, How, Run, SpawnStage, Tick, limits};
 use crate::config::{Condition, OnFailure, Stage};
-use crate::graph::{Graph, Need, UnitId};
+use crate::graph::{Need, UnitId};
 use crate::status;
 
 /// Whether a condition holds.
@@ -152,9 +150,15 @@ impl Engine {
         if !need.written {
             // Its neighbour may have waited in vain while one before that still runs.
             let stage = self.graph.stage(self.graph.node(need.unit).unit.stage);
-            let mut before = stage.take_while(|id| *id <= need.unit);
-            let over = before.all(|id| self.ended(id).is_some() || left_out(id));
-            return if over { Holds::Yes } else { Holds::NotYet };
+            for id in stage {
+                if self.ended(id).is_none() && !left_out(id) {
+                    return Holds::NotYet;
+                }
+                if id == need.unit {
+                    break;
+                }
+            }
+            return Holds::Yes;
         }
         if left_out(need.unit) {
             return Holds::Yes;
@@ -343,11 +347,9 @@ impl Engine {
         }
     }
 
-    /// Boot has been looked at: its units stay, what the command line adds is new.
-    pub(super) fn on_settled(&mut self, graph: Option<Rc<Graph>>) {
-        if let Some(graph) = graph {
-            let boot = graph.stage(Stage::Boot).count();
-            self.states.truncate(boot);
+    /// Boot has been looked at, and the graph takes over that was made of the command line.
+    pub(super) fn on_settled(&mut self) {
+        if let Some(graph) = self.offered.take() {
             self.states.resize(graph.nodes.len(), State::new());
             self.graph = graph;
         }

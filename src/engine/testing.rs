@@ -20,7 +20,7 @@ use super::{
     TestEnd, Tick, limits,
 };
 use crate::config::{FaultKind, Leaves, OnFailure, Stage, WaitPolicy};
-use crate::graph::{Graph, RESERVE, UnitId, points};
+use crate::graph::{Graph, UnitId, points};
 use crate::signal::Signal;
 use crate::status;
 
@@ -455,9 +455,7 @@ impl Engine {
         }
         if self.run == Run::Up {
             // As `docker stop` does it.
-            let whole = self.graph.budget;
-            let kill_at = now + whole.saturating_sub(RESERVE.min(whole / 2));
-            let budget = Budget { kill_at, end: now + whole, signal: Signal::TERM, outside: false };
+            let budget = Budget::new(now, self.graph.budget, Signal::TERM, false);
             self.budget.get_or_insert(budget);
             self.testing.stop_by = Some(now + self.graph.grace);
             self.stop_run(Cause::Tested, 0, actions);

@@ -93,10 +93,7 @@ impl Graph {
                 let bare = match &nodes[unit.0] {
                     node if node.unit.stage == Stage::Test => Condition::Exited,
                     node if test && node.unit.ready.is_none() => Condition::Started,
-                    node if node.unit.ready.is_some() && !halt => Condition::Ready,
-                    node if node.is_outside() => Condition::Exited,
-                    node if node.oneshot => Condition::Succeeded,
-                    _ => Condition::Started,
+                    node => node.shows_up_by(!halt),
                 };
                 let calm = test && condition.is_none() && nodes[unit.0].is_plain();
                 let condition = condition.unwrap_or(bare);
@@ -156,6 +153,7 @@ impl Graph {
             exit: config.exit.statuses.clone(),
             stopped: config.exit.stopped,
             own: config.exit.own.iter().filter_map(find).collect(),
+            order: (0..nodes.len()).map(UnitId).collect(),
             nodes,
         })
     }

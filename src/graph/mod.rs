@@ -3,6 +3,7 @@
 
 mod build;
 mod cycle;
+mod identity;
 mod node;
 mod order;
 pub(crate) mod points;

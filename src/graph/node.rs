@@ -1,12 +1,13 @@
 //! The graph: units as the engine sees them.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::config::{Command, Condition, Form, Stage, Stop, StopTo, Test, Unit, WaitPolicy, When};
 use crate::signal::Signal;
 
-/// A unit, by its place in [`Graph::nodes`].
+/// A unit: its identity, which is for ever, and not its rank. It is its place in [`Graph::nodes`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct UnitId(pub usize);
 
@@ -83,6 +84,21 @@ impl Node {
         }
     }
 
+    /// What has to come true before it is up, as a bare name in `after` means it. Once everything
+    /// has stopped, nothing `can_be_ready` any more.
+    #[must_use]
+    pub(crate) fn shows_up_by(&self, can_be_ready: bool) -> Condition {
+        if can_be_ready && self.unit.ready.is_some() {
+            Condition::Ready
+        } else if self.is_outside() {
+            Condition::Exited
+        } else if self.oneshot {
+            Condition::Succeeded
+        } else {
+            Condition::Started
+        }
+    }
+
     /// Whether nothing says of it whether it is ready.
     #[must_use]
     pub(crate) fn is_plain(&self) -> bool {
@@ -150,13 +166,14 @@ impl Node {
     }
 }
 
-/// The graph. Boot units come first in `nodes`, and stay where they are when boot
-/// rewrites the command line and a second graph takes over.
+/// The graph. Where another takes over from it, units keep their ids: [`Graph::over`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Graph {
-    /// The units by stage, within a stage in an order that satisfies every edge and
-    /// else is the order in which they were declared.
+    /// All units that are known, by their ids: also those of graphs before this one.
     pub nodes: Vec<Node>,
+    /// The units of this graph by stage, within a stage in an order that satisfies every edge and
+    /// else is the order in which they were declared.
+    pub order: Rc<[UnitId]>,
     /// The wait policy.
     pub wait: WaitPolicy,
     /// From an outside stop signal to the end of everything.
@@ -194,7 +211,8 @@ impl Graph {
 
     /// All ids, in order.
     pub(crate) fn ids(&self) -> impl DoubleEndedIterator<Item = UnitId> + use<> {
-        (0..self.nodes.len()).map(UnitId)
+        let order = Rc::clone(&self.order);
+        (0..order.len()).map(move |rank| order[rank])
     }
 
     /// The ids of one stage, in order.

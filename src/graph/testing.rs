@@ -139,14 +139,7 @@ fn all_units(nodes: &[Node]) -> Vec<(UnitId, Condition)> {
             Stage::Sync => sync_is_over = !node.oneshot,
             Stage::Boot | Stage::Test | Stage::Halt => continue,
         }
-        let condition = if node.unit.ready.is_some() {
-            Condition::Ready
-        } else if node.oneshot {
-            Condition::Succeeded
-        } else {
-            Condition::Started
-        };
-        all.push((UnitId(at), condition));
+        all.push((UnitId(at), node.shows_up_by(true)));
     }
     all
 }

@@ -219,3 +219,20 @@ fn no_policy_counts_what_stands_for_something_outside() {
     let counted: Vec<bool> = graph.nodes.iter().map(super::Node::counts).collect();
     assert_eq!(counted, [false, true]);
 }
+
+#[test]
+fn over_another_graph_names_keep_their_ids_and_the_order_is_new() {
+    let ids = |graph: &Graph| -> Vec<(usize, String)> {
+        graph.ids().map(|id| (id.0, graph.node(id).unit.id())).collect()
+    };
+    let old = build(vec![unit("async.app", &[]), unit("async.old", &[])]).unwrap();
+    let new = vec![unit("async.app", &[("async.db", None)]), unit("async.db", &[])];
+    let graph = build(new).unwrap().over(&old);
+    assert_eq!(ids(&graph), [(2, "async.db".to_owned()), (0, "async.app".to_owned())]);
+    assert_eq!(graph.node(UnitId(0)).needs[0].unit, UnitId(2));
+    assert_eq!(graph.node(UnitId(2)).dependents, [UnitId(0)]);
+    // What is no longer there is still known, and gets its id again if it comes back.
+    assert_eq!(graph.node(UnitId(1)).unit.id(), "async.old");
+    let again = build(vec![unit("async.old", &[])]).unwrap().over(&graph);
+    assert_eq!(ids(&again), [(1, "async.old".to_owned())]);
+}

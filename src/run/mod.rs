@@ -145,7 +145,7 @@ fn supervise(
         // Who asks for strictness is told what `trcctl check` would say.
         reporter.diagnostics(&graph.remarks());
     }
-    if graph.nodes.is_empty() {
+    if graph.order.is_empty() {
         reporter.observed(&graph, &Observed::NothingToRun(&loaded.config.work_dir));
     }
     let wait = loaded.config.wait.trivialrc();

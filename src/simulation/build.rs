@@ -32,9 +32,13 @@ impl Built {
     }
 }
 
-/// Builds one of a plan's graphs; none if it is refused.
-pub(super) fn graph(plan: &Plan, second: bool) -> Option<Built> {
-    let graph = Graph::build(&config(plan, second)).ok()?;
+/// Builds the first of a plan's graphs, or the one that takes over from it; none if it is refused.
+pub(super) fn graph(plan: &Plan, first: Option<&Built>) -> Option<Built> {
+    let graph = Graph::build(&config(plan, first.is_some())).ok()?;
+    let graph = match first {
+        Some(first) => graph.over(&first.graph),
+        None => graph,
+    };
     let number = |unit: &Unit| unit.name[1..].parse().ok();
     let units = graph.nodes.iter().map(|node| number(&node.unit)).collect::<Option<_>>()?;
     Some(Built { graph: Rc::new(graph), plan: units })

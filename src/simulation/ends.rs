@@ -84,8 +84,8 @@ impl Witness<'_> {
                 let unit = sender.unit.map(|id| built.unit(id));
                 self.signalled(*signal, sender.outside, unit);
             }
-            Event::Settled { graph } => {
-                if graph.is_some() {
+            Event::Settled { words } => {
+                if words.is_some() {
                     self.terms = Terms::of(self.plan, true);
                     self.mark(Mark::NewGraph);
                 }

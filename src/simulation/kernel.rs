@@ -216,12 +216,12 @@ impl World<'_> {
 
     fn settle(&mut self) {
         let event = match self.plan.settling {
-            Settling::Same => Event::Settled { graph: None },
+            Settling::Same => Event::Settled { words: None },
             Settling::Wrong => Event::Unsettled,
-            Settling::New => match build::graph(self.plan, true) {
+            Settling::New => match build::graph(self.plan, Some(&self.built)) {
                 Some(built) => {
                     self.built = Rc::new(built);
-                    Event::Settled { graph: Some(Rc::clone(&self.built.graph)) }
+                    Event::Settled { words: Some(Vec::new()) }
                 }
                 None => Event::Unsettled,
             },

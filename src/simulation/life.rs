@@ -45,7 +45,7 @@ struct Life<'a> {
 
 /// Lives a plan; none if its graph is refused.
 pub(super) fn live(plan: &Plan, mutant: &Mutant, told: bool) -> Option<Lived> {
-    let built = Rc::new(build::graph(plan, false)?);
+    let built = Rc::new(build::graph(plan, None)?);
     let mut graph = Rc::clone(&built.graph);
     if mutant.name != mutant::NONE.name {
         (mutant.graph)(Rc::make_mut(&mut graph));
@@ -140,6 +140,9 @@ impl Life<'_> {
             self.witness.before(now, &event, &built);
         }
         let event = (self.mutant.event)(event);
+        if let Event::Settled { words: Some(_) } = event {
+            self.engine.offer(Rc::clone(&built.graph));
+        }
         let was_over = self.witness.ended;
         self.actions.clear();
         self.engine.step(now, event, &mut self.actions);

@@ -89,7 +89,7 @@ const MUTANTS: &[Mutant] = &[
         graph.nodes.iter_mut().for_each(|node| node.stop_signal = Signal::TERM);
     }),
     graph("runs no halt units", |graph| {
-        graph.nodes.retain(|node| node.unit.stage != Stage::Halt);
+        graph.order = graph.ids().filter(|id| graph.node(*id).unit.stage != Stage::Halt).collect();
     }),
     graph("runs no halt units after a failed boot", |graph| {
         graph.nodes.iter_mut().for_each(|node| node.unit.always = false);

@@ -64,8 +64,8 @@ pub(super) fn event(event: &Event, built: &Built) -> String {
             None if sender.outside => format!("trc gets {signal} from outside"),
             None => format!("trc gets {signal} from some process"),
         },
-        Event::Settled { graph: None } => "the command line stays".to_owned(),
-        Event::Settled { graph: Some(_) } => "the command line makes a new graph".to_owned(),
+        Event::Settled { words: None } => "the command line stays".to_owned(),
+        Event::Settled { words: Some(_) } => "the command line makes a new graph".to_owned(),
         Event::Unsettled => "the command line is wrong".to_owned(),
         Event::NothingLeft => "no process is left".to_owned(),
         Event::Overslept { by } => {

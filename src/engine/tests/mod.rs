@@ -237,7 +237,7 @@ impl World {
                         events.push_back(Event::Remains { orphans, sessions, late: vec![] });
                     }
                     Action::Settle if self.unsettled => events.push_back(Event::Unsettled),
-                    Action::Settle => events.push_back(Event::Settled { graph: None }),
+                    Action::Settle => events.push_back(Event::Settled { words: None }),
                     Action::Tell(fact) => self.facts.push(fact),
                     Action::End { status } => {
                         assert_eq!(self.end, None, "a run ends once");

@@ -328,22 +328,25 @@ impl Supervisor {
         let args = self.state.as_ref().map(|state| state.args().to_vec());
         let Some(rest) = args.filter(|args| *args != self.loaded.config.rest) else {
             self.loaded.forget();
-            self.events.push_back(Event::Settled { graph: None });
+            self.events.push_back(Event::Settled { words: None });
             return;
         };
-        let built =
-            self.loaded.with_rest(rest).and_then(|config| Ok((Graph::build(&config)?, config)));
+        let built = self
+            .loaded
+            .with_rest(rest.clone())
+            .and_then(|config| Ok((Graph::build(&config)?, config)));
         let event = match built {
             Ok((graph, config)) => {
-                let graph = Rc::new(graph);
+                let graph = Rc::new(graph.over(&self.graph));
                 self.units.resize_with(graph.nodes.len(), Held::default);
                 // A boot script may have added `--log-level`.
                 self.reporter.journal().set_level(config.log.level);
                 self.loaded.config = Config { units: Vec::new(), ..config };
                 self.loaded.forget();
                 self.lines = self.lines.over(&graph);
-                self.graph = Rc::clone(&graph);
-                Event::Settled { graph: Some(graph) }
+                self.engine.offer(Rc::clone(&graph));
+                self.graph = graph;
+                Event::Settled { words: Some(rest) }
             }
             Err(diagnostics) => {
                 self.reporter.diagnostics(&self.loaded.illustrate(diagnostics));

@@ -1,0 +1,48 @@
+//! Who is who when one graph takes over from another.
+
+use std::collections::BTreeMap;
+
+use super::{Graph, Node, Rule, UnitId};
+
+impl Graph {
+    /// The same graph, to take over from `old`: a unit that `old` knows by its name keeps its id,
+    /// and any other gets an id that no unit has had. What `old` knows and this graph does not
+    /// have is still known by its id, and has no place in the order.
+    #[must_use]
+    pub(crate) fn over(self, old: &Graph) -> Self {
+        let known = old.nodes.iter().enumerate();
+        let known: BTreeMap<String, usize> = known.map(|(at, node)| (node.unit.id(), at)).collect();
+        let mut nodes = old.nodes.clone();
+        let mut ids = vec![UnitId(0); self.nodes.len()];
+        for (at, node) in self.nodes.into_iter().enumerate() {
+            let id = known.get(&node.unit.id()).copied().unwrap_or(nodes.len());
+            ids[at] = UnitId(id);
+            match nodes.get_mut(id) {
+                Some(same) => *same = node,
+                None => nodes.push(node),
+            }
+        }
+        let of = |id: &mut UnitId| *id = ids[id.0];
+        let mut order = self.order.to_vec();
+        order.iter_mut().for_each(of);
+        for id in &order {
+            rename(&mut nodes[id.0], of);
+        }
+        let mut graph = Self { nodes, order: order.into(), ..self };
+        graph.own.iter_mut().for_each(of);
+        for rule in graph.rules.values_mut() {
+            match rule {
+                Rule::Forward(_, units) => units.iter_mut().for_each(of),
+                Rule::Stop | Rule::Ignore | Rule::Reopen | Rule::Foreground => {}
+            }
+        }
+        graph
+    }
+}
+
+/// Changes every id that a node has.
+fn rename(node: &mut Node, of: impl Fn(&mut UnitId) + Copy) {
+    node.needs.iter_mut().map(|need| &mut need.unit).for_each(of);
+    let lists = [&mut node.dependents, &mut node.restarts, &mut node.with, &mut node.about];
+    lists.into_iter().flatten().chain(&mut node.victim).for_each(of);
+}
