@@ -262,7 +262,7 @@ fn mistakes_are_told_as_json_where_the_log_is_json() {
         outcome.stderr_has(says);
     }
     // Where the form itself is wrong, or can't be read, it is text.
-    Trc::toml("log.format = 'jsn'").run().status(78).stderr_has("error: `format`: expected");
+    Trc::toml("log.format = 'jsn'").run().status(78).stderr_has("error: `log.format`: expected");
     Trc::toml("log.format = 'json'\nx =").run().status(78).stderr_has("error: a value");
 }
 

@@ -7,7 +7,8 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 
-use super::{Diagnostic, Origin, Stage, WaitPolicy, schema};
+use super::key::LEVELS;
+use super::{Diagnostic, Origin, Stage, WaitPolicy};
 
 /// A parsed command line.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -191,7 +192,7 @@ pub fn arguments() -> Vec<Arg> {
             .help("The log level: off, error, warn, info, debug or trace")
             .help_heading(CONFIGURATION)
             .hide_possible_values(true)
-            .value_parser(PossibleValuesParser::new(schema::LEVELS)),
+            .value_parser(PossibleValuesParser::new(LEVELS)),
         Arg::new("bare")
             .long("bare")
             .help("Run only CMD, and ignore all files and variables")

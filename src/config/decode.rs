@@ -1,12 +1,15 @@
 //! From the merged tree to settings, with everything that is wrong.
 
+use std::fmt;
+
+use super::key::{Keys, STAGES, all, find};
+use super::keys::UNIT;
 use super::leaf::{self, Leaf, Problem};
-use super::schema::{self, Key};
 use super::source::{Source, within};
 use super::suggest::{is_helped, nearest};
 use super::value::{Entry, Node, Table, Value, shown};
 use super::words;
-use super::{Diagnostic, Environment, Origin, Placed, Severity, Stage, Template, UnitRef, foreign};
+use super::{Diagnostic, Environment, Origin, Placed, Severity, Template, foreign};
 
 /// So many unknown keys of one table are told at most; a file that is something else altogether
 /// has millions.
@@ -26,39 +29,85 @@ pub(super) struct Decoder<'a> {
     pub testing: bool,
 }
 
-/// A table whose keys are those of a schema.
+/// Where a key stands, for messages: in full, but for the unit that it is of.
+#[derive(Clone, Copy)]
+pub(super) enum At<'a> {
+    /// At the top of a file.
+    Top,
+    /// In the table of a unit, which has this full name.
+    Unit(&'a str),
+    /// It is a key of one of these, or of a table within.
+    Key(&'a At<'a>, &'a str),
+}
+
+impl<'a> At<'a> {
+    /// A key of the table that is here.
+    pub(super) fn key(&'a self, name: &'a str) -> Self {
+        At::Key(self, name)
+    }
+
+    /// The name of the key alone.
+    pub(super) fn name(&self) -> &'a str {
+        match self {
+            At::Top => "",
+            At::Unit(name) | At::Key(_, name) => name,
+        }
+    }
+
+    /// As in "unknown key `x` in `[log]`".
+    fn place(&self) -> String {
+        match self {
+            At::Top => String::new(),
+            At::Unit(_) | At::Key(At::Top, _) => format!(" in `[{self}]`"),
+            At::Key(..) => format!(" in `{self}`"),
+        }
+    }
+}
+
+/// The path: `stop.signal`.
+impl fmt::Display for At<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            At::Top => Ok(()),
+            At::Unit(name) | At::Key(At::Top | At::Unit(_), name) => f.write_str(&shown(name)),
+            At::Key(table, name) => write!(f, "{table}.{}", shown(name)),
+        }
+    }
+}
+
+/// A table whose keys are known.
 pub(super) struct Fields<'t> {
-    table: Option<&'t Table>,
-    keys: &'static [Key],
+    /// Where it is.
+    pub at: At<'t>,
+    table: &'t Table,
+    keys: Keys,
 }
 
 impl<'t> Fields<'t> {
-    /// Those of a table whose unknown keys were noted already.
-    pub(super) fn noted(keys: &'static [Key], table: Option<&'t Table>) -> Self {
-        Self { table, keys }
-    }
-
-    /// Whether the schema has this key here.
+    /// Whether such a key may stand here.
     pub(super) fn has(&self, name: &str) -> bool {
-        schema::find(self.keys, name).is_some()
+        find(self.keys, name).is_some()
     }
 
-    /// Whether a key stands here that the schema doesn't have.
+    /// Whether a key stands here that may not.
     pub(super) fn has_unknown(&self) -> bool {
-        self.table.is_some_and(|table| table.keys().any(|key| !self.has(key)))
+        self.table.keys().any(|key| !self.has(key))
     }
 
-    /// The entry of a key of the schema.
+    /// Whether a key is missing, and none stands here that was probably meant to be it.
+    pub(super) fn lacks(&self, name: &str) -> bool {
+        self.entry(name).is_none() && !self.has_unknown()
+    }
+
+    /// What is written for a key.
     pub(super) fn entry(&self, name: &str) -> Option<&'t Entry> {
-        let known = self.has(name) || schema::find(schema::UNIT, name).is_some();
-        debug_assert!(known, "`{name}` is not in the schema");
-        self.table?.get(name)
+        self.table.get(name)
     }
 }
 
 impl Decoder<'_> {
     /// Notes what is wrong with the value of a key.
-    pub(super) fn problem(&mut self, key: &str, node: &Node, problem: Problem) {
+    pub(super) fn problem(&mut self, at: &At, node: &Node, problem: Problem) {
         if problem.undefined && self.disabled {
             return;
         }
@@ -68,111 +117,152 @@ impl Decoder<'_> {
             }
             _ => node.origin.clone(),
         };
-        let mut diagnostic =
-            Diagnostic::error(origin, format!("`{}`: {}", shown(key), problem.message));
-        diagnostic.help = problem.help;
-        self.diagnostics.push(diagnostic);
+        self.error(&origin, format!("`{at}`: {}", problem.message), problem.help);
     }
 
     /// Reads a value, or notes what is wrong with it.
     pub(super) fn read<T>(
         &mut self,
-        key: &str,
+        at: &At,
         node: &Node,
         leaf: impl FnOnce(&Node, &Environment) -> Leaf<T>,
     ) -> Option<T> {
-        leaf(node, self.environment).map_err(|problem| self.problem(key, node, problem)).ok()
+        leaf(node, self.environment).map_err(|problem| self.problem(at, node, problem)).ok()
     }
 
-    /// Reads a key's value if the key is there.
+    /// Reads a key's value.
     pub(super) fn get<T>(
         &mut self,
-        fields: &Fields,
-        key: &str,
+        at: &At,
+        entry: &Entry,
         leaf: impl FnOnce(&Node, &Environment) -> Leaf<T>,
     ) -> Option<T> {
-        let entry = fields.entry(key)?;
-        self.read(key, &entry.node, leaf)
+        self.read(at, &entry.node, leaf)
     }
 
-    /// The same, with where it came from.
+    /// Reads a key's value into a place of its own.
+    pub(super) fn set<T>(
+        &mut self,
+        into: &mut T,
+        at: &At,
+        entry: &Entry,
+        leaf: impl FnOnce(&Node, &Environment) -> Leaf<T>,
+    ) {
+        if let Some(value) = self.get(at, entry, leaf) {
+            *into = value;
+        }
+    }
+
+    /// Reads a key's value, and where it came from.
     pub(super) fn placed<T>(
         &mut self,
-        fields: &Fields,
-        key: &str,
+        at: &At,
+        entry: &Entry,
         leaf: impl FnOnce(&Node, &Environment) -> Leaf<T>,
     ) -> Option<Placed<T>> {
-        let entry = fields.entry(key)?;
-        let value = self.read(key, &entry.node, leaf)?;
+        let value = self.get(at, entry, leaf)?;
         Some(Placed { value, origin: entry.node.origin.clone() })
     }
 
-    /// An array's values; one string stands for an array of one where `or_one`.
+    /// The values of an array; one string stands for an array of one.
     pub(super) fn list<T>(
         &mut self,
-        key: &str,
-        node: &Node,
-        or_one: bool,
+        at: &At,
+        entry: &Entry,
+        leaf: impl Fn(&Node, &Environment) -> Leaf<T>,
+    ) -> Option<Vec<Placed<T>>> {
+        match &entry.node.value {
+            Value::Array(_) | Value::String(_) => Some(self.values(at, &entry.node, leaf)),
+            _ => {
+                let what = "a string or an array of strings";
+                self.problem(at, &entry.node, Problem::expected(what, &entry.node));
+                None
+            }
+        }
+    }
+
+    /// A value, or those of an array; none of them if one is wrong.
+    pub(super) fn all_of<T>(
+        &mut self,
+        at: &At,
+        entry: &Entry,
+        leaf: impl Fn(&Node, &Environment) -> Leaf<T>,
+    ) -> Option<Vec<T>> {
+        let values = self.values(at, &entry.node, leaf);
+        let is_right = values.len() == items(&entry.node).len();
+        is_right.then(|| values.into_iter().map(|one| one.value).collect())
+    }
+
+    /// The same where an empty array makes no sense.
+    pub(super) fn some_of<T>(
+        &mut self,
+        at: &At,
+        entry: &Entry,
+        leaf: impl Fn(&Node, &Environment) -> Leaf<T>,
+    ) -> Option<Vec<T>> {
+        if items(&entry.node).is_empty() {
+            self.problem(at, &entry.node, Problem::new("this array must not be empty"));
+            return None;
+        }
+        self.all_of(at, entry, leaf)
+    }
+
+    /// A value, or those of an array that must not be empty, each with its place.
+    pub(super) fn some<T>(
+        &mut self,
+        at: &At,
+        entry: &Entry,
         leaf: impl Fn(&Node, &Environment) -> Leaf<T>,
     ) -> Vec<Placed<T>> {
-        let items = match &node.value {
-            Value::Array(items) => items.as_slice(),
-            Value::String(_) if or_one => std::slice::from_ref(node),
-            other => {
-                let wanted = if or_one { "a string or an array of strings" } else { "an array" };
-                let message = format!("`{key}`: expected {wanted}, found {}", other.describe());
-                self.diagnostics.push(Diagnostic::error(node.origin.clone(), message));
-                &[]
-            }
+        if items(&entry.node).is_empty() {
+            self.problem(at, &entry.node, Problem::new("this array must not be empty"));
+        }
+        self.values(at, &entry.node, leaf)
+    }
+
+    /// A value, or those of an array, each with its place.
+    fn values<T>(
+        &mut self,
+        at: &At,
+        node: &Node,
+        leaf: impl Fn(&Node, &Environment) -> Leaf<T>,
+    ) -> Vec<Placed<T>> {
+        let read = |item: &Node| {
+            let value = self.read(at, item, &leaf)?;
+            Some(Placed { value, origin: item.origin.clone() })
         };
-        items
-            .iter()
-            .filter_map(|item| {
-                let value = self.read(key, item, &leaf)?;
-                Some(Placed { value, origin: item.origin.clone() })
-            })
-            .collect()
+        items(node).iter().filter_map(read).collect()
     }
 
     /// A table of names of the user's own.
-    pub(super) fn names<'t>(&mut self, key: &str, entry: Option<&'t Entry>) -> Option<&'t Table> {
-        let entry = entry?;
+    pub(super) fn names<'t>(&mut self, at: &At, entry: &'t Entry) -> Option<&'t Table> {
         let table = entry.node.as_table();
         if table.is_none() {
-            let problem = Problem::expected("a table", &entry.node);
-            let help = match &entry.node.value {
-                Value::Array(_) if schema::STAGES.contains(&key) => {
-                    Some(format!("write one table for each unit: [{key}.NAME]"))
+            let help = match (at, &entry.node.value) {
+                (At::Key(At::Top, stage), Value::Array(_)) if STAGES.contains(stage) => {
+                    Some(format!("write one table for each unit: [{stage}.NAME]"))
                 }
-                Value::Array(_) if schema::STAGES.iter().any(|stage| is_below(key, stage)) => {
-                    Some(format!("use single brackets for the table of a unit: [{}]", shown(key)))
+                (At::Unit(_), Value::Array(_)) => {
+                    Some(format!("use single brackets for the table of a unit: [{at}]"))
                 }
-                Value::String(command)
-                    if schema::STAGES.iter().any(|stage| is_below(key, stage)) =>
-                {
-                    Some(format!("write {} = {{ exec = {:?} }}", shown(key), shown(command)))
+                (At::Unit(_), Value::String(command)) => {
+                    Some(format!("write {at} = {{ exec = {:?} }}", shown(command)))
                 }
-                Value::String(text) if key == "expect.log" => {
+                (At::Key(At::Key(_, "expect"), "log"), Value::String(text)) => {
                     Some(format!("write log = {{ contains = {:?} }}", shown(text)))
                 }
                 _ => None,
             };
-            self.problem(key, &entry.node, Problem { help, ..problem });
+            let problem = Problem::expected("a table", &entry.node);
+            self.problem(at, &entry.node, Problem { help, ..problem });
         }
         table
     }
 
-    /// A table with keys of a schema; unknown ones are noted. `place` says where it is,
-    /// as in "unknown key `x` in `[log]`".
-    pub(super) fn fields<'t>(
-        &mut self,
-        place: &str,
-        keys: &'static [Key],
-        table: Option<&'t Table>,
-    ) -> Fields<'t> {
-        let entries = table.into_iter().flatten();
+    /// A table with these keys; others are noted.
+    pub(super) fn fields<'t>(&mut self, at: At<'t>, keys: Keys, table: &'t Table) -> Fields<'t> {
         let mut strange: Vec<_> =
-            entries.filter(|(name, _)| schema::find(keys, name).is_none()).collect();
+            table.iter().filter(|(name, _)| find(keys, name).is_none()).collect();
         // Which of too many are told must not depend on their names.
         if strange.len() > MOST_UNKNOWN {
             strange.sort_by_key(|(_, entry)| entry.order);
@@ -181,33 +271,46 @@ impl Decoder<'_> {
             self.diagnostics.push(Diagnostic::others(Severity::Error, others));
         }
         for (name, entry) in strange {
+            let place = at.place();
             let message = format!("unknown key `{}`{place}", shown(name));
-            let help = unknown(place, name, keys);
+            let help = unknown(&place, name, keys);
             // Each file that has it is wrong.
             for origin in entry.keys() {
                 self.error(origin, message.clone(), help.clone());
             }
         }
-        Fields { table, keys }
+        Fields { at, table, keys }
     }
 
-    /// The words of a command: `exec`, `shell`, `stop.exec`.
-    pub(super) fn words(&mut self, key: &str, node: &Node) -> Option<Vec<Template>> {
+    /// A key's table, if it is one, with these keys.
+    pub(super) fn table<'t>(
+        &mut self,
+        at: &'t At<'t>,
+        entry: &'t Entry,
+        keys: Keys,
+    ) -> Option<Fields<'t>> {
+        let table = self.names(at, entry)?;
+        Some(self.fields(*at, keys, table))
+    }
+
+    /// The words of a command.
+    pub(super) fn words(&mut self, at: &At, entry: &Entry) -> Option<Vec<Template>> {
+        let node = &entry.node;
         let words: Vec<Template> = match &node.value {
             Value::String(text) => {
-                let words = self.read(key, node, |_, _| words::split(text))?;
+                let words = self.read(at, node, |_, _| words::split(text))?;
                 if let Some(operator) = words::operator(text, &words) {
                     let message = format!(
-                        "`{key}`: `{operator}` has no meaning here, because no shell runs this command"
+                        "`{at}`: `{operator}` has no meaning here, because no shell runs this command"
                     );
                     let warning = Diagnostic::warning(node.origin.clone(), message);
                     self.diagnostics.push(warning.help("use `script` if a shell should run it"));
                 }
-                self.unbraced(key, &node.origin, &words);
+                self.unbraced(at, &node.origin, &words);
                 let mut templates = Vec::new();
                 for word in words {
                     let template = Template::parse(&word).map_err(|(_, why)| why);
-                    templates.push(self.read(key, node, |_, _| {
+                    templates.push(self.read(at, node, |_, _| {
                         // A place in a word is none in the string: quotes are gone.
                         template.map_err(|why| Problem::new(format!("{why} in {word}")))
                     })?);
@@ -215,66 +318,41 @@ impl Decoder<'_> {
                 templates
             }
             Value::Array(items) => {
-                let words = self.list(key, node, false, leaf::word);
-                if words.len() < items.len() {
-                    return None;
-                }
+                let words = self.all_of(at, entry, leaf::word)?;
                 let texts = items.iter().filter_map(|item| match &item.value {
                     Value::String(text) => Some(text.clone()),
                     _ => None,
                 });
-                self.unbraced(key, &node.origin, &texts.collect::<Vec<_>>());
-                words.into_iter().map(|word| word.value).collect()
+                self.unbraced(at, &node.origin, &texts.collect::<Vec<_>>());
+                words
             }
-            other => {
-                let message = format!(
-                    "`{key}`: expected a command, as a string or an array of words, found {}",
-                    other.describe()
-                );
-                self.diagnostics.push(Diagnostic::error(node.origin.clone(), message));
+            _ => {
+                let what = "a command, as a string or an array of words";
+                self.problem(at, node, Problem::expected(what, node));
                 return None;
             }
         };
         if words.first().is_none_or(|word| word.source().is_empty()) {
-            self.problem(key, node, Problem::new("the name of the command is empty"));
+            self.problem(at, node, Problem::new("the name of the command is empty"));
             return None;
         }
         Some(words)
     }
 
     /// Points out a variable without braces, which stands for itself.
-    pub(super) fn unbraced(&mut self, key: &str, origin: &Origin, words: &[String]) {
+    pub(super) fn unbraced(&mut self, at: &At, origin: &Origin, words: &[String]) {
         if words::reads_dollars(words) {
             return;
         }
         if let Some(variable) = words.iter().find_map(|word| words::unbraced(word)) {
             let name = &variable[1..];
-            let message = format!(
-                "`{key}`: `{variable}` is not replaced, because no shell runs this command"
-            );
+            let message =
+                format!("`{at}`: `{variable}` is not replaced, because no shell runs this command");
             let help = format!(
                 "write `${{{name}}}` for the value of the variable, or `$${name}` for the text itself"
             );
             self.diagnostics.push(Diagnostic::warning(origin.clone(), message).help(help));
         }
-    }
-
-    /// An array of units' names.
-    pub(super) fn unit_names(&mut self, key: &str, node: &Node) -> Vec<UnitRef> {
-        self.list(key, node, true, leaf::text)
-    }
-
-    /// Every unit that is there, in the order in which they were declared.
-    pub(super) fn declared<'t>(&mut self, top: &Fields<'t>) -> Vec<(Stage, &'t str, &'t Entry)> {
-        let mut units = Vec::new();
-        for stage in Stage::ALL {
-            let table = self.names(stage.name(), top.entry(stage.name()));
-            units.extend(
-                table.into_iter().flatten().map(|(name, unit)| (stage, name.as_str(), unit)),
-            );
-        }
-        units.sort_by_key(|(_, _, unit)| unit.order);
-        units
     }
 
     /// An error at a place.
@@ -290,27 +368,30 @@ impl Decoder<'_> {
     }
 }
 
-/// Whether a key is that of a unit of a stage.
-fn is_below(key: &str, stage: &str) -> bool {
-    key.strip_prefix(stage).is_some_and(|rest| rest.starts_with('.'))
+/// The values of an array; another one stands for an array of one.
+fn items(node: &Node) -> &[Node] {
+    match &node.value {
+        Value::Array(items) => items,
+        _ => std::slice::from_ref(node),
+    }
 }
 
-/// What to do about a key that the schema doesn't have at a place.
-fn unknown(place: &str, name: &str, keys: &[Key]) -> Option<String> {
+/// What to do about a key that can't stand at a place.
+fn unknown(place: &str, name: &str, keys: Keys) -> Option<String> {
     if let Some(help) = foreign::help(place, name, keys) {
         return Some(help);
     }
-    if let Some(right) = nearest(name, keys.iter().map(|key| key.name)) {
+    if let Some(right) = nearest(name, all(keys).map(|key| key.name)) {
         return Some(format!("did you mean `{right}`?"));
     }
     if !place.is_empty() {
         return None;
     }
-    if schema::find(schema::UNIT, name).is_some() {
+    if find(UNIT, name).is_some() {
         return Some(format!(
             "`{name}` is a key of a unit: write it below `[STAGE.NAME]`, or in a file named STAGE.NAME.toml"
         ));
     }
-    let known: Vec<_> = keys.iter().map(|key| key.name).collect();
+    let known: Vec<_> = all(keys).map(|key| key.name).collect();
     Some(format!("the keys here are {}", known.join(", ")))
 }

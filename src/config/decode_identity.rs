@@ -1,130 +1,112 @@
 //! Who a unit is, what surrounds it and what it may.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::ffi::OsString;
 
-use super::decode::{Decoder, Fields};
+use super::decode::{At, Decoder};
+use super::key::find;
+use super::keys::{LIMITS, SECRET};
 use super::leaf::{self, Leaf, Problem};
-use super::privilege::{CAPABILITIES, Limit, RESOURCES, Resource, Stdin, Tty, UNLIMITED};
+use super::privilege::{CAPABILITIES, Limit, Resource, Stdin, Tty, UNLIMITED};
 use super::size;
 use super::suggest::nearest;
 use super::value::{Entry, Node, Value, shown};
-use super::{Diagnostic, Environment, FileEnv, Identity, Placed, Variable, schema};
+use super::{Environment, FileEnv, Placed, Variable};
+
+/// The key of a value that a file contains.
+#[derive(Default)]
+pub(super) struct Secret {
+    pub file: Option<Placed<OsString>>,
+}
 
 impl Decoder<'_> {
-    /// The keys of a unit that say who it is.
-    pub(super) fn identity(&mut self, fields: &Fields) -> Identity {
-        Identity {
-            user: self.placed(fields, "user", leaf::id),
-            group: self.placed(fields, "group", leaf::id),
-            groups: fields
-                .entry("groups")
-                .map(|groups| self.list("groups", &groups.node, true, leaf::id)),
-            cwd: self.placed(fields, "cwd", leaf::path_template),
-            umask: self.get(fields, "umask", leaf::mode),
-            env: self.variables(fields.entry("env")),
-            env_file: fields.entry("env_file").map_or(Vec::new(), |files| {
-                let files = self.list("env_file", &files.node, true, leaf::line);
-                files
-                    .into_iter()
-                    .map(|file| Placed { value: PathBuf::from(file.value), origin: file.origin })
-                    .collect()
-            }),
-            env_clear: self.get(fields, "env_clear", leaf::boolean).unwrap_or(false),
-            limits: self.limits(fields),
-            nice: self.placed(fields, "nice", |node, environment| {
-                leaf::number(node, environment, -20..=19)
-            }),
-            oom_score_adj: self.placed(fields, "oom_score_adj", |node, environment| {
-                leaf::number(node, environment, -1000..=1000)
-            }),
-            no_new_privs: self.get(fields, "no_new_privs", leaf::boolean).unwrap_or(false),
-            capabilities: fields
-                .entry("capabilities")
-                .map(|kept| self.list("capabilities", &kept.node, true, capability)),
-            tty: self.placed(fields, "tty", tty),
-            stdin: self.stdin(fields),
-        }
-    }
-
-    fn limits(&mut self, fields: &Fields) -> Vec<Placed<Limit>> {
-        let table = self.names("limits", fields.entry("limits"));
-        let fields = self.fields(" in `limits`", schema::LIMITS, table);
+    /// `limits`.
+    pub(super) fn limits(&mut self, at: &At, entry: &Entry) -> Option<Vec<Placed<Limit>>> {
+        let fields = self.table(at, entry, LIMITS)?;
         let mut limits = Vec::new();
-        for resource in RESOURCES {
-            let read = |node: &Node, environment: &Environment| limit(*resource, node, environment);
-            limits.extend(self.placed(&fields, resource.name, read));
-        }
-        limits
+        self.limit_keys(&fields, &mut limits);
+        Some(limits)
     }
 
-    fn stdin(&mut self, fields: &Fields) -> Option<Placed<Stdin>> {
-        let entry = fields.entry("stdin")?;
-        if let Value::Table(table) = &entry.node.value {
-            let fields = self.fields(" in `stdin`", schema::SECRET, Some(table));
-            let file = self.placed(&fields, "file", leaf::line)?;
-            return Some(Placed { value: Stdin::File(file.value.into()), origin: file.origin });
+    /// A limit, by the number of its resource, and whether it is counted in bytes.
+    pub(super) fn limit(
+        &mut self,
+        limits: &mut Vec<Placed<Limit>>,
+        at: &At,
+        entry: &Entry,
+        number: u32,
+        bytes: bool,
+    ) {
+        let Some(key) = find(LIMITS, at.name()) else { return };
+        let resource = Resource { name: key.name, number };
+        let read =
+            |node: &Node, environment: &Environment| limit(resource, bytes, node, environment);
+        limits.extend(self.placed(at, entry, read));
+    }
+
+    /// `stdin`.
+    pub(super) fn stdin(&mut self, at: &At, entry: &Entry) -> Option<Placed<Stdin>> {
+        let origin = entry.node.origin.clone();
+        if entry.node.as_table().is_none() {
+            let value = Stdin::Word(self.get(at, entry, leaf::choice)?);
+            return Some(Placed { value, origin });
         }
-        let word = self.placed(fields, "stdin", leaf::choice)?;
-        Some(Placed { value: Stdin::Word(word.value), origin: word.origin })
+        let file = self.secret(at, entry)?;
+        Some(Placed { value: Stdin::File(file.value.into()), origin: file.origin })
+    }
+
+    /// The file that a table names.
+    fn secret(&mut self, at: &At, entry: &Entry) -> Option<Placed<OsString>> {
+        let fields = self.table(at, entry, SECRET)?;
+        let mut secret = Secret::default();
+        self.secret_keys(&fields, &mut secret);
+        self.file_is_there(&fields, entry);
+        secret.file
     }
 
     /// Variables, by name.
     pub(super) fn variables(
         &mut self,
-        entry: Option<&Entry>,
-    ) -> BTreeMap<String, Placed<Variable>> {
-        let mut variables = BTreeMap::new();
-        if let Some(node) = entry.map(|entry| &entry.node)
-            && let Some(right) = assignments(node)
-        {
-            let problem = Problem::expected("a table", node);
+        at: &At,
+        entry: &Entry,
+    ) -> Option<BTreeMap<String, Placed<Variable>>> {
+        if let Some(right) = assignments(&entry.node) {
+            let problem = Problem::expected("a table", &entry.node);
             let help = Some(format!("write env = {{ {right} }}"));
-            self.problem("env", node, Problem { help, ..problem });
-            return variables;
+            self.problem(at, &entry.node, Problem { help, ..problem });
+            return None;
         }
-        for (name, entry) in self.names("env", entry).into_iter().flatten() {
+        let mut variables = BTreeMap::new();
+        for (name, entry) in self.names(at, entry)? {
             if name.is_empty() || name.contains(['=', '\0']) {
                 let message = format!("\"{}\" is not a valid name of a variable", shown(name));
-                self.diagnostics.push(Diagnostic::error(entry.key.clone(), message));
+                self.error(&entry.key, message, None);
                 continue;
             }
-            let key = format!("env.{name}");
-            let value = match &entry.node.value {
-                Value::Table(table) => {
-                    let fields = self.fields(&format!(" in `{key}`"), schema::SECRET, Some(table));
-                    if fields.entry("file").is_none() && !fields.has_unknown() {
-                        let problem = Problem::new("this table needs a `file`");
-                        self.problem(&key, &entry.node, problem);
-                    }
-                    self.get(&fields, "file", leaf::line).map(|file| Variable::File(file.into()))
+            let at = &at.key(name);
+            let value = if entry.node.as_table().is_some() {
+                self.secret(at, entry).map(|file| Variable::File(file.value.into()))
+            } else {
+                if let Value::String(text) = &entry.node.value {
+                    self.unbraced(at, &entry.node.origin, std::slice::from_ref(text));
                 }
-                value => {
-                    if let Value::String(text) = value {
-                        self.unbraced(&key, &entry.node.origin, std::slice::from_ref(text));
-                    }
-                    self.read(&key, &entry.node, leaf::template).map(Variable::Text)
-                }
+                self.get(at, entry, leaf::template).map(Variable::Text)
             };
             if let Some(value) = value {
                 let origin = entry.node.origin.clone();
                 variables.insert(name.clone(), Placed { value, origin });
             }
         }
-        variables
+        Some(variables)
     }
 
     /// `file_env`.
-    pub(super) fn file_env(&mut self, top: &Fields) -> FileEnv {
-        let Some(entry) = top.entry("file_env") else { return FileEnv::No };
+    pub(super) fn file_env(&mut self, at: &At, entry: &Entry) -> Option<FileEnv> {
         if let Value::Array(_) = &entry.node.value {
-            let names = self.list("file_env", &entry.node, false, leaf::line);
-            return FileEnv::Names(names.into_iter().map(|name| name.value).collect());
+            return self.all_of(at, entry, leaf::line).map(FileEnv::Names);
         }
-        match self.read("file_env", &entry.node, leaf::boolean) {
-            Some(true) => FileEnv::All,
-            Some(false) | None => FileEnv::No,
-        }
+        let all = self.get(at, entry, leaf::boolean)?;
+        Some(if all { FileEnv::All } else { FileEnv::No })
     }
 }
 
@@ -148,10 +130,10 @@ fn assignments(node: &Node) -> Option<String> {
 }
 
 /// `1024`, `"1024:4096"`, `"unlimited"`, `"512MiB"`.
-fn limit(resource: Resource, node: &Node, environment: &Environment) -> Leaf<Limit> {
+fn limit(resource: Resource, bytes: bool, node: &Node, environment: &Environment) -> Leaf<Limit> {
     let one = |text: &str| match text.trim() {
         "unlimited" | "infinity" => Some(UNLIMITED),
-        text if resource.bytes => size::bytes(text),
+        text if bytes => size::bytes(text),
         text => text.parse().ok(),
     };
     let both = match &node.value {
@@ -165,7 +147,7 @@ fn limit(resource: Resource, node: &Node, environment: &Environment) -> Leaf<Lim
         }
         _ => None,
     };
-    let expected = if resource.bytes {
+    let expected = if bytes {
         "a size such as \"512MiB\", \"unlimited\", or two as SOFT:HARD"
     } else {
         "a number, \"unlimited\", or two as SOFT:HARD"
@@ -191,7 +173,7 @@ pub(super) fn capability(node: &Node, environment: &Environment) -> Leaf<u8> {
 }
 
 /// False, or the path of a terminal.
-fn tty(node: &Node, environment: &Environment) -> Leaf<Tty> {
+pub(super) fn tty(node: &Node, environment: &Environment) -> Leaf<Tty> {
     match &node.value {
         Value::Boolean(false) => Ok(Tty::No),
         Value::String(_) => match leaf::line(node, environment)? {

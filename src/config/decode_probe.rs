@@ -1,15 +1,17 @@
 //! `ready` and `health`.
 
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use super::decode::{Decoder, Fields};
-use super::leaf::{self, Problem, one_of};
+use super::decode::{At, Decoder, Fields};
+use super::http::Url;
+use super::key::{Keys, PROBES, find};
+use super::keys::{HEALTH, HTTP, READY};
+use super::leaf::{self, Leaf, Problem, one_of};
 use super::probe::ANSWERS;
-use super::time::positive;
-use super::value::{Entry, Table, Value, shown};
-use super::{Diagnostic, Environment, Health, Http, Placed, Probe, Ready, http, schema};
+use super::value::{Entry, Node, Value, shown};
+use super::{Environment, Health, Http, Placed, Probe, Ready, Then};
 
 /// `every` of `ready`.
 const READY_EVERY: Duration = Duration::from_millis(100);
@@ -22,133 +24,153 @@ const WITHIN: Duration = Duration::from_mins(1);
 /// `failures` of `health`.
 const FAILURES: u32 = 3;
 
+/// The keys of `ready` and `health`.
+#[derive(Default)]
+pub(super) struct Probing {
+    pub probe: Option<Placed<Probe>>,
+    pub every: Option<Duration>,
+    pub timeout: Option<Duration>,
+    pub within: Option<Duration>,
+    pub failures: Option<u32>,
+    pub then: Option<Then>,
+}
+
+/// The keys of `http`.
+#[derive(Default)]
+pub(super) struct HttpKeys {
+    pub url: Option<Url>,
+    pub path: Option<String>,
+    pub host: Option<String>,
+}
+
+/// The status codes that will do.
+pub(super) struct Codes {
+    pub status: Vec<RangeInclusive<u16>>,
+}
+
 impl Decoder<'_> {
     /// `ready`.
-    pub(super) fn ready(&mut self, unit: &Fields) -> Option<Ready> {
-        let entry = unit.entry("ready")?;
-        let table = self.probe_table("ready", entry)?;
-        let fields = self.fields(" in `ready`", schema::READY, Some(table));
-        let probe = self.probe("ready", entry, &fields);
-        let every = self.get(&fields, "every", positive).unwrap_or(READY_EVERY);
-        let timeout = self.get(&fields, "timeout", positive).unwrap_or(TIMEOUT);
-        let within = self.get(&fields, "within", positive).unwrap_or(WITHIN);
-        Some(Ready { probe: probe?, every, timeout, within })
+    pub(super) fn ready(&mut self, at: &At, entry: &Entry) -> Option<Ready> {
+        let (fields, mut keys) = self.probing(at, entry, READY)?;
+        self.ready_keys(&fields, &mut keys);
+        self.one_probe(&fields, entry);
+        Some(Ready {
+            probe: keys.probe?,
+            every: keys.every.unwrap_or(READY_EVERY),
+            timeout: keys.timeout.unwrap_or(TIMEOUT),
+            within: keys.within.unwrap_or(WITHIN),
+        })
     }
 
     /// `health`.
-    pub(super) fn health(&mut self, unit: &Fields) -> Option<Health> {
-        let entry = unit.entry("health")?;
-        let table = self.probe_table("health", entry)?;
-        let fields = self.fields(" in `health`", schema::HEALTH, Some(table));
-        let probe = self.probe("health", entry, &fields);
-        let every = self.get(&fields, "every", positive).unwrap_or(HEALTH_EVERY);
-        let timeout = self.get(&fields, "timeout", positive).unwrap_or(TIMEOUT);
-        let failures = self.get(&fields, "failures", |node, environment| {
-            leaf::number(node, environment, 1..=u32::MAX)
-        });
-        let then = self.get(&fields, "then", leaf::choice).unwrap_or_default();
-        Some(Health { probe: probe?, every, timeout, failures: failures.unwrap_or(FAILURES), then })
+    pub(super) fn health(&mut self, at: &At, entry: &Entry) -> Option<Health> {
+        let (fields, mut keys) = self.probing(at, entry, HEALTH)?;
+        self.health_keys(&fields, &mut keys);
+        self.one_probe(&fields, entry);
+        Some(Health {
+            probe: keys.probe?,
+            every: keys.every.unwrap_or(HEALTH_EVERY),
+            timeout: keys.timeout.unwrap_or(TIMEOUT),
+            failures: keys.failures.unwrap_or(FAILURES),
+            then: keys.then.unwrap_or_default(),
+        })
     }
 
-    /// The table of `ready` or `health`; what stands there instead is told how it is written.
-    fn probe_table<'t>(&mut self, key: &str, entry: &'t Entry) -> Option<&'t Table> {
+    /// The table of `ready` or `health`, with the keys that both have; what stands there instead
+    /// is told how it is written.
+    fn probing<'t>(
+        &mut self,
+        at: &'t At<'t>,
+        entry: &'t Entry,
+        keys: Keys,
+    ) -> Option<(Fields<'t>, Probing)> {
         let node = &entry.node;
         let right = match &node.value {
-            Value::Table(table) => return Some(table),
+            Value::Table(table) => {
+                let (fields, mut keys) = (self.fields(*at, keys, table), Probing::default());
+                self.probe_keys(&fields, &mut keys);
+                return Some((fields, keys));
+            }
             Value::Integer(port, _) => Some(format!("{{ tcp = {port} }}")),
             Value::Boolean(true) => Some("{ notify = true }".to_owned()),
             Value::String(text) => Some(probe_of(text)),
             _ => None,
         };
-        let help = right.map(|right| format!("write {key} = {right}"));
-        self.problem(key, node, Problem { help, ..Problem::expected("a table", node) });
+        let help = right.map(|right| format!("write {at} = {right}"));
+        self.problem(at, node, Problem { help, ..Problem::expected("a table", node) });
         None
     }
 
-    /// The one probe of a table.
-    fn probe(&mut self, name: &str, entry: &Entry, fields: &Fields) -> Option<Placed<Probe>> {
-        let kinds = schema::PROBES.iter().filter(|kind| fields.has(kind));
-        let Some((kind, written)) = kinds.copied().find_map(|k| Some((k, fields.entry(k)?))) else {
-            // One of its unknown keys was probably meant, and was reported.
-            if fields.has_unknown() {
-                return None;
-            }
-            let kinds: Vec<&str> =
-                schema::PROBES.iter().copied().filter(|kind| fields.has(kind)).collect();
-            let message = format!("`{name}` needs a probe");
-            self.diagnostics.push(
-                Diagnostic::error(entry.key.clone(), message)
-                    .help(format!("write one of {}", one_of(&kinds))),
-            );
-            return None;
-        };
-        let node = &written.node;
-        let key = format!("{name}.{kind}");
-        let probe = match kind {
-            "tcp" => Probe::Tcp(self.read(&key, node, http::address)?),
-            "unix" => Probe::Unix(self.path(&key, node)?),
-            "http" => Probe::Http(self.http_of(&key, written, schema::HTTP, ANSWERS)?),
-            "exec" => Probe::Exec(self.words(&key, node)?),
-            "file" => Probe::File(self.path(&key, node)?),
-            "log" => Probe::Log(self.read(&key, node, pattern)?),
-            "fd" => Probe::Fd(self.read(&key, node, |node, environment| {
-                // Beyond its standard streams; RLIMIT_NOFILE is rarely less than this.
-                leaf::number(node, environment, 3..=255_i32)
-            })?),
-            _ => {
-                if !self.read(&key, node, leaf::boolean)? {
-                    let problem = Problem::new("`false` has no meaning here: leave the key out");
-                    self.problem(&key, node, problem);
-                    return None;
-                }
-                Probe::Notify
-            }
-        };
-        Some(Placed { value: probe, origin: written.key.clone() })
+    /// Notes that a table has no probe.
+    fn one_probe(&mut self, fields: &Fields, entry: &Entry) {
+        let kinds: Vec<&str> = PROBES.iter().copied().filter(|kind| fields.has(kind)).collect();
+        if kinds.iter().all(|kind| fields.lacks(kind)) {
+            let help = format!("write one of {}", one_of(&kinds));
+            self.error(&entry.key, format!("`{}` needs a probe", fields.at), Some(help));
+        }
     }
 
-    fn path(&mut self, key: &str, node: &super::value::Node) -> Option<PathBuf> {
-        self.read(key, node, leaf::line).map(PathBuf::from)
+    /// A probe that one value makes.
+    pub(super) fn probe<T>(
+        &mut self,
+        keys: &mut Probing,
+        at: &At,
+        entry: &Entry,
+        leaf: impl FnOnce(&Node, &Environment) -> Leaf<T>,
+        probe: impl FnOnce(T) -> Probe,
+    ) {
+        keys.probe = placed(entry, self.get(at, entry, leaf).map(probe));
     }
 
-    /// What is asked over HTTP; `keys` are those that may stand there, `codes` will do where no
-    /// `status` is written.
+    /// `exec`.
+    pub(super) fn exec_probe(&mut self, keys: &mut Probing, at: &At, entry: &Entry) {
+        keys.probe = placed(entry, self.words(at, entry).map(Probe::Exec));
+    }
+
+    /// `notify`.
+    pub(super) fn notify_probe(&mut self, keys: &mut Probing, at: &At, entry: &Entry) {
+        let notify = |node: &Node, environment: &Environment| {
+            if leaf::boolean(node, environment)? {
+                return Ok(Probe::Notify);
+            }
+            Err(Problem::new("`false` has no meaning here: leave the key out"))
+        };
+        keys.probe = placed(entry, self.get(at, entry, notify));
+    }
+
+    /// `http`.
+    pub(super) fn http_probe(&mut self, keys: &mut Probing, at: &At, entry: &Entry) {
+        let Some(fields) = self.table(at, entry, HTTP) else { return };
+        let mut codes = Codes { status: vec![ANSWERS] };
+        self.codes_keys(&fields, &mut codes);
+        keys.probe = placed(entry, self.http_of(&fields, entry, codes.status).map(Probe::Http));
+    }
+
+    /// What is asked over HTTP, and which status codes will do.
     pub(super) fn http_of(
         &mut self,
-        key: &str,
+        fields: &Fields,
         entry: &Entry,
-        keys: &'static [schema::Key],
-        codes: RangeInclusive<u16>,
+        status: Vec<RangeInclusive<u16>>,
     ) -> Option<Http> {
-        let table = self.names(key, Some(entry))?;
-        let fields = self.fields(&format!(" in `{key}`"), keys, Some(table));
-        let path = self.get(&fields, "path", http::path);
-        let host = self.get(&fields, "host", http::host);
-        let status = fields.entry("status").map(|entry| match &entry.node.value {
-            Value::Array(items) if items.is_empty() => {
-                let problem = Problem::new("an empty array accepts no answer");
-                self.problem("status", &entry.node, problem);
-                Vec::new()
-            }
-            Value::Array(_) => {
-                let codes = self.list("status", &entry.node, false, http::codes);
-                codes.into_iter().map(|code| code.value).collect()
-            }
-            _ => self.read("status", &entry.node, http::codes).into_iter().collect::<Vec<_>>(),
-        });
-        // An unknown key was probably meant to be it, and was reported.
-        if fields.entry("url").is_none() && !fields.has_unknown() {
-            let message = format!("`{key}` needs a `url`");
-            self.diagnostics.push(Diagnostic::error(entry.key.clone(), message));
+        let mut keys = HttpKeys::default();
+        self.http_keys(fields, &mut keys);
+        if fields.lacks("url") {
+            self.error(&entry.key, format!("`{}` needs a `url`", fields.at), None);
         }
-        let url = self.get(&fields, "url", http::url)?;
+        let url = keys.url?;
         Some(Http {
             address: url.address,
-            path: path.or(url.path).unwrap_or_else(|| "/".to_owned()),
-            host: host.unwrap_or(url.authority),
-            status: status.unwrap_or_else(|| vec![codes]),
+            path: keys.path.or(url.path).unwrap_or_else(|| "/".to_owned()),
+            host: keys.host.unwrap_or(url.authority),
+            status,
         })
     }
+}
+
+/// A probe, and where its key stands.
+fn placed(entry: &Entry, probe: Option<Probe>) -> Option<Placed<Probe>> {
+    probe.map(|value| Placed { value, origin: entry.key.clone() })
 }
 
 /// How a probe is probably meant that stands where its table should.
@@ -168,8 +190,8 @@ fn probe_of(text: &str) -> String {
     } else if text.starts_with('/') && Path::new(text).extension().is_some_and(|end| end == "sock")
     {
         format!("{{ unix = {shown:?} }}")
-    } else if schema::PROBES.contains(&text) {
-        let key = schema::find(schema::READY, text);
+    } else if PROBES.contains(&text) {
+        let key = find(READY, text);
         format!("{{ {text} = {} }}", key.map_or("…", |key| key.example))
     } else {
         format!("{{ exec = {shown:?} }}")
@@ -177,7 +199,7 @@ fn probe_of(text: &str) -> String {
 }
 
 /// A regular expression that can be compiled.
-fn pattern(node: &super::value::Node, environment: &Environment) -> leaf::Leaf<String> {
+pub(super) fn line_pattern(node: &Node, environment: &Environment) -> Leaf<String> {
     let text = leaf::text(node, environment)?;
     if text.is_empty() {
         return Err(Problem::new("this must not be empty: every line would match"));

@@ -1,10 +1,10 @@
 //! `restart`.
 
-use super::decode::{Decoder, Fields};
-use super::leaf::{self, Leaf, Problem, choice};
-use super::time::{backoff, positive};
-use super::value::{Node, Value};
-use super::{Environment, Restart, When, schema};
+use super::decode::{At, Decoder};
+use super::keys::RESTART;
+use super::leaf::{Leaf, Problem, choice};
+use super::value::{Entry, Node, Value};
+use super::{Environment, Restart, When};
 
 /// How other programs write it.
 const ALWAYS: &[&str] =
@@ -22,29 +22,21 @@ const NEVER: &[&str] = &["false", "never", "off", "none", "temporary"];
 
 impl Decoder<'_> {
     /// `restart`.
-    pub(super) fn restart(&mut self, unit: &Fields) -> Restart {
-        let Some(entry) = unit.entry("restart") else { return Restart::NO };
+    pub(super) fn restart(&mut self, at: &At, entry: &Entry) -> Option<Restart> {
         let Some(table) = entry.node.as_table() else {
             let problem = Problem::expected("no, on-failure, always or a table", &entry.node);
             let help = advice(&entry.node);
-            self.problem("restart", &entry.node, Problem { help, ..problem });
-            return Restart::NO;
+            self.problem(at, &entry.node, Problem { help, ..problem });
+            return None;
         };
-        let fields = self.fields(" in `restart`", schema::RESTART, Some(table));
-        let number = |node: &_, environment: &_| leaf::number(node, environment, 0..=1000_u32);
-        Restart {
-            when: self.get(&fields, "when", when).unwrap_or_default(),
-            max: self.get(&fields, "max", number),
-            window: self.get(&fields, "window", positive).unwrap_or(Restart::WINDOW),
-            backoff: self.get(&fields, "backoff", backoff).unwrap_or(Restart::BACKOFF),
-            with: fields
-                .entry("with")
-                .map_or(Vec::new(), |with| self.unit_names("with", &with.node)),
-        }
+        let fields = self.fields(*at, RESTART, table);
+        let mut restart = Restart { when: When::default(), ..Restart::NO };
+        self.restart_keys(&fields, &mut restart);
+        Some(restart)
     }
 }
 
-fn when(node: &Node, environment: &Environment) -> Leaf<When> {
+pub(super) fn when(node: &Node, environment: &Environment) -> Leaf<When> {
     choice(node, environment)
         .map_err(|problem| Problem { help: advice(node).or(problem.help), ..problem })
 }

@@ -3,64 +3,65 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-use super::decode::{Decoder, Fields};
+use super::decode::{At, Decoder};
 use super::decode_unit::by_unit;
+use super::keys::{FORWARD, LOG, SHUTDOWN};
 use super::leaf::{self, Problem};
 use super::suggest::nearest;
-use super::time::duration;
 use super::value::{Entry, Node, Value, shown};
-use super::{Exit, Log, Origin, Own, Shutdown, SignalRule, UnitRef, WaitPolicy, schema};
+use super::{Config, Exit, Origin, Own, SignalRule, UnitRef};
 use crate::signal::Signal;
 
-impl Decoder<'_> {
-    /// `wait`.
-    pub(super) fn wait(&mut self, top: &Fields) -> WaitPolicy {
-        self.get(top, "wait", leaf::wait).unwrap_or_default()
-    }
+/// The keys of a signal's table.
+#[derive(Default)]
+pub(super) struct Forward {
+    pub forward: Option<Signal>,
+    pub to: Vec<UnitRef>,
+}
 
+impl Decoder<'_> {
     /// `shell`.
-    pub(super) fn shell(&mut self, top: &Fields) -> Option<Vec<OsString>> {
-        let node = &top.entry("shell")?.node;
+    pub(super) fn shell(&mut self, at: &At, entry: &Entry) -> Option<Vec<OsString>> {
         let environment = self.environment;
-        let words = self.words("shell", node)?;
         let mut shell = Vec::new();
-        for word in words {
+        for word in self.words(at, entry)? {
             let word = word.expand(&|name| leaf::lookup(environment, name));
-            shell.push(self.read("shell", node, |_, _| word.map_err(Problem::undefined))?);
+            shell.push(self.get(at, entry, |_, _| word.map_err(Problem::undefined))?);
         }
         Some(shell)
     }
 
     /// `[shutdown]`.
-    pub(super) fn shutdown(&mut self, top: &Fields) -> Shutdown {
-        let table = self.names("shutdown", top.entry("shutdown"));
-        let fields = self.fields(" in `[shutdown]`", schema::SHUTDOWN, table);
-        Shutdown { timeout: self.get(&fields, "timeout", duration) }
-    }
-
-    /// `[log]`; `level` is what holds if nothing was written.
-    pub(super) fn log(&mut self, top: &Fields, level: log::LevelFilter) -> Log {
-        let table = self.names("log", top.entry("log"));
-        let fields = self.fields(" in `[log]`", schema::LOG, table);
-        let origin = fields.entry("level").map(|level| &level.node.origin);
-        Log {
-            asked: origin.is_some_and(|origin| !matches!(origin, Origin::File { .. })),
-            level: self.get(&fields, "level", leaf::level).unwrap_or(level),
-            format: self.get(&fields, "format", leaf::choice).unwrap_or_default(),
-            output: self.get(&fields, "output", leaf::choice),
+    pub(super) fn shutdown(&mut self, config: &mut Config, at: &At, entry: &Entry) {
+        if let Some(fields) = self.table(at, entry, SHUTDOWN) {
+            self.shutdown_keys(&fields, &mut config.shutdown);
         }
     }
 
+    /// `[log]`.
+    pub(super) fn log(&mut self, config: &mut Config, at: &At, entry: &Entry) {
+        let Some(fields) = self.table(at, entry, LOG) else { return };
+        self.log_keys(&fields, &mut config.log);
+        let level = fields.entry("level").map(|level| &level.node.origin);
+        config.log.asked = level.is_some_and(|origin| !matches!(origin, Origin::File { .. }));
+    }
+
+    /// A stage: [`Decoder::unit`] reads its units.
+    pub(super) fn stage(&mut self, _: &mut Config, at: &At, entry: &Entry) {
+        _ = self.names(at, entry);
+    }
+
     /// `[exit]`.
-    pub(super) fn exit(&mut self, top: &Fields) -> Exit {
+    pub(super) fn exit(&mut self, at: &At, entry: &Entry) -> Option<Exit> {
         let mut exit = Exit::default();
-        for (from, entry) in self.names("exit", top.entry("exit")).into_iter().flatten() {
+        for (from, entry) in self.names(at, entry)? {
+            let at = &at.key(from);
             match from.as_str() {
-                "stopped" => exit.stopped = self.read("exit.stopped", &entry.node, leaf::status),
-                "unit" => exit.own = self.owners(entry),
+                "stopped" => exit.stopped = self.get(at, entry, leaf::status),
+                "unit" => exit.own = self.owners(at, entry),
                 _ => {
                     let name = Node::text(from.clone(), entry.key.clone());
-                    let from = self.read("exit", &name, |node, environment| {
+                    let from = self.read(at, &name, |node, environment| {
                         leaf::status(node, environment).map_err(|problem| {
                             if from.bytes().all(|byte| byte.is_ascii_digit()) {
                                 return problem;
@@ -71,23 +72,21 @@ impl Decoder<'_> {
                             Problem { help, ..Problem::expected(what, node) }
                         })
                     });
-                    let to = self.read("exit", &entry.node, leaf::status);
+                    let to = self.get(at, entry, leaf::status);
                     if let (Some(from), Some(to)) = (from, to) {
                         exit.statuses.insert(from, to);
                     }
                 }
             }
         }
-        exit
+        Some(exit)
     }
 
     /// `exit.unit`: the units whose own status counts, in the order in which they were written.
-    fn owners(&mut self, entry: &Entry) -> Vec<UnitRef> {
-        let Some(table) = self.names("exit.unit", Some(entry)) else { return Vec::new() };
+    fn owners(&mut self, at: &At, entry: &Entry) -> Vec<UnitRef> {
         let mut owners = Vec::new();
-        for (name, entry) in by_unit(table) {
-            let own = self.read("exit.unit", &entry.node, leaf::choice::<Own>);
-            if own.is_some() {
+        for (name, entry) in self.names(at, entry).map(by_unit).unwrap_or_default() {
+            if self.get(&at.key(&name), entry, leaf::choice::<Own>).is_some() {
                 owners.push(UnitRef { value: name, origin: entry.key.clone() });
             }
         }
@@ -95,11 +94,16 @@ impl Decoder<'_> {
     }
 
     /// `[signals]`.
-    pub(super) fn signals(&mut self, top: &Fields) -> BTreeMap<Signal, SignalRule> {
+    pub(super) fn signals(
+        &mut self,
+        at: &At,
+        entry: &Entry,
+    ) -> Option<BTreeMap<Signal, SignalRule>> {
         let mut rules = BTreeMap::new();
-        for (name, entry) in self.names("signals", top.entry("signals")).into_iter().flatten() {
+        for (name, entry) in self.names(at, entry)? {
+            let at = &at.key(name);
             let key = Node::text(name.clone(), entry.key.clone());
-            let signal = self.read("signals", &key, |_, _| {
+            let signal = self.read(at, &key, |_, _| {
                 let signal = leaf::signal_name(name)?;
                 let why = if [Signal::KILL, Signal::STOP].contains(&signal) {
                     "cannot be caught"
@@ -110,19 +114,19 @@ impl Decoder<'_> {
                 };
                 Err(Problem::new(format!("{signal} {why}")))
             });
-            let rule = self.rule(&format!("signals.{name}"), entry);
+            let rule = self.rule(at, entry);
             if let (Some(signal), Some(rule)) = (signal, rule) {
                 rules.insert(signal, rule);
             }
         }
-        rules
+        Some(rules)
     }
 
-    fn rule(&mut self, key: &str, entry: &Entry) -> Option<SignalRule> {
+    fn rule(&mut self, at: &At, entry: &Entry) -> Option<SignalRule> {
         const EXPECTED: &str =
             "\"stop\", \"ignore\", \"reopen\" or `{ forward = \"SIGQUIT\", to = [\"nginx\"] }`";
         let Value::Table(table) = &entry.node.value else {
-            return self.read(key, &entry.node, |node, environment| {
+            return self.get(at, entry, |node, environment| {
                 let word = leaf::text(node, environment)?;
                 match word.as_str() {
                     "stop" => Ok(SignalRule::Stop),
@@ -135,14 +139,13 @@ impl Decoder<'_> {
                 }
             });
         };
-        let fields = self.fields(&format!(" in `{key}`"), schema::FORWARD, Some(table));
-        let (forward, to) = (fields.entry("forward"), fields.entry("to"));
-        if forward.is_none() && to.is_none() {
-            self.problem(key, &entry.node, Problem::new(format!("expected {EXPECTED}")));
+        let fields = self.fields(*at, FORWARD, table);
+        if fields.entry("forward").is_none() && fields.entry("to").is_none() {
+            self.problem(at, &entry.node, Problem::new(format!("expected {EXPECTED}")));
             return None;
         }
-        let signal = self.get(&fields, "forward", leaf::signal);
-        let to = to.map_or(Vec::new(), |to| self.unit_names("to", &to.node));
-        Some(SignalRule::Forward { signal, to })
+        let mut keys = Forward::default();
+        self.forward_keys(&fields, &mut keys);
+        Some(SignalRule::Forward { signal: keys.forward, to: keys.to })
     }
 }

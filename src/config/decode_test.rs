@@ -2,17 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::decode::{Decoder, Fields};
+use super::decode::{At, Decoder, Fields};
 use super::decode_identity::capability;
+use super::decode_unit::says_nothing;
+use super::keys::{EXPECT, EXPECT_FAULT, EXPECT_FILE, EXPECT_HTTP, EXPECT_LOG};
 use super::leaf::{self, Leaf, Problem};
+use super::probe::SUCCESS;
 use super::time::positive;
-use super::value::{Entry, Node, Table, Value, shown};
+use super::value::{Entry, Node, Value, shown};
 use super::{
-    Asked, Check, Command, Environment, Fault, FaultKind, FileCheck, Found, HttpCheck, Listening,
-    Needle, Pattern, Placed, Stage, State, StopCheck, Test, Unit, schema,
+    Asked, Check, Environment, Fault, FaultKind, FileCheck, Found, HttpCheck, Listening, Needle,
+    Origin, Pattern, Placed, State, StopCheck, Test, Unit, UnitRef,
 };
 use crate::signal::Signal;
 
@@ -23,297 +27,270 @@ const MAX_RUNTIME: Duration = Duration::from_mins(1);
 /// `within` of a test with a fault.
 const RECOVERY: Duration = Duration::from_secs(30);
 
+/// The keys of `expect.log`, and the checks that they have made so far.
+#[derive(Default)]
+pub(super) struct Said {
+    pub unit: Option<UnitRef>,
+    checks: Vec<Placed<Check>>,
+}
+
+/// The keys that only `expect.http` has.
+pub(super) struct Answer {
+    pub status: Vec<RangeInclusive<u16>>,
+    pub body: Vec<Pattern>,
+    pub headers: BTreeMap<String, Vec<Pattern>>,
+}
+
+/// The keys of `expect.fault`.
+#[derive(Default)]
+pub(super) struct FaultKeys {
+    pub unit: Option<UnitRef>,
+    pub kill: Option<Signal>,
+    pub stop: Option<Duration>,
+    pub restarts: Option<Placed<bool>>,
+}
+
 impl Decoder<'_> {
-    /// All of a test but what it runs, which is `command` where it runs anything.
-    pub(super) fn test(
-        &mut self,
-        name: &str,
-        entry: &Entry,
-        fields: &Fields,
-        command: bool,
-    ) -> Unit {
-        let table = self.names("expect", fields.entry("expect"));
-        let expect = self.fields(" in `expect`", schema::EXPECT, table);
-        let checks = self.checks(&expect, command);
-        let fault = self.fault(&expect);
-        let within = self.get(&expect, "within", positive);
-        let expects = |key: &str| key != "within" && key != "holds";
+    /// Reads a test, which may run something.
+    pub(super) fn test(&mut self, unit: &mut Unit, entry: &Entry, fields: &Fields, runs: bool) {
+        let mut test = Test {
+            checks: Vec::new(),
+            stop: StopCheck::default(),
+            within: None,
+            fault: None,
+            holds: None,
+            absent: None,
+            allow: Vec::new(),
+            start_within: START_WITHIN,
+            max_runtime: MAX_RUNTIME,
+        };
+        self.test_run_keys(fields, unit);
+        self.test_keys(fields, &mut test);
+        self.identity_keys(fields, &mut unit.identity);
+        let expect = fields.entry("expect");
+        let written = |key: &str| expect?.node.as_table()?.get(key);
+        if runs && written("exit").is_none() {
+            // With nothing written, it is expected to exit with 0.
+            let check = Placed { value: Found::Exit(vec![0]).into(), origin: Origin::Default };
+            test.checks.insert(0, check);
+        }
+        for key in ["exit", "stdout", "stderr"] {
+            if let Some(entry) = written(key).filter(|_| !runs) {
+                let message = format!(
+                    "`expect.{key}`: this test has no command, so there is nothing to compare"
+                );
+                let help = "add an `exec` or a `script`".to_owned();
+                self.error(&entry.key, message, Some(help));
+            }
+        }
+        let expects = |key: &String| key != "within" && key != "holds";
         // What is no table was reported.
-        let says = table
-            .map_or(fields.entry("expect").is_some(), |table| table.keys().any(|key| expects(key)));
-        if !says && !command && !fields.has_unknown() {
-            let message = format!("test.{name} expects nothing, so it cannot fail");
+        let says = expect.is_some_and(|expect| {
+            expect.node.as_table().is_none_or(|table| table.keys().any(expects))
+        });
+        let id = unit.id();
+        if !says && !runs && !fields.has_unknown() {
+            let message = format!("{id} expects nothing, so it cannot fail");
             let help = "add a command, or a key of `expect`".to_owned();
             self.error(&entry.key, message, Some(help));
         }
-        let statuses = self.values(&expect, "stop_status", leaf::status);
-        let stop = StopCheck {
-            statuses: statuses.into_iter().map(|status| status.value).collect(),
-            within: self.get(&expect, "stop_within", positive),
-        };
-        let test = Test {
-            checks,
-            stop,
-            within: within.or(fault.as_ref().map(|_| RECOVERY)),
-            fault,
-            holds: self.get(&expect, "holds", positive),
-            absent: None,
-            allow: fields
-                .entry("allow")
-                .map_or(Vec::new(), |allow| self.list("allow", &allow.node, true, leaf::text)),
-            start_within: self.get(fields, "start_within", positive).unwrap_or(START_WITHIN),
-            max_runtime: self.get(fields, "max_runtime", positive).unwrap_or(MAX_RUNTIME),
-        };
-        Unit {
-            description: self.get(fields, "description", leaf::text),
-            after: fields.entry("after").map_or(Vec::new(), |after| self.after(&after.node)),
-            identity: self.identity(fields),
-            test: Some(Box::new(test)),
-            ..Unit::new(Stage::Test, name, entry.key.clone(), Command::Nothing)
+        if self.testing && says_nothing(&unit.command) && test.asks_for_status_alone() {
+            let origin = fields.entry("script").map_or(&entry.key, |script| &script.key);
+            let message = format!("the script of {id} does nothing, so the test cannot fail");
+            let help = "add a command, or a key of `expect`".to_owned();
+            self.error(origin, message, Some(help));
         }
+        test.within = test.within.or(test.fault.as_ref().map(|_| RECOVERY));
+        unit.test = Some(Box::new(test));
     }
 
-    fn checks(&mut self, expect: &Fields, command: bool) -> Vec<Placed<Check>> {
-        let mut checks = self.results(expect, command);
-        if let Some(entry) = expect.entry("http")
-            && let Some(check) = self.http_check(entry)
-        {
-            checks.push(Placed { value: Asked::Http(check).into(), origin: entry.key.clone() });
-        }
-        self.one(expect, "tcp", super::http::address, Asked::Tcp, &mut checks);
-        self.one(expect, "unix", path, Asked::Unix, &mut checks);
-        self.many(expect, "listening", port, State::Listening, &mut checks);
-        if let Some(entry) = expect.entry("file")
-            && let Some(check) = self.file_check(entry)
-        {
-            checks.push(Placed { value: State::File(check).into(), origin: entry.key.clone() });
-        }
-        let user = self.placed(expect, "user", leaf::id);
-        let whose = user.as_ref().map(|user| user.value.clone());
-        let running = |process: Pattern| State::Running {
-            user: whose.clone().filter(|_| !process.negated),
-            process,
-        };
-        self.many(expect, "running", pattern, running, &mut checks);
-        if let Some(user) = user.filter(|_| expect.entry("running").is_none()) {
-            checks.push(Placed { value: State::User(user.value).into(), origin: user.origin });
-        }
-        self.said(expect, &mut checks);
-        self.one(expect, "ready_within", positive, Found::ReadyWithin, &mut checks);
-        self.one(expect, "max_rss", leaf::size, State::MaxRss, &mut checks);
-        self.one(expect, "max_cpu", positive, State::MaxCpu, &mut checks);
-        self.one(expect, "max_fds", leaf::count, State::MaxFds, &mut checks);
-        self.one(expect, "max_processes", leaf::count, State::MaxProcesses, &mut checks);
-        self.one(expect, "max_memory", leaf::size, State::MaxMemory, &mut checks);
-        self.one(expect, "no_new_privs", leaf::boolean, State::NoNewPrivs, &mut checks);
-        self.one(expect, "read_only_root", leaf::boolean, State::ReadOnlyRoot, &mut checks);
-        if let Some(entry) = expect.entry("capabilities") {
-            let list = self.list("capabilities", &entry.node, true, capability);
-            let set = list.iter().fold(0, |set, number| set | (1 << number.value));
-            checks
-                .push(Placed { value: State::Capabilities(set).into(), origin: entry.key.clone() });
-        }
-        let uid =
-            |node: &Node, environment: &Environment| leaf::number(node, environment, 0..=u32::MAX);
-        self.one(expect, "uid", uid, State::Uid, &mut checks);
-        checks
-    }
-
-    /// What is expected of a command: with nothing written, that it ends with 0.
-    fn results(&mut self, expect: &Fields, command: bool) -> Vec<Placed<Check>> {
-        let mut checks = Vec::new();
-        if !command {
-            for key in ["exit", "stdout", "stderr"] {
-                if let Some(entry) = expect.entry(key) {
-                    let message = format!(
-                        "`{key}`: this test has no command, so there is nothing to compare"
-                    );
-                    let help = "add an `exec` or a `script`".to_owned();
-                    self.error(&entry.key, message, Some(help));
-                }
-            }
-            return checks;
-        }
-        match expect.entry("exit") {
-            Some(entry) => {
-                let statuses = self.values(expect, "exit", leaf::status);
-                let statuses = statuses.into_iter().map(|status| status.value).collect();
-                checks.push(Placed {
-                    value: Found::Exit(statuses).into(),
-                    origin: entry.key.clone(),
-                });
-            }
-            None => {
-                checks.push(Placed {
-                    value: Found::Exit(vec![0]).into(),
-                    origin: super::Origin::Default,
-                });
-            }
-        }
-        self.many(expect, "stdout", pattern, Found::Stdout, &mut checks);
-        self.many(expect, "stderr", pattern, Found::Stderr, &mut checks);
-        checks
+    /// `expect`.
+    pub(super) fn expect(&mut self, test: &mut Test, at: &At, entry: &Entry) {
+        let Some(fields) = self.table(at, entry, EXPECT) else { return };
+        self.expect_keys(&fields, test);
     }
 
     /// The check that one value makes.
-    fn one<T, C: Into<Check>>(
+    pub(super) fn one<T, C: Into<Check>>(
         &mut self,
-        fields: &Fields,
-        key: &str,
+        test: &mut Test,
+        at: &At,
+        entry: &Entry,
         leaf: impl FnOnce(&Node, &Environment) -> Leaf<T>,
         check: impl FnOnce(T) -> C,
-        checks: &mut Vec<Placed<Check>>,
     ) {
-        if let Some(Placed { value, origin }) = self.placed(fields, key, leaf) {
-            checks.push(Placed { value: check(value).into(), origin });
+        if let Some(Placed { value, origin }) = self.placed(at, entry, leaf) {
+            test.checks.push(Placed { value: check(value).into(), origin });
         }
     }
 
     /// The checks that one value makes, or each of an array.
-    fn many<T, C: Into<Check>>(
+    pub(super) fn many<T, C: Into<Check>>(
         &mut self,
-        fields: &Fields,
-        key: &str,
+        test: &mut Test,
+        at: &At,
+        entry: &Entry,
         leaf: impl Fn(&Node, &Environment) -> Leaf<T>,
         check: impl Fn(T) -> C,
-        checks: &mut Vec<Placed<Check>>,
     ) {
-        let values = self.values(fields, key, leaf);
-        checks.extend(
-            values
-                .into_iter()
-                .map(|one| Placed { value: check(one.value).into(), origin: one.origin }),
-        );
+        for Placed { value, origin } in self.some(at, entry, leaf) {
+            test.checks.push(Placed { value: check(value).into(), origin });
+        }
     }
 
-    /// A value, or those of an array.
-    fn values<T>(
+    /// `expect.exit`.
+    pub(super) fn exit_status(&mut self, test: &mut Test, at: &At, entry: &Entry) {
+        let statuses = self.some_of(at, entry, leaf::status);
+        push(test, entry, statuses.map(Found::Exit));
+    }
+
+    /// `expect.capabilities`.
+    pub(super) fn no_others(&mut self, test: &mut Test, at: &At, entry: &Entry) {
+        let list = self.list(at, entry, capability);
+        let set = |list: Vec<Placed<u8>>| list.iter().fold(0, |set, one| set | (1 << one.value));
+        push(test, entry, list.map(set).map(State::Capabilities));
+    }
+
+    /// `expect.http`.
+    pub(super) fn http_check(&mut self, test: &mut Test, at: &At, entry: &Entry) {
+        let Some(fields) = self.table(at, entry, EXPECT_HTTP) else { return };
+        let (body, headers) = (Vec::new(), BTreeMap::new());
+        let mut answer = Answer { status: vec![SUCCESS], body, headers };
+        self.answer_keys(&fields, &mut answer);
+        let Answer { status, body, headers } = answer;
+        let http = self.http_of(&fields, entry, status);
+        push(test, entry, http.map(|http| Asked::Http(HttpCheck { http, body, headers })));
+    }
+
+    /// `expect.http.headers`.
+    pub(super) fn headers(
         &mut self,
-        fields: &Fields,
-        key: &str,
-        leaf: impl Fn(&Node, &Environment) -> Leaf<T>,
-    ) -> Vec<Placed<T>> {
-        let Some(entry) = fields.entry(key) else { return Vec::new() };
-        match &entry.node.value {
-            Value::Array(items) if items.is_empty() => {
-                self.problem(key, &entry.node, Problem::new("an empty array expects nothing"));
-                Vec::new()
-            }
-            Value::Array(_) => self.list(key, &entry.node, false, leaf),
-            _ => self.placed(fields, key, leaf).into_iter().collect(),
-        }
+        at: &At,
+        entry: &Entry,
+    ) -> Option<BTreeMap<String, Vec<Pattern>>> {
+        let headers = self.names(at, entry)?.iter().map(|(name, entry)| {
+            let values = self.some_of(&at.key(name), entry, pattern).unwrap_or_default();
+            (name.to_lowercase().replace('_', "-"), values)
+        });
+        Some(headers.collect())
     }
 
-    fn patterns(&mut self, fields: &Fields, key: &str) -> Vec<Pattern> {
-        self.values(fields, key, pattern).into_iter().map(|one| one.value).collect()
-    }
-
-    fn http_check(&mut self, entry: &Entry) -> Option<HttpCheck> {
-        let http =
-            self.http_of("expect.http", entry, schema::EXPECT_HTTP, super::probe::SUCCESS)?;
-        let fields = Fields::noted(schema::EXPECT_HTTP, entry.node.as_table());
-        let body = self.patterns(&fields, "body");
-        let mut headers = BTreeMap::new();
-        for (name, entry) in self.names("headers", fields.entry("headers")).into_iter().flatten() {
-            let values = match &entry.node.value {
-                Value::Array(items) if items.is_empty() => {
-                    let problem = Problem::new("an empty array expects nothing");
-                    self.problem("headers", &entry.node, problem);
-                    Vec::new()
-                }
-                Value::Array(_) => self.list("headers", &entry.node, false, pattern),
-                _ => self
-                    .read("headers", &entry.node, pattern)
-                    .map(|value| Placed { value, origin: entry.node.origin.clone() })
-                    .into_iter()
-                    .collect(),
-            };
-            let values = values.into_iter().map(|value| value.value).collect();
-            headers.insert(name.to_lowercase().replace('_', "-"), values);
-        }
-        Some(HttpCheck { http, body, headers })
-    }
-
-    fn file_check(&mut self, entry: &Entry) -> Option<FileCheck> {
-        let table = self.names("expect.file", Some(entry))?;
-        let fields = self.fields(" in `expect.file`", schema::EXPECT_FILE, Some(table));
-        let path = self.get(&fields, "path", leaf::absolute);
-        let exists = self.get(&fields, "exists", leaf::boolean).unwrap_or(true);
-        let mode = self.get(&fields, "mode", permissions);
-        let owner = self.get(&fields, "owner", owner);
-        let contains = self.patterns(&fields, "contains");
-        if fields.entry("path").is_none() && !fields.has_unknown() {
-            self.error(&entry.key, "`expect.file` needs a `path`", None);
+    /// `expect.file`.
+    pub(super) fn file_check(&mut self, test: &mut Test, at: &At, entry: &Entry) {
+        let Some(fields) = self.table(at, entry, EXPECT_FILE) else { return };
+        let mut file = FileCheck {
+            path: PathBuf::new(),
+            exists: true,
+            mode: None,
+            owner: None,
+            contains: Vec::new(),
+        };
+        self.file_keys(&fields, &mut file);
+        if fields.lacks("path") {
+            self.error(&entry.key, format!("`{at}` needs a `path`"), None);
         }
         for key in ["mode", "owner", "contains"] {
-            if let Some(entry) = fields.entry(key).filter(|_| !exists) {
+            if let Some(entry) = fields.entry(key).filter(|_| !file.exists) {
                 let message = format!(
-                    "`{key}` cannot be checked, because the file must not exist (`exists = false`)"
+                    "`{at}.{key}` cannot be checked, because the file must not exist (`exists = false`)"
                 );
                 self.error(&entry.key, message, None);
             }
         }
-        Some(FileCheck { path: path?, exists, mode, owner, contains })
+        push(test, entry, Some(State::File(file)));
     }
 
-    fn said(&mut self, expect: &Fields, checks: &mut Vec<Placed<Check>>) {
-        let Some(entry) = expect.entry("log") else { return };
-        let table = self.names("expect.log", Some(entry));
-        let fields = self.fields(" in `expect.log`", schema::EXPECT_LOG, table);
-        let unit = self.placed(&fields, "unit", leaf::text);
-        let keys = [("contains", false), ("forbids", true)];
-        for (key, forbids) in keys {
-            let read = if forbids { forbidden } else { pattern };
-            for Placed { value, origin } in self.values(&fields, key, read) {
-                if forbids && value.negated {
-                    let message =
-                        "`forbids` already means that the text must not appear: remove the `!`";
-                    self.error(
-                        &origin,
-                        message,
-                        Some("use `contains` if the text must appear".to_owned()),
-                    );
-                }
-                let (unit, forbidden) = (unit.clone(), forbids || value.negated);
-                let value = Found::Said { unit, needle: value.needle, forbidden }.into();
-                checks.push(Placed { value, origin });
+    /// `expect.user`: the user that what is `running` runs as, or units.
+    pub(super) fn user(&mut self, test: &mut Test, at: &At, entry: &Entry) {
+        let Some(whose) = self.get(at, entry, leaf::id) else { return };
+        let mut of_units = true;
+        for check in &mut test.checks {
+            if let Check::Found(Found::Now(State::Running { process, user })) = &mut check.value {
+                *user = Some(whose.clone()).filter(|_| !process.negated);
+                of_units = false;
             }
         }
-        let says = keys.iter().any(|(key, _)| fields.entry(key).is_some());
-        if !says && !fields.has_unknown() && table.is_some() {
-            let help = "add `contains` or `forbids`".to_owned();
-            self.error(&entry.key, "`expect.log` needs a text to look for", Some(help));
+        if of_units {
+            let origin = entry.node.origin.clone();
+            test.checks.push(Placed { value: State::User(whose).into(), origin });
         }
     }
 
-    fn fault(&mut self, expect: &Fields) -> Option<Placed<Fault>> {
-        let entry = expect.entry("fault")?;
-        let table: &Table = self.names("expect.fault", Some(entry))?;
-        let fields = self.fields(" in `expect.fault`", schema::EXPECT_FAULT, Some(table));
-        let unit = self.placed(&fields, "unit", leaf::text);
-        let kill = self.get(&fields, "kill", fault_signal);
-        let stop = self.get(&fields, "stop", positive);
-        let restarts = self.placed(&fields, "restarts", leaf::boolean);
-        if let Some(Placed { value: false, origin }) = &restarts
-            && kill == Some(Signal::KILL)
+    /// `expect.log`.
+    pub(super) fn log_check(&mut self, test: &mut Test, at: &At, entry: &Entry) {
+        let Some(fields) = self.table(at, entry, EXPECT_LOG) else { return };
+        let mut said = Said::default();
+        self.said_keys(&fields, &mut said);
+        if fields.lacks("contains") && fields.lacks("forbids") {
+            let help = "add `contains` or `forbids`".to_owned();
+            self.error(&entry.key, format!("`{at}` needs a text to look for"), Some(help));
+        }
+        test.checks.append(&mut said.checks);
+    }
+
+    /// Texts that units have printed, or must not print.
+    pub(super) fn said(&mut self, said: &mut Said, at: &At, entry: &Entry, forbids: bool) {
+        let read = if forbids { forbidden } else { pattern };
+        for Placed { value, origin } in self.some(at, entry, read) {
+            if forbids && value.negated {
+                let message =
+                    "`forbids` already means that the text must not appear: remove the `!`";
+                let help = "use `contains` if the text must appear".to_owned();
+                self.error(&origin, message, Some(help));
+            }
+            let (unit, forbidden) = (said.unit.clone(), forbids || value.negated);
+            let value = Found::Said { unit, needle: value.needle, forbidden }.into();
+            said.checks.push(Placed { value, origin });
+        }
+    }
+
+    /// `expect.stop_status`.
+    pub(super) fn stop_status(&mut self, test: &mut Test, at: &At, entry: &Entry) {
+        test.stop.statuses = self.some_of(at, entry, leaf::status).unwrap_or_default();
+    }
+
+    /// `expect.stop_within`.
+    pub(super) fn stop_within(&mut self, test: &mut Test, at: &At, entry: &Entry) {
+        test.stop.within = self.get(at, entry, positive);
+    }
+
+    /// `expect.fault`.
+    pub(super) fn fault(&mut self, at: &At, entry: &Entry) -> Option<Placed<Fault>> {
+        let fields = self.table(at, entry, EXPECT_FAULT)?;
+        let mut keys = FaultKeys::default();
+        self.fault_keys(&fields, &mut keys);
+        if let Some(Placed { value: false, origin }) = &keys.restarts
+            && keys.kill == Some(Signal::KILL)
         {
-            self.error(origin, "`restarts = false`: no process survives SIGKILL", None);
+            let message = format!("`{at}.restarts = false`: no process survives SIGKILL");
+            self.error(origin, message, None);
         }
-        let restarts = restarts.map(|restarts| restarts.value);
-        let missing = |key: &str| fields.entry(key).is_none() && !fields.has_unknown();
-        if missing("unit") {
-            self.error(&entry.key, "`expect.fault` needs a `unit`", None);
+        if fields.lacks("unit") {
+            self.error(&entry.key, format!("`{at}` needs a `unit`"), None);
         }
-        if missing("kill") && missing("stop") {
-            self.error(&entry.key, "`expect.fault` needs a `kill` or a `stop`", None);
+        if fields.lacks("kill") && fields.lacks("stop") {
+            self.error(&entry.key, format!("`{at}` needs a `kill` or a `stop`"), None);
         }
-        let kind = kill.map(FaultKind::Kill).or(stop.map(FaultKind::Stop))?;
-        Some(Placed { value: Fault { unit: unit?, kind, restarts }, origin: entry.key.clone() })
+        let kind = keys.kill.map(FaultKind::Kill).or(keys.stop.map(FaultKind::Stop))?;
+        let restarts = keys.restarts.map(|restarts| restarts.value);
+        let value = Fault { unit: keys.unit?, kind, restarts };
+        Some(Placed { value, origin: entry.key.clone() })
     }
 }
 
+/// Adds the check that a key makes as a whole.
+fn push(test: &mut Test, entry: &Entry, check: Option<impl Into<Check>>) {
+    let placed = |check: _| Placed { value: Into::into(check), origin: entry.key.clone() };
+    test.checks.extend(check.map(placed));
+}
+
+/// A process that runs, whoever's it is.
+pub(super) fn running(process: Pattern) -> State {
+    State::Running { process, user: None }
+}
+
 /// A signal that does something to a unit for good: what is stopped goes on by itself.
-fn fault_signal(node: &Node, environment: &Environment) -> Leaf<Signal> {
+pub(super) fn fault_signal(node: &Node, environment: &Environment) -> Leaf<Signal> {
     let signal = leaf::signal(node, environment)?;
     let stops = [Signal::STOP, Signal::TSTP, Signal::TTIN, Signal::TTOU, Signal::CONT];
     if stops.contains(&signal) {
@@ -327,12 +304,8 @@ fn fault_signal(node: &Node, environment: &Environment) -> Leaf<Signal> {
     Ok(signal)
 }
 
-fn path(node: &Node, environment: &Environment) -> Leaf<PathBuf> {
-    leaf::line(node, environment).map(PathBuf::from)
-}
-
 /// A text, a `/regular expression/`, and either with a `!` before it.
-fn pattern(node: &Node, environment: &Environment) -> Leaf<Pattern> {
+pub(super) fn pattern(node: &Node, environment: &Environment) -> Leaf<Pattern> {
     needle(node, environment, false)
 }
 
@@ -400,7 +373,7 @@ fn not_quite_a_regex(text: &str, forbidden: bool) -> Option<Problem> {
 }
 
 /// `25`, `"25/tcp"`, `"127.0.0.1:53/udp"`, `"!23"`.
-fn port(node: &Node, environment: &Environment) -> Leaf<Listening> {
+pub(super) fn port(node: &Node, environment: &Environment) -> Leaf<Listening> {
     const EXPECTED: &str = "a port such as 25, \"25/tcp\", \"127.0.0.1:53/udp\" or \"!23\"";
     if let Value::Integer(number, _) = &node.value {
         let port = u16::try_from(*number).ok().filter(|port| *port > 0);
@@ -430,22 +403,8 @@ fn port(node: &Node, environment: &Environment) -> Leaf<Listening> {
     read(&text).ok_or_else(|| Problem::expected(EXPECTED, node))
 }
 
-/// Permission bits, set-uid and sticky too.
-fn permissions(node: &Node, environment: &Environment) -> Leaf<u32> {
-    let mode = match &node.value {
-        Value::Integer(number, 8) => u32::try_from(*number).ok(),
-        Value::String(_) => {
-            let text = leaf::text(node, environment)?;
-            u32::from_str_radix(text.strip_prefix("0o").unwrap_or(&text), 8).ok()
-        }
-        _ => None,
-    };
-    mode.filter(|mode| *mode <= 0o7777)
-        .ok_or_else(|| Problem::expected("permissions such as \"640\" or 0o640", node))
-}
-
 /// `USER` or `USER:GROUP`.
-fn owner(node: &Node, environment: &Environment) -> Leaf<String> {
+pub(super) fn owner(node: &Node, environment: &Environment) -> Leaf<String> {
     let text = match &node.value {
         Value::Integer(number, _) => number.to_string(),
         _ => leaf::text(node, environment)?,

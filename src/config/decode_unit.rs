@@ -2,17 +2,27 @@
 
 use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
 
-use super::decode::{Decoder, Fields};
+use super::decode::{At, Decoder, Fields};
+use super::key::RUNS;
+use super::keys::{OUTPUT, STOP, TEST, UNIT};
 use super::leaf::{self, Problem, one_of};
 use super::suggest::nearest_of;
-use super::time::{duration, positive};
 use super::value::{Entry, Node, Table, Value, shown};
 use super::{
     After, Command, Condition, Diagnostic, Form, Origin, OutputFile, Placed, Severity, Stage, Stop,
-    Unit, flags, schema,
+    Unit, flags,
 };
 use crate::signal::Signal;
+
+/// The keys of `output`, if it is a file.
+#[derive(Default)]
+pub(super) struct OutputKeys {
+    pub file: Option<Placed<PathBuf>>,
+    pub max_size: Option<u64>,
+    pub keep: Option<u32>,
+}
 
 /// What became of a declared unit.
 pub(super) enum Declared {
@@ -44,36 +54,25 @@ impl Decoder<'_> {
             self.error(&entry.key, message, None);
             return Declared::Wrong;
         }
-        let Some(table) = self.names(&id, Some(entry)) else { return Declared::Wrong };
-        let enabled = table.get("enabled");
-        let enabled = enabled.map(|entry| self.read("enabled", &entry.node, leaf::boolean));
-        self.disabled = enabled == Some(Some(false));
-        let place = format!(" in `[{}]`", shown(&id));
-        let has_command = schema::RUNS.iter().any(|key| table.contains_key(*key));
-        if stage == Stage::Test {
-            let fields = self.fields(&place, schema::TEST, Some(table));
-            // Nothing of it counts where it isn't to run.
-            self.disabled |= !self.testing;
-            let command = self.command(&fields);
-            let unit = self.test(name, entry, &fields, has_command);
-            if let Some((command, _)) = command.as_ref().filter(|_| self.testing)
-                && says_nothing(command)
-                && unit.test.as_ref().is_some_and(|test| test.asks_for_status_alone())
-            {
-                let origin = fields.entry("script").map_or(&entry.key, |script| &script.key);
-                let message = format!("the script of {id} does nothing, so the test cannot fail");
-                let help = "add a command, or a key of `expect`".to_owned();
-                self.error(origin, message, Some(help));
-            }
-            if std::mem::take(&mut self.disabled) && enabled == Some(Some(false)) {
-                return Declared::Disabled;
-            }
-            let (command, form) = command.unwrap_or((Command::Nothing, Form::Declared));
-            return Declared::Enabled(Box::new(Unit { form, command, ..unit }));
+        let at = At::Unit(&id);
+        let is_test = stage == Stage::Test;
+        let keys = if is_test { TEST } else { UNIT };
+        let Some(fields) = self.table(&at, entry, keys) else { return Declared::Wrong };
+        let mut enabled = true;
+        self.enabled_keys(&fields, &mut enabled);
+        // Nothing of a test counts where it isn't to run.
+        self.disabled = !enabled || is_test && !self.testing;
+        let mut unit = Unit::new(stage, name, entry.key.clone(), Command::Nothing);
+        let has_command = RUNS.iter().any(|key| fields.entry(key).is_some());
+        if is_test {
+            self.test(&mut unit, entry, &fields, has_command);
+            self.disabled = false;
+            return if enabled { Declared::Enabled(Box::new(unit)) } else { Declared::Disabled };
         }
-        let fields = self.fields(&place, schema::UNIT, Some(table));
-        let command = self.command(&fields);
-        let unit = self.rest(stage, name, entry, &fields);
+        self.run_keys(&fields, &mut unit);
+        self.unit_keys(&fields, &mut unit);
+        self.identity_keys(&fields, &mut unit.identity);
+        self.tty_keys(&fields, &mut unit.identity);
         if !has_command && flags::is_name(stage, name) {
             self.disabled = false;
             self.absent(&id, entry);
@@ -87,12 +86,10 @@ impl Decoder<'_> {
         if std::mem::take(&mut self.disabled) {
             return Declared::Disabled;
         }
-        let has_wrong_command = has_command && command.is_none();
         // Where it has neither command nor `ready`, or a wrong one, an error was noted; the
-        // unit's references are checked anyway.
-        let (command, form) = command.unwrap_or((Command::Nothing, Form::Declared));
-        let unit = Unit { form, command, ..unit };
-        // What has a wrong command, or a wrong key in its place, is nothing outside.
+        // unit's references are checked anyway. What has a wrong command, or a wrong key in its
+        // place, is nothing outside.
+        let has_wrong_command = has_command && unit.command == Command::Nothing;
         let is_misspelt = is_outside && fields.has_unknown();
         if !has_wrong_command && !is_misspelt {
             self.fit(&unit, &fields);
@@ -132,103 +129,78 @@ impl Decoder<'_> {
         self.diagnostics.push(Diagnostic { help, ..diagnostic });
     }
 
-    fn command(&mut self, fields: &Fields) -> Option<(Command, Form)> {
-        let (key, entry) = match (fields.entry("exec"), fields.entry("script")) {
-            (Some(entry), _) => ("exec", entry),
-            (None, Some(entry)) => ("script", entry),
-            (None, None) => return None,
-        };
-        if let Value::Command(command) = &entry.node.value {
-            let form = match command {
-                Command::File(_) => Form::Script,
-                Command::Words(_) => Form::Trailing,
-                Command::Script(_) | Command::Exec(_) | Command::Nothing => Form::Flag,
-            };
-            return Some((command.clone(), form));
-        }
-        let command = if key == "exec" {
-            Command::Exec(self.words(key, &entry.node)?)
-        } else {
-            Command::Script(self.read(key, &entry.node, leaf::script)?)
-        };
-        Some((command, Form::Declared))
-    }
-
-    /// All of a unit but what it runs.
-    fn rest(&mut self, stage: Stage, name: &str, entry: &Entry, fields: &Fields) -> Unit {
-        Unit {
-            description: self.get(fields, "description", leaf::text),
-            oneshot: self.get(fields, "oneshot", leaf::boolean),
-            always: self.get(fields, "always", leaf::boolean).unwrap_or(false),
-            after: fields.entry("after").map_or(Vec::new(), |after| self.after(&after.node)),
-            ready: self.ready(fields),
-            health: self.health(fields),
-            restart: self.restart(fields),
-            max_runtime: self.get(fields, "max_runtime", positive),
-            success: fields.entry("success").map(|success| match &success.node.value {
-                Value::Integer(..) | Value::String(_) => {
-                    self.read("success", &success.node, leaf::status).into_iter().collect()
-                }
-                _ => {
-                    let list = self.list("success", &success.node, false, leaf::status);
-                    list.into_iter().map(|status| status.value).collect()
-                }
-            }),
-            on_failure: self.get(fields, "on_failure", leaf::choice).unwrap_or_default(),
-            stop: self.stop(fields),
-            pdeathsig: self.get(fields, "pdeathsig", leaf::signal),
-            identity: self.identity(fields),
-            output: match fields.entry("output").map(|output| &output.node.value) {
-                Some(Value::Table(_)) => None,
-                Some(_) | None => self.get(fields, "output", leaf::choice),
-            },
-            output_file: self.output_file(fields),
-            ..Unit::new(stage, name, entry.key.clone(), Command::Nothing)
+    /// `exec`.
+    pub(super) fn exec(&mut self, unit: &mut Unit, at: &At, entry: &Entry) {
+        if !given(unit, entry) {
+            unit.command = self.words(at, entry).map_or(Command::Nothing, Command::Exec);
         }
     }
 
-    fn output_file(&mut self, fields: &Fields) -> Option<Placed<OutputFile>> {
-        let entry = fields.entry("output")?;
-        let table = entry.node.as_table()?;
-        let fields = self.fields(" in `output`", schema::OUTPUT, Some(table));
-        let max_size = self.get(&fields, "max_size", leaf::file_size);
-        let keep = self
-            .get(&fields, "keep", |node, environment| leaf::number(node, environment, 0..=1000));
-        if fields.entry("file").is_none() && !fields.has_unknown() {
-            self.problem("output", &entry.node, Problem::new("this table needs a `file`"));
+    /// `script`.
+    pub(super) fn script(&mut self, unit: &mut Unit, at: &At, entry: &Entry) {
+        if !given(unit, entry) {
+            let text = self.get(at, entry, leaf::script);
+            unit.command = text.map_or(Command::Nothing, Command::Script);
         }
-        let file = self.placed(&fields, "file", leaf::absolute)?;
-        let value = OutputFile { path: file.value, max_size, keep };
-        Some(Placed { value, origin: file.origin })
     }
 
-    fn stop(&mut self, fields: &Fields) -> Stop {
-        let table = self.names("stop", fields.entry("stop"));
-        let fields = self.fields(" in `stop`", schema::STOP, table);
-        Stop {
-            signal: self.get(&fields, "signal", stop_signal),
-            timeout: self.get(&fields, "timeout", duration),
-            to: self.get(&fields, "to", leaf::choice),
-            exec: fields.entry("exec").and_then(|exec| self.words("stop.exec", &exec.node)),
+    /// `output`.
+    pub(super) fn output(&mut self, unit: &mut Unit, at: &At, entry: &Entry) {
+        if entry.node.as_table().is_none() {
+            unit.output = self.get(at, entry, leaf::choice);
+            return;
         }
+        let Some(fields) = self.table(at, entry, OUTPUT) else { return };
+        let mut keys = OutputKeys::default();
+        self.output_keys(&fields, &mut keys);
+        self.file_is_there(&fields, entry);
+        unit.output_file = keys.file.map(|Placed { value: path, origin }| Placed {
+            value: OutputFile { path, max_size: keys.max_size, keep: keys.keep },
+            origin,
+        });
+    }
+
+    /// Notes that a table has no `file`.
+    pub(super) fn file_is_there(&mut self, fields: &Fields, entry: &Entry) {
+        if fields.lacks("file") {
+            self.problem(&fields.at, &entry.node, Problem::new("this table needs a `file`"));
+        }
+    }
+
+    /// `stop`.
+    pub(super) fn stop(&mut self, at: &At, entry: &Entry) -> Option<Stop> {
+        let fields = self.table(at, entry, STOP)?;
+        let mut stop = Stop::default();
+        self.stop_keys(&fields, &mut stop);
+        Some(stop)
     }
 
     /// `after`.
-    pub(super) fn after(&mut self, node: &Node) -> Vec<After> {
-        let Value::Table(table) = &node.value else {
-            let names = self.unit_names("after", node);
-            return names.into_iter().map(|unit| After { unit, condition: None }).collect();
+    pub(super) fn after(&mut self, at: &At, entry: &Entry) -> Option<Vec<After>> {
+        let Value::Table(table) = &entry.node.value else {
+            let names = self.list(at, entry, leaf::text)?;
+            return Some(names.into_iter().map(|unit| After { unit, condition: None }).collect());
         };
-        by_unit(table)
-            .into_iter()
-            .map(|(name, entry)| {
-                // Beside a wrong condition, which is noted, a wrong name is told too.
-                let condition = self.read("after", &entry.node, condition);
-                let unit = Placed { value: name, origin: entry.key.clone() };
-                After { unit, condition }
-            })
-            .collect()
+        let one = |(name, entry): (String, &Entry)| {
+            // Beside a wrong condition, which is noted, a wrong name is told too.
+            let condition = self.get(&at.key(&name), entry, condition);
+            let unit = Placed { value: name, origin: entry.key.clone() };
+            After { unit, condition }
+        };
+        Some(by_unit(table).into_iter().map(one).collect())
     }
+}
+
+/// Whether the command line or a script file says what a unit runs, which it then does.
+fn given(unit: &mut Unit, entry: &Entry) -> bool {
+    let Value::Command(command) = &entry.node.value else { return false };
+    unit.form = match command {
+        Command::File(_) => Form::Script,
+        Command::Words(_) => Form::Trailing,
+        Command::Script(_) | Command::Exec(_) | Command::Nothing => Form::Flag,
+    };
+    unit.command = command.clone();
+    true
 }
 
 fn condition(node: &Node, environment: &super::Environment) -> leaf::Leaf<Condition> {
@@ -258,7 +230,7 @@ pub(super) fn by_unit(table: &Table) -> Vec<(String, &Entry)> {
 
 /// A signal that a unit may end by, if only it makes something of it; a command is told where it
 /// belongs.
-fn stop_signal(node: &Node, environment: &super::Environment) -> leaf::Leaf<Signal> {
+pub(super) fn stop_signal(node: &Node, environment: &super::Environment) -> leaf::Leaf<Signal> {
     match (leaf::signal(node, environment), &node.value) {
         (Ok(Signal::STOP), _) => {
             Err(Problem::new("SIGSTOP cannot stop a unit: it only suspends its process"))
@@ -281,18 +253,27 @@ fn is_stage(name: &str) -> bool {
     Stage::ALL.iter().any(|stage| stage.name() == name)
 }
 
+/// Every unit of a tree, in the order in which they were declared.
+pub(super) fn declared(tree: &Table) -> Vec<(Stage, &str, &Entry)> {
+    let mut units: Vec<_> = all_units(tree).collect();
+    units.sort_by_key(|(_, _, unit)| unit.order);
+    units
+}
+
 /// The units of a tree, by stage and name.
 pub(super) fn unit_ids(tree: &Table) -> Vec<String> {
-    let mut ids = Vec::new();
-    for stage in Stage::ALL {
+    all_units(tree).map(|(stage, name, _)| format!("{stage}.{name}")).collect()
+}
+
+fn all_units(tree: &Table) -> impl Iterator<Item = (Stage, &str, &Entry)> {
+    Stage::ALL.into_iter().flat_map(|stage| {
         let units = tree.get(stage.name()).and_then(|stage| stage.node.as_table());
-        ids.extend(units.into_iter().flatten().map(|(name, _)| format!("{stage}.{name}")));
-    }
-    ids
+        units.into_iter().flatten().map(move |(name, unit)| (stage, name.as_str(), unit))
+    })
 }
 
 /// Whether a script has nothing in it but comments; one that is too large to be one has.
-fn says_nothing(command: &Command) -> bool {
+pub(super) fn says_nothing(command: &Command) -> bool {
     const LARGEST: u64 = 64 * 1024;
     let hollow = |bytes: &[u8]| {
         let mut lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);

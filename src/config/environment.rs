@@ -6,7 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::decode_unit::unit_ids;
 use super::file::parse_value;
-use super::schema::{self, Key, Kind};
+use super::key::{Keys, Kind, all, find, kind_at};
+use super::keys::{TEST, TOP, UNIT};
 use super::suggest::nearest;
 use super::value::{DEEPEST, Entry, Node, Table, Value, insert, shown};
 use super::{Diagnostic, Environment, LogFormat, Origin, Stage, flags};
@@ -41,7 +42,7 @@ pub(crate) fn is_own_variable(name: &OsStr) -> bool {
 /// The parts of a `TRC_` name that is a setting.
 fn key_of(name: &str) -> Option<Vec<&str>> {
     let parts: Vec<&str> = name.strip_prefix("TRC_")?.split("__").collect();
-    schema::TOP.iter().any(|key| fold(key.name) == fold(parts[0])).then_some(parts)
+    all(TOP).any(|key| fold(key.name) == fold(parts[0])).then_some(parts)
 }
 
 /// A variable's value, if it is set and not empty.
@@ -128,7 +129,7 @@ pub(super) fn layer(
                 continue;
             }
         };
-        let kind = schema::kind_at(&path);
+        let kind = kind_at(&path);
         // A variable set to nothing is how `docker run -e` and compose files unset one.
         if value.is_empty() && !matches!(kind, Some(Kind::Text | Kind::Variable)) {
             continue;
@@ -180,10 +181,10 @@ pub(super) fn read_value(
 
 fn unknown(name: &str, origin: Origin) -> Diagnostic {
     let mut known: Vec<String> = FLAGS.iter().map(|&flag| flag.to_owned()).collect();
-    for key in schema::TOP {
+    for key in all(TOP) {
         let name = format!("TRC_{}", key.name.to_uppercase());
         if let Kind::Table(keys) = key.kind {
-            known.extend(keys.iter().map(|key| format!("{name}__{}", key.name.to_uppercase())));
+            known.extend(all(keys).map(|key| format!("{name}__{}", key.name.to_uppercase())));
         }
         known.push(name);
     }
@@ -195,13 +196,13 @@ fn unknown(name: &str, origin: Origin) -> Diagnostic {
         return warning.help(format!("did you mean `TRC_{right}`?"));
     }
     if let Some((table, _)) = own(name).split_once("__") {
-        let tables = schema::TOP.iter().filter(|key| key.kind.takes_table()).map(|key| key.name);
+        let tables = all(TOP).filter(|key| key.kind.takes_table()).map(|key| key.name);
         if let Some(right) = nearest(table, tables) {
             return warning.help(format!("did you mean `TRC_{}__…`?", right.to_uppercase()));
         }
     }
     let first = name.split('_').nth(1).unwrap_or("");
-    match schema::TOP.iter().find(|key| key.name == fold(first) && key.kind.takes_table()) {
+    match all(TOP).find(|key| key.name == fold(first) && key.kind.takes_table()) {
         Some(_) => {
             warning.help(format!("two underscores separate keys: `TRC_{first}__…`; trc ignores it"))
         }
@@ -215,11 +216,10 @@ fn translate(parts: &[&str], known: &mut Known) -> Result<Vec<String>, String> {
         return Err("this name has more parts than any key".to_owned());
     }
     let mut path: Vec<String> = Vec::new();
-    let mut kind = Some(Kind::Table(schema::TOP));
+    let mut kind = Some(Kind::Table(TOP));
     for (at, part) in parts.iter().enumerate() {
         let name = match kind {
-            Some(Kind::Table(keys) | Kind::Short(keys)) => keys
-                .iter()
+            Some(Kind::Table(keys) | Kind::Short(keys)) => all(keys)
                 .find(|key| fold(key.name) == fold(part))
                 .map_or_else(|| part.to_lowercase(), |key| key.name.to_owned()),
             // Variables' names are taken as they are, underscores and all.
@@ -242,7 +242,7 @@ fn translate(parts: &[&str], known: &mut Known) -> Result<Vec<String>, String> {
             _ => part.to_lowercase(),
         };
         path.push(name);
-        kind = schema::kind_at(&path);
+        kind = kind_at(&path);
     }
     Ok(path)
 }
@@ -295,19 +295,19 @@ fn new_unit(stage: &str, part: &str) -> String {
 }
 
 /// Makes a table of each string that stands for one.
-fn lengthen(table: &mut Table, keys: &'static [Key]) {
+fn lengthen(table: &mut Table, keys: Keys) {
     for (name, entry) in table {
-        let Some(key) = schema::find(keys, name) else { continue };
+        let Some(key) = find(keys, name) else { continue };
         match (key.kind, &mut entry.node.value) {
-            (Kind::Short(keys), value @ Value::String(_)) => {
+            (Kind::Short([[first, ..], ..]), value @ Value::String(_)) => {
                 let node = Node { value: value.clone(), origin: entry.node.origin.clone() };
                 let inner = Entry::new(entry.key.clone(), entry.order, node);
-                *value = Value::Table(Table::from([(keys[0].name.to_owned(), inner)]));
+                *value = Value::Table(Table::from([(first.name.to_owned(), inner)]));
             }
             (Kind::Short(keys) | Kind::Table(keys), Value::Table(inner)) => lengthen(inner, keys),
             (Kind::Units | Kind::Tests, Value::Table(units)) => {
                 let tests = matches!(key.kind, Kind::Tests);
-                let keys = if tests { schema::TEST } else { schema::UNIT };
+                let keys = if tests { TEST } else { UNIT };
                 for unit in units.values_mut() {
                     if let Value::Table(unit) = &mut unit.node.value {
                         lengthen(unit, keys);
@@ -330,7 +330,7 @@ fn fold(name: &str) -> String {
 /// which a string may stand, so that a later layer may add a key.
 pub(super) fn canonical(layer: &mut Table, errors: &mut Vec<Diagnostic>) {
     type Spelling = fn(&str) -> Option<String>;
-    lengthen(layer, schema::TOP);
+    lengthen(layer, TOP);
     let tables: [(&str, Spelling); 2] = [
         ("signals", |name| name.parse::<crate::signal::Signal>().ok().map(|s| s.to_string())),
         ("exit", |status| status.parse::<u8>().ok().map(|status| status.to_string())),

@@ -1,9 +1,10 @@
 //! The words of others: keys as docker, Compose, Kubernetes, systemd, supervisord and s6 name
 //! them, and keys of trc's own that stand in another table. Each is told once, here.
 
-use super::schema::{
-    self, EXPECT, EXPECT_FAULT, EXPECT_FILE, EXPECT_HTTP, EXPECT_LOG, HEALTH, Key, LIMITS, OUTPUT,
-    READY, RESTART, STOP, TEST, TOP, UNIT,
+use super::key::{Keys, STAGES, find};
+use super::keys::{
+    EXPECT, EXPECT_FAULT, EXPECT_FILE, EXPECT_HTTP, EXPECT_LOG, HEALTH, LIMITS, OUTPUT, READY,
+    RESTART, STOP, TEST, TOP, UNIT,
 };
 
 /// How the places begin, as messages name them.
@@ -347,7 +348,7 @@ const TOP_WORDS: &[Word] = &[
 ];
 
 /// The tables whose keys are written outside of them.
-const INNER: &[(&str, &str, &[Key])] = &[
+const INNER: &[(&str, &str, Keys)] = &[
     (TEST_PLACE, "expect", EXPECT),
     (IN_EXPECT, "http", EXPECT_HTTP),
     (IN_EXPECT, "file", EXPECT_FILE),
@@ -361,8 +362,8 @@ const INNER: &[(&str, &str, &[Key])] = &[
     (ANY_UNIT, "output", OUTPUT),
 ];
 
-/// What is said of a key that the schema, whose `keys` those of its place are, doesn't have.
-pub(super) fn help(place: &str, name: &str, keys: &[Key]) -> Option<String> {
+/// What is said of a key that is none of the `keys` of its place.
+pub(super) fn help(place: &str, name: &str, keys: Keys) -> Option<String> {
     let normal = name.replace('-', "_").to_lowercase();
     if find_in(keys, &normal) {
         return None;
@@ -400,20 +401,20 @@ fn outer(place: &str, name: &str) -> Option<String> {
             "`{name}` is a key of the unit itself: write it below `[STAGE.NAME]`, before any table within it"
         ));
     }
-    let is_of_top = find_in(TOP, name) && !schema::STAGES.contains(&name);
+    let is_of_top = find_in(TOP, name) && !STAGES.contains(&name);
     (!place.is_empty() && is_of_top)
         .then(|| format!("write `{name}` at the top of trc.toml, before the first `[table]`"))
 }
 
-fn find_in(keys: &[Key], name: &str) -> bool {
-    keys.iter().any(|key| key.name == name)
+fn find_in(keys: Keys, name: &str) -> bool {
+    find(keys, name).is_some()
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::super::schema::find;
+    use super::super::keys::{LOG, SHUTDOWN};
     use super::*;
 
     /// Each word is told once at each place, as people spell it, and leads to a key that is there.
@@ -435,8 +436,8 @@ mod tests {
                 IN_RESTART => RESTART,
                 IN_EXPECT => EXPECT,
                 IN_OUTPUT => OUTPUT,
-                IN_LOG => schema::LOG,
-                IN_SHUTDOWN => schema::SHUTDOWN,
+                IN_LOG => LOG,
+                IN_SHUTDOWN => SHUTDOWN,
                 other => panic!("{other}"),
             };
             assert!(key.is_empty() || find(keys, key).is_some(), "{key}{at}");

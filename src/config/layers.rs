@@ -5,16 +5,19 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use super::cli::CommandLine;
-use super::decode::Decoder;
-use super::decode_unit::{Declared, unit_ids};
+use super::decode::{At, Decoder};
+use super::decode_unit::{Declared, declared, unit_ids};
 use super::environment::{self, flag};
+use super::key::kind_at;
+use super::keys::TOP;
 use super::merge::merge;
 use super::overrides::{self, Override};
 use super::resolve::{Gone, Names};
 use super::source::{Source, illustrate, line_within};
 use super::value::{Entry, Table, insert};
 use super::{
-    Config, Diagnostic, Environment, Origin, Stage, Testing, Unit, flags, schema, testing,
+    Config, Diagnostic, Environment, Exit, FileEnv, Log, LogFormat, Origin, Shutdown, Stage,
+    Testing, Unit, WaitPolicy, flags, testing,
 };
 
 /// Where the configuration is without `-w`.
@@ -101,17 +104,18 @@ impl Layers {
     }
 
     fn decode(&self, decoder: &mut Decoder, tree: &Table, testing: Option<Testing>) -> Config {
-        let top = decoder.fields("", schema::TOP, Some(tree));
+        let top = decoder.fields(At::Top, TOP, tree);
         let level = if self.asked_for { log::LevelFilter::Info } else { log::LevelFilter::Warn };
+        let log = Log { level, asked: false, format: LogFormat::default(), output: None };
         let mut config = Config {
-            wait: decoder.wait(&top),
-            shell: decoder.shell(&top),
-            shutdown: decoder.shutdown(&top),
-            log: decoder.log(&top, level),
-            env: decoder.variables(top.entry("env")),
-            file_env: decoder.file_env(&top),
-            signals: decoder.signals(&top),
-            exit: decoder.exit(&top),
+            wait: WaitPolicy::default(),
+            shell: None,
+            shutdown: Shutdown::default(),
+            log,
+            env: BTreeMap::new(),
+            file_env: FileEnv::No,
+            signals: BTreeMap::new(),
+            exit: Exit::default(),
             xtrace: self.xtrace,
             work_dir: self.work_dir.clone(),
             units: Vec::new(),
@@ -119,9 +123,10 @@ impl Layers {
             testing,
             remarks: Vec::new(),
         };
+        decoder.top_keys(&top, &mut config);
         let ids = unit_ids(tree);
         let mut gone = BTreeMap::new();
-        let mut declared = decoder.declared(&top);
+        let mut declared = declared(tree);
         let count = declared.len();
         if let Some((_, _, unit)) = declared.get(MOST_UNITS) {
             let message = format!("there are {count} units, but trc runs at most {MOST_UNITS}");
@@ -198,7 +203,7 @@ impl Layers {
             let origin = Origin::Override(argument.to_string_lossy().into());
             let order = self.next_layer();
             let mut table = Table::new();
-            match environment::read_value(&value, schema::kind_at(&path), &origin, order) {
+            match environment::read_value(&value, kind_at(&path), &origin, order) {
                 Ok(node) => insert(&mut table, &path, node, order),
                 Err(message) => self.noticed.push(Diagnostic::error(origin, message)),
             }

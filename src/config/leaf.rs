@@ -89,9 +89,14 @@ pub(super) fn line(node: &Node, environment: &Environment) -> Leaf<OsString> {
     Ok(text)
 }
 
+/// A path.
+pub(super) fn path(node: &Node, environment: &Environment) -> Leaf<PathBuf> {
+    line(node, environment).map(PathBuf::from)
+}
+
 /// A path that begins with `/`.
 pub(super) fn absolute(node: &Node, environment: &Environment) -> Leaf<PathBuf> {
-    let path = PathBuf::from(line(node, environment)?);
+    let path = path(node, environment)?;
     if path.is_absolute() { Ok(path) } else { Err(Problem::new("the path must begin with `/`")) }
 }
 
@@ -223,6 +228,14 @@ where
     })
 }
 
+/// The reader of a whole number of a range.
+pub(super) fn within<N>(range: RangeInclusive<N>) -> impl FnOnce(&Node, &Environment) -> Leaf<N>
+where
+    N: TryFrom<i64> + FromStr + PartialOrd + Display,
+{
+    move |node, environment| number(node, environment, range)
+}
+
 /// A number of things, of which there is at least one.
 pub(super) fn count(node: &Node, environment: &Environment) -> Leaf<u64> {
     number(node, environment, 1..=u64::MAX).map_err(|problem| {
@@ -241,6 +254,15 @@ pub(super) fn status(node: &Node, environment: &Environment) -> Leaf<u8> {
 
 /// A file mode creation mask.
 pub(super) fn mode(node: &Node, environment: &Environment) -> Leaf<u32> {
+    octal(node, environment, 0o777, "an octal mask such as \"022\" or 0o022")
+}
+
+/// Permission bits, set-uid and sticky too.
+pub(super) fn permissions(node: &Node, environment: &Environment) -> Leaf<u32> {
+    octal(node, environment, 0o7777, "permissions such as \"640\" or 0o640")
+}
+
+fn octal(node: &Node, environment: &Environment, most: u32, expected: &str) -> Leaf<u32> {
     let mode = match &node.value {
         // 22 would be 0o26, which nobody means.
         Value::Integer(number, base) if *base == 8 || (0..8).contains(number) => {
@@ -254,8 +276,7 @@ pub(super) fn mode(node: &Node, environment: &Environment) -> Leaf<u32> {
         }
         _ => None,
     };
-    mode.filter(|mode| *mode <= 0o777)
-        .ok_or_else(|| Problem::expected("an octal mask such as \"022\" or 0o022", node))
+    mode.filter(|mode| *mode <= most).ok_or_else(|| Problem::expected(expected, node))
 }
 
 /// A signal.
@@ -305,7 +326,7 @@ pub(super) fn wait(node: &Node, environment: &Environment) -> Leaf<WaitPolicy> {
 /// A log level.
 pub(super) fn level(node: &Node, environment: &Environment) -> Leaf<log::LevelFilter> {
     let word = text(node, environment)?;
-    word.parse().map_err(|_| not_one_of(&word, super::schema::LEVELS))
+    word.parse().map_err(|_| not_one_of(&word, super::key::LEVELS))
 }
 
 fn not_one_of(word: &str, expected: &[&'static str]) -> Problem {

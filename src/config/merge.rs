@@ -1,6 +1,6 @@
 //! A later layer over the earlier ones.
 
-use super::schema::{FAULTS, PROBES, RUNS};
+use super::key::{FAULTS, PROBES, RUNS};
 use super::value::{Table, Value};
 use super::{Diagnostic, Stage};
 

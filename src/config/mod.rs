@@ -1,4 +1,4 @@
-//! What was written: the schema, the layers it comes from and their merge, where
+//! What was written: the keys, the layers they come from and their merge, where
 //! each value came from, and everything that is wrong with it.
 
 pub mod cli;
@@ -20,6 +20,8 @@ mod fit;
 mod flags;
 mod foreign;
 mod http;
+mod key;
+mod keys;
 mod layers;
 mod leaf;
 mod load;
@@ -30,7 +32,6 @@ pub(crate) mod privilege;
 pub(crate) mod probe;
 mod resolve;
 pub(crate) mod restart;
-pub(crate) mod schema;
 pub(crate) mod settings;
 mod shared_files;
 mod size;

@@ -8,7 +8,7 @@ use super::value::DEEPEST;
 /// What one `--config` gives.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) enum Override {
-    /// A file of the schema of `trc.toml`.
+    /// A file with the keys of `trc.toml`.
     File(PathBuf),
     /// A key's path, and its value.
     Key(Vec<String>, String),

@@ -4,40 +4,14 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-/// A resource of `getrlimit(2)`: its name, and its number in the kernel.
+/// A resource of `getrlimit(2)`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Resource {
     /// As it is written, and as `/etc/security/limits.conf` has it.
     pub name: &'static str,
-    /// `RLIMIT_…`; the same on every machine but mips, sparc and alpha.
+    /// `RLIMIT_…`.
     pub number: u32,
-    /// Whether it is counted in bytes, so that `512MiB` may be written.
-    pub bytes: bool,
 }
-
-const fn resource(name: &'static str, number: u32, bytes: bool) -> Resource {
-    Resource { name, number, bytes }
-}
-
-/// All of them.
-pub(crate) const RESOURCES: &[Resource] = &[
-    resource("as", 9, true),
-    resource("core", 4, true),
-    resource("cpu", 0, false),
-    resource("data", 2, true),
-    resource("fsize", 1, true),
-    resource("locks", 10, false),
-    resource("memlock", 8, true),
-    resource("msgqueue", 12, true),
-    resource("nice", 13, false),
-    resource("nofile", 7, false),
-    resource("nproc", 6, false),
-    resource("rss", 5, true),
-    resource("rtprio", 14, false),
-    resource("rttime", 15, false),
-    resource("sigpending", 11, false),
-    resource("stack", 3, true),
-];
 
 /// What stands for no limit: `RLIM_INFINITY`.
 pub(crate) const UNLIMITED: u64 = u64::MAX;

@@ -19,8 +19,8 @@ impl Decoder<'_> {
             let Some(file) = &unit.output_file else { continue };
             let OutputFile { path, max_size, keep } = &file.value;
             let (size, kept) = known.entry(path.clone()).or_default();
-            self.agree("max_size", size, *max_size, unit, &file.origin);
-            self.agree("keep", kept, *keep, unit, &file.origin);
+            self.agree("output.max_size", size, *max_size, unit, &file.origin);
+            self.agree("output.keep", kept, *keep, unit, &file.origin);
         }
         for file in units.iter_mut().filter_map(|unit| unit.output_file.as_mut()) {
             if let Some((size, kept)) = known.get(&file.value.path) {

@@ -87,7 +87,7 @@ fn many_mistakes_are_told_soon_and_the_first_of_them() {
             format!("[signals]\n{}", many(20_000, |at| format!("X{at} = 'stop'"))),
             20_000,
             "error",
-            "error trc.toml:2:1: `signals`: there is no signal".to_owned(),
+            "error trc.toml:2:1: `signals.X0`: there is no signal".to_owned(),
         ),
     ] {
         let said = soon(name, &Case::new().toml(&text));

@@ -171,7 +171,7 @@ fn a_wrong_value_is_shown_with_what_was_expected() {
     );
     unit(
         "stop.signal = \"TREM\"",
-        "3:15: `signal`: there is no signal \"TREM\" (did you mean `SIGTERM`?)",
+        "3:15: `stop.signal`: there is no signal \"TREM\" (did you mean `SIGTERM`?)",
     );
     unit("stop = 1", "3:8: `stop`: expected a table, found the integer 1");
     unit("user = -1", "3:8: `user`: expected a name or a number, found the integer -1");
@@ -184,14 +184,14 @@ fn a_wrong_value_is_shown_with_what_was_expected() {
         "3:9: `umask`: expected an octal mask such as \"022\" or 0o022, found the string \"8\"",
     );
     unit("output = {}", "3:10: `output`: this table needs a `file`");
-    unit("output.file = \"x\"", "3:15: `file`: the path must begin with `/`");
+    unit("output.file = \"x\"", "3:15: `output.file`: the path must begin with `/`");
     unit(
         "output = { file = \"/x\", max_size = \"1.5G\" }",
-        "3:36: `max_size`: expected a size such as \"10MB\" or \"512KiB\", found the string \"1.5G\"",
+        "3:36: `output.max_size`: expected a size such as \"10MB\" or \"512KiB\", found the string \"1.5G\"",
     );
     unit(
         "output = { file = \"/x\", keep = -1 }",
-        "3:32: `keep`: expected a number from 0 to 1000, found the integer -1",
+        "3:32: `output.keep`: expected a number from 0 to 1000, found the integer -1",
     );
     unit(
         "on_failure = \"sotp\"",
@@ -205,10 +205,13 @@ fn a_wrong_value_is_shown_with_what_was_expected() {
             "limits = { nofiles = 1 }",
             "3:12: unknown key `nofiles` in `limits` (did you mean `nofile`?)",
         ),
-        ("limits.core = \"2:1\"", "3:15: `core`: the soft limit is higher than the hard limit"),
+        (
+            "limits.core = \"2:1\"",
+            "3:15: `limits.core`: the soft limit is higher than the hard limit",
+        ),
         (
             "limits.cpu = \"1k\"",
-            "3:14: `cpu`: expected a number, \"unlimited\", or two as SOFT:HARD, found the string \"1k\"",
+            "3:14: `limits.cpu`: expected a number, \"unlimited\", or two as SOFT:HARD, found the string \"1k\"",
         ),
         ("nice = 20", "3:8: `nice`: expected a number from -20 to 19, found the integer 20"),
         (
@@ -243,7 +246,7 @@ fn a_wrong_value_is_shown_with_what_was_expected() {
         (
             "log.level = \"verbose\"",
             &[
-                "error trc.toml:1:13: `level`: expected off, error, warn, info, debug or trace, found \"verbose\"",
+                "error trc.toml:1:13: `log.level`: expected off, error, warn, info, debug or trace, found \"verbose\"",
             ],
         ),
         ("async = 1", &["error trc.toml:1:9: `async`: expected a table, found the integer 1"]),
@@ -270,8 +273,8 @@ fn a_wrong_value_is_shown_with_what_was_expected() {
         (
             "exit.256 = 0\nexit.1 = -1",
             &[
-                "error trc.toml:1:6: `exit`: expected an exit status from 0 to 255, found the string \"256\"",
-                "error trc.toml:2:10: `exit`: expected an exit status from 0 to 255, found the integer -1",
+                "error trc.toml:1:6: `exit.256`: expected an exit status from 0 to 255, found the string \"256\"",
+                "error trc.toml:2:10: `exit.1`: expected an exit status from 0 to 255, found the integer -1",
             ],
         ),
         (

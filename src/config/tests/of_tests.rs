@@ -187,23 +187,23 @@ fn what_is_wrong_with_a_test_is_said_in_production_too() {
         (
             "[test.t]\nexpect = { tcp = 1, stdout = 'x' }",
             &[
-                "error trc.toml:2:21: `stdout`: this test has no command, so there is nothing to compare (add an `exec` or a `script`)",
+                "error trc.toml:2:21: `expect.stdout`: this test has no command, so there is nothing to compare (add an `exec` or a `script`)",
             ],
         ),
         (
             "[test.t]\nexec = 'x'\nexpect.stdout = ['/(/', '', '!']",
             &[
-                "error trc.toml:3:18: `stdout`: this is not a valid regular expression: found open group without closing ')'",
-                "error trc.toml:3:25: `stdout`: this must not be empty",
-                "error trc.toml:3:29: `stdout`: this must not be empty",
+                "error trc.toml:3:18: `expect.stdout`: this is not a valid regular expression: found open group without closing ')'",
+                "error trc.toml:3:25: `expect.stdout`: this must not be empty",
+                "error trc.toml:3:29: `expect.stdout`: this must not be empty",
             ],
         ),
         (
             "[test.t]\nexpect.listening = ['x', '25/sctp', 0]",
             &[
-                "error trc.toml:2:21: `listening`: expected a port such as 25, \"25/tcp\", \"127.0.0.1:53/udp\" or \"!23\", found the string \"x\"",
-                "error trc.toml:2:26: `listening`: expected a port such as 25, \"25/tcp\", \"127.0.0.1:53/udp\" or \"!23\", found the string \"25/sctp\"",
-                "error trc.toml:2:37: `listening`: expected a port such as 25, \"25/tcp\", \"127.0.0.1:53/udp\" or \"!23\", found the integer 0",
+                "error trc.toml:2:21: `expect.listening`: expected a port such as 25, \"25/tcp\", \"127.0.0.1:53/udp\" or \"!23\", found the string \"x\"",
+                "error trc.toml:2:26: `expect.listening`: expected a port such as 25, \"25/tcp\", \"127.0.0.1:53/udp\" or \"!23\", found the string \"25/sctp\"",
+                "error trc.toml:2:37: `expect.listening`: expected a port such as 25, \"25/tcp\", \"127.0.0.1:53/udp\" or \"!23\", found the integer 0",
             ],
         ),
         (
@@ -213,7 +213,7 @@ fn what_is_wrong_with_a_test_is_said_in_production_too() {
         (
             "[test.t]\nexpect.fault = { unit = 'web', kill = 'STOP' }\n[async.web]\nexec = 'x'",
             &[
-                "error trc.toml:2:39: `kill`: SIGSTOP is not a fault: it only suspends or resumes a process (`stop = \"5s\"` suspends the unit for a while)",
+                "error trc.toml:2:39: `expect.fault.kill`: SIGSTOP is not a fault: it only suspends or resumes a process (`stop = \"5s\"` suspends the unit for a while)",
             ],
         ),
         (
@@ -224,7 +224,7 @@ fn what_is_wrong_with_a_test_is_said_in_production_too() {
             "[test.t]\nexpect.file = { exists = false, mode = '640' }",
             &[
                 "error trc.toml:2:8: `expect.file` needs a `path`",
-                "error trc.toml:2:33: `mode` cannot be checked, because the file must not exist (`exists = false`)",
+                "error trc.toml:2:33: `expect.file.mode` cannot be checked, because the file must not exist (`exists = false`)",
             ],
         ),
         (
@@ -251,25 +251,25 @@ fn what_expects_nothing_or_can_not_be_done_is_refused() {
     toml_says(&[
         (
             "[test.t]\nexpect.listening = []",
-            &["error trc.toml:2:20: `listening`: an empty array expects nothing"],
+            &["error trc.toml:2:20: `expect.listening`: this array must not be empty"],
         ),
         (
             "[test.t]\nexec = 'x'\nexpect.exit = []",
-            &["error trc.toml:3:15: `exit`: an empty array expects nothing"],
+            &["error trc.toml:3:15: `expect.exit`: this array must not be empty"],
         ),
         (
             "[test.t.expect.http]\nurl = 'http://a/'\nstatus = []\nheaders.x = []",
             &[
-                "error trc.toml:3:10: `status`: an empty array accepts no answer",
-                "error trc.toml:4:13: `headers`: an empty array expects nothing",
+                "error trc.toml:3:10: `expect.http.status`: this array must not be empty",
+                "error trc.toml:4:13: `expect.http.headers.x`: this array must not be empty",
             ],
         ),
         (
             "[async.x]\nexec = 'x'\nready.http = { url = 'http://a/', status = [] }\n\
              health.http = { url = 'http://a/', status = [] }",
             &[
-                "error trc.toml:3:44: `status`: an empty array accepts no answer",
-                "error trc.toml:4:45: `status`: an empty array accepts no answer",
+                "error trc.toml:3:44: `ready.http.status`: this array must not be empty",
+                "error trc.toml:4:45: `health.http.status`: this array must not be empty",
             ],
         ),
     ]);
@@ -347,7 +347,7 @@ fn a_variable_that_is_not_set_matters_in_test_mode_only() {
     assert_eq!(Case::new().toml(&text).errors(), [""; 0]);
     assert_eq!(
         Case::new().toml(&text).arguments(&["--test"]).errors(),
-        ["error trc.toml:5:17: `stdout`: the variable NOPE is not set"]
+        ["error trc.toml:5:17: `expect.stdout`: the variable NOPE is not set"]
     );
 }
 

@@ -19,8 +19,7 @@ fn flags_after_a_regular_expression_are_an_error_that_says_how_to_write_them() {
         let shown = text.trim_start_matches('!');
         for (key, column) in [("stdout", 17), ("log.forbids", 22), ("log.contains", 23)] {
             let expected = format!(
-                "error trc.toml:3:{column}: `{}`: flags cannot follow a regular expression: \"{shown}\" (write '{right}'; to look for this text itself, write '{itself}')",
-                key.trim_start_matches("log."),
+                "error trc.toml:3:{column}: `expect.{key}`: flags cannot follow a regular expression: \"{shown}\" (write '{right}'; to look for this text itself, write '{itself}')"
             );
             let negated_twice = key == "log.forbids" && text.starts_with('!');
             if !negated_twice {
@@ -35,13 +34,13 @@ fn flags_after_a_regular_expression_are_an_error_that_says_how_to_write_them() {
 fn a_regular_expression_that_is_not_closed_is_an_error_where_it_would_pass_for_ever() {
     let error = |key: &str, column: u32, text: &str, itself: &str| {
         format!(
-            "error trc.toml:3:{column}: `{key}`: the regular expression has no closing `/`: \"{text}\" (write '{text}/'; to look for this text itself, write '{itself}')"
+            "error trc.toml:3:{column}: `expect.{key}`: the regular expression has no closing `/`: \"{text}\" (write '{text}/'; to look for this text itself, write '{itself}')"
         )
     };
     assert_eq!(said("stdout", "!/error"), [error("stdout", 17, "/error", "//error/")]);
     assert_eq!(
         said("log.forbids", "/ERR.*|x"),
-        [error("forbids", 22, "/ERR.*|x", r"//ERR\.\*\|x/")]
+        [error("log.forbids", 22, "/ERR.*|x", r"//ERR\.\*\|x/")]
     );
     // These are texts: a missing one is told, and paths have slashes.
     for (key, text) in [
@@ -65,7 +64,7 @@ fn a_regular_expression_that_would_fail_in_the_run_fails_when_it_is_read() {
     toml_says(&[
         (
             "[test.t]\nexec = 'x'\nexpect.stdout = '/.{0,700}/'",
-            &[&format!("error trc.toml:3:17: `stdout`: {too_large}")],
+            &[&format!("error trc.toml:3:17: `expect.stdout`: {too_large}")],
         ),
         (
             "[async.a]\nexec = 'x'\nready.log = '.{0,700}'",
@@ -79,7 +78,7 @@ fn a_wrong_regular_expression_of_a_log_is_told_once() {
     toml_says(&[(
         "[test.t]\nexpect.log = { contains = '/(/' }\n[async.a]\nexec = 'x'",
         &[
-            "error trc.toml:2:27: `contains`: this is not a valid regular expression: found open group without closing ')'",
+            "error trc.toml:2:27: `expect.log.contains`: this is not a valid regular expression: found open group without closing ')'",
         ],
     )]);
 }

@@ -1,17 +1,16 @@
-//! `docs/configuration.md` says what the schema says.
+//! `docs/configuration.md` says what `keys.rs` says.
 
-use crate::config::schema::{FORWARD, Key, Kind, TEST_OWN, TOP, UNIT, reference};
+use crate::config::key::{Key, Keys, Kind, all, reference};
+use crate::config::keys::{FORWARD, HEALTH, READY, TEST_OWN, TOP, UNIT};
 
 use super::Case;
 
-const TEST_KEYS: &[Key] = &TEST_OWN;
-
 #[test]
-fn the_reference_is_that_of_the_schema() {
+fn the_reference_is_that_of_the_keys() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md");
     let written = std::fs::read_to_string(path).unwrap();
     let mut right = written.clone();
-    for (name, keys) in [("top", TOP), ("unit", UNIT), ("test", TEST_KEYS), ("forward", FORWARD)] {
+    for (name, keys) in [("top", TOP), ("unit", UNIT), ("test", TEST_OWN), ("forward", FORWARD)] {
         let (before, rest) = right.split_once(&format!("<!-- keys: {name} -->\n")).expect(name);
         let (_, after) = rest.split_once("<!-- end -->").expect(name);
         right = format!("{before}<!-- keys: {name} -->\n{}<!-- end -->{after}", reference(keys));
@@ -52,15 +51,15 @@ fn every_event_of_the_log_is_in_the_page_on_logging() {
 fn every_example_of_the_reference_can_be_written() {
     let mut tried = 0;
     for (place, keys) in
-        [("", TOP), ("sync.x", UNIT), ("test.x", TEST_KEYS), ("signals.HUP", FORWARD)]
+        [("", TOP), ("sync.x", UNIT), ("test.x", TEST_OWN), ("signals.HUP", FORWARD)]
     {
         try_examples(place, keys, &mut tried);
     }
     assert!(tried > 70, "{tried}");
 }
 
-fn try_examples(place: &str, keys: &'static [Key], tried: &mut usize) {
-    for Key { name, kind, example, .. } in keys {
+fn try_examples(place: &str, keys: Keys, tried: &mut usize) {
+    for Key { name, kind, example, .. } in all(keys) {
         let path = if place.is_empty() { (*name).to_owned() } else { format!("{place}.{name}") };
         if let Kind::Table(inner) | Kind::Short(inner) = kind {
             try_examples(&path, inner, tried);
@@ -93,5 +92,55 @@ fn try_examples(place: &str, keys: &'static [Key], tried: &mut usize) {
         let whole = |text: String| Case::new().toml(&text).errors().is_empty();
         assert!(texts.any(whole), "{path} = {example} can't be written");
         *tried += 1;
+    }
+}
+
+/// A default that can be written is what holds where the key is not written.
+#[test]
+fn the_defaults_of_the_reference_are_those_that_hold() {
+    let (mut right, mut others) = (0, Vec::new());
+    let mut of = |place: &str, keys, context: &str| {
+        defaults(place, keys, context, &mut right, &mut others);
+    };
+    of("", TOP, "");
+    of("sync.x", UNIT, "[sync.x]\nexec = 'x'\nrestart.when = 'no'\n");
+    let probes = "[sync.x]\nexec = 'x'\nready.http.url = 'http://a'\nhealth.tcp = 1\n";
+    of("sync.x.ready", READY, probes);
+    of("sync.x.health", HEALTH, probes);
+    let expect = "{ http.url = 'http://a', file.path = '/a' }";
+    let test = format!("[test.x]\nexpect = {expect}\n[async.a]\nexec = 'x'\n");
+    of("test.x", TEST_OWN, &test);
+    // Whether these were written makes a difference; what they are otherwise is the graph's.
+    assert_eq!(others, ["success", "signal", "timeout"]);
+    assert_eq!(right, 23);
+}
+
+fn defaults(
+    place: &str,
+    keys: Keys,
+    context: &str,
+    right: &mut usize,
+    others: &mut Vec<&'static str>,
+) {
+    let load = |case: Case| {
+        let case = case.arguments(&["--test-list"]);
+        let mut config = case.load().ok()?.config;
+        config.work_dir = "".into();
+        Some(format!("{config:?}").replace(case.dir.path().to_str().unwrap(), ""))
+    };
+    let unset = load(Case::new().toml(context)).expect(context);
+    for Key { name, kind, default, .. } in all(keys) {
+        let path = if place.is_empty() { (*name).to_owned() } else { format!("{place}.{name}") };
+        if let Kind::Table(inner) | Kind::Short(inner) = kind {
+            defaults(&path, inner, context, right, others);
+        }
+        let set = ["-c", &format!("{path}={default}")];
+        match load(Case::new().toml(context).arguments(&set)) {
+            _ if default.is_empty() || default.contains(' ') => {}
+            Some(config) if config == unset => *right += 1,
+            Some(_) => others.push(name),
+            // Another key excludes it, or has to be beside it.
+            None => {}
+        }
     }
 }

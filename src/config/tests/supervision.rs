@@ -153,7 +153,7 @@ fn what_is_wrong_with_a_probe_or_restart_is_said() {
         (
             "ready.http = \"https://x/\"",
             &[
-                "error trc.toml:3:14: `url`: expected a URL such as \"http://127.0.0.1:8080/\", found the string \"https://x/\" (TLS is not supported: use plain HTTP, `tcp` or `exec`)",
+                "error trc.toml:3:14: `ready.http.url`: expected a URL such as \"http://127.0.0.1:8080/\", found the string \"https://x/\" (TLS is not supported: use plain HTTP, `tcp` or `exec`)",
             ],
         ),
         ("ready.http.path = \"/x\"", &["error trc.toml:3:7: `ready.http` needs a `url`"]),
@@ -171,18 +171,18 @@ fn what_is_wrong_with_a_probe_or_restart_is_said() {
         ),
         (
             "ready = { tcp = 1, within = 0 }",
-            &["error trc.toml:3:29: `within`: this must be longer than 0"],
+            &["error trc.toml:3:29: `ready.within`: this must be longer than 0"],
         ),
         ("health.fd = 3", &["error trc.toml:3:8: unknown key `fd` in `health`"]),
         (
             "restart = \"alway\"",
             &[
-                "error trc.toml:3:11: `when`: expected no, on-failure or always, found \"alway\" (did you mean `always`?)",
+                "error trc.toml:3:11: `restart.when`: expected no, on-failure or always, found \"alway\" (did you mean `always`?)",
             ],
         ),
         (
             "restart.backoff = \"30s..1s\"",
-            &["error trc.toml:3:19: `backoff`: the first time is longer than the second"],
+            &["error trc.toml:3:19: `restart.backoff`: the first time is longer than the second"],
         ),
         ("restart.with = [\"bd\"]", &["error trc.toml:3:17: there is no unit `bd`"]),
         (
@@ -252,7 +252,7 @@ fn what_is_wrong_with_a_reason_of_exit_is_said() {
         (
             "exit.stoped = 0",
             &[
-                "error trc.toml:1:6: `exit`: expected an exit status, `stopped` or `unit`, found the string \"stoped\" (did you mean `stopped`?)",
+                "error trc.toml:1:6: `exit.stoped`: expected an exit status, `stopped` or `unit`, found the string \"stoped\" (did you mean `stopped`?)",
             ],
         ),
         (
@@ -263,7 +263,7 @@ fn what_is_wrong_with_a_reason_of_exit_is_said() {
         ),
         (
             "exit.unit.web = 0\n[async.web]\nexec = 'x'",
-            &["error trc.toml:1:17: `exit.unit`: expected a string, found the integer 0"],
+            &["error trc.toml:1:17: `exit.unit.web`: expected a string, found the integer 0"],
         ),
         (
             "exit.unit.wbe = 'own'\n[async.web]\nexec = 'x'",

@@ -182,7 +182,7 @@ fn a_time_has_a_unit_or_is_in_seconds() {
     ] {
         let errors = Case::new().toml(&format!("shutdown.timeout = {text}")).errors();
         assert_eq!(errors.len(), 1, "{text}");
-        let expected = "error trc.toml:1:20: `timeout`: expected a time such as \"5s\", \"200ms\", \
+        let expected = "error trc.toml:1:20: `shutdown.timeout`: expected a time such as \"5s\", \"200ms\", \
                         \"1m30s\" or \"2h\", found ";
         assert!(errors[0].starts_with(expected), "{errors:?}");
     }
@@ -250,13 +250,13 @@ fn how_a_file_is_rotated_holds_for_all_units_that_share_it() {
         (
             &units(", max_size = 9000, keep = 1", ", max_size = 8000, keep = 1"),
             &[
-                "error trc.toml:6:19: `max_size`: async.b and async.a write to the same file, but set different values: 8000 and 9000",
+                "error trc.toml:6:19: `output.max_size`: async.b and async.a write to the same file, but set different values: 8000 and 9000",
             ],
         ),
         (
             &units(", keep = 1", ", max_size = 8000, keep = 2"),
             &[
-                "error trc.toml:6:19: `keep`: async.b and async.a write to the same file, but set different values: 2 and 1",
+                "error trc.toml:6:19: `output.keep`: async.b and async.a write to the same file, but set different values: 2 and 1",
             ],
         ),
     ]);
@@ -387,7 +387,7 @@ fn a_unit_is_named_in_full_or_by_its_name_where_that_is_unique() {
     assert_eq!(
         after("{ main = 1 }"),
         [
-            "error trc.toml:9:18: `after`: expected started, ready, exited, succeeded or failed, found the integer 1"
+            "error trc.toml:9:18: `after.main`: expected started, ready, exited, succeeded or failed, found the integer 1"
         ]
     );
     toml_says(&[(
@@ -408,18 +408,24 @@ fn signals_are_the_same_however_they_are_spelt() {
             "[signals]\nUSR1 = \"stop\"\nSIGUSR1 = \"stop\"",
             &["error trc.toml:3:1: `signals.SIGUSR1` is written twice"],
         ),
-        ("signals.KILL = \"stop\"", &["error trc.toml:1:9: `signals`: SIGKILL cannot be caught"]),
-        ("signals.stop = \"stop\"", &["error trc.toml:1:9: `signals`: SIGSTOP cannot be caught"]),
+        (
+            "signals.KILL = \"stop\"",
+            &["error trc.toml:1:9: `signals.SIGKILL`: SIGKILL cannot be caught"],
+        ),
+        (
+            "signals.stop = \"stop\"",
+            &["error trc.toml:1:9: `signals.SIGSTOP`: SIGSTOP cannot be caught"],
+        ),
         (
             "signals.CHLD = \"stop\"",
             &[
-                "error trc.toml:1:9: `signals`: SIGCHLD is reserved for trc: it reports that a child process has exited",
+                "error trc.toml:1:9: `signals.SIGCHLD`: SIGCHLD is reserved for trc: it reports that a child process has exited",
             ],
         ),
         (
             "signals.USR3 = \"stop\"",
             &[
-                "error trc.toml:1:9: `signals`: there is no signal \"USR3\" (did you mean `SIGUSR1`?)",
+                "error trc.toml:1:9: `signals.USR3`: there is no signal \"USR3\" (did you mean `SIGUSR1`?)",
             ],
         ),
         (
