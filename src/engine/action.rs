@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Ended, Ending, How, Lack, Purpose, Sender, SpawnStage};
+use nix::errno::Errno;
+
+use super::{Detail, Ended, Ending, How, Lack, Purpose, Sender, SpawnStage};
 use crate::config::Then;
 use crate::graph::UnitId;
 use crate::signal::Signal;
@@ -101,8 +103,10 @@ pub(crate) enum Fact {
         unit: UnitId,
         /// At which step.
         stage: SpawnStage,
-        /// What the kernel said; 0 where it was not the kernel and people know.
-        errno: i32,
+        /// What the kernel said, if it was the kernel.
+        errno: Option<Errno>,
+        /// What is known beyond that.
+        why: Option<Detail>,
     },
     /// A unit failed without having run: what it waits for can't come true any more.
     Blocked {
@@ -118,7 +122,7 @@ pub(crate) enum Fact {
         /// Which unit.
         unit: UnitId,
         /// What the kernel said.
-        errno: i32,
+        errno: Errno,
     },
     /// A signal that stops the run, or another after it.
     Signalled {
@@ -152,6 +156,8 @@ pub(crate) enum Fact {
     NotReady {
         /// Which unit.
         unit: UnitId,
+        /// What is known of it.
+        why: Option<Detail>,
     },
     /// A unit's health check has failed as often in a row as is written.
     Unhealthy {
@@ -159,6 +165,8 @@ pub(crate) enum Fact {
         unit: UnitId,
         /// What becomes of it.
         then: Then,
+        /// What is known of it.
+        why: Option<Detail>,
     },
     /// A unit has run for longer than its `max_runtime`: it is stopped, and has failed.
     Overran {
@@ -256,39 +264,4 @@ pub(crate) enum Fact {
         /// Those whose turn had not come.
         not_run: Vec<UnitId>,
     },
-}
-
-impl Fact {
-    /// The unit that it is about, if it is about one.
-    #[must_use]
-    pub(crate) fn unit(&self) -> Option<UnitId> {
-        match self {
-            Self::Exited { unit, .. }
-            | Self::Failed { unit, .. }
-            | Self::LeftBehind { unit, .. }
-            | Self::KillingLeft { unit, .. }
-            | Self::NotStarted { unit, .. }
-            | Self::Retrying { unit, .. }
-            | Self::Ready { unit, .. }
-            | Self::NotReady { unit }
-            | Self::Unhealthy { unit, .. }
-            | Self::Overran { unit }
-            | Self::Restarting { unit, .. }
-            | Self::GaveUp { unit, .. }
-            | Self::Terminating { unit, .. }
-            | Self::Killing { unit, .. }
-            | Self::StopCommandFailed { unit, .. }
-            | Self::StopCommandKilled { unit }
-            | Self::TestBegan { unit }
-            | Self::TestEnded { unit, .. } => Some(*unit),
-            Self::Blocked { chain, .. } => chain.first().copied(),
-            Self::Signalled { .. }
-            | Self::Unheard { .. }
-            | Self::Stopping
-            | Self::KillingRest { .. }
-            | Self::NotUpYet { .. }
-            | Self::Impossible { .. }
-            | Self::CutShort { .. } => None,
-        }
-    }
 }

@@ -33,7 +33,8 @@ impl Engine {
             | Phase::Watching
             | Phase::Backoff { .. }
             | Phase::Done(_) => {
-                self.impossible(&Event::Exited { unit: id, ending, leftovers, terminal });
+                let why = None;
+                self.impossible(&Event::Exited { unit: id, ending, leftovers, terminal, why });
                 return;
             }
         };

@@ -3,6 +3,9 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
+use nix::errno::Errno;
+
+use super::Detail;
 use crate::graph::UnitId;
 use crate::signal::Signal;
 
@@ -168,8 +171,10 @@ pub(crate) enum Event {
         unit: UnitId,
         /// At which step.
         stage: SpawnStage,
-        /// What the kernel said; 0 if it was not the kernel.
-        errno: i32,
+        /// What the kernel said, if it was the kernel.
+        errno: Option<Errno>,
+        /// What is known beyond that.
+        why: Option<Detail>,
     },
     /// A unit's main process ended and was reaped.
     Exited {
@@ -181,6 +186,8 @@ pub(crate) enum Event {
         leftovers: Left,
         /// Whether it had the terminal.
         terminal: bool,
+        /// Where its script failed, if that is known.
+        why: Option<Detail>,
     },
     /// Nothing is left of a unit that had ended.
     LeftoversGone {
@@ -208,6 +215,8 @@ pub(crate) enum Event {
         purpose: Purpose,
         /// What it came to.
         outcome: Outcome,
+        /// Why it did not pass.
+        why: Option<Detail>,
     },
     /// A unit said something of itself.
     Notified {
@@ -215,6 +224,14 @@ pub(crate) enum Event {
         unit: UnitId,
         /// What.
         notice: Notice,
+    },
+    /// Something is known about the state of a unit that changes nothing by itself, or is so no
+    /// more.
+    Learnt {
+        /// Which unit.
+        unit: UnitId,
+        /// What.
+        why: Option<Detail>,
     },
     /// trc got a signal.
     Signal {

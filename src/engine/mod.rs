@@ -20,6 +20,7 @@
 //! is the end.
 
 mod action;
+mod detail;
 mod ends;
 mod event;
 mod exit;
@@ -42,6 +43,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 pub(crate) use action::{Action, Fact, Target, Told};
+pub(crate) use detail::Detail;
 pub(crate) use event::{
     Ending, Event, Late, Left, Notice, Outcome, Purpose, Sender, SpawnStage, Tick,
 };
@@ -250,6 +252,12 @@ impl Engine {
         }
     }
 
+    /// What was found out last about the state of a unit, since its last start.
+    #[must_use]
+    pub(crate) fn known(&self, id: UnitId) -> Option<&Detail> {
+        self.states[id.0].known.as_ref()
+    }
+
     /// How a unit has ended that was told to stop after the last test.
     #[must_use]
     pub(crate) fn stopped(&self, id: UnitId) -> Option<Stopped> {
@@ -270,16 +278,22 @@ impl Engine {
             Event::Begin => self.changed.extend(self.graph.ids()),
             Event::Forked { unit, pid } => self.on_forked(unit, pid),
             Event::Executed { unit } => self.on_executed(now, unit, actions),
-            Event::SpawnFailed { unit, stage, errno } => {
+            Event::SpawnFailed { unit, stage, errno, why } => {
+                self.states[unit.0].known = why;
                 self.on_spawn_failed(now, unit, stage, errno, actions);
             }
-            Event::Exited { unit, ending, leftovers, terminal } => {
+            Event::Exited { unit, ending, leftovers, terminal, why } => {
+                if why.is_some() {
+                    self.states[unit.0].learnt(why);
+                }
                 self.on_exited(now, unit, ending, leftovers, terminal, actions);
             }
-            Event::Probed { unit, purpose, outcome } => {
+            Event::Probed { unit, purpose, outcome, why } => {
+                self.states[unit.0].learnt(why);
                 self.on_probed(now, unit, purpose, outcome, actions);
             }
             Event::Notified { unit, notice } => self.on_notified(now, unit, notice, actions),
+            Event::Learnt { unit, why } => self.states[unit.0].learnt(why),
             Event::LeftoversGone { unit } => self.states[unit.0].leftovers = Leftovers::None,
             Event::StopCommandEnded { unit, succeeded } => {
                 self.on_stop_command_ended(unit, succeeded, actions);

@@ -1,5 +1,7 @@
 //! Starting units, one by one or as their conditions allow, and their ends.
 
+use nix::errno::Errno;
+
 use super::unit::{Calm, Phase, State, Why};
 use super::{Action, Cause, Ended, Engine, Event, Fact, How, Run, SpawnStage, Tick, limits};
 use crate::config::{Condition, OnFailure, Stage};
@@ -237,6 +239,7 @@ impl Engine {
 
     fn spawn(&mut self, id: UnitId, tries: u32, actions: &mut Vec<Action>) {
         (self.states[id.0].ran_since, self.states[id.0].told) = (None, None);
+        self.states[id.0].known = None;
         self.transition(id, Phase::Starting { pid: None, tries }, Why::Met);
         actions.push(Action::Spawn(id));
     }
@@ -284,13 +287,15 @@ impl Engine {
         now: Tick,
         id: UnitId,
         stage: SpawnStage,
-        errno: i32,
+        errno: Option<Errno>,
         actions: &mut Vec<Action>,
     ) {
-        let scarce = is_scarce(stage, errno);
+        let scarce = errno.filter(|errno| is_scarce(stage, *errno));
         match self.states[id.0].phase() {
             Phase::Starting { tries, .. }
-                if scarce && tries < limits::FORK_RETRIES && !self.is_stopping(id) =>
+                if let Some(errno) = scarce
+                    && tries < limits::FORK_RETRIES
+                    && !self.is_stopping(id) =>
             {
                 let until = now + limits::FORK_BACKOFF * 2_u32.pow(tries);
                 self.transition(id, Phase::Retrying { until, tries: tries + 1 }, Why::Scarce);
@@ -299,9 +304,10 @@ impl Engine {
                 }
             }
             Phase::Starting { .. } | Phase::Stopping { .. } => {
-                let missing = stage == SpawnStage::Execute && errno == libc::ENOENT;
+                let missing = stage == SpawnStage::Execute && errno == Some(Errno::ENOENT);
                 let status = if missing { status::NOT_FOUND } else { status::CANNOT_EXECUTE };
-                actions.push(Action::Tell(Fact::NotStarted { unit: id, stage, errno }));
+                let why = self.states[id.0].known.clone();
+                actions.push(Action::Tell(Fact::NotStarted { unit: id, stage, errno, why }));
                 self.over(now, id, How::NotStarted(stage, errno), status, actions);
             }
             Phase::Done(Ended { how: How::Unkillable, .. }) => {
@@ -313,7 +319,7 @@ impl Engine {
             | Phase::Watching
             | Phase::Backoff { .. }
             | Phase::Done(_) => {
-                self.impossible(&Event::SpawnFailed { unit: id, stage, errno });
+                self.impossible(&Event::SpawnFailed { unit: id, stage, errno, why: None });
             }
         }
     }
@@ -373,15 +379,15 @@ impl Engine {
 /// Whether a step failed for want of something that others may give back when they end:
 /// processes, memory, descriptors.
 #[must_use]
-pub(crate) fn is_scarce(stage: SpawnStage, errno: i32) -> bool {
+pub(crate) fn is_scarce(stage: SpawnStage, errno: Errno) -> bool {
     match errno {
         // Of trc itself. The child has what trc holds, and its streams need some more; later on
         // what is missing is its own, by its limits.
-        libc::EMFILE => {
+        Errno::EMFILE => {
             matches!(stage, SpawnStage::Prepare | SpawnStage::Fork | SpawnStage::Streams)
         }
         // For execve(2) too: its user has as many processes as RLIMIT_NPROC lets it have.
-        libc::EAGAIN | libc::ENOMEM | libc::ENFILE => true,
+        Errno::EAGAIN | Errno::ENOMEM | Errno::ENFILE => true,
         _ => false,
     }
 }

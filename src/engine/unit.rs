@@ -57,7 +57,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{Ending, SpawnStage, Tick, Told};
+use nix::errno::Errno;
+
+use super::{Detail, Ending, SpawnStage, Tick, Told};
 use crate::graph::UnitId;
 use crate::signal::Signal;
 
@@ -161,7 +163,7 @@ pub(crate) enum How {
     /// Its process ended.
     Process(Ending),
     /// It could not be started.
-    NotStarted(SpawnStage, i32),
+    NotStarted(SpawnStage, Option<Errno>),
     /// What it waits for, this unit, can't come true any more.
     Blocked(UnitId),
     /// It survived KILL.
@@ -357,6 +359,8 @@ pub(super) struct State {
     pub watch: Watch,
     /// Why it was told to stop, or is about to be.
     pub verdict: Option<Verdict>,
+    /// What was found out last about its state, since its last start.
+    pub known: Option<Detail>,
     pub restarts: Restarts,
     /// As a test.
     pub trial: Trial,
@@ -384,6 +388,7 @@ impl State {
             stop_command: None,
             watch: Watch::default(),
             verdict: None,
+            known: None,
             restarts: Restarts::default(),
             trial: Trial::default(),
             faulted: false,
@@ -435,6 +440,13 @@ impl State {
             *time = until.max(*time);
             // Its stop command has as long as it itself.
             self.stop_command = self.stop_command.map(|time| until.max(time));
+        }
+    }
+
+    /// Something is known about its state, or is so no more. What it was condemned for stands.
+    pub(super) fn learnt(&mut self, why: Option<Detail>) {
+        if self.verdict.is_none() {
+            self.known = why;
         }
     }
 

@@ -165,7 +165,8 @@ impl Engine {
             return;
         }
         watch.sick = true;
-        actions.push(Action::Tell(Fact::Unhealthy { unit: id, then }));
+        let why = self.states[id.0].known.clone();
+        actions.push(Action::Tell(Fact::Unhealthy { unit: id, then, why }));
         let restart = match then {
             Then::Restart => true,
             Then::Stop => false,
@@ -193,7 +194,8 @@ impl Engine {
         let told = self.graph.node(id).unit.health.as_ref();
         let told = told.is_some_and(|health| health.probe.value.is_told());
         if due(watch.ready_by) {
-            actions.push(Action::Tell(Fact::NotReady { unit: id }));
+            let why = self.states[id.0].known.clone();
+            actions.push(Action::Tell(Fact::NotReady { unit: id, why }));
             if self.graph.node(id).is_outside() {
                 self.end_watch(id, actions);
                 self.end(id, How::NotReady, status::TIMED_OUT, actions);

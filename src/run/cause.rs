@@ -2,35 +2,30 @@
 
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::unistd::geteuid;
 
 use super::prepare::privilege;
 use super::spawn::{Failure, Hold};
 use crate::config::{Unit, endings};
-use crate::engine::SpawnStage;
+use crate::engine::{Detail, SpawnStage};
 
 /// The reason, as far as trc can find it itself, for which the start of a unit, or of a program that
 /// trc runs for that unit, has just failed.
-pub(super) fn of(failure: Failure, hold: &Hold, unit: &Unit) -> Option<String> {
+pub(super) fn of(failure: Failure, hold: &Hold, unit: &Unit) -> Option<Detail> {
     match (failure.stage, failure.errno) {
-        (SpawnStage::Execute, libc::ENOENT) => no_interpreter(hold.files()),
-        (SpawnStage::Limits, libc::EPERM) => privilege::too_high(&unit.identity.limits),
-        (SpawnStage::Identity, libc::EPERM) if !geteuid().is_root() => {
-            Some("trc is not root, and only root can do that".to_owned())
+        (SpawnStage::Execute, Errno::ENOENT) => no_interpreter(hold.files()),
+        (SpawnStage::Limits, Errno::EPERM) => {
+            privilege::too_high(&unit.identity.limits).map(Detail::Words)
         }
+        (SpawnStage::Identity, Errno::EPERM) if !geteuid().is_root() => Some(Detail::NotRoot),
         _ => None,
     }
 }
 
 /// Why the kernel finds nothing to execute although one of these files is there: the interpreter
 /// that its first line names is not.
-fn no_interpreter<'a>(files: impl IntoIterator<Item = &'a Path>) -> Option<String> {
+fn no_interpreter<'a>(files: impl IntoIterator<Item = &'a Path>) -> Option<Detail> {
     let head = files.into_iter().find_map(|file| endings::head(file, endings::HEAD).ok())?;
-    let name = endings::interpreter(&head)?;
-    let help = if name.ends_with('\r') {
-        ": the file has CRLF line endings, and the CR is part of the name; convert them"
-    } else {
-        ""
-    };
-    Some(format!("its interpreter {} does not exist{help}", name.escape_debug()))
+    endings::interpreter(&head).map(Detail::NoInterpreter)
 }

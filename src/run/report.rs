@@ -55,12 +55,11 @@ impl Reporter {
         }
     }
 
-    /// What has become of a unit, or of the run: in a test run, findings say what was wrong. `why`
-    /// is what trc knows of its cause, such as what the last try of a probe came to.
-    pub(super) fn tell(&self, graph: &Graph, fact: &Fact, why: Option<&str>) {
+    /// What has become of a unit, or of the run: in a test run, findings say what was wrong.
+    pub(super) fn tell(&self, graph: &Graph, fact: &Fact) {
         // Beside a command that trc is transparent for it says only what is trc's own doing.
         let own = matches!(fact, Fact::NotStarted { .. });
-        for line in words::fact(graph, fact, why) {
+        for line in words::fact(graph, fact) {
             if !self.silent || own || (line.unit.is_none() && line.level <= Level::Warn) {
                 self.write(Some(graph), &line);
             }
@@ -70,8 +69,8 @@ impl Reporter {
     /// What trc has found out itself.
     pub(super) fn observed(&self, graph: &Graph, observed: &Observed<'_>) {
         let line = words::observed(graph, observed);
-        // What a unit has left behind is a finding.
-        if !matches!(observed, Observed::LeftBehind(..)) {
+        // What a unit has left behind is a finding, and a test has a point of its own.
+        if !matches!(observed, Observed::LeftBehind(..) | Observed::TestEnded(..)) {
             self.remember(&line);
         }
         self.own(Some(graph), &line);

@@ -1,5 +1,7 @@
 //! What the witness learns from events.
 
+use nix::errno::Errno;
+
 use super::build::{Built, Terms};
 use super::found::{CRASHES, Found, LINGER};
 use super::marks::Mark;
@@ -20,7 +22,8 @@ impl Witness<'_> {
         match event {
             Event::Begin if self.stage(Stage::Boot).next().is_none() => self.up(),
             Event::Overslept { by } => self.overslept(*by),
-            Event::Begin | Event::Woken => {}
+            // The engine decides nothing by what it has learnt.
+            Event::Begin | Event::Woken | Event::Learnt { .. } => {}
             Event::Tried { outcome, .. } => self.tried(unit, *outcome),
             Event::Inspected { zombies, escaped } => {
                 for id in escaped {
@@ -260,7 +263,7 @@ impl Witness<'_> {
         }
     }
 
-    fn not_started(&mut self, at: usize, stage: SpawnStage, errno: i32) {
+    fn not_started(&mut self, at: usize, stage: SpawnStage, errno: Option<Errno>) {
         if std::mem::take(&mut self.units[at].given_up) {
             return;
         }
@@ -270,7 +273,7 @@ impl Witness<'_> {
         };
         // Once it has a process, it can be told to stop.
         let told = self.units[at].told.is_some();
-        if errno == libc::EAGAIN && self.units[at].forks < 6 && !past && !told {
+        if errno == Some(Errno::EAGAIN) && self.units[at].forks < 6 && !past && !told {
             let wait = Tick::from_millis(50) * 2_u32.pow(self.units[at].forks);
             self.units[at].forks += 1;
             // What is restarted together with another starts when that has.
@@ -286,7 +289,7 @@ impl Witness<'_> {
             });
             return;
         }
-        self.mark(if errno == libc::EAGAIN { Mark::ForkGaveUp } else { Mark::NotStarted });
+        self.mark(if errno == Some(Errno::EAGAIN) { Mark::ForkGaveUp } else { Mark::NotStarted });
         if stage == SpawnStage::Settings && self.units[at].fault.is_none() {
             self.mark(Mark::NotWorthARestart);
             self.end_watch(at);
@@ -294,7 +297,7 @@ impl Witness<'_> {
             self.over(at, 126, None);
             return;
         }
-        let missing = stage == SpawnStage::Execute && errno == libc::ENOENT;
+        let missing = stage == SpawnStage::Execute && errno == Some(Errno::ENOENT);
         self.run_over(at, if missing { 127 } else { 126 });
     }
 
@@ -438,6 +441,7 @@ fn of(event: &Event) -> Option<UnitId> {
         | Event::StopCommandEnded { unit, .. }
         | Event::Probed { unit, .. }
         | Event::Notified { unit, .. }
+        | Event::Learnt { unit, .. }
         | Event::Tried { unit, .. }
         | Event::Paused { unit } => Some(*unit),
         Event::Begin

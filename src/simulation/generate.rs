@@ -3,6 +3,8 @@
 //! Times come from a few values, most of them the engine's own (0, 100 ms, 2 s, 5 s), so
 //! that much happens at one instant and races are the rule.
 
+use nix::errno::Errno;
+
 use super::plan::{
     Child, Health, Moment, Ms, Plan, Ready, Reply, Restart, Rule, Settling, Start, StopCommand,
     Stray, Tells, Told, Unit, Within, ms,
@@ -337,9 +339,9 @@ fn start(random: &mut Random) -> Start {
     let later = [SpawnStage::Identity, SpawnStage::Directory, SpawnStage::Execute];
     match random.below(40) {
         0 => Start::Hangs,
-        1 => Start::Fails(random.pick(&stages), random.pick(&[0, libc::EPERM]), None),
+        1 => Start::Fails(random.pick(&stages), random.pick(&[None, Some(Errno::EPERM)]), None),
         2 | 3 => {
-            let errno = random.pick(&[libc::ENOENT, libc::EACCES]);
+            let errno = random.pick(&[Some(Errno::ENOENT), Some(Errno::EACCES)]);
             Start::Fails(random.pick(&later), errno, Some(random.pick(&SOON)))
         }
         4..10 => Start::Executes(random.pick(&TIMES)),

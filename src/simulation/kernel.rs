@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use nix::errno::Errno;
+
 use super::build;
 use super::plan::{Reply, Settling, Start, StopCommand, is_for_the_foreground};
 use super::world::{Happening, Other, Process, World};
@@ -70,14 +72,14 @@ impl World<'_> {
             self.slots[unit].runs -= 1;
             self.slots[unit].forks += 1;
             start = match child.scarce_late {
-                None => Start::Fails(SpawnStage::Fork, libc::EAGAIN, None),
-                after => Start::Fails(SpawnStage::Execute, libc::EAGAIN, after),
+                None => Start::Fails(SpawnStage::Fork, Some(Errno::EAGAIN), None),
+                after => Start::Fails(SpawnStage::Execute, Some(Errno::EAGAIN), after),
             };
         } else {
             self.slots[unit].forks = 0;
         }
         if let Start::Fails(stage, errno, None) = start {
-            self.events.push_back(Event::SpawnFailed { unit: id, stage, errno });
+            self.events.push_back(Event::SpawnFailed { unit: id, stage, errno, why: None });
             return;
         }
         self.pids += 1;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use nix::errno::Errno;
+
 use super::lives::SEEDS;
 use super::mutant::{Mutant, graph};
 use super::plan::Plan;
@@ -145,21 +147,24 @@ const MUTANTS: &[Mutant] = &[
         });
     }),
     event("takes what could not be tried for a failure", |event| match event {
-        Event::Probed { unit, purpose, outcome: Outcome::NotMade } => {
-            Event::Probed { unit, purpose, outcome: Outcome::Failed }
+        Event::Probed { unit, purpose, outcome: Outcome::NotMade, why } => {
+            Event::Probed { unit, purpose, outcome: Outcome::Failed, why }
         }
         event => event,
     }),
     event("starts again what is written wrongly", |event| match event {
-        Event::SpawnFailed { unit, stage: SpawnStage::Settings, errno } => {
-            Event::SpawnFailed { unit, stage: SpawnStage::Prepare, errno }
+        Event::SpawnFailed { unit, stage: SpawnStage::Settings, errno, why } => {
+            Event::SpawnFailed { unit, stage: SpawnStage::Prepare, errno, why }
         }
         event => event,
     }),
     event("starts nothing again that execve refused", |event| match event {
-        Event::SpawnFailed { unit, stage: stage @ SpawnStage::Execute, errno: libc::EAGAIN } => {
-            Event::SpawnFailed { unit, stage, errno: libc::EACCES }
-        }
+        Event::SpawnFailed {
+            unit,
+            stage: stage @ SpawnStage::Execute,
+            errno: Some(Errno::EAGAIN),
+            why,
+        } => Event::SpawnFailed { unit, stage, errno: Some(Errno::EACCES), why },
         event => event,
     }),
     actions("tries twice", |actions, _| {

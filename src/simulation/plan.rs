@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use nix::errno::Errno;
+
 use super::drill::{Drill, Test};
 use crate::config::{Condition, Form, OnFailure, Stage, StopTo, Then, WaitPolicy, When};
 use crate::engine::{Ending, Notice, SpawnStage, Tick};
@@ -195,7 +197,7 @@ pub(super) enum Start {
     /// It never comes to execute its command: a hung mount.
     Hangs,
     /// It fails, after the fork if there is a time.
-    Fails(SpawnStage, i32, Option<Ms>),
+    Fails(SpawnStage, Option<Errno>, Option<Ms>),
 }
 
 /// How a process takes its stop signal.

@@ -66,7 +66,8 @@ impl World<'_> {
         if slot.unmade < least {
             slot.unmade += 1;
             let unit = self.id(unit);
-            self.events.push_back(Event::Probed { unit, purpose, outcome: Outcome::NotMade });
+            let outcome = Outcome::NotMade;
+            self.events.push_back(Event::Probed { unit, purpose, outcome, why: None });
             return;
         }
         slot.tries[purpose as usize] = Some(self.numbers);
@@ -91,6 +92,6 @@ impl World<'_> {
             false => Outcome::Failed,
         };
         let unit = self.id(unit);
-        self.events.push_back(Event::Probed { unit, purpose, outcome });
+        self.events.push_back(Event::Probed { unit, purpose, outcome, why: None });
     }
 }

@@ -25,10 +25,10 @@ pub(super) fn event(event: &Event, built: &Built) -> String {
         Event::Begin => "the run begins".to_owned(),
         Event::Forked { unit, pid } => format!("{} is forked: {pid}", of(unit)),
         Event::Executed { unit } => format!("{} is executed", of(unit)),
-        Event::SpawnFailed { unit, stage, errno } => {
-            format!("{} can't be started: {stage:?}, errno {errno}", of(unit))
+        Event::SpawnFailed { unit, stage, errno, .. } => {
+            format!("{} can't be started: {stage:?}, errno {errno:?}", of(unit))
         }
-        Event::Exited { unit, ending, leftovers, terminal } => {
+        Event::Exited { unit, ending, leftovers, terminal, .. } => {
             let left = match leftovers {
                 Left::Nothing => "",
                 Left::Others => ", others of it live on",
@@ -42,7 +42,7 @@ pub(super) fn event(event: &Event, built: &Built) -> String {
             let how = if *succeeded { "ends well" } else { "fails" };
             format!("the stop command of {} {how}", of(unit))
         }
-        Event::Probed { unit, purpose, outcome } => {
+        Event::Probed { unit, purpose, outcome, .. } => {
             format!("{}: {purpose:?} is tried: {outcome:?}", of(unit))
         }
         Event::Tried { unit, outcome } => format!("{} is tried: {outcome:?}", of(unit)),
@@ -57,6 +57,7 @@ pub(super) fn event(event: &Event, built: &Built) -> String {
             format!("left are orphans: {orphans}, sessions: {sessions}, late: [{said}]")
         }
         Event::OomKilled => "the OOM killer takes somebody".to_owned(),
+        Event::Learnt { unit, why } => format!("{}: {why:?} is known", of(unit)),
         Event::Notified { unit, notice } => format!("{} says {notice:?}", of(unit)),
         Event::Paused { unit } => format!("{} is paused", of(unit)),
         Event::Signal { signal, sender } => match sender.unit {

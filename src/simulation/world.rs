@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use nix::errno::Errno;
+
 use super::build::Built;
 use super::plan::{Child, Moment, Plan, Stray, Tells, ms};
 use super::random::Random;
@@ -60,7 +62,7 @@ pub(super) struct Slot {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Happening {
     Executes(usize, i32),
-    FailsToStart(usize, i32, SpawnStage, i32),
+    FailsToStart(usize, i32, SpawnStage, Option<Errno>),
     Tells(usize, i32),
     Pauses(usize, i32),
     Dies(usize, i32, Ending),
@@ -195,7 +197,7 @@ impl<'a> World<'a> {
                 if self.main(unit, pid).is_some() {
                     self.slots[unit].main = None;
                     let unit = self.id(unit);
-                    self.events.push_back(Event::SpawnFailed { unit, stage, errno });
+                    self.events.push_back(Event::SpawnFailed { unit, stage, errno, why: None });
                     self.look_after_sweep();
                 }
             }
@@ -339,7 +341,8 @@ impl<'a> World<'a> {
             Some(left) if left.stray.session && self.coin() => Left::Escaped,
             Some(_) => Left::Others,
         };
-        self.events.push_back(Event::Exited { unit: id, ending, leftovers, terminal });
+        let why = None;
+        self.events.push_back(Event::Exited { unit: id, ending, leftovers, terminal, why });
         self.look_after_sweep();
     }
 

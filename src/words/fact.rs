@@ -2,16 +2,14 @@
 
 use std::time::Duration;
 
-use log::Level;
-use nix::errno::Errno;
-
 use super::line::{Line, Whose};
 use super::reason::{how, lack};
-use super::{errno, not_started, sender, some};
+use super::{errno, not_started, not_up, sender, some};
 use crate::config::{Form, OnFailure, Stage, Then, seconds};
-use crate::engine::{Ended, Ending, Fact, How, TestEnd};
+use crate::engine::{Detail, Ended, Ending, Fact, Purpose};
 use crate::graph::{Graph, UnitId};
 use crate::signal::Signal;
+use log::Level;
 
 /// What to do about a stop signal that reaches no unit.
 const WINCH_HELP: &str = ". If it is the image's STOPSIGNAL (httpd, php:apache), write \
@@ -39,10 +37,12 @@ pub(crate) fn started(graph: &Graph, id: UnitId, pid: i32) -> Line {
     Line { whose, ..line }
 }
 
-/// The lines of one fact, which most facts have one of. `why` is what trc knows of its cause, such
-/// as the result of the last attempt of a probe.
-pub(crate) fn fact(graph: &Graph, fact: &Fact, why: Option<&str>) -> Vec<Line> {
-    let because = why.map_or_else(String::new, |why| format!(": {why}"));
+/// The lines of one fact, which most facts have one of.
+pub(crate) fn fact(graph: &Graph, fact: &Fact) -> Vec<Line> {
+    let because = |unit: &UnitId, purpose, known: &Option<Detail>| {
+        let why = not_up(graph, *unit, purpose, known.as_ref());
+        why.map_or_else(String::new, |why| format!(": {why}"))
+    };
     let name = |id: &UnitId| graph.node(*id).unit.id();
     let line = match fact {
         Fact::Exited { unit, pid, ending } => exited(graph, *unit, *pid, *ending),
@@ -62,15 +62,15 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact, why: Option<&str>) -> Vec<Line> {
             let message = format!("{} {}{ignored}", name(unit), how(graph, *ended));
             Line::about(Level::Warn, "failed", *unit, message)
         }
-        // The supervisor finds those out and tells them.
-        Fact::NotStarted { errno: 0, .. } | Fact::LeftBehind { .. } => return Vec::new(),
-        Fact::NotStarted { unit, stage, errno } => {
-            let why = not_started(graph, *unit, *stage, *errno, why);
+        // `run/` knows more about those, and tells them.
+        Fact::LeftBehind { .. } | Fact::TestEnded { .. } => return Vec::new(),
+        Fact::NotStarted { unit, stage, errno, why } => {
+            let why = not_started(graph, *unit, *stage, *errno, why.as_ref());
             let message = format!("cannot start {}: {why}", name(unit));
             Line::about(Level::Error, "not-started", *unit, message)
         }
         Fact::Retrying { unit, errno: number } => {
-            let why = errno(Errno::from_raw(*number));
+            let why = errno(*number);
             let message = format!("cannot start {} for now: {why}; trying again", name(unit));
             Line::about(Level::Warn, "retrying", *unit, message)
         }
@@ -80,13 +80,15 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact, why: Option<&str>) -> Vec<Line> {
             let message = format!("{} is ready (after {})", name(unit), seconds(after));
             Line::about(Level::Info, "ready", *unit, message)
         }
-        Fact::NotReady { unit } => {
+        Fact::NotReady { unit, why } => {
+            let because = because(unit, Purpose::Ready, why);
             let within = graph.node(*unit).unit.ready.as_ref().map(|ready| seconds(ready.within));
             let within = within.unwrap_or_default();
             let message = format!("{} was not ready within {within}{because}", name(unit));
             Line::about(Level::Error, "not-ready", *unit, message)
         }
-        Fact::Unhealthy { unit, then } => {
+        Fact::Unhealthy { unit, then, why } => {
+            let because = because(unit, Purpose::Health, why);
             let (level, what) = match then {
                 Then::Restart => (Level::Warn, "restarting it"),
                 Then::Stop => (Level::Error, "stopping the run"),
@@ -159,18 +161,6 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact, why: Option<&str>) -> Vec<Line> {
         Fact::TestBegan { unit } => {
             let message = format!("Launching the test: {}", graph.node(*unit).unit.label());
             Line::about(Level::Info, "test-began", *unit, message)
-        }
-        Fact::TestEnded { unit, ended } => {
-            let how = match ended.how {
-                How::Test(TestEnd::Passed | TestEnd::Skipped | TestEnd::TimedOut) => {
-                    how(graph, *ended)
-                }
-                // The rest of the line says how.
-                _ => "failed".to_owned(),
-            };
-            let level = if ended.failed() { Level::Error } else { Level::Info };
-            let message = format!("{} {how}{because}", name(unit));
-            Line::about(level, "test-ended", *unit, message).with_status(ended.status)
         }
         Fact::KillingLeft { unit, insisted } => {
             let why = no_time("they", *insisted);

@@ -4,6 +4,7 @@
 //! client say the same as PID 1. Whatever only the kernel could tell, such as the reason of a failure
 //! or the name of a user, `run/` found out when it happened and passes along.
 
+mod detail;
 mod fact;
 mod line;
 mod not_started;
@@ -12,6 +13,7 @@ pub(crate) mod reason;
 mod sender;
 mod some;
 
+pub(crate) use detail::{detail, not_up, silent};
 pub(crate) use fact::{fact, started};
 pub(crate) use line::{Line, Whose};
 pub(crate) use not_started::{errno, not_started, program_failure};

@@ -2,19 +2,24 @@
 
 use nix::errno::Errno;
 
+use super::detail;
 use crate::config::{Command, Origin, Template, Tty};
-use crate::engine::SpawnStage;
+use crate::engine::{Detail, SpawnStage};
 use crate::graph::{Graph, UnitId};
 
-/// The step of a unit's start that failed, and the kernel's answer to it. `why` is what trc has
-/// found out beyond that, when the start failed.
+/// The step of a unit's start that failed, and the kernel's answer to it, or what trc has found
+/// out beyond that.
 pub(crate) fn not_started(
     graph: &Graph,
     id: UnitId,
     stage: SpawnStage,
-    errno: i32,
-    why: Option<&str>,
+    errno: Option<Errno>,
+    why: Option<&Detail>,
 ) -> String {
+    let why = why.map(|why| detail(graph, id, why));
+    let why = why.as_deref();
+    // It was not the kernel.
+    let Some(errno) = errno else { return why.unwrap_or(step(stage)).to_owned() };
     let unit = &graph.node(id).unit;
     if stage == SpawnStage::Execute {
         let command = match &unit.command {
@@ -47,7 +52,7 @@ pub(crate) fn not_started(
             own.cwd.as_ref().map(|cwd| (cwd.value.source().display().to_string(), &cwd.origin))
         }
         SpawnStage::Limits => match why {
-            Some(why) if errno == libc::EPERM => return why.to_owned(),
+            Some(why) if errno == Errno::EPERM => return why.to_owned(),
             Some(_) | None => own.limits.first().map(|limit| (String::new(), &limit.origin)),
         },
         SpawnStage::Capabilities => {
@@ -62,8 +67,8 @@ pub(crate) fn not_started(
         | SpawnStage::Execute => None,
     };
     let why = match (stage, errno, why) {
-        (SpawnStage::Identity, libc::EPERM, Some(why)) => why,
-        _ => meaning(stage, errno).unwrap_or_else(|| Errno::from_raw(errno).desc()),
+        (SpawnStage::Identity, Errno::EPERM, Some(why)) => why,
+        _ => meaning(stage, errno).unwrap_or_else(|| errno.desc()),
     };
     match written {
         Some((what, place)) if what.is_empty() => format!("{step}: {why} ({place})"),
@@ -101,68 +106,68 @@ pub(crate) fn program_failure(
 ) -> String {
     let program = program.source().display().to_string();
     match stage {
-        SpawnStage::Execute => not_executed(&program, errno as i32, why),
+        SpawnStage::Execute => not_executed(&program, errno, why),
         stage => {
-            let why = why.or_else(|| meaning(stage, errno as i32)).unwrap_or(errno.desc());
+            let why = why.or_else(|| meaning(stage, errno)).unwrap_or(errno.desc());
             format!("{program}: {}: {why}", step(stage))
         }
     }
 }
 
 /// Why a program can't be executed, beginning with its name as it is written.
-fn not_executed(program: &str, errno: i32, why: Option<&str>) -> String {
+fn not_executed(program: &str, errno: Errno, why: Option<&str>) -> String {
     match errno {
-        libc::ENOENT if let Some(why) = why => format!("{program}: {why}"),
-        libc::ENOENT if program.contains('/') => {
+        Errno::ENOENT if let Some(why) = why => format!("{program}: {why}"),
+        Errno::ENOENT if program.contains('/') => {
             format!("{program}: no such file, or its loader is missing")
         }
-        libc::ENOENT => format!("{program}: command not found in PATH"),
-        libc::ENOEXEC => format!(
+        Errno::ENOENT => format!("{program}: command not found in PATH"),
+        Errno::ENOEXEC => format!(
             "{program}: exec format error: it is neither a program for this machine nor a script that starts with `#!`"
         ),
         _ => {
             let why = meaning(SpawnStage::Execute, errno);
-            format!("{program}: {}", why.unwrap_or_else(|| Errno::from_raw(errno).desc()))
+            format!("{program}: {}", why.unwrap_or_else(|| errno.desc()))
         }
     }
 }
 
 /// The kernel's error for people: the resource that has run out, or the kernel's own words.
 pub(crate) fn errno(errno: Errno) -> String {
-    lack(errno as i32).map_or_else(|| errno.desc().to_lowercase(), ToOwned::to_owned)
+    lack(errno).map_or_else(|| errno.desc().to_lowercase(), ToOwned::to_owned)
 }
 
 /// The resource that has run out, if the kernel says so.
-fn lack(errno: i32) -> Option<&'static str> {
+fn lack(errno: Errno) -> Option<&'static str> {
     match errno {
-        libc::EAGAIN => Some("there are too many processes already"),
-        libc::ENOMEM => Some("there is no memory left"),
-        libc::EMFILE => Some("trc has no file descriptors left"),
-        libc::ENFILE => Some("the machine has no file descriptors left"),
+        Errno::EAGAIN => Some("there are too many processes already"),
+        Errno::ENOMEM => Some("there is no memory left"),
+        Errno::EMFILE => Some("trc has no file descriptors left"),
+        Errno::ENFILE => Some("the machine has no file descriptors left"),
         _ => None,
     }
 }
 
 /// The meaning of an error at a step, where the kernel's own word for it does not help.
-fn meaning(stage: SpawnStage, errno: i32) -> Option<&'static str> {
+fn meaning(stage: SpawnStage, errno: Errno) -> Option<&'static str> {
     match (stage, errno) {
-        (SpawnStage::Terminal, libc::EPERM) => Some("another session uses it"),
-        (SpawnStage::Terminal, libc::ENOTTY) => Some("it is not a terminal"),
-        (SpawnStage::Nice, libc::EPERM | libc::EACCES) => {
+        (SpawnStage::Terminal, Errno::EPERM) => Some("another session uses it"),
+        (SpawnStage::Terminal, Errno::ENOTTY) => Some("it is not a terminal"),
+        (SpawnStage::Nice, Errno::EPERM | Errno::EACCES) => {
             Some("a value below trc's own needs the capability sys_nice")
         }
-        (SpawnStage::OomScore, libc::EPERM | libc::EACCES) => {
+        (SpawnStage::OomScore, Errno::EPERM | Errno::EACCES) => {
             Some("a value below trc's own needs the capability sys_resource")
         }
-        (SpawnStage::OomScore, libc::ENOENT) => Some("there is no /proc"),
-        (SpawnStage::Execute | SpawnStage::Identity, libc::EAGAIN) => {
+        (SpawnStage::OomScore, Errno::ENOENT) => Some("there is no /proc"),
+        (SpawnStage::Execute | SpawnStage::Identity, Errno::EAGAIN) => {
             Some("its user has too many processes already (RLIMIT_NPROC)")
         }
         (SpawnStage::Prepare | SpawnStage::Fork | SpawnStage::Streams, errno) => lack(errno),
-        (SpawnStage::Identity, libc::EPERM) => {
+        (SpawnStage::Identity, Errno::EPERM) => {
             Some("trc lacks the capabilities setuid and setgid, or its user namespace forbids it")
         }
-        (SpawnStage::Identity, libc::EINVAL) => {
+        (SpawnStage::Identity, Errno::EINVAL) => {
             Some("trc's user namespace has no such user or group")
         }
         _ => None,

@@ -6,8 +6,9 @@ use std::fmt::Write as _;
 use log::Level;
 
 use super::line::Line;
+use super::reason::how;
 use super::some;
-use crate::engine::{Ending, Purpose};
+use crate::engine::{Ended, Ending, How, Purpose, TestEnd};
 use crate::graph::{Graph, UnitId};
 
 /// One thing that trc found out.
@@ -20,8 +21,6 @@ pub(crate) enum Observed<'a> {
     NoSubreaper(&'a str),
     /// The kernel gave no more memory; what is left of the reserve, in KiB.
     NoMemory(usize),
-    /// A unit can't be started as it is written, or for want of what it needs.
-    NotPrepared(UnitId, &'a str),
     /// A unit's stop command could not be started.
     NoStopCommand(UnitId, &'a str),
     /// A unit that is waited for is not ready yet.
@@ -39,6 +38,8 @@ pub(crate) enum Observed<'a> {
     NotRead(UnitId, i32),
     /// A unit's main process has exited, and these processes of the unit still run.
     LeftBehind(UnitId, Ending, &'a str),
+    /// A test is over, and what it came to, unless it passed.
+    TestEnded(UnitId, Ended, Option<&'a str>),
     /// The OOM killer has killed these processes, and as many others.
     OutOfMemory(Vec<OomVictim>, u64),
     /// A variable that a boot script has set is too long for the environment of programs.
@@ -115,10 +116,6 @@ pub(crate) fn observed(graph: &Graph, observed: &Observed<'_>) -> Line {
             );
             Line::of_run(Level::Error, "memory", message)
         }
-        Observed::NotPrepared(unit, why) => {
-            let message = format!("cannot start {}: {why}", name(unit));
-            Line::about(Level::Error, "not-started", *unit, message)
-        }
         Observed::NoStopCommand(unit, why) => {
             let message = format!("cannot start the stop command of {}: {why}", name(unit));
             Line::about(Level::Error, "stop-command-failed", *unit, message)
@@ -158,6 +155,7 @@ pub(crate) fn observed(graph: &Graph, observed: &Observed<'_>) -> Line {
             Line::about(Level::Warn, "let-go", *unit, message)
         }
         Observed::LeftBehind(unit, ending, who) => left_behind(graph, *unit, *ending, who),
+        Observed::TestEnded(unit, ended, why) => test_ended(graph, *unit, *ended, *why),
         Observed::OutOfMemory(victims, others) => {
             Line::of_run(Level::Warn, "oom", out_of_memory(graph, victims, *others))
         }
@@ -212,6 +210,18 @@ fn left_behind(graph: &Graph, id: UnitId, ending: Ending, who: &str) -> Line {
     };
     let message = format!("{name} exited (exitcode={status}) and left {who} running{advice}");
     Line::about(level, "left-behind", id, message)
+}
+
+fn test_ended(graph: &Graph, id: UnitId, ended: Ended, why: Option<&str>) -> Line {
+    let how = match ended.how {
+        How::Test(TestEnd::Passed | TestEnd::Skipped | TestEnd::TimedOut) => how(graph, ended),
+        // The rest of the line says how.
+        _ => "failed".to_owned(),
+    };
+    let why = why.map_or_else(String::new, |why| format!(": {why}"));
+    let level = if ended.failed() { Level::Error } else { Level::Info };
+    let message = format!("{} {how}{why}", graph.node(id).unit.id());
+    Line::about(level, "test-ended", id, message).with_status(ended.status)
 }
 
 /// The processes that the OOM killer has killed, which is also a finding of a test run.

@@ -1,18 +1,16 @@
 //! Why the run ended, in one line, and how units and tests did.
 
-use std::collections::BTreeMap;
-
-use super::{not_started, sender, some};
+use super::{detail, not_started, not_up, sender, some};
 use crate::config::Stage;
-use crate::engine::{Cause, Ended, Ending, Engine, How, Lack, LastWord, Reason, TestEnd};
+use crate::engine::{Cause, Ended, Ending, Engine, How, Lack, LastWord, Purpose, Reason, TestEnd};
 use crate::graph::{Graph, UnitId};
 
 /// Why the run ended, in one line.
-pub(crate) fn reason(engine: &Engine, reason: &Reason, whys: &BTreeMap<UnitId, String>) -> String {
+pub(crate) fn reason(engine: &Engine, reason: &Reason) -> String {
     let graph = engine.graph();
     let name = |id: UnitId| graph.node(id).unit.id();
     let failed = |id: UnitId| match engine.ended(id) {
-        Some(ended) => format!("{} {}", name(id), self::ended(engine, id, ended, whys)),
+        Some(ended) => format!("{} {}", name(id), self::ended(engine, id, ended)),
         None => name(id),
     };
     let first = |shown: Option<UnitId>| match reason.first_failure {
@@ -53,25 +51,22 @@ pub(crate) fn reason(engine: &Engine, reason: &Reason, whys: &BTreeMap<UnitId, S
 }
 
 /// How a unit ended, after its name, with what is known of why.
-pub(crate) fn ended(
-    engine: &Engine,
-    id: UnitId,
-    ended: Ended,
-    whys: &BTreeMap<UnitId, String>,
-) -> String {
+pub(crate) fn ended(engine: &Engine, id: UnitId, ended: Ended) -> String {
     let graph = engine.graph();
+    let known = engine.known(id);
+    let because = |why: Option<String>| why.map_or_else(String::new, |why| format!(": {why}"));
     match ended.how {
-        How::NotStarted(_, 0) if whys.contains_key(&id) => {
-            format!("could not be started: {}", whys[&id])
+        How::NotStarted(stage, errno) => {
+            let why = not_started(graph, id, stage, errno, known);
+            format!("could not be started: {why}")
         }
-        How::NotStarted(stage, errno) if errno != 0 => {
-            let why = whys.get(&id).map(String::as_str);
-            let failure = not_started(graph, id, stage, errno, why);
-            format!("could not be started: {failure}")
+        How::NotReady => {
+            let why = not_up(graph, id, Purpose::Ready, known);
+            format!("{}{}", how(graph, ended), because(why))
         }
-        How::NotReady | How::Unhealthy => {
-            let why = whys.get(&id).map_or_else(String::new, |why| format!(": {why}"));
-            format!("{}{why}", how(graph, ended))
+        How::Unhealthy => {
+            let why = not_up(graph, id, Purpose::Health, known);
+            format!("{}{}", how(graph, ended), because(why))
         }
         How::Blocked(by) => {
             // What failed is told as the first failure; what is well can't be.
@@ -83,8 +78,8 @@ pub(crate) fn ended(
             format!("{}{well}", how(graph, ended))
         }
         How::Process(Ending::Code(_)) if graph.node(id).unit.stage == Stage::Boot => {
-            let place = whys.get(&id).map_or_else(String::new, |place| format!(" {place}"));
-            format!("{}{place}", how(graph, ended))
+            let place = known.map(|place| format!(" {}", detail(graph, id, place)));
+            format!("{}{}", how(graph, ended), place.unwrap_or_default())
         }
         _ => how(graph, ended),
     }

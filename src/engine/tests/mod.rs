@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use nix::errno::Errno;
+
 use super::*;
 use crate::config::{
     After, Command, Condition, Config, Exit, Form, Log, LogFormat, OnFailure, Origin, Placed,
@@ -166,8 +168,8 @@ impl World {
                 match action {
                     Action::Spawn(unit) if self.scarce > 0 => {
                         self.scarce -= 1;
-                        let (stage, errno) = (SpawnStage::Fork, libc::EAGAIN);
-                        events.push_back(Event::SpawnFailed { unit, stage, errno });
+                        let (stage, errno) = (SpawnStage::Fork, Some(Errno::EAGAIN));
+                        events.push_back(Event::SpawnFailed { unit, stage, errno, why: None });
                     }
                     Action::Spawn(unit) => {
                         let pid = 100 + i32::try_from(self.started.len()).unwrap();
@@ -177,8 +179,13 @@ impl World {
                         match self.commands {
                             Commands::Executed => events.push_back(Event::Executed { unit }),
                             Commands::Missing => {
-                                let (stage, errno) = (SpawnStage::Execute, libc::ENOENT);
-                                events.push_back(Event::SpawnFailed { unit, stage, errno });
+                                let (stage, errno) = (SpawnStage::Execute, Some(Errno::ENOENT));
+                                events.push_back(Event::SpawnFailed {
+                                    unit,
+                                    stage,
+                                    errno,
+                                    why: None,
+                                });
                             }
                             Commands::Delayed => {}
                         }
@@ -258,7 +265,7 @@ impl World {
     fn die(&mut self, name: &str, ending: Ending, leftovers: Left) {
         let unit = self.id(name);
         assert!(self.pids.remove(&unit.0).is_some(), "{name} is not running");
-        self.feed(Event::Exited { unit, ending, leftovers, terminal: false });
+        self.feed(Event::Exited { unit, ending, leftovers, terminal: false, why: None });
     }
 
     fn signal(&mut self, signal: Signal, outside: bool) {
@@ -850,7 +857,7 @@ fn no_fork_is_tried_again_when_the_budget_is_spent() {
         Event::Begin,
         Event::NothingLeft,
         Event::Signal { signal: Signal::TERM, sender },
-        Event::SpawnFailed { unit, stage: SpawnStage::Fork, errno: libc::EAGAIN },
+        Event::SpawnFailed { unit, stage: SpawnStage::Fork, errno: Some(Errno::EAGAIN), why: None },
     ] {
         engine.step(Duration::ZERO, event, &mut actions);
     }
@@ -891,7 +898,12 @@ fn a_fork_that_fails_for_want_of_processes_is_tried_again_and_then_fails_the_uni
         }
         event = if actions.contains(&Action::Spawn(UnitId(0))) {
             tries += 1;
-            Event::SpawnFailed { unit: UnitId(0), stage: SpawnStage::Fork, errno: libc::EAGAIN }
+            Event::SpawnFailed {
+                unit: UnitId(0),
+                stage: SpawnStage::Fork,
+                errno: Some(Errno::EAGAIN),
+                why: None,
+            }
         } else {
             now = engine.next_deadline().expect("it waits for its next try");
             Event::Woken
@@ -903,10 +915,10 @@ fn a_fork_that_fails_for_want_of_processes_is_tried_again_and_then_fails_the_uni
 #[test]
 fn a_child_that_lacks_something_is_tried_again_when_others_may_have_given_theirs_back() {
     for (stage, errno) in [
-        (SpawnStage::Streams, libc::EMFILE),
-        (SpawnStage::Identity, libc::EAGAIN),
-        (SpawnStage::Execute, libc::EAGAIN),
-        (SpawnStage::Execute, libc::ENOMEM),
+        (SpawnStage::Streams, Errno::EMFILE),
+        (SpawnStage::Identity, Errno::EAGAIN),
+        (SpawnStage::Execute, Errno::EAGAIN),
+        (SpawnStage::Execute, Errno::ENOMEM),
     ] {
         let graph = Graph::build(&config(WaitPolicy::Any, vec![unit("sync.f")])).unwrap();
         let mut engine = Engine::new(Rc::new(graph), 0);
@@ -915,7 +927,7 @@ fn a_child_that_lacks_something_is_tried_again_when_others_may_have_given_theirs
         for event in [
             Event::Begin,
             Event::Forked { unit, pid: 9 },
-            Event::SpawnFailed { unit, stage, errno },
+            Event::SpawnFailed { unit, stage, errno: Some(errno), why: None },
         ] {
             engine.step(Duration::ZERO, event, &mut actions);
         }
@@ -930,10 +942,10 @@ fn a_child_that_lacks_something_is_tried_again_when_others_may_have_given_theirs
 #[test]
 fn a_command_that_can_not_be_started_has_the_shells_status_for_it() {
     for (stage, errno, status) in [
-        (SpawnStage::Execute, libc::ENOENT, 127),
-        (SpawnStage::Execute, libc::EACCES, 126),
-        (SpawnStage::Execute, libc::EMFILE, 126),
-        (SpawnStage::Directory, libc::ENOENT, 126),
+        (SpawnStage::Execute, Errno::ENOENT, 127),
+        (SpawnStage::Execute, Errno::EACCES, 126),
+        (SpawnStage::Execute, Errno::EMFILE, 126),
+        (SpawnStage::Directory, Errno::ENOENT, 126),
     ] {
         let graph = Graph::build(&config(WaitPolicy::Any, vec![unit("sync.f")])).unwrap();
         let mut engine = Engine::new(Rc::new(graph), 0);
@@ -941,7 +953,7 @@ fn a_command_that_can_not_be_started_has_the_shells_status_for_it() {
         for event in [
             Event::Begin,
             Event::Forked { unit: UnitId(0), pid: 9 },
-            Event::SpawnFailed { unit: UnitId(0), stage, errno },
+            Event::SpawnFailed { unit: UnitId(0), stage, errno: Some(errno), why: None },
             Event::NothingLeft,
         ] {
             engine.step(Duration::ZERO, event, &mut actions);
@@ -969,6 +981,7 @@ fn a_foreground_unit_that_dies_of_the_terminals_signal_stops_the_run() {
         ending: Ending::Signal(Signal::INT),
         leftovers: Left::Nothing,
         terminal: true,
+        why: None,
     });
     world.sent();
     assert_eq!(world.end, Some(130));
@@ -986,7 +999,7 @@ fn a_foreground_unit_that_dies_of_its_stop_signal_does_not_die_of_the_terminals(
     let unit = world.id("sync.f");
     let ending = Ending::Signal(Signal::INT);
     world.pids.clear();
-    world.feed(Event::Exited { unit, ending, leftovers: Left::Nothing, terminal: true });
+    world.feed(Event::Exited { unit, ending, leftovers: Left::Nothing, terminal: true, why: None });
     world.pass(SECOND);
     assert_eq!(world.running(), ["sync.f"], "it is restarted");
 }

@@ -1,7 +1,7 @@
 //! Readiness, health and the longest time a unit may run.
 
 use super::*;
-use crate::config::{Address, Command, Health, Probe, Ready, Then};
+use crate::config::{Address, Command, Health, Probe, Ready, Then, When};
 
 /// A probe that has to be tried.
 fn tried() -> Placed<Probe> {
@@ -34,7 +34,7 @@ fn answer(world: &mut World, name: &str, purpose: Purpose, outcome: Outcome) {
     let unit = world.id(name);
     let at = world.tries.iter().position(|one| *one == (unit, purpose));
     world.tries.remove(at.expect("a try is under way"));
-    world.feed(Event::Probed { unit, purpose, outcome });
+    world.feed(Event::Probed { unit, purpose, outcome, why: None });
 }
 
 fn tries(world: &World) -> Vec<(String, Purpose)> {
@@ -98,7 +98,7 @@ fn what_is_not_ready_in_time_is_stopped_and_has_failed_with_124() {
         let app = after(unit("async.app"), "async.db", None);
         let mut world = World::of(WaitPolicy::All, vec![db, app]);
         world.pass(SECOND * 10);
-        assert!(world.facts.contains(&Fact::NotReady { unit: world.id("async.db") }));
+        assert!(world.facts.contains(&Fact::NotReady { unit: world.id("async.db"), why: None }));
         assert_eq!(world.sent(), [to("async.db", Signal::TERM)]);
         world.exit("async.db", 0);
         assert_eq!(world.end, Some(124), "and so has what waits for it");
@@ -131,12 +131,33 @@ fn what_ends_before_it_is_ready_ends_as_it_does() {
 }
 
 #[test]
+fn a_fact_says_what_was_learnt_last_until_the_next_start() {
+    let mut world = World::of(
+        WaitPolicy::Forever,
+        vec![restart::restarted(When::Always, with_ready(unit("async.db"), told()))],
+    );
+    let id = world.id("async.db");
+    let words = |words: &str| Some(Detail::Words(words.to_owned()));
+    for why in ["first", "last"] {
+        world.feed(Event::Learnt { unit: id, why: words(why) });
+    }
+    world.pass(SECOND * 11);
+    let facts = |world: &World, why| world.facts.contains(&Fact::NotReady { unit: id, why });
+    assert!(facts(&world, words("last")) && !facts(&world, words("first")));
+    world.feed(Event::Learnt { unit: id, why: words("too late") });
+    assert_eq!(world.engine.known(id), words("last").as_ref(), "it was condemned for that");
+    world.die("async.db", Ending::Signal(Signal::TERM), Left::Nothing);
+    world.pass(SECOND * 2);
+    assert_eq!((world.running().len(), world.engine.known(id)), (1, None));
+}
+
+#[test]
 fn an_answer_that_comes_too_late_is_none() {
     let mut world = World::of(WaitPolicy::Forever, vec![with_ready(unit("async.db"), tried())]);
     world.exit("async.db", 3);
     let unit = world.id("async.db");
     let (purpose, outcome) = (Purpose::Ready, Outcome::Passed);
-    world.feed(Event::Probed { unit, purpose, outcome });
+    world.feed(Event::Probed { unit, purpose, outcome, why: None });
     assert!(!world.facts.iter().any(|fact| matches!(fact, Fact::Ready { .. })));
 }
 

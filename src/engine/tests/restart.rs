@@ -1,5 +1,7 @@
 //! Restarts, alone and together.
 
+use nix::errno::Errno;
+
 use super::readiness::{notified, with_ready};
 use super::*;
 use crate::config::{Backoff, Probe, Restart, When};
@@ -331,6 +333,7 @@ fn a_fork_that_fails_once_it_is_to_be_undone_leaves_nothing_to_stop() {
         ending: Ending::Code(3),
         leftovers: Left::Nothing,
         terminal: false,
+        why: None,
     };
     let mut now = Duration::ZERO;
     let mut actions = vec![];
@@ -339,7 +342,12 @@ fn a_fork_that_fails_once_it_is_to_be_undone_leaves_nothing_to_stop() {
         Event::Forked { unit: db, pid: 8 },
         Event::Executed { unit: db },
         exited(db),
-        Event::SpawnFailed { unit: app, stage: SpawnStage::Fork, errno: libc::EAGAIN },
+        Event::SpawnFailed {
+            unit: app,
+            stage: SpawnStage::Fork,
+            errno: Some(Errno::EAGAIN),
+            why: None,
+        },
     ] {
         engine.step(now, event, &mut actions);
     }
@@ -385,7 +393,7 @@ fn what_no_start_can_mend_is_not_started_again() {
         let mut actions = vec![];
         for event in [
             Event::Begin,
-            Event::SpawnFailed { unit: UnitId(0), stage, errno: 0 },
+            Event::SpawnFailed { unit: UnitId(0), stage, errno: None, why: None },
             Event::NothingLeft,
         ] {
             engine.step(Duration::ZERO, event, &mut actions);

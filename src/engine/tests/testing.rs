@@ -246,7 +246,7 @@ fn a_fault_is_no_key_that_was_pressed() {
     let unit = world.id("sync.f");
     world.pids.clear();
     let ending = Ending::Signal(Signal::INT);
-    world.feed(Event::Exited { unit, ending, leftovers: Left::Nothing, terminal: true });
+    world.feed(Event::Exited { unit, ending, leftovers: Left::Nothing, terminal: true, why: None });
     world.pass(SECOND);
     tried(&mut world, "test.a", Outcome::Passed);
     obey(&mut world);

@@ -8,21 +8,21 @@ use crate::words;
 pub(crate) struct Problem {
     /// In words.
     pub why: String,
-    /// What the kernel said, or 0.
-    pub errno: i32,
+    /// What the kernel said, if it was the kernel.
+    pub errno: Option<Errno>,
     /// Whether that stays so: a variable that is not set. A file may come.
     pub lasts: bool,
 }
 
 impl From<Errno> for Problem {
     fn from(errno: Errno) -> Self {
-        Self { why: words::errno(errno), errno: errno as i32, lasts: false }
+        Self { why: words::errno(errno), errno: Some(errno), lasts: false }
     }
 }
 
 impl From<String> for Problem {
     fn from(why: String) -> Self {
-        Self { why, errno: 0, lasts: false }
+        Self { why, errno: None, lasts: false }
     }
 }
 
@@ -37,13 +37,13 @@ impl Problem {
     pub(crate) fn kernel(what: &str, error: &std::io::Error) -> Self {
         Self {
             why: format!("{what}: {}", crate::config::reason(error)),
-            errno: error.raw_os_error().unwrap_or(0),
+            errno: error.raw_os_error().map(Errno::from_raw),
             lasts: false,
         }
     }
 
     /// What a variable lacks.
     pub(crate) fn lasting(why: String) -> Self {
-        Self { why, errno: 0, lasts: true }
+        Self { why, errno: None, lasts: true }
     }
 }

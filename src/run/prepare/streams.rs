@@ -31,7 +31,7 @@ pub(crate) fn output(config: &Config, unit: &Unit) -> Output {
 /// Why it can't be opened.
 pub(crate) fn stdin(unit: &Unit) -> Result<Option<OwnedFd>, Problem> {
     let words =
-        |errno: Errno| Problem { why: errno.desc().to_owned(), errno: errno as i32, lasts: false };
+        |errno: Errno| Problem { why: errno.desc().to_owned(), errno: Some(errno), lasts: false };
     let Some(Placed { value, origin }) = &unit.identity.stdin else {
         let nothing = unit.stage == Stage::Async && unit.own_terminal().is_none();
         return if nothing { null(false).map(Some).map_err(words) } else { Ok(None) };
@@ -47,7 +47,7 @@ pub(crate) fn stdin(unit: &Unit) -> Result<Option<OwnedFd>, Problem> {
                 .and_then(|fd| if is_directory(&fd)? { Err(Errno::EISDIR.into()) } else { Ok(fd) });
             opened.map(Some).map_err(|error| Problem {
                 why: format!("cannot read {}: {} ({origin})", path.display(), reason(&error)),
-                errno: error.raw_os_error().unwrap_or(0),
+                errno: error.raw_os_error().map(Errno::from_raw),
                 lasts: false,
             })
         }

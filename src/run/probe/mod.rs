@@ -297,7 +297,8 @@ impl Failure {
 impl From<Problem> for Failure {
     fn from(Problem { why, errno, .. }: Problem) -> Self {
         // As socket(2) says that there is no memory.
-        let unmade = is_scarce(SpawnStage::Prepare, errno) || errno == Errno::ENOBUFS as i32;
+        let scarce = |errno| is_scarce(SpawnStage::Prepare, errno) || errno == Errno::ENOBUFS;
+        let unmade = errno.is_some_and(scarce);
         Self { unmade, ..Self::new(why) }
     }
 }

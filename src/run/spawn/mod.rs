@@ -57,7 +57,7 @@ pub(crate) struct Failure {
     /// The step.
     pub stage: SpawnStage,
     /// The error number.
-    pub errno: i32,
+    pub errno: Errno,
 }
 
 /// When a child executes its command.
@@ -78,7 +78,7 @@ pub(crate) enum Pace {
 /// # Errors
 /// Which step failed, before there was a child.
 pub(crate) fn spawn(mut launch: Launch, pace: Pace) -> Result<Child, Failure> {
-    let prepare = |errno: Errno| Failure { stage: SpawnStage::Prepare, errno: errno as i32 };
+    let prepare = |errno: Errno| Failure { stage: SpawnStage::Prepare, errno };
     let Pipe { read: progress, write: report } = Pipe::new().map_err(prepare)?;
     let gate =
         if pace == Pace::Gated { Some(pipe2(OFlag::O_CLOEXEC).map_err(prepare)?) } else { None };
@@ -99,7 +99,7 @@ pub(crate) fn spawn(mut launch: Launch, pace: Pace) -> Result<Child, Failure> {
     let stack = Stack::new().map_err(prepare)?;
     // SAFETY: the orders and the stack are held until the child needs them no more.
     let pid = unsafe { clone(&orders, &stack, pace == Pace::Awaited) }
-        .map_err(|errno| Failure { stage: SpawnStage::Fork, errno: errno as i32 })?;
+        .map_err(|errno| Failure { stage: SpawnStage::Fork, errno })?;
     if own_group {
         // The child does the same: whichever comes first, its group is there before
         // anybody signals it. It fails once the child has executed its command.
@@ -207,7 +207,9 @@ pub(crate) fn read_progress(progress: OwnedFd) -> Option<Failure> {
             let stage = STAGES.get(usize::from(bytes[0])).copied().unwrap_or(SpawnStage::Execute);
             Some(Failure {
                 stage,
-                errno: i32::from_ne_bytes([bytes[1], bytes[2], bytes[3], bytes[4]]),
+                errno: Errno::from_raw(i32::from_ne_bytes([
+                    bytes[1], bytes[2], bytes[3], bytes[4],
+                ])),
             })
         }
         Ok(_) | Err(_) => None,

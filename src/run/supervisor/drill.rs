@@ -6,11 +6,11 @@ use std::time::Duration;
 use super::super::testing::Report;
 use super::{Supervisor, flush_deadline};
 use crate::config::{ReportKind, Stage, seconds};
-use crate::engine::{Cause, Ended, Ending, Finding, How, Lack, Late, Stopped, TestEnd};
+use crate::engine::{Cause, Ended, Ending, Finding, How, Lack, Late, Purpose, Stopped, TestEnd};
 use crate::graph::{UnitId, points};
 use crate::report::{self, CheckPoint, Kind, Outcome, Point, Suite};
 use crate::run::os::clock::now;
-use crate::words::reason;
+use crate::words::{self, reason};
 
 /// The name of the suite in reports.
 const SUITE: &str = "trc";
@@ -289,7 +289,7 @@ impl Supervisor {
     /// What a unit lacked when the tests had finished, and why as far as trc knows.
     fn why_not_up(&self, id: UnitId, lack: Lack) -> String {
         let why = match lack {
-            Lack::NotReady => self.whys.get(&id).cloned(),
+            Lack::NotReady => words::not_up(&self.graph, id, Purpose::Ready, self.engine.known(id)),
             Lack::NeverStarted | Lack::NotBack => {
                 let unmet =
                     self.suite.unmet.get(&id).map(|other| self.graph.node(*other).unit.id());
@@ -310,7 +310,7 @@ impl Supervisor {
 
     /// How a unit ended, after its name, with its last word where it failed by itself.
     pub(super) fn how_it_ended(&self, id: UnitId, ended: Ended) -> String {
-        let mut text = reason::ended(&self.engine, id, ended, &self.whys);
+        let mut text = reason::ended(&self.engine, id, ended);
         if let (How::Process(_), true) = (ended.how, ended.failed()) {
             text.push_str(&self.last_output(id));
         }

@@ -101,7 +101,7 @@ impl Supervisor {
     /// A reason in one line, with the last output of the unit concerned.
     pub(super) fn text_of(&self, reason: Option<Reason>) -> String {
         let Some(reason) = reason else { return String::new() };
-        let mut text = words::reason::reason(&self.engine, &reason, &self.whys);
+        let mut text = words::reason::reason(&self.engine, &reason);
         if self.oom_victim.is_some_and(|id| reason.first_failure == Some(id)) {
             text.push_str(" (by the OOM killer: the container reached its memory limit)");
         }

@@ -91,6 +91,8 @@ struct Held {
     adopted: BTreeSet<i32>,
     /// Its live stop command.
     stop_command: Option<i32>,
+    /// Whether it has written nothing to its standard output, in which trc looks for a line.
+    silent: bool,
     /// Whether trc has sent it KILL.
     killed: bool,
     /// Its output, where trc captures it.
@@ -147,9 +149,6 @@ pub(super) struct Supervisor {
     foreign: Vec<OwnedFd>,
     /// What survived the sweep.
     survivors: Vec<i32>,
-    /// What trc itself found out of a unit: why it could not be started, what the last try
-    /// of its probes came to.
-    whys: BTreeMap<UnitId, String>,
     /// What could not be tried at the last attempt, for want of processes and the like.
     untried: BTreeSet<(UnitId, Purpose)>,
     /// The engine has had its last word: its deadlines are of no interest.
@@ -217,7 +216,6 @@ impl Supervisor {
             rested: false,
             foreign: Vec::new(),
             survivors: Vec::new(),
-            whys: BTreeMap::new(),
             untried: BTreeSet::new(),
             over: false,
             panicked: false,
@@ -292,16 +290,10 @@ impl Supervisor {
             // A key of the terminal, or its size.
             Action::Tell(Fact::Unheard { .. }) if self.terminal.is_some() => {}
             Action::Tell(fact) => {
-                match &fact {
-                    Fact::NotReady { unit } => self.explain(*unit, Purpose::Ready),
-                    Fact::Unhealthy { unit, .. } => self.explain(*unit, Purpose::Health),
-                    _ => {}
-                }
                 self.note(&fact);
-                let why = fact.unit().and_then(|id| self.whys.get(&id));
-                self.reporter.tell(&self.graph, &fact, why.map(String::as_str));
+                self.reporter.tell(&self.graph, &fact);
                 // A strict test run has no other place for it; a fault is its own cause.
-                if let Fact::Unhealthy { unit, then: Then::Ignore } = &fact
+                if let Fact::Unhealthy { unit, then: Then::Ignore, .. } = &fact
                     && !self.lines.has_faulted()
                 {
                     let name = self.graph.node(*unit).unit.id();

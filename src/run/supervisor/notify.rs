@@ -5,7 +5,7 @@ use nix::unistd::{Pid, geteuid, getpgid};
 use super::super::notify::{Field, Message};
 use super::{Child, Role, Supervisor};
 use crate::config::Probe;
-use crate::engine::{Event, Notice};
+use crate::engine::{Detail, Event, Notice};
 use crate::graph::UnitId;
 use crate::run::os::clock::now;
 use crate::run::os::fd::pidfd;
@@ -67,7 +67,8 @@ impl Supervisor {
             Field::Notice(notice) => notice,
             Field::Status(status) => {
                 log::debug!("{} says: {status}", unit.id());
-                self.whys.insert(id, format!("it last said: {status}"));
+                let why = Some(Detail::Status(status));
+                self.events.push_back(Event::Learnt { unit: id, why });
                 return;
             }
         };

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
-use super::super::capture::{self, Capture, Found, Matcher, Sought};
+use super::super::capture::{self, Found, Matcher, Sought};
 use super::super::prepare::Problem;
 use super::super::probe::{Failure, Over, Try, Verdict, file};
 use super::super::spawn::{self, Launch};
 use super::{Role, Supervisor};
 use crate::config::{self, Template, Unit, seconds};
-use crate::engine::{Ending, Event, Notice, Outcome, Purpose, is_scarce};
+use crate::engine::{Detail, Ending, Event, Notice, Outcome, Purpose, is_scarce};
 use crate::graph::UnitId;
 use crate::journal::Side;
 use crate::run::os::clock::now;
@@ -169,9 +169,8 @@ impl Supervisor {
             Some((config::Probe::Exec(words), _)) => words.first(),
             _ => None,
         };
-        let number = Errno::from_raw(errno);
-        let why = program.map(|program| words::program_failure(program, stage, number, why));
-        let failure = Failure::new(why.unwrap_or_else(|| words::errno(number)));
+        let why = program.map(|program| words::program_failure(program, stage, errno, why));
+        let failure = Failure::new(why.unwrap_or_else(|| words::errno(errno)));
         let verdict = Err(Failure { unmade: is_scarce(stage, errno), ..failure });
         self.probed(unit, purpose, verdict);
     }
@@ -274,24 +273,22 @@ impl Supervisor {
         } else {
             self.untried.remove(&(id, purpose));
         }
-        let outcome = match verdict {
+        let (outcome, why) = match verdict {
             Ok(()) => {
-                self.whys.remove(&id);
                 self.waiting.remove(&(id, purpose));
-                Outcome::Passed
+                (Outcome::Passed, None)
             }
             Err(failure) => {
-                let outcome = failure.outcome();
-                self.whys.insert(id, failure.why.clone());
-                self.not_yet(id, purpose, failure);
-                outcome
+                let (outcome, why) = (failure.outcome(), failure.clone().explained());
+                self.not_yet(id, purpose, failure, &why);
+                (outcome, Some(Detail::Words(why)))
             }
         };
-        self.events.push_back(Event::Probed { unit: id, purpose, outcome });
+        self.events.push_back(Event::Probed { unit: id, purpose, outcome, why });
     }
 
     /// A try has failed: people are told each new reason, and at times that it is still so.
-    fn not_yet(&mut self, id: UnitId, purpose: Purpose, failure: Failure) {
+    fn not_yet(&mut self, id: UnitId, purpose: Purpose, failure: Failure, why: &str) {
         let now = now();
         let waiting = self.waiting.entry((id, purpose)).or_insert_with(|| Waiting {
             since: now,
@@ -304,55 +301,20 @@ impl Supervisor {
         // What is not healthy the engine has told.
         let long = purpose == Purpose::Ready && now >= waiting.since + SOON;
         let due = waiting.told.map(|told| told.is_none_or(|told| now >= told + AGAIN));
-        let (failure, graph) = (waiting.failure.clone(), Rc::clone(&self.graph));
+        let graph = Rc::clone(&self.graph);
         let unit = &graph.node(id).unit;
         match due {
             [true, _] if long => {
                 waiting.told = [Some(now); 2];
-                let why = failure.explained();
-                self.announce_waiting(id, &why);
-                self.observed(&Observed::NotReadyYet(id, &why));
+                self.announce_waiting(id, why);
+                self.observed(&Observed::NotReadyYet(id, why));
             }
             [_, true] => {
                 waiting.told[1] = Some(now);
-                log::debug!("{}: {}", unit.id(), failure.explained());
+                log::debug!("{}: {why}", unit.id());
             }
-            [_, false] => log::trace!("{}: {}", unit.id(), failure.why),
+            [_, false] => log::trace!("{}: {why}", unit.id()),
         }
-    }
-
-    /// Why a unit is not ready or healthy, as it is now.
-    pub(super) fn explain(&mut self, id: UnitId, purpose: Purpose) {
-        if let Some(waiting) = self.waiting.get(&(id, purpose)) {
-            self.whys.insert(id, waiting.failure.clone().explained());
-            return;
-        }
-        let Some((probe, _)) = find(&self.graph.node(id).unit, purpose) else { return };
-        let why = match probe {
-            config::Probe::Log(_) => {
-                format!("no line of its output matches{}", self.kept_back(&[id]))
-            }
-            // It may have said more itself, by `STATUS=`.
-            config::Probe::Notify if self.whys.contains_key(&id) => return,
-            config::Probe::Notify => match purpose {
-                Purpose::Ready => {
-                    "it sent no READY=1 to the socket in NOTIFY_SOCKET; many programs \
-                                   do so only with an option, such as `redis-server --supervised \
-                                   systemd`"
-                        .to_owned()
-                }
-                Purpose::Health => {
-                    "it sent no WATCHDOG=1 to the socket in NOTIFY_SOCKET".to_owned()
-                }
-            },
-            config::Probe::Fd(number) => format!("it wrote no newline to descriptor {number}"),
-            config::Probe::Tcp(_)
-            | config::Probe::Unix(_)
-            | config::Probe::Http(_)
-            | config::Probe::Exec(_)
-            | config::Probe::File(_) => return,
-        };
-        self.whys.insert(id, why);
     }
 
     /// Says once in a row that an attempt could not be made: the unit's end does not tell it.
@@ -381,6 +343,10 @@ impl Supervisor {
         if !found.is_empty() {
             self.has_spoken(id);
         }
+        if self.units[id.0].silent && !self.is_silent(id) {
+            self.units[id.0].silent = false;
+            self.events.push_back(Event::Learnt { unit: id, why: None });
+        }
         for Found { what, line, cut } in found {
             let notice = match what {
                 Sought::Probe(Purpose::Ready) => Notice::Ready,
@@ -390,28 +356,21 @@ impl Supervisor {
                     continue;
                 }
             };
-            self.whys.remove(&id);
             self.events.push_back(Event::Notified { unit: id, notice });
         }
         self.line_came();
     }
 
-    /// For the end of a sentence about a missing line: the unit that runs and has written nothing,
-    /// for programs buffer their output if it is a pipe and not a terminal.
+    /// For the end of a sentence about a missing line: the unit that runs and has written nothing.
     pub(super) fn kept_back(&self, units: &[UnitId]) -> String {
-        let silent = |id: &&UnitId| {
-            let held = &self.units[id.0];
-            let mut outputs =
-                held.captures.iter().filter(|capture| capture.source().side() == Side::Out);
-            held.pid.is_some() && outputs.any(Capture::is_silent)
-        };
-        units.iter().find(silent).map_or_else(String::new, |id| {
-            let name = self.graph.node(*id).unit.id();
-            format!(
-                "; {name} has not written anything to its standard output yet: many programs buffer \
-                 it while it is a pipe (PYTHONUNBUFFERED=1 or `stdbuf -oL` helps)"
-            )
-        })
+        let silent = units.iter().find(|id| self.units[id.0].pid.is_some() && self.is_silent(**id));
+        silent.map_or_else(String::new, |id| words::silent(&self.graph, *id))
+    }
+
+    /// Whether a unit has written nothing to its standard output, which trc reads.
+    fn is_silent(&self, id: UnitId) -> bool {
+        let mut captures = self.units[id.0].captures.iter();
+        captures.any(|capture| capture.source().side() == Side::Out && capture.is_silent())
     }
 
     /// A unit has written to its notification descriptor, or closed it.
@@ -421,12 +380,11 @@ impl Supervisor {
         match nix::unistd::read(fd, &mut bytes) {
             Ok(0) => {
                 self.units[id.0].readiness = None;
-                let why = "it closed its notification descriptor without a newline";
-                self.whys.insert(id, why.to_owned());
+                let why = Some(Detail::Closed);
+                self.events.push_back(Event::Learnt { unit: id, why });
             }
             Ok(count) if bytes[..count].contains(&b'\n') => {
                 self.units[id.0].readiness = None;
-                self.whys.remove(&id);
                 self.has_spoken(id);
                 self.events.push_back(Event::Notified { unit: id, notice: Notice::Ready });
             }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use super::super::prepare::Environment;
 use super::{Child, Role, Supervisor};
-use crate::engine::{Ending, Event, Left};
+use crate::engine::{Detail, Ending, Event, Left};
 use crate::graph::UnitId;
 use crate::run::os::children::{self, Change};
 use crate::run::os::clock::now;
@@ -96,11 +96,12 @@ impl Supervisor {
                 }
                 // What a script that failed has left behind counts for nothing, but it may
                 // say where that was.
+                let mut why = None;
                 if let Some((saved, given)) = saved {
                     if ending == Ending::Code(0) {
                         self.take_state(id, &saved, &given);
-                    } else if let Some(place) = saved.failed_at() {
-                        self.whys.insert(id, place);
+                    } else {
+                        why = saved.failed_at().map(Detail::Place);
                     }
                 }
                 if ending == Ending::Signal(Signal::KILL)
@@ -125,6 +126,7 @@ impl Supervisor {
                     ending,
                     leftovers: left,
                     terminal,
+                    why,
                 });
             }
         }

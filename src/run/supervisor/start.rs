@@ -14,7 +14,7 @@ use super::super::prepare::{self, Problem, Ready, Surroundings};
 use super::super::spawn::{self, Ids, Launch, Pace, read_progress};
 use super::{Child, Role, Supervisor};
 use crate::config::{Output, Placed, Probe, Stage, Unit, reason};
-use crate::engine::{Event, SpawnStage, is_scarce};
+use crate::engine::{Detail, Event, SpawnStage, is_scarce};
 use crate::graph::UnitId;
 use crate::journal::{Side, Source};
 use crate::run::os::clock::now;
@@ -35,34 +35,54 @@ fn sole_user(ids: Option<&Ids>) -> Option<Owner> {
 }
 
 /// Why a unit was not started.
-enum Failed {
-    /// People have been told, and whether another start may mend it.
-    Said(SpawnStage),
-    /// The kernel said so.
-    Kernel(SpawnStage, i32),
+struct Failed {
+    stage: SpawnStage,
+    errno: Option<Errno>,
+    why: Option<Detail>,
 }
 
 impl From<Errno> for Failed {
     fn from(errno: Errno) -> Self {
-        Self::Kernel(SpawnStage::Prepare, errno as i32)
+        spawn::Failure { stage: SpawnStage::Prepare, errno }.into()
+    }
+}
+
+impl From<spawn::Failure> for Failed {
+    fn from(spawn::Failure { stage, errno }: spawn::Failure) -> Self {
+        Self { stage, errno: Some(errno), why: None }
+    }
+}
+
+impl From<Problem> for Failed {
+    fn from(problem: Problem) -> Self {
+        // It may come back.
+        if let Some(errno @ (Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM)) = problem.errno {
+            return errno.into();
+        }
+        let stage = if problem.lasts { SpawnStage::Settings } else { SpawnStage::Prepare };
+        Self { stage, errno: None, why: Some(Detail::Words(problem.why)) }
     }
 }
 
 impl Supervisor {
     /// Starts a unit.
     pub(super) fn start(&mut self, id: UnitId) {
-        let failed = |stage, errno| Event::SpawnFailed { unit: id, stage, errno };
         match self.launch(id) {
             Ok(pid) => {
                 self.events.push_back(Event::Forked { unit: id, pid });
+                if self.units[id.0].silent {
+                    let why = Some(Detail::Silent);
+                    self.events.push_back(Event::Learnt { unit: id, why });
+                }
                 // Where its start was awaited, it has come that far by now.
                 let progress = self.children.get(&pid).and_then(|child| child.progress.as_ref());
                 if self.graph.transparent && progress.is_some_and(|(fd, _)| is_ready(fd.as_fd())) {
                     self.progress(pid);
                 }
             }
-            Err(Failed::Said(stage)) => self.events.push_back(failed(stage, 0)),
-            Err(Failed::Kernel(stage, errno)) => self.events.push_back(failed(stage, errno)),
+            Err(Failed { stage, errno, why }) => {
+                self.events.push_back(Event::SpawnFailed { unit: id, stage, errno, why });
+            }
         }
     }
 
@@ -76,11 +96,8 @@ impl Supervisor {
         let socket = if socket { Some(Socket::new()?) } else { None };
         let surroundings =
             Surroundings { socket: socket.as_ref().map(Socket::name), ..self.surroundings(end) };
-        let ready = surroundings.unit(unit);
-        let Ready { mut launch, saved } =
-            ready.map_err(|problem| self.cannot_prepare(id, problem))?;
-        launch.streams[0] =
-            prepare::stdin(unit).map_err(|problem| self.cannot_prepare(id, problem))?;
+        let Ready { mut launch, saved } = surroundings.unit(unit)?;
+        launch.streams[0] = prepare::stdin(unit)?;
         if let Some(socket) = &socket {
             socket.give_to(sole_user(launch.ids.as_ref()));
         }
@@ -94,7 +111,7 @@ impl Supervisor {
             launch.own_group = !terminal.shared_group;
         }
         launch.inherited = graph.transparent.then(|| self.signals.inherited());
-        let file = self.output_file(id, unit)?;
+        let file = self.output_file(unit)?;
         let pipes = self.streams(unit, &mut launch)?;
         match (launch.owner(), unit.own_terminal()) {
             (Some((user, _)), Some(path)) => reopen::hand_over(user, path),
@@ -111,8 +128,7 @@ impl Supervisor {
         let uid = launch.ids.as_ref().map_or_else(|| geteuid().as_raw(), |ids| ids.uid);
         let terminal = launch.terminal.is_some() || (unit.stage != Stage::Async && !own_group);
         self.note_file(id, unit);
-        let child = spawn::spawn(launch, pace)
-            .map_err(|failure| Failed::Kernel(failure.stage, failure.errno))?;
+        let child = spawn::spawn(launch, pace)?;
         let pid = child.pid;
         self.reporter.started(&graph, id, pid);
         // Only now does it go on: its own output comes after that line.
@@ -133,6 +149,8 @@ impl Supervisor {
         for capture in &mut held.captures {
             capture.look_for(Vec::new());
         }
+        let matchers = Self::matchers(unit);
+        self.units[id.0].silent = !matchers.is_empty() && !pipes.is_empty();
         self.capture(id, pid, pipes, file.as_ref(), &|| Self::matchers(unit));
         let child = Child {
             role: Role::Unit(id),
@@ -184,7 +202,7 @@ impl Supervisor {
 
     /// The file that a unit's output goes to, if it goes to one: the same for all units
     /// that name it.
-    fn output_file(&mut self, id: UnitId, unit: &Unit) -> Result<Option<Rc<LogFile>>, Failed> {
+    fn output_file(&mut self, unit: &Unit) -> Result<Option<Rc<LogFile>>, Problem> {
         let Some(Placed { value, origin }) = &unit.output_file else { return Ok(None) };
         if let Some(file) = self.files.get(&value.path) {
             return Ok(Some(Rc::clone(file)));
@@ -195,26 +213,13 @@ impl Supervisor {
                 _ => reason(&error),
             };
             let why = format!("cannot open {} for writing: {why} ({origin})", value.path.display());
-            self.cannot_prepare(
-                id,
-                Problem { why, errno: error.raw_os_error().unwrap_or(0), lasts: false },
-            )
+            Problem { why, errno: error.raw_os_error().map(Errno::from_raw), lasts: false }
         })?;
         // Two paths to one file must not rotate it under each other.
         let known = self.files.values().find(|known| known.is_same(&file)).map(Rc::clone);
         let file = known.unwrap_or_else(|| Rc::new(file));
         self.files.insert(value.path.clone(), Rc::clone(&file));
         Ok(Some(file))
-    }
-
-    /// What can't be prepared is said, unless it is for want of something that may come back.
-    fn cannot_prepare(&mut self, id: UnitId, problem: Problem) -> Failed {
-        if [libc::EMFILE, libc::ENFILE, libc::ENOMEM].contains(&problem.errno) {
-            return Failed::Kernel(SpawnStage::Prepare, problem.errno);
-        }
-        self.observed(&Observed::NotPrepared(id, &problem.why));
-        self.whys.insert(id, problem.why);
-        Failed::Said(if problem.lasts { SpawnStage::Settings } else { SpawnStage::Prepare })
     }
 
     /// Sets up a unit's standard output and error; returns trc's ends of the pipes.
@@ -280,31 +285,28 @@ impl Supervisor {
                 }
                 self.units[id.0].pid = None;
                 self.units[id.0].group = None;
-                match why {
-                    Some(why) => _ = self.whys.insert(id, why),
-                    None => _ = self.whys.remove(&id),
-                }
-                let (stage, errno) = (failure.stage, failure.errno);
-                self.events.push_back(Event::SpawnFailed { unit: id, stage, errno });
+                let (stage, errno) = (failure.stage, Some(failure.errno));
+                self.events.push_back(Event::SpawnFailed { unit: id, stage, errno, why });
             }
             (Role::StopCommand(id), Some(failure)) => {
                 self.units[id.0].stop_command = None;
-                let errno = Errno::from_raw(failure.errno);
                 let command = self.graph.node(id).unit.stop.exec.as_deref();
                 let program = command.and_then(<[_]>::first);
-                let why = program.map(|program| {
-                    words::program_failure(program, failure.stage, errno, why.as_deref())
-                });
+                let why = why.map(|why| words::detail(&self.graph, id, &why));
+                let spawn::Failure { stage, errno } = failure;
+                let why = program
+                    .map(|program| words::program_failure(program, stage, errno, why.as_deref()));
                 self.no_stop_command(id, &why.unwrap_or_default());
             }
-            (Role::Probe(_), Some(failure)) => {
+            (Role::Probe(id), Some(failure)) => {
+                let why = why.map(|why| words::detail(&self.graph, id, &why));
                 self.probe_command_failed(pid, failure, why.as_deref());
             }
             (Role::Test(_), Some(failure)) => {
                 let (stage, errno) = (failure.stage, failure.errno);
                 let test = self.trial.as_ref().map(|trial| trial.unit);
                 let why = test
-                    .map(|id| words::not_started(&self.graph, id, stage, errno, why.as_deref()))
+                    .map(|id| words::not_started(&self.graph, id, stage, Some(errno), why.as_ref()))
                     .unwrap_or_default();
                 if let Some(trial) = &mut self.trial {
                     trial.unmade |= is_scarce(stage, errno);
@@ -329,8 +331,8 @@ impl Supervisor {
     }
 
     pub(super) fn start_stop_command(&mut self, id: UnitId) {
-        if let Err(why) = self.launch_stop_command(id) {
-            self.no_stop_command(id, &why);
+        if let Err(problem) = self.launch_stop_command(id) {
+            self.no_stop_command(id, &problem.why);
         }
     }
 
@@ -339,7 +341,7 @@ impl Supervisor {
         self.events.push_back(Event::StopCommandEnded { unit: id, succeeded: false });
     }
 
-    fn launch_stop_command(&mut self, id: UnitId) -> Result<(), String> {
+    fn launch_stop_command(&mut self, id: UnitId) -> Result<(), Problem> {
         let graph = Rc::clone(&self.graph);
         let unit = &graph.node(id).unit;
         let Some(words) = &unit.stop.exec else { return Ok(()) };
@@ -350,16 +352,12 @@ impl Supervisor {
             self.events.push_back(Event::StopCommandEnded { unit: id, succeeded: true });
             return Ok(());
         };
-        let mut launch: Launch = self
-            .surroundings(None)
-            .command(unit, words, Some(pid))
-            .map_err(|problem| problem.why)?;
-        let words_of = |errno: Errno| errno.desc().to_owned();
-        launch.streams[0] = Some(null(false).map_err(words_of)?);
+        let mut launch: Launch = self.surroundings(None).command(unit, words, Some(pid))?;
+        launch.streams[0] = Some(null(false)?);
         // What it says is the unit's, and goes where the unit's own output goes.
-        let file = self.output_file(id, unit).map_err(|_| "trc cannot open its output")?;
-        let pipes = self.streams(unit, &mut launch).map_err(words_of)?;
-        let started = self.spawn_own(Role::StopCommand(id), launch).map_err(words_of)?;
+        let file = self.output_file(unit)?;
+        let pipes = self.streams(unit, &mut launch)?;
+        let started = self.spawn_own(Role::StopCommand(id), launch)?;
         // But it says nothing of how the unit is.
         self.capture(id, started, pipes, file.as_ref(), &Vec::new);
         self.units[id.0].stop_command = Some(started);
@@ -368,8 +366,7 @@ impl Supervisor {
 
     /// Starts a command of trc's own: a probe, a test, or what stops a unit. Returns its number.
     pub(super) fn spawn_own(&mut self, role: Role, launch: Launch) -> Result<i32, Errno> {
-        let child =
-            spawn::spawn(launch, Pace::Free).map_err(|failure| Errno::from_raw(failure.errno))?;
+        let child = spawn::spawn(launch, Pace::Free).map_err(|failure| failure.errno)?;
         let held = Child {
             role,
             progress: Some((child.progress, child.hold)),

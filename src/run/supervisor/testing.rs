@@ -10,7 +10,7 @@ use super::super::trial::Tried;
 use super::{Child, Role, Supervisor};
 use crate::config::expect::size;
 use crate::config::{Check, FaultKind, Found, Leaves, Stage, State};
-use crate::engine::{Ended, Event, Fact, How, Late, Left, TestEnd};
+use crate::engine::{Ended, Event, Fact, How, Late, Left, Purpose, TestEnd};
 use crate::graph::{Graph, UnitId};
 use crate::report::{CheckPoint, Kind, Live, Outcome, Point, Suite, Tail};
 use crate::run::os::clock::now;
@@ -20,7 +20,7 @@ use crate::run::os::usage::Usage;
 use crate::run::os::{kin, processes};
 use crate::signal::Signal;
 use crate::text::harmless;
-use crate::words::reason;
+use crate::words::{self, Observed, reason};
 
 /// How many processes are named where there may be thousands.
 const NAMED: usize = 10;
@@ -351,10 +351,7 @@ impl Supervisor {
             Outcome::Skipped => point.why.clone(),
             Outcome::Passed | Outcome::Excused => None,
         };
-        match why {
-            Some(why) => _ = self.whys.insert(id, why),
-            None => _ = self.whys.remove(&id),
-        }
+        self.observed(&Observed::TestEnded(id, ended, why.as_deref()));
         self.point(point);
     }
 
@@ -381,18 +378,22 @@ impl Supervisor {
     fn blocked(&self, by: UnitId) -> String {
         let name = self.graph.node(by).unit.id();
         if let Some(ended) = self.engine.ended(by) {
-            let how = reason::ended(&self.engine, by, ended, &self.whys);
+            let how = reason::ended(&self.engine, by, ended);
             return format!("it waits for {name}, which {how}");
         }
         if let Some((times, last)) = self.suite.restarts.get(&by).filter(|_| self.engine.loops(by))
         {
             return format!("{name} is not up after {times} restarts: it {last}");
         }
-        let why = match (self.suite.restarts.get(&by), self.whys.get(&by)) {
-            (Some((_, last)), _) => format!(": it {last}"),
-            (None, Some(why)) => format!(": {why}"),
-            (None, None) => String::new(),
+        let known = || {
+            let known = self.engine.known(by)?;
+            words::not_up(&self.graph, by, Purpose::Ready, Some(known))
         };
+        let why = match self.suite.restarts.get(&by) {
+            Some((_, last)) => Some(format!("it {last}")),
+            None => known(),
+        };
+        let why = why.map_or_else(String::new, |why| format!(": {why}"));
         format!("{name} was not up in time{why}")
     }
 

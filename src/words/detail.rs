@@ -1,0 +1,69 @@
+//! What trc knows about the state of a unit.
+
+use crate::config::Probe;
+use crate::engine::{Detail, Purpose};
+use crate::graph::{Graph, UnitId};
+
+/// A detail in words, about a unit that the sentence has named.
+pub(crate) fn detail(graph: &Graph, id: UnitId, detail: &Detail) -> String {
+    match detail {
+        Detail::Words(words) | Detail::Place(words) => words.clone(),
+        Detail::NoInterpreter(name) => {
+            let help = if name.ends_with('\r') {
+                ": the file has CRLF line endings, and the CR is part of the name; convert them"
+            } else {
+                ""
+            };
+            format!("its interpreter {} does not exist{help}", name.escape_debug())
+        }
+        Detail::NotRoot => "trc is not root, and only root can do that".to_owned(),
+        Detail::Status(status) => format!("it last said: {status}"),
+        Detail::Closed => "it closed its notification descriptor without a newline".to_owned(),
+        Detail::Silent => format!("no line of its output matches{}", silent(graph, id)),
+    }
+}
+
+/// Why a unit is not ready, or not healthy: what is known, or what its probe has waited for.
+pub(crate) fn not_up(
+    graph: &Graph,
+    id: UnitId,
+    purpose: Purpose,
+    known: Option<&Detail>,
+) -> Option<String> {
+    let unit = &graph.node(id).unit;
+    let probe = match purpose {
+        Purpose::Ready => unit.ready.as_ref().map(|ready| &ready.probe.value),
+        Purpose::Health => unit.health.as_ref().map(|health| &health.probe.value),
+    };
+    let probe = probe?;
+    match known {
+        Some(Detail::Silent) if !matches!(probe, Probe::Log(_)) => {}
+        Some(known) => return Some(detail(graph, id, known)),
+        None => {}
+    }
+    match (probe, purpose) {
+        (Probe::Log(_), _) => Some("no line of its output matches".to_owned()),
+        (Probe::Notify, Purpose::Ready) => Some(
+            "it sent no READY=1 to the socket in NOTIFY_SOCKET; many programs do so only with an \
+             option, such as `redis-server --supervised systemd`"
+                .to_owned(),
+        ),
+        (Probe::Notify, Purpose::Health) => {
+            Some("it sent no WATCHDOG=1 to the socket in NOTIFY_SOCKET".to_owned())
+        }
+        (Probe::Fd(number), _) => Some(format!("it wrote no newline to descriptor {number}")),
+        (Probe::Tcp(_) | Probe::Unix(_) | Probe::Http(_) | Probe::Exec(_) | Probe::File(_), _) => {
+            None
+        }
+    }
+}
+
+/// For the end of a sentence about a missing line: the unit that has written nothing, for programs
+/// buffer their output if it is a pipe and not a terminal.
+pub(crate) fn silent(graph: &Graph, id: UnitId) -> String {
+    format!(
+        "; {} has not written anything to its standard output yet: many programs buffer it while it \
+         is a pipe (PYTHONUNBUFFERED=1 or `stdbuf -oL` helps)",
+        graph.node(id).unit.id()
+    )
+}
