@@ -179,8 +179,10 @@ pub(crate) enum Fact {
         unit: UnitId,
         /// The wait.
         after: Duration,
-        /// How many restarts there have been within its window, this one counted.
+        /// How many restarts count, this one included.
         restarts: u32,
+        /// The time that they count for: its window, or longer where it has not been ready.
+        within: Duration,
         /// How its run ended.
         how: How,
         /// How that counts.
@@ -192,8 +194,10 @@ pub(crate) enum Fact {
     GaveUp {
         /// Which unit.
         unit: UnitId,
-        /// How many restarts there have been within its window.
+        /// How many restarts count.
         restarts: u32,
+        /// The time that they count for: its window, or longer where it has not been ready.
+        within: Duration,
     },
     /// A unit is told to stop.
     Terminating {

@@ -148,6 +148,8 @@ impl Engine {
         actions: &mut Vec<Action>,
     ) {
         let verdict = self.states[id.0].verdict;
+        let never_ready =
+            verdict == Some(Verdict::NotReady) || self.states[id.0].watch.ready_by.is_some();
         let (how, status) = match verdict {
             Some(Verdict::NotReady) => (How::NotReady, status::TIMED_OUT),
             Some(Verdict::Overran) => (How::Overran, status::TIMED_OUT),
@@ -183,15 +185,21 @@ impl Engine {
         let (window, max, backoff) = (restart.window, restart.max, restart.backoff);
         let lasted = self.states[id.0].ran_since.map(|since| now.saturating_sub(since));
         let restarts = &mut self.states[id.0].restarts;
-        while restarts.times.front().is_some_and(|time| *time + window <= now) {
-            restarts.times.pop_front();
+        // A unit that takes the whole window to find out that it does not become ready has not
+        // recovered: no restart is forgotten for that.
+        if !never_ready {
+            while restarts.times.front().is_some_and(|time| *time + window <= now) {
+                restarts.times.pop_front();
+            }
+            if lasted.is_some_and(|lasted| lasted >= window) {
+                restarts.in_a_row = 0;
+            }
         }
-        if lasted.is_some_and(|lasted| lasted >= window) {
-            restarts.in_a_row = 0;
-        }
-        let within = u32::try_from(restarts.times.len()).unwrap_or(u32::MAX);
-        if max.is_some_and(|max| within >= max) {
-            actions.push(Action::Tell(Fact::GaveUp { unit: id, restarts: within }));
+        let since = restarts.times.front().map_or(Tick::ZERO, |first| now.saturating_sub(*first));
+        let within = window.max(since);
+        let count = u32::try_from(restarts.times.len()).unwrap_or(u32::MAX);
+        if max.is_some_and(|max| count >= max) {
+            actions.push(Action::Tell(Fact::GaveUp { unit: id, restarts: count, within }));
             self.end(id, how, status, actions);
             return;
         }
@@ -207,8 +215,9 @@ impl Engine {
         if !excused {
             self.find(Finding::Restarted(id));
         }
-        let restarts = within.saturating_add(1);
-        let fact = Fact::Restarting { unit: id, after: wait, restarts, how, status, excused };
+        let restarts = count.saturating_add(1);
+        let fact =
+            Fact::Restarting { unit: id, after: wait, restarts, within, how, status, excused };
         actions.push(Action::Tell(fact));
         self.states[id.0].verdict = None;
         self.pull(id);

@@ -101,6 +101,7 @@ marks! {
     Restarted,
     RestartedTogether,
     RestartedOftenEnough,
+    RestartsOfNeverReady,
     BackedOff,
     Obeyed,
     NoKey,

@@ -72,6 +72,7 @@ impl Witness<'_> {
             Some(Fault::Unhealthy { timed_out: false, .. }) => 1,
             Some(Fault::Together) | None => status,
         };
+        let never_ready = seen.fault == Some(Fault::NotReady) || seen.watch.ready_by.is_some();
         self.end_watch(at);
         self.units[at].forks = 0;
         let past = match unit.stage {
@@ -99,7 +100,11 @@ impl Witness<'_> {
             return;
         }
         let (now, window) = (self.now, ms(unit.restart.window));
-        self.restarts[at].retain(|time| now < *time + window);
+        if !never_ready {
+            self.restarts[at].retain(|time| now < *time + window);
+        } else if self.restarts[at].iter().any(|time| now >= *time + window) {
+            self.mark(Mark::RestartsOfNeverReady);
+        }
         if unit.restart.max.is_some_and(|max| self.restarts[at].len() >= max as usize) {
             self.mark(Mark::RestartedOftenEnough);
             self.over(at, status, None);
@@ -114,7 +119,7 @@ impl Witness<'_> {
         } else {
             self.find(Found::Restarted(at));
         }
-        let lasted = self.ran[at].is_some_and(|since| now >= since + window);
+        let lasted = !never_ready && self.ran[at].is_some_and(|since| now >= since + window);
         let row = if lasted { 0 } else { seen.in_a_row };
         if row > 1 {
             self.mark(Mark::BackedOff);

@@ -102,20 +102,20 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact) -> Vec<Line> {
             let message = format!("{} exceeded its max_runtime of {most}", name(unit));
             Line::about(Level::Error, "overran", *unit, message)
         }
-        Fact::Restarting { unit, after, restarts, how: by, status, .. } => {
-            let (after, window) = (seconds(*after), window(graph, *unit));
+        Fact::Restarting { unit, after, restarts, within, how: by, status, .. } => {
+            let (after, within) = (seconds(*after), whole_seconds(*within));
             let how = how(graph, Ended { how: *by, status: *status, place: 0 });
             let message = format!(
-                "restarting {} in {after}: it {how} (restart {restarts} within {window})",
+                "restarting {} in {after}: it {how} (restart {restarts} within {within})",
                 name(unit)
             );
             Line::about(Level::Warn, "restarting", *unit, message)
         }
-        Fact::GaveUp { unit, restarts } => {
+        Fact::GaveUp { unit, restarts, within } => {
             let message = format!(
                 "giving up on {}: {restarts} restarts in {} (restart.max)",
                 name(unit),
-                window(graph, *unit)
+                whole_seconds(*within)
             );
             Line::about(Level::Error, "gave-up", *unit, message)
         }
@@ -226,8 +226,10 @@ fn exited(graph: &Graph, id: UnitId, pid: i32, ending: Ending) -> Line {
     Line { whose, ..Line::about(level, "exited", id, message).with_status(status) }
 }
 
-fn window(graph: &Graph, id: UnitId) -> String {
-    seconds(graph.node(id).unit.restart.window)
+/// A time over which restarts count: short ones as they were written, others rounded.
+fn whole_seconds(time: Duration) -> String {
+    let longer = time > Duration::from_secs(10);
+    seconds(if longer { Duration::from_secs(time.as_secs()) } else { time })
 }
 
 /// Why something is killed.

@@ -12,6 +12,9 @@ pub(super) fn restarted(when: When, unit: Unit) -> Unit {
     Unit { restart: Restart { when, backoff, ..Restart::NO }, ..unit }
 }
 
+/// Until when [`ready`] units have to be ready.
+const READY_WITHIN: Duration = SECOND.saturating_mul(10);
+
 fn together(unit: Unit, others: &[&str]) -> Unit {
     let with = |name: &&str| Placed { value: (*name).to_owned(), origin: Origin::Default };
     let with = others.iter().map(with).collect();
@@ -121,7 +124,8 @@ fn a_unit_that_was_restarted_too_often_has_ended_with_its_last_status() {
         }
         world.exit("async.a", last);
         let unit = world.id("async.a");
-        assert!(world.facts.contains(&Fact::GaveUp { unit, restarts: 2 }));
+        let within = Restart::WINDOW;
+        assert!(world.facts.contains(&Fact::GaveUp { unit, restarts: 2, within }));
         assert_eq!(world.end, Some(status));
     }
 }
@@ -134,6 +138,39 @@ fn restarts_count_within_the_window_only() {
     for _ in 0..5 {
         world.exit("async.a", 3);
         world.pass(Restart::WINDOW);
+    }
+    assert_eq!(world.end, None);
+}
+
+/// `ready.within` is as long as the window is, unless somebody writes it.
+#[test]
+fn restarts_of_a_unit_that_does_not_become_ready_count_however_long_each_takes() {
+    let mut a = ready(restarted(When::OnFailure, unit("async.a")));
+    (a.restart.max, a.restart.window) = (Some(2), READY_WITHIN);
+    let mut world = World::of(WaitPolicy::All, vec![a]);
+    for (at, most) in [2, 4].into_iter().enumerate() {
+        world.pass(READY_WITHIN);
+        world.exit("async.a", 143);
+        assert!(wait(&world) <= SECOND * most && wait(&world) * 2 >= SECOND * most, "{at}");
+        world.pass(SECOND * most);
+    }
+    world.pass(READY_WITHIN);
+    world.exit("async.a", 143);
+    assert_eq!(world.end, Some(124));
+    let gave_up = |fact: &&Fact| matches!(fact, Fact::GaveUp { restarts: 2, within, .. } if *within > READY_WITHIN);
+    assert!(world.facts.iter().any(|fact| gave_up(&fact)), "{:?}", world.facts);
+}
+
+#[test]
+fn a_unit_that_has_been_ready_for_the_window_has_recovered() {
+    let mut a = ready(restarted(When::OnFailure, unit("async.a")));
+    a.restart.max = Some(1);
+    let mut world = World::of(WaitPolicy::All, vec![a]);
+    for _ in 0..3 {
+        notified(&mut world, "async.a", Notice::Ready);
+        world.pass(Restart::WINDOW);
+        world.exit("async.a", 3);
+        world.pass(SECOND * 10);
     }
     assert_eq!(world.end, None);
 }
