@@ -33,9 +33,11 @@ pub struct Diagnostic {
     /// The place of the problem, if it has one.
     pub origin: Origin,
     /// The line of the file, and how many characters from the column on the carets mark.
-    pub excerpt: Option<(String, usize)>,
+    pub excerpt: Option<Box<(String, usize)>>,
     /// The problem, and what was expected.
     pub message: String,
+    /// What else belongs to it, such as the place of the value that this one overrides.
+    pub note: Option<String>,
     /// Advice, such as the nearest correct spelling.
     pub help: Option<String>,
     /// How many problems it stands for: more than one if there are too many to show.
@@ -53,6 +55,7 @@ impl Diagnostic {
             origin,
             excerpt: None,
             message: message.into(),
+            note: None,
             help: None,
             count: 1,
         }
@@ -115,10 +118,8 @@ impl fmt::Display for Diagnostic {
         if !matches!(self.origin, Origin::Default | Origin::Others) {
             write!(f, "\n  --> {}", self.origin)?;
         }
-        if let (Some((text, length)), Origin::File { line, column, .. }) =
-            (&self.excerpt, &self.origin)
-        {
-            let number = line.to_string();
+        if let (Some(excerpt), Origin::File { line, column, .. }) = (&self.excerpt, &self.origin) {
+            let ((text, length), number) = (&**excerpt, line.to_string());
             gutter = number.len() + 1;
             // Tabs stay tabs, so that the caret lines up however wide they are shown.
             let indent: String = text
@@ -129,8 +130,10 @@ impl fmt::Display for Diagnostic {
             let carets = "^".repeat((*length).max(1));
             write!(f, "\n{:gutter$} |\n {number} | {text}\n{:gutter$} | {indent}{carets}", "", "")?;
         }
-        if let Some(help) = &self.help {
-            write!(f, "\n{:gutter$} = help: {help}", "")?;
+        for (what, text) in [("note", &self.note), ("help", &self.help)] {
+            if let Some(text) = text {
+                write!(f, "\n{:gutter$} = {what}: {text}", "")?;
+            }
         }
         Ok(())
     }

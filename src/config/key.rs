@@ -217,8 +217,13 @@ pub(crate) fn find(keys: Keys, name: &str) -> Option<&'static Key> {
 
 /// The kind of a key's value, if there is such a key.
 pub(crate) fn kind_at(path: &[String]) -> Option<Kind> {
-    path.iter().try_fold(Kind::Table(TOP), |kind, name| {
-        Some(match kind {
+    path.iter().try_fold(Kind::Table(TOP), |kind, name| kind.below(name))
+}
+
+impl Kind {
+    /// The kind of a key's value in a table of this kind, if there may be such a key.
+    pub(crate) fn below(self, name: &str) -> Option<Self> {
+        Some(match self {
             Kind::Table(keys) | Kind::Short(keys) => find(keys, name)?.kind,
             Kind::Units => Kind::Table(UNIT),
             Kind::Tests => Kind::Table(TEST),
@@ -235,10 +240,8 @@ pub(crate) fn kind_at(path: &[String]) -> Option<Kind> {
             Kind::Owners => Kind::OneOf(variants::<Own>),
             _ => return None,
         })
-    })
-}
+    }
 
-impl Kind {
     /// The values that can be written, for the reference.
     #[cfg(test)]
     pub(crate) fn describe(self) -> String {

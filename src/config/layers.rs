@@ -8,10 +8,10 @@ use super::cli::CommandLine;
 use super::decode::{At, Decoder};
 use super::decode_unit::{Declared, declared, unit_ids};
 use super::environment::{self, flag};
-use super::key::kind_at;
+use super::key::{Kind, kind_at};
 use super::keys::TOP;
-use super::merge::merge;
-use super::overrides::{self, Override};
+use super::merge::{merge, overrides};
+use super::overrides::{self as arguments, Override};
 use super::resolve::{Gone, Names};
 use super::source::{Source, illustrate, line_within};
 use super::value::{Entry, Table, insert};
@@ -149,7 +149,8 @@ impl Layers {
         config
     }
 
-    /// Sorts by layer and place, shows the lines meant, and bounds how many there are.
+    /// Sorts by layer and place, bounds how many there are, and shows the lines meant, and what
+    /// their values override.
     pub(super) fn in_order(&self, diagnostics: &mut Vec<Diagnostic>) {
         let places = self.sources.iter().enumerate().rev();
         let known: BTreeMap<&OsStr, usize> =
@@ -165,7 +166,15 @@ impl Layers {
             Origin::Flag(_) | Origin::Others => (usize::MAX, 0, 0, None),
         });
         Diagnostic::shorten(diagnostics);
+        let nothing = Table::new();
+        let tree = if diagnostics.is_empty() { &nothing } else { &self.tree };
+        let overrides = overrides(tree, Kind::Table(TOP));
         for diagnostic in diagnostics {
+            let place = &diagnostic.origin;
+            let meant = overrides.iter().find(|one| one.key == *place || one.node.is_at(place));
+            if let Some(earlier) = meant.and_then(|entry| entry.also.last()) {
+                diagnostic.note = Some(format!("this overrides {earlier}"));
+            }
             illustrate(&self.sources, diagnostic);
         }
     }
@@ -199,7 +208,7 @@ impl Layers {
 
     fn config_keys(&mut self, line: &CommandLine) {
         for argument in &line.overrides {
-            let Override::Key(path, value) = overrides::read(argument) else { continue };
+            let Override::Key(path, value) = arguments::read(argument) else { continue };
             let origin = Origin::Override(argument.to_string_lossy().into());
             let order = self.next_layer();
             let mut table = Table::new();

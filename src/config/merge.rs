@@ -1,30 +1,30 @@
 //! A later layer over the earlier ones.
 
-use super::key::{FAULTS, PROBES, RUNS};
-use super::value::{Table, Value};
+use super::key::{FAULTS, Kind, PROBES, RUNS};
+use super::value::{Entry, Said, Table, Value};
 use super::{Diagnostic, Stage};
 
 /// Lays a layer over what is there: tables merge key by key, all else replaces, and of
 /// keys that exclude each other the layer's removes the earlier.
 ///
 /// A layer that has two such keys itself is wrong; that goes to `errors`.
-pub(super) fn merge(base: &mut Table, layer: Table, errors: &mut Vec<Diagnostic>) {
+pub(super) fn merge(base: &mut Table, mut layer: Table, errors: &mut Vec<Diagnostic>) {
     for stage in Stage::ALL {
-        for (name, unit) in inner(&layer, stage.name()).into_iter().flatten() {
-            let Some(unit) = unit.node.as_table() else { continue };
+        for (name, unit) in inner_mut(&mut layer, stage.name()).into_iter().flatten() {
+            let Value::Table(unit) = &mut unit.node.value else { continue };
             let id = format!("{stage}.{name}");
             let mut earlier =
                 inner_mut(base, stage.name()).and_then(|units| inner_mut(units, name));
             let help = "a unit has exactly one of `exec`, `script` and a script file";
             exclude(unit, earlier.as_deref_mut(), RUNS, &id, help, errors);
             for key in ["ready", "health"] {
-                let Some(probe) = inner(unit, key) else { continue };
+                let Some(probe) = inner_mut(unit, key) else { continue };
                 let id = format!("{id}.{key}");
                 let earlier = earlier.as_deref_mut().and_then(|unit| inner_mut(unit, key));
                 exclude(probe, earlier, PROBES, &id, "remove one of them", errors);
             }
-            let expect = |unit| inner(unit, "expect");
-            if let Some(fault) = expect(unit).and_then(|expect| inner(expect, "fault")) {
+            let expect = inner_mut(unit, "expect");
+            if let Some(fault) = expect.and_then(|expect| inner_mut(expect, "fault")) {
                 let id = format!("{id}.expect.fault");
                 let earlier = earlier.and_then(|unit| inner_mut(unit, "expect"));
                 let earlier = earlier.and_then(|expect| inner_mut(expect, "fault"));
@@ -37,14 +37,14 @@ pub(super) fn merge(base: &mut Table, layer: Table, errors: &mut Vec<Diagnostic>
 
 /// Of these keys of a table, the layer's one removes the earlier one.
 fn exclude(
-    layer: &Table,
+    layer: &mut Table,
     earlier: Option<&mut Table>,
-    keys: &[&str],
+    keys: &[&'static str],
     place: &str,
     help: &str,
     errors: &mut Vec<Diagnostic>,
 ) {
-    let mut written = keys.iter().filter_map(|key| Some((key, layer.get(*key)?)));
+    let mut written = keys.iter().copied().filter_map(|key| Some((key, layer.get(key)?)));
     let Some((key, first)) = written.next() else { return };
     if let Some((other, second)) = written.next() {
         let (second, a, b) =
@@ -52,13 +52,13 @@ fn exclude(
         let message = format!("`[{place}]` has both `{a}` and `{b}`");
         errors.push(Diagnostic::error(second.key.clone(), message).help(help));
     }
-    if let Some(earlier) = earlier {
-        earlier.retain(|other, _| other == key || !keys.contains(&other.as_str()));
+    let Some(earlier) = earlier else { return };
+    for other in keys.iter().copied().filter(|other| *other != key) {
+        if let (Some(gone), Some(entry)) = (earlier.remove(other), layer.get_mut(key)) {
+            entry.also.extend(gone.also);
+            entry.also.push(Said { origin: gone.key, key: Some(other) });
+        }
     }
-}
-
-fn inner<'t>(table: &'t Table, key: &str) -> Option<&'t Table> {
-    table.get(key)?.node.as_table()
 }
 
 fn inner_mut<'t>(table: &'t mut Table, key: &str) -> Option<&'t mut Table> {
@@ -76,15 +76,31 @@ fn lay(base: &mut Table, layer: Table) {
             }
             Some(earlier) => match (&mut earlier.node.value, entry.node.value) {
                 (Value::Table(under), Value::Table(over)) => {
-                    earlier.also.push(entry.key);
+                    earlier.also.push(Said { origin: entry.key, key: None });
                     lay(under, over);
                 }
                 (under, over) => {
                     *under = over;
                     earlier.node.origin = entry.node.origin;
-                    earlier.also.push(std::mem::replace(&mut earlier.key, entry.key));
+                    let origin = std::mem::replace(&mut earlier.key, entry.key);
+                    earlier.also.push(Said { origin, key: None });
                 }
             },
         }
     }
+}
+
+/// Every value of a table of this kind that has replaced that of an earlier layer.
+pub(super) fn overrides(tree: &Table, kind: Kind) -> Vec<&Entry> {
+    let mut found = Vec::new();
+    for (name, entry) in tree {
+        // Of a wrong key, every place is told.
+        let Some(kind) = kind.below(name) else { continue };
+        match &entry.node.value {
+            Value::Table(table) => found.append(&mut overrides(table, kind)),
+            _ if entry.also.is_empty() => {}
+            _ => found.push(entry),
+        }
+    }
+    found
 }

@@ -89,7 +89,7 @@ pub(super) fn illustrate(sources: &[Source], diagnostic: &mut Diagnostic) {
         }
         // A terminal must not obey what a file holds.
         shown = shown.replace(|c: char| c.is_control() && c != '\t', "�");
-        diagnostic.excerpt = Some((shown, length));
+        diagnostic.excerpt = Some(Box::new((shown, length)));
     }
 }
 

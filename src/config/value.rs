@@ -1,6 +1,7 @@
 //! The tree that files, variables and the command line become before they mean anything.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::{Command, Origin};
 
@@ -22,8 +23,28 @@ pub(super) struct Entry {
     pub order: u64,
     /// Its value.
     pub node: Node,
-    /// Where other layers have the same key.
-    pub also: Vec<Origin>,
+    /// Where other layers say it, in their order. A value has replaced what is there; a table has
+    /// been merged with it.
+    pub also: Vec<Said>,
+}
+
+/// Where a layer says something that another one says, too.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Said {
+    /// The place of the key.
+    pub origin: Origin,
+    /// The key, if it was another one, which can't be beside this one: `exec`, of a `script`.
+    pub key: Option<&'static str>,
+}
+
+/// As people name it: "`exec` at /etc/trc.toml:7:1".
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(key) = self.key {
+            write!(f, "`{key}` at ")?;
+        }
+        self.origin.fmt(f)
+    }
 }
 
 impl Entry {
@@ -34,7 +55,7 @@ impl Entry {
 
     /// Every place where the key stands.
     pub(super) fn keys(&self) -> impl Iterator<Item = &Origin> {
-        std::iter::once(&self.key).chain(&self.also)
+        std::iter::once(&self.key).chain(self.also.iter().map(|said| &said.origin))
     }
 }
 
@@ -72,6 +93,23 @@ impl Node {
     /// A table from nowhere in particular.
     pub(super) fn table(table: Table, origin: Origin) -> Self {
         Self { value: Value::Table(table), origin }
+    }
+
+    /// Whether a place is that of the value, or of a part of it.
+    pub(super) fn is_at(&self, place: &Origin) -> bool {
+        match (&self.value, &self.origin, place) {
+            _ if self.origin == *place => true,
+            (Value::Array(items), _, _) => items.iter().any(|item| item.is_at(place)),
+            (
+                Value::String(text),
+                Origin::File { path, line, column },
+                Origin::File { path: other, line: at_line, column: at },
+            ) if path == other && line == at_line && at > column => {
+                // Within its quotes.
+                (at - column) as usize <= text.chars().count() + 3
+            }
+            _ => false,
+        }
     }
 
     /// The table that it is.

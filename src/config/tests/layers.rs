@@ -233,3 +233,34 @@ fn bare_reads_no_configuration() {
         ["error TRC_BARE: --bare needs a command to run: `trc --bare CMD…`"]
     );
 }
+
+#[test]
+fn an_error_about_a_value_names_the_place_of_the_one_that_it_overrides() {
+    let case = Case::new()
+        .toml("wait = 'all'\n[sync.x]\nexec = 'x'\nafter = ['y']\nuser = 'www'\nready.tcp = 1")
+        .file("trc.d/10.toml", "[sync.x]\nscript = \"\"\nafter = ['y', 'z']\n[async.y]\nexec = 'y'")
+        .set("TRC_SYNC__X__USER", "a b")
+        .arguments(&["-c", "wait=err", "-c", "wait=some", "-c", "sync.x.ready.unix="]);
+    let case = case.file("trc.d/20.toml", "[sync.x]\nexec = '${A'");
+    let expected = "expected any, all, err or forever, found \"some\"";
+    assert_eq!(
+        case.errors(),
+        [
+            "error trc.d/10.toml:3:15: there is no unit `z` [this overrides trc.toml:4:1]",
+            "error trc.d/20.toml:2:8: `exec`: `${` has no closing `}` in ${A [this overrides `script` at trc.d/10.toml:2:1]",
+            "error TRC_SYNC__X__USER: `user`: \"a b\" is not a valid name [this overrides trc.toml:5:1]",
+            &format!(
+                "error --config wait=some: `wait`: {expected} [this overrides --config wait=err]"
+            ),
+            "error --config sync.x.ready.unix=: `ready.unix`: this must not be empty [this overrides `tcp` at trc.toml:6:7]",
+        ]
+    );
+    let shown = case.load().err().unwrap()[0].to_string();
+    assert!(
+        shown.ends_with(&format!(
+            "\n   = note: this overrides {}:4:1",
+            case.path("trc.toml").display()
+        )),
+        "{shown}"
+    );
+}

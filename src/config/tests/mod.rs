@@ -88,14 +88,16 @@ impl Case {
         self.loaded().config
     }
 
-    /// Diagnostics in short: `SEVERITY FILE:LINE:COLUMN: MESSAGE (HELP)`.
+    /// Diagnostics in short: `SEVERITY FILE:LINE:COLUMN: MESSAGE (HELP) [NOTE]`.
     fn said(&self, diagnostics: &[Diagnostic]) -> Vec<String> {
         let dir = format!("{}/", self.dir.path().display());
         let short = |diagnostic: &Diagnostic| {
             let severity = format!("{:?}", diagnostic.severity).to_lowercase();
             let help = diagnostic.help.as_ref().map(|help| format!(" ({help})"));
             let help = help.unwrap_or_default();
-            format!("{severity} {}: {}{help}", diagnostic.origin, diagnostic.message)
+            let note = diagnostic.note.as_ref().map(|note| format!(" [{note}]"));
+            let note = note.unwrap_or_default();
+            format!("{severity} {}: {}{help}{note}", diagnostic.origin, diagnostic.message)
                 .replace(&dir, "")
         };
         diagnostics.iter().map(short).collect()
