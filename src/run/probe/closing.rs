@@ -116,6 +116,8 @@ impl Closing {
 #[derive(Default)]
 pub(crate) struct Closings {
     all: VecDeque<(Instant, Closing)>,
+    /// Whether something has come from one of them.
+    pub heard: bool,
 }
 
 impl Closings {

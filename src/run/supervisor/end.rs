@@ -1,96 +1,45 @@
 //! The sweep, and the end.
 
-use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use super::super::capture::Capture;
 use super::super::stream::FLUSH_FOR;
 use super::super::termination;
+use super::sweep::LOOK;
 use super::{Supervisor, flush_deadline};
-use crate::engine::{Event, Reason};
+use crate::engine::Reason;
 use crate::graph::UnitId;
 use crate::run::os::clock::now;
-use crate::run::os::fd::{is_ready, pidfd};
-use crate::run::os::{children, kin, private, processes};
+use crate::run::os::{kin, private, processes};
 use crate::signal::Signal;
 use crate::words::{self, Observed, Why};
 
-/// How often what is left is looked for where its end is told to nobody.
-pub(super) const LOOK: Duration = Duration::from_millis(20);
 /// How long what has been sent KILL has at least to die of it, however little time is left.
 const DYING: Duration = Duration::from_millis(100);
+
+/// How far the run has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Course {
+    /// The engine decides.
+    Goes,
+    /// The engine has had its last word, this exit status.
+    Ends(u8),
+    /// The last processes are killed and the last lines written.
+    Over,
+    /// The same after a panic: the engine is not to be trusted.
+    Abandoned,
+}
 
 impl Supervisor {
     /// After a panic: ends everything as well as that can be done without the engine.
     pub(crate) fn abandon(&mut self) {
-        self.over = true;
-        self.panicked = true;
+        self.course = Course::Abandoned;
         processes::signal_all(libc::SIGTERM, &self.writers());
         processes::signal_all(libc::SIGCONT, &self.writers());
         private::remove();
         self.outlive(crate::graph::STOP_TIMEOUT);
         self.end_all(crate::engine::UNKILLABLE_AFTER);
         self.reporter.journal().flush_at_exit(self.last_flush());
-    }
-
-    /// Sends a signal to whatever is left, and waits for its end.
-    pub(super) fn sweep(&mut self, signal: Signal) {
-        if std::process::id() == 1 && processes::signal(-1, 0) {
-            self.foreign = kin::outsiders().into_iter().filter_map(|pid| pidfd(pid).ok()).collect();
-        }
-        if self.nothing_left() {
-            self.events.push_back(Event::NothingLeft);
-            return;
-        }
-        processes::signal_all(signal.number(), &self.writers());
-        processes::signal_all(libc::SIGCONT, &self.writers());
-        self.sweeping = Some(signal);
-    }
-
-    /// Whether what is left has to be looked for although nobody tells of it: what `/proc` hid
-    /// for a moment, when KILL was sent to all that it showed. That lasts until the engine gives
-    /// up.
-    pub(super) fn looks_again(&self) -> bool {
-        self.sweeping == Some(Signal::KILL)
-    }
-
-    /// Says so when nothing is left that is waited for.
-    pub(super) fn look_after_sweep(&mut self) {
-        if self.sweeping.is_some() && self.nothing_left() {
-            self.sweeping = None;
-            self.events.push_back(Event::NothingLeft);
-        }
-    }
-
-    /// No more of it, whatever is left: that is remembered for the last line.
-    pub(super) fn sweep_over(&mut self) {
-        self.sweeping = None;
-        if !self.nothing_left() {
-            let mut left = kin::in_care();
-            let writers = self.writers();
-            left.retain(|pid| !writers.contains(pid));
-            self.survivors = processes::living(left);
-        }
-        self.foreign.clear();
-    }
-
-    /// The children that write trc's output where nothing else is safe, if there are any.
-    pub(super) fn writers(&self) -> Vec<i32> {
-        self.reporter.journal().writer_pids()
-    }
-
-    pub(super) fn nothing_left(&mut self) -> bool {
-        let writers = self.writers();
-        if writers.is_empty() && std::process::id() == 1 && !processes::signal(-1, 0) {
-            return true;
-        }
-        self.foreign.retain(|fd| !is_ready(fd.as_fd()));
-        let children = if writers.is_empty() {
-            children::has_children()
-        } else {
-            kin::descendants().iter().any(|pid| !writers.contains(pid))
-        };
-        !children && self.foreign.is_empty()
     }
 
     /// Why the run ends, in one line, with the last output of the unit concerned.
@@ -126,10 +75,10 @@ impl Supervisor {
 
     /// The end: nothing of trc's may live on, and the last line says why.
     pub(super) fn finish(&mut self, status: u8) -> u8 {
-        self.over = true;
+        self.course = Course::Over;
         let mut survivors = self.end_all(self.patience());
         if survivors.is_empty() {
-            survivors = processes::living(std::mem::take(&mut self.survivors));
+            survivors = processes::living(std::mem::take(&mut self.sweep.survivors));
         }
         let mut until = self.last_flush();
         let journal = self.reporter.journal();
@@ -185,10 +134,10 @@ impl Supervisor {
         if std::process::id() == 1 || self.nothing_left() {
             return Vec::new();
         }
-        self.sweeping = Some(Signal::KILL);
+        self.sweep.signal = Some(Signal::KILL);
         processes::signal_all(libc::SIGKILL, &self.writers());
         self.outlive(patience);
-        self.sweeping = None;
+        self.sweep.signal = None;
         if self.nothing_left() { Vec::new() } else { processes::living(kin::descendants()) }
     }
 
@@ -198,11 +147,11 @@ impl Supervisor {
         if self.nothing_left() {
             return false;
         }
-        if self.survivors.is_empty() {
+        if self.sweep.survivors.is_empty() {
             return true;
         }
         let mut left = processes::living(kin::descendants());
-        left.retain(|pid| !self.survivors.contains(pid) && !self.writers().contains(pid));
+        left.retain(|pid| !self.sweep.survivors.contains(pid) && !self.writers().contains(pid));
         !left.is_empty()
     }
 

@@ -5,16 +5,25 @@
 
 mod announce;
 mod clock;
+mod closing;
 mod drill;
 mod end;
+mod engine;
 mod jobs;
+mod journal;
 mod lines;
 mod members;
 mod notify;
 mod oom;
+mod output;
 mod probe;
+mod progress;
+mod readiness;
 mod reap;
+mod signals;
+mod source;
 mod start;
+mod sweep;
 mod testing;
 mod trial;
 mod wait;
@@ -45,10 +54,11 @@ use crate::run::os::signals::Signals;
 use crate::run::os::terminal::Terminal;
 use crate::run::os::{children, memory, processes};
 use crate::shell::{Saved, State};
-use crate::signal::Signal;
 use crate::words::Observed;
 use clock::Clock;
+use end::Course;
 use lines::Lines;
+use sweep::Sweep;
 use testing::Notes;
 
 /// What a child is to trc.
@@ -140,21 +150,16 @@ pub(super) struct Supervisor {
     birthmarks: Birthmarks,
     events: VecDeque<Event>,
     clock: Clock,
-    end: Option<u8>,
-    /// What is left was told to end, and its end is waited for.
-    sweeping: Option<Signal>,
+    course: Course,
+    /// Whether some child may have ended or was stopped, and was not looked at yet.
+    child_changed: bool,
+    /// Units whose main process, a child of another process, has just ended.
+    ended_mains: Vec<UnitId>,
+    sweep: Sweep,
     /// Whether trc has let go of what only the start needed.
     rested: bool,
-    /// As PID 1, those that came in from outside and are waited for in the sweep.
-    foreign: Vec<OwnedFd>,
-    /// What survived the sweep.
-    survivors: Vec<i32>,
     /// What could not be tried at the last attempt, for want of processes and the like.
     untried: BTreeSet<(UnitId, Purpose)>,
-    /// The engine has had its last word: its deadlines are of no interest.
-    over: bool,
-    /// The engine is not to be trusted.
-    panicked: bool,
     oom: oom_killer::Watch,
     /// The first unit that the OOM killer took.
     oom_victim: Option<UnitId>,
@@ -211,14 +216,12 @@ impl Supervisor {
             birthmarks: if transparent { Birthmarks::none() } else { Birthmarks::new(chance()) },
             events: VecDeque::from([Event::Begin]),
             clock: Clock::new(now()),
-            end: None,
-            sweeping: None,
+            course: Course::Goes,
+            child_changed: false,
+            ended_mains: Vec::new(),
+            sweep: Sweep::new(now()),
             rested: false,
-            foreign: Vec::new(),
-            survivors: Vec::new(),
             untried: BTreeSet::new(),
-            over: false,
-            panicked: false,
             oom_victim: None,
             trial: None,
         }
@@ -230,7 +233,7 @@ impl Supervisor {
         loop {
             self.feed();
             self.tell_of_memory();
-            if let Some(status) = self.end {
+            if let Course::Ends(status) = self.course {
                 return self.finish(status);
             }
             self.wait(None);
@@ -251,7 +254,7 @@ impl Supervisor {
 
     /// Gives the engine all events there are and does what it says to them.
     pub(super) fn feed(&mut self) {
-        if self.panicked {
+        if self.course == Course::Abandoned {
             self.events.clear();
         }
         while let Some(event) = self.events.pop_front() {
@@ -284,7 +287,7 @@ impl Supervisor {
             Action::Remains => self.look_at_remains(),
             Action::Reopen => self.files.values().for_each(|file| file.reopen()),
             Action::Settle => self.settle(),
-            Action::Sweep(signal) => self.sweep(signal),
+            Action::Sweep(signal) => self.begin_sweep(signal),
             Action::SweepOver => self.sweep_over(),
             Action::Tell(Fact::LeftBehind { unit, ending }) => self.tell_left_behind(unit, ending),
             // A key of the terminal, or its size.
@@ -300,7 +303,7 @@ impl Supervisor {
                     self.reporter.journal().warned(format_args!("{name} is unhealthy"));
                 }
             }
-            Action::End { status } => self.end = Some(status),
+            Action::End { status } => self.course = Course::Ends(status),
         }
     }
 

@@ -3,6 +3,7 @@
 use nix::unistd::{Pid, geteuid, getpgid};
 
 use super::super::notify::{Field, Message};
+use super::source::{Call, Source, Watch};
 use super::{Child, Role, Supervisor};
 use crate::config::Probe;
 use crate::engine::{Detail, Event, Notice};
@@ -16,7 +17,19 @@ use crate::words::Observed;
 /// take as many looks at `/proc` as its sender has ancestors.
 const AT_ONCE: usize = 16;
 
+pub(super) const SOURCE: Source = Source::new(Supervisor::watch_notices);
+
 impl Supervisor {
+    fn watch_notices<'s>(&'s self, watch: &mut Watch<'s>) {
+        for (id, held) in self.units.iter().enumerate() {
+            let Some(socket) = &held.notify else { continue };
+            if let Some(fd) = socket.fd(watch.now) {
+                watch.input(fd, Call::Unit(Self::read_notices, UnitId(id)));
+            }
+            watch.until(socket.deadline(watch.now));
+        }
+    }
+
     /// Takes in what a unit has sent.
     pub(super) fn read_notices(&mut self, id: UnitId) {
         let mut last = None;

@@ -1,14 +1,25 @@
 //! What the kernel's OOM killer has killed beside the main processes of units, whose ends are told
 //! anyway: a database's worker that is gone is a failure that nobody else may mention.
 
+use nix::poll::PollFlags;
+
 use super::Supervisor;
+use super::source::{Call, Source, Watch};
 use crate::engine::Event;
 use crate::graph::UnitId;
 use crate::run::os::proc::{self, Stat, Status};
 use crate::run::os::processes;
 use crate::words::{self, Observed, OomVictim};
 
+pub(super) const SOURCE: Source = Source::new(Supervisor::watch_oom);
+
 impl Supervisor {
+    fn watch_oom<'s>(&'s self, watch: &mut Watch<'s>) {
+        if let Some(events) = self.oom.fd() {
+            watch.on(events, PollFlags::POLLPRI, Call::Once(|it| it.look_for_oom(0)));
+        }
+    }
+
     /// Tells of what was killed since the last look, `explained` of which is known by now.
     pub(super) fn look_for_oom(&mut self, explained: u64) {
         let kills = self.oom.news();

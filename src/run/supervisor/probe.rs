@@ -10,6 +10,7 @@ use super::super::capture::{self, Found, Matcher, Sought};
 use super::super::prepare::Problem;
 use super::super::probe::{Failure, Over, Try, Verdict, file};
 use super::super::spawn::{self, Launch};
+use super::source::{Call, Source, Watch};
 use super::{Role, Supervisor};
 use crate::config::{self, Template, Unit, seconds};
 use crate::engine::{Detail, Ending, Event, Notice, Outcome, Purpose, is_scarce};
@@ -93,6 +94,12 @@ impl Command {
         Err(Failure::new(format!("`{}` {how}{line}", self.shown)))
     }
 }
+
+pub(super) const SOURCE: Source = Source {
+    watch: Supervisor::watch_probes,
+    settle: Supervisor::end_late_probes,
+    postpone: Supervisor::postpone_probes,
+};
 
 impl Supervisor {
     /// Begins a try.
@@ -193,24 +200,27 @@ impl Supervisor {
         }
     }
 
-    /// When the first try is late.
-    pub(super) fn probes_deadline(&self) -> Option<Instant> {
-        let tries = self.tries.iter().map(|(_, _, under_way)| under_way.deadline());
-        tries.chain(self.commands.iter().map(|command| command.deadline)).min()
-    }
-
-    /// trc could not look at anything for so long: tries have that time in addition.
-    pub(super) fn postpone(&mut self, by: Duration) {
-        self.tries.iter_mut().for_each(|(_, _, under_way)| under_way.postpone(by));
-        self.commands.iter_mut().for_each(|command| command.deadline += by);
-        if let Some(trial) = &mut self.trial {
-            trial.postpone(by);
+    fn watch_probes<'s>(&'s self, watch: &mut Watch<'s>) {
+        for (id, purpose, under_way) in &self.tries {
+            let (fd, flags) = under_way.fd();
+            watch.on(fd, flags, Call::Probe(Self::proceed, *id, *purpose));
+            watch.until(Some(under_way.deadline()));
+        }
+        for command in &self.commands {
+            if let Some(fd) = command.fd() {
+                watch.input(fd, Call::Process(Self::read_command, command.pid));
+            }
+            watch.until(Some(command.deadline));
         }
     }
 
+    fn postpone_probes(&mut self, by: Duration) {
+        self.tries.iter_mut().for_each(|(_, _, under_way)| under_way.postpone(by));
+        self.commands.iter_mut().for_each(|command| command.deadline += by);
+    }
+
     /// Ends the tries whose time is up, or gives their next address its turn.
-    pub(super) fn end_late_probes(&mut self) {
-        let now = now();
+    fn end_late_probes(&mut self, now: Instant) {
         while let Some(at) = self.tries.iter().position(|(_, _, one)| one.deadline() <= now) {
             let (id, purpose, under_way) = self.tries.swap_remove(at);
             match under_way.late(now) {

@@ -1,19 +1,48 @@
 //! Children that have ended.
 
 use std::ffi::OsString;
+use std::os::fd::AsFd;
+use std::time::Instant;
 
 use super::super::prepare::Environment;
+use super::source::{Call, Source, Watch};
 use super::{Child, Role, Supervisor};
 use crate::engine::{Detail, Ending, Event, Left};
 use crate::graph::UnitId;
 use crate::run::os::children::{self, Change};
-use crate::run::os::clock::now;
 use crate::run::os::processes;
 use crate::shell::{Saved, State};
 use crate::signal::Signal;
 use crate::words::Observed;
 
+pub(super) const SOURCE: Source =
+    Source { settle: Supervisor::reap_changed, ..Source::new(Supervisor::watch_mains) };
+
 impl Supervisor {
+    /// The main processes that are no children of trc's; of its children, CHLD tells.
+    fn watch_mains<'s>(&'s self, watch: &mut Watch<'s>) {
+        for (id, held) in self.units.iter().enumerate() {
+            if let Some(main) = &held.main {
+                watch.input(main.as_fd(), Call::Unit(Self::main_has_ended, UnitId(id)));
+            }
+        }
+    }
+
+    fn main_has_ended(&mut self, id: UnitId) {
+        self.child_changed = true;
+        self.ended_mains.push(id);
+    }
+
+    fn reap_changed(&mut self, _now: Instant) {
+        if std::mem::take(&mut self.child_changed) {
+            self.feed();
+            self.reap();
+        }
+        for id in std::mem::take(&mut self.ended_mains) {
+            self.main_ended(id);
+        }
+    }
+
     /// Reaps every child that has ended, whoever's it was.
     ///
     /// First a look that leaves the zombie, then the signals and notices once more: what it sent
@@ -45,7 +74,7 @@ impl Supervisor {
             // A unit whose main process it was is told of.
             self.look_for_oom(u64::from(self.oom_victim != victim));
         }
-        if self.sweeping == Some(Signal::KILL) && !self.nothing_left() {
+        if self.sweep.kills() && !self.nothing_left() {
             // What was adopted in the meantime.
             processes::signal_all(libc::SIGKILL, &self.writers());
         }
@@ -150,16 +179,5 @@ impl Supervisor {
                 self.observed(&Observed::StateLost(id, &why));
             }
         }
-    }
-
-    /// What a unit said before it ended comes ahead of the line that says it ended.
-    fn drain_captures(&mut self, id: UnitId) {
-        let journal = self.reporter.journal();
-        let mut matched = Vec::new();
-        for capture in &mut self.units[id.0].captures {
-            capture.drain_available(journal, now());
-            matched.extend(capture.take_matched());
-        }
-        self.matched(id, matched);
     }
 }

@@ -1,30 +1,22 @@
 //! Starting units and their stop commands.
 
-use std::io::ErrorKind;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::rc::Rc;
 
 use nix::errno::Errno;
 use nix::unistd::{getegid, geteuid};
 
-use super::super::capture::{self, Capture, LogFile, Matcher};
-use super::super::cause;
 use super::super::notify::Socket;
 use super::super::prepare::{self, Problem, Ready, Surroundings};
-use super::super::spawn::{self, Ids, Launch, Pace, read_progress};
+use super::super::spawn::{self, Ids, Launch, Pace};
 use super::{Child, Role, Supervisor};
-use crate::config::{Output, Placed, Probe, Stage, Unit, reason};
-use crate::engine::{Detail, Event, SpawnStage, is_scarce};
+use crate::config::{Probe, Stage};
+use crate::engine::{Detail, Event, SpawnStage};
 use crate::graph::UnitId;
-use crate::journal::{Side, Source};
-use crate::run::os::clock::now;
 use crate::run::os::fd::{is_ready, null};
 use crate::run::os::private::Owner;
 use crate::run::os::reopen;
-use crate::words::{self, Observed};
-
-/// How many outputs of earlier starts of a unit are kept until they were read to their ends.
-const CAPTURES: usize = 16;
+use crate::words::Observed;
 
 /// The user that a unit's processes have, if they can't have any other: root's may become
 /// somebody else.
@@ -163,180 +155,13 @@ impl Supervisor {
         Ok(pid)
     }
 
-    /// Reads the output of a unit's process, or of its stop command, from these pipes.
-    fn capture(
-        &mut self,
-        id: UnitId,
-        pid: i32,
-        pipes: Vec<(Side, OwnedFd)>,
-        file: Option<&Rc<LogFile>>,
-        probes: &dyn Fn() -> Vec<Matcher>,
-    ) {
-        let unit = &self.graph.node(id).unit;
-        for (side, read) in pipes {
-            let source = Source::new(unit.stage.name(), &unit.name, pid, side);
-            let mut capture = Capture::new(read, source);
-            capture.look_for(probes().into_iter().chain(self.lines.matchers(id)).collect());
-            if self.loaded.config.is_hidden(unit) {
-                capture.hide();
-            }
-            if let Some(file) = file {
-                capture.write_to(Rc::clone(file));
-            }
-            self.units[id.0].captures.push(capture);
-        }
-    }
-
-    /// Lets go of the oldest outputs of a unit that were not read to their ends: the log's reader
-    /// is slower than its restarts, or what it left behind lives on.
-    fn let_go_of_captures(&mut self, id: UnitId) {
-        let journal = self.reporter.journal().clone();
-        while self.units[id.0].captures.len() > CAPTURES {
-            let mut oldest = self.units[id.0].captures.remove(0);
-            if oldest.let_go(&journal, now()) {
-                self.observed(&Observed::NotRead(id, oldest.source().pid()));
-            }
-            self.matched(id, oldest.take_matched());
-        }
-    }
-
-    /// The file that a unit's output goes to, if it goes to one: the same for all units
-    /// that name it.
-    fn output_file(&mut self, unit: &Unit) -> Result<Option<Rc<LogFile>>, Problem> {
-        let Some(Placed { value, origin }) = &unit.output_file else { return Ok(None) };
-        if let Some(file) = self.files.get(&value.path) {
-            return Ok(Some(Rc::clone(file)));
-        }
-        let file = LogFile::open(value).map_err(|error| {
-            let why = match error.kind() {
-                ErrorKind::NotFound => "its directory does not exist".to_owned(),
-                _ => reason(&error),
-            };
-            let why = format!("cannot open {} for writing: {why} ({origin})", value.path.display());
-            Problem { why, errno: error.raw_os_error().map(Errno::from_raw), lasts: false }
-        })?;
-        // Two paths to one file must not rotate it under each other.
-        let known = self.files.values().find(|known| known.is_same(&file)).map(Rc::clone);
-        let file = known.unwrap_or_else(|| Rc::new(file));
-        self.files.insert(value.path.clone(), Rc::clone(&file));
-        Ok(Some(file))
-    }
-
-    /// Sets up a unit's standard output and error; returns trc's ends of the pipes.
-    fn streams(&self, unit: &Unit, launch: &mut Launch) -> nix::Result<Vec<(Side, OwnedFd)>> {
-        let owner = launch.owner();
-        let mut pipes = Vec::new();
-        match prepare::output(&self.loaded.config, unit) {
-            Output::Inherit if unit.own_terminal().is_some() => {}
-            Output::Inherit => {
-                if let Some((user, _)) = owner {
-                    for number in [1, 2] {
-                        reopen::allow(user, number);
-                    }
-                }
-            }
-            Output::Null => {
-                launch.streams[1] = Some(null(true)?);
-                launch.streams[2] = Some(null(true)?);
-            }
-            Output::Prefix if unit.output_file.is_some() => {
-                // One pipe for both, for they have one order.
-                let pipe = capture::pipe(owner)?;
-                let both = pipe.write.try_clone();
-                launch.streams[1] = Some(both.map_err(|_| Errno::last())?);
-                launch.streams[2] = Some(pipe.write);
-                pipes.push((Side::Out, pipe.read));
-            }
-            Output::Prefix => {
-                for (side, number) in [(Side::Out, 1), (Side::Err, 2)] {
-                    let pipe = capture::pipe(owner)?;
-                    launch.streams[number] = Some(pipe.write);
-                    pipes.push((side, pipe.read));
-                }
-            }
-        }
-        Ok(pipes)
-    }
-
-    /// A child has executed its command, or says why it can't.
-    pub(super) fn progress(&mut self, pid: i32) {
-        let Some(child) = self.children.get_mut(&pid) else { return };
-        let Some((progress, hold)) = child.progress.take() else { return };
-        let role = child.role;
-        let failure = read_progress(progress);
-        let unit = match role {
-            Role::Unit(id) | Role::StopCommand(id) | Role::Probe(id) | Role::Test(id) => Some(id),
-            Role::NotStarted => None,
-        };
-        let unit = unit.map(|id| &self.graph.node(id).unit);
-        let why = failure.zip(unit).and_then(|(failure, unit)| cause::of(failure, &hold, unit));
-        if failure.is_some() {
-            // On its way out it still stands on its stack.
-            child.hold = Some(hold);
-            child.role = Role::NotStarted;
-        }
-        match (role, failure) {
-            (Role::Unit(id), None) => self.events.push_back(Event::Executed { unit: id }),
-            (Role::Unit(id), Some(failure)) => {
-                if child.terminal
-                    && let Some(terminal) = &self.terminal
-                {
-                    terminal.take_back(pid);
-                }
-                self.units[id.0].pid = None;
-                self.units[id.0].group = None;
-                let (stage, errno) = (failure.stage, Some(failure.errno));
-                self.events.push_back(Event::SpawnFailed { unit: id, stage, errno, why });
-            }
-            (Role::StopCommand(id), Some(failure)) => {
-                self.units[id.0].stop_command = None;
-                let command = self.graph.node(id).unit.stop.exec.as_deref();
-                let program = command.and_then(<[_]>::first);
-                let why = why.map(|why| words::detail(&self.graph, id, &why));
-                let spawn::Failure { stage, errno } = failure;
-                let why = program
-                    .map(|program| words::program_failure(program, stage, errno, why.as_deref()));
-                self.no_stop_command(id, &why.unwrap_or_default());
-            }
-            (Role::Probe(id), Some(failure)) => {
-                let why = why.map(|why| words::detail(&self.graph, id, &why));
-                self.probe_command_failed(pid, failure, why.as_deref());
-            }
-            (Role::Test(_), Some(failure)) => {
-                let (stage, errno) = (failure.stage, failure.errno);
-                let test = self.trial.as_ref().map(|trial| trial.unit);
-                let why = test
-                    .map(|id| words::not_started(&self.graph, id, stage, Some(errno), why.as_ref()))
-                    .unwrap_or_default();
-                if let Some(trial) = &mut self.trial {
-                    trial.unmade |= is_scarce(stage, errno);
-                }
-                self.test_command_ended(pid, Err(format!("it could not be started: {why}")));
-            }
-            (Role::StopCommand(_) | Role::Probe(_) | Role::Test(_), None)
-            | (Role::NotStarted, _) => {}
-        }
-    }
-
-    /// A unit has said something itself, so its command was executed, even where poll(2) looked
-    /// at its progress a moment too early.
-    pub(super) fn has_spoken(&mut self, id: UnitId) {
-        let pid = self.units[id.0].pid;
-        let progress = pid.and_then(|pid| self.children.get(&pid)?.progress.as_ref());
-        if let (Some(pid), Some((progress, _))) = (pid, progress)
-            && is_ready(progress.as_fd())
-        {
-            self.progress(pid);
-        }
-    }
-
     pub(super) fn start_stop_command(&mut self, id: UnitId) {
         if let Err(problem) = self.launch_stop_command(id) {
             self.no_stop_command(id, &problem.why);
         }
     }
 
-    fn no_stop_command(&mut self, id: UnitId, why: &str) {
+    pub(super) fn no_stop_command(&mut self, id: UnitId, why: &str) {
         self.observed(&Observed::NoStopCommand(id, why));
         self.events.push_back(Event::StopCommandEnded { unit: id, succeeded: false });
     }

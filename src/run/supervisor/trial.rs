@@ -2,7 +2,7 @@
 
 use std::os::unix::ffi::OsStrExt;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::unistd::{Gid, Uid};
 
@@ -12,6 +12,7 @@ use super::super::prepare::Problem;
 use super::super::probe::{Failure, Over, Try};
 use super::super::trial::{Said, Source, Stream, Trial};
 use super::super::{judge, prepare};
+use super::source::{Call, Source as LoopSource, Watch};
 use super::{Role, Supervisor};
 use crate::config::{Asked, Check, Command, Found, Origin, Placed, Probe, seconds};
 use crate::engine::{Ending, Event, Outcome, UNKILLABLE_AFTER};
@@ -27,6 +28,12 @@ use crate::shell::{VERDICT_FD, failed_at};
 const LINE: Duration = Duration::from_secs(5);
 /// The longest that one connection or answer is waited for where it may be tried again.
 const CHECK: Duration = Duration::from_secs(5);
+
+pub(super) const SOURCE: LoopSource = LoopSource {
+    watch: Supervisor::watch_trial,
+    settle: Supervisor::end_late_trial,
+    postpone: Supervisor::postpone_trial,
+};
 
 impl Supervisor {
     /// Begins a try.
@@ -104,8 +111,22 @@ impl Supervisor {
         self.go_on();
     }
 
+    fn watch_trial<'s>(&'s self, watch: &mut Watch<'s>) {
+        let Some(trial) = &self.trial else { return };
+        for (fd, flags) in trial.fds() {
+            watch.on(fd, flags, Call::Once(Self::proceed_trial));
+        }
+        watch.until(trial.deadline());
+    }
+
+    fn postpone_trial(&mut self, by: Duration) {
+        if let Some(trial) = &mut self.trial {
+            trial.postpone(by);
+        }
+    }
+
     /// Something that a try waits for is there.
-    pub(super) fn proceed_trial(&mut self) {
+    fn proceed_trial(&mut self) {
         let Some(trial) = &mut self.trial else { return };
         trial.streams.iter_mut().for_each(Stream::read);
         if let Some(asked) = trial.asked.take() {
@@ -117,9 +138,8 @@ impl Supervisor {
     }
 
     /// Ends what is late of a try.
-    pub(super) fn end_late_trial(&mut self) {
+    fn end_late_trial(&mut self, time: Instant) {
         let Some(trial) = &mut self.trial else { return };
-        let time = now();
         if let Some(pid) = trial.pid.filter(|_| trial.deadline <= time) {
             trial.timed_out = true;
             let why = format!("it did not exit within {}", seconds(trial.limit));

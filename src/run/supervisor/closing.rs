@@ -1,0 +1,25 @@
+//! Connections of attempts that are over, which are closed beside everything else.
+
+use std::time::Instant;
+
+use super::Supervisor;
+use super::source::{Call, Source, Watch};
+
+pub(super) const SOURCE: Source =
+    Source { settle: Supervisor::close, ..Source::new(Supervisor::watch_closings) };
+
+impl Supervisor {
+    fn watch_closings<'s>(&'s self, watch: &mut Watch<'s>) {
+        for fd in self.closings.fds() {
+            watch.input(fd, Call::Once(|it| it.closings.heard = true));
+        }
+        watch.until(self.closings.deadline());
+    }
+
+    fn close(&mut self, now: Instant) {
+        if std::mem::take(&mut self.closings.heard) {
+            self.closings.proceed();
+        }
+        self.closings.end_late(now);
+    }
+}

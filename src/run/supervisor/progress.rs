@@ -1,0 +1,96 @@
+//! How children come from their starts to their commands.
+
+use std::os::fd::AsFd;
+
+use super::super::cause;
+use super::super::spawn::{Failure, read_progress};
+use super::source::{Call, Source, Watch};
+use super::{Role, Supervisor};
+use crate::engine::{Event, is_scarce};
+use crate::graph::UnitId;
+use crate::run::os::fd::is_ready;
+use crate::words;
+
+pub(super) const SOURCE: Source = Source::new(Supervisor::watch_progress);
+
+impl Supervisor {
+    fn watch_progress<'s>(&'s self, watch: &mut Watch<'s>) {
+        for (pid, child) in &self.children {
+            if let Some((progress, _)) = &child.progress {
+                watch.input(progress.as_fd(), Call::Process(Self::progress, *pid));
+            }
+        }
+    }
+
+    /// A child has executed its command, or says why it can't.
+    pub(super) fn progress(&mut self, pid: i32) {
+        let Some(child) = self.children.get_mut(&pid) else { return };
+        let Some((progress, hold)) = child.progress.take() else { return };
+        let role = child.role;
+        let failure = read_progress(progress);
+        let unit = match role {
+            Role::Unit(id) | Role::StopCommand(id) | Role::Probe(id) | Role::Test(id) => Some(id),
+            Role::NotStarted => None,
+        };
+        let unit = unit.map(|id| &self.graph.node(id).unit);
+        let why = failure.zip(unit).and_then(|(failure, unit)| cause::of(failure, &hold, unit));
+        if failure.is_some() {
+            // On its way out it still stands on its stack.
+            child.hold = Some(hold);
+            child.role = Role::NotStarted;
+        }
+        match (role, failure) {
+            (Role::Unit(id), None) => self.events.push_back(Event::Executed { unit: id }),
+            (Role::Unit(id), Some(failure)) => {
+                if child.terminal
+                    && let Some(terminal) = &self.terminal
+                {
+                    terminal.take_back(pid);
+                }
+                self.units[id.0].pid = None;
+                self.units[id.0].group = None;
+                let (stage, errno) = (failure.stage, Some(failure.errno));
+                self.events.push_back(Event::SpawnFailed { unit: id, stage, errno, why });
+            }
+            (Role::StopCommand(id), Some(failure)) => {
+                self.units[id.0].stop_command = None;
+                let command = self.graph.node(id).unit.stop.exec.as_deref();
+                let program = command.and_then(<[_]>::first);
+                let why = why.map(|why| words::detail(&self.graph, id, &why));
+                let Failure { stage, errno } = failure;
+                let why = program
+                    .map(|program| words::program_failure(program, stage, errno, why.as_deref()));
+                self.no_stop_command(id, &why.unwrap_or_default());
+            }
+            (Role::Probe(id), Some(failure)) => {
+                let why = why.map(|why| words::detail(&self.graph, id, &why));
+                self.probe_command_failed(pid, failure, why.as_deref());
+            }
+            (Role::Test(_), Some(failure)) => {
+                let (stage, errno) = (failure.stage, failure.errno);
+                let test = self.trial.as_ref().map(|trial| trial.unit);
+                let why = test
+                    .map(|id| words::not_started(&self.graph, id, stage, Some(errno), why.as_ref()))
+                    .unwrap_or_default();
+                if let Some(trial) = &mut self.trial {
+                    trial.unmade |= is_scarce(stage, errno);
+                }
+                self.test_command_ended(pid, Err(format!("it could not be started: {why}")));
+            }
+            (Role::StopCommand(_) | Role::Probe(_) | Role::Test(_), None)
+            | (Role::NotStarted, _) => {}
+        }
+    }
+
+    /// A unit has said something itself, so its command was executed, even where poll(2) looked
+    /// at its progress a moment too early.
+    pub(super) fn has_spoken(&mut self, id: UnitId) {
+        let pid = self.units[id.0].pid;
+        let progress = pid.and_then(|pid| self.children.get(&pid)?.progress.as_ref());
+        if let (Some(pid), Some((progress, _))) = (pid, progress)
+            && is_ready(progress.as_fd())
+        {
+            self.progress(pid);
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Signals to trc.
+
+use std::os::fd::AsFd;
+
+use super::super::sender;
+use super::source::{Call, Source, Watch};
+use super::{Role, Supervisor};
+use crate::engine::{Event, Sender};
+use crate::graph::Rule;
+use crate::run::os::signals::Received;
+
+pub(super) const SOURCE: Source = Source::new(Supervisor::watch_signals);
+
+impl Supervisor {
+    fn watch_signals<'s>(&'s self, watch: &mut Watch<'s>) {
+        watch.input(self.signals.as_fd(), Call::Once(|it| it.child_changed |= it.drain_signals()));
+    }
+
+    /// Turns the signals that have come into events; true if a child has changed.
+    pub(super) fn drain_signals(&mut self) -> bool {
+        let mut received = Vec::new();
+        self.signals.drain(&mut received);
+        let own = std::process::id().cast_signed();
+        let mut child = false;
+        for one in received {
+            match one.signal.number() {
+                libc::SIGCHLD => child = true,
+                // Caused by what trc itself wrote.
+                libc::SIGPIPE | libc::SIGXFSZ if one.pid == own => {}
+                _ if !self.graph.transparent && self.graph.rule(one.signal) == Rule::Ignore => {}
+                _ => self
+                    .events
+                    .push_back(Event::Signal { signal: one.signal, sender: self.sender(&one) }),
+            }
+        }
+        child
+    }
+
+    fn sender(&self, received: &Received) -> Sender {
+        // Who sent it matters only where it stops the run; to find out takes some looks at /proc.
+        if self.graph.transparent || self.graph.rule(received.signal) != Rule::Stop {
+            let (pid, uid) = (received.pid, received.uid);
+            return Sender { pid, uid, user: None, command: None, outside: true, unit: None };
+        }
+        sender::find(received, &|pid| match self.children.get(&pid)?.role {
+            Role::Unit(id) => Some(id),
+            Role::StopCommand(_) | Role::Probe(_) | Role::Test(_) | Role::NotStarted => None,
+        })
+    }
+}
