@@ -16,6 +16,7 @@ mod containers;
 mod examples;
 mod files;
 mod harness;
+mod howto;
 mod identity;
 mod injected_faults;
 mod left_behind;
