@@ -51,13 +51,13 @@ fn run() -> Result<u8, clap::Error> {
 
 fn program() -> Command {
     Command::new("trcctl")
-        .about("Check a configuration of trc, and run its tests, without a container")
+        .about("Check a trc configuration and run its tests, without a container")
         .after_help(
             "Examples:\n  \
                trcctl check      Report every error in trc.toml and trc.d/\n  \
-               trcctl test       Run all tests that they declare\n  \
+               trcctl test       Run all tests that these files declare\n  \
                trcctl test web   Run one test\n\n\
-             `trcctl COMMAND --help` has the options, more examples and the exit statuses.",
+             Run `trcctl COMMAND --help` for its options, more examples and its exit statuses.",
         )
         .disable_help_subcommand(true)
         .version(env!("CARGO_PKG_VERSION"))
@@ -73,7 +73,9 @@ fn program() -> Command {
 /// The arguments of trc, with the default directory of trcctl.
 fn arguments() -> impl Iterator<Item = Arg> {
     cli::arguments().into_iter().map(|argument| match argument.get_id().as_str() {
-        "workdir" => argument.help("The directory of trc.toml and trc.d/ [default: . or /etc]"),
+        "workdir" => {
+            argument.help("Where trc.toml and trc.d/ are, not where units run [default: . or /etc]")
+        }
         _ => argument,
     })
 }
@@ -99,7 +101,7 @@ fn check_command() -> Command {
              Examples:\n  \
                trcctl check                         Check trc.toml and trc.d/ in the current directory\n  \
                trcctl check -w /etc                 Check the configuration of trc in a container\n  \
-               trcctl check -c async.web.user=www   Check it with one key set\n\n\
+               trcctl check -c async.web.user=www   Check with one key overridden\n\n\
              Exit status:\n  \
                0   the configuration is correct\n  \
                64  the command line is wrong\n  \
@@ -125,7 +127,7 @@ fn test_command() -> Command {
         Arg::new(name).long(name).help(help).action(ArgAction::SetTrue)
     };
     Command::new("test")
-        .about("Run the tests of an image on this machine, without a container")
+        .about("Run the declared tests on this machine, without a container")
         .help_template(TEMPLATE)
         .before_help(
             "`trcctl test` starts all units as in production, with trc as PID 1 of its own namespaces,\n\
@@ -143,7 +145,7 @@ fn test_command() -> Command {
                trcctl test -v web     Run one test, and show the log and the output of the units\n  \
                trcctl test --list     List the tests\n  \
                trcctl test -w DIR -c async.web.env.PORT=8080 --report junit=FILE\n                         \
-                                      Run the tests of DIR with one key set, and write a report\n\n\
+                                      Run the tests of DIR with one key overridden, and write a report\n\n\
              Exit status:\n  \
                0    every test passed and the run was clean\n  \
                1    a test failed, or the run was not clean\n  \
@@ -166,7 +168,7 @@ fn test_command() -> Command {
             Arg::new("trc")
                 .long("trc")
                 .value_name("PATH")
-                .help("The trc to run [default: the one next to trcctl, or in PATH]")
+                .help("The trc binary to run [default: the one next to trcctl, or in PATH]")
                 .value_parser(value_parser!(PathBuf)),
         )
 }
@@ -197,11 +199,11 @@ fn test_request(arguments: &ArgMatches) -> Result<test::Request, &'static str> {
 fn verdict_command() -> Command {
     let words = verdict::WORDS.map(|(word, help)| PossibleValue::new(word).help(help));
     Command::new("verdict")
-        .about("Report from the command of a test whether it passed, failed or is skipped")
+        .about("Report a test's result from within its own command")
         .help_template(TEMPLATE)
         .before_help(
-            "`trcctl verdict` is for the command of a test, which trc runs with TRC_VERDICT_FD in its\n\
-             environment. The verdict replaces the check that the command exits with 0. In scripts you\n\
+            "Call `trcctl verdict` from the command of a test; trc sets TRC_VERDICT_FD for it. The verdict\n\
+             replaces the check that the command exits with 0. In scripts you\n\
              can also call the shell function `verdict`.",
         )
         .override_usage("trcctl verdict pass|fail|skip [WHY…]")
@@ -211,8 +213,8 @@ fn verdict_command() -> Command {
                trcctl verdict fail 'there is no index'; exit\n  \
                ping -c 1 example.org || { trcctl verdict skip no network; exit; }\n\n\
              Exit status:\n  \
-               0   trc has received the verdict, whichever it is\n  \
-               1   there is no test to give a verdict on\n  \
+               0   the verdict was delivered, whichever it is\n  \
+               1   not called from the command of a test\n  \
                64  the command line is wrong",
         )
         .arg(

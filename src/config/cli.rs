@@ -110,16 +110,16 @@ when everything else has stopped.";
 const HELP: &str = "\
 Examples:
   trc                                   Run the units of /etc/trc.toml and /etc/trc.d/
-  trc nginx -g 'daemon off;'            Run nginx in the foreground as well
+  trc nginx -g 'daemon off;'            Also run nginx, in the foreground
   trc -D 'crond -f' -F 'make check'     Run crond until make exits
   trc -c async.web.enabled=false        Leave out one unit
-  trc -c log.level=debug -c site.toml   Set one key, and read another file
+  trc -c log.level=debug -c site.toml   Set one key, and load another file
   trc --bare sh                         Run a shell, whatever the configuration says
   trc --test                            Start the units, run all tests, stop the units
   trc --test=smtp,web --report junit=/report/junit.xml
                                         Run two tests, and write a report
 
-Sources of settings, from the lowest precedence to the highest:
+Settings, in increasing order of precedence:
   1. DIR/trc.toml, DIR/trc.STAGE.NAME and DIR/trc.d/
   2. the files in $TRC_CONFIG, then each --config FILE
   3. variables: RC_…, then TRC_…, such as TRC_WAIT=all and TRC_LOG__LEVEL=debug
@@ -127,7 +127,8 @@ Sources of settings, from the lowest precedence to the highest:
 `trcctl check` takes the same command line and reports every error in the configuration.
 
 Exit status:
-  that of the unit that ended the run, or 128 + N if signal N stopped the run
+  the exit status of the unit that ended the run, or 128 + N if signal N stopped the run;
+  143 if a service exited with 0; halt units and [exit] can change it
   64   the command line is wrong
   70   an internal error of trc
   78   the configuration is wrong
@@ -160,29 +161,29 @@ pub fn arguments() -> Vec<Arg> {
         PossibleValue::new(long.trim_start_matches("wait_")).alias(long)
     });
     vec![
-        commands("boot", 'B', "Run a command in the shell before all other units"),
-        commands("async", 'D', "Run a command in the shell, in the background"),
-        commands("sync", 'F', "Run a command in the shell, in the foreground"),
-        commands("halt", 'H', "Run a command in the shell when everything else has stopped"),
+        commands("boot", 'B', "Run a command in a shell, before all other units"),
+        commands("async", 'D', "Run a command in a shell, as a background unit"),
+        commands("sync", 'F', "Run a command in a shell, as a foreground unit"),
+        commands("halt", 'H', "Run a command in a shell, when everything else has stopped"),
         Arg::new("workdir")
             .short('w')
             .long("workdir")
             .value_name("DIR")
-            .help("The directory of trc.toml and trc.d/ [default: /etc]")
+            .help("Where trc.toml and trc.d/ are, not where units run [default: /etc]")
             .help_heading(CONFIGURATION)
             .value_parser(value_parser!(PathBuf)),
         Arg::new("config")
             .short('c')
             .long("config")
             .value_name("FILE|KEY=VALUE")
-            .help("Read another file (./FILE if its name contains =), or set one key")
+            .help("Load another file (./FILE if its name contains =), or set one key")
             .help_heading(CONFIGURATION)
             .action(ArgAction::Append)
             .value_parser(value_parser!(OsString)),
         Arg::new("wait")
             .long("wait")
             .value_name("POLICY")
-            .help("When the run ends by itself: any, all, err or forever")
+            .help("When the run ends: any, all, err (at the first failure) or forever")
             .help_heading(CONFIGURATION)
             .hide_possible_values(true)
             .value_parser(PossibleValuesParser::new(policies)),
@@ -195,7 +196,7 @@ pub fn arguments() -> Vec<Arg> {
             .value_parser(PossibleValuesParser::new(LEVELS)),
         Arg::new("bare")
             .long("bare")
-            .help("Run only CMD, and ignore all files and variables")
+            .help("Run only CMD; ignore all configuration files and variables")
             .help_heading(CONFIGURATION)
             .action(ArgAction::SetTrue),
         Arg::new("test")
@@ -213,7 +214,7 @@ pub fn arguments() -> Vec<Arg> {
             .action(ArgAction::SetTrue),
         Arg::new("test-strict")
             .long("test-strict")
-            .help("Fail the test run for a skipped test or a warning as well")
+            .help("Also fail if a test is skipped or a warning is logged")
             .help_heading(TESTS)
             .action(ArgAction::SetTrue),
         Arg::new("report")

@@ -9,9 +9,9 @@ use nix::sys::stat::{SFlag, fstat};
 
 /// The words that are a verdict, with what each means.
 pub const WORDS: [(&str, &str); 3] = [
-    ("pass", "The test passes, whatever the command exits with"),
+    ("pass", "The test passes if all its other checks do, whatever its command exits with"),
     ("fail", "The test fails; no later verdict changes that"),
-    ("skip", "The test is skipped: it cannot tell on this machine"),
+    ("skip", "The test is skipped, because it cannot run here"),
 ];
 
 /// What to do where there is no test.
