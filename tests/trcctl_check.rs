@@ -63,6 +63,21 @@ fn check_says_where_nothing_is_declared() {
     assert_eq!(check(&case, &[]), (Some(0), says, String::new()));
 }
 
+/// It said that all was well, of a directory that nobody meant.
+#[test]
+fn check_fails_where_there_is_nothing_to_check() {
+    let case = Case::new();
+    std::fs::remove_dir(case.path("trc.d")).unwrap();
+    let says = format!(
+        "error: there is nothing to check: {} has no trc.toml and no trc.d\n   = help: name the directory of the configuration with `-w DIR`\n\n1 error\n",
+        case.dir.path().display()
+    );
+    assert_eq!(check(&case, &[]), (Some(78), String::new(), says));
+    let (status, out, _) = check(&case, &["true"]);
+    assert_eq!(status, Some(0));
+    assert!(out.starts_with("ok: 1 unit in "), "{out}");
+}
+
 #[test]
 fn check_says_what_is_wrong_in_a_test_run_only() {
     let case = Case::new().toml("[async.web]\nexec = 'x'\n[test.t]\nexec = 'x'\nafter = ['wbe']\n");

@@ -67,6 +67,12 @@ impl Loaded {
         Ok(Config { remarks: diagnostics, ..config })
     }
 
+    /// Whether any file was read.
+    #[must_use]
+    pub(crate) fn has_files(&self) -> bool {
+        !self.layers.sources.is_empty()
+    }
+
     /// Lets go of what only another rest of the command line would need.
     pub(crate) fn forget(&mut self) {
         self.layers.forget();

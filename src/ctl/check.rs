@@ -4,12 +4,14 @@ use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 
-use crate::config::{CommandLine, Diagnostic, Environment, Loaded, Refused, Severity, Stage, load};
+use crate::config::{
+    CommandLine, Config, Diagnostic, Environment, Loaded, Origin, Refused, Severity, Stage, load,
+};
 use crate::graph::Graph;
 use crate::status;
 
 use super::endings;
-use super::here::here;
+use super::here::{here, is_configured, is_named};
 use super::scripts;
 
 /// Loads as `trc` would and says what is wrong, or what would run.
@@ -35,10 +37,16 @@ pub fn run(line: &CommandLine, environment: &Environment) -> u8 {
     let failed = diagnostics.iter().any(|found| found.severity == Severity::Error);
     say(&diagnostics);
     match loaded {
-        Some(loaded) if !failed => {
-            _ = std::io::stdout().lock().write_all(listing(&loaded).as_bytes());
-            0
-        }
+        Some(loaded) if !failed => match listing(&loaded, line.bare || is_named(line)) {
+            Ok(listing) => {
+                _ = std::io::stdout().lock().write_all(listing.as_bytes());
+                0
+            }
+            Err(nothing) => {
+                say(&[nothing]);
+                status::CONFIG
+            }
+        },
         _ => status::CONFIG,
     }
 }
@@ -115,12 +123,26 @@ fn report(diagnostics: &[Diagnostic], colours: bool) -> String {
     out
 }
 
-/// The units that would run, and the tests.
-fn listing(loaded: &Loaded) -> String {
-    let units = &loaded.config.units;
-    let directory = loaded.config.work_dir.display();
+/// The units that would run, and the tests; or that there is nothing at all where one looked.
+/// `named` tells whether somebody has said where to look.
+fn listing(loaded: &Loaded, named: bool) -> Result<String, Diagnostic> {
+    let Config { units, work_dir, .. } = &loaded.config;
+    let (directory, is_there) = (work_dir.display(), is_configured(work_dir));
+    if units.is_empty() && !is_there && !loaded.has_files() {
+        let here = if named { "" } else { "the current directory and " };
+        let have = if named { "has" } else { "have" };
+        let message =
+            format!("there is nothing to check: {here}{directory} {have} no trc.toml and no trc.d");
+        return Err(Diagnostic::error(Origin::Default, message)
+            .help("name the directory of the configuration with `-w DIR`"));
+    }
+    let instead = if named || !is_there {
+        ""
+    } else {
+        ", because the current directory has no trc.toml and no trc.d"
+    };
     if units.is_empty() {
-        return format!("ok: there are no units in {directory}\n");
+        return Ok(format!("ok: there are no units in {directory}{instead}\n"));
     }
     let count = |n: usize, what: &str| match n {
         1 => format!("1 {what}"),
@@ -131,11 +153,11 @@ fn listing(loaded: &Loaded) -> String {
     if tests > 0 {
         _ = write!(out, ", {}", count(tests, "test"));
     }
-    _ = writeln!(out, " in {directory}");
+    _ = writeln!(out, " in {directory}{instead}");
     let widest = units.iter().map(|unit| unit.id().chars().count()).max().unwrap_or(0);
     for unit in units {
         let id = unit.id();
         _ = writeln!(out, "  {id:widest$}  {}", unit.origin);
     }
-    out
+    Ok(out)
 }

@@ -7,15 +7,19 @@ use crate::config::CommandLine;
 /// The command line with the directory that `trcctl` reads where neither `-w` nor a variable
 /// names one: the current one if that has a `trc.toml` or a `trc.d`, else trc's own.
 pub(super) fn here(line: &CommandLine) -> CommandLine {
-    let named = |name| std::env::var_os(name).is_some_and(|dir| !dir.is_empty());
-    let is_named = line.work_dir.is_some() || named("TRC_WORKDIR") || named("RC_WORK_DIR");
     let here = Path::new(".");
-    let is_here = !is_named && !line.bare && is_configured(here);
+    let is_here = !is_named(line) && !line.bare && is_configured(here);
     let work_dir = line.work_dir.clone().or_else(|| is_here.then(|| PathBuf::from(here)));
     CommandLine { work_dir, ..line.clone() }
 }
 
+/// Whether `-w` or a variable names the directory.
+pub(super) fn is_named(line: &CommandLine) -> bool {
+    let named = |name| std::env::var_os(name).is_some_and(|dir| !dir.is_empty());
+    line.work_dir.is_some() || named("TRC_WORKDIR") || named("RC_WORK_DIR")
+}
+
 /// Whether a directory has something for trc in it.
-fn is_configured(dir: &Path) -> bool {
+pub(super) fn is_configured(dir: &Path) -> bool {
     dir.join("trc.toml").exists() || dir.join("trc.d").is_dir()
 }
