@@ -45,7 +45,6 @@ fn look<'a, T>(wrong: &str, candidates: impl IntoIterator<Item = (&'a str, T)>) 
     if letters > 64 {
         return None;
     }
-    let wrong: Vec<char> = wrong.chars().collect();
     let mut best: Option<(usize, T)> = None;
     for (candidate, meant) in candidates {
         // What is no nearer than the nearest one so far is of no interest.
@@ -54,8 +53,13 @@ fn look<'a, T>(wrong: &str, candidates: impl IntoIterator<Item = (&'a str, T)>) 
         if candidate.len() > 4 * (letters + most) || candidate.len() + most < letters {
             continue;
         }
-        let right: Vec<char> = candidate.to_lowercase().chars().collect();
-        if let Some(distance) = distance(&wrong, &right, most)
+        let right = candidate.to_lowercase();
+        if right.chars().count().abs_diff(letters) > most {
+            continue;
+        }
+        // Letters that are inserted, removed, changed, or swapped with the next one.
+        let distance = strsim::osa_distance(&wrong, &right);
+        if distance <= most
             && distance < candidate.len()
             && best.as_ref().is_none_or(|(least, _)| distance < *least)
         {
@@ -66,34 +70,6 @@ fn look<'a, T>(wrong: &str, candidates: impl IntoIterator<Item = (&'a str, T)>) 
         }
     }
     best.map(|(_, meant)| meant)
-}
-
-/// How many letters must be inserted, removed, changed or swapped with the next one, if it is
-/// `most` or less.
-fn distance(a: &[char], b: &[char], most: usize) -> Option<usize> {
-    if a.len().abs_diff(b.len()) > most {
-        return None;
-    }
-    let mut before = Vec::new();
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let change = usize::from(a[i - 1] != b[j - 1]);
-            let mut cost = (last[j] + 1).min(row[j - 1] + 1).min(last[j - 1] + change);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                let swapped: &Vec<usize> = &before;
-                cost = cost.min(swapped[j - 2] + 1);
-            }
-            row.push(cost);
-        }
-        // No later row has less than this one's least, or the one's before it.
-        if row.iter().chain(&last).all(|cost| *cost > most) {
-            return None;
-        }
-        before = std::mem::replace(&mut last, row);
-    }
-    Some(last[b.len()]).filter(|distance| *distance <= most)
 }
 
 #[cfg(test)]
