@@ -16,6 +16,8 @@ pub(crate) enum Kind {
     Text,
     /// True or false.
     Boolean,
+    /// True or false, or a comparison of strings.
+    Condition,
     /// A span of time.
     Duration,
     /// One of these words.
@@ -251,6 +253,7 @@ impl Kind {
         match self {
             Self::Text => "string".to_owned(),
             Self::Boolean => "boolean".to_owned(),
+            Self::Condition => "boolean or comparison".to_owned(),
             Self::Duration => "time".to_owned(),
             Self::OneOf(variants) => words(variants()),
             Self::Signal => "signal".to_owned(),

@@ -2,6 +2,7 @@
 //! and its meaning. trc reads its configuration with these, and the tables of the reference are
 //! made of them.
 
+use super::comparison::condition;
 use super::decode::{Decoder, Fields};
 use super::decode_identity::{Secret, capability, tty};
 use super::decode_probe::{Codes, HttpKeys, Probing, line_pattern};
@@ -109,7 +110,7 @@ keys! {
 keys! {
     ENABLED_KEYS, enabled_keys(bool) {
         /// `false` removes the unit, and every reference to it in `after`
-        enabled: Boolean => set(boolean), "true", r#""${WEB:-true}""#;
+        enabled: Condition => set(condition), "true", r#""${MODE:-web} == web""#;
     }
 }
 

@@ -2,6 +2,7 @@
 //! each value came from, and everything that is wrong with it.
 
 pub mod cli;
+mod comparison;
 mod decode;
 mod decode_identity;
 mod decode_probe;

@@ -464,6 +464,42 @@ fn variables_in_values_are_filled_in_at_load_or_kept_for_the_start() {
 }
 
 #[test]
+fn a_unit_is_enabled_by_a_comparison() {
+    for (condition, enabled) in [
+        ("${MODE} == worker", true),
+        ("${MODE}==web", false),
+        ("${MODE} != web", true),
+        ("worker != ${MODE}", false),
+        ("${MODE} in web, worker", true),
+        ("${MODE} in web,workers", false),
+        ("${MODE} in ${LIST}", true),
+        ("${NOPE:-a == b} == a == b", true),
+        ("${NOPE:-} ==", true),
+        ("${TRICK} == x", false),
+        ("${TRICK} == ${TRICK}", true),
+        ("true", true),
+    ] {
+        let text = format!("[async.a]\nexec = 'x'\nenabled = '{condition}'");
+        let case = Case::new().toml(&text).set("MODE", "worker").set("LIST", "a,worker");
+        let case = case.set("TRICK", "x == x");
+        assert_eq!(!ids(&case.config()).is_empty(), enabled, "{condition}");
+    }
+    let unit = |condition: &str| format!("[async.a]\nexec = 'x'\nenabled = '{condition}'");
+    toml_says(&[
+        (&unit("a == ${1}"), &["error trc.toml:3:19: `enabled`: `${1}` has no variable name"]),
+        (&unit("${NOPE} == a"), &["error trc.toml:3:11: `enabled`: the variable NOPE is not set"]),
+        (
+            &unit("a in "),
+            &["error trc.toml:3:11: `enabled`: `in` needs a list, such as `in web,worker`"],
+        ),
+        (
+            &unit("a = b"),
+            &["error trc.toml:3:11: `enabled`: expected true or false, found \"a = b\""],
+        ),
+    ]);
+}
+
+#[test]
 fn a_variable_that_is_not_set_is_an_error_with_its_place() {
     toml_says(&[
         ("wait = \"${NOPE}\"", &["error trc.toml:1:8: `wait`: the variable NOPE is not set"]),
