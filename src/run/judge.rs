@@ -4,6 +4,7 @@ use super::check::resources::{Processes, max_cpu, max_fds, max_processes, max_rs
 use super::check::{Unmet, container, file, listening, processes};
 use super::os::usage::Usage;
 use crate::config::State;
+use crate::words::Wrong;
 
 /// A unit that a test is about, and that runs or has run.
 pub(super) struct About {
@@ -29,11 +30,7 @@ pub(super) fn judge(state: &State, about: &[About]) -> Result<(), Unmet> {
         State::User(user) => {
             let running = |unit: &About| Some((unit.name.clone(), unit.pid?));
             let pids: Vec<(String, i32)> = about.iter().filter_map(running).collect();
-            if pids.is_empty() {
-                Err(NONE_RUNS.to_owned())
-            } else {
-                processes::user_of(user, &pids)
-            }
+            if pids.is_empty() { Err(Wrong::NoneRuns) } else { processes::user_of(user, &pids) }
         }
         State::MaxRss(most) => {
             return of_each(about, |unit, pids| max_rss(&unit.name, pids, unit.used, *most));
@@ -63,8 +60,6 @@ pub(super) fn judge(state: &State, about: &[About]) -> Result<(), Unmet> {
     now.map_err(Unmet::from)
 }
 
-const NONE_RUNS: &str = "none of the units that the test is about is running";
-
 /// All units' problems, in one line.
 fn of_each<'a>(
     about: impl IntoIterator<Item = &'a About>,
@@ -72,16 +67,13 @@ fn of_each<'a>(
 ) -> Result<(), Unmet> {
     let mut about = about.into_iter().peekable();
     if about.peek().is_none() {
-        return Err(NONE_RUNS.to_owned().into());
+        return Err(Wrong::NoneRuns.into());
     }
     let all = Processes::read();
     // No process has the number -1.
     let of = |unit: &About| all.of_unit(unit.pid.unwrap_or(-1), unit.group.unwrap_or(-1));
     let problems: Vec<Unmet> = about.filter_map(|unit| check(unit, &of(unit)).err()).collect();
-    if problems.is_empty() {
-        return Ok(());
-    }
     let for_good = problems.iter().any(|problem| problem.for_good);
-    let why: Vec<String> = problems.into_iter().map(|problem| problem.why).collect();
-    Err(Unmet { why: why.join("; "), for_good })
+    let why = problems.into_iter().map(|problem| problem.why).collect();
+    Wrong::all(why).map_err(|why| Unmet { why, for_good })
 }

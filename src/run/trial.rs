@@ -17,6 +17,7 @@ use crate::engine::Ending;
 use crate::graph::UnitId;
 use crate::report::{CheckPoint, Tail};
 use crate::text::harmless;
+use crate::words::{self, Wrong};
 
 /// What is kept of each of a command's streams, in bytes. What comes after that is read and
 /// forgotten.
@@ -108,15 +109,12 @@ impl Stream {
     ///
     /// # Errors
     /// What it has instead.
-    pub(super) fn check(&self, pattern: &Pattern) -> Result<(), String> {
+    pub(super) fn check(&self, pattern: &Pattern) -> Result<(), Wrong> {
         // What can't be looked at could be anything.
         if self.cut {
-            return Err(format!(
-                "it is longer than {}, and trc keeps no more than that",
-                size(KEPT as u64)
-            ));
+            return Err(Wrong::TooMuch(KEPT));
         }
-        pattern.check(&self.bytes)
+        pattern.check(&self.bytes).map_err(Wrong::Text)
     }
 
     /// Its last lines.
@@ -142,7 +140,7 @@ pub(super) struct Trial {
     /// Standard output, standard error, and the verdict.
     pub streams: [Stream; 3],
     /// How its command ended, or why it didn't.
-    pub ending: Option<Result<Ending, String>>,
+    pub ending: Option<Result<Ending, Wrong>>,
     /// Whether its command was killed because it took too long.
     pub killed: bool,
     /// Whether something of it took too long.
@@ -217,23 +215,16 @@ impl Trial {
         }
     }
 
-    /// What its command said last, rather on standard error, for the end of a sentence: up to
-    /// three lines, for a line such as psql's `^` says nothing by itself.
-    pub(super) fn last_output(&self) -> String {
+    /// What its command said last, rather on standard error: up to three lines.
+    pub(super) fn last_output(&self) -> Vec<String> {
         const LINES: usize = 3;
-        let says = |line: &String| line.contains(char::is_alphanumeric);
         let of = |stream: &Stream| {
             let lines = stream.tail("").map_or_else(Vec::new, |tail| tail.lines);
-            lines.into_iter().filter(says).collect::<Vec<_>>()
+            lines.into_iter().filter(|line| words::says(line)).collect::<Vec<_>>()
         };
         let (out, err) = (of(&self.streams[0]), of(&self.streams[1]));
         let lines = if err.is_empty() { out } else { err };
-        let last = &lines[lines.len().saturating_sub(LINES)..];
-        if last.is_empty() {
-            String::new()
-        } else {
-            format!("; its last output: {}", last.join(" | "))
-        }
+        lines[lines.len().saturating_sub(LINES)..].to_vec()
     }
 
     /// The last verdict that it gave, if any; a failure stands.
@@ -268,8 +259,8 @@ impl Trial {
     }
 
     /// What a check came to.
-    pub(super) fn note(&mut self, name: String, result: Result<(), String>) {
-        let passed = result.is_ok();
-        self.points.push(CheckPoint { name, passed, found: result.err() });
+    pub(super) fn note(&mut self, name: String, result: Result<(), Wrong>) {
+        let found = result.err().map(|wrong| wrong.to_string());
+        self.points.push(CheckPoint { name, passed: found.is_none(), found });
     }
 }

@@ -19,7 +19,9 @@ pub(crate) fn detail(graph: &Graph, id: UnitId, detail: &Detail) -> String {
         Detail::NotRoot => "trc is not root, and only root can do that".to_owned(),
         Detail::Status(status) => format!("it last said: {status}"),
         Detail::Closed => "it closed its notification descriptor without a newline".to_owned(),
-        Detail::Silent => format!("no line of its output matches{}", silent(graph, id)),
+        Detail::Silent => {
+            format!("no line of its output matches{}", silent(&graph.node(id).unit.id()))
+        }
     }
 }
 
@@ -60,10 +62,9 @@ pub(crate) fn not_up(
 
 /// For the end of a sentence about a missing line: the unit that has written nothing, for programs
 /// buffer their output if it is a pipe and not a terminal.
-pub(crate) fn silent(graph: &Graph, id: UnitId) -> String {
+pub(crate) fn silent(unit: &str) -> String {
     format!(
-        "; {} has not written anything to its standard output yet: many programs buffer it while it \
-         is a pipe (PYTHONUNBUFFERED=1 or `stdbuf -oL` helps)",
-        graph.node(id).unit.id()
+        "; {unit} has not written anything to its standard output yet: many programs buffer it while \
+         it is a pipe (PYTHONUNBUFFERED=1 or `stdbuf -oL` helps)"
     )
 }

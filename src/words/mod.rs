@@ -4,6 +4,7 @@
 //! client say the same as PID 1. Whatever only the kernel could tell, such as the reason of a failure
 //! or the name of a user, `run/` found out when it happened and passes along.
 
+mod bad_answer;
 mod detail;
 mod fact;
 mod line;
@@ -12,11 +13,14 @@ mod observed;
 pub(crate) mod reason;
 mod sender;
 mod some;
+mod wrong;
 
+pub(crate) use bad_answer::{BadAnswer, Missing};
 pub(crate) use detail::{detail, not_up, silent};
 pub(crate) use fact::{fact, started};
 pub(crate) use line::{Line, Whose};
 pub(crate) use not_started::{errno, not_started, program_failure};
 pub(crate) use observed::{Observed, OomVictim, Why, observed, out_of_memory};
 pub(crate) use sender::sender;
-pub(crate) use some::some;
+pub(crate) use some::{last_output, says, some};
+pub(crate) use wrong::{Kind, Wrong, instead};

@@ -12,6 +12,20 @@ pub(crate) fn some(all: impl IntoIterator<Item = String>) -> String {
     shown.join(", ")
 }
 
+/// The last lines of an output, for the end of a sentence.
+pub(crate) fn last_output(lines: &[String]) -> String {
+    if lines.is_empty() {
+        String::new()
+    } else {
+        format!("; its last output: {}", lines.join(" | "))
+    }
+}
+
+/// Whether a line says something by itself, which one such as psql's `^` does not.
+pub(crate) fn says(line: &str) -> bool {
+    line.contains(char::is_alphanumeric)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,23 +4,21 @@ use nix::sys::prctl::get_no_new_privs;
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::geteuid;
 
-use crate::config::expect::size;
 use crate::config::privilege::CAPABILITIES;
 use crate::run::os::cgroup;
 use crate::run::os::proc::Status;
-use crate::words::some;
+use crate::words::Wrong;
 
 /// Whether `no_new_privs` is set, as docker's `--security-opt no-new-privileges` does it;
 /// trc's own, which its children have too: `PR_GET_NO_NEW_PRIVS` of prctl(2).
 ///
 /// # Errors
 /// That it is otherwise.
-pub(crate) fn no_new_privs(wanted: bool) -> Result<(), String> {
+pub(crate) fn no_new_privs(wanted: bool) -> Result<(), Wrong> {
     match get_no_new_privs() {
         Ok(found) if found == wanted => Ok(()),
-        Ok(true) => Err("no_new_privs is set".to_owned()),
-        Ok(false) => Err("no_new_privs is not set".to_owned()),
-        Err(errno) => Err(errno.desc().to_lowercase()),
+        Ok(found) => Err(Wrong::NoNewPrivs(found)),
+        Err(errno) => Err(Wrong::kernel(&errno.into())),
     }
 }
 
@@ -29,21 +27,15 @@ pub(crate) fn no_new_privs(wanted: bool) -> Result<(), String> {
 ///
 /// # Errors
 /// How much it has had, or that this isn't told.
-pub(crate) fn max_memory(most: u64) -> Result<(), String> {
-    let peak = cgroup::memory_peak().ok_or(
-        "no cgroup reports it: trc is not in a container, or the kernel is older than Linux 5.19",
-    )?;
+pub(crate) fn max_memory(most: u64) -> Result<(), Wrong> {
+    let peak = cgroup::memory_peak().ok_or(Wrong::NoMemoryPeak)?;
     memory_within(peak, cgroup::oom_kills().unwrap_or(0), most)
 }
 
-fn memory_within(peak: u64, oom_kills: u64, most: u64) -> Result<(), String> {
+fn memory_within(peak: u64, oom_kills: u64, most: u64) -> Result<(), Wrong> {
     match oom_kills {
         0 if peak <= most => Ok(()),
-        0 => Err(format!("it has used {}", size(peak))),
-        _ => Err(format!(
-            "it has used {} and needed more: the OOM killer has killed a process",
-            size(peak)
-        )),
+        kills => Err(Wrong::Memory(peak, kills > 0)),
     }
 }
 
@@ -52,13 +44,12 @@ fn memory_within(peak: u64, oom_kills: u64, most: u64) -> Result<(), String> {
 ///
 /// # Errors
 /// Which others there are.
-pub(crate) fn capabilities(wanted: u64) -> Result<(), String> {
+pub(crate) fn capabilities(wanted: u64) -> Result<(), Wrong> {
     let set = Status::of("self").and_then(|status| status.capabilities("CapBnd"));
-    let set = set.ok_or("/proc/self/status does not list the capabilities")?;
-    beyond(set, wanted)
+    beyond(set.ok_or(Wrong::NoCapabilities)?, wanted)
 }
 
-fn beyond(set: u64, wanted: u64) -> Result<(), String> {
+fn beyond(set: u64, wanted: u64) -> Result<(), Wrong> {
     let others = set & !wanted;
     if others == 0 {
         return Ok(());
@@ -68,21 +59,20 @@ fn beyond(set: u64, wanted: u64) -> Result<(), String> {
         None => format!("capability {number}"),
     };
     let names = (0..64).filter(|number| others & (1 << number) != 0).map(name);
-    Err(format!("it also has {}", some(names)))
+    Err(Wrong::Capabilities(names.collect()))
 }
 
 /// Whether the root file system is read-only: statvfs(3).
 ///
 /// # Errors
 /// That it is otherwise.
-pub(crate) fn read_only_root(wanted: bool) -> Result<(), String> {
+pub(crate) fn read_only_root(wanted: bool) -> Result<(), Wrong> {
     match statvfs("/") {
         Ok(found) => match found.flags().contains(FsFlags::ST_RDONLY) {
             read_only if read_only == wanted => Ok(()),
-            true => Err("the root file system is read-only".to_owned()),
-            false => Err("the root file system is writable".to_owned()),
+            read_only => Err(Wrong::ReadOnlyRoot(read_only)),
         },
-        Err(errno) => Err(errno.desc().to_lowercase()),
+        Err(errno) => Err(Wrong::kernel(&errno.into())),
     }
 }
 
@@ -90,10 +80,10 @@ pub(crate) fn read_only_root(wanted: bool) -> Result<(), String> {
 ///
 /// # Errors
 /// As whom it does.
-pub(crate) fn uid(wanted: u32) -> Result<(), String> {
+pub(crate) fn uid(wanted: u32) -> Result<(), Wrong> {
     match geteuid().as_raw() {
         found if found == wanted => Ok(()),
-        found => Err(format!("trc runs as user {found}")),
+        found => Err(Wrong::RunsAsUser(found)),
     }
 }
 
@@ -112,9 +102,10 @@ mod tests {
             (1 << 63, 0, Some("it also has capability 63")),
         ] {
             let expected = expected.map_or(Ok(()), |text| Err(text.to_owned()));
-            assert_eq!(beyond(set, wanted), expected, "{set:x} {wanted:x}");
+            let found = beyond(set, wanted).map_err(|wrong| wrong.to_string());
+            assert_eq!(found, expected, "{set:x} {wanted:x}");
         }
-        assert!(beyond(u64::MAX, 0).unwrap_err().ends_with(", and 54 more"));
+        assert!(beyond(u64::MAX, 0).unwrap_err().to_string().ends_with(", and 54 more"));
         assert_eq!(capabilities(u64::MAX), Ok(()));
     }
 
@@ -130,7 +121,8 @@ mod tests {
             ),
         ] {
             let expected = expected.map_or(Ok(()), |text| Err(text.to_owned()));
-            assert_eq!(memory_within(peak, kills, 64 << 20), expected, "{peak} {kills}");
+            let found = memory_within(peak, kills, 64 << 20).map_err(|wrong| wrong.to_string());
+            assert_eq!(found, expected, "{peak} {kills}");
         }
     }
 
@@ -138,7 +130,7 @@ mod tests {
     fn what_is_so_is_not_otherwise() {
         let own = geteuid().as_raw();
         assert_eq!(uid(own), Ok(()));
-        assert_eq!(uid(own + 1), Err(format!("trc runs as user {own}")));
+        assert_eq!(uid(own + 1), Err(Wrong::RunsAsUser(own)));
         for check in [no_new_privs, read_only_root] {
             assert!(check(true).is_ok() != check(false).is_ok());
         }

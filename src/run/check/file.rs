@@ -5,12 +5,11 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
-use super::all_of;
-use crate::config::expect::size;
-use crate::config::{FileCheck, reason};
+use crate::config::{FileCheck, Pattern, reason};
 use crate::report::excerpt;
 use crate::run::os::file::look_into;
 use crate::run::os::users::Users;
+use crate::words::{Kind, Wrong};
 
 /// No longer file is looked into, in bytes: a regular expression takes a tenth of a second for
 /// so much, in which PID 1 does nothing else.
@@ -20,30 +19,30 @@ const LONGEST: u64 = 1024 * 1024;
 ///
 /// # Errors
 /// All that is otherwise, or why that can't be told.
-pub(crate) fn check(wanted: &FileCheck) -> Result<(), String> {
+pub(crate) fn check(wanted: &FileCheck) -> Result<(), Wrong> {
     check_with(wanted, || {
-        Users::read().map_err(|error| format!("cannot look up its owner: {}", reason(&error)))
+        Users::read().map_err(|error| Wrong::NotRead("look up its owner", reason(&error)))
     })
 }
 
 fn check_with(
     wanted: &FileCheck,
-    users: impl FnOnce() -> Result<Users, String>,
-) -> Result<(), String> {
+    users: impl FnOnce() -> Result<Users, Wrong>,
+) -> Result<(), Wrong> {
     let found = match fs::metadata(&wanted.path) {
         Ok(found) => found,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             return if wanted.exists { Err(absent(&wanted.path)) } else { Ok(()) };
         }
-        Err(error) => return Err(reason(&error).to_lowercase()),
+        Err(error) => return Err(Wrong::kernel(&error)),
     };
     if !wanted.exists {
-        return Err(format!("it exists: it is {}", kind(&found)));
+        return Err(Wrong::Exists(kind(&found)));
     }
     let mut problems = Vec::new();
     let mode = found.mode() & 0o7777;
     if let Some(wanted) = wanted.mode.filter(|wanted| *wanted != mode) {
-        problems.push(format!("its mode is {mode:04o}, not {wanted:04o}"));
+        problems.push(Wrong::Mode(mode, wanted));
     }
     if let Some(owner) = &wanted.owner {
         problems.extend(users().and_then(|users| owned(&users, owner, &found)).err());
@@ -52,36 +51,35 @@ fn check_with(
         // Anything but a regular file is not even opened, for that may do something.
         if found.is_file() {
             match look_into(&wanted.path, LONGEST) {
-                Ok(bytes) => problems.extend(
-                    wanted.contains.iter().filter_map(|one| one.check_of("it", &bytes).err()),
-                ),
-                Err(why) => problems.push(format!("cannot read it: {}", lower(&why))),
+                Ok(bytes) => {
+                    let check = |one: &Pattern| one.check_of("it", &bytes).err();
+                    problems.extend(wanted.contains.iter().filter_map(check).map(Wrong::Text));
+                }
+                Err(why) => problems.push(Wrong::NotRead("read it", lower(&why))),
             }
         } else {
-            problems.push(format!("it is {}, and trc reads regular files only", kind(&found)));
+            problems.push(Wrong::NotRegular(kind(&found)));
         }
     }
-    all_of(&problems)
+    Wrong::all(problems)
 }
 
 /// What there is where a file is not.
-fn absent(path: &Path) -> String {
+fn absent(path: &Path) -> Wrong {
     match fs::read_link(path) {
-        Ok(to) => {
-            format!("it is a link to {}, which does not exist", excerpt(to.to_string_lossy()))
-        }
-        Err(_) => "it does not exist".to_owned(),
+        Ok(to) => Wrong::LeadsNowhere(excerpt(to.to_string_lossy())),
+        Err(_) => Wrong::Absent,
     }
 }
 
 /// Whether a file's owner is this `USER[:GROUP]`.
-fn owned(users: &Users, wanted: &str, found: &Metadata) -> Result<(), String> {
+fn owned(users: &Users, wanted: &str, found: &Metadata) -> Result<(), Wrong> {
     let (user, group) = match wanted.split_once(':') {
         Some((user, group)) => (user, Some(group)),
         None => (wanted, None),
     };
-    let uid = users.user(user).ok_or_else(|| format!("there is no user {user}"))?.uid;
-    let gid = group.map(|group| users.group(group).ok_or(format!("there is no group {group}")));
+    let uid = users.user(user).ok_or_else(|| Wrong::NoUser(user.to_owned()))?.uid;
+    let gid = group.map(|group| users.group(group).ok_or(Wrong::NoGroup(group.to_owned())));
     let gid = gid.transpose()?;
     if found.uid() == uid && gid.is_none_or(|gid| found.gid() == gid) {
         return Ok(());
@@ -90,22 +88,20 @@ fn owned(users: &Users, wanted: &str, found: &Metadata) -> Result<(), String> {
     if gid.is_some() {
         owner = format!("{owner}:{}", users.group_name(found.gid()));
     }
-    Err(format!("its owner is {owner}, not {wanted}"))
+    Err(Wrong::Owner(owner, wanted.to_owned()))
 }
 
-fn kind(found: &Metadata) -> String {
+fn kind(found: &Metadata) -> Kind {
     let is = found.file_type();
     let kinds = [
-        (is.is_dir(), "a directory"),
-        (is.is_fifo(), "a FIFO"),
-        (is.is_socket(), "a socket"),
-        (is.is_block_device(), "a block device"),
-        (is.is_char_device(), "a character device"),
+        (is.is_dir(), Kind::Directory),
+        (is.is_fifo(), Kind::Fifo),
+        (is.is_socket(), Kind::Socket),
+        (is.is_block_device(), Kind::BlockDevice),
+        (is.is_char_device(), Kind::CharDevice),
     ];
-    match kinds.iter().find(|(is, _)| *is) {
-        Some((_, kind)) => (*kind).to_owned(),
-        None => format!("a file of {}", size(found.len())),
-    }
+    let kind = kinds.into_iter().find(|(is, _)| *is);
+    kind.map_or(Kind::File(found.len()), |(_, kind)| kind)
 }
 
 /// What libraries say begins in upper case.
@@ -123,7 +119,7 @@ mod tests {
     use nix::sys::stat::Mode;
 
     use super::*;
-    use crate::config::{Needle, Pattern};
+    use crate::config::Needle;
 
     fn wanted(path: impl Into<PathBuf>) -> FileCheck {
         FileCheck { path: path.into(), exists: true, mode: None, owner: None, contains: vec![] }
@@ -134,7 +130,7 @@ mod tests {
     }
 
     fn why(wanted: &FileCheck) -> String {
-        check(wanted).unwrap_err()
+        check(wanted).unwrap_err().to_string()
     }
 
     #[test]
@@ -158,7 +154,9 @@ mod tests {
                 let found = check(&FileCheck { exists, ..wanted(path(name)) });
                 match expected {
                     None => assert_eq!(found, Ok(()), "{name}"),
-                    Some(text) => assert!(found.unwrap_err().starts_with(text), "{name}"),
+                    Some(text) => {
+                        assert!(found.unwrap_err().to_string().starts_with(text), "{name}");
+                    }
                 }
             }
         }
@@ -210,7 +208,8 @@ mod tests {
             let mut wanted = wanted(dir.path());
             wanted.owner = Some(owner.to_owned());
             let expected = expected.map_or(Ok(()), |text| Err(text.to_owned()));
-            assert_eq!(check_with(&wanted, users), expected, "{owner}");
+            let found = check_with(&wanted, users).map_err(|wrong| wrong.to_string());
+            assert_eq!(found, expected, "{owner}");
         }
     }
 

@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::config::{Listening, reason};
-use crate::words::some;
+use crate::words::{self, Wrong};
 
 /// No table is read further, in bytes: some 100,000 sockets. TCP's begins with those that
 /// listen.
@@ -26,13 +26,13 @@ struct Table {
 ///
 /// # Errors
 /// Where something listens, or why that can't be told.
-pub(crate) fn check(wanted: &Listening) -> Result<(), String> {
+pub(crate) fn check(wanted: &Listening) -> Result<(), Wrong> {
     verdict(wanted, &Table::of(wanted.udp)?)
 }
 
 impl Table {
     /// That of this network namespace, of UDP or TCP.
-    fn of(udp: bool) -> Result<Self, String> {
+    fn of(udp: bool) -> Result<Self, Wrong> {
         let mut table = Self::default();
         for (path, may_lack) in if udp {
             [("/proc/net/udp", false), ("/proc/net/udp6", true)]
@@ -43,10 +43,23 @@ impl Table {
                 Ok(()) => {}
                 // The kernel, or the container, may be without IPv6.
                 Err(error) if may_lack && error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(format!("{path}: {}", reason(&error).to_lowercase())),
+                Err(error) => {
+                    let why = reason(&error).to_lowercase();
+                    return Err(Wrong::Kernel(format!("{path}: {why}")));
+                }
             }
         }
         Ok(table)
+    }
+
+    fn on_port(&self, port: u16) -> impl Iterator<Item = SocketAddr> + '_ {
+        self.sockets.iter().copied().filter(move |socket| socket.port() == port)
+    }
+
+    /// The ports on which something listens.
+    fn ports(&self) -> Vec<u16> {
+        let ports: BTreeSet<u16> = self.sockets.iter().map(SocketAddr::port).collect();
+        ports.into_iter().collect()
     }
 
     fn read(&mut self, from: impl Read, most: u64, udp: bool) -> std::io::Result<()> {
@@ -88,39 +101,19 @@ fn word(digits: &str) -> Option<[u8; 4]> {
     u32::from_str_radix(digits, 16).ok().map(u32::to_ne_bytes)
 }
 
-fn verdict(wanted: &Listening, table: &Table) -> Result<(), String> {
-    let protocol = if wanted.udp { "udp" } else { "tcp" };
-    let shown = |socket: &&SocketAddr| format!("{socket}/{protocol}");
-    let on_port = || table.sockets.iter().filter(|socket| socket.port() == wanted.port);
-    let is_right = |socket: &&SocketAddr| match wanted.ip {
+fn verdict(wanted: &Listening, table: &Table) -> Result<(), Wrong> {
+    let is_right = |socket: &SocketAddr| match wanted.ip {
         Some(ip) => serves(socket.ip(), ip),
         // From elsewhere nobody reaches what listens on the loopback alone.
         None => wanted.negated || !socket.ip().is_loopback(),
     };
-    let right: Vec<_> = on_port().filter(is_right).collect();
+    let (right, others): (Vec<_>, Vec<_>) = table.on_port(wanted.port).partition(is_right);
     match (wanted.negated, right.is_empty()) {
-        (true, true) if wanted.udp && table.cut => {
-            Err("there are too many sockets to look at".to_owned())
-        }
+        (true, true) if wanted.udp && table.cut => Err(Wrong::ManySockets),
         (false, false) | (true, true) => Ok(()),
-        (true, false) => Err(format!("something listens on {}", some(right.iter().map(shown)))),
-        (false, true) => {
-            let others: Vec<String> = on_port().map(|socket| shown(&socket)).collect();
-            Err(match (others.is_empty(), wanted.ip) {
-                (true, _) => format!("nothing listens on {wanted}; {}", ports(table, protocol)),
-                (false, Some(_)) => {
-                    format!(
-                        "nothing listens on {wanted}, but something listens on {}",
-                        some(others)
-                    )
-                }
-                (false, None) => format!(
-                    "{wanted} can be reached from within the container only: something listens on \
-                     {}; if that is intended, write the address in the check",
-                    some(others)
-                ),
-            })
-        }
+        (true, false) => Err(Wrong::Listens(right, wanted.udp)),
+        (false, true) if others.is_empty() => Err(Wrong::Silent(wanted.clone(), table.ports())),
+        (false, true) => Err(Wrong::Elsewhere(wanted.clone(), others)),
     }
 }
 
@@ -135,28 +128,8 @@ fn serves(bound: IpAddr, wanted: IpAddr) -> bool {
 /// told.
 pub(crate) fn instead(port: u16) -> Option<String> {
     let table = Table::of(false).ok()?;
-    let elsewhere: Vec<String> = table
-        .sockets
-        .iter()
-        .filter(|socket| socket.port() == port)
-        .map(|socket| format!("{socket}/tcp"))
-        .collect();
-    Some(if elsewhere.is_empty() {
-        ports(&table, "tcp")
-    } else {
-        format!("something listens on {}", some(elsewhere))
-    })
-}
-
-/// The ports on which something listens.
-fn ports(table: &Table, protocol: &str) -> String {
-    let ports: BTreeSet<u16> = table.sockets.iter().map(SocketAddr::port).collect();
-    let shown = some(ports.iter().map(|port| format!("{port}/{protocol}")));
-    match ports.len() {
-        0 => format!("nothing listens on a {} port", protocol.to_uppercase()),
-        1 => format!("the only listening port is {shown}"),
-        _ => format!("the listening ports are {shown}"),
-    }
+    let same: Vec<SocketAddr> = table.on_port(port).collect();
+    Some(words::instead(&same, &table.ports()))
 }
 
 #[cfg(test)]
@@ -275,7 +248,8 @@ mod tests {
             let expected = expected.map(|on| {
                 format!("{loopback}{on}; if that is intended, write the address in the check")
             });
-            assert_eq!(verdict(&wanted, &table).err(), expected, "{bound:?}");
+            let found = verdict(&wanted, &table).err().map(|wrong| wrong.to_string());
+            assert_eq!(found, expected, "{bound:?}");
             wanted.negated = true;
             assert!(verdict(&wanted, &table).is_err(), "not {bound:?}");
         }
@@ -311,7 +285,7 @@ mod tests {
                 "something listens on 0.0.0.0:22/tcp, [::]:22/tcp",
             ),
         ] {
-            assert_eq!(verdict(&wanted, table), Err(expected.to_owned()));
+            assert_eq!(verdict(&wanted, table).unwrap_err().to_string(), expected);
         }
     }
 
@@ -321,10 +295,7 @@ mod tests {
         endless.read(std::io::repeat(b'x'), 10_000, true).unwrap();
         assert!(endless.cut);
         let mut wanted = Listening { udp: true, negated: true, ..wanted(None, 53) };
-        assert_eq!(
-            verdict(&wanted, &endless).unwrap_err(),
-            "there are too many sockets to look at"
-        );
+        assert_eq!(verdict(&wanted, &endless).unwrap_err(), Wrong::ManySockets);
         wanted.negated = false;
         assert!(verdict(&wanted, &endless).is_err());
         let mut whole = Table::default();
@@ -351,7 +322,10 @@ mod tests {
             let mut wanted = Listening { udp: true, ..wanted(Some(ip), port) };
             assert_eq!(check(&wanted), Ok(()), "{ip}");
             wanted.negated = true;
-            assert!(check(&wanted).unwrap_err().starts_with("something listens on"), "{ip}");
+            assert!(
+                check(&wanted).unwrap_err().to_string().starts_with("something listens on"),
+                "{ip}"
+            );
             udp.connect((ip, port)).unwrap();
             assert_eq!(check(&wanted), Ok(()), "{ip}: it has a peer now");
         }

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::all_of;
 use crate::config::{Needle, Pattern, reason};
 use crate::run::os::proc::{self, Stat, Status};
 use crate::run::os::processes::command;
 use crate::run::os::users::Users;
 use crate::text::harmless;
-use crate::words::some;
+use crate::words::Wrong;
 
 /// What a process is known by.
 struct Process {
@@ -24,19 +23,14 @@ struct Process {
 ///
 /// # Errors
 /// What runs instead, or why that can't be told.
-pub(crate) fn running(wanted: &Pattern, user: Option<&str>) -> Result<(), String> {
+pub(crate) fn running(wanted: &Pattern, user: Option<&str>) -> Result<(), Wrong> {
     let all = all()?;
     let found = found(&wanted.needle, &all)?;
     let uid = user.map(uid).transpose()?;
-    let shown = |(users, process): (&Users, &Process), uids: [u32; 2]| {
-        format!("{} runs as {}", process.shown(), as_whom(users, uids))
-    };
     let Some((users, uid)) = &uid else {
         return match (wanted.negated, found.is_empty()) {
             (false, true) => Err(instead(&wanted.needle, &all)),
-            (true, false) => {
-                Err(format!("{} is running", some(found.iter().map(|one| one.shown()))))
-            }
+            (true, false) => Err(Wrong::Running(found.iter().map(|one| one.shown()).collect())),
             (false, false) | (true, true) => Ok(()),
         };
     };
@@ -50,8 +44,8 @@ pub(crate) fn running(wanted: &Pattern, user: Option<&str>) -> Result<(), String
             if wanted.negated { uids.contains(uid) } else { *uids != [*uid; 2] }
         },
     );
-    let wrong: Vec<String> = wrong.map(|(one, uids)| shown((users, one), uids)).collect();
-    if wrong.is_empty() { Ok(()) } else { Err(some(wrong)) }
+    let wrong: Vec<_> = wrong.map(|(one, uids)| (one.shown(), as_whom(users, uids))).collect();
+    if wrong.is_empty() { Ok(()) } else { Err(Wrong::RunsAs(wrong)) }
 }
 
 /// Whether the processes of units, each with the unit's name, run as a user: effectively,
@@ -59,25 +53,27 @@ pub(crate) fn running(wanted: &Pattern, user: Option<&str>) -> Result<(), String
 ///
 /// # Errors
 /// Which run as whom, or are no more.
-pub(crate) fn user_of(user: &str, pids: &[(String, i32)]) -> Result<(), String> {
+pub(crate) fn user_of(user: &str, pids: &[(String, i32)]) -> Result<(), Wrong> {
     let (users, uid) = uid(user)?;
     if pids.is_empty() {
-        return Err("no unit is running".to_owned());
+        return Err(Wrong::NoneRuns);
     }
     let problem = |(name, pid): &(String, i32)| match Status::of(pid).and_then(|it| it.uids()) {
         Some([_, effective]) if effective == uid => None,
-        Some([_, effective]) => Some(format!("{name} runs as {}", users.user_name(effective))),
-        None => Some(format!("{name} is not running")),
+        Some([_, effective]) => {
+            Some(Wrong::RunsAs(vec![(name.clone(), users.user_name(effective))]))
+        }
+        None => Some(Wrong::NotRunning(name.clone())),
     };
-    all_of(&pids.iter().filter_map(problem).collect::<Vec<_>>())
+    Wrong::all(pids.iter().filter_map(problem).collect())
 }
 
 /// All that run but trc itself, zombies and threads of the kernel.
-fn all() -> Result<Vec<Process>, String> {
+fn all() -> Result<Vec<Process>, Wrong> {
     let own = std::process::id().cast_signed();
     let mut pids = proc::pids();
     if !pids.contains(&own) {
-        return Err("/proc does not list the processes".to_owned());
+        return Err(Wrong::NoProcesses);
     }
     pids.sort_unstable();
     let own_line = proc::read(own, "cmdline").unwrap_or_default();
@@ -94,8 +90,8 @@ fn all() -> Result<Vec<Process>, String> {
     Ok(pids.into_iter().filter(|pid| *pid != own).filter_map(seen).collect())
 }
 
-fn found<'a>(needle: &Needle, all: &'a [Process]) -> Result<Vec<&'a Process>, String> {
-    let finder = needle.finder()?;
+fn found<'a>(needle: &Needle, all: &'a [Process]) -> Result<Vec<&'a Process>, Wrong> {
+    let finder = needle.finder().map_err(Wrong::Text)?;
     let name = name(needle).map(str::as_bytes);
     let matches = |process: &&Process| match name {
         Some(name) => process.is_named(name),
@@ -139,10 +135,9 @@ impl Process {
     }
 }
 
-fn uid(user: &str) -> Result<(Users, u32), String> {
-    let users =
-        Users::read().map_err(|error| format!("cannot read the users: {}", reason(&error)))?;
-    let uid = users.user(user).ok_or_else(|| format!("there is no user {user}"))?.uid;
+fn uid(user: &str) -> Result<(Users, u32), Wrong> {
+    let users = Users::read().map_err(|error| Wrong::NotRead("read the users", reason(&error)))?;
+    let uid = users.user(user).ok_or_else(|| Wrong::NoUser(user.to_owned()))?.uid;
     Ok((users, uid))
 }
 
@@ -156,16 +151,12 @@ fn as_whom(users: &Users, [real, effective]: [u32; 2]) -> String {
 }
 
 /// What runs instead of what is looked for: names, or command lines.
-fn instead(needle: &Needle, all: &[Process]) -> String {
+fn instead(needle: &Needle, all: &[Process]) -> Wrong {
     let shown: BTreeSet<String> = match name(needle) {
         Some(_) => all.iter().map(|process| plain(&process.comm)).collect(),
         None => all.iter().filter_map(|process| command(process.pid)).collect(),
     };
-    match all.len() {
-        0 => "no process is running but trc".to_owned(),
-        1 => format!("no such process; one other is running: {}", some(shown)),
-        count => format!("no such process; {count} others are running: {}", some(shown)),
-    }
+    Wrong::OthersRun(all.len(), shown.into_iter().collect())
 }
 
 fn plain(name: &[u8]) -> String {
@@ -247,9 +238,15 @@ mod tests {
     #[test]
     fn what_runs_instead_is_told() {
         let two = [process("sh", "sh"), process("na\nme", "x"), process("sh", "sh")];
-        assert_eq!(instead(&text("x"), &two), "no such process; 3 others are running: na me, sh");
-        assert_eq!(instead(&text("x"), &two[..1]), "no such process; one other is running: sh");
-        assert_eq!(instead(&text("x"), &[]), "no process is running but trc");
+        assert_eq!(
+            instead(&text("x"), &two).to_string(),
+            "no such process; 3 others are running: na me, sh"
+        );
+        assert_eq!(
+            instead(&text("x"), &two[..1]).to_string(),
+            "no such process; one other is running: sh"
+        );
+        assert_eq!(instead(&text("x"), &[]).to_string(), "no process is running but trc");
     }
 
     #[test]
@@ -266,10 +263,11 @@ mod tests {
             assert_eq!(running(&is, None), Ok(()), "{is:?}");
             assert_eq!(running(&is, Some(&own)), Ok(()), "{is:?}");
             assert_eq!(running(&not, Some(&other)), Ok(()), "{is:?}");
-            let why = running(&is, Some(&other)).unwrap_err();
+            let wrong = running(&is, Some(&other)).unwrap_err();
+            let why = wrong.to_string();
             assert!(why.contains(&format!("(pid {pid}) runs as ")), "{why}");
-            assert_eq!(running(&not, Some(&own)), Err(why));
-            let why = running(&not, None).unwrap_err();
+            assert_eq!(running(&not, Some(&own)), Err(wrong));
+            let why = running(&not, None).unwrap_err().to_string();
             assert!(why.ends_with(&format!("(pid {pid}) is running")), "{why}");
         }
         drop(child);
@@ -295,7 +293,8 @@ mod tests {
     fn no_user_and_no_regular_expression_hold_in_no_way() {
         for negated in [false, true] {
             let wanted = pattern(text("trc-test-nothing"), negated);
-            assert_eq!(running(&wanted, Some("nobdy")), Err("there is no user nobdy".to_owned()));
+            let wrong = running(&wanted, Some("nobdy"));
+            assert_eq!(wrong, Err(Wrong::NoUser("nobdy".to_owned())));
             assert!(running(&pattern(Needle::Regex("(".to_owned()), negated), None).is_err());
         }
     }
@@ -306,10 +305,10 @@ mod tests {
         let pid = std::process::id().cast_signed();
         let units = [("a".to_owned(), pid), ("b".to_owned(), pid)];
         assert_eq!(user_of(&own.to_string(), &units), Ok(()));
-        let why = user_of(&(own + 4321).to_string(), &units).unwrap_err();
+        let why = user_of(&(own + 4321).to_string(), &units).unwrap_err().to_string();
         assert!(why.starts_with("a runs as ") && why.contains("; b runs as "), "{why}");
         let gone = [("c".to_owned(), -1)];
-        assert_eq!(user_of(&own.to_string(), &gone), Err("c is not running".to_owned()));
+        assert_eq!(user_of(&own.to_string(), &gone), Err(Wrong::NotRunning("c".to_owned())));
         assert!(user_of(&own.to_string(), &[]).is_err());
         assert!(user_of("nobdy", &units).is_err());
     }

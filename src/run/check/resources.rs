@@ -5,12 +5,10 @@ use std::fs;
 use std::time::Duration;
 
 use super::Unmet;
-use crate::config::expect::size;
-use crate::config::reason;
 use crate::run::os::kin::below;
 use crate::run::os::proc::{self, Stat, Status};
 use crate::run::os::usage::Usage;
-use crate::words::some;
+use crate::words::Wrong;
 
 /// All processes in sight at one moment.
 pub(crate) struct Processes(BTreeMap<i32, Stat>);
@@ -53,11 +51,11 @@ pub(crate) fn cpu(pids: &[i32]) -> Duration {
 ///
 /// # Errors
 /// Why that can't be told: root needs a capability for others' processes.
-pub(crate) fn fds(pid: i32) -> Result<usize, String> {
+pub(crate) fn fds(pid: i32) -> Result<usize, Wrong> {
     match fs::read_dir(format!("/proc/{pid}/fd")) {
         Ok(entries) => Ok(entries.flatten().count()),
         Err(_) if Stat::of(pid).is_none_or(|stat| !stat.lives()) => Ok(0),
-        Err(error) => Err(reason(&error).to_lowercase()),
+        Err(error) => Err(Wrong::kernel(&error)),
     }
 }
 
@@ -75,9 +73,9 @@ pub(crate) fn max_rss(
     let used = has_run(unit, pids, used)?;
     let (now, peak) = (rss(pids), peak(pids).max(used.peak));
     let why = if now > most {
-        format!("{unit} uses {} in {}", size(now), processes(pids))
+        Wrong::UsesMemory(unit.to_owned(), now, pids.len())
     } else if peak > most {
-        format!("a process of {unit} has used {}", size(peak))
+        Wrong::UsedMemory(unit.to_owned(), peak)
     } else {
         return Ok(());
     };
@@ -98,10 +96,7 @@ pub(crate) fn max_cpu(
     let used = has_run(unit, pids, used)?;
     match cpu(pids).saturating_add(used.cpu) {
         found if found <= most => Ok(()),
-        found => Err(Unmet::for_good(format!(
-            "{unit} has used {} of CPU time",
-            crate::config::seconds(found)
-        ))),
+        found => Err(Unmet::for_good(Wrong::UsedCpu(unit.to_owned(), found))),
     }
 }
 
@@ -114,7 +109,7 @@ pub(crate) fn max_processes(unit: &str, pids: &[i32], most: u64) -> Result<(), U
     if u64::try_from(pids.len()).is_ok_and(|found| found <= most) {
         return Ok(());
     }
-    Err(format!("{unit} has {}", processes(pids)).into())
+    Err(Wrong::Processes(unit.to_owned(), pids.len()).into())
 }
 
 /// Whether each of a unit's processes has no more descriptors open than so many.
@@ -123,30 +118,20 @@ pub(crate) fn max_processes(unit: &str, pids: &[i32], most: u64) -> Result<(), U
 /// Which has how many, or that it does not run.
 pub(crate) fn max_fds(unit: &str, pids: &[i32], most: u64) -> Result<(), Unmet> {
     has_run(unit, pids, None)?;
-    let problem = |pid: &i32| match fds(*pid) {
-        Ok(found) if u64::try_from(found).is_ok_and(|found| found <= most) => None,
-        Ok(found) => Some(format!("process {pid} has {found}")),
-        Err(why) => Some(format!("those of process {pid} cannot be counted: {why}")),
-    };
-    let problems: Vec<String> = pids.iter().filter_map(problem).collect();
-    if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(format!("file descriptors of {unit}: {}", some(problems)).into())
-    }
+    let within = |found: usize| u64::try_from(found).is_ok_and(|found| found <= most);
+    let counted = pids.iter().map(|pid| (*pid, fds(*pid)));
+    let above: Vec<_> =
+        counted.filter(|(_, found)| !matches!(found, Ok(found) if within(*found))).collect();
+    if above.is_empty() { Ok(()) } else { Err(Wrong::Descriptors(unit.to_owned(), above).into()) }
 }
 
 /// What was never there has used nothing up, and nobody has looked at it.
-fn has_run(unit: &str, pids: &[i32], used: Option<Usage>) -> Result<Usage, String> {
+fn has_run(unit: &str, pids: &[i32], used: Option<Usage>) -> Result<Usage, Wrong> {
     match used {
         Some(used) => Ok(used),
-        None if pids.is_empty() => Err(format!("{unit} is not running")),
+        None if pids.is_empty() => Err(Wrong::NotRunning(unit.to_owned())),
         None => Ok(Usage::default()),
     }
-}
-
-fn processes(pids: &[i32]) -> String {
-    if pids.len() == 1 { "one process".to_owned() } else { format!("{} processes", pids.len()) }
 }
 
 #[cfg(test)]
@@ -228,22 +213,24 @@ mod tests {
         assert_eq!(max_fds("web", &pids, u64::MAX), Ok(()));
         assert_eq!(max_processes("web", &pids, 1), Ok(()));
         let many = max_processes("web", &[1, 2, 3], 2).unwrap_err();
-        assert_eq!(many, Unmet::from("web has 3 processes".to_owned()));
+        assert_eq!(many, Unmet::from(Wrong::Processes("web".to_owned(), 3)));
         let used = Some(Usage { cpu: Duration::from_secs(9), peak: 1 << 60 });
         let Unmet { why, for_good } = max_rss("web", &[], used, 1 << 50).unwrap_err();
-        assert!(for_good && why.starts_with("a process of web has used "), "{why}");
+        assert!(for_good && why.to_string().starts_with("a process of web has used "), "{why}");
         let over = max_cpu("web", &[], used, Duration::from_secs(8)).unwrap_err();
-        assert_eq!(over, Unmet::for_good("web has used 9 s of CPU time".to_owned()));
+        assert_eq!(over, Unmet::for_good(Wrong::UsedCpu("web".to_owned(), Duration::from_secs(9))));
         let Unmet { why, for_good } = max_rss("web", &pids, None, 0).unwrap_err();
-        assert!(for_good && why.starts_with("web uses "), "{why}");
-        assert!(why.ends_with(" in one process"), "{why}");
+        assert!(for_good && why.to_string().starts_with("web uses "), "{why}");
+        assert!(why.to_string().ends_with(" in one process"), "{why}");
         // Together they have more than any of them has ever had.
         let many = max_rss("web", &[own(); 100], None, 2 * peak(&pids)).unwrap_err();
         assert!(!many.for_good, "{}", many.why);
         let Unmet { why, for_good } = max_fds("web", &pids, 0).unwrap_err();
         assert!(
             !for_good
-                && why.starts_with(&format!("file descriptors of web: process {} has ", own())),
+                && why
+                    .to_string()
+                    .starts_with(&format!("file descriptors of web: process {} has ", own())),
             "{why}"
         );
         for why in [
@@ -252,8 +239,7 @@ mod tests {
             max_fds("web", &[], 1),
             max_processes("web", &[], 1),
         ] {
-            assert_eq!(why, Err(Unmet::from("web is not running".to_owned())));
+            assert_eq!(why, Err(Unmet::from(Wrong::NotRunning("web".to_owned()))));
         }
-        assert_eq!(processes(&[1, 2]), "2 processes");
     }
 }

@@ -13,6 +13,7 @@ use super::head::Head;
 use super::message::Message;
 use crate::config::{Http, HttpCheck, Pattern};
 use crate::report::excerpt;
+use crate::words::BadAnswer;
 
 /// What is asked, and which answers will do.
 pub(super) struct Request {
@@ -77,42 +78,41 @@ impl Request {
 
     /// The verdict on an answer with this status, these headers if they have come, and these
     /// problems.
-    fn verdict(&self, code: u16, head: Option<&Head>, problems: &[String]) -> Result<(), String> {
+    fn verdict(
+        &self,
+        code: u16,
+        head: Option<&Head>,
+        problems: Vec<BadAnswer>,
+    ) -> Result<(), BadAnswer> {
         let accepted = self.accepts(code);
-        let to = head.and_then(|head| head.header("location")).filter(|_| is_redirect(code));
-        let answer = match to {
-            Some(to) if !accepted => {
-                let to = excerpt(String::from_utf8_lossy(to));
-                format!("it answered {code}, a redirect to {to}, which trc does not follow")
-            }
-            _ => format!("it answered {code}"),
-        };
-        match (accepted, problems.is_empty()) {
-            (true, true) => Ok(()),
-            (false, true) => Err(answer),
-            (true, false) => Err(format!("{answer}, but {}", problems.join("; "))),
-            (false, false) => Err(format!("{answer}, and {}", problems.join("; "))),
+        if accepted && problems.is_empty() {
+            return Ok(());
         }
+        let to = head.and_then(|head| head.header("location"));
+        let to = to.filter(|_| is_redirect(code) && !accepted);
+        let redirect = to.map(|to| excerpt(String::from_utf8_lossy(to)));
+        Err(BadAnswer::Status { code, accepted, redirect, problems })
     }
 }
 
 impl Expected {
     /// All that is otherwise.
-    fn problems(&self, head: &Head, body: &[u8]) -> Vec<String> {
+    fn problems(&self, head: &Head, body: &[u8]) -> Vec<BadAnswer> {
         let mut problems = Vec::new();
         for (name, patterns) in &self.headers {
             match head.header(name) {
                 Some(value) => {
                     let whose = format!("its header {name}");
-                    let check = |one: &Pattern| one.check_of(&whose, value).err();
+                    let check =
+                        |one: &Pattern| one.check_of(&whose, value).err().map(BadAnswer::Text);
                     problems.extend(patterns.iter().filter_map(check));
                 }
                 // A header that is not there has nothing that it must not have.
                 None if patterns.iter().all(|one| one.negated) => {}
-                None => problems.push(format!("it has no header {name}")),
+                None => problems.push(BadAnswer::NoHeader(name.clone())),
             }
         }
-        let check = |one: &Pattern| one.check_of("its body", body).err();
+        let check = |one: &Pattern| one.check_of("its body", body).err().map(BadAnswer::Text);
         problems.extend(self.body.iter().filter_map(check));
         problems
     }
@@ -154,8 +154,8 @@ impl Answer {
         }
     }
 
-    /// Goes on as far as it can; the verdict once there is one, in words.
-    pub(super) fn proceed(&mut self) -> Option<Result<(), String>> {
+    /// Goes on as far as it can; the verdict once there is one.
+    pub(super) fn proceed(&mut self) -> Option<Result<(), BadAnswer>> {
         let socket = self.socket.as_raw_fd();
         let rest = &self.request.text[self.sent..];
         if !rest.is_empty() {
@@ -165,7 +165,7 @@ impl Answer {
                     None
                 }
                 Err(Errno::EAGAIN | Errno::EINTR) => None,
-                Err(errno) => Some(Err(words(errno))),
+                Err(errno) => Some(Err(BadAnswer::Kernel(words(errno)))),
             };
         }
         let mut bytes = [0; 16 * 1024];
@@ -174,13 +174,13 @@ impl Answer {
             Err(Errno::EAGAIN | Errno::EINTR) => None,
             Err(errno) => {
                 let rest = self.without_rest(&format!(": {}", words(errno)));
-                Some(Err(rest.unwrap_or_else(|| words(errno))))
+                Some(Err(rest.unwrap_or_else(|| BadAnswer::Kernel(words(errno)))))
             }
         }
     }
 
     /// Takes what has come: nothing at the end of the connection.
-    fn take(&mut self, bytes: &[u8]) -> Option<Result<(), String>> {
+    fn take(&mut self, bytes: &[u8]) -> Option<Result<(), BadAnswer>> {
         let came =
             if bytes.is_empty() { self.came.end().map(|()| true) } else { self.came.push(bytes) };
         match self.request.looks_at() {
@@ -193,7 +193,7 @@ impl Answer {
                     wrong && self.came.head().is_none() && came == Ok(false)
                 };
                 if let Some(code) = code.filter(|code| !more(*code)) {
-                    return Some(self.request.verdict(code, self.came.head(), &[]));
+                    return Some(self.request.verdict(code, self.came.head(), Vec::new()));
                 }
             }
             LooksAt::Headers if self.came.head().is_some() => return Some(self.whole()),
@@ -203,33 +203,33 @@ impl Answer {
             Ok(false) => None,
             Ok(true) => Some(self.whole()),
             Err(why) => Some(match self.came.head() {
-                Some(head) => self.request.verdict(head.status, Some(head), &[why]),
+                Some(head) => self.request.verdict(head.status, Some(head), vec![why]),
                 None => Err(why),
             }),
         }
     }
 
     /// The verdict on an answer that has come as far as is needed.
-    fn whole(&self) -> Result<(), String> {
+    fn whole(&self) -> Result<(), BadAnswer> {
         match (self.came.head(), &self.request.expected) {
             (Some(head), Some(expected)) => {
                 let problems = expected.problems(head, self.came.body());
-                self.request.verdict(head.status, Some(head), &problems)
+                self.request.verdict(head.status, Some(head), problems)
             }
             // There is no such answer.
-            _ => Err("it closed the connection without an answer".to_owned()),
+            _ => Err(BadAnswer::None),
         }
     }
 
     /// What it comes to if no more comes: `why` follows on "the rest did not arrive".
     /// None if not even all headers have come.
-    pub(super) fn without_rest(&self, why: &str) -> Option<String> {
+    pub(super) fn without_rest(&self, why: &str) -> Option<BadAnswer> {
         let (code, head) = (self.came.status()?, self.came.head());
         if self.request.looks_at() == LooksAt::Status {
-            return self.request.verdict(code, head, &[]).err();
+            return self.request.verdict(code, head, Vec::new()).err();
         }
-        let problem = format!("the rest did not arrive{why}");
-        self.request.verdict(code, Some(head?), &[problem]).err()
+        let problem = BadAnswer::NoRest(why.to_owned());
+        self.request.verdict(code, Some(head?), vec![problem]).err()
     }
 }
 

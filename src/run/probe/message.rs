@@ -3,7 +3,7 @@
 use memchr::memchr;
 
 use super::head::{Framing, Head, number};
-use crate::config::expect::size;
+use crate::words::{BadAnswer, Missing};
 
 /// No body is longer, in bytes.
 const LONGEST_BODY: usize = 1024 * 1024;
@@ -92,8 +92,8 @@ impl Message {
     /// Takes what has come; true once there is nothing to come.
     ///
     /// # Errors
-    /// Why it can't be read, in words.
-    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<bool, String> {
+    /// Why it can't be read.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<bool, BadAnswer> {
         let mut rest = std::mem::take(&mut self.rest);
         rest.extend_from_slice(bytes);
         let mut left = rest.as_slice();
@@ -105,26 +105,24 @@ impl Message {
     /// The connection has ended.
     ///
     /// # Errors
-    /// What is missing, in words.
-    pub(crate) fn end(&self) -> Result<(), String> {
+    /// What is missing.
+    pub(crate) fn end(&self) -> Result<(), BadAnswer> {
         let missing = match &self.state {
             State::Whole | State::ToEnd => return Ok(()),
-            State::Status => return Err("it closed the connection without an answer".to_owned()),
-            State::Headers => "the end of its headers".to_owned(),
-            State::Length(left) => format!("the last {left} bytes of its body"),
-            State::Size | State::Chunk(_) | State::ChunkEnd | State::Trailers => {
-                "the end of its body".to_owned()
-            }
+            State::Status => return Err(BadAnswer::None),
+            State::Headers => Missing::Head,
+            State::Length(left) => Missing::Bytes(*left),
+            State::Size | State::Chunk(_) | State::ChunkEnd | State::Trailers => Missing::Body,
         };
-        Err(format!("it closed the connection before {missing}"))
+        Err(BadAnswer::Cut(missing))
     }
 
     /// Takes one thing; false if more has to come first.
-    fn take(&mut self, left: &mut &[u8]) -> Result<bool, String> {
+    fn take(&mut self, left: &mut &[u8]) -> Result<bool, BadAnswer> {
         let (is_head, most) = match self.state {
             State::Whole => return Ok(false),
             State::Status if !b"HTTP/".starts_with(&left[..left.len().min(5)]) => {
-                return Err(no_http());
+                return Err(BadAnswer::NotHttp);
             }
             State::Status | State::Headers | State::Trailers => (true, self.room),
             State::Size | State::ChunkEnd => (false, LONGEST_LINE),
@@ -143,13 +141,13 @@ impl Message {
         };
         let end = memchr(b'\n', left);
         if self.state == State::Status && end.unwrap_or(left.len()) >= LONGEST_LINE {
-            return Err(no_http());
+            return Err(BadAnswer::NotHttp);
         }
         if end.unwrap_or(left.len()) >= most {
             return Err(if is_head {
-                format!("its headers are longer than {}", size(LONGEST_HEAD as u64))
+                BadAnswer::LongHead(LONGEST_HEAD)
             } else {
-                broken_chunks()
+                BadAnswer::Chunks
             });
         }
         let Some(end) = end else { return Ok(false) };
@@ -163,10 +161,10 @@ impl Message {
     }
 
     /// What comes after a line.
-    fn after(&mut self, line: &[u8]) -> Result<State, String> {
+    fn after(&mut self, line: &[u8]) -> Result<State, BadAnswer> {
         match self.state {
             State::Status => {
-                self.head = Head::begin(line).ok_or_else(no_http)?;
+                self.head = Head::begin(line).ok_or(BadAnswer::NotHttp)?;
                 Ok(State::Headers)
             }
             State::Headers if line.is_empty() => self.after_head(),
@@ -174,12 +172,12 @@ impl Message {
             State::Size => match chunk_size(line)? {
                 0 => Ok(State::Trailers),
                 length if self.keeps_body && length > LONGEST_BODY - self.body.len() => {
-                    Err(too_long())
+                    Err(BadAnswer::LongBody(LONGEST_BODY))
                 }
                 length => Ok(State::Chunk(length)),
             },
             State::ChunkEnd if line.is_empty() => Ok(State::Size),
-            State::ChunkEnd => Err(broken_chunks()),
+            State::ChunkEnd => Err(BadAnswer::Chunks),
             State::Trailers if line.is_empty() => Ok(State::Whole),
             // RFC 9110, 6.5.1: what is sent there may be left aside.
             State::Trailers => Ok(State::Trailers),
@@ -188,7 +186,7 @@ impl Message {
         }
     }
 
-    fn after_head(&self) -> Result<State, String> {
+    fn after_head(&self) -> Result<State, BadAnswer> {
         // The answer is still to come: RFC 9110, 15.2.
         if self.head.is_interim() {
             return Ok(State::Status);
@@ -200,7 +198,9 @@ impl Message {
         };
         match framing {
             Framing::Length(0) => Ok(State::Whole),
-            Framing::Length(length) if self.keeps_body && length > LONGEST_BODY => Err(too_long()),
+            Framing::Length(length) if self.keeps_body && length > LONGEST_BODY => {
+                Err(BadAnswer::LongBody(LONGEST_BODY))
+            }
             Framing::Length(length) => Ok(State::Length(length)),
             Framing::Chunks => Ok(State::Size),
             Framing::ToEnd => Ok(State::ToEnd),
@@ -208,14 +208,14 @@ impl Message {
     }
 
     /// Takes at most so much of what has come for the body.
-    fn keep(&mut self, left: &mut &[u8], most: usize) -> Result<usize, String> {
+    fn keep(&mut self, left: &mut &[u8], most: usize) -> Result<usize, BadAnswer> {
         let (part, after) = left.split_at(left.len().min(most));
         if !self.keeps_body {
             *left = after;
             return Ok(part.len());
         }
         if part.len() > LONGEST_BODY - self.body.len() {
-            return Err(too_long());
+            return Err(BadAnswer::LongBody(LONGEST_BODY));
         }
         self.body.extend_from_slice(part);
         *left = after;
@@ -224,22 +224,10 @@ impl Message {
 }
 
 /// The size of a chunk; extensions are left aside.
-fn chunk_size(line: &[u8]) -> Result<usize, String> {
+fn chunk_size(line: &[u8]) -> Result<usize, BadAnswer> {
     let digits = line.split(|byte| *byte == b';').next().unwrap_or_default();
     let digits = std::str::from_utf8(digits).ok();
-    digits.and_then(|digits| number(digits.trim(), 16)).ok_or_else(broken_chunks)
-}
-
-fn no_http() -> String {
-    "its answer is not HTTP".to_owned()
-}
-
-fn too_long() -> String {
-    format!("its body is longer than {}", size(LONGEST_BODY as u64))
-}
-
-fn broken_chunks() -> String {
-    "its body has invalid chunks".to_owned()
+    digits.and_then(|digits| number(digits.trim(), 16)).ok_or(BadAnswer::Chunks)
 }
 
 #[cfg(test)]
@@ -247,7 +235,7 @@ mod tests {
     use super::*;
 
     /// What an answer comes to that arrives in pieces of this size, and then ends.
-    fn came(answer: &[u8], piece: usize) -> Result<Message, String> {
+    fn came(answer: &[u8], piece: usize) -> Result<Message, BadAnswer> {
         let mut message = Message::new(true);
         for bytes in answer.chunks(piece) {
             if message.push(bytes)? {
@@ -340,7 +328,7 @@ mod tests {
         ] {
             for piece in [1, 5, answer.len().max(1)] {
                 let found = came(answer.as_bytes(), piece).err();
-                assert_eq!(found.as_deref(), Some(why), "{piece}: {answer:?}");
+                assert_eq!(found.unwrap().to_string(), why, "{piece}: {answer:?}");
             }
         }
     }
@@ -405,7 +393,7 @@ mod tests {
                 assert!(message.rest.len() <= LONGEST_HEAD && message.body.len() <= LONGEST_BODY);
                 found
             });
-            assert_eq!(found.as_deref(), Some(why), "{begin:?} {again:?}");
+            assert_eq!(found.unwrap().to_string(), why, "{begin:?} {again:?}");
         }
     }
 }

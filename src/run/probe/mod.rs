@@ -258,8 +258,10 @@ impl Try {
             Step::Connecting { .. } => format!("{}: no connection {within}", self.what),
             Step::Asking(answer) => {
                 let rest = answer.without_rest(&format!(" {within}"));
-                let why = rest.unwrap_or_else(|| format!("no answer {within}"));
-                format!("{}: {why}", self.what)
+                match rest {
+                    Some(why) => format!("{}: {why}", self.what),
+                    None => format!("{}: no answer {within}", self.what),
+                }
             }
         };
         Failure { timed_out: true, ..Failure::new(why) }

@@ -4,6 +4,7 @@
 //! `/etc/resolv.conf`: a static glibc does both by itself since 2.34, and what else
 //! `/etc/nsswitch.conf` names it leaves out.
 
+use std::fmt::{self, Display, Formatter};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -21,6 +22,15 @@ const MOST: usize = 16;
 const LONGEST: u64 = 4 * 1024;
 /// Begins the answer that is none.
 const FAILED: char = '!';
+
+/// Why a name has no addresses, in the words of the C library, if it has said so.
+pub(super) struct Unresolved(String);
+
+impl Display for Unresolved {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "cannot resolve its name" } else { &self.0 })
+    }
+}
 
 /// A child that looks a name up; it is killed when it is dropped.
 pub(super) struct Resolver {
@@ -58,7 +68,7 @@ impl Resolver {
     }
 
     /// The addresses, or why there are none, once the child has answered.
-    pub(super) fn proceed(&mut self) -> Option<Result<Vec<SocketAddr>, String>> {
+    pub(super) fn proceed(&mut self) -> Option<Result<Vec<SocketAddr>, Unresolved>> {
         let left = LONGEST.saturating_sub(self.text.len() as u64);
         match (&self.answer).take(left).read_to_end(&mut self.text) {
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return None,
@@ -67,12 +77,11 @@ impl Resolver {
         }
         let text = String::from_utf8_lossy(&self.text);
         if let Some(why) = text.strip_prefix(FAILED) {
-            return Some(Err(why.trim_end().to_owned()));
+            return Some(Err(Unresolved(why.trim_end().to_owned())));
         }
         let addresses: Vec<SocketAddr> =
             text.lines().take(MOST).filter_map(|line| line.parse().ok()).collect();
-        let none = || "cannot resolve its name".to_owned();
-        Some(if addresses.is_empty() { Err(none()) } else { Ok(addresses) })
+        Some(if addresses.is_empty() { Err(Unresolved(String::new())) } else { Ok(addresses) })
     }
 }
 

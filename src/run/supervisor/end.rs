@@ -63,14 +63,8 @@ impl Supervisor {
     /// What a unit said last, for the end of a sentence.
     pub(super) fn last_output(&self, id: UnitId) -> String {
         let tails = self.units[id.0].captures.iter().rev().map(Capture::tail);
-        // A line such as psql's `^` says nothing by itself.
-        let says = |line: &String| line.contains(char::is_alphanumeric);
-        let lines: Vec<String> = tails.flatten().filter(says).collect();
-        if lines.is_empty() {
-            String::new()
-        } else {
-            format!("; its last output: {}", lines.join(" | "))
-        }
+        let lines: Vec<String> = tails.flatten().filter(|line| words::says(line)).collect();
+        words::last_output(&lines)
     }
 
     /// The end: nothing of trc's may live on, and the last line says why.

@@ -371,10 +371,10 @@ impl Supervisor {
         self.line_came();
     }
 
-    /// For the end of a sentence about a missing line: the unit that runs and has written nothing.
-    pub(super) fn kept_back(&self, units: &[UnitId]) -> String {
+    /// The first of these units that runs and has written nothing, by name.
+    pub(super) fn kept_back(&self, units: &[UnitId]) -> Option<String> {
         let silent = units.iter().find(|id| self.units[id.0].pid.is_some() && self.is_silent(**id));
-        silent.map_or_else(String::new, |id| words::silent(&self.graph, *id))
+        silent.map(|id| self.graph.node(*id).unit.id())
     }
 
     /// Whether a unit has written nothing to its standard output, which trc reads.

@@ -9,7 +9,7 @@ use super::{Role, Supervisor};
 use crate::engine::{Event, is_scarce};
 use crate::graph::UnitId;
 use crate::run::os::fd::is_ready;
-use crate::words;
+use crate::words::{self, Wrong};
 
 pub(super) const SOURCE: Source = Source::new(Supervisor::watch_progress);
 
@@ -75,7 +75,7 @@ impl Supervisor {
                 if let Some(trial) = &mut self.trial {
                     trial.unmade |= is_scarce(stage, errno);
                 }
-                self.test_command_ended(pid, Err(format!("it could not be started: {why}")));
+                self.test_command_ended(pid, Err(Wrong::NotStarted(why)));
             }
             (Role::StopCommand(_) | Role::Probe(_) | Role::Test(_), None)
             | (Role::NotStarted, _) => {}

@@ -14,7 +14,7 @@ use super::super::trial::{Said, Source, Stream, Trial};
 use super::super::{judge, prepare};
 use super::source::{Call, Source as LoopSource, Watch};
 use super::{Role, Supervisor};
-use crate::config::{Asked, Check, Command, Found, Origin, Placed, Probe, seconds};
+use crate::config::{Asked, Check, Command, Found, Origin, Placed, Probe};
 use crate::engine::{Ending, Event, Outcome, UNKILLABLE_AFTER};
 use crate::graph::UnitId;
 use crate::run::os::clock::now;
@@ -22,6 +22,7 @@ use crate::run::os::fd::null;
 use crate::run::os::pipe::Pipe;
 use crate::run::os::processes;
 use crate::shell::{VERDICT_FD, failed_at};
+use crate::words::Wrong;
 
 /// How long a line that a test expects is waited for where it is not tried again: what a
 /// request causes is written a moment after its answer.
@@ -51,7 +52,7 @@ impl Supervisor {
             if let Some(trial) = &mut self.trial {
                 let failure = Failure::from(problem);
                 trial.unmade |= failure.unmade;
-                trial.ending = Some(Err(failure.why));
+                trial.ending = Some(Err(Wrong::Text(failure.why)));
             }
             self.go_on();
         }
@@ -95,7 +96,7 @@ impl Supervisor {
     }
 
     /// A test's command has ended, or could not be executed.
-    pub(super) fn test_command_ended(&mut self, pid: i32, ending: Result<Ending, String>) {
+    pub(super) fn test_command_ended(&mut self, pid: i32, ending: Result<Ending, Wrong>) {
         // It is done, and what it has put into the background is not to be left to others. Its
         // number may be another process's by now, but no other group's while one of its own lives.
         processes::signal(-pid, libc::SIGKILL);
@@ -142,12 +143,11 @@ impl Supervisor {
         let Some(trial) = &mut self.trial else { return };
         if let Some(pid) = trial.pid.filter(|_| trial.deadline <= time) {
             trial.timed_out = true;
-            let why = format!("it did not exit within {}", seconds(trial.limit));
-            trial.ending.get_or_insert(Err(why));
+            trial.ending.get_or_insert(Err(Wrong::Slow(trial.limit)));
             kill(pid);
             // Its end is told when it has been reaped; what can't be killed is left behind.
             if trial.killed {
-                return self.test_command_ended(pid, Err("it survived SIGKILL".to_owned()));
+                return self.test_command_ended(pid, Err(Wrong::Unkillable));
             }
             (trial.killed, trial.deadline) = (true, time + UNKILLABLE_AFTER);
         }
@@ -188,7 +188,7 @@ impl Supervisor {
             if let Some(check) = checks.and_then(|checks| checks.get(trial.at)) {
                 trial.timed_out |= verdict.as_ref().is_err_and(|failure| failure.timed_out);
                 trial.unmade |= verdict.as_ref().is_err_and(|failure| failure.unmade);
-                let result = verdict.map_err(Failure::explained);
+                let result = verdict.map_err(|failure| Wrong::Text(failure.explained()));
                 trial.note(check.value.to_string(), result);
             }
             trial.at += 1;
@@ -293,14 +293,13 @@ impl Supervisor {
                         | Command::Nothing => None,
                     };
                     let place = failed_at(&trial.streams[2].bytes, script);
-                    let place = place.map_or_else(String::new, |place| format!(" {place}"));
-                    Err(format!("it exited with {code}{place}{}", trial.last_output()))
+                    Err(Wrong::Exited(*code, place, trial.last_output()))
                 }
                 Some(Ok(Ending::Signal(signal))) => {
-                    Err(format!("it was killed by {signal}{}", trial.last_output()))
+                    Err(Wrong::KilledBy(*signal, trial.last_output()))
                 }
                 Some(Err(why)) => Err(why.clone()),
-                None => Err("it did not run".to_owned()),
+                None => Err(Wrong::NotRun),
             },
             Found::Stdout(pattern) => trial.streams[0].check(pattern),
             Found::Stderr(pattern) => trial.streams[1].check(pattern),
@@ -310,12 +309,11 @@ impl Supervisor {
                     (Some(_), false) | (None, true) => Ok(()),
                     // A line that was written stays so.
                     (Some(line), true) => {
-                        return Err(Unmet::for_good(format!("it printed the line {line:?}")));
+                        return Err(Unmet::for_good(Wrong::Printed(line.to_owned())));
                     }
-                    (None, false) => Err(format!(
-                        "no line matches{}",
-                        self.kept_back(&self.lines.units_of(trial.unit))
-                    )),
+                    (None, false) => {
+                        Err(Wrong::NoLine(self.kept_back(&self.lines.units_of(trial.unit))))
+                    }
                 }
             }
             Found::ReadyWithin(most) => return self.ready_within(trial.unit, *most),
@@ -344,25 +342,19 @@ impl Supervisor {
         let with_check: Vec<UnitId> =
             about.iter().filter(|id| self.graph.node(**id).unit.ready.is_some()).copied().collect();
         if with_check.is_empty() {
-            let why = "none of the units that the test is about has a readiness check";
-            return Err(Unmet::for_good(why.to_owned()));
+            return Err(Unmet::for_good(Wrong::NoReadiness));
         }
-        let mut late = Vec::new();
-        let mut for_good = true;
-        for unit in with_check {
-            let name = self.graph.node(unit).unit.id();
-            match self.suite.ready_after(unit) {
-                None => {
-                    for_good = false;
-                    late.push(format!("{name} was not ready"));
-                }
-                Some(after) if after > most => {
-                    late.push(format!("{name} was ready after {}", seconds(after)));
-                }
-                Some(_) => {}
-            }
+        let after = |id: UnitId| (self.graph.node(id).unit.id(), self.suite.ready_after(id));
+        let late: Vec<_> = with_check
+            .into_iter()
+            .map(after)
+            .filter(|(_, after)| after.is_none_or(|after| after > most))
+            .collect();
+        if late.is_empty() {
+            return Ok(());
         }
-        if late.is_empty() { Ok(()) } else { Err(Unmet { why: late.join(", "), for_good }) }
+        let for_good = late.iter().all(|(_, after)| after.is_some());
+        Err(Unmet { why: Wrong::NotReady(late), for_good })
     }
 
     /// Everything was looked at.
@@ -373,12 +365,7 @@ impl Supervisor {
         match verdict {
             Some(Said::Pass) => trial.note("its own verdict".to_owned(), Ok(())),
             Some(Said::Fail(why)) => {
-                let why = if why.is_empty() {
-                    "the test reported that it failed".to_owned()
-                } else {
-                    why
-                };
-                trial.note("its own verdict".to_owned(), Err(why));
+                trial.note("its own verdict".to_owned(), Err(Wrong::Reported(why)));
             }
             Some(Said::Skip(why)) => skipped = Some(why),
             None => {}
@@ -387,10 +374,7 @@ impl Supervisor {
             && self.suite.doomed.is_some_and(|pid| self.units[victim.0].pid == Some(pid))
         {
             let name = self.graph.node(victim).unit.id();
-            trial.note(
-                format!("{name} is up again"),
-                Err("the signal has not terminated it yet".to_owned()),
-            );
+            trial.note(format!("{name} is up again"), Err(Wrong::StillThere));
         }
         let passed = trial.points.iter().all(|point| point.passed);
         // What was expected and is not so is no reason to skip.

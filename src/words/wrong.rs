@@ -1,0 +1,348 @@
+//! What is so instead of something that a test expects.
+
+use core::net::SocketAddr;
+use std::fmt::{self, Display, Formatter};
+use std::time::Duration;
+
+use super::{last_output, silent, some};
+use crate::config::expect::size;
+use crate::config::{Listening, seconds};
+use crate::signal::Signal;
+
+/// What a check has found instead of what it expects, or why trc cannot find out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Wrong {
+    /// What a text has, or lacks, in words.
+    Text(String),
+    /// The kernel's answer, in its own words.
+    Kernel(String),
+    /// Something could not be read, and the kernel's answer.
+    NotRead(&'static str, String),
+    /// Each of these.
+    All(Vec<Wrong>),
+
+    /// The test's command exited with this status, at this place of its script, and said this last.
+    Exited(u8, Option<String>, Vec<String>),
+    /// This signal terminated the test's command, which said this last.
+    KilledBy(Signal, Vec<String>),
+    /// The test has no command that ran.
+    NotRun,
+    /// The test's command could not be started, for this reason.
+    NotStarted(String),
+    /// The test's command, or what it is about, took longer than this.
+    Slow(Duration),
+    /// The test's command survived SIGKILL.
+    Unkillable,
+    /// A stream has more bytes than this, which trc does not keep.
+    TooMuch(usize),
+    /// The test reported that it failed, and why.
+    Reported(String),
+    /// A line that is forbidden.
+    Printed(String),
+    /// No line matches; this unit has written nothing.
+    NoLine(Option<String>),
+    /// None of the units that the test is about has a readiness check.
+    NoReadiness,
+    /// These units were ready after this time, or not at all.
+    NotReady(Vec<(String, Option<Duration>)>),
+    /// The signal of a fault has not terminated its process yet.
+    StillThere,
+
+    /// The file does not exist.
+    Absent,
+    /// The file is a link to this path, which does not exist.
+    LeadsNowhere(String),
+    /// The file exists, and is of this kind.
+    Exists(Kind),
+    /// The mode of the file, and the one that is expected.
+    Mode(u32, u32),
+    /// The owner of the file, and the one that is expected.
+    Owner(String, String),
+    /// trc does not look into files of this kind.
+    NotRegular(Kind),
+    /// There is no such user.
+    NoUser(String),
+    /// There is no such group.
+    NoGroup(String),
+
+    /// These sockets are bound, to which nothing should listen.
+    Listens(Vec<SocketAddr>, bool),
+    /// Nothing listens on what is expected; something listens on these ports of the protocol.
+    Silent(Listening, Vec<u16>),
+    /// Something listens on the port that is expected, but on these addresses only.
+    Elsewhere(Listening, Vec<SocketAddr>),
+    /// There are too many sockets to look at.
+    ManySockets,
+
+    /// `/proc` does not list the processes.
+    NoProcesses,
+    /// These processes run.
+    Running(Vec<String>),
+    /// How many processes run but trc, and what some of them are, of which none is expected.
+    OthersRun(usize, Vec<String>),
+    /// These processes, or units, run as these users.
+    RunsAs(Vec<(String, String)>),
+    /// This unit has no process.
+    NotRunning(String),
+    /// None of the units that the test is about has a process.
+    NoneRuns,
+
+    /// A unit uses so many bytes of memory in so many processes.
+    UsesMemory(String, u64, usize),
+    /// A process of a unit has used so many bytes of memory.
+    UsedMemory(String, u64),
+    /// A unit has used so much CPU time.
+    UsedCpu(String, Duration),
+    /// A unit has so many processes.
+    Processes(String, usize),
+    /// Each of these processes of a unit has too many file descriptors, or the kernel's answer.
+    Descriptors(String, Vec<(i32, Result<usize, Wrong>)>),
+
+    /// Whether `no_new_privs` is set.
+    NoNewPrivs(bool),
+    /// Whether the root file system is read-only.
+    ReadOnlyRoot(bool),
+    /// The user that trc runs as.
+    RunsAsUser(u32),
+    /// The capabilities that something in the container can get, too.
+    Capabilities(Vec<String>),
+    /// `/proc/self/status` does not list the capabilities.
+    NoCapabilities,
+    /// The container has used so many bytes of memory, and whether it needed more.
+    Memory(u64, bool),
+    /// No cgroup reports the memory of the container.
+    NoMemoryPeak,
+}
+
+/// The kind of a file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    /// A directory.
+    Directory,
+    /// A FIFO.
+    Fifo,
+    /// A socket.
+    Socket,
+    /// A block device.
+    BlockDevice,
+    /// A character device.
+    CharDevice,
+    /// A regular file of so many bytes.
+    File(u64),
+}
+
+impl Wrong {
+    /// The answer to a system call.
+    pub(crate) fn kernel(error: &std::io::Error) -> Self {
+        Self::Kernel(crate::config::reason(error).to_lowercase())
+    }
+
+    /// One of several; none if there are none.
+    pub(crate) fn all(mut all: Vec<Self>) -> Result<(), Self> {
+        match all.len() {
+            0 => Ok(()),
+            1 => Err(all.remove(0)),
+            _ => Err(Self::All(all)),
+        }
+    }
+}
+
+impl Display for Kind {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory => f.write_str("a directory"),
+            Self::Fifo => f.write_str("a FIFO"),
+            Self::Socket => f.write_str("a socket"),
+            Self::BlockDevice => f.write_str("a block device"),
+            Self::CharDevice => f.write_str("a character device"),
+            Self::File(bytes) => write!(f, "a file of {}", size(*bytes)),
+        }
+    }
+}
+
+impl Display for Wrong {
+    #[expect(clippy::too_many_lines, reason = "one sentence each")]
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let strings = |all: &[String]| some(all.iter().cloned());
+        match self {
+            Self::Text(text) | Self::Kernel(text) => f.write_str(text),
+            Self::NotRead(what, why) => write!(f, "cannot {what}: {why}"),
+            Self::All(all) => {
+                let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+                f.write_str(&all.join("; "))
+            }
+            Self::Exited(code, place, last) => {
+                let place = place.as_ref().map_or_else(String::new, |place| format!(" {place}"));
+                write!(f, "it exited with {code}{place}{}", last_output(last))
+            }
+            Self::KilledBy(signal, last) => {
+                write!(f, "it was killed by {signal}{}", last_output(last))
+            }
+            Self::NotRun => f.write_str("it did not run"),
+            Self::NotStarted(why) => write!(f, "it could not be started: {why}"),
+            Self::Slow(limit) => write!(f, "it did not exit within {}", seconds(*limit)),
+            Self::Unkillable => f.write_str("it survived SIGKILL"),
+            Self::TooMuch(kept) => write!(
+                f,
+                "it is longer than {}, and trc keeps no more than that",
+                size(*kept as u64)
+            ),
+            Self::Reported(why) if why.is_empty() => {
+                f.write_str("the test reported that it failed")
+            }
+            Self::Reported(why) => f.write_str(why),
+            Self::Printed(line) => write!(f, "it printed the line {line:?}"),
+            Self::NoLine(None) => f.write_str("no line matches"),
+            Self::NoLine(Some(unit)) => write!(f, "no line matches{}", silent(unit)),
+            Self::NoReadiness => {
+                f.write_str("none of the units that the test is about has a readiness check")
+            }
+            Self::NotReady(units) => {
+                let each = units.iter().map(|(unit, after)| match after {
+                    Some(after) => format!("{unit} was ready after {}", seconds(*after)),
+                    None => format!("{unit} was not ready"),
+                });
+                f.write_str(&each.collect::<Vec<_>>().join(", "))
+            }
+            Self::StillThere => f.write_str("the signal has not terminated it yet"),
+            Self::Absent => f.write_str("it does not exist"),
+            Self::LeadsNowhere(to) => write!(f, "it is a link to {to}, which does not exist"),
+            Self::Exists(kind) => write!(f, "it exists: it is {kind}"),
+            Self::Mode(found, wanted) => {
+                write!(f, "its mode is {found:04o}, not {wanted:04o}")
+            }
+            Self::Owner(found, wanted) => write!(f, "its owner is {found}, not {wanted}"),
+            Self::NotRegular(kind) => write!(f, "it is {kind}, and trc reads regular files only"),
+            Self::NoUser(user) => write!(f, "there is no user {user}"),
+            Self::NoGroup(group) => write!(f, "there is no group {group}"),
+            Self::Listens(sockets, udp) => write!(f, "{}", on(sockets, *udp)),
+            Self::Silent(wanted, listening) => {
+                write!(f, "nothing listens on {wanted}; {}", ports(listening, wanted.udp))
+            }
+            Self::Elsewhere(wanted, sockets) if wanted.ip.is_some() => {
+                write!(f, "nothing listens on {wanted}, but {}", on(sockets, wanted.udp))
+            }
+            Self::Elsewhere(wanted, sockets) => write!(
+                f,
+                "{wanted} can be reached from within the container only: {}; if that is intended, \
+                 write the address in the check",
+                on(sockets, wanted.udp)
+            ),
+            Self::ManySockets => f.write_str("there are too many sockets to look at"),
+            Self::NoProcesses => f.write_str("/proc does not list the processes"),
+            Self::Running(processes) => write!(f, "{} is running", strings(processes)),
+            Self::OthersRun(0, _) => f.write_str("no process is running but trc"),
+            Self::OthersRun(1, shown) => {
+                write!(f, "no such process; one other is running: {}", strings(shown))
+            }
+            Self::OthersRun(count, shown) => {
+                write!(f, "no such process; {count} others are running: {}", strings(shown))
+            }
+            Self::RunsAs(all) => {
+                f.write_str(&some(all.iter().map(|(who, user)| format!("{who} runs as {user}"))))
+            }
+            Self::NotRunning(unit) => write!(f, "{unit} is not running"),
+            Self::NoneRuns => f.write_str("none of the units that the test is about is running"),
+            Self::UsesMemory(unit, bytes, count) => {
+                write!(f, "{unit} uses {} in {}", size(*bytes), processes(*count))
+            }
+            Self::UsedMemory(unit, peak) => {
+                write!(f, "a process of {unit} has used {}", size(*peak))
+            }
+            Self::UsedCpu(unit, time) => {
+                write!(f, "{unit} has used {} of CPU time", seconds(*time))
+            }
+            Self::Processes(unit, count) => write!(f, "{unit} has {}", processes(*count)),
+            Self::Descriptors(unit, all) => {
+                let each = all.iter().map(|(pid, found)| match found {
+                    Ok(found) => format!("process {pid} has {found}"),
+                    Err(why) => format!("those of process {pid} cannot be counted: {why}"),
+                });
+                write!(f, "file descriptors of {unit}: {}", some(each))
+            }
+            Self::NoNewPrivs(true) => f.write_str("no_new_privs is set"),
+            Self::NoNewPrivs(false) => f.write_str("no_new_privs is not set"),
+            Self::ReadOnlyRoot(true) => f.write_str("the root file system is read-only"),
+            Self::ReadOnlyRoot(false) => f.write_str("the root file system is writable"),
+            Self::RunsAsUser(user) => write!(f, "trc runs as user {user}"),
+            Self::Capabilities(names) => write!(f, "it also has {}", strings(names)),
+            Self::NoCapabilities => f.write_str("/proc/self/status does not list the capabilities"),
+            Self::Memory(peak, false) => write!(f, "it has used {}", size(*peak)),
+            Self::Memory(peak, true) => write!(
+                f,
+                "it has used {} and needed more: the OOM killer has killed a process",
+                size(*peak)
+            ),
+            Self::NoMemoryPeak => f.write_str(
+                "no cgroup reports it: trc is not in a container, or the kernel is older than \
+                 Linux 5.19",
+            ),
+        }
+    }
+}
+
+/// What listens in place of a TCP port that refuses connections: sockets of that port, or else
+/// the ports that something listens on.
+pub(crate) fn instead(same: &[SocketAddr], listening: &[u16]) -> String {
+    if same.is_empty() { ports(listening, false) } else { on(same, false) }
+}
+
+fn protocol(udp: bool) -> &'static str {
+    if udp { "udp" } else { "tcp" }
+}
+
+fn on(sockets: &[SocketAddr], udp: bool) -> String {
+    let shown = sockets.iter().map(|socket| format!("{socket}/{}", protocol(udp)));
+    format!("something listens on {}", some(shown))
+}
+
+/// The ports on which something listens.
+fn ports(ports: &[u16], udp: bool) -> String {
+    let protocol = protocol(udp);
+    let shown = some(ports.iter().map(|port| format!("{port}/{protocol}")));
+    match ports.len() {
+        0 => format!("nothing listens on a {} port", protocol.to_uppercase()),
+        1 => format!("the only listening port is {shown}"),
+        _ => format!("the listening ports are {shown}"),
+    }
+}
+
+fn processes(count: usize) -> String {
+    if count == 1 { "one process".to_owned() } else { format!("{count} processes") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_finding_is_a_sentence_about_what_was_expected() {
+        let web = || "web".to_owned();
+        let some = || vec!["sh".to_owned(), "cron".to_owned()];
+        for (wrong, expected) in [
+            (Wrong::Mode(0o4750, 0o750), "its mode is 4750, not 0750"),
+            (Wrong::Exists(Kind::File(2)), "it exists: it is a file of 2 bytes"),
+            (Wrong::NotRead("read it", "denied".to_owned()), "cannot read it: denied"),
+            (Wrong::OthersRun(0, vec![]), "no process is running but trc"),
+            (Wrong::OthersRun(3, some()), "no such process; 3 others are running: sh, cron"),
+            (Wrong::RunsAs(vec![(web(), "root".to_owned())]), "web runs as root"),
+            (Wrong::UsesMemory(web(), 1024, 2), "web uses 1 KiB in 2 processes"),
+            (Wrong::UsedCpu(web(), Duration::from_secs(9)), "web has used 9 s of CPU time"),
+            (Wrong::Processes(web(), 1), "web has one process"),
+            (
+                Wrong::Descriptors(
+                    web(),
+                    vec![(7, Ok(9)), (8, Err(Wrong::Kernel("denied".to_owned())))],
+                ),
+                "file descriptors of web: process 7 has 9, those of process 8 cannot be counted: \
+                 denied",
+            ),
+            (
+                Wrong::All(vec![Wrong::NoNewPrivs(true), Wrong::RunsAsUser(0)]),
+                "no_new_privs is set; trc runs as user 0",
+            ),
+        ] {
+            assert_eq!(wrong.to_string(), expected);
+        }
+    }
+}
