@@ -5,8 +5,8 @@ mod birthmark;
 pub(crate) mod capture;
 mod cause;
 mod check;
+mod drill;
 pub(crate) mod journal;
-mod judge;
 mod notify;
 mod oom;
 pub(crate) mod os;
@@ -20,7 +20,6 @@ pub(crate) mod stream;
 mod supervisor;
 mod termination;
 mod testing;
-mod trial;
 
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
 use std::io::Write;
@@ -127,16 +126,17 @@ fn supervise(
     shell: LazyShell,
 ) -> u8 {
     let journal = journal(loaded.config.log.format, loaded.config.log.level);
-    let (mut reports, mut live) = (Vec::new(), Live::Tap);
+    let mut drill = None;
     if let Some(testing) = &loaded.config.testing {
-        match testing::open_reports(testing) {
-            Ok(opened) => reports = opened,
+        let reports = match testing::open_reports(testing) {
+            Ok(reports) => reports,
             Err(why) => return refuse(loaded.config.log.format, &[why]),
-        }
+        };
         journal.set_apart();
-        live = if testing.events { Live::Events } else { Live::Tap };
+        let live = if testing.events { Live::Events } else { Live::Tap };
         // The first line finds room, or an error that is told at the end.
         journal.report(live.begin(testing::planned(&graph)).as_bytes());
+        drill = Some((live, reports));
     }
     let silent = graph.transparent && !loaded.config.log.asked;
     let reporter = Reporter::new(journal.clone(), silent);
@@ -155,7 +155,9 @@ fn supervise(
     }));
 
     let mut supervisor = Supervisor::new(loaded, graph, signals, reporter, base, shell);
-    supervisor.report_to(live, reports);
+    if let Some((live, reports)) = drill {
+        supervisor.drills(live, reports);
+    }
     // A panic must not orphan the container.
     let status = catch_unwind(AssertUnwindSafe(|| supervisor.run())).unwrap_or_else(|_| {
         let _ = catch_unwind(AssertUnwindSafe(|| supervisor.abandon()));

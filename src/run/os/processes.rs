@@ -61,6 +61,11 @@ pub(crate) fn signal_all(number: i32, spared: &[i32]) {
     }
 }
 
+/// A process for people: `sleep <pid=12>`.
+pub(crate) fn named(pid: i32) -> String {
+    format!("{} <pid={pid}>", command(pid).unwrap_or_default())
+}
+
 /// The command line of a process for people, on one line and cut to a bounded length.
 pub(crate) fn command(pid: i32) -> Option<String> {
     const SHOWN: usize = 80;

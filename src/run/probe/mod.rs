@@ -24,8 +24,7 @@ use super::prepare::Problem;
 use crate::config::{Address, Http, HttpCheck, Probe, seconds};
 use crate::engine::{Outcome, SpawnStage, is_scarce};
 use answer::{Answer, Request};
-use closing::Closing;
-pub(super) use closing::Closings;
+pub(super) use closing::{Closing, Closings};
 use connect::Connected;
 use resolve::Resolver;
 

@@ -84,13 +84,13 @@ impl Supervisor {
         }
         self.files.values().for_each(|file| file.finish());
         private::remove();
-        let status = self.report(status);
+        let status = self.drill(|drill, run| drill.report(run, status)).unwrap_or(status);
         self.observed(&Observed::Over(status));
         if !self.graph.transparent && (status != 0 || !survivors.is_empty()) {
             let own = self.engine.status();
             let command = |pid| (pid, processes::command(pid).unwrap_or_default());
             let why = Why {
-                unwritten: self.suite.unwritten.clone(),
+                unwritten: self.drill.as_ref().map_or(Vec::new(), |it| it.unwritten().to_vec()),
                 reason: self.reason_text(),
                 mapped: (status != own).then_some((status, own)),
                 survivors: survivors.into_iter().map(command).collect(),
@@ -117,7 +117,7 @@ impl Supervisor {
     /// When the last lines are written, or nobody reads them: within the budget, or soon. A test
     /// run has time, for its report is what it is for.
     fn last_flush(&self) -> Instant {
-        let left = self.left().filter(|_| !self.graph.testing);
+        let left = self.left().filter(|_| self.drill.is_none());
         let left = left.map(|left| now() + left.max(FLUSH_FOR));
         left.into_iter().chain([flush_deadline()]).min().unwrap_or_else(now)
     }

@@ -14,7 +14,7 @@ use crate::graph::UnitId;
 use crate::run::os::proc::{self, Stat};
 use crate::run::os::{kin, processes};
 use crate::signal::Signal;
-use crate::words::Observed;
+use crate::words::{Observed, some};
 
 impl Supervisor {
     /// Sends a signal.
@@ -200,7 +200,7 @@ impl Supervisor {
     pub(super) fn tell_left_behind(&self, id: UnitId, ending: Ending) {
         let members: Vec<i32> = self.members(id).into_keys().collect();
         if !members.is_empty() {
-            let who = super::testing::names(&members, super::testing::name).join(", ");
+            let who = some(members.into_iter().map(processes::named));
             self.observed(&Observed::LeftBehind(id, ending, &who));
         }
     }

@@ -3,7 +3,6 @@
 //!
 //! One file each for waiting, starting, reaping, job control and the end.
 
-mod announce;
 mod clock;
 mod closing;
 mod drill;
@@ -11,7 +10,6 @@ mod end;
 mod engine;
 mod jobs;
 mod journal;
-mod lines;
 mod members;
 mod notify;
 mod oom;
@@ -24,8 +22,6 @@ mod signals;
 mod source;
 mod start;
 mod sweep;
-mod testing;
-mod trial;
 mod wait;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -36,6 +32,7 @@ use std::rc::Rc;
 
 use super::birthmark::Birthmarks;
 use super::capture::{Capture, LogFile};
+use super::drill::Drill;
 use super::notify::Socket;
 use super::oom as oom_killer;
 use super::prepare::{Environment, LazyShell, Surroundings};
@@ -45,8 +42,7 @@ use super::report::Reporter;
 use super::spawn::Hold;
 use super::strangers::Strangers;
 use super::stream::flush_deadline;
-use super::trial::Trial;
-use crate::config::{Config, Loaded, Stage, Then};
+use crate::config::{Config, Loaded, Stage};
 use crate::engine::{Action, Engine, Event, Fact, Purpose};
 use crate::graph::{Graph, UnitId};
 use crate::run::os::clock::now;
@@ -57,9 +53,7 @@ use crate::shell::{Saved, State};
 use crate::words::Observed;
 use clock::Clock;
 use end::Course;
-use lines::Lines;
 use sweep::Sweep;
-use testing::Notes;
 
 /// What a child is to trc.
 #[derive(Clone, Copy)]
@@ -163,12 +157,8 @@ pub(super) struct Supervisor {
     oom: oom_killer::Watch,
     /// The first unit that the OOM killer took.
     oom_victim: Option<UnitId>,
-    /// The try of a test that is under way.
-    trial: Option<Trial>,
-    /// The lines that tests ask for.
-    lines: Lines,
-    /// What a test run has found so far.
-    suite: Notes,
+    /// In a test run, whoever listens.
+    drill: Option<Box<Drill>>,
 }
 
 impl Supervisor {
@@ -196,8 +186,6 @@ impl Supervisor {
             engine: Engine::new(Rc::clone(&graph), chance()),
             units: graph.ids().map(|_| Held::default()).collect(),
             oom: if transparent { oom_killer::Watch::none() } else { oom_killer::Watch::start() },
-            lines: Lines::new(&graph),
-            suite: Notes::new(&graph, now()),
             graph,
             signals,
             reporter,
@@ -223,7 +211,7 @@ impl Supervisor {
             rested: false,
             untried: BTreeSet::new(),
             oom_victim: None,
-            trial: None,
+            drill: None,
         }
     }
 
@@ -280,11 +268,11 @@ impl Supervisor {
             Action::Probe(id, purpose) => self.probe(id, purpose),
             Action::StopProbes(id) => {
                 self.stop_probes(id);
-                self.stop_trial(id);
+                self.drill(|drill, run| drill.stop(run, id));
             }
-            Action::Try(id, limit) => self.try_test(id, limit),
-            Action::Inspect => self.inspect(),
-            Action::Remains => self.look_at_remains(),
+            Action::Try(..) | Action::Inspect | Action::Remains => {
+                self.drill(|drill, run| drill.act(run, &action));
+            }
             Action::Reopen => self.files.values().for_each(|file| file.reopen()),
             Action::Settle => self.settle(),
             Action::Sweep(signal) => self.begin_sweep(signal),
@@ -293,15 +281,8 @@ impl Supervisor {
             // A key of the terminal, or its size.
             Action::Tell(Fact::Unheard { .. }) if self.terminal.is_some() => {}
             Action::Tell(fact) => {
-                self.note(&fact);
+                self.drill(|drill, run| drill.told(run, &fact));
                 self.reporter.tell(&self.graph, &fact);
-                // A strict test run has no other place for it; a fault is its own cause.
-                if let Fact::Unhealthy { unit, then: Then::Ignore, .. } = &fact
-                    && !self.lines.has_faulted()
-                {
-                    let name = self.graph.node(*unit).unit.id();
-                    self.reporter.journal().warned(format_args!("{name} is unhealthy"));
-                }
             }
             Action::End { status } => self.course = Course::Ends(status),
         }
@@ -338,7 +319,7 @@ impl Supervisor {
                 self.reporter.journal().set_level(config.log.level);
                 self.loaded.config = Config { units: Vec::new(), ..config };
                 self.loaded.forget();
-                self.lines = self.lines.over(&graph);
+                self.drill(|drill, _| drill.settled(Rc::clone(&graph)));
                 self.engine.offer(Rc::clone(&graph));
                 self.graph = graph;
                 Event::Settled { words: Some(rest) }

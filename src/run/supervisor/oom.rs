@@ -16,15 +16,22 @@ pub(super) const SOURCE: Source = Source::new(Supervisor::watch_oom);
 impl Supervisor {
     fn watch_oom<'s>(&'s self, watch: &mut Watch<'s>) {
         if let Some(events) = self.oom.fd() {
-            watch.on(events, PollFlags::POLLPRI, Call::Once(|it| it.look_for_oom(0)));
+            watch.on(events, PollFlags::POLLPRI, Call::Once(|it| it.tell_of_oom(0)));
         }
     }
 
     /// Tells of what was killed since the last look, `explained` of which is known by now.
-    pub(super) fn look_for_oom(&mut self, explained: u64) {
+    pub(super) fn tell_of_oom(&mut self, explained: u64) {
+        if let Some(what) = self.oom_killed(explained) {
+            self.drill(|drill, _| drill.oom(what));
+        }
+    }
+
+    /// The same, in words.
+    pub(super) fn oom_killed(&mut self, explained: u64) -> Option<String> {
         let kills = self.oom.news();
         if kills <= explained {
-            return;
+            return None;
         }
         // It may be seen while it is going: the counter rises before the signal is sent.
         let main = |pid: &i32| self.children.contains_key(pid);
@@ -35,7 +42,7 @@ impl Supervisor {
         let all: Vec<i32> = proc::pids().into_iter().filter(dying).collect();
         let others: Vec<i32> = all.iter().copied().filter(|pid| !main(pid)).collect();
         if others.is_empty() && all.iter().any(main) {
-            return;
+            return None;
         }
         let victim = |pid| OomVictim {
             pid,
@@ -46,8 +53,8 @@ impl Supervisor {
         let more = kills - explained;
         let what = words::out_of_memory(&self.graph, &victims, more);
         self.observed(&Observed::OutOfMemory(victims, more));
-        self.suite.oom.push(what);
         self.events.push_back(Event::OomKilled);
+        Some(what)
     }
 
     /// The unit that a process comes from, by its group or its ancestors.

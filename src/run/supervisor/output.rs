@@ -71,7 +71,8 @@ impl Supervisor {
         for (side, read) in pipes {
             let source = Origin::new(unit.stage.name(), &unit.name, pid, side);
             let mut capture = Capture::new(read, source);
-            capture.look_for(probes().into_iter().chain(self.lines.matchers(id)).collect());
+            let asked = self.drill.iter().flat_map(|drill| drill.matchers(id));
+            capture.look_for(probes().into_iter().chain(asked).collect());
             if self.loaded.config.is_hidden(unit) {
                 capture.hide();
             }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 
 use super::super::capture::{self, Found, Matcher, Sought};
+use super::super::drill::Said;
 use super::super::prepare::Problem;
 use super::super::probe::{Failure, Over, Try, Verdict, file};
 use super::super::spawn::{self, Launch};
@@ -264,17 +265,12 @@ impl Supervisor {
         });
     }
 
-    /// What a try came to; the connection that it leaves is closed beside everything else.
-    pub(super) fn verdict_of(&mut self, over: Over) -> Verdict {
+    fn try_over(&mut self, id: UnitId, purpose: Purpose, over: Over) {
+        // The connection that it leaves is closed beside everything else.
         if let Some(closing) = over.closing {
             self.closings.push(closing, now());
         }
-        over.verdict
-    }
-
-    fn try_over(&mut self, id: UnitId, purpose: Purpose, over: Over) {
-        let verdict = self.verdict_of(over);
-        self.probed(id, purpose, verdict);
+        self.probed(id, purpose, over.verdict);
     }
 
     fn probed(&mut self, id: UnitId, purpose: Purpose, verdict: Verdict) {
@@ -316,7 +312,7 @@ impl Supervisor {
         match due {
             [true, _] if long => {
                 waiting.told = [Some(now); 2];
-                self.announce_waiting(id, why);
+                self.drill(|drill, run| drill.waiting(run, id, why));
                 self.observed(&Observed::NotReadyYet(id, why));
             }
             [_, true] => {
@@ -350,6 +346,15 @@ impl Supervisor {
 
     /// Lines of a unit's output have matched.
     pub(super) fn matched(&mut self, id: UnitId, found: Vec<Found>) {
+        let said = self.heard(id, found);
+        if !said.is_empty() {
+            self.drill(|drill, run| drill.said(run, said));
+        }
+    }
+
+    /// Lines of a unit's output have matched. Returns those that tests look for.
+    pub(super) fn heard(&mut self, id: UnitId, found: Vec<Found>) -> Vec<Said> {
+        let mut said = Vec::new();
         if !found.is_empty() {
             self.has_spoken(id);
         }
@@ -362,23 +367,17 @@ impl Supervisor {
                 Sought::Probe(Purpose::Ready) => Notice::Ready,
                 Sought::Probe(Purpose::Health) => Notice::Alive,
                 Sought::Said(place) => {
-                    self.lines.found(place, id, line, cut);
+                    said.push((place, id, line, cut));
                     continue;
                 }
             };
             self.events.push_back(Event::Notified { unit: id, notice });
         }
-        self.line_came();
-    }
-
-    /// The first of these units that runs and has written nothing, by name.
-    pub(super) fn kept_back(&self, units: &[UnitId]) -> Option<String> {
-        let silent = units.iter().find(|id| self.units[id.0].pid.is_some() && self.is_silent(**id));
-        silent.map(|id| self.graph.node(*id).unit.id())
+        said
     }
 
     /// Whether a unit has written nothing to its standard output, which trc reads.
-    fn is_silent(&self, id: UnitId) -> bool {
+    pub(super) fn is_silent(&self, id: UnitId) -> bool {
         let mut captures = self.units[id.0].captures.iter();
         captures.any(|capture| capture.source().side() == Side::Out && capture.is_silent())
     }

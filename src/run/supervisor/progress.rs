@@ -6,10 +6,10 @@ use super::super::cause;
 use super::super::spawn::{Failure, read_progress};
 use super::source::{Call, Source, Watch};
 use super::{Role, Supervisor};
-use crate::engine::{Event, is_scarce};
+use crate::engine::Event;
 use crate::graph::UnitId;
 use crate::run::os::fd::is_ready;
-use crate::words::{self, Wrong};
+use crate::words;
 
 pub(super) const SOURCE: Source = Source::new(Supervisor::watch_progress);
 
@@ -67,15 +67,7 @@ impl Supervisor {
                 self.probe_command_failed(pid, failure, why.as_deref());
             }
             (Role::Test(_), Some(failure)) => {
-                let (stage, errno) = (failure.stage, failure.errno);
-                let test = self.trial.as_ref().map(|trial| trial.unit);
-                let why = test
-                    .map(|id| words::not_started(&self.graph, id, stage, Some(errno), why.as_ref()))
-                    .unwrap_or_default();
-                if let Some(trial) = &mut self.trial {
-                    trial.unmade |= is_scarce(stage, errno);
-                }
-                self.test_command_ended(pid, Err(Wrong::NotStarted(why)));
+                self.drill(|drill, run| drill.not_executed(run, pid, failure, why.as_ref()));
             }
             (Role::StopCommand(_) | Role::Probe(_) | Role::Test(_), None)
             | (Role::NotStarted, _) => {}

@@ -61,7 +61,9 @@ impl Supervisor {
             let unit = self.whose(pid);
             match children::reap(pid) {
                 Some((Change::Ended(ending), used)) => {
-                    self.suite.used(unit, used);
+                    if let Some(unit) = unit {
+                        self.drill(|drill, _| drill.used(unit, used));
+                    }
                     self.ended(pid, ending);
                 }
                 Some((Change::Stopped(signal), _)) => self.stopped(pid, signal),
@@ -72,7 +74,7 @@ impl Supervisor {
         }
         if reaped {
             // A unit whose main process it was is told of.
-            self.look_for_oom(u64::from(self.oom_victim != victim));
+            self.tell_of_oom(u64::from(self.oom_victim != victim));
         }
         if self.sweep.kills() && !self.nothing_left() {
             // What was adopted in the meantime.
@@ -98,7 +100,7 @@ impl Supervisor {
                 self.units[id.0].stop_command = None;
                 self.drain_captures(id);
                 if matches!(ending, Ending::Code(_)) {
-                    self.suite.disown(pid);
+                    self.drill(|drill, _| drill.disown(pid));
                 }
                 self.events.push_back(Event::StopCommandEnded {
                     unit: id,
@@ -107,11 +109,13 @@ impl Supervisor {
             }
             Some(Child { role: Role::Probe(_), .. }) => {
                 if matches!(ending, Ending::Code(_)) {
-                    self.suite.disown(pid);
+                    self.drill(|drill, _| drill.disown(pid));
                 }
                 self.probe_command_ended(pid, ending);
             }
-            Some(Child { role: Role::Test(_), .. }) => self.test_command_ended(pid, Ok(ending)),
+            Some(Child { role: Role::Test(_), .. }) => {
+                self.drill(|drill, run| drill.command_ended(run, pid, Ok(ending)));
+            }
             Some(Child { role: Role::Unit(id), saved, terminal, .. }) => {
                 self.drain_captures(id);
                 self.read_readiness(id);
@@ -144,9 +148,11 @@ impl Supervisor {
                     self.units[id.0].group = None;
                 } else {
                     // With the unit itself all of it was killed.
-                    if self.suite.testing && !self.units[id.0].killed {
-                        let members: Vec<i32> = self.members(id).into_keys().collect();
-                        self.suite.left_behind(id, &members);
+                    if !self.units[id.0].killed {
+                        self.drill(|drill, run| {
+                            let members: Vec<i32> = run.members(id).into_keys().collect();
+                            drill.left_behind(id, &members);
+                        });
                     }
                     self.leftovers.push(id);
                 }

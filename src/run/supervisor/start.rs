@@ -200,7 +200,7 @@ impl Supervisor {
             hold: None,
         };
         self.children.insert(child.pid, held);
-        self.suite.own(child.pid);
+        self.drill(|drill, _| drill.own(child.pid));
         Ok(child.pid)
     }
 }

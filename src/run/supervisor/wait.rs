@@ -19,7 +19,7 @@ const SOURCES: [Source; 13] = [
     super::notify::SOURCE,
     super::reap::SOURCE,
     super::probe::SOURCE,
-    super::trial::SOURCE,
+    super::drill::SOURCE,
     super::closing::SOURCE,
     super::sweep::SOURCE,
     super::journal::SOURCE,

@@ -1,9 +1,9 @@
 //! The lines of units' output that tests ask for.
 
-use super::super::capture::{Matcher, Sought};
 use crate::config::{Check, Found, Needle, Stage};
 use crate::graph::{Graph, UnitId};
 use crate::regex;
+use crate::run::capture::{Matcher, Sought};
 
 /// A line that a test asks for.
 struct Wanted {

@@ -6,21 +6,19 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::{Gid, Uid};
 
-use super::super::capture;
-use super::super::check::Unmet;
-use super::super::prepare::Problem;
-use super::super::probe::{Failure, Over, Try};
-use super::super::trial::{Said, Source, Stream, Trial};
-use super::super::{judge, prepare};
-use super::source::{Call, Source as LoopSource, Watch};
-use super::{Role, Supervisor};
+use super::trial::{Said, Source, Stream, Trial, verdict};
+use super::{Drill, Run, judge};
 use crate::config::{Asked, Check, Command, Found, Origin, Placed, Probe};
 use crate::engine::{Ending, Event, Outcome, UNKILLABLE_AFTER};
 use crate::graph::UnitId;
+use crate::run::capture;
+use crate::run::check::Unmet;
 use crate::run::os::clock::now;
 use crate::run::os::fd::null;
 use crate::run::os::pipe::Pipe;
 use crate::run::os::processes;
+use crate::run::prepare::{self, Problem};
+use crate::run::probe::{Failure, Over, Try};
 use crate::shell::{VERDICT_FD, failed_at};
 use crate::words::Wrong;
 
@@ -30,45 +28,39 @@ const LINE: Duration = Duration::from_secs(5);
 /// The longest that one connection or answer is waited for where it may be tried again.
 const CHECK: Duration = Duration::from_secs(5);
 
-pub(super) const SOURCE: LoopSource = LoopSource {
-    watch: Supervisor::watch_trial,
-    settle: Supervisor::end_late_trial,
-    postpone: Supervisor::postpone_trial,
-};
-
-impl Supervisor {
+impl Drill {
     /// Begins a try.
-    pub(super) fn try_test(&mut self, id: UnitId, limit: Duration) {
-        self.announce_attempt(id);
+    pub(super) fn try_test(&mut self, run: &mut dyn Run, id: UnitId, limit: Duration) {
+        self.announce_attempt(run, id);
         self.trial = Some(Trial::new(id, limit));
         let test = self.graph.node(id).test();
         if let Some(why) = test.and_then(|test| test.absent.clone()) {
-            return self.skip(id, why);
+            return self.skip(run, id, why);
         }
         if self.graph.node(id).unit.command == Command::Nothing {
-            return self.go_on();
+            return self.go_on(run);
         }
-        if let Err(problem) = self.launch_test(id) {
+        if let Err(problem) = self.launch_test(run, id) {
             if let Some(trial) = &mut self.trial {
                 let failure = Failure::from(problem);
                 trial.unmade |= failure.unmade;
                 trial.ending = Some(Err(Wrong::Text(failure.why)));
             }
-            self.go_on();
+            self.go_on(run);
         }
     }
 
     /// A test has nothing to test.
-    fn skip(&mut self, id: UnitId, why: String) {
+    fn skip(&mut self, run: &mut dyn Run, id: UnitId, why: String) {
         let Some(mut trial) = self.trial.take() else { return };
-        self.suite.tried(id, trial.tried(Some(why)));
-        self.events.push_back(Event::Tried { unit: id, outcome: Outcome::Skipped });
+        self.tried.insert(id, trial.tried(Some(why)));
+        run.happened(Event::Tried { unit: id, outcome: Outcome::Skipped });
     }
 
-    fn launch_test(&mut self, id: UnitId) -> Result<(), Problem> {
+    fn launch_test(&mut self, run: &mut dyn Run, id: UnitId) -> Result<(), Problem> {
         let graph = Rc::clone(&self.graph);
         let unit = &graph.node(id).unit;
-        let surroundings = self.surroundings(None);
+        let surroundings = run.surroundings();
         let ready = surroundings.unit(unit)?;
         let mut launch = ready.launch;
         launch.streams[0] = match prepare::stdin(unit)? {
@@ -82,10 +74,11 @@ impl Supervisor {
             ends.push(Source::Pipe(read));
             launch.streams[place] = Some(write);
         }
-        let (ours, theirs) = super::super::trial::verdict()?;
+        let (ours, theirs) = verdict()?;
         ends.push(ours);
         launch.descriptors.push((theirs, VERDICT_FD));
-        let pid = self.spawn_own(Role::Test(id), launch)?;
+        let pid = run.start(id, launch)?;
+        self.own(pid);
         if let Some(trial) = &mut self.trial {
             trial.pid = Some(pid);
             for (stream, end) in trial.streams.iter_mut().zip(ends) {
@@ -96,7 +89,12 @@ impl Supervisor {
     }
 
     /// A test's command has ended, or could not be executed.
-    pub(super) fn test_command_ended(&mut self, pid: i32, ending: Result<Ending, Wrong>) {
+    pub(crate) fn command_ended(
+        &mut self,
+        run: &mut dyn Run,
+        pid: i32,
+        ending: Result<Ending, Wrong>,
+    ) {
         // It is done, and what it has put into the background is not to be left to others. Its
         // number may be another process's by now, but no other group's while one of its own lives.
         processes::signal(-pid, libc::SIGKILL);
@@ -109,37 +107,23 @@ impl Supervisor {
             stream.source = None;
         }
         trial.ending.get_or_insert(ending);
-        self.go_on();
-    }
-
-    fn watch_trial<'s>(&'s self, watch: &mut Watch<'s>) {
-        let Some(trial) = &self.trial else { return };
-        for (fd, flags) in trial.fds() {
-            watch.on(fd, flags, Call::Once(Self::proceed_trial));
-        }
-        watch.until(trial.deadline());
-    }
-
-    fn postpone_trial(&mut self, by: Duration) {
-        if let Some(trial) = &mut self.trial {
-            trial.postpone(by);
-        }
+        self.go_on(run);
     }
 
     /// Something that a try waits for is there.
-    fn proceed_trial(&mut self) {
+    pub(crate) fn proceed(&mut self, run: &mut dyn Run) {
         let Some(trial) = &mut self.trial else { return };
         trial.streams.iter_mut().for_each(Stream::read);
         if let Some(asked) = trial.asked.take() {
             match asked.proceed(now()) {
                 Ok(asked) => trial.asked = Some(asked),
-                Err(over) => self.answered(over),
+                Err(over) => self.answered(run, over),
             }
         }
     }
 
     /// Ends what is late of a try.
-    fn end_late_trial(&mut self, time: Instant) {
+    pub(crate) fn end_late(&mut self, run: &mut dyn Run, time: Instant) {
         let Some(trial) = &mut self.trial else { return };
         if let Some(pid) = trial.pid.filter(|_| trial.deadline <= time) {
             trial.timed_out = true;
@@ -147,7 +131,7 @@ impl Supervisor {
             kill(pid);
             // Its end is told when it has been reaped; what can't be killed is left behind.
             if trial.killed {
-                return self.test_command_ended(pid, Err(Wrong::Unkillable));
+                return self.command_ended(run, pid, Err(Wrong::Unkillable));
             }
             (trial.killed, trial.deadline) = (true, time + UNKILLABLE_AFTER);
         }
@@ -155,33 +139,36 @@ impl Supervisor {
             && *until <= time
         {
             *awaited = false;
-            return self.go_on();
+            return self.go_on(run);
         }
         if let Some(asked) = trial.asked.take_if(|asked| asked.deadline() <= time) {
             match asked.late(time) {
                 Ok(asked) => trial.asked = Some(asked),
-                Err(over) => self.answered(over),
+                Err(over) => self.answered(run, over),
             }
         }
     }
 
     /// A test is of no interest any more.
-    pub(super) fn stop_trial(&mut self, id: UnitId) {
+    pub(crate) fn stop(&mut self, run: &mut dyn Run, id: UnitId) {
         if let Some(mut trial) = self.trial.take_if(|trial| trial.unit == id) {
             if let Some(pid) = trial.pid {
                 kill(pid);
             }
             if let Some(closing) = trial.asked.take().and_then(Try::abandon) {
-                self.closings.push(closing, now());
+                run.close(closing);
             }
             // What it has come to so far says where it hung.
             trial.streams.iter_mut().for_each(Stream::read);
-            self.suite.tried(id, trial.tried(None));
+            self.tried.insert(id, trial.tried(None));
         }
     }
 
-    fn answered(&mut self, over: Over) {
-        let verdict = self.verdict_of(over);
+    fn answered(&mut self, run: &mut dyn Run, over: Over) {
+        if let Some(closing) = over.closing {
+            run.close(closing);
+        }
+        let verdict = over.verdict;
         let graph = Rc::clone(&self.graph);
         if let Some(trial) = &mut self.trial {
             let checks = graph.node(trial.unit).test().map(|test| test.checks.as_slice());
@@ -193,11 +180,11 @@ impl Supervisor {
             }
             trial.at += 1;
         }
-        self.go_on();
+        self.go_on(run);
     }
 
     /// Goes from check to check, as far as none has to be waited for.
-    fn go_on(&mut self) {
+    fn go_on(&mut self, run: &mut dyn Run) {
         let graph = Rc::clone(&self.graph);
         loop {
             let Some(trial) = &mut self.trial else { return };
@@ -218,7 +205,7 @@ impl Supervisor {
                     };
                     match begun {
                         Ok(asked) => trial.asked = Some(asked),
-                        Err(over) => self.answered(over),
+                        Err(over) => self.answered(run, over),
                     }
                     return;
                 }
@@ -229,16 +216,16 @@ impl Supervisor {
             let implied = *origin == Origin::Default && ended && trial.verdict().is_some();
             if matches!(check, Found::Said { .. }) {
                 let units = self.lines.units_of(trial.unit);
-                self.catch_up(&units);
+                self.catch_up(run, &units);
             }
             if matches!(check, Found::Said { forbidden: false, .. })
                 && test.within.is_none()
-                && self.awaits_line()
+                && self.awaits_line(run)
             {
                 return;
             }
             if !implied {
-                let result = self.check(check);
+                let result = self.check(run, check);
                 if let Some(trial) = &mut self.trial {
                     trial.hopeless |= result.as_ref().is_err_and(|unmet| unmet.for_good);
                     trial.note(check.to_string(), result.map_err(|unmet| unmet.why));
@@ -248,17 +235,17 @@ impl Supervisor {
                 trial.at += 1;
             }
         }
-        self.end_try();
+        self.end_try(run);
     }
 
     /// Whether the line that comes next is one to wait for: there is time, and somebody who may
     /// still write it.
-    fn awaits_line(&mut self) -> bool {
+    fn awaits_line(&mut self, run: &dyn Run) -> bool {
         let Some(trial) = &mut self.trial else { return false };
         let units = self.lines.units_of(trial.unit);
         let writes = |id: &UnitId| {
-            let held = &self.units[id.0];
-            held.pid.is_some() || held.captures.iter().any(|capture| !capture.has_ended())
+            let mut captures = run.captures(*id).iter();
+            run.pid(*id).is_some() || captures.any(|capture| !capture.has_ended())
         };
         let until = trial.line.map_or_else(|| (now() + LINE).min(trial.deadline), |line| line.0);
         let said = self.lines.line(trial.unit, trial.at).is_some();
@@ -268,18 +255,18 @@ impl Supervisor {
     }
 
     /// Goes on with a test that waits for a line, if it has come.
-    pub(super) fn line_came(&mut self) {
+    pub(super) fn line_came(&mut self, run: &mut dyn Run) {
         if let Some(trial) = &mut self.trial
             && let Some((_, awaited @ true)) = &mut trial.line
             && self.lines.line(trial.unit, trial.at).is_some()
         {
             *awaited = false;
-            self.go_on();
+            self.go_on(run);
         }
     }
 
     /// Whether something holds that takes no time to find out.
-    fn check(&self, check: &Found) -> Result<(), Unmet> {
+    fn check(&self, run: &dyn Run, check: &Found) -> Result<(), Unmet> {
         let Some(trial) = &self.trial else { return Ok(()) };
         let now = match check {
             Found::Exit(statuses) => match &trial.ending {
@@ -312,25 +299,25 @@ impl Supervisor {
                         return Err(Unmet::for_good(Wrong::Printed(line.to_owned())));
                     }
                     (None, false) => {
-                        Err(Wrong::NoLine(self.kept_back(&self.lines.units_of(trial.unit))))
+                        Err(Wrong::NoLine(run.kept_back(&self.lines.units_of(trial.unit))))
                     }
                 }
             }
             Found::ReadyWithin(most) => return self.ready_within(trial.unit, *most),
-            Found::Now(state) => return judge::judge(state, &self.about(trial.unit)),
+            Found::Now(state) => return judge::judge(state, &self.about(run, trial.unit)),
         };
         now.map_err(Unmet::from)
     }
 
     /// The units that a test is about, as far as they have run, and their processes.
-    fn about(&self, id: UnitId) -> Vec<judge::About> {
+    fn about(&self, run: &dyn Run, id: UnitId) -> Vec<judge::About> {
         let units = self.graph.node(id).about.iter().map(|id| {
-            let pid = self.units[id.0].pid;
+            let pid = run.pid(*id);
             judge::About {
                 name: self.graph.node(*id).unit.id(),
                 pid,
-                group: self.units[id.0].group.or(pid),
-                used: self.suite.used.get(id).copied(),
+                group: run.group(*id).or(pid),
+                used: self.used.get(id).copied(),
             }
         });
         units.filter(|unit| unit.group.is_some() || unit.used.is_some()).collect()
@@ -344,7 +331,7 @@ impl Supervisor {
         if with_check.is_empty() {
             return Err(Unmet::for_good(Wrong::NoReadiness));
         }
-        let after = |id: UnitId| (self.graph.node(id).unit.id(), self.suite.ready_after(id));
+        let after = |id: UnitId| (self.graph.node(id).unit.id(), self.ready.get(&id).copied());
         let late: Vec<_> = with_check
             .into_iter()
             .map(after)
@@ -358,7 +345,7 @@ impl Supervisor {
     }
 
     /// Everything was looked at.
-    fn end_try(&mut self) {
+    fn end_try(&mut self, run: &mut dyn Run) {
         let Some(mut trial) = self.trial.take() else { return };
         let verdict = trial.verdict();
         let mut skipped = None;
@@ -371,7 +358,7 @@ impl Supervisor {
             None => {}
         }
         if let Some(victim) = self.graph.node(trial.unit).victim
-            && self.suite.doomed.is_some_and(|pid| self.units[victim.0].pid == Some(pid))
+            && self.doomed.is_some_and(|pid| run.pid(victim) == Some(pid))
         {
             let name = self.graph.node(victim).unit.id();
             trial.note(format!("{name} is up again"), Err(Wrong::StillThere));
@@ -387,8 +374,8 @@ impl Supervisor {
             (None, false, false) if trial.unmade => Outcome::NotMade,
             (None, false, false) => Outcome::Failed,
         };
-        self.suite.tried(trial.unit, trial.tried(skipped));
-        self.events.push_back(Event::Tried { unit: trial.unit, outcome });
+        self.tried.insert(trial.unit, trial.tried(skipped));
+        run.happened(Event::Tried { unit: trial.unit, outcome });
     }
 }
 

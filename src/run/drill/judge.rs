@@ -1,9 +1,9 @@
 //! What a test expects of the machine and of units' processes, asked for natively.
 
-use super::check::resources::{Processes, max_cpu, max_fds, max_processes, max_rss};
-use super::check::{Unmet, container, file, listening, processes};
-use super::os::usage::Usage;
 use crate::config::State;
+use crate::run::check::resources::{Processes, max_cpu, max_fds, max_processes, max_rss};
+use crate::run::check::{Unmet, container, file, listening, processes};
+use crate::run::os::usage::Usage;
 use crate::words::Wrong;
 
 /// A unit that a test is about, and that runs or has run.

@@ -1,15 +1,15 @@
 //! What is told of a test run while it goes on, to whoever reads events.
 
-use super::Supervisor;
+use super::{Drill, Run, report};
 use crate::engine::{Ended, Fact};
 use crate::graph::UnitId;
 use crate::report::{Event, Lacking, Live};
 use crate::words::reason;
 
-impl Supervisor {
+impl Drill {
     /// Tells what has happened.
-    pub(super) fn announce(&mut self, fact: &Fact) {
-        if self.suite.live != Live::Events {
+    pub(super) fn announce(&mut self, run: &mut dyn Run, fact: &Fact) {
+        if self.live != Live::Events {
             return;
         }
         let name = |id: UnitId| self.graph.node(id).unit.id();
@@ -18,7 +18,7 @@ impl Supervisor {
             Fact::Ready { unit, after } => Event::Ready { unit: name(*unit), after: *after },
             Fact::Restarting { unit, after, how, status, .. } => {
                 let ended = Ended { how: *how, status: *status, place: 0 };
-                let why = self.how_it_ended(*unit, ended);
+                let why = report::how_it_ended(run, *unit, ended);
                 Event::Restarting { unit: name(*unit), after: *after, why }
             }
             Fact::NotUpYet { units } => {
@@ -31,36 +31,36 @@ impl Supervisor {
             Fact::Stopping => Event::Stopping,
             _ => return,
         };
-        self.tell_event(&event);
+        self.tell_event(run, &event);
     }
 
     /// A unit is not ready yet, and why.
-    pub(super) fn announce_waiting(&mut self, id: UnitId, why: &str) {
-        if self.suite.live == Live::Events {
+    pub(crate) fn waiting(&mut self, run: &mut dyn Run, id: UnitId, why: &str) {
+        if self.live == Live::Events {
             let unit = self.graph.node(id).unit.id();
-            self.tell_event(&Event::Waiting { unit, why: why.to_owned() });
+            self.tell_event(run, &Event::Waiting { unit, why: why.to_owned() });
         }
     }
 
     /// A test is tried, once more or for the first time.
-    pub(super) fn announce_attempt(&mut self, id: UnitId) {
-        if self.suite.live != Live::Events {
+    pub(super) fn announce_attempt(&mut self, run: &mut dyn Run, id: UnitId) {
+        if self.live != Live::Events {
             return;
         }
-        let number = match self.suite.attempts {
+        let number = match self.attempts {
             Some((test, before)) if test == id => before.saturating_add(1),
             _ => 1,
         };
-        self.suite.attempts = Some((id, number));
-        self.tell_event(&Event::Attempt { test: self.graph.node(id).unit.id(), number });
+        self.attempts = Some((id, number));
+        self.tell_event(run, &Event::Attempt { test: self.graph.node(id).unit.id(), number });
     }
 
     /// Only points and the end are told in any case. What a reader is too slow for is left out, so
     /// that nothing waits for it and nothing is kept for it; and so is what would come before a
     /// point that is told late.
-    fn tell_event(&mut self, event: &Event) {
-        if self.say_points() {
-            self.reporter.journal().report(event.line().as_bytes());
+    fn tell_event(&mut self, run: &mut dyn Run, event: &Event) {
+        if self.say_points(run) {
+            run.journal().report(event.line().as_bytes());
         }
     }
 }

@@ -7,15 +7,15 @@ use nix::errno::Errno;
 use nix::poll::PollFlags;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
-use super::capture;
-use super::os::clock::now;
-use super::os::rights::Guarded;
-use super::probe::Try;
 use crate::config::Pattern;
 use crate::config::expect::size;
 use crate::engine::Ending;
 use crate::graph::UnitId;
 use crate::report::{CheckPoint, Tail};
+use crate::run::capture;
+use crate::run::os::clock::now;
+use crate::run::os::rights::Guarded;
+use crate::run::probe::Try;
 use crate::text::harmless;
 use crate::words::{self, Wrong};
 

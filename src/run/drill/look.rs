@@ -1,0 +1,104 @@
+//! Looks at the processes that are left.
+
+use super::{Drill, Run};
+use crate::config::expect::size;
+use crate::config::{Check, Found, Stage, State};
+use crate::engine::{Event, Late};
+use crate::graph::UnitId;
+use crate::run::os::proc::{self, Stat};
+use crate::run::os::{kin, processes};
+use crate::text::harmless;
+use crate::words::some;
+
+impl Drill {
+    /// Looks for processes that have ended and whose parents don't wait for them.
+    pub(super) fn inspect(&mut self, run: &mut dyn Run) {
+        let mut found = kin::zombies();
+        found.retain(|pid| {
+            !processes::group(*pid).is_some_and(|group| self.groups.contains(&group))
+        });
+        let lasting: Vec<i32> =
+            found.iter().filter(|pid| self.zombies.contains(pid)).copied().collect();
+        let again = !self.zombies.is_empty();
+        self.zombies = if again { lasting } else { found };
+        self.zombie_names = some(self.zombies.iter().map(|pid| name_and_parent(*pid)));
+        let escaped = run.escaped();
+        let zombies = !self.zombies.is_empty();
+        run.happened(Event::Inspected { zombies, escaped });
+    }
+
+    /// Looks at what is left when all units have ended.
+    pub(super) fn look_at_remains(&mut self, run: &mut dyn Run) {
+        self.oom.extend(run.look_for_oom());
+        let all: Vec<UnitId> = self.graph.ids().collect();
+        self.catch_up(run, &all);
+        let mut left = kin::in_care();
+        let writers = run.writers();
+        let foreign = kin::outsiders();
+        left.retain(|pid| !writers.contains(pid) && !foreign.contains(pid));
+        let of_tests =
+            |pid: &i32| processes::group(*pid).is_some_and(|group| self.groups.contains(&group));
+        let mut left = processes::living(left);
+        left.retain(|pid| !of_tests(pid));
+        let own = processes::session(0);
+        let (sessions, orphans): (Vec<i32>, Vec<i32>) =
+            left.into_iter().partition(|pid| processes::session(*pid) != own);
+        self.orphans = some(orphans.iter().map(|pid| name_and_unit(*pid)));
+        self.sessions = some(sessions.iter().map(|pid| name_and_unit(*pid)));
+        let passed = |id: &UnitId| run.engine().ended(*id).is_some_and(|ended| !ended.failed());
+        let mut said: Vec<UnitId> =
+            self.lines.said().map(|(test, ..)| test).filter(passed).collect();
+        said.dedup();
+        let mut late: Vec<(UnitId, Late)> = said.into_iter().map(|id| (id, Late::Said)).collect();
+        for id in self.graph.stage(Stage::Test).filter(passed) {
+            late.extend(self.used_too_much(id).map(|_| (id, Late::Used)));
+        }
+        run.happened(Event::Remains {
+            orphans: !orphans.is_empty(),
+            sessions: !sessions.is_empty(),
+            late,
+        });
+    }
+
+    /// Which units have had more memory in a process, by the time that all have ended, than a
+    /// test allows. Whoever still ran when that was asked may have waited for others since, or
+    /// have had more itself.
+    pub(super) fn used_too_much(&self, test: UnitId) -> Option<String> {
+        let node = self.graph.node(test);
+        let most = node.test()?.checks.iter().find_map(|check| match check.value {
+            Check::Found(Found::Now(State::MaxRss(most))) => Some(most),
+            _ => None,
+        })?;
+        let peak = |id: &UnitId| Some((*id, self.used.get(id)?.peak));
+        let above: Vec<String> = node
+            .about
+            .iter()
+            .filter_map(peak)
+            .filter(|(_, peak)| *peak > most)
+            .map(|(id, peak)| {
+                format!("a process of {} has used {}", self.graph.node(id).unit.id(), size(peak))
+            })
+            .collect();
+        (!above.is_empty()).then(|| format!("more than {}: {}", size(most), above.join(", ")))
+    }
+}
+
+/// A process and the unit that it comes from, which its environment says as long as it leaves that
+/// alone: one that has gone into a session of its own is in no unit's group.
+fn name_and_unit(pid: i32) -> String {
+    let environment = proc::read(pid, "environ").unwrap_or_default();
+    let unit = environment.split(|byte| *byte == 0).find_map(|one| one.strip_prefix(b"TRC_UNIT="));
+    match unit {
+        Some(unit) => {
+            format!("{} of {}", processes::named(pid), harmless(&String::from_utf8_lossy(unit)))
+        }
+        None => processes::named(pid),
+    }
+}
+
+/// A process and the one that should wait for its end.
+fn name_and_parent(pid: i32) -> String {
+    let parent = Stat::of(pid)
+        .map_or(String::new(), |stat| format!(" of {}", processes::named(stat.parent)));
+    processes::named(pid) + &parent
+}

@@ -1,0 +1,127 @@
+//! The points of tests.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::{Drill, Run};
+use crate::config::{FaultKind, Leaves};
+use crate::engine::{Ended, How, Purpose, TestEnd};
+use crate::graph::UnitId;
+use crate::report::{CheckPoint, Kind, Outcome, Point, Tail};
+use crate::run::capture::Capture;
+use crate::run::os::clock::now;
+use crate::signal::Signal;
+use crate::words::{self, Observed, reason};
+
+impl Drill {
+    /// A test is over: its point.
+    pub(super) fn test_ended(&mut self, run: &mut dyn Run, id: UnitId, ended: Ended) {
+        let graph = Rc::clone(&self.graph);
+        let node = graph.node(id);
+        let tried = self.tried.remove(&id).unwrap_or_default();
+        let began = self.tests.get(&id).copied();
+        let failed = ended.failed();
+        let why = match ended.how {
+            // Its checks say it.
+            How::Test(TestEnd::Passed | TestEnd::Skipped | TestEnd::Failed | TestEnd::TimedOut) => {
+                None
+            }
+            How::Test(TestEnd::DidNotHold) => Some(did_not_hold(&tried.points)),
+            How::Test(TestEnd::NotRecovered) => self.not_recovered(id),
+            How::Blocked(by) => Some(self.blocked(run, by)),
+            how => Some(reason::how(&graph, Ended { how, ..ended })),
+        };
+        let mut tails = tried.tails;
+        if failed {
+            tails.extend(self.tails(run, &node.about));
+        } else {
+            tails.clear();
+        }
+        let point = Point {
+            name: node.unit.id(),
+            kind: Kind::Test,
+            description: node.unit.description.clone(),
+            outcome: match tried.skipped {
+                Some(_) => Outcome::Skipped,
+                None if failed => Outcome::Failed,
+                None => Outcome::Passed,
+            },
+            why: tried.skipped.or(why.filter(|_| failed)),
+            allowed_by: None,
+            took: began.map_or(Duration::ZERO, |began| now().saturating_duration_since(began)),
+            checks: tried.points,
+            tails,
+        };
+        let why = match point.outcome {
+            Outcome::Failed | Outcome::NotRun => Some(point.message()),
+            Outcome::Skipped => point.why.clone(),
+            Outcome::Passed | Outcome::Excused => None,
+        };
+        run.observed(&Observed::TestEnded(id, ended, why.as_deref()));
+        self.point(run, point);
+    }
+
+    /// That the unit is not up again which a test has done something to.
+    fn not_recovered(&self, id: UnitId) -> Option<String> {
+        let fault = self.graph.node(id).test()?.fault.as_ref()?;
+        let name = self.graph.node(self.graph.node(id).victim?).unit.id();
+        let signal = match fault.value.kind {
+            FaultKind::Kill(signal) => signal,
+            FaultKind::Stop(_) => Signal::STOP,
+        };
+        let stop_signal = self.graph.node(self.graph.node(id).victim?).stop_signal;
+        if fault.value.leaves(stop_signal) == Leaves::TheSame {
+            let help = match fault.value.restarts {
+                None => "; if trc should restart it then, write restarts = true in expect.fault",
+                Some(_) => "",
+            };
+            return Some(format!("{name} did not continue after {signal}{help}"));
+        }
+        Some(format!("{name} was not up again after {signal}"))
+    }
+
+    /// Why a test could not begin.
+    fn blocked(&self, run: &dyn Run, by: UnitId) -> String {
+        let name = self.graph.node(by).unit.id();
+        if let Some(ended) = run.engine().ended(by) {
+            let how = reason::ended(run.engine(), by, ended);
+            return format!("it waits for {name}, which {how}");
+        }
+        if let Some((times, last)) = self.restarts.get(&by).filter(|_| run.engine().loops(by)) {
+            return format!("{name} is not up after {times} restarts: it {last}");
+        }
+        let known = || {
+            let known = run.engine().known(by)?;
+            words::not_up(&self.graph, by, Purpose::Ready, Some(known))
+        };
+        let why = match self.restarts.get(&by) {
+            Some((_, last)) => Some(format!("it {last}")),
+            None => known(),
+        };
+        let why = why.map_or_else(String::new, |why| format!(": {why}"));
+        format!("{name} was not up in time{why}")
+    }
+
+    /// The last lines of units.
+    pub(super) fn tails(&self, run: &dyn Run, units: &[UnitId]) -> Vec<Tail> {
+        let mut tails = Vec::new();
+        for id in units {
+            let lines: Vec<String> = run.captures(*id).iter().flat_map(Capture::tail).collect();
+            if !lines.is_empty() {
+                tails.push(Tail { of: self.graph.node(*id).unit.id(), lines });
+            }
+        }
+        tails
+    }
+}
+
+/// Why something was true, but not for long enough.
+fn did_not_hold(checks: &[CheckPoint]) -> String {
+    match checks.iter().find(|check| !check.passed) {
+        Some(CheckPoint { name, found, .. }) => {
+            let found = found.as_ref().map_or(String::new(), |it| format!("; found: {it}"));
+            format!("it did not stay true: {name}{found}")
+        }
+        None => "it stayed true, but a unit was restarted meanwhile".to_owned(),
+    }
+}

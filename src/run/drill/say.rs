@@ -1,0 +1,60 @@
+//! What standard output gets of a test run.
+
+use std::time::Instant;
+
+use super::{Drill, Run};
+use crate::report::{Outcome, Point};
+use crate::run::os::clock::now;
+
+impl Drill {
+    /// Tells a point, and keeps it for the reports.
+    pub(super) fn point(&mut self, run: &mut dyn Run, mut point: Point) {
+        if point.outcome == Outcome::Failed
+            && !point.is_test()
+            && let Some(test) = self.graph.allowed.get(&point.name)
+        {
+            (point.outcome, point.allowed_by) = (Outcome::Excused, Some(test.clone()));
+        }
+        self.points.push(point.explained());
+        self.say_points(run);
+    }
+
+    /// Tells the points that standard output has room for; says whether these are all. What a
+    /// slow reader has not taken yet comes with the next point, or at the end.
+    pub(super) fn say_points(&mut self, run: &mut dyn Run) -> bool {
+        while let Some(point) = self.points.get(self.said) {
+            let text = self.live.point(self.said + 1, point);
+            if !run.journal().report(text.as_bytes()) {
+                return false;
+            }
+            self.said += 1;
+        }
+        true
+    }
+
+    /// Says something on standard output, once there is room, and waits for its reader until
+    /// then at most.
+    pub(super) fn say_until(
+        &mut self,
+        run: &mut dyn Run,
+        deadline: Instant,
+        mut say: impl FnMut(&mut Self, &mut dyn Run) -> bool,
+    ) -> Result<(), String> {
+        let mut said = false;
+        let why = loop {
+            said = said || say(self, run);
+            let journal = run.journal();
+            if let Some(errno) = journal.report_error() {
+                break errno.desc().to_owned();
+            }
+            if said && journal.is_reported() {
+                return Ok(());
+            }
+            if now() >= deadline {
+                break "its reader did not read it in time".to_owned();
+            }
+            journal.await_reported(deadline);
+        };
+        Err(format!("cannot write the report on standard output: {why}"))
+    }
+}
