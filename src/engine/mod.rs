@@ -149,10 +149,6 @@ pub(crate) struct Engine {
     unkillable: Vec<UnitId>,
     /// Units whose waiters must be looked at again.
     changed: VecDeque<UnitId>,
-    /// Units that are to be stopped while the run goes on.
-    condemned: Vec<UnitId>,
-    /// Units that are to be started again.
-    resting: Vec<UnitId>,
     /// The state of the generator of what is left to chance.
     chance: u64,
     /// What only a test run knows.
@@ -187,8 +183,6 @@ impl Engine {
             passing: Passing::default(),
             unkillable: Vec::new(),
             changed: VecDeque::new(),
-            condemned: Vec::new(),
-            resting: Vec::new(),
             chance,
             testing: testing::Testing::default(),
         }

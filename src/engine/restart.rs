@@ -15,7 +15,6 @@ impl Engine {
     /// A unit that runs is to be stopped, while the run goes on.
     pub(super) fn condemn(&mut self, id: UnitId, verdict: Verdict) {
         self.states[id.0].verdict = Some(verdict);
-        self.condemned.push(id);
         let restarts = match verdict {
             Verdict::Unhealthy { restart, .. } => restart,
             Verdict::Together => true,
@@ -62,54 +61,46 @@ impl Engine {
             | Run::Killing { .. }
             | Run::Over => return,
         }
-        let condemned = std::mem::take(&mut self.condemned);
-        for id in condemned {
+        for id in self.graph.ids() {
+            let condemned = self.states[id.0].verdict.is_some();
             match self.states[id.0].phase() {
-                Phase::Running { .. } | Phase::Starting { pid: Some(_), .. } => {
+                Phase::Running { .. } | Phase::Starting { pid: Some(_), .. } if condemned => {
                     if self.alone(id) {
                         self.begin_stop(id, now, actions);
-                    } else {
-                        self.condemned.push(id);
                     }
                 }
-                Phase::Starting { pid: None, .. } => self.condemned.push(id),
-                // There was no process to stop.
-                Phase::Retrying { .. } => {
-                    self.states[id.0].verdict = None;
-                    self.transition(id, Phase::Waiting, Why::Again);
-                    self.changed.push_back(id);
-                }
-                Phase::Waiting
-                | Phase::Watching
-                | Phase::Stopping { .. }
-                | Phase::Backoff { .. }
-                | Phase::Done(_) => {}
-            }
-        }
-        let resting = std::mem::take(&mut self.resting);
-        for id in resting {
-            match self.states[id.0].phase() {
-                Phase::Backoff { until } => {
-                    let until = until.filter(|until| *until > now);
-                    let gone = self.states[id.0].gone();
-                    if until.is_none() && gone && self.alone(id) {
-                        self.transition(id, Phase::Waiting, Why::Again);
-                        self.changed.push_back(id);
-                    } else {
-                        // What has to go first is told by an event.
-                        *self.states[id.0].details() = Phase::Backoff { until };
-                        self.resting.push(id);
+                Phase::Retrying { until, tries } => {
+                    // What it waited for may be gone again. Where it is condemned there is no
+                    // process to stop.
+                    if std::mem::take(&mut self.states[id.0].verdict).is_some() {
+                        self.wait_again(id);
+                    } else if until <= now {
+                        self.states[id.0].tries = tries;
+                        self.wait_again(id);
                     }
                 }
-                Phase::Waiting => self.changed.push_back(id),
-                Phase::Retrying { .. }
+                // What has to go first is told by an event.
+                Phase::Backoff { until } if until.is_none_or(|until| until <= now) => {
+                    *self.states[id.0].details() = Phase::Backoff { until: None };
+                    if self.states[id.0].gone() && self.alone(id) {
+                        self.wait_again(id);
+                    }
+                }
+                Phase::Running { .. }
                 | Phase::Starting { .. }
-                | Phase::Running { .. }
+                | Phase::Backoff { .. }
+                | Phase::Waiting
                 | Phase::Watching
                 | Phase::Stopping { .. }
                 | Phase::Done(_) => {}
             }
         }
+    }
+
+    /// The time before another start of a unit is over.
+    fn wait_again(&mut self, id: UnitId) {
+        self.transition(id, Phase::Waiting, Why::Again);
+        self.changed.push_back(id);
     }
 
     /// Whether nothing lives that is restarted together with a unit. What has ended is not
@@ -231,7 +222,6 @@ impl Engine {
             let kill_at = now + self.graph.node(id).stop_timeout;
             self.states[id.0].leftovers = Self::stop_leftovers(id, Told::Nobody, kill_at, actions);
         }
-        self.resting.push(id);
     }
 
     /// A wait, less up to half of it: what has failed together does not come back together.
@@ -248,8 +238,6 @@ impl Engine {
 
     /// The stop of the run has begun: nothing is started again.
     pub(super) fn forget_restarts(&mut self, actions: &mut Vec<Action>) {
-        self.condemned.clear();
-        self.resting.clear();
         for id in self.graph.ids() {
             match self.states[id.0].phase() {
                 Phase::Watching => {
@@ -257,11 +245,12 @@ impl Engine {
                     self.abandon_trial(id, actions);
                     self.transition(id, Phase::Waiting, Why::RunStops);
                 }
-                Phase::Backoff { .. } => self.transition(id, Phase::Waiting, Why::RunStops),
+                Phase::Backoff { .. } | Phase::Retrying { .. } => {
+                    self.transition(id, Phase::Waiting, Why::RunStops);
+                }
                 // No test is too late any more.
                 Phase::Waiting => self.states[id.0].trial.start_by = None,
-                Phase::Retrying { .. }
-                | Phase::Starting { .. }
+                Phase::Starting { .. }
                 | Phase::Running { .. }
                 | Phase::Stopping { .. }
                 | Phase::Done(_) => {}

@@ -337,22 +337,6 @@ impl Engine {
         }
     }
 
-    /// Units whose fork is due again.
-    pub(super) fn retry_due(&mut self, now: Tick) {
-        for id in self.graph.ids() {
-            if let Phase::Retrying { until, tries } = self.states[id.0].phase() {
-                if self.is_stopping(id) {
-                    self.transition(id, Phase::Waiting, Why::RunStops);
-                } else if until <= now {
-                    // What it waited for may be gone again, or the run about to stop.
-                    self.transition(id, Phase::Waiting, Why::Again);
-                    self.states[id.0].tries = tries;
-                    self.changed.push_back(id);
-                }
-            }
-        }
-    }
-
     /// Boot has been looked at, and the graph takes over that was made of the command line.
     pub(super) fn on_settled(&mut self) {
         if let Some(graph) = self.offered.take() {

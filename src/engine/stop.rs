@@ -344,7 +344,6 @@ impl Engine {
             }
         }
         self.budget_due(now, actions);
-        self.retry_due(now);
         self.inspection_due(now, actions);
         self.sender = self.sender.filter(|(_, until)| now < *until);
         match self.run {
