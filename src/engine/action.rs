@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
-use super::{Detail, Ended, Ending, How, Lack, Purpose, Sender, SpawnStage};
+use super::{
+    Answer, Detail, Ended, Ending, How, JobEnd, Lack, Purpose, Request, Sender, SpawnStage, Task,
+};
 use crate::config::Then;
 use crate::graph::UnitId;
 use crate::signal::Signal;
@@ -198,6 +200,26 @@ pub(crate) enum Fact {
         restarts: u32,
         /// The time that they count for: its window, or longer where it has not been ready.
         within: Duration,
+    },
+    /// Somebody has asked something of a unit.
+    Requested {
+        /// Which unit.
+        unit: UnitId,
+        /// What.
+        request: Request,
+        /// What becomes of it.
+        answer: Answer,
+    },
+    /// What somebody has asked for is done, or comes to nothing.
+    JobEnded {
+        /// Which unit.
+        unit: UnitId,
+        /// The number of the job, by which it was answered.
+        job: u32,
+        /// What it was about.
+        task: Task,
+        /// How it has ended.
+        end: JobEnd,
     },
     /// A unit is told to stop.
     Terminating {

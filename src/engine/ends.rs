@@ -82,7 +82,7 @@ impl Engine {
     ) -> Ended {
         // What was told to stop for no fault of its own can't fail any more.
         let told = matches!(self.states[id.0].phase(), Phase::Stopping { .. })
-            && self.states[id.0].verdict.is_none_or(|verdict| verdict == Verdict::Together);
+            && self.states[id.0].verdict.is_none_or(Verdict::is_no_fault);
         let ended = Ended { how, status, place: self.ends };
         self.ends += 1;
         self.transition(id, Phase::Done(ended), Why::Over);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
-use super::Detail;
+use super::{Detail, Request};
 use crate::graph::UnitId;
 use crate::signal::Signal;
 
@@ -239,6 +239,13 @@ pub(crate) enum Event {
         signal: Signal,
         /// From whom.
         sender: Sender,
+    },
+    /// Somebody asks something of a unit.
+    Request {
+        /// Which unit.
+        unit: UnitId,
+        /// What.
+        request: Request,
     },
     /// Boot is done, and what it made of the command line can be run.
     Settled {

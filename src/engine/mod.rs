@@ -27,9 +27,11 @@ mod exit;
 mod limits;
 mod policy;
 mod reason;
+mod request;
 mod rest;
 mod restart;
 mod signals;
+mod snapshot;
 mod start;
 mod stop;
 mod testing;
@@ -49,10 +51,12 @@ pub(crate) use event::{
 };
 pub(crate) use limits::UNKILLABLE_AFTER;
 pub(crate) use reason::{Cause, LastWord, Reason};
+pub(crate) use request::{Answer, JobEnd, Refusal, Request, Task};
 pub(crate) use rest::Lack;
+pub(crate) use snapshot::{Snapshot, UnitSnapshot};
 pub(crate) use start::is_scarce;
 pub(crate) use testing::Finding;
-pub(crate) use unit::{Ended, How, Stopped, TestEnd};
+pub(crate) use unit::{Ended, How, Stopped, TestEnd, Wanted};
 
 use crate::config::Stage;
 use crate::graph::{Graph, UnitId};
@@ -118,6 +122,8 @@ pub(crate) struct Engine {
     graph: Rc<Graph>,
     /// The graph that is to take over from it.
     offered: Option<Rc<Graph>>,
+    /// How many graphs have taken over from the first.
+    generation: u32,
     states: Vec<State>,
     /// The moment of the event that is being worked on.
     now: Tick,
@@ -153,6 +159,7 @@ pub(crate) struct Engine {
     chance: u64,
     /// What only a test run knows.
     testing: testing::Testing,
+    jobs: request::Jobs,
 }
 
 impl Engine {
@@ -163,6 +170,7 @@ impl Engine {
         Self {
             graph,
             offered: None,
+            generation: 0,
             states,
             now: Tick::ZERO,
             run: Run::Boot,
@@ -185,6 +193,7 @@ impl Engine {
             changed: VecDeque::new(),
             chance,
             testing: testing::Testing::default(),
+            jobs: request::Jobs::default(),
         }
     }
 
@@ -294,6 +303,7 @@ impl Engine {
             }
             Event::Paused { unit } => self.on_paused(unit, actions),
             Event::Signal { signal, sender } => self.on_signal(now, signal, sender, actions),
+            Event::Request { unit, request } => self.on_request(now, unit, request, actions),
             Event::Settled { words: _ } => self.on_settled(),
             Event::Unsettled => {
                 self.booted = true;
@@ -313,6 +323,7 @@ impl Engine {
         }
         self.on_time(now, actions);
         self.advance(now, actions);
+        self.advance_jobs(actions);
         let bugs = self.impossible.drain(..);
         actions.extend(bugs.map(|what| Action::Tell(Fact::Impossible { what })));
     }

@@ -65,7 +65,9 @@ impl Engine {
         }
         let condemned = state.verdict.map(|verdict| match verdict {
             Verdict::NotReady => Lack::NotReady,
-            Verdict::Unhealthy { .. } | Verdict::Overran | Verdict::Together => Lack::NotBack,
+            Verdict::Unhealthy { .. } | Verdict::Overran | Verdict::Together | Verdict::Asked => {
+                Lack::NotBack
+            }
         });
         match state.phase() {
             Phase::Done(_) => None,

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::unit::{Leftovers, Phase, Verdict, Why};
+use super::unit::{Leftovers, Phase, Verdict, Wanted, Why};
 use super::{Action, Engine, Fact, Finding, How, Run, SpawnStage, Tick, Told, limits};
 use crate::config::{Stage, When};
 use crate::graph::UnitId;
@@ -17,7 +17,7 @@ impl Engine {
         self.states[id.0].verdict = Some(verdict);
         let restarts = match verdict {
             Verdict::Unhealthy { restart, .. } => restart,
-            Verdict::Together => true,
+            Verdict::Together | Verdict::Asked => true,
             // The status that follows from these is a failure.
             Verdict::NotReady | Verdict::Overran => {
                 self.graph.node(id).unit.restart.when != When::No
@@ -29,7 +29,7 @@ impl Engine {
     }
 
     /// Whatever is restarted together with a unit has to go before it starts again.
-    fn pull(&mut self, id: UnitId) {
+    pub(super) fn pull(&mut self, id: UnitId) {
         let graph = std::rc::Rc::clone(&self.graph);
         for other in &graph.node(id).restarts {
             let state = &mut self.states[other.0];
@@ -65,7 +65,8 @@ impl Engine {
             let condemned = self.states[id.0].verdict.is_some();
             match self.states[id.0].phase() {
                 Phase::Running { .. } | Phase::Starting { pid: Some(_), .. } if condemned => {
-                    if self.alone(id) {
+                    // What is not to come back takes nobody with it.
+                    if self.states[id.0].wanted == Wanted::Held || self.alone(id) {
                         self.begin_stop(id, now, actions);
                     }
                 }
@@ -98,7 +99,7 @@ impl Engine {
     }
 
     /// The time before another start of a unit is over.
-    fn wait_again(&mut self, id: UnitId) {
+    pub(super) fn wait_again(&mut self, id: UnitId) {
         self.transition(id, Phase::Waiting, Why::Again);
         self.changed.push_back(id);
     }
@@ -147,16 +148,19 @@ impl Engine {
             Some(Verdict::Unhealthy { timed_out, .. }) => {
                 (How::Unhealthy, super::watch::unhealthy_status(timed_out))
             }
-            Some(Verdict::Together) | None => (how, status),
+            Some(Verdict::Together | Verdict::Asked) | None => (how, status),
         };
         self.end_watch(id, actions);
         if self.is_stopping(id) {
             self.end(id, how, status, actions);
             return;
         }
-        if verdict == Some(Verdict::Together) {
+        if verdict.is_some_and(Verdict::is_no_fault) {
             self.states[id.0].verdict = None;
-            self.rest(now, id, now, actions);
+            match self.states[id.0].wanted {
+                Wanted::Up => self.rest(now, id, now, Why::Exited, actions),
+                Wanted::Down | Wanted::Held => self.transition(id, Phase::Waiting, Why::Asked),
+            }
             return;
         }
         let node = self.graph.node(id);
@@ -212,12 +216,19 @@ impl Engine {
         actions.push(Action::Tell(fact));
         self.states[id.0].verdict = None;
         self.pull(id);
-        self.rest(now, id, now + wait, actions);
+        self.rest(now, id, now + wait, Why::Exited, actions);
     }
 
     /// A unit has not ended: it is started again after `until`, when all of it is gone.
-    fn rest(&mut self, now: Tick, id: UnitId, until: Tick, actions: &mut Vec<Action>) {
-        self.transition(id, Phase::Backoff { until: Some(until) }, Why::Exited);
+    pub(super) fn rest(
+        &mut self,
+        now: Tick,
+        id: UnitId,
+        until: Tick,
+        why: Why,
+        actions: &mut Vec<Action>,
+    ) {
+        self.transition(id, Phase::Backoff { until: Some(until) }, why);
         if let Leftovers::Live { .. } = self.states[id.0].leftovers {
             let kill_at = now + self.graph.node(id).stop_timeout;
             self.states[id.0].leftovers = Self::stop_leftovers(id, Told::Nobody, kill_at, actions);
@@ -239,6 +250,7 @@ impl Engine {
     /// The stop of the run has begun: nothing is started again.
     pub(super) fn forget_restarts(&mut self, actions: &mut Vec<Action>) {
         for id in self.graph.ids() {
+            self.states[id.0].wanted = Wanted::Down;
             match self.states[id.0].phase() {
                 Phase::Watching => {
                     self.end_watch(id, actions);

@@ -2,7 +2,7 @@
 
 use nix::errno::Errno;
 
-use super::unit::{Calm, Phase, State, Why};
+use super::unit::{Calm, Phase, State, Wanted, Why};
 use super::{Action, Cause, Ended, Engine, Event, Fact, How, Run, SpawnStage, Tick, limits};
 use crate::config::{Condition, OnFailure, Stage};
 use crate::graph::{Need, UnitId};
@@ -101,7 +101,8 @@ impl Engine {
             Stage::Async | Stage::Sync | Stage::Test => self.run == Run::Up,
             Stage::Halt => self.run == Run::Halting,
         };
-        if !turn || self.states[id.0].phase() != Phase::Waiting {
+        let state = &self.states[id.0];
+        if !turn || state.phase() != Phase::Waiting || state.wanted == Wanted::Held {
             return;
         }
         let mut ready = self.companions_up(id);
@@ -342,6 +343,7 @@ impl Engine {
         if let Some(graph) = self.offered.take() {
             self.states.resize(graph.nodes.len(), State::new());
             self.graph = graph;
+            self.generation += 1;
         }
         self.booted = true;
         if self.run != Run::Settling {

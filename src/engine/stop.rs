@@ -1,7 +1,7 @@
 //! The stop: units in the reverse order of their dependencies, each up its own
 //! ladder; then what they left; then whatever remains.
 
-use super::unit::{Ladder, Leftovers, Phase, Why};
+use super::unit::{Ladder, Leftovers, Phase, Verdict, Why};
 use super::{Action, Engine, Fact, Finding, How, LastWord, Run, Target, Tick, Told, limits};
 use crate::config::{Stage, StopTo};
 use crate::graph::UnitId;
@@ -77,8 +77,10 @@ impl Engine {
                 };
                 self.end_watch(id, actions);
                 let why = match self.states[id.0].verdict {
-                    Some(verdict) if !self.is_stopping(id) => Why::Found(verdict),
-                    Some(_) | None => Why::RunStops,
+                    _ if self.is_stopping(id) => Why::RunStops,
+                    Some(Verdict::Asked) => Why::Asked,
+                    Some(verdict) => Why::Found(verdict),
+                    None => Why::RunStops,
                 };
                 self.transition(id, Phase::Stopping { pid, ladder }, why);
             }

@@ -28,10 +28,15 @@
 //! policy says so, in `Backoff`, where it waits for a while and until everything that it left is
 //! gone (`Leftovers`), and goes back to `Waiting`, for what it waits for may be gone meanwhile. Or
 //! it is told to stop, because the run stops or because of a `Verdict`: it was not ready in time, is
-//! unhealthy, runs for too long, or is restarted together with another. Then it is `Stopping` and
-//! goes up the `Ladder`: its stop command or stop signal, near the end of its stop timeout the same
+//! unhealthy, runs for too long, is restarted together with another, or somebody has asked for it.
+//! Then it is `Stopping` and goes up the `Ladder`: its stop command or stop signal, near the end of its stop timeout the same
 //! for those of its processes that have had no signal, and at its end KILL. Its exit brings it to
-//! `Done` or `Backoff` as above; what survives KILL is `Done`, too, and is named.
+//! `Done` or `Backoff` as above, or to `Waiting`, where somebody holds it; what survives KILL is
+//! `Done`, too, and is named.
+//!
+//! What people want of a unit is no phase (`Wanted`): what they hold waits, whatever its conditions
+//! are, and what they start anew goes from `Done` to `Backoff`, which it leaves as soon as all that it
+//! has left is gone. See `request.rs`.
 //!
 //! What may come in between:
 //!
@@ -48,9 +53,13 @@
 //!   rest of the stop timeout.
 //! - The main process hands over to another (`MAINPID=`): the phase stays, its process changes.
 //! - A unit asks for more time (`EXTEND_TIMEOUT_USEC=`): the phase stays, its deadlines move.
+//! - Somebody asks for a stop or a restart while a fork is under way (`Starting` without a process):
+//!   the unit is told to stop as soon as it has one. While it is `Stopping`, whyever: it is held, or
+//!   comes back, as the last one to ask wants it.
 //! - Somebody insists on the stop, or its time is up: whatever lives gets KILL at once.
 //!
-//! A unit in `Backoff`, or one that goes from its end back to `Waiting`, has not ended: units that
+//! A unit in `Backoff`, or one that goes from its end back to `Waiting`, has not ended, nor has one
+//! that is held: units that
 //! wait for its end go on waiting. All changes of a phase go through [`State::transition`], which keeps
 //! since when and why.
 
@@ -85,6 +94,17 @@ pub(super) enum Phase {
     Done(Ended),
 }
 
+/// What is wanted of a unit, whatever its phase is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Wanted {
+    /// It is to run, or to have run.
+    Up,
+    /// It is to be gone, and nothing starts it again: the run stops.
+    Down,
+    /// Somebody has stopped it, and only somebody who asks for it starts it again.
+    Held,
+}
+
 /// Why a unit is in its phase.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Why {
@@ -104,6 +124,8 @@ pub(crate) enum Why {
     Together,
     /// This was found of it while the run went on.
     Found(Verdict),
+    /// Somebody has asked for it.
+    Asked,
     /// The run stops.
     RunStops,
     /// Its stop command failed.
@@ -155,6 +177,18 @@ pub(crate) enum Verdict {
     Overran,
     /// It is restarted together with another.
     Together,
+    /// Somebody has asked for it; whether it comes back is for [`Wanted`] to say.
+    Asked,
+}
+
+impl Verdict {
+    /// Whether it is no fault of the unit's.
+    pub(super) fn is_no_fault(self) -> bool {
+        match self {
+            Self::Together | Self::Asked => true,
+            Self::NotReady | Self::Unhealthy { .. } | Self::Overran => false,
+        }
+    }
 }
 
 /// Why a unit has ended.
@@ -344,6 +378,7 @@ pub(super) struct State {
     since: Tick,
     /// Why it has it.
     why: Why,
+    pub wanted: Wanted,
     pub leftovers: Leftovers,
     /// Whether its command has ever been executed.
     pub started: bool,
@@ -380,6 +415,7 @@ impl State {
             phase: Phase::Waiting,
             since: Tick::ZERO,
             why: Why::Begun,
+            wanted: Wanted::Up,
             leftovers: Leftovers::None,
             started: false,
             tries: 0,
@@ -451,7 +487,6 @@ impl State {
     }
 
     /// Since when it stands there, and why.
-    #[cfg_attr(not(test), expect(dead_code, reason = "who asks a running trc is to be told"))]
     pub(super) fn stands(&self) -> (Tick, Why) {
         (self.since, self.why)
     }

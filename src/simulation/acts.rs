@@ -118,6 +118,8 @@ impl Witness<'_> {
                 return expect_of(at, false, "a unit has one process at a time");
             }
         };
+        expect_of(at, !self.units[at].held, "nothing starts what somebody has stopped")?;
+        expect_of(at, !self.units[at].given_up, "no unit ever runs twice")?;
         expect_of(at, !unit.outside, "what has nothing to run is not started")?;
         expect_of(at, self.terms.units[at].here, "only what is in the graph is started")?;
         expect_of(at, self.is_its_turn(at), "a unit is started only in its phase")?;
@@ -225,6 +227,12 @@ impl Witness<'_> {
             }
             Fact::TestBegan { unit } => self.begins(built.unit(*unit)),
             Fact::TestEnded { unit, ended } => self.test_ended(built.unit(*unit), *ended),
+            Fact::Requested { unit, request, answer } => {
+                self.answers(built.unit(*unit), *request, *answer)
+            }
+            Fact::JobEnded { unit, job, task, end } => {
+                self.job_ends(built.unit(*unit), *job, *task, *end)
+            }
             Fact::Ready { .. }
             | Fact::NotReady { .. }
             | Fact::Unhealthy { .. }

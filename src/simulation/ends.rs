@@ -6,7 +6,7 @@ use super::build::{Built, Terms};
 use super::found::{CRASHES, Found, LINGER};
 use super::marks::Mark;
 use super::policy;
-use super::witness::{Fault, PATIENCE, Phase, Stand, Witness};
+use super::witness::{PATIENCE, Phase, Stand, Witness};
 use crate::config::{OnFailure, Stage};
 use crate::engine::{Ending, Event, Left, SpawnStage, Tick};
 use crate::graph::UnitId;
@@ -80,6 +80,7 @@ impl Witness<'_> {
                     self.mark(Mark::StopCommandSucceeded);
                 }
             }
+            Event::Request { request, .. } => self.asked(unit, *request),
             Event::Paused { .. } => self.mark(Mark::Paused),
             Event::Probed { purpose, outcome, .. } => self.probed(unit, *purpose, *outcome),
             Event::Notified { notice, .. } => self.notified(unit, *notice),
@@ -395,8 +396,8 @@ impl Witness<'_> {
         let seen = &self.units[at];
         let told = seen.stand == Stand::Alive && (seen.told.is_some() || seen.killed.is_some());
         // What was told to stop for no fault of its own can't fail any more.
-        let told = told && seen.fault.is_none_or(|fault| fault == Fault::Together);
-        let at_fault = seen.fault.is_some_and(|fault| fault != Fault::Together) && key.is_none();
+        let at_fault = seen.fault.is_some_and(|fault| !fault.is_none());
+        let (told, at_fault) = (told && !at_fault, at_fault && key.is_none());
         self.own[at] = self.raw.filter(|_| !at_fault).or(Some(status));
         self.units[at].stand = Stand::Over;
         self.units[at].status = status;
@@ -443,6 +444,7 @@ fn of(event: &Event) -> Option<UnitId> {
         | Event::Notified { unit, .. }
         | Event::Learnt { unit, .. }
         | Event::Tried { unit, .. }
+        | Event::Request { unit, .. }
         | Event::Paused { unit } => Some(*unit),
         Event::Begin
         | Event::Signal { .. }

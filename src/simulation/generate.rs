@@ -6,13 +6,13 @@
 use nix::errno::Errno;
 
 use super::plan::{
-    Child, Health, Moment, Ms, Plan, Ready, Reply, Restart, Rule, Settling, Start, StopCommand,
-    Stray, Tells, Told, Unit, Within, ms,
+    Asked, Child, Health, Moment, Ms, Plan, Ready, Reply, Restart, Rule, Settling, Start,
+    StopCommand, Stray, Tells, Told, Unit, Within, ms,
 };
 use super::random::Random;
 use super::suite;
 use crate::config::{Condition, Form, OnFailure, Stage, StopTo, Then, WaitPolicy, When};
-use crate::engine::{Ending, Notice, SpawnStage};
+use crate::engine::{Ending, Notice, Request, SpawnStage, Task};
 use crate::signal::Signal;
 
 const SOON: [Ms; 6] = [0, 0, 1, 50, 100, 150];
@@ -52,6 +52,7 @@ pub(super) fn plan(seed: u64) -> Plan {
             Settling::Wrong,
         ]),
         signals: (0..signals).map(|_| told(random)).collect(),
+        requests: Vec::new(),
         strays: Vec::new(),
         sleep: random.maybe(5, |random| (random.pick(&TIMES), random.pick(&TIMES))),
         terminal: random.chance(30),
@@ -60,6 +61,11 @@ pub(super) fn plan(seed: u64) -> Plan {
     };
     if random.chance(30) {
         plan.strays = (0..=random.below(2)).map(|_| stray(random)).collect();
+    }
+    let mut people = random.apart(4);
+    if people.chance(35) && !plan.units.is_empty() {
+        plan.requests =
+            (0..=people.below(5)).map(|_| asked(&mut people, plan.units.len())).collect();
     }
     if random.chance(20) {
         plan.exit = vec![(random.pick(&[0, 1, 3, 138, 143]), random.pick(&STATUSES))];
@@ -101,6 +107,20 @@ fn rule(random: &mut Random, units: usize) -> Rule {
 
 fn told(random: &mut Random) -> Told {
     Told { at: random.pick(&MOMENTS), signal: a_signal(random), outside: random.chance(80) }
+}
+
+fn asked(random: &mut Random, units: usize) -> Asked {
+    let signals = [Signal::TERM, Signal::KILL, Signal::HUP, Signal::STOP, Signal::CONT];
+    Asked {
+        at: random.pick(&MOMENTS),
+        unit: random.below(units),
+        request: match random.below(7) {
+            0 => Request::Signal(random.pick(&signals)),
+            1 | 2 => Request::Job(Task::Start),
+            3 | 4 => Request::Job(Task::Stop),
+            _ => Request::Job(Task::Restart),
+        },
+    }
 }
 
 fn transparent(random: &mut Random) -> Vec<Unit> {

@@ -167,6 +167,11 @@ impl Life<'_> {
 
     /// Nothing more happens by itself: somebody ends it.
     fn rest(&mut self) -> Verdict {
+        let snapshot = self.engine.snapshot();
+        if let Some(story) = &mut self.story {
+            story.push_str(&story::snapshot(&snapshot));
+        }
+        self.witness.looks_at(&snapshot)?;
         self.witness.rests(self.world.any_main())?;
         let stuck = self.world.waits_for_cont() && self.rests > 0;
         expect(!stuck, "what was told to end is continued, so that it can")?;

@@ -83,7 +83,9 @@ impl Witness<'_> {
         let never = if seen.started { Lack::NotBack } else { Lack::NeverStarted };
         let condemned = seen.fault.map(|fault| match fault {
             Fault::NotReady => Lack::NotReady,
-            Fault::Unhealthy { .. } | Fault::Overran | Fault::Together => Lack::NotBack,
+            Fault::Unhealthy { .. } | Fault::Overran | Fault::Together | Fault::Asked => {
+                Lack::NotBack
+            }
         });
         match seen.stand {
             Stand::Over => None,

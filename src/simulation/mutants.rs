@@ -11,7 +11,9 @@ use super::test_mutants::TEST_MUTANTS;
 use super::witness::Broken;
 use super::{generate, lived, shrink};
 use crate::config::{Condition, OnFailure, Stage, Then, WaitPolicy, When};
-use crate::engine::{Action, Event, Fact, Outcome, SpawnStage, Target, Told};
+use crate::engine::{
+    Action, Answer, Event, Fact, JobEnd, Outcome, Request, SpawnStage, Target, Task, Told,
+};
 use crate::graph::UnitId;
 use crate::signal::Signal;
 
@@ -283,10 +285,65 @@ const MUTANTS: &[Mutant] = &[
     actions("never ends", |actions, _| {
         actions.retain(|action| !matches!(action, Action::End { .. }));
     }),
+    actions("starts again what somebody has stopped", |actions, _| {
+        if let Some(id) = done(actions, Task::Stop) {
+            actions.push(Action::Spawn(id));
+        }
+    }),
+    actions("starts at once what is to be restarted", |actions, _| {
+        if let Some((place, id)) = begun(actions, Task::Restart) {
+            actions.insert(place + 1, Action::Spawn(id));
+        }
+    }),
+    actions("takes a restart by hand for an end", |actions, _| {
+        if let Some((place, _)) = begun(actions, Task::Restart) {
+            actions.insert(place + 1, Action::Tell(Fact::Stopping));
+        }
+    }),
+    actions("stops another unit along with the one that is asked", |actions, _| {
+        if let Some((place, UnitId(id))) = begun(actions, Task::Stop) {
+            let other = Fact::Terminating { unit: UnitId(id.saturating_sub(1)), pid: 0 };
+            actions.insert(place + 1, Action::Tell(other));
+        }
+    }),
+    actions("does not answer", |actions, _| {
+        actions.retain(|action| !matches!(action, Action::Tell(Fact::Requested { .. })));
+    }),
+    actions("ends no job", |actions, _| {
+        actions.retain(|action| !matches!(action, Action::Tell(Fact::JobEnded { .. })));
+    }),
+    event("takes a hold for a restart", |event| match event {
+        Event::Request { unit, request: Request::Job(Task::Stop) } => {
+            Event::Request { unit, request: Request::Job(Task::Restart) }
+        }
+        other => other,
+    }),
     actions("does not say that it stops", |actions, _| {
         actions.retain(|action| !matches!(action, Action::Tell(Fact::Stopping)));
     }),
 ];
+
+/// The unit of a job that has been done.
+fn done(actions: &[Action], wanted: Task) -> Option<UnitId> {
+    actions.iter().find_map(|action| match action {
+        Action::Tell(Fact::JobEnded { unit, task, end: JobEnd::Done, .. }) if *task == wanted => {
+            Some(*unit)
+        }
+        _ => None,
+    })
+}
+
+/// Where a job is begun, and for which unit.
+fn begun(actions: &[Action], wanted: Task) -> Option<(usize, UnitId)> {
+    actions.iter().enumerate().find_map(|(place, action)| match action {
+        Action::Tell(Fact::Requested { unit, request, answer: Answer::Begun(_) })
+            if *request == Request::Job(wanted) =>
+        {
+            Some((place, *unit))
+        }
+        _ => None,
+    })
+}
 
 /// How many lives a mutant may have before it is found out.
 const LIVES: u64 = 10_000;

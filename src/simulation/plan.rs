@@ -7,7 +7,7 @@ use nix::errno::Errno;
 
 use super::drill::{Drill, Test};
 use crate::config::{Condition, Form, OnFailure, Stage, StopTo, Then, WaitPolicy, When};
-use crate::engine::{Ending, Notice, SpawnStage, Tick};
+use crate::engine::{Ending, Notice, Request, SpawnStage, Tick};
 use crate::signal::Signal;
 
 /// Virtual milliseconds.
@@ -35,6 +35,8 @@ pub(super) struct Plan {
     pub settling: Settling,
     /// Signals that trc gets, from outside or from some process of no unit.
     pub signals: Vec<Told>,
+    /// What people ask of units.
+    pub requests: Vec<Asked>,
     /// Processes that have left every unit's group.
     pub strays: Vec<Stray>,
     /// From when and for how long trc itself does not run, as in a paused container.
@@ -80,6 +82,14 @@ pub(super) struct Told {
     pub at: Ms,
     pub signal: Signal,
     pub outside: bool,
+}
+
+/// A request of a unit.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Asked {
+    pub at: Ms,
+    pub unit: usize,
+    pub request: Request,
 }
 
 /// One unit.

@@ -13,7 +13,7 @@ impl Witness<'_> {
         self.units[at].fault = Some(fault);
         let comes_back = match fault {
             Fault::Unhealthy { restart, .. } => restart,
-            Fault::Together => true,
+            Fault::Together | Fault::Asked => true,
             Fault::NotReady | Fault::Overran => self.plan.units[at].restart.when != When::No,
         };
         if comes_back {
@@ -22,7 +22,7 @@ impl Witness<'_> {
     }
 
     /// Whatever is restarted together with a unit goes with it.
-    fn pull(&mut self, at: usize) {
+    pub(super) fn pull(&mut self, at: usize) {
         for other in self.terms.units[at].followers.clone() {
             let seen = &mut self.units[other];
             match seen.stand {
@@ -70,7 +70,7 @@ impl Witness<'_> {
                 124
             }
             Some(Fault::Unhealthy { timed_out: false, .. }) => 1,
-            Some(Fault::Together) | None => status,
+            Some(Fault::Together | Fault::Asked) | None => status,
         };
         let never_ready = seen.fault == Some(Fault::NotReady) || seen.watch.ready_by.is_some();
         self.end_watch(at);
@@ -83,9 +83,10 @@ impl Witness<'_> {
             self.over(at, status, None);
             return;
         }
-        if seen.fault == Some(Fault::Together) {
+        if seen.fault.is_some_and(Fault::is_none) {
             self.units[at].fault = None;
-            self.units[at].stand = Stand::Backoff(Some(self.now));
+            self.units[at].stand =
+                if seen.held { Stand::Waiting } else { Stand::Backoff(Some(self.now)) };
             return;
         }
         let wanted = match (seen.fault, unit.restart.when) {

@@ -5,7 +5,7 @@ use super::build::Built;
 use super::marks::Mark;
 use super::witness::{PATIENCE, Phase, SWEEP, Stand, Verdict, Witness, expect, expect_of};
 use crate::config::{Stage, WaitPolicy};
-use crate::engine::{Reason, Tick};
+use crate::engine::{Reason, Snapshot, Tick, Wanted};
 
 impl Witness<'_> {
     /// After a step: what is due has been done.
@@ -45,6 +45,7 @@ impl Witness<'_> {
         if self.testing() {
             self.after_trials()?;
         }
+        self.after_requests()?;
         self.retries();
         match self.phase {
             Phase::Boot => {
@@ -94,7 +95,7 @@ impl Witness<'_> {
         for at in self.here() {
             let seen = &self.units[at];
             let told = seen.told.is_some() || seen.killed.is_some();
-            let held = seen.stand != Stand::Alive || told || !self.is_alone(at);
+            let held = seen.stand != Stand::Alive || told || !seen.held && !self.is_alone(at);
             expect_of(at, seen.fault.is_none() || held, "what is at fault is stopped at once")?;
             if let Stand::Backoff(Some(until)) = seen.stand {
                 let told = !seen.left || seen.told.is_some();
@@ -110,7 +111,8 @@ impl Witness<'_> {
         let turn = self.first_open(Stage::Sync);
         let waiting = |at: &usize| self.units[*at].stand == Stand::Waiting;
         let counted = |at: &usize| matches!(self.plan.units[*at].stage, Stage::Async | Stage::Sync);
-        for at in self.here().filter(counted).filter(waiting) {
+        let open = |at: &usize| !self.units[*at].held;
+        for at in self.here().filter(counted).filter(waiting).filter(open) {
             let may = self.may_start(at);
             expect_of(at, may.is_some(), "what waits in vain fails at once")?;
             let held = self.plan.units[at].stage == Stage::Sync && turn != Some(at);
@@ -150,7 +152,11 @@ impl Witness<'_> {
         match self.phase {
             Phase::Up if self.testing() => expect(false, "a test run comes to an end by itself"),
             Phase::Boot | Phase::Up => {
-                let waits = any_lives || self.plan.wait == WaitPolicy::Forever;
+                let held = self.units.iter().any(|seen| seen.held);
+                if held && !any_lives {
+                    self.mark(Mark::HeldToTheEnd);
+                }
+                let waits = any_lives || held || self.plan.wait == WaitPolicy::Forever;
                 expect(waits, "a run without processes has an end")?;
                 self.mark(Mark::RestedUp);
                 Ok(())
@@ -165,6 +171,26 @@ impl Witness<'_> {
             | Phase::Killing(_)
             | Phase::Over => expect(false, "a stop comes to an end by itself"),
         }
+    }
+
+    /// Nothing happens: what whoever asks would be told.
+    pub(super) fn looks_at(&self, snapshot: &Snapshot) -> Verdict {
+        let up = snapshot.phase == "up";
+        expect(up == (self.phase == Phase::Up), "whoever asks is told the phase of the run")?;
+        for at in self.here() {
+            let (unit, seen) = (&self.plan.units[at], &self.units[at]);
+            let name = format!("{}.u{at}", unit.stage);
+            let Some(told) = snapshot.units.iter().find(|told| told.name == name) else {
+                return expect_of(at, false, "whoever asks is told of each unit");
+            };
+            let pid = (seen.stand == Stand::Alive).then_some(seen.pid);
+            expect_of(at, told.pid == pid, "whoever asks is told what runs")?;
+            let held = told.wanted == Wanted::Held;
+            expect_of(at, held == (seen.held && !self.stops()), "whoever asks is told of holds")?;
+            let over = told.ended.is_some();
+            expect_of(at, over == (seen.stand == Stand::Over), "whoever asks is told of ends")?;
+        }
+        Ok(())
     }
 
     /// At the end: what the last line says.

@@ -50,6 +50,7 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
         }
     };
     whole(&|plan| plan.signals.clear());
+    whole(&|plan| plan.requests.clear());
     whole(&|plan| plan.strays.clear());
     whole(&|plan| plan.rules.clear());
     whole(&|plan| plan.exit.clear());
@@ -72,6 +73,10 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
     for at in 0..plan.signals.len() {
         whole(&|plan| _ = plan.signals.remove(at));
         whole(&|plan| plan.signals[at].at = 0);
+    }
+    for at in 0..plan.requests.len() {
+        whole(&|plan| _ = plan.requests.remove(at));
+        whole(&|plan| plan.requests[at].at = 0);
     }
     for at in 0..plan.strays.len() {
         whole(&|plan| _ = plan.strays.remove(at));
@@ -199,6 +204,10 @@ fn without(plan: &Plan, gone: usize) -> Plan {
             test.fault = test.fault.filter(|(victim, _)| *victim != gone);
             test.fault = test.fault.map(|(victim, blow)| (moved(victim), blow));
         }
+    }
+    plan.requests.retain(|asked| asked.unit != gone);
+    for asked in &mut plan.requests {
+        asked.unit = moved(asked.unit);
     }
     if let Some(drill) = &mut plan.drill {
         drill.allow = drill.allow.iter().filter_map(|point| point.without(gone)).collect();

@@ -152,7 +152,7 @@ impl Witness<'_> {
             let why = seen.fault.is_some() || matches!(seen.stand, Stand::Backoff(_));
             let goes_on = why && self.phase != Phase::Over;
             expect_of(at, goes_on, "while the run goes on, only what is at fault is stopped")?;
-            let alone = self.is_alone(at) || seen.stand != Stand::Alive;
+            let alone = self.is_alone(at) || seen.stand != Stand::Alive || seen.held;
             expect_of(at, alone, "what is restarted together with a unit goes before it")?;
         }
         if !self.terms.units[at].dependents.is_empty() {

@@ -6,7 +6,7 @@ use super::build::Built;
 use super::plan::{Child, Plan, Settling, Unit, Within};
 use super::witness::Broken;
 use crate::config::Stage;
-use crate::engine::{Action, Event, Fact, Left, Target};
+use crate::engine::{Action, Event, Fact, Left, Snapshot, Target, UnitSnapshot};
 use crate::graph::UnitId;
 
 /// `async.u3`.
@@ -65,6 +65,7 @@ pub(super) fn event(event: &Event, built: &Built) -> String {
             None if sender.outside => format!("trc gets {signal} from outside"),
             None => format!("trc gets {signal} from some process"),
         },
+        Event::Request { unit, request } => format!("somebody asks {}: {request:?}", of(unit)),
         Event::Settled { words: None } => "the command line stays".to_owned(),
         Event::Settled { words: Some(_) } => "the command line makes a new graph".to_owned(),
         Event::Unsettled => "the command line is wrong".to_owned(),
@@ -109,6 +110,27 @@ pub(super) fn action(action: &Action, built: &Built) -> String {
     }
 }
 
+/// How things stand.
+pub(super) fn snapshot(snapshot: &Snapshot) -> String {
+    let Snapshot { phase, generation, units } = snapshot;
+    let mut text =
+        format!("        nothing more happens; phase {phase}, generation {generation}\n");
+    for unit in units {
+        let UnitSnapshot {
+            name, stage: _, phase, wanted, since, why, pid, ready, restarts, ..
+        } = unit;
+        let since = since.as_millis();
+        let _ = write!(text, "            {name}: {phase} since {since} ms ({why:?})");
+        let _ =
+            write!(text, ", wanted {wanted:?}, pid {pid:?}, ready {ready:?}, restarts {restarts}");
+        if let Some(other) = &unit.waits_for {
+            let _ = write!(text, ", waits for {other}");
+        }
+        let _ = writeln!(text);
+    }
+    text
+}
+
 /// What is written and what children will do; what is as always is left out.
 pub(super) fn plan(plan: &Plan) -> String {
     let mut text = format!("wait = {:?}\n", plan.wait);
@@ -134,6 +156,15 @@ pub(super) fn plan(plan: &Plan) -> String {
     for told in &plan.signals {
         let whence = if told.outside { "outside" } else { "some process" };
         let _ = writeln!(text, "at {} ms {} from {whence}", told.at, told.signal);
+    }
+    for asked in &plan.requests {
+        let _ = writeln!(
+            text,
+            "at {} ms somebody asks {}: {:?}",
+            asked.at,
+            name(plan, asked.unit),
+            asked.request
+        );
     }
     for stray in &plan.strays {
         let _ = writeln!(text, "an orphan: {stray:?}");

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::asked::Asked;
 use super::build::Terms;
 use super::found::Tested;
 use super::marks::{Mark, Marks};
@@ -70,6 +71,15 @@ pub(super) enum Fault {
     Overran,
     /// None: it is restarted together with another.
     Together,
+    /// None: somebody has asked for it.
+    Asked,
+}
+
+impl Fault {
+    /// Whether there is none.
+    pub(super) fn is_none(self) -> bool {
+        matches!(self, Self::Together | Self::Asked)
+    }
 }
 
 /// What is known of the present run of a unit.
@@ -143,6 +153,8 @@ pub(super) struct Seen {
     /// Its tries are to be ended.
     pub owes_silence: bool,
     pub fault: Option<Fault>,
+    /// Somebody has stopped it, and nobody has asked for it since.
+    pub held: bool,
     /// It stands for something outside that was there.
     pub found: bool,
     /// Restarts in a row, none of whose runs lasted.
@@ -236,6 +248,7 @@ pub(super) struct Witness<'a> {
     /// Those for a transparent command that was not executed yet.
     pub held: Vec<Signal>,
     pub tested: Tested,
+    pub asked: Asked,
     pub marks: Marks,
 }
 
@@ -268,6 +281,7 @@ impl<'a> Witness<'a> {
             watch: Watch::default(),
             owes_silence: false,
             fault: None,
+            held: false,
             found: false,
             in_a_row: 0,
             owes_restart: false,
@@ -310,6 +324,7 @@ impl<'a> Witness<'a> {
             forwards: VecDeque::new(),
             held: Vec::new(),
             tested: Tested::default(),
+            asked: Asked::default(),
             marks: Marks::default(),
         }
     }

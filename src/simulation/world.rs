@@ -76,6 +76,7 @@ pub(super) enum Happening {
     StrayDies(usize),
     Outside(usize),
     OomKills,
+    Asks(usize),
 }
 
 /// What is there besides trc.
@@ -121,6 +122,9 @@ impl<'a> World<'a> {
         };
         for (at, told) in plan.signals.iter().enumerate() {
             world.later(told.at, Happening::Outside(at));
+        }
+        for (at, asked) in plan.requests.iter().enumerate() {
+            world.later(asked.at, Happening::Asks(at));
         }
         if let Some(at) = plan.drill.as_ref().and_then(|drill| drill.oom) {
             world.later(at, Happening::OomKills);
@@ -242,6 +246,12 @@ impl<'a> World<'a> {
             Happening::Says(unit, pid) => {
                 if let Some((_, notice)) = self.child(unit).says {
                     self.says(unit, pid, notice);
+                }
+            }
+            Happening::Asks(at) => {
+                let asked = &self.plan.requests[at];
+                if let Some(unit) = self.built.id(asked.unit) {
+                    self.events.push_back(Event::Request { unit, request: asked.request });
                 }
             }
             Happening::OomKills => self.events.push_back(Event::OomKilled),

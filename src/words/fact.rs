@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::line::{Line, Whose};
 use super::reason::{how, lack};
-use super::{errno, not_started, not_up, sender, some};
+use super::{errno, not_started, not_up, request, sender, some};
 use crate::config::{Form, OnFailure, Stage, Then, seconds};
 use crate::engine::{Detail, Ended, Ending, Fact, Purpose};
 use crate::graph::{Graph, UnitId};
@@ -119,6 +119,10 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact) -> Vec<Line> {
             );
             Line::about(Level::Error, "gave-up", *unit, message)
         }
+        Fact::Requested { unit, request, answer } => {
+            request::requested(graph, *unit, *request, *answer)
+        }
+        Fact::JobEnded { unit, task, end, .. } => request::job_ended(graph, *unit, *task, *end),
         Fact::Signalled { signal, sender: from } => {
             let message = format!("Got {signal} from {}", sender(graph, from));
             Line::of_run(Level::Debug, "signalled", message)

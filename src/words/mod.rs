@@ -11,6 +11,7 @@ mod line;
 mod not_started;
 mod observed;
 pub(crate) mod reason;
+mod request;
 mod sender;
 mod some;
 mod wrong;

@@ -4,6 +4,7 @@ mod exit;
 mod leftovers;
 mod phases;
 mod readiness;
+mod request;
 mod restart;
 mod stop;
 mod testing;

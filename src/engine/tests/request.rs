@@ -1,0 +1,128 @@
+//! Requests: holds, restarts by hand, and jobs.
+
+use super::readiness::notified;
+use super::restart::{ready, restarted};
+use super::*;
+use crate::config::When;
+
+impl World {
+    fn ask(&mut self, name: &str, request: Request) -> Answer {
+        self.feed(Event::Request { unit: self.id(name), request });
+        let answers = self.facts.iter().rev().find_map(|fact| match fact {
+            Fact::Requested { answer, .. } => Some(*answer),
+            _ => None,
+        });
+        answers.expect("every request is answered")
+    }
+
+    fn job(&mut self, name: &str, task: Task) -> Answer {
+        self.ask(name, Request::Job(task))
+    }
+
+    /// How the job of this number has ended.
+    fn end_of(&self, number: u32) -> Option<JobEnd> {
+        self.facts.iter().find_map(|fact| match fact {
+            Fact::JobEnded { job, end, .. } if *job == number => Some(*end),
+            _ => None,
+        })
+    }
+}
+
+#[test]
+fn what_is_stopped_by_hand_stays_so_and_the_run_goes_on() {
+    for wait in [WaitPolicy::Any, WaitPolicy::All, WaitPolicy::Err] {
+        let mut world = World::of(wait, vec![restarted(When::Always, unit("async.a"))]);
+        assert_eq!(world.job("async.a", Task::Stop), Answer::Begun(1));
+        assert_eq!(world.end_of(1), None);
+        world.exit("async.a", 1);
+        assert_eq!(world.end_of(1), Some(JobEnd::Done));
+        assert_eq!(world.job("async.a", Task::Stop), Answer::Unchanged);
+        world.pass(SECOND * 100);
+        assert_eq!((world.running(), world.end), (vec![], None), "{wait:?}");
+        assert_eq!(world.job("async.a", Task::Start), Answer::Begun(2));
+        assert_eq!(world.end_of(2), Some(JobEnd::Done));
+        assert_eq!(world.running(), ["async.a"]);
+    }
+}
+
+#[test]
+fn a_restart_by_hand_is_no_end_and_has_no_backoff() {
+    let service = Unit { oneshot: Some(false), ..unit("async.a") };
+    let service = restarted(When::OnFailure, service);
+    let others = [unit("async.b"), after(unit("async.c"), "async.a", Some(Condition::Exited))];
+    let mut world = World::of(WaitPolicy::Any, [vec![service], others.into()].concat());
+    for number in 1..=3 {
+        assert_eq!(world.job("async.a", Task::Restart), Answer::Begun(number));
+        world.exit("async.a", 1);
+        assert_eq!(world.end_of(number), Some(JobEnd::Done));
+        assert_eq!(world.running(), ["async.a", "async.b"]);
+    }
+    assert!(!world.facts.iter().any(|fact| matches!(fact, Fact::Restarting { .. })));
+    assert_eq!(world.end, None);
+}
+
+#[test]
+fn a_job_is_done_when_the_unit_is_ready_and_fails_with_its_end() {
+    let mut world = World::of(WaitPolicy::Forever, vec![ready(unit("async.a"))]);
+    assert_eq!(world.job("async.a", Task::Start), Answer::Begun(1));
+    notified(&mut world, "async.a", Notice::Ready);
+    assert_eq!(world.end_of(1), Some(JobEnd::Done));
+    assert_eq!(world.job("async.a", Task::Start), Answer::Unchanged);
+    world.job("async.a", Task::Restart);
+    world.exit("async.a", 0);
+    assert_eq!(world.end_of(2), None);
+    world.exit("async.a", 3);
+    let Some(JobEnd::Failed(ended)) = world.end_of(2) else { panic!("{:?}", world.end_of(2)) };
+    assert_eq!(ended.status, 3);
+    // What has ended is started anew.
+    assert_eq!(world.job("async.a", Task::Start), Answer::Begun(3));
+    assert_eq!(world.running(), ["async.a"]);
+}
+
+#[test]
+fn equal_requests_join_and_the_last_word_counts() {
+    let mut world = World::of(WaitPolicy::Forever, vec![unit("async.a")]);
+    assert_eq!(world.job("async.a", Task::Restart), Answer::Begun(1));
+    assert_eq!(world.job("async.a", Task::Restart), Answer::Joined(1));
+    assert_eq!(world.job("async.a", Task::Start), Answer::Joined(1));
+    assert_eq!(world.job("async.a", Task::Stop), Answer::Begun(2));
+    assert_eq!(world.end_of(1), Some(JobEnd::Superseded));
+    assert_eq!(world.job("async.a", Task::Start), Answer::Begun(3));
+    world.exit("async.a", 0);
+    assert_eq!((world.end_of(2), world.end_of(3)), (Some(JobEnd::Superseded), Some(JobEnd::Done)));
+    assert_eq!(world.started.len(), 2);
+}
+
+#[test]
+fn what_waits_can_be_held_and_what_is_in_backoff_comes_at_once() {
+    let waits = after(unit("async.b"), "async.a", Some(Condition::Exited));
+    let units = vec![unit("async.a"), waits, restarted(When::Always, unit("async.c"))];
+    let mut world = World::of(WaitPolicy::Forever, units);
+    world.job("async.b", Task::Stop);
+    assert_eq!(world.end_of(1), Some(JobEnd::Done));
+    world.exit("async.a", 0);
+    assert_eq!(world.running(), ["async.c"]);
+    world.job("async.b", Task::Restart);
+    world.exit("async.c", 0);
+    assert_eq!(world.running(), ["async.b"]);
+    world.job("async.c", Task::Start);
+    assert_eq!(world.running(), ["async.b", "async.c"]);
+}
+
+#[test]
+fn what_can_not_be_asked_is_refused_with_the_reason() {
+    let units = vec![unit("sync.a"), unit("sync.b"), unit("halt.c"), flag("boot.d")];
+    let mut world = World::of(WaitPolicy::Forever, units);
+    let refused = |why| Answer::Refused(why);
+    assert_eq!(world.job("sync.a", Task::Start), refused(Refusal::Booting));
+    assert_eq!(world.job("halt.c", Task::Start), refused(Refusal::NoService));
+    world.exit("boot.d", 0);
+    assert_eq!(world.ask("sync.b", Request::Signal(Signal::HUP)), refused(Refusal::NotRunning));
+    assert_eq!(world.ask("sync.a", Request::Signal(Signal::HUP)), Answer::Sent);
+    world.exit("sync.a", 0);
+    assert_eq!(world.job("sync.a", Task::Restart), refused(Refusal::HadItsTurn));
+    assert_eq!(world.job("sync.b", Task::Stop), Answer::Begun(1));
+    world.signal(Signal::TERM, true);
+    assert_eq!(world.end_of(1), Some(JobEnd::RunStops));
+    assert_eq!(world.job("sync.b", Task::Start), refused(Refusal::Stopping));
+}

@@ -1,0 +1,73 @@
+//! What becomes of what people ask of units.
+
+use log::Level;
+
+use super::line::Line;
+use super::reason::how;
+use crate::engine::{Answer, JobEnd, Refusal, Request, Task};
+use crate::graph::{Graph, UnitId};
+
+/// Somebody has asked something of a unit.
+pub(super) fn requested(graph: &Graph, id: UnitId, request: Request, answer: Answer) -> Line {
+    let name = graph.node(id).unit.id();
+    let what = match request {
+        Request::Job(task) => format!("{} {name}", verb(task)),
+        Request::Signal(signal) => format!("send {signal} to {name}"),
+    };
+    let (level, then) = match answer {
+        Answer::Begun(_) | Answer::Sent => (Level::Info, String::new()),
+        Answer::Joined(_) => (Level::Info, ": that is being done already".to_owned()),
+        Answer::Unchanged => (Level::Info, ": there is nothing to do".to_owned()),
+        Answer::Refused(why) => (Level::Warn, format!(", but {}", refusal(&name, why))),
+    };
+    Line::about(level, "requested", id, format!("asked to {what}{then}"))
+}
+
+/// What somebody has asked for is done, or comes to nothing.
+pub(super) fn job_ended(graph: &Graph, id: UnitId, task: Task, end: JobEnd) -> Line {
+    let name = graph.node(id).unit.id();
+    let (level, message) = match end {
+        JobEnd::Done => {
+            let done = match task {
+                Task::Start => "is up, as asked",
+                Task::Stop => "has stopped, as asked, and stays so until somebody starts it",
+                Task::Restart => "is up again, as asked",
+            };
+            (Level::Info, format!("{name} {done}"))
+        }
+        JobEnd::Failed(ended) => {
+            let why = how(graph, ended);
+            (Level::Error, format!("could not {} {name}: it {why}", verb(task)))
+        }
+        JobEnd::Superseded => (
+            Level::Info,
+            format!("no longer trying to {} {name}: asked for something else", verb(task)),
+        ),
+        JobEnd::RunStops => {
+            (Level::Info, format!("no longer trying to {} {name}: the run is stopping", verb(task)))
+        }
+    };
+    Line::about(level, "job-ended", id, message)
+}
+
+fn verb(task: Task) -> &'static str {
+    match task {
+        Task::Start => "start",
+        Task::Stop => "stop",
+        Task::Restart => "restart",
+    }
+}
+
+fn refusal(name: &str, why: Refusal) -> String {
+    match why {
+        Refusal::Booting => "the boot units have not finished".to_owned(),
+        Refusal::Stopping => "the run is stopping".to_owned(),
+        Refusal::Testing => "this is a test run".to_owned(),
+        Refusal::NoService => format!("{name} is neither a service nor a one-shot"),
+        Refusal::HadItsTurn => {
+            format!("{name} has ended, and a foreground unit runs only when it is its turn")
+        }
+        Refusal::Unkillable => format!("a process of {name} has survived SIGKILL"),
+        Refusal::NotRunning => format!("{name} is not running"),
+    }
+}
