@@ -19,7 +19,7 @@
 //!
 //! **A restart by hand is no end** either, and none of the restarts that `restart.max` counts: the
 //! unit stops as always and is started at once, without a backoff. Those that are restarted together
-//! with it are. What waits, or is in backoff, has nothing to stop, and is just started; its
+//! with it are, and so they are when it comes back from a hold. What waits, or is in backoff, has nothing to stop, and is just started; its
 //! conditions still hold it up. A unit that has ended is started anew, its restarts forgotten. Two
 //! kinds of those are not: a unit in the foreground has had its turn, and what has survived KILL may
 //! still be there.
@@ -220,7 +220,7 @@ impl Engine {
         self.jobs.open.push(Job { number, unit: id, task });
         match task {
             Task::Stop => self.take_down(now, id, actions),
-            Task::Start | Task::Restart => self.bring_up(now, id, task == Task::Restart, actions),
+            Task::Start | Task::Restart => self.bring_up(now, id, task, actions),
         }
         Answer::Begun(number)
     }
@@ -242,32 +242,36 @@ impl Engine {
         self.states[id.0].wanted = Wanted::Held;
     }
 
-    /// A unit is to be up, and if it is to be `anew`, with another process.
-    fn bring_up(&mut self, now: Tick, id: UnitId, anew: bool, actions: &mut Vec<Action>) {
+    /// A unit is to be up, and for a restart with another process.
+    fn bring_up(&mut self, now: Tick, id: UnitId, task: Task, actions: &mut Vec<Action>) {
         let state = &mut self.states[id.0];
-        state.wanted = Wanted::Up;
+        let was_held = std::mem::replace(&mut state.wanted, Wanted::Up) == Wanted::Held;
         match state.phase() {
-            // It was stopped, and something that it has left is still there.
-            Phase::Waiting if !state.gone() => self.rest(now, id, now, Why::Asked, actions),
+            // Something that it has left may still be there.
+            Phase::Waiting if was_held => self.start_anew(now, id, actions),
             Phase::Waiting => self.changed.push_back(id),
             Phase::Retrying { .. } => self.wait_again(id),
             Phase::Backoff { .. } => *state.details() = Phase::Backoff { until: None },
             // What is to be stopped anyway comes back, whatever that was for.
-            Phase::Starting { .. } | Phase::Running { .. } if anew || state.verdict.is_some() => {
+            Phase::Starting { .. } | Phase::Running { .. }
+                if task == Task::Restart || state.verdict.is_some() =>
+            {
                 self.condemn(id, Verdict::Asked);
             }
-            Phase::Stopping { .. } if anew => self.condemn(id, Verdict::Asked),
-            Phase::Stopping { .. } => state.verdict = Some(Verdict::Asked),
+            Phase::Stopping { .. } => self.condemn(id, Verdict::Asked),
             Phase::Starting { .. } | Phase::Running { .. } | Phase::Watching => {}
             Phase::Done(_) => {
                 state.restarts = super::unit::Restarts::default();
-                state.verdict = None;
-                if anew {
-                    self.pull(id);
-                }
-                self.rest(now, id, now, Why::Asked, actions);
+                self.start_anew(now, id, actions);
             }
         }
+    }
+
+    /// Starts what has run before, once all of it is gone.
+    fn start_anew(&mut self, now: Tick, id: UnitId, actions: &mut Vec<Action>) {
+        self.states[id.0].verdict = None;
+        self.pull(id);
+        self.rest(now, id, now, Why::Asked, actions);
     }
 
     /// Whether a unit is up, as a bare name in `after` has it.

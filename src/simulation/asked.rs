@@ -83,7 +83,7 @@ impl Witness<'_> {
         self.asked.open.push((self.asked.last, at, task));
         match task {
             Task::Stop => self.holds_by_hand(at),
-            Task::Start | Task::Restart => self.starts_by_hand(at, task == Task::Restart),
+            Task::Start | Task::Restart => self.starts_by_hand(at, task),
         }
         Answer::Begun(self.asked.last)
     }
@@ -119,17 +119,16 @@ impl Witness<'_> {
         }
     }
 
-    fn starts_by_hand(&mut self, at: usize, anew: bool) {
-        let seen = &mut self.units[at];
-        if std::mem::take(&mut seen.held) {
+    fn starts_by_hand(&mut self, at: usize, task: Task) {
+        let was_held = std::mem::take(&mut self.units[at].held);
+        if was_held {
             self.mark(Mark::HoldEnded);
         }
-        let gone = self.gone(at);
         let seen = &mut self.units[at];
         match seen.stand {
-            Stand::Waiting if !gone => {
-                seen.stand = Stand::Backoff(Some(self.now));
-                self.mark(Mark::BroughtBack);
+            Stand::Waiting if was_held => {
+                self.pull(at);
+                self.units[at].stand = Stand::Backoff(Some(self.now));
             }
             Stand::Waiting | Stand::Watching => {}
             Stand::Retrying(_) => (seen.stand, seen.forks) = (Stand::Waiting, 0),
@@ -142,11 +141,9 @@ impl Witness<'_> {
                 if stopping {
                     self.mark(Mark::BroughtBack);
                 }
-                if anew || condemned && !stopping {
+                if task == Task::Restart || condemned || stopping {
                     self.mark(Mark::RestartedByHand);
                     self.condemn(at, Fault::Asked);
-                } else if stopping {
-                    self.units[at].fault = Some(Fault::Asked);
                 }
             }
             Stand::Over => {
@@ -154,9 +151,7 @@ impl Witness<'_> {
                 self.restarts[at].clear();
                 self.ends.retain(|(one, _)| *one != at);
                 self.own[at] = None;
-                if anew {
-                    self.pull(at);
-                }
+                self.pull(at);
                 self.units[at].stand = Stand::Backoff(Some(self.now));
                 self.mark(Mark::StartedAnew);
             }
