@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::key::{Keys, STAGES, all, find};
 use super::keys::UNIT;
-use super::leaf::{self, Leaf, Problem};
+use super::leaf::{self, Leaf, Problem, Reader};
 use super::source::{Source, within};
 use super::suggest::{is_helped, nearest};
 use super::value::{Entry, Node, Table, Value, shown};
@@ -131,23 +131,12 @@ impl Decoder<'_> {
     }
 
     /// Reads a key's value.
-    pub(super) fn get<T>(
-        &mut self,
-        at: &At,
-        entry: &Entry,
-        leaf: impl FnOnce(&Node, &Environment) -> Leaf<T>,
-    ) -> Option<T> {
+    pub(super) fn get<T>(&mut self, at: &At, entry: &Entry, leaf: impl Reader<T>) -> Option<T> {
         self.read(at, &entry.node, leaf)
     }
 
     /// Reads a key's value into a place of its own.
-    pub(super) fn set<T>(
-        &mut self,
-        into: &mut T,
-        at: &At,
-        entry: &Entry,
-        leaf: impl FnOnce(&Node, &Environment) -> Leaf<T>,
-    ) {
+    pub(super) fn set<T>(&mut self, into: &mut T, at: &At, entry: &Entry, leaf: impl Reader<T>) {
         if let Some(value) = self.get(at, entry, leaf) {
             *into = value;
         }
@@ -158,7 +147,7 @@ impl Decoder<'_> {
         &mut self,
         at: &At,
         entry: &Entry,
-        leaf: impl FnOnce(&Node, &Environment) -> Leaf<T>,
+        leaf: impl Reader<T>,
     ) -> Option<Placed<T>> {
         let value = self.get(at, entry, leaf)?;
         Some(Placed { value, origin: entry.node.origin.clone() })
@@ -169,7 +158,7 @@ impl Decoder<'_> {
         &mut self,
         at: &At,
         entry: &Entry,
-        leaf: impl Fn(&Node, &Environment) -> Leaf<T>,
+        leaf: impl Reader<T>,
     ) -> Option<Vec<Placed<T>>> {
         match &entry.node.value {
             Value::Array(_) | Value::String(_) => Some(self.values(at, &entry.node, leaf)),
@@ -186,7 +175,7 @@ impl Decoder<'_> {
         &mut self,
         at: &At,
         entry: &Entry,
-        leaf: impl Fn(&Node, &Environment) -> Leaf<T>,
+        leaf: impl Reader<T>,
     ) -> Option<Vec<T>> {
         let values = self.values(at, &entry.node, leaf);
         let is_right = values.len() == items(&entry.node).len();
@@ -198,7 +187,7 @@ impl Decoder<'_> {
         &mut self,
         at: &At,
         entry: &Entry,
-        leaf: impl Fn(&Node, &Environment) -> Leaf<T>,
+        leaf: impl Reader<T>,
     ) -> Option<Vec<T>> {
         if items(&entry.node).is_empty() {
             self.problem(at, &entry.node, Problem::new("this array must not be empty"));
@@ -212,7 +201,7 @@ impl Decoder<'_> {
         &mut self,
         at: &At,
         entry: &Entry,
-        leaf: impl Fn(&Node, &Environment) -> Leaf<T>,
+        leaf: impl Reader<T>,
     ) -> Vec<Placed<T>> {
         if items(&entry.node).is_empty() {
             self.problem(at, &entry.node, Problem::new("this array must not be empty"));
@@ -221,12 +210,7 @@ impl Decoder<'_> {
     }
 
     /// A value, or those of an array, each with its place.
-    fn values<T>(
-        &mut self,
-        at: &At,
-        node: &Node,
-        leaf: impl Fn(&Node, &Environment) -> Leaf<T>,
-    ) -> Vec<Placed<T>> {
+    fn values<T>(&mut self, at: &At, node: &Node, leaf: impl Reader<T>) -> Vec<Placed<T>> {
         let read = |item: &Node| {
             let value = self.read(at, item, &leaf)?;
             Some(Placed { value, origin: item.origin.clone() })

@@ -8,7 +8,7 @@ use super::decode::{At, Decoder, Fields};
 use super::http::Url;
 use super::key::{Keys, PROBES, find};
 use super::keys::{HEALTH, HTTP, READY};
-use super::leaf::{self, Leaf, Problem, one_of};
+use super::leaf::{self, Leaf, Problem, Reader, one_of};
 use super::probe::ANSWERS;
 use super::value::{Entry, Node, Value, shown};
 use super::{Environment, Health, Http, Placed, Probe, Ready, Then};
@@ -116,7 +116,7 @@ impl Decoder<'_> {
         keys: &mut Probing,
         at: &At,
         entry: &Entry,
-        leaf: impl FnOnce(&Node, &Environment) -> Leaf<T>,
+        leaf: impl Reader<T>,
         probe: impl FnOnce(T) -> Probe,
     ) {
         keys.probe = placed(entry, self.get(at, entry, leaf).map(probe));

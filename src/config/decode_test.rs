@@ -10,7 +10,7 @@ use super::decode::{At, Decoder, Fields};
 use super::decode_identity::capability;
 use super::decode_unit::says_nothing;
 use super::keys::{EXPECT, EXPECT_FAULT, EXPECT_FILE, EXPECT_HTTP, EXPECT_LOG};
-use super::leaf::{self, Leaf, Problem};
+use super::leaf::{self, Leaf, Problem, Reader};
 use super::probe::SUCCESS;
 use super::time::positive;
 use super::value::{Entry, Node, Value, shown};
@@ -116,7 +116,7 @@ impl Decoder<'_> {
         test: &mut Test,
         at: &At,
         entry: &Entry,
-        leaf: impl FnOnce(&Node, &Environment) -> Leaf<T>,
+        leaf: impl Reader<T>,
         check: impl FnOnce(T) -> C,
     ) {
         if let Some(Placed { value, origin }) = self.placed(at, entry, leaf) {
@@ -130,7 +130,7 @@ impl Decoder<'_> {
         test: &mut Test,
         at: &At,
         entry: &Entry,
-        leaf: impl Fn(&Node, &Environment) -> Leaf<T>,
+        leaf: impl Reader<T>,
         check: impl Fn(T) -> C,
     ) {
         for Placed { value, origin } in self.some(at, entry, leaf) {

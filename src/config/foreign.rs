@@ -20,332 +20,204 @@ const IN_OUTPUT: &str = " in `output`";
 const IN_LOG: &str = " in `[log]`";
 const IN_SHUTDOWN: &str = " in `[shutdown]`";
 
-/// What those look for who want to say in which order units stop.
-const STOP_ORDER: &str = "units stop in the reverse order of `after`: a unit that names another in its \
-                          `after` stops before that one";
+/// What is written at some places for a key of trc's.
+struct Word {
+    /// How the places begin.
+    places: &'static [&'static str],
+    /// What people write there, in lower case without `-` and `_`.
+    words: &'static str,
+    /// trc's key for it; without one, `right` is advice.
+    key: &'static str,
+    /// How that is written.
+    right: &'static str,
+}
 
-/// A row: the place, what people write there, in lower case without `-` and `_`; trc's key for
-/// it; and how that is written. Without a key it is advice.
-type Word = (&'static str, &'static str, &'static str, &'static str);
+/// `[PLACES] { "words" => key: "how it is written"; "words" => "advice"; }`.
+macro_rules! words {
+    ($($places:tt { $($words:literal => $($key:ident :)? $right:literal;)+ })+) => {
+        &[$($(Word {
+            places: &$places,
+            words: $words,
+            key: concat!($(stringify!($key))?),
+            right: $right,
+        }),+),+]
+    };
+}
 
-const WORDS: &[Word] = &[
-    // What runs.
-    (
-        ANY_UNIT,
-        "command cmd entrypoint args execstart program run start startcommand main service process",
-        "exec",
-        r#"exec = "nginx -g 'daemon off;'""#,
-    ),
-    (ANY_UNIT, "shell sh bash code commands steps", "script", "script = '''\n…\n'''"),
-    (
-        ANY_UNIT,
-        "execstartpre prestart pre poststart execstartpost before initcontainers setup init",
-        "",
-        "write a separate unit, [boot.NAME], or [async.NAME] with `oneshot = true`, and name the earlier unit in the `after` of the later one",
-    ),
-    (
-        ANY_UNIT,
-        "finish execstoppost poststop cleanup",
-        "",
-        "write a separate unit, which runs when everything else has stopped: [halt.NAME]",
-    ),
-    (
-        ANY_UNIT,
-        "execreload reload reloadsignal",
-        "",
-        r#"trc can forward a signal to the unit: [signals] HUP = { forward = "HUP", to = ["web"] }"#,
-    ),
-    (
-        ANY_UNIT,
-        "type",
-        "",
-        "write `oneshot = true` for a unit that exits by itself, or `ready = { notify = true }` for one that uses sd_notify; the stage is part of the name of the table: [async.NAME]",
-    ),
-    (
-        ANY_UNIT,
-        "name id title",
-        "description",
-        r#"description = "the web server"; the name of the unit is in the name of its table, [async.NAME]"#,
-    ),
-    (ANY_UNIT, "disabled", "enabled", "enabled = false"),
-    (ANY_UNIT, "autostart", "enabled", "enabled = true"),
-    (ANY_UNIT, "remainafterexit once", "oneshot", "oneshot = true"),
-    (
-        ANY_UNIT,
-        "numprocs replicas scale instances deploy",
-        "",
-        "write one unit for each process: [async.web-1], [async.web-2]",
-    ),
-    (
-        ANY_UNIT,
-        "image build ports expose volumes volumemounts networks network hostname containername labels resources readonly mounts secrets configs",
-        "",
-        "this belongs in the configuration of the container engine; trc runs inside the container",
-    ),
-    (
-        ANY_UNIT,
-        "wantedby requiredby install also alias",
-        "",
-        "trc starts every unit that is declared; `after` lists the units that it waits for",
-    ),
-    // When.
-    (
-        ANY_UNIT,
-        "dependson depends dependencies requires requisite wants bindsto needs require waitfor upholds",
-        "after",
-        r#"after = ["db"], or after = { db = "ready" }"#,
-    ),
-    (ANY_UNIT, "priority order", "after", r#"after = ["db"]"#),
-    (ANY_UNIT, "partof", "restart", r#"restart = { when = "always", with = ["db"] }"#),
-    (
-        ANY_UNIT,
-        "readinessprobe readiness readycheck startupprobe startup waitready",
-        "ready",
-        r#"ready = { http = "http://127.0.0.1:8080/healthz" }"#,
-    ),
-    (ANY_UNIT, "notificationfd", "ready", "ready = { fd = 3 }"),
-    (ANY_UNIT, "notifyaccess notify", "ready", "ready = { notify = true }"),
-    (
-        ANY_UNIT,
-        "healthcheck livenessprobe liveness watchdog watchdogsec livecheck check checks",
-        "health",
-        r#"health = { http = "http://127.0.0.1:8080/healthz" }"#,
-    ),
-    (
-        TEST_PLACE,
-        "timeout",
-        "",
-        "did you mean `max_runtime`, for the command, or `expect.within`, for how long trc tries again?",
-    ),
-    (
-        ANY_UNIT,
-        "timeout",
-        "",
-        r#"which timeout? stop = { timeout = "20s" } is the time from the stop signal to SIGKILL, ready = { within = "1m" } the time until the unit must be ready, max_runtime = "5m" the time that it may run"#,
-    ),
-    (
-        ANY_UNIT,
-        "timeoutstartsec startsecs timeoutup starttimeout",
-        "ready",
-        r#"ready = { tcp = 8080, within = "1m" }"#,
-    ),
-    (
-        ANY_UNIT,
-        "runtimemaxsec timeoutsec activedeadlineseconds maxruntime",
-        "max_runtime",
-        r#"max_runtime = "5m""#,
-    ),
-    // Its end.
-    (
-        ANY_UNIT,
-        "autorestart respawn restartpolicy keepalive",
-        "restart",
-        r#"restart = "always", or "on-failure""#,
-    ),
-    (
-        ANY_UNIT,
-        "restartsec restartdelay delay backofflimit backoffdelay",
-        "restart",
-        r#"restart = { when = "always", backoff = "1s..1m" }"#,
-    ),
-    (
-        ANY_UNIT,
-        "startretries startlimitburst maxrestarts maxretries retries maximumretrycount",
-        "restart",
-        r#"restart = { when = "always", max = 5 }"#,
-    ),
-    (
-        ANY_UNIT,
-        "startlimitinterval startlimitintervalsec",
-        "restart",
-        r#"restart = { when = "always", max = 5, window = "1m" }"#,
-    ),
-    (
-        ANY_UNIT,
-        "exitcodes successexitstatus exitcode successcodes",
-        "success",
-        "success = [0, 143]",
-    ),
-    (
-        ANY_UNIT,
-        "stopsignal killsignal downsignal signal",
-        "stop",
-        r#"stop = { signal = "SIGQUIT" }"#,
-    ),
-    (
-        ANY_UNIT,
-        "stopgraceperiod graceperiod stopwaitsecs timeoutstopsec terminationgraceperiodseconds terminationgraceperiod timeoutkill timeoutdown timeoutfinish stoptimeout killtimeout",
-        "stop",
-        r#"stop = { timeout = "20s" }"#,
-    ),
-    (ANY_UNIT, "killmode stopasgroup killasgroup", "stop", r#"stop = { to = "group" }"#),
-    (
-        ANY_UNIT,
-        "execstop stopcommand prestop lifecycle down",
-        "stop",
-        r#"stop = { exec = "nginx -s quit" }"#,
-    ),
-    // Who it is.
-    (ANY_UNIT, "uid username runas runasuser owner", "user", r#"user = "www-data""#),
-    (ANY_UNIT, "gid groupname runasgroup", "group", r#"group = "www-data""#),
-    (
-        ANY_UNIT,
-        "supplementarygroups groupadd extragroups fsgroup",
-        "groups",
-        r#"groups = ["ssl-cert"]"#,
-    ),
-    (
-        ANY_UNIT,
-        "workingdir workdir directory chdir workingdirectory cd dir pwd rootdirectory",
-        "cwd",
-        r#"cwd = "/srv""#,
-    ),
-    (
-        ANY_UNIT,
-        "environment envs envvars variables vars envfrom setenv",
-        "env",
-        r#"env = { PORT = "8080" }"#,
-    ),
-    (
-        ANY_UNIT,
-        "environmentfile envfiles envdir dotenv",
-        "env_file",
-        r#"env_file = "/etc/default/web""#,
-    ),
-    (
-        ANY_UNIT,
-        "capadd capdrop capabilityboundingset ambientcapabilities caps securitycontext",
-        "capabilities",
-        r#"capabilities = ["net_bind_service"] lists those that the unit keeps"#,
-    ),
-    (
-        ANY_UNIT,
-        "nonewprivileges securityopt allowprivilegeescalation",
-        "no_new_privs",
-        "no_new_privs = true",
-    ),
-    (
-        ANY_UNIT,
-        "ulimits ulimit rlimits rlimit limitnofile minfds",
-        "limits",
-        "limits = { nofile = 65536 }",
-    ),
-    (
-        ANY_UNIT,
-        "limitcore limitnproc limitas limitmemlock limitstack limitcpu minprocs",
-        "limits",
-        "limits = { nproc = 512 }",
-    ),
-    (ANY_UNIT, "oomscoreadjust oomscoreadj", "oom_score_adj", "oom_score_adj = 500"),
-    (ANY_UNIT, "niceness", "nice", "nice = 10"),
-    (ANY_UNIT, "ttypath terminal console", "tty", r#"tty = "/dev/tty1""#),
-    (ANY_UNIT, "stdinopen standardinput input", "stdin", r#"stdin = "inherit""#),
-    (ANY_UNIT, "stoporder shutdownorder stopafter stopbefore", "", STOP_ORDER),
-    // Its output.
-    (
-        ANY_UNIT,
-        "log logs logging logfile stdout stderr stdoutlogfile stderrlogfile standardoutput standarderror redirectstderr logdriver",
-        "output",
-        r#"output = "prefix", or output = { file = "/var/log/web.log" }"#,
-    ),
-    (
-        ANY_UNIT,
-        "expect",
-        "",
-        r#"`expect` is a key of a test: [test.web] with after = ["web"] and expect = { tcp = 80 }"#,
-    ),
-    // Within probes.
-    (IN_HEALTH, "interval period periodseconds", "every", r#"every = "30s""#),
-    (IN_HEALTH, "retries failurethreshold threshold maxfailures", "failures", "failures = 3"),
-    (
-        IN_HEALTH,
-        "startperiod initialdelayseconds startinterval delay within",
-        "",
-        r#"the health check starts when the unit is ready: ready = { tcp = 8080, within = "1m" }"#,
-    ),
-    (IN_HEALTH, "action onfailure", "then", r#"then = "restart""#),
-    (IN_READY, "interval period periodseconds", "every", r#"every = "1s""#),
-    (IN_READY, "startperiod deadline failurethreshold retries", "within", r#"within = "1m""#),
-    (IN_READY, "regex pattern line logs", "log", "log = 'listening on .*:80'"),
-    (IN_READY, "notificationfd", "fd", "fd = 3"),
-    (IN_READY, "type sdnotify", "notify", "notify = true"),
-    (IN_READY, "test cmd command script run shell", "exec", r#"exec = "pg_isready -q""#),
-    (IN_HEALTH, "test cmd command script run shell", "exec", r#"exec = "pg_isready -q""#),
-    (
-        IN_READY,
-        "httpget url uri path endpoint",
-        "http",
-        r#"http = "http://127.0.0.1:8080/healthz""#,
-    ),
-    (
-        IN_HEALTH,
-        "httpget url uri path endpoint",
-        "http",
-        r#"http = "http://127.0.0.1:8080/healthz""#,
-    ),
-    (IN_READY, "tcpsocket port host address", "tcp", r#"tcp = "127.0.0.1:8080""#),
-    (IN_HEALTH, "tcpsocket port host address", "tcp", r#"tcp = "127.0.0.1:8080""#),
-    (IN_READY, "socket unixsocket", "unix", r#"unix = "/run/app.sock""#),
-    (IN_HEALTH, "socket unixsocket", "unix", r#"unix = "/run/app.sock""#),
-    (IN_READY, "timeoutseconds", "timeout", r#"timeout = "1s""#),
-    (IN_HEALTH, "timeoutseconds", "timeout", r#"timeout = "1s""#),
-    // Within the other tables of a unit.
-    (IN_STOP, "command cmd script run", "exec", r#"exec = "nginx -s quit""#),
-    (IN_STOP, "graceperiod grace seconds within wait", "timeout", r#"timeout = "20s""#),
-    (IN_STOP, "after before order with", "", STOP_ORDER),
-    (IN_STOP, "group mode killmode", "to", r#"to = "group""#),
-    (IN_RESTART, "policy condition name on", "when", r#"when = "on-failure""#),
-    (IN_RESTART, "retries maxattempts maximumretrycount attempts burst", "max", "max = 5"),
-    (IN_RESTART, "delay sec seconds wait interval", "backoff", r#"backoff = "1s..1m""#),
-    (IN_RESTART, "within period", "window", r#"window = "1m""#),
-    (IN_OUTPUT, "path", "file", r#"file = "/var/log/web.log""#),
-    (IN_OUTPUT, "size maxbytes rotate", "max_size", r#"max_size = "10MB""#),
-    (IN_OUTPUT, "backups count files maxfiles maxfile", "keep", "keep = 3"),
-    // Tests.
-    (IN_EXPECT, "timeout", "", "did you mean `within`?"),
-    (IN_EXPECT, "status", "", "did you mean `exit`, or the `status` of `http`?"),
-    (IN_EXPECT, "exitstatus exitcode code", "", "did you mean `exit`?"),
-    (IN_EXPECT, "output out", "stdout", r#"stdout = "running""#),
-    (IN_EXPECT, "port ports", "listening", r#"listening = ["80/tcp"]"#),
-    (IN_EXPECT, "process processes", "running", r#"running = ["nginx"]"#),
-    // The settings that are no unit's.
-    (IN_LOG, "driver to file path", "output", r#"output = "prefix""#),
-    (IN_LOG, "loglevel verbosity", "level", r#"level = "debug""#),
-    (IN_SHUTDOWN, "graceperiod grace budget stoptimeout", "timeout", r#"timeout = "30s""#),
-];
+const WORDS: &[Word] = words! {
+    [ANY_UNIT] {
+        // What runs.
+        "command cmd entrypoint args execstart program run start startcommand main service process" => exec:
+            r#"exec = "nginx -g 'daemon off;'""#;
+        "shell sh bash code commands steps" => script: "script = '''\n…\n'''";
+        "execstartpre prestart pre poststart execstartpost before initcontainers setup init" =>
+            "write a separate unit, [boot.NAME], or [async.NAME] with `oneshot = true`, and name the earlier unit in the `after` of the later one";
+        "finish execstoppost poststop cleanup" =>
+            "write a separate unit, which runs when everything else has stopped: [halt.NAME]";
+        "execreload reload reloadsignal" =>
+            r#"trc can forward a signal to the unit: [signals] HUP = { forward = "HUP", to = ["web"] }"#;
+        "type" =>
+            "write `oneshot = true` for a unit that exits by itself, or `ready = { notify = true }` for one that uses sd_notify; the stage is part of the name of the table: [async.NAME]";
+        "name id title" => description:
+            r#"description = "the web server"; the name of the unit is in the name of its table, [async.NAME]"#;
+        "disabled" => enabled: "enabled = false";
+        "autostart" => enabled: "enabled = true";
+        "remainafterexit once" => oneshot: "oneshot = true";
+        "numprocs replicas scale instances deploy" =>
+            "write one unit for each process: [async.web-1], [async.web-2]";
+        "image build ports expose volumes volumemounts networks network hostname containername labels resources readonly mounts secrets configs" =>
+            "this belongs in the configuration of the container engine; trc runs inside the container";
+        "wantedby requiredby install also alias" =>
+            "trc starts every unit that is declared; `after` lists the units that it waits for";
+        // When.
+        "dependson depends dependencies requires requisite wants bindsto needs require waitfor upholds" => after:
+            r#"after = ["db"], or after = { db = "ready" }"#;
+        "priority order" => after: r#"after = ["db"]"#;
+        "partof" => restart: r#"restart = { when = "always", with = ["db"] }"#;
+        "readinessprobe readiness readycheck startupprobe startup waitready" => ready:
+            r#"ready = { http = "http://127.0.0.1:8080/healthz" }"#;
+        "notificationfd" => ready: "ready = { fd = 3 }";
+        "notifyaccess notify" => ready: "ready = { notify = true }";
+        "healthcheck livenessprobe liveness watchdog watchdogsec livecheck check checks" => health:
+            r#"health = { http = "http://127.0.0.1:8080/healthz" }"#;
+    }
+    [TEST_PLACE] {
+        "timeout" =>
+            "did you mean `max_runtime`, for the command, or `expect.within`, for how long trc tries again?";
+    }
+    [ANY_UNIT] {
+        "timeout" =>
+            r#"which timeout? stop = { timeout = "20s" } is the time from the stop signal to SIGKILL, ready = { within = "1m" } the time until the unit must be ready, max_runtime = "5m" the time that it may run"#;
+        "timeoutstartsec startsecs timeoutup starttimeout" => ready:
+            r#"ready = { tcp = 8080, within = "1m" }"#;
+        "runtimemaxsec timeoutsec activedeadlineseconds maxruntime" => max_runtime:
+            r#"max_runtime = "5m""#;
+        // Its end.
+        "autorestart respawn restartpolicy keepalive" => restart:
+            r#"restart = "always", or "on-failure""#;
+        "restartsec restartdelay delay backofflimit backoffdelay" => restart:
+            r#"restart = { when = "always", backoff = "1s..1m" }"#;
+        "startretries startlimitburst maxrestarts maxretries retries maximumretrycount" => restart:
+            r#"restart = { when = "always", max = 5 }"#;
+        "startlimitinterval startlimitintervalsec" => restart:
+            r#"restart = { when = "always", max = 5, window = "1m" }"#;
+        "exitcodes successexitstatus exitcode successcodes" => success: "success = [0, 143]";
+        "stopsignal killsignal downsignal signal" => stop: r#"stop = { signal = "SIGQUIT" }"#;
+        "stopgraceperiod graceperiod stopwaitsecs timeoutstopsec terminationgraceperiodseconds terminationgraceperiod timeoutkill timeoutdown timeoutfinish stoptimeout killtimeout" => stop:
+            r#"stop = { timeout = "20s" }"#;
+        "killmode stopasgroup killasgroup" => stop: r#"stop = { to = "group" }"#;
+        "execstop stopcommand prestop lifecycle down" => stop:
+            r#"stop = { exec = "nginx -s quit" }"#;
+        // Who it is.
+        "uid username runas runasuser owner" => user: r#"user = "www-data""#;
+        "gid groupname runasgroup" => group: r#"group = "www-data""#;
+        "supplementarygroups groupadd extragroups fsgroup" => groups: r#"groups = ["ssl-cert"]"#;
+        "workingdir workdir directory chdir workingdirectory cd dir pwd rootdirectory" => cwd:
+            r#"cwd = "/srv""#;
+        "environment envs envvars variables vars envfrom setenv" => env:
+            r#"env = { PORT = "8080" }"#;
+        "environmentfile envfiles envdir dotenv" => env_file: r#"env_file = "/etc/default/web""#;
+        "capadd capdrop capabilityboundingset ambientcapabilities caps securitycontext" => capabilities:
+            r#"capabilities = ["net_bind_service"] lists those that the unit keeps"#;
+        "nonewprivileges securityopt allowprivilegeescalation" => no_new_privs:
+            "no_new_privs = true";
+        "ulimits ulimit rlimits rlimit limitnofile minfds" => limits: "limits = { nofile = 65536 }";
+        "limitcore limitnproc limitas limitmemlock limitstack limitcpu minprocs" => limits:
+            "limits = { nproc = 512 }";
+        "oomscoreadjust oomscoreadj" => oom_score_adj: "oom_score_adj = 500";
+        "niceness" => nice: "nice = 10";
+        "ttypath terminal console" => tty: r#"tty = "/dev/tty1""#;
+        "stdinopen standardinput input" => stdin: r#"stdin = "inherit""#;
+        "stoporder shutdownorder stopafter stopbefore" =>
+            "units stop in the reverse order of `after`: a unit that names another in its `after` stops before that one";
+        // Its output.
+        "log logs logging logfile stdout stderr stdoutlogfile stderrlogfile standardoutput standarderror redirectstderr logdriver" => output:
+            r#"output = "prefix", or output = { file = "/var/log/web.log" }"#;
+        "expect" =>
+            r#"`expect` is a key of a test: [test.web] with after = ["web"] and expect = { tcp = 80 }"#;
+    }
+    [IN_HEALTH] {
+        // Within probes.
+        "interval period periodseconds" => every: r#"every = "30s""#;
+        "retries failurethreshold threshold maxfailures" => failures: "failures = 3";
+        "startperiod initialdelayseconds startinterval delay within" =>
+            r#"the health check starts when the unit is ready: ready = { tcp = 8080, within = "1m" }"#;
+        "action onfailure" => then: r#"then = "restart""#;
+    }
+    [IN_READY] {
+        "interval period periodseconds" => every: r#"every = "1s""#;
+        "startperiod deadline failurethreshold retries" => within: r#"within = "1m""#;
+        "regex pattern line logs" => log: "log = 'listening on .*:80'";
+        "notificationfd" => fd: "fd = 3";
+        "type sdnotify" => notify: "notify = true";
+    }
+    [IN_READY, IN_HEALTH] {
+        "test cmd command script run shell" => exec: r#"exec = "pg_isready -q""#;
+        "httpget url uri path endpoint" => http: r#"http = "http://127.0.0.1:8080/healthz""#;
+        "tcpsocket port host address" => tcp: r#"tcp = "127.0.0.1:8080""#;
+        "socket unixsocket" => unix: r#"unix = "/run/app.sock""#;
+        "timeoutseconds" => timeout: r#"timeout = "1s""#;
+    }
+    [IN_STOP] {
+        // Within the other tables of a unit.
+        "command cmd script run" => exec: r#"exec = "nginx -s quit""#;
+        "graceperiod grace seconds within wait" => timeout: r#"timeout = "20s""#;
+        "after before order with" =>
+            "units stop in the reverse order of `after`: a unit that names another in its `after` stops before that one";
+        "group mode killmode" => to: r#"to = "group""#;
+    }
+    [IN_RESTART] {
+        "policy condition name on" => when: r#"when = "on-failure""#;
+        "retries maxattempts maximumretrycount attempts burst" => max: "max = 5";
+        "delay sec seconds wait interval" => backoff: r#"backoff = "1s..1m""#;
+        "within period" => window: r#"window = "1m""#;
+    }
+    [IN_OUTPUT] {
+        "path" => file: r#"file = "/var/log/web.log""#;
+        "size maxbytes rotate" => max_size: r#"max_size = "10MB""#;
+        "backups count files maxfiles maxfile" => keep: "keep = 3";
+    }
+    [IN_EXPECT] {
+        // Tests.
+        "timeout" => "did you mean `within`?";
+        "status" => "did you mean `exit`, or the `status` of `http`?";
+        "exitstatus exitcode code" => "did you mean `exit`?";
+        "output out" => stdout: r#"stdout = "running""#;
+        "port ports" => listening: r#"listening = ["80/tcp"]"#;
+        "process processes" => running: r#"running = ["nginx"]"#;
+    }
+    [IN_LOG] {
+        // The settings that are no unit's.
+        "driver to file path" => output: r#"output = "prefix""#;
+        "loglevel verbosity" => level: r#"level = "debug""#;
+    }
+    [IN_SHUTDOWN] {
+        "graceperiod grace budget stoptimeout" => timeout: r#"timeout = "30s""#;
+    }
+};
 
 /// The same at the top of a file.
-const TOP_WORDS: &[Word] = &[
-    (
-        ANYWHERE,
-        "services service units unit programs program processes process tasks jobs containers apps",
-        "async",
-        "[async.web] in the background, [sync.web] in the foreground",
-    ),
-    (ANYWHERE, "background bg daemon daemons", "async", "[async.web]"),
-    (ANYWHERE, "foreground fg main", "sync", "[sync.web]"),
-    (ANYWHERE, "init initcontainers setup prepare pre", "boot", "[boot.prepare]"),
-    (ANYWHERE, "finish cleanup post", "halt", "[halt.cleanup]"),
-    (ANYWHERE, "checks healthchecks", "test", "[test.web]"),
-    (ANYWHERE, "environment envs envvars variables vars", "env", r#"env = { TZ = "UTC" }"#),
-    (ANYWHERE, "loglevel logging verbosity", "log", r#"log = { level = "debug" }"#),
-    (ANYWHERE, "logformat", "log", r#"log = { format = "json" }"#),
-    (ANYWHERE, "waitpolicy policy", "wait", r#"wait = "all""#),
-    (
-        ANYWHERE,
-        "stoptimeout stopgraceperiod terminationgraceperiodseconds graceperiod",
-        "shutdown",
-        r#"shutdown = { timeout = "30s" }"#,
-    ),
-    (ANYWHERE, "exitcodes exitcode", "exit", "exit = { 138 = 0 }"),
-    (
-        ANYWHERE,
-        "include includes extends import",
-        "",
-        "put further files into trc.d/, or name them with --config FILE",
-    ),
-    (ANYWHERE, "version apiversion kind name", "", "trc does not need this key"),
-];
+const TOP_WORDS: &[Word] = words! {
+    [ANYWHERE] {
+        "services service units unit programs program processes process tasks jobs containers apps" => async:
+            "[async.web] in the background, [sync.web] in the foreground";
+        "background bg daemon daemons" => async: "[async.web]";
+        "foreground fg main" => sync: "[sync.web]";
+        "init initcontainers setup prepare pre" => boot: "[boot.prepare]";
+        "finish cleanup post" => halt: "[halt.cleanup]";
+        "checks healthchecks" => test: "[test.web]";
+        "environment envs envvars variables vars" => env: r#"env = { TZ = "UTC" }"#;
+        "loglevel logging verbosity" => log: r#"log = { level = "debug" }"#;
+        "logformat" => log: r#"log = { format = "json" }"#;
+        "waitpolicy policy" => wait: r#"wait = "all""#;
+        "stoptimeout stopgraceperiod terminationgraceperiodseconds graceperiod" => shutdown:
+            r#"shutdown = { timeout = "30s" }"#;
+        "exitcodes exitcode" => exit: "exit = { 138 = 0 }";
+        "include includes extends import" =>
+            "put further files into trc.d/, or name them with --config FILE";
+        "version apiversion kind name" => "trc does not need this key";
+    }
+};
 
 /// The tables whose keys are written outside of them.
 const INNER: &[(&str, &str, Keys)] = &[
@@ -370,20 +242,19 @@ pub(super) fn help(place: &str, name: &str, keys: Keys) -> Option<String> {
     }
     let folded = normal.replace('_', "");
     let words = if place.is_empty() { TOP_WORDS } else { WORDS };
-    let is_meant = |(at, words, key, _): &&Word| {
-        let head = key.split('.').next().unwrap_or("");
-        place.starts_with(at)
-            && words.split(' ').any(|word| word == folded)
-            && (key.is_empty() || find_in(keys, head))
+    let is_meant = |word: &&Word| {
+        word.places.iter().any(|at| is_in(place, at))
+            && word.words.split(' ').any(|word| word == folded)
+            && (word.key.is_empty() || find_in(keys, word.key))
     };
-    if let Some((_, _, key, right)) = words.iter().find(is_meant) {
+    if let Some(Word { key, right, .. }) = words.iter().find(is_meant) {
         return Some(match *key {
             "" => (*right).to_owned(),
             key => format!("in trc this is `{key}`: {right}"),
         });
     }
     let inner = INNER.iter().filter(|(at, table, inner)| {
-        place.starts_with(at) && find_in(keys, table) && find_in(inner, &normal)
+        is_in(place, at) && find_in(keys, table) && find_in(inner, &normal)
     });
     match inner.map(|(_, table, _)| *table).collect::<Vec<_>>().as_slice() {
         [] => outer(place, &normal),
@@ -394,7 +265,7 @@ pub(super) fn help(place: &str, name: &str, keys: Keys) -> Option<String> {
 
 /// What is said of a key that stands in a table too deep.
 fn outer(place: &str, name: &str) -> Option<String> {
-    let is_unit = place.starts_with(ANY_UNIT);
+    let is_unit = is_in(place, ANY_UNIT);
     let is_of_unit = find_in(UNIT, name) || find_in(TEST, name);
     if !place.is_empty() && !is_unit && is_of_unit {
         return Some(format!(
@@ -404,6 +275,11 @@ fn outer(place: &str, name: &str) -> Option<String> {
     let is_of_top = find_in(TOP, name) && !STAGES.contains(&name);
     (!place.is_empty() && is_of_top)
         .then(|| format!("write `{name}` at the top of trc.toml, before the first `[table]`"))
+}
+
+/// Whether a place is one of those that begin so; the name of a unit has a dot in it.
+fn is_in(place: &str, at: &str) -> bool {
+    place.starts_with(at) && (at != ANY_UNIT || place.contains('.'))
 }
 
 fn find_in(keys: Keys, name: &str) -> bool {
@@ -421,7 +297,9 @@ mod tests {
     #[test]
     fn the_table_of_words_has_no_slips() {
         let mut seen = BTreeSet::new();
-        for (at, words, key, _) in WORDS.iter().chain(TOP_WORDS) {
+        let rows = WORDS.iter().chain(TOP_WORDS);
+        let rows = rows.flat_map(|row| row.places.iter().map(move |at| (at, row)));
+        for (at, Word { words, key, .. }) in rows {
             for word in words.split(' ') {
                 assert!(seen.insert((at, word)), "{word} is there twice{at}");
                 assert!(!word.contains(['_', '-']) && word.to_lowercase() == word, "{word}");

@@ -55,6 +55,11 @@ impl Problem {
 /// A value or what is wrong with it.
 pub(super) type Leaf<T> = Result<T, Problem>;
 
+/// Reads one value; the environment is for `${NAME}`.
+pub(super) trait Reader<T>: Fn(&Node, &Environment) -> Leaf<T> {}
+
+impl<T, F: Fn(&Node, &Environment) -> Leaf<T>> Reader<T> for F {}
+
 /// A variable's value.
 pub(super) fn lookup(environment: &Environment, name: &str) -> Option<OsString> {
     environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
@@ -229,11 +234,11 @@ where
 }
 
 /// The reader of a whole number of a range.
-pub(super) fn within<N>(range: RangeInclusive<N>) -> impl FnOnce(&Node, &Environment) -> Leaf<N>
+pub(super) fn within<N>(range: RangeInclusive<N>) -> impl Fn(&Node, &Environment) -> Leaf<N>
 where
-    N: TryFrom<i64> + FromStr + PartialOrd + Display,
+    N: TryFrom<i64> + FromStr + PartialOrd + Display + Clone,
 {
-    move |node, environment| number(node, environment, range)
+    move |node, environment| number(node, environment, range.clone())
 }
 
 /// A number of things, of which there is at least one.

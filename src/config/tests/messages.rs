@@ -10,6 +10,8 @@ fn a_wrong_key_is_named_with_its_place_and_the_nearest_right_one() {
             "\n[log]\n  levle = 1\n",
             &["error trc.toml:3:3: unknown key `levle` in `[log]` (did you mean `level`?)"],
         ),
+        // What is said of a unit's `type` was said here.
+        ("[log]\ntype = 1", &["error trc.toml:2:1: unknown key `type` in `[log]`"]),
         (
             "[async.web]\nexce = \"x\"",
             &["error trc.toml:2:1: unknown key `exce` in `[async.web]` (did you mean `exec`?)"],
