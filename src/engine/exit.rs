@@ -1,4 +1,4 @@
-//! trc's exit status: what the run came to, and what `[exit]` makes of that.
+//! trc's exit status: the result of the run, and its replacement by `[exit]`.
 
 use super::{Cause, Engine, How, Run};
 use crate::config::{Form, OnFailure, Stage};
@@ -7,8 +7,8 @@ use crate::signal::Signal;
 use crate::status;
 
 impl Engine {
-    /// The exit status at the end of a run that is no test run. A reason goes before a number,
-    /// and a unit before the whole.
+    /// Returns the exit status of a run that is not a test run. Reasons take precedence over
+    /// numbers, and single units over the run as a whole.
     pub(super) fn exit_status(&mut self) -> u8 {
         if let Some(signal) = self.stopped_from_outside() {
             // A command that runs alone has its own status, watched or not.
@@ -29,8 +29,8 @@ impl Engine {
         self.graph.exit.get(&self.status).copied().unwrap_or(self.status)
     }
 
-    /// The signal that somebody outside has stopped the run with: TERM or INT, as `docker stop`
-    /// and a key send them, or another that is written to stop it.
+    /// Returns the signal of a stop from outside: TERM or INT, as `docker stop` and Ctrl-C send
+    /// them, or another signal that has the rule `stop` in the configuration.
     fn stopped_from_outside(&self) -> Option<Signal> {
         match &self.cause {
             Some(Cause::Signal(signal, sender)) if sender.outside => {
@@ -51,8 +51,8 @@ impl Engine {
         }
     }
 
-    /// Whether nothing has failed or had to be killed, and no halt script has given the run
-    /// another status than that of the signal, or 0.
+    /// Returns whether the stop was clean: nothing failed or had to be killed, and no halt script
+    /// replaced the exit status of the signal by one other than 0.
     fn all_obeyed(&self, signal: Signal) -> bool {
         let of_signal = status::of_signal(signal.number());
         self.first_failure.is_none()
@@ -60,8 +60,8 @@ impl Engine {
             && (self.status == 0 || self.status == of_signal)
     }
 
-    /// The status of a unit's own process, if it has ended: also where it was told to, and died
-    /// of the signal.
+    /// Returns the exit status of a unit's main process if it has ended, even if trc stopped it and
+    /// the signal terminated it.
     fn own_status(&self, id: UnitId) -> Option<u8> {
         let ended = self.ended(id)?;
         Some(match ended.how {
@@ -78,8 +78,8 @@ impl Engine {
         })
     }
 
-    /// Something was not as it should be, which spoils the stop if there is one: a process had
-    /// to be killed, or a unit ended otherwise than it may.
+    /// Records that the stop is not clean: a process had to be killed, or a unit exited with a
+    /// status that it should not have.
     pub(super) fn spoils_the_stop(&mut self) {
         match self.run {
             Run::Boot | Run::Settling | Run::Up => {}
@@ -92,8 +92,8 @@ impl Engine {
         }
     }
 
-    /// Whether a unit's failure in the stop spoils it: TrivialRC's halt scripts give the run its
-    /// status, which need not be 0.
+    /// Returns whether the failure of this unit makes the stop unclean. That of TrivialRC's halt
+    /// scripts does not: they set the exit status of the run, which need not be 0.
     pub(super) fn failure_spoils(&self, id: UnitId) -> bool {
         let node = self.graph.node(id);
         let decides = node.unit.stage == Stage::Halt && node.is_trivialrc() && self.booted;

@@ -27,8 +27,8 @@ impl Engine {
         }
     }
 
-    /// `any`: the first unit ends it; if a sync unit is running or still to run, the
-    /// first of those that ends.
+    /// `any`: the run ends with the first unit that ends. If a sync unit is running or still has to
+    /// run, only sync units count.
     fn any(&self, all_ended: bool) -> Option<(Cause, u8)> {
         let sync = |id: &UnitId| self.graph.node(*id).unit.stage == Stage::Sync;
         let first = |foreground: bool| {
@@ -57,13 +57,13 @@ impl Engine {
         all_ended.then_some((Cause::AllEnded(None), 0))
     }
 
-    /// The units that policies count.
+    /// Returns the units that wait policies count.
     fn counted(&self) -> impl Iterator<Item = UnitId> + '_ {
         self.graph.ids().filter(|id| self.graph.node(*id).counts())
     }
 
-    /// A unit's end, if it has ended in the sense of the policies: a one-shot's
-    /// success is no end, nor is a failure that is ignored.
+    /// Returns the end of a unit, if wait policies count it: neither the success of a one-shot nor
+    /// an ignored failure counts.
     fn end_of(&self, id: UnitId) -> Option<(UnitId, Ended)> {
         let node = self.graph.node(id);
         let ended = self.ended(id)?;
@@ -85,8 +85,8 @@ impl Engine {
         failures.min_by_key(|(_, ended)| ended.place).map(|(_, ended)| ended)
     }
 
-    /// The last-declared background unit that failed, else the last-declared foreground
-    /// one, and its status; else 0.
+    /// Returns the last-declared background unit that failed, or else the last-declared foreground
+    /// unit that failed, with its exit status; 0 if none failed.
     fn all_ended(&self) -> (Cause, u8) {
         let last = |stage| {
             let failures = self.graph.stage(stage).filter_map(|id| self.failure_of(id));

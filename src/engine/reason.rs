@@ -9,43 +9,43 @@ use crate::signal::Signal;
 pub(crate) enum Cause {
     /// A boot unit failed.
     Boot(UnitId),
-    /// What boot made of the command line is wrong.
+    /// The boot scripts have left an invalid command line.
     CommandLine,
-    /// The wait policy, at the end of this unit.
+    /// The wait policy ended the run when this unit ended.
     Ended(UnitId),
-    /// The wait policy or `on_failure`, at the failure of this unit.
+    /// The wait policy or `on_failure` ended the run when this unit failed.
     Failed(UnitId),
-    /// Every unit had ended, or there was none to wait for; and whose failure counts.
+    /// Every unit had ended, or there was none to wait for. The failure of this unit counts.
     AllEnded(Option<UnitId>),
-    /// The last test was done.
+    /// The last test had finished.
     Tested,
-    /// A signal.
+    /// A signal stopped the run.
     Signal(Signal, Sender),
-    /// A foreground unit died of the terminal's signal.
+    /// The terminal's signal terminated a foreground unit.
     Terminal(UnitId, Signal),
 }
 
-/// What came after the cause and changed the status.
+/// An event after the cause that changed the exit status.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum LastWord {
-    /// This halt unit's status is trc's.
+    /// This halt unit replaced the exit status with its own.
     Unit(UnitId),
-    /// This signal cut the halt units short, and the status was 0 until then.
+    /// This signal cut the halt units short. The exit status was 0 until then.
     Cut(Signal),
-    /// The time for stopping was up before the halt units were through, and the status was 0
-    /// until then.
+    /// The shutdown timeout expired before the halt units had finished. The exit status was 0 until
+    /// then.
     Late,
 }
 
-/// Why a run ended, for the last line.
+/// The reason why a run ended, for the last line of the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Reason {
-    /// What stopped it.
+    /// The cause.
     pub cause: Cause,
-    /// The first unit to fail, halt units aside, whether or not that stopped it.
+    /// The first unit that failed, except halt units, whether or not that ended the run.
     pub first_failure: Option<UnitId>,
-    /// What gave trc the status it has, where it was not the cause.
+    /// The event that gave trc its exit status, if it was not the cause.
     pub last_word: Option<LastWord>,
-    /// Units that survived KILL.
+    /// The units that survived SIGKILL.
     pub unkillable: Vec<UnitId>,
 }

@@ -1,4 +1,4 @@
-//! What a signal to trc does.
+//! Handling of signals that trc receives.
 
 use super::unit::Phase;
 use super::{
@@ -45,7 +45,7 @@ impl Engine {
         }
     }
 
-    /// A unit was stopped. A transparent command that was told to end before that was known
+    /// A unit was suspended. A transparent command that was asked to exit before trc knew that
     /// could not do so.
     pub(super) fn on_paused(&mut self, id: UnitId, actions: &mut Vec<Action>) {
         if self.passing.told_to_end {
@@ -55,7 +55,7 @@ impl Engine {
         }
     }
 
-    /// Transparent mode: every signal goes to the command, once it is there.
+    /// Transparent mode: passes every signal on to the command, once it has been executed.
     fn pass_on(&mut self, signal: Signal, actions: &mut Vec<Action>) {
         let Some(id) = self.graph.ids().next() else { return };
         let signal = match self.graph.rules.get(&signal) {
@@ -77,7 +77,7 @@ impl Engine {
         }
     }
 
-    /// Passes a signal to a transparent command that is there.
+    /// Passes a signal on to a transparent command that has been executed.
     pub(super) fn pass(&mut self, id: UnitId, signal: Signal, actions: &mut Vec<Action>) {
         let target = match self.graph.node(id).stop_to {
             StopTo::Process => Target::Process(id),
@@ -140,8 +140,8 @@ impl Engine {
         }
     }
 
-    /// Ends the halt units before they are through, or before they have begun: for a signal,
-    /// or because the time is up that began with one.
+    /// Cuts the halt units short, or skips them: because of a signal, or because the shutdown
+    /// timeout has expired.
     pub(super) fn cut_halt(&mut self, signal: Signal, why: LastWord, actions: &mut Vec<Action>) {
         self.judge_stops();
         let killed = self.foreground().filter(|_| self.run == Run::Halting);

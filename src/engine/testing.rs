@@ -1,5 +1,5 @@
-//! Test mode: tests run one by one beside the units, wait policies don't end the run, and
-//! its stop is a drill.
+//! Test mode: tests run one at a time while the units run, wait policies do not end the run, and
+//! the stop is a drill.
 //!
 //! ```text
 //!  its turn, units are up     a try passed         has held
@@ -9,8 +9,8 @@
 //!                                          Done
 //! ```
 //!
-//! Once the last test is done, the units' processes are looked at, and the run stops as
-//! from outside. What was not as it should be, all along, is a [`Finding`].
+//! After the last test, the engine asks for a look at the units' processes, and stops the run as a
+//! stop from outside would. Everything that is wrong is a [`Finding`].
 
 use super::rest::Lack;
 use super::start::Holds;
@@ -24,45 +24,46 @@ use crate::graph::{Graph, UnitId, points};
 use crate::signal::Signal;
 use crate::status;
 
-/// Something that was not as it should be beside the tests.
+/// Something wrong in a test run, apart from failed tests.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Finding {
-    /// A unit ended, or could not be started.
+    /// A unit exited, or could not be started.
     Ended(UnitId),
-    /// A unit was restarted, and no test's fault was the cause.
+    /// A unit was restarted, and not because of a fault.
     Restarted(UnitId),
-    /// A unit, or what it left, had to be killed.
+    /// A unit, or a process that it left behind, had to be killed.
     Killed(UnitId),
     /// A unit's stop command failed.
     StopCommand(UnitId),
-    /// A unit's main process ended, and others of its process group went on.
+    /// A unit's main process exited, and others of its process group kept running.
     Orphaned(UnitId),
-    /// A unit's main process ended, and others of it went on in sessions of their own.
+    /// A unit's main process exited, and others of the unit kept running in sessions of their own.
     Escaped(UnitId),
     /// Processes were left when all units had ended.
     Orphans,
-    /// Among them some with sessions of their own.
+    /// Some of these processes had sessions of their own.
     Sessions,
-    /// Processes that had ended were not waited for by their parents.
+    /// Processes had exited, and their parents did not wait for them.
     Zombies,
     /// There was no time left for this halt unit.
     CutShort(UnitId),
-    /// What this test expects was no more so after the test.
+    /// A check of this test no longer held after the test.
     Late(UnitId, Late),
-    /// A unit that was told to stop has ended with a status of failure.
+    /// A unit exited with a status that means failure when trc stopped it.
     StopStatus(UnitId),
-    /// A unit has not stopped as this test expects.
+    /// A unit did not stop as this test expects.
     NotAsTold(UnitId),
-    /// A unit was not up, or not over, when the tests were, however long that was waited for.
+    /// A unit was not up, or a one-shot had not ended, when the tests had finished and trc had
+    /// waited for it.
     NotUp(UnitId, Lack),
-    /// The OOM killer has killed a process that was no unit's main process.
+    /// The OOM killer killed a process that was not the main process of a unit.
     OomKilled,
-    /// The stop has taken longer than whoever stops the container waits.
+    /// The stop took longer than the grace period.
     Slow,
 }
 
 impl Finding {
-    /// The point of the drill that it fails.
+    /// Returns the test point that fails because of this finding.
     #[must_use]
     pub(crate) fn point(self, graph: &Graph) -> String {
         let unit = |id: UnitId| &graph.node(id).unit;
@@ -85,29 +86,30 @@ impl Finding {
     }
 }
 
-/// The look at all processes once the last test is done.
+/// The state of the search for zombies after the last test.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Inspection {
-    /// It was asked for.
+    /// The engine has asked for the first look.
     Asked,
-    /// There were zombies; their parents may be about to wait for them.
+    /// There were zombies, whose parents may be about to wait for them.
     Again { at: Tick },
-    /// It was asked for again.
+    /// The engine has asked for the second look.
     AskedAgain,
 }
 
-/// What a test run knows beside the states of units.
+/// The state of a test run that is not the state of a unit.
 #[derive(Default, Debug)]
 pub(super) struct Testing {
     pub findings: Vec<Finding>,
-    /// How many restarts there have been.
+    /// The number of restarts so far.
     pub restarts: u32,
-    /// Units that a test has waited for in vain: no other test waits for them.
+    /// The units that a test has waited for in vain. No other test waits for them.
     pub in_vain: Vec<UnitId>,
-    /// All tests are done: until when units may come up that no test has waited for.
+    /// When all tests have finished: the time until which units that no test has waited for may
+    /// come up.
     pub rest_by: Option<Tick>,
     inspection: Option<Inspection>,
-    /// Until when whoever stops the container waits for its end.
+    /// The end of the grace period.
     stop_by: Option<Tick>,
 }
 
@@ -122,13 +124,13 @@ impl Testing {
 }
 
 impl Engine {
-    /// What was not as it should be so far.
+    /// The findings so far.
     #[must_use]
     pub(crate) fn findings(&self) -> &[Finding] {
         &self.testing.findings
     }
 
-    /// Notes what was not as it should be, in test mode, while that can still count.
+    /// Records a finding, in test mode, as long as it can still count.
     pub(super) fn find(&mut self, finding: Finding) {
         let known = self.testing.findings.contains(&finding);
         if self.graph.testing && self.run != Run::Over && !known {
@@ -136,7 +138,7 @@ impl Engine {
         }
     }
 
-    /// It is a test's turn; what it is after may not be up yet.
+    /// Begins a test. The units that it is `after` may not be up yet.
     pub(super) fn await_trial(&mut self, now: Tick, id: UnitId) {
         let Some(test) = self.graph.node(id).test() else { return };
         let needs = &self.graph.node(id).needs;
@@ -150,7 +152,7 @@ impl Engine {
         self.states[id.0].trial.start_by.get_or_insert(start_by);
     }
 
-    /// A test's units are up.
+    /// The units of a test are up.
     pub(super) fn begin_trial(&mut self, now: Tick, id: UnitId, actions: &mut Vec<Action>) {
         let graph = std::rc::Rc::clone(&self.graph);
         let Some(test) = graph.node(id).test() else { return };
@@ -195,7 +197,7 @@ impl Engine {
         actions.push(Action::Try(id, limit));
     }
 
-    /// A try of a test has come to something.
+    /// An attempt of a test has finished.
     pub(super) fn on_tried(
         &mut self,
         now: Tick,
@@ -254,7 +256,7 @@ impl Engine {
         }
     }
 
-    /// Tries once more if there is time, or ends the test.
+    /// Begins another attempt if there is time, or ends the test.
     fn try_again(&mut self, now: Tick, id: UnitId, end: TestEnd, actions: &mut Vec<Action>) {
         let trial = &mut self.states[id.0].trial;
         match trial.until.filter(|until| now < *until) {
@@ -286,7 +288,7 @@ impl Engine {
         actions.push(Action::Tell(Fact::TestEnded { unit: id, ended }));
     }
 
-    /// The run stops while a test is being done.
+    /// The run stops while a test runs.
     pub(super) fn abandon_trial(&mut self, id: UnitId, actions: &mut Vec<Action>) {
         if self.graph.node(id).test().is_some() {
             actions.push(Action::StopProbes(id));
@@ -294,7 +296,7 @@ impl Engine {
         }
     }
 
-    /// The unit that a test has stopped goes on, if it has not yet.
+    /// Resumes the unit that a test has suspended, unless it has been resumed.
     fn continue_victim(&mut self, id: UnitId, actions: &mut Vec<Action>) {
         let stopped = self.states[id.0].trial.continue_at.take();
         if let (Some(_), Some(victim)) = (stopped, self.graph.node(id).victim) {
@@ -302,7 +304,7 @@ impl Engine {
         }
     }
 
-    /// Whether something can be done to a unit: what does not run would not notice.
+    /// Returns whether a fault can be injected into a unit, which has to run.
     pub(super) fn bears_a_fault(&self, victim: UnitId) -> Holds {
         let state = &self.states[victim.0];
         match state.phase() {
@@ -318,7 +320,7 @@ impl Engine {
         }
     }
 
-    /// Whether the unit that a fault was done to is up again, or has gone on.
+    /// Returns whether the damaged unit is up again, or has kept running.
     fn recovered(&self, now: Tick, id: UnitId) -> Recovered {
         let node = self.graph.node(id);
         let Some(victim) = node.victim else { return Recovered::Yes };
@@ -360,7 +362,7 @@ impl Engine {
         }
     }
 
-    /// What is due of a test.
+    /// Handles the deadlines of a test.
     pub(super) fn trial_due(&mut self, now: Tick, id: UnitId, actions: &mut Vec<Action>) {
         let due = |time: Option<Tick>| time.is_some_and(|time| time <= now);
         let trial = self.states[id.0].trial;
@@ -405,7 +407,7 @@ impl Engine {
         }
     }
 
-    /// In place of the wait policy: the run ends after the last test, once all units rest.
+    /// Replaces the wait policy: ends the run after the last test, once all units are at rest.
     pub(super) fn ask_tests(&mut self, now: Tick, actions: &mut Vec<Action>) {
         let open = self.graph.stage(Stage::Test).any(|id| self.ended(id).is_none());
         if !open && self.testing.inspection.is_none() && self.units_rest(now, actions) {
@@ -462,7 +464,8 @@ impl Engine {
         }
     }
 
-    /// What was left when all units had ended, and which tests' forbidden lines were written.
+    /// Records the processes that were left when all units had ended, and the tests whose forbidden
+    /// lines were printed.
     pub(super) fn on_remains(
         &mut self,
         now: Tick,
@@ -488,7 +491,7 @@ impl Engine {
         }
     }
 
-    /// A unit that has ended, as a test run sees it.
+    /// Judges the exit of a unit in a test run.
     pub(super) fn judge_end(&mut self, id: UnitId, ended: Ended) {
         let node = self.graph.node(id);
         let ignored = node.unit.on_failure == OnFailure::Ignore;
@@ -504,8 +507,8 @@ impl Engine {
         }
     }
 
-    /// A unit's process has ended while a test run stops: by itself, which is one thing; or after
-    /// it was told to, which it has to do with a status that is none of failure.
+    /// Judges the exit of a unit while a test run stops: it exited either by itself, or after trc
+    /// stopped it, with a status that must not mean failure.
     pub(super) fn judge_stop(
         &mut self,
         now: Tick,
@@ -536,7 +539,7 @@ impl Engine {
         }
     }
 
-    /// Every unit has stopped: as those tests expect that have passed and say something of it?
+    /// Judges, when every unit has stopped, whether the units stopped as the passed tests expect.
     pub(super) fn judge_stops(&mut self) {
         if self.cause != Some(Cause::Tested) {
             return;
@@ -558,7 +561,7 @@ impl Engine {
         }
     }
 
-    /// Whoever stops the container has run out of patience.
+    /// The grace period has expired.
     pub(super) fn judge_grace(&mut self, now: Tick) {
         let late = self.testing.stop_by.is_some_and(|stop_by| stop_by < now);
         if late && self.run != Run::Over {
@@ -566,14 +569,15 @@ impl Engine {
         }
     }
 
-    /// The tests that have ended in this way.
+    /// Returns the tests with this result.
     pub(crate) fn tests_with(&self, end: TestEnd) -> impl Iterator<Item = UnitId> + '_ {
         let has = move |ended: Ended| ended.how == How::Test(end);
         self.graph.stage(Stage::Test).filter(move |id| self.ended(*id).is_some_and(has))
     }
 
-    /// trc's exit status in test mode, as things stand: 0 only if every test has passed and
-    /// nothing was found that no test allows; what boot made of the command line is no test's.
+    /// Returns trc's exit status in test mode so far: 0 only if every test has passed and every
+    /// finding is allowed by a test. An invalid command line left by boot scripts is not the fault
+    /// of a test.
     pub(super) fn verdict(&self) -> u8 {
         if self.cause == Some(Cause::CommandLine) {
             return status::CONFIG;
@@ -594,7 +598,7 @@ impl Engine {
     }
 }
 
-/// Whether a unit is up again after a fault.
+/// The state of a unit after a fault.
 enum Recovered {
     Yes,
     NotYet,

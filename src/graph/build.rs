@@ -1,4 +1,4 @@
-//! From what was written to the graph.
+//! Builds the graph from a configuration.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,16 +10,16 @@ use crate::config::{
 };
 use crate::signal::Signal;
 
-/// From a unit's stop signal to KILL, where nothing else is written.
+/// The stop timeout of units that do not set their own.
 pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(5);
-/// The budget of a stop from outside: docker sends KILL after 10 s.
+/// The default shutdown timeout. docker sends SIGKILL after 10 s.
 pub(super) const BUDGET: Duration = Duration::from_secs(9);
-/// What the budget keeps back for KILL to work and for the halt units.
+/// The part of the shutdown timeout that is reserved for SIGKILL and the halt units.
 pub(crate) const RESERVE: Duration = Duration::from_secs(2);
-/// After this docker, where nobody said otherwise by `-t` or `--stop-timeout`, sends KILL.
+/// The time after which docker sends SIGKILL unless `-t` or `--stop-timeout` says otherwise.
 const DOCKER_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Whom a unit waits for, for what, and where that was written.
+/// The unit that another one waits for, the condition, and the place in the configuration.
 type Written<'a> = (usize, Option<Condition>, &'a Origin);
 
 impl Graph {
@@ -160,15 +160,15 @@ impl Graph {
 }
 
 impl Graph {
-    /// The cycles among the units of a configuration that is wrong in other ways too, and
-    /// of which only the units' names for one another can be relied on.
+    /// Returns the cycles in a configuration that has other errors, too. Only the names by which
+    /// units refer to one another can be relied on.
     #[must_use]
     pub(crate) fn cycles(config: &Config) -> Vec<Diagnostic> {
         let units = by_stage(&config.units);
         sort(&units, &written(&units, &index(&units))).1
     }
 
-    /// What `trcctl check` points out: nothing of it keeps the graph from running.
+    /// Returns the warnings of `trcctl check`. The graph can run in spite of them.
     #[must_use]
     pub(crate) fn remarks(&self) -> Vec<Diagnostic> {
         let chain = longest_chain(&self.nodes);
@@ -229,7 +229,7 @@ impl Graph {
     }
 }
 
-/// Whether a unit's command is one of Apache's.
+/// Returns whether the command of a unit is one of Apache's.
 fn runs_apache(unit: &Unit) -> bool {
     const NAMES: [&str; 6] =
         ["httpd", "httpd-foreground", "apache2", "apache2-foreground", "apache2ctl", "apachectl"];
@@ -246,12 +246,12 @@ fn by_stage(units: &[Unit]) -> Vec<&Unit> {
     sorted
 }
 
-/// Where each unit is.
+/// The places of the units in the configuration.
 fn index(units: &[&Unit]) -> BTreeMap<String, usize> {
     units.iter().enumerate().map(|(at, unit)| (unit.id(), at)).collect()
 }
 
-/// What each unit is written to wait for, and where.
+/// The units that each unit waits for, with their places in the configuration.
 fn written<'a>(units: &[&'a Unit], index: &BTreeMap<String, usize>) -> Vec<Vec<Written<'a>>> {
     units
         .iter()
@@ -275,8 +275,8 @@ fn written<'a>(units: &[&'a Unit], index: &BTreeMap<String, usize>) -> Vec<Vec<W
         .collect()
 }
 
-/// An order that satisfies all that is written, less what lies on a cycle or behind one; and
-/// the cycles.
+/// Returns an order that satisfies every edge, without the units that lie on a cycle or behind one,
+/// and the cycles.
 fn sort(units: &[&Unit], written: &[Vec<Written>]) -> (Vec<usize>, Vec<Diagnostic>) {
     let before = |at: usize| written[at].iter().map(|need| need.0).collect::<Vec<_>>();
     let sorted = order::stable(units.len(), &before);
@@ -288,7 +288,7 @@ fn sort(units: &[&Unit], written: &[Vec<Written>]) -> (Vec<usize>, Vec<Diagnosti
     (sorted, cycles)
 }
 
-/// Why `unit` could never see this condition of `other` come true.
+/// Explains why this condition of `other` can never hold for `unit`.
 fn never(unit: &Unit, other: &Unit, condition: Option<Condition>) -> Option<String> {
     let (id, other_id) = (unit.id(), other.id());
     let outside = other.command == Command::Nothing;
@@ -334,9 +334,10 @@ fn never(unit: &Unit, other: &Unit, condition: Option<Condition>) -> Option<Stri
     }
 }
 
-/// The error of a cycle, with the way around it.
+/// Returns the error for a cycle, which names the units along it.
 fn circular(units: &[&Unit], around: &[usize]) -> Diagnostic {
-    /// So many units of a long cycle are named at its beginning, and one at its end.
+    /// The number of units that the error names at the beginning of a long cycle. One more is named
+    /// at the end.
     const NAMED: usize = 20;
     let first = units[around[0]];
     let next = units[around[1]].id();
@@ -396,8 +397,8 @@ fn resolve(
     }
 }
 
-/// The sum of written stop timeouts along the longest chain of units that stop one after
-/// another: each after all of its dependents.
+/// Returns the sum of the stop timeouts in the configuration along the longest chain of units that
+/// stop one after another, each after all of its dependents.
 fn longest_chain(nodes: &[Node]) -> Duration {
     let mut holding = vec![0_usize; nodes.len()];
     let mut needs = vec![Vec::new(); nodes.len()];

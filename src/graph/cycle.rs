@@ -1,11 +1,11 @@
 //! Cycles among units.
 
-/// The cycles among the units that are `stuck`: none of which has two of a cycle's units, and
-/// without which nothing would be stuck. Each is the indices along it, the first repeated at the
-/// end. What is merely behind a cycle is on none.
+/// Returns cycles among the `stuck` units. No two cycles share a unit, and without them no unit
+/// would be stuck. Each cycle is a list of indices along it, with the first index repeated at the
+/// end. Units that merely wait for a cycle are on none of them.
 ///
-/// Follows the first edge back from each until a unit comes again. A unit that has led nowhere or
-/// is on a cycle is done, so that each edge is looked at once.
+/// From each unit, the function follows the first edge back until a unit comes again. It then never
+/// looks at these units again, so it looks at each edge once.
 pub(super) fn all(stuck: &[bool], before: &dyn Fn(usize) -> Vec<usize>) -> Vec<Vec<usize>> {
     let mut open = stuck.to_vec();
     // A unit's place on the path that is being followed, and the edges that it has left.

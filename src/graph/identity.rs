@@ -1,13 +1,13 @@
-//! Who is who when one graph takes over from another.
+//! The identities of units when one graph takes over from another.
 
 use std::collections::BTreeMap;
 
 use super::{Graph, Node, Rule, UnitId};
 
 impl Graph {
-    /// The same graph, to take over from `old`: a unit that `old` knows by its name keeps its id,
-    /// and any other gets an id that no unit has had. What `old` knows and this graph does not
-    /// have is still known by its id, and has no place in the order.
+    /// Returns the same graph, prepared to take over from `old`. A unit that `old` has under the
+    /// same name keeps its identity, and every other unit gets an identity that no unit has had. A
+    /// unit of `old` that this graph lacks keeps its identity, and has no place in the order.
     #[must_use]
     pub(crate) fn over(self, old: &Graph) -> Self {
         let known = old.nodes.iter().enumerate();
@@ -40,7 +40,7 @@ impl Graph {
     }
 }
 
-/// Changes every id that a node has.
+/// Changes every identity in a node.
 fn rename(node: &mut Node, of: impl Fn(&mut UnitId) + Copy) {
     node.needs.iter_mut().map(|need| &mut need.unit).for_each(of);
     let lists = [&mut node.dependents, &mut node.restarts, &mut node.with, &mut node.about];

@@ -1,5 +1,5 @@
-//! What was written means: units, stages, edges and the wait policy, immutable
-//! once built. Cycles and conditions that can never hold are refused here.
+//! The graph: the units, stages, edges and wait policy of a configuration, immutable once it is
+//! built. Building it refuses cycles and conditions that can never hold.
 
 mod build;
 mod cycle;

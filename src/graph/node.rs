@@ -1,4 +1,4 @@
-//! The graph: units as the engine sees them.
+//! The graph and its nodes: units as the engine sees them.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -7,75 +7,77 @@ use std::time::Duration;
 use crate::config::{Command, Condition, Form, Stage, Stop, StopTo, Test, Unit, WaitPolicy, When};
 use crate::signal::Signal;
 
-/// A unit: its identity, which is for ever, and not its rank. It is its place in [`Graph::nodes`].
+/// The identity of a unit, which never changes. It is the unit's index in [`Graph::nodes`], not its
+/// rank in the order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct UnitId(pub usize);
 
-/// What a unit waits for.
+/// One edge: a condition of another unit that a unit waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Need {
-    /// The unit waited for.
+    /// The other unit.
     pub unit: UnitId,
-    /// What of it.
+    /// The state that the other unit has to reach.
     pub condition: Condition,
-    /// Whether somebody wrote it; the rest is the order within a stage.
+    /// Whether the configuration has this edge. The other edges are the order within a stage.
     pub written: bool,
-    /// Of a unit that nothing says of whether it is ready: it has run for a moment, or is over.
-    /// Tests ask for that where they name it alone.
+    /// Whether a unit without a readiness check has to have run for a moment, or to have ended.
+    /// Tests ask for that if they name a unit without a condition.
     pub calm: bool,
 }
 
-/// What a signal to trc does, its units found.
+/// The effect of a signal to trc, with the units that it goes to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Rule {
     /// Stops the run.
     Stop,
-    /// Nothing.
+    /// Does nothing.
     Ignore,
-    /// Output files are opened anew.
+    /// Reopens the files that output goes to.
     Reopen,
     /// Goes to the foreground unit.
     Foreground,
-    /// Goes on as this signal to these units, or to all that run where none is named.
+    /// Forwards this signal to these units, or to all that run if the list is empty.
     Forward(Signal, Vec<UnitId>),
 }
 
-/// One unit and its edges.
+/// A unit and its edges.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Node {
-    /// As it was written.
+    /// The unit as the configuration declares it.
     pub unit: Unit,
-    /// Its place among all units in the order in which they were declared.
+    /// The position of the unit in the order in which units were declared.
     pub declared: usize,
-    /// Whether it is meant to end: its success stops nothing.
+    /// Whether the unit is a one-shot, whose success does not end the run.
     pub oneshot: bool,
-    /// Whether a run in which it does not end is none that went well: it was written to be a
-    /// one-shot, or its success is waited for.
+    /// Whether a test run fails if the unit does not end. This holds for units with
+    /// `oneshot = true`, and for those whose success another unit waits for.
     pub ends: bool,
-    /// What must come true before it starts.
+    /// The conditions that must hold before the unit starts.
     pub needs: Vec<Need>,
-    /// The units that need it, which stop before it does.
+    /// The units that wait for this one. They stop before it does.
     pub dependents: Vec<UnitId>,
-    /// The units that are restarted together with it.
+    /// The units that restart together with this one.
     pub restarts: Vec<UnitId>,
-    /// The units that it is restarted together with.
+    /// The units together with which this one restarts.
     pub with: Vec<UnitId>,
-    /// The units that it is about, if it is a test.
+    /// If the unit is a test: the units that the test is about.
     pub about: Vec<UnitId>,
-    /// The unit that its fault is done to.
+    /// If the unit is a test with a fault: the unit that trc damages.
     pub victim: Option<UnitId>,
-    /// The exit statuses that tests expect of it when it is told to stop, beside its own.
+    /// The exit statuses that tests expect when trc stops the unit, in addition to those of the
+    /// unit itself.
     pub stop_statuses: Vec<u8>,
-    /// Its stop signal.
+    /// The stop signal.
     pub stop_signal: Signal,
-    /// From the stop signal to KILL.
+    /// The time from the stop signal to SIGKILL.
     pub stop_timeout: Duration,
-    /// Whom the stop signal goes to.
+    /// The processes that get the stop signal.
     pub stop_to: StopTo,
 }
 
 impl Node {
-    /// Whether the wait policy counts it.
+    /// Returns whether wait policies count the unit.
     #[must_use]
     pub(crate) fn counts(&self) -> bool {
         match self.unit.stage {
@@ -84,8 +86,8 @@ impl Node {
         }
     }
 
-    /// What has to come true before it is up, as a bare name in `after` means it. Once everything
-    /// has stopped, nothing `can_be_ready` any more.
+    /// Returns the condition that a name without a condition in `after` stands for. Once everything
+    /// has stopped, pass `can_be_ready = false`, because no unit can be ready any more.
     #[must_use]
     pub(crate) fn shows_up_by(&self, can_be_ready: bool) -> Condition {
         if can_be_ready && self.unit.ready.is_some() {
@@ -99,20 +101,20 @@ impl Node {
         }
     }
 
-    /// Whether nothing says of it whether it is ready.
+    /// Returns whether the unit has no readiness check.
     #[must_use]
     pub(crate) fn is_plain(&self) -> bool {
         self.counts() && self.unit.ready.is_none()
     }
 
-    /// What it expects, if it is a test.
+    /// Returns the keys of the test, if the unit is one.
     #[must_use]
     pub(crate) fn test(&self) -> Option<&Test> {
         self.unit.test.as_deref()
     }
 
-    /// Whether trc is as tini where this is the only unit: it is the trailing command, and
-    /// nothing is written of it that needs watching.
+    /// Returns whether trc is transparent if this is the only unit: it is the trailing command, and
+    /// has no settings that need supervision.
     #[must_use]
     pub(crate) fn is_transparent(&self) -> bool {
         let unit = &self.unit;
@@ -123,27 +125,30 @@ impl Node {
             && matches!(unit.stop, Stop { signal: None, timeout: None, exec: None, to: _ })
     }
 
-    /// Whether it has nothing to run, and stands for something outside.
+    /// Returns whether the unit is external: it has no command, and stands for something that trc
+    /// does not start.
     #[must_use]
     pub(crate) fn is_outside(&self) -> bool {
         self.unit.command == Command::Nothing && self.unit.stage != Stage::Test
     }
 
-    /// Whether this exit status (128 + n for an end by signal n) is success.
+    /// Returns whether this exit status counts as success. If signal n terminated the process, the
+    /// status is 128 + n.
     #[must_use]
     pub(crate) fn succeeds_with(&self, status: u8) -> bool {
         self.unit.success.as_deref().unwrap_or(&[0]).contains(&status)
     }
 
-    /// Whether it is to run until it is told to stop, whatever is waited for: what can be asked
-    /// how it is serves somebody.
+    /// Returns whether the unit is a service, which runs until trc stops it. A unit with a
+    /// readiness or health check that is not a one-shot is a service even if another unit waits for
+    /// its exit.
     #[must_use]
     pub(crate) fn serves(&self) -> bool {
         self.counts() && !self.oneshot && self.unit.probes().next().is_some()
     }
 
-    /// Whether it may end with this exit status (128 + n for an end by signal n) when it is told
-    /// to stop: one of its own, that of its stop signal, or one that a test expects.
+    /// Returns whether the unit may exit with this status (128 + n for signal n) when trc stops it:
+    /// a success, the status of its stop signal, or a status that a test expects.
     #[must_use]
     pub(crate) fn may_stop_with(&self, status: u8) -> bool {
         let of_signal = |signal: Signal| status == crate::status::of_signal(signal.number());
@@ -156,7 +161,7 @@ impl Node {
             || self.stop_statuses.contains(&status)
     }
 
-    /// Whether it is one of TrivialRC's own forms, which keep TrivialRC's rules.
+    /// Returns whether the unit has one of TrivialRC's forms, which follow TrivialRC's rules.
     #[must_use]
     pub(crate) fn is_trivialrc(&self) -> bool {
         match self.unit.form {
@@ -166,68 +171,69 @@ impl Node {
     }
 }
 
-/// The graph. Where another takes over from it, units keep their ids: [`Graph::over`].
+/// The graph. If another graph takes over from it, units keep their identities: see
+/// [`Graph::over`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Graph {
-    /// All units that are known, by their ids: also those of graphs before this one.
+    /// All known units by their identities, including those of earlier graphs.
     pub nodes: Vec<Node>,
-    /// The units of this graph by stage, within a stage in an order that satisfies every edge and
-    /// else is the order in which they were declared.
+    /// The units of this graph by stage. The order within a stage satisfies every edge, and
+    /// otherwise follows the order of declaration.
     pub order: Rc<[UnitId]>,
     /// The wait policy.
     pub wait: WaitPolicy,
-    /// From an outside stop signal to the end of everything.
+    /// The shutdown timeout: the time that a stop from outside may take.
     pub budget: Duration,
-    /// The same as somebody wrote it, if so.
+    /// The shutdown timeout, if the configuration sets it.
     pub written_budget: Option<Duration>,
-    /// What signals do, where that was written.
+    /// The rules for signals that the configuration has.
     pub rules: BTreeMap<Signal, Rule>,
-    /// What becomes of trc's own exit status, by number.
+    /// The exit statuses that replace trc's own, by number.
     pub exit: BTreeMap<u8, u8>,
-    /// What a stop from outside gives that everything has obeyed.
+    /// The exit status of a clean stop from outside.
     pub stopped: Option<u8>,
-    /// The units whose own status a stop from outside gives.
+    /// The units whose exit status becomes trc's after a stop from outside.
     pub own: Vec<UnitId>,
-    /// Exactly one unit, the trailing command: trc is as tini.
+    /// Whether trc is transparent: the trailing command is the only unit.
     pub transparent: bool,
-    /// How long whoever stops the container waits for its end.
+    /// The grace period: the time that the container engine waits before it sends SIGKILL.
     pub grace: Duration,
-    /// Test mode: tests run, and the last one's end is that of the run.
+    /// Whether this is a test run, which ends after the last test.
     pub testing: bool,
-    /// A test that is skipped fails the test run.
+    /// Whether a skipped test fails the test run.
     pub strict: bool,
-    /// How long units may take to be up that no test waits for.
+    /// The time in which units that no test waits for have to be up.
     pub patience: Duration,
-    /// The points of the stop drill whose failure is excused, and the tests that say so.
+    /// The test points of the stop drill that may fail, with the tests that allow it.
     pub allowed: BTreeMap<String, String>,
 }
 
 impl Graph {
-    /// The unit of this id.
+    /// Returns the unit with this identity.
     #[must_use]
     pub(crate) fn node(&self, id: UnitId) -> &Node {
         &self.nodes[id.0]
     }
 
-    /// All ids, in order.
+    /// Returns the identities of all units, in order.
     pub(crate) fn ids(&self) -> impl DoubleEndedIterator<Item = UnitId> + use<> {
         let order = Rc::clone(&self.order);
         (0..order.len()).map(move |rank| order[rank])
     }
 
-    /// The ids of one stage, in order.
+    /// Returns the identities of the units of one stage, in order.
     pub(crate) fn stage(&self, stage: Stage) -> impl DoubleEndedIterator<Item = UnitId> + '_ {
         self.ids().filter(move |id| self.node(*id).unit.stage == stage)
     }
 
-    /// The units that a test is about and that are told to stop after it: those that are not
-    /// meant to have ended by then.
+    /// Returns the units that a test is about and that trc stops after it, which excludes
+    /// one-shots.
     pub(crate) fn told_by(&self, test: UnitId) -> impl Iterator<Item = UnitId> + '_ {
         let about = self.node(test).about.iter().copied();
         about.filter(|id| self.node(*id).counts() && !self.node(*id).oneshot)
     }
 
-    /// What this signal does.
+    /// Returns the effect of this signal.
     #[must_use]
     pub(crate) fn rule(&self, signal: Signal) -> Rule {
         match self.rules.get(&signal) {

@@ -1,10 +1,10 @@
 //! An order of units that satisfies every edge.
 
-/// Sorts `0..count` so that whatever `before(i)` lists comes ahead of `i`, and else
-/// by index. What is left over lies on a cycle or behind one and is missing.
+/// Sorts `0..count` so that everything in `before(i)` comes ahead of `i`, and otherwise by index.
+/// The result lacks the indices that lie on a cycle or behind one.
 ///
-/// Repeatedly takes the lowest index that nothing holds back, so the order that
-/// people wrote is kept wherever it can be.
+/// The function repeatedly takes the lowest index that nothing holds back. So it keeps the order of
+/// declaration wherever it can.
 pub(super) fn stable(count: usize, before: &dyn Fn(usize) -> Vec<usize>) -> Vec<usize> {
     let mut holding = vec![0_usize; count];
     let mut after = vec![Vec::new(); count];

@@ -1,52 +1,56 @@
-//! The points of the stop drill, by their names.
+//! The names of the test points of the stop drill.
 
 use std::collections::BTreeMap;
 
 use crate::config::{Config, Diagnostic, Stage, Unit, nearest_of_many};
 
-/// No process is left that a unit has put into the background, or has not ended.
+/// No process of a unit's process group is left.
 pub(crate) const ORPHANS: &str = "orphans";
-/// No process is left that has gone into a session of its own.
+/// No process that has created a session of its own is left.
 pub(crate) const SESSIONS: &str = "sessions";
-/// No process is left that has ended and whose parent doesn't care.
+/// No process has exited whose parent does not wait for it.
 pub(crate) const ZOMBIES: &str = "zombies";
 
-/// Those that are no unit's.
+/// The test points that do not belong to a unit.
 pub(crate) const ALL: [&str; 4] = [ORPHANS, SESSIONS, ZOMBIES, SHUTDOWN];
-/// The whole stop has taken no longer than whoever stops the container waits for it.
+/// The whole stop took no longer than the grace period.
 pub(crate) const SHUTDOWN: &str = "shutdown";
 
-/// The OOM killer has killed nothing in the container.
+/// The OOM killer has killed no process in the container.
 pub(crate) const OOM: &str = "oom";
-/// In a strict test run: trc has warned of nothing.
+/// In a strict test run: trc has logged no warning.
 pub(crate) const WARNINGS: &str = "warnings";
 
-/// How a unit ran: it did not end that should not, and was not restarted.
+/// Returns the name of the test point for how a unit ran: it did not exit unless it should, and was
+/// not restarted.
 #[must_use]
 pub(crate) fn run(unit: &Unit) -> String {
     format!("{}.run", unit.id())
 }
 
-/// How a unit stopped: on its stop signal, with nothing killed, and with a status that is none of
-/// failure. Of a test: whether the units that it is about have stopped as it expects.
+/// Returns the name of the test point for how a unit stopped: on its stop signal, without SIGKILL,
+/// and with an exit status that does not mean failure. For a test, the point says whether the units
+/// that it is about stopped as it expects.
 #[must_use]
 pub(crate) fn stop(unit: &Unit) -> String {
     format!("{}.stop", unit.id())
 }
 
-/// That no line was written later that a test forbids.
+/// Returns the name of the test point that fails if a line that a test forbids appears after the
+/// test.
 #[must_use]
 pub(crate) fn log(unit: &Unit) -> String {
     format!("{}.log", unit.id())
 }
 
-/// That no process of a unit has had more memory later than a test allows.
+/// Returns the name of the test point that fails if a process uses more memory than a test allows
+/// after the test.
 #[must_use]
 pub(crate) fn max_rss(unit: &Unit) -> String {
     format!("{}.max_rss", unit.id())
 }
 
-/// Which points are excused, and by which tests.
+/// Returns the test points that tests allow to fail, with the tests.
 pub(crate) fn allowed(
     config: &Config,
     units: &[&Unit],

@@ -1,4 +1,4 @@
-//! What tests wait for without having written it.
+//! The implied conditions of tests.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,8 @@ use crate::config::{
     Check, Command, Condition, Config, Diagnostic, Found, Output, Stage, Unit, UnitRef,
 };
 
-/// Completes the tests: those that come after no unit wait for all, and each knows which
-/// units it is about: with a fault, that may be the one that it is done to alone.
+/// Completes the tests. Tests without `after` wait for all units, and each test knows which units
+/// it is about. For a test with a fault, that may be only the unit that trc damages.
 pub(super) fn complete(nodes: &mut [Node]) {
     let all = all_units(nodes);
     for id in 0..nodes.len() {
@@ -48,7 +48,7 @@ pub(super) fn complete(nodes: &mut [Node]) {
     expect_stops(nodes);
 }
 
-/// What tests expect of the units that they are about when these are told to stop.
+/// Passes the `stop_status` of tests on to the units that they are about.
 fn expect_stops(nodes: &mut [Node]) {
     for id in 0..nodes.len() {
         let test = nodes[id].unit.test.as_deref();
@@ -59,7 +59,8 @@ fn expect_stops(nodes: &mut [Node]) {
     }
 }
 
-/// Faults on what can't have one, and questions about output that trc doesn't see.
+/// Returns errors for faults on units that cannot have one, and for checks of output that trc does
+/// not capture.
 pub(super) fn misplaced(
     config: &Config,
     units: &[&Unit],
@@ -122,12 +123,12 @@ pub(super) fn misplaced(
     errors
 }
 
-/// Whether a unit is there while tests run.
+/// Returns whether a unit is up while tests run.
 fn is_up(unit: &Unit) -> bool {
     matches!(unit.stage, Stage::Async | Stage::Sync)
 }
 
-/// All units that are there when the container is up, and how that shows.
+/// Returns all units that are up when the container is up, with the conditions that show it.
 fn all_units(nodes: &[Node]) -> Vec<(UnitId, Condition)> {
     let mut all = Vec::new();
     let mut sync_is_over = false;

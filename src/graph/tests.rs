@@ -1,4 +1,4 @@
-//! What a graph refuses, and the order it gives.
+//! Tests of the errors and the order of a graph.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::config::{
 };
 use crate::graph::{Graph, UnitId};
 
-/// A unit `STAGE.NAME`, the lines of whose `after` count from 1.
+/// A unit `STAGE.NAME`. The lines of its `after` count from 1.
 fn unit(id: &str, after: &[(&str, Option<Condition>)]) -> Unit {
     let (stage, name) = id.split_once('.').unwrap();
     let place = |line: usize| Origin::File {
@@ -26,7 +26,7 @@ fn unit(id: &str, after: &[(&str, Option<Condition>)]) -> Unit {
     Unit { after: after.collect(), ..unit }
 }
 
-/// A unit that has nothing to run.
+/// A unit without a command.
 fn outside(id: &str) -> Unit {
     Unit { command: Command::Nothing, ..with_ready(unit(id, &[])) }
 }

@@ -1,10 +1,10 @@
-//! What TAP says of a point beside its line, in YAML.
+//! The YAML block below a test point in TAP.
 
 use std::fmt::Write as _;
 
 use super::{Outcome, Point, quoted};
 
-/// Appends the block that follows the point's line.
+/// Appends the block that follows the line of the test point.
 pub(super) fn diagnostics(point: &Point, to: &mut String) {
     let failed = point.outcome.fails() || point.outcome == Outcome::Excused;
     to.push_str("  ---\n");
@@ -41,7 +41,8 @@ fn output(point: &Point, to: &mut String) {
     }
 }
 
-/// A string of JSON, which is one of YAML, too; what YAML has no place for is escaped.
+/// Returns the text as a JSON string, which is also a YAML string. Characters that YAML does not
+/// allow are escaped.
 fn string(text: &str) -> String {
     let mut to = String::with_capacity(text.len());
     for c in quoted(text).chars() {
@@ -54,8 +55,8 @@ fn string(text: &str) -> String {
     to
 }
 
-/// Whether Unicode, and with it YAML 1.1 and some readers, lets a line end here, beside
-/// control characters.
+/// Returns whether a line ends here according to Unicode, and so to YAML 1.1 and to some readers,
+/// in addition to control characters.
 pub(super) fn ends_a_line(c: char) -> bool {
     matches!(c, '\u{2028}' | '\u{2029}')
 }

@@ -1,4 +1,5 @@
-//! What standard output gets while a test run goes on: TAP, or a line of JSON for each event.
+//! The report that trc writes to standard output during a test run: TAP, or a line of JSON for each
+//! event.
 //!
 //! `docs/test-events.md` describes the lines.
 
@@ -8,44 +9,44 @@ use serde::{Deserialize, Serialize};
 
 use super::{Point, Suite, millis, tap, write};
 
-/// The version of the events and of the JSON report. It grows when something that was there means
-/// something else or is gone; a reader ignores events and keys that it does not know.
+/// The version of the events and of the JSON report. It changes when a key or an event is removed
+/// or changes its meaning. Readers ignore events and keys that they do not know.
 pub(crate) const VERSION: u32 = 1;
 
-/// Something that has happened, as one line.
+/// An event of a test run, which becomes one line.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(crate) enum Event {
-    /// The first one: what is to run.
+    /// The first event: the tests that will run.
     Plan {
         /// [`VERSION`].
         version: u32,
-        /// The tests, as they are written; they may run in another order.
+        /// The tests in the order of the configuration. They may run in another order.
         tests: Vec<Planned>,
     },
-    /// The try of a unit's readiness check has failed, for a reason that is not the last try's.
+    /// An attempt of a readiness check has failed for another reason than the previous one.
     Waiting {
         /// `STAGE.NAME`.
         unit: String,
-        /// Why it is not ready yet.
+        /// The reason why the unit is not ready yet.
         why: String,
     },
     /// A unit is ready.
     Ready {
         /// `STAGE.NAME`.
         unit: String,
-        /// The time since its start.
+        /// The time since the unit was started.
         #[serde(rename = "after_ms", with = "millis")]
         after: Duration,
     },
-    /// A unit has ended, and is started again.
+    /// A unit has exited and will be restarted.
     Restarting {
         /// `STAGE.NAME`.
         unit: String,
-        /// The wait before its start.
+        /// The delay before the restart.
         #[serde(rename = "in_ms", with = "millis")]
         after: Duration,
-        /// How it ended.
+        /// The reason for the restart.
         why: String,
     },
     /// A test begins.
@@ -53,36 +54,36 @@ pub(crate) enum Event {
         /// `test.NAME`.
         name: String,
     },
-    /// A test's command and checks are tried.
+    /// An attempt of a test begins.
     Attempt {
         /// `test.NAME`.
         test: String,
-        /// Which one it is, from 1.
+        /// The number of the attempt, from 1.
         number: u32,
     },
-    /// A point of the report is known: a test has ended, or the stop drill has looked.
+    /// The result of a test point is known.
     Point(Point),
-    /// The tests are done, and units are waited for that are not up.
+    /// The tests have finished, and trc waits for units that are not up.
     NotUp {
-        /// Which ones.
+        /// The units that are not up.
         units: Vec<Lacking>,
     },
-    /// The units are told to stop.
+    /// trc begins to stop the units.
     Stopping,
-    /// The last one: the report, whose points have been told before.
+    /// The last event: the report without its test points, which earlier events had.
     End(Suite),
-    /// One of another version.
+    /// An event that this version does not know.
     #[serde(other)]
     Unknown,
 }
 
-/// A test that is to run.
+/// A test that will run.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Planned {
     /// `test.NAME`.
     pub name: String,
-    /// For people.
+    /// The description, for people.
     pub description: Option<String>,
 }
 
@@ -92,30 +93,30 @@ pub(crate) struct Planned {
 pub(crate) struct Lacking {
     /// `STAGE.NAME`.
     pub unit: String,
-    /// What it lacks, after its name.
+    /// What the unit lacks, as the end of a sentence that begins with its name.
     pub lack: String,
 }
 
 impl Event {
-    /// Its line.
+    /// Returns the line of JSON for the event.
     #[must_use]
     pub(crate) fn line(&self) -> String {
         write::text(self, false) + "\n"
     }
 }
 
-/// In which form it is told on standard output how a run goes.
+/// The format of the report on standard output.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) enum Live {
-    /// TAP, for people and for programs by others.
+    /// TAP, for people and for other programs.
     #[default]
     Tap,
-    /// Each [`Event`].
+    /// A line of JSON for each [`Event`].
     Events,
 }
 
 impl Live {
-    /// The first line.
+    /// Returns the first line.
     #[must_use]
     pub(crate) fn begin(self, tests: impl Iterator<Item = Planned>) -> String {
         match self {
@@ -124,7 +125,7 @@ impl Live {
         }
     }
 
-    /// The point of this number, from 1.
+    /// Returns the text for a test point. Numbers begin at 1.
     #[must_use]
     pub(crate) fn point(self, number: usize, point: &Point) -> String {
         match self {
@@ -133,7 +134,7 @@ impl Live {
         }
     }
 
-    /// What comes after the last point.
+    /// Returns the text after the last test point.
     #[must_use]
     pub(crate) fn end(self, suite: &Suite) -> String {
         match self {

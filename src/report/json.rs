@@ -1,15 +1,15 @@
-//! The report as JSON: all that is known, for programs.
+//! The complete report as JSON, for programs.
 
 use super::{Suite, write};
 use crate::journal;
 
-/// The report as one object.
+/// Returns the report as one object.
 #[must_use]
 pub(crate) fn json(suite: &Suite) -> String {
     write::text(suite, true) + "\n"
 }
 
-/// A string with its quotes.
+/// Returns the text as a JSON string, with quotes.
 pub(super) fn quoted(text: &str) -> String {
     let mut to = Vec::with_capacity(text.len() + 2);
     to.push(b'"');

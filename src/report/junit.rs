@@ -1,17 +1,17 @@
 //! The report as JUnit XML, as CI servers read it.
 //!
-//! Nobody owns the format. This keeps to what Ant wrote, which all of them know, and to
-//! the schema of Jenkins' xUnit plugin.
+//! The format has no specification. This report follows the one of Ant, which every CI server
+//! understands, and the schema of Jenkins' xUnit plugin.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::{Outcome, Point, Suite};
 
-/// The report as an XML document.
+/// Returns the report as an XML document.
 ///
-/// A run that failed although no point did has an error of its own, called `run`: a
-/// server looks at nothing else.
+/// If the run failed although no test point did, the report has an error called `run`, because CI
+/// servers look only at failures and errors.
 #[must_use]
 pub(crate) fn junit(suite: &Suite) -> String {
     let counts = suite.counts;
@@ -89,7 +89,7 @@ fn testcase(point: &Point, to: &mut String) {
     to.push_str("    </testcase>\n");
 }
 
-/// What people read of a failure.
+/// Returns the text of a failure, for people.
 fn text(point: &Point) -> String {
     // What has several lines is indented, so that none looks like one of these.
     let indented = |text: &str| text.replace('\n', "\n  ");
@@ -115,7 +115,7 @@ fn text(point: &Point) -> String {
     to
 }
 
-/// `61.002`
+/// Returns a duration in seconds, such as `61.002`.
 fn seconds(duration: Duration) -> String {
     format!("{}.{:03}", duration.as_secs(), duration.subsec_millis())
 }
@@ -124,10 +124,11 @@ fn attribute(text: &str) -> String {
     escaped(text, "&#10;")
 }
 
-/// For an attribute or a text, with this for a newline, which attributes don't keep.
+/// Escapes a string for an attribute or a text. Newlines are replaced by `newline`, because
+/// attributes do not preserve them.
 ///
-/// Characters that XML 1.0 forbids, even as references, are left out; other control
-/// characters are references, so that no terminal acts on them.
+/// Characters that XML 1.0 forbids are removed. Other control characters become references, so that
+/// no terminal interprets them.
 fn escaped(text: &str, newline: &str) -> String {
     let mut to = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,10 +1,10 @@
-//! Durations as whole milliseconds.
+//! Durations as whole milliseconds, for `#[serde(with = "millis")]`.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serializer};
 
-/// `with = "millis"` of serde.
+/// Reads or writes a duration in milliseconds.
 ///
 /// # Errors
 /// The serializer's.
@@ -12,7 +12,7 @@ pub(super) fn serialize<S: Serializer>(duration: &Duration, to: S) -> Result<S::
     to.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// `with = "millis"` of serde.
+/// Reads or writes a duration in milliseconds.
 ///
 /// # Errors
 /// The deserializer's.

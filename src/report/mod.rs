@@ -1,5 +1,5 @@
-//! What a test run has found, and the reports of it: one set of types, which trc writes and trcctl
-//! reads. Pure: who asks the kernel is `run/`.
+//! The results of a test run and the reports about it: one set of types, which trc writes and
+//! trcctl reads. This module makes no system calls; `run/` does.
 
 mod diagnostics;
 mod event;
@@ -26,7 +26,7 @@ pub(crate) use point::{CheckPoint, Kind, Outcome, Point, Suite, Tail};
 
 use crate::journal;
 
-/// A moment as reports have it: `2017-03-16T20:40:50.007Z`.
+/// Formats a time for reports: `2017-03-16T20:40:50.007Z`.
 #[must_use]
 pub(crate) fn moment(at: SystemTime) -> String {
     let (time, milliseconds) = journal::utc(at);

@@ -1,18 +1,18 @@
-//! Whether a text is in what came, and what came instead.
+//! The patterns of `expect`: searching for a text, and describing what was found instead.
 
 use crate::config::expect::size;
 use crate::config::{Needle, Pattern};
 use crate::regex::{self, Regex};
 use memchr::{memchr, memchr_iter, memmem, memrchr};
 
-/// A regular expression is looked for in so much at most, in bytes: a large one takes half a
-/// second for it, in which PID 1 does nothing else.
+/// The number of bytes in which a regular expression is searched for. A large expression takes half
+/// a second for them, in which PID 1 does nothing else.
 const LONGEST: usize = 256 * 1024;
 
-/// What is shown of what came, in bytes.
+/// The number of bytes that a message shows of the text that was found.
 const SHOWN: usize = 180;
 
-/// A needle made ready to be looked for, once or many times.
+/// A compiled pattern.
 pub(crate) enum Finder<'a> {
     /// A text.
     Text(Box<memmem::Finder<'a>>),
@@ -21,7 +21,7 @@ pub(crate) enum Finder<'a> {
 }
 
 impl Needle {
-    /// Made ready to be looked for.
+    /// Compiles a pattern.
     ///
     /// # Errors
     /// Why it can't be compiled.
@@ -36,7 +36,7 @@ impl Needle {
 }
 
 impl Finder<'_> {
-    /// Whether it is in there.
+    /// Returns whether the pattern matches.
     pub(crate) fn is_in(&self, bytes: &[u8]) -> bool {
         match self {
             Self::Text(text) => text.find(bytes).is_some(),
@@ -44,7 +44,7 @@ impl Finder<'_> {
         }
     }
 
-    /// The line on which it stands, for people.
+    /// Returns the line that matches, for people.
     fn line(&self, bytes: &[u8]) -> Option<String> {
         match self {
             Self::Text(text) => text.find(bytes).map(|at| line_at(bytes, at)),
@@ -57,7 +57,7 @@ impl Finder<'_> {
 }
 
 impl Pattern {
-    /// Whether the bytes are as expected.
+    /// Checks whether the bytes contain the pattern, or, for a pattern with `!`, do not contain it.
     ///
     /// # Errors
     /// What came instead: the line with the text that must not be there, or what there is
@@ -83,7 +83,8 @@ impl Pattern {
         })
     }
 
-    /// [`check`](Self::check) in a sentence: `its body lacks "ok": "starting"`.
+    /// Like [`check`](Self::check), with a sentence as the error: `its body lacks "ok":
+    /// "starting"`.
     ///
     /// # Errors
     /// The sentence.
@@ -93,8 +94,8 @@ impl Pattern {
     }
 }
 
-/// The beginning of a text for people, in quotes: its lines side by side, no control
-/// characters, which could forge a line.
+/// Returns the beginning of a text, in quotes, for people. Lines are joined, and control
+/// characters, which could forge a line, are removed.
 pub(crate) fn excerpt(text: impl AsRef<str>) -> String {
     let text = text.as_ref();
     let mut shown = String::from("\"");
@@ -114,11 +115,11 @@ pub(crate) fn excerpt(text: impl AsRef<str>) -> String {
     shown
 }
 
-/// The line around a place, by its number where there are several; of a long one what is
-/// around the place.
+/// Returns the line around a position, with its number if there are several lines. If the line is
+/// long, only the surroundings of the position are shown.
 fn line_at(bytes: &[u8], at: usize) -> String {
-    /// What is shown of a long line before the place, in bytes: less than [`SHOWN`] even
-    /// where none of them is text and each is shown by three.
+    /// The number of bytes of a long line that are shown before the position. It is less than
+    /// [`SHOWN`] even if each byte is not text and is shown as three.
     const BEFORE: usize = 40;
     let start = memrchr(b'\n', &bytes[..at]).map_or(0, |newline| newline + 1);
     let end = memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |length| at + length);

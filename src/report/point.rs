@@ -1,7 +1,7 @@
-//! Test points: all reports are made of these.
+//! Test points, which all reports are made of.
 //!
-//! These types are the JSON report, and what trcctl reads. A key that is missing has its default,
-//! and one that is not known is ignored: the trc that wrote them may be of another version.
+//! These types are the JSON report, which trcctl reads. A missing key has its default, and an
+//! unknown key is ignored, because the trc that wrote the report may have another version.
 
 use std::time::Duration;
 
@@ -10,80 +10,81 @@ use serde::{Deserialize, Serialize};
 use super::{VERSION, millis};
 use crate::text::harmless;
 
-/// What a test point came to.
+/// The result of a test point.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Outcome {
     /// As expected.
     Passed,
-    /// Nothing was found out, which is no failure: the test says so itself.
+    /// The test says that it could not decide, which is not a failure.
     Skipped,
-    /// Not as expected, which a test allows.
+    /// The test point failed, and a test allows that.
     Excused,
-    /// A test that never began: the boot failed, a signal ended the run.
+    /// The test never began, because the boot failed or a signal ended the run.
     NotRun,
-    /// Not as expected; and whatever is not known here.
+    /// The test point failed. Results that this version does not know count as failures.
     #[default]
     #[serde(other)]
     Failed,
 }
 
-/// What a point is of.
+/// The kind of a test point.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Kind {
     /// A test.
     Test,
-    /// The stop drill.
+    /// An item of the stop drill.
     #[default]
     #[serde(other)]
     Drill,
 }
 
-/// One thing that a test expects, as it came out in the last try.
+/// A check of a test, with its result in the last attempt.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct CheckPoint {
-    /// What is expected, in words.
+    /// A description of what the check expects.
     pub name: String,
-    /// Whether it held.
+    /// Whether the check passed.
     pub passed: bool,
-    /// What came instead, where it did not.
+    /// What was found instead, if the check failed.
     pub found: Option<String>,
 }
 
-/// The last lines of a unit concerned.
+/// The last lines of output of a unit or a command.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Tail {
-    /// The unit, `STAGE.NAME`; or what it is of a test's command, `stdout` or `stderr`.
+    /// The unit, `STAGE.NAME`; or `stdout` or `stderr`, for the command of a test.
     pub of: String,
-    /// Without their newlines, and without control characters.
+    /// The lines, without newlines and control characters.
     pub lines: Vec<String>,
 }
 
-/// One point: a test, or something that the stop drill has looked at.
+/// A test point: a test, or an item of the stop drill.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Point {
-    /// `test.NAME`, or a point of the drill: `async.web.stop`, `orphans`.
+    /// `test.NAME`, or the name of an item of the stop drill: `async.web.stop`, `orphans`.
     pub name: String,
-    /// Which of the two.
+    /// Whether the test point is a test or an item of the stop drill.
     pub kind: Kind,
-    /// For people.
+    /// The description, for people.
     pub description: Option<String>,
-    /// What it came to.
+    /// The result.
     pub outcome: Outcome,
-    /// Why it has not passed. Until [`Point::explained`], only where its checks don't say it.
+    /// The reason why the test point did not pass. Until [`Point::explained`] is called, it is set
+    /// only if the checks do not give the reason.
     pub why: Option<String>,
-    /// The test that excuses it, `test.NAME`.
+    /// The test that allows the failure, `test.NAME`.
     pub allowed_by: Option<String>,
-    /// How long it took, without waiting for its turn.
+    /// The duration, without the time in which the test waited for its turn.
     #[serde(rename = "took_ms", with = "millis")]
     pub took: Duration,
-    /// Each thing that it expects.
+    /// The checks of the test.
     pub checks: Vec<CheckPoint>,
-    /// What units concerned said last, where it failed.
+    /// If the test point failed, the last lines of the units concerned.
     #[serde(rename = "output")]
     pub tails: Vec<Tail>,
 }
@@ -94,30 +95,30 @@ pub(crate) struct Point {
 pub(crate) struct Suite {
     /// [`VERSION`].
     pub version: u32,
-    /// The same for every run, so that reports of two runs can be compared.
+    /// The name of the suite, which is the same for every run, so that reports can be compared.
     pub name: String,
-    /// The container's host name.
+    /// The host name of the container.
     pub host: String,
-    /// When it began, in UTC: `2017-03-16T20:40:50.007Z`.
+    /// The time at which the run began, in UTC: `2017-03-16T20:40:50.007Z`.
     pub began: String,
-    /// How long it took, the stop and the halt units included.
+    /// The duration of the run, including the stop and the halt units.
     #[serde(rename = "took_ms", with = "millis")]
     pub took: Duration,
     /// trc's exit status.
     pub status: u8,
-    /// Whether that is 0.
+    /// Whether the exit status is 0.
     pub passed: bool,
-    /// Why it ended as it did, in one line, where the status is not 0.
+    /// The reason for the exit status in one line, if the status is not 0.
     pub reason: Option<String>,
-    /// The reports that could not be written, and why.
+    /// The reports that could not be written, with the reasons.
     pub unwritten: Vec<String>,
-    /// How many points came to what.
+    /// The numbers of test points by their results.
     pub counts: Counts,
-    /// All points in the order in which they came.
+    /// The test points, in the order of their results.
     pub points: Vec<Point>,
 }
 
-/// How many points came to what.
+/// The numbers of test points by their results.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Counts {
@@ -134,7 +135,7 @@ pub(crate) struct Counts {
 }
 
 impl Outcome {
-    /// Whether it fails the run.
+    /// Returns whether this result makes the run fail.
     #[must_use]
     pub(crate) fn fails(self) -> bool {
         matches!(self, Self::Failed | Self::NotRun)
@@ -142,18 +143,18 @@ impl Outcome {
 }
 
 impl Point {
-    /// Whether it is a test, and not of the stop drill.
+    /// Returns whether the test point is a test.
     #[must_use]
     pub(crate) fn is_test(&self) -> bool {
         self.kind == Kind::Test
     }
 
-    /// The expectations that did not hold.
+    /// Returns the checks that failed.
     pub(crate) fn failed_checks(&self) -> impl Iterator<Item = &CheckPoint> {
         self.checks.iter().filter(|check| !check.passed)
     }
 
-    /// The first check that did not hold, and how many more there are.
+    /// Returns the first check that failed, and the number of the others.
     fn said_by_checks(&self) -> Option<String> {
         let mut failed = self.failed_checks();
         let CheckPoint { name, found, .. } = failed.next()?;
@@ -164,14 +165,14 @@ impl Point {
         }))
     }
 
-    /// Why it has not passed, where its checks don't say that.
+    /// Sets the reason why the test point did not pass, if the checks do not give it.
     #[must_use]
     pub(crate) fn why_beside_checks(&self) -> Option<&str> {
         self.why.as_deref().filter(|why| self.said_by_checks().as_deref() != Some(*why))
     }
 
-    /// Why it failed or did not run, in one line: what stands in `why`, or else the first check
-    /// that did not hold.
+    /// Returns the reason why the test point failed or did not run, in one line: `why`, or else the
+    /// first check that failed.
     #[must_use]
     pub(crate) fn message(&self) -> String {
         let why = self.why.as_deref().map(harmless).or_else(|| self.said_by_checks());
@@ -183,8 +184,8 @@ impl Point {
         }
     }
 
-    /// With a reason wherever there has to be one, so that a reader finds it without looking at
-    /// the checks.
+    /// Fills in the reason wherever there has to be one, so that readers need not look at the
+    /// checks.
     #[must_use]
     pub(crate) fn explained(mut self) -> Self {
         if matches!(self.outcome, Outcome::Failed | Outcome::Excused) && self.why.is_none() {
@@ -195,7 +196,7 @@ impl Point {
 }
 
 impl Suite {
-    /// Of these points, all else as it is by default.
+    /// Creates a suite of these test points, with defaults for everything else.
     #[must_use]
     pub(crate) fn of(points: Vec<Point>) -> Self {
         let mut counts = Counts::default();
@@ -211,7 +212,7 @@ impl Suite {
         Self { version: VERSION, passed: true, counts, points, ..Self::default() }
     }
 
-    /// All but the points.
+    /// Returns the suite without its test points.
     #[must_use]
     pub(crate) fn without_points(&self) -> Self {
         Self {
@@ -225,13 +226,13 @@ impl Suite {
         }
     }
 
-    /// It ends with this status, for this reason.
+    /// Sets the exit status and the reason.
     #[must_use]
     pub(crate) fn ended(self, status: u8, reason: Option<String>) -> Self {
         Self { status, passed: status == 0, reason, ..self }
     }
 
-    /// A report can't be written, which fails the run.
+    /// Records that a report cannot be written, which makes the run fail.
     pub(crate) fn unwritten(&mut self, why: String) {
         (self.status, self.passed) = (self.status.max(1), false);
         self.reason = Some(match self.reason.take() {
@@ -241,8 +242,8 @@ impl Suite {
         self.unwritten.push(why);
     }
 
-    /// Why it failed, where no point did: who reads only the points would take such a
-    /// run for one that passed.
+    /// Returns the reason why the run failed, if no test point did. A reader that looks only at the
+    /// test points would otherwise take the run for a success.
     #[must_use]
     pub(crate) fn broken(&self) -> Option<String> {
         let told = self.points.iter().any(|point| point.outcome.fails());

@@ -1,5 +1,5 @@
-//! Reports, as programs by others read them: npm's tap-parser (TAP 14), Python's tap.py
-//! (TAP 13), junitparser, and the schema of Jenkins' xUnit plugin. They are not of this
+//! Tests of the reports with other people's readers: npm's tap-parser (TAP 14), Python's tap.py
+//! (TAP 13), junitparser, and the schema of Jenkins' xUnit plugin. They are not part of this
 //! repository:
 //!
 //!     tests/reports/setup target/report-tools
@@ -15,9 +15,9 @@ use std::time::{Duration, UNIX_EPOCH};
 use crate::report::{CheckPoint, Kind, Live, Outcome, Point, Suite, Tail, json, junit, moment};
 use serde_json::{Value, json as object};
 
-/// What a test found: it tries to end each kind of report.
+/// The finding of a test, a text that tries to end each kind of report.
 const FOUND: &str = "one\r\n  ...\nok 9 - forged # SKIP\n---\n1..1\u{2028}\u{feff}\x1b[31m\u{85}";
-/// And what a unit said.
+/// The output of a unit.
 const LINES: [&str; 9] = [
     "]]></failure>",
     "a & b \"c\" 'd' \\n \\",
@@ -29,9 +29,9 @@ const LINES: [&str; 9] = [
     "not ok 7 - forged",
     "Bail out! {",
 ];
-/// What it expected.
+/// The expected text.
 const EXPECTED: &str = "stdout contains \"<a> & ]]> # TODO\\\" {";
-/// And what it is.
+/// The description of the check.
 const DESCRIPTION: &str = "mails # SKIP not \\ at \\# all, größe ✓ 🦀 & <b> \"q\" 'a'";
 
 fn point(name: &str, outcome: Outcome) -> Point {
@@ -48,7 +48,7 @@ fn check(name: &str, passed: bool, found: Option<&str>) -> CheckPoint {
     CheckPoint { name: name.to_owned(), passed, found: found.map(str::to_owned) }
 }
 
-/// A point of each outcome, and texts that try to be more than texts.
+/// A test point with each result, with texts that try to break the format.
 fn nasty() -> Suite {
     let mut passed = point("test.passed", Outcome::Passed);
     passed.checks = vec![check("25/tcp listens", true, None)];
@@ -96,7 +96,7 @@ fn run(status: u8, reason: Option<&str>, points: Vec<Point>) -> Suite {
     suite.ended(status, reason.map(str::to_owned))
 }
 
-/// A run that failed before its only test could.
+/// A run that failed before its only test began.
 fn broken() -> Suite {
     run(1, Some("boot.db # failed"), vec![point("orphans", Outcome::Passed)])
 }
@@ -121,7 +121,7 @@ fn tools() -> PathBuf {
     PathBuf::from(tools.expect("TRC_REPORT_TOOLS: a directory that tests/reports/setup made"))
 }
 
-/// What a reader in `tests/reports` says of a report.
+/// Runs a reader of `tests/reports` on a report, and returns its output.
 fn read(reader: &str, arguments: &[&Path], report: &str) -> Value {
     let reader = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reports").join(reader);
     let tools = tools();
@@ -146,17 +146,17 @@ fn read(reader: &str, arguments: &[&Path], report: &str) -> Value {
     said
 }
 
-/// Each of these keys of an object.
+/// Returns these keys of an object.
 fn only(of: &Value, keys: &[&str]) -> Value {
     keys.iter().map(|&key| (key.to_owned(), of[key].clone())).collect()
 }
 
-/// For all elements of an array.
+/// Applies a function to each element of an array.
 fn each(of: &Value, keys: &[&str]) -> Vec<Value> {
     of.as_array().unwrap().iter().map(|element| only(element, keys)).collect()
 }
 
-/// The YAML of the point that failed; `message` stands in one line.
+/// Returns the YAML of the test point that failed. `message` is in one line.
 fn diagnostics(of: &Value) {
     let message = of["message"].as_str().unwrap();
     assert!(message.starts_with(&format!("expected: {EXPECTED}; found: one  ")), "{message}");
@@ -393,7 +393,7 @@ fn junit_xml() {
     assert_eq!(result["message"], "not run: stopped by SIGTERM # {");
 }
 
-/// Without what XML has no place for.
+/// Removes the characters that XML does not allow.
 fn xml(text: &str) -> String {
     text.replace('\x1b', "")
 }

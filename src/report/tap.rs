@@ -1,17 +1,17 @@
 //! The report on standard output: TAP, the Test Anything Protocol, version 14.
 //!
-//! Points are written as they come, so the plan is the last thing. Who reads only TAP 13
-//! skips the subtests, which are indented, and sees the same points.
+//! Test points are written as soon as they are known, so the plan comes last. Readers that know
+//! only TAP 13 skip the subtests, which are indented, and see the same test points.
 
 use std::fmt::Write as _;
 
 use super::diagnostics::{diagnostics, ends_a_line};
 use super::{Outcome, Point, Suite};
 
-/// The first line.
+/// Returns the first line.
 pub(crate) const HEADER: &str = "TAP version 14\n";
 
-/// One point: its checks as a subtest, if it has any, its line and what is known of it.
+/// Returns the text for a test point: its checks as a subtest, its line, and a block with details.
 #[must_use]
 pub(crate) fn point(number: usize, point: &Point) -> String {
     let mut to = String::new();
@@ -41,10 +41,10 @@ pub(crate) fn point(number: usize, point: &Point) -> String {
     to
 }
 
-/// The end: how many points there were, and how the run went, for people.
+/// Returns the end of the report: the plan, and the result of the run, for people.
 ///
-/// A run that failed although no point did is bailed out of: points and plan alone would
-/// say that it passed.
+/// If the run failed although no test point did, the report ends with `Bail out!`, because the test
+/// points and the plan alone would mean success.
 #[must_use]
 pub(crate) fn plan(suite: &Suite) -> String {
     let mut to = String::new();
@@ -78,7 +78,7 @@ fn directive(point: &Point) -> String {
     format!(" # {}", text.trim_end())
 }
 
-/// For the inside of a line: nothing in it ends the line.
+/// Escapes a text so that it does not end the line.
 fn one_line(text: &str) -> String {
     let spaced = |c: char| if c.is_control() || ends_a_line(c) { ' ' } else { c };
     let text: String = text.chars().map(spaced).collect();
@@ -88,7 +88,7 @@ fn one_line(text: &str) -> String {
     format!("{text}{end}")
 }
 
-/// For descriptions and reasons: a `#` begins no directive.
+/// Escapes a description or a reason so that a `#` in it does not begin a directive.
 fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('#', "\\#")
 }

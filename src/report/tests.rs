@@ -4,7 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::{CheckPoint, Kind, Outcome, Point, Suite, Tail, moment};
 
-/// A test called `test.NAME` without anything but this.
+/// Creates a test point `test.NAME` with this result.
 pub(super) fn point(name: &str, outcome: Outcome) -> Point {
     Point {
         name: name.to_owned(),
@@ -15,7 +15,7 @@ pub(super) fn point(name: &str, outcome: Outcome) -> Point {
     }
 }
 
-/// A point with a reason.
+/// Adds a reason to a test point.
 pub(super) fn because(name: &str, outcome: Outcome, why: &str) -> Point {
     Point { why: Some(why.to_owned()), ..point(name, outcome) }
 }
@@ -28,7 +28,7 @@ pub(super) fn tail(of: &str, lines: &[&str]) -> Tail {
     Tail { of: of.to_owned(), lines: lines.iter().map(|&line| line.to_owned()).collect() }
 }
 
-/// 2017-03-16 20:40:50.007 UTC, on `mail`.
+/// Creates a suite that began at 2017-03-16 20:40:50.007 UTC, on the host `mail`.
 pub(super) fn suite(status: u8, points: Vec<Point>) -> Suite {
     let suite = Suite {
         name: "trc".to_owned(),
@@ -40,7 +40,7 @@ pub(super) fn suite(status: u8, points: Vec<Point>) -> Suite {
     suite.ended(status, None)
 }
 
-/// One of each outcome, with all that a point may have.
+/// Returns a test point with each result, with everything that a test point can have.
 pub(super) fn one_of_each() -> Suite {
     let mut failed = point("test.smtp", Outcome::Failed);
     failed.description = Some("it answers".to_owned());

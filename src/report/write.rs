@@ -1,7 +1,7 @@
-//! The reports' types as JSON, by serde.
+//! A serde serializer that writes the types of the reports as JSON.
 //!
-//! A serializer of its own: it is all that PID 1 would need of `serde_json`. It knows what the
-//! reports are made of, and refuses the rest ([`Unsupported`]), which a test would find.
+//! PID 1 would need only this much of `serde_json`. The serializer supports what the reports are
+//! made of, and refuses everything else ([`Unsupported`]), which a test would find.
 
 use std::fmt::{self, Display, Write as _};
 
@@ -9,7 +9,7 @@ use serde::ser::{self, Impossible, Serialize, SerializeSeq, SerializeStruct};
 
 use super::quoted;
 
-/// A value as JSON in one line, or over many lines for people's eyes, without a newline at the end.
+/// Returns a value as JSON, in one line or indented, without a newline at the end.
 pub(super) fn text(value: &impl Serialize, lines: bool) -> String {
     let mut to = String::new();
     let done = value.serialize(Writer { to: &mut to, indent: lines.then_some(0) });
@@ -17,7 +17,7 @@ pub(super) fn text(value: &impl Serialize, lines: bool) -> String {
     to
 }
 
-/// Something that no report has.
+/// The error for a type that no report has.
 #[derive(Debug)]
 pub(super) struct Unsupported;
 
@@ -37,17 +37,17 @@ impl ser::Error for Unsupported {
 
 type Done = Result<(), Unsupported>;
 
-/// One value.
+/// The serializer of one value.
 struct Writer<'a> {
     to: &'a mut String,
-    /// How deep it stands, where each part has a line of its own.
+    /// The indentation, if each part has a line of its own.
     indent: Option<usize>,
 }
 
-/// An array or an object under way.
+/// The serializer of an array or an object.
 struct Parts<'a> {
     to: &'a mut String,
-    /// That of its parts.
+    /// The indentation of its parts.
     indent: Option<usize>,
     end: char,
     begun: bool,
@@ -116,7 +116,7 @@ impl SerializeStruct for Parts<'_> {
     }
 }
 
-/// What no report has.
+/// The types that no report has.
 macro_rules! unsupported {
     ($($name:ident($($type:ty),*);)*) => {
         $(fn $name(self, $(_: $type),*) -> Done { Err(Unsupported) })*

@@ -1,43 +1,43 @@
-//! One line of the log, before it has a time and a form.
+//! One line of the log, before it gets a time and a format.
 
 use log::Level;
 
 use crate::graph::UnitId;
 
-/// Whose line it is: what stands in its brackets.
+/// The origin of a line, which is shown in brackets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Whose {
     /// trc's own: `[main/PID]`.
     Own,
-    /// That of a unit's process: `[STAGE/PID]`.
+    /// A unit's process: `[STAGE/PID]`.
     Process(&'static str, i32),
 }
 
-/// A line of trc's own.
+/// A line that trc itself logs.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Line {
-    /// How much it matters.
+    /// The log level.
     pub level: Level,
-    /// What happened, in one word for machines: the `event` of JSON lines.
+    /// The kind of event, for programs: the `event` of JSON lines.
     pub event: &'static str,
-    /// Whose it is.
+    /// The origin of the line.
     pub whose: Whose,
-    /// The unit that it is about.
+    /// The unit that the line is about.
     pub unit: Option<UnitId>,
-    /// The status of what has exited.
+    /// The exit status, if something has exited.
     pub status: Option<u8>,
-    /// For people.
+    /// The message, for people.
     pub message: String,
 }
 
 impl Line {
-    /// A line about the run as a whole.
+    /// Creates a line about the run as a whole.
     pub(crate) fn of_run(level: Level, event: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
         Self { level, event, whose: Whose::Own, unit: None, status: None, message }
     }
 
-    /// A line about a unit.
+    /// Creates a line about a unit.
     pub(crate) fn about(
         level: Level,
         event: &'static str,
@@ -47,7 +47,7 @@ impl Line {
         Self { unit: Some(unit), ..Self::of_run(level, event, message) }
     }
 
-    /// With the status of what has exited.
+    /// Adds an exit status to the line.
     pub(crate) fn with_status(self, status: u8) -> Self {
         Self { status: Some(status), ..self }
     }

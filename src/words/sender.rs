@@ -1,10 +1,10 @@
-//! Who sent a signal.
+//! Descriptions of the senders of signals.
 
 use crate::engine::Sender;
 use crate::graph::Graph;
 
-/// `async.test (pid 16, root)`, `pid 16 (root, bash -c …)`, or where it came from if not from a
-/// process in sight.
+/// Describes the sender of a signal: `async.test (pid 16, root)`, `pid 16 (root, bash -c …)`, or,
+/// if trc cannot see the process, where the signal came from.
 pub(crate) fn sender(graph: &Graph, sender: &Sender) -> String {
     if sender.pid == 0 {
         return "outside the container, or the kernel".to_owned();

@@ -37,7 +37,7 @@ fn a_stop_from_outside_that_all_have_obeyed_gives_what_is_written() {
     }
 }
 
-/// An image whose STOPSIGNAL is another says so.
+/// An image with another STOPSIGNAL needs a rule for that signal.
 #[test]
 fn a_signal_that_is_written_to_stop_the_run_is_a_stop_too() {
     let exit = Exit { stopped: Some(0), ..Exit::default() };
@@ -162,7 +162,7 @@ fn of_several_units_the_first_that_failed_gives_its_status() {
     }
 }
 
-/// Then the stop as a whole counts, and then the number.
+/// If no unit has an exit status, `stopped` decides, and then the number.
 #[test]
 fn a_unit_that_never_ran_has_no_status_of_its_own() {
     let waits = after(unit("async.b"), "async.a", Some(Condition::Failed));
@@ -179,7 +179,7 @@ fn without_a_stop_from_outside_the_number_counts() {
     assert_eq!(world.end, Some(9));
 }
 
-/// As it would have without anything that needs watching.
+/// The exit status is the same as in transparent mode.
 #[test]
 fn a_command_that_runs_alone_keeps_its_status_on_a_stop() {
     let command = Unit {

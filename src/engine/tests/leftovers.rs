@@ -1,4 +1,4 @@
-//! What outlives the main process of a unit, and who is told to end when.
+//! Tests of the processes that outlive a unit's main process, and of when they are stopped.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Since when a unit is in its phase, and why.
+//! Tests of the time and the reason that a unit keeps for its phase.
 
 use super::super::unit::{Verdict, Why};
 use super::readiness::notified;
@@ -7,7 +7,7 @@ use super::*;
 use crate::config::When;
 
 impl World {
-    /// Since when a unit stands where it does, in seconds, and why.
+    /// Returns the time in seconds at which a unit entered its phase, and the reason.
     fn stands(&self, name: &str) -> (u64, Why) {
         let (since, why) = self.engine.states[self.id(name).0].stands();
         (since.as_secs(), why)

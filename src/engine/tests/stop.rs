@@ -2,12 +2,12 @@
 
 use super::*;
 
-/// A unit that is stopped by a command.
+/// A unit with a stop command.
 fn commanded(id: &str) -> Unit {
     Unit { stop: Stop { exec: Some(vec![]), ..Stop::default() }, ..unit(id) }
 }
 
-/// A service, and a halt unit that shows when all of it is gone.
+/// A service, and a halt unit that shows when every process of the service has exited.
 fn with_halt(unit: Unit) -> World {
     World::of(WaitPolicy::Any, vec![unit, self::unit("halt.h")])
 }
@@ -90,7 +90,7 @@ fn a_stop_command_that_fails_after_its_unit_has_ended_is_told() {
     assert_eq!((world.sent(), world.running()), (vec![], vec!["halt.h".to_owned()]));
 }
 
-/// What stands on it is stopped by then, and it itself is not told anew.
+/// The units that wait for it have stopped by then, and it does not get a second stop signal.
 #[test]
 fn what_a_unit_stands_on_is_stopped_once_its_stop_command_has_ended() {
     let db = unit("async.base");
