@@ -1,16 +1,16 @@
-//! Regular expressions, compiled in one way: with what is checked when the configuration is
-//! read, lines and texts are searched later.
+//! Regular expressions, which are compiled in one way only: the expression that is checked when the
+//! configuration is read is the one that later searches lines and texts.
 
 pub(crate) use regex_lite::Regex;
 use regex_lite::RegexBuilder;
 
-/// No regular expression takes more than this when it is compiled, in bytes. Looking for it in a
-/// text takes time in proportion to both, in which PID 1 does nothing else: for the worst of this
-/// size in a line of 64 KiB a third of a second, for `panic` a thousandth of one.
+/// The largest size of a compiled regular expression, in bytes. A search takes time in proportion
+/// to this size and to the text, in which PID 1 does nothing else: a third of a second for the
+/// worst expression in a line of 64 KiB, and a thousandth of a second for `panic`.
 const LARGEST: usize = 16 * 1024;
 
-/// Compiles a regular expression that somebody wrote. `^` and `$` match at lines, and a line of
-/// a terminal or of HTTP may end in CR LF.
+/// Compiles a regular expression of the configuration. `^` and `$` match at the ends of lines, and
+/// a line of a terminal or of HTTP may end in CR LF.
 ///
 /// # Errors
 /// Why it can't be compiled, as the end of a sentence about it: `is not a valid …`.
@@ -24,7 +24,7 @@ pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
     })
 }
 
-/// A text that stands for itself, made ready to be looked for as a regular expression is. None
+/// Compiles a literal text so that it can be searched for like a regular expression. Returns `None`
 /// if that takes megabytes.
 pub(crate) fn literal(text: &str) -> Option<Regex> {
     build(&regex_lite::escape(text), 16 << 20).ok()
@@ -38,7 +38,8 @@ fn build(pattern: &str, largest: usize) -> Result<Regex, regex_lite::Error> {
 mod tests {
     use super::*;
 
-    /// What fits without `crlf` and not with it once passed the check and failed in the run.
+    /// An expression that fits without `crlf`, but not with it, once passed the check and failed in
+    /// the run.
     #[test]
     fn an_expression_that_is_too_large_is_told_to_be() {
         for (pattern, expected) in [

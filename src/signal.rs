@@ -1,11 +1,11 @@
-//! A signal by name or number, the real-time ones included.
+//! Signals by name or number, including the real-time signals.
 
 use std::fmt;
 use std::str::FromStr;
 
 use nix::sys::signal::Signal as Standard;
 
-/// A signal number that this kernel knows: 1 to 64.
+/// A signal number that the kernel knows, from 1 to 64.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct Signal(i32);
 
@@ -15,45 +15,34 @@ const RT_MIN: i32 = 34;
 const RT_MAX: i32 = 64;
 
 impl Signal {
-    /// Hang-up.
     pub(crate) const HUP: Self = Self(libc::SIGHUP);
-    /// Interrupt from the keyboard.
     pub(crate) const INT: Self = Self(libc::SIGINT);
-    /// Quit from the keyboard.
     pub(crate) const QUIT: Self = Self(libc::SIGQUIT);
-    /// The end that can't be caught.
     pub(crate) const KILL: Self = Self(libc::SIGKILL);
-    /// Memory that is not there.
     pub(crate) const SEGV: Self = Self(libc::SIGSEGV);
-    /// User-defined signal 1.
     pub(crate) const USR1: Self = Self(libc::SIGUSR1);
-    /// The polite end.
     pub(crate) const TERM: Self = Self(libc::SIGTERM);
-    /// Go on, if stopped.
     pub(crate) const CONT: Self = Self(libc::SIGCONT);
-    /// The stop that can't be caught.
     pub(crate) const STOP: Self = Self(libc::SIGSTOP);
-    /// A stop typed at the terminal.
     pub(crate) const TSTP: Self = Self(libc::SIGTSTP);
-    /// A background process reads the terminal.
     pub(crate) const TTIN: Self = Self(libc::SIGTTIN);
-    /// A background process writes to or sets the terminal.
     pub(crate) const TTOU: Self = Self(libc::SIGTTOU);
 
-    /// The signal of this number, if there is one.
+    /// Returns the signal with this number, if there is one.
     #[must_use]
     pub(crate) fn from_number(number: i32) -> Option<Self> {
         ((1..=31).contains(&number) || (RT_MIN..=RT_MAX).contains(&number)).then_some(Self(number))
     }
 
-    /// Whether what gets it is to end: a crash, KILL or TERM. Others mean what a program makes
-    /// of them, such as HUP, which often makes it read its configuration anew.
+    /// Returns whether the signal is meant to terminate a process: KILL, TERM, or the signal of a
+    /// crash. Programs give other signals a meaning of their own; HUP, for example, often makes
+    /// them reread their configuration.
     #[must_use]
     pub(crate) fn ends(self) -> bool {
         self == Self::KILL || self == Self::TERM || self.is_crash()
     }
 
-    /// Whether a program that makes nothing of it ends of it: signal(7).
+    /// Returns whether the default action of the signal terminates the process: signal(7).
     #[must_use]
     pub(crate) fn is_fatal(self) -> bool {
         let others = [
@@ -69,7 +58,7 @@ impl Signal {
         !others.contains(&self)
     }
 
-    /// Whether what has died of it was at fault itself.
+    /// Returns whether a process that this signal terminated was itself at fault.
     #[must_use]
     pub(crate) fn is_crash(self) -> bool {
         let crashes =
@@ -77,13 +66,14 @@ impl Signal {
         crashes.contains(&self.0)
     }
 
-    /// Whether it only stops what makes nothing of it, and is discarded by CONT: signal(7).
+    /// Returns whether the default action of the signal suspends the process: signal(7). CONT
+    /// discards such a signal.
     #[must_use]
     pub(crate) fn is_job_control(self) -> bool {
         matches!(self, Self::TSTP | Self::TTIN | Self::TTOU)
     }
 
-    /// Its number.
+    /// Returns the number of the signal.
     #[must_use]
     pub(crate) fn number(self) -> i32 {
         self.0

@@ -1,23 +1,23 @@
-//! Exit statuses with a meaning of their own.
+//! Exit statuses with a fixed meaning.
 
-/// `EX_USAGE` of `sysexits.h`: the command line can't be understood.
+/// The command line is wrong (`EX_USAGE` of `sysexits.h`).
 pub const USAGE: u8 = 64;
-/// `EX_SOFTWARE`: trc itself failed (a panic).
+/// trc itself failed with a panic (`EX_SOFTWARE`).
 pub const SOFTWARE: u8 = 70;
-/// `EX_CONFIG`: the user's configuration is wrong; nothing was started.
+/// The configuration is wrong, and nothing was started (`EX_CONFIG`).
 pub const CONFIG: u8 = 78;
-/// Time ran out, as `timeout(1)` has it: not ready, not healthy, or still running.
+/// A unit was not ready in time, was unhealthy, or ran for too long, as with `timeout(1)`.
 pub const TIMED_OUT: u8 = 124;
-/// A command was found but can't be executed, as POSIX shells have it.
+/// A command exists, but cannot be executed, as in POSIX shells.
 pub const CANNOT_EXECUTE: u8 = 126;
-/// A command was not found, as POSIX shells have it.
+/// A command does not exist, as in POSIX shells.
 pub const NOT_FOUND: u8 = 127;
-/// What a shell adds to the number of the signal that ended a command.
+/// The number that shells add to the number of the signal that terminated a command.
 pub const SIGNAL_BASE: u8 = 128;
-/// What stands for "a service ended that was not meant to": 128 + SIGTERM.
+/// The exit status of a run that ended because a service exited with 0: 128 + SIGTERM.
 pub const SERVICE_ENDED: u8 = 143;
 
-/// The status of an end by a signal: 128 + its number.
+/// Returns the exit status for a process that a signal terminated: 128 + its number.
 #[must_use]
 pub fn of_signal(number: i32) -> u8 {
     SIGNAL_BASE.wrapping_add(u8::try_from(number & 0x7f).unwrap_or(0))

@@ -1,7 +1,6 @@
-//! Small helpers with text.
+//! Small helpers for text.
 
-/// For a line of trc's own, and for a variable: no control characters, which could
-/// forge a line or end the variable.
+/// Removes control characters, which could forge a line of the log or end a variable.
 pub(crate) fn harmless(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -1,4 +1,4 @@
-//! What a log line is about.
+//! The contents of a log line.
 
 use std::fmt;
 
@@ -24,40 +24,40 @@ impl Side {
     }
 }
 
-/// One of trc's own lines.
+/// A line that trc itself logs.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry<'a> {
-    /// Info and debug go to standard output, warn and error to standard error.
+    /// The log level. Info and below go to standard output, warnings and errors to standard error.
     pub level: Level,
-    /// Whose line it is: `main`, or a unit's stage.
+    /// The origin of the line: `main`, or the stage of a unit.
     pub stage: &'a str,
-    /// trc's own pid, or the unit's.
+    /// The process ID of trc, or of the unit.
     pub pid: i32,
-    /// The unit it is about, as `STAGE.NAME`. JSON only.
+    /// The unit that the line is about, as `STAGE.NAME`. Only JSON shows it.
     pub unit: Option<&'a str>,
-    /// What happened, for machines: `started`, `exited`. JSON only.
+    /// The kind of event, for programs: `started`, `exited`. Only JSON shows it.
     pub event: &'a str,
-    /// The status of what ended. JSON only; the message has it too.
+    /// The exit status, if something exited. Only JSON shows it; the message has it, too.
     pub exitcode: Option<u8>,
-    /// For people. Newlines stay in text and are escaped in JSON.
+    /// The message, for people. Newlines stay as they are in text, and are escaped in JSON.
     pub message: fmt::Arguments<'a>,
 }
 
-/// Where captured output comes from and which stream it goes to.
+/// The origin of captured output, and the stream that it goes to.
 #[derive(Clone, Debug)]
 pub struct Source {
     /// `async`
     pub(crate) stage: String,
     /// `async.web`
     pub(crate) unit: String,
-    /// `web`, without control characters: a name can't forge a line.
+    /// `web`, without control characters, so that a name cannot forge a line.
     pub(crate) shown: String,
     pub(crate) pid: i32,
     pub(crate) side: Side,
 }
 
 impl Source {
-    /// The unit `STAGE.NAME` with the process `pid`, which wrote to `side`.
+    /// Creates the origin for the unit `STAGE.NAME` with the process `pid`, which wrote to `side`.
     #[must_use]
     pub fn new(stage: &str, name: &str, pid: i32, side: Side) -> Self {
         Self {
@@ -75,20 +75,20 @@ impl Source {
         &self.unit
     }
 
-    /// Its process.
+    /// The process ID.
     #[must_use]
     pub fn pid(&self) -> i32 {
         self.pid
     }
 
-    /// Which of trc's streams it goes to.
+    /// The stream of trc that the output goes to.
     #[must_use]
     pub fn side(&self) -> Side {
         self.side
     }
 }
 
-/// A line about no unit.
+/// Creates a line that is not about a unit.
 pub(crate) fn main_entry<'a>(
     pid: i32,
     level: Level,

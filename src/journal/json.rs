@@ -1,10 +1,9 @@
 //! JSON strings.
 
-/// Appends `bytes` as the inside of a JSON string (RFC 8259, section 7).
+/// Appends `bytes` as the contents of a JSON string (RFC 8259, section 7).
 ///
-/// What is not UTF-8 becomes U+FFFD. Control characters, DEL and the C1 ones
-/// too, are escaped: a reader's terminal never acts on them, and nothing in a
-/// message can end the string or the line.
+/// Bytes that are not UTF-8 become U+FFFD. Control characters, including DEL and C1, are escaped,
+/// so that no terminal interprets them, and nothing in a message can end the string or the line.
 pub(crate) fn escape(bytes: &[u8], to: &mut Vec<u8>) {
     for chunk in bytes.utf8_chunks() {
         escape_str(chunk.valid(), to);
@@ -14,7 +13,7 @@ pub(crate) fn escape(bytes: &[u8], to: &mut Vec<u8>) {
     }
 }
 
-/// The bytes that need a look: C2 begins the C1 controls, C2 80 to C2 9F in UTF-8.
+/// The bytes that may need an escape. C2 begins the C1 controls, which are C2 80 to C2 9F in UTF-8.
 const SPECIAL: [bool; 256] = {
     let mut special = [false; 256];
     let mut byte = 0;

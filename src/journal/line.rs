@@ -1,4 +1,4 @@
-//! The forms of a log line.
+//! The formats of a log line.
 
 use std::fmt;
 use std::io::Write as _;
@@ -9,12 +9,12 @@ use super::time::Stamp;
 use super::{Entry, Source};
 use crate::config::LogFormat;
 
-/// The longest piece of a unit's line, in bytes; a longer line is cut.
+/// The longest piece of a line of output, in bytes. A longer line is cut.
 pub(crate) const MAX_LINE: usize = 64 * 1024;
-/// Ends each piece of a cut line but the last, in text.
+/// The end of each piece of a cut line but the last, in text.
 pub(crate) const CUT_MARK: &str = " […]";
 
-/// How a level is written in JSON.
+/// Returns the name of a level in JSON.
 fn level_name(level: log::Level) -> &'static str {
     match level {
         log::Level::Error => "error",
@@ -25,7 +25,7 @@ fn level_name(level: log::Level) -> &'static str {
     }
 }
 
-/// Appends one of trc's own lines, its newline included.
+/// Appends a line that trc itself logs, with its newline.
 pub(crate) fn entry(
     format: LogFormat,
     stamp: &mut Stamp,
@@ -66,8 +66,8 @@ pub(crate) fn entry(
     }
 }
 
-/// Shows what is formatted into it: no control character but newlines and tabs reaches
-/// the reader's terminal.
+/// A writer that lets no control characters through except newlines and tabs, so that the reader's
+/// terminal does not interpret them.
 struct Shown<'a>(&'a mut Vec<u8>);
 
 impl fmt::Write for Shown<'_> {
@@ -84,7 +84,7 @@ impl fmt::Write for Shown<'_> {
     }
 }
 
-/// Escapes what is formatted into it.
+/// A writer that escapes everything for JSON.
 struct Escaped<'a>(&'a mut Vec<u8>);
 
 impl Escaped<'_> {
@@ -100,7 +100,7 @@ impl fmt::Write for Escaped<'_> {
     }
 }
 
-/// What stands before and after each line of one unit's output at one moment.
+/// The texts before and after each line of a unit's output at one time.
 pub(crate) struct Frame {
     format: LogFormat,
     head: Vec<u8>,
@@ -136,7 +136,8 @@ impl Frame {
         Self { format, head }
     }
 
-    /// Appends a line, given without its newline; in pieces if it is too long.
+    /// Appends a line, which is passed without its newline. If the line is too long, it is cut into
+    /// pieces.
     pub(crate) fn line(&self, mut line: &[u8], to: &mut Vec<u8>) {
         while line.len() > MAX_LINE {
             let (piece, rest) = line.split_at(piece(line));
@@ -156,7 +157,7 @@ impl Frame {
         }
     }
 
-    /// Appends a piece of a line that goes on.
+    /// Appends a piece of a line that continues.
     pub(crate) fn cut(&self, piece: &[u8], to: &mut Vec<u8>) {
         to.extend_from_slice(&self.head);
         match self.format {
@@ -173,8 +174,8 @@ impl Frame {
     }
 }
 
-/// Where to cut a line that is longer than [`MAX_LINE`]: there, or up to three
-/// bytes before, so that no UTF-8 character is torn.
+/// Returns the position at which to cut a line that is longer than [`MAX_LINE`]: there, or up to
+/// three bytes before, so that no UTF-8 character is cut in two.
 pub(crate) fn piece(line: &[u8]) -> usize {
     let continues = |at: usize| line.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
     (MAX_LINE - 3..=MAX_LINE).rev().find(|&at| !continues(at)).unwrap_or(MAX_LINE)

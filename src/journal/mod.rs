@@ -1,4 +1,4 @@
-//! How a line of the log looks: trc's own lines and units' output, as text and as JSON.
+//! The formats of the log: trc's own lines and the output of units, as text and as JSON.
 //! `docs/logging.md` describes them. Nothing here writes: bytes go to `run/journal`.
 
 mod entry;

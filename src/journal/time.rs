@@ -1,9 +1,9 @@
-//! Wall-clock times as log lines show them.
+//! Wall-clock times, as log lines show them.
 
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A moment in local time, to the second.
+/// A local time, to the second.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Local {
     /// The year of the calendar: 2017.
@@ -23,8 +23,8 @@ pub struct Local {
 }
 
 impl Local {
-    /// What a clock in Greenwich shows at so many seconds since 1970-01-01 00:00 UTC;
-    /// by Howard Hinnant's `civil_from_days`.
+    /// Returns the time in UTC at a number of seconds since 1970-01-01 00:00 UTC. The algorithm is
+    /// Howard Hinnant's `civil_from_days`.
     pub(crate) fn utc(seconds: i64) -> Self {
         let (days, of_day) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
         // Years begin in March, so that a leap day is the last of its year.
@@ -48,7 +48,7 @@ impl Local {
     }
 }
 
-/// `2017-03-16T20:40:50`, in UTC, and the milliseconds after it.
+/// Returns a time in UTC, such as `2017-03-16T20:40:50`, and its milliseconds.
 pub(crate) fn utc(moment: SystemTime) -> (String, u32) {
     let (seconds, milliseconds) = since_epoch(moment);
     let Local { year, month, day, hour, minute, second, .. } = Local::utc(seconds);
@@ -56,20 +56,20 @@ pub(crate) fn utc(moment: SystemTime) -> (String, u32) {
     (text, milliseconds)
 }
 
-/// Where the journal gets the time from; `run::localtime` has the real one.
+/// The source of the time for the journal; `run::localtime` has the real one.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
-    /// The time of day.
+    /// Returns the current time.
     pub now: fn() -> SystemTime,
-    /// What the local clock shows at so many seconds since 1970-01-01 00:00 UTC.
+    /// Returns the local time at a number of seconds since 1970-01-01 00:00 UTC.
     pub local: fn(i64) -> Local,
 }
 
-/// The last second that was formatted: a burst of lines costs one conversion.
+/// The last second that was formatted, so that a burst of lines needs only one conversion.
 #[derive(Debug)]
 pub(crate) struct Stamp {
     local: fn(i64) -> Local,
-    /// The second that `text` and `offset` are for.
+    /// The second that `text` and `offset` belong to.
     second: Option<i64>,
     /// `2017-03-16 21:40:50`
     text: String,
@@ -116,8 +116,8 @@ impl Stamp {
     }
 }
 
-/// Seconds since 1970, rounded down, and the milliseconds after it; a clock that
-/// was set to before 1970 is no error.
+/// Returns the seconds since 1970, rounded down, and the milliseconds. A clock that is set to a
+/// time before 1970 is not an error.
 fn since_epoch(now: SystemTime) -> (i64, u32) {
     match now.duration_since(UNIX_EPOCH) {
         Ok(after) => (seconds(after), after.subsec_millis()),

@@ -1,4 +1,5 @@
-//! Files that units' output goes to: appended to by whole lines, rotated between lines.
+//! Files that the output of units goes to. trc appends whole lines, and rotates a file between two
+//! lines.
 
 use std::cell::RefCell;
 use std::ffi::{OsStr, OsString};
@@ -15,7 +16,7 @@ use crate::run::os::trusted::{self, Place};
 
 use crate::config::{OutputFile, reason};
 
-/// A file, which several units may share: lines of one are never within those of another.
+/// A file, which several units may share. Their lines are never mixed.
 #[derive(Debug)]
 pub struct LogFile(RefCell<Inner>);
 
@@ -25,30 +26,30 @@ struct Inner {
     max_size: Option<u64>,
     keep: u32,
     open: Opened,
-    /// At this size, in bytes, it could not be rotated; it is tried again when as much as
-    /// a file holds has come since then.
+    /// The size in bytes at which the file could not be rotated. trc tries again when another
+    /// `max_size` bytes have been written.
     base: u64,
-    /// How many lines were not written since the last one that was, and why.
+    /// The number of lines that could not be written since the last one that was, and the reason.
     dropped: Option<(u64, String)>,
-    /// Whether the last line in it lacks its end.
+    /// Whether the last line of the file lacks its newline.
     torn: bool,
-    /// Whether it was said that it can't be rotated.
+    /// Whether trc has logged that the file cannot be rotated.
     stuck: bool,
 }
 
 #[derive(Debug)]
 struct Opened {
     file: File,
-    /// Where it lies when links were followed: that is where it is rotated.
+    /// The path with links resolved, at which the file is rotated.
     place: Place,
-    /// Whether it is a regular one; nothing else is rotated.
+    /// Whether it is a regular file. Nothing else is rotated.
     regular: bool,
-    /// In bytes, as far as trc knows.
+    /// The size in bytes, as far as trc knows.
     size: u64,
 }
 
 impl LogFile {
-    /// Opens a file to append to it, and makes it where it is not there.
+    /// Opens a file to append to it, and creates it if it does not exist.
     ///
     /// # Errors
     /// Those of open(2), and one without a number for what is neither a regular file nor a
@@ -66,31 +67,31 @@ impl LogFile {
         })))
     }
 
-    /// Whether both are one file, by whatever paths.
+    /// Returns whether both are the same file, whatever their paths are.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         let one = identity(&self.0.borrow().open.file);
         one.is_some() && one == identity(&other.0.borrow().open.file)
     }
 
-    /// How much, of `most` bytes, is not more than one file takes.
+    /// Returns how many of `most` bytes fit into one file.
     #[must_use]
     pub fn room_at_most(&self, most: usize) -> usize {
         let size = self.0.borrow().max_size.and_then(|size| usize::try_from(size).ok());
         size.map_or(most, |size| most.min(size))
     }
 
-    /// Writes whole lines. What can't be written is dropped and counted.
+    /// Writes whole lines. Lines that cannot be written are dropped and counted.
     pub fn write(&self, lines: &[u8]) {
         self.0.borrow_mut().write(lines);
     }
 
-    /// Opens the path anew, where somebody may have renamed the file.
+    /// Reopens the path, because another program may have renamed the file.
     pub fn reopen(&self) {
         self.0.borrow_mut().reopen();
     }
 
-    /// At the end of the run: says how many lines are missing, if the last ones are.
+    /// At the end of the run: logs how many lines are missing, if the last ones are.
     pub fn finish(&self) {
         self.0.borrow_mut().tell_dropped();
     }
@@ -115,8 +116,8 @@ impl Inner {
         }
     }
 
-    /// How much of these lines the file still takes: whole lines, and none only if another
-    /// file has to be begun.
+    /// Returns how much of these lines still fits into the file: whole lines, and nothing only if
+    /// trc has to begin a new file.
     fn room(&self, lines: &[u8]) -> usize {
         let Some(most) = self.max_size.filter(|_| self.open.regular) else {
             return lines.len();
@@ -158,7 +159,7 @@ impl Inner {
         }
     }
 
-    /// Writes all of it, or says how much was written and why not more.
+    /// Writes everything, or returns how much was written, and the error.
     fn put(&mut self, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
         let mut written = 0;
         while written < bytes.len() {
@@ -175,8 +176,8 @@ impl Inner {
         Ok(())
     }
 
-    /// Not all of these lines could be written. The part of one is taken back, so that the
-    /// next begins a line.
+    /// Handles lines that could not all be written. The part of a line is removed, so that the next
+    /// line begins a new one.
     fn drop_lines(&mut self, lines: &[u8], written: usize, error: &io::Error) {
         let whole = memrchr(b'\n', &lines[..written]).map_or(0, |end| end + 1);
         let part = (written - whole) as u64;
@@ -194,8 +195,8 @@ impl Inner {
         *count += memchr_iter(b'\n', &lines[whole..]).count() as u64;
     }
 
-    /// Removes the last bytes, unless somebody else changed the file: others' bytes are not
-    /// trc's to remove, and one that was emptied must not grow.
+    /// Removes the last bytes, unless another program has changed the file: bytes of others do not
+    /// belong to trc, and a file that was emptied must not grow.
     fn take_back(&mut self, count: u64) -> bool {
         let Opened { file, size, regular, .. } = &mut self.open;
         let ours = *regular && file.metadata().is_ok_and(|metadata| metadata.len() == *size);
@@ -213,7 +214,7 @@ impl Inner {
         }
     }
 
-    /// Begins another file. Where that can't be, this one grows rather than losing anything.
+    /// Begins a new file. If that is not possible, the current one grows, so that nothing is lost.
     fn rotate(&mut self) {
         match self.begin_another() {
             Ok(file) => {
@@ -230,7 +231,7 @@ impl Inner {
         }
     }
 
-    /// Makes the new file first: if there is no room for it, nothing has changed.
+    /// Creates the new file first, so that nothing has changed if there is no room for it.
     fn begin_another(&self) -> io::Result<File> {
         let place = &self.open.place;
         let new = place.beside(numbered(place.name(), "new"))?;
@@ -243,8 +244,8 @@ impl Inner {
         Ok(file)
     }
 
-    /// Gives the file the number 1 and the last ones the next number each, as far as there
-    /// is no gap; the oldest goes.
+    /// Gives the file the number 1, and each older file the next number, up to the first gap. The
+    /// oldest file is removed.
     fn number(&self) -> io::Result<()> {
         let place = &self.open.place;
         let name = |number: u32| numbered(place.name(), &number.to_string());
@@ -285,7 +286,7 @@ impl Inner {
     }
 }
 
-/// What makes a file the same one by whatever path.
+/// The identity of a file, whatever its path is.
 fn identity(file: &File) -> Option<(u64, u64)> {
     file.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
@@ -313,8 +314,8 @@ fn open(path: &Path) -> io::Result<Opened> {
     Ok(Opened { file, place, regular: kind.is_file(), size: metadata.len() })
 }
 
-/// A new file with the owner and the mode of the one before. Whoever may write to the
-/// directory can't make it another by a link.
+/// Creates a new file with the owner and the mode of the previous one. A user who can write to the
+/// directory cannot replace it by a link.
 fn successor(before: &Metadata, new: &Place) -> io::Result<File> {
     match new.remove() {
         Ok(()) | Err(Errno::ENOENT) => {}

@@ -1,4 +1,4 @@
-//! Lines of a unit's output that say how it is.
+//! The search for lines in a unit's output that probes and tests ask for.
 
 use memchr::memchr;
 
@@ -6,72 +6,73 @@ use crate::engine::Purpose;
 use crate::regex::Regex;
 use crate::text::harmless;
 
-/// What probes look at of a line, in bytes.
+/// The number of bytes of a line that probes look at.
 const LONGEST: usize = 64 * 1024;
-/// What tests look at of a line, in bytes: of a longer one nobody can say what it lacks.
+/// The number of bytes of a line that tests look at. If a line is longer, trc cannot tell what it
+/// lacks.
 const LONGEST_SAID: usize = 1024 * 1024;
 
-/// How much of a line that matched is kept, in bytes.
+/// The number of bytes that trc keeps of a line that matched.
 const SHOWN: usize = 200;
 
-/// What a line that matches is for.
+/// The purpose of a search.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Sought {
-    /// It says how the unit is.
+    /// A readiness check or health check of the unit.
     Probe(Purpose),
-    /// A test asks for it: the place of its question.
+    /// A check of a test, with its index.
     Said(usize),
 }
 
-/// A line that matched.
+/// A match.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Found {
-    /// What it was looked for for.
+    /// The purpose of the search.
     pub what: Sought,
-    /// The beginning of it.
+    /// The beginning of the line.
     pub line: String,
-    /// It has not matched, but there was more of it than was looked at.
+    /// Whether the line did not match, but was longer than the part that was searched.
     pub cut: bool,
 }
 
-/// Looks for lines that match.
+/// A search for lines that match.
 #[derive(Debug)]
 pub struct Matcher {
     what: Sought,
     pattern: Regex,
-    /// It has matched in what came last.
+    /// Whether the last bytes had a match.
     matched: bool,
 }
 
 impl Matcher {
-    /// Looks for this.
+    /// Creates a search for this expression.
     pub fn new(what: Sought, pattern: Regex) -> Self {
         Self { what, pattern, matched: false }
     }
 
-    /// Whether it goes on when a line has matched: a unit becomes ready once.
+    /// Whether the search continues after a match. A unit becomes ready only once.
     fn is_lasting(&self) -> bool {
         self.what != Sought::Probe(Purpose::Ready)
     }
 }
 
-/// All that is looked for in one stream, line by line.
+/// All searches in one stream, line by line.
 #[derive(Default, Debug)]
 pub(super) struct Matchers {
     all: Vec<Matcher>,
-    /// The beginning of a line that has not ended, once for all of them.
+    /// The beginning of a line that has not ended, which all searches share.
     line: Vec<u8>,
-    /// There was more of it than is looked at.
+    /// Whether the line is longer than the part that is searched.
     cut: bool,
 }
 
 impl Matchers {
-    /// From the next line on.
+    /// Adds a search, which begins with the next line.
     pub(super) fn new(all: Vec<Matcher>) -> Self {
         Self { all, line: Vec::new(), cut: false }
     }
 
-    /// The first of the lines that end in `bytes` that matches, for each that is looked for.
+    /// Returns, for each search, the first match among the lines that end in `bytes`.
     pub(super) fn push(&mut self, mut bytes: &[u8], found: &mut Vec<Found>) {
         self.all.iter_mut().for_each(|matcher| matcher.matched = false);
         while !self.all.is_empty() {
@@ -89,7 +90,7 @@ impl Matchers {
         self.line.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
-    /// A last line that matches and that nothing has ended.
+    /// Returns the matches of a last line without a newline.
     pub(super) fn finish(&mut self, found: &mut Vec<Found>) {
         if !self.line.is_empty() {
             self.all.iter_mut().for_each(|matcher| matcher.matched = false);
@@ -97,7 +98,7 @@ impl Matchers {
         }
     }
 
-    /// A line ends here: who has looked for it?
+    /// Ends a line, and returns the searches that it matches.
     fn end(&mut self, found: &mut Vec<Found>) {
         let line = std::mem::take(&mut self.line);
         let line = line.strip_suffix(b"\r").unwrap_or(&line);

@@ -1,4 +1,4 @@
-//! A unit's output, read from a pipe and written line by line with a prefix.
+//! The output of a unit, which trc reads from a pipe and writes line by line with a prefix.
 
 mod file;
 mod matcher;
@@ -23,50 +23,51 @@ pub use pipe::pipe;
 pub(crate) use pipe::{PIPE_SIZE, give};
 pub(crate) use tail::Tail;
 
-/// What is read at once where the output goes to a file, in bytes. Also the most
-/// that one [`Capture::readable`] takes: no unit starves the others.
+/// The number of bytes that trc reads at once if the output goes to a file. It is also the most
+/// that one [`Capture::readable`] reads, so that no unit starves the others.
 pub const READ: usize = 128 * 1024;
-/// What is read at once where a reader may be slow: a prefix a line, that becomes
-/// more than is queued otherwise if lines are short.
+/// The number of bytes that trc reads at once if the reader may be slow. If lines are short, more
+/// would become larger with its prefixes than the queue.
 const READ_AHEAD: usize = 16 * 1024;
-/// A read that gets less, in bytes, is one of single lines.
+/// A read of fewer bytes counts as a read of single lines.
 const SHORT: usize = 4 * 1024;
-/// After so many of those in a row, each within [`REST`] of the one before …
+/// After this many such reads in a row, each within [`REST`] of the one before …
 const SHORT_READS: u32 = 16;
-/// … the pipe is left alone for so long: many small lines cost a quarter so.
+/// … trc leaves the pipe alone for this time, which makes many short lines four times cheaper.
 const REST: Duration = Duration::from_millis(1);
 
-/// A line to a file is no longer, in bytes: one that is read at once is not, and one
-/// that comes in parts is cut here.
+/// The longest line in a file, in bytes. A line that is read at once is shorter, and one that comes
+/// in parts is cut here.
 const LONGEST: usize = READ;
 
-/// What a read came to.
+/// The result of a read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Progress {
-    /// Nothing was read: the log's reader is slow, and the unit has to wait.
+    /// Nothing was read, because the reader of the log is slow and the unit has to wait.
     Held,
-    /// There is nothing more now.
+    /// There is nothing more to read at present.
     Drained,
     /// There may be more.
     More,
-    /// All writers are gone, and everything they wrote is on its way.
+    /// All writers have closed the pipe, and everything that they wrote has been passed on.
     Ended,
 }
 
-/// One of the two streams of one run of a unit.
+/// One of the two output streams of a unit since one start.
 #[derive(Debug)]
 pub struct Capture {
-    /// None once it has ended: what a unit said last is kept for longer than its pipe.
+    /// The pipe; `None` once it has ended, because the last lines are kept for longer than the
+    /// pipe.
     pipe: Option<OwnedFd>,
     source: Source,
     partial: Vec<u8>,
     tail: Tail,
     matchers: Matchers,
-    /// Where it goes, if not to trc's own output.
+    /// The file that the output goes to, if it does not go to trc's own output.
     file: Option<Rc<LogFile>>,
-    /// Only looked at: it goes nowhere.
+    /// Whether the output is only searched, and not written anywhere.
     hidden: bool,
-    /// Lines that have matched.
+    /// The matches so far.
     matched: Vec<Found>,
     short_reads: u32,
     last_read: Option<Instant>,
@@ -92,40 +93,39 @@ impl Capture {
         }
     }
 
-    /// Sends it to a file, as it is.
+    /// Sends the output to a file, unchanged.
     pub fn write_to(&mut self, file: Rc<LogFile>) {
         self.file = Some(file);
     }
 
-    /// Looks for lines that say how the unit is.
+    /// Adds searches for lines.
     pub fn look_for(&mut self, matchers: Vec<Matcher>) {
         self.matchers = Matchers::new(matchers);
     }
 
-    /// Lines that have matched since this was asked last.
+    /// Returns the matches since the last call.
     pub fn take_matched(&mut self) -> Vec<Found> {
         std::mem::take(&mut self.matched)
     }
 
-    /// It is looked at, and shown to nobody.
+    /// Makes the output searched only, and not written.
     pub fn hide(&mut self) {
         self.hidden = true;
     }
 
-    /// Where it comes from.
+    /// Returns the origin of the output.
     #[must_use]
     pub fn source(&self) -> &Source {
         &self.source
     }
 
-    /// Whether nothing has come so far.
+    /// Returns whether the unit has printed nothing so far.
     pub fn is_silent(&self) -> bool {
         self.last_read.is_none()
     }
 
-    /// Whether to poll the pipe for `POLLIN` now. Where it is not, a full queue's
-    /// `POLLOUT` or one of the deadlines ([`Capture::next_deadline`],
-    /// [`Journal::next_deadline`]) changes that.
+    /// Returns whether to poll the pipe for `POLLIN` now. If not, the `POLLOUT` of a full queue or
+    /// one of the deadlines ([`Capture::next_deadline`], [`Journal::next_deadline`]) changes that.
     #[must_use]
     pub fn wants_read(&self, journal: &Journal, now: Instant) -> bool {
         self.pipe.is_some()
@@ -133,14 +133,14 @@ impl Capture {
             && !self.is_held_back(journal, now)
     }
 
-    /// When a pipe that is left alone for a moment is to be polled again.
+    /// Returns the time at which to poll a pipe again that is left alone for a moment.
     #[must_use]
     pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
         self.rests_until.filter(|until| self.pipe.is_some() && *until > now)
     }
 
-    /// Reads once, at most [`READ`] bytes, and writes the lines among them; to be
-    /// called when the pipe is readable or hung up.
+    /// Reads once, at most [`READ`] bytes, and writes the complete lines. To be called when the
+    /// pipe is readable or has hung up.
     pub fn readable(&mut self, journal: &Journal, now: Instant) -> Progress {
         if self.pipe.is_some() && self.is_held_back(journal, now) {
             return Progress::Held;
@@ -192,7 +192,7 @@ impl Capture {
         }
     }
 
-    /// Whether the log's reader is slow, and the unit has to wait for it.
+    /// Returns whether the unit has to wait because the reader of the log is slow.
     fn is_held_back(&self, journal: &Journal, now: Instant) -> bool {
         self.file.is_none() && !self.hidden && journal.holds_back(self.source.side(), now)
     }
@@ -212,7 +212,7 @@ impl Capture {
         self.partial = Vec::new();
     }
 
-    /// Lets a writer of many single lines gather some before the next read.
+    /// Lets a writer of many single lines collect some before the next read.
     fn pace(&mut self, count: usize, now: Instant) {
         let soon =
             self.last_read.is_some_and(|last| now.saturating_duration_since(last) <= 2 * REST);
@@ -221,9 +221,9 @@ impl Capture {
         self.rests_until = (self.short_reads >= SHORT_READS).then(|| now + REST);
     }
 
-    /// Reads what is there, at most what a pipe holds: at the unit's exit, so that
-    /// its last lines come before what the log says of it. Background processes of
-    /// the unit may hold the pipe open; the capture lives until [`Progress::Ended`].
+    /// Reads the contents of the pipe when the unit has exited, so that its last lines come before
+    /// the log's line about the exit. Background processes of the unit may keep the pipe open; the
+    /// capture lives until [`Progress::Ended`].
     pub fn drain_available(&mut self, journal: &Journal, now: Instant) -> Progress {
         let mut progress = Progress::More;
         for _ in 0..=PIPE_SIZE / READ_AHEAD {
@@ -237,8 +237,8 @@ impl Capture {
         progress
     }
 
-    /// Reads what is there, at most what a pipe holds, however slow the log's reader is: what
-    /// it has no room for is dropped and counted, as ever.
+    /// Reads the contents of the pipe, however slow the reader of the log is. Lines for which there
+    /// is no room are dropped and counted, as always.
     pub fn catch_up(&mut self, journal: &Journal, now: Instant) {
         for _ in 0..=PIPE_SIZE / READ_AHEAD {
             match self.read(journal, now) {
@@ -250,9 +250,9 @@ impl Capture {
         }
     }
 
-    /// Reads what is there, at most what a pipe holds, and then no more: the unit has been
-    /// started so often that its outputs would use up trc's descriptors. While the log's reader
-    /// is slow, what was read is dropped and counted. Says whether somebody may still write.
+    /// Reads the contents of the pipe, and then closes it: the unit has been started so often that
+    /// its pipes would use up trc's file descriptors. If the reader of the log is slow, lines are
+    /// dropped and counted. Returns whether there may still be writers.
     pub fn let_go(&mut self, journal: &Journal, now: Instant) -> bool {
         for _ in 0..=PIPE_SIZE / READ_AHEAD {
             let held = self.is_held_back(journal, now);
@@ -267,7 +267,7 @@ impl Capture {
         true
     }
 
-    /// Reads once, and drops what there was.
+    /// Reads once, and discards the bytes.
     fn give_up(&mut self, journal: &Journal) -> Progress {
         let Some(pipe) = &self.pipe else { return Progress::Ended };
         let side = self.source.side();
@@ -288,8 +288,8 @@ impl Capture {
         }
     }
 
-    /// At the end of the run: reads what is there, waiting for the log's reader
-    /// until `deadline` at the latest, and completes the last line. Says whether there was one.
+    /// At the end of the run: reads the contents of the pipe, waits for the reader of the log until
+    /// `deadline` at the latest, and completes the last line. Returns whether there was one.
     pub fn finish(&mut self, journal: &Journal, deadline: Instant) -> bool {
         let mut read = true;
         loop {
@@ -313,34 +313,36 @@ impl Capture {
         read
     }
 
-    /// Whether there is anything to be read at once.
+    /// Returns whether there is anything to read at present.
     fn has_more(&self) -> bool {
         let Some(pipe) = self.fd() else { return false };
         let mut polled = [PollFd::new(pipe, PollFlags::POLLIN)];
         poll(&mut polled, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
     }
 
-    /// What to poll.
+    /// Returns the descriptor to poll.
     #[must_use]
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         self.pipe.as_ref().map(AsFd::as_fd)
     }
 
-    /// Whether all writers are gone and everything they wrote is on its way.
+    /// Returns whether all writers have closed the pipe, and everything that they wrote has been
+    /// passed on.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.pipe.is_none()
     }
 
-    /// The last lines that came, for a failure report: at most five, of 2 KiB in
-    /// all, without their newlines; what is not UTF-8 as U+FFFD.
+    /// Returns the last lines for the report of a failure: at most five lines and 2 KiB, without
+    /// newlines, with U+FFFD for bytes that are not UTF-8.
     #[must_use]
     pub fn tail(&self) -> Vec<String> {
         self.tail.lines()
     }
 }
 
-/// Writes the lines that end in `bytes` to a file; the rest is the beginning of the next.
+/// Writes the lines that end in `bytes` to a file, and keeps the rest as the beginning of the next
+/// line.
 fn append(file: &LogFile, partial: &mut Vec<u8>, mut bytes: &[u8]) {
     // Only the line that was begun before can get too long.
     let first = memchr(b'\n', bytes).unwrap_or(bytes.len());

@@ -7,18 +7,18 @@ use nix::unistd::{Gid, Uid, fchown};
 
 use crate::run::os::pipe::Pipe;
 
-/// How much a unit can write before trc has to read, in bytes; the kernel's
-/// default is 64 KiB. Not more, for all pipes of one user share 64 MiB, those of
-/// other containers too (`pipe-user-pages-soft`, pipe(7)).
+/// The number of bytes that a unit can write before trc has to read; the kernel's default is 64
+/// KiB. It is not larger because all pipes of a user share 64 MiB, across containers
+/// (`pipe-user-pages-soft`, pipe(7)).
 pub(crate) const PIPE_SIZE: usize = 256 * 1024;
 
-/// A pipe that belongs to `owner`, the unit's user, so that the unit can open its
-/// `/dev/stdout` again.
+/// Creates a pipe that belongs to `owner`, the user of the unit, so that the unit can open its
+/// `/dev/stdout`.
 ///
 /// # Errors
 ///
-/// Those of pipe2(2): EMFILE, ENFILE. That the pipe can't be made larger, or given
-/// to the owner, is none: it only works less well.
+/// Returns those of pipe2(2): EMFILE, ENFILE. It is not an error if the pipe cannot be enlarged or
+/// given to the owner.
 pub fn pipe(owner: Option<(Uid, Gid)>) -> nix::Result<Pipe> {
     let pipe = Pipe::new()?;
     let size = i32::try_from(PIPE_SIZE).unwrap_or(i32::MAX);
@@ -29,8 +29,8 @@ pub fn pipe(owner: Option<(Uid, Gid)>) -> nix::Result<Pipe> {
     Ok(pipe)
 }
 
-/// Makes a pipe belong to `owner`, if that is another than trc, so that the unit can open it
-/// again by its name. What can't be given only works less well.
+/// Gives a pipe to `owner`, unless that is trc's own user, so that the unit can open it by name. A
+/// failure is ignored.
 pub(crate) fn give(pipe: &OwnedFd, owner: Option<(Uid, Gid)>) {
     if let Some((user, group)) = owner
         && let Err(errno) = fchown(pipe, Some(user), Some(group))

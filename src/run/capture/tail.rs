@@ -1,24 +1,24 @@
-//! The last of what a unit said.
+//! The last lines of a unit's output.
 
 use memchr::memchr;
 
 use crate::text::harmless;
 
-/// What is kept, in bytes.
+/// The number of bytes that are kept.
 const SIZE: usize = 2 * 1024;
-/// What is shown of it.
+/// The number of bytes that are shown.
 const LINES: usize = 5;
 
-/// The last [`SIZE`] bytes; a little more in between.
+/// The last [`SIZE`] bytes, and at times a little more.
 #[derive(Default, Debug)]
 pub(crate) struct Tail {
     bytes: Vec<u8>,
-    /// Whether the first line's beginning is gone.
+    /// Whether the beginning of the first line is missing.
     beheaded: bool,
 }
 
 impl Tail {
-    /// More came.
+    /// Appends bytes.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         if self.bytes.len() + bytes.len() > 2 * SIZE {
             let kept = SIZE.saturating_sub(bytes.len()).min(self.bytes.len());
@@ -37,7 +37,7 @@ impl Tail {
         self.bytes.drain(..count);
     }
 
-    /// The last lines, without their newlines and without control characters.
+    /// Returns the last lines, without newlines and control characters.
     pub(crate) fn lines(&self) -> Vec<String> {
         let mut bytes = &self.bytes[self.bytes.len().saturating_sub(SIZE)..];
         let beheaded = self.beheaded || bytes.len() < self.bytes.len();

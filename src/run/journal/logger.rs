@@ -1,4 +1,4 @@
-//! The `log` crate's macros, through `env_logger`, into the journal.
+//! Connects the macros of the `log` crate to the journal, with `env_logger`.
 
 use std::io;
 
@@ -9,14 +9,14 @@ use super::super::stream::Kind;
 use super::Journal;
 use crate::journal::{line, main_entry};
 
-/// Two loggers, for `env_logger` knows one target each: one for info and below,
-/// one for warnings and errors.
+/// Two loggers, because each `env_logger` has one target: one for info and below, and one for
+/// warnings and errors.
 pub(super) struct Split {
     out: Logger,
     err: Logger,
 }
 
-/// The journal as something to write to: each write is one whole line.
+/// The journal as a writer. Each write is one whole line.
 struct Pipe {
     journal: Journal,
     level: log::Level,
@@ -30,7 +30,7 @@ pub(super) fn split(journal: &Journal) -> Split {
     Split { out: logger(journal, log::Level::Info), err: logger(journal, log::Level::Warn) }
 }
 
-/// `Builder::new`, not `from_env`: `RUST_LOG` is the units' business.
+/// Uses `Builder::new` and not `from_env`, because `RUST_LOG` is meant for units.
 fn logger(journal: &Journal, level: log::Level) -> Logger {
     let pipe = Pipe { journal: journal.clone(), level };
     let journal = journal.clone();
