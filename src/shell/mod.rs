@@ -1,9 +1,8 @@
-//! The shell prelude (`say log warn err debug run`), and the state that boot scripts
-//! carry from one to the next.
+//! The shell prelude (`say log warn err debug run`), and the state that boot scripts pass on.
 //!
-//! [`Shell::find`] says which shell there is; [`prepare`] makes of a [`Job`] what the
-//! caller needs to execute it; after a boot script's end [`State::read`] gets what the
-//! script left. Nothing here starts a process.
+//! [`Shell::find`] finds the shell. [`prepare`] turns a [`Job`] into everything that the caller
+//! needs to execute it. After a boot script, [`State::read`] reads the state that the script has
+//! left. Nothing here starts a process.
 
 mod job;
 mod outside;
@@ -24,7 +23,7 @@ pub(crate) use outside::{asks_for_trace, is_withheld};
 pub(crate) use place::failed_at;
 pub(crate) use state::State;
 
-/// What the shell can do beyond POSIX XCU 2.
+/// The kind of a shell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
     /// Bash, 4.2 or later: arrays, the ERR trap, functions in the boot state.
@@ -36,15 +35,15 @@ pub(crate) enum Kind {
 /// The shell that scripts run in.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Shell {
-    /// Its words before the program: `["/usr/bin/bash", "-c"]`; the first is a path.
+    /// The words before the program: `["/usr/bin/bash", "-c"]`. The first one is a path.
     pub words: Vec<OsString>,
-    /// What it is, by its base name.
+    /// The kind of the shell, which is known by its base name.
     pub kind: Kind,
 }
 
 impl Shell {
-    /// The configured shell, else the first of `bash` and `sh` in `path`; `None` if there
-    /// is none that can be executed. A configured shell of one word gets its `-c`.
+    /// Returns the configured shell, or else the first of `bash` and `sh` in `path`; `None` if none
+    /// can be executed. A configured shell of one word gets its `-c`.
     #[must_use]
     pub(crate) fn find(configured: Option<&[OsString]>, path: &OsStr) -> Option<Self> {
         let with_c = |name: &str| vec![OsString::from(name), "-c".into()];
@@ -68,7 +67,7 @@ impl Shell {
     }
 }
 
-/// The file that `name` stands for: itself where it has a slash, else the first one in
+/// Returns the file that `name` refers to: itself if it has a slash, or else the first one in
 /// `path` (POSIX XBD 8.3: an empty entry is the working directory).
 fn executable(name: &OsStr, path: &OsStr) -> Option<OsString> {
     let can = |file: &Path| file.is_file() && access(file, AccessFlags::X_OK).is_ok();

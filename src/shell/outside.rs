@@ -1,27 +1,27 @@
-//! What of an environment must not reach the shells that trc starts, because it would change
-//! trc's own text in them.
+//! Environment variables that must not reach shells, because they would change trc's own text in
+//! them.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-/// The builtins of bash 5.2 (`compgen -b`). A function goes before a builtin of its name.
+/// The builtins of bash 5.2 (`compgen -b`). A function takes precedence over a builtin of the same
+/// name.
 const BUILTINS: &str = " . : [ alias bg bind break builtin caller cd command compgen complete \
     compopt continue declare dirs disown echo enable eval exec exit export false fc fg getopts \
     hash help history jobs kill let local logout mapfile popd printf pushd pwd read readarray \
     readonly return set shift shopt source suspend test times trap true type typeset ulimit umask \
     unalias unset wait ";
 
-/// Whether a function of this name would stand in the place of a builtin.
+/// Returns whether a function with this name would replace a builtin.
 pub(super) fn is_builtin(function: &[u8]) -> bool {
     !function.contains(&b' ')
         && memchr::memmem::find(BUILTINS.as_bytes(), &[b" ", function, b" "].concat()).is_some()
 }
 
-/// Whether a variable of the environment is kept from scripts, though not from programs that
-/// trc executes without a shell: options that a shell would take over from its first line on
-/// (`noexec` in SHELLOPTS makes every script succeed, doing nothing), functions that replace a
-/// builtin, FUNCNEST, which trc's own functions may exceed, and OPTIND, of which dash dies if it
-/// is no number.
+/// Returns whether a variable is kept from scripts, though not from programs that trc executes
+/// without a shell: options that a shell would apply from its first line on (with `noexec` in
+/// SHELLOPTS, every script does nothing and succeeds), functions that replace a builtin, FUNCNEST,
+/// which trc's own functions may exceed, and OPTIND, with which dash fails if it is not a number.
 #[must_use]
 pub(crate) fn is_withheld(name: &OsStr) -> bool {
     let name = name.as_bytes();
@@ -30,7 +30,7 @@ pub(crate) fn is_withheld(name: &OsStr) -> bool {
         || function.is_some_and(is_builtin)
 }
 
-/// Whether `SHELLOPTS` asks for the trace that `RC_DEBUG=true` does.
+/// Returns whether `SHELLOPTS` asks for the trace, as `RC_DEBUG=true` does.
 #[must_use]
 pub(crate) fn asks_for_trace(shellopts: &OsStr) -> bool {
     shellopts.as_bytes().split(|byte| *byte == b':').any(|option| option == b"xtrace")

@@ -1,18 +1,18 @@
-//! Where a boot script has failed.
+//! The place at which a boot script failed.
 
 use std::os::unix::fs::FileExt;
 
 use super::Saved;
 
-/// How much of what a shell left is looked at, in bytes.
+/// The number of bytes to read of the data that a shell has left.
 const LOOKED_AT: u64 = 64 * 1024;
-/// How much of a command is shown, in characters.
+/// The number of characters to show of a command.
 const SHOWN: usize = 120;
 
 impl Saved {
-    /// Which command of a script that failed did so, for the end of a sentence: `at line 3`, and
-    /// the command. None where the shell can't tell: dash never, bash where it was no command
-    /// that failed but an `exit`.
+    /// Returns the command of a script that failed, for the end of a sentence: `at line 3`, and the
+    /// command. `None` if the shell cannot tell: dash never can, and bash cannot if the script
+    /// called `exit`.
     #[must_use]
     pub(crate) fn failed_at(&self) -> Option<String> {
         // The note is the last that a shell leaves.
@@ -24,7 +24,7 @@ impl Saved {
     }
 }
 
-/// The same, of all that a shell has left.
+/// The same, for the data that a shell has left.
 #[must_use]
 pub(crate) fn failed_at(bytes: &[u8], script: Option<&[u8]>) -> Option<String> {
     let marker = b"\0trc-failed\0";
@@ -46,7 +46,8 @@ pub(crate) fn failed_at(bytes: &[u8], script: Option<&[u8]>) -> Option<String> {
     Some(format!("at line {line}{place}{command}"))
 }
 
-/// The first line of a text from a script, for people: a terminal must not obey it.
+/// Returns the first line of a text from a script, for people, without anything that a terminal
+/// would interpret.
 fn shown(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
     let line = text.trim().lines().next().unwrap_or_default().trim_end();

@@ -1,6 +1,6 @@
-//! Shell quoting, both ways, byte by byte: values need not be UTF-8.
+//! Shell quoting in both directions, byte by byte, because values do not have to be UTF-8.
 
-/// Appends `text` as one word that stands for itself (POSIX XCU 2.2.2).
+/// Appends `text`, quoted as one literal word (POSIX XCU 2.2.2).
 pub(super) fn push(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'\'');
     for &byte in text {
@@ -13,8 +13,8 @@ pub(super) fn push(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'\'');
 }
 
-/// Reads one word as shells print it: bare, `\c`, `'…'`, `"…"`, `$'…'` and pieces of
-/// these side by side. Ends at a blank, a newline or a `)`; the rest is second.
+/// Reads one word as shells print it: bare, `\c`, `'…'`, `"…"`, `$'…'` and combinations of these.
+/// The word ends at a blank, a newline or a `)`. Returns the word and the rest.
 pub(super) fn word(text: &[u8]) -> (Vec<u8>, &[u8]) {
     let mut out = Vec::new();
     let mut at = 0;
@@ -40,7 +40,7 @@ pub(super) fn word(text: &[u8]) -> (Vec<u8>, &[u8]) {
     (out, &[])
 }
 
-/// The length of a compound value `(…)` at the start of `text`, quotes respected.
+/// Returns the length of the compound value `(…)` at the start of `text`. Quotes are respected.
 pub(super) fn compound(text: &[u8]) -> usize {
     let mut at = 1;
     while at < text.len() {

@@ -1,24 +1,25 @@
-//! What the container's cgroup counts, as a container sees its own: cgroups(7), and of the
-//! kernel's documents `cgroup-v2.rst` and `cgroup-v1/memory.rst`.
+//! The counters of the container's cgroup, as a container sees its own: cgroups(7), and
+//! `cgroup-v2.rst` and `cgroup-v1/memory.rst` in the documentation of the kernel.
 
 use std::fs;
 use std::path::Path;
 
 const ROOT: &str = "/sys/fs/cgroup";
 
-/// How many processes of it any OOM killer has killed; `None` where that isn't told.
+/// Returns the number of processes in the cgroup that an OOM killer has killed; `None` if the
+/// kernel does not tell.
 pub(crate) fn oom_kills() -> Option<u64> {
     oom_kills_of(Path::new(ROOT))
 }
 
-/// The file of cgroup v2 that has this counter, and whose changes poll(2) tells.
+/// Returns the file of cgroup v2 that has this counter. poll(2) reports its changes.
 pub(crate) fn memory_events() -> Option<fs::File> {
     fs::File::open(Path::new(ROOT).join("memory.events")).ok()
 }
 
-/// The most memory that it has ever had at once, in bytes: of all processes, of files in memory
-/// and of the kernel's caches for them. `None` where that isn't told: outside a container, and
-/// with v2 before Linux 5.19.
+/// Returns the peak memory of the cgroup in bytes: of all processes, of files in memory, and of the
+/// kernel's caches for them. `None` if the kernel does not tell: outside a container, and with v2
+/// before Linux 5.19.
 pub(crate) fn memory_peak() -> Option<u64> {
     memory_peak_of(Path::new(ROOT))
 }
@@ -37,7 +38,7 @@ fn memory_peak_of(root: &Path) -> Option<u64> {
     text.trim().parse().ok()
 }
 
-/// The file of v2 or that of v1.
+/// Reads the file of v2 or that of v1.
 fn read_first(root: &Path, names: [&str; 2]) -> Option<String> {
     names.iter().find_map(|name| fs::read_to_string(root.join(name)).ok())
 }

@@ -11,7 +11,7 @@ use super::usage::Usage;
 use crate::engine::Ending;
 use crate::signal::Signal;
 
-/// Whether trc has any child, dead or alive.
+/// Returns whether trc has any child, dead or alive.
 pub(crate) fn has_children() -> bool {
     let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
     // SAFETY: with no place for it, nothing is written.
@@ -19,22 +19,22 @@ pub(crate) fn has_children() -> bool {
     waited(look).is_ok()
 }
 
-/// Makes one of the calls that look for a child, which with WNOHANG have no reason to fail but
-/// that there is none. They are asked again all the same: nobody tells of an end a second time.
+/// Makes one of the calls that look for a child. With WNOHANG they cannot fail except if there is
+/// no child. They are repeated all the same, because the kernel reports an exit only once.
 fn waited(look: impl Fn() -> i32) -> nix::Result<i32> {
     Errno::result(look()).or_else(|_| Errno::result(look()))
 }
 
-/// What has become of a child.
+/// The new state of a child.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Change {
-    /// It ended.
+    /// The child exited.
     Ended(Ending),
-    /// It was stopped by this signal.
+    /// This signal suspended the child.
     Stopped(i32),
 }
 
-/// A child that has ended or was stopped, and is left as it is.
+/// Returns a child that has exited or was suspended, and leaves it as it is.
 pub(crate) fn peek() -> Option<i32> {
     let flags = libc::WEXITED | libc::WSTOPPED | libc::WNOHANG | libc::WNOWAIT;
     // SAFETY: `info` is written by the call; all zeros are what it holds without a child.
@@ -47,7 +47,7 @@ pub(crate) fn peek() -> Option<i32> {
     }
 }
 
-/// Whether a child has ended and waits to be reaped.
+/// Returns whether a child has exited and has not been reaped.
 pub(crate) fn has_ended(pid: i32) -> bool {
     let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
     let Ok(number) = libc::id_t::try_from(pid) else { return false };
@@ -59,8 +59,9 @@ pub(crate) fn has_ended(pid: i32) -> bool {
     }
 }
 
-/// What has become of a child, and what it has used until then; if it ended, it is reaped by
-/// that. wait4(2), not by nix: that takes an end by a real-time signal for an error.
+/// Returns the new state of a child and the resources that it has used. If the child has exited,
+/// this reaps it. The call is wait4(2), and not the one of nix, which reports an error if a
+/// real-time signal terminated the child.
 pub(crate) fn reap(pid: i32) -> Option<(Change, Usage)> {
     let flags = libc::WUNTRACED | libc::WNOHANG;
     let mut status = 0;
@@ -81,18 +82,18 @@ pub(crate) fn reap(pid: i32) -> Option<(Change, Usage)> {
     Some((change, Usage::from(&used)))
 }
 
-/// The children of trc that are found without `/proc`, by asking for one number after another:
-/// waitid(2) says ECHILD for any that is no child's. Half a second for all numbers there can be
-/// is more than a stop may lose, and whatever watches system calls makes minutes of it: so it
-/// ends after a while, and goes on from there when it is called again.
+/// Finds the children of trc without `/proc`, by asking waitid(2) for one number after another,
+/// which answers ECHILD if the number is not that of a child. All possible numbers take half a
+/// second, which is more than a stop may lose, and minutes if system calls are traced. So each call
+/// ends after a while, and the next one continues from there.
 pub(crate) fn by_asking() -> Vec<i32> {
     /// The highest `pid_max` of 64-bit kernels: proc(5).
     const PID_MAX: u32 = 1 << 22;
-    /// How long a call may take.
+    /// The time that a call may take.
     const WHILE: Duration = Duration::from_millis(100);
-    /// How many are asked for before the clock is looked at.
+    /// The number of processes to ask for before the next look at the clock.
     const AT_ONCE: u32 = 256;
-    /// The number that is next.
+    /// The next number to ask for.
     static NEXT: AtomicU32 = AtomicU32::new(1);
     let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
     let is_child = |pid: u32| {

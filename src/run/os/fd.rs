@@ -1,4 +1,4 @@
-//! Descriptors: asking whether one is ready, copying one, and those that stand for nothing.
+//! File descriptors: whether one is ready, copies, and descriptors that stand for nothing.
 
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
@@ -7,13 +7,14 @@ use nix::fcntl::{OFlag, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::Mode;
 
-/// Whether a descriptor can be read from, or has ended: a pidfd's process, a child's progress.
+/// Returns whether a descriptor is readable or has ended: for example a pidfd, whose process has
+/// exited.
 pub(crate) fn is_ready(fd: BorrowedFd<'_>) -> bool {
     let mut polled = [PollFd::new(fd, PollFlags::POLLIN)];
     poll(&mut polled, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }
 
-/// A descriptor of our own for one that is trc's, close-on-exec.
+/// Returns a copy of a descriptor that belongs to trc, with close-on-exec.
 ///
 /// # Errors
 /// Those of fcntl(2), EBADF for a number that is not open.
@@ -25,7 +26,7 @@ pub(crate) fn duplicate(fd: RawFd) -> nix::Result<OwnedFd> {
     }
 }
 
-/// A descriptor that becomes readable when a process exits: `pidfd_open(2)`.
+/// Returns a descriptor that becomes readable when a process exits: `pidfd_open(2)`.
 ///
 /// # Errors
 /// ESRCH for a number that is no process's; ENOSYS before Linux 5.3.
@@ -37,8 +38,8 @@ pub(crate) fn pidfd(pid: i32) -> nix::Result<OwnedFd> {
     }
 }
 
-/// What background units read, and where output nobody wants goes: `/dev/null`, or
-/// in an image without it a pipe that has ended.
+/// Returns the descriptor that background units read from, and that unwanted output goes to:
+/// `/dev/null`, or, in an image without it, a pipe that has ended.
 ///
 /// # Errors
 /// What the kernel says.

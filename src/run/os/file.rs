@@ -1,4 +1,4 @@
-//! What regular files hold.
+//! Reading of regular files.
 
 use std::fs::File;
 use std::io::Read;

@@ -1,15 +1,15 @@
-//! Descriptors 0, 1 and 2 are never somebody else's, and all others are trc's alone.
+//! Makes sure that the descriptors 0, 1 and 2 are open, and that no other one reaches the units.
 
 use std::fs;
 
 use nix::errno::Errno;
 
-/// How many numbers are looked at where nothing tells which descriptors there are.
+/// The number of descriptors that are closed if nothing tells which ones exist.
 const NUMBERS: i32 = 1024;
 
-/// Keeps what trc has inherited above descriptor 2 from the units: whoever started trc meant it
-/// for trc, or has forgotten it, and a unit with a user of its own may read through a descriptor
-/// what it may not open.
+/// Keeps the descriptors above 2 that trc has inherited from the units. Whoever started trc meant
+/// them for trc, or forgot them, and a unit with a user of its own could read through them what it
+/// may not open.
 pub(crate) fn keep_from_units() {
     // Linux 5.11: close_range(2).
     let flags = libc::CLOSE_RANGE_CLOEXEC;
@@ -30,10 +30,9 @@ pub(crate) fn keep_from_units() {
 
 /// Opens `/dev/null` on those of descriptors 0, 1 and 2 that are closed.
 ///
-/// Else the next file that trc opens would get the number 1, and what a unit
-/// prints would go into it. To be called before anything is opened. Without a
-/// `/dev/null` the root directory takes its place: writing then fails with EBADF,
-/// as it does on a closed descriptor.
+/// Otherwise, the next file that trc opens could get the number 1, and the output of units would go
+/// to it. This function has to be called before anything is opened. Without `/dev/null`, the root
+/// directory takes its place: a write then fails with EBADF, as on a closed descriptor.
 pub(crate) fn guard_standard_fds() {
     for fd in 0..=2 {
         // SAFETY: F_GETFD only looks.

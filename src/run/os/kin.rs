@@ -1,4 +1,4 @@
-//! Who descends from whom, as `/proc` shows it; without it trc knows its children at most.
+//! The descendants of processes, according to `/proc`. Without it, trc knows its children at most.
 
 use std::collections::BTreeMap;
 
@@ -7,18 +7,19 @@ use nix::unistd::getpid;
 use super::children;
 use super::proc::{self, Stat};
 
-/// Every process in sight but PID 1.
+/// Returns every visible process except PID 1.
 pub(crate) fn all() -> Vec<i32> {
     parents().into_keys().filter(|pid| *pid != 1).collect()
 }
 
-/// Every process that trc is responsible for: as PID 1 all others, else all of its descendants.
+/// Returns every process that trc is responsible for: as PID 1 all others, and otherwise all of its
+/// descendants.
 pub(crate) fn in_care() -> Vec<i32> {
     if getpid().as_raw() == 1 { all() } else { descendants() }
 }
 
-/// As PID 1, the processes that do not descend from trc: what came in by `docker exec`. Elsewhere
-/// nobody knows of any.
+/// As PID 1, returns the processes that do not descend from trc, which came in by `docker exec`.
+/// Otherwise, they are not known.
 pub(crate) fn outsiders() -> Vec<i32> {
     let mut all = if getpid().as_raw() == 1 { all() } else { Vec::new() };
     // Without /proc nobody is known, and to look for trc's own would be in vain.
@@ -27,7 +28,7 @@ pub(crate) fn outsiders() -> Vec<i32> {
     all
 }
 
-/// Descendants of trc that have exited, and whose parents are others than trc and live.
+/// Returns the descendants of trc that have exited and whose parents live and are not trc.
 pub(crate) fn zombies() -> Vec<i32> {
     let own = getpid().as_raw();
     let mut candidates = descendants();
@@ -35,8 +36,8 @@ pub(crate) fn zombies() -> Vec<i32> {
     candidates
 }
 
-/// Every descendant of trc, children before grandchildren; without `/proc` only the children,
-/// as far as they are found.
+/// Returns every descendant of trc, children before grandchildren. Without `/proc`, returns only
+/// the children that are found.
 pub(crate) fn descendants() -> Vec<i32> {
     let own = getpid().as_raw();
     let parents = parents();
@@ -48,12 +49,13 @@ pub(crate) fn descendants() -> Vec<i32> {
     if parents.contains_key(&own) { below(own, parents) } else { children::by_asking() }
 }
 
-/// Every descendant of a process, children before grandchildren, by each process's parent.
+/// Returns every descendant of a process, children before grandchildren, from the parent of each
+/// process.
 pub(crate) fn below(pid: i32, parents: impl IntoIterator<Item = (i32, i32)>) -> Vec<i32> {
     below_all(&[pid], parents)
 }
 
-/// Every descendant of some processes, by each process's parent.
+/// Returns every descendant of some processes, from the parent of each process.
 pub(crate) fn below_all(pids: &[i32], parents: impl IntoIterator<Item = (i32, i32)>) -> Vec<i32> {
     let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
     for (pid, parent) in parents {
@@ -70,7 +72,8 @@ pub(crate) fn below_all(pids: &[i32], parents: impl IntoIterator<Item = (i32, i3
     found
 }
 
-/// Every child of trc's, zombies too; `None` without `/proc`, or without a descriptor to read it.
+/// Returns every child of trc, including zombies; `None` without `/proc`, or without a descriptor
+/// to read it.
 pub(crate) fn children() -> Option<Vec<i32>> {
     let own = getpid().as_raw();
     // Of kernels with CONFIG_PROC_CHILDREN: `proc_pid_task(5)`. trc has one thread.
@@ -85,7 +88,7 @@ pub(crate) fn children() -> Option<Vec<i32>> {
         .then(|| parents.into_iter().filter(is_child).map(|(pid, _)| pid).collect())
 }
 
-/// Each process in sight and its parent.
+/// Returns each visible process and its parent.
 fn parents() -> BTreeMap<i32, i32> {
     proc::pids().into_iter().filter_map(|pid| Some((pid, parent(pid)?))).collect()
 }
@@ -94,8 +97,8 @@ fn parent(pid: i32) -> Option<i32> {
     Stat::of(pid).map(|stat| stat.parent)
 }
 
-/// A process and its ancestors as far as they are in sight, trc among them if it descends
-/// from trc; `None` if that can't be told any more.
+/// Returns a process and its visible ancestors, including trc if it is one of them; `None` if that
+/// can no longer be found out.
 pub(crate) fn ancestry(pid: i32) -> Option<Vec<i32>> {
     let own = getpid().as_raw();
     let mut line = vec![pid];

@@ -1,13 +1,13 @@
-//! Resource limits of trc's own: getrlimit(2).
+//! The resource limits of trc itself: getrlimit(2).
 
 use nix::errno::Errno;
 
-/// `RLIMIT_LOCKS`, the same on every machine but mips, sparc and alpha.
+/// `RLIMIT_LOCKS`, which has the same number on every machine except mips, sparc and alpha.
 pub(crate) const LOCKS: u32 = 10;
 /// `RLIMIT_NOFILE`.
 pub(crate) const NOFILE: u32 = 7;
 
-/// A hard limit of trc's own.
+/// Returns a hard limit of trc itself.
 pub(crate) fn hard(number: u32) -> Option<u64> {
     let mut pair = [0_u64; 2];
     debug_assert_eq!(size_of::<libc::rlimit64>(), size_of::<[u64; 2]>());

@@ -1,4 +1,4 @@
-//! The wall clock and what it shows here.
+//! The wall clock, in local time.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -17,8 +17,8 @@ fn now() -> SystemTime {
     SystemTime::now()
 }
 
-/// Keeps the C library from opening anything but a regular file for the time zone: it would wait
-/// for the writer of a FIFO. Then the time is UTC.
+/// Keeps the C library from opening anything but a regular file for the time zone, because it would
+/// wait for the writer of a FIFO. The time is then UTC.
 fn keep_from_waiting() {
     let zone = zone_file(std::env::var_os("TZ"), std::env::var_os("TZDIR"));
     if fs::metadata(zone).is_ok_and(|found| !found.is_file()) {
@@ -28,7 +28,7 @@ fn keep_from_waiting() {
     }
 }
 
-/// The file that `tzset(3)` reads, if it is there.
+/// Returns the file that `tzset(3)` reads, if it exists.
 fn zone_file(zone: Option<OsString>, directory: Option<OsString>) -> PathBuf {
     let Some(zone) = zone else { return "/etc/localtime".into() };
     let zone = zone.as_bytes();
@@ -38,8 +38,8 @@ fn zone_file(zone: Option<OsString>, directory: Option<OsString>) -> PathBuf {
     Path::new(&directory.unwrap_or_else(|| "/usr/share/zoneinfo".into())).join(zone)
 }
 
-/// Local time by `localtime_r(3)`; UTC's first second for years that a C `int`
-/// can't hold. `TZ` is read once, at the first call.
+/// Returns the local time by `localtime_r(3)`, and 1970 in UTC for years that a C `int` cannot
+/// hold. `TZ` is read once, at the first call.
 #[must_use]
 pub(crate) fn local(seconds: i64) -> Local {
     static FIRST: Once = Once::new();

@@ -1,4 +1,4 @@
-//! Giving back what only the start needed, and keeping something for when there is no more.
+//! Memory: trc returns what only the start needed, and keeps a reserve.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
@@ -10,16 +10,16 @@ use std::time::Duration;
 
 use nix::sys::mman::{MmapAdvise, madvise};
 
-/// After so long without anything to do, once, trc lets go of its own code.
+/// The idle time after which trc once lets go of its own code.
 pub(crate) const IDLE: Duration = Duration::from_millis(250);
 
 unsafe extern "C" {
-    /// Where the program's read-only part begins and its code ends: ld(1).
+    /// The beginning of the program's read-only part, and the end of its code: ld(1).
     static __executable_start: u8;
     static etext: u8;
 }
 
-/// Gives free memory back: what the configuration was read with.
+/// Returns free memory to the kernel, which was used to read the configuration.
 pub(crate) fn let_go_of_heap() {
     // SAFETY: malloc_trim(3) touches what is free only.
     #[cfg(target_env = "gnu")]
@@ -28,9 +28,8 @@ pub(crate) fn let_go_of_heap() {
     }
 }
 
-/// Lets go of the pages of trc's own program, which reading the configuration has
-/// touched from one end to the other: they stay in the page cache, and the few that the
-/// loop needs come back when it runs.
+/// Lets go of the pages of trc's own program, which reading the configuration has touched from end
+/// to end. They stay in the page cache, and the few that the loop needs come back when it runs.
 pub(crate) fn let_go_of_code() {
     const PAGE: usize = 4096;
     let start = (&raw const __executable_start).addr().next_multiple_of(PAGE);
@@ -45,18 +44,17 @@ pub(crate) fn let_go_of_code() {
     }
 }
 
-/// The heap, and a reserve for when the kernel gives no more to it: what trc was about to do is
-/// done, and it is said, where Rust would abort and leave everybody else alone.
+/// The heap, with a reserve for the time when the kernel gives no more memory. trc then finishes
+/// its work and logs a message, where Rust would abort and leave the container without PID 1.
 ///
-/// The reserve costs nothing until then: pages that nobody has touched. It is given away piece
-/// by piece and never taken back.
+/// The reserve costs nothing until then, because its pages have not been touched. It is used piece
+/// by piece, and nothing goes back to it.
 pub(crate) struct Heap {
     reserve: UnsafeCell<MaybeUninit<[u8; RESERVE]>>,
     given: AtomicUsize,
     told: AtomicBool,
 }
 
-/// The heap of this program.
 #[global_allocator]
 pub(crate) static HEAP: Heap = Heap::new();
 
@@ -67,7 +65,7 @@ const RESERVE: usize = 512 * 1024;
 unsafe impl Sync for Heap {}
 
 impl Heap {
-    /// A heap whose reserve is whole.
+    /// Creates a heap with a complete reserve.
     #[must_use]
     pub(crate) const fn new() -> Self {
         Self {
@@ -77,7 +75,7 @@ impl Heap {
         }
     }
 
-    /// A piece of the reserve, all zeros; null if there is no such one left.
+    /// Returns a piece of the reserve, filled with zeros; null if there is no such piece left.
     fn piece(&self, layout: Layout) -> *mut u8 {
         let start = self.reserve.get().cast::<u8>();
         let mut place = 0;
@@ -94,7 +92,8 @@ impl Heap {
         (start..start + RESERVE).contains(&pointer.addr())
     }
 
-    /// Once, when some of the reserve was needed: how much of it is left, in bytes.
+    /// Returns, once, the number of bytes that are left of the reserve when a part of it was
+    /// needed.
     pub(crate) fn take_news(&self) -> Option<usize> {
         let given = self.given.load(Ordering::Relaxed);
         (given > 0 && !self.told.swap(true, Ordering::Relaxed)).then_some(RESERVE - given)

@@ -1,5 +1,5 @@
-//! The kernel, in small safe pieces: each file wraps what one noun of it takes. Nothing here knows
-//! a unit, or anything else of `run/`.
+//! Small safe wrappers of the kernel, one file for each noun. Nothing here knows units, or anything
+//! else of `run/`.
 
 pub(crate) mod cgroup;
 pub(crate) mod children;

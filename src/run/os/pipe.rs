@@ -1,22 +1,22 @@
-//! Pipes whose reader is trc.
+//! Pipes that trc reads from.
 
 use std::os::fd::OwnedFd;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::pipe2;
 
-/// Both ends of a pipe, closed on exec.
+/// Both ends of a pipe, with close-on-exec.
 #[derive(Debug)]
 pub struct Pipe {
-    /// trc's end. Each end has a description of its own, so that this one is
-    /// non-blocking is no one else's concern.
+    /// trc's end. Each end has an open file description of its own, so the other end stays blocking
+    /// although this one is not.
     pub read: OwnedFd,
-    /// The other process's end, blocking as programs expect it.
+    /// The end of the other process, which is blocking, as programs expect.
     pub write: OwnedFd,
 }
 
 impl Pipe {
-    /// A new one.
+    /// Creates a pipe.
     ///
     /// # Errors
     /// Those of pipe2(2): EMFILE, ENFILE.

@@ -1,9 +1,9 @@
-//! Unix sockets by paths that only processes of this container reach.
+//! Unix sockets at paths that only processes of this container reach.
 //!
-//! They lie in one directory of trc's own, which others may pass through but not list or write
-//! to. It is made for the first socket, and removed at the end. A trc that was killed leaves its
-//! directory behind; the next one of the same user removes it, which it knows by the lock that
-//! nobody holds on it any more (flock(2)).
+//! They are in a directory of trc's own, which others can pass through, but not list or write to.
+//! trc creates it for the first socket, and removes it at the end. A trc that was killed leaves its
+//! directory behind. The next trc of the same user removes it: it recognizes the directory by a
+//! lock that nobody holds (flock(2)).
 
 use std::cell::RefCell;
 use std::fs::{self, DirBuilder, File, Permissions};
@@ -14,16 +14,18 @@ use std::path::{Path, PathBuf};
 use nix::sys::socket::UnixAddr;
 use nix::unistd::{Gid, Uid, geteuid};
 
-/// Where the directory may be, the best first. Containers with a read-only root have the last.
+/// The places for the directory, the best one first. Containers with a read-only root have the last
+/// one.
 const PLACES: [&str; 3] = ["/run", "/tmp", "/dev/shm"];
-/// What its name begins with; trc's pid follows, and a number.
+/// The beginning of the directory's name. trc's process ID and a number follow.
 const NAME: &str = "trc-notify.";
-/// How many numbers are tried: other containers, and what a killed trc has left.
+/// The number of names to try, because of other containers and of directories that a killed trc has
+/// left.
 const NUMBERS: u32 = 100;
-/// How many entries of a place are looked at for what a killed trc has left.
+/// The number of directory entries to search for those that a killed trc has left.
 const LOOKED_AT: usize = 10_000;
 
-/// Whose a socket is.
+/// The owner of a socket.
 #[derive(Clone, Copy)]
 pub(crate) struct Owner {
     /// The user's number.
@@ -32,20 +34,20 @@ pub(crate) struct Owner {
     pub gid: u32,
 }
 
-/// Where sockets lie.
+/// The state of the directory.
 enum Home {
-    /// Nobody has asked yet.
+    /// No socket has been created yet.
     Unknown,
-    /// There is no place for a directory.
+    /// No place for a directory was found.
     Nowhere,
     In(Directory),
 }
 
 struct Directory {
     path: PathBuf,
-    /// How many sockets it has had.
+    /// The number of sockets so far.
     count: u64,
-    /// Says that trc lives.
+    /// The lock that shows that trc is alive.
     _lock: File,
 }
 
@@ -53,8 +55,8 @@ thread_local! {
     static HOME: RefCell<Home> = const { RefCell::new(Home::Unknown) };
 }
 
-/// Binds a socket to a new path; `None` where there is no place for one. Nobody may send to it
-/// but trc's own user until it is [given](give) to somebody.
+/// Binds a socket to a new path; `None` if there is no place for one. Only trc's own user can send
+/// to it until it is [given](give) to another.
 pub(crate) fn bind(socket: BorrowedFd<'_>) -> Option<PathBuf> {
     HOME.with_borrow_mut(|home| {
         if let Home::Unknown = home {
@@ -70,7 +72,7 @@ pub(crate) fn bind(socket: BorrowedFd<'_>) -> Option<PathBuf> {
     })
 }
 
-/// Lets a user send to the socket at a path, and root; `None` lets everybody.
+/// Lets a user and root send to the socket at a path; `None` lets everybody.
 pub(crate) fn give(path: &Path, owner: Option<Owner>) {
     let given = owner.is_some_and(|Owner { uid, gid }| {
         nix::unistd::chown(path, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))).is_ok()
@@ -80,7 +82,7 @@ pub(crate) fn give(path: &Path, owner: Option<Owner>) {
     }
 }
 
-/// Removes a socket's path.
+/// Removes the path of a socket.
 pub(crate) fn unlink(path: &Path) {
     _ = fs::remove_file(path);
 }
@@ -124,7 +126,7 @@ fn make(place: &Path) -> Option<Directory> {
     None
 }
 
-/// The lock on a directory of trc's own user, if nobody holds it.
+/// Takes the lock on a directory of trc's own user, if nobody holds it.
 fn lock(path: &Path) -> Option<File> {
     let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW;
     let file = File::options().read(true).custom_flags(flags).open(path).ok()?;
@@ -134,7 +136,7 @@ fn lock(path: &Path) -> Option<File> {
     Some(file)
 }
 
-/// Removes what a trc that was killed has left in a place.
+/// Removes the directories that killed trcs have left in a place.
 fn remove_abandoned(place: &Path) {
     for entry in fs::read_dir(place).into_iter().flatten().flatten().take(LOOKED_AT) {
         let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(NAME));

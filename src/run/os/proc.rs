@@ -1,4 +1,4 @@
-//! What the kernel says of one process, in the files of `/proc/PID/`.
+//! Information of the kernel about one process, from the files in `/proc/PID/`.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use nix::unistd::{SysconfVar, sysconf};
 
-/// No file of a process is read further, in bytes: a command line may have 6 MiB.
+/// The number of bytes after which reading a file stops. A command line may have 6 MiB.
 const LONGEST: u64 = 128 * 1024;
 
-/// What is asked for first: most of these files are shorter, and have no size to be asked for.
+/// The number of bytes to ask for first. Most of these files are shorter, and they have no size.
 const USUAL: usize = 1024;
 
-/// One of the files of a process, or of `self`; None if there is no such process, or `/proc`.
+/// Reads a file of a process, or of `self`; `None` if there is no such process, or no `/proc`.
 pub(crate) fn read(pid: impl std::fmt::Display, name: &str) -> Option<Vec<u8>> {
     read_up_to(LONGEST, &format!("/proc/{pid}/{name}"))
 }
 
-/// A file of the kernel's that may be of any length.
+/// Reads a file of the kernel that may have any length.
 pub(crate) fn read_all(path: std::fmt::Arguments<'_>) -> Option<Vec<u8>> {
     read_up_to(u64::MAX, &path.to_string())
 }
@@ -28,37 +28,37 @@ fn read_up_to(longest: u64, path: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Every process in sight.
+/// Returns every visible process.
 pub(crate) fn pids() -> Vec<i32> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
 }
 
-/// What `stat` says: `proc_pid_stat(5)`.
+/// The contents of `stat`: `proc_pid_stat(5)`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Stat {
-    /// Its name, 15 bytes at most.
+    /// The name of the process, up to 15 bytes.
     pub comm: Vec<u8>,
-    /// A letter.
+    /// The state, as a letter.
     pub state: u8,
-    /// The parent's number.
+    /// The process ID of the parent.
     pub parent: i32,
     /// The process group.
     pub group: i32,
     /// `PF_…` of the kernel.
     flags: u32,
-    /// Clock ticks: its own, as a user and in the kernel, and those of its children that it
-    /// has waited for.
+    /// CPU time in clock ticks: of the process itself, in user mode and in the kernel, and of the
+    /// children that it has waited for.
     ticks: [u64; 4],
 }
 
 impl Stat {
-    /// Of a process; None if there is none of this number.
+    /// Reads the file of a process; `None` if there is no such process.
     pub(crate) fn of(pid: i32) -> Option<Self> {
         Self::parse(&read(pid, "stat")?)
     }
 
-    /// The second field is the name in parentheses, and may hold anything, parentheses too.
+    /// The second field is the name in parentheses, which may itself contain parentheses.
     fn parse(text: &[u8]) -> Option<Self> {
         let (open, close) = (memchr::memchr(b'(', text)?, memchr::memrchr(b')', text)?);
         let comm = text.get(open + 1..close)?.to_owned();
@@ -78,19 +78,19 @@ impl Stat {
         })
     }
 
-    /// Whether it has not ended: no zombie.
+    /// Returns whether the process is alive, and not a zombie.
     pub(crate) fn lives(&self) -> bool {
         !matches!(self.state, b'Z' | b'X' | b'x')
     }
 
-    /// Whether it is a thread of the kernel.
+    /// Returns whether the process is a kernel thread.
     pub(crate) fn is_kernel_thread(&self) -> bool {
         /// `include/linux/sched.h`.
         const PF_KTHREAD: u32 = 0x0020_0000;
         self.flags & PF_KTHREAD != 0
     }
 
-    /// Its CPU time, with that of the children that it has waited for.
+    /// Returns the CPU time of the process and of the children that it has waited for.
     pub(crate) fn cpu(&self) -> Duration {
         let second = sysconf(SysconfVar::CLK_TCK).ok().flatten();
         let second = second.and_then(|ticks| u64::try_from(ticks).ok()).filter(|ticks| *ticks > 0);
@@ -107,23 +107,23 @@ fn time(ticks: u64, second: u64) -> Duration {
     Duration::new(ticks / second, u32::try_from(nanos).unwrap_or(0))
 }
 
-/// What `status` says: `proc_pid_status(5)`.
+/// The contents of `status`: `proc_pid_status(5)`.
 pub(crate) struct Status(String);
 
 impl Status {
-    /// Of a process, or of `self`; None if there is none of this number.
+    /// Reads the file of a process, or of `self`; `None` if there is no such process.
     pub(crate) fn of(pid: impl std::fmt::Display) -> Option<Self> {
         Some(Self(String::from_utf8_lossy(&read(pid, "status")?).into_owned()))
     }
 
-    /// A field by its name.
+    /// Returns a field by its name.
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
         let mut values =
             self.0.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         values.next().map(str::trim)
     }
 
-    /// The capabilities of a set such as `CapPrm`, one bit each.
+    /// Returns a set of capabilities such as `CapPrm`, one bit each.
     pub(crate) fn capabilities(&self, set: &str) -> Option<u64> {
         self.bits(set)
     }
@@ -132,32 +132,32 @@ impl Status {
         u64::from_str_radix(self.field(set)?, 16).ok()
     }
 
-    /// Whether it makes something of this signal: catches, blocks or ignores it.
+    /// Returns whether the process catches, blocks or ignores this signal.
     pub(crate) fn handles(&self, signal: i32) -> bool {
         let bit = u32::try_from(signal - 1).ok().and_then(|at| 1_u64.checked_shl(at)).unwrap_or(0);
         let mut sets = ["SigCgt", "SigBlk", "SigIgn"].iter().filter_map(|set| self.bits(set));
         sets.any(|set| set & bit != 0)
     }
 
-    /// Whether it was sent KILL, and has not gone yet.
+    /// Returns whether the process has got SIGKILL and has not exited yet.
     pub(crate) fn is_being_killed(&self) -> bool {
         let bit = 1 << (libc::SIGKILL - 1);
         let mut sets = ["SigPnd", "ShdPnd"].iter().filter_map(|set| self.bits(set));
         sets.any(|set| set & bit != 0)
     }
 
-    /// The real and the effective user.
+    /// Returns the real and the effective user ID.
     pub(crate) fn uids(&self) -> Option<[u32; 2]> {
         let mut uids = self.field("Uid")?.split_ascii_whitespace().map(str::parse);
         Some([uids.next()?.ok()?, uids.next()?.ok()?])
     }
 
-    /// Resident memory in bytes; a thread of the kernel has none.
+    /// Returns the resident memory in bytes. Kernel threads have none.
     pub(crate) fn rss(&self) -> Option<u64> {
         self.bytes("VmRSS")
     }
 
-    /// The most resident memory that it has ever had, in bytes.
+    /// Returns the peak resident memory in bytes.
     pub(crate) fn peak(&self) -> Option<u64> {
         self.bytes("VmHWM")
     }

@@ -1,12 +1,11 @@
-//! Standard streams that a unit inherits, made such that its user can open them by their names:
-//! many servers' logs are links to `/dev/stdout`.
+//! Makes sure that the user of a unit can open the standard streams that the unit inherits by name.
+//! The log files of many servers are links to `/dev/stdout`.
 //!
-//! The kernel asks for the permissions of what is behind the name. A container engine gives the
-//! streams to the user that the container starts as, and so does trc with its own pipes; but
-//! those that it inherits are shared with all units and with trc. They get a permission for
-//! everybody in the container: to write, to reach what everybody there was given to write to.
-//! Only what belongs to trc's own user is touched, and no file that has a name: a pipe, and a
-//! terminal where trc is PID 1.
+//! The kernel checks the permissions of the pipe or terminal behind the name. A container engine
+//! gives the streams to the user that the container starts as, and trc gives its own pipes to the
+//! unit's user. But inherited streams are shared by all units and trc. So trc gives everybody in
+//! the container the permission to write to a pipe, and, if trc is PID 1, to a terminal. It changes
+//! only streams that belong to trc's own user, and no file that has a name.
 
 use std::os::fd::BorrowedFd;
 use std::path::Path;
@@ -15,11 +14,11 @@ use nix::sys::stat::{Mode, SFlag, fchmod, fstat};
 use nix::sys::statfs::{FsType, fstatfs};
 use nix::unistd::{Uid, chown, geteuid, isatty};
 
-/// What has no name: `PIPEFS_MAGIC` of statfs(2).
+/// The file system of pipes, which have no name: `PIPEFS_MAGIC` of statfs(2).
 const PIPES: FsType = FsType(0x5049_5045);
 
-/// Lets `user` open trc's standard stream of this number by its name, where it can't yet and
-/// that is for trc to allow.
+/// Lets `user` open this standard stream of trc by its name, if that is necessary and if trc may
+/// allow it.
 pub(crate) fn allow(user: Uid, number: i32) {
     // SAFETY: trc's standard descriptors are open from its first moment on.
     let fd = unsafe { BorrowedFd::borrow_raw(number) };
@@ -50,7 +49,7 @@ pub(crate) fn allow(user: Uid, number: i32) {
     }
 }
 
-/// A terminal of a unit's own is its user's, as login(1) has it.
+/// Gives the terminal of a unit to its user, as login(1) does.
 pub(crate) fn hand_over(user: Uid, terminal: &Path) {
     if let Err(errno) = chown(terminal, Some(user), None) {
         log::debug!("cannot give {} to user {user}: {}", terminal.display(), errno.desc());

@@ -1,11 +1,10 @@
-//! Signals as something to poll: all of them are blocked, and read from one signalfd(2).
+//! Signals as a source to poll: trc blocks all of them, and reads them from one signalfd(2).
 //!
-//! Handlers that write to a pipe would do the same; for sixty signals they cost some
-//! 80 µs at every start, as much as the fork. Blocked signals are queued for PID 1 too,
-//! though it has no handler for them (what `pid_namespaces(7)` drops is only what could
-//! be delivered); real-time ones queue without a bound of ours, and nothing of trc's is
-//! interrupted. A command that trc executes starts with an empty mask, save where trc is
-//! transparent: then with what trc was started with.
+//! Handlers that write to a pipe would do the same, but for sixty signals they cost some 80 µs at
+//! every start, as much as the fork. The kernel queues blocked signals for PID 1, too, although it
+//! has no handlers (`pid_namespaces(7)` speaks of signals that could be delivered). It queues
+//! real-time signals without a limit of ours, and nothing in trc is interrupted. Commands start
+//! with an empty mask, or, in transparent mode, with the mask that trc was started with.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -17,39 +16,39 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::signal::Signal;
 
-/// How many signals are taken in at once.
+/// The number of signals to read at once.
 const AT_ONCE: usize = 64;
 
-/// One signal and what the kernel tells of its sender.
+/// A signal, with its sender according to the kernel.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Received {
-    /// Which one.
+    /// The signal.
     pub signal: Signal,
-    /// The sender, as seen in this pid namespace; 0 from outside of it, and for the
-    /// kernel itself, such as for a key at the terminal.
+    /// The process ID of the sender in this PID namespace. It is 0 for senders outside of it, and
+    /// for the kernel, such as for a key on the terminal.
     pub pid: i32,
-    /// Its user.
+    /// The user ID of the sender.
     pub uid: u32,
 }
 
-/// What trc was started with itself, and passes on where it is transparent.
+/// The signal settings that trc was started with, and passes on in transparent mode.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Inherited {
     /// The signals that were blocked, bit n-1 for signal n.
     pub blocked: u64,
-    /// Whether CHLD was ignored. All else that was still is.
+    /// Whether CHLD was ignored. All other ignored signals still are.
     pub child_ignored: bool,
 }
 
-/// All signals that can be caught.
+/// Returns all signals that can be caught.
 pub(crate) struct Signals {
     fd: SignalFd,
     inherited: Inherited,
 }
 
 impl Signals {
-    /// Takes over all signals. A fault of trc's own still ends it: the kernel unblocks
-    /// what an instruction causes.
+    /// Takes over all signals. A fault of trc itself still terminates it, because the kernel
+    /// unblocks the signal that an instruction causes.
     ///
     /// # Errors
     /// What signalfd(2) says.
@@ -76,13 +75,14 @@ impl Signals {
         Ok(Self { fd, inherited })
     }
 
-    /// What trc was started with.
+    /// Returns the signal settings that trc was started with.
     pub(crate) fn inherited(&self) -> Inherited {
         self.inherited
     }
 
-    /// The signals that have come; CHLD among them only says that it did. Of a flood of real-time
-    /// signals, which queue, a few at a time: the kernel hands out those with lower numbers first.
+    /// Returns the signals that have arrived. CHLD means only that some child changed its state. Of
+    /// many queued real-time signals, a few are returned at a time, and the kernel returns those
+    /// with lower numbers first.
     pub(crate) fn drain(&self, into: &mut Vec<Received>) {
         for _ in 0..AT_ONCE {
             let Ok(Some(read)) = self.fd.read_signal() else { return };

@@ -1,10 +1,9 @@
-//! System calls as the kernel has them, for a child that shares trc's memory: the C
-//! library's would set its `errno` in the middle of what PID 1 is doing. The numbers are
-//! libc's; the registers are those of syscall(2).
+//! Direct system calls, for a child that shares trc's memory: the C library would set its `errno`
+//! in the middle of PID 1's work. The numbers come from libc, and the registers from syscall(2).
 
 use std::ffi::c_long;
 
-/// Calls the kernel.
+/// Makes a system call.
 ///
 /// # Errors
 /// The error number.
@@ -58,7 +57,7 @@ unsafe fn raw(number: c_long, a: [usize; 6]) -> c_long {
     result
 }
 
-/// Elsewhere a child is forked, and its `errno` is its own.
+/// On other machines, the child is forked, and has an `errno` of its own.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 unsafe fn raw(number: c_long, a: [usize; 6]) -> c_long {
     // SAFETY: the caller's.

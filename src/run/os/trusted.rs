@@ -1,18 +1,17 @@
-//! Opening files by paths in which others may have put links.
+//! Opens files at paths in which other users may have put links.
 //!
-//! trc opens files with privileges that the units don't have, in directories that may be theirs: a
-//! link in the place of a log file would make trc write to any file. So a path is walked one name
-//! at a time, and a link in it is followed only if trc can know that nobody else has put it
-//! there:
+//! trc opens files with privileges that the units do not have, in directories that may belong to
+//! the units. A link in the place of a log file could make trc write to any file. So trc walks a
+//! path one name at a time, and follows a link only if nobody else can have put it there:
 //!
 //! - the directory that it is in belongs to root or trc's own user, and nobody else may write to
 //!   it (`/var/log` → `/data/log`, the links of Kubernetes' secrets); or
 //! - the link itself belongs to root or trc's own user, and has no other name, by which it might
 //!   be another place's link.
 //!
-//! That is what `fs.protected_symlinks` of proc(5) does for sticky directories alone. In a
-//! directory of others a file with several names (`fs.protected_hardlinks`) has to belong to the
-//! directory's owner, too. Below `/proc` the kernel follows its own links.
+//! `fs.protected_symlinks` of proc(5) does this only for sticky directories. In a directory of
+//! another user, a file with several names (`fs.protected_hardlinks`) has to belong to the owner of
+//! the directory, too. Below `/proc`, the kernel follows its own links.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -30,19 +29,19 @@ use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 
 use super::users::Users;
 
-/// As many links as the kernel follows: `path_resolution(7)`.
+/// The number of links that the kernel follows: `path_resolution(7)`.
 const LINKS: usize = 40;
 
-/// A name in a directory that is open: whatever others do to the path, it stays where it is.
+/// A name in an open directory, which stays the same whatever others do to the path.
 #[derive(Debug)]
 pub(crate) struct Place {
     dir: OwnedFd,
     name: OsString,
-    /// Whether the name is one of `/proc`, whose links lead to what no path names.
+    /// Whether the name is in `/proc`, whose links lead to places without a path.
     of_proc: bool,
 }
 
-/// Finds where a path leads. The last name need not be there.
+/// Finds the place that a path leads to. The last name does not have to exist.
 ///
 /// # Errors
 /// Those of `path_resolution(7)`; EACCES in words for a link that somebody else may have put there.
@@ -93,7 +92,7 @@ pub(crate) fn locate(path: &Path) -> io::Result<Place> {
     Ok(Place { dir, name: ".".into(), of_proc: false })
 }
 
-/// Opens what is at a path, and never waits for it, nor takes a terminal; see [`Place::open`].
+/// Opens the file at a path, without waiting and without acquiring a terminal: see [`Place::open`].
 ///
 /// # Errors
 /// Those of [`locate`] and of open(2).
@@ -102,8 +101,8 @@ pub(crate) fn open(path: &Path, flags: OFlag) -> io::Result<File> {
 }
 
 impl Place {
-    /// Opens what is there, or makes it, with a mode of 0666 less the umask. Without waiting for
-    /// the other side of a FIFO, for which there is `O_NONBLOCK`, and without taking a terminal.
+    /// Opens the file, or creates it with the mode 0666 less the umask. With `O_NONBLOCK`, trc does
+    /// not wait for the other side of a FIFO, and it does not acquire a terminal.
     ///
     /// # Errors
     /// Those of open(2); EACCES in words for a file that has names elsewhere.
@@ -111,7 +110,7 @@ impl Place {
         self.open_or_make(flags, Mode::from_bits_truncate(0o666))
     }
 
-    /// Makes a file that nobody but trc's user may open, to append to it.
+    /// Creates a file that only trc's user can open, to append to it.
     ///
     /// # Errors
     /// Those of open(2), EEXIST where something is there.
@@ -136,7 +135,8 @@ impl Place {
         Ok(file)
     }
 
-    /// A file with several names in a directory of others may be a name for any file.
+    /// Refuses a file with several names in a directory of another user, because it may be a name
+    /// of any file.
     fn look_at(&self, file: &FileStat) -> io::Result<()> {
         let dir = fstat(&self.dir)?;
         let odd = kind(file) == SFlag::S_IFREG && file.st_nlink > 1 && file.st_uid != dir.st_uid;
@@ -149,17 +149,17 @@ impl Place {
         Ok(())
     }
 
-    /// Its name in the directory.
+    /// Returns the name in the directory.
     pub(crate) fn name(&self) -> &OsStr {
         &self.name
     }
 
-    /// Whether something has a name in the same directory.
+    /// Returns whether a name exists in the same directory.
     pub(crate) fn has(&self, name: &OsStr) -> bool {
         fstatat(&self.dir, name, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok()
     }
 
-    /// Another name in the same directory.
+    /// Returns the place of another name in the same directory.
     ///
     /// # Errors
     /// For want of a descriptor.
@@ -168,7 +168,7 @@ impl Place {
         Ok(Self { dir, name: name.into(), of_proc: self.of_proc })
     }
 
-    /// Gives something in the same directory another name there.
+    /// Renames a file within the directory.
     ///
     /// # Errors
     /// Those of rename(2).
@@ -176,7 +176,7 @@ impl Place {
         renameat(&self.dir, from, &self.dir, to)
     }
 
-    /// Removes it.
+    /// Removes the file.
     ///
     /// # Errors
     /// Those of unlink(2).
@@ -185,7 +185,7 @@ impl Place {
     }
 }
 
-/// Puts a path's names before those that are left to walk.
+/// Puts the names of a path before the remaining ones.
 fn put_before(names: &mut VecDeque<OsString>, path: &Path) {
     for component in path.components().rev() {
         match component {
@@ -201,7 +201,7 @@ fn kind(stat: &FileStat) -> SFlag {
     SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT
 }
 
-/// Whether only root and trc's own user can put something into a directory.
+/// Returns whether only root and trc's own user can create files in a directory.
 fn is_own(dir: &FileStat) -> bool {
     is_ours(dir) && dir.st_mode & 0o022 == 0
 }
@@ -239,7 +239,7 @@ mod tests {
 
     const APPEND: OFlag = OFlag::O_WRONLY.union(OFlag::O_APPEND).union(OFlag::O_CREAT);
 
-    /// A directory, and in it one of another user's, if this is root.
+    /// Creates a directory, and in it one that belongs to another user, if trc is root.
     fn dirs() -> (tempfile::TempDir, PathBuf, bool) {
         let dir = tempfile::tempdir().unwrap();
         fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();

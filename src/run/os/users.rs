@@ -1,31 +1,31 @@
-//! Users and groups from `/etc/passwd` and `/etc/group`, read directly as container
-//! runtimes do: a static binary has no NSS. See passwd(5), group(5).
+//! Users and groups from `/etc/passwd` and `/etc/group`, which trc reads directly, as container
+//! runtimes do, because a static binary has no NSS. See passwd(5), group(5).
 
 use std::fs;
 use std::io;
 
-/// A user, as far as a process needs it.
+/// The data of a user that a process needs.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct User {
     /// The login name, if `/etc/passwd` has one for the number.
     pub name: Option<String>,
-    /// The number.
+    /// The user ID.
     pub uid: u32,
-    /// The number of its own group.
+    /// The ID of the user's primary group.
     pub gid: u32,
-    /// Its home directory.
+    /// The home directory.
     pub home: Option<String>,
 }
 
-/// The lines of both files, read once for one unit's start.
+/// The lines of both files, which are read once for each start of a unit.
 pub(crate) struct Users {
     passwd: String,
     group: String,
 }
 
 impl Users {
-    /// Reads both files; one that is missing is as an empty one, since an image may
-    /// have neither and numbers still work.
+    /// Reads both files. A missing file counts as empty: an image may have neither, and numbers
+    /// still work.
     ///
     /// # Errors
     /// A file that is there but can't be read.
@@ -33,13 +33,14 @@ impl Users {
         Ok(Self { passwd: read("/etc/passwd")?, group: read("/etc/group")? })
     }
 
-    /// What these texts of both files say.
+    /// Parses the texts of both files.
     #[cfg(test)]
     pub(crate) fn of(passwd: &str, group: &str) -> Self {
         Self { passwd: passwd.to_owned(), group: group.to_owned() }
     }
 
-    /// The user of this name or number. A number need not be listed, as with docker.
+    /// Returns the user with this name or number. A number does not have to be listed, as with
+    /// docker.
     pub(crate) fn user(&self, wanted: &str) -> Option<User> {
         let number = wanted.parse::<u32>().ok();
         let listed = self.passwd.lines().find_map(|line| {
@@ -59,25 +60,25 @@ impl Users {
         })
     }
 
-    /// A user's name, or the number of one that is not listed.
+    /// Returns the name of a user, or the number if the user is not listed.
     pub(crate) fn user_name(&self, uid: u32) -> String {
         let number = uid.to_string();
         self.user(&number).and_then(|user| user.name).unwrap_or(number)
     }
 
-    /// A group's name, or the number of one that is not listed.
+    /// Returns the name of a group, or the number if the group is not listed.
     pub(crate) fn group_name(&self, gid: u32) -> String {
         let listed = self.groups().find(|(_, number, _)| *number == gid);
         listed.map_or_else(|| gid.to_string(), |(name, _, _)| name.to_owned())
     }
 
-    /// The number of the group of this name or number.
+    /// Returns the ID of the group with this name or number.
     pub(crate) fn group(&self, wanted: &str) -> Option<u32> {
         let listed = self.groups().find(|(name, _, _)| *name == wanted).map(|(_, gid, _)| gid);
         listed.or_else(|| wanted.parse().ok())
     }
 
-    /// The supplementary groups of a user: those that list it, and its own.
+    /// Returns the supplementary groups of a user: those that list the user, and the primary group.
     pub(crate) fn groups_of(&self, user: &str, own: u32) -> Vec<u32> {
         let listed =
             self.groups().filter(|(_, _, members)| members.split(',').any(|member| member == user));
@@ -98,7 +99,7 @@ impl Users {
     }
 }
 
-/// The group of a user who is listed nowhere: root's, as docker has it.
+/// The group of a user who is not listed: that of root, as with docker.
 fn uid_without_group() -> u32 {
     0
 }

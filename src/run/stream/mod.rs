@@ -1,10 +1,9 @@
-//! Standard output and error that never block PID 1.
+//! Standard output and standard error, which never block PID 1.
 //!
-//! A full pipe stops whoever writes to it, and `O_NONBLOCK` can't be set on an
-//! inherited descriptor: it belongs to the open file description, which the
-//! units share. So trc gets a way of writing of its own ([`way`]), writes what
-//! the kernel takes, queues a bounded amount of the rest and drops whole lines
-//! beyond that, counted ([`queue`]).
+//! A full pipe blocks its writers, and `O_NONBLOCK` cannot be set on an inherited descriptor,
+//! because it belongs to the open file description, which the units share. So trc gets a way of
+//! writing of its own ([`way`]), writes as much as the kernel takes, queues a limited amount of the
+//! rest, and drops and counts whole lines beyond that ([`queue`]).
 
 mod queue;
 mod stall;
@@ -23,52 +22,52 @@ use way::Way;
 use crate::journal::Side;
 use crate::run::os::clock::now;
 
-/// What a stream queues of units' output, in bytes, for a reader that is stuck.
+/// The number of bytes of the units' output that a stream queues if its reader is stuck.
 pub(crate) const BUFFER: usize = 256 * 1024;
-/// What is queued of trc's own lines beyond [`BUFFER`].
+/// The number of further bytes that are queued of trc's own lines.
 pub(crate) const RESERVE: usize = 32 * 1024;
-/// With more than this queued, in bytes, units are left waiting instead of read.
+/// The number of queued bytes above which trc lets units wait instead of reading their output.
 pub(crate) const HIGH_WATER: usize = 64 * 1024;
-/// A reader that took nothing for so long counts as stuck: units no longer wait
-/// for it, what they write is dropped once [`BUFFER`] is full.
+/// The time without a read after which a reader counts as stuck: units no longer wait for it, and
+/// their output is dropped when [`BUFFER`] is full.
 pub(crate) const STUCK_AFTER: Duration = Duration::from_secs(1);
-/// How long the end of the run waits for somebody to read what is queued.
+/// The time for which the end of the run waits for a reader.
 pub(crate) const FLUSH_FOR: Duration = Duration::from_millis(200);
-/// And how long altogether, while somebody reads.
+/// The total time for which it waits while somebody reads.
 pub(crate) const LINGER: Duration = Duration::from_secs(3);
 
-/// How often is looked, at the end, whether a child has written what it has.
+/// The interval at which, at the end, trc checks whether a child has written everything.
 const LOOK: Duration = Duration::from_millis(2);
 
-/// Both standard streams; one [`Stream`] where they are the same pipe, terminal
-/// or socket, so that the order of lines is kept.
+/// Both standard streams. They share one [`Stream`] if they are the same pipe, terminal or socket,
+/// so that lines keep their order.
 #[derive(Debug)]
 pub struct Streams {
-    /// None until something is to be written: a transparent run never does.
+    /// `None` until something has to be written, which never happens in a transparent run.
     first: Option<Stream>,
     second: Option<Stream>,
 }
 
-/// The descriptors of [`Streams::wants_write`], kept open while they are polled.
+/// The descriptors of [`Streams::wants_write`], which stay open while they are polled.
 pub(crate) type Pending = Vec<Arc<OwnedFd>>;
 
 impl Streams {
-    /// The process's own, looked at when the first line comes.
+    /// Creates the streams of the process, which are examined when the first line is written.
     #[must_use]
     pub fn standard() -> Self {
         Self { first: None, second: None }
     }
 
-    /// Those behind two descriptors, which stay as they are.
+    /// Creates the streams for two descriptors, which stay as they are.
     #[must_use]
     pub fn of(out: BorrowedFd<'_>, err: BorrowedFd<'_>) -> Self {
         let second = if way::same(out, err) { None } else { Some(Stream::open(err)) };
         Self { first: Some(Stream::open(out)), second }
     }
 
-    /// From now on standard output is for reports alone, and out of the units' reach: a child has
-    /// it, and trc's own descriptor 1, which units may open as `/proc/1/fd/1`, is standard error.
-    /// Where both are one there is nothing to keep apart.
+    /// Reserves standard output for reports from now on, out of the reach of units. A child has it,
+    /// and trc's own descriptor 1, which units can open as `/proc/1/fd/1`, becomes standard error.
+    /// If both are the same, there is nothing to separate.
     pub fn keep_apart(&mut self) {
         let (out, err) = (std::io::stdout(), std::io::stderr());
         if way::same(out.as_fd(), err.as_fd()) {
@@ -83,7 +82,7 @@ impl Streams {
         }
     }
 
-    /// The stream of a side.
+    /// Returns the stream of a side.
     pub fn side(&mut self, side: Side) -> &mut Stream {
         if self.first.is_none() {
             *self = Self::of(std::io::stdout().as_fd(), std::io::stderr().as_fd());
@@ -103,29 +102,29 @@ impl Streams {
         self.first.iter_mut().chain(&mut self.second)
     }
 
-    /// The descriptors to poll for `POLLOUT`.
+    /// Returns the descriptors to poll for `POLLOUT`.
     #[must_use]
     pub fn wants_write(&self) -> Pending {
         self.all().filter_map(Stream::wants_write).collect()
     }
 
-    /// Writes what is queued, as far as that goes.
+    /// Writes as much of the queue as possible.
     pub fn writable(&mut self) {
         self.all_mut().for_each(Stream::writable);
     }
 
-    /// When a reader that units are held back for will count as stuck.
+    /// Returns the time from which a slow reader counts as stuck.
     pub fn next_deadline(&mut self, now: Instant) -> Option<Instant> {
         self.all_mut().filter_map(|stream| stream.next_deadline(now)).min()
     }
 
-    /// The pids of the writer children, if any had to be started.
+    /// Returns the process IDs of the writer children, if there are any.
     #[must_use]
     pub fn writer_pids(&self) -> Vec<i32> {
         self.all().filter_map(Stream::writer_pid).collect()
     }
 
-    /// Lets the writer children, if any, end; waits for that until `deadline`.
+    /// Lets the writer children exit, and waits for them until `deadline`.
     pub fn finish(&mut self, deadline: Instant) {
         for stream in self.all_mut() {
             stream.finish(deadline);
@@ -133,14 +132,14 @@ impl Streams {
     }
 }
 
-/// When the last flush ends at the latest, if it begins now.
+/// Returns the latest end of the last flush, if it begins now.
 #[must_use]
 pub(crate) fn flush_deadline() -> Instant {
     now() + LINGER
 }
 
-/// Waits until one of `pending` can be written to, for [`FLUSH_FOR`] at most and until
-/// `deadline` at the latest. Says whether there is something to do.
+/// Waits until one of `pending` is writable, for [`FLUSH_FOR`] at most and until `deadline` at the
+/// latest. Returns whether there is something to do.
 pub(crate) fn wait_writable(pending: &[Arc<OwnedFd>], deadline: Instant) -> bool {
     wait(pending, PollFlags::POLLOUT, deadline)
 }

@@ -1,4 +1,4 @@
-//! One stream: what waits to be written to it, and what was given up.
+//! One stream: its queue, and the number of dropped lines.
 
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -17,53 +17,54 @@ use super::way::Way;
 use super::{BUFFER, HIGH_WATER, RESERVE, wait};
 use crate::run::os::clock::now;
 
-/// No more is queued, in bytes, however alive the reader is: some times what one read of a
-/// unit's output becomes with a prefix to each line. What is read although there is no room, as
-/// tests have it, would go beyond.
+/// The limit of the queue in bytes, even if the reader is alive: several times the output of one
+/// read with a prefix for each line. Output that is read although there is no room, as in tests,
+/// would exceed it.
 const MOST: usize = 4 * 1024 * 1024;
 
-/// Whose lines they are.
+/// The origin of lines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// One line of trc's own; kept or dropped as a whole, whatever newlines are in it.
+    /// A line of trc's own, which is kept or dropped as a whole, even if it contains newlines.
     Own,
     /// Lines of a unit's output.
     Captured,
-    /// The line that says how many were dropped; not counted if it is dropped too.
+    /// The line that reports how many lines were dropped. It is not counted if it is dropped
+    /// itself.
     Notice,
 }
 
-/// What was given up since that was last said.
+/// The lines that were dropped since the last report.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Dropped {
-    /// Lines, the ones written in part among them.
+    /// The number of lines, including those of which a part was written.
     pub lines: u64,
-    /// Their bytes, as formatted.
+    /// The number of bytes, as formatted.
     pub bytes: u64,
-    /// Why, if not because nobody read.
+    /// The error, unless the reason is that nobody read.
     pub errno: Option<Errno>,
 }
 
-/// Where lines go, and those that can't go there yet.
+/// A stream with the queue of lines that cannot be written yet.
 #[derive(Debug)]
 pub struct Stream {
     way: Way,
-    /// Lines to be written; the first `written` bytes have been.
+    /// The queue. Its first `written` bytes have been written.
     queue: Vec<u8>,
     written: usize,
     dropped: Dropped,
-    /// The last byte written was not a newline. With an empty queue the rest of
+    /// Whether the last byte that was written was not a newline. If the queue is empty, the rest of
     /// that line is lost.
     inside: bool,
-    /// Since nothing could be written, while something is queued.
+    /// The time since which nothing could be written, while something is queued.
     stall: Option<Stall>,
     broken: bool,
-    /// The first error of a write; something may be missing since.
+    /// The first error of a write, since which something may be missing.
     failed: Option<Errno>,
 }
 
 impl Stream {
-    /// The stream behind a descriptor, which stays as it is.
+    /// Creates the stream for a descriptor, which stays as it is.
     #[must_use]
     pub fn open(fd: BorrowedFd<'_>) -> Self {
         Self::over(Way::to(fd))
@@ -82,8 +83,8 @@ impl Stream {
         }
     }
 
-    /// Writes whole lines, queues them, or drops and counts them. Says whether
-    /// none of them was dropped.
+    /// Writes whole lines, queues them, or drops and counts them. Returns whether none of them was
+    /// dropped.
     pub fn push(&mut self, lines: &[u8], kind: Kind) -> bool {
         if self.broken {
             return true;
@@ -107,15 +108,15 @@ impl Stream {
         keep == rest.len()
     }
 
-    /// Drops and counts lines without trying.
+    /// Counts lines as dropped.
     pub fn give_up(&mut self, lines: &[u8]) {
         if !self.broken {
             self.drop_lines(lines, Kind::Captured, None);
         }
     }
 
-    /// Writes or queues all of these lines, or says that there is no room now. They are never
-    /// counted as dropped: whoever has them comes again.
+    /// Writes or queues all of these lines, or returns that there is no room now. They never count
+    /// as dropped, because the caller tries again.
     pub fn offer(&mut self, lines: &[u8]) -> bool {
         // What was dropped is said before anything else.
         if self.broken || self.failed.is_some() || self.dropped.lines > 0 {
@@ -132,7 +133,7 @@ impl Stream {
         true
     }
 
-    /// Writes what can be written at once, unless others wait: how much that was.
+    /// Writes as much as possible at once, unless other lines wait. Returns how much that was.
     fn begin(&mut self, lines: &[u8]) -> Result<usize, (usize, Errno)> {
         if self.queued() > 0 {
             return Ok(0);
@@ -152,8 +153,8 @@ impl Stream {
         self.queue.extend_from_slice(lines);
     }
 
-    /// How much of `rest` may be queued. `started`: its first line is half
-    /// written, so its end is taken in any case.
+    /// Returns how much of `rest` may be queued. If the first line is `started`, its end is queued
+    /// in any case.
     fn room_for(&self, rest: &[u8], kind: Kind, started: bool) -> usize {
         let stuck = self.stall.as_ref().is_some_and(Stall::stuck);
         match kind {
@@ -176,7 +177,7 @@ impl Stream {
         }
     }
 
-    /// Writes until the end, or until it would block: `Ok` with how much that was.
+    /// Writes until the end, or until it would block. Returns how much that was.
     fn write_now(&mut self, bytes: &[u8]) -> Result<usize, (usize, Errno)> {
         let mut done = 0;
         while done < bytes.len() {
@@ -225,31 +226,31 @@ impl Stream {
         self.dropped.errno = errno;
     }
 
-    /// What was dropped, once there is room again to say so.
+    /// Returns the number of dropped lines, once there is room to report it.
     pub fn take_dropped(&mut self) -> Option<Dropped> {
         // Half empty, not just below full: else every other line would be a notice.
         (self.dropped.lines > 0 && self.queued() <= HIGH_WATER && !self.broken)
             .then(|| std::mem::take(&mut self.dropped))
     }
 
-    /// Takes back what could not be said.
+    /// Takes back a report that could not be written.
     pub fn restore(&mut self, dropped: Dropped) {
         self.dropped = dropped;
     }
 
-    /// The bytes that wait to be written.
+    /// Returns the number of queued bytes.
     #[must_use]
     pub fn queued(&self) -> usize {
         self.queue.len() - self.written
     }
 
-    /// The descriptor to poll for `POLLOUT`, if something is queued.
+    /// Returns the descriptor to poll for `POLLOUT`, if something is queued.
     #[must_use]
     pub fn wants_write(&self) -> Option<Arc<OwnedFd>> {
         if self.queued() == 0 { None } else { self.way.fd().cloned() }
     }
 
-    /// Writes what is queued, as far as that goes.
+    /// Writes as much of the queue as possible.
     pub fn writable(&mut self) {
         if self.queued() == 0 {
             return;
@@ -269,14 +270,14 @@ impl Stream {
         }
     }
 
-    /// Nothing is queued any more; idle memory goes back.
+    /// Frees the memory of an empty queue.
     fn forget_queue(&mut self) {
         self.queue = Vec::new();
         self.written = 0;
         self.stall = None;
     }
 
-    /// Whether units should be left waiting: much is queued, and somebody reads.
+    /// Returns whether units should wait: much is queued, and somebody reads.
     pub fn holds_back(&mut self, now: Instant) -> bool {
         if self.queued() == 0 {
             return false;
@@ -287,7 +288,7 @@ impl Stream {
         !stall.stuck() && self.queued() > HIGH_WATER
     }
 
-    /// When [`Stream::holds_back`] will have to be asked again.
+    /// Returns the time at which [`Stream::holds_back`] has to be called again.
     pub fn next_deadline(&mut self, now: Instant) -> Option<Instant> {
         if !self.holds_back(now) {
             return None;
@@ -295,13 +296,13 @@ impl Stream {
         self.stall.as_ref().map(Stall::deadline)
     }
 
-    /// Whether the reader is gone for good; everything is dropped from then on.
+    /// Returns whether the reader has closed the stream. Everything is dropped from then on.
     #[must_use]
     pub fn broken(&self) -> bool {
         self.broken
     }
 
-    /// The first error of a write, if there was any.
+    /// Returns the first error of a write, if there was one.
     pub fn failed(&mut self) -> Option<Errno> {
         if self.failed.is_none()
             && let Some(errno) = self.way.failure()
@@ -311,14 +312,14 @@ impl Stream {
         self.failed
     }
 
-    /// Whether everything was written, by a child too.
+    /// Returns whether everything has been written, even by a child.
     #[must_use]
     pub fn is_written(&self) -> bool {
         let with_the_child = matches!(self.way, Way::Child(..)) && self.way.backlog() != Some(0);
         self.queued() == 0 && !with_the_child
     }
 
-    /// Waits a moment for the child to write what it has.
+    /// Waits a moment until the child has written everything.
     pub fn await_child(&self, deadline: Instant) {
         if let Way::Child(socket, _) = &self.way {
             let soon = now() + super::LOOK;
@@ -326,13 +327,13 @@ impl Stream {
         }
     }
 
-    /// Whether it is a file or such a device, which never lets a writer wait.
+    /// Returns whether the stream is a file or a device that never lets a writer wait.
     #[must_use]
     pub fn is_file(&self) -> bool {
         matches!(self.way, Way::File(_) | Way::Nowhere)
     }
 
-    /// The pid of the writer child, if there had to be one.
+    /// Returns the process ID of the writer child, if there is one.
     #[must_use]
     pub fn writer_pid(&self) -> Option<i32> {
         match self.way {
@@ -341,8 +342,8 @@ impl Stream {
         }
     }
 
-    /// Lets the writer child end, and waits for that until `deadline`, for as long as it gets
-    /// rid of what it has: a terminal that was stopped (Ctrl-S) may stay so for ever.
+    /// Lets the writer child exit, and waits for it until `deadline`, as long as it makes progress:
+    /// a suspended terminal (Ctrl-S) may stay suspended for ever.
     pub(super) fn finish(&mut self, deadline: Instant) {
         if let Way::Child(socket, pid) = &self.way {
             let _ = shutdown(socket.as_raw_fd(), Shutdown::Write);
@@ -372,8 +373,8 @@ impl Stream {
     }
 }
 
-/// As many whole lines as a pipe takes without letting other writers in between;
-/// a longer line as a whole.
+/// Returns as many whole lines as a pipe takes without other writers in between, or one longer
+/// line.
 fn atomic(lines: &[u8]) -> usize {
     if lines.len() <= libc::PIPE_BUF {
         return lines.len();

@@ -1,15 +1,15 @@
-//! A reader that takes nothing: slow, or stuck?
+//! Decides whether a reader that reads nothing is slow or stuck.
 
 use std::time::Instant;
 
 use super::STUCK_AFTER;
 use super::way::Way;
 
-/// From the moment on when nothing more could be written.
+/// Begins at the time when nothing more could be written.
 #[derive(Debug)]
 pub(super) struct Stall {
     since: Instant,
-    /// What the reader had not taken by then, if the kernel tells.
+    /// The number of unread bytes at that time, if the kernel tells.
     backlog: Option<i32>,
     stuck: bool,
 }
@@ -19,8 +19,8 @@ impl Stall {
         Self { since: now, backlog: way.backlog(), stuck: false }
     }
 
-    /// Once its time is over: the reader is stuck, unless it took a little, less
-    /// than would make room in the pipe.
+    /// When the time is up: the reader is stuck, unless it has read a little, which may be less
+    /// than makes room in the pipe.
     pub(super) fn look(&mut self, way: &Way, now: Instant) {
         if self.stuck || now < self.deadline() {
             return;
@@ -33,7 +33,7 @@ impl Stall {
         }
     }
 
-    /// Whether the reader took nothing for [`STUCK_AFTER`].
+    /// Returns whether the reader has read nothing for [`STUCK_AFTER`].
     pub(super) fn stuck(&self) -> bool {
         self.stuck
     }

@@ -1,4 +1,4 @@
-//! A way of writing to an inherited descriptor without ever waiting.
+//! Ways to write to an inherited descriptor without waiting.
 
 use std::io::IsTerminal as _;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -11,33 +11,33 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 
 use super::writer;
 
-/// How one descriptor is written to.
+/// A way to write to one descriptor.
 #[derive(Debug)]
 pub(super) enum Way {
-    /// A file or a device such as `/dev/null`: it takes what it is given.
+    /// A file, or a device such as `/dev/null`, which takes everything.
     File(Arc<OwnedFd>),
-    /// A pipe, reopened: the description is trc's own, and non-blocking.
+    /// A pipe that was reopened. trc's own open file description is non-blocking.
     Pipe(Arc<OwnedFd>),
-    /// A terminal, reopened.
+    /// A terminal that was reopened.
     Terminal(Arc<OwnedFd>),
-    /// A socket: each send says that it must not wait.
+    /// A socket. Each send has a flag so that it does not wait.
     Socket(Arc<OwnedFd>),
-    /// A pipe that can't be reopened; each write says that it must not wait, which
-    /// the kernel does for anonymous pipes since Linux 6.4.
+    /// A pipe that cannot be reopened. Each write has a flag so that it does not wait, which the
+    /// kernel supports for anonymous pipes since Linux 6.4.
     NoWait(Arc<OwnedFd>),
-    /// None of these will do; a child is started with the first line.
+    /// None of these is possible. A child is started with the first line.
     NeedsChild(Arc<OwnedFd>),
-    /// A child that writes, and may block; what is sent to it is not.
+    /// A child that writes and may block. Sending to it does not block.
     Child(Arc<OwnedFd>, i32),
     /// A descriptor that was closed.
     Nowhere,
 }
 
-/// `/dev/ptmx`: opening it again would be another terminal. devices.txt of Linux.
+/// `/dev/ptmx`. Reopening it would create another terminal: devices.txt of Linux.
 const PTMX: (u64, u64) = (5, 2);
 
 impl Way {
-    /// The best way for `fd`, which stays as it is.
+    /// Returns the best way for `fd`, which stays as it is.
     pub(super) fn to(fd: BorrowedFd<'_>) -> Self {
         let stat = match fstat(fd) {
             Ok(stat) => Some(stat),
@@ -70,7 +70,7 @@ impl Way {
         }
     }
 
-    /// A child that has `fd`, which trc need not have any more.
+    /// Starts a child that has `fd`, which trc then no longer needs.
     ///
     /// # Errors
     ///
@@ -80,7 +80,7 @@ impl Way {
         Ok(Self::Child(Arc::new(socket), pid))
     }
 
-    /// The error that a child has met with since it was last written to.
+    /// Returns the error of a child since the last write to it.
     pub(super) fn failure(&self) -> Option<Errno> {
         match self {
             Self::Child(socket, _) => writer::errno(socket.as_fd()),
@@ -88,7 +88,7 @@ impl Way {
         }
     }
 
-    /// The descriptor to poll.
+    /// Returns the descriptor to poll.
     pub(super) fn fd(&self) -> Option<&Arc<OwnedFd>> {
         match self {
             Self::File(fd)
@@ -102,8 +102,8 @@ impl Way {
         }
     }
 
-    /// Whether other writers share it: then only `PIPE_BUF` bytes at once are
-    /// never torn apart (pipe(7)).
+    /// Returns whether other writers share it. Then only up to `PIPE_BUF` bytes at once stay
+    /// together (pipe(7)).
     pub(super) fn is_pipe(&self) -> bool {
         matches!(self, Self::Pipe(_) | Self::NoWait(_))
     }
@@ -112,7 +112,7 @@ impl Way {
         matches!(self, Self::Terminal(_))
     }
 
-    /// Writes what can be written now.
+    /// Writes as much as possible now.
     ///
     /// # Errors
     ///
@@ -157,8 +157,8 @@ impl Way {
         }
     }
 
-    /// How much is waiting to be read, if the kernel tells: when this changes,
-    /// somebody reads, even if no room for another page has appeared yet.
+    /// Returns the number of unread bytes, if the kernel tells. If it changes, somebody reads, even
+    /// if there is no room for another page yet.
     pub(super) fn backlog(&self) -> Option<i32> {
         let (fd, request) = match self {
             Self::Pipe(fd) | Self::NoWait(fd) => (fd, libc::FIONREAD),
@@ -173,8 +173,8 @@ impl Way {
     }
 }
 
-/// Whether two descriptors are one pipe, terminal or socket. Files are left
-/// apart: each of two descriptions has an offset of its own.
+/// Returns whether two descriptors are the same pipe, terminal or socket. Files do not count,
+/// because each open file description has an offset of its own.
 pub(super) fn same(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
     let (Ok(a), Ok(b)) = (fstat(one), fstat(other)) else { return false };
     let kind = SFlag::from_bits_truncate(a.st_mode) & SFlag::S_IFMT;
@@ -183,8 +183,8 @@ pub(super) fn same(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
         && (kind == SFlag::S_IFIFO || kind == SFlag::S_IFSOCK || one.is_terminal())
 }
 
-/// A description of trc's own for the same pipe or terminal. Fails without
-/// `/proc`, or where the pipe belongs to another user.
+/// Returns an open file description of trc's own for the same pipe or terminal. Fails without
+/// `/proc`, or if the pipe belongs to another user.
 fn reopen(fd: BorrowedFd<'_>, stat: &FileStat) -> Option<Arc<OwnedFd>> {
     if (libc::major(stat.st_rdev), libc::minor(stat.st_rdev))
         == (u32::try_from(PTMX.0).ok()?, u32::try_from(PTMX.1).ok()?)
@@ -199,8 +199,8 @@ fn reopen(fd: BorrowedFd<'_>, stat: &FileStat) -> Option<Arc<OwnedFd>> {
     ((again.st_dev, again.st_ino) == (stat.st_dev, stat.st_ino)).then(|| Arc::new(own))
 }
 
-/// `pwritev2(2)` at the current position with `RWF_NOWAIT`. As a plain system
-/// call: C libraries without the flag put a blocking write in its place.
+/// Calls `pwritev2(2)` at the current position with `RWF_NOWAIT`, as a direct system call: C
+/// libraries without the flag use a blocking write instead.
 fn write_nowait(fd: BorrowedFd<'_>, bytes: &[u8]) -> nix::Result<usize> {
     let part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
     let here: libc::c_long = -1;

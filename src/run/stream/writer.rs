@@ -1,10 +1,10 @@
-//! A child that writes where trc must not.
+//! A child that writes where trc must not block.
 //!
-//! It may block, which trc can't: the last resort, for a terminal or a pipe of another user that
-//! can't be reopened and a kernel that doesn't know `RWF_NOWAIT` for it. And it has standard
-//! output in a test run, out of the reach of units: those of root may open by `/proc/1/fd` what
-//! trc has open, but no socket (proc(5)), and of a child that is not dumpable nothing, unless they
-//! may trace it (`PR_SET_DUMPABLE` of prctl(2), ptrace(2)).
+//! The child may block. It is the last resort for a terminal, or a pipe of another user, that
+//! cannot be reopened, if the kernel does not support `RWF_NOWAIT` for it. It also has standard
+//! output in a test run, out of the reach of units: units of root can open trc's descriptors at
+//! `/proc/1/fd`, except sockets (proc(5)), and they can open nothing of a child that is not
+//! dumpable, unless they may trace it (`PR_SET_DUMPABLE` of prctl(2), ptrace(2)).
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -13,12 +13,11 @@ use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, socketpair};
 use nix::unistd::{ForkResult, Pid, fork, getpid};
 
-/// Starts the child; what is sent to the socket it writes to `to`. It ends when
-/// the socket is shut down and everything was written, when nobody reads any
-/// more, or with trc.
+/// Starts the child, which writes to `to` whatever is sent to the socket. It exits when the socket
+/// is shut down and everything has been written, when nobody reads any more, or with trc.
 ///
-/// What is in the socket has not been written yet. The errno of a write that failed comes back:
-/// [`errno`].
+/// Bytes in the socket have not been written yet. The child sends back the errno of a write that
+/// failed: see [`errno`].
 ///
 /// # Errors
 ///
@@ -47,8 +46,8 @@ pub(super) fn start(to: BorrowedFd<'_>) -> nix::Result<(OwnedFd, i32)> {
     }
 }
 
-/// What the child does. All signals are blocked, so SIGPIPE is an error here, and
-/// a terminal takes what the background writes.
+/// The main function of the child. All signals are blocked, so SIGPIPE is an error, and a terminal
+/// accepts writes from the background.
 fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>, parent: Pid) -> ! {
     // Little at once: trc sees by what is left in the socket whether somebody reads.
     let mut buffer = [0_u8; libc::PIPE_BUF];
@@ -105,7 +104,7 @@ fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>, parent: Pid) -> ! {
     }
 }
 
-/// Why the child could not write, if it could not.
+/// Returns the error of the child, if it could not write.
 pub(super) fn errno(socket: BorrowedFd<'_>) -> Option<Errno> {
     let mut bytes = [0; size_of::<i32>()];
     let flags = MsgFlags::MSG_DONTWAIT;

@@ -1,4 +1,4 @@
-//! What bash left: the output of `declare` and `shopt`.
+//! The state of bash: the output of `declare` and `shopt`.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -9,7 +9,7 @@ use super::names::{is_default, is_special};
 use super::restore::{assign, command};
 use super::{Saved, State, is_builtin, quote};
 
-/// Of the prelude: not part of the state while they are what the prelude defined.
+/// The functions of the prelude. They are not part of the state unless a script has redefined them.
 const PRELUDE: &[&str] = &["say", "log", "warn", "err", "debug", "run", "trap"];
 
 impl State {
@@ -76,12 +76,12 @@ impl State {
 enum Value {
     Unset,
     Scalar(Vec<u8>),
-    /// As bash prints it, for bash.
+    /// The value as bash prints it, for bash.
     Compound(Vec<u8>),
 }
 
 struct Variable {
-    /// `-` for none, else some of `aAilnrtuxc`.
+    /// The attributes: `-` for none, or some of `aAilnrtuxc`.
     flags: String,
     value: Value,
 }
@@ -117,8 +117,8 @@ impl Variable {
     }
 }
 
-/// Whether a function is one of the prelude's, unchanged: all of them call `__trc_call`
-/// or are known by all they do, as bash prints them.
+/// Returns whether a function is an unchanged one of the prelude: these call `__trc_call`, or are
+/// known by their complete text, as bash prints it.
 fn is_prelude(name: &[u8], text: &[u8]) -> bool {
     let Some(name) = PRELUDE.iter().find(|known| known.as_bytes() == name) else { return false };
     let text = String::from_utf8_lossy(text);
@@ -129,12 +129,12 @@ fn is_prelude(name: &[u8], text: &[u8]) -> bool {
     }
 }
 
-/// Whether a line of `alias -p` is the prelude's own, which posix mode needs.
+/// Returns whether a line of `alias -p` belongs to the prelude, which needs it in posix mode.
 fn is_own_alias(line: &[u8]) -> bool {
     line.ends_with(b"trap='__trc_alias'\n")
 }
 
-/// The output of `declare -p`: `declare -x NAME="value"`.
+/// Parses the output of `declare -p`: `declare -x NAME="value"`.
 fn bash_variables(mut text: &[u8]) -> BTreeMap<Vec<u8>, Variable> {
     let mut variables = BTreeMap::new();
     while let Some(rest) = text.strip_prefix(b"declare -") {
@@ -164,7 +164,7 @@ fn bash_value(text: &[u8]) -> (Value, &[u8]) {
     (Value::Scalar(value), rest)
 }
 
-/// The output of `declare -F`: `declare -fx NAME`.
+/// Parses the output of `declare -F`: `declare -fx NAME`.
 fn function_names(text: &[u8]) -> Vec<(String, Vec<u8>)> {
     text.split(|&b| b == b'\n')
         .filter_map(|line| {
@@ -175,8 +175,8 @@ fn function_names(text: &[u8]) -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
-/// The output of `declare -f`, which has the same order, cut at each `NAME () ` that
-/// follows a line with a function's end: `}`, or `} 2>&1`.
+/// Parses the output of `declare -f`, which has the same order. It is cut at each `NAME () ` that
+/// follows the last line of a function: `}`, or `} 2>&1`.
 fn split_functions<'a>(
     mut text: &'a [u8],
     names: &[(String, Vec<u8>)],

@@ -1,4 +1,4 @@
-//! What of the state goes into the environment of later units.
+//! The part of the state that becomes the environment of later units.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -7,10 +7,10 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use super::names::{is_identifier, is_special};
 use super::{Saved, State, is_withheld};
 
-/// execve(2), `MAX_ARG_STRLEN`: how long `NAME=value` may be, with the NUL.
+/// The longest `NAME=value`, with the NUL: `MAX_ARG_STRLEN` of execve(2).
 const MAX_VARIABLE: usize = 128 * 1024;
 
-/// What later programs get in their environment.
+/// The environment of later programs.
 #[derive(Default)]
 pub(super) struct Exported {
     env: BTreeMap<Vec<u8>, Vec<u8>>,
@@ -18,7 +18,7 @@ pub(super) struct Exported {
 }
 
 impl Exported {
-    /// Adds it, unless it is too long for the kernel.
+    /// Adds a variable, unless it is too long for the kernel.
     pub(super) fn add(&mut self, name: &[u8], value: &[u8]) -> bool {
         if name.len() + value.len() + 2 > MAX_VARIABLE {
             self.oversize.push(OsStr::from_bytes(name).to_owned());
@@ -30,7 +30,7 @@ impl Exported {
 }
 
 impl State {
-    /// Puts the environment together: what the shell could not name is as it was given.
+    /// Builds the environment. Variables that the shell cannot name stay as they were.
     pub(super) fn settle(
         &mut self,
         saved: &Saved,

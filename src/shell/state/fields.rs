@@ -1,9 +1,9 @@
-//! What a shell wrote, field by field.
+//! The fields that a shell has written.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-/// What is left of the fields, each ended by a NUL.
+/// The remaining fields, each with a NUL at its end.
 pub(super) struct Fields<'a>(pub(super) &'a [u8]);
 
 impl<'a> Fields<'a> {
@@ -14,7 +14,7 @@ impl<'a> Fields<'a> {
         Some(field)
     }
 
-    /// How many, then each, then `end`.
+    /// Reads a list: its length, its items, and `end`.
     pub(super) fn args(&mut self) -> Option<Vec<OsString>> {
         let count: usize = std::str::from_utf8(self.next()?).ok()?.trim().parse().ok()?;
         let args = (0..count)

@@ -1,4 +1,4 @@
-//! What a boot script left, and how a later shell gets it back.
+//! The boot state: the state that a boot script leaves, and its restoration in later shells.
 
 mod bash;
 mod environment;
@@ -16,40 +16,40 @@ use restore::{difference, limits};
 use super::outside::{is_builtin, is_withheld};
 use super::{Kind, Own, Saved, quote};
 
-/// The most that a shell may leave, in bytes.
+/// The largest state that a shell may leave, in bytes.
 const MAX_STATE: u64 = 128 << 20;
 
-/// What a boot script left: all that the next one and the later shell units see.
+/// The state that a boot script has left, which the next boot script and all later shell units get.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(crate) struct State {
     env: Vec<(OsString, OsString)>,
     oversize: Vec<OsString>,
     args: Vec<OsString>,
-    /// What a boot script did to xtrace; `None` if it left that alone.
+    /// The setting of xtrace, if a boot script has changed it.
     pub(super) xtrace: Option<bool>,
-    /// Shell text. Before the functions, as `extglob` changes how they are read.
+    /// Shell text that comes before the functions, because `extglob` changes how they are read.
     shopts: Vec<u8>,
     variables: Vec<u8>,
     functions: Vec<u8>,
     umask: Vec<u8>,
     limits: Vec<u8>,
-    /// Paths: the working directory, if it is another, and `OLDPWD` then.
+    /// The working directory, if it has changed, and `OLDPWD` then.
     cwd: Vec<u8>,
     old_cwd: Vec<u8>,
-    /// Last: `set -auv` and aliases must not change what the rest does.
+    /// Shell text that comes last, because `set -auv` and aliases must not affect the rest.
     options: Vec<u8>,
     aliases: Vec<u8>,
 }
 
 impl State {
-    /// What is exported: the environment of later units, complete. A variable too long
-    /// for the kernel is left out, see [`Self::oversize`].
+    /// The exported variables: the complete environment of later units. It lacks variables that are
+    /// too long for the kernel: see [`Self::oversize`].
     pub(crate) fn environment(&self) -> &[(OsString, OsString)] {
         &self.env
     }
 
-    /// Exported variables over 128 KiB, which no program can be given: shell units still
-    /// get them, `exec` units don't.
+    /// Exported variables of more than 128 KiB, which the kernel does not pass to programs. Shell
+    /// units get them nevertheless, and exec units do not.
     pub(crate) fn oversize(&self) -> &[OsString] {
         &self.oversize
     }
@@ -59,8 +59,9 @@ impl State {
         &self.args
     }
 
-    /// Reads what a shell left, after its end. `given` is the environment it was started
-    /// with. `None` if it left nothing: it failed, was killed, or became another program.
+    /// Reads the state that a shell has left after its exit. `given` is the environment that it was
+    /// started with. Returns `None` if it left nothing: it failed, was killed, or became another
+    /// program.
     ///
     /// # Errors
     /// Why that cannot be read, in words.
@@ -97,8 +98,8 @@ impl State {
             .ok_or_else(|| "the shell could not write all of the boot state".to_owned())
     }
 
-    /// The umask, the working directory and the limits, where they are others than the
-    /// shell found; where the unit had its own, what was there before stays.
+    /// Reads the umask, the working directory and the limits, if the script has changed them. If
+    /// the unit had set its own, the earlier values stay.
     fn surroundings(&mut self, saved: &Saved, found: &mut Fields, left: &mut Fields) -> Option<()> {
         let mut pair = || Some((found.next()?, left.next()?));
         let (umask_before, umask) = pair()?;
@@ -131,8 +132,8 @@ impl State {
         Some(())
     }
 
-    /// The options and, of bash, the `shopt` options that the script has changed. Those that
-    /// trc has turned on for it alone stay as they were before.
+    /// Reads the options, and for bash the `shopt` options, that the script has changed. Those that
+    /// trc has turned on for this script alone stay as they were.
     fn changed_options(
         &mut self,
         saved: &Saved,

@@ -1,8 +1,8 @@
-//! The names of variables that mean something to a shell.
+//! The names of variables that have a meaning for shells.
 
-/// Variables that a shell makes itself, or that mean something else in each process:
-/// neither carried nor taken from the environment (bash(1), Shell Variables; what dash
-/// and busybox print). `HOSTNAME`, `TERM`, `PS4` and the like are ordinary.
+/// Variables that a shell sets itself, or that differ in each process. trc neither carries them
+/// over nor takes them from the environment (bash(1), Shell Variables; the output of dash and
+/// busybox). `HOSTNAME`, `TERM`, `PS4` and the like are ordinary variables.
 const SPECIAL: &[&str] = &[
     "BASH",
     "BASHOPTS",
@@ -53,8 +53,8 @@ const SPECIAL: &[&str] = &[
     "_",
 ];
 
-/// Variables that a shell sets at its start if the environment doesn't: what a script
-/// unset must be unset anew.
+/// Variables that a shell sets at its start if the environment lacks them. If a script has unset
+/// one, later shells have to unset it again.
 pub(super) const DEFAULTED: &[&str] = &["HOSTNAME", "IFS", "PATH", "PS4", "TERM"];
 
 /// POSIX XBD 3.216: a name.

@@ -1,4 +1,4 @@
-//! What a POSIX shell left: the output of `export -p`, `readonly -p` and `set`.
+//! The state of a POSIX shell: the output of `export -p`, `readonly -p` and `set`.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -61,8 +61,8 @@ impl State {
     }
 }
 
-/// The output of `export -p`, `readonly -p` or `set`: `NAME='value'`, after the words of
-/// a command or not.
+/// Parses the output of `export -p`, `readonly -p` or `set`: `NAME='value'`, with or without the
+/// words of a command before it.
 fn posix_variables(mut text: &[u8]) -> BTreeMap<Vec<u8>, Option<Vec<u8>>> {
     let mut variables = BTreeMap::new();
     while !text.is_empty() {

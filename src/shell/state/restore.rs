@@ -1,4 +1,4 @@
-//! The commands that bring a shell into the state.
+//! The commands that restore the state in a shell.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use super::names::DEFAULTED;
 use super::{Kind, Own, State, quote};
 
 impl State {
-    /// Appends what brings a shell into this state.
+    /// Appends the commands that restore this state.
     pub(in crate::shell) fn restore(&self, out: &mut Vec<u8>, own: Own) {
         out.extend_from_slice(&self.shopts);
         out.extend_from_slice(&self.variables);
@@ -26,7 +26,7 @@ impl State {
         }
     }
 
-    /// Appends what comes after everything else of ours, on a line that is not ended:
+    /// Appends the commands that follow all others of trc, on a line that does not end, because
     /// `set -v` shows the lines that follow.
     pub(in crate::shell) fn restore_options(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.aliases);
@@ -36,7 +36,7 @@ impl State {
         }
     }
 
-    /// Appends what unsets a variable that the shell would otherwise set at its start.
+    /// Appends commands that unset variables which the shell sets at its start.
     pub(super) fn unset(&mut self, is_set: impl Fn(&[u8]) -> bool) {
         for name in DEFAULTED.iter().filter(|name| !is_set(name.as_bytes())) {
             self.variables.extend_from_slice(format!("unset -v {name}\n").as_bytes());
@@ -62,9 +62,9 @@ pub(super) fn assign(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.push(b'\n');
 }
 
-/// Appends a command for each name that one list has and the other has not. What the
-/// stage decides (`set -e`, xtrace, and those of `without`) and what would end the shell is no
-/// part of it.
+/// Appends a command for each name that only one of the lists has. It leaves out the options that
+/// the stage decides (`set -e`, xtrace, and those of `without`), and those that would end the
+/// shell.
 pub(super) fn difference(
     out: &mut Vec<u8>,
     (on, off): (&str, &str),
@@ -92,7 +92,7 @@ pub(super) fn difference(
     }
 }
 
-/// The limits that changed, by the letter of `ulimit`.
+/// Returns the limits that have changed, by the letters of `ulimit`.
 pub(super) fn limits(kind: Kind, before: &[u8], after: &[u8]) -> Vec<(char, String)> {
     let lines = |text: &[u8]| -> Vec<String> {
         String::from_utf8_lossy(text).lines().map(str::to_owned).collect()
