@@ -1,18 +1,18 @@
-//! Which unit a process comes from, when nothing else tells any more.
+//! Finds out which unit a process comes from if nothing else tells.
 //!
-//! A daemon forks, makes a session of its own and lets its parent exit. From then on neither its
-//! parent, nor its process group, nor its session says which unit started it. Its environment
-//! might, but programs that set their title overwrite that, and reading another user's takes
-//! `CAP_SYS_PTRACE`, which containers don't have.
+//! A daemon forks, creates a session of its own, and its parent exits. From then on neither its
+//! parent nor its process group nor its session tells which unit started it. Its environment could,
+//! but programs that set their title overwrite it, and reading that of another user takes
+//! `CAP_SYS_PTRACE`, which containers do not have.
 //!
-//! So every unit is started with a mark that fork(2), execve(2), setsid(2) and setuid(2) all
-//! keep and that everybody may read in `/proc/PID/limits`: its soft `RLIMIT_LOCKS`, a limit that
-//! the kernel has not enforced since Linux 2.4.25 (getrlimit(2)). The hard limit stays as it is.
+//! So trc starts every unit with a mark that fork(2), execve(2), setsid(2) and setuid(2) preserve,
+//! and that everybody can read in `/proc/PID/limits`: its soft `RLIMIT_LOCKS`, a limit that the
+//! kernel has not enforced since Linux 2.4.25 (getrlimit(2)). The hard limit stays as it is.
 //!
-//! A process can change its own mark. It only ever changes who is stopped together with it: a
-//! mark gives no rights. A unit that sets `limits.locks` itself has no mark, and neither has one
-//! under a hard limit that is lower than the marks; what such units put into sessions of their
-//! own is found in the sweep at the end of the run.
+//! A process can change its own mark. The mark gives no rights: it only decides which unit the
+//! process is stopped with. A unit that sets `limits.locks` itself has no mark, and neither has a
+//! unit under a hard limit that is lower than the marks. The processes that such units put into
+//! sessions of their own are found at the end of the run.
 
 use super::os::limits::{self, LOCKS};
 use super::os::proc;
@@ -21,15 +21,15 @@ use crate::graph::UnitId;
 /// The marks of one run.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Birthmarks {
-    /// What the first unit's mark is, if there are any.
+    /// The mark of the first unit, if there are marks.
     first: Option<u64>,
-    /// The hard limit, which stays.
+    /// The hard limit, which does not change.
     hard: u64,
 }
 
 impl Birthmarks {
-    /// Marks that no other trc on this machine is likely to use: the trc within a unit of trc
-    /// marks its own units. `chance` is any number that differs from run to run.
+    /// Creates marks that probably no other trc on this machine uses: a trc that runs as a unit of
+    /// another one marks its own units. `chance` is any number that differs from run to run.
     pub(super) fn new(chance: u64) -> Self {
         let hard = limits::hard(LOCKS).unwrap_or(0);
         // 2^62 and up, with room for a million units: below RLIM_INFINITY, above any real limit.
@@ -37,19 +37,19 @@ impl Birthmarks {
         Self { first: Some(first).filter(|first| *first < hard - hard.min(1 << 20)), hard }
     }
 
-    /// No marks at all.
+    /// Returns no marks.
     pub(super) fn none() -> Self {
         Self { first: None, hard: 0 }
     }
 
-    /// What a unit's process is to have: its soft and its hard limit.
+    /// Returns the soft and the hard limit for the process of a unit.
     pub(super) fn limit(&self, unit: UnitId) -> Option<[u64; 2]> {
         let soft = self.first?.checked_add(u64::try_from(unit.0).ok()?)?;
         Some([soft, self.hard])
     }
 
-    /// The number of the unit that a process comes from; `None` where that can't be told. There
-    /// may be no unit of that number.
+    /// Returns the number of the unit that a process comes from; `None` if that cannot be found
+    /// out. There may be no unit with that number.
     pub(super) fn unit_of(&self, pid: i32) -> Option<UnitId> {
         let first = self.first?;
         let soft = locks(&proc::read(pid, "limits")?)?;
@@ -58,7 +58,7 @@ impl Birthmarks {
     }
 }
 
-/// The soft limit in a text of `/proc/PID/limits`: `proc_pid_limits(5)`.
+/// Returns the soft limit in a text of `/proc/PID/limits`: `proc_pid_limits(5)`.
 fn locks(text: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(text).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("Max file locks"))?;

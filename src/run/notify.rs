@@ -1,12 +1,12 @@
-//! What units say of themselves by the protocol of systemd's `NOTIFY_SOCKET`, `sd_notify(3)`:
-//! datagrams of `NAME=value` lines.
+//! Messages that units send by the protocol of systemd's `NOTIFY_SOCKET`, `sd_notify(3)`: datagrams
+//! of `NAME=value` lines.
 //!
-//! Each run of a unit has a socket of its own, by a path that only processes of this container
-//! reach (`private.rs`), or where no directory can be written to, in the abstract namespace
-//! under a name that the kernel chooses: unix(7). Containers that share a network share that.
-//! The kernel names each sender: `SO_PASSCRED`. One of another pid namespace has pid 0.
+//! Each start of a unit has a socket of its own, at a path that only processes of this container
+//! can reach (`private.rs`), or, if trc can write to no directory, in the abstract namespace with a
+//! name that the kernel chooses: unix(7). Containers that share a network share that namespace. The
+//! kernel names each sender: `SO_PASSCRED`. A sender in another PID namespace has the process ID 0.
 //!
-//! Anybody may pass descriptors along; how trc never touches them is in `rights.rs`.
+//! Senders may pass descriptors. `rights.rs` describes how trc avoids touching them.
 
 use std::fmt::Write as _;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -23,49 +23,50 @@ use super::os::rights::{Guarded, Head, Sender};
 use crate::engine::Notice;
 use crate::text::harmless;
 
-/// No message is longer, in bytes; systemd takes as much.
+/// The longest message in bytes, which is the same as systemd's.
 const LONGEST: usize = 4096;
-/// What is kept of a status, in characters.
+/// The number of characters of a status that are kept.
 const STATUS: usize = 200;
-/// How long a socket rests when no child can be forked that takes what a message carries.
+/// The time for which trc does not poll a socket if it cannot fork a child to take what a message
+/// carries.
 const REST: Duration = Duration::from_secs(1);
 
 /// The protocol's variables.
 pub(super) const VARIABLES: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
-/// A unit's socket.
+/// The socket of a unit.
 pub(super) struct Socket {
     fd: Guarded,
     name: String,
-    /// Where it is, if it is not in the abstract namespace.
+    /// The path, unless the socket is in the abstract namespace.
     path: Option<PathBuf>,
-    /// Until then it is not read from.
+    /// The time until which the socket is not read.
     rests: Option<Instant>,
-    /// Whether it was said that somebody else writes to it.
+    /// Whether trc has logged that somebody else writes to the socket.
     pub warned: bool,
 }
 
-/// A message, and who sent it.
+/// A message and its sender.
 pub(super) struct Message {
-    /// Its process; 0 for one of another pid namespace.
+    /// The process ID of the sender; 0 in another PID namespace.
     pub pid: i32,
-    /// Its user.
+    /// The user ID of the sender.
     pub uid: u32,
-    /// What it says.
+    /// The lines of the message.
     pub fields: Vec<Field>,
 }
 
 /// One line of a message.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Field {
-    /// What the engine is told.
+    /// A line for the engine.
     Notice(Notice),
-    /// What it is about, for people.
+    /// The status, for people.
     Status(String),
 }
 
 impl Socket {
-    /// A new socket.
+    /// Creates a socket.
     ///
     /// # Errors
     /// Those of socket(2) and bind(2).
@@ -81,31 +82,31 @@ impl Socket {
         Ok(Self { fd: Guarded::new(fd), name, path, rests: None, warned: false })
     }
 
-    /// Lets a unit's user send to it, and nobody else but root; with `None` everybody, for what
-    /// starts as trc's own user may become any other.
+    /// Lets the user of a unit and root send to the socket. `None` lets everybody, because a
+    /// process that starts as trc's own user may become any other.
     pub(super) fn give_to(&self, owner: Option<Owner>) {
         if let Some(path) = &self.path {
             private::give(path, owner);
         }
     }
 
-    /// As `NOTIFY_SOCKET` has it.
+    /// Returns the value for `NOTIFY_SOCKET`.
     pub(super) fn name(&self) -> &str {
         &self.name
     }
 
-    /// What to poll for input, unless it is at rest.
+    /// Returns the descriptor to poll for input, unless the socket rests.
     pub(super) fn fd(&self, now: Instant) -> Option<BorrowedFd<'_>> {
         let rests = self.fd.is_taken_from() || self.rests.is_some_and(|until| until > now);
         (!rests).then(|| self.fd.as_fd())
     }
 
-    /// When it is polled again, if it rests.
+    /// Returns the time at which the socket is polled again, if it rests.
     pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
         self.rests.filter(|until| *until > now)
     }
 
-    /// The next message, if there is one that can be read now.
+    /// Returns the next message, if one can be read now.
     pub(super) fn receive(&mut self, now: Instant) -> Option<Message> {
         if self.rests.is_some_and(|until| until > now) {
             return None;
@@ -121,7 +122,7 @@ impl Socket {
         }
     }
 
-    /// A child of trc's has ended: what it was to take has been taken, or is still there.
+    /// Handles the exit of a child, which may have taken what a message carried.
     pub(super) fn ended(&mut self, pid: i32) {
         self.fd.ended(pid);
     }
@@ -135,7 +136,7 @@ impl Drop for Socket {
     }
 }
 
-/// Gives a socket a name that the kernel chooses, and says which.
+/// Gives a socket a name that the kernel chooses, and returns the name.
 fn in_the_abstract(fd: BorrowedFd<'_>) -> nix::Result<String> {
     bind(fd.as_raw_fd(), &UnixAddr::new_unnamed())?;
     let address: UnixAddr = getsockname(fd.as_raw_fd())?;
@@ -156,7 +157,7 @@ impl Message {
     }
 }
 
-/// The lines of a message that mean something here.
+/// Parses the lines of a message that trc understands.
 fn parse(bytes: &[u8]) -> Vec<Field> {
     let text = String::from_utf8_lossy(bytes);
     text.lines().filter_map(|line| line.split_once('=')).filter_map(field).collect()
@@ -189,7 +190,7 @@ fn field((name, value): (&str, &str)) -> Option<Field> {
     }))
 }
 
-/// Digits and nothing else.
+/// Parses a number that consists of digits only.
 fn number(text: &str) -> Option<u64> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }

@@ -1,4 +1,4 @@
-//! What a test run needs before anything is started: where its reports go, and the list.
+//! The preparation of a test run: its report files, and the list of tests.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -19,28 +19,28 @@ use crate::config::{Diagnostic, ReportFile, ReportKind, Stage, Testing, reason};
 use crate::graph::Graph;
 use crate::report::Planned;
 
-/// How a report gets where it is wanted.
+/// The way in which a report is written.
 enum Way {
-    /// By way of a file beside it, which becomes it.
+    /// A temporary file next to the target, which is then renamed.
     Beside(PathBuf),
-    /// A plain file, written over where it is.
+    /// A plain file, which is overwritten.
     Over,
-    /// A FIFO, a device or an open descriptor: what was written there can't be taken back.
+    /// A FIFO, a device or an open descriptor, from which nothing can be taken back.
     Through,
 }
 
-/// A report's file, which appears as a whole at the end.
+/// The file of a report, which appears as a whole at the end.
 pub(super) struct Report {
-    /// In which form.
+    /// The format.
     pub kind: ReportKind,
     path: PathBuf,
-    /// Where it is once links were followed.
+    /// The path with links resolved.
     target: PathBuf,
     way: Way,
     file: File,
 }
 
-/// Opens all of them, so that what can't be written is known before anything runs.
+/// Opens all report files, so that a file that cannot be written is known before anything runs.
 ///
 /// # Errors
 /// Which one, and why.
@@ -83,7 +83,7 @@ fn open_report(wanted: &ReportFile, others: &[Report]) -> Result<Report, Diagnos
     Ok(Report { kind: wanted.kind, path: wanted.path.clone(), target, way, file })
 }
 
-/// Whether two names are of one regular file; anything else may get several reports.
+/// Returns whether two names belong to one regular file. Anything else may get several reports.
 fn is_same_file(one: &Path, other: &Path) -> bool {
     let known = |path: &Path| {
         let found = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
@@ -93,13 +93,14 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
 }
 
 impl Report {
-    /// Whether it is there for good once it is written, and must not be written again.
+    /// Returns whether the report cannot be taken back once it is written, and so must not be
+    /// written twice.
     #[must_use]
     pub(super) fn is_final(&self) -> bool {
         matches!(self.way, Way::Through)
     }
 
-    /// Writes all of it, in the place of what was written before.
+    /// Writes the whole report, in place of an earlier version.
     ///
     /// # Errors
     /// What could not be done, in words.
@@ -119,7 +120,7 @@ impl Report {
         self.file.write_all(text)
     }
 
-    /// Gives it its name.
+    /// Renames the temporary file to its final name.
     ///
     /// # Errors
     /// What could not be done, in words.
@@ -139,7 +140,7 @@ impl Report {
         })
     }
 
-    /// It will not be.
+    /// Removes the temporary file, because there will be no report.
     fn forget(&self) {
         if let Way::Beside(beside) = &self.way {
             _ = fs::remove_file(beside);
@@ -147,7 +148,7 @@ impl Report {
     }
 }
 
-/// Writes to what may be a pipe, which takes no more at once than its reader has left room for.
+/// Writes to what may be a pipe, which takes only as much at once as its reader has left room for.
 fn write_through(file: &mut File, text: &[u8], until: Instant) -> io::Result<()> {
     let mut rest = text;
     while !rest.is_empty() {
@@ -166,7 +167,7 @@ fn write_through(file: &mut File, text: &[u8], until: Instant) -> io::Result<()>
     Ok(())
 }
 
-/// Whether there is time left to write; waits for the reader until then at most.
+/// Waits until the reader has made room. Returns whether there is time left to write.
 fn wait_for_room(file: &File, until: Instant) -> bool {
     let left = until.saturating_duration_since(now());
     if left.is_zero() {
@@ -205,7 +206,7 @@ fn advice(error: &io::Error) -> Option<&'static str> {
     }
 }
 
-/// Where a file is, as it can be opened.
+/// Returns the path at which a file can be opened.
 fn directory(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent == Path::new("") => Path::new("."),
@@ -214,8 +215,8 @@ fn directory(path: &Path) -> &Path {
     }
 }
 
-/// What a link leads to, whether that is there or not: a report takes the place of its target,
-/// and the link stays. Those of /proc lead to what is open, and have no other name.
+/// Resolves a link, whether or not its target exists: the report replaces the target, and the link
+/// stays. Links in /proc lead to open files without another name.
 fn resolve(path: &Path) -> io::Result<PathBuf> {
     // As many as the kernel follows: path_resolution(7).
     const LINKS: usize = 40;
@@ -237,7 +238,7 @@ fn is_of_proc(path: &Path) -> bool {
     statfs(directory(path)).is_ok_and(|found| found.filesystem_type() == PROC_SUPER_MAGIC)
 }
 
-/// A file beside it, which becomes it; or the thing itself, where that is no plain file.
+/// Opens a temporary file next to the target, or the target itself if it is not a plain file.
 fn open(path: &Path) -> io::Result<(File, Way)> {
     // Without O_NONBLOCK, opening a FIFO waits for its reader.
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
@@ -267,7 +268,7 @@ fn open(path: &Path) -> io::Result<(File, Way)> {
     }
 }
 
-/// The tests that are to run, as the first event has them.
+/// Returns the tests that will run, for the first event.
 pub(super) fn planned(graph: &Graph) -> impl Iterator<Item = Planned> {
     graph.stage(Stage::Test).map(|id| {
         let unit = &graph.node(id).unit;
@@ -275,7 +276,7 @@ pub(super) fn planned(graph: &Graph) -> impl Iterator<Item = Planned> {
     })
 }
 
-/// The tests by name, with their descriptions.
+/// Returns the tests by name, with their descriptions.
 pub(super) fn listing(graph: &Graph) -> String {
     let tests: Vec<_> = graph.stage(Stage::Test).map(|id| &graph.node(id).unit).collect();
     let widest = tests.iter().map(|unit| unit.name.chars().count()).max().unwrap_or(0);

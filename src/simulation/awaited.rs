@@ -1,10 +1,11 @@
-//! What tests wait for, worked out anew for the witness.
+//! The conditions that tests wait for, which the witness works out independently of the graph.
 
 use super::build::Term;
 use super::plan::Plan;
 use crate::config::{Condition, Stage};
 
-/// What a bare name in a test's `after` means, of a unit without a readiness check.
+/// Returns the meaning of a name without a condition in the `after` of a test, for a unit without a
+/// readiness check.
 pub(super) fn bare(stage: Stage) -> Condition {
     match stage {
         Stage::Test => Condition::Exited,
@@ -12,7 +13,7 @@ pub(super) fn bare(stage: Stage) -> Condition {
     }
 }
 
-/// What tests wait for without having written it.
+/// Adds the implied conditions of tests.
 pub(super) fn complete(plan: &Plan, units: &mut [Term]) {
     let stage = |at: usize| plan.units[at].stage;
     let up = |units: &[Term], at: usize| match &plan.units[at] {

@@ -1,4 +1,4 @@
-//! What the witness finds beside the tests of a test run, and what all of it comes to.
+//! The witness's findings in a test run, apart from failed tests, and the result of the run.
 
 use super::build::Built;
 use super::drill::{Point, Test};
@@ -10,14 +10,14 @@ use crate::config::{OnFailure, Stage, WaitPolicy};
 use crate::engine::{Ending, Finding, Lack, Late, Tick};
 use crate::signal::Signal;
 
-/// What a process unit has left may take so long to end by itself.
+/// The time that leftovers of a unit have to exit by themselves.
 pub(super) const LINGER: Tick = Tick::from_millis(200);
 
 /// What nobody dies of who was not at fault.
 pub(super) const CRASHES: [i32; 6] =
     [libc::SIGABRT, libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGSYS];
 
-/// Something that was not as it should be.
+/// A finding.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Found {
     Ended(usize),
@@ -38,16 +38,16 @@ pub(super) enum Found {
     NotUp(usize, Lack),
 }
 
-/// What is known of a test run as a whole.
+/// The state of a test run.
 #[derive(Default, Debug)]
 pub(super) struct Tested {
     pub found: Vec<Found>,
-    /// How many restarts there have been.
+    /// The number of restarts so far.
     pub restarts: u32,
     pub look: Look,
-    /// It was the end of the last test that stopped the run.
+    /// Whether the end of the last test stopped the run.
     pub through: bool,
-    /// Boot has broken the command line.
+    /// Whether the boot scripts have left an invalid command line.
     pub unsettled: bool,
     /// What a fault is to be, at once: to whom, whether to the group.
     pub blow: Option<(usize, bool, Signal)>,
@@ -57,9 +57,9 @@ pub(super) struct Tested {
     pub left: Left,
     /// Whom tests have waited for until it was too late.
     pub in_vain: Vec<usize>,
-    /// Until when whoever stops the container waits for its end.
+    /// The end of the grace period.
     pub stop_by: Option<Tick>,
-    /// Until when it is waited that all units rest.
+    /// The time until which trc waits for all units to be at rest.
     pub rest_by: Option<Tick>,
 }
 
@@ -92,7 +92,7 @@ impl Witness<'_> {
         }
     }
 
-    /// A unit is over: was that to be expected?
+    /// Judges the end of a unit.
     pub(super) fn judge(&mut self, at: usize, status: u8) {
         let unit = &self.plan.units[at];
         if unit.stage == Stage::Test || unit.stage != Stage::Halt && self.stops() {
@@ -112,7 +112,7 @@ impl Witness<'_> {
         }
     }
 
-    /// A unit has crashed, or was not told to end, while a test run stops.
+    /// Judges the exit of a unit while a test run stops: it crashed, or trc had not stopped it.
     pub(super) fn fails_in_the_stop(&mut self, at: usize) {
         let unit = &self.plan.units[at];
         let serves = unit.stage != Stage::Halt && unit.on_failure != OnFailure::Ignore;
@@ -122,7 +122,7 @@ impl Witness<'_> {
         }
     }
 
-    /// A unit has ended that was told to stop after the last test, with this status.
+    /// Judges the exit status of a unit that trc stopped after the last test.
     pub(super) fn stops_with(&mut self, at: usize, ending: Ending) {
         let unit = &self.plan.units[at];
         if !self.tested.through || !self.stops() || unit.stage == Stage::Halt {
@@ -151,12 +151,13 @@ impl Witness<'_> {
         }
     }
 
-    /// Whether a test is about a unit.
+    /// Returns whether a test is about a unit.
     fn tells_of(&self, test: usize, at: usize) -> bool {
         self.terms.units[test].about.contains(&at)
     }
 
-    /// Every unit has stopped, or there is no more time: as tests expect it?
+    /// Judges, when every unit has stopped or time is up, whether the units stopped as tests
+    /// expect.
     pub(super) fn judge_stops(&mut self) {
         if !self.tested.through {
             return;
@@ -186,14 +187,14 @@ impl Witness<'_> {
         }
     }
 
-    /// Whoever stops the container has no more patience.
+    /// The grace period has expired.
     pub(super) fn judge_grace(&mut self) {
         if self.tested.stop_by.is_some_and(|stop_by| stop_by < self.now) {
             self.find(Found::Slow);
         }
     }
 
-    /// What a unit has left had its moment.
+    /// The leftovers of a unit have had their time to exit.
     pub(super) fn lingers(&mut self, at: usize) {
         let seen = &mut self.units[at];
         if seen.linger.is_none_or(|until| self.now < until) {
@@ -206,7 +207,7 @@ impl Witness<'_> {
         self.find(if escaped { Found::Escaped(at) } else { Found::Orphaned(at) });
     }
 
-    /// A halt unit that has run for too long, or what it left, is killed late, and not only
+    /// A halt unit that has run for too long, or its leftovers, is killed late, and not only
     /// because there is no time left for it.
     pub(super) fn overstays(&mut self, at: usize) {
         let seen = &self.units[at];
@@ -217,7 +218,7 @@ impl Witness<'_> {
         }
     }
 
-    /// There was no time left to stop some units, or not even to kill them.
+    /// There was no time left to stop or to kill some units.
     pub(super) fn finds_unstopped(&mut self) {
         for at in 0..self.units.len() {
             if self.terms.units[at].here && !self.gone(at) {
@@ -226,7 +227,7 @@ impl Witness<'_> {
         }
     }
 
-    /// 0 if every test has passed and all that was found is allowed.
+    /// Returns 0 if every test has passed and every finding is allowed.
     pub(super) fn verdict(&mut self) -> u8 {
         if self.tested.unsettled {
             self.mark(Mark::TestRunUnsettled);
@@ -260,7 +261,7 @@ impl Witness<'_> {
         u8::from(!well)
     }
 
-    /// At the end: the engine has found what the books say.
+    /// At the end: checks that the engine has the same findings as the witness.
     pub(super) fn findings(&self, findings: &[Finding], built: &Built) -> Verdict {
         let of = |finding: &Finding| match *finding {
             Finding::Ended(id) => Found::Ended(built.unit(id)),
@@ -289,7 +290,7 @@ impl Witness<'_> {
     }
 }
 
-/// The point that something fails.
+/// Returns the test point that fails because of a finding.
 fn point(found: Found) -> Point {
     match found {
         Found::Ended(at) | Found::Restarted(at) | Found::Cut(at) | Found::NotUp(at, _) => {

@@ -1,4 +1,4 @@
-//! Very many lives, none of which may break a rule.
+//! Simulates very many lives, none of which may break a rule.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -8,9 +8,9 @@ use super::{generate, lived, mutant, tell};
 
 /// The first seed.
 pub(super) const SEEDS: u64 = 0;
-/// How many lives a plain test run has.
+/// The number of lives of a plain test run.
 const LIVES: u64 = 100_000;
-/// So many seeds are taken at a time.
+/// The number of seeds that a thread takes at a time.
 const CHUNK: u64 = 256;
 
 fn number(name: &str) -> Option<u64> {
@@ -18,7 +18,7 @@ fn number(name: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
 }
 
-/// What came of many lives.
+/// The result of many lives.
 #[derive(Default)]
 struct Census {
     refused: u64,
@@ -27,7 +27,7 @@ struct Census {
     broken: Option<u64>,
 }
 
-/// Lives all these lives, on all processors.
+/// Simulates these lives on all processors.
 fn census(lives: u64) -> Census {
     let next = AtomicU64::new(SEEDS);
     let stop = AtomicBool::new(false);

@@ -1,11 +1,11 @@
-//! What an engine that is wrong on purpose does otherwise.
+//! The mistakes of engines that are wrong on purpose.
 
 use super::plan::Plan;
 use crate::engine::{Action, Event};
 use crate::graph::Graph;
 
-/// What is wrong with an engine: it is given another graph than what was written means,
-/// or its actions or what it is told are tampered with.
+/// The mistake of an engine: it gets another graph than the configuration describes, or its actions
+/// or events are altered.
 pub(super) struct Mutant {
     pub name: &'static str,
     pub graph: fn(&mut Graph),
@@ -13,7 +13,7 @@ pub(super) struct Mutant {
     pub event: fn(Event) -> Event,
 }
 
-/// The engine as it is.
+/// No mistake.
 pub(super) const NONE: Mutant = graph("none", |_| {});
 
 pub(super) const fn graph(name: &'static str, graph: fn(&mut Graph)) -> Mutant {

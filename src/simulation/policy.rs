@@ -1,12 +1,12 @@
-//! When a run ends by itself and with which status, straight from the tables of the
-//! specification, over the list of what has ended so far.
+//! The time and the exit status at which a run ends by itself, taken directly from the tables of
+//! the specification, from the list of units that have ended so far.
 
 use super::build::Terms;
 use super::plan::Plan;
 use crate::config::{OnFailure, Stage, WaitPolicy};
 use crate::engine::Ending;
 
-/// The status of an end, as `success` has it.
+/// Returns the exit status of an end, with respect to `success`.
 pub(super) fn status(ending: Ending, success: Option<&[u8]>) -> u8 {
     let raw = match ending {
         Ending::Code(code) => code,
@@ -19,8 +19,8 @@ pub(super) fn status(ending: Ending, success: Option<&[u8]>) -> u8 {
     }
 }
 
-/// Whether the policy ends the run by now, and with which status. `ends` has the units
-/// that have ended and their statuses, in the order of their ends.
+/// Returns the exit status if the policy has ended the run by now. `ends` has the units that have
+/// ended and their exit statuses, in the order of their ends.
 pub(super) fn verdict(plan: &Plan, terms: &Terms, ends: &[(usize, u8)]) -> Option<u8> {
     let unit = |at: usize| &plan.units[at];
     let is = |at: usize, stage| unit(at).stage == stage;

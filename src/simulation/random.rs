@@ -1,6 +1,6 @@
-//! Chance that repeats itself.
+//! Reproducible random numbers.
 
-/// A stream of numbers that a seed determines, the same on every machine (splitmix64).
+/// A stream of numbers from a seed, which is the same on every machine (splitmix64).
 #[derive(Clone, Debug)]
 pub(super) struct Random(u64);
 
@@ -17,19 +17,19 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// Another stream, which leaves this one where it is: for what is new in lives that are
-    /// otherwise as they were.
+    /// Returns another stream, which does not change this one, so that additions leave earlier
+    /// lives as they were.
     pub(super) fn apart(&self, which: u64) -> Self {
         Self(self.0.rotate_left(17) ^ which.wrapping_mul(0xd6e8_feb8_6659_fd93))
     }
 
-    /// A number below `bound`, which is not 0.
+    /// Returns a number below `bound`, which must not be 0.
     pub(super) fn below(&mut self, bound: usize) -> usize {
         let scaled = u128::from(self.next()) * bound as u128;
         usize::try_from(scaled >> 64).unwrap_or(0)
     }
 
-    /// True in so many of a hundred cases.
+    /// Returns true with a probability in percent.
     pub(super) fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
@@ -38,7 +38,7 @@ impl Random {
         among[self.below(among.len())]
     }
 
-    /// Something, in so many of a hundred cases.
+    /// Returns a value with a probability in percent.
     pub(super) fn maybe<T>(
         &mut self,
         percent: usize,

@@ -1,4 +1,4 @@
-//! What the witness learns from signals to trc.
+//! The witness's view of signals to trc.
 
 use super::found::Found;
 use super::marks::Mark;
@@ -107,7 +107,7 @@ impl Witness<'_> {
         }
     }
 
-    /// Transparent mode: a signal goes to the command, once it is executed.
+    /// In transparent mode, a signal goes to the command, once it has been executed.
     fn pass(&mut self, signal: Signal) {
         let signal = match self.plan.rules.iter().find(|(written, _)| *written == signal) {
             Some((_, Rule::Ignore | Rule::Reopen)) => return,
@@ -131,7 +131,7 @@ impl Witness<'_> {
         }
     }
 
-    /// The halt units end before they are through.
+    /// The halt units are cut short.
     pub(super) fn cut(&mut self, signal: Signal) {
         if self.cut.is_some() {
             return;

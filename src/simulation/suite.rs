@@ -1,4 +1,4 @@
-//! Test runs from seeds: tests beside the units of a plan that would be one of production.
+//! Test runs from seeds: a plan for production with additional tests.
 
 use super::drill::{Blow, Drill, Point, Test};
 use super::generate;
@@ -9,7 +9,7 @@ use crate::signal::Signal;
 
 const TIMES: [Ms; 9] = [0, 0, 0, 0, 1, 50, 100, 150, 1000];
 
-/// Makes a test run of a plan.
+/// Turns a plan into a test run.
 pub(super) fn add(random: &mut Random, plan: &mut Plan) {
     // Most of what is tested works, or there would be little to see.
     let tame = random.pick(&[0, 60, 90, 100]);

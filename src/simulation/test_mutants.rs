@@ -1,4 +1,4 @@
-//! Engines that get test runs wrong: the simulation must find out.
+//! Engines with mistakes in test runs, which the simulation must find.
 
 use std::time::Duration;
 
@@ -18,13 +18,13 @@ fn test_nodes(graph: &mut Graph) -> impl Iterator<Item = &mut Node> {
     graph.nodes.iter_mut().filter(|node| node.unit.stage == Stage::Test)
 }
 
-/// Doubles the first action of a kind.
+/// Duplicates the first action of a kind.
 fn double(actions: &mut Vec<Action>, kind: fn(&Action) -> bool) {
     let one = actions.iter().find(|action| kind(action)).cloned();
     actions.extend(one);
 }
 
-/// Whether CONT goes to a group that was not told to end just before.
+/// Returns whether CONT goes to a group that got no stop signal just before.
 fn continues(actions: &[Action], at: usize) -> bool {
     let Action::Signal(Target::Group(id), Signal::CONT) = actions[at] else { return false };
     let before = at.checked_sub(1).map(|before| &actions[before]);

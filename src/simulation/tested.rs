@@ -1,5 +1,4 @@
-//! What the witness knows of tests that are being done: when each try is due, and what it
-//! has to come to.
+//! The witness's view of tests that run: when each attempt is due, and its expected result.
 
 use super::marks::Mark;
 use super::plan::ms;
@@ -8,13 +7,13 @@ use super::witness::{Stand, Verdict, Witness, expect_of};
 use crate::config::{OnFailure, Stage};
 use crate::engine::{Ended, How, Outcome, TestEnd, Tick};
 
-/// The longest wait between tries.
+/// The longest delay between attempts.
 const LONGEST: Tick = Tick::from_millis(100);
-/// A try may take that, however little time is left.
+/// The time that an attempt may take, however little time is left.
 const LEAST: Tick = Tick::from_secs(1);
 
 impl Witness<'_> {
-    /// The engine tries a test.
+    /// The engine begins an attempt of a test.
     pub(super) fn tries(&mut self, at: usize, limit: Tick) -> Verdict {
         let (test, now) = (self.test(at), self.now);
         let trial = &mut self.trials[at];
@@ -31,7 +30,7 @@ impl Witness<'_> {
         expect_of(at, right, "a try takes no longer than there is time")
     }
 
-    /// A try has come to something.
+    /// An attempt has finished.
     pub(super) fn tried(&mut self, at: usize, outcome: Outcome) {
         self.trials[at].trying = false;
         if self.units[at].stand != Stand::Watching {
@@ -95,7 +94,7 @@ impl Witness<'_> {
         }
     }
 
-    /// Tried again until its time is over.
+    /// The test is repeated until its time is up.
     fn once_more(&mut self, at: usize, end: TestEnd) {
         let now = self.now;
         let trial = &mut self.trials[at];
@@ -108,7 +107,7 @@ impl Witness<'_> {
         }
     }
 
-    /// Whether what the fault was done to is up again; none if it never will be.
+    /// Returns whether the damaged unit is up again; `None` if it never will be.
     fn has_recovered(&self, at: usize) -> Option<bool> {
         let Some((victim, _)) = self.fault(at) else { return Some(true) };
         let (trial, seen) = (&self.trials[at], &self.units[victim]);
@@ -173,14 +172,14 @@ impl Witness<'_> {
         self.over(at, status, None);
     }
 
-    /// What a test has stopped is to go on, if it does not already.
+    /// The unit that a test has suspended has to be resumed, if it has not been.
     fn victim_goes_on(&mut self, at: usize) {
         if self.trials[at].continue_at.take().is_some() {
             self.tested.goes_on = self.fault(at).map(|(victim, _)| victim);
         }
     }
 
-    /// The run stops, and a test that is being done with it.
+    /// The run stops, and with it the test that runs.
     pub(super) fn gives_up_trial(&mut self, at: usize) {
         if self.plan.units[at].stage == Stage::Test {
             self.mark(Mark::TestGivenUp);
@@ -188,7 +187,7 @@ impl Witness<'_> {
         }
     }
 
-    /// The engine says how a test has ended.
+    /// The engine reports the result of a test.
     pub(super) fn test_ended(&mut self, at: usize, ended: Ended) -> Verdict {
         let Some((end, status)) = self.trials[at].owes_end.take() else {
             return expect_of(at, false, "a test ends once, and for a reason");
@@ -201,7 +200,7 @@ impl Witness<'_> {
         expect_of(at, right && ended.status == status, "a test ends as its tries say")
     }
 
-    /// What time alone brings for tests.
+    /// Handles the deadlines of tests.
     pub(super) fn trials(&mut self) {
         let due = |time: Option<Tick>| time.is_some_and(|time| time <= self.now);
         if let Some(at) = self.turn().filter(|at| self.units[*at].stand == Stand::Watching) {

@@ -1,4 +1,4 @@
-//! What tests come to, and what is found by looking at processes.
+//! The results of attempts, and of looks at processes.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::world::{Happening, World};
 use crate::engine::{Event, Late, Outcome};
 
 impl World<'_> {
-    /// trc tries a test, for so long at most.
+    /// trc makes an attempt of a test, with a time limit.
     pub(super) fn try_test(&mut self, unit: usize, limit: Duration) {
         self.numbers += 1;
         let slot = &mut self.slots[unit];
@@ -61,7 +61,7 @@ impl World<'_> {
         self.events.push_back(Event::Inspected { zombies, escaped });
     }
 
-    /// trc looks at what is left.
+    /// trc looks at the processes that are left.
     pub(super) fn look_at_remains(&mut self) {
         let left = |session| {
             let mut strays = self.strays.iter().flatten();

@@ -1,4 +1,4 @@
-//! What the witness knows of tests that wait: whose turn it is, and when it begins.
+//! The witness's view of tests that wait: which one is next, and when it begins.
 
 use super::drill::{Blow, Point, Test};
 use super::looks::Look;
@@ -9,42 +9,42 @@ use crate::config::{Condition, Stage};
 use crate::engine::{TestEnd, Tick};
 use crate::signal::Signal;
 
-/// What nothing says of whether it is ready has to have run for so long.
+/// The time for which a unit without a readiness check has to have run.
 pub(super) const CALM: Tick = Tick::from_millis(500);
 
-/// The wait after the first try.
+/// The delay after the first attempt.
 const FIRST: Tick = Tick::from_millis(10);
 
-/// What is known of a test.
+/// The state of a test.
 #[derive(Clone, Copy, Default, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each was seen or not")]
 pub(super) struct Trial {
-    /// When it has to begin, now that it is its turn.
+    /// The time at which the test has to begin, now that it is next.
     pub start_by: Option<Tick>,
-    /// That was so after the last step already.
+    /// Whether that was the case after the last step already.
     overdue: bool,
     pub until: Option<Tick>,
     pub next: Option<Tick>,
     pub wait: Tick,
-    /// A try is to be made now.
+    /// An attempt has to be made now.
     pub owed: bool,
-    /// A try is under way.
+    /// An attempt is in progress.
     pub trying: bool,
-    /// How many in a row could not be made.
+    /// The number of attempts in a row that could not be made.
     pub unmade: u32,
     pub hold_until: Option<Tick>,
-    /// How many restarts there had been when it began to hold.
+    /// The number of restarts when the checks began to hold.
     pub restarts: u32,
-    /// When it began.
+    /// The time at which the test began.
     pub began: Tick,
-    /// The process that its fault has killed.
+    /// The process that the fault has killed.
     pub killed: Option<i32>,
-    /// The process that its fault has stopped.
+    /// The process that the fault has suspended.
     pub stopped: Option<i32>,
     pub continue_at: Option<Tick>,
-    /// It says that it has nothing to say.
+    /// Whether the test says that it is skipped.
     pub skipped: bool,
-    /// How it has ended, until people are told; none if it never began.
+    /// The result, until the engine reports it; `None` if the test never began.
     pub owes_end: Option<(Option<TestEnd>, u8)>,
 }
 
@@ -57,17 +57,17 @@ impl Witness<'_> {
         self.plan.units[at].test.expect("only tests are tried")
     }
 
-    /// Whom a test does something to, and what.
+    /// The unit that a test damages, and the fault.
     pub(super) fn fault(&self, at: usize) -> Option<(usize, Blow)> {
         self.test(at).fault.filter(|(victim, _)| self.terms.units[*victim].here)
     }
 
-    /// The test whose turn it is.
+    /// Returns the test that is next.
     pub(super) fn turn(&self) -> Option<usize> {
         self.in_order(Stage::Test).find(|at| self.units[*at].stand != Stand::Over)
     }
 
-    /// Whether what a fault would be done to runs; none if it never will.
+    /// Returns whether the unit to damage runs; `None` if it never will.
     fn is_up(&self, victim: usize) -> Option<bool> {
         let seen = &self.units[victim];
         match seen.stand {
@@ -81,7 +81,7 @@ impl Witness<'_> {
         }
     }
 
-    /// Whether the same process has to run after a test's fault, or another one.
+    /// Returns whether the same process, or another one, has to run after the fault of a test.
     pub(super) fn leaves_the_same(&self, at: usize) -> Option<bool> {
         let (victim, blow) = self.fault(at)?;
         if let Some(restarts) = self.test(at).restarts {
@@ -95,7 +95,7 @@ impl Witness<'_> {
         }
     }
 
-    /// Whether what a test waits for holds of a unit; none if it never will.
+    /// Returns whether the condition of a test holds for a unit; `None` if it never will.
     fn fulfilled(&self, at: usize, on: usize, condition: Condition) -> Option<bool> {
         let (seen, calm) = (&self.units[on], self.terms.units[at].calm.contains(&on));
         if calm && condition == Condition::Started && seen.stand != Stand::Over {
@@ -106,7 +106,7 @@ impl Witness<'_> {
         self.holds(on, condition)
     }
 
-    /// A unit, and all that it waits for, if only through others.
+    /// Returns a unit and all units that it waits for, directly or indirectly.
     fn behind(&self, on: usize) -> Vec<usize> {
         let mut found = vec![on];
         let mut at = 0;
@@ -120,12 +120,13 @@ impl Witness<'_> {
         found
     }
 
-    /// Whether a wait for a unit ends at one that was restarted too often.
+    /// Returns whether waiting for a unit is in vain because of a unit that was restarted too
+    /// often.
     fn loops_behind(&self, on: usize) -> bool {
         self.behind(on).into_iter().any(|on| self.loops(on))
     }
 
-    /// Whether a unit was restarted so often that nobody waits for it.
+    /// Returns whether a unit was restarted so often that no test waits for it.
     fn loops(&self, on: usize) -> bool {
         self.units[on].in_a_row >= 5 && !self.is_allowed(Point::Run(on))
     }
@@ -134,7 +135,7 @@ impl Witness<'_> {
         self.plan.drill.as_ref().is_some_and(|drill| drill.allow.contains(&point))
     }
 
-    /// Whether a test may begin; none if it never may.
+    /// Returns whether a test may begin; `None` if it never may.
     fn may_begin(&self, at: usize) -> Option<bool> {
         let needs = self.terms.units[at].needs.iter();
         let needs = needs
@@ -144,7 +145,7 @@ impl Witness<'_> {
         Some(needs && up)
     }
 
-    /// Whether a test waits in vain, or for too long, for that unit.
+    /// Returns whether a test waits in vain, or for too long, for a unit.
     pub(super) fn blames(&self, at: usize, by: usize) -> bool {
         let late = self.trials[at].start_by.is_some_and(|start_by| start_by <= self.now);
         let fails =
@@ -159,7 +160,7 @@ impl Witness<'_> {
         need || victim && fails(self.is_up(by), late)
     }
 
-    /// A test has failed without having begun.
+    /// A test failed before it began.
     pub(super) fn never_began(&mut self, at: usize, by: usize, status: u8) -> Verdict {
         expect_of(at, self.turn() == Some(at), "a test fails in its turn")?;
         let late = self.may_begin(at).is_some();
@@ -178,7 +179,7 @@ impl Witness<'_> {
         Ok(())
     }
 
-    /// The engine says that a test begins.
+    /// The engine begins a test.
     pub(super) fn begins(&mut self, at: usize) -> Verdict {
         expect_of(at, self.phase == Phase::Up, "tests run while everything is up")?;
         expect_of(at, self.turn() == Some(at), "tests run one by one, those with faults last")?;
@@ -225,7 +226,7 @@ impl Witness<'_> {
         Ok(())
     }
 
-    /// What must hold of tests after each step.
+    /// Checks the rules for tests after each step.
     pub(super) fn after_trials(&mut self) -> Verdict {
         let blow = self.tested.blow.is_none();
         expect(blow, "a fault is done when its test begins")?;

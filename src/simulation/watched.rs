@@ -1,4 +1,4 @@
-//! What the witness knows of readiness, health and `max_runtime`.
+//! The witness's view of readiness, health and `max_runtime`.
 
 use super::marks::Mark;
 use super::plan::ms;
@@ -10,7 +10,7 @@ const READY: usize = Purpose::Ready as usize;
 const HEALTH: usize = Purpose::Health as usize;
 
 impl Witness<'_> {
-    /// A unit was executed, or what it stands for is looked for.
+    /// A unit was executed, or trc looks for what an external unit stands for.
     pub(super) fn begin_watch(&mut self, at: usize) {
         let unit = &self.plan.units[at];
         let now = self.now;
@@ -33,14 +33,14 @@ impl Witness<'_> {
         self.units[at].watch.next[HEALTH] = every.map(|every| self.now + every);
     }
 
-    /// The run of a unit ends, and with it its probes.
+    /// A unit exits, and with it its probes end.
     pub(super) fn end_watch(&mut self, at: usize) {
         self.units[at].watch = Watch::default();
         let unit = &self.plan.units[at];
         self.units[at].owes_silence = unit.is_probed() || unit.stage == Stage::Test;
     }
 
-    /// Whether a unit runs, and is not about to be stopped.
+    /// Returns whether a unit runs, and is not about to be stopped.
     pub(super) fn is_watched(&self, at: usize) -> bool {
         let seen = &self.units[at];
         let runs = seen.stand == Stand::Watching
@@ -109,7 +109,7 @@ impl Witness<'_> {
         }
     }
 
-    /// What a unit is about takes until then.
+    /// Extends the deadline of what a unit is doing.
     fn extends(&mut self, at: usize, until: Tick) {
         let seen = &mut self.units[at];
         if seen.stand != Stand::Alive {
@@ -187,7 +187,7 @@ impl Witness<'_> {
         }
     }
 
-    /// What is due of a unit by now.
+    /// Handles the deadlines of a unit.
     pub(super) fn watch_due(&mut self, at: usize) {
         if !self.is_watched(at) {
             return;

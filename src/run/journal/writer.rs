@@ -1,4 +1,4 @@
-//! Lines into streams.
+//! The writer of formatted lines to streams.
 
 use std::time::SystemTime;
 
@@ -10,10 +10,10 @@ use crate::journal::line::{self, Frame, MAX_LINE};
 use crate::journal::time::Stamp;
 use crate::journal::{Clock, Entry, Side, Source, main_entry};
 
-/// Formatted lines are handed on when there are this many bytes of them.
+/// The number of bytes of formatted lines that are passed on together.
 const BLOCK: usize = 256 * 1024;
 
-/// The one state behind all handles.
+/// The state that all handles share.
 #[derive(Debug)]
 pub(super) struct Writer {
     pub(super) format: LogFormat,
@@ -22,13 +22,13 @@ pub(super) struct Writer {
     pub(super) clock: Clock,
     pub(super) stamp: Stamp,
     pub(super) streams: Streams,
-    /// Standard output is for something else than the log.
+    /// Whether standard output is reserved for something other than the log.
     pub(super) apart: bool,
-    /// What was warned of while the log was apart, as in test mode.
+    /// The warnings of a test run, in which the log is apart from standard output.
     pub(super) warnings: Vec<String>,
-    /// Lines being formatted; empty in between.
+    /// The buffer in which lines are formatted, which is empty in between.
     block: Vec<u8>,
-    /// What captures read into, shared by all; empty until one reads.
+    /// The buffer that all captures read into, which is empty until one reads.
     pub(super) scratch: Vec<u8>,
 }
 
@@ -54,7 +54,7 @@ impl Writer {
         }
     }
 
-    /// Remembers a warning for the end of a test run.
+    /// Keeps a warning for the end of a test run.
     pub(super) fn warned(&mut self, message: std::fmt::Arguments<'_>) {
         // One that comes again and again says no more each time.
         const MOST: usize = 20;
@@ -63,12 +63,12 @@ impl Writer {
         }
     }
 
-    /// Where what would go to this side goes.
+    /// Returns the side that receives the lines for this side.
     pub(super) fn side(&self, side: Side) -> Side {
         if self.apart { Side::Err } else { side }
     }
 
-    /// Where trc's own lines of this level go.
+    /// Returns the side for trc's own lines of this level.
     pub(super) fn side_of(&self, level: Level) -> Side {
         self.side(if level <= Level::Warn { Side::Err } else { Side::Out })
     }
@@ -116,7 +116,7 @@ impl Writer {
         self.keep(block);
     }
 
-    /// Keeps the buffer for the next line, unless a huge line made it huge.
+    /// Keeps the buffer for the next line, unless a huge line has enlarged it.
     fn keep(&mut self, mut block: Vec<u8>) {
         if block.capacity() <= 2 * BLOCK {
             block.clear();
@@ -141,7 +141,7 @@ impl Writer {
         self.streams.side(side).offer(lines)
     }
 
-    /// Says how much was dropped, once there is room for that.
+    /// Logs how much was dropped, once there is room for it.
     fn report_dropped(&mut self, side: Side) {
         let Some(dropped) = self.streams.side(side).take_dropped() else { return };
         let Dropped { lines, bytes, errno } = dropped;

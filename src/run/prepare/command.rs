@@ -1,4 +1,4 @@
-//! From the words of a command to the files and the arguments that execve(2) takes.
+//! Turns the words of a command into the files and the arguments for execve(2).
 
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -24,7 +24,7 @@ pub(super) fn words(unit: &Unit, environment: &Environment) -> Result<Execution,
     }
 }
 
-/// Whether the trailing command can be executed as it is.
+/// Returns whether the trailing command can be executed without a shell.
 pub(super) fn needs_no_shell(word: &OsStr, path: &OsStr) -> bool {
     let executable = |file: &CString| {
         let file = Path::new(OsStr::from_bytes(file.as_bytes()));
@@ -50,7 +50,7 @@ pub(super) fn expand_words(
     Ok((files, argv))
 }
 
-/// The files that a command may be, along `PATH` if it has no `/`.
+/// Returns the files that a command may refer to, along `PATH` if it has no `/`.
 pub(super) fn candidates(word: &OsStr, path: &OsStr) -> Result<Vec<CString>, String> {
     let word = word.as_bytes();
     if word.contains(&b'/') {

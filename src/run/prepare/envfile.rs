@@ -7,14 +7,13 @@ use std::path::Path;
 use super::environment::Environment;
 use crate::run::os::file;
 
-/// An environment can't be larger than what execve(2) takes; a file that is, is none.
+/// The largest file, in bytes. execve(2) accepts no larger environment.
 const MAX_SIZE: u64 = 8 << 20;
 
-/// Adds the file's variables to `environment`. A line is `NAME=value`, taken as it
-/// is, quotes and all, but for white space before the name and a carriage return at its
-/// end; `NAME` alone passes on what `base`, that units start from, has of this name, if
-/// anything; blank lines and those that start with `#` are skipped, and so is a byte order
-/// mark.
+/// Adds the variables of the file to `environment`. A line `NAME=value` is taken literally,
+/// including quotes, except for white space before the name and a carriage return at its end.
+/// `NAME` alone passes on the variable from `base`, the environment that units start from. Blank
+/// lines, lines that begin with `#`, and a byte order mark are skipped.
 ///
 /// # Errors
 /// What can't be read, or which line is none of these, in words.

@@ -1,4 +1,4 @@
-//! A unit's environment.
+//! The environment of a unit.
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
@@ -8,33 +8,34 @@ use super::problem::Problem;
 use super::secret;
 use crate::config::{Placed, Template, Variable};
 
-/// Where commands are looked for when nothing sets `PATH`, as container runtimes have it.
+/// The `PATH` if nothing sets it, which is the same as that of container runtimes.
 pub(crate) const DEFAULT_PATH: &str =
     "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// An environment: names and values of any bytes but NUL.
+/// An environment. Names and values may contain all bytes except NUL.
 #[derive(Clone, Default)]
 pub(crate) struct Environment {
     variables: BTreeMap<OsString, OsString>,
-    /// What was cleared away (`env_clear`): no part of it, but `${NAME}` still finds it.
+    /// The variables that `env_clear` has removed. They are not part of the environment, but
+    /// `${NAME}` still finds them.
     cleared: BTreeMap<OsString, OsString>,
 }
 
-/// No program can be given more than this, in bytes, whatever its limits: execve(2).
+/// The largest environment that a program can get, in bytes, whatever its limits are: execve(2).
 const LARGEST: usize = 6 << 20;
 
 impl Environment {
-    /// These variables.
+    /// Creates an environment of these variables.
     pub(crate) fn new(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         Self { variables: variables.into_iter().collect(), cleared: BTreeMap::new() }
     }
 
-    /// An empty one whose values may stand on this one's.
+    /// Creates an empty environment whose values may refer to this one.
     pub(crate) fn cleared(self) -> Self {
         Self { variables: BTreeMap::new(), cleared: self.variables }
     }
 
-    /// All of them.
+    /// Returns all variables.
     pub(crate) fn into_variables(self) -> Vec<(OsString, OsString)> {
         self.variables.into_iter().collect()
     }
@@ -49,33 +50,33 @@ impl Environment {
         self.variables.remove(name);
     }
 
-    /// Keeps those whose names are wanted.
+    /// Keeps the variables whose names are wanted.
     pub(crate) fn retain(&mut self, wanted: impl Fn(&OsStr) -> bool) {
         self.variables.retain(|name, _| wanted(name));
     }
 
-    /// Whether a variable is set.
+    /// Returns whether a variable is set.
     pub(crate) fn is_set(&self, name: &OsStr) -> bool {
         self.variables.contains_key(name)
     }
 
-    /// A variable's value.
+    /// Returns the value of a variable.
     pub(crate) fn get(&self, name: impl AsRef<OsStr>) -> Option<&OsStr> {
         self.variables.get(name.as_ref()).map(OsString::as_os_str)
     }
 
-    /// What `${NAME}` stands for.
+    /// Returns the value that replaces `${NAME}`.
     pub(crate) fn lookup(&self, name: &str) -> Option<OsString> {
         let name = OsStr::new(name);
         self.variables.get(name).or_else(|| self.cleared.get(name)).cloned()
     }
 
-    /// Where commands are looked for.
+    /// Returns the `PATH`.
     pub(crate) fn path(&self) -> &OsStr {
         self.get("PATH").unwrap_or(OsStr::new(DEFAULT_PATH))
     }
 
-    /// A value, its variables filled in.
+    /// Replaces the variables in a value.
     ///
     /// # Errors
     /// Which one is not set, and where that was written.
@@ -86,7 +87,8 @@ impl Environment {
             .map_err(|why| Problem::lasting(format!("{why} ({})", template.origin)))
     }
 
-    /// What a variable is to be: text filled in, or what a file holds.
+    /// Returns the value of a variable of the configuration: a text with its variables replaced, or
+    /// the contents of a file.
     ///
     /// # Errors
     /// What is wrong with it, and where that was written.
@@ -101,8 +103,8 @@ impl Environment {
         }
     }
 
-    /// Sets variables as they are written, their values standing on what is set in `before`, or,
-    /// without that, on what is set already.
+    /// Sets the variables of the configuration. Their values refer to `before`, or, without that,
+    /// to the variables that are already set.
     ///
     /// # Errors
     /// What is wrong with one of them, and where that was written.
@@ -127,7 +129,7 @@ impl Environment {
         Ok(())
     }
 
-    /// As execve(2) takes it.
+    /// Converts the environment for execve(2).
     ///
     /// # Errors
     /// Which variable holds a NUL.

@@ -1,4 +1,4 @@
-//! `file_env`: variables whose values stand in files, by the images' convention.
+//! `file_env`: variables whose values are in files, by a convention of many images.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -8,10 +8,10 @@ use super::environment::Environment;
 use super::secret::value;
 use crate::config::FileEnv;
 
-/// What the images' convention adds to a variable's name.
+/// The ending that the convention adds to the name of a variable.
 const SUFFIX: &[u8] = b"_FILE";
 
-/// Gives each `NAME` the value that the file of `NAME_FILE` holds, as many images have it.
+/// Sets each `NAME` to the contents of the file that `NAME_FILE` names.
 ///
 /// # Errors
 /// What is wrong with one of them, in words.

@@ -1,4 +1,4 @@
-//! Who a unit's process becomes.
+//! The user and groups of a unit's process.
 
 use std::ffi::OsStr;
 
@@ -10,7 +10,8 @@ use crate::config::{Placed, Unit};
 use crate::run::os::users::Users;
 use crate::run::spawn::Ids;
 
-/// Who the unit's process becomes, told in `environment`; None where that is who trc is.
+/// Returns the user and groups of the unit's process, and sets `HOME`, `USER` and `LOGNAME` in
+/// `environment`. `None` means those of trc.
 ///
 /// # Errors
 /// The user or group that does not exist, or the file that cannot be read.

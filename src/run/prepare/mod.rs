@@ -1,4 +1,4 @@
-//! From a unit as it was written to everything its process needs.
+//! Turns a unit of the configuration into everything that its process needs.
 
 mod command;
 mod envfile;
@@ -27,28 +27,29 @@ pub(crate) use problem::Problem;
 pub(crate) use shell::LazyShell;
 pub(crate) use streams::{output, stdin};
 
-/// What surrounds every unit.
+/// The context of all units.
 pub(crate) struct Surroundings<'a> {
-    /// Everything that was written.
+    /// The configuration.
     pub config: &'a Config,
-    /// What units start from: trc's own environment less its settings, or what boot
-    /// has made of it.
+    /// The environment that units start from: trc's own without its settings, or the one that boot
+    /// scripts have left.
     pub base: &'a Environment,
-    /// The shell, if there is one.
+    /// The shell, if one exists.
     pub shell: &'a LazyShell,
-    /// What boot scripts have left so far.
+    /// The boot state so far.
     pub state: Option<&'a State>,
-    /// Where the unit says how it is: its `NOTIFY_SOCKET`.
+    /// The `NOTIFY_SOCKET` of the unit.
     pub socket: Option<&'a str>,
-    /// The exit status so far and the reason, for halt units.
+    /// For halt units: the exit status so far, and the reason.
     pub end: Option<(u8, String)>,
 }
 
-/// A unit ready to be started, but for its streams and the terminal.
+/// A unit that is ready to be started, except for its streams and the terminal.
 pub(crate) struct Ready {
-    /// What to start.
+    /// The process to start.
     pub launch: Launch,
-    /// Where a boot script will leave its state, and the environment it is given.
+    /// The place where a boot script will leave its state, and the environment that the script
+    /// gets.
     pub saved: Option<(Saved, Vec<(OsString, OsString)>)>,
 }
 
@@ -95,8 +96,8 @@ impl Surroundings<'_> {
         Ok(Ready { launch, saved })
     }
 
-    /// Prepares a command that belongs to a unit: one that stops it, or finds out how it
-    /// is. It sees the unit's process, if there is one, as `TRC_PID`.
+    /// Prepares a stop command or a probe of a unit. `TRC_PID` has the process ID of the unit's
+    /// main process, if there is one.
     ///
     /// # Errors
     /// What is wrong, in words.
@@ -115,8 +116,8 @@ impl Surroundings<'_> {
         Ok(Launch { tty: None, ..launch(unit, &environment, ids, files, argv)? })
     }
 
-    /// The unit's environment, and who it becomes. What is written stands on what its user
-    /// gives it, and beats that.
+    /// Returns the environment and the identity of the unit. The configuration takes precedence
+    /// over the variables that the user implies, and may refer to them.
     fn environment(&self, unit: &Unit) -> Result<(Environment, Option<Ids>), Problem> {
         let mut environment =
             if unit.identity.env_clear { self.base.clone().cleared() } else { self.base.clone() };
@@ -151,7 +152,7 @@ impl Surroundings<'_> {
         Ok((environment, ids))
     }
 
-    /// What the shell is to run of a unit, if it needs one.
+    /// Returns the script of a unit, if it needs a shell.
     fn shell_body<'u>(&self, unit: &'u Unit, environment: &Environment) -> Option<Body<'u>> {
         match &unit.command {
             Command::Exec(_) | Command::Nothing => None,
@@ -206,11 +207,11 @@ impl Surroundings<'_> {
     }
 }
 
-/// The most of a script file that is looked through for its line endings.
+/// The number of bytes of a script file that are searched for line endings.
 const LARGEST_SCRIPT: usize = 1 << 20;
 
-/// The text of a script file that has `\r\n` at the ends of its lines, which a shell would take
-/// for parts of words, without the `\r`.
+/// Returns the text of a script file with CRLF line endings, without the `\r`, which a shell would
+/// take for parts of words.
 fn unix_text(body: &Body) -> Option<OsString> {
     let Body::File(path) = body else { return None };
     // If it cannot be read, the shell says so itself.
@@ -220,8 +221,8 @@ fn unix_text(body: &Body) -> Option<OsString> {
     endings::unix(&bytes).map(OsString::from_vec)
 }
 
-/// What ends a unit's script: in TrivialRC's own forms, and in declared async and sync units,
-/// which are as often its scripts moved into TOML, what does there.
+/// Returns the rule for failures in the script of a unit. TrivialRC's forms follow TrivialRC, and
+/// so do declared async and sync units, which often are its scripts moved to TOML.
 fn errors(unit: &Unit) -> Errors {
     match (unit.stage, unit.form) {
         (Stage::Test, _) | (Stage::Boot | Stage::Halt, Form::Declared) => Errors::Strict,

@@ -1,4 +1,5 @@
-//! What a unit's process may: found out before there is one, as far as that can be.
+//! The privileges of a unit's process, which are checked before the process exists, as far as
+//! possible.
 
 use std::fs;
 
@@ -15,23 +16,23 @@ const SETPCAP: u8 = 8;
 /// `CAP_SYS_RESOURCE`.
 const SYS_RESOURCE: u8 = 24;
 
-/// The capabilities that trc has, one bit each: `CapPrm` of proc(5).
+/// Returns the capabilities of trc, one bit each: `CapPrm` of proc(5).
 fn permitted() -> Option<u64> {
     Status::of("self")?.capabilities("CapPrm")
 }
 
-/// Whether trc has a capability; where that can't be told, root has it.
+/// Returns whether trc has a capability. If that cannot be found out, root has it.
 fn has(capability: u8) -> bool {
     permitted().map_or_else(|| geteuid().is_root(), |set| set & (1 << capability) != 0)
 }
 
-/// Whether the running kernel knows a capability: `PR_CAPBSET_READ` of prctl(2).
+/// Returns whether the kernel knows a capability: `PR_CAPBSET_READ` of prctl(2).
 fn is_known(capability: u8) -> bool {
     // SAFETY: no memory is involved.
     unsafe { libc::prctl(libc::PR_CAPBSET_READ, libc::c_ulong::from(capability), 0, 0, 0) >= 0 }
 }
 
-/// The capabilities that a unit keeps, one bit each.
+/// Returns the capabilities that a unit keeps, one bit each.
 ///
 /// # Errors
 /// Which of them trc itself doesn't have.
@@ -62,7 +63,7 @@ pub(crate) fn kept(unit: &Unit) -> Result<Option<u64>, Problem> {
     Ok(Some(set))
 }
 
-/// The limits of a unit, as prlimit(2) takes them.
+/// Returns the limits of a unit for prlimit(2).
 ///
 /// # Errors
 /// Which of them is above what trc may give.
@@ -92,8 +93,8 @@ pub(crate) fn limits(limits: &[Placed<Limit>]) -> Result<Vec<(u32, [u64; 2])>, P
     Ok(pairs)
 }
 
-/// Which limit takes a privilege, in words. The root of a user namespace may lack it though
-/// it has the capability there: getrlimit(2) wants it in the first namespace.
+/// Describes a limit that needs a privilege. Root of a user namespace may lack it although it has
+/// the capability there, because getrlimit(2) requires it in the initial namespace.
 pub(crate) fn too_high(limits: &[Placed<Limit>]) -> Option<String> {
     limits.iter().find_map(|Placed { value: Limit { resource, hard, .. }, origin }| {
         let most = own::hard(resource.number).filter(|most| hard > most)?;

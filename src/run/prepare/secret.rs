@@ -1,4 +1,4 @@
-//! Values that files hold. What is in them is never said.
+//! Values from files. trc never shows their contents.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -6,10 +6,10 @@ use std::path::Path;
 
 use crate::run::os::file;
 
-/// No variable is longer, in bytes: `MAX_ARG_STRLEN` of execve(2).
+/// The longest variable, in bytes: `MAX_ARG_STRLEN` of execve(2).
 const LONGEST: u64 = 128 * 1024;
 
-/// The value that a file holds, without the newline at its end.
+/// Returns the contents of a file, without the newline at the end.
 ///
 /// # Errors
 /// Why there is none, in words.

@@ -8,7 +8,7 @@ use crate::run::os::proc::Status;
 use crate::shell::Shell;
 use crate::signal::Signal;
 
-/// The shell, looked for when a unit first needs one.
+/// The shell, which is searched for when a unit first needs one.
 pub(crate) struct LazyShell {
     configured: Option<Vec<OsString>>,
     path: OsString,
@@ -16,17 +16,17 @@ pub(crate) struct LazyShell {
 }
 
 impl LazyShell {
-    /// The configured shell, or the first of `bash` and `sh` in `path`.
+    /// Returns the configured shell, or the first of `bash` and `sh` in `path`.
     pub(crate) fn new(configured: Option<Vec<OsString>>, path: &OsStr) -> Self {
         Self { configured, path: path.to_owned(), found: OnceCell::new() }
     }
 
-    /// The shell, if there is one.
+    /// Returns the shell, if one exists.
     pub(crate) fn get(&self) -> Option<&Shell> {
         self.found.get_or_init(|| Shell::find(self.configured.as_deref(), &self.path)).as_ref()
     }
 
-    /// Whether a process is the shell, and would die of a signal: then it has only been
+    /// Returns whether a process is the shell and a signal would terminate it. It is then only
     /// waiting for the programs that it runs.
     pub(crate) fn only_waits(&self, pid: i32, signal: Signal) -> bool {
         let is = |path: &OsStr| {

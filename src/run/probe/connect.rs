@@ -1,4 +1,4 @@
-//! Connections that are waited for by polling.
+//! Connections that trc waits for by polling.
 
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -13,13 +13,13 @@ use nix::sys::socket::{
 use super::Failure;
 use crate::run::os::rights::Guarded;
 
-/// How far a connection is.
+/// The state of a connection.
 pub(super) enum Connected {
-    /// It is still being made.
+    /// The connection is not established yet.
     NotYet,
-    /// It is there.
+    /// The connection is established.
     Yes,
-    /// It won't be.
+    /// The connection failed.
     Failed(Errno),
 }
 
@@ -42,7 +42,7 @@ pub(super) fn begin(to: SocketAddr) -> Result<OwnedFd, Errno> {
     }
 }
 
-/// What has become of a connection, once its socket can be written to.
+/// Returns the state of a connection when its socket is writable.
 pub(super) fn connected(socket: &OwnedFd) -> Connected {
     match getsockopt(socket, sockopt::SocketError) {
         Ok(0) => {}
@@ -61,7 +61,7 @@ pub(super) fn connected(socket: &OwnedFd) -> Connected {
     }
 }
 
-/// Connects to a Unix stream socket, which takes no time: unix(7).
+/// Connects to a Unix stream socket, which does not take time: unix(7).
 ///
 /// # Errors
 /// Why there is no connection. EAGAIN is one: so many wait already that whoever

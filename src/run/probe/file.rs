@@ -1,4 +1,4 @@
-//! Files that a unit makes when it is ready.
+//! Files that a unit creates when it is ready.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -7,8 +7,8 @@ use std::path::Path;
 use super::{Failure, Verdict, named};
 use crate::config::reason;
 
-/// What tells a state of a file from earlier ones: stat(2). Whatever is written, created anew or
-/// touched has another time of change.
+/// The version of a file: stat(2). A file that is written, created anew or touched gets another
+/// change time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Stamp {
     device: u64,
@@ -17,7 +17,7 @@ pub(crate) struct Stamp {
 }
 
 impl Stamp {
-    /// That of a file, if it is there.
+    /// Returns the version of a file, if it exists.
     pub(crate) fn of(path: &Path) -> Option<Self> {
         let found = fs::metadata(path).ok()?;
         let changed = (found.ctime(), found.ctime_nsec());
@@ -25,7 +25,7 @@ impl Stamp {
     }
 }
 
-/// Whether a file is there, and not as it was `before`.
+/// Returns whether a file exists in another version than `before`.
 pub(crate) fn check(path: &Path, before: Option<Stamp>) -> Verdict {
     let failed = |why: &str| -> Failure { named(&path.display().to_string(), why) };
     fs::metadata(path).map_err(|error| failed(&reason(&error).to_lowercase()))?;

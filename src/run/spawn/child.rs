@@ -1,11 +1,11 @@
-//! A child's way from its first instruction to its command.
+//! The steps of a child from its first instruction to its command.
 //!
-//! It shares trc's memory, on a stack of its own, while trc goes on: so no page tables
-//! are copied, and whatever blocks it, a working directory on a network, a binary on a
-//! dead mount, does not block PID 1 (but for a transparent command, which is awaited:
-//! `Pace::Awaited`). It changes nothing but its stack, and makes its system calls itself.
+//! The child shares trc's memory, on a stack of its own, while trc continues. So the kernel copies
+//! no page tables, and nothing that blocks the child, such as a working directory on a network or a
+//! binary on a dead mount, blocks PID 1. (trc waits only for a transparent command:
+//! `Pace::Awaited`.) The child changes nothing but its stack, and makes direct system calls.
 //!
-//! Its steps have one right order:
+//! The order of the steps matters:
 //!
 //! 1. its process group, or its session: so that whoever signals it reaches all of it;
 //! 2. the terminal that it is lent; then the gate, behind which everything may block;
@@ -37,23 +37,24 @@ use crate::engine::SpawnStage;
 use crate::run::os::limits::LOCKS;
 use crate::run::os::syscall::call;
 
-/// Everything a child needs. It lives until the child has executed its command or is gone.
+/// Everything that a child needs. It lives until the child has executed its command or has exited.
 pub(super) struct Orders {
-    /// What to start.
+    /// The process to start.
     pub launch: Launch,
     /// Pointers into `launch`, and a null one.
     pub argv: Vec<*const c_char>,
     /// Likewise.
     pub envp: Vec<*const c_char>,
-    /// Which descriptors become which.
+    /// The descriptors, with the numbers that they get.
     pub moves: Vec<(RawFd, RawFd)>,
-    /// Where it says what failed.
+    /// The pipe on which the child reports a failure.
     pub report: RawFd,
-    /// Where it waits to be let on, for the end of file; and its copy of the other end.
+    /// The pipe on which the child waits for the end of file before it continues, and its copy of
+    /// the other end.
     pub gate: Option<(RawFd, RawFd)>,
 }
 
-/// The steps as the child numbers them on its pipe.
+/// The numbers of the steps that the child writes to its pipe.
 pub(super) const STAGES: [SpawnStage; 10] = [
     SpawnStage::Group,
     SpawnStage::Terminal,
@@ -69,8 +70,8 @@ pub(super) const STAGES: [SpawnStage; 10] = [
 
 type Step<T> = Result<T, (SpawnStage, i32)>;
 
-/// All of a child's life before its command; returns only if that can't be executed,
-/// and has said so then.
+/// Runs all steps of a child. Returns only if the command cannot be executed, after the child has
+/// reported it.
 ///
 /// # Safety
 /// Only in a child.
@@ -95,7 +96,7 @@ pub(super) unsafe fn run(orders: &Orders) {
     let _ = unsafe { call(libc::SYS_write, &[fd(report), bytes.as_ptr() as usize, bytes.len()]) };
 }
 
-/// A descriptor, or another C int, as an argument.
+/// Converts a descriptor, or another C int, to an argument.
 fn fd(number: RawFd) -> usize {
     (number as isize).cast_unsigned()
 }
@@ -283,7 +284,7 @@ unsafe fn prepare(orders: &Orders, report: &mut RawFd) -> Step<()> {
     Ok(())
 }
 
-/// Tries one file after another, as `execvp(3)` does; returns only if none will do.
+/// Tries one file after another, as `execvp(3)` does. Returns only if none can be executed.
 unsafe fn execute(orders: &Orders) -> (SpawnStage, i32) {
     let execve = |file: &CStr, argv: *const *const c_char| {
         let arguments = [file.as_ptr() as usize, argv as usize, orders.envp.as_ptr() as usize];
@@ -319,7 +320,7 @@ unsafe fn execute(orders: &Orders) -> (SpawnStage, i32) {
     (SpawnStage::Execute, errno)
 }
 
-/// Whether a file is no text: an ELF header, or a NUL in what it begins with.
+/// Returns whether a file is not a text: it has an ELF header, or a NUL at its beginning.
 unsafe fn is_binary(file: &CStr) -> bool {
     let mut start = [0_u8; 128];
     let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_CLOEXEC;

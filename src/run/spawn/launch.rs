@@ -1,4 +1,4 @@
-//! Everything that a process is to be.
+//! The description of a process to start.
 
 use std::ffi::CString;
 use std::os::fd::{OwnedFd, RawFd};
@@ -7,18 +7,18 @@ use nix::unistd::{Gid, Uid};
 
 use crate::run::os::signals::Inherited;
 
-/// Who the process becomes.
+/// The identity of a process.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Ids {
-    /// The user's number.
+    /// The user ID.
     pub uid: u32,
-    /// The group's number.
+    /// The group ID.
     pub gid: u32,
     /// The supplementary groups.
     pub groups: Vec<u32>,
 }
 
-/// What a process is to be, all of it made ahead: the child may not allocate.
+/// The description of a process, which is complete because the child must not allocate memory.
 pub(crate) struct Launch {
     /// The files to try in turn, as `execvp(3)` does along `PATH`.
     pub files: Vec<CString>,
@@ -30,38 +30,39 @@ pub(crate) struct Launch {
     pub cwd: Option<CString>,
     /// The file mode creation mask.
     pub umask: Option<u32>,
-    /// Who it becomes, where that is another.
+    /// The identity, if it is not trc's own.
     pub ids: Option<Ids>,
-    /// Its resource limits: which, and what is soft and hard.
+    /// The resource limits, each with its soft and its hard value.
     pub limits: Vec<(u32, [u64; 2])>,
-    /// The mark of its unit, as a soft and a hard `RLIMIT_LOCKS`.
+    /// The mark of the unit, as a soft and a hard `RLIMIT_LOCKS`.
     pub birthmark: Option<[u64; 2]>,
-    /// Its nice value.
+    /// The nice value.
     pub nice: Option<i32>,
-    /// What is written to its `oom_score_adj`.
+    /// The text for `oom_score_adj`.
     pub oom_score_adj: Option<String>,
-    /// Whether nothing it executes gains privileges.
+    /// Whether `no_new_privs` is set.
     pub no_new_privs: bool,
-    /// The capabilities it keeps, one bit each.
+    /// The capabilities that the process keeps, one bit each.
     pub capabilities: Option<u64>,
-    /// The terminal it runs on, in a session of its own.
+    /// The terminal that the process runs on, in a session of its own.
     pub tty: Option<CString>,
-    /// The signals that it takes over as trc was given them; without it all are as by default.
+    /// The signal settings of trc that the process inherits. Without them, it starts with the
+    /// defaults.
     pub inherited: Option<Inherited>,
-    /// The signal that it gets when trc is gone, and trc's own number.
+    /// The signal that the process gets when trc exits, and trc's process ID.
     pub pdeathsig: Option<(i32, i32)>,
-    /// Whether it leads a process group of its own.
+    /// Whether the process leads a process group of its own.
     pub own_group: bool,
-    /// The terminal, if it is lent to this process.
+    /// The terminal that trc lends to the process.
     pub terminal: Option<RawFd>,
-    /// What its descriptors 0, 1 and 2 are, where not trc's own.
+    /// The descriptors 0, 1 and 2, if they are not trc's own.
     pub streams: [Option<OwnedFd>; 3],
     /// Other descriptors and the numbers they must have.
     pub descriptors: Vec<(OwnedFd, RawFd)>,
 }
 
 impl Launch {
-    /// Its user and group, where they are others than trc's.
+    /// Returns the user and group, if they are not trc's own.
     pub(crate) fn owner(&self) -> Option<(Uid, Gid)> {
         self.ids.as_ref().map(|ids| (Uid::from_raw(ids.uid), Gid::from_raw(ids.gid)))
     }
