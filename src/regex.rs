@@ -13,7 +13,8 @@ const LARGEST: usize = 16 * 1024;
 /// a line of a terminal or of HTTP may end in CR LF.
 ///
 /// # Errors
-/// Why it can't be compiled, as the end of a sentence about it: `is not a valid …`.
+/// Returns the reason why it can't be compiled, as the end of a sentence about it: `is not a valid
+/// …`.
 pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
     build(pattern, LARGEST).map_err(|error| match error.to_string() {
         why if why.contains("size limit") => format!(

@@ -162,7 +162,7 @@ pub(super) fn classify_trivialrc(name: &OsStr) -> Option<DropIn> {
 /// The names in a directory that begin with `prefix`, in byte order.
 ///
 /// # Errors
-/// Why it can't be read.
+/// Returns the reason why it can't be read.
 pub(super) fn list(directory: &Path, prefix: &[u8]) -> io::Result<Vec<OsString>> {
     let mut names = Vec::new();
     // Not `std::fs::read_dir`: it makes two strings of every name, and a start is

@@ -12,7 +12,7 @@ pub(crate) const HEAD: usize = 256;
 /// The first bytes of a regular file, at most so many.
 ///
 /// # Errors
-/// Why it can't be read.
+/// Returns the reason why it can't be read.
 pub(crate) fn head(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     source::open(path)?.take(most as u64).read_to_end(&mut bytes)?;

@@ -27,7 +27,7 @@ const LARGEST_FOR_ALL_ERRORS: usize = 256 << 10;
 /// Reads TOML. `order` is what the first key's place in the order of all keys becomes.
 ///
 /// # Errors
-/// What is wrong, each with its place.
+/// Returns what is wrong, each with its place.
 pub(super) fn parse(source: &Source, order: u64) -> Result<Table, Vec<Diagnostic>> {
     let (table, errors) = if source.text.len() > LARGEST_FOR_ALL_ERRORS {
         match DeTable::parse(&source.text) {
@@ -110,7 +110,7 @@ pub(super) fn parse(source: &Source, order: u64) -> Result<Table, Vec<Diagnostic
 /// Reads one value, as of a variable.
 ///
 /// # Errors
-/// What is wrong with it.
+/// Returns what is wrong with it.
 pub(super) fn parse_value(text: &str, origin: &Origin, order: u64) -> Result<Node, String> {
     let value = DeValue::parse(text)
         .map_err(|error| message(text, error.message(), error.span()))?

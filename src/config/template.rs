@@ -38,7 +38,7 @@ impl Template {
     /// Reads a value. A `$` that starts none of the forms stands for itself.
     ///
     /// # Errors
-    /// What is wrong with it, and the byte it is at.
+    /// Returns what is wrong with it, and the byte it is at.
     pub(crate) fn parse(text: &str) -> Result<Self, (usize, String)> {
         Self::parse_nested(text, 0)
     }
@@ -82,7 +82,7 @@ impl Template {
     /// Fills in the variables.
     ///
     /// # Errors
-    /// Which variable is undefined, or that the value is too long, in words.
+    /// Returns which variable is undefined, or that the value is too long, as text.
     pub(crate) fn expand(
         &self,
         lookup: &dyn Fn(&str) -> Option<OsString>,

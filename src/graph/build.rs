@@ -26,7 +26,7 @@ impl Graph {
     /// Builds the graph.
     ///
     /// # Errors
-    /// Every cycle and every condition that can never hold.
+    /// Returns every cycle and every condition that can never hold.
     pub(crate) fn build(config: &Config) -> Result<Self, Vec<Diagnostic>> {
         let units = by_stage(&config.units);
         let index = index(&units);

@@ -24,7 +24,7 @@ impl Needle {
     /// Compiles a pattern.
     ///
     /// # Errors
-    /// Why it can't be compiled.
+    /// Returns the reason why it can't be compiled.
     pub(crate) fn finder(&self) -> Result<Finder<'_>, String> {
         Ok(match self {
             Self::Text(text) => Finder::Text(Box::new(memmem::Finder::new(text))),
@@ -60,7 +60,7 @@ impl Pattern {
     /// Checks whether the bytes contain the pattern, or, for a pattern with `!`, do not contain it.
     ///
     /// # Errors
-    /// What came instead: the line with the text that must not be there, or what there is
+    /// Returns what came instead: the line with the text that must not be there, or what there is
     /// instead of the one that must.
     pub(crate) fn check(&self, bytes: &[u8]) -> Result<(), String> {
         let finder = self.needle.finder()?;
@@ -87,7 +87,7 @@ impl Pattern {
     /// "starting"`.
     ///
     /// # Errors
-    /// The sentence.
+    /// Returns the sentence.
     pub(crate) fn check_of(&self, whose: &str, bytes: &[u8]) -> Result<(), String> {
         let has = if self.negated { "has" } else { "lacks" };
         self.check(bytes).map_err(|came| format!("{whose} {has} {}: {came}", self.needle))

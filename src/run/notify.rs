@@ -69,7 +69,7 @@ impl Socket {
     /// Creates a socket.
     ///
     /// # Errors
-    /// Those of socket(2) and bind(2).
+    /// Returns the errors of socket(2) and bind(2).
     pub(super) fn new() -> nix::Result<Self> {
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
         let fd = socket(AddressFamily::Unix, SockType::Datagram, flags, None)?;

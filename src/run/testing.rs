@@ -43,7 +43,7 @@ pub(super) struct Report {
 /// Opens all report files, so that a file that cannot be written is known before anything runs.
 ///
 /// # Errors
-/// Which one, and why.
+/// Returns which one, and why.
 pub(super) fn open_reports(testing: &Testing) -> Result<Vec<Report>, Diagnostic> {
     let mut reports: Vec<Report> = Vec::new();
     for wanted in &testing.reports {
@@ -103,7 +103,7 @@ impl Report {
     /// Writes the whole report, in place of an earlier version.
     ///
     /// # Errors
-    /// What could not be done, in words.
+    /// Returns what could not be done, as text.
     pub(super) fn write(&mut self, text: &str) -> Result<(), String> {
         self.rewrite(text.as_bytes()).map_err(|error| {
             self.forget();
@@ -123,7 +123,7 @@ impl Report {
     /// Renames the temporary file to its final name.
     ///
     /// # Errors
-    /// What could not be done, in words.
+    /// Returns what could not be done, as text.
     pub(super) fn publish(self, text: &str) -> Result<(), String> {
         let Way::Beside(beside) = &self.way else { return Ok(()) };
         let done = match self.file.sync_all().and_then(|()| fs::rename(beside, &self.target)) {

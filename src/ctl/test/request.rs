@@ -28,7 +28,7 @@ impl Request {
     /// The trc to run: the one that was named, the one beside this program, or one in `PATH`.
     ///
     /// # Errors
-    /// What to do where there is none, in words.
+    /// Returns what to do where there is none, as text.
     pub fn trc(&self) -> Result<PathBuf, String> {
         if let Some(program) = &self.program {
             return Ok(program.clone());

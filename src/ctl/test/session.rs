@@ -67,7 +67,7 @@ impl<R: Read + AsFd> Lines<R> {
 /// Runs it to its end, and passes signals on meanwhile. Its exit status.
 ///
 /// # Errors
-/// Why it could not be run at all.
+/// Returns the reason why it could not be run at all.
 pub(super) fn run(stage: Stage, trc: &[OsString], listener: &mut dyn Listener) -> io::Result<u8> {
     let signals = namespace::signals()?;
     let mut command = stage.command(trc);

@@ -52,8 +52,8 @@ impl LogFile {
     /// Opens a file to append to it, and creates it if it does not exist.
     ///
     /// # Errors
-    /// Those of open(2), and one without a number for what is neither a regular file nor a
-    /// character device.
+    /// Returns the errors of open(2), and one without a number for what is neither a regular file
+    /// nor a character device.
     pub fn open(wanted: &OutputFile) -> io::Result<Self> {
         Ok(Self(RefCell::new(Inner {
             open: open(&wanted.path)?,

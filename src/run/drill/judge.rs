@@ -21,7 +21,7 @@ pub(super) struct About {
 /// Whether something holds that takes no time to find out.
 ///
 /// # Errors
-/// What is so instead.
+/// Returns what is so instead.
 pub(super) fn judge(state: &State, about: &[About]) -> Result<(), Unmet> {
     let now = match state {
         State::Listening(wanted) => listening::check(wanted),

@@ -119,8 +119,8 @@ pub(crate) fn by_asking() -> Vec<i32> {
 /// Makes trc the parent of its descendants' orphans, where it is not PID 1.
 ///
 /// # Errors
-/// What prctl(2) says, twice: no kernel this side of 3.4 refuses, but a filter of system calls
-/// may.
+/// Returns what prctl(2) says, twice: no kernel this side of 3.4 refuses, but a filter of system
+/// calls may.
 pub(crate) fn become_subreaper() -> nix::Result<()> {
     if getpid().as_raw() == 1 {
         return Ok(());

@@ -17,7 +17,7 @@ pub(crate) fn is_ready(fd: BorrowedFd<'_>) -> bool {
 /// Returns a copy of a descriptor that belongs to trc, with close-on-exec.
 ///
 /// # Errors
-/// Those of fcntl(2), EBADF for a number that is not open.
+/// Returns the errors of fcntl(2), EBADF for a number that is not open.
 pub(crate) fn duplicate(fd: RawFd) -> nix::Result<OwnedFd> {
     // SAFETY: fcntl checks the number; the result is a new descriptor of ours.
     unsafe {
@@ -42,7 +42,7 @@ pub(crate) fn pidfd(pid: i32) -> nix::Result<OwnedFd> {
 /// `/dev/null`, or, in an image without it, a pipe that has ended.
 ///
 /// # Errors
-/// What the kernel says.
+/// Returns what the kernel says.
 pub(crate) fn null(write: bool) -> nix::Result<OwnedFd> {
     let flags = OFlag::O_CLOEXEC | if write { OFlag::O_WRONLY } else { OFlag::O_RDONLY };
     match open("/dev/null", flags, Mode::empty()) {

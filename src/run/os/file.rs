@@ -15,7 +15,7 @@ use crate::config::reason;
 /// else may have made leads to it.
 ///
 /// # Errors
-/// Why it can't be read, in words.
+/// Returns the reason why it can't be read, as text.
 pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     read_regular(trusted::open(path, OFlag::O_RDONLY), most)
 }
@@ -23,7 +23,7 @@ pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
 /// The same, whatever links lead to it: for what is only looked at.
 ///
 /// # Errors
-/// Why it can't be read, in words.
+/// Returns the reason why it can't be read, as text.
 pub(crate) fn look_into(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     // Without O_NONBLOCK, opening a FIFO waits for its writer.
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;

@@ -19,7 +19,7 @@ impl Pipe {
     /// Creates a pipe.
     ///
     /// # Errors
-    /// Those of pipe2(2): EMFILE, ENFILE.
+    /// Returns the errors of pipe2(2): EMFILE, ENFILE.
     pub(crate) fn new() -> nix::Result<Self> {
         let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
         fcntl(&read, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;

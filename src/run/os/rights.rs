@@ -60,7 +60,7 @@ pub(crate) struct Head {
 /// Looks at the message at the head of the queue, and leaves it there.
 ///
 /// # Errors
-/// Those of recvmsg(2), EAGAIN where there is none.
+/// Returns the errors of recvmsg(2), EAGAIN where there is none.
 fn peek(socket: BorrowedFd<'_>, into: &mut [u8]) -> nix::Result<Head> {
     receive(socket, into, libc::MSG_PEEK)
 }
@@ -69,7 +69,7 @@ fn peek(socket: BorrowedFd<'_>, into: &mut [u8]) -> nix::Result<Head> {
 /// descriptor; for a stream, as many bytes as were peeked at.
 ///
 /// # Errors
-/// Those of recvmsg(2).
+/// Returns the errors of recvmsg(2).
 fn discard(socket: BorrowedFd<'_>, peeked: &mut [u8]) -> nix::Result<()> {
     receive(socket, peeked, 0).map(|_| ())
 }
@@ -140,8 +140,8 @@ impl Guarded {
     /// The next datagram.
     ///
     /// # Errors
-    /// Those of recvmsg(2), EAGAIN where there is none; ENOBUFS where no child can be forked
-    /// that takes what the message carries: then it is still there.
+    /// Returns the errors of recvmsg(2), EAGAIN where there is none; ENOBUFS where no child can be
+    /// forked that takes what the message carries: then it is still there.
     pub(crate) fn receive(&mut self, into: &mut [u8]) -> nix::Result<Head> {
         if self.taker.is_some() {
             return Err(Errno::EAGAIN);
@@ -160,7 +160,7 @@ impl Guarded {
     /// Reads from a stream.
     ///
     /// # Errors
-    /// Those of recvmsg(2); EBADMSG, for good, where descriptors come along.
+    /// Returns the errors of recvmsg(2); EBADMSG, for good, where descriptors come along.
     pub(crate) fn read(&self, into: &mut [u8]) -> nix::Result<usize> {
         let head = peek(self.as_fd(), into)?;
         if head.rights {

@@ -51,7 +51,7 @@ impl Signals {
     /// unblocks the signal that an instruction causes.
     ///
     /// # Errors
-    /// What signalfd(2) says.
+    /// Returns what signalfd(2) says.
     pub(crate) fn new() -> io::Result<Self> {
         // Ignored, as a parent may have had it, the kernel would reap children itself and
         // say nothing: sigaction(2).

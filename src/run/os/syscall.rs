@@ -6,7 +6,7 @@ use std::ffi::c_long;
 /// Makes a system call.
 ///
 /// # Errors
-/// The error number.
+/// Returns the error number.
 ///
 /// # Safety
 /// What the call asks of its arguments.

@@ -44,7 +44,8 @@ pub(crate) struct Place {
 /// Finds the place that a path leads to. The last name does not have to exist.
 ///
 /// # Errors
-/// Those of `path_resolution(7)`; EACCES in words for a link that somebody else may have put there.
+/// Returns the errors of `path_resolution(7)`; EACCES in words for a link that somebody else may
+/// have put there.
 pub(crate) fn locate(path: &Path) -> io::Result<Place> {
     let directory = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let root = || openat(AT_FDCWD, "/", directory, Mode::empty());
@@ -95,7 +96,7 @@ pub(crate) fn locate(path: &Path) -> io::Result<Place> {
 /// Opens the file at a path, without waiting and without acquiring a terminal: see [`Place::open`].
 ///
 /// # Errors
-/// Those of [`locate`] and of open(2).
+/// Returns the errors of [`locate`] and of open(2).
 pub(crate) fn open(path: &Path, flags: OFlag) -> io::Result<File> {
     locate(path)?.open(flags)
 }
@@ -105,7 +106,7 @@ impl Place {
     /// not wait for the other side of a FIFO, and it does not acquire a terminal.
     ///
     /// # Errors
-    /// Those of open(2); EACCES in words for a file that has names elsewhere.
+    /// Returns the errors of open(2); EACCES in words for a file that has names elsewhere.
     pub(crate) fn open(&self, flags: OFlag) -> io::Result<File> {
         self.open_or_make(flags, Mode::from_bits_truncate(0o666))
     }
@@ -113,7 +114,7 @@ impl Place {
     /// Creates a file that only trc's user can open, to append to it.
     ///
     /// # Errors
-    /// Those of open(2), EEXIST where something is there.
+    /// Returns the errors of open(2), EEXIST where something is there.
     pub(crate) fn make(&self) -> io::Result<File> {
         let flags = OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT | OFlag::O_EXCL;
         self.open_or_make(flags, Mode::S_IRUSR | Mode::S_IWUSR)
@@ -162,7 +163,7 @@ impl Place {
     /// Returns the place of another name in the same directory.
     ///
     /// # Errors
-    /// For want of a descriptor.
+    /// Fails for lack of a descriptor.
     pub(crate) fn beside(&self, name: impl Into<OsString>) -> io::Result<Self> {
         let dir = self.dir.try_clone()?;
         Ok(Self { dir, name: name.into(), of_proc: self.of_proc })
@@ -171,7 +172,7 @@ impl Place {
     /// Renames a file within the directory.
     ///
     /// # Errors
-    /// Those of rename(2).
+    /// Returns the errors of rename(2).
     pub(crate) fn rename(&self, from: &OsStr, to: &OsStr) -> nix::Result<()> {
         renameat(&self.dir, from, &self.dir, to)
     }
@@ -179,7 +180,7 @@ impl Place {
     /// Removes the file.
     ///
     /// # Errors
-    /// Those of unlink(2).
+    /// Returns the errors of unlink(2).
     pub(crate) fn remove(&self) -> nix::Result<()> {
         unlinkat(&self.dir, self.name.as_os_str(), UnlinkatFlags::NoRemoveDir)
     }

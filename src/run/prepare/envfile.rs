@@ -16,7 +16,7 @@ const MAX_SIZE: u64 = 8 << 20;
 /// lines, lines that begin with `#`, and a byte order mark are skipped.
 ///
 /// # Errors
-/// What can't be read, or which line is none of these, in words.
+/// Returns what can't be read, or which line is none of these, as text.
 pub(super) fn read(
     path: &Path,
     base: &Environment,

@@ -79,7 +79,7 @@ impl Environment {
     /// Replaces the variables in a value.
     ///
     /// # Errors
-    /// Which one is not set, and where that was written.
+    /// Returns which one is not set, and where that was written.
     pub(crate) fn expand(&self, template: &Placed<Template>) -> Result<OsString, Problem> {
         template
             .value
@@ -91,7 +91,7 @@ impl Environment {
     /// the contents of a file.
     ///
     /// # Errors
-    /// What is wrong with it, and where that was written.
+    /// Returns what is wrong with it, and where that was written.
     fn value(&self, variable: &Placed<Variable>) -> Result<OsString, Problem> {
         match &variable.value {
             Variable::Text(text) => {
@@ -107,7 +107,7 @@ impl Environment {
     /// to the variables that are already set.
     ///
     /// # Errors
-    /// What is wrong with one of them, and where that was written.
+    /// Returns what is wrong with one of them, and where that was written.
     pub(crate) fn set_written<'v>(
         &mut self,
         variables: impl IntoIterator<Item = (&'v String, &'v Placed<Variable>)>,
@@ -132,7 +132,7 @@ impl Environment {
     /// Converts the environment for execve(2).
     ///
     /// # Errors
-    /// Which variable holds a NUL.
+    /// Returns which variable holds a NUL.
     pub(crate) fn vector(&self) -> Result<Vec<CString>, String> {
         let join = |(name, value): (&OsString, &OsString)| {
             let mut bytes = Vec::with_capacity(name.len() + value.len() + 1);

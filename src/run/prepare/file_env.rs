@@ -14,7 +14,7 @@ const SUFFIX: &[u8] = b"_FILE";
 /// Sets each `NAME` to the contents of the file that `NAME_FILE` names.
 ///
 /// # Errors
-/// What is wrong with one of them, in words.
+/// Returns what is wrong with one of them, as text.
 pub(super) fn resolve(which: &FileEnv, environment: &mut Environment) -> Result<(), String> {
     if *which == FileEnv::No {
         return Ok(());

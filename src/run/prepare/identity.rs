@@ -14,7 +14,7 @@ use crate::run::spawn::Ids;
 /// `environment`. `None` means those of trc.
 ///
 /// # Errors
-/// The user or group that does not exist, or the file that cannot be read.
+/// Returns the user or group that does not exist, or the file that cannot be read.
 pub(super) fn identity(unit: &Unit, environment: &mut Environment) -> Result<Option<Ids>, Problem> {
     let own = &unit.identity;
     if own.user.is_none() && own.group.is_none() && own.groups.is_none() {

@@ -57,7 +57,7 @@ impl Surroundings<'_> {
     /// Prepares a unit.
     ///
     /// # Errors
-    /// What is wrong, in words.
+    /// Returns what is wrong, as text.
     pub(crate) fn unit(&self, unit: &Unit) -> Result<Ready, Problem> {
         // A file of variables may be written anew.
         let may_change = !unit.identity.env_file.is_empty();
@@ -100,7 +100,7 @@ impl Surroundings<'_> {
     /// main process, if there is one.
     ///
     /// # Errors
-    /// What is wrong, in words.
+    /// Returns what is wrong, as text.
     pub(crate) fn command(
         &self,
         unit: &Unit,

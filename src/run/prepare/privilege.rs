@@ -35,7 +35,7 @@ fn is_known(capability: u8) -> bool {
 /// Returns the capabilities that a unit keeps, one bit each.
 ///
 /// # Errors
-/// Which of them trc itself doesn't have.
+/// Returns which of them trc itself doesn't have.
 pub(crate) fn kept(unit: &Unit) -> Result<Option<u64>, Problem> {
     let Some(wanted) = &unit.identity.capabilities else { return Ok(None) };
     let mut set = 0;
@@ -66,7 +66,7 @@ pub(crate) fn kept(unit: &Unit) -> Result<Option<u64>, Problem> {
 /// Returns the limits of a unit for prlimit(2).
 ///
 /// # Errors
-/// Which of them is above what trc may give.
+/// Returns which of them is above what trc may give.
 pub(crate) fn limits(limits: &[Placed<Limit>]) -> Result<Vec<(u32, [u64; 2])>, Problem> {
     // What may be refused is looked up only then: most units have none.
     if limits.is_empty() {

@@ -12,7 +12,7 @@ const LONGEST: u64 = 128 * 1024;
 /// Returns the contents of a file, without the newline at the end.
 ///
 /// # Errors
-/// Why there is none, in words.
+/// Returns the reason why there is none, as text.
 pub(super) fn value(path: &Path) -> Result<OsString, String> {
     let mut bytes = file::read(path, LONGEST)
         .map_err(|why| format!("cannot read {}: {why}", path.display()))?;

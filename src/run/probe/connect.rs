@@ -28,7 +28,7 @@ const FLAGS: SockFlag = SockFlag::SOCK_NONBLOCK.union(SockFlag::SOCK_CLOEXEC);
 /// Begins a TCP connection.
 ///
 /// # Errors
-/// Why there is none.
+/// Returns the reason why there is none.
 pub(super) fn begin(to: SocketAddr) -> Result<OwnedFd, Errno> {
     let family = if to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let socket = socket(family, SockType::Stream, FLAGS, None)?;
@@ -64,7 +64,7 @@ pub(super) fn connected(socket: &OwnedFd) -> Connected {
 /// Connects to a Unix stream socket, which does not take time: unix(7).
 ///
 /// # Errors
-/// Why there is no connection. EAGAIN is one: so many wait already that whoever
+/// Returns the reason why there is no connection. EAGAIN is one: so many wait already that whoever
 /// listens is not at work.
 pub(super) fn unix(path: &Path) -> Result<Guarded, Failure> {
     let address = UnixAddr::new(path).map_err(|errno| match errno {

@@ -74,7 +74,7 @@ impl Way {
     ///
     /// # Errors
     ///
-    /// Those of socketpair(2) and fork(2).
+    /// Returns the errors of socketpair(2) and fork(2).
     pub(super) fn of_a_child(fd: BorrowedFd<'_>) -> nix::Result<Self> {
         let (socket, pid) = writer::start(fd)?;
         Ok(Self::Child(Arc::new(socket), pid))

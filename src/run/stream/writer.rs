@@ -21,7 +21,7 @@ use nix::unistd::{ForkResult, Pid, fork, getpid};
 ///
 /// # Errors
 ///
-/// Those of socketpair(2) and fork(2).
+/// Returns the errors of socketpair(2) and fork(2).
 pub(super) fn start(to: BorrowedFd<'_>) -> nix::Result<(OwnedFd, i32)> {
     // A socket, not a pipe: its end of file can be told from that of the child.
     let (ours, theirs) =

@@ -64,7 +64,7 @@ impl State {
     /// program.
     ///
     /// # Errors
-    /// Why that cannot be read, in words.
+    /// Returns the reason why that cannot be read, as text.
     pub(crate) fn read(
         saved: &Saved,
         given: &[(OsString, OsString)],
