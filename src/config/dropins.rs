@@ -1,4 +1,4 @@
-//! What the files of a drop-in directory are, by their names.
+//! The kinds of files in a drop-in directory, by their names.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -12,7 +12,7 @@ use nix::sys::stat::Mode;
 use super::Stage;
 use super::suggest::nearest;
 
-/// What a file is.
+/// The kind of a file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum DropIn {
     /// `STAGE.NAME.toml`.
@@ -21,9 +21,9 @@ pub(super) enum DropIn {
     Script(Stage, String),
     /// Any other `*.toml`.
     Fragment,
-    /// Something else, and the stage that its name was probably meant to begin with.
+    /// Another file, and the stage that its name was probably meant to begin with.
     Other(Option<&'static str>),
-    /// Something else that was probably meant to be read, and how it would be.
+    /// Another file that was probably meant for trc, and the name that it should have.
     Strange(&'static str),
 }
 
@@ -39,13 +39,13 @@ const STAGES: &[(&str, &str)] = &[
     ("halt", "sd stop finish post down cleanup shutdown exit teardown after cont-finish"),
 ];
 
-/// How files end that hold a script.
+/// The endings of files with a shell script.
 const SCRIPTS: &[&str] = &[".sh", ".bash"];
 
-/// How files end that hold a script which no shell reads.
+/// The endings of files with a script that is not for a shell.
 const PROGRAMS: &[&str] = &[".py", ".pl", ".rb", ".js", ".php", ".lua"];
 
-/// How files end that hold settings or prose, and no script.
+/// The endings of files with settings or prose.
 const SETTINGS: &[&str] = &[
     ".conf",
     ".cfg",
@@ -64,7 +64,7 @@ const SETTINGS: &[&str] = &[
     ".txt",
 ];
 
-/// What is odd about a script of a unit, by its name: the shell reads it, whatever it is.
+/// Returns a warning about the name of a script file. The shell reads the file nevertheless.
 pub(super) fn odd_script(name: &OsStr) -> Option<(&'static str, &'static str)> {
     // `async.service` is a unit that is called so; `async.web.service` has an ending.
     let name = name.as_bytes();
@@ -84,10 +84,10 @@ pub(super) fn odd_script(name: &OsStr) -> Option<(&'static str, &'static str)> {
     ))
 }
 
-/// TrivialRC's other names of stages, in its own `trc.STAGE.NAME` only.
+/// TrivialRC's other names of stages, which are allowed in `trc.STAGE.NAME` only.
 const ALIASES: &[(&str, Stage)] = &[("bg", Stage::Async), ("fg", Stage::Sync), ("sd", Stage::Halt)];
 
-/// What package managers, editors and people append to what should not be used.
+/// The endings that package managers, editors and people give to files that should not be used.
 const LEFTOVERS: &[&str] = &[
     "~",
     ".bak",
@@ -105,7 +105,7 @@ const LEFTOVERS: &[&str] = &[
     ".pacsave",
 ];
 
-/// What a file of the drop-in directory is.
+/// Returns the kind of a file in the drop-in directory.
 #[must_use]
 pub(super) fn classify(name: &OsStr) -> DropIn {
     let bytes = name.as_bytes();
@@ -124,7 +124,7 @@ pub(super) fn classify(name: &OsStr) -> DropIn {
     }
 }
 
-/// What has no name that would make it a unit.
+/// Returns the kind of a file whose name is not that of a unit.
 fn strange(name: &[u8]) -> DropIn {
     let ends = |endings: &[&str]| endings.iter().any(|end| name.ends_with(end.as_bytes()));
     if let Some(stage) = misspelt(name) {
@@ -142,8 +142,8 @@ fn strange(name: &[u8]) -> DropIn {
     DropIn::Other(None)
 }
 
-/// The same for TrivialRC's scripts beside `trc.toml`: `trc.STAGE.NAME`. `None` for what
-/// has nothing to do with trc.
+/// The same for TrivialRC's scripts next to `trc.toml`: `trc.STAGE.NAME`. `None` for files that
+/// have nothing to do with trc.
 #[must_use]
 pub(super) fn classify_trivialrc(name: &OsStr) -> Option<DropIn> {
     let rest = name.as_bytes().strip_prefix(b"trc.")?;
@@ -159,7 +159,7 @@ pub(super) fn classify_trivialrc(name: &OsStr) -> Option<DropIn> {
     })
 }
 
-/// The names in a directory that begin with `prefix`, in byte order.
+/// Returns the names in a directory that begin with `prefix`, in byte order.
 ///
 /// # Errors
 /// Returns the reason why it can't be read.
@@ -211,7 +211,7 @@ fn misspelt(name: &[u8]) -> Option<&'static str> {
     nearest(stage, Stage::ALL.map(Stage::name)).filter(|right| *right != stage)
 }
 
-/// A name that can be shown: what isn't text in it stands as `\xNN`.
+/// Returns a name that can be displayed, with `\xNN` for bytes that are not text.
 fn unit_name(bytes: &[u8]) -> String {
     use std::fmt::Write;
     let mut name = String::new();
@@ -228,7 +228,7 @@ fn unit_name(bytes: &[u8]) -> String {
     name
 }
 
-/// A file's name for messages.
+/// Returns the name of a file for messages.
 #[must_use]
 pub(super) fn shown(name: &OsStr) -> String {
     unit_name(OsString::from(name).into_vec().as_slice())

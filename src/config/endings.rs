@@ -1,15 +1,16 @@
-//! Line endings of scripts that were written on Windows: `\r\n`, of which a shell takes the `\r`
-//! for part of the last word, and the kernel for part of an interpreter's name.
+//! Windows line endings in scripts: `\r\n`, whose `\r` becomes part of the last word for a shell,
+//! and part of the interpreter's name for the kernel.
 
 use std::io::{self, Read};
 use std::path::Path;
 
 use super::source;
 
-/// How much of a script's first line the kernel reads: `BINPRM_BUF_SIZE`, execve(2).
+/// The number of bytes that the kernel reads of a script's first line: `BINPRM_BUF_SIZE`,
+/// execve(2).
 pub(crate) const HEAD: usize = 256;
 
-/// The first bytes of a regular file, at most so many.
+/// Reads the first bytes of a regular file.
 ///
 /// # Errors
 /// Returns the reason why it can't be read.
@@ -19,7 +20,7 @@ pub(crate) fn head(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The text with `\n` for every `\r\n`; None if it has none.
+/// Returns the text with `\n` for every `\r\n`; `None` if it has none.
 #[must_use]
 pub(crate) fn unix(text: &[u8]) -> Option<Vec<u8>> {
     memchr::memmem::find(text, b"\r\n")?;
@@ -33,8 +34,8 @@ pub(crate) fn unix(text: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// The interpreter that a file's first bytes ask for by `#!`, as the kernel reads it: up to a
-/// blank or the line's end, a `\r` included.
+/// Returns the interpreter in the `#!` line of a file as the kernel reads it: up to a blank or the
+/// end of the line, including a `\r`.
 #[must_use]
 pub(crate) fn interpreter(head: &[u8]) -> Option<String> {
     let line = head.strip_prefix(b"#!")?;

@@ -1,4 +1,4 @@
-//! Tests as they were written: what they expect, and how long they wait for it.
+//! The keys of tests: the checks, and their times.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,38 +9,40 @@ use std::time::Duration;
 use super::{Address, Http, Placed, UnitRef, seconds};
 use crate::signal::Signal;
 
-/// What `[test.NAME]` has beside what it runs and who it is.
+/// The keys of `[test.NAME]`, except those for its command and its identity.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Test {
-    /// What is to hold; each is a point of its own in reports.
+    /// The checks. Each has a line of its own in reports.
     pub checks: Vec<Placed<Check>>,
-    /// It is tried again until then, from its start on; once without it.
+    /// The time from the start of the test for which attempts are repeated. Without it, there is
+    /// one attempt.
     pub within: Option<Duration>,
-    /// So long it has to hold once it does.
+    /// The time for which the checks have to hold after they have passed.
     pub holds: Option<Duration>,
-    /// Why there is nothing to test: the unit that it is about is not there.
+    /// The reason why there is nothing to test: the unit that the test is about does not exist in
+    /// this run.
     pub absent: Option<String>,
-    /// What is done before.
+    /// The fault that trc injects first.
     pub fault: Option<Placed<Fault>>,
-    /// How the units that it is about end when they are told to stop, after the last test.
+    /// The expected stop of the units that the test is about, after the last test.
     pub stop: StopCheck,
-    /// Points of the stop drill whose failure is excused.
+    /// The test points of the stop drill that may fail.
     pub allow: Vec<Placed<String>>,
-    /// How long it waits for what it is `after`, once it is its turn.
+    /// The time for which the test waits for the units that it is `after`.
     pub start_within: Duration,
-    /// How long one try may take.
+    /// The time that an attempt may take.
     pub max_runtime: Duration,
 }
 
 impl Test {
-    /// Whether nothing is expected but the exit status of its command.
+    /// Returns whether the test expects only the exit status of its command.
     #[must_use]
     pub(crate) fn asks_for_status_alone(&self) -> bool {
         let status = |check: &Placed<Check>| matches!(check.value, Check::Found(Found::Exit(_)));
         self.checks.iter().all(status) && self.fault.is_none() && !self.stop.is_written()
     }
 
-    /// The units that it names in what it expects.
+    /// Returns the units that the checks name.
     pub(crate) fn units_mut(&mut self) -> impl Iterator<Item = &mut UnitRef> {
         let fault = self.fault.iter_mut().map(|fault| &mut fault.value.unit);
         let said = self.checks.iter_mut().filter_map(|check| match &mut check.value {
@@ -51,24 +53,25 @@ impl Test {
     }
 }
 
-/// What is expected of units that are told to stop; nothing, where neither is written.
+/// The expectations for the stop of units; none, if both are `None`.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(crate) struct StopCheck {
-    /// The exit statuses that will do, 128 + n where signal n ended it; any, if there is none.
+    /// The accepted exit statuses, which are 128 + n if signal n terminated the process; all, if
+    /// empty.
     pub statuses: Vec<u8>,
-    /// The longest time from the stop signal or command to the end of the main process.
+    /// The longest time from the stop signal or stop command to the exit of the main process.
     pub within: Option<Duration>,
 }
 
 impl StopCheck {
-    /// Whether anything is expected.
+    /// Returns whether anything is expected.
     #[must_use]
     pub(crate) fn is_written(&self) -> bool {
         !self.statuses.is_empty() || self.within.is_some()
     }
 
-    /// Whether a unit that was told to stop has ended as expected: with this status, so long
-    /// after it was told; `None` where it was killed for want of time.
+    /// Returns whether a unit exited as expected after trc stopped it: with this status, and after
+    /// this time. `None` means that it had to be killed.
     #[must_use]
     pub(crate) fn holds(&self, status: u8, after: Option<Duration>) -> bool {
         let right = self.statuses.is_empty() || self.statuses.contains(&status);
@@ -77,7 +80,7 @@ impl StopCheck {
     }
 }
 
-/// The point's name in reports, after the unit's name.
+/// Returns the text for reports, which follows the name of the unit.
 impl fmt::Display for StopCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("stops")?;
@@ -89,20 +92,22 @@ impl fmt::Display for StopCheck {
     }
 }
 
-/// Something done to a unit to see whether the rest bears it.
+/// A fault: damage to a unit, after which everything has to recover.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Fault {
-    /// To which unit.
+    /// The unit that is damaged.
     pub unit: UnitRef,
-    /// What.
+    /// The kind of damage.
     pub kind: FaultKind,
-    /// Whether it has to be restarted by that, or must not be; without it the kind says.
+    /// Whether the unit has to be restarted, or must not be. Without it, the kind of damage
+    /// decides.
     pub restarts: Option<bool>,
 }
 
 impl Fault {
-    /// What has to run of the unit when all is well again. What stops or crashes programs ends
-    /// this one; other signals, such as HUP, mean something to a program that goes on.
+    /// Returns which process of the unit has to run after the recovery. Signals that terminate or
+    /// crash programs end the process; other signals, such as HUP, mean something to a program that
+    /// keeps running.
     #[must_use]
     pub(crate) fn leaves(&self, stop_signal: Signal) -> Leaves {
         match (self.restarts, self.kind) {
@@ -122,93 +127,93 @@ impl Fault {
 /// The process of a unit that has to run after a fault.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Leaves {
-    /// The one that it was done to.
+    /// The same process.
     TheSame,
-    /// One that was started since.
+    /// A new process.
     Another,
-    /// Any.
+    /// Any process.
     Either,
 }
 
-/// What is done.
+/// The kind of damage of a fault.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum FaultKind {
-    /// Its process gets this signal.
+    /// The process gets this signal.
     Kill(Signal),
-    /// It is stopped, and continued after this time.
+    /// The process is suspended, and resumed after this time.
     Stop(Duration),
 }
 
-/// A text that is looked for.
+/// A text to search for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Needle {
-    /// It stands somewhere.
+    /// A literal text.
     Text(String),
-    /// A regular expression matches.
+    /// A regular expression.
     Regex(String),
 }
 
-/// A text that is to be there, or must not be.
+/// A text that must be there, or must not be there.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Pattern {
-    /// What is looked for.
+    /// The text.
     pub needle: Needle,
-    /// It must not be there.
+    /// Whether the text must not be there.
     pub negated: bool,
 }
 
 /// A port that something listens on.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Listening {
-    /// On this address; on any without it.
+    /// The address; any address, if `None`.
     pub ip: Option<IpAddr>,
-    /// Its number.
+    /// The number of the port.
     pub port: u16,
-    /// UDP, else TCP.
+    /// Whether it is a UDP port; otherwise it is a TCP port.
     pub udp: bool,
-    /// Nothing must listen there.
+    /// Whether nothing may listen on the port.
     pub negated: bool,
 }
 
-/// What is expected of an answer over HTTP beside its status.
+/// The expected answer to an HTTP request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct HttpCheck {
-    /// What is asked, and which status codes will do.
+    /// The request, and the accepted status codes.
     pub http: Http,
-    /// What its body has.
+    /// The texts in the body.
     pub body: Vec<Pattern>,
-    /// What headers have, by their names in lower case.
+    /// The texts in headers, by the headers' names in lower case.
     pub headers: BTreeMap<String, Vec<Pattern>>,
 }
 
-/// What is expected of a file.
+/// The expected properties of a file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct FileCheck {
-    /// Which one.
+    /// The path.
     pub path: PathBuf,
-    /// Whether it is there.
+    /// Whether the file exists.
     pub exists: bool,
-    /// Its permission bits.
+    /// The permission bits.
     pub mode: Option<u32>,
     /// `USER`, or `USER:GROUP`, by names or numbers.
     pub owner: Option<String>,
-    /// What it has in it.
+    /// The texts in the file.
     pub contains: Vec<Pattern>,
 }
 
-/// One thing that is expected.
+/// A check of a test.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Check {
-    /// Somebody is asked, and takes time to answer.
+    /// A check that asks somebody and takes time.
     Asked(Asked),
-    /// It is found out at once.
+    /// A check with an immediate result.
     Found(Found),
 }
 
-/// What is asked for over a connection.
+/// A check over a connection.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Asked {
-    /// An answer.
+    /// An HTTP request gets an answer.
     Http(HttpCheck),
     /// Something accepts a connection.
     Tcp(Address),
@@ -216,61 +221,62 @@ pub(crate) enum Asked {
     Unix(PathBuf),
 }
 
-/// What is found out at once, of the test, of what units have done, or of the container.
+/// A check with an immediate result, of the test, of past events of units, or of the container.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Found {
-    /// The command's exit status.
+    /// The exit status of the command.
     Exit(Vec<u8>),
-    /// What the command wrote.
+    /// The standard output of the command.
     Stdout(Pattern),
-    /// What the command wrote to standard error.
+    /// The standard error of the command.
     Stderr(Pattern),
-    /// A line that a unit has written since it was first started.
+    /// A line that a unit has printed since its first start.
     Said {
-        /// Which unit; any of those concerned without it.
+        /// The unit; any of those that the test is about, if `None`.
         unit: Option<UnitRef>,
-        /// What is looked for.
+        /// The text.
         needle: Needle,
-        /// It must not have been written.
+        /// Whether the line must not have been printed.
         forbidden: bool,
     },
-    /// The time from the start of the units concerned to their readiness.
+    /// The time from the start of the units to their readiness.
     ReadyWithin(Duration),
-    /// How things are at the moment.
+    /// A check of the present state.
     Now(State),
 }
 
-/// How the machine and the units' processes are at the moment.
+/// The present state of the machine and of the units' processes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum State {
     /// A port of this network namespace.
     Listening(Listening),
     /// A file.
     File(FileCheck),
-    /// A process by its name or command line, and whose it is.
+    /// A process, by its name or command line, and its user.
     Running {
-        /// Which one; with a space in it or as a regular expression, its command line.
+        /// The name. If it has a space or is a regular expression, it is compared with the command
+        /// line.
         process: Pattern,
-        /// Whose all of these are.
+        /// The user of all of these processes.
         user: Option<String>,
     },
-    /// Whose the main processes of the units concerned are.
+    /// The user of the main processes of the units.
     User(String),
-    /// Resident memory of the processes of each unit concerned, in bytes.
+    /// The resident memory of the processes of each unit, in bytes.
     MaxRss(u64),
-    /// CPU time of each unit concerned, since its start.
+    /// The CPU time of each unit since its start.
     MaxCpu(Duration),
-    /// Open descriptors of each process of the units concerned.
+    /// The open file descriptors of each process of the units.
     MaxFds(u64),
-    /// Processes of each unit concerned.
+    /// The number of processes of each unit.
     MaxProcesses(u64),
-    /// Memory of the whole container at its peak, in bytes.
+    /// The peak memory of the whole container, in bytes.
     MaxMemory(u64),
-    /// Whether the container may not gain privileges.
+    /// The container cannot gain privileges.
     NoNewPrivs(bool),
-    /// Whether its root is read-only.
+    /// The root file system of the container is read-only.
     ReadOnlyRoot(bool),
-    /// It has no other capabilities than these, one bit each.
+    /// The container has no capabilities but these, one bit each.
     Capabilities(u64),
     /// The user that trc runs as.
     Uid(u32),
@@ -313,7 +319,7 @@ impl fmt::Display for Listening {
     }
 }
 
-/// The point's name in reports.
+/// Returns the text of the check in reports.
 impl fmt::Display for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -409,7 +415,7 @@ impl fmt::Display for State {
     }
 }
 
-/// Status codes for people: `404`, `200 to 299`.
+/// Formats status codes for people: `404`, `200 to 299`.
 fn codes(codes: &[std::ops::RangeInclusive<u16>]) -> String {
     let one = |range: &std::ops::RangeInclusive<u16>| {
         let (first, last) = (range.start(), range.end());
@@ -418,7 +424,7 @@ fn codes(codes: &[std::ops::RangeInclusive<u16>]) -> String {
     codes.iter().map(one).collect::<Vec<_>>().join(" or ")
 }
 
-/// A number of bytes for people: `64 MiB`, `10 MB`.
+/// Formats a number of bytes for people: `64 MiB`, `10 MB`.
 #[must_use]
 pub(crate) fn size(bytes: u64) -> String {
     for (scale, unit) in [

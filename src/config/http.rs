@@ -1,4 +1,4 @@
-//! Addresses and URLs as people write them.
+//! Parsing of addresses and URLs.
 
 use std::ops::RangeInclusive;
 
@@ -6,17 +6,17 @@ use super::leaf::{Leaf, Problem, text};
 use super::value::{Node, Value, shown};
 use super::{Address, Environment};
 
-/// Where a port alone is.
+/// The host of a port without a host.
 const LOCALHOST: &str = "localhost";
 
-/// A URL taken apart.
+/// The parts of a URL.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) struct Url {
-    /// Whom to ask.
+    /// The server.
     pub address: Address,
-    /// The host and port as they were written, for the `Host` header.
+    /// The host and port as in the configuration, for the `Host` header.
     pub authority: String,
-    /// What to ask for, if it says.
+    /// The path and query, if the URL has them.
     pub path: Option<String>,
 }
 
@@ -65,7 +65,8 @@ pub(super) fn url(node: &Node, environment: &Environment) -> Leaf<Url> {
     Ok(Url { address, authority: authority.to_owned(), path })
 }
 
-/// What is asked for: it begins with `/`, and can stand in a request line.
+/// Checks the target of a request: it begins with `/`, and contains only characters that are
+/// allowed there.
 pub(super) fn path(node: &Node, environment: &Environment) -> Leaf<String> {
     let text = text(node, environment)?;
     if !text.starts_with('/') {

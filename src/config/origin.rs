@@ -1,4 +1,4 @@
-//! Where a value came from. Every value remembers it.
+//! The origin of a value. Every value has one.
 
 use std::fmt;
 use std::path::Path;
@@ -6,17 +6,17 @@ use std::sync::Arc;
 
 use super::dropins::shown;
 
-/// Where a value came from; printed as people name it.
+/// The origin of a value. Its `Display` is for people.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Origin {
-    /// It was not set by anybody.
+    /// A default.
     Default,
-    /// Several places: those of what is not shown.
+    /// Several places, which are not shown.
     Others,
-    /// A place in a file; line and column count from 1, columns in characters.
-    /// Line 0 stands for the file as a whole.
+    /// A place in a file. Lines and columns count from 1, columns in characters. Line 0 stands for
+    /// the whole file.
     File {
-        /// The file, as it was found.
+        /// The path of the file.
         path: Arc<Path>,
         /// The line, from 1.
         line: u32,
@@ -47,11 +47,11 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A value and where it came from.
+/// A value with its origin.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Placed<T> {
     /// The value.
     pub value: T,
-    /// Where it came from.
+    /// The origin.
     pub origin: Origin,
 }

@@ -1,4 +1,4 @@
-//! Limits, capabilities and what else a unit's process may and may not.
+//! Limits, capabilities, and other permissions of a unit's process.
 
 use std::path::PathBuf;
 
@@ -7,27 +7,27 @@ use serde::Deserialize;
 /// A resource of `getrlimit(2)`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Resource {
-    /// As it is written, and as `/etc/security/limits.conf` has it.
+    /// The name in the configuration, which is the one of `/etc/security/limits.conf`.
     pub name: &'static str,
     /// `RLIMIT_…`.
     pub number: u32,
 }
 
-/// What stands for no limit: `RLIM_INFINITY`.
+/// The value for no limit: `RLIM_INFINITY`.
 pub(crate) const UNLIMITED: u64 = u64::MAX;
 
 /// One limit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Limit {
-    /// Of what.
+    /// The resource.
     pub resource: Resource,
-    /// What holds.
+    /// The soft limit.
     pub soft: u64,
-    /// Up to which the process itself may raise it.
+    /// The hard limit.
     pub hard: u64,
 }
 
-/// The names of capabilities(7), each at its number.
+/// The names of capabilities(7), at the indices of their numbers.
 pub(crate) const CAPABILITIES: &[&str] = &[
     "chown",
     "dac_override",
@@ -72,30 +72,30 @@ pub(crate) const CAPABILITIES: &[&str] = &[
     "checkpoint_restore",
 ];
 
-/// What a unit has to do with terminals.
+/// The terminal of a unit.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Tty {
-    /// It is not lent trc's own.
+    /// None: trc does not lend the unit its own terminal.
     No,
-    /// It runs on this one, in a session of its own.
+    /// The unit runs on this terminal, in a session of its own.
     Own(PathBuf),
 }
 
-/// What a unit reads.
+/// The standard input of a unit.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Stdin {
-    /// Nothing, or what trc itself reads.
+    /// Nothing, or the standard input of trc.
     Word(StdinWord),
     /// A file.
     File(PathBuf),
 }
 
-/// What a unit reads, where that has a name.
+/// The values of `stdin` that are names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum StdinWord {
     /// `/dev/null`.
     Null,
-    /// What trc reads.
+    /// The standard input of trc.
     Inherit,
 }

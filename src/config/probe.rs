@@ -1,4 +1,4 @@
-//! Readiness and health as they were written: what is tried, how often and for how long.
+//! Readiness checks and health checks: their probes, intervals and limits.
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -8,57 +8,57 @@ use serde::Deserialize;
 
 use super::{Placed, Template};
 
-/// The status codes that will do for `ready.http` and `health.http`, as kubelet has it: whoever
-/// redirects is there.
+/// The default status codes for `ready.http` and `health.http`, which are those of the kubelet: a
+/// server that redirects is there.
 pub(crate) const ANSWERS: RangeInclusive<u16> = 200..=399;
-/// Those that will do for `expect.http`: a redirect is not what was asked for.
+/// The default status codes for `expect.http`: a redirect is not the expected answer.
 pub(crate) const SUCCESS: RangeInclusive<u16> = 200..=299;
 
-/// A host, by name or number, and a port.
+/// A host, by name or address, and a port.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Address {
     /// A name or an IP address, without brackets.
     pub host: String,
-    /// From 1 on.
+    /// The port, 1 or more.
     pub port: u16,
 }
 
-/// An HTTP request, and which answers will do.
+/// An HTTP request, and the accepted answers.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Http {
-    /// Whom to ask.
+    /// The server.
     pub address: Address,
-    /// The request's target: path and query, beginning with `/`.
+    /// The target of the request: path and query. It begins with `/`.
     pub path: String,
     /// The `Host` header.
     pub host: String,
-    /// The status codes that will do.
+    /// The accepted status codes.
     pub status: Vec<RangeInclusive<u16>>,
 }
 
-/// How a probe finds out.
+/// The kind of a probe.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Probe {
-    /// Something accepts a TCP connection there.
+    /// Something accepts a TCP connection at this address.
     Tcp(Address),
     /// Something accepts a connection to this stream socket.
     Unix(PathBuf),
     /// A GET over HTTP/1.1 is answered.
     Http(Http),
-    /// A command ends with 0. It runs as the unit's user in its environment.
+    /// A command exits with 0. It runs as the unit's user, in the unit's environment.
     Exec(Vec<Template>),
-    /// A file of any kind is there.
+    /// A file of any kind exists.
     File(PathBuf),
     /// A line of the unit's own output matches this regular expression.
     Log(String),
-    /// The unit says so: the protocol of systemd's `NOTIFY_SOCKET`, `sd_notify(3)`.
+    /// The unit sends a message: the protocol of systemd's `NOTIFY_SOCKET`, `sd_notify(3)`.
     Notify,
     /// The unit writes a newline to this descriptor: s6's notification-fd.
     Fd(i32),
 }
 
 impl Probe {
-    /// Whether the unit speaks up by itself, so that there is nothing to try.
+    /// Returns whether the unit reports its state by itself, so that there are no attempts.
     #[must_use]
     pub(crate) fn is_told(&self) -> bool {
         match self {
@@ -71,41 +71,41 @@ impl Probe {
 /// `ready`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Ready {
-    /// How it is found out.
+    /// The probe.
     pub probe: Placed<Probe>,
-    /// From the end of one try to the next; the first ones follow faster.
+    /// The time from the end of one attempt to the next. The first attempts follow faster.
     pub every: Duration,
-    /// How long a try may take.
+    /// The time that an attempt may take.
     pub timeout: Duration,
-    /// From the start of the unit to when it has failed.
+    /// The time from the start of the unit after which it has failed.
     pub within: Duration,
 }
 
-/// What becomes of a unit that isn't healthy.
+/// The consequence for an unhealthy unit.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Then {
-    /// It is stopped and started again, whatever its `restart` says.
+    /// The unit is restarted, whatever its `restart` says.
     #[default]
     Restart,
-    /// It has failed, and that stops the run.
+    /// The unit has failed, and the run stops.
     Stop,
-    /// It is said.
+    /// trc logs a warning.
     Ignore,
 }
 
 /// `health`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Health {
-    /// How it is found out. What the unit says itself (`log`, `notify`'s `WATCHDOG=1`) has
-    /// to come once in each `every`.
+    /// The probe. With `log` and `notify`, the unit has to print a line or send `WATCHDOG=1` in
+    /// each period of `every`.
     pub probe: Placed<Probe>,
-    /// From the end of one try to the next.
+    /// The time from the end of one attempt to the next.
     pub every: Duration,
-    /// How long a try may take.
+    /// The time that an attempt may take.
     pub timeout: Duration,
-    /// How many tries must fail in a row, 1 or more.
+    /// The number of attempts in a row that have to fail, 1 or more.
     pub failures: u32,
-    /// What happens then.
+    /// The consequence.
     pub then: Then,
 }

@@ -1,4 +1,4 @@
-//! Which units are meant by the names that units and signals have in them.
+//! Resolution of the names of units in the configuration.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -8,12 +8,12 @@ use super::suggest::nearest_of_many;
 use super::value::shown;
 use super::{Command, Config, Diagnostic, SignalRule, Stage, Test, UnitRef, flags};
 
-/// Why a unit that is written is not there.
+/// The reason why a declared unit does not exist in this run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Gone {
     /// `enabled = false`.
     Disabled,
-    /// It is a unit of the command line, which this run doesn't have there.
+    /// It is a unit of the command line that this run does not have.
     Absent,
 }
 
@@ -26,16 +26,16 @@ impl fmt::Display for Gone {
     }
 }
 
-/// What names stand for.
+/// The meanings of names.
 pub(super) struct Names<'a> {
     ids: BTreeSet<&'a str>,
-    /// The full names that a bare one may mean.
+    /// The full names that a short name may refer to.
     bare: BTreeMap<&'a str, Vec<&'a str>>,
     gone: &'a BTreeMap<String, Gone>,
 }
 
 impl<'a> Names<'a> {
-    /// All units that are declared, and which of them are not there.
+    /// All declared units, with the reason for those that do not exist in this run.
     pub(super) fn new(ids: &'a [String], gone: &'a BTreeMap<String, Gone>) -> Self {
         let mut bare: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         let named = || ids.iter().filter_map(|id| Some((id, id.split_once('.')?)));
@@ -50,8 +50,8 @@ impl<'a> Names<'a> {
         Self { ids: ids.iter().map(String::as_str).collect(), bare, gone }
     }
 
-    /// Makes every name of a configuration a full one. Edges to units that are not there go
-    /// away, and tests of nothing else have nothing to test.
+    /// Replaces every name in a configuration by the full name. References to units that do not
+    /// exist in this run are removed, and tests of nothing else have nothing to test.
     pub(super) fn resolve(&self, config: &mut Config, errors: &mut Vec<Diagnostic>) {
         for unit in &mut config.units {
             let id = unit.id();
@@ -97,7 +97,8 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// Why the unit of this name is not there, with its full one.
+    /// Returns the reason why the unit with this name does not exist in this run, and its full
+    /// name.
     fn gone(&self, name: &str) -> Option<(String, Gone)> {
         let full = match self.bare.get(name).map(Vec::as_slice) {
             Some([id]) => id,
@@ -110,7 +111,7 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// Makes a name a full one; false if the unit is not there or there is none.
+    /// Replaces a name by the full name. Returns false if the unit does not exist.
     fn full(&self, unit: &mut UnitRef, errors: &mut Vec<Diagnostic>) -> bool {
         if !self.ids.contains(unit.value.as_str()) {
             let written = shown(&unit.value);

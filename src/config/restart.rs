@@ -1,4 +1,4 @@
-//! `restart` as it was written.
+//! The key `restart`.
 
 use std::time::Duration;
 
@@ -6,48 +6,49 @@ use serde::Deserialize;
 
 use super::UnitRef;
 
-/// After which ends a unit is started again.
+/// The exits after which a unit is restarted.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum When {
-    /// After none.
+    /// Never.
     No,
-    /// After a failure.
+    /// After each failure.
     #[default]
     OnFailure,
-    /// After any.
+    /// After every exit.
     Always,
 }
 
-/// The wait before a restart: it doubles from one to the next.
+/// The delay before a restart, which doubles from one restart to the next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Backoff {
-    /// Before the first.
+    /// The first delay.
     pub first: Duration,
-    /// At most.
+    /// The longest delay.
     pub longest: Duration,
 }
 
 /// `restart`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Restart {
-    /// After which ends.
+    /// The exits after which the unit is restarted.
     pub when: When,
-    /// How many restarts there may be in `window`; one more end, and the unit has ended.
+    /// The number of restarts that are allowed within `window`. If the unit then exits once more,
+    /// it has ended.
     pub max: Option<u32>,
-    /// The time in which `max` counts. A unit that has run so long without a restart
-    /// begins anew: its next wait is the first one.
+    /// The time over which `max` counts. After a unit has stayed up for this long, its next delay
+    /// is the first one again.
     pub window: Duration,
-    /// The waits.
+    /// The delays.
     pub backoff: Backoff,
-    /// It is restarted together with these units, as with systemd's `PartOf`.
+    /// The units that this unit restarts with, like systemd's `PartOf`.
     pub with: Vec<UnitRef>,
 }
 
 impl Restart {
-    /// `window`, where nothing is written.
+    /// The default of `window`.
     pub(crate) const WINDOW: Duration = Duration::from_mins(1);
-    /// `backoff`, where nothing is written.
+    /// The default of `backoff`.
     pub(crate) const BACKOFF: Backoff =
         Backoff { first: Duration::from_millis(200), longest: Duration::from_secs(30) };
     /// No restarts.

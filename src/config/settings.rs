@@ -1,4 +1,4 @@
-//! Everything that was written, put together.
+//! The complete configuration.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -12,11 +12,11 @@ use super::{
 };
 use crate::signal::Signal;
 
-/// When the run ends by itself.
+/// The wait policy: when the run ends by itself.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum WaitPolicy {
-    /// When the first unit ends; the foreground goes before the background.
+    /// When the first unit ends. Foreground units take precedence over background units.
     #[default]
     Any,
     /// When every unit has ended.
@@ -28,7 +28,7 @@ pub(crate) enum WaitPolicy {
 }
 
 impl WaitPolicy {
-    /// As TrivialRC and the log name it: `wait_any`.
+    /// Returns TrivialRC's name, which the log shows: `wait_any`.
     #[must_use]
     pub(crate) fn trivialrc(self) -> &'static str {
         match self {
@@ -40,114 +40,113 @@ impl WaitPolicy {
     }
 }
 
-/// How log lines are written.
+/// The format of log lines.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LogFormat {
     /// TrivialRC's lines.
     #[default]
     Trc,
-    /// One JSON object a line.
+    /// One JSON object for each line.
     Json,
 }
 
 /// `[log]`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Log {
-    /// What is said: warn without a config file, info with one.
+    /// The log level: warn without a configuration file, and info with one.
     pub level: log::LevelFilter,
-    /// Whether this run's variables or command line have asked for that level; then trc logs in
-    /// transparent mode too.
+    /// Whether the variables or the command line of this run ask for that level. trc then logs in
+    /// transparent mode, too.
     pub asked: bool,
-    /// In which form.
+    /// The format.
     pub format: LogFormat,
-    /// The `output` of background units that don't say; prefix for declared ones.
+    /// The `output` of background units that do not set their own; prefix for declared ones.
     pub output: Option<Output>,
 }
 
 /// `[shutdown]`.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Shutdown {
-    /// The whole budget from an outside stop signal on, where that was written; 9 s
-    /// or what the longest chain of written stop timeouts needs.
+    /// The shutdown timeout, if the configuration sets it; by default 9 s, or the time that the
+    /// longest chain of stop timeouts needs.
     pub timeout: Option<Duration>,
 }
 
-/// What a signal that trc gets does.
+/// The rule for a signal that trc receives.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum SignalRule {
     /// Stops the run with 128 + its number.
     Stop,
-    /// Nothing.
+    /// Does nothing.
     Ignore,
-    /// Output files are opened anew.
+    /// Reopens the files that output goes to.
     Reopen,
-    /// It, or another, goes to units: to those named, or to all that run.
+    /// Forwards this signal, or another one, to the named units, or to all that run.
     Forward {
-        /// Which signal goes on; the same one without it.
+        /// The signal to forward; the received one, if `None`.
         signal: Option<Signal>,
-        /// To which units; to all that run without it.
+        /// The receivers; all units that run, if empty.
         to: Vec<UnitRef>,
     },
 }
 
-/// The one thing that `exit.unit.NAME` may say.
+/// The only value of `exit.unit.NAME`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Own {
-    /// On a stop, trc's status is that of the unit.
+    /// After a stop, trc exits with the exit status of the unit.
     Own,
 }
 
-/// What becomes of trc's own exit status: `[exit]`.
+/// The replacements of trc's exit status: `[exit]`.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Exit {
-    /// By number: from, to.
+    /// The replacements by number.
     pub statuses: BTreeMap<u8, u8>,
-    /// What a stop from outside gives that everything has obeyed.
+    /// The exit status of a clean stop from outside.
     pub stopped: Option<u8>,
-    /// The units whose own status a stop from outside gives.
+    /// The units whose exit status becomes trc's after a stop from outside.
     pub own: Vec<UnitRef>,
 }
 
-/// Everything that was written, merged and checked key by key.
+/// The configuration, merged and checked key by key.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Config {
     /// The wait policy.
     pub wait: WaitPolicy,
-    /// The shell's words, if another than the first of `bash` and `sh` is wanted:
-    /// `["/bin/ash", "-c"]`.
+    /// The words of the shell, unless it is the first of `bash` and `sh`: `["/bin/ash", "-c"]`.
     pub shell: Option<Vec<OsString>>,
     /// `[shutdown]`.
     pub shutdown: Shutdown,
     /// `[log]`.
     pub log: Log,
-    /// Variables of every unit.
+    /// The variables of every unit.
     pub env: BTreeMap<String, Placed<Variable>>,
     /// `file_env`.
     pub file_env: FileEnv,
-    /// What signals do, where that was written.
+    /// The rules for signals that the configuration has.
     pub signals: BTreeMap<Signal, SignalRule>,
-    /// What becomes of trc's own exit status.
+    /// The replacements of trc's exit status.
     pub exit: Exit,
-    /// `RC_DEBUG`: shells print what they run.
+    /// `RC_DEBUG`: shells print the commands that they run.
     pub xtrace: bool,
-    /// The directory that the configuration came from; scripts see it as `work_dir`.
+    /// The directory of the configuration, which scripts see as `work_dir`.
     pub work_dir: PathBuf,
-    /// The enabled units in the order in which they were declared: `trc.toml`'s own,
-    /// drop-ins by name, the command line.
+    /// The enabled units in the order of their declaration: those of `trc.toml`, drop-ins by name,
+    /// the command line.
     pub units: Vec<Unit>,
     /// The units of the command line that boot scripts see as `$@` and may rewrite:
     /// `-D -F -H CMD` and the trailing command.
     pub rest: Vec<OsString>,
-    /// The tests are to run.
+    /// The test run, if this is one.
     pub testing: Option<Testing>,
-    /// Warnings and notes; there is no error among them.
+    /// The warnings and notes, without errors.
     pub remarks: Vec<Diagnostic>,
 }
 
 impl Config {
-    /// Where a unit's output goes: as it says itself, or as `[log]` says, or as its stage has it.
+    /// Returns the destination of a unit's output: by its own key, by `[log]`, or by its stage.
     #[must_use]
     pub(crate) fn output_of(&self, unit: &Unit) -> Output {
         let background = match (unit.stage, unit.form) {
@@ -163,8 +162,8 @@ impl Config {
         unit.output.or(background).unwrap_or(Output::Inherit)
     }
 
-    /// Whether a unit's output goes through trc only to be looked at: `[log]` has it that nobody
-    /// sees it, and the unit is to be recognized by it.
+    /// Returns whether trc captures the output of a unit only to search it: `[log]` hides it, and a
+    /// probe of the unit needs it.
     #[must_use]
     pub(crate) fn is_hidden(&self, unit: &Unit) -> bool {
         let unsaid = unit.output.is_none() && unit.output_file.is_none();

@@ -1,4 +1,5 @@
-//! Output files of several units. How one is rotated is the file's, whoever says it.
+//! Output files that several units share. The settings for rotation belong to the file, whichever
+//! unit has them.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -7,12 +8,12 @@ use std::path::PathBuf;
 use super::decode::Decoder;
 use super::{Origin, OutputFile, Unit};
 
-/// A setting of a file, and which unit says it.
+/// A setting of a file, and the unit that has it.
 type Said<T> = Option<(T, String)>;
 
 impl Decoder<'_> {
-    /// Makes what one unit says of its file hold for all that have it, so that it doesn't
-    /// matter which of them is started first; notes where they say different things.
+    /// Applies the settings that one unit has for its file to all units with the same file, so that
+    /// it does not matter which of them starts first. Reports different settings.
     pub(super) fn share_files(&mut self, units: &mut [Unit]) {
         let mut known: BTreeMap<PathBuf, (Said<u64>, Said<u32>)> = BTreeMap::new();
         for unit in &*units {

@@ -1,6 +1,6 @@
-//! Sizes as people write them.
+//! Parsing of sizes.
 
-/// `10MB` (a million bytes each), `10MiB`, `512k` (1024 bytes each, as docker has it), or a
+/// Parses `10MB` (a million bytes each), `10MiB`, `512k` (1024 bytes each, as with docker), or a
 /// number of bytes.
 pub(super) fn bytes(text: &str) -> Option<u64> {
     let text = text.trim();

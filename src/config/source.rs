@@ -1,4 +1,4 @@
-//! The files that were read: their text, and the places in it.
+//! The configuration files: their texts, and places in them.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
@@ -8,17 +8,17 @@ use std::sync::Arc;
 
 use super::{Diagnostic, Origin};
 
-/// A file beyond this is a mistake, such as a disk image. What becomes of it takes some sixty
-/// times the memory.
+/// The largest configuration file. A larger one is a mistake, such as a disk image, and would need
+/// sixty times its size as memory.
 const LARGEST: u64 = 4 << 20;
 
-/// A line longer than this isn't shown whole.
+/// The longest line that is shown completely.
 const WIDEST: usize = 200;
 
 /// A file and its text.
 #[derive(Clone, Debug)]
 pub(super) struct Source {
-    /// The file, as it was found.
+    /// The path of the file.
     pub path: Arc<Path>,
     /// All of it.
     pub text: Arc<str>,
@@ -27,22 +27,22 @@ pub(super) struct Source {
 /// Turns byte offsets into places.
 pub(super) struct Places<'a> {
     source: &'a Source,
-    /// Where each line begins.
+    /// The beginnings of the lines.
     lines: Vec<usize>,
-    /// The last place asked for: line, offset and column, counted from 0.
+    /// The last result: line, offset and column, counted from 0.
     last: (usize, usize, usize),
 }
 
 impl<'a> Places<'a> {
-    /// The places of a file.
+    /// Creates the index of a file.
     pub(super) fn new(source: &'a Source) -> Self {
         let ends = memchr::memchr_iter(b'\n', source.text.as_bytes());
         let lines = std::iter::once(0).chain(ends.map(|end| end + 1)).collect();
         Self { source, lines, last: (0, 0, 0) }
     }
 
-    /// The place of a byte. Within a line it goes on from the last one, for a line may be as long
-    /// as the file, and counting from its beginning each time would be quadratic.
+    /// Returns the place of a byte. Within a line it continues from the last result, because a line
+    /// may be as long as the file, and counting from its beginning each time would be quadratic.
     pub(super) fn origin(&mut self, offset: usize) -> Origin {
         let text = self.source.text.as_bytes();
         let offset = offset.min(text.len());
@@ -68,14 +68,14 @@ impl<'a> Places<'a> {
 }
 
 impl Source {
-    /// A line, from 1, without its end.
+    /// Returns a line by its number, from 1, without its newline.
     fn line(&self, line: u32) -> Option<&str> {
         let line = self.text.split('\n').nth(line.checked_sub(1)? as usize)?;
         Some(line.strip_suffix('\r').unwrap_or(line))
     }
 }
 
-/// Adds the line meant to a diagnostic that has a place in one of the files.
+/// Adds the line of the file to a diagnostic that has a place.
 pub(super) fn illustrate(sources: &[Source], diagnostic: &mut Diagnostic) {
     let Origin::File { path, line, column } = &diagnostic.origin else { return };
     let Some(source) = sources.iter().find(|source| source.path == *path) else { return };
@@ -93,7 +93,7 @@ pub(super) fn illustrate(sources: &[Source], diagnostic: &mut Diagnostic) {
     }
 }
 
-/// How many characters the key or value has that begins here.
+/// Returns the length in characters of the key or value that begins here.
 fn token(mut rest: impl Iterator<Item = char>) -> usize {
     let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '+' | '.' | ':');
     match rest.next() {
@@ -119,8 +119,8 @@ fn token(mut rest: impl Iterator<Item = char>) -> usize {
     }
 }
 
-/// Moves a place within a string to the byte `at` of its value, where the file shows
-/// the value as it is: not behind escapes or in later lines.
+/// Moves a place to the byte `at` of a string's value, if the file shows the value as it is: not
+/// after escapes, and not in later lines.
 pub(super) fn within(sources: &[Source], origin: &Origin, value: &str, at: usize) -> Origin {
     let Origin::File { path, line, column } = origin else { return origin.clone() };
     let found = sources.iter().find(|source| source.path == *path).and_then(|source| {
@@ -133,8 +133,8 @@ pub(super) fn within(sources: &[Source], origin: &Origin, value: &str, at: usize
     Origin::File { path: path.clone(), line: *line, column: column + shift }
 }
 
-/// The place of a line, from 1, of a string of several lines; that of the string where it is not
-/// known.
+/// Returns the place of a line, from 1, of a string of several lines; that of the string if it is
+/// not known.
 pub(super) fn line_within(sources: &[Source], string: &Origin, line: u32) -> Origin {
     let Origin::File { path, line: first, column } = string else { return string.clone() };
     let begins = sources.iter().find(|source| source.path == *path).and_then(|source| {
@@ -149,8 +149,8 @@ pub(super) fn line_within(sources: &[Source], string: &Origin, line: u32) -> Ori
     }
 }
 
-/// Opens a file that can't block or have side effects: what is not a regular file,
-/// such as a FIFO, is not opened.
+/// Opens a regular file. Anything else, such as a FIFO, could block or have side effects, and is
+/// not opened.
 pub(super) fn open(path: &Path) -> io::Result<File> {
     let regular = |metadata: Metadata| {
         if metadata.is_file() {
@@ -200,16 +200,16 @@ pub(super) fn read(path: &Path, shown_as: &Arc<Path>) -> Result<Source, Box<Read
     }
 }
 
-/// Why a file can't be read.
+/// The reason why a file cannot be read.
 #[derive(Debug)]
 pub(super) enum ReadError {
-    /// The system said so.
+    /// An error of the system.
     Io(io::Error),
-    /// It is not UTF-8; its text with marks where it isn't, and what to say.
+    /// The file is not UTF-8: its text with marks, and the message.
     NotText(Source, Diagnostic),
 }
 
-/// What the system said, without Rust's `(os error 2)`.
+/// Returns the message of the system, without Rust's `(os error 2)`.
 pub(crate) fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     match text.find(" (os error") {

@@ -1,13 +1,14 @@
-//! `${NAME}` in a value: read at load, filled in when its unit starts.
+//! Values with `${NAME}`, which are parsed when the configuration is read, and replaced when their
+//! unit starts.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-/// How deep defaults may nest, so that a hostile value can't exhaust the stack.
+/// The depth to which defaults may nest, so that a malicious value cannot exhaust the stack.
 const DEEPEST: usize = 16;
 
-/// No value is longer when its variables are filled in, in bytes: no program can be given a longer
-/// one (`MAX_ARG_STRLEN`, execve(2)), and a value that doubles another doubles without end.
+/// The longest value after its variables are replaced, in bytes: no program can get a longer one
+/// (`MAX_ARG_STRLEN`, execve(2)), and a value that doubles another one would grow without limit.
 const LONGEST: usize = 128 * 1024 - 1;
 
 /// A value with `${NAME}`, `${NAME:-default}`, `${NAME:?message}` and `$$` in it.
@@ -20,7 +21,7 @@ enum Piece {
     Variable { name: String, or: Or },
 }
 
-/// What an undefined variable is.
+/// The value of an undefined variable.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Or {
     Error,
@@ -29,13 +30,13 @@ enum Or {
 }
 
 impl Template {
-    /// A value that stands for itself, dollar signs and all.
+    /// Creates a literal value, including its dollar signs.
     #[must_use]
     pub(crate) fn literal(text: impl Into<OsString>) -> Self {
         Self(vec![Piece::Literal(text.into())])
     }
 
-    /// Reads a value. A `$` that starts none of the forms stands for itself.
+    /// Parses a value. A `$` that begins none of the forms stands for itself.
     ///
     /// # Errors
     /// Returns what is wrong with it, and the byte it is at.
@@ -79,7 +80,7 @@ impl Template {
         Ok(Self(pieces))
     }
 
-    /// Fills in the variables.
+    /// Replaces the variables.
     ///
     /// # Errors
     /// Returns which variable is undefined, or that the value is too long, as text.
@@ -114,7 +115,7 @@ impl Template {
         Ok(OsString::from_vec(out))
     }
 
-    /// What was written, as far as it stands for itself: for showing to people.
+    /// Returns the text of the configuration, for people.
     #[must_use]
     pub(crate) fn source(&self) -> OsString {
         let mut out = OsString::new();
@@ -149,7 +150,7 @@ impl From<&OsStr> for Template {
     }
 }
 
-/// Where the brace that opened before `text` is closed; `${…}` in a default nests.
+/// Returns the position of the brace that closes the one before `text`. `${…}` in a default nests.
 fn closing_brace(text: &str) -> Option<usize> {
     let mut depth = 0;
     let bytes = text.as_bytes();
@@ -240,7 +241,7 @@ mod tests {
         assert!(Template::parse(&text).is_err());
     }
 
-    /// 32 variables, each twice the one before it, were 4 GiB.
+    /// 32 variables, each twice as long as the one before, would have 4 GiB.
     #[test]
     fn a_value_that_grows_without_end_is_an_error_and_no_abort() {
         let double = Template::parse("${A}${A}").unwrap();

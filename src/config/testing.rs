@@ -1,4 +1,4 @@
-//! Test mode: whether it is on, which tests run, and where reports go.
+//! Test mode: whether it is on, which tests run, and which reports trc writes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -13,39 +13,39 @@ use super::suggest::nearest_of_many;
 use super::value::shown;
 use super::{Config, Diagnostic, Origin, Placed, Stage, Unit};
 
-/// A run in test mode.
+/// The settings of a test run.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Testing {
-    /// Which tests, by their bare or full names; all where none is named.
+    /// The tests by their short or full names; all, if empty.
     pub only: Vec<Placed<String>>,
-    /// They are listed, and nothing runs.
+    /// Whether trc lists the tests and runs nothing.
     pub list: bool,
-    /// A test that is skipped fails the run, and so does each warning of trc's.
+    /// Whether a skipped test or a warning of trc fails the run.
     pub strict: bool,
-    /// Standard output gets a line of JSON for each event, in the place of TAP.
+    /// Whether trc writes a line of JSON for each event to standard output, in place of TAP.
     pub events: bool,
-    /// Reports beside the one on standard output.
+    /// The reports in files.
     pub reports: Vec<ReportFile>,
-    /// Points of the stop drill whose failure is excused, and the tests that do: of all that
-    /// are enabled, whichever of them run.
+    /// The test points of the stop drill that may fail, with the tests that allow it: of all
+    /// enabled tests, whichever of them run.
     pub allow: Vec<(Placed<String>, String)>,
-    /// Who asked for it.
+    /// The origin of the setting.
     pub origin: Origin,
 }
 
 /// A report that goes to a file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct ReportFile {
-    /// In which form.
+    /// The format.
     pub kind: ReportKind,
-    /// Where.
+    /// The path.
     pub path: PathBuf,
-    /// Who asked for it.
+    /// The origin of the setting.
     pub origin: Origin,
 }
 
 impl ReportFile {
-    /// As it is written.
+    /// Returns the name of the format.
     fn written(&self) -> String {
         let kind = match self.kind {
             ReportKind::Junit => "junit",
@@ -55,7 +55,7 @@ impl ReportFile {
     }
 }
 
-/// The form of a report.
+/// The format of a report.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum ReportKind {
     /// JUnit's XML.
@@ -65,7 +65,8 @@ pub(crate) enum ReportKind {
 }
 
 impl Decoder<'_> {
-    /// What the command line and the environment say of tests; the command line wins.
+    /// Reads the settings from the command line and the environment. The command line takes
+    /// precedence.
     pub(super) fn testing(&mut self, line: &CommandLine) -> Option<Testing> {
         let environment = self.environment;
         let wanted = variable(environment, "TRC_TEST").and_then(|value| {
@@ -112,7 +113,7 @@ impl Decoder<'_> {
         Some(Testing { only, list, strict, events, reports, allow, origin })
     }
 
-    /// The reports in files, and whether standard output is for events.
+    /// Returns the reports in files, and whether standard output is for events.
     fn reports(&mut self, line: &CommandLine) -> (Vec<ReportFile>, bool) {
         let mut reports: Vec<ReportFile> = Vec::new();
         let mut events = false;
@@ -173,7 +174,8 @@ fn same_file(one: &ReportFile, other: &ReportFile) -> Diagnostic {
     Diagnostic::error(other.origin.clone(), message).help("each report needs a file of its own")
 }
 
-/// A name after `--test ` instead of `--test=`. It is no error: there may be such a command.
+/// Warns of a name after `--test ` instead of `--test=`. It is not an error, because there may be a
+/// command with this name.
 pub(crate) fn mistaken(config: &Config, line: &CommandLine) -> Option<Diagnostic> {
     let word = line.trailing.first().filter(|_| line.test.as_deref() == Some(""))?.to_str()?;
     let is_meant =
@@ -186,7 +188,8 @@ pub(crate) fn mistaken(config: &Config, line: &CommandLine) -> Option<Diagnostic
     })
 }
 
-/// Leaves the tests in that are to run: those that were asked for, in test mode; none else.
+/// Removes the tests that do not run: outside test mode all, and in test mode those that were not
+/// asked for.
 pub(crate) fn select(
     config: &mut Config,
     gone: &BTreeMap<String, Gone>,
@@ -235,7 +238,7 @@ pub(crate) fn select(
     }
 }
 
-/// Names in the order in which they come, the first of them if they are many.
+/// Returns names in their order, up to a number.
 fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
     const MOST: usize = 20;
     let mut names: Vec<&str> = names.take(MOST + 1).collect();

@@ -1,4 +1,4 @@
-//! Spans of time as people write them.
+//! Parsing and formatting of times.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::leaf::{Leaf, Problem, text};
 use super::value::{Node, Value};
 use super::{Backoff, Environment};
 
-/// A span of time for people, to the millisecond: `0.2 s`, `5 s`.
+/// Formats a time for people, to the millisecond: `0.2 s`, `5 s`.
 #[must_use]
 pub(crate) fn seconds(time: Duration) -> String {
     let rounded = (time.as_secs_f64() * 1000.0).round() / 1000.0;
@@ -15,7 +15,7 @@ pub(crate) fn seconds(time: Duration) -> String {
     format!("{shown} s")
 }
 
-/// A span of time: `"1m30s"`, `"200ms"`, or a number of seconds.
+/// Parses a time: `"1m30s"`, `"200ms"`, or a number of seconds.
 pub(super) fn duration(node: &Node, environment: &Environment) -> Leaf<Duration> {
     match &node.value {
         Value::Integer(number, _) => span(&number.to_string()),
@@ -26,7 +26,7 @@ pub(super) fn duration(node: &Node, environment: &Environment) -> Leaf<Duration>
     .ok_or_else(|| Problem::expected("a time such as \"5s\", \"200ms\", \"1m30s\" or \"2h\"", node))
 }
 
-/// A span of time that is longer than none.
+/// Parses a time that is longer than 0.
 pub(super) fn positive(node: &Node, environment: &Environment) -> Leaf<Duration> {
     match duration(node, environment)? {
         Duration::ZERO => Err(Problem::new("this must be longer than 0")),
@@ -34,7 +34,7 @@ pub(super) fn positive(node: &Node, environment: &Environment) -> Leaf<Duration>
     }
 }
 
-/// `"200ms..30s"`, or one time that stays as it is.
+/// Parses `"200ms..30s"`, or one time that stays the same.
 pub(super) fn backoff(node: &Node, environment: &Environment) -> Leaf<Backoff> {
     let Value::String(_) = &node.value else {
         let time = duration(node, environment)?;
@@ -49,7 +49,7 @@ pub(super) fn backoff(node: &Node, environment: &Environment) -> Leaf<Backoff> {
     }
 }
 
-/// At most what a `u32` of seconds holds.
+/// The longest time: the seconds that fit into a `u32`.
 fn span(text: &str) -> Option<Duration> {
     unbounded(text).filter(|span| u32::try_from(span.as_secs()).is_ok())
 }

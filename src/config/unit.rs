@@ -1,4 +1,4 @@
-//! One unit as it was written.
+//! One unit of the configuration.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -11,26 +11,26 @@ use serde::Deserialize;
 use super::{Health, Limit, Origin, Placed, Probe, Ready, Restart, Stdin, Template, Test, Tty};
 use crate::signal::Signal;
 
-/// When in a container's life a unit runs.
+/// The stage of a unit: when it runs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Stage {
-    /// Before all else, one by one.
+    /// Before everything else, one at a time.
     Boot,
     /// In parallel, in the background.
     Async,
-    /// One by one, in the foreground.
+    /// In the foreground, one at a time.
     Sync,
-    /// One by one beside all others, in test mode only.
+    /// While the other units run, one at a time, in test mode only.
     Test,
-    /// After everything has stopped, one by one.
+    /// After everything has stopped, one at a time.
     Halt,
 }
 
 impl Stage {
-    /// All of them, in the order in which they run.
+    /// All stages, in the order in which they run.
     pub const ALL: [Self; 5] = [Self::Boot, Self::Async, Self::Sync, Self::Test, Self::Halt];
 
-    /// As it is written: `async`.
+    /// Returns the name of the stage, such as `async`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -49,10 +49,10 @@ impl fmt::Display for Stage {
     }
 }
 
-/// How a unit came to be; some of TrivialRC's rules hold for its own forms only.
+/// The form in which a unit was declared. Some of TrivialRC's rules apply to its own forms only.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Form {
-    /// Declared in TOML, or by variables and overrides.
+    /// Declared in TOML, by variables, or with `--config`.
     Declared,
     /// A drop-in script, `STAGE.NAME`.
     Script,
@@ -62,44 +62,43 @@ pub(crate) enum Form {
     Trailing,
 }
 
-/// What a unit runs.
+/// The command of a unit.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Command {
-    /// `exec`: words; no shell.
+    /// `exec`: words, without a shell.
     Exec(Vec<Template>),
-    /// `script`, `-B`, `-D`, `-F`, `-H`: text for the shell.
+    /// `script`, `-B`, `-D`, `-F`, `-H`: a text for the shell.
     Script(OsString),
-    /// A drop-in script, sourced by the shell.
+    /// A script file, which the shell sources.
     File(PathBuf),
-    /// The trailing command: run directly when its first word has a `/` or is an
-    /// executable in `PATH`, else through the shell. Nothing in it is replaced.
+    /// The trailing command. It runs directly if its first word has a `/` or is an executable in
+    /// `PATH`, and otherwise in the shell. No variables are replaced in it.
     Words(Vec<OsString>),
-    /// Nothing: the unit stands for something outside, which `ready` looks for, or is a test
-    /// that trc itself can do.
+    /// Nothing: an external unit, or a test without a command.
     Nothing,
 }
 
-/// A unit's name as somebody wrote it: `STAGE.NAME`, or `NAME` where that is unique.
+/// The name of a unit in the configuration: `STAGE.NAME`, or `NAME` if that is unique.
 pub(crate) type UnitRef = Placed<String>;
 
-/// What a unit waits for.
+/// The condition that `after` waits for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Condition {
-    /// Its command was executed.
+    /// The unit has executed its command.
     Started,
-    /// Its readiness check has passed, and it has not ended since.
+    /// The readiness check of the unit has passed, and the unit has not exited since.
     Ready,
-    /// It ended, however.
+    /// The unit has ended, successfully or not.
     Exited,
-    /// It ended with success.
+    /// The unit has ended with success.
     Succeeded,
-    /// It ended with failure.
+    /// The unit has ended with a failure.
     Failed,
 }
 
 impl Condition {
-    /// As it is written.
+    /// Returns the name of the condition.
     #[must_use]
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -115,123 +114,124 @@ impl Condition {
 /// One entry of `after`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct After {
-    /// The unit waited for.
+    /// The other unit.
     pub unit: UnitRef,
-    /// What of it; a bare name leaves that to what the unit is.
+    /// The condition. For a name without a condition, it depends on the other unit.
     pub condition: Option<Condition>,
 }
 
-/// What a failure of the unit does to the run.
+/// The effect of a failure of the unit on the run.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum OnFailure {
-    /// What the wait policy says.
+    /// The wait policy decides.
     #[default]
     Policy,
-    /// It stops the run.
+    /// The failure stops the run.
     Stop,
-    /// Nothing: the unit's failure is no failure of the run.
+    /// The failure is ignored.
     Ignore,
 }
 
-/// Whom a unit's stop signal goes to.
+/// The receiver of the stop signal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum StopTo {
-    /// Its main process, which knows its workers.
+    /// The main process, which knows its workers.
     Process,
-    /// Its process group.
+    /// The process group.
     Group,
 }
 
-/// How a unit is stopped; what is `None` was not written.
+/// The way to stop a unit. Keys that the configuration does not set are `None`.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Stop {
-    /// The stop signal; SIGTERM.
+    /// The stop signal; SIGTERM by default.
     pub signal: Option<Signal>,
-    /// From the stop signal to KILL; 5 s.
+    /// The time from the stop signal to SIGKILL; 5 s by default.
     pub timeout: Option<Duration>,
-    /// Whom the signal goes to; an `exec` unit's process, a shell unit's group.
+    /// The receiver of the signal; by default the main process of an exec unit, and the process
+    /// group of a shell unit.
     pub to: Option<StopTo>,
-    /// A command that stops it, in place of the signal.
+    /// The stop command, which replaces the signal.
     pub exec: Option<Vec<Template>>,
 }
 
-/// Where a unit's output goes.
+/// The destination of a unit's output.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Output {
     /// To trc's own streams.
     Inherit,
-    /// Through trc, each line with a time and the unit's name.
+    /// Through trc, which adds the time and the unit's name to each line.
     Prefix,
     /// Nowhere.
     Null,
 }
 
-/// A file that a unit's output goes to, line by line as it is.
+/// A file for the output of a unit, which gets each line unchanged.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OutputFile {
-    /// Where.
+    /// The path.
     pub path: PathBuf,
-    /// In bytes; one more line, and another file is begun.
+    /// The size in bytes above which trc rotates the file.
     pub max_size: Option<u64>,
-    /// How many earlier files are kept, where that was written.
+    /// The number of earlier files to keep, if the configuration sets it.
     pub keep: Option<u32>,
 }
 
 impl OutputFile {
-    /// How many earlier files are kept where nothing is written.
+    /// The default number of earlier files to keep.
     pub const KEEP: u32 = 3;
 }
 
-/// Who a unit is and what surrounds it.
+/// The identity and the environment of a unit's process.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Identity {
-    /// A user's name or number.
+    /// The name or number of the user.
     pub user: Option<Placed<String>>,
-    /// A group's name or number; the user's own group without it.
+    /// The name or number of the group; by default the user's own group.
     pub group: Option<Placed<String>>,
-    /// Supplementary groups; those of `/etc/group` that name the user, without it.
+    /// The supplementary groups; by default those that list the user in `/etc/group`.
     pub groups: Option<Vec<Placed<String>>>,
     /// The working directory.
     pub cwd: Option<Placed<Template>>,
     /// The file mode creation mask.
     pub umask: Option<u32>,
-    /// Variables of its own.
+    /// The variables of the unit.
     pub env: BTreeMap<String, Placed<Variable>>,
     /// Files of `NAME=value` lines.
     pub env_file: Vec<Placed<PathBuf>>,
-    /// Start from an empty environment instead of trc's.
+    /// Whether the unit starts with an empty environment instead of trc's.
     pub env_clear: bool,
     /// Resource limits.
     pub limits: Vec<Placed<Limit>>,
     /// The nice value, -20 to 19.
     pub nice: Option<Placed<i32>>,
-    /// How readily the OOM killer takes it, -1000 to 1000.
+    /// How likely the OOM killer is to kill the process, from -1000 to 1000.
     pub oom_score_adj: Option<Placed<i32>>,
-    /// Nothing it executes gains privileges.
+    /// Whether programs that the process executes cannot gain privileges.
     pub no_new_privs: bool,
-    /// The capabilities it keeps, by number.
+    /// The capabilities that the process keeps, by number.
     pub capabilities: Option<Vec<Placed<u8>>>,
-    /// The terminal it runs on, or that it has none.
+    /// The terminal that the unit runs on, or `false`.
     pub tty: Option<Placed<Tty>>,
-    /// What it reads.
+    /// The standard input.
     pub stdin: Option<Placed<Stdin>>,
 }
 
-/// A variable's value.
+/// The value of a variable.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Variable {
-    /// Text, filled in when the unit starts.
+    /// A text, whose variables are replaced when the unit starts.
     Text(Template),
-    /// A secret: what this file holds when the unit starts.
+    /// A secret: the contents of this file when the unit starts.
     File(PathBuf),
 }
 
 #[cfg(test)]
 impl Variable {
-    /// What was written, for showing to people: never a secret.
+    /// Returns the text of the configuration for people, which is never a secret.
     #[must_use]
     pub(crate) fn source(&self) -> OsString {
         match self {
@@ -241,7 +241,7 @@ impl Variable {
     }
 }
 
-/// For which variables `NAME_FILE` names the file that holds `NAME`.
+/// The variables `NAME` for which `NAME_FILE` names a file.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(crate) enum FileEnv {
     /// None.
@@ -253,55 +253,55 @@ pub(crate) enum FileEnv {
     Names(Vec<OsString>),
 }
 
-/// A unit as it was written. Disabled ones are left out of [`super::Config`].
+/// A unit of the configuration. [`super::Config`] does not contain disabled units.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Unit {
-    /// Its stage.
+    /// The stage.
     pub stage: Stage,
-    /// Its name within the stage; bytes that are not UTF-8 are shown as `\xNN`.
+    /// The name within the stage. Bytes that are not UTF-8 are shown as `\xNN`.
     pub name: String,
-    /// Where it was first declared.
+    /// The place of the first declaration.
     pub origin: Origin,
-    /// How it came to be.
+    /// The form of the declaration.
     pub form: Form,
-    /// What it runs.
+    /// The command.
     pub command: Command,
-    /// For people.
+    /// The description, for people.
     pub description: Option<String>,
-    /// Whether it is meant to end, where that was written.
+    /// Whether the unit is a one-shot, if the configuration says so.
     pub oneshot: Option<bool>,
-    /// Of a halt unit: it runs although boot has not completed.
+    /// Whether a halt unit runs even if the boot has not completed.
     pub always: bool,
-    /// What it waits for.
+    /// The conditions that the unit waits for.
     pub after: Vec<After>,
-    /// How it is found out whether it is ready.
+    /// The readiness check.
     pub ready: Option<Ready>,
-    /// How it is found out whether it still works, once it is ready.
+    /// The health check.
     pub health: Option<Health>,
-    /// After which ends it is started again.
+    /// The restart policy.
     pub restart: Restart,
-    /// How long a run of it may take.
+    /// The time that the unit may run after each start.
     pub max_runtime: Option<Duration>,
-    /// The exit statuses that are success; `[0]`.
+    /// The exit statuses that count as success; `[0]` by default.
     pub success: Option<Vec<u8>>,
-    /// What its failure does.
+    /// The effect of a failure.
     pub on_failure: OnFailure,
-    /// How it is stopped.
+    /// The way to stop the unit.
     pub stop: Stop,
-    /// The signal that its process gets where trc itself is killed.
+    /// The signal that the process gets if trc is killed.
     pub pdeathsig: Option<Signal>,
-    /// Who it is and what surrounds it.
+    /// The identity and the environment of the process.
     pub identity: Identity,
-    /// Where its output goes, where that was written.
+    /// The destination of the output, if the configuration sets it.
     pub output: Option<Output>,
-    /// The file that it goes to, where that was written.
+    /// Returns the file that the output goes to, if the configuration sets one.
     pub output_file: Option<Placed<OutputFile>>,
-    /// What it expects, if it is a test.
+    /// The keys of a test, if the unit is one.
     pub test: Option<Box<Test>>,
 }
 
 impl Unit {
-    /// The terminal that it is given to itself, and that is no business of trc's.
+    /// Returns the terminal of the unit's own, which is not trc's.
     #[must_use]
     pub(crate) fn own_terminal(&self) -> Option<&Path> {
         match self.identity.tty.as_ref().map(|tty| &tty.value) {
@@ -310,7 +310,7 @@ impl Unit {
         }
     }
 
-    /// A declared unit of which nothing but this is written.
+    /// Creates a declared unit with defaults for all other keys.
     #[must_use]
     pub(crate) fn new(stage: Stage, name: &str, origin: Origin, command: Command) -> Self {
         Self {
@@ -338,20 +338,20 @@ impl Unit {
         }
     }
 
-    /// Its identity: `STAGE.NAME`.
+    /// Returns the full name, `STAGE.NAME`.
     #[must_use]
     pub(crate) fn id(&self) -> String {
         format!("{}.{}", self.stage, self.name)
     }
 
-    /// How it is found out whether it is ready and whether it is healthy.
+    /// Returns the probes of the readiness check and the health check.
     pub(crate) fn probes(&self) -> impl Iterator<Item = &Probe> {
         let ready = self.ready.as_ref().map(|ready| &ready.probe.value);
         ready.into_iter().chain(self.health.as_ref().map(|health| &health.probe.value))
     }
 
-    /// As the log shows it: its script file, its command, or, when declared, `NAME: COMMAND`, and
-    /// for a script of several lines how many and where they stand.
+    /// Returns the unit's label in the log: its script file, its command, or, for declared units,
+    /// `NAME: COMMAND`. For a script of several lines, the label has their number and their place.
     #[must_use]
     pub(crate) fn label(&self) -> String {
         let command = match &self.command {
@@ -381,14 +381,14 @@ impl Unit {
     }
 }
 
-/// Words as they would be typed.
+/// Returns words as they would be typed in a shell.
 #[must_use]
 pub(crate) fn typed(words: &[Template]) -> String {
     let words = words.iter().map(|word| quoted(&word.source().to_string_lossy()));
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// A word as it would be typed; `${NAME}` in it needs no quotes to be read.
+/// Returns a word as it would be typed in a shell. `${NAME}` in it is not quoted.
 fn quoted(word: &str) -> String {
     let bare = word.replace(['$', '{', '}'], "");
     if !bare.is_empty() && shell_words::quote(&bare) == bare {
