@@ -9,7 +9,7 @@ use nix::unistd::{Gid, Uid};
 use super::trial::{Said, Source, Stream, Trial, verdict};
 use super::{Drill, Run, judge};
 use crate::config::{Asked, Check, Command, Found, Origin, Placed, Probe};
-use crate::engine::{Ending, Event, Outcome, UNKILLABLE_AFTER};
+use crate::engine::{Ending, Event, Outcome};
 use crate::graph::UnitId;
 use crate::run::capture;
 use crate::run::check::Unmet;
@@ -77,7 +77,8 @@ impl Drill {
         let (ours, theirs) = verdict()?;
         ends.push(ours);
         launch.descriptors.push((theirs, VERDICT_FD));
-        let pid = run.start(id, launch)?;
+        let until = self.trial.as_ref().map(|trial| trial.deadline);
+        let pid = run.start(id, launch, until)?;
         self.own(pid);
         if let Some(trial) = &mut self.trial {
             trial.pid = Some(pid);
@@ -122,19 +123,21 @@ impl Drill {
         }
     }
 
+    /// A test's command has taken too long, and was killed; its end is awaited until `until`, or
+    /// no longer.
+    pub(crate) fn command_is_late(&mut self, run: &mut dyn Run, pid: i32, until: Option<Instant>) {
+        let Some(trial) = &mut self.trial else { return };
+        trial.timed_out = true;
+        trial.ending.get_or_insert(Err(Wrong::Slow(trial.limit)));
+        match until {
+            Some(until) => trial.deadline = until,
+            None => self.command_ended(run, pid, Err(Wrong::Unkillable)),
+        }
+    }
+
     /// Ends what is late of a try.
     pub(crate) fn end_late(&mut self, run: &mut dyn Run, time: Instant) {
         let Some(trial) = &mut self.trial else { return };
-        if let Some(pid) = trial.pid.filter(|_| trial.deadline <= time) {
-            trial.timed_out = true;
-            trial.ending.get_or_insert(Err(Wrong::Slow(trial.limit)));
-            kill(pid);
-            // Its end is told when it has been reaped; what can't be killed is left behind.
-            if trial.killed {
-                return self.command_ended(run, pid, Err(Wrong::Unkillable));
-            }
-            (trial.killed, trial.deadline) = (true, time + UNKILLABLE_AFTER);
-        }
         if let Some((until, awaited @ true)) = &mut trial.line
             && *until <= time
         {
@@ -152,9 +155,7 @@ impl Drill {
     /// A test is of no interest any more.
     pub(crate) fn stop(&mut self, run: &mut dyn Run, id: UnitId) {
         if let Some(mut trial) = self.trial.take_if(|trial| trial.unit == id) {
-            if let Some(pid) = trial.pid {
-                kill(pid);
-            }
+            run.kill(id);
             if let Some(closing) = trial.asked.take().and_then(Try::abandon) {
                 run.close(closing);
             }
@@ -377,10 +378,4 @@ impl Drill {
         self.tried.insert(trial.unit, trial.tried(skipped));
         run.happened(Event::Tried { unit: trial.unit, outcome });
     }
-}
-
-/// Kills a test's command, wherever it has gone, and what is in its group.
-fn kill(pid: i32) {
-    processes::signal(-pid, libc::SIGKILL);
-    processes::signal(pid, libc::SIGKILL);
 }

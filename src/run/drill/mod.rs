@@ -76,11 +76,15 @@ pub(crate) trait Run {
     /// Reads what units have written up to now, however slow the log's reader is: what tests look
     /// for in it must not depend on who reads the log. Returns the lines that tests look for.
     fn catch_up(&mut self, units: &[UnitId]) -> Vec<Said>;
-    /// Starts a test's command, whose exit comes to [`Drill::command_ended`].
+    /// Starts a test's command, whose exit comes to [`Drill::command_ended`]; what still runs at
+    /// `until` is killed, and comes to [`Drill::command_is_late`].
     ///
     /// # Errors
     /// Those of the step that failed before there was a process.
-    fn start(&mut self, test: UnitId, launch: Launch) -> Result<i32, Errno>;
+    fn start(&mut self, test: UnitId, launch: Launch, until: Option<Instant>)
+    -> Result<i32, Errno>;
+    /// Kills a test's command, and everything in its process group.
+    fn kill(&mut self, test: UnitId);
     /// Closes the connection of an attempt in order.
     fn close(&mut self, closing: Closing);
     /// Tells the engine.

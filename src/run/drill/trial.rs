@@ -127,7 +127,6 @@ impl Stream {
 }
 
 /// A try under way.
-#[expect(clippy::struct_excessive_bools, reason = "each is so or not")]
 pub(super) struct Trial {
     /// The test.
     pub unit: UnitId,
@@ -141,8 +140,6 @@ pub(super) struct Trial {
     pub streams: [Stream; 3],
     /// How its command ended, or why it didn't.
     pub ending: Option<Result<Ending, Wrong>>,
-    /// Whether its command was killed because it took too long.
-    pub killed: bool,
     /// Whether something of it took too long.
     pub timed_out: bool,
     /// Whether something of it could not be tried, for want of processes and the like.
@@ -181,7 +178,6 @@ impl Trial {
             pid: None,
             streams: <[Stream; 3]>::default(),
             ending: None,
-            killed: false,
             timed_out: false,
             unmade: false,
             at: 0,
@@ -201,9 +197,8 @@ impl Trial {
 
     /// When something about it is late.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let command = self.pid.map(|_| self.deadline);
         let line = self.line.and_then(|(until, awaited)| awaited.then_some(until));
-        command.into_iter().chain(line).chain(self.asked.as_ref().map(Try::deadline)).min()
+        line.into_iter().chain(self.asked.as_ref().map(Try::deadline)).min()
     }
 
     /// It has so much more time.

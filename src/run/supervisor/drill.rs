@@ -1,7 +1,10 @@
 //! What a test run adds: a drill that is told what happens, and asks for more.
 
+use std::time::Instant;
+
 use nix::errno::Errno;
 
+use super::helper::Duty;
 use super::source::{Call, Source, Watch};
 use super::{Child, Role, Supervisor};
 use crate::engine::{Engine, Event, Left};
@@ -130,8 +133,17 @@ impl Run for Supervisor {
         said
     }
 
-    fn start(&mut self, test: UnitId, launch: Launch) -> Result<i32, Errno> {
-        self.spawn_own(Role::Test(test), launch)
+    fn start(
+        &mut self,
+        test: UnitId,
+        launch: Launch,
+        until: Option<Instant>,
+    ) -> Result<i32, Errno> {
+        self.start_helper(test, Duty::Test, launch, None, until)
+    }
+
+    fn kill(&mut self, test: UnitId) {
+        self.kill_helpers(test, |duty| duty == Duty::Test);
     }
 
     fn close(&mut self, closing: Closing) {

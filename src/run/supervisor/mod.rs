@@ -8,6 +8,7 @@ mod closing;
 mod drill;
 mod end;
 mod engine;
+mod helper;
 mod jobs;
 mod journal;
 mod members;
@@ -21,6 +22,7 @@ mod reap;
 mod signals;
 mod source;
 mod start;
+mod stop_command;
 mod sweep;
 mod wait;
 
@@ -48,22 +50,20 @@ use crate::graph::{Graph, UnitId};
 use crate::run::os::clock::now;
 use crate::run::os::signals::Signals;
 use crate::run::os::terminal::Terminal;
-use crate::run::os::{children, memory, processes};
+use crate::run::os::{children, memory};
 use crate::shell::{Saved, State};
 use crate::words::Observed;
 use clock::Clock;
 use end::Course;
+use helper::{Duty, Helper};
 use sweep::Sweep;
 
 /// What a child is to trc.
 #[derive(Clone, Copy)]
 enum Role {
     Unit(UnitId),
-    StopCommand(UnitId),
-    /// Finds out whether a unit is ready or healthy.
-    Probe(UnitId),
-    /// A test's command.
-    Test(UnitId),
+    /// A command that trc runs for a unit, beside the unit's own.
+    Helper,
     /// Could not execute its command; people have been told, and its exit is of no interest.
     NotStarted,
 }
@@ -93,8 +93,6 @@ struct Held {
     /// Once its main process has ended: children of trc's that it has left, and that trc has
     /// adopted.
     adopted: BTreeSet<i32>,
-    /// Its live stop command.
-    stop_command: Option<i32>,
     /// Whether it has written nothing to its standard output, in which trc looks for a line.
     silent: bool,
     /// Whether trc has sent it KILL.
@@ -130,8 +128,8 @@ pub(super) struct Supervisor {
     units: Vec<Held>,
     /// Tries of probes that are under way.
     tries: Vec<(UnitId, Purpose, Try)>,
-    /// Commands of probes that are under way.
-    commands: Vec<probe::Command>,
+    /// Commands that trc runs for units, beside their own.
+    helpers: BTreeMap<i32, Helper>,
     /// Probes whose last try has failed.
     waiting: BTreeMap<(UnitId, Purpose), probe::Waiting>,
     /// Connections of tries that are over.
@@ -196,7 +194,7 @@ impl Supervisor {
             children: BTreeMap::new(),
             strangers: Strangers::default(),
             tries: Vec::new(),
-            commands: Vec::new(),
+            helpers: BTreeMap::new(),
             waiting: BTreeMap::new(),
             closings: Closings::default(),
             files: BTreeMap::new(),
@@ -260,11 +258,7 @@ impl Supervisor {
             Action::Spawn(id) => self.start(id),
             Action::Signal(target, signal) => self.signal(target, signal),
             Action::StopCommand(id) => self.start_stop_command(id),
-            Action::KillStopCommand(id) => {
-                if let Some(pid) = self.units[id.0].stop_command {
-                    processes::signal(-pid, libc::SIGKILL);
-                }
-            }
+            Action::KillStopCommand(id) => self.kill_helpers(id, |duty| duty == Duty::Stop),
             Action::Probe(id, purpose) => self.probe(id, purpose),
             Action::StopProbes(id) => {
                 self.stop_probes(id);

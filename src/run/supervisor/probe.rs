@@ -1,18 +1,16 @@
 //! Probes: tries that the engine asks for, and what units say of themselves.
 
-use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
-
-use super::super::capture::{self, Found, Matcher, Sought};
+use super::super::capture::{Found, Matcher, Sought};
 use super::super::drill::Said;
 use super::super::prepare::Problem;
 use super::super::probe::{Failure, Over, Try, Verdict, file};
 use super::super::spawn::{self, Launch};
+use super::Supervisor;
+use super::helper::{Duty, NotExecuted};
 use super::source::{Call, Source, Watch};
-use super::{Role, Supervisor};
 use crate::config::{self, Template, Unit, seconds};
 use crate::engine::{Detail, Ending, Event, Notice, Outcome, Purpose, is_scarce};
 use crate::graph::UnitId;
@@ -20,12 +18,8 @@ use crate::journal::Side;
 use crate::run::os::clock::now;
 use crate::run::os::fd::null;
 use crate::run::os::pipe::Pipe;
-use crate::run::os::processes;
-use crate::text::harmless;
 use crate::words::{self, Observed};
 
-/// What is kept of what a probe's command says, in bytes.
-const TAIL: usize = 1024;
 /// A unit that is not ready after this is waited for, and people are told.
 const SOON: Duration = Duration::from_secs(1);
 /// So often they are told again for the same reason.
@@ -37,63 +31,6 @@ pub(super) struct Waiting {
     failure: Failure,
     /// When that was last said, at the levels info and debug.
     told: [Option<Instant>; 2],
-}
-
-/// A probe's command that runs.
-pub(super) struct Command {
-    unit: UnitId,
-    purpose: Purpose,
-    pub(super) pid: i32,
-    shown: String,
-    /// What it says; None once that has ended.
-    output: Option<OwnedFd>,
-    tail: Vec<u8>,
-    timeout: Duration,
-    deadline: Instant,
-}
-
-impl Command {
-    /// What to poll for input.
-    pub(super) fn fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
-        self.output.as_ref().map(AsFd::as_fd)
-    }
-
-    /// Reads what there is, and keeps the end of it.
-    fn read(&mut self) {
-        let mut bytes = [0; 4096];
-        // One pipe's worth at most: a flood starves nobody.
-        for _ in 0..16 {
-            let Some(output) = &self.output else { return };
-            match nix::unistd::read(output, &mut bytes) {
-                Ok(0) => self.output = None,
-                Ok(count) => {
-                    self.tail.extend_from_slice(&bytes[..count]);
-                    let extra = self.tail.len().saturating_sub(TAIL);
-                    self.tail.drain(..extra);
-                }
-                Err(Errno::EINTR) => {}
-                Err(_) => return,
-            }
-        }
-    }
-
-    /// The last line that says anything.
-    fn last_line(&self) -> String {
-        let text = String::from_utf8_lossy(&self.tail);
-        let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty());
-        harmless(line.unwrap_or(""))
-    }
-
-    fn verdict(&self, ending: Ending) -> Verdict {
-        let how = match ending {
-            Ending::Code(0) => return Ok(()),
-            Ending::Code(code) => format!("failed with status {code}"),
-            Ending::Signal(signal) => format!("was killed by {signal}"),
-        };
-        let line = self.last_line();
-        let line = if line.is_empty() { line } else { format!(": {line}") };
-        Err(Failure::new(format!("`{}` {how}{line}", self.shown)))
-    }
 }
 
 pub(super) const SOURCE: Source = Source {
@@ -141,52 +78,46 @@ impl Supervisor {
         launch.streams[1] =
             Some(again.map_err(|error| Problem::kernel("cannot create its pipes", &error))?);
         launch.streams[2] = Some(write);
-        let shown = config::typed(command);
-        let pid = self.spawn_own(Role::Probe(id), launch)?;
-        self.commands.push(Command {
-            unit: id,
-            purpose,
-            pid,
-            shown,
-            output: Some(read),
-            tail: Vec::new(),
-            timeout,
-            deadline: now() + timeout,
-        });
+        self.start_helper(id, Duty::Probe(purpose), launch, Some(read), Some(now() + timeout))?;
         Ok(())
     }
 
-    /// A probe's command has ended.
-    pub(super) fn probe_command_ended(&mut self, pid: i32, ending: Ending) {
-        let Some(at) = self.commands.iter().position(|command| command.pid == pid) else { return };
-        let mut command = self.commands.swap_remove(at);
-        command.read();
-        self.probed(command.unit, command.purpose, command.verdict(ending));
-    }
-
-    /// A probe's command could not be executed; `why` is what trc has found out itself.
-    pub(super) fn probe_command_failed(
+    /// A probe's command has exited, or could not be executed. `last` is its last line.
+    pub(super) fn probe_command_ended(
         &mut self,
-        pid: i32,
-        spawn::Failure { stage, errno }: spawn::Failure,
-        why: Option<&str>,
+        id: UnitId,
+        purpose: Purpose,
+        ending: Result<Ending, NotExecuted>,
+        last: &str,
     ) {
-        let Some(at) = self.commands.iter().position(|command| command.pid == pid) else { return };
-        let Command { unit, purpose, .. } = self.commands.swap_remove(at);
-        let program = match find(&self.graph.node(unit).unit, purpose) {
-            Some((config::Probe::Exec(words), _)) => words.first(),
-            _ => None,
+        let graph = Rc::clone(&self.graph);
+        let Some((config::Probe::Exec(words), _)) = find(&graph.node(id).unit, purpose) else {
+            return;
         };
-        let why = program.map(|program| words::program_failure(program, stage, errno, why));
-        let failure = Failure::new(why.unwrap_or_else(|| words::errno(errno)));
-        let verdict = Err(Failure { unmade: is_scarce(stage, errno), ..failure });
-        self.probed(unit, purpose, verdict);
+        let how = match ending {
+            Ok(Ending::Code(0)) => return self.probed(id, purpose, Ok(())),
+            Ok(Ending::Code(code)) => format!("failed with status {code}"),
+            Ok(Ending::Signal(signal)) => format!("was killed by {signal}"),
+            Err(not) => {
+                let spawn::Failure { stage, errno } = not.failure;
+                let why = words.first().map(|program| not.told(&graph, id, program));
+                let failure = Failure::new(why.unwrap_or_else(|| words::errno(errno)));
+                let unmade = is_scarce(stage, errno);
+                return self.probed(id, purpose, Err(Failure { unmade, ..failure }));
+            }
+        };
+        let colon = if last.is_empty() { "" } else { ": " };
+        let why = format!("`{}` {how}{colon}{last}", config::typed(words));
+        self.probed(id, purpose, Err(Failure::new(why)));
     }
 
-    /// Reads what a probe's command says.
-    pub(super) fn read_command(&mut self, pid: i32) {
-        if let Some(command) = self.commands.iter_mut().find(|command| command.pid == pid) {
-            command.read();
+    /// A probe's command has taken too long, and was killed.
+    pub(super) fn probe_command_is_late(&mut self, id: UnitId, purpose: Purpose) {
+        let graph = Rc::clone(&self.graph);
+        if let Some((config::Probe::Exec(words), timeout)) = find(&graph.node(id).unit, purpose) {
+            let (shown, within) = (config::typed(words), seconds(timeout));
+            let failure = Failure::new(format!("`{shown}` did not exit within {within}"));
+            self.probed(id, purpose, Err(Failure { timed_out: true, ..failure }));
         }
     }
 
@@ -207,17 +138,10 @@ impl Supervisor {
             watch.on(fd, flags, Call::Probe(Self::proceed, *id, *purpose));
             watch.until(Some(under_way.deadline()));
         }
-        for command in &self.commands {
-            if let Some(fd) = command.fd() {
-                watch.input(fd, Call::Process(Self::read_command, command.pid));
-            }
-            watch.until(Some(command.deadline));
-        }
     }
 
     fn postpone_probes(&mut self, by: Duration) {
         self.tries.iter_mut().for_each(|(_, _, under_way)| under_way.postpone(by));
-        self.commands.iter_mut().for_each(|command| command.deadline += by);
     }
 
     /// Ends the tries whose time is up, or gives their next address its turn.
@@ -228,14 +152,6 @@ impl Supervisor {
                 Ok(under_way) => self.tries.push((id, purpose, under_way)),
                 Err(over) => self.try_over(id, purpose, over),
             }
-        }
-        while let Some(at) = self.commands.iter().position(|one| one.deadline <= now) {
-            let command = self.commands.swap_remove(at);
-            processes::signal(-command.pid, libc::SIGKILL);
-            let within = seconds(command.timeout);
-            let why = format!("`{}` did not exit within {within}", command.shown);
-            let (id, purpose) = (command.unit, command.purpose);
-            self.probed(id, purpose, Err(Failure { timed_out: true, ..Failure::new(why) }));
         }
     }
 
@@ -257,12 +173,7 @@ impl Supervisor {
                 closings.push(closing, now());
             }
         }
-        self.commands.retain(|command| {
-            if command.unit == id {
-                processes::signal(-command.pid, libc::SIGKILL);
-            }
-            command.unit != id
-        });
+        self.kill_helpers(id, |duty| matches!(duty, Duty::Probe(_)));
     }
 
     fn try_over(&mut self, id: UnitId, purpose: Purpose, over: Over) {
@@ -381,48 +292,10 @@ impl Supervisor {
         let mut captures = self.units[id.0].captures.iter();
         captures.any(|capture| capture.source().side() == Side::Out && capture.is_silent())
     }
-
-    /// A unit has written to its notification descriptor, or closed it.
-    pub(super) fn read_readiness(&mut self, id: UnitId) {
-        let Some(fd) = &self.units[id.0].readiness else { return };
-        let mut bytes = [0; 256];
-        match nix::unistd::read(fd, &mut bytes) {
-            Ok(0) => {
-                self.units[id.0].readiness = None;
-                let why = Some(Detail::Closed);
-                self.events.push_back(Event::Learnt { unit: id, why });
-            }
-            Ok(count) if bytes[..count].contains(&b'\n') => {
-                self.units[id.0].readiness = None;
-                self.has_spoken(id);
-                self.events.push_back(Event::Notified { unit: id, notice: Notice::Ready });
-            }
-            Ok(_) | Err(Errno::EAGAIN | Errno::EINTR) => {}
-            Err(_) => self.units[id.0].readiness = None,
-        }
-    }
-
-    /// Gives a unit the descriptor by which it says that it is ready, if it is to have one.
-    pub(super) fn notification(
-        &mut self,
-        id: UnitId,
-        unit: &Unit,
-        launch: &mut Launch,
-    ) -> nix::Result<()> {
-        self.units[id.0].readiness = None;
-        if let Some((config::Probe::Fd(number), _)) = find(unit, Purpose::Ready) {
-            let Pipe { read, write } = Pipe::new()?;
-            // So that it can open it by its name.
-            capture::give(&write, launch.owner());
-            launch.descriptors.push((write, *number));
-            self.units[id.0].readiness = Some(read);
-        }
-        Ok(())
-    }
 }
 
 /// A unit's probe for a purpose, and how long a try of it may take.
-fn find(unit: &Unit, purpose: Purpose) -> Option<(&config::Probe, Duration)> {
+pub(super) fn find(unit: &Unit, purpose: Purpose) -> Option<(&config::Probe, Duration)> {
     match purpose {
         Purpose::Ready => unit.ready.as_ref().map(|ready| (&ready.probe.value, ready.timeout)),
         Purpose::Health => unit.health.as_ref().map(|health| (&health.probe.value, health.timeout)),

@@ -3,13 +3,13 @@
 use std::os::fd::AsFd;
 
 use super::super::cause;
-use super::super::spawn::{Failure, read_progress};
+use super::super::spawn::read_progress;
+use super::helper::NotExecuted;
 use super::source::{Call, Source, Watch};
 use super::{Role, Supervisor};
 use crate::engine::Event;
 use crate::graph::UnitId;
 use crate::run::os::fd::is_ready;
-use crate::words;
 
 pub(super) const SOURCE: Source = Source::new(Supervisor::watch_progress);
 
@@ -29,7 +29,8 @@ impl Supervisor {
         let role = child.role;
         let failure = read_progress(progress);
         let unit = match role {
-            Role::Unit(id) | Role::StopCommand(id) | Role::Probe(id) | Role::Test(id) => Some(id),
+            Role::Unit(id) => Some(id),
+            Role::Helper => self.helpers.get(&pid).map(|helper| helper.unit),
             Role::NotStarted => None,
         };
         let unit = unit.map(|id| &self.graph.node(id).unit);
@@ -52,25 +53,10 @@ impl Supervisor {
                 let (stage, errno) = (failure.stage, Some(failure.errno));
                 self.events.push_back(Event::SpawnFailed { unit: id, stage, errno, why });
             }
-            (Role::StopCommand(id), Some(failure)) => {
-                self.units[id.0].stop_command = None;
-                let command = self.graph.node(id).unit.stop.exec.as_deref();
-                let program = command.and_then(<[_]>::first);
-                let why = why.map(|why| words::detail(&self.graph, id, &why));
-                let Failure { stage, errno } = failure;
-                let why = program
-                    .map(|program| words::program_failure(program, stage, errno, why.as_deref()));
-                self.no_stop_command(id, &why.unwrap_or_default());
+            (Role::Helper, Some(failure)) => {
+                self.helper_ended(pid, Err(NotExecuted { failure, why }));
             }
-            (Role::Probe(id), Some(failure)) => {
-                let why = why.map(|why| words::detail(&self.graph, id, &why));
-                self.probe_command_failed(pid, failure, why.as_deref());
-            }
-            (Role::Test(_), Some(failure)) => {
-                self.drill(|drill, run| drill.not_executed(run, pid, failure, why.as_ref()));
-            }
-            (Role::StopCommand(_) | Role::Probe(_) | Role::Test(_), None)
-            | (Role::NotStarted, _) => {}
+            (Role::Helper, None) | (Role::NotStarted, _) => {}
         }
     }
 

@@ -2,9 +2,17 @@
 
 use std::os::fd::AsFd;
 
+use nix::errno::Errno;
+
+use super::super::capture;
+use super::super::spawn::Launch;
 use super::Supervisor;
+use super::probe::find;
 use super::source::{Call, Source, Watch};
+use crate::config::{Probe, Unit};
+use crate::engine::{Detail, Event, Notice, Purpose};
 use crate::graph::UnitId;
+use crate::run::os::pipe::Pipe;
 
 pub(super) const SOURCE: Source = Source::new(Supervisor::watch_readiness);
 
@@ -15,5 +23,43 @@ impl Supervisor {
                 watch.input(fd.as_fd(), Call::Unit(Self::read_readiness, UnitId(id)));
             }
         }
+    }
+
+    /// A unit has written to its notification descriptor, or closed it.
+    pub(super) fn read_readiness(&mut self, id: UnitId) {
+        let Some(fd) = &self.units[id.0].readiness else { return };
+        let mut bytes = [0; 256];
+        match nix::unistd::read(fd, &mut bytes) {
+            Ok(0) => {
+                self.units[id.0].readiness = None;
+                let why = Some(Detail::Closed);
+                self.events.push_back(Event::Learnt { unit: id, why });
+            }
+            Ok(count) if bytes[..count].contains(&b'\n') => {
+                self.units[id.0].readiness = None;
+                self.has_spoken(id);
+                self.events.push_back(Event::Notified { unit: id, notice: Notice::Ready });
+            }
+            Ok(_) | Err(Errno::EAGAIN | Errno::EINTR) => {}
+            Err(_) => self.units[id.0].readiness = None,
+        }
+    }
+
+    /// Gives a unit the descriptor by which it says that it is ready, if it is to have one.
+    pub(super) fn notification(
+        &mut self,
+        id: UnitId,
+        unit: &Unit,
+        launch: &mut Launch,
+    ) -> nix::Result<()> {
+        self.units[id.0].readiness = None;
+        if let Some((Probe::Fd(number), _)) = find(unit, Purpose::Ready) {
+            let Pipe { read, write } = Pipe::new()?;
+            // So that it can open it by its name.
+            capture::give(&write, launch.owner());
+            launch.descriptors.push((write, *number));
+            self.units[id.0].readiness = Some(read);
+        }
+        Ok(())
     }
 }

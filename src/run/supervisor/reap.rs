@@ -96,26 +96,7 @@ impl Supervisor {
         }
         match self.children.remove(&pid) {
             None | Some(Child { role: Role::NotStarted, .. }) => {}
-            Some(Child { role: Role::StopCommand(id), .. }) => {
-                self.units[id.0].stop_command = None;
-                self.drain_captures(id);
-                if matches!(ending, Ending::Code(_)) {
-                    self.drill(|drill, _| drill.disown(pid));
-                }
-                self.events.push_back(Event::StopCommandEnded {
-                    unit: id,
-                    succeeded: ending == Ending::Code(0),
-                });
-            }
-            Some(Child { role: Role::Probe(_), .. }) => {
-                if matches!(ending, Ending::Code(_)) {
-                    self.drill(|drill, _| drill.disown(pid));
-                }
-                self.probe_command_ended(pid, ending);
-            }
-            Some(Child { role: Role::Test(_), .. }) => {
-                self.drill(|drill, run| drill.command_ended(run, pid, Ok(ending)));
-            }
+            Some(Child { role: Role::Helper, .. }) => self.helper_ended(pid, Ok(ending)),
             Some(Child { role: Role::Unit(id), saved, terminal, .. }) => {
                 self.drain_captures(id);
                 self.read_readiness(id);

@@ -44,7 +44,7 @@ impl Supervisor {
         }
         sender::find(received, &|pid| match self.children.get(&pid)?.role {
             Role::Unit(id) => Some(id),
-            Role::StopCommand(_) | Role::Probe(_) | Role::Test(_) | Role::NotStarted => None,
+            Role::Helper | Role::NotStarted => None,
         })
     }
 }

@@ -8,15 +8,14 @@ use nix::unistd::{getegid, geteuid};
 
 use super::super::notify::Socket;
 use super::super::prepare::{self, Problem, Ready, Surroundings};
-use super::super::spawn::{self, Ids, Launch, Pace};
+use super::super::spawn::{self, Ids, Pace};
 use super::{Child, Role, Supervisor};
 use crate::config::{Probe, Stage};
 use crate::engine::{Detail, Event, SpawnStage};
 use crate::graph::UnitId;
-use crate::run::os::fd::{is_ready, null};
+use crate::run::os::fd::is_ready;
 use crate::run::os::private::Owner;
 use crate::run::os::reopen;
-use crate::words::Observed;
 
 /// The user that a unit's processes have, if they can't have any other: root's may become
 /// somebody else.
@@ -153,54 +152,5 @@ impl Supervisor {
         };
         self.children.insert(pid, child);
         Ok(pid)
-    }
-
-    pub(super) fn start_stop_command(&mut self, id: UnitId) {
-        if let Err(problem) = self.launch_stop_command(id) {
-            self.no_stop_command(id, &problem.why);
-        }
-    }
-
-    pub(super) fn no_stop_command(&mut self, id: UnitId, why: &str) {
-        self.observed(&Observed::NoStopCommand(id, why));
-        self.events.push_back(Event::StopCommandEnded { unit: id, succeeded: false });
-    }
-
-    fn launch_stop_command(&mut self, id: UnitId) -> Result<(), Problem> {
-        let graph = Rc::clone(&self.graph);
-        let unit = &graph.node(id).unit;
-        let Some(words) = &unit.stop.exec else { return Ok(()) };
-        // A daemon that its main process has left is the process that it stops.
-        let held = &self.units[id.0];
-        let Some(pid) = held.pid.or_else(|| held.adopted.first().copied()) else {
-            // The unit ended just now.
-            self.events.push_back(Event::StopCommandEnded { unit: id, succeeded: true });
-            return Ok(());
-        };
-        let mut launch: Launch = self.surroundings(None).command(unit, words, Some(pid))?;
-        launch.streams[0] = Some(null(false)?);
-        // What it says is the unit's, and goes where the unit's own output goes.
-        let file = self.output_file(unit)?;
-        let pipes = self.streams(unit, &mut launch)?;
-        let started = self.spawn_own(Role::StopCommand(id), launch)?;
-        // But it says nothing of how the unit is.
-        self.capture(id, started, pipes, file.as_ref(), &Vec::new);
-        self.units[id.0].stop_command = Some(started);
-        Ok(())
-    }
-
-    /// Starts a command of trc's own: a probe, a test, or what stops a unit. Returns its number.
-    pub(super) fn spawn_own(&mut self, role: Role, launch: Launch) -> Result<i32, Errno> {
-        let child = spawn::spawn(launch, Pace::Free).map_err(|failure| failure.errno)?;
-        let held = Child {
-            role,
-            progress: Some((child.progress, child.hold)),
-            saved: None,
-            terminal: false,
-            hold: None,
-        };
-        self.children.insert(child.pid, held);
-        self.drill(|drill, _| drill.own(child.pid));
-        Ok(child.pid)
     }
 }

@@ -10,7 +10,7 @@ use crate::run::os::memory;
 
 /// Every source, in the order in which they are served. The first one is polled even where there
 /// is no memory for the others.
-const SOURCES: [Source; 13] = [
+const SOURCES: [Source; 14] = [
     super::signals::SOURCE,
     super::oom::SOURCE,
     super::progress::SOURCE,
@@ -19,6 +19,7 @@ const SOURCES: [Source; 13] = [
     super::notify::SOURCE,
     super::reap::SOURCE,
     super::probe::SOURCE,
+    super::helper::SOURCE,
     super::drill::SOURCE,
     super::closing::SOURCE,
     super::sweep::SOURCE,
