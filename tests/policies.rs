@@ -793,7 +793,9 @@ fn exit_stopped_is_for_a_stop_from_outside_that_everything_has_obeyed() {
         },
     );
     let died = "[exit]\nstopped = 0\n[async.web]\nexec = 'true'\n";
-    Trc::toml(died).run().status(143).stderr_has("async.web exited with 0");
+    let last =
+        "async.web exited with 0, but it is a service, which should not exit; write oneshot = true";
+    Trc::toml(died).run().status(143).stderr_has(last);
 }
 
 /// postgres ends with 0 when it is told to stop.

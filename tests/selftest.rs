@@ -639,7 +639,7 @@ fn each_defect_of_a_run_is_a_point_that_names_it() {
             unit: "oneshot = false\nexec = 'true'",
             after: "exited",
             point: "async.x.run",
-            says: "it exited with 0",
+            says: "it exited with 0, but it is a service, which should not exit; write oneshot",
         },
         Row {
             unit: "exec = '/no/such'",

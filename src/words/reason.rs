@@ -23,7 +23,8 @@ pub(crate) fn reason(engine: &Engine, reason: &Reason) -> String {
             "cannot run the command line that the boot scripts have set".to_owned()
         }
         Cause::Ended(id) | Cause::Failed(id) | Cause::AllEnded(Some(id)) => {
-            format!("{}{}", failed(*id), first(Some(*id)))
+            let help = engine.ended(*id).and_then(|ended| meant_to_run(graph, *id, ended));
+            format!("{}{}{}", failed(*id), help.unwrap_or_default(), first(Some(*id)))
         }
         Cause::AllEnded(None) => "every unit has ended".to_owned(),
         Cause::Tested => tested(engine),
@@ -83,6 +84,16 @@ pub(crate) fn ended(engine: &Engine, id: UnitId, ended: Ended) -> String {
         }
         _ => how(graph, ended),
     }
+}
+
+/// What to do about a service that has exited with success, which people write who know other
+/// inits' one-shots. TrivialRC's forms of a unit cannot be one-shots.
+pub(crate) fn meant_to_run(graph: &Graph, id: UnitId, ended: Ended) -> Option<&'static str> {
+    let node = graph.node(id);
+    let service = node.unit.stage == Stage::Async && !node.oneshot && !node.is_trivialrc();
+    let well = matches!(ended.how, How::Process(_)) && !ended.failed();
+    let help = ", but it is a service, which should not exit; write oneshot = true if it should";
+    (service && well).then_some(help)
 }
 
 /// What a test run has come to: which tests failed, and what else was not as it should be. Of

@@ -268,7 +268,8 @@ impl Drill {
                     "; it put itself into the background: let it run in the foreground, as \
                      `nginx -g 'daemon off;'` does"
                 }
-                _ => "",
+                _ if told => "",
+                _ => words::reason::meant_to_run(&self.graph, id, ended).unwrap_or_default(),
             };
             whys.push(format!("{when}{}{help}", how_it_ended(run, id, ended)));
         }
