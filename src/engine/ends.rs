@@ -72,7 +72,7 @@ impl Engine {
         }
     }
 
-    /// Marks a unit as ended and draws what follows from that at once.
+    /// Marks a unit as ended, and handles the immediate consequences.
     pub(super) fn end(
         &mut self,
         id: UnitId,
@@ -120,8 +120,8 @@ impl Engine {
         ended
     }
 
-    /// Whether nothing else might say that a unit has failed: the last line names what ends the
-    /// run, or gives it its status.
+    /// Returns whether the log might otherwise not mention the failure of a unit: the last line
+    /// names only the unit that ends the run or gives it its exit status.
     fn goes_unsaid(&self, id: UnitId) -> bool {
         let node = self.graph.node(id);
         let ignored = node.unit.on_failure == OnFailure::Ignore;
@@ -136,7 +136,7 @@ impl Engine {
         }
     }
 
-    /// What becomes of the processes that a unit leaves when its main process ends.
+    /// Decides about the processes that a unit leaves when its main process exits.
     fn leave_behind(
         &mut self,
         now: Tick,

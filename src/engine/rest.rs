@@ -1,10 +1,10 @@
-//! After the last test: are all units up that are to be, and do they stay so?
+//! After the last test: waits until all units are up, and checks that they stay up.
 //!
-//! A run that ended with its last test would say nothing of a service that is never ready, of
-//! one that never starts because of that, of a one-shot that hangs, or of a server that dies a
-//! moment after its start. So the run goes on until every unit has been up for a moment
-//! ([`limits::CALM`]), or is over if it is meant to be; but no longer than tests would have waited
-//! for it, and not for what they have waited for in vain.
+//! If a run ended with its last test, it would not notice a service that is never ready, one that
+//! therefore never starts, a one-shot that hangs, or a server that exits a moment after its start.
+//! So the run continues until every unit has been up for a moment ([`limits::CALM`]), or has ended
+//! if it is a one-shot; but no longer than tests would have waited, and not for units that tests
+//! have waited for in vain.
 
 use super::testing::Finding;
 use super::unit::{Calm, Phase, Verdict};
@@ -12,22 +12,22 @@ use super::{Action, Engine, Fact, Tick, limits};
 use crate::config::{Condition, Stage};
 use crate::graph::{Need, UnitId, points};
 
-/// What keeps a unit from being as it is to be at the end of the tests.
+/// The reason why a unit is not up at the end of the tests.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Lack {
-    /// It was never started: what it waits for has not come true.
+    /// The unit was never started, because the conditions that it waits for do not hold.
     NeverStarted,
-    /// It is not ready.
+    /// The unit is not ready.
     NotReady,
-    /// It was to be started again, and is not up.
+    /// The unit was about to be restarted, and is not up.
     NotBack,
-    /// It is meant to end, and runs.
+    /// The unit is a one-shot that has not ended.
     StillRuns,
 }
 
 impl Engine {
-    /// Whether every unit is as it is to be, or is waited for no longer: what is lacking then is
-    /// found.
+    /// Returns whether the wait is over: every unit is up, or trc no longer waits for it. Units
+    /// that are not up are findings then.
     pub(super) fn units_rest(&mut self, now: Tick, actions: &mut Vec<Action>) -> bool {
         let lacks: Vec<(UnitId, Lack)> =
             self.graph.ids().filter_map(|id| Some((id, self.lack(id)?))).collect();
@@ -51,13 +51,13 @@ impl Engine {
         true
     }
 
-    /// Whether a unit has only just come up.
+    /// Returns whether a unit has only just come up.
     fn is_restless(&self, id: UnitId) -> bool {
         let state = &self.states[id.0];
         matches!(state.phase(), Phase::Running { .. }) && matches!(state.watch.calm, Calm::At(_))
     }
 
-    /// What a unit lacks, if anything.
+    /// Returns the reason why a unit is not up, if it is not.
     fn lack(&self, id: UnitId) -> Option<Lack> {
         let (node, state) = (self.graph.node(id), &self.states[id.0]);
         if !matches!(node.unit.stage, Stage::Async | Stage::Sync) {
@@ -90,8 +90,8 @@ impl Engine {
         }
     }
 
-    /// Whether a unit waits for something that does not happen where all is well: that a service
-    /// ends or fails; the rest of the foreground behind its service does, too.
+    /// Returns whether a unit waits for something that does not happen if all is well: the end or
+    /// the failure of a service. The foreground units behind a service wait for its end, too.
     fn is_reserved(&self, id: UnitId) -> bool {
         self.spread(|engine, need| {
             let ends = matches!(
@@ -102,9 +102,9 @@ impl Engine {
         })[id.0]
     }
 
-    /// The units that nobody waits for any more: because a test has in vain, because they were
-    /// restarted although nobody asked for it, because it is allowed that they are not up; and
-    /// those that wait for such a unit.
+    /// Returns the units that trc no longer waits for: a test has waited for them in vain, they
+    /// were restarted without a fault, or a test allows that they are not up. Units that wait for
+    /// such a unit are among them.
     fn given_up(&self) -> Vec<bool> {
         let mut given_up = self.spread(|engine, need| engine.is_given_up(need.unit));
         for id in self.graph.ids() {
@@ -119,7 +119,8 @@ impl Engine {
             || self.graph.allowed.contains_key(&points::run(&self.graph.node(id).unit))
     }
 
-    /// The units that have an unmet need of this kind, and those that need one of them.
+    /// Returns the units that have an unmet condition of this kind, and the units that wait for
+    /// them.
     fn spread(&self, is_such: impl Fn(&Self, Need) -> bool) -> Vec<bool> {
         let mut such = vec![false; self.states.len()];
         // Async and sync units may need one another either way: at most once for each unit.
@@ -137,8 +138,7 @@ impl Engine {
         such
     }
 
-    /// What a unit still waits for, of units that have not ended: whoever comes before it in the
-    /// foreground, too.
+    /// Returns the units that a unit still waits for, including the foreground units before it.
     fn unmet(&self, id: UnitId) -> Vec<Need> {
         // What runs, or ran, waits for nothing.
         match self.states[id.0].phase() {
@@ -160,7 +160,7 @@ impl Engine {
         written.chain(before).filter(|need| self.ended(need.unit).is_none()).collect()
     }
 
-    /// Whom a unit waits for that has not been started.
+    /// Returns the units that an unstarted unit waits for.
     #[must_use]
     pub(crate) fn waits_for(&self, id: UnitId) -> Option<UnitId> {
         let waits = matches!(self.states[id.0].phase(), Phase::Waiting);
@@ -168,8 +168,8 @@ impl Engine {
         needs.find(|need| !self.is_met(**need)).map(|need| need.unit)
     }
 
-    /// The unit at which a test's wait for this one ends in vain: this one, or one that it waits
-    /// for, that was restarted too often.
+    /// Returns the unit because of which a test waits for this one in vain: this one, or one that
+    /// it waits for, that was restarted too often.
     pub(super) fn loop_behind(&self, id: UnitId) -> Option<UnitId> {
         if self.states.iter().all(|state| state.restarts.in_a_row < limits::LOOP) {
             return None;
@@ -187,7 +187,7 @@ impl Engine {
         None
     }
 
-    /// Whether a unit was restarted so often that no test waits for it any more.
+    /// Returns whether a unit was restarted so often that no test waits for it any more.
     #[must_use]
     pub(crate) fn loops(&self, id: UnitId) -> bool {
         let allowed = self.graph.allowed.contains_key(&points::run(&self.graph.node(id).unit));

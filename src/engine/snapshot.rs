@@ -1,50 +1,50 @@
-//! How things stand, as plain data, for whoever asks a running trc.
+//! The state of a run as plain data, for a client that asks a running trc.
 
 use super::unit::{Phase, Wanted, Why};
 use super::{Ended, Engine, Run, Tick};
 use crate::config::Stage;
 use crate::graph::UnitId;
 
-/// How a run stands.
+/// The state of a run.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Snapshot {
-    /// The phase of the run, in a word: `up`.
+    /// The phase of the run, such as `up`.
     pub phase: &'static str,
-    /// How many graphs have taken over from the first.
+    /// The number of graphs that have taken over since the first one.
     pub generation: u32,
     /// The units, in their order.
     pub units: Vec<UnitSnapshot>,
 }
 
-/// How one unit stands.
+/// The state of a unit.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct UnitSnapshot {
-    /// Its full name.
+    /// The full name.
     pub name: String,
-    /// Its stage.
+    /// The stage.
     pub stage: Stage,
-    /// Its phase, in a word: `running`.
+    /// The phase, such as `running`.
     pub phase: &'static str,
-    /// What is wanted of it.
+    /// The wanted state.
     pub wanted: Wanted,
-    /// Since when it has its phase.
+    /// The time at which the unit entered its phase.
     pub since: Tick,
-    /// Why it has it.
+    /// The reason for the phase.
     pub why: Why,
-    /// Its live main process.
+    /// The main process, if it is alive.
     pub pid: Option<i32>,
-    /// Whether it is ready; None if nothing says so.
+    /// Whether the unit is ready; `None` if it has no readiness check.
     pub ready: Option<bool>,
-    /// How often its restart policy has started it again, as far as `restart.max` counts that.
+    /// The number of restarts by the restart policy, as far as `restart.max` counts them.
     pub restarts: usize,
-    /// What it waits for, if it waits for another unit.
+    /// The condition that the unit waits for, if it waits for another unit.
     pub waits_for: Option<String>,
-    /// How it has ended, if it has.
+    /// The end of the unit, if it has ended.
     pub ended: Option<Ended>,
 }
 
 impl Engine {
-    /// How things stand now.
+    /// Returns the present state.
     #[must_use]
     pub(crate) fn snapshot(&self) -> Snapshot {
         let phase = match self.run {

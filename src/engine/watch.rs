@@ -1,4 +1,4 @@
-//! Whether units are ready and healthy, and how long they may run.
+//! Readiness, health, and the time limits of units.
 
 use super::unit::{Calm, Phase, Verdict};
 use super::{Action, Cause, Engine, Fact, How, Notice, Outcome, Purpose, Tick, limits};
@@ -7,8 +7,8 @@ use crate::graph::UnitId;
 use crate::status;
 
 impl Engine {
-    /// A unit's command was executed, or what it stands for is looked for: from here on it
-    /// is watched.
+    /// Begins to watch a unit: its command was executed, or, for an external unit, trc looks for
+    /// what it stands for.
     pub(super) fn begin_watch(&mut self, now: Tick, id: UnitId, actions: &mut Vec<Action>) {
         let unit = &self.graph.node(id).unit;
         self.states[id.0].ran_since = Some(now);
@@ -27,7 +27,7 @@ impl Engine {
         }
     }
 
-    /// A unit is up, as far as anybody can say: a test run asks whether it stays so.
+    /// Records that a unit is up. A test run checks whether it stays up.
     fn is_up(&mut self, now: Tick, id: UnitId) {
         if self.graph.testing
             && matches!(self.graph.node(id).unit.stage, Stage::Async | Stage::Sync)
@@ -41,7 +41,7 @@ impl Engine {
         self.states[id.0].watch.next_health = health.map(|health| now + health.every);
     }
 
-    /// Whatever ends a run of a unit ends its probes.
+    /// Ends the probes of a unit that has exited.
     pub(super) fn end_watch(&mut self, id: UnitId, actions: &mut Vec<Action>) {
         self.states[id.0].watch = super::unit::Watch::default();
         if self.graph.node(id).unit.probes().next().is_some() {
@@ -49,7 +49,7 @@ impl Engine {
         }
     }
 
-    /// Whether a unit is being watched: it runs, and is not about to be stopped.
+    /// Returns whether a unit is watched: it runs, and is not about to be stopped.
     fn is_watched(&self, id: UnitId) -> bool {
         let state = &self.states[id.0];
         matches!(state.phase(), Phase::Running { .. } | Phase::Watching) && state.verdict.is_none()
@@ -180,7 +180,7 @@ impl Engine {
         }
     }
 
-    /// What is due of a unit that is watched.
+    /// Handles the deadlines of a watched unit.
     pub(super) fn watch_due(&mut self, now: Tick, id: UnitId, actions: &mut Vec<Action>) {
         if !self.is_watched(id) {
             return;
@@ -221,7 +221,7 @@ impl Engine {
     }
 }
 
-/// The status of what was not healthy.
+/// Returns the exit status of an unhealthy unit.
 pub(super) fn unhealthy_status(timed_out: bool) -> u8 {
     if timed_out { status::TIMED_OUT } else { 1 }
 }

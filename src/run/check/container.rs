@@ -1,4 +1,4 @@
-//! What the container may, as trc sees it from within.
+//! The privileges of the container, as trc sees them from inside.
 
 use nix::sys::prctl::get_no_new_privs;
 use nix::sys::statvfs::{FsFlags, statvfs};
@@ -9,8 +9,8 @@ use crate::run::os::cgroup;
 use crate::run::os::proc::Status;
 use crate::words::Wrong;
 
-/// Whether `no_new_privs` is set, as docker's `--security-opt no-new-privileges` does it;
-/// trc's own, which its children have too: `PR_GET_NO_NEW_PRIVS` of prctl(2).
+/// Checks that `no_new_privs` is set, as docker's `--security-opt no-new-privileges` does. It is
+/// trc's own setting, which its children inherit: `PR_GET_NO_NEW_PRIVS` of prctl(2).
 ///
 /// # Errors
 /// That it is otherwise.
@@ -22,8 +22,8 @@ pub(crate) fn no_new_privs(wanted: bool) -> Result<(), Wrong> {
     }
 }
 
-/// Whether the container has never had more memory than so much, nor wanted more than it may
-/// have: the peak of its cgroup, and its OOM killer.
+/// Checks that the container has never used more than this much memory, and has never reached its
+/// limit: the peak of its cgroup, and its OOM killer.
 ///
 /// # Errors
 /// How much it has had, or that this isn't told.
@@ -39,8 +39,8 @@ fn memory_within(peak: u64, oom_kills: u64, most: u64) -> Result<(), Wrong> {
     }
 }
 
-/// Whether nothing in the container can get a capability other than these, one bit each:
-/// the bounding set of capabilities(7).
+/// Checks that nothing in the container can get a capability other than these, one bit each: the
+/// bounding set of capabilities(7).
 ///
 /// # Errors
 /// Which others there are.
@@ -62,7 +62,7 @@ fn beyond(set: u64, wanted: u64) -> Result<(), Wrong> {
     Err(Wrong::Capabilities(names.collect()))
 }
 
-/// Whether the root file system is read-only: statvfs(3).
+/// Checks that the root file system is read-only: statvfs(3).
 ///
 /// # Errors
 /// That it is otherwise.
@@ -76,7 +76,7 @@ pub(crate) fn read_only_root(wanted: bool) -> Result<(), Wrong> {
     }
 }
 
-/// Whether trc runs as this user.
+/// Checks that trc runs as this user.
 ///
 /// # Errors
 /// As whom it does.

@@ -9,20 +9,21 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use crate::config::{Listening, reason};
 use crate::words::{self, Wrong};
 
-/// No table is read further, in bytes: some 100,000 sockets. TCP's begins with those that
-/// listen.
+/// The number of bytes of a table that are read, for some 100,000 sockets. TCP's table begins with
+/// the listening ones.
 const LONGEST: u64 = 16 * 1024 * 1024;
 
-/// What the tables of one protocol hold.
+/// The contents of the tables of one protocol.
 #[derive(Default)]
 struct Table {
-    /// Where something listens; IPv4 addresses as such, by whichever socket.
+    /// The addresses on which something listens. IPv4 addresses are shown as such, whichever socket
+    /// they belong to.
     sockets: BTreeSet<SocketAddr>,
-    /// Whether there is more than was read.
+    /// Whether the tables are longer than the part that was read.
     cut: bool,
 }
 
-/// Whether something listens there, or nothing.
+/// Checks that something listens on a port, or that nothing does.
 ///
 /// # Errors
 /// Where something listens, or why that can't be told.
@@ -31,7 +32,7 @@ pub(crate) fn check(wanted: &Listening) -> Result<(), Wrong> {
 }
 
 impl Table {
-    /// That of this network namespace, of UDP or TCP.
+    /// Reads the tables of this network namespace, for UDP or TCP.
     fn of(udp: bool) -> Result<Self, Wrong> {
         let mut table = Self::default();
         for (path, may_lack) in if udp {
@@ -56,7 +57,7 @@ impl Table {
         self.sockets.iter().copied().filter(move |socket| socket.port() == port)
     }
 
-    /// The ports on which something listens.
+    /// Returns the ports on which something listens.
     fn ports(&self) -> Vec<u16> {
         let ports: BTreeSet<u16> = self.sockets.iter().map(SocketAddr::port).collect();
         ports.into_iter().collect()
@@ -74,7 +75,7 @@ impl Table {
     }
 }
 
-/// Where a line's socket listens, if it does.
+/// Returns the address on which the socket of a line listens, if it does.
 fn listens(line: &str, udp: bool) -> Option<SocketAddr> {
     /// `TCP_LISTEN`, and `TCP_CLOSE`, which is UDP's for a socket without a peer.
     const STATES: [&str; 2] = ["0A", "07"];
@@ -96,7 +97,7 @@ fn listens(line: &str, udp: bool) -> Option<SocketAddr> {
     (state == STATES[usize::from(udp)]).then_some(SocketAddr::new(ip, port))
 }
 
-/// Four bytes of an address, which the kernel prints as a number of this machine.
+/// Parses four bytes of an address, which the kernel prints as a number of this machine.
 fn word(digits: &str) -> Option<[u8; 4]> {
     u32::from_str_radix(digits, 16).ok().map(u32::to_ne_bytes)
 }
@@ -117,15 +118,15 @@ fn verdict(wanted: &Listening, table: &Table) -> Result<(), Wrong> {
     }
 }
 
-/// Whether a socket bound to an address is what is wanted. `::` takes IPv4 connections too,
-/// save where its program said otherwise, which `/proc` does not tell (ipv6(7)).
+/// Returns whether a socket that is bound to an address matches. `::` accepts IPv4 connections,
+/// too, unless its program has disabled that, which `/proc` does not show (ipv6(7)).
 fn serves(bound: IpAddr, wanted: IpAddr) -> bool {
     let wanted = wanted.to_canonical();
     bound == wanted || (wanted == Ipv4Addr::UNSPECIFIED && bound == Ipv6Addr::UNSPECIFIED)
 }
 
-/// What listens in place of a TCP port that refuses connections, in words; None if that can't be
-/// told.
+/// Describes what listens instead of a TCP port that refuses connections; `None` if that cannot be
+/// found out.
 pub(crate) fn instead(port: u16) -> Option<String> {
     let table = Table::of(false).ok()?;
     let same: Vec<SocketAddr> = table.on_port(port).collect();

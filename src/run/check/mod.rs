@@ -1,5 +1,4 @@
-//! Whether what a test expects holds now. Each is `Ok`, or says what came instead; none
-//! waits for anything.
+//! Checks that do not wait. Each returns `Ok`, or describes what was found instead.
 
 pub(super) mod container;
 pub(super) mod file;
@@ -9,23 +8,23 @@ pub(super) mod resources;
 
 use crate::words::Wrong;
 
-/// Why something that a test expects does not hold.
+/// The reason why a check fails.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) struct Unmet {
-    /// What is so instead.
+    /// A description of what was found instead.
     pub why: Wrong,
-    /// Whether it can't come to hold any more, however long one waits.
+    /// Whether the check can no longer pass, however long trc waits.
     pub for_good: bool,
 }
 
 impl Unmet {
-    /// It does not hold, and never will.
+    /// The check fails, and will never pass.
     pub(super) fn for_good(why: Wrong) -> Self {
         Self { why, for_good: true }
     }
 }
 
-/// It may come to hold.
+/// The check fails, but may pass later.
 impl From<Wrong> for Unmet {
     fn from(why: Wrong) -> Self {
         Self { why, for_good: false }

@@ -1,4 +1,4 @@
-//! Processes that run, and whose they are: proc(5).
+//! Running processes and their users: proc(5).
 
 use std::collections::BTreeSet;
 
@@ -9,17 +9,18 @@ use crate::run::os::users::Users;
 use crate::text::harmless;
 use crate::words::Wrong;
 
-/// What a process is known by.
+/// The name of a process.
 struct Process {
     pid: i32,
     comm: Vec<u8>,
-    /// Its arguments, each with a NUL at its end; or what it has written over them.
+    /// The arguments, each with a NUL at its end; or the text that the process has written over
+    /// them.
     cmdline: Vec<u8>,
 }
 
-/// Whether a process runs that is named so or, by a regular expression or a text with a
-/// space, whose command line has it; with a user, whether all such are that user's, really
-/// and effectively. Negated: whether there is none, or none of that user's.
+/// Checks that a process with this name runs, or, for a regular expression or a text with a space,
+/// with this command line. With a user, all such processes have to belong to that user, really and
+/// effectively. Negated: checks that there is no such process, or none of that user.
 ///
 /// # Errors
 /// What runs instead, or why that can't be told.
@@ -48,8 +49,8 @@ pub(crate) fn running(wanted: &Pattern, user: Option<&str>) -> Result<(), Wrong>
     if wrong.is_empty() { Ok(()) } else { Err(Wrong::RunsAs(wrong)) }
 }
 
-/// Whether the processes of units, each with the unit's name, run as a user: effectively,
-/// as what they may is decided.
+/// Checks that the processes of units, each with the unit's name, run as a user. The effective user
+/// counts, because it decides what they may do.
 ///
 /// # Errors
 /// Which run as whom, or are no more.
@@ -68,7 +69,7 @@ pub(crate) fn user_of(user: &str, pids: &[(String, i32)]) -> Result<(), Wrong> {
     Wrong::all(pids.iter().filter_map(problem).collect())
 }
 
-/// All that run but trc itself, zombies and threads of the kernel.
+/// Returns all processes except trc itself, zombies and kernel threads.
 fn all() -> Result<Vec<Process>, Wrong> {
     let own = std::process::id().cast_signed();
     let mut pids = proc::pids();
@@ -100,7 +101,7 @@ fn found<'a>(needle: &Needle, all: &'a [Process]) -> Result<Vec<&'a Process>, Wr
     Ok(all.iter().filter(matches).collect())
 }
 
-/// The name that is looked for, if it is one.
+/// Returns the name to search for, if the text is a name.
 fn name(needle: &Needle) -> Option<&str> {
     match needle {
         Needle::Text(text) if !text.contains(' ') => Some(text),
@@ -109,9 +110,9 @@ fn name(needle: &Needle) -> Option<&str> {
 }
 
 impl Process {
-    /// Whether its name is this one, or that of the program in its first argument.
+    /// Returns whether the process, or the program in its first argument, has this name.
     fn is_named(&self, name: &[u8]) -> bool {
-        /// The kernel cuts names to this many bytes: `TASK_COMM_LEN`.
+        /// The number of bytes after which the kernel cuts names: `TASK_COMM_LEN`.
         const CUT: usize = 15;
         let program = self.cmdline.split(|byte| *byte == 0).next().unwrap_or_default();
         let program = program.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
@@ -123,7 +124,7 @@ impl Process {
         cut && (self.cmdline.is_empty() || memchr::memmem::find(&self.cmdline, name).is_some())
     }
 
-    /// Its arguments joined by spaces; its name if there are none.
+    /// Returns the arguments, joined by spaces; the name if there are none.
     fn line(&self) -> Vec<u8> {
         let end = self.cmdline.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         let line = if end == 0 { &self.comm } else { &self.cmdline[..end] };
@@ -150,7 +151,7 @@ fn as_whom(users: &Users, [real, effective]: [u32; 2]) -> String {
     }
 }
 
-/// What runs instead of what is looked for: names, or command lines.
+/// Describes the processes that run instead: their names, or their command lines.
 fn instead(needle: &Needle, all: &[Process]) -> Wrong {
     let shown: BTreeSet<String> = match name(needle) {
         Some(_) => all.iter().map(|process| plain(&process.comm)).collect(),

@@ -1,4 +1,4 @@
-//! What the processes of a unit use up: proc(5).
+//! The resources that the processes of a unit use: proc(5).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,17 +10,17 @@ use crate::run::os::proc::{self, Stat, Status};
 use crate::run::os::usage::Usage;
 use crate::words::Wrong;
 
-/// All processes in sight at one moment.
+/// All visible processes at one time.
 pub(crate) struct Processes(BTreeMap<i32, Stat>);
 
 impl Processes {
-    /// Those that there are now; none without `/proc`.
+    /// Reads the present processes; none without `/proc`.
     pub(crate) fn read() -> Self {
         Self(proc::pids().into_iter().filter_map(|pid| Some((pid, Stat::of(pid)?))).collect())
     }
 
-    /// Those of a unit by its main process and its process group: all of the group, and all
-    /// that descend from the main process, zombies aside.
+    /// Returns the processes of a unit: all of its process group, and all descendants of its main
+    /// process, without zombies.
     pub(crate) fn of_unit(&self, main: i32, group: i32) -> Vec<i32> {
         let below = below(main, self.0.iter().map(|(pid, stat)| (*pid, stat.parent)));
         let is_its = |pid: i32, stat: &Stat| {
@@ -30,24 +30,24 @@ impl Processes {
     }
 }
 
-/// Resident memory of processes together, in bytes; what they share is counted for each.
+/// Returns the resident memory of processes together, in bytes. Shared memory counts for each.
 pub(crate) fn rss(pids: &[i32]) -> u64 {
     let each = pids.iter().filter_map(|pid| Status::of(pid)?.rss());
     each.fold(0, u64::saturating_add)
 }
 
-/// The most resident memory that one of these processes has ever had, in bytes.
+/// Returns the peak resident memory of any of these processes, in bytes.
 pub(crate) fn peak(pids: &[i32]) -> u64 {
     pids.iter().filter_map(|pid| Status::of(*pid)?.peak()).max().unwrap_or(0)
 }
 
-/// CPU time of processes together, with that of children that they have waited for.
+/// Returns the CPU time of processes together, and of children that they have waited for.
 pub(crate) fn cpu(pids: &[i32]) -> Duration {
     let each = pids.iter().filter_map(|pid| Some(Stat::of(*pid)?.cpu()));
     each.fold(Duration::ZERO, Duration::saturating_add)
 }
 
-/// How many descriptors a process has open; none once it has ended.
+/// Returns the number of open descriptors of a process; `None` if it has exited.
 ///
 /// # Errors
 /// Why that can't be told: root needs a capability for others' processes.
@@ -59,8 +59,8 @@ pub(crate) fn fds(pid: i32) -> Result<usize, Wrong> {
     }
 }
 
-/// Whether a unit's processes have no more resident memory than so much, and none of them,
-/// nor of those that have ended, has ever had.
+/// Checks that the processes of a unit have no more resident memory than this, and that none of
+/// them, even those that have exited, ever had more.
 ///
 /// # Errors
 /// How much it has, or that it has not run. A peak stays what it was.
@@ -82,8 +82,8 @@ pub(crate) fn max_rss(
     Err(Unmet { why, for_good: peak > most })
 }
 
-/// Whether a unit's processes, and those that have ended, have used no more CPU time than so
-/// much.
+/// Checks that the processes of a unit, including those that have exited, have used no more CPU
+/// time than this.
 ///
 /// # Errors
 /// How much they have, which is not given back, or that it has not run.
@@ -100,7 +100,7 @@ pub(crate) fn max_cpu(
     }
 }
 
-/// Whether a unit has no more processes than so many, zombies aside.
+/// Checks that a unit has no more processes than this, without zombies.
 ///
 /// # Errors
 /// How many it has, or that it does not run.
@@ -112,7 +112,7 @@ pub(crate) fn max_processes(unit: &str, pids: &[i32], most: u64) -> Result<(), U
     Err(Wrong::Processes(unit.to_owned(), pids.len()).into())
 }
 
-/// Whether each of a unit's processes has no more descriptors open than so many.
+/// Checks that each process of a unit has no more open descriptors than this.
 ///
 /// # Errors
 /// Which has how many, or that it does not run.
@@ -125,7 +125,7 @@ pub(crate) fn max_fds(unit: &str, pids: &[i32], most: u64) -> Result<(), Unmet> 
     if above.is_empty() { Ok(()) } else { Err(Wrong::Descriptors(unit.to_owned(), above).into()) }
 }
 
-/// What was never there has used nothing up, and nobody has looked at it.
+/// The error for a unit that has not run.
 fn has_run(unit: &str, pids: &[i32], used: Option<Usage>) -> Result<Usage, Wrong> {
     match used {
         Some(used) => Ok(used),

@@ -1,4 +1,4 @@
-//! A question over HTTP/1.1, and whether its answer is as expected: RFC 9112.
+//! A request over HTTP/1.1, and the check of its answer: RFC 9112.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -15,15 +15,15 @@ use crate::config::{Http, HttpCheck, Pattern};
 use crate::report::excerpt;
 use crate::words::BadAnswer;
 
-/// What is asked, and which answers will do.
+/// The request, and the accepted answers.
 pub(super) struct Request {
     text: Vec<u8>,
     status: Vec<RangeInclusive<u16>>,
-    /// What is expected beside the status, if anything is.
+    /// The expectations besides the status, if there are any.
     expected: Option<Expected>,
 }
 
-/// How much of an answer is looked at.
+/// The part of an answer that is checked.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum LooksAt {
     Status,
@@ -31,19 +31,19 @@ enum LooksAt {
     Body,
 }
 
-/// What is expected of an answer.
+/// The expectations for an answer.
 struct Expected {
     body: Vec<Pattern>,
     headers: BTreeMap<String, Vec<Pattern>>,
 }
 
 impl Request {
-    /// A GET that closes its connection.
+    /// Creates a GET request that closes its connection.
     pub(super) fn new(http: &Http) -> Self {
         Self::with(http, "")
     }
 
-    /// The same, whose answer's headers and body are looked at.
+    /// The same, with checks of the headers and the body of the answer.
     pub(super) fn checked(check: &HttpCheck) -> Self {
         let HttpCheck { http, body, headers } = check;
         if body.is_empty() && headers.is_empty() {
@@ -76,8 +76,8 @@ impl Request {
         self.status.iter().any(|range| range.contains(&code))
     }
 
-    /// The verdict on an answer with this status, these headers if they have come, and these
-    /// problems.
+    /// Returns the result for an answer with this status, these headers, if they have arrived, and
+    /// these problems.
     fn verdict(
         &self,
         code: u16,
@@ -96,7 +96,7 @@ impl Request {
 }
 
 impl Expected {
-    /// All that is otherwise.
+    /// Returns everything that differs from the expectations.
     fn problems(&self, head: &Head, body: &[u8]) -> Vec<BadAnswer> {
         let mut problems = Vec::new();
         for (name, patterns) in &self.headers {
@@ -118,34 +118,35 @@ impl Expected {
     }
 }
 
-/// A question that was asked, or is being.
+/// A request in progress.
 pub(super) struct Answer {
     socket: OwnedFd,
     request: Request,
-    /// How much of the question is on its way, in bytes.
+    /// The number of bytes of the request that have been sent.
     sent: usize,
     came: Box<Message>,
 }
 
 impl Answer {
-    /// Asks over a connection.
+    /// Sends a request over a connection.
     pub(super) fn new(socket: OwnedFd, request: Request) -> Self {
         let came = Box::new(Message::new(request.looks_at() == LooksAt::Body));
         Self { socket, request, sent: 0, came }
     }
 
-    /// What to poll, and for what.
+    /// Returns the descriptor to poll, and the events.
     pub(super) fn fd(&self) -> (BorrowedFd<'_>, PollFlags) {
         let flags = if self.is_asked() { PollFlags::POLLIN } else { PollFlags::POLLOUT };
         (self.socket.as_fd(), flags)
     }
 
-    /// Whether all of the question is on its way.
+    /// Returns whether the whole request has been sent.
     fn is_asked(&self) -> bool {
         self.sent == self.request.text.len()
     }
 
-    /// What is left to do once its verdict is known, or is of no interest any more.
+    /// Returns the connection that remains to be closed when the result is known, or no longer
+    /// needed.
     pub(super) fn close(self) -> Closing {
         if self.is_asked() {
             Closing::after(self.socket, self.came)
@@ -154,7 +155,7 @@ impl Answer {
         }
     }
 
-    /// Goes on as far as it can; the verdict once there is one.
+    /// Continues as far as possible. Returns the result once it is known.
     pub(super) fn proceed(&mut self) -> Option<Result<(), BadAnswer>> {
         let socket = self.socket.as_raw_fd();
         let rest = &self.request.text[self.sent..];
@@ -179,7 +180,7 @@ impl Answer {
         }
     }
 
-    /// Takes what has come: nothing at the end of the connection.
+    /// Takes the bytes that have arrived. No bytes mean the end of the connection.
     fn take(&mut self, bytes: &[u8]) -> Option<Result<(), BadAnswer>> {
         let came =
             if bytes.is_empty() { self.came.end().map(|()| true) } else { self.came.push(bytes) };
@@ -209,7 +210,7 @@ impl Answer {
         }
     }
 
-    /// The verdict on an answer that has come as far as is needed.
+    /// Returns the result for an answer of which enough has arrived.
     fn whole(&self) -> Result<(), BadAnswer> {
         match (self.came.head(), &self.request.expected) {
             (Some(head), Some(expected)) => {
@@ -221,8 +222,8 @@ impl Answer {
         }
     }
 
-    /// What it comes to if no more comes: `why` follows on "the rest did not arrive".
-    /// None if not even all headers have come.
+    /// Returns the result if nothing more arrives: `why` follows "the rest did not arrive". `None`
+    /// if not even all headers have arrived.
     pub(super) fn without_rest(&self, why: &str) -> Option<BadAnswer> {
         let (code, head) = (self.came.status()?, self.came.head());
         if self.request.looks_at() == LooksAt::Status {

@@ -1,10 +1,10 @@
-//! Connections that a try has done with, closed so that no server can complain.
+//! Closes the connections of finished attempts in such a way that no server has reason to complain.
 //!
-//! A connection that is closed while bytes are on their way to it is reset (RFC 9293, 3.6, and
-//! RFC 1122, 4.2.2.13), and the server's next write fails with `EPIPE` or `ECONNRESET`: servers
-//! log that as a client's misbehaviour. So trc says that it will send nothing more, reads what
-//! still comes, and closes once the server has. None of it holds up a verdict: the loop polls
-//! these connections beside everything else, and they are bounded in number, bytes and time.
+//! If a connection is closed while bytes are on their way to it, it is reset (RFC 9293, 3.6, and
+//! RFC 1122, 4.2.2.13), and the server's next write fails with `EPIPE` or `ECONNRESET`, which
+//! servers log as the fault of a client. So trc announces that it will send nothing more, reads the
+//! remaining bytes, and closes the connection once the server has. No result waits for this: the
+//! loop polls these connections with everything else, and their number, bytes and time are limited.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -16,20 +16,20 @@ use nix::sys::socket::{MsgFlags, Shutdown, recv, shutdown};
 use super::message::Message;
 use crate::run::os::rights::Guarded;
 
-/// How long a server has to close its side. A mail server may greet only after it has looked
-/// its client's name up.
+/// The time that a server has to close its side. A mail server may greet only after it has looked
+/// up the client's name.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How much of what a server still sends is read, in bytes.
+/// The number of bytes that are read from the server until then.
 const MOST_BYTES: usize = 8 * 1024 * 1024;
-/// How many connections are being closed at a time; the oldest makes room.
+/// The number of connections that are being closed at the same time. The oldest one makes room.
 const MOST: usize = 64;
-/// What is read of a connection before others have their turn.
+/// The number of bytes that are read from a connection before others have their turn.
 const READS: usize = 4;
 
 /// A connection, over TCP or to a Unix socket.
 enum Connection {
     Tcp(OwnedFd),
-    /// Who listens may send descriptors.
+    /// The peer may send descriptors.
     Unix(Guarded),
 }
 
@@ -54,10 +54,10 @@ impl AsFd for Connection {
 /// A connection that is being closed.
 pub(crate) struct Closing {
     socket: Connection,
-    /// An answer over HTTP that goes on. To a server that is at work on one, a client that
-    /// sends nothing more has left, so nothing is said until it is whole.
+    /// An answer over HTTP that is not complete. A server takes a client that announces the end of
+    /// its bytes for gone, so trc does that only after the answer is complete.
     answer: Option<Box<Message>>,
-    /// How many more bytes are read.
+    /// The number of bytes that are still read.
     left: usize,
 }
 
@@ -67,7 +67,7 @@ impl Closing {
         Self::of(Connection::Tcp(socket))
     }
 
-    /// The same for a connection to a Unix socket.
+    /// The same, for a connection to a Unix socket.
     pub(crate) fn unix(socket: Guarded) -> Self {
         Self::of(Connection::Unix(socket))
     }
@@ -78,7 +78,7 @@ impl Closing {
         Self { socket, answer: None, left: MOST_BYTES }
     }
 
-    /// Closes a connection once an answer over HTTP has come to its end.
+    /// Closes a connection once an answer over HTTP is complete.
     pub(crate) fn after(socket: OwnedFd, mut answer: Box<Message>) -> Self {
         if answer.is_whole() {
             return Self::new(socket);
@@ -87,7 +87,7 @@ impl Closing {
         Self { socket: Connection::Tcp(socket), answer: Some(answer), left: MOST_BYTES }
     }
 
-    /// Reads what has come; false once there is nothing more to read.
+    /// Reads the bytes that have arrived. Returns false once there is nothing more to read.
     fn goes_on(&mut self) -> bool {
         let mut bytes = [0; 16 * 1024];
         for _ in 0..READS {
@@ -112,16 +112,16 @@ impl Closing {
     }
 }
 
-/// All connections that are being closed, the oldest first.
+/// The connections that are being closed, the oldest first.
 #[derive(Default)]
 pub(crate) struct Closings {
     all: VecDeque<(Instant, Closing)>,
-    /// Whether something has come from one of them.
+    /// Whether bytes have arrived from one of them.
     pub heard: bool,
 }
 
 impl Closings {
-    /// One more.
+    /// Adds a connection.
     pub(crate) fn push(&mut self, closing: Closing, now: Instant) {
         if self.all.len() == MOST {
             self.all.pop_front();
@@ -129,22 +129,22 @@ impl Closings {
         self.all.push_back((now + PATIENCE, closing));
     }
 
-    /// What to poll for input.
+    /// Returns the descriptors to poll for input.
     pub(crate) fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.all.iter().map(|(_, closing)| closing.socket.as_fd())
     }
 
-    /// When the first one has taken long enough.
+    /// Returns the time at which the first one has taken too long.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.all.front().map(|(until, _)| *until)
     }
 
-    /// Goes on with all of them.
+    /// Continues with all of them.
     pub(crate) fn proceed(&mut self) {
         self.all.retain_mut(|(_, closing)| closing.goes_on());
     }
 
-    /// Closes those that have taken long enough.
+    /// Closes those that have taken too long.
     pub(crate) fn end_late(&mut self, now: Instant) {
         while self.deadline().is_some_and(|until| until <= now) {
             self.all.pop_front();

@@ -7,40 +7,40 @@ use memchr::memchr;
 use crate::report::excerpt;
 use crate::words::BadAnswer;
 
-/// What comes before the body.
+/// The part of an answer before the body.
 #[derive(Default)]
 pub(crate) struct Head {
     /// The status code.
     pub status: u16,
-    /// By their names in lower case; those of one name joined.
+    /// The headers by their names in lower case. Headers with the same name are joined.
     headers: BTreeMap<String, Vec<u8>>,
-    /// The name of the last one.
+    /// The name of the last header.
     last: String,
 }
 
-/// How a body ends.
+/// The end of a body.
 #[derive(PartialEq, Eq, Debug)]
 pub(crate) enum Framing {
-    /// After so many bytes.
+    /// After this many bytes.
     Length(usize),
-    /// With a chunk of no size.
+    /// With an empty chunk.
     Chunks,
-    /// With the connection.
+    /// With the end of the connection.
     ToEnd,
 }
 
 impl Head {
-    /// One that begins with this line; None if it is no status line.
+    /// Parses a status line; `None` if it is not one.
     pub(crate) fn begin(line: &[u8]) -> Option<Self> {
         Some(Self { status: status(line)?, ..Self::default() })
     }
 
-    /// A header's value by its name in lower case.
+    /// Returns the value of a header, by its name in lower case.
     pub(crate) fn header(&self, name: &str) -> Option<&[u8]> {
         self.headers.get(name).map(Vec::as_slice)
     }
 
-    /// Takes a line of headers.
+    /// Adds a line of headers.
     ///
     /// # Errors
     /// That it is none.
@@ -70,13 +70,13 @@ impl Head {
         Ok(())
     }
 
-    /// Whether another answer comes after it: RFC 9110, 15.2. After 101, the connection is
-    /// of another protocol.
+    /// Returns whether another answer follows: RFC 9110, 15.2. After 101, the connection has
+    /// another protocol.
     pub(crate) fn is_interim(&self) -> bool {
         (100..200).contains(&self.status) && self.status != 101
     }
 
-    /// How its body ends, in the order of RFC 9112, 6.3.
+    /// Returns how the body ends, by the order of RFC 9112, 6.3.
     ///
     /// # Errors
     /// Why that can't be told.
@@ -99,7 +99,7 @@ impl Head {
     }
 }
 
-/// The length that a header tells, once or several times.
+/// Returns the length in a header, which may have it once or several times.
 fn content_length(value: &[u8]) -> Result<usize, BadAnswer> {
     let value = String::from_utf8_lossy(value);
     let wrong = || BadAnswer::Length(excerpt(&value));
@@ -108,13 +108,13 @@ fn content_length(value: &[u8]) -> Result<usize, BadAnswer> {
     if lengths.all(|length| length == Some(first)) { Ok(first) } else { Err(wrong()) }
 }
 
-/// A number without a sign; one that is too large is the largest.
+/// Parses a number without a sign. If it is too large, returns the largest number.
 pub(super) fn number(digits: &str, radix: u32) -> Option<usize> {
     let right = !digits.is_empty() && digits.chars().all(|digit| digit.is_digit(radix));
     right.then(|| usize::from_str_radix(digits, radix).unwrap_or(usize::MAX))
 }
 
-/// The status code of a status line: `HTTP/1.1 200 OK`.
+/// Returns the status code of a status line: `HTTP/1.1 200 OK`.
 fn status(line: &[u8]) -> Option<u16> {
     let rest = line.strip_prefix(b"HTTP/1.")?;
     let [minor, b' ', code @ ..] = rest else { return None };

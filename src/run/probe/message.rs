@@ -1,56 +1,56 @@
-//! An answer over HTTP/1.1 as it arrives, until all of it is there: RFC 9112.
+//! An answer over HTTP/1.1 while it arrives: RFC 9112.
 
 use memchr::memchr;
 
 use super::head::{Framing, Head, number};
 use crate::words::{BadAnswer, Missing};
 
-/// No body is longer, in bytes.
+/// The longest body, in bytes.
 const LONGEST_BODY: usize = 1024 * 1024;
-/// All headers together are no longer, nor are trailers with them.
+/// The longest headers and trailers together, in bytes.
 const LONGEST_HEAD: usize = 64 * 1024;
-/// No status line and no line between chunks is longer.
+/// The longest status line, and the longest line between chunks, in bytes.
 const LONGEST_LINE: usize = 8 * 1024;
 
-/// How far an answer has come.
+/// The state of an answer.
 #[derive(PartialEq, Eq, Debug)]
 enum State {
-    /// The status line is next, or that of the answer after an interim one.
+    /// The status line is next, or the one after an interim answer.
     Status,
     /// Headers, until an empty line.
     Headers,
-    /// So much of a body whose length was told.
+    /// This many bytes of a body with a known length.
     Length(usize),
     /// A body that ends with the connection.
     ToEnd,
     /// The size of a chunk.
     Size,
-    /// So much of a chunk.
+    /// This many bytes of a chunk.
     Chunk(usize),
     /// The line that ends a chunk.
     ChunkEnd,
-    /// What comes after the last chunk, until an empty line.
+    /// The trailers, until an empty line.
     Trailers,
-    /// There is nothing to come.
+    /// The answer is complete.
     Whole,
 }
 
-/// An answer, as far as it has come.
+/// An answer, as far as it has arrived.
 pub(crate) struct Message {
     state: State,
-    /// Whether the body is kept; else it is only read.
+    /// Whether the body is kept. Otherwise, it is only read.
     keeps_body: bool,
-    /// What is not taken apart yet.
+    /// The bytes that have not been parsed yet.
     rest: Vec<u8>,
-    /// How much longer its head may become.
+    /// The number of bytes that may still be added to the head.
     room: usize,
     head: Head,
     body: Vec<u8>,
 }
 
 impl Message {
-    /// An answer of which nothing has come. A body that is not kept may be of any length, and
-    /// coded in any way.
+    /// Creates an answer of which nothing has arrived. A body that is not kept may have any length
+    /// and any coding.
     pub(crate) fn new(keeps_body: bool) -> Self {
         Self {
             state: State::Status,
@@ -62,34 +62,34 @@ impl Message {
         }
     }
 
-    /// Its status, once the line that tells it has come.
+    /// Returns the status, once the status line has arrived.
     pub(crate) fn status(&self) -> Option<u16> {
         let told = self.state != State::Status && !self.head.is_interim();
         told.then_some(self.head.status)
     }
 
-    /// Whether there is nothing to come.
+    /// Returns whether the answer is complete.
     pub(crate) fn is_whole(&self) -> bool {
         self.state == State::Whole
     }
 
-    /// What has come of the body and what will is of no interest any more.
+    /// Discards the body, including the part that has arrived.
     pub(crate) fn forget_body(&mut self) {
         self.keeps_body = false;
         self.body = Vec::new();
     }
 
-    /// Its status and headers, once they have come.
+    /// Returns the status and the headers, once they have arrived.
     pub(crate) fn head(&self) -> Option<&Head> {
         (!matches!(self.state, State::Status | State::Headers)).then_some(&self.head)
     }
 
-    /// As far as it has come.
+    /// Returns the body, as far as it has arrived.
     pub(crate) fn body(&self) -> &[u8] {
         &self.body
     }
 
-    /// Takes what has come; true once there is nothing to come.
+    /// Parses the bytes that have arrived. Returns true once the answer is complete.
     ///
     /// # Errors
     /// Why it can't be read.
@@ -102,7 +102,7 @@ impl Message {
         Ok(self.is_whole())
     }
 
-    /// The connection has ended.
+    /// Handles the end of the connection.
     ///
     /// # Errors
     /// What is missing.
@@ -117,7 +117,7 @@ impl Message {
         Err(BadAnswer::Cut(missing))
     }
 
-    /// Takes one thing; false if more has to come first.
+    /// Parses one part; false if more bytes have to arrive first.
     fn take(&mut self, left: &mut &[u8]) -> Result<bool, BadAnswer> {
         let (is_head, most) = match self.state {
             State::Whole => return Ok(false),
@@ -160,7 +160,7 @@ impl Message {
         Ok(true)
     }
 
-    /// What comes after a line.
+    /// Returns the bytes after a line.
     fn after(&mut self, line: &[u8]) -> Result<State, BadAnswer> {
         match self.state {
             State::Status => {
@@ -207,7 +207,7 @@ impl Message {
         }
     }
 
-    /// Takes at most so much of what has come for the body.
+    /// Takes at most this many of the bytes for the body.
     fn keep(&mut self, left: &mut &[u8], most: usize) -> Result<usize, BadAnswer> {
         let (part, after) = left.split_at(left.len().min(most));
         if !self.keeps_body {
@@ -223,7 +223,7 @@ impl Message {
     }
 }
 
-/// The size of a chunk; extensions are left aside.
+/// Parses the size of a chunk. Extensions are ignored.
 fn chunk_size(line: &[u8]) -> Result<usize, BadAnswer> {
     let digits = line.split(|byte| *byte == b';').next().unwrap_or_default();
     let digits = std::str::from_utf8(digits).ok();

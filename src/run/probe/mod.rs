@@ -1,5 +1,5 @@
-//! One try of a probe: whether something is there, found out without ever waiting. The loop
-//! polls what a try waits for and ends it when its time is up.
+//! One attempt of a probe, which never blocks. The loop polls for the attempt, and ends it when its
+//! time is up.
 
 mod answer;
 mod closing;
@@ -28,32 +28,32 @@ pub(super) use closing::{Closing, Closings};
 use connect::Connected;
 use resolve::Resolver;
 
-/// Why it is not there.
+/// The reason why an attempt failed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Failure {
-    /// Whether its time was up.
+    /// Whether the time was up.
     pub timed_out: bool,
-    /// Whether it could not be tried, for want of processes, memory or descriptors.
+    /// Whether the attempt could not be made, for lack of processes, memory or descriptors.
     pub unmade: bool,
-    /// What it came to, in words.
+    /// The reason as text.
     pub why: String,
-    /// The port of this machine's loopback that has refused a connection.
+    /// The port on the loopback interface that has refused a connection.
     pub refused: Option<u16>,
 }
 
 impl Failure {
-    /// Something other than time.
+    /// A reason other than time.
     pub(super) fn new(why: impl Into<String>) -> Self {
         Self { timed_out: false, unmade: false, why: why.into(), refused: None }
     }
 
-    /// What it came to, and what listens in place of a port that has refused a connection.
+    /// Returns the reason, and what listens instead of a port that has refused a connection.
     pub(super) fn explained(self) -> String {
         let instead = self.refused.and_then(listening::instead);
         instead.map_or_else(|| self.why.clone(), |instead| format!("{}; {instead}", self.why))
     }
 
-    /// As the engine is told.
+    /// Converts the result for the engine.
     pub(super) fn outcome(&self) -> Outcome {
         match self {
             Self { timed_out: true, .. } => Outcome::TimedOut,
@@ -63,14 +63,14 @@ impl Failure {
     }
 }
 
-/// What a try came to.
+/// The result of an attempt.
 pub(super) type Verdict = Result<(), Failure>;
 
-/// A try that is over.
+/// A finished attempt.
 pub(super) struct Over {
-    /// What it came to.
+    /// The result.
     pub verdict: Verdict,
-    /// The connection that it leaves, to be closed in order.
+    /// The connection that is left, which has to be closed in an orderly way.
     pub closing: Option<Closing>,
 }
 
@@ -86,22 +86,22 @@ impl From<Failure> for Over {
     }
 }
 
-/// A try under way.
+/// An attempt in progress.
 pub(super) struct Try {
     step: Step,
-    /// What is tried, for people.
+    /// A description of the probe, for people.
     what: String,
-    /// Its port, if that is of this machine's loopback.
+    /// The port, if it is on the loopback interface.
     port: Option<u16>,
     timeout: Duration,
     deadline: Instant,
 }
 
-/// What a try waits for.
+/// The state of an attempt: what it waits for.
 enum Step {
-    /// A name's addresses.
+    /// The addresses of a name.
     Resolving(Resolver, Option<Request>),
-    /// A connection, until the next address has its turn.
+    /// A connection, until it is the turn of the next address.
     Connecting {
         socket: OwnedFd,
         until: Instant,
@@ -113,9 +113,9 @@ enum Step {
 }
 
 impl Try {
-    /// Begins a try that is over by `now + timeout`. What takes no time is over at once.
+    /// Begins an attempt that ends by `now + timeout`. If it does not take time, it ends at once.
     ///
-    /// `Probe::Exec` and what a unit says by itself are not tried here.
+    /// `Probe::Exec` and the messages of units are handled elsewhere.
     ///
     /// # Errors
     /// The verdict, where there is one already.
@@ -138,8 +138,8 @@ impl Try {
         }
     }
 
-    /// Begins a try whose answer's headers and body are looked at, too. It is over by
-    /// `now + timeout`.
+    /// Begins an attempt that also checks the headers and the body of the answer. It ends by `now +
+    /// timeout`.
     ///
     /// # Errors
     /// The verdict, where there is one already.
@@ -157,7 +157,7 @@ impl Try {
         Ok(Self { step, what: url(http), port: loopback(&http.address), timeout, deadline })
     }
 
-    /// When what it waits for is [`late`](Self::late).
+    /// Returns the time at which the attempt is [`late`](Self::late).
     pub(super) fn deadline(&self) -> Instant {
         match &self.step {
             Step::Connecting { until, .. } => *until,
@@ -165,7 +165,7 @@ impl Try {
         }
     }
 
-    /// It has so much more time.
+    /// Extends the time of the attempt.
     pub(super) fn postpone(&mut self, by: Duration) {
         self.deadline += by;
         if let Step::Connecting { until, .. } = &mut self.step {
@@ -173,7 +173,7 @@ impl Try {
         }
     }
 
-    /// What to poll, and for what.
+    /// Returns the descriptor to poll, and the events.
     pub(super) fn fd(&self) -> (BorrowedFd<'_>, PollFlags) {
         match &self.step {
             Step::Resolving(resolver, _) => (resolver.fd(), PollFlags::POLLIN),
@@ -182,7 +182,7 @@ impl Try {
         }
     }
 
-    /// Goes on as far as it can, when what was polled is there.
+    /// Continues as far as possible after an event.
     ///
     /// # Errors
     /// The verdict, once there is one.
@@ -222,7 +222,7 @@ impl Try {
         Ok(self)
     }
 
-    /// Goes on without what did not come by its [`deadline`](Self::deadline).
+    /// Continues without the event that did not arrive by the [`deadline`](Self::deadline).
     ///
     /// # Errors
     /// The verdict, if there is nothing else to wait for.
@@ -240,7 +240,7 @@ impl Try {
         }
     }
 
-    /// Its verdict is of no interest any more; what is left is its connection.
+    /// Cancels the attempt. Returns its connection.
     pub(super) fn abandon(self) -> Option<Closing> {
         match self.step {
             Step::Asking(answer) => Some(answer.close()),
@@ -249,7 +249,7 @@ impl Try {
         }
     }
 
-    /// What it has come to when its time is up.
+    /// Returns the result when the time is up.
     fn too_late(&self) -> Failure {
         let within = format!("within {}", seconds(self.timeout));
         let why = match &self.step {
@@ -271,13 +271,13 @@ fn named(what: &str, why: impl std::fmt::Display) -> Failure {
     Failure::new(format!("{what}: {why}"))
 }
 
-/// What `what` came to where there is no connection.
+/// Returns the result of `what` without a connection.
 fn refusal(what: &str, port: Option<u16>, errno: Errno) -> Failure {
     let refused = port.filter(|_| errno == Errno::ECONNREFUSED);
     Failure { refused, ..Failure::from(Problem::from(errno)).about(what) }
 }
 
-/// The port of an address of this machine's loopback.
+/// Returns the port of an address on the loopback interface.
 fn loopback(Address { host, port }: &Address) -> Option<u16> {
     let here = |ip: IpAddr| ip.to_canonical().is_loopback();
     (host == "localhost" || host.parse().is_ok_and(here)).then_some(*port)
@@ -304,7 +304,7 @@ impl From<Problem> for Failure {
     }
 }
 
-/// The way to an address; `localhost` and numbers need no lookup.
+/// Begins the way to an address. `localhost` and numeric addresses need no lookup.
 fn reach(
     address: &Address,
     then: Option<Request>,
@@ -329,8 +329,9 @@ fn reach(
         .map_err(|errno| refusal(&shown(address), loopback(address), errno))
 }
 
-/// A connection to the first of these that begins to come about. It may take its share of what
-/// is left until the deadline: an address that never answers keeps nobody from the others.
+/// Begins a connection to the first of these addresses that is possible. It gets its share of the
+/// time until the deadline, so that an address that never answers does not keep trc from the
+/// others.
 fn connecting(
     mut to: VecDeque<SocketAddr>,
     then: Option<Request>,

@@ -1,8 +1,8 @@
-//! Looking a name up in a child, so that nothing blocks PID 1.
+//! Looks up names in a child, so that nothing blocks PID 1.
 //!
-//! The child asks the C library, which reads `/etc/hosts` and asks the servers of
-//! `/etc/resolv.conf`: a static glibc does both by itself since 2.34, and what else
-//! `/etc/nsswitch.conf` names it leaves out.
+//! The child uses the C library, which reads `/etc/hosts` and asks the servers of
+//! `/etc/resolv.conf`. A static glibc does both by itself since 2.34, and ignores everything else
+//! in `/etc/nsswitch.conf`.
 
 use std::fmt::{self, Display, Formatter};
 use std::io::{Read, Write};
@@ -16,14 +16,14 @@ use crate::run::os::fd::is_ready;
 use crate::run::os::pipe::Pipe;
 use crate::run::os::processes;
 
-/// How many addresses of a name are tried.
+/// The number of addresses of a name that are tried.
 const MOST: usize = 16;
-/// No answer of a child's is longer, in bytes.
+/// The longest answer of a child, in bytes.
 const LONGEST: u64 = 4 * 1024;
-/// Begins the answer that is none.
+/// The beginning of an answer that is an error.
 const FAILED: char = '!';
 
-/// Why a name has no addresses, in the words of the C library, if it has said so.
+/// The reason why a name has no addresses, in the words of the C library, if it has given one.
 pub(super) struct Unresolved(String);
 
 impl Display for Unresolved {
@@ -32,7 +32,7 @@ impl Display for Unresolved {
     }
 }
 
-/// A child that looks a name up; it is killed when it is dropped.
+/// A child that looks up a name. Dropping it kills the child.
 pub(super) struct Resolver {
     pid: i32,
     answer: std::fs::File,
@@ -41,7 +41,7 @@ pub(super) struct Resolver {
 }
 
 impl Resolver {
-    /// Begins to look a name up.
+    /// Begins to look up a name.
     ///
     /// # Errors
     /// Why there is no child.
@@ -62,12 +62,12 @@ impl Resolver {
         }
     }
 
-    /// What to poll for input.
+    /// Returns the descriptor to poll for input.
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
         self.answer.as_fd()
     }
 
-    /// The addresses, or why there are none, once the child has answered.
+    /// Returns the addresses, or the reason why there are none, once the child has answered.
     pub(super) fn proceed(&mut self) -> Option<Result<Vec<SocketAddr>, Unresolved>> {
         let left = LONGEST.saturating_sub(self.text.len() as u64);
         match (&self.answer).take(left).read_to_end(&mut self.text) {
@@ -94,7 +94,7 @@ impl Drop for Resolver {
     }
 }
 
-/// All of the child's life.
+/// The main function of the child.
 fn child(host: &str, port: u16, to: OwnedFd) {
     // The terminal's signals are not for it; nor does it outlive trc.
     // SAFETY: no memory is involved.
