@@ -16,7 +16,7 @@ fn the_reference_is_that_of_the_keys() {
         right = format!("{before}<!-- keys: {name} -->\n{}<!-- end -->{after}", reference(keys));
     }
     if std::env::var_os("TRC_TEST_UPDATE").is_some() {
-        std::fs::write(path, &right).unwrap();
+        return std::fs::write(path, &right).unwrap();
     }
     assert!(written == right, "{path} is stale; TRC_TEST_UPDATE=1 cargo test makes it anew");
 }
