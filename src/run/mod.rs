@@ -30,7 +30,7 @@ use crate::config::{self, Command, Config, Diagnostic, Invocation, Loaded, LogFo
 use crate::graph::Graph;
 use crate::report::Live;
 use crate::status;
-use crate::words::Observed;
+use crate::words::{EventName, Observed};
 use journal::Journal;
 use os::localtime;
 use os::signals::Signals;
@@ -70,14 +70,14 @@ fn life(arguments: Vec<OsString>) -> u8 {
         Ok(signals) => signals,
         Err(error) => {
             let why = format!("cannot take over signals: {error}");
-            return fail(format, "failed", &why, status::SOFTWARE);
+            return fail(format, EventName::Failed, &why, status::SOFTWARE);
         }
     };
     let line = match config::cli::parse(arguments) {
         Invocation::Run(line) => line,
         Invocation::Print(text) => return print(&text),
         Invocation::Usage(text) if format == LogFormat::Json => {
-            return fail(format, "usage", text.trim_end(), status::USAGE);
+            return fail(format, EventName::Usage, text.trim_end(), status::USAGE);
         }
         Invocation::Usage(text) => {
             // Nobody may be listening; the status says it too.
@@ -186,7 +186,7 @@ fn refuse(format: LogFormat, diagnostics: &[Diagnostic]) -> u8 {
     status::CONFIG
 }
 
-fn fail(format: LogFormat, event: &'static str, message: &str, status: u8) -> u8 {
+fn fail(format: LogFormat, event: EventName, message: &str, status: u8) -> u8 {
     let journal = journal(format, log::LevelFilter::Warn);
     Reporter::new(journal.clone(), false).refused(event, message);
     journal.flush_at_exit(stream::flush_deadline());

@@ -8,7 +8,7 @@ use crate::config::{Diagnostic, Severity};
 use crate::engine::Fact;
 use crate::graph::{Graph, UnitId};
 use crate::journal::Entry;
-use crate::words::{self, Line, Observed, Whose};
+use crate::words::{self, EventName, Line, Observed, Whose};
 
 /// Writes lines to the journal.
 pub(super) struct Reporter {
@@ -42,7 +42,7 @@ impl Reporter {
                 Severity::Warning => Level::Warn,
                 Severity::Note => Level::Debug,
             };
-            let line = Line::of_run(level, "configuration", diagnostic.to_string());
+            let line = Line::of_run(level, EventName::Configuration, diagnostic.to_string());
             self.remember(&line);
             self.own(None, &line);
         }
@@ -77,7 +77,7 @@ impl Reporter {
     }
 
     /// Why trc can't run anything.
-    pub(super) fn refused(&self, event: &'static str, message: &str) {
+    pub(super) fn refused(&self, event: EventName, message: &str) {
         self.own(None, &Line::of_run(Level::Error, event, message));
     }
 
@@ -105,7 +105,7 @@ impl Reporter {
             stage,
             pid,
             unit: unit.as_deref(),
-            event: line.event,
+            event: line.event.word(),
             exitcode: line.status,
             message: format_args!("{}", line.message),
         };

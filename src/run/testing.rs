@@ -18,6 +18,7 @@ use super::stream::flush_deadline;
 use crate::config::{Diagnostic, ReportFile, ReportKind, Stage, Testing, reason};
 use crate::graph::Graph;
 use crate::report::Planned;
+use crate::words::Unwritten;
 
 /// The way in which a report is written.
 enum Way {
@@ -59,7 +60,10 @@ pub(super) fn open_reports(testing: &Testing) -> Result<Vec<Report>, Diagnostic>
 }
 
 fn open_report(wanted: &ReportFile, others: &[Report]) -> Result<Report, Diagnostic> {
-    let refuse = |why: &str| Diagnostic::error(wanted.origin.clone(), cannot(&wanted.path, why));
+    let refuse = |why: &str| {
+        let why = Unwritten::File(wanted.path.clone(), why.to_owned());
+        Diagnostic::error(wanted.origin.clone(), why.to_string())
+    };
     // A link that somebody else has made is not followed. When units run, the file is open already.
     let trusted = match trusted::locate(&wanted.path) {
         // To open it says what is missing.
@@ -103,11 +107,11 @@ impl Report {
     /// Writes the whole report, in place of an earlier version.
     ///
     /// # Errors
-    /// Returns what could not be done, as text.
-    pub(super) fn write(&mut self, text: &str) -> Result<(), String> {
+    /// Returns what could not be done.
+    pub(super) fn write(&mut self, text: &str) -> Result<(), Unwritten> {
         self.rewrite(text.as_bytes()).map_err(|error| {
             self.forget();
-            cannot(&self.path, &reason(&error))
+            Unwritten::File(self.path.clone(), reason(&error))
         })
     }
 
@@ -123,8 +127,8 @@ impl Report {
     /// Renames the temporary file to its final name.
     ///
     /// # Errors
-    /// Returns what could not be done, as text.
-    pub(super) fn publish(self, text: &str) -> Result<(), String> {
+    /// Returns what could not be done.
+    pub(super) fn publish(self, text: &str) -> Result<(), Unwritten> {
         let Way::Beside(beside) = &self.way else { return Ok(()) };
         let done = match self.file.sync_all().and_then(|()| fs::rename(beside, &self.target)) {
             // A file that the engine has mounted there keeps its place: rename(2).
@@ -136,7 +140,7 @@ impl Report {
         };
         done.map_err(|error| {
             self.forget();
-            cannot(&self.path, &reason(&error))
+            Unwritten::File(self.path.clone(), reason(&error))
         })
     }
 
@@ -179,10 +183,6 @@ fn wait_for_room(file: &File, until: Instant) -> bool {
     // Whatever came of it, writing tells.
     _ = poll(&mut polled, timeout.unwrap_or(PollTimeout::ZERO));
     true
-}
-
-fn cannot(path: &Path, why: &str) -> String {
-    format!("cannot write the report {}: {why}", path.display())
 }
 
 fn why_not(target: &Path, error: &io::Error) -> String {

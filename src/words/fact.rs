@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::event_name::EventName;
 use super::line::{Line, Whose};
 use super::reason::{how, lack};
 use super::{errno, not_started, not_up, request, sender, some};
@@ -33,7 +34,8 @@ pub(crate) fn started(graph: &Graph, id: UnitId, pid: i32) -> Line {
             Whose::Process(unit.stage.name(), pid)
         }
     };
-    let line = Line::about(Level::Info, "started", id, format!("{what}: {}", unit.label()));
+    let line =
+        Line::about(Level::Info, EventName::Started, id, format!("{what}: {}", unit.label()));
     Line { whose, ..line }
 }
 
@@ -52,7 +54,8 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact) -> Vec<Line> {
             let by = by.map_or_else(String::new, |by| format!(", which {}", how(graph, by)));
             let why = format!("it {}{by}", waits.join(", which "));
             let message = format!("cannot start {}: {why}", name(&chain[0]));
-            Line::about(Level::Error, "blocked", chain[0], message).with_status(ended.status)
+            Line::about(Level::Error, EventName::Blocked, chain[0], message)
+                .with_status(ended.status)
         }
         Fact::Failed { unit, ended } => {
             let ignored = match graph.node(*unit).unit.on_failure {
@@ -60,32 +63,32 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact) -> Vec<Line> {
                 OnFailure::Policy | OnFailure::Stop => "",
             };
             let message = format!("{} {}{ignored}", name(unit), how(graph, *ended));
-            Line::about(Level::Warn, "failed", *unit, message)
+            Line::about(Level::Warn, EventName::Failed, *unit, message)
         }
         // `run/` knows more about those, and tells them.
         Fact::LeftBehind { .. } | Fact::TestEnded { .. } => return Vec::new(),
         Fact::NotStarted { unit, stage, errno, why } => {
             let why = not_started(graph, *unit, *stage, *errno, why.as_ref());
             let message = format!("cannot start {}: {why}", name(unit));
-            Line::about(Level::Error, "not-started", *unit, message)
+            Line::about(Level::Error, EventName::NotStarted, *unit, message)
         }
         Fact::Retrying { unit, errno: number } => {
             let why = errno(*number);
             let message = format!("cannot start {} for now: {why}; trying again", name(unit));
-            Line::about(Level::Warn, "retrying", *unit, message)
+            Line::about(Level::Warn, EventName::Retrying, *unit, message)
         }
         Fact::Ready { unit, after } => {
             // What was measured is of interest to the millisecond.
             let after = Duration::from_millis(u64::try_from(after.as_millis()).unwrap_or(0));
             let message = format!("{} is ready (after {})", name(unit), seconds(after));
-            Line::about(Level::Info, "ready", *unit, message)
+            Line::about(Level::Info, EventName::Ready, *unit, message)
         }
         Fact::NotReady { unit, why } => {
             let because = because(unit, Purpose::Ready, why);
             let within = graph.node(*unit).unit.ready.as_ref().map(|ready| seconds(ready.within));
             let within = within.unwrap_or_default();
             let message = format!("{} was not ready within {within}{because}", name(unit));
-            Line::about(Level::Error, "not-ready", *unit, message)
+            Line::about(Level::Error, EventName::NotReady, *unit, message)
         }
         Fact::Unhealthy { unit, then, why } => {
             let because = because(unit, Purpose::Health, why);
@@ -95,12 +98,12 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact) -> Vec<Line> {
                 Then::Ignore => (Level::Warn, "ignoring it"),
             };
             let message = format!("{} is unhealthy{because}; {what}", name(unit));
-            Line::about(level, "unhealthy", *unit, message)
+            Line::about(level, EventName::Unhealthy, *unit, message)
         }
         Fact::Overran { unit } => {
             let most = graph.node(*unit).unit.max_runtime.map(seconds).unwrap_or_default();
             let message = format!("{} exceeded its max_runtime of {most}", name(unit));
-            Line::about(Level::Error, "overran", *unit, message)
+            Line::about(Level::Error, EventName::Overran, *unit, message)
         }
         Fact::Restarting { unit, after, restarts, within, how: by, status, .. } => {
             let (after, within) = (seconds(*after), whole_seconds(*within));
@@ -109,7 +112,7 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact) -> Vec<Line> {
                 "restarting {} in {after}: it {how} (restart {restarts} within {within})",
                 name(unit)
             );
-            Line::about(Level::Warn, "restarting", *unit, message)
+            Line::about(Level::Warn, EventName::Restarting, *unit, message)
         }
         Fact::GaveUp { unit, restarts, within } => {
             let message = format!(
@@ -117,7 +120,7 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact) -> Vec<Line> {
                 name(unit),
                 whole_seconds(*within)
             );
-            Line::about(Level::Error, "gave-up", *unit, message)
+            Line::about(Level::Error, EventName::GaveUp, *unit, message)
         }
         Fact::Requested { unit, request, answer } => {
             request::requested(graph, *unit, *request, *answer)
@@ -125,27 +128,27 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact) -> Vec<Line> {
         Fact::JobEnded { unit, task, end, .. } => request::job_ended(graph, *unit, *task, *end),
         Fact::Signalled { signal, sender: from } => {
             let message = format!("Got {signal} from {}", sender(graph, from));
-            Line::of_run(Level::Debug, "signalled", message)
+            Line::of_run(Level::Debug, EventName::Signalled, message)
         }
         Fact::Unheard { signal } => {
             let winch = signal.number() == libc::SIGWINCH;
             let help = if winch { WINCH_HELP } else { "" };
             let level = if winch { Level::Warn } else { Level::Debug };
-            Line::of_run(level, "unheard", format!("no unit received {signal}{help}"))
+            Line::of_run(level, EventName::Unheard, format!("no unit received {signal}{help}"))
         }
         Fact::Stopping => {
-            Line::of_run(Level::Info, "stopping", "Trying to terminate sub-processes...")
+            Line::of_run(Level::Info, EventName::Stopping, "Trying to terminate sub-processes...")
         }
         Fact::Terminating { unit, pid } => {
             // TrivialRC's line, which has no name.
             let message = format!("terminating the child process <pid={pid}>");
-            let line = Line::about(Level::Info, "terminating", *unit, message);
+            let line = Line::about(Level::Info, EventName::Terminating, *unit, message);
             return vec![stopping(graph, *unit), line];
         }
         Fact::Killing { unit, pid, insisted } => {
             let why = no_time(&name(unit), *insisted);
             let message = format!("killing the child process <pid={pid}>: {why}");
-            Line::about(Level::Warn, "killing", *unit, message)
+            Line::about(Level::Warn, EventName::Killing, *unit, message)
         }
         Fact::StopCommandFailed { unit, instead } => {
             let then = match instead {
@@ -153,46 +156,46 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact) -> Vec<Line> {
                 None => "the unit itself has exited".to_owned(),
             };
             let message = format!("the stop command of {} failed; {then}", name(unit));
-            Line::about(Level::Warn, "stop-command-failed", *unit, message)
+            Line::about(Level::Warn, EventName::StopCommandFailed, *unit, message)
         }
         Fact::StopCommandKilled { unit } => {
             let message = format!(
                 "killing the stop command of {}: it is still running, although the unit has exited",
                 name(unit)
             );
-            Line::about(Level::Warn, "killing", *unit, message)
+            Line::about(Level::Warn, EventName::Killing, *unit, message)
         }
         Fact::TestBegan { unit } => {
             let message = format!("Launching the test: {}", graph.node(*unit).unit.label());
-            Line::about(Level::Info, "test-began", *unit, message)
+            Line::about(Level::Info, EventName::TestBegan, *unit, message)
         }
         Fact::KillingLeft { unit, insisted } => {
             let why = no_time("they", *insisted);
             let message = format!("killing the leftovers of {}: {why}", name(unit));
-            Line::about(Level::Warn, "killing", *unit, message)
+            Line::about(Level::Warn, EventName::Killing, *unit, message)
         }
         Fact::KillingRest { insisted } => {
             let why = no_time("they", *insisted);
             let message = format!("killing the remaining processes: {why}");
-            Line::of_run(Level::Warn, "killing", message)
+            Line::of_run(Level::Warn, EventName::Killing, message)
         }
         Fact::NotUpYet { units } => {
             let which =
                 units.iter().map(|(id, what)| format!("{}, which {}", name(id), lack(*what)));
             let message = format!("the tests have finished; waiting for {}", some(which));
-            Line::of_run(Level::Info, "waiting", message)
+            Line::of_run(Level::Info, EventName::Waiting, message)
         }
         Fact::Impossible { what } => {
             let message =
                 format!("impossible event {what}; this is a bug in trc, please report it");
-            Line::of_run(Level::Error, "log", message)
+            Line::of_run(Level::Error, EventName::Log, message)
         }
         Fact::CutShort { killed, not_run } => {
             let killed = killed.iter().map(|id| format!("killing {}", name(id)));
             let not_run = not_run.iter().map(|id| format!("not running {}", name(id)));
             let what = killed.chain(not_run).collect::<Vec<_>>().join(", ");
             let message = format!("no time is left for the halt units: {what}");
-            Line::of_run(Level::Warn, "cut-short", message)
+            Line::of_run(Level::Warn, EventName::CutShort, message)
         }
     };
     vec![line]
@@ -208,7 +211,7 @@ fn stopping(graph: &Graph, id: UnitId) -> Line {
     };
     let (name, timeout) = (node.unit.id(), seconds(node.stop_timeout));
     let message = format!("stopping {name}: {how}, then SIGKILL after {timeout}");
-    Line::about(level, "stopping-unit", id, message)
+    Line::about(level, EventName::StoppingUnit, id, message)
 }
 
 fn exited(graph: &Graph, id: UnitId, pid: i32, ending: Ending) -> Line {
@@ -227,7 +230,7 @@ fn exited(graph: &Graph, id: UnitId, pid: i32, ending: Ending) -> Line {
     // TrivialRC says nothing when a boot script has succeeded.
     let level = if unit.stage == Stage::Boot && status == 0 { Level::Debug } else { Level::Info };
     let message = format!("{what} (exitcode={status}): {label}");
-    Line { whose, ..Line::about(level, "exited", id, message).with_status(status) }
+    Line { whose, ..Line::about(level, EventName::Exited, id, message).with_status(status) }
 }
 
 /// A time over which restarts count: short ones as they were written, others rounded.

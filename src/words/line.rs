@@ -2,6 +2,7 @@
 
 use log::Level;
 
+use super::event_name::EventName;
 use crate::graph::UnitId;
 
 /// The origin of a line, which is shown in brackets.
@@ -19,8 +20,8 @@ pub(crate) struct Line {
     /// The log level.
     pub level: Level,
     /// The kind of event, for programs: the `event` of JSON lines.
-    pub event: &'static str,
     /// The origin of the line.
+    pub event: EventName,
     pub whose: Whose,
     /// The unit that the line is about.
     pub unit: Option<UnitId>,
@@ -32,7 +33,7 @@ pub(crate) struct Line {
 
 impl Line {
     /// Creates a line about the run as a whole.
-    pub(crate) fn of_run(level: Level, event: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn of_run(level: Level, event: EventName, message: impl Into<String>) -> Self {
         let message = message.into();
         Self { level, event, whose: Whose::Own, unit: None, status: None, message }
     }
@@ -40,7 +41,7 @@ impl Line {
     /// Creates a line about a unit.
     pub(crate) fn about(
         level: Level,
-        event: &'static str,
+        event: EventName,
         unit: UnitId,
         message: impl Into<String>,
     ) -> Self {

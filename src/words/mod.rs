@@ -6,7 +6,9 @@
 
 mod bad_answer;
 mod detail;
+mod event_name;
 mod fact;
+mod flaw;
 mod line;
 mod not_started;
 mod observed;
@@ -14,14 +16,18 @@ pub(crate) mod reason;
 mod request;
 mod sender;
 mod some;
+mod unwritten;
 mod wrong;
 
 pub(crate) use bad_answer::{BadAnswer, Missing};
 pub(crate) use detail::{detail, not_up, silent};
+pub(crate) use event_name::EventName;
 pub(crate) use fact::{fact, started};
+pub(crate) use flaw::Flaw;
 pub(crate) use line::{Line, Whose};
 pub(crate) use not_started::{errno, not_started, program_failure};
 pub(crate) use observed::{Observed, OomVictim, Why, observed, out_of_memory};
 pub(crate) use sender::sender;
 pub(crate) use some::{last_output, says, some};
+pub(crate) use unwritten::Unwritten;
 pub(crate) use wrong::{Kind, Wrong, instead};

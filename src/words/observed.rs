@@ -5,9 +5,11 @@ use std::fmt::Write as _;
 
 use log::Level;
 
+use super::event_name::EventName;
 use super::line::Line;
 use super::reason::how;
 use super::some;
+use super::unwritten::Unwritten;
 use crate::engine::{Ended, Ending, How, Purpose, TestEnd};
 use crate::graph::{Graph, UnitId};
 
@@ -65,7 +67,7 @@ pub(crate) struct OomVictim {
 /// Why a run ended as it did.
 pub(crate) struct Why {
     /// The reports that could not be written, and why.
-    pub unwritten: Vec<String>,
+    pub unwritten: Vec<Unwritten>,
     /// What brought the end.
     pub reason: String,
     /// The status that `[exit]` has changed, and what it was.
@@ -79,7 +81,8 @@ impl Why {
     pub(crate) fn text(&self) -> String {
         let mut text = self.reason.clone();
         if !self.unwritten.is_empty() {
-            text = format!("{}; {text}", self.unwritten.join("; "));
+            let unwritten: Vec<String> = self.unwritten.iter().map(ToString::to_string).collect();
+            text = format!("{}; {text}", unwritten.join("; "));
         } else if let Some((to, from)) = self.mapped {
             _ = write!(text, "; [exit] changes the exit status from {from} to {to}");
         }
@@ -96,33 +99,33 @@ pub(crate) fn observed(graph: &Graph, observed: &Observed<'_>) -> Line {
     let name = |id: &UnitId| graph.node(*id).unit.id();
     match observed {
         Observed::WaitPolicy(wait) => {
-            Line::of_run(Level::Info, "wait-policy", format!("The wait policy: {wait}"))
+            Line::of_run(Level::Info, EventName::WaitPolicy, format!("The wait policy: {wait}"))
         }
         Observed::NothingToRun(directory) => {
             let directory = directory.display();
             let message =
                 format!("there is nothing to run: no unit in {directory}, and no command");
-            Line::of_run(Level::Warn, "nothing", message)
+            Line::of_run(Level::Warn, EventName::Nothing, message)
         }
         Observed::NoSubreaper(why) => {
             let message = format!(
                 "cannot become a subreaper, so daemons that units start may outlive trc: {why}"
             );
-            Line::of_run(Level::Warn, "no-subreaper", message)
+            Line::of_run(Level::Warn, EventName::NoSubreaper, message)
         }
         Observed::NoMemory(left) => {
             let message = format!(
                 "the kernel gives trc no more memory; continuing with a reserve, of which {left} KiB are left"
             );
-            Line::of_run(Level::Error, "memory", message)
+            Line::of_run(Level::Error, EventName::Memory, message)
         }
         Observed::NoStopCommand(unit, why) => {
             let message = format!("cannot start the stop command of {}: {why}", name(unit));
-            Line::about(Level::Error, "stop-command-failed", *unit, message)
+            Line::about(Level::Error, EventName::StopCommandFailed, *unit, message)
         }
         Observed::NotReadyYet(unit, why) => {
             let message = format!("{} is not ready yet: {why}", name(unit));
-            Line::about(Level::Info, "waiting", *unit, message)
+            Line::about(Level::Info, EventName::Waiting, *unit, message)
         }
         Observed::NotTried(unit, purpose, why) => {
             let what = match purpose {
@@ -133,7 +136,7 @@ pub(crate) fn observed(graph: &Graph, observed: &Observed<'_>) -> Line {
                 "cannot check whether {} is {what}: {why} (not counted as a failure); trying again",
                 name(unit)
             );
-            Line::about(Level::Warn, "not-tried", *unit, message)
+            Line::about(Level::Warn, EventName::NotTried, *unit, message)
         }
         Observed::StoppedByTerminal(unit, reading) => {
             let what = if *reading { "read from" } else { "wrote to or configured" };
@@ -141,39 +144,39 @@ pub(crate) fn observed(graph: &Graph, observed: &Observed<'_>) -> Line {
                 "{} is suspended: it {what} the terminal, which background units cannot use",
                 name(unit)
             );
-            Line::about(Level::Warn, "stopped", *unit, message)
+            Line::about(Level::Warn, EventName::Stopped, *unit, message)
         }
         Observed::Stranger(unit, pid, uid, command) => {
             let message = stranger(&name(unit), *pid, *uid, command.as_deref());
-            Line::about(Level::Warn, "stranger", *unit, message)
+            Line::about(Level::Warn, EventName::Stranger, *unit, message)
         }
         Observed::NotRead(unit, pid) => {
             let message = format!(
                 "no longer reading the output of the leftovers of {} <pid={pid}>",
                 name(unit)
             );
-            Line::about(Level::Warn, "let-go", *unit, message)
+            Line::about(Level::Warn, EventName::LetGo, *unit, message)
         }
         Observed::LeftBehind(unit, ending, who) => left_behind(graph, *unit, *ending, who),
         Observed::TestEnded(unit, ended, why) => test_ended(graph, *unit, *ended, *why),
         Observed::OutOfMemory(victims, others) => {
-            Line::of_run(Level::Warn, "oom", out_of_memory(graph, victims, *others))
+            Line::of_run(Level::Warn, EventName::Oom, out_of_memory(graph, victims, *others))
         }
         Observed::TooLong(variable) => {
             let variable = variable.display();
             let message = format!(
                 "the variable {variable} is too long for the environment of a program; only scripts get it"
             );
-            Line::of_run(Level::Warn, "oversize", message)
+            Line::of_run(Level::Warn, EventName::Oversize, message)
         }
         Observed::StateLost(unit, why) => {
             let message = format!("the boot state of {} is lost: {why}", name(unit));
-            Line::about(Level::Warn, "state-lost", *unit, message)
+            Line::about(Level::Warn, EventName::StateLost, *unit, message)
         }
         Observed::Over(status) => {
-            Line::of_run(Level::Info, "ended", format!("Exited (exitcode={status})"))
+            Line::of_run(Level::Info, EventName::Ended, format!("Exited (exitcode={status})"))
         }
-        Observed::Why(why) => Line::of_run(Level::Error, "reason", why.text()),
+        Observed::Why(why) => Line::of_run(Level::Error, EventName::Reason, why.text()),
     }
 }
 
@@ -209,7 +212,7 @@ fn left_behind(graph: &Graph, id: UnitId, ending: Ending, who: &str) -> Line {
         ""
     };
     let message = format!("{name} exited (exitcode={status}) and left {who} running{advice}");
-    Line::about(level, "left-behind", id, message)
+    Line::about(level, EventName::LeftBehind, id, message)
 }
 
 fn test_ended(graph: &Graph, id: UnitId, ended: Ended, why: Option<&str>) -> Line {
@@ -221,7 +224,7 @@ fn test_ended(graph: &Graph, id: UnitId, ended: Ended, why: Option<&str>) -> Lin
     let why = why.map_or_else(String::new, |why| format!(": {why}"));
     let level = if ended.failed() { Level::Error } else { Level::Info };
     let message = format!("{} {how}{why}", graph.node(id).unit.id());
-    Line::about(level, "test-ended", id, message).with_status(ended.status)
+    Line::about(level, EventName::TestEnded, id, message).with_status(ended.status)
 }
 
 /// The processes that the OOM killer has killed, which is also a finding of a test run.

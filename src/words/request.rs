@@ -2,6 +2,7 @@
 
 use log::Level;
 
+use super::event_name::EventName;
 use super::line::Line;
 use super::reason::how;
 use crate::engine::{Answer, JobEnd, Refusal, Request, Task};
@@ -20,7 +21,7 @@ pub(super) fn requested(graph: &Graph, id: UnitId, request: Request, answer: Ans
         Answer::Unchanged => (Level::Info, ": there is nothing to do".to_owned()),
         Answer::Refused(why) => (Level::Warn, format!(", but {}", refusal(&name, why))),
     };
-    Line::about(level, "requested", id, format!("asked to {what}{then}"))
+    Line::about(level, EventName::Requested, id, format!("asked to {what}{then}"))
 }
 
 /// What somebody has asked for is done, or comes to nothing.
@@ -47,7 +48,7 @@ pub(super) fn job_ended(graph: &Graph, id: UnitId, task: Task, end: JobEnd) -> L
             (Level::Info, format!("no longer trying to {} {name}: the run is stopping", verb(task)))
         }
     };
-    Line::about(level, "job-ended", id, message)
+    Line::about(level, EventName::JobEnded, id, message)
 }
 
 fn verb(task: Task) -> &'static str {

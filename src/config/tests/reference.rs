@@ -21,31 +21,6 @@ fn the_reference_is_that_of_the_keys() {
     assert!(written == right, "{path} is stale; TRC_TEST_UPDATE=1 cargo test makes it anew");
 }
 
-/// The words that machines look for.
-#[test]
-fn every_event_of_the_log_is_in_the_page_on_logging() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = std::fs::read_to_string(root.join("docs/logging.md")).unwrap();
-    let words = std::fs::read_dir(root.join("src/words")).unwrap();
-    let mut files: Vec<_> = words.map(|entry| entry.unwrap().path()).collect();
-    files.extend([root.join("src/run/report.rs"), root.join("src/run/mod.rs")]);
-    let mut found = 0;
-    for file in files {
-        let text = std::fs::read_to_string(&file).unwrap();
-        for call in ["Line::of_run(", "Line::about(", "return fail("] {
-            for rest in text.split(call).skip(1) {
-                // The level, or the form of the log, comes first.
-                let (_, rest) = rest.split_once(',').unwrap();
-                let Some(rest) = rest.trim_start().strip_prefix('"') else { continue };
-                let (word, _) = rest.split_once('"').unwrap();
-                assert!(page.contains(&format!("`{word}`")), "`{word}` of {}", file.display());
-                found += 1;
-            }
-        }
-    }
-    assert!(found > 40, "{found}");
-}
-
 /// Each example, alone in its table, is configuration without an error.
 #[test]
 fn every_example_of_the_reference_can_be_written() {

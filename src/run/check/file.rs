@@ -55,7 +55,7 @@ fn check_with(
                     let check = |one: &Pattern| one.check_of("it", &bytes).err();
                     problems.extend(wanted.contains.iter().filter_map(check).map(Wrong::Text));
                 }
-                Err(why) => problems.push(Wrong::NotRead("read it", lower(&why))),
+                Err(why) => problems.push(Wrong::NotRead("read it", lower(&why.to_string()))),
             }
         } else {
             problems.push(Wrong::NotRegular(kind(&found)));

@@ -1,6 +1,6 @@
 //! What is told of a test run while it goes on, to whoever reads events.
 
-use super::{Drill, Run, report};
+use super::{Drill, Run, flaws};
 use crate::engine::{Ended, Fact};
 use crate::graph::UnitId;
 use crate::report::{Event, Lacking, Live};
@@ -18,7 +18,7 @@ impl Drill {
             Fact::Ready { unit, after } => Event::Ready { unit: name(*unit), after: *after },
             Fact::Restarting { unit, after, how, status, .. } => {
                 let ended = Ended { how: *how, status: *status, place: 0 };
-                let why = report::how_it_ended(run, *unit, ended);
+                let why = flaws::how_it_ended(run, *unit, ended);
                 Event::Restarting { unit: name(*unit), after: *after, why }
             }
             Fact::NotUpYet { units } => {

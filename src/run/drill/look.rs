@@ -1,14 +1,13 @@
 //! Looks at the processes that are left.
 
 use super::{Drill, Run};
-use crate::config::expect::size;
 use crate::config::{Check, Found, Stage, State};
 use crate::engine::{Event, Late};
 use crate::graph::UnitId;
 use crate::run::os::proc::{self, Stat};
 use crate::run::os::{kin, processes};
 use crate::text::harmless;
-use crate::words::some;
+use crate::words::{Flaw, some};
 
 impl Drill {
     /// Looks for processes that have ended and whose parents don't wait for them.
@@ -63,23 +62,16 @@ impl Drill {
     /// Which units have had more memory in a process, by the time that all have ended, than a
     /// test allows. Whoever still ran when that was asked may have waited for others since, or
     /// have had more itself.
-    pub(super) fn used_too_much(&self, test: UnitId) -> Option<String> {
+    pub(super) fn used_too_much(&self, test: UnitId) -> Option<Flaw> {
         let node = self.graph.node(test);
         let most = node.test()?.checks.iter().find_map(|check| match check.value {
             Check::Found(Found::Now(State::MaxRss(most))) => Some(most),
             _ => None,
         })?;
-        let peak = |id: &UnitId| Some((*id, self.used.get(id)?.peak));
-        let above: Vec<String> = node
-            .about
-            .iter()
-            .filter_map(peak)
-            .filter(|(_, peak)| *peak > most)
-            .map(|(id, peak)| {
-                format!("a process of {} has used {}", self.graph.node(id).unit.id(), size(peak))
-            })
-            .collect();
-        (!above.is_empty()).then(|| format!("more than {}: {}", size(most), above.join(", ")))
+        let peak = |id: &UnitId| Some((self.graph.node(*id).unit.id(), self.used.get(id)?.peak));
+        let peaks = node.about.iter().filter_map(peak);
+        let above: Vec<(String, u64)> = peaks.filter(|(_, peak)| *peak > most).collect();
+        (!above.is_empty()).then_some(Flaw::Memory(most, above))
     }
 }
 

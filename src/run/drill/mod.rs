@@ -6,6 +6,7 @@
 
 mod announce;
 mod attempt;
+mod flaws;
 mod judge;
 mod lines;
 mod look;
@@ -37,7 +38,7 @@ use crate::config::{FaultKind, Then};
 use crate::engine::{Action, Detail, Ended, Engine, Event, Fact, is_scarce};
 use crate::graph::{Graph, UnitId};
 use crate::report::{Live, Point, Suite};
-use crate::words::{self, Observed, Wrong, some};
+use crate::words::{self, Observed, Unwritten, Wrong, some};
 use lines::Lines;
 use trial::{Trial, Tried};
 
@@ -107,7 +108,7 @@ pub(crate) struct Drill {
     attempts: Option<(UnitId, u32)>,
     reports: Vec<Report>,
     /// What could not be written.
-    unwritten: Vec<String>,
+    unwritten: Vec<Unwritten>,
     /// The attempt that is under way.
     trial: Option<Trial>,
     /// The lines that tests ask for.
@@ -211,7 +212,7 @@ impl Drill {
             // What a test has caused is no finding.
             Fact::Restarting { unit, how, status, excused: false, .. } => {
                 let ended = Ended { how: *how, status: *status, place: 0 };
-                let why = report::how_it_ended(run, *unit, ended);
+                let why = flaws::how_it_ended(run, *unit, ended);
                 let (times, last) = self.restarts.entry(*unit).or_default();
                 (*times, *last) = (times.saturating_add(1), why);
             }
@@ -326,13 +327,13 @@ impl Drill {
     }
 
     /// The reports that could not be written, and why.
-    pub(crate) fn unwritten(&self) -> &[String] {
+    pub(crate) fn unwritten(&self) -> &[Unwritten] {
         &self.unwritten
     }
 
     /// A report can't be written.
-    fn cannot_write(&mut self, suite: &mut Suite, why: String) {
-        suite.unwritten(why.clone());
+    fn cannot_write(&mut self, suite: &mut Suite, why: Unwritten) {
+        suite.unwritten(why.to_string());
         self.unwritten.push(why);
     }
 }

@@ -11,7 +11,7 @@ use crate::report::{CheckPoint, Kind, Outcome, Point, Tail};
 use crate::run::capture::Capture;
 use crate::run::os::clock::now;
 use crate::signal::Signal;
-use crate::words::{self, Observed, reason};
+use crate::words::{self, Flaw, Observed, reason};
 
 impl Drill {
     /// A test is over: its point.
@@ -26,9 +26,9 @@ impl Drill {
             How::Test(TestEnd::Passed | TestEnd::Skipped | TestEnd::Failed | TestEnd::TimedOut) => {
                 None
             }
-            How::Test(TestEnd::DidNotHold) => Some(did_not_hold(&tried.points)),
-            How::Test(TestEnd::NotRecovered) => self.not_recovered(id),
-            How::Blocked(by) => Some(self.blocked(run, by)),
+            How::Test(TestEnd::DidNotHold) => Some(did_not_hold(&tried.points).to_string()),
+            How::Test(TestEnd::NotRecovered) => self.not_recovered(id).map(|flaw| flaw.to_string()),
+            How::Blocked(by) => Some(self.blocked(run, by).to_string()),
             how => Some(reason::how(&graph, Ended { how, ..ended })),
         };
         let mut tails = tried.tails;
@@ -62,44 +62,36 @@ impl Drill {
     }
 
     /// That the unit is not up again which a test has done something to.
-    fn not_recovered(&self, id: UnitId) -> Option<String> {
+    fn not_recovered(&self, id: UnitId) -> Option<Flaw> {
         let fault = self.graph.node(id).test()?.fault.as_ref()?;
-        let name = self.graph.node(self.graph.node(id).victim?).unit.id();
+        let victim = self.graph.node(self.graph.node(id).victim?);
+        let name = victim.unit.id();
         let signal = match fault.value.kind {
             FaultKind::Kill(signal) => signal,
             FaultKind::Stop(_) => Signal::STOP,
         };
-        let stop_signal = self.graph.node(self.graph.node(id).victim?).stop_signal;
-        if fault.value.leaves(stop_signal) == Leaves::TheSame {
-            let help = match fault.value.restarts {
-                None => "; if trc should restart it then, write restarts = true in expect.fault",
-                Some(_) => "",
-            };
-            return Some(format!("{name} did not continue after {signal}{help}"));
-        }
-        Some(format!("{name} was not up again after {signal}"))
+        Some(if fault.value.leaves(victim.stop_signal) == Leaves::TheSame {
+            Flaw::DidNotContinue(name, signal, fault.value.restarts.is_some())
+        } else {
+            Flaw::NotRecovered(name, signal)
+        })
     }
 
     /// Why a test could not begin.
-    fn blocked(&self, run: &dyn Run, by: UnitId) -> String {
+    fn blocked(&self, run: &dyn Run, by: UnitId) -> Flaw {
         let name = self.graph.node(by).unit.id();
         if let Some(ended) = run.engine().ended(by) {
-            let how = reason::ended(run.engine(), by, ended);
-            return format!("it waits for {name}, which {how}");
+            return Flaw::WaitsFor(name, reason::ended(run.engine(), by, ended));
         }
-        if let Some((times, last)) = self.restarts.get(&by).filter(|_| run.engine().loops(by)) {
-            return format!("{name} is not up after {times} restarts: it {last}");
+        let restarts = self.restarts.get(&by).cloned();
+        match (restarts, run.engine().known(by)) {
+            (Some((times, last)), _) if run.engine().loops(by) => Flaw::Loops(name, times, last),
+            (Some((_, last)), _) => Flaw::NotInTime(name, Some(format!("it {last}"))),
+            (None, None) => Flaw::NotInTime(name, None),
+            (None, known) => {
+                Flaw::NotInTime(name, words::not_up(&self.graph, by, Purpose::Ready, known))
+            }
         }
-        let known = || {
-            let known = run.engine().known(by)?;
-            words::not_up(&self.graph, by, Purpose::Ready, Some(known))
-        };
-        let why = match self.restarts.get(&by) {
-            Some((_, last)) => Some(format!("it {last}")),
-            None => known(),
-        };
-        let why = why.map_or_else(String::new, |why| format!(": {why}"));
-        format!("{name} was not up in time{why}")
     }
 
     /// The last lines of units.
@@ -116,12 +108,7 @@ impl Drill {
 }
 
 /// Why something was true, but not for long enough.
-fn did_not_hold(checks: &[CheckPoint]) -> String {
-    match checks.iter().find(|check| !check.passed) {
-        Some(CheckPoint { name, found, .. }) => {
-            let found = found.as_ref().map_or(String::new(), |it| format!("; found: {it}"));
-            format!("it did not stay true: {name}{found}")
-        }
-        None => "it stayed true, but a unit was restarted meanwhile".to_owned(),
-    }
+fn did_not_hold(checks: &[CheckPoint]) -> Flaw {
+    let failed = checks.iter().find(|check| !check.passed);
+    Flaw::DidNotHold(failed.map(|check| (check.name.clone(), check.found.clone())))
 }

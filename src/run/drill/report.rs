@@ -3,15 +3,15 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{Drill, Run};
-use crate::config::{ReportKind, Stage, seconds};
-use crate::engine::{Cause, Ended, Ending, Finding, How, Lack, Late, Purpose, Stopped, TestEnd};
+use super::{Drill, Run, flaws};
+use crate::config::{ReportKind, Stage};
+use crate::engine::{Cause, Finding, Late, Stopped, TestEnd};
 use crate::graph::{UnitId, points};
 use crate::report::{self, CheckPoint, Kind, Outcome, Point, Suite};
 use crate::run::os::clock::now;
 use crate::run::stream::flush_deadline;
 use crate::run::testing::Report;
-use crate::words::{self, reason};
+use crate::words::Flaw;
 
 /// The name of the suite in reports.
 const SUITE: &str = "trc";
@@ -31,7 +31,7 @@ impl Drill {
             if let Some(began) = self.tests.get(&id) {
                 point.took = now().saturating_duration_since(*began);
                 point.outcome = Outcome::Failed;
-                point.why = Some(format!("cut short: {cause}"));
+                point.why = Some(Flaw::CutShort(cause.clone()).to_string());
                 let tried = self.tried.remove(&id).unwrap_or_default();
                 (point.checks, point.tails) = (tried.points, tried.tails);
             }
@@ -72,20 +72,12 @@ impl Drill {
             self.report_stops(run, id);
         }
         for (name, why) in [
-            (points::ORPHANS, {
-                let others = left(&self.orphans, "still running when all units had ended");
-                self.why_left(&findings, Finding::Orphaned, others)
-            }),
-            (points::SESSIONS, {
-                let others = left(&self.sessions, "still running in a session of their own");
-                self.why_left(&findings, Finding::Escaped, others)
-            }),
-            (
-                points::ZOMBIES,
-                left(&self.zombie_names, "zombies that their parents have not reaped"),
-            ),
+            (points::ORPHANS, self.why_orphans(&findings)),
+            (points::SESSIONS, self.why_sessions(&findings)),
+            (points::ZOMBIES, flaws::left(&self.zombie_names, Flaw::Zombies)),
         ] {
-            let why = why.filter(|_| findings.iter().any(|one| one.point(&graph) == name));
+            let why = Flaw::all(why, "; ")
+                .filter(|_| findings.iter().any(|one| one.point(&graph) == name));
             self.point(run, plain(name.to_owned(), why));
         }
         self.report_shutdown(run, &findings);
@@ -98,16 +90,13 @@ impl Drill {
             let (name, why) = match late {
                 Late::Said => {
                     let lines = self.lines.said().filter(|(id, ..)| id == test);
-                    let lines: Vec<String> = lines
-                        .map(|(_, unit, line)| {
-                            format!("{} printed the line {line:?}", graph.node(unit).unit.id())
-                        })
-                        .collect();
-                    (points::log(unit), Some(lines.join(", ")))
+                    let name = |unit| graph.node(unit).unit.id();
+                    let lines = lines.map(|(_, unit, line)| (name(unit), line.to_owned()));
+                    (points::log(unit), Some(Flaw::Printed(lines.collect())))
                 }
                 Late::Used => (points::max_rss(unit), self.used_too_much(*test)),
             };
-            self.point(run, plain(name, why));
+            self.point(run, plain(name, why.map(|flaw| flaw.to_string())));
         }
         let warnings = run.journal().warnings();
         let mut status = status;
@@ -147,23 +136,17 @@ impl Drill {
             .told_by(test)
             .map(|id| {
                 let name = graph.node(id).unit.id();
-                let (passed, found) = match run.engine().stopped(id) {
-                    None => (false, "trc did not stop it".to_owned()),
-                    Some(Stopped { status, after: took }) => {
-                        let after = match took {
-                            Some(after) => format!("after {:.3} s", after.as_secs_f64()),
-                            None => "when it was killed".to_owned(),
-                        };
-                        let found = format!("it exited with {status} {after}");
-                        (expected.holds(status, took), found)
-                    }
+                let wrong = match run.engine().stopped(id) {
+                    None => Some(Flaw::DidNotStop),
+                    Some(Stopped { status, after }) if expected.holds(status, after) => None,
+                    Some(Stopped { status, after }) => Some(Flaw::StoppedWith(status, after)),
                 };
-                let found = (!passed).then_some(found);
-                CheckPoint { name: format!("{name} {expected}"), passed, found }
+                let found = wrong.map(|flaw| flaw.to_string());
+                CheckPoint { name: format!("{name} {expected}"), passed: found.is_none(), found }
             })
             .collect();
         let failed = checks.is_empty() || checks.iter().any(|check| !check.passed);
-        let nobody = "trc stopped none of the units that the test is about".to_owned();
+        let nobody = Flaw::StoppedNone.to_string();
         let mut point = plain(points::stop(&graph.node(test).unit), failed.then_some(nobody));
         if !checks.is_empty() {
             point.why = None;
@@ -175,18 +158,9 @@ impl Drill {
     /// How long the whole stop has taken, the halt units included.
     fn report_shutdown(&mut self, run: &mut dyn Run, findings: &[Finding]) {
         let took = self.stopping.map(|since| now().saturating_duration_since(since));
-        let grace = self.graph.grace.as_secs_f64();
         let why = findings.contains(&Finding::Slow).then(|| {
-            let limit = if self.limited {
-                format!("shutdown.timeout is {grace} s")
-            } else {
-                format!("docker sends SIGKILL after {grace} s")
-            };
-            format!(
-                "stopping took {:.1} s, but {limit}: make the stop faster, or give the containers \
-                 more time (`docker run --stop-timeout`) and set shutdown.timeout accordingly",
-                took.unwrap_or_default().as_secs_f64()
-            )
+            let (grace, written) = (self.graph.grace, self.limited);
+            Flaw::Slow { took: took.unwrap_or_default(), grace, written }.to_string()
         });
         let mut point = plain(points::SHUTDOWN.to_owned(), why);
         point.took = took.unwrap_or_default();
@@ -238,138 +212,6 @@ impl Drill {
             written.map_err(|why| self.cannot_write(suite, why)).is_ok()
         });
     }
-
-    fn has_run(&self, run: &dyn Run, id: UnitId) -> bool {
-        let ran = self.stopped.contains_key(&id) || self.told.contains_key(&id);
-        ran || run.engine().ended(id).is_some()
-    }
-
-    fn why_run(&self, run: &dyn Run, id: UnitId, findings: &[Finding]) -> Option<String> {
-        let mut whys = Vec::new();
-        if findings.contains(&Finding::Restarted(id)) {
-            whys.push(match self.restarts.get(&id) {
-                Some((times @ 2.., last)) => {
-                    format!("it was restarted {times} times, the last time after it {last}")
-                }
-                Some((_, last)) => format!("it was restarted once, after it {last}"),
-                None => "it was restarted".to_owned(),
-            });
-        }
-        if findings.contains(&Finding::Ended(id))
-            && let Some(ended) = run.engine().ended(id)
-        {
-            // If it was not ready, or unhealthy, trc stopped it because of that.
-            let told = self.told.contains_key(&id) && matches!(ended.how, How::Process(_));
-            let when = if told { "when trc stopped it, it " } else { "it " };
-            // The session that it left is a point of its own, and this is its cause.
-            let daemon = run.engine().findings().contains(&Finding::Escaped(id));
-            let help = match ended.how {
-                How::Process(Ending::Code(0)) if daemon && !told => {
-                    "; it put itself into the background: let it run in the foreground, as \
-                     `nginx -g 'daemon off;'` does"
-                }
-                _ if told => "",
-                _ => words::reason::meant_to_run(&self.graph, id, ended).unwrap_or_default(),
-            };
-            whys.push(format!("{when}{}{help}", how_it_ended(run, id, ended)));
-        }
-        for finding in findings {
-            if let Finding::NotUp(unit, lack) = finding
-                && *unit == id
-            {
-                whys.push(self.why_not_up(run, id, *lack));
-            }
-        }
-        if findings.contains(&Finding::CutShort(id)) {
-            whys.push("there was no time left to run it".to_owned());
-        }
-        (!whys.is_empty()).then(|| whys.join(", and then "))
-    }
-
-    /// What a unit lacked when the tests had finished, and why as far as trc knows.
-    fn why_not_up(&self, run: &dyn Run, id: UnitId, lack: Lack) -> String {
-        let why = match lack {
-            Lack::NotReady => {
-                words::not_up(&self.graph, id, Purpose::Ready, run.engine().known(id))
-            }
-            Lack::NeverStarted | Lack::NotBack => {
-                let unmet = self.unmet.get(&id).map(|other| self.graph.node(*other).unit.id());
-                unmet.map(|other| format!("it waits for {other}"))
-            }
-            Lack::StillRuns => None,
-        };
-        let why = why.map_or_else(String::new, |why| format!(": {why}"));
-        match lack {
-            Lack::NeverStarted => format!("it was never started{why}"),
-            Lack::NotReady => format!("it was not ready when the tests had finished{why}"),
-            Lack::NotBack => format!("it was not up again when the tests had finished{why}"),
-            Lack::StillRuns => {
-                "it is a one-shot, but had not exited when the tests had finished".to_owned()
-            }
-        }
-    }
-
-    fn why_stop(&self, run: &dyn Run, id: UnitId, findings: &[Finding]) -> Option<String> {
-        let node = self.graph.node(id);
-        let mut whys = Vec::new();
-        if findings.contains(&Finding::StopCommand(id)) {
-            whys.push("its stop command failed".to_owned());
-        }
-        if findings.contains(&Finding::StopStatus(id))
-            && let Some(Stopped { status, .. }) = run.engine().stopped(id)
-        {
-            let how = match run.engine().ended(id).map(|ended| ended.how) {
-                Some(How::Process(Ending::Signal(signal))) => format!("was killed by {signal}"),
-                _ => format!("exited with {status}"),
-            };
-            whys.push(format!("when trc stopped it, it {how}{}", run.last_output(id)));
-        }
-        if findings.contains(&Finding::Killed(id)) {
-            let (timeout, signal) = (seconds(node.stop_timeout), node.stop_signal);
-            whys.push(match self.left.get(&id) {
-                Some(left) => {
-                    format!("{left} did not exit and had to be killed")
-                }
-                None if !self.told.contains_key(&id) => {
-                    "there was no time left to stop it".to_owned()
-                }
-                None => format!("it did not exit within {timeout} of {signal} and was killed"),
-            });
-        }
-        (!whys.is_empty()).then(|| whys.join(", and "))
-    }
-
-    /// Which units have left processes of some kind, and which processes trc only found at the end.
-    fn why_left(
-        &self,
-        findings: &[Finding],
-        kind: fn(UnitId) -> Finding,
-        others: Option<String>,
-    ) -> Option<String> {
-        let mut whys: Vec<String> = Vec::new();
-        for id in self.graph.ids().filter(|id| findings.contains(&kind(*id))) {
-            let name = self.graph.node(id).unit.id();
-            let left = self.left.get(&id).cloned();
-            let left = left.unwrap_or_default();
-            whys.push(match kind(id) {
-                Finding::Escaped(_) => {
-                    format!("{name} left {left} running in a session of its own")
-                }
-                _ => format!("{name} left {left} running"),
-            });
-        }
-        whys.extend(others);
-        (!whys.is_empty()).then(|| whys.join("; "))
-    }
-}
-
-/// How a unit ended, after its name, with its last word where it failed by itself.
-pub(super) fn how_it_ended(run: &dyn Run, id: UnitId, ended: Ended) -> String {
-    let mut text = reason::ended(run.engine(), id, ended);
-    if let (How::Process(_), true) = (ended.how, ended.failed()) {
-        text.push_str(&run.last_output(id));
-    }
-    text
 }
 
 fn text_of(kind: ReportKind, suite: &Suite) -> String {
@@ -377,10 +219,6 @@ fn text_of(kind: ReportKind, suite: &Suite) -> String {
         ReportKind::Junit => report::junit(suite),
         ReportKind::Json => report::json(suite),
     }
-}
-
-fn left(names: &str, how: &str) -> Option<String> {
-    (!names.is_empty()).then(|| format!("{how}: {names}"))
 }
 
 /// A point of the drill: failed, if there is a reason.

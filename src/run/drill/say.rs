@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::{Drill, Run};
 use crate::report::{Outcome, Point};
 use crate::run::os::clock::now;
+use crate::words::Unwritten;
 
 impl Drill {
     /// Tells a point, and keeps it for the reports.
@@ -39,22 +40,21 @@ impl Drill {
         run: &mut dyn Run,
         deadline: Instant,
         mut say: impl FnMut(&mut Self, &mut dyn Run) -> bool,
-    ) -> Result<(), String> {
+    ) -> Result<(), Unwritten> {
         let mut said = false;
-        let why = loop {
+        loop {
             said = said || say(self, run);
             let journal = run.journal();
             if let Some(errno) = journal.report_error() {
-                break errno.desc().to_owned();
+                return Err(Unwritten::Output(errno.desc().to_owned()));
             }
             if said && journal.is_reported() {
                 return Ok(());
             }
             if now() >= deadline {
-                break "its reader did not read it in time".to_owned();
+                return Err(Unwritten::SlowReader);
             }
             journal.await_reported(deadline);
-        };
-        Err(format!("cannot write the report on standard output: {why}"))
+        }
     }
 }

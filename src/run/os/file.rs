@@ -1,7 +1,8 @@
 //! Reading of regular files.
 
+use std::fmt::{self, Display, Formatter};
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -11,35 +12,61 @@ use super::trusted;
 use crate::config::expect::size;
 use crate::config::reason;
 
+/// Why a file can't be read.
+#[derive(Debug)]
+pub(crate) enum Unreadable {
+    /// The kernel's answer.
+    Kernel(io::Error),
+    /// It is a directory, a device or the like.
+    NotRegular,
+    /// It has more bytes than this.
+    Larger(u64),
+}
+
+impl From<io::Error> for Unreadable {
+    fn from(error: io::Error) -> Self {
+        Self::Kernel(error)
+    }
+}
+
+impl Display for Unreadable {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kernel(error) => f.write_str(&reason(error)),
+            Self::NotRegular => f.write_str("it is not a regular file"),
+            Self::Larger(most) => write!(f, "it is larger than {}", size(*most)),
+        }
+    }
+}
+
 /// What a regular file holds, if that is no more than `most` bytes, and if no link that somebody
 /// else may have made leads to it.
 ///
 /// # Errors
-/// Returns the reason why it can't be read, as text.
-pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
+/// Returns the reason why it can't be read.
+pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>, Unreadable> {
     read_regular(trusted::open(path, OFlag::O_RDONLY), most)
 }
 
 /// The same, whatever links lead to it: for what is only looked at.
 ///
 /// # Errors
-/// Returns the reason why it can't be read, as text.
-pub(crate) fn look_into(path: &Path, most: u64) -> Result<Vec<u8>, String> {
+/// Returns the reason why it can't be read.
+pub(crate) fn look_into(path: &Path, most: u64) -> Result<Vec<u8>, Unreadable> {
     // Without O_NONBLOCK, opening a FIFO waits for its writer.
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
     read_regular(File::options().read(true).custom_flags(flags).open(path), most)
 }
 
-fn read_regular(file: std::io::Result<File>, most: u64) -> Result<Vec<u8>, String> {
-    let words = |error: &std::io::Error| reason(error);
-    let file = file.map_err(|error| words(&error))?;
-    if !file.metadata().map_err(|error| words(&error))?.is_file() {
-        return Err("it is not a regular file".to_owned());
+fn read_regular(file: io::Result<File>, most: u64) -> Result<Vec<u8>, Unreadable> {
+    let file = file?;
+    if !file.metadata()?.is_file() {
+        return Err(Unreadable::NotRegular);
     }
     let mut bytes = Vec::new();
-    file.take(most + 1).read_to_end(&mut bytes).map_err(|error| words(&error))?;
+    file.take(most + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
-        return Err(format!("it is larger than {}", size(most)));
+        return Err(Unreadable::Larger(most));
     }
     Ok(bytes)
 }

@@ -1,0 +1,261 @@
+//! What was wrong in a test run, for its points.
+
+use std::fmt::{self, Display, Formatter};
+use std::time::Duration;
+
+use crate::config::expect::size;
+use crate::config::seconds;
+use crate::engine::Lack;
+use crate::signal::Signal;
+
+/// Something that was not as it should be: with a unit, a test, or what was left of the run.
+/// Texts of how a unit ended follow on `it`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Flaw {
+    /// The unit was restarted this often, the last time after this.
+    Restarted(u32, String),
+    /// The unit ended like this, and should have run.
+    Ended {
+        /// How.
+        how: String,
+        /// Whether trc had told it to stop.
+        told: bool,
+        /// Whether it put itself into the background before.
+        daemon: bool,
+    },
+    /// The unit was not up when the tests had finished, and why as far as trc knows.
+    NotUp(Lack, Option<String>),
+    /// There was no time left to run the unit.
+    NotRun,
+    /// The stop command of the unit failed.
+    StopCommand,
+    /// The unit ended like this when trc stopped it.
+    Stopped(String),
+    /// These processes of the unit had to be killed after it had exited.
+    LeftKilled(String),
+    /// There was no time left to stop the unit.
+    NotStopped,
+    /// The unit did not exit within this time of this signal.
+    Killed(Duration, Signal),
+    /// This unit left these processes running, and whether in a session of their own.
+    Left(String, String, bool),
+    /// These processes still ran when all units had ended.
+    Orphans(String),
+    /// These processes still ran, in a session of their own.
+    Sessions(String),
+    /// The parents of these processes have not reaped them.
+    Zombies(String),
+    /// The stop took this long, and may take only so many seconds, because `shutdown.timeout` is
+    /// written or because docker gives no more.
+    Slow {
+        /// How long it took.
+        took: Duration,
+        /// How long it may take.
+        grace: Duration,
+        /// Whether that is `shutdown.timeout`.
+        written: bool,
+    },
+    /// These units printed these lines after the test that forbids them.
+    Printed(Vec<(String, String)>),
+    /// A test allows so many bytes of memory, and a process of these units has used more.
+    Memory(u64, Vec<(String, u64)>),
+    /// trc stopped none of the units that the test is about.
+    StoppedNone,
+    /// trc did not stop the unit.
+    DidNotStop,
+    /// When trc stopped it, the unit exited with this status, after this time if it was not
+    /// killed for want of time.
+    StoppedWith(u8, Option<Duration>),
+    /// The test was under way when the run ended for this reason.
+    CutShort(String),
+    /// A check of the test did not stay true, and what was found instead; or a unit was restarted
+    /// while the test watched.
+    DidNotHold(Option<(String, Option<String>)>),
+    /// The unit did not go on after this signal, with which a test has suspended it or that it
+    /// should bear; whether the test says if it may be restarted.
+    DidNotContinue(String, Signal, bool),
+    /// The unit was not up again after this signal.
+    NotRecovered(String, Signal),
+    /// The test waits for this unit, which ended like this.
+    WaitsFor(String, String),
+    /// The unit is not up after so many restarts, the last one after this.
+    Loops(String, u32, String),
+    /// The unit was not up in time, and why if that is known.
+    NotInTime(String, Option<String>),
+}
+
+impl Flaw {
+    /// All of these, if there are any.
+    pub(crate) fn all(all: impl IntoIterator<Item = Self>, joint: &str) -> Option<String> {
+        let all: Vec<String> = all.into_iter().map(|flaw| flaw.to_string()).collect();
+        (!all.is_empty()).then(|| all.join(joint))
+    }
+}
+
+impl Display for Flaw {
+    #[expect(clippy::too_many_lines, reason = "one sentence each")]
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let because =
+            |why: &Option<String>| why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+        match self {
+            Self::Restarted(0, _) => f.write_str("it was restarted"),
+            Self::Restarted(1, last) => write!(f, "it was restarted once, after it {last}"),
+            Self::Restarted(times, last) => {
+                write!(f, "it was restarted {times} times, the last time after it {last}")
+            }
+            Self::Ended { how, told: true, .. } | Self::Stopped(how) => {
+                write!(f, "when trc stopped it, it {how}")
+            }
+            Self::Ended { how, daemon: true, .. } => write!(
+                f,
+                "it {how}; it put itself into the background: let it run in the foreground, as \
+                 `nginx -g 'daemon off;'` does"
+            ),
+            Self::Ended { how, .. } => write!(f, "it {how}"),
+            Self::NotUp(Lack::StillRuns, _) => {
+                f.write_str("it is a one-shot, but had not exited when the tests had finished")
+            }
+            Self::NotUp(Lack::NeverStarted, why) => {
+                write!(f, "it was never started{}", because(why))
+            }
+            Self::NotUp(Lack::NotReady, why) => {
+                write!(f, "it was not ready when the tests had finished{}", because(why))
+            }
+            Self::NotUp(Lack::NotBack, why) => {
+                write!(f, "it was not up again when the tests had finished{}", because(why))
+            }
+            Self::NotRun => f.write_str("there was no time left to run it"),
+            Self::StopCommand => f.write_str("its stop command failed"),
+            Self::LeftKilled(left) => write!(f, "{left} did not exit and had to be killed"),
+            Self::NotStopped => f.write_str("there was no time left to stop it"),
+            Self::Killed(timeout, signal) => {
+                write!(f, "it did not exit within {} of {signal} and was killed", seconds(*timeout))
+            }
+            Self::Left(unit, left, false) => write!(f, "{unit} left {left} running"),
+            Self::Left(unit, left, true) => {
+                write!(f, "{unit} left {left} running in a session of its own")
+            }
+            Self::Orphans(who) => write!(f, "still running when all units had ended: {who}"),
+            Self::Sessions(who) => write!(f, "still running in a session of their own: {who}"),
+            Self::Zombies(who) => write!(f, "zombies that their parents have not reaped: {who}"),
+            Self::Slow { took, grace, written } => {
+                let grace = grace.as_secs_f64();
+                let limit = if *written {
+                    format!("shutdown.timeout is {grace} s")
+                } else {
+                    format!("docker sends SIGKILL after {grace} s")
+                };
+                write!(
+                    f,
+                    "stopping took {:.1} s, but {limit}: make the stop faster, or give the \
+                     containers more time (`docker run --stop-timeout`) and set shutdown.timeout \
+                     accordingly",
+                    took.as_secs_f64()
+                )
+            }
+            Self::Printed(lines) => {
+                let each =
+                    lines.iter().map(|(unit, line)| format!("{unit} printed the line {line:?}"));
+                f.write_str(&each.collect::<Vec<_>>().join(", "))
+            }
+            Self::Memory(most, above) => {
+                let each = above
+                    .iter()
+                    .map(|(unit, peak)| format!("a process of {unit} has used {}", size(*peak)));
+                let each = each.collect::<Vec<_>>().join(", ");
+                write!(f, "more than {}: {each}", size(*most))
+            }
+            Self::StoppedNone => {
+                f.write_str("trc stopped none of the units that the test is about")
+            }
+            Self::DidNotStop => f.write_str("trc did not stop it"),
+            Self::StoppedWith(status, Some(after)) => {
+                write!(f, "it exited with {status} after {:.3} s", after.as_secs_f64())
+            }
+            Self::StoppedWith(status, None) => {
+                write!(f, "it exited with {status} when it was killed")
+            }
+            Self::CutShort(why) => write!(f, "cut short: {why}"),
+            Self::DidNotHold(None) => {
+                f.write_str("it stayed true, but a unit was restarted meanwhile")
+            }
+            Self::DidNotHold(Some((check, found))) => {
+                let found = found.as_ref().map_or_else(String::new, |it| format!("; found: {it}"));
+                write!(f, "it did not stay true: {check}{found}")
+            }
+            Self::DidNotContinue(unit, signal, told) => {
+                let help = if *told {
+                    ""
+                } else {
+                    "; if trc should restart it then, write restarts = true in expect.fault"
+                };
+                write!(f, "{unit} did not continue after {signal}{help}")
+            }
+            Self::NotRecovered(unit, signal) => write!(f, "{unit} was not up again after {signal}"),
+            Self::WaitsFor(unit, how) => write!(f, "it waits for {unit}, which {how}"),
+            Self::Loops(unit, times, last) => {
+                write!(f, "{unit} is not up after {times} restarts: it {last}")
+            }
+            Self::NotInTime(unit, why) => write!(f, "{unit} was not up in time{}", because(why)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_flaw_is_a_sentence_about_whom_its_point_names() {
+        let text = |text: &str| text.to_owned();
+        let ended = |told, daemon| Flaw::Ended { how: text("exited with 0"), told, daemon };
+        let slow = |written| Flaw::Slow {
+            took: Duration::from_millis(12_340),
+            grace: Duration::from_secs(10),
+            written,
+        };
+        for (flaw, expected) in [
+            (Flaw::Restarted(1, text("failed")), "it was restarted once, after it failed"),
+            (
+                Flaw::Restarted(3, text("failed")),
+                "it was restarted 3 times, the last time after it failed",
+            ),
+            (ended(false, false), "it exited with 0"),
+            (ended(true, true), "when trc stopped it, it exited with 0"),
+            (ended(false, true), "it exited with 0; it put itself into the background"),
+            (
+                Flaw::NotUp(Lack::NotReady, Some(text("it sent no READY=1"))),
+                "it was not ready when the tests had finished: it sent no READY=1",
+            ),
+            (Flaw::NotUp(Lack::StillRuns, None), "it is a one-shot, but had not exited"),
+            (
+                Flaw::Killed(Duration::from_secs(7), Signal::TERM),
+                "it did not exit within 7 s of SIGTERM and was killed",
+            ),
+            (slow(true), "stopping took 12.3 s, but shutdown.timeout is 10 s: "),
+            (slow(false), "stopping took 12.3 s, but docker sends SIGKILL after 10 s: "),
+            (
+                Flaw::Printed(vec![(text("sync.a"), text("a\tb"))]),
+                "sync.a printed the line \"a\\tb\"",
+            ),
+            (
+                Flaw::Memory(1024, vec![(text("sync.a"), 2048)]),
+                "more than 1 KiB: a process of sync.a has used 2 KiB",
+            ),
+            (
+                Flaw::StoppedWith(143, Some(Duration::from_millis(1500))),
+                "it exited with 143 after 1.500 s",
+            ),
+            (
+                Flaw::DidNotHold(Some((text("80/tcp"), Some(text("nothing"))))),
+                "it did not stay true: 80/tcp; found: nothing",
+            ),
+            (
+                Flaw::DidNotContinue(text("sync.a"), Signal::HUP, false),
+                "sync.a did not continue after SIGHUP; if trc should restart it then",
+            ),
+        ] {
+            assert!(flaw.to_string().starts_with(expected), "{flaw}");
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Reports that could not be written.
+
+use std::fmt::{self, Display, Formatter};
+use std::path::PathBuf;
+
+/// A report that could not be written, and why.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Unwritten {
+    /// The one on standard output, and the kernel's answer.
+    Output(String),
+    /// The one on standard output, whose reader was too slow.
+    SlowReader,
+    /// The one in this file.
+    File(PathBuf, String),
+}
+
+impl Display for Unwritten {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Output(why) => write!(f, "cannot write the report on standard output: {why}"),
+            Self::SlowReader => f.write_str(
+                "cannot write the report on standard output: its reader did not read it in time",
+            ),
+            Self::File(path, why) => write!(f, "cannot write the report {}: {why}", path.display()),
+        }
+    }
+}
