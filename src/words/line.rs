@@ -20,8 +20,8 @@ pub(crate) struct Line {
     /// The log level.
     pub level: Level,
     /// The kind of event, for programs: the `event` of JSON lines.
-    /// The origin of the line.
     pub event: EventName,
+    /// The origin of the line.
     pub whose: Whose,
     /// The unit that the line is about.
     pub unit: Option<UnitId>,

@@ -16,6 +16,7 @@ pub(crate) mod reason;
 mod request;
 mod sender;
 mod some;
+mod unprepared;
 mod unwritten;
 mod wrong;
 
@@ -29,5 +30,6 @@ pub(crate) use not_started::{errno, not_started, program_failure};
 pub(crate) use observed::{Observed, OomVictim, Why, observed, out_of_memory};
 pub(crate) use sender::sender;
 pub(crate) use some::{last_output, says, some};
+pub(crate) use unprepared::{BadLine, Unprepared};
 pub(crate) use unwritten::Unwritten;
 pub(crate) use wrong::{Kind, Wrong, instead};

@@ -12,12 +12,14 @@ pub(crate) fn some(all: impl IntoIterator<Item = String>) -> String {
     shown.join(", ")
 }
 
-/// The last lines of an output, for the end of a sentence.
-pub(crate) fn last_output(lines: &[String]) -> String {
-    if lines.is_empty() {
-        String::new()
-    } else {
-        format!("; its last output: {}", lines.join(" | "))
+/// The last lines of an output, for the end of a sentence: that of `whose`, or of whoever the
+/// sentence is about.
+pub(crate) fn last_output(whose: Option<&str>, lines: &[String]) -> String {
+    let lines = lines.join(" | ");
+    match whose {
+        _ if lines.is_empty() => lines,
+        None => format!("; its last output: {lines}"),
+        Some(whose) => format!("; the last output of {whose}: {lines}"),
     }
 }
 

@@ -173,10 +173,10 @@ impl Display for Wrong {
             }
             Self::Exited(code, place, last) => {
                 let place = place.as_ref().map_or_else(String::new, |place| format!(" {place}"));
-                write!(f, "it exited with {code}{place}{}", last_output(last))
+                write!(f, "it exited with {code}{place}{}", last_output(None, last))
             }
             Self::KilledBy(signal, last) => {
-                write!(f, "it was killed by {signal}{}", last_output(last))
+                write!(f, "it was killed by {signal}{}", last_output(None, last))
             }
             Self::NotRun => f.write_str("it did not run"),
             Self::NotStarted(why) => write!(f, "it could not be started: {why}"),

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::environment::Environment;
 use super::problem::Problem;
 use crate::config::{Command, Template, Unit};
+use crate::words::Unprepared;
 
 /// The files to try in turn, and the argument vector.
 pub(super) type Execution = (Vec<CString>, Vec<CString>);
@@ -51,7 +52,7 @@ pub(super) fn expand_words(
 }
 
 /// Returns the files that a command may refer to, along `PATH` if it has no `/`.
-pub(super) fn candidates(word: &OsStr, path: &OsStr) -> Result<Vec<CString>, String> {
+pub(super) fn candidates(word: &OsStr, path: &OsStr) -> Result<Vec<CString>, Unprepared> {
     let word = word.as_bytes();
     if word.contains(&b'/') {
         return Ok(vec![c_string(word)?]);
@@ -66,11 +67,7 @@ pub(super) fn candidates(word: &OsStr, path: &OsStr) -> Result<Vec<CString>, Str
     path.as_bytes().split(|byte| *byte == b':').map(file).collect()
 }
 
-pub(super) fn c_string(bytes: impl Into<Vec<u8>>) -> Result<CString, String> {
-    CString::new(bytes).map_err(|error| {
-        format!(
-            "`{}` contains a NUL byte",
-            String::from_utf8_lossy(&error.into_vec()).escape_debug()
-        )
-    })
+pub(super) fn c_string(bytes: impl Into<Vec<u8>>) -> Result<CString, Unprepared> {
+    CString::new(bytes)
+        .map_err(|error| Unprepared::Word(String::from_utf8_lossy(&error.into_vec()).into_owned()))
 }

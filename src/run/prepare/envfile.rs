@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::environment::Environment;
 use crate::run::os::file;
+use crate::words::{BadLine, Unprepared};
 
 /// The largest file, in bytes. execve(2) accepts no larger environment.
 const MAX_SIZE: u64 = 8 << 20;
@@ -16,15 +17,14 @@ const MAX_SIZE: u64 = 8 << 20;
 /// lines, lines that begin with `#`, and a byte order mark are skipped.
 ///
 /// # Errors
-/// Returns what can't be read, or which line is none of these, as text.
+/// Returns what can't be read, or which line is none of these.
 pub(super) fn read(
     path: &Path,
     base: &Environment,
     environment: &mut Environment,
-) -> Result<(), String> {
-    let cannot =
-        |why: &dyn std::fmt::Display| format!("cannot read env_file {}: {why}", path.display());
-    let bytes = file::read(path, MAX_SIZE).map_err(|why| cannot(&why))?;
+) -> Result<(), Unprepared> {
+    let bytes = file::read(path, MAX_SIZE)
+        .map_err(|why| Unprepared::NoEnvFile(path.to_owned(), why.to_string()))?;
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     for (number, line) in text.split(|byte| *byte == b'\n').enumerate() {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -32,18 +32,17 @@ pub(super) fn read(
         let Some(line) = start.map(|start| &line[start..]).filter(|line| line[0] != b'#') else {
             continue;
         };
-        let place = || format!("{}:{}", path.display(), number + 1);
+        let wrong = |wrong| Err(Unprepared::EnvFile(path.to_owned(), number + 1, wrong));
         if line.contains(&0) {
-            return Err(format!("{}: a variable cannot contain a NUL byte", place()));
+            return wrong(BadLine::Nul);
         }
         let equals = line.iter().position(|byte| *byte == b'=');
         let name = &line[..equals.unwrap_or(line.len())];
         if name.is_empty() {
-            return Err(format!("{}: a name is missing before `=`", place()));
+            return wrong(BadLine::NoName);
         }
         if name.iter().any(u8::is_ascii_whitespace) {
-            // The name is not shown: this may be the second line of a secret.
-            return Err(format!("{}: the name of a variable contains white space", place()));
+            return wrong(BadLine::Space);
         }
         let value = match equals {
             Some(at) => Some(own(&line[at + 1..])),

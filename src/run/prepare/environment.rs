@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use super::problem::Problem;
 use super::secret;
 use crate::config::{Placed, Template, Variable};
+use crate::words::Unprepared;
 
 /// The `PATH` if nothing sets it, which is the same as that of container runtimes.
 pub(crate) const DEFAULT_PATH: &str =
@@ -133,14 +134,13 @@ impl Environment {
     ///
     /// # Errors
     /// Returns which variable holds a NUL.
-    pub(crate) fn vector(&self) -> Result<Vec<CString>, String> {
+    pub(crate) fn vector(&self) -> Result<Vec<CString>, Unprepared> {
         let join = |(name, value): (&OsString, &OsString)| {
             let mut bytes = Vec::with_capacity(name.len() + value.len() + 1);
             bytes.extend_from_slice(name.as_bytes());
             bytes.push(b'=');
             bytes.extend_from_slice(value.as_bytes());
-            CString::new(bytes)
-                .map_err(|_| format!("the variable {} contains a NUL byte", name.display()))
+            CString::new(bytes).map_err(|_| Unprepared::Variable(name.clone()))
         };
         self.variables.iter().map(join).collect()
     }

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::environment::Environment;
 use super::secret::value;
 use crate::config::FileEnv;
+use crate::words::Unprepared;
 
 /// The ending that the convention adds to the name of a variable.
 const SUFFIX: &[u8] = b"_FILE";
@@ -14,8 +15,8 @@ const SUFFIX: &[u8] = b"_FILE";
 /// Sets each `NAME` to the contents of the file that `NAME_FILE` names.
 ///
 /// # Errors
-/// Returns what is wrong with one of them, as text.
-pub(super) fn resolve(which: &FileEnv, environment: &mut Environment) -> Result<(), String> {
+/// Returns what is wrong with one of them.
+pub(super) fn resolve(which: &FileEnv, environment: &mut Environment) -> Result<(), Unprepared> {
     if *which == FileEnv::No {
         return Ok(());
     }
@@ -34,12 +35,11 @@ pub(super) fn resolve(which: &FileEnv, environment: &mut Environment) -> Result<
         if !wanted || path.is_empty() {
             continue;
         }
-        let (shown, pointed) = (name.display(), pointer.display());
         if environment.is_set(&name) {
-            return Err(format!("both {shown} and {pointed} are set (file_env)"));
+            return Err(Unprepared::BothSet(name, pointer));
         }
-        let value =
-            value(Path::new(&path)).map_err(|why| format!("{pointed}: {why} (file_env)"))?;
+        let value = value(Path::new(&path))
+            .map_err(|why| Unprepared::Pointer(pointer.clone(), why.into()))?;
         environment.remove(&pointer);
         environment.set(name, value);
     }

@@ -2,7 +2,7 @@
 
 use nix::errno::Errno;
 
-use crate::words;
+use crate::words::{self, Unprepared};
 
 /// Why trc cannot prepare a unit.
 pub(crate) struct Problem {
@@ -23,6 +23,12 @@ impl From<Errno> for Problem {
 impl From<String> for Problem {
     fn from(why: String) -> Self {
         Self { why, errno: None, lasts: false }
+    }
+}
+
+impl From<Unprepared> for Problem {
+    fn from(why: Unprepared) -> Self {
+        why.to_string().into()
     }
 }
 

@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
 use crate::run::os::file;
+use crate::words::Unprepared;
 
 /// The longest variable, in bytes: `MAX_ARG_STRLEN` of execve(2).
 const LONGEST: u64 = 128 * 1024;
@@ -12,10 +13,10 @@ const LONGEST: u64 = 128 * 1024;
 /// Returns the contents of a file, without the newline at the end.
 ///
 /// # Errors
-/// Returns the reason why there is none, as text.
-pub(super) fn value(path: &Path) -> Result<OsString, String> {
+/// Returns the reason why there is none.
+pub(super) fn value(path: &Path) -> Result<OsString, Unprepared> {
     let mut bytes = file::read(path, LONGEST)
-        .map_err(|why| format!("cannot read {}: {why}", path.display()))?;
+        .map_err(|why| Unprepared::NoValue(path.to_owned(), why.to_string()))?;
     if bytes.last() == Some(&b'\n') {
         bytes.pop();
         if bytes.last() == Some(&b'\r') {
@@ -23,10 +24,7 @@ pub(super) fn value(path: &Path) -> Result<OsString, String> {
         }
     }
     if bytes.contains(&0) {
-        return Err(format!(
-            "{} contains a NUL byte, which a variable cannot contain",
-            path.display()
-        ));
+        return Err(Unprepared::Value(path.to_owned()));
     }
     Ok(OsString::from_vec(bytes))
 }

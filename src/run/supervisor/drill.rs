@@ -19,7 +19,7 @@ use crate::run::prepare::Surroundings;
 use crate::run::probe::Closing;
 use crate::run::spawn::Launch;
 use crate::run::testing::Report;
-use crate::words::Observed;
+use crate::words::{self, Observed};
 
 pub(super) const SOURCE: Source = Source {
     watch: Supervisor::watch_drill,
@@ -95,7 +95,7 @@ impl Run for Supervisor {
     }
 
     fn last_output(&self, unit: UnitId) -> String {
-        Self::last_output(self, unit)
+        words::last_output(None, &self.last_lines(unit))
     }
 
     fn reason(&self) -> String {

@@ -7,7 +7,7 @@ use super::super::stream::FLUSH_FOR;
 use super::super::termination;
 use super::sweep::LOOK;
 use super::{Supervisor, flush_deadline};
-use crate::engine::Reason;
+use crate::engine::{Cause, Reason};
 use crate::graph::UnitId;
 use crate::run::os::clock::now;
 use crate::run::os::{kin, private, processes};
@@ -55,16 +55,18 @@ impl Supervisor {
             text.push_str(" (by the OOM killer: the container reached its memory limit)");
         }
         if let Some(id) = reason.first_failure {
-            text.push_str(&self.last_output(id));
+            // That of a test run is about the tests.
+            let tested = reason.cause == Cause::Tested;
+            let whose = tested.then(|| self.graph.node(id).unit.id());
+            text.push_str(&words::last_output(whose.as_deref(), &self.last_lines(id)));
         }
         text
     }
 
-    /// What a unit said last, for the end of a sentence.
-    pub(super) fn last_output(&self, id: UnitId) -> String {
+    /// What a unit said last.
+    pub(super) fn last_lines(&self, id: UnitId) -> Vec<String> {
         let tails = self.units[id.0].captures.iter().rev().map(Capture::tail);
-        let lines: Vec<String> = tails.flatten().filter(|line| words::says(line)).collect();
-        words::last_output(&lines)
+        tails.flatten().filter(|line| words::says(line)).collect()
     }
 
     /// The end: nothing of trc's may live on, and the last line says why.
