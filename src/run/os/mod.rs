@@ -2,6 +2,7 @@
 //! else of `run/`.
 
 pub(crate) mod cgroup;
+pub(crate) mod chance;
 pub(crate) mod children;
 pub(crate) mod clock;
 pub(crate) mod fd;

@@ -10,16 +10,16 @@ pub(super) const SOURCE: Source =
 
 impl Supervisor {
     fn watch_closings<'s>(&'s self, watch: &mut Watch<'s>) {
-        for fd in self.closings.fds() {
-            watch.input(fd, Call::Once(|it| it.closings.heard = true));
+        for fd in self.probes.closings.fds() {
+            watch.input(fd, Call::Once(|it| it.probes.closings.heard = true));
         }
-        watch.until(self.closings.deadline());
+        watch.until(self.probes.closings.deadline());
     }
 
     fn close(&mut self, now: Instant) {
-        if std::mem::take(&mut self.closings.heard) {
-            self.closings.proceed();
+        if std::mem::take(&mut self.probes.closings.heard) {
+            self.probes.closings.proceed();
         }
-        self.closings.end_late(now);
+        self.probes.closings.end_late(now);
     }
 }

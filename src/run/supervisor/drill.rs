@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use nix::errno::Errno;
 
+use super::Supervisor;
 use super::helper::Duty;
 use super::source::{Call, Source, Watch};
-use super::{Child, Role, Supervisor};
 use crate::engine::{Engine, Event, Left};
 use crate::graph::UnitId;
 use crate::report::Live;
@@ -56,11 +56,10 @@ impl Supervisor {
     /// can still be asked for its process group.
     pub(super) fn whose(&self, pid: i32) -> Option<UnitId> {
         self.drill.as_ref()?;
-        if let Some(Child { role: Role::Unit(id), .. }) = self.children.get(&pid) {
-            return Some(*id);
-        }
-        let group = processes::group(pid)?;
-        self.graph.ids().find(|id| self.units[id.0].group == Some(group))
+        self.children.unit_of(pid).or_else(|| {
+            let group = processes::group(pid)?;
+            self.graph.ids().find(|id| self.units[id.0].group == Some(group))
+        })
     }
 }
 
@@ -147,7 +146,7 @@ impl Run for Supervisor {
     }
 
     fn close(&mut self, closing: Closing) {
-        self.closings.push(closing, now());
+        self.probes.closings.push(closing, now());
     }
 
     fn happened(&mut self, event: Event) {

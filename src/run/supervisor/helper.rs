@@ -114,7 +114,7 @@ impl Supervisor {
         let child = spawn::spawn(launch, Pace::Free).map_err(|failure| failure.errno)?;
         let progress = Some((child.progress, child.hold));
         let held = Child { role: Role::Helper, progress, saved: None, terminal: false, hold: None };
-        self.children.insert(child.pid, held);
+        self.children.own.insert(child.pid, held);
         let (killed, dismissed, tail) = (false, false, Vec::new());
         let helper = Helper { unit, duty, until, killed, dismissed, output, tail };
         self.helpers.insert(child.pid, helper);

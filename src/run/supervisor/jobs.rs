@@ -10,7 +10,7 @@ use crate::words::Observed;
 impl Supervisor {
     /// A child was stopped by a signal.
     pub(super) fn stopped(&mut self, pid: i32, signal: i32) {
-        let Some(Child { role: Role::Unit(id), terminal: lent, .. }) = self.children.get(&pid)
+        let Some(Child { role: Role::Unit(id), terminal: lent, .. }) = self.children.own.get(&pid)
         else {
             return;
         };
@@ -48,7 +48,7 @@ impl Supervisor {
         // By `fg`, trc has the terminal now; by `bg` the shell has kept it.
         if terminal.is_ours() {
             terminal.lend(pid);
-            if let Some(child) = self.children.get_mut(&pid) {
+            if let Some(child) = self.children.own.get_mut(&pid) {
                 child.terminal = true;
             }
         }

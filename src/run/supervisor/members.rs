@@ -7,7 +7,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::strangers;
 use super::Supervisor;
 use crate::engine::{Ending, Event, Left, Target, Told};
 use crate::graph::UnitId;
@@ -54,7 +53,7 @@ impl Supervisor {
     /// A signal to a unit's process group, but for a shell that only waits for the others.
     fn signal_members(&self, id: UnitId, signal: Signal) {
         let held = &self.units[id.0];
-        let spared = held.pid.filter(|pid| self.shell.only_waits(*pid, signal));
+        let spared = held.pid.filter(|pid| self.ground.shell.only_waits(*pid, signal));
         let others = spared.zip(held.group).map(|(pid, group)| processes::others(group, pid));
         match others.filter(|others| !others.is_empty()) {
             Some(others) => {
@@ -142,17 +141,14 @@ impl Supervisor {
 
     /// What a unit has left, now that its main process has ended.
     pub(super) fn left_of(&mut self, id: UnitId) -> Left {
-        let strangers = if self.graph.transparent { None } else { strangers::all(&self.children) };
-        self.left_among(id, &strangers.unwrap_or_default())
+        let strangers = if self.graph.transparent { Vec::new() } else { self.children.strangers() };
+        self.left_among(id, &strangers)
     }
 
     /// What a unit has left, whose main process was reaped just now.
     pub(super) fn left_by(&mut self, id: UnitId, pid: i32) -> Left {
-        let strangers = if self.graph.transparent {
-            Vec::new()
-        } else {
-            self.strangers.left_by(pid, &self.children).to_vec()
-        };
+        let strangers =
+            if self.graph.transparent { Vec::new() } else { self.children.left_by(pid) };
         self.left_among(id, &strangers)
     }
 

@@ -1,13 +1,17 @@
 //! The one loop: what the kernel says goes to the engine as events, what the engine
 //! answers is done. No decision is made here.
 //!
-//! One file each for waiting, starting, reaping, job control and the end.
+//! `wait.rs` is a turn of the loop, and lists the files that have something to wait for; `helper.rs`
+//! runs commands of trc's own; the others are named after what they are about.
 
+mod children;
 mod clock;
 mod closing;
 mod drill;
 mod end;
 mod engine;
+mod ground;
+mod held;
 mod helper;
 mod jobs;
 mod journal;
@@ -26,90 +30,35 @@ mod stop_command;
 mod sweep;
 mod wait;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ffi::OsString;
-use std::os::fd::OwnedFd;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::rc::Rc;
 
 use super::birthmark::Birthmarks;
-use super::capture::{Capture, LogFile};
+use super::capture::LogFile;
 use super::drill::Drill;
-use super::notify::Socket;
 use super::oom as oom_killer;
-use super::prepare::{Environment, LazyShell, Surroundings};
-use super::probe::file::Stamp;
-use super::probe::{Closings, Try};
+use super::prepare::{Environment, LazyShell};
 use super::report::Reporter;
-use super::spawn::Hold;
-use super::strangers::Strangers;
 use super::stream::flush_deadline;
-use crate::config::{Config, Loaded, Stage};
-use crate::engine::{Action, Engine, Event, Fact, Purpose};
+use crate::config::{Loaded, Stage};
+use crate::engine::{Action, Engine, Event, Fact};
 use crate::graph::{Graph, UnitId};
+use crate::run::os::chance::chance;
+use crate::run::os::children::become_subreaper;
 use crate::run::os::clock::now;
+use crate::run::os::memory;
 use crate::run::os::signals::Signals;
 use crate::run::os::terminal::Terminal;
-use crate::run::os::{children, memory};
-use crate::shell::{Saved, State};
 use crate::words::Observed;
+use children::{Child, Children, Role};
 use clock::Clock;
 use end::Course;
+use ground::Ground;
+use held::Held;
 use helper::{Duty, Helper};
+use probe::Probes;
 use sweep::Sweep;
-
-/// What a child is to trc.
-#[derive(Clone, Copy)]
-enum Role {
-    Unit(UnitId),
-    /// A command that trc runs for a unit, beside the unit's own.
-    Helper,
-    /// Could not execute its command; people have been told, and its exit is of no interest.
-    NotStarted,
-}
-
-/// One live child of trc's own.
-struct Child {
-    role: Role,
-    /// Until it has executed its command.
-    progress: Option<(OwnedFd, Hold)>,
-    /// Where a boot script leaves its state.
-    saved: Option<(Saved, Vec<(OsString, OsString)>)>,
-    /// Whether it was lent the terminal.
-    terminal: bool,
-    /// What it still stands on after it has failed.
-    hold: Option<Hold>,
-}
-
-/// What is held of a unit.
-#[derive(Default)]
-struct Held {
-    /// Its live main process.
-    pid: Option<i32>,
-    /// Its process group, for as long as anything may be in it.
-    group: Option<i32>,
-    /// The main process that has had its stop signal; it may have handed over since.
-    told: Option<i32>,
-    /// Once its main process has ended: children of trc's that it has left, and that trc has
-    /// adopted.
-    adopted: BTreeSet<i32>,
-    /// Whether it has written nothing to its standard output, in which trc looks for a line.
-    silent: bool,
-    /// Whether trc has sent it KILL.
-    killed: bool,
-    /// Its output, where trc captures it.
-    captures: Vec<Capture>,
-    /// The user of its last start.
-    uid: Option<u32>,
-    /// Where it says how it is.
-    notify: Option<Socket>,
-    /// The end of its main process, where it has handed over to another.
-    main: Option<OwnedFd>,
-    /// The file by which it is ready, as it was before its start.
-    file_before: Option<Stamp>,
-    /// Where it says that it is ready by a newline.
-    readiness: Option<OwnedFd>,
-}
 
 /// The supervisor of one run.
 pub(super) struct Supervisor {
@@ -119,21 +68,12 @@ pub(super) struct Supervisor {
     signals: Signals,
     reporter: Reporter,
     terminal: Option<Terminal>,
-    shell: LazyShell,
-    base: Environment,
-    state: Option<State>,
-    children: BTreeMap<i32, Child>,
-    /// Children that it did not start, as they were seen while others were reaped.
-    strangers: Strangers,
+    ground: Ground,
+    children: Children,
     units: Vec<Held>,
-    /// Tries of probes that are under way.
-    tries: Vec<(UnitId, Purpose, Try)>,
+    probes: Probes,
     /// Commands that trc runs for units, beside their own.
     helpers: BTreeMap<i32, Helper>,
-    /// Probes whose last try has failed.
-    waiting: BTreeMap<(UnitId, Purpose), probe::Waiting>,
-    /// Connections of tries that are over.
-    closings: Closings,
     /// The files that output goes to, by their paths.
     files: BTreeMap<PathBuf, Rc<LogFile>>,
     /// Units whose main process has ended, and of which others live on.
@@ -143,15 +83,9 @@ pub(super) struct Supervisor {
     events: VecDeque<Event>,
     clock: Clock,
     course: Course,
-    /// Whether some child may have ended or was stopped, and was not looked at yet.
-    child_changed: bool,
-    /// Units whose main process, a child of another process, has just ended.
-    ended_mains: Vec<UnitId>,
     sweep: Sweep,
     /// Whether trc has let go of what only the start needed.
     rested: bool,
-    /// What could not be tried at the last attempt, for want of processes and the like.
-    untried: BTreeSet<(UnitId, Purpose)>,
     oom: oom_killer::Watch,
     /// The first unit that the OOM killer took.
     oom_victim: Option<UnitId>,
@@ -169,7 +103,7 @@ impl Supervisor {
         base: Environment,
         shell: LazyShell,
     ) -> Self {
-        if let Err(why) = children::become_subreaper() {
+        if let Err(why) = become_subreaper() {
             reporter.observed(&graph, &Observed::NoSubreaper(why.desc()));
         }
         let graph = Rc::new(graph);
@@ -188,26 +122,18 @@ impl Supervisor {
             signals,
             reporter,
             terminal: Terminal::find(),
-            shell,
-            base,
-            state: None,
-            children: BTreeMap::new(),
-            strangers: Strangers::default(),
-            tries: Vec::new(),
+            ground: Ground { base, shell, state: None },
+            children: Children::default(),
+            probes: Probes::default(),
             helpers: BTreeMap::new(),
-            waiting: BTreeMap::new(),
-            closings: Closings::default(),
             files: BTreeMap::new(),
             leftovers: Vec::new(),
             birthmarks: if transparent { Birthmarks::none() } else { Birthmarks::new(chance()) },
             events: VecDeque::from([Event::Begin]),
             clock: Clock::new(now()),
             course: Course::Goes,
-            child_changed: false,
-            ended_mains: Vec::new(),
             sweep: Sweep::new(now()),
             rested: false,
-            untried: BTreeSet::new(),
             oom_victim: None,
             drill: None,
         }
@@ -280,58 +206,5 @@ impl Supervisor {
             }
             Action::End { status } => self.course = Course::Ends(status),
         }
-    }
-
-    pub(super) fn surroundings(&self, end: Option<(u8, String)>) -> Surroundings<'_> {
-        Surroundings {
-            socket: None,
-            config: &self.loaded.config,
-            base: &self.base,
-            shell: &self.shell,
-            state: self.state.as_ref(),
-            end,
-        }
-    }
-
-    /// Boot is done: what has it made of the command line?
-    fn settle(&mut self) {
-        let args = self.state.as_ref().map(|state| state.args().to_vec());
-        let Some(rest) = args.filter(|args| *args != self.loaded.config.rest) else {
-            self.loaded.forget();
-            self.events.push_back(Event::Settled { words: None });
-            return;
-        };
-        let built = self
-            .loaded
-            .with_rest(rest.clone())
-            .and_then(|config| Ok((Graph::build(&config)?, config)));
-        let event = match built {
-            Ok((graph, config)) => {
-                let graph = Rc::new(graph.over(&self.graph));
-                self.units.resize_with(graph.nodes.len(), Held::default);
-                // A boot script may have added `--log-level`.
-                self.reporter.journal().set_level(config.log.level);
-                self.loaded.config = Config { units: Vec::new(), ..config };
-                self.loaded.forget();
-                self.drill(|drill, _| drill.settled(Rc::clone(&graph)));
-                self.engine.offer(Rc::clone(&graph));
-                self.graph = graph;
-                Event::Settled { words: Some(rest) }
-            }
-            Err(diagnostics) => {
-                self.reporter.diagnostics(&self.loaded.illustrate(diagnostics));
-                Event::Unsettled
-            }
-        };
-        self.events.push_back(event);
-    }
-}
-
-/// A number that differs from run to run, and between containers that start together.
-fn chance() -> u64 {
-    // SAFETY: the kernel hands every program sixteen random bytes: getauxval(3).
-    unsafe {
-        let bytes = libc::getauxval(libc::AT_RANDOM) as *const u64;
-        if bytes.is_null() { 0 } else { bytes.read_unaligned() }
     }
 }

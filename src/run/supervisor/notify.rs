@@ -147,7 +147,7 @@ impl Supervisor {
     fn hand_over(&mut self, id: UnitId, pid: i32) -> bool {
         let Some(old) = self.units[id.0].pid.filter(|old| *old != pid) else { return false };
         let ancestry = kin::ancestry(pid).unwrap_or_default();
-        if ancestry.is_empty() || self.children.contains_key(&pid) {
+        if ancestry.is_empty() || self.children.own.contains_key(&pid) {
             return false;
         }
         if !self.belongs(id, pid, &ancestry) {
@@ -156,10 +156,10 @@ impl Supervisor {
         // Its end has to be seen even where another process is its parent.
         let Ok(watch) = pidfd(pid) else { return false };
         // The old one is one of the unit's others now, and has to go with it.
-        if let Some(Child { terminal, .. }) = self.children.remove(&old) {
+        if let Some(Child { terminal, .. }) = self.children.own.remove(&old) {
             let role = Role::Unit(id);
             let new = Child { role, progress: None, saved: None, terminal, hold: None };
-            self.children.insert(pid, new);
+            self.children.own.insert(pid, new);
         }
         let own = nix::unistd::getpgrp().as_raw();
         let group = getpgid(Some(Pid::from_raw(pid))).ok().map(Pid::as_raw);

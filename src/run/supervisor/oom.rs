@@ -34,7 +34,7 @@ impl Supervisor {
             return None;
         }
         // It may be seen while it is going: the counter rises before the signal is sent.
-        let main = |pid: &i32| self.children.contains_key(pid);
+        let main = |pid: &i32| self.children.own.contains_key(pid);
         let dying = |pid: &i32| {
             Stat::of(*pid).is_some_and(|stat| !stat.lives())
                 || Status::of(*pid).is_some_and(|status| status.is_being_killed())

@@ -1,12 +1,13 @@
 //! Probes: tries that the engine asks for, and what units say of themselves.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::super::capture::{Found, Matcher, Sought};
 use super::super::drill::Said;
 use super::super::prepare::Problem;
-use super::super::probe::{Failure, Over, Try, Verdict, file};
+use super::super::probe::{Closings, Failure, Over, Try, Verdict, file};
 use super::super::spawn::{self, Launch};
 use super::Supervisor;
 use super::helper::{Duty, NotExecuted};
@@ -33,6 +34,19 @@ pub(super) struct Waiting {
     told: [Option<Instant>; 2],
 }
 
+/// What is under way of all probes.
+#[derive(Default)]
+pub(super) struct Probes {
+    /// Attempts, but for those that commands make.
+    tries: Vec<(UnitId, Purpose, Try)>,
+    /// Probes whose last attempt has failed.
+    waiting: BTreeMap<(UnitId, Purpose), Waiting>,
+    /// What could not be tried at the last attempt, for want of processes and the like.
+    untried: BTreeSet<(UnitId, Purpose)>,
+    /// Connections of attempts that are over.
+    pub closings: Closings,
+}
+
 pub(super) const SOURCE: Source = Source {
     watch: Supervisor::watch_probes,
     settle: Supervisor::end_late_probes,
@@ -56,7 +70,7 @@ impl Supervisor {
             return self.probed(id, purpose, file::check(path, before));
         }
         match Try::begin(probe, timeout, now()) {
-            Ok(begun) => self.tries.push((id, purpose, begun)),
+            Ok(begun) => self.probes.tries.push((id, purpose, begun)),
             Err(over) => self.try_over(id, purpose, over),
         }
     }
@@ -123,17 +137,18 @@ impl Supervisor {
 
     /// Goes on with a try.
     pub(super) fn proceed(&mut self, id: UnitId, purpose: Purpose) {
-        let found = self.tries.iter().position(|(unit, what, _)| (*unit, *what) == (id, purpose));
+        let found =
+            self.probes.tries.iter().position(|(unit, what, _)| (*unit, *what) == (id, purpose));
         let Some(at) = found else { return };
-        let (_, _, under_way) = self.tries.swap_remove(at);
+        let (_, _, under_way) = self.probes.tries.swap_remove(at);
         match under_way.proceed(now()) {
-            Ok(under_way) => self.tries.push((id, purpose, under_way)),
+            Ok(under_way) => self.probes.tries.push((id, purpose, under_way)),
             Err(over) => self.try_over(id, purpose, over),
         }
     }
 
     fn watch_probes<'s>(&'s self, watch: &mut Watch<'s>) {
-        for (id, purpose, under_way) in &self.tries {
+        for (id, purpose, under_way) in &self.probes.tries {
             let (fd, flags) = under_way.fd();
             watch.on(fd, flags, Call::Probe(Self::proceed, *id, *purpose));
             watch.until(Some(under_way.deadline()));
@@ -141,15 +156,16 @@ impl Supervisor {
     }
 
     fn postpone_probes(&mut self, by: Duration) {
-        self.tries.iter_mut().for_each(|(_, _, under_way)| under_way.postpone(by));
+        self.probes.tries.iter_mut().for_each(|(_, _, under_way)| under_way.postpone(by));
     }
 
     /// Ends the tries whose time is up, or gives their next address its turn.
     fn end_late_probes(&mut self, now: Instant) {
-        while let Some(at) = self.tries.iter().position(|(_, _, one)| one.deadline() <= now) {
-            let (id, purpose, under_way) = self.tries.swap_remove(at);
+        while let Some(at) = self.probes.tries.iter().position(|(_, _, one)| one.deadline() <= now)
+        {
+            let (id, purpose, under_way) = self.probes.tries.swap_remove(at);
             match under_way.late(now) {
-                Ok(under_way) => self.tries.push((id, purpose, under_way)),
+                Ok(under_way) => self.probes.tries.push((id, purpose, under_way)),
                 Err(over) => self.try_over(id, purpose, over),
             }
         }
@@ -166,9 +182,9 @@ impl Supervisor {
 
     /// A unit's tries are of no interest any more.
     pub(super) fn stop_probes(&mut self, id: UnitId) {
-        self.waiting.retain(|(unit, _), _| *unit != id);
-        let closings = &mut self.closings;
-        for (_, _, under_way) in self.tries.extract_if(.., |(unit, _, _)| *unit == id) {
+        self.probes.waiting.retain(|(unit, _), _| *unit != id);
+        let closings = &mut self.probes.closings;
+        for (_, _, under_way) in self.probes.tries.extract_if(.., |(unit, _, _)| *unit == id) {
             if let Some(closing) = under_way.abandon() {
                 closings.push(closing, now());
             }
@@ -179,7 +195,7 @@ impl Supervisor {
     fn try_over(&mut self, id: UnitId, purpose: Purpose, over: Over) {
         // The connection that it leaves is closed beside everything else.
         if let Some(closing) = over.closing {
-            self.closings.push(closing, now());
+            self.probes.closings.push(closing, now());
         }
         self.probed(id, purpose, over.verdict);
     }
@@ -188,11 +204,11 @@ impl Supervisor {
         if verdict.as_ref().is_err_and(|failure| failure.unmade) {
             self.cannot_try(id, purpose, &verdict);
         } else {
-            self.untried.remove(&(id, purpose));
+            self.probes.untried.remove(&(id, purpose));
         }
         let (outcome, why) = match verdict {
             Ok(()) => {
-                self.waiting.remove(&(id, purpose));
+                self.probes.waiting.remove(&(id, purpose));
                 (Outcome::Passed, None)
             }
             Err(failure) => {
@@ -207,7 +223,7 @@ impl Supervisor {
     /// A try has failed: people are told each new reason, and at times that it is still so.
     fn not_yet(&mut self, id: UnitId, purpose: Purpose, failure: Failure, why: &str) {
         let now = now();
-        let waiting = self.waiting.entry((id, purpose)).or_insert_with(|| Waiting {
+        let waiting = self.probes.waiting.entry((id, purpose)).or_insert_with(|| Waiting {
             since: now,
             failure: failure.clone(),
             told: [None; 2],
@@ -237,7 +253,7 @@ impl Supervisor {
     /// Says once in a row that an attempt could not be made: the unit's end does not tell it.
     fn cannot_try(&mut self, id: UnitId, purpose: Purpose, verdict: &Verdict) {
         if let Err(Failure { why, .. }) = verdict
-            && self.untried.insert((id, purpose))
+            && self.probes.untried.insert((id, purpose))
         {
             self.observed(&Observed::NotTried(id, purpose, why));
         }

@@ -15,7 +15,7 @@ pub(super) const SOURCE: Source = Source::new(Supervisor::watch_progress);
 
 impl Supervisor {
     fn watch_progress<'s>(&'s self, watch: &mut Watch<'s>) {
-        for (pid, child) in &self.children {
+        for (pid, child) in &self.children.own {
             if let Some((progress, _)) = &child.progress {
                 watch.input(progress.as_fd(), Call::Process(Self::progress, *pid));
             }
@@ -24,7 +24,7 @@ impl Supervisor {
 
     /// A child has executed its command, or says why it can't.
     pub(super) fn progress(&mut self, pid: i32) {
-        let Some(child) = self.children.get_mut(&pid) else { return };
+        let Some(child) = self.children.own.get_mut(&pid) else { return };
         let Some((progress, hold)) = child.progress.take() else { return };
         let role = child.role;
         let failure = read_progress(progress);
@@ -64,7 +64,7 @@ impl Supervisor {
     /// at its progress a moment too early.
     pub(super) fn has_spoken(&mut self, id: UnitId) {
         let pid = self.units[id.0].pid;
-        let progress = pid.and_then(|pid| self.children.get(&pid)?.progress.as_ref());
+        let progress = pid.and_then(|pid| self.children.own.get(&pid)?.progress.as_ref());
         if let (Some(pid), Some((progress, _))) = (pid, progress)
             && is_ready(progress.as_fd())
         {

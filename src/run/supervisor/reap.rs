@@ -1,19 +1,15 @@
 //! Children that have ended.
 
-use std::ffi::OsString;
 use std::os::fd::AsFd;
 use std::time::Instant;
 
-use super::super::prepare::Environment;
 use super::source::{Call, Source, Watch};
 use super::{Child, Role, Supervisor};
 use crate::engine::{Detail, Ending, Event, Left};
 use crate::graph::UnitId;
 use crate::run::os::children::{self, Change};
 use crate::run::os::processes;
-use crate::shell::{Saved, State};
 use crate::signal::Signal;
-use crate::words::Observed;
 
 pub(super) const SOURCE: Source =
     Source { settle: Supervisor::reap_changed, ..Source::new(Supervisor::watch_mains) };
@@ -29,16 +25,16 @@ impl Supervisor {
     }
 
     fn main_has_ended(&mut self, id: UnitId) {
-        self.child_changed = true;
-        self.ended_mains.push(id);
+        self.children.changed = true;
+        self.children.ended_mains.push(id);
     }
 
     fn reap_changed(&mut self, _now: Instant) {
-        if std::mem::take(&mut self.child_changed) {
+        if std::mem::take(&mut self.children.changed) {
             self.feed();
             self.reap();
         }
-        for id in std::mem::take(&mut self.ended_mains) {
+        for id in std::mem::take(&mut self.children.ended_mains) {
             self.main_ended(id);
         }
     }
@@ -50,7 +46,7 @@ impl Supervisor {
     /// to it are sent before it is reaped, so they can't hit another process.
     pub(super) fn reap(&mut self) {
         let mut reaped = false;
-        self.strangers.forget();
+        self.children.look_anew();
         let victim = self.oom_victim;
         while let Some(pid) = children::peek() {
             reaped = true;
@@ -87,14 +83,14 @@ impl Supervisor {
         self.progress(pid);
         self.feed();
         // What it said last counts as before its end, a change of its main process too.
-        if let Some(Child { role: Role::Unit(id), .. }) = self.children.get(&pid) {
-            self.read_notices(*id);
+        if let Some(id) = self.children.unit_of(pid) {
+            self.read_notices(id);
         }
         self.notify_ended(pid);
         for id in &self.leftovers {
             self.units[id.0].adopted.remove(&pid);
         }
-        match self.children.remove(&pid) {
+        match self.children.own.remove(&pid) {
             None | Some(Child { role: Role::NotStarted, .. }) => {}
             Some(Child { role: Role::Helper, .. }) => self.helper_ended(pid, Ok(ending)),
             Some(Child { role: Role::Unit(id), saved, terminal, .. }) => {
@@ -146,25 +142,7 @@ impl Supervisor {
                 });
             }
         }
-        self.strangers.reaped(pid);
+        self.children.reaped(pid);
         self.look_after_leftovers();
-    }
-
-    /// What a boot script has left is what later units start from.
-    fn take_state(&mut self, id: UnitId, saved: &Saved, given: &[(OsString, OsString)]) {
-        match State::read(saved, given) {
-            Ok(Some(state)) => {
-                let own = |(name, _): &&(OsString, OsString)| !crate::config::is_own_variable(name);
-                self.base = Environment::new(state.environment().iter().filter(own).cloned());
-                for name in state.oversize() {
-                    self.observed(&Observed::TooLong(name));
-                }
-                self.state = Some(state);
-            }
-            Ok(None) => {}
-            Err(why) => {
-                self.observed(&Observed::StateLost(id, &why));
-            }
-        }
     }
 }

@@ -3,8 +3,8 @@
 use std::os::fd::AsFd;
 
 use super::super::sender;
+use super::Supervisor;
 use super::source::{Call, Source, Watch};
-use super::{Role, Supervisor};
 use crate::engine::{Event, Sender};
 use crate::graph::Rule;
 use crate::run::os::signals::Received;
@@ -13,7 +13,10 @@ pub(super) const SOURCE: Source = Source::new(Supervisor::watch_signals);
 
 impl Supervisor {
     fn watch_signals<'s>(&'s self, watch: &mut Watch<'s>) {
-        watch.input(self.signals.as_fd(), Call::Once(|it| it.child_changed |= it.drain_signals()));
+        watch.input(
+            self.signals.as_fd(),
+            Call::Once(|it| it.children.changed |= it.drain_signals()),
+        );
     }
 
     /// Turns the signals that have come into events; true if a child has changed.
@@ -42,9 +45,6 @@ impl Supervisor {
             let (pid, uid) = (received.pid, received.uid);
             return Sender { pid, uid, user: None, command: None, outside: true, unit: None };
         }
-        sender::find(received, &|pid| match self.children.get(&pid)?.role {
-            Role::Unit(id) => Some(id),
-            Role::Helper | Role::NotStarted => None,
-        })
+        sender::find(received, &|pid| self.children.unit_of(pid))
     }
 }

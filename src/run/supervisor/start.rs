@@ -66,7 +66,8 @@ impl Supervisor {
                     self.events.push_back(Event::Learnt { unit: id, why });
                 }
                 // Where its start was awaited, it has come that far by now.
-                let progress = self.children.get(&pid).and_then(|child| child.progress.as_ref());
+                let progress =
+                    self.children.own.get(&pid).and_then(|child| child.progress.as_ref());
                 if self.graph.transparent && progress.is_some_and(|(fd, _)| is_ready(fd.as_fd())) {
                     self.progress(pid);
                 }
@@ -150,7 +151,7 @@ impl Supervisor {
             terminal,
             hold: None,
         };
-        self.children.insert(pid, child);
+        self.children.own.insert(pid, child);
         Ok(pid)
     }
 }

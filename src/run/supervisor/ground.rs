@@ -1,0 +1,88 @@
+//! What units start from, and what boot scripts make of it.
+
+use std::ffi::OsString;
+use std::rc::Rc;
+
+use super::super::prepare::{Environment, LazyShell, Surroundings};
+use super::Supervisor;
+use super::held::Held;
+use crate::config::Config;
+use crate::engine::Event;
+use crate::graph::{Graph, UnitId};
+use crate::shell::{Saved, State};
+use crate::words::Observed;
+
+/// What units start from.
+pub(super) struct Ground {
+    /// trc's own environment less its settings, or what boot has made of it.
+    pub base: Environment,
+    /// The shell of scripts.
+    pub shell: LazyShell,
+    /// What boot scripts have left so far.
+    pub state: Option<State>,
+}
+
+impl Supervisor {
+    pub(super) fn surroundings(&self, end: Option<(u8, String)>) -> Surroundings<'_> {
+        Surroundings {
+            socket: None,
+            config: &self.loaded.config,
+            base: &self.ground.base,
+            shell: &self.ground.shell,
+            state: self.ground.state.as_ref(),
+            end,
+        }
+    }
+
+    /// Boot is done: what has it made of the command line?
+    pub(super) fn settle(&mut self) {
+        let args = self.ground.state.as_ref().map(|state| state.args().to_vec());
+        let Some(rest) = args.filter(|args| *args != self.loaded.config.rest) else {
+            self.loaded.forget();
+            self.events.push_back(Event::Settled { words: None });
+            return;
+        };
+        let built = self
+            .loaded
+            .with_rest(rest.clone())
+            .and_then(|config| Ok((Graph::build(&config)?, config)));
+        let event = match built {
+            Ok((graph, config)) => {
+                let graph = Rc::new(graph.over(&self.graph));
+                self.units.resize_with(graph.nodes.len(), Held::default);
+                // A boot script may have added `--log-level`.
+                self.reporter.journal().set_level(config.log.level);
+                self.loaded.config = Config { units: Vec::new(), ..config };
+                self.loaded.forget();
+                self.drill(|drill, _| drill.settled(Rc::clone(&graph)));
+                self.engine.offer(Rc::clone(&graph));
+                self.graph = graph;
+                Event::Settled { words: Some(rest) }
+            }
+            Err(diagnostics) => {
+                self.reporter.diagnostics(&self.loaded.illustrate(diagnostics));
+                Event::Unsettled
+            }
+        };
+        self.events.push_back(event);
+    }
+
+    /// What a boot script has left is what later units start from.
+    pub(super) fn take_state(&mut self, id: UnitId, saved: &Saved, given: &[(OsString, OsString)]) {
+        match State::read(saved, given) {
+            Ok(Some(state)) => {
+                let own = |(name, _): &&(OsString, OsString)| !crate::config::is_own_variable(name);
+                self.ground.base =
+                    Environment::new(state.environment().iter().filter(own).cloned());
+                for name in state.oversize() {
+                    self.observed(&Observed::TooLong(name));
+                }
+                self.ground.state = Some(state);
+            }
+            Ok(None) => {}
+            Err(why) => {
+                self.observed(&Observed::StateLost(id, &why));
+            }
+        }
+    }
+}
