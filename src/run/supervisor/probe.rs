@@ -23,6 +23,8 @@ use crate::words::{self, Observed};
 
 /// A unit that is not ready after this is waited for, and people are told.
 const SOON: Duration = Duration::from_secs(1);
+/// For so long an explanation stands: it may take a look at all sockets.
+const STANDS: Duration = Duration::from_millis(100);
 /// So often they are told again for the same reason.
 const AGAIN: Duration = Duration::from_secs(5);
 
@@ -30,6 +32,8 @@ const AGAIN: Duration = Duration::from_secs(5);
 pub(super) struct Waiting {
     since: Instant,
     failure: Failure,
+    /// The same as it was last explained, and when.
+    explained: Option<(Instant, String)>,
     /// When that was last said, at the levels info and debug.
     told: [Option<Instant>; 2],
 }
@@ -212,25 +216,31 @@ impl Supervisor {
                 (Outcome::Passed, None)
             }
             Err(failure) => {
-                let (outcome, why) = (failure.outcome(), failure.clone().explained());
-                self.not_yet(id, purpose, failure, &why);
-                (outcome, Some(Detail::Words(why)))
+                let outcome = failure.outcome();
+                (outcome, Some(Detail::Words(self.not_yet(id, purpose, failure))))
             }
         };
         self.events.push_back(Event::Probed { unit: id, purpose, outcome, why });
     }
 
     /// A try has failed: people are told each new reason, and at times that it is still so.
-    fn not_yet(&mut self, id: UnitId, purpose: Purpose, failure: Failure, why: &str) {
+    /// Returns the reason.
+    fn not_yet(&mut self, id: UnitId, purpose: Purpose, failure: Failure) -> String {
         let now = now();
         let waiting = self.probes.waiting.entry((id, purpose)).or_insert_with(|| Waiting {
             since: now,
             failure: failure.clone(),
+            explained: None,
             told: [None; 2],
         });
         if waiting.failure != failure {
-            (waiting.failure, waiting.told) = (failure, [None; 2]);
+            (waiting.failure, waiting.explained, waiting.told) = (failure, None, [None; 2]);
         }
+        let why = match waiting.explained.take() {
+            Some((at, why)) if now < at + STANDS => (at, why),
+            Some(_) | None => (now, waiting.failure.clone().explained()),
+        };
+        let (_, why) = waiting.explained.insert(why).clone();
         // What is not healthy the engine has told.
         let long = purpose == Purpose::Ready && now >= waiting.since + SOON;
         let due = waiting.told.map(|told| told.is_none_or(|told| now >= told + AGAIN));
@@ -239,8 +249,8 @@ impl Supervisor {
         match due {
             [true, _] if long => {
                 waiting.told = [Some(now); 2];
-                self.drill(|drill, run| drill.waiting(run, id, why));
-                self.observed(&Observed::NotReadyYet(id, why));
+                self.drill(|drill, run| drill.waiting(run, id, &why));
+                self.observed(&Observed::NotReadyYet(id, &why));
             }
             [_, true] => {
                 waiting.told[1] = Some(now);
@@ -248,6 +258,7 @@ impl Supervisor {
             }
             [_, false] => log::trace!("{}: {why}", unit.id()),
         }
+        why
     }
 
     /// Says once in a row that an attempt could not be made: the unit's end does not tell it.
