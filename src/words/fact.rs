@@ -115,8 +115,9 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact) -> Vec<Line> {
             Line::about(Level::Warn, EventName::Restarting, *unit, message)
         }
         Fact::GaveUp { unit, restarts, within } => {
+            let plural = if *restarts == 1 { "" } else { "s" };
             let message = format!(
-                "giving up on {}: {restarts} restarts in {} (restart.max)",
+                "giving up on {}: {restarts} restart{plural} in {} (restart.max)",
                 name(unit),
                 whole_seconds(*within)
             );
