@@ -5,7 +5,8 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use super::{
-    Answer, Detail, Ended, Ending, How, JobEnd, Lack, Purpose, Request, Sender, SpawnStage, Task,
+    Answer, Detail, Ended, Ending, How, JobEnd, Lack, Purpose, Refusal, Request, Sender,
+    SpawnStage, Task,
 };
 use crate::config::Then;
 use crate::graph::UnitId;
@@ -66,6 +67,8 @@ pub(crate) enum Action {
     /// Boot is done: look at what it made of the command line, and answer with
     /// `Settled` or `Unsettled`.
     Settle,
+    /// The graph that was offered has taken over.
+    TakeOver,
     /// Send this signal to every process that is left, and again, if it is KILL, to
     /// whatever turns up until `NothingLeft`.
     Sweep(Signal),
@@ -209,6 +212,21 @@ pub(crate) enum Fact {
         request: Request,
         /// What becomes of it.
         answer: Answer,
+    },
+    /// A new graph takes over when these units are gone.
+    Reloading {
+        /// Which ones: those that it does not have, and those that do not stay as they are.
+        going: Vec<UnitId>,
+    },
+    /// It has.
+    Reloaded {
+        /// How many graphs have taken over from the first by now.
+        generation: u32,
+    },
+    /// It does not.
+    NotReloaded {
+        /// Why.
+        why: Refusal,
     },
     /// What somebody has asked for is done, or comes to nothing.
     JobEnded {

@@ -247,6 +247,9 @@ pub(crate) enum Event {
         /// What.
         request: Request,
     },
+    /// The configuration was read anew, and the graph that follows from it was offered:
+    /// [`super::Engine::offer`].
+    Reload,
     /// Boot is done, and what it made of the command line can be run.
     Settled {
         /// The new command line, without trc's own options; None if boot has left it as it was.

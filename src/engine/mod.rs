@@ -16,6 +16,9 @@
 //! - **Halting**: the halt units, one by one; if boot had not completed, those with `always`.
 //! - **Over**.
 //!
+//! While the run is up, people may ask units to start, stop and restart (`request`), and a new graph
+//! may take over (`reload`).
+//!
 //! In transparent mode there is one unit and no ladder: signals go to it, and its end
 //! is the end.
 
@@ -27,6 +30,7 @@ mod exit;
 mod limits;
 mod policy;
 mod reason;
+mod reload;
 mod request;
 mod rest;
 mod restart;
@@ -120,8 +124,9 @@ struct Passing {
 #[expect(clippy::struct_excessive_bools, reason = "each has come to pass or not")]
 pub(crate) struct Engine {
     graph: Rc<Graph>,
-    /// The graph that is to take over from it.
-    offered: Option<Rc<Graph>>,
+    /// What was offered to take over from it, and what is about to.
+    offered: Option<reload::Offer>,
+    reload: Option<reload::Reload>,
     /// How many graphs have taken over from the first.
     generation: u32,
     states: Vec<State>,
@@ -166,10 +171,11 @@ impl Engine {
     /// An engine at the start of a run. `chance` decides what is left to chance.
     #[must_use]
     pub(crate) fn new(graph: Rc<Graph>, chance: u64) -> Self {
-        let states = graph.ids().map(|_| State::new()).collect();
+        let states = graph.ids().map(|_| State::new(Tick::ZERO)).collect();
         Self {
             graph,
             offered: None,
+            reload: None,
             generation: 0,
             states,
             now: Tick::ZERO,
@@ -199,14 +205,8 @@ impl Engine {
 
     /// The graph that is being run.
     #[must_use]
-    pub(crate) fn graph(&self) -> &Graph {
+    pub(crate) fn graph(&self) -> &Rc<Graph> {
         &self.graph
-    }
-
-    /// A graph that is to take over from the present one ([`Graph::over`]): it does when the
-    /// event comes that says so. Graphs are no part of events, which are plain data.
-    pub(crate) fn offer(&mut self, graph: Rc<Graph>) {
-        self.offered = Some(graph);
     }
 
     /// trc's exit status as it stands, `[exit]` not yet applied.
@@ -304,6 +304,7 @@ impl Engine {
             Event::Paused { unit } => self.on_paused(unit, actions),
             Event::Signal { signal, sender } => self.on_signal(now, signal, sender, actions),
             Event::Request { unit, request } => self.on_request(now, unit, request, actions),
+            Event::Reload => self.on_reload(actions),
             Event::Settled { words: _ } => self.on_settled(),
             Event::Unsettled => {
                 self.booted = true;
@@ -362,6 +363,7 @@ impl Engine {
     /// Goes on as far as things stand.
     fn advance(&mut self, now: Tick, actions: &mut Vec<Action>) {
         loop {
+            self.advance_reload(now, actions);
             self.advance_restarts(now, actions);
             let before = self.run;
             match self.run {

@@ -92,6 +92,8 @@ pub(crate) enum Refusal {
     HadItsTurn,
     /// Its process has survived KILL.
     Unkillable,
+    /// A new graph is about to take over, from which it is gone, or in which it is another.
+    Reloading,
     /// It has no process that runs its command.
     NotRunning,
 }
@@ -163,19 +165,14 @@ impl Engine {
         let node = self.graph.node(id);
         let stage = node.unit.stage;
         let here = self.graph.ids().any(|one| one == id);
-        if !here || !node.counts() || self.graph.transparent {
+        if !here || !node.counts() {
             return Some(Refusal::NoService);
         }
-        match self.run {
-            _ if self.graph.testing => return Some(Refusal::Testing),
-            Run::Boot | Run::Settling => return Some(Refusal::Booting),
-            Run::Up => {}
-            Run::Stopping
-            | Run::Lingering { .. }
-            | Run::Sweeping { .. }
-            | Run::Killing { .. }
-            | Run::Halting
-            | Run::Over => return Some(Refusal::Stopping),
+        if let Some(why) = self.busy() {
+            return Some(why);
+        }
+        if self.is_going(id) {
+            return Some(Refusal::Reloading);
         }
         let up = matches!(request, Request::Job(Task::Start | Task::Restart));
         match self.states[id.0].phase() {
@@ -193,6 +190,22 @@ impl Engine {
         }
     }
 
+    /// Why nothing at all can be asked now, if it can't.
+    pub(super) fn busy(&self) -> Option<Refusal> {
+        match self.run {
+            _ if self.graph.transparent => Some(Refusal::NoService),
+            _ if self.graph.testing => Some(Refusal::Testing),
+            Run::Boot | Run::Settling => Some(Refusal::Booting),
+            Run::Up => None,
+            Run::Stopping
+            | Run::Lingering { .. }
+            | Run::Sweeping { .. }
+            | Run::Killing { .. }
+            | Run::Halting
+            | Run::Over => Some(Refusal::Stopping),
+        }
+    }
+
     /// Begins a job, unless there is nothing to do or it is being done.
     fn take_on(&mut self, now: Tick, id: UnitId, task: Task, actions: &mut Vec<Action>) -> Answer {
         let before = self.jobs.open.iter().position(|job| job.unit == id);
@@ -200,10 +213,7 @@ impl Engine {
             Some(job) if job.task == task || (job.task, task) == (Task::Restart, Task::Start) => {
                 return Answer::Joined(job.number);
             }
-            Some(job) => {
-                self.jobs.open.retain(|one| *one != job);
-                actions.push(job.ends(JobEnd::Superseded));
-            }
+            Some(_) => self.supersede(id, actions),
             None => {
                 let done = match task {
                     Task::Start => self.stands_up(id),
@@ -223,6 +233,12 @@ impl Engine {
             Task::Start | Task::Restart => self.bring_up(now, id, task, actions),
         }
         Answer::Begun(number)
+    }
+
+    /// The job of a unit comes to nothing, if it has one.
+    pub(super) fn supersede(&mut self, id: UnitId, actions: &mut Vec<Action>) {
+        let old = self.jobs.open.iter().position(|job| job.unit == id);
+        actions.extend(old.map(|at| self.jobs.open.remove(at).ends(JobEnd::Superseded)));
     }
 
     /// A unit is to be stopped and stay so.

@@ -66,7 +66,7 @@ impl Engine {
             match self.states[id.0].phase() {
                 Phase::Running { .. } | Phase::Starting { pid: Some(_), .. } if condemned => {
                     // What is not to come back takes nobody with it.
-                    if self.states[id.0].wanted == Wanted::Held || self.alone(id) {
+                    if self.states[id.0].wanted != Wanted::Up || self.alone(id) {
                         self.begin_stop(id, now, actions);
                     }
                 }
@@ -151,15 +151,19 @@ impl Engine {
             Some(Verdict::Together | Verdict::Asked) | None => (how, status),
         };
         self.end_watch(id, actions);
+        // Where it was in the foreground, a new graph may have put another before it.
+        self.changed.push_back(id);
         if self.is_stopping(id) {
             self.end(id, how, status, actions);
             return;
         }
-        if verdict.is_some_and(Verdict::is_no_fault) {
+        let wanted = self.states[id.0].wanted;
+        if wanted != Wanted::Up || verdict.is_some_and(Verdict::is_no_fault) {
             self.states[id.0].verdict = None;
-            match self.states[id.0].wanted {
+            match wanted {
                 Wanted::Up => self.rest(now, id, now, Why::Exited, actions),
-                Wanted::Down | Wanted::Held => self.transition(id, Phase::Waiting, Why::Asked),
+                Wanted::Down => self.transition(id, Phase::Waiting, Why::Reloaded),
+                Wanted::Held => self.transition(id, Phase::Waiting, Why::Asked),
             }
             return;
         }
@@ -250,7 +254,9 @@ impl Engine {
     /// The stop of the run has begun: nothing is started again.
     pub(super) fn forget_restarts(&mut self, actions: &mut Vec<Action>) {
         for id in self.graph.ids() {
-            self.states[id.0].wanted = Wanted::Down;
+            if self.graph.node(id).unit.stage != Stage::Halt {
+                self.states[id.0].wanted = Wanted::Down;
+            }
             match self.states[id.0].phase() {
                 Phase::Watching => {
                     self.end_watch(id, actions);

@@ -2,7 +2,7 @@
 
 use nix::errno::Errno;
 
-use super::unit::{Calm, Phase, State, Wanted, Why};
+use super::unit::{Calm, Phase, Wanted, Why};
 use super::{Action, Cause, Ended, Engine, Event, Fact, How, Run, SpawnStage, Tick, limits};
 use crate::config::{Condition, OnFailure, Stage};
 use crate::graph::{Need, UnitId};
@@ -102,10 +102,12 @@ impl Engine {
             Stage::Halt => self.run == Run::Halting,
         };
         let state = &self.states[id.0];
-        if !turn || state.phase() != Phase::Waiting || state.wanted == Wanted::Held {
+        if !turn || state.phase() != Phase::Waiting || state.wanted != Wanted::Up {
             return;
         }
-        let mut ready = self.companions_up(id);
+        // What a new graph puts before it is not started beside it.
+        let beside = self.graph.node(id).unit.stage == Stage::Sync && self.foreground().is_some();
+        let mut ready = !beside && self.companions_up(id);
         for need in self.graph.node(id).needs.clone() {
             match self.holds(need) {
                 Holds::Yes => {}
@@ -300,6 +302,7 @@ impl Engine {
             {
                 let until = now + limits::FORK_BACKOFF * 2_u32.pow(tries);
                 self.transition(id, Phase::Retrying { until, tries: tries + 1 }, Why::Scarce);
+                self.changed.push_back(id);
                 if tries == 0 {
                     actions.push(Action::Tell(Fact::Retrying { unit: id, errno }));
                 }
@@ -336,22 +339,6 @@ impl Engine {
             | Run::Killing { .. }
             | Run::Over => true,
         }
-    }
-
-    /// Boot has been looked at, and the graph takes over that was made of the command line.
-    pub(super) fn on_settled(&mut self) {
-        if let Some(graph) = self.offered.take() {
-            self.states.resize(graph.nodes.len(), State::new());
-            self.graph = graph;
-            self.generation += 1;
-        }
-        self.booted = true;
-        if self.run != Run::Settling {
-            return;
-        }
-        self.run = Run::Up;
-        self.changed.clear();
-        self.changed.extend(self.graph.ids());
     }
 
     /// An event that can't be: a bug of `run/`, survived.

@@ -15,7 +15,8 @@ impl Engine {
             engine.graph.node(id).counts() && !engine.states[id.0].gone()
         };
         let any_up = self.graph.ids().any(|id| up(self, id));
-        let held = self.held();
+        let all: Vec<UnitId> = self.graph.ids().collect();
+        let held = self.held(&all);
         for id in self.graph.ids() {
             if self.states[id.0].gone() {
                 continue;
@@ -43,12 +44,12 @@ impl Engine {
         }
     }
 
-    /// Which units something that lives stands on, if only through what has ended: a service
-    /// on a database by way of the migration that it waited for.
-    fn held(&self) -> Vec<bool> {
+    /// Which units something of `users` that lives stands on, if only through what has ended: a
+    /// service on a database by way of the migration that it waited for.
+    pub(super) fn held(&self, users: &[UnitId]) -> Vec<bool> {
         let mut held = vec![false; self.states.len()];
         let live = |id: &UnitId| !self.states[id.0].gone();
-        let mut users: Vec<UnitId> = self.graph.ids().filter(live).collect();
+        let mut users: Vec<UnitId> = users.iter().copied().filter(live).collect();
         while let Some(user) = users.pop() {
             for need in self.graph.node(user).needs.iter().filter(|need| need.written) {
                 if !std::mem::replace(&mut held[need.unit.0], true) && !live(&need.unit) {
@@ -78,6 +79,7 @@ impl Engine {
                 self.end_watch(id, actions);
                 let why = match self.states[id.0].verdict {
                     _ if self.is_stopping(id) => Why::RunStops,
+                    Some(Verdict::Asked) if self.is_going(id) => Why::Reloaded,
                     Some(Verdict::Asked) => Why::Asked,
                     Some(verdict) => Why::Found(verdict),
                     None => Why::RunStops,

@@ -99,7 +99,7 @@ pub(super) enum Phase {
 pub(crate) enum Wanted {
     /// It is to run, or to have run.
     Up,
-    /// It is to be gone, and nothing starts it again: the run stops.
+    /// It is to be gone, and nothing starts it again: the run stops, or a new graph takes over.
     Down,
     /// Somebody has stopped it, and only somebody who asks for it starts it again.
     Held,
@@ -126,6 +126,8 @@ pub(crate) enum Why {
     Found(Verdict),
     /// Somebody has asked for it.
     Asked,
+    /// A new graph is to take over.
+    Reloaded,
     /// The run stops.
     RunStops,
     /// Its stop command failed.
@@ -410,10 +412,10 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(now: Tick) -> Self {
         Self {
             phase: Phase::Waiting,
-            since: Tick::ZERO,
+            since: now,
             why: Why::Begun,
             wanted: Wanted::Up,
             leftovers: Leftovers::None,

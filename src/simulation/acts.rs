@@ -27,6 +27,7 @@ impl Witness<'_> {
                 | Action::Inspect
                 | Action::Remains
                 | Action::Settle
+                | Action::TakeOver
                 | Action::Sweep(_)
                 | Action::SweepOver
                 | Action::End { .. } => expect(false, "nothing is done after the end"),
@@ -88,6 +89,7 @@ impl Witness<'_> {
             Action::Try(id, limit) => self.tries(built.unit(*id), *limit),
             Action::Inspect => self.inspects(),
             Action::Remains => self.looks_at_remains(),
+            Action::TakeOver => self.takes_over(),
             Action::Settle => {
                 let over = |at: usize| self.units[at].stand == Stand::Over;
                 let all = self.stage(Stage::Boot).all(over) && self.phase == Phase::Boot;
@@ -119,6 +121,7 @@ impl Witness<'_> {
             }
         };
         expect_of(at, !self.units[at].held, "nothing starts what somebody has stopped")?;
+        expect_of(at, !self.units[at].going, "what has to go is not started")?;
         expect_of(at, !self.units[at].given_up, "no unit ever runs twice")?;
         expect_of(at, !unit.outside, "what has nothing to run is not started")?;
         expect_of(at, self.terms.units[at].here, "only what is in the graph is started")?;
@@ -156,7 +159,12 @@ impl Witness<'_> {
         expect_of(at, restarts, "what is restarted together starts in order")?;
         if !again {
             expect_of(at, self.gone(at), "nothing of the last run is left at a restart")?;
-            expect_of(at, self.is_alone(at), "what is restarted together goes before it comes")?;
+            let first = !self.units[at].started;
+            expect_of(
+                at,
+                first || self.is_alone(at),
+                "what is restarted together goes before it comes",
+            )?;
         }
         let seen = &mut self.units[at];
         (seen.told, seen.kill_at, seen.killed) = (None, None, None);
@@ -227,13 +235,19 @@ impl Witness<'_> {
             }
             Fact::TestBegan { unit } => self.begins(built.unit(*unit)),
             Fact::TestEnded { unit, ended } => self.test_ended(built.unit(*unit), *ended),
+            Fact::Reloading { going } => {
+                let going: Vec<usize> = going.iter().map(|id| built.unit(*id)).collect();
+                self.begins_to_reload(&going)
+            }
+            Fact::NotReloaded { why } => self.does_not_reload(*why),
             Fact::Requested { unit, request, answer } => {
                 self.answers(built.unit(*unit), *request, *answer)
             }
             Fact::JobEnded { unit, job, task, end } => {
                 self.job_ends(built.unit(*unit), *job, *task, *end)
             }
-            Fact::Ready { .. }
+            Fact::Reloaded { .. }
+            | Fact::Ready { .. }
             | Fact::NotReady { .. }
             | Fact::Unhealthy { .. }
             | Fact::Overran { .. }

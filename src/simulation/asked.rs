@@ -14,7 +14,7 @@ pub(super) struct Asked {
     last: u32,
     /// The answer that is to come, and the job that is superseded by it.
     owed: Option<(usize, Request, Answer)>,
-    superseded: Option<(u32, usize, Task)>,
+    superseded: Vec<(u32, usize, Task)>,
 }
 
 impl Witness<'_> {
@@ -40,17 +40,11 @@ impl Witness<'_> {
         if !unit.counts() || !self.terms.units[at].here || self.plan.transparent() {
             return Some(Refusal::NoService);
         }
-        if self.testing() {
-            return Some(Refusal::Testing);
+        if let Some(why) = self.busy() {
+            return Some(why);
         }
-        match self.phase {
-            Phase::Boot | Phase::Settling => return Some(Refusal::Booting),
-            Phase::Up => {}
-            Phase::Stopping
-            | Phase::Sweeping(_)
-            | Phase::Killing(_)
-            | Phase::Halting
-            | Phase::Over => return Some(Refusal::Stopping),
+        if seen.going {
+            return Some(Refusal::Reloading);
         }
         let runs =
             seen.stand == Stand::Alive && (seen.watch.since.is_some() || seen.told.is_some());
@@ -65,6 +59,23 @@ impl Witness<'_> {
         }
     }
 
+    /// Why nothing can be asked at all.
+    pub(super) fn busy(&self) -> Option<Refusal> {
+        if self.testing() {
+            return Some(Refusal::Testing);
+        }
+        match self.phase {
+            _ if self.plan.transparent() => Some(Refusal::NoService),
+            Phase::Boot | Phase::Settling => Some(Refusal::Booting),
+            Phase::Up => None,
+            Phase::Stopping
+            | Phase::Sweeping(_)
+            | Phase::Killing(_)
+            | Phase::Halting
+            | Phase::Over => Some(Refusal::Stopping),
+        }
+    }
+
     fn job(&mut self, at: usize, task: Task) -> Answer {
         if let Some(place) = self.asked.open.iter().position(|(_, of, _)| *of == at) {
             let (number, _, under_way) = self.asked.open[place];
@@ -73,8 +84,7 @@ impl Witness<'_> {
                 self.mark(Mark::JobJoined);
                 return Answer::Joined(number);
             }
-            self.asked.superseded = Some(self.asked.open.remove(place));
-            self.mark(Mark::JobSuperseded);
+            self.supersede(at);
         } else if task != Task::Restart && self.is_met(at, task) {
             self.mark(Mark::NothingToDo);
             return Answer::Unchanged;
@@ -86,6 +96,15 @@ impl Witness<'_> {
             Task::Start | Task::Restart => self.starts_by_hand(at, task),
         }
         Answer::Begun(self.asked.last)
+    }
+
+    /// The job of a unit comes to nothing, if it has one.
+    pub(super) fn supersede(&mut self, at: usize) {
+        let place = self.asked.open.iter().position(|(_, of, _)| *of == at);
+        if let Some(job) = place.map(|place| self.asked.open.remove(place)) {
+            self.asked.superseded.push(job);
+            self.mark(Mark::JobSuperseded);
+        }
     }
 
     /// Whether a unit stands where it is wanted.
@@ -184,7 +203,8 @@ impl Witness<'_> {
     /// The engine says that a job has ended.
     pub(super) fn job_ends(&mut self, at: usize, job: u32, task: Task, end: JobEnd) -> Verdict {
         if end == JobEnd::Superseded {
-            let right = self.asked.superseded.take() == Some((job, at, task));
+            let place = self.asked.superseded.iter().position(|one| *one == (job, at, task));
+            let right = place.map(|place| self.asked.superseded.remove(place)).is_some();
             return expect_of(at, right, "a job is superseded by another of the same unit");
         }
         let known = self.asked.open.iter().position(|one| *one == (job, at, task));
@@ -201,7 +221,7 @@ impl Witness<'_> {
 
     /// After a step: what was asked is answered, and no job is open that is done.
     pub(super) fn after_requests(&self) -> Verdict {
-        let answered = self.asked.owed.is_none() && self.asked.superseded.is_none();
+        let answered = self.asked.owed.is_none() && self.asked.superseded.is_empty();
         expect(answered, "each request is answered, and as it should be")?;
         for (_, at, task) in &self.asked.open {
             expect_of(*at, self.end_of(*at, *task).is_none(), "a job ends as soon as it is done")?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::plan::{Plan, Rule, ms};
+use super::plan::{Generation, Plan, Rule, ms};
 use super::{awaited, drill};
 use crate::config::{
     After, Backoff, Command, Condition, Config, Exit, FileEnv, Health, Log, LogFormat, Origin,
@@ -32,11 +32,11 @@ impl Built {
     }
 }
 
-/// Builds the first of a plan's graphs, or the one that takes over from it; none if it is refused.
-pub(super) fn graph(plan: &Plan, first: Option<&Built>) -> Option<Built> {
-    let graph = Graph::build(&config(plan, first.is_some())).ok()?;
-    let graph = match first {
-        Some(first) => graph.over(&first.graph),
+/// Builds one of a plan's graphs, to take over from another; none if it is refused.
+pub(super) fn graph(plan: &Plan, generation: Generation, old: Option<&Built>) -> Option<Built> {
+    let graph = Graph::build(&config(plan, generation)).ok()?;
+    let graph = match old {
+        Some(old) => graph.over(&old.graph),
         None => graph,
     };
     let number = |unit: &Unit| unit.name[1..].parse().ok();
@@ -50,26 +50,28 @@ pub(super) fn place(plan: &Plan, at: usize) -> Placed<String> {
     Placed { value, origin: Origin::Default }
 }
 
-fn config(plan: &Plan, second: bool) -> Config {
+fn config(plan: &Plan, generation: Generation) -> Config {
     let place = |at: &usize| place(plan, *at);
     let rule = |rule: &Rule| match rule {
         Rule::Stop => SignalRule::Stop,
         Rule::Ignore => SignalRule::Ignore,
         Rule::Reopen => SignalRule::Reopen,
         // As the configuration has it where none of those that are named is enabled.
-        Rule::Forward(_, to) if !to.is_empty() && !to.iter().any(|at| plan.has(*at, second)) => {
+        Rule::Forward(_, to)
+            if !to.is_empty() && !to.iter().any(|at| plan.has(*at, generation)) =>
+        {
             SignalRule::Ignore
         }
         Rule::Forward(signal, to) => {
-            let to = to.iter().filter(|at| plan.has(**at, second));
+            let to = to.iter().filter(|at| plan.has(**at, generation));
             SignalRule::Forward { signal: *signal, to: to.map(place).collect() }
         }
     };
-    let units = (0..plan.units.len()).filter(|at| plan.has(*at, second)).map(|at| {
+    let units = (0..plan.units.len()).filter(|at| plan.has(*at, generation)).map(|at| {
         let unit = &plan.units[at];
-        let test = unit.test.map(|test| Box::new(drill::test(plan, &test, second)));
-        let after = unit.after.iter().filter(|(other, _)| plan.has(*other, second));
-        let with = unit.restart.with.iter().filter(|other| plan.has(**other, second));
+        let test = unit.test.map(|test| Box::new(drill::test(plan, &test, generation)));
+        let after = unit.after.iter().filter(|(other, _)| plan.has(*other, generation));
+        let with = unit.restart.with.iter().filter(|other| plan.has(**other, generation));
         let command = match (unit.outside || unit.stage == Stage::Test, unit.shell) {
             (true, _) => Command::Nothing,
             (false, true) => Command::Script("".into()),
@@ -139,13 +141,13 @@ fn config(plan: &Plan, second: bool) -> Config {
         exit: Exit {
             statuses: plan.exit.iter().copied().collect(),
             stopped: plan.stopped,
-            own: plan.own.iter().filter(|at| plan.has(**at, second)).map(place).collect(),
+            own: plan.own.iter().filter(|at| plan.has(**at, generation)).map(place).collect(),
         },
         xtrace: false,
         work_dir: "/etc".into(),
         units: units.collect(),
         rest: Vec::new(),
-        testing: plan.drill.as_ref().map(|drill| drill::testing(plan, drill, second)),
+        testing: plan.drill.as_ref().map(|drill| drill::testing(plan, drill, generation)),
         remarks: Vec::new(),
     }
 }
@@ -181,8 +183,8 @@ pub(super) struct Term {
 }
 
 impl Terms {
-    pub(super) fn of(plan: &Plan, second: bool) -> Self {
-        let here = |at: usize| plan.has(at, second);
+    pub(super) fn of(plan: &Plan, generation: Generation) -> Self {
+        let here = |at: usize| plan.has(at, generation);
         let mut units = vec![Term::default(); plan.units.len()];
         for (at, unit) in plan.units.iter().enumerate() {
             units[at].here = here(at);

@@ -1,7 +1,7 @@
 //! Test runs as they are planned, and what that means for the engine.
 
 use super::build;
-use super::plan::{Ms, Plan, ms};
+use super::plan::{Generation, Ms, Plan, ms};
 use crate::config::{self, FaultKind, Origin, Placed, State, StopCheck, Testing};
 use crate::signal::Signal;
 
@@ -105,18 +105,19 @@ impl Test {
 }
 
 /// What is written of a test.
-pub(super) fn test(plan: &Plan, test: &Test, second: bool) -> config::Test {
-    let fault = test.fault.filter(|(victim, _)| plan.has(*victim, second)).map(|(victim, blow)| {
-        let kind = match blow {
-            Blow::Kill(signal) => FaultKind::Kill(signal),
-            Blow::Stop(time) => FaultKind::Stop(ms(time)),
-        };
-        let unit = build::place(plan, victim);
-        Placed {
-            value: config::Fault { unit, kind, restarts: test.restarts },
-            origin: Origin::Default,
-        }
-    });
+pub(super) fn test(plan: &Plan, test: &Test, generation: Generation) -> config::Test {
+    let fault =
+        test.fault.filter(|(victim, _)| plan.has(*victim, generation)).map(|(victim, blow)| {
+            let kind = match blow {
+                Blow::Kill(signal) => FaultKind::Kill(signal),
+                Blow::Stop(time) => FaultKind::Stop(ms(time)),
+            };
+            let unit = build::place(plan, victim);
+            Placed {
+                value: config::Fault { unit, kind, restarts: test.restarts },
+                origin: Origin::Default,
+            }
+        });
     config::Test {
         checks: vec![Placed { value: State::Uid(0).into(), origin: Origin::Default }],
         within: test.within.map(ms),
@@ -134,11 +135,11 @@ pub(super) fn test(plan: &Plan, test: &Test, second: bool) -> config::Test {
 }
 
 /// What is written of the whole test run.
-pub(super) fn testing(plan: &Plan, drill: &Drill, second: bool) -> Testing {
+pub(super) fn testing(plan: &Plan, drill: &Drill, generation: Generation) -> Testing {
     let name = |at: usize, end| format!("{}.{end}", build::place(plan, at).value);
     let here = drill.allow.iter().filter(|point| match point {
         Point::Run(at) | Point::Stop(at) | Point::Log(at) | Point::MaxRss(at) => {
-            plan.has(*at, second)
+            plan.has(*at, generation)
         }
         Point::Orphans | Point::Sessions | Point::Zombies | Point::Shutdown | Point::Oom => true,
     });

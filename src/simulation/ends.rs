@@ -5,6 +5,7 @@ use nix::errno::Errno;
 use super::build::{Built, Terms};
 use super::found::{CRASHES, Found, LINGER};
 use super::marks::Mark;
+use super::plan::Generation;
 use super::policy;
 use super::witness::{PATIENCE, Phase, Stand, Witness};
 use crate::config::{OnFailure, Stage};
@@ -80,6 +81,7 @@ impl Witness<'_> {
                     self.mark(Mark::StopCommandSucceeded);
                 }
             }
+            Event::Reload => self.reloads(),
             Event::Request { request, .. } => self.asked(unit, *request),
             Event::Paused { .. } => self.mark(Mark::Paused),
             Event::Probed { purpose, outcome, .. } => self.probed(unit, *purpose, *outcome),
@@ -90,7 +92,7 @@ impl Witness<'_> {
             }
             Event::Settled { words } => {
                 if words.is_some() {
-                    self.terms = Terms::of(self.plan, true);
+                    self.terms = Terms::of(self.plan, Generation::Second);
                     self.mark(Mark::NewGraph);
                 }
                 self.booted = true;
@@ -158,12 +160,21 @@ impl Witness<'_> {
         for at in 0..self.units.len() {
             if let Stand::Retrying(until) = self.units[at].stand
                 && until <= self.now
-                && !(self.may_start(at) == Some(true) && self.companions_up(at))
+                && !(self.may_start(at) == Some(true)
+                    && self.companions_up(at)
+                    && !self.is_behind(at))
             {
                 self.units[at].stand = Stand::Waiting;
                 self.mark(Mark::RetriedInVain);
             }
         }
+    }
+
+    /// Whether a new graph has put another before a unit in the foreground.
+    fn is_behind(&self, at: usize) -> bool {
+        let mut before = self.in_order(Stage::Sync).take_while(|one| *one != at);
+        let sync = self.plan.units[at].stage == Stage::Sync;
+        sync && before.any(|one| self.units[one].stand != Stand::Over)
     }
 
     /// Shortly before KILL whoever has had no stop signal gets one.
@@ -220,6 +231,7 @@ impl Witness<'_> {
         if self.phase == Phase::Up && self.testing() {
             self.ask_tests();
         } else if self.phase == Phase::Up
+            && !self.is_due()
             && let Some(status) = policy::verdict(self.plan, &self.terms, &self.ends)
         {
             self.decide(status, Mark::of_policy(self.plan.wait));
@@ -449,6 +461,7 @@ fn of(event: &Event) -> Option<UnitId> {
         Event::Begin
         | Event::Signal { .. }
         | Event::Settled { .. }
+        | Event::Reload
         | Event::Unsettled
         | Event::Inspected { .. }
         | Event::Remains { .. }

@@ -6,7 +6,7 @@
 use nix::errno::Errno;
 
 use super::plan::{
-    Asked, Child, Health, Moment, Ms, Plan, Ready, Reply, Restart, Rule, Settling, Start,
+    Asked, Child, Health, Moment, Ms, Plan, Ready, Renewal, Reply, Restart, Rule, Settling, Start,
     StopCommand, Stray, Tells, Told, Unit, Within, ms,
 };
 use super::random::Random;
@@ -52,6 +52,7 @@ pub(super) fn plan(seed: u64) -> Plan {
             Settling::Wrong,
         ]),
         signals: (0..signals).map(|_| told(random)).collect(),
+        reload: None,
         requests: Vec::new(),
         strays: Vec::new(),
         sleep: random.maybe(5, |random| (random.pick(&TIMES), random.pick(&TIMES))),
@@ -66,6 +67,10 @@ pub(super) fn plan(seed: u64) -> Plan {
     if people.chance(35) && !plan.units.is_empty() {
         plan.requests =
             (0..=people.below(5)).map(|_| asked(&mut people, plan.units.len())).collect();
+    }
+    let mut news = random.apart(5);
+    if news.chance(20) {
+        renew(&mut news, &mut plan);
     }
     if random.chance(20) {
         plan.exit = vec![(random.pick(&[0, 1, 3, 138, 143]), random.pick(&STATUSES))];
@@ -107,6 +112,19 @@ fn rule(random: &mut Random, units: usize) -> Rule {
 
 fn told(random: &mut Random) -> Told {
     Told { at: random.pick(&MOMENTS), signal: a_signal(random), outside: random.chance(80) }
+}
+
+/// The configuration changes, and is read anew.
+fn renew(random: &mut Random, plan: &mut Plan) {
+    plan.reload = Some(random.pick(&MOMENTS));
+    for unit in plan.units.iter_mut().filter(|unit| unit.form != Form::Trailing) {
+        unit.renewal = match (unit.stage, random.below(8)) {
+            (Stage::Boot, _) | (_, 0..4) => Renewal::Kept,
+            (_, 4 | 5) => Renewal::Replaced,
+            (_, 6) => Renewal::Removed,
+            (_, _) => Renewal::Added,
+        };
+    }
 }
 
 fn asked(random: &mut Random, units: usize) -> Asked {

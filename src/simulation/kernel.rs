@@ -5,7 +5,7 @@ use std::rc::Rc;
 use nix::errno::Errno;
 
 use super::build;
-use super::plan::{Reply, Settling, Start, StopCommand, is_for_the_foreground};
+use super::plan::{Generation, Reply, Settling, Start, StopCommand, is_for_the_foreground};
 use super::world::{Happening, Other, Process, World};
 use crate::engine::{Action, Ending, Event, SpawnStage, Target, Told};
 use crate::graph::UnitId;
@@ -54,6 +54,11 @@ impl World<'_> {
             Action::Probe(id, purpose) => self.probe(self.built.unit(*id), *purpose),
             Action::StopProbes(id) => self.slots[self.built.unit(*id)].tries = [None; 2],
             Action::Settle => self.settle(),
+            Action::TakeOver => {
+                if let Some(next) = self.next.take() {
+                    self.built = next;
+                }
+            }
             Action::Sweep(signal) => self.sweep(*signal),
             Action::SweepOver => self.sweeping = false,
             Action::Try(id, limit) => self.try_test(self.built.unit(*id), *limit),
@@ -220,7 +225,7 @@ impl World<'_> {
         let event = match self.plan.settling {
             Settling::Same => Event::Settled { words: None },
             Settling::Wrong => Event::Unsettled,
-            Settling::New => match build::graph(self.plan, Some(&self.built)) {
+            Settling::New => match build::graph(self.plan, Generation::Second, Some(&self.built)) {
                 Some(built) => {
                     self.built = Rc::new(built);
                     Event::Settled { words: Some(Vec::new()) }

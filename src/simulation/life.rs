@@ -6,11 +6,12 @@ use std::rc::Rc;
 use super::build;
 use super::marks::Marks;
 use super::mutant::{self, Mutant};
-use super::plan::{Means, Plan, ms};
+use super::plan::{Generation, Means, Plan, Renewal, ms};
 use super::story;
 use super::witness::{Broken, PATIENCE, Verdict, Witness, expect};
 use super::world::World;
 use crate::engine::{Action, Engine, Event, Tick};
+use crate::graph::UnitId;
 use crate::signal::Signal;
 
 /// No life takes more steps.
@@ -45,7 +46,7 @@ struct Life<'a> {
 
 /// Lives a plan; none if its graph is refused.
 pub(super) fn live(plan: &Plan, mutant: &Mutant, told: bool) -> Option<Lived> {
-    let built = Rc::new(build::graph(plan, None)?);
+    let built = Rc::new(build::graph(plan, Generation::First, None)?);
     let mut graph = Rc::clone(&built.graph);
     if mutant.name != mutant::NONE.name {
         (mutant.graph)(Rc::make_mut(&mut graph));
@@ -141,13 +142,20 @@ impl Life<'_> {
         }
         let event = (self.mutant.event)(event);
         if let Event::Settled { words: Some(_) } = event {
-            self.engine.offer(Rc::clone(&built.graph));
+            self.engine.offer(Rc::clone(&built.graph), Vec::new());
+        }
+        if event == Event::Reload {
+            let next = self.world.next.as_ref().unwrap_or(&built);
+            let replaced =
+                |id: &UnitId| self.witness.plan.units[next.unit(*id)].renewal == Renewal::Replaced;
+            self.engine.offer(Rc::clone(&next.graph), next.graph.ids().filter(replaced).collect());
         }
         let was_over = self.witness.ended;
         self.actions.clear();
         self.engine.step(now, event, &mut self.actions);
         (self.mutant.actions)(&mut self.actions, self.witness.plan);
         for action in std::mem::take(&mut self.actions) {
+            let built = Rc::clone(&self.world.built);
             if let Some(story) = &mut self.story {
                 let _ = writeln!(story, "            -> {}", story::action(&action, &built));
             }

@@ -8,7 +8,7 @@
 //! - `world`, `kernel`, `speak`, `tries`: what happens around trc. Where a real kernel might
 //!   do either, luck decides.
 //! - `witness`, with `ends`, `signalled`, `watched`, `restarted`, `policy` for events,
-//!   `acts`, `stops` for actions, `asked` for requests and `rests` in between: what must hold, and the right exit
+//!   `acts`, `stops` for actions, `asked` for requests, `renewed` for new graphs and `rests` in between: what must hold, and the right exit
 //!   status, from its own books. Of test runs: `turns` and `tested` for tests, `looks` and
 //!   `found` for what is found beside them.
 //! - `life`: the engine between these two.
@@ -42,6 +42,7 @@ mod mutants;
 mod plan;
 mod policy;
 mod random;
+mod renewed;
 mod restarted;
 mod rests;
 mod shrink;

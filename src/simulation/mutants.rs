@@ -312,6 +312,33 @@ const MUTANTS: &[Mutant] = &[
     actions("ends no job", |actions, _| {
         actions.retain(|action| !matches!(action, Action::Tell(Fact::JobEnded { .. })));
     }),
+    actions("starts what has to go", |actions, _| {
+        if let Some((place, id)) = going(actions) {
+            actions.insert(place + 1, Action::Spawn(id));
+        }
+    }),
+    actions("lets a new graph take over at once", |actions, _| {
+        if let Some((place, _)) = going(actions) {
+            actions.insert(place + 1, Action::TakeOver);
+        }
+    }),
+    actions("does not let a new graph take over", |actions, _| {
+        actions.retain(|action| !matches!(action, Action::TakeOver));
+    }),
+    actions("takes more than has to go", |actions, _| {
+        for action in actions {
+            if let Action::Tell(Fact::Reloading { going }) = action {
+                going.push(UnitId(0));
+            }
+        }
+    }),
+    actions("stops what has to go in any order", |actions, _| {
+        // The first in the order is what others stand on.
+        if let Some((place, id)) = going(actions) {
+            let first = Fact::Terminating { unit: id, pid: 0 };
+            actions.insert(place + 1, Action::Tell(first));
+        }
+    }),
     event("takes a hold for a restart", |event| match event {
         Event::Request { unit, request: Request::Job(Task::Stop) } => {
             Event::Request { unit, request: Request::Job(Task::Restart) }
@@ -329,6 +356,14 @@ fn done(actions: &[Action], wanted: Task) -> Option<UnitId> {
         Action::Tell(Fact::JobEnded { unit, task, end: JobEnd::Done, .. }) if *task == wanted => {
             Some(*unit)
         }
+        _ => None,
+    })
+}
+
+/// Where a reload begins, and the first unit that has to go.
+fn going(actions: &[Action]) -> Option<(usize, UnitId)> {
+    actions.iter().enumerate().find_map(|(place, action)| match action {
+        Action::Tell(Fact::Reloading { going }) => going.first().map(|id| (place, *id)),
         _ => None,
     })
 }

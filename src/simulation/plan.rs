@@ -35,6 +35,8 @@ pub(super) struct Plan {
     pub settling: Settling,
     /// Signals that trc gets, from outside or from some process of no unit.
     pub signals: Vec<Told>,
+    /// When the configuration is read anew.
+    pub reload: Option<Ms>,
     /// What people ask of units.
     pub requests: Vec<Asked>,
     /// Processes that have left every unit's group.
@@ -68,7 +70,26 @@ pub(super) enum Settling {
     Wrong,
 }
 
-/// In which of the two graphs a unit is; boot units are in both.
+/// The graphs of a life, one after the other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Generation {
+    First,
+    /// What boot has made of the command line.
+    Second,
+    /// What the configuration has become since.
+    Third,
+}
+
+/// What a new configuration makes of a unit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Renewal {
+    Kept,
+    Replaced,
+    Removed,
+    Added,
+}
+
+/// In which of the first two graphs a unit is; boot units are in both.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Within {
     Both,
@@ -98,6 +119,7 @@ pub(super) struct Unit {
     pub stage: Stage,
     pub form: Form,
     pub within: Within,
+    pub renewal: Renewal,
     /// It is given to a shell: its group gets the stop signal.
     pub shell: bool,
     pub after: Vec<(usize, Option<Condition>)>,
@@ -256,6 +278,7 @@ impl Unit {
             stage,
             form: Form::Declared,
             within: Within::Both,
+            renewal: Renewal::Kept,
             shell: false,
             after: Vec::new(),
             oneshot: None,
@@ -358,15 +381,16 @@ impl Plan {
         plain_stop && self.drill.is_none() && matches!(self.units.as_slice(), [only] if plain(only))
     }
 
-    /// Whether a unit is in the first or the second graph.
-    pub(super) fn has(&self, unit: usize, second: bool) -> bool {
+    /// Whether a unit is in this graph.
+    pub(super) fn has(&self, unit: usize, generation: Generation) -> bool {
+        let Unit { within, renewal, .. } = self.units[unit];
         if self.units[unit].stage == Stage::Test && self.drill.is_none() {
             return false;
         }
-        match self.units[unit].within {
-            Within::Both => true,
-            Within::First => !second,
-            Within::Second => second,
+        match generation {
+            Generation::First => renewal != Renewal::Added && within != Within::Second,
+            Generation::Second => renewal != Renewal::Added && within != Within::First,
+            Generation::Third => renewal != Renewal::Removed,
         }
     }
 

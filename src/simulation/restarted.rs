@@ -83,10 +83,11 @@ impl Witness<'_> {
             self.over(at, status, None);
             return;
         }
-        if seen.fault.is_some_and(Fault::is_none) {
+        let down = seen.held || seen.going;
+        if down || seen.fault.is_some_and(Fault::is_none) {
             self.units[at].fault = None;
             self.units[at].stand =
-                if seen.held { Stand::Waiting } else { Stand::Backoff(Some(self.now)) };
+                if down { Stand::Waiting } else { Stand::Backoff(Some(self.now)) };
             return;
         }
         let wanted = match (seen.fault, unit.restart.when) {

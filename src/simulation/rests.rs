@@ -46,6 +46,7 @@ impl Witness<'_> {
             self.after_trials()?;
         }
         self.after_requests()?;
+        self.after_reload()?;
         self.retries();
         match self.phase {
             Phase::Boot => {
@@ -95,7 +96,9 @@ impl Witness<'_> {
         for at in self.here() {
             let seen = &self.units[at];
             let told = seen.told.is_some() || seen.killed.is_some();
-            let held = seen.stand != Stand::Alive || told || !seen.held && !self.is_alone(at);
+            let held = seen.stand != Stand::Alive
+                || told
+                || !(seen.held || seen.going || self.is_alone(at));
             expect_of(at, seen.fault.is_none() || held, "what is at fault is stopped at once")?;
             if let Stand::Backoff(Some(until)) = seen.stand {
                 let told = !seen.left || seen.told.is_some();
@@ -111,11 +114,15 @@ impl Witness<'_> {
         let turn = self.first_open(Stage::Sync);
         let waiting = |at: &usize| self.units[*at].stand == Stand::Waiting;
         let counted = |at: &usize| matches!(self.plan.units[*at].stage, Stage::Async | Stage::Sync);
-        let open = |at: &usize| !self.units[*at].held;
+        let open = |at: &usize| !self.units[*at].held && !self.units[*at].going;
         for at in self.here().filter(counted).filter(waiting).filter(open) {
             let may = self.may_start(at);
             expect_of(at, may.is_some(), "what waits in vain fails at once")?;
-            let held = self.plan.units[at].stage == Stage::Sync && turn != Some(at);
+            // What a new graph puts before the one that runs waits for its end.
+            let mut sync = self.stage(Stage::Sync);
+            let beside =
+                sync.any(|one| matches!(self.units[one].stand, Stand::Asked | Stand::Alive));
+            let held = self.plan.units[at].stage == Stage::Sync && (turn != Some(at) || beside);
             // What is executed only after it was told to stop is no reason to start others.
             let mut needs = self.terms.units[at].needs.iter();
             let going = needs.any(|(on, _)| self.units[*on].told.is_some());
@@ -152,7 +159,7 @@ impl Witness<'_> {
         match self.phase {
             Phase::Up if self.testing() => expect(false, "a test run comes to an end by itself"),
             Phase::Boot | Phase::Up => {
-                let held = self.units.iter().any(|seen| seen.held);
+                let held = self.here().any(|at| self.units[at].held);
                 if held && !any_lives {
                     self.mark(Mark::HeldToTheEnd);
                 }

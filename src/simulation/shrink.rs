@@ -3,7 +3,7 @@
 use super::drill::{Drill, Test};
 use super::life;
 use super::mutant::Mutant;
-use super::plan::{Child, Plan, Rule, Settling, Start, StopCommand, Unit, Within};
+use super::plan::{Child, Plan, Renewal, Rule, Settling, Start, StopCommand, Unit, Within};
 use super::witness::Broken;
 use crate::config::{Stage, WaitPolicy};
 
@@ -50,6 +50,8 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
         }
     };
     whole(&|plan| plan.signals.clear());
+    whole(&|plan| plan.reload = None);
+    whole(&|plan| plan.reload = plan.reload.map(|_| 0));
     whole(&|plan| plan.requests.clear());
     whole(&|plan| plan.strays.clear());
     whole(&|plan| plan.rules.clear());
@@ -104,6 +106,7 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
 fn simplify(mut of: impl FnMut(&dyn Fn(&mut Unit)), plain: &Unit) {
     of(&|unit| unit.child = plain.child.clone());
     of(&|unit| unit.within = Within::Both);
+    of(&|unit| unit.renewal = Renewal::Kept);
     of(&|unit| {
         // A transparent command is what it is by its form.
         if unit.form != crate::config::Form::Trailing {

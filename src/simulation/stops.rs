@@ -149,10 +149,11 @@ impl Witness<'_> {
                 "a unit stops after all that stands on it",
             )?;
         } else {
-            let why = seen.fault.is_some() || matches!(seen.stand, Stand::Backoff(_));
+            let leaves = seen.going && self.may_go(at);
+            let why = leaves || seen.fault.is_some() || matches!(seen.stand, Stand::Backoff(_));
             let goes_on = why && self.phase != Phase::Over;
             expect_of(at, goes_on, "while the run goes on, only what is at fault is stopped")?;
-            let alone = self.is_alone(at) || seen.stand != Stand::Alive || seen.held;
+            let alone = self.is_alone(at) || seen.stand != Stand::Alive || seen.held || seen.going;
             expect_of(at, alone, "what is restarted together with a unit goes before it")?;
         }
         if !self.terms.units[at].dependents.is_empty() {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::build::Built;
-use super::plan::{Child, Plan, Settling, Unit, Within};
+use super::plan::{Child, Plan, Renewal, Settling, Unit, Within};
 use super::witness::Broken;
 use crate::config::Stage;
 use crate::engine::{Action, Event, Fact, Left, Snapshot, Target, UnitSnapshot};
@@ -65,6 +65,7 @@ pub(super) fn event(event: &Event, built: &Built) -> String {
             None if sender.outside => format!("trc gets {signal} from outside"),
             None => format!("trc gets {signal} from some process"),
         },
+        Event::Reload => "the configuration is read anew".to_owned(),
         Event::Request { unit, request } => format!("somebody asks {}: {request:?}", of(unit)),
         Event::Settled { words: None } => "the command line stays".to_owned(),
         Event::Settled { words: Some(_) } => "the command line makes a new graph".to_owned(),
@@ -99,6 +100,7 @@ pub(super) fn action(action: &Action, built: &Built) -> String {
         Action::Remains => "look at what is left".to_owned(),
         Action::Reopen => "open files anew".to_owned(),
         Action::Settle => "look at the command line".to_owned(),
+        Action::TakeOver => "the new graph takes over".to_owned(),
         Action::Sweep(signal) => format!("{signal} to whatever is left"),
         Action::SweepOver => "the sweep is over".to_owned(),
         Action::Tell(Fact::Blocked { chain, ended, .. }) => {
@@ -157,6 +159,9 @@ pub(super) fn plan(plan: &Plan) -> String {
         let whence = if told.outside { "outside" } else { "some process" };
         let _ = writeln!(text, "at {} ms {} from {whence}", told.at, told.signal);
     }
+    if let Some(at) = plan.reload {
+        let _ = writeln!(text, "at {at} ms the configuration is read anew");
+    }
     for asked in &plan.requests {
         let _ = writeln!(
             text,
@@ -204,6 +209,9 @@ fn written(whole: &Plan, it: &Unit) -> String {
     let plain = Unit::plain(it.stage);
     differences!(text, it, plain, form shell oneshot always success on_failure stop_signal stop_timeout
         stop_to stop_exec outside ready health restart max_runtime test);
+    if it.renewal != Renewal::Kept {
+        let _ = write!(text, " {:?};", it.renewal);
+    }
     if it.within != Within::Both {
         let _ = write!(text, " in the {:?} graph only;", it.within);
     }

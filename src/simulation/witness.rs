@@ -11,7 +11,8 @@ use super::asked::Asked;
 use super::build::Terms;
 use super::found::Tested;
 use super::marks::{Mark, Marks};
-use super::plan::Plan;
+use super::plan::{Generation, Plan};
+use super::renewed::Renewed;
 use super::turns::Trial;
 use crate::config::{Condition, Stage};
 use crate::engine::Tick;
@@ -155,6 +156,8 @@ pub(super) struct Seen {
     pub fault: Option<Fault>,
     /// Somebody has stopped it, and nobody has asked for it since.
     pub held: bool,
+    /// A new graph takes over when it is gone.
+    pub going: bool,
     /// It stands for something outside that was there.
     pub found: bool,
     /// Restarts in a row, none of whose runs lasted.
@@ -177,6 +180,53 @@ pub(super) struct Seen {
     pub linger: Option<Tick>,
     /// What it left did not.
     pub owes_goodbye: bool,
+}
+
+impl Seen {
+    /// A unit of which nothing has been seen yet.
+    pub(super) fn new() -> Self {
+        Self {
+            stand: Stand::Waiting,
+            executed: false,
+            started: false,
+            status: 0,
+            forks: 0,
+            told: None,
+            kill_at: None,
+            rest_at: None,
+            rested: false,
+            owes_rest: false,
+            owes_cont_to_rest: false,
+            signalled: false,
+            left_by_command: false,
+            escaped: false,
+            by_command: false,
+            commands: None,
+            continued: false,
+            owes_command: false,
+            owes_signal: false,
+            owes_cont: false,
+            killed: None,
+            left: false,
+            given_up: false,
+            watch: Watch::default(),
+            owes_silence: false,
+            fault: None,
+            held: false,
+            going: false,
+            found: false,
+            in_a_row: 0,
+            owes_restart: false,
+            excused: false,
+            backoff: Tick::ZERO,
+            pid: 0,
+            faulted: false,
+            struck: None,
+            stopped: None,
+            linger: None,
+            owes_goodbye: false,
+        }
+    }
 }
 
 /// The phase of the whole run.
@@ -249,56 +299,17 @@ pub(super) struct Witness<'a> {
     pub held: Vec<Signal>,
     pub tested: Tested,
     pub asked: Asked,
+    pub renewed: Renewed,
     pub marks: Marks,
 }
 
 impl<'a> Witness<'a> {
     pub(super) fn new(plan: &'a Plan) -> Self {
-        let seen = Seen {
-            stand: Stand::Waiting,
-            executed: false,
-            started: false,
-            status: 0,
-            forks: 0,
-            told: None,
-            kill_at: None,
-            rest_at: None,
-            rested: false,
-            owes_rest: false,
-            owes_cont_to_rest: false,
-            signalled: false,
-            left_by_command: false,
-            escaped: false,
-            by_command: false,
-            commands: None,
-            continued: false,
-            owes_command: false,
-            owes_signal: false,
-            owes_cont: false,
-            killed: None,
-            left: false,
-            given_up: false,
-            watch: Watch::default(),
-            owes_silence: false,
-            fault: None,
-            held: false,
-            found: false,
-            in_a_row: 0,
-            owes_restart: false,
-            excused: false,
-            backoff: Tick::ZERO,
-            pid: 0,
-            faulted: false,
-            struck: None,
-            stopped: None,
-            linger: None,
-            owes_goodbye: false,
-        };
         Self {
             plan,
-            terms: Terms::of(plan, false),
+            terms: Terms::of(plan, Generation::First),
             now: Tick::ZERO,
-            units: vec![seen; plan.units.len()],
+            units: vec![Seen::new(); plan.units.len()],
             phase: Phase::Boot,
             booted: false,
             status: 0,
@@ -325,6 +336,7 @@ impl<'a> Witness<'a> {
             held: Vec::new(),
             tested: Tested::default(),
             asked: Asked::default(),
+            renewed: Renewed::default(),
             marks: Marks::default(),
         }
     }

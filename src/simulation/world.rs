@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use nix::errno::Errno;
 
-use super::build::Built;
-use super::plan::{Child, Moment, Plan, Stray, Tells, ms};
+use super::build::{self, Built};
+use super::plan::{Child, Generation, Moment, Plan, Stray, Tells, ms};
 use super::random::Random;
 use crate::config::Stage;
 use crate::engine::{Ending, Event, Left, Notice, Purpose, Sender, SpawnStage, Tick};
@@ -77,6 +77,7 @@ pub(super) enum Happening {
     Outside(usize),
     OomKills,
     Asks(usize),
+    Reloads,
 }
 
 /// What is there besides trc.
@@ -97,6 +98,8 @@ pub(super) struct World<'a> {
     pub pids: i32,
     pub numbers: u32,
     pub built: Rc<Built>,
+    /// The graph that is to take over.
+    pub next: Option<Rc<Built>>,
 }
 
 impl<'a> World<'a> {
@@ -119,12 +122,16 @@ impl<'a> World<'a> {
             pids: 100,
             numbers: 0,
             built,
+            next: None,
         };
         for (at, told) in plan.signals.iter().enumerate() {
             world.later(told.at, Happening::Outside(at));
         }
         for (at, asked) in plan.requests.iter().enumerate() {
             world.later(asked.at, Happening::Asks(at));
+        }
+        if let Some(at) = plan.reload {
+            world.later(at, Happening::Reloads);
         }
         if let Some(at) = plan.drill.as_ref().and_then(|drill| drill.oom) {
             world.later(at, Happening::OomKills);
@@ -252,6 +259,13 @@ impl<'a> World<'a> {
                 let asked = &self.plan.requests[at];
                 if let Some(unit) = self.built.id(asked.unit) {
                     self.events.push_back(Event::Request { unit, request: asked.request });
+                }
+            }
+            Happening::Reloads => {
+                let next = build::graph(self.plan, Generation::Third, Some(&self.built));
+                if let Some(next) = next {
+                    self.next = Some(Rc::new(next));
+                    self.events.push_back(Event::Reload);
                 }
             }
             Happening::OomKills => self.events.push_back(Event::OomKilled),

@@ -46,6 +46,8 @@ names! {
     Oversize = "oversize",
     Ready = "ready",
     Reason = "reason",
+    Reloaded = "reloaded",
+    Reloading = "reloading",
     Requested = "requested",
     Restarting = "restarting",
     Retrying = "retrying",

@@ -126,6 +126,11 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact) -> Vec<Line> {
         Fact::Requested { unit, request, answer } => {
             request::requested(graph, *unit, *request, *answer)
         }
+        Fact::Reloading { going } => request::reloading(graph, going),
+        Fact::Reloaded { .. } => {
+            Line::of_run(Level::Info, EventName::Reloaded, "the new configuration has taken over")
+        }
+        Fact::NotReloaded { why } => request::not_reloaded(*why),
         Fact::JobEnded { unit, task, end, .. } => request::job_ended(graph, *unit, *task, *end),
         Fact::Signalled { signal, sender: from } => {
             let message = format!("Got {signal} from {}", sender(graph, from));

@@ -5,6 +5,7 @@ use log::Level;
 use super::event_name::EventName;
 use super::line::Line;
 use super::reason::how;
+use super::some;
 use crate::engine::{Answer, JobEnd, Refusal, Request, Task};
 use crate::graph::{Graph, UnitId};
 
@@ -59,6 +60,24 @@ fn verb(task: Task) -> &'static str {
     }
 }
 
+/// A new configuration takes over when these units are gone.
+pub(super) fn reloading(graph: &Graph, going: &[UnitId]) -> Line {
+    let names = going.iter().map(|id| graph.node(*id).unit.id());
+    let stops =
+        if going.is_empty() { String::new() } else { format!("; stopping {}", some(names)) };
+    Line::of_run(Level::Info, EventName::Reloading, format!("reloading the configuration{stops}"))
+}
+
+/// A new configuration does not take over.
+pub(super) fn not_reloaded(why: Refusal) -> Line {
+    let why = refusal("it", why);
+    Line::of_run(
+        Level::Warn,
+        EventName::Reloading,
+        format!("cannot reload the configuration: {why}"),
+    )
+}
+
 fn refusal(name: &str, why: Refusal) -> String {
     match why {
         Refusal::Booting => "the boot units have not finished".to_owned(),
@@ -69,6 +88,7 @@ fn refusal(name: &str, why: Refusal) -> String {
             format!("{name} has ended, and a foreground unit runs only when it is its turn")
         }
         Refusal::Unkillable => format!("a process of {name} has survived SIGKILL"),
+        Refusal::Reloading => "another configuration is about to take over".to_owned(),
         Refusal::NotRunning => format!("{name} is not running"),
     }
 }

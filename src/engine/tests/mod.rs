@@ -4,6 +4,7 @@ mod exit;
 mod leftovers;
 mod phases;
 mod readiness;
+mod reload;
 mod request;
 mod restart;
 mod stop;
@@ -253,7 +254,7 @@ impl World {
                     }
                     Action::KillStopCommand(id) => self.killed_commands.push(self.name(id)),
                     Action::StopCommand(id) => self.stop_commands.push(id),
-                    Action::Reopen | Action::SweepOver => {}
+                    Action::Reopen | Action::SweepOver | Action::TakeOver => {}
                 }
             }
         }

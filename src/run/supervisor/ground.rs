@@ -34,6 +34,13 @@ impl Supervisor {
         }
     }
 
+    /// From here on this is the graph.
+    pub(super) fn take_over(&mut self, graph: Rc<Graph>) {
+        self.units.resize_with(graph.nodes.len(), Held::default);
+        self.drill(|drill, _| drill.settled(Rc::clone(&graph)));
+        self.graph = graph;
+    }
+
     /// Boot is done: what has it made of the command line?
     pub(super) fn settle(&mut self) {
         let args = self.ground.state.as_ref().map(|state| state.args().to_vec());
@@ -49,14 +56,12 @@ impl Supervisor {
         let event = match built {
             Ok((graph, config)) => {
                 let graph = Rc::new(graph.over(&self.graph));
-                self.units.resize_with(graph.nodes.len(), Held::default);
                 // A boot script may have added `--log-level`.
                 self.reporter.journal().set_level(config.log.level);
                 self.loaded.config = Config { units: Vec::new(), ..config };
                 self.loaded.forget();
-                self.drill(|drill, _| drill.settled(Rc::clone(&graph)));
-                self.engine.offer(Rc::clone(&graph));
-                self.graph = graph;
+                self.engine.offer(Rc::clone(&graph), Vec::new());
+                self.take_over(graph);
                 Event::Settled { words: Some(rest) }
             }
             Err(diagnostics) => {

@@ -196,6 +196,7 @@ impl Supervisor {
             Action::Reopen => self.files.values().for_each(|file| file.reopen()),
             Action::Settle => self.settle(),
             Action::Sweep(signal) => self.begin_sweep(signal),
+            Action::TakeOver => self.take_over(Rc::clone(self.engine.graph())),
             Action::SweepOver => self.sweep_over(),
             Action::Tell(Fact::LeftBehind { unit, ending }) => self.tell_left_behind(unit, ending),
             // A key of the terminal, or its size.

@@ -1,0 +1,171 @@
+//! A new graph takes over while the run goes on.
+//!
+//! Whoever has read the configuration anew builds its graph over the present one ([`Graph::over`]),
+//! knows which units have to be replaced because something of them has changed that their processes
+//! have from their start, and offers both. What is restarted together with these is replaced, too. `Event::Reload` then begins it. It is refused while boot
+//! has not finished, while the run stops, in a test run, and while another one is under way; nothing
+//! changes then.
+//!
+//! There is one graph at a time. Under the old one, what the new one does not have and what is to be
+//! replaced stops, in the reverse order of the dependencies among these. Whatever else depends on them
+//! runs on. They are not wanted any more (`Wanted::Down`), so that nothing starts them; that they end
+//! is no end, which no wait policy counts; and what is asked of them meanwhile is refused. Their jobs
+//! are superseded.
+//!
+//! When all of them are gone, the new graph takes over, with its policies, signals and budget. Units
+//! that stay keep their processes, states and restarts. What was replaced or is new begins as at the
+//! start of a run, and starts by its conditions. Three things don't: what somebody holds stays held;
+//! what has survived KILL is not started beside itself; and while a unit in the foreground runs, none
+//! is started that comes before it now. Boot does not run again.
+//!
+//! A stop of the run in the middle finds one graph, the old one, and ends the reload: units of both
+//! graphs stop, for those of the new one have not begun.
+
+use std::rc::Rc;
+
+use super::unit::{Phase, State, Verdict, Wanted, Why};
+use super::{Action, Engine, Event, Fact, Refusal, Run, Tick};
+use crate::config::Stage;
+use crate::graph::{Graph, UnitId};
+
+/// A graph that is to take over.
+#[derive(Debug)]
+pub(super) struct Offer {
+    graph: Rc<Graph>,
+    /// The units that it has, and that do not stay as they are.
+    replaced: Vec<UnitId>,
+}
+
+/// A graph that takes over when these units are gone.
+#[derive(Debug)]
+pub(super) struct Reload {
+    offer: Offer,
+    going: Vec<UnitId>,
+}
+
+impl Engine {
+    /// A graph that is to take over from the present one ([`Graph::over`]), and the units of it that
+    /// do not stay as they are: it does when the event comes that says so. Graphs are no part of
+    /// events, which are plain data.
+    pub(crate) fn offer(&mut self, graph: Rc<Graph>, replaced: Vec<UnitId>) {
+        self.offered = Some(Offer { graph, replaced });
+    }
+
+    /// Boot has been looked at, and the graph takes over that was made of the command line.
+    pub(super) fn on_settled(&mut self) {
+        if let Some(offer) = self.offered.take() {
+            self.take_over(offer);
+        }
+        self.booted = true;
+        if self.run == Run::Settling {
+            self.run = Run::Up;
+            self.changed.clear();
+            self.changed.extend(self.graph.ids());
+        }
+    }
+
+    /// The graph that was offered is to take over.
+    pub(super) fn on_reload(&mut self, actions: &mut Vec<Action>) {
+        let Some(mut offer) = self.offered.take() else {
+            return self.impossible(&Event::Reload);
+        };
+        let refusal = if self.reload.is_some() { Some(Refusal::Reloading) } else { self.busy() };
+        if let Some(why) = refusal {
+            actions.push(Action::Tell(Fact::NotReloaded { why }));
+            return;
+        }
+        let mut stays = vec![false; offer.graph.nodes.len()];
+        offer.graph.ids().for_each(|id| stays[id.0] = true);
+        // What is restarted together with a unit is so now, too.
+        let mut open = offer.replaced;
+        open.retain(|id| offer.graph.node(*id).unit.stage != Stage::Boot);
+        while let Some(id) = open.pop() {
+            if std::mem::replace(&mut stays[id.0], false) {
+                open.extend(&offer.graph.node(id).restarts);
+            }
+        }
+        offer.replaced = offer.graph.ids().filter(|id| !stays[id.0]).collect();
+        let ran =
+            |id: &UnitId| matches!(self.graph.node(*id).unit.stage, Stage::Async | Stage::Sync);
+        let going: Vec<UnitId> = self.graph.ids().filter(ran).filter(|id| !stays[id.0]).collect();
+        actions.push(Action::Tell(Fact::Reloading { going: going.clone() }));
+        for id in &going {
+            self.supersede(*id, actions);
+            match self.states[id.0].phase() {
+                Phase::Watching => {
+                    self.end_watch(*id, actions);
+                    self.transition(*id, Phase::Waiting, Why::Reloaded);
+                }
+                Phase::Retrying { .. } | Phase::Backoff { .. } => {
+                    self.transition(*id, Phase::Waiting, Why::Reloaded);
+                }
+                Phase::Waiting
+                | Phase::Starting { .. }
+                | Phase::Running { .. }
+                | Phase::Stopping { .. }
+                | Phase::Done(_) => {}
+            }
+            let state = &mut self.states[id.0];
+            if state.wanted == Wanted::Up {
+                state.wanted = Wanted::Down;
+            }
+        }
+        self.reload = Some(Reload { offer, going });
+    }
+
+    /// Stops what has to go, and lets the new graph take over when it is gone.
+    pub(super) fn advance_reload(&mut self, now: Tick, actions: &mut Vec<Action>) {
+        let Some(reload) = self.reload.take() else { return };
+        if self.run != Run::Up {
+            actions.push(Action::Tell(Fact::NotReloaded { why: Refusal::Stopping }));
+            return;
+        }
+        if reload.going.iter().all(|id| self.states[id.0].gone()) {
+            self.take_over(reload.offer);
+            actions.push(Action::TakeOver);
+            actions.push(Action::Tell(Fact::Reloaded { generation: self.generation }));
+            return;
+        }
+        let held = self.held(&reload.going);
+        for id in reload.going.iter().filter(|id| !held[id.0]) {
+            match self.states[id.0].phase() {
+                Phase::Starting { .. } | Phase::Running { .. } => {
+                    self.states[id.0].verdict.get_or_insert(Verdict::Asked);
+                }
+                Phase::Waiting
+                | Phase::Retrying { .. }
+                | Phase::Watching
+                | Phase::Stopping { .. }
+                | Phase::Backoff { .. }
+                | Phase::Done(_) => self.begin_stop(*id, now, actions),
+            }
+        }
+        self.reload = Some(reload);
+    }
+
+    /// Whether a unit stops because a new graph is to take over.
+    pub(super) fn is_going(&self, id: UnitId) -> bool {
+        self.reload.as_ref().is_some_and(|reload| reload.going.contains(&id))
+    }
+
+    fn take_over(&mut self, Offer { graph, replaced }: Offer) {
+        let mut stays = vec![false; graph.nodes.len()];
+        self.graph.ids().for_each(|id| stays[id.0] = true);
+        for id in replaced {
+            stays[id.0] = false;
+        }
+        self.states.resize(graph.nodes.len(), State::new(self.now));
+        for id in graph.ids().filter(|id| !stays[id.0]) {
+            let state = &mut self.states[id.0];
+            let wanted = if state.wanted == Wanted::Held { Wanted::Held } else { Wanted::Up };
+            if !self.unkillable.contains(&id) {
+                *state = State::new(self.now);
+                state.wanted = wanted;
+            }
+        }
+        self.graph = graph;
+        self.generation += 1;
+        self.changed.clear();
+        self.changed.extend(self.graph.ids());
+    }
+}

@@ -1,0 +1,63 @@
+//! A new graph takes over while the run goes on.
+
+use super::*;
+
+impl World {
+    /// Offers a graph of these units, of which the named ones are replaced.
+    fn reload(&mut self, units: Vec<Unit>, replaced: &[&str]) {
+        let graph = Graph::build(&config(WaitPolicy::Forever, units)).unwrap();
+        let graph = Rc::new(graph.over(self.engine.graph()));
+        let named = |id: &UnitId| replaced.contains(&graph.node(*id).unit.id().as_str());
+        let replaced = graph.ids().filter(named).collect();
+        self.engine.offer(graph, replaced);
+        self.feed(Event::Reload);
+    }
+
+    fn reloaded(&self) -> bool {
+        self.facts.iter().any(|fact| matches!(fact, Fact::Reloaded { .. }))
+    }
+
+    fn pid(&self, name: &str) -> Option<i32> {
+        self.pids.get(&self.id(name).0).copied()
+    }
+}
+
+fn web() -> Vec<Unit> {
+    vec![unit("async.db"), after(unit("async.app"), "async.db", None), unit("async.log")]
+}
+
+#[test]
+fn what_stays_keeps_its_process_and_what_goes_stops_in_order_before_the_new_starts() {
+    let mut world = World::of(WaitPolicy::Any, web());
+    let log = world.pid("async.log");
+    let new = after(unit("async.new"), "async.db", None);
+    world.reload(vec![unit("async.db"), unit("async.log"), new], &["async.db"]);
+    assert_eq!(world.sent(), [to("async.app", Signal::TERM)]);
+    world.exit("async.app", 1);
+    assert_eq!(world.sent(), [to("async.db", Signal::TERM)]);
+    assert!(!world.reloaded());
+    world.exit("async.db", 1);
+    assert!(world.reloaded() && world.end.is_none());
+    assert_eq!(world.running(), ["async.db", "async.log", "async.new"]);
+    assert_eq!(world.pid("async.log"), log);
+}
+
+#[test]
+fn what_is_held_stays_held_and_a_signal_in_the_middle_stops_all() {
+    let mut world = World::of(WaitPolicy::Any, web());
+    let stop = Request::Job(Task::Stop);
+    world.feed(Event::Request { unit: world.id("async.log"), request: stop });
+    world.exit("async.log", 0);
+    world.reload(web(), &["async.log"]);
+    assert_eq!(world.running(), ["async.db", "async.app"]);
+    world.reload(vec![unit("async.new")], &[]);
+    let refused = Answer::Refused(Refusal::Reloading);
+    world.feed(Event::Request { unit: world.id("async.db"), request: stop });
+    let answered =
+        |fact: &Fact| matches!(fact, Fact::Requested { answer, .. } if *answer == refused);
+    assert!(world.facts.iter().any(answered));
+    world.signal(Signal::TERM, true);
+    world.exit("async.app", 0);
+    world.exit("async.db", 0);
+    assert_eq!((world.end, world.started.len()), (Some(143), 3));
+}
