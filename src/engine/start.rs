@@ -106,7 +106,16 @@ impl Engine {
             return;
         }
         // What a new graph puts before it is not started beside it.
-        let beside = self.graph.node(id).unit.stage == Stage::Sync && self.foreground().is_some();
+        let is_up = |one: UnitId| match self.states[one.0].phase() {
+            Phase::Starting { .. } | Phase::Running { .. } | Phase::Stopping { .. } => true,
+            Phase::Waiting
+            | Phase::Retrying { .. }
+            | Phase::Watching
+            | Phase::Backoff { .. }
+            | Phase::Done(_) => false,
+        };
+        let beside = self.graph.node(id).unit.stage == Stage::Sync
+            && self.graph.stage(Stage::Sync).any(is_up);
         let mut ready = !beside && self.companions_up(id);
         for need in self.graph.node(id).needs.clone() {
             match self.holds(need) {
