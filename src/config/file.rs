@@ -7,6 +7,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::source::{Places, Source};
+use super::unclosed::Unclosed;
 use super::value::{DEEPEST, Entry, Node, Table, Value};
 use super::{Diagnostic, Origin};
 
@@ -15,14 +16,14 @@ const MOST_ERRORS: usize = 10;
 
 const TOO_DEEP: &str = "this is nested too deeply";
 
-/// How the message on a string of several lines begins that is never closed.
-const UNCLOSED_LINES: &str = "invalid multi-line ";
-
 /// How the message on a key begins that stands in its table already.
 const TWICE: &str = "the key ";
 
 /// A larger text may hold millions of errors; then the first must do.
 const LARGEST_FOR_ALL_ERRORS: usize = 256 << 10;
+
+/// Where it is, what is wrong, and what to do about it.
+type Mistake = (Option<Range<usize>>, String, Option<String>);
 
 /// Reads TOML. `order` is what the first key's place in the order of all keys becomes.
 ///
@@ -47,7 +48,7 @@ pub(super) fn parse(source: &Source, order: u64) -> Result<Table, Vec<Diagnostic
         keep(table);
         return Err(reader.errors);
     }
-    let mut errors: Vec<_> = errors
+    let mut errors: Vec<Mistake> = errors
         .iter()
         .map(|error| {
             let said = message(&source.text, error.message(), error.span());
@@ -64,14 +65,16 @@ pub(super) fn parse(source: &Source, order: u64) -> Result<Table, Vec<Diagnostic
                     *help = Some("merge the two tables into one".to_owned());
                 }
             }
-        } else if said.starts_with(UNCLOSED_LINES)
-            && let Some((open, quotes)) = unclosed(&source.text)
-        {
-            *span = Some(open..open + quotes.len());
-            *said = format!("the string that begins here with {quotes} is never closed");
-            *help = Some(format!(
-                "write {quotes} after its last line, or after the last line of an earlier string that these quotes were meant to close"
-            ));
+        }
+    }
+    if let Some(unclosed) = Unclosed::find(&source.text) {
+        let line = source.text[..unclosed.at].rfind('\n').map_or(0, |end| end + 1);
+        let start = |(span, ..): &Mistake| span.as_ref().map_or(0, |span| span.start);
+        // After another mistake of its line it may be none, as in a text without quotes.
+        if !errors.iter().any(|error| (line..unclosed.at).contains(&start(error))) {
+            errors.retain(|error| start(error) < line);
+            let span = unclosed.at..unclosed.at + unclosed.opener.len();
+            errors.push((Some(span), unclosed.message(), Some(unclosed.help())));
         }
     }
     keep(table);
@@ -267,40 +270,6 @@ fn first_of(text: &str, at: usize, table: &DeTable<'_>) -> Option<usize> {
     }
     let (first, _) = table.get_key_value(key[..end].trim_matches(['"', '\'']))?;
     Some(first.span().start).filter(|first| *first < at)
-}
-
-/// Where the string of several lines begins that the text's end is in, and its quotes.
-fn unclosed(text: &str) -> Option<(usize, &'static str)> {
-    let mut at = 0;
-    loop {
-        at += text[at..].find(['"', '\'', '#'])?;
-        let rest = &text[at..];
-        if rest.starts_with('#') {
-            at += rest.find('\n')?;
-            continue;
-        }
-        let quotes = ["\"\"\"", "'''", "\"", "'"].into_iter().find(|q| rest.starts_with(q))?;
-        let mut inside = at + quotes.len();
-        loop {
-            let rest = &text[inside..];
-            let Some(next) = rest.find(['\\', '"', '\'', '\n']) else {
-                return (quotes.len() == 3).then_some((at, quotes));
-            };
-            inside += next;
-            let rest = &text[inside..];
-            if rest.starts_with(quotes) {
-                at = inside + quotes.len();
-                break;
-            }
-            if rest.starts_with('\n') && quotes.len() == 1 {
-                at = inside;
-                break;
-            }
-            let escaped = rest.starts_with('\\') && quotes.starts_with('"');
-            let skipped = rest.chars().take(if escaped { 2 } else { 1 });
-            inside += skipped.map(char::len_utf8).sum::<usize>();
-        }
-    }
 }
 
 /// The table whose header has a key at `at`, up to the next header.

@@ -43,7 +43,8 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod time;
-pub(crate) mod unit;
+pub(crate) mod unclosed;
+mod unit;
 mod value;
 mod words;
 

@@ -351,8 +351,6 @@ fn broken_toml_is_explained_at_its_place() {
     toml_says(&[
         ("wait = ", &["error trc.toml:1:8: a value is missing"]),
         ("wait = all", &["error trc.toml:1:8: a string must be in quotes"]),
-        ("[async.web", &["error trc.toml:1:11: unclosed table: expected `]`"]),
-        ("\n\nx = [1,\n2\n", &["error trc.toml:4:2: unclosed array: expected `]`"]),
         ("wait = \"all", &["error trc.toml:1:12: the string is never closed: expected `\"`"]),
         (
             "wait = \"all\"\nwait = \"any\"",
@@ -369,6 +367,14 @@ fn broken_toml_is_explained_at_its_place() {
             &["error trc.toml:1:1: invalid unquoted key: expected letters, numbers, `-`, `_`"],
         ),
         ("x = 1\n\ty = 08", &["error trc.toml:2:6: unexpected leading zero"]),
+        // The lines after it are right.
+        (
+            "a = \"x\nb = 'y\nwait = 'all'",
+            &[
+                "error trc.toml:1:7: the string is never closed: expected `\"`",
+                "error trc.toml:2:7: the string is never closed: expected `'`",
+            ],
+        ),
         (
             "a = \nb = \"\nc",
             &[
@@ -427,6 +433,64 @@ fn a_string_that_is_never_closed_is_told_where_it_begins() {
             &[&error("7:5", lines)],
         ),
     ]);
+}
+
+/// Up to ten errors on correct lines were told.
+#[test]
+fn what_is_never_closed_is_the_only_error_and_is_told_where_it_begins() {
+    let after = "\nuser = 'x'\n\n[async.db]\nexec = ['db', \"}\"] # }\nready = { tcp = 80 }\nstop = { signal = 'INT' }\n";
+    let brace = |at| {
+        format!("error trc.toml:{at}: this `{{` is never closed (write `}}` after its last key)")
+    };
+    let bracket = |at| {
+        format!(
+            "error trc.toml:{at}: this `[` is never closed (write `]` after its last value, or after the name of the table)"
+        )
+    };
+    let string = |at, quotes, help| {
+        format!(
+            "error trc.toml:{at}: the string that begins here with {quotes} is never closed (write {quotes} {help})"
+        )
+    };
+    let quote = |at, quote| string(at, quote, "at its end, in the same line");
+    let lines = |at, quotes| {
+        string(
+            at,
+            quotes,
+            "after its last line, or after the last line of an earlier string that these quotes were meant to close",
+        )
+    };
+    for (text, expected) in [
+        ("stop = { signal = 'INT', timeout = '20s'", brace("2:8")),
+        ("ready = { http = { url = 'http://x/' }, within = '1m'", brace("2:9")),
+        ("a = { b = { c = 1 }", brace("2:5")),
+        ("stop = {\n  signal = 'INT',", brace("2:8")),
+        ("exec = ['a', 'b'", bracket("2:8")),
+        ("exec = [\n  'a',\n  'b'", bracket("2:8")),
+        ("a = { b = [1, 2 }", bracket("2:11")),
+        ("a = [{ b = 1, { c = 2 }]", brace("2:6")),
+        ("[async.web\nexec = 'x'", bracket("2:1")),
+        ("[[async.web]\nexec = 'x'", bracket("2:1")),
+        ("exec = ['a', 'b]", quote("2:14", "'")),
+        ("exec = [\"a\", \"b]", quote("2:14", "\"")),
+        (
+            "script = \"\"\"\na\n\n[async.c]\nscript = \"\"\"\nb [ {\n\"\"\"",
+            lines("2:10", "\"\"\""),
+        ),
+        ("script = '''\nit's [", lines("2:10", "'''")),
+    ] {
+        let after = if text.starts_with("script = '''") { "" } else { after };
+        let errors = Case::new().toml(&format!("# '{{[\n{text}{after}")).errors();
+        assert_eq!(errors, [expected], "{text}");
+    }
+    toml_says(&[(
+        "wait = all\nx = it's [\ny = [1",
+        &[
+            "error trc.toml:1:8: a string must be in quotes",
+            "error trc.toml:2:5: a string must be in quotes",
+            &bracket("3:5"),
+        ],
+    )]);
 }
 
 #[test]

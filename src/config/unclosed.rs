@@ -1,0 +1,119 @@
+//! What a text that is not TOML never closes: a bracket or a string, which makes correct lines look
+//! wrong.
+
+/// Something that is never closed.
+pub(super) struct Unclosed {
+    /// The byte that it begins at.
+    pub at: usize,
+    /// What opens it: a bracket, or quotes.
+    pub opener: &'static str,
+}
+
+impl Unclosed {
+    /// Finds what the text, which the parser has refused, never closes.
+    pub(super) fn find(text: &str) -> Option<Self> {
+        let mut open: Vec<Self> = Vec::new();
+        let mut swallowing = None;
+        let mut at = 0;
+        while let Some(found) = text[at..].find(['"', '\'', '#', '[', ']', '{', '}']) {
+            at += found;
+            let rest = &text[at..];
+            let opener = ["\"\"\"", "'''", "\"", "'", "[", "{", "]", "}", "#"]
+                .into_iter()
+                .find(|opener| rest.starts_with(opener))?;
+            match opener {
+                "#" => at += rest.find('\n').unwrap_or(rest.len()),
+                "[" | "{" => {
+                    open.push(Self { at, opener });
+                    at += 1;
+                }
+                "]" | "}" => {
+                    let closes = |one: &Self| one.closer() == opener;
+                    if let Some(opened) = open.iter().rposition(closes) {
+                        // A bracket within these is open still.
+                        if opened + 1 < open.len() {
+                            return open.pop();
+                        }
+                        open.pop();
+                    }
+                    at += 1;
+                }
+                quotes => {
+                    let string = Self { at, opener: quotes };
+                    match end_of_string(text, &string) {
+                        Some(end) => {
+                            at = end;
+                            // A string that ends with `KEY = '''` has swallowed another one.
+                            if quotes.len() == 3 && ends_with_key(text, end - 3) {
+                                swallowing.get_or_insert(string);
+                            }
+                        }
+                        None if quotes.len() == 3 => return Some(swallowing.unwrap_or(string)),
+                        None if !open.is_empty() => return Some(string),
+                        // The parser goes on in the next line.
+                        None => at += rest.find('\n').unwrap_or(rest.len()),
+                    }
+                }
+            }
+        }
+        // The innermost one of the line of the first.
+        let first = open.first()?.at;
+        let line = text[first..].find('\n').map_or(text.len(), |length| first + length);
+        open.into_iter().take_while(|one| one.at < line).last()
+    }
+
+    /// What is wrong, in words.
+    pub(super) fn message(&self) -> String {
+        match self.opener {
+            "[" | "{" => format!("this `{}` is never closed", self.opener),
+            quotes => format!("the string that begins here with {quotes} is never closed"),
+        }
+    }
+
+    /// What to do about it.
+    pub(super) fn help(&self) -> String {
+        let closer = self.closer();
+        match self.opener {
+            "[" => "write `]` after its last value, or after the name of the table".to_owned(),
+            "{" => "write `}` after its last key".to_owned(),
+            quotes if quotes.len() == 1 => format!("write {closer} at its end, in the same line"),
+            _ => format!(
+                "write {closer} after its last line, or after the last line of an earlier string that these quotes were meant to close"
+            ),
+        }
+    }
+
+    fn closer(&self) -> &'static str {
+        match self.opener {
+            "[" => "]",
+            "{" => "}",
+            quotes => quotes,
+        }
+    }
+}
+
+/// The byte after a string, if it is closed.
+fn end_of_string(text: &str, Unclosed { at, opener }: &Unclosed) -> Option<usize> {
+    let mut inside = at + opener.len();
+    loop {
+        inside += text[inside..].find(['\\', '"', '\'', '\n'])?;
+        let rest = &text[inside..];
+        if rest.starts_with(opener) {
+            return Some(inside + opener.len());
+        }
+        if rest.starts_with('\n') && opener.len() == 1 {
+            return None;
+        }
+        let escaped = rest.starts_with('\\') && opener.starts_with('"');
+        let skipped = rest.chars().take(if escaped { 2 } else { 1 });
+        inside += skipped.map(char::len_utf8).sum::<usize>();
+    }
+}
+
+/// Whether only a key and `=` stand before a place in its line.
+fn ends_with_key(text: &str, at: usize) -> bool {
+    let line = text[..at].rsplit('\n').next().unwrap_or("");
+    let key = line.trim().strip_suffix('=').map(str::trim);
+    let is_of_key = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    key.is_some_and(|key| !key.is_empty() && key.chars().all(is_of_key))
+}
