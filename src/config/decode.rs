@@ -21,6 +21,8 @@ pub(super) struct Decoder<'a> {
     pub environment: &'a Environment,
     /// For places within strings.
     pub sources: &'a [Source],
+    /// All layers, merged.
+    pub tree: &'a Table,
     /// What is wrong so far.
     pub diagnostics: Vec<Diagnostic>,
     /// The unit being read is disabled: what isn't set for it doesn't matter.
@@ -54,6 +56,15 @@ impl<'a> At<'a> {
         }
     }
 
+    /// The full name of the unit whose key it is.
+    fn unit(&self) -> Option<&'a str> {
+        match self {
+            At::Top => None,
+            At::Unit(id) => Some(id),
+            At::Key(table, _) => table.unit(),
+        }
+    }
+
     /// As in "unknown key `x` in `[log]`".
     fn place(&self) -> String {
         match self {
@@ -81,6 +92,9 @@ pub(super) struct Fields<'t> {
     pub at: At<'t>,
     table: &'t Table,
     keys: Keys,
+    /// The place of the table's own key in a file. A key inside that has the same place was not
+    /// written: a string stands for the table.
+    key: Option<&'t Origin>,
 }
 
 impl<'t> Fields<'t> {
@@ -97,6 +111,11 @@ impl<'t> Fields<'t> {
     /// Whether a key is missing, and none stands here that was probably meant to be it.
     pub(super) fn lacks(&self, name: &str) -> bool {
         self.entry(name).is_none() && !self.has_unknown()
+    }
+
+    /// Where a key stands, as it is written: the place of the table, if a string stands for it.
+    pub(super) fn at_of(&'t self, name: &'t str, entry: &Entry) -> At<'t> {
+        if self.key == Some(&entry.key) { self.at } else { self.at.key(name) }
     }
 
     /// What is written for a key.
@@ -117,7 +136,57 @@ impl Decoder<'_> {
             }
             _ => node.origin.clone(),
         };
-        self.error(&origin, format!("`{at}`: {}", problem.message), problem.help);
+        let of_variable =
+            if problem.help.is_none() { self.of_variable(at, node, &problem) } else { None };
+        let help = problem.help.or(of_variable);
+        self.error(&origin, format!("`{at}`: {}", problem.message), help);
+    }
+
+    /// What the variables of a value have to do with what is wrong with it.
+    fn of_variable(&self, at: &At, node: &Node, problem: &Problem) -> Option<String> {
+        let Value::String(text) = &node.value else { return None };
+        if !is_helped(self.diagnostics.len()) || !text.contains("${") {
+            return None;
+        }
+        if problem.undefined {
+            return self.of_units(at, problem);
+        }
+        // A message that shows the value as written names the variable by that, and trc replaces
+        // none in the words of a command.
+        if problem.message.contains("${") || matches!(at.name(), "exec" | "shell") {
+            return None;
+        }
+        let is_read =
+            |name: &&str| ["}", ":"].iter().any(|end| text.contains(&format!("${{{name}{end}")));
+        let environment = self.environment.iter().filter_map(|(name, _)| name.to_str());
+        let names: Vec<&str> = environment.filter(is_read).collect();
+        (!names.is_empty()).then(|| {
+            let names = names.join(" and of ");
+            format!("this has the value of {names} in it, from the environment of trc")
+        })
+    }
+
+    /// What to write if the variable that is not set stands in an `env`, which is for units.
+    fn of_units(&self, at: &At, problem: &Problem) -> Option<String> {
+        let unit = at.unit().and_then(|id| {
+            let (stage, name) = id.split_once('.')?;
+            self.tree.get(stage)?.node.as_table()?.get(name)?.node.as_table()
+        });
+        let is_missing = |name: &str| problem.message == format!("the variable {name} is not set");
+        let tables = [unit, Some(self.tree)].into_iter().flatten();
+        let (name, entry) = tables.into_iter().find_map(|table| {
+            let variables = table.get("env")?.node.as_table()?;
+            variables.iter().find(|(name, _)| is_missing(name))
+        })?;
+        let right = match &entry.node.value {
+            Value::String(value) if value.contains(&format!("${{{name}:-")) => {
+                format!("`{}`", shown(value))
+            }
+            _ => format!("`${{{name}:-DEFAULT}}`, or the value itself"),
+        };
+        Some(format!(
+            "the variables in `env` are for units only, and trc replaces this one from its own environment: write {right} here, too"
+        ))
     }
 
     /// Reads a value, or notes what is wrong with it.
@@ -226,6 +295,12 @@ impl Decoder<'_> {
                 (At::Key(At::Top, stage), Value::Array(_)) if STAGES.contains(stage) => {
                     Some(format!("write one table for each unit: [{stage}.NAME]"))
                 }
+                (At::Unit(id), _)
+                    if id.split_once('.').is_some_and(|(_, name)| find(UNIT, name).is_some()) =>
+                {
+                    let stage = id.split('.').next().unwrap_or_default();
+                    Some(format!("give the unit a name: write its keys below [{stage}.NAME]"))
+                }
                 (At::Unit(_), Value::Array(_)) => {
                     Some(format!("use single brackets for the table of a unit: [{at}]"))
                 }
@@ -263,7 +338,7 @@ impl Decoder<'_> {
                 self.error(origin, message.clone(), help.clone());
             }
         }
-        Fields { at, table, keys }
+        Fields { at, table, keys, key: None }
     }
 
     /// A key's table, if it is one, with these keys.
@@ -274,7 +349,8 @@ impl Decoder<'_> {
         keys: Keys,
     ) -> Option<Fields<'t>> {
         let table = self.names(at, entry)?;
-        Some(self.fields(*at, keys, table))
+        let key = matches!(entry.key, Origin::File { .. }).then_some(&entry.key);
+        Some(Fields { key, ..self.fields(*at, keys, table) })
     }
 
     /// The words of a command.

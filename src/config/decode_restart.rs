@@ -2,7 +2,7 @@
 
 use super::decode::{At, Decoder};
 use super::keys::RESTART;
-use super::leaf::{Leaf, Problem, choice};
+use super::leaf::{Problem, choice};
 use super::value::{Entry, Node, Value};
 use super::{Environment, Restart, When};
 
@@ -23,26 +23,30 @@ const NEVER: &[&str] = &["false", "never", "off", "none", "temporary"];
 impl Decoder<'_> {
     /// `restart`.
     pub(super) fn restart(&mut self, at: &At, entry: &Entry) -> Option<Restart> {
-        let Some(table) = entry.node.as_table() else {
+        if entry.node.as_table().is_none() {
             let problem = Problem::expected("no, on-failure, always or a table", &entry.node);
-            let help = advice(&entry.node);
+            let help = advice(&entry.node, at);
             self.problem(at, &entry.node, Problem { help, ..problem });
             return None;
-        };
-        let fields = self.fields(*at, RESTART, table);
+        }
+        let fields = self.table(at, entry, RESTART)?;
         let mut restart = Restart { when: When::default(), ..Restart::NO };
         self.restart_keys(&fields, &mut restart);
         Some(restart)
     }
-}
 
-pub(super) fn when(node: &Node, environment: &Environment) -> Leaf<When> {
-    choice(node, environment)
-        .map_err(|problem| Problem { help: advice(node).or(problem.help), ..problem })
+    /// `when`, or the string that stands for the table.
+    pub(super) fn when(&mut self, at: &At, entry: &Entry) -> Option<When> {
+        self.get(at, entry, |node: &Node, environment: &Environment| {
+            choice(node, environment)
+                .map_err(|problem| Problem { help: advice(node, at).or(problem.help), ..problem })
+        })
+    }
 }
 
 /// How to write what another program calls so.
-fn advice(node: &Node) -> Option<String> {
+fn advice(node: &Node, at: &At) -> Option<String> {
+    let key = at.name();
     let word = match &node.value {
         Value::String(word) => word.to_lowercase(),
         Value::Boolean(yes) => yes.to_string(),
@@ -50,6 +54,9 @@ fn advice(node: &Node) -> Option<String> {
     };
     let most = word.strip_prefix("on-failure:").and_then(|most| most.parse::<u32>().ok());
     Some(match word.as_str() {
+        _ if most.is_some() && key == "when" => {
+            format!("write when = \"on-failure\", max = {}", most.unwrap_or(0))
+        }
         _ if most.is_some() => {
             format!("write restart = {{ when = \"on-failure\", max = {} }}", most.unwrap_or(0))
         }
@@ -57,9 +64,9 @@ fn advice(node: &Node) -> Option<String> {
             "trc cannot restart a unit only after success: write \"always\" or \"on-failure\""
                 .to_owned()
         }
-        word if ALWAYS.contains(&word) => "write restart = \"always\"".to_owned(),
-        word if ON_FAILURE.contains(&word) => "write restart = \"on-failure\"".to_owned(),
-        word if NEVER.contains(&word) => "write restart = \"no\"".to_owned(),
+        word if ALWAYS.contains(&word) => format!("write {key} = \"always\""),
+        word if ON_FAILURE.contains(&word) => format!("write {key} = \"on-failure\""),
+        word if NEVER.contains(&word) => format!("write {key} = \"no\""),
         _ => return None,
     })
 }

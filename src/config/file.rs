@@ -57,13 +57,13 @@ pub(super) fn parse(source: &Source, order: u64) -> Result<Table, Vec<Diagnostic
         .collect();
     for (span, said, help) in &mut errors {
         let at = span.as_ref().map_or(0, |span| span.start);
-        if said.starts_with(TWICE) {
-            if let Some(first) = first_of(&source.text, at, table.get_ref()) {
-                let Origin::File { line, .. } = places.origin(first) else { continue };
-                _ = write!(said, "; the first one is on line {line}");
-                if table_of_header(&source.text, at).is_some() {
-                    *help = Some("merge the two tables into one".to_owned());
-                }
+        if said.starts_with(TWICE)
+            && let Some(first) = first_of(&source.text, at, table.get_ref())
+        {
+            let Origin::File { line, .. } = places.origin(first) else { continue };
+            _ = write!(said, "; the first one is on line {line}");
+            if table_of_header(&source.text, at).is_some() {
+                *help = Some("merge the two tables into one".to_owned());
             }
         }
     }

@@ -177,6 +177,10 @@ const WORDS: &[Word] = words! {
         "size maxbytes rotate" => max_size: r#"max_size = "10MB""#;
         "backups count files maxfiles maxfile" => keep: "keep = 3";
     }
+    [IN_EXPECT, IN_READY, IN_HEALTH] {
+        "https tls ssl" =>
+            "trc does not speak TLS: ask a port without it with `http`, write `tcp`, or let a command ask, such as `curl -fsS https://…`";
+    }
     [IN_EXPECT] {
         // Tests.
         "timeout" => "did you mean `within`?";

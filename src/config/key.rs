@@ -151,7 +151,7 @@ macro_rules! keys {
             pub(super) fn $read(&mut self, fields: &Fields, into: &mut $into) {
                 $(
                     if let Some(entry) = fields.entry(stringify!($name)) {
-                        let at = &fields.at.key(stringify!($name));
+                        let at = &fields.at_of(stringify!($name), entry);
                         $(
                             if let Some(value) = self.$get(at, entry $(, $get_with)*) {
                                 into.$name = value.into();

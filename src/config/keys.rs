@@ -6,7 +6,6 @@ use super::comparison::condition;
 use super::decode::{Decoder, Fields};
 use super::decode_identity::{Secret, capability, tty};
 use super::decode_probe::{Codes, HttpKeys, Probing, line_pattern};
-use super::decode_restart::when;
 use super::decode_settings::Forward;
 use super::decode_test::{Answer, FaultKeys, Said, fault_signal, owner, pattern, port, running};
 use super::decode_unit::{OutputKeys, stop_signal};
@@ -355,7 +354,7 @@ pub(crate) const RESTART: Keys = &[RESTART_KEYS];
 keys! {
     RESTART_KEYS, restart_keys(Restart) {
         /// when to restart the unit: never, after a failure, or after every exit
-        when: OneOf(variants::<When>) = get(when),
+        when: OneOf(variants::<When>) = when(),
             "on-failure if `restart` is a table, otherwise no", r#""always""#;
         /// how many restarts are allowed within `window`; if the unit then exits once more, trc
         /// gives up on it

@@ -89,6 +89,7 @@ impl Layers {
         let mut decoder = Decoder {
             environment: &self.environment,
             sources: &self.sources,
+            tree: &tree,
             diagnostics: noticed,
             disabled: false,
             testing: false,

@@ -298,11 +298,12 @@ pub(super) fn signal_name(name: &str) -> Leaf<Signal> {
     Signal::from_str(name).map_err(|_| {
         let known: Vec<String> =
             (1..32).filter_map(Signal::from_number).map(|signal| signal.to_string()).collect();
+        // Without `SIG`, which would make any two names alike.
         let upper = name.to_uppercase();
-        let full = if upper.starts_with("SIG") { upper } else { format!("SIG{upper}") };
+        let bare = upper.strip_prefix("SIG").unwrap_or(&upper);
+        let known = known.iter().filter_map(|name| name.strip_prefix("SIG"));
         Problem {
-            help: nearest(&full, known.iter().map(String::as_str))
-                .map(|name| format!("did you mean `{name}`?")),
+            help: nearest(bare, known).map(|name| format!("did you mean `SIG{name}`?")),
             ..Problem::new(format!("there is no signal \"{}\"", shown(name)))
         }
     })

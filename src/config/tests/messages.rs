@@ -484,13 +484,108 @@ fn what_is_never_closed_is_the_only_error_and_is_told_where_it_begins() {
         assert_eq!(errors, [expected], "{text}");
     }
     toml_says(&[(
-        "wait = all\nx = it's [\ny = [1",
+        "wait = all\nx = bob's [\ny = [1",
         &[
             "error trc.toml:1:8: a string must be in quotes",
             "error trc.toml:2:5: a string must be in quotes",
             &bracket("3:5"),
         ],
     )]);
+}
+
+#[test]
+fn a_value_with_a_variable_in_it_is_told_what_the_variable_has_to_do_with_it() {
+    let says = |text: &str, expected: &str| {
+        let errors = Case::new().toml(text).set("PORT", "abc").set("EMPTY", "").errors();
+        assert_eq!(errors, [format!("error trc.toml:{expected}")], "{text}");
+    };
+    let missing = |right: &str| {
+        format!(
+            "the variables in `env` are for units only, and trc replaces this one from its own environment: write {right} here, too"
+        )
+    };
+    let ready = "ready = { http = \"http://127.0.0.1:${WEB}/\" }";
+    says(
+        &format!("[env]\nWEB = \"${{WEB:-8090}}\"\n[async.web]\nexec = 'x'\n{ready}"),
+        &format!("5:18: `ready.http`: the variable WEB is not set ({})", missing("`${WEB:-8090}`")),
+    );
+    says(
+        &format!("[async.web]\nexec = 'x'\nenv = {{ WEB = 8090 }}\n{ready}"),
+        &format!(
+            "4:18: `ready.http`: the variable WEB is not set ({})",
+            missing("`${WEB:-DEFAULT}`, or the value itself")
+        ),
+    );
+    // It is another unit's.
+    says(
+        &format!("[async.db]\nexec = 'x'\nenv = {{ WEB = 1 }}\n[async.web]\nexec = 'x'\n{ready}"),
+        "6:18: `ready.http`: the variable WEB is not set",
+    );
+    says(
+        "[async.web]\nexec = 'x'\nready = { http = { url = \"http://127.0.0.1:${PORT}\" } }",
+        "3:34: `ready.http.url`: \"127.0.0.1:abc\" is not a valid host, with or without a port (this has the value of PORT in it, from the environment of trc)",
+    );
+    says(
+        "wait = \"${PORT:-any}\"",
+        "1:8: `wait`: expected any, all, err or forever, found \"abc\" (this has the value of PORT in it, from the environment of trc)",
+    );
+    says("[async.web]\nexec = \"${PORT} 'x\"", "2:17: `exec`: the quote ' is never closed");
+}
+
+/// The advice led to another mistake.
+#[test]
+fn advice_can_be_followed_as_it_stands() {
+    let tls = "trc does not speak TLS: ask a port without it with `http`, write `tcp`, or let a command ask, such as `curl -fsS https://…`";
+    toml_says(&[
+        (
+            "[async]\nexec = 'nginx'",
+            &[
+                "error trc.toml:2:8: `async.exec`: expected a table, found the string \"nginx\" (give the unit a name: write its keys below [async.NAME])",
+            ],
+        ),
+        (
+            "[boot]\noneshot = true",
+            &[
+                "error trc.toml:2:11: `boot.oneshot`: expected a table, found true (give the unit a name: write its keys below [boot.NAME])",
+            ],
+        ),
+        (
+            "[async.a]\nexec = 'x'\nrestart = { when = 'on_failure', max = 3 }",
+            &[
+                "error trc.toml:3:20: `restart.when`: expected no, on-failure or always, found \"on_failure\" (write when = \"on-failure\")",
+            ],
+        ),
+        (
+            "[async.a]\nexec = 'x'\nrestart = 'on_failure'",
+            &[
+                "error trc.toml:3:11: `restart`: expected no, on-failure or always, found \"on_failure\" (write restart = \"on-failure\")",
+            ],
+        ),
+        (
+            "[async.a]\nexec = 'x'\nrestart = { when = 'on-failure:5' }",
+            &[
+                "error trc.toml:3:20: `restart.when`: expected no, on-failure or always, found \"on-failure:5\" (write when = \"on-failure\", max = 5)",
+            ],
+        ),
+        (
+            "[test.a]\nexpect = { https = 'https://x/' }",
+            &[&format!("error trc.toml:2:12: unknown key `https` in `expect` ({tls})")],
+        ),
+        (
+            "[async.a]\nexec = 'x'\nready = { https = 'https://x/' }",
+            &[&format!("error trc.toml:3:11: unknown key `https` in `ready` ({tls})")],
+        ),
+        (
+            "[async.a]\nexec = 'x'\nstop.signal = 'SIGFOO'",
+            &["error trc.toml:3:15: `stop.signal`: there is no signal \"SIGFOO\""],
+        ),
+        (
+            "[async.a]\nexec = 'x'\nstop.signal = 'SIGTREM'",
+            &[
+                "error trc.toml:3:15: `stop.signal`: there is no signal \"SIGTREM\" (did you mean `SIGTERM`?)",
+            ],
+        ),
+    ]);
 }
 
 #[test]

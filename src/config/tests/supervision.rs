@@ -153,7 +153,7 @@ fn what_is_wrong_with_a_probe_or_restart_is_said() {
         (
             "ready.http = \"https://x/\"",
             &[
-                "error trc.toml:3:14: `ready.http.url`: expected a URL such as \"http://127.0.0.1:8080/\", found the string \"https://x/\" (TLS is not supported: use plain HTTP, `tcp` or `exec`)",
+                "error trc.toml:3:14: `ready.http`: expected a URL such as \"http://127.0.0.1:8080/\", found the string \"https://x/\" (TLS is not supported: use plain HTTP, `tcp` or `exec`)",
             ],
         ),
         ("ready.http.path = \"/x\"", &["error trc.toml:3:7: `ready.http` needs a `url`"]),
@@ -177,7 +177,7 @@ fn what_is_wrong_with_a_probe_or_restart_is_said() {
         (
             "restart = \"alway\"",
             &[
-                "error trc.toml:3:11: `restart.when`: expected no, on-failure or always, found \"alway\" (did you mean `always`?)",
+                "error trc.toml:3:11: `restart`: expected no, on-failure or always, found \"alway\" (did you mean `always`?)",
             ],
         ),
         (

@@ -164,11 +164,11 @@ fn values_as_others_write_them_are_told_how_to_write() {
         ),
         (
             "restart = 'unless-stopped'",
-            "3:11: `restart.when`: expected no, on-failure or always, found \"unless-stopped\" (write restart = \"always\")",
+            "3:11: `restart`: expected no, on-failure or always, found \"unless-stopped\" (write restart = \"always\")",
         ),
         (
             "restart = 'on-failure:5'",
-            "3:11: `restart.when`: expected no, on-failure or always, found \"on-failure:5\" (write restart = { when = \"on-failure\", max = 5 })",
+            "3:11: `restart`: expected no, on-failure or always, found \"on-failure:5\" (write restart = { when = \"on-failure\", max = 5 })",
         ),
         (
             "ready = 'http://127.0.0.1/x'",
@@ -184,7 +184,7 @@ fn values_as_others_write_them_are_told_how_to_write() {
         ),
         (
             "stop = '3s'",
-            "3:8: `stop.signal`: there is no signal \"3s\" (if that is a time, write stop = { timeout = \"3s\" })",
+            "3:8: `stop`: there is no signal \"3s\" (if that is a time, write stop = { timeout = \"3s\" })",
         ),
         (
             "stop = { after = ['b'] }",
@@ -216,7 +216,7 @@ fn values_as_others_write_them_are_told_how_to_write() {
         ),
         (
             "stop = 'nginx -s quit'",
-            "3:8: `stop.signal`: there is no signal \"nginx -s quit\" (to stop the unit with a command, write stop = { exec = \"nginx -s quit\" })",
+            "3:8: `stop`: there is no signal \"nginx -s quit\" (to stop the unit with a command, write stop = { exec = \"nginx -s quit\" })",
         ),
         (
             "env = ['A=1', 'B=x=y']",
