@@ -332,7 +332,7 @@ impl Decoder<'_> {
         for (name, entry) in strange {
             let place = at.place();
             let message = format!("unknown key `{}`{place}", shown(name));
-            let help = unknown(&place, name, keys);
+            let help = unknown(&place, name, keys, entry);
             // Each file that has it is wrong.
             for origin in entry.keys() {
                 self.error(origin, message.clone(), help.clone());
@@ -437,9 +437,19 @@ fn items(node: &Node) -> &[Node] {
 }
 
 /// What to do about a key that can't stand at a place.
-fn unknown(place: &str, name: &str, keys: Keys) -> Option<String> {
+fn unknown(place: &str, name: &str, keys: Keys, entry: &Entry) -> Option<String> {
+    let is_of_unit = find(UNIT, name).is_some();
+    if STAGES.contains(&name) && place.starts_with(" in `[") && place.contains('.') {
+        return Some(
+            "a file named STAGE.NAME.toml is the unit: write its keys without [STAGE.NAME] above them"
+                .to_owned(),
+        );
+    }
     if let Some(help) = foreign::help(place, name, keys) {
         return Some(help);
+    }
+    if is_of_unit && place.starts_with(" in `[test.") {
+        return Some("a test cannot have this key".to_owned());
     }
     if let Some(right) = nearest(name, all(keys).map(|key| key.name)) {
         return Some(format!("did you mean `{right}`?"));
@@ -447,7 +457,14 @@ fn unknown(place: &str, name: &str, keys: Keys) -> Option<String> {
     if !place.is_empty() {
         return None;
     }
-    if find(UNIT, name).is_some() {
+    let inner = entry.node.as_table();
+    if inner.is_some_and(|inner| inner.keys().any(|key| find(UNIT, key).is_some())) {
+        return Some(format!(
+            "a unit needs a stage: [async.{name}] in the background, [sync.{name}] in the foreground",
+            name = shown(name)
+        ));
+    }
+    if is_of_unit {
         return Some(format!(
             "`{name}` is a key of a unit: write it below `[STAGE.NAME]`, or in a file named STAGE.NAME.toml"
         ));

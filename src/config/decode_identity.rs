@@ -9,7 +9,7 @@ use super::keys::{LIMITS, SECRET};
 use super::leaf::{self, Leaf, Problem};
 use super::privilege::{CAPABILITIES, Limit, Resource, Stdin, Tty, UNLIMITED};
 use super::size;
-use super::suggest::nearest;
+use super::suggest::{begun, nearest};
 use super::value::{Entry, Node, Value, shown};
 use super::{Environment, FileEnv, Placed, Variable};
 
@@ -167,6 +167,7 @@ pub(super) fn capability(node: &Node, environment: &Environment) -> Leaf<u8> {
     let number = CAPABILITIES.iter().position(|known| *known == name);
     number.and_then(|number| u8::try_from(number).ok()).ok_or_else(|| Problem {
         help: nearest(name, CAPABILITIES.iter().copied())
+            .or_else(|| begun(name, CAPABILITIES))
             .map(|right| format!("did you mean `{right}`?")),
         ..Problem::new(format!("there is no capability \"{}\"", shown(&text)))
     })

@@ -147,7 +147,15 @@ impl Decoder<'_> {
     /// `output`.
     pub(super) fn output(&mut self, unit: &mut Unit, at: &At, entry: &Entry) {
         if entry.node.as_table().is_none() {
-            unit.output = self.get(at, entry, leaf::choice);
+            unit.output = self.get(at, entry, |node: &Node, environment: &super::Environment| {
+                leaf::choice(node, environment).map_err(|problem| match &node.value {
+                    Value::String(path) if path.starts_with('/') => Problem {
+                        help: Some(format!("write output = {{ file = {:?} }}", shown(path))),
+                        ..problem
+                    },
+                    _ => problem,
+                })
+            });
             return;
         }
         let Some(fields) = self.table(at, entry, OUTPUT) else { return };

@@ -10,7 +10,7 @@ use std::str::FromStr;
 use serde::Deserialize;
 use serde::de::value::StrDeserializer;
 
-use super::suggest::nearest;
+use super::suggest::{begun, nearest};
 use super::value::{Node, Value, shown};
 use super::{Environment, Template, WaitPolicy};
 use crate::signal::Signal;
@@ -338,6 +338,7 @@ pub(super) fn level(node: &Node, environment: &Environment) -> Leaf<log::LevelFi
 fn not_one_of(word: &str, expected: &[&'static str]) -> Problem {
     Problem {
         help: nearest(word, expected.iter().copied())
+            .or_else(|| begun(word, expected))
             .map(|right| format!("did you mean `{right}`?")),
         ..Problem::new(format!("expected {}, found \"{}\"", one_of(expected), shown(word)))
     }

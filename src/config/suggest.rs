@@ -36,6 +36,12 @@ pub(super) fn nearest<'a>(
     look(wrong, candidates.into_iter().map(|candidate| (candidate, candidate)))
 }
 
+/// The only candidate that begins with `wrong`, which has two letters at least.
+pub(super) fn begun<'a>(wrong: &str, candidates: &[&'a str]) -> Option<&'a str> {
+    let mut begun = candidates.iter().filter(|right| wrong.len() > 1 && right.starts_with(wrong));
+    begun.next().filter(|_| begun.next().is_none()).copied()
+}
+
 fn look<'a, T>(wrong: &str, candidates: impl IntoIterator<Item = (&'a str, T)>) -> Option<T> {
     let wrong = wrong.to_lowercase();
     // One slip in about three letters; in a word of two only a wrong case.

@@ -23,7 +23,25 @@ pub(super) fn duration(node: &Node, environment: &Environment) -> Leaf<Duration>
         Value::String(_) => span(&text(node, environment)?),
         _ => None,
     }
-    .ok_or_else(|| Problem::expected("a time such as \"5s\", \"200ms\", \"1m30s\" or \"2h\"", node))
+    .ok_or_else(|| Problem {
+        help: spelt_out(node).map(|right| format!("did you mean \"{right}\"?")),
+        ..Problem::expected("a time such as \"5s\", \"200ms\", \"1m30s\" or \"2h\"", node)
+    })
+}
+
+/// A number with its unit as other programs write it, such as `20sec`, in trc's form.
+fn spelt_out(node: &Node) -> Option<String> {
+    let Value::String(text) = &node.value else { return None };
+    let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic())?);
+    let unit = match unit.to_lowercase().as_str() {
+        "ms" | "msec" | "msecs" | "millis" | "millisecond" | "milliseconds" => "ms",
+        "s" | "sec" | "secs" | "second" | "seconds" => "s",
+        "m" | "min" | "mins" | "minute" | "minutes" => "m",
+        "h" | "hr" | "hrs" | "hour" | "hours" => "h",
+        _ => return None,
+    };
+    let right = format!("{}{unit}", number.trim());
+    span(&right).map(|_| right)
 }
 
 /// Parses a time that is longer than 0.

@@ -222,7 +222,7 @@ fn a_wrong_value_is_shown_with_what_was_expected() {
         ),
         (
             "capabilities = [\"CAP_NET_BIND\", \"chown\"]",
-            "3:17: `capabilities`: there is no capability \"CAP_NET_BIND\"",
+            "3:17: `capabilities`: there is no capability \"CAP_NET_BIND\" (did you mean `net_bind_service`?)",
         ),
         (
             "capabilities = \"net_bind_servic\"",
@@ -586,6 +586,63 @@ fn advice_can_be_followed_as_it_stands() {
             ],
         ),
     ]);
+}
+
+/// Nothing was said of how to write these.
+#[test]
+fn common_mistakes_are_told_what_to_write() {
+    let time = "expected a time such as \"5s\", \"200ms\", \"1m30s\" or \"2h\"";
+    let unit = |line: &str, expected: &str| {
+        let errors = Case::new().toml(&format!("[async.web]\nexec = 'x'\n{line}")).errors();
+        assert_eq!(errors, [format!("error trc.toml:{expected}")], "{line}");
+    };
+    unit(
+        "output = '/var/log/x'",
+        "3:10: `output`: expected inherit, prefix or null, found \"/var/log/x\" (write output = { file = \"/var/log/x\" })",
+    );
+    unit(
+        "capabilities = 'NET_BIND'",
+        "3:16: `capabilities`: there is no capability \"NET_BIND\" (did you mean `net_bind_service`?)",
+    );
+    for (wrong, right) in [("20sec", "20s"), ("5 minutes", "5m"), ("1Hr", "1h"), ("9msec", "9ms")] {
+        unit(
+            &format!("stop.timeout = '{wrong}'"),
+            &format!(
+                "3:16: `stop.timeout`: {time}, found the string \"{wrong}\" (did you mean \"{right}\"?)"
+            ),
+        );
+    }
+    unit(
+        "max_runtime = '5 days'",
+        &format!("3:15: `max_runtime`: {time}, found the string \"5 days\""),
+    );
+    toml_says(&[
+        (
+            "wait = 'al'",
+            &[
+                "error trc.toml:1:8: `wait`: expected any, all, err or forever, found \"al\" (did you mean `all`?)",
+            ],
+        ),
+        (
+            "[web]\nexec = 'x'",
+            &[
+                "error trc.toml:1:2: unknown key `web` (a unit needs a stage: [async.web] in the background, [sync.web] in the foreground)",
+            ],
+        ),
+        (
+            "[test.a]\nexec = 'x'\nrestart = 'always'",
+            &[
+                "error trc.toml:3:1: unknown key `restart` in `[test.a]` (a test cannot have this key)",
+            ],
+        ),
+    ]);
+    let case = Case::new().file("trc.d/async.baz.toml", "[async.baz]\nexec = 'x'");
+    assert_eq!(
+        case.errors(),
+        [
+            "error trc.d/async.baz.toml:1:2: unknown key `async` in `[async.baz]` (a file named STAGE.NAME.toml is the unit: write its keys without [STAGE.NAME] above them)"
+        ]
+    );
 }
 
 #[test]

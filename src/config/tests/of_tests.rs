@@ -176,7 +176,9 @@ fn what_is_wrong_with_a_test_is_said_in_production_too() {
         ),
         (
             "[test.t]\nexec = 'x'\nrestart = 'always'",
-            &["error trc.toml:3:1: unknown key `restart` in `[test.t]`"],
+            &[
+                "error trc.toml:3:1: unknown key `restart` in `[test.t]` (a test cannot have this key)",
+            ],
         ),
         (
             "[test.t]",
