@@ -150,6 +150,10 @@ impl Witness<'_> {
             )?;
         } else {
             let leaves = seen.going && self.may_go(at);
+            let stood_on = self.terms.units[at].dependents.iter().any(|one| self.units[*one].going);
+            if leaves && stood_on {
+                self.marks.set(Mark::ReloadStoppedInOrder);
+            }
             let why = leaves || seen.fault.is_some() || matches!(seen.stand, Stand::Backoff(_));
             let goes_on = why && self.phase != Phase::Over;
             expect_of(at, goes_on, "while the run goes on, only what is at fault is stopped")?;
