@@ -7,7 +7,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 
-use super::key::LEVELS;
+use super::leaf::LEVELS;
 use super::{Diagnostic, Origin, Stage, WaitPolicy};
 
 /// A parsed command line.

@@ -1,24 +1,9 @@
 //! Windows line endings in scripts: `\r\n`, whose `\r` becomes part of the last word for a shell,
 //! and part of the interpreter's name for the kernel.
 
-use std::io::{self, Read};
-use std::path::Path;
-
-use super::source;
-
 /// The number of bytes that the kernel reads of a script's first line: `BINPRM_BUF_SIZE`,
 /// execve(2).
 pub(crate) const HEAD: usize = 256;
-
-/// Reads the first bytes of a regular file.
-///
-/// # Errors
-/// Returns the reason why it can't be read.
-pub(crate) fn head(path: &Path, most: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    source::open(path)?.take(most as u64).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
 
 /// Returns the text with `\n` for every `\r\n`; `None` if it has none.
 #[must_use]

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-use super::decode_unit::unit_ids;
 use super::file::parse_value;
-use super::key::{Keys, Kind, all, find, kind_at};
+use super::keys::key::{Keys, Kind, all, find, kind_at};
+use super::keys::unit::unit_ids;
 use super::keys::{TEST, TOP, UNIT};
 use super::suggest::nearest;
 use super::value::{DEEPEST, Entry, Node, Table, Value, insert, shown};

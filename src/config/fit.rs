@@ -1,6 +1,6 @@
 //! What of a unit doesn't go together.
 
-use super::decode::{Decoder, Fields};
+use super::keys::decode::{Decoder, Fields};
 use super::{Command, Output, Probe, Stage, Unit, When};
 
 impl Decoder<'_> {

@@ -5,11 +5,11 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use super::cli::CommandLine;
-use super::decode::{At, Decoder};
-use super::decode_unit::{Declared, declared, unit_ids};
 use super::environment::{self, flag};
-use super::key::{Kind, kind_at};
 use super::keys::TOP;
+use super::keys::decode::{At, Decoder};
+use super::keys::key::{Kind, kind_at};
+use super::keys::unit::{Declared, declared, unit_ids};
 use super::merge::{merge, overrides};
 use super::overrides::{self as arguments, Override};
 use super::resolve::{Gone, Names};
@@ -124,7 +124,7 @@ impl Layers {
             testing,
             remarks: Vec::new(),
         };
-        decoder.top_keys(&top, &mut config);
+        decoder.top(&top, &mut config);
         let ids = unit_ids(tree);
         let mut gone = BTreeMap::new();
         let mut declared = declared(tree);

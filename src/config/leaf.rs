@@ -15,6 +15,9 @@ use super::value::{Node, Value, shown};
 use super::{Environment, Template, WaitPolicy};
 use crate::signal::Signal;
 
+/// The log levels.
+pub(crate) const LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
+
 /// What is wrong with a value.
 #[derive(Debug)]
 pub(super) struct Problem {
@@ -332,7 +335,7 @@ pub(super) fn wait(node: &Node, environment: &Environment) -> Leaf<WaitPolicy> {
 /// A log level.
 pub(super) fn level(node: &Node, environment: &Environment) -> Leaf<log::LevelFilter> {
     let word = text(node, environment)?;
-    word.parse().map_err(|_| not_one_of(&word, super::key::LEVELS))
+    word.parse().map_err(|_| not_one_of(&word, LEVELS))
 }
 
 fn not_one_of(word: &str, expected: &[&'static str]) -> Problem {

@@ -1,6 +1,6 @@
 //! A later layer over the earlier ones.
 
-use super::key::{FAULTS, Kind, PROBES, RUNS};
+use super::keys::key::{FAULTS, Kind, PROBES, RUNS};
 use super::value::{Entry, Said, Table, Value};
 use super::{Diagnostic, Stage};
 

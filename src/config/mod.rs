@@ -1,15 +1,6 @@
 //! What was written: the keys, the layers they come from and their merge, where
 //! each value came from, and everything that is wrong with it.
-
 pub mod cli;
-mod comparison;
-mod decode;
-mod decode_identity;
-mod decode_probe;
-mod decode_restart;
-mod decode_settings;
-mod decode_test;
-mod decode_unit;
 pub(crate) mod diagnostic;
 mod dropins;
 pub(crate) mod endings;
@@ -19,9 +10,7 @@ mod file;
 mod files;
 mod fit;
 mod flags;
-mod foreign;
 mod http;
-mod key;
 mod keys;
 mod layers;
 mod leaf;
@@ -65,7 +54,7 @@ pub(crate) use probe::{Address, Health, Http, Probe, Ready, Then};
 pub(crate) use restart::{Backoff, Restart, When};
 pub use settings::LogFormat;
 pub(crate) use settings::{Config, Exit, Log, Own, Shutdown, SignalRule, WaitPolicy};
-pub(crate) use source::reason;
+pub(crate) use source::{head, reason};
 pub(crate) use suggest::nearest_of_many;
 pub(crate) use template::Template;
 pub(crate) use testing::{ReportFile, ReportKind, Testing};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::PathBuf;
 
-use super::decode::Decoder;
+use super::keys::decode::Decoder;
 use super::{Origin, OutputFile, Unit};
 
 /// A setting of a file, and the unit that has it.

@@ -170,6 +170,16 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// Reads the first bytes of a regular file.
+///
+/// # Errors
+/// Returns the reason why it can't be read.
+pub(crate) fn head(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open(path)?.take(most as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// Reads a file of text.
 ///
 /// # Errors

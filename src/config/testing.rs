@@ -6,8 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use super::cli::CommandLine;
-use super::decode::Decoder;
 use super::environment::{flag, variable};
+use super::keys::decode::Decoder;
 use super::resolve::Gone;
 use super::suggest::nearest_of_many;
 use super::value::shown;

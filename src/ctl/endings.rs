@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::config::{Command, Config, Diagnostic, Template, endings};
+use crate::config::{Command, Config, Diagnostic, Template, endings, head};
 
 /// The most of a script that is looked through.
 const LARGEST_SCRIPT: usize = 1 << 20;
@@ -15,9 +15,7 @@ pub(super) fn remarks(config: &Config, path: &OsStr) -> Vec<Diagnostic> {
     for unit in &config.units {
         let program = match &unit.command {
             Command::File(script) => {
-                if endings::head(script, LARGEST_SCRIPT)
-                    .is_ok_and(|text| endings::unix(&text).is_some())
-                {
+                if head(script, LARGEST_SCRIPT).is_ok_and(|text| endings::unix(&text).is_some()) {
                     let text = format!("{}: this script has CRLF line endings", script.display());
                     let help = "trc ignores the CR, but other programs take it for part of a word";
                     found.push(Diagnostic::warning(unit.origin.clone(), text).help(help));
@@ -30,7 +28,7 @@ pub(super) fn remarks(config: &Config, path: &OsStr) -> Vec<Diagnostic> {
         let stop = unit.stop.exec.as_ref().and_then(|words| words.first());
         for program in program.into_iter().chain(stop).map(Template::source) {
             let file = located(Path::new(&program), path);
-            let Some(head) = file.and_then(|file| endings::head(&file, endings::HEAD).ok()) else {
+            let Some(head) = file.and_then(|file| head(&file, endings::HEAD).ok()) else {
                 continue;
             };
             let first = head.split(|byte| *byte == b'\n').next().unwrap_or_default();

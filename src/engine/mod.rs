@@ -27,6 +27,7 @@ mod detail;
 mod ends;
 mod event;
 mod exit;
+mod finding;
 mod limits;
 mod policy;
 mod reason;
@@ -53,13 +54,12 @@ pub(crate) use detail::Detail;
 pub(crate) use event::{
     Ending, Event, Late, Left, Notice, Outcome, Purpose, Sender, SpawnStage, Tick,
 };
+pub(crate) use finding::{Finding, Lack};
 pub(crate) use limits::UNKILLABLE_AFTER;
 pub(crate) use reason::{Cause, LastWord, Reason};
 pub(crate) use request::{Answer, JobEnd, Refusal, Request, Task};
-pub(crate) use rest::Lack;
 pub(crate) use snapshot::{Snapshot, UnitSnapshot};
 pub(crate) use start::is_scarce;
-pub(crate) use testing::Finding;
 pub(crate) use unit::{Ended, How, Stopped, TestEnd, Wanted};
 
 use crate::config::Stage;

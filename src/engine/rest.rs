@@ -6,24 +6,10 @@
 //! if it is a one-shot; but no longer than tests would have waited, and not for units that tests
 //! have waited for in vain.
 
-use super::testing::Finding;
 use super::unit::{Calm, Phase, Verdict};
-use super::{Action, Engine, Fact, Tick, limits};
+use super::{Action, Engine, Fact, Finding, Lack, Tick, limits};
 use crate::config::{Condition, Stage};
 use crate::graph::{Need, UnitId, points};
-
-/// The reason why a unit is not up at the end of the tests.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) enum Lack {
-    /// The unit was never started, because the conditions that it waits for do not hold.
-    NeverStarted,
-    /// The unit is not ready.
-    NotReady,
-    /// The unit was about to be restarted, and is not up.
-    NotBack,
-    /// The unit is a one-shot that has not ended.
-    StillRuns,
-}
 
 impl Engine {
     /// Returns whether the wait is over: every unit is up, or trc no longer waits for it. Units

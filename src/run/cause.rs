@@ -26,6 +26,6 @@ pub(super) fn of(failure: Failure, hold: &Hold, unit: &Unit) -> Option<Detail> {
 /// Why the kernel finds nothing to execute although one of these files is there: the interpreter
 /// that its first line names is not.
 fn no_interpreter<'a>(files: impl IntoIterator<Item = &'a Path>) -> Option<Detail> {
-    let head = files.into_iter().find_map(|file| endings::head(file, endings::HEAD).ok())?;
+    let head = files.into_iter().find_map(|file| crate::config::head(file, endings::HEAD).ok())?;
     endings::interpreter(&head).map(Detail::NoInterpreter)
 }

@@ -1,62 +1,41 @@
 //! The engine's whole life, simulated: random graphs, children, signals and failures, each
 //! life determined by its seed, in virtual time.
 //!
-//! - `plan`, `generate`: what is written and what the world will do, from a seed; `drill`
-//!   and `suite` for test runs.
-//! - `build`: what that means, for the engine, and by other means for the witness; `awaited`
-//!   has what tests wait for.
+//! - `plan`, and `drill` for test runs: what is written, and what the world will do; `generate`
+//!   makes a plan of a seed.
+//! - `build`: what that means, for the engine, and by other means for the witness.
 //! - `world`, `kernel`, `speak`, `tries`: what happens around trc. Where a real kernel might
 //!   do either, luck decides.
-//! - `witness`, with `ends`, `signalled`, `watched`, `restarted`, `policy` for events,
-//!   `acts`, `stops` for actions, `asked` for requests, `renewed` for new graphs and `rests` in between: what must hold, and the right exit
-//!   status, from its own books. Of test runs: `turns` and `tested` for tests, `looks` and
-//!   `found` for what is found beside them.
+//! - `witness`: what must hold, and the right exit status, from books of its own.
 //! - `life`: the engine between these two.
 //! - `shrink`, `story`: a life that breaks a rule, made small and told to people.
 //! - `marks`: what lives have come across, so that none of this goes blind.
-//! - `mutant`, and for tests alone `mutants`, `test_mutants`: wrong engines, all of which must be
-//!   found out; `lives`: very many lives.
+//! - `mutant`, and for tests alone `mutants`: wrong engines, all of which must be found out;
+//!   `lives`: very many lives.
 //!
 //! Most of it belongs to the library, so that what is simulated, recorded and replayed for people
 //! is what the tests live. `trc` uses nothing of it.
 //!
 //! `TRC_SIM_LIVES` sets how many lives there are, `TRC_SIM_SEED` tells one of them.
 
-mod acts;
-mod asked;
-mod awaited;
 mod build;
 mod drill;
-mod ends;
-mod found;
 mod generate;
 mod kernel;
 mod life;
 #[cfg(test)]
 mod lives;
-mod looks;
 mod marks;
+mod ms;
 mod mutant;
 #[cfg(test)]
 mod mutants;
 mod plan;
-mod policy;
 mod random;
-mod renewed;
-mod restarted;
-mod rests;
 mod shrink;
-mod signalled;
 mod speak;
-mod stops;
 mod story;
-mod suite;
-#[cfg(test)]
-mod test_mutants;
-mod tested;
 mod tries;
-mod turns;
-mod watched;
 mod witness;
 mod world;
 

@@ -6,16 +6,10 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use super::drill::{Drill, Test};
+pub(super) use super::ms::{Ms, ms};
 use crate::config::{Condition, Form, OnFailure, Stage, StopTo, Then, WaitPolicy, When};
 use crate::engine::{Ending, Notice, Request, SpawnStage, Tick};
 use crate::signal::Signal;
-
-/// Virtual milliseconds.
-pub(super) type Ms = u32;
-
-pub(super) fn ms(time: Ms) -> Tick {
-    Duration::from_millis(u64::from(time))
-}
 
 /// One whole life.
 #[derive(Clone, PartialEq, Debug)]

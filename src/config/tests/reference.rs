@@ -1,6 +1,6 @@
-//! `docs/configuration.md` says what `keys.rs` says.
+//! `docs/configuration.md` says what `keys/mod.rs` says.
 
-use crate::config::key::{Key, Keys, Kind, all, reference};
+use crate::config::keys::key::{Key, Keys, Kind, all, reference};
 use crate::config::keys::{FORWARD, HEALTH, READY, TEST_OWN, TOP, UNIT};
 
 use super::Case;

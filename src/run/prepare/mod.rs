@@ -215,7 +215,7 @@ const LARGEST_SCRIPT: usize = 1 << 20;
 fn unix_text(body: &Body) -> Option<OsString> {
     let Body::File(path) = body else { return None };
     // If it cannot be read, the shell says so itself.
-    let bytes = endings::head(path, LARGEST_SCRIPT + 1).ok()?;
+    let bytes = crate::config::head(path, LARGEST_SCRIPT + 1).ok()?;
     // Half a script is not a script.
     let bytes = (bytes.len() <= LARGEST_SCRIPT).then_some(bytes)?;
     endings::unix(&bytes).map(OsString::from_vec)

@@ -1,0 +1,54 @@
+//! A comparison of strings that decides whether a unit is there: `"${MODE} == worker"`.
+
+use std::os::unix::ffi::OsStrExt as _;
+
+use crate::config::Environment;
+use crate::config::leaf::{Leaf, Problem, boolean, os_text};
+use crate::config::value::{Node, Value};
+
+/// True or false, or two texts with `==`, `!=` or `in` between them, of which the last takes a list
+/// with commas. Variables are replaced in each text by itself, so that no value is an operator.
+pub(super) fn condition(node: &Node, environment: &Environment) -> Leaf<bool> {
+    let Value::String(text) = &node.value else { return boolean(node, environment) };
+    let Some((at, operator)) = operator(text) else { return boolean(node, environment) };
+    let after = at + operator.len();
+    let side = |from: usize, to: usize| {
+        let part = &text[from..to];
+        let from = from + part.len() - part.trim_start().len();
+        let part = Node::text(part.trim(), node.origin.clone());
+        os_text(&part, environment).map_err(|problem| {
+            let at = from + problem.at;
+            problem.at(at)
+        })
+    };
+    let (left, right) = (side(0, at)?, side(after, text.len())?);
+    match operator {
+        "==" => Ok(left == right),
+        "!=" => Ok(left != right),
+        _ if right.is_empty() => Err(Problem::new("`in` needs a list, such as `in web,worker`")),
+        _ => {
+            let mut items = right.as_bytes().split(|byte| *byte == b',');
+            Ok(items.any(|item| item.trim_ascii() == left.as_bytes()))
+        }
+    }
+}
+
+/// The first operator that is not within `${…}`, and where it begins.
+fn operator(text: &str) -> Option<(usize, &'static str)> {
+    let mut depth = 0_usize;
+    for (at, _) in text.char_indices() {
+        let rest = &text[at..];
+        if rest.starts_with("${") {
+            depth += 1;
+        } else if rest.starts_with('}') {
+            depth = depth.saturating_sub(1);
+        } else if depth == 0 {
+            let found =
+                ["==", "!=", " in "].into_iter().find(|operator| rest.starts_with(operator));
+            if let Some(operator) = found {
+                return Some((at, operator));
+            }
+        }
+    }
+    None
+}

@@ -1,0 +1,491 @@
+//! From the merged tree to settings, with everything that is wrong.
+
+use std::fmt;
+
+use super::UNIT;
+use super::foreign;
+use super::key::{Keys, STAGES, all, find};
+use crate::config::leaf::{self, Leaf, Problem, Reader};
+use crate::config::source::{Source, within};
+use crate::config::suggest::{is_helped, nearest};
+use crate::config::value::{Entry, Node, Table, Value, shown};
+use crate::config::words;
+use crate::config::{Diagnostic, Environment, Origin, Placed, Severity, Template};
+
+/// So many unknown keys of one table are told at most; a file that is something else altogether
+/// has millions.
+const MOST_UNKNOWN: usize = 1000;
+
+/// Reads the tree and collects what is wrong.
+pub(in crate::config) struct Decoder<'a> {
+    /// For `${NAME}`.
+    pub environment: &'a Environment,
+    /// For places within strings.
+    pub sources: &'a [Source],
+    /// All layers, merged.
+    pub tree: &'a Table,
+    /// What is wrong so far.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The unit being read is disabled: what isn't set for it doesn't matter.
+    pub disabled: bool,
+    /// Tests are to run, so that all that they need must be there: not where they are listed.
+    pub testing: bool,
+}
+
+/// Where a key stands, for messages: in full, but for the unit that it is of.
+#[derive(Clone, Copy)]
+pub(in crate::config) enum At<'a> {
+    /// At the top of a file.
+    Top,
+    /// In the table of a unit, which has this full name.
+    Unit(&'a str),
+    /// It is a key of one of these, or of a table within.
+    Key(&'a At<'a>, &'a str),
+}
+
+impl<'a> At<'a> {
+    /// A key of the table that is here.
+    pub(in crate::config) fn key(&'a self, name: &'a str) -> Self {
+        At::Key(self, name)
+    }
+
+    /// The name of the key alone.
+    pub(in crate::config) fn name(&self) -> &'a str {
+        match self {
+            At::Top => "",
+            At::Unit(name) | At::Key(_, name) => name,
+        }
+    }
+
+    /// The full name of the unit whose key it is.
+    fn unit(&self) -> Option<&'a str> {
+        match self {
+            At::Top => None,
+            At::Unit(id) => Some(id),
+            At::Key(table, _) => table.unit(),
+        }
+    }
+
+    /// As in "unknown key `x` in `[log]`".
+    fn place(&self) -> String {
+        match self {
+            At::Top => String::new(),
+            At::Unit(_) | At::Key(At::Top, _) => format!(" in `[{self}]`"),
+            At::Key(..) => format!(" in `{self}`"),
+        }
+    }
+}
+
+/// The path: `stop.signal`.
+impl fmt::Display for At<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            At::Top => Ok(()),
+            At::Unit(name) | At::Key(At::Top | At::Unit(_), name) => f.write_str(&shown(name)),
+            At::Key(table, name) => write!(f, "{table}.{}", shown(name)),
+        }
+    }
+}
+
+/// A table whose keys are known.
+pub(in crate::config) struct Fields<'t> {
+    /// Where it is.
+    pub at: At<'t>,
+    table: &'t Table,
+    keys: Keys,
+    /// The place of the table's own key in a file. A key inside that has the same place was not
+    /// written: a string stands for the table.
+    key: Option<&'t Origin>,
+}
+
+impl<'t> Fields<'t> {
+    /// Whether such a key may stand here.
+    pub(in crate::config) fn has(&self, name: &str) -> bool {
+        find(self.keys, name).is_some()
+    }
+
+    /// Whether a key stands here that may not.
+    pub(in crate::config) fn has_unknown(&self) -> bool {
+        self.table.keys().any(|key| !self.has(key))
+    }
+
+    /// Whether a key is missing, and none stands here that was probably meant to be it.
+    pub(in crate::config) fn lacks(&self, name: &str) -> bool {
+        self.entry(name).is_none() && !self.has_unknown()
+    }
+
+    /// Where a key stands, as it is written: the place of the table, if a string stands for it.
+    pub(in crate::config) fn at_of(&'t self, name: &'t str, entry: &Entry) -> At<'t> {
+        if self.key == Some(&entry.key) { self.at } else { self.at.key(name) }
+    }
+
+    /// What is written for a key.
+    pub(in crate::config) fn entry(&self, name: &str) -> Option<&'t Entry> {
+        self.table.get(name)
+    }
+}
+
+impl Decoder<'_> {
+    /// Notes what is wrong with the value of a key.
+    pub(in crate::config) fn problem(&mut self, at: &At, node: &Node, problem: Problem) {
+        if problem.undefined && self.disabled {
+            return;
+        }
+        let origin = match &node.value {
+            Value::String(text) if problem.at > 0 && is_helped(self.diagnostics.len()) => {
+                within(self.sources, &node.origin, text, problem.at)
+            }
+            _ => node.origin.clone(),
+        };
+        let of_variable =
+            if problem.help.is_none() { self.of_variable(at, node, &problem) } else { None };
+        let help = problem.help.or(of_variable);
+        self.error(&origin, format!("`{at}`: {}", problem.message), help);
+    }
+
+    /// What the variables of a value have to do with what is wrong with it.
+    fn of_variable(&self, at: &At, node: &Node, problem: &Problem) -> Option<String> {
+        let Value::String(text) = &node.value else { return None };
+        if !is_helped(self.diagnostics.len()) || !text.contains("${") {
+            return None;
+        }
+        if problem.undefined {
+            return self.of_units(at, problem);
+        }
+        // A message that shows the value as written names the variable by that, and trc replaces
+        // none in the words of a command.
+        if problem.message.contains("${") || matches!(at.name(), "exec" | "shell") {
+            return None;
+        }
+        let is_read =
+            |name: &&str| ["}", ":"].iter().any(|end| text.contains(&format!("${{{name}{end}")));
+        let environment = self.environment.iter().filter_map(|(name, _)| name.to_str());
+        let names: Vec<&str> = environment.filter(is_read).collect();
+        (!names.is_empty()).then(|| {
+            let names = names.join(" and of ");
+            format!("this has the value of {names} in it, from the environment of trc")
+        })
+    }
+
+    /// What to write if the variable that is not set stands in an `env`, which is for units.
+    fn of_units(&self, at: &At, problem: &Problem) -> Option<String> {
+        let unit = at.unit().and_then(|id| {
+            let (stage, name) = id.split_once('.')?;
+            self.tree.get(stage)?.node.as_table()?.get(name)?.node.as_table()
+        });
+        let is_missing = |name: &str| problem.message == format!("the variable {name} is not set");
+        let tables = [unit, Some(self.tree)].into_iter().flatten();
+        let (name, entry) = tables.into_iter().find_map(|table| {
+            let variables = table.get("env")?.node.as_table()?;
+            variables.iter().find(|(name, _)| is_missing(name))
+        })?;
+        let right = match &entry.node.value {
+            Value::String(value) if value.contains(&format!("${{{name}:-")) => {
+                format!("`{}`", shown(value))
+            }
+            _ => format!("`${{{name}:-DEFAULT}}`, or the value itself"),
+        };
+        Some(format!(
+            "the variables in `env` are for units only, and trc replaces this one from its own environment: write {right} here, too"
+        ))
+    }
+
+    /// Reads a value, or notes what is wrong with it.
+    pub(in crate::config) fn read<T>(
+        &mut self,
+        at: &At,
+        node: &Node,
+        leaf: impl FnOnce(&Node, &Environment) -> Leaf<T>,
+    ) -> Option<T> {
+        leaf(node, self.environment).map_err(|problem| self.problem(at, node, problem)).ok()
+    }
+
+    /// Reads a key's value.
+    pub(in crate::config) fn get<T>(
+        &mut self,
+        at: &At,
+        entry: &Entry,
+        leaf: impl Reader<T>,
+    ) -> Option<T> {
+        self.read(at, &entry.node, leaf)
+    }
+
+    /// Reads a key's value into a place of its own.
+    pub(in crate::config) fn set<T>(
+        &mut self,
+        into: &mut T,
+        at: &At,
+        entry: &Entry,
+        leaf: impl Reader<T>,
+    ) {
+        if let Some(value) = self.get(at, entry, leaf) {
+            *into = value;
+        }
+    }
+
+    /// Reads a key's value, and where it came from.
+    pub(in crate::config) fn placed<T>(
+        &mut self,
+        at: &At,
+        entry: &Entry,
+        leaf: impl Reader<T>,
+    ) -> Option<Placed<T>> {
+        let value = self.get(at, entry, leaf)?;
+        Some(Placed { value, origin: entry.node.origin.clone() })
+    }
+
+    /// The values of an array; one string stands for an array of one.
+    pub(in crate::config) fn list<T>(
+        &mut self,
+        at: &At,
+        entry: &Entry,
+        leaf: impl Reader<T>,
+    ) -> Option<Vec<Placed<T>>> {
+        match &entry.node.value {
+            Value::Array(_) | Value::String(_) => Some(self.values(at, &entry.node, leaf)),
+            _ => {
+                let what = "a string or an array of strings";
+                self.problem(at, &entry.node, Problem::expected(what, &entry.node));
+                None
+            }
+        }
+    }
+
+    /// A value, or those of an array; none of them if one is wrong.
+    pub(in crate::config) fn all_of<T>(
+        &mut self,
+        at: &At,
+        entry: &Entry,
+        leaf: impl Reader<T>,
+    ) -> Option<Vec<T>> {
+        let values = self.values(at, &entry.node, leaf);
+        let is_right = values.len() == items(&entry.node).len();
+        is_right.then(|| values.into_iter().map(|one| one.value).collect())
+    }
+
+    /// The same where an empty array makes no sense.
+    pub(in crate::config) fn some_of<T>(
+        &mut self,
+        at: &At,
+        entry: &Entry,
+        leaf: impl Reader<T>,
+    ) -> Option<Vec<T>> {
+        if items(&entry.node).is_empty() {
+            self.problem(at, &entry.node, Problem::new("this array must not be empty"));
+            return None;
+        }
+        self.all_of(at, entry, leaf)
+    }
+
+    /// A value, or those of an array that must not be empty, each with its place.
+    pub(in crate::config) fn some<T>(
+        &mut self,
+        at: &At,
+        entry: &Entry,
+        leaf: impl Reader<T>,
+    ) -> Vec<Placed<T>> {
+        if items(&entry.node).is_empty() {
+            self.problem(at, &entry.node, Problem::new("this array must not be empty"));
+        }
+        self.values(at, &entry.node, leaf)
+    }
+
+    /// A value, or those of an array, each with its place.
+    fn values<T>(&mut self, at: &At, node: &Node, leaf: impl Reader<T>) -> Vec<Placed<T>> {
+        let read = |item: &Node| {
+            let value = self.read(at, item, &leaf)?;
+            Some(Placed { value, origin: item.origin.clone() })
+        };
+        items(node).iter().filter_map(read).collect()
+    }
+
+    /// A table of names of the user's own.
+    pub(in crate::config) fn names<'t>(&mut self, at: &At, entry: &'t Entry) -> Option<&'t Table> {
+        let table = entry.node.as_table();
+        if table.is_none() {
+            let help = match (at, &entry.node.value) {
+                (At::Key(At::Top, stage), Value::Array(_)) if STAGES.contains(stage) => {
+                    Some(format!("write one table for each unit: [{stage}.NAME]"))
+                }
+                (At::Unit(id), _)
+                    if id.split_once('.').is_some_and(|(_, name)| find(UNIT, name).is_some()) =>
+                {
+                    let stage = id.split('.').next().unwrap_or_default();
+                    Some(format!("give the unit a name: write its keys below [{stage}.NAME]"))
+                }
+                (At::Unit(_), Value::Array(_)) => {
+                    Some(format!("use single brackets for the table of a unit: [{at}]"))
+                }
+                (At::Unit(_), Value::String(command)) => {
+                    Some(format!("write {at} = {{ exec = {:?} }}", shown(command)))
+                }
+                (At::Key(At::Key(_, "expect"), "log"), Value::String(text)) => {
+                    Some(format!("write log = {{ contains = {:?} }}", shown(text)))
+                }
+                _ => None,
+            };
+            let problem = Problem::expected("a table", &entry.node);
+            self.problem(at, &entry.node, Problem { help, ..problem });
+        }
+        table
+    }
+
+    /// A table with these keys; others are noted.
+    pub(in crate::config) fn fields<'t>(
+        &mut self,
+        at: At<'t>,
+        keys: Keys,
+        table: &'t Table,
+    ) -> Fields<'t> {
+        let mut strange: Vec<_> =
+            table.iter().filter(|(name, _)| find(keys, name).is_none()).collect();
+        // Which of too many are told must not depend on their names.
+        if strange.len() > MOST_UNKNOWN {
+            strange.sort_by_key(|(_, entry)| entry.order);
+            let others = strange.split_off(MOST_UNKNOWN).len();
+            let others = u32::try_from(others).unwrap_or(u32::MAX);
+            self.diagnostics.push(Diagnostic::others(Severity::Error, others));
+        }
+        for (name, entry) in strange {
+            let place = at.place();
+            let message = format!("unknown key `{}`{place}", shown(name));
+            let help = unknown(&place, name, keys, entry);
+            // Each file that has it is wrong.
+            for origin in entry.keys() {
+                self.error(origin, message.clone(), help.clone());
+            }
+        }
+        Fields { at, table, keys, key: None }
+    }
+
+    /// A key's table, if it is one, with these keys.
+    pub(in crate::config) fn table<'t>(
+        &mut self,
+        at: &'t At<'t>,
+        entry: &'t Entry,
+        keys: Keys,
+    ) -> Option<Fields<'t>> {
+        let table = self.names(at, entry)?;
+        let key = matches!(entry.key, Origin::File { .. }).then_some(&entry.key);
+        Some(Fields { key, ..self.fields(*at, keys, table) })
+    }
+
+    /// The words of a command.
+    pub(in crate::config) fn words(&mut self, at: &At, entry: &Entry) -> Option<Vec<Template>> {
+        let node = &entry.node;
+        let words: Vec<Template> = match &node.value {
+            Value::String(text) => {
+                let words = self.read(at, node, |_, _| words::split(text))?;
+                if let Some(operator) = words::operator(text, &words) {
+                    let message = format!(
+                        "`{at}`: `{operator}` has no meaning here, because no shell runs this command"
+                    );
+                    let warning = Diagnostic::warning(node.origin.clone(), message);
+                    self.diagnostics.push(warning.help("use `script` if a shell should run it"));
+                }
+                self.unbraced(at, &node.origin, &words);
+                let mut templates = Vec::new();
+                for word in words {
+                    let template = Template::parse(&word).map_err(|(_, why)| why);
+                    templates.push(self.read(at, node, |_, _| {
+                        // A place in a word is none in the string: quotes are gone.
+                        template.map_err(|why| Problem::new(format!("{why} in {word}")))
+                    })?);
+                }
+                templates
+            }
+            Value::Array(items) => {
+                let words = self.all_of(at, entry, leaf::word)?;
+                let texts = items.iter().filter_map(|item| match &item.value {
+                    Value::String(text) => Some(text.clone()),
+                    _ => None,
+                });
+                self.unbraced(at, &node.origin, &texts.collect::<Vec<_>>());
+                words
+            }
+            _ => {
+                let what = "a command, as a string or an array of words";
+                self.problem(at, node, Problem::expected(what, node));
+                return None;
+            }
+        };
+        if words.first().is_none_or(|word| word.source().is_empty()) {
+            self.problem(at, node, Problem::new("the name of the command is empty"));
+            return None;
+        }
+        Some(words)
+    }
+
+    /// Points out a variable without braces, which stands for itself.
+    pub(in crate::config) fn unbraced(&mut self, at: &At, origin: &Origin, words: &[String]) {
+        if words::reads_dollars(words) {
+            return;
+        }
+        if let Some(variable) = words.iter().find_map(|word| words::unbraced(word)) {
+            let name = &variable[1..];
+            let message =
+                format!("`{at}`: `{variable}` is not replaced, because no shell runs this command");
+            let help = format!(
+                "write `${{{name}}}` for the value of the variable, or `$${name}` for the text itself"
+            );
+            self.diagnostics.push(Diagnostic::warning(origin.clone(), message).help(help));
+        }
+    }
+
+    /// An error at a place.
+    pub(in crate::config) fn error(
+        &mut self,
+        origin: &Origin,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) {
+        let mut diagnostic = Diagnostic::error(origin.clone(), message);
+        diagnostic.help = help;
+        self.diagnostics.push(diagnostic);
+    }
+}
+
+/// The values of an array; another one stands for an array of one.
+fn items(node: &Node) -> &[Node] {
+    match &node.value {
+        Value::Array(items) => items,
+        _ => std::slice::from_ref(node),
+    }
+}
+
+/// What to do about a key that can't stand at a place.
+fn unknown(place: &str, name: &str, keys: Keys, entry: &Entry) -> Option<String> {
+    let is_of_unit = find(UNIT, name).is_some();
+    if STAGES.contains(&name) && place.starts_with(" in `[") && place.contains('.') {
+        return Some(
+            "a file named STAGE.NAME.toml is the unit: write its keys without [STAGE.NAME] above them"
+                .to_owned(),
+        );
+    }
+    if let Some(help) = foreign::help(place, name, keys) {
+        return Some(help);
+    }
+    if is_of_unit && place.starts_with(" in `[test.") {
+        return Some("a test cannot have this key".to_owned());
+    }
+    if let Some(right) = nearest(name, all(keys).map(|key| key.name)) {
+        return Some(format!("did you mean `{right}`?"));
+    }
+    if !place.is_empty() {
+        return None;
+    }
+    let inner = entry.node.as_table();
+    if inner.is_some_and(|inner| inner.keys().any(|key| find(UNIT, key).is_some())) {
+        return Some(format!(
+            "a unit needs a stage: [async.{name}] in the background, [sync.{name}] in the foreground",
+            name = shown(name)
+        ));
+    }
+    if is_of_unit {
+        return Some(format!(
+            "`{name}` is a key of a unit: write it below `[STAGE.NAME]`, or in a file named STAGE.NAME.toml"
+        ));
+    }
+    let known: Vec<_> = all(keys).map(|key| key.name).collect();
+    Some(format!("the keys here are {}", known.join(", ")))
+}

@@ -1,0 +1,331 @@
+//! The words of others: keys as docker, Compose, Kubernetes, systemd, supervisord and s6 name
+//! them, and keys of trc's own that stand in another table. Each is told once, here.
+
+use super::key::{Keys, STAGES, find};
+use super::{
+    EXPECT, EXPECT_FAULT, EXPECT_FILE, EXPECT_HTTP, EXPECT_LOG, HEALTH, LIMITS, OUTPUT, READY,
+    RESTART, STOP, TEST, TOP, UNIT,
+};
+
+/// How the places begin, as messages name them.
+const ANYWHERE: &str = "";
+const ANY_UNIT: &str = " in `[";
+const TEST_PLACE: &str = " in `[test.";
+const IN_READY: &str = " in `ready`";
+const IN_HEALTH: &str = " in `health`";
+const IN_STOP: &str = " in `stop`";
+const IN_RESTART: &str = " in `restart`";
+const IN_EXPECT: &str = " in `expect`";
+const IN_OUTPUT: &str = " in `output`";
+const IN_LOG: &str = " in `[log]`";
+const IN_SHUTDOWN: &str = " in `[shutdown]`";
+
+/// What is written at some places for a key of trc's.
+struct Word {
+    /// How the places begin.
+    places: &'static [&'static str],
+    /// What people write there, in lower case without `-` and `_`.
+    words: &'static str,
+    /// trc's key for it; without one, `right` is advice.
+    key: &'static str,
+    /// How that is written.
+    right: &'static str,
+}
+
+/// `[PLACES] { "words" => key: "how it is written"; "words" => "advice"; }`.
+macro_rules! words {
+    ($($places:tt { $($words:literal => $($key:ident :)? $right:literal;)+ })+) => {
+        &[$($(Word {
+            places: &$places,
+            words: $words,
+            key: concat!($(stringify!($key))?),
+            right: $right,
+        }),+),+]
+    };
+}
+
+const WORDS: &[Word] = words! {
+    [ANY_UNIT] {
+        // What runs.
+        "command cmd entrypoint args execstart program run start startcommand main service process" => exec:
+            r#"exec = "nginx -g 'daemon off;'""#;
+        "shell sh bash code commands steps" => script: "script = '''\n…\n'''";
+        "execstartpre prestart pre poststart execstartpost before initcontainers setup init" =>
+            "write a separate unit, [boot.NAME], or [async.NAME] with `oneshot = true`, and name the earlier unit in the `after` of the later one";
+        "finish execstoppost poststop cleanup" =>
+            "write a separate unit, which runs when everything else has stopped: [halt.NAME]";
+        "execreload reload reloadsignal" =>
+            r#"trc can forward a signal to the unit: [signals] HUP = { forward = "HUP", to = ["web"] }"#;
+        "type" =>
+            "write `oneshot = true` for a unit that exits by itself, or `ready = { notify = true }` for one that uses sd_notify; the stage is part of the name of the table: [async.NAME]";
+        "name id title" => description:
+            r#"description = "the web server"; the name of the unit is in the name of its table, [async.NAME]"#;
+        "disabled" => enabled: "enabled = false";
+        "autostart" => enabled: "enabled = true";
+        "remainafterexit once" => oneshot: "oneshot = true";
+        "numprocs replicas scale instances deploy" =>
+            "write one unit for each process: [async.web-1], [async.web-2]";
+        "image build ports expose volumes volumemounts networks network hostname containername labels resources readonly mounts secrets configs" =>
+            "this belongs in the configuration of the container engine; trc runs inside the container";
+        "wantedby requiredby install also alias" =>
+            "trc starts every unit that is declared; `after` lists the units that it waits for";
+        // When.
+        "dependson depends dependencies requires requisite wants bindsto needs require waitfor upholds" => after:
+            r#"after = ["db"], or after = { db = "ready" }"#;
+        "priority order" => after: r#"after = ["db"]"#;
+        "partof" => restart: r#"restart = { when = "always", with = ["db"] }"#;
+        "readinessprobe readiness readycheck startupprobe startup waitready" => ready:
+            r#"ready = { http = "http://127.0.0.1:8080/healthz" }"#;
+        "notificationfd" => ready: "ready = { fd = 3 }";
+        "notifyaccess notify" => ready: "ready = { notify = true }";
+        "healthcheck livenessprobe liveness watchdog watchdogsec livecheck check checks" => health:
+            r#"health = { http = "http://127.0.0.1:8080/healthz" }"#;
+    }
+    [TEST_PLACE] {
+        "timeout" =>
+            "did you mean `max_runtime`, for the command, or `expect.within`, for how long trc tries again?";
+    }
+    [ANY_UNIT] {
+        "timeout" =>
+            r#"which timeout? stop = { timeout = "20s" } is the time from the stop signal to SIGKILL, ready = { within = "1m" } the time until the unit must be ready, max_runtime = "5m" the time that it may run"#;
+        "timeoutstartsec startsecs timeoutup starttimeout" => ready:
+            r#"ready = { tcp = 8080, within = "1m" }"#;
+        "runtimemaxsec timeoutsec activedeadlineseconds maxruntime" => max_runtime:
+            r#"max_runtime = "5m""#;
+        // Its end.
+        "autorestart respawn restartpolicy keepalive" => restart:
+            r#"restart = "always", or "on-failure""#;
+        "restartsec restartdelay delay backofflimit backoffdelay" => restart:
+            r#"restart = { when = "always", backoff = "1s..1m" }"#;
+        "startretries startlimitburst maxrestarts maxretries retries maximumretrycount" => restart:
+            r#"restart = { when = "always", max = 5 }"#;
+        "startlimitinterval startlimitintervalsec" => restart:
+            r#"restart = { when = "always", max = 5, window = "1m" }"#;
+        "exitcodes successexitstatus exitcode successcodes" => success: "success = [0, 143]";
+        "stopsignal killsignal downsignal signal" => stop: r#"stop = { signal = "SIGQUIT" }"#;
+        "stopgraceperiod graceperiod stopwaitsecs timeoutstopsec terminationgraceperiodseconds terminationgraceperiod timeoutkill timeoutdown timeoutfinish stoptimeout killtimeout" => stop:
+            r#"stop = { timeout = "20s" }"#;
+        "killmode stopasgroup killasgroup" => stop: r#"stop = { to = "group" }"#;
+        "execstop stopcommand prestop lifecycle down" => stop:
+            r#"stop = { exec = "nginx -s quit" }"#;
+        // Who it is.
+        "uid username runas runasuser owner" => user: r#"user = "www-data""#;
+        "gid groupname runasgroup" => group: r#"group = "www-data""#;
+        "supplementarygroups groupadd extragroups fsgroup" => groups: r#"groups = ["ssl-cert"]"#;
+        "workingdir workdir directory chdir workingdirectory cd dir pwd rootdirectory" => cwd:
+            r#"cwd = "/srv""#;
+        "environment envs envvars variables vars envfrom setenv" => env:
+            r#"env = { PORT = "8080" }"#;
+        "environmentfile envfiles envdir dotenv" => env_file: r#"env_file = "/etc/default/web""#;
+        "capadd capdrop capabilityboundingset ambientcapabilities caps securitycontext" => capabilities:
+            r#"capabilities = ["net_bind_service"] lists those that the unit keeps"#;
+        "nonewprivileges securityopt allowprivilegeescalation" => no_new_privs:
+            "no_new_privs = true";
+        "ulimits ulimit rlimits rlimit limitnofile minfds" => limits: "limits = { nofile = 65536 }";
+        "limitcore limitnproc limitas limitmemlock limitstack limitcpu minprocs" => limits:
+            "limits = { nproc = 512 }";
+        "oomscoreadjust oomscoreadj" => oom_score_adj: "oom_score_adj = 500";
+        "niceness" => nice: "nice = 10";
+        "ttypath terminal console" => tty: r#"tty = "/dev/tty1""#;
+        "stdinopen standardinput input" => stdin: r#"stdin = "inherit""#;
+        "stoporder shutdownorder stopafter stopbefore" =>
+            "units stop in the reverse order of `after`: a unit that names another in its `after` stops before that one";
+        // Its output.
+        "log logs logging logfile stdout stderr stdoutlogfile stderrlogfile standardoutput standarderror redirectstderr logdriver" => output:
+            r#"output = "prefix", or output = { file = "/var/log/web.log" }"#;
+        "expect" =>
+            r#"`expect` is a key of a test: [test.web] with after = ["web"] and expect = { tcp = 80 }"#;
+    }
+    [IN_HEALTH] {
+        // Within probes.
+        "interval period periodseconds" => every: r#"every = "30s""#;
+        "retries failurethreshold threshold maxfailures" => failures: "failures = 3";
+        "startperiod initialdelayseconds startinterval delay within" =>
+            r#"the health check starts when the unit is ready: ready = { tcp = 8080, within = "1m" }"#;
+        "action onfailure" => then: r#"then = "restart""#;
+    }
+    [IN_READY] {
+        "interval period periodseconds" => every: r#"every = "1s""#;
+        "startperiod deadline failurethreshold retries" => within: r#"within = "1m""#;
+        "regex pattern line logs" => log: "log = 'listening on .*:80'";
+        "notificationfd" => fd: "fd = 3";
+        "type sdnotify" => notify: "notify = true";
+    }
+    [IN_READY, IN_HEALTH] {
+        "test cmd command script run shell" => exec: r#"exec = "pg_isready -q""#;
+        "httpget url uri path endpoint" => http: r#"http = "http://127.0.0.1:8080/healthz""#;
+        "tcpsocket port host address" => tcp: r#"tcp = "127.0.0.1:8080""#;
+        "socket unixsocket" => unix: r#"unix = "/run/app.sock""#;
+        "timeoutseconds" => timeout: r#"timeout = "1s""#;
+    }
+    [IN_STOP] {
+        // Within the other tables of a unit.
+        "command cmd script run" => exec: r#"exec = "nginx -s quit""#;
+        "graceperiod grace seconds within wait" => timeout: r#"timeout = "20s""#;
+        "after before order with" =>
+            "units stop in the reverse order of `after`: a unit that names another in its `after` stops before that one";
+        "group mode killmode" => to: r#"to = "group""#;
+    }
+    [IN_RESTART] {
+        "policy condition name on" => when: r#"when = "on-failure""#;
+        "retries maxattempts maximumretrycount attempts burst" => max: "max = 5";
+        "delay sec seconds wait interval" => backoff: r#"backoff = "1s..1m""#;
+        "within period" => window: r#"window = "1m""#;
+    }
+    [IN_OUTPUT] {
+        "path" => file: r#"file = "/var/log/web.log""#;
+        "size maxbytes rotate" => max_size: r#"max_size = "10MB""#;
+        "backups count files maxfiles maxfile" => keep: "keep = 3";
+    }
+    [IN_EXPECT, IN_READY, IN_HEALTH] {
+        "https tls ssl" =>
+            "trc does not speak TLS: ask a port without it with `http`, write `tcp`, or let a command ask, such as `curl -fsS https://…`";
+    }
+    [IN_EXPECT] {
+        // Tests.
+        "timeout" => "did you mean `within`?";
+        "status" => "did you mean `exit`, or the `status` of `http`?";
+        "exitstatus exitcode code" => "did you mean `exit`?";
+        "output out" => stdout: r#"stdout = "running""#;
+        "port ports" => listening: r#"listening = ["80/tcp"]"#;
+        "process processes" => running: r#"running = ["nginx"]"#;
+    }
+    [IN_LOG] {
+        // The settings that are no unit's.
+        "driver to file path" => output: r#"output = "prefix""#;
+        "loglevel verbosity" => level: r#"level = "debug""#;
+    }
+    [IN_SHUTDOWN] {
+        "graceperiod grace budget stoptimeout" => timeout: r#"timeout = "30s""#;
+    }
+};
+
+/// The same at the top of a file.
+const TOP_WORDS: &[Word] = words! {
+    [ANYWHERE] {
+        "services service units unit programs program processes process tasks jobs containers apps" => async:
+            "[async.web] in the background, [sync.web] in the foreground";
+        "background bg daemon daemons" => async: "[async.web]";
+        "foreground fg main" => sync: "[sync.web]";
+        "init initcontainers setup prepare pre" => boot: "[boot.prepare]";
+        "finish cleanup post" => halt: "[halt.cleanup]";
+        "checks healthchecks" => test: "[test.web]";
+        "environment envs envvars variables vars" => env: r#"env = { TZ = "UTC" }"#;
+        "loglevel logging verbosity" => log: r#"log = { level = "debug" }"#;
+        "logformat" => log: r#"log = { format = "json" }"#;
+        "waitpolicy policy" => wait: r#"wait = "all""#;
+        "stoptimeout stopgraceperiod terminationgraceperiodseconds graceperiod" => shutdown:
+            r#"shutdown = { timeout = "30s" }"#;
+        "exitcodes exitcode" => exit: "exit = { 138 = 0 }";
+        "include includes extends import" =>
+            "put further files into trc.d/, or name them with --config FILE";
+        "version apiversion kind name" => "trc does not need this key";
+    }
+};
+
+/// The tables whose keys are written outside of them.
+const INNER: &[(&str, &str, Keys)] = &[
+    (TEST_PLACE, "expect", EXPECT),
+    (IN_EXPECT, "http", EXPECT_HTTP),
+    (IN_EXPECT, "file", EXPECT_FILE),
+    (IN_EXPECT, "log", EXPECT_LOG),
+    (IN_EXPECT, "fault", EXPECT_FAULT),
+    (ANY_UNIT, "ready", READY),
+    (ANY_UNIT, "health", HEALTH),
+    (ANY_UNIT, "stop", STOP),
+    (ANY_UNIT, "restart", RESTART),
+    (ANY_UNIT, "limits", LIMITS),
+    (ANY_UNIT, "output", OUTPUT),
+];
+
+/// What is said of a key that is none of the `keys` of its place.
+pub(super) fn help(place: &str, name: &str, keys: Keys) -> Option<String> {
+    let normal = name.replace('-', "_").to_lowercase();
+    if find_in(keys, &normal) {
+        return None;
+    }
+    let folded = normal.replace('_', "");
+    let words = if place.is_empty() { TOP_WORDS } else { WORDS };
+    let is_meant = |word: &&Word| {
+        word.places.iter().any(|at| is_in(place, at))
+            && word.words.split(' ').any(|word| word == folded)
+            && (word.key.is_empty() || find_in(keys, word.key))
+    };
+    if let Some(Word { key, right, .. }) = words.iter().find(is_meant) {
+        return Some(match *key {
+            "" => (*right).to_owned(),
+            key => format!("in trc this is `{key}`: {right}"),
+        });
+    }
+    let inner = INNER.iter().filter(|(at, table, inner)| {
+        is_in(place, at) && find_in(keys, table) && find_in(inner, &normal)
+    });
+    match inner.map(|(_, table, _)| *table).collect::<Vec<_>>().as_slice() {
+        [] => outer(place, &normal),
+        [table] => Some(format!("it belongs in `{table}`: {table} = {{ {normal} = … }}")),
+        tables => Some(format!("it belongs in `{}`", tables.join("` or `"))),
+    }
+}
+
+/// What is said of a key that stands in a table too deep.
+fn outer(place: &str, name: &str) -> Option<String> {
+    let is_unit = is_in(place, ANY_UNIT);
+    let is_of_unit = find_in(UNIT, name) || find_in(TEST, name);
+    if !place.is_empty() && !is_unit && is_of_unit {
+        return Some(format!(
+            "`{name}` is a key of the unit itself: write it below `[STAGE.NAME]`, before any table within it"
+        ));
+    }
+    let is_of_top = find_in(TOP, name) && !STAGES.contains(&name);
+    (!place.is_empty() && is_of_top)
+        .then(|| format!("write `{name}` at the top of trc.toml, before the first `[table]`"))
+}
+
+/// Whether a place is one of those that begin so; the name of a unit has a dot in it.
+fn is_in(place: &str, at: &str) -> bool {
+    place.starts_with(at) && (at != ANY_UNIT || place.contains('.'))
+}
+
+fn find_in(keys: Keys, name: &str) -> bool {
+    find(keys, name).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::{LOG, SHUTDOWN};
+    use super::*;
+
+    /// Each word is told once at each place, as people spell it, and leads to a key that is there.
+    #[test]
+    fn the_table_of_words_has_no_slips() {
+        let mut seen = BTreeSet::new();
+        let rows = WORDS.iter().chain(TOP_WORDS);
+        let rows = rows.flat_map(|row| row.places.iter().map(move |at| (at, row)));
+        for (at, Word { words, key, .. }) in rows {
+            for word in words.split(' ') {
+                assert!(seen.insert((at, word)), "{word} is there twice{at}");
+                assert!(!word.contains(['_', '-']) && word.to_lowercase() == word, "{word}");
+            }
+            let keys = match *at {
+                ANYWHERE => TOP,
+                ANY_UNIT => UNIT,
+                TEST_PLACE => TEST,
+                IN_READY => READY,
+                IN_HEALTH => HEALTH,
+                IN_STOP => STOP,
+                IN_RESTART => RESTART,
+                IN_EXPECT => EXPECT,
+                IN_OUTPUT => OUTPUT,
+                IN_LOG => LOG,
+                IN_SHUTDOWN => SHUTDOWN,
+                other => panic!("{other}"),
+            };
+            assert!(key.is_empty() || find(keys, key).is_some(), "{key}{at}");
+            for word in words.split(' ') {
+                assert!(find(keys, word).is_none(), "`{word}` is a key{at}");
+            }
+        }
+    }
+}

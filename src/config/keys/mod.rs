@@ -1,0 +1,568 @@
+//! Every key, in one place: its name, the kind of its value, its reader, its default, an example
+//! and its meaning. trc reads its configuration with these, and the tables of the reference are
+//! made of them.
+
+mod comparison;
+pub(super) mod decode;
+pub(super) mod foreign;
+mod identity;
+pub(super) mod key;
+mod probe;
+mod restart;
+mod settings;
+mod test;
+pub(super) mod unit;
+
+use super::http;
+use super::leaf::{
+    LEVELS, absolute, boolean, choice, count, file_size, id, level, line, mode, path,
+    path_template, permissions, signal, size, status, text, variants, wait, within,
+};
+use super::time::{backoff, duration, positive};
+use super::{
+    Asked, Config, FileCheck, Found, Identity, Limit, Log, LogFormat, OnFailure, Output, Placed,
+    Probe, Restart, Shutdown, State, Stop, StopTo, Test, Then, Unit, WaitPolicy, When,
+};
+use comparison::condition;
+use decode::{Decoder, Fields};
+use identity::{Secret, capability, tty};
+use key::{Key, Keys, Kind, keys};
+use probe::{Codes, HttpKeys, Probing, line_pattern};
+use settings::Forward;
+use test::{Answer, FaultKeys, Said, fault_signal, owner, pattern, port, running};
+use unit::{OutputKeys, stop_signal};
+
+/// The keys at the top of `trc.toml` and of a fragment.
+pub(crate) const TOP: Keys = &[TOP_KEYS];
+
+keys! {
+    TOP_KEYS, top_keys(Config) {
+        /// [when the run ends](../README.md#when-the-run-ends-and-with-which-status) by itself; you
+        /// can also write `wait_any` and so on
+        wait: OneOf(variants::<WaitPolicy>) = get(wait), "any", r#""all""#;
+        /// the shell that runs scripts, with its options
+        shell: Words = shell(), "the first of bash and sh", r#"["/bin/ash", "-c"]"#;
+        /// how trc stops the run
+        shutdown: Table(SHUTDOWN) => shutdown(), "", "";
+        /// the log
+        log: Table(LOG) => log(), "", "";
+        /// variables for every unit
+        env: Variables = variables(), "", r#"{ TZ = "UTC" }"#;
+        /// if `NAME_FILE` is set and `NAME` is not, units get `NAME` with the contents of that file;
+        /// for all variables, or only for these
+        file_env: BooleanOrTexts = file_env(), "false", r#"["POSTGRES_PASSWORD"]"#;
+        /// what trc does when it receives a signal: `"stop"`, `"ignore"`, `"reopen"` or
+        /// `{ forward = "SIGQUIT", to = ["nginx"] }`
+        signals: Signals = signals(), "", r#"{ HUP = "ignore" }"#;
+        /// replaces trc's exit status, either by number (`138 = 0`) or by reason, which takes
+        /// precedence: `stopped = 0` applies after SIGTERM or SIGINT from outside if every unit
+        /// stopped as it should; with `unit.db = "own"`, trc exits with the exit status of that unit
+        /// after such a signal
+        exit: Exit = exit(), "", "{ 138 = 0, stopped = 0 }";
+        /// units that run before all others, one at a time
+        boot: Units => stage(), "", r#"{ dirs = { exec = "mkdir -p /run/web" } }"#;
+        /// units that run in the background, in parallel
+        async: Units => stage(), "", r#"{ cron = { exec = "crond -f" } }"#;
+        /// units that run in the foreground, one at a time
+        sync: Units => stage(), "", r#"{ web = { exec = "httpd -f" } }"#;
+        /// tests, which run in test mode only
+        test: Tests => stage(), "", "{ web = { expect = { tcp = 80 } } }";
+        /// units that run after everything else has stopped, one at a time
+        halt: Units => stage(), "", r#"{ bye = { exec = "sync" } }"#;
+    }
+}
+
+/// The keys of `[shutdown]`.
+pub(crate) const SHUTDOWN: Keys = &[SHUTDOWN_KEYS];
+
+keys! {
+    SHUTDOWN_KEYS, shutdown_keys(Shutdown) {
+        /// the time that the whole stop may take, from the stop signal on
+        timeout: Duration = get(duration),
+            "9s, or more if the stop timeouts in the configuration need it", r#""30s""#;
+    }
+}
+
+/// The keys of `[log]`.
+pub(crate) const LOG: Keys = &[LOG_KEYS];
+
+keys! {
+    LOG_KEYS, log_keys(Log) {
+        /// the least important messages to log
+        level: OneOf(levels) = get(level),
+            "info with a configuration file, otherwise warn", r#""debug""#;
+        /// the format of log lines
+        format: OneOf(variants::<LogFormat>) = get(choice::<LogFormat>), "trc", r#""json""#;
+        /// the `output` of async units that do not set their own
+        output: OneOf(variants::<Output>) = get(choice::<Output>),
+            "prefix for declared async units, otherwise inherit", r#""inherit""#;
+    }
+}
+
+fn levels() -> &'static [&'static str] {
+    LEVELS
+}
+
+/// The keys of a unit: of `[STAGE.NAME]`, and at the top of `STAGE.NAME.toml`.
+pub(crate) const UNIT: Keys = &[RUN_KEYS, ENABLED_KEYS, UNIT_KEYS, IDENTITY_KEYS, TTY_KEYS];
+
+keys! {
+    RUN_KEYS, run_keys(Unit) {
+        /// a description of the unit, for people
+        description: Text = get(text), "", r#""the web server""#;
+        /// the command to run, without a shell
+        exec: Words => exec(), "", r#""nginx -g 'daemon off;'""#;
+        /// the script to run, in the shell
+        script: Text => script(), "", r#""exec nginx""#;
+    }
+}
+
+keys! {
+    ENABLED_KEYS, enabled_keys(bool) {
+        /// `false` removes the unit, and every reference to it in `after`
+        enabled: Condition => set(condition), "true", r#""${MODE:-web} == web""#;
+    }
+}
+
+keys! {
+    UNIT_KEYS, unit_keys(Unit) {
+        /// the unit is meant to exit by itself; its success does not end the run
+        oneshot: Boolean = get(boolean),
+            "true for boot and halt units, and if another unit waits for this one with `succeeded` or `exited`",
+            "true";
+        /// run this halt unit even if a boot unit failed, or a signal stopped the run during boot
+        always: Boolean = get(boolean), "false", "true";
+        /// the units that this unit waits for: `["db"]` or `{ db = "succeeded" }`
+        after: After = after(), "", r#"{ db = "ready" }"#;
+        /// how to find out whether the unit is ready; a unit with `ready` and no command is an
+        /// external unit
+        ready: Table(READY) = ready(), "", "";
+        /// how to find out whether the unit still works
+        health: Table(HEALTH) = health(), "", "";
+        /// when to restart the unit; a string sets `restart.when`
+        restart: Short(RESTART) = restart(), "no", r#"{ when = "always", max = 5 }"#;
+        /// how long the unit may run after each start; if it takes longer, trc stops it, and it
+        /// fails with 124
+        max_runtime: Duration = get(positive), "", r#""5m""#;
+        /// the exit statuses that count as success
+        success: Statuses = all_of(status), "[0]", "[0, 143]";
+        /// what to do if the unit fails: leave it to the wait policy, stop the run, or ignore it
+        on_failure: OneOf(variants::<OnFailure>) = get(choice::<OnFailure>), "policy", r#""stop""#;
+        /// how to stop the unit; a string sets `stop.signal`
+        stop: Short(STOP) = stop(), "", r#"{ signal = "SIGQUIT", timeout = "20s" }"#;
+        /// the signal that the kernel sends the unit's process if trc is killed and is not PID 1; if
+        /// PID 1 is killed, all processes are killed anyway
+        pdeathsig: Signal = get(signal), "", r#""SIGTERM""#;
+        /// where [its output](logging.md#output-of-units) goes
+        output: Output => output(), "prefix for declared async units, otherwise inherit",
+            r#"{ file = "/var/log/web.log", max_size = "10MB", keep = 3 }"#;
+    }
+}
+
+keys! {
+    /// The keys of a unit or a test that say who its process is.
+    IDENTITY_KEYS, identity_keys(Identity) {
+        /// the user that the unit runs as
+        user: Id = placed(id), "trc's own", r#""www-data""#;
+        /// the group that the unit runs as
+        group: Id = placed(id), "the user's own", r#""www-data""#;
+        /// its supplementary groups
+        groups: Texts = list(id), "the user's own", r#"["ssl-cert"]"#;
+        /// its working directory
+        cwd: Text = placed(path_template), "trc's own", r#""/srv""#;
+        /// its file mode creation mask: `"022"` or `0o022`
+        umask: Mode = get(mode), "trc's own", r#""027""#;
+        /// its variables
+        env: Variables = variables(), "", "{ PORT = 8080 }";
+        /// files with `NAME=value` lines
+        env_file: Texts = list(path), "", r#""/etc/default/web""#;
+        /// start with an empty environment; `${NAME}` still finds the variables that were cleared
+        env_clear: Boolean = get(boolean), "false", "true";
+        /// its resource limits
+        limits: Table(LIMITS) = limits(), "", "";
+        /// its nice value, from -20 (highest priority) to 19 (lowest)
+        nice: Integer = placed(within(-20..=19)), "trc's own", "10";
+        /// how likely the OOM killer is to kill it, from -1000 (never) to 1000
+        oom_score_adj: Integer = placed(within(-1000..=1000)), "trc's own", "500";
+        /// set-uid programs and file capabilities give its processes no privileges
+        no_new_privs: Boolean = get(boolean), "false", "true";
+        /// the capabilities that it keeps, even if it runs as another user; `[]` means none
+        capabilities: Texts = list(capability), "trc's own", r#"["net_bind_service"]"#;
+        /// its standard input
+        stdin: Stdin = stdin(), "null for async units, otherwise inherit",
+            r#"{ file = "/srv/input" }"#;
+    }
+}
+
+keys! {
+    TTY_KEYS, tty_keys(Identity) {
+        /// the terminal that it runs on, in a session of its own; `false` means none
+        tty: Tty = placed(tty), "trc's own terminal for foreground units", r#""/dev/tty1""#;
+    }
+}
+
+/// The keys of `limits`.
+pub(crate) const LIMITS: Keys = &[LIMIT_KEYS];
+
+keys! {
+    /// Each with the number of its `RLIMIT_…`, which is the same on every machine but mips, sparc
+    /// and alpha, and whether it is counted in bytes, so that `512MiB` may be written.
+    LIMIT_KEYS, limit_keys(Vec<Placed<Limit>>) {
+        /// the size of the address space
+        as: Limit => limit(9, true), "trc's own", r#""2GiB""#;
+        /// the size of a core file
+        core: Limit => limit(4, true), "trc's own", "0";
+        /// seconds of CPU time
+        cpu: Limit => limit(0, false), "trc's own", "60";
+        /// the size of the data segment
+        data: Limit => limit(2, true), "trc's own", r#""1GiB""#;
+        /// the size of a file that the unit writes
+        fsize: Limit => limit(1, true), "trc's own", r#""1GiB""#;
+        /// file locks and leases; only old kernels enforce it
+        locks: Limit => limit(10, false), "trc's own", "100";
+        /// the memory that the unit may lock
+        memlock: Limit => limit(8, true), "trc's own", r#""unlimited""#;
+        /// bytes in POSIX message queues
+        msgqueue: Limit => limit(12, true), "trc's own", r#""1MiB""#;
+        /// 20 minus the lowest nice value that the unit may set
+        nice: Limit => limit(13, false), "trc's own", "20";
+        /// open file descriptors
+        nofile: Limit => limit(7, false), "trc's own", r#""1024:65536""#;
+        /// processes and threads of its user
+        nproc: Limit => limit(6, false), "trc's own", "512";
+        /// resident memory; current kernels do not enforce it
+        rss: Limit => limit(5, true), "trc's own", r#""unlimited""#;
+        /// the highest real-time priority that the unit may set
+        rtprio: Limit => limit(14, false), "trc's own", "10";
+        /// microseconds of CPU time under real-time scheduling without a blocking system call
+        rttime: Limit => limit(15, false), "trc's own", "200000";
+        /// pending signals of its user
+        sigpending: Limit => limit(11, false), "trc's own", "1000";
+        /// the size of the main thread's stack
+        stack: Limit => limit(3, true), "trc's own", r#""16MiB""#;
+    }
+}
+
+/// The key of a value that a file contains.
+pub(crate) const SECRET: Keys = &[SECRET_KEYS];
+
+keys! {
+    SECRET_KEYS, secret_keys(Secret) {
+        /// the file that contains the value
+        file: Text = placed(line), "", r#""/run/secrets/db""#;
+    }
+}
+
+/// The keys of `output` if it is a file.
+pub(crate) const OUTPUT: Keys = &[OUTPUT_KEYS];
+
+keys! {
+    OUTPUT_KEYS, output_keys(OutputKeys) {
+        /// the file that trc appends lines to
+        file: Text = placed(absolute), "", r#""/var/log/web.log""#;
+        /// the largest size of the file, at least 4 KiB; trc then starts a new file
+        max_size: Size = get(file_size), "", r#""10MB""#;
+        /// how many earlier files to keep, as `FILE.1` and so on
+        keep: Number = get(within(0..=1000)), "3", "10";
+    }
+}
+
+/// The keys of `stop`.
+pub(crate) const STOP: Keys = &[STOP_KEYS];
+
+keys! {
+    STOP_KEYS, stop_keys(Stop) {
+        /// the stop signal
+        signal: Signal = get(stop_signal), "SIGTERM", r#""SIGQUIT""#;
+        /// the time from the stop signal to SIGKILL
+        timeout: Duration = get(duration), "5s", r#""20s""#;
+        /// whether the main process or its whole process group gets the signal
+        to: OneOf(variants::<StopTo>) = get(choice::<StopTo>),
+            "process for exec units, group for shell units", r#""group""#;
+        /// the command to run instead of sending the signal; it runs as the unit's user, with the
+        /// unit's environment and the PID of its main process in `TRC_PID`
+        exec: Words = words(), "", r#""nginx -s quit""#;
+    }
+}
+
+/// The keys of `ready`.
+pub(crate) const READY: Keys = &[PROBE_KEYS, READY_KEYS];
+
+/// The keys of `health`.
+pub(crate) const HEALTH: Keys = &[PROBE_KEYS, HEALTH_KEYS];
+
+keys! {
+    PROBE_KEYS, probe_keys(Probing) {
+        /// something accepts a TCP connection at this address; a port alone means `localhost`
+        tcp: Address => probe(http::address, Probe::Tcp), "", r#""127.0.0.1:5432""#;
+        /// something accepts a connection to this Unix stream socket
+        unix: Text => probe(path, Probe::Unix), "", r#""/run/app.sock""#;
+        /// a GET request gets an answer; a string sets `http.url`
+        http: Short(HTTP) => http_probe(), "", r#""http://127.0.0.1:8080/healthz""#;
+        /// this command exits with 0; it runs as the unit's user, with the unit's environment
+        exec: Words => exec_probe(), "", r#""pg_isready -q""#;
+        /// this path exists
+        file: Text => probe(path, Probe::File), "", r#""/run/app.pid""#;
+        /// how long an attempt may take
+        timeout: Duration = get(positive), "5s", r#""1s""#;
+    }
+}
+
+keys! {
+    READY_KEYS, ready_keys(Probing) {
+        /// a line of the unit's output matches this regular expression
+        log: Text => probe(line_pattern, Probe::Log), "", r#""listening on .*:80""#;
+        /// the unit sends `READY=1` to `NOTIFY_SOCKET`, as for systemd
+        notify: Boolean => notify_probe(), "false", "true";
+        /// the unit writes a newline to this file descriptor, as for s6
+        fd: Number => probe(within(3..=255), Probe::Fd), "", "3";
+        /// the time between attempts; the first ones follow faster
+        every: Duration = get(positive), "100ms", r#""1s""#;
+        /// the time from the start within which the unit must be ready; otherwise it fails with 124
+        within: Duration = get(positive), "60s", r#""5m""#;
+    }
+}
+
+keys! {
+    HEALTH_KEYS, health_keys(Probing) {
+        /// in each period of `every`, a line of the unit's output matches this regular expression
+        log: Text => probe(line_pattern, Probe::Log), "", r#""listening on .*:80""#;
+        /// in each period of `every`, the unit sends `WATCHDOG=1` to `NOTIFY_SOCKET`
+        notify: Boolean => notify_probe(), "false", "true";
+        /// the time between attempts
+        every: Duration = get(positive), "10s", r#""30s""#;
+        /// how many attempts in a row must fail before trc acts
+        failures: Number = get(within(1..=u32::MAX)), "3", "5";
+        /// what to do if the unit is unhealthy: restart it, stop the run, or only log it
+        then: OneOf(variants::<Then>) = get(choice::<Then>), "restart", r#""stop""#;
+    }
+}
+
+/// The keys of `http`.
+pub(crate) const HTTP: Keys = &[HTTP_KEYS, CODES_KEYS];
+
+keys! {
+    HTTP_KEYS, http_keys(HttpKeys) {
+        /// the URL to request; TLS is not supported
+        url: Text = get(http::url), "", r#""http://127.0.0.1:8080""#;
+        /// the path to request
+        path: Text = get(http::path), "the path in `url`, or `/`", r#""/healthz""#;
+        /// the `Host` header
+        host: Text = get(http::host), "the host and port in `url`", r#""example.com""#;
+    }
+}
+
+keys! {
+    CODES_KEYS, codes_keys(Codes) {
+        /// the accepted status codes
+        status: Codes = some_of(http::codes), "200-399", r#"[200, "3xx"]"#;
+    }
+}
+
+/// The keys of `restart`.
+pub(crate) const RESTART: Keys = &[RESTART_KEYS];
+
+keys! {
+    RESTART_KEYS, restart_keys(Restart) {
+        /// when to restart the unit: never, after a failure, or after every exit
+        when: OneOf(variants::<When>) = when(),
+            "on-failure if `restart` is a table, otherwise no", r#""always""#;
+        /// how many restarts are allowed within `window`; if the unit then exits once more, trc
+        /// gives up on it
+        max: Number = get(within(0..=1000)), "no limit", "5";
+        /// the time over which `max` counts; a unit that stays up for this long starts over with the
+        /// shortest delay
+        window: Duration = get(positive), "60s", r#""5m""#;
+        /// the delay before a restart: it doubles each time, and is shortened by a random amount of
+        /// up to half
+        backoff: Backoff = get(backoff), "200ms..30s", r#""1s..1m""#;
+        /// the units that this unit restarts with, like systemd's `PartOf`; it waits for them as
+        /// with `after`
+        with: Texts = list(text), "", r#"["db"]"#;
+    }
+}
+
+/// The keys of a test that a unit does not have, or that mean something else there.
+#[cfg(test)]
+pub(crate) const TEST_OWN: Keys = &[TEST_RUN_KEYS, TEST_KEYS];
+
+/// The keys of a test: of `[test.NAME]`, and at the top of `test.NAME.toml`.
+pub(crate) const TEST: Keys = &[TEST_RUN_KEYS, TEST_KEYS, ENABLED_KEYS, IDENTITY_KEYS];
+
+keys! {
+    TEST_RUN_KEYS, test_run_keys(Unit) {
+        /// a description of the test, for reports
+        description: Text = get(text), "", r#""the server accepts mail""#;
+        /// the command of the test, without a shell
+        exec: Words => exec(), "", r#""smtpctl show status""#;
+        /// the script of the test, in the shell
+        script: Text => script(), "", r#""smtpctl show status""#;
+        /// the units that the test is about and waits for: see
+        /// [When a test runs](testing-images.md#when-a-test-runs)
+        after: After = after(), "all units", r#"["web"]"#;
+    }
+}
+
+keys! {
+    TEST_KEYS, test_keys(Test) {
+        /// how long the test waits for these units; it does not wait again for a unit that another
+        /// test has waited for in vain
+        start_within: Duration = get(positive), "5m", r#""20m""#;
+        /// how long an attempt may take; trc kills a command that takes longer
+        max_runtime: Duration = get(positive), "60s", r#""5m""#;
+        /// test points of the stop drill that may fail
+        allow: Texts = list(text), "", r#"["async.web.stop", "orphans"]"#;
+        /// what the test expects
+        expect: Table(EXPECT) => expect(), "", "";
+    }
+}
+
+/// The keys of `expect`.
+pub(crate) const EXPECT: Keys = &[EXPECT_KEYS];
+
+keys! {
+    /// The checks are made, and reported, in this order.
+    EXPECT_KEYS, expect_keys(Test) {
+        /// the exit status of the command; 128 + n if signal n terminated it
+        exit: Statuses => exit_status(), "0 if the test has a command", "[0, 3]";
+        /// the standard output of the command contains this text or matches this
+        /// `/regular expression/`; with `!` in front, it does not
+        stdout: Patterns => many(pattern, Found::Stdout), "",
+            r#"["MTA running", "!/error|fail/"]"#;
+        /// the same for standard error
+        stderr: Patterns => many(pattern, Found::Stderr), "", r#""!error""#;
+        /// a GET request gets an answer; a string sets `http.url`
+        http: Short(EXPECT_HTTP) => http_check(), "", r#""http://127.0.0.1:8080/healthz""#;
+        /// something accepts a TCP connection at this address; a port alone means `localhost`
+        tcp: Address => one(http::address, Asked::Tcp), "", r#""127.0.0.1:5432""#;
+        /// something accepts a connection to this Unix stream socket
+        unix: Text => one(path, Asked::Unix), "", r#""/run/app.sock""#;
+        /// something listens on these ports; a port alone must be reachable from outside, not only
+        /// through the loopback; with `!` in front, nothing listens on the port, on any address or
+        /// on the one that you write
+        listening: Ports => many(port, State::Listening), "",
+            r#"["25/tcp", "127.0.0.1:53/udp", "!23"]"#;
+        /// a file; a string sets `file.path`
+        file: Short(EXPECT_FILE) => file_check(), "", r#""/run/web.pid""#;
+        /// processes that run, by name; a text with a space or a `/regular expression/` is compared
+        /// with their command lines; with `!` in front, no such process runs
+        running: Names => many(pattern, running), "",
+            r#"["smtpd", "nginx: worker", "!sshd"]"#;
+        /// the user that the processes in `running` run as; without `running`, the user of the main
+        /// processes of the units
+        user: Id => user(), "", r#""www-data""#;
+        /// lines that units have printed, on either stream
+        log: Table(EXPECT_LOG) => log_check(), "", "";
+        /// trc tries again for this long; without it, there is one attempt
+        within: Duration = get(positive), "", r#""10s""#;
+        /// once the checks have passed, they must pass for this long, and no unit may restart
+        /// meanwhile
+        holds: Duration = get(positive), "", r#""5s""#;
+        /// each unit was ready within this time after its start
+        ready_within: Duration => one(positive, Found::ReadyWithin), "", r#""3s""#;
+        /// the most resident memory of each unit, and the most that any of its processes has ever
+        /// used
+        max_rss: Size => one(size, State::MaxRss), "", r#""64MiB""#;
+        /// the most CPU time of each unit so far, including its processes that have exited
+        max_cpu: Duration => one(positive, State::MaxCpu), "", r#""2s""#;
+        /// the most open file descriptors of each process of the units
+        max_fds: Number => one(count, State::MaxFds), "", "100";
+        /// the most processes of each unit
+        max_processes: Number => one(count, State::MaxProcesses), "", "8";
+        /// the exit status of each unit when trc stops it after the last test; 128 + n if signal n
+        /// terminated it
+        stop_status: Statuses => stop_status(), "", "[0, 143]";
+        /// each unit exits within this time when trc stops it after the last test
+        stop_within: Duration => stop_within(), "", r#""3s""#;
+        /// the peak memory of the whole container, as counted by its cgroup; the check also fails if
+        /// the OOM killer killed a process
+        max_memory: Size => one(size, State::MaxMemory), "", r#""256MiB""#;
+        /// the container cannot gain privileges
+        no_new_privs: Boolean => one(boolean, State::NoNewPrivs), "", "true";
+        /// the container's root file system is read-only
+        read_only_root: Boolean => one(boolean, State::ReadOnlyRoot), "", "true";
+        /// the container has no capabilities but these
+        capabilities: Texts => no_others(), "", r#"["chown", "setuid", "setgid"]"#;
+        /// the user ID of the container, which trc runs as
+        uid: Number => one(within(0..=u32::MAX), State::Uid), "", "1000";
+        /// what trc does to a unit before the checks; the unit must be up again, and all other
+        /// checks must pass, within 30 s or the time in `within`
+        fault: Table(EXPECT_FAULT) = fault(), "", "";
+    }
+}
+
+/// The keys of `expect.http`.
+pub(crate) const EXPECT_HTTP: Keys = &[HTTP_KEYS, ANSWER_KEYS];
+
+keys! {
+    ANSWER_KEYS, answer_keys(Answer) {
+        /// the accepted status codes
+        status: Codes = some_of(http::codes), "200-299", r#"[200, "3xx"]"#;
+        /// texts in the body of the answer
+        body: Patterns = some_of(pattern), "", r#""\"ok\"""#;
+        /// texts in the headers of the answer
+        headers: Headers = headers(), "",
+            r#"{ content-type = "/^text.html/", server = "!nginx/" }"#;
+    }
+}
+
+/// The keys of `expect.file`.
+pub(crate) const EXPECT_FILE: Keys = &[FILE_KEYS];
+
+keys! {
+    FILE_KEYS, file_keys(FileCheck) {
+        /// the path of the file
+        path: Text = get(absolute), "", r#""/etc/web.conf""#;
+        /// whether the file exists
+        exists: Boolean = get(boolean), "true", "false";
+        /// its permission bits
+        mode: Mode = get(permissions), "", r#""640""#;
+        /// its owner: a user, or a user and a group
+        owner: Text = get(owner), "", r#""root:www-data""#;
+        /// texts in the file
+        contains: Patterns = some_of(pattern), "", r#""!$${""#;
+    }
+}
+
+/// The keys of `expect.log`.
+pub(crate) const EXPECT_LOG: Keys = &[SAID_KEYS];
+
+keys! {
+    SAID_KEYS, said_keys(Said) {
+        /// the unit that printed the lines
+        unit: Text = placed(text), "the units that the test is about", r#""web""#;
+        /// texts in a line of the output
+        contains: Patterns => said(false), "", r#""listening on""#;
+        /// texts in no line of the output, until everything has stopped or the first fault
+        forbids: Patterns => said(true), "", r#"["/ERROR|FATAL/"]"#;
+    }
+}
+
+/// The keys of `expect.fault`.
+pub(crate) const EXPECT_FAULT: Keys = &[FAULT_KEYS];
+
+keys! {
+    FAULT_KEYS, fault_keys(FaultKeys) {
+        /// the unit that trc damages
+        unit: Text = placed(text), "", r#""web""#;
+        /// the signal that trc sends its main process
+        kill: Signal = get(fault_signal), "", r#""SIGKILL""#;
+        /// how long trc suspends it with SIGSTOP, unless the unit is restarted before
+        stop: Duration = get(positive), "", r#""5s""#;
+        /// whether a new process must run afterwards (`true`) or the same one (`false`);
+        /// [Faults](testing-images.md#faults) has the defaults
+        restarts: Boolean = placed(boolean), "depends on the signal", "true";
+    }
+}
+
+/// The keys of a signal's table in `[signals]`.
+pub(crate) const FORWARD: Keys = &[FORWARD_KEYS];
+
+keys! {
+    FORWARD_KEYS, forward_keys(Forward) {
+        /// the signal to forward
+        forward: Signal = get(signal), "the signal that trc received", r#""SIGQUIT""#;
+        /// the units that receive it
+        to: Texts = list(text), "all units that run", r#"["nginx"]"#;
+    }
+}

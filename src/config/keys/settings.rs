@@ -1,0 +1,156 @@
+//! The settings that aren't a unit's.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use super::decode::{At, Decoder, Fields};
+use super::unit::by_unit;
+use super::{FORWARD, LOG, SHUTDOWN};
+use crate::config::leaf::{self, Problem};
+use crate::config::suggest::nearest;
+use crate::config::value::{Entry, Node, Value, shown};
+use crate::config::{Config, Exit, Origin, Own, SignalRule, UnitRef};
+use crate::signal::Signal;
+
+/// The keys of a signal's table.
+#[derive(Default)]
+pub(super) struct Forward {
+    pub forward: Option<Signal>,
+    pub to: Vec<UnitRef>,
+}
+
+impl Decoder<'_> {
+    /// Reads what is written at the top of the configuration into these settings.
+    pub(in crate::config) fn top(&mut self, fields: &Fields, config: &mut Config) {
+        self.top_keys(fields, config);
+    }
+
+    /// `shell`.
+    pub(super) fn shell(&mut self, at: &At, entry: &Entry) -> Option<Vec<OsString>> {
+        let environment = self.environment;
+        let mut shell = Vec::new();
+        for word in self.words(at, entry)? {
+            let word = word.expand(&|name| leaf::lookup(environment, name));
+            shell.push(self.read(at, &entry.node, |_, _| word.map_err(Problem::undefined))?);
+        }
+        Some(shell)
+    }
+
+    /// `[shutdown]`.
+    pub(super) fn shutdown(&mut self, config: &mut Config, at: &At, entry: &Entry) {
+        if let Some(fields) = self.table(at, entry, SHUTDOWN) {
+            self.shutdown_keys(&fields, &mut config.shutdown);
+        }
+    }
+
+    /// `[log]`.
+    pub(super) fn log(&mut self, config: &mut Config, at: &At, entry: &Entry) {
+        let Some(fields) = self.table(at, entry, LOG) else { return };
+        self.log_keys(&fields, &mut config.log);
+        let level = fields.entry("level").map(|level| &level.node.origin);
+        config.log.asked = level.is_some_and(|origin| !matches!(origin, Origin::File { .. }));
+    }
+
+    /// A stage: [`Decoder::unit`] reads its units.
+    pub(super) fn stage(&mut self, _: &mut Config, at: &At, entry: &Entry) {
+        _ = self.names(at, entry);
+    }
+
+    /// `[exit]`.
+    pub(super) fn exit(&mut self, at: &At, entry: &Entry) -> Option<Exit> {
+        let mut exit = Exit::default();
+        for (from, entry) in self.names(at, entry)? {
+            let at = &at.key(from);
+            match from.as_str() {
+                "stopped" => exit.stopped = self.get(at, entry, leaf::status),
+                "unit" => exit.own = self.owners(at, entry),
+                _ => {
+                    let name = Node::text(from.clone(), entry.key.clone());
+                    let from = self.read(at, &name, |node, environment| {
+                        leaf::status(node, environment).map_err(|problem| {
+                            if from.bytes().all(|byte| byte.is_ascii_digit()) {
+                                return problem;
+                            }
+                            let right = nearest(from, ["stopped", "unit"]);
+                            let help = right.map(|right| format!("did you mean `{right}`?"));
+                            let what = "an exit status, `stopped` or `unit`";
+                            Problem { help, ..Problem::expected(what, node) }
+                        })
+                    });
+                    let to = self.get(at, entry, leaf::status);
+                    if let (Some(from), Some(to)) = (from, to) {
+                        exit.statuses.insert(from, to);
+                    }
+                }
+            }
+        }
+        Some(exit)
+    }
+
+    /// `exit.unit`: the units whose own status counts, in the order in which they were written.
+    fn owners(&mut self, at: &At, entry: &Entry) -> Vec<UnitRef> {
+        let mut owners = Vec::new();
+        for (name, entry) in self.names(at, entry).map(by_unit).unwrap_or_default() {
+            if self.get(&at.key(&name), entry, leaf::choice::<Own>).is_some() {
+                owners.push(UnitRef { value: name, origin: entry.key.clone() });
+            }
+        }
+        owners
+    }
+
+    /// `[signals]`.
+    pub(super) fn signals(
+        &mut self,
+        at: &At,
+        entry: &Entry,
+    ) -> Option<BTreeMap<Signal, SignalRule>> {
+        let mut rules = BTreeMap::new();
+        for (name, entry) in self.names(at, entry)? {
+            let at = &at.key(name);
+            let key = Node::text(name.clone(), entry.key.clone());
+            let signal = self.read(at, &key, |_, _| {
+                let signal = leaf::signal_name(name)?;
+                let why = if [Signal::KILL, Signal::STOP].contains(&signal) {
+                    "cannot be caught"
+                } else if signal.number() == libc::SIGCHLD {
+                    "is reserved for trc: it reports that a child process has exited"
+                } else {
+                    return Ok(signal);
+                };
+                Err(Problem::new(format!("{signal} {why}")))
+            });
+            let rule = self.rule(at, entry);
+            if let (Some(signal), Some(rule)) = (signal, rule) {
+                rules.insert(signal, rule);
+            }
+        }
+        Some(rules)
+    }
+
+    fn rule(&mut self, at: &At, entry: &Entry) -> Option<SignalRule> {
+        const EXPECTED: &str =
+            "\"stop\", \"ignore\", \"reopen\" or `{ forward = \"SIGQUIT\", to = [\"nginx\"] }`";
+        let Value::Table(table) = &entry.node.value else {
+            return self.get(at, entry, |node, environment| {
+                let word = leaf::text(node, environment)?;
+                match word.as_str() {
+                    "stop" => Ok(SignalRule::Stop),
+                    "ignore" => Ok(SignalRule::Ignore),
+                    "reopen" => Ok(SignalRule::Reopen),
+                    _ => Err(Problem::new(format!(
+                        "expected {EXPECTED}, found \"{}\"",
+                        shown(&word)
+                    ))),
+                }
+            });
+        };
+        let fields = self.fields(*at, FORWARD, table);
+        if fields.entry("forward").is_none() && fields.entry("to").is_none() {
+            self.problem(at, &entry.node, Problem::new(format!("expected {EXPECTED}")));
+            return None;
+        }
+        let mut keys = Forward::default();
+        self.forward_keys(&fields, &mut keys);
+        Some(SignalRule::Forward { signal: keys.forward, to: keys.to })
+    }
+}

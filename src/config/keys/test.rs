@@ -1,0 +1,417 @@
+//! Tests: what `expect` says.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::decode::{At, Decoder, Fields};
+use super::identity::capability;
+use super::unit::says_nothing;
+use super::{EXPECT, EXPECT_FAULT, EXPECT_FILE, EXPECT_HTTP, EXPECT_LOG};
+use crate::config::leaf::{self, Leaf, Problem, Reader};
+use crate::config::probe::SUCCESS;
+use crate::config::time::positive;
+use crate::config::value::{Entry, Node, Value, shown};
+use crate::config::{
+    Asked, Check, Environment, Fault, FaultKind, FileCheck, Found, HttpCheck, Listening, Needle,
+    Origin, Pattern, Placed, State, StopCheck, Test, Unit, UnitRef,
+};
+use crate::signal::Signal;
+
+/// `start_within`.
+const START_WITHIN: Duration = Duration::from_mins(5);
+/// `max_runtime`.
+const MAX_RUNTIME: Duration = Duration::from_mins(1);
+/// `within` of a test with a fault.
+const RECOVERY: Duration = Duration::from_secs(30);
+
+/// The keys of `expect.log`, and the checks that they have made so far.
+#[derive(Default)]
+pub(super) struct Said {
+    pub unit: Option<UnitRef>,
+    checks: Vec<Placed<Check>>,
+}
+
+/// The keys that only `expect.http` has.
+pub(super) struct Answer {
+    pub status: Vec<RangeInclusive<u16>>,
+    pub body: Vec<Pattern>,
+    pub headers: BTreeMap<String, Vec<Pattern>>,
+}
+
+/// The keys of `expect.fault`.
+#[derive(Default)]
+pub(super) struct FaultKeys {
+    pub unit: Option<UnitRef>,
+    pub kill: Option<Signal>,
+    pub stop: Option<Duration>,
+    pub restarts: Option<Placed<bool>>,
+}
+
+impl Decoder<'_> {
+    /// Reads a test, which may run something.
+    pub(super) fn test(&mut self, unit: &mut Unit, entry: &Entry, fields: &Fields, runs: bool) {
+        let mut test = Test {
+            checks: Vec::new(),
+            stop: StopCheck::default(),
+            within: None,
+            fault: None,
+            holds: None,
+            absent: None,
+            allow: Vec::new(),
+            start_within: START_WITHIN,
+            max_runtime: MAX_RUNTIME,
+        };
+        self.test_run_keys(fields, unit);
+        self.test_keys(fields, &mut test);
+        self.identity_keys(fields, &mut unit.identity);
+        let expect = fields.entry("expect");
+        let written = |key: &str| expect?.node.as_table()?.get(key);
+        if runs && written("exit").is_none() {
+            // With nothing written, it is expected to exit with 0.
+            let check = Placed { value: Found::Exit(vec![0]).into(), origin: Origin::Default };
+            test.checks.insert(0, check);
+        }
+        for key in ["exit", "stdout", "stderr"] {
+            if let Some(entry) = written(key).filter(|_| !runs) {
+                let message = format!(
+                    "`expect.{key}`: this test has no command, so there is nothing to compare"
+                );
+                let help = "add an `exec` or a `script`".to_owned();
+                self.error(&entry.key, message, Some(help));
+            }
+        }
+        let expects = |key: &String| key != "within" && key != "holds";
+        // What is no table was reported.
+        let says = expect.is_some_and(|expect| {
+            expect.node.as_table().is_none_or(|table| table.keys().any(expects))
+        });
+        let id = unit.id();
+        if !says && !runs && !fields.has_unknown() {
+            let message = format!("{id} expects nothing, so it cannot fail");
+            let help = "add a command, or a key of `expect`".to_owned();
+            self.error(&entry.key, message, Some(help));
+        }
+        if self.testing && says_nothing(&unit.command) && test.asks_for_status_alone() {
+            let origin = fields.entry("script").map_or(&entry.key, |script| &script.key);
+            let message = format!("the script of {id} does nothing, so the test cannot fail");
+            let help = "add a command, or a key of `expect`".to_owned();
+            self.error(origin, message, Some(help));
+        }
+        test.within = test.within.or(test.fault.as_ref().map(|_| RECOVERY));
+        unit.test = Some(Box::new(test));
+    }
+
+    /// `expect`.
+    pub(super) fn expect(&mut self, test: &mut Test, at: &At, entry: &Entry) {
+        let Some(fields) = self.table(at, entry, EXPECT) else { return };
+        self.expect_keys(&fields, test);
+    }
+
+    /// The check that one value makes.
+    pub(super) fn one<T, C: Into<Check>>(
+        &mut self,
+        test: &mut Test,
+        at: &At,
+        entry: &Entry,
+        leaf: impl Reader<T>,
+        check: impl FnOnce(T) -> C,
+    ) {
+        if let Some(Placed { value, origin }) = self.placed(at, entry, leaf) {
+            test.checks.push(Placed { value: check(value).into(), origin });
+        }
+    }
+
+    /// The checks that one value makes, or each of an array.
+    pub(super) fn many<T, C: Into<Check>>(
+        &mut self,
+        test: &mut Test,
+        at: &At,
+        entry: &Entry,
+        leaf: impl Reader<T>,
+        check: impl Fn(T) -> C,
+    ) {
+        for Placed { value, origin } in self.some(at, entry, leaf) {
+            test.checks.push(Placed { value: check(value).into(), origin });
+        }
+    }
+
+    /// `expect.exit`.
+    pub(super) fn exit_status(&mut self, test: &mut Test, at: &At, entry: &Entry) {
+        let statuses = self.some_of(at, entry, leaf::status);
+        push(test, entry, statuses.map(Found::Exit));
+    }
+
+    /// `expect.capabilities`.
+    pub(super) fn no_others(&mut self, test: &mut Test, at: &At, entry: &Entry) {
+        let list = self.list(at, entry, capability);
+        let set = |list: Vec<Placed<u8>>| list.iter().fold(0, |set, one| set | (1 << one.value));
+        push(test, entry, list.map(set).map(State::Capabilities));
+    }
+
+    /// `expect.http`.
+    pub(super) fn http_check(&mut self, test: &mut Test, at: &At, entry: &Entry) {
+        let Some(fields) = self.table(at, entry, EXPECT_HTTP) else { return };
+        let (body, headers) = (Vec::new(), BTreeMap::new());
+        let mut answer = Answer { status: vec![SUCCESS], body, headers };
+        self.answer_keys(&fields, &mut answer);
+        let Answer { status, body, headers } = answer;
+        let http = self.http_of(&fields, entry, status);
+        push(test, entry, http.map(|http| Asked::Http(HttpCheck { http, body, headers })));
+    }
+
+    /// `expect.http.headers`.
+    pub(super) fn headers(
+        &mut self,
+        at: &At,
+        entry: &Entry,
+    ) -> Option<BTreeMap<String, Vec<Pattern>>> {
+        let headers = self.names(at, entry)?.iter().map(|(name, entry)| {
+            let values = self.some_of(&at.key(name), entry, pattern).unwrap_or_default();
+            (name.to_lowercase().replace('_', "-"), values)
+        });
+        Some(headers.collect())
+    }
+
+    /// `expect.file`.
+    pub(super) fn file_check(&mut self, test: &mut Test, at: &At, entry: &Entry) {
+        let Some(fields) = self.table(at, entry, EXPECT_FILE) else { return };
+        let mut file = FileCheck {
+            path: PathBuf::new(),
+            exists: true,
+            mode: None,
+            owner: None,
+            contains: Vec::new(),
+        };
+        self.file_keys(&fields, &mut file);
+        if fields.lacks("path") {
+            self.error(&entry.key, format!("`{at}` needs a `path`"), None);
+        }
+        for key in ["mode", "owner", "contains"] {
+            if let Some(entry) = fields.entry(key).filter(|_| !file.exists) {
+                let message = format!(
+                    "`{at}.{key}` cannot be checked, because the file must not exist (`exists = false`)"
+                );
+                self.error(&entry.key, message, None);
+            }
+        }
+        push(test, entry, Some(State::File(file)));
+    }
+
+    /// `expect.user`: the user that what is `running` runs as, or units.
+    pub(super) fn user(&mut self, test: &mut Test, at: &At, entry: &Entry) {
+        let Some(whose) = self.get(at, entry, leaf::id) else { return };
+        let mut of_units = true;
+        for check in &mut test.checks {
+            if let Check::Found(Found::Now(State::Running { process, user })) = &mut check.value {
+                *user = Some(whose.clone()).filter(|_| !process.negated);
+                of_units = false;
+            }
+        }
+        if of_units {
+            let origin = entry.node.origin.clone();
+            test.checks.push(Placed { value: State::User(whose).into(), origin });
+        }
+    }
+
+    /// `expect.log`.
+    pub(super) fn log_check(&mut self, test: &mut Test, at: &At, entry: &Entry) {
+        let Some(fields) = self.table(at, entry, EXPECT_LOG) else { return };
+        let mut said = Said::default();
+        self.said_keys(&fields, &mut said);
+        if fields.lacks("contains") && fields.lacks("forbids") {
+            let help = "add `contains` or `forbids`".to_owned();
+            self.error(&entry.key, format!("`{at}` needs a text to look for"), Some(help));
+        }
+        test.checks.append(&mut said.checks);
+    }
+
+    /// Texts that units have printed, or must not print.
+    pub(super) fn said(&mut self, said: &mut Said, at: &At, entry: &Entry, forbids: bool) {
+        let read = if forbids { forbidden } else { pattern };
+        for Placed { value, origin } in self.some(at, entry, read) {
+            if forbids && value.negated {
+                let message =
+                    "`forbids` already means that the text must not appear: remove the `!`";
+                let help = "use `contains` if the text must appear".to_owned();
+                self.error(&origin, message, Some(help));
+            }
+            let (unit, forbidden) = (said.unit.clone(), forbids || value.negated);
+            let value = Found::Said { unit, needle: value.needle, forbidden }.into();
+            said.checks.push(Placed { value, origin });
+        }
+    }
+
+    /// `expect.stop_status`.
+    pub(super) fn stop_status(&mut self, test: &mut Test, at: &At, entry: &Entry) {
+        test.stop.statuses = self.some_of(at, entry, leaf::status).unwrap_or_default();
+    }
+
+    /// `expect.stop_within`.
+    pub(super) fn stop_within(&mut self, test: &mut Test, at: &At, entry: &Entry) {
+        test.stop.within = self.get(at, entry, positive);
+    }
+
+    /// `expect.fault`.
+    pub(super) fn fault(&mut self, at: &At, entry: &Entry) -> Option<Placed<Fault>> {
+        let fields = self.table(at, entry, EXPECT_FAULT)?;
+        let mut keys = FaultKeys::default();
+        self.fault_keys(&fields, &mut keys);
+        if let Some(Placed { value: false, origin }) = &keys.restarts
+            && keys.kill == Some(Signal::KILL)
+        {
+            let message = format!("`{at}.restarts = false`: no process survives SIGKILL");
+            self.error(origin, message, None);
+        }
+        if fields.lacks("unit") {
+            self.error(&entry.key, format!("`{at}` needs a `unit`"), None);
+        }
+        if fields.lacks("kill") && fields.lacks("stop") {
+            self.error(&entry.key, format!("`{at}` needs a `kill` or a `stop`"), None);
+        }
+        let kind = keys.kill.map(FaultKind::Kill).or(keys.stop.map(FaultKind::Stop))?;
+        let restarts = keys.restarts.map(|restarts| restarts.value);
+        let value = Fault { unit: keys.unit?, kind, restarts };
+        Some(Placed { value, origin: entry.key.clone() })
+    }
+}
+
+/// Adds the check that a key makes as a whole.
+fn push(test: &mut Test, entry: &Entry, check: Option<impl Into<Check>>) {
+    let placed = |check: _| Placed { value: Into::into(check), origin: entry.key.clone() };
+    test.checks.extend(check.map(placed));
+}
+
+/// A process that runs, whoever's it is.
+pub(super) fn running(process: Pattern) -> State {
+    State::Running { process, user: None }
+}
+
+/// A signal that does something to a unit for good: what is stopped goes on by itself.
+pub(super) fn fault_signal(node: &Node, environment: &Environment) -> Leaf<Signal> {
+    let signal = leaf::signal(node, environment)?;
+    let stops = [Signal::STOP, Signal::TSTP, Signal::TTIN, Signal::TTOU, Signal::CONT];
+    if stops.contains(&signal) {
+        return Err(Problem {
+            help: Some("`stop = \"5s\"` suspends the unit for a while".to_owned()),
+            ..Problem::new(format!(
+                "{signal} is not a fault: it only suspends or resumes a process"
+            ))
+        });
+    }
+    Ok(signal)
+}
+
+/// A text, a `/regular expression/`, and either with a `!` before it.
+pub(super) fn pattern(node: &Node, environment: &Environment) -> Leaf<Pattern> {
+    needle(node, environment, false)
+}
+
+/// The same where it must not be there, with or without a `!`.
+fn forbidden(node: &Node, environment: &Environment) -> Leaf<Pattern> {
+    needle(node, environment, true)
+}
+
+fn needle(node: &Node, environment: &Environment, forbidden: bool) -> Leaf<Pattern> {
+    let text = leaf::text(node, environment)?;
+    let (negated, rest) = match text.strip_prefix('!') {
+        Some(rest) => (true, rest),
+        None => (false, text.as_str()),
+    };
+    if rest.is_empty() {
+        return Err(Problem::new("this must not be empty"));
+    }
+    let regex = rest.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
+    let regex = regex.filter(|regex| !regex.is_empty());
+    if let Some(problem) = not_quite_a_regex(rest, negated || forbidden)
+        && regex.is_none()
+    {
+        return Err(problem);
+    }
+    let needle = match regex {
+        None => Needle::Text(rest.to_owned()),
+        Some(regex) => match crate::regex::compile(regex) {
+            Ok(_) => Needle::Regex(regex.to_owned()),
+            Err(why) => return Err(Problem::new(format!("this {why}"))),
+        },
+    };
+    Ok(Pattern { needle, negated })
+}
+
+/// What is probably meant for a regular expression, and would be taken for a text: `/error/i`,
+/// and, where it must not be there and so would never be missed, `/error`. A path is a text.
+fn not_quite_a_regex(text: &str, forbidden: bool) -> Option<Problem> {
+    let body = text.strip_prefix('/')?;
+    let as_text = format!("to look for this text itself, write '/{}/'", regex_lite::escape(text));
+    let problem = |message: String, right: String| Problem {
+        help: Some(format!("write '/{right}/'; {as_text}")),
+        ..Problem::new(message)
+    };
+    if let Some((inner, flags)) = body.rsplit_once('/')
+        && !inner.is_empty()
+        && !inner.replace(r"\/", "").contains('/')
+        && matches!(flags.len(), 1..=4)
+        && flags.bytes().all(|flag| b"gimsux".contains(&flag))
+    {
+        // Every match counts and a match may be anywhere, without a flag.
+        let known: String = flags.chars().filter(|flag| !"gmu".contains(*flag)).collect();
+        let known = if known.is_empty() { known } else { format!("(?{known})") };
+        return Some(problem(
+            format!("flags cannot follow a regular expression: \"{}\"", shown(text)),
+            format!("{known}{inner}"),
+        ));
+    }
+    let is_regex = body.contains(['|', '\\', '^', '$', '*', '+', '[', '(']);
+    (forbidden && !body.is_empty() && (is_regex || !body.contains('/'))).then(|| {
+        problem(
+            format!("the regular expression has no closing `/`: \"{}\"", shown(text)),
+            body.to_owned(),
+        )
+    })
+}
+
+/// `25`, `"25/tcp"`, `"127.0.0.1:53/udp"`, `"!23"`.
+pub(super) fn port(node: &Node, environment: &Environment) -> Leaf<Listening> {
+    const EXPECTED: &str = "a port such as 25, \"25/tcp\", \"127.0.0.1:53/udp\" or \"!23\"";
+    if let Value::Integer(number, _) = &node.value {
+        let port = u16::try_from(*number).ok().filter(|port| *port > 0);
+        let port = port.ok_or_else(|| Problem::expected(EXPECTED, node))?;
+        return Ok(Listening { ip: None, port, udp: false, negated: false });
+    }
+    let Value::String(_) = &node.value else { return Err(Problem::expected(EXPECTED, node)) };
+    let text = leaf::text(node, environment)?;
+    let read = |text: &str| {
+        let (negated, rest) = match text.strip_prefix('!') {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
+        let (place, udp) = match rest.split_once('/') {
+            None | Some((_, "tcp")) => (rest.split('/').next()?, false),
+            Some((place, "udp")) => (place, true),
+            Some(_) => return None,
+        };
+        let (ip, port): (Option<IpAddr>, u16) = if let Ok(port) = place.parse() {
+            (None, port)
+        } else {
+            let place: SocketAddr = place.parse().ok()?;
+            (Some(place.ip()), place.port())
+        };
+        (port > 0).then_some(Listening { ip, port, udp, negated })
+    };
+    read(&text).ok_or_else(|| Problem::expected(EXPECTED, node))
+}
+
+/// `USER` or `USER:GROUP`.
+pub(super) fn owner(node: &Node, environment: &Environment) -> Leaf<String> {
+    let text = match &node.value {
+        Value::Integer(number, _) => number.to_string(),
+        _ => leaf::text(node, environment)?,
+    };
+    let (user, group) = text.split_once(':').unwrap_or((&text, "-"));
+    if user.is_empty() || group.is_empty() || text.contains(char::is_whitespace) {
+        return Err(Problem::expected("an owner such as \"web\" or \"root:web\"", node));
+    }
+    Ok(text)
+}

@@ -1,0 +1,306 @@
+//! One unit's part of the merged tree.
+
+use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+
+use super::decode::{At, Decoder, Fields};
+use super::key::RUNS;
+use super::{OUTPUT, STOP, TEST, UNIT};
+use crate::config::leaf::{self, Problem, one_of};
+use crate::config::suggest::nearest_of;
+use crate::config::value::{Entry, Node, Table, Value, shown};
+use crate::config::{
+    After, Command, Condition, Diagnostic, Form, Origin, OutputFile, Placed, Severity, Stage, Stop,
+    Unit, flags,
+};
+use crate::signal::Signal;
+
+/// The keys of `output`, if it is a file.
+#[derive(Default)]
+pub(in crate::config) struct OutputKeys {
+    pub file: Option<Placed<PathBuf>>,
+    pub max_size: Option<u64>,
+    pub keep: Option<u32>,
+}
+
+/// What became of a declared unit.
+pub(in crate::config) enum Declared {
+    /// It is to run.
+    Enabled(Box<Unit>),
+    /// `enabled = false`.
+    Disabled,
+    /// It is a unit of the command line, which this run doesn't have there.
+    Absent,
+    /// Something is wrong with it, which was noted.
+    Wrong,
+}
+
+impl Decoder<'_> {
+    /// Reads a unit. `others` are all units' names, for suggestions; `partial` says that
+    /// a file is missing from the tree, which may hold what this unit lacks.
+    pub(in crate::config) fn unit(
+        &mut self,
+        (stage, name, entry): (Stage, &str, &Entry),
+        others: &[String],
+        partial: bool,
+    ) -> Declared {
+        let id = format!("{stage}.{name}");
+        if name.is_empty() || name.contains(char::is_control) {
+            let message = format!(
+                "\"{}\" is not a valid name of a unit: it must be one line of text",
+                shown(name)
+            );
+            self.error(&entry.key, message, None);
+            return Declared::Wrong;
+        }
+        let at = At::Unit(&id);
+        let is_test = stage == Stage::Test;
+        let keys = if is_test { TEST } else { UNIT };
+        let Some(fields) = self.table(&at, entry, keys) else { return Declared::Wrong };
+        let mut enabled = true;
+        self.enabled_keys(&fields, &mut enabled);
+        // Nothing of a test counts where it isn't to run.
+        self.disabled = !enabled || is_test && !self.testing;
+        let mut unit = Unit::new(stage, name, entry.key.clone(), Command::Nothing);
+        let has_command = RUNS.iter().any(|key| fields.entry(key).is_some());
+        if is_test {
+            self.test(&mut unit, entry, &fields, has_command);
+            self.disabled = false;
+            return if enabled { Declared::Enabled(Box::new(unit)) } else { Declared::Disabled };
+        }
+        self.run_keys(&fields, &mut unit);
+        self.unit_keys(&fields, &mut unit);
+        self.identity_keys(&fields, &mut unit.identity);
+        self.tty_keys(&fields, &mut unit.identity);
+        if !has_command && flags::is_name(stage, name) {
+            self.disabled = false;
+            self.absent(&id, entry);
+            return Declared::Absent;
+        }
+        let is_outside = !has_command && fields.entry("ready").is_some();
+        // An unknown key was probably meant to be `exec`, and was reported.
+        if !has_command && !is_outside && !fields.has_unknown() && !partial {
+            self.nothing_to_run(&id, entry, others);
+        }
+        if std::mem::take(&mut self.disabled) {
+            return Declared::Disabled;
+        }
+        // Where it has neither command nor `ready`, or a wrong one, an error was noted; the
+        // unit's references are checked anyway. What has a wrong command, or a wrong key in its
+        // place, is nothing outside.
+        let has_wrong_command = has_command && unit.command == Command::Nothing;
+        let is_misspelt = is_outside && fields.has_unknown();
+        if !has_wrong_command && !is_misspelt {
+            self.fit(&unit, &fields);
+        }
+        Declared::Enabled(Box::new(unit))
+    }
+
+    /// Keys for a unit of the command line are for the runs that have it.
+    fn absent(&mut self, id: &str, entry: &Entry) {
+        let message =
+            format!("`{id}` is a unit of the command line, and this command line does not have it");
+        let note = Diagnostic::warning(entry.key.clone(), message);
+        self.diagnostics.push(Diagnostic { severity: Severity::Note, ..note });
+    }
+
+    fn nothing_to_run(&mut self, id: &str, entry: &Entry, others: &[String]) {
+        let bare = |id: &'_ str| id.split_once('.').map_or("", |(_, name)| name).to_owned();
+        let names = others.iter().filter(|other| *other != id).map(String::as_str);
+        let names = names.filter_map(|other| Some((other.split_once('.')?.1, other)));
+        let right = nearest_of(self.diagnostics.len(), &bare(id), names);
+        let help = right.map(|right| format!("did you mean `{right}`?"));
+        let id = shown(id);
+        let diagnostic = match (&entry.key, self.disabled) {
+            // A variable or override for a unit that nobody declares is a slip.
+            (Origin::Variable(_) | Origin::Override(_), _) => {
+                Diagnostic::error(entry.key.clone(), format!("there is no unit `{id}`"))
+            }
+            (_, true) => Diagnostic::warning(
+                entry.key.clone(),
+                format!("there is no unit `{id}` to disable"),
+            ),
+            (_, false) => Diagnostic::error(
+                entry.key.clone(),
+                format!("`[{id}]` has no command: it needs `exec` or `script`"),
+            ),
+        };
+        self.diagnostics.push(Diagnostic { help, ..diagnostic });
+    }
+
+    /// `exec`.
+    pub(in crate::config) fn exec(&mut self, unit: &mut Unit, at: &At, entry: &Entry) {
+        if !given(unit, entry) {
+            unit.command = self.words(at, entry).map_or(Command::Nothing, Command::Exec);
+        }
+    }
+
+    /// `script`.
+    pub(in crate::config) fn script(&mut self, unit: &mut Unit, at: &At, entry: &Entry) {
+        if !given(unit, entry) {
+            let text = self.get(at, entry, leaf::script);
+            unit.command = text.map_or(Command::Nothing, Command::Script);
+        }
+    }
+
+    /// `output`.
+    pub(in crate::config) fn output(&mut self, unit: &mut Unit, at: &At, entry: &Entry) {
+        if entry.node.as_table().is_none() {
+            unit.output =
+                self.get(at, entry, |node: &Node, environment: &crate::config::Environment| {
+                    leaf::choice(node, environment).map_err(|problem| match &node.value {
+                        Value::String(path) if path.starts_with('/') => Problem {
+                            help: Some(format!("write output = {{ file = {:?} }}", shown(path))),
+                            ..problem
+                        },
+                        _ => problem,
+                    })
+                });
+            return;
+        }
+        let Some(fields) = self.table(at, entry, OUTPUT) else { return };
+        let mut keys = OutputKeys::default();
+        self.output_keys(&fields, &mut keys);
+        self.file_is_there(&fields, entry);
+        unit.output_file = keys.file.map(|Placed { value: path, origin }| Placed {
+            value: OutputFile { path, max_size: keys.max_size, keep: keys.keep },
+            origin,
+        });
+    }
+
+    /// Notes that a table has no `file`.
+    pub(in crate::config) fn file_is_there(&mut self, fields: &Fields, entry: &Entry) {
+        if fields.lacks("file") {
+            self.problem(&fields.at, &entry.node, Problem::new("this table needs a `file`"));
+        }
+    }
+
+    /// `stop`.
+    pub(in crate::config) fn stop(&mut self, at: &At, entry: &Entry) -> Option<Stop> {
+        let fields = self.table(at, entry, STOP)?;
+        let mut stop = Stop::default();
+        self.stop_keys(&fields, &mut stop);
+        Some(stop)
+    }
+
+    /// `after`.
+    pub(in crate::config) fn after(&mut self, at: &At, entry: &Entry) -> Option<Vec<After>> {
+        let Value::Table(table) = &entry.node.value else {
+            let names = self.list(at, entry, leaf::text)?;
+            return Some(names.into_iter().map(|unit| After { unit, condition: None }).collect());
+        };
+        let one = |(name, entry): (String, &Entry)| {
+            // Beside a wrong condition, which is noted, a wrong name is told too.
+            let condition = self.get(&at.key(&name), entry, condition);
+            let unit = Placed { value: name, origin: entry.key.clone() };
+            After { unit, condition }
+        };
+        Some(by_unit(table).into_iter().map(one).collect())
+    }
+}
+
+/// Whether the command line or a script file says what a unit runs, which it then does.
+fn given(unit: &mut Unit, entry: &Entry) -> bool {
+    let Value::Command(command) = &entry.node.value else { return false };
+    unit.form = match command {
+        Command::File(_) => Form::Script,
+        Command::Words(_) => Form::Trailing,
+        Command::Script(_) | Command::Exec(_) | Command::Nothing => Form::Flag,
+    };
+    unit.command = command.clone();
+    true
+}
+
+fn condition(node: &Node, environment: &crate::config::Environment) -> leaf::Leaf<Condition> {
+    let expected = one_of(leaf::variants::<Condition>());
+    if !matches!(node.value, Value::String(_)) {
+        let found = node.value.describe();
+        return Err(Problem::new(format!("expected {expected}, found {found}")));
+    }
+    leaf::choice(node, environment)
+}
+
+/// The entries of a table whose keys are units' names, in the order in which they were written.
+pub(in crate::config) fn by_unit(table: &Table) -> Vec<(String, &Entry)> {
+    let mut entries: Vec<(String, &Entry)> = Vec::new();
+    for (name, entry) in table {
+        // Without quotes `async.db` is a table in a table.
+        match entry.node.as_table() {
+            Some(inner) if is_stage(name) => {
+                entries.extend(inner.iter().map(|(unit, e)| (format!("{name}.{unit}"), e)));
+            }
+            _ => entries.push((name.clone(), entry)),
+        }
+    }
+    entries.sort_by_key(|(_, entry)| entry.order);
+    entries
+}
+
+/// A signal that a unit may end by, if only it makes something of it; a command is told where it
+/// belongs.
+pub(in crate::config) fn stop_signal(
+    node: &Node,
+    environment: &crate::config::Environment,
+) -> leaf::Leaf<Signal> {
+    match (leaf::signal(node, environment), &node.value) {
+        (Ok(Signal::STOP), _) => {
+            Err(Problem::new("SIGSTOP cannot stop a unit: it only suspends its process"))
+        }
+        (Err(problem), Value::String(text)) if text.contains([' ', '/']) => {
+            let command = shown(text);
+            let help =
+                format!("to stop the unit with a command, write stop = {{ exec = {command:?} }}");
+            Err(Problem { help: Some(help), ..problem })
+        }
+        (Err(problem), Value::String(text))
+            if crate::config::time::positive(node, environment).is_ok() =>
+        {
+            let help = format!("if that is a time, write stop = {{ timeout = {:?} }}", shown(text));
+            Err(Problem { help: Some(help), ..problem })
+        }
+        (signal, _) => signal,
+    }
+}
+
+fn is_stage(name: &str) -> bool {
+    Stage::ALL.iter().any(|stage| stage.name() == name)
+}
+
+/// Every unit of a tree, in the order in which they were declared.
+pub(in crate::config) fn declared(tree: &Table) -> Vec<(Stage, &str, &Entry)> {
+    let mut units: Vec<_> = all_units(tree).collect();
+    units.sort_by_key(|(_, _, unit)| unit.order);
+    units
+}
+
+/// The units of a tree, by stage and name.
+pub(in crate::config) fn unit_ids(tree: &Table) -> Vec<String> {
+    all_units(tree).map(|(stage, name, _)| format!("{stage}.{name}")).collect()
+}
+
+fn all_units(tree: &Table) -> impl Iterator<Item = (Stage, &str, &Entry)> {
+    Stage::ALL.into_iter().flat_map(|stage| {
+        let units = tree.get(stage.name()).and_then(|stage| stage.node.as_table());
+        units.into_iter().flatten().map(move |(name, unit)| (stage, name.as_str(), unit))
+    })
+}
+
+/// Whether a script has nothing in it but comments; one that is too large to be one has.
+pub(in crate::config) fn says_nothing(command: &Command) -> bool {
+    const LARGEST: u64 = 64 * 1024;
+    let hollow = |bytes: &[u8]| {
+        let mut lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+        lines.all(|line| line.is_empty() || line.starts_with(b"#"))
+    };
+    match command {
+        Command::Script(text) => hollow(text.as_bytes()),
+        Command::File(path) => {
+            let mut bytes = Vec::new();
+            let read = crate::config::source::open(path)
+                .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
+            read.is_ok_and(|count| count as u64 <= LARGEST) && hollow(&bytes)
+        }
+        Command::Exec(_) | Command::Words(_) | Command::Nothing => false,
+    }
+}

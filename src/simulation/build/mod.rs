@@ -1,0 +1,284 @@
+//! What a plan means: the graph for the engine, and, worked out anew and by other means,
+//! what the witness holds against it.
+
+mod awaited;
+mod drill;
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::plan::{Generation, Plan, Rule, ms};
+use crate::config::{
+    After, Backoff, Command, Condition, Config, Exit, FileEnv, Health, Log, LogFormat, Origin,
+    Placed, Probe, Ready, Restart, Shutdown, SignalRule, Stage, Stop, Unit,
+};
+use crate::engine::Tick;
+use crate::graph::{Graph, UnitId};
+
+/// One of the two graphs of a plan, and who is who in it.
+#[derive(Clone, Debug)]
+pub(in crate::simulation) struct Built {
+    pub graph: Rc<Graph>,
+    /// The unit of the plan, by id.
+    pub plan: Vec<usize>,
+}
+
+impl Built {
+    pub(in crate::simulation) fn unit(&self, id: UnitId) -> usize {
+        self.plan[id.0]
+    }
+
+    pub(in crate::simulation) fn id(&self, unit: usize) -> Option<UnitId> {
+        self.plan.iter().position(|one| *one == unit).map(UnitId)
+    }
+}
+
+/// Builds one of a plan's graphs, to take over from another; none if it is refused.
+pub(in crate::simulation) fn graph(
+    plan: &Plan,
+    generation: Generation,
+    old: Option<&Built>,
+) -> Option<Built> {
+    let graph = Graph::build(&config(plan, generation)).ok()?;
+    let graph = match old {
+        Some(old) => graph.over(&old.graph),
+        None => graph,
+    };
+    let number = |unit: &Unit| unit.name[1..].parse().ok();
+    let units = graph.nodes.iter().map(|node| number(&node.unit)).collect::<Option<_>>()?;
+    Some(Built { graph: Rc::new(graph), plan: units })
+}
+
+/// A unit by its name.
+pub(in crate::simulation) fn place(plan: &Plan, at: usize) -> Placed<String> {
+    let value = format!("{}.u{at}", plan.units[at].stage.name());
+    Placed { value, origin: Origin::Default }
+}
+
+fn config(plan: &Plan, generation: Generation) -> Config {
+    let place = |at: &usize| place(plan, *at);
+    let rule = |rule: &Rule| match rule {
+        Rule::Stop => SignalRule::Stop,
+        Rule::Ignore => SignalRule::Ignore,
+        Rule::Reopen => SignalRule::Reopen,
+        // As the configuration has it where none of those that are named is enabled.
+        Rule::Forward(_, to)
+            if !to.is_empty() && !to.iter().any(|at| plan.has(*at, generation)) =>
+        {
+            SignalRule::Ignore
+        }
+        Rule::Forward(signal, to) => {
+            let to = to.iter().filter(|at| plan.has(**at, generation));
+            SignalRule::Forward { signal: *signal, to: to.map(place).collect() }
+        }
+    };
+    let units = (0..plan.units.len()).filter(|at| plan.has(*at, generation)).map(|at| {
+        let unit = &plan.units[at];
+        let test = unit.test.map(|test| Box::new(drill::test(plan, &test, generation)));
+        let after = unit.after.iter().filter(|(other, _)| plan.has(*other, generation));
+        let with = unit.restart.with.iter().filter(|other| plan.has(**other, generation));
+        let command = match (unit.outside || unit.stage == Stage::Test, unit.shell) {
+            (true, _) => Command::Nothing,
+            (false, true) => Command::Script("".into()),
+            (false, false) => Command::Exec(Vec::new()),
+        };
+        let probe = |told| Placed {
+            value: if told { Probe::Notify } else { Probe::File("/".into()) },
+            origin: Origin::Default,
+        };
+        let timeout = Duration::from_secs(1);
+        Unit {
+            form: unit.form,
+            oneshot: unit.oneshot,
+            always: unit.always,
+            after: after
+                .map(|(other, condition)| After { unit: place(other), condition: *condition })
+                .collect(),
+            ready: unit.ready.map(|ready| Ready {
+                probe: probe(ready.told),
+                every: ms(ready.every),
+                timeout,
+                within: ms(ready.within),
+            }),
+            health: unit.health.map(|health| Health {
+                probe: probe(health.told),
+                every: ms(health.every),
+                timeout,
+                failures: health.failures,
+                then: health.then,
+            }),
+            restart: Restart {
+                when: unit.restart.when,
+                max: unit.restart.max,
+                window: ms(unit.restart.window),
+                backoff: Backoff {
+                    first: ms(unit.restart.first),
+                    longest: ms(unit.restart.longest),
+                },
+                with: with.map(place).collect(),
+            },
+            max_runtime: unit.max_runtime.map(ms),
+            test,
+            success: unit.success.clone(),
+            on_failure: unit.on_failure,
+            stop: Stop {
+                signal: unit.stop_signal,
+                timeout: unit.stop_timeout.map(ms),
+                to: unit.stop_to,
+                exec: unit.stop_exec.map(|_| Vec::new()),
+            },
+            ..Unit::new(unit.stage, &format!("u{at}"), Origin::Default, command)
+        }
+    });
+    Config {
+        wait: plan.wait,
+        shell: None,
+        shutdown: Shutdown { timeout: plan.budget.map(ms) },
+        log: Log {
+            level: log::LevelFilter::Info,
+            asked: false,
+            format: LogFormat::Trc,
+            output: None,
+        },
+        env: BTreeMap::new(),
+        file_env: FileEnv::No,
+        signals: plan.rules.iter().map(|(signal, written)| (*signal, rule(written))).collect(),
+        exit: Exit {
+            statuses: plan.exit.iter().copied().collect(),
+            stopped: plan.stopped,
+            own: plan.own.iter().filter(|at| plan.has(**at, generation)).map(place).collect(),
+        },
+        xtrace: false,
+        work_dir: "/etc".into(),
+        units: units.collect(),
+        rest: Vec::new(),
+        testing: plan.drill.as_ref().map(|drill| drill::testing(plan, drill, generation)),
+        remarks: Vec::new(),
+    }
+}
+
+/// What one of the graphs means for each unit of the plan.
+#[derive(Clone, Debug)]
+pub(in crate::simulation) struct Terms {
+    pub units: Vec<Term>,
+    /// The order in which units of one stage run one by one.
+    pub order: Vec<usize>,
+    /// All units in the order in which the engine has them.
+    pub by_id: Vec<usize>,
+    /// From an outside stop signal to the end.
+    pub budget: Tick,
+}
+
+#[derive(Clone, Default, Debug)]
+pub(in crate::simulation) struct Term {
+    /// Whether it is in this graph.
+    pub here: bool,
+    pub oneshot: bool,
+    pub needs: Vec<(usize, Condition)>,
+    /// Whether it is meant to end, as far as that is written.
+    pub ends: bool,
+    /// Of a test: the units that have to have run for a moment, or to be over.
+    pub calm: Vec<usize>,
+    /// The units that it is about, if it is a test.
+    pub about: Vec<usize>,
+    pub dependents: Vec<usize>,
+    /// What it is restarted together with, and what is restarted together with it.
+    pub with: Vec<usize>,
+    pub followers: Vec<usize>,
+}
+
+impl Terms {
+    pub(in crate::simulation) fn of(plan: &Plan, generation: Generation) -> Self {
+        let here = |at: usize| plan.has(at, generation);
+        let mut units = vec![Term::default(); plan.units.len()];
+        for (at, unit) in plan.units.iter().enumerate() {
+            units[at].here = here(at);
+            units[at].oneshot |= matches!(unit.stage, Stage::Boot | Stage::Test | Stage::Halt);
+            for (other, condition) in &unit.after {
+                if here(at)
+                    && here(*other)
+                    && matches!(condition, Some(Condition::Succeeded | Condition::Exited))
+                {
+                    units[*other].oneshot = true;
+                    units[*other].ends |= *condition == Some(Condition::Succeeded);
+                }
+            }
+        }
+        for (at, unit) in plan.units.iter().enumerate() {
+            units[at].oneshot = unit.oneshot.unwrap_or(units[at].oneshot);
+            units[at].ends = unit.oneshot.unwrap_or(units[at].ends);
+        }
+        for (at, unit) in plan.units.iter().enumerate() {
+            // What is restarted with another waits for that one, if only as a bare name.
+            let with = unit.restart.with.iter().map(|other| (*other, None));
+            let bare = with.filter(|(with, _)| unit.after.iter().all(|(other, _)| other != with));
+            for (other, condition) in unit.after.iter().copied().chain(bare) {
+                let other = &other;
+                if here(at) && here(*other) {
+                    let halt = unit.stage == Stage::Halt;
+                    let bare = if plan.units[*other].ready.is_some() && !halt {
+                        Condition::Ready
+                    } else if unit.stage == Stage::Test {
+                        awaited::bare(plan.units[*other].stage)
+                    } else if plan.units[*other].outside {
+                        Condition::Exited
+                    } else if units[*other].oneshot {
+                        Condition::Succeeded
+                    } else {
+                        Condition::Started
+                    };
+                    let asked = plan.units[*other].ready.is_some();
+                    let serves = plan.units[*other].counts();
+                    if unit.stage == Stage::Test && condition.is_none() && serves && !asked {
+                        units[at].calm.push(*other);
+                    }
+                    units[at].needs.push((*other, condition.unwrap_or(bare)));
+                    units[*other].dependents.push(at);
+                }
+            }
+            for other in unit.restart.with.iter().filter(|other| here(at) && here(**other)) {
+                units[at].with.push(*other);
+                units[*other].followers.push(at);
+            }
+        }
+        awaited::complete(plan, &mut units);
+        let chain = (0..units.len())
+            .filter(|at| units[*at].here)
+            .map(|at| chain(plan, &units, at))
+            .max()
+            .unwrap_or_default();
+        let budget = plan
+            .budget
+            .map_or_else(|| Duration::from_secs(9).max(chain + Duration::from_secs(2)), ms);
+        let order = order(plan, &units);
+        let mut by_id = order.clone();
+        by_id.sort_by_key(|at| plan.units[*at].stage);
+        Self { units, order, by_id, budget }
+    }
+}
+
+/// The order of units that run one by one: again and again the first one, by stage and as
+/// declared, whose needs have all been taken.
+pub(in crate::simulation) fn order(plan: &Plan, units: &[Term]) -> Vec<usize> {
+    let mut left: Vec<usize> = (0..units.len()).filter(|at| units[*at].here).collect();
+    // Tests with faults come last.
+    let with_fault = |at: usize| {
+        let test = plan.units[at].test.as_ref();
+        test.and_then(|test| test.fault).is_some_and(|(victim, _)| units[victim].here)
+    };
+    left.sort_by_key(|at| (plan.units[*at].stage, with_fault(*at)));
+    let mut order = Vec::new();
+    while !left.is_empty() {
+        let free = |at: &usize| units[*at].needs.iter().all(|(on, _)| order.contains(on));
+        let next = left.iter().position(free).expect("plans have no cycles");
+        order.push(left.remove(next));
+    }
+    order
+}
+
+/// The written stop timeouts of a unit and of what stops before it.
+fn chain(plan: &Plan, units: &[Term], at: usize) -> Tick {
+    let before = units[at].dependents.iter().map(|one| chain(plan, units, *one)).max();
+    plan.units[at].stop_timeout.map_or(Duration::ZERO, ms) + before.unwrap_or_default()
+}

@@ -1,0 +1,416 @@
+//! Engines that are wrong on purpose: the simulation must find out.
+
+mod of_tests;
+
+use std::time::Duration;
+
+use nix::errno::Errno;
+
+use self::of_tests::TEST_MUTANTS;
+use super::lives::SEEDS;
+use super::mutant::{Mutant, graph};
+use super::plan::Plan;
+use super::witness::Broken;
+use super::{generate, lived, shrink};
+use crate::config::{Condition, OnFailure, Stage, Then, WaitPolicy, When};
+use crate::engine::{
+    Action, Answer, Event, Fact, JobEnd, Outcome, Request, SpawnStage, Target, Task, Told,
+};
+use crate::graph::UnitId;
+use crate::signal::Signal;
+
+pub(in crate::simulation) const fn actions(
+    name: &'static str,
+    actions: fn(&mut Vec<Action>, &Plan),
+) -> Mutant {
+    Mutant { name, graph: |_| {}, actions, event: |event| event }
+}
+
+pub(in crate::simulation) const fn event(name: &'static str, event: fn(Event) -> Event) -> Mutant {
+    Mutant { name, graph: |_| {}, actions: |_, _| {}, event }
+}
+
+const MUTANTS: &[Mutant] = &[
+    actions("stops the first unit first", |actions, _| {
+        let stops = |action: &Action| matches!(action, Action::Tell(Fact::Stopping));
+        if let Some(place) = actions.iter().position(stops) {
+            let first = Fact::Terminating { unit: UnitId(0), pid: 0 };
+            actions.insert(place + 1, Action::Tell(first));
+        }
+    }),
+    graph("starts without conditions", |graph| {
+        graph.nodes.iter_mut().for_each(|node| node.needs.retain(|need| !need.written));
+    }),
+    graph("takes exited for succeeded", |graph| {
+        for need in graph.nodes.iter_mut().flat_map(|node| &mut node.needs) {
+            if need.condition == Condition::Succeeded {
+                need.condition = Condition::Exited;
+            }
+        }
+    }),
+    graph("runs sync units together", |graph| {
+        for node in &mut graph.nodes {
+            if node.unit.stage == Stage::Sync {
+                node.needs.retain(|need| need.written);
+            }
+        }
+    }),
+    graph("takes every service for a one-shot", |graph| {
+        graph.nodes.iter_mut().for_each(|node| node.oneshot = true);
+    }),
+    graph("takes all for any", |graph| {
+        if graph.wait == WaitPolicy::All {
+            graph.wait = WaitPolicy::Any;
+        }
+    }),
+    graph("takes err for all", |graph| {
+        if graph.wait == WaitPolicy::Err {
+            graph.wait = WaitPolicy::All;
+        }
+    }),
+    graph("mixes up who was declared last", |graph| {
+        let count = graph.nodes.len();
+        graph.nodes.iter_mut().for_each(|node| node.declared = count - node.declared);
+    }),
+    graph("ignores on_failure", |graph| {
+        graph.nodes.iter_mut().for_each(|node| node.unit.on_failure = OnFailure::default());
+    }),
+    graph("ignores success", |graph| {
+        graph.nodes.iter_mut().for_each(|node| node.unit.success = None);
+    }),
+    graph("ignores [exit]", |graph| graph.exit.clear()),
+    graph("ignores exit.stopped", |graph| graph.stopped = None),
+    graph("ignores exit.unit", |graph| graph.own.clear()),
+    graph("takes a number for a reason", |graph| {
+        for signal in [143, 130] {
+            graph.stopped.take().map(|status| graph.exit.insert(signal, status));
+        }
+    }),
+    graph("ignores [signals]", |graph| graph.rules.clear()),
+    graph("has a second more", |graph| graph.budget += Duration::from_secs(1)),
+    graph("has a second less", |graph| {
+        graph.budget = graph.budget.saturating_sub(Duration::from_secs(1));
+    }),
+    graph("kills late", |graph| {
+        graph.nodes.iter_mut().for_each(|node| node.stop_timeout += Duration::from_secs(1));
+    }),
+    graph("always sends TERM", |graph| {
+        graph.nodes.iter_mut().for_each(|node| node.stop_signal = Signal::TERM);
+    }),
+    graph("runs no halt units", |graph| {
+        graph.order = graph.ids().filter(|id| graph.node(*id).unit.stage != Stage::Halt).collect();
+    }),
+    graph("runs no halt units after a failed boot", |graph| {
+        graph.nodes.iter_mut().for_each(|node| node.unit.always = false);
+    }),
+    graph("runs every halt unit after a failed boot", |graph| {
+        for node in &mut graph.nodes {
+            node.unit.always = node.unit.stage == Stage::Halt;
+        }
+    }),
+    graph("takes started for ready", |graph| {
+        for need in graph.nodes.iter_mut().flat_map(|node| &mut node.needs) {
+            if need.condition == Condition::Ready {
+                need.condition = Condition::Started;
+            }
+        }
+    }),
+    graph("waits a second longer for readiness", |graph| {
+        for ready in graph.nodes.iter_mut().filter_map(|node| node.unit.ready.as_mut()) {
+            ready.within += Duration::from_secs(1);
+        }
+    }),
+    graph("does nothing about what is unhealthy", |graph| {
+        for health in graph.nodes.iter_mut().filter_map(|node| node.unit.health.as_mut()) {
+            health.then = Then::Ignore;
+        }
+    }),
+    graph("forgives one failure more", |graph| {
+        for health in graph.nodes.iter_mut().filter_map(|node| node.unit.health.as_mut()) {
+            health.failures += 1;
+        }
+    }),
+    graph("lets units run for ever", |graph| {
+        graph.nodes.iter_mut().for_each(|node| node.unit.max_runtime = None);
+    }),
+    graph("restarts nothing", |graph| {
+        graph.nodes.iter_mut().for_each(|node| node.unit.restart.when = When::No);
+    }),
+    graph("restarts without end", |graph| {
+        graph.nodes.iter_mut().for_each(|node| node.unit.restart.max = None);
+    }),
+    graph("restarts alone", |graph| {
+        for node in &mut graph.nodes {
+            node.restarts.clear();
+            node.with.clear();
+        }
+    }),
+    graph("remembers restarts for too long", |graph| {
+        graph.nodes.iter_mut().for_each(|node| node.unit.restart.window *= 3);
+    }),
+    graph("does not back off", |graph| {
+        graph.nodes.iter_mut().for_each(|node| {
+            node.unit.restart.backoff.longest = node.unit.restart.backoff.first;
+        });
+    }),
+    event("takes what could not be tried for a failure", |event| match event {
+        Event::Probed { unit, purpose, outcome: Outcome::NotMade, why } => {
+            Event::Probed { unit, purpose, outcome: Outcome::Failed, why }
+        }
+        event => event,
+    }),
+    event("starts again what is written wrongly", |event| match event {
+        Event::SpawnFailed { unit, stage: SpawnStage::Settings, errno, why } => {
+            Event::SpawnFailed { unit, stage: SpawnStage::Prepare, errno, why }
+        }
+        event => event,
+    }),
+    event("starts nothing again that execve refused", |event| match event {
+        Event::SpawnFailed {
+            unit,
+            stage: stage @ SpawnStage::Execute,
+            errno: Some(Errno::EAGAIN),
+            why,
+        } => Event::SpawnFailed { unit, stage, errno: Some(Errno::EACCES), why },
+        event => event,
+    }),
+    actions("tries twice", |actions, _| {
+        let probe = actions.iter().find(|action| matches!(action, Action::Probe(..))).cloned();
+        actions.extend(probe);
+    }),
+    actions("tries nothing", |actions, _| {
+        actions.retain(|action| !matches!(action, Action::Probe(..)));
+    }),
+    actions("ends no try", |actions, _| {
+        actions.retain(|action| !matches!(action, Action::StopProbes(_)));
+    }),
+    actions("says nothing of restarts", |actions, _| {
+        actions.retain(|action| !matches!(action, Action::Tell(Fact::Restarting { .. })));
+    }),
+    actions("starts twice", |actions, _| {
+        let spawn = actions.iter().find(|action| matches!(action, Action::Spawn(_))).cloned();
+        actions.extend(spawn);
+    }),
+    actions("does not start", |actions, _| {
+        actions.retain(|action| !matches!(action, Action::Spawn(id) if id.0 > 0));
+    }),
+    actions("never kills", |actions, _| {
+        actions.retain(|action| !matches!(action, Action::Signal(_, Signal::KILL)));
+    }),
+    actions("kills at once", |actions, _| {
+        for action in actions {
+            if let Action::Signal(Target::Group(_), signal @ Signal::TERM) = action {
+                *signal = Signal::KILL;
+            }
+        }
+    }),
+    actions("tells what is left twice", |actions, _| {
+        for action in actions {
+            if let Action::Signal(Target::Rest(_, told), _) = action {
+                *told = Told::Nobody;
+            }
+        }
+    }),
+    actions("kills what was never told to end", |actions, _| {
+        actions.retain(|action| !matches!(action, Action::Signal(Target::Rest(..), _)));
+    }),
+    actions("does not look for what has left the group", |actions, _| {
+        for action in actions {
+            if let Action::Signal(target, _) = action
+                && let Target::Rest(id, _) | Target::All(id) = *target
+            {
+                *target = Target::Group(id);
+            }
+        }
+    }),
+    actions("continues nothing", |actions, _| {
+        actions.retain(|action| !matches!(action, Action::Signal(_, Signal::CONT)));
+    }),
+    actions("continues whatever it is after", |actions, _| {
+        for at in 1..actions.len() {
+            if matches!(actions[at], Action::Signal(_, signal) if signal.is_job_control()) {
+                actions.swap(at - 1, at);
+            }
+        }
+    }),
+    actions("tells nobody to stop", |actions, _| {
+        actions.retain(|action| !matches!(action, Action::Signal(_, Signal::TERM)));
+    }),
+    actions("does not settle", |actions, _| {
+        actions.retain(|action| !matches!(action, Action::Settle));
+    }),
+    actions("sweeps with KILL only", |actions, _| {
+        for action in actions {
+            if let Action::Sweep(signal) = action {
+                *signal = Signal::KILL;
+            }
+        }
+    }),
+    actions("never sweeps with KILL", |actions, _| {
+        actions.retain(|action| !matches!(action, Action::Sweep(Signal::KILL)));
+    }),
+    actions("forgets stop commands", |actions, _| {
+        actions.retain(|action| !matches!(action, Action::StopCommand(_)));
+    }),
+    Mutant {
+        event: |event| match event {
+            Event::Overslept { .. } => Event::Overslept { by: Duration::ZERO },
+            other => other,
+        },
+        ..graph("lets those outside wait for as long as it has overslept", |_| {})
+    },
+    Mutant {
+        event: |event| match event {
+            Event::Tried { unit, outcome: Outcome::Hopeless } => {
+                Event::Tried { unit, outcome: Outcome::Failed }
+            }
+            other => other,
+        },
+        ..graph("tries what is hopeless again", |_| {})
+    },
+    actions("waits for no stop command", |actions, _| {
+        // As if it had ended with its unit.
+        let stops = |action: &Action| matches!(action, Action::StopCommand(_));
+        if let Some(place) = actions.iter().position(stops) {
+            let Action::StopCommand(id) = actions[place] else { return };
+            actions.insert(place + 1, Action::KillStopCommand(id));
+        }
+    }),
+    actions("is one off", |actions, _| {
+        for action in actions {
+            if let Action::End { status } = action {
+                *status = status.wrapping_add(1);
+            }
+        }
+    }),
+    actions("ends twice", |actions, _| {
+        let end = actions.iter().find(|action| matches!(action, Action::End { .. })).cloned();
+        actions.extend(end);
+    }),
+    actions("never ends", |actions, _| {
+        actions.retain(|action| !matches!(action, Action::End { .. }));
+    }),
+    actions("starts again what somebody has stopped", |actions, _| {
+        if let Some(id) = done(actions, Task::Stop) {
+            actions.push(Action::Spawn(id));
+        }
+    }),
+    actions("starts at once what is to be restarted", |actions, _| {
+        if let Some((place, id)) = begun(actions, Task::Restart) {
+            actions.insert(place + 1, Action::Spawn(id));
+        }
+    }),
+    actions("takes a restart by hand for an end", |actions, _| {
+        if let Some((place, _)) = begun(actions, Task::Restart) {
+            actions.insert(place + 1, Action::Tell(Fact::Stopping));
+        }
+    }),
+    actions("stops another unit along with the one that is asked", |actions, _| {
+        if let Some((place, UnitId(id))) = begun(actions, Task::Stop) {
+            let other = Fact::Terminating { unit: UnitId(id.saturating_sub(1)), pid: 0 };
+            actions.insert(place + 1, Action::Tell(other));
+        }
+    }),
+    actions("does not answer", |actions, _| {
+        actions.retain(|action| !matches!(action, Action::Tell(Fact::Requested { .. })));
+    }),
+    actions("ends no job", |actions, _| {
+        actions.retain(|action| !matches!(action, Action::Tell(Fact::JobEnded { .. })));
+    }),
+    actions("starts what has to go", |actions, _| {
+        if let Some((place, id)) = going(actions) {
+            actions.insert(place + 1, Action::Spawn(id));
+        }
+    }),
+    actions("lets a new graph take over at once", |actions, _| {
+        if let Some((place, _)) = going(actions) {
+            actions.insert(place + 1, Action::TakeOver);
+        }
+    }),
+    actions("does not let a new graph take over", |actions, _| {
+        actions.retain(|action| !matches!(action, Action::TakeOver));
+    }),
+    actions("takes more than has to go", |actions, _| {
+        for action in actions {
+            if let Action::Tell(Fact::Reloading { going }) = action {
+                going.push(UnitId(0));
+            }
+        }
+    }),
+    actions("stops what has to go in any order", |actions, _| {
+        // The first in the order is what others stand on.
+        if let Some((place, id)) = going(actions) {
+            let first = Fact::Terminating { unit: id, pid: 0 };
+            actions.insert(place + 1, Action::Tell(first));
+        }
+    }),
+    event("takes a hold for a restart", |event| match event {
+        Event::Request { unit, request: Request::Job(Task::Stop) } => {
+            Event::Request { unit, request: Request::Job(Task::Restart) }
+        }
+        other => other,
+    }),
+    actions("does not say that it stops", |actions, _| {
+        actions.retain(|action| !matches!(action, Action::Tell(Fact::Stopping)));
+    }),
+];
+
+/// The unit of a job that has been done.
+fn done(actions: &[Action], wanted: Task) -> Option<UnitId> {
+    actions.iter().find_map(|action| match action {
+        Action::Tell(Fact::JobEnded { unit, task, end: JobEnd::Done, .. }) if *task == wanted => {
+            Some(*unit)
+        }
+        _ => None,
+    })
+}
+
+/// Where a reload begins, and the first unit that has to go.
+fn going(actions: &[Action]) -> Option<(usize, UnitId)> {
+    actions.iter().enumerate().find_map(|(place, action)| match action {
+        Action::Tell(Fact::Reloading { going }) => going.first().map(|id| (place, *id)),
+        _ => None,
+    })
+}
+
+/// Where a job is begun, and for which unit.
+fn begun(actions: &[Action], wanted: Task) -> Option<(usize, UnitId)> {
+    actions.iter().enumerate().find_map(|(place, action)| match action {
+        Action::Tell(Fact::Requested { unit, request, answer: Answer::Begun(_) })
+            if *request == Request::Job(wanted) =>
+        {
+            Some((place, *unit))
+        }
+        _ => None,
+    })
+}
+
+/// How many lives a mutant may have before it is found out.
+const LIVES: u64 = 10_000;
+
+fn first_broken(mutant: &Mutant) -> Option<(u64, Broken)> {
+    (SEEDS..SEEDS + LIVES).find_map(|seed| {
+        let lived = lived(&generate::plan(seed), mutant, false)?;
+        lived.broken.map(|broken| (seed, broken))
+    })
+}
+
+#[test]
+fn every_wrong_engine_is_found_out_and_its_life_shrunk_to_a_few_units() {
+    let mut missed = Vec::new();
+    for mutant in MUTANTS.iter().chain(TEST_MUTANTS) {
+        let Some((seed, broken)) = first_broken(mutant) else {
+            missed.push(format!("{}: not found", mutant.name));
+            continue;
+        };
+        let small = shrink::shrink(&generate::plan(seed), broken, mutant);
+        let still = lived(&small, mutant, false).and_then(|lived| lived.broken);
+        assert_eq!(still.map(|broken| broken.rule), Some(broken.rule), "{}", mutant.name);
+        // Tests say something of other units.
+        let units = small.units.iter().filter(|unit| unit.stage != Stage::Test).count();
+        if units > 3 || small.units.len() > units + 2 {
+            missed.push(format!("{}: {} units", mutant.name, small.units.len()));
+        }
+    }
+    assert!(missed.is_empty(), "{missed:#?}");
+}

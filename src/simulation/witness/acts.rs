@@ -1,0 +1,300 @@
+//! What the witness expects of each action.
+
+use super::super::build::Built;
+use super::super::marks::Mark;
+use super::found::Found;
+use super::{Phase, Stand, Verdict, Witness, expect, expect_of};
+use crate::config::Stage;
+use crate::engine::{Action, Ended, Fact, How, Purpose, Target};
+use crate::graph::UnitId;
+use crate::signal::Signal;
+
+impl Witness<'_> {
+    /// An action that came out of the engine.
+    pub(in crate::simulation) fn acted(&mut self, action: &Action, built: &Built) -> Verdict {
+        if self.ended {
+            // What is left in the queue at the end is looked at, and people are told.
+            return match action {
+                Action::Reopen
+                | Action::Tell(_)
+                | Action::Signal(..)
+                | Action::KillStopCommand(_)
+                | Action::StopProbes(_) => Ok(()),
+                Action::Spawn(_)
+                | Action::StopCommand(_)
+                | Action::Probe(..)
+                | Action::Try(..)
+                | Action::Inspect
+                | Action::Remains
+                | Action::Settle
+                | Action::TakeOver
+                | Action::Sweep(_)
+                | Action::SweepOver
+                | Action::End { .. } => expect(false, "nothing is done after the end"),
+            };
+        }
+        match action {
+            Action::Spawn(id) => self.spawns(built.unit(*id)),
+            Action::Signal(Target::Process(id), signal) => {
+                self.signals(built.unit(*id), false, *signal)
+            }
+            Action::Signal(Target::Group(id) | Target::Members(id), signal) => {
+                self.signals(built.unit(*id), true, *signal)
+            }
+            Action::Signal(Target::Rest(id, told), signal) => {
+                self.signals_rest(built.unit(*id), *told, *signal)
+            }
+            Action::Signal(Target::All(id), signal) => {
+                let at = built.unit(*id);
+                expect_of(at, *signal == Signal::KILL, "nothing but KILL goes to all of a unit")?;
+                self.kills(at)
+            }
+            Action::StopCommand(id) => {
+                let at = built.unit(*id);
+                let left = self.units[at].stand != Stand::Alive && self.units[at].left;
+                if left && self.units[at].told.is_none() {
+                    expect_of(at, self.plan.units[at].stop_exec.is_some(), "it has one")?;
+                    self.tells(at)?;
+                    self.units[at].left_by_command = true;
+                    self.units[at].commands = Some(self.now + self.plan.units[at].timeout());
+                    self.mark(Mark::LeftByCommand);
+                    return Ok(());
+                }
+                let owed = std::mem::take(&mut self.units[at].owes_command);
+                self.units[at].commands = Some(self.now + self.plan.units[at].timeout());
+                expect_of(at, owed, "a stop command runs once, when its unit is told to stop")
+            }
+            Action::KillStopCommand(id) => {
+                let at = built.unit(*id);
+                let until = self.units[at].commands.take();
+                let due = until.is_some_and(|until| self.hurry || until <= self.now);
+                expect_of(at, due, "a stop command is killed only if it runs for too long")?;
+                if self.units[at].stand != Stand::Alive {
+                    self.find(Found::StopCommand(at));
+                    self.flawed |= self.stops();
+                    self.mark(Mark::StopCommandKilled);
+                }
+                self.wake_up();
+                Ok(())
+            }
+            Action::Probe(id, purpose) => self.probes(built.unit(*id), *purpose),
+            Action::StopProbes(id) => {
+                let at = built.unit(*id);
+                self.units[at].owes_silence = false;
+                self.units[at].watch.trying = [false; 2];
+                self.trials[at].trying = false;
+                let right = self.hurry || !self.is_watched(at);
+                expect_of(at, right, "only a unit that is not watched is not tried")
+            }
+            Action::Try(id, limit) => self.tries(built.unit(*id), *limit),
+            Action::Inspect => self.inspects(),
+            Action::Remains => self.looks_at_remains(),
+            Action::TakeOver => self.takes_over(),
+            Action::Settle => {
+                let over = |at: usize| self.units[at].stand == Stand::Over;
+                let all = self.stage(Stage::Boot).all(over) && self.phase == Phase::Boot;
+                expect(all, "boot is settled once, when every boot unit is through")?;
+                self.phase = Phase::Settling;
+                Ok(())
+            }
+            Action::Reopen => {
+                let owed = std::mem::take(&mut self.owes_reopening);
+                expect(owed, "files are opened anew only when a signal says so")
+            }
+            Action::Sweep(signal) => self.sweeps(*signal),
+            Action::SweepOver => self.stops_sweeping(),
+            Action::Tell(fact) => self.told(fact, built),
+            Action::End { status } => self.ends(*status),
+        }
+    }
+
+    fn spawns(&mut self, at: usize) -> Verdict {
+        let unit = &self.plan.units[at];
+        let again = match self.units[at].stand {
+            Stand::Waiting => false,
+            Stand::Retrying(until) => {
+                expect_of(at, until <= self.now, "a fork is tried again only after its pause")?;
+                true
+            }
+            Stand::Asked | Stand::Alive | Stand::Watching | Stand::Backoff(_) | Stand::Over => {
+                return expect_of(at, false, "a unit has one process at a time");
+            }
+        };
+        expect_of(at, !self.units[at].held, "nothing starts what somebody has stopped")?;
+        expect_of(at, !self.units[at].going, "what has to go is not started")?;
+        expect_of(at, !self.units[at].given_up, "no unit ever runs twice")?;
+        expect_of(at, !unit.outside, "what has nothing to run is not started")?;
+        expect_of(at, self.terms.units[at].here, "only what is in the graph is started")?;
+        expect_of(at, self.is_its_turn(at), "a unit is started only in its phase")?;
+        expect_of(
+            at,
+            self.may_start(at) == Some(true),
+            "a unit is started only when its conditions hold",
+        )?;
+        if unit.in_turn() {
+            let alone = self.stage(unit.stage).all(|one| {
+                one == at || !matches!(self.units[one].stand, Stand::Asked | Stand::Alive)
+            });
+            expect_of(at, alone, "boot, sync and halt units run one by one")?;
+            let mut before = self.in_order(unit.stage).take_while(|one| *one != at);
+            let over = before.all(|one| {
+                let left_out = unit.stage == Stage::Halt && self.is_left_out(one);
+                left_out || self.units[one].stand == Stand::Over
+            });
+            expect_of(at, over, "units that run one by one do so in their order")?;
+        }
+        if unit.stage == Stage::Halt {
+            let due = self.booted || unit.always;
+            expect_of(at, due, "halt units run only after a good boot, or always")?;
+            if !self.booted {
+                self.mark(Mark::HaltedWithoutBoot);
+            }
+            // But what an earlier halt unit has put into the background may live on.
+            let gone = |one: usize| self.plan.units[one].stage == Stage::Halt || self.gone(one);
+            expect_of(at, self.here().all(gone), "halt units run when everything is gone")?;
+            expect_of(at, self.cut.is_none(), "no halt unit is started once they are cut short")?;
+            self.mark(Mark::Halted);
+        }
+        let restarts = self.companions_up(at);
+        expect_of(at, restarts, "what is restarted together starts in order")?;
+        if !again {
+            expect_of(at, self.gone(at), "nothing of the last run is left at a restart")?;
+            let first = !self.units[at].started;
+            expect_of(
+                at,
+                first || self.is_alone(at),
+                "what is restarted together goes before it comes",
+            )?;
+        }
+        let seen = &mut self.units[at];
+        (seen.told, seen.kill_at, seen.killed) = (None, None, None);
+        (seen.rest_at, seen.rested, seen.escaped) = (None, false, false);
+        (seen.signalled, seen.left_by_command) = (false, false);
+        seen.by_command = false;
+        if !again {
+            self.ran[at] = None;
+        }
+        self.units[at].stand = Stand::Asked;
+        Ok(())
+    }
+
+    fn probes(&mut self, at: usize, purpose: Purpose) -> Verdict {
+        let unit = &self.plan.units[at];
+        if unit.outside && self.units[at].owes_silence && !self.said {
+            // At the same moment the run stops, and the try with it.
+            return Ok(());
+        }
+        if unit.outside && self.units[at].stand == Stand::Waiting {
+            expect_of(at, self.is_its_turn(at), "what stands outside is looked for in its phase")?;
+            let may = self.may_start(at) == Some(true);
+            expect_of(at, may, "what stands outside is looked for when its conditions hold")?;
+            self.units[at].stand = Stand::Watching;
+            self.begin_watch(at);
+        }
+        let watch = &mut self.units[at].watch;
+        let owed = std::mem::take(&mut watch.owed[purpose as usize]);
+        let under_way = std::mem::replace(&mut watch.trying[purpose as usize], true);
+        expect_of(at, owed, "a probe is tried when that is due")?;
+        expect_of(at, !under_way, "a probe is tried once at a time")
+    }
+
+    fn told(&mut self, fact: &Fact, built: &Built) -> Verdict {
+        match fact {
+            Fact::Stopping => {
+                let due = self.phase == Phase::Stopping && !self.said;
+                expect(due, "the run stops once, and for a reason")?;
+                self.said = true;
+                Ok(())
+            }
+            Fact::Terminating { unit, .. } => {
+                let at = built.unit(*unit);
+                expect_of(
+                    at,
+                    self.units[at].stand == Stand::Alive,
+                    "only what lives is told to stop",
+                )?;
+                expect_of(at, self.units[at].told.is_none(), "a unit is told to stop once")?;
+                self.tells(at)?;
+                let by_command = self.plan.units[at].stop_exec.is_some();
+                self.units[at].by_command = by_command;
+                self.units[at].owes_command = by_command;
+                self.units[at].owes_signal = !by_command;
+                Ok(())
+            }
+            Fact::Blocked { chain, ended, .. } => self.blocked(chain, *ended, built),
+            Fact::NotStarted { unit, .. } => {
+                let at = built.unit(*unit);
+                let over = matches!(
+                    self.units[at].stand,
+                    Stand::Over | Stand::Backoff(_) | Stand::Waiting
+                );
+                expect_of(at, over, "what is not started is over")
+            }
+            Fact::Restarting { unit, after, restarts, excused, .. } => {
+                self.restarts(built.unit(*unit), *after, *restarts, *excused)
+            }
+            Fact::TestBegan { unit } => self.begins(built.unit(*unit)),
+            Fact::TestEnded { unit, ended } => self.test_ended(built.unit(*unit), *ended),
+            Fact::Reloading { going } => {
+                let going: Vec<usize> = going.iter().map(|id| built.unit(*id)).collect();
+                self.begins_to_reload(&going)
+            }
+            Fact::NotReloaded { why } => self.does_not_reload(*why),
+            Fact::Requested { unit, request, answer } => {
+                self.answers(built.unit(*unit), *request, *answer)
+            }
+            Fact::JobEnded { unit, job, task, end } => {
+                self.job_ends(built.unit(*unit), *job, *task, *end)
+            }
+            Fact::Reloaded { .. }
+            | Fact::Ready { .. }
+            | Fact::NotReady { .. }
+            | Fact::Unhealthy { .. }
+            | Fact::Overran { .. }
+            | Fact::GaveUp { .. }
+            | Fact::Exited { .. }
+            | Fact::Unheard { .. }
+            | Fact::Failed { .. }
+            | Fact::LeftBehind { .. }
+            | Fact::KillingLeft { .. }
+            | Fact::Retrying { .. }
+            | Fact::Signalled { .. }
+            | Fact::Killing { .. }
+            | Fact::StopCommandFailed { .. }
+            | Fact::StopCommandKilled { .. }
+            | Fact::KillingRest { .. }
+            | Fact::NotUpYet { .. }
+            | Fact::Impossible { .. }
+            | Fact::CutShort { .. } => Ok(()),
+        }
+    }
+
+    fn blocked(&mut self, chain: &[UnitId], ended: Ended, built: &Built) -> Verdict {
+        let (at, by) = (built.unit(chain[0]), built.unit(chain[1]));
+        expect_of(at, self.units[at].stand == Stand::Waiting, "only what waits can wait in vain")?;
+        expect_of(at, self.is_its_turn(at), "what waits fails in its own phase")?;
+        let is_test = self.plan.units[at].stage == Stage::Test;
+        let blames =
+            |(on, condition): &(usize, _)| *on == by && self.holds(*on, *condition).is_none();
+        let right = if is_test {
+            self.blames(at, by)
+        } else {
+            self.terms.units[at].needs.iter().any(blames)
+        };
+        expect_of(at, right, "a unit fails unstarted only if a condition can't hold any more")?;
+        let cause = &self.units[by];
+        let status = if cause.stand == Stand::Over { cause.status.max(1) } else { 1 };
+        let same = ended.status == status && ended.how == How::Blocked(chain[1]);
+        expect_of(at, same, "what waited in vain has the status that caused it")?;
+        self.mark(Mark::Blocked);
+        if chain.len() > 2 {
+            self.mark(Mark::BlockedInAChain);
+        }
+        if is_test {
+            self.never_began(at, by, status)?;
+        }
+        self.over(at, status, None);
+        self.conclude();
+        Ok(())
+    }
+}

@@ -1,0 +1,473 @@
+//! What the witness learns from events.
+
+use nix::errno::Errno;
+
+use super::super::build::{Built, Terms};
+use super::super::marks::Mark;
+use super::super::plan::Generation;
+use super::found::{CRASHES, Found, LINGER};
+use super::policy;
+use super::{PATIENCE, Phase, Stand, Witness};
+use crate::config::{OnFailure, Stage};
+use crate::engine::{Ending, Event, Left, SpawnStage, Tick};
+use crate::graph::UnitId;
+use crate::signal::Signal;
+
+impl Witness<'_> {
+    /// An event that the engine is about to be given.
+    pub(in crate::simulation) fn before(&mut self, now: Tick, event: &Event, built: &Built) {
+        self.now = now;
+        self.nothing_left = false;
+        self.judge_grace();
+        let unit = of(event).map_or(0, |id| built.unit(id));
+        match event {
+            Event::Begin if self.stage(Stage::Boot).next().is_none() => self.up(),
+            Event::Overslept { by } => self.overslept(*by),
+            // The engine decides nothing by what it has learnt.
+            Event::Begin | Event::Woken | Event::Learnt { .. } => {}
+            Event::Tried { outcome, .. } => self.tried(unit, *outcome),
+            Event::Inspected { zombies, escaped } => {
+                for id in escaped {
+                    let at = built.unit(*id);
+                    self.units[at].escaped |= self.units[at].left;
+                    self.mark(Mark::EscapedLate);
+                }
+                self.inspected(*zombies);
+            }
+            Event::Remains { orphans, sessions, late } => {
+                let said = late.iter().map(|(id, late)| Found::Late(built.unit(*id), *late));
+                let left = [(*orphans, Found::Orphans), (*sessions, Found::Sessions)];
+                let left = left.into_iter().filter_map(|(is, found)| is.then_some(found));
+                let found: Vec<Found> = left.chain(said).collect();
+                self.remains(*orphans || *sessions, &found);
+            }
+            Event::Forked { pid, .. } => {
+                (self.units[unit].stand, self.units[unit].pid) = (Stand::Alive, *pid);
+            }
+            Event::Executed { .. } => self.executed(unit),
+            Event::SpawnFailed { stage, errno, .. } => self.not_started(unit, *stage, *errno),
+            Event::Exited { ending, leftovers, terminal, .. } => {
+                self.exited(unit, *ending, *leftovers, *terminal);
+            }
+            Event::LeftoversGone { .. } => {
+                self.units[unit].left = false;
+                if self.units[unit].linger.take().is_some() {
+                    self.mark(Mark::Lingered);
+                }
+                self.mark(Mark::LeftoversEnded);
+            }
+            Event::StopCommandEnded { succeeded, .. } => {
+                let seen = &mut self.units[unit];
+                let awaited = seen.commands.take().is_some();
+                let outlives = awaited && seen.stand != Stand::Alive;
+                if seen.left_by_command && seen.left && !seen.rested && seen.killed.is_none() {
+                    seen.owes_rest = !succeeded;
+                }
+                if outlives && !succeeded {
+                    self.find(Found::StopCommand(unit));
+                    self.mark(Mark::StopCommandFailedLate);
+                } else if outlives {
+                    self.mark(Mark::StopCommandOutlived);
+                } else if !succeeded
+                    && seen.by_command
+                    && seen.stand == Stand::Alive
+                    && seen.killed.is_none()
+                {
+                    seen.by_command = false;
+                    seen.owes_signal = true;
+                    self.find(Found::StopCommand(unit));
+                    self.mark(Mark::StopCommandFailed);
+                } else if *succeeded {
+                    self.mark(Mark::StopCommandSucceeded);
+                }
+            }
+            Event::Reload => self.reloads(),
+            Event::Request { request, .. } => self.asked(unit, *request),
+            Event::Paused { .. } => self.mark(Mark::Paused),
+            Event::Probed { purpose, outcome, .. } => self.probed(unit, *purpose, *outcome),
+            Event::Notified { notice, .. } => self.notified(unit, *notice),
+            Event::Signal { signal, sender } => {
+                let unit = sender.unit.map(|id| built.unit(id));
+                self.signalled(*signal, sender.outside, unit);
+            }
+            Event::Settled { words } => {
+                if words.is_some() {
+                    self.terms = Terms::of(self.plan, Generation::Second);
+                    self.mark(Mark::NewGraph);
+                }
+                self.booted = true;
+                if self.phase == Phase::Settling {
+                    self.up();
+                } else {
+                    self.mark(Mark::SettledTooLate);
+                }
+            }
+            Event::Unsettled => {
+                self.booted = true;
+                self.tested.unsettled = !self.stops();
+                self.decide(78, Mark::Unsettled);
+            }
+            Event::OomKilled => self.find(Found::OomKilled),
+            Event::NothingLeft => self.nothing_left = true,
+        }
+        self.time();
+        self.retries();
+        self.wake_up();
+        self.conclude();
+    }
+
+    /// What time alone brings, unit by unit.
+    fn time(&mut self) {
+        for place in 0..self.terms.by_id.len() {
+            let at = self.terms.by_id[place];
+            self.gives_up(at);
+            self.rest_due(at);
+            self.watch_due(at);
+        }
+        if self.testing() {
+            for at in 0..self.units.len() {
+                self.lingers(at);
+                self.overstays(at);
+            }
+            self.trials();
+            self.looks_again();
+        }
+        if self.plan.transparent() {
+            return;
+        }
+        let Some(budget) = self.budget else { return };
+        match self.phase {
+            Phase::Stopping | Phase::Sweeping(_) if budget.kill_at <= self.now => self.hurry = true,
+            Phase::Halting
+                if budget.end <= self.now
+                    && self.halts().any(|at| self.units[at].stand != Stand::Over) =>
+            {
+                self.cut(budget.signal);
+            }
+            Phase::Boot
+            | Phase::Settling
+            | Phase::Up
+            | Phase::Stopping
+            | Phase::Sweeping(_)
+            | Phase::Killing(_)
+            | Phase::Halting
+            | Phase::Over => {}
+        }
+    }
+
+    /// Forks that are due again, unless what they waited for is gone again.
+    pub(in crate::simulation) fn retries(&mut self) {
+        for at in 0..self.units.len() {
+            if let Stand::Retrying(until) = self.units[at].stand
+                && until <= self.now
+                && !(self.may_start(at) == Some(true)
+                    && self.companions_up(at)
+                    && !self.is_behind(at))
+            {
+                self.units[at].stand = Stand::Waiting;
+                self.mark(Mark::RetriedInVain);
+            }
+        }
+    }
+
+    /// Whether a new graph has put another before a unit in the foreground.
+    fn is_behind(&self, at: usize) -> bool {
+        let mut before = self.in_order(Stage::Sync).take_while(|one| *one != at);
+        let sync = self.plan.units[at].stage == Stage::Sync;
+        sync && before.any(|one| self.units[one].stand != Stand::Over)
+    }
+
+    /// Shortly before KILL whoever has had no stop signal gets one.
+    fn rest_due(&mut self, at: usize) {
+        let due = self.units[at].rest_at.is_some_and(|rest_at| rest_at <= self.now);
+        let late = self.is_late(at);
+        let seen = &mut self.units[at];
+        if !due || late || seen.killed.is_some() || seen.rested || seen.told.is_none() {
+            return;
+        }
+        if seen.stand == Stand::Alive {
+            seen.owes_rest = true;
+            if std::mem::take(&mut seen.by_command) {
+                seen.owes_signal = true;
+            }
+        } else if seen.left && seen.left_by_command {
+            seen.owes_rest = true;
+        }
+    }
+
+    /// What has survived KILL for long enough is not waited for.
+    fn gives_up(&mut self, at: usize) {
+        let seen = &self.units[at];
+        if seen.killed.is_none_or(|killed| self.now < killed + PATIENCE) {
+            return;
+        }
+        if seen.stand == Stand::Alive {
+            self.mark(Mark::GaveUp);
+            self.units[at].given_up = true;
+            self.over(at, 137, None);
+        }
+        (self.units[at].left, self.units[at].linger) = (false, None);
+    }
+
+    /// Boot is done.
+    fn up(&mut self) {
+        self.booted = true;
+        self.phase = Phase::Up;
+    }
+
+    /// Whether boot has failed, or the wait policy ends the run.
+    pub(in crate::simulation) fn conclude(&mut self) {
+        if self.phase == Phase::Boot {
+            let failed = |at: &usize| {
+                let seen = &self.units[*at];
+                let ignored = self.plan.units[*at].on_failure == OnFailure::Ignore;
+                seen.stand == Stand::Over && seen.status != 0 && !ignored
+            };
+            let failed = self.stage(Stage::Boot).find(failed);
+            if let Some(at) = failed {
+                self.decide(self.units[at].status, Mark::BootFailed);
+            }
+        }
+        if self.phase == Phase::Up && self.testing() {
+            self.ask_tests();
+        } else if self.phase == Phase::Up
+            && !self.is_due()
+            && let Some(status) = policy::verdict(self.plan, &self.terms, &self.ends)
+        {
+            self.decide(status, Mark::of_policy(self.plan.wait));
+        }
+    }
+
+    /// The run stops, if it does not already.
+    pub(in crate::simulation) fn decide(&mut self, status: u8, mark: Mark) {
+        if !self.stops() {
+            self.status = status;
+            self.phase = if self.plan.transparent() { Phase::Over } else { Phase::Stopping };
+            self.mark(mark);
+            for at in 0..self.units.len() {
+                match self.units[at].stand {
+                    Stand::Watching => {
+                        self.end_watch(at);
+                        self.gives_up_trial(at);
+                        self.units[at].stand = Stand::Waiting;
+                    }
+                    Stand::Backoff(_) => self.units[at].stand = Stand::Waiting,
+                    Stand::Waiting
+                    | Stand::Retrying(_)
+                    | Stand::Asked
+                    | Stand::Alive
+                    | Stand::Over => {}
+                }
+            }
+        }
+    }
+
+    fn executed(&mut self, at: usize) {
+        self.units[at].executed = true;
+        if self.units[at].stand == Stand::Alive && self.units[at].told.is_none() {
+            self.units[at].started = true;
+            self.begin_watch(at);
+        }
+        if self.plan.transparent() {
+            for signal in std::mem::take(&mut self.held) {
+                self.forwards.push_back((at, self.plan.units[at].to_group(), signal));
+                self.mark(Mark::Held);
+            }
+        }
+    }
+
+    fn not_started(&mut self, at: usize, stage: SpawnStage, errno: Option<Errno>) {
+        if std::mem::take(&mut self.units[at].given_up) {
+            return;
+        }
+        let past = match self.plan.units[at].stage {
+            Stage::Boot | Stage::Async | Stage::Sync | Stage::Test => self.stops(),
+            Stage::Halt => self.phase != Phase::Halting,
+        };
+        // Once it has a process, it can be told to stop.
+        let told = self.units[at].told.is_some();
+        if errno == Some(Errno::EAGAIN) && self.units[at].forks < 6 && !past && !told {
+            let wait = Tick::from_millis(50) * 2_u32.pow(self.units[at].forks);
+            self.units[at].forks += 1;
+            // What is restarted together with another starts when that has.
+            let together = self.units[at].fault.take().is_some();
+            if together {
+                self.units[at].forks = 0;
+            }
+            self.units[at].stand =
+                if together { Stand::Waiting } else { Stand::Retrying(self.now + wait) };
+            self.mark(match stage {
+                SpawnStage::Execute => Mark::ExecRetried,
+                _ => Mark::ForkRetried,
+            });
+            return;
+        }
+        self.mark(if errno == Some(Errno::EAGAIN) { Mark::ForkGaveUp } else { Mark::NotStarted });
+        if stage == SpawnStage::Settings && self.units[at].fault.is_none() {
+            self.mark(Mark::NotWorthARestart);
+            self.end_watch(at);
+            self.units[at].forks = 0;
+            self.over(at, 126, None);
+            return;
+        }
+        let missing = stage == SpawnStage::Execute && errno == Some(Errno::ENOENT);
+        self.run_over(at, if missing { 127 } else { 126 });
+    }
+
+    fn exited(&mut self, at: usize, ending: Ending, leftovers: Left, terminal: bool) {
+        let unit = &self.plan.units[at];
+        if std::mem::take(&mut self.units[at].given_up) {
+            self.mark(Mark::DiedAfterAll);
+            return;
+        }
+        let told = self.units[at].told.is_some() || self.units[at].killed.is_some();
+        let obeyed = told && ending.status() == Ending::Signal(unit.signal()).status();
+        let status = if obeyed { 0 } else { policy::status(ending, unit.success.as_deref()) };
+        let crashed =
+            matches!(ending, Ending::Signal(signal) if CRASHES.contains(&signal.number()));
+        let alone = !told && self.units[at].executed;
+        if status != 0 && (alone || crashed) {
+            self.fails_in_the_stop(at);
+        }
+        self.stops_with(at, ending);
+        self.raw = Some(policy::status(ending, unit.success.as_deref()));
+        if told && self.stops() && !self.may_stop_with(at, ending) && self.failure_spoils(at) {
+            self.flawed = true;
+        }
+        let unit = &self.plan.units[at];
+        let struck = self.units[at].struck.take();
+        if struck.is_some_and(|signal| ending == Ending::Signal(signal)) {
+            self.units[at].faulted = true;
+        }
+        let left = leftovers != Left::Nothing;
+        self.units[at].left = left;
+        self.units[at].escaped = leftovers == Left::Escaped;
+        if left {
+            self.mark(Mark::Leftovers);
+        }
+        if leftovers == Left::Escaped {
+            self.mark(Mark::LeftEscaped);
+        }
+        let seen = &self.units[at];
+        if left
+            && self.plan.drill.is_some()
+            && (!unit.to_group() || seen.escaped)
+            && seen.told.is_some()
+            && seen.killed.is_none()
+            && !seen.rested
+        {
+            // Nobody has told these: it is for the unit to see to them.
+            let until = self.now + LINGER;
+            let seen = &mut self.units[at];
+            (seen.linger, seen.kill_at) = (Some(until), seen.kill_at.max(Some(until)));
+        }
+        if ending == Ending::Signal(Signal::KILL) && self.units[at].killed.is_some() {
+            self.mark(Mark::Killed);
+        }
+        let key = match ending {
+            // What trc has sent is no key.
+            Ending::Signal(signal) if obeyed || struck == Some(signal) => {
+                self.mark(if terminal { Mark::NoKey } else { Mark::Obeyed });
+                None
+            }
+            Ending::Signal(signal) if terminal && unit.stage != Stage::Halt => {
+                Some(128 + u8::try_from(signal.number()).unwrap_or(0))
+            }
+            Ending::Signal(_) | Ending::Code(_) => None,
+        };
+        if key.is_some() {
+            self.end_watch(at);
+            self.over(at, status, key);
+        } else {
+            self.run_over(at, status);
+        }
+        self.raw = None;
+    }
+
+    /// Whether a unit that was told to stop may end so.
+    fn may_stop_with(&self, at: usize, ending: Ending) -> bool {
+        let unit = &self.plan.units[at];
+        let of_signal =
+            |signal: Signal| ending.status() == 128 + u8::try_from(signal.number()).unwrap_or(0);
+        let by_command = unit.stop_exec.is_some();
+        policy::status(ending, unit.success.as_deref()) == 0
+            || of_signal(unit.signal())
+            || by_command && [Signal::TERM, Signal::INT, Signal::QUIT].into_iter().any(of_signal)
+    }
+
+    /// Whether it is no good stop where a unit fails.
+    fn failure_spoils(&self, at: usize) -> bool {
+        let unit = &self.plan.units[at];
+        let decides = unit.stage == Stage::Halt && unit.trivialrc() && self.booted;
+        unit.on_failure != OnFailure::Ignore && !decides
+    }
+
+    /// A unit has ended. `key` is the status of the terminal's signal that it died of.
+    pub(in crate::simulation) fn over(&mut self, at: usize, status: u8, key: Option<u8>) {
+        let unit = &self.plan.units[at];
+        let seen = &self.units[at];
+        let told = seen.stand == Stand::Alive && (seen.told.is_some() || seen.killed.is_some());
+        // What was told to stop for no fault of its own can't fail any more.
+        let at_fault = seen.fault.is_some_and(|fault| !fault.is_none());
+        let (told, at_fault) = (told && !at_fault, at_fault && key.is_none());
+        self.own[at] = self.raw.filter(|_| !at_fault).or(Some(status));
+        self.units[at].stand = Stand::Over;
+        self.units[at].status = status;
+        self.ends.push((at, status));
+        self.judge(at, status);
+        if unit.stage == Stage::Test {
+            return;
+        }
+        let failed = status != 0 && unit.on_failure != OnFailure::Ignore;
+        if unit.stage == Stage::Halt {
+            self.flawed |= status != 0 && self.failure_spoils(at);
+            if self.phase == Phase::Halting && self.cut.is_none() {
+                if unit.trivialrc() && self.booted || failed && self.status == 0 {
+                    self.status = status;
+                    self.mark(Mark::HaltDecides);
+                } else {
+                    self.mark(Mark::HaltLeavesTheStatus);
+                }
+            }
+            return;
+        }
+        if failed && !told {
+            self.first_failure.get_or_insert(at);
+            if unit.on_failure == OnFailure::Stop && !self.testing() {
+                self.decide(status, Mark::OnFailureStop);
+            }
+        }
+        if let Some(status) = key {
+            self.decide(status, Mark::Terminal);
+        }
+    }
+}
+
+/// Whom an event is about.
+fn of(event: &Event) -> Option<UnitId> {
+    match event {
+        Event::Forked { unit, .. }
+        | Event::Executed { unit }
+        | Event::SpawnFailed { unit, .. }
+        | Event::Exited { unit, .. }
+        | Event::LeftoversGone { unit }
+        | Event::StopCommandEnded { unit, .. }
+        | Event::Probed { unit, .. }
+        | Event::Notified { unit, .. }
+        | Event::Learnt { unit, .. }
+        | Event::Tried { unit, .. }
+        | Event::Request { unit, .. }
+        | Event::Paused { unit } => Some(*unit),
+        Event::Begin
+        | Event::Signal { .. }
+        | Event::Settled { .. }
+        | Event::Reload
+        | Event::Unsettled
+        | Event::Inspected { .. }
+        | Event::Remains { .. }
+        | Event::OomKilled
+        | Event::NothingLeft
+        | Event::Overslept { .. }
+        | Event::Woken => None,
+    }
+}

@@ -1,0 +1,164 @@
+//! What the witness expects when a new graph takes over: what it does not have, or has anew, goes
+//! first and in order; nobody else's process changes; what is held stays so.
+
+use super::super::build::Terms;
+use super::super::marks::Mark;
+use super::super::plan::{Generation, Renewal};
+use super::{Phase, Seen, Stand, Verdict, Witness, expect, expect_of};
+use crate::config::Stage;
+use crate::engine::Refusal;
+
+/// What is known of new graphs.
+#[derive(Default, Debug)]
+pub(in crate::simulation) struct Renewed {
+    /// One is to take over.
+    under_way: bool,
+    /// The units that have to go, which is to be said, or why it is refused.
+    owed: Option<Result<Vec<usize>, Refusal>>,
+}
+
+impl Witness<'_> {
+    /// The configuration is read anew.
+    pub(in crate::simulation) fn reloads(&mut self) {
+        if let Some(why) = self.busy() {
+            self.mark(Mark::ReloadRefused);
+            self.renewed.owed = Some(Err(why));
+            return;
+        }
+        let replaced = self.replaced();
+        let goes = |at: &usize| {
+            matches!(self.plan.units[*at].stage, Stage::Async | Stage::Sync)
+                && (!self.plan.has(*at, Generation::Third) || replaced[*at])
+        };
+        let mut going: Vec<usize> = self.here().filter(goes).collect();
+        for at in going.clone() {
+            self.supersede(at);
+            match self.units[at].stand {
+                Stand::Watching => {
+                    self.end_watch(at);
+                    self.units[at].stand = Stand::Waiting;
+                }
+                Stand::Retrying(_) | Stand::Backoff(_) => {
+                    (self.units[at].stand, self.units[at].forks) = (Stand::Waiting, 0);
+                }
+                Stand::Asked | Stand::Alive => self.mark(Mark::ReloadStopped),
+                Stand::Waiting | Stand::Over => {}
+            }
+            self.units[at].going = true;
+        }
+        going.sort_unstable();
+        self.renewed.under_way = true;
+        self.renewed.owed = Some(Ok(going));
+    }
+
+    /// What the new graph has anew, and what is restarted together with that.
+    fn replaced(&self) -> Vec<bool> {
+        let terms = Terms::of(self.plan, Generation::Third);
+        let units = self.plan.units.iter().zip(&terms.units);
+        let mut replaced: Vec<bool> =
+            units.map(|(unit, term)| term.here && unit.renewal == Renewal::Replaced).collect();
+        // One more round for each that may be behind another.
+        for _ in 0..replaced.len() {
+            for (at, term) in terms.units.iter().enumerate() {
+                replaced[at] |= term.with.iter().any(|other| replaced[*other]);
+            }
+        }
+        replaced
+    }
+
+    /// The engine says what has to go.
+    pub(in crate::simulation) fn begins_to_reload(&mut self, going: &[usize]) -> Verdict {
+        let mut going = going.to_vec();
+        going.sort_unstable();
+        let right = self.renewed.owed.take() == Some(Ok(going));
+        expect(right, "what a new graph does not have, or has anew, has to go, and nobody else")
+    }
+
+    /// The engine does not let a new graph take over.
+    pub(in crate::simulation) fn does_not_reload(&mut self, why: Refusal) -> Verdict {
+        if std::mem::take(&mut self.renewed.under_way) {
+            self.mark(Mark::ReloadCutShort);
+            self.units.iter_mut().for_each(|seen| seen.going = false);
+            return expect(why == Refusal::Stopping, "only a stop keeps a graph from taking over");
+        }
+        let right = self.renewed.owed.take() == Some(Err(why));
+        expect(right, "a new graph is refused with the reason")
+    }
+
+    /// Whether nothing that has to go stands on a unit, if only through what has ended.
+    pub(in crate::simulation) fn may_go(&self, at: usize) -> bool {
+        let users = &self.terms.units[at].dependents;
+        users.iter().all(|user| {
+            let live = !self.gone(*user);
+            if live { !self.units[*user].going } else { self.may_go(*user) }
+        })
+    }
+
+    /// The new graph takes over.
+    pub(in crate::simulation) fn takes_over(&mut self) -> Verdict {
+        let due = std::mem::take(&mut self.renewed.under_way) && self.phase == Phase::Up;
+        expect(due, "a new graph takes over while the run goes on")?;
+        let old: Vec<usize> = self.here().collect();
+        for at in &old {
+            let gone = !self.units[*at].going || self.gone(*at);
+            expect_of(*at, gone, "what has to go is gone when a new graph takes over")?;
+        }
+        let replaced = self.replaced();
+        self.terms = Terms::of(self.plan, Generation::Third);
+        self.mark(Mark::Reloaded);
+        for (at, replaced) in replaced.into_iter().enumerate() {
+            let kept = old.contains(&at) && !replaced;
+            self.units[at].going = false;
+            if !self.terms.units[at].here || kept {
+                if kept && self.units[at].stand == Stand::Alive {
+                    self.mark(Mark::ReloadKept);
+                }
+                continue;
+            }
+            if !old.contains(&at) {
+                self.mark(Mark::ReloadAdded);
+            }
+            self.begins_anew(at);
+        }
+        let Self { ends, terms, .. } = self;
+        ends.retain(|(at, _)| terms.units[*at].here);
+        self.conclude();
+        Ok(())
+    }
+
+    /// A unit is as it was at the start of the run, but for what outlasts a new graph.
+    fn begins_anew(&mut self, at: usize) {
+        let held = self.units[at].held;
+        if self.units[at].given_up {
+            return;
+        }
+        self.units[at] = Seen { held, ..Seen::new() };
+        self.restarts[at].clear();
+        (self.ran[at], self.own[at]) = (None, None);
+        self.ends.retain(|(one, _)| *one != at);
+    }
+
+    /// Whether the new graph is to take over now, whose policies decide what follows.
+    pub(in crate::simulation) fn is_due(&self) -> bool {
+        let gone = |at: usize| !self.units[at].going || self.gone(at);
+        self.renewed.under_way && self.here().all(gone)
+    }
+
+    /// After a step: what has to go is told as soon as it may, and then the graph takes over.
+    pub(in crate::simulation) fn after_reload(&self) -> Verdict {
+        expect(self.renewed.owed.is_none(), "a new graph is taken, or refused with the reason")?;
+        if !self.renewed.under_way {
+            return Ok(());
+        }
+        expect(self.phase == Phase::Up, "a stop keeps a new graph from taking over")?;
+        let going = || self.here().filter(|at| self.units[*at].going);
+        expect(going().any(|at| !self.gone(at)), "a new graph takes over as soon as it can")?;
+        for at in going() {
+            let seen = &self.units[at];
+            let alive = seen.stand == Stand::Alive || seen.left;
+            let held = !alive || seen.told.is_some() || !self.may_go(at);
+            expect_of(at, held, "what has to go is told to stop as soon as nothing stands on it")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,182 @@
+//! What the witness knows of restarts.
+
+use super::super::marks::Mark;
+use super::super::plan::ms;
+use super::found::Found;
+use super::{Fault, Phase, Stand, Verdict, Witness, expect_of};
+use crate::config::{Stage, When};
+use crate::engine::Tick;
+
+impl Witness<'_> {
+    /// A unit that runs is to be stopped while the run goes on.
+    pub(in crate::simulation) fn condemn(&mut self, at: usize, fault: Fault) {
+        self.units[at].fault = Some(fault);
+        let comes_back = match fault {
+            Fault::Unhealthy { restart, .. } => restart,
+            Fault::Together | Fault::Asked => true,
+            Fault::NotReady | Fault::Overran => self.plan.units[at].restart.when != When::No,
+        };
+        if comes_back {
+            self.pull(at);
+        }
+    }
+
+    /// Whatever is restarted together with a unit goes with it.
+    pub(in crate::simulation) fn pull(&mut self, at: usize) {
+        for other in self.terms.units[at].followers.clone() {
+            let seen = &mut self.units[other];
+            match seen.stand {
+                Stand::Asked | Stand::Alive if seen.fault.is_none() && seen.told.is_none() => {
+                    self.mark(Mark::RestartedTogether);
+                    self.condemn(other, Fault::Together);
+                }
+                // It comes back after that one, and needs no wait of its own.
+                Stand::Backoff(_) => seen.stand = Stand::Backoff(Some(self.now)),
+                Stand::Retrying(_) => (seen.stand, seen.forks) = (Stand::Waiting, 0),
+                Stand::Waiting | Stand::Asked | Stand::Alive | Stand::Watching | Stand::Over => {}
+            }
+        }
+    }
+
+    /// Whether all is gone that is restarted together with a unit.
+    pub(in crate::simulation) fn is_alone(&self, at: usize) -> bool {
+        let over = |other: usize| self.gone(other) || self.units[other].stand == Stand::Over;
+        self.terms.units[at].followers.iter().all(|other| over(*other))
+    }
+
+    /// Whether none of those that a unit is restarted together with is on its way.
+    pub(in crate::simulation) fn companions_up(&self, at: usize) -> bool {
+        self.terms.units[at].with.iter().all(|other| {
+            let seen = &self.units[*other];
+            match seen.stand {
+                Stand::Over => true,
+                Stand::Watching => seen.fault.is_none(),
+                Stand::Alive if seen.watch.since.is_some() => seen.fault.is_none(),
+                Stand::Waiting
+                | Stand::Retrying(_)
+                | Stand::Asked
+                | Stand::Alive
+                | Stand::Backoff(_) => !seen.started,
+            }
+        })
+    }
+
+    /// A run of a unit is over: it ends, or is started again.
+    pub(in crate::simulation) fn run_over(&mut self, at: usize, status: u8) {
+        let unit = &self.plan.units[at];
+        let seen = self.units[at];
+        let status = match seen.fault {
+            Some(Fault::NotReady | Fault::Overran | Fault::Unhealthy { timed_out: true, .. }) => {
+                124
+            }
+            Some(Fault::Unhealthy { timed_out: false, .. }) => 1,
+            Some(Fault::Together | Fault::Asked) | None => status,
+        };
+        let never_ready = seen.fault == Some(Fault::NotReady) || seen.watch.ready_by.is_some();
+        self.end_watch(at);
+        self.units[at].forks = 0;
+        let past = match unit.stage {
+            Stage::Boot | Stage::Async | Stage::Sync | Stage::Test => self.stops(),
+            Stage::Halt => true,
+        };
+        if past {
+            self.over(at, status, None);
+            return;
+        }
+        let down = seen.held || seen.going;
+        if down || seen.fault.is_some_and(Fault::is_none) {
+            self.units[at].fault = None;
+            self.units[at].stand =
+                if down { Stand::Waiting } else { Stand::Backoff(Some(self.now)) };
+            return;
+        }
+        let wanted = match (seen.fault, unit.restart.when) {
+            (Some(Fault::Unhealthy { restart, .. }), When::No) => restart,
+            (_, When::No) => false,
+            (_, When::OnFailure) => status != 0,
+            (_, When::Always) => true,
+        };
+        // A one-shot that went well is done.
+        if !wanted || self.terms.units[at].oneshot && status == 0 {
+            self.over(at, status, None);
+            return;
+        }
+        let (now, window) = (self.now, ms(unit.restart.window));
+        if !never_ready {
+            self.restarts[at].retain(|time| now < *time + window);
+        } else if self.restarts[at].iter().any(|time| now >= *time + window) {
+            self.mark(Mark::RestartsOfNeverReady);
+        }
+        if unit.restart.max.is_some_and(|max| self.restarts[at].len() >= max as usize) {
+            self.mark(Mark::RestartedOftenEnough);
+            self.over(at, status, None);
+            return;
+        }
+        self.restarts[at].push(now);
+        self.tested.restarts += 1;
+        let excused = std::mem::take(&mut self.units[at].faulted);
+        self.units[at].excused = excused;
+        if excused {
+            self.mark(Mark::RestartedByAFault);
+        } else {
+            self.find(Found::Restarted(at));
+        }
+        let lasted = !never_ready && self.ran[at].is_some_and(|since| now >= since + window);
+        let row = if lasted { 0 } else { seen.in_a_row };
+        if row > 1 {
+            self.mark(Mark::BackedOff);
+        }
+        let doubled = (0..row.min(20)).fold(ms(unit.restart.first), |wait, _| wait * 2);
+        let seen = &mut self.units[at];
+        seen.backoff = doubled.min(ms(unit.restart.longest));
+        seen.in_a_row = row + 1;
+        seen.fault = None;
+        seen.stand = Stand::Backoff(None);
+        seen.owes_restart = true;
+        self.mark(Mark::Restarted);
+        self.pull(at);
+    }
+
+    /// The engine says when a unit is started again.
+    pub(in crate::simulation) fn restarts(
+        &mut self,
+        at: usize,
+        after: Tick,
+        count: u32,
+        excused: bool,
+    ) -> Verdict {
+        let seen = &mut self.units[at];
+        let owed = std::mem::take(&mut seen.owes_restart);
+        expect_of(at, owed, "what is restarted has ended")?;
+        let right = (seen.backoff / 2..=seen.backoff).contains(&after);
+        expect_of(at, right, "the wait before a restart doubles from one to the next")?;
+        let counted = self.restarts[at].len() == count as usize;
+        expect_of(at, counted, "the restarts within the window are counted")?;
+        let right = self.units[at].excused == excused;
+        expect_of(at, right, "the restart that a test has caused is told from others")?;
+        // Another may have pulled it along since, or the run may stop by now.
+        if self.units[at].stand == Stand::Backoff(None) {
+            self.units[at].stand = Stand::Backoff(Some(self.now + after));
+        }
+        Ok(())
+    }
+
+    /// Units whose wait is over, and of which nothing is left, wait as any other again.
+    pub(in crate::simulation) fn wake_up(&mut self) {
+        match self.phase {
+            Phase::Boot | Phase::Settling | Phase::Up => {}
+            Phase::Stopping
+            | Phase::Sweeping(_)
+            | Phase::Killing(_)
+            | Phase::Halting
+            | Phase::Over => return,
+        }
+        for at in 0..self.units.len() {
+            let seen = &self.units[at];
+            let due = matches!(seen.stand, Stand::Backoff(Some(until)) if until <= self.now);
+            if due && self.gone(at) && self.is_alone(at) {
+                self.units[at].stand = Stand::Waiting;
+            }
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! What must hold when the engine has taken in an event: it has done all that there was to
+//! do, and no more.
+
+use super::super::build::Built;
+use super::super::marks::Mark;
+use super::{PATIENCE, Phase, SWEEP, Stand, Verdict, Witness, expect, expect_of};
+use crate::config::{Stage, WaitPolicy};
+use crate::engine::{Reason, Snapshot, Tick, Wanted};
+
+impl Witness<'_> {
+    /// After a step: what is due has been done.
+    pub(in crate::simulation) fn after(&mut self, deadline: Option<Tick>) -> Verdict {
+        expect(self.forwards.is_empty(), "a signal is sent on to whom it is for")?;
+        expect(!self.owes_reopening, "files are opened anew when a signal says so")?;
+        if self.ended {
+            return expect(deadline.is_none(), "after the end nothing is waited for");
+        }
+        expect(!self.said || self.stops(), "a run that stops has a reason to")?;
+        for at in 0..self.units.len() {
+            let seen = &self.units[at];
+            let stray = seen.continued && (seen.stand == Stand::Alive || seen.left);
+            expect_of(at, !stray, "CONT comes with a stop signal")?;
+            expect_of(at, !seen.owes_cont, "CONT follows every stop signal")?;
+            expect_of(at, !seen.owes_command, "a stop command runs when its unit is to stop")?;
+            expect_of(at, !seen.owes_silence, "probes end with what they are for")?;
+            let owed = seen.watch.owed.contains(&true) && self.is_watched(at);
+            expect_of(at, !owed, "a probe is tried as soon as that is due")?;
+            expect_of(at, !seen.owes_restart, "a unit that is to be restarted is")?;
+            expect_of(at, !seen.owes_rest, "whoever has had no stop signal gets one before KILL")?;
+            expect_of(at, !seen.owes_cont_to_rest, "CONT follows every stop signal")?;
+            expect_of(at, !seen.owes_goodbye, "what is forgotten is told to end after a moment")?;
+            let alive = seen.stand == Stand::Alive || seen.left;
+            let late = alive && seen.killed.is_none() && seen.told < Some(self.now);
+            expect_of(at, !(late && self.is_late(at)), "KILL comes when it is due")?;
+            let late = seen.commands.is_some_and(|until| until <= self.now);
+            let late = late && seen.told < Some(self.now);
+            expect_of(at, !late, "a stop command has no more time than its unit")?;
+            if seen.stand == Stand::Alive {
+                expect_of(at, !seen.owes_signal, "what is told to stop gets its stop signal")?;
+            }
+        }
+        if !matches!(self.phase, Phase::Stopping | Phase::Sweeping(_) | Phase::Killing(_)) {
+            self.after_faults()?;
+        }
+        if self.testing() {
+            self.after_trials()?;
+        }
+        self.after_requests()?;
+        self.after_reload()?;
+        self.retries();
+        match self.phase {
+            Phase::Boot => {
+                let next = self.first_open(Stage::Boot);
+                expect(next.is_some(), "when boot is through it is settled")?;
+                self.has_begun(next)
+            }
+            Phase::Settling => Ok(()),
+            Phase::Up => self.after_up(),
+            Phase::Stopping => self.after_stopping(),
+            Phase::Sweeping(since) => {
+                let idle = self.nothing_left || self.hurry || since + SWEEP <= self.now;
+                expect(!idle, "the sweep goes on as soon as it can")
+            }
+            Phase::Killing(since) => {
+                let idle = self.nothing_left || since + PATIENCE <= self.now || self.time_is_up();
+                expect(!idle, "the sweep ends as soon as it can")
+            }
+            Phase::Halting => {
+                expect(self.cut.is_none(), "halt units that are cut short are over at once")?;
+                let next = self
+                    .in_order(Stage::Halt)
+                    .find(|at| !self.is_left_out(*at) && self.units[*at].stand != Stand::Over);
+                expect(next.is_some(), "the end follows the last halt unit")?;
+                self.has_begun(next)
+            }
+            Phase::Over => expect(false, "the end comes as soon as it can"),
+        }
+    }
+
+    /// The first unit of a stage that is not over, in the order of those that run.
+    fn first_open(&self, stage: Stage) -> Option<usize> {
+        self.in_order(stage).find(|at| self.units[*at].stand != Stand::Over)
+    }
+
+    /// Whether a unit whose turn it is was started, or waits with reason.
+    fn has_begun(&self, next: Option<usize>) -> Verdict {
+        let Some(at) = next.filter(|at| self.units[*at].stand == Stand::Waiting) else {
+            return Ok(());
+        };
+        let held = !self.companions_up(at);
+        expect_of(at, held || self.may_start(at) == Some(false), "what can be started is, at once")
+    }
+
+    /// What is to be stopped while the run goes on is, and then comes back.
+    fn after_faults(&self) -> Verdict {
+        for at in self.here() {
+            let seen = &self.units[at];
+            let told = seen.told.is_some() || seen.killed.is_some();
+            let held = seen.stand != Stand::Alive
+                || told
+                || !(seen.held || seen.going || self.is_alone(at));
+            expect_of(at, seen.fault.is_none() || held, "what is at fault is stopped at once")?;
+            if let Stand::Backoff(Some(until)) = seen.stand {
+                let told = !seen.left || seen.told.is_some();
+                expect_of(at, told, "what a unit has left is stopped when it is to be restarted")?;
+                let held = self.now <= until || !self.gone(at) || !self.is_alone(at);
+                expect_of(at, held, "a unit comes back when its wait is over")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn after_up(&mut self) -> Verdict {
+        let turn = self.first_open(Stage::Sync);
+        let waiting = |at: &usize| self.units[*at].stand == Stand::Waiting;
+        let counted = |at: &usize| matches!(self.plan.units[*at].stage, Stage::Async | Stage::Sync);
+        let open = |at: &usize| !self.units[*at].held && !self.units[*at].going;
+        for at in self.here().filter(counted).filter(waiting).filter(open) {
+            let may = self.may_start(at);
+            expect_of(at, may.is_some(), "what waits in vain fails at once")?;
+            // What a new graph puts before the one that runs waits for its end.
+            let mut sync = self.stage(Stage::Sync);
+            let beside =
+                sync.any(|one| matches!(self.units[one].stand, Stand::Asked | Stand::Alive));
+            let held = self.plan.units[at].stage == Stage::Sync && (turn != Some(at) || beside);
+            // What is executed only after it was told to stop is no reason to start others.
+            let mut needs = self.terms.units[at].needs.iter();
+            let going = needs.any(|(on, _)| self.units[*on].told.is_some());
+            let held = held || going || !self.companions_up(at);
+            expect_of(at, may != Some(true) || held, "what can be started is, at once")?;
+        }
+        for at in self.here() {
+            if let Stand::Retrying(until) = self.units[at].stand {
+                expect_of(at, self.now < until, "a fork is tried again when its pause is over")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn after_stopping(&mut self) -> Verdict {
+        expect(self.said, "the run stops when there is reason to")?;
+        expect(self.rushed || !self.hurry, "in a hurry whatever there is is killed")?;
+        expect(!self.time_is_up(), "the end comes with the end of the budget")?;
+        for at in self.here() {
+            let seen = self.units[at];
+            if seen.stand != Stand::Alive && !seen.left || seen.killed.is_some() {
+                continue;
+            }
+            expect_of(at, !self.hurry, "KILL comes when it is due")?;
+            let held = seen.told.is_some() || !self.may_stop(at);
+            expect_of(at, held, "a unit is told to stop as soon as what stands on it is gone")?;
+        }
+        let idle = self.all_gone() && !self.lets_linger();
+        expect(!idle, "the sweep follows the last unit")
+    }
+
+    /// Nothing is due, and nothing will ever happen: is that right?
+    pub(in crate::simulation) fn rests(&mut self, any_lives: bool) -> Verdict {
+        match self.phase {
+            Phase::Up if self.testing() => expect(false, "a test run comes to an end by itself"),
+            Phase::Boot | Phase::Up => {
+                let held = self.here().any(|at| self.units[at].held);
+                if held && !any_lives {
+                    self.mark(Mark::HeldToTheEnd);
+                }
+                let waits = any_lives || held || self.plan.wait == WaitPolicy::Forever;
+                expect(waits, "a run without processes has an end")?;
+                self.mark(Mark::RestedUp);
+                Ok(())
+            }
+            Phase::Halting => {
+                self.mark(Mark::RestedHalting);
+                Ok(())
+            }
+            Phase::Settling
+            | Phase::Stopping
+            | Phase::Sweeping(_)
+            | Phase::Killing(_)
+            | Phase::Over => expect(false, "a stop comes to an end by itself"),
+        }
+    }
+
+    /// Nothing happens: what whoever asks would be told.
+    pub(in crate::simulation) fn looks_at(&self, snapshot: &Snapshot) -> Verdict {
+        let up = snapshot.phase == "up";
+        expect(up == (self.phase == Phase::Up), "whoever asks is told the phase of the run")?;
+        for at in self.here() {
+            let (unit, seen) = (&self.plan.units[at], &self.units[at]);
+            let name = format!("{}.u{at}", unit.stage);
+            let Some(told) = snapshot.units.iter().find(|told| told.name == name) else {
+                return expect_of(at, false, "whoever asks is told of each unit");
+            };
+            let pid = (seen.stand == Stand::Alive).then_some(seen.pid);
+            expect_of(at, told.pid == pid, "whoever asks is told what runs")?;
+            let held = told.wanted == Wanted::Held;
+            expect_of(at, held == (seen.held && !self.stops()), "whoever asks is told of holds")?;
+            let over = told.ended.is_some();
+            expect_of(at, over == (seen.stand == Stand::Over), "whoever asks is told of ends")?;
+        }
+        Ok(())
+    }
+
+    /// At the end: what the last line says.
+    pub(in crate::simulation) fn last_line(
+        &self,
+        reason: Option<&Reason>,
+        built: &Built,
+    ) -> Verdict {
+        let Some(reason) = reason else { return expect(false, "every end has a reason") };
+        let first = reason.first_failure.map(|id| built.unit(id));
+        expect(first == self.first_failure, "the last line names the first unit to fail")?;
+        let named = |at: usize| reason.unkillable.iter().any(|id| built.unit(*id) == at);
+        for at in self.here() {
+            let right = named(at) == self.units[at].given_up;
+            expect_of(at, right, "the last line names what could not be killed")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,219 @@
+//! The witness's view of tests that run: when each attempt is due, and its expected result.
+
+use super::super::marks::Mark;
+use super::super::plan::ms;
+use super::turns::CALM;
+use super::{Stand, Verdict, Witness, expect_of};
+use crate::config::{OnFailure, Stage};
+use crate::engine::{Ended, How, Outcome, TestEnd, Tick};
+
+/// The longest delay between attempts.
+const LONGEST: Tick = Tick::from_millis(100);
+/// The time that an attempt may take, however little time is left.
+const LEAST: Tick = Tick::from_secs(1);
+
+impl Witness<'_> {
+    /// The engine begins an attempt of a test.
+    pub(in crate::simulation) fn tries(&mut self, at: usize, limit: Tick) -> Verdict {
+        let (test, now) = (self.test(at), self.now);
+        let trial = &mut self.trials[at];
+        let owed = std::mem::take(&mut trial.owed);
+        expect_of(at, owed, "a test is tried when that is due")?;
+        expect_of(
+            at,
+            !std::mem::replace(&mut trial.trying, true),
+            "a test is tried once at a time",
+        )?;
+        let left = trial.until.map(|until| until.saturating_sub(now).max(LEAST));
+        let most = ms(test.max_runtime);
+        let right = limit == left.map_or(most, |left| left.min(most));
+        expect_of(at, right, "a try takes no longer than there is time")
+    }
+
+    /// An attempt has finished.
+    pub(in crate::simulation) fn tried(&mut self, at: usize, outcome: Outcome) {
+        self.trials[at].trying = false;
+        if self.units[at].stand != Stand::Watching {
+            self.mark(Mark::TriedTooLate);
+            return;
+        }
+        let (now, restarts) = (self.now, self.tested.restarts);
+        let trial = self.trials[at];
+        let most = 6;
+        self.trials[at].unmade = 0;
+        match (outcome, trial.hold_until) {
+            (Outcome::NotMade, _) if trial.unmade < most => {
+                let wait = Tick::from_millis(50) * 2_u32.pow(trial.unmade);
+                self.trials[at].next = Some(now + wait);
+                self.trials[at].unmade = trial.unmade + 1;
+                self.mark(Mark::TestNotMade);
+            }
+            (Outcome::Skipped, _) => self.test_ends(at, TestEnd::Skipped),
+            (Outcome::Hopeless, None) => {
+                self.test_ends(at, TestEnd::Failed);
+                self.mark(Mark::TestHopeless);
+            }
+            (
+                Outcome::Failed | Outcome::TimedOut | Outcome::NotMade | Outcome::Hopeless,
+                Some(_),
+            ) => {
+                self.test_ends(at, TestEnd::DidNotHold);
+                self.mark(Mark::TestDidNotHold);
+            }
+            (Outcome::Passed, Some(_)) if restarts > trial.restarts => {
+                self.test_ends(at, TestEnd::DidNotHold);
+                self.mark(Mark::TestSawARestart);
+            }
+            (Outcome::Passed, Some(until)) if until <= now => {
+                self.test_ends(at, TestEnd::Passed);
+                self.mark(Mark::TestHeld);
+            }
+            (Outcome::Passed, Some(until)) => {
+                self.trials[at].next = Some(until.min(now + LONGEST));
+            }
+            (Outcome::Failed | Outcome::TimedOut | Outcome::NotMade, None) => {
+                match self.has_recovered(at) {
+                    None => self.test_ends(at, TestEnd::NotRecovered),
+                    Some(false) => self.once_more(at, TestEnd::NotRecovered),
+                    Some(true) if outcome == Outcome::TimedOut => {
+                        self.once_more(at, TestEnd::TimedOut);
+                    }
+                    Some(true) => self.once_more(at, TestEnd::Failed),
+                }
+            }
+            (Outcome::Passed, None) => match (self.has_recovered(at), self.test(at).holds) {
+                (None, _) => self.test_ends(at, TestEnd::NotRecovered),
+                (Some(false), _) => self.once_more(at, TestEnd::NotRecovered),
+                (Some(true), None) => self.test_ends(at, TestEnd::Passed),
+                (Some(true), Some(holds)) => {
+                    let trial = &mut self.trials[at];
+                    (trial.hold_until, trial.restarts) = (Some(now + ms(holds)), restarts);
+                    trial.next = Some(now + LONGEST.min(ms(holds)));
+                }
+            },
+        }
+    }
+
+    /// The test is repeated until its time is up.
+    fn once_more(&mut self, at: usize, end: TestEnd) {
+        let now = self.now;
+        let trial = &mut self.trials[at];
+        if let Some(until) = trial.until.filter(|until| *until > now) {
+            trial.next = Some(until.min(now + trial.wait));
+            trial.wait = LONGEST.min(trial.wait * 2);
+            self.mark(Mark::TestTriedAgain);
+        } else {
+            self.test_ends(at, end);
+        }
+    }
+
+    /// Returns whether the damaged unit is up again; `None` if it never will be.
+    fn has_recovered(&self, at: usize) -> Option<bool> {
+        let Some((victim, _)) = self.fault(at) else { return Some(true) };
+        let (trial, seen) = (&self.trials[at], &self.units[victim]);
+        let unit = &self.plan.units[victim];
+        let runs = seen.stand == Stand::Alive && seen.watch.since.is_some();
+        if self.leaves_the_same(at) == Some(true) {
+            if !runs || self.ran[victim] > Some(trial.began) {
+                return None;
+            }
+            return Some(trial.continue_at.is_none() && trial.began + CALM <= self.now);
+        }
+        match seen.stand {
+            // What was started anew meanwhile was never stopped.
+            Stand::Alive if trial.continue_at.is_some() && trial.stopped == Some(seen.pid) => {
+                Some(false)
+            }
+            Stand::Over => (unit.on_failure == OnFailure::Ignore).then_some(true),
+            Stand::Alive if seen.watch.since.is_some() && trial.killed != Some(seen.pid) => {
+                let calm = seen.watch.up.is_some_and(|up| up + CALM <= self.now);
+                Some(seen.watch.ready || unit.ready.is_none() && calm)
+            }
+            Stand::Alive
+            | Stand::Waiting
+            | Stand::Retrying(_)
+            | Stand::Asked
+            | Stand::Watching
+            | Stand::Backoff(_) => Some(false),
+        }
+    }
+
+    fn test_ends(&mut self, at: usize, end: TestEnd) {
+        let status = match end {
+            TestEnd::Passed | TestEnd::Skipped => 0,
+            TestEnd::TimedOut => 124,
+            TestEnd::Failed | TestEnd::DidNotHold | TestEnd::NotRecovered => 1,
+        };
+        self.mark(match end {
+            TestEnd::Passed if self.fault(at).is_some() => Mark::TestRecovered,
+            TestEnd::Passed => Mark::TestPassed,
+            TestEnd::Skipped => Mark::TestSkipped,
+            TestEnd::Failed | TestEnd::DidNotHold => Mark::TestFailed,
+            TestEnd::TimedOut => Mark::TestTimedOut,
+            TestEnd::NotRecovered => Mark::TestNotRecovered,
+        });
+        if self.trials[at].continue_at.is_some() {
+            self.mark(Mark::ContinuedEarly);
+        }
+        self.victim_goes_on(at);
+        let signalled = self.trials[at].stopped.is_none();
+        let over = end == TestEnd::Passed || end == TestEnd::Skipped && signalled;
+        if let Some((victim, _)) = self.fault(at).filter(|_| over) {
+            // What it does from now on is its own doing.
+            if std::mem::take(&mut self.units[victim].faulted) {
+                self.mark(Mark::FaultWithoutRestart);
+            }
+        }
+        if let Some((victim, _)) = self.fault(at).filter(|_| end == TestEnd::NotRecovered) {
+            self.tested.in_vain.push(victim);
+        }
+        self.trials[at].skipped = end == TestEnd::Skipped;
+        self.trials[at].owes_end = Some((Some(end), status));
+        self.over(at, status, None);
+    }
+
+    /// The unit that a test has suspended has to be resumed, if it has not been.
+    fn victim_goes_on(&mut self, at: usize) {
+        if self.trials[at].continue_at.take().is_some() {
+            self.tested.goes_on = self.fault(at).map(|(victim, _)| victim);
+        }
+    }
+
+    /// The run stops, and with it the test that runs.
+    pub(in crate::simulation) fn gives_up_trial(&mut self, at: usize) {
+        if self.plan.units[at].stage == Stage::Test {
+            self.mark(Mark::TestGivenUp);
+            self.victim_goes_on(at);
+        }
+    }
+
+    /// The engine reports the result of a test.
+    pub(in crate::simulation) fn test_ended(&mut self, at: usize, ended: Ended) -> Verdict {
+        let Some((end, status)) = self.trials[at].owes_end.take() else {
+            return expect_of(at, false, "a test ends once, and for a reason");
+        };
+        let right = match (end, ended.how) {
+            (Some(end), How::Test(how)) => how == end,
+            (None, How::Blocked(_)) => true,
+            _ => false,
+        };
+        expect_of(at, right && ended.status == status, "a test ends as its tries say")
+    }
+
+    /// Handles the deadlines of tests.
+    pub(in crate::simulation) fn trials(&mut self) {
+        let due = |time: Option<Tick>| time.is_some_and(|time| time <= self.now);
+        if let Some(at) = self.turn().filter(|at| self.units[*at].stand == Stand::Watching) {
+            let trial = &self.trials[at];
+            let (goes_on, next) = (due(trial.continue_at), due(trial.next));
+            if goes_on {
+                self.mark(Mark::Continued);
+                self.victim_goes_on(at);
+            }
+            if next {
+                self.trials[at].next = None;
+                self.trials[at].owed = true;
+            }
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! The witness's view of tests that wait: which one is next, and when it begins.
+
+use super::super::drill::{Blow, Point, Test};
+use super::super::marks::Mark;
+use super::super::plan::ms;
+use super::found::Look;
+use super::{Phase, Stand, Verdict, Witness, expect, expect_of};
+use crate::config::{Condition, Stage};
+use crate::engine::{TestEnd, Tick};
+use crate::signal::Signal;
+
+/// The time for which a unit without a readiness check has to have run.
+pub(in crate::simulation) const CALM: Tick = Tick::from_millis(500);
+
+/// The delay after the first attempt.
+const FIRST: Tick = Tick::from_millis(10);
+
+/// The state of a test.
+#[derive(Clone, Copy, Default, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each was seen or not")]
+pub(in crate::simulation) struct Trial {
+    /// The time at which the test has to begin, now that it is next.
+    pub start_by: Option<Tick>,
+    /// Whether that was the case after the last step already.
+    overdue: bool,
+    pub until: Option<Tick>,
+    pub next: Option<Tick>,
+    pub wait: Tick,
+    /// An attempt has to be made now.
+    pub owed: bool,
+    /// An attempt is in progress.
+    pub trying: bool,
+    /// The number of attempts in a row that could not be made.
+    pub unmade: u32,
+    pub hold_until: Option<Tick>,
+    /// The number of restarts when the checks began to hold.
+    pub restarts: u32,
+    /// The time at which the test began.
+    pub began: Tick,
+    /// The process that the fault has killed.
+    pub killed: Option<i32>,
+    /// The process that the fault has suspended.
+    pub stopped: Option<i32>,
+    pub continue_at: Option<Tick>,
+    /// Whether the test says that it is skipped.
+    pub skipped: bool,
+    /// The result, until the engine reports it; `None` if the test never began.
+    pub owes_end: Option<(Option<TestEnd>, u8)>,
+}
+
+impl Witness<'_> {
+    pub(in crate::simulation) fn testing(&self) -> bool {
+        self.plan.drill.is_some()
+    }
+
+    pub(in crate::simulation) fn test(&self, at: usize) -> Test {
+        self.plan.units[at].test.expect("only tests are tried")
+    }
+
+    /// The unit that a test damages, and the fault.
+    pub(in crate::simulation) fn fault(&self, at: usize) -> Option<(usize, Blow)> {
+        self.test(at).fault.filter(|(victim, _)| self.terms.units[*victim].here)
+    }
+
+    /// Returns the test that is next.
+    pub(in crate::simulation) fn turn(&self) -> Option<usize> {
+        self.in_order(Stage::Test).find(|at| self.units[*at].stand != Stand::Over)
+    }
+
+    /// Returns whether the unit to damage runs; `None` if it never will.
+    fn is_up(&self, victim: usize) -> Option<bool> {
+        let seen = &self.units[victim];
+        match seen.stand {
+            Stand::Over => None,
+            Stand::Alive => Some(seen.watch.since.is_some() && seen.fault.is_none()),
+            Stand::Waiting
+            | Stand::Retrying(_)
+            | Stand::Asked
+            | Stand::Watching
+            | Stand::Backoff(_) => Some(false),
+        }
+    }
+
+    /// Returns whether the same process, or another one, has to run after the fault of a test.
+    pub(in crate::simulation) fn leaves_the_same(&self, at: usize) -> Option<bool> {
+        let (victim, blow) = self.fault(at)?;
+        if let Some(restarts) = self.test(at).restarts {
+            return Some(!restarts);
+        }
+        match blow {
+            Blow::Kill(signal) if signal == self.plan.units[victim].signal() => Some(false),
+            Blow::Kill(Signal::KILL | Signal::TERM) => Some(false),
+            Blow::Stop(_) | Blow::Kill(Signal::INT | Signal::QUIT) => None,
+            Blow::Kill(_) => Some(true),
+        }
+    }
+
+    /// Returns whether the condition of a test holds for a unit; `None` if it never will.
+    fn fulfilled(&self, at: usize, on: usize, condition: Condition) -> Option<bool> {
+        let (seen, calm) = (&self.units[on], self.terms.units[at].calm.contains(&on));
+        if calm && condition == Condition::Started && seen.stand != Stand::Over {
+            // A told one is not up.
+            let up = seen.watch.up.is_some_and(|up| up + CALM <= self.now);
+            return Some(seen.started && up && seen.fault.is_none());
+        }
+        self.holds(on, condition)
+    }
+
+    /// Returns a unit and all units that it waits for, directly or indirectly.
+    fn behind(&self, on: usize) -> Vec<usize> {
+        let mut found = vec![on];
+        let mut at = 0;
+        while let Some(unit) = found.get(at) {
+            let more = self.unmet(*unit);
+            found.extend(more.into_iter().map(|(on, _)| on));
+            at += 1;
+            let mut known = std::collections::BTreeSet::new();
+            found.retain(|on| known.insert(*on));
+        }
+        found
+    }
+
+    /// Returns whether waiting for a unit is in vain because of a unit that was restarted too
+    /// often.
+    fn loops_behind(&self, on: usize) -> bool {
+        self.behind(on).into_iter().any(|on| self.loops(on))
+    }
+
+    /// Returns whether a unit was restarted so often that no test waits for it.
+    fn loops(&self, on: usize) -> bool {
+        self.units[on].in_a_row >= 5 && !self.is_allowed(Point::Run(on))
+    }
+
+    pub(in crate::simulation) fn is_allowed(&self, point: Point) -> bool {
+        self.plan.drill.as_ref().is_some_and(|drill| drill.allow.contains(&point))
+    }
+
+    /// Returns whether a test may begin; `None` if it never may.
+    fn may_begin(&self, at: usize) -> Option<bool> {
+        let needs = self.terms.units[at].needs.iter();
+        let needs = needs
+            .map(|(on, condition)| self.fulfilled(at, *on, *condition))
+            .try_fold(true, |all, one| one.map(|holds| all && holds))?;
+        let up = self.fault(at).map_or(Some(true), |(victim, _)| self.is_up(victim))?;
+        Some(needs && up)
+    }
+
+    /// Returns whether a test waits in vain, or for too long, for a unit.
+    pub(in crate::simulation) fn blames(&self, at: usize, by: usize) -> bool {
+        let late = self.trials[at].start_by.is_some_and(|start_by| start_by <= self.now);
+        let fails =
+            |holds: Option<bool>, late: bool| !holds.unwrap_or(false) && (holds.is_none() || late);
+        let mut needs = self.terms.units[at].needs.iter();
+        let need = needs.any(|(on, condition)| {
+            let root = self.loops(by) && self.behind(*on).contains(&by);
+            (*on == by || root)
+                && fails(self.fulfilled(at, *on, *condition), late || self.loops(by))
+        });
+        let victim = self.fault(at).is_some_and(|(victim, _)| victim == by);
+        need || victim && fails(self.is_up(by), late)
+    }
+
+    /// A test failed before it began.
+    pub(in crate::simulation) fn never_began(
+        &mut self,
+        at: usize,
+        by: usize,
+        status: u8,
+    ) -> Verdict {
+        expect_of(at, self.turn() == Some(at), "a test fails in its turn")?;
+        let late = self.may_begin(at).is_some();
+        if late && self.loops(by) {
+            self.mark(Mark::TestGaveUpOnALoop);
+            if self.terms.units[at].needs.iter().all(|(on, _)| *on != by) {
+                self.mark(Mark::TestGaveUpOnALoopBehind);
+            }
+        }
+        // What holds never is told at once to whoever waits for it.
+        if self.units[by].stand != Stand::Over {
+            self.tested.in_vain.push(by);
+        }
+        self.mark(if late { Mark::TestLate } else { Mark::TestBlocked });
+        self.trials[at].owes_end = Some((None, status));
+        Ok(())
+    }
+
+    /// The engine begins a test.
+    pub(in crate::simulation) fn begins(&mut self, at: usize) -> Verdict {
+        expect_of(at, self.phase == Phase::Up, "tests run while everything is up")?;
+        expect_of(at, self.turn() == Some(at), "tests run one by one, those with faults last")?;
+        expect_of(at, self.units[at].stand == Stand::Waiting, "a test begins once")?;
+        let may = self.may_begin(at);
+        expect_of(at, may == Some(true), "a test begins when what it waits for is up")?;
+        let (test, now) = (self.test(at), self.now);
+        let mut trial = Trial {
+            until: test.within.map(|within| now + ms(within)),
+            wait: FIRST,
+            began: now,
+            owed: true,
+            ..Trial::default()
+        };
+        if let Some((victim, blow)) = self.fault(at) {
+            let (group, signal) = match blow {
+                Blow::Kill(signal) => (false, signal),
+                Blow::Stop(time) => {
+                    trial.continue_at = Some(now + ms(time));
+                    trial.stopped = Some(self.units[victim].pid);
+                    (true, Signal::STOP)
+                }
+            };
+            let same = self.leaves_the_same(at);
+            trial.killed = (same == Some(false)).then_some(self.units[victim].pid);
+            // What has to go on has no excuse.
+            self.units[victim].faulted = same != Some(true);
+            if !group {
+                self.units[victim].struck = (same != Some(true)).then_some(signal);
+            }
+            if same == Some(true) {
+                self.mark(Mark::FaultToGoOn);
+            }
+            self.tested.blow = Some((victim, group, signal));
+            self.mark(match signal {
+                Signal::KILL => Mark::FaultKilled,
+                Signal::STOP => Mark::FaultStopped,
+                _ => Mark::FaultSignalled,
+            });
+        }
+        let seen = &mut self.units[at];
+        (seen.stand, seen.executed, seen.started) = (Stand::Watching, true, true);
+        self.trials[at] = trial;
+        Ok(())
+    }
+
+    /// Checks the rules for tests after each step.
+    pub(in crate::simulation) fn after_trials(&mut self) -> Verdict {
+        let blow = self.tested.blow.is_none();
+        expect(blow, "a fault is done when its test begins")?;
+        let goes_on = self.tested.goes_on.take();
+        let lives = |at: &usize| self.units[*at].stand == Stand::Alive;
+        expect(!goes_on.is_some_and(|at| lives(&at)), "what a test has stopped is continued")?;
+        for at in self.stage(Stage::Test) {
+            let trial = &self.trials[at];
+            expect_of(at, trial.owes_end.is_none(), "people are told when a test is done")?;
+            let owed = trial.owed && self.units[at].stand == Stand::Watching;
+            expect_of(at, !owed, "a test is tried as soon as that is due")?;
+        }
+        if self.phase != Phase::Up {
+            return Ok(());
+        }
+        let looked = !matches!(self.tested.look, Look::Owed | Look::OwedAgain);
+        expect(looked, "zombies are looked for as soon as that is due")?;
+        let Some(at) = self.turn().filter(|at| self.units[*at].stand == Stand::Waiting) else {
+            return Ok(());
+        };
+        let unmet = |on: usize, condition| self.fulfilled(at, on, condition) != Some(true);
+        let mut needs = self.terms.units[at].needs.iter();
+        let loops = needs.any(|(on, condition)| self.loops_behind(*on) && unmet(*on, *condition));
+        let mut needs = self.terms.units[at].needs.iter();
+        let in_vain = loops
+            || needs
+                .any(|(on, condition)| self.tested.in_vain.contains(on) && unmet(*on, *condition));
+        let waited = self.trials[at].start_by.is_some();
+        expect_of(
+            at,
+            !(waited && loops) || self.trials[at].start_by <= Some(self.now),
+            "a test gives up on what is restarted again and again",
+        )?;
+        // No other test waits for what one has waited for in vain.
+        let within = if in_vain { Tick::ZERO } else { ms(self.test(at).start_within) };
+        let start_by = self.now + within;
+        let start_by = *self.trials[at].start_by.get_or_insert(start_by);
+        let may = self.may_begin(at);
+        expect_of(at, may.is_some(), "what waits in vain fails at once")?;
+        expect_of(at, may == Some(false), "a test begins at once when it may")?;
+        // What was up when the time was looked at may have gone down in the same step.
+        let was_overdue = self.trials[at].overdue;
+        self.trials[at].overdue = start_by <= self.now;
+        let late = was_overdue && start_by <= self.now;
+        expect_of(at, !late, "a test does not wait for longer than it may")
+    }
+}

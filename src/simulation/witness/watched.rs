@@ -1,0 +1,224 @@
+//! The witness's view of readiness, health and `max_runtime`.
+
+use super::super::marks::Mark;
+use super::super::plan::ms;
+use super::{Fault, Stand, Watch, Witness};
+use crate::config::{Stage, Then};
+use crate::engine::{Notice, Outcome, Purpose, Tick};
+
+const READY: usize = Purpose::Ready as usize;
+const HEALTH: usize = Purpose::Health as usize;
+
+impl Witness<'_> {
+    /// A unit was executed, or trc looks for what an external unit stands for.
+    pub(in crate::simulation) fn begin_watch(&mut self, at: usize) {
+        let unit = &self.plan.units[at];
+        let now = self.now;
+        self.ran[at] = Some(now);
+        let watch = &mut self.units[at].watch;
+        *watch = Watch { since: Some(now), ..Watch::default() };
+        watch.run_until = unit.max_runtime.map(|most| now + ms(most));
+        if let Some(ready) = unit.ready {
+            watch.ready_by = Some(now + ms(ready.within));
+            watch.wait = Tick::from_millis(10).min(ms(ready.every));
+            watch.owed[READY] = !ready.told;
+        } else {
+            watch.up = Some(now);
+            self.health_again(at);
+        }
+    }
+
+    fn health_again(&mut self, at: usize) {
+        let every = self.plan.units[at].health.map(|health| ms(health.every));
+        self.units[at].watch.next[HEALTH] = every.map(|every| self.now + every);
+    }
+
+    /// A unit exits, and with it its probes end.
+    pub(in crate::simulation) fn end_watch(&mut self, at: usize) {
+        self.units[at].watch = Watch::default();
+        let unit = &self.plan.units[at];
+        self.units[at].owes_silence = unit.is_probed() || unit.stage == Stage::Test;
+    }
+
+    /// Returns whether a unit runs, and is not about to be stopped.
+    pub(in crate::simulation) fn is_watched(&self, at: usize) -> bool {
+        let seen = &self.units[at];
+        let runs = seen.stand == Stand::Watching
+            || seen.stand == Stand::Alive && seen.watch.since.is_some() && seen.killed.is_none();
+        runs && seen.fault.is_none()
+    }
+
+    pub(in crate::simulation) fn probed(&mut self, at: usize, purpose: Purpose, outcome: Outcome) {
+        self.units[at].watch.trying[purpose as usize] = false;
+        if !self.is_watched(at) {
+            return;
+        }
+        let watch = &mut self.units[at].watch;
+        match (purpose, outcome) {
+            (Purpose::Ready, Outcome::Passed) => self.is_ready(at),
+            (Purpose::Ready, Outcome::Failed | Outcome::TimedOut | Outcome::NotMade) => {
+                if let Some(ready) = self.plan.units[at].ready.filter(|_| watch.ready_by.is_some())
+                {
+                    watch.next[READY] = Some(self.now + watch.wait);
+                    watch.wait = (watch.wait * 2).min(ms(ready.every));
+                }
+            }
+            (_, Outcome::Hopeless | Outcome::Skipped) => {}
+            // It is about to end, and says so itself.
+            (Purpose::Health, _) if watch.leaving => {}
+            (Purpose::Health, Outcome::Passed) => self.is_well(at),
+            // It is as healthy as it was.
+            (Purpose::Health, Outcome::NotMade) => {
+                self.health_again(at);
+                self.mark(Mark::HealthNotAsked);
+            }
+            (Purpose::Health, Outcome::Failed | Outcome::TimedOut) => {
+                self.health_again(at);
+                self.is_unwell(at, outcome == Outcome::TimedOut, false);
+            }
+        }
+    }
+
+    pub(in crate::simulation) fn notified(&mut self, at: usize, notice: Notice) {
+        if let Notice::MainPid(pid) = notice
+            && self.units[at].stand == Stand::Alive
+        {
+            self.units[at].pid = pid;
+        }
+        if let Notice::Extend(time) = notice {
+            self.extends(at, self.now + time);
+        }
+        if !self.is_watched(at) {
+            return;
+        }
+        match notice {
+            Notice::Ready => self.is_ready(at),
+            Notice::Alive | Notice::Sick if self.units[at].watch.leaving => {}
+            Notice::Alive => self.is_well(at),
+            Notice::Sick => {
+                self.mark(Mark::SaysThatItIsSick);
+                self.is_unwell(at, false, true);
+            }
+            Notice::Stopping => {
+                self.mark(Mark::SaysThatItStops);
+                let watch = &mut self.units[at].watch;
+                (watch.ready, watch.leaving) = (false, true);
+                watch.next[HEALTH] = None;
+            }
+            Notice::Reloading | Notice::Extend(_) | Notice::MainPid(_) => {}
+        }
+    }
+
+    /// Extends the deadline of what a unit is doing.
+    fn extends(&mut self, at: usize, until: Tick) {
+        let seen = &mut self.units[at];
+        if seen.stand != Stand::Alive {
+            return;
+        }
+        seen.commands = seen.commands.map(|time| time.max(until));
+        let time = if seen.told.is_some() {
+            if let (Some(kill_at), Some(rest_at)) = (seen.kill_at, &mut seen.rest_at) {
+                *rest_at += until.saturating_sub(kill_at);
+            }
+            seen.kill_at.as_mut().filter(|_| seen.killed.is_none())
+        } else if seen.watch.ready_by.is_some() {
+            seen.watch.ready_by.as_mut()
+        } else {
+            seen.watch.run_until.as_mut()
+        };
+        if let Some(time) = time.filter(|time| **time < until) {
+            *time = until;
+            self.mark(Mark::Extended);
+        }
+    }
+
+    fn is_ready(&mut self, at: usize) {
+        let watch = &mut self.units[at].watch;
+        if watch.ready_by.take().is_none() {
+            return;
+        }
+        watch.ready = true;
+        watch.next[READY] = None;
+        watch.up = Some(self.now);
+        self.mark(Mark::Ready);
+        self.health_again(at);
+        let unit = &self.plan.units[at];
+        if unit.outside {
+            self.mark(Mark::FoundOutside);
+        }
+        if unit.outside && unit.stage == Stage::Boot {
+            self.end_watch(at);
+            self.units[at].found = true;
+            self.over(at, 0, None);
+        }
+    }
+
+    fn is_well(&mut self, at: usize) {
+        let watch = &mut self.units[at].watch;
+        if watch.ready_by.is_none() {
+            (watch.failures, watch.sick) = (0, false);
+            self.health_again(at);
+        }
+    }
+
+    fn is_unwell(&mut self, at: usize, timed_out: bool, at_once: bool) {
+        let Some(health) = self.plan.units[at].health else { return };
+        let watch = &mut self.units[at].watch;
+        watch.failures = if at_once { health.failures } else { watch.failures + 1 };
+        if watch.failures < health.failures || watch.sick {
+            return;
+        }
+        watch.sick = true;
+        match health.then {
+            Then::Restart => {
+                self.mark(Mark::UnhealthyRestarted);
+                self.condemn(at, Fault::Unhealthy { timed_out, restart: true });
+            }
+            Then::Stop => {
+                self.condemn(at, Fault::Unhealthy { timed_out, restart: false });
+                if self.testing() {
+                    self.mark(Mark::UnhealthyInATestRun);
+                    return;
+                }
+                self.first_failure.get_or_insert(at);
+                self.decide(if timed_out { 124 } else { 1 }, Mark::UnhealthyStopped);
+            }
+            Then::Ignore => self.mark(Mark::UnhealthyIgnored),
+        }
+    }
+
+    /// Handles the deadlines of a unit.
+    pub(in crate::simulation) fn watch_due(&mut self, at: usize) {
+        if !self.is_watched(at) {
+            return;
+        }
+        let due = |time: Option<Tick>| time.is_some_and(|time| time <= self.now);
+        let watch = self.units[at].watch;
+        let health_told = self.plan.units[at].health.is_some_and(|health| health.told);
+        if due(watch.ready_by) {
+            self.mark(Mark::NotReady);
+            if self.plan.units[at].outside {
+                self.end_watch(at);
+                self.over(at, 124, None);
+            } else {
+                self.condemn(at, Fault::NotReady);
+            }
+            return;
+        }
+        if due(watch.run_until) {
+            self.mark(Mark::Overran);
+            self.condemn(at, Fault::Overran);
+            return;
+        }
+        for purpose in [READY, HEALTH] {
+            if due(watch.next[purpose]) && !(purpose == HEALTH && health_told) {
+                self.units[at].watch.next[purpose] = None;
+                self.units[at].watch.owed[purpose] = true;
+            }
+        }
+        if due(watch.next[HEALTH]) && health_told {
+            self.health_again(at);
+            self.is_unwell(at, true, false);
+        }
+    }
+}
