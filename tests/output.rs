@@ -115,6 +115,17 @@ fn who_is_told_to_stop_is_named_ahead_of_trivialrcs_line() {
 }
 
 #[test]
+fn the_log_promises_a_unit_no_more_time_than_the_whole_stop_has() {
+    let toml = format!(
+        "shutdown.timeout = '6s'\n[async.web]\nstop.timeout = '60s'\nscript = '''{NEVER}'''\n"
+    );
+    let running = Trc::toml(&toml).spawn();
+    running.wait_for("ready").signal(TERM);
+    let promise = "SIGTERM, then SIGKILL after 4 s, for shutdown.timeout allows no more\n";
+    assert!(running.finish().status(143).out().contains(promise));
+}
+
+#[test]
 fn the_pid_in_the_log_is_the_units_own() {
     let outcome = Trc::toml("[sync.main]\nexec = ['sh', '-c', 'echo I am $$$$']\n").run();
     let out = outcome.status(0).out();

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use super::keys::TOP;
+use super::keys::key::find;
 use super::leaf::one_of;
 use super::suggest::nearest_of_many;
-use super::value::shown;
+use super::value::{Table, shown};
 use super::{Command, Config, Diagnostic, SignalRule, Stage, Test, UnitRef, flags};
 
 /// The reason why a declared unit does not exist in this run.
@@ -32,11 +34,17 @@ pub(super) struct Names<'a> {
     /// The full names that a short name may refer to.
     bare: BTreeMap<&'a str, Vec<&'a str>>,
     gone: &'a BTreeMap<String, Gone>,
+    /// The names in tables that are no stages, which is an error of its own.
+    misplaced: BTreeSet<&'a str>,
 }
 
 impl<'a> Names<'a> {
     /// All declared units, with the reason for those that do not exist in this run.
-    pub(super) fn new(ids: &'a [String], gone: &'a BTreeMap<String, Gone>) -> Self {
+    pub(super) fn new(
+        ids: &'a [String],
+        gone: &'a BTreeMap<String, Gone>,
+        tree: &'a Table,
+    ) -> Self {
         let mut bare: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         let named = || ids.iter().filter_map(|id| Some((id, id.split_once('.')?)));
         let test = Stage::Test.name();
@@ -47,7 +55,10 @@ impl<'a> Names<'a> {
         for (id, (_, name)) in named().filter(|(_, (stage, _))| *stage == test) {
             bare.entry(name).or_insert_with(|| vec![id]);
         }
-        Self { ids: ids.iter().map(String::as_str).collect(), bare, gone }
+        let others = tree.iter().filter(|(name, _)| find(TOP, name).is_none());
+        let tables = others.filter_map(|(_, entry)| entry.node.as_table());
+        let misplaced = tables.flat_map(Table::keys).map(String::as_str).collect();
+        Self { ids: ids.iter().map(String::as_str).collect(), bare, gone, misplaced }
     }
 
     /// Replaces every name in a configuration by the full name. References to units that do not
@@ -111,6 +122,11 @@ impl<'a> Names<'a> {
         }
     }
 
+    fn is_misplaced(&self, written: &str) -> bool {
+        let name = written.split_once('.').map_or(written, |(_, name)| name);
+        self.misplaced.contains(name)
+    }
+
     /// Replaces a name by the full name. Returns false if the unit does not exist.
     fn full(&self, unit: &mut UnitRef, errors: &mut Vec<Diagnostic>) -> bool {
         if !self.ids.contains(unit.value.as_str()) {
@@ -127,6 +143,7 @@ impl<'a> Names<'a> {
                 }
                 // That of a unit which another command line has.
                 None if flags::full_name(&unit.value).is_some() => return false,
+                None if self.is_misplaced(&unit.value) => return false,
                 None => {
                     let mut error = Diagnostic::error(
                         unit.origin.clone(),

@@ -245,6 +245,8 @@ pub(crate) enum Fact {
         unit: UnitId,
         /// Its process.
         pid: i32,
+        /// The time that it has to exit: its stop timeout, or what is left for the whole stop.
+        within: Duration,
     },
     /// A unit is killed: it did not stop in time.
     Killing {

@@ -66,7 +66,9 @@ impl Engine {
         let rest_at = kill_at.saturating_sub(limits::REST.min(node.stop_timeout / 2));
         match self.states[id.0].phase() {
             Phase::Running { pid } | Phase::Starting { pid: Some(pid), .. } => {
-                actions.push(Action::Tell(Fact::Terminating { unit: id, pid }));
+                let left = self.budget.map(|budget| budget.kill_at.saturating_sub(now));
+                let within = left.map_or(node.stop_timeout, |left| left.min(node.stop_timeout));
+                actions.push(Action::Tell(Fact::Terminating { unit: id, pid, within }));
                 self.states[id.0].told = Some(now);
                 let ladder = if node.unit.stop.exec.is_some() {
                     actions.push(Action::StopCommand(id));

@@ -36,7 +36,15 @@ impl Graph {
         for (unit, needs) in units.iter().zip(&written) {
             for (other, condition, origin) in needs {
                 if let Some(why) = never(unit, units[*other], *condition) {
-                    errors.push(Diagnostic::error((*origin).clone(), why));
+                    let mut error = Diagnostic::error((*origin).clone(), why);
+                    let unready = *condition == Some(Condition::Ready)
+                        && units[*other].ready.is_none()
+                        && unit.stage != Stage::Halt;
+                    if unready {
+                        let help = "give it one, or wait until it has \"started\"";
+                        error = error.help(help);
+                    }
+                    errors.push(error);
                 }
             }
         }
@@ -180,8 +188,12 @@ impl Graph {
                 "stopping may take {} s, but docker sends SIGKILL after 10 s",
                 seconds(self.budget)
             );
-            let help = "shorten the stop timeouts; or, if your containers have a longer grace period, set [shutdown] timeout = \"30s\"";
-            remarks.push(Diagnostic::warning(Origin::Default, text).help(help));
+            let whole = self.budget.as_secs() + u64::from(self.budget.subsec_nanos() > 0);
+            let help = format!(
+                "shorten the stop timeouts; or, if your containers have a grace period of at least {} s, set [shutdown] timeout = \"{whole}s\"",
+                whole + 2
+            );
+            remarks.push(Diagnostic::warning(slowest(&self.nodes), text).help(help));
         }
         let winch = Signal::from_number(libc::SIGWINCH);
         let unheard = winch.is_none_or(|winch| !self.rules.contains_key(&winch));
@@ -395,6 +407,13 @@ fn resolve(
             Rule::Forward(other.unwrap_or(signal), units)
         }
     }
+}
+
+/// Returns the place of the unit with the longest stop timeout in the configuration.
+fn slowest(nodes: &[Node]) -> Origin {
+    let written = nodes.iter().filter(|node| node.unit.stop.timeout.is_some());
+    let slowest = written.max_by_key(|node| node.unit.stop.timeout);
+    slowest.map_or(Origin::Default, |node| node.unit.origin.clone())
 }
 
 /// Returns the sum of the stop timeouts in the configuration along the longest chain of units that

@@ -105,6 +105,17 @@ fn every_cycle_is_named_at_once() {
 }
 
 #[test]
+fn who_waits_for_a_unit_without_readiness_is_told_what_to_write() {
+    let ready = Some(Condition::Ready);
+    for (waits, advice) in [("async.a", true), ("halt.a", false)] {
+        let units = vec![unit(waits, &[("async.b", ready)]), unit("async.b", &[])];
+        let help = build(units).unwrap_err().remove(0).help;
+        let expected = "give it one, or wait until it has \"started\"";
+        assert_eq!(help.as_deref(), advice.then_some(expected), "{waits}");
+    }
+}
+
+#[test]
 fn a_condition_that_can_never_hold_is_refused_with_its_place() {
     for (units, text) in [
         (

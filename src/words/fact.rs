@@ -145,11 +145,11 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact) -> Vec<Line> {
         Fact::Stopping => {
             Line::of_run(Level::Info, EventName::Stopping, "Trying to terminate sub-processes...")
         }
-        Fact::Terminating { unit, pid } => {
+        Fact::Terminating { unit, pid, within } => {
             // TrivialRC's line, which has no name.
             let message = format!("terminating the child process <pid={pid}>");
             let line = Line::about(Level::Info, EventName::Terminating, *unit, message);
-            return vec![stopping(graph, *unit), line];
+            return vec![stopping(graph, *unit, *within), line];
         }
         Fact::Killing { unit, pid, insisted } => {
             let why = no_time(&name(unit), *insisted);
@@ -208,15 +208,22 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact) -> Vec<Line> {
 }
 
 /// Which unit trc stops, and how. With TrivialRC's own forms the log is as TrivialRC has it.
-fn stopping(graph: &Graph, id: UnitId) -> Line {
+fn stopping(graph: &Graph, id: UnitId, within: Duration) -> Line {
     let node = graph.node(id);
     let level = if node.unit.form == Form::Declared { Level::Info } else { Level::Debug };
     let how = match node.unit.stop.exec {
         Some(_) => "its stop command".to_owned(),
         None => node.stop_signal.to_string(),
     };
-    let (name, timeout) = (node.unit.id(), seconds(node.stop_timeout));
-    let message = format!("stopping {name}: {how}, then SIGKILL after {timeout}");
+    let timeout = if within < node.stop_timeout {
+        let tenths = Duration::from_millis(
+            within.as_secs() * 1000 + u64::from(within.subsec_millis() / 100 * 100),
+        );
+        format!("{}, for shutdown.timeout allows no more", seconds(tenths))
+    } else {
+        seconds(node.stop_timeout)
+    };
+    let message = format!("stopping {}: {how}, then SIGKILL after {timeout}", node.unit.id());
     Line::about(level, EventName::StoppingUnit, id, message)
 }
 

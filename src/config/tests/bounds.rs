@@ -133,7 +133,7 @@ fn many_units_and_edges_are_read_soon() {
                 unit(at, &format!("{after}\nstop.timeout = '1ms'"))
             }),
             vec![
-                "warning default: stopping may take 12 s, but docker sends SIGKILL after 10 s (shorten the stop timeouts; or, if your containers have a longer grace period, set [shutdown] timeout = \"30s\")",
+                "warning trc.toml:1:8: stopping may take 12 s, but docker sends SIGKILL after 10 s (shorten the stop timeouts; or, if your containers have a grace period of at least 14 s, set [shutdown] timeout = \"12s\")",
             ],
         ),
         (

@@ -30,6 +30,11 @@ fn a_wrong_key_is_named_with_its_place_and_the_nearest_right_one() {
             "[asink.web]\nexec = \"x\"",
             &["error trc.toml:1:2: unknown key `asink` (did you mean `async`?)"],
         ),
+        // No error follows from it: there is such a unit, once the stage is right.
+        (
+            "[asink.web]\nexec = \"x\"\n[async.b]\nexec = \"x\"\nafter = [\"web\"]\nrestart.with = [\"async.web\"]",
+            &["error trc.toml:1:2: unknown key `asink` (did you mean `async`?)"],
+        ),
         (
             "[signals]\nHUP = { forwrad = 1, to = [] }",
             &[

@@ -34,7 +34,7 @@ const MUTANTS: &[Mutant] = &[
     actions("stops the first unit first", |actions, _| {
         let stops = |action: &Action| matches!(action, Action::Tell(Fact::Stopping));
         if let Some(place) = actions.iter().position(stops) {
-            let first = Fact::Terminating { unit: UnitId(0), pid: 0 };
+            let first = Fact::Terminating { unit: UnitId(0), pid: 0, within: Duration::ZERO };
             actions.insert(place + 1, Action::Tell(first));
         }
     }),
@@ -307,7 +307,11 @@ const MUTANTS: &[Mutant] = &[
     }),
     actions("stops another unit along with the one that is asked", |actions, _| {
         if let Some((place, UnitId(id))) = begun(actions, Task::Stop) {
-            let other = Fact::Terminating { unit: UnitId(id.saturating_sub(1)), pid: 0 };
+            let other = Fact::Terminating {
+                unit: UnitId(id.saturating_sub(1)),
+                pid: 0,
+                within: Duration::ZERO,
+            };
             actions.insert(place + 1, Action::Tell(other));
         }
     }),
@@ -340,7 +344,7 @@ const MUTANTS: &[Mutant] = &[
     actions("stops what has to go in any order", |actions, _| {
         // The first in the order is what others stand on.
         if let Some((place, id)) = going(actions) {
-            let first = Fact::Terminating { unit: id, pid: 0 };
+            let first = Fact::Terminating { unit: id, pid: 0, within: Duration::ZERO };
             actions.insert(place + 1, Action::Tell(first));
         }
     }),
