@@ -56,6 +56,18 @@ fn check_says_what_would_run() {
     assert_eq!(check(&case, &["-F", "y"]), (Some(0), says, String::new()));
 }
 
+/// It was taken as a command, and all was said to be well.
+#[test]
+fn check_takes_neither_a_directory_nor_a_file_with_settings_as_a_command() {
+    let case = Case::new().toml("[async.web]\nexec = \"x\"");
+    for (path, help) in [(case.path("trc.d"), "-w"), (case.path("trc.toml"), "-c")] {
+        let path = path.to_str().unwrap();
+        let (status, out, err) = check(&case, &[path]);
+        assert_eq!((status, out.as_str()), (Some(64), ""));
+        assert!(err.contains(&format!("not a command: write {help} {path}")), "{err}");
+    }
+}
+
 #[test]
 fn check_says_where_nothing_is_declared() {
     let case = Case::new();

@@ -32,8 +32,11 @@ fn run() -> Result<u8, clap::Error> {
     let matches = program.try_get_matches_from_mut(std::env::args_os())?;
     match matches.subcommand() {
         Some(("check", arguments)) => {
-            let line = cli::from_matches(arguments)
-                .map_err(|why| check_command().error(ErrorKind::ValueValidation, why))?;
+            let wrong = |why: String| check_command().error(ErrorKind::ValueValidation, why);
+            let line = cli::from_matches(arguments).map_err(|why| wrong(why.to_owned()))?;
+            if let Some(why) = check::no_command(&line) {
+                return Err(wrong(why));
+            }
             Ok(check::run(&line, &std::env::vars_os().collect()))
         }
         Some(("test", arguments)) => {
@@ -59,7 +62,6 @@ fn program() -> Command {
                trcctl test web   Run one test\n\n\
              Run `trcctl COMMAND --help` for its options, more examples and its exit statuses.",
         )
-        .disable_help_subcommand(true)
         .version(env!("CARGO_PKG_VERSION"))
         .disable_version_flag(true)
         .arg(cli::version())

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 
 use crate::config::{
     CommandLine, Config, Diagnostic, Environment, Loaded, Origin, Refused, Severity, Stage, load,
@@ -48,6 +49,26 @@ pub fn run(line: &CommandLine, environment: &Environment) -> u8 {
             }
         },
         _ => status::CONFIG,
+    }
+}
+
+/// Returns the reason why the trailing command can be none: it is a directory or a file with
+/// settings, which people name here as they do for other programs that check files.
+#[must_use]
+pub fn no_command(line: &CommandLine) -> Option<String> {
+    let path = Path::new(line.trailing.first()?);
+    let shown = path.display();
+    if path.is_dir() {
+        Some(format!(
+            "{shown} is a directory, not a command: write -w {shown} to check the configuration in it"
+        ))
+    } else if path.extension() == Some(OsStr::new("toml")) && path.is_file() {
+        Some(format!(
+            "{shown} is a file with settings, not a command: write -c {shown} to check it along with the \
+             configuration, or -w DIR to check the configuration in another directory"
+        ))
+    } else {
+        None
     }
 }
 
