@@ -120,6 +120,13 @@ impl Engine {
             actions.push(Action::Tell(Fact::NotReloaded { why: Refusal::Stopping }));
             return;
         }
+        // A fork that was under way when the reload began has failed since. It is not tried again.
+        for id in &reload.going {
+            if let Phase::Retrying { .. } = self.states[id.0].phase() {
+                self.states[id.0].verdict = None;
+                self.transition(*id, Phase::Waiting, Why::Reloaded);
+            }
+        }
         if reload.going.iter().all(|id| self.states[id.0].gone()) {
             self.take_over(reload.offer);
             actions.push(Action::TakeOver);

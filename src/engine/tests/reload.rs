@@ -61,3 +61,26 @@ fn what_is_held_stays_held_and_a_signal_in_the_middle_stops_all() {
     world.exit("async.db", 0);
     assert_eq!((world.end, world.started.len()), (Some(143), 3));
 }
+
+/// The unit that had gone woke the engine for ever.
+#[test]
+fn a_fork_that_fails_once_its_unit_has_to_go_is_not_tried_again() {
+    let built = |name| Graph::build(&config(WaitPolicy::Forever, vec![unit(name)])).unwrap();
+    let mut engine = Engine::new(Rc::new(built("async.old")), 0);
+    let step = |engine: &mut Engine, event| {
+        let mut actions = vec![];
+        engine.step(Duration::ZERO, event, &mut actions);
+        actions
+    };
+    let old = UnitId(0);
+    assert_eq!(step(&mut engine, Event::Begin), [Action::Spawn(old)]);
+    let new = built("async.new").over(engine.graph());
+    engine.offer(Rc::new(new), vec![]);
+    step(&mut engine, Event::Reload);
+    let (stage, errno) = (SpawnStage::Fork, Some(Errno::EAGAIN));
+    let failed = Event::SpawnFailed { unit: old, stage, errno, why: None };
+    let done = step(&mut engine, failed);
+    assert!(done.contains(&Action::Tell(Fact::Reloaded { generation: 1 })), "{done:?}");
+    assert!(done.contains(&Action::Spawn(UnitId(1))), "{done:?}");
+    assert_eq!(engine.next_deadline(), None);
+}
