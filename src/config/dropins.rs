@@ -62,7 +62,15 @@ const SETTINGS: &[&str] = &[
     ".properties",
     ".md",
     ".txt",
+    // Not quite `.toml`.
+    ".tml",
+    ".tom",
+    ".tmol",
+    ".TOML",
 ];
+
+/// Those of them that hold prose, or the settings of programs that no unit is mistaken for.
+const PROSE: &[&str] = &[".md", ".txt", ".xml", ".properties"];
 
 /// Returns a warning about the name of a script file. The shell reads the file nevertheless.
 pub(super) fn odd_script(name: &OsStr) -> Option<(&'static str, &'static str)> {
@@ -135,8 +143,7 @@ fn strange(name: &[u8]) -> DropIn {
             "a script is a unit if its name begins with a stage: boot.10-init, async.web",
         );
     }
-    let prose = [".md", ".txt", ".xml", ".properties"];
-    if ends(SETTINGS) && !ends(&prose) {
+    if ends(SETTINGS) && !ends(PROSE) {
         return DropIn::Strange("settings must be TOML, in a file whose name ends in .toml");
     }
     DropIn::Other(None)
@@ -152,6 +159,10 @@ pub(super) fn classify_trivialrc(name: &OsStr) -> Option<DropIn> {
     }
     if is_leftover(name.as_bytes()) || rest.ends_with(b".toml") {
         return Some(DropIn::Other(None));
+    }
+    let is = |end: &&str| end.as_bytes().strip_prefix(b".") == Some(rest);
+    if SETTINGS.iter().any(is) && !PROSE.iter().any(is) {
+        return Some(DropIn::Strange("settings must be TOML, in a file named trc.toml"));
     }
     Some(match split(rest).or_else(|| split_alias(rest)) {
         Some((stage, unit)) => DropIn::Script(stage, unit_name(unit)),
@@ -270,6 +281,10 @@ mod tests {
                 "compose.yaml",
                 DropIn::Strange("settings must be TOML, in a file whose name ends in .toml"),
             ),
+            (
+                "web.tml",
+                DropIn::Strange("settings must be TOML, in a file whose name ends in .toml"),
+            ),
             ("notes.txt", DropIn::Other(None)),
             ("functions", DropIn::Other(None)),
             ("async.web~", DropIn::Other(None)),
@@ -297,6 +312,9 @@ mod tests {
             ("trc.sd.web", Some(script(Stage::Halt, "web"))),
             ("trc.asinc.web", Some(DropIn::Other(Some("async")))),
             ("trc.async.web.toml", Some(DropIn::Other(None))),
+            ("trc.tml", Some(DropIn::Strange("settings must be TOML, in a file named trc.toml"))),
+            ("trc.yaml", Some(DropIn::Strange("settings must be TOML, in a file named trc.toml"))),
+            ("trc.md", Some(DropIn::Other(None))),
             ("trc.toml", None),
             ("trc.d", None),
             ("passwd", None),

@@ -75,9 +75,8 @@ impl Layers {
                     self.noticed.push(skipped.help("units in TOML belong in trc.d"));
                 }
                 Some(DropIn::Other(right)) => self.noticed.push(skipped(&path, right)),
-                Some(DropIn::Unit(..) | DropIn::Fragment | DropIn::Strange(_)) => {
-                    unreachable!("no TrivialRC's form")
-                }
+                Some(DropIn::Strange(help)) => self.noticed.push(strange(&path, help)),
+                Some(DropIn::Unit(..) | DropIn::Fragment) => unreachable!("no TrivialRC's form"),
             }
         }
     }
@@ -92,10 +91,7 @@ impl Layers {
                 DropIn::Script(stage, unit) => self.script(&path, stage, unit),
                 DropIn::Fragment => fragments.push(path),
                 DropIn::Other(right) => self.noticed.push(skipped(&path, right)),
-                DropIn::Strange(help) => {
-                    let severity = Severity::Warning;
-                    self.noticed.push(Diagnostic { severity, ..skipped(&path, None) }.help(help));
-                }
+                DropIn::Strange(help) => self.noticed.push(strange(&path, help)),
             }
         }
         for path in fragments {
@@ -215,6 +211,11 @@ fn is_missing(error: &std::io::Error) -> bool {
 
 fn whole(path: &Path) -> Origin {
     Origin::File { path: path.into(), line: 0, column: 0 }
+}
+
+/// Warns of a file that is skipped and was probably meant for trc.
+fn strange(path: &Path, help: &str) -> Diagnostic {
+    Diagnostic { severity: Severity::Warning, ..skipped(path, None) }.help(help)
 }
 
 fn skipped(path: &Path, right: Option<&str>) -> Diagnostic {

@@ -11,7 +11,7 @@ use super::keys::decode::Decoder;
 use super::resolve::Gone;
 use super::suggest::nearest_of_many;
 use super::value::shown;
-use super::{Config, Diagnostic, Origin, Placed, Stage, Unit};
+use super::{Config, Diagnostic, Origin, Placed, Severity, Stage, Unit};
 
 /// The settings of a test run.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -223,7 +223,9 @@ pub(crate) fn select(
         }
         errors.push(error);
     }
-    if known.is_empty() && !testing.list && errors.is_empty() {
+    // A note or a warning excuses nothing: a run without a test would pass.
+    let is_wrong = errors.iter().any(|error| error.severity == Severity::Error);
+    if known.is_empty() && !testing.list && !is_wrong {
         let error = Diagnostic::error(testing.origin.clone(), "there is no test to run");
         let help = "declare one: [test.NAME] in trc.toml or a drop-in, or a script trc.d/test.NAME";
         errors.push(error.help(help));

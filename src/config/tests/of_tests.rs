@@ -369,6 +369,14 @@ fn what_was_asked_for_and_is_not_there_is_an_error() {
             "error TRC_TEST: there is no test to run (declare one: [test.NAME] in trc.toml or a drop-in, or a script trc.d/test.NAME)"
         ]
     );
+    // A run without a test passed because of it: a file that trc skips, say with a typo in its name.
+    for file in ["trc.tml", "trc.d/web.conf", "trc.d/.hidden"] {
+        let found = Case::new().file(file, WEB).set("TRC_TEST", "1").errors();
+        assert!(
+            found.iter().any(|one| one.contains("there is no test to run")),
+            "{file}: {found:?}"
+        );
+    }
     assert_eq!(
         case("[test.t]\nexec = 'x'")
             .set("TRC_REPORT", "junit=/r")
