@@ -289,8 +289,9 @@ impl Witness<'_> {
         if errno == Some(Errno::EAGAIN) && self.units[at].forks < 6 && !past && !told {
             let wait = Tick::from_millis(50) * 2_u32.pow(self.units[at].forks);
             self.units[at].forks += 1;
-            // What is restarted together with another starts when that has.
-            let together = self.units[at].fault.take().is_some();
+            // What is restarted together with another starts when that has, and what has to go for
+            // a new graph does not start any more.
+            let together = self.units[at].fault.take().is_some() || self.units[at].going;
             if together {
                 self.units[at].forks = 0;
             }
