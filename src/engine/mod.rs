@@ -363,6 +363,7 @@ impl Engine {
     /// Goes on as far as things stand.
     fn advance(&mut self, now: Tick, actions: &mut Vec<Action>) {
         loop {
+            let done = actions.len();
             self.advance_reload(now, actions);
             self.advance_restarts(now, actions);
             let before = self.run;
@@ -377,7 +378,10 @@ impl Engine {
                 | Run::Killing { .. }
                 | Run::Over => {}
             }
-            if self.run == before && (self.changed.is_empty() || self.run != Run::Up) {
+            // A start may set free what has to go for a new graph: the two stand on each other no
+            // more.
+            let rests = self.reload.is_none() || actions.len() == done;
+            if self.run == before && rests && (self.changed.is_empty() || self.run != Run::Up) {
                 break;
             }
         }
