@@ -2,9 +2,9 @@
 //!
 //! Whoever has read the configuration anew builds its graph over the present one ([`Graph::over`]),
 //! knows which units have to be replaced because something of them has changed that their processes
-//! have from their start, and offers both. What is restarted together with these is replaced, too. `Event::Reload` then begins it. It is refused while boot
-//! has not finished, while the run stops, in a test run, and while another one is under way; nothing
-//! changes then.
+//! have from their start, and offers both. What is restarted together with these is replaced, too.
+//! `Event::Reload` then begins it. It is refused while boot has not finished, while the run stops,
+//! in a test run, and while another one is under way; nothing changes then.
 //!
 //! There is one graph at a time. Under the old one, what the new one does not have and what is to be
 //! replaced stops, in the reverse order of the dependencies among these. Whatever else depends on them

@@ -18,11 +18,11 @@
 //! it must not lose the container.
 //!
 //! **A restart by hand is no end** either, and none of the restarts that `restart.max` counts: the
-//! unit stops as always and is started at once, without a backoff. Those that are restarted together
-//! with it are, and so they are when it comes back from a hold. What waits, or is in backoff, has nothing to stop, and is just started; its
-//! conditions still hold it up. A unit that has ended is started anew, its restarts forgotten. Two
-//! kinds of those are not: a unit in the foreground has had its turn, and what has survived KILL may
-//! still be there.
+//! unit stops as always and is started at once, without a backoff. Those that are restarted
+//! together with it are, and so they are when it comes back from a hold. What waits, or is in
+//! backoff, has nothing to stop, and is just started; its conditions still hold it up. A unit that
+//! has ended is started anew, its restarts forgotten. Two kinds of those are not: a unit in the
+//! foreground has had its turn, and what has survived KILL may still be there.
 //!
 //! **Jobs.** A request that is not met already makes a job, which is done when the unit is up, as a
 //! bare name in `after` has it (ready, or for a one-shot its success, or else started), or down with
