@@ -1,4 +1,4 @@
-//! What is to be done.
+//! The actions that the engine wants done.
 
 use std::time::Duration;
 
@@ -12,24 +12,24 @@ use crate::config::Then;
 use crate::graph::UnitId;
 use crate::signal::Signal;
 
-/// Whom a signal goes to.
+/// The processes that a signal goes to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Target {
     /// A unit's main process.
     Process(UnitId),
     /// A unit's process group.
     Group(UnitId),
-    /// A unit's process group, but for a shell that only waits for the others and would die of
+    /// A unit's process group, except for a shell that only waits for the others and would die of
     /// the signal.
     Members(UnitId),
-    /// Every process of a unit that has had no stop signal yet, wherever it went: daemons in
-    /// sessions of their own, too.
+    /// Every process of a unit that has had no stop signal yet, wherever it is, including daemons
+    /// in sessions of their own.
     Rest(UnitId, Told),
     /// Every process of a unit.
     All(UnitId),
 }
 
-/// Which processes of a unit have had its stop signal.
+/// The processes of a unit that have had its stop signal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Told {
     /// None.
@@ -51,263 +51,264 @@ pub(crate) enum Action {
     StopCommand(UnitId),
     /// Kill this unit's stop command, if it still runs.
     KillStopCommand(UnitId),
-    /// Try once whether this unit is ready or healthy, and answer with `Probed`. At most one
-    /// try for each purpose is under way for a unit.
+    /// Attempt once to find out whether this unit is ready or healthy, and answer with `Probed`. A
+    /// unit has at most one attempt for each purpose under way.
     Probe(UnitId, Purpose),
-    /// This unit's tries are of no interest any more: end them, without an answer.
+    /// Abandon the attempts for this unit, without an answer.
     StopProbes(UnitId),
-    /// Try once what a test expects, for this long at most, and answer with `Tried`.
+    /// Attempt once what a test expects, for this long at most, and answer with `Tried`.
     Try(UnitId, Duration),
-    /// Look for zombies that are others' children, and answer with `Inspected`.
+    /// Look for zombies that are children of others, and answer with `Inspected`.
     Inspect,
     /// Look at what is left before it is swept away, and answer with `Remains`.
     Remains,
-    /// Open the files anew that output goes to.
+    /// Reopen the files that output goes to.
     Reopen,
-    /// Boot is done: look at what it made of the command line, and answer with
-    /// `Settled` or `Unsettled`.
+    /// Boot has finished: look at the command line that it has left, and answer with `Settled` or
+    /// `Unsettled`.
     Settle,
     /// The graph that was offered has taken over.
     TakeOver,
-    /// Send this signal to every process that is left, and again, if it is KILL, to
-    /// whatever turns up until `NothingLeft`.
+    /// Send this signal to every process that is left, and, if it is SIGKILL, also to all that turn
+    /// up until `NothingLeft`.
     Sweep(Signal),
-    /// The sweep is over, whatever is left: what survived is named, and left alone.
+    /// The sweep has finished, whatever is left: name the survivors, and leave them alone.
     SweepOver,
     /// Tell people.
     Tell(Fact),
     /// Exit with this status.
     End {
-        /// The exit status, `[exit]` applied.
+        /// The exit status, after `[exit]`.
         status: u8,
     },
 }
 
-/// Something people are told.
+/// Something that people are told.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum Fact {
-    /// A unit's process ended.
+    /// A unit's process has exited.
     Exited {
-        /// Which unit.
+        /// The unit.
         unit: UnitId,
         /// Its process.
         pid: i32,
-        /// How.
+        /// How it exited.
         ending: Ending,
     },
     /// A unit has ended and has failed, which need not end the run.
     Failed {
-        /// Which unit.
+        /// The unit.
         unit: UnitId,
-        /// How.
+        /// Its end.
         ended: Ended,
     },
     /// A unit could not be started.
     NotStarted {
-        /// Which unit.
+        /// The unit.
         unit: UnitId,
-        /// At which step.
+        /// The step that failed.
         stage: SpawnStage,
-        /// What the kernel said, if it was the kernel.
+        /// The kernel's error, if there is one.
         errno: Option<Errno>,
-        /// What is known beyond that.
+        /// The details, if trc knows any.
         why: Option<Detail>,
     },
-    /// A unit failed without having run: what it waits for can't come true any more.
+    /// A unit cannot be started, and has failed: its conditions can no longer come true.
     Blocked {
-        /// It, the unit that it waits for, and so on to the one where it began.
+        /// The unit, the unit that it waits for, and so on to the one where it began.
         chain: Vec<UnitId>,
-        /// How the last of these ended, if it has.
+        /// The end of the last of these, if it has ended.
         by: Option<Ended>,
-        /// How it counts.
+        /// The end of the unit.
         ended: Ended,
     },
-    /// A fork failed for now and is tried again.
+    /// A fork failed for now and is repeated.
     Retrying {
-        /// Which unit.
+        /// The unit.
         unit: UnitId,
-        /// What the kernel said.
+        /// The kernel's error.
         errno: Errno,
     },
-    /// A signal that stops the run, or another after it.
+    /// trc got a signal that stops the run, or another one after it.
     Signalled {
-        /// Which one.
+        /// The signal.
         signal: Signal,
-        /// From whom.
+        /// Its sender.
         sender: Sender,
     },
-    /// A unit's main process ended by itself, and others of the unit go on without it.
+    /// A unit's main process exited by itself, and other processes of the unit go on without it.
     LeftBehind {
-        /// Which unit.
+        /// The unit.
         unit: UnitId,
-        /// How it ended.
+        /// How it exited.
         ending: Ending,
     },
     /// A signal for the foreground unit came from outside, and there is no such unit.
     Unheard {
-        /// Which one.
+        /// The signal.
         signal: Signal,
     },
     /// The run stops.
     Stopping,
     /// A unit is ready.
     Ready {
-        /// Which unit.
+        /// The unit.
         unit: UnitId,
         /// The time since its command was executed.
         after: Duration,
     },
-    /// A unit was not ready in time: it is stopped, and has failed.
+    /// A unit was not ready in time: it is stopped and has failed.
     NotReady {
-        /// Which unit.
+        /// The unit.
         unit: UnitId,
-        /// What is known of it.
+        /// The details, if trc knows any.
         why: Option<Detail>,
     },
-    /// A unit's health check has failed as often in a row as is written.
+    /// A unit's health check has failed as many times in a row as the configuration allows.
     Unhealthy {
-        /// Which unit.
+        /// The unit.
         unit: UnitId,
-        /// What becomes of it.
+        /// The consequence for the unit.
         then: Then,
-        /// What is known of it.
+        /// The details, if trc knows any.
         why: Option<Detail>,
     },
-    /// A unit has run for longer than its `max_runtime`: it is stopped, and has failed.
+    /// A unit has been up for longer than its `max_runtime`: it is stopped and has failed.
     Overran {
-        /// Which unit.
+        /// The unit.
         unit: UnitId,
     },
-    /// A unit that has ended is started again after a while.
+    /// A unit has exited and is started again after a while.
     Restarting {
-        /// Which unit.
+        /// The unit.
         unit: UnitId,
-        /// The wait.
+        /// The delay.
         after: Duration,
-        /// How many restarts count, this one included.
+        /// The number of restarts that count, including this one.
         restarts: u32,
-        /// The time that they count for: its window, or longer where it has not been ready.
+        /// The time over which they count: the unit's window, or longer if it has not been ready.
         within: Duration,
-        /// How its run ended.
+        /// Why it exited.
         how: How,
-        /// How that counts.
+        /// The status that this counts as.
         status: u8,
         /// Whether a test has caused it.
         excused: bool,
     },
-    /// A unit would be started again, but has been as often as may be.
+    /// A unit would be started again, but has had as many restarts as it may have.
     GaveUp {
-        /// Which unit.
+        /// The unit.
         unit: UnitId,
-        /// How many restarts count.
+        /// The number of restarts that count.
         restarts: u32,
-        /// The time that they count for: its window, or longer where it has not been ready.
+        /// The time over which they count: the unit's window, or longer if it has not been ready.
         within: Duration,
     },
     /// Somebody has asked something of a unit.
     Requested {
-        /// Which unit.
+        /// The unit.
         unit: UnitId,
-        /// What.
+        /// The request.
         request: Request,
-        /// What becomes of it.
+        /// The answer.
         answer: Answer,
     },
     /// A new graph takes over when these units are gone.
     Reloading {
-        /// Which ones: those that it does not have, and those that do not stay as they are.
+        /// The units that the new graph does not have, and those that do not stay as they are.
         going: Vec<UnitId>,
     },
-    /// It has.
+    /// The new graph has taken over.
     Reloaded {
-        /// How many graphs have taken over from the first by now.
+        /// The number of graphs that have taken over since the first one.
         generation: u32,
     },
-    /// It does not.
+    /// The new graph does not take over.
     NotReloaded {
-        /// Why.
+        /// The reason.
         why: Refusal,
     },
-    /// What somebody has asked for is done, or comes to nothing.
+    /// A job is done, or comes to nothing.
     JobEnded {
-        /// Which unit.
+        /// The unit.
         unit: UnitId,
-        /// The number of the job, by which it was answered.
+        /// The number of the job, as in the answer to its request.
         job: u32,
-        /// What it was about.
+        /// The aim of the job.
         task: Task,
-        /// How it has ended.
+        /// The end of the job.
         end: JobEnd,
     },
     /// A unit is told to stop.
     Terminating {
-        /// Which unit.
+        /// The unit.
         unit: UnitId,
         /// Its process.
         pid: i32,
-        /// The time that it has to exit: its stop timeout, or what is left for the whole stop.
+        /// The time that it has to exit: its stop timeout, or the time that is left for the whole
+        /// stop.
         within: Duration,
     },
-    /// A unit is killed: it did not stop in time.
+    /// A unit is killed because it did not stop in time.
     Killing {
-        /// Which unit.
+        /// The unit.
         unit: UnitId,
         /// Its process, or process group.
         pid: i32,
-        /// The stop signal that came again, if that is why it had no more time.
+        /// The repeated stop signal, if the unit had no more time because of it.
         insisted: Option<Signal>,
     },
     /// A unit's stop command failed.
     StopCommandFailed {
-        /// Which unit.
+        /// The unit.
         unit: UnitId,
-        /// The signal that is sent instead; None where the unit has ended meanwhile.
+        /// The signal that is sent instead; `None` if the unit has exited meanwhile.
         instead: Option<Signal>,
     },
-    /// A unit has ended, and its stop command is killed: it did not end in time.
+    /// A unit has exited, and its stop command is killed because it did not exit in time.
     StopCommandKilled {
-        /// Which unit.
+        /// The unit.
         unit: UnitId,
     },
-    /// What a unit left when its main process exited is killed: it did not stop in time.
+    /// The leftovers of a unit are killed because they did not exit in time.
     KillingLeft {
-        /// Which unit.
+        /// The unit.
         unit: UnitId,
-        /// The stop signal that came again, if that is why it had no more time.
+        /// The repeated stop signal, if they had no more time because of it.
         insisted: Option<Signal>,
     },
-    /// What remains after all units is killed.
+    /// The processes that remain after all units have stopped are killed.
     KillingRest {
-        /// The stop signal that came again, if that is why it had no more time.
+        /// The repeated stop signal, if they had no more time because of it.
         insisted: Option<Signal>,
     },
     /// A test begins.
     TestBegan {
-        /// Which one.
+        /// The test.
         unit: UnitId,
     },
-    /// All tests are done, and these units are not up yet, which is waited for.
+    /// All tests have finished, and trc waits for these units, which are not up yet.
     NotUpYet {
-        /// Which ones, and what they lack.
+        /// The units, and what they lack.
         units: Vec<(UnitId, Lack)>,
     },
-    /// A test is done.
+    /// A test has finished.
     TestEnded {
-        /// Which one.
+        /// The test.
         unit: UnitId,
-        /// How.
+        /// Its end.
         ended: Ended,
     },
-    /// An event that can't be: a bug of trc's, which is survived.
+    /// An event that cannot happen came: a bug in trc, which trc survives.
     Impossible {
         /// The event, and the state of the run.
         what: String,
     },
     /// There is no more time for the halt units.
     CutShort {
-        /// The one that ran.
+        /// The unit that was killed.
         killed: Option<UnitId>,
-        /// Those whose turn had not come.
+        /// The units whose turn had not come.
         not_run: Vec<UnitId>,
     },
 }

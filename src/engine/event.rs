@@ -1,4 +1,4 @@
-//! What the kernel and people did.
+//! The events: what the kernel and people have done.
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -12,17 +12,17 @@ use crate::signal::Signal;
 /// A moment: the time since the run began, by a clock that never jumps.
 pub(crate) type Tick = Duration;
 
-/// How a process ended.
+/// How a process exited.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Ending {
     /// With an exit status.
     Code(u8),
-    /// By a signal.
+    /// Terminated by a signal.
     Signal(Signal),
 }
 
 impl Ending {
-    /// The status as shells have it: 128 + n for signal n.
+    /// Returns the exit status as shells have it: 128 + *n* for signal *n*.
     #[must_use]
     pub(crate) fn status(self) -> u8 {
         match self {
@@ -32,49 +32,49 @@ impl Ending {
     }
 }
 
-/// Who sent a signal.
+/// The sender of a signal.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Sender {
-    /// Its process; 0 from outside the container's pid namespace.
+    /// The sender's process; 0 for one outside the container's pid namespace.
     pub pid: i32,
-    /// Its user.
+    /// The sender's user.
     pub uid: u32,
-    /// That user's name, where it has one.
+    /// The name of that user, if there is one.
     pub user: Option<String>,
-    /// Its command, where it could still be read.
+    /// The sender's command, if it could still be read.
     pub command: Option<String>,
-    /// Not by one of trc's own descendants: by docker, by a person.
+    /// Whether the sender is not one of trc's own descendants, but for example docker or a person.
     pub outside: bool,
-    /// The unit whose process it is.
+    /// The unit that the sender's process belongs to.
     pub unit: Option<UnitId>,
 }
 
-/// At which step a unit's start failed.
+/// The step at which a unit's start failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum SpawnStage {
-    /// Filling in what was written: a variable that is not set. No other start mends it.
+    /// Filling in the settings, such as a variable that is not set. Another start does not help.
     Settings,
-    /// Making what it needs, before the fork: descriptors, users, files.
+    /// Preparing what the start needs, before the fork: descriptors, users, files.
     Prepare,
     /// `fork(2)`.
     Fork,
-    /// Its process group, or the terminal.
+    /// The process group, or the terminal.
     Group,
-    /// Its own terminal.
+    /// The unit's own terminal.
     Terminal,
     /// `prlimit(2)`.
     Limits,
-    /// Its nice value.
+    /// The nice value.
     Nice,
-    /// Its `oom_score_adj`.
+    /// `oom_score_adj`.
     OomScore,
-    /// Its capabilities.
+    /// The capabilities.
     Capabilities,
     /// `setgroups`, `setgid`, `setuid`.
     Identity,
     /// `chdir(2)`.
     Directory,
-    /// Its standard streams.
+    /// The standard streams.
     Streams,
     /// `execve(2)`.
     Execute,
@@ -83,68 +83,68 @@ pub(crate) enum SpawnStage {
 /// Processes of a unit that outlive its main process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Left {
-    /// There are none.
+    /// None.
     Nothing,
-    /// There are some, in trc's own session or in that of the unit.
+    /// Some, all of them in trc's own session or in that of the unit.
     Others,
-    /// There are some, and at least one has a session of its own, as daemons do: `setsid(2)`.
+    /// Some, of which at least one has a session of its own, as daemons do: `setsid(2)`.
     Escaped,
 }
 
-/// What a probe is for.
+/// The purpose of a probe.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Purpose {
-    /// Whether the unit is ready.
+    /// To find out whether the unit is ready.
     Ready,
-    /// Whether it is healthy.
+    /// To find out whether it is healthy.
     Health,
 }
 
-/// What a try came to.
+/// The outcome of an attempt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Outcome {
-    /// It is ready, or healthy.
+    /// The unit is ready, or healthy.
     Passed,
-    /// It is not.
+    /// The unit is not.
     Failed,
-    /// It didn't say so within the probe's `timeout`.
+    /// There was no answer within the probe's `timeout`.
     TimedOut,
-    /// What a test expects is not so, and can't be any more.
+    /// A test's expectation does not hold, and cannot hold any more.
     Hopeless,
-    /// A test says itself that it has nothing to say.
+    /// A test reported that it was skipped.
     Skipped,
-    /// It could not be made, for want of processes, memory or descriptors: that says nothing
-    /// of what was to be tried.
+    /// The attempt could not be made, for want of processes, memory or descriptors, which says
+    /// nothing about its subject.
     NotMade,
 }
 
-/// What a unit says of itself: by its notify socket, its notification descriptor or its
+/// What a unit reports about itself: by its notify socket, its notification descriptor or its
 /// output, whichever its probes name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Notice {
-    /// It is ready: `READY=1`, a newline, a line that matches.
+    /// The unit is ready: `READY=1`, a newline, a line that matches.
     Ready,
-    /// It is healthy: `WATCHDOG=1`, a line that matches.
+    /// The unit is healthy: `WATCHDOG=1`, a line that matches.
     Alive,
-    /// It is not: `WATCHDOG=trigger`.
+    /// The unit is not healthy: `WATCHDOG=trigger`.
     Sick,
-    /// It is about to end: `STOPPING=1`.
+    /// The unit is about to exit: `STOPPING=1`.
     Stopping,
-    /// It reads its configuration anew: `RELOADING=1`; `READY=1` follows.
+    /// The unit reads its configuration anew: `RELOADING=1`; `READY=1` follows.
     Reloading,
-    /// What it is about takes longer, this long from now on: `EXTEND_TIMEOUT_USEC=…`.
+    /// The unit needs more time, this long from now on: `EXTEND_TIMEOUT_USEC=…`.
     Extend(Duration),
-    /// Its main process is another: `MAINPID=…`. A live descendant of the unit, whose end
-    /// is told by `Exited`.
+    /// The unit has another main process: `MAINPID=…`. It is a live descendant of the unit, and
+    /// `Exited` tells of its exit.
     MainPid(i32),
 }
 
-/// Something that a test that has passed expects until everything has stopped.
+/// A violation of something that a test, which has passed, expects until everything has stopped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Late {
-    /// A unit wrote what it forbids.
+    /// A unit printed a line that the test forbids.
     Said,
-    /// A process of a unit has had more memory than it allows.
+    /// A process of a unit has used more memory than the test allows.
     Used,
 }
 
@@ -155,140 +155,140 @@ pub(crate) enum Event {
     Begin,
     /// A unit has a process, which has not executed its command yet.
     Forked {
-        /// Which unit.
+        /// The unit.
         unit: UnitId,
         /// Its process.
         pid: i32,
     },
     /// A unit's command was executed.
     Executed {
-        /// Which unit.
+        /// The unit.
         unit: UnitId,
     },
     /// A unit could not be started.
     SpawnFailed {
-        /// Which unit.
+        /// The unit.
         unit: UnitId,
-        /// At which step.
+        /// The step that failed.
         stage: SpawnStage,
-        /// What the kernel said, if it was the kernel.
+        /// The kernel's error, if there is one.
         errno: Option<Errno>,
-        /// What is known beyond that.
+        /// The details, if trc knows any.
         why: Option<Detail>,
     },
-    /// A unit's main process ended and was reaped.
+    /// A unit's main process exited and was reaped.
     Exited {
-        /// Which unit.
+        /// The unit.
         unit: UnitId,
-        /// How.
+        /// How it exited.
         ending: Ending,
-        /// Which others of the unit live on.
+        /// The other processes of the unit that live on.
         leftovers: Left,
-        /// Whether it had the terminal.
+        /// Whether the process had the terminal.
         terminal: bool,
-        /// Where its script failed, if that is known.
+        /// The place where its script failed, if trc knows it.
         why: Option<Detail>,
     },
-    /// Nothing is left of a unit that had ended.
+    /// The leftovers of a unit are gone.
     LeftoversGone {
-        /// Which unit.
+        /// The unit.
         unit: UnitId,
     },
-    /// A unit's stop command ended, or could not be started.
+    /// A unit's stop command exited, or could not be started.
     StopCommandEnded {
-        /// Which unit.
+        /// The unit.
         unit: UnitId,
-        /// Whether it ended with 0.
+        /// Whether it exited with 0.
         succeeded: bool,
     },
-    /// A unit was stopped, as the terminal or STOP does, and has to be continued to act
-    /// on a signal.
+    /// A unit was suspended, by the terminal or by SIGSTOP, and has to be continued before it can
+    /// act on a signal.
     Paused {
-        /// Which unit.
+        /// The unit.
         unit: UnitId,
     },
-    /// A try asked for by `Action::Probe` is over.
+    /// An attempt that `Action::Probe` asked for is over.
     Probed {
-        /// Which unit.
+        /// The unit.
         unit: UnitId,
-        /// What the try was for.
+        /// The purpose of the attempt.
         purpose: Purpose,
-        /// What it came to.
+        /// The outcome.
         outcome: Outcome,
         /// Why it did not pass.
         why: Option<Detail>,
     },
-    /// A unit said something of itself.
+    /// A unit reported something about itself.
     Notified {
-        /// Which unit.
+        /// The unit.
         unit: UnitId,
-        /// What.
+        /// The report.
         notice: Notice,
     },
-    /// Something is known about the state of a unit that changes nothing by itself, or is so no
-    /// more.
+    /// trc has learnt something about the state of a unit that changes nothing by itself, or it
+    /// does not apply any more.
     Learnt {
-        /// Which unit.
+        /// The unit.
         unit: UnitId,
-        /// What.
+        /// The detail; `None` if it does not apply any more.
         why: Option<Detail>,
     },
     /// trc got a signal.
     Signal {
-        /// Which one.
+        /// The signal.
         signal: Signal,
-        /// From whom.
+        /// Its sender.
         sender: Sender,
     },
     /// Somebody asks something of a unit.
     Request {
-        /// Which unit.
+        /// The unit.
         unit: UnitId,
-        /// What.
+        /// The request.
         request: Request,
     },
     /// The configuration was read anew, and the graph that follows from it was offered:
     /// [`super::Engine::offer`].
     Reload,
-    /// Boot is done, and what it made of the command line can be run.
+    /// Boot has finished, and the command line that it has left is valid.
     Settled {
-        /// The new command line, without trc's own options; None if boot has left it as it was.
+        /// The new command line, without trc's own options; `None` if boot has left it as it was.
         /// The graph that follows from it was offered before: [`super::Engine::offer`].
         words: Option<Vec<OsString>>,
     },
-    /// What boot made of the command line can't be run.
+    /// Boot has finished, and the command line that it has left is not valid.
     Unsettled,
-    /// A try of a test has come to something.
+    /// An attempt of a test is over.
     Tried {
-        /// Which test.
+        /// The test.
         unit: UnitId,
-        /// To what.
+        /// The outcome.
         outcome: Outcome,
     },
-    /// After the last test: all processes were looked at.
+    /// trc looked at all processes after the last test.
     Inspected {
-        /// Whether there are some that have ended and that their parents don't wait for.
+        /// Whether there are zombies whose parents do not wait for them.
         zombies: bool,
         /// Units that have exited and have left processes in sessions of their own.
         escaped: Vec<UnitId>,
     },
-    /// When all units had ended in test mode: what was left.
+    /// trc looked at what was left when all units of a test run had ended.
     Remains {
         /// Whether there were processes.
         orphans: bool,
         /// Whether some had sessions of their own.
         sessions: bool,
-        /// Tests that expect what has not stayed so.
+        /// Tests whose expectations did not stay true.
         late: Vec<(UnitId, Late)>,
     },
-    /// The OOM killer has killed a process that was no unit's main process.
+    /// The OOM killer has killed a process that was not a unit's main process.
     OomKilled,
-    /// No child is left.
+    /// No child of trc is left.
     NothingLeft,
-    /// Nobody could be looked at for so long, and the clock was put back by it: a paused
-    /// container, a machine that stood still.
+    /// trc could not run for this long, and the clock was put back by it: the container was paused,
+    /// or the machine stood still.
     Overslept {
-        /// By how much.
+        /// The time by which the clock was put back.
         by: Tick,
     },
     /// A deadline has come.

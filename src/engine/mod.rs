@@ -1,26 +1,27 @@
-//! What happens next: the state of every unit and of the whole. Pure: time comes in
-//! as an argument, what the kernel did as events; what is to be done goes out as
-//! actions.
+//! The engine decides what happens next, and keeps the state of every unit and of the run. It is
+//! pure: the time comes in as an argument, and the acts of the kernel come in as events; actions go
+//! out.
 //!
 //! A run goes through these phases, and only forward:
 //!
-//! - **Boot**: the boot units, one by one. A failure ends the run with its status;
-//!   of the halt units only those with `always` run then.
-//! - **Settling**: boot is done, and what it made of the command line is looked at.
-//! - **Up**: everything whose conditions hold runs. After each event the wait policy
-//!   is asked whether this is the end.
-//! - **Stopping**: units stop in the reverse order of their dependencies, each up its
-//!   own ladder: stop command or signal, KILL.
-//! - **Lingering**, in test mode: what units have put into the background may end by itself.
-//! - **Sweeping**: whatever remains of what units put into the background.
-//! - **Halting**: the halt units, one by one; if boot had not completed, those with `always`.
+//! - **Boot**: The boot units run one at a time. A failure ends the run with its status; only the
+//!   halt units with `always` run then.
+//! - **Settling**: Boot has finished, and trc looks at the command line that it has left.
+//! - **Up**: Everything runs whose conditions hold. After each event, the wait policy decides
+//!   whether the run ends.
+//! - **Stopping**: Units stop in the reverse order of their dependencies, and each goes up its own
+//!   ladder: stop command or stop signal, then SIGKILL.
+//! - **Lingering**, in test mode: The daemons that units have left may exit by themselves.
+//! - **Sweeping**: trc stops the daemons that remain.
+//! - **Halting**: The halt units run one at a time; if boot had not completed, only those with
+//!   `always`.
 //! - **Over**.
 //!
-//! While the run is up, people may ask units to start, stop and restart (`request`), and a new graph
-//! may take over (`reload`).
+//! While the run is up, people may ask units to start, stop and restart (`request`), and a new
+//! graph may take over (`reload`).
 //!
-//! In transparent mode there is one unit and no ladder: signals go to it, and its end
-//! is the end.
+//! In transparent mode there is one unit and no ladder: signals go to it, and the run ends when it
+//! exits.
 
 mod action;
 mod detail;
@@ -75,7 +76,7 @@ enum Run {
     Settling,
     Up,
     Stopping,
-    /// What is left is looked at once more at that time; `None`: it is being looked at.
+    /// trc looks at what is left once more at that time; `None` while it looks.
     Lingering {
         again_at: Option<Tick>,
     },
@@ -89,33 +90,33 @@ enum Run {
     Over,
 }
 
-/// The time an outside stop signal leaves.
+/// The time that a stop signal from outside leaves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Budget {
-    /// When everything that is left gets KILL.
+    /// The time at which everything that is left gets SIGKILL.
     kill_at: Tick,
-    /// When trc must be gone.
+    /// The time by which trc must have exited.
     end: Tick,
-    /// The signal that it began with.
+    /// The signal that the stop began with.
     signal: Signal,
-    /// Somebody outside waits for it.
+    /// Whether somebody outside waits for the stop.
     outside: bool,
 }
 
 impl Budget {
-    /// All the time that there is from now on, of which some is kept for KILL to work.
+    /// Creates a budget of `whole` from now on, of which some is reserved for SIGKILL to work.
     fn new(now: Tick, whole: Duration, signal: Signal, outside: bool) -> Self {
         let reserve = limits::RESERVE.min(whole / 2);
         Self { kill_at: now + whole.saturating_sub(reserve), end: now + whole, signal, outside }
     }
 }
 
-/// What is known of signals for a transparent command.
+/// The state of signals for a transparent command.
 #[derive(Default, Debug)]
 struct Passing {
-    /// Those that came before it was executed.
+    /// The signals that came before the command was executed.
     held: Vec<Signal>,
-    /// It was passed one that ends programs.
+    /// Whether the command was passed a signal that terminates programs.
     told_to_end: bool,
 }
 
@@ -124,51 +125,51 @@ struct Passing {
 #[expect(clippy::struct_excessive_bools, reason = "each has come to pass or not")]
 pub(crate) struct Engine {
     graph: Rc<Graph>,
-    /// What was offered to take over from it, and what is about to.
+    /// The graph that was offered to take over.
     offered: Option<reload::Offer>,
     reload: Option<reload::Reload>,
-    /// How many graphs have taken over from the first.
+    /// The number of graphs that have taken over since the first one.
     generation: u32,
     states: Vec<State>,
-    /// The moment of the event that is being worked on.
+    /// The time of the present event.
     now: Tick,
     run: Run,
     booted: bool,
-    /// Events that can't be, and that people were not told of yet.
+    /// Events that cannot happen, and that people were not told of yet.
     impossible: Vec<String>,
     cause: Option<Cause>,
     status: u8,
-    /// What the status was before the first halt unit ran.
+    /// The status before the first halt unit ran.
     outcome: u8,
     first_failure: Option<UnitId>,
     last_word: Option<LastWord>,
-    /// How many units have ended so far; gives each end its place in the order.
+    /// The number of ends so far, which gives each end its place in the order.
     ends: u32,
     budget: Option<Budget>,
-    /// Whether an outside TERM or INT has come; the next one is for KILL.
+    /// Whether SIGTERM or SIGINT has come from outside; the next one kills.
     outside_stop: bool,
-    /// The unit that stopped the run by a signal, and until when it may end by itself.
+    /// The unit that stopped the run by a signal, and the time until which it may exit by itself.
     sender: Option<(UnitId, Tick)>,
-    /// Time is up, or somebody insists: everything that is left gets KILL.
+    /// Whether everything that is left gets SIGKILL, because time is up or somebody insists.
     hurry: bool,
-    /// The stop signal that came again, and is why.
+    /// The repeated stop signal, if that is why.
     insisted: Option<Signal>,
-    /// Something failed in the stop, or had to be killed.
+    /// Whether something failed in the stop, or had to be killed.
     flawed: bool,
     passing: Passing,
-    /// What could not be killed.
+    /// The units that could not be killed.
     unkillable: Vec<UnitId>,
     /// Units whose waiters must be looked at again.
     changed: VecDeque<UnitId>,
-    /// The state of the generator of what is left to chance.
+    /// The state of the random number generator.
     chance: u64,
-    /// What only a test run knows.
+    /// The state that only a test run has.
     testing: testing::Testing,
     jobs: request::Jobs,
 }
 
 impl Engine {
-    /// An engine at the start of a run. `chance` decides what is left to chance.
+    /// Creates an engine at the start of a run. `chance` seeds the random number generator.
     #[must_use]
     pub(crate) fn new(graph: Rc<Graph>, chance: u64) -> Self {
         let states = graph.ids().map(|_| State::new(Tick::ZERO)).collect();
@@ -203,32 +204,32 @@ impl Engine {
         }
     }
 
-    /// The graph that is being run.
+    /// Returns the graph that is being run.
     #[must_use]
     pub(crate) fn graph(&self) -> &Rc<Graph> {
         &self.graph
     }
 
-    /// trc's exit status as it stands, `[exit]` not yet applied.
+    /// Returns trc's exit status as it stands, before `[exit]`.
     #[must_use]
     pub(crate) fn status(&self) -> u8 {
         self.status
     }
 
-    /// The run's own status, which every halt unit sees: whatever an earlier halt unit made of
-    /// it, `[exit]` not applied.
+    /// Returns the run's own status, which every halt unit sees: without the effects of earlier
+    /// halt units, and before `[exit]`.
     #[must_use]
     pub(crate) fn outcome(&self) -> u8 {
         self.outcome
     }
 
-    /// Why the run ends, once it does, whatever halt units make of it.
+    /// Returns why the run ends, once it does, without the effects of halt units.
     #[must_use]
     pub(crate) fn outcome_reason(&self) -> Option<Reason> {
         self.reason().map(|reason| Reason { last_word: None, ..reason })
     }
 
-    /// Why the run ends, once it does.
+    /// Returns why the run ends, once it does.
     #[must_use]
     pub(crate) fn reason(&self) -> Option<Reason> {
         let cause = self.cause.clone()?;
@@ -240,7 +241,7 @@ impl Engine {
         })
     }
 
-    /// How a unit ended, if it has.
+    /// Returns the end of a unit, if it has ended.
     #[must_use]
     pub(crate) fn ended(&self, id: UnitId) -> Option<Ended> {
         match self.states[id.0].phase() {
@@ -255,25 +256,25 @@ impl Engine {
         }
     }
 
-    /// What was found out last about the state of a unit, since its last start.
+    /// Returns the latest detail about the state of a unit since its last start.
     #[must_use]
     pub(crate) fn known(&self, id: UnitId) -> Option<&Detail> {
         self.states[id.0].known.as_ref()
     }
 
-    /// How a unit has ended that was told to stop after the last test.
+    /// Returns how a unit exited that trc stopped after the last test.
     #[must_use]
     pub(crate) fn stopped(&self, id: UnitId) -> Option<Stopped> {
         self.states[id.0].stopped
     }
 
-    /// When the budget of a stop from outside ends, once there is one.
+    /// Returns when the budget of a stop from outside ends, if there is one.
     #[must_use]
     pub(crate) fn budget_end(&self) -> Option<Tick> {
         self.budget.map(|budget| budget.end)
     }
 
-    /// Takes in one event. What is to be done about it is appended to `actions`.
+    /// Takes in one event, and appends the actions that follow from it to `actions`.
     pub(crate) fn step(&mut self, now: Tick, event: Event, actions: &mut Vec<Action>) {
         self.now = now;
         self.judge_grace(now);
@@ -329,7 +330,7 @@ impl Engine {
         actions.extend(bugs.map(|what| Action::Tell(Fact::Impossible { what })));
     }
 
-    /// When the engine wants to be woken, if at all.
+    /// Returns when the engine wants to be woken, if at all.
     #[must_use]
     pub(crate) fn next_deadline(&self) -> Option<Tick> {
         if self.run == Run::Over {
@@ -360,7 +361,7 @@ impl Engine {
         units.chain(budget).chain(run).chain(sender).chain(inspection).min()
     }
 
-    /// Goes on as far as things stand.
+    /// Advances the run as far as possible.
     fn advance(&mut self, now: Tick, actions: &mut Vec<Action>) {
         loop {
             let done = actions.len();
@@ -378,8 +379,8 @@ impl Engine {
                 | Run::Killing { .. }
                 | Run::Over => {}
             }
-            // A start may set free what has to go for a new graph: the two stand on each other no
-            // more.
+            // A start may set free a unit that has to go for a new graph: the one does not depend
+            // on the other any more.
             let rests = self.reload.is_none() || actions.len() == done;
             if self.run == before && rests && (self.changed.is_empty() || self.run != Run::Up) {
                 break;
@@ -413,7 +414,7 @@ impl Engine {
             }
             Run::Over if self.graph.testing => {
                 self.status = self.verdict();
-                // Nothing turns a failed test run into 0, `[exit]` neither.
+                // Nothing turns the status of a failed test run into 0, not even `[exit]`.
                 actions.push(Action::End { status: self.status });
             }
             Run::Over => {
@@ -423,19 +424,19 @@ impl Engine {
         }
     }
 
-    /// A unit goes to another phase.
+    /// Moves a unit to another phase.
     fn transition(&mut self, id: UnitId, to: Phase, why: Why) {
         let now = self.now;
         self.states[id.0].transition(to, now, why);
     }
 
-    /// Begins the stop of the run, if it has not begun: the first cause stands.
+    /// Begins the stop of the run, unless it has begun: the first cause stands.
     fn stop_run(&mut self, cause: Cause, status: u8, actions: &mut Vec<Action>) {
         match self.run {
             Run::Boot | Run::Settling | Run::Up => {
                 self.cause = Some(cause);
                 self.status = status;
-                // A transparent command has ended by now, and there is nothing to stop.
+                // A transparent command has exited by now, and there is nothing to stop.
                 let next = if self.graph.transparent { Run::Over } else { Run::Stopping };
                 self.enter(next, actions);
             }
@@ -448,7 +449,7 @@ impl Engine {
         }
     }
 
-    /// The foreground unit: whichever of the stages that run one by one is running.
+    /// Returns the foreground unit: the running unit of the stages that run one at a time.
     fn foreground(&self) -> Option<UnitId> {
         self.graph.ids().find(|id| {
             self.graph.node(*id).unit.stage != Stage::Async && self.states[id.0].pid().is_some()

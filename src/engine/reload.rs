@@ -1,25 +1,26 @@
-//! A new graph takes over while the run goes on.
+//! Lets a new graph take over while the run goes on.
 //!
-//! Whoever has read the configuration anew builds its graph over the present one ([`Graph::over`]),
-//! knows which units have to be replaced because something of them has changed that their processes
-//! have from their start, and offers both. What is restarted together with these is replaced, too.
-//! `Event::Reload` then begins it. It is refused while boot has not finished, while the run stops,
-//! in a test run, and while another one is under way; nothing changes then.
+//! After the configuration has been read anew, `run/` builds its graph over the present one
+//! ([`Graph::over`]). It knows which units have to be replaced, because settings have changed that
+//! their processes have from their start, and it offers both to the engine. Units that are
+//! restarted together with these are replaced, too. `Event::Reload` then begins the reload. The
+//! engine refuses it while boot has not finished, while the run stops, in a test run, and while
+//! another reload is under way; nothing changes then.
 //!
-//! There is one graph at a time. Under the old one, what the new one does not have and what is to be
-//! replaced stops, in the reverse order of the dependencies among these. Whatever else depends on them
-//! runs on. They are not wanted any more (`Wanted::Down`), so that nothing starts them; that they end
-//! is no end, which no wait policy counts; and what is asked of them meanwhile is refused. Their jobs
-//! are superseded.
+//! There is one graph at a time. Under the old graph, the units that the new one does not have and
+//! those that are to be replaced stop, in the reverse order of the dependencies among them. Other
+//! units that depend on them run on. The units that go are not wanted any more (`Wanted::Down`), so
+//! nothing starts them; they do not end, and no wait policy counts them; and requests for them are
+//! refused meanwhile. Their jobs are superseded.
 //!
-//! When all of them are gone, the new graph takes over, with its policies, signals and budget. Units
-//! that stay keep their processes, states and restarts. What was replaced or is new begins as at the
-//! start of a run, and starts by its conditions. Three things don't: what somebody holds stays held;
-//! what has survived KILL is not started beside itself; and while a unit in the foreground runs, none
-//! is started that comes before it now. Boot does not run again.
+//! When all of them are gone, the new graph takes over, with its policies, signals and budget.
+//! Units that stay keep their processes, states and restarts. Replaced and new units begin as at
+//! the start of a run, and start by their conditions, with three exceptions: a held unit stays
+//! held; a unit that has survived SIGKILL is not started beside itself; and while a unit in the
+//! foreground runs, no unit is started that now comes before it. Boot does not run again.
 //!
-//! A stop of the run in the middle finds one graph, the old one, and ends the reload: units of both
-//! graphs stop, for those of the new one have not begun.
+//! If the run stops during a reload, the old graph is the only one, and the reload ends: all units
+//! of the old graph stop, and those of the new one have not begun.
 
 use std::rc::Rc;
 
@@ -32,7 +33,7 @@ use crate::graph::{Graph, UnitId};
 #[derive(Debug)]
 pub(super) struct Offer {
     graph: Rc<Graph>,
-    /// The units that it has, and that do not stay as they are.
+    /// The units of the graph that do not stay as they are.
     replaced: Vec<UnitId>,
 }
 
@@ -44,14 +45,14 @@ pub(super) struct Reload {
 }
 
 impl Engine {
-    /// A graph that is to take over from the present one ([`Graph::over`]), and the units of it that
-    /// do not stay as they are: it does when the event comes that says so. Graphs are no part of
-    /// events, which are plain data.
+    /// Offers a graph that is to take over from the present one ([`Graph::over`]), and those of its
+    /// units that do not stay as they are. The graph takes over when an event says so. Graphs are
+    /// not part of events, which are plain data.
     pub(crate) fn offer(&mut self, graph: Rc<Graph>, replaced: Vec<UnitId>) {
         self.offered = Some(Offer { graph, replaced });
     }
 
-    /// Boot has been looked at, and the graph takes over that was made of the command line.
+    /// Ends the settling: the graph that was made of the command line takes over, if there is one.
     pub(super) fn on_settled(&mut self) {
         if let Some(offer) = self.offered.take() {
             self.take_over(offer);
@@ -64,7 +65,7 @@ impl Engine {
         }
     }
 
-    /// The graph that was offered is to take over.
+    /// Begins the reload to the graph that was offered.
     pub(super) fn on_reload(&mut self, actions: &mut Vec<Action>) {
         let Some(mut offer) = self.offered.take() else {
             return self.impossible(&Event::Reload);
@@ -76,7 +77,7 @@ impl Engine {
         }
         let mut stays = vec![false; offer.graph.nodes.len()];
         offer.graph.ids().for_each(|id| stays[id.0] = true);
-        // What is restarted together with a unit is so now, too.
+        // Units that are restarted together with a replaced unit are replaced, too.
         let mut open = offer.replaced;
         open.retain(|id| offer.graph.node(*id).unit.stage != Stage::Boot);
         while let Some(id) = open.pop() {
@@ -113,14 +114,14 @@ impl Engine {
         self.reload = Some(Reload { offer, going });
     }
 
-    /// Stops what has to go, and lets the new graph take over when it is gone.
+    /// Stops the units that have to go, and lets the new graph take over when they are gone.
     pub(super) fn advance_reload(&mut self, now: Tick, actions: &mut Vec<Action>) {
         let Some(reload) = self.reload.take() else { return };
         if self.run != Run::Up {
             actions.push(Action::Tell(Fact::NotReloaded { why: Refusal::Stopping }));
             return;
         }
-        // A fork that was under way when the reload began has failed since. It is not tried again.
+        // A fork that was under way when the reload began has failed since. It is not repeated.
         for id in &reload.going {
             if let Phase::Retrying { .. } = self.states[id.0].phase() {
                 self.states[id.0].verdict = None;
@@ -150,7 +151,7 @@ impl Engine {
         self.reload = Some(reload);
     }
 
-    /// Whether a unit stops because a new graph is to take over.
+    /// Returns whether a unit stops because a new graph is to take over.
     pub(super) fn is_going(&self, id: UnitId) -> bool {
         self.reload.as_ref().is_some_and(|reload| reload.going.contains(&id))
     }

@@ -1,40 +1,41 @@
-//! What people ask of units while the run goes on.
+//! Requests: what people ask of units while the run goes on.
 //!
-//! A unit can be asked to start, to stop and to restart, and it can be sent a signal. Only services
-//! and one-shots of the stages `async` and `sync` that have a command can be asked, and only while
-//! they are up: not during boot or in the stop, and not in a test run, whose verdict would be no
-//! longer about the image. Everything else is refused, with the reason.
+//! People can ask a unit to start, to stop and to restart, and can send it a signal. Only services
+//! and one-shots of the stages `async` and `sync` that have a command take requests, and only while
+//! the run is up: not during boot or in the stop, and not in a test run, whose result would no
+//! longer be about the image. The engine refuses everything else and gives the reason.
 //!
-//! **What is wanted and what is** are two things. `Wanted` says what people want of a unit, its phase
-//! where it stands. Every unit is wanted `Up` at first. To stop it by hand is a *hold*: it is wanted
-//! `Held`, and neither its restart policy, nor its health check, nor a unit that it is restarted
-//! together with starts it again; only somebody who asks for it does. When the run stops, nothing is
-//! wanted any more: `Down`.
+//! **The wanted state is not the phase.** `Wanted` says what people want of a unit, and its phase
+//! says where it stands. At first, every unit is wanted `Up`. A stop by hand is a *hold*: the unit
+//! is wanted `Held`, and neither its restart policy, nor its health check, nor a unit that it is
+//! restarted together with starts it again; only another request does. When the run stops, no unit
+//! is wanted any more: `Down`.
 //!
-//! **A held unit has not ended.** It waits (`Phase::Waiting`), as it did before its first start. So no
-//! wait policy counts it, no failure of its stop is one of the unit, what is `after` its end goes on
-//! waiting, as does the next unit in the foreground; and what is `after` its start goes on. With
-//! every unit held, the run goes on until a signal stops it: whoever has stopped a service to look at
-//! it must not lose the container.
+//! **A held unit has not ended.** It waits (`Phase::Waiting`), as it did before its first start. So
+//! no wait policy counts it, and a failure of its stop is not a failure of the unit. Units that are
+//! `after` its end go on waiting, as does the next unit in the foreground; units that are `after`
+//! its start go on. If every unit is held, the run goes on until a signal stops it: a person who
+//! has stopped a service to look at it must not lose the container.
 //!
-//! **A restart by hand is no end** either, and none of the restarts that `restart.max` counts: the
-//! unit stops as always and is started at once, without a backoff. Those that are restarted
-//! together with it are, and so they are when it comes back from a hold. What waits, or is in
-//! backoff, has nothing to stop, and is just started; its conditions still hold it up. A unit that
-//! has ended is started anew, its restarts forgotten. Two kinds of those are not: a unit in the
-//! foreground has had its turn, and what has survived KILL may still be there.
+//! **A restart by hand is not an end** either, and `restart.max` does not count it: the unit stops
+//! as always and is started at once, without a backoff. The units that are restarted together with
+//! it are restarted, too, also when it comes back from a hold. A unit that waits, or is in backoff,
+//! has nothing to stop and is just started; its conditions still hold it up. A unit that has ended
+//! is started anew, and its restarts are forgotten. Two kinds of ended units are not started: a
+//! unit in the foreground has had its turn, and a process that has survived SIGKILL may still be
+//! there.
 //!
-//! **Jobs.** A request that is not met already makes a job, which is done when the unit is up, as a
-//! bare name in `after` has it (ready, or for a one-shot its success, or else started), or down with
-//! all that it has left; or has failed, when the unit has ended otherwise. A unit has one job at a
-//! time. An equal request joins it, and a start joins a restart. Any other supersedes it, and the last
-//! word counts: a stop that follows a restart leaves the unit held, and a start that follows a stop
-//! brings it back as soon as its old process is gone. No unit ever has two. The stop of the run ends
-//! all jobs.
+//! **Jobs.** A request that is not already met makes a job. The job is done when the unit is up, in
+//! the sense of a bare name in `after` (ready, or for a one-shot its success, or else started), or
+//! down, leftovers included; the job has failed when the unit has ended otherwise. A unit has
+//! one job at a time. An equal request joins it, and a start joins a restart. Any other request
+//! supersedes it, and the last word counts: a stop that follows a restart leaves the unit held, and
+//! a start that follows a stop brings it back as soon as its old process is gone. A unit never has
+//! two processes. The stop of the run ends all jobs.
 //!
-//! **A signal** goes to the main process, or to the whole process group where the stop signal would.
-//! It makes no job and holds nothing: what it does to the unit is judged as if it had come from
-//! anywhere.
+//! **A signal** goes to the main process, or to the whole process group if the stop signal would go
+//! there. It makes no job and holds nothing: its effect on the unit is judged as if the signal had
+//! come from anywhere else.
 
 use super::unit::{Phase, Verdict, Wanted, Why};
 use super::{Action, Ended, Engine, Fact, How, Run, Target, Tick};
@@ -42,68 +43,68 @@ use crate::config::{Condition, Stage, StopTo};
 use crate::graph::UnitId;
 use crate::signal::Signal;
 
-/// What somebody asks of a unit.
+/// A request for a unit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Request {
-    /// To be brought somewhere, which takes its time.
+    /// The unit is to reach a state, which takes time.
     Job(Task),
-    /// To be sent this signal.
+    /// The unit is to get this signal.
     Signal(Signal),
 }
 
-/// What a job is to bring about.
+/// The aim of a job.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Task {
     /// The unit is up.
     Start,
-    /// It is down, and stays so until somebody asks for it.
+    /// The unit is down, and stays down until somebody asks for it.
     Stop,
-    /// It is up, with another process than it had.
+    /// The unit is up, with another process than before.
     Restart,
 }
 
-/// What becomes of a request.
+/// The answer to a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Answer {
-    /// It has begun the job of this number.
+    /// The request has begun the job with this number.
     Begun(u32),
-    /// The job of this number is about the same.
+    /// The request has joined the job with this number, which meets it, too.
     Joined(u32),
     /// There is nothing to do.
     Unchanged,
     /// The signal was sent.
     Sent,
-    /// Nothing: it can't be asked for.
+    /// The request was refused.
     Refused(Refusal),
 }
 
-/// Why something can't be asked of a unit.
+/// The reason why a request is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Refusal {
-    /// Boot is not done.
+    /// Boot has not finished.
     Booting,
     /// The run stops.
     Stopping,
-    /// It is a test run.
+    /// The run is a test run.
     Testing,
-    /// It is not one of the units that can be asked.
+    /// The unit is not one of those that take requests.
     NoService,
-    /// It is in the foreground, and has had its turn.
+    /// The unit is in the foreground and has had its turn.
     HadItsTurn,
-    /// Its process has survived KILL.
+    /// The unit's process has survived SIGKILL.
     Unkillable,
-    /// A new graph is about to take over, from which it is gone, or in which it is another.
+    /// A new graph is about to take over, which does not have the unit or replaces it.
     Reloading,
-    /// It has no process that runs its command.
+    /// The unit has no process that executes its command.
     NotRunning,
 }
 
-/// How a job has ended.
+/// The end of a job.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum JobEnd {
-    /// The unit is where it was to be.
+    /// The unit is where the job wanted it.
     Done,
-    /// It has ended otherwise.
+    /// The unit has ended otherwise.
     Failed(Ended),
     /// Somebody has asked for something else.
     Superseded,
@@ -111,7 +112,7 @@ pub(crate) enum JobEnd {
     RunStops,
 }
 
-/// What is being done for somebody.
+/// A request that the engine works on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Job {
     number: u32,
@@ -120,14 +121,14 @@ pub(super) struct Job {
 }
 
 impl Job {
-    /// What people are told at its end.
+    /// Returns the action that tells people of the job's end.
     fn ends(self, end: JobEnd) -> Action {
         let Self { number, unit, task } = self;
         Action::Tell(Fact::JobEnded { unit, job: number, task, end })
     }
 }
 
-/// The jobs that are not done, at most one a unit, and how many there have been.
+/// The jobs that are not done, at most one per unit, and the number of the last one.
 #[derive(Default, Debug)]
 pub(super) struct Jobs {
     open: Vec<Job>,
@@ -135,7 +136,7 @@ pub(super) struct Jobs {
 }
 
 impl Engine {
-    /// Somebody asks something of a unit.
+    /// Takes in a request for a unit.
     pub(super) fn on_request(
         &mut self,
         now: Tick,
@@ -156,11 +157,11 @@ impl Engine {
                 Answer::Sent
             }
         };
-        // Ahead of what follows from it.
+        // The answer comes before its consequences.
         actions.insert(said, Action::Tell(Fact::Requested { unit: id, request, answer }));
     }
 
-    /// Why this can't be asked of a unit now, if it can't.
+    /// Returns the reason why this request is refused now, if it is.
     fn refusal(&self, id: UnitId, request: Request) -> Option<Refusal> {
         let node = self.graph.node(id);
         let stage = node.unit.stage;
@@ -190,7 +191,7 @@ impl Engine {
         }
     }
 
-    /// Why nothing at all can be asked now, if it can't.
+    /// Returns the reason why every request is refused now, if it is.
     pub(super) fn busy(&self) -> Option<Refusal> {
         match self.run {
             _ if self.graph.transparent => Some(Refusal::NoService),
@@ -206,7 +207,7 @@ impl Engine {
         }
     }
 
-    /// Begins a job, unless there is nothing to do or it is being done.
+    /// Begins a job, unless there is nothing to do or an open job does it already.
     fn take_on(&mut self, now: Tick, id: UnitId, task: Task, actions: &mut Vec<Action>) -> Answer {
         let before = self.jobs.open.iter().position(|job| job.unit == id);
         match before.map(|at| self.jobs.open[at]) {
@@ -235,17 +236,17 @@ impl Engine {
         Answer::Begun(number)
     }
 
-    /// The job of a unit comes to nothing, if it has one.
+    /// Supersedes the job of a unit, if it has one.
     pub(super) fn supersede(&mut self, id: UnitId, actions: &mut Vec<Action>) {
         let old = self.jobs.open.iter().position(|job| job.unit == id);
         actions.extend(old.map(|at| self.jobs.open.remove(at).ends(JobEnd::Superseded)));
     }
 
-    /// A unit is to be stopped and stay so.
+    /// Stops a unit and holds it.
     fn take_down(&mut self, now: Tick, id: UnitId, actions: &mut Vec<Action>) {
         let state = &mut self.states[id.0];
         match state.phase() {
-            // Only what it has left is stopped.
+            // There are only leftovers to stop.
             Phase::Done(_) => return self.begin_stop(id, now, actions),
             Phase::Starting { .. } | Phase::Running { .. } | Phase::Stopping { .. } => {
                 state.verdict = Some(Verdict::Asked);
@@ -258,17 +259,17 @@ impl Engine {
         self.states[id.0].wanted = Wanted::Held;
     }
 
-    /// A unit is to be up, and for a restart with another process.
+    /// Brings a unit up, and for a restart with another process.
     fn bring_up(&mut self, now: Tick, id: UnitId, task: Task, actions: &mut Vec<Action>) {
         let state = &mut self.states[id.0];
         let was_held = std::mem::replace(&mut state.wanted, Wanted::Up) == Wanted::Held;
         match state.phase() {
-            // Something that it has left may still be there.
+            // Some of its leftovers may still be there.
             Phase::Waiting if was_held => self.start_anew(now, id, actions),
             Phase::Waiting => self.changed.push_back(id),
             Phase::Retrying { .. } => self.wait_again(id),
             Phase::Backoff { .. } => *state.details() = Phase::Backoff { until: None },
-            // What is to be stopped anyway comes back, whatever that was for.
+            // A unit that is to be stopped anyway comes back, whatever the reason for the stop.
             Phase::Starting { .. } | Phase::Running { .. }
                 if task == Task::Restart || state.verdict.is_some() =>
             {
@@ -283,14 +284,14 @@ impl Engine {
         }
     }
 
-    /// Starts what has run before, once all of it is gone.
+    /// Starts a unit that has run before, once all of it is gone.
     fn start_anew(&mut self, now: Tick, id: UnitId, actions: &mut Vec<Action>) {
         self.states[id.0].verdict = None;
         self.pull(id);
         self.rest(now, id, now, Why::Asked, actions);
     }
 
-    /// Whether a unit is up, as a bare name in `after` has it.
+    /// Returns whether a unit is up, in the sense of a bare name in `after`.
     fn stands_up(&self, id: UnitId) -> bool {
         let state = &self.states[id.0];
         match (state.phase(), self.graph.node(id).shows_up_by(true)) {
@@ -315,14 +316,14 @@ impl Engine {
         }
     }
 
-    /// Whether nothing of a unit is left, and it stays so.
+    /// Returns whether nothing of a unit is left, and it stays so.
     fn is_down(&self, id: UnitId) -> bool {
         let state = &self.states[id.0];
         let over = self.ended(id).is_some() || state.wanted == Wanted::Held;
         over && state.gone()
     }
 
-    /// Ends the jobs that are done, or have failed.
+    /// Ends the jobs that are done or have failed.
     pub(super) fn advance_jobs(&mut self, actions: &mut Vec<Action>) {
         for job in std::mem::take(&mut self.jobs.open) {
             let ended = self.ended(job.unit);

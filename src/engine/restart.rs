@@ -1,7 +1,7 @@
-//! Units that are started again, alone or together with others.
+//! Starts units again, alone or together with others.
 //!
-//! What is to be stopped while the run goes on is *condemned*: it has a verdict, and is told
-//! to stop once everything has gone that is restarted together with it.
+//! A unit that is to be stopped while the run goes on is *condemned*: it has a verdict, and is told
+//! to stop once all units are gone that are restarted together with it.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::graph::UnitId;
 use crate::status;
 
 impl Engine {
-    /// A unit that runs is to be stopped, while the run goes on.
+    /// Condemns a running unit, while the run goes on.
     pub(super) fn condemn(&mut self, id: UnitId, verdict: Verdict) {
         self.states[id.0].verdict = Some(verdict);
         let restarts = match verdict {
@@ -28,7 +28,7 @@ impl Engine {
         }
     }
 
-    /// Whatever is restarted together with a unit has to go before it starts again.
+    /// Stops the units that are restarted together with a unit, before it starts again.
     pub(super) fn pull(&mut self, id: UnitId) {
         let graph = std::rc::Rc::clone(&self.graph);
         for other in &graph.node(id).restarts {
@@ -37,7 +37,7 @@ impl Engine {
                 Phase::Running { .. } | Phase::Starting { .. } if state.verdict.is_none() => {
                     self.condemn(*other, Verdict::Together);
                 }
-                // It needs no wait of its own: it starts when that one has.
+                // It needs no delay of its own: it starts once the other has started.
                 Phase::Backoff { .. } => *state.details() = Phase::Backoff { until: None },
                 Phase::Retrying { .. } => self.transition(*other, Phase::Waiting, Why::Together),
                 Phase::Running { .. }
@@ -50,10 +50,10 @@ impl Engine {
         }
     }
 
-    /// Stops what is condemned, and starts again what was waiting to be.
+    /// Stops condemned units, and starts those that wait for a restart, if it is time.
     pub(super) fn advance_restarts(&mut self, now: Tick, actions: &mut Vec<Action>) {
         match self.run {
-            // Halt units may run for too long too.
+            // Halt units may run for too long, too.
             Run::Boot | Run::Settling | Run::Up | Run::Halting => {}
             Run::Stopping
             | Run::Lingering { .. }
@@ -65,14 +65,14 @@ impl Engine {
             let condemned = self.states[id.0].verdict.is_some();
             match self.states[id.0].phase() {
                 Phase::Running { .. } | Phase::Starting { pid: Some(_), .. } if condemned => {
-                    // What is not to come back takes nobody with it.
+                    // A unit that does not come back takes no other unit with it.
                     if self.states[id.0].wanted != Wanted::Up || self.alone(id) {
                         self.begin_stop(id, now, actions);
                     }
                 }
                 Phase::Retrying { until, tries } => {
-                    // What it waited for may be gone again. Where it is condemned there is no
-                    // process to stop.
+                    // Its conditions may not hold any more. If it is condemned, there is no process
+                    // to stop.
                     if std::mem::take(&mut self.states[id.0].verdict).is_some() {
                         self.wait_again(id);
                     } else if until <= now {
@@ -80,7 +80,7 @@ impl Engine {
                         self.wait_again(id);
                     }
                 }
-                // What has to go first is told by an event.
+                // An event tells when the processes are gone that have to go first.
                 Phase::Backoff { until } if until.is_none_or(|until| until <= now) => {
                     *self.states[id.0].details() = Phase::Backoff { until: None };
                     if self.states[id.0].gone() && self.alone(id) {
@@ -98,28 +98,28 @@ impl Engine {
         }
     }
 
-    /// The time before another start of a unit is over.
+    /// Ends the delay before another start of a unit.
     pub(super) fn wait_again(&mut self, id: UnitId) {
         self.transition(id, Phase::Waiting, Why::Again);
         self.changed.push_back(id);
     }
 
-    /// Whether nothing lives that is restarted together with a unit. What has ended is not
-    /// restarted, and what it has left stays.
+    /// Returns whether no unit lives that is restarted together with this one. A unit that has
+    /// ended is not restarted, and its leftovers stay.
     fn alone(&self, id: UnitId) -> bool {
         let over = |other: UnitId| self.states[other.0].gone() || self.ended(other).is_some();
         self.graph.node(id).restarts.iter().all(|other| over(*other))
     }
 
-    /// Whether a unit may start as far as those go that it is restarted together with: none
-    /// of them is down to be started again.
+    /// Returns whether a unit may start with regard to those that it is restarted together with:
+    /// none of them is down in order to be started again.
     pub(super) fn companions_up(&self, id: UnitId) -> bool {
         self.graph.node(id).with.iter().all(|other| {
             let state = &self.states[other.0];
             let up = state.verdict.is_none();
             match state.phase() {
                 Phase::Running { .. } | Phase::Watching => up,
-                // Its conditions say what it waits for.
+                // The unit's conditions say whether it waits for that one.
                 Phase::Done(_) => true,
                 Phase::Waiting
                 | Phase::Retrying { .. }
@@ -130,7 +130,7 @@ impl Engine {
         })
     }
 
-    /// A run of a unit is over: it ends, or is started again.
+    /// Ends a unit whose process is gone, or starts it again.
     pub(super) fn over(
         &mut self,
         now: Tick,
@@ -151,7 +151,7 @@ impl Engine {
             Some(Verdict::Together | Verdict::Asked) | None => (how, status),
         };
         self.end_watch(id, actions);
-        // Where it was in the foreground, a new graph may have put another before it.
+        // If it was in the foreground, a new graph may have put another unit before it.
         self.changed.push_back(id);
         if self.is_stopping(id) {
             self.end(id, how, status, actions);
@@ -175,7 +175,7 @@ impl Engine {
             (_, When::No) => false,
         };
         let hopeless = matches!(how, How::NotStarted(SpawnStage::Settings, _));
-        // A one-shot's success is its end.
+        // A one-shot has ended when it has succeeded.
         let wanted = wanted && node.unit.stage != Stage::Halt && !(node.oneshot && status == 0);
         if !wanted || hopeless {
             self.end(id, how, status, actions);
@@ -185,7 +185,7 @@ impl Engine {
         let lasted = self.states[id.0].ran_since.map(|since| now.saturating_sub(since));
         let restarts = &mut self.states[id.0].restarts;
         // A unit that takes the whole window to find out that it does not become ready has not
-        // recovered: no restart is forgotten for that.
+        // recovered: its restarts are not forgotten.
         if !never_ready {
             while restarts.times.front().is_some_and(|time| *time + window <= now) {
                 restarts.times.pop_front();
@@ -223,7 +223,7 @@ impl Engine {
         self.rest(now, id, now + wait, Why::Exited, actions);
     }
 
-    /// A unit has not ended: it is started again after `until`, when all of it is gone.
+    /// Lets a unit, which has not ended, start again after `until`, when all of it is gone.
     pub(super) fn rest(
         &mut self,
         now: Tick,
@@ -239,7 +239,8 @@ impl Engine {
         }
     }
 
-    /// A wait, less up to half of it: what has failed together does not come back together.
+    /// Shortens a wait by up to half of it, so that units that have failed together do not come
+    /// back together.
     fn less_by_chance(&mut self, wait: Duration) -> Duration {
         // splitmix64: https://prng.di.unimi.it/splitmix64.c
         self.chance = self.chance.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -251,7 +252,7 @@ impl Engine {
         wait.saturating_sub(wait / 2 * share / (u32::MAX >> 1))
     }
 
-    /// The stop of the run has begun: nothing is started again.
+    /// Forgets all restarts when the stop of the run begins: nothing is started again.
     pub(super) fn forget_restarts(&mut self, actions: &mut Vec<Action>) {
         for id in self.graph.ids() {
             if self.graph.node(id).unit.stage != Stage::Halt {
@@ -266,7 +267,7 @@ impl Engine {
                 Phase::Backoff { .. } | Phase::Retrying { .. } => {
                     self.transition(id, Phase::Waiting, Why::RunStops);
                 }
-                // No test is too late any more.
+                // A test can no longer be too late.
                 Phase::Waiting => self.states[id.0].trial.start_by = None,
                 Phase::Starting { .. }
                 | Phase::Running { .. }

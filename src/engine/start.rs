@@ -1,4 +1,4 @@
-//! Starting units, one by one or as their conditions allow, and their ends.
+//! Starts units, one at a time or as their conditions allow, and handles their ends.
 
 use nix::errno::Errno;
 
@@ -12,12 +12,12 @@ use crate::status;
 pub(super) enum Holds {
     Yes,
     NotYet,
-    /// And it never will.
+    /// The condition will never hold.
     Never,
 }
 
 impl Engine {
-    /// Boot units run one by one; the first to fail ends the run.
+    /// Runs the boot units one at a time; the first failure ends the run.
     pub(super) fn advance_boot(&mut self, now: Tick, actions: &mut Vec<Action>) {
         match self.advance_in_turn(now, Stage::Boot, actions) {
             Turn::Running => {}
@@ -32,7 +32,7 @@ impl Engine {
         }
     }
 
-    /// Halt units run one by one, whether or not one fails.
+    /// Runs the halt units one at a time, whether or not one fails.
     pub(super) fn advance_halting(&mut self, now: Tick, actions: &mut Vec<Action>) {
         match self.advance_in_turn(now, Stage::Halt, actions) {
             Turn::Running => {}
@@ -40,7 +40,7 @@ impl Engine {
         }
     }
 
-    /// Starts the next unit of a stage whose units run one by one, if it is time.
+    /// Starts the next unit of a stage whose units run one at a time, if it is time.
     fn advance_in_turn(&mut self, now: Tick, stage: Stage, actions: &mut Vec<Action>) -> Turn {
         let ids: Vec<UnitId> = match stage {
             Stage::Halt => self.halts().collect(),
@@ -71,15 +71,13 @@ impl Engine {
         Turn::Over
     }
 
-    /// Asks the wait policy, and if it goes on, starts whatever a change has made
-    /// startable.
+    /// Asks the wait policy, and if the run goes on, starts every unit that a change has set free.
     pub(super) fn advance_up(&mut self, now: Tick, actions: &mut Vec<Action>) {
         self.ask_policy(now, actions);
         while self.run == Run::Up
             && let Some(changed) = self.changed.pop_front()
         {
-            // The next of the sync units, and of the tests, waits for those before it
-            // without having written so.
+            // The next sync unit or test waits for those before it without a written condition.
             let stage = self.graph.node(changed).unit.stage;
             let in_turn = matches!(stage, Stage::Sync | Stage::Test);
             let open = |id: &UnitId| in_turn && self.ended(*id).is_none();
@@ -87,14 +85,13 @@ impl Engine {
             let waiters = self.graph.node(changed).dependents.clone();
             for id in [changed].into_iter().chain(next).chain(waiters) {
                 self.try_start(now, id, actions);
-                // What could not be started any more has ended by that.
+                // A unit that could no longer be started has ended by that.
                 self.ask_policy(now, actions);
             }
         }
     }
 
-    /// Starts a unit if its turn has come and its conditions hold; ends it if they
-    /// never will.
+    /// Starts a unit if its turn has come and its conditions hold; ends it if they never will.
     fn try_start(&mut self, now: Tick, id: UnitId, actions: &mut Vec<Action>) {
         let turn = match self.graph.node(id).unit.stage {
             Stage::Boot => self.run == Run::Boot,
@@ -105,7 +102,7 @@ impl Engine {
         if !turn || state.phase() != Phase::Waiting || state.wanted != Wanted::Up {
             return;
         }
-        // What a new graph puts before it is not started beside it.
+        // A sync unit is not started beside a running one, which a new graph may put after it.
         let is_up = |one: UnitId| match self.states[one.0].phase() {
             Phase::Starting { .. } | Phase::Running { .. } | Phase::Stopping { .. } => true,
             Phase::Waiting
@@ -153,16 +150,17 @@ impl Engine {
         }
     }
 
-    /// Whether a condition holds now.
+    /// Returns whether a condition holds now.
     pub(super) fn is_met(&self, need: Need) -> bool {
         matches!(self.holds(need), Holds::Yes)
     }
 
     fn holds(&self, need: Need) -> Holds {
-        // What boot's failure has kept from running holds up no halt unit that runs always.
+        // A unit that did not run because boot failed does not hold up the halt units that always
+        // run.
         let left_out = |id: UnitId| self.run == Run::Halting && self.is_left_out(id);
         if !need.written {
-            // Its neighbour may have waited in vain while one before that still runs.
+            // The unit before it may have waited in vain while an earlier one still runs.
             let stage = self.graph.stage(self.graph.node(need.unit).unit.stage);
             for id in stage {
                 if self.ended(id).is_none() && !left_out(id) {
@@ -181,7 +179,7 @@ impl Engine {
         let ended = self.ended(need.unit);
         let waits = state.is_dormant();
         match (need.condition, ended) {
-            // What is about to be stopped is not up.
+            // A unit that is about to be stopped is not up.
             (Condition::Started, None)
                 if need.calm
                     && state.started
@@ -191,10 +189,10 @@ impl Engine {
             }
             (Condition::Started, _) if state.started => Holds::Yes,
             (Condition::Ready, _) if state.is_ready() => Holds::Yes,
-            // What has not run by now never will: it is over for a halt unit.
+            // A unit that has not run by now never will: for a halt unit, it has exited.
             (Condition::Exited, None) if waits && self.is_stopping(need.unit) => Holds::Yes,
             (_, None) if waits && self.is_stopping(need.unit) => Holds::Never,
-            // What stands outside and was found does not fail any more.
+            // An external unit that was found does not fail any more.
             (Condition::Failed, None) if state.phase() == Phase::Watching && state.is_ready() => {
                 Holds::Never
             }
@@ -216,7 +214,7 @@ impl Engine {
         }
     }
 
-    /// Ends a unit that waits for what can't come true any more.
+    /// Ends a unit whose conditions can no longer come true.
     pub(super) fn block(&mut self, id: UnitId, by: UnitId, actions: &mut Vec<Action>) {
         let status = self.ended(by).map_or(1, |ended| ended.status).max(1);
         let said = actions.len();
@@ -242,7 +240,7 @@ impl Engine {
                 | None => None,
             };
         }
-        // Ahead of what follows from it.
+        // This comes before its consequences.
         actions.insert(said, Action::Tell(Fact::Blocked { chain, by: last, ended }));
         if self.graph.node(id).test().is_some() {
             actions.push(Action::Tell(Fact::TestEnded { unit: id, ended }));
@@ -337,7 +335,7 @@ impl Engine {
         }
     }
 
-    /// Whether the units of this one's stage are past being started.
+    /// Returns whether the units of this one's stage are not started any more.
     pub(super) fn is_stopping(&self, id: UnitId) -> bool {
         match self.run {
             Run::Boot | Run::Settling | Run::Up => false,
@@ -350,7 +348,7 @@ impl Engine {
         }
     }
 
-    /// An event that can't be: a bug of `run/`, survived.
+    /// Records an event that cannot happen: a bug in `run/`, which trc survives.
     pub(super) fn impossible(&mut self, event: &Event) {
         let what = format!("{event:?} in {:?}", self.run);
         debug_assert!(false, "impossible event {what}");
@@ -358,23 +356,23 @@ impl Engine {
     }
 }
 
-/// Whether a step failed for want of something that others may give back when they end:
-/// processes, memory, descriptors.
+/// Returns whether a step failed for want of a resource that other processes may give back when
+/// they exit: processes, memory, descriptors.
 #[must_use]
 pub(crate) fn is_scarce(stage: SpawnStage, errno: Errno) -> bool {
     match errno {
-        // Of trc itself. The child has what trc holds, and its streams need some more; later on
-        // what is missing is its own, by its limits.
+        // This is trc's own limit. The child has the descriptors that trc holds, and its streams
+        // need some more; in later steps, the child lacks descriptors because of its own limits.
         Errno::EMFILE => {
             matches!(stage, SpawnStage::Prepare | SpawnStage::Fork | SpawnStage::Streams)
         }
-        // For execve(2) too: its user has as many processes as RLIMIT_NPROC lets it have.
+        // This includes execve(2): a user has at most RLIMIT_NPROC processes.
         Errno::EAGAIN | Errno::ENOMEM | Errno::ENFILE => true,
         _ => false,
     }
 }
 
-/// How far a stage is whose units run one by one.
+/// The progress of a stage whose units run one at a time.
 enum Turn {
     Running,
     Failed(UnitId, Ended),

@@ -1,5 +1,5 @@
-//! The stop: units in the reverse order of their dependencies, each up its own
-//! ladder; then what they left; then whatever remains.
+//! The stop: first the units in the reverse order of their dependencies, each up its own ladder;
+//! then their leftovers; then everything else that remains.
 
 use super::unit::{Ladder, Leftovers, Phase, Verdict, Why};
 use super::{Action, Engine, Fact, Finding, How, LastWord, Run, Target, Tick, Told, limits};
@@ -21,7 +21,7 @@ impl Engine {
             if self.states[id.0].gone() {
                 continue;
             }
-            // Everything stands on what boot has set up.
+            // All other units depend on what boot has set up.
             let held_by_stage = self.graph.node(id).unit.stage == Stage::Boot && any_up;
             let held = held[id.0];
             let ends_itself =
@@ -44,8 +44,8 @@ impl Engine {
         }
     }
 
-    /// Which units something of `users` that lives stands on, if only through what has ended: a
-    /// service on a database by way of the migration that it waited for.
+    /// Returns which units a live one of `users` depends on, if only by way of units that have
+    /// ended: a service depends on a database by way of the migration that it waited for.
     pub(super) fn held(&self, users: &[UnitId]) -> Vec<bool> {
         let mut held = vec![false; self.states.len()];
         let live = |id: &UnitId| !self.states[id.0].gone();
@@ -108,7 +108,7 @@ impl Engine {
         }
     }
 
-    /// A unit has put itself into the background, in a session of its own.
+    /// Records a finding if a unit has daemonized into a session of its own.
     pub(super) fn find_escaped(&mut self, id: UnitId, escaped: bool) {
         if escaped {
             self.find(Finding::Escaped(id));
@@ -124,15 +124,16 @@ impl Engine {
         Self::tell_to_end(target, node.stop_signal, actions);
     }
 
-    /// A signal that is to end a process, and CONT, so that a stopped process can act on it.
+    /// Sends a signal that asks a process to exit, and SIGCONT, so that a suspended process can act
+    /// on it.
     pub(super) fn tell_to_end(target: Target, signal: Signal, actions: &mut Vec<Action>) {
-        // CONT discards TSTP, TTIN and TTOU where they are pending: there it goes first.
+        // SIGCONT discards pending SIGTSTP, SIGTTIN and SIGTTOU, so it comes before them.
         let order =
             if signal.is_job_control() { [Signal::CONT, signal] } else { [signal, Signal::CONT] };
         actions.extend(order.map(|signal| Action::Signal(target, signal)));
     }
 
-    /// TERM, and CONT, for those that have had no stop signal.
+    /// Sends SIGTERM and SIGCONT to the leftovers that have had no stop signal.
     pub(super) fn stop_leftovers(
         id: UnitId,
         told: Told,
@@ -143,8 +144,9 @@ impl Engine {
         Leftovers::Stopping { kill_at }
     }
 
-    /// KILL is near, and its stop command or signal has not ended a unit: who has had no
-    /// signal gets one, so that nobody is killed untold.
+    /// Sends a signal to those of a unit's processes that have had none, so that none is killed
+    /// without a warning: SIGKILL is near, and the stop command or stop signal has not stopped the
+    /// unit.
     fn stop_rest(&mut self, id: UnitId, actions: &mut Vec<Action>) {
         let group = self.graph.node(id).stop_to == StopTo::Group;
         match self.states[id.0].phase() {
@@ -176,8 +178,8 @@ impl Engine {
         Self::tell_to_end(rest, Signal::TERM, actions);
     }
 
-    /// A stop command that failed is made up for by the signal, where there is still somebody
-    /// to send it to.
+    /// Sends the stop signal in place of a stop command that failed, if the unit still has
+    /// processes.
     pub(super) fn on_stop_command_ended(
         &mut self,
         id: UnitId,
@@ -206,7 +208,7 @@ impl Engine {
                     Why::StopCommandFailed,
                 );
             }
-            // The unit has ended meanwhile.
+            // The unit has exited meanwhile.
             Phase::Waiting | Phase::Backoff { .. } | Phase::Done(_) if awaited && !succeeded => {
                 let instead = None;
                 actions.push(Action::Tell(Fact::StopCommandFailed { unit: id, instead }));
@@ -235,7 +237,7 @@ impl Engine {
         }
     }
 
-    /// Kills a unit, its stop command and what it left, if that has not been done.
+    /// Kills a unit, its stop command and its leftovers, unless that has been done.
     fn kill(&mut self, id: UnitId, now: Tick, actions: &mut Vec<Action>) {
         let give_up_at = now + limits::UNKILLABLE_AFTER;
         self.kill_stop_command(id, actions);
@@ -336,7 +338,7 @@ impl Engine {
                     self.states[id.0].leftovers = Leftovers::None;
                 }
                 Leftovers::Lingering { until, kill_at, told, escaped } if until <= now => {
-                    // However little time the unit has left: they have just been told.
+                    // They get this time even if the unit has less: they have only just been told.
                     let kill_at = kill_at.max(now + limits::LINGER);
                     self.find(if escaped { Finding::Escaped(id) } else { Finding::Orphaned(id) });
                     self.states[id.0].leftovers = Self::stop_leftovers(id, told, kill_at, actions);
@@ -376,8 +378,8 @@ impl Engine {
         }
     }
 
-    /// No more patience, with units or with what they have put into the background: units
-    /// that can't be killed must not keep the rest from it.
+    /// Kills everything from now on, units and leftovers alike: units that cannot be killed must
+    /// not keep the rest alive.
     pub(super) fn hurry_up(&mut self, actions: &mut Vec<Action>) {
         if !self.hurry && self.run == Run::Stopping {
             actions.push(Action::Sweep(Signal::KILL));
@@ -385,15 +387,16 @@ impl Engine {
         self.hurry = true;
     }
 
-    /// In test mode, before anything of it is swept away.
+    /// Looks, in test mode, at what remains before it is swept away.
     pub(super) fn look_at_remains(&self, actions: &mut Vec<Action>) {
         if self.graph.testing {
             actions.push(Action::Remains);
         }
     }
 
-    /// The clock was put back, but whoever stops the container has his own. What was to be over
-    /// by now gets a moment: KILL takes one.
+    /// Shortens the budget of a stop from outside by the time that trc has overslept: the clock was
+    /// put back, but the clock of whoever stops the container was not. If the budget has expired,
+    /// it is extended by a moment, which SIGKILL takes.
     pub(super) fn on_overslept(&mut self, now: Tick, by: Tick) {
         if let Some(budget) = self.budget.as_mut().filter(|budget| budget.outside) {
             budget.kill_at = budget.kill_at.saturating_sub(by);
@@ -410,7 +413,7 @@ impl Engine {
             Run::Stopping | Run::Lingering { .. } | Run::Sweeping { .. } | Run::Killing { .. }
                 if budget.end <= now =>
             {
-                // There was no time to kill these; they end with trc.
+                // There was no time to kill these; they exit with trc.
                 self.flawed = true;
                 for id in self.graph.ids() {
                     if !self.states[id.0].gone() {
@@ -444,24 +447,25 @@ impl Engine {
         }
     }
 
-    /// Whether halt units are to come, if only none of them.
+    /// Returns whether the halt units are still to come, even if there are none.
     fn has_halts(&self) -> bool {
         self.booted || self.halts().next().is_some()
     }
 
-    /// The halt units that run.
+    /// Returns the halt units that run.
     pub(super) fn halts(&self) -> impl Iterator<Item = UnitId> + '_ {
         self.graph.stage(Stage::Halt).filter(|id| !self.is_left_out(*id))
     }
 
-    /// Whether a boot that has not completed keeps a unit from running, once all has stopped.
+    /// Returns whether a boot that has not completed keeps a unit from running, once all has
+    /// stopped.
     pub(super) fn is_left_out(&self, id: UnitId) -> bool {
         let unit = &self.graph.node(id).unit;
         let ran = unit.stage == Stage::Boot || unit.stage == Stage::Halt && unit.always;
         !self.booted && !ran
     }
 
-    /// Nothing is left, or it can't be killed: the halt units' turn.
+    /// Turns to the halt units, because nothing is left or the rest cannot be killed.
     pub(super) fn on_nothing_left(&mut self, actions: &mut Vec<Action>) {
         match self.run {
             Run::Sweeping { .. } | Run::Killing { .. } => {

@@ -15,53 +15,51 @@
 //! A unit begins in `Waiting`. It waits for the conditions of its `after`, and for its turn: boot,
 //! foreground and halt units run one at a time. Then the engine asks for a process and the unit is
 //! `Starting`, at first without a process, and after the fork with one that has not executed its
-//! command yet. What the kernel answers decides: it is `Running`, or the start has failed. A fork
-//! that fails for want of processes or memory is no failure of the unit: it is `Retrying`, a few
-//! times with growing waits.
+//! command yet. The kernel's answer decides: the unit is `Running`, or the start has failed. A fork
+//! that fails for want of processes or memory is not a failure of the unit: the unit is `Retrying`,
+//! a few times with growing delays.
 //!
-//! A unit that has nothing to run, because it stands for something outside or is a test, is
-//! `Watching` instead: it has no process, its probe or its checks are tried, and it ends with what
-//! they come to.
+//! A unit that has nothing to run, because it is external or a test, is `Watching` instead: it has
+//! no process, trc attempts its probe or its checks, and it ends with their outcome.
 //!
 //! A unit that is `Running` may be ready or not, healthy or not (`Watch`); neither is a phase. It
-//! leaves the phase in two ways. Its main process exits: then it is `Done`, or, if its restart
-//! policy says so, in `Backoff`, where it waits for a while and until everything that it left is
-//! gone (`Leftovers`), and goes back to `Waiting`, for what it waits for may be gone meanwhile. Or
-//! it is told to stop, because the run stops or because of a `Verdict`: it was not ready in time, is
-//! unhealthy, runs for too long, is restarted together with another, or somebody has asked for it.
-//! Then it is `Stopping` and goes up the `Ladder`: its stop command or stop signal, near the end of its stop timeout the same
-//! for those of its processes that have had no signal, and at its end KILL. Its exit brings it to
-//! `Done` or `Backoff` as above, or to `Waiting`, where somebody holds it; what survives KILL is
-//! `Done`, too, and is named.
+//! leaves the phase in one of two ways. First, its main process may exit: then the unit is `Done`,
+//! or, if its restart policy says so, in `Backoff`, where it waits for a while and until all its
+//! leftovers are gone (`Leftovers`), and goes back to `Waiting`, because its conditions may not
+//! hold any more. Second, it may be told to stop, because the run stops or because of a `Verdict`:
+//! it was not ready in time, is unhealthy, runs for too long, is restarted together with another,
+//! or somebody has asked for it. Then it is `Stopping` and goes up the `Ladder`: first its stop
+//! command or stop signal; near the end of its stop timeout, a signal for those of its processes
+//! that have had none; and at the end, SIGKILL. Its exit brings it to `Done` or `Backoff` as above,
+//! or to `Waiting` if somebody holds it; a unit that survives SIGKILL is `Done`, too, and is named.
 //!
-//! What people want of a unit is no phase (`Wanted`): what they hold waits, whatever its conditions
-//! are, and what they start anew goes from `Done` to `Backoff`, which it leaves as soon as all that it
-//! has left is gone. See `request.rs`.
+//! The wanted state of a unit is not a phase (`Wanted`): a held unit waits, whatever its conditions
+//! are, and a unit that is started anew by hand goes from `Done` to `Backoff`, which it leaves as
+//! soon as all its leftovers are gone. See `request.rs`.
 //!
-//! What may come in between:
+//! These events may come in between:
 //!
-//! - The run stops while a unit waits, in any way (`Waiting`, `Retrying`, `Backoff`, `Watching`): it
-//!   goes to `Waiting` and stays there, because trc starts nothing any more.
-//! - The run stops while a fork is under way (`Starting` without a process): the unit is told to stop
-//!   as soon as it has one.
-//! - A unit is condemned while it is `Starting`, or while another that has to go first lives: the
-//!   verdict is kept, and it is told to stop later.
-//! - Its command can't be executed after it was told to stop: that is its end, like an exit.
-//! - A stop command fails: the stop signal takes its place (`Ladder::Signal`). It ends, and the unit
-//!   lives on: the unit still has until the end of its stop timeout.
-//! - The main process exits while the stop command runs: the unit is over, and the command has the
-//!   rest of the stop timeout.
-//! - The main process hands over to another (`MAINPID=`): the phase stays, its process changes.
-//! - A unit asks for more time (`EXTEND_TIMEOUT_USEC=`): the phase stays, its deadlines move.
-//! - Somebody asks for a stop or a restart while a fork is under way (`Starting` without a process):
-//!   the unit is told to stop as soon as it has one. While it is `Stopping`, whyever: it is held, or
-//!   comes back, as the last one to ask wants it.
-//! - Somebody insists on the stop, or its time is up: whatever lives gets KILL at once.
+//! - The run stops while a unit waits, in any way (`Waiting`, `Retrying`, `Backoff`, `Watching`):
+//!   it goes to `Waiting` and stays there, because trc starts nothing any more.
+//! - The run stops while a fork is under way (`Starting` without a process): the unit is told to
+//!   stop as soon as it has a process.
+//! - A unit is condemned while it is `Starting`, or while another unit lives that has to go first:
+//!   the verdict is kept, and the unit is told to stop later.
+//! - Its command cannot be executed after it was told to stop: that is its end, like an exit.
+//! - A stop command fails: the stop signal takes its place (`Ladder::Signal`). If the command exits
+//!   and the unit lives on, the unit still has until the end of its stop timeout.
+//! - The main process exits while the stop command runs: the unit has exited, and the command has
+//!   the rest of the stop timeout.
+//! - The main process hands over to another (`MAINPID=`): the phase stays, and its process changes.
+//! - A unit asks for more time (`EXTEND_TIMEOUT_USEC=`): the phase stays, and its deadlines move.
+//! - Somebody asks for a stop or a restart while a fork is under way (`Starting` without a
+//!   process): the unit is told to stop as soon as it has a process. If the unit is `Stopping`, for
+//!   whatever reason, it is held or comes back, as the last request wants it.
+//! - Somebody insists on the stop, or its time is up: everything that lives gets SIGKILL at once.
 //!
-//! A unit in `Backoff`, or one that goes from its end back to `Waiting`, has not ended, nor has one
-//! that is held: units that
-//! wait for its end go on waiting. All changes of a phase go through [`State::transition`], which keeps
-//! since when and why.
+//! A unit has not ended if it is in `Backoff`, has gone from its exit back to `Waiting`, or is
+//! held: units that wait for its end go on waiting. All changes of a phase go through
+//! [`State::transition`], which keeps the time and the reason.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -72,57 +70,58 @@ use super::{Detail, Ending, SpawnStage, Tick, Told};
 use crate::graph::UnitId;
 use crate::signal::Signal;
 
-/// Where a unit stands.
+/// The phase of a unit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Phase {
-    /// Its conditions don't hold yet, or its turn has not come.
+    /// Its conditions do not hold yet, or its turn has not come.
     Waiting,
     /// A fork failed for want of processes or memory.
     Retrying { until: Tick, tries: u32 },
-    /// It has a process, which has not executed its command yet. None until the fork.
+    /// It is being started; it has no process until the fork, and has not executed its command yet.
     Starting { pid: Option<i32>, tries: u32 },
     /// Its command runs.
     Running { pid: i32 },
-    /// It has nothing to run: what it stands for is looked for, or was found.
+    /// It has nothing to run: trc looks for what it stands for, or has found it.
     Watching,
     /// It was told to stop.
     Stopping { pid: i32, ladder: Ladder },
-    /// It is started again after a while, and when all is gone that has to be; None once the
-    /// while is over.
+    /// It is started again after a delay, and when all is gone that has to be; `None` once the
+    /// delay is over.
     Backoff { until: Option<Tick> },
     /// It has ended and will not be started again.
     Done(Ended),
 }
 
-/// What is wanted of a unit, whatever its phase is.
+/// The wanted state of a unit, whatever its phase is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Wanted {
-    /// It is to run, or to have run.
+    /// The unit is to run, or to have run.
     Up,
-    /// It is to be gone, and nothing starts it again: the run stops, or a new graph takes over.
+    /// The unit is to be gone, and nothing starts it again: the run stops, or a new graph takes
+    /// over.
     Down,
-    /// Somebody has stopped it, and only somebody who asks for it starts it again.
+    /// Somebody has stopped the unit, and only another request starts it again.
     Held,
 }
 
-/// Why a unit is in its phase.
+/// The reason why a unit is in its phase.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Why {
-    /// The run has begun, or the unit has come into it.
+    /// The run has begun, or the unit has come into the run.
     Begun,
-    /// Everything that it waits for has come true, and it is its turn.
+    /// All its conditions hold, and it is its turn.
     Met,
     /// Its command was executed.
     Executed,
-    /// Its fork failed for want of something that may come back.
+    /// Its fork failed for want of a resource that may come back.
     Scarce,
     /// It exited, and its restart policy starts it again.
     Exited,
-    /// The time before another start is over.
+    /// The delay before another start is over.
     Again,
     /// It is restarted together with another unit.
     Together,
-    /// This was found of it while the run went on.
+    /// trc found this about it while the run went on.
     Found(Verdict),
     /// Somebody has asked for it.
     Asked,
@@ -132,59 +131,59 @@ pub(crate) enum Why {
     RunStops,
     /// Its stop command failed.
     StopCommandFailed,
-    /// It does not stop in time.
+    /// It did not stop in time.
     Slow,
-    /// It is over.
+    /// It has ended.
     Over,
 }
 
-/// How far a unit is up its stop ladder.
+/// The rung of the stop ladder that a unit has reached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Ladder {
     /// Its stop command was started.
     Command { rest_at: Tick, kill_at: Tick },
     /// Its stop signal was sent.
     Signal { rest_at: Tick, kill_at: Tick },
-    /// It took so long that its other processes were told to end, too.
+    /// It took so long that its other processes were told to exit, too.
     Rest { kill_at: Tick },
     /// It was killed.
     Kill { give_up_at: Tick },
 }
 
-/// What a unit that has ended left, in its process group or elsewhere.
+/// The leftovers of a unit, in its process group or elsewhere.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Leftovers {
-    /// Nothing.
+    /// None.
     None,
-    /// Processes, that may go on until the unit restarts or the run stops.
+    /// Processes that may go on until the unit restarts or the run stops.
     Live { escaped: bool },
-    /// In test mode: they have a moment to end by themselves, or they are orphans.
+    /// In test mode: they have a moment to exit by themselves, or else they are orphans.
     Lingering { until: Tick, kill_at: Tick, told: Told, escaped: bool },
     /// The unit's stop command was started to stop them.
     Command { rest_at: Tick, kill_at: Tick },
-    /// Told to stop.
+    /// They were told to stop.
     Stopping { kill_at: Tick },
-    /// Killed.
+    /// They were killed.
     Killed { give_up_at: Tick },
 }
 
-/// Why a unit that still ran was told to stop, where that wasn't the stop of the run.
+/// The reason why a running unit was told to stop, other than the stop of the run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Verdict {
     /// It was not ready in time.
     NotReady,
-    /// Its health check has failed too often; whether it is started again.
+    /// Its health check has failed too often; `restart` says whether it is started again.
     Unhealthy { timed_out: bool, restart: bool },
-    /// It has run for longer than it may.
+    /// It has been up for longer than it may be.
     Overran,
     /// It is restarted together with another.
     Together,
-    /// Somebody has asked for it; whether it comes back is for [`Wanted`] to say.
+    /// Somebody has asked for it; [`Wanted`] says whether it comes back.
     Asked,
 }
 
 impl Verdict {
-    /// Whether it is no fault of the unit's.
+    /// Returns whether the unit is not at fault.
     pub(super) fn is_no_fault(self) -> bool {
         match self {
             Self::Together | Self::Asked => true,
@@ -193,106 +192,107 @@ impl Verdict {
     }
 }
 
-/// Why a unit has ended.
+/// The reason why a unit has ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum How {
-    /// Its process ended.
+    /// Its process exited.
     Process(Ending),
     /// It could not be started.
     NotStarted(SpawnStage, Option<Errno>),
-    /// What it waits for, this unit, can't come true any more.
+    /// Its condition on this unit can no longer come true.
     Blocked(UnitId),
-    /// It survived KILL.
+    /// It survived SIGKILL.
     Unkillable,
     /// It was not ready in time.
     NotReady,
     /// It was not healthy.
     Unhealthy,
-    /// It has run for longer than it may.
+    /// It was up for longer than it may be.
     Overran,
-    /// It stands for something outside, which was there.
+    /// It is external, and was found.
     Found,
-    /// It is a test, which is done.
+    /// It is a test, which has finished.
     Test(TestEnd),
 }
 
-/// How a test came out.
+/// The end of a test.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum TestEnd {
-    /// What it expects holds.
+    /// Its expectations hold.
     Passed,
-    /// It says itself that it has nothing to say.
+    /// It reported that it was skipped.
     Skipped,
-    /// What it expects doesn't hold.
+    /// Its expectations do not hold.
     Failed,
-    /// A try took too long.
+    /// An attempt took too long.
     TimedOut,
-    /// It held at first, and then no more, or a unit was restarted.
+    /// It held at first, and then did not any more, or a unit was restarted.
     DidNotHold,
-    /// The unit that its fault was done to is not up again.
+    /// The unit that its fault damaged is not up again.
     NotRecovered,
 }
 
 /// The end of a unit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Ended {
-    /// Why.
+    /// The reason.
     pub how: How,
-    /// How it counts: 0 is success, and what failed is never 0.
+    /// The status that it counts as: 0 for success, and never 0 for a failure.
     pub status: u8,
     /// Its place among the ends of all units.
     pub place: u32,
 }
 
 impl Ended {
-    /// Whether it failed.
+    /// Returns whether the unit failed.
     #[must_use]
     pub(crate) fn failed(self) -> bool {
         self.status != 0
     }
 }
 
-/// What is known of the present run of a unit by its probes.
+/// What trc knows about a unit since its last start, by its probes.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(super) struct Watch {
-    /// When its command was executed, or what it stands for was looked for.
+    /// When its command was executed, or trc began to look for what it stands for.
     pub since: Tick,
     /// Whether its readiness check has passed.
     pub ready: bool,
-    /// Until when that has to be.
+    /// The deadline for that.
     pub ready_by: Option<Tick>,
-    /// When the next try is due; none is while one is under way.
+    /// When the next attempt is due; `None` while one is under way.
     pub next_ready: Option<Tick>,
-    /// The wait after that try.
+    /// The wait after that attempt.
     pub wait: Duration,
-    /// When the next health check is due, or what the unit says by itself has to have come.
+    /// When the next health check is due, or by when the unit has to report its health by itself.
     pub next_health: Option<Tick>,
-    /// It has said that it is about to end: its health is of no interest any more.
+    /// Whether it has reported that it is about to exit, so that its health does not matter any
+    /// more.
     pub leaving: bool,
-    /// How many have failed in a row.
+    /// The number of health checks that have failed in a row.
     pub failures: u32,
-    /// Whether it was said that it isn't healthy.
+    /// Whether people were told that it is not healthy.
     pub sick: bool,
-    /// Until when it may run.
+    /// The end of its `max_runtime`.
     pub run_until: Option<Tick>,
-    /// In test mode: whether it has been up for a moment.
+    /// In test mode: whether it has been up for a while.
     pub calm: Calm,
 }
 
-/// Whether a unit has been up for a moment, [`super::limits::CALM`].
+/// Whether a unit has been up for a while, [`super::limits::CALM`].
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(super) enum Calm {
     /// It is not up.
     #[default]
     No,
-    /// It will have been then.
+    /// It will have been up for long enough at this time.
     At(Tick),
-    /// It has.
+    /// It has been up for long enough.
     Yes,
 }
 
 impl Watch {
-    /// Whether it has been up for a moment by now.
+    /// Returns whether the unit has been up for long enough by now.
     pub(super) fn is_calm(&self, now: Tick) -> bool {
         match self.calm {
             Calm::No => false,
@@ -311,30 +311,30 @@ impl Watch {
     }
 }
 
-/// What is known of a test that is being done, or waits for its units.
+/// The state of a test that is under way, or waits for its units.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(super) struct Trial {
-    /// Until when it has to begin.
+    /// The time by which it has to begin.
     pub start_by: Option<Tick>,
-    /// When it began.
+    /// The time at which it began.
     pub since: Tick,
-    /// Until when it is tried again.
+    /// The time until which its attempts are repeated.
     pub until: Option<Tick>,
-    /// When the next try is due; none is while one is under way.
+    /// When the next attempt is due; `None` while one is under way.
     pub next_try: Option<Tick>,
-    /// The wait after that try.
+    /// The wait after that attempt.
     pub wait: Duration,
-    /// How many tries in a row could not be made.
+    /// The number of attempts in a row that could not be made.
     pub unmade: u32,
-    /// It holds so far, and has to until then.
+    /// If it holds so far, the time until which it has to.
     pub hold_until: Option<Tick>,
-    /// How many restarts there had been when it began to hold.
+    /// The number of restarts when it began to hold.
     pub restarts: u32,
     /// The process that its fault has killed.
     pub killed: Option<i32>,
-    /// The process that its fault has stopped.
+    /// The process that its fault has suspended.
     pub stopped: Option<i32>,
-    /// When that goes on.
+    /// When that process is continued.
     pub continue_at: Option<Tick>,
 }
 
@@ -356,29 +356,29 @@ impl Trial {
 /// The restarts of a unit.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(super) struct Restarts {
-    /// When, as far as that still counts.
+    /// The times of those that still count.
     pub times: VecDeque<Tick>,
-    /// How many in a row, none of whose runs lasted.
+    /// The number of restarts in a row after which the unit did not stay up.
     pub in_a_row: u32,
 }
 
-/// How a unit has ended that was told to stop.
+/// The exit of a unit that was told to stop.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Stopped {
-    /// Its status, 128 + n where signal n ended it.
+    /// Its exit status, 128 + *n* if signal *n* terminated it.
     pub status: u8,
-    /// How long after it was told; none where it was killed for want of time.
+    /// The time since it was told to stop; `None` if it was killed for want of time.
     pub after: Option<Duration>,
 }
 
-/// All that is known of a unit.
+/// The state of a unit.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct State {
-    /// It changes in [`State::transition`] alone.
+    /// Only [`State::transition`] changes it.
     phase: Phase,
-    /// Since when it has this phase.
+    /// The time at which the unit entered its phase.
     since: Tick,
-    /// Why it has it.
+    /// The reason for the phase.
     why: Why,
     pub wanted: Wanted,
     pub leftovers: Leftovers,
@@ -386,28 +386,28 @@ pub(super) struct State {
     pub started: bool,
     /// How often its fork has failed, for the next start.
     pub tries: u32,
-    /// When the command of its present run was executed, or of its last one, if it was.
+    /// When its command was executed after its last start, if it was.
     pub ran_since: Option<Tick>,
-    /// Whether it was stopped and not continued since.
+    /// Whether it was suspended and has not been continued since.
     pub paused: bool,
-    /// Until when its stop command may run, while it does.
+    /// The deadline of its stop command, while that runs.
     pub stop_command: Option<Tick>,
-    /// Its present run.
+    /// Its state since its last start.
     pub watch: Watch,
-    /// Why it was told to stop, or is about to be.
+    /// The reason why it was told to stop, or is about to be.
     pub verdict: Option<Verdict>,
-    /// What was found out last about its state, since its last start.
+    /// The latest detail about its state since its last start.
     pub known: Option<Detail>,
     pub restarts: Restarts,
-    /// As a test.
+    /// Its state as a test.
     pub trial: Trial,
-    /// A test has done something to it that it need not bear without a restart.
+    /// Whether a test has damaged it in a way that it need not survive without a restart.
     pub faulted: bool,
-    /// The signal by which it has.
+    /// The signal with which the test did so.
     pub struck: Option<Signal>,
-    /// When its present run was told to stop.
+    /// When it was told to stop, since its last start.
     pub told: Option<Tick>,
-    /// How it has ended, told to stop as the run stops after the last test.
+    /// Its exit, if it was told to stop as the run stopped after the last test.
     pub stopped: Option<Stopped>,
 }
 
@@ -436,23 +436,23 @@ impl State {
         }
     }
 
-    /// Where it stands.
+    /// Returns the phase.
     pub(super) fn phase(&self) -> Phase {
         self.phase
     }
 
-    /// What its phase carries, for changes that leave the phase as it is: a process that was
-    /// forked, or that another takes the place of; more time.
+    /// Returns the contents of the phase, for changes that leave the phase as it is: a process that
+    /// was forked or has taken the place of another, or more time.
     pub(super) fn details(&mut self) -> &mut Phase {
         &mut self.phase
     }
 
-    /// The one door through which a unit goes from phase to phase.
+    /// Moves the unit to another phase. Nothing else does.
     pub(super) fn transition(&mut self, to: Phase, now: Tick, why: Why) {
         (self.phase, self.since, self.why) = (to, now, why);
     }
 
-    /// What it is about takes until then.
+    /// Extends the deadline of whatever the unit is busy with.
     pub(super) fn extend(&mut self, until: Tick) {
         let watch = &mut self.watch;
         let times = match &mut self.phase {
@@ -476,24 +476,25 @@ impl State {
         };
         if let Some(time) = times {
             *time = until.max(*time);
-            // Its stop command has as long as it itself.
+            // The stop command has as much time as the unit itself.
             self.stop_command = self.stop_command.map(|time| until.max(time));
         }
     }
 
-    /// Something is known about its state, or is so no more. What it was condemned for stands.
+    /// Takes in a detail about its state, or that there is none any more. The one that it was
+    /// condemned for stands.
     pub(super) fn learnt(&mut self, why: Option<Detail>) {
         if self.verdict.is_none() {
             self.known = why;
         }
     }
 
-    /// Since when it stands there, and why.
+    /// Returns when and why the unit entered its phase.
     pub(super) fn stands(&self) -> (Tick, Why) {
         (self.since, self.why)
     }
 
-    /// Its live process.
+    /// Returns the live main process.
     pub(super) fn pid(&self) -> Option<i32> {
         match self.phase {
             Phase::Starting { pid, .. } => pid,
@@ -506,7 +507,7 @@ impl State {
         }
     }
 
-    /// Whether it is ready now.
+    /// Returns whether the unit is ready now.
     pub(super) fn is_ready(&self) -> bool {
         match self.phase {
             Phase::Running { .. } | Phase::Watching => self.watch.ready,
@@ -520,7 +521,7 @@ impl State {
         }
     }
 
-    /// Whether it may come to run without anything being done for it.
+    /// Returns whether the unit may come to run without anything being done for it.
     pub(super) fn is_dormant(&self) -> bool {
         match self.phase {
             Phase::Waiting | Phase::Retrying { .. } | Phase::Backoff { .. } => true,
@@ -532,8 +533,8 @@ impl State {
         }
     }
 
-    /// Whether neither it nor anything of it lives, or is about to, and nothing is at work to
-    /// stop it.
+    /// Returns whether neither the unit nor anything of it lives, or is about to, and no stop
+    /// command of it runs.
     pub(super) fn gone(&self) -> bool {
         let process = match self.phase {
             Phase::Starting { .. } | Phase::Running { .. } | Phase::Stopping { .. } => true,
@@ -556,7 +557,7 @@ impl State {
             }
             | Phase::Stopping { ladder: Ladder::Rest { kill_at: at }, .. } => Some(at),
             Phase::Stopping { ladder: Ladder::Kill { give_up_at }, .. } => Some(give_up_at),
-            // What is about to be told to stop is not looked at any more.
+            // A unit that is about to be told to stop is not watched any more.
             Phase::Running { .. } | Phase::Watching if self.verdict.is_none() => {
                 self.watch.deadline()
             }

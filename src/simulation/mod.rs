@@ -1,22 +1,22 @@
-//! The engine's whole life, simulated: random graphs, children, signals and failures, each
-//! life determined by its seed, in virtual time.
+//! Simulates the engine's whole life: random graphs, children, signals and failures, in virtual
+//! time. The seed of a life determines all of it.
 //!
-//! - `plan`, and `drill` for test runs: what is written, and what the world will do; `generate`
-//!   makes a plan of a seed.
-//! - `build`: what that means, for the engine, and by other means for the witness.
-//! - `world`, `kernel`, `speak`, `tries`: what happens around trc. Where a real kernel might
-//!   do either, luck decides.
+//! - `plan`, and `drill` for test runs: the configuration, and what the world will do; `generate`
+//!   makes a plan from a seed.
+//! - `build`: the meaning of a plan for the engine, and by other means for the witness.
+//! - `world`, `kernel`, `speak`, `tries`: what happens around trc. If a real kernel might do one
+//!   thing or another, chance decides.
 //! - `witness`: what must hold, and the right exit status, from books of its own.
 //! - `life`: the engine between these two.
 //! - `shrink`, `story`: a life that breaks a rule, made small and told to people.
-//! - `marks`: what lives have come across, so that none of this goes blind.
-//! - `mutant`, and for tests alone `mutants`: wrong engines, all of which must be found out;
-//!   `lives`: very many lives.
+//! - `marks`: the situations that lives have met, so that none of this goes blind.
+//! - `mutant`, and for tests alone `mutants`: engines that are wrong on purpose, each of which must
+//!   be caught; `lives`: very many lives.
 //!
-//! Most of it belongs to the library, so that what is simulated, recorded and replayed for people
-//! is what the tests live. `trc` uses nothing of it.
+//! Most of it belongs to the library, so that the lives that people simulate, record and replay are
+//! those of the tests. `trc` itself uses none of it.
 //!
-//! `TRC_SIM_LIVES` sets how many lives there are, `TRC_SIM_SEED` tells one of them.
+//! `TRC_SIM_LIVES` sets the number of lives, and `TRC_SIM_SEED` tells one of them.
 
 mod build;
 mod drill;
@@ -51,11 +51,12 @@ use plan::Plan;
 use witness::Broken;
 
 thread_local! {
-    /// A panic of a life is a finding, and told as one.
+    /// Whether panics stay silent: a panic in a life is a finding, and is reported as one.
     static QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Lives a plan. A panic breaks a rule as anything else does.
+/// Lives a plan. A panic breaks a rule like any other violation. Returns `None` if the graph is
+/// refused.
 fn lived(plan: &Plan, mutant: &Mutant, told: bool) -> Option<Lived> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -75,13 +76,13 @@ fn lived(plan: &Plan, mutant: &Mutant, told: bool) -> Option<Lived> {
     })
 }
 
-/// Whether the life of this seed keeps every rule. So does one whose graph is refused.
+/// Returns whether the life of this seed keeps every rule. A life whose graph is refused does.
 pub fn is_sound(seed: u64) -> bool {
     let lived = lived(&generate::plan(seed), &mutant::NONE, false);
     lived.is_none_or(|lived| lived.broken.is_none())
 }
 
-/// Everything there is to say about the life of a seed.
+/// Tells everything about the life of a seed.
 pub fn tell(seed: u64) -> String {
     let plan = generate::plan(seed);
     let mut text = format!("the life of seed {seed}:\n\n{}", told(&plan));
@@ -96,7 +97,7 @@ pub fn tell(seed: u64) -> String {
     text
 }
 
-/// A plan, what came of it, and what is wrong with that.
+/// Tells a plan, its life, and the rule that it breaks, if it does.
 fn told(plan: &Plan) -> String {
     let mut text = story::plan(plan);
     match lived(plan, &mutant::NONE, true) {

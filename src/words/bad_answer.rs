@@ -1,19 +1,19 @@
-//! What is wrong with an answer over HTTP.
+//! The faults of an answer over HTTP.
 
 use std::fmt::{self, Display, Formatter};
 
 use crate::config::expect::size;
 
-/// Why an answer over HTTP will not do, or why there is none.
+/// The reason why an answer over HTTP is not acceptable, or why there is none.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum BadAnswer {
     /// The kernel's answer, in its own words.
     Kernel(String),
     /// The connection was closed before anything came.
     None,
-    /// It was closed before this came.
+    /// The connection was closed before this came.
     Cut(Missing),
-    /// What came is not HTTP.
+    /// The answer is not HTTP.
     NotHttp,
     /// This line is not a header.
     InvalidHeader(String),
@@ -29,7 +29,7 @@ pub(crate) enum BadAnswer {
     LongBody(usize),
     /// It lacks this header.
     NoHeader(String),
-    /// What a text of it has, or lacks, in words.
+    /// A text in it has, or lacks, something, which this says in words.
     Text(String),
     /// The rest of it did not arrive, and why: `: connection reset`, ` within 5 s`.
     NoRest(String),
@@ -37,21 +37,21 @@ pub(crate) enum BadAnswer {
     Status {
         /// The code.
         code: u16,
-        /// Whether it is an expected one.
+        /// Whether the code is an expected one.
         accepted: bool,
         /// Where it redirects to, if that is not expected.
         redirect: Option<String>,
-        /// What is wrong beside that.
+        /// The other problems of the answer.
         problems: Vec<BadAnswer>,
     },
 }
 
-/// What did not come.
+/// A missing part of an answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Missing {
     /// The end of the headers.
     Head,
-    /// The last bytes of the body, so many.
+    /// The last bytes of the body, this many.
     Bytes(usize),
     /// The end of the body.
     Body,

@@ -1,10 +1,10 @@
-//! What trc knows about the state of a unit.
+//! Details about the state of a unit.
 
 use crate::config::Probe;
 use crate::engine::{Detail, Purpose};
 use crate::graph::{Graph, UnitId};
 
-/// A detail in words, about a unit that the sentence has named.
+/// Returns a detail in words, about a unit that the sentence has named.
 pub(crate) fn detail(graph: &Graph, id: UnitId, detail: &Detail) -> String {
     match detail {
         Detail::Words(words) | Detail::Place(words) => words.clone(),
@@ -25,7 +25,8 @@ pub(crate) fn detail(graph: &Graph, id: UnitId, detail: &Detail) -> String {
     }
 }
 
-/// Why a unit is not ready, or not healthy: what is known, or what its probe has waited for.
+/// Returns why a unit is not ready or not healthy: the detail, or else what its probe has waited
+/// for.
 pub(crate) fn not_up(
     graph: &Graph,
     id: UnitId,
@@ -60,8 +61,8 @@ pub(crate) fn not_up(
     }
 }
 
-/// For the end of a sentence about a missing line: the unit that has written nothing, for programs
-/// buffer their output if it is a pipe and not a terminal.
+/// Returns, for the end of a sentence about a missing line, that the unit has written nothing:
+/// programs buffer their output if it is a pipe and not a terminal.
 pub(crate) fn silent(unit: &str) -> String {
     format!(
         "; {unit} has not written anything to its standard output yet: many programs buffer it while \

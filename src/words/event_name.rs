@@ -1,4 +1,4 @@
-//! What happened, in one word for machines.
+//! The names of events, for programs.
 
 macro_rules! names {
     ($($name:ident = $word:literal,)*) => {
@@ -12,7 +12,7 @@ macro_rules! names {
             #[cfg(test)]
             const WORDS: &[&str] = &[$($word,)*];
 
-            /// The word.
+            /// Returns the name.
             pub(crate) fn word(self) -> &'static str {
                 match self {
                     $(Self::$name => $word,)*

@@ -1,4 +1,4 @@
-//! What the engine tells people, as lines of the log.
+//! The engine's facts, as lines of the log.
 
 use std::time::Duration;
 
@@ -12,11 +12,12 @@ use crate::graph::{Graph, UnitId};
 use crate::signal::Signal;
 use log::Level;
 
-/// What to do about a stop signal that reaches no unit.
+/// A hint about a stop signal that reaches no unit.
 const WINCH_HELP: &str = ". If it is the image's STOPSIGNAL (httpd, php:apache), write \
     `[signals] WINCH = \"stop\"`";
 
-/// A unit was started. Its line comes before anything that the unit writes itself.
+/// Returns the line for a unit that was started. It comes before anything that the unit writes
+/// itself.
 pub(crate) fn started(graph: &Graph, id: UnitId, pid: i32) -> Line {
     let unit = &graph.node(id).unit;
     let what = match unit.stage {
@@ -39,7 +40,7 @@ pub(crate) fn started(graph: &Graph, id: UnitId, pid: i32) -> Line {
     Line { whose, ..line }
 }
 
-/// The lines of one fact, which most facts have one of.
+/// Returns the lines of a fact: most facts have one.
 pub(crate) fn fact(graph: &Graph, fact: &Fact) -> Vec<Line> {
     let because = |unit: &UnitId, purpose, known: &Option<Detail>| {
         let why = not_up(graph, *unit, purpose, known.as_ref());
@@ -65,7 +66,7 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact) -> Vec<Line> {
             let message = format!("{} {}{ignored}", name(unit), how(graph, *ended));
             Line::about(Level::Warn, EventName::Failed, *unit, message)
         }
-        // `run/` knows more about those, and tells them.
+        // `run/` knows more about these, and logs them.
         Fact::LeftBehind { .. } | Fact::TestEnded { .. } => return Vec::new(),
         Fact::NotStarted { unit, stage, errno, why } => {
             let why = not_started(graph, *unit, *stage, *errno, why.as_ref());
@@ -78,7 +79,7 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact) -> Vec<Line> {
             Line::about(Level::Warn, EventName::Retrying, *unit, message)
         }
         Fact::Ready { unit, after } => {
-            // What was measured is of interest to the millisecond.
+            // Measured times are shown to the millisecond.
             let after = Duration::from_millis(u64::try_from(after.as_millis()).unwrap_or(0));
             let message = format!("{} is ready (after {})", name(unit), seconds(after));
             Line::about(Level::Info, EventName::Ready, *unit, message)
@@ -146,7 +147,7 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact) -> Vec<Line> {
             Line::of_run(Level::Info, EventName::Stopping, "Trying to terminate sub-processes...")
         }
         Fact::Terminating { unit, pid, within } => {
-            // TrivialRC's line, which has no name.
+            // This is TrivialRC's line, which has no name in it.
             let message = format!("terminating the child process <pid={pid}>");
             let line = Line::about(Level::Info, EventName::Terminating, *unit, message);
             return vec![stopping(graph, *unit, *within), line];
@@ -207,7 +208,7 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact) -> Vec<Line> {
     vec![line]
 }
 
-/// Which unit trc stops, and how. With TrivialRC's own forms the log is as TrivialRC has it.
+/// Returns which unit trc stops, and how. For TrivialRC's own forms, the line is TrivialRC's.
 fn stopping(graph: &Graph, id: UnitId, within: Duration) -> Line {
     let node = graph.node(id);
     let level = if node.unit.form == Form::Declared { Level::Info } else { Level::Debug };
@@ -246,13 +247,14 @@ fn exited(graph: &Graph, id: UnitId, pid: i32, ending: Ending) -> Line {
     Line { whose, ..Line::about(level, EventName::Exited, id, message).with_status(status) }
 }
 
-/// A time over which restarts count: short ones as they were written, others rounded.
+/// Returns a time over which restarts count: a short one as it was written, others in whole
+/// seconds.
 fn whole_seconds(time: Duration) -> String {
     let longer = time > Duration::from_secs(10);
     seconds(if longer { Duration::from_secs(time.as_secs()) } else { time })
 }
 
-/// Why something is killed.
+/// Returns why something is killed.
 fn no_time(name: &str, insisted: Option<Signal>) -> String {
     match insisted {
         Some(signal) => format!("got {signal} again before {name} had exited"),

@@ -1,4 +1,4 @@
-//! What was wrong in a test run, for its points.
+//! The flaws in a test run, for its test points.
 
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
@@ -8,22 +8,22 @@ use crate::config::seconds;
 use crate::engine::Lack;
 use crate::signal::Signal;
 
-/// Something that was not as it should be: with a unit, a test, or what was left of the run.
-/// Texts of how a unit ended follow on `it`.
+/// Something wrong with a unit, with a test, or with the leftovers of the run. A text about the end
+/// of a unit is written so that it can follow "it".
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Flaw {
-    /// The unit was restarted this often, the last time after this.
+    /// The unit was restarted this many times, the last time after this.
     Restarted(u32, String),
-    /// The unit ended like this, and should have run.
+    /// The unit ended like this, and should have run on.
     Ended {
-        /// How.
+        /// The way in which it ended.
         how: String,
         /// Whether trc had told it to stop.
         told: bool,
-        /// Whether it put itself into the background before.
+        /// Whether it daemonized before.
         daemon: bool,
     },
-    /// The unit was not up when the tests had finished, and why as far as trc knows.
+    /// The unit was not up when the tests had finished, and the reason, if trc knows it.
     NotUp(Lack, Option<String>),
     /// There was no time left to run the unit.
     NotRun,
@@ -45,19 +45,18 @@ pub(crate) enum Flaw {
     Sessions(String),
     /// The parents of these processes have not reaped them.
     Zombies(String),
-    /// The stop took this long, and may take only so many seconds, because `shutdown.timeout` is
-    /// written or because docker gives no more.
+    /// The stop took longer than `shutdown.timeout` or docker allows.
     Slow {
-        /// How long it took.
+        /// The time that it took.
         took: Duration,
-        /// How long it may take.
+        /// The time that it may take.
         grace: Duration,
-        /// Whether that is `shutdown.timeout`.
+        /// Whether `shutdown.timeout` sets that time.
         written: bool,
     },
     /// These units printed these lines after the test that forbids them.
     Printed(Vec<(String, String)>),
-    /// A test allows so many bytes of memory, and a process of these units has used more.
+    /// A test allows this many bytes of memory, and a process of each of these units has used more.
     Memory(u64, Vec<(String, u64)>),
     /// trc stopped none of the units that the test is about.
     StoppedNone,
@@ -71,21 +70,21 @@ pub(crate) enum Flaw {
     /// A check of the test did not stay true, and what was found instead; or a unit was restarted
     /// while the test watched.
     DidNotHold(Option<(String, Option<String>)>),
-    /// The unit did not go on after this signal, with which a test has suspended it or that it
-    /// should bear; whether the test says if it may be restarted.
+    /// The unit did not go on after this signal, with which a test has suspended it or which it
+    /// should survive; and whether the test says if it may be restarted.
     DidNotContinue(String, Signal, bool),
     /// The unit was not up again after this signal.
     NotRecovered(String, Signal),
     /// The test waits for this unit, which ended like this.
     WaitsFor(String, String),
-    /// The unit is not up after so many restarts, the last one after this.
+    /// The unit is not up after this many restarts, the last one after this.
     Loops(String, u32, String),
-    /// The unit was not up in time, and why if that is known.
+    /// The unit was not up in time, and the reason, if trc knows it.
     NotInTime(String, Option<String>),
 }
 
 impl Flaw {
-    /// All of these, if there are any.
+    /// Joins the texts of all of these; returns `None` if there are none.
     pub(crate) fn all(all: impl IntoIterator<Item = Self>, joint: &str) -> Option<String> {
         let all: Vec<String> = all.into_iter().map(|flaw| flaw.to_string()).collect();
         (!all.is_empty()).then(|| all.join(joint))

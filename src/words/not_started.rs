@@ -1,4 +1,4 @@
-//! Why a unit, or another program of trc's, could not be started.
+//! The reasons why a unit, or another program, could not be started.
 
 use nix::errno::Errno;
 
@@ -7,8 +7,8 @@ use crate::config::{Command, Origin, Template, Tty};
 use crate::engine::{Detail, SpawnStage};
 use crate::graph::{Graph, UnitId};
 
-/// The step of a unit's start that failed, and the kernel's answer to it, or what trc has found
-/// out beyond that.
+/// Returns the step of a unit's start that failed, and the kernel's error, or the reason that trc
+/// has found out beyond that.
 pub(crate) fn not_started(
     graph: &Graph,
     id: UnitId,
@@ -18,7 +18,7 @@ pub(crate) fn not_started(
 ) -> String {
     let why = why.map(|why| detail(graph, id, why));
     let why = why.as_deref();
-    // It was not the kernel.
+    // The error did not come from the kernel.
     let Some(errno) = errno else { return why.unwrap_or(step(stage)).to_owned() };
     let unit = &graph.node(id).unit;
     if stage == SpawnStage::Execute {
@@ -33,7 +33,7 @@ pub(crate) fn not_started(
     }
     let step = step(stage);
     let own = &unit.identity;
-    // What was written, its place, and what the kernel's word means here.
+    // The setting, its origin, and the meaning of the kernel's error here.
     let written: Option<(String, &Origin)> = match stage {
         SpawnStage::Terminal => own.tty.as_ref().and_then(|tty| match &tty.value {
             Tty::Own(path) => Some((path.display().to_string(), &tty.origin)),
@@ -77,7 +77,7 @@ pub(crate) fn not_started(
     }
 }
 
-/// The step that failed.
+/// Returns the step that failed.
 fn step(stage: SpawnStage) -> &'static str {
     match stage {
         SpawnStage::Settings => "cannot apply its settings",
@@ -96,8 +96,8 @@ fn step(stage: SpawnStage) -> &'static str {
     }
 }
 
-/// Why a program other than the units' own could not be started, for people: the command of a
-/// probe, or a stop command.
+/// Returns why a program other than a unit's own could not be started: the command of a probe, or a
+/// stop command.
 pub(crate) fn program_failure(
     program: &Template,
     stage: SpawnStage,
@@ -114,7 +114,7 @@ pub(crate) fn program_failure(
     }
 }
 
-/// Why a program can't be executed, beginning with its name as it is written.
+/// Returns why a program cannot be executed, beginning with its name as it is written.
 fn not_executed(program: &str, errno: Errno, why: Option<&str>) -> String {
     match errno {
         Errno::ENOENT if let Some(why) = why => format!("{program}: {why}"),
@@ -132,12 +132,12 @@ fn not_executed(program: &str, errno: Errno, why: Option<&str>) -> String {
     }
 }
 
-/// The kernel's error for people: the resource that has run out, or the kernel's own words.
+/// Returns the kernel's error for people: the resource that has run out, or the kernel's own words.
 pub(crate) fn errno(errno: Errno) -> String {
     lack(errno).map_or_else(|| errno.desc().to_lowercase(), ToOwned::to_owned)
 }
 
-/// The resource that has run out, if the kernel says so.
+/// Returns the resource that has run out, if the kernel says so.
 fn lack(errno: Errno) -> Option<&'static str> {
     match errno {
         Errno::EAGAIN => Some("there are too many processes already"),
@@ -148,7 +148,7 @@ fn lack(errno: Errno) -> Option<&'static str> {
     }
 }
 
-/// The meaning of an error at a step, where the kernel's own word for it does not help.
+/// Returns the meaning of an error at a step, if the kernel's own word for it does not help.
 fn meaning(stage: SpawnStage, errno: Errno) -> Option<&'static str> {
     match (stage, errno) {
         (SpawnStage::Terminal, Errno::EPERM) => Some("another session uses it"),
@@ -178,7 +178,7 @@ fn meaning(stage: SpawnStage, errno: Errno) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    /// As root's capabilities were blamed where trc is not root.
+    /// The capabilities of root were once blamed although trc was not root.
     #[test]
     fn a_reason_that_trc_has_found_out_goes_before_what_an_error_usually_means() {
         let program = Template::parse("probe").unwrap();

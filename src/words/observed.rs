@@ -1,4 +1,4 @@
-//! The findings of `run/` that are no facts of the engine's, as lines of the log.
+//! The findings of `run/` that are not facts of the engine, as lines of the log.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
@@ -21,7 +21,7 @@ pub(crate) enum Observed<'a> {
     NothingToRun(&'a std::path::Path),
     /// trc could not make itself the parent of orphans.
     NoSubreaper(&'a str),
-    /// The kernel gave no more memory; what is left of the reserve, in KiB.
+    /// The kernel gave no more memory; the number is what is left of the reserve, in KiB.
     NoMemory(usize),
     /// A unit's stop command could not be started.
     NoStopCommand(UnitId, &'a str),
@@ -35,14 +35,14 @@ pub(crate) enum Observed<'a> {
     /// A process that does not belong to a unit has sent a notification for it: the number and the
     /// user of the process, and its command if it still ran.
     Stranger(UnitId, i32, u32, Option<String>),
-    /// Leftovers of a unit still write, and trc no longer reads that: the number of the unit's
-    /// main process.
+    /// Leftovers of a unit still write, and trc no longer reads their output: the number of the
+    /// unit's main process.
     NotRead(UnitId, i32),
     /// A unit's main process has exited, and these processes of the unit still run.
     LeftBehind(UnitId, Ending, &'a str),
-    /// A test is over, and what it came to, unless it passed.
+    /// A test has finished, and its result, unless it passed.
     TestEnded(UnitId, Ended, Option<&'a str>),
-    /// The OOM killer has killed these processes, and as many others.
+    /// The OOM killer has killed these processes, and this many others.
     OutOfMemory(Vec<OomVictim>, u64),
     /// A variable that a boot script has set is too long for the environment of programs.
     TooLong(&'a OsStr),
@@ -64,20 +64,20 @@ pub(crate) struct OomVictim {
     pub unit: Option<UnitId>,
 }
 
-/// Why a run ended as it did.
+/// The reason why a run ended as it did.
 pub(crate) struct Why {
     /// The reports that could not be written, and why.
     pub unwritten: Vec<Unwritten>,
-    /// What brought the end.
+    /// The reason in words.
     pub reason: String,
-    /// The status that `[exit]` has changed, and what it was.
+    /// The status after and before `[exit]`, if that has changed it.
     pub mapped: Option<(u8, u8)>,
     /// Processes that have survived SIGKILL, and their commands.
     pub survivors: Vec<(i32, String)>,
 }
 
 impl Why {
-    /// In one line, which is also the termination message of Kubernetes.
+    /// Returns the reason in one line, which is also the termination message of Kubernetes.
     pub(crate) fn text(&self) -> String {
         let mut text = self.reason.clone();
         if !self.unwritten.is_empty() {
@@ -94,7 +94,7 @@ impl Why {
     }
 }
 
-/// The line of what was found out.
+/// Returns the line of one observation.
 pub(crate) fn observed(graph: &Graph, observed: &Observed<'_>) -> Line {
     let name = |id: &UnitId| graph.node(*id).unit.id();
     match observed {
@@ -200,7 +200,8 @@ fn stranger(name: &str, pid: i32, uid: u32, command: Option<&str>) -> String {
     }
 }
 
-/// A service that daemonizes is lost to trc, and to whoever waits until it exits.
+/// Returns the line for leftovers. A service that daemonizes is lost to trc, and to everything that
+/// waits for its exit.
 fn left_behind(graph: &Graph, id: UnitId, ending: Ending, who: &str) -> Line {
     let node = graph.node(id);
     let (name, status) = (node.unit.id(), ending.status());
@@ -227,7 +228,7 @@ fn test_ended(graph: &Graph, id: UnitId, ended: Ended, why: Option<&str>) -> Lin
     Line::about(level, EventName::TestEnded, id, message).with_status(ended.status)
 }
 
-/// The processes that the OOM killer has killed, which is also a finding of a test run.
+/// Returns the processes that the OOM killer has killed, which is also a finding of a test run.
 pub(crate) fn out_of_memory(graph: &Graph, victims: &[OomVictim], others: u64) -> String {
     let known = victims.iter().map(|OomVictim { pid, command, unit }| {
         let of = unit.map(|id| format!(" of {}", graph.node(id).unit.id())).unwrap_or_default();

@@ -1,11 +1,11 @@
-//! Why the run ended, in one line, and how units and tests did.
+//! The reason why the run ended, in one line, and how units and tests ended.
 
 use super::{detail, not_started, not_up, sender, some};
 use crate::config::Stage;
 use crate::engine::{Cause, Ended, Ending, Engine, How, Lack, LastWord, Purpose, Reason, TestEnd};
 use crate::graph::{Graph, UnitId};
 
-/// Why the run ended, in one line.
+/// Returns why the run ended, in one line.
 pub(crate) fn reason(engine: &Engine, reason: &Reason) -> String {
     let graph = engine.graph();
     let name = |id: UnitId| graph.node(id).unit.id();
@@ -51,7 +51,7 @@ pub(crate) fn reason(engine: &Engine, reason: &Reason) -> String {
     }
 }
 
-/// How a unit ended, after its name, with what is known of why.
+/// Returns how a unit ended, to follow its name, with the details that trc knows.
 pub(crate) fn ended(engine: &Engine, id: UnitId, ended: Ended) -> String {
     let graph = engine.graph();
     let known = engine.known(id);
@@ -70,7 +70,7 @@ pub(crate) fn ended(engine: &Engine, id: UnitId, ended: Ended) -> String {
             format!("{}{}", how(graph, ended), because(why))
         }
         How::Blocked(by) => {
-            // What failed is told as the first failure; what is well can't be.
+            // A failed unit is named as the first failure, but one that is well is not.
             let well = match engine.ended(by) {
                 Some(other) if !other.failed() => format!(", which {}", how(graph, other)),
                 None if graph.node(by).is_outside() => ", which is ready".to_owned(),
@@ -86,8 +86,8 @@ pub(crate) fn ended(engine: &Engine, id: UnitId, ended: Ended) -> String {
     }
 }
 
-/// What to do about a service that has exited with success, which people write who know other
-/// inits' one-shots. TrivialRC's forms of a unit cannot be one-shots.
+/// Returns a hint about a service that has exited with success: people who know the one-shots of
+/// other inits write such services. TrivialRC's forms of a unit cannot be one-shots.
 pub(crate) fn meant_to_run(graph: &Graph, id: UnitId, ended: Ended) -> Option<&'static str> {
     let node = graph.node(id);
     let service = node.unit.stage == Stage::Async && !node.oneshot && !node.is_trivialrc();
@@ -96,9 +96,9 @@ pub(crate) fn meant_to_run(graph: &Graph, id: UnitId, ended: Ended) -> Option<&'
     (service && well).then_some(help)
 }
 
-/// What a test run has come to: which tests failed, and what else was not as it should be. Of
-/// many some are named: the reason is a variable of halt units, and the kernel takes none that
-/// is longer than 128 KiB (execve(2)).
+/// Returns the result of a test run: the tests that failed, and the other findings. If there are
+/// many, it names some: the reason is a variable of halt units, and the kernel does not take one
+/// that is longer than 128 KiB (execve(2)).
 fn tested(engine: &Engine) -> String {
     let graph = engine.graph();
     let failed = |id: &UnitId| engine.ended(*id).is_some_and(Ended::failed);
@@ -136,7 +136,7 @@ fn tested(engine: &Engine) -> String {
     }
 }
 
-/// What a unit lacks to be up, after its name.
+/// Returns what a unit lacks to be up, to follow its name.
 pub(crate) fn lack(lack: Lack) -> &'static str {
     match lack {
         Lack::NeverStarted => "was never started",
@@ -146,7 +146,7 @@ pub(crate) fn lack(lack: Lack) -> &'static str {
     }
 }
 
-/// How a unit ended, after its name.
+/// Returns how a unit ended, to follow its name.
 pub(crate) fn how(graph: &Graph, ended: Ended) -> String {
     match ended.how {
         How::Process(ending) if !ended.failed() => format!("exited with {}", ending.status()),

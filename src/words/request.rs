@@ -1,4 +1,4 @@
-//! What becomes of what people ask of units.
+//! Requests and their answers, as lines of the log.
 
 use log::Level;
 
@@ -9,7 +9,7 @@ use super::some;
 use crate::engine::{Answer, JobEnd, Refusal, Request, Task};
 use crate::graph::{Graph, UnitId};
 
-/// Somebody has asked something of a unit.
+/// Returns the line for a request and its answer.
 pub(super) fn requested(graph: &Graph, id: UnitId, request: Request, answer: Answer) -> Line {
     let name = graph.node(id).unit.id();
     let what = match request {
@@ -25,7 +25,7 @@ pub(super) fn requested(graph: &Graph, id: UnitId, request: Request, answer: Ans
     Line::about(level, EventName::Requested, id, format!("asked to {what}{then}"))
 }
 
-/// What somebody has asked for is done, or comes to nothing.
+/// Returns the line for a job that is done, or comes to nothing.
 pub(super) fn job_ended(graph: &Graph, id: UnitId, task: Task, end: JobEnd) -> Line {
     let name = graph.node(id).unit.id();
     let (level, message) = match end {
@@ -60,7 +60,7 @@ fn verb(task: Task) -> &'static str {
     }
 }
 
-/// A new configuration takes over when these units are gone.
+/// Returns the line for a new configuration that takes over when these units are gone.
 pub(super) fn reloading(graph: &Graph, going: &[UnitId]) -> Line {
     let names = going.iter().map(|id| graph.node(*id).unit.id());
     let stops =
@@ -68,7 +68,7 @@ pub(super) fn reloading(graph: &Graph, going: &[UnitId]) -> Line {
     Line::of_run(Level::Info, EventName::Reloading, format!("reloading the configuration{stops}"))
 }
 
-/// A new configuration does not take over.
+/// Returns the line for a new configuration that does not take over.
 pub(super) fn not_reloaded(why: Refusal) -> Line {
     let why = refusal("it", why);
     Line::of_run(

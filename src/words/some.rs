@@ -1,6 +1,6 @@
 //! Lists that may be long.
 
-/// The first of many for people, and how many there are beside these.
+/// Returns the first ten of a list, and the number of the others.
 pub(crate) fn some(all: impl IntoIterator<Item = String>) -> String {
     const SHOWN: usize = 10;
     let mut all = all.into_iter();
@@ -12,8 +12,8 @@ pub(crate) fn some(all: impl IntoIterator<Item = String>) -> String {
     shown.join(", ")
 }
 
-/// The last lines of an output, for the end of a sentence: that of `whose`, or of whoever the
-/// sentence is about.
+/// Returns the last lines of an output, for the end of a sentence: the output of `whose`, or else
+/// of the subject of the sentence.
 pub(crate) fn last_output(whose: Option<&str>, lines: &[String]) -> String {
     let lines = lines.join(" | ");
     match whose {
@@ -23,7 +23,7 @@ pub(crate) fn last_output(whose: Option<&str>, lines: &[String]) -> String {
     }
 }
 
-/// Whether a line says something by itself, which one such as psql's `^` does not.
+/// Returns whether a line says something by itself, which for example psql's `^` does not.
 pub(crate) fn says(line: &str) -> bool {
     line.contains(char::is_alphanumeric)
 }

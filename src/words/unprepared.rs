@@ -1,10 +1,11 @@
-//! What is wrong with the words, variables and files that a unit needs to be started.
+//! The faults of the words, variables and files that a unit needs to be started.
 
 use std::ffi::OsString;
 use std::fmt::{self, Display, Formatter};
 use std::path::PathBuf;
 
-/// Why something cannot be handed to a program. What variables and secrets hold is never told.
+/// The reason why something cannot be handed to a program. It never contains the contents of
+/// variables and secrets.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Unprepared {
     /// This word contains a NUL byte.
@@ -13,26 +14,26 @@ pub(crate) enum Unprepared {
     Variable(OsString),
     /// This file of a value contains a NUL byte.
     Value(PathBuf),
-    /// This file of a value cannot be read, and why.
+    /// This file of a value cannot be read, for this reason.
     NoValue(PathBuf, String),
-    /// This `env_file` cannot be read, and why.
+    /// This `env_file` cannot be read, for this reason.
     NoEnvFile(PathBuf, String),
-    /// This line of an `env_file`, counted from 1, is not one.
+    /// This line of an `env_file`, counted from 1, is not valid.
     EnvFile(PathBuf, usize, BadLine),
-    /// Both of these variables are set, of which the second names a file for the first.
+    /// Both of these variables are set, and the second one names a file for the first one.
     BothSet(OsString, OsString),
-    /// This variable names a file, and there is something wrong with that.
+    /// This variable names a file, and something is wrong with the file.
     Pointer(OsString, Box<Unprepared>),
 }
 
-/// What is wrong with a line of an `env_file`.
+/// The fault of a line of an `env_file`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum BadLine {
-    /// It contains a NUL byte.
+    /// The line contains a NUL byte.
     Nul,
-    /// There is nothing before its `=`.
+    /// There is nothing before the `=`.
     NoName,
-    /// Its name contains white space. The name is not told: this may be the second line of a
+    /// The name contains white space. The name is not shown: this may be the second line of a
     /// secret.
     Space,
 }

@@ -3,14 +3,14 @@
 use std::fmt::{self, Display, Formatter};
 use std::path::PathBuf;
 
-/// A report that could not be written, and why.
+/// A report that could not be written, and the reason.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Unwritten {
-    /// The one on standard output, and the kernel's answer.
+    /// The report on standard output, and the kernel's error.
     Output(String),
-    /// The one on standard output, whose reader was too slow.
+    /// The report on standard output, whose reader was too slow.
     SlowReader,
-    /// The one in this file.
+    /// The report in this file, and the reason.
     File(PathBuf, String),
 }
 

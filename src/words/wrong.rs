@@ -1,4 +1,4 @@
-//! What is so instead of something that a test expects.
+//! The results that a test found instead of those that it expects.
 
 use core::net::SocketAddr;
 use std::fmt::{self, Display, Formatter};
@@ -9,10 +9,10 @@ use crate::config::expect::size;
 use crate::config::{Listening, seconds};
 use crate::signal::Signal;
 
-/// What a check has found instead of what it expects, or why trc cannot find out.
+/// The result that a check has found instead of the expected one, or why trc cannot find out.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Wrong {
-    /// What a text has, or lacks, in words.
+    /// A text has, or lacks, something, which this says in words.
     Text(String),
     /// The kernel's answer, in its own words.
     Kernel(String),
@@ -21,23 +21,24 @@ pub(crate) enum Wrong {
     /// Each of these.
     All(Vec<Wrong>),
 
-    /// The test's command exited with this status, at this place of its script, and said this last.
+    /// The test's command exited with this status, at this place of its script, with this last
+    /// output.
     Exited(u8, Option<String>, Vec<String>),
-    /// This signal terminated the test's command, which said this last.
+    /// This signal terminated the test's command, whose last output is this.
     KilledBy(Signal, Vec<String>),
-    /// The test has no command that ran.
+    /// The test has no command that was executed.
     NotRun,
     /// The test's command could not be started, for this reason.
     NotStarted(String),
-    /// The test's command, or what it is about, took longer than this.
+    /// The test's command, or the operation that the test is about, took longer than this.
     Slow(Duration),
     /// The test's command survived SIGKILL.
     Unkillable,
     /// A stream has more bytes than this, which trc does not keep.
     TooMuch(usize),
-    /// The test reported that it failed, and why.
+    /// The test reported that it failed, for this reason.
     Reported(String),
-    /// A line that is forbidden.
+    /// The output has this line, which is forbidden.
     Printed(String),
     /// No line matches; this unit has written nothing.
     NoLine(Option<String>),
@@ -50,7 +51,7 @@ pub(crate) enum Wrong {
 
     /// The file does not exist.
     Absent,
-    /// The file is a link to this path, which does not exist.
+    /// The file is a symbolic link to this path, which does not exist.
     LeadsNowhere(String),
     /// The file exists, and is of this kind.
     Exists(Kind),
@@ -67,7 +68,7 @@ pub(crate) enum Wrong {
 
     /// These sockets are bound, to which nothing should listen.
     Listens(Vec<SocketAddr>, bool),
-    /// Nothing listens on what is expected; something listens on these ports of the protocol.
+    /// Nothing listens where the test expects it; something listens on these ports of the protocol.
     Silent(Listening, Vec<u16>),
     /// Something listens on the port that is expected, but on these addresses only.
     Elsewhere(Listening, Vec<SocketAddr>),
@@ -78,7 +79,7 @@ pub(crate) enum Wrong {
     NoProcesses,
     /// These processes run.
     Running(Vec<String>),
-    /// How many processes run but trc, and what some of them are, of which none is expected.
+    /// The number of processes other than trc, and some of them, none of which is an expected one.
     OthersRun(usize, Vec<String>),
     /// These processes, or units, run as these users.
     RunsAs(Vec<(String, String)>),
@@ -87,15 +88,15 @@ pub(crate) enum Wrong {
     /// None of the units that the test is about has a process.
     NoneRuns,
 
-    /// A unit uses so many bytes of memory in so many processes.
+    /// A unit uses this many bytes of memory in this many processes.
     UsesMemory(String, u64, usize),
-    /// A process of a unit has used so many bytes of memory.
+    /// A process of a unit has used this many bytes of memory.
     UsedMemory(String, u64),
-    /// A unit has used so much CPU time.
+    /// A unit has used this much CPU time.
     UsedCpu(String, Duration),
-    /// A unit has so many processes.
+    /// A unit has this many processes.
     Processes(String, usize),
-    /// Each of these processes of a unit has too many file descriptors, or the kernel's answer.
+    /// These processes of a unit have too many file descriptors, or could not be looked at.
     Descriptors(String, Vec<(i32, Result<usize, Wrong>)>),
 
     /// Whether `no_new_privs` is set.
@@ -108,7 +109,7 @@ pub(crate) enum Wrong {
     Capabilities(Vec<String>),
     /// `/proc/self/status` does not list the capabilities.
     NoCapabilities,
-    /// The container has used so many bytes of memory, and whether it needed more.
+    /// The container has used this many bytes of memory, and whether it needed more.
     Memory(u64, bool),
     /// No cgroup reports the memory of the container.
     NoMemoryPeak,
@@ -127,17 +128,17 @@ pub(crate) enum Kind {
     BlockDevice,
     /// A character device.
     CharDevice,
-    /// A regular file of so many bytes.
+    /// A regular file of this many bytes.
     File(u64),
 }
 
 impl Wrong {
-    /// The answer to a system call.
+    /// Creates the answer to a system call.
     pub(crate) fn kernel(error: &std::io::Error) -> Self {
         Self::Kernel(crate::config::reason(error).to_lowercase())
     }
 
-    /// One of several; none if there are none.
+    /// Creates one of several; returns `Ok` if there are none.
     pub(crate) fn all(mut all: Vec<Self>) -> Result<(), Self> {
         match all.len() {
             0 => Ok(()),
@@ -281,8 +282,8 @@ impl Display for Wrong {
     }
 }
 
-/// What listens in place of a TCP port that refuses connections: sockets of that port, or else
-/// the ports that something listens on.
+/// Returns what listens in place of a TCP port that refuses connections: sockets of that port, or
+/// else the ports that something listens on.
 pub(crate) fn instead(same: &[SocketAddr], listening: &[u16]) -> String {
     if same.is_empty() { ports(listening, false) } else { on(same, false) }
 }
@@ -296,7 +297,7 @@ fn on(sockets: &[SocketAddr], udp: bool) -> String {
     format!("something listens on {}", some(shown))
 }
 
-/// The ports on which something listens.
+/// Returns the ports on which something listens.
 fn ports(ports: &[u16], udp: bool) -> String {
     let protocol = protocol(udp);
     let shown = some(ports.iter().map(|port| format!("{port}/{protocol}")));

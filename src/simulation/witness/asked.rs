@@ -1,24 +1,25 @@
-//! What the witness expects of requests: no unit runs twice, holds hold, a restart by hand is no
-//! end, nobody else's process changes, and each job ends as soon as it is done.
+//! The witness's expectations of requests: no unit has two processes, holds hold, a restart by hand
+//! is not an end, the processes of other units do not change, and each job ends as soon as it is
+//! done.
 
 use super::super::marks::Mark;
 use super::{Fault, Phase, Stand, Verdict, Witness, expect, expect_of};
 use crate::config::Stage;
 use crate::engine::{Answer, JobEnd, Refusal, Request, Task};
 
-/// What is known of requests.
+/// The witness's books of requests.
 #[derive(Default, Debug)]
 pub(in crate::simulation) struct Asked {
     /// The jobs that are not done: their numbers, units and tasks.
     open: Vec<(u32, usize, Task)>,
     last: u32,
-    /// The answer that is to come, and the job that is superseded by it.
+    /// The answer that the engine owes, and the job that it supersedes.
     owed: Option<(usize, Request, Answer)>,
     superseded: Vec<(u32, usize, Task)>,
 }
 
 impl Witness<'_> {
-    /// Somebody asks something of a unit.
+    /// Takes in a request for a unit.
     pub(in crate::simulation) fn asked(&mut self, at: usize, request: Request) {
         let answer = match (self.refusal(at, request), request) {
             (Some(why), _) => {
@@ -59,7 +60,7 @@ impl Witness<'_> {
         }
     }
 
-    /// Why nothing can be asked at all.
+    /// Returns the reason why every request is refused now, if it is.
     pub(in crate::simulation) fn busy(&self) -> Option<Refusal> {
         if self.testing() {
             return Some(Refusal::Testing);
@@ -98,7 +99,7 @@ impl Witness<'_> {
         Answer::Begun(self.asked.last)
     }
 
-    /// The job of a unit comes to nothing, if it has one.
+    /// Supersedes the job of a unit, if it has one.
     pub(in crate::simulation) fn supersede(&mut self, at: usize) {
         let place = self.asked.open.iter().position(|(_, of, _)| *of == at);
         if let Some(job) = place.map(|place| self.asked.open.remove(place)) {
@@ -107,7 +108,7 @@ impl Witness<'_> {
         }
     }
 
-    /// Whether a unit stands where it is wanted.
+    /// Returns whether a unit is where a job wants it.
     fn is_met(&self, at: usize, task: Task) -> bool {
         let (unit, seen) = (&self.plan.units[at], &self.units[at]);
         match task {
@@ -177,7 +178,7 @@ impl Witness<'_> {
         }
     }
 
-    /// The engine answers.
+    /// Checks an answer of the engine.
     pub(in crate::simulation) fn answers(
         &mut self,
         at: usize,
@@ -188,7 +189,7 @@ impl Witness<'_> {
         expect_of(at, right, "each request is answered, and as it should be")
     }
 
-    /// How a job ends, if it does now.
+    /// Returns how a job ends, if it ends now.
     fn end_of(&self, at: usize, task: Task) -> Option<Wanted> {
         let seen = &self.units[at];
         let over = seen.stand == Stand::Over;
@@ -205,7 +206,7 @@ impl Witness<'_> {
         }
     }
 
-    /// The engine says that a job has ended.
+    /// Checks the end of a job.
     pub(in crate::simulation) fn job_ends(
         &mut self,
         at: usize,
@@ -230,7 +231,7 @@ impl Witness<'_> {
         expect_of(at, self.end_of(at, task) == Some(end), "a job ends as its unit stands")
     }
 
-    /// After a step: what was asked is answered, and no job is open that is done.
+    /// Checks, after a step, that every request is answered, and that no open job is done.
     pub(in crate::simulation) fn after_requests(&self) -> Verdict {
         let answered = self.asked.owed.is_none() && self.asked.superseded.is_empty();
         expect(answered, "each request is answered, and as it should be")?;
@@ -241,11 +242,11 @@ impl Witness<'_> {
     }
 }
 
-/// How a job is to end.
+/// The right end of a job.
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Wanted {
     Done,
-    /// With the status that its unit has.
+    /// The job has failed, with the status of its unit.
     Failed(u8),
     Cut,
 }

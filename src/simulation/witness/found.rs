@@ -12,7 +12,7 @@ use crate::signal::Signal;
 /// The time that leftovers of a unit have to exit by themselves.
 pub(in crate::simulation) const LINGER: Tick = Tick::from_millis(200);
 
-/// What nobody dies of who was not at fault.
+/// The signals that terminate a process only if it is at fault.
 pub(in crate::simulation) const CRASHES: [i32; 6] =
     [libc::SIGABRT, libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGSYS];
 
@@ -48,13 +48,14 @@ pub(in crate::simulation) struct Tested {
     pub through: bool,
     /// Whether the boot scripts have left an invalid command line.
     pub unsettled: bool,
-    /// What a fault is to be, at once: to whom, whether to the group.
+    /// The signal of a fault, which has to be sent at once: the unit, and whether it goes to the
+    /// process group.
     pub blow: Option<(usize, bool, Signal)>,
-    /// Whom a test has stopped, and who is to go on now.
+    /// The unit that a test has suspended, and that has to be continued now.
     pub goes_on: Option<usize>,
-    /// What is known of what remains.
+    /// The state of the look at what remains.
     pub left: Left,
-    /// Whom tests have waited for until it was too late.
+    /// The units that tests have waited for until it was too late.
     pub in_vain: Vec<usize>,
     /// The end of the grace period.
     pub stop_by: Option<Tick>,
@@ -81,10 +82,10 @@ pub(in crate::simulation) enum Left {
     #[default]
     NotYet,
     Asked,
-    /// It may end by itself until then.
+    /// What remains may exit by itself until then.
     Lingers(Tick),
     AskedAgain,
-    /// What is left now is a finding, and swept away.
+    /// What is left now is a finding, and is swept away.
     Judged,
 }
 
@@ -123,9 +124,9 @@ impl Witness<'_> {
         if unit.stage == Stage::Test || unit.stage != Stage::Halt && self.stops() {
             return;
         }
-        // Only a service is not meant to end, unless all that is waited for is its end.
+        // Only a service is not meant to end, unless the run waits for its end.
         let serves = unit.counts() && !self.terms.units[at].oneshot;
-        // What can be asked how it is is a service whatever is waited for.
+        // A unit with a health or readiness check is a service, whatever the run waits for.
         let waited_for = matches!(self.plan.wait, WaitPolicy::All | WaitPolicy::Err);
         let waited_for = waited_for && !unit.is_probed();
         let well = match status {
@@ -212,14 +213,14 @@ impl Witness<'_> {
         }
     }
 
-    /// The grace period has expired.
+    /// Records a finding if the grace period has expired.
     pub(in crate::simulation) fn judge_grace(&mut self) {
         if self.tested.stop_by.is_some_and(|stop_by| stop_by < self.now) {
             self.find(Found::Slow);
         }
     }
 
-    /// The leftovers of a unit have had their time to exit.
+    /// Judges the leftovers of a unit when their time to exit has passed.
     pub(in crate::simulation) fn lingers(&mut self, at: usize) {
         let seen = &mut self.units[at];
         if seen.linger.is_none_or(|until| self.now < until) {
@@ -232,8 +233,8 @@ impl Witness<'_> {
         self.find(if escaped { Found::Escaped(at) } else { Found::Orphaned(at) });
     }
 
-    /// A halt unit that has run for too long, or its leftovers, is killed late, and not only
-    /// because there is no time left for it.
+    /// Records a finding if a halt unit that has run for too long, or its leftovers, is killed
+    /// late, and not only because there is no time left for it.
     pub(in crate::simulation) fn overstays(&mut self, at: usize) {
         let seen = &self.units[at];
         let lives = seen.stand == Stand::Alive || seen.left;
@@ -243,7 +244,7 @@ impl Witness<'_> {
         }
     }
 
-    /// There was no time left to stop or to kill some units.
+    /// Records the units that there was no time left to stop or to kill.
     pub(in crate::simulation) fn finds_unstopped(&mut self) {
         for at in 0..self.units.len() {
             if self.terms.units[at].here && !self.gone(at) {
@@ -286,7 +287,7 @@ impl Witness<'_> {
         u8::from(!well)
     }
 
-    /// At the end: checks that the engine has the same findings as the witness.
+    /// Checks, at the end, that the engine has the same findings as the witness.
     pub(in crate::simulation) fn findings(&self, findings: &[Finding], built: &Built) -> Verdict {
         let of = |finding: &Finding| match *finding {
             Finding::Ended(id) => Found::Ended(built.unit(id)),

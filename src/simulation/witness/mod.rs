@@ -1,10 +1,10 @@
-//! Watches a life and says what is wrong with it. It keeps its own books, from the events
-//! that the engine is given and the actions that come out, and never asks the engine.
+//! The witness watches a life and reports the rule that it breaks. It keeps its own books, from the
+//! events that go into the engine and the actions that come out, and never asks the engine.
 //!
-//! Here is what it knows. `ends`, `signalled`, `watched`, `restarted` and `policy` say how it learns
-//! of it from events, `asked` of requests and `renewed` of new graphs; `acts` and `stops` what it
-//! expects of each action, and `rests` what must hold between events. Of test runs, `turns` and
-//! `tested` are about tests, `looks` and `found` about what is found beside them.
+//! This file has the books. `ends`, `signalled`, `watched`, `restarted` and `policy` fill them from
+//! events, `asked` from requests and `renewed` from new graphs; `acts` and `stops` check each
+//! action, and `rests` checks what must hold between events. For test runs, `turns` and `tested`
+//! are about tests, and `looks` and `found` about the other findings.
 
 mod acts;
 mod asked;
@@ -35,14 +35,14 @@ use crate::config::{Condition, Stage};
 use crate::engine::Tick;
 use crate::signal::Signal;
 
-/// From KILL to giving up.
+/// The time from SIGKILL to giving up.
 pub(in crate::simulation) const PATIENCE: Duration = Duration::from_secs(2);
-/// How long before KILL all of a unit is told to end.
+/// The time before SIGKILL at which all processes of a unit are told to exit.
 pub(in crate::simulation) const REST: Duration = Duration::from_secs(2);
-/// From TERM to KILL in the sweep.
+/// The time from SIGTERM to SIGKILL in the sweep.
 pub(in crate::simulation) const SWEEP: Duration = Duration::from_secs(5);
 
-/// What is wrong with a life: the rule that it broke, and the unit, if it is about one.
+/// The rule that a life broke, and the unit, if it is about one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::simulation) struct Broken {
     pub rule: &'static str,
@@ -56,29 +56,29 @@ pub(in crate::simulation) fn expect(kept: bool, rule: &'static str) -> Verdict {
     if kept { Ok(()) } else { Err(Broken { rule, unit: None }) }
 }
 
-/// The same, about a unit.
+/// Breaks the life, because of a unit, unless `kept`.
 pub(in crate::simulation) fn expect_of(unit: usize, kept: bool, rule: &'static str) -> Verdict {
     if kept { Ok(()) } else { Err(Broken { rule, unit: Some(unit) }) }
 }
 
-/// Where a unit stands.
+/// The state of a unit.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(in crate::simulation) enum Stand {
     Waiting,
-    /// A fork failed; it is due again.
+    /// A fork failed; it is due again at this time.
     Retrying(Tick),
-    /// It is to be started, and the answer is not there yet.
+    /// The unit is to be started, and the answer is not there yet.
     Asked,
     Alive,
-    /// It has nothing to run: what it stands for is looked for, or was found. Or it is a
-    /// test that is being done.
+    /// The unit has nothing to run: trc looks for what it stands for, or has found it. Or the unit
+    /// is a test that is under way.
     Watching,
-    /// It is started again after that, which the engine says; none if it has not yet.
+    /// The unit is started again after this time, which the engine says; `None` until it has.
     Backoff(Option<Tick>),
     Over,
 }
 
-/// Why a unit is stopped while the run goes on.
+/// The reason why a unit is stopped while the run goes on.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(in crate::simulation) enum Fault {
     NotReady,
@@ -87,120 +87,121 @@ pub(in crate::simulation) enum Fault {
         restart: bool,
     },
     Overran,
-    /// None: it is restarted together with another.
+    /// Not a fault: the unit is restarted together with another.
     Together,
-    /// None: somebody has asked for it.
+    /// Not a fault: somebody has asked for it.
     Asked,
 }
 
 impl Fault {
-    /// Whether there is none.
+    /// Returns whether the unit is not at fault.
     pub(in crate::simulation) fn is_none(self) -> bool {
         matches!(self, Self::Together | Self::Asked)
     }
 }
 
-/// What is known of the present run of a unit.
+/// The state of a unit since its last start.
 #[derive(Clone, Copy, Default, Debug)]
 pub(in crate::simulation) struct Watch {
-    /// When it was executed, or first looked for.
+    /// When its command was executed, or trc began to look for what it stands for.
     pub since: Option<Tick>,
     pub ready: bool,
-    /// It has said that it is about to end.
+    /// Whether it has reported that it is about to exit.
     pub leaving: bool,
     pub ready_by: Option<Tick>,
     pub run_until: Option<Tick>,
-    /// When the next tries are due, for readiness and for health.
+    /// When the next attempts are due, for readiness and for health.
     pub next: [Option<Tick>; 2],
-    /// Tries that are to begin now.
+    /// The attempts that have to begin now.
     pub owed: [bool; 2],
-    /// Tries that are under way.
+    /// The attempts that are under way.
     pub trying: [bool; 2],
-    /// The wait after the next try for readiness.
+    /// The wait after the next attempt for readiness.
     pub wait: Tick,
     pub failures: u32,
     pub sick: bool,
-    /// Since when it is up, as far as can be said.
+    /// The time since which it is up, as far as the witness can know.
     pub up: Option<Tick>,
 }
 
-/// What is known of a unit.
+/// The witness's books of a unit.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each was seen or not")]
 pub(in crate::simulation) struct Seen {
     pub stand: Stand,
     pub executed: bool,
-    /// And that before it was told to stop, at least once.
+    /// Whether its command was executed before it was told to stop, at least once.
     pub started: bool,
-    /// Its status, once it is over.
+    /// Its status, once it has ended.
     pub status: u8,
     pub forks: u32,
-    /// When it, or what it left, was told to stop.
+    /// When it, or its leftovers, were told to stop.
     pub told: Option<Tick>,
-    /// When that turns into KILL.
+    /// When SIGKILL is due for them.
     pub kill_at: Option<Tick>,
-    /// When those of it that have had no stop signal get one, and whether they have.
+    /// When those of its processes that have had no stop signal get one.
     pub rest_at: Option<Tick>,
     pub rested: bool,
     pub owes_rest: bool,
     pub owes_cont_to_rest: bool,
-    /// Its stop signal was sent.
+    /// Whether its stop signal was sent.
     pub signalled: bool,
-    /// What it has left is stopped by its stop command so far.
+    /// Whether its leftovers are so far stopped by its stop command.
     pub left_by_command: bool,
-    /// What it has left has a session of its own.
+    /// Whether one of its leftovers has a session of its own.
     pub escaped: bool,
-    /// It is stopped by its stop command so far.
+    /// Whether it is so far stopped by its stop command.
     pub by_command: bool,
-    /// Until when its stop command may run, while it does.
+    /// The deadline of its stop command, while that runs.
     pub commands: Option<Tick>,
-    /// CONT was sent, which a signal may follow that CONT would discard.
+    /// Whether SIGCONT was sent, which a signal may follow that SIGCONT would discard.
     pub continued: bool,
-    /// Its stop command is to be run.
+    /// Whether its stop command has to be run.
     pub owes_command: bool,
-    /// Its stop signal is to be sent.
+    /// Whether its stop signal has to be sent.
     pub owes_signal: bool,
-    /// A stop signal went out, and CONT must follow.
+    /// Whether a stop signal went out that SIGCONT has to follow.
     pub owes_cont: bool,
     pub killed: Option<Tick>,
-    /// Others of its group outlive it.
+    /// Whether it has leftovers.
     pub left: bool,
-    /// It survived KILL, and its end was not seen since.
+    /// Whether it survived SIGKILL, and has not been seen to exit since.
     pub given_up: bool,
     pub watch: Watch,
-    /// Its tries are to be ended.
+    /// Whether its attempts have to be abandoned.
     pub owes_silence: bool,
     pub fault: Option<Fault>,
-    /// Somebody has stopped it, and nobody has asked for it since.
+    /// Whether somebody has stopped it, and nobody has asked for it since.
     pub held: bool,
-    /// A new graph takes over when it is gone.
+    /// Whether it has to go before a new graph takes over.
     pub going: bool,
-    /// It stands for something outside that was there.
+    /// Whether it is an external unit that was found.
     pub found: bool,
-    /// Restarts in a row, none of whose runs lasted.
+    /// The number of restarts in a row after which it did not stay up.
     pub in_a_row: u32,
-    /// That it is restarted has to be said.
+    /// Whether the engine has to report its restart.
     pub owes_restart: bool,
-    /// A test has caused that restart.
+    /// Whether a test has caused that restart.
     pub excused: bool,
-    /// The longest wait that is right before its next start.
+    /// The longest right delay before its next start.
     pub backoff: Tick,
-    /// Its main process, as it says.
+    /// Its main process, as last reported by the unit or the world.
     pub pid: i32,
-    /// A test has done something to it that it need not bear without a restart.
+    /// Whether a test has damaged it in a way that it need not survive without a restart.
     pub faulted: bool,
-    /// The signal by which it has.
+    /// The signal with which the test did so.
     pub struck: Option<Signal>,
-    /// With which status it has ended, told to stop after the last test, and how long after.
+    /// The status with which it exited after it was told to stop after the last test, and how long
+    /// after.
     pub stopped: Option<(u8, Option<Tick>)>,
-    /// Until when what it left may end by itself, in a test run.
+    /// In a test run, the time until which its leftovers may exit by themselves.
     pub linger: Option<Tick>,
-    /// What it left did not.
+    /// Whether the leftovers have not exited by then and have to be told.
     pub owes_goodbye: bool,
 }
 
 impl Seen {
-    /// A unit of which nothing has been seen yet.
+    /// Creates the books of a unit at the start of a run.
     pub(in crate::simulation) fn new() -> Self {
         Self {
             stand: Stand::Waiting,
@@ -259,13 +260,13 @@ pub(in crate::simulation) enum Phase {
     Over,
 }
 
-/// What an outside signal leaves.
+/// The time that a signal from outside leaves.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::simulation) struct Budget {
     pub kill_at: Tick,
     pub end: Tick,
     pub signal: Signal,
-    /// Somebody outside waits.
+    /// Whether somebody outside waits.
     pub outside: bool,
 }
 
@@ -278,15 +279,15 @@ pub(in crate::simulation) struct Witness<'a> {
     pub units: Vec<Seen>,
     pub phase: Phase,
     pub booted: bool,
-    /// The status as it must be by now.
+    /// The right status by now.
     pub status: u8,
-    /// Why the run stops has been decided, and the engine has said so.
+    /// Whether the reason for the stop is decided, and the engine has reported it.
     pub said: bool,
     pub ended: bool,
     pub ends: Vec<(usize, u8)>,
-    /// When each unit was restarted, as far as that counts.
+    /// The times of each unit's restarts, as far as they count.
     pub restarts: Vec<Vec<Tick>>,
-    /// When the present or last process of each unit was executed, if it was.
+    /// When the present or last process of each unit executed its command, if it did.
     pub ran: Vec<Option<Tick>>,
     /// Each unit as a test.
     pub trials: Vec<Trial>,
@@ -294,25 +295,26 @@ pub(in crate::simulation) struct Witness<'a> {
     pub budget: Option<Budget>,
     pub outside: bool,
     pub hurry: bool,
-    /// Whatever there is was killed because of that.
+    /// Whether everything that was there was killed because of `hurry`.
     pub rushed: bool,
-    /// The signal from outside that the run stops for.
+    /// The signal from outside that stops the run.
     pub stopped_by: Option<Signal>,
-    /// Something failed in the stop, or had to be killed.
+    /// Whether something failed in the stop, or had to be killed.
     pub flawed: bool,
-    /// What each unit's process has ended with last, as `success` has it.
+    /// The last exit status of each unit's own process, after `success`.
     pub own: Vec<Option<u8>>,
-    /// The same of the process that is just ending.
+    /// The same for the process that is just exiting.
     pub raw: Option<u8>,
-    /// This signal cuts the halt units short.
+    /// The signal that cuts the halt units short.
     pub cut: Option<Signal>,
     pub nothing_left: bool,
-    /// Output files are to be opened anew.
+    /// Whether the output files have to be reopened.
     pub owes_reopening: bool,
     pub sender: Option<(usize, Tick)>,
-    /// Signals that must be sent on in this step: to whom, whether to the group.
+    /// Signals that must be sent on in this step: the unit, and whether they go to its process
+    /// group.
     pub forwards: VecDeque<(usize, bool, Signal)>,
-    /// Those for a transparent command that was not executed yet.
+    /// The signals for a transparent command whose program was not executed yet.
     pub held: Vec<Signal>,
     pub tested: Tested,
     pub asked: Asked,
@@ -362,12 +364,12 @@ impl<'a> Witness<'a> {
         self.marks.set(mark);
     }
 
-    /// The units of a stage that are in the graph.
+    /// Returns the units of a stage that are in the graph.
     pub(in crate::simulation) fn stage(&self, stage: Stage) -> impl Iterator<Item = usize> + '_ {
         self.here().filter(move |at| self.plan.units[*at].stage == stage)
     }
 
-    /// The same, in the order in which they run one by one.
+    /// Returns the units of a stage in the order in which they run one at a time.
     pub(in crate::simulation) fn in_order(&self, stage: Stage) -> impl Iterator<Item = usize> + '_ {
         let units = self.terms.order.iter().copied();
         units.filter(move |at| self.plan.units[*at].stage == stage)
@@ -377,7 +379,7 @@ impl<'a> Witness<'a> {
         (0..self.units.len()).filter(|at| self.terms.units[*at].here)
     }
 
-    /// Whether the stop has begun.
+    /// Returns whether the stop has begun.
     pub(in crate::simulation) fn stops(&self) -> bool {
         match self.phase {
             Phase::Boot | Phase::Settling | Phase::Up => false,
@@ -389,7 +391,7 @@ impl<'a> Witness<'a> {
         }
     }
 
-    /// Whether nothing of a unit lives or is about to, as far as can be known.
+    /// Returns whether nothing of a unit lives or is about to, as far as the witness can know.
     pub(in crate::simulation) fn gone(&self, at: usize) -> bool {
         let seen = &self.units[at];
         match seen.stand {
@@ -406,13 +408,13 @@ impl<'a> Witness<'a> {
         self.here().all(|at| self.gone(at))
     }
 
-    /// Whether nothing that lives stands on a unit, if only through what has ended.
+    /// Returns whether no live unit depends on this one, if only by way of units that have ended.
     fn is_free(&self, at: usize) -> bool {
         let users = &self.terms.units[at].dependents;
         users.iter().all(|user| self.gone(*user) && self.is_free(*user))
     }
 
-    /// Whether everything that stops before this unit is gone.
+    /// Returns whether everything that stops before this unit is gone.
     pub(in crate::simulation) fn may_stop(&self, at: usize) -> bool {
         let unit = &self.plan.units[at];
         let above = self.is_free(at);
@@ -423,17 +425,18 @@ impl<'a> Witness<'a> {
         above && !base && !ends_itself
     }
 
-    /// Whether KILL is due for a unit, or what it left.
+    /// Returns whether SIGKILL is due for a unit or its leftovers.
     pub(in crate::simulation) fn is_late(&self, at: usize) -> bool {
         self.units[at].kill_at.is_some_and(|kill_at| kill_at <= self.now)
     }
 
-    /// Whether the budget is used up.
+    /// Returns whether the budget is used up.
     pub(in crate::simulation) fn time_is_up(&self) -> bool {
         self.budget.is_some_and(|budget| budget.end <= self.now)
     }
 
-    /// Whether a boot that has not completed keeps a unit from running once all has stopped.
+    /// Returns whether a boot that has not completed keeps a unit from running once all has
+    /// stopped.
     pub(in crate::simulation) fn is_left_out(&self, at: usize) -> bool {
         match self.plan.units[at].stage {
             Stage::Boot => false,
@@ -442,12 +445,12 @@ impl<'a> Witness<'a> {
         }
     }
 
-    /// The halt units that run.
+    /// Returns the halt units that run.
     pub(in crate::simulation) fn halts(&self) -> impl Iterator<Item = usize> + '_ {
         self.stage(Stage::Halt).filter(|at| !self.is_left_out(*at))
     }
 
-    /// Whether a written condition holds; none if it never will.
+    /// Returns whether a written condition holds; `None` if it never will.
     pub(in crate::simulation) fn holds(&self, on: usize, condition: Condition) -> Option<bool> {
         let seen = &self.units[on];
         if self.phase == Phase::Halting && self.is_left_out(on) {
@@ -472,7 +475,7 @@ impl<'a> Witness<'a> {
         }
     }
 
-    /// Whether all of a unit's conditions hold; none if one never will.
+    /// Returns whether all of a unit's conditions hold; `None` if one never will.
     pub(in crate::simulation) fn may_start(&self, at: usize) -> Option<bool> {
         let needs = self.terms.units[at].needs.iter();
         needs
@@ -480,7 +483,7 @@ impl<'a> Witness<'a> {
             .try_fold(true, |all, one| one.map(|holds| all && holds))
     }
 
-    /// Whether it is the turn of this unit's stage.
+    /// Returns whether it is the turn of this unit's stage.
     pub(in crate::simulation) fn is_its_turn(&self, at: usize) -> bool {
         match self.plan.units[at].stage {
             Stage::Boot => self.phase == Phase::Boot,

@@ -1,5 +1,6 @@
-//! What the witness expects when a new graph takes over: what it does not have, or has anew, goes
-//! first and in order; nobody else's process changes; what is held stays so.
+//! The witness's expectations of a new graph that takes over: the units that it does not have, or
+//! replaces, go first and in order; the processes of other units do not change; held units stay
+//! held.
 
 use super::super::build::Terms;
 use super::super::marks::Mark;
@@ -8,17 +9,17 @@ use super::{Phase, Seen, Stand, Verdict, Witness, expect, expect_of};
 use crate::config::Stage;
 use crate::engine::Refusal;
 
-/// What is known of new graphs.
+/// The witness's books of new graphs.
 #[derive(Default, Debug)]
 pub(in crate::simulation) struct Renewed {
-    /// One is to take over.
+    /// Whether a graph is about to take over.
     under_way: bool,
-    /// The units that have to go, which is to be said, or why it is refused.
+    /// What the engine has to say: the units that have to go, or why the graph is refused.
     owed: Option<Result<Vec<usize>, Refusal>>,
 }
 
 impl Witness<'_> {
-    /// The configuration is read anew.
+    /// Takes in that the configuration was read anew.
     pub(in crate::simulation) fn reloads(&mut self) {
         if let Some(why) = self.busy() {
             self.mark(Mark::ReloadRefused);
@@ -51,13 +52,14 @@ impl Witness<'_> {
         self.renewed.owed = Some(Ok(going));
     }
 
-    /// What the new graph has anew, and what is restarted together with that.
+    /// Returns the units that the new graph replaces, and those that are restarted together with
+    /// them.
     fn replaced(&self) -> Vec<bool> {
         let terms = Terms::of(self.plan, Generation::Third);
         let units = self.plan.units.iter().zip(&terms.units);
         let mut replaced: Vec<bool> =
             units.map(|(unit, term)| term.here && unit.renewal == Renewal::Replaced).collect();
-        // One more round for each that may be behind another.
+        // One more round for each unit that may be behind another.
         for _ in 0..replaced.len() {
             for (at, term) in terms.units.iter().enumerate() {
                 replaced[at] |= term.with.iter().any(|other| replaced[*other]);
@@ -66,7 +68,7 @@ impl Witness<'_> {
         replaced
     }
 
-    /// The engine says what has to go.
+    /// Checks the units that the engine lets go.
     pub(in crate::simulation) fn begins_to_reload(&mut self, going: &[usize]) -> Verdict {
         let mut going = going.to_vec();
         going.sort_unstable();
@@ -74,7 +76,7 @@ impl Witness<'_> {
         expect(right, "what a new graph does not have, or has anew, has to go, and nobody else")
     }
 
-    /// The engine does not let a new graph take over.
+    /// Checks that the engine rightly does not let a new graph take over.
     pub(in crate::simulation) fn does_not_reload(&mut self, why: Refusal) -> Verdict {
         if std::mem::take(&mut self.renewed.under_way) {
             self.mark(Mark::ReloadCutShort);
@@ -85,7 +87,8 @@ impl Witness<'_> {
         expect(right, "a new graph is refused with the reason")
     }
 
-    /// Whether nothing that has to go stands on a unit, if only through what has ended.
+    /// Returns whether no unit that has to go depends on this one, if only by way of units that
+    /// have ended.
     pub(in crate::simulation) fn may_go(&self, at: usize) -> bool {
         let users = &self.terms.units[at].dependents;
         users.iter().all(|user| {
@@ -94,7 +97,7 @@ impl Witness<'_> {
         })
     }
 
-    /// The new graph takes over.
+    /// Checks that the new graph takes over when it should, and takes it in.
     pub(in crate::simulation) fn takes_over(&mut self) -> Verdict {
         let due = std::mem::take(&mut self.renewed.under_way) && self.phase == Phase::Up;
         expect(due, "a new graph takes over while the run goes on")?;
@@ -126,7 +129,7 @@ impl Witness<'_> {
         Ok(())
     }
 
-    /// A unit is as it was at the start of the run, but for what outlasts a new graph.
+    /// Resets a unit to the start of the run, except for what outlasts a new graph.
     fn begins_anew(&mut self, at: usize) {
         let held = self.units[at].held;
         if self.units[at].given_up {
@@ -138,13 +141,14 @@ impl Witness<'_> {
         self.ends.retain(|(one, _)| *one != at);
     }
 
-    /// Whether the new graph is to take over now, whose policies decide what follows.
+    /// Returns whether the new graph has to take over now: its policies decide what follows.
     pub(in crate::simulation) fn is_due(&self) -> bool {
         let gone = |at: usize| !self.units[at].going || self.gone(at);
         self.renewed.under_way && self.here().all(gone)
     }
 
-    /// After a step: what has to go is told as soon as it may, and then the graph takes over.
+    /// Checks, after a step, that units that have to go are told as soon as possible, and that the
+    /// graph then takes over.
     pub(in crate::simulation) fn after_reload(&self) -> Verdict {
         expect(self.renewed.owed.is_none(), "a new graph is taken, or refused with the reason")?;
         if !self.renewed.under_way {
