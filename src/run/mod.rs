@@ -1,5 +1,6 @@
-//! Making it happen: the only room with system calls, the clock and `unsafe`. One
-//! thread, one poll loop; decisions are the engine's.
+//! The part of PID 1 that acts. Except for `main`, only this module has `unsafe`; only it reads the
+//! clock; and it makes nearly all system calls. It has one thread and one poll loop. The engine
+//! makes the decisions.
 
 mod birthmark;
 pub(crate) mod capture;
@@ -38,7 +39,7 @@ use prepare::{Environment, LazyShell};
 use report::Reporter;
 use supervisor::Supervisor;
 
-/// The arguments as C has them.
+/// Returns the arguments of C's `main`.
 ///
 /// # Safety
 /// `arguments` points at `count` strings that end with a NUL.
@@ -51,9 +52,9 @@ pub unsafe fn arguments(count: c_int, arguments: *const *const c_char) -> Vec<Os
     (0..usize::try_from(count).unwrap_or(0)).map(one).collect()
 }
 
-/// All of `trc`: from the command line to the exit status.
+/// Runs all of `trc`: from the command line to the exit status.
 pub fn main(arguments: Vec<OsString>) -> u8 {
-    // A panic that nobody catches aborts: the C `main` can't be unwound through.
+    // A panic that nobody catches aborts, because it cannot unwind through the C `main`.
     catch_unwind(AssertUnwindSafe(|| life(arguments))).unwrap_or(status::SOFTWARE)
 }
 
@@ -62,8 +63,8 @@ fn life(arguments: Vec<OsString>) -> u8 {
         let _ = writeln!(std::io::stderr(), "trc: this is a bug in trc, please report it: {info}");
     }));
     os::guard::guard_standard_fds();
-    // First of all: PID 1 is sent nothing that it has no handler for, and a stop that
-    // comes while the configuration is read must not be lost.
+    // This comes first. The kernel drops the signals to PID 1 that it neither handles nor blocks,
+    // and a stop that comes while the configuration is read must not be lost.
     let environment: config::Environment = std::env::vars_os().collect();
     let format = config::log_format(&environment);
     let signals = match Signals::new() {
@@ -80,7 +81,7 @@ fn life(arguments: Vec<OsString>) -> u8 {
             return fail(format, EventName::Usage, text.trim_end(), status::USAGE);
         }
         Invocation::Usage(text) => {
-            // Nobody may be listening; the status says it too.
+            // Nobody may be listening, but the exit status says it, too.
             let _ = std::io::stderr().write_all(text.as_bytes());
             return status::USAGE;
         }
@@ -98,7 +99,7 @@ fn life(arguments: Vec<OsString>) -> u8 {
         Ok(graph) => graph,
         Err(diagnostics) => return refuse(format, &loaded.illustrate(diagnostics)),
     };
-    // What trc's own supervisor has told it is not meant for units.
+    // The variables that trc's own supervisor has set for trc are not meant for units.
     let own = environment.into_iter().filter(|(name, _)| {
         !config::is_own_variable(name) && !notify::VARIABLES.iter().any(|other| name == other)
     });
@@ -134,7 +135,7 @@ fn supervise(
         };
         journal.set_apart();
         let live = if testing.events { Live::Events } else { Live::Tap };
-        // The first line finds room, or an error that is told at the end.
+        // There is room for the first line, or an error that is reported at the end.
         journal.report(live.begin(testing::planned(&graph)).as_bytes());
         drill = Some((live, reports));
     }
@@ -142,7 +143,7 @@ fn supervise(
     let reporter = Reporter::new(journal.clone(), silent);
     reporter.diagnostics(&loaded.config.remarks);
     if graph.strict {
-        // Who asks for strictness is told what `trcctl check` would say.
+        // A strict run also logs what `trcctl check` would say.
         reporter.diagnostics(&graph.remarks());
     }
     if graph.order.is_empty() {
@@ -158,26 +159,25 @@ fn supervise(
     if let Some((live, reports)) = drill {
         supervisor.drills(live, reports);
     }
-    // A panic must not orphan the container.
     let status = catch_unwind(AssertUnwindSafe(|| supervisor.run())).unwrap_or_else(|_| {
         let _ = catch_unwind(AssertUnwindSafe(|| supervisor.abandon()));
         status::SOFTWARE
     });
-    // The kernel takes it all back at once.
+    // The kernel frees everything at once.
     std::mem::forget(supervisor);
     status
 }
 
-/// A journal on trc's standard streams, and the `log` macros into it.
+/// Returns a journal on trc's standard streams, and lets the `log` macros write to it.
 fn journal(format: LogFormat, level: log::LevelFilter) -> Journal {
     let own = std::process::id().cast_signed();
     let journal = Journal::new(format, level, own, localtime::CLOCK, stream::Streams::standard());
-    // It is the first logger of this process.
+    // This cannot fail, because it is the first logger of this process.
     let _ = journal.install();
     journal
 }
 
-/// Says everything that is wrong; nothing was started.
+/// Logs all errors in the configuration. Nothing was started.
 fn refuse(format: LogFormat, diagnostics: &[Diagnostic]) -> u8 {
     let journal = journal(format, log::LevelFilter::Warn);
     let reporter = Reporter::new(journal.clone(), false);
@@ -200,7 +200,7 @@ fn print(text: &str) -> u8 {
     }
 }
 
-/// The error for an image without a shell, if any unit needs one.
+/// Returns the error for an image without a shell, if any unit needs one.
 fn needs_shell(config: &Config) -> Option<Diagnostic> {
     let needy: Vec<_> = config
         .units

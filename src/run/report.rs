@@ -1,4 +1,4 @@
-//! Writes to the log what people are told.
+//! The lines about a run that trc writes to the log.
 
 use log::Level;
 
@@ -14,27 +14,26 @@ use crate::words::{self, EventName, Line, Observed, Whose};
 pub(super) struct Reporter {
     journal: Journal,
     own: i32,
-    /// Only what is trc's own doing is said: transparent mode, unless a level was asked for.
+    /// Whether trc logs only what concerns itself: in transparent mode, unless a level was asked
+    /// for.
     silent: bool,
 }
 
 impl Reporter {
-    /// A reporter to this journal.
     pub(super) fn new(journal: Journal, silent: bool) -> Self {
         Self { journal, own: std::process::id().cast_signed(), silent }
     }
 
-    /// The journal.
     pub(super) fn journal(&self) -> &Journal {
         &self.journal
     }
 
-    /// Whether a unit's start is said.
+    /// Returns whether the start of a unit is logged.
     pub(super) fn announces(&self) -> bool {
         !self.silent && self.journal.level() >= Level::Info
     }
 
-    /// What was found in the configuration.
+    /// Logs the problems that were found in the configuration.
     pub(super) fn diagnostics(&self, diagnostics: &[Diagnostic]) {
         for diagnostic in diagnostics {
             let level = match diagnostic.severity {
@@ -48,16 +47,17 @@ impl Reporter {
         }
     }
 
-    /// That a unit is started.
+    /// Logs that a unit is started.
     pub(super) fn started(&self, graph: &Graph, id: UnitId, pid: i32) {
         if self.announces() {
             self.write(Some(graph), &words::started(graph, id, pid));
         }
     }
 
-    /// What has become of a unit, or of the run: in a test run, findings say what was wrong.
+    /// Logs what has become of a unit, or of the run. In a test run, the findings say what was
+    /// wrong.
     pub(super) fn tell(&self, graph: &Graph, fact: &Fact) {
-        // Beside a command that trc is transparent for it says only what is trc's own doing.
+        // In transparent mode, trc logs only what concerns itself.
         let own = matches!(fact, Fact::NotStarted { .. });
         for line in words::fact(graph, fact) {
             if !self.silent || own || (line.unit.is_none() && line.level <= Level::Warn) {
@@ -66,22 +66,22 @@ impl Reporter {
         }
     }
 
-    /// What trc has found out itself.
+    /// Logs something that trc has found out itself.
     pub(super) fn observed(&self, graph: &Graph, observed: &Observed<'_>) {
         let line = words::observed(graph, observed);
-        // What a unit has left behind is a finding, and a test has a point of its own.
+        // The leftovers of a unit are a finding, and a test has a point of its own.
         if !matches!(observed, Observed::LeftBehind(..) | Observed::TestEnded(..)) {
             self.remember(&line);
         }
         self.own(Some(graph), &line);
     }
 
-    /// Why trc can't run anything.
+    /// Logs why trc cannot run anything.
     pub(super) fn refused(&self, event: EventName, message: &str) {
         self.own(None, &Line::of_run(Level::Error, event, message));
     }
 
-    /// A warning of trc's own fails a strict test run.
+    /// Remembers trc's own warnings, each of which fails a strict test run.
     fn remember(&self, line: &Line) {
         if line.level == Level::Warn {
             self.journal.warned(format_args!("{}", line.message));

@@ -1,4 +1,4 @@
-//! Who sent a signal.
+//! The senders of signals.
 
 use super::os::signals::Received;
 use super::os::users::Users;
@@ -8,10 +8,11 @@ use crate::graph::UnitId;
 
 /// Looks up the sender while it may still be there.
 ///
-/// A signal is from outside unless one of trc's own descendants sent it. From
-/// another pid namespace the sender's pid reads 0, as it does from the kernel (a key
-/// at the terminal). A sender that is gone already: as PID 1 everything in sight but
-/// what came in by `docker exec` descends from trc; elsewhere most don't.
+/// A signal is from outside unless trc itself or one of its descendants sent it. The sender's
+/// process ID is 0 if the sender is in another PID namespace, or if it is the kernel (a key of the
+/// terminal). A sender that has exited already counts as a descendant if trc is PID 1, because
+/// everything in sight except what came in by `docker exec` descends from trc. Elsewhere most
+/// processes do not, so it counts as outside.
 pub(super) fn find(received: &Received, unit_of: &dyn Fn(i32) -> Option<UnitId>) -> Sender {
     let Received { pid, uid, .. } = *received;
     let own = nix::unistd::getpid().as_raw();

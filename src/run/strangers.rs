@@ -45,7 +45,7 @@ impl Strangers {
         // A stranger that has exited since then may have left others itself.
         let lives = |pid: &i32| Stat::of(*pid).is_some_and(|stat| stat.lives());
         if !self.ended.contains(&pid) || !self.pids.iter().all(lives) {
-            // For a process that exits alone, as most do, it is not worth asking for the others.
+            // For a process that exits alone, as most do, it is not worth looking at the others.
             self.ended = if self.listed {
                 own.keys().copied().filter(|pid| children::has_ended(*pid)).collect()
             } else {

@@ -66,13 +66,13 @@ fn open_report(wanted: &ReportFile, others: &[Report]) -> Result<Report, Diagnos
     };
     // A link that somebody else has made is not followed. When units run, the file is open already.
     let trusted = match trusted::locate(&wanted.path) {
-        // To open it says what is missing.
+        // Opening it says what is missing.
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Err(_) | Ok(_) => Ok(()),
     };
     let target = trusted.and_then(|()| resolve(&wanted.path));
     let target = target.map_err(|error| refuse(&why_not(&wanted.path, &error)))?;
-    // By another name it may be the same file, too.
+    // Another name may belong to the same file, too.
     let linked = |other: &Report| is_same_file(&other.target, &target);
     if others.iter().any(|other| other.target == target || linked(other)) {
         return Err(refuse(&format!("another report already goes to {}", target.display())));
@@ -131,7 +131,7 @@ impl Report {
     pub(super) fn publish(self, text: &str) -> Result<(), Unwritten> {
         let Way::Beside(beside) = &self.way else { return Ok(()) };
         let done = match self.file.sync_all().and_then(|()| fs::rename(beside, &self.target)) {
-            // A file that the engine has mounted there keeps its place: rename(2).
+            // A file that the container engine has mounted there keeps its place: rename(2).
             Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
                 self.forget();
                 fs::write(&self.target, text)
@@ -144,7 +144,7 @@ impl Report {
         })
     }
 
-    /// Removes the temporary file, because there will be no report.
+    /// Removes the temporary file, because it will not become the report.
     fn forget(&self) {
         if let Way::Beside(beside) = &self.way {
             _ = fs::remove_file(beside);
@@ -180,7 +180,7 @@ fn wait_for_room(file: &File, until: Instant) -> bool {
     // Rounded up, or the last fraction of a millisecond would be spent spinning.
     let timeout = PollTimeout::try_from(left + Duration::from_micros(999));
     let mut polled = [PollFd::new(file.as_fd(), PollFlags::POLLOUT)];
-    // Whatever came of it, writing tells.
+    // Writing tells the result.
     _ = poll(&mut polled, timeout.unwrap_or(PollTimeout::ZERO));
     true
 }
@@ -206,7 +206,7 @@ fn advice(error: &io::Error) -> Option<&'static str> {
     }
 }
 
-/// Returns the path at which a file can be opened.
+/// Returns the directory of a path.
 fn directory(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent == Path::new("") => Path::new("."),
@@ -218,7 +218,7 @@ fn directory(path: &Path) -> &Path {
 /// Resolves a link, whether or not its target exists: the report replaces the target, and the link
 /// stays. Links in /proc lead to open files without another name.
 fn resolve(path: &Path) -> io::Result<PathBuf> {
-    // As many as the kernel follows: path_resolution(7).
+    // The kernel follows as many: path_resolution(7).
     const LINKS: usize = 40;
     let mut path = path.to_owned();
     for _ in 0..LINKS {
@@ -227,7 +227,7 @@ fn resolve(path: &Path) -> io::Result<PathBuf> {
         }
         match fs::read_link(&path) {
             Ok(target) => path = path.parent().unwrap_or(Path::new("")).join(target),
-            // No link, or nothing: opening it says which.
+            // The path is not a link, or there is nothing: opening it says which.
             Err(_) => return Ok(path),
         }
     }
@@ -238,14 +238,15 @@ fn is_of_proc(path: &Path) -> bool {
     statfs(directory(path)).is_ok_and(|found| found.filesystem_type() == PROC_SUPER_MAGIC)
 }
 
-/// Opens a temporary file next to the target, or the target itself if it is not a plain file.
+/// Opens a temporary file next to the target, or the target itself if it is not a plain file, or if
+/// no file can be made next to it.
 fn open(path: &Path) -> io::Result<(File, Way)> {
     // Without O_NONBLOCK, opening a FIFO waits for its reader.
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
     let existing = |how: &mut OpenOptions| how.custom_flags(flags).open(path);
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => return Err(io::Error::from_raw_os_error(libc::EISDIR)),
-        // Standard error may be a log file: what stands in it is not this report's.
+        // Standard error may be a log file, whose contents are not this report's.
         Ok(found) if !found.is_file() || is_of_proc(path) => {
             return Ok((existing(File::options().append(true))?, Way::Through));
         }
@@ -254,13 +255,13 @@ fn open(path: &Path) -> io::Result<(File, Way)> {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     name.push(".part");
-    // In the same directory: what is renamed must not cross file systems.
+    // The file is in the same directory, because a rename cannot cross file systems.
     let beside = path.with_file_name(name);
     _ = fs::remove_file(&beside);
     let new = File::options().write(true).create_new(true).custom_flags(flags).open(&beside);
     match new {
         Ok(file) => Ok((file, Way::Beside(beside))),
-        // Where only the file is writable, as one that is mounted into a read-only root.
+        // Only the file may be writable, for example if it is mounted into a read-only root.
         Err(error) => match existing(File::options().write(true)) {
             Ok(file) => file.set_len(0).map(|()| (file, Way::Over)),
             Err(_) => Err(error),

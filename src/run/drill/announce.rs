@@ -1,4 +1,4 @@
-//! What is told of a test run while it goes on, to whoever reads events.
+//! The events of a test run while it goes on, for whoever reads them.
 
 use super::{Drill, Run, flaws};
 use crate::engine::{Ended, Fact};
@@ -7,7 +7,7 @@ use crate::report::{Event, Lacking, Live};
 use crate::words::reason;
 
 impl Drill {
-    /// Tells what has happened.
+    /// Reports a fact as an event.
     pub(super) fn announce(&mut self, run: &mut dyn Run, fact: &Fact) {
         if self.live != Live::Events {
             return;
@@ -34,7 +34,7 @@ impl Drill {
         self.tell_event(run, &event);
     }
 
-    /// A unit is not ready yet, and why.
+    /// Reports that a unit is not ready yet, and why.
     pub(crate) fn waiting(&mut self, run: &mut dyn Run, id: UnitId, why: &str) {
         if self.live == Live::Events {
             let unit = self.graph.node(id).unit.id();
@@ -42,7 +42,7 @@ impl Drill {
         }
     }
 
-    /// A test is tried, once more or for the first time.
+    /// Reports that an attempt of a test begins.
     pub(super) fn announce_attempt(&mut self, run: &mut dyn Run, id: UnitId) {
         if self.live != Live::Events {
             return;
@@ -55,9 +55,9 @@ impl Drill {
         self.tell_event(run, &Event::Attempt { test: self.graph.node(id).unit.id(), number });
     }
 
-    /// Only points and the end are told in any case. What a reader is too slow for is left out, so
-    /// that nothing waits for it and nothing is kept for it; and so is what would come before a
-    /// point that is told late.
+    /// Writes an event. Only points and the end are written in any case. An event that its reader
+    /// is too slow for is left out, so that nothing waits for it and nothing is kept for it. So is
+    /// an event that would come before a point that is still to be written.
     fn tell_event(&mut self, run: &mut dyn Run, event: &Event) {
         if self.say_points(run) {
             run.journal().report(event.line().as_bytes());

@@ -1,4 +1,4 @@
-//! Tries of tests: a command, then everything that is expected, one after the other.
+//! Attempts of tests: a command, then all the checks, one after the other.
 
 use std::os::unix::ffi::OsStrExt;
 use std::rc::Rc;
@@ -22,14 +22,14 @@ use crate::run::probe::{Failure, Over, Try};
 use crate::shell::{VERDICT_FD, failed_at};
 use crate::words::Wrong;
 
-/// How long a line that a test expects is waited for where it is not tried again: what a
-/// request causes is written a moment after its answer.
+/// The time to wait for a line that a test expects, if the attempt is not repeated: a request
+/// causes its lines a moment after its answer.
 const LINE: Duration = Duration::from_secs(5);
-/// The longest that one connection or answer is waited for where it may be tried again.
+/// The longest time to wait for one connection or answer, if the attempt may be repeated.
 const CHECK: Duration = Duration::from_secs(5);
 
 impl Drill {
-    /// Begins a try.
+    /// Begins an attempt.
     pub(super) fn try_test(&mut self, run: &mut dyn Run, id: UnitId, limit: Duration) {
         self.announce_attempt(run, id);
         self.trial = Some(Trial::new(id, limit));
@@ -50,7 +50,7 @@ impl Drill {
         }
     }
 
-    /// A test has nothing to test.
+    /// Ends an attempt of a test that has nothing to test.
     fn skip(&mut self, run: &mut dyn Run, id: UnitId, why: String) {
         let Some(mut trial) = self.trial.take() else { return };
         self.tried.insert(id, trial.tried(Some(why)));
@@ -89,15 +89,15 @@ impl Drill {
         Ok(())
     }
 
-    /// A test's command has ended, or could not be executed.
+    /// Handles a test's command that has exited, or that could not be executed.
     pub(crate) fn command_ended(
         &mut self,
         run: &mut dyn Run,
         pid: i32,
         ending: Result<Ending, Wrong>,
     ) {
-        // It is done, and what it has put into the background is not to be left to others. Its
-        // number may be another process's by now, but no other group's while one of its own lives.
+        // trc kills the processes that the command has left. Its number may be another process's by
+        // now, but no other process group's while a process is in this one.
         processes::signal(-pid, libc::SIGKILL);
         let Some(trial) = self.trial.as_mut().filter(|trial| trial.pid == Some(pid)) else {
             return;
@@ -111,7 +111,7 @@ impl Drill {
         self.go_on(run);
     }
 
-    /// Something that a try waits for is there.
+    /// Continues an attempt that something has come for.
     pub(crate) fn proceed(&mut self, run: &mut dyn Run) {
         let Some(trial) = &mut self.trial else { return };
         trial.streams.iter_mut().for_each(Stream::read);
@@ -123,8 +123,8 @@ impl Drill {
         }
     }
 
-    /// A test's command has taken too long, and was killed; its end is awaited until `until`, or
-    /// no longer.
+    /// Handles a test's command that took too long and was killed. Its exit is awaited until
+    /// `until`, or not at all.
     pub(crate) fn command_is_late(&mut self, run: &mut dyn Run, pid: i32, until: Option<Instant>) {
         let Some(trial) = &mut self.trial else { return };
         trial.timed_out = true;
@@ -135,7 +135,7 @@ impl Drill {
         }
     }
 
-    /// Ends what is late of a try.
+    /// Ends the part of an attempt that is late.
     pub(crate) fn end_late(&mut self, run: &mut dyn Run, time: Instant) {
         let Some(trial) = &mut self.trial else { return };
         if let Some((until, awaited @ true)) = &mut trial.line
@@ -152,14 +152,14 @@ impl Drill {
         }
     }
 
-    /// A test is of no interest any more.
+    /// Abandons a test, because its result no longer matters.
     pub(crate) fn stop(&mut self, run: &mut dyn Run, id: UnitId) {
         if let Some(mut trial) = self.trial.take_if(|trial| trial.unit == id) {
             run.kill(id);
             if let Some(closing) = trial.asked.take().and_then(Try::abandon) {
                 run.close(closing);
             }
-            // What it has come to so far says where it hung.
+            // The results so far say where the test hung.
             trial.streams.iter_mut().for_each(Stream::read);
             self.tried.insert(id, trial.tried(None));
         }
@@ -184,7 +184,7 @@ impl Drill {
         self.go_on(run);
     }
 
-    /// Goes from check to check, as far as none has to be waited for.
+    /// Makes the checks one after the other, until one has to be waited for.
     fn go_on(&mut self, run: &mut dyn Run) {
         let graph = Rc::clone(&self.graph);
         loop {
@@ -192,7 +192,7 @@ impl Drill {
             let Some(test) = graph.node(trial.unit).test() else { return };
             let Some(Placed { value: check, origin }) = test.checks.get(trial.at) else { break };
             let left = trial.deadline.saturating_duration_since(now());
-            // Where it is tried again, the next try may find somebody who answers.
+            // If the attempt is repeated, somebody may answer the next time.
             let most = if test.within.is_some() { left.min(CHECK) } else { left };
             let patience = most.max(Duration::from_millis(100));
             let check = match check {
@@ -212,7 +212,7 @@ impl Drill {
                 }
                 Check::Found(check) => check,
             };
-            // A verdict says more than a status that nobody has asked for.
+            // A verdict says more than an exit status that nobody has asked for.
             let ended = matches!(trial.ending, Some(Ok(Ending::Code(_))));
             let implied = *origin == Origin::Default && ended && trial.verdict().is_some();
             if matches!(check, Found::Said { .. }) {
@@ -239,8 +239,8 @@ impl Drill {
         self.end_try(run);
     }
 
-    /// Whether the line that comes next is one to wait for: there is time, and somebody who may
-    /// still write it.
+    /// Returns whether the next line is one to wait for: there is time left, and a unit that may
+    /// still write the line.
     fn awaits_line(&mut self, run: &dyn Run) -> bool {
         let Some(trial) = &mut self.trial else { return false };
         let units = self.lines.units_of(trial.unit);
@@ -255,7 +255,7 @@ impl Drill {
         awaited
     }
 
-    /// Goes on with a test that waits for a line, if it has come.
+    /// Continues a test that waits for a line, if the line has come.
     pub(super) fn line_came(&mut self, run: &mut dyn Run) {
         if let Some(trial) = &mut self.trial
             && let Some((_, awaited @ true)) = &mut trial.line
@@ -266,7 +266,7 @@ impl Drill {
         }
     }
 
-    /// Whether something holds that takes no time to find out.
+    /// Makes a check that needs no waiting.
     fn check(&self, run: &dyn Run, check: &Found) -> Result<(), Unmet> {
         let Some(trial) = &self.trial else { return Ok(()) };
         let now = match check {
@@ -295,7 +295,7 @@ impl Drill {
                 let line = self.lines.line(trial.unit, trial.at);
                 match (line, forbidden) {
                     (Some(_), false) | (None, true) => Ok(()),
-                    // A line that was written stays so.
+                    // A line that was written stays written.
                     (Some(line), true) => {
                         return Err(Unmet::for_good(Wrong::Printed(line.to_owned())));
                     }
@@ -310,7 +310,7 @@ impl Drill {
         now.map_err(Unmet::from)
     }
 
-    /// The units that a test is about, as far as they have run, and their processes.
+    /// Returns the units that a test is about and that have run, with their processes.
     fn about(&self, run: &dyn Run, id: UnitId) -> Vec<judge::About> {
         let units = self.graph.node(id).about.iter().map(|id| {
             let pid = run.pid(*id);
@@ -324,7 +324,8 @@ impl Drill {
         units.filter(|unit| unit.group.is_some() || unit.used.is_some()).collect()
     }
 
-    /// What a unit was ready after stands until its next start.
+    /// Checks how long after their starts the units that a test is about were ready. A unit's time
+    /// does not change until its next start.
     fn ready_within(&self, id: UnitId, most: Duration) -> Result<(), Unmet> {
         let about = &self.graph.node(id).about;
         let with_check: Vec<UnitId> =
@@ -345,7 +346,7 @@ impl Drill {
         Err(Unmet { why: Wrong::NotReady(late), for_good })
     }
 
-    /// Everything was looked at.
+    /// Ends an attempt whose checks have all been made.
     fn end_try(&mut self, run: &mut dyn Run) {
         let Some(mut trial) = self.trial.take() else { return };
         let verdict = trial.verdict();
@@ -365,7 +366,7 @@ impl Drill {
             trial.note(format!("{name} is up again"), Err(Wrong::StillThere));
         }
         let passed = trial.points.iter().all(|point| point.passed);
-        // What was expected and is not so is no reason to skip.
+        // A test that has failed a check cannot skip itself.
         skipped = skipped.filter(|_| passed && !trial.timed_out);
         let outcome = match (&skipped, passed, trial.timed_out) {
             (Some(_), ..) => Outcome::Skipped,

@@ -1,4 +1,4 @@
-//! What was wrong with a unit in a test run, as the engine has found it and the drill has noted it.
+//! The flaws of a unit in a test run, from the engine's findings and the drill's notes.
 
 use super::{Drill, Run};
 use crate::engine::{Ended, Ending, Finding, How, Lack, Purpose, Stopped};
@@ -11,7 +11,7 @@ impl Drill {
         ran || run.engine().ended(id).is_some()
     }
 
-    /// Why a unit did not run as it should have.
+    /// Returns why a unit did not run as it should have.
     pub(super) fn why_run(
         &self,
         run: &dyn Run,
@@ -26,9 +26,9 @@ impl Drill {
         if findings.contains(&Finding::Ended(id))
             && let Some(ended) = run.engine().ended(id)
         {
-            // If it was not ready, or unhealthy, trc stopped it because of that.
+            // trc stopped a unit that was not ready or was unhealthy, because of that.
             let told = self.told.contains_key(&id) && matches!(ended.how, How::Process(_));
-            // The session that it left is a point of its own, and this is its cause.
+            // The session that the unit left is a point of its own, and this is its cause.
             let escaped = findings.contains(&Finding::Escaped(id));
             let daemon = escaped && ended.how == How::Process(Ending::Code(0));
             let mut how = how_it_ended(run, id, ended);
@@ -51,7 +51,7 @@ impl Drill {
         Flaw::all(flaws, ", and then ")
     }
 
-    /// Why a unit lacked something when the tests had finished, as far as trc knows.
+    /// Returns why a unit lacked something when the tests had finished, as far as trc knows.
     fn why_not_up(&self, run: &dyn Run, id: UnitId, lack: Lack) -> Option<String> {
         match lack {
             Lack::NotReady => {
@@ -65,7 +65,7 @@ impl Drill {
         }
     }
 
-    /// Why a unit did not stop as it should have.
+    /// Returns why a unit did not stop as it should have.
     pub(super) fn why_stop(
         &self,
         run: &dyn Run,
@@ -96,13 +96,13 @@ impl Drill {
         Flaw::all(flaws, ", and ")
     }
 
-    /// Which units have left processes, and which processes trc only found at the end.
+    /// Returns which units have left processes, and which processes trc found only at the end.
     pub(super) fn why_orphans(&self, findings: &[Finding]) -> Vec<Flaw> {
         let by = self.left_by(findings, Finding::Orphaned, false);
         by.chain(left(&self.orphans, Flaw::Orphans)).collect()
     }
 
-    /// The same of processes in sessions of their own.
+    /// Returns the same for processes in sessions of their own.
     pub(super) fn why_sessions(&self, findings: &[Finding]) -> Vec<Flaw> {
         let by = self.left_by(findings, Finding::Escaped, true);
         by.chain(left(&self.sessions, Flaw::Sessions)).collect()
@@ -122,12 +122,12 @@ impl Drill {
     }
 }
 
-/// The flaw that there are these processes, if there are any.
+/// Returns the flaw that these processes are left, if there are any.
 pub(super) fn left(names: &str, flaw: fn(String) -> Flaw) -> Vec<Flaw> {
     if names.is_empty() { Vec::new() } else { vec![flaw(names.to_owned())] }
 }
 
-/// How a unit ended, after its name, with its last word where it failed by itself.
+/// Returns how a unit ended, after its name, with its last output if it failed by itself.
 pub(super) fn how_it_ended(run: &dyn Run, id: UnitId, ended: Ended) -> String {
     let mut text = reason::ended(run.engine(), id, ended);
     if let (How::Process(_), true) = (ended.how, ended.failed()) {

@@ -1,4 +1,4 @@
-//! What a test expects of the machine and of units' processes, asked for natively.
+//! The checks of a test on the machine and on units' processes, which trc makes itself.
 
 use crate::config::State;
 use crate::run::check::resources::{Processes, max_cpu, max_fds, max_processes, max_rss};
@@ -10,18 +10,18 @@ use crate::words::Wrong;
 pub(super) struct About {
     /// `STAGE.NAME`.
     pub name: String,
-    /// Its main process, while that runs.
+    /// The unit's main process, while it runs.
     pub pid: Option<i32>,
-    /// Its process group, while anything of that is left.
+    /// The unit's process group, while any process is in it.
     pub group: Option<i32>,
-    /// What those of its processes have used that have ended, if any have.
+    /// The usage of those of its processes that have exited, if any have.
     pub used: Option<Usage>,
 }
 
-/// Whether something holds that takes no time to find out.
+/// Makes a check that needs no waiting.
 ///
 /// # Errors
-/// Returns what is so instead.
+/// Returns the actual state instead.
 pub(super) fn judge(state: &State, about: &[About]) -> Result<(), Unmet> {
     let now = match state {
         State::Listening(wanted) => listening::check(wanted),
@@ -46,7 +46,7 @@ pub(super) fn judge(state: &State, about: &[About]) -> Result<(), Unmet> {
             let running = about.iter().filter(|unit| unit.group.is_some());
             return of_each(running, |unit, pids| max_fds(&unit.name, pids, *most));
         }
-        // A peak, and what PID 1 itself is.
+        // These are a peak, and properties of PID 1 itself, so they do not change back.
         State::MaxMemory(most) => return container::max_memory(*most).map_err(Unmet::for_good),
         State::NoNewPrivs(wanted) => {
             return container::no_new_privs(*wanted).map_err(Unmet::for_good);
@@ -60,7 +60,7 @@ pub(super) fn judge(state: &State, about: &[About]) -> Result<(), Unmet> {
     now.map_err(Unmet::from)
 }
 
-/// All units' problems, in one line.
+/// Returns all units' problems in one line.
 fn of_each<'a>(
     about: impl IntoIterator<Item = &'a About>,
     check: impl Fn(&About, &[i32]) -> Result<(), Unmet>,

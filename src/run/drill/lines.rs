@@ -8,20 +8,20 @@ use crate::run::capture::{Matcher, Sought};
 /// A line that a test asks for.
 struct Wanted {
     test: UnitId,
-    /// The test's name, by which it is known over another graph.
+    /// The test's name, by which it is identified in another graph.
     name: String,
-    /// Its place among the test's checks.
+    /// The position of the check in the test.
     check: usize,
     units: Vec<UnitId>,
     needle: Needle,
     forbidden: bool,
-    /// The unit that said it first, and the line.
+    /// The unit that wrote the line first, and the line.
     found: Option<(UnitId, String)>,
 }
 
-/// Whose lines a test looks at that names no unit: those of the units that it is about. What is
-/// forbidden by one that names none at all, such as a password, boot units must not say either:
-/// they are where it is set up.
+/// Returns the units whose lines a test looks at if its check names no unit: those that the test is
+/// about. If the test names no unit at all, and forbids something such as a password, boot units
+/// must not write it either, because that is where it is set up.
 fn about(graph: &Graph, test: UnitId, forbidden: bool) -> Vec<UnitId> {
     let node = graph.node(test);
     let mut about = node.about.clone();
@@ -31,15 +31,15 @@ fn about(graph: &Graph, test: UnitId, forbidden: bool) -> Vec<UnitId> {
     about
 }
 
-/// All lines that tests ask for.
+/// All the lines that tests ask for.
 pub(super) struct Lines {
     wanted: Vec<Wanted>,
-    /// The last test that has done something to a unit: what is said of that is no news.
+    /// The last test that has done something to a unit. What others forbid no longer counts.
     faulted: Option<UnitId>,
 }
 
 impl Lines {
-    /// Those of a graph's tests.
+    /// Returns the lines that a graph's tests ask for.
     pub(super) fn new(graph: &Graph) -> Self {
         let mut wanted = Vec::new();
         for test in graph.stage(Stage::Test) {
@@ -68,8 +68,8 @@ impl Lines {
         Self { wanted, faulted: None }
     }
 
-    /// The same over another graph, which boot has made: its tests are new, its boot units are
-    /// not, and what these have said stays said.
+    /// Returns the same for another graph, which boot has made: its tests are new, but its boot
+    /// units are not, and the lines that these have written stay written.
     pub(super) fn over(&self, graph: &Graph) -> Self {
         let mut lines = Self::new(graph);
         for wanted in &mut lines.wanted {
@@ -79,8 +79,8 @@ impl Lines {
         lines
     }
 
-    /// A test does something to a unit: what others forbid counts no more, and for its own lines
-    /// only what comes from here on counts.
+    /// Notes that a test does something to a unit: lines that other tests forbid no longer count,
+    /// and for its own checks only later lines count.
     pub(super) fn begin_fault(&mut self, test: UnitId) {
         self.faulted = Some(test);
         for wanted in self.wanted.iter_mut().filter(|one| one.test == test) {
@@ -88,16 +88,16 @@ impl Lines {
         }
     }
 
-    /// Whether a test has done something to a unit.
+    /// Returns whether a test has done something to a unit.
     pub(super) fn has_faulted(&self) -> bool {
         self.faulted.is_some()
     }
 
-    /// What a unit's output is to be looked at for.
+    /// Returns the lines that trc looks for in a unit's output because of tests.
     pub(super) fn matchers(&self, id: UnitId) -> impl Iterator<Item = Matcher> + '_ {
         let asked = self.wanted.iter().enumerate().filter(move |(_, one)| one.units.contains(&id));
         asked.filter_map(|(place, one)| {
-            // Both were compiled when the configuration was read.
+            // Both were compiled when the configuration was read, so neither fails here.
             let pattern = match &one.needle {
                 Needle::Text(text) => regex::literal(text),
                 Needle::Regex(pattern) => regex::compile(pattern).ok(),
@@ -106,7 +106,8 @@ impl Lines {
         })
     }
 
-    /// A line has matched; or it was cut, and may have what is forbidden where nobody looked.
+    /// Notes a line that has matched, or one that was cut and may have a forbidden text in the part
+    /// that trc has not read.
     pub(super) fn found(&mut self, place: usize, unit: UnitId, line: String, cut: bool) {
         let line = if cut {
             format!("{line}… (trc reads only the first 1 MiB of a line)")
@@ -121,19 +122,20 @@ impl Lines {
         }
     }
 
-    /// Those whose lines a test asks for.
+    /// Returns the units whose lines a test asks for.
     pub(super) fn units_of(&self, test: UnitId) -> Vec<UnitId> {
         let asked = self.wanted.iter().filter(|one| one.test == test);
         asked.flat_map(|one| one.units.iter().copied()).collect()
     }
 
-    /// The line that a check asks for, if it was said.
+    /// Returns the line that a check asks for, if it was written.
     pub(super) fn line(&self, test: UnitId, check: usize) -> Option<&str> {
         let wanted = self.wanted.iter().find(|one| (one.test, one.check) == (test, check))?;
         wanted.found.as_ref().map(|(_, line)| line.as_str())
     }
 
-    /// The forbidden lines that were said: the tests that forbid them, by whom, and the lines.
+    /// Returns the forbidden lines that were written: the tests that forbid them, the units that
+    /// wrote them, and the lines.
     pub(super) fn said(&self) -> impl Iterator<Item = (UnitId, UnitId, &str)> {
         self.wanted.iter().filter(|one| one.forbidden).filter_map(|one| {
             let (unit, line) = one.found.as_ref()?;

@@ -10,7 +10,7 @@ use crate::text::harmless;
 use crate::words::{Flaw, some};
 
 impl Drill {
-    /// Looks for processes that have ended and whose parents don't wait for them.
+    /// Looks for processes that have exited and that their parents do not reap.
     pub(super) fn inspect(&mut self, run: &mut dyn Run) {
         let mut found = kin::zombies();
         found.retain(|pid| {
@@ -26,7 +26,7 @@ impl Drill {
         run.happened(Event::Inspected { zombies, escaped });
     }
 
-    /// Looks at what is left when all units have ended.
+    /// Looks at the processes that are left when all units have ended.
     pub(super) fn look_at_remains(&mut self, run: &mut dyn Run) {
         self.oom.extend(run.look_for_oom());
         let all: Vec<UnitId> = self.graph.ids().collect();
@@ -59,9 +59,9 @@ impl Drill {
         });
     }
 
-    /// Which units have had more memory in a process, by the time that all have ended, than a
-    /// test allows. Whoever still ran when that was asked may have waited for others since, or
-    /// have had more itself.
+    /// Returns which units have had more memory in a process, by the time that all have ended, than
+    /// a test allows. A process that still ran when the test asked may have reaped others since, or
+    /// may have used more itself.
     pub(super) fn used_too_much(&self, test: UnitId) -> Option<Flaw> {
         let node = self.graph.node(test);
         let most = node.test()?.checks.iter().find_map(|check| match check.value {
@@ -75,8 +75,8 @@ impl Drill {
     }
 }
 
-/// A process and the unit that it comes from, which its environment says as long as it leaves that
-/// alone: one that has gone into a session of its own is in no unit's group.
+/// Names a process and its unit. The unit comes from the environment, as long as the process does
+/// not change that: a process in a session of its own is in no unit's process group.
 fn name_and_unit(pid: i32) -> String {
     let environment = proc::read(pid, "environ").unwrap_or_default();
     let unit = environment.split(|byte| *byte == 0).find_map(|one| one.strip_prefix(b"TRC_UNIT="));
@@ -88,7 +88,7 @@ fn name_and_unit(pid: i32) -> String {
     }
 }
 
-/// A process and the one that should wait for its end.
+/// Names a process, and the one that should reap it.
 fn name_and_parent(pid: i32) -> String {
     let parent = Stat::of(pid)
         .map_or(String::new(), |stat| format!(" of {}", processes::named(stat.parent)));

@@ -1,8 +1,8 @@
 //! A test run: the drill that listens to what happens, makes the attempts of tests, and reports.
 //!
-//! The supervisor holds one in a test run, and none in production. It hands over each fact, each
-//! action that only a test run has, and what it has read and reaped; the drill asks it for the rest
-//! by [`Run`].
+//! In a test run the supervisor has one drill, in production none. The supervisor hands over each
+//! fact, each action that only a test run has, and what it has read and reaped. The drill asks it
+//! for the rest by [`Run`].
 
 mod announce;
 mod attempt;
@@ -42,111 +42,112 @@ use crate::words::{self, Observed, Unwritten, Wrong, some};
 use lines::Lines;
 use trial::{Trial, Tried};
 
-/// A line that a test looks for: its place among all of these, the unit that wrote it, the line, and
-/// whether it was cut.
+/// A line that a test looks for: its position among all of these, the unit that wrote it, the line,
+/// and whether it was cut.
 pub(crate) type Said = (usize, UnitId, String, bool);
 
-/// What a drill asks of the run that it listens to.
+/// The things that a drill asks of the run that it listens to.
 pub(crate) trait Run {
-    /// The engine, which knows how units ended and what was found.
+    /// Returns the engine, which knows how units ended and what was found.
     fn engine(&self) -> &Engine;
-    /// Where the report goes, and whatever trc has warned of.
+    /// Returns the journal, which takes the report, and knows the warnings of trc.
     fn journal(&self) -> &Journal;
-    /// Tells people.
+    /// Logs something that trc has found out itself.
     fn observed(&self, observed: &Observed<'_>);
-    /// A unit's main process, while it runs.
+    /// Returns a unit's main process, while it runs.
     fn pid(&self, unit: UnitId) -> Option<i32>;
-    /// A unit's process group, for as long as anything may be in it.
+    /// Returns a unit's process group, for as long as any process may be in it.
     fn group(&self, unit: UnitId) -> Option<i32>;
-    /// A unit's output, where trc captures it.
+    /// Returns a unit's output, if trc captures it.
     fn captures(&self, unit: UnitId) -> &[Capture];
-    /// The first of these units that runs and has written nothing, by name.
+    /// Returns the name of the first of these units that runs and has written nothing.
     fn kept_back(&self, units: &[UnitId]) -> Option<String>;
-    /// What a unit said last, for the end of a sentence.
+    /// Returns a unit's last output, for the end of a sentence.
     fn last_output(&self, unit: UnitId) -> String;
-    /// Why the run ends, in one line.
+    /// Returns the reason why the run ends, in one line.
     fn reason(&self) -> String;
-    /// The children that write trc's own output.
+    /// Returns the children that write trc's own output.
     fn writers(&self) -> Vec<i32>;
-    /// Whatever a test's command needs to be started.
+    /// Returns the surroundings that a test's command needs to be started.
     fn surroundings(&self) -> Surroundings<'_>;
-    /// Units that have exited and have left processes in sessions of their own.
+    /// Returns the units that have exited and have left processes in sessions of their own.
     fn escaped(&mut self) -> Vec<UnitId>;
-    /// What the OOM killer has killed since the last look, in words.
+    /// Returns, in words, the processes that the OOM killer has killed since the last look.
     fn look_for_oom(&mut self) -> Option<String>;
-    /// Reads what units have written up to now, however slow the log's reader is: what tests look
-    /// for in it must not depend on who reads the log. Returns the lines that tests look for.
+    /// Reads the output of units up to now, however slow the log's reader is: the result of a test
+    /// must not depend on who reads the log. Returns the lines that tests look for.
     fn catch_up(&mut self, units: &[UnitId]) -> Vec<Said>;
-    /// Starts a test's command, whose exit comes to [`Drill::command_ended`]; what still runs at
-    /// `until` is killed, and comes to [`Drill::command_is_late`].
+    /// Starts a test's command. Its exit comes to [`Drill::command_ended`]. If it still runs at
+    /// `until`, it is killed, and comes to [`Drill::command_is_late`].
     ///
     /// # Errors
-    /// Those of the step that failed before there was a process.
+    /// Returns the error of the step that failed before there was a process.
     fn start(&mut self, test: UnitId, launch: Launch, until: Option<Instant>)
     -> Result<i32, Errno>;
     /// Kills a test's command, and everything in its process group.
     fn kill(&mut self, test: UnitId);
     /// Closes the connection of an attempt in order.
     fn close(&mut self, closing: Closing);
-    /// Tells the engine.
+    /// Hands an event to the engine.
     fn happened(&mut self, event: Event);
 }
 
 /// A test run.
 pub(crate) struct Drill {
     graph: Rc<Graph>,
-    /// Whether `shutdown.timeout` is written.
+    /// Whether `shutdown.timeout` is set.
     limited: bool,
     began: Instant,
     wall: SystemTime,
     points: Vec<Point>,
-    /// How many of them standard output has taken.
+    /// The number of points that standard output has taken.
     said: usize,
-    /// The form in which it gets them.
+    /// The form in which standard output gets the points.
     live: Live,
-    /// The test that was tried last, and how often.
+    /// The last test, and the number of its attempts so far.
     attempts: Option<(UnitId, u32)>,
     reports: Vec<Report>,
-    /// What could not be written.
+    /// The reports that could not be written.
     unwritten: Vec<Unwritten>,
     /// The attempt that is under way.
     trial: Option<Trial>,
     /// The lines that tests ask for.
     lines: Lines,
     tried: BTreeMap<UnitId, Tried>,
-    /// When a test began, or a unit was told to stop, or ended after that.
+    /// The moments at which tests began, and at which units were last told to stop, and last
+    /// exited.
     tests: BTreeMap<UnitId, Instant>,
     told: BTreeMap<UnitId, Instant>,
     stopped: BTreeMap<UnitId, Instant>,
-    /// How long after its start a unit was ready, when it was last.
+    /// The time from a unit's start until it was ready, the last time that it was.
     ready: BTreeMap<UnitId, Duration>,
-    /// What the OOM killer has killed, in words.
+    /// The processes that the OOM killer has killed, in words.
     oom: Vec<String>,
-    /// Whom a unit was waiting for when the run began to stop.
+    /// The unit that each unit waited for when the run began to stop.
     unmet: BTreeMap<UnitId, UnitId>,
-    /// When the run began to stop.
+    /// The moment at which the run began to stop.
     stopping: Option<Instant>,
-    /// How often a unit was restarted, and after what the last time.
+    /// The number of a unit's restarts, and how it ended before the last one.
     restarts: BTreeMap<UnitId, (u32, String)>,
-    /// What those processes of a unit have used that were reaped.
+    /// The usage of those processes of a unit that were reaped.
     used: BTreeMap<UnitId, Usage>,
-    /// What was left of a unit when its main process ended.
+    /// The leftovers of a unit when its main process exited.
     left: BTreeMap<UnitId, String>,
     orphans: String,
     sessions: String,
-    /// The process groups of commands of tests and probes, and of those that stop units: they
-    /// run, or what is left of them was killed and is about to go.
+    /// The process groups of commands of tests and probes, and of stop commands. They run, or their
+    /// leftovers were killed and are about to exit.
     groups: BTreeSet<i32>,
-    /// A unit's process that a test has ended by a signal, and that may not have noticed yet.
+    /// A unit's process that a test has terminated by a signal, and that may not have noticed yet.
     doomed: Option<i32>,
-    /// Zombies that were seen last.
+    /// The zombies that were seen last.
     zombies: Vec<i32>,
     zombie_names: String,
 }
 
 impl Drill {
-    /// One that begins now. Standard output gets `live`; `limited` tells whether
-    /// `shutdown.timeout` is written.
+    /// Returns a drill that begins now. Standard output gets `live`; `limited` tells whether
+    /// `shutdown.timeout` is set.
     pub(crate) fn new(graph: Rc<Graph>, limited: bool, live: Live, reports: Vec<Report>) -> Self {
         Self {
             limited,
@@ -181,13 +182,13 @@ impl Drill {
         }
     }
 
-    /// Boot has made a new graph.
+    /// Takes over a new graph, which boot has made.
     pub(crate) fn settled(&mut self, graph: Rc<Graph>) {
         self.lines = self.lines.over(&graph);
         self.graph = graph;
     }
 
-    /// Does what only a test run has to do.
+    /// Carries out an action that only a test run has.
     pub(crate) fn act(&mut self, run: &mut dyn Run, action: &Action) {
         match action {
             Action::Try(id, limit) => self.try_test(run, *id, *limit),
@@ -197,7 +198,7 @@ impl Drill {
         }
     }
 
-    /// Notes what points are made of, and tells of it.
+    /// Notes a fact for the points, and reports it as an event.
     pub(crate) fn told(&mut self, run: &mut dyn Run, fact: &Fact) {
         self.announce(run, fact);
         match fact {
@@ -209,7 +210,7 @@ impl Drill {
             }
             Fact::TestEnded { unit, ended } => self.test_ended(run, *unit, *ended),
             Fact::Ready { unit, after } => _ = self.ready.insert(*unit, *after),
-            // What a test has caused is no finding.
+            // A restart that a test has caused is not a finding.
             Fact::Restarting { unit, how, status, excused: false, .. } => {
                 let ended = Ended { how: *how, status: *status, place: 0 };
                 let why = flaws::how_it_ended(run, *unit, ended);
@@ -224,7 +225,7 @@ impl Drill {
             }
             Fact::Terminating { unit, .. } => _ = self.told.insert(*unit, now()),
             Fact::Exited { unit, .. } => _ = self.stopped.insert(*unit, now()),
-            // A strict test run has no other place for it; a fault is its own cause.
+            // A strict test run has no other place for this. After a fault, the fault is the cause.
             Fact::Unhealthy { unit, then: Then::Ignore, .. } if !self.lines.has_faulted() => {
                 let name = self.graph.node(*unit).unit.id();
                 run.journal().warned(format_args!("{name} is unhealthy"));
@@ -233,9 +234,9 @@ impl Drill {
         }
     }
 
-    /// A test is about to do something to a unit.
+    /// Prepares for a test that is about to do something to a unit.
     fn begin_fault(&mut self, run: &mut dyn Run, test: UnitId) {
-        // What was said before is no answer to it.
+        // Lines that were written before do not answer the fault.
         self.catch_up(run, &self.lines.units_of(test));
         self.lines.begin_fault(test);
         let graph = Rc::clone(&self.graph);
@@ -250,19 +251,19 @@ impl Drill {
         };
     }
 
-    /// Takes in the lines that units have written up to now.
+    /// Reads the lines that units have written up to now.
     fn catch_up(&mut self, run: &mut dyn Run, units: &[UnitId]) {
         for (place, unit, line, cut) in run.catch_up(units) {
             self.lines.found(place, unit, line, cut);
         }
     }
 
-    /// What a unit's output is to be looked at for.
+    /// Returns the lines that trc looks for in a unit's output because of tests.
     pub(crate) fn matchers(&self, unit: UnitId) -> impl Iterator<Item = Matcher> + '_ {
         self.lines.matchers(unit)
     }
 
-    /// Lines that tests look for have come.
+    /// Handles lines that tests look for.
     pub(crate) fn said(&mut self, run: &mut dyn Run, said: Vec<Said>) {
         for (place, unit, line, cut) in said {
             self.lines.found(place, unit, line, cut);
@@ -270,32 +271,33 @@ impl Drill {
         self.line_came(run);
     }
 
-    /// A command that is trc's own matter, and no unit's, leads this process group.
+    /// Notes the process group of a command that is trc's own, and not a unit's.
     pub(crate) fn own(&mut self, group: i32) {
         self.groups.insert(group);
     }
 
-    /// Such a command has ended by itself: what it has put into the background is nobody's.
+    /// Forgets such a process group: its command has exited by itself, so its leftovers count.
     pub(crate) fn disown(&mut self, group: i32) {
         self.groups.remove(&group);
     }
 
-    /// A unit's process was reaped that has used so much.
+    /// Notes the usage of a unit's process that was reaped.
     pub(crate) fn used(&mut self, unit: UnitId, used: Usage) {
         self.used.entry(unit).or_default().add(used);
     }
 
-    /// A unit's main process has ended and others of it have not.
+    /// Notes the leftovers of a unit whose main process has exited.
     pub(crate) fn left_behind(&mut self, unit: UnitId, members: &[i32]) {
         self.left.insert(unit, some(members.iter().map(|pid| processes::named(*pid))));
     }
 
-    /// The OOM killer has killed something, in words.
+    /// Notes what the OOM killer has killed, in words.
     pub(crate) fn oom(&mut self, what: String) {
         self.oom.push(what);
     }
 
-    /// A test's command could not be executed; `why` is what trc has found out itself.
+    /// Handles a test's command that could not be executed; `why` is the explanation that trc has
+    /// found itself.
     pub(crate) fn not_executed(
         &mut self,
         run: &mut dyn Run,
@@ -309,29 +311,29 @@ impl Drill {
         self.command_ended(run, pid, Err(Wrong::NotStarted(why)));
     }
 
-    /// What to poll, and for what.
+    /// Returns the descriptors to poll, and the flags.
     pub(crate) fn fds(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
         self.trial.iter().flat_map(Trial::fds)
     }
 
-    /// When something about the attempt is late.
+    /// Returns the moment at which a part of the attempt is late.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.trial.as_ref().and_then(Trial::deadline)
     }
 
-    /// trc could not look at anything for so long: the attempt has that time in addition.
+    /// Postpones the attempt's deadlines by the time for which trc could not look at anything.
     pub(crate) fn postpone(&mut self, by: Duration) {
         if let Some(trial) = &mut self.trial {
             trial.postpone(by);
         }
     }
 
-    /// The reports that could not be written, and why.
+    /// Returns the reports that could not be written, and why.
     pub(crate) fn unwritten(&self) -> &[Unwritten] {
         &self.unwritten
     }
 
-    /// A report can't be written.
+    /// Notes that a report cannot be written.
     fn cannot_write(&mut self, suite: &mut Suite, why: Unwritten) {
         suite.unwritten(why.to_string());
         self.unwritten.push(why);

@@ -1,4 +1,4 @@
-//! The points of tests.
+//! The test points of tests.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::signal::Signal;
 use crate::words::{self, Flaw, Observed, reason};
 
 impl Drill {
-    /// A test is over: its point.
+    /// Makes the point of a test that has ended.
     pub(super) fn test_ended(&mut self, run: &mut dyn Run, id: UnitId, ended: Ended) {
         let graph = Rc::clone(&self.graph);
         let node = graph.node(id);
@@ -22,7 +22,7 @@ impl Drill {
         let began = self.tests.get(&id).copied();
         let failed = ended.failed();
         let why = match ended.how {
-            // Its checks say it.
+            // The checks say why.
             How::Test(TestEnd::Passed | TestEnd::Skipped | TestEnd::Failed | TestEnd::TimedOut) => {
                 None
             }
@@ -61,7 +61,7 @@ impl Drill {
         self.point(run, point);
     }
 
-    /// That the unit is not up again which a test has done something to.
+    /// Returns the flaw that a unit to which a test has done something is not up again.
     fn not_recovered(&self, id: UnitId) -> Option<Flaw> {
         let fault = self.graph.node(id).test()?.fault.as_ref()?;
         let victim = self.graph.node(self.graph.node(id).victim?);
@@ -77,7 +77,7 @@ impl Drill {
         })
     }
 
-    /// Why a test could not begin.
+    /// Returns why a test could not begin.
     fn blocked(&self, run: &dyn Run, by: UnitId) -> Flaw {
         let name = self.graph.node(by).unit.id();
         if let Some(ended) = run.engine().ended(by) {
@@ -94,7 +94,7 @@ impl Drill {
         }
     }
 
-    /// The last lines of units.
+    /// Returns the last lines of units.
     pub(super) fn tails(&self, run: &dyn Run, units: &[UnitId]) -> Vec<Tail> {
         let mut tails = Vec::new();
         for id in units {
@@ -107,7 +107,7 @@ impl Drill {
     }
 }
 
-/// Why something was true, but not for long enough.
+/// Returns why something was true, but not for long enough.
 fn did_not_hold(checks: &[CheckPoint]) -> Flaw {
     let failed = checks.iter().find(|check| !check.passed);
     Flaw::DidNotHold(failed.map(|check| (check.name.clone(), check.found.clone())))

@@ -1,4 +1,4 @@
-//! The points of the stop drill, and the end of a test run: all reports.
+//! The points of the stop drill, and the end of a test run, when all reports are written.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,12 +13,12 @@ use crate::run::stream::flush_deadline;
 use crate::run::testing::Report;
 use crate::words::Flaw;
 
-/// The name of the suite in reports.
+/// The name of the test suite in reports.
 const SUITE: &str = "trc";
 
 impl Drill {
-    /// The points of tests that did not run and of the stop drill, and all reports. Returns
-    /// trc's exit status.
+    /// Makes the points of tests that did not run and those of the stop drill, and writes all
+    /// reports. Returns trc's exit status.
     pub(crate) fn report(&mut self, run: &mut dyn Run, status: u8) -> u8 {
         let graph = Rc::clone(&self.graph);
         let cause = run.reason();
@@ -54,7 +54,7 @@ impl Drill {
             }
             let told = self.told.get(&id).copied();
             let serves = matches!(unit.stage, Stage::Async | Stage::Sync);
-            // The leftovers of others may have had to be killed, and so may units that trc never stopped.
+            // trc may have had to kill leftovers of other units, and units that it never stopped.
             let why = self.why_stop(run, id, &findings);
             if told.is_some() && serves || why.is_some() {
                 let mut point = plain(points::stop(unit), why);
@@ -125,7 +125,8 @@ impl Drill {
         suite.status
     }
 
-    /// Whether the units that a test is about stopped as the test expects, if it says how.
+    /// Makes the point for how the units that a test is about stopped, if the test says how they
+    /// should.
     fn report_stops(&mut self, run: &mut dyn Run, test: UnitId) {
         let graph = Rc::clone(&self.graph);
         let Some(expected) = graph.node(test).test().map(|test| &test.stop) else { return };
@@ -155,7 +156,7 @@ impl Drill {
         self.point(run, point);
     }
 
-    /// How long the whole stop has taken, the halt units included.
+    /// Makes the point for the duration of the whole stop, halt units included.
     fn report_shutdown(&mut self, run: &mut dyn Run, findings: &[Finding]) {
         let took = self.stopping.map(|since| now().saturating_duration_since(since));
         let why = findings.contains(&Finding::Slow).then(|| {
@@ -167,7 +168,8 @@ impl Drill {
         self.point(run, point);
     }
 
-    /// The end of what standard output gets. Nobody is waited for who has not read the points.
+    /// Writes the end of standard output. trc does not wait for a reader that has not read the
+    /// points.
     fn say_plan(&mut self, run: &mut dyn Run, suite: &mut Suite, lost: bool) {
         let plan = self.live.end(suite);
         let until = if lost { now() } else { flush_deadline() };
@@ -177,8 +179,8 @@ impl Drill {
         }
     }
 
-    /// All reports in files. One that can't be written fails the run: whoever asked for it would
-    /// take an old one for this one.
+    /// Writes all report files. A report that cannot be written fails the run, because whoever
+    /// asked for it would take an old file for it.
     fn write_reports(&mut self, suite: &mut Suite) {
         let mut reports = std::mem::take(&mut self.reports);
         let wanted = reports.len();
@@ -186,7 +188,7 @@ impl Drill {
         self.write_some(&mut reports, suite, can_be_rewritten);
         self.write_some(&mut reports, suite, Report::is_final);
         if reports.len() < wanted {
-            // Once more where one failed, for the others are to say so.
+            // If one failed, the others are written once more, to say so.
             self.write_some(&mut reports, suite, can_be_rewritten);
         }
         for report in reports {
@@ -197,7 +199,8 @@ impl Drill {
         }
     }
 
-    /// Writes those that `which` says, and leaves only the ones in that could be written.
+    /// Writes the reports that `which` selects, and removes from the list those that could not be
+    /// written.
     fn write_some(
         &mut self,
         reports: &mut Vec<Report>,
@@ -221,7 +224,7 @@ fn text_of(kind: ReportKind, suite: &Suite) -> String {
     }
 }
 
-/// A point of the drill: failed, if there is a reason.
+/// Returns a point of the drill, which has failed if there is a reason.
 fn plain(name: String, why: Option<String>) -> Point {
     Point {
         name,

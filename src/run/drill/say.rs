@@ -1,4 +1,4 @@
-//! What standard output gets of a test run.
+//! The report of a test run on standard output.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use crate::run::os::clock::now;
 use crate::words::Unwritten;
 
 impl Drill {
-    /// Tells a point, and keeps it for the reports.
+    /// Writes a point, and keeps it for the reports.
     pub(super) fn point(&mut self, run: &mut dyn Run, mut point: Point) {
         if point.outcome == Outcome::Failed
             && !point.is_test()
@@ -20,8 +20,9 @@ impl Drill {
         self.say_points(run);
     }
 
-    /// Tells the points that standard output has room for; says whether these are all. What a
-    /// slow reader has not taken yet comes with the next point, or at the end.
+    /// Writes the points that standard output has room for. Returns whether all of them are
+    /// written. The points that a slow reader has not taken yet come with the next point, or at the
+    /// end.
     pub(super) fn say_points(&mut self, run: &mut dyn Run) -> bool {
         while let Some(point) = self.points.get(self.said) {
             let text = self.live.point(self.said + 1, point);
@@ -33,8 +34,8 @@ impl Drill {
         true
     }
 
-    /// Says something on standard output, once there is room, and waits for its reader until
-    /// then at most.
+    /// Writes something to standard output, once there is room, and waits for its reader until the
+    /// deadline at most.
     pub(super) fn say_until(
         &mut self,
         run: &mut dyn Run,

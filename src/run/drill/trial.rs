@@ -1,4 +1,4 @@
-//! One try of a test under way: its command's streams, its verdict, and how far it has come.
+//! An attempt of a test under way: its command's streams, its verdict, and its progress.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -19,28 +19,27 @@ use crate::run::probe::Try;
 use crate::text::harmless;
 use crate::words::{self, Wrong};
 
-/// What is kept of each of a command's streams, in bytes. What comes after that is read and
-/// forgotten.
+/// The number of bytes that trc keeps of each of a command's streams. It reads and drops the rest.
 const KEPT: usize = 1024 * 1024;
-/// What is read at once of them.
+/// The number of bytes to read at once.
 const READ: usize = 16 * 1024;
 
-/// What a test's command says of itself by `trcctl verdict` or the function `verdict`.
+/// The result that a test's command reports by `trcctl verdict` or the function `verdict`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Said {
-    /// It has passed.
+    /// The test has passed.
     Pass,
-    /// It has failed, and why.
+    /// The test has failed, and why.
     Fail(String),
-    /// It has nothing to say, and why.
+    /// The test is skipped, and why.
     Skip(String),
 }
 
-/// Where a stream of a command is read from.
+/// The descriptor from which a stream of a command is read.
 pub(super) enum Source {
-    /// A pipe, which whoever may open it by `/proc/PID/fd` writes to, too.
+    /// A pipe, to which a process may also write that opens it by `/proc/PID/fd`.
     Pipe(OwnedFd),
-    /// A socket, which nobody can open: only those write to it who have inherited it.
+    /// A socket, which no process can open: only those that have inherited it write to it.
     Socket(Guarded),
 }
 
@@ -60,10 +59,10 @@ impl Source {
     }
 }
 
-/// Both ends of a test's verdict, trc's and that of its command.
+/// Returns both ends of a test's verdict: trc's, and that of its command.
 ///
 /// # Errors
-/// Those of socketpair(2).
+/// Returns the error of socketpair(2).
 pub(super) fn verdict() -> nix::Result<(Source, OwnedFd)> {
     let (ours, theirs) =
         socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)?;
@@ -73,21 +72,21 @@ pub(super) fn verdict() -> nix::Result<(Source, OwnedFd)> {
 /// A stream of a command.
 #[derive(Default)]
 pub(super) struct Stream {
-    /// None once it has ended.
+    /// The descriptor; `None` once the stream has ended.
     pub source: Option<Source>,
-    /// What came, as far as it is kept.
+    /// The bytes that came, as far as they are kept.
     pub bytes: Vec<u8>,
-    /// Whether there was more.
+    /// Whether there were more bytes.
     cut: bool,
-    /// Whether it could not be read to its end.
+    /// Whether the stream could not be read to its end.
     broken: bool,
 }
 
 impl Stream {
-    /// Reads what there is.
+    /// Reads the available bytes.
     pub(super) fn read(&mut self) {
         let mut bytes = [0; READ];
-        // A bounded amount: a flood starves nobody.
+        // A bounded amount, so that a flood starves nobody.
         for _ in 0..16 {
             let Some(source) = &self.source else { return };
             match source.read(&mut bytes) {
@@ -99,25 +98,25 @@ impl Stream {
                 }
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => return,
-                // Something came along with the bytes that nobody asked for.
+                // Something that nobody asked for came along with the bytes.
                 Err(_) => (self.source, self.broken) = (None, true),
             }
         }
     }
 
-    /// Whether it has a text, or has it not.
+    /// Checks whether the stream matches the pattern.
     ///
     /// # Errors
-    /// What it has instead.
+    /// Returns what it has instead.
     pub(super) fn check(&self, pattern: &Pattern) -> Result<(), Wrong> {
-        // What can't be looked at could be anything.
+        // The rest is unknown, and could be anything.
         if self.cut {
             return Err(Wrong::TooMuch(KEPT));
         }
         pattern.check(&self.bytes).map_err(Wrong::Text)
     }
 
-    /// Its last lines.
+    /// Returns the last lines of the stream.
     pub(super) fn tail(&self, of: &str) -> Option<Tail> {
         let mut tail = capture::Tail::default();
         tail.push(&self.bytes);
@@ -126,50 +125,49 @@ impl Stream {
     }
 }
 
-/// A try under way.
+/// An attempt under way.
 pub(super) struct Trial {
-    /// The test.
     pub unit: UnitId,
-    /// When its time is up.
+    /// The moment at which the attempt's time is up.
     pub deadline: Instant,
-    /// How long it may take.
+    /// The time limit of the attempt.
     pub limit: Duration,
-    /// Its command, while that runs.
+    /// The test's command, while it runs.
     pub pid: Option<i32>,
     /// Standard output, standard error, and the verdict.
     pub streams: [Stream; 3],
-    /// How its command ended, or why it didn't.
+    /// The way in which the command exited, or the reason why it did not run or exit.
     pub ending: Option<Result<Ending, Wrong>>,
-    /// Whether something of it took too long.
+    /// Whether some part took too long.
     pub timed_out: bool,
-    /// Whether something of it could not be tried, for want of processes and the like.
+    /// Whether some part could not be attempted, for lack of processes and the like.
     pub unmade: bool,
-    /// The check that is next.
+    /// The position of the next check.
     pub at: usize,
-    /// Until when a line is waited for that was not written yet, once there was one, and whether
-    /// one is waited for now.
+    /// The moment until which a missing line is waited for, once there was one, and whether one is
+    /// waited for now.
     pub line: Option<(Instant, bool)>,
-    /// Whether something is not so that can't be so any more.
+    /// Whether a check has failed that cannot pass any more.
     pub hopeless: bool,
-    /// The one that is being asked over a network.
+    /// The check that is being made over a socket.
     pub asked: Option<Try>,
-    /// What checks have come to so far.
+    /// The results of checks so far.
     pub points: Vec<CheckPoint>,
 }
 
-/// What a test's last try came to.
+/// The result of a test's last attempt.
 #[derive(Clone, Default)]
 pub(super) struct Tried {
-    /// Each thing that it expects.
+    /// The results of the checks.
     pub points: Vec<CheckPoint>,
-    /// What its command wrote last.
+    /// The last output of the command.
     pub tails: Vec<Tail>,
-    /// Why it skips itself.
+    /// The reason why the test skips itself.
     pub skipped: Option<String>,
 }
 
 impl Trial {
-    /// One that is over when this time is up.
+    /// Returns an attempt that ends when this time is up.
     pub(super) fn new(unit: UnitId, limit: Duration) -> Self {
         Self {
             unit,
@@ -188,20 +186,20 @@ impl Trial {
         }
     }
 
-    /// What to poll, and for what.
+    /// Returns the descriptors to poll, and the flags.
     pub(super) fn fds(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
         let sources = self.streams.iter().filter_map(|stream| stream.source.as_ref());
         let sources = sources.map(|source| (source.fd(), PollFlags::POLLIN));
         sources.chain(self.asked.as_ref().map(Try::fd))
     }
 
-    /// When something about it is late.
+    /// Returns the moment at which some part of the attempt is late.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let line = self.line.and_then(|(until, awaited)| awaited.then_some(until));
         line.into_iter().chain(self.asked.as_ref().map(Try::deadline)).min()
     }
 
-    /// It has so much more time.
+    /// Postpones the attempt's deadlines.
     pub(super) fn postpone(&mut self, by: Duration) {
         self.deadline += by;
         self.line = self.line.map(|(until, awaited)| (until + by, awaited));
@@ -210,7 +208,7 @@ impl Trial {
         }
     }
 
-    /// What its command said last, rather on standard error: up to three lines.
+    /// Returns up to three last lines of the command, from standard error if there are any.
     pub(super) fn last_output(&self) -> Vec<String> {
         const LINES: usize = 3;
         let of = |stream: &Stream| {
@@ -222,7 +220,7 @@ impl Trial {
         lines[lines.len().saturating_sub(LINES)..].to_vec()
     }
 
-    /// The last verdict that it gave, if any; a failure stands.
+    /// Returns the last verdict that the command gave, if any. A failure is final.
     pub(super) fn verdict(&self) -> Option<Said> {
         if self.streams[2].broken {
             return Some(Said::Fail("trc cannot read its verdict".to_owned()));
@@ -246,14 +244,14 @@ impl Trial {
         said
     }
 
-    /// What it has come to.
+    /// Returns the result of the attempt.
     pub(super) fn tried(&mut self, skipped: Option<String>) -> Tried {
         let tails = [(0, "stdout"), (1, "stderr")];
         let tails = tails.into_iter().filter_map(|(at, of)| self.streams[at].tail(of)).collect();
         Tried { points: std::mem::take(&mut self.points), tails, skipped }
     }
 
-    /// What a check came to.
+    /// Notes the result of a check.
     pub(super) fn note(&mut self, name: String, result: Result<(), Wrong>) {
         let found = result.err().map(|wrong| wrong.to_string());
         self.points.push(CheckPoint { name, passed: found.is_none(), found });

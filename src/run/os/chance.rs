@@ -1,6 +1,6 @@
-//! Chance.
+//! A random number.
 
-/// A number that differs from run to run, and between containers that start together.
+/// Returns a number that differs from run to run, and between containers that start together.
 pub(crate) fn chance() -> u64 {
     // SAFETY: the kernel hands every program sixteen random bytes: getauxval(3).
     unsafe {

@@ -58,15 +58,16 @@ impl Stat {
         Self::parse(&read(pid, "stat")?)
     }
 
-    /// The second field is the name in parentheses, which may itself contain parentheses.
+    /// Parses the file. Its second field is the name in parentheses, which may itself contain
+    /// parentheses.
     fn parse(text: &[u8]) -> Option<Self> {
         let (open, close) = (memchr::memchr(b'(', text)?, memchr::memrchr(b')', text)?);
         let comm = text.get(open + 1..close)?.to_owned();
         let rest = std::str::from_utf8(&text[close + 1..]).ok()?;
         let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-        // As proc_pid_stat(5) counts them: the state is the third one.
+        // The numbers are those of proc_pid_stat(5): the state is the third field.
         let field = |number: usize| fields.get(number - 3);
-        // What is no number is not known; the manual has some as signed.
+        // A field that is not a number is unknown. The manual has some of them as signed.
         let tick = |number| field(number).and_then(|text| text.parse().ok()).unwrap_or(0);
         Some(Self {
             comm,
@@ -94,7 +95,7 @@ impl Stat {
     pub(crate) fn cpu(&self) -> Duration {
         let second = sysconf(SysconfVar::CLK_TCK).ok().flatten();
         let second = second.and_then(|ticks| u64::try_from(ticks).ok()).filter(|ticks| *ticks > 0);
-        // What Linux has told programs on every machine but alpha and ia64.
+        // This is the value that Linux tells programs on every machine except alpha and ia64.
         time(
             self.ticks.iter().fold(0, |sum, ticks| sum.saturating_add(*ticks)),
             second.unwrap_or(100),

@@ -36,11 +36,11 @@ pub(crate) struct Received {
 pub(crate) struct Inherited {
     /// The signals that were blocked, bit n-1 for signal n.
     pub blocked: u64,
-    /// Whether CHLD was ignored. All other ignored signals still are.
+    /// Whether SIGCHLD was ignored. All other ignored signals still are.
     pub child_ignored: bool,
 }
 
-/// Returns all signals that can be caught.
+/// The signals to trc: all that can be caught.
 pub(crate) struct Signals {
     fd: SignalFd,
     inherited: Inherited,
@@ -53,14 +53,14 @@ impl Signals {
     /// # Errors
     /// Returns what signalfd(2) says.
     pub(crate) fn new() -> io::Result<Self> {
-        // Ignored, as a parent may have had it, the kernel would reap children itself and
-        // say nothing: sigaction(2).
+        // If SIGCHLD stayed ignored, as a parent may have left it, the kernel would reap children
+        // itself and say nothing: sigaction(2).
         let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
         // SAFETY: no handler is involved.
         let child = unsafe { sigaction(signal::Signal::SIGCHLD, &default)? };
         let all = SigSet::all();
         let mut before = SigSet::empty();
-        // Not pthread_sigmask(3), whose errors nix takes for success.
+        // This is not pthread_sigmask(3), whose errors nix takes for success.
         sigprocmask(SigmaskHow::SIG_SETMASK, Some(&all), Some(&mut before))?;
         let fd = SignalFd::with_flags(&all, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
         let bit = |number: i32| {
@@ -80,8 +80,8 @@ impl Signals {
         self.inherited
     }
 
-    /// Returns the signals that have arrived. CHLD means only that some child changed its state. Of
-    /// many queued real-time signals, a few are returned at a time, and the kernel returns those
+    /// Returns the signals that have arrived. SIGCHLD means only that some child changed its state.
+    /// Of many queued real-time signals, a few are returned at a time, and the kernel returns those
     /// with lower numbers first.
     pub(crate) fn drain(&self, into: &mut Vec<Received>) {
         for _ in 0..AT_ONCE {

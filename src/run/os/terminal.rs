@@ -50,7 +50,7 @@ impl Terminal {
     /// session, so the process group is not orphaned (credentials(7)).
     pub(crate) fn has_shell(&self) -> bool {
         let parent = getppid();
-        // 0 is a parent in another pid namespace, and to getsid(2) the caller.
+        // The parent is 0 if it is in another PID namespace, and getsid(2) takes 0 for the caller.
         !self.leads_session && parent.as_raw() != 0 && getsid(Some(parent)) == getsid(None)
     }
 
@@ -70,10 +70,11 @@ impl Terminal {
         }
     }
 
-    /// This works in the background, too, because trc blocks TTOU, by which tcsetpgrp would suspend
-    /// it.
+    /// Makes this the foreground process group. This works in the background, too, because trc
+    /// blocks SIGTTOU, by which tcsetpgrp would suspend it.
     fn hand(&self, group: Pid) {
-        // A terminal that has hung up, or a group that is gone: nothing to be done.
+        // Nothing can be done about a terminal that has hung up, or a process group without
+        // processes.
         let _ = tcsetpgrp(&self.fd, group);
     }
 }

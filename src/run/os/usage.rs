@@ -1,19 +1,20 @@
-//! What processes have used up by the time they end.
+//! The resources that processes have used by the time they exit.
 
 use std::time::Duration;
 
-/// What processes have used that have ended, each with those that it had waited for: wait4(2).
+/// The usage of processes that have exited, each with the children that it had waited for:
+/// wait4(2).
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Usage {
-    /// CPU time of all of them.
+    /// The CPU time of all of them.
     pub cpu: Duration,
-    /// The most resident memory that one of them has ever had, in bytes; before it was executed
-    /// a process has trc's.
+    /// The highest peak of the resident memory of any of them, in bytes. Until a process has
+    /// executed its command, its memory is trc's.
     pub peak: u64,
 }
 
 impl Usage {
-    /// One more process has ended.
+    /// Adds another process that has exited.
     pub(crate) fn add(&mut self, other: Self) {
         self.cpu = self.cpu.saturating_add(other.cpu);
         self.peak = self.peak.max(other.peak);
@@ -28,7 +29,7 @@ impl From<&libc::rusage> for Usage {
         };
         Self {
             cpu: time(used.ru_utime).saturating_add(time(used.ru_stime)),
-            // getrusage(2) has it in KiB.
+            // getrusage(2) reports it in KiB.
             peak: u64::try_from(used.ru_maxrss).unwrap_or(0).saturating_mul(1024),
         }
     }

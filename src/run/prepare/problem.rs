@@ -1,16 +1,16 @@
-//! Why a unit cannot be started, as found out before there is a process.
+//! The reasons why a unit cannot be started, if trc finds them before there is a process.
 
 use nix::errno::Errno;
 
 use crate::words::{self, Unprepared};
 
-/// Why trc cannot prepare a unit.
+/// A reason why trc cannot prepare a unit.
 pub(crate) struct Problem {
-    /// In words.
+    /// The reason in words.
     pub why: String,
-    /// What the kernel said, if it was the kernel.
+    /// The kernel's error, if there was one.
     pub errno: Option<Errno>,
-    /// Whether that stays so: a variable that is not set. A file may come.
+    /// Whether the problem lasts, as an unset variable does. A missing file may still appear.
     pub lasts: bool,
 }
 
@@ -39,7 +39,7 @@ impl From<&str> for Problem {
 }
 
 impl Problem {
-    /// What the kernel said to a step.
+    /// Returns the problem that the kernel refused a step.
     pub(crate) fn kernel(what: &str, error: &std::io::Error) -> Self {
         Self {
             why: format!("{what}: {}", crate::config::reason(error)),
@@ -48,7 +48,7 @@ impl Problem {
         }
     }
 
-    /// What a variable lacks.
+    /// Returns a problem that lasts.
     pub(crate) fn lasting(why: String) -> Self {
         Self { why, errno: None, lasts: true }
     }

@@ -1,4 +1,4 @@
-//! Where a unit's output goes, and what it reads.
+//! The output and the standard input of units.
 
 use std::os::fd::OwnedFd;
 
@@ -11,11 +11,11 @@ use crate::config::{Config, Output, Placed, Stage, Stdin, StdinWord, Unit, reaso
 use crate::run::os::fd::null;
 use crate::run::os::trusted;
 
-/// Where a unit's output goes: what is written, else its own terminal, else background
-/// units' `[log] output`, else through trc for declared ones.
+/// Returns where a unit's output goes: where its own settings say; else to its own terminal; else,
+/// for background units, where `[log] output` says; else, for declared units, through trc.
 ///
-/// In test mode nothing is inherited: standard output is for the report, and tests ask for
-/// what units say.
+/// In a test run, no unit inherits trc's standard streams: standard output is for the report, and
+/// tests ask for the output of units.
 pub(crate) fn output(config: &Config, unit: &Unit) -> Output {
     match config.output_of(unit) {
         Output::Inherit if config.testing.is_some() && unit.own_terminal().is_none() => {
@@ -25,10 +25,10 @@ pub(crate) fn output(config: &Config, unit: &Unit) -> Output {
     }
 }
 
-/// What a unit reads; None where that is what trc reads.
+/// Opens a unit's standard input; returns `None` if it is trc's own.
 ///
 /// # Errors
-/// Why it can't be opened.
+/// Returns why it cannot be opened.
 pub(crate) fn stdin(unit: &Unit) -> Result<Option<OwnedFd>, Problem> {
     let words =
         |errno: Errno| Problem { why: errno.desc().to_owned(), errno: Some(errno), lasts: false };
@@ -40,7 +40,7 @@ pub(crate) fn stdin(unit: &Unit) -> Result<Option<OwnedFd>, Problem> {
         Stdin::Word(StdinWord::Inherit) => Ok(None),
         Stdin::Word(StdinWord::Null) => null(false).map(Some).map_err(words),
         Stdin::File(path) => {
-            // Opening a FIFO does not wait for its writer; the unit's own reads are to wait.
+            // Opening a FIFO does not wait for its writer, but the unit's own reads do.
             let opened = trusted::open(path, OFlag::O_RDONLY)
                 .map(OwnedFd::from)
                 .and_then(|fd| Ok(fcntl(&fd, FcntlArg::F_SETFL(OFlag::empty())).map(|_| fd)?))

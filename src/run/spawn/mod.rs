@@ -1,7 +1,7 @@
-//! From a prepared launch to a process that has executed its command.
+//! The way from a prepared launch to a process that has executed its command.
 //!
-//! The child says over a close-on-exec pipe how far it came: end of file means that the
-//! command was executed.
+//! The child reports over a close-on-exec pipe how far it came. End of file means that the command
+//! was executed.
 
 mod child;
 mod launch;
@@ -29,29 +29,29 @@ pub(crate) use launch::{Ids, Launch};
 
 /// A child on its way.
 pub(crate) struct Child {
-    /// Its process.
+    /// The child's process ID.
     pub pid: i32,
-    /// End of file once its command is executed; a [`Failure`] before that otherwise.
+    /// The progress pipe: end of file once the command is executed, or a [`Failure`] before that.
     pub progress: OwnedFd,
-    /// It goes on to execute its command when this is closed, if it waits at all.
+    /// The gate, if the child waits: when it is closed, the child executes its command.
     pub gate: Option<OwnedFd>,
-    /// What it works with.
+    /// The memory that the child works with.
     pub hold: Hold,
 }
 
-/// The memory that a child uses until it has executed its command, or is gone: to be
-/// kept until then.
+/// The memory that a child uses until it has executed its command or has exited. It has to be kept
+/// until then.
 pub(crate) struct Hold((Box<Orders>, Stack));
 
 impl Hold {
-    /// The files of which one was to be executed.
+    /// Returns the files of which one was to be executed.
     pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
         let (orders, _) = &self.0;
         orders.launch.files.iter().map(|file| Path::new(OsStr::from_bytes(file.to_bytes())))
     }
 }
 
-/// How far a start came, and what the kernel said to it.
+/// The step at which a start failed, and the kernel's error.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Failure {
     /// The step.
@@ -60,23 +60,24 @@ pub(crate) struct Failure {
     pub errno: Errno,
 }
 
-/// When a child executes its command.
+/// The moment at which a child executes its command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Pace {
-    /// As soon as it can.
+    /// The child executes its command as soon as it can.
     Free,
-    /// When its gate is opened: so that what the log says of its start comes ahead of what
-    /// it says itself.
+    /// The child waits until its gate is opened, so that the log's line about its start comes ahead
+    /// of its own output.
     Gated,
-    /// As soon as it can, and trc does nothing else until then, as vfork(2) has it: for a
-    /// transparent command, for which all signals would be held as long anyway.
+    /// The child executes its command as soon as it can, and trc does nothing else until then, as
+    /// with vfork(2). This is for a transparent command, for which all signals would be held as
+    /// long anyway.
     Awaited,
 }
 
 /// Starts a child.
 ///
 /// # Errors
-/// Which step failed, before there was a child.
+/// Returns which step failed, before there was a child.
 pub(crate) fn spawn(mut launch: Launch, pace: Pace) -> Result<Child, Failure> {
     let prepare = |errno: Errno| Failure { stage: SpawnStage::Prepare, errno };
     let Pipe { read: progress, write: report } = Pipe::new().map_err(prepare)?;
@@ -86,7 +87,7 @@ pub(crate) fn spawn(mut launch: Launch, pace: Pace) -> Result<Child, Failure> {
     let others = std::mem::take(&mut launch.descriptors);
     let moves = streams.iter().zip(0..).filter_map(|(fd, to)| Some((fd.as_ref()?.as_raw_fd(), to)));
     let moves = moves.chain(others.iter().map(|(fd, to)| (fd.as_raw_fd(), *to))).collect();
-    // One that makes a session must not lead a group before: setsid(2).
+    // A child that creates a session must not lead a process group before: setsid(2).
     let own_group = launch.own_group && launch.tty.is_none();
     let orders = Box::new(Orders {
         argv: pointers(&launch.argv),
@@ -101,8 +102,8 @@ pub(crate) fn spawn(mut launch: Launch, pace: Pace) -> Result<Child, Failure> {
     let pid = unsafe { clone(&orders, &stack, pace == Pace::Awaited) }
         .map_err(|errno| Failure { stage: SpawnStage::Fork, errno })?;
     if own_group {
-        // The child does the same: whichever comes first, its group is there before
-        // anybody signals it. It fails once the child has executed its command.
+        // The child does the same. Whichever comes first, the process group exists before anybody
+        // signals it. This fails once the child has executed its command.
         // SAFETY: no memory is involved.
         unsafe { libc::setpgid(pid, pid) };
     }
@@ -113,7 +114,7 @@ pub(crate) fn spawn(mut launch: Launch, pace: Pace) -> Result<Child, Failure> {
 struct Stack(NonNull<c_void>);
 
 impl Stack {
-    /// What `child` needs is a few hundred bytes; pages that are not touched cost nothing.
+    /// `child` needs a few hundred bytes. Pages that are not touched cost nothing.
     const SIZE: NonZeroUsize = NonZeroUsize::new(64 * 1024).unwrap();
 
     fn new() -> nix::Result<Self> {
@@ -137,13 +138,14 @@ impl Drop for Stack {
     }
 }
 
-/// Starts a child that shares trc's memory, where its system calls don't touch it.
+/// Starts a child that shares the memory of trc, on machines on which its system calls do not write
+/// to it.
 ///
-/// One that is to have an `oom_score_adj` of its own gets a copy: the kernel gives the
-/// score to every process that shares the memory, and so to trc (`__set_oom_adj` in
-/// `fs/proc/base.c`), whose end would be the container's. So do all where sharing is refused: by
-/// an emulator of another machine, which knows threads and forks only (qemu-user: EINVAL), or by
-/// a filter of system calls. That is found out once.
+/// A child with an `oom_score_adj` of its own gets a copy: the kernel gives the score to every
+/// process that shares the memory, and so to trc (`__set_oom_adj` in `fs/proc/base.c`), whose exit
+/// would end the container. So does every child if sharing is refused: by an emulator of another
+/// machine, which knows only threads and forks (qemu-user: EINVAL), or by a filter of system calls.
+/// trc finds that out once.
 ///
 /// # Safety
 /// `orders` and `stack` stay as they are until the child has executed its command or is
@@ -175,7 +177,7 @@ unsafe fn clone(orders: &Orders, stack: &Stack, awaited: bool) -> nix::Result<i3
             started => return started,
         }
     }
-    // Not awaited: whoever refuses the one may refuse the other.
+    // This start is not awaited, because whoever refuses the one flag may refuse the other.
     let started = start(0);
     REFUSED.fetch_or(started.is_ok(), Ordering::Relaxed);
     started
@@ -197,8 +199,8 @@ unsafe fn clone(orders: &Orders, _stack: &Stack, _awaited: bool) -> nix::Result<
     }
 }
 
-/// What a child that has closed or written its progress pipe has to say: `None` if
-/// its command was executed.
+/// Reads the report of a child that has closed or written its progress pipe: `None` if its command
+/// was executed.
 pub(crate) fn read_progress(progress: OwnedFd) -> Option<Failure> {
     let mut bytes = [0; 5];
     // The child writes five bytes at once, or the pipe ends.

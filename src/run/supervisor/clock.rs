@@ -1,53 +1,53 @@
-//! The run's clock. It stands still while trc does: time in which nobody could be looked at is
-//! nobody's delay.
+//! The clock of the run. It stands still while trc does not run, so that no unit is late because
+//! trc could not look at it.
 //!
-//! A paused container, a machine that swaps or a debugger may keep trc from running for longer
-//! than any deadline. Were those judged by the time that has passed, a unit that became ready
-//! meanwhile would be taken for one that did not, and one that was sent KILL for one that it
-//! can't kill. So what was missed is left out, and everybody has a moment more, in which what
-//! has happened is seen, before the first deadline comes.
+//! A paused container, a machine that swaps or a debugger may keep trc from running for longer than
+//! any deadline. If trc judged deadlines by the time that has passed, it would take a unit that
+//! became ready in the meantime for one that did not, and a process that got SIGKILL for one that
+//! cannot be killed. So the clock leaves out the time that was missed. It also adds a moment before
+//! the first deadline, in which trc sees what has happened.
 
 use std::time::{Duration, Instant};
 
 use crate::engine::Tick;
 
-/// A wake-up that comes later than that was missed. On a busy machine some are late, and no
-/// deadline is so short.
+/// The delay after which a wake-up counts as missed. On a busy machine some wake-ups are late, but
+/// no deadline is this short.
 const LATE: Duration = Duration::from_millis(500);
-/// What everybody has from then on at least: probes are tried again, and processes that stood
-/// still as well get to run.
+/// The least time that is left before any deadline after a missed wake-up. In this time probes are
+/// repeated, and processes that stood still as well get to run.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// The time since the run began, without what was missed.
+/// The time since the run began, without the time that was missed.
 pub(super) struct Clock {
-    /// When it would have begun, had nothing been missed.
+    /// The moment at which the run would have begun if nothing had been missed.
     began: Instant,
-    /// The latest time that it has told.
+    /// The latest time that the clock has told.
     told: Tick,
-    /// When trc last looked at what has happened.
+    /// The moment at which trc last looked at what has happened.
     looked: Instant,
 }
 
 impl Clock {
-    /// One that begins now.
+    /// Returns a clock that begins now.
     pub(super) fn new(now: Instant) -> Self {
         Self { began: now, told: Tick::ZERO, looked: now }
     }
 
-    /// What time it is: never earlier than it was.
+    /// Returns the current time, which is never earlier than the time returned before.
     pub(super) fn tell(&mut self, now: Instant) -> Tick {
         self.told = self.told.max(now.saturating_duration_since(self.began));
         self.told
     }
 
-    /// When it will be that time, if nothing is missed.
+    /// Returns the moment at which it will be this time if nothing is missed.
     pub(super) fn moment(&self, tick: Tick) -> Instant {
         self.began + tick
     }
 
-    /// trc, which has waited from `since` on, until `until` at the latest, looks at what has
-    /// happened. If much was missed, by that call or before it, the clock is put back by what is
-    /// returned.
+    /// Notes that trc looks at what has happened, after it has waited since `since`, and until
+    /// `until` at the latest. If this call or the time before it missed much, puts the clock back
+    /// and returns by how much.
     pub(super) fn look(
         &mut self,
         since: Instant,
@@ -80,14 +80,14 @@ mod tests {
         let start = Instant::now();
         let at = |seconds: u32| start + S * seconds;
         for (since, until, now, by) in [
-            // In time, woken before that, and with nothing to wait for.
+            // A wait that ends in time, one that ends early, and one without a deadline.
             (0, Some(5), 5, None),
             (0, Some(5), 2, None),
             (0, None, 100, None),
-            // Late, and later than a deadline that had passed already.
+            // A wait that ends late, and one whose deadline had passed already.
             (0, Some(5), 31, Some(26)),
             (0, Some(0), 26, Some(26)),
-            // At something else.
+            // Time that was missed before the wait.
             (26, Some(30), 30, Some(26)),
             (26, None, 27, Some(26)),
             (10, Some(15), 31, Some(26)),

@@ -1,4 +1,4 @@
-//! Connections of attempts that are over, which are closed beside everything else.
+//! Connections of attempts that have finished, which are closed while everything else goes on.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! What a test run adds: a drill that is told what happens, and asks for more.
+//! The part of a test run in the supervisor: a drill that is told what happens, and asks for more.
 
 use std::time::Instant;
 
@@ -37,14 +37,14 @@ impl Supervisor {
         watch.until(drill.deadline());
     }
 
-    /// Makes this a test run. Standard output gets `live`, and at the end come these reports.
+    /// Makes this a test run. Standard output gets `live`, and the reports are written at the end.
     pub(crate) fn drills(&mut self, live: Live, reports: Vec<Report>) {
         let limited = self.loaded.config.shutdown.timeout.is_some();
         self.drill = Some(Box::new(Drill::new(self.graph.clone(), limited, live, reports)));
     }
 
-    /// Hands something over to the drill, if this is a test run. It is not there for whatever the
-    /// supervisor does for it meanwhile.
+    /// Calls a function with the drill, if this is a test run. While the function runs, the
+    /// supervisor has no drill.
     pub(super) fn drill<T>(&mut self, told: impl FnOnce(&mut Drill, &mut Self) -> T) -> Option<T> {
         let mut drill = self.drill.take()?;
         let done = told(&mut drill, self);
@@ -52,8 +52,8 @@ impl Supervisor {
         Some(done)
     }
 
-    /// In a test run, the unit that a process belongs to: one that is about to be reaped, and
-    /// can still be asked for its process group.
+    /// Returns, in a test run, the unit that a process belongs to. The process is about to be
+    /// reaped, and can still be asked for its process group.
     pub(super) fn whose(&self, pid: i32) -> Option<UnitId> {
         self.drill.as_ref()?;
         self.children.unit_of(pid).or_else(|| {

@@ -1,4 +1,4 @@
-//! The sweep, and the end.
+//! The end of the run: the last processes, the last lines and the exit status.
 
 use std::time::{Duration, Instant};
 
@@ -14,24 +14,24 @@ use crate::run::os::{kin, private, processes};
 use crate::signal::Signal;
 use crate::words::{self, Observed, Why};
 
-/// How long what has been sent KILL has at least to die of it, however little time is left.
+/// The least time that processes have to exit after SIGKILL, however little time is left.
 const DYING: Duration = Duration::from_millis(100);
 
-/// How far the run has come.
+/// The state of the run.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Course {
-    /// The engine decides.
+    /// The engine decides what happens.
     Goes,
-    /// The engine has had its last word, this exit status.
+    /// The engine has ended the run with this exit status.
     Ends(u8),
-    /// The last processes are killed and the last lines written.
+    /// The last processes are being killed and the last lines are being written.
     Over,
-    /// The same after a panic: the engine is not to be trusted.
+    /// The same after a panic, when the engine cannot be trusted.
     Abandoned,
 }
 
 impl Supervisor {
-    /// After a panic: ends everything as well as that can be done without the engine.
+    /// Ends everything after a panic, as well as that can be done without the engine.
     pub(crate) fn abandon(&mut self) {
         self.course = Course::Abandoned;
         processes::signal_all(libc::SIGTERM, &self.writers());
@@ -42,12 +42,13 @@ impl Supervisor {
         self.reporter.journal().flush_at_exit(self.last_flush());
     }
 
-    /// Why the run ends, in one line, with the last output of the unit concerned.
+    /// Returns the reason why the run ends, in one line, with the last output of the unit
+    /// concerned.
     pub(super) fn reason_text(&self) -> String {
         self.text_of(self.engine.reason())
     }
 
-    /// A reason in one line, with the last output of the unit concerned.
+    /// Returns a reason in one line, with the last output of the unit concerned.
     pub(super) fn text_of(&self, reason: Option<Reason>) -> String {
         let Some(reason) = reason else { return String::new() };
         let mut text = words::reason::reason(&self.engine, &reason);
@@ -55,7 +56,8 @@ impl Supervisor {
             text.push_str(" (by the OOM killer: the container reached its memory limit)");
         }
         if let Some(id) = reason.first_failure {
-            // That of a test run is about the tests.
+            // The reason of a test run is about the tests, so the output needs the name of its
+            // unit.
             let tested = reason.cause == Cause::Tested;
             let whose = tested.then(|| self.graph.node(id).unit.id());
             text.push_str(&words::last_output(whose.as_deref(), &self.last_lines(id)));
@@ -63,13 +65,14 @@ impl Supervisor {
         text
     }
 
-    /// What a unit said last.
+    /// Returns the last lines of a unit's output.
     pub(super) fn last_lines(&self, id: UnitId) -> Vec<String> {
         let tails = self.units[id.0].captures.iter().rev().map(Capture::tail);
         tails.flatten().filter(|line| words::says(line)).collect()
     }
 
-    /// The end: nothing of trc's may live on, and the last line says why.
+    /// Ends the run: kills everything that trc is responsible for, writes the last line, which says
+    /// why, and returns the exit status.
     pub(super) fn finish(&mut self, status: u8) -> u8 {
         self.course = Course::Over;
         let mut survivors = self.end_all(self.patience());
@@ -80,7 +83,7 @@ impl Supervisor {
         let journal = self.reporter.journal();
         for capture in self.units.iter_mut().flat_map(|held| &mut held.captures) {
             if !capture.finish(journal, until) {
-                // Nobody reads, and nobody will for the sake of the next one.
+                // Nobody reads the output, so the next capture does not wait for a reader.
                 until = until.min(now());
             }
         }
@@ -104,28 +107,30 @@ impl Supervisor {
         status
     }
 
-    /// What is left of the budget of a stop from outside, if there is one.
+    /// Returns the time that is left of the budget of a stop from outside, if there is one.
     fn left(&self) -> Option<Duration> {
         let end = self.clock.moment(self.engine.budget_end()?);
         Some(end.saturating_duration_since(now()))
     }
 
-    /// How long what is left, when the engine has had its last word, has to die by KILL.
+    /// Returns how long the remaining processes have to exit after SIGKILL, once the engine has
+    /// ended the run.
     fn patience(&self) -> Duration {
         let most = crate::engine::UNKILLABLE_AFTER;
         self.left().map_or(most, |left| left.clamp(DYING, most))
     }
 
-    /// When the last lines are written, or nobody reads them: within the budget, or soon. A test
-    /// run has time, for its report is what it is for.
+    /// Returns the moment at which trc stops waiting for readers of the last lines: the end of the
+    /// budget, or a fixed time from now. A test run ignores the budget, because it exists for
+    /// its report.
     fn last_flush(&self) -> Instant {
         let left = self.left().filter(|_| self.drill.is_none());
         let left = left.map(|left| now() + left.max(FLUSH_FOR));
         left.into_iter().chain([flush_deadline()]).min().unwrap_or_else(now)
     }
 
-    /// Kills whatever is left and reaps it, for as long as `patience`. As PID 1 the
-    /// kernel does that when trc exits. Returns what survived.
+    /// Kills the remaining processes, and reaps them for as long as `patience`. If trc is PID 1,
+    /// the kernel does that when trc exits. Returns the survivors.
     fn end_all(&mut self, patience: Duration) -> Vec<i32> {
         if std::process::id() == 1 || self.nothing_left() {
             return Vec::new();
@@ -137,8 +142,8 @@ impl Supervisor {
         if self.nothing_left() { Vec::new() } else { processes::living(kin::descendants()) }
     }
 
-    /// Whether something is left that KILL may still end: what has survived it in the sweep
-    /// has had its time.
+    /// Returns whether SIGKILL may still terminate a remaining process. The processes that survived
+    /// it in the sweep have had their time.
     fn awaits_an_end(&mut self) -> bool {
         if self.nothing_left() {
             return false;
@@ -151,7 +156,7 @@ impl Supervisor {
         !left.is_empty()
     }
 
-    /// Reaps until nothing is left that may end, for as long as `patience`.
+    /// Reaps until no process is left that may exit, for as long as `patience`.
     fn outlive(&mut self, patience: Duration) {
         let until = now() + patience;
         while self.awaits_an_end() && now() < until {

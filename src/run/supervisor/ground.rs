@@ -1,4 +1,4 @@
-//! What units start from, and what boot scripts make of it.
+//! The surroundings that units start from, and the changes that boot scripts make to them.
 
 use std::ffi::OsString;
 use std::rc::Rc;
@@ -12,13 +12,13 @@ use crate::graph::{Graph, UnitId};
 use crate::shell::{Saved, State};
 use crate::words::Observed;
 
-/// What units start from.
+/// The surroundings that units start from.
 pub(super) struct Ground {
-    /// trc's own environment less its settings, or what boot has made of it.
+    /// trc's own environment without its settings, or the environment that boot has left.
     pub base: Environment,
     /// The shell of scripts.
     pub shell: LazyShell,
-    /// What boot scripts have left so far.
+    /// The state that boot scripts have left so far.
     pub state: Option<State>,
 }
 
@@ -34,14 +34,14 @@ impl Supervisor {
         }
     }
 
-    /// From here on this is the graph.
+    /// Replaces the graph.
     pub(super) fn take_over(&mut self, graph: Rc<Graph>) {
         self.units.resize_with(graph.nodes.len(), Held::default);
         self.drill(|drill, _| drill.settled(Rc::clone(&graph)));
         self.graph = graph;
     }
 
-    /// Boot is done: what has it made of the command line?
+    /// Applies the changes that boot has made to the command line.
     pub(super) fn settle(&mut self) {
         let args = self.ground.state.as_ref().map(|state| state.args().to_vec());
         let Some(rest) = args.filter(|args| *args != self.loaded.config.rest) else {
@@ -72,7 +72,7 @@ impl Supervisor {
         self.events.push_back(event);
     }
 
-    /// What a boot script has left is what later units start from.
+    /// Takes over the state that a boot script has left, from which later units start.
     pub(super) fn take_state(&mut self, id: UnitId, saved: &Saved, given: &[(OsString, OsString)]) {
         match State::read(saved, given) {
             Ok(Some(state)) => {

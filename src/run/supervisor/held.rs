@@ -1,4 +1,4 @@
-//! What trc holds of each unit.
+//! The things that trc holds of each unit.
 
 use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
@@ -7,32 +7,32 @@ use super::super::capture::Capture;
 use super::super::notify::Socket;
 use super::super::probe::file::Stamp;
 
-/// What is held of a unit.
+/// The things that trc holds of a unit.
 #[derive(Default)]
 pub(super) struct Held {
-    /// Its live main process.
+    /// The unit's live main process.
     pub pid: Option<i32>,
-    /// Its process group, for as long as anything may be in it.
+    /// The unit's process group, for as long as any process may be in it.
     pub group: Option<i32>,
-    /// The main process that has had its stop signal; it may have handed over since.
+    /// The main process that has got its stop signal. The unit may have handed over since.
     pub told: Option<i32>,
-    /// Once its main process has ended: children of trc's that it has left, and that trc has
-    /// adopted.
+    /// The unit's leftovers that are children of trc, because trc has adopted them. They are known
+    /// once the main process has exited.
     pub adopted: BTreeSet<i32>,
-    /// Whether it has written nothing to its standard output, in which trc looks for a line.
+    /// Whether the unit has written nothing to its standard output, in which trc looks for a line.
     pub silent: bool,
-    /// Whether trc has sent it KILL.
+    /// Whether trc has sent SIGKILL to the unit.
     pub killed: bool,
-    /// Its output, where trc captures it.
+    /// The unit's output, if trc captures it.
     pub captures: Vec<Capture>,
-    /// The user of its last start.
+    /// The user of the unit's last start.
     pub uid: Option<u32>,
-    /// Where it says how it is.
+    /// The socket to which the unit sends its notifications.
     pub notify: Option<Socket>,
-    /// The end of its main process, where it has handed over to another.
+    /// A descriptor that tells when the main process exits, if the unit has handed over to it.
     pub main: Option<OwnedFd>,
-    /// The file by which it is ready, as it was before its start.
+    /// The file by which the unit is ready, as it was before the unit's start.
     pub file_before: Option<Stamp>,
-    /// Where it says that it is ready by a newline.
+    /// The pipe to which the unit writes a newline when it is ready.
     pub readiness: Option<OwnedFd>,
 }

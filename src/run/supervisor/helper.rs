@@ -1,6 +1,6 @@
-//! Commands that trc runs for a unit beside the unit's own: those of probes and tests, and those
-//! that stop a unit. All are started, read, limited in time and reaped here; what differs is what
-//! they are for.
+//! Commands that trc runs for a unit in addition to the unit's own: those of probes and tests, and
+//! those that stop a unit. All of them are started, read, limited in time and reaped here. They
+//! differ in their duty.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -17,45 +17,45 @@ use crate::run::os::processes;
 use crate::text::harmless;
 use crate::words;
 
-/// What is kept of what a probe's command says, in bytes.
+/// The number of bytes that trc keeps of the output of a probe's command.
 const TAIL: usize = 1024;
 
-/// What a helper is for.
+/// The purpose of a helper.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Duty {
-    /// It stops its unit. How long it may take is the engine's decision.
+    /// The helper stops its unit. The engine decides how long that may take.
     Stop,
-    /// It finds out whether its unit is ready or healthy.
+    /// The helper finds out whether its unit is ready or healthy.
     Probe(Purpose),
-    /// It is the command of a test.
+    /// The helper is the command of a test.
     Test,
 }
 
-/// A helper that runs.
+/// A helper that is running.
 pub(super) struct Helper {
     pub unit: UnitId,
     pub duty: Duty,
-    /// When it is killed, if it still runs then.
+    /// The moment at which the helper is killed if it still runs.
     until: Option<Instant>,
-    /// Whether it was killed because it took too long.
+    /// Whether trc has killed the helper because it took too long.
     killed: bool,
-    /// Whether nobody asks any more what becomes of it.
+    /// Whether the result of the helper no longer matters.
     dismissed: bool,
-    /// What it says, where trc keeps the end of that; None once that has ended.
+    /// The helper's output, if trc keeps the end of it; `None` once it has ended.
     output: Option<OwnedFd>,
     tail: Vec<u8>,
 }
 
 impl Helper {
-    /// Nobody asks any more what becomes of it.
+    /// Marks the result of the helper as one that no longer matters.
     fn dismiss(&mut self) {
         (self.dismissed, self.until, self.output) = (true, None, None);
     }
 
-    /// Reads what there is, and keeps the end of it.
+    /// Reads the available output, and keeps the end of it.
     fn read(&mut self) {
         let mut bytes = [0; 4096];
-        // One pipe's worth at most: a flood starves nobody.
+        // At most as much as one pipe holds, so that a flood starves nobody.
         for _ in 0..16 {
             let Some(output) = &self.output else { return };
             match nix::unistd::read(output, &mut bytes) {
@@ -71,7 +71,7 @@ impl Helper {
         }
     }
 
-    /// The last line that says anything.
+    /// Returns the last line that is not blank.
     fn last_line(&self) -> String {
         let text = String::from_utf8_lossy(&self.tail);
         let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty());
@@ -79,15 +79,15 @@ impl Helper {
     }
 }
 
-/// Why a helper could not be executed.
+/// The reason why a helper could not be executed.
 pub(super) struct NotExecuted {
     pub failure: Failure,
-    /// What trc has found out itself.
+    /// The explanation that trc has found itself.
     pub why: Option<Detail>,
 }
 
 impl NotExecuted {
-    /// In words.
+    /// Returns the reason in words.
     pub(super) fn told(&self, graph: &Graph, id: UnitId, program: &Template) -> String {
         let Failure { stage, errno } = self.failure;
         let why = self.why.as_ref().map(|why| words::detail(graph, id, why));
@@ -102,7 +102,7 @@ pub(super) const SOURCE: Source = Source {
 };
 
 impl Supervisor {
-    /// Starts a helper. What it says is read from `output`, and it is killed at `until`.
+    /// Starts a helper. trc reads its output from `output`, and kills it at `until`.
     pub(super) fn start_helper(
         &mut self,
         unit: UnitId,
@@ -122,8 +122,8 @@ impl Supervisor {
         Ok(child.pid)
     }
 
-    /// Kills the helpers of a unit that have this duty. Unless it is to stop the unit, nobody asks
-    /// any more what becomes of them.
+    /// Kills the helpers of a unit that have this duty. The results no longer matter, except those
+    /// of helpers that stop the unit.
     pub(super) fn kill_helpers(&mut self, id: UnitId, duty: impl Fn(Duty) -> bool) {
         for (pid, helper) in &mut self.helpers {
             if helper.unit == id && duty(helper.duty) && !helper.dismissed {
@@ -159,7 +159,7 @@ impl Supervisor {
         while let Some((pid, helper)) = self.helpers.iter_mut().find(|(_, it)| is_late(it)) {
             let (pid, unit, duty) = (*pid, helper.unit, helper.duty);
             kill(pid);
-            // The end of a test's command is awaited; what can't be killed is left behind.
+            // trc waits for a test's command to exit, and leaves it behind if it cannot be killed.
             let again = duty == Duty::Test && !helper.killed;
             let until = again.then(|| now + UNKILLABLE_AFTER);
             (helper.killed, helper.until) = (true, until);
@@ -176,7 +176,7 @@ impl Supervisor {
         }
     }
 
-    /// A helper has exited, or could not be executed.
+    /// Handles a helper that has exited, or that could not be executed.
     pub(super) fn helper_ended(&mut self, pid: i32, ending: Result<Ending, NotExecuted>) {
         let Some(mut helper) = self.helpers.remove(&pid) else { return };
         if helper.duty != Duty::Test && matches!(ending, Ok(Ending::Code(_))) {
@@ -201,7 +201,7 @@ impl Supervisor {
     }
 }
 
-/// Kills a helper, wherever it has gone, and what is in its process group.
+/// Kills a helper, whatever process group it is in now, and every process in its own group.
 fn kill(pid: i32) {
     processes::signal(-pid, libc::SIGKILL);
     processes::signal(pid, libc::SIGKILL);

@@ -1,4 +1,4 @@
-//! Job control: units that were stopped, and who may continue them.
+//! Job control: units that were suspended, and who may resume them.
 
 use super::{Child, Role, Supervisor};
 use crate::config::Stage;
@@ -8,7 +8,7 @@ use crate::run::os::processes;
 use crate::words::Observed;
 
 impl Supervisor {
-    /// A child was stopped by a signal.
+    /// Handles a child that a signal has suspended.
     pub(super) fn stopped(&mut self, pid: i32, signal: i32) {
         let Some(Child { role: Role::Unit(id), terminal: lent, .. }) = self.children.own.get(&pid)
         else {
@@ -27,25 +27,26 @@ impl Supervisor {
         }
     }
 
-    /// The terminal has stopped the foreground unit. Where a shell runs trc as a job, trc
-    /// stops with it, until the shell continues it; where there is none, nobody but trc
-    /// can continue the unit.
+    /// Handles a foreground unit that the terminal has suspended. If a shell runs trc as a job, trc
+    /// suspends itself as well, until the shell resumes it. Without a shell, only trc can resume
+    /// the unit.
     fn stopped_in_front(&mut self, id: UnitId, pid: i32, signal: i32) {
         let Some(terminal) = &self.terminal else { return };
-        // A test does that to units.
+        // A test has done this to the unit.
         if self.drill.is_some() && signal == libc::SIGSTOP {
             return;
         }
         if terminal.is_ours() && signal != libc::SIGSTOP {
-            // It asked for the terminal before trc had it: by `fg`, trc has it now.
+            // The unit asked for the terminal before trc had it. trc has it now, because of `fg`.
         } else if terminal.has_shell() {
             terminal.take_back(pid);
             processes::stop_self();
         } else if signal == libc::SIGSTOP || (!terminal.leads_session && !terminal.is_ours()) {
-            // STOP is no key's: somebody wants it so. Otherwise it would only stop again.
+            // No key sends SIGSTOP, so somebody wants it. In the other case, the unit would only be
+            // suspended again.
             return;
         }
-        // By `fg`, trc has the terminal now; by `bg` the shell has kept it.
+        // After `fg`, trc has the terminal; after `bg`, the shell has kept it.
         if terminal.is_ours() {
             terminal.lend(pid);
             if let Some(child) = self.children.own.get_mut(&pid) {

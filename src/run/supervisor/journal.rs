@@ -1,4 +1,4 @@
-//! What is still to be written to the log.
+//! Lines that still have to be written to the log.
 
 use super::Supervisor;
 use super::source::{Call, Source, Watch};

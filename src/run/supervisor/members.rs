@@ -1,9 +1,10 @@
-//! The processes of a unit, wherever they went, and those that outlive its main process.
+//! The processes of a unit, wherever they are, and those that outlive its main process.
 //!
-//! A process is a unit's that is its main process, is in its process group, bears its birthmark,
-//! or descends from one of these. What a unit has left always hangs on a process that trc has
-//! adopted, for the kernel gives every orphan to trc (as PID 1, or as a subreaper): so whether
-//! anything is left costs a look at trc's own children, not at all processes.
+//! A process belongs to a unit if it is the unit's main process, is in the unit's process group,
+//! bears its birthmark, or descends from one of these. The leftovers of a unit always include, or
+//! descend from, a process that trc has adopted, because the kernel gives every orphan to trc (as
+//! PID 1, or as a subreaper). So trc looks only at its own children to find out whether anything is
+//! left, not at all processes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +17,6 @@ use crate::signal::Signal;
 use crate::words::{Observed, some};
 
 impl Supervisor {
-    /// Sends a signal.
     pub(super) fn signal(&mut self, target: Target, signal: Signal) {
         let (Target::Process(id)
         | Target::Group(id)
@@ -33,9 +33,9 @@ impl Supervisor {
             Target::Process(_) => {
                 main.map(|pid| processes::signal(pid, signal.number()));
             }
-            // A unit in trc's own group must not take trc along.
+            // A unit in trc's own process group must not take trc along.
             Target::Group(_) => {
-                // The main process may have left the group, to lead a session, say.
+                // The main process may have left the process group, for example to lead a session.
                 let away = main.filter(|pid| group.is_none() || !processes::is_in(*pid, group));
                 for to in group.map(|group| -group).into_iter().chain(away) {
                     processes::signal(to, signal.number());
@@ -50,7 +50,7 @@ impl Supervisor {
         }
     }
 
-    /// A signal to a unit's process group, but for a shell that only waits for the others.
+    /// Sends a signal to a unit's process group, except to a shell that only waits for the others.
     fn signal_members(&self, id: UnitId, signal: Signal) {
         let held = &self.units[id.0];
         let spared = held.pid.filter(|pid| self.ground.shell.only_waits(*pid, signal));
@@ -69,11 +69,12 @@ impl Supervisor {
         }
     }
 
-    /// A signal to those of a unit's processes that have had no stop signal, and to whom they
-    /// fork meanwhile. A process that a signal waits for forks no more (`copy_process` in
-    /// `kernel/fork.c`), so that ends after a look or two.
+    /// Sends a signal to those processes of a unit that have got no stop signal, and to the
+    /// children that they fork in the meantime. A process with a pending signal does not fork any
+    /// more (`copy_process` in `kernel/fork.c`), so this takes one or two looks.
     fn signal_rest(&self, id: UnitId, told: Told, signal: Signal) {
-        /// More looks than that are for who forks on purpose; KILL comes to them.
+        /// The number of looks. Processes that fork on purpose may need more; they get SIGKILL
+        /// later.
         const LOOKS: u32 = 8;
         let held = &self.units[id.0];
         let had_it = |pid: i32, stat: &Stat| match told {
@@ -89,7 +90,7 @@ impl Supervisor {
                 && told != Told::Group
                 && let Some(group) = held.group
             {
-                // Without /proc the group is all that is known.
+                // Without `/proc`, only the process group is known.
                 processes::signal(-group, signal.number());
             }
             let before = done.len();
@@ -104,8 +105,8 @@ impl Supervisor {
         }
     }
 
-    /// A signal to every process of a unit. Its main process may have left its group, and
-    /// others may have a session of their own.
+    /// Sends a signal to every process of a unit. Its main process may have left its process group,
+    /// and others may have a session of their own.
     fn signal_all_of(&self, id: UnitId, signal: Signal) {
         let held = &self.units[id.0];
         for to in held.group.map(|group| -group).into_iter().chain(held.pid) {
@@ -118,7 +119,7 @@ impl Supervisor {
         }
     }
 
-    /// The live processes of a unit; none without `/proc`.
+    /// Returns the live processes of a unit; none without `/proc`.
     pub(super) fn members(&self, id: UnitId) -> BTreeMap<i32, Stat> {
         let own = std::process::id().cast_signed();
         let held = &self.units[id.0];
@@ -139,13 +140,13 @@ impl Supervisor {
         all
     }
 
-    /// What a unit has left, now that its main process has ended.
+    /// Returns the kind of leftovers that a unit has, now that its main process has exited.
     pub(super) fn left_of(&mut self, id: UnitId) -> Left {
         let strangers = if self.graph.transparent { Vec::new() } else { self.children.strangers() };
         self.left_among(id, &strangers)
     }
 
-    /// What a unit has left, whose main process was reaped just now.
+    /// Returns the kind of leftovers of a unit whose main process has just been reaped.
     pub(super) fn left_by(&mut self, id: UnitId, pid: i32) -> Left {
         let strangers =
             if self.graph.transparent { Vec::new() } else { self.children.left_by(pid) };
@@ -174,12 +175,12 @@ impl Supervisor {
         }
     }
 
-    /// Some process was reaped: is all gone of what a unit had left?
+    /// Finds out, after some process was reaped, which units have no leftovers any more.
     pub(super) fn look_after_leftovers(&mut self) {
         for id in std::mem::take(&mut self.leftovers) {
             let held = &self.units[id.0];
             let known = !held.adopted.is_empty() || held.group.is_some_and(processes::group_lives);
-            // The last one that was known may have had children of its own.
+            // The last known leftover may have had children of its own.
             if known || self.left_of(id) != Left::Nothing {
                 if !known && self.units[id.0].killed {
                     self.signal_all_of(id, Signal::KILL);
@@ -192,7 +193,7 @@ impl Supervisor {
         }
     }
 
-    /// People are told what a unit has left when its main process ended by itself.
+    /// Logs the leftovers of a unit whose main process has exited by itself.
     pub(super) fn tell_left_behind(&self, id: UnitId, ending: Ending) {
         let members: Vec<i32> = self.members(id).into_keys().collect();
         if !members.is_empty() {

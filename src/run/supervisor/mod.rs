@@ -1,8 +1,8 @@
-//! The one loop: what the kernel says goes to the engine as events, what the engine
-//! answers is done. No decision is made here.
+//! The loop of the run: it hands the engine what the kernel reports, as events, and carries out the
+//! engine's actions. It makes no decision itself.
 //!
-//! `wait.rs` is a turn of the loop, and lists the files that have something to wait for; `helper.rs`
-//! runs commands of trc's own; the others are named after what they are about.
+//! `wait.rs` is a turn of the loop, and lists the files that have something to wait for;
+//! `helper.rs` runs commands of trc's own; the other files are named after their subjects.
 
 mod children;
 mod clock;
@@ -60,7 +60,6 @@ use helper::{Duty, Helper};
 use probe::Probes;
 use sweep::Sweep;
 
-/// The supervisor of one run.
 pub(super) struct Supervisor {
     loaded: Loaded,
     graph: Rc<Graph>,
@@ -72,29 +71,29 @@ pub(super) struct Supervisor {
     children: Children,
     units: Vec<Held>,
     probes: Probes,
-    /// Commands that trc runs for units, beside their own.
+    /// The commands that trc runs for units in addition to their own.
     helpers: BTreeMap<i32, Helper>,
     /// The files that output goes to, by their paths.
     files: BTreeMap<PathBuf, Rc<LogFile>>,
-    /// Units whose main process has ended, and of which others live on.
+    /// The units whose main process has exited, and that have leftovers.
     leftovers: Vec<UnitId>,
-    /// By which processes are known that units have left.
+    /// The marks by which trc knows the leftovers of units.
     birthmarks: Birthmarks,
     events: VecDeque<Event>,
     clock: Clock,
     course: Course,
     sweep: Sweep,
-    /// Whether trc has let go of what only the start needed.
+    /// Whether trc has freed what only the start needed.
     rested: bool,
     oom: oom_killer::Watch,
-    /// The first unit that the OOM killer took.
+    /// The first unit whose main process the OOM killer killed.
     oom_victim: Option<UnitId>,
-    /// In a test run, whoever listens.
+    /// The drill, in a test run.
     drill: Option<Box<Drill>>,
 }
 
 impl Supervisor {
-    /// A supervisor that has taken over all signals.
+    /// Returns a supervisor, which has taken over all signals.
     pub(super) fn new(
         mut loaded: Loaded,
         graph: Graph,
@@ -108,7 +107,7 @@ impl Supervisor {
         }
         let graph = Rc::new(graph);
         let transparent = graph.transparent;
-        // The graph has its own.
+        // The graph has its own copy.
         loaded.config.units = Vec::new();
         if graph.stage(Stage::Boot).next().is_none() {
             loaded.forget();
@@ -139,7 +138,7 @@ impl Supervisor {
         }
     }
 
-    /// Runs to the end.
+    /// Runs until the end, and returns the exit status.
     pub(super) fn run(&mut self) -> u8 {
         // From here on PID 1 exits only through the engine.
         loop {
@@ -152,19 +151,19 @@ impl Supervisor {
         }
     }
 
-    /// Tells people what trc has found out itself.
+    /// Logs something that trc has found out itself.
     fn observed(&self, observed: &Observed<'_>) {
         self.reporter.observed(&self.graph, observed);
     }
 
-    /// Says once that there is no memory left but for the reserve.
+    /// Logs once that no memory is left except for the reserve.
     fn tell_of_memory(&self) {
         if let Some(left) = memory::HEAP.take_news() {
             self.observed(&Observed::NoMemory(left / 1024));
         }
     }
 
-    /// Gives the engine all events there are and does what it says to them.
+    /// Hands all events to the engine, and carries out the actions that it returns.
     pub(super) fn feed(&mut self) {
         if self.course == Course::Abandoned {
             self.events.clear();
@@ -199,7 +198,8 @@ impl Supervisor {
             Action::TakeOver => self.take_over(Rc::clone(self.engine.graph())),
             Action::SweepOver => self.sweep_over(),
             Action::Tell(Fact::LeftBehind { unit, ending }) => self.tell_left_behind(unit, ending),
-            // A key of the terminal, or its size.
+            // The signal is from a key of the terminal, or tells that the terminal's size has
+            // changed.
             Action::Tell(Fact::Unheard { .. }) if self.terminal.is_some() => {}
             Action::Tell(fact) => {
                 self.drill(|drill, run| drill.told(run, &fact));

@@ -1,4 +1,4 @@
-//! What units say of themselves: who may say it, and what becomes of it.
+//! The notifications of units: who may send them, and what trc does with them.
 
 use nix::unistd::{Pid, geteuid, getpgid};
 
@@ -13,8 +13,8 @@ use crate::run::os::fd::pidfd;
 use crate::run::os::{kin, processes, rights};
 use crate::words::Observed;
 
-/// How many messages of a unit are taken in at once: a flood starves nobody. Whose one is may
-/// take as many looks at `/proc` as its sender has ancestors.
+/// The number of a unit's messages that trc reads at once, so that a flood starves nobody. To find
+/// out whose message one is may take as many looks at `/proc` as its sender has ancestors.
 const AT_ONCE: usize = 16;
 
 pub(super) const SOURCE: Source = Source::new(Supervisor::watch_notices);
@@ -30,7 +30,7 @@ impl Supervisor {
         }
     }
 
-    /// Takes in what a unit has sent.
+    /// Reads the messages that a unit has sent.
     pub(super) fn read_notices(&mut self, id: UnitId) {
         let mut last = None;
         for _ in 0..AT_ONCE {
@@ -53,7 +53,7 @@ impl Supervisor {
         }
     }
 
-    /// Takes in what all units have sent until now.
+    /// Reads the messages that all units have sent until now.
     pub(super) fn read_all_notices(&mut self) {
         for id in (0..self.units.len()).map(UnitId) {
             if self.units[id.0].notify.is_some() {
@@ -62,13 +62,13 @@ impl Supervisor {
         }
     }
 
-    /// A child of trc's has ended, which may have taken a message.
+    /// Handles the exit of a child of trc, which may have taken a message.
     pub(super) fn notify_ended(&mut self, pid: i32) {
         rights::ended(pid);
         self.units.iter_mut().filter_map(|held| held.notify.as_mut()).for_each(|s| s.ended(pid));
     }
 
-    /// Says that somebody's message is ignored.
+    /// Warns that the message of a stranger is ignored.
     fn warn_of(&self, id: UnitId, message: &Message) {
         let command = processes::command(message.pid);
         self.observed(&Observed::Stranger(id, message.pid, message.uid, command));
@@ -97,14 +97,14 @@ impl Supervisor {
         };
         if wanted {
             self.events.push_back(Event::Notified { unit: id, notice });
-            // What it says next counts from here on.
+            // The unit's next message counts from here on.
             self.feed();
         }
     }
 
-    /// Whether a message comes from a unit: from its main process, one of its process group,
-    /// or another descendant of trc that is no other unit's. One that has gone already is known
-    /// by its user only.
+    /// Returns whether a message comes from a unit: from its main process, from a process of its
+    /// process group, or from another descendant of trc that belongs to no other unit. A sender
+    /// that has exited already is known only by its user.
     fn is_its_own(&self, id: UnitId, message: &Message) -> bool {
         let held = &self.units[id.0];
         if message.pid <= 0 {
@@ -119,9 +119,9 @@ impl Supervisor {
         }
     }
 
-    /// Whether a process of this user that has gone must have been a unit's: no other unit has
-    /// the user. Or whether that makes no difference: root, and whoever has trc's own user, can
-    /// do to trc what they like.
+    /// Returns whether a process of this user that has exited must have belonged to a unit, because
+    /// no other unit has the user. Also returns true if it makes no difference: root, and a process
+    /// with trc's own user, can do to trc what they like.
     fn is_its_own_user(&self, id: UnitId, uid: u32) -> bool {
         let mut others = self.units.iter().enumerate().filter(|(unit, _)| *unit != id.0);
         uid == 0
@@ -129,7 +129,7 @@ impl Supervisor {
             || self.units[id.0].uid == Some(uid) && others.all(|(_, held)| held.uid != Some(uid))
     }
 
-    /// Whether a live process belongs to a unit, and to no other.
+    /// Returns whether a live process belongs to a unit, and to no other.
     fn belongs(&self, id: UnitId, pid: i32, ancestry: &[i32]) -> bool {
         let own = std::process::id().cast_signed();
         let group = getpgid(Some(Pid::from_raw(pid))).ok().map(Pid::as_raw);
@@ -143,7 +143,7 @@ impl Supervisor {
         pid != own && (is_of(id.0) || orphan())
     }
 
-    /// A unit's main process is another from now on, if it may be.
+    /// Makes another process the main process of a unit, if it may be. Returns whether it did.
     fn hand_over(&mut self, id: UnitId, pid: i32) -> bool {
         let Some(old) = self.units[id.0].pid.filter(|old| *old != pid) else { return false };
         let ancestry = kin::ancestry(pid).unwrap_or_default();
@@ -153,9 +153,10 @@ impl Supervisor {
         if !self.belongs(id, pid, &ancestry) {
             return false;
         }
-        // Its end has to be seen even where another process is its parent.
+        // trc has to see the process exit even if its parent is another process.
         let Ok(watch) = pidfd(pid) else { return false };
-        // The old one is one of the unit's others now, and has to go with it.
+        // The old main process is one of the unit's other processes now, and has to stop with the
+        // unit.
         if let Some(Child { terminal, .. }) = self.children.own.remove(&old) {
             let role = Role::Unit(id);
             let new = Child { role, progress: None, saved: None, terminal, hold: None };
@@ -172,8 +173,8 @@ impl Supervisor {
         true
     }
 
-    /// The process that a unit has handed over to has ended, and was not trc's to reap: its
-    /// status is known to its parent alone.
+    /// Handles the exit of the process that a unit has handed over to, if trc is not its parent.
+    /// Only its parent knows its exit status.
     pub(super) fn main_ended(&mut self, id: UnitId) {
         let held = &mut self.units[id.0];
         if let (Some(_), Some(pid)) = (held.main.take(), held.pid) {

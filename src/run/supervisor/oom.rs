@@ -1,5 +1,6 @@
-//! What the kernel's OOM killer has killed beside the main processes of units, whose ends are told
-//! anyway: a database's worker that is gone is a failure that nobody else may mention.
+//! Processes that the kernel's OOM killer has killed, other than the main processes of units, whose
+//! exits are logged anyway. If a database loses a worker, that is a failure that nobody else may
+//! mention.
 
 use nix::poll::PollFlags;
 
@@ -20,20 +21,21 @@ impl Supervisor {
         }
     }
 
-    /// Tells of what was killed since the last look, `explained` of which is known by now.
+    /// Logs the processes that the OOM killer has killed since the last look, and tells the drill
+    /// of them. `explained` of them are known by now.
     pub(super) fn tell_of_oom(&mut self, explained: u64) {
         if let Some(what) = self.oom_killed(explained) {
             self.drill(|drill, _| drill.oom(what));
         }
     }
 
-    /// The same, in words.
+    /// Logs the same, and returns it in words.
     pub(super) fn oom_killed(&mut self, explained: u64) -> Option<String> {
         let kills = self.oom.news();
         if kills <= explained {
             return None;
         }
-        // It may be seen while it is going: the counter rises before the signal is sent.
+        // The victim may be seen before it exits: the counter rises before the signal is sent.
         let main = |pid: &i32| self.children.own.contains_key(pid);
         let dying = |pid: &i32| {
             Stat::of(*pid).is_some_and(|stat| !stat.lives())
@@ -57,9 +59,9 @@ impl Supervisor {
         Some(what)
     }
 
-    /// The unit that a process comes from, by its group or its ancestors.
+    /// Returns the unit that a process comes from, by its process group or its ancestors.
     fn unit_of(&self, pid: i32) -> Option<UnitId> {
-        /// No chain of parents is followed for longer.
+        /// The number of ancestors to look at.
         const ANCESTORS: usize = 64;
         let by =
             |is: &dyn Fn(&super::Held) -> bool| self.graph.ids().find(|id| is(&self.units[id.0]));

@@ -1,4 +1,4 @@
-//! What units write: the pipes that trc reads it from, and the files that it goes to.
+//! The output of units: the pipes that trc reads it from, and the files that it goes to.
 
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
@@ -19,7 +19,8 @@ use crate::run::os::fd::null;
 use crate::run::os::reopen;
 use crate::words::Observed;
 
-/// How many outputs of earlier starts of a unit are kept until they were read to their ends.
+/// The number of outputs of earlier starts of a unit that trc keeps until it has read them to their
+/// ends.
 const CAPTURES: usize = 16;
 
 pub(super) const SOURCE: Source = Source::new(Supervisor::watch_output);
@@ -47,7 +48,7 @@ impl Supervisor {
         }
     }
 
-    /// What a unit said before it ended comes ahead of the line that says it ended.
+    /// Writes the output of a unit that has exited, ahead of the line that says that it exited.
     pub(super) fn drain_captures(&mut self, id: UnitId) {
         let journal = self.reporter.journal();
         let mut matched = Vec::new();
@@ -83,8 +84,8 @@ impl Supervisor {
         }
     }
 
-    /// Lets go of the oldest outputs of a unit that were not read to their ends: the log's reader
-    /// is slower than its restarts, or what it left behind lives on.
+    /// Drops the oldest outputs of a unit that were not read to their ends, because the log's
+    /// reader is slower than the unit's restarts, or because leftovers of the unit live on.
     pub(super) fn let_go_of_captures(&mut self, id: UnitId) {
         let journal = self.reporter.journal().clone();
         while self.units[id.0].captures.len() > CAPTURES {
@@ -96,8 +97,8 @@ impl Supervisor {
         }
     }
 
-    /// The file that a unit's output goes to, if it goes to one: the same for all units
-    /// that name it.
+    /// Returns the file that a unit's output goes to, if it goes to one. All units that name the
+    /// same file share it.
     pub(super) fn output_file(&mut self, unit: &Unit) -> Result<Option<Rc<LogFile>>, Problem> {
         let Some(Placed { value, origin }) = &unit.output_file else { return Ok(None) };
         if let Some(file) = self.files.get(&value.path) {
@@ -111,14 +112,14 @@ impl Supervisor {
             let why = format!("cannot open {} for writing: {why} ({origin})", value.path.display());
             Problem { why, errno: error.raw_os_error().map(Errno::from_raw), lasts: false }
         })?;
-        // Two paths to one file must not rotate it under each other.
+        // Two paths to one file must not rotate it independently.
         let known = self.files.values().find(|known| known.is_same(&file)).map(Rc::clone);
         let file = known.unwrap_or_else(|| Rc::new(file));
         self.files.insert(value.path.clone(), Rc::clone(&file));
         Ok(Some(file))
     }
 
-    /// Sets up a unit's standard output and error; returns trc's ends of the pipes.
+    /// Sets up a unit's standard output and standard error. Returns trc's ends of the pipes.
     pub(super) fn streams(
         &self,
         unit: &Unit,
@@ -140,7 +141,7 @@ impl Supervisor {
                 launch.streams[2] = Some(null(true)?);
             }
             Output::Prefix if unit.output_file.is_some() => {
-                // One pipe for both, for they have one order.
+                // One pipe carries both, to keep the order of the lines.
                 let pipe = capture::pipe(owner)?;
                 let both = pipe.write.try_clone();
                 launch.streams[1] = Some(both.map_err(|_| Errno::last())?);

@@ -1,4 +1,4 @@
-//! Probes: tries that the engine asks for, and what units say of themselves.
+//! Probes: the attempts that the engine asks for, and the notifications of units.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -21,33 +21,33 @@ use crate::run::os::fd::null;
 use crate::run::os::pipe::Pipe;
 use crate::words::{self, Observed};
 
-/// A unit that is not ready after this is waited for, and people are told.
+/// The time after which the log says that a unit is not ready yet.
 const SOON: Duration = Duration::from_secs(1);
-/// For so long an explanation stands: it may take a look at all sockets.
+/// The time for which an explanation is valid. To find one may take a look at all sockets.
 const STANDS: Duration = Duration::from_millis(100);
-/// So often they are told again for the same reason.
+/// The time after which the log repeats the same reason.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// Tries that have failed one after another.
+/// A series of attempts that have failed one after another.
 pub(super) struct Waiting {
     since: Instant,
     failure: Failure,
-    /// The same as it was last explained, and when.
+    /// The last explanation of the failure, and when it was found.
     explained: Option<(Instant, String)>,
-    /// When that was last said, at the levels info and debug.
+    /// The last times at which the reason was logged, at the levels info and debug.
     told: [Option<Instant>; 2],
 }
 
-/// What is under way of all probes.
+/// The state of all probes.
 #[derive(Default)]
 pub(super) struct Probes {
-    /// Attempts, but for those that commands make.
+    /// The attempts under way, except those that commands make.
     tries: Vec<(UnitId, Purpose, Try)>,
-    /// Probes whose last attempt has failed.
+    /// The probes whose last attempt has failed.
     waiting: BTreeMap<(UnitId, Purpose), Waiting>,
-    /// What could not be tried at the last attempt, for want of processes and the like.
+    /// The probes whose last attempt could not be made, for lack of processes and the like.
     untried: BTreeSet<(UnitId, Purpose)>,
-    /// Connections of attempts that are over.
+    /// The connections of attempts that have finished.
     pub closings: Closings,
 }
 
@@ -58,7 +58,7 @@ pub(super) const SOURCE: Source = Source {
 };
 
 impl Supervisor {
-    /// Begins a try.
+    /// Begins an attempt.
     pub(super) fn probe(&mut self, id: UnitId, purpose: Purpose) {
         let graph = Rc::clone(&self.graph);
         let unit = &graph.node(id).unit;
@@ -100,7 +100,8 @@ impl Supervisor {
         Ok(())
     }
 
-    /// A probe's command has exited, or could not be executed. `last` is its last line.
+    /// Handles a probe's command that has exited, or that could not be executed. `last` is its last
+    /// line.
     pub(super) fn probe_command_ended(
         &mut self,
         id: UnitId,
@@ -129,7 +130,7 @@ impl Supervisor {
         self.probed(id, purpose, Err(Failure::new(why)));
     }
 
-    /// A probe's command has taken too long, and was killed.
+    /// Handles a probe's command that took too long and was killed.
     pub(super) fn probe_command_is_late(&mut self, id: UnitId, purpose: Purpose) {
         let graph = Rc::clone(&self.graph);
         if let Some((config::Probe::Exec(words), timeout)) = find(&graph.node(id).unit, purpose) {
@@ -139,7 +140,7 @@ impl Supervisor {
         }
     }
 
-    /// Goes on with a try.
+    /// Continues an attempt.
     pub(super) fn proceed(&mut self, id: UnitId, purpose: Purpose) {
         let found =
             self.probes.tries.iter().position(|(unit, what, _)| (*unit, *what) == (id, purpose));
@@ -163,7 +164,7 @@ impl Supervisor {
         self.probes.tries.iter_mut().for_each(|(_, _, under_way)| under_way.postpone(by));
     }
 
-    /// Ends the tries whose time is up, or gives their next address its turn.
+    /// Ends the attempts whose time is up, or lets them go on with their next address.
     fn end_late_probes(&mut self, now: Instant) {
         while let Some(at) = self.probes.tries.iter().position(|(_, _, one)| one.deadline() <= now)
         {
@@ -175,8 +176,8 @@ impl Supervisor {
         }
     }
 
-    /// Notes how the file by which a unit will be ready is before it is started: one that an
-    /// earlier run has left says nothing of this one.
+    /// Notes the state of the file by which a unit will be ready, before the unit starts: a file
+    /// that an earlier start has left says nothing about this one.
     pub(super) fn note_file(&mut self, id: UnitId, unit: &Unit) {
         self.units[id.0].file_before = match find(unit, Purpose::Ready) {
             Some((config::Probe::File(path), _)) => file::Stamp::of(path),
@@ -184,7 +185,7 @@ impl Supervisor {
         };
     }
 
-    /// A unit's tries are of no interest any more.
+    /// Abandons a unit's attempts, because their results no longer matter.
     pub(super) fn stop_probes(&mut self, id: UnitId) {
         self.probes.waiting.retain(|(unit, _), _| *unit != id);
         let closings = &mut self.probes.closings;
@@ -197,7 +198,7 @@ impl Supervisor {
     }
 
     fn try_over(&mut self, id: UnitId, purpose: Purpose, over: Over) {
-        // The connection that it leaves is closed beside everything else.
+        // The connection is closed while everything else goes on.
         if let Some(closing) = over.closing {
             self.probes.closings.push(closing, now());
         }
@@ -223,8 +224,8 @@ impl Supervisor {
         self.events.push_back(Event::Probed { unit: id, purpose, outcome, why });
     }
 
-    /// A try has failed: people are told each new reason, and at times that it is still so.
-    /// Returns the reason.
+    /// Handles an attempt that has failed: logs each new reason, and from time to time that the
+    /// reason is still the same. Returns the reason.
     fn not_yet(&mut self, id: UnitId, purpose: Purpose, failure: Failure) -> String {
         let now = now();
         let waiting = self.probes.waiting.entry((id, purpose)).or_insert_with(|| Waiting {
@@ -241,7 +242,7 @@ impl Supervisor {
             Some(_) | None => (now, waiting.failure.clone().explained()),
         };
         let (_, why) = waiting.explained.insert(why).clone();
-        // What is not healthy the engine has told.
+        // The engine has already reported what is unhealthy.
         let long = purpose == Purpose::Ready && now >= waiting.since + SOON;
         let due = waiting.told.map(|told| told.is_none_or(|told| now >= told + AGAIN));
         let graph = Rc::clone(&self.graph);
@@ -261,7 +262,8 @@ impl Supervisor {
         why
     }
 
-    /// Says once in a row that an attempt could not be made: the unit's end does not tell it.
+    /// Logs, once in a row, that an attempt could not be made, because the end of the unit does not
+    /// say so.
     fn cannot_try(&mut self, id: UnitId, purpose: Purpose, verdict: &Verdict) {
         if let Err(Failure { why, .. }) = verdict
             && self.probes.untried.insert((id, purpose))
@@ -270,7 +272,7 @@ impl Supervisor {
         }
     }
 
-    /// What a unit's output is to be looked at for.
+    /// Returns the lines that trc looks for in a unit's output because of its probes.
     pub(super) fn matchers(unit: &Unit) -> Vec<Matcher> {
         let one = |purpose| match find(unit, purpose) {
             Some((config::Probe::Log(pattern), _)) => {
@@ -282,7 +284,7 @@ impl Supervisor {
         [Purpose::Ready, Purpose::Health].into_iter().filter_map(one).collect()
     }
 
-    /// Lines of a unit's output have matched.
+    /// Handles lines of a unit's output that have matched.
     pub(super) fn matched(&mut self, id: UnitId, found: Vec<Found>) {
         let said = self.heard(id, found);
         if !said.is_empty() {
@@ -290,7 +292,7 @@ impl Supervisor {
         }
     }
 
-    /// Lines of a unit's output have matched. Returns those that tests look for.
+    /// Handles lines of a unit's output that have matched. Returns the lines that tests look for.
     pub(super) fn heard(&mut self, id: UnitId, found: Vec<Found>) -> Vec<Said> {
         let mut said = Vec::new();
         if !found.is_empty() {
@@ -314,14 +316,14 @@ impl Supervisor {
         said
     }
 
-    /// Whether a unit has written nothing to its standard output, which trc reads.
+    /// Returns whether a unit has written nothing to its standard output, which trc reads.
     pub(super) fn is_silent(&self, id: UnitId) -> bool {
         let mut captures = self.units[id.0].captures.iter();
         captures.any(|capture| capture.source().side() == Side::Out && capture.is_silent())
     }
 }
 
-/// A unit's probe for a purpose, and how long a try of it may take.
+/// Returns a unit's probe for a purpose, and the time limit of one attempt.
 pub(super) fn find(unit: &Unit, purpose: Purpose) -> Option<(&config::Probe, Duration)> {
     match purpose {
         Purpose::Ready => unit.ready.as_ref().map(|ready| (&ready.probe.value, ready.timeout)),

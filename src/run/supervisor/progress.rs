@@ -1,4 +1,4 @@
-//! How children come from their starts to their commands.
+//! The progress of children from their starts to their commands.
 
 use std::os::fd::AsFd;
 
@@ -22,7 +22,7 @@ impl Supervisor {
         }
     }
 
-    /// A child has executed its command, or says why it can't.
+    /// Handles a child that has executed its command, or says why it cannot.
     pub(super) fn progress(&mut self, pid: i32) {
         let Some(child) = self.children.own.get_mut(&pid) else { return };
         let Some((progress, hold)) = child.progress.take() else { return };
@@ -36,7 +36,7 @@ impl Supervisor {
         let unit = unit.map(|id| &self.graph.node(id).unit);
         let why = failure.zip(unit).and_then(|(failure, unit)| cause::of(failure, &hold, unit));
         if failure.is_some() {
-            // On its way out it still stands on its stack.
+            // The child still uses its stack until it has exited.
             child.hold = Some(hold);
             child.role = Role::NotStarted;
         }
@@ -60,8 +60,8 @@ impl Supervisor {
         }
     }
 
-    /// A unit has said something itself, so its command was executed, even where poll(2) looked
-    /// at its progress a moment too early.
+    /// Handles a unit that has said something itself. It must have executed its command, even if
+    /// poll(2) looked at its progress a moment too early.
     pub(super) fn has_spoken(&mut self, id: UnitId) {
         let pid = self.units[id.0].pid;
         let progress = pid.and_then(|pid| self.children.own.get(&pid)?.progress.as_ref());

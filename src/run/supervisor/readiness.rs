@@ -1,4 +1,4 @@
-//! What units write to say that they are ready: `ready.fd`.
+//! The newline that units write to say that they are ready: `ready.fd`.
 
 use std::os::fd::AsFd;
 
@@ -25,7 +25,7 @@ impl Supervisor {
         }
     }
 
-    /// A unit has written to its notification descriptor, or closed it.
+    /// Handles a unit that has written to its notification descriptor, or has closed it.
     pub(super) fn read_readiness(&mut self, id: UnitId) {
         let Some(fd) = &self.units[id.0].readiness else { return };
         let mut bytes = [0; 256];
@@ -45,7 +45,7 @@ impl Supervisor {
         }
     }
 
-    /// Gives a unit the descriptor by which it says that it is ready, if it is to have one.
+    /// Gives a unit the descriptor by which it says that it is ready, if it needs one.
     pub(super) fn notification(
         &mut self,
         id: UnitId,
@@ -55,7 +55,7 @@ impl Supervisor {
         self.units[id.0].readiness = None;
         if let Some((Probe::Fd(number), _)) = find(unit, Purpose::Ready) {
             let Pipe { read, write } = Pipe::new()?;
-            // So that it can open it by its name.
+            // The unit's user must be able to open the pipe by its name.
             capture::give(&write, launch.owner());
             launch.descriptors.push((write, *number));
             self.units[id.0].readiness = Some(read);

@@ -1,4 +1,4 @@
-//! Children that have ended.
+//! Children that have exited.
 
 use std::os::fd::AsFd;
 use std::time::Instant;
@@ -15,7 +15,7 @@ pub(super) const SOURCE: Source =
     Source { settle: Supervisor::reap_changed, ..Source::new(Supervisor::watch_mains) };
 
 impl Supervisor {
-    /// The main processes that are no children of trc's; of its children, CHLD tells.
+    /// Watches the main processes that are not children of trc. SIGCHLD tells of the others.
     fn watch_mains<'s>(&'s self, watch: &mut Watch<'s>) {
         for (id, held) in self.units.iter().enumerate() {
             if let Some(main) = &held.main {
@@ -39,11 +39,12 @@ impl Supervisor {
         }
     }
 
-    /// Reaps every child that has ended, whoever's it was.
+    /// Reaps every child that has exited, no matter whose it was.
     ///
-    /// First a look that leaves the zombie, then the signals and notices once more: what it sent
-    /// to trc as its last act has come by now, and counts as before its end. Signals
-    /// to it are sent before it is reaped, so they can't hit another process.
+    /// trc first looks at the zombie without reaping it, then reads the signals and the
+    /// notifications once more. Anything that the child sent to trc as its last act has come by
+    /// now, and counts as sent before its exit. trc signals a child before it reaps it, so a signal
+    /// cannot hit another process.
     pub(super) fn reap(&mut self) {
         let mut reaped = false;
         self.children.look_anew();
@@ -51,7 +52,7 @@ impl Supervisor {
         while let Some(pid) = children::peek() {
             reaped = true;
             self.drain_signals();
-            // Whoever has sent something is known for as long as it was not reaped.
+            // The sender of a message can be identified only until it is reaped.
             self.read_all_notices();
             self.feed();
             let unit = self.whose(pid);
@@ -63,26 +64,27 @@ impl Supervisor {
                     self.ended(pid, ending);
                 }
                 Some((Change::Stopped(signal), _)) => self.stopped(pid, signal),
-                // It was stopped, and was continued in the meantime.
+                // The child was suspended, and has been resumed in the meantime.
                 None => {}
             }
             self.feed();
         }
         if reaped {
-            // A unit whose main process it was is told of.
+            // For a main process, the exit of its unit is logged anyway.
             self.tell_of_oom(u64::from(self.oom_victim != victim));
         }
         if self.sweep.kills() && !self.nothing_left() {
-            // What was adopted in the meantime.
+            // Processes may have been adopted in the meantime.
             processes::signal_all(libc::SIGKILL, &self.writers());
         }
     }
 
-    /// A child has ended and was reaped.
+    /// Handles a child that has exited and was reaped.
     pub(super) fn ended(&mut self, pid: i32, ending: Ending) {
         self.progress(pid);
         self.feed();
-        // What it said last counts as before its end, a change of its main process too.
+        // The last messages count as sent before the exit, and so does a change of the main
+        // process.
         if let Some(id) = self.children.unit_of(pid) {
             self.read_notices(id);
         }
@@ -104,8 +106,8 @@ impl Supervisor {
                 if terminal && let Some(terminal) = &self.terminal {
                     terminal.take_back(pid);
                 }
-                // What a script that failed has left behind counts for nothing, but it may
-                // say where that was.
+                // The state that a failed script has left does not count, but it may say where the
+                // script failed.
                 let mut why = None;
                 if let Some((saved, given)) = saved {
                     if ending == Ending::Code(0) {
@@ -124,7 +126,7 @@ impl Supervisor {
                 if left == Left::Nothing {
                     self.units[id.0].group = None;
                 } else {
-                    // With the unit itself all of it was killed.
+                    // SIGKILL went to all processes of the unit.
                     if !self.units[id.0].killed {
                         self.drill(|drill, run| {
                             let members: Vec<i32> = run.members(id).into_keys().collect();

@@ -19,7 +19,8 @@ impl Supervisor {
         );
     }
 
-    /// Turns the signals that have come into events; true if a child has changed.
+    /// Turns the signals that have arrived into events. Returns true if a child has changed its
+    /// state.
     pub(super) fn drain_signals(&mut self) -> bool {
         let mut received = Vec::new();
         self.signals.drain(&mut received);
@@ -28,7 +29,7 @@ impl Supervisor {
         for one in received {
             match one.signal.number() {
                 libc::SIGCHLD => child = true,
-                // Caused by what trc itself wrote.
+                // trc has caused these itself, by writing.
                 libc::SIGPIPE | libc::SIGXFSZ if one.pid == own => {}
                 _ if !self.graph.transparent && self.graph.rule(one.signal) == Rule::Ignore => {}
                 _ => self
@@ -40,7 +41,8 @@ impl Supervisor {
     }
 
     fn sender(&self, received: &Received) -> Sender {
-        // Who sent it matters only where it stops the run; to find out takes some looks at /proc.
+        // The sender matters only if the signal stops the run. To find it takes some looks at
+        // `/proc`.
         if self.graph.transparent || self.graph.rule(received.signal) != Rule::Stop {
             let (pid, uid) = (received.pid, received.uid);
             return Sender { pid, uid, user: None, command: None, outside: true, unit: None };

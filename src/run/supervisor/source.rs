@@ -1,6 +1,7 @@
-//! What the loop waits for. A source is one place: what it polls and until when it waits, what it
-//! does when that has come, and what becomes of its deadlines when trc itself was kept from
-//! running. A new source is a file with a [`Source`], and a line in [`SOURCES`].
+//! The things that the loop waits for. A source is defined in one place: the descriptors that it
+//! polls, the moment until which it waits, what it does then, and how its deadlines move if trc
+//! itself was kept from running. A new source is a file with a [`Source`], and a line in
+//! [`SOURCES`].
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -12,36 +13,36 @@ use super::Supervisor;
 use crate::engine::Purpose;
 use crate::graph::UnitId;
 
-/// How long the loop pauses where poll(2) itself fails, which is for want of memory.
+/// The time for which the loop pauses if poll(2) itself fails, for lack of memory.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Something the loop waits for.
+/// Something that the loop waits for.
 pub(super) struct Source {
-    /// Adds what it waits for from now on: descriptors, and a moment.
+    /// Adds the descriptors and the moment that the source waits for from now on.
     pub watch: for<'s> fn(&'s Supervisor, &mut Watch<'s>),
     /// Does what is late at this moment, and what was put off until all descriptors were served.
     pub settle: fn(&mut Supervisor, Instant),
-    /// trc could not look at anything for so long: what it waits for has that time in addition.
+    /// Postpones the source's deadlines by the time for which trc could not look at anything.
     pub postpone: fn(&mut Supervisor, Duration),
 }
 
 impl Source {
-    /// One that has nothing to do but when its descriptors are ready.
+    /// Returns a source that acts only when its descriptors are ready.
     pub(super) const fn new(watch: for<'s> fn(&'s Supervisor, &mut Watch<'s>)) -> Self {
         Self { watch, settle: |_, _| {}, postpone: |_, _| {} }
     }
 }
 
-/// What to call when a descriptor is ready.
+/// The function to call when a descriptor is ready.
 #[derive(Clone, Copy)]
 pub(super) enum Call {
-    /// Something that there is once.
+    /// A source of which there is one.
     Once(fn(&mut Supervisor)),
-    /// Something of a unit.
+    /// A source of a unit.
     Unit(fn(&mut Supervisor, UnitId), UnitId),
     /// One of the outputs of a unit.
     Output(fn(&mut Supervisor, UnitId, usize), UnitId, usize),
-    /// Something of a process.
+    /// A source of a process.
     Process(fn(&mut Supervisor, i32), i32),
     /// An attempt of a probe.
     Probe(fn(&mut Supervisor, UnitId, Purpose), UnitId, Purpose),
@@ -63,21 +64,21 @@ impl Call {
 /// A descriptor that is polled.
 enum Polled<'s> {
     Borrowed(BorrowedFd<'s>),
-    /// One that might be closed meanwhile.
+    /// A descriptor that might be closed in the meantime.
     Shared(Arc<OwnedFd>),
 }
 
-/// What is waited for in one turn of the loop.
+/// The things that one turn of the loop waits for.
 pub(super) struct Watch<'s> {
-    /// When the turn began.
+    /// The moment at which the turn began.
     pub now: Instant,
-    /// When it ends at the latest.
+    /// The latest moment at which the turn ends.
     pub deadline: Option<Instant>,
     polled: Vec<(Polled<'s>, PollFlags, Call)>,
 }
 
 impl<'s> Watch<'s> {
-    /// A turn that begins now, with nothing to wait for.
+    /// Returns a turn that begins now, and waits for nothing yet.
     pub(super) fn new(now: Instant) -> Self {
         Self { now, deadline: None, polled: Vec::new() }
     }
@@ -87,7 +88,7 @@ impl<'s> Watch<'s> {
         self.on(fd, PollFlags::POLLIN, call);
     }
 
-    /// Waits for any of these on a descriptor.
+    /// Waits for any of these flags on a descriptor.
     pub(super) fn on(&mut self, fd: BorrowedFd<'s>, flags: PollFlags, call: Call) {
         self.polled.push((Polled::Borrowed(fd), flags, call));
     }
@@ -97,12 +98,12 @@ impl<'s> Watch<'s> {
         self.polled.push((Polled::Shared(fd), PollFlags::POLLOUT, call));
     }
 
-    /// Waits until a moment at the latest, if there is one.
+    /// Waits until this moment at the latest, if there is one.
     pub(super) fn until(&mut self, moment: Option<Instant>) {
         self.deadline = self.deadline.into_iter().chain(moment).min();
     }
 
-    /// Waits. Returns what to call.
+    /// Waits. Returns the functions to call.
     pub(super) fn poll(&self) -> Vec<Call> {
         let fds = self.polled.iter().map(|(fd, flags, _)| match fd {
             Polled::Borrowed(fd) => PollFd::new(*fd, *flags),
@@ -110,8 +111,8 @@ impl<'s> Watch<'s> {
         });
         let mut fds: Vec<PollFd<'_>> = fds.collect();
         if poll(&mut fds, self.timeout()).is_err() {
-            // No memory, or somebody has lowered RLIMIT_NOFILE: signals and children go
-            // on all the same.
+            // There is no memory, or somebody has lowered RLIMIT_NOFILE. Signals and children go on
+            // all the same.
             fds.truncate(1);
             let _ = poll(&mut fds, PollTimeout::try_from(PAUSE).unwrap_or(PollTimeout::ZERO));
             return self.polled.first().map(|(_, _, call)| *call).into_iter().collect();
@@ -121,7 +122,8 @@ impl<'s> Watch<'s> {
         ready.map(|(_, (_, _, call))| *call).collect()
     }
 
-    /// Rounded up: a wake-up before the deadline would only be followed by another.
+    /// Returns the timeout, rounded up: a wake-up before the deadline would only cause another
+    /// turn.
     fn timeout(&self) -> PollTimeout {
         let left = self.deadline.map(|deadline| deadline.saturating_duration_since(self.now));
         left.map_or(PollTimeout::NONE, |left| {

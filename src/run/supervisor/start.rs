@@ -1,4 +1,4 @@
-//! Starting units and their stop commands.
+//! Starting units.
 
 use std::os::fd::AsFd;
 use std::rc::Rc;
@@ -17,15 +17,15 @@ use crate::run::os::fd::is_ready;
 use crate::run::os::private::Owner;
 use crate::run::os::reopen;
 
-/// The user that a unit's processes have, if they can't have any other: root's may become
-/// somebody else.
+/// Returns the user that a unit's processes have if they cannot change it; none if the user is
+/// root, because root's processes may become somebody else's.
 fn sole_user(ids: Option<&Ids>) -> Option<Owner> {
     let own = || Owner { uid: geteuid().as_raw(), gid: getegid().as_raw() };
     let owner = ids.map_or_else(own, |ids| Owner { uid: ids.uid, gid: ids.gid });
     (owner.uid != 0).then_some(owner)
 }
 
-/// Why a unit was not started.
+/// The reason why a unit was not started.
 struct Failed {
     stage: SpawnStage,
     errno: Option<Errno>,
@@ -46,7 +46,7 @@ impl From<spawn::Failure> for Failed {
 
 impl From<Problem> for Failed {
     fn from(problem: Problem) -> Self {
-        // It may come back.
+        // These resources may become available again.
         if let Some(errno @ (Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM)) = problem.errno {
             return errno.into();
         }
@@ -56,7 +56,6 @@ impl From<Problem> for Failed {
 }
 
 impl Supervisor {
-    /// Starts a unit.
     pub(super) fn start(&mut self, id: UnitId) {
         match self.launch(id) {
             Ok(pid) => {
@@ -65,7 +64,8 @@ impl Supervisor {
                     let why = Some(Detail::Silent);
                     self.events.push_back(Event::Learnt { unit: id, why });
                 }
-                // Where its start was awaited, it has come that far by now.
+                // If trc has awaited the start, the command has been executed by now, or it has
+                // failed.
                 let progress =
                     self.children.own.get(&pid).and_then(|child| child.progress.as_ref());
                 if self.graph.transparent && progress.is_some_and(|(fd, _)| is_ready(fd.as_fd())) {
@@ -123,7 +123,7 @@ impl Supervisor {
         let child = spawn::spawn(launch, pace)?;
         let pid = child.pid;
         self.reporter.started(&graph, id, pid);
-        // Only now does it go on: its own output comes after that line.
+        // The child goes on only now, so that its own output comes after that line.
         drop(child.gate);
         let held = &mut self.units[id.0];
         held.pid = Some(pid);
@@ -133,11 +133,11 @@ impl Supervisor {
         held.adopted.clear();
         held.uid = Some(uid);
         held.notify = socket;
-        // Those of an earlier run were kept for what it said last.
+        // The captures of earlier starts were kept for their last lines.
         held.captures.retain(|capture| !capture.has_ended());
         self.let_go_of_captures(id);
         let held = &mut self.units[id.0];
-        // They say nothing of how this run is.
+        // Their lines say nothing about this start.
         for capture in &mut held.captures {
             capture.look_for(Vec::new());
         }

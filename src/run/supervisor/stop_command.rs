@@ -27,25 +27,25 @@ impl Supervisor {
         let graph = Rc::clone(&self.graph);
         let unit = &graph.node(id).unit;
         let Some(words) = &unit.stop.exec else { return Ok(()) };
-        // A daemon that its main process has left is the process that it stops.
+        // If the main process has left a daemon behind, the stop command stops the daemon.
         let held = &self.units[id.0];
         let Some(pid) = held.pid.or_else(|| held.adopted.first().copied()) else {
-            // The unit ended just now.
+            // The unit exited just now.
             self.events.push_back(Event::StopCommandEnded { unit: id, succeeded: true });
             return Ok(());
         };
         let mut launch: Launch = self.surroundings(None).command(unit, words, Some(pid))?;
         launch.streams[0] = Some(null(false)?);
-        // What it says is the unit's, and goes where the unit's own output goes.
+        // The output of the stop command goes where the unit's own output goes.
         let file = self.output_file(unit)?;
         let pipes = self.streams(unit, &mut launch)?;
         let started = self.start_helper(id, Duty::Stop, launch, None, None)?;
-        // But it says nothing of how the unit is.
+        // But it says nothing about the state of the unit.
         self.capture(id, started, pipes, file.as_ref(), &Vec::new);
         Ok(())
     }
 
-    /// A unit's stop command has exited, or could not be executed.
+    /// Handles a unit's stop command that has exited, or that could not be executed.
     pub(super) fn stop_command_ended(&mut self, id: UnitId, ending: Result<Ending, NotExecuted>) {
         match ending {
             Ok(ending) => {

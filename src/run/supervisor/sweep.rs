@@ -1,4 +1,5 @@
-//! The sweep: ending whatever is left, whoever's it was, and waiting for its end.
+//! The sweep: trc signals every process that is left, no matter whose it was, and waits for their
+//! exits.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -10,30 +11,31 @@ use crate::run::os::fd::{is_ready, pidfd};
 use crate::run::os::{children, kin, processes};
 use crate::signal::Signal;
 
-/// How often what is left is looked for where its end is told to nobody.
+/// The interval at which trc looks for processes whose exits nothing reports.
 pub(super) const LOOK: Duration = Duration::from_millis(20);
 
-/// What is left, and waited for.
+/// The state of the sweep.
 pub(super) struct Sweep {
-    /// What it was sent, while its end is waited for.
+    /// The signal that was sent, while trc waits for the exits.
     pub signal: Option<Signal>,
-    /// As PID 1, those that came in from outside: their ends are told to others.
+    /// If trc is PID 1, the processes that came in from outside, whose exits are reported to
+    /// others.
     foreign: Vec<OwnedFd>,
-    /// When it was looked for last although nobody told of it.
+    /// The last time that trc looked for processes although nothing was reported.
     looked: Instant,
-    /// What has survived it.
+    /// The processes that have survived the sweep.
     pub survivors: Vec<i32>,
 }
 
 impl Sweep {
-    /// None so far.
+    /// Returns a sweep that has not begun.
     pub(super) fn new(now: Instant) -> Self {
         Self { signal: None, foreign: Vec::new(), looked: now, survivors: Vec::new() }
     }
 
-    /// Whether what is left has to be looked for although nobody tells of it: what `/proc` hid
-    /// for a moment, when KILL was sent to all that it showed. That lasts until the engine gives
-    /// up.
+    /// Returns whether trc has to look for processes although nothing reports them: `/proc` may
+    /// have hidden some for a moment, when SIGKILL was sent to all that it showed. That lasts until
+    /// the engine gives up.
     pub(super) fn kills(&self) -> bool {
         self.signal == Some(Signal::KILL)
     }
@@ -43,7 +45,7 @@ pub(super) const SOURCE: Source =
     Source { settle: Supervisor::look_after_sweep, ..Source::new(Supervisor::watch_sweep) };
 
 impl Supervisor {
-    /// Sends a signal to whatever is left, and waits for its end.
+    /// Sends a signal to every process that is left, and waits for their exits.
     pub(super) fn begin_sweep(&mut self, signal: Signal) {
         if std::process::id() == 1 && processes::signal(-1, 0) {
             self.sweep.foreign =
@@ -66,7 +68,7 @@ impl Supervisor {
         watch.until(self.sweep.kills().then(|| self.sweep.looked + LOOK));
     }
 
-    /// Says so when nothing is left that is waited for.
+    /// Reports that no process is left, once that is so.
     fn look_after_sweep(&mut self, now: Instant) {
         if self.sweep.kills() && now >= self.sweep.looked + LOOK {
             self.sweep.looked = now;
@@ -79,7 +81,7 @@ impl Supervisor {
         }
     }
 
-    /// No more of it, whatever is left: that is remembered for the last line.
+    /// Ends the sweep, whatever is left, and remembers the survivors for the last line.
     pub(super) fn sweep_over(&mut self) {
         self.sweep.signal = None;
         if !self.nothing_left() {
@@ -91,7 +93,7 @@ impl Supervisor {
         self.sweep.foreign.clear();
     }
 
-    /// The children that write trc's output where nothing else is safe, if there are any.
+    /// Returns the children that write trc's output if nothing else is safe.
     pub(super) fn writers(&self) -> Vec<i32> {
         self.reporter.journal().writer_pids()
     }

@@ -1,4 +1,4 @@
-//! The loop's turn: waiting for something to happen, and turning it into events.
+//! The turn of the loop: it waits for something to happen, and turns it into events.
 
 use std::time::Instant;
 
@@ -8,8 +8,8 @@ use crate::engine::Event;
 use crate::run::os::clock::now;
 use crate::run::os::memory;
 
-/// Every source, in the order in which they are served. The first one is polled even where there
-/// is no memory for the others.
+/// Every source, in the order in which they are served. The first one is polled even if there is no
+/// memory for the others.
 const SOURCES: [Source; 14] = [
     super::signals::SOURCE,
     super::oom::SOURCE,
