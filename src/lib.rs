@@ -1,11 +1,11 @@
 //! trc: a declarative init for containers.
 //!
-//! Data goes one way through four rooms, and nothing goes back except events:
-//! `config` (what was written) → `graph` (what it means) → `engine` (what happens next; pure) →
-//! `run` (making it happen; syscalls). See `docs/architecture.md`.
+//! Data flows in one direction through four modules, and only events flow back: `config` (what was
+//! written) → `graph` (what it means) → `engine` (what happens next; pure) → `run` (making it
+//! happen; syscalls). See `docs/architecture.md`.
 //!
-//! This is the library of two programs, and nobody else's: what is public is what these, and
-//! the benchmarks, begin with.
+//! This library is for its two programs and the benchmarks only; its public items are those that
+//! they need.
 
 mod config;
 mod ctl;
@@ -23,19 +23,19 @@ pub mod status;
 mod text;
 mod words;
 
-/// What `trc` is.
+/// The entry points of `trc`.
 pub mod init {
     pub use crate::run::{arguments, main};
 }
 
-/// What `trcctl` is.
+/// The entry points of `trcctl`.
 pub mod client {
     pub use crate::config::cli;
     pub use crate::ctl::test::namespace::Stage;
     pub use crate::ctl::{check, test, verdict};
 }
 
-/// What is measured.
+/// The code that the benchmarks measure.
 pub mod bench {
     pub use crate::config::LogFormat;
     pub use crate::journal::{Side, Source};

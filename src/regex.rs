@@ -1,20 +1,20 @@
-//! Regular expressions, which are compiled in one way only: the expression that is checked when the
-//! configuration is read is the one that later searches lines and texts.
+//! Regular expressions, which are compiled in one way only: the expression that is checked when trc
+//! reads the configuration is the one that later searches lines and texts.
 
 pub(crate) use regex_lite::Regex;
 use regex_lite::RegexBuilder;
 
 /// The largest size of a compiled regular expression, in bytes. A search takes time in proportion
-/// to this size and to the text, in which PID 1 does nothing else: a third of a second for the
-/// worst expression in a line of 64 KiB, and a thousandth of a second for `panic`.
+/// to this size and to the length of the text, and PID 1 does nothing else meanwhile: a third of a
+/// second for the worst expression in a line of 64 KiB, and a thousandth of a second for `panic`.
 const LARGEST: usize = 16 * 1024;
 
 /// Compiles a regular expression of the configuration. `^` and `$` match at the ends of lines, and
 /// a line of a terminal or of HTTP may end in CR LF.
 ///
 /// # Errors
-/// Returns the reason why it can't be compiled, as the end of a sentence about it: `is not a valid
-/// …`.
+/// Returns the reason why it cannot be compiled, as the end of a sentence about it:
+/// `is not a valid …`.
 pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
     build(pattern, LARGEST).map_err(|error| match error.to_string() {
         why if why.contains("size limit") => format!(
@@ -26,7 +26,7 @@ pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
 }
 
 /// Compiles a literal text so that it can be searched for like a regular expression. Returns `None`
-/// if that takes megabytes.
+/// if the compiled text would take megabytes.
 pub(crate) fn literal(text: &str) -> Option<Regex> {
     build(&regex_lite::escape(text), 16 << 20).ok()
 }
@@ -39,8 +39,8 @@ fn build(pattern: &str, largest: usize) -> Result<Regex, regex_lite::Error> {
 mod tests {
     use super::*;
 
-    /// An expression that fits without `crlf`, but not with it, once passed the check and failed in
-    /// the run.
+    /// An expression that fits without `crlf`, but not with it, once passed the check and then
+    /// failed in the run.
     #[test]
     fn an_expression_that_is_too_large_is_told_to_be() {
         for (pattern, expected) in [

@@ -12,14 +12,14 @@ use trc::status;
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os().skip(1);
-    // A stage of `trcctl test`, which starts itself again.
+    // This is a stage of `trcctl test`, which starts itself again.
     if let Some(stage) = words.next().and_then(|word| Stage::named(word.to_str()?)) {
         return stage.run(&words.collect::<Vec<_>>()).into();
     }
     match run() {
         Ok(status) => status.into(),
         Err(error) => {
-            // `--help` and `--version` come as errors too.
+            // `--help` and `--version` are returned as errors, too.
             let wrong = error.use_stderr();
             _ = error.print();
             if wrong { status::USAGE.into() } else { ExitCode::SUCCESS }
@@ -72,7 +72,7 @@ fn program() -> Command {
         .subcommand(verdict_command())
 }
 
-/// The arguments of trc, with the default directory of trcctl.
+/// Returns the arguments of trc, with the default directory of trcctl in the help.
 fn arguments() -> impl Iterator<Item = Arg> {
     cli::arguments().into_iter().map(|argument| match argument.get_id().as_str() {
         "workdir" => {
@@ -119,9 +119,9 @@ fn test_command() -> Command {
         "command" => argument.trailing_var_arg(false).last(true),
         "test-list" => argument.long("list").alias("test-list"),
         "test-strict" => argument.long("strict").alias("test-strict"),
-        // The events are for trcctl.
+        // trcctl reads the events itself.
         "report" => argument.help("Also write a report to FILE"),
-        // Tests are chosen by NAME, and without a configuration there are none.
+        // NAME chooses the tests, and without a configuration there are none.
         "test" | "bare" => argument.hide(true),
         _ => argument,
     });
@@ -186,7 +186,7 @@ fn test_request(arguments: &ArgMatches) -> Result<test::Request, &'static str> {
         );
     }
     let names = arguments.get_many::<String>("name").unwrap_or_default();
-    // `--test=a,b`, as for trc.
+    // `--test=a,b` works as in trc.
     let names = names.chain(line.test.iter().filter(|names| !names.is_empty()));
     Ok(test::Request {
         names: names.cloned().collect(),

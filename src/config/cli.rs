@@ -13,27 +13,27 @@ use super::{Diagnostic, Origin, Stage, WaitPolicy};
 /// A parsed command line.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct CommandLine {
-    /// `-w`.
+    /// The directory of `-w`.
     pub work_dir: Option<PathBuf>,
-    /// `-c`, in order: FILE or KEY=VALUE.
+    /// The arguments of `-c`, in order: FILE or KEY=VALUE.
     pub overrides: Vec<OsString>,
-    /// `--wait`, one of the policies.
+    /// The wait policy of `--wait`.
     pub wait: Option<String>,
-    /// `--log-level`, one of the levels.
+    /// The log level of `--log-level`.
     pub log_level: Option<String>,
-    /// `--bare`.
+    /// Whether `--bare` is given.
     pub bare: bool,
-    /// `--test`, with the names after it.
+    /// The names after `--test`.
     pub test: Option<String>,
-    /// `--test-list`.
+    /// Whether `--test-list` is given.
     pub test_list: bool,
-    /// `--test-strict`.
+    /// Whether `--test-strict` is given.
     pub test_strict: bool,
-    /// `--report`, in order: KIND=FILE.
+    /// The arguments of `--report`, in order: KIND=FILE.
     pub reports: Vec<OsString>,
-    /// `-B`, in order.
+    /// The commands of `-B`, in order.
     pub boot: Vec<OsString>,
-    /// `-D`, `-F` and `-H`, in order.
+    /// The commands of `-D`, `-F` and `-H`, in order.
     pub units: Vec<(Stage, OsString)>,
     /// The trailing command.
     pub trailing: Vec<OsString>,
@@ -52,7 +52,7 @@ pub enum Invocation {
 }
 
 impl Stage {
-    /// The letter of its flag, if it has one.
+    /// Returns the letter of the stage's flag, if it has one.
     #[must_use]
     pub fn letter(self) -> Option<char> {
         match self {
@@ -66,7 +66,7 @@ impl Stage {
 }
 
 impl CommandLine {
-    /// The rest of the command line, which boot scripts see as `$@` and can rewrite.
+    /// Returns the rest of the command line, which boot scripts see as `$@` and can rewrite.
     #[must_use]
     pub fn rest(&self) -> Vec<OsString> {
         let mut rest = Vec::new();
@@ -83,7 +83,7 @@ impl CommandLine {
         rest
     }
 
-    /// The reason why this cannot run without a configuration, if there is one.
+    /// Returns the reason why this cannot run without a configuration, if there is one.
     #[must_use]
     pub fn not_bare(&self) -> Option<&'static str> {
         if self.trailing.is_empty() {
@@ -141,7 +141,8 @@ const UNITS: &str = "Units";
 const CONFIGURATION: &str = "Configuration";
 const TESTS: &str = "Tests";
 
-/// The arguments of `trc`, and of the commands of `trcctl` that load the same configuration.
+/// Returns the arguments of `trc`, and of those commands of `trcctl` that load the same
+/// configuration.
 #[must_use]
 pub fn arguments() -> Vec<Arg> {
     let commands = |name: &'static str, letter, help: &'static str| {
@@ -151,7 +152,7 @@ pub fn arguments() -> Vec<Arg> {
             .help(help)
             .help_heading(UNITS)
             .action(ArgAction::Append)
-            // As getopts takes it.
+            // getopts accepts a value that begins with `-`, too.
             .allow_hyphen_values(true)
             .value_parser(value_parser!(OsString))
     };
@@ -245,7 +246,7 @@ fn program() -> clap::Command {
         .arg(version())
 }
 
-/// `-v`, `-V` and `--version`.
+/// Returns the flags `-v`, `-V` and `--version`.
 #[must_use]
 pub fn version() -> Arg {
     Arg::new("version")
@@ -256,7 +257,7 @@ pub fn version() -> Arg {
         .action(ArgAction::Version)
 }
 
-/// Reads the command line, with the program's name as its first argument.
+/// Reads the command line, whose first argument is the program's name.
 #[must_use]
 pub fn parse(argv: Vec<OsString>) -> Invocation {
     match parse_line(argv) {
@@ -284,10 +285,10 @@ fn parse_line(argv: Vec<OsString>) -> Result<CommandLine, clap::Error> {
     from_matches(&matches).map_err(|why| program.error(ErrorKind::ValueValidation, why))
 }
 
-/// The command line, from the arguments that [`arguments`] describes.
+/// Returns the command line from the arguments that [`arguments`] describes.
 ///
 /// # Errors
-/// The reason why the arguments make no sense together.
+/// Returns the reason why the arguments cannot be used together.
 pub fn from_matches(matches: &ArgMatches) -> Result<CommandLine, &'static str> {
     let all = |name: &str| matches.get_many::<OsString>(name).unwrap_or_default().cloned();
     let mut units: Vec<(usize, Stage, OsString)> = Vec::new();
@@ -324,11 +325,11 @@ pub fn from_matches(matches: &ArgMatches) -> Result<CommandLine, &'static str> {
     }
 }
 
-/// Reads the rest of the command line as a boot script has left it. The settings that it cannot
-/// change are those of `line`.
+/// Reads the rest of the command line as a boot script has left it. The settings that the script
+/// cannot change come from `line`.
 ///
 /// # Errors
-/// The problem with it.
+/// Returns the problem with it.
 pub fn parse_rest(rest: Vec<OsString>, line: &CommandLine) -> Result<CommandLine, Diagnostic> {
     let error = |flag: &str, message: String| Diagnostic::error(Origin::Flag(flag.into()), message);
     let argv: Vec<OsString> = std::iter::once("trc".into()).chain(rest).collect();

@@ -12,11 +12,11 @@ use super::suggest::nearest;
 use super::value::{DEEPEST, Entry, Node, Table, Value, insert, shown};
 use super::{Diagnostic, Environment, LogFormat, Origin, Stage, flags};
 
-/// What trc sets for its units; a trc within a unit has no use for it.
+/// The variables that trc sets for its units. A trc within a unit does not read them.
 const FOR_UNITS: &[&str] =
     &["TRC_UNIT", "TRC_STAGE", "TRC_EXIT_STATUS", "TRC_EXIT_REASON", "TRC_VERDICT_FD"];
 
-/// Flags of the command line that aren't keys.
+/// The flags of the command line that are not keys.
 const FLAGS: &[&str] = &[
     "TRC_WORKDIR",
     "TRC_CONFIG",
@@ -32,26 +32,26 @@ const FLAGS: &[&str] = &[
 const TRIVIALRC: &[&str] =
     &["RC_WAIT_POLICY", "RC_VERBOSE", "RC_VERBOSE_EXTRA", "RC_DEBUG", "RC_WORK_DIR"];
 
-/// Whether a variable is one of trc's settings, which are not passed on to units.
+/// Tells whether a variable is one of trc's settings, which are not passed on to units.
 #[must_use]
 pub(crate) fn is_own_variable(name: &OsStr) -> bool {
     let Some(name) = name.to_str() else { return false };
     TRIVIALRC.contains(&name) || FLAGS.contains(&name) || key_of(name).is_some()
 }
 
-/// The parts of a `TRC_` name that is a setting.
+/// Returns the parts of a variable's name that begins with `TRC_`, if it is a setting.
 fn key_of(name: &str) -> Option<Vec<&str>> {
     let parts: Vec<&str> = name.strip_prefix("TRC_")?.split("__").collect();
     all(TOP).any(|key| fold(key.name) == fold(parts[0])).then_some(parts)
 }
 
-/// A variable's value, if it is set and not empty.
+/// Returns a variable's value, if it is set and not empty.
 pub(super) fn variable<'a>(environment: &'a Environment, name: &str) -> Option<&'a OsStr> {
     let (_, value) = environment.iter().find(|(known, _)| known == name)?;
     Some(value.as_os_str()).filter(|value| !value.is_empty())
 }
 
-/// A variable that is true or false; anything else is said to be ignored.
+/// Reads a variable that is true or false. Warns that trc ignores any other value.
 pub(super) fn flag(environment: &Environment, name: &str, remarks: &mut Vec<Diagnostic>) -> bool {
     match variable(environment, name).map(OsStr::as_bytes) {
         None | Some(b"false" | b"0") => false,
@@ -68,7 +68,7 @@ pub(super) fn flag(environment: &Environment, name: &str, remarks: &mut Vec<Diag
     }
 }
 
-/// The form of the log as far as the environment alone says, before anything else was read.
+/// Returns the log format that the environment alone sets, before anything else was read.
 #[must_use]
 pub(crate) fn log_format(environment: &Environment) -> LogFormat {
     match variable(environment, "TRC_LOG__FORMAT").map(OsStr::as_bytes) {
@@ -77,7 +77,7 @@ pub(crate) fn log_format(environment: &Environment) -> LogFormat {
     }
 }
 
-/// Reads the variables as a layer over `tree`, whose names they mean.
+/// Reads the variables as a layer over `tree`, whose units their names refer to.
 pub(super) fn layer(
     environment: &Environment,
     tree: &Table,
@@ -89,7 +89,7 @@ pub(super) fn layer(
         let path: Vec<String> = path.iter().map(|&part| part.to_owned()).collect();
         insert(&mut layer, &path, node, order);
     };
-    // The finer setting is the later one.
+    // The more detailed setting is the later one.
     for (name, level) in [("RC_VERBOSE", "info"), ("RC_VERBOSE_EXTRA", "debug")] {
         if flag(environment, name, remarks) {
             set(&["log", "level"], Node::text(level, Origin::Variable(name.into())));
@@ -108,7 +108,7 @@ pub(super) fn layer(
         .map(|(name, value)| (name.to_string_lossy(), value))
         .filter(|(name, _)| !FLAGS.contains(&&**name) && !FOR_UNITS.contains(&&**name))
         .collect();
-    // So that the order of the environment doesn't matter.
+    // The order of the environment must not matter.
     ours.sort_unstable();
     let mut known = Known::default();
     if !ours.is_empty() {
@@ -130,7 +130,7 @@ pub(super) fn layer(
             }
         };
         let kind = kind_at(&path);
-        // A variable set to nothing is how `docker run -e` and compose files unset one.
+        // `docker run -e` and Compose files unset a variable by setting it to nothing.
         if value.is_empty() && !matches!(kind, Some(Kind::Text | Kind::Variable)) {
             continue;
         }
@@ -146,18 +146,18 @@ pub(super) fn layer(
     layer
 }
 
-/// Reads a value as TOML where an array or table is wanted and it looks like one, or
-/// where quotes can't belong to the text; else it is a string.
+/// Reads a value as TOML if it looks like an array or a table and the key takes one, or if it is
+/// quoted and quotes cannot belong to the text. Any other value is a string.
 ///
 /// # Errors
-/// What is wrong with it.
+/// Returns the problem with the value.
 pub(super) fn read_value(
     text: &str,
     kind: Option<Kind>,
     origin: &Origin,
     order: u64,
 ) -> Result<Node, String> {
-    // A variable's own text may well begin with a brace.
+    // A variable's own text may begin with a brace.
     if let Some(Kind::Variable) = kind
         && text.trim_start().starts_with('{')
         && let Ok(node) = parse_value(text.trim(), origin, order)
@@ -189,7 +189,7 @@ fn unknown(name: &str, origin: Origin) -> Diagnostic {
         known.push(name);
     }
     let warning = Diagnostic::warning(origin, format!("`{}` is not a setting of trc", shown(name)));
-    // What all of them begin with makes none of them alike.
+    // The common prefix would make all names similar.
     let own = |name: &str| name.trim_start_matches("TRC_").to_owned();
     let rest: Vec<String> = known.iter().map(|known| own(known)).collect();
     if let Some(right) = nearest(&own(name), rest.iter().map(String::as_str)) {
@@ -210,7 +210,7 @@ fn unknown(name: &str, origin: Origin) -> Diagnostic {
     }
 }
 
-/// The path that a name's parts stand for.
+/// Returns the path that the parts of a name stand for.
 fn translate(parts: &[&str], known: &mut Known) -> Result<Vec<String>, String> {
     if parts.len() > DEEPEST {
         return Err("this name has more parts than any key".to_owned());
@@ -222,7 +222,7 @@ fn translate(parts: &[&str], known: &mut Known) -> Result<Vec<String>, String> {
             Some(Kind::Table(keys) | Kind::Short(keys)) => all(keys)
                 .find(|key| fold(key.name) == fold(part))
                 .map_or_else(|| part.to_lowercase(), |key| key.name.to_owned()),
-            // Variables' names are taken as they are, underscores and all.
+            // The names of variables are taken as they are, underscores included.
             Some(Kind::Variables) => {
                 path.push(parts[at..].join("__"));
                 break;
@@ -247,7 +247,7 @@ fn translate(parts: &[&str], known: &mut Known) -> Result<Vec<String>, String> {
     Ok(path)
 }
 
-/// The units that are there, by what the environment can tell of their names.
+/// The existing units, by their names as far as the environment can tell them apart.
 #[derive(Default)]
 struct Known {
     of_stages: BTreeMap<(String, String), BTreeSet<String>>,
@@ -262,12 +262,12 @@ impl Known {
         self.of_stages.entry(key).or_default().insert(name.to_owned());
     }
 
-    /// The unit of a stage that part of a variable's name means.
+    /// Returns the unit of a stage that part of a variable's name refers to.
     fn of_stage(&self, stage: &str, part: &str) -> Result<Option<String>, String> {
         only(part, self.of_stages.get(&(stage.to_owned(), fold(part))))
     }
 
-    /// The same of any stage.
+    /// Does the same for any stage.
     fn of_any(&self, part: &str) -> Result<Option<String>, String> {
         only(part, self.of_all.get(&fold(part)))
     }
@@ -282,8 +282,8 @@ fn only(part: &str, names: Option<&BTreeSet<String>>) -> Result<Option<String>, 
     }
 }
 
-/// The name of a unit that no file declares: one of the command line, such as D1, or a
-/// new one. `-` is written `_`, so `MY_WEB` is `my-web`.
+/// Returns the name of a unit that no file declares: one of the command line, such as D1, or a new
+/// one. `_` stands for `-`, so `MY_WEB` is `my-web`.
 fn new_unit(stage: &str, part: &str) -> String {
     let upper = part.to_uppercase();
     let stage = Stage::ALL.into_iter().find(|known| known.name() == stage);
@@ -294,7 +294,7 @@ fn new_unit(stage: &str, part: &str) -> String {
     }
 }
 
-/// Makes a table of each string that stands for one.
+/// Replaces each string that stands for a table by the table.
 fn lengthen(table: &mut Table, keys: Keys) {
     for (name, entry) in table {
         let Some(key) = find(keys, name) else { continue };
@@ -319,15 +319,15 @@ fn lengthen(table: &mut Table, keys: Keys) {
     }
 }
 
-/// Names that the environment can't tell from one another are the same after this.
+/// Makes names the same that the environment cannot tell apart.
 fn fold(name: &str) -> String {
     let fold = |c: char| if c.is_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
     name.chars().map(fold).collect()
 }
 
-/// Makes what is the same the same however it is spelt: the keys of `[signals]` and
-/// `[exit]`, so that a later layer's `USR1` replaces an earlier `SIGUSR1`; and tables for
-/// which a string may stand, so that a later layer may add a key.
+/// Makes different spellings of the same thing the same: the keys of `[signals]` and `[exit]`, so
+/// that `USR1` in a later layer replaces `SIGUSR1` in an earlier one; and the tables that a string
+/// can stand for, so that a later layer can add a key.
 pub(super) fn canonical(layer: &mut Table, errors: &mut Vec<Diagnostic>) {
     type Spelling = fn(&str) -> Option<String>;
     lengthen(layer, TOP);

@@ -1,4 +1,4 @@
-//! The layers that files make: which ones are read, in their order.
+//! The layers that files make: the files that trc reads, in their order.
 
 use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
@@ -15,11 +15,11 @@ use super::source::{self, ReadError, Source, reason};
 use super::value::{Node, Table, Value, insert};
 use super::{Command, Diagnostic, Origin, Severity, Stage, file};
 
-/// All files together are no larger, in bytes, however many they are.
+/// The largest size of all files together, in bytes.
 const LARGEST: usize = 8 << 20;
 
 impl Layers {
-    /// Reads `trc.toml` and what stands beside it.
+    /// Reads `trc.toml`, the drop-ins, and the files that somebody named.
     pub(super) fn read_files(&mut self, line: &CommandLine) {
         if self.set_work_dir(line) {
             let names = self.list(&self.work_dir.clone(), b"trc.");
@@ -30,7 +30,7 @@ impl Layers {
         self.config_files(line);
     }
 
-    /// Finds out where the configuration is; false if it is not a directory.
+    /// Finds the directory of the configuration. Returns false if it is not a directory.
     fn set_work_dir(&mut self, line: &CommandLine) -> bool {
         let from = |name: &str| {
             let directory = variable(&self.environment, name)?;
@@ -42,7 +42,7 @@ impl Layers {
         else {
             return true;
         };
-        // A boot script may change the working directory before a script is sourced.
+        // A boot script may change the working directory before trc sources a script.
         self.work_dir = std::path::absolute(&directory).unwrap_or(directory);
         let why = match std::fs::metadata(&self.work_dir) {
             Ok(metadata) if metadata.is_dir() => return true,
@@ -53,8 +53,8 @@ impl Layers {
         false
     }
 
-    /// `trc.toml`, if its directory lists it: one that is listed and then can't be found is an
-    /// error, and no run of nothing.
+    /// Reads `trc.toml`, if the directory lists it. A file that is listed and then cannot be found
+    /// is an error, and not an empty configuration.
     fn base(&mut self, names: &[OsString]) {
         const NAME: &str = "trc.toml";
         if names.iter().any(|name| name == NAME) {
@@ -115,7 +115,8 @@ impl Layers {
         }
     }
 
-    /// The names in a directory that begin with `prefix`, none if it is missing.
+    /// Returns the names in a directory that begin with `prefix`, or none if the directory is
+    /// missing.
     fn list(&mut self, directory: &Path, prefix: &[u8]) -> Vec<OsString> {
         match dropins::list(directory, prefix) {
             Ok(names) => names,
@@ -129,8 +130,8 @@ impl Layers {
         }
     }
 
-    /// Reads a file of TOML as the next layer: as that of one unit, or of everything.
-    /// `asked_by` is who named it, if it wasn't found by trc itself.
+    /// Reads a TOML file as the next layer: that of one unit, or of everything. `asked_by` is the
+    /// origin of the path, if somebody named the file.
     fn file(&mut self, path: &Path, unit: Option<(Stage, String)>, asked_by: Option<&Origin>) {
         let shown: Arc<Path> = path.into();
         let source = match source::read(path, &shown) {
@@ -176,7 +177,8 @@ impl Layers {
     }
 
     fn script(&mut self, path: &Path, stage: Stage, name: String) {
-        // It is read by the shell; that it can be is known before anything starts.
+        // The shell reads the script, but trc finds out before it starts anything whether that is
+        // possible.
         if let Err(error) = source::open(path) {
             return self.cannot(whole(path), "read", path, &reason(&error));
         }
@@ -193,7 +195,7 @@ impl Layers {
     }
 
     fn cannot(&mut self, origin: Origin, what: &str, path: &Path, why: &str) {
-        // So that it is sorted among those that could be read.
+        // This sorts the file among those that could be read.
         self.sources.push(Source { path: path.into(), text: "".into() });
         let path = dropins::shown(path.as_os_str());
         let mut error = Diagnostic::error(origin, format!("cannot {what} {path}: {why}"));
@@ -213,7 +215,7 @@ fn whole(path: &Path) -> Origin {
     Origin::File { path: path.into(), line: 0, column: 0 }
 }
 
-/// Warns of a file that is skipped and was probably meant for trc.
+/// Warns of a file that trc skips although it was probably meant for trc.
 fn strange(path: &Path, help: &str) -> Diagnostic {
     Diagnostic { severity: Severity::Warning, ..skipped(path, None) }.help(help)
 }

@@ -1,4 +1,4 @@
-//! All layers in their order, read once and laid over one another.
+//! All layers in their order, read once and merged.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -20,10 +20,10 @@ use super::{
     Testing, Unit, WaitPolicy, flags, testing,
 };
 
-/// Where the configuration is without `-w`.
+/// The directory of the configuration without `-w`.
 const WORK_DIR: &str = "/etc";
 
-/// What all layers up to the command line's units give.
+/// The result of all layers below the command line's own settings and units.
 #[derive(Debug)]
 pub(super) struct Layers {
     pub(super) tree: Table,
@@ -31,19 +31,19 @@ pub(super) struct Layers {
     pub(super) environment: Environment,
     pub(super) work_dir: PathBuf,
     xtrace: bool,
-    /// What was noticed while reading.
+    /// The diagnostics so far.
     pub(super) noticed: Vec<Diagnostic>,
-    /// A TOML file was read: someone asked for an init.
+    /// Whether trc has read a TOML file: somebody asked for an init.
     pub(super) asked_for: bool,
-    /// A file can't be read, so the tree lacks what it holds.
+    /// Whether trc could not read a file, so that the tree lacks its contents.
     pub(super) partial: bool,
     layer: u64,
-    /// How much was read, in bytes.
+    /// The number of bytes read so far.
     pub(super) bytes: usize,
 }
 
-/// So many units are run at most: each takes some kilobytes of PID 1's memory, and processes have
-/// numbers below 32,768 on many machines.
+/// The largest number of units. Each takes some kilobytes of PID 1's memory, and PIDs are below
+/// 32,768 on many machines.
 const MOST_UNITS: usize = 10_000;
 
 impl Layers {
@@ -79,8 +79,8 @@ impl Layers {
         layers
     }
 
-    /// Lays the command line's own settings and units over all and reads the result: that, and
-    /// all that is to be said of it, in the order of the layers.
+    /// Merges the command line's own settings and units into the layers and decodes the result.
+    /// Returns the configuration, and all diagnostics in the order of the layers.
     pub(super) fn config(&self, line: &CommandLine) -> (Config, Vec<Diagnostic>) {
         let mut tree = self.tree.clone();
         let mut noticed = self.noticed.clone();
@@ -150,8 +150,8 @@ impl Layers {
         config
     }
 
-    /// Sorts by layer and place, bounds how many there are, and shows the lines meant, and what
-    /// their values override.
+    /// Sorts diagnostics by layer and place, limits their number, and adds to each the line that it
+    /// is about and the value that the line overrides.
     pub(super) fn in_order(&self, diagnostics: &mut Vec<Diagnostic>) {
         let places = self.sources.iter().enumerate().rev();
         let known: BTreeMap<&OsStr, usize> =
@@ -180,14 +180,14 @@ impl Layers {
         }
     }
 
-    /// The place of a line of a script that stands in a file.
+    /// Returns the place of a line of a script that is written in a TOML file.
     pub(super) fn line_of_script(&self, unit: &Unit, line: u32) -> Option<Origin> {
         let units = self.tree.get(unit.stage.name())?.node.as_table()?;
         let script = units.get(&unit.name)?.node.as_table()?.get("script")?;
         Some(line_within(&self.sources, &script.node.origin, line))
     }
 
-    /// Lets go of all that was read.
+    /// Frees everything that was read.
     pub(super) fn forget(&mut self) {
         self.tree = Table::new();
         self.sources = Vec::new();
@@ -195,13 +195,13 @@ impl Layers {
         self.noticed = Vec::new();
     }
 
-    /// Where the order of a new layer's keys begins.
+    /// Returns the first order number for the keys of a new layer.
     pub(super) fn next_layer(&mut self) -> u64 {
         self.layer += 1;
         self.layer << 32
     }
 
-    /// Lays a layer over what is there.
+    /// Merges a layer into the tree.
     pub(super) fn push(&mut self, mut table: Table) {
         environment::canonical(&mut table, &mut self.noticed);
         merge(&mut self.tree, table, &mut self.noticed);

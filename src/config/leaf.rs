@@ -1,4 +1,4 @@
-//! Single values: what a string, number or array means where one is wanted.
+//! The readers of single values, such as strings, numbers and signals.
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -18,36 +18,36 @@ use crate::signal::Signal;
 /// The log levels.
 pub(crate) const LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
 
-/// What is wrong with a value.
+/// A problem with a value.
 #[derive(Debug)]
 pub(super) struct Problem {
-    /// In words.
+    /// The message.
     pub message: String,
-    /// What to do about it.
+    /// The help: a way to correct the value.
     pub help: Option<String>,
-    /// The byte of the string that it is about.
+    /// The byte offset in the string that the problem is about.
     pub at: usize,
-    /// A variable that isn't set; a disabled unit may have that.
+    /// Whether a variable is not set, which does not matter in a disabled unit.
     pub undefined: bool,
 }
 
 impl Problem {
-    /// Something about the value as a whole.
+    /// Returns a problem with the value as a whole.
     pub(super) fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), help: None, at: 0, undefined: false }
     }
 
-    /// Something else was expected.
+    /// Returns the problem of a value of the wrong kind.
     pub(super) fn expected(what: &str, node: &Node) -> Self {
         Self::new(format!("expected {what}, found {}", node.value.describe()))
     }
 
-    /// A variable that isn't set.
+    /// Returns the problem of a variable that is not set.
     pub(super) fn undefined(message: String) -> Self {
         Self { undefined: true, ..Self::new(message) }
     }
 
-    /// Something about a part of a string, by its first byte.
+    /// Sets the byte offset of the part of the string that the problem is about.
     #[must_use]
     pub(super) fn at(mut self, at: usize) -> Self {
         self.at = at;
@@ -55,20 +55,20 @@ impl Problem {
     }
 }
 
-/// A value or what is wrong with it.
+/// A value, or the problem with it.
 pub(super) type Leaf<T> = Result<T, Problem>;
 
-/// Reads one value; the environment is for `${NAME}`.
+/// A function that reads one value. The environment is for `${NAME}`.
 pub(super) trait Reader<T>: Fn(&Node, &Environment) -> Leaf<T> {}
 
 impl<T, F: Fn(&Node, &Environment) -> Leaf<T>> Reader<T> for F {}
 
-/// A variable's value.
+/// Returns the value of a variable.
 pub(super) fn lookup(environment: &Environment, name: &str) -> Option<OsString> {
     environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
 }
 
-/// A string with its variables filled in.
+/// Reads a string and replaces its variables.
 pub(super) fn os_text(node: &Node, environment: &Environment) -> Leaf<OsString> {
     let Value::String(text) = &node.value else { return Err(Problem::expected("a string", node)) };
     let text = template_text(text)?
@@ -78,14 +78,14 @@ pub(super) fn os_text(node: &Node, environment: &Environment) -> Leaf<OsString> 
     Ok(text)
 }
 
-/// The same where the text must be UTF-8.
+/// Does the same, but the text must be UTF-8.
 pub(super) fn text(node: &Node, environment: &Environment) -> Leaf<String> {
     os_text(node, environment)?
         .into_string()
         .map_err(|text| Problem::new(format!("{} is not UTF-8", text.display())))
 }
 
-/// A text of one line that isn't empty: a name, a path.
+/// Reads a text of one line that is not empty, such as a name or a path.
 pub(super) fn line(node: &Node, environment: &Environment) -> Leaf<OsString> {
     let text = os_text(node, environment)?;
     if text.is_empty() {
@@ -97,18 +97,18 @@ pub(super) fn line(node: &Node, environment: &Environment) -> Leaf<OsString> {
     Ok(text)
 }
 
-/// A path.
+/// Reads a path.
 pub(super) fn path(node: &Node, environment: &Environment) -> Leaf<PathBuf> {
     line(node, environment).map(PathBuf::from)
 }
 
-/// A path that begins with `/`.
+/// Reads a path that begins with `/`.
 pub(super) fn absolute(node: &Node, environment: &Environment) -> Leaf<PathBuf> {
     let path = path(node, environment)?;
     if path.is_absolute() { Ok(path) } else { Err(Problem::new("the path must begin with `/`")) }
 }
 
-/// A size in bytes, 1 or more.
+/// Reads a size of at least 1 byte.
 pub(super) fn size(node: &Node, environment: &Environment) -> Leaf<u64> {
     let size = match &node.value {
         Value::Integer(number, _) => u64::try_from(*number).ok(),
@@ -119,8 +119,8 @@ pub(super) fn size(node: &Node, environment: &Environment) -> Leaf<u64> {
         .ok_or_else(|| Problem::expected("a size such as \"10MB\" or \"512KiB\"", node))
 }
 
-/// The size at which another log file is begun. A smaller one would be a rotation for every few
-/// lines, which costs more than writing them.
+/// Reads the size at which trc rotates a log file. With a smaller one, trc would rotate the file
+/// every few lines, which costs more than writing them.
 pub(super) fn file_size(node: &Node, environment: &Environment) -> Leaf<u64> {
     const LEAST: u64 = 4096;
     let size = size(node, environment)?;
@@ -131,7 +131,7 @@ pub(super) fn file_size(node: &Node, environment: &Environment) -> Leaf<u64> {
     Ok(size)
 }
 
-/// The text of a script; it is left to the shell as it is.
+/// Reads the text of a script, which is left to the shell as it is.
 pub(super) fn script(node: &Node, _: &Environment) -> Leaf<OsString> {
     let Value::String(text) = &node.value else { return Err(Problem::expected("a string", node)) };
     no_nul(text.as_bytes())?;
@@ -141,7 +141,7 @@ pub(super) fn script(node: &Node, _: &Environment) -> Leaf<OsString> {
     Ok(text.into())
 }
 
-/// A user's or group's name or number.
+/// Reads the name or the number of a user or a group.
 pub(super) fn id(node: &Node, environment: &Environment) -> Leaf<String> {
     match &node.value {
         Value::Integer(number, _) if u32::try_from(*number).is_ok() => Ok(number.to_string()),
@@ -165,7 +165,7 @@ pub(super) fn id(node: &Node, environment: &Environment) -> Leaf<String> {
     }
 }
 
-/// A value that is filled in when its unit starts.
+/// Reads a value whose variables are replaced when its unit starts.
 pub(super) fn template(node: &Node, _: &Environment) -> Leaf<Template> {
     match &node.value {
         Value::String(text) => template_text(text),
@@ -176,7 +176,7 @@ pub(super) fn template(node: &Node, _: &Environment) -> Leaf<Template> {
     }
 }
 
-/// A word of a command; it is filled in when its unit starts.
+/// Reads a word of a command. Its variables are replaced when its unit starts.
 pub(super) fn word(node: &Node, environment: &Environment) -> Leaf<Template> {
     if !matches!(node.value, Value::String(_)) {
         return Err(Problem::expected("a string", node));
@@ -184,7 +184,7 @@ pub(super) fn word(node: &Node, environment: &Environment) -> Leaf<Template> {
     template(node, environment)
 }
 
-/// A path that is filled in when its unit starts.
+/// Reads a path whose variables are replaced when its unit starts.
 pub(super) fn path_template(node: &Node, environment: &Environment) -> Leaf<Template> {
     match &node.value {
         Value::String(path) if path.is_empty() => Err(Problem::new("this must not be empty")),
@@ -197,7 +197,7 @@ fn template_text(text: &str) -> Leaf<Template> {
     Template::parse(text).map_err(|(at, why)| Problem::new(why).at(at))
 }
 
-/// Whether bytes can reach `execve`.
+/// Checks that bytes can be passed to `execve`: that none of them is NUL.
 pub(super) fn no_nul(bytes: &[u8]) -> Leaf<()> {
     match bytes.iter().position(|byte| *byte == 0) {
         Some(at) => Err(Problem::new("this must not contain a NUL character").at(at)),
@@ -205,7 +205,7 @@ pub(super) fn no_nul(bytes: &[u8]) -> Leaf<()> {
     }
 }
 
-/// True or false.
+/// Reads a boolean.
 pub(super) fn boolean(node: &Node, environment: &Environment) -> Leaf<bool> {
     match &node.value {
         Value::Boolean(yes) => Ok(*yes),
@@ -220,7 +220,7 @@ pub(super) fn boolean(node: &Node, environment: &Environment) -> Leaf<bool> {
     }
 }
 
-/// A whole number of a range.
+/// Reads a whole number in a range.
 pub(super) fn number<N>(node: &Node, environment: &Environment, range: RangeInclusive<N>) -> Leaf<N>
 where
     N: TryFrom<i64> + FromStr + PartialOrd + Display,
@@ -236,7 +236,7 @@ where
     })
 }
 
-/// The reader of a whole number of a range.
+/// Returns the reader of a whole number in a range.
 pub(super) fn within<N>(range: RangeInclusive<N>) -> impl Fn(&Node, &Environment) -> Leaf<N>
 where
     N: TryFrom<i64> + FromStr + PartialOrd + Display + Clone,
@@ -244,14 +244,14 @@ where
     move |node, environment| number(node, environment, range.clone())
 }
 
-/// A number of things, of which there is at least one.
+/// Reads a number of things, of which there has to be at least one.
 pub(super) fn count(node: &Node, environment: &Environment) -> Leaf<u64> {
     number(node, environment, 1..=u64::MAX).map_err(|problem| {
         if problem.undefined { problem } else { Problem::expected("a number of 1 or more", node) }
     })
 }
 
-/// An exit status.
+/// Reads an exit status.
 pub(super) fn status(node: &Node, environment: &Environment) -> Leaf<u8> {
     let any = number(node, environment, u8::MIN..=u8::MAX);
     any.map_err(|problem| {
@@ -260,19 +260,19 @@ pub(super) fn status(node: &Node, environment: &Environment) -> Leaf<u8> {
     })
 }
 
-/// A file mode creation mask.
+/// Reads a file mode creation mask.
 pub(super) fn mode(node: &Node, environment: &Environment) -> Leaf<u32> {
     octal(node, environment, 0o777, "an octal mask such as \"022\" or 0o022")
 }
 
-/// Permission bits, set-uid and sticky too.
+/// Reads permission bits, including set-user-ID, set-group-ID and sticky.
 pub(super) fn permissions(node: &Node, environment: &Environment) -> Leaf<u32> {
     octal(node, environment, 0o7777, "permissions such as \"640\" or 0o640")
 }
 
 fn octal(node: &Node, environment: &Environment, most: u32, expected: &str) -> Leaf<u32> {
     let mode = match &node.value {
-        // 22 would be 0o26, which nobody means.
+        // A decimal 22 would be 0o26, which nobody means.
         Value::Integer(number, base) if *base == 8 || (0..8).contains(number) => {
             u32::try_from(*number).ok()
         }
@@ -287,7 +287,7 @@ fn octal(node: &Node, environment: &Environment, most: u32, expected: &str) -> L
     mode.filter(|mode| *mode <= most).ok_or_else(|| Problem::expected(expected, node))
 }
 
-/// A signal.
+/// Reads a signal.
 pub(super) fn signal(node: &Node, environment: &Environment) -> Leaf<Signal> {
     let name = match &node.value {
         Value::Integer(number, _) => number.to_string(),
@@ -296,12 +296,12 @@ pub(super) fn signal(node: &Node, environment: &Environment) -> Leaf<Signal> {
     signal_name(&name)
 }
 
-/// A signal by its name.
+/// Reads the name of a signal.
 pub(super) fn signal_name(name: &str) -> Leaf<Signal> {
     Signal::from_str(name).map_err(|_| {
         let known: Vec<String> =
             (1..32).filter_map(Signal::from_number).map(|signal| signal.to_string()).collect();
-        // Without `SIG`, which would make any two names alike.
+        // Without `SIG`, which would make any two names similar.
         let upper = name.to_uppercase();
         let bare = upper.strip_prefix("SIG").unwrap_or(&upper);
         let known = known.iter().filter_map(|name| name.strip_prefix("SIG"));
@@ -312,7 +312,7 @@ pub(super) fn signal_name(name: &str) -> Leaf<Signal> {
     })
 }
 
-/// A word that stands for a variant of `T`.
+/// Reads a word that stands for a variant of `T`.
 pub(super) fn choice<T: for<'de> Deserialize<'de>>(
     node: &Node,
     environment: &Environment,
@@ -322,7 +322,7 @@ pub(super) fn choice<T: for<'de> Deserialize<'de>>(
         .map_err(|Unknown(expected)| not_one_of(&word, expected))
 }
 
-/// The wait policy; TrivialRC's names have `wait_` before them.
+/// Reads the wait policy. TrivialRC's names begin with `wait_`.
 pub(super) fn wait(node: &Node, environment: &Environment) -> Leaf<WaitPolicy> {
     let word = text(node, environment)?;
     let plain = Node::text(word.strip_prefix("wait_").unwrap_or(&word), node.origin.clone());
@@ -332,7 +332,7 @@ pub(super) fn wait(node: &Node, environment: &Environment) -> Leaf<WaitPolicy> {
     })
 }
 
-/// A log level.
+/// Reads a log level.
 pub(super) fn level(node: &Node, environment: &Environment) -> Leaf<log::LevelFilter> {
     let word = text(node, environment)?;
     word.parse().map_err(|_| not_one_of(&word, LEVELS))
@@ -347,7 +347,7 @@ fn not_one_of(word: &str, expected: &[&'static str]) -> Problem {
     }
 }
 
-/// `a, b or c`.
+/// Returns `a, b or c`.
 pub(super) fn one_of(words: &[&str]) -> String {
     match words {
         [] => String::new(),
@@ -356,7 +356,7 @@ pub(super) fn one_of(words: &[&str]) -> String {
     }
 }
 
-/// The words that stand for the variants of `T`.
+/// Returns the words that stand for the variants of `T`.
 pub(super) fn variants<T: for<'de> Deserialize<'de>>() -> &'static [&'static str] {
     match T::deserialize(StrDeserializer::<Unknown>::new("")) {
         Ok(_) => &[],
@@ -364,7 +364,7 @@ pub(super) fn variants<T: for<'de> Deserialize<'de>>() -> &'static [&'static str
     }
 }
 
-/// The error of a word that is no variant, with those that are.
+/// The error for a word that is not a variant, with the words that are.
 #[derive(Debug)]
 struct Unknown(&'static [&'static str]);
 

@@ -1,4 +1,4 @@
-//! From the command line, the environment and the files to a configuration.
+//! Loads the configuration from the command line, the environment and the files.
 
 use std::ffi::OsString;
 
@@ -6,7 +6,7 @@ use super::cli::{self, CommandLine};
 use super::layers::Layers;
 use super::{Command, Config, Diagnostic, Environment, Origin, Severity, Unit};
 
-/// A configuration, and the layers it was made of.
+/// A configuration, and the layers that it was made of.
 #[derive(Debug)]
 pub(crate) struct Loaded {
     /// The configuration.
@@ -15,17 +15,17 @@ pub(crate) struct Loaded {
     line: CommandLine,
 }
 
-/// A configuration with something wrong.
+/// A configuration with an error.
 #[derive(Debug)]
 pub(crate) struct Refused {
-    /// Everything that is wrong, warnings too, in the order of the layers.
+    /// All errors and warnings, in the order of the layers.
     pub diagnostics: Vec<Diagnostic>,
-    /// What could be understood: where a value is wrong the default stands.
+    /// The configuration as far as it is understood: the default replaces each wrong value.
     pub understood: Box<Loaded>,
 }
 
 impl Refused {
-    /// Everything that is wrong, with what else was found, in the order of the layers.
+    /// Returns all diagnostics and those in `found`, in the order of the layers.
     #[must_use]
     pub(crate) fn beside(self, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
         let mut diagnostics = self.diagnostics;
@@ -37,7 +37,7 @@ impl Refused {
 /// Reads every layer.
 ///
 /// # Errors
-/// Everything that is wrong, and the rest.
+/// Returns all errors and warnings, and the configuration as far as it is understood.
 pub(crate) fn load(line: &CommandLine, environment: &Environment) -> Result<Loaded, Refused> {
     let layers = Layers::read(line, environment);
     let (config, diagnostics) = layers.config(line);
@@ -53,11 +53,11 @@ fn is_wrong(diagnostics: &[Diagnostic]) -> bool {
 }
 
 impl Loaded {
-    /// The configuration with another rest of the command line, which a boot script has
-    /// put there. Files are not read again.
+    /// Returns the configuration with another rest of the command line, which a boot script has
+    /// set. Files are not read again.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// Returns all errors and warnings, if there is an error.
     pub(crate) fn with_rest(&self, rest: Vec<OsString>) -> Result<Config, Vec<Diagnostic>> {
         let line = cli::parse_rest(rest, &self.line).map_err(|error| vec![error])?;
         let (config, diagnostics) = self.layers.config(&line);
@@ -67,18 +67,18 @@ impl Loaded {
         Ok(Config { remarks: diagnostics, ..config })
     }
 
-    /// Whether any file was read.
+    /// Tells whether any file was read.
     #[must_use]
     pub(crate) fn has_files(&self) -> bool {
         !self.layers.sources.is_empty()
     }
 
-    /// Lets go of what only another rest of the command line would need.
+    /// Frees the data that only another rest of the command line would need.
     pub(crate) fn forget(&mut self) {
         self.layers.forget();
     }
 
-    /// The place of a line of a unit's script, from 1, as far as it is known.
+    /// Returns the place of a line of a unit's script, counted from 1, as far as it is known.
     #[must_use]
     pub(crate) fn line_of_script(&self, unit: &Unit, line: u32) -> Origin {
         if let Command::File(path) = &unit.command {
@@ -87,8 +87,8 @@ impl Loaded {
         self.layers.line_of_script(unit, line).unwrap_or_else(|| unit.origin.clone())
     }
 
-    /// Diagnostics that were made later, from origins: in the order of the layers, with the lines
-    /// meant, and bounded in number.
+    /// Sorts diagnostics that were made later by layer, limits their number, and adds the lines
+    /// that they are about.
     #[must_use]
     pub(crate) fn illustrate(&self, mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
         self.layers.in_order(&mut diagnostics);

@@ -1,13 +1,13 @@
-//! A later layer over the earlier ones.
+//! Merges a later layer into the earlier ones.
 
 use super::keys::key::{FAULTS, Kind, PROBES, RUNS};
 use super::value::{Entry, Said, Table, Value};
 use super::{Diagnostic, Stage};
 
-/// Lays a layer over what is there: tables merge key by key, all else replaces, and of
-/// keys that exclude each other the layer's removes the earlier.
+/// Merges a layer into `base`. Tables are merged key by key, and any other value replaces the
+/// earlier one. A key of the layer removes the earlier keys that it excludes.
 ///
-/// A layer that has two such keys itself is wrong; that goes to `errors`.
+/// A layer that itself has two keys that exclude one another is wrong; the error goes to `errors`.
 pub(super) fn merge(base: &mut Table, mut layer: Table, errors: &mut Vec<Diagnostic>) {
     for stage in Stage::ALL {
         for (name, unit) in inner_mut(&mut layer, stage.name()).into_iter().flatten() {
@@ -35,7 +35,7 @@ pub(super) fn merge(base: &mut Table, mut layer: Table, errors: &mut Vec<Diagnos
     lay(base, layer);
 }
 
-/// Of these keys of a table, the layer's one removes the earlier one.
+/// Removes the earlier one of these keys, which exclude one another, if the layer has one of them.
 fn exclude(
     layer: &mut Table,
     earlier: Option<&mut Table>,
@@ -90,11 +90,11 @@ fn lay(base: &mut Table, layer: Table) {
     }
 }
 
-/// Every value of a table of this kind that has replaced that of an earlier layer.
+/// Returns every value in a table of this kind that has replaced a value of an earlier layer.
 pub(super) fn overrides(tree: &Table, kind: Kind) -> Vec<&Entry> {
     let mut found = Vec::new();
     for (name, entry) in tree {
-        // Of a wrong key, every place is told.
+        // An unknown key is reported at each of its places.
         let Some(kind) = kind.below(name) else { continue };
         match &entry.node.value {
             Value::Table(table) => found.append(&mut overrides(table, kind)),

@@ -5,17 +5,17 @@ use std::path::PathBuf;
 
 use super::value::DEEPEST;
 
-/// What one `--config` gives.
+/// The meaning of one `--config`.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) enum Override {
     /// A file with the keys of `trc.toml`.
     File(PathBuf),
-    /// A key's path, and its value.
+    /// The path of a key, and the key's value.
     Key(Vec<String>, String),
 }
 
-/// Reads an argument: it is `KEY=VALUE` if a dotted key stands before its first `=`,
-/// whether or not there is such a file; a file of that name is `./KEY=VALUE`.
+/// Reads an argument: it is `KEY=VALUE` if a dotted key stands before its first `=`, even if there
+/// is a file with that name. Such a file has to be written as `./KEY=VALUE`.
 #[must_use]
 pub(super) fn read(argument: &OsStr) -> Override {
     argument
@@ -48,7 +48,7 @@ fn key_and_value(text: &str) -> Option<(Vec<String>, String)> {
         } else if let Some(value) = rest.strip_prefix('=') {
             return Some((path, value.to_owned()));
         } else {
-            // As in TOML: `wait = all`.
+            // Spaces around the `=` are allowed as in TOML: `wait = all`.
             let value = rest.trim_start().strip_prefix('=')?;
             return Some((path, value.trim().to_owned()));
         }

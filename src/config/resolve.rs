@@ -34,12 +34,12 @@ pub(super) struct Names<'a> {
     /// The full names that a short name may refer to.
     bare: BTreeMap<&'a str, Vec<&'a str>>,
     gone: &'a BTreeMap<String, Gone>,
-    /// The names in tables that are no stages, which is an error of its own.
+    /// The names in top-level tables that are not stages, which is an error of its own.
     misplaced: BTreeSet<&'a str>,
 }
 
 impl<'a> Names<'a> {
-    /// All declared units, with the reason for those that do not exist in this run.
+    /// Collects all declared units, with the reason for those that do not exist in this run.
     pub(super) fn new(
         ids: &'a [String],
         gone: &'a BTreeMap<String, Gone>,
@@ -51,7 +51,8 @@ impl<'a> Names<'a> {
         for (id, (_, name)) in named().filter(|(_, (stage, _))| *stage != test) {
             bare.entry(name).or_default().push(id);
         }
-        // A test, which may be somebody else's and mounted, takes no service's name away.
+        // A test, which somebody else may have mounted, does not make the name of a service
+        // ambiguous.
         for (id, (_, name)) in named().filter(|(_, (stage, _))| *stage == test) {
             bare.entry(name).or_insert_with(|| vec![id]);
         }
@@ -61,8 +62,9 @@ impl<'a> Names<'a> {
         Self { ids: ids.iter().map(String::as_str).collect(), bare, gone, misplaced }
     }
 
-    /// Replaces every name in a configuration by the full name. References to units that do not
-    /// exist in this run are removed, and tests of nothing else have nothing to test.
+    /// Replaces every name in a configuration by the full name. Removes the references to units
+    /// that do not exist in this run. A test has nothing to test if all units in its `after`, or the
+    /// unit of a check or of its fault, are such units.
     pub(super) fn resolve(&self, config: &mut Config, errors: &mut Vec<Diagnostic>) {
         for unit in &mut config.units {
             let id = unit.id();
@@ -70,7 +72,7 @@ impl<'a> Names<'a> {
             unit.after.retain_mut(|after| self.full(&mut after.unit, errors));
             if let Some(test) = &mut unit.test {
                 let mut about = Vec::new();
-                // Without any it would be about all units.
+                // Without a reference, the test would be about all units.
                 about.extend(was_about.filter(|_| unit.after.is_empty()));
                 about.extend(test.units_mut().filter_map(|other| {
                     let there = self.full(other, errors);
@@ -141,7 +143,7 @@ impl<'a> Names<'a> {
                     );
                     return false;
                 }
-                // That of a unit which another command line has.
+                // The name of a unit that only another command line has.
                 None if flags::full_name(&unit.value).is_some() => return false,
                 None if self.is_misplaced(&unit.value) => return false,
                 None => {

@@ -1,11 +1,11 @@
-//! The nearest right spelling.
+//! The nearest correct spelling of a name.
 
-/// For so many mistakes a name is looked for among all units': more are not shown, and looking
-/// takes time.
+/// The number of errors for which trc looks for a similar name among those of all units. It does
+/// not show more errors, and the search takes time.
 const HELPED: usize = 100;
 
-/// [`nearest`] among as many candidates as people have declared; `told` is how many mistakes were
-/// found so far.
+/// Does the same as [`nearest`] for candidates that people have declared, of which there can be
+/// many. `told` is the number of errors so far.
 pub(crate) fn nearest_of_many<'a>(
     told: usize,
     wrong: &str,
@@ -14,7 +14,7 @@ pub(crate) fn nearest_of_many<'a>(
     nearest_of(told, wrong, candidates.into_iter().map(|candidate| (candidate, candidate)))
 }
 
-/// The same for candidates that stand for something else.
+/// Does the same for candidates that stand for something else.
 pub(super) fn nearest_of<'a, T>(
     told: usize,
     wrong: &str,
@@ -23,12 +23,12 @@ pub(super) fn nearest_of<'a, T>(
     if is_helped(told) { look(wrong, candidates) } else { None }
 }
 
-/// Whether one more mistake is shown with all that makes it easier to mend.
+/// Tells whether one more error is shown with everything that makes it easier to correct.
 pub(super) fn is_helped(told: usize) -> bool {
     told < HELPED
 }
 
-/// The candidate that `wrong` was probably meant to be.
+/// Returns the candidate that `wrong` was probably meant to be.
 pub(super) fn nearest<'a>(
     wrong: &str,
     candidates: impl IntoIterator<Item = &'a str>,
@@ -36,7 +36,7 @@ pub(super) fn nearest<'a>(
     look(wrong, candidates.into_iter().map(|candidate| (candidate, candidate)))
 }
 
-/// The only candidate that begins with `wrong`, which has two letters at least.
+/// Returns the only candidate that begins with `wrong`, which must have at least two letters.
 pub(super) fn begun<'a>(wrong: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let mut begun = candidates.iter().filter(|right| wrong.len() > 1 && right.starts_with(wrong));
     begun.next().filter(|_| begun.next().is_none()).copied()
@@ -44,18 +44,18 @@ pub(super) fn begun<'a>(wrong: &str, candidates: &[&'a str]) -> Option<&'a str> 
 
 fn look<'a, T>(wrong: &str, candidates: impl IntoIterator<Item = (&'a str, T)>) -> Option<T> {
     let wrong = wrong.to_lowercase();
-    // One slip in about three letters; in a word of two only a wrong case.
+    // One mistake in about three letters is allowed; in one or two letters, only the wrong case.
     let letters = wrong.chars().count();
     let most = if letters < 3 { 0 } else { ((letters + 1) / 3).min(4) };
-    // Nobody types a name this long, and comparing takes time.
+    // Nobody types such a long name, and the comparison takes time.
     if letters > 64 {
         return None;
     }
     let mut best: Option<(usize, T)> = None;
     for (candidate, meant) in candidates {
-        // What is no nearer than the nearest one so far is of no interest.
+        // A candidate has to be nearer than the nearest one so far.
         let most = best.as_ref().map_or(most, |(distance, _)| distance.saturating_sub(1).min(most));
-        // A character has four bytes at most.
+        // A character has at most four bytes.
         if candidate.len() > 4 * (letters + most) || candidate.len() + most < letters {
             continue;
         }
@@ -63,7 +63,8 @@ fn look<'a, T>(wrong: &str, candidates: impl IntoIterator<Item = (&'a str, T)>) 
         if right.chars().count().abs_diff(letters) > most {
             continue;
         }
-        // Letters that are inserted, removed, changed, or swapped with the next one.
+        // The distance counts letters that are inserted, removed, changed, or swapped with the next
+        // one.
         let distance = strsim::osa_distance(&wrong, &right);
         if distance <= most
             && distance < candidate.len()

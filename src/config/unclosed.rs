@@ -1,16 +1,15 @@
-//! What a text that is not TOML never closes: a bracket or a string, which makes correct lines look
-//! wrong.
+//! The bracket or string that a text never closes, which makes correct lines of TOML look wrong.
 
-/// Something that is never closed.
+/// A bracket or string that is never closed.
 pub(super) struct Unclosed {
-    /// The byte that it begins at.
+    /// The byte offset of its beginning.
     pub at: usize,
-    /// What opens it: a bracket, or quotes.
+    /// The bracket or the quotes that open it.
     pub opener: &'static str,
 }
 
 impl Unclosed {
-    /// Finds what the text, which the parser has refused, never closes.
+    /// Finds the bracket or string that a text, which the parser has refused, never closes.
     pub(super) fn find(text: &str) -> Option<Self> {
         let mut open: Vec<Self> = Vec::new();
         let mut swallowing = None;
@@ -30,7 +29,7 @@ impl Unclosed {
                 "]" | "}" => {
                     let closes = |one: &Self| one.closer() == opener;
                     if let Some(opened) = open.iter().rposition(closes) {
-                        // A bracket within these is open still.
+                        // A bracket within these is still open.
                         if opened + 1 < open.len() {
                             return open.pop();
                         }
@@ -50,19 +49,19 @@ impl Unclosed {
                         }
                         None if quotes.len() == 3 => return Some(swallowing.unwrap_or(string)),
                         None if !open.is_empty() => return Some(string),
-                        // The parser goes on in the next line.
+                        // The parser continues in the next line.
                         None => at += rest.find('\n').unwrap_or(rest.len()),
                     }
                 }
             }
         }
-        // The innermost one of the line of the first.
+        // The innermost bracket in the line of the outermost one.
         let first = open.first()?.at;
         let line = text[first..].find('\n').map_or(text.len(), |length| first + length);
         open.into_iter().take_while(|one| one.at < line).last()
     }
 
-    /// What is wrong, in words.
+    /// Returns the message of the error.
     pub(super) fn message(&self) -> String {
         match self.opener {
             "[" | "{" => format!("this `{}` is never closed", self.opener),
@@ -70,7 +69,7 @@ impl Unclosed {
         }
     }
 
-    /// What to do about it.
+    /// Returns the help for the error.
     pub(super) fn help(&self) -> String {
         let closer = self.closer();
         match self.opener {
@@ -92,7 +91,7 @@ impl Unclosed {
     }
 }
 
-/// The byte after a string, if it is closed.
+/// Returns the byte offset after a string, if the string is closed.
 fn end_of_string(text: &str, Unclosed { at, opener }: &Unclosed) -> Option<usize> {
     let mut inside = at + opener.len();
     loop {
@@ -110,7 +109,7 @@ fn end_of_string(text: &str, Unclosed { at, opener }: &Unclosed) -> Option<usize
     }
 }
 
-/// Whether only a key and `=` stand before a place in its line.
+/// Tells whether a place in a line has only a key and `=` before it.
 fn ends_with_key(text: &str, at: usize) -> bool {
     let line = text[..at].rsplit('\n').next().unwrap_or("");
     let key = line.trim().strip_suffix('=').map(str::trim);

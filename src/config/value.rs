@@ -1,43 +1,43 @@
-//! The tree that files, variables and the command line become before they mean anything.
+//! The tree into which files, variables and the command line are parsed before it is decoded.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{Command, Origin};
 
-/// A value and the place it came from.
+/// A value, and the place that it came from.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Node {
     /// The value.
     pub value: Value,
-    /// Where it came from.
+    /// The place that it came from.
     pub origin: Origin,
 }
 
-/// A key's value and where the key itself stands.
+/// A key's value, and the place of the key itself.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Entry {
-    /// Where the key first appeared.
+    /// The place of the key: in the last layer for a value, in the first one for a table.
     pub key: Origin,
-    /// Grows in the order in which keys were first written, over all layers.
+    /// A number that grows in the order in which keys were first written, over all layers.
     pub order: u64,
-    /// Its value.
+    /// The value of the key.
     pub node: Node,
-    /// Where other layers say it, in their order. A value has replaced what is there; a table has
-    /// been merged with it.
+    /// The places in other layers, in their order. A value has replaced those in earlier layers; a
+    /// table has been merged with them.
     pub also: Vec<Said>,
 }
 
-/// Where a layer says something that another one says, too.
+/// A place where another layer sets the same key.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Said {
     /// The place of the key.
     pub origin: Origin,
-    /// The key, if it was another one, which can't be beside this one: `exec`, of a `script`.
+    /// The key, if it is another one, which excludes this one: `exec` for a `script`.
     pub key: Option<&'static str>,
 }
 
-/// As people name it: "`exec` at /etc/trc.toml:7:1".
+/// Writes the place as people name it: "`exec` at /etc/trc.toml:7:1".
 impl fmt::Display for Said {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(key) = self.key {
@@ -48,12 +48,12 @@ impl fmt::Display for Said {
 }
 
 impl Entry {
-    /// A key that one layer has.
+    /// Returns the entry of a key that only one layer has.
     pub(super) fn new(key: Origin, order: u64, node: Node) -> Self {
         Self { key, order, node, also: Vec::new() }
     }
 
-    /// Every place where the key stands.
+    /// Returns every place where the key is written.
     pub(super) fn keys(&self) -> impl Iterator<Item = &Origin> {
         std::iter::once(&self.key).chain(self.also.iter().map(|said| &said.origin))
     }
@@ -62,40 +62,40 @@ impl Entry {
 /// Keys and their values.
 pub(super) type Table = BTreeMap<String, Entry>;
 
-/// What can stand behind a key.
+/// The value of a key.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Value {
-    /// Text.
+    /// A string.
     String(String),
-    /// A whole number, and the base that it was written in.
+    /// A whole number, and the base in which it was written.
     Integer(i64, u32),
-    /// A number, as it was written: a version `1.10` is not 1.1.
+    /// A number as it was written: the version `1.10` is not 1.1.
     Float(String),
-    /// True or false.
+    /// A boolean.
     Boolean(bool),
-    /// A date or time; no key wants one.
+    /// A date or a time, which no key takes.
     Datetime,
     /// Several values.
     Array(Vec<Node>),
     /// Keys and their values.
     Table(Table),
-    /// What the command line or a drop-in script runs, which TOML can't hold: bytes
-    /// and paths. It stands under `exec` or `script` and merges like them.
+    /// A command from the command line or from a script file, which can have bytes and paths that
+    /// TOML cannot hold. It is the value of `exec` or `script` and is merged like other values.
     Command(Command),
 }
 
 impl Node {
-    /// A text from a place without lines, such as a variable.
+    /// Returns a text from a place without lines, such as a variable.
     pub(super) fn text(text: impl Into<String>, origin: Origin) -> Self {
         Self { value: Value::String(text.into()), origin }
     }
 
-    /// A table from nowhere in particular.
+    /// Returns a table.
     pub(super) fn table(table: Table, origin: Origin) -> Self {
         Self { value: Value::Table(table), origin }
     }
 
-    /// Whether a place is that of the value, or of a part of it.
+    /// Tells whether a place is that of the value, or within it.
     pub(super) fn is_at(&self, place: &Origin) -> bool {
         match (&self.value, &self.origin, place) {
             _ if self.origin == *place => true,
@@ -105,14 +105,14 @@ impl Node {
                 Origin::File { path, line, column },
                 Origin::File { path: other, line: at_line, column: at },
             ) if path == other && line == at_line && at > column => {
-                // Within its quotes.
+                // A place within the quotes of the string.
                 (at - column) as usize <= text.chars().count() + 3
             }
             _ => false,
         }
     }
 
-    /// The table that it is.
+    /// Returns the table, if the value is one.
     pub(super) fn as_table(&self) -> Option<&Table> {
         match &self.value {
             Value::Table(table) => Some(table),
@@ -122,7 +122,7 @@ impl Node {
 }
 
 impl Value {
-    /// What it is, for "expected this, found that".
+    /// Describes the value, for "expected this, found that".
     pub(super) fn describe(&self) -> String {
         match self {
             Self::String(text) => format!("the string \"{}\"", shown(text)),
@@ -137,10 +137,10 @@ impl Value {
     }
 }
 
-/// No path of keys is longer; a tree as deep as an endless one would exhaust the stack.
+/// The largest number of keys in a path. A deeper tree could exhaust the stack.
 pub(super) const DEEPEST: usize = 16;
 
-/// Puts a value at `path`, making the tables on the way.
+/// Puts a value at `path`, and creates the tables on the way.
 pub(super) fn insert(table: &mut Table, path: &[String], node: Node, order: u64) {
     let [key, rest @ ..] = path else { return };
     let origin = node.origin.clone();
@@ -159,7 +159,7 @@ pub(super) fn insert(table: &mut Table, path: &[String], node: Node, order: u64)
     }
 }
 
-/// A text fit for a message: no control characters, and not endless.
+/// Makes a text fit for a message: without control characters, and of limited length.
 pub(super) fn shown(text: &str) -> String {
     const MOST: usize = 60;
     let mut out = String::new();

@@ -1,8 +1,8 @@
-//! A command's words.
+//! The words of a command.
 
 use super::leaf::{Leaf, Problem, no_nul};
 
-/// The words of a string, split as a shell would.
+/// Splits a string into words as a shell would.
 pub(super) fn split(text: &str) -> Leaf<Vec<String>> {
     no_nul(text.as_bytes())?;
     let words = shell_words::split(text).map_err(|_| {
@@ -15,8 +15,8 @@ pub(super) fn split(text: &str) -> Leaf<Vec<String>> {
     Ok(words)
 }
 
-/// Where the quote begins that the text's end is in. The rules are those of
-/// `shell_words::split`, which doesn't tell.
+/// Returns the place of the quote that is never closed, and the quote. The rules are those of
+/// `shell_words::split`, whose error does not have the place.
 fn unclosed_quote(text: &str) -> (usize, char) {
     let mut open = None;
     let mut escaped = false;
@@ -32,17 +32,18 @@ fn unclosed_quote(text: &str) -> (usize, char) {
     open.unwrap_or((0, '"'))
 }
 
-/// An operator of the shell that stands in a text as a word of its own: where no shell
-/// is run, somebody probably wants one.
+/// Returns a shell operator that is a word of its own in a text: a command without a shell was
+/// probably meant to have one.
 pub(super) fn operator<'a>(text: &'a str, words: &[String]) -> Option<&'a str> {
     const OPERATORS: &[&str] = &["&&", "||", "|", ";", "&", ">", ">>", "<", "2>&1", "2>"];
-    // In quotes it is part of a longer word here, or of one with the quotes there.
+    // A quoted operator is part of a longer word, either in `words` or in the text with its quotes.
     text.split_whitespace()
         .find(|word| OPERATORS.contains(word) && words.iter().any(|other| other == word))
 }
 
-/// A variable without braces, which stays as it is: `$HOME`. Only names as variables of the
-/// environment have them; `$$HOME`, and what follows an `=`'s or a word's backslash, is meant.
+/// Returns a variable without braces, such as `$HOME`, which trc does not replace. It must look
+/// like the name of an environment variable: two or more capital letters, digits and underscores,
+/// with a letter first. `$$HOME` is not one.
 pub(super) fn unbraced(text: &str) -> Option<&str> {
     let mut rest = text;
     while let Some(at) = rest.find('$') {
@@ -63,7 +64,7 @@ pub(super) fn unbraced(text: &str) -> Option<&str> {
     None
 }
 
-/// Whether a command reads `$NAME` itself: a shell, or a language that has such names.
+/// Tells whether a command reads `$NAME` itself: a shell, or a language with such names.
 pub(super) fn reads_dollars(words: &[String]) -> bool {
     const SHELLS: &[&str] = &["sh", "bash", "dash", "ash", "zsh", "ksh", "fish", "perl", "php"];
     words.iter().any(|word| {

@@ -1,4 +1,4 @@
-//! `trcctl check`: is the configuration right, before a container depends on it?
+//! `trcctl check`: finds errors in the configuration before a container depends on it.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
@@ -15,7 +15,7 @@ use super::endings;
 use super::here::{here, is_configured, is_named};
 use super::scripts;
 
-/// Loads as `trc` would and says what is wrong, or what would run.
+/// Loads the configuration as `trc` would, and prints its errors or the units that would run.
 #[must_use]
 pub fn run(line: &CommandLine, environment: &Environment) -> u8 {
     let line = &here(line);
@@ -52,8 +52,8 @@ pub fn run(line: &CommandLine, environment: &Environment) -> u8 {
     }
 }
 
-/// Returns the reason why the trailing command can be none: it is a directory or a file with
-/// settings, which people name here as they do for other programs that check files.
+/// Returns the reason why the trailing command cannot be a command: it is a directory or a file
+/// with settings, which people name here as they do for other programs that check files.
 #[must_use]
 pub fn no_command(line: &CommandLine) -> Option<String> {
     let path = Path::new(line.trailing.first()?);
@@ -72,8 +72,8 @@ pub fn no_command(line: &CommandLine) -> Option<String> {
     }
 }
 
-/// The same with its tests, so that what is wrong between them and the units is said, too; but
-/// what they need only in a test run, a variable, need not be there.
+/// Loads the configuration with its tests, so that errors between them and the units are reported,
+/// too. The variables that they need only in a test run do not have to be set.
 fn with_tests(
     loaded: Loaded,
     line: &CommandLine,
@@ -86,8 +86,8 @@ fn with_tests(
     load(&line, environment)
 }
 
-/// The warnings of a configuration that trc will run, on standard error. What is wrong with one
-/// that it won't run, trc says itself.
+/// Writes the warnings of a configuration that trc will run to standard error. trc itself reports
+/// the errors of a configuration that it will not run.
 pub fn warn(line: &CommandLine, environment: &Environment) {
     let Ok(loaded) = load(line, environment) else { return };
     let Ok(graph) = Graph::build(&loaded.config) else { return };
@@ -100,11 +100,11 @@ pub fn warn(line: &CommandLine, environment: &Environment) {
 fn say(diagnostics: &[Diagnostic]) {
     let stderr = std::io::stderr();
     let colours = stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    // A reader that went away is no reason for another status.
+    // A reader that has gone away does not change the exit status.
     _ = stderr.lock().write_all(report(diagnostics, colours).as_bytes());
 }
 
-/// What is wrong with the units together, and what people should know of the whole.
+/// Returns the errors between the units, or the remarks about the whole configuration.
 fn graph(loaded: &Loaded) -> Vec<Diagnostic> {
     match Graph::build(&loaded.config) {
         Ok(graph) => graph.remarks(),
@@ -112,7 +112,7 @@ fn graph(loaded: &Loaded) -> Vec<Diagnostic> {
     }
 }
 
-/// Errors and warnings, and how many.
+/// Returns the text of the errors and warnings, and their number.
 fn report(diagnostics: &[Diagnostic], colours: bool) -> String {
     let mut out = String::new();
     let mut count = [0, 0];
@@ -144,8 +144,8 @@ fn report(diagnostics: &[Diagnostic], colours: bool) -> String {
     out
 }
 
-/// The units that would run, and the tests; or that there is nothing at all where one looked.
-/// `named` tells whether somebody has said where to look.
+/// Returns the list of the units that would run and of the tests, or an error if there is no
+/// configuration at all. `named` tells whether somebody has named the directory.
 fn listing(loaded: &Loaded, named: bool) -> Result<String, Diagnostic> {
     let Config { units, work_dir, .. } = &loaded.config;
     let (directory, is_there) = (work_dir.display(), is_configured(work_dir));

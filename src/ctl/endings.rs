@@ -1,15 +1,15 @@
-//! Files that a configuration names and that were written on Windows.
+//! Finds files that a configuration names and that were written on Windows.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use crate::config::{Command, Config, Diagnostic, Template, endings, head};
 
-/// The most of a script that is looked through.
+/// The number of bytes of a script that are searched.
 const LARGEST_SCRIPT: usize = 1 << 20;
 
-/// Scripts with CRLF line endings: a script file of a unit, which works but not elsewhere, and a
-/// program whose interpreter the kernel does not find for that.
+/// Warns of files with CRLF line endings: the script file of a unit, which works only with trc, and
+/// a program whose interpreter the kernel does not find because of the CR.
 pub(super) fn remarks(config: &Config, path: &OsStr) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for unit in &config.units {
@@ -46,7 +46,7 @@ pub(super) fn remarks(config: &Config, path: &OsStr) -> Vec<Diagnostic> {
     found
 }
 
-/// The file that a command is.
+/// Returns the file of a command.
 fn located(program: &Path, path: &OsStr) -> Option<PathBuf> {
     if program.is_absolute() {
         return Some(program.to_owned());

@@ -1,4 +1,4 @@
-//! What people look at: `trcctl`'s commands.
+//! The commands of `trcctl`.
 
 pub mod check;
 mod endings;

@@ -1,4 +1,4 @@
-//! Scripts that their shell can't parse: found without running any of them.
+//! Finds scripts that their shell cannot parse, without running any of them.
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
@@ -8,21 +8,21 @@ use std::process::{Command as Process, Stdio};
 
 use crate::config::{Command, Diagnostic, Loaded, Severity, Unit, endings};
 
-/// The most of a script file that is read, in bytes.
+/// The largest script file that is checked, in bytes.
 const LARGEST: usize = 1 << 20;
 
-/// Shells that parse a script without running it where they are given `-n`.
+/// The shells that parse a script without running it if they are given `-n`.
 const SHELLS: &[&str] = &["bash", "sh", "dash", "ash", "ksh", "mksh", "zsh"];
 
-/// The shell that looks at scripts.
+/// The shell that parses the scripts.
 struct Shell {
     program: PathBuf,
     name: String,
-    /// It is the one that the image has: that was written, or trc's first choice.
+    /// Whether the image has this shell: it is configured, or trc's first choice.
     is_certain: bool,
 }
 
-/// What is wrong with the scripts of units; nothing where there is no shell.
+/// Returns the syntax errors in the scripts of units, or nothing if there is no shell.
 pub(super) fn remarks(loaded: &Loaded, path: &OsStr) -> Vec<Diagnostic> {
     let Some(shell) = shell(loaded, path) else { return Vec::new() };
     let units = loaded.config.units.iter();
@@ -70,21 +70,22 @@ fn look(loaded: &Loaded, shell: &Shell, unit: &Unit) -> Option<Diagnostic> {
 }
 
 impl Shell {
-    /// The line of a script that it can't parse, from 1, and what it says of it.
+    /// Returns the line of a script that the shell cannot parse, counted from 1, and the shell's
+    /// message.
     #[expect(clippy::disallowed_methods, reason = "trcctl may start a process")]
     fn syntax_error(&self, text: &[u8]) -> Option<(u32, String)> {
         let mut process = Process::new(&self.program);
         process.arg("-n");
         let mentions = |word: &[u8]| text.windows(word.len()).any(|part| part == word);
-        // What the script turns on is not on where it isn't run.
+        // The shell does not run the command with which the script turns the option on.
         if self.name == "bash" && mentions(b"extglob") {
             process.args(["-O", "extglob"]);
         }
-        // These are run by shells that run nothing else.
+        // A shell may run the files in these variables even if it does not run the script.
         process.env_remove("BASH_ENV").env_remove("ENV").env("LC_ALL", "C");
         process.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = process.spawn().ok()?;
-        // A shell that has seen enough closes its end.
+        // A shell that has found an error closes its end.
         child.stdin.take().map(|mut stdin| stdin.write_all(text));
         let output = child.wait_with_output().ok()?;
         if output.status.success() {
@@ -95,7 +96,8 @@ impl Shell {
     }
 }
 
-/// The line's number and the rest of `bash: line 3: syntax error …`, or of `sh: 3: Syntax error …`.
+/// Returns the number of the line and the rest of `bash: line 3: syntax error …`, or of
+/// `sh: 3: Syntax error …`.
 fn parsed(said: &str) -> (u32, String) {
     let mut parts = said.splitn(3, ": ").skip(1);
     let (Some(place), Some(why)) = (parts.next(), parts.next()) else {

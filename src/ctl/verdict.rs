@@ -1,4 +1,4 @@
-//! `trcctl verdict`: what a test's command says of itself.
+//! `trcctl verdict`: reports the verdict of a test's command to trc.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::BorrowedFd;
@@ -7,21 +7,22 @@ use std::os::unix::ffi::OsStrExt;
 use nix::errno::Errno;
 use nix::sys::stat::{SFlag, fstat};
 
-/// The words that are a verdict, with what each means.
+/// The words that are a verdict, with their meanings.
 pub const WORDS: [(&str, &str); 3] = [
     ("pass", "The test passes if all its other checks do, whatever its command exits with"),
     ("fail", "The test fails; no later verdict changes that"),
     ("skip", "The test is skipped, because it cannot run here"),
 ];
 
-/// What to do where there is no test.
+/// The help if there is no test.
 const HELP: &str = "\
 only the command of a test can give a verdict:
   [test.NAME]
   script = \"test -s /data/index || trcctl verdict fail 'no index'\"
 `trcctl test` runs the tests.";
 
-/// Tells trc; the status says only whether that was possible, so that a script can go on.
+/// Reports the verdict to trc. The exit status only tells whether that was possible, so that a
+/// script can go on.
 #[must_use]
 pub fn run(word: &str, why: &[OsString]) -> u8 {
     match tell(std::env::var_os("TRC_VERDICT_FD").as_deref(), &line(word, why)) {
@@ -33,7 +34,7 @@ pub fn run(word: &str, why: &[OsString]) -> u8 {
     }
 }
 
-/// One line, whatever is in the words.
+/// Returns one line, even if the words contain line breaks.
 fn line(word: &str, why: &[OsString]) -> Vec<u8> {
     let mut line = word.as_bytes().to_vec();
     for more in why {
@@ -54,10 +55,10 @@ fn tell(variable: Option<&OsStr>, line: &[u8]) -> Result<(), String> {
         format!("TRC_VERDICT_FD must be the number of a file descriptor, not `{}`", name.display())
     })?;
     let none = format!("descriptor {number} in TRC_VERDICT_FD is not the socket of a test");
-    // SAFETY: nothing here closes descriptors, and of one that is not open the kernel says so.
+    // SAFETY: nothing here closes descriptors, and the kernel reports one that is not open.
     #[expect(unsafe_code, reason = "a test's descriptor is known by its number only")]
     let fd = unsafe { BorrowedFd::borrow_raw(number) };
-    // A variable that was left over must not have lines written into somebody's file.
+    // A variable that was left over must not make this program write into somebody's file.
     let kind = fstat(fd).map(|stat| SFlag::from_bits_truncate(stat.st_mode & libc::S_IFMT));
     match kind {
         Ok(SFlag::S_IFSOCK) if is_local(fd) => {}
@@ -72,14 +73,14 @@ fn tell(variable: Option<&OsStr>, line: &[u8]) -> Result<(), String> {
     }
 }
 
-/// Whether a socket is one between processes of this machine, as a test's is.
+/// Tells whether a socket is one between processes of this machine, like a test's.
 fn is_local(socket: BorrowedFd<'_>) -> bool {
     use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage, getsockname};
     let name = getsockname::<SockaddrStorage>(std::os::fd::AsRawFd::as_raw_fd(&socket));
     name.is_ok_and(|name| name.family() == Some(AddressFamily::Unix))
 }
 
-/// At once, so that what others write comes before it or after it: pipe(7).
+/// Writes the line at once, so that the output of others comes before or after it: pipe(7).
 fn write(fd: BorrowedFd<'_>, mut line: &[u8]) -> nix::Result<()> {
     while !line.is_empty() {
         match nix::unistd::write(fd, line) {

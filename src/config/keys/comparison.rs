@@ -1,4 +1,4 @@
-//! A comparison of strings that decides whether a unit is there: `"${MODE} == worker"`.
+//! A comparison of strings that decides whether a unit exists: `"${MODE} == worker"`.
 
 use std::os::unix::ffi::OsStrExt as _;
 
@@ -6,8 +6,9 @@ use crate::config::Environment;
 use crate::config::leaf::{Leaf, Problem, boolean, os_text};
 use crate::config::value::{Node, Value};
 
-/// True or false, or two texts with `==`, `!=` or `in` between them, of which the last takes a list
-/// with commas. Variables are replaced in each text by itself, so that no value is an operator.
+/// Reads a boolean, or two texts with `==`, `!=` or `in` between them. The second text of `in` is a
+/// list with commas. Variables are replaced in each text separately, so that a value is never an
+/// operator.
 pub(super) fn condition(node: &Node, environment: &Environment) -> Leaf<bool> {
     let Value::String(text) = &node.value else { return boolean(node, environment) };
     let Some((at, operator)) = operator(text) else { return boolean(node, environment) };
@@ -33,7 +34,7 @@ pub(super) fn condition(node: &Node, environment: &Environment) -> Leaf<bool> {
     }
 }
 
-/// The first operator that is not within `${…}`, and where it begins.
+/// Returns the first operator that is not within `${…}`, and its position.
 fn operator(text: &str) -> Option<(usize, &'static str)> {
     let mut depth = 0_usize;
     for (at, _) in text.char_indices() {

@@ -1,4 +1,4 @@
-//! From the merged tree to settings, with everything that is wrong.
+//! Decodes the merged tree into settings, and collects every diagnostic.
 
 use std::fmt;
 
@@ -12,44 +12,45 @@ use crate::config::value::{Entry, Node, Table, Value, shown};
 use crate::config::words;
 use crate::config::{Diagnostic, Environment, Origin, Placed, Severity, Template};
 
-/// So many unknown keys of one table are told at most; a file that is something else altogether
-/// has millions.
+/// The largest number of unknown keys of one table that trc reports. A file that is not a
+/// configuration at all can have millions.
 const MOST_UNKNOWN: usize = 1000;
 
-/// Reads the tree and collects what is wrong.
+/// A reader of the tree, which collects the diagnostics.
 pub(in crate::config) struct Decoder<'a> {
-    /// For `${NAME}`.
+    /// The variables for `${NAME}`.
     pub environment: &'a Environment,
-    /// For places within strings.
+    /// The sources, for places within strings.
     pub sources: &'a [Source],
     /// All layers, merged.
     pub tree: &'a Table,
-    /// What is wrong so far.
+    /// The diagnostics so far.
     pub diagnostics: Vec<Diagnostic>,
-    /// The unit being read is disabled: what isn't set for it doesn't matter.
+    /// Whether the unit being read is disabled: variables that are not set do not matter for it.
     pub disabled: bool,
-    /// Tests are to run, so that all that they need must be there: not where they are listed.
+    /// Whether the tests run, so that everything they need must exist. False if they are only
+    /// listed.
     pub testing: bool,
 }
 
-/// Where a key stands, for messages: in full, but for the unit that it is of.
+/// The place of a key, for messages: the full path, without the unit that the key belongs to.
 #[derive(Clone, Copy)]
 pub(in crate::config) enum At<'a> {
-    /// At the top of a file.
+    /// The top of a file.
     Top,
-    /// In the table of a unit, which has this full name.
+    /// The table of the unit with this full name.
     Unit(&'a str),
-    /// It is a key of one of these, or of a table within.
+    /// A key in one of these, or in a table within.
     Key(&'a At<'a>, &'a str),
 }
 
 impl<'a> At<'a> {
-    /// A key of the table that is here.
+    /// Returns the place of a key in the table that is here.
     pub(in crate::config) fn key(&'a self, name: &'a str) -> Self {
         At::Key(self, name)
     }
 
-    /// The name of the key alone.
+    /// Returns the name of the key alone.
     pub(in crate::config) fn name(&self) -> &'a str {
         match self {
             At::Top => "",
@@ -57,7 +58,7 @@ impl<'a> At<'a> {
         }
     }
 
-    /// The full name of the unit whose key it is.
+    /// Returns the full name of the unit that the key belongs to.
     fn unit(&self) -> Option<&'a str> {
         match self {
             At::Top => None,
@@ -66,7 +67,7 @@ impl<'a> At<'a> {
         }
     }
 
-    /// As in "unknown key `x` in `[log]`".
+    /// Returns the place as in "unknown key `x` in `[log]`".
     fn place(&self) -> String {
         match self {
             At::Top => String::new(),
@@ -76,7 +77,7 @@ impl<'a> At<'a> {
     }
 }
 
-/// The path: `stop.signal`.
+/// Writes the path: `stop.signal`.
 impl fmt::Display for At<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -89,44 +90,45 @@ impl fmt::Display for At<'_> {
 
 /// A table whose keys are known.
 pub(in crate::config) struct Fields<'t> {
-    /// Where it is.
+    /// The place of the table.
     pub at: At<'t>,
     table: &'t Table,
     keys: Keys,
-    /// The place of the table's own key in a file. A key inside that has the same place was not
+    /// The place of the table's own key in a file. A key inside with the same place was not
     /// written: a string stands for the table.
     key: Option<&'t Origin>,
 }
 
 impl<'t> Fields<'t> {
-    /// Whether such a key may stand here.
+    /// Tells whether a key is allowed here.
     pub(in crate::config) fn has(&self, name: &str) -> bool {
         find(self.keys, name).is_some()
     }
 
-    /// Whether a key stands here that may not.
+    /// Tells whether the table has a key that is not allowed here.
     pub(in crate::config) fn has_unknown(&self) -> bool {
         self.table.keys().any(|key| !self.has(key))
     }
 
-    /// Whether a key is missing, and none stands here that was probably meant to be it.
+    /// Tells whether a key is missing, and no unknown key was probably meant to be it.
     pub(in crate::config) fn lacks(&self, name: &str) -> bool {
         self.entry(name).is_none() && !self.has_unknown()
     }
 
-    /// Where a key stands, as it is written: the place of the table, if a string stands for it.
+    /// Returns the place of a key as it is written: the place of the table if a string stands for
+    /// it.
     pub(in crate::config) fn at_of(&'t self, name: &'t str, entry: &Entry) -> At<'t> {
         if self.key == Some(&entry.key) { self.at } else { self.at.key(name) }
     }
 
-    /// What is written for a key.
+    /// Returns the entry of a key, if the key is written.
     pub(in crate::config) fn entry(&self, name: &str) -> Option<&'t Entry> {
         self.table.get(name)
     }
 }
 
 impl Decoder<'_> {
-    /// Notes what is wrong with the value of a key.
+    /// Reports a problem with the value of a key.
     pub(in crate::config) fn problem(&mut self, at: &At, node: &Node, problem: Problem) {
         if problem.undefined && self.disabled {
             return;
@@ -143,7 +145,7 @@ impl Decoder<'_> {
         self.error(&origin, format!("`{at}`: {}", problem.message), help);
     }
 
-    /// What the variables of a value have to do with what is wrong with it.
+    /// Returns the help for a problem that the variables in a value may have caused.
     fn of_variable(&self, at: &At, node: &Node, problem: &Problem) -> Option<String> {
         let Value::String(text) = &node.value else { return None };
         if !is_helped(self.diagnostics.len()) || !text.contains("${") {
@@ -152,8 +154,8 @@ impl Decoder<'_> {
         if problem.undefined {
             return self.of_units(at, problem);
         }
-        // A message that shows the value as written names the variable by that, and trc replaces
-        // none in the words of a command.
+        // A message that shows the value as it is written names the variable already, and the
+        // problems with a command's words are found before trc replaces the variables in them.
         if problem.message.contains("${") || matches!(at.name(), "exec" | "shell") {
             return None;
         }
@@ -167,7 +169,7 @@ impl Decoder<'_> {
         })
     }
 
-    /// What to write if the variable that is not set stands in an `env`, which is for units.
+    /// Returns the help for a variable that is not set but is in an `env`, which is for units only.
     fn of_units(&self, at: &At, problem: &Problem) -> Option<String> {
         let unit = at.unit().and_then(|id| {
             let (stage, name) = id.split_once('.')?;
@@ -190,7 +192,7 @@ impl Decoder<'_> {
         ))
     }
 
-    /// Reads a value, or notes what is wrong with it.
+    /// Reads a value, or reports the problem with it.
     pub(in crate::config) fn read<T>(
         &mut self,
         at: &At,
@@ -210,7 +212,7 @@ impl Decoder<'_> {
         self.read(at, &entry.node, leaf)
     }
 
-    /// Reads a key's value into a place of its own.
+    /// Reads a key's value into `into`.
     pub(in crate::config) fn set<T>(
         &mut self,
         into: &mut T,
@@ -223,7 +225,7 @@ impl Decoder<'_> {
         }
     }
 
-    /// Reads a key's value, and where it came from.
+    /// Reads a key's value, and the place that it came from.
     pub(in crate::config) fn placed<T>(
         &mut self,
         at: &At,
@@ -234,7 +236,7 @@ impl Decoder<'_> {
         Some(Placed { value, origin: entry.node.origin.clone() })
     }
 
-    /// The values of an array; one string stands for an array of one.
+    /// Reads the values of an array; one string stands for an array of one.
     pub(in crate::config) fn list<T>(
         &mut self,
         at: &At,
@@ -251,7 +253,7 @@ impl Decoder<'_> {
         }
     }
 
-    /// A value, or those of an array; none of them if one is wrong.
+    /// Reads a value, or those of an array. Returns none of them if one is wrong.
     pub(in crate::config) fn all_of<T>(
         &mut self,
         at: &At,
@@ -263,7 +265,7 @@ impl Decoder<'_> {
         is_right.then(|| values.into_iter().map(|one| one.value).collect())
     }
 
-    /// The same where an empty array makes no sense.
+    /// Does the same as [`Self::all_of`], except that it reports an empty array.
     pub(in crate::config) fn some_of<T>(
         &mut self,
         at: &At,
@@ -277,7 +279,7 @@ impl Decoder<'_> {
         self.all_of(at, entry, leaf)
     }
 
-    /// A value, or those of an array that must not be empty, each with its place.
+    /// Reads a value, or those of an array, each with its place. Reports an empty array.
     pub(in crate::config) fn some<T>(
         &mut self,
         at: &At,
@@ -290,7 +292,7 @@ impl Decoder<'_> {
         self.values(at, &entry.node, leaf)
     }
 
-    /// A value, or those of an array, each with its place.
+    /// Reads a value, or those of an array, each with its place.
     fn values<T>(&mut self, at: &At, node: &Node, leaf: impl Reader<T>) -> Vec<Placed<T>> {
         let read = |item: &Node| {
             let value = self.read(at, item, &leaf)?;
@@ -299,7 +301,8 @@ impl Decoder<'_> {
         items(node).iter().filter_map(read).collect()
     }
 
-    /// A table of names of the user's own.
+    /// Returns a table whose keys are the user's own names, or reports that the value is not a
+    /// table.
     pub(in crate::config) fn names<'t>(&mut self, at: &At, entry: &'t Entry) -> Option<&'t Table> {
         let table = entry.node.as_table();
         if table.is_none() {
@@ -330,7 +333,7 @@ impl Decoder<'_> {
         table
     }
 
-    /// A table with these keys; others are noted.
+    /// Returns the fields of a table that can have these keys, and reports all its other keys.
     pub(in crate::config) fn fields<'t>(
         &mut self,
         at: At<'t>,
@@ -339,7 +342,7 @@ impl Decoder<'_> {
     ) -> Fields<'t> {
         let mut strange: Vec<_> =
             table.iter().filter(|(name, _)| find(keys, name).is_none()).collect();
-        // Which of too many are told must not depend on their names.
+        // The choice of the keys to report must not depend on their names.
         if strange.len() > MOST_UNKNOWN {
             strange.sort_by_key(|(_, entry)| entry.order);
             let others = strange.split_off(MOST_UNKNOWN).len();
@@ -350,7 +353,7 @@ impl Decoder<'_> {
             let place = at.place();
             let message = format!("unknown key `{}`{place}", shown(name));
             let help = unknown(&place, name, keys, entry);
-            // Each file that has it is wrong.
+            // Each file that has the key is wrong.
             for origin in entry.keys() {
                 self.error(origin, message.clone(), help.clone());
             }
@@ -358,7 +361,7 @@ impl Decoder<'_> {
         Fields { at, table, keys, key: None }
     }
 
-    /// A key's table, if it is one, with these keys.
+    /// Returns the fields of a key's table, which can have these keys, if the value is a table.
     pub(in crate::config) fn table<'t>(
         &mut self,
         at: &'t At<'t>,
@@ -370,7 +373,7 @@ impl Decoder<'_> {
         Some(Fields { key, ..self.fields(*at, keys, table) })
     }
 
-    /// The words of a command.
+    /// Reads the words of a command.
     pub(in crate::config) fn words(&mut self, at: &At, entry: &Entry) -> Option<Vec<Template>> {
         let node = &entry.node;
         let words: Vec<Template> = match &node.value {
@@ -388,7 +391,7 @@ impl Decoder<'_> {
                 for word in words {
                     let template = Template::parse(&word).map_err(|(_, why)| why);
                     templates.push(self.read(at, node, |_, _| {
-                        // A place in a word is none in the string: quotes are gone.
+                        // A position in a word is not a position in the string, which has quotes.
                         template.map_err(|why| Problem::new(format!("{why} in {word}")))
                     })?);
                 }
@@ -416,7 +419,7 @@ impl Decoder<'_> {
         Some(words)
     }
 
-    /// Points out a variable without braces, which stands for itself.
+    /// Warns of a variable without braces, which trc does not replace.
     pub(in crate::config) fn unbraced(&mut self, at: &At, origin: &Origin, words: &[String]) {
         if words::reads_dollars(words) {
             return;
@@ -432,7 +435,7 @@ impl Decoder<'_> {
         }
     }
 
-    /// An error at a place.
+    /// Reports an error at a place.
     pub(in crate::config) fn error(
         &mut self,
         origin: &Origin,
@@ -445,7 +448,7 @@ impl Decoder<'_> {
     }
 }
 
-/// The values of an array; another one stands for an array of one.
+/// Returns the values of an array. Any other value stands for an array of one.
 fn items(node: &Node) -> &[Node] {
     match &node.value {
         Value::Array(items) => items,
@@ -453,7 +456,7 @@ fn items(node: &Node) -> &[Node] {
     }
 }
 
-/// What to do about a key that can't stand at a place.
+/// Returns the help for a key that is not allowed at a place.
 fn unknown(place: &str, name: &str, keys: Keys, entry: &Entry) -> Option<String> {
     let is_of_unit = find(UNIT, name).is_some();
     if STAGES.contains(&name) && place.starts_with(" in `[") && place.contains('.') {

@@ -1,5 +1,5 @@
-//! The words of others: keys as docker, Compose, Kubernetes, systemd, supervisord and s6 name
-//! them, and keys of trc's own that stand in another table. Each is told once, here.
+//! The words of others: keys under the names that docker, Compose, Kubernetes, systemd, supervisord
+//! and s6 give them, and keys of trc that were written in the wrong table.
 
 use super::key::{Keys, STAGES, find};
 use super::{
@@ -7,7 +7,7 @@ use super::{
     RESTART, STOP, TEST, TOP, UNIT,
 };
 
-/// How the places begin, as messages name them.
+/// The beginnings of the places, as messages name them.
 const ANYWHERE: &str = "";
 const ANY_UNIT: &str = " in `[";
 const TEST_PLACE: &str = " in `[test.";
@@ -20,15 +20,15 @@ const IN_OUTPUT: &str = " in `output`";
 const IN_LOG: &str = " in `[log]`";
 const IN_SHUTDOWN: &str = " in `[shutdown]`";
 
-/// What is written at some places for a key of trc's.
+/// The words that people write at some places instead of a key of trc.
 struct Word {
-    /// How the places begin.
+    /// The beginnings of the places.
     places: &'static [&'static str],
-    /// What people write there, in lower case without `-` and `_`.
+    /// The words, in lower case without `-` and `_`.
     words: &'static str,
-    /// trc's key for it; without one, `right` is advice.
+    /// The key of trc; if it is empty, `right` is advice.
     key: &'static str,
-    /// How that is written.
+    /// The right way to write it.
     right: &'static str,
 }
 
@@ -46,7 +46,7 @@ macro_rules! words {
 
 const WORDS: &[Word] = words! {
     [ANY_UNIT] {
-        // What runs.
+        // The command.
         "command cmd entrypoint args execstart program run start startcommand main service process" => exec:
             r#"exec = "nginx -g 'daemon off;'""#;
         "shell sh bash code commands steps" => script: "script = '''\n…\n'''";
@@ -69,7 +69,7 @@ const WORDS: &[Word] = words! {
             "this belongs in the configuration of the container engine; trc runs inside the container";
         "wantedby requiredby install also alias" =>
             "trc starts every unit that is declared; `after` lists the units that it waits for";
-        // When.
+        // The order and the conditions of starting.
         "dependson depends dependencies requires requisite wants bindsto needs require waitfor upholds" => after:
             r#"after = ["db"], or after = { db = "ready" }"#;
         "priority order" => after: r#"after = ["db"]"#;
@@ -92,7 +92,7 @@ const WORDS: &[Word] = words! {
             r#"ready = { tcp = 8080, within = "1m" }"#;
         "runtimemaxsec timeoutsec activedeadlineseconds maxruntime" => max_runtime:
             r#"max_runtime = "5m""#;
-        // Its end.
+        // The exit, the restart and the stop.
         "autorestart respawn restartpolicy keepalive" => restart:
             r#"restart = "always", or "on-failure""#;
         "restartsec restartdelay delay backofflimit backoffdelay" => restart:
@@ -108,7 +108,7 @@ const WORDS: &[Word] = words! {
         "killmode stopasgroup killasgroup" => stop: r#"stop = { to = "group" }"#;
         "execstop stopcommand prestop lifecycle down" => stop:
             r#"stop = { exec = "nginx -s quit" }"#;
-        // Who it is.
+        // The identity and the environment.
         "uid username runas runasuser owner" => user: r#"user = "www-data""#;
         "gid groupname runasgroup" => group: r#"group = "www-data""#;
         "supplementarygroups groupadd extragroups fsgroup" => groups: r#"groups = ["ssl-cert"]"#;
@@ -130,14 +130,14 @@ const WORDS: &[Word] = words! {
         "stdinopen standardinput input" => stdin: r#"stdin = "inherit""#;
         "stoporder shutdownorder stopafter stopbefore" =>
             "units stop in the reverse order of `after`: a unit that names another in its `after` stops before that one";
-        // Its output.
+        // The output.
         "log logs logging logfile stdout stderr stdoutlogfile stderrlogfile standardoutput standarderror redirectstderr logdriver" => output:
             r#"output = "prefix", or output = { file = "/var/log/web.log" }"#;
         "expect" =>
             r#"`expect` is a key of a test: [test.web] with after = ["web"] and expect = { tcp = 80 }"#;
     }
     [IN_HEALTH] {
-        // Within probes.
+        // The keys of probes.
         "interval period periodseconds" => every: r#"every = "30s""#;
         "retries failurethreshold threshold maxfailures" => failures: "failures = 3";
         "startperiod initialdelayseconds startinterval delay within" =>
@@ -159,7 +159,7 @@ const WORDS: &[Word] = words! {
         "timeoutseconds" => timeout: r#"timeout = "1s""#;
     }
     [IN_STOP] {
-        // Within the other tables of a unit.
+        // The keys of the other tables of a unit.
         "command cmd script run" => exec: r#"exec = "nginx -s quit""#;
         "graceperiod grace seconds within wait" => timeout: r#"timeout = "20s""#;
         "after before order with" =>
@@ -182,7 +182,7 @@ const WORDS: &[Word] = words! {
             "trc does not speak TLS: ask a port without it with `http`, write `tcp`, or let a command ask, such as `curl -fsS https://…`";
     }
     [IN_EXPECT] {
-        // Tests.
+        // The keys of tests.
         "timeout" => "did you mean `within`?";
         "status" => "did you mean `exit`, or the `status` of `http`?";
         "exitstatus exitcode code" => "did you mean `exit`?";
@@ -191,7 +191,7 @@ const WORDS: &[Word] = words! {
         "process processes" => running: r#"running = ["nginx"]"#;
     }
     [IN_LOG] {
-        // The settings that are no unit's.
+        // The settings that do not belong to a unit.
         "driver to file path" => output: r#"output = "prefix""#;
         "loglevel verbosity" => level: r#"level = "debug""#;
     }
@@ -200,7 +200,7 @@ const WORDS: &[Word] = words! {
     }
 };
 
-/// The same at the top of a file.
+/// The same words at the top of a file.
 const TOP_WORDS: &[Word] = words! {
     [ANYWHERE] {
         "services service units unit programs program processes process tasks jobs containers apps" => async:
@@ -223,7 +223,7 @@ const TOP_WORDS: &[Word] = words! {
     }
 };
 
-/// The tables whose keys are written outside of them.
+/// The tables whose keys people write outside of them.
 const INNER: &[(&str, &str, Keys)] = &[
     (TEST_PLACE, "expect", EXPECT),
     (IN_EXPECT, "http", EXPECT_HTTP),
@@ -238,7 +238,7 @@ const INNER: &[(&str, &str, Keys)] = &[
     (ANY_UNIT, "output", OUTPUT),
 ];
 
-/// What is said of a key that is none of the `keys` of its place.
+/// Returns the help for a key that is not one of the `keys` of its place.
 pub(super) fn help(place: &str, name: &str, keys: Keys) -> Option<String> {
     let normal = name.replace('-', "_").to_lowercase();
     if find_in(keys, &normal) {
@@ -267,7 +267,7 @@ pub(super) fn help(place: &str, name: &str, keys: Keys) -> Option<String> {
     }
 }
 
-/// What is said of a key that stands in a table too deep.
+/// Returns the help for a key in a table that is too deep.
 fn outer(place: &str, name: &str) -> Option<String> {
     let is_unit = is_in(place, ANY_UNIT);
     let is_of_unit = find_in(UNIT, name) || find_in(TEST, name);
@@ -281,7 +281,7 @@ fn outer(place: &str, name: &str) -> Option<String> {
         .then(|| format!("write `{name}` at the top of trc.toml, before the first `[table]`"))
 }
 
-/// Whether a place is one of those that begin so; the name of a unit has a dot in it.
+/// Tells whether a place has this beginning. The name of a unit has a dot in it.
 fn is_in(place: &str, at: &str) -> bool {
     place.starts_with(at) && (at != ANY_UNIT || place.contains('.'))
 }
@@ -297,7 +297,8 @@ mod tests {
     use super::super::{LOG, SHUTDOWN};
     use super::*;
 
-    /// Each word is told once at each place, as people spell it, and leads to a key that is there.
+    /// Each word appears once at each place, folded as the lookup folds it, and names an existing
+    /// key.
     #[test]
     fn the_table_of_words_has_no_slips() {
         let mut seen = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! Who a unit is, what surrounds it and what it may.
+//! Reads a unit's identity, environment, limits and capabilities.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -20,7 +20,7 @@ pub(super) struct Secret {
 }
 
 impl Decoder<'_> {
-    /// `limits`.
+    /// Reads `limits`.
     pub(super) fn limits(&mut self, at: &At, entry: &Entry) -> Option<Vec<Placed<Limit>>> {
         let fields = self.table(at, entry, LIMITS)?;
         let mut limits = Vec::new();
@@ -28,7 +28,8 @@ impl Decoder<'_> {
         Some(limits)
     }
 
-    /// A limit, by the number of its resource, and whether it is counted in bytes.
+    /// Reads a limit. `number` is that of its resource; `bytes` tells whether it is counted in
+    /// bytes.
     pub(super) fn limit(
         &mut self,
         limits: &mut Vec<Placed<Limit>>,
@@ -44,7 +45,7 @@ impl Decoder<'_> {
         limits.extend(self.placed(at, entry, read));
     }
 
-    /// `stdin`.
+    /// Reads `stdin`.
     pub(super) fn stdin(&mut self, at: &At, entry: &Entry) -> Option<Placed<Stdin>> {
         let origin = entry.node.origin.clone();
         if entry.node.as_table().is_none() {
@@ -55,7 +56,7 @@ impl Decoder<'_> {
         Some(Placed { value: Stdin::File(file.value.into()), origin: file.origin })
     }
 
-    /// The file that a table names.
+    /// Reads the file that a table names.
     fn secret(&mut self, at: &At, entry: &Entry) -> Option<Placed<OsString>> {
         let fields = self.table(at, entry, SECRET)?;
         let mut secret = Secret::default();
@@ -64,7 +65,7 @@ impl Decoder<'_> {
         secret.file
     }
 
-    /// Variables, by name.
+    /// Reads variables, by name.
     pub(super) fn variables(
         &mut self,
         at: &At,
@@ -100,7 +101,7 @@ impl Decoder<'_> {
         Some(variables)
     }
 
-    /// `file_env`.
+    /// Reads `file_env`.
     pub(super) fn file_env(&mut self, at: &At, entry: &Entry) -> Option<FileEnv> {
         if let Value::Array(_) = &entry.node.value {
             return self.all_of(at, entry, leaf::line).map(FileEnv::Names);
@@ -110,7 +111,7 @@ impl Decoder<'_> {
     }
 }
 
-/// `NAME=value` lines, as docker takes them, as the inside of a table.
+/// Returns `NAME=value` lines, which docker accepts, as the inside of a table.
 fn assignments(node: &Node) -> Option<String> {
     let one = |node: &Node| match &node.value {
         Value::String(text) => {
@@ -129,7 +130,7 @@ fn assignments(node: &Node) -> Option<String> {
     Some(written?.join(", ") + dots).filter(|written| !written.is_empty())
 }
 
-/// `1024`, `"1024:4096"`, `"unlimited"`, `"512MiB"`.
+/// Reads `1024`, `"1024:4096"`, `"unlimited"` or `"512MiB"`.
 fn limit(resource: Resource, bytes: bool, node: &Node, environment: &Environment) -> Leaf<Limit> {
     let one = |text: &str| match text.trim() {
         "unlimited" | "infinity" => Some(UNLIMITED),
@@ -159,7 +160,7 @@ fn limit(resource: Resource, bytes: bool, node: &Node, environment: &Environment
     Ok(Limit { resource, soft, hard })
 }
 
-/// A capability by its name, with or without `CAP_`.
+/// Reads a capability's name, with or without `CAP_`.
 pub(super) fn capability(node: &Node, environment: &Environment) -> Leaf<u8> {
     let text = leaf::text(node, environment)?;
     let lower = text.to_lowercase();
@@ -173,7 +174,7 @@ pub(super) fn capability(node: &Node, environment: &Environment) -> Leaf<u8> {
     })
 }
 
-/// False, or the path of a terminal.
+/// Reads `false`, or the path of a terminal.
 pub(super) fn tty(node: &Node, environment: &Environment) -> Leaf<Tty> {
     match &node.value {
         Value::Boolean(false) => Ok(Tty::No),

@@ -1,4 +1,4 @@
-//! What a key is, and the kinds that its value can have. The keys themselves are in `mod.rs`.
+//! The description of a key, and the kinds of value that a key can have. The keys are in `mod.rs`.
 
 #[cfg(test)]
 use std::fmt::Write;
@@ -14,9 +14,9 @@ use crate::config::{Condition, Own};
 pub(crate) enum Kind {
     /// A string.
     Text,
-    /// True or false.
+    /// A boolean.
     Boolean,
-    /// True or false, or a comparison of strings.
+    /// A boolean, or a comparison of strings.
     Condition,
     /// A span of time.
     Duration,
@@ -43,7 +43,7 @@ pub(crate) enum Kind {
     Integer,
     /// A limit, or a soft and a hard one.
     Limit,
-    /// False, or a path.
+    /// `false`, or a path.
     Tty,
     /// A word, or a table with a file.
     Stdin,
@@ -91,7 +91,7 @@ pub(crate) enum Kind {
     Ports,
 }
 
-/// One key.
+/// A key.
 #[derive(Clone, Copy)]
 pub(crate) struct Key {
     /// Its name.
@@ -121,9 +121,9 @@ pub(crate) type Keys = &'static [&'static [Key]];
 /// ```
 ///
 /// A line has the key's name, the kind of its value, its reader, its default and an example. A
-/// reader is a method of the decoder. With `=`, what it returns becomes the field that is named as
-/// the key; with `=>`, it is given the whole value. So a key cannot be declared and not be read, or
-/// be read and not be declared.
+/// reader is a method of the decoder. With `=`, the value that the reader returns becomes the field
+/// with the name of the key; with `=>`, the reader gets the whole value that the group belongs to.
+/// A key therefore cannot be declared without being read, or read without being declared.
 macro_rules! keys {
     (
         $(#[$about:meta])*
@@ -166,19 +166,20 @@ macro_rules! keys {
 }
 pub(super) use keys;
 
-/// Keys of a unit that exclude one another: a later layer replaces the one of an earlier layer.
+/// The keys of a unit that exclude one another: one in a later layer replaces the one in an earlier
+/// layer.
 pub(crate) const RUNS: &[&str] = &["exec", "script"];
 
-/// The same for `ready` and `health`.
+/// The keys of `ready` and `health` that exclude one another.
 pub(crate) const PROBES: &[&str] = &["tcp", "unix", "http", "exec", "file", "log", "notify", "fd"];
 
-/// The same for `expect.fault`.
+/// The keys of `expect.fault` that exclude one another.
 pub(crate) const FAULTS: &[&str] = &["kill", "stop"];
 
-/// The keys at the top that are tables of units.
+/// The top-level keys that are tables of units.
 pub(crate) const STAGES: &[&str] = &["boot", "async", "sync", "test", "halt"];
 
-/// The keys as a table in Markdown, with the keys of inner tables as `stop.signal`.
+/// Returns the keys as a Markdown table, in which a key of an inner table looks like `stop.signal`.
 #[cfg(test)]
 pub(crate) fn reference(keys: Keys) -> String {
     let mut out =
@@ -204,30 +205,30 @@ fn rows(keys: Keys, prefix: &str, out: &mut String) {
     }
 }
 
-/// The keys of all groups.
+/// Returns the keys of all groups.
 pub(crate) fn all(keys: Keys) -> impl Iterator<Item = &'static Key> {
     keys.iter().copied().flatten()
 }
 
-/// The key of this name.
+/// Returns the key with this name.
 pub(crate) fn find(keys: Keys, name: &str) -> Option<&'static Key> {
     all(keys).find(|key| key.name == name)
 }
 
-/// The kind of a key's value, if there is such a key.
+/// Returns the kind of the value at a path of keys, if there is such a key.
 pub(crate) fn kind_at(path: &[String]) -> Option<Kind> {
     path.iter().try_fold(Kind::Table(TOP), |kind, name| kind.below(name))
 }
 
 impl Kind {
-    /// The kind of a key's value in a table of this kind, if there may be such a key.
+    /// Returns the kind of a key's value in a table of this kind, if such a key can exist.
     pub(crate) fn below(self, name: &str) -> Option<Self> {
         Some(match self {
             Kind::Table(keys) | Kind::Short(keys) => find(keys, name)?.kind,
             Kind::Units => Kind::Table(UNIT),
             Kind::Tests => Kind::Table(TEST),
             Kind::Headers => Kind::Patterns,
-            // Below its name: that of a file.
+            // Below the name of a variable: the key of a file.
             Kind::Variables => Kind::Variable,
             Kind::Variable | Kind::Stdin => find(SECRET, name)?.kind,
             Kind::Output => find(OUTPUT, name)?.kind,
@@ -241,7 +242,7 @@ impl Kind {
         })
     }
 
-    /// The values that can be written, for the reference.
+    /// Returns the values that can be written, for the reference.
     #[cfg(test)]
     pub(crate) fn describe(self) -> String {
         let words = |words: &[&str]| {
@@ -287,7 +288,7 @@ impl Kind {
         }
     }
 
-    /// Whether the value can be an array.
+    /// Tells whether the value can be an array.
     pub(crate) fn takes_array(self) -> bool {
         matches!(
             self,
@@ -303,7 +304,7 @@ impl Kind {
         )
     }
 
-    /// Whether the value can be a table.
+    /// Tells whether the value can be a table.
     pub(crate) fn takes_table(self) -> bool {
         matches!(
             self,
@@ -323,7 +324,7 @@ impl Kind {
         )
     }
 
-    /// Whether the value can be any text, so that quotes belong to the text.
+    /// Tells whether the value can be any text, so that quotes belong to the text.
     pub(crate) fn takes_any_text(self) -> bool {
         matches!(
             self,

@@ -1,4 +1,4 @@
-//! `ready` and `health`.
+//! Reads `ready` and `health`.
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -13,15 +13,15 @@ use crate::config::probe::ANSWERS;
 use crate::config::value::{Entry, Node, Value, shown};
 use crate::config::{Environment, Health, Http, Placed, Probe, Ready, Then};
 
-/// `every` of `ready`.
+/// The default of `every` in `ready`.
 const READY_EVERY: Duration = Duration::from_millis(100);
-/// `every` of `health`.
+/// The default of `every` in `health`.
 const HEALTH_EVERY: Duration = Duration::from_secs(10);
-/// `timeout` of both.
+/// The default of `timeout` in both.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// `within` of `ready`.
+/// The default of `within` in `ready`.
 const WITHIN: Duration = Duration::from_mins(1);
-/// `failures` of `health`.
+/// The default of `failures` in `health`.
 const FAILURES: u32 = 3;
 
 /// The keys of `ready` and `health`.
@@ -43,13 +43,13 @@ pub(super) struct HttpKeys {
     pub host: Option<String>,
 }
 
-/// The status codes that will do.
+/// The status codes that count as a success.
 pub(super) struct Codes {
     pub status: Vec<RangeInclusive<u16>>,
 }
 
 impl Decoder<'_> {
-    /// `ready`.
+    /// Reads `ready`.
     pub(super) fn ready(&mut self, at: &At, entry: &Entry) -> Option<Ready> {
         let (fields, mut keys) = self.probing(at, entry, READY)?;
         self.ready_keys(&fields, &mut keys);
@@ -62,7 +62,7 @@ impl Decoder<'_> {
         })
     }
 
-    /// `health`.
+    /// Reads `health`.
     pub(super) fn health(&mut self, at: &At, entry: &Entry) -> Option<Health> {
         let (fields, mut keys) = self.probing(at, entry, HEALTH)?;
         self.health_keys(&fields, &mut keys);
@@ -76,8 +76,8 @@ impl Decoder<'_> {
         })
     }
 
-    /// The table of `ready` or `health`, with the keys that both have; what stands there instead
-    /// is told how it is written.
+    /// Reads the table of `ready` or `health`, with the keys that both have. The help for any other
+    /// value shows how to write it as a table.
     fn probing<'t>(
         &mut self,
         at: &'t At<'t>,
@@ -101,7 +101,7 @@ impl Decoder<'_> {
         None
     }
 
-    /// Notes that a table has no probe.
+    /// Reports a table without a probe.
     fn one_probe(&mut self, fields: &Fields, entry: &Entry) {
         let kinds: Vec<&str> = PROBES.iter().copied().filter(|kind| fields.has(kind)).collect();
         if kinds.iter().all(|kind| fields.lacks(kind)) {
@@ -110,7 +110,7 @@ impl Decoder<'_> {
         }
     }
 
-    /// A probe that one value makes.
+    /// Reads a probe that consists of one value.
     pub(super) fn probe<T>(
         &mut self,
         keys: &mut Probing,
@@ -122,12 +122,12 @@ impl Decoder<'_> {
         keys.probe = placed(entry, self.get(at, entry, leaf).map(probe));
     }
 
-    /// `exec`.
+    /// Reads `exec`.
     pub(super) fn exec_probe(&mut self, keys: &mut Probing, at: &At, entry: &Entry) {
         keys.probe = placed(entry, self.words(at, entry).map(Probe::Exec));
     }
 
-    /// `notify`.
+    /// Reads `notify`.
     pub(super) fn notify_probe(&mut self, keys: &mut Probing, at: &At, entry: &Entry) {
         let notify = |node: &Node, environment: &Environment| {
             if leaf::boolean(node, environment)? {
@@ -138,7 +138,7 @@ impl Decoder<'_> {
         keys.probe = placed(entry, self.get(at, entry, notify));
     }
 
-    /// `http`.
+    /// Reads `http`.
     pub(super) fn http_probe(&mut self, keys: &mut Probing, at: &At, entry: &Entry) {
         let Some(fields) = self.table(at, entry, HTTP) else { return };
         let mut codes = Codes { status: vec![ANSWERS] };
@@ -146,7 +146,7 @@ impl Decoder<'_> {
         keys.probe = placed(entry, self.http_of(&fields, entry, codes.status).map(Probe::Http));
     }
 
-    /// What is asked over HTTP, and which status codes will do.
+    /// Reads the URL of an HTTP probe, and the status codes that count as a success.
     pub(super) fn http_of(
         &mut self,
         fields: &Fields,
@@ -168,14 +168,14 @@ impl Decoder<'_> {
     }
 }
 
-/// A probe, and where its key stands.
+/// Returns a probe with the place of its key.
 fn placed(entry: &Entry, probe: Option<Probe>) -> Option<Placed<Probe>> {
     probe.map(|value| Placed { value, origin: entry.key.clone() })
 }
 
-/// How a probe is probably meant that stands where its table should.
+/// Returns the probe that was probably meant by a text in the place of the table.
 fn probe_of(text: &str) -> String {
-    // As Docker and others write an address.
+    // Docker and other programs write an address with `tcp://`.
     let text = text.strip_prefix("tcp://").unwrap_or(text);
     if let Some(path) = text.strip_prefix("unix://") {
         return format!("{{ unix = {:?} }}", self::shown(path));
@@ -198,7 +198,7 @@ fn probe_of(text: &str) -> String {
     }
 }
 
-/// A regular expression that can be compiled.
+/// Reads a regular expression, and compiles it to check it.
 pub(super) fn line_pattern(node: &Node, environment: &Environment) -> Leaf<String> {
     let text = leaf::text(node, environment)?;
     if text.is_empty() {

@@ -1,4 +1,4 @@
-//! `restart`.
+//! Reads `restart`.
 
 use super::RESTART;
 use super::decode::{At, Decoder};
@@ -6,7 +6,7 @@ use crate::config::leaf::{Problem, choice};
 use crate::config::value::{Entry, Node, Value};
 use crate::config::{Environment, Restart, When};
 
-/// How other programs write it.
+/// The words of other programs for `always`.
 const ALWAYS: &[&str] =
     &["unless-stopped", "unless_stopped", "true", "yes", "on", "any", "permanent"];
 const ON_FAILURE: &[&str] = &[
@@ -21,7 +21,7 @@ const ON_FAILURE: &[&str] = &[
 const NEVER: &[&str] = &["false", "never", "off", "none", "temporary"];
 
 impl Decoder<'_> {
-    /// `restart`.
+    /// Reads `restart`.
     pub(super) fn restart(&mut self, at: &At, entry: &Entry) -> Option<Restart> {
         if entry.node.as_table().is_none() {
             let problem = Problem::expected("no, on-failure, always or a table", &entry.node);
@@ -35,7 +35,7 @@ impl Decoder<'_> {
         Some(restart)
     }
 
-    /// `when`, or the string that stands for the table.
+    /// Reads `when`, or the string that stands for the table.
     pub(super) fn when(&mut self, at: &At, entry: &Entry) -> Option<When> {
         self.get(at, entry, |node: &Node, environment: &Environment| {
             choice(node, environment)
@@ -44,7 +44,7 @@ impl Decoder<'_> {
     }
 }
 
-/// How to write what another program calls so.
+/// Returns the help for a value that is a word of another program.
 fn advice(node: &Node, at: &At) -> Option<String> {
     let key = at.name();
     let word = match &node.value {

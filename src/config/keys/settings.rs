@@ -1,4 +1,4 @@
-//! The settings that aren't a unit's.
+//! Reads the settings that do not belong to a unit.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -20,12 +20,12 @@ pub(super) struct Forward {
 }
 
 impl Decoder<'_> {
-    /// Reads what is written at the top of the configuration into these settings.
+    /// Reads the top-level keys of the configuration into `config`.
     pub(in crate::config) fn top(&mut self, fields: &Fields, config: &mut Config) {
         self.top_keys(fields, config);
     }
 
-    /// `shell`.
+    /// Reads `shell`.
     pub(super) fn shell(&mut self, at: &At, entry: &Entry) -> Option<Vec<OsString>> {
         let environment = self.environment;
         let mut shell = Vec::new();
@@ -36,14 +36,14 @@ impl Decoder<'_> {
         Some(shell)
     }
 
-    /// `[shutdown]`.
+    /// Reads `[shutdown]`.
     pub(super) fn shutdown(&mut self, config: &mut Config, at: &At, entry: &Entry) {
         if let Some(fields) = self.table(at, entry, SHUTDOWN) {
             self.shutdown_keys(&fields, &mut config.shutdown);
         }
     }
 
-    /// `[log]`.
+    /// Reads `[log]`.
     pub(super) fn log(&mut self, config: &mut Config, at: &At, entry: &Entry) {
         let Some(fields) = self.table(at, entry, LOG) else { return };
         self.log_keys(&fields, &mut config.log);
@@ -51,12 +51,12 @@ impl Decoder<'_> {
         config.log.asked = level.is_some_and(|origin| !matches!(origin, Origin::File { .. }));
     }
 
-    /// A stage: [`Decoder::unit`] reads its units.
+    /// Reports a stage that is not a table. [`Decoder::unit`] reads the units of a stage.
     pub(super) fn stage(&mut self, _: &mut Config, at: &At, entry: &Entry) {
         _ = self.names(at, entry);
     }
 
-    /// `[exit]`.
+    /// Reads `[exit]`.
     pub(super) fn exit(&mut self, at: &At, entry: &Entry) -> Option<Exit> {
         let mut exit = Exit::default();
         for (from, entry) in self.names(at, entry)? {
@@ -87,7 +87,8 @@ impl Decoder<'_> {
         Some(exit)
     }
 
-    /// `exit.unit`: the units whose own status counts, in the order in which they were written.
+    /// Reads `exit.unit`: the units whose own exit status counts, in the order in which they were
+    /// written.
     fn owners(&mut self, at: &At, entry: &Entry) -> Vec<UnitRef> {
         let mut owners = Vec::new();
         for (name, entry) in self.names(at, entry).map(by_unit).unwrap_or_default() {
@@ -98,7 +99,7 @@ impl Decoder<'_> {
         owners
     }
 
-    /// `[signals]`.
+    /// Reads `[signals]`.
     pub(super) fn signals(
         &mut self,
         at: &At,

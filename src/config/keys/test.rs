@@ -1,4 +1,4 @@
-//! Tests: what `expect` says.
+//! Reads tests and their `expect`.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -20,11 +20,11 @@ use crate::config::{
 };
 use crate::signal::Signal;
 
-/// `start_within`.
+/// The default of `start_within`.
 const START_WITHIN: Duration = Duration::from_mins(5);
-/// `max_runtime`.
+/// The default of `max_runtime`.
 const MAX_RUNTIME: Duration = Duration::from_mins(1);
-/// `within` of a test with a fault.
+/// The default of `within` for a test with a fault.
 const RECOVERY: Duration = Duration::from_secs(30);
 
 /// The keys of `expect.log`, and the checks that they have made so far.
@@ -51,7 +51,7 @@ pub(super) struct FaultKeys {
 }
 
 impl Decoder<'_> {
-    /// Reads a test, which may run something.
+    /// Reads a test. `runs` tells whether the test has a command.
     pub(super) fn test(&mut self, unit: &mut Unit, entry: &Entry, fields: &Fields, runs: bool) {
         let mut test = Test {
             checks: Vec::new(),
@@ -70,7 +70,7 @@ impl Decoder<'_> {
         let expect = fields.entry("expect");
         let written = |key: &str| expect?.node.as_table()?.get(key);
         if runs && written("exit").is_none() {
-            // With nothing written, it is expected to exit with 0.
+            // Unless `exit` is written, the command is expected to exit with 0.
             let check = Placed { value: Found::Exit(vec![0]).into(), origin: Origin::Default };
             test.checks.insert(0, check);
         }
@@ -84,7 +84,7 @@ impl Decoder<'_> {
             }
         }
         let expects = |key: &String| key != "within" && key != "holds";
-        // What is no table was reported.
+        // An `expect` that is not a table was reported.
         let says = expect.is_some_and(|expect| {
             expect.node.as_table().is_none_or(|table| table.keys().any(expects))
         });
@@ -104,13 +104,13 @@ impl Decoder<'_> {
         unit.test = Some(Box::new(test));
     }
 
-    /// `expect`.
+    /// Reads `expect`.
     pub(super) fn expect(&mut self, test: &mut Test, at: &At, entry: &Entry) {
         let Some(fields) = self.table(at, entry, EXPECT) else { return };
         self.expect_keys(&fields, test);
     }
 
-    /// The check that one value makes.
+    /// Adds the check that one value makes.
     pub(super) fn one<T, C: Into<Check>>(
         &mut self,
         test: &mut Test,
@@ -124,7 +124,7 @@ impl Decoder<'_> {
         }
     }
 
-    /// The checks that one value makes, or each of an array.
+    /// Adds the check that a value makes, or those that each value of an array makes.
     pub(super) fn many<T, C: Into<Check>>(
         &mut self,
         test: &mut Test,
@@ -138,20 +138,20 @@ impl Decoder<'_> {
         }
     }
 
-    /// `expect.exit`.
+    /// Reads `expect.exit`.
     pub(super) fn exit_status(&mut self, test: &mut Test, at: &At, entry: &Entry) {
         let statuses = self.some_of(at, entry, leaf::status);
         push(test, entry, statuses.map(Found::Exit));
     }
 
-    /// `expect.capabilities`.
+    /// Reads `expect.capabilities`.
     pub(super) fn no_others(&mut self, test: &mut Test, at: &At, entry: &Entry) {
         let list = self.list(at, entry, capability);
         let set = |list: Vec<Placed<u8>>| list.iter().fold(0, |set, one| set | (1 << one.value));
         push(test, entry, list.map(set).map(State::Capabilities));
     }
 
-    /// `expect.http`.
+    /// Reads `expect.http`.
     pub(super) fn http_check(&mut self, test: &mut Test, at: &At, entry: &Entry) {
         let Some(fields) = self.table(at, entry, EXPECT_HTTP) else { return };
         let (body, headers) = (Vec::new(), BTreeMap::new());
@@ -162,7 +162,7 @@ impl Decoder<'_> {
         push(test, entry, http.map(|http| Asked::Http(HttpCheck { http, body, headers })));
     }
 
-    /// `expect.http.headers`.
+    /// Reads `expect.http.headers`.
     pub(super) fn headers(
         &mut self,
         at: &At,
@@ -175,7 +175,7 @@ impl Decoder<'_> {
         Some(headers.collect())
     }
 
-    /// `expect.file`.
+    /// Reads `expect.file`.
     pub(super) fn file_check(&mut self, test: &mut Test, at: &At, entry: &Entry) {
         let Some(fields) = self.table(at, entry, EXPECT_FILE) else { return };
         let mut file = FileCheck {
@@ -200,7 +200,7 @@ impl Decoder<'_> {
         push(test, entry, Some(State::File(file)));
     }
 
-    /// `expect.user`: the user that what is `running` runs as, or units.
+    /// Reads `expect.user`: the user of the processes in `running`, or else of the units.
     pub(super) fn user(&mut self, test: &mut Test, at: &At, entry: &Entry) {
         let Some(whose) = self.get(at, entry, leaf::id) else { return };
         let mut of_units = true;
@@ -216,7 +216,7 @@ impl Decoder<'_> {
         }
     }
 
-    /// `expect.log`.
+    /// Reads `expect.log`.
     pub(super) fn log_check(&mut self, test: &mut Test, at: &At, entry: &Entry) {
         let Some(fields) = self.table(at, entry, EXPECT_LOG) else { return };
         let mut said = Said::default();
@@ -228,7 +228,7 @@ impl Decoder<'_> {
         test.checks.append(&mut said.checks);
     }
 
-    /// Texts that units have printed, or must not print.
+    /// Adds a check for each text that units have to print, or must not print.
     pub(super) fn said(&mut self, said: &mut Said, at: &At, entry: &Entry, forbids: bool) {
         let read = if forbids { forbidden } else { pattern };
         for Placed { value, origin } in self.some(at, entry, read) {
@@ -244,17 +244,17 @@ impl Decoder<'_> {
         }
     }
 
-    /// `expect.stop_status`.
+    /// Reads `expect.stop_status`.
     pub(super) fn stop_status(&mut self, test: &mut Test, at: &At, entry: &Entry) {
         test.stop.statuses = self.some_of(at, entry, leaf::status).unwrap_or_default();
     }
 
-    /// `expect.stop_within`.
+    /// Reads `expect.stop_within`.
     pub(super) fn stop_within(&mut self, test: &mut Test, at: &At, entry: &Entry) {
         test.stop.within = self.get(at, entry, positive);
     }
 
-    /// `expect.fault`.
+    /// Reads `expect.fault`.
     pub(super) fn fault(&mut self, at: &At, entry: &Entry) -> Option<Placed<Fault>> {
         let fields = self.table(at, entry, EXPECT_FAULT)?;
         let mut keys = FaultKeys::default();
@@ -284,12 +284,12 @@ fn push(test: &mut Test, entry: &Entry, check: Option<impl Into<Check>>) {
     test.checks.extend(check.map(placed));
 }
 
-/// A process that runs, whoever's it is.
+/// Returns the state that a process runs, whichever user it has.
 pub(super) fn running(process: Pattern) -> State {
     State::Running { process, user: None }
 }
 
-/// A signal that does something to a unit for good: what is stopped goes on by itself.
+/// Reads a signal that does lasting damage to a unit: a suspended process only has to be resumed.
 pub(super) fn fault_signal(node: &Node, environment: &Environment) -> Leaf<Signal> {
     let signal = leaf::signal(node, environment)?;
     let stops = [Signal::STOP, Signal::TSTP, Signal::TTIN, Signal::TTOU, Signal::CONT];
@@ -304,12 +304,12 @@ pub(super) fn fault_signal(node: &Node, environment: &Environment) -> Leaf<Signa
     Ok(signal)
 }
 
-/// A text, a `/regular expression/`, and either with a `!` before it.
+/// Reads a text or a `/regular expression/`, either of them with or without a `!` before it.
 pub(super) fn pattern(node: &Node, environment: &Environment) -> Leaf<Pattern> {
     needle(node, environment, false)
 }
 
-/// The same where it must not be there, with or without a `!`.
+/// Does the same for a text that must not appear, with or without a `!`.
 fn forbidden(node: &Node, environment: &Environment) -> Leaf<Pattern> {
     needle(node, environment, true)
 }
@@ -340,8 +340,8 @@ fn needle(node: &Node, environment: &Environment, forbidden: bool) -> Leaf<Patte
     Ok(Pattern { needle, negated })
 }
 
-/// What is probably meant for a regular expression, and would be taken for a text: `/error/i`,
-/// and, where it must not be there and so would never be missed, `/error`. A path is a text.
+/// Reports a text that is probably meant to be a regular expression: `/error/i` and, if the text
+/// must not appear and so would never be missed, `/error`. A path is a text.
 fn not_quite_a_regex(text: &str, forbidden: bool) -> Option<Problem> {
     let body = text.strip_prefix('/')?;
     let as_text = format!("to look for this text itself, write '/{}/'", regex_lite::escape(text));
@@ -355,7 +355,7 @@ fn not_quite_a_regex(text: &str, forbidden: bool) -> Option<Problem> {
         && matches!(flags.len(), 1..=4)
         && flags.bytes().all(|flag| b"gimsux".contains(&flag))
     {
-        // Every match counts and a match may be anywhere, without a flag.
+        // The flags g, m and u change nothing: every match counts, wherever it is in the text.
         let known: String = flags.chars().filter(|flag| !"gmu".contains(*flag)).collect();
         let known = if known.is_empty() { known } else { format!("(?{known})") };
         return Some(problem(
@@ -372,7 +372,7 @@ fn not_quite_a_regex(text: &str, forbidden: bool) -> Option<Problem> {
     })
 }
 
-/// `25`, `"25/tcp"`, `"127.0.0.1:53/udp"`, `"!23"`.
+/// Reads a port: `25`, `"25/tcp"`, `"127.0.0.1:53/udp"`, `"!23"`.
 pub(super) fn port(node: &Node, environment: &Environment) -> Leaf<Listening> {
     const EXPECTED: &str = "a port such as 25, \"25/tcp\", \"127.0.0.1:53/udp\" or \"!23\"";
     if let Value::Integer(number, _) = &node.value {
@@ -403,7 +403,7 @@ pub(super) fn port(node: &Node, environment: &Environment) -> Leaf<Listening> {
     read(&text).ok_or_else(|| Problem::expected(EXPECTED, node))
 }
 
-/// `USER` or `USER:GROUP`.
+/// Reads `USER` or `USER:GROUP`.
 pub(super) fn owner(node: &Node, environment: &Environment) -> Leaf<String> {
     let text = match &node.value {
         Value::Integer(number, _) => number.to_string(),

@@ -1,4 +1,4 @@
-//! One unit's part of the merged tree.
+//! Reads one unit's part of the merged tree.
 
 use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
@@ -24,21 +24,21 @@ pub(in crate::config) struct OutputKeys {
     pub keep: Option<u32>,
 }
 
-/// What became of a declared unit.
+/// The outcome of reading a declared unit.
 pub(in crate::config) enum Declared {
-    /// It is to run.
+    /// A unit of this run.
     Enabled(Box<Unit>),
-    /// `enabled = false`.
+    /// A unit with `enabled = false`.
     Disabled,
-    /// It is a unit of the command line, which this run doesn't have there.
+    /// A unit of the command line that this run's command line does not have.
     Absent,
-    /// Something is wrong with it, which was noted.
+    /// A unit with an error, which was reported.
     Wrong,
 }
 
 impl Decoder<'_> {
-    /// Reads a unit. `others` are all units' names, for suggestions; `partial` says that
-    /// a file is missing from the tree, which may hold what this unit lacks.
+    /// Reads a unit. `others` has the names of all units, for suggestions; `partial` tells that the
+    /// tree lacks a file, which may hold what this unit lacks.
     pub(in crate::config) fn unit(
         &mut self,
         (stage, name, entry): (Stage, &str, &Entry),
@@ -60,7 +60,7 @@ impl Decoder<'_> {
         let Some(fields) = self.table(&at, entry, keys) else { return Declared::Wrong };
         let mut enabled = true;
         self.enabled_keys(&fields, &mut enabled);
-        // Nothing of a test counts where it isn't to run.
+        // An unset variable of a test does not matter if the test does not run.
         self.disabled = !enabled || is_test && !self.testing;
         let mut unit = Unit::new(stage, name, entry.key.clone(), Command::Nothing);
         let has_command = RUNS.iter().any(|key| fields.entry(key).is_some());
@@ -86,9 +86,9 @@ impl Decoder<'_> {
         if std::mem::take(&mut self.disabled) {
             return Declared::Disabled;
         }
-        // Where it has neither command nor `ready`, or a wrong one, an error was noted; the
-        // unit's references are checked anyway. What has a wrong command, or a wrong key in its
-        // place, is nothing outside.
+        // If the unit has neither a command nor `ready`, or a wrong one, an error was reported; the
+        // unit's references are checked anyway. A unit with a wrong command, or with an unknown key
+        // in its place, is not an external unit.
         let has_wrong_command = has_command && unit.command == Command::Nothing;
         let is_misspelt = is_outside && fields.has_unknown();
         if !has_wrong_command && !is_misspelt {
@@ -97,7 +97,7 @@ impl Decoder<'_> {
         Declared::Enabled(Box::new(unit))
     }
 
-    /// Keys for a unit of the command line are for the runs that have it.
+    /// Notes that the keys are for a unit of the command line that this run does not have.
     fn absent(&mut self, id: &str, entry: &Entry) {
         let message =
             format!("`{id}` is a unit of the command line, and this command line does not have it");
@@ -113,7 +113,7 @@ impl Decoder<'_> {
         let help = right.map(|right| format!("did you mean `{right}`?"));
         let id = shown(id);
         let diagnostic = match (&entry.key, self.disabled) {
-            // A variable or override for a unit that nobody declares is a slip.
+            // A variable or an override for a unit that nobody declares is a mistake.
             (Origin::Variable(_) | Origin::Override(_), _) => {
                 Diagnostic::error(entry.key.clone(), format!("there is no unit `{id}`"))
             }
@@ -129,14 +129,14 @@ impl Decoder<'_> {
         self.diagnostics.push(Diagnostic { help, ..diagnostic });
     }
 
-    /// `exec`.
+    /// Reads `exec`.
     pub(in crate::config) fn exec(&mut self, unit: &mut Unit, at: &At, entry: &Entry) {
         if !given(unit, entry) {
             unit.command = self.words(at, entry).map_or(Command::Nothing, Command::Exec);
         }
     }
 
-    /// `script`.
+    /// Reads `script`.
     pub(in crate::config) fn script(&mut self, unit: &mut Unit, at: &At, entry: &Entry) {
         if !given(unit, entry) {
             let text = self.get(at, entry, leaf::script);
@@ -144,7 +144,7 @@ impl Decoder<'_> {
         }
     }
 
-    /// `output`.
+    /// Reads `output`.
     pub(in crate::config) fn output(&mut self, unit: &mut Unit, at: &At, entry: &Entry) {
         if entry.node.as_table().is_none() {
             unit.output =
@@ -169,14 +169,14 @@ impl Decoder<'_> {
         });
     }
 
-    /// Notes that a table has no `file`.
+    /// Reports a table without `file`.
     pub(in crate::config) fn file_is_there(&mut self, fields: &Fields, entry: &Entry) {
         if fields.lacks("file") {
             self.problem(&fields.at, &entry.node, Problem::new("this table needs a `file`"));
         }
     }
 
-    /// `stop`.
+    /// Reads `stop`.
     pub(in crate::config) fn stop(&mut self, at: &At, entry: &Entry) -> Option<Stop> {
         let fields = self.table(at, entry, STOP)?;
         let mut stop = Stop::default();
@@ -184,14 +184,14 @@ impl Decoder<'_> {
         Some(stop)
     }
 
-    /// `after`.
+    /// Reads `after`.
     pub(in crate::config) fn after(&mut self, at: &At, entry: &Entry) -> Option<Vec<After>> {
         let Value::Table(table) = &entry.node.value else {
             let names = self.list(at, entry, leaf::text)?;
             return Some(names.into_iter().map(|unit| After { unit, condition: None }).collect());
         };
         let one = |(name, entry): (String, &Entry)| {
-            // Beside a wrong condition, which is noted, a wrong name is told too.
+            // A wrong name is reported even next to a wrong condition.
             let condition = self.get(&at.key(&name), entry, condition);
             let unit = Placed { value: name, origin: entry.key.clone() };
             After { unit, condition }
@@ -200,7 +200,7 @@ impl Decoder<'_> {
     }
 }
 
-/// Whether the command line or a script file says what a unit runs, which it then does.
+/// Tells whether the command line or a script file gives the unit's command, and takes it if so.
 fn given(unit: &mut Unit, entry: &Entry) -> bool {
     let Value::Command(command) = &entry.node.value else { return false };
     unit.form = match command {
@@ -221,11 +221,12 @@ fn condition(node: &Node, environment: &crate::config::Environment) -> leaf::Lea
     leaf::choice(node, environment)
 }
 
-/// The entries of a table whose keys are units' names, in the order in which they were written.
+/// Returns the entries of a table whose keys are names of units, in the order in which they were
+/// written.
 pub(in crate::config) fn by_unit(table: &Table) -> Vec<(String, &Entry)> {
     let mut entries: Vec<(String, &Entry)> = Vec::new();
     for (name, entry) in table {
-        // Without quotes `async.db` is a table in a table.
+        // Without quotes, `async.db` is a table in a table.
         match entry.node.as_table() {
             Some(inner) if is_stage(name) => {
                 entries.extend(inner.iter().map(|(unit, e)| (format!("{name}.{unit}"), e)));
@@ -237,8 +238,8 @@ pub(in crate::config) fn by_unit(table: &Table) -> Vec<(String, &Entry)> {
     entries
 }
 
-/// A signal that a unit may end by, if only it makes something of it; a command is told where it
-/// belongs.
+/// Reads a stop signal, which can be any but SIGSTOP. The help for a command or a time names the
+/// key that it belongs in.
 pub(in crate::config) fn stop_signal(
     node: &Node,
     environment: &crate::config::Environment,
@@ -267,14 +268,14 @@ fn is_stage(name: &str) -> bool {
     Stage::ALL.iter().any(|stage| stage.name() == name)
 }
 
-/// Every unit of a tree, in the order in which they were declared.
+/// Returns every unit of a tree, in the order in which the units were declared.
 pub(in crate::config) fn declared(tree: &Table) -> Vec<(Stage, &str, &Entry)> {
     let mut units: Vec<_> = all_units(tree).collect();
     units.sort_by_key(|(_, _, unit)| unit.order);
     units
 }
 
-/// The units of a tree, by stage and name.
+/// Returns the full names of the units of a tree.
 pub(in crate::config) fn unit_ids(tree: &Table) -> Vec<String> {
     all_units(tree).map(|(stage, name, _)| format!("{stage}.{name}")).collect()
 }
@@ -286,7 +287,7 @@ fn all_units(tree: &Table) -> impl Iterator<Item = (Stage, &str, &Entry)> {
     })
 }
 
-/// Whether a script has nothing in it but comments; one that is too large to be one has.
+/// Tells whether a script has only comments and empty lines. A file over 64 KiB counts as more.
 pub(in crate::config) fn says_nothing(command: &Command) -> bool {
     const LARGEST: u64 = 64 * 1024;
     let hollow = |bytes: &[u8]| {

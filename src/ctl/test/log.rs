@@ -1,12 +1,12 @@
-//! trc's log, kept for when something fails that the report doesn't tell.
+//! trc's log, kept in case something fails that the report does not tell.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
 
-/// How much is kept, in bytes; the start of a longer one is dropped.
+/// The largest size of the log that is kept, in bytes. The beginning of a longer log is dropped.
 const KEPT: usize = 1024 * 1024;
 
-/// Its last lines.
+/// The last lines of the log.
 #[derive(Default)]
 pub(super) struct Log {
     lines: VecDeque<Vec<u8>>,
@@ -15,7 +15,7 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// One more line, with its newline.
+    /// Adds a line, with its newline.
     pub(super) fn push(&mut self, line: &[u8]) {
         self.kept += line.len();
         self.lines.push_back(line.to_vec());
@@ -27,7 +27,7 @@ impl Log {
         }
     }
 
-    /// Writes all that is kept.
+    /// Writes everything that was kept.
     pub(super) fn write(&self, to: &mut impl Write) -> io::Result<()> {
         if self.dropped {
             to.write_all(

@@ -1,4 +1,4 @@
-//! `trcctl test`: an image's tests on the author's own machine, without a container.
+//! `trcctl test`: runs the tests of an image on the author's own machine, without a container.
 
 mod log;
 pub mod namespace;
@@ -19,7 +19,7 @@ use summary::Style;
 
 pub use request::Request;
 
-/// Runs them and says what came of it. The exit status is trc's.
+/// Runs the tests and prints the results. Returns trc's exit status.
 #[must_use]
 pub fn run(request: &Request) -> u8 {
     let trc = match request.trc() {
@@ -29,7 +29,7 @@ pub fn run(request: &Request) -> u8 {
     if request.list {
         return list(&request.arguments(trc));
     }
-    // trc's log has them, too.
+    // trc's log has these warnings, too.
     if !request.verbose {
         super::check::warn(&request.loaded_by_trc(), &std::env::vars_os().collect());
     }
@@ -50,7 +50,7 @@ pub fn run(request: &Request) -> u8 {
     }
 }
 
-/// In namespaces where that is wanted and possible.
+/// Runs trc, in namespaces if that is wanted and possible.
 fn session(request: &Request, trc: &[OsString], progress: &mut Progress) -> io::Result<u8> {
     if request.namespaces {
         let status = session::run(Stage::Namespace, trc, progress)?;
@@ -65,7 +65,7 @@ fn session(request: &Request, trc: &[OsString], progress: &mut Progress) -> io::
     session::run(Stage::Child, trc, progress)
 }
 
-/// The summary; and the log, where something failed that is not a test.
+/// Prints the summary, and the log if something other than a test failed.
 fn tell(progress: &mut Progress, status: u8) {
     if let Some(version) = progress.foreign {
         progress.tell_log();
@@ -77,7 +77,7 @@ fn tell(progress: &mut Progress, status: u8) {
     }
     let Some(report) = progress.report(status) else {
         progress.tell_log();
-        // The others have been told.
+        // trc has reported the others itself.
         let told = [status::CONFIG, status::CANNOT_EXECUTE, status::NOT_FOUND];
         if !told.contains(&status) {
             eprintln!("error: trc exited with {status} and wrote no report");
@@ -91,11 +91,11 @@ fn tell(progress: &mut Progress, status: u8) {
     let stdout = io::stdout();
     let marks = stdout.is_terminal();
     let style = Style { marks, colours: marks && std::env::var_os("NO_COLOR").is_none() };
-    // A reader that went away is no reason for another status.
+    // A reader that has gone away does not change the exit status.
     _ = stdout.lock().write_all(summary::summary(&report, style).as_bytes());
 }
 
-/// Becomes trc, which lists them.
+/// Becomes trc, which lists the tests.
 #[expect(clippy::disallowed_methods, reason = "this process becomes trc, it starts none")]
 fn list(arguments: &[OsString]) -> u8 {
     use std::os::unix::process::CommandExt;

@@ -1,15 +1,16 @@
-//! Where the tests run: trc as PID 1 of namespaces of its own, as in a container.
+//! The place where the tests run: trc as PID 1 of its own namespaces, as in a container.
 //!
-//! A PID namespace begins with the next child, and unshare(2) can't be taken back. So
-//! `trcctl test` starts itself once more, as these stages:
+//! A PID namespace begins with the next child, and unshare(2) cannot be undone. `trcctl test`
+//! therefore starts itself once more, as these stages:
 //!
 //! ```text
 //! trcctl test ──► trcctl __namespace ──► trcctl __init ═► trc      as PID 1
 //!             └─► trcctl __child ═► trc                            where that is not possible
 //! ```
 //!
-//! (═► is execve.) What can't be done is said on standard output, where trc's events would
-//! begin: a [`Refusal`]. Each stage dies with the one before it, KILL included.
+//! (═► is execve.) A stage that fails writes the reason to standard output, where trc's events
+//! would begin: a [`Refusal`]. Each stage terminates with the one before it, even if that was
+//! killed.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -31,25 +32,25 @@ use nix::unistd::{Gid, Pid, Uid, dup2_stdin, getegid, geteuid, setsid};
 
 use crate::status;
 
-/// A line in the place of trc's events.
+/// The line that is written instead of trc's events.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Refusal {
-    /// Why there are none.
+    /// The reason why there are no namespaces.
     pub no_namespaces: String,
 }
 
-/// The signals that are passed on to trc. They are blocked from `trcctl test` on, and trc
-/// blocks them itself: none is lost on the way.
+/// The signals that are passed on to trc. They are blocked from `trcctl test` on, and trc blocks
+/// them itself, so that none is lost on the way.
 const PASSED_ON: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
 
-/// What `trcctl` starts itself as.
+/// The stages that `trcctl` starts itself as.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stage {
-    /// Makes the namespaces, and waits.
+    /// The process that creates the namespaces, and waits.
     Namespace,
-    /// Becomes trc as PID 1.
+    /// The process that becomes trc as PID 1.
     Init,
-    /// Becomes trc as a plain child.
+    /// The process that becomes trc as an ordinary child.
     Child,
 }
 
@@ -64,29 +65,31 @@ impl Stage {
         }
     }
 
-    /// The stage that this program was started as, if any.
+    /// Returns the stage that this program was started as, if it is one.
     #[must_use]
     pub fn named(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|stage| stage.name() == word)
     }
 
-    /// A command that runs it; its standard input is the string that ties the two together.
+    /// Returns a command that runs the stage. Its standard input is the pipe that ties it to this
+    /// process.
     #[expect(clippy::disallowed_methods, reason = "trcctl is not PID 1, and has one child")]
     pub fn command(self, trc: &[OsString]) -> Command {
         let mut command = Command::new("/proc/self/exe");
         command.arg0("trcctl").arg(self.name()).args(trc).stdin(Stdio::piped());
-        // It would list them instead.
+        // This variable would make trc list the tests instead.
         command.env_remove("TRC_TEST_LIST");
         command
     }
 
-    /// All of the stage: returns where it has not become trc.
+    /// Runs the stage. Returns its exit status, unless the process has become trc.
     #[must_use]
     pub fn run(self, trc: &[OsString]) -> u8 {
         let done = match self {
             Self::Namespace => namespace(trc),
             Self::Init => tie(Signal::SIGKILL).and_then(|()| own_proc()).map(|()| become_trc(trc)),
-            // PID 1 takes all with it. A plain trc has to stop what it has started.
+            // The kernel kills everything in the namespace with PID 1. A plain trc has to stop its
+            // units.
             Self::Child => tie(Signal::SIGTERM).map(|()| become_trc(trc)),
         };
         done.unwrap_or_else(|why| {
@@ -97,19 +100,19 @@ impl Stage {
     }
 }
 
-/// The signals of [`PASSED_ON`] and of a child's end, as something to read.
+/// Blocks the signals of [`PASSED_ON`] and SIGCHLD, and returns them as a file descriptor.
 pub fn signals() -> nix::Result<SignalFd> {
     let set: SigSet = PASSED_ON.into_iter().chain([Signal::SIGCHLD]).collect();
     set.thread_block()?;
     SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
 }
 
-/// What signals told.
+/// The signals that have come.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Came {
-    /// One was passed on.
+    /// Whether one of them was passed on.
     pub passed_on: bool,
-    /// The child may have ended.
+    /// Whether the child may have exited.
     pub ended: bool,
 }
 
@@ -119,7 +122,7 @@ pub fn pass_on(signals: &SignalFd, child: &Child) -> Came {
     while let Ok(Some(info)) = signals.read_signal() {
         let number = info.ssi_signo.cast_signed();
         match PASSED_ON.into_iter().find(|signal| *signal as i32 == number) {
-            // Not waited for yet, so the pid is nobody else's.
+            // The child has not been reaped yet, so its PID cannot belong to another process.
             Some(signal) => {
                 came.passed_on = true;
                 _ = nix::sys::signal::kill(Pid::from_raw(child.id().cast_signed()), signal);
@@ -130,7 +133,7 @@ pub fn pass_on(signals: &SignalFd, child: &Child) -> Came {
     came
 }
 
-/// The status as a shell would have it.
+/// Returns the exit status as a shell would.
 pub fn code(status: ExitStatus) -> u8 {
     let signal = || status.signal().map_or(status::SOFTWARE, status::of_signal);
     status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or_else(signal)
@@ -140,7 +143,8 @@ fn because(what: &'static str) -> impl Fn(Errno) -> String {
     move |errno| format!("{what}: {}", errno.desc().to_lowercase())
 }
 
-/// Dies with the stage before this one: by this signal, or at once if it has died already.
+/// Ties this process to the stage before it, whose exit sends this signal. Fails if that stage has
+/// already exited.
 fn tie(signal: Signal) -> Result<(), String> {
     set_pdeathsig(signal).map_err(because("prctl"))?;
     let stdin = io::stdin();
@@ -159,22 +163,22 @@ fn namespace(trc: &[OsString]) -> Result<u8, String> {
         flags |= CloneFlags::CLONE_NEWUSER;
     }
     unshare(flags).map_err(because("unshare"))?;
-    // Only now: the kernel forgets it where capabilities are gained.
+    // This cannot be done earlier: the kernel clears it when the process gains capabilities.
     tie(Signal::SIGKILL)?;
     if !uid.is_root() {
         become_root(uid, gid).map_err(|error| {
             format!("cannot become root of a user namespace: {}", crate::config::reason(&error))
         })?;
     }
-    // Else mounts would show outside.
+    // Otherwise the mounts would be visible outside.
     let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
     mount(None::<&str>, "/", None::<&str>, private, None::<&str>)
         .map_err(because("cannot make mounts private"))?;
     let signals = signals().map_err(because("signalfd"))?;
     let mut init = Stage::Init.command(trc).spawn().map_err(|error| error.to_string())?;
-    // Kept: its end would mean that this stage has died.
+    // This keeps the pipe open: closing it would mean that this stage has exited.
     let _string = init.stdin.take();
-    // The report's reader is to see its end when trc ends.
+    // Otherwise the reader of the report would not see its end when trc exits.
     null(1).map_err(because("/dev/null"))?;
     loop {
         let mut fds = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
@@ -187,14 +191,15 @@ fn namespace(trc: &[OsString]) -> Result<u8, String> {
     }
 }
 
-/// As `user_namespaces(7)` wants it of those without privileges: one user, one group.
+/// Becomes root of a user namespace with one user and one group, as `user_namespaces(7)` requires
+/// of unprivileged processes.
 fn become_root(uid: Uid, gid: Gid) -> io::Result<()> {
     fs::write("/proc/self/setgroups", "deny")?;
     fs::write("/proc/self/uid_map", format!("0 {uid} 1"))?;
     fs::write("/proc/self/gid_map", format!("0 {gid} 1"))
 }
 
-/// `/proc` of this namespace.
+/// Mounts `/proc` for this namespace.
 fn own_proc() -> Result<(), String> {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("proc"), "/proc", Some("proc"), flags, None::<&str>)
@@ -210,7 +215,7 @@ fn null(descriptor: i32) -> nix::Result<()> {
     }
 }
 
-/// In a session of its own and without input, as PID 1 of `docker run` is.
+/// Becomes trc, in a session of its own and without input, like PID 1 of `docker run`.
 #[expect(clippy::disallowed_methods, reason = "this process becomes trc, it starts none")]
 fn become_trc(trc: &[OsString]) -> u8 {
     let [program, arguments @ ..] = trc else { return status::USAGE };

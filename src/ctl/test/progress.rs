@@ -1,4 +1,4 @@
-//! What is known while the tests run, from the events that trc writes.
+//! The progress of the tests while they run, from the events that trc writes.
 
 use std::io::{IsTerminal, Write};
 
@@ -9,19 +9,19 @@ use crate::config::seconds;
 use crate::report::{Event, Lacking, Point, Suite, VERSION};
 use crate::text::harmless;
 
-/// Clears the line, and lets the terminal cut what is too long for it.
+/// The escape sequences that clear the line, and let the terminal cut off a text that is too long.
 const BEGIN: &str = "\r\x1b[K\x1b[?7l";
 const END: &str = "\x1b[?7h";
 const CLEAR: &str = "\r\x1b[K";
 
-/// How far it has come.
+/// The progress of a test run.
 #[derive(Default)]
 pub(super) struct Progress {
-    /// Why there were no namespaces.
+    /// The reason why there are no namespaces.
     pub refused: Option<String>,
-    /// Whether a signal has ended it.
+    /// Whether a signal was passed on to trc.
     pub interrupted: bool,
-    /// The version of trc's events, where it is not the one that is known here.
+    /// The version of trc's events, if it is not the one that trcctl reads.
     pub foreign: Option<u32>,
     now: String,
     points: Vec<Point>,
@@ -32,14 +32,16 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Nothing has happened yet. `verbose` shows the log as it comes.
+    /// Returns the progress of a run in which nothing has happened. `verbose` shows the log as it
+    /// comes.
     #[must_use]
     pub(super) fn new(verbose: bool) -> Self {
         let terminal = std::io::stderr().is_terminal();
         Self { now: "starting the units".to_owned(), verbose, terminal, ..Self::default() }
     }
 
-    /// The report of a run that has ended with this status, if trc has begun to write one.
+    /// Returns the report of a run that has ended with this exit status, if trc has begun to write
+    /// one.
     #[must_use]
     pub(super) fn report(&mut self, status: u8) -> Option<Suite> {
         let points = std::mem::take(&mut self.points);
@@ -56,7 +58,7 @@ impl Progress {
         }
     }
 
-    /// What is happening, in one line.
+    /// Describes in one line what is happening.
     fn text(&self) -> String {
         let failed = self.points.iter().filter(|point| point.outcome.fails()).count();
         let text = match (self.points.len() - failed, failed) {
@@ -67,21 +69,21 @@ impl Progress {
         harmless(&text)
     }
 
-    /// Writes the line anew, where somebody looks at it.
+    /// Writes the line again, if standard error is a terminal.
     pub(super) fn show(&self) {
         if self.terminal {
             _ = write!(std::io::stderr().lock(), "{BEGIN}{}{END}", self.text());
         }
     }
 
-    /// Takes the line away again.
+    /// Clears the line.
     pub(super) fn clear(&self) {
         if self.terminal {
             _ = write!(std::io::stderr().lock(), "{CLEAR}");
         }
     }
 
-    /// Writes the log, where it was not shown as it came.
+    /// Writes the log, unless it was shown as it came.
     pub(super) fn tell_log(&self) {
         if !self.verbose {
             _ = self.log.write(&mut std::io::stderr().lock());
@@ -96,7 +98,7 @@ impl Progress {
             }
             Event::Point(point) => return self.points.push(point),
             Event::End(suite) => return self.end = Some(suite),
-            // A first attempt is what one expects.
+            // A first attempt is not worth a line.
             Event::Ready { .. } | Event::Attempt { number: ..=1, .. } | Event::Unknown => return,
             Event::Waiting { unit, why } => format!("{unit} is not ready yet: {why}"),
             Event::Restarting { unit, after, why } => {
@@ -230,7 +232,7 @@ mod tests {
         let report = after(&[point("test.a", Outcome::Passed), end]).report(1).unwrap();
         assert_eq!((report.points.len(), report.took), (1, Duration::from_secs(3)));
         assert_eq!((report.status, report.passed), (1, false));
-        // As where trc was killed.
+        // The same as after trc was killed.
         let report = after(&[point("test.a", Outcome::Passed)]).report(137).unwrap();
         let why = "trc exited with 137 before the end of its report";
         assert_eq!((report.points.len(), report.reason.as_deref()), (1, Some(why)));

@@ -1,4 +1,4 @@
-//! What `trcctl test` is asked for, and the command line of trc that does it.
+//! The request of `trcctl test`, and the command line of the trc that carries it out.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::PermissionsExt;
@@ -7,28 +7,29 @@ use std::path::{Path, PathBuf};
 use crate::config::CommandLine;
 use crate::ctl::here::here;
 
-/// What was typed.
+/// The request, as it was typed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Request {
-    /// What of it is trc's own.
+    /// The part that is trc's own.
     pub line: CommandLine,
-    /// The tests, by name; all where none is named.
+    /// The names of the tests; all tests if it is empty.
     pub names: Vec<String>,
-    /// Another trc.
+    /// The path of another trc.
     pub program: Option<PathBuf>,
-    /// Whether trc is to be PID 1.
+    /// Whether trc should be PID 1.
     pub namespaces: bool,
     /// Whether the log is shown as it comes.
     pub verbose: bool,
-    /// They are listed only.
+    /// Whether the tests are only listed.
     pub list: bool,
 }
 
 impl Request {
-    /// The trc to run: the one that was named, the one beside this program, or one in `PATH`.
+    /// Returns the trc to run: the one that was named, the one beside this program, or one in
+    /// `PATH`.
     ///
     /// # Errors
-    /// Returns what to do where there is none, as text.
+    /// Returns the advice to print if there is none.
     pub fn trc(&self) -> Result<PathBuf, String> {
         if let Some(program) = &self.program {
             return Ok(program.clone());
@@ -47,7 +48,7 @@ impl Request {
             })
     }
 
-    /// What trc reads from its command line.
+    /// Returns the command line as trc will read it.
     #[must_use]
     pub fn loaded_by_trc(&self) -> CommandLine {
         CommandLine {
@@ -57,7 +58,7 @@ impl Request {
         }
     }
 
-    /// The command line of trc, which tells what happens unless the tests are listed only.
+    /// Returns the command line of trc. trc writes events, unless the tests are only listed.
     #[must_use]
     pub fn arguments(&self, trc: PathBuf) -> Vec<OsString> {
         let line = self.loaded_by_trc();

@@ -1,4 +1,4 @@
-//! One run of trc: what it says, line by line, and how it ends.
+//! One run of trc: its output, line by line, and its exit status.
 
 use std::ffi::OsString;
 use std::io::{self, Read};
@@ -12,17 +12,17 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::namespace::{self, Stage};
 
-/// Who is told what trc says.
+/// The receiver of the lines that trc writes.
 pub(super) trait Listener {
-    /// A line on its standard output, where events come.
+    /// Takes a line of trc's standard output, to which trc writes its events.
     fn reported(&mut self, line: &[u8]);
-    /// A line of its log, with the newline.
+    /// Takes a line of trc's log, with the newline.
     fn logged(&mut self, line: &[u8]);
-    /// A signal was passed on to it.
+    /// Notes that a signal was passed on to trc.
     fn interrupted(&mut self);
 }
 
-/// One of trc's two streams, and the line that has begun on it.
+/// One of trc's two streams, and the line that has begun in it.
 struct Lines<R> {
     pipe: Option<R>,
     begun: Vec<u8>,
@@ -40,7 +40,8 @@ impl<R: Read + AsFd> Lines<R> {
         self.pipe.as_ref().map(AsFd::as_fd)
     }
 
-    /// Reads what is there, up to the end of it, and hands on the lines.
+    /// Reads everything that is available, and hands on the complete lines and, at the end, the
+    /// rest.
     fn read(&mut self, mut hand_on: impl FnMut(&[u8])) {
         let mut bytes = [0; 1 << 14];
         while let Some(pipe) = &mut self.pipe {
@@ -64,23 +65,23 @@ impl<R: Read + AsFd> Lines<R> {
     }
 }
 
-/// Runs it to its end, and passes signals on meanwhile. Its exit status.
+/// Runs a stage until it exits, and passes on signals meanwhile. Returns its exit status.
 ///
 /// # Errors
-/// Returns the reason why it could not be run at all.
+/// Returns the reason why the stage could not be run at all.
 pub(super) fn run(stage: Stage, trc: &[OsString], listener: &mut dyn Listener) -> io::Result<u8> {
     let signals = namespace::signals()?;
     let mut command = stage.command(trc);
-    // The namespace is meant to be told of Ctrl-C once, by this program.
+    // The process group of its own keeps Ctrl-C from reaching trc twice: this program passes it on.
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
-    // A socket, which nobody can open by /proc/PID/fd, be it this program's: a pipe can be, by
-    // every unit of the same user.
+    // A socket cannot be opened through /proc/PID/fd, not even through that of this program. Every
+    // unit of the same user could open a pipe there.
     let (events, theirs) = UnixStream::pair()?;
     command.stdout(OwnedFd::from(theirs)).stderr(Stdio::piped());
     let mut child = command.spawn()?;
-    // It still has the other end of the socket.
+    // The command still has the other end of the socket.
     drop(command);
-    // Kept: its end would mean that this program has died.
+    // This keeps the pipe open: closing it would mean that this program has exited.
     let _string = child.stdin.take();
     let mut report: Lines<UnixStream> = Lines::new(Some(events))?;
     let mut log: Lines<ChildStderr> = Lines::new(child.stderr.take())?;
@@ -92,7 +93,7 @@ pub(super) fn run(stage: Stage, trc: &[OsString], listener: &mut dyn Listener) -
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno.into()),
         }
-        // Not when its streams have ended: a process that has escaped may hold them.
+        // The run does not end with trc's streams, which a process that has escaped may keep open.
         let came = namespace::pass_on(&signals, &child);
         let ended = if came.ended { child.try_wait()? } else { None };
         if came.passed_on {

@@ -1,17 +1,18 @@
-//! The end of `trcctl test`: what came of each point, why what failed did, and the whole in
-//! one line.
+//! The summary at the end of `trcctl test`: the result of each test point, the reasons for the
+//! failures, and one line for the whole run.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::report::{CheckPoint, Outcome, Point, Suite};
 
-/// How it is written.
+/// The style of the summary.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Style {
-    /// Marks that people see at a glance, instead of words that programs find.
+    /// Whether there are marks, which people see at a glance, instead of words, which programs
+    /// find.
     pub marks: bool,
-    /// Colours.
+    /// Whether there are colours.
     pub colours: bool,
 }
 
@@ -39,18 +40,18 @@ impl Style {
     }
 }
 
-/// The tests, in the order in which they ran.
+/// Returns the tests, in the order in which they ran.
 fn tests(report: &Suite) -> impl Iterator<Item = &Point> {
     report.points.iter().filter(|point| point.is_test())
 }
 
-/// What the stop drill has looked at.
+/// Returns the items of the stop drill.
 fn drill(report: &Suite) -> impl Iterator<Item = &Point> {
     report.points.iter().filter(|point| !point.is_test())
 }
 
-/// Whether trc's status has another reason than what the points tell: a signal, a boot that
-/// failed, a report that could not be written.
+/// Tells whether trc's exit status has another reason than the results of the test points: a
+/// signal, a boot that failed, or a report that could not be written.
 #[must_use]
 pub(super) fn is_cut_short(report: &Suite) -> bool {
     let some = |outcome| report.points.iter().any(|point| point.outcome == outcome);
@@ -58,7 +59,7 @@ pub(super) fn is_cut_short(report: &Suite) -> bool {
     report.status != 0 && !told
 }
 
-/// All of it.
+/// Returns the whole summary.
 #[must_use]
 pub(super) fn summary(report: &Suite, style: Style) -> String {
     let mut out = String::new();
@@ -75,7 +76,7 @@ pub(super) fn summary(report: &Suite, style: Style) -> String {
         );
         _ = writeln!(out, "{}", line.trim_end());
     }
-    // Why tests have not run, the last line says once.
+    // The last line tells once why tests have not run.
     let told = |point: &Point| point.outcome == Outcome::NotRun && report.reason.is_some();
     for point in points().filter(|point| point.outcome.fails() && !told(point)) {
         failure(point, style, &mut out);
@@ -84,7 +85,7 @@ pub(super) fn summary(report: &Suite, style: Style) -> String {
     out
 }
 
-/// What is said beside a point.
+/// Returns the text beside a test point.
 fn remark(point: &Point) -> String {
     let why = point.why.as_deref();
     match point.outcome {
@@ -99,7 +100,7 @@ fn remark(point: &Point) -> String {
     }
 }
 
-/// What was expected, what came, and what was said last.
+/// Writes the results that were expected, those that were found, and the last output.
 fn failure(point: &Point, style: Style, out: &mut String) {
     _ = writeln!(out, "\n{}", style.paint(RED, &point.name));
     let failed: Vec<&CheckPoint> = point.failed_checks().collect();
@@ -122,12 +123,12 @@ fn failure(point: &Point, style: Style, out: &mut String) {
     }
 }
 
-/// The lines after the first one below its start.
+/// Puts the lines after the first one below its beginning.
 fn indented(text: &str) -> String {
     text.trim_end().replace('\n', "\n            ")
 }
 
-/// Such as `5 tests passed, 1 failed, 1 skipped; stop drill clean; 1.2 s`.
+/// Returns the last line, such as `5 tests passed, 1 failed, 1 skipped; stop drill clean; 1.2 s`.
 fn whole(report: &Suite, style: Style) -> String {
     let mut parts = Vec::new();
     let kinds = [
@@ -168,7 +169,7 @@ fn stop_drill(report: &Suite, style: Style) -> String {
     }
 }
 
-/// Nothing for what takes no time: a look at what is left, a test whose turn never came.
+/// Returns the time, or nothing for an item that takes no time and for a test that has not run.
 fn time(point: &Point) -> String {
     let timed = point.is_test() && point.outcome != Outcome::NotRun || point.took.as_millis() > 0;
     if timed { long(point.took) } else { String::new() }
