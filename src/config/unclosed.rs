@@ -12,6 +12,8 @@ impl Unclosed {
     /// Finds the bracket or string that a text, which the parser has refused, never closes.
     pub(super) fn find(text: &str) -> Option<Self> {
         let mut open: Vec<Self> = Vec::new();
+        // The number of braces among them.
+        let mut braces = 0;
         let mut swallowing = None;
         let mut at = 0;
         while let Some(found) = text[at..].find(['"', '\'', '#', '[', ']', '{', '}']) {
@@ -23,17 +25,18 @@ impl Unclosed {
             match opener {
                 "#" => at += rest.find('\n').unwrap_or(rest.len()),
                 "[" | "{" => {
+                    braces += usize::from(opener == "{");
                     open.push(Self { at, opener });
                     at += 1;
                 }
                 "]" | "}" => {
-                    let closes = |one: &Self| one.closer() == opener;
-                    if let Some(opened) = open.iter().rposition(closes) {
-                        // A bracket within these is still open.
-                        if opened + 1 < open.len() {
-                            return open.pop();
-                        }
+                    let alike = if opener == "}" { braces } else { open.len() - braces };
+                    if open.last().is_some_and(|innermost| innermost.closer() == opener) {
+                        braces -= usize::from(opener == "}");
                         open.pop();
+                    } else if alike > 0 {
+                        // The brackets within the one that this closes are still open.
+                        return open.pop();
                     }
                     at += 1;
                 }
@@ -111,8 +114,11 @@ fn end_of_string(text: &str, Unclosed { at, opener }: &Unclosed) -> Option<usize
 
 /// Tells whether a place in a line has only a key and `=` before it.
 fn ends_with_key(text: &str, at: usize) -> bool {
-    let line = text[..at].rsplit('\n').next().unwrap_or("");
-    let key = line.trim().strip_suffix('=').map(str::trim);
-    let is_of_key = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    key.is_some_and(|key| !key.is_empty() && key.chars().all(is_of_key))
+    /// No key is longer. A line may be as long as the file, and have many strings.
+    const LONGEST: usize = 256;
+    let before = &text.as_bytes()[at.saturating_sub(LONGEST)..at];
+    let line = before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    let key = line.trim_ascii().strip_suffix(b"=").map(<[u8]>::trim_ascii);
+    let is_of_key = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.".contains(byte);
+    line.len() < LONGEST && key.is_some_and(|key| !key.is_empty() && key.iter().all(is_of_key))
 }

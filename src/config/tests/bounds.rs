@@ -101,6 +101,21 @@ fn many_mistakes_are_told_soon_and_the_first_of_them() {
     }
 }
 
+/// What a text never closes is looked for once the parser has refused it.
+#[test]
+fn a_text_that_is_no_configuration_is_refused_soon() {
+    const MANY: usize = 400_000;
+    for (name, text, first) in [
+        ("brackets", "a = [".repeat(MANY) + &"}".repeat(MANY), "error trc.toml:1:"),
+        ("braces", "{[".repeat(MANY) + &"]".repeat(MANY), "error trc.toml:1:"),
+        ("strings", format!("x = [{}", "'''a''', ".repeat(MANY)), "error trc.toml:1:5: this `[`"),
+        ("a long key", format!("{} = '''", "k".repeat(MANY)), "error trc.toml:1:"),
+    ] {
+        let said = soon(name, &Case::new().toml(&text));
+        assert!(said[0].starts_with(first), "{name}: {}", said[0]);
+    }
+}
+
 #[test]
 fn mistakes_in_many_files_are_told_soon_in_their_order() {
     let mut case = Case::new();
