@@ -121,7 +121,7 @@ fn the_log_promises_a_unit_no_more_time_than_the_whole_stop_has() {
     );
     let running = Trc::toml(&toml).spawn();
     running.wait_for("ready").signal(TERM);
-    let promise = "SIGTERM, then SIGKILL after 4 s, for shutdown.timeout allows no more\n";
+    let promise = "SIGTERM, then SIGKILL after 4 s (shutdown.timeout)\n";
     assert!(running.finish().status(143).out().contains(promise));
 }
 

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde::de::value::StrDeserializer;
 
 use super::suggest::{begun, nearest};
+use super::template::Unexpanded;
 use super::value::{Node, Value, shown};
 use super::{Environment, Template, WaitPolicy};
 use crate::signal::Signal;
@@ -27,14 +28,14 @@ pub(super) struct Problem {
     pub help: Option<String>,
     /// The byte offset in the string that the problem is about.
     pub at: usize,
-    /// Whether a variable is not set, which does not matter in a disabled unit.
-    pub undefined: bool,
+    /// The reason why the variables cannot be replaced, which does not matter in a disabled unit.
+    pub unexpanded: Option<Unexpanded>,
 }
 
 impl Problem {
     /// Returns a problem with the value as a whole.
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), help: None, at: 0, undefined: false }
+        Self { message: message.into(), help: None, at: 0, unexpanded: None }
     }
 
     /// Returns the problem of a value of the wrong kind.
@@ -42,9 +43,9 @@ impl Problem {
         Self::new(format!("expected {what}, found {}", node.value.describe()))
     }
 
-    /// Returns the problem of a variable that is not set.
-    pub(super) fn undefined(message: String) -> Self {
-        Self { undefined: true, ..Self::new(message) }
+    /// Returns the problem of variables that cannot be replaced.
+    pub(super) fn unexpanded(why: Unexpanded) -> Self {
+        Self { unexpanded: Some(why.clone()), ..Self::new(why.to_string()) }
     }
 
     /// Sets the byte offset of the part of the string that the problem is about.
@@ -73,7 +74,7 @@ pub(super) fn os_text(node: &Node, environment: &Environment) -> Leaf<OsString> 
     let Value::String(text) = &node.value else { return Err(Problem::expected("a string", node)) };
     let text = template_text(text)?
         .expand(&|name| lookup(environment, name))
-        .map_err(Problem::undefined)?;
+        .map_err(Problem::unexpanded)?;
     no_nul(text.as_bytes())?;
     Ok(text)
 }
@@ -247,7 +248,11 @@ where
 /// Reads a number of things, of which there has to be at least one.
 pub(super) fn count(node: &Node, environment: &Environment) -> Leaf<u64> {
     number(node, environment, 1..=u64::MAX).map_err(|problem| {
-        if problem.undefined { problem } else { Problem::expected("a number of 1 or more", node) }
+        if problem.unexpanded.is_some() {
+            problem
+        } else {
+            Problem::expected("a number of 1 or more", node)
+        }
     })
 }
 
@@ -256,7 +261,7 @@ pub(super) fn status(node: &Node, environment: &Environment) -> Leaf<u8> {
     let any = number(node, environment, u8::MIN..=u8::MAX);
     any.map_err(|problem| {
         let what = "an exit status from 0 to 255";
-        if problem.undefined { problem } else { Problem::expected(what, node) }
+        if problem.unexpanded.is_some() { problem } else { Problem::expected(what, node) }
     })
 }
 

@@ -2,6 +2,7 @@
 //! unit starts.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 /// The depth to which defaults may nest, so that a malicious value cannot exhaust the stack.
@@ -27,6 +28,31 @@ enum Or {
     Error,
     Default(Template),
     Message(String),
+}
+
+/// Why the variables of a value cannot be replaced.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Unexpanded {
+    /// This variable is not set.
+    NotSet(String),
+    /// This variable of `${NAME:?message}` is not set, and the message.
+    Required(String, String),
+    /// The value is longer than a program can get.
+    TooLong,
+}
+
+impl fmt::Display for Unexpanded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotSet(name) => write!(f, "the variable {name} is not set"),
+            Self::Required(name, message) => write!(f, "{name}: {message}"),
+            Self::TooLong => write!(
+                f,
+                "after its variables are replaced, this is longer than {} KiB, which is the most that the kernel passes to a program",
+                (LONGEST + 1) >> 10
+            ),
+        }
+    }
 }
 
 impl Template {
@@ -83,11 +109,11 @@ impl Template {
     /// Replaces the variables.
     ///
     /// # Errors
-    /// Returns which variable is undefined, or that the value is too long, as text.
+    /// Returns which variable is not set, or that the value is too long.
     pub(crate) fn expand(
         &self,
         lookup: &dyn Fn(&str) -> Option<OsString>,
-    ) -> Result<OsString, String> {
+    ) -> Result<OsString, Unexpanded> {
         let mut out = Vec::new();
         for piece in &self.0 {
             match piece {
@@ -101,15 +127,14 @@ impl Template {
                     (_, Or::Default(default)) => {
                         out.extend_from_slice(default.expand(lookup)?.as_bytes());
                     }
-                    (_, Or::Message(message)) => return Err(format!("{name}: {message}")),
-                    (None, Or::Error) => return Err(format!("the variable {name} is not set")),
+                    (_, Or::Message(message)) => {
+                        return Err(Unexpanded::Required(name.clone(), message.clone()));
+                    }
+                    (None, Or::Error) => return Err(Unexpanded::NotSet(name.clone())),
                 },
             }
             if out.len() > LONGEST && self.0.len() > 1 {
-                return Err(format!(
-                    "after its variables are replaced, this is longer than {} KiB, and the kernel passes no longer value to a program",
-                    (LONGEST + 1) >> 10
-                ));
+                return Err(Unexpanded::TooLong);
             }
         }
         Ok(OsString::from_vec(out))
@@ -200,7 +225,8 @@ mod tests {
         };
         let template = Template::parse(text).map_err(|(at, why)| format!("{at}: {why}"))?;
 
-        template.expand(&lookup).map(|text| text.into_string().unwrap())
+        let expanded = template.expand(&lookup).map_err(|why| why.to_string())?;
+        Ok(expanded.into_string().unwrap())
     }
 
     #[test]
@@ -255,10 +281,7 @@ mod tests {
             doublings += 1;
         };
         assert_eq!((doublings, value.len()), (16, 65_536));
-        assert_eq!(
-            why,
-            "after its variables are replaced, this is longer than 128 KiB, and the kernel passes no longer value to a program"
-        );
+        assert_eq!(why, Unexpanded::TooLong);
         // What was written in one piece is not filled in: a script, say.
         let text = "x".repeat(200_000);
         assert_eq!(Template::parse(&text).unwrap().expand(&|_| None), Ok(text.into()));

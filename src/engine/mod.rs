@@ -379,8 +379,8 @@ impl Engine {
                 | Run::Killing { .. }
                 | Run::Over => {}
             }
-            // A start may set free a unit that has to go for a new graph: the one does not depend
-            // on the other any more.
+            // A start may free a unit that has to go for a new graph, because nothing that is up
+            // depends on it any more.
             let rests = self.reload.is_none() || actions.len() == done;
             if self.run == before && rests && (self.changed.is_empty() || self.run != Run::Up) {
                 break;

@@ -41,7 +41,10 @@ impl Graph {
                         && units[*other].ready.is_none()
                         && unit.stage != Stage::Halt;
                     if unready {
-                        let help = "give it one, or wait until it has \"started\"";
+                        let help = format!(
+                            "add `ready` to {}, or write \"started\" instead of \"ready\"",
+                            units[*other].id()
+                        );
                         error = error.help(help);
                     }
                     errors.push(error);

@@ -110,7 +110,7 @@ fn who_waits_for_a_unit_without_readiness_is_told_what_to_write() {
     for (waits, advice) in [("async.a", true), ("halt.a", false)] {
         let units = vec![unit(waits, &[("async.b", ready)]), unit("async.b", &[])];
         let help = build(units).unwrap_err().remove(0).help;
-        let expected = "give it one, or wait until it has \"started\"";
+        let expected = "add `ready` to async.b, or write \"started\" instead of \"ready\"";
         assert_eq!(help.as_deref(), advice.then_some(expected), "{waits}");
     }
 }

@@ -220,7 +220,7 @@ fn stopping(graph: &Graph, id: UnitId, within: Duration) -> Line {
         let tenths = Duration::from_millis(
             within.as_secs() * 1000 + u64::from(within.subsec_millis() / 100 * 100),
         );
-        format!("{}, for shutdown.timeout allows no more", seconds(tenths))
+        format!("{} (shutdown.timeout)", seconds(tenths))
     } else {
         seconds(node.stop_timeout)
     };

@@ -8,6 +8,7 @@ use super::key::{Keys, STAGES, all, find};
 use crate::config::leaf::{self, Leaf, Problem, Reader};
 use crate::config::source::{Source, within};
 use crate::config::suggest::{is_helped, nearest};
+use crate::config::template::Unexpanded;
 use crate::config::value::{Entry, Node, Table, Value, shown};
 use crate::config::words;
 use crate::config::{Diagnostic, Environment, Origin, Placed, Severity, Template};
@@ -130,7 +131,7 @@ impl<'t> Fields<'t> {
 impl Decoder<'_> {
     /// Reports a problem with the value of a key.
     pub(in crate::config) fn problem(&mut self, at: &At, node: &Node, problem: Problem) {
-        if problem.undefined && self.disabled {
+        if problem.unexpanded.is_some() && self.disabled {
             return;
         }
         let origin = match &node.value {
@@ -151,8 +152,8 @@ impl Decoder<'_> {
         if !is_helped(self.diagnostics.len()) || !text.contains("${") {
             return None;
         }
-        if problem.undefined {
-            return self.of_units(at, problem);
+        if let Some(why) = &problem.unexpanded {
+            return self.of_units(at, why);
         }
         // A message that shows the value as it is written names the variable already, and the
         // problems with a command's words are found before trc replaces the variables in them.
@@ -165,22 +166,20 @@ impl Decoder<'_> {
         let names: Vec<&str> = environment.filter(is_read).collect();
         (!names.is_empty()).then(|| {
             let names = names.join(" and of ");
-            format!("this has the value of {names} in it, from the environment of trc")
+            format!("this contains the value of {names} from trc's environment")
         })
     }
 
     /// Returns the help for a variable that is not set but is in an `env`, which is for units only.
-    fn of_units(&self, at: &At, problem: &Problem) -> Option<String> {
+    fn of_units(&self, at: &At, why: &Unexpanded) -> Option<String> {
+        let Unexpanded::NotSet(name) = why else { return None };
         let unit = at.unit().and_then(|id| {
             let (stage, name) = id.split_once('.')?;
             self.tree.get(stage)?.node.as_table()?.get(name)?.node.as_table()
         });
-        let is_missing = |name: &str| problem.message == format!("the variable {name} is not set");
         let tables = [unit, Some(self.tree)].into_iter().flatten();
-        let (name, entry) = tables.into_iter().find_map(|table| {
-            let variables = table.get("env")?.node.as_table()?;
-            variables.iter().find(|(name, _)| is_missing(name))
-        })?;
+        let entry =
+            tables.into_iter().find_map(|table| table.get("env")?.node.as_table()?.get(name))?;
         let right = match &entry.node.value {
             Value::String(value) if value.contains(&format!("${{{name}:-")) => {
                 format!("`{}`", shown(value))
@@ -188,7 +187,7 @@ impl Decoder<'_> {
             _ => format!("`${{{name}:-DEFAULT}}`, or the value itself"),
         };
         Some(format!(
-            "the variables in `env` are for units only, and trc replaces this one from its own environment: write {right} here, too"
+            "variables in `env` are for units only; for this key trc looks in its own environment: write {right} here as well"
         ))
     }
 

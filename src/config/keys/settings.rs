@@ -31,7 +31,7 @@ impl Decoder<'_> {
         let mut shell = Vec::new();
         for word in self.words(at, entry)? {
             let word = word.expand(&|name| leaf::lookup(environment, name));
-            shell.push(self.read(at, &entry.node, |_, _| word.map_err(Problem::undefined))?);
+            shell.push(self.read(at, &entry.node, |_, _| word.map_err(Problem::unexpanded))?);
         }
         Some(shell)
     }

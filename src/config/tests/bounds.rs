@@ -207,7 +207,7 @@ fn values_that_grow_by_their_variables_are_bounded() {
         (deep.as_str(), "`user`: defaults are nested more than 16 levels deep"),
         (
             &wide,
-            "`user`: after its variables are replaced, this is longer than 128 KiB, and the kernel passes no longer value to a program",
+            "`user`: after its variables are replaced, this is longer than 128 KiB, which is the most that the kernel passes to a program",
         ),
     ] {
         let text = format!("[async.a]\nexec = 'x'\nuser = \"{value}\"");

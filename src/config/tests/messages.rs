@@ -506,7 +506,7 @@ fn a_value_with_a_variable_in_it_is_told_what_the_variable_has_to_do_with_it() {
     };
     let missing = |right: &str| {
         format!(
-            "the variables in `env` are for units only, and trc replaces this one from its own environment: write {right} here, too"
+            "variables in `env` are for units only; for this key trc looks in its own environment: write {right} here as well"
         )
     };
     let ready = "ready = { http = \"http://127.0.0.1:${WEB}/\" }";
@@ -528,11 +528,11 @@ fn a_value_with_a_variable_in_it_is_told_what_the_variable_has_to_do_with_it() {
     );
     says(
         "[async.web]\nexec = 'x'\nready = { http = { url = \"http://127.0.0.1:${PORT}\" } }",
-        "3:34: `ready.http.url`: \"127.0.0.1:abc\" is not a valid host, with or without a port (this has the value of PORT in it, from the environment of trc)",
+        "3:34: `ready.http.url`: \"127.0.0.1:abc\" is not a valid host, with or without a port (this contains the value of PORT from trc's environment)",
     );
     says(
         "wait = \"${PORT:-any}\"",
-        "1:8: `wait`: expected any, all, err or forever, found \"abc\" (this has the value of PORT in it, from the environment of trc)",
+        "1:8: `wait`: expected any, all, err or forever, found \"abc\" (this contains the value of PORT from trc's environment)",
     );
     says("[async.web]\nexec = \"${PORT} 'x\"", "2:17: `exec`: the quote ' is never closed");
 }
