@@ -103,16 +103,8 @@ impl Engine {
             return;
         }
         // A sync unit is not started beside a running one, which a new graph may put after it.
-        let is_up = |one: UnitId| match self.states[one.0].phase() {
-            Phase::Starting { .. } | Phase::Running { .. } | Phase::Stopping { .. } => true,
-            Phase::Waiting
-            | Phase::Retrying { .. }
-            | Phase::Watching
-            | Phase::Backoff { .. }
-            | Phase::Done(_) => false,
-        };
         let beside = self.graph.node(id).unit.stage == Stage::Sync
-            && self.graph.stage(Stage::Sync).any(is_up);
+            && self.graph.stage(Stage::Sync).any(|one| self.states[one.0].runs());
         let mut ready = !beside && self.companions_up(id);
         for need in self.graph.node(id).needs.clone() {
             match self.holds(need) {

@@ -536,15 +536,19 @@ impl State {
     /// Returns whether neither the unit nor anything of it lives, or is about to, and no stop
     /// command of it runs.
     pub(super) fn gone(&self) -> bool {
-        let process = match self.phase {
+        !self.runs() && self.leftovers == Leftovers::None && self.stop_command.is_none()
+    }
+
+    /// Returns whether the unit has a process, or is about to have one.
+    pub(super) fn runs(&self) -> bool {
+        match self.phase {
             Phase::Starting { .. } | Phase::Running { .. } | Phase::Stopping { .. } => true,
             Phase::Waiting
             | Phase::Retrying { .. }
             | Phase::Watching
             | Phase::Backoff { .. }
             | Phase::Done(_) => false,
-        };
-        !process && self.leftovers == Leftovers::None && self.stop_command.is_none()
+        }
     }
 
     pub(super) fn deadline(&self) -> Option<Tick> {

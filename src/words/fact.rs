@@ -107,7 +107,7 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact) -> Vec<Line> {
             Line::about(Level::Error, EventName::Overran, *unit, message)
         }
         Fact::Restarting { unit, after, restarts, within, how: by, status, .. } => {
-            let (after, within) = (seconds(*after), whole_seconds(*within));
+            let (after, within) = (seconds(*after), counted(graph, *unit, *within));
             let how = how(graph, Ended { how: *by, status: *status, place: 0 });
             let message = format!(
                 "restarting {} in {after}: it {how} (restart {restarts} within {within})",
@@ -120,7 +120,7 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact) -> Vec<Line> {
             let message = format!(
                 "giving up on {}: {restarts} restart{plural} in {} (restart.max)",
                 name(unit),
-                whole_seconds(*within)
+                counted(graph, *unit, *within)
             );
             Line::about(Level::Error, EventName::GaveUp, *unit, message)
         }
@@ -247,11 +247,12 @@ fn exited(graph: &Graph, id: UnitId, pid: i32, ending: Ending) -> Line {
     Line { whose, ..Line::about(level, EventName::Exited, id, message).with_status(status) }
 }
 
-/// Returns a time over which restarts count: a short one as it was written, others in whole
-/// seconds.
-fn whole_seconds(time: Duration) -> String {
-    let longer = time > Duration::from_secs(10);
-    seconds(if longer { Duration::from_secs(time.as_secs()) } else { time })
+/// The time over which the restarts of a unit count: its window, or whole seconds if it is longer.
+fn counted(graph: &Graph, id: UnitId, within: Duration) -> String {
+    if within == graph.node(id).unit.restart.window {
+        return seconds(within);
+    }
+    seconds(Duration::from_secs(within.as_secs() + u64::from(within.subsec_nanos() > 0)))
 }
 
 /// Returns why something is killed.

@@ -11,7 +11,13 @@ use crate::config::value::{Node, Value};
 /// operator.
 pub(super) fn condition(node: &Node, environment: &Environment) -> Leaf<bool> {
     let Value::String(text) = &node.value else { return boolean(node, environment) };
-    let Some((at, operator)) = operator(text) else { return boolean(node, environment) };
+    let Some((at, operator)) = operator(text) else {
+        return boolean(node, environment).map_err(|problem| {
+            let help = "compare strings with `==`, `!=` or `in`: \"${MODE} in web,worker\"";
+            let help = text.trim().contains(' ').then(|| help.to_owned());
+            Problem { help: problem.help.clone().or(help), ..problem }
+        });
+    };
     let after = at + operator.len();
     let side = |from: usize, to: usize| {
         let part = &text[from..to];

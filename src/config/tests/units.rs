@@ -494,7 +494,9 @@ fn a_unit_is_enabled_by_a_comparison() {
         ),
         (
             &unit("a = b"),
-            &["error trc.toml:3:11: `enabled`: expected true or false, found \"a = b\""],
+            &[
+                "error trc.toml:3:11: `enabled`: expected true or false, found \"a = b\" (compare strings with `==`, `!=` or `in`: \"${MODE} in web,worker\")",
+            ],
         ),
     ]);
 }
