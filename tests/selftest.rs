@@ -1616,6 +1616,21 @@ fn a_drop_in_tests_somebody_elses_image() {
     outcome.status(0).stdout_has("ok 1 - test.mine\n").stdout_has("ok 2 - test.theirs\n");
 }
 
+/// The reason was lost behind the second unit, and told twice of the first one.
+#[test]
+fn a_test_that_waits_in_vain_is_told_the_whole_chain_and_each_reason_once() {
+    let toml = "[async.web]\nexec = 'sleep 1000'\nready = { file = '/no/such', within = '50ms' }\n\
+                restart = { when = 'on-failure', max = 1, backoff = '1ms' }\n\
+                [async.app]\nexec = 'sleep 1000'\nafter = ['web']\n\
+                [test.t]\nafter = ['app']\nexpect = { running = 'sleep' }\n";
+    let outcome = Trc::toml(toml).arg("--test").run();
+    let why = "it was not ready in time: /no/such: no such file or directory";
+    outcome.status(1).stdout_lines(&[
+        ".*it waits for async.app, which could not be started: it waits for async.web, which was not ready in time.*",
+        &format!(".*\"it was restarted once, and then {why}\".*"),
+    ]);
+}
+
 #[test]
 fn the_seeds_own_trick_still_works_beside_it() {
     let halt = "if [[ ${_exit_status} -eq 138 ]]; then exit 0; else exit ${_exit_status}; fi";

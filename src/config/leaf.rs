@@ -45,7 +45,7 @@ impl Problem {
 
     /// Returns the problem of variables that cannot be replaced.
     pub(super) fn unexpanded(why: Unexpanded) -> Self {
-        Self { unexpanded: Some(why.clone()), ..Self::new(why.to_string()) }
+        Self { message: why.to_string(), help: None, at: 0, unexpanded: Some(why) }
     }
 
     /// Sets the byte offset of the part of the string that the problem is about.

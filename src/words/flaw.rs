@@ -13,7 +13,7 @@ use crate::signal::Signal;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Flaw {
     /// The unit was restarted this many times, the last time after this.
-    Restarted(u32, String),
+    Restarted(u32, Option<String>),
     /// The unit ended like this, and should have run on.
     Ended {
         /// The way in which it ended.
@@ -98,8 +98,10 @@ impl Display for Flaw {
             |why: &Option<String>| why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
         match self {
             Self::Restarted(0, _) => f.write_str("it was restarted"),
-            Self::Restarted(1, last) => write!(f, "it was restarted once, after it {last}"),
-            Self::Restarted(times, last) => {
+            Self::Restarted(1, None) => f.write_str("it was restarted once"),
+            Self::Restarted(1, Some(last)) => write!(f, "it was restarted once, after it {last}"),
+            Self::Restarted(times, None) => write!(f, "it was restarted {times} times"),
+            Self::Restarted(times, Some(last)) => {
                 write!(f, "it was restarted {times} times, the last time after it {last}")
             }
             Self::Ended { how, told: true, .. } | Self::Stopped(how) => {
@@ -214,11 +216,12 @@ mod tests {
             written,
         };
         for (flaw, expected) in [
-            (Flaw::Restarted(1, text("failed")), "it was restarted once, after it failed"),
+            (Flaw::Restarted(1, Some(text("failed"))), "it was restarted once, after it failed"),
             (
-                Flaw::Restarted(3, text("failed")),
+                Flaw::Restarted(3, Some(text("failed"))),
                 "it was restarted 3 times, the last time after it failed",
             ),
+            (Flaw::Restarted(3, None), "it was restarted 3 times"),
             (ended(false, false), "it exited with 0"),
             (ended(true, true), "when trc stopped it, it exited with 0"),
             (ended(false, true), "it exited with 0; it put itself into the background"),

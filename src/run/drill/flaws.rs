@@ -19,19 +19,20 @@ impl Drill {
         findings: &[Finding],
     ) -> Option<String> {
         let mut flaws = Vec::new();
+        let ended = run.engine().ended(id).filter(|_| findings.contains(&Finding::Ended(id)));
+        let how = ended.map(|ended| how_it_ended(run, id, ended));
         if findings.contains(&Finding::Restarted(id)) {
             let (times, last) = self.restarts.get(&id).cloned().unwrap_or_default();
-            flaws.push(Flaw::Restarted(times, last));
+            // If it ended like the times before, that is told once.
+            flaws
+                .push(Flaw::Restarted(times, Some(last).filter(|last| how.as_ref() != Some(last))));
         }
-        if findings.contains(&Finding::Ended(id))
-            && let Some(ended) = run.engine().ended(id)
-        {
+        if let (Some(ended), Some(mut how)) = (ended, how) {
             // trc stopped a unit that was not ready or was unhealthy, because of that.
             let told = self.told.contains_key(&id) && matches!(ended.how, How::Process(_));
             // The session that the unit left is a point of its own, and this is its cause.
             let escaped = findings.contains(&Finding::Escaped(id));
             let daemon = escaped && ended.how == How::Process(Ending::Code(0));
-            let mut how = how_it_ended(run, id, ended);
             if !told && !daemon {
                 let help = reason::meant_to_run(&self.graph, id, ended);
                 how.push_str(help.unwrap_or_default());

@@ -80,8 +80,16 @@ impl Drill {
     /// Returns why a test could not begin.
     fn blocked(&self, run: &dyn Run, by: UnitId) -> Flaw {
         let name = self.graph.node(by).unit.id();
-        if let Some(ended) = run.engine().ended(by) {
-            return Flaw::WaitsFor(name, reason::ended(run.engine(), by, ended));
+        if let Some(mut ended) = run.engine().ended(by) {
+            let mut how = reason::ended(run.engine(), by, ended);
+            // It goes on to the unit where it began.
+            while let How::Blocked(next) = ended.how
+                && let Some(other) = run.engine().ended(next).filter(|other| other.failed())
+            {
+                how = format!("{how}, which {}", reason::ended(run.engine(), next, other));
+                ended = other;
+            }
+            return Flaw::WaitsFor(name, how);
         }
         let restarts = self.restarts.get(&by).cloned();
         match (restarts, run.engine().known(by)) {
