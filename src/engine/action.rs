@@ -5,7 +5,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use super::{
-    Answer, Detail, Ended, Ending, How, JobEnd, Lack, Purpose, Refusal, Request, Sender,
+    Answer, Asker, Detail, Ended, Ending, How, JobEnd, Lack, Purpose, Refusal, Request, Sender,
     SpawnStage, Task,
 };
 use crate::config::Then;
@@ -210,6 +210,8 @@ pub(crate) enum Fact {
         unit: UnitId,
         /// The request.
         request: Request,
+        /// Who has asked.
+        asker: Asker,
         /// The answer.
         answer: Answer,
     },
@@ -217,6 +219,8 @@ pub(crate) enum Fact {
     Reloading {
         /// The units that the new graph does not have, and those that do not stay as they are.
         going: Vec<UnitId>,
+        /// Who has asked for it.
+        asker: Asker,
     },
     /// The new graph has taken over.
     Reloaded {

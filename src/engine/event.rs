@@ -32,21 +32,28 @@ impl Ending {
     }
 }
 
-/// The sender of a signal.
+/// A process that wants something of trc, as far as trc could find out about it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Sender {
-    /// The sender's process; 0 for one outside the container's pid namespace.
+pub(crate) struct Asker {
+    /// The process; 0 for one outside the container's pid namespace.
     pub pid: i32,
-    /// The sender's user.
+    /// Its user.
     pub uid: u32,
     /// The name of that user, if there is one.
     pub user: Option<String>,
-    /// The sender's command, if it could still be read.
+    /// Its command, if it could still be read.
     pub command: Option<String>,
+    /// The unit that the process belongs to.
+    pub unit: Option<UnitId>,
+}
+
+/// The sender of a signal.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Sender {
+    /// The process that has sent it.
+    pub asker: Asker,
     /// Whether the sender is not one of trc's own descendants, but for example docker or a person.
     pub outside: bool,
-    /// The unit that the sender's process belongs to.
-    pub unit: Option<UnitId>,
 }
 
 /// The step at which a unit's start failed.
@@ -246,10 +253,15 @@ pub(crate) enum Event {
         unit: UnitId,
         /// The request.
         request: Request,
+        /// Who asks.
+        asker: Asker,
     },
     /// The configuration was read anew, and the graph that follows from it was offered:
     /// [`super::Engine::offer`].
-    Reload,
+    Reload {
+        /// Who has asked for it.
+        asker: Asker,
+    },
     /// Boot has finished, and the command line that it has left is valid.
     Settled {
         /// The new command line, without trc's own options; `None` if boot has left it as it was.

@@ -53,7 +53,7 @@ use std::time::Duration;
 pub(crate) use action::{Action, Fact, Target, Told};
 pub(crate) use detail::Detail;
 pub(crate) use event::{
-    Ending, Event, Late, Left, Notice, Outcome, Purpose, Sender, SpawnStage, Tick,
+    Asker, Ending, Event, Late, Left, Notice, Outcome, Purpose, Sender, SpawnStage, Tick,
 };
 pub(crate) use finding::{Finding, Lack};
 pub(crate) use limits::UNKILLABLE_AFTER;
@@ -304,8 +304,10 @@ impl Engine {
             }
             Event::Paused { unit } => self.on_paused(unit, actions),
             Event::Signal { signal, sender } => self.on_signal(now, signal, sender, actions),
-            Event::Request { unit, request } => self.on_request(now, unit, request, actions),
-            Event::Reload => self.on_reload(actions),
+            Event::Request { unit, request, asker } => {
+                self.on_request(now, unit, request, asker, actions);
+            }
+            Event::Reload { asker } => self.on_reload(asker, actions),
             Event::Settled { words: _ } => self.on_settled(),
             Event::Unsettled => {
                 self.booted = true;

@@ -25,7 +25,7 @@
 use std::rc::Rc;
 
 use super::unit::{Phase, State, Verdict, Wanted, Why};
-use super::{Action, Engine, Event, Fact, Refusal, Run, Tick};
+use super::{Action, Asker, Engine, Event, Fact, Refusal, Run, Tick};
 use crate::config::Stage;
 use crate::graph::{Graph, UnitId};
 
@@ -66,9 +66,9 @@ impl Engine {
     }
 
     /// Begins the reload to the graph that was offered.
-    pub(super) fn on_reload(&mut self, actions: &mut Vec<Action>) {
+    pub(super) fn on_reload(&mut self, asker: Asker, actions: &mut Vec<Action>) {
         let Some(mut offer) = self.offered.take() else {
-            return self.impossible(&Event::Reload);
+            return self.impossible(&Event::Reload { asker });
         };
         let refusal = if self.reload.is_some() { Some(Refusal::Reloading) } else { self.busy() };
         if let Some(why) = refusal {
@@ -89,7 +89,7 @@ impl Engine {
         let ran =
             |id: &UnitId| matches!(self.graph.node(*id).unit.stage, Stage::Async | Stage::Sync);
         let going: Vec<UnitId> = self.graph.ids().filter(ran).filter(|id| !stays[id.0]).collect();
-        actions.push(Action::Tell(Fact::Reloading { going: going.clone() }));
+        actions.push(Action::Tell(Fact::Reloading { going: going.clone(), asker }));
         for id in &going {
             self.supersede(*id, actions);
             match self.states[id.0].phase() {

@@ -25,6 +25,10 @@
 //! unit in the foreground has had its turn, and a process that has survived SIGKILL may still be
 //! there.
 //!
+//! **Who asks** (`Asker`) is part of each request and of the fact that tells people of it: every
+//! change of a running trc is logged with its author. The engine decides nothing by it; whoever may
+//! not ask never comes this far.
+//!
 //! **Jobs.** A request that is not already met makes a job. The job is done when the unit is up, in
 //! the sense of a bare name in `after` (ready, or for a one-shot its success, or else started), or
 //! down, leftovers included; the job has failed when the unit has ended otherwise. A unit has
@@ -38,7 +42,7 @@
 //! come from anywhere else.
 
 use super::unit::{Phase, Verdict, Wanted, Why};
-use super::{Action, Ended, Engine, Fact, How, Run, Target, Tick};
+use super::{Action, Asker, Ended, Engine, Fact, How, Run, Target, Tick};
 use crate::config::{Condition, Stage, StopTo};
 use crate::graph::UnitId;
 use crate::signal::Signal;
@@ -142,6 +146,7 @@ impl Engine {
         now: Tick,
         id: UnitId,
         request: Request,
+        asker: Asker,
         actions: &mut Vec<Action>,
     ) {
         let said = actions.len();
@@ -158,7 +163,8 @@ impl Engine {
             }
         };
         // The answer comes before its consequences.
-        actions.insert(said, Action::Tell(Fact::Requested { unit: id, request, answer }));
+        let fact = Fact::Requested { unit: id, request, asker, answer };
+        actions.insert(said, Action::Tell(fact));
     }
 
     /// Returns the reason why this request is refused now, if it is.

@@ -117,7 +117,7 @@ impl Engine {
         }
         match self.run {
             Run::Boot | Run::Settling | Run::Up => {
-                self.sender = sender.unit.map(|id| (id, now + limits::SENDER));
+                self.sender = sender.asker.unit.map(|id| (id, now + limits::SENDER));
                 self.stop_run(
                     Cause::Signal(signal, sender),
                     status::of_signal(signal.number()),

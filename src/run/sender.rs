@@ -3,7 +3,7 @@
 use super::os::signals::Received;
 use super::os::users::Users;
 use super::os::{kin, processes};
-use crate::engine::Sender;
+use crate::engine::{Asker, Sender};
 use crate::graph::UnitId;
 
 /// Looks up the sender while it may still be there.
@@ -23,5 +23,5 @@ pub(super) fn find(received: &Received, unit_of: &dyn Fn(i32) -> Option<UnitId>)
     let command = if pid == 0 { None } else { processes::command(pid) };
     let name = |users: Users| users.user(&uid.to_string())?.name;
     let user = if pid == 0 { None } else { Users::read().ok().and_then(name) };
-    Sender { pid, uid, user, command, outside, unit }
+    Sender { asker: Asker { pid, uid, user, command, unit }, outside }
 }

@@ -144,7 +144,7 @@ impl Life<'_> {
         if let Event::Settled { words: Some(_) } = event {
             self.engine.offer(Rc::clone(&built.graph), Vec::new());
         }
-        if event == Event::Reload {
+        if let Event::Reload { .. } = event {
             let next = self.world.next.as_ref().unwrap_or(&built);
             let replaced =
                 |id: &UnitId| self.witness.plan.units[next.unit(*id)].renewal == Renewal::Replaced;

@@ -60,13 +60,13 @@ pub(super) fn event(event: &Event, built: &Built) -> String {
         Event::Learnt { unit, why } => format!("{}: {why:?} is known", of(unit)),
         Event::Notified { unit, notice } => format!("{} says {notice:?}", of(unit)),
         Event::Paused { unit } => format!("{} is paused", of(unit)),
-        Event::Signal { signal, sender } => match sender.unit {
+        Event::Signal { signal, sender } => match sender.asker.unit {
             Some(id) => format!("trc gets {signal} from {}", of(&id)),
             None if sender.outside => format!("trc gets {signal} from outside"),
             None => format!("trc gets {signal} from some process"),
         },
-        Event::Reload => "the configuration is read anew".to_owned(),
-        Event::Request { unit, request } => format!("somebody asks {}: {request:?}", of(unit)),
+        Event::Reload { .. } => "the configuration is read anew".to_owned(),
+        Event::Request { unit, request, .. } => format!("somebody asks {}: {request:?}", of(unit)),
         Event::Settled { words: None } => "the command line stays".to_owned(),
         Event::Settled { words: Some(_) } => "the command line makes a new graph".to_owned(),
         Event::Unsettled => "the command line is wrong".to_owned(),

@@ -9,7 +9,7 @@ use super::build::{self, Built};
 use super::plan::{Child, Generation, Moment, Plan, Stray, Tells, ms};
 use super::random::Random;
 use crate::config::Stage;
-use crate::engine::{Ending, Event, Left, Notice, Purpose, Sender, SpawnStage, Tick};
+use crate::engine::{Asker, Ending, Event, Left, Notice, Purpose, Sender, SpawnStage, Tick};
 use crate::graph::UnitId;
 use crate::signal::Signal;
 
@@ -256,16 +256,18 @@ impl<'a> World<'a> {
                 }
             }
             Happening::Asks(at) => {
-                let asked = &self.plan.requests[at];
-                if let Some(unit) = self.built.id(asked.unit) {
-                    self.events.push_back(Event::Request { unit, request: asked.request });
+                let wish = &self.plan.requests[at];
+                if let Some(unit) = self.built.id(wish.unit) {
+                    let (request, asker) = (wish.request, asker(at));
+                    self.events.push_back(Event::Request { unit, request, asker });
                 }
             }
             Happening::Reloads => {
                 let next = build::graph(self.plan, Generation::Third, Some(&self.built));
                 if let Some(next) = next {
                     self.next = Some(Rc::new(next));
-                    self.events.push_back(Event::Reload);
+                    let asker = asker(self.plan.requests.len());
+                    self.events.push_back(Event::Reload { asker });
                 }
             }
             Happening::OomKills => self.events.push_back(Event::OomKilled),
@@ -278,7 +280,8 @@ impl<'a> World<'a> {
 
     /// Somebody sends trc a signal.
     pub(super) fn signal(&mut self, signal: Signal, outside: bool, unit: Option<UnitId>) {
-        let sender = Sender { pid: 0, uid: 0, user: None, command: None, outside, unit };
+        let asker = Asker { pid: 0, uid: 0, user: None, command: None, unit };
+        let sender = Sender { asker, outside };
         self.events.push_back(Event::Signal { signal, sender });
     }
 
@@ -414,4 +417,10 @@ impl<'a> World<'a> {
             .filter_map(|slot| slot.main)
             .any(|main| main.stopped && main.pending.is_some_and(|signal| signal != Signal::STOP))
     }
+}
+
+/// Somebody, each with a user of their own.
+fn asker(number: usize) -> Asker {
+    let uid = u32::try_from(number + 1).unwrap_or(u32::MAX);
+    Asker { pid: 0, uid, user: None, command: None, unit: None }
 }

@@ -124,10 +124,10 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact) -> Vec<Line> {
             );
             Line::about(Level::Error, EventName::GaveUp, *unit, message)
         }
-        Fact::Requested { unit, request, answer } => {
-            request::requested(graph, *unit, *request, *answer)
+        Fact::Requested { unit, request, asker, answer } => {
+            request::requested(graph, *unit, *request, asker, *answer)
         }
-        Fact::Reloading { going } => request::reloading(graph, going),
+        Fact::Reloading { going, asker } => request::reloading(graph, going, asker),
         Fact::Reloaded { .. } => {
             Line::of_run(Level::Info, EventName::Reloaded, "the new configuration has taken over")
         }

@@ -5,12 +5,19 @@ use log::Level;
 use super::event_name::EventName;
 use super::line::Line;
 use super::reason::how;
+use super::sender::asker;
 use super::some;
-use crate::engine::{Answer, JobEnd, Refusal, Request, Task};
+use crate::engine::{Answer, Asker, JobEnd, Refusal, Request, Task};
 use crate::graph::{Graph, UnitId};
 
 /// Returns the line for a request and its answer.
-pub(super) fn requested(graph: &Graph, id: UnitId, request: Request, answer: Answer) -> Line {
+pub(super) fn requested(
+    graph: &Graph,
+    id: UnitId,
+    request: Request,
+    by: &Asker,
+    answer: Answer,
+) -> Line {
     let name = graph.node(id).unit.id();
     let what = match request {
         Request::Job(task) => format!("{} {name}", verb(task)),
@@ -22,7 +29,8 @@ pub(super) fn requested(graph: &Graph, id: UnitId, request: Request, answer: Ans
         Answer::Unchanged => (Level::Info, ": there is nothing to do".to_owned()),
         Answer::Refused(why) => (Level::Warn, format!(", but {}", refusal(&name, why))),
     };
-    Line::about(level, EventName::Requested, id, format!("asked to {what}{then}"))
+    let message = format!("{} asked to {what}{then}", asker(graph, by));
+    Line::about(level, EventName::Requested, id, message)
 }
 
 /// Returns the line for a job that is done, or comes to nothing.
@@ -61,11 +69,12 @@ fn verb(task: Task) -> &'static str {
 }
 
 /// Returns the line for a new configuration that takes over when these units are gone.
-pub(super) fn reloading(graph: &Graph, going: &[UnitId]) -> Line {
+pub(super) fn reloading(graph: &Graph, going: &[UnitId], by: &Asker) -> Line {
     let names = going.iter().map(|id| graph.node(*id).unit.id());
     let stops =
         if going.is_empty() { String::new() } else { format!("; stopping {}", some(names)) };
-    Line::of_run(Level::Info, EventName::Reloading, format!("reloading the configuration{stops}"))
+    let message = format!("{} asked to reload the configuration{stops}", asker(graph, by));
+    Line::of_run(Level::Info, EventName::Reloading, message)
 }
 
 /// Returns the line for a new configuration that does not take over.

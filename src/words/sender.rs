@@ -1,18 +1,26 @@
-//! Descriptions of the senders of signals.
+//! Descriptions of the processes that send signals and requests.
 
-use crate::engine::Sender;
+use crate::engine::{Asker, Sender};
 use crate::graph::Graph;
 
 /// Describes the sender of a signal: `async.test (pid 16, root)`, `pid 16 (root, bash -c …)`, or,
 /// if trc cannot see the process, where the signal came from.
 pub(crate) fn sender(graph: &Graph, sender: &Sender) -> String {
-    if sender.pid == 0 {
-        return "outside the container, or the kernel".to_owned();
+    match sender.asker.pid {
+        0 => "outside the container, or the kernel".to_owned(),
+        _ => asker(graph, &sender.asker),
     }
-    let user = sender.user.clone().unwrap_or_else(|| format!("user {}", sender.uid));
-    match (sender.unit, &sender.command) {
-        (Some(id), _) => format!("{} (pid {}, {user})", graph.node(id).unit.id(), sender.pid),
-        (None, Some(command)) => format!("pid {} ({user}, {command})", sender.pid),
-        (None, None) => format!("pid {} ({user})", sender.pid),
+}
+
+/// Describes who asks something of trc: `async.web (pid 16, root)`, `pid 16 (root, trcctl …)`, or,
+/// if trc cannot see the process, `root outside the container`.
+pub(super) fn asker(graph: &Graph, asker: &Asker) -> String {
+    let Asker { pid, uid, user, command, unit } = asker;
+    let user = user.clone().unwrap_or_else(|| format!("user {uid}"));
+    match (unit, command) {
+        _ if *pid == 0 => format!("{user} outside the container"),
+        (Some(id), _) => format!("{} (pid {pid}, {user})", graph.node(*id).unit.id()),
+        (None, Some(command)) => format!("pid {pid} ({user}, {command})"),
+        (None, None) => format!("pid {pid} ({user})"),
     }
 }

@@ -38,6 +38,11 @@ fn after(mut unit: Unit, other: &str, condition: Option<Condition>) -> Unit {
     unit
 }
 
+/// A process of root.
+fn asker(pid: i32) -> Asker {
+    Asker { pid, uid: 0, user: None, command: None, unit: None }
+}
+
 fn flag(id: &str) -> Unit {
     Unit { form: Form::Flag, command: Command::Script("".into()), ..unit(id) }
 }
@@ -271,7 +276,7 @@ impl World {
     }
 
     fn signal(&mut self, signal: Signal, outside: bool) {
-        let sender = Sender { pid: 0, uid: 0, user: None, command: None, outside, unit: None };
+        let sender = Sender { asker: asker(0), outside };
         self.feed(Event::Signal { signal, sender });
     }
 
@@ -853,7 +858,7 @@ fn no_fork_is_tried_again_when_the_budget_is_spent() {
     config.shutdown.timeout = Some(limits::FORK_BACKOFF);
     let mut engine = Engine::new(Rc::new(Graph::build(&config).unwrap()), 0);
     let unit = UnitId(0);
-    let sender = Sender { pid: 0, uid: 0, user: None, command: None, outside: true, unit: None };
+    let sender = Sender { asker: asker(0), outside: true };
     let mut actions = vec![];
     for event in [
         Event::Begin,
@@ -1036,7 +1041,7 @@ fn signals_for_a_transparent_command_are_held_until_it_is_executed() {
     let mut engine = Engine::new(Rc::new(graph), 0);
     let mut actions = vec![];
     let unit = UnitId(0);
-    let sender = Sender { pid: 0, uid: 0, user: None, command: None, outside: true, unit: None };
+    let sender = Sender { asker: asker(0), outside: true };
     let mut step = |event| {
         actions.clear();
         engine.step(Duration::ZERO, event, &mut actions);
@@ -1106,7 +1111,7 @@ fn a_stopped_transparent_command_is_continued_to_end() {
 fn a_unit_that_stops_the_run_may_end_by_itself_first() {
     let mut world = World::of(WaitPolicy::Any, vec![unit("async.a"), flag("async.D1")]);
     let own = Some(world.id("async.D1"));
-    let sender = Sender { pid: 101, uid: 0, user: None, command: None, outside: false, unit: own };
+    let sender = Sender { asker: Asker { unit: own, ..asker(101) }, outside: false };
     world.feed(Event::Signal { signal: Signal::USR1, sender: sender.clone() });
     assert_eq!(world.sent(), [to("async.a", Signal::TERM)]);
     world.exit("async.D1", 0);

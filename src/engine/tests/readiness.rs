@@ -402,7 +402,7 @@ fn nothing_is_tried_after_the_end() {
     let graph = Graph { budget: Duration::ZERO, ..Graph::build(&graph).unwrap() };
     let mut engine = Engine::new(Rc::new(graph), 0);
     let unit = UnitId(0);
-    let sender = Sender { pid: 0, uid: 0, user: None, command: None, outside: true, unit: None };
+    let sender = Sender { asker: asker(0), outside: true };
     let mut actions = vec![];
     for event in [
         Event::Begin,

@@ -10,7 +10,7 @@ impl World {
         let named = |id: &UnitId| replaced.contains(&graph.node(*id).unit.id().as_str());
         let replaced = graph.ids().filter(named).collect();
         self.engine.offer(graph, replaced);
-        self.feed(Event::Reload);
+        self.feed(Event::Reload { asker: asker(7) });
     }
 
     fn reloaded(&self) -> bool {
@@ -46,13 +46,13 @@ fn what_stays_keeps_its_process_and_what_goes_stops_in_order_before_the_new_star
 fn what_is_held_stays_held_and_a_signal_in_the_middle_stops_all() {
     let mut world = World::of(WaitPolicy::Any, web());
     let stop = Request::Job(Task::Stop);
-    world.feed(Event::Request { unit: world.id("async.log"), request: stop });
+    world.feed(Event::Request { unit: world.id("async.log"), request: stop, asker: asker(7) });
     world.exit("async.log", 0);
     world.reload(web(), &["async.log"]);
     assert_eq!(world.running(), ["async.db", "async.app"]);
     world.reload(vec![unit("async.new")], &[]);
     let refused = Answer::Refused(Refusal::Reloading);
-    world.feed(Event::Request { unit: world.id("async.db"), request: stop });
+    world.feed(Event::Request { unit: world.id("async.db"), request: stop, asker: asker(7) });
     let answered =
         |fact: &Fact| matches!(fact, Fact::Requested { answer, .. } if *answer == refused);
     assert!(world.facts.iter().any(answered));
@@ -76,7 +76,7 @@ fn a_fork_that_fails_once_its_unit_has_to_go_is_not_tried_again() {
     assert_eq!(step(&mut engine, Event::Begin), [Action::Spawn(old)]);
     let new = built("async.new").over(engine.graph());
     engine.offer(Rc::new(new), vec![]);
-    step(&mut engine, Event::Reload);
+    step(&mut engine, Event::Reload { asker: asker(7) });
     let (stage, errno) = (SpawnStage::Fork, Some(Errno::EAGAIN));
     let failed = Event::SpawnFailed { unit: old, stage, errno, why: None };
     let done = step(&mut engine, failed);

@@ -7,7 +7,7 @@ use crate::config::When;
 
 impl World {
     fn ask(&mut self, name: &str, request: Request) -> Answer {
-        self.feed(Event::Request { unit: self.id(name), request });
+        self.feed(Event::Request { unit: self.id(name), request, asker: asker(7) });
         let answers = self.facts.iter().rev().find_map(|fact| match fact {
             Fact::Requested { answer, .. } => Some(*answer),
             _ => None,

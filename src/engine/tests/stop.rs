@@ -40,8 +40,7 @@ fn a_forwarded_signal_goes_where_the_stop_signal_goes() {
         config.signals.insert(Signal::HUP, SignalRule::Forward { signal: None, to: vec![] });
         let mut engine = Engine::new(Rc::new(Graph::build(&config).unwrap()), 0);
         let unit = UnitId(0);
-        let sender =
-            Sender { pid: 0, uid: 0, user: None, command: None, outside: true, unit: None };
+        let sender = Sender { asker: asker(0), outside: true };
         let mut actions = vec![];
         for event in [
             Event::Begin,

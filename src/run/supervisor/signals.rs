@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use super::super::sender;
 use super::Supervisor;
 use super::source::{Call, Source, Watch};
-use crate::engine::{Event, Sender};
+use crate::engine::{Asker, Event, Sender};
 use crate::graph::Rule;
 use crate::run::os::signals::Received;
 
@@ -45,7 +45,8 @@ impl Supervisor {
         // `/proc`.
         if self.graph.transparent || self.graph.rule(received.signal) != Rule::Stop {
             let (pid, uid) = (received.pid, received.uid);
-            return Sender { pid, uid, user: None, command: None, outside: true, unit: None };
+            let asker = Asker { pid, uid, user: None, command: None, unit: None };
+            return Sender { asker, outside: true };
         }
         sender::find(received, &|pid| self.children.unit_of(pid))
     }

@@ -14,7 +14,7 @@ use super::witness::Broken;
 use super::{generate, lived, shrink};
 use crate::config::{Condition, OnFailure, Stage, Then, WaitPolicy, When};
 use crate::engine::{
-    Action, Answer, Event, Fact, JobEnd, Outcome, Request, SpawnStage, Target, Task, Told,
+    Action, Answer, Asker, Event, Fact, JobEnd, Outcome, Request, SpawnStage, Target, Task, Told,
 };
 use crate::graph::UnitId;
 use crate::signal::Signal;
@@ -318,6 +318,16 @@ const MUTANTS: &[Mutant] = &[
     actions("does not answer", |actions, _| {
         actions.retain(|action| !matches!(action, Action::Tell(Fact::Requested { .. })));
     }),
+    event("says that root has asked", |event| match event {
+        Event::Request { unit, request, asker } => {
+            Event::Request { unit, request, asker: Asker { uid: 0, ..asker } }
+        }
+        event => event,
+    }),
+    event("says that root has asked for another configuration", |event| match event {
+        Event::Reload { asker } => Event::Reload { asker: Asker { uid: 0, ..asker } },
+        event => event,
+    }),
     actions("ends no job", |actions, _| {
         actions.retain(|action| !matches!(action, Action::Tell(Fact::JobEnded { .. })));
     }),
@@ -336,7 +346,7 @@ const MUTANTS: &[Mutant] = &[
     }),
     actions("takes more than has to go", |actions, _| {
         for action in actions {
-            if let Action::Tell(Fact::Reloading { going }) = action {
+            if let Action::Tell(Fact::Reloading { going, .. }) = action {
                 going.push(UnitId(0));
             }
         }
@@ -349,8 +359,8 @@ const MUTANTS: &[Mutant] = &[
         }
     }),
     event("takes a hold for a restart", |event| match event {
-        Event::Request { unit, request: Request::Job(Task::Stop) } => {
-            Event::Request { unit, request: Request::Job(Task::Restart) }
+        Event::Request { unit, request: Request::Job(Task::Stop), asker } => {
+            Event::Request { unit, request: Request::Job(Task::Restart), asker }
         }
         other => other,
     }),
@@ -372,7 +382,7 @@ fn done(actions: &[Action], wanted: Task) -> Option<UnitId> {
 /// Where a reload begins, and the first unit that has to go.
 fn going(actions: &[Action]) -> Option<(usize, UnitId)> {
     actions.iter().enumerate().find_map(|(place, action)| match action {
-        Action::Tell(Fact::Reloading { going }) => going.first().map(|id| (place, *id)),
+        Action::Tell(Fact::Reloading { going, .. }) => going.first().map(|id| (place, *id)),
         _ => None,
     })
 }
@@ -380,7 +390,7 @@ fn going(actions: &[Action]) -> Option<(usize, UnitId)> {
 /// Where a job is begun, and for which unit.
 fn begun(actions: &[Action], wanted: Task) -> Option<(usize, UnitId)> {
     actions.iter().enumerate().find_map(|(place, action)| match action {
-        Action::Tell(Fact::Requested { unit, request, answer: Answer::Begun(_) })
+        Action::Tell(Fact::Requested { unit, request, answer: Answer::Begun(_), .. })
             if *request == Request::Job(wanted) =>
         {
             Some((place, *unit))

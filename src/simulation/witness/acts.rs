@@ -235,13 +235,13 @@ impl Witness<'_> {
             }
             Fact::TestBegan { unit } => self.begins(built.unit(*unit)),
             Fact::TestEnded { unit, ended } => self.test_ended(built.unit(*unit), *ended),
-            Fact::Reloading { going } => {
+            Fact::Reloading { going, asker } => {
                 let going: Vec<usize> = going.iter().map(|id| built.unit(*id)).collect();
-                self.begins_to_reload(&going)
+                self.begins_to_reload(&going, asker)
             }
             Fact::NotReloaded { why } => self.does_not_reload(*why),
-            Fact::Requested { unit, request, answer } => {
-                self.answers(built.unit(*unit), *request, *answer)
+            Fact::Requested { unit, request, asker, answer } => {
+                self.answers(built.unit(*unit), *request, asker, *answer)
             }
             Fact::JobEnded { unit, job, task, end } => {
                 self.job_ends(built.unit(*unit), *job, *task, *end)

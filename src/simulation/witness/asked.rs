@@ -5,7 +5,7 @@
 use super::super::marks::Mark;
 use super::{Fault, Phase, Stand, Verdict, Witness, expect, expect_of};
 use crate::config::Stage;
-use crate::engine::{Answer, JobEnd, Refusal, Request, Task};
+use crate::engine::{Answer, Asker, JobEnd, Refusal, Request, Task};
 
 /// The witness's books of requests.
 #[derive(Default, Debug)]
@@ -14,13 +14,13 @@ pub(in crate::simulation) struct Asked {
     open: Vec<(u32, usize, Task)>,
     last: u32,
     /// The answer that the engine owes, and the job that it supersedes.
-    owed: Option<(usize, Request, Answer)>,
+    owed: Option<(usize, Request, Asker, Answer)>,
     superseded: Vec<(u32, usize, Task)>,
 }
 
 impl Witness<'_> {
     /// Takes in a request for a unit.
-    pub(in crate::simulation) fn asked(&mut self, at: usize, request: Request) {
+    pub(in crate::simulation) fn asked(&mut self, at: usize, request: Request, asker: &Asker) {
         let answer = match (self.refusal(at, request), request) {
             (Some(why), _) => {
                 self.mark(Mark::RequestRefused);
@@ -33,7 +33,7 @@ impl Witness<'_> {
             }
             (None, Request::Job(task)) => self.job(at, task),
         };
-        self.asked.owed = Some((at, request, answer));
+        self.asked.owed = Some((at, request, asker.clone(), answer));
     }
 
     fn refusal(&self, at: usize, request: Request) -> Option<Refusal> {
@@ -183,9 +183,14 @@ impl Witness<'_> {
         &mut self,
         at: usize,
         request: Request,
+        asker: &Asker,
         answer: Answer,
     ) -> Verdict {
-        let right = self.asked.owed.take() == Some((at, request, answer));
+        let Some((to, what, by, right)) = self.asked.owed.take() else {
+            return expect_of(at, false, "nothing is answered that nobody has asked");
+        };
+        expect_of(at, by == *asker, "people are told who has asked")?;
+        let right = (to, what, right) == (at, request, answer);
         expect_of(at, right, "each request is answered, and as it should be")
     }
 

@@ -81,13 +81,13 @@ impl Witness<'_> {
                     self.mark(Mark::StopCommandSucceeded);
                 }
             }
-            Event::Reload => self.reloads(),
-            Event::Request { request, .. } => self.asked(unit, *request),
+            Event::Reload { asker } => self.reloads(asker),
+            Event::Request { request, asker, .. } => self.asked(unit, *request, asker),
             Event::Paused { .. } => self.mark(Mark::Paused),
             Event::Probed { purpose, outcome, .. } => self.probed(unit, *purpose, *outcome),
             Event::Notified { notice, .. } => self.notified(unit, *notice),
             Event::Signal { signal, sender } => {
-                let unit = sender.unit.map(|id| built.unit(id));
+                let unit = sender.asker.unit.map(|id| built.unit(id));
                 self.signalled(*signal, sender.outside, unit);
             }
             Event::Settled { words } => {
@@ -462,7 +462,7 @@ fn of(event: &Event) -> Option<UnitId> {
         Event::Begin
         | Event::Signal { .. }
         | Event::Settled { .. }
-        | Event::Reload
+        | Event::Reload { .. }
         | Event::Unsettled
         | Event::Inspected { .. }
         | Event::Remains { .. }

@@ -7,7 +7,7 @@ use super::super::marks::Mark;
 use super::super::plan::{Generation, Renewal};
 use super::{Phase, Seen, Stand, Verdict, Witness, expect, expect_of};
 use crate::config::Stage;
-use crate::engine::Refusal;
+use crate::engine::{Asker, Refusal};
 
 /// The witness's books of new graphs.
 #[derive(Default, Debug)]
@@ -15,12 +15,12 @@ pub(in crate::simulation) struct Renewed {
     /// Whether a graph is about to take over.
     under_way: bool,
     /// What the engine has to say: the units that have to go, or why the graph is refused.
-    owed: Option<Result<Vec<usize>, Refusal>>,
+    owed: Option<Result<(Vec<usize>, Asker), Refusal>>,
 }
 
 impl Witness<'_> {
     /// Takes in that the configuration was read anew.
-    pub(in crate::simulation) fn reloads(&mut self) {
+    pub(in crate::simulation) fn reloads(&mut self, asker: &Asker) {
         if let Some(why) = self.busy() {
             self.mark(Mark::ReloadRefused);
             self.renewed.owed = Some(Err(why));
@@ -49,7 +49,7 @@ impl Witness<'_> {
         }
         going.sort_unstable();
         self.renewed.under_way = true;
-        self.renewed.owed = Some(Ok(going));
+        self.renewed.owed = Some(Ok((going, asker.clone())));
     }
 
     /// Returns the units that the new graph replaces, and those that are restarted together with
@@ -69,11 +69,21 @@ impl Witness<'_> {
     }
 
     /// Checks the units that the engine lets go.
-    pub(in crate::simulation) fn begins_to_reload(&mut self, going: &[usize]) -> Verdict {
+    pub(in crate::simulation) fn begins_to_reload(
+        &mut self,
+        going: &[usize],
+        asker: &Asker,
+    ) -> Verdict {
         let mut going = going.to_vec();
         going.sort_unstable();
-        let right = self.renewed.owed.take() == Some(Ok(going));
-        expect(right, "what a new graph does not have, or has anew, has to go, and nobody else")
+        let Some(Ok((right, by))) = self.renewed.owed.take() else {
+            return expect(false, "a new graph takes over only if somebody has asked for it");
+        };
+        expect(by == *asker, "people are told who has asked")?;
+        expect(
+            right == going,
+            "what a new graph does not have, or has anew, has to go, and nobody else",
+        )
     }
 
     /// Checks that the engine rightly does not let a new graph take over.
