@@ -73,23 +73,49 @@ const SETTINGS: &[&str] = &[
 const PROSE: &[&str] = &[".md", ".txt", ".xml", ".properties"];
 
 /// Returns a warning about the name of a script file. The shell reads the file nevertheless.
-pub(super) fn odd_script(name: &OsStr) -> Option<(&'static str, &'static str)> {
+pub(super) fn odd_script(name: &OsStr) -> Option<(&'static str, String)> {
     // `async.service` is a unit that is called so; `async.web.service` has an ending.
     let name = name.as_bytes();
-    let name = name.strip_prefix(b"trc.").unwrap_or(name);
+    let (directory, name) = match name.strip_prefix(b"trc.") {
+        Some(name) => ("trc.d/", name),
+        None => ("", name),
+    };
     let dots = memchr::memchr_iter(b'.', name).count();
-    let ends =
-        |endings: &[&str]| dots > 1 && endings.iter().any(|end| name.ends_with(end.as_bytes()));
-    if ends(PROGRAMS) {
+    let ending = |endings: &[&str]| {
+        let ending = endings.iter().find(|end| dots > 1 && name.ends_with(end.as_bytes()))?;
+        Some(format!("{directory}{}.toml", unit_name(&name[..name.len() - ending.len()])))
+    };
+    if let Some(right) = ending(PROGRAMS) {
         return Some((
             "the shell reads this file as a script, whatever language it is in",
-            "to run another interpreter, write `exec` in STAGE.NAME.toml",
+            format!("to run another interpreter, write `exec` in {right}"),
         ));
     }
-    ends(SETTINGS).then_some((
+    let right = ending(SETTINGS)?;
+    Some((
         "the shell reads this file as a script, because of its name",
-        "the file of a unit in TOML is named STAGE.NAME.toml; trc skips names that begin with `.`",
+        format!(
+            "to declare the unit in TOML, name the file {right}; trc skips names that begin with `.`"
+        ),
     ))
+}
+
+/// Returns the format that a file is in if it cannot be read as TOML, by its name.
+pub(super) fn foreign_format(name: &OsStr) -> Option<&'static str> {
+    const FORMATS: &[(&str, &str)] =
+        &[(".yaml", "YAML"), (".yml", "YAML"), (".json", "JSON"), (".xml", "XML")];
+    let ends = |(end, _): &&(&str, &str)| name.as_bytes().ends_with(end.as_bytes());
+    FORMATS.iter().find(ends).map(|(_, format)| *format)
+}
+
+/// Returns the name that a fragment should have, if it was probably meant to be the file of a unit
+/// and its stage is mistyped. There are good fragments with such names, so the caller looks at what
+/// the file contains.
+pub(super) fn right_name(name: &OsStr) -> Option<String> {
+    let stem = name.as_bytes().strip_suffix(b".toml")?;
+    let stage = misspelt(stem)?;
+    let dot = stem.iter().position(|byte| *byte == b'.')?;
+    Some(format!("{stage}{}.toml", unit_name(&stem[dot..])))
 }
 
 /// TrivialRC's other names of stages, which are allowed in `trc.STAGE.NAME` only.

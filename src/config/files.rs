@@ -9,6 +9,8 @@ use std::sync::Arc;
 use super::cli::CommandLine;
 use super::dropins::{self, DropIn};
 use super::environment::variable;
+use super::keys::key::find;
+use super::keys::{TEST, TOP, UNIT};
 use super::layers::Layers;
 use super::overrides::{self, Override};
 use super::source::{self, ReadError, Source, reason};
@@ -160,7 +162,15 @@ impl Layers {
         self.sources.push(source);
         match parsed {
             Ok(table) => match unit {
-                None => self.push(table),
+                None => match dropins::right_name(path.file_name().unwrap_or_default()) {
+                    Some(right) if asked_by.is_none() && has_keys_of_a_unit(&table) => {
+                        let message = "this file has the keys of a unit, but its name does not begin with a stage";
+                        let error = Diagnostic::error(whole(path), message);
+                        self.noticed.push(error.help(format!("did you mean {right}?")));
+                        self.partial = true;
+                    }
+                    _ => self.push(table),
+                },
                 Some((stage, name)) => {
                     let origin = whole(path);
                     let path = [stage.name().to_owned(), name];
@@ -170,7 +180,14 @@ impl Layers {
                 }
             },
             Err(errors) => {
-                self.noticed.extend(errors);
+                match dropins::foreign_format(path.as_os_str()) {
+                    Some(format) => {
+                        let message = format!("this file is {format}, but trc reads only TOML");
+                        let help = "write the settings as TOML, in a file whose name ends in .toml";
+                        self.noticed.push(Diagnostic::error(whole(path), message).help(help));
+                    }
+                    None => self.noticed.extend(errors),
+                }
                 self.partial = true;
             }
         }
@@ -205,6 +222,12 @@ impl Layers {
         self.noticed.push(error);
         self.partial = true;
     }
+}
+
+/// Tells whether a table has a key that belongs into a unit and not to the top of a file.
+fn has_keys_of_a_unit(table: &Table) -> bool {
+    let is_of = |keys, name: &String| find(keys, name).is_some();
+    table.keys().any(|name| !is_of(TOP, name) && (is_of(UNIT, name) || is_of(TEST, name)))
 }
 
 fn is_missing(error: &std::io::Error) -> bool {

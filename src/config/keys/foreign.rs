@@ -223,6 +223,33 @@ const TOP_WORDS: &[Word] = words! {
     }
 };
 
+/// Other programs' words for the conditions of `after`, in lower case with `_`.
+const CONDITIONS: &[(&str, &str)] = &[
+    (
+        "healthy service_healthy up alive available live",
+        "write \"ready\": the condition holds while the unit is ready, which its `ready` checks",
+    ),
+    (
+        "running service_started start launched active",
+        "write \"started\", which waits until the command has been executed, or \"ready\", which waits until the unit can do its work",
+    ),
+    (
+        "service_completed_successfully completed complete success successful done finished ok",
+        "write \"succeeded\", which waits until the unit has exited with success, or \"exited\", which also holds if it failed",
+    ),
+    (
+        "stopped ended dead down inactive exit",
+        "write \"exited\", which waits until the unit has exited, with success or not",
+    ),
+];
+
+/// Returns the help for a word that is not a condition.
+pub(super) fn condition(word: &str) -> Option<&'static str> {
+    let word = word.replace('-', "_").to_lowercase();
+    let is_word = |(words, _): &&(&str, &str)| words.split(' ').any(|one| one == word);
+    CONDITIONS.iter().find(is_word).map(|(_, help)| *help)
+}
+
 /// The tables whose keys people write outside of them.
 const INNER: &[(&str, &str, Keys)] = &[
     (TEST_PLACE, "expect", EXPECT),

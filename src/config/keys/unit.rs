@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use super::decode::{At, Decoder, Fields};
+use super::foreign;
 use super::key::RUNS;
 use super::{OUTPUT, STOP, TEST, UNIT};
 use crate::config::leaf::{self, Problem, one_of};
@@ -216,9 +217,27 @@ fn condition(node: &Node, environment: &crate::config::Environment) -> leaf::Lea
     let expected = one_of(leaf::variants::<Condition>());
     if !matches!(node.value, Value::String(_)) {
         let found = node.value.describe();
-        return Err(Problem::new(format!("expected {expected}, found {found}")));
+        let problem = Problem::new(format!("expected {expected}, found {found}"));
+        let word = node.as_table().and_then(|table| table.get("condition"));
+        return Err(match word.map(|entry| &entry.node.value) {
+            // As in docker compose.
+            Some(Value::String(word)) => Problem {
+                help: Some(foreign::condition(word).map_or_else(
+                    || "write the condition itself in place of the table".to_owned(),
+                    |help| format!("write the condition itself in place of the table; {help}"),
+                )),
+                ..problem
+            },
+            _ => problem,
+        });
     }
-    leaf::choice(node, environment)
+    leaf::choice(node, environment).map_err(|problem| match &node.value {
+        Value::String(word) => Problem {
+            help: foreign::condition(word).map(str::to_owned).or(problem.help),
+            ..problem
+        },
+        _ => problem,
+    })
 }
 
 /// Returns the entries of a table whose keys are names of units, in the order in which they were

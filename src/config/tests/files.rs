@@ -127,10 +127,16 @@ fn a_drop_in_that_is_not_what_it_was_meant_for_is_a_warning() {
     };
     let script = "a script is a unit if its name begins with a stage: boot.10-init, async.web";
     let settings = "settings must be TOML, in a file whose name ends in .toml";
-    let odd =
-        "the file of a unit in TOML is named STAGE.NAME.toml; trc skips names that begin with `.`";
-    let names =
-        ["10-init.sh", "README", "async.web.conf", "boot.x.py", "nginx.conf", "service.web"];
+    let odd = "to declare the unit in TOML, name the file async.web.toml; trc skips names that begin with `.`";
+    let names = [
+        "10-init.sh",
+        "README",
+        "async.web.conf",
+        "boot.x.py",
+        "compose.yml",
+        "nginx.conf",
+        "service.web",
+    ];
     let case = names.iter().fold(Case::new(), |case, name| case.file(format!("trc.d/{name}"), "x"));
     let remarks = case.remarks();
     let warnings: Vec<_> = remarks.iter().filter(|said| said.starts_with("warning")).collect();
@@ -141,10 +147,51 @@ fn a_drop_in_that_is_not_what_it_was_meant_for_is_a_warning() {
             &format!(
                 "warning trc.d/async.web.conf: the shell reads this file as a script, because of its name ({odd})"
             ),
-            "warning trc.d/boot.x.py: the shell reads this file as a script, whatever language it is in (to run another interpreter, write `exec` in STAGE.NAME.toml)",
+            "warning trc.d/boot.x.py: the shell reads this file as a script, whatever language it is in (to run another interpreter, write `exec` in boot.x.toml)",
+            &skipped("compose.yml", settings),
             &skipped("nginx.conf", settings),
             &skipped("service.web", "did you mean the stage `async`?"),
         ]
     );
     assert_eq!(ids(&case.config()), ["async.web.conf", "boot.x.py"]);
+}
+
+/// The parser's errors about each line of it were told.
+#[test]
+fn a_file_in_another_format_is_told_to_be_toml() {
+    let help = "write the settings as TOML, in a file whose name ends in .toml";
+    for (name, format) in [("web.yaml", "YAML"), ("web.yml", "YAML"), ("web.json", "JSON")] {
+        let case = Case::new().file(name, "{\n  services:\n    web: nginx\n");
+        let said = format!("error {name}: this file is {format}, but trc reads only TOML ({help})");
+        let path = case.path(name).to_str().unwrap().to_owned();
+        let flagged = case.arguments(&["-c", &path]).errors();
+        let case = Case::new().file(name, "{\n  services:\n    web: nginx\n");
+        let path = case.path(name);
+        let set = case.set("TRC_CONFIG", path).errors();
+        for errors in [flagged, set] {
+            assert_eq!(errors.as_slice(), std::slice::from_ref(&said));
+        }
+    }
+    // The name alone is no reason to refuse it.
+    let case = Case::new().file("web.yaml", "wait = 'all'\n").arguments(&["-c", "DIR/web.yaml"]);
+    assert_eq!(case.errors(), [""; 0]);
+}
+
+/// Each of its keys was an unknown key at the top of a fragment.
+#[test]
+fn a_file_of_a_unit_whose_stage_is_mistyped_is_told_its_name() {
+    let what = "this file has the keys of a unit, but its name does not begin with a stage";
+    for (name, right) in [
+        ("aync.web.toml", "async.web.toml"),
+        ("asnyc.my.web.toml", "async.my.web.toml"),
+        ("service.web.toml", "async.web.toml"),
+        ("tets.web.toml", "test.web.toml"),
+    ] {
+        let case = Case::new().file(format!("trc.d/{name}"), "exec = 'x'\nuser = 'www'\n");
+        let expected = format!("error trc.d/{name}: {what} (did you mean {right}?)");
+        assert_eq!(case.errors(), [expected]);
+    }
+    // A fragment may have such a name.
+    let case = Case::new().file("trc.d/service.web.toml", "env.A = 1\n[async.web]\nexec = 'x'\n");
+    assert_eq!(ids(&case.config()), ["async.web"]);
 }

@@ -841,3 +841,34 @@ x
         }
     }
 }
+
+/// The conditions were listed, and nothing was said of which of them is meant.
+#[test]
+fn a_condition_of_another_program_is_told_as_what_it_is_in_trc() {
+    let ready =
+        "write \"ready\": the condition holds while the unit is ready, which its `ready` checks";
+    let started = "write \"started\", which waits until the command has been executed, or \"ready\", which waits until the unit can do its work";
+    let succeeded = "write \"succeeded\", which waits until the unit has exited with success, or \"exited\", which also holds if it failed";
+    let expected = "expected started, ready, exited, succeeded or failed, found";
+    let db = "[async.db]\nexec = 'x'\nready.tcp = 80\n[async.web]\nexec = 'x'\n";
+    for (word, help) in [
+        ("healthy", ready),
+        ("service_healthy", ready),
+        ("service_started", started),
+        ("running", started),
+        ("service_completed_successfully", succeeded),
+        ("completed", succeeded),
+        ("done", succeeded),
+        ("Service-Healthy", ready),
+        ("redy", "did you mean `ready`?"),
+    ] {
+        let errors = Case::new().toml(&format!("{db}after = {{ db = '{word}' }}")).errors();
+        let place = "error trc.toml:6:16: `after.db`";
+        assert_eq!(errors, [format!("{place}: {expected} \"{word}\" ({help})")], "{word}");
+    }
+    let text = format!("{db}after = {{ db = {{ condition = 'service_healthy' }} }}");
+    let table = format!(
+        "error trc.toml:6:16: `after.db`: {expected} a table (write the condition itself in place of the table; {ready})"
+    );
+    assert_eq!(Case::new().toml(&text).errors(), [table]);
+}
