@@ -239,14 +239,7 @@ fn mistakes_are_told_as_json_where_the_log_is_json() {
         (&format!("{json}{never}"), none, &[], 78, "configuration", "it has no `ready`"),
         (&format!("shell = '/no'\n{json}"), none, &["-D", "x"], 78, "configuration", "a shell"),
         ("", variable, &["--nope"], 64, "usage", "unexpected argument '--nope' found"),
-        (
-            json,
-            none,
-            &["--report", "json=x", "x"],
-            78,
-            "configuration",
-            "--report needs a test run",
-        ),
+        ("", variable, &["--report", "json=x", "x"], 64, "usage", "--report needs a test run"),
     ];
     for (toml, (name, value), arguments, status, event, says) in rows {
         let outcome = Trc::toml(toml).env(name, value).args(arguments).run();
@@ -418,6 +411,43 @@ fn a_wrong_command_line_is_64() {
         }
     }
     Trc::with(&["--wiat", "all", "true"]).run().status(64).stderr_has("--wait");
+}
+
+/// A flag that is wrong whatever files and variables say is 64, and was 78 for some. The same value
+/// in a variable, and a name of something that is not there, are 78.
+#[test]
+fn a_wrong_value_is_64_on_the_command_line_and_78_in_the_configuration() {
+    /// The arguments, the variable and its value, and what is said of both.
+    type Row<'a> = (&'a [&'a str], (&'a str, &'a str), &'a str);
+    let rows: [Row; 8] = [
+        (&["--wait", "most"], ("TRC_WAIT", "most"), "most"),
+        (&["--log-level", "lout"], ("TRC_LOG_LEVEL", "lout"), "lout"),
+        (&["--report", "html=x"], ("TRC_REPORT", "html=x"), "expected junit=FILE"),
+        (&["--report", "junit"], ("TRC_REPORT", "junit"), "expected junit=FILE"),
+        (&["--report", "json=-"], ("TRC_REPORT", "json=-"), "cannot go to standard output"),
+        (&["--report", "events=x"], ("TRC_REPORT", "events=x"), "write events=-"),
+        (&["--test=,"], ("TRC_TEST", ","), "names no test"),
+        (&["--bare", "-D", "x", "true"], ("TRC_BARE", "1"), "--bare"),
+    ];
+    let toml = "log.level = 'warn'\n[test.t]\nexec = 'true'\n";
+    for (arguments, (name, value), says) in rows {
+        let test = |trc: Trc| if name == "TRC_TEST" { trc } else { trc.env("TRC_TEST", "1") };
+        let outcome = test(Trc::toml(toml)).args(arguments).run();
+        outcome.status(64).stdout_is("").stderr_has(says);
+        let arguments: &[&str] = if name == "TRC_BARE" { &["-D", "x", "true"] } else { &[] };
+        let outcome = test(Trc::toml(toml)).env(name, value).args(arguments).run();
+        outcome.status(78).stdout_is("").stderr_has(says);
+    }
+    let rows: [&[&str]; 5] = [
+        &["-w", "/no/such/directory"],
+        &["-c", "/no/such/file"],
+        &["-c", "wiat=all"],
+        &["--test=nope"],
+        &["--test", "--report", "junit=/no/such/directory/x"],
+    ];
+    for arguments in rows {
+        Trc::toml(toml).args(arguments).run().status(78).stdout_is("");
+    }
 }
 
 #[test]

@@ -828,7 +828,7 @@ fn a_strict_run_fails_for_a_skipped_test_and_for_a_warning() {
     Trc::toml(warns)
         .args(&["--test-strict", "true"])
         .run()
-        .status(78)
+        .status(64)
         .stderr_has("needs a test run");
 }
 
@@ -1336,9 +1336,9 @@ fn a_report_that_cannot_be_opened_is_an_error_with_its_place_and_advice() {
         .status(78)
         .stderr_has("error: cannot write the report two: another report already goes to two\n");
     let outcome = test().args(&["--report", "junit=-"]).run();
-    outcome.status(78).stderr_has("a report cannot go to standard output, which is for TAP");
+    outcome.status(64).stderr_has("a report cannot go to standard output, which is for TAP");
     let outcome = test().args(&["--report", "events=x"]).run();
-    outcome.status(78).stdout_is("").stderr_has("events can go to standard output only");
+    outcome.status(64).stdout_is("").stderr_has("events can go to standard output only");
     let outcome = test().args(&["--report", "json=x", "--report", "junit=link"]).run();
     outcome
         .status(78)

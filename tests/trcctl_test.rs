@@ -159,6 +159,15 @@ fn tests_are_named_one_by_one() {
 }
 
 #[test]
+fn where_the_current_directory_is_not_configured_it_is_said_that_etc_was_read() {
+    let run = |trc: Trc| trc.program(TRCCTL).args(&["test", "nope"]).run();
+    let says = "note: the current directory has no trc.toml and no trc.d, so trc has read /etc";
+    let outcome = run(Trc::new());
+    outcome.status(78).stderr_has("there is no test `nope`").stderr_has(says);
+    run(Trc::toml(SERVICE)).status(78).stderr_lacks("has read /etc");
+}
+
+#[test]
 fn what_else_trc_understands_is_passed_on() {
     let toml = "[test.a]\nscript = 'echo $WHO; cat $W/boot'\nexpect.stdout = ['me', 'first']\n";
     let elsewhere = Trc::new().file("dir/trc.toml", toml).program(TRCCTL);
@@ -447,6 +456,32 @@ fn outside_of_a_test_a_verdict_is_an_error() {
     outcome.status(1).stderr_has("descriptor 7").stderr_has("it is closed");
     let outcome = verdict("pas").env("TRC_VERDICT_FD", "7").run();
     outcome.status(64).stderr_has("'pass'");
+}
+
+/// `-v` was the version without a command, and --verbose after `test`.
+#[test]
+fn one_letter_means_one_thing() {
+    let run = |words: &[&str]| Trc::new().program(TRCCTL).args(words).run();
+    for flag in ["-V", "--version"] {
+        run(&[flag]).status(0).stdout_has(env!("CARGO_PKG_VERSION"));
+    }
+    run(&["-v"]).status(64).stdout_is("").stderr_has("'-v'");
+    run(&["--help"]).status(0).stdout_has("-V, --version").stdout_lacks("-v,");
+    run(&["test", "--help"]).status(0).stdout_has("-v, --verbose");
+    let trc = |flag: &str| Trc::new().arg(flag).run();
+    trc("--help").status(0).stdout_has("-V, --version").stdout_lacks("-v,");
+    // As in TrivialRC.
+    trc("-v").status(0).stdout_is(&format!("trc {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+/// Flags of trc that change nothing in a check were shown as its own.
+#[test]
+fn the_help_of_check_shows_the_options_that_matter_to_it() {
+    let help = Trc::new().program(TRCCTL).args(&["check", "--help"]).run();
+    help.status(0).stdout_has("--test[=").stdout_has("wrong only in a test run");
+    for flag in ["--test-list", "--test-strict", "--report", "--bare"] {
+        help.stdout_lacks(flag);
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::builder::{PossibleValue, PossibleValuesParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use trc::client::{Stage, check, cli, test, verdict};
@@ -34,10 +34,11 @@ fn run() -> Result<u8, clap::Error> {
         Some(("check", arguments)) => {
             let wrong = |why: String| check_command().error(ErrorKind::ValueValidation, why);
             let line = cli::from_matches(arguments).map_err(|why| wrong(why.to_owned()))?;
-            if let Some(why) = check::no_command(&line) {
-                return Err(wrong(why));
+            let environment = std::env::vars_os().collect();
+            match line.without_run(&environment).or_else(|| check::no_command(&line)) {
+                Some(why) => Err(wrong(why)),
+                None => Ok(check::run(&line, &environment)),
             }
-            Ok(check::run(&line, &std::env::vars_os().collect()))
         }
         Some(("test", arguments)) => {
             let wrong = |why| test_command().error(ErrorKind::ValueValidation, why);
@@ -64,6 +65,7 @@ fn program() -> Command {
         )
         .version(env!("CARGO_PKG_VERSION"))
         .disable_version_flag(true)
+        // Not `-v`, which means --verbose.
         .arg(cli::version())
         .subcommand_required(true)
         .arg_required_else_help(true)
@@ -90,12 +92,19 @@ const TEMPLATE: &str = "\
 {all-args}{after-help}";
 
 fn check_command() -> Command {
+    // Like the rest of trc's command line, these are accepted, but they change nothing here.
+    let own = arguments().map(|argument| match argument.get_id().as_str() {
+        "test" => argument
+            .help("Also report what is wrong only in a test run: of all tests, or of those named"),
+        "test-list" | "test-strict" | "report" | "bare" => argument.hide(true),
+        _ => argument,
+    });
     Command::new("check")
         .about("Report every error in the configuration, or list the units that would run")
         .help_template(TEMPLATE)
         .before_help(
-            "`trcctl check` takes the command line of trc and reads the same files and variables, but\n\
-             starts nothing.",
+            "`trcctl check` reads the same files and variables as trc, but starts nothing. Put it in front of\n\
+             any command line of trc to check that, too; the options that matter to the check are below.",
         )
         .override_usage("trcctl check [OPTIONS] [--] [CMD…]")
         .after_help(
@@ -110,7 +119,7 @@ fn check_command() -> Command {
                78  the configuration has errors",
         )
         .args_override_self(true)
-        .args(arguments())
+        .args(own)
 }
 
 fn test_command() -> Command {
@@ -161,7 +170,8 @@ fn test_command() -> Command {
             Arg::new("name")
                 .value_name("NAME")
                 .help("The tests to run [default: all]")
-                .num_args(0..),
+                .num_args(0..)
+                .value_parser(StringValueParser::new().try_map(cli::names)),
         )
         .args(own)
         .arg(flag("verbose", "Show trc's log and the output of the units").short('v'))

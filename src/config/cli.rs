@@ -3,12 +3,14 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValue, PossibleValuesParser};
+use clap::builder::{
+    OsStringValueParser, PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser,
+};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 
 use super::leaf::LEVELS;
-use super::{Diagnostic, Origin, Stage, WaitPolicy};
+use super::{Diagnostic, Environment, Origin, Stage, WaitPolicy, testing};
 
 /// A parsed command line.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -81,6 +83,16 @@ impl CommandLine {
         }
         rest.extend(self.trailing.iter().cloned());
         rest
+    }
+
+    /// Returns the reason why this makes no sense, if there is a flag that is for test runs only and
+    /// nothing asks for a test run.
+    #[must_use]
+    pub fn without_run(&self, environment: &Environment) -> Option<String> {
+        let flags = [("--report", !self.reports.is_empty()), ("--test-strict", self.test_strict)];
+        let (flag, _) = flags.into_iter().find(|(_, given)| *given)?;
+        let is_on = testing::is_on(self, environment);
+        (!is_on).then(|| format!("{flag} needs a test run: add --test or set TRC_TEST=1"))
     }
 
     /// Returns the reason why this cannot run without a configuration, if there is one.
@@ -207,7 +219,8 @@ pub fn arguments() -> Vec<Arg> {
             .help_heading(TESTS)
             .num_args(0..=1)
             .require_equals(true)
-            .default_missing_value(""),
+            .default_missing_value("")
+            .value_parser(StringValueParser::new().try_map(names)),
         Arg::new("test-list")
             .long("test-list")
             .help("List the tests, and run nothing")
@@ -224,7 +237,7 @@ pub fn arguments() -> Vec<Arg> {
             .help("Also write a report to FILE; events=- prints JSON lines instead of TAP")
             .help_heading(TESTS)
             .action(ArgAction::Append)
-            .value_parser(value_parser!(OsString)),
+            .value_parser(OsStringValueParser::new().try_map(report)),
         Arg::new("command")
             .value_name("CMD")
             .help("The command to run in the foreground, with its arguments")
@@ -232,6 +245,19 @@ pub fn arguments() -> Vec<Arg> {
             .trailing_var_arg(true)
             .value_parser(value_parser!(OsString)),
     ]
+}
+
+/// Checks the names of tests.
+///
+/// # Errors
+/// Returns the problem with them.
+pub fn names(names: String) -> Result<String, &'static str> {
+    if testing::names_nothing(&names) { Err("this names no test") } else { Ok(names) }
+}
+
+/// Checks the value of `--report`.
+fn report(report: OsString) -> Result<OsString, &'static str> {
+    testing::asked(&report).map(|_| report)
 }
 
 fn program() -> clap::Command {
@@ -243,15 +269,15 @@ fn program() -> clap::Command {
         .args_override_self(true)
         .after_help(HELP)
         .args(arguments())
-        .arg(version())
+        // TrivialRC's flag.
+        .arg(version().short_alias('v'))
 }
 
-/// Returns the flags `-v`, `-V` and `--version`.
+/// Returns the flags `-V` and `--version`.
 #[must_use]
 pub fn version() -> Arg {
     Arg::new("version")
-        .short('v')
-        .short_alias('V')
+        .short('V')
         .long("version")
         .help("Print the version")
         .action(ArgAction::Version)
@@ -259,8 +285,12 @@ pub fn version() -> Arg {
 
 /// Reads the command line, whose first argument is the program's name.
 #[must_use]
-pub fn parse(argv: Vec<OsString>) -> Invocation {
-    match parse_line(argv) {
+pub fn parse(argv: Vec<OsString>, environment: &Environment) -> Invocation {
+    let line = parse_line(argv).and_then(|line| match line.without_run(environment) {
+        Some(why) => Err(program().error(ErrorKind::MissingRequiredArgument, why)),
+        None => Ok(line),
+    });
+    match line {
         Ok(line) => Invocation::Run(line),
         Err(error)
             if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) =>

@@ -145,7 +145,7 @@ impl Layers {
         decoder.share_files(&mut config.units);
         if !self.partial {
             Names::new(&ids, &gone, tree).resolve(&mut config, &mut decoder.diagnostics);
-            testing::select(&mut config, &gone, &mut decoder.diagnostics);
+            testing::select(&mut config, &gone, &self.sources, &mut decoder.diagnostics);
         }
         config
     }

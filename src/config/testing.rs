@@ -9,9 +9,10 @@ use super::cli::CommandLine;
 use super::environment::{flag, variable};
 use super::keys::decode::Decoder;
 use super::resolve::Gone;
+use super::source::Source;
 use super::suggest::nearest_of_many;
 use super::value::shown;
-use super::{Config, Diagnostic, Origin, Placed, Severity, Stage, Unit};
+use super::{Config, Diagnostic, Environment, Origin, Placed, Severity, Stage, Unit};
 
 /// The settings of a test run.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -64,20 +65,71 @@ pub(crate) enum ReportKind {
     Json,
 }
 
+/// One report that was asked for.
+pub(super) enum Asked {
+    /// A line of JSON for each event, on standard output.
+    Events,
+    /// A report in a file.
+    File(ReportKind, PathBuf),
+}
+
+/// Reads a value of `--report`, or one of those in `TRC_REPORT`.
+///
+/// # Errors
+/// Returns the problem with it.
+pub(super) fn asked(report: &OsStr) -> Result<Asked, &'static str> {
+    let bytes = report.as_bytes();
+    if bytes == b"events=-" {
+        return Ok(Asked::Events);
+    }
+    let at = bytes.iter().position(|byte| *byte == b'=').unwrap_or(bytes.len());
+    let path = bytes.get(at + 1..).filter(|path| !path.is_empty());
+    let kind = match &bytes[..at] {
+        b"junit" => ReportKind::Junit,
+        b"json" => ReportKind::Json,
+        b"events" => {
+            return Err(
+                "events can go to standard output only: write events=-; a report in a file \
+                        is junit=FILE or json=FILE",
+            );
+        }
+        _ => return Err("expected junit=FILE, json=FILE or events=-"),
+    };
+    match path {
+        Some(b"-") => Err("a report cannot go to standard output, which is for TAP or events: \
+                           name a file or /dev/stderr; if a file is named -, write ./-"),
+        Some(path) => Ok(Asked::File(kind, PathBuf::from(OsStr::from_bytes(path)))),
+        None => Err("expected junit=FILE, json=FILE or events=-"),
+    }
+}
+
+/// Tells whether a list of tests has only commas and spaces.
+pub(super) fn names_nothing(names: &str) -> bool {
+    !names.is_empty() && names.split(',').all(|name| name.trim().is_empty())
+}
+
+/// Returns the names of tests in `TRC_TEST`, if it asks for a test run.
+fn wanted(environment: &Environment) -> Option<String> {
+    let value = variable(environment, "TRC_TEST")?.to_string_lossy();
+    match value.as_ref() {
+        "0" | "false" => None,
+        "1" | "true" => Some(String::new()),
+        names => Some(names.to_owned()),
+    }
+}
+
+/// Tells whether something asks for a test run, or for a list of the tests.
+pub(super) fn is_on(line: &CommandLine, environment: &Environment) -> bool {
+    let listed = || flag(environment, "TRC_TEST_LIST", &mut Vec::new());
+    line.test.is_some() || line.test_list || wanted(environment).is_some() || listed()
+}
+
 impl Decoder<'_> {
     /// Reads the settings from the command line and the environment. The command line takes
     /// precedence.
     pub(super) fn testing(&mut self, line: &CommandLine) -> Option<Testing> {
         let environment = self.environment;
-        let wanted = variable(environment, "TRC_TEST").and_then(|value| {
-            let value = value.to_string_lossy();
-            let names = match value.as_ref() {
-                "0" | "false" => return None,
-                "1" | "true" => String::new(),
-                names => names.to_owned(),
-            };
-            Some((names, Origin::Variable("TRC_TEST".into())))
-        });
+        let wanted = wanted(environment).map(|names| (names, Origin::Variable("TRC_TEST".into())));
         let flagged = line.test.clone().map(|names| (names, Origin::Flag("--test".into())));
         let listed = flag(environment, "TRC_TEST_LIST", &mut self.diagnostics);
         let list = line.test_list || listed;
@@ -85,22 +137,9 @@ impl Decoder<'_> {
             Some(wanted) => wanted,
             None if line.test_list => (String::new(), Origin::Flag("--test-list".into())),
             None if list => (String::new(), Origin::Variable("TRC_TEST_LIST".into())),
-            None => {
-                for (flag, given) in
-                    [("--report", !line.reports.is_empty()), ("--test-strict", line.test_strict)]
-                {
-                    if given {
-                        let error = Diagnostic::error(
-                            Origin::Flag(flag.into()),
-                            format!("{flag} needs a test run"),
-                        );
-                        self.diagnostics.push(error.help("add --test or set TRC_TEST=1"));
-                    }
-                }
-                return None;
-            }
+            None => return None,
         };
-        if !names.is_empty() && names.split(',').all(|name| name.trim().is_empty()) {
+        if names_nothing(&names) {
             let message = format!("\"{}\" names no test", shown(&names));
             self.diagnostics.push(Diagnostic::error(origin.clone(), message));
         }
@@ -127,43 +166,21 @@ impl Decoder<'_> {
                 "--report" => Origin::Flag(by.into()),
                 _ => Origin::Variable(by.into()),
             };
-            let bytes = report.as_bytes();
-            // To ask twice is to ask once: trcctl does, whatever the environment says.
-            if bytes == b"events=-" {
-                events = true;
-                continue;
-            }
-            if bytes.starts_with(b"events=") {
-                let message = "events can go to standard output only";
-                let help = "write events=-; a report in a file is junit=FILE or json=FILE";
-                self.diagnostics.push(Diagnostic::error(origin, message).help(help));
-                continue;
-            }
-            let at = bytes.iter().position(|byte| *byte == b'=').unwrap_or(bytes.len());
-            let kind = match &bytes[..at] {
-                b"junit" => Some(ReportKind::Junit),
-                b"json" => Some(ReportKind::Json),
-                _ => None,
-            };
-            let path = bytes.get(at + 1..).filter(|path| !path.is_empty());
-            if kind.is_some() && path == Some(b"-") {
-                let message = "a report cannot go to standard output, which is for TAP or events";
-                let help = "name a file or /dev/stderr; if a file is named -, write ./-";
-                self.diagnostics.push(Diagnostic::error(origin, message).help(help));
-                continue;
-            }
-            if let (Some(kind), Some(path)) = (kind, path) {
-                let path = PathBuf::from(OsStr::from_bytes(path));
-                let report = ReportFile { kind, path, origin };
-                if let Some(other) = reports.iter().find(|other| other.path == report.path) {
-                    self.diagnostics.push(same_file(other, &report));
+            match asked(&report) {
+                // To ask twice is to ask once: trcctl does, whatever the environment says.
+                Ok(Asked::Events) => events = true,
+                Ok(Asked::File(kind, path)) => {
+                    let report = ReportFile { kind, path, origin };
+                    if let Some(other) = reports.iter().find(|other| other.path == report.path) {
+                        self.diagnostics.push(same_file(other, &report));
+                    }
+                    reports.push(report);
                 }
-                reports.push(report);
-                continue;
+                Err(why) => {
+                    let message = format!("\"{}\": {why}", shown(&report.to_string_lossy()));
+                    self.diagnostics.push(Diagnostic::error(origin, message));
+                }
             }
-            let found = shown(&report.to_string_lossy());
-            let message = format!("expected junit=FILE, json=FILE or events=-, found \"{found}\"");
-            self.diagnostics.push(Diagnostic::error(origin, message));
         }
         (reports, events)
     }
@@ -190,9 +207,10 @@ pub(crate) fn mistaken(config: &Config, line: &CommandLine) -> Option<Diagnostic
 
 /// Removes the tests that do not run: outside test mode all, and in test mode those that were not
 /// asked for.
-pub(crate) fn select(
+pub(super) fn select(
     config: &mut Config,
     gone: &BTreeMap<String, Gone>,
+    read: &[Source],
     errors: &mut Vec<Diagnostic>,
 ) {
     let is_test = |stage: Stage| stage == Stage::Test;
@@ -213,7 +231,7 @@ pub(crate) fn select(
         } else {
             format!("there is no test `{}`", shown(name))
         };
-        let mut error = Diagnostic::error(wanted.origin.clone(), what);
+        let mut error = Diagnostic::error(place(&wanted.origin), what);
         let names = known.iter().map(String::as_str);
         if let Some(right) = nearest_of_many(errors.len(), name, names) {
             error = error.help(format!("did you mean `{right}`?"));
@@ -226,9 +244,24 @@ pub(crate) fn select(
     // A note or a warning excuses nothing: a run without a test would pass.
     let is_wrong = errors.iter().any(|error| error.severity == Severity::Error);
     if known.is_empty() && !testing.list && !is_wrong {
-        let error = Diagnostic::error(testing.origin.clone(), "there is no test to run");
-        let help = "declare one: [test.NAME] in trc.toml or a drop-in, or a script trc.d/test.NAME";
-        errors.push(error.help(help));
+        let directory = shown(&config.work_dir.to_string_lossy());
+        let error = if gone.keys().any(|id| id.starts_with("test.")) {
+            let message = "there is no test to run: every test is disabled";
+            Diagnostic::error(place(&testing.origin), message)
+        } else {
+            let files = read.iter().map(|source| shown(&source.path.to_string_lossy()));
+            let files: Vec<String> = files.collect();
+            let message = if files.is_empty() {
+                format!("there is no test to run: there is no TOML file in {directory}")
+            } else {
+                let files = listed(files.iter().map(String::as_str));
+                format!("there is no test to run: none is declared in {files}")
+            };
+            Diagnostic::error(place(&testing.origin), message).help(format!(
+                "declare one: [test.NAME] in {directory}/trc.toml, or a script {directory}/trc.d/test.NAME"
+            ))
+        };
+        errors.push(error);
     }
     for unit in &config.units {
         let allow = unit.test.iter().flat_map(|test| &test.allow);
@@ -237,6 +270,19 @@ pub(crate) fn select(
     let only: BTreeSet<String> = only.into_iter().collect();
     if !only.is_empty() {
         config.units.retain(|unit| !is_test(unit.stage) || only.contains(&unit.name));
+    }
+}
+
+/// Returns the place of an error about the tests that were asked for. It is not a flag, which
+/// `trcctl test` may have added.
+fn place(origin: &Origin) -> Origin {
+    match origin {
+        Origin::Flag(_) => Origin::Default,
+        Origin::Default
+        | Origin::Others
+        | Origin::File { .. }
+        | Origin::Variable(_)
+        | Origin::Override(_) => origin.clone(),
     }
 }
 

@@ -1,16 +1,24 @@
 //! The directory that `trcctl` reads if nobody names one.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::config::CommandLine;
+
+/// The current directory.
+const HERE: &str = ".";
 
 /// Returns the command line with the directory that `trcctl` reads. If neither `-w` nor a variable
 /// names one, it is the current one if that has a `trc.toml` or a `trc.d`, else trc's own.
 pub(super) fn here(line: &CommandLine) -> CommandLine {
-    let here = Path::new(".");
-    let is_here = !is_named(line) && !line.bare && is_configured(here);
-    let work_dir = line.work_dir.clone().or_else(|| is_here.then(|| PathBuf::from(here)));
+    let here = || (!is_named(line) && !line.bare && !is_elsewhere(line)).then(|| HERE.into());
+    let work_dir = line.work_dir.clone().or_else(here);
     CommandLine { work_dir, ..line.clone() }
+}
+
+/// Tells whether trc reads its own directory, because nobody names one and the current one has
+/// nothing for trc.
+pub(super) fn is_elsewhere(line: &CommandLine) -> bool {
+    !is_named(line) && !is_configured(Path::new(HERE))
 }
 
 /// Tells whether `-w` or a variable names the directory.

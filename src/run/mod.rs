@@ -74,7 +74,7 @@ fn life(arguments: Vec<OsString>) -> u8 {
             return fail(format, EventName::Failed, &why, status::SOFTWARE);
         }
     };
-    let line = match config::cli::parse(arguments) {
+    let line = match config::cli::parse(arguments, &environment) {
         Invocation::Run(line) => line,
         Invocation::Print(text) => return print(&text),
         Invocation::Usage(text) if format == LogFormat::Json => {

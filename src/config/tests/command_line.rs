@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
-use crate::config::{Command, Invocation, Stage, WaitPolicy, cli};
+use crate::config::{Command, Environment, Invocation, Stage, WaitPolicy, cli};
 
 use super::{Case, ids, unit};
 
@@ -52,9 +52,16 @@ fn a_command_line_that_makes_no_sense_gets_usage() {
         (&["-c", ""], "--config needs a FILE or KEY=VALUE"),
         (&["--bare"], "--bare needs a command to run"),
         (&["--bare", "-F", "x", "sh"], "--bare cannot be used with -B, -D, -F or -H"),
+        (&["--test", "--report", "html=x"], "expected junit=FILE, json=FILE or events=-"),
+        (&["--test", "--report", "junit="], "expected junit=FILE, json=FILE or events=-"),
+        (&["--test", "--report", "json=-"], "a report cannot go to standard output"),
+        (&["--test", "--report", "events=x"], "events can go to standard output only"),
+        (&["--report", "json=x", "x"], "--report needs a test run: add --test or set TRC_TEST=1"),
+        (&["--test-strict", "x"], "--test-strict needs a test run: add --test or set TRC_TEST=1"),
+        (&["--test=,"], "this names no test"),
     ] {
         let argv = std::iter::once("trc").chain(arguments.iter().copied());
-        match cli::parse(argv.map(OsString::from).collect()) {
+        match cli::parse(argv.map(OsString::from).collect(), &Environment::new()) {
             Invocation::Usage(text) => {
                 assert!(text.starts_with("error: ") && text.contains(says), "{text}");
             }
@@ -65,7 +72,8 @@ fn a_command_line_that_makes_no_sense_gets_usage() {
 
 #[test]
 fn help_and_version_are_printed() {
-    let print = |flag: &str| match cli::parse(vec!["trc".into(), flag.into()]) {
+    let print = |flag: &str| match cli::parse(vec!["trc".into(), flag.into()], &Environment::new())
+    {
         Invocation::Print(text) => text,
         other => panic!("{other:?}"),
     };

@@ -200,7 +200,9 @@ fn the_work_directory_comes_from_the_flag_or_a_variable() {
     let other = Case::new().toml("wait = \"err\"");
     let wait = |argv: &[&OsStr], variables: &[(&str, &Case)]| {
         let argv = std::iter::once("trc".into()).chain(argv.iter().map(OsString::from));
-        let Invocation::Run(line) = cli::parse(argv.collect()) else { panic!() };
+        let Invocation::Run(line) = cli::parse(argv.collect(), &Environment::new()) else {
+            panic!()
+        };
         let environment: Environment =
             variables.iter().map(|(name, case)| ((*name).into(), case.dir.path().into())).collect();
         load(&line, &environment).ok().map(|loaded| loaded.config.wait)

@@ -65,7 +65,7 @@ impl Case {
     fn line(&self) -> CommandLine {
         let mut argv: Vec<OsString> = vec!["trc".into(), "-w".into(), self.dir.path().into()];
         argv.extend(self.arguments.iter().cloned());
-        match cli::parse(argv) {
+        match cli::parse(argv, &self.environment) {
             Invocation::Run(line) => line,
             other => panic!("{other:?}"),
         }

@@ -275,11 +275,6 @@ fn what_expects_nothing_or_can_not_be_done_is_refused() {
             ],
         ),
     ]);
-    let refused = Case::new().toml(WEB).arguments(&["--report", "json=x"]).errors();
-    assert_eq!(
-        refused,
-        ["error --report: --report needs a test run (add --test or set TRC_TEST=1)"]
-    );
     let nobody = case("[test.t]\nexec = 'x'").set("TRC_TEST", ",").errors();
     assert_eq!(nobody, [""; 0], "the flag is the later one");
     let nobody = Case::new().toml("[test.t]\nexec = 'x'").set("TRC_TEST", ", ").errors();
@@ -357,18 +352,12 @@ fn a_variable_that_is_not_set_matters_in_test_mode_only() {
 fn what_was_asked_for_and_is_not_there_is_an_error() {
     let text = "[test.smtp]\nexec = 'x'\n[test.off]\nexec = 'x'\nenabled = false";
     for (arguments, expected) in [
-        (&["--test=smpt"], "error --test: there is no test `smpt` (did you mean `smtp`?)"),
-        (&["--test=quite"], "error --test: there is no test `quite` (the tests are smtp)"),
-        (&["--test=off"], "error --test: the test `off` is disabled (the tests are smtp)"),
+        (&["--test=smpt"], "error default: there is no test `smpt` (did you mean `smtp`?)"),
+        (&["--test=quite"], "error default: there is no test `quite` (the tests are smtp)"),
+        (&["--test=off"], "error default: the test `off` is disabled (the tests are smtp)"),
     ] {
         assert_eq!(Case::new().toml(text).arguments(arguments).errors(), [expected]);
     }
-    assert_eq!(
-        Case::new().toml(WEB).set("TRC_TEST", "1").errors(),
-        [
-            "error TRC_TEST: there is no test to run (declare one: [test.NAME] in trc.toml or a drop-in, or a script trc.d/test.NAME)"
-        ]
-    );
     // A run without a test passed because of it: a file that trc skips, say with a typo in its name.
     for file in ["trc.tml", "trc.d/web.conf", "trc.d/.hidden"] {
         let found = Case::new().file(file, WEB).set("TRC_TEST", "1").errors();
@@ -386,10 +375,42 @@ fn what_was_asked_for_and_is_not_there_is_an_error() {
             "error --report: \"junit=/r\" and \"json=/r\" are the same file (each report needs a file of its own)"
         ]
     );
+    for (report, why) in [
+        ("html=x", "expected junit=FILE, json=FILE or events=-"),
+        (
+            "json=/r,junit=-",
+            "a report cannot go to standard output, which is for TAP or events: name a file or /dev/stderr; if a file is named -, write ./-",
+        ),
+    ] {
+        let errors = case("[test.t]\nexec = 'x'").set("TRC_REPORT", report).errors();
+        let found = report.split(',').next_back().unwrap();
+        assert_eq!(errors, [format!("error TRC_REPORT: \"{found}\": {why}")]);
+    }
+}
+
+/// It named a flag that nobody had typed, and no file.
+#[test]
+fn where_there_is_no_test_the_files_that_were_read_are_named() {
+    let no_test = |case: Case| {
+        let dir = case.dir.path().display().to_string();
+        let errors = case.errors();
+        let [error] = errors.as_slice() else { panic!("{errors:?}") };
+        error.replace(&dir, "DIR")
+    };
+    let help = "(declare one: [test.NAME] in trc.toml, or a script trc.d/test.NAME)";
+    let two = Case::new().toml(WEB).file("trc.d/x.toml", "").arguments(&["--test"]);
     assert_eq!(
-        case("[test.t]\nexec = 'x'").arguments(&["--report", "html=x"]).errors(),
-        ["error --report: expected junit=FILE, json=FILE or events=-, found \"html=x\""]
+        no_test(two),
+        format!(
+            "error default: there is no test to run: none is declared in trc.toml, trc.d/x.toml {help}"
+        )
     );
+    assert_eq!(
+        no_test(Case::new().set("TRC_TEST", "1")),
+        format!("error TRC_TEST: there is no test to run: there is no TOML file in DIR {help}")
+    );
+    let off = Case::new().toml("[test.off]\nexec = 'x'\nenabled = false").arguments(&["--test"]);
+    assert_eq!(no_test(off), "error default: there is no test to run: every test is disabled");
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod summary;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 
+use super::here::is_elsewhere;
 use crate::config::reason;
 use crate::report::VERSION;
 use crate::status;
@@ -40,7 +41,7 @@ pub fn run(request: &Request) -> u8 {
     progress.clear();
     match done {
         Ok(status) => {
-            tell(&mut progress, status);
+            tell(request, &mut progress, status);
             status
         }
         Err(error) => {
@@ -66,7 +67,7 @@ fn session(request: &Request, trc: &[OsString], progress: &mut Progress) -> io::
 }
 
 /// Prints the summary, and the log if something other than a test failed.
-fn tell(progress: &mut Progress, status: u8) {
+fn tell(request: &Request, progress: &mut Progress, status: u8) {
     if let Some(version) = progress.foreign {
         progress.tell_log();
         eprintln!(
@@ -81,6 +82,12 @@ fn tell(progress: &mut Progress, status: u8) {
         let told = [status::CONFIG, status::CANNOT_EXECUTE, status::NOT_FOUND];
         if !told.contains(&status) {
             eprintln!("error: trc exited with {status} and wrote no report");
+        }
+        if status == status::CONFIG && is_elsewhere(&request.line) {
+            eprintln!(
+                "note: the current directory has no trc.toml and no trc.d, so trc has read /etc; \
+                 -w DIR names another directory"
+            );
         }
         return;
     };
