@@ -1,6 +1,7 @@
 //! The progress of the tests while they run, from the events that trc writes.
 
 use std::io::{IsTerminal, Write};
+use std::time::Duration;
 
 use super::log::Log;
 use super::namespace::Refusal;
@@ -14,6 +15,9 @@ const BEGIN: &str = "\r\x1b[K\x1b[?7l";
 const END: &str = "\x1b[?7h";
 const CLEAR: &str = "\r\x1b[K";
 
+/// How often a log is told what a long wait is for.
+const EVERY: Duration = Duration::from_secs(10);
+
 /// The progress of a test run.
 #[derive(Default)]
 pub(super) struct Progress {
@@ -24,6 +28,10 @@ pub(super) struct Progress {
     /// The version of trc's events, if it is not the one that trcctl reads.
     pub foreign: Option<u32>,
     now: String,
+    /// The time since the run began at which that began.
+    since: Duration,
+    /// The time at which the next line about it is due.
+    next: Duration,
     points: Vec<Point>,
     end: Option<Suite>,
     log: Log,
@@ -37,7 +45,8 @@ impl Progress {
     #[must_use]
     pub(super) fn new(verbose: bool) -> Self {
         let terminal = std::io::stderr().is_terminal();
-        Self { now: "starting the units".to_owned(), verbose, terminal, ..Self::default() }
+        let now = "starting the units".to_owned();
+        Self { now, next: EVERY, verbose, terminal, ..Self::default() }
     }
 
     /// Returns the report of a run that has ended with this exit status, if trc has begun to write
@@ -60,13 +69,22 @@ impl Progress {
 
     /// Describes in one line what is happening.
     fn text(&self) -> String {
+        harmless(&format!("{} …{}", self.now, self.counts()))
+    }
+
+    /// Returns the line for a log, in which the lines before it stay.
+    fn still(&self, now: Duration) -> String {
+        let time = seconds(Duration::from_secs(now.saturating_sub(self.since).as_secs()));
+        harmless(&format!("note: after {time}: {}{}", self.now, self.counts()))
+    }
+
+    fn counts(&self) -> String {
         let failed = self.points.iter().filter(|point| point.outcome.fails()).count();
-        let text = match (self.points.len() - failed, failed) {
-            (0, 0) => format!("{} …", self.now),
-            (passed, 0) => format!("{} … ({passed} ok)", self.now),
-            (passed, failed) => format!("{} … ({passed} ok, {failed} not)", self.now),
-        };
-        harmless(&text)
+        match (self.points.len() - failed, failed) {
+            (0, 0) => String::new(),
+            (passed, 0) => format!(" ({passed} ok)"),
+            (passed, failed) => format!(" ({passed} ok, {failed} not)"),
+        }
     }
 
     /// Writes the line again, if standard error is a terminal.
@@ -90,13 +108,22 @@ impl Progress {
         }
     }
 
-    fn happened(&mut self, event: Event) {
+    fn happened(&mut self, now: Duration, event: Event) {
+        // Attempts and restarts are part of the same wait.
+        if matches!(event, Event::Point(_) | Event::Test { .. } | Event::Stopping) {
+            (self.since, self.next) = (now, now + EVERY);
+        }
         self.now = match event {
             Event::Plan { version, .. } => {
                 self.foreign = Some(version).filter(|version| *version != VERSION);
                 return;
             }
-            Event::Point(point) => return self.points.push(point),
+            Event::Point(point) => {
+                if self.now.starts_with(&point.name) {
+                    "waiting for the units".clone_into(&mut self.now);
+                }
+                return self.points.push(point);
+            }
             Event::End(suite) => return self.end = Some(suite),
             // A first attempt is not worth a line.
             Event::Ready { .. } | Event::Attempt { number: ..=1, .. } | Event::Unknown => return,
@@ -117,9 +144,9 @@ impl Progress {
 }
 
 impl Listener for Progress {
-    fn reported(&mut self, line: &[u8]) {
+    fn reported(&mut self, now: Duration, line: &[u8]) {
         if let Ok(event) = serde_json::from_slice(line) {
-            self.happened(event);
+            self.happened(now, event);
         } else if let Ok(Refusal { no_namespaces }) = serde_json::from_slice(line) {
             self.refused = Some(no_namespaces);
         }
@@ -139,6 +166,15 @@ impl Listener for Progress {
     fn interrupted(&mut self) {
         self.interrupted = true;
     }
+
+    fn due(&self) -> Option<Duration> {
+        (!self.terminal).then_some(self.next)
+    }
+
+    fn late(&mut self, now: Duration) {
+        _ = writeln!(std::io::stderr().lock(), "{}", self.still(now));
+        self.next = now + EVERY;
+    }
 }
 
 #[cfg(test)]
@@ -155,7 +191,7 @@ mod tests {
     fn after(events: &[Event]) -> Progress {
         let mut progress = Progress::new(false);
         for event in events {
-            progress.reported(event.line().as_bytes());
+            progress.reported(Duration::ZERO, event.line().as_bytes());
         }
         progress
     }
@@ -204,9 +240,33 @@ mod tests {
             point("async.web.stop", Outcome::Excused),
         ]);
         assert_eq!(progress.text(), "test.hangs … (3 ok)");
-        progress.happened(point("test.c", Outcome::Failed));
-        progress.happened(point("test.d", Outcome::NotRun));
+        progress.happened(Duration::ZERO, point("test.c", Outcome::Failed));
+        progress.happened(Duration::ZERO, point("test.d", Outcome::NotRun));
         assert_eq!(progress.text(), "test.hangs … (3 ok, 2 not)");
+    }
+
+    /// Nothing was said in the log of a CI until the end.
+    #[test]
+    fn a_long_wait_is_told_in_a_line_where_there_is_no_terminal() {
+        let at = Duration::from_secs;
+        let mut progress = after(&[]);
+        progress.terminal = false;
+        assert_eq!(progress.due(), Some(at(10)));
+        let why = "connection refused".to_owned();
+        progress.happened(at(9), Event::Waiting { unit: "async.web".to_owned(), why });
+        assert_eq!(progress.due(), Some(at(10)), "this is the same wait");
+        let said = "note: after 10 s: async.web is not ready yet: connection refused";
+        assert_eq!(progress.still(at(10)), said);
+        progress.late(at(10));
+        assert_eq!(progress.due(), Some(at(20)));
+        progress.happened(at(12), Event::Test { name: "test.a".to_owned() });
+        assert_eq!(progress.due(), Some(at(22)));
+        progress.happened(at(21), Event::Attempt { test: "test.a".to_owned(), number: 90 });
+        assert_eq!(progress.still(at(22)), "note: after 10 s: test.a, attempt 90");
+        progress.happened(at(23), point("test.a", Outcome::Passed));
+        assert_eq!(progress.still(at(33)), "note: after 10 s: waiting for the units (1 ok)");
+        progress.terminal = true;
+        assert_eq!(progress.due(), None);
     }
 
     #[test]
@@ -242,12 +302,12 @@ mod tests {
     #[test]
     fn what_is_no_event_is_ignored_and_a_refusal_is_found() {
         let mut progress = Progress::new(false);
-        progress.reported(b"ok 1 - test.a\n");
-        progress.reported(b"{\"no_namespaces\":\"unshare: not permitted\"}\n");
+        progress.reported(Duration::ZERO, b"ok 1 - test.a\n");
+        progress.reported(Duration::ZERO, b"{\"no_namespaces\":\"unshare: not permitted\"}\n");
         assert_eq!(progress.refused.as_deref(), Some("unshare: not permitted"));
         assert_eq!(progress.text(), "starting the units …");
         assert_eq!(progress.foreign, None);
-        progress.reported(b"{\"event\":\"plan\",\"version\":9,\"tests\":[]}\n");
+        progress.reported(Duration::ZERO, b"{\"event\":\"plan\",\"version\":9,\"tests\":[]}\n");
         assert_eq!(progress.foreign, Some(9));
     }
 }

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::{ChildStderr, Stdio};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -14,12 +15,17 @@ use super::namespace::{self, Stage};
 
 /// The receiver of the lines that trc writes.
 pub(super) trait Listener {
-    /// Takes a line of trc's standard output, to which trc writes its events.
-    fn reported(&mut self, line: &[u8]);
+    /// Takes a line of trc's standard output, to which trc writes its events, and the time since the
+    /// run began.
+    fn reported(&mut self, now: Duration, line: &[u8]);
     /// Takes a line of trc's log, with the newline.
     fn logged(&mut self, line: &[u8]);
     /// Notes that a signal was passed on to trc.
     fn interrupted(&mut self);
+    /// Returns the time since the run began at which [`Self::late`] is to be called.
+    fn due(&self) -> Option<Duration>;
+    /// Notes that this time has come.
+    fn late(&mut self, now: Duration);
 }
 
 /// One of trc's two streams, and the line that has begun in it.
@@ -65,12 +71,18 @@ impl<R: Read + AsFd> Lines<R> {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "trcctl is not PID 1, and this is its only loop")]
+fn clock() -> Instant {
+    Instant::now()
+}
+
 /// Runs a stage until it exits, and passes on signals meanwhile. Returns its exit status.
 ///
 /// # Errors
 /// Returns the reason why the stage could not be run at all.
 pub(super) fn run(stage: Stage, trc: &[OsString], listener: &mut dyn Listener) -> io::Result<u8> {
     let signals = namespace::signals()?;
+    let began = clock();
     let mut command = stage.command(trc);
     // The process group of its own keeps Ctrl-C from reaching trc twice: this program passes it on.
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
@@ -89,7 +101,12 @@ pub(super) fn run(stage: Stage, trc: &[OsString], listener: &mut dyn Listener) -
         let pipes = [log.fd(), report.fd()].into_iter().flatten();
         let fds = std::iter::once(signals.as_fd()).chain(pipes);
         let mut fds: Vec<PollFd<'_>> = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
-        match poll(&mut fds, PollTimeout::NONE) {
+        let left = listener.due().map(|due| due.saturating_sub(began.elapsed()));
+        let timeout = left.map_or(PollTimeout::NONE, |left| {
+            // A part of a millisecond would be none, and the loop would be busy.
+            PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
+        });
+        match poll(&mut fds, timeout) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno.into()),
         }
@@ -100,7 +117,11 @@ pub(super) fn run(stage: Stage, trc: &[OsString], listener: &mut dyn Listener) -
             listener.interrupted();
         }
         log.read(|line| listener.logged(line));
-        report.read(|line| listener.reported(line));
+        let now = began.elapsed();
+        report.read(|line| listener.reported(now, line));
+        if listener.due().is_some_and(|due| due <= now) && ended.is_none() {
+            listener.late(now);
+        }
         if let Some(status) = ended {
             return Ok(namespace::code(status));
         }
