@@ -2,213 +2,103 @@
 
 use crate::common::{MODES, Mode, Outcome, TERM, Trc, binary, has, root, table};
 
-/// A mistake in a `trc.toml`: its text, the place, and what else is said of it.
-struct Mistake {
-    name: &'static str,
-    toml: &'static str,
-    /// Line and column, or as much of them as is certain.
-    at: &'static str,
-    says: &'static [&'static str],
-}
+/// A mistake in a `trc.toml`: its name, the text, line and column (or as much of them as is
+/// certain), and what else is said of it.
+type Mistake = (&'static str, &'static str, &'static str, &'static [&'static str]);
 
 #[test]
 fn a_mistake_in_the_file_is_told_with_its_place_and_nothing_is_started() {
-    let rows = [
-        Mistake {
-            name: "unknown key of a unit",
-            toml: "[async.web]\nexce = 'true'\n",
-            at: "2:1",
-            says: &["exce", "exec"],
-        },
-        Mistake {
-            name: "unknown key at the top",
-            toml: "wiat = 'all'\n",
-            at: "1:1",
-            says: &["wiat", "wait"],
-        },
-        Mistake {
-            name: "unknown key in a table of its own",
-            toml: "[log]\nlevle = 'info'\n",
-            at: "2:1",
-            says: &["levle", "level"],
-        },
-        Mistake {
-            name: "unknown key in an inline table",
-            toml: "[sync.x]\nexec = 'true'\nstop = { singal = 'TERM' }\n",
-            at: "3:10",
-            says: &["singal", "signal"],
-        },
-        Mistake {
-            name: "unknown stage",
-            toml: "[asinc.web]\nexec = 'true'\n",
-            at: "1:2",
-            says: &["asinc", "async"],
-        },
-        Mistake {
-            name: "invalid TOML",
-            toml: "[sync.x]\nexec = 'true'\n[async.web\n",
-            at: "3:",
-            says: &[],
-        },
-        Mistake {
-            name: "a key twice",
-            toml: "[sync.x]\nexec = 'true'\nexec = 'false'\n",
-            at: "3:1",
-            says: &["exec"],
-        },
-        Mistake {
-            name: "a number where a command is wanted",
-            toml: "[sync.x]\nexec = 5\n",
-            at: "2:8",
-            says: &["exec"],
-        },
-        Mistake {
-            name: "a string where a boolean is wanted",
-            toml: "[sync.x]\nexec = 'true'\noneshot = 'perhaps'\n",
-            at: "3:11",
-            says: &["oneshot"],
-        },
-        Mistake {
-            name: "an unknown policy",
-            toml: "wait = 'most'\n",
-            at: "1:8",
-            says: &["most", "any", "all", "err", "forever"],
-        },
-        Mistake {
-            name: "an unknown level",
-            toml: "log.level = 'lout'\n",
-            at: "1:13",
-            says: &["lout"],
-        },
-        Mistake {
-            name: "an unknown unit in after",
-            toml: "[async.database]\nexec = 'true'\n[sync.x]\nexec = 'true'\nafter = ['databse']\n",
-            at: "5:10",
-            says: &["databse", "database"],
-        },
-        Mistake {
-            name: "an unknown condition",
-            toml: "[async.db]\nexec = 'true'\n[sync.x]\nexec = 'true'\nafter = { db = 'up' }\n",
-            at: "5:16",
-            says: &["up", "started"],
-        },
-        Mistake {
-            name: "an unknown unit of a signal",
-            toml: "[signals]\nHUP = { forward = 'HUP', to = ['web'] }\n",
-            at: "2:32",
-            says: &["web"],
-        },
-        Mistake {
-            name: "an unknown signal",
-            toml: "[signals]\nTREM = 'stop'\n",
-            at: "2:1",
-            says: &["TREM"],
-        },
-        Mistake {
-            name: "a signal that nobody can handle",
-            toml: "[signals]\nKILL = 'ignore'\n",
-            at: "2:",
-            says: &["KILL"],
-        },
-        Mistake {
-            name: "an unknown stop signal",
-            toml: "[sync.x]\nexec = 'true'\nstop.signal = 'TREM'\n",
-            at: "3:15",
-            says: &["TREM"],
-        },
-        Mistake {
-            name: "a stop signal that ends nothing",
-            toml: "[sync.x]\nexec = 'true'\nstop.signal = 'STOP'\n",
-            at: "3:15",
-            says: &["SIGSTOP cannot stop a unit: it only suspends its process"],
-        },
-        Mistake {
-            name: "no duration",
-            toml: "[sync.x]\nexec = 'true'\nstop.timeout = 'soon'\n",
-            at: "3:16",
-            says: &["soon"],
-        },
-        Mistake {
-            name: "no status",
-            toml: "[sync.x]\nexec = 'true'\nsuccess = [0, 300]\n",
-            at: "3:15",
-            says: &["300"],
-        },
-        Mistake { name: "no status to map", toml: "[exit]\n300 = 0\n", at: "2:1", says: &["300"] },
-        Mistake {
-            name: "a quote that is never closed",
-            toml: "[sync.x]\nexec = 'echo \"a'\n",
-            at: "2:14",
-            says: &["quot"],
-        },
-        Mistake {
-            name: "an empty command",
-            toml: "[sync.x]\nexec = ''\n",
-            at: "2:8",
-            says: &["exec"],
-        },
-        Mistake {
-            name: "nothing to run",
-            toml: "[sync.x]\noneshot = true\n",
-            at: "1:",
-            says: &["x", "exec", "script"],
-        },
-        Mistake {
-            name: "two things to run",
-            toml: "[sync.x]\nexec = 'true'\nscript = 'true'\n",
-            at: "",
-            says: &["exec", "script"],
-        },
-        Mistake {
-            name: "a NUL in a command",
-            toml: "[sync.x]\nexec = \"echo a\\u0000b\"\n",
-            at: "2:15",
-            says: &["NUL"],
-        },
-        Mistake {
-            name: "a NUL in a script",
-            toml: "[sync.x]\nscript = \"echo a\\u0000b\"\n",
-            at: "2:17",
-            says: &["NUL"],
-        },
-        Mistake {
-            name: "a NUL in the environment",
-            toml: "[env]\nA = \"a\\u0000b\"\n",
-            at: "2:7",
-            says: &["NUL"],
-        },
-        Mistake {
-            name: "an equals sign in a variable's name",
-            toml: "[env]\n'A=B' = 'c'\n",
-            at: "2:1",
-            says: &["A=B"],
-        },
-        Mistake {
-            name: "a newline in a unit's name",
-            toml: "[sync.\"a\\nb\"]\nexec = 'true'\n",
-            at: "1:",
-            says: &[],
-        },
-        Mistake {
-            name: "a variable that is not closed",
-            toml: "[sync.x]\nexec = 'echo ${A'\n",
-            at: "2:",
-            says: &["}"],
-        },
-        Mistake {
-            name: "a variable that is not set, where it is read at load",
-            toml: "[sync.x]\nexec = 'true'\nuser = '${NO_SUCH_NAME}'\n",
-            at: "3:",
-            says: &["NO_SUCH_NAME"],
-        },
+    let rows: &[Mistake] = &[
+        ("unknown key of a unit", "[async.web]\nexce = 'true'\n", "2:1", &["exce", "exec"]),
+        ("unknown key at the top", "wiat = 'all'\n", "1:1", &["wiat", "wait"]),
+        (
+            "unknown key in a table of its own",
+            "[log]\nlevle = 'info'\n",
+            "2:1",
+            &["levle", "level"],
+        ),
+        (
+            "unknown key in an inline table",
+            "[sync.x]\nexec = 'true'\nstop = { singal = 'TERM' }\n",
+            "3:10",
+            &["singal", "signal"],
+        ),
+        ("unknown stage", "[asinc.web]\nexec = 'true'\n", "1:2", &["asinc", "async"]),
+        ("invalid TOML", "[sync.x]\nexec = 'true'\n[async.web\n", "3:", &[]),
+        ("a key twice", "[sync.x]\nexec = 'true'\nexec = 'false'\n", "3:1", &["exec"]),
+        ("a number where a command is wanted", "[sync.x]\nexec = 5\n", "2:8", &["exec"]),
+        (
+            "a string where a boolean is wanted",
+            "[sync.x]\nexec = 'true'\noneshot = 'perhaps'\n",
+            "3:11",
+            &["oneshot"],
+        ),
+        ("an unknown policy", "wait = 'most'\n", "1:8", &["most", "any", "all", "err", "forever"]),
+        ("an unknown level", "log.level = 'lout'\n", "1:13", &["lout"]),
+        (
+            "an unknown unit in after",
+            "[async.database]\nexec = 'true'\n[sync.x]\nexec = 'true'\nafter = ['databse']\n",
+            "5:10",
+            &["databse", "database"],
+        ),
+        (
+            "an unknown condition",
+            "[async.db]\nexec = 'true'\n[sync.x]\nexec = 'true'\nafter = { db = 'up' }\n",
+            "5:16",
+            &["up", "started"],
+        ),
+        (
+            "an unknown unit of a signal",
+            "[signals]\nHUP = { forward = 'HUP', to = ['web'] }\n",
+            "2:32",
+            &["web"],
+        ),
+        ("an unknown signal", "[signals]\nTREM = 'stop'\n", "2:1", &["TREM"]),
+        ("a signal that nobody can handle", "[signals]\nKILL = 'ignore'\n", "2:", &["KILL"]),
+        (
+            "an unknown stop signal",
+            "[sync.x]\nexec = 'true'\nstop.signal = 'TREM'\n",
+            "3:15",
+            &["TREM"],
+        ),
+        (
+            "a stop signal that ends nothing",
+            "[sync.x]\nexec = 'true'\nstop.signal = 'STOP'\n",
+            "3:15",
+            &["SIGSTOP cannot stop a unit: it only suspends its process"],
+        ),
+        ("no duration", "[sync.x]\nexec = 'true'\nstop.timeout = 'soon'\n", "3:16", &["soon"]),
+        ("no status", "[sync.x]\nexec = 'true'\nsuccess = [0, 300]\n", "3:15", &["300"]),
+        ("no status to map", "[exit]\n300 = 0\n", "2:1", &["300"]),
+        ("a quote that is never closed", "[sync.x]\nexec = 'echo \"a'\n", "2:14", &["quot"]),
+        ("an empty command", "[sync.x]\nexec = ''\n", "2:8", &["exec"]),
+        ("nothing to run", "[sync.x]\noneshot = true\n", "1:", &["x", "exec", "script"]),
+        (
+            "two things to run",
+            "[sync.x]\nexec = 'true'\nscript = 'true'\n",
+            "",
+            &["exec", "script"],
+        ),
+        ("a NUL in a command", "[sync.x]\nexec = \"echo a\\u0000b\"\n", "2:15", &["NUL"]),
+        ("a NUL in a script", "[sync.x]\nscript = \"echo a\\u0000b\"\n", "2:17", &["NUL"]),
+        ("a NUL in the environment", "[env]\nA = \"a\\u0000b\"\n", "2:7", &["NUL"]),
+        ("an equals sign in a variable's name", "[env]\n'A=B' = 'c'\n", "2:1", &["A=B"]),
+        ("a newline in a unit's name", "[sync.\"a\\nb\"]\nexec = 'true'\n", "1:", &[]),
+        ("a variable that is not closed", "[sync.x]\nexec = 'echo ${A'\n", "2:", &["}"]),
+        (
+            "a variable that is not set, where it is read at load",
+            "[sync.x]\nexec = 'true'\nuser = '${NO_SUCH_NAME}'\n",
+            "3:",
+            &["NO_SUCH_NAME"],
+        ),
     ];
     table(
-        &rows,
-        |row| row.name.to_owned(),
-        |row| {
-            let outcome = Trc::toml(row.toml).args(&["-B", "echo boot", "-H", "echo halt"]).run();
-            outcome.status(78).stdout_is("").stderr_has(&format!("trc.toml:{}", row.at));
-            for word in row.says {
+        rows,
+        |(name, ..)| (*name).to_owned(),
+        |(_, toml, at, says)| {
+            let outcome = Trc::toml(toml).args(&["-B", "echo boot", "-H", "echo halt"]).run();
+            outcome.status(78).stdout_is("").stderr_has(&format!("trc.toml:{at}"));
+            for word in *says {
                 outcome.stderr_has(word);
             }
         },

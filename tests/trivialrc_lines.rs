@@ -38,7 +38,6 @@ const LINES: &[Line] = &[
         name: "README's test of an image",
         files: &[SERVER],
         args: &["-H", VERDICT, "-D", CHECK],
-        status: 0,
         says: "running\n",
         ..LINE
     },
@@ -46,7 +45,6 @@ const LINES: &[Line] = &[
         name: "beside a halt drop-in that cleans up",
         files: &[SERVER, CLEANUP],
         args: &["-H", VERDICT, "-D", CHECK],
-        status: 0,
         says: "running\n",
         ..LINE
     },
@@ -54,7 +52,6 @@ const LINES: &[Line] = &[
         name: "beside a halt drop-in that fails",
         files: &[SERVER, ("halt.x", "exit 3\n")],
         args: &["-H", VERDICT, "-D", CHECK],
-        status: 0,
         says: "running\n",
         ..LINE
     },
@@ -66,7 +63,6 @@ const LINES: &[Line] = &[
             ("halt.b", "echo b $_exit_status\n"),
         ],
         args: &["-H", VERDICT, "-D", CHECK],
-        status: 0,
         says: "running\na 138\nb 138\n",
         ..LINE
     },
@@ -74,7 +70,6 @@ const LINES: &[Line] = &[
         name: "and another -H, which has the last word",
         files: &[SERVER],
         args: &["-H", VERDICT, "-H", "echo $_exit_status", "-D", CHECK],
-        status: 0,
         says: "running\n138\n",
         ..LINE
     },
@@ -82,7 +77,6 @@ const LINES: &[Line] = &[
         name: "after another -H",
         files: &[SERVER],
         args: &["-H", "true", "-H", VERDICT, "-D", CHECK],
-        status: 0,
         says: "running\n",
         ..LINE
     },
@@ -91,7 +85,6 @@ const LINES: &[Line] = &[
         files: &[("async.server", "exit 1\n")],
         args: &["-H", VERDICT, "-D", "read x <$W/never; kill -10 $MAINPID"],
         status: 143,
-        says: "",
         ..LINE
     },
     Line {
@@ -99,7 +92,6 @@ const LINES: &[Line] = &[
         files: &[("async.server", "exit 1\n"), CLEANUP],
         args: &["-H", VERDICT, "-D", "read x <$W/never; kill -10 $MAINPID"],
         status: 143,
-        says: "",
         ..LINE
     },
     Line {
@@ -107,7 +99,6 @@ const LINES: &[Line] = &[
         files: &[("async.server", "exit 0\n"), CLEANUP],
         args: &["-H", VERDICT, "-D", "read x <$W/never; kill -10 $MAINPID"],
         status: 143,
-        says: "",
         ..LINE
     },
     Line {
@@ -115,7 +106,6 @@ const LINES: &[Line] = &[
         files: &[SERVER],
         args: &["-H", VERDICT, "-D", "$PAUSE; false && kill -10 ${MAINPID}"],
         status: 143,
-        says: "",
         ..LINE
     },
     Line {
@@ -123,7 +113,6 @@ const LINES: &[Line] = &[
         files: &[SERVER, CLEANUP],
         args: &["-H", VERDICT, "-D", "$PAUSE; false && kill -10 ${MAINPID}"],
         status: 143,
-        says: "",
         ..LINE
     },
     Line {
@@ -131,7 +120,6 @@ const LINES: &[Line] = &[
         files: &[SERVER],
         args: &["-H", VERDICT, "-D", "$PAUSE; no-such-check && kill -10 ${MAINPID}"],
         status: 143,
-        says: "",
         ..LINE
     },
     Line {
@@ -139,7 +127,6 @@ const LINES: &[Line] = &[
         files: &[SERVER],
         args: &["-H", VERDICT, "-D", "$PAUSE; exit 7"],
         status: 143,
-        says: "",
         ..LINE
     },
     Line {
@@ -147,14 +134,12 @@ const LINES: &[Line] = &[
         files: &[SERVER],
         args: &["-H", VERDICT, "-D", "true", "-D", "read x <$W/never; kill -10 $MAINPID"],
         status: 143,
-        says: "",
         ..LINE
     },
     Line {
         name: "a second test is still running",
         files: &[SERVER],
         args: &["-H", VERDICT, "-D", "read x <$W/never", "-D", CHECK],
-        status: 0,
         says: "running\n",
         ..LINE
     },
@@ -163,7 +148,6 @@ const LINES: &[Line] = &[
         files: &[SERVER],
         args: &["-H", VERDICT, "-D", "$PAUSE; kill -12 ${MAINPID}", "-D", "read x <$W/never"],
         status: 140,
-        says: "",
         ..LINE
     },
     Line {
@@ -179,7 +163,6 @@ const LINES: &[Line] = &[
         files: &[SERVER],
         args: &["-H", "exit $_exit_status", "-D", "$PAUSE; kill -15 $MAINPID; read x <$W/never"],
         status: 143,
-        says: "",
         ..LINE
     },
     Line {
@@ -193,7 +176,6 @@ const LINES: &[Line] = &[
             "-D",
             "$PAUSE; echo $greeting $name && kill -10 $MAINPID",
         ],
-        status: 0,
         says: "hi world\n",
         ..LINE
     },
@@ -201,7 +183,6 @@ const LINES: &[Line] = &[
         name: "boot defines a function for the test",
         files: &[SERVER, ("boot.f", "check() { echo checked; }\n")],
         args: &["-H", VERDICT, "-D", "$PAUSE; check && kill -10 $MAINPID"],
-        status: 0,
         says: "checked\n",
         ..LINE
     },
@@ -210,7 +191,6 @@ const LINES: &[Line] = &[
         files: &[SERVER, ("boot.x", "false; echo no\n"), ("halt.h", "echo halt\n")],
         args: &["-H", VERDICT, "-D", CHECK],
         status: 1,
-        says: "",
         ..LINE
     },
     Line {
@@ -218,14 +198,12 @@ const LINES: &[Line] = &[
         files: &[SERVER],
         args: &["-B", "exit 4", "-H", VERDICT, "-D", CHECK],
         status: 4,
-        says: "",
         ..LINE
     },
     Line {
         name: "a -B exits with 0",
         files: &[SERVER],
         args: &["-B", "exit 0", "-H", VERDICT, "-D", CHECK],
-        status: 0,
         says: "running\n",
         there: Some((
             0,
@@ -239,14 +217,12 @@ const LINES: &[Line] = &[
         files: &[SERVER],
         args: &["-B", "f() { false; echo no; }; f", "-H", VERDICT, "-D", CHECK],
         status: 1,
-        says: "",
         ..LINE
     },
     Line {
         name: "a pipeline of -B fails early",
         files: &[SERVER],
         args: &["-B", "false | true; echo on", "-H", VERDICT, "-D", CHECK],
-        status: 0,
         says: "on\nrunning\n",
         ..LINE
     },
@@ -254,7 +230,6 @@ const LINES: &[Line] = &[
         name: "-B adds the test to the command line",
         files: &[SERVER],
         args: &["-B", "set -- \"$@\" -D \"$CHECK\"; echo $#", "-H", VERDICT],
-        status: 0,
         says: "4\nrunning\n",
         there: Some((
             0,
@@ -272,7 +247,6 @@ const LINES: &[Line] = &[
             "-D",
             "check() { false; echo on; }; $PAUSE; check && kill -10 $MAINPID",
         ],
-        status: 0,
         says: "on\n",
         ..LINE
     },
@@ -280,8 +254,6 @@ const LINES: &[Line] = &[
         name: "the test fails early in a pipeline",
         files: &[SERVER],
         args: &["-H", VERDICT, "-D", "$PAUSE; false | true && kill -10 $MAINPID"],
-        status: 0,
-        says: "",
         ..LINE
     },
     Line {
@@ -289,30 +261,24 @@ const LINES: &[Line] = &[
         files: &[SERVER],
         args: &["-H", VERDICT, "-D", "$PAUSE; (exit 6); kill -10 $MAINPID"],
         status: 143,
-        says: "",
         ..LINE
     },
     Line {
         name: "a command in a subshell of the test fails",
         files: &[SERVER],
         args: &["-H", VERDICT, "-D", "$PAUSE; (false; true); kill -10 $MAINPID"],
-        status: 0,
-        says: "",
         ..LINE
     },
     Line {
         name: "the test replaces the ERR trap",
         files: &[SERVER],
         args: &["-H", VERDICT, "-D", "trap true ERR; $PAUSE; false; kill -10 $MAINPID"],
-        status: 0,
-        says: "",
         ..LINE
     },
     Line {
         name: "the test has local variables",
         files: &[SERVER],
         args: &["-H", VERDICT, "-D", "local x=1; $PAUSE; echo $x && kill -10 $MAINPID"],
-        status: 0,
         says: "1\n",
         ..LINE
     },
@@ -320,16 +286,12 @@ const LINES: &[Line] = &[
         name: "the test is in the foreground",
         files: &[SERVER],
         args: &["-H", VERDICT, "-F", "$PAUSE; kill -10 $MAINPID"],
-        status: 0,
-        says: "",
         ..LINE
     },
     Line {
         name: "the foreground exits with 0",
         files: &[SERVER],
         args: &["-H", VERDICT, "-F", "$PAUSE; true"],
-        status: 0,
-        says: "",
         ..LINE
     },
     Line {
@@ -337,7 +299,6 @@ const LINES: &[Line] = &[
         files: &[SERVER, CLEANUP],
         args: &["-H", VERDICT, "-F", "$PAUSE; exit 3"],
         status: 3,
-        says: "",
         ..LINE
     },
     Line {
@@ -345,7 +306,6 @@ const LINES: &[Line] = &[
         files: &[SERVER, CLEANUP, ("sync.main", "$PAUSE; (exit 5)\n")],
         args: &["-H", VERDICT],
         status: 5,
-        says: "",
         ..LINE
     },
     Line {
@@ -361,15 +321,12 @@ const LINES: &[Line] = &[
         files: &[SERVER],
         args: &["-H", VERDICT, "exit", "5"],
         status: 5,
-        says: "",
         ..LINE
     },
     Line {
         name: "the trailing command exits with 0",
         files: &[SERVER, CLEANUP],
         args: &["-H", VERDICT, "true"],
-        status: 0,
-        says: "",
         ..LINE
     },
     Line {
@@ -377,7 +334,6 @@ const LINES: &[Line] = &[
         files: &[SERVER],
         args: &["-B", "check() { false; echo no; }", "-H", VERDICT, "check"],
         status: 1,
-        says: "",
         ..LINE
     },
     Line {
@@ -385,7 +341,6 @@ const LINES: &[Line] = &[
         files: &[SERVER],
         args: &["-H", VERDICT, "no-such-command"],
         status: 127,
-        says: "",
         ..LINE
     },
     Line {
@@ -393,55 +348,41 @@ const LINES: &[Line] = &[
         files: &[("halt.a", "exit 3\n")],
         args: &["-H", "exit 11", "exit", "5"],
         status: 11,
-        says: "",
         ..LINE
     },
     Line {
         name: "so does one that exits with 0",
-        files: &[],
         args: &["-H", "exit ${_exit_status}", "-H", "true", "exit", "5"],
-        status: 0,
-        says: "",
         ..LINE
     },
     Line {
         name: "the status is the run's own after one that exits with 0",
-        files: &[],
         args: &["-H", "true", "-H", "exit ${_exit_status}", "exit", "5"],
         status: 5,
-        says: "",
         ..LINE
     },
     Line {
         name: "a halt script fails",
-        files: &[],
         args: &["-H", "false; echo no", "exit", "5"],
         status: 1,
-        says: "",
         ..LINE
     },
     Line {
         name: "a halt script changes its variable",
-        files: &[],
         args: &["-H", "_exit_status=0", "-H", "exit $_exit_status", "exit", "5"],
         status: 5,
-        says: "",
         ..LINE
     },
     Line {
         name: "a function of a halt script fails",
-        files: &[],
         args: &["-H", "f() { false; echo no; }; f; exit 0", "exit", "5"],
         status: 1,
-        says: "",
         ..LINE
     },
     Line {
         name: "an empty -H",
-        files: &[],
         args: &["-H", "", "exit", "5"],
         status: 64,
-        says: "",
         there: Some((0, "", "an empty command is a usage error, 64")),
         ..LINE
     },
@@ -449,16 +390,13 @@ const LINES: &[Line] = &[
         name: "a halt drop-in alone decides too",
         files: &[("halt.x", "echo $_exit_status\n")],
         args: &["exit", "5"],
-        status: 0,
         says: "5\n",
         ..LINE
     },
     Line {
         name: "a halt script sees what boot has set",
-        files: &[],
         args: &["-B", "x=1", "-H", "exit $((_exit_status - x))", "exit", "5"],
         status: 4,
-        says: "",
         ..LINE
     },
     Line {
@@ -466,80 +404,67 @@ const LINES: &[Line] = &[
         files: &[SERVER],
         args: &["-H", VERDICT, "-D", CHECK],
         policy: "wait_all",
-        status: 0,
         says: "running\n",
         ..LINE
     },
     Line {
         name: "wait_all: a background unit but the last fails",
-        files: &[],
         args: &["-H", VERDICT, "-D", "exit 2", "-D", "exit 0"],
         policy: "wait_all",
         status: 2,
-        says: "",
         there: Some((0, "", "`wait_all` counts only the last background unit there")),
+        ..LINE
     },
     Line {
         name: "wait_all: the last background unit fails",
-        files: &[],
         args: &["-H", VERDICT, "-D", "exit 0", "-D", "exit 2"],
         policy: "wait_all",
         status: 2,
-        says: "",
         ..LINE
     },
     Line {
         name: "wait_all: the foreground fails",
-        files: &[],
         args: &["-H", VERDICT, "-D", "exit 0", "-F", "exit 4"],
         policy: "wait_all",
         status: 4,
-        says: "",
         ..LINE
     },
     Line {
         name: "wait_all: a foreground unit but the last fails",
-        files: &[],
         args: &["-H", VERDICT, "-F", "exit 4", "-F", "exit 0"],
         policy: "wait_all",
         status: 4,
-        says: "",
         there: Some((0, "", "`wait_all` counts only the last foreground unit there")),
+        ..LINE
     },
     Line {
         name: "wait_err: the foreground fails",
-        files: &[],
         args: &["-H", VERDICT, "-F", "exit 0", "-F", "exit 4", "exit", "5"],
         policy: "wait_err",
         status: 4,
-        says: "",
         ..LINE
     },
     Line {
         name: "wait_err: the background fails",
-        files: &[],
         args: &["-H", VERDICT, "-D", "exit 3", "-D", "$PAUSE"],
         policy: "wait_err",
         status: 3,
-        says: "",
         there: Some((
             0,
             "",
             "`wait_err` sees a failure in the background only when everything has ended there, and only if it was the last",
         )),
+        ..LINE
     },
     Line {
         name: "wait_forever: README's test of an image",
-        files: &[],
         args: &["-H", VERDICT, "-D", CHECK],
         policy: "wait_forever",
-        status: 0,
         says: "running\n",
         ..LINE
     },
     Line {
         name: "wait_forever: without -H",
-        files: &[],
         args: &["-D", CHECK],
         policy: "wait_forever",
         status: 138,
@@ -549,15 +474,15 @@ const LINES: &[Line] = &[
             "running\n",
             "has the status 0 there, and so, at times, has one that comes at the start",
         )),
+        ..LINE
     },
     Line {
         name: "an unknown policy",
-        files: &[],
         args: &["-F", "exit 3"],
         policy: "nonsense",
         status: 78,
-        says: "",
         there: Some((3, "", "an unknown policy is an error, 78")),
+        ..LINE
     },
 ];
 

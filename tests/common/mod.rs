@@ -10,7 +10,7 @@
 //! | `TRC_TEST_ROUNDS` | how often races between a signal and an end are run (300), and the web stack (1) |
 //! | `TRC_TEST_ORPHANS` | how many orphans a storm has (2000) |
 
-#![allow(clippy::disallowed_methods, dead_code, unsafe_code)]
+#![allow(clippy::disallowed_methods, unsafe_code)]
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
@@ -35,7 +35,6 @@ use tempfile::TempDir;
 
 pub(crate) const HUP: i32 = 1;
 pub(crate) const INT: i32 = 2;
-pub(crate) const QUIT: i32 = 3;
 pub(crate) const KILL: i32 = 9;
 pub(crate) const USR1: i32 = 10;
 pub(crate) const USR2: i32 = 12;
@@ -99,8 +98,6 @@ enum Stream {
     /// Read (or, for standard input, empty).
     #[default]
     Captured,
-    /// To the same place as standard output.
-    Joined,
     /// A pipe that the test writes.
     Piped,
     /// Something the test made.
@@ -233,12 +230,6 @@ impl Trc {
         self.dir.path().join(name)
     }
 
-    /// Standard output and error in one, so that their order shows.
-    pub(crate) fn joined(mut self) -> Self {
-        self.streams[2] = Stream::Joined;
-        self
-    }
-
     pub(crate) fn stdin_piped(mut self) -> Self {
         self.streams[0] = Stream::Piped;
         self
@@ -289,7 +280,7 @@ impl Trc {
         let [stdin, stdout, stderr] = std::mem::take(&mut self.streams);
         let mut input = None;
         match stdin {
-            Stream::Captured | Stream::Joined => drop(command.stdin(Stdio::null())),
+            Stream::Captured => drop(command.stdin(Stdio::null())),
             Stream::Given(fd) => drop(command.stdin(fd)),
             Stream::Piped => {
                 let (read, write) = io::pipe().unwrap();
@@ -298,22 +289,17 @@ impl Trc {
             }
         }
         let (read, write) = io::pipe().unwrap();
-        if matches!(stderr, Stream::Joined) {
-            command.stderr(write.try_clone().unwrap());
-        }
         match stdout {
             Stream::Given(fd) => drop(command.stdout(fd)),
             _ => drop(command.stdout(write)),
         }
         readers.push((0, OwnedFd::from(read).into()));
-        match stderr {
-            Stream::Joined => {}
-            Stream::Given(fd) => drop(command.stderr(fd)),
-            _ => {
-                let (read, write) = io::pipe().unwrap();
-                command.stderr(write);
-                readers.push((1, OwnedFd::from(read).into()));
-            }
+        if let Stream::Given(fd) = stderr {
+            command.stderr(fd);
+        } else {
+            let (read, write) = io::pipe().unwrap();
+            command.stderr(write);
+            readers.push((1, OwnedFd::from(read).into()));
         }
 
         let child = command.spawn().unwrap_or_else(|why| panic!("{described}\n{why}"));

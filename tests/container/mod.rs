@@ -6,7 +6,7 @@
 //!
 //! The static binary is that of `TRC_STATIC_BIN`, else `cargo static` makes it.
 
-#![allow(clippy::disallowed_methods, dead_code, unsafe_code)]
+#![allow(clippy::disallowed_methods, unsafe_code)]
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
