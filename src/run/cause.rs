@@ -16,7 +16,8 @@ pub(super) fn of(failure: Failure, hold: &Hold, unit: &Unit) -> Option<Detail> {
     match (failure.stage, failure.errno) {
         (SpawnStage::Execute, Errno::ENOENT) => no_interpreter(hold.files()),
         (SpawnStage::Limits, Errno::EPERM) => {
-            privilege::too_high(&unit.identity.limits).map(Detail::Words)
+            let why = privilege::too_high(&unit.identity.limits)?;
+            Some(Detail::Words(why.to_string()))
         }
         (SpawnStage::Identity, Errno::EPERM) if !geteuid().is_root() => Some(Detail::NotRoot),
         _ => None,

@@ -1,14 +1,59 @@
-//! The faults of an answer over HTTP.
+//! The reasons why attempts of probes fail, such as the faults of an answer over HTTP.
 
+use core::net::SocketAddr;
 use std::fmt::{self, Display, Formatter};
+use std::time::Duration;
 
+use nix::errno::Errno;
+
+use super::listeners::instead;
+use super::{Unprepared, errno};
 use crate::config::expect::size;
+use crate::config::seconds;
+use crate::signal::Signal;
 
-/// The reason why an answer over HTTP is not acceptable, or why there is none.
+/// The reason why an attempt of a probe, or of a check over a socket, has failed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum BadAnswer {
-    /// The kernel's answer, in its own words.
-    Kernel(String),
+    /// The address, path or name that was asked, and its fault.
+    Of(String, Box<BadAnswer>),
+    /// The fault, the sockets that are bound to the port that was asked, and all ports on which
+    /// something listens.
+    Instead(Box<BadAnswer>, Vec<SocketAddr>, Vec<u16>),
+    /// The kernel's answer.
+    Kernel(Errno),
+    /// Nothing asks a probe of this kind: its unit says by itself that it is up.
+    NotAsked,
+
+    /// This command exited with this status, and this last line of output.
+    Exited(String, u8, String),
+    /// This command was killed by this signal, and its last line of output.
+    Killed(String, Signal, String),
+    /// This command did not exit within this time.
+    Slow(String, Duration),
+    /// The command cannot be started.
+    Unprepared(Unprepared),
+    /// The command could not be started, for this reason.
+    NotStarted(String),
+
+    /// The file is as old as it was before the unit was started.
+    OldFile,
+    /// The path of the socket is too long.
+    LongPath,
+    /// The queue of connections is full.
+    Backlog,
+
+    /// The name cannot be looked up, because of this error.
+    NoLookup(Errno),
+    /// The name has no addresses, for this reason, if the C library has given one.
+    Unresolved(String),
+    /// The name was not resolved within this time.
+    SlowLookup(Duration),
+    /// There was no connection within this time.
+    SlowConnection(Duration),
+    /// There was no answer within this time.
+    SlowAnswer(Duration),
+
     /// The connection was closed before anything came.
     None,
     /// The connection was closed before this came.
@@ -31,8 +76,10 @@ pub(crate) enum BadAnswer {
     NoHeader(String),
     /// A text in it has, or lacks, something, which this says in words.
     Text(String),
-    /// The rest of it did not arrive, and why: `: connection reset`, ` within 5 s`.
-    NoRest(String),
+    /// The rest of it did not arrive, because of this error.
+    NoRest(Errno),
+    /// The rest of it did not arrive within this time.
+    SlowRest(Duration),
     /// It has this status code.
     Status {
         /// The code.
@@ -60,7 +107,37 @@ pub(crate) enum Missing {
 impl Display for BadAnswer {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Kernel(text) | Self::Text(text) => f.write_str(text),
+            Self::Of(what, why) => write!(f, "{what}: {why}"),
+            Self::Instead(why, same, listening) => {
+                write!(f, "{why}; {}", instead(same, listening))
+            }
+            Self::Kernel(error) => f.write_str(&errno(*error)),
+            Self::NotAsked => f.write_str("trc does not ask for it"),
+            Self::Exited(command, code, last) => {
+                write!(f, "`{command}` failed with status {code}{}", colon(last))
+            }
+            Self::Killed(command, signal, last) => {
+                write!(f, "`{command}` was killed by {signal}{}", colon(last))
+            }
+            Self::Slow(command, limit) => {
+                write!(f, "`{command}` did not exit within {}", seconds(*limit))
+            }
+            Self::Unprepared(why) => write!(f, "{why}"),
+            Self::OldFile => {
+                f.write_str("it existed before the start, and nothing has written to it since")
+            }
+            Self::LongPath => f.write_str("the path of a socket can have at most 107 bytes"),
+            Self::Backlog => {
+                f.write_str("the server does not accept connections (its backlog is full)")
+            }
+            Self::NoLookup(error) => write!(f, "cannot look it up: {}", errno(*error)),
+            Self::Unresolved(why) if why.is_empty() => f.write_str("cannot resolve its name"),
+            Self::Text(why) | Self::NotStarted(why) | Self::Unresolved(why) => f.write_str(why),
+            Self::SlowLookup(limit) => {
+                write!(f, "its name was not resolved within {}", seconds(*limit))
+            }
+            Self::SlowConnection(limit) => write!(f, "no connection within {}", seconds(*limit)),
+            Self::SlowAnswer(limit) => write!(f, "no answer within {}", seconds(*limit)),
             Self::None => f.write_str("it closed the connection without an answer"),
             Self::Cut(Missing::Head) => {
                 f.write_str("it closed the connection before the end of its headers")
@@ -83,7 +160,10 @@ impl Display for BadAnswer {
             Self::Chunks => f.write_str("its body has invalid chunks"),
             Self::LongBody(most) => write!(f, "its body is longer than {}", size(*most as u64)),
             Self::NoHeader(name) => write!(f, "it has no header {name}"),
-            Self::NoRest(why) => write!(f, "the rest did not arrive{why}"),
+            Self::NoRest(error) => write!(f, "the rest did not arrive: {}", errno(*error)),
+            Self::SlowRest(limit) => {
+                write!(f, "the rest did not arrive within {}", seconds(*limit))
+            }
             Self::Status { code, accepted, redirect, problems } => {
                 write!(f, "it answered {code}")?;
                 if let Some(to) = redirect {
@@ -101,6 +181,10 @@ impl Display for BadAnswer {
             }
         }
     }
+}
+
+fn colon(last: &str) -> String {
+    if last.is_empty() { String::new() } else { format!(": {last}") }
 }
 
 #[cfg(test)]

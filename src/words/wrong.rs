@@ -4,7 +4,8 @@ use core::net::SocketAddr;
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
-use super::{last_output, silent, some};
+use super::listeners::{on, ports};
+use super::{BadAnswer, last_output, silent, some};
 use crate::config::expect::size;
 use crate::config::{Listening, seconds};
 use crate::signal::Signal;
@@ -16,6 +17,8 @@ pub(crate) enum Wrong {
     Text(String),
     /// The kernel's answer, in its own words.
     Kernel(String),
+    /// The attempt over a socket, or to start the test's command, has failed.
+    Answer(BadAnswer),
     /// Something could not be read, and the kernel's answer.
     NotRead(&'static str, String),
     /// Each of these.
@@ -167,6 +170,7 @@ impl Display for Wrong {
         let strings = |all: &[String]| some(all.iter().cloned());
         match self {
             Self::Text(text) | Self::Kernel(text) => f.write_str(text),
+            Self::Answer(why) => write!(f, "{why}"),
             Self::NotRead(what, why) => write!(f, "cannot {what}: {why}"),
             Self::All(all) => {
                 let all: Vec<String> = all.iter().map(ToString::to_string).collect();
@@ -279,32 +283,6 @@ impl Display for Wrong {
                  Linux 5.19",
             ),
         }
-    }
-}
-
-/// Returns what listens in place of a TCP port that refuses connections: sockets of that port, or
-/// else the ports that something listens on.
-pub(crate) fn instead(same: &[SocketAddr], listening: &[u16]) -> String {
-    if same.is_empty() { ports(listening, false) } else { on(same, false) }
-}
-
-fn protocol(udp: bool) -> &'static str {
-    if udp { "udp" } else { "tcp" }
-}
-
-fn on(sockets: &[SocketAddr], udp: bool) -> String {
-    let shown = sockets.iter().map(|socket| format!("{socket}/{}", protocol(udp)));
-    format!("something listens on {}", some(shown))
-}
-
-/// Returns the ports on which something listens.
-fn ports(ports: &[u16], udp: bool) -> String {
-    let protocol = protocol(udp);
-    let shown = some(ports.iter().map(|port| format!("{port}/{protocol}")));
-    match ports.len() {
-        0 => format!("nothing listens on a {} port", protocol.to_uppercase()),
-        1 => format!("the only listening port is {shown}"),
-        _ => format!("the listening ports are {shown}"),
     }
 }
 

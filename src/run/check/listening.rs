@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::config::{Listening, reason};
-use crate::words::{self, Wrong};
+use crate::words::Wrong;
 
 /// The number of bytes of a table that are read, for some 100,000 sockets. TCP's table begins with
 /// the listening ones.
@@ -125,12 +125,11 @@ fn serves(bound: IpAddr, wanted: IpAddr) -> bool {
     bound == wanted || (wanted == Ipv4Addr::UNSPECIFIED && bound == Ipv6Addr::UNSPECIFIED)
 }
 
-/// Describes what listens instead of a TCP port that refuses connections; `None` if that cannot be
-/// found out.
-pub(crate) fn instead(port: u16) -> Option<String> {
+/// Returns the TCP sockets that are bound to a port, and all ports on which something listens;
+/// `None` if that cannot be found out.
+pub(crate) fn instead(port: u16) -> Option<(Vec<SocketAddr>, Vec<u16>)> {
     let table = Table::of(false).ok()?;
-    let same: Vec<SocketAddr> = table.on_port(port).collect();
-    Some(words::instead(&same, &table.ports()))
+    Some((table.on_port(port).collect(), table.ports()))
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ impl Drill {
             if let Some(trial) = &mut self.trial {
                 let failure = Failure::from(problem);
                 trial.unmade |= failure.unmade;
-                trial.ending = Some(Err(Wrong::Text(failure.why)));
+                trial.ending = Some(Err(Wrong::Answer(failure.why)));
             }
             self.go_on(run);
         }
@@ -176,7 +176,7 @@ impl Drill {
             if let Some(check) = checks.and_then(|checks| checks.get(trial.at)) {
                 trial.timed_out |= verdict.as_ref().is_err_and(|failure| failure.timed_out);
                 trial.unmade |= verdict.as_ref().is_err_and(|failure| failure.unmade);
-                let result = verdict.map_err(|failure| Wrong::Text(failure.explained()));
+                let result = verdict.map_err(|failure| Wrong::Answer(failure.explained()));
                 trial.note(check.value.to_string(), result);
             }
             trial.at += 1;

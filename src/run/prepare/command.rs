@@ -20,8 +20,8 @@ pub(super) fn words(unit: &Unit, environment: &Environment) -> Result<Execution,
                 words.iter().map(|word| c_string(word.as_bytes())).collect::<Result<_, _>>()?;
             Ok((candidates(&words[0], environment.path())?, argv))
         }
-        Command::Script(_) | Command::File(_) => Err("it needs a shell".into()),
-        Command::Nothing => Err("it has no command".into()),
+        Command::Script(_) | Command::File(_) => Err(Unprepared::NoShell.into()),
+        Command::Nothing => Err(Unprepared::NoCommand.into()),
     }
 }
 
@@ -45,8 +45,8 @@ pub(super) fn expand_words(
         .iter()
         .map(|word| word.expand(&lookup))
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|why| Problem::lasting(format!("{why} ({})", unit.origin)))?;
-    let files = candidates(words.first().ok_or("it has no command")?, environment.path())?;
+        .map_err(|why| Problem::lasting(Unprepared::Unexpanded(why), &unit.origin))?;
+    let files = candidates(words.first().ok_or(Unprepared::NoCommand)?, environment.path())?;
     let argv = words.into_iter().map(|word| c_string(word.into_vec())).collect::<Result<_, _>>()?;
     Ok((files, argv))
 }

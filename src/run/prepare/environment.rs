@@ -85,7 +85,7 @@ impl Environment {
         template
             .value
             .expand(&|name| self.lookup(name))
-            .map_err(|why| Problem::lasting(format!("{why} ({})", template.origin)))
+            .map_err(|why| Problem::lasting(Unprepared::Unexpanded(why), &template.origin))
     }
 
     /// Returns the value of a variable of the configuration: a text with its variables replaced, or
@@ -99,7 +99,7 @@ impl Environment {
                 self.expand(&Placed { value: text.clone(), origin: variable.origin.clone() })
             }
             Variable::File(path) => {
-                Ok(secret::value(path).map_err(|why| format!("{why} ({})", variable.origin))?)
+                Ok(secret::value(path).map_err(|why| why.at(&variable.origin))?)
             }
         }
     }
@@ -119,11 +119,8 @@ impl Environment {
             let value = before.unwrap_or(self).value(variable)?;
             bytes += name.len() + value.len() + 2;
             if bytes > LARGEST {
-                let most = LARGEST >> 20;
-                return Err(Problem::lasting(format!(
-                    "with {name}, the variables are larger than {most} MiB, which no program can be started with ({})",
-                    variable.origin
-                )));
+                let why = Unprepared::Large(name.clone(), LARGEST);
+                return Err(Problem::lasting(why, &variable.origin));
             }
             self.set(name, value);
         }

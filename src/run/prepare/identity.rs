@@ -6,9 +6,10 @@ use nix::unistd::{Gid, Uid, getegid, geteuid};
 
 use super::environment::Environment;
 use super::problem::Problem;
-use crate::config::{Placed, Unit};
+use crate::config::{Placed, Unit, reason};
 use crate::run::os::users::Users;
 use crate::run::spawn::Ids;
+use crate::words::Unprepared;
 
 /// Returns the user and groups of the unit's process, and sets `HOME`, `USER` and `LOGNAME` in
 /// `environment`. `None` means those of trc.
@@ -20,20 +21,16 @@ pub(super) fn identity(unit: &Unit, environment: &mut Environment) -> Result<Opt
     if own.user.is_none() && own.group.is_none() && own.groups.is_none() {
         return Ok(None);
     }
-    let users = Users::read().map_err(|error| Problem::kernel("cannot read users", &error))?;
-    let unknown = |kind: &str, file: &str, wanted: &Placed<String>| {
-        format!("there is no {kind} `{}` in /etc/{file} ({})", wanted.value, wanted.origin)
+    let users = Users::read()
+        .map_err(|error| Problem::kernel(Unprepared::NoUsers(reason(&error)), &error))?;
+    let find_user = |Placed { value, origin }: &Placed<String>| {
+        users.user(value).ok_or_else(|| Unprepared::NoUser(value.clone()).at(origin))
     };
-    let find_group = |wanted: &Placed<String>| {
-        users.group(&wanted.value).ok_or_else(|| unknown("group", "group", wanted))
+    let find_group = |Placed { value, origin }: &Placed<String>| {
+        users.group(value).ok_or_else(|| Unprepared::NoGroup(value.clone()).at(origin))
     };
 
-    let user = match &own.user {
-        Some(wanted) => {
-            Some(users.user(&wanted.value).ok_or_else(|| unknown("user", "passwd", wanted))?)
-        }
-        None => None,
-    };
+    let user = own.user.as_ref().map(find_user).transpose()?;
     let group = own.group.as_ref().map(find_group).transpose()?;
     if let Some(user) = &user {
         let same = Uid::from_raw(user.uid) == geteuid()

@@ -15,10 +15,11 @@ use std::ffi::{CString, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use crate::config::{
-    Command, Config, Form, LogFormat, Output, Probe, Stage, Template, Unit, endings,
+    Command, Config, Form, LogFormat, Output, Probe, Stage, Template, Unit, endings, reason,
 };
 use crate::run::spawn::{Ids, Launch};
 use crate::shell::{Body, Errors, Job, Lines, Own, Prepared, Saved, Shell, State, VERDICT_FD};
+use crate::words::Unprepared;
 use command::{c_string, candidates, expand_words, needs_no_shell, words};
 use identity::identity;
 
@@ -57,7 +58,7 @@ impl Surroundings<'_> {
     /// Prepares a unit.
     ///
     /// # Errors
-    /// Returns what is wrong, as text.
+    /// Returns what is wrong.
     pub(crate) fn unit(&self, unit: &Unit) -> Result<Ready, Problem> {
         // A file of variables may be written anew.
         let may_change = !unit.identity.env_file.is_empty();
@@ -72,10 +73,7 @@ impl Surroundings<'_> {
         let (files, argv) = match self.shell_body(unit, &environment) {
             None => words(unit, &environment)?,
             Some(body) => {
-                let found = self
-                    .shell
-                    .get()
-                    .ok_or("it needs a shell, and the image has neither bash nor sh")?;
+                let found = self.shell.get().ok_or(Unprepared::NoShell)?;
                 let text = unix_text(&body);
                 let body = text.as_deref().map_or(body, Body::Text);
                 let trace = environment.get("SHELLOPTS").is_some_and(crate::shell::asks_for_trace);
@@ -100,7 +98,7 @@ impl Surroundings<'_> {
     /// main process, if there is one.
     ///
     /// # Errors
-    /// Returns what is wrong, as text.
+    /// Returns what is wrong.
     pub(crate) fn command(
         &self,
         unit: &Unit,
@@ -125,7 +123,7 @@ impl Surroundings<'_> {
         environment.set_written(&self.config.env, None)?;
         for file in &unit.identity.env_file {
             envfile::read(&file.value, self.base, &mut environment)
-                .map_err(|why| format!("{why} ({})", file.origin))?;
+                .map_err(|why| why.at(&file.origin))?;
         }
         // A value may stand on what the variable was before: PATH = "/opt/bin:${PATH}".
         // One of the same table it can't, for a table has no order.
@@ -203,7 +201,7 @@ impl Surroundings<'_> {
             save: unit.stage == Stage::Boot && !alone,
         };
         crate::shell::prepare(shell, &job)
-            .map_err(|error| Problem::kernel("cannot pass its script to the shell", &error))
+            .map_err(|error| Problem::kernel(Unprepared::NoScript(reason(&error)), &error))
     }
 }
 

@@ -5,11 +5,11 @@ use std::fs;
 
 use nix::unistd::geteuid;
 
-use super::problem::Problem;
-use crate::config::privilege::{CAPABILITIES, UNLIMITED};
+use crate::config::privilege::CAPABILITIES;
 use crate::config::{Limit, Placed, Unit};
 use crate::run::os::limits::{self as own, NOFILE};
 use crate::run::os::proc::Status;
+use crate::words::Unprepared;
 
 /// `CAP_SETPCAP` of capabilities(7).
 const SETPCAP: u8 = 8;
@@ -36,29 +36,22 @@ fn is_known(capability: u8) -> bool {
 ///
 /// # Errors
 /// Returns which of them trc itself doesn't have.
-pub(crate) fn kept(unit: &Unit) -> Result<Option<u64>, Problem> {
+pub(crate) fn kept(unit: &Unit) -> Result<Option<u64>, Unprepared> {
     let Some(wanted) = &unit.identity.capabilities else { return Ok(None) };
     let mut set = 0;
     for Placed { value: number, origin } in wanted {
         let name = CAPABILITIES.get(usize::from(*number)).copied().unwrap_or_default();
         if !is_known(*number) {
-            return Err(Problem::from(format!(
-                "cannot keep the capability {name}: this kernel does not know it ({origin})"
-            )));
+            return Err(Unprepared::UnknownCapability(name).at(origin));
         }
         if !has(*number) {
-            return Err(Problem::from(format!(
-                "cannot keep the capability {name}: trc itself does not have it; \
-                 `docker run --cap-add {name}` adds it ({origin})"
-            )));
+            return Err(Unprepared::NoCapability(name).at(origin));
         }
         set |= 1 << number;
     }
     if !has(SETPCAP) {
         let place = wanted.first().map_or(&unit.origin, |capability| &capability.origin);
-        return Err(Problem::from(format!(
-            "cannot limit the capabilities: trc itself lacks the capability setpcap ({place})"
-        )));
+        return Err(Unprepared::NoSetpcap.at(place));
     }
     Ok(Some(set))
 }
@@ -67,7 +60,7 @@ pub(crate) fn kept(unit: &Unit) -> Result<Option<u64>, Problem> {
 ///
 /// # Errors
 /// Returns which of them is above what trc may give.
-pub(crate) fn limits(limits: &[Placed<Limit>]) -> Result<Vec<(u32, [u64; 2])>, Problem> {
+pub(crate) fn limits(limits: &[Placed<Limit>]) -> Result<Vec<(u32, [u64; 2])>, Unprepared> {
     // What may be refused is looked up only then: most units have none.
     if limits.is_empty() {
         return Ok(Vec::new());
@@ -75,7 +68,7 @@ pub(crate) fn limits(limits: &[Placed<Limit>]) -> Result<Vec<(u32, [u64; 2])>, P
     if !has(SYS_RESOURCE)
         && let Some(why) = too_high(limits)
     {
-        return Err(why.into());
+        return Err(why);
     }
     // Not even root may have more descriptors than that.
     let open = fs::read_to_string("/proc/sys/fs/nr_open").ok();
@@ -83,29 +76,18 @@ pub(crate) fn limits(limits: &[Placed<Limit>]) -> Result<Vec<(u32, [u64; 2])>, P
     let mut pairs = Vec::new();
     for Placed { value: Limit { resource, soft, hard }, origin } in limits {
         if let Some(open) = open.filter(|open| resource.number == NOFILE && hard > open) {
-            return Err(Problem::from(format!(
-                "the limit nofile of {} is above the maximum of the kernel, fs.nr_open = {open} ({origin})",
-                shown(*hard)
-            )));
+            return Err(Unprepared::NrOpen(*hard, open).at(origin));
         }
         pairs.push((resource.number, [*soft, *hard]));
     }
     Ok(pairs)
 }
 
-/// Describes a limit that needs a privilege. Root of a user namespace may lack it although it has
+/// Returns a limit that needs a privilege. Root of a user namespace may lack it although it has
 /// the capability there, because getrlimit(2) requires it in the initial namespace.
-pub(crate) fn too_high(limits: &[Placed<Limit>]) -> Option<String> {
+pub(crate) fn too_high(limits: &[Placed<Limit>]) -> Option<Unprepared> {
     limits.iter().find_map(|Placed { value: Limit { resource, hard, .. }, origin }| {
         let most = own::hard(resource.number).filter(|most| hard > most)?;
-        let (name, wanted, most) = (resource.name, shown(*hard), shown(most));
-        Some(format!(
-            "the limit {name} of {wanted} is above the hard limit of {most}, and trc itself lacks \
-             the capability sys_resource; `docker run --ulimit {name}=…` raises it ({origin})"
-        ))
+        Some(Unprepared::Limit(resource.name, *hard, most).at(origin))
     })
-}
-
-fn shown(limit: u64) -> String {
-    if limit == UNLIMITED { "unlimited".to_owned() } else { limit.to_string() }
 }

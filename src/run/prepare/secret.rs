@@ -16,7 +16,7 @@ const LONGEST: u64 = 128 * 1024;
 /// Returns the reason why there is none.
 pub(super) fn value(path: &Path) -> Result<OsString, Unprepared> {
     let mut bytes = file::read(path, LONGEST)
-        .map_err(|why| Unprepared::NoValue(path.to_owned(), why.to_string()))?;
+        .map_err(|why| Unprepared::NoFile(path.to_owned(), why.to_string()))?;
     if bytes.last() == Some(&b'\n') {
         bytes.pop();
         if bytes.last() == Some(&b'\r') {

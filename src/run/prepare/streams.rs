@@ -10,6 +10,7 @@ use super::problem::Problem;
 use crate::config::{Config, Output, Placed, Stage, Stdin, StdinWord, Unit, reason};
 use crate::run::os::fd::null;
 use crate::run::os::trusted;
+use crate::words::Unprepared;
 
 /// Returns where a unit's output goes: where its own settings say; else to its own terminal; else,
 /// for background units, where `[log] output` says; else, for declared units, through trc.
@@ -30,25 +31,22 @@ pub(crate) fn output(config: &Config, unit: &Unit) -> Output {
 /// # Errors
 /// Returns why it cannot be opened.
 pub(crate) fn stdin(unit: &Unit) -> Result<Option<OwnedFd>, Problem> {
-    let words =
-        |errno: Errno| Problem { why: errno.desc().to_owned(), errno: Some(errno), lasts: false };
     let Some(Placed { value, origin }) = &unit.identity.stdin else {
         let nothing = unit.stage == Stage::Async && unit.own_terminal().is_none();
-        return if nothing { null(false).map(Some).map_err(words) } else { Ok(None) };
+        return Ok(if nothing { Some(null(false)?) } else { None });
     };
     match value {
         Stdin::Word(StdinWord::Inherit) => Ok(None),
-        Stdin::Word(StdinWord::Null) => null(false).map(Some).map_err(words),
+        Stdin::Word(StdinWord::Null) => Ok(Some(null(false)?)),
         Stdin::File(path) => {
             // Opening a FIFO does not wait for its writer, but the unit's own reads do.
             let opened = trusted::open(path, OFlag::O_RDONLY)
                 .map(OwnedFd::from)
                 .and_then(|fd| Ok(fcntl(&fd, FcntlArg::F_SETFL(OFlag::empty())).map(|_| fd)?))
                 .and_then(|fd| if is_directory(&fd)? { Err(Errno::EISDIR.into()) } else { Ok(fd) });
-            opened.map(Some).map_err(|error| Problem {
-                why: format!("cannot read {}: {} ({origin})", path.display(), reason(&error)),
-                errno: error.raw_os_error().map(Errno::from_raw),
-                lasts: false,
+            opened.map(Some).map_err(|error| {
+                let why = Unprepared::NoFile(path.clone(), reason(&error));
+                Problem::kernel(why.at(origin), &error)
             })
         }
     }

@@ -166,7 +166,7 @@ impl Answer {
                     None
                 }
                 Err(Errno::EAGAIN | Errno::EINTR) => None,
-                Err(errno) => Some(Err(BadAnswer::Kernel(words(errno)))),
+                Err(errno) => Some(Err(BadAnswer::Kernel(errno))),
             };
         }
         let mut bytes = [0; 16 * 1024];
@@ -174,8 +174,8 @@ impl Answer {
             Ok(count) => self.take(&bytes[..count]),
             Err(Errno::EAGAIN | Errno::EINTR) => None,
             Err(errno) => {
-                let rest = self.without_rest(&format!(": {}", words(errno)));
-                Some(Err(rest.unwrap_or_else(|| BadAnswer::Kernel(words(errno)))))
+                let rest = self.without_rest(BadAnswer::NoRest(errno));
+                Some(Err(rest.unwrap_or(BadAnswer::Kernel(errno))))
             }
         }
     }
@@ -222,22 +222,17 @@ impl Answer {
         }
     }
 
-    /// Returns the result if nothing more arrives: `why` follows "the rest did not arrive". `None`
-    /// if not even all headers have arrived.
-    pub(super) fn without_rest(&self, why: &str) -> Option<BadAnswer> {
+    /// Returns the result if nothing more arrives, and why. `None` if not even all headers have
+    /// arrived.
+    pub(super) fn without_rest(&self, why: BadAnswer) -> Option<BadAnswer> {
         let (code, head) = (self.came.status()?, self.came.head());
         if self.request.looks_at() == LooksAt::Status {
             return self.request.verdict(code, head, Vec::new()).err();
         }
-        let problem = BadAnswer::NoRest(why.to_owned());
-        self.request.verdict(code, Some(head?), vec![problem]).err()
+        self.request.verdict(code, Some(head?), vec![why]).err()
     }
 }
 
 fn is_redirect(code: u16) -> bool {
     (300..=399).contains(&code)
-}
-
-fn words(errno: Errno) -> String {
-    errno.desc().to_lowercase()
 }

@@ -12,6 +12,7 @@ use nix::sys::socket::{
 
 use super::Failure;
 use crate::run::os::rights::Guarded;
+use crate::words::BadAnswer;
 
 /// The state of a connection.
 pub(super) enum Connected {
@@ -68,20 +69,14 @@ pub(super) fn connected(socket: &OwnedFd) -> Connected {
 /// listens is not at work.
 pub(super) fn unix(path: &Path) -> Result<Guarded, Failure> {
     let address = UnixAddr::new(path).map_err(|errno| match errno {
-        Errno::ENAMETOOLONG => Failure::new("the path of a socket can have at most 107 bytes"),
-        other => Failure::new(words(other)),
+        Errno::ENAMETOOLONG => Failure::new(BadAnswer::LongPath),
+        other => Failure::new(BadAnswer::Kernel(other)),
     })?;
     let socket = socket(AddressFamily::Unix, SockType::Stream, FLAGS, None);
-    let socket = socket.map_err(Failure::at_a_step)?;
+    let socket = socket?;
     match connect(socket.as_raw_fd(), &address) {
         Ok(()) => Ok(Guarded::new(socket)),
-        Err(Errno::EAGAIN) => {
-            Err(Failure::new("the server does not accept connections (its backlog is full)"))
-        }
-        Err(errno) => Err(Failure::new(words(errno))),
+        Err(Errno::EAGAIN) => Err(Failure::new(BadAnswer::Backlog)),
+        Err(errno) => Err(Failure::new(BadAnswer::Kernel(errno))),
     }
-}
-
-pub(super) fn words(errno: Errno) -> String {
-    errno.desc().to_lowercase()
 }

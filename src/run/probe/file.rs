@@ -4,8 +4,10 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::{Failure, Verdict, named};
-use crate::config::reason;
+use nix::errno::Errno;
+
+use super::{Failure, Verdict};
+use crate::words::BadAnswer;
 
 /// The version of a file: stat(2). A file that is written, created anew or touched gets another
 /// change time.
@@ -27,10 +29,12 @@ impl Stamp {
 
 /// Returns whether a file exists in another version than `before`.
 pub(crate) fn check(path: &Path, before: Option<Stamp>) -> Verdict {
-    let failed = |why: &str| -> Failure { named(&path.display().to_string(), why) };
-    fs::metadata(path).map_err(|error| failed(&reason(&error).to_lowercase()))?;
-    if before.is_some() && Stamp::of(path) == before {
-        return Err(failed("it existed before the start, and nothing has written to it since"));
-    }
-    Ok(())
+    let why = match fs::metadata(path) {
+        Err(error) => {
+            BadAnswer::Kernel(error.raw_os_error().map_or(Errno::EINVAL, Errno::from_raw))
+        }
+        Ok(_) if before.is_some() && Stamp::of(path) == before => BadAnswer::OldFile,
+        Ok(_) => return Ok(()),
+    };
+    Err(Failure::new(why).about(path.display()))
 }

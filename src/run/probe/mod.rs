@@ -12,6 +12,7 @@ mod resolve;
 mod tests;
 
 use std::collections::VecDeque;
+use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -21,8 +22,9 @@ use nix::poll::PollFlags;
 
 use super::check::listening;
 use super::prepare::Problem;
-use crate::config::{Address, Http, HttpCheck, Probe, seconds};
+use crate::config::{Address, Http, HttpCheck, Probe};
 use crate::engine::{Outcome, SpawnStage, is_scarce};
+use crate::words::BadAnswer;
 use answer::{Answer, Request};
 pub(super) use closing::{Closing, Closings};
 use connect::Connected;
@@ -35,22 +37,34 @@ pub(super) struct Failure {
     pub timed_out: bool,
     /// Whether the attempt could not be made, for lack of processes, memory or descriptors.
     pub unmade: bool,
-    /// The reason as text.
-    pub why: String,
+    /// The reason.
+    pub why: BadAnswer,
     /// The port on the loopback interface that has refused a connection.
     pub refused: Option<u16>,
 }
 
 impl Failure {
     /// A reason other than time.
-    pub(super) fn new(why: impl Into<String>) -> Self {
-        Self { timed_out: false, unmade: false, why: why.into(), refused: None }
+    pub(super) fn new(why: BadAnswer) -> Self {
+        Self { timed_out: false, unmade: false, why, refused: None }
+    }
+
+    /// The time was up.
+    pub(super) fn late(why: BadAnswer) -> Self {
+        Self { timed_out: true, ..Self::new(why) }
     }
 
     /// Returns the reason, and what listens instead of a port that has refused a connection.
-    pub(super) fn explained(self) -> String {
-        let instead = self.refused.and_then(listening::instead);
-        instead.map_or_else(|| self.why.clone(), |instead| format!("{}; {instead}", self.why))
+    pub(super) fn explained(self) -> BadAnswer {
+        match self.refused.and_then(listening::instead) {
+            Some((same, listening)) => BadAnswer::Instead(self.why.into(), same, listening),
+            None => self.why,
+        }
+    }
+
+    /// Adds what was asked.
+    fn about(self, what: impl Display) -> Self {
+        Self { why: BadAnswer::Of(what.to_string(), self.why.into()), ..self }
     }
 
     /// Converts the result for the engine.
@@ -129,11 +143,11 @@ impl Try {
             Probe::Http(http) => Self::ask(http, Request::new(http), timeout, now),
             Probe::Unix(path) => Err(match connect::unix(path) {
                 Ok(socket) => Over { verdict: Ok(()), closing: Some(Closing::unix(socket)) },
-                Err(why) => why.about(&path.display().to_string()).into(),
+                Err(why) => why.about(path.display()).into(),
             }),
             Probe::File(path) => Err(file::check(path, None).into()),
             Probe::Exec(_) | Probe::Log(_) | Probe::Notify | Probe::Fd(_) => {
-                Err(Failure::new("this can't be tried").into())
+                Err(Failure::new(BadAnswer::NotAsked).into())
             }
         }
     }
@@ -194,7 +208,7 @@ impl Try {
                 Some(Ok(addresses)) => {
                     connecting(addresses.into(), then, now, self.deadline).map_err(failed)?
                 }
-                Some(Err(why)) => return Err(named(&self.what, why).into()),
+                Some(Err(why)) => return Err(Failure::new(why).about(&self.what).into()),
             },
             Step::Connecting { socket, until, others, then } => match connect::connected(&socket) {
                 Connected::NotYet => Step::Connecting { socket, until, others, then },
@@ -213,7 +227,7 @@ impl Try {
             Step::Asking(mut answer) => match answer.proceed() {
                 None => Step::Asking(answer),
                 Some(verdict) => {
-                    let verdict = verdict.map_err(|why| named(&self.what, why));
+                    let verdict = verdict.map_err(|why| Failure::new(why).about(&self.what));
                     return Err(Over { verdict, closing: Some(answer.close()) });
                 }
             },
@@ -251,30 +265,23 @@ impl Try {
 
     /// Returns the result when the time is up.
     fn too_late(&self) -> Failure {
-        let within = format!("within {}", seconds(self.timeout));
+        let limit = self.timeout;
         let why = match &self.step {
-            Step::Resolving(..) => format!("{}: its name was not resolved {within}", self.what),
-            Step::Connecting { .. } => format!("{}: no connection {within}", self.what),
+            Step::Resolving(..) => BadAnswer::SlowLookup(limit),
+            Step::Connecting { .. } => BadAnswer::SlowConnection(limit),
             Step::Asking(answer) => {
-                let rest = answer.without_rest(&format!(" {within}"));
-                match rest {
-                    Some(why) => format!("{}: {why}", self.what),
-                    None => format!("{}: no answer {within}", self.what),
-                }
+                let rest = answer.without_rest(BadAnswer::SlowRest(limit));
+                rest.unwrap_or(BadAnswer::SlowAnswer(limit))
             }
         };
-        Failure { timed_out: true, ..Failure::new(why) }
+        Failure::late(why).about(&self.what)
     }
-}
-
-fn named(what: &str, why: impl std::fmt::Display) -> Failure {
-    Failure::new(format!("{what}: {why}"))
 }
 
 /// Returns the result of `what` without a connection.
 fn refusal(what: &str, port: Option<u16>, errno: Errno) -> Failure {
     let refused = port.filter(|_| errno == Errno::ECONNREFUSED);
-    Failure { refused, ..Failure::from(Problem::from(errno)).about(what) }
+    Failure { refused, ..Failure::from(errno).about(what) }
 }
 
 /// Returns the port of an address on the loopback interface.
@@ -283,25 +290,22 @@ fn loopback(Address { host, port }: &Address) -> Option<u16> {
     (host == "localhost" || host.parse().is_ok_and(here)).then_some(*port)
 }
 
-impl Failure {
-    /// At a step that says nothing of what is tried: making a child, or a socket.
-    fn at_a_step(errno: Errno) -> Self {
-        Problem::from(errno).into()
-    }
-
-    /// It is about that.
-    fn about(self, what: &str) -> Self {
-        Self { why: format!("{what}: {}", self.why), ..self }
+impl From<Errno> for Failure {
+    fn from(errno: Errno) -> Self {
+        Self { unmade: lacks(errno), ..Self::new(BadAnswer::Kernel(errno)) }
     }
 }
 
 impl From<Problem> for Failure {
     fn from(Problem { why, errno, .. }: Problem) -> Self {
-        // As socket(2) says that there is no memory.
-        let scarce = |errno| is_scarce(SpawnStage::Prepare, errno) || errno == Errno::ENOBUFS;
-        let unmade = errno.is_some_and(scarce);
-        Self { unmade, ..Self::new(why) }
+        Self { unmade: errno.is_some_and(lacks), ..Self::new(BadAnswer::Unprepared(why)) }
     }
+}
+
+/// Returns whether an error says nothing about what is tried. ENOBUFS is socket(2)'s word for no
+/// memory.
+fn lacks(errno: Errno) -> bool {
+    is_scarce(SpawnStage::Prepare, errno) || errno == Errno::ENOBUFS
 }
 
 /// Begins the way to an address. `localhost` and numeric addresses need no lookup.
@@ -319,7 +323,8 @@ fn reach(
         }
         Err(_) => {
             let resolver = Resolver::begin(host, *port).map_err(|errno| {
-                Failure::at_a_step(errno).about("it can't be looked up").about(host)
+                let why = BadAnswer::NoLookup(errno);
+                Failure { unmade: lacks(errno), ..Failure::new(why) }.about(host)
             })?;
             return Ok(Step::Resolving(resolver, then));
         }

@@ -4,7 +4,6 @@
 //! `/etc/resolv.conf`. A static glibc does both by itself since 2.34, and ignores everything else
 //! in `/etc/nsswitch.conf`.
 
-use std::fmt::{self, Display, Formatter};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -15,6 +14,7 @@ use nix::unistd::ForkResult;
 use crate::run::os::fd::is_ready;
 use crate::run::os::pipe::Pipe;
 use crate::run::os::processes;
+use crate::words::BadAnswer;
 
 /// The number of addresses of a name that are tried.
 const MOST: usize = 16;
@@ -22,15 +22,6 @@ const MOST: usize = 16;
 const LONGEST: u64 = 4 * 1024;
 /// The beginning of an answer that is an error.
 const FAILED: char = '!';
-
-/// The reason why a name has no addresses, in the words of the C library, if it has given one.
-pub(super) struct Unresolved(String);
-
-impl Display for Unresolved {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_empty() { "cannot resolve its name" } else { &self.0 })
-    }
-}
 
 /// A child that looks up a name. Dropping it kills the child.
 pub(super) struct Resolver {
@@ -68,7 +59,7 @@ impl Resolver {
     }
 
     /// Returns the addresses, or the reason why there are none, once the child has answered.
-    pub(super) fn proceed(&mut self) -> Option<Result<Vec<SocketAddr>, Unresolved>> {
+    pub(super) fn proceed(&mut self) -> Option<Result<Vec<SocketAddr>, BadAnswer>> {
         let left = LONGEST.saturating_sub(self.text.len() as u64);
         match (&self.answer).take(left).read_to_end(&mut self.text) {
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return None,
@@ -77,11 +68,15 @@ impl Resolver {
         }
         let text = String::from_utf8_lossy(&self.text);
         if let Some(why) = text.strip_prefix(FAILED) {
-            return Some(Err(Unresolved(why.trim_end().to_owned())));
+            return Some(Err(BadAnswer::Unresolved(why.trim_end().to_owned())));
         }
         let addresses: Vec<SocketAddr> =
             text.lines().take(MOST).filter_map(|line| line.parse().ok()).collect();
-        Some(if addresses.is_empty() { Err(Unresolved(String::new())) } else { Ok(addresses) })
+        Some(if addresses.is_empty() {
+            Err(BadAnswer::Unresolved(String::new()))
+        } else {
+            Ok(addresses)
+        })
     }
 }
 

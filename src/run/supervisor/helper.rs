@@ -187,7 +187,7 @@ impl Supervisor {
             Duty::Probe(_) if helper.dismissed => {}
             Duty::Probe(purpose) => {
                 helper.read();
-                self.probe_command_ended(helper.unit, purpose, ending, &helper.last_line());
+                self.probe_command_ended(helper.unit, purpose, ending, helper.last_line());
             }
             Duty::Test => {
                 self.drill(|drill, run| match ending {

@@ -17,7 +17,7 @@ use crate::journal::{Side, Source as Origin};
 use crate::run::os::clock::now;
 use crate::run::os::fd::null;
 use crate::run::os::reopen;
-use crate::words::Observed;
+use crate::words::{Observed, Unprepared};
 
 /// The number of outputs of earlier starts of a unit that trc keeps until it has read them to their
 /// ends.
@@ -105,12 +105,9 @@ impl Supervisor {
             return Ok(Some(Rc::clone(file)));
         }
         let file = LogFile::open(value).map_err(|error| {
-            let why = match error.kind() {
-                ErrorKind::NotFound => "its directory does not exist".to_owned(),
-                _ => reason(&error),
-            };
-            let why = format!("cannot open {} for writing: {why} ({origin})", value.path.display());
-            Problem { why, errno: error.raw_os_error().map(Errno::from_raw), lasts: false }
+            let why = (error.kind() != ErrorKind::NotFound).then(|| reason(&error));
+            let why = Unprepared::NoOutputFile(value.path.clone(), why).at(origin);
+            Problem::kernel(why, &error)
         })?;
         // Two paths to one file must not rotate it independently.
         let known = self.files.values().find(|known| known.is_same(&file)).map(Rc::clone);

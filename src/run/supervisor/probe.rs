@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
+
 use super::super::capture::{Found, Matcher, Sought};
 use super::super::drill::Said;
 use super::super::prepare::Problem;
@@ -12,14 +14,14 @@ use super::super::spawn::{self, Launch};
 use super::Supervisor;
 use super::helper::{Duty, NotExecuted};
 use super::source::{Call, Source, Watch};
-use crate::config::{self, Template, Unit, seconds};
+use crate::config::{self, Template, Unit};
 use crate::engine::{Detail, Ending, Event, Notice, Outcome, Purpose, is_scarce};
 use crate::graph::UnitId;
 use crate::journal::Side;
 use crate::run::os::clock::now;
 use crate::run::os::fd::null;
 use crate::run::os::pipe::Pipe;
-use crate::words::{self, Observed};
+use crate::words::{BadAnswer, Observed};
 
 /// The time after which the log says that a unit is not ready yet.
 const SOON: Duration = Duration::from_secs(1);
@@ -93,8 +95,7 @@ impl Supervisor {
         let Pipe { read, write } = Pipe::new()?;
         launch.streams[0] = Some(null(false)?);
         let again = write.try_clone();
-        launch.streams[1] =
-            Some(again.map_err(|error| Problem::kernel("cannot create its pipes", &error))?);
+        launch.streams[1] = Some(again.map_err(|_| Errno::last())?);
         launch.streams[2] = Some(write);
         self.start_helper(id, Duty::Probe(purpose), launch, Some(read), Some(now() + timeout))?;
         Ok(())
@@ -107,36 +108,35 @@ impl Supervisor {
         id: UnitId,
         purpose: Purpose,
         ending: Result<Ending, NotExecuted>,
-        last: &str,
+        last: String,
     ) {
         let graph = Rc::clone(&self.graph);
         let Some((config::Probe::Exec(words), _)) = find(&graph.node(id).unit, purpose) else {
             return;
         };
-        let how = match ending {
-            Ok(Ending::Code(0)) => return self.probed(id, purpose, Ok(())),
-            Ok(Ending::Code(code)) => format!("failed with status {code}"),
-            Ok(Ending::Signal(signal)) => format!("was killed by {signal}"),
+        let verdict = match ending {
+            Ok(Ending::Code(0)) => Ok(()),
+            Ok(Ending::Code(code)) => Err(BadAnswer::Exited(config::typed(words), code, last)),
+            Ok(Ending::Signal(signal)) => {
+                Err(BadAnswer::Killed(config::typed(words), signal, last))
+            }
             Err(not) => {
                 let spawn::Failure { stage, errno } = not.failure;
                 let why = words.first().map(|program| not.told(&graph, id, program));
-                let failure = Failure::new(why.unwrap_or_else(|| words::errno(errno)));
+                let why = why.map_or(BadAnswer::Kernel(errno), BadAnswer::NotStarted);
                 let unmade = is_scarce(stage, errno);
-                return self.probed(id, purpose, Err(Failure { unmade, ..failure }));
+                return self.probed(id, purpose, Err(Failure { unmade, ..Failure::new(why) }));
             }
         };
-        let colon = if last.is_empty() { "" } else { ": " };
-        let why = format!("`{}` {how}{colon}{last}", config::typed(words));
-        self.probed(id, purpose, Err(Failure::new(why)));
+        self.probed(id, purpose, verdict.map_err(Failure::new));
     }
 
     /// Handles a probe's command that took too long and was killed.
     pub(super) fn probe_command_is_late(&mut self, id: UnitId, purpose: Purpose) {
         let graph = Rc::clone(&self.graph);
         if let Some((config::Probe::Exec(words), timeout)) = find(&graph.node(id).unit, purpose) {
-            let (shown, within) = (config::typed(words), seconds(timeout));
-            let failure = Failure::new(format!("`{shown}` did not exit within {within}"));
-            self.probed(id, purpose, Err(Failure { timed_out: true, ..failure }));
+            let why = BadAnswer::Slow(config::typed(words), timeout);
+            self.probed(id, purpose, Err(Failure::late(why)));
         }
     }
 
@@ -239,7 +239,7 @@ impl Supervisor {
         }
         let why = match waiting.explained.take() {
             Some((at, why)) if now < at + STANDS => (at, why),
-            Some(_) | None => (now, waiting.failure.clone().explained()),
+            Some(_) | None => (now, waiting.failure.clone().explained().to_string()),
         };
         let (_, why) = waiting.explained.insert(why).clone();
         // The engine has already reported what is unhealthy.
@@ -268,7 +268,7 @@ impl Supervisor {
         if let Err(Failure { why, .. }) = verdict
             && self.probes.untried.insert((id, purpose))
         {
-            self.observed(&Observed::NotTried(id, purpose, why));
+            self.observed(&Observed::NotTried(id, purpose, &why.to_string()));
         }
     }
 

@@ -51,7 +51,7 @@ impl From<Problem> for Failed {
             return errno.into();
         }
         let stage = if problem.lasts { SpawnStage::Settings } else { SpawnStage::Prepare };
-        Self { stage, errno: None, why: Some(Detail::Words(problem.why)) }
+        Self { stage, errno: None, why: Some(Detail::Words(problem.why.to_string())) }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::words::Observed;
 impl Supervisor {
     pub(super) fn start_stop_command(&mut self, id: UnitId) {
         if let Err(problem) = self.launch_stop_command(id) {
-            self.no_stop_command(id, &problem.why);
+            self.no_stop_command(id, &problem.why.to_string());
         }
     }
 

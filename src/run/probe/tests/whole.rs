@@ -25,7 +25,8 @@ fn asked(check: &HttpCheck, timeout: Duration) -> Verdict {
 
 /// Without the URL, which has the port.
 fn why(verdict: Verdict) -> Option<String> {
-    verdict.err().map(|failure| failure.why.split_once("/healthz: ").unwrap().1.to_owned())
+    let why = verdict.err()?.why.to_string();
+    Some(why.split_once("/healthz: ").unwrap().1.to_owned())
 }
 
 /// Says this and then nothing, until the connection is closed.
