@@ -18,7 +18,7 @@ const LARGEST: usize = 16 * 1024;
 pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
     build(pattern, LARGEST).map_err(|error| match error.to_string() {
         why if why.contains("size limit") => format!(
-            "is too large: compiled, it takes more than {} KiB; a repetition such as {{0,700}} takes as much as the text written so often",
+            "is too large: compiled, it takes more than {} KiB; a repetition such as {{0,700}} takes as much as its text written out that many times",
             LARGEST >> 10
         ),
         why => format!("is not a valid regular expression: {why}"),

@@ -96,7 +96,8 @@ impl FromStr for Signal {
 
     /// `SIGTERM`, `TERM`, `term`, `15`, `SIGRTMIN+3`, `RTMAX-1`.
     fn from_str(text: &str) -> Result<Self, String> {
-        let unknown = || format!("`{text}` is no signal: a name such as SIGTERM or TERM is wanted");
+        let unknown =
+            || format!("`{text}` is not a signal: expected a name such as SIGTERM or TERM");
         if let Ok(number) = text.parse() {
             return Self::from_number(number).ok_or_else(unknown);
         }

@@ -48,14 +48,17 @@ fn hardened_names_each_thing_that_is_not() {
     outcome.status(1).stdout_has("not ok 1 - test.hardened: ");
     for text in [
         "not ok 1 - the container can't gain privileges",
-        "not ok 2 - the root is read-only",
+        "not ok 2 - the root file system is read-only",
         "not ok 3 - the container has no other capabilities",
     ] {
         outcome.stdout_has(text);
     }
     let tight = ["setpriv", "--no-new-privs", "--bounding-set", "-all"];
     let outcome = tested().wrap(&tight).run();
-    outcome.status(1).stdout_has("    ok 1 - ").stdout_has("not ok 2 - the root is read-only");
+    outcome
+        .status(1)
+        .stdout_has("    ok 1 - ")
+        .stdout_has("not ok 2 - the root file system is read-only");
     outcome.stdout_has("    ok 3 - the container has no other capabilities");
 }
 

@@ -536,7 +536,7 @@ const BROKEN: &[Row] = &[
         ],
         tests: "requests",
         point: Some("test.requests"),
-        says: "/var/log/nginx/proxy.log is there as expected; found: it does not exist",
+        says: "/var/log/nginx/proxy.log is as expected; found: it does not exist",
     },
     Row {
         image: Web,

@@ -114,9 +114,9 @@ fn a_failure_is_told_with_what_was_expected_what_came_and_what_was_said_last() {
         r"  found     it exited with 3; its last output: oops",
         r"  expected  stdout .*good morning.*",
         r"  found     .*hello.*",
-        r"  stderr said last",
+        r"  last output of stderr",
         r"    \| oops",
-        r"  async\.web said last",
+        r"  last output of async\.web",
         r"    \| up",
         "",
         r"1 test passed, 1 failed; stop drill clean; .*",
@@ -374,7 +374,7 @@ fn no_unit_writes_into_what_trcctl_reads() {
             let trc = tested(toml).file("forge", FORGE).file("lines", lines).args(way);
             let outcome = trc.run();
             outcome.status(1).stdout_lines(&[r"ok    test\.opened .*", r"FAIL  test\.bad .*"]);
-            // What the unit has said last stands there, behind a bar.
+            // The last lines of the unit are there, each after a bar.
             let forged = |line: &str| line.contains("forged") && !line.starts_with("    | ");
             if outcome.out().lines().any(forged) {
                 outcome.fail("the report should be trc's alone");

@@ -215,8 +215,8 @@ fn verdict_command() -> Command {
         .help_template(TEMPLATE)
         .before_help(
             "Call `trcctl verdict` from the command of a test; trc sets TRC_VERDICT_FD for it. The verdict\n\
-             replaces the check that the command exits with 0. In scripts you\n\
-             can also call the shell function `verdict`.",
+             replaces the check that the command exits with 0. In scripts you can also call the shell\n\
+             function `verdict`.",
         )
         .override_usage("trcctl verdict pass|fail|skip [WHY…]")
         .after_help(

@@ -382,14 +382,13 @@ impl fmt::Display for State {
                 write!(f, "{what} listens on {listening}")
             }
             Self::File(file) => {
-                let not = if file.exists { "" } else { " not" };
-                let as_written =
-                    if file.mode.is_some() || file.owner.is_some() || !file.contains.is_empty() {
-                        " as expected"
-                    } else {
-                        ""
-                    };
-                write!(f, "{} is{not} there{as_written}", file.path.display())
+                let more = file.mode.is_some() || file.owner.is_some() || !file.contains.is_empty();
+                let how = match (file.exists, more) {
+                    (true, true) => "is as expected",
+                    (true, false) => "exists",
+                    (false, _) => "does not exist",
+                };
+                write!(f, "{} {how}", file.path.display())
             }
             Self::Running { process, user } => {
                 let not = if process.negated { "not " } else { "" };
@@ -407,8 +406,8 @@ impl fmt::Display for State {
             }
             Self::NoNewPrivs(true) => f.write_str("the container can't gain privileges"),
             Self::NoNewPrivs(false) => f.write_str("the container may gain privileges"),
-            Self::ReadOnlyRoot(true) => f.write_str("the root is read-only"),
-            Self::ReadOnlyRoot(false) => f.write_str("the root can be written to"),
+            Self::ReadOnlyRoot(true) => f.write_str("the root file system is read-only"),
+            Self::ReadOnlyRoot(false) => f.write_str("the root file system is writable"),
             Self::Capabilities(_) => f.write_str("the container has no other capabilities"),
             Self::Uid(uid) => write!(f, "the container's user is {uid}"),
         }

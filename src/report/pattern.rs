@@ -67,7 +67,7 @@ impl Pattern {
         if matches!(finder, Finder::Regex(_)) && bytes.len() > LONGEST {
             let (found, most) = (size(bytes.len() as u64), size(LONGEST as u64));
             return Err(format!(
-                "{found}, and a regular expression is looked for in {most} at most"
+                "{found}, but trc searches at most {most} for a regular expression"
             ));
         }
         if self.negated {

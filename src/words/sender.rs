@@ -7,7 +7,7 @@ use crate::graph::Graph;
 /// if trc cannot see the process, where the signal came from.
 pub(crate) fn sender(graph: &Graph, sender: &Sender) -> String {
     match sender.asker.pid {
-        0 => "outside the container, or the kernel".to_owned(),
+        0 => "outside the container or from the kernel".to_owned(),
         _ => asker(graph, &sender.asker),
     }
 }

@@ -236,7 +236,7 @@ impl Display for Wrong {
             Self::ManySockets => f.write_str("there are too many sockets to look at"),
             Self::NoProcesses => f.write_str("/proc does not list the processes"),
             Self::Running(processes) => write!(f, "{} is running", strings(processes)),
-            Self::OthersRun(0, _) => f.write_str("no process is running but trc"),
+            Self::OthersRun(0, _) => f.write_str("no process other than trc is running"),
             Self::OthersRun(1, shown) => {
                 write!(f, "no such process; one other is running: {}", strings(shown))
             }
@@ -302,7 +302,7 @@ mod tests {
             (Wrong::Mode(0o4750, 0o750), "its mode is 4750, not 0750"),
             (Wrong::Exists(Kind::File(2)), "it exists: it is a file of 2 bytes"),
             (Wrong::NotRead("read it", "denied".to_owned()), "cannot read it: denied"),
-            (Wrong::OthersRun(0, vec![]), "no process is running but trc"),
+            (Wrong::OthersRun(0, vec![]), "no process other than trc is running"),
             (Wrong::OthersRun(3, some()), "no such process; 3 others are running: sh, cron"),
             (Wrong::RunsAs(vec![(web(), "root".to_owned())]), "web runs as root"),
             (Wrong::UsesMemory(web(), 1024, 2), "web uses 1 KiB in 2 processes"),

@@ -498,9 +498,9 @@ keys! {
     ANSWER_KEYS, answer_keys(Answer) {
         /// the accepted status codes
         status: Codes = some_of(http::codes), "200-299", r#"[200, "3xx"]"#;
-        /// texts in the body of the answer
+        /// texts that the body of the answer must have
         body: Patterns = some_of(pattern), "", r#""\"ok\"""#;
-        /// texts in the headers of the answer
+        /// texts that the headers of the answer must have
         headers: Headers = headers(), "",
             r#"{ content-type = "/^text.html/", server = "!nginx/" }"#;
     }
@@ -519,7 +519,7 @@ keys! {
         mode: Mode = get(permissions), "", r#""640""#;
         /// its owner: a user, or a user and a group
         owner: Text = get(owner), "", r#""root:www-data""#;
-        /// texts in the file
+        /// texts that the file must have
         contains: Patterns = some_of(pattern), "", r#""!$${""#;
     }
 }
@@ -531,9 +531,9 @@ keys! {
     SAID_KEYS, said_keys(Said) {
         /// the unit that printed the lines
         unit: Text = placed(text), "the units that the test is about", r#""web""#;
-        /// texts in a line of the output
+        /// texts that some line of the output must have
         contains: Patterns => said(false), "", r#""listening on""#;
-        /// texts in no line of the output, until everything has stopped or the first fault
+        /// texts that no line of the output may have until everything has stopped, or until the first fault
         forbids: Patterns => said(true), "", r#"["/ERROR|FATAL/"]"#;
     }
 }

@@ -50,11 +50,11 @@ fn everything_that_is_expected_is_a_point_with_a_name() {
                 "nothing listens on 23/tcp",
             ],
         ),
-        ("expect.file = '/a'", vec!["/a is there"]),
-        ("expect.file = { path = '/a', exists = false }", vec!["/a is not there"]),
+        ("expect.file = '/a'", vec!["/a exists"]),
+        ("expect.file = { path = '/a', exists = false }", vec!["/a does not exist"]),
         (
             "expect.file = { path = '/a', mode = '640', owner = 'root:web', contains = '!$${' }",
-            vec!["/a is there as expected"],
+            vec!["/a is as expected"],
         ),
         (
             "expect = { running = ['nginx', '!sshd'], user = 'www' }",
@@ -83,7 +83,7 @@ fn everything_that_is_expected_is_a_point_with_a_name() {
             vec![
                 "at most 256 MiB of memory in the container",
                 "the container can't gain privileges",
-                "the root is read-only",
+                "the root file system is read-only",
                 "the container has no other capabilities",
                 "the container's user is 0",
             ],

@@ -60,7 +60,7 @@ fn a_regular_expression_that_is_not_closed_is_an_error_where_it_would_pass_for_e
 
 #[test]
 fn a_regular_expression_that_would_fail_in_the_run_fails_when_it_is_read() {
-    let too_large = "this is too large: compiled, it takes more than 16 KiB; a repetition such as {0,700} takes as much as the text written so often";
+    let too_large = "this is too large: compiled, it takes more than 16 KiB; a repetition such as {0,700} takes as much as its text written out that many times";
     toml_says(&[
         (
             "[test.t]\nexec = 'x'\nexpect.stdout = '/.{0,700}/'",

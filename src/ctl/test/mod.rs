@@ -59,7 +59,7 @@ fn session(request: &Request, trc: &[OsString], progress: &mut Progress) -> io::
         progress.clear();
         eprintln!(
             "note: cannot create namespaces ({why}): trc runs as an ordinary process, not as PID 1; \
-             --no-namespaces asks for that without this note"
+             use --no-namespaces to do so without this note"
         );
         progress.show();
     }

@@ -116,7 +116,7 @@ fn failure(point: &Point, style: Style, out: &mut String) {
         }
     }
     for output in &point.tails {
-        _ = writeln!(out, "  {} said last", output.of);
+        _ = writeln!(out, "  last output of {}", output.of);
         for line in &output.lines {
             _ = writeln!(out, "    {} {line}", style.paint(FAINT, "|"));
         }
@@ -222,9 +222,9 @@ test.front
   expected  http http://127.0.0.1/
   found     status 500
             and more
-  stdout said last
+  last output of stdout
     | asking
-  async.web said last
+  last output of async.web
     | a
     | b
 

@@ -247,7 +247,7 @@ mod tests {
             instead(&text("x"), &two[..1]).to_string(),
             "no such process; one other is running: sh"
         );
-        assert_eq!(instead(&text("x"), &[]).to_string(), "no process is running but trc");
+        assert_eq!(instead(&text("x"), &[]).to_string(), "no process other than trc is running");
     }
 
     #[test]

@@ -78,7 +78,7 @@ impl Streams {
         *self = Self { first: Some(Stream::over(way)), second: Some(Stream::open(err.as_fd())) };
         // SAFETY: only the numbers are given.
         if unsafe { libc::dup2(libc::STDERR_FILENO, libc::STDOUT_FILENO) } == -1 {
-            log::debug!("descriptor 1 stays: {}", nix::errno::Errno::last().desc());
+            log::debug!("cannot replace standard output: {}", nix::errno::Errno::last().desc());
         }
     }
 
