@@ -1,22 +1,22 @@
-//! Test runs as they are planned, and what that means for the engine.
+//! The plan of a test run, and its meaning for the engine.
 
 use super::ms::Ms;
 use crate::signal::Signal;
 
-/// What there is to a test run beside its tests.
+/// A test run, apart from its tests.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Drill {
-    /// The points that some test allows.
+    /// The test points that some test allows to fail.
     pub allow: Vec<Point>,
     /// Whether a test that is skipped fails the run.
     pub strict: bool,
-    /// When the OOM killer takes some process of nobody's.
+    /// When the OOM killer kills a process that belongs to no unit.
     pub oom: Option<Ms>,
-    /// Whether the first and the second look find zombies.
+    /// Whether the first and the second search find zombies.
     pub zombies: [bool; 2],
 }
 
-/// A point of the drill; units by their place in the plan.
+/// A test point of the stop drill. Units are named by their place in the plan.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Point {
     Run(usize),
@@ -31,7 +31,7 @@ pub(super) enum Point {
 }
 
 impl Point {
-    /// What is left of it once this unit is gone.
+    /// Returns the test point in a plan without this unit, if it still exists.
     pub(super) fn without(self, gone: usize) -> Option<Self> {
         let moved = |at: usize| (at != gone).then(|| at - usize::from(at > gone));
         match self {
@@ -46,44 +46,44 @@ impl Point {
     }
 }
 
-/// What a test has that no other unit has. Its tries pass once its `child` is ready and
-/// while that is not sick.
+/// The settings that only tests have. An attempt passes if the test's `child` is ready and not
+/// sick.
 #[expect(clippy::struct_excessive_bools, reason = "each is so or not")]
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Test {
     pub within: Option<Ms>,
     pub holds: Option<Ms>,
     pub start_within: Ms,
-    /// How long one try may take.
+    /// The time limit of an attempt.
     pub max_runtime: Ms,
-    /// What is done to which unit.
+    /// The fault: the unit, and the damage done to it.
     pub fault: Option<(usize, Blow)>,
-    /// Whether it has to be restarted by that, or must not be.
+    /// Whether the unit has to be restarted by the fault, or must not be.
     pub restarts: Option<bool>,
-    /// A try that would pass may find that there is nothing to say.
+    /// Whether an attempt that would pass may skip the test instead.
     pub skips: bool,
-    /// What it expects may turn out to be impossible.
+    /// Whether its checks may turn out to be impossible.
     pub hopeless: bool,
-    /// What it forbids is written after all.
+    /// Whether a line that it forbids is printed after the test.
     pub said: bool,
-    /// The units that it is about have more memory later than it allows.
+    /// Whether the units that it is about use more memory later than it allows.
     pub used: bool,
-    /// The status with which the units that it is about are to stop.
+    /// The exit status that the units that it is about must have when trc stops them.
     pub stop_status: Option<u8>,
-    /// How soon they are to.
+    /// The time within which they must exit then.
     pub stop_within: Option<Ms>,
 }
 
-/// What a test does to a unit.
+/// The damage that a test does to a unit.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) enum Blow {
     Kill(Signal),
-    /// It is stopped for so long.
+    /// The unit is suspended for this time.
     Stop(Ms),
 }
 
 impl Test {
-    /// It is tried once.
+    /// Returns the plainest test, which makes one attempt.
     pub(super) fn plain() -> Self {
         Self {
             within: None,

@@ -1,4 +1,4 @@
-//! What the kernel makes of what trc does.
+//! The kernel's side of trc's actions.
 
 use std::rc::Rc;
 
@@ -12,7 +12,7 @@ use crate::graph::UnitId;
 use crate::signal::Signal;
 
 impl World<'_> {
-    /// What trc does.
+    /// Carries out an action of trc.
     pub(super) fn act(&mut self, action: &Action) {
         match action {
             Action::Spawn(id) => self.spawn(*id),
@@ -41,7 +41,7 @@ impl World<'_> {
                 let slot = &self.slots[unit];
                 let main = slot.main.is_some_and(|main| !main.told && main.killed.is_none());
                 let left = slot.left.is_some_and(|left| !left.told && left.killed.is_none());
-                // With no time at all there is none to ask in.
+                // Without any time, nobody can be asked to exit first.
                 let time = !self.plan.units[unit].timeout().is_zero();
                 self.untold |= time && (main || left);
                 self.send(unit, *signal);
@@ -99,7 +99,7 @@ impl World<'_> {
         });
         self.events.push_back(Event::Forked { unit: id, pid });
         match start {
-            // As where trc waits for it, or it is faster.
+            // As if trc waited for it, or as if it were faster than trc.
             Start::Executes(0) if self.coin() => self.executes(unit, pid),
             Start::Executes(after) => self.later(after, Happening::Executes(unit, pid)),
             Start::Fails(stage, errno, Some(after)) => {
@@ -109,7 +109,7 @@ impl World<'_> {
         }
     }
 
-    /// A signal to a main process.
+    /// Sends a signal to a main process.
     pub(super) fn send(&mut self, unit: usize, signal: Signal) {
         let Some(mut main) = self.slots[unit].main else { return };
         let child = self.child(unit);
@@ -156,7 +156,7 @@ impl World<'_> {
         self.later(after, Happening::Dies(unit, main.pid, ending));
     }
 
-    /// A signal to a process in the background.
+    /// Sends a signal to a process that is not a main process.
     fn send_other(&mut self, other: &mut Other, signal: Signal, end: Happening) {
         let stray = other.stray;
         let after = if signal == Signal::KILL {
@@ -173,7 +173,7 @@ impl World<'_> {
         }
     }
 
-    /// A signal to what is in a unit's group besides its main process.
+    /// Sends a signal to the process that a unit has left behind.
     fn send_left(&mut self, unit: usize, signal: Signal) {
         if let Some(mut left) = self.slots[unit].left {
             let end = Happening::LeftDies(unit, left.of);
@@ -193,7 +193,7 @@ impl World<'_> {
         let unit = self.built.unit(id);
         let slot = &self.slots[unit];
         let main = slot.main.map(|main| main.pid);
-        // A daemon that was left is stopped by it, too.
+        // It also stops a daemon that was left behind.
         let Some(of) = main.or(slot.left.map(|left| left.of)) else {
             self.events.push_back(Event::StopCommandEnded { unit: id, succeeded: true });
             return;

@@ -1,4 +1,4 @@
-//! One life, from its plan to its end: the engine between the world and the witness.
+//! One life from its plan to its end: connects the engine with the world and the witness.
 
 use std::fmt::Write;
 use std::rc::Rc;
@@ -14,18 +14,18 @@ use crate::engine::{Action, Engine, Event, Tick};
 use crate::graph::UnitId;
 use crate::signal::Signal;
 
-/// No life takes more steps.
+/// The maximum number of steps in a life.
 const STEPS: u32 = 30_000;
-/// How long a life may go on by itself.
+/// The time for which a life may go on by itself.
 const HORIZON: Tick = Tick::from_secs(20);
-/// Nor as many at one instant.
+/// The maximum number of steps at one instant.
 const AT_ONCE: u32 = 400;
 
-/// How a life went.
+/// The course of a life.
 pub(super) struct Lived {
     pub marks: Marks,
     pub broken: Option<Broken>,
-    /// What happened, where that was wanted.
+    /// The record of everything that happened, if it was requested.
     pub story: String,
 }
 
@@ -37,14 +37,14 @@ struct Life<'a> {
     actions: Vec<Action>,
     steps: u32,
     at_once: u32,
-    /// trc has not run for a while.
+    /// Whether trc has been paused.
     slept: bool,
-    /// How often nothing more was to happen by itself.
+    /// The number of times that nothing more would have happened by itself.
     rests: u32,
     story: Option<String>,
 }
 
-/// Lives a plan; none if its graph is refused.
+/// Lives a plan. Returns `None` if its graph is refused.
 pub(super) fn live(plan: &Plan, mutant: &Mutant, told: bool) -> Option<Lived> {
     let built = Rc::new(build::graph(plan, Generation::First, None)?);
     let mut graph = Rc::clone(&built.graph);
@@ -107,8 +107,8 @@ impl Life<'_> {
         }
     }
 
-    /// Whether trc does not run when it would look at what happens at `time`. Either that goes
-    /// unnoticed, and deadlines pass meanwhile, or time is put back.
+    /// Returns whether trc is paused at the moment at which it would handle the events of `time`.
+    /// Either it does not notice, and deadlines pass meanwhile, or its clock is set back.
     fn oversleeps(&mut self, time: Tick) -> bool {
         let Some((from, time_out)) = self.witness.plan.sleep else { return false };
         if std::mem::replace(&mut self.slept, ms(from) <= time) || !self.slept {
@@ -173,7 +173,7 @@ impl Life<'_> {
         self.witness.after(self.engine.next_deadline())
     }
 
-    /// Nothing more happens by itself: somebody ends it.
+    /// Ends a life in which nothing more happens by itself.
     fn rest(&mut self) -> Verdict {
         let snapshot = self.engine.snapshot();
         if let Some(story) = &mut self.story {
@@ -198,7 +198,7 @@ impl Life<'_> {
         }
     }
 
-    /// Somebody outside ends it.
+    /// Ends the life by a signal from outside.
     fn insist(&mut self) {
         self.rests += 1;
         let plan = self.witness.plan;
@@ -213,7 +213,7 @@ impl Life<'_> {
         if plan.transparent() {
             return Ok(());
         }
-        // With no time left for KILL trc does that on its way out.
+        // If no time is left for SIGKILL, trc sends it when it exits.
         let slept = self.witness.terms.budget.is_zero() || plan.sleep.is_some();
         if self.witness.time_is_up() && slept {
             return Ok(());

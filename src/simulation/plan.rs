@@ -1,5 +1,5 @@
-//! A life as it is planned: what is written, and what children, the kernel and people
-//! will do. It determines everything that happens.
+//! The plan of a life: the configuration, and what children, the kernel and people will do. It
+//! determines everything that happens.
 
 use std::time::Duration;
 
@@ -27,39 +27,39 @@ pub(super) struct Plan {
     pub rules: Vec<(Signal, Rule)>,
     pub units: Vec<Unit>,
     pub settling: Settling,
-    /// Signals that trc gets, from outside or from some process of no unit.
+    /// The signals that trc gets from outside, or from a process that belongs to no unit.
     pub signals: Vec<Told>,
-    /// When the configuration is read anew.
+    /// The time at which trc reads the configuration again.
     pub reload: Option<Ms>,
-    /// What people ask of units.
+    /// The requests for units.
     pub requests: Vec<Asked>,
-    /// Processes that have left every unit's group.
+    /// The processes that belong to no unit's process group.
     pub strays: Vec<Stray>,
-    /// From when and for how long trc itself does not run, as in a paused container.
+    /// The time from which trc itself does not run, as in a paused container, and for how long.
     pub sleep: Option<(Ms, Ms)>,
-    /// It has a terminal, which it lends to units in the foreground.
+    /// Whether trc has a terminal, which it lends to foreground units.
     pub terminal: bool,
-    /// It is a test run.
+    /// The test run, if it is one.
     pub drill: Option<Drill>,
     /// Decides every race.
     pub luck: u64,
 }
 
-/// One rule of `[signals]`; units by their place in the plan.
+/// A rule of `[signals]`. Units are named by their place in the plan.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Rule {
     Stop,
     Ignore,
-    /// Output files are opened anew.
+    /// trc reopens the files that output goes to.
     Reopen,
     Forward(Option<Signal>, Vec<usize>),
 }
 
-/// What boot makes of the command line.
+/// The effect of the boot scripts on the command line.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) enum Settling {
     Same,
-    /// Another graph, of the units that are in it.
+    /// They change it: another graph takes over.
     New,
     Wrong,
 }
@@ -68,13 +68,13 @@ pub(super) enum Settling {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Generation {
     First,
-    /// What boot has made of the command line.
+    /// The graph of the command line that the boot scripts have changed.
     Second,
-    /// What the configuration has become since.
+    /// The graph of the new configuration after a reload.
     Third,
 }
 
-/// What a new configuration makes of a unit.
+/// The effect of a reload on a unit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Renewal {
     Kept,
@@ -83,7 +83,7 @@ pub(super) enum Renewal {
     Added,
 }
 
-/// In which of the first two graphs a unit is; boot units are in both.
+/// The graphs, of the first two, that contain a unit. Boot units are in both.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Within {
     Both,
@@ -99,7 +99,7 @@ pub(super) struct Told {
     pub outside: bool,
 }
 
-/// A request of a unit.
+/// A request for a unit.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Asked {
     pub at: Ms,
@@ -114,11 +114,11 @@ pub(super) struct Unit {
     pub form: Form,
     pub within: Within,
     pub renewal: Renewal,
-    /// It is given to a shell: its group gets the stop signal.
+    /// Whether it runs a script, so that its process group gets the stop signal.
     pub shell: bool,
     pub after: Vec<(usize, Option<Condition>)>,
     pub oneshot: Option<bool>,
-    /// A halt unit that runs although boot has not completed.
+    /// Whether it is a halt unit that also runs if boot failed.
     pub always: bool,
     pub success: Option<Vec<u8>>,
     pub on_failure: OnFailure,
@@ -126,16 +126,16 @@ pub(super) struct Unit {
     pub stop_timeout: Option<Ms>,
     pub stop_to: Option<StopTo>,
     pub stop_exec: Option<StopCommand>,
-    /// It has nothing to run, and stands for something outside.
+    /// Whether it is an external unit.
     pub outside: bool,
     pub ready: Option<Ready>,
     pub health: Option<Health>,
     pub restart: Restart,
     pub max_runtime: Option<Ms>,
-    /// What is written in a test.
+    /// The settings of a test.
     pub test: Option<Test>,
     pub child: Child,
-    /// What its later processes do, where that is something else.
+    /// The behavior of its later processes, if it differs.
     pub again: Option<Child>,
 }
 
@@ -169,11 +169,11 @@ pub(super) struct Restart {
     pub with: Vec<usize>,
 }
 
-/// What a stop command does.
+/// The behavior of a stop command.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) enum StopCommand {
     NotStarted,
-    /// Ends after so long, and makes the unit end so long after that.
+    /// Exits after this time, and makes the unit exit after another one.
     Ends {
         after: Ms,
         succeeds: bool,
@@ -182,54 +182,54 @@ pub(super) enum StopCommand {
     Hangs,
 }
 
-/// What a unit's process does.
+/// The behavior of a unit's process.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Child {
-    /// So many starts fail first, for want of processes.
+    /// The number of starts that fail first because there are too many processes.
     pub scarce: u32,
-    /// That is told by execve(2) only, so long after the fork.
+    /// The time after the fork at which execve(2) reports that; otherwise the fork itself fails.
     pub scarce_late: Option<Ms>,
-    /// So many tries can't be made first, for want of processes.
+    /// The number of attempts that cannot be made first, because there are too many processes.
     pub unmade: u32,
     pub start: Start,
-    /// It ends by itself, so long after it was executed.
+    /// When it exits by itself, counted from its execution, and how.
     pub end: Option<(Ms, Ending)>,
-    /// What it does when it is told to stop.
+    /// Its reaction to the stop signal.
     pub on_stop: Reply,
-    /// How long KILL takes; for ever, if it sits in the kernel.
+    /// The time that SIGKILL takes; `None` if the process is stuck in the kernel.
     pub on_kill: Option<Ms>,
-    /// What it has put into the background.
+    /// The process that it leaves behind.
     pub leaves: Option<Stray>,
-    /// A signal that it sends to trc.
+    /// The signal that it sends to trc.
     pub tells: Option<Tells>,
-    /// It is stopped, as by SIGSTOP, so long after it was executed.
+    /// When it is suspended, counted from its execution.
     pub pauses: Option<Ms>,
-    /// It is ready so long after it was executed, if ever.
+    /// When it is ready, counted from its execution; `None` if never.
     pub ready: Option<Ms>,
-    /// From when to when it is not healthy.
+    /// The time during which it is unhealthy.
     pub sick: Option<(Ms, Ms)>,
-    /// How long a try of a probe takes.
+    /// The duration of an attempt of a probe.
     pub try_takes: Ms,
-    /// A try that does not pass does not end by itself either.
+    /// Whether an attempt that does not pass hangs.
     pub try_hangs: bool,
-    /// What else it says of itself.
+    /// Another notification that it sends.
     pub says: Option<(Ms, Notice)>,
 }
 
-/// How a start goes.
+/// The outcome of a start.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) enum Start {
     Executes(Ms),
-    /// It never comes to execute its command: a hung mount.
+    /// The process never executes its command, as on a hung mount.
     Hangs,
-    /// It fails, after the fork if there is a time.
+    /// It fails: in the fork, or this long after it.
     Fails(SpawnStage, Option<Errno>, Option<Ms>),
 }
 
-/// How a process takes its stop signal.
+/// The reaction of a process to its stop signal.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) enum Reply {
-    /// Dies of it.
+    /// The signal terminates it.
     Dies(Ms),
     Exits(Ms, u8),
     Ignores,
@@ -240,7 +240,7 @@ pub(super) enum Reply {
 pub(super) struct Tells {
     pub signal: Signal,
     pub moment: Moment,
-    /// Whether trc still finds out whose process sent it.
+    /// Whether trc can still find out which unit the sender belongs to.
     pub known: bool,
 }
 
@@ -248,25 +248,25 @@ pub(super) struct Tells {
 pub(super) enum Moment {
     /// Its first act.
     First,
-    /// Its last before it exits.
+    /// Its last act before it exits.
     Last,
     After(Ms),
 }
 
-/// A background process.
+/// A process that is not the main process of a unit.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Stray {
     pub ends: Option<Ms>,
-    /// It ends so long after the process that has put it into the background.
+    /// It exits this long after the process that started it.
     pub follows: Option<Ms>,
     pub on_stop: Option<Ms>,
     pub on_kill: Option<Ms>,
-    /// It has a session of its own.
+    /// Whether it has a session of its own.
     pub session: bool,
 }
 
 impl Unit {
-    /// The least interesting unit: a service that runs until it is told to stop.
+    /// Returns the least interesting unit: a service that runs until it is asked to stop.
     pub(super) fn plain(stage: Stage) -> Self {
         Self {
             stage,
@@ -309,34 +309,34 @@ impl Unit {
         self.stop_timeout.map_or(Duration::from_secs(5), ms)
     }
 
-    /// Whether its group gets the stop signal.
+    /// Returns whether its process group gets the stop signal.
     pub(super) fn to_group(&self) -> bool {
         self.stop_to.map_or(self.shell, |to| to == StopTo::Group)
     }
 
-    /// Whether it is one of those that run one by one.
+    /// Returns whether it is one of the units that run one at a time.
     pub(super) fn in_turn(&self) -> bool {
         self.stage != Stage::Async
     }
 
-    /// Whether wait policies count it.
+    /// Returns whether wait policies count it.
     pub(super) fn counts(&self) -> bool {
         matches!(self.stage, Stage::Async | Stage::Sync) && !self.outside
     }
 
-    /// Whether it has probes at all.
+    /// Returns whether it has any probes.
     pub(super) fn is_probed(&self) -> bool {
         self.ready.is_some() || self.health.is_some()
     }
 
-    /// TrivialRC's own forms.
+    /// Returns whether it has one of TrivialRC's forms.
     pub(super) fn trivialrc(&self) -> bool {
         matches!(self.form, Form::Script | Form::Flag)
     }
 }
 
 impl Child {
-    /// One-shots end well at once; services run on.
+    /// Returns the plainest behavior: a one-shot exits with 0 at once, and a service keeps running.
     pub(super) fn plain(stage: Stage) -> Self {
         let end = matches!(stage, Stage::Boot | Stage::Halt).then_some((0, Ending::Code(0)));
         Self {
@@ -375,7 +375,7 @@ impl Plan {
         plain_stop && self.drill.is_none() && matches!(self.units.as_slice(), [only] if plain(only))
     }
 
-    /// Whether a unit is in this graph.
+    /// Returns whether a unit is in this graph.
     pub(super) fn has(&self, unit: usize, generation: Generation) -> bool {
         let Unit { within, renewal, .. } = self.units[unit];
         if self.units[unit].stage == Stage::Test && self.drill.is_none() {
@@ -410,7 +410,8 @@ pub(super) enum Means<'a> {
     Forward(Signal, &'a [usize]),
 }
 
-/// WINCH, CONT, TSTP, TTIN, TTOU and URG, which end no program that does not ask for it.
+/// Returns whether a signal is WINCH, CONT, TSTP, TTIN, TTOU or URG, which terminate no program by
+/// default.
 pub(super) fn is_for_the_foreground(signal: Signal) -> bool {
     [libc::SIGWINCH, libc::SIGCONT, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU, libc::SIGURG]
         .contains(&signal.number())

@@ -1,11 +1,11 @@
-//! Whether units are ready and healthy, and what they say of themselves.
+//! The readiness and the health of units, and their notifications.
 
 use super::plan::ms;
 use super::world::{Happening, World};
 use crate::engine::{Event, Notice, Outcome, Purpose};
 
 impl World<'_> {
-    /// What a process will say now that its command was executed.
+    /// Schedules the notifications of a process whose command has been executed.
     pub(super) fn begins_to_speak(&mut self, unit: usize, pid: i32) {
         let (plan, child) = (&self.plan.units[unit], self.child(unit));
         if let (Some(after), Some(ready)) = (child.ready, plan.ready)
@@ -37,10 +37,10 @@ impl World<'_> {
         }
     }
 
-    /// It says so again and again, unless it is sick.
+    /// Sends the notification that the unit is healthy, again and again, unless the unit is sick.
     pub(super) fn says_that_it_lives(&mut self, unit: usize, pid: i32) {
         let Some(health) = self.plan.units[unit].health else { return };
-        // What has been killed is silent for good, what is stopped until it is continued.
+        // A killed process stays silent, and a suspended one is silent until it is continued.
         if self.main(unit, pid).is_some_and(|main| main.killed.is_none()) {
             if !self.is_sick(unit) {
                 self.says(unit, pid, Notice::Alive);
@@ -55,7 +55,7 @@ impl World<'_> {
         sick.is_some_and(|(from, to)| (since + ms(from)..since + ms(to)).contains(&self.now))
     }
 
-    /// trc tries a probe.
+    /// Starts an attempt of a probe.
     pub(super) fn probe(&mut self, unit: usize, purpose: Purpose) {
         self.numbers += 1;
         let least = self.child(unit).unmade;

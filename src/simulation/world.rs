@@ -1,4 +1,4 @@
-//! The kernel and people, simulated: what they do to a life as it is planned.
+//! Simulates the kernel and people: everything that they do in a life according to its plan.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -17,9 +17,9 @@ use crate::signal::Signal;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Process {
     pub pid: i32,
-    /// It has executed its command.
+    /// Whether it has executed its command.
     pub executed: bool,
-    /// Stopped, as by SIGSTOP, and a signal that waits for CONT.
+    /// Whether it is suspended, and the signal that waits for SIGCONT.
     pub stopped: bool,
     pub pending: Option<Signal>,
     /// It was asked to end.
@@ -30,7 +30,7 @@ pub(super) struct Process {
 /// Any other live process.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Other {
-    /// The main process that it belongs to, or else its own number.
+    /// The main process that it belongs to, or else its own pid.
     pub of: i32,
     pub stray: Stray,
     /// It was asked to end.
@@ -38,27 +38,27 @@ pub(super) struct Other {
     pub killed: Option<Tick>,
 }
 
-/// What the kernel has of a unit.
+/// The processes of a unit, as the kernel knows them.
 #[derive(Clone, Default, Debug)]
 pub(super) struct Slot {
-    /// Forks that have failed for the next process.
+    /// The number of forks that have failed for the next process.
     pub forks: u32,
-    /// Tries that could not be made.
+    /// The number of attempts that could not be made.
     pub unmade: u32,
-    /// Processes so far.
+    /// The number of processes so far.
     pub runs: u32,
-    /// When the present one was executed, or what stands outside was first looked for, or
-    /// a test begun.
+    /// The time at which the current process was executed, an external unit was first probed, or a
+    /// test began.
     pub since: Option<Tick>,
-    /// Tries that are under way, for readiness, or of a test, and for health.
+    /// The attempts under way: for readiness or of a test, and for health.
     pub tries: [Option<u32>; 2],
     pub main: Option<Process>,
     pub left: Option<Other>,
-    /// Its stop command, by the process that it is for.
+    /// The process that its stop command is for.
     pub stop_command: Option<i32>,
 }
 
-/// Something that will come to pass.
+/// Something that will happen.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Happening {
     Executes(usize, i32),
@@ -80,20 +80,20 @@ pub(super) enum Happening {
     Reloads,
 }
 
-/// What is there besides trc.
+/// Everything except trc.
 pub(super) struct World<'a> {
     pub plan: &'a Plan,
     luck: Random,
     pub now: Tick,
-    /// Events that trc has not looked at yet.
+    /// The events that trc has not seen yet.
     pub events: VecDeque<Event>,
     happenings: Vec<(Tick, u64, Happening)>,
     pub slots: Vec<Slot>,
     pub strays: Vec<Option<Other>>,
     pub sweeping: bool,
-    /// A unit's process has got KILL and was never asked to end.
+    /// Whether a process of a unit got SIGKILL without having been asked to exit.
     pub untold: bool,
-    /// There was a look at zombies.
+    /// Whether trc has looked for zombies.
     pub looked: bool,
     pub pids: i32,
     pub numbers: u32,
@@ -153,13 +153,13 @@ impl<'a> World<'a> {
         self.luck.chance(50)
     }
 
-    /// When the next thing happens.
+    /// Returns the time at which the next thing happens.
     pub(super) fn next(&self) -> Option<Tick> {
         self.happenings.iter().map(|(at, ..)| *at).min()
     }
 
-    /// The world outside goes on while trc does not run, and where it is alone in that, the
-    /// container too: what would happen happens so much sooner by trc's clock.
+    /// Lets time pass while trc does not run. The world outside goes on; if trc alone is paused, so
+    /// does the container. By trc's clock, everything there happens that much sooner.
     pub(super) fn goes_on(&mut self, by: Tick, alone: bool) {
         for (at, _, what) in &mut self.happenings {
             if alone || matches!(what, Happening::Outside(_)) {
@@ -168,7 +168,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Lets some of what is due come to pass, one thing at least.
+    /// Lets at least one of the things happen that are due.
     pub(super) fn happen(&mut self) {
         loop {
             let due = self
@@ -186,7 +186,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// What the present process of a unit does.
+    /// Returns the behavior of a unit's current process.
     pub(super) fn child(&self, unit: usize) -> &'a Child {
         let plan = &self.plan.units[unit];
         let again = plan.again.as_ref().filter(|_| self.slots[unit].runs > 1);
@@ -228,7 +228,7 @@ impl<'a> World<'a> {
             Happening::LeftDies(unit, of) => {
                 let slot = &mut self.slots[unit];
                 let left = slot.left.take_if(|left| left.of == of).is_some();
-                // As long as the main process lives, so does the group.
+                // The process group exists as long as the main process does.
                 if left && slot.main.is_none_or(|main| main.pid != of) {
                     let unit = self.id(unit);
                     self.events.push_back(Event::LeftoversGone { unit });
@@ -278,7 +278,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Somebody sends trc a signal.
+    /// Sends trc a signal.
     pub(super) fn signal(&mut self, signal: Signal, outside: bool, unit: Option<UnitId>) {
         let asker = Asker { pid: 0, uid: 0, user: None, command: None, unit };
         let sender = Sender { asker, outside };
@@ -288,20 +288,20 @@ impl<'a> World<'a> {
     fn tells(&mut self, unit: usize) {
         if let Some(Tells { signal, known, .. }) = self.child(unit).tells {
             let id = self.id(unit);
-            // Who is gone already may pass for somebody from outside.
+            // trc may take a sender that has already exited for somebody from outside.
             let outside = !known && self.coin();
             self.signal(signal, outside, known.then_some(id));
         }
     }
 
     pub(super) fn executes(&mut self, unit: usize, pid: i32) {
-        // What has got KILL comes to nothing more.
+        // A process that got SIGKILL does nothing more.
         let Some(main) = self.main(unit, pid).filter(|main| main.killed.is_none()) else { return };
         main.executed = true;
         self.slots[unit].since = Some(self.now);
         let child = self.child(unit);
         let tells_first = child.tells.is_some_and(|tells| tells.moment == Moment::First);
-        // Signals may be looked at before what says that it was executed.
+        // trc may see signals before it sees that the command was executed.
         let overtakes = tells_first && self.coin();
         if overtakes {
             self.tells(unit);
@@ -322,7 +322,7 @@ impl<'a> World<'a> {
         }
         self.begins_to_speak(unit, pid);
         if let Some(left) = child.leaves {
-            // What is there only now was made by somebody who knows.
+            // A process that appears only now was started by one that has been asked to exit.
             let told = self.main(unit, pid).is_some_and(|main| main.told);
             self.slots[unit].left = Some(Other { of: pid, stray: left, told, killed: None });
             if let Some(after) = left.ends {
@@ -331,11 +331,11 @@ impl<'a> World<'a> {
         }
     }
 
-    /// A main process ends; what it did last comes ahead of that.
+    /// Lets a main process exit. Its last act comes before its exit.
     fn dies(&mut self, unit: usize, pid: i32, ending: Ending) {
         let Some(main) = self.main(unit, pid).copied() else { return };
         if main.stopped && ending != Ending::Signal(Signal::KILL) {
-            // It can't, until it is continued.
+            // It cannot exit until it is continued.
             if let Some(main) = self.main(unit, pid) {
                 main.pending.get_or_insert(Signal::STOP);
             }
@@ -351,11 +351,11 @@ impl<'a> World<'a> {
         }
         let id = self.id(unit);
         if !main.executed {
-            // All that is seen of its start is that it is over.
+            // trc learns from the end of the start that the start is over.
             self.events.push_back(Event::Executed { unit: id });
         }
         let by_key = matches!(ending, Ending::Signal(Signal::INT | Signal::QUIT));
-        // A key that is pressed is such an end of its own.
+        // A signal from a key is such an exit, too.
         let holds = self.plan.terminal || child.end.is_some_and(|end| end.1 == ending);
         let terminal = by_key && plan.in_turn() && holds;
         let left = self.slots[unit].left.filter(|left| left.of == pid);
@@ -364,7 +364,7 @@ impl<'a> World<'a> {
         }
         let leftovers = match left {
             None => Left::Nothing,
-            // Or its session is yet to come.
+            // Or it has not created its session yet.
             Some(left) if left.stray.session && self.coin() => Left::Escaped,
             Some(_) => Left::Others,
         };
@@ -379,7 +379,7 @@ impl<'a> World<'a> {
         self.slots.iter().any(slot) || self.strays.iter().any(Option::is_some)
     }
 
-    /// Whether any unit has a process.
+    /// Returns whether any unit has a process.
     pub(super) fn any_main(&self) -> bool {
         self.slots.iter().any(|slot| slot.main.is_some())
     }
@@ -391,15 +391,15 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Somebody with the power to do so kills the main processes.
+    /// Kills the main processes, as somebody with the power to do so would.
     pub(super) fn kill_all(&mut self) {
         for unit in 0..self.slots.len() {
             self.send(unit, Signal::KILL);
         }
     }
 
-    /// Whether, at the end, something lives that was never killed, or only just now and by
-    /// no means in vain. Halt units may be cut short; trc ends what they leave on its way out.
+    /// Returns whether a process is alive at the end that never got SIGKILL, or got it only just
+    /// now and can die of it. Halt units may be cut short: trc kills their leftovers when it exits.
     pub(super) fn outlived(&self, patience: Tick) -> bool {
         let spared = |killed: Option<Tick>| killed.is_none_or(|at| self.now < at + patience);
         let slots = self.plan.units.iter().zip(&self.slots);
@@ -410,7 +410,8 @@ impl<'a> World<'a> {
         units || self.strays.iter().flatten().any(|stray| spared(stray.killed))
     }
 
-    /// A command that was told to end and stopped before that: nothing but CONT helps it.
+    /// Returns whether a process was suspended before it was asked to exit, so that only SIGCONT
+    /// lets it exit.
     pub(super) fn waits_for_cont(&self) -> bool {
         self.slots
             .iter()
