@@ -1,11 +1,12 @@
-//! What lives have come across: so that the simulation can't go blind.
+//! The situations that lives have come across. They show that the simulation still reaches all of
+//! them.
 
 use crate::config::WaitPolicy;
 
-/// An enum, and the list of all it can be.
+/// Declares an enum and the list of all its variants.
 macro_rules! marks {
     ($($name:ident,)*) => {
-        /// Something worth coming across.
+        /// A situation that some life has to come across.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         pub(super) enum Mark {
             $($name,)*
@@ -195,16 +196,16 @@ impl Mark {
             WaitPolicy::Any => Self::EndedByAny,
             WaitPolicy::All => Self::EndedByAll,
             WaitPolicy::Err => Self::EndedByErr,
-            // Nothing but the end of a transparent command ends such a run.
+            // Only the exit of a transparent command ends such a run.
             WaitPolicy::Forever => Self::EndedTransparent,
         }
     }
 }
 
-/// How many marks one word of a set holds.
+/// The number of marks in one word of a set.
 const BITS: usize = u64::BITS as usize;
 
-/// A set of them.
+/// A set of marks.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(super) struct Marks([u64; Mark::ALL.len().div_ceil(BITS)]);
 

@@ -1,20 +1,19 @@
 //! Simulates the engine's whole life: random graphs, children, signals and failures, in virtual
 //! time. The seed of a life determines all of it.
-//!
-//! - `plan`, and `drill` for test runs: the configuration, and what the world will do; `generate`
-//!   makes a plan from a seed.
-//! - `build`: the meaning of a plan for the engine, and by other means for the witness.
-//! - `world`, `kernel`, `speak`, `tries`: what happens around trc. If a real kernel might do one
-//!   thing or another, chance decides.
-//! - `witness`: what must hold, and the right exit status, from books of its own.
+//! - `plan`, and `drill` for test runs: the configuration, and what the world will do.
+//! - `generate`: makes a plan from a seed.
+//! - `build`: the meaning of a plan for the engine, and, worked out independently, for the witness.
+//! - `world`, `kernel`, `speak`, `tries`: everything that happens around trc. If a real kernel
+//!   could do one thing or another, chance decides.
+//! - `witness`: the rules that must hold, and the right exit status, from a record of its own.
 //! - `life`: the engine between these two.
-//! - `shrink`, `story`: a life that breaks a rule, made small and told to people.
-//! - `marks`: the situations that lives have met, so that none of this goes blind.
-//! - `mutant`, and for tests alone `mutants`: engines that are wrong on purpose, each of which must
-//!   be caught; `lives`: very many lives.
-//!
-//! Most of it belongs to the library, so that the lives that people simulate, record and replay are
-//! those of the tests. `trc` itself uses none of it.
+//! - `shrink`, `story`: shrink a life that breaks a rule, and describe it for people.
+//! - `marks`: the situations that lives have come across, which show that the simulation still
+//!   reaches all of them.
+//! - `mutant`, and for tests only `mutants`: engines that are wrong on purpose, each of which must
+//!   be found.
+//! - `lives`: simulates very many lives. Most of it belongs to the library, so that people can
+//!   simulate, record and replay the same lives as the tests. `trc` itself uses none of it.
 //!
 //! `TRC_SIM_LIVES` sets the number of lives, and `TRC_SIM_SEED` tells one of them.
 
@@ -51,7 +50,7 @@ use plan::Plan;
 use witness::Broken;
 
 thread_local! {
-    /// Whether panics stay silent: a panic in a life is a finding, and is reported as one.
+    /// Whether panics are silent: a panic in a life is reported as a broken rule.
     static QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -76,13 +75,14 @@ fn lived(plan: &Plan, mutant: &Mutant, told: bool) -> Option<Lived> {
     })
 }
 
-/// Returns whether the life of this seed keeps every rule. A life whose graph is refused does.
+/// Returns whether the life of this seed keeps every rule. A life whose graph is refused keeps them
+/// all.
 pub fn is_sound(seed: u64) -> bool {
     let lived = lived(&generate::plan(seed), &mutant::NONE, false);
     lived.is_none_or(|lived| lived.broken.is_none())
 }
 
-/// Tells everything about the life of a seed.
+/// Describes the life of a seed in full.
 pub fn tell(seed: u64) -> String {
     let plan = generate::plan(seed);
     let mut text = format!("the life of seed {seed}:\n\n{}", told(&plan));
@@ -97,7 +97,7 @@ pub fn tell(seed: u64) -> String {
     text
 }
 
-/// Tells a plan, its life, and the rule that it breaks, if it does.
+/// Describes a plan, its life, and the rule that the life breaks, if there is one.
 fn told(plan: &Plan) -> String {
     let mut text = story::plan(plan);
     match lived(plan, &mutant::NONE, true) {

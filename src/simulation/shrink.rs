@@ -1,4 +1,4 @@
-//! From a life that breaks a rule to the smallest one that breaks the same rule.
+//! Shrinks a life that breaks a rule to the smallest one that breaks the same rule.
 
 use super::drill::{Drill, Test};
 use super::life;
@@ -7,10 +7,11 @@ use super::plan::{Child, Plan, Renewal, Rule, Settling, Start, StopCommand, Unit
 use super::witness::Broken;
 use crate::config::{Stage, WaitPolicy};
 
-/// How many ways of racing a smaller life may try: what is left out shifts all luck.
+/// The number of outcomes of races that a smaller life may try: leaving something out changes the
+/// outcome of every later race.
 const TRIES: u64 = 4;
 
-/// The smallest plan found that breaks the same rule.
+/// Returns the smallest plan found that breaks the same rule.
 pub(super) fn shrink(plan: &Plan, broken: Broken, mutant: &Mutant) -> Plan {
     let mut smallest = plan.clone();
     loop {
@@ -33,7 +34,7 @@ fn still(plan: &Plan, mutant: &Mutant) -> Option<Broken> {
     super::lived(plan, mutant, false).and_then(|lived: life::Lived| lived.broken)
 }
 
-/// Every plan that is one step simpler; the boldest steps come first.
+/// Returns every plan that is one step simpler, beginning with the boldest steps.
 fn candidates(plan: &Plan) -> Vec<Plan> {
     let mut all = Vec::new();
     if plan.drill.is_some() {
@@ -102,13 +103,13 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
     all
 }
 
-/// Each field of a unit, as it is in the plainest one.
+/// Resets single fields of a unit to their values in the plainest unit.
 fn simplify(mut of: impl FnMut(&dyn Fn(&mut Unit)), plain: &Unit) {
     of(&|unit| unit.child = plain.child.clone());
     of(&|unit| unit.within = Within::Both);
     of(&|unit| unit.renewal = Renewal::Kept);
     of(&|unit| {
-        // A transparent command is what it is by its form.
+        // A transparent command is transparent because of its form.
         if unit.form != crate::config::Form::Trailing {
             unit.form = plain.form;
         }
@@ -128,7 +129,7 @@ fn simplify(mut of: impl FnMut(&dyn Fn(&mut Unit)), plain: &Unit) {
         }
     });
     of(&|unit| {
-        // What has nothing to run needs something to look for.
+        // An external unit needs a readiness check.
         if !unit.outside {
             unit.ready = None;
         }
@@ -176,7 +177,7 @@ fn simplify(mut of: impl FnMut(&dyn Fn(&mut Unit)), plain: &Unit) {
     of(&|it| it.says = None);
 }
 
-/// A plan as it would be without test mode.
+/// Returns a plan as it would be without test mode.
 fn in_production(plan: &Plan) -> Plan {
     let mut plan = Plan { drill: None, ..plan.clone() };
     while let Some(test) = plan.units.iter().position(|unit| unit.stage == Stage::Test) {
@@ -189,7 +190,7 @@ fn of_drill(plan: &mut Plan, change: &dyn Fn(&mut Drill)) {
     plan.drill.iter_mut().for_each(change);
 }
 
-/// A plan without a unit, and without what refers to it.
+/// Returns a plan without a unit, and without all references to it.
 fn without(plan: &Plan, gone: usize) -> Plan {
     let moved = |at: usize| if at > gone { at - 1 } else { at };
     let mut plan = plan.clone();

@@ -1,4 +1,4 @@
-//! Lives, told to people.
+//! Describes lives for people.
 
 use std::fmt::Write;
 
@@ -18,7 +18,7 @@ fn unit(built: &Built, id: UnitId) -> String {
     built.graph.node(id).unit.id()
 }
 
-/// One event in a line.
+/// Returns one event as a line.
 pub(super) fn event(event: &Event, built: &Built) -> String {
     let of = |id: &UnitId| unit(built, *id);
     match event {
@@ -78,7 +78,7 @@ pub(super) fn event(event: &Event, built: &Built) -> String {
     }
 }
 
-/// One action in a line.
+/// Returns one action as a line.
 pub(super) fn action(action: &Action, built: &Built) -> String {
     let of = |id: &UnitId| unit(built, *id);
     match action {
@@ -112,7 +112,7 @@ pub(super) fn action(action: &Action, built: &Built) -> String {
     }
 }
 
-/// How things stand.
+/// The current state.
 pub(super) fn snapshot(snapshot: &Snapshot) -> String {
     let Snapshot { phase, generation, units } = snapshot;
     let mut text =
@@ -133,7 +133,7 @@ pub(super) fn snapshot(snapshot: &Snapshot) -> String {
     text
 }
 
-/// What is written and what children will do; what is as always is left out.
+/// Returns the configuration and the behavior of the children. It leaves out the defaults.
 pub(super) fn plan(plan: &Plan) -> String {
     let mut text = format!("wait = {:?}\n", plan.wait);
     if let Some(budget) = plan.budget {
@@ -187,7 +187,7 @@ pub(super) fn plan(plan: &Plan) -> String {
     text
 }
 
-/// Writes ` KEY VALUE` for each field that is not as it is in the plain thing.
+/// Writes ` KEY VALUE` for each field that differs from the plainest value.
 macro_rules! differences {
     ($text:ident, $it:expr, $plain:expr, $($field:ident)*) => {
         $(if $it.$field != $plain.$field {
@@ -225,7 +225,7 @@ fn behaviour(stage: Stage, it: &Child) -> String {
     if text.is_empty() { " the usual".to_owned() } else { text }
 }
 
-/// What is wrong.
+/// The rule that is broken.
 pub(super) fn broken(plan: &Plan, broken: Broken) -> String {
     match broken.unit {
         Some(at) => format!("broken for {}: {}", name(plan, at), broken.rule),

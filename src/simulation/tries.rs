@@ -1,4 +1,4 @@
-//! The results of attempts, and of looks at processes.
+//! The results of attempts, and of trc's searches for processes.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::world::{Happening, World};
 use crate::engine::{Event, Late, Outcome};
 
 impl World<'_> {
-    /// trc makes an attempt of a test, with a time limit.
+    /// Starts an attempt of a test, with a time limit.
     pub(super) fn try_test(&mut self, unit: usize, limit: Duration) {
         self.numbers += 1;
         let slot = &mut self.slots[unit];
@@ -48,7 +48,7 @@ impl World<'_> {
         self.events.push_back(Event::Tried { unit, outcome });
     }
 
-    /// trc looks for zombies.
+    /// Searches for zombies.
     pub(super) fn inspect(&mut self) {
         let looks = self.plan.drill.as_ref().map_or([false; 2], |drill| drill.zombies);
         let zombies = looks[usize::from(self.looked)];
@@ -61,7 +61,7 @@ impl World<'_> {
         self.events.push_back(Event::Inspected { zombies, escaped });
     }
 
-    /// trc looks at the processes that are left.
+    /// Searches for processes that are left.
     pub(super) fn look_at_remains(&mut self) {
         let left = |session| {
             let mut strays = self.strays.iter().flatten();
@@ -69,7 +69,7 @@ impl World<'_> {
         };
         let unit = self.slots.iter().any(|slot| slot.main.is_some() || slot.left.is_some());
         let (orphans, sessions) = (left(false) || unit, left(true));
-        // Of a test that was not done nothing is asked.
+        // Nothing is expected of a test that did not run.
         let done = |at: &usize| self.built.id(*at).is_some() && self.slots[*at].since.is_some();
         let mut late = Vec::new();
         for at in (0..self.slots.len()).filter(done) {

@@ -22,7 +22,7 @@ pub(in crate::simulation) fn complete(plan: &Plan, units: &mut [Term]) {
         _ => Condition::Started,
     };
     let order = super::order(plan, units);
-    // What comes after a service in the foreground does not start while that runs.
+    // A unit that comes after a foreground service does not start while the service runs.
     let sync = order.iter().filter(|at| stage(**at) == Stage::Sync);
     let last = sync.clone().position(|at| !units[*at].oneshot);
     let sync = sync.take(last.map_or(usize::MAX, |last| last + 1));

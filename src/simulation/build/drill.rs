@@ -1,11 +1,11 @@
-//! What is written of a test run.
+//! The configuration of a test run.
 
 use super::super::drill::{Blow, Drill, Point, Test};
 use super::super::plan::{Generation, Plan, ms};
 use super::place;
 use crate::config::{self, FaultKind, Origin, Placed, State, StopCheck, Testing};
 
-/// What is written of a test.
+/// Returns the configuration of a test.
 pub(in crate::simulation) fn test(
     plan: &Plan,
     test: &Test,
@@ -39,7 +39,7 @@ pub(in crate::simulation) fn test(
     }
 }
 
-/// What is written of the whole test run.
+/// Returns the configuration of the whole test run.
 pub(in crate::simulation) fn testing(
     plan: &Plan,
     drill: &Drill,

@@ -1,5 +1,5 @@
-//! What a plan means: the graph for the engine, and, worked out anew and by other means,
-//! what the witness holds against it.
+//! The meaning of a plan: the graph for the engine, and the terms by which the witness judges the
+//! engine, which are worked out independently of the graph.
 
 mod awaited;
 mod drill;
@@ -16,11 +16,11 @@ use crate::config::{
 use crate::engine::Tick;
 use crate::graph::{Graph, UnitId};
 
-/// One of the two graphs of a plan, and who is who in it.
+/// A graph of a plan, and which unit of the plan each of its units is.
 #[derive(Clone, Debug)]
 pub(in crate::simulation) struct Built {
     pub graph: Rc<Graph>,
-    /// The unit of the plan, by id.
+    /// The units of the plan, by id.
     pub plan: Vec<usize>,
 }
 
@@ -34,7 +34,7 @@ impl Built {
     }
 }
 
-/// Builds one of a plan's graphs, to take over from another; none if it is refused.
+/// Builds one of a plan's graphs, to take over from another one. Returns `None` if it is refused.
 pub(in crate::simulation) fn graph(
     plan: &Plan,
     generation: Generation,
@@ -50,7 +50,7 @@ pub(in crate::simulation) fn graph(
     Some(Built { graph: Rc::new(graph), plan: units })
 }
 
-/// A unit by its name.
+/// Returns the name of a unit, with a place.
 pub(in crate::simulation) fn place(plan: &Plan, at: usize) -> Placed<String> {
     let value = format!("{}.u{at}", plan.units[at].stage.name());
     Placed { value, origin: Origin::Default }
@@ -62,7 +62,7 @@ fn config(plan: &Plan, generation: Generation) -> Config {
         Rule::Stop => SignalRule::Stop,
         Rule::Ignore => SignalRule::Ignore,
         Rule::Reopen => SignalRule::Reopen,
-        // As the configuration has it where none of those that are named is enabled.
+        // This is how the configuration treats a rule whose units are all disabled.
         Rule::Forward(_, to)
             if !to.is_empty() && !to.iter().any(|at| plan.has(*at, generation)) =>
         {
@@ -158,15 +158,15 @@ fn config(plan: &Plan, generation: Generation) -> Config {
     }
 }
 
-/// What one of the graphs means for each unit of the plan.
+/// The meaning of one of the graphs for each unit of the plan.
 #[derive(Clone, Debug)]
 pub(in crate::simulation) struct Terms {
     pub units: Vec<Term>,
-    /// The order in which units of one stage run one by one.
+    /// The order in which the units of a stage run one at a time.
     pub order: Vec<usize>,
     /// All units in the order in which the engine has them.
     pub by_id: Vec<usize>,
-    /// From an outside stop signal to the end.
+    /// The time from a stop signal from outside to the end.
     pub budget: Tick,
 }
 
@@ -176,14 +176,14 @@ pub(in crate::simulation) struct Term {
     pub here: bool,
     pub oneshot: bool,
     pub needs: Vec<(usize, Condition)>,
-    /// Whether it is meant to end, as far as that is written.
+    /// Whether the configuration says that it is meant to end.
     pub ends: bool,
-    /// Of a test: the units that have to have run for a moment, or to be over.
+    /// If it is a test, the units that must have run for a moment or have ended.
     pub calm: Vec<usize>,
     /// The units that it is about, if it is a test.
     pub about: Vec<usize>,
     pub dependents: Vec<usize>,
-    /// What it is restarted together with, and what is restarted together with it.
+    /// The units that it is restarted together with, and those that are restarted together with it.
     pub with: Vec<usize>,
     pub followers: Vec<usize>,
 }
@@ -210,7 +210,7 @@ impl Terms {
             units[at].ends = unit.oneshot.unwrap_or(units[at].ends);
         }
         for (at, unit) in plan.units.iter().enumerate() {
-            // What is restarted with another waits for that one, if only as a bare name.
+            // A unit that is restarted with another one waits for it, as with a bare name.
             let with = unit.restart.with.iter().map(|other| (*other, None));
             let bare = with.filter(|(with, _)| unit.after.iter().all(|(other, _)| other != with));
             for (other, condition) in unit.after.iter().copied().chain(bare) {
@@ -258,8 +258,8 @@ impl Terms {
     }
 }
 
-/// The order of units that run one by one: again and again the first one, by stage and as
-/// declared, whose needs have all been taken.
+/// Returns the order of units that run one at a time. It repeatedly takes the first unit, by stage
+/// and declaration, whose dependencies have all been taken.
 pub(in crate::simulation) fn order(plan: &Plan, units: &[Term]) -> Vec<usize> {
     let mut left: Vec<usize> = (0..units.len()).filter(|at| units[*at].here).collect();
     // Tests with faults come last.
@@ -277,7 +277,7 @@ pub(in crate::simulation) fn order(plan: &Plan, units: &[Term]) -> Vec<usize> {
     order
 }
 
-/// The written stop timeouts of a unit and of what stops before it.
+/// Returns the sum of the declared stop timeouts of a unit and of the units that stop before it.
 fn chain(plan: &Plan, units: &[Term], at: usize) -> Tick {
     let before = units[at].dependents.iter().map(|one| chain(plan, units, *one)).max();
     plan.units[at].stop_timeout.map_or(Duration::ZERO, ms) + before.unwrap_or_default()

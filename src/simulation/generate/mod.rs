@@ -1,7 +1,5 @@
-//! Plans from seeds.
-//!
-//! Times come from a few values, most of them the engine's own (0, 100 ms, 2 s, 5 s), so
-//! that much happens at one instant and races are the rule.
+//! Makes plans from seeds. Times come from a few values, most of which are the engine's own (0, 100
+//! ms, 2 s, 5 s). So many things happen at the same instant, and races are the rule.
 
 mod suite;
 
@@ -24,7 +22,7 @@ const STOPPING: [i32; 6] =
     [libc::SIGTERM, libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGUSR1, 40];
 const OTHERS: [i32; 3] = [libc::SIGWINCH, libc::SIGCONT, libc::SIGTSTP];
 
-/// The plan of this seed.
+/// Returns the plan of a seed.
 pub(in crate::simulation) fn plan(seed: u64) -> Plan {
     let mut chance = Random::new(seed);
     let random = &mut chance;
@@ -115,7 +113,7 @@ fn told(random: &mut Random) -> Told {
     Told { at: random.pick(&MOMENTS), signal: a_signal(random), outside: random.chance(80) }
 }
 
-/// The configuration changes, and is read anew.
+/// Adds a reload with a changed configuration.
 fn renew(random: &mut Random, plan: &mut Plan) {
     plan.reload = Some(random.pick(&MOMENTS));
     for unit in plan.units.iter_mut().filter(|unit| unit.form != Form::Trailing) {
@@ -148,7 +146,7 @@ fn transparent(random: &mut Random) -> Vec<Unit> {
     unit.shell = random.chance(50);
     unit.stop_timeout = random.maybe(20, |random| random.pick(&TIMES));
     unit.child = child(random, Stage::Sync);
-    // Nobody but the kernel can end it then, and a real one would wait just so.
+    // Then only the kernel can end it. A real run would wait in the same way.
     unit.child.on_kill = Some(0);
     if random.chance(20) {
         watched(random, &mut unit);
@@ -159,7 +157,7 @@ fn transparent(random: &mut Random) -> Vec<Unit> {
 fn units(random: &mut Random) -> Vec<Unit> {
     let count = random.pick(&[0, 1, 2, 2, 3, 3, 4, 5, 6, 8, 12]);
     let mut units: Vec<Unit> = (0..count).map(|_| unit(random)).collect();
-    // Whom a unit may wait for: whoever comes before it in an order that is not that of
+    // A unit may wait for the units that come before it in an order that differs from the order of
     // declaration.
     let mut order: Vec<usize> = (0..count).collect();
     for at in (1..count).rev() {
@@ -194,7 +192,7 @@ fn units(random: &mut Random) -> Vec<Unit> {
     units
 }
 
-/// Whether a graph takes such an edge.
+/// Returns whether a graph accepts such an edge.
 pub(in crate::simulation) fn can_wait(
     waiter: &Unit,
     awaited: &Unit,
@@ -261,7 +259,7 @@ fn unit(random: &mut Random) -> Unit {
     unit
 }
 
-/// Readiness, health, restarts and limits, as far as they go together.
+/// Adds readiness, health, restarts and limits, as far as they can be combined.
 fn watched(random: &mut Random, unit: &mut Unit) {
     let (boot, halt) = (unit.stage == Stage::Boot, unit.stage == Stage::Halt);
     unit.outside = matches!(unit.stage, Stage::Boot | Stage::Async) && random.chance(5);
@@ -351,7 +349,7 @@ fn child(random: &mut Random, stage: Stage) -> Child {
     }
 }
 
-/// How many tries can't be made first.
+/// Returns the number of attempts that cannot be made first.
 pub(in crate::simulation) fn unmade(random: &Random) -> u32 {
     random.apart(2).maybe(10, |random| random.pick(&[1, 2, 6, 7, 8])).unwrap_or(0)
 }

@@ -1,4 +1,4 @@
-//! Test runs from seeds: a plan for production with additional tests.
+//! Makes test runs from seeds: a plan for production with additional tests.
 
 use super as generate;
 use super::super::drill::{Blow, Drill, Point, Test};
@@ -11,7 +11,7 @@ const TIMES: [Ms; 9] = [0, 0, 0, 0, 1, 50, 100, 150, 1000];
 
 /// Turns a plan into a test run.
 pub(in crate::simulation) fn add(random: &mut Random, plan: &mut Plan) {
-    // Most of what is tested works, or there would be little to see.
+    // Most tests pass, because a run in which everything fails shows little.
     let tame = random.pick(&[0, 60, 90, 100]);
     for unit in &mut plan.units {
         if random.chance(tame) {

@@ -1,4 +1,4 @@
-//! Engines that are wrong on purpose: the simulation must find out.
+//! Engines that are wrong on purpose, which the simulation must find.
 
 mod of_tests;
 
@@ -269,7 +269,7 @@ const MUTANTS: &[Mutant] = &[
         ..graph("tries what is hopeless again", |_| {})
     },
     actions("waits for no stop command", |actions, _| {
-        // As if it had ended with its unit.
+        // As if it had exited together with its unit.
         let stops = |action: &Action| matches!(action, Action::StopCommand(_));
         if let Some(place) = actions.iter().position(stops) {
             let Action::StopCommand(id) = actions[place] else { return };
@@ -352,7 +352,7 @@ const MUTANTS: &[Mutant] = &[
         }
     }),
     actions("stops what has to go in any order", |actions, _| {
-        // The first in the order is what others stand on.
+        // Other units depend on the first one in the order.
         if let Some((place, id)) = going(actions) {
             let first = Fact::Terminating { unit: id, pid: 0, within: Duration::ZERO };
             actions.insert(place + 1, Action::Tell(first));
@@ -369,7 +369,7 @@ const MUTANTS: &[Mutant] = &[
     }),
 ];
 
-/// The unit of a job that has been done.
+/// Returns the unit of a job that has ended.
 fn done(actions: &[Action], wanted: Task) -> Option<UnitId> {
     actions.iter().find_map(|action| match action {
         Action::Tell(Fact::JobEnded { unit, task, end: JobEnd::Done, .. }) if *task == wanted => {
@@ -379,7 +379,7 @@ fn done(actions: &[Action], wanted: Task) -> Option<UnitId> {
     })
 }
 
-/// Where a reload begins, and the first unit that has to go.
+/// Returns where a reload begins, and the first unit that has to go.
 fn going(actions: &[Action]) -> Option<(usize, UnitId)> {
     actions.iter().enumerate().find_map(|(place, action)| match action {
         Action::Tell(Fact::Reloading { going, .. }) => going.first().map(|id| (place, *id)),
@@ -387,7 +387,7 @@ fn going(actions: &[Action]) -> Option<(usize, UnitId)> {
     })
 }
 
-/// Where a job is begun, and for which unit.
+/// Returns where a job begins, and its unit.
 fn begun(actions: &[Action], wanted: Task) -> Option<(usize, UnitId)> {
     actions.iter().enumerate().find_map(|(place, action)| match action {
         Action::Tell(Fact::Requested { unit, request, answer: Answer::Begun(_), .. })
@@ -399,7 +399,7 @@ fn begun(actions: &[Action], wanted: Task) -> Option<(usize, UnitId)> {
     })
 }
 
-/// How many lives a mutant may have before it is found out.
+/// The number of lives within which a mutant must be found.
 const LIVES: u64 = 10_000;
 
 fn first_broken(mutant: &Mutant) -> Option<(u64, Broken)> {
@@ -420,7 +420,7 @@ fn every_wrong_engine_is_found_out_and_its_life_shrunk_to_a_few_units() {
         let small = shrink::shrink(&generate::plan(seed), broken, mutant);
         let still = lived(&small, mutant, false).and_then(|lived| lived.broken);
         assert_eq!(still.map(|broken| broken.rule), Some(broken.rule), "{}", mutant.name);
-        // Tests say something of other units.
+        // Tests have something to say about other units.
         let units = small.units.iter().filter(|unit| unit.stage != Stage::Test).count();
         if units > 3 || small.units.len() > units + 2 {
             missed.push(format!("{}: {} units", mutant.name, small.units.len()));

@@ -140,7 +140,7 @@ pub(in crate::simulation) const TEST_MUTANTS: &[Mutant] = &[
         }
     }),
     actions("forgets to continue a victim", |actions, plan| {
-        // Nobody sends trc a CONT, that it would pass on.
+        // Nobody sends trc a SIGCONT that it would pass on.
         let tells = plan.units.iter().any(|unit| unit.child.tells.is_some());
         if plan.drill.is_none() || tells || !plan.signals.is_empty() {
             return;
