@@ -1,4 +1,5 @@
-//! What a script is started with, and what the caller must do to start it.
+//! Prepares the start of a script: the program for the shell, and everything that the caller needs
+//! to start it.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
@@ -18,70 +19,71 @@ const PRELUDE_POSIX: &str = include_str!("prelude.sh");
 const SAVE_BASH: &str = include_str!("save.bash");
 const SAVE_POSIX: &str = include_str!("save.sh");
 
-/// Where the shell reads what it is to do. One digit, as dash can close no other; it is
-/// closed before the script starts, so scripts have 9 for themselves.
+/// The descriptor from which the shell reads its program. It has one digit, because dash cannot
+/// close any other. The shell closes it before the script starts, so scripts can use 9.
 const PROGRAM_FD: i32 = 9;
-/// Where a text with a `return` of its own is read from; closed by its first words.
+/// The descriptor from which the shell reads a text that contains `return`. The first words of the
+/// text close it.
 const TEXT_FD: i32 = 8;
-/// Where a boot shell leaves its state: above what scripts use (3 to 9), what bash takes
-/// for itself (10 to 12 or so, 63 downwards, 255) and below the usual 99, 100 and 200.
-/// The `.bash` and `.sh` files have the number too.
+/// The descriptor to which a boot shell writes its state. It is above the numbers that scripts use
+/// (3 to 9), outside those that bash uses itself (10 to 12 or so, 63 downwards, 255), and below the
+/// usual 99, 100 and 200. The `.bash` and `.sh` files contain the number, too.
 const STATE_FD: i32 = 57;
-/// The same in a POSIX shell without `/proc`, where only digits can be named.
+/// The same in a POSIX shell without `/proc`, which can name only descriptors of one digit.
 const STATE_FD_DIGIT: i32 = 9;
 
-/// How much of a program goes into one argument where there is no `/proc`: the kernel
-/// takes 128 KiB each (execve(2), `MAX_ARG_STRLEN`).
+/// The number of bytes of a program that go into one argument without `/proc`: the kernel accepts
+/// 128 KiB (execve(2), `MAX_ARG_STRLEN`).
 const CHUNK: usize = 120 * 1024;
-/// How much all such arguments may hold: execve(2) takes a quarter of the stack limit,
-/// usually 2 MiB, with the environment.
+/// The number of bytes in all such arguments: execve(2) accepts a quarter of the stack limit,
+/// usually 2 MiB, including the environment.
 const CHUNKS_LIMIT: usize = 12 * CHUNK;
-/// How much of a script's text `ps` gets to show.
+/// The number of bytes of a script that `ps` shows.
 const LABEL_LIMIT: usize = 4096;
 
-/// What the shell is to run.
+/// The body of a script.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Body<'a> {
     /// The text of a script.
     Text(&'a OsStr),
     /// A script file, sourced.
     File(&'a Path),
-    /// The trailing command: several words are run as they are, builtins and functions
-    /// included; a single word is a text.
+    /// The trailing command: several words run as they are, builtins and functions included; a
+    /// single word is a text.
     Words(&'a [OsString]),
 }
 
 /// The form of the lines that `say log warn err debug` write.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) enum Lines {
-    /// The log's: a time, a name, the text.
+    /// Like the log: a time, a name and the text.
     #[default]
     Stamped,
-    /// One JSON object each.
+    /// One JSON object for each line.
     Json,
-    /// The text alone: trc captures it, and its own time and name stand before it.
+    /// Only the text: trc captures it, and puts the time and the name before it.
     Plain,
 }
 
-/// What a unit sets for itself, by keys, and the boot state must leave alone.
+/// The settings that a unit makes by its keys, which the boot state must not change.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Own {
-    /// It has a `cwd`.
+    /// Whether it has a `cwd`.
     pub cwd: bool,
-    /// It has a `umask`.
+    /// Whether it has a `umask`.
     pub umask: bool,
 }
 
-/// One script to be run.
+/// A script to run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Job<'a> {
-    /// Its unit's stage, which decides whether it is the body of a function.
+    /// The stage of its unit, which decides whether the script is the body of a function.
     pub stage: Stage,
-    /// What ends it.
+    /// The failures that end it.
     pub errors: Errors,
-    /// What to run.
+    /// Its body.
     pub body: Body<'a>,
-    /// What the boot scripts so far left.
+    /// The state that the boot scripts have left so far.
     pub state: Option<&'a State>,
     /// trc's own pid, `MAINPID`.
     pub main_pid: i32,
@@ -89,81 +91,82 @@ pub(crate) struct Job<'a> {
     pub work_dir: &'a Path,
     /// `SELF_NAME` and `$0`: `trc`.
     pub self_name: &'a str,
-    /// `RC_WAIT_POLICY`, as `TrivialRC` says it: `wait_any`.
+    /// `RC_WAIT_POLICY`, with `TrivialRC`'s name for it: `wait_any`.
     pub wait_policy: &'a str,
-    /// `set -x` for the script, unless a boot script decided about that itself.
+    /// Whether to use `set -x` for the script, unless a boot script has changed that itself.
     pub xtrace: bool,
-    /// What `say log warn err debug` show.
+    /// The log level of `say log warn err debug`.
     pub level: LevelFilter,
-    /// In which form they write it.
+    /// The form of their lines.
     pub lines: Lines,
     /// `_exit_status`, for halt scripts.
     pub exit_status: Option<u8>,
-    /// The positional parameters while there is no state.
+    /// The positional parameters if there is no state yet.
     pub args: &'a [OsString],
-    /// What the unit has of its own.
+    /// The unit's own settings.
     pub own: Own,
-    /// Whether TERM lets the shell exit with the status of the program that it runs, as
-    /// `TrivialRC`'s async and sync scripts do.
+    /// Whether the shell, on SIGTERM, exits with the status of the program that it runs, as in
+    /// `TrivialRC`'s async and sync scripts.
     pub waits: bool,
-    /// Whether the state is to be written at the end; of boot scripts only.
+    /// Whether to write the state at the end. This is for boot scripts only.
     pub save: bool,
 }
 
-/// Which failing commands end a script.
+/// The failing commands that end a script.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) enum Errors {
-    /// As in `TrivialRC`: `set -e`, or under bash in async and sync scripts an ERR trap, which
+    /// As in `TrivialRC`: `set -e`, or, in async and sync scripts under bash, an ERR trap, which
     /// functions and subshells don't inherit.
     #[default]
     TrivialRc,
-    /// The same in every shell: also in functions, subshells, command substitutions whose
-    /// status counts, and, where the shell knows `pipefail`, anywhere in a pipeline.
+    /// The same in every shell: also in functions, in subshells, in command substitutions whose
+    /// status counts, and, if the shell knows `pipefail`, anywhere in a pipeline.
     Strict,
 }
 
-/// What the caller must do to start the shell.
+/// Everything that the caller needs to start the shell.
 #[derive(Debug)]
 pub(crate) struct Prepared {
-    /// What to execute; the first word is a path.
+    /// The words to execute, of which the first one is a path.
     pub argv: Vec<CString>,
-    /// Descriptors (close-on-exec) and the numbers they must have in the child. One may
-    /// have by chance the number that another wants: move them all up before.
+    /// Descriptors (close-on-exec), and the numbers that they must have in the child. A descriptor
+    /// may already have a number that another one needs, so move all of them up first.
     pub files: Vec<(OwnedFd, i32)>,
-    /// Variables to set in the child's environment.
+    /// The variables to set in the child's environment.
     pub env: Vec<(OsString, OsString)>,
-    /// Where the state will be; for [`State::read`] after the shell's end.
+    /// The place of the state, for [`State::read`] after the shell has exited.
     pub saved: Option<Saved>,
 }
 
-/// Where a boot shell writes its state, and what is needed to understand it.
+/// The file to which a boot shell writes its state, and everything that is needed to read it.
 #[derive(Debug)]
 pub(crate) struct Saved {
     pub(super) file: File,
     pub(super) kind: Kind,
     pub(super) own: Own,
     pub(super) xtrace: bool,
-    /// Options that trc has turned on for this script alone.
+    /// The options that trc has turned on for this script only.
     pub(super) stage_options: Vec<&'static str>,
-    /// Whether the state counts, or only where the script has failed.
+    /// Whether the state counts, or only the place where the script has failed.
     pub(super) keep: bool,
-    /// The script, where trc knows its text.
+    /// The script, if trc knows its text.
     pub(super) text: Option<Vec<u8>>,
-    /// What [`Prepared::env`] had: not part of the state while unchanged.
+    /// The variables of [`Prepared::env`], which are not part of the state unless the script
+    /// changes them.
     pub(super) set: Vec<(OsString, OsString)>,
-    /// What the state so far restores of what the unit had of its own.
+    /// The state so far, which takes the place of the unit's own settings.
     pub(super) before: State,
 }
 
-/// Makes ready what a script needs: the program in a memfd, another for the state.
+/// Prepares a script: its program in a memfd, and another memfd for the state.
 ///
-/// # Errors
-/// A NUL byte in what is passed, no memory, or no `/proc` and too much to pass.
+/// # Errors Returns an error if a text contains a NUL byte, if there is no memory, or if there is
+/// no `/proc` and the texts are too long.
 pub(crate) fn prepare(shell: &Shell, job: &Job) -> io::Result<Prepared> {
     prepare_with(shell, job, Path::new("/proc/self/fd").is_dir())
 }
 
-/// [`prepare`] as it is where `/proc` is not mounted.
+/// Does the same as [`prepare`] if `/proc` is not mounted.
 #[cfg(test)]
 pub(crate) fn prepare_without_proc(shell: &Shell, job: &Job) -> io::Result<Prepared> {
     prepare_with(shell, job, false)
@@ -197,8 +200,8 @@ fn prepare_with(shell: &Shell, job: &Job, proc: bool) -> io::Result<Prepared> {
     }
 
     let body = body(job)?;
-    // Only what is sourced can be left by `return`; in a function it may be, too. And only
-    // there does busybox count lines from 1.
+    // `return` ends only a sourced text or a function. And busybox counts lines from 1 only in a
+    // sourced text.
     let counted = shell.kind == Kind::Posix && job.stage == Stage::Boot;
     let source = proc && !in_function(job) && (counted || contains(&body, b"return"));
     let mut text = Vec::new();
@@ -217,7 +220,7 @@ fn prepare_with(shell: &Shell, job: &Job, proc: bool) -> io::Result<Prepared> {
         }
     };
 
-    // A sourced text or file is a frame of its own in bash's stack of functions.
+    // A sourced text or file has a frame of its own in bash's stack of functions.
     let sourced = source || matches!(job.body, Body::File(_));
     let program = program(shell.kind, job, proc, state_fd, &text, sourced);
 
@@ -225,13 +228,13 @@ fn prepare_with(shell: &Shell, job: &Job, proc: bool) -> io::Result<Prepared> {
         shell.words.iter().map(|word| c_string(word.as_bytes())).collect::<io::Result<_>>()?;
     let start: &[u8] = match (proc, shell.kind) {
         (true, _) => b". /proc/self/fd/9 || exit 126; ",
-        // Slower for much text, but it needs no path. C, as `read` loses bytes that are
-        // not the locale's characters.
+        // This is slower for a long text, but needs no path. The locale is C, because `read` loses
+        // bytes that are not characters of the locale.
         (false, Kind::Bash) => {
             b"IFS= LC_ALL=C read -rd '' -u 9 __trc_p || [[ $__trc_p ]] || exit 126; eval \"$__trc_p\" || exit 126; "
         }
         (false, Kind::Posix) => {
-            // Nobody can look at the arguments of others where there is no /proc.
+            // Without /proc, nobody can see the arguments of others.
             argv.push(c_string(&[&evaluate(program.len().div_ceil(CHUNK)), run].concat())?);
             argv.push(c_string(job.self_name.as_bytes())?);
             if program.len() > CHUNKS_LIMIT {
@@ -252,14 +255,14 @@ fn prepare_with(shell: &Shell, job: &Job, proc: bool) -> io::Result<Prepared> {
     Ok(Prepared { argv, files, env, saved })
 }
 
-/// Evaluates that many positional parameters, put together.
+/// Returns a command that evaluates this many positional parameters as one text.
 fn evaluate(count: usize) -> Vec<u8> {
     let all: Vec<String> = (1..=count).map(|number| format!("${{{number}}}")).collect();
     format!("eval \"{}\" || exit 126; ", all.concat()).into_bytes()
 }
 
-/// Whether a script is the body of a function. `TrivialRC` has the trailing command under
-/// `set -e` beside an ERR trap, so it is none here.
+/// Returns whether a script is the body of a function. `TrivialRC` runs the trailing command under
+/// `set -e` as well as an ERR trap, so it is not the body of one.
 fn in_function(job: &Job) -> bool {
     match (job.stage, job.body) {
         (Stage::Async | Stage::Sync | Stage::Test, Body::Text(_) | Body::File(_)) => true,
@@ -267,18 +270,19 @@ fn in_function(job: &Job) -> bool {
     }
 }
 
-/// What lets the shell wait, when it gets TERM, for the program that it runs in the foreground,
-/// which got it too, and exit with the program's status. A script may replace it.
+/// Returns the trap by which the shell, on SIGTERM, waits for the program that it runs in the
+/// foreground, which got SIGTERM as well, and exits with that program's status. A script may
+/// replace the trap.
 fn waits(job: &Job) -> &'static [u8] {
     if job.waits { b"trap 'exit $?' TERM; " } else { b"" }
 }
 
-/// What the script starts with, on its own first line.
+/// Returns the beginning of the script's first line.
 fn xtrace(job: &Job) -> &'static [u8] {
     if job.state.and_then(|s| s.xtrace).unwrap_or(job.xtrace) { b"set -x; " } else { b"" }
 }
 
-/// The script itself, as text.
+/// Returns the script itself as text.
 fn body(job: &Job) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     match job.body {
@@ -286,7 +290,8 @@ fn body(job: &Job) -> io::Result<Vec<u8>> {
         Body::Words([script]) => text.extend_from_slice(script.as_bytes()),
         Body::File(path) => {
             text.extend_from_slice(b". ");
-            // Absolute: no search in PATH, and boot may have left another directory.
+            // The path is absolute, so that the shell does not search PATH, and because boot may
+            // have changed the directory.
             quote::push(&mut text, absolute(path)?.as_os_str().as_bytes());
         }
         Body::Words(words) => {
@@ -299,7 +304,7 @@ fn body(job: &Job) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// What `ps` shows of the unit after the shell's own words.
+/// Returns the text that `ps` shows after the shell's own words.
 fn label(job: &Job) -> Vec<u8> {
     let mut text = match job.body {
         Body::Text(script) => script.to_owned(),
@@ -311,11 +316,11 @@ fn label(job: &Job) -> Vec<u8> {
     text
 }
 
-/// Where a test's command gives its verdict, by `TRC_VERDICT_FD`: a descriptor that every
-/// shell can name.
+/// The descriptor in `TRC_VERDICT_FD`, to which a test's command writes its verdict. Every shell
+/// can name it.
 pub(crate) const VERDICT_FD: i32 = 3;
 
-/// What only tests have: `verdict pass|fail|skip [WHY…]`.
+/// Returns the function that only tests have: `verdict pass|fail|skip [WHY…]`.
 fn verdict() -> String {
     format!(
         "verdict() {{

@@ -1,5 +1,6 @@
 //! Simulates the engine's whole life: random graphs, children, signals and failures, in virtual
 //! time. The seed of a life determines all of it.
+//!
 //! - `plan`, and `drill` for test runs: the configuration, and what the world will do.
 //! - `generate`: makes a plan from a seed.
 //! - `build`: the meaning of a plan for the engine, and, worked out independently, for the witness.
@@ -12,8 +13,10 @@
 //!   reaches all of them.
 //! - `mutant`, and for tests only `mutants`: engines that are wrong on purpose, each of which must
 //!   be found.
-//! - `lives`: simulates very many lives. Most of it belongs to the library, so that people can
-//!   simulate, record and replay the same lives as the tests. `trc` itself uses none of it.
+//! - `lives`: simulates very many lives.
+//!
+//! Most of it belongs to the library, so that people can simulate, record and replay the same lives
+//! as the tests. `trc` itself uses none of it.
 //!
 //! `TRC_SIM_LIVES` sets the number of lives, and `TRC_SIM_SEED` tells one of them.
 

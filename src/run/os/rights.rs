@@ -1,23 +1,23 @@
-//! Unix sockets that others write to, and the descriptors that they may pass along
+//! Unix sockets that other processes write to, and the descriptors that these may send along
 //! (`SCM_RIGHTS`, unix(7)).
 //!
-//! Nobody asked for these descriptors, and whoever closes the last copy of one does all that
-//! its close does: that of a TCP connection with `SO_LINGER` and unsent data waits for as long
-//! as its owner likes (socket(7)). So PID 1 never holds one, and never is the last to let go of
-//! one, be it by receiving its message or by closing a socket in whose queue it waits:
+//! Nobody asked for these descriptors, and the process that closes the last copy of one carries out
+//! its close. To close a TCP connection with `SO_LINGER` and unsent data takes as long as its owner
+//! likes (socket(7)). So PID 1 never holds such a descriptor, and never closes the last copy of
+//! one, neither by receiving its message nor by closing a socket whose queue contains it:
 //!
-//! - PID 1 *peeks* at a message, which leaves it, and what it carries, in the queue, and has no
-//!   room for descriptors: the kernel says by `MSG_CTRUNC` that there are some.
-//! - A message that carries some is received by a *taker*, a child that does just that and
-//!   exits: an exiting process does not linger. (`inet_release` of `net/ipv4/af_inet.c`.) What
-//!   it can't take for want of numbers the kernel closes while it still runs; then an alarm
-//!   ends it, and with that the waiting.
-//! - A socket is closed only when nothing can be added to its queue any more and nothing in it
-//!   carries a descriptor.
+//! - PID 1 *peeks* at a message, which leaves the message and its descriptors in the queue. It has
+//!   no room for descriptors, so the kernel reports them by `MSG_CTRUNC`.
+//! - If a message carries descriptors, a *taker* receives it: a child that does only that and
+//!   exits. An exiting process does not linger (`inet_release` of `net/ipv4/af_inet.c`). If the
+//!   taker has no numbers left for some descriptors, the kernel closes these while the taker still
+//!   runs. Then an alarm terminates the taker, which ends the wait.
+//! - PID 1 closes a socket only when nothing can be added to its queue any more and nothing in the
+//!   queue carries a descriptor.
 //!
-//! `SO_PASSRIGHTS` (Linux 6.16) would refuse such messages where they are sent. A notify socket
-//! can't have that: `systemd-notify` passes a descriptor with each notification, whose close
-//! tells it that the notification has been read (`BARRIER=1`, `sd_notify_barrier(3)`).
+//! `SO_PASSRIGHTS` (Linux 6.16) would make the sender of such a message fail. A notify socket
+//! cannot use it: `systemd-notify` sends a descriptor with each notification, and learns from its
+//! close that the notification has been read (`BARRIER=1`, `sd_notify_barrier(3)`).
 
 use std::cell::RefCell;
 use std::mem::{self, ManuallyDrop, MaybeUninit};
@@ -27,18 +27,18 @@ use nix::errno::Errno;
 use nix::sys::socket::{Shutdown, SockType, getsockopt, shutdown, sockopt};
 use nix::unistd::ForkResult;
 
-/// How many descriptors a message may carry: `SCM_MAX_FD` of unix(7).
+/// The number of descriptors that a message may carry: `SCM_MAX_FD` of unix(7).
 const MOST: usize = 253;
-/// How long a taker may take, in microseconds; it needs a fraction of a millisecond.
+/// The time that a taker may take, in microseconds. It needs a fraction of a millisecond.
 const PATIENCE: libc::suseconds_t = 100_000;
-/// How many messages are thrown away at once from a socket that is closed. No queue is that
-/// long: `net.unix.max_dgram_qlen` is 512 at most, and a stream's is bounded by its bytes.
+/// The number of messages to discard at once from a socket that is being closed. No queue is that
+/// long: `net.unix.max_dgram_qlen` is at most 512, and the bytes of a stream are limited.
 const THROWN_AWAY: usize = 10_000;
 
-/// Who sent a message, as the kernel has it: `struct ucred` of unix(7).
+/// The sender of a message, as the kernel reports it: `struct ucred` of unix(7).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Sender {
-    /// The process; 0 for one of another pid namespace.
+    /// The process; 0 for a process of another pid namespace.
     pub pid: i32,
     /// Its user.
     pub uid: u32,
@@ -47,26 +47,26 @@ pub(crate) struct Sender {
 /// The message at the head of a socket's queue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Head {
-    /// How many bytes of it there are.
+    /// The number of its bytes that were read.
     pub length: usize,
-    /// Whether there were more than there was room for.
+    /// Whether it has more bytes.
     pub cut: bool,
-    /// Who sent it, where the socket has `SO_PASSCRED`.
+    /// Its sender, if the socket has `SO_PASSCRED`.
     pub sender: Option<Sender>,
-    /// Whether it carries descriptors: then it must not be received here.
+    /// Whether it carries descriptors. If it does, PID 1 must not receive it.
     pub rights: bool,
 }
 
 /// Looks at the message at the head of the queue, and leaves it there.
 ///
 /// # Errors
-/// Returns the errors of recvmsg(2), EAGAIN where there is none.
+/// Returns the errors of recvmsg(2), such as EAGAIN if there is no message.
 fn peek(socket: BorrowedFd<'_>, into: &mut [u8]) -> nix::Result<Head> {
     receive(socket, into, libc::MSG_PEEK)
 }
 
-/// Removes the message at the head of the queue, which [`peek`] has found to carry no
-/// descriptor; for a stream, as many bytes as were peeked at.
+/// Removes the message at the head of the queue, which carries no descriptor according to [`peek`].
+/// From a stream, removes as many bytes as [`peek`] returned.
 ///
 /// # Errors
 /// Returns the errors of recvmsg(2).
@@ -74,8 +74,7 @@ fn discard(socket: BorrowedFd<'_>, peeked: &mut [u8]) -> nix::Result<()> {
     receive(socket, peeked, 0).map(|_| ())
 }
 
-/// Room for the sender's credentials, and for nothing else: what is left of it is too small
-/// for even one descriptor.
+/// Room for the sender's credentials only: the rest of it is too small for a descriptor.
 #[repr(C, align(8))]
 struct Control([u8; CONTROL]);
 
@@ -118,7 +117,7 @@ fn receive(socket: BorrowedFd<'_>, into: &mut [u8], flags: libc::c_int) -> nix::
     })
 }
 
-/// A Unix socket that others may pass descriptors to: it is read and closed without touching
+/// A Unix socket to which others may send descriptors. trc reads and closes it without touching
 /// them.
 pub(crate) struct Guarded {
     fd: ManuallyDrop<OwnedFd>,
@@ -127,28 +126,29 @@ pub(crate) struct Guarded {
 }
 
 impl Guarded {
-    /// A socket as it is.
+    /// Guards a socket.
     pub(crate) fn new(fd: OwnedFd) -> Self {
         Self { fd: ManuallyDrop::new(fd), taker: None }
     }
 
-    /// Whether a taker is at work: until it has [ended](Self::ended), there is nothing to read.
+    /// Returns whether a taker is at work. Until it has [exited](Self::ended), there is nothing to
+    /// read.
     pub(crate) fn is_taken_from(&self) -> bool {
         self.taker.is_some()
     }
 
-    /// The next datagram.
+    /// Receives the next datagram.
     ///
-    /// # Errors
-    /// Returns the errors of recvmsg(2), EAGAIN where there is none; ENOBUFS where no child can be
-    /// forked that takes what the message carries: then it is still there.
+    /// # Errors Returns the errors of recvmsg(2), such as EAGAIN if there is no datagram. Returns
+    /// ENOBUFS if trc cannot fork a taker for the descriptors of the datagram, which then stays in
+    /// the queue.
     pub(crate) fn receive(&mut self, into: &mut [u8]) -> nix::Result<Head> {
         if self.taker.is_some() {
             return Err(Errno::EAGAIN);
         }
         let head = peek(self.as_fd(), into)?;
         if head.rights {
-            // EAGAIN, for a fork, is not that there is no message.
+            // EAGAIN from a fork does not mean that there is no message.
             let taker = fork(self.as_fd(), false).map_err(|_| Errno::ENOBUFS)?;
             self.taker = Some(taker);
         } else {
@@ -160,7 +160,7 @@ impl Guarded {
     /// Reads from a stream.
     ///
     /// # Errors
-    /// Returns the errors of recvmsg(2); EBADMSG, for good, where descriptors come along.
+    /// Returns the errors of recvmsg(2), and EBADMSG from then on if a message carries descriptors.
     pub(crate) fn read(&self, into: &mut [u8]) -> nix::Result<usize> {
         let head = peek(self.as_fd(), into)?;
         if head.rights {
@@ -170,7 +170,7 @@ impl Guarded {
         Ok(head.length)
     }
 
-    /// A child of trc's has ended: if it was the taker, the socket can be read from again.
+    /// Handles the exit of a child of trc. If it was the taker, the socket can be read again.
     pub(crate) fn ended(&mut self, pid: i32) {
         if self.taker == Some(pid) {
             self.taker = None;
@@ -188,7 +188,7 @@ impl Drop for Guarded {
     fn drop(&mut self) {
         // SAFETY: nobody uses it any more.
         let fd = unsafe { ManuallyDrop::take(&mut self.fd) };
-        // From here on sending to it fails with EPIPE.
+        // From here on, sending to it fails with EPIPE.
         _ = shutdown(fd.as_raw_fd(), Shutdown::Both);
         match self.taker {
             None => close_emptied(fd),
@@ -197,8 +197,8 @@ impl Drop for Guarded {
     }
 }
 
-/// Starts a child that receives the message at the head of the queue, or all there are, and
-/// exits with what they carry. Nobody else may read from the socket until it has ended. Returns
+/// Starts a child that receives the message at the head of the queue, or all messages, and exits
+/// with their descriptors. Nobody else may read from the socket until the child has exited. Returns
 /// its pid.
 fn fork(socket: BorrowedFd<'_>, all: bool) -> nix::Result<i32> {
     let stream = is_stream(socket);
@@ -208,20 +208,20 @@ fn fork(socket: BorrowedFd<'_>, all: bool) -> nix::Result<i32> {
         ForkResult::Parent { child } => Ok(child.as_raw()),
         ForkResult::Child => {
             taker(socket.as_raw_fd(), all, stream);
-            // SAFETY: ends this process, and nothing of trc's is run in it any more.
+            // SAFETY: this ends the process, and runs no code of trc in it any more.
             unsafe { libc::_exit(0) }
         }
     }
 }
 
-/// All of a taker's life: the message at the head of the queue, or all there are.
+/// The whole life of a taker: receives the message at the head of the queue, or all messages.
 fn taker(socket: RawFd, all: bool, stream: bool) {
     let mut byte = [0_u8; 1];
     let mut control = MaybeUninit::<[u64; CONTROL / 8 + MOST]>::uninit();
-    // SAFETY: in a child of its own. Every pointer is to a local, with its length; the control
-    // data is not looked at, only held until the process exits.
+    // SAFETY: this runs in a child of its own. Every pointer is to a local, with its length. Nobody
+    // reads the control data, which is held until the process exits.
     unsafe {
-        // The terminal's signals are not for it.
+        // The signals of the terminal must not reach it.
         libc::setpgid(0, 0);
         let alarm = libc::itimerval {
             it_interval: libc::timeval { tv_sec: 0, tv_usec: 0 },
@@ -231,8 +231,8 @@ fn taker(socket: RawFd, all: bool, stream: bool) {
         let mut none: libc::sigset_t = mem::zeroed();
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
-        // Numbers for what comes: none of trc's own descriptors is needed, and the limits are
-        // as high as they may be.
+        // Make room for the descriptors: close all of trc's own, and raise the limit as far as
+        // allowed.
         let own = libc::c_uint::try_from(socket).unwrap_or(0);
         if own > 0 {
             libc::syscall(libc::SYS_close_range, 0, own - 1, 0);
@@ -259,21 +259,22 @@ fn taker(socket: RawFd, all: bool, stream: bool) {
 }
 
 thread_local! {
-    /// Sockets that wait to be closed, and the takers that empty them.
+    /// The sockets that wait to be closed, and the takers that empty them.
     static CLOSING: RefCell<Vec<(OwnedFd, Option<i32>)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Closes a socket to which nothing can be added, as soon as that can't block: at once if nothing
-/// in it carries a descriptor, else when a taker has emptied it; [`ended`] has to be told then.
+/// Closes a socket to which nothing can be added, as soon as that cannot block: at once if nothing
+/// in it carries a descriptor, and otherwise when a taker has emptied it. The caller has to call
+/// [`ended`] then.
 fn close_emptied(socket: OwnedFd) {
     if !throw_away(socket.as_fd()) {
-        // Without a child there is another chance when another one has ended.
+        // If the fork fails, trc tries again when another child has exited.
         let taker = fork(socket.as_fd(), true).ok();
         CLOSING.with_borrow_mut(|closing| closing.push((socket, taker)));
     }
 }
 
-/// Throws away what is in a queue; false if something carries descriptors.
+/// Discards the contents of a queue. Returns false if a message carries descriptors.
 fn throw_away(socket: BorrowedFd<'_>) -> bool {
     let stream = is_stream(socket);
     let mut bytes = [0; 4096];
@@ -283,7 +284,8 @@ fn throw_away(socket: BorrowedFd<'_>) -> bool {
             Ok(head) if head.rights => return false,
             Ok(head) if head.length == 0 && stream => return true,
             Ok(_) => _ = discard(socket, &mut bytes),
-            // One may be of something that was, and hide what is in the queue: socket(7), SO_ERROR.
+            // The error may be an earlier one, which hides the contents of the queue: socket(7),
+            // SO_ERROR.
             Err(errno) if errno != Errno::EAGAIN && errors < 3 => errors += 1,
             Err(_) => return true,
         }
@@ -291,13 +293,13 @@ fn throw_away(socket: BorrowedFd<'_>) -> bool {
     false
 }
 
-/// Whether a read of nothing is the end; a datagram may be empty.
+/// Returns whether a read of 0 bytes means the end. A datagram may be empty.
 fn is_stream(socket: BorrowedFd<'_>) -> bool {
     getsockopt(&socket, sockopt::SockType) != Ok(SockType::Datagram)
 }
 
-/// A child of trc's has ended: if it was a taker, or there was none to be had, its socket can be
-/// closed, or needs another.
+/// Handles the exit of a child of trc. If it was a taker, its socket can be closed, or needs
+/// another taker. Sockets for which no taker could be forked get another chance.
 pub(crate) fn ended(pid: i32) {
     let waiting = |(_, taker): &mut (OwnedFd, Option<i32>)| taker.is_none_or(|taker| taker == pid);
     let ready: Vec<_> =

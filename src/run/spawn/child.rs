@@ -7,25 +7,27 @@
 //!
 //! The order of the steps matters:
 //!
-//! 1. its process group, or its session: so that whoever signals it reaches all of it;
-//! 2. the terminal that it is lent; then the gate, behind which everything may block;
-//! 3. a terminal of its own, which only the leader of a session can take, and which it may
-//!    not be allowed to open later, as the user;
-//! 4. the standard streams, over those of the terminal; pipes made for it were given to
-//!    the user before;
-//! 5. the umask, which nothing here depends on;
-//! 6. `oom_score_adj`, nice value and limits, which may need privileges; the limits last,
-//!    for a file has to be opened, which `nofile` may forbid;
-//! 7. the bounding set: dropping from it needs setpcap, which goes with the user;
-//! 8. groups, group, and user at last, after which neither could be changed; with
-//!    `PR_SET_KEEPCAPS`, or capabilities went with root's number;
-//! 9. the capabilities it keeps; the ambient ones are lost by a change of the user, and
-//!    have to be permitted and inheritable before;
-//! 10. `no_new_privs`, which says nothing about what is given before execve(2);
-//! 11. the working directory, as the user: what only root may enter is no place for it;
-//! 12. the signal for trc's death, which a change of the user takes back;
-//! 13. dispositions and mask of signals, as late as can be: none may be handled, or end it
-//!     unheard, before it can't report any more;
+//! 1. its process group, or its session, so that a signal reaches all of it;
+//! 2. the terminal that trc lends it, and then the gate, after which every step may block;
+//! 3. a terminal of its own, which only the leader of a session can take, and which the unit's user
+//!    may not be allowed to open;
+//! 4. the standard streams, which replace those of the terminal; trc has already given the pipes to
+//!    the user;
+//! 5. the umask, on which no other step depends;
+//! 6. `oom_score_adj`, the nice value and the limits, which may need privileges; the limits come
+//!    last, because `nofile` may prevent the child from opening the file of `oom_score_adj`;
+//! 7. the bounding set: dropping a capability from it takes setpcap, which is lost with the change
+//!    of the user;
+//! 8. the groups, the group and finally the user, after which none of these could be changed;
+//!    `PR_SET_KEEPCAPS` keeps the capabilities, which would be lost with user ID 0;
+//! 9. the capabilities that it keeps; a change of the user clears the ambient ones, and they have
+//!    to be permitted and inheritable first;
+//! 10. `no_new_privs`, which does not affect privileges that are given before execve(2);
+//! 11. the working directory, as the user: a unit must not start in a directory that only root may
+//!     enter;
+//! 12. the signal for trc's death, which a change of the user resets;
+//! 13. the dispositions and the mask of signals, as late as possible: until then, no signal may be
+//!     handled, or terminate the child before it can report;
 //! 14. execve(2).
 
 use std::ffi::{CStr, c_char, c_long};
@@ -74,7 +76,7 @@ type Step<T> = Result<T, (SpawnStage, i32)>;
 /// reported it.
 ///
 /// # Safety
-/// Only in a child.
+/// Call this only in a child.
 pub(super) unsafe fn run(orders: &Orders) {
     let mut report = orders.report;
     // SAFETY: we are in the child.
@@ -108,14 +110,14 @@ unsafe fn prepare(orders: &Orders, report: &mut RawFd) -> Step<()> {
         unsafe { call(number, arguments) }.map_err(|errno| (stage, errno))
     };
     if launch.tty.is_some() {
-        // Which leads a process group too.
+        // This creates a process group, too.
         step(SpawnStage::Group, libc::SYS_setsid, &[])?;
     } else if launch.own_group {
         step(SpawnStage::Group, libc::SYS_setpgid, &[0, 0])?;
     }
     if let Some(terminal) = launch.terminal {
-        // All signals are blocked, so TTOU can't stop it. A terminal that has gone away
-        // is the command's to find out.
+        // All signals are blocked, so SIGTTOU cannot suspend the child. If the terminal has gone
+        // away, the command finds out.
         let own = step(SpawnStage::Group, libc::SYS_getpgid, &[0])?;
         let own = i32::try_from(own).unwrap_or(0);
         let request = usize::try_from(libc::TIOCSPGRP).unwrap_or(0);
@@ -141,7 +143,7 @@ unsafe fn prepare(orders: &Orders, report: &mut RawFd) -> Step<()> {
         let terminal = step(SpawnStage::Terminal, libc::SYS_openat, &[at, path, flags, 0])?;
         let request = usize::try_from(libc::TIOCSCTTY).unwrap_or(0);
         step(SpawnStage::Terminal, libc::SYS_ioctl, &[terminal, request, 0])?;
-        // What else is to stand there comes after.
+        // The other standard streams come afterwards.
         for number in 0..3 {
             if terminal != number {
                 step(SpawnStage::Terminal, libc::SYS_dup3, &[terminal, number, 0])?;
@@ -149,7 +151,7 @@ unsafe fn prepare(orders: &Orders, report: &mut RawFd) -> Step<()> {
         }
     }
 
-    // Sources may sit on one another's numbers: first all out of the way.
+    // A source may have a number that another one needs: move all of them away first.
     let mut above = 3;
     for (_, to) in &orders.moves {
         above = above.max(to + 1);
@@ -166,7 +168,7 @@ unsafe fn prepare(orders: &Orders, report: &mut RawFd) -> Step<()> {
     }
     for (from, to) in &orders.moves {
         let moved = high(*from)?;
-        // dup3(2) refuses to copy a descriptor to itself, which it can't be here.
+        // dup3(2) refuses to copy a descriptor to itself, which cannot happen here.
         step(SpawnStage::Streams, libc::SYS_dup3, &[moved, fd(*to), 0])?;
         step(SpawnStage::Streams, libc::SYS_close, &[moved])?;
     }
@@ -174,8 +176,8 @@ unsafe fn prepare(orders: &Orders, report: &mut RawFd) -> Step<()> {
     if let Some(umask) = launch.umask {
         step(SpawnStage::Directory, libc::SYS_umask, &[umask as usize])?;
     }
-    // What may need privileges comes while it has them; and the limits after the file, which
-    // a low `nofile` would keep from being opened.
+    // Steps that may need privileges come while the child has them. The limits come after the file,
+    // because a low `nofile` would prevent the child from opening it.
     if let Some(score) = &launch.oom_score_adj {
         let path = c"/proc/self/oom_score_adj".as_ptr() as usize;
         let at = fd(libc::AT_FDCWD);
@@ -190,7 +192,7 @@ unsafe fn prepare(orders: &Orders, report: &mut RawFd) -> Step<()> {
         step(SpawnStage::Nice, libc::SYS_setpriority, &arguments)?;
     }
     if let Some(mark) = &launch.birthmark {
-        // Where it can't be had, as in some sandboxes, a unit does without.
+        // If that fails, as in some sandboxes, the unit starts without it.
         let arguments = [0, LOCKS as usize, mark.as_ptr() as usize, 0];
         let _ = step(SpawnStage::Limits, libc::SYS_prlimit64, &arguments);
     }
@@ -202,12 +204,12 @@ unsafe fn prepare(orders: &Orders, report: &mut RawFd) -> Step<()> {
         step(stage, libc::SYS_prctl, &[fd(option), a, b, 0, 0])
     };
     if let Some(kept) = launch.capabilities {
-        // What is not in the bounding set can't come back by any execve(2), root's neither.
-        // To drop from it needs a capability, so it comes first.
+        // No execve(2), not even root's, brings back a capability that is not in the bounding set.
+        // Dropping from the set takes a capability, so it comes first.
         for number in 0..64 {
             let dropped = kept & (1 << number) == 0;
             let known = match prctl(SpawnStage::Capabilities, libc::PR_CAPBSET_READ, number, 0) {
-                // There are no more of them. Another error is none to take for that.
+                // There are no more capabilities. Any other error is a failure.
                 Err((_, libc::EINVAL)) => break,
                 known => known? != 0,
             };
@@ -215,7 +217,7 @@ unsafe fn prepare(orders: &Orders, report: &mut RawFd) -> Step<()> {
                 prctl(SpawnStage::Capabilities, libc::PR_CAPBSET_DROP, number, 0)?;
             }
         }
-        // Otherwise they are gone with root's number.
+        // Otherwise they would be lost with user ID 0.
         prctl(SpawnStage::Capabilities, libc::PR_SET_KEEPCAPS, 1, 0)?;
     }
     if let Some(ids) = &launch.ids {
@@ -232,7 +234,7 @@ unsafe fn prepare(orders: &Orders, report: &mut RawFd) -> Step<()> {
         let data = [low, low, low, high, high, high];
         let arguments = [header.as_ptr() as usize, data.as_ptr() as usize];
         step(SpawnStage::Capabilities, libc::SYS_capset, &arguments)?;
-        // The ambient ones are those that a program without any of its own starts with.
+        // A program without capabilities of its own starts with the ambient ones.
         let ambient = libc::PR_CAP_AMBIENT;
         for number in (0..64).filter(|number| kept & (1 << number) != 0) {
             let raise = libc::PR_CAP_AMBIENT_RAISE as usize;
@@ -242,30 +244,30 @@ unsafe fn prepare(orders: &Orders, report: &mut RawFd) -> Step<()> {
     if launch.no_new_privs {
         prctl(SpawnStage::Capabilities, libc::PR_SET_NO_NEW_PRIVS, 1, 0)?;
     }
-    // As the user it has become: a directory only root may enter is no place for it.
+    // This runs as the unit's user: a unit must not start in a directory that only root may enter.
     if let Some(cwd) = &launch.cwd {
         step(SpawnStage::Directory, libc::SYS_chdir, &[cwd.as_ptr() as usize])?;
     }
 
     if let Some((signal, parent)) = launch.pdeathsig {
         prctl(SpawnStage::Execute, libc::PR_SET_PDEATHSIG, fd(signal), 0)?;
-        // Where trc was gone before that, nobody would tell it any more.
+        // If trc exited before that, the child would not get the signal.
         if step(SpawnStage::Execute, libc::SYS_getppid, &[])? != fd(parent) {
             let own = step(SpawnStage::Execute, libc::SYS_getpid, &[])?;
             step(SpawnStage::Execute, libc::SYS_kill, &[own, fd(signal)])?;
         }
     }
 
-    // Default dispositions and an empty mask, whatever trc itself was given: a parent
-    // may have had some ignored (nohup, a shell's `&`). To the kernel a disposition is
-    // four words at most, the first of them 0 for the default and 1 to ignore the signal; a
-    // set of signals is eight bytes.
+    // Default dispositions and an empty mask, whatever trc itself was started with: its parent may
+    // have ignored some signals (nohup, a shell's `&`). For the kernel, a disposition is at most
+    // four words, of which the first is 0 for the default and 1 to ignore the signal, and a set of
+    // signals is eight bytes.
     let mut mask = 0_u64;
     match launch.inherited {
         None => {
             let default = [0_usize; 4];
             for number in 1..=64 {
-                // KILL and STOP have no other.
+                // SIGKILL and SIGSTOP have no other disposition.
                 let arguments = [number, default.as_ptr() as usize, 0, 8];
                 let _ = step(SpawnStage::Execute, libc::SYS_rt_sigaction, &arguments);
             }
@@ -295,11 +297,11 @@ unsafe fn execute(orders: &Orders) -> (SpawnStage, i32) {
     for file in &orders.launch.files {
         match execve(file, orders.argv.as_ptr()) {
             libc::ENOENT | libc::ENOTDIR | libc::ESTALE | libc::ENODEV | libc::ETIMEDOUT => {}
-            // Another directory of PATH may have one that can be executed.
+            // Another directory of PATH may have a file that can be executed.
             libc::EACCES => errno = libc::EACCES,
             libc::ENOEXEC => {
-                // A script without a `#!` line: POSIX gives it to the shell; but not a
-                // program for another machine.
+                // POSIX gives a script without a `#!` line to the shell, but not a program for
+                // another machine.
                 const SHELL: &CStr = c"/bin/sh";
                 const WORDS: usize = 64;
                 let mut words = [ptr::null(); WORDS + 2];

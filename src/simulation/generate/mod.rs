@@ -1,5 +1,7 @@
-//! Makes plans from seeds. Times come from a few values, most of which are the engine's own (0, 100
-//! ms, 2 s, 5 s). So many things happen at the same instant, and races are the rule.
+//! Makes plans from seeds.
+//!
+//! Times come from a few values, most of which are the engine's own (0, 100 ms, 2 s, 5 s). So many
+//! things happen at the same instant, and races are the rule.
 
 mod suite;
 
