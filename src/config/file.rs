@@ -11,24 +11,26 @@ use super::unclosed::Unclosed;
 use super::value::{DEEPEST, Entry, Node, Table, Value};
 use super::{Diagnostic, Origin};
 
-/// One mistake, such as a quote never closed, brings many more messages with it.
+/// The number of errors to report: a single mistake, such as a quote that is never closed, causes
+/// many more messages.
 const MOST_ERRORS: usize = 10;
 
 const TOO_DEEP: &str = "this is nested too deeply";
 
-/// How the message on a key begins that stands in its table already.
+/// The beginning of the message about a key that its table already has.
 const TWICE: &str = "the key ";
 
-/// A larger text may hold millions of errors; then the first must do.
+/// The size up to which all errors are collected. A larger text may have millions of them, so only
+/// the first is reported.
 const LARGEST_FOR_ALL_ERRORS: usize = 256 << 10;
 
-/// Where it is, what is wrong, and what to do about it.
+/// The place of a mistake, a description, and what to do about it.
 type Mistake = (Option<Range<usize>>, String, Option<String>);
 
-/// Reads TOML. `order` is what the first key's place in the order of all keys becomes.
+/// Reads TOML. `order` is the place of the first key in the order of all keys.
 ///
 /// # Errors
-/// Returns what is wrong, each with its place.
+/// Returns all mistakes, each with its place.
 pub(super) fn parse(source: &Source, order: u64) -> Result<Table, Vec<Diagnostic>> {
     let (table, errors) = if source.text.len() > LARGEST_FOR_ALL_ERRORS {
         match DeTable::parse(&source.text) {
@@ -70,7 +72,7 @@ pub(super) fn parse(source: &Source, order: u64) -> Result<Table, Vec<Diagnostic
     if let Some(unclosed) = Unclosed::find(&source.text) {
         let line = source.text[..unclosed.at].rfind('\n').map_or(0, |end| end + 1);
         let start = |(span, ..): &Mistake| span.as_ref().map_or(0, |span| span.start);
-        // After another mistake of its line it may be none, as in a text without quotes.
+        // After another mistake in the same line, this may not be one, as in a text without quotes.
         if !errors.iter().any(|error| (line..unclosed.at).contains(&start(error))) {
             errors.retain(|error| start(error) < line);
             let span = unclosed.at..unclosed.at + unclosed.opener.len();
@@ -84,7 +86,7 @@ pub(super) fn parse(source: &Source, order: u64) -> Result<Table, Vec<Diagnostic
     let mut twice = 0..0;
     for (span, message, help) in errors {
         let start = span.as_ref().map_or(0, |span| span.start);
-        // What stands twice in a table that stands there twice follows from that.
+        // If a table is written twice, keys that are written twice in it follow from that.
         if twice.contains(&start) {
             continue;
         }
@@ -110,7 +112,7 @@ pub(super) fn parse(source: &Source, order: u64) -> Result<Table, Vec<Diagnostic
     Err(found)
 }
 
-/// Reads one value, as of a variable.
+/// Reads a single value, such as that of a variable.
 ///
 /// # Errors
 /// Returns what is wrong with it.
@@ -130,7 +132,7 @@ pub(super) fn parse_value(text: &str, origin: &Origin, order: u64) -> Result<Nod
     Ok(node)
 }
 
-/// Says of a whole tree that it came from one place.
+/// Gives a whole tree the same place.
 fn place(node: &mut Node, origin: &Origin) {
     node.origin = origin.clone();
     match &mut node.value {
@@ -145,9 +147,8 @@ fn place(node: &mut Node, origin: &Origin) {
     }
 }
 
-/// Doesn't free a wrong text's tree: freeing recurses, and the parser, which limits dotted
-/// keys and brackets each for themselves, lets through some that are deep enough to
-/// exhaust the stack.
+/// Leaks the tree of a wrong text. Freeing a tree recurses, and the parser, which limits dotted
+/// keys and brackets separately, accepts trees that are deep enough to exhaust the stack.
 fn keep<T>(tree: T) {
     std::mem::forget(tree);
 }
@@ -161,7 +162,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn table(&mut self, table: &DeTable<'_>) -> Table {
-        // The map is sorted by name; people mean the order in which they wrote.
+        // The map is sorted by name, but the order in the file counts.
         let mut entries: Vec<_> = table.iter().collect();
         entries.sort_by_key(|(key, _)| key.span().start);
         entries
@@ -204,7 +205,7 @@ impl Reader<'_> {
     }
 }
 
-/// The parser's message in words for people.
+/// Returns the parser's message in words for people.
 fn message(text: &str, message: &str, span: Option<Range<usize>>) -> String {
     let meant = span.and_then(|span| text.get(span)).unwrap_or("");
     match message {
@@ -225,15 +226,15 @@ fn message(text: &str, message: &str, span: Option<Range<usize>>) -> String {
     }
 }
 
-/// What to do about it, where the parser's message leaves people alone.
+/// Returns what to do about a mistake, if the parser's message does not say so.
 fn help(message: &str) -> Option<&'static str> {
-    // As in a regular expression.
+    // This is often meant for a regular expression.
     message
         .starts_with("missing escaped value")
         .then_some(r"a string in single quotes keeps its backslashes: '/^\w+$/'")
 }
 
-/// Where the key at `at`, of a header or of a line below one, stands first.
+/// Returns the first place of the key at `at`, which is in a header or in a line below one.
 fn first_of(text: &str, at: usize, table: &DeTable<'_>) -> Option<usize> {
     let start = text.get(..at)?.rfind('\n').map_or(0, |end| end + 1);
     let key = &text[at..];
@@ -244,7 +245,7 @@ fn first_of(text: &str, at: usize, table: &DeTable<'_>) -> Option<usize> {
     };
     let before = text[start..at].trim_start();
     let path: Vec<&str> = if before.starts_with('[') {
-        // The tree has the last one of such a table.
+        // The tree has the last of several headers of the same table.
         let header = text[start..].trim_start().split_inclusive(']').next()?;
         let dotted = format!("{}.", header.trim_matches(['[', ']', ' ']));
         let mut place = 0;
@@ -272,7 +273,7 @@ fn first_of(text: &str, at: usize, table: &DeTable<'_>) -> Option<usize> {
     Some(first.span().start).filter(|first| *first < at)
 }
 
-/// The table whose header has a key at `at`, up to the next header.
+/// Returns the table whose header has a key at `at`, up to the next header.
 fn table_of_header(text: &str, at: usize) -> Option<Range<usize>> {
     let line = text.get(..at)?.rfind('\n').map_or(0, |end| end + 1);
     let is_header = text[line..].trim_start().starts_with('[');

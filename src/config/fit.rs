@@ -1,10 +1,10 @@
-//! What of a unit doesn't go together.
+//! The keys of a unit that cannot be combined.
 
 use super::keys::decode::{Decoder, Fields};
 use super::{Command, Output, Probe, Stage, Unit, When};
 
 impl Decoder<'_> {
-    /// Notes which of a unit's keys make no sense beside its others.
+    /// Reports the keys of a unit that make no sense together with its other keys.
     pub(super) fn fit(&mut self, unit: &Unit, fields: &Fields) {
         let id = unit.id();
         let outside = unit.command == Command::Nothing;
@@ -80,7 +80,7 @@ impl Decoder<'_> {
     }
 }
 
-/// Whether a unit's own output says how it is.
+/// Returns whether a probe of the unit looks at its output.
 fn reads_log(unit: &Unit) -> bool {
     unit.probes().any(|probe| matches!(probe, Probe::Log(_)))
 }

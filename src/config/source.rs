@@ -20,7 +20,7 @@ const WIDEST: usize = 200;
 pub(super) struct Source {
     /// The path of the file.
     pub path: Arc<Path>,
-    /// All of it.
+    /// The text of the file.
     pub text: Arc<str>,
 }
 
@@ -48,7 +48,7 @@ impl<'a> Places<'a> {
         let offset = offset.min(text.len());
         let line = self.lines.partition_point(|start| *start <= offset) - 1;
         let start = self.lines[line];
-        // What doesn't continue a character begins one.
+        // A byte that does not continue a character begins one.
         let characters = |from: usize, to: usize| {
             text[from..to].iter().filter(|byte| **byte & 0xc0 != 0x80).count()
         };
@@ -87,7 +87,7 @@ pub(super) fn illustrate(sources: &[Source], diagnostic: &mut Diagnostic) {
         if shown.len() < text.len() {
             shown.push('…');
         }
-        // A terminal must not obey what a file holds.
+        // A terminal must not obey control characters in a file.
         shown = shown.replace(|c: char| c.is_control() && c != '\t', "�");
         diagnostic.excerpt = Some(Box::new((shown, length)));
     }
@@ -140,7 +140,7 @@ pub(super) fn line_within(sources: &[Source], string: &Origin, line: u32) -> Ori
     let begins = sources.iter().find(|source| source.path == *path).and_then(|source| {
         let rest: String = source.line(*first)?.chars().skip(*column as usize - 1).collect();
         let quotes = ["\"\"\"", "'''"].into_iter().find(|quotes| rest.starts_with(quotes))?;
-        // A newline just behind the quotes is no part of the string.
+        // A newline right after the quotes is not part of the string.
         Some(*first + u32::from(rest.len() == quotes.len()))
     });
     match begins {
@@ -161,8 +161,8 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
             Err(io::Error::other("it is not a regular file"))
         }
     };
-    // Looked at before, because opening a device may do something (a watchdog starts),
-    // and after, because it may have been replaced since.
+    // Check the file before, because opening a device may have side effects (a watchdog starts),
+    // and after, because the file may have been replaced in between.
     regular(std::fs::metadata(path)?)?;
     let file =
         OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
@@ -183,7 +183,7 @@ pub(crate) fn head(path: &Path, most: usize) -> io::Result<Vec<u8>> {
 /// Reads a file of text.
 ///
 /// # Errors
-/// Why it can't be read; with a place where it isn't UTF-8.
+/// Returns the reason why it cannot be read, with a place if it is not UTF-8.
 pub(super) fn read(path: &Path, shown_as: &Arc<Path>) -> Result<Source, Box<ReadError>> {
     let mut bytes = Vec::new();
     let read = open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
@@ -192,8 +192,8 @@ pub(super) fn read(path: &Path, shown_as: &Arc<Path>) -> Result<Source, Box<Read
         let error = io::Error::other(format!("it is larger than {} MiB", LARGEST >> 20));
         return Err(Box::new(ReadError::Io(error)));
     }
-    // A file that was written on Windows: its scripts and values are to have no `\r`. TOML
-    // lets a reader do so.
+    // The file may have been written on Windows: its scripts and values must not contain `\r`. TOML
+    // allows a reader to remove it.
     let bytes = super::endings::unix(&bytes).unwrap_or(bytes);
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Source { path: shown_as.clone(), text: text.into() }),
@@ -202,7 +202,7 @@ pub(super) fn read(path: &Path, shown_as: &Arc<Path>) -> Result<Source, Box<Read
             let byte = error.as_bytes()[at];
             let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
             let source = Source { path: shown_as.clone(), text: text.into() };
-            // Up to there the lossy text has the same bytes.
+            // The lossy text has the same bytes up to there.
             let origin = Places::new(&source).origin(at);
             let message = format!("the file is not UTF-8: byte {at} is 0x{byte:02x}");
             Err(Box::new(ReadError::NotText(source, Diagnostic::error(origin, message))))

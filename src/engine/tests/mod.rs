@@ -1,4 +1,4 @@
-//! The life of a run in virtual time.
+//! Tests of whole runs in virtual time.
 
 mod exit;
 mod leftovers;
@@ -25,7 +25,7 @@ use crate::config::{
 const SECOND: Duration = Duration::from_secs(1);
 const MILLISECOND: Duration = Duration::from_millis(1);
 
-/// A unit `STAGE.NAME`, declared, that is never really started.
+/// Returns a declared unit `STAGE.NAME`, which is never really started.
 fn unit(id: &str) -> Unit {
     let (stage, name) = id.split_once('.').unwrap();
     let stage = *Stage::ALL.iter().find(|known| known.name() == stage).unwrap();
@@ -71,31 +71,31 @@ fn config(wait: WaitPolicy, units: Vec<Unit>) -> Config {
     }
 }
 
-/// What becomes of a unit's command.
+/// The fate of a unit's command.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Commands {
     Executed,
     Missing,
-    /// It is executed when the test says so.
+    /// The test decides when it is executed.
     Delayed,
 }
 
-/// A run whose kernel is the test.
+/// A run in which the test plays the kernel.
 struct World {
     engine: Engine,
     now: Tick,
     pids: BTreeMap<usize, i32>,
-    /// Signals sent, by unit; KILL and the stop signal end nothing by themselves.
+    /// The signals sent, by unit. SIGKILL and the stop signal terminate nothing by themselves.
     sent: Vec<(String, Signal)>,
-    /// Whose stop commands were killed.
+    /// The units whose stop commands were killed.
     killed_commands: Vec<String>,
-    /// What was sent to all of a unit but those that had the stop signal.
+    /// The signals sent to the processes of a unit that had not got the stop signal.
     rest: Vec<(String, Told)>,
-    /// Who has left processes in sessions of their own when that is looked at.
+    /// The units that have left processes in sessions of their own when trc looks for them.
     escaped: Vec<UnitId>,
-    /// To whom else a stop signal went.
+    /// The other targets of stop signals.
     told: Vec<Target>,
-    /// Whose stop commands were run.
+    /// The units whose stop commands were run.
     stop_commands: Vec<UnitId>,
     facts: Vec<Fact>,
     swept: Vec<Signal>,
@@ -103,20 +103,19 @@ struct World {
     end: Option<u8>,
     /// Whether a sweep finds nothing.
     tidy: bool,
-    /// What becomes of commands from now on.
+    /// The fate of commands from now on.
     commands: Commands,
-    /// Whether boot makes of the command line what can't be run.
+    /// Whether the boot scripts leave an invalid command line.
     unsettled: bool,
-    /// How many forks fail next for want of processes.
+    /// The number of next forks that fail because there are too many processes.
     scarce: u32,
-    /// Tries of probes that are under way.
+    /// The attempts of probes that are under way.
     tries: Vec<(UnitId, Purpose)>,
-    /// The try of a test that is under way.
+    /// The attempt of a test that is under way.
     trial: Option<UnitId>,
-    /// Whether each next look finds zombies.
+    /// Whether each next search finds zombies.
     zombies: Vec<bool>,
-    /// Whether orphans and sessions are left.
-    /// What each next look finds, orphans and sessions; the last one for ever.
+    /// Whether each next search finds orphans and sessions. The last entry is repeated.
     remains: Vec<(bool, bool)>,
 }
 
@@ -280,7 +279,7 @@ impl World {
         self.feed(Event::Signal { signal, sender });
     }
 
-    /// Lets time pass, and wakes the engine whenever it wants to be.
+    /// Lets time pass, and wakes the engine whenever it has asked for it.
     fn pass(&mut self, time: Duration) {
         let until = self.now + time;
         for _ in 0..1000 {
@@ -656,7 +655,7 @@ fn two_seconds_before_the_end_of_the_budget_everything_left_is_killed() {
     assert_eq!((world.sent(), world.end), (vec![to("halt.H1", Signal::KILL)], Some(143)));
 }
 
-/// "could not be killed" was said in the second of the KILL.
+/// A regression: "could not be killed" was logged in the same second as the SIGKILL.
 #[test]
 fn what_was_overslept_counts_for_those_who_stop_the_container_and_for_nobody_else() {
     let slow =
@@ -665,9 +664,9 @@ fn what_was_overslept_counts_for_those_who_stop_the_container_and_for_nobody_els
     config.shutdown.timeout = Some(SECOND * 9);
     for (outside, by, kill, end) in [
         (true, 0, 5, 7),
-        // Seven seconds are for the stop, of which six are gone.
+        // The stop has seven seconds, six of which have passed.
         (true, 6, 1, 3),
-        // All of it is gone, and what is killed has to die.
+        // All of the time has passed, and the killed processes have to exit.
         (true, 26, 0, 1),
         (false, 26, 5, 7),
     ] {
@@ -1100,7 +1099,7 @@ fn a_stopped_transparent_command_is_continued_to_end() {
     world.feed(Event::Paused { unit: UnitId(0) });
     world.signal(Signal::TERM, true);
     assert_eq!(world.sent, both);
-    // The signal may overtake what the kernel says of the stop.
+    // The signal may arrive before the kernel reports that the process was suspended.
     let mut world = World::of(WaitPolicy::Any, vec![command]);
     world.signal(Signal::TERM, true);
     world.feed(Event::Paused { unit: UnitId(0) });

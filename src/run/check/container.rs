@@ -13,7 +13,7 @@ use crate::words::Wrong;
 /// trc's own setting, which its children inherit: `PR_GET_NO_NEW_PRIVS` of prctl(2).
 ///
 /// # Errors
-/// That it is otherwise.
+/// Returns the actual setting if it differs.
 pub(crate) fn no_new_privs(wanted: bool) -> Result<(), Wrong> {
     match get_no_new_privs() {
         Ok(found) if found == wanted => Ok(()),
@@ -26,7 +26,7 @@ pub(crate) fn no_new_privs(wanted: bool) -> Result<(), Wrong> {
 /// limit: the peak of its cgroup, and its OOM killer.
 ///
 /// # Errors
-/// How much it has had, or that this isn't told.
+/// Returns how much it has used, or that nothing reports it.
 pub(crate) fn max_memory(most: u64) -> Result<(), Wrong> {
     let peak = cgroup::memory_peak().ok_or(Wrong::NoMemoryPeak)?;
     memory_within(peak, cgroup::oom_kills().unwrap_or(0), most)
@@ -43,7 +43,7 @@ fn memory_within(peak: u64, oom_kills: u64, most: u64) -> Result<(), Wrong> {
 /// bounding set of capabilities(7).
 ///
 /// # Errors
-/// Which others there are.
+/// Returns the other capabilities.
 pub(crate) fn capabilities(wanted: u64) -> Result<(), Wrong> {
     let set = Status::of("self").and_then(|status| status.capabilities("CapBnd"));
     beyond(set.ok_or(Wrong::NoCapabilities)?, wanted)
@@ -65,7 +65,7 @@ fn beyond(set: u64, wanted: u64) -> Result<(), Wrong> {
 /// Checks that the root file system is read-only: statvfs(3).
 ///
 /// # Errors
-/// That it is otherwise.
+/// Returns the actual setting if it differs.
 pub(crate) fn read_only_root(wanted: bool) -> Result<(), Wrong> {
     match statvfs("/") {
         Ok(found) => match found.flags().contains(FsFlags::ST_RDONLY) {
@@ -79,7 +79,7 @@ pub(crate) fn read_only_root(wanted: bool) -> Result<(), Wrong> {
 /// Checks that trc runs as this user.
 ///
 /// # Errors
-/// As whom it does.
+/// Returns the user that trc runs as.
 pub(crate) fn uid(wanted: u32) -> Result<(), Wrong> {
     match geteuid().as_raw() {
         found if found == wanted => Ok(()),

@@ -1,4 +1,4 @@
-//! What a file is and what it has in it.
+//! The kind, the metadata and the contents of a file.
 
 use std::fs::{self, Metadata};
 use std::io::ErrorKind;
@@ -11,14 +11,14 @@ use crate::run::os::file::look_into;
 use crate::run::os::users::Users;
 use crate::words::{Kind, Wrong};
 
-/// No longer file is looked into, in bytes: a regular expression takes a tenth of a second for
-/// so much, in which PID 1 does nothing else.
+/// The largest file that trc searches, in bytes: a regular expression takes a tenth of a second for
+/// this many, in which PID 1 does nothing else.
 const LONGEST: u64 = 1024 * 1024;
 
-/// Whether a file, or what a link leads to, is as expected.
+/// Checks a file, or the file that a link leads to.
 ///
 /// # Errors
-/// All that is otherwise, or why that can't be told.
+/// Returns everything that differs, or the reason why that cannot be found out.
 pub(crate) fn check(wanted: &FileCheck) -> Result<(), Wrong> {
     check_with(wanted, || {
         Users::read().map_err(|error| Wrong::NotRead("look up its owner", reason(&error)))
@@ -48,7 +48,8 @@ fn check_with(
         problems.extend(users().and_then(|users| owned(&users, owner, &found)).err());
     }
     if !wanted.contains.is_empty() {
-        // Anything but a regular file is not even opened, for that may do something.
+        // trc does not even open anything other than a regular file, because that may have side
+        // effects.
         if found.is_file() {
             match look_into(&wanted.path, LONGEST) {
                 Ok(bytes) => {
@@ -64,7 +65,7 @@ fn check_with(
     Wrong::all(problems)
 }
 
-/// What there is where a file is not.
+/// Describes the place of a file that does not exist.
 fn absent(path: &Path) -> Wrong {
     match fs::read_link(path) {
         Ok(to) => Wrong::LeadsNowhere(excerpt(to.to_string_lossy())),
@@ -72,7 +73,7 @@ fn absent(path: &Path) -> Wrong {
     }
 }
 
-/// Whether a file's owner is this `USER[:GROUP]`.
+/// Checks that the owner of a file is this `USER[:GROUP]`.
 fn owned(users: &Users, wanted: &str, found: &Metadata) -> Result<(), Wrong> {
     let (user, group) = match wanted.split_once(':') {
         Some((user, group)) => (user, Some(group)),
@@ -104,7 +105,7 @@ fn kind(found: &Metadata) -> Kind {
     kind.map_or(Kind::File(found.len()), |(_, kind)| kind)
 }
 
-/// What libraries say begins in upper case.
+/// Returns a message of a library without its capital letter.
 fn lower(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or(String::new(), |first| first.to_lowercase().chain(letters).collect())

@@ -26,7 +26,7 @@ struct Table {
 /// Checks that something listens on a port, or that nothing does.
 ///
 /// # Errors
-/// Where something listens, or why that can't be told.
+/// Returns where something listens, or the reason why that cannot be found out.
 pub(crate) fn check(wanted: &Listening) -> Result<(), Wrong> {
     verdict(wanted, &Table::of(wanted.udp)?)
 }
@@ -105,7 +105,7 @@ fn word(digits: &str) -> Option<[u8; 4]> {
 fn verdict(wanted: &Listening, table: &Table) -> Result<(), Wrong> {
     let is_right = |socket: &SocketAddr| match wanted.ip {
         Some(ip) => serves(socket.ip(), ip),
-        // From elsewhere nobody reaches what listens on the loopback alone.
+        // Nobody outside can reach a socket that listens on the loopback only.
         None => wanted.negated || !socket.ip().is_loopback(),
     };
     let (right, others): (Vec<_>, Vec<_>) = table.on_port(wanted.port).partition(is_right);
@@ -309,7 +309,7 @@ mod tests {
             // An image may have no IPv6.
             let Ok(tcp) = TcpListener::bind((ip, 0)) else { continue };
             let port = tcp.local_addr().unwrap().port();
-            // A connection to it is none that listens.
+            // A connection to the port is not a listening socket.
             let client = TcpStream::connect((ip, port)).unwrap();
             assert_eq!(check(&wanted(Some(ip), port)), Ok(()), "{ip}");
             assert!(check(&wanted(None, port)).is_err(), "{ip}");

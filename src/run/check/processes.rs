@@ -23,7 +23,7 @@ struct Process {
 /// effectively. Negated: checks that there is no such process, or none of that user.
 ///
 /// # Errors
-/// What runs instead, or why that can't be told.
+/// Returns the processes that run instead, or the reason why that cannot be found out.
 pub(crate) fn running(wanted: &Pattern, user: Option<&str>) -> Result<(), Wrong> {
     let all = all()?;
     let found = found(&wanted.needle, &all)?;
@@ -38,7 +38,7 @@ pub(crate) fn running(wanted: &Pattern, user: Option<&str>) -> Result<(), Wrong>
     if found.is_empty() && !wanted.negated {
         return Err(instead(&wanted.needle, &all));
     }
-    // One that has ended meanwhile is nobody's.
+    // A process that has exited meanwhile has no user.
     let known = found.into_iter().filter_map(|one| Some((one, Status::of(one.pid)?.uids()?)));
     let wrong = known.filter(
         |(_, uids)| {
@@ -53,7 +53,7 @@ pub(crate) fn running(wanted: &Pattern, user: Option<&str>) -> Result<(), Wrong>
 /// counts, because it decides what they may do.
 ///
 /// # Errors
-/// Which run as whom, or are no more.
+/// Returns the processes that run as other users, or the units that have none.
 pub(crate) fn user_of(user: &str, pids: &[(String, i32)]) -> Result<(), Wrong> {
     let (users, uid) = uid(user)?;
     if pids.is_empty() {
@@ -81,8 +81,8 @@ fn all() -> Result<Vec<Process>, Wrong> {
     let seen = |pid| {
         let stat = Stat::of(pid).filter(|stat| stat.lives() && !stat.is_kernel_thread())?;
         let cmdline = proc::read(pid, "cmdline").unwrap_or_default();
-        // A child of trc's that has not executed anything, or never will, has trc's own words on
-        // it, which may be those of a unit.
+        // A child of trc that has not executed a command, or never will, shows trc's own command
+        // line, which may contain that of a unit.
         if stat.parent == own && cmdline == own_line {
             return None;
         }
@@ -119,7 +119,8 @@ impl Process {
         if self.comm == name || program == name {
             return true;
         }
-        // What was cut off can't be told by the name: of a script, it is in a later argument.
+        // The name does not show the part that was cut off. For a script, it is in a later
+        // argument.
         let cut = self.comm.len() == CUT && name.starts_with(&self.comm);
         cut && (self.cmdline.is_empty() || memchr::memmem::find(&self.cmdline, name).is_some())
     }
@@ -188,7 +189,7 @@ mod tests {
     struct Running(Child);
 
     impl Running {
-        /// By the name in its first argument.
+        /// Starts a process with this name in its first argument.
         fn new(name: &str) -> Self {
             use std::os::unix::process::CommandExt;
             let mut command = Command::new("/bin/sh");
@@ -283,7 +284,7 @@ mod tests {
         child.0.stdin.take().unwrap().write_all(b"\n").unwrap();
         let pid = child.0.id();
         let flags = libc::WEXITED | libc::WNOWAIT;
-        // SAFETY: with no place for it, nothing is written.
+        // SAFETY: the pointer is null, so nothing is written.
         assert_eq!(unsafe { libc::waitid(libc::P_PID, pid, std::ptr::null_mut(), flags) }, 0);
         let all = all().unwrap();
         let pids = [pid.cast_signed(), std::process::id().cast_signed()];

@@ -10,11 +10,11 @@ use crate::run::os::proc::{self, Stat, Status};
 use crate::run::os::usage::Usage;
 use crate::words::Wrong;
 
-/// All visible processes at one time.
+/// All visible processes at a moment.
 pub(crate) struct Processes(BTreeMap<i32, Stat>);
 
 impl Processes {
-    /// Reads the present processes; none without `/proc`.
+    /// Reads the current processes. There are none without `/proc`.
     pub(crate) fn read() -> Self {
         Self(proc::pids().into_iter().filter_map(|pid| Some((pid, Stat::of(pid)?))).collect())
     }
@@ -49,8 +49,8 @@ pub(crate) fn cpu(pids: &[i32]) -> Duration {
 
 /// Returns the number of open descriptors of a process; `None` if it has exited.
 ///
-/// # Errors
-/// Why that can't be told: root needs a capability for others' processes.
+/// # Errors Returns the reason why that cannot be found out: root needs a capability for other
+/// users' processes.
 pub(crate) fn fds(pid: i32) -> Result<usize, Wrong> {
     match fs::read_dir(format!("/proc/{pid}/fd")) {
         Ok(entries) => Ok(entries.flatten().count()),
@@ -63,7 +63,7 @@ pub(crate) fn fds(pid: i32) -> Result<usize, Wrong> {
 /// them, even those that have exited, ever had more.
 ///
 /// # Errors
-/// How much it has, or that it has not run. A peak stays what it was.
+/// Returns how much it has used, or that it has not run. A peak never falls again.
 pub(crate) fn max_rss(
     unit: &str,
     pids: &[i32],
@@ -86,7 +86,7 @@ pub(crate) fn max_rss(
 /// time than this.
 ///
 /// # Errors
-/// How much they have, which is not given back, or that it has not run.
+/// Returns how much time they have used, which never falls again, or that the unit has not run.
 pub(crate) fn max_cpu(
     unit: &str,
     pids: &[i32],
@@ -103,7 +103,7 @@ pub(crate) fn max_cpu(
 /// Checks that a unit has no more processes than this, without zombies.
 ///
 /// # Errors
-/// How many it has, or that it does not run.
+/// Returns how many it has, or that it is not running.
 pub(crate) fn max_processes(unit: &str, pids: &[i32], most: u64) -> Result<(), Unmet> {
     has_run(unit, pids, None)?;
     if u64::try_from(pids.len()).is_ok_and(|found| found <= most) {
@@ -115,7 +115,7 @@ pub(crate) fn max_processes(unit: &str, pids: &[i32], most: u64) -> Result<(), U
 /// Checks that each process of a unit has no more open descriptors than this.
 ///
 /// # Errors
-/// Which has how many, or that it does not run.
+/// Returns the number of each process that has more, or that the unit is not running.
 pub(crate) fn max_fds(unit: &str, pids: &[i32], most: u64) -> Result<(), Unmet> {
     has_run(unit, pids, None)?;
     let within = |found: usize| u64::try_from(found).is_ok_and(|found| found <= most);
@@ -151,9 +151,9 @@ mod tests {
     struct Unit(Child);
 
     impl Unit {
-        /// Also the child's number.
+        /// Starts both. Also returns the child's pid.
         fn new() -> (Self, i32) {
-            // What runs in the background has no standard input.
+            // A process in the background has no standard input.
             let script = "exec 3<&0; read -r line <&3 & echo $!; wait";
             let mut command = Command::new("/bin/sh");
             command.args(["-c", script]).process_group(0);
@@ -167,7 +167,7 @@ mod tests {
 
     impl Drop for Unit {
         fn drop(&mut self) {
-            // Its end is the end of the child's input, too.
+            // When it ends, so does the child's input.
             _ = self.0.stdin.take();
             _ = self.0.wait();
         }
@@ -222,7 +222,7 @@ mod tests {
         let Unmet { why, for_good } = max_rss("web", &pids, None, 0).unwrap_err();
         assert!(for_good && why.to_string().starts_with("web uses "), "{why}");
         assert!(why.to_string().ends_with(" in one process"), "{why}");
-        // Together they have more than any of them has ever had.
+        // Together they use more than any single one has ever used.
         let many = max_rss("web", &[own(); 100], None, 2 * peak(&pids)).unwrap_err();
         assert!(!many.for_good, "{}", many.why);
         let Unmet { why, for_good } = max_fds("web", &pids, 0).unwrap_err();

@@ -29,7 +29,7 @@ pub(crate) fn duplicate(fd: RawFd) -> nix::Result<OwnedFd> {
 /// Returns a descriptor that becomes readable when a process exits: `pidfd_open(2)`.
 ///
 /// # Errors
-/// ESRCH for a number that is no process's; ENOSYS before Linux 5.3.
+/// Returns ESRCH if there is no such process, and ENOSYS before Linux 5.3.
 pub(crate) fn pidfd(pid: i32) -> nix::Result<OwnedFd> {
     // SAFETY: no memory is involved; the result is a new descriptor of ours, close-on-exec.
     unsafe {

@@ -12,10 +12,10 @@ use super::trusted;
 use crate::config::expect::size;
 use crate::config::reason;
 
-/// Why a file can't be read.
+/// The reason why a file cannot be read.
 #[derive(Debug)]
 pub(crate) enum Unreadable {
-    /// The kernel's answer.
+    /// The kernel refused it.
     Kernel(io::Error),
     /// It is a directory, a device or the like.
     NotRegular,
@@ -39,8 +39,8 @@ impl Display for Unreadable {
     }
 }
 
-/// What a regular file holds, if that is no more than `most` bytes, and if no link that somebody
-/// else may have made leads to it.
+/// Returns the contents of a regular file of at most `most` bytes. Follows no link that somebody
+/// else may have made.
 ///
 /// # Errors
 /// Returns the reason why it can't be read.
@@ -48,7 +48,7 @@ pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>, Unreadable> {
     read_regular(trusted::open(path, OFlag::O_RDONLY), most)
 }
 
-/// The same, whatever links lead to it: for what is only looked at.
+/// Does the same, but follows every link: for files that trc only checks.
 ///
 /// # Errors
 /// Returns the reason why it can't be read.

@@ -163,7 +163,7 @@ impl Place {
     /// Returns the place of another name in the same directory.
     ///
     /// # Errors
-    /// Fails for lack of a descriptor.
+    /// Returns an error if there is no descriptor left.
     pub(crate) fn beside(&self, name: impl Into<OsString>) -> io::Result<Self> {
         let dir = self.dir.try_clone()?;
         Ok(Self { dir, name: name.into(), of_proc: self.of_proc })

@@ -28,7 +28,7 @@ impl Users {
     /// still work.
     ///
     /// # Errors
-    /// A file that is there but can't be read.
+    /// Returns an error if a file exists but cannot be read.
     pub(crate) fn read() -> io::Result<Self> {
         Ok(Self { passwd: read("/etc/passwd")?, group: read("/etc/group")? })
     }

@@ -49,7 +49,7 @@ impl Request {
         if body.is_empty() && headers.is_empty() {
             return Self::new(http);
         }
-        // Without it any coding will do: RFC 9110, 12.5.3.
+        // Without this header, the server may use any coding: RFC 9110, 12.5.3.
         let mut request = Self::with(http, "Accept-Encoding: identity\r\n");
         request.expected = Some(Expected { body: body.clone(), headers: headers.clone() });
         request
@@ -107,7 +107,7 @@ impl Expected {
                         |one: &Pattern| one.check_of(&whose, value).err().map(BadAnswer::Text);
                     problems.extend(patterns.iter().filter_map(check));
                 }
-                // A header that is not there has nothing that it must not have.
+                // A missing header has no text that it must not have.
                 None if patterns.iter().all(|one| one.negated) => {}
                 None => problems.push(BadAnswer::NoHeader(name.clone())),
             }
@@ -185,10 +185,10 @@ impl Answer {
         let came =
             if bytes.is_empty() { self.came.end().map(|()| true) } else { self.came.push(bytes) };
         match self.request.looks_at() {
-            // What comes after that is not looked at, so nothing is wrong with it.
+            // trc ignores everything after the status, so nothing can be wrong with it.
             LooksAt::Status => {
                 let code = self.came.status();
-                // The headers say where a redirect leads that will not do.
+                // The headers say where an unexpected redirect leads.
                 let more = |code: u16| {
                     let wrong = is_redirect(code) && !self.request.accepts(code);
                     wrong && self.came.head().is_none() && came == Ok(false)

@@ -73,7 +73,7 @@ impl Closing {
     }
 
     fn of(socket: Connection) -> Self {
-        // Where it has ended already, there is nobody to tell.
+        // If the connection has already ended, nobody needs to know.
         _ = shutdown(socket.as_fd().as_raw_fd(), Shutdown::Write);
         Self { socket, answer: None, left: MOST_BYTES }
     }
@@ -97,7 +97,7 @@ impl Closing {
                 Ok(count) => {
                     self.left -= count;
                     let answer = self.answer.as_mut().map(|answer| answer.push(&bytes[..count]));
-                    // What can't be read has no end that could be waited for.
+                    // An answer that cannot be parsed has no end to wait for.
                     if matches!(answer, Some(Ok(true) | Err(_))) {
                         self.answer = None;
                         _ = shutdown(self.socket.as_fd().as_raw_fd(), Shutdown::Write);

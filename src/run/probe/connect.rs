@@ -51,8 +51,8 @@ pub(super) fn connected(socket: &OwnedFd) -> Connected {
         Err(errno) => return Connected::Failed(errno),
     }
     match getpeername::<SockaddrStorage>(socket.as_raw_fd()) {
-        // Where nobody listens on a port that the kernel also hands out, a connection may
-        // come to be with itself: both ends open at once, RFC 9293, 3.5.
+        // If nobody listens on a port that the kernel also hands out, a socket may connect to
+        // itself, because both ends open at the same time: RFC 9293, 3.5.
         Ok(peer) if getsockname(socket.as_raw_fd()) == Ok(peer) => {
             Connected::Failed(Errno::ECONNREFUSED)
         }
@@ -64,9 +64,8 @@ pub(super) fn connected(socket: &OwnedFd) -> Connected {
 
 /// Connects to a Unix stream socket, which does not take time: unix(7).
 ///
-/// # Errors
-/// Returns the reason why there is no connection. EAGAIN is one: so many wait already that whoever
-/// listens is not at work.
+/// # Errors Returns the reason why there is no connection, such as EAGAIN: so many connections wait
+/// already that the server does not seem to accept any.
 pub(super) fn unix(path: &Path) -> Result<Guarded, Failure> {
     let address = UnixAddr::new(path).map_err(|errno| match errno {
         Errno::ENAMETOOLONG => Failure::new(BadAnswer::LongPath),

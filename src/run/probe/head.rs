@@ -43,10 +43,10 @@ impl Head {
     /// Adds a line of headers.
     ///
     /// # Errors
-    /// That it is none.
+    /// Returns an error if the line is not a header.
     pub(crate) fn push(&mut self, line: &[u8]) -> Result<(), BadAnswer> {
         if line.starts_with(b" ") || line.starts_with(b"\t") {
-            // A value goes on: RFC 9112, 5.2.
+            // A value continues on this line: RFC 9112, 5.2.
             let value = self.headers.get_mut(&self.last).ok_or_else(|| broken(line))?;
             value.push(b' ');
             value.extend_from_slice(line.trim_ascii());
@@ -79,7 +79,7 @@ impl Head {
     /// Returns how the body ends, by the order of RFC 9112, 6.3.
     ///
     /// # Errors
-    /// Why that can't be told.
+    /// Returns the reason why that cannot be found out.
     pub(crate) fn framing(&self) -> Result<Framing, BadAnswer> {
         if matches!(self.status, 100..=199 | 204 | 304) {
             return Ok(Framing::Length(0));
@@ -88,7 +88,7 @@ impl Head {
             if coding.eq_ignore_ascii_case(b"chunked") {
                 return Ok(Framing::Chunks);
             }
-            // It was a name for none: RFC 2616, 3.6.
+            // `identity` used to stand for no coding: RFC 2616, 3.6.
             if !coding.eq_ignore_ascii_case(b"identity") {
                 let coding = excerpt(String::from_utf8_lossy(coding));
                 return Err(BadAnswer::Coding(coding));

@@ -92,7 +92,7 @@ impl Message {
     /// Parses the bytes that have arrived. Returns true once the answer is complete.
     ///
     /// # Errors
-    /// Why it can't be read.
+    /// Returns the reason why they cannot be read.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<bool, BadAnswer> {
         let mut rest = std::mem::take(&mut self.rest);
         rest.extend_from_slice(bytes);
@@ -105,7 +105,7 @@ impl Message {
     /// Handles the end of the connection.
     ///
     /// # Errors
-    /// What is missing.
+    /// Returns the part of the answer that is missing.
     pub(crate) fn end(&self) -> Result<(), BadAnswer> {
         let missing = match &self.state {
             State::Whole | State::ToEnd => return Ok(()),
@@ -179,9 +179,9 @@ impl Message {
             State::ChunkEnd if line.is_empty() => Ok(State::Size),
             State::ChunkEnd => Err(BadAnswer::Chunks),
             State::Trailers if line.is_empty() => Ok(State::Whole),
-            // RFC 9110, 6.5.1: what is sent there may be left aside.
+            // RFC 9110, 6.5.1: trailers may be ignored.
             State::Trailers => Ok(State::Trailers),
-            // They have no lines.
+            // These parts have no lines.
             State::Length(_) | State::ToEnd | State::Chunk(_) | State::Whole => Ok(State::Whole),
         }
     }
@@ -234,7 +234,7 @@ fn chunk_size(line: &[u8]) -> Result<usize, BadAnswer> {
 mod tests {
     use super::*;
 
-    /// What an answer comes to that arrives in pieces of this size, and then ends.
+    /// Returns the result of an answer that arrives in pieces of this size, and then ends.
     fn came(answer: &[u8], piece: usize) -> Result<Message, BadAnswer> {
         let mut message = Message::new(true);
         for bytes in answer.chunks(piece) {

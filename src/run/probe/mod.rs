@@ -132,7 +132,7 @@ impl Try {
     /// `Probe::Exec` and the messages of units are handled elsewhere.
     ///
     /// # Errors
-    /// The verdict, where there is one already.
+    /// Returns the verdict if there is one already.
     pub(super) fn begin(probe: &Probe, timeout: Duration, now: Instant) -> Result<Self, Over> {
         let deadline = now + timeout;
         match probe {
@@ -156,7 +156,7 @@ impl Try {
     /// timeout`.
     ///
     /// # Errors
-    /// The verdict, where there is one already.
+    /// Returns the verdict if there is one already.
     pub(super) fn begin_http(
         check: &HttpCheck,
         timeout: Duration,
@@ -199,7 +199,7 @@ impl Try {
     /// Continues as far as possible after an event.
     ///
     /// # Errors
-    /// The verdict, once there is one.
+    /// Returns the verdict once there is one.
     pub(super) fn proceed(mut self, now: Instant) -> Result<Self, Over> {
         let failed = |errno| Over::from(refusal(&self.what, self.port, errno));
         let step = match self.step {
@@ -239,7 +239,7 @@ impl Try {
     /// Continues without the event that did not arrive by the [`deadline`](Self::deadline).
     ///
     /// # Errors
-    /// The verdict, if there is nothing else to wait for.
+    /// Returns the verdict if there is nothing else to wait for.
     pub(super) fn late(mut self, now: Instant) -> Result<Self, Over> {
         match self.step {
             Step::Connecting { others, then, .. } if !others.is_empty() && now < self.deadline => {
@@ -258,7 +258,7 @@ impl Try {
     pub(super) fn abandon(self) -> Option<Closing> {
         match self.step {
             Step::Asking(answer) => Some(answer.close()),
-            // Nothing has come of it.
+            // There is no connection yet.
             Step::Resolving(..) | Step::Connecting { .. } => None,
         }
     }

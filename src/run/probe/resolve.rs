@@ -35,7 +35,7 @@ impl Resolver {
     /// Begins to look up a name.
     ///
     /// # Errors
-    /// Why there is no child.
+    /// Returns the reason why there is no child.
     pub(super) fn begin(host: &str, port: u16) -> nix::Result<Self> {
         let Pipe { read: answer, write: to } = Pipe::new()?;
         // SAFETY: trc has one thread, so the child may do whatever it likes.
@@ -47,7 +47,7 @@ impl Resolver {
             }
             ForkResult::Child => {
                 child(host, port, to);
-                // SAFETY: ends this process, and nothing of trc's is run in it any more.
+                // SAFETY: this ends the process, and runs no code of trc in it any more.
                 unsafe { libc::_exit(0) }
             }
         }
@@ -82,7 +82,8 @@ impl Resolver {
 
 impl Drop for Resolver {
     fn drop(&mut self) {
-        // Its end of the pipe closes with it: while that is open, the pid is its own.
+        // The child's end of the pipe closes when it exits: while it is open, the pid belongs to
+        // the child.
         if !self.ended && !is_ready(self.fd()) {
             processes::signal(self.pid, libc::SIGKILL);
         }
@@ -91,7 +92,7 @@ impl Drop for Resolver {
 
 /// The main function of the child.
 fn child(host: &str, port: u16, to: OwnedFd) {
-    // The terminal's signals are not for it; nor does it outlive trc.
+    // The signals of the terminal must not reach it, and it must not outlive trc.
     // SAFETY: no memory is involved.
     unsafe {
         libc::setpgid(0, 0);
@@ -103,6 +104,6 @@ fn child(host: &str, port: u16, to: OwnedFd) {
         }
         Err(error) => format!("{FAILED}{error}\n"),
     };
-    // Nobody listens any more: nothing is to be said.
+    // If nobody reads the pipe any more, nobody needs the answer.
     _ = std::fs::File::from(to).write_all(text.as_bytes());
 }
