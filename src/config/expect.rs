@@ -115,7 +115,7 @@ impl Fault {
             (None, FaultKind::Kill(signal)) if signal.ends() || signal == stop_signal => {
                 Leaves::Another
             }
-            // Programs stop by these, or leave them to the terminal.
+            // Some programs exit on these signals, and others leave them to the terminal.
             (None, FaultKind::Stop(_) | FaultKind::Kill(Signal::INT | Signal::QUIT)) => {
                 Leaves::Either
             }

@@ -36,7 +36,7 @@ impl fmt::Display for Origin {
         match self {
             Self::Default => f.write_str("default"),
             Self::Others => f.write_str("other places"),
-            // A name may have any bytes, and none of them may make another line.
+            // A name may contain any bytes, but none of them may begin another line.
             Self::File { path, line: 0, .. } => f.write_str(&shown(path.as_os_str())),
             Self::File { path, line, column } => {
                 write!(f, "{}:{line}:{column}", shown(path.as_os_str()))

@@ -155,7 +155,7 @@ impl Config {
             (Stage::Async, Form::Script | Form::Flag | Form::Trailing) => self.log.output,
             (Stage::Boot | Stage::Sync | Stage::Test | Stage::Halt, _) => None,
         };
-        // What is to be recognized by its lines, or goes to a file, has to come through trc.
+        // trc has to read the output if a probe looks for a line in it, or if it goes to a file.
         let read =
             unit.output_file.is_some() || unit.probes().any(|probe| matches!(probe, Probe::Log(_)));
         let background = if read { Some(Output::Prefix) } else { background };

@@ -120,7 +120,7 @@ impl Template {
                 Piece::Literal(text) => out.extend_from_slice(text.as_bytes()),
                 Piece::Variable { name, or } => match (lookup(name), or) {
                     (Some(value), Or::Error) => out.extend_from_slice(value.as_bytes()),
-                    // As in a shell, `:-` and `:?` take an empty value for none.
+                    // As in a shell, `:-` and `:?` treat an empty value as unset.
                     (Some(value), Or::Default(_) | Or::Message(_)) if !value.is_empty() => {
                         out.extend_from_slice(value.as_bytes());
                     }
@@ -282,7 +282,7 @@ mod tests {
         };
         assert_eq!((doublings, value.len()), (16, 65_536));
         assert_eq!(why, Unexpanded::TooLong);
-        // What was written in one piece is not filled in: a script, say.
+        // A text without variables, such as a script, may be longer.
         let text = "x".repeat(200_000);
         assert_eq!(Template::parse(&text).unwrap().expand(&|_| None), Ok(text.into()));
     }

@@ -241,7 +241,8 @@ pub(super) fn select(
         }
         errors.push(error);
     }
-    // A note or a warning excuses nothing: a run without a test would pass.
+    // This is an error even if there is a note or a warning, because a run without a test would
+    // pass.
     let is_wrong = errors.iter().any(|error| error.severity == Severity::Error);
     if known.is_empty() && !testing.list && !is_wrong {
         let directory = shown(&config.work_dir.to_string_lossy());

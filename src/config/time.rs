@@ -10,7 +10,7 @@ use super::{Backoff, Environment};
 #[must_use]
 pub(crate) fn seconds(time: Duration) -> String {
     let rounded = (time.as_secs_f64() * 1000.0).round() / 1000.0;
-    // One that is shorter was written by somebody.
+    // A shorter time was written by somebody.
     let shown = if rounded > 0.0 { rounded } else { time.as_secs_f64() };
     format!("{shown} s")
 }
@@ -94,7 +94,7 @@ fn unbounded(text: &str) -> Option<Duration> {
             "h" => 3600.0,
             _ => return None,
         };
-        // `30s1m` is a slip.
+        // `30s1m` is probably a mistake.
         if scale >= largest {
             return None;
         }

@@ -22,7 +22,7 @@ impl Engine {
         let (pid, ladder) = match phase {
             Phase::Running { pid } | Phase::Starting { pid: Some(pid), .. } => (pid, None),
             Phase::Stopping { pid, ladder } => (pid, Some(ladder)),
-            // KILL has worked after all, too late to be waited for.
+            // SIGKILL has worked after all, but too late.
             Phase::Done(Ended { how: How::Unkillable, .. }) => {
                 self.unkillable.retain(|one| *one != id);
                 return;
@@ -43,7 +43,8 @@ impl Engine {
         let raw = ending.status();
         let node = self.graph.node(id);
         let stage = node.unit.stage;
-        // What was told to stop may die of it, or say that it has.
+        // A unit that was asked to stop may die of the signal, or exit with the status that says
+        // so.
         let obeyed = ladder.is_some() && raw == Ending::Signal(node.stop_signal).status();
         let status = if obeyed || node.succeeds_with(raw) { 0 } else { raw.max(1) };
         if self.graph.testing {
@@ -58,7 +59,7 @@ impl Engine {
             self.states[id.0].faulted = true;
         }
         match ending {
-            // Of whoever holds the terminal it is a key, unless trc has sent it.
+            // If the unit holds the terminal, the signal came from a key, unless trc sent it.
             Ending::Signal(signal @ (Signal::INT | Signal::QUIT))
                 if terminal && stage != Stage::Halt && !obeyed && struck != Some(signal) =>
             {
@@ -80,7 +81,7 @@ impl Engine {
         status: u8,
         actions: &mut Vec<Action>,
     ) -> Ended {
-        // What was told to stop for no fault of its own can't fail any more.
+        // A unit that was asked to stop without being at fault cannot fail any more.
         let told = matches!(self.states[id.0].phase(), Phase::Stopping { .. })
             && self.states[id.0].verdict.is_none_or(Verdict::is_no_fault);
         let ended = Ended { how, status, place: self.ends };
@@ -97,10 +98,10 @@ impl Engine {
             actions.push(Action::Tell(Fact::Failed { unit: id, ended }));
         }
         if stage == Stage::Test {
-            // It says something of others.
+            // A test says something about other units.
         } else if stage == Stage::Halt {
-            // TrivialRC's halt scripts decide the status; declared ones clean up, and so do all
-            // that run although boot has failed, for that is no success.
+            // TrivialRC's halt scripts decide the exit status. Declared halt units only clean up,
+            // and so do all halt units after a failed boot, which must not become a success.
             let spoils = self.status == 0 && ended.failed() && on_failure != OnFailure::Ignore;
             if ended.failed() && self.failure_spoils(id) {
                 self.flawed = true;
@@ -161,7 +162,7 @@ impl Engine {
                 actions.push(Action::Tell(Fact::LeftBehind { unit: id, ending }));
                 Leftovers::Live { escaped }
             }
-            // Nobody has told these: whoever is left has been forgotten.
+            // Nobody has asked these processes to exit: they have been forgotten.
             Some(Ladder::Signal { kill_at, .. } | Ladder::Command { kill_at, .. })
                 if self.graph.testing && (to == StopTo::Process || escaped) =>
             {

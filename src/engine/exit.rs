@@ -11,7 +11,7 @@ impl Engine {
     /// numbers, and single units over the run as a whole.
     pub(super) fn exit_status(&mut self) -> u8 {
         if let Some(signal) = self.stopped_from_outside() {
-            // A command that runs alone has its own status, watched or not.
+            // The exit status of a command that runs alone counts, with or without supervision.
             if let [only] = *self.graph.order
                 && self.graph.node(only).unit.form == Form::Trailing
                 && let Some(own) = self.own_status(only)

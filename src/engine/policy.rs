@@ -47,7 +47,8 @@ impl Engine {
             return None;
         }
         if let Some((id, ended)) = first(false) {
-            // No service is meant to end; and TrivialRC says 143 whatever it ended with.
+            // A service is not meant to exit. TrivialRC exits with 143, whatever the service exited
+            // with.
             let own = ended.failed() && !self.graph.node(id).is_trivialrc();
             return Some((
                 Cause::Ended(id),

@@ -275,7 +275,8 @@ impl Engine {
             Phase::Waiting => self.changed.push_back(id),
             Phase::Retrying { .. } => self.wait_again(id),
             Phase::Backoff { .. } => *state.details() = Phase::Backoff { until: None },
-            // A unit that is to be stopped anyway comes back, whatever the reason for the stop.
+            // A unit that is about to be stopped anyway comes back, whatever the reason for the
+            // stop.
             Phase::Starting { .. } | Phase::Running { .. }
                 if task == Task::Restart || state.verdict.is_some() =>
             {

@@ -109,7 +109,8 @@ impl Engine {
     /// them.
     fn spread(&self, is_such: impl Fn(&Self, Need) -> bool) -> Vec<bool> {
         let mut such = vec![false; self.states.len()];
-        // Async and sync units may need one another either way: at most once for each unit.
+        // Async and sync units may depend on each other in both directions, so repeat this at most
+        // once for each unit.
         for _ in self.graph.ids() {
             let mut changed = false;
             for id in self.graph.ids().filter(|id| self.ended(*id).is_none()) {
@@ -126,7 +127,7 @@ impl Engine {
 
     /// Returns the units that a unit still waits for, including the foreground units before it.
     fn unmet(&self, id: UnitId) -> Vec<Need> {
-        // What runs, or ran, waits for nothing.
+        // A unit that runs, or has run, waits for nothing.
         match self.states[id.0].phase() {
             Phase::Waiting | Phase::Retrying { .. } | Phase::Backoff { .. } => {}
             Phase::Starting { .. }

@@ -86,9 +86,9 @@ impl Engine {
         if self.graph.rule(signal) == Rule::Stop {
             self.passing.told_to_end = true;
             if std::mem::take(&mut self.states[id.0].paused) {
-                // So that it can end of it.
+                // The signal can terminate the process only if it continues.
                 let cont = Action::Signal(Target::Group(id), Signal::CONT);
-                // Which would discard it.
+                // SIGCONT would discard the signal, so it comes first.
                 if signal.is_job_control() {
                     actions.extend([cont, Action::Signal(target, signal)]);
                 } else {
@@ -148,7 +148,7 @@ impl Engine {
         if let Some(id) = killed {
             actions.push(Action::Signal(Target::All(id), Signal::KILL));
         }
-        // The last of them may have ended just now.
+        // The last halt unit may have exited just now.
         let open = |id: &UnitId| self.ended(*id).is_none();
         let left: Vec<UnitId> = self.halts().filter(open).collect();
         if !left.is_empty() {

@@ -85,7 +85,7 @@ impl Engine {
             let waiters = self.graph.node(changed).dependents.clone();
             for id in [changed].into_iter().chain(next).chain(waiters) {
                 self.try_start(now, id, actions);
-                // A unit that could no longer be started has ended by that.
+                // A unit that can no longer be started has ended.
                 self.ask_policy(now, actions);
             }
         }
@@ -109,7 +109,7 @@ impl Engine {
         for need in self.graph.node(id).needs.clone() {
             match self.holds(need) {
                 Holds::Yes => {}
-                // A test whose turn has not come waits for nothing yet.
+                // A test does not wait for units until it is its turn.
                 Holds::NotYet if !need.written && self.graph.node(id).test().is_some() => return,
                 Holds::NotYet => ready = false,
                 Holds::Never => {
@@ -272,7 +272,7 @@ impl Engine {
                     self.pass(id, signal, actions);
                 }
             }
-            // It was told to stop before it had come that far.
+            // The unit was asked to stop before its command was executed.
             Phase::Stopping { .. } | Phase::Done(Ended { how: How::Unkillable, .. }) => {}
             Phase::Starting { pid: None, .. }
             | Phase::Waiting

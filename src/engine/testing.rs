@@ -103,7 +103,7 @@ impl Engine {
         actions.push(Action::Tell(Fact::TestBegan { unit: id }));
         if let (Some(fault), Some(victim)) = (&test.fault, graph.node(id).victim) {
             let leaves = fault.value.leaves(graph.node(victim).stop_signal);
-            // What has to go on has no excuse for a restart.
+            // A restart is not excused if the process has to survive the fault.
             self.states[victim.0].faulted = leaves != Leaves::TheSame;
             let pid = self.states[victim.0].pid();
             trial.killed = pid.filter(|_| leaves == Leaves::Another);
@@ -128,7 +128,7 @@ impl Engine {
         let Some(test) = self.graph.node(id).test() else { return };
         let trial = &mut self.states[id.0].trial;
         trial.next_try = None;
-        // One that begins just in time may take a moment.
+        // An attempt that begins just in time still gets a moment.
         let left = trial.until.map(|until| until.saturating_sub(now).max(limits::LAST_TRY));
         let limit = left.map_or(test.max_runtime, |left| left.min(test.max_runtime));
         actions.push(Action::Try(id, limit));
@@ -212,14 +212,14 @@ impl Engine {
             TestEnd::Failed | TestEnd::DidNotHold | TestEnd::NotRecovered => 1,
         };
         self.continue_victim(id, actions);
-        // What was only signalled has its excuse in that it dies of the signal.
+        // If the fault was a signal, a later death by that signal is excused anyway.
         let (node, signalled) = (self.graph.node(id), self.states[id.0].trial.stopped.is_none());
         let over = end == TestEnd::Passed || end == TestEnd::Skipped && signalled;
         let victim = node.victim;
         if let Some(victim) = victim.filter(|_| over) {
             self.states[victim.0].faulted = false;
         }
-        // It had its time, and no other test gives it more.
+        // The unit has had its time, and no other test gives it more.
         self.testing.in_vain.extend(victim.filter(|_| end == TestEnd::NotRecovered));
         let ended = self.end(id, How::Test(end), status, actions);
         actions.push(Action::Tell(Fact::TestEnded { unit: id, ended }));
@@ -267,7 +267,7 @@ impl Engine {
         if fault.is_some_and(|fault| fault.value.leaves(stop_signal) == Leaves::TheSame) {
             let same = state.ran_since.is_some_and(|since| since <= trial.since);
             return match state.phase() {
-                // It may be about to end.
+                // The process may be about to exit.
                 Phase::Running { .. } if same && now < trial.since + limits::CALM => {
                     Recovered::NotYet
                 }
@@ -280,12 +280,12 @@ impl Engine {
         let may_fail = self.graph.node(victim).unit.on_failure == OnFailure::Ignore;
         match state.phase() {
             Phase::Running { pid } if Some(pid) == trial.killed => Recovered::NotYet,
-            // One that was restarted meanwhile has nothing to wait for.
+            // A unit that was restarted meanwhile has nothing to wait for.
             Phase::Running { pid } if Some(pid) == trial.stopped && trial.continue_at.is_some() => {
                 Recovered::NotYet
             }
             Phase::Running { .. } if state.is_ready() => Recovered::Yes,
-            // Nothing says of it whether it is ready: it has to have gone on for a moment.
+            // The unit has no readiness check, so it has to have run for a moment.
             Phase::Running { .. } if !has_check && state.watch.is_calm(now) => Recovered::Yes,
             Phase::Done(_) if may_fail => Recovered::Yes,
             Phase::Done(_) => Recovered::Never,
@@ -309,7 +309,8 @@ impl Engine {
                 let late = due(trial.start_by);
                 let mut unmet =
                     node.needs.iter().filter(|need| need.written && !self.is_met(**need));
-                // Whoever is at the root of it is named, though the test may not know that unit.
+                // The message names the unit at the root of it, even if the test does not name that
+                // unit.
                 let unmet = unmet.find_map(|need| {
                     self.loop_behind(need.unit).or_else(|| late.then_some(need.unit))
                 });
@@ -322,7 +323,7 @@ impl Engine {
                         self.testing.in_vain.push(by);
                         self.block(id, by, actions);
                     }
-                    // What has come true without a word is seen now.
+                    // A condition may have come true without an event.
                     None => self.changed.push_back(id),
                 }
             }
@@ -371,7 +372,7 @@ impl Engine {
         escaped: &[UnitId],
         actions: &mut Vec<Action>,
     ) {
-        // Some have made their sessions only after the unit's main process had exited.
+        // Some processes create their sessions only after the unit's main process has exited.
         for id in escaped {
             if let Leftovers::Live { escaped } | Leftovers::Lingering { escaped, .. } =
                 &mut self.states[id.0].leftovers
@@ -393,7 +394,7 @@ impl Engine {
             }
         }
         if self.run == Run::Up {
-            // As `docker stop` does it.
+            // This stops the run as `docker stop` does.
             let budget = Budget::new(now, self.graph.budget, Signal::TERM, false);
             self.budget.get_or_insert(budget);
             self.testing.stop_by = Some(now + self.graph.grace);
@@ -432,7 +433,7 @@ impl Engine {
     pub(super) fn judge_end(&mut self, id: UnitId, ended: Ended) {
         let node = self.graph.node(id);
         let ignored = node.unit.on_failure == OnFailure::Ignore;
-        // Where the end of every unit is waited for, the success of a job is what is hoped for.
+        // If the policy waits for every unit, any unit may exit with success.
         let meant = match self.graph.wait {
             WaitPolicy::Any | WaitPolicy::Forever => node.oneshot || !node.counts(),
             WaitPolicy::All | WaitPolicy::Err => !node.serves(),
@@ -462,7 +463,7 @@ impl Engine {
         let crashed = matches!(ending, Ending::Signal(signal) if signal.is_crash());
         let untold = ladder.is_none() && matches!(self.states[id.0].phase(), Phase::Running { .. });
         let well = node.may_stop_with(ending.status());
-        // What was killed has not ended by itself, however soon.
+        // A killed unit has not exited by itself, however soon it exited.
         let killed = matches!(ladder, Some(Ladder::Kill { .. }));
         let told = self.states[id.0].told.filter(|_| ladder.is_some() && !killed);
         if ladder.is_some() {
@@ -525,7 +526,7 @@ impl Engine {
         let failed = self.graph.stage(Stage::Test).any(failed);
         let tests = self.graph.stage(Stage::Test).count();
         let skipped = self.tests_with(TestEnd::Skipped).count();
-        // Where all are skipped, nothing was tested.
+        // If all tests were skipped, nothing was tested.
         let skipped = skipped > 0 && (self.graph.strict || skipped == tests);
         let clean = self.cause == Some(Cause::Tested)
             && !failed

@@ -63,14 +63,14 @@ impl Engine {
         outcome: Outcome,
         actions: &mut Vec<Action>,
     ) {
-        // It may have ended, or been told to stop, while the try was under way.
+        // The unit may have exited, or been asked to stop, during the attempt.
         if !self.is_watched(id) {
             return;
         }
         let unit = &self.graph.node(id).unit;
         let watch = &mut self.states[id.0].watch;
         match (purpose, outcome) {
-            // Only tests are.
+            // Only attempts of tests have these outcomes.
             (_, Outcome::Hopeless | Outcome::Skipped) => {}
             (Purpose::Ready, Outcome::Passed) => self.became_ready(now, id, actions),
             (Purpose::Ready, Outcome::Failed | Outcome::TimedOut | Outcome::NotMade) => {
@@ -116,20 +116,20 @@ impl Engine {
                 self.states[id.0].watch.failures = most.saturating_sub(1);
                 self.is_unwell(id, false, actions);
             }
-            // It is about to end, and that is seen.
+            // The unit is about to exit, and trc will see that.
             Notice::Stopping => {
                 let watch = &mut self.states[id.0].watch;
                 (watch.ready, watch.leaving) = (false, true);
                 watch.next_health = None;
             }
-            // It goes on serving meanwhile.
+            // The unit keeps serving meanwhile.
             Notice::Reloading | Notice::Extend(_) | Notice::MainPid(_) => {}
         }
     }
 
     fn became_ready(&mut self, now: Tick, id: UnitId, actions: &mut Vec<Action>) {
         let watch = &mut self.states[id.0].watch;
-        // READY=1 comes again after a reload.
+        // A unit sends READY=1 again after a reload.
         if watch.ready_by.take().is_none() {
             return;
         }
@@ -149,7 +149,7 @@ impl Engine {
 
     fn is_well(&mut self, now: Tick, id: UnitId) {
         let watch = &mut self.states[id.0].watch;
-        // Not before it is ready.
+        // Health does not count before the unit is ready.
         if watch.ready || watch.ready_by.is_none() {
             (watch.failures, watch.sick) = (0, false);
             self.begin_health(now, id);

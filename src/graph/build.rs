@@ -79,7 +79,7 @@ impl Graph {
         for (id, at) in places.iter().enumerate() {
             let mut node = node(units[*at], *at, awaited[*at]);
             node.ends = units[*at].oneshot.unwrap_or(hoped[*at]);
-            // One by one: each waits for the one before it, however that ended.
+            // Units that run one at a time wait for the unit before them, however it ended.
             if id > 0
                 && nodes[id - 1].unit.stage == node.unit.stage
                 && node.unit.stage != Stage::Async
@@ -108,11 +108,11 @@ impl Graph {
                 };
                 let calm = test && condition.is_none() && nodes[unit.0].is_plain();
                 let condition = condition.unwrap_or(bare);
-                // Somebody may have written it twice.
+                // The condition may be written twice.
                 if known.insert((unit, condition, calm)) {
                     nodes[id.0].needs.push(Need { unit, condition, written: true, calm });
                 }
-                // One unit's needs are looked at one after the other.
+                // All conditions of one unit are added in a row.
                 if nodes[unit.0].dependents.last() != Some(&id) {
                     nodes[unit.0].dependents.push(id);
                 }
@@ -185,7 +185,8 @@ impl Graph {
         let chain = longest_chain(&self.nodes);
         let mut remarks = Vec::new();
         let seconds = |time: Duration| time.as_secs_f64();
-        // Who writes the budget knows what the container is given, in Kubernetes 30 s.
+        // Somebody who sets the timeout knows the grace period of the container, which is 30 s in
+        // Kubernetes.
         if self.budget > DOCKER_PATIENCE && self.written_budget.is_none() {
             let text = format!(
                 "stopping may take {} s, but docker sends SIGKILL after 10 s",
@@ -212,7 +213,7 @@ impl Graph {
                     .help("write `[signals] WINCH = \"stop\"`, or another rule for the signal"),
             );
         }
-        // 128 + TERM, and + INT.
+        // 128 + SIGTERM, and 128 + SIGINT.
         let by_number = |status: &u8| self.exit.get(status) == Some(&0);
         if self.stopped.is_none()
             && let Some(status) = [143, 130].into_iter().find(by_number)
@@ -255,7 +256,7 @@ fn runs_apache(unit: &Unit) -> bool {
 
 fn by_stage(units: &[Unit]) -> Vec<&Unit> {
     let mut sorted: Vec<&Unit> = units.iter().collect();
-    // Tests with faults come last: they leave less behind them for others to find.
+    // Tests with faults come last, so that other tests do not see the consequences.
     let with_fault = |unit: &Unit| unit.test.as_ref().is_some_and(|test| test.fault.is_some());
     sorted.sort_by_key(|unit| (unit.stage, with_fault(unit)));
     sorted
@@ -273,7 +274,7 @@ fn written<'a>(units: &[&'a Unit], index: &BTreeMap<String, usize>) -> Vec<Vec<W
         .map(|unit| {
             let find = |name: &str| index.get(name).copied();
             let after = unit.after.iter().map(|after| (&after.unit, after.condition));
-            // What is restarted with another waits for that one each time.
+            // A unit that is restarted with another one waits for it each time.
             let named: BTreeSet<&str> = match unit.restart.with.as_slice() {
                 [] => BTreeSet::new(),
                 _ => unit.after.iter().map(|after| after.unit.value.as_str()).collect(),

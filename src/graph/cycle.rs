@@ -51,7 +51,7 @@ mod tests {
         let find = |edges: &[&[usize]]| all(&vec![true; edges.len()], &|at| edges[at].to_vec());
         assert_eq!(find(&[&[0]]), [[0, 0]]);
         assert_eq!(find(&[&[1], &[2], &[0]]), [[0, 1, 2, 0]]);
-        // 0 and 1 are behind; 4 leads nowhere.
+        // 0 and 1 are outside the cycle, and 4 leads nowhere.
         assert_eq!(find(&[&[1], &[4, 2], &[3], &[2], &[]]), [[2, 3, 2]]);
         assert_eq!(find(&[&[1, 2], &[0], &[3], &[2]]), [vec![0, 1, 0], vec![2, 3, 2]]);
         assert_eq!(all(&[false, true], &|_| vec![0]), [[0; 0]; 0]);
@@ -64,7 +64,7 @@ mod tests {
         let steps = std::cell::Cell::new(0);
         let before = |at: usize| {
             steps.set(steps.get() + 1);
-            // A tail, then a ring.
+            // A chain that leads into a cycle.
             vec![if at + 1 == count { count / 2 } else { at + 1 }]
         };
         let cycles = all(&vec![true; count], &before);

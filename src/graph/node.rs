@@ -152,7 +152,7 @@ impl Node {
     #[must_use]
     pub(crate) fn may_stop_with(&self, status: u8) -> bool {
         let of_signal = |signal: Signal| status == crate::status::of_signal(signal.number());
-        // A stop command ends it as it sees fit.
+        // A stop command may stop the unit by one of these signals.
         let others = [Signal::TERM, Signal::INT, Signal::QUIT];
         let by_command = self.unit.stop.exec.is_some() && others.into_iter().any(of_signal);
         self.succeeds_with(status)

@@ -20,7 +20,7 @@ pub(super) fn complete(nodes: &mut [Node]) {
         nodes[id].about = named.map(|need| need.unit).collect();
         let is_absent = nodes[id].test().is_some_and(|test| test.absent.is_some());
         let waits_for_all = nodes[id].about.is_empty() && !is_absent;
-        // A fault is done to what is up.
+        // Only a unit that is up can be damaged.
         if let Some(victim) = nodes[id].victim.filter(|unit| !nodes[id].about.contains(unit)) {
             let ready = nodes[victim.0].unit.ready.is_some();
             let condition = if ready { Condition::Ready } else { Condition::Started };
@@ -29,7 +29,7 @@ pub(super) fn complete(nodes: &mut [Node]) {
             nodes[victim.0].dependents.push(UnitId(id));
             nodes[id].about.push(victim);
         }
-        // One that only comes after other tests is about everything, too.
+        // A test that is `after` other tests only is about all units, too.
         if nodes[id].about.is_empty() {
             nodes[id].about = all.iter().map(|(unit, _)| *unit).collect();
         }
@@ -135,7 +135,7 @@ fn all_units(nodes: &[Node]) -> Vec<(UnitId, Condition)> {
     for (at, node) in nodes.iter().enumerate() {
         match node.unit.stage {
             Stage::Async => {}
-            // What comes after a service in the foreground never starts while that runs.
+            // A unit that comes after a foreground service never starts while the service runs.
             Stage::Sync if sync_is_over => continue,
             Stage::Sync => sync_is_over = !node.oneshot,
             Stage::Boot | Stage::Test | Stage::Halt => continue,

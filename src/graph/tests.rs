@@ -165,7 +165,7 @@ fn units_that_run_one_by_one_keep_the_order_written_unless_an_edge_says_otherwis
         ]),
         ["boot.second", "boot.first", "boot.third"]
     );
-    // Through another stage too.
+    // This also works through another stage.
     assert_eq!(
         order(vec![
             unit("sync.a", &[("async.x", None)]),
@@ -216,7 +216,7 @@ fn what_is_restarted_with_another_waits_for_it() {
     assert_eq!(graph.node(db).restarts, [app_id]);
     assert_eq!(graph.node(db).dependents, [app_id]);
     assert_eq!(graph.node(app_id).needs[0].condition, Condition::Ready);
-    // What it waits for is its own to choose.
+    // A unit chooses the conditions itself.
     let after = After { unit: app.restart.with[0].clone(), condition: Some(Condition::Started) };
     let app = Unit { after: vec![after], ..app };
     let graph = build(vec![app, with_ready(unit("async.db", &[]))]).unwrap();
@@ -242,7 +242,7 @@ fn over_another_graph_names_keep_their_ids_and_the_order_is_new() {
     assert_eq!(ids(&graph), [(2, "async.db".to_owned()), (0, "async.app".to_owned())]);
     assert_eq!(graph.node(UnitId(0)).needs[0].unit, UnitId(2));
     assert_eq!(graph.node(UnitId(2)).dependents, [UnitId(0)]);
-    // What is no longer there is still known, and gets its id again if it comes back.
+    // A unit that is no longer in the graph is still known, and gets the same id if it comes back.
     assert_eq!(graph.node(UnitId(1)).unit.id(), "async.old");
     let again = build(vec![unit("async.old", &[])]).unwrap().over(&graph);
     assert_eq!(ids(&again), [(1, "async.old".to_owned())]);

@@ -27,7 +27,7 @@ impl Local {
     /// Howard Hinnant's `civil_from_days`.
     pub(crate) fn utc(seconds: i64) -> Self {
         let (days, of_day) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-        // Years begin in March, so that a leap day is the last of its year.
+        // Years begin in March here, so that a leap day is the last day of its year.
         let z = days + 719_468;
         let era = z.div_euclid(146_097);
         let doe = z.rem_euclid(146_097);
@@ -103,8 +103,8 @@ impl Stamp {
         if self.second == Some(second) {
             return;
         }
-        // The offset is part of what is looked up anew, so a change to or from
-        // summer time shows at its second.
+        // The offset is looked up as well, so a change to or from summer time takes effect at its
+        // exact second.
         let Local { year, month, day, hour, minute, second: s, offset } = (self.local)(second);
         self.second = Some(second);
         self.text.clear();

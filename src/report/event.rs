@@ -177,7 +177,7 @@ mod tests {
             let line = event.line();
             assert_eq!(line.matches('\n').count(), 1, "{line}");
             let read: Event = serde_json::from_str(&line).unwrap();
-            // A millisecond is as exact as it gets.
+            // Times are exact to the millisecond.
             assert_eq!(read.line(), line);
         }
     }

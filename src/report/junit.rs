@@ -20,7 +20,7 @@ pub(crate) fn junit(suite: &Suite) -> String {
     let (errors, skipped) =
         (usize::from(broken.is_some()) + counts.not_run, counts.skipped + counts.excused);
     let (time, name, host) = (seconds(suite.took), attribute(&suite.name), attribute(&suite.host));
-    // UTC without saying so: Ant's schema has no place for a time zone.
+    // The time is in UTC without a time zone, because Ant's schema has no place for one.
     let timestamp = attribute(suite.began.split('.').next().unwrap_or_default());
     let mut to = format!(
         r#"<?xml version="1.0" encoding="UTF-8"?>
@@ -65,7 +65,7 @@ fn testcase(point: &Point, to: &mut String) {
             attribute(&point.message()),
             escaped(&text(point), "\n")
         )),
-        // Of a test that was skipped a server says that all is well.
+        // A server would report a skipped test as fine.
         Outcome::NotRun => {
             Some(format!(r#"<error message="{}" type="not-run"/>"#, attribute(&point.message())))
         }
@@ -75,7 +75,7 @@ fn testcase(point: &Point, to: &mut String) {
             attribute(&format!("allowed by {}: {}", allowed_by(), point.message()))
         )),
     };
-    // What it is about stands in the text of a failure; elsewhere there is no other place.
+    // The text of a failure contains the description. In all other cases, this is its only place.
     let about = point.description.as_ref().filter(|_| point.outcome != Outcome::Failed);
     let about = about.map(|about| format!("<system-out>{}</system-out>", escaped(about, "\n")));
     if inside.is_none() && about.is_none() {
@@ -91,7 +91,7 @@ fn testcase(point: &Point, to: &mut String) {
 
 /// Returns the text of a failure, for people.
 fn text(point: &Point) -> String {
-    // What has several lines is indented, so that none looks like one of these.
+    // Further lines of a text are indented, so that none looks like one of these lines.
     let indented = |text: &str| text.replace('\n', "\n  ");
     let mut to = String::new();
     if let Some(description) = &point.description {

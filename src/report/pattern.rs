@@ -124,7 +124,7 @@ fn line_at(bytes: &[u8], at: usize) -> String {
     let start = memrchr(b'\n', &bytes[..at]).map_or(0, |newline| newline + 1);
     let end = memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |length| at + length);
     let from = if at - start > BEFORE && end - start > SHOWN {
-        // Not in the middle of a character.
+        // Do not cut a character in two.
         let begins = |at: &usize| bytes[*at] & 0xc0 != 0x80;
         (at - BEFORE..at).find(begins).unwrap_or(at)
     } else {

@@ -286,7 +286,7 @@ fn tap_14() {
 #[ignore = "needs Python and npm packages; .ci/run has them"]
 fn tap_13() {
     let mut suite = nasty();
-    // TAP 13 knows no escapes, so a `#` in a description is none of a description there.
+    // TAP 13 has no escapes, so a description cannot contain a `#` there.
     suite.points[2].description = Some(DESCRIPTION.replace('#', "no."));
     let said = read("tap13.py", &[], &whole_tap(&suite));
     let of = |category: &str| -> Vec<Value> {

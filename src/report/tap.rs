@@ -21,10 +21,10 @@ pub(crate) fn point(number: usize, point: &Point) -> String {
     };
     let directive = directive(point);
     if !point.checks.is_empty() {
-        // The name is the one text without escapes: all of the line belongs to it.
+        // The name is the only text without escapes: the whole line belongs to it.
         let _ = writeln!(to, "# Subtest: {label}\n    1..{}", point.checks.len());
         for (index, check) in point.checks.iter().enumerate() {
-            // Readers may take a failed subtest for a failure whatever its point says.
+            // Some readers treat a failed subtest as a failure, whatever its test point says.
             let (not, directive) =
                 if check.passed { ("", "") } else { ("not ", directive.as_str()) };
             let name = escaped(&one_line(&check.name));
@@ -33,7 +33,7 @@ pub(crate) fn point(number: usize, point: &Point) -> String {
     }
     let not = match point.outcome {
         Outcome::Passed | Outcome::Skipped => "",
-        // What has not run is no skipped point: readers would count that as one that passed.
+        // A test that has not run is not a skipped point, which readers would count as passed.
         Outcome::Failed | Outcome::NotRun | Outcome::Excused => "not ",
     };
     let _ = writeln!(to, "{not}ok {number} - {}{directive}", escaped(&label));

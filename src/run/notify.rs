@@ -150,7 +150,7 @@ fn in_the_abstract(fd: BorrowedFd<'_>) -> nix::Result<String> {
 
 impl Message {
     fn new(head: &Head, bytes: &[u8]) -> Self {
-        // Of a message that is cut off nothing is known for certain.
+        // Nothing about a message that was cut off is certain.
         let fields = if head.cut { Vec::new() } else { parse(&bytes[..head.length]) };
         let Sender { pid, uid } = head.sender.unwrap_or(Sender { pid: 0, uid: u32::MAX });
         Self { pid, uid, fields }
@@ -171,7 +171,7 @@ fn field((name, value): (&str, &str)) -> Option<Field> {
         ("WATCHDOG", "1") => Notice::Alive,
         ("WATCHDOG", "trigger") => Notice::Sick,
         ("EXTEND_TIMEOUT_USEC", micros) => {
-            // A year is as good as for ever, and can be added to any time.
+            // A year is as good as forever, and can be added to any time.
             const YEAR: Duration = Duration::from_hours(24 * 365);
             Notice::Extend(Duration::from_micros(number(micros)?).min(YEAR))
         }

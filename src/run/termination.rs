@@ -12,7 +12,7 @@ use super::os::trusted;
 pub(super) fn log(text: &str) {
     const PATH: &str = "/dev/termination-log";
     if let Ok(mut file) = trusted::open(Path::new(PATH), OFlag::O_WRONLY | OFlag::O_TRUNC) {
-        // If the text cannot be written there, it is in the log all the same.
+        // If the text cannot be written there, it is still in the log.
         let _ = file.write_all(text.as_bytes());
     }
 }

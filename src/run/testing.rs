@@ -64,9 +64,10 @@ fn open_report(wanted: &ReportFile, others: &[Report]) -> Result<Report, Diagnos
         let why = Unwritten::File(wanted.path.clone(), why.to_owned());
         Diagnostic::error(wanted.origin.clone(), why.to_string())
     };
-    // A link that somebody else has made is not followed. When units run, the file is open already.
+    // trc does not follow a link that somebody else has created. When units run, the file is open
+    // already.
     let trusted = match trusted::locate(&wanted.path) {
-        // Opening it says what is missing.
+        // If something is missing, opening the file says so.
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Err(_) | Ok(_) => Ok(()),
     };
@@ -177,10 +178,10 @@ fn wait_for_room(file: &File, until: Instant) -> bool {
     if left.is_zero() {
         return false;
     }
-    // Rounded up, or the last fraction of a millisecond would be spent spinning.
+    // Round up, or trc would spin for the last fraction of a millisecond.
     let timeout = PollTimeout::try_from(left + Duration::from_micros(999));
     let mut polled = [PollFd::new(file.as_fd(), PollFlags::POLLOUT)];
-    // Writing tells the result.
+    // The write shows the result.
     _ = poll(&mut polled, timeout.unwrap_or(PollTimeout::ZERO));
     true
 }
@@ -218,7 +219,7 @@ fn directory(path: &Path) -> &Path {
 /// Resolves a link, whether or not its target exists: the report replaces the target, and the link
 /// stays. Links in /proc lead to open files without another name.
 fn resolve(path: &Path) -> io::Result<PathBuf> {
-    // The kernel follows as many: path_resolution(7).
+    // The kernel follows the same number: path_resolution(7).
     const LINKS: usize = 40;
     let mut path = path.to_owned();
     for _ in 0..LINKS {
@@ -227,7 +228,7 @@ fn resolve(path: &Path) -> io::Result<PathBuf> {
         }
         match fs::read_link(&path) {
             Ok(target) => path = path.parent().unwrap_or(Path::new("")).join(target),
-            // The path is not a link, or there is nothing: opening it says which.
+            // The path is not a link, or does not exist. Opening it shows which.
             Err(_) => return Ok(path),
         }
     }

@@ -357,7 +357,7 @@ fn program(
         out.push(b'\n');
     };
     set("work_dir", job.work_dir.as_os_str().as_bytes());
-    // Not exported: a trc within this unit starts from its own settings.
+    // This is not exported, so that a trc in this unit starts with its own settings.
     set("RC_WAIT_POLICY", job.wait_policy.as_bytes());
     if let Some(status) = job.exit_status {
         set("_exit_status", status.to_string().as_bytes());

@@ -15,7 +15,7 @@ impl Saved {
     /// called `exit`.
     #[must_use]
     pub(crate) fn failed_at(&self) -> Option<String> {
-        // The note is the last that a shell leaves.
+        // The note is the last thing that a shell writes.
         let length = self.file.metadata().ok()?.len();
         let start = length.saturating_sub(LOOKED_AT);
         let mut bytes = vec![0; usize::try_from(length - start).ok()?];
@@ -32,7 +32,7 @@ pub(crate) fn failed_at(bytes: &[u8], script: Option<&[u8]>) -> Option<String> {
     let fields: Vec<&[u8]> = bytes[at + marker.len()..].split(|byte| *byte == 0).collect();
     let [line, function, command, b""] = fields[..] else { return None };
     let line: usize = std::str::from_utf8(line).ok()?.parse().ok().filter(|line| *line > 0)?;
-    // What is written says more than the last command of a pipeline.
+    // The line of the script says more than the last command of a pipeline.
     let written = script.and_then(|text| text.split(|b| *b == b'\n').nth(line - 1));
     let (place, command) = if function.is_empty() {
         (String::new(), written.unwrap_or(command))

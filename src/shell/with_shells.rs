@@ -1,5 +1,5 @@
 //! What scripts may rely on, with the real shells: bash, dash and busybox sh.
-// Tests start processes themselves; src does so in run/ alone.
+// Tests start processes themselves. All other code does so in run/ only.
 #![allow(clippy::disallowed_methods, unsafe_code)]
 
 use std::ffi::{OsStr, OsString};
@@ -117,11 +117,11 @@ fn start(prepared: &Prepared, given: &Environment) -> Ran {
             let check = |result| {
                 if result < 0 { Err(std::io::Error::last_os_error()) } else { Ok(result) }
             };
-            // Out of the way first: one may have the number that another wants.
+            // Move them all away first: one may have a number that another one needs.
             for (index, (from, _)) in files.iter().enumerate() {
                 high[index] = check(libc::fcntl(*from, libc::F_DUPFD_CLOEXEC, 100))?;
             }
-            // What the tests themselves were given is no concern of the script's.
+            // The script must not get the descriptors that the tests inherited.
             for fd in 3..=9 {
                 libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC);
             }
@@ -524,7 +524,7 @@ fn a_child_left_behind_by_boot_delays_nothing() {
     let fifo = dir.path().join("fifo");
     nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
     for (name, shell) in shells() {
-        // It ends when the fifo gets a writer, which is after the state was read.
+        // It ends when the FIFO gets a writer, which is after the state has been read.
         let script = format!("(read x <'{0}') >/dev/null 2>&1 & x=1", fifo.display());
         let state = run(&shell, &job(Stage::Boot, &script)).state();
         fs::write(&fifo, "go\n").unwrap();
@@ -901,7 +901,7 @@ fn what_a_unit_has_of_its_own_boot_does_not_change() {
         let then = "[ \"$(pwd)\" != /usr ] && [ \"$(umask)\" != 0077 ] && echo own";
         let ran = run(&shell, &Job { state: Some(&state), own, ..job(Stage::Async, then) });
         assert_eq!(ran.out(), "own\n", "{name}");
-        // A boot unit with its own leaves alone what others left.
+        // A boot unit with settings of its own does not change the state that others have left.
         let state = run(&shell, &Job { state: Some(&state), own, ..job(Stage::Boot, ":") }).state();
         let ran = run(&shell, &Job { state: Some(&state), ..job(Stage::Async, "pwd; umask") });
         assert_eq!(ran.out(), "/usr\n0077\n", "{name}");
@@ -926,7 +926,7 @@ fn a_directory_that_is_gone_fails_the_unit() {
 
 #[test]
 fn a_descriptor_of_ours_that_a_script_closed_is_noticed() {
-    // dash can't close it: it knows no descriptor above 9.
+    // dash cannot close it, because it supports no descriptor above 9.
     let ran = run(&bash(), &job(Stage::Boot, "exec 57>&-"));
     assert_eq!(ran.state, Ok(None));
 }
@@ -965,7 +965,7 @@ fn verbose_shows_the_scripts_lines_and_nothing_of_ours() {
 
 #[test]
 fn a_posix_shell_tells_the_time_as_well_as_its_date_can() {
-    // dash, with the time of busybox.
+    // This is dash, with the `date` of busybox.
     let [(_, shell), (_, _)] = &posix()[..] else { return };
     let dir = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink("/bin/busybox", dir.path().join("date")).unwrap();

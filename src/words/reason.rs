@@ -70,7 +70,7 @@ pub(crate) fn ended(engine: &Engine, id: UnitId, ended: Ended) -> String {
             format!("{}{}", how(graph, ended), because(why))
         }
         How::Blocked(by) => {
-            // A failed unit is named as the first failure, but one that is well is not.
+            // The line names a failed unit as the first failure, but not a healthy one.
             let well = match engine.ended(by) {
                 Some(other) if !other.failed() => format!(", which {}", how(graph, other)),
                 None if graph.node(by).is_outside() => ", which is ready".to_owned(),

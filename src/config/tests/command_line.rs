@@ -109,7 +109,7 @@ fn a_boot_script_may_change_the_rest_of_the_command_line() {
     assert_eq!(config.log.level, log::LevelFilter::Debug);
     assert_eq!(config.rest, ["-F", "a", "-F", "b", "cmd"]);
 
-    // `TRC_SYNC__F1__USER` is for a unit that is no longer there, and so is an edge.
+    // `TRC_SYNC__F1__USER` and a reference are for a unit that no longer exists.
     assert_eq!(ids(&with(&["cmd"]).unwrap()), ["async.web", "boot.B1", "sync.cmd"]);
     assert_eq!(unit(&with(&["cmd"]).unwrap(), "async.web").after.len(), 1);
     assert_eq!(unit(&with(&["-F", "a"]).unwrap(), "async.web").after, []);

@@ -51,7 +51,7 @@ fn what_is_named_as_a_unit_must_be_a_file() {
         std::fs::create_dir(case.path(name)).unwrap();
         assert_eq!(case.errors(), says("it is a directory"));
 
-        // To open it would block until somebody writes.
+        // Opening it would block until somebody writes.
         let case = Case::new();
         nix::unistd::mkfifo(&case.path(name), nix::sys::stat::Mode::S_IRWXU).unwrap();
         assert_eq!(case.errors(), says("it is not a regular file"));
@@ -68,7 +68,7 @@ fn what_is_named_as_a_unit_must_be_a_file() {
 
 #[test]
 fn a_symbolic_link_to_a_file_is_as_good_as_the_file() {
-    // Kubernetes mounts them so.
+    // Kubernetes mounts files in this way.
     let case = Case::new().file("real", "exec = \"x\"");
     std::fs::create_dir(case.path("trc.d/..2024")).unwrap();
     symlink("../real", case.path("trc.d/async.x.toml")).unwrap();

@@ -10,7 +10,7 @@ use super::{Case, exec, ids, unit};
 
 #[test]
 fn later_layers_win_key_by_key() {
-    // Each step adds the next layer; the value is what then holds.
+    // Each step adds the next layer, and shows the value that then counts.
     let user = |case: &Case| {
         let config = case.config();
         unit(&config, "async.web").identity.user.as_ref().unwrap().value.clone()
@@ -75,7 +75,7 @@ fn a_later_way_to_run_a_unit_removes_the_earlier_one() {
     let case = base().file("trc.d/async.web", "echo");
     assert_eq!(command(&case), Command::File(case.path("trc.d/async.web")));
     assert_eq!(unit(&case.config(), "async.web").form, Form::Script);
-    // `async.web.toml` sorts behind `async.web`.
+    // `async.web.toml` sorts after `async.web`.
     let case = case.file("trc.d/async.web.toml", "exec = \"t\"");
     assert_eq!(exec(unit(&case.config(), "async.web")), ["t"]);
     assert_eq!(unit(&case.config(), "async.web").form, Form::Declared);

@@ -10,7 +10,7 @@ fn a_wrong_key_is_named_with_its_place_and_the_nearest_right_one() {
             "\n[log]\n  levle = 1\n",
             &["error trc.toml:3:3: unknown key `levle` in `[log]` (did you mean `level`?)"],
         ),
-        // What is said of a unit's `type` was said here.
+        // The message used to explain the `type` of a unit here.
         ("[log]\ntype = 1", &["error trc.toml:2:1: unknown key `type` in `[log]`"]),
         (
             "[async.web]\nexce = \"x\"",
@@ -30,7 +30,7 @@ fn a_wrong_key_is_named_with_its_place_and_the_nearest_right_one() {
             "[asink.web]\nexec = \"x\"",
             &["error trc.toml:1:2: unknown key `asink` (did you mean `async`?)"],
         ),
-        // No error follows from it: there is such a unit, once the stage is right.
+        // It causes no further error, because the unit exists once the stage is right.
         (
             "[asink.web]\nexec = \"x\"\n[async.b]\nexec = \"x\"\nafter = [\"web\"]\nrestart.with = [\"async.web\"]",
             &["error trc.toml:1:2: unknown key `asink` (did you mean `async`?)"],
@@ -372,7 +372,7 @@ fn broken_toml_is_explained_at_its_place() {
             &["error trc.toml:1:1: invalid unquoted key: expected letters, numbers, `-`, `_`"],
         ),
         ("x = 1\n\ty = 08", &["error trc.toml:2:6: unexpected leading zero"]),
-        // The lines after it are right.
+        // The lines after these are correct.
         (
             "a = \"x\nb = 'y\nwait = 'all'",
             &[
@@ -521,7 +521,7 @@ fn a_value_with_a_variable_in_it_is_told_what_the_variable_has_to_do_with_it() {
             missing("`${WEB:-DEFAULT}`, or the value itself")
         ),
     );
-    // It is another unit's.
+    // The variable belongs to another unit.
     says(
         &format!("[async.db]\nexec = 'x'\nenv = {{ WEB = 1 }}\n[async.web]\nexec = 'x'\n{ready}"),
         "6:18: `ready.http`: the variable WEB is not set",

@@ -453,7 +453,7 @@ fn a_test_of_a_disabled_unit_has_nothing_to_test() {
         // In production there are no tests.
         assert_eq!(Case::new().toml(&format!("{WEB}{toml}")).remarks(), [""; 0], "{rest}");
     }
-    // Among others it is an edge that goes away.
+    // If the test is also about other units, only the reference to this one is removed.
     let config = case(&format!("{off}after = ['off', 'web']")).config();
     assert_eq!(unit(&config, "test.t").test.as_ref().unwrap().absent, None);
 }

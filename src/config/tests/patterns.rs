@@ -42,7 +42,7 @@ fn a_regular_expression_that_is_not_closed_is_an_error_where_it_would_pass_for_e
         said("log.forbids", "/ERR.*|x"),
         [error("log.forbids", 22, "/ERR.*|x", r"//ERR\.\*\|x/")]
     );
-    // These are texts: a missing one is told, and paths have slashes.
+    // These are texts, because paths have slashes. If one is missing, the test fails.
     for (key, text) in [
         ("stdout", "/error"),
         ("stdout", "/usr/bin/x"),

@@ -43,9 +43,9 @@ fn try_examples(place: &str, keys: Keys, tried: &mut usize) {
             assert_eq!(*example, "", "{path}");
             continue;
         }
-        // A key of halt units alone.
+        // Only halt units have this key.
         let path = if *name == "always" { path.replace("sync", "halt") } else { path };
-        // What else stands there, so that it is whole.
+        // The other keys that make the unit complete.
         let others = "async = { db.exec = 'x', nginx.exec = 'x', web.exec = 'x' }";
         let contexts = ["", "sync.x.exec = 'x'", "halt.x.exec = 'x'"]
             .into_iter()
@@ -85,7 +85,7 @@ fn the_defaults_of_the_reference_are_those_that_hold() {
     let expect = "{ http.url = 'http://a', file.path = '/a' }";
     let test = format!("[test.x]\nexpect = {expect}\n[async.a]\nexec = 'x'\n");
     of("test.x", TEST_OWN, &test);
-    // Whether these were written makes a difference; what they are otherwise is the graph's.
+    // It matters whether these keys were written. The graph works out their other values.
     assert_eq!(others, ["success", "signal", "timeout"]);
     assert_eq!(right, 23);
 }
@@ -114,7 +114,7 @@ fn defaults(
             _ if default.is_empty() || default.contains(' ') => {}
             Some(config) if config == unset => *right += 1,
             Some(_) => others.push(name),
-            // Another key excludes it, or has to be beside it.
+            // Another key excludes it, or is required with it.
             None => {}
         }
     }

@@ -277,7 +277,7 @@ fn a_disabled_unit_goes_with_every_edge_to_it() {
     let after: Vec<_> = unit(&config, "async.job").after.iter().map(|a| &a.unit.value).collect();
     assert_eq!(after, ["async.db"]);
     let rules: Vec<_> = config.signals.values().collect();
-    // Not to all, which an empty list would mean.
+    // The signal must not go to all units, as an empty list would mean.
     assert_eq!(*rules[0], SignalRule::Ignore);
     let SignalRule::Forward { to, .. } = rules[1] else { panic!() };
     assert_eq!(to.iter().map(|unit| &unit.value).collect::<Vec<_>>(), ["async.db"]);
@@ -317,7 +317,7 @@ fn keys_for_units_of_the_command_line_are_for_the_runs_that_have_them() {
     assert_eq!(user("boot.B1").as_deref(), Some("nobody"));
     assert_eq!(unit(&config, "async.db").after.len(), 2);
 
-    // What is wrong in it is wrong, and what can't be of the command line isn't.
+    // Errors in it are errors, and so is a unit that no command line can have.
     toml_says(&[
         (
             "[sync.cmd]\nusr = 1",
@@ -452,7 +452,7 @@ fn variables_in_values_are_filled_in_at_load_or_kept_for_the_start() {
     let config = case.config();
     assert_eq!(config.wait, WaitPolicy::All);
     assert_eq!(config.shutdown.timeout, Some(Duration::from_secs(3)));
-    // Split first: a value never becomes two words.
+    // trc splits the command first, so a value never becomes two words.
     assert_eq!(config.shell.as_ref().unwrap(), &["a b", "-c"]);
     let Command::Exec(words) = &unit(&config, "async.web").command else { panic!() };
     let late = |_: &str| Some("x y".into());

@@ -14,7 +14,7 @@ fn stopped_gives_0(units: Vec<Unit>) -> World {
 
 fn own(names: &[&str], units: Vec<Unit>) -> World {
     let own = names.iter().copied().map(owner).collect();
-    // A number says less than a reason.
+    // A reason takes precedence over a number.
     let exit = Exit { statuses: [(143, 9)].into(), stopped: Some(8), own };
     World::new(&Config { exit, ..config(WaitPolicy::Any, units) })
 }
@@ -24,7 +24,7 @@ fn a_stop_from_outside_that_all_have_obeyed_gives_what_is_written() {
     for (signal, outside, status) in [
         (Signal::TERM, true, 0),
         (Signal::INT, true, 0),
-        // Of itself, or to say something else.
+        // A unit has sent the signal, or the signal is a different one.
         (Signal::TERM, false, 143),
         (Signal::USR1, true, 138),
         (Signal::HUP, true, 129),
@@ -121,7 +121,7 @@ fn halt_units_may_spoil_a_stop() {
         (unit("halt.h"), 0, 0),
         (unit("halt.h"), 6, 143),
         (Unit { on_failure: OnFailure::Ignore, ..unit("halt.h") }, 6, 0),
-        // A script that passes on what it was given, or decides.
+        // A script that passes on the exit status that it was given, or decides itself.
         (flag("halt.H1"), 143, 0),
         (flag("halt.H1"), 0, 0),
         (flag("halt.H1"), 6, 6),

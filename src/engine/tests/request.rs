@@ -74,7 +74,7 @@ fn a_job_is_done_when_the_unit_is_ready_and_fails_with_its_end() {
     world.exit("async.a", 3);
     let Some(JobEnd::Failed(ended)) = world.end_of(2) else { panic!("{:?}", world.end_of(2)) };
     assert_eq!(ended.status, 3);
-    // What has ended is started anew.
+    // A unit that has ended is started again.
     assert_eq!(world.job("async.a", Task::Start), Answer::Begun(3));
     assert_eq!(world.running(), ["async.a"]);
 }

@@ -423,7 +423,7 @@ fn what_nothing_says_is_ready_has_to_run_for_a_moment_before_it_is_tested() {
         world.pass(limits::CALM);
         assert!(world.trial.is_some());
     }
-    // One that is restarted meanwhile begins anew, and one that has ended is over.
+    // A unit that is restarted meanwhile starts over, and one that has ended is not waited for.
     let mut world = testing(vec![restarted(unit("async.web")), unit("async.job"), test("test.a")]);
     world.exit("async.job", 0);
     world.pass(limits::CALM / 2);
@@ -442,7 +442,7 @@ fn a_run_does_not_end_before_all_units_are_as_they_are_to_be() {
         let a = after(test("test.a"), "async.web", started);
         with(a, |test| test.start_within = SECOND * 5)
     };
-    // One that is slow is waited for, and what stands on it.
+    // trc waits for a slow unit, and for the units that depend on it.
     let db = with_ready(unit("async.db"), ready());
     let worker = after(unit("async.worker"), "async.db", None);
     let units = vec![unit("async.web"), db, worker, a()];
@@ -464,7 +464,7 @@ fn a_run_does_not_end_before_all_units_are_as_they_are_to_be() {
     world.pass(limits::CALM);
     obey(&mut world);
     assert_eq!((world.end, findings(&world)), (Some(0), vec![]));
-    // One that is never ready is a finding, unless that is allowed.
+    // A unit that is never ready is a finding, unless a test allows it.
     let mut world = run(units.clone());
     tried(&mut world, "test.a", Outcome::Passed);
     world.pass(SECOND * 5);
@@ -570,7 +570,7 @@ fn a_unit_ends_well_when_it_is_told_to_and_not_before() {
         let mut world = run(vec![unit("async.db"), web, test("test.a")]);
         tried(&mut world, "test.a", Outcome::Passed);
         if told {
-            // Who needs others stops first.
+            // A unit that depends on others stops first.
             world.die("async.web", Ending::Signal(Signal::TERM), Left::Nothing);
         }
         world.die("async.db", ending, Left::Nothing);
@@ -691,7 +691,7 @@ fn a_test_waits_for_its_units_for_so_long_and_no_longer() {
     world.pass(SECOND * 299);
     assert_eq!(world.facts.iter().filter(|fact| matches!(fact, Fact::TestEnded { .. })).count(), 0);
     world.pass(SECOND * 2);
-    // A unit whose end is awaited is a one-shot, and has not succeeded.
+    // A unit whose exit another unit waits for is a one-shot, and has not succeeded.
     let (a, web) = (world.id("test.a"), world.id("async.web"));
     assert_eq!(world.engine.ended(a).map(|ended| ended.how), Some(How::Blocked(web)));
 }

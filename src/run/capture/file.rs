@@ -102,7 +102,7 @@ impl Inner {
         while !lines.is_empty() {
             let mut count = self.room(lines);
             if count == 0 {
-                // Somebody may have made it smaller, as logrotate's copytruncate does.
+                // Somebody may have truncated the file, as logrotate's `copytruncate` does.
                 self.look_at_size();
                 count = self.room(lines);
             }
@@ -129,7 +129,7 @@ impl Inner {
         }
         match memrchr(b'\n', &lines[..room]) {
             Some(end) => end + 1,
-            // A line that is longer than any file has one of its own.
+            // A line that is longer than the maximum gets a file of its own.
             None if self.open.size == self.base => {
                 memchr(b'\n', lines).map_or(lines.len(), |end| end + 1)
             }
@@ -260,7 +260,7 @@ impl Inner {
             place.rename(&name(number), &name(number + 1))?;
         }
         match place.rename(place.name(), &name(1)) {
-            // Somebody has renamed or removed it.
+            // Somebody has renamed or removed the file.
             Err(Errno::ENOENT) => Ok(()),
             result => Ok(result?),
         }
@@ -271,7 +271,7 @@ impl Inner {
         match open(&self.path) {
             Ok(opened) => {
                 log::info!("reopened {path}");
-                // What is torn in the file that is still the same one stays so.
+                // If it is still the same file, a cut line in it is still cut.
                 self.torn &= identity(&opened.file) == identity(&self.open.file);
                 self.open = opened;
                 (self.base, self.stuck) = (0, false);
@@ -302,7 +302,7 @@ fn open(path: &Path) -> io::Result<Opened> {
     let odd = || io::Error::other("it is neither a regular file nor a character device");
     let place = trusted::locate(path)?;
     let file = match place.open(OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT) {
-        // A FIFO that nobody reads, or a socket: open(2).
+        // This is a FIFO that nobody reads, or a socket: open(2).
         Err(error) if error.raw_os_error() == Some(libc::ENXIO) => return Err(odd()),
         file => file?,
     };
@@ -322,7 +322,7 @@ fn successor(before: &Metadata, new: &Place) -> io::Result<File> {
         Err(errno) => return Err(errno.into()),
     }
     let file = new.make()?;
-    // Not trc's to give away, if it is not root.
+    // trc cannot give the file to another user unless it is root.
     _ = fchown(&file, Some(before.uid()), Some(before.gid()));
     file.set_permissions(Permissions::from_mode(before.mode() & 0o7777))?;
     Ok(file)
@@ -456,12 +456,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path();
         let log = file(dir, Some(10), 1);
-        // Nothing can be renamed to the name of a directory that has something in it.
+        // rename(2) cannot replace a directory that is not empty.
         fs::create_dir_all(dir.join("x.log.1/something")).unwrap();
         log.write(b"one\ntwo\nthree\nfour\n");
         assert_eq!(read(dir, "x.log"), "one\ntwo\nthree\nfour\n");
         assert_eq!(read(dir, "x.log.new"), "none");
-        // It is tried again when as much as a file holds has come since.
+        // trc tries again when as much output as a file may hold has arrived.
         fs::remove_dir_all(dir.join("x.log.1")).unwrap();
         log.write(b"five\nsix\n");
         assert_eq!(read(dir, "x.log"), "six\n");

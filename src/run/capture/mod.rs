@@ -152,7 +152,7 @@ impl Capture {
         let Some(pipe) = &self.pipe else { return Progress::Ended };
         let side = self.source.side();
         let to_file = self.file.is_some() || journal.is_file(side);
-        // One rotation at a time: others have their turn in between.
+        // trc rotates a file once at a time, and serves others in between.
         let most = match &self.file {
             Some(file) => file.room_at_most(READ),
             None => {
@@ -299,7 +299,8 @@ impl Capture {
                     read = false;
                     break;
                 }
-                // A short read may have been one page of several: empty is empty.
+                // A short read may have returned one page of several, so trc reads until the pipe
+                // is empty.
                 Progress::Drained if !self.has_more() => break,
                 Progress::Held | Progress::More | Progress::Drained => {}
             }
@@ -344,7 +345,7 @@ impl Capture {
 /// Writes the lines that end in `bytes` to a file, and keeps the rest as the beginning of the next
 /// line.
 fn append(file: &LogFile, partial: &mut Vec<u8>, mut bytes: &[u8]) {
-    // Only the line that was begun before can get too long.
+    // Only a line that began in an earlier read can become too long.
     let first = memchr(b'\n', bytes).unwrap_or(bytes.len());
     if partial.len() + first > LONGEST {
         let (fits, rest) = bytes.split_at(LONGEST - partial.len());

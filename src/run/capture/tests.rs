@@ -241,7 +241,7 @@ fn short_lines_do_not_outgrow_the_buffer() {
     while capture.wants_read(&journal, now) && capture.readable(&journal, now) != Progress::Drained
     {
     }
-    // Every byte became a line: the worst case, 35 bytes each.
+    // In the worst case, every byte becomes a line of 35 bytes.
     let most = HIGH_WATER + READ_AHEAD * (PREFIX.len() + 1);
     assert!(journal.queued(Side::Out) <= most);
 }
@@ -274,7 +274,7 @@ fn many_single_lines_are_gathered_and_one_is_not_delayed() {
     assert!(until - now <= REST);
     assert!(capture.wants_read(&journal, until));
     assert_eq!(capture.next_deadline(until), None, "nothing wakes trc when idle");
-    // A line after a pause is read at once, and so is the next.
+    // A line after a pause is read at once, and so is the next one.
     now = until + Duration::from_secs(1);
     unit.write_all(b"line\n").unwrap();
     capture.readable(&journal, now);
@@ -343,7 +343,7 @@ fn a_line_to_a_file_is_cut_only_where_it_is_longer_than_what_is_read_at_once() {
     let path = dir.path().join("x.log");
     let wanted = crate::config::OutputFile { path: path.clone(), max_size: None, keep: None };
     for (parts, expected) in [
-        // One that comes in parts and just fits stays whole.
+        // A line that comes in parts and just fits is not cut.
         (vec![LONGEST - 3, 3], vec![LONGEST]),
         (vec![LONGEST - 3, 4], vec![LONGEST, 1]),
         (vec![LONGEST, LONGEST, 5], vec![LONGEST, LONGEST, 5]),

@@ -23,7 +23,7 @@ impl Drill {
         let how = ended.map(|ended| how_it_ended(run, id, ended));
         if findings.contains(&Finding::Restarted(id)) {
             let (times, last) = self.restarts.get(&id).cloned().unwrap_or_default();
-            // If it ended like the times before, that is told once.
+            // If it exited in the same way as before, the message says so once.
             flaws
                 .push(Flaw::Restarted(times, Some(last).filter(|last| how.as_ref() != Some(last))));
         }

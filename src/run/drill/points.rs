@@ -82,7 +82,7 @@ impl Drill {
         let name = self.graph.node(by).unit.id();
         if let Some(mut ended) = run.engine().ended(by) {
             let mut how = reason::ended(run.engine(), by, ended);
-            // It goes on to the unit where it began.
+            // The chain goes on to the unit at its root.
             while let How::Blocked(next) = ended.how
                 && let Some(other) = run.engine().ended(next).filter(|other| other.failed())
             {

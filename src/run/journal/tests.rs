@@ -303,7 +303,7 @@ fn a_cut_never_tears_a_character() {
     assert!(whole == line);
     assert_eq!(objects[0]["cut"], true);
     assert_eq!(objects.last().unwrap().get("cut"), None);
-    // Where there are no characters to keep whole, it is cut all the same.
+    // If there are no whole characters, the line is cut anyway.
     let garbage = [vec![0x80; MAX_LINE + 10], b"\n".to_vec()].concat();
     let out = captured(LogFormat::Trc, &[&garbage]);
     assert_eq!(memchr::memchr_iter(b'\n', &out).count(), 2);

@@ -56,7 +56,7 @@ impl Writer {
 
     /// Keeps a warning for the end of a test run.
     pub(super) fn warned(&mut self, message: std::fmt::Arguments<'_>) {
-        // One that comes again and again says no more each time.
+        // A warning that is repeated says no more each time.
         const MOST: usize = 20;
         if self.apart && self.warnings.len() < MOST {
             self.warnings.push(message.to_string());

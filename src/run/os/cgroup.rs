@@ -30,7 +30,8 @@ fn oom_kills_of(root: &Path) -> Option<u64> {
 }
 
 fn memory_peak_of(root: &Path) -> Option<u64> {
-    // Only a whole hierarchy has it: v1 counts the machine's memory there, v2 none.
+    // Only the root of a v1 hierarchy has this file, and the root counts the memory of the whole
+    // machine. In v2, the root has no such counter.
     if root.join("memory/release_agent").exists() {
         return None;
     }

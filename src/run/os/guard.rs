@@ -39,8 +39,8 @@ pub(crate) fn guard_standard_fds() {
         if unsafe { libc::fcntl(fd, libc::F_GETFD) } != -1 || Errno::last() != Errno::EBADF {
             continue;
         }
-        // Not close-on-exec: it is for the units too. The lowest free number is
-        // `fd`, for those below are open by now (open(2)).
+        // The descriptor is not close-on-exec, because units inherit it. It gets the number `fd`,
+        // which is the lowest free one, because those below are open by now (open(2)).
         for (path, flags) in [(c"/dev/null", libc::O_RDWR), (c"/", libc::O_PATH)] {
             // SAFETY: the path is a C string.
             if unsafe { libc::open(path.as_ptr(), flags | libc::O_NOCTTY) } != -1 {
@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn closed_standard_descriptors_are_opened_to_null() {
-        // In a child, for the test's own descriptors are others' too.
+        // This runs in a child, because other tests share the descriptors of this process.
         // SAFETY: the child makes system calls only.
         #[expect(clippy::disallowed_methods, reason = "a test of what only a process can show")]
         let forked = unsafe { nix::unistd::fork() }.unwrap();

@@ -22,7 +22,7 @@ pub(crate) fn in_care() -> Vec<i32> {
 /// Otherwise, they are not known.
 pub(crate) fn outsiders() -> Vec<i32> {
     let mut all = if getpid().as_raw() == 1 { all() } else { Vec::new() };
-    // Without /proc nobody is known, and to look for trc's own would be in vain.
+    // Without /proc, no process is known, so there is no point in looking for trc's own.
     let own = if all.is_empty() { Vec::new() } else { descendants() };
     all.retain(|pid| !own.contains(pid));
     all
@@ -44,7 +44,7 @@ pub(crate) fn descendants() -> Vec<i32> {
     if parents.contains_key(&own) {
         return below(own, parents);
     }
-    // It may have been unreadable for a moment only, for want of a descriptor.
+    // It may be unreadable for a moment only, because there was no descriptor left.
     let parents = self::parents();
     if parents.contains_key(&own) { below(own, parents) } else { children::by_asking() }
 }
@@ -76,7 +76,7 @@ pub(crate) fn below_all(pids: &[i32], parents: impl IntoIterator<Item = (i32, i3
 /// to read it.
 pub(crate) fn children() -> Option<Vec<i32>> {
     let own = getpid().as_raw();
-    // Of kernels with CONFIG_PROC_CHILDREN: `proc_pid_task(5)`. trc has one thread.
+    // Kernels with CONFIG_PROC_CHILDREN have this file: `proc_pid_task(5)`. trc has one thread.
     if let Some(text) = proc::read_all(format_args!("/proc/{own}/task/{own}/children")) {
         let text = String::from_utf8_lossy(&text);
         return Some(text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect());
@@ -102,7 +102,7 @@ fn parent(pid: i32) -> Option<i32> {
 pub(crate) fn ancestry(pid: i32) -> Option<Vec<i32>> {
     let own = getpid().as_raw();
     let mut line = vec![pid];
-    // A chain this long is a process table that changes while it is read.
+    // A chain this long means that the process table changes while it is read.
     while line.len() < 1000 {
         let last = *line.last()?;
         if last == own || last <= 1 {

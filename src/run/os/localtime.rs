@@ -63,7 +63,7 @@ pub(crate) fn local(seconds: i64) -> Local {
         hour: small(tm.tm_hour),
         minute: small(tm.tm_min),
         second: small(tm.tm_sec),
-        // Less than a day, whatever the zone.
+        // The offset is less than a day in every zone.
         offset: i32::try_from(tm.tm_gmtoff).unwrap_or(0),
     }
 }
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn local_time_minus_its_offset_is_utc() {
-        // Whatever zone the tests run in.
+        // This holds in every zone.
         let shown = local(1_489_696_850);
         assert_eq!((shown.year, shown.month), (2017, 3));
         let of_day =

@@ -66,7 +66,7 @@ pub(crate) fn bind(socket: BorrowedFd<'_>) -> Option<PathBuf> {
         directory.count += 1;
         let path = directory.path.join(directory.count.to_string());
         nix::sys::socket::bind(socket.as_raw_fd(), &UnixAddr::new(&path).ok()?).ok()?;
-        // Nobody else knows of it yet.
+        // Nobody else knows this path yet.
         _ = fs::set_permissions(&path, Permissions::from_mode(0o600));
         Some(path)
     })
@@ -97,9 +97,10 @@ pub(crate) fn remove() {
 fn find(places: &[&Path]) -> Option<Directory> {
     places.iter().find_map(|place| {
         let metadata = fs::metadata(place).ok()?;
-        // Where anybody may rename what is not theirs, it would soon be another directory.
+        // If everybody could rename the files of others there, somebody could replace the
+        // directory.
         let safe = metadata.mode() & 0o022 == 0 || metadata.mode() & 0o1000 != 0;
-        // Every unit's user has to get through.
+        // The user of every unit has to be able to pass through.
         let open = metadata.mode() & 0o001 != 0;
         (metadata.is_dir() && safe && open).then(|| make(place)).flatten()
     })
@@ -115,9 +116,9 @@ fn make(place: &Path) -> Option<Directory> {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
             Err(_) => return None,
         }
-        // Whatever the umask was.
+        // The mode must not depend on the umask.
         let ready = fs::set_permissions(&path, Permissions::from_mode(0o711)).is_ok();
-        // Another trc may have taken it for abandoned in between.
+        // Another trc may have removed it in between, because nobody held the lock.
         match lock(&path).filter(|_| ready && path.is_dir()) {
             Some(lock) => return Some(Directory { path, count: 0, _lock: lock }),
             None => _ = fs::remove_dir(&path),
@@ -131,7 +132,7 @@ fn lock(path: &Path) -> Option<File> {
     let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW;
     let file = File::options().read(true).custom_flags(flags).open(path).ok()?;
     file.metadata().ok().filter(|metadata| metadata.uid() == geteuid().as_raw())?;
-    // Closing it gives the lock back; nix's own takes an error of that for a reason to panic.
+    // Closing the file releases the lock. The lock type of nix panics if that fails.
     file.try_lock().ok()?;
     Some(file)
 }

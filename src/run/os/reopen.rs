@@ -32,8 +32,8 @@ pub(crate) fn allow(user: Uid, number: i32) {
     let pipe = || fstatfs(fd).is_ok_and(|stat| stat.filesystem_type() == PIPES);
     let fits = match kind {
         SFlag::S_IFIFO => pipe(),
-        // What is typed there is for whoever holds it: it has `/dev/tty`. Elsewhere than in a
-        // container a terminal is a person's, whom others are not to write to.
+        // Input from the terminal is for the unit that holds it, which can open `/dev/tty`. Outside
+        // a container, a terminal belongs to a person, and others must not write to it.
         SFlag::S_IFCHR => number != 0 && std::process::id() == 1 && isatty(fd).unwrap_or(false),
         _ => false,
     };

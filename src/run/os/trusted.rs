@@ -81,7 +81,7 @@ pub(crate) fn locate(path: &Path) -> io::Result<Place> {
             if links > LINKS {
                 return Err(Errno::ELOOP.into());
             }
-            // Of the link that is open, whatever has its name by now: readlinkat(2).
+            // This reads the open link, whatever has its name by now: readlinkat(2).
             put_before(&mut names, Path::new(&readlinkat(&link, "")?));
         } else if last {
             return place(dir, false);
@@ -89,7 +89,7 @@ pub(crate) fn locate(path: &Path) -> io::Result<Place> {
             dir = openat(&dir, name.as_os_str(), directory | OFlag::O_NOFOLLOW, Mode::empty())?;
         }
     }
-    // The root directory, or one that was named by dots.
+    // This is the root directory, or a directory that was named by dots.
     Ok(Place { dir, name: ".".into(), of_proc: false })
 }
 
@@ -125,7 +125,7 @@ impl Place {
         if !self.of_proc {
             flags |= OFlag::O_NOFOLLOW;
         }
-        // What exists is looked at before it is emptied.
+        // An existing file is checked before it is truncated.
         let careful = flags.difference(OFlag::O_TRUNC);
         let opened = openat(&self.dir, self.name.as_os_str(), careful, mode)?;
         self.look_at(&fstat(&opened)?)?;
@@ -291,7 +291,7 @@ mod tests {
             return;
         }
         let victim = dir.path().join("victim");
-        // In the place of the file, and of a directory on the way to it.
+        // One link replaces the file, and the other a directory on the way to it.
         symlink(&victim, theirs.join("x.log")).unwrap();
         symlink(dir.path(), theirs.join("sub")).unwrap();
         for name in ["x.log", "sub"] {
@@ -303,7 +303,7 @@ mod tests {
             assert!(error.to_string().contains("is a symbolic link that"), "{error}");
         }
         assert_eq!(fs::read_to_string(&victim).unwrap(), "safe\n");
-        // Root has put these there, or nobody else can have.
+        // Root has created these links, or nobody else can have.
         lchown(theirs.join("x.log"), Some(0), Some(0)).unwrap();
         write(&theirs.join("x.log")).unwrap();
         symlink(&victim, dir.path().join("by-root")).unwrap();
@@ -324,7 +324,7 @@ mod tests {
             let error = open(&theirs.join("x.log"), flags).unwrap_err();
             assert!(error.to_string().contains("several hard links"), "{error}");
         }
-        // Nor a link of root's that leads elsewhere.
+        // trc does not follow a hard link to one of root's links either.
         symlink(&victim, dir.path().join("by-root")).unwrap();
         fs::hard_link(dir.path().join("by-root"), theirs.join("y.log")).unwrap();
         write(&theirs.join("y.log")).unwrap_err();

@@ -31,7 +31,7 @@ pub(super) fn resolve(which: &FileEnv, environment: &mut Environment) -> Result<
             FileEnv::All => true,
             FileEnv::Names(names) => names.contains(&name),
         };
-        // A variable set to nothing is as good as none.
+        // An empty variable counts as unset.
         if !wanted || path.is_empty() {
             continue;
         }

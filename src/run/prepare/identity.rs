@@ -36,12 +36,12 @@ pub(super) fn identity(unit: &Unit, environment: &mut Environment) -> Result<Opt
         let same = Uid::from_raw(user.uid) == geteuid()
             && group.is_none_or(|gid| Gid::from_raw(gid) == getegid())
             && own.groups.is_none();
-        // A number that trc was given and that is listed nowhere says nothing new.
+        // A number that trc already runs as, and that is not listed anywhere, changes nothing.
         if same && user.name.is_none() {
             return Ok(None);
         }
-        // A user that is only a number lives at the root, as docker has it, and has no name:
-        // trc's own is not its.
+        // A user that is only a number has `/` as its home, as in docker, and no name: that of
+        // trc's user does not apply.
         environment.set("HOME", user.home.as_deref().unwrap_or("/"));
         for name in ["USER", "LOGNAME"] {
             match &user.name {

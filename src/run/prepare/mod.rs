@@ -60,7 +60,7 @@ impl Surroundings<'_> {
     /// # Errors
     /// Returns what is wrong.
     pub(crate) fn unit(&self, unit: &Unit) -> Result<Ready, Problem> {
-        // A file of variables may be written anew.
+        // A file of variables may change.
         let may_change = !unit.identity.env_file.is_empty();
         let ready = self.ready(unit);
         ready.map_err(|problem| Problem { lasts: problem.lasts && !may_change, ..problem })
@@ -110,7 +110,8 @@ impl Surroundings<'_> {
             environment.set("TRC_PID", pid.to_string());
         }
         let (files, argv) = expand_words(unit, words, &environment)?;
-        // A terminal of the unit's own is its session's, and can't be another's: ioctl_tty(2).
+        // The unit's own terminal belongs to its session, and cannot belong to another one:
+        // ioctl_tty(2).
         Ok(Launch { tty: None, ..launch(unit, &environment, ids, files, argv)? })
     }
 
@@ -125,8 +126,8 @@ impl Surroundings<'_> {
             envfile::read(&file.value, self.base, &mut environment)
                 .map_err(|why| why.at(&file.origin))?;
         }
-        // A value may stand on what the variable was before: PATH = "/opt/bin:${PATH}".
-        // One of the same table it can't, for a table has no order.
+        // A value may refer to the previous value of the variable: PATH = "/opt/bin:${PATH}". It
+        // cannot refer to another variable of the same table, because a table has no order.
         let before = environment.clone();
         environment.set_written(&unit.identity.env, Some(&before))?;
         file_env::resolve(&self.config.file_env, &mut environment)?;
@@ -134,7 +135,7 @@ impl Surroundings<'_> {
         environment.set("TRC_STAGE", unit.stage.name());
         if let Some(socket) = self.socket {
             environment.set("NOTIFY_SOCKET", socket);
-            // Those who are to report do so twice in each period: `sd_watchdog_enabled(3)`.
+            // Programs report twice in each period: `sd_watchdog_enabled(3)`.
             let health = unit.health.as_ref().filter(|h| h.probe.value == Probe::Notify);
             if let Some(health) = health {
                 environment.set("WATCHDOG_USEC", health.every.as_micros().to_string());
@@ -212,7 +213,7 @@ const LARGEST_SCRIPT: usize = 1 << 20;
 /// take for parts of words.
 fn unix_text(body: &Body) -> Option<OsString> {
     let Body::File(path) = body else { return None };
-    // If it cannot be read, the shell says so itself.
+    // If the file cannot be read, the shell says so itself.
     let bytes = crate::config::head(path, LARGEST_SCRIPT + 1).ok()?;
     // Half a script is not a script.
     let bytes = (bytes.len() <= LARGEST_SCRIPT).then_some(bytes)?;

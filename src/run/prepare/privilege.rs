@@ -70,7 +70,7 @@ pub(crate) fn limits(limits: &[Placed<Limit>]) -> Result<Vec<(u32, [u64; 2])>, U
     {
         return Err(why);
     }
-    // Not even root may have more descriptors than that.
+    // Not even root may have more descriptors than this.
     let open = fs::read_to_string("/proc/sys/fs/nr_open").ok();
     let open: Option<u64> = open.and_then(|text| text.trim().parse().ok());
     let mut pairs = Vec::new();

@@ -343,7 +343,7 @@ fn connecting(
     now: Instant,
     deadline: Instant,
 ) -> Result<Step, Errno> {
-    // Nobody has no address.
+    // The error if there are no addresses.
     let mut last = Errno::EADDRNOTAVAIL;
     while let Some(address) = to.pop_front() {
         match connect::begin(address) {

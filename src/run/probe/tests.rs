@@ -223,7 +223,7 @@ fn a_server_that_hangs_half_way_through_its_answer_is_out_of_time() {
     for half in ["", "HTTP/1.1 20"] {
         let address = server(move |mut stream| {
             _ = stream.write_all(half.as_bytes());
-            // Until the try gives up.
+            // This takes until the attempt gives up.
             _ = stream.read_to_end(&mut Vec::new());
         });
         let (timed_out, why) = failed(&tried(&http(address), SHORT));
@@ -259,7 +259,7 @@ fn a_server_that_floods_is_cut_off() {
 #[test]
 fn a_server_that_dies_while_it_is_asked_has_failed() {
     let address = server(|stream| {
-        // What is not read resets the connection when it is closed.
+        // If bytes are left unread, closing the connection resets it.
         setsockopt(&stream, sockopt::Linger, &libc::linger { l_onoff: 1, l_linger: 0 }).unwrap();
     });
     let (timed_out, why) = failed(&tried(&http(address), LONG));

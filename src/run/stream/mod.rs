@@ -73,7 +73,7 @@ impl Streams {
         if way::same(out.as_fd(), err.as_fd()) {
             return;
         }
-        // Without the child, for want of processes, units may write to it as before.
+        // If the child cannot be started, units can write to standard output as before.
         let Ok(way) = Way::of_a_child(out.as_fd()) else { return };
         *self = Self { first: Some(Stream::over(way)), second: Some(Stream::open(err.as_fd())) };
         // SAFETY: only the numbers are given.
@@ -149,11 +149,11 @@ fn wait(fds: &[Arc<OwnedFd>], events: PollFlags, deadline: Instant) -> bool {
         return false;
     }
     let left = deadline.saturating_duration_since(now()).min(FLUSH_FOR);
-    // Rounded up, or the last fraction of a millisecond would be spent spinning.
+    // Round up, or trc would spin for the last fraction of a millisecond.
     let left = left + Duration::from_micros(999);
     let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
     let mut polled: Vec<_> = fds.iter().map(|fd| PollFd::new(fd.as_fd(), events)).collect();
-    // A signal ends the wait early; the caller looks at the clock.
+    // A signal ends the wait early. The caller checks the clock.
     poll(&mut polled, timeout).is_ok_and(|ready| ready > 0)
 }
 

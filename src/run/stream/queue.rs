@@ -90,7 +90,7 @@ impl Stream {
             return true;
         }
         if self.dropped.lines > 0 && kind != Kind::Notice {
-            // What was dropped is said before anything else.
+            // The notice about dropped lines comes before anything else.
             self.drop_lines(lines, kind, self.dropped.errno);
             return false;
         }
@@ -98,7 +98,7 @@ impl Stream {
             Ok(count) => &lines[count..],
             Err((count, errno)) => return self.refused(&lines[count..], kind, errno),
         };
-        // What is queued always ends with a whole line.
+        // The queue always ends with a whole line.
         let started = self.queued() == 0 && self.inside && rest.len() < lines.len();
         let keep = self.room_for(rest, kind, started);
         self.enqueue(&rest[..keep]);
@@ -118,11 +118,11 @@ impl Stream {
     /// Writes or queues all of these lines, or returns that there is no room now. They never count
     /// as dropped, because the caller tries again.
     pub fn offer(&mut self, lines: &[u8]) -> bool {
-        // What was dropped is said before anything else.
+        // The notice about dropped lines comes before anything else.
         if self.broken || self.failed.is_some() || self.dropped.lines > 0 {
             return false;
         }
-        // Without a queue nobody would learn when there is room.
+        // Without a queue, trc would not learn when there is room.
         if self.queued() > 0 && self.queued() + lines.len() > BUFFER {
             return false;
         }
@@ -145,7 +145,7 @@ impl Stream {
     }
 
     fn enqueue(&mut self, lines: &[u8]) {
-        // Moves what is left to the front before the vector would grow.
+        // Move the rest to the front before the vector has to grow.
         if self.written > 0 && self.queue.len() + lines.len() > self.queue.capacity() {
             self.queue.drain(..self.written);
             self.written = 0;
@@ -158,12 +158,12 @@ impl Stream {
     fn room_for(&self, rest: &[u8], kind: Kind, started: bool) -> usize {
         let stuck = self.stall.as_ref().is_some_and(Stall::stuck);
         match kind {
-            // One line, whatever newlines are in it.
+            // This counts as one line, even if it contains newlines.
             Kind::Own | Kind::Notice => {
                 let fits = self.queued() + rest.len() <= BUFFER + RESERVE;
                 if fits || started { rest.len() } else { 0 }
             }
-            // Read while there was room; units wait from here on.
+            // trc read this while there was room. From here on, units wait.
             Kind::Captured if !stuck && self.queued() <= MOST => rest.len(),
             Kind::Captured => {
                 let room = BUFFER.saturating_sub(self.queued()).min(rest.len());
@@ -184,7 +184,7 @@ impl Stream {
             let rest = &bytes[done..];
             let size = if self.way.is_pipe() { atomic(rest) } else { rest.len() };
             match self.way.write(&rest[..size]) {
-                // write(2) leaves open what 0 means; not to be tried for ever.
+                // write(2) does not say what 0 means, so do not repeat it endlessly.
                 Ok(0) | Err(Errno::EAGAIN) => break,
                 Ok(count) => {
                     done += count;
@@ -202,7 +202,7 @@ impl Stream {
         self.failed.get_or_insert(errno);
         let gone = match errno {
             Errno::EPIPE | Errno::ECONNRESET | Errno::ENOTCONN | Errno::EBADF => true,
-            // A terminal that was hung up (tty_ioctl(4)).
+            // The terminal has hung up (tty_ioctl(4)).
             Errno::EIO => self.way.is_terminal(),
             _ => false,
         };
@@ -228,7 +228,7 @@ impl Stream {
 
     /// Returns the number of dropped lines, once there is room to report it.
     pub fn take_dropped(&mut self) -> Option<Dropped> {
-        // Half empty, not just below full: else every other line would be a notice.
+        // Wait until the queue is half empty. Otherwise, every other line would be a notice.
         (self.dropped.lines > 0 && self.queued() <= HIGH_WATER && !self.broken)
             .then(|| std::mem::take(&mut self.dropped))
     }
@@ -347,8 +347,8 @@ impl Stream {
     pub(super) fn finish(&mut self, deadline: Instant) {
         if let Way::Child(socket, pid) = &self.way {
             let _ = shutdown(socket.as_raw_fd(), Shutdown::Write);
-            // The child's end closes with it: POLLHUP, which is always polled for. A reader that
-            // takes nothing is not waited for: a terminal that was stopped (Ctrl-S).
+            // When the child exits, its end closes, which poll(2) always reports as POLLHUP. trc
+            // does not wait for a reader that takes nothing, such as a suspended terminal (Ctrl-S).
             let socket = [Arc::clone(socket)];
             let mut backlog = self.way.backlog();
             let mut gone = false;
@@ -364,7 +364,8 @@ impl Stream {
                 let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
                 gone = wait(&socket, PollFlags::empty(), now() + super::FLUSH_FOR);
             }
-            // It has closed everything, and is about to be no more: nothing outlives trc.
+            // The child has closed everything and is about to exit. Wait for it, because nothing
+            // may outlive trc.
             if gone {
                 let _ = waitpid(Pid::from_raw(*pid), None);
             }

@@ -103,7 +103,7 @@ fn a_hung_up_terminal_is_broken() {
 
 #[test]
 fn the_other_end_of_a_terminal_is_not_opened_again() {
-    // Opening /dev/ptmx would make another terminal.
+    // Opening /dev/ptmx would create another terminal.
     let pty = nix::pty::openpty(None, None).unwrap();
     assert!(matches!(Way::to(pty.master.as_fd()), Way::NeedsChild(_)));
 }
@@ -254,7 +254,7 @@ fn units_wait_for_a_slow_reader_and_not_for_a_stuck_one() {
     assert!(stream.holds_back(t0));
     assert_eq!(stream.next_deadline(t0), Some(t0 + STUCK_AFTER));
 
-    // A reader that takes a little, not enough for the pipe to have room for a page.
+    // The reader takes a little, so that the pipe still has no room for a page.
     assert_eq!(nix::unistd::read(&read, &mut [0; 10]), Ok(10));
     let t1 = t0 + STUCK_AFTER;
     assert!(stream.holds_back(t1), "it reads");
@@ -265,7 +265,7 @@ fn units_wait_for_a_slow_reader_and_not_for_a_stuck_one() {
     assert!(!stream.holds_back(t2), "it is stuck");
     assert_eq!(stream.next_deadline(t2), None, "and nothing wakes trc for it");
 
-    // And it is back.
+    // The reader reads again.
     read_now(&read);
     stream.writable();
     assert!(stream.holds_back(t2) || stream.queued() <= HIGH_WATER);
@@ -320,7 +320,7 @@ fn lines_are_never_torn_by_another_writer_of_the_pipe() {
     let mut got = Vec::new();
     fill(&mut stream);
     while stream.queued() > 0 {
-        // One page is read, a unit that inherited the pipe takes part of its room.
+        // One page is read, and a unit that inherited the pipe takes some of that room.
         let mut page = [0; 4096];
         let count = nix::unistd::read(&read, &mut page).unwrap();
         got.extend_from_slice(&page[..count]);

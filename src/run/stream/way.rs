@@ -42,7 +42,7 @@ impl Way {
         let stat = match fstat(fd) {
             Ok(stat) => Some(stat),
             Err(Errno::EBADF) => return Self::Nowhere,
-            // It is there, whatever it is.
+            // The stream exists, whatever it is.
             Err(_) => fstat(fd).ok(),
         };
         let kind = stat.map(|stat| SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT);
@@ -53,8 +53,8 @@ impl Way {
         {
             return if terminal { Self::Terminal(own) } else { Self::Pipe(own) };
         }
-        // Shares the description, but not the number, which others may replace; unless
-        // there is none to be had, and an error to be said.
+        // The copy shares the description, but not the number, which others may replace. If no copy
+        // can be made, trc uses the number itself, so that it can report the error.
         let number = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(3)).unwrap_or(fd.as_raw_fd());
         // SAFETY: fcntl returned a new descriptor that nobody else knows; or it is a
         // standard stream, which trc closes at its exit only.
@@ -116,13 +116,14 @@ impl Way {
     ///
     /// # Errors
     ///
-    /// EAGAIN when that is nothing; EPIPE when nobody will ever read; what
-    /// write(2) says of a full disk and the like. Never EINTR.
+    /// Returns EAGAIN if nothing can be written now, EPIPE if nobody will ever read, and the errors
+    /// of write(2) for a full disk and the like. Never returns EINTR.
     pub(super) fn write(&mut self, bytes: &[u8]) -> nix::Result<usize> {
         loop {
             match self.write_once(bytes) {
                 Err(Errno::EINTR) => {}
-                // Kernels differ in what knows RWF_NOWAIT, and in how they say no.
+                // Kernels differ in which files support RWF_NOWAIT, and in the error that they
+                // return.
                 Err(Errno::EOPNOTSUPP | Errno::EINVAL | Errno::ENOSYS)
                     if matches!(self, Self::NoWait(_) | Self::NeedsChild(_)) =>
                 {
@@ -137,14 +138,14 @@ impl Way {
 
     fn write_once(&self, bytes: &[u8]) -> nix::Result<usize> {
         match self {
-            // A terminal with `tostop` stops background writers by TTOU, which trc blocks,
-            // as it does all signals; then the write goes through.
+            // A terminal with `tostop` suspends background writers by SIGTTOU. trc blocks all
+            // signals, and then the write succeeds.
             Self::File(fd) | Self::Pipe(fd) | Self::Terminal(fd) => nix::unistd::write(fd, bytes),
             Self::Child(fd, _) => {
                 let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
                 send(fd.as_raw_fd(), bytes, flags).map_err(|errno| match errno {
                     Errno::EAGAIN | Errno::EINTR => errno,
-                    // What the child was told when it wrote.
+                    // The child reports the error of its write.
                     _ => writer::errno(fd.as_fd()).unwrap_or(errno),
                 })
             }
@@ -162,7 +163,7 @@ impl Way {
     pub(super) fn backlog(&self) -> Option<i32> {
         let (fd, request) = match self {
             Self::Pipe(fd) | Self::NoWait(fd) => (fd, libc::FIONREAD),
-            // The same number as SIOCOUTQ, for sockets (unix(7)).
+            // For sockets, SIOCOUTQ has the same number (unix(7)).
             Self::Terminal(fd) | Self::Socket(fd) | Self::Child(fd, _) => (fd, libc::TIOCOUTQ),
             Self::File(_) | Self::NeedsChild(_) | Self::Nowhere => return None,
         };
@@ -194,7 +195,7 @@ fn reopen(fd: BorrowedFd<'_>, stat: &FileStat) -> Option<Arc<OwnedFd>> {
     let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
     let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let own = open(path.as_str(), flags, Mode::empty()).ok()?;
-    // In a mount namespace of its own the path may be another device.
+    // In another mount namespace, the path may be a different device.
     let again = fstat(&own).ok()?;
     ((again.st_dev, again.st_ino) == (stat.st_dev, stat.st_ino)).then(|| Arc::new(own))
 }

@@ -23,11 +23,12 @@ use nix::unistd::{ForkResult, Pid, fork, getpid};
 ///
 /// Returns the errors of socketpair(2) and fork(2).
 pub(super) fn start(to: BorrowedFd<'_>) -> nix::Result<(OwnedFd, i32)> {
-    // A socket, not a pipe: its end of file can be told from that of the child.
+    // This is a socket and not a pipe, so that the end of file can be distinguished from the exit
+    // of the child.
     let (ours, theirs) =
         socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)?;
     let parent = getpid();
-    // No handler of trc's must run in the child. trc's own mask comes back below.
+    // No signal handler of trc may run in the child. trc's own mask is restored below.
     let mut before = SigSet::empty();
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before))?;
     // SAFETY: the child makes plain system calls only, and never returns.
@@ -49,15 +50,15 @@ pub(super) fn start(to: BorrowedFd<'_>) -> nix::Result<(OwnedFd, i32)> {
 /// The main function of the child. All signals are blocked, so SIGPIPE is an error, and a terminal
 /// accepts writes from the background.
 fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>, parent: Pid) -> ! {
-    // Little at once: trc sees by what is left in the socket whether somebody reads.
+    // Copy little at once: trc sees from the rest in the socket whether somebody reads.
     let mut buffer = [0_u8; libc::PIPE_BUF];
     let leave = |status| {
-        // SAFETY: ends the process without running anything of trc's.
+        // SAFETY: this ends the process, and runs no code of trc in it any more.
         unsafe { libc::_exit(status) }
     };
-    // SAFETY: system calls on this process alone. Descriptors 0 and 1 become the
-    // ends of the copy; the rest, the units' pipes among them, is closed (EINVAL
-    // or ENOSYS before Linux 5.9: they then stay open in this child).
+    // SAFETY: these system calls affect this process only. Descriptors 0 and 1 become the ends of
+    // the copy. All others, such as the units' pipes, are closed. (Before Linux 5.9, close_range(2)
+    // fails with EINVAL or ENOSYS, and they stay open in this child.)
     unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
         libc::prctl(libc::PR_SET_NAME, c"trc-writer".as_ptr());
@@ -70,7 +71,7 @@ fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>, parent: Pid) -> ! {
         libc::syscall(libc::SYS_close_range, 2, libc::c_uint::MAX, 0);
     }
     loop {
-        // It stays in the socket until it is written: trc sees that it is not.
+        // The bytes stay in the socket until they are written, so that trc sees whether they are.
         // SAFETY: the buffer is valid for its length.
         let count =
             unsafe { libc::recv(0, buffer.as_mut_ptr().cast(), buffer.len(), libc::MSG_PEEK) };

@@ -43,7 +43,8 @@ impl State {
             let body = text.iter().position(|&b| b == b'{').map_or(&[][..], |at| &text[at..]);
             let value = [&b"() "[..], body.trim_ascii_end()].concat();
             let variable = [&b"BASH_FUNC_"[..], name, b"%%"].concat();
-            // One that replaces a builtin would not reach the next shell by its environment.
+            // A function that replaces a builtin would not reach the next shell through the
+            // environment.
             let by_environment = flags.contains('x') && !is_builtin(name);
             if !(by_environment && exported.add(&variable, &value)) {
                 state.functions.extend_from_slice(text);
@@ -97,7 +98,7 @@ impl Variable {
                     assign(out, name, value);
                 }
             }
-            // In the environment already: only the attributes are missing.
+            // The value is in the environment already, and only the attributes are missing.
             Value::Scalar(_) if in_env => {
                 command(out, &format!("declare -{flags}"), name, None);
             }

@@ -71,7 +71,7 @@ impl State {
     ) -> Result<Option<Self>, String> {
         let length =
             saved.file.metadata().map_err(|e| format!("cannot read the boot state: {e}"))?.len();
-        // The descriptor is the script's as long as that runs: it may claim anything.
+        // The script has the descriptor while it runs, and can write anything to it.
         if length > MAX_STATE {
             return Err(format!("it has {length} bytes, more than the maximum of {MAX_STATE}"));
         }
@@ -83,8 +83,8 @@ impl State {
         let marker = b"\0trc-state\0";
         let starts: Vec<usize> = memchr::memmem::find_iter(&bytes, marker).collect();
         let Some(&first) = starts.first().filter(|_| saved.keep) else { return Ok(None) };
-        // The last one that is complete: a subshell with an EXIT trap of its own may have
-        // written before, and `trc-state` may be one of the arguments.
+        // Take the last complete state: a subshell with an EXIT trap of its own may have written
+        // one before, and `trc-state` may be one of the arguments.
         let complete = starts.iter().rev().find_map(|at| {
             let found = Fields(&bytes[..first]);
             let left = Fields(&bytes[at + marker.len()..]);
@@ -122,7 +122,7 @@ impl State {
         }
         let soft = limits(saved.kind, soft_before, soft);
         let hard = limits(saved.kind, hard_before, hard);
-        // A soft limit goes down before its hard one and up after it.
+        // A soft limit is lowered before the hard limit, and raised after it.
         for (flag, changed) in [("-S", &soft), ("-H", &hard), ("-S", &soft)] {
             for (letter, value) in changed {
                 let line = format!("ulimit {flag} -{letter} {value} 2>&- || :\n");
@@ -221,7 +221,7 @@ mod tests {
                 let read = State::read(&saved(kind, &bytes[..length]), &[]);
                 assert!(matches!(read, Ok(None) | Err(_)), "{length}: {read:?}");
             }
-            // A byte that is not what it should be must do no harm either.
+            // A wrong byte must not do any harm either.
             for at in 0..bytes.len() {
                 for byte in *b"\0\n'\"(= \\$" {
                     let mut odd = bytes.to_vec();

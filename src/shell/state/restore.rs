@@ -18,7 +18,7 @@ impl State {
         if !own.cwd && !self.cwd.is_empty() {
             out.extend_from_slice(b"command cd -- ");
             quote::push(out, &self.cwd);
-            // Going on somewhere else could do harm.
+            // To continue in another directory could do harm.
             out.extend_from_slice(b" || exit 1\n");
             if !self.old_cwd.is_empty() {
                 assign(out, b"OLDPWD", &self.old_cwd);

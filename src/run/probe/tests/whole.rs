@@ -136,7 +136,7 @@ fn a_server_that_floods_with_anything_is_cut_off() {
     ] {
         let flood = again.repeat(4096);
         let address = server(move |mut stream| {
-            // What is not read would reset the connection.
+            // Unread bytes would reset the connection.
             _ = stream.read(&mut [0; 4096]);
             _ = stream.write_all(begin.as_bytes());
             while stream.write_all(flood.as_bytes()).is_ok() {}
@@ -161,7 +161,7 @@ fn the_longest_body_is_read_whole_and_a_connection_that_is_reset_is_told() {
         setsockopt(&stream, sockopt::Linger, &libc::linger { l_onoff: 1, l_linger: 0 }).unwrap();
     });
     let found = why(asked(&check(address, &[has("ok")], &[]), LONG)).unwrap();
-    // What had come may be lost with the connection.
+    // The bytes that had arrived may be lost with the connection.
     assert!(found.ends_with("connection reset by peer"), "{found}");
 }
 
