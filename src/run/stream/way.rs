@@ -61,9 +61,9 @@ impl Way {
         let own = Arc::new(unsafe { OwnedFd::from_raw_fd(number) });
         match kind {
             Some(SFlag::S_IFIFO) => Self::NoWait(own),
-            // Terminals don't know RWF_NOWAIT.
+            // Terminals do not support RWF_NOWAIT.
             _ if terminal => Self::NeedsChild(own),
-            // What is not known could be one.
+            // An unknown stream could be a terminal.
             None => Self::NeedsChild(own),
             Some(SFlag::S_IFSOCK) => Self::Socket(own),
             Some(_) => Self::File(own),

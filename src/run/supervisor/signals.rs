@@ -41,7 +41,7 @@ impl Supervisor {
     }
 
     fn sender(&self, received: &Received) -> Sender {
-        // The sender matters only if the signal stops the run. To find it takes some looks at
+        // The sender matters only if the signal stops the run. Finding it takes several reads of
         // `/proc`.
         if self.graph.transparent || self.graph.rule(received.signal) != Rule::Stop {
             let (pid, uid) = (received.pid, received.uid);
