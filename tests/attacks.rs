@@ -1,5 +1,5 @@
-//! Whatever a unit without any privileges may try on PID 1: on its descriptors, its time and
-//! its memory.
+//! What a unit without privileges can try against PID 1: against its descriptors, its time and its
+//! memory.
 
 #![allow(
     clippy::disallowed_methods,
@@ -13,9 +13,9 @@ use crate::common::{HUP, KILL, MODES, TERM, Trc, python, table};
 const STOP: i32 = 19;
 const CONT: i32 = 18;
 
-/// A program that can send its own descriptors, and makes one whose last close hangs: a
-/// connection with unsent data that lingers for a day. (What passes one on exits at once, so
-/// that it never hangs itself.) Then it does something.
+/// A program that sends descriptors, and creates one whose last close hangs: a connection with
+/// unsent data that lingers for a day. (A process that passes one on exits at once, so that it
+/// never hangs itself.) Then the program does something else.
 fn attacker(then: &str) -> String {
     format!(
         "import array, os, socket, struct, sys, time\n\
@@ -46,7 +46,7 @@ fn attacker(then: &str) -> String {
     )
 }
 
-/// A service of that program, and units that show whether trc still does its work.
+/// A service that runs this program, and units that show whether trc still works.
 fn attacked(then: &str, rest: &str) -> Trc {
     let toml = format!(
         "[async.bad]\nexec = ['{}', '-u', '${{W}}/bad.py']\noutput = 'inherit'\n\
@@ -69,7 +69,7 @@ fn a_descriptor_whose_close_hangs_freezes_nothing() {
 
 #[test]
 fn descriptors_that_are_left_in_a_socket_freeze_nothing_at_its_close() {
-    // trc stands still until the unit has exited: nothing was read by then.
+    // trc is suspended until the unit has exited, so it has read nothing by then.
     let then = "say(b'READY=1')\n\
                 r, w = os.pipe()\n\
                 if os.fork() == 0:\n\
@@ -89,7 +89,7 @@ fn descriptors_that_are_left_in_a_socket_freeze_nothing_at_its_close() {
 
 #[test]
 fn descriptors_that_are_sent_never_reach_trcs_table() {
-    // Of as many numbers as a small container has, one message would use up nearly all.
+    // One message would use up nearly all numbers of a small container.
     let then = "null = [open('/dev/null')] * 253\n\
                 for i in range(200): s.sendmsg([b'x'], rights(null), 0, name)\n\
                 say(b'READY=1')\n\
@@ -113,7 +113,8 @@ fn descriptors_that_are_sent_never_reach_trcs_table() {
 
 #[test]
 fn more_descriptors_than_a_child_may_hold_hang_nothing_for_long() {
-    // What the child that receives them has no number for, the kernel closes while it runs.
+    // If the child that receives descriptors has no number for one, the kernel closes it while the
+    // child runs.
     let then = "import resource\n\
                 resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE, (100, 100))\n\
                 for i in range(5): pass_on(b'x', [open('/dev/null') for i in range(200)] + [lingering()])\n\
@@ -196,7 +197,7 @@ fn a_container_that_shares_the_network_reaches_no_socket() {
     }
     let running = attacked("print('up')\nwait()", "").wrap(&["unshare", "--net", "--"]).spawn();
     running.wait_for("up");
-    // All that a process of the same network sees, from where it has files of its own.
+    // Everything that a process in the same network sees, if it has files of its own.
     let neighbour = "for place in /run /tmp /dev/shm; do mount -t tmpfs none $place; done\n\
                      exec \"$0\" -c '\n\
                      import socket\n\
@@ -222,7 +223,7 @@ fn without_a_place_for_a_socket_its_name_is_the_kernels() {
     if !common::root() {
         return;
     }
-    // Nothing can be written to, and still nothing freezes.
+    // No directory can be written to, but nothing freezes.
     let read_only = "mount --make-rprivate /\n\
                      for place in /run /tmp /dev/shm; do mount --bind $place $place; \
                      mount -o remount,bind,ro $place; done";
@@ -238,7 +239,7 @@ fn a_sender_that_has_exited_is_believed_only_if_nobody_else_has_its_user() {
     if !common::root() {
         return;
     }
-    // The message is read only when its sender is gone: trc stands still meanwhile.
+    // trc is suspended, so it reads the message only after the sender has exited.
     let main = format!(
         "import subprocess\n\
          print(name, file=open(os.environ['W'] + '/name', 'w'))\n\
@@ -332,7 +333,7 @@ fn a_unit_does_not_inherit_what_trc_was_given() {
         running.wait_for("async.probed is ready").signal(TERM);
         let outcome = running.finish();
         outcome.status(143).stdout_lacks("/secret");
-        // All six have looked.
+        // All six have checked.
         assert_eq!(outcome.out().matches(" 2 -> ").count(), 6, "{}", outcome.out());
     }
 }
@@ -345,7 +346,7 @@ fn a_transparent_command_inherits_what_trc_was_given() {
     }
 }
 
-/// A directory that belongs to a unit's user, a file that doesn't, and a unit of that user.
+/// A directory that belongs to a unit's user, a file that does not, and a unit of that user.
 fn owner_of_a_directory(keys: &str, script: &str) -> Trc {
     let toml = format!(
         "signals = {{ HUP = 'reopen' }}\n\
@@ -371,7 +372,7 @@ fn a_link_in_the_place_of_a_log_file_is_not_followed() {
     running.wait_for("web.log is a symbolic link that nobody may have made");
     assert_eq!(std::fs::read_to_string(&victim).unwrap(), "safe\n");
     running.finish().status(126);
-    // When files are opened anew.
+    // The files are reopened.
     let script = "ln -sf $W/victim $W/theirs/web.log; echo linked >$W/theirs/done\n\
                   read x <$W/go; echo line; echo x >$W/theirs/said; read x <$W/never";
     let running = owner_of_a_directory(output, script).spawn();
@@ -429,7 +430,7 @@ fn a_report_does_not_go_where_somebody_elses_link_leads() {
 
 #[test]
 fn links_that_root_has_put_there_are_followed() {
-    // As images do: the log in a volume, in /dev/stdout.
+    // As in many images, the log is in a volume, or is /dev/stdout.
     let toml = "[boot.links]\nscript = 'mkdir $W/volume; ln -s volume $W/log; ln -s /dev/stdout $W/log/out.log'\n\
                 [async.one]\nscript = 'echo in a volume'\noutput = { file = '${W}/log/one.log' }\noneshot = true\n\
                 [async.two]\nscript = 'echo to the log'\noutput = { file = '${W}/log/out.log' }\noneshot = true\n\
@@ -446,7 +447,7 @@ fn links_that_root_has_put_there_are_followed() {
     }
 }
 
-/// How many descriptors a process has.
+/// Returns the number of descriptors of a process.
 fn descriptors(pid: i32) -> usize {
     std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
 }
@@ -461,7 +462,7 @@ fn a_crash_loop_and_a_slow_reader_use_up_no_descriptors() {
         let count = running.path("count");
         let mut most = 0;
         running.wait_until("it has crashed 60 times", || {
-            // As slow as a log driver may be, but alive.
+            // The reader is as slow as a log driver may be, but alive.
             std::io::Read::read_exact(&mut read, &mut [0; 256]).unwrap();
             most = most.max(descriptors(running.pid()));
             std::fs::read_to_string(&count).unwrap_or_default().len() >= 120
@@ -500,7 +501,7 @@ fn a_terminal_that_was_stopped_is_not_waited_for_at_the_end() {
     if !common::root() {
         return;
     }
-    // Another user's, so that trc can't open it anew, and a child writes.
+    // The pipe belongs to another user, so trc cannot reopen it, and a child writes.
     let pty = common::terminal();
     let keep = pty.slave.try_clone().unwrap();
     let toml = "[async.a]\nscript = 'yes 123456789 | head -c 300000; echo >$W/done; read x <$W/never'\n\
@@ -522,7 +523,7 @@ fn a_terminal_that_was_stopped_is_not_waited_for_at_the_end() {
 
 #[test]
 fn a_unit_that_can_not_be_killed_costs_no_more_than_the_budget() {
-    // Traced by somebody else, a process that was killed waits for its tracer: ptrace(2).
+    // A traced process that was killed waits for its tracer: ptrace(2).
     let tracer = "import ctypes, sys\n\
                   libc = ctypes.CDLL(None, use_errno=True)\n\
                   pid = int(sys.argv[1])\n\
@@ -556,14 +557,14 @@ fn a_time_zone_that_is_a_fifo_holds_up_nothing() {
     for prefix in [":", ""] {
         let trc = Trc::with(&["--log-level=info", "-F", "echo $TZ"]).fifo("zone");
         let zone = format!("{prefix}{}", trc.path("zone").display());
-        // Units see it as it is.
+        // Units see the value unchanged.
         trc.env("TZ", &zone).run().status(0).stdout_has(&format!("\n{zone}\n"));
     }
 }
 
 #[test]
 fn a_flood_of_signals_that_are_ignored_holds_up_nothing() {
-    // Queued while trc stands still; each kept it busy with a look at who had sent it.
+    // The signals are queued while trc is suspended. trc used to look up the sender of each.
     let flood = "import os, signal, sys\n\
                  trc = os.getppid()\n\
                  os.kill(trc, 19)\n\
@@ -583,7 +584,7 @@ fn a_flood_of_signals_that_are_ignored_holds_up_nothing() {
     let begun = std::time::Instant::now();
     running.signal(CONT);
     running.finish().status(143);
-    // It was 3.9 s for 96,000 of them.
+    // 96,000 of them used to take 3.9 s.
     assert!(sent > 1000 && begun.elapsed() < std::time::Duration::from_secs(1), "{sent}");
 }
 
@@ -607,7 +608,7 @@ fn what_is_no_file_or_is_held_by_somebody_holds_up_nothing() {
         ("a secret", "env.X = { file = '${W}/x' }", "cannot read"),
         ("output", "output = { file = '${W}/x' }", "cannot open"),
     ];
-    // A FIFO; and a file whose owner has a lease on it, for whose end open(2) waits 45 s.
+    // A FIFO, and a file whose owner has a lease on it, which makes open(2) wait for 45 s.
     let lease = "import fcntl, os\n\
                  held = os.open('x', os.O_RDWR)\n\
                  fcntl.fcntl(held, fcntl.F_SETLEASE, fcntl.F_WRLCK)\n\
@@ -629,7 +630,7 @@ fn what_is_no_file_or_is_held_by_somebody_holds_up_nothing() {
     );
 }
 
-/// What the next test runs as a unit: it leaves orphans as fast as it can, for ever.
+/// The unit of the next test, which leaves orphans as fast as it can, endlessly.
 #[test]
 #[ignore = "runs until it is killed"]
 fn leaves_orphans_for_ever() {

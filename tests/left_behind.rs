@@ -1,10 +1,10 @@
 //! Processes that outlive the one that trc started: daemons that put themselves into the
-//! background, programs below a wrapper, main processes that hand over. They are the unit's,
-//! wherever they went: they get the stop signal once, and are gone before its next start.
+//! background, programs below a wrapper, and main processes that hand over. They belong to the
+//! unit, wherever they went: they get the stop signal once, and have exited before its next start.
 
 use crate::common::{MODES, TERM, Trc, USR1, python, table};
 
-/// A program that says what becomes of it. It blocks TERM and waits for it; then it does what
+/// A program that prints what happens to it. It blocks SIGTERM and waits for it. Then it does what
 /// `then` says.
 fn program(name: &str, then: &str) -> String {
     format!(
@@ -18,14 +18,14 @@ fn program(name: &str, then: &str) -> String {
     )
 }
 
-/// The words that run such a program.
+/// Returns the words that run such a program.
 fn run(file: &str) -> String {
     format!("{} -u $W/{file}", python())
 }
 
 #[test]
 fn a_daemon_that_a_service_became_is_stopped_before_the_next_start() {
-    // Each start finds out whether the daemon of the one before still lives.
+    // Each start finds out whether the daemon of the previous start is still alive.
     let service = "if [ -s $W/pid ] && kill -0 $(cat $W/pid) 2>&-; then echo overlap; fi\n\
                    setsid $1 -u $W/daemon.py &\nread x <$W/up\necho x >>$W/starts\n\
                    [ $(wc -l <$W/starts) -lt 3 ] || { echo enough; read x <$W/never; }\n";
@@ -59,7 +59,7 @@ fn a_daemon_that_a_service_became_is_stopped_before_the_next_start() {
 
 #[test]
 fn no_process_gets_the_stop_signal_twice() {
-    // The gate opens when the shell above it has ended, or once all is told.
+    // The gate opens when the shell above it has exited, or once everything has been asked to exit.
     let program = program(
         "program",
         "say('ready')\nterm()\nwait('go')\n\
@@ -97,7 +97,7 @@ fn no_process_gets_the_stop_signal_twice() {
                 let outcome = running.finish();
                 outcome.stdout_has("program once").stderr_lacks("killing");
                 if *waits {
-                    // As TrivialRC shows it: the program's own.
+                    // As in TrivialRC, this is the exit status of the program.
                     outcome.stdout_lines(&[
                         "program once",
                         r"<async/\d+\]: Exiting on the background \(exitcode=7\): .*",
@@ -135,8 +135,8 @@ fn a_program_below_a_wrapper_that_ignores_term_gets_term_before_kill() {
     }
 }
 
-/// A script that starts a daemon and says, as `systemd-notify` would, that it is the main
-/// process from now on.
+/// A script that starts a daemon and reports, as `systemd-notify` would, that the daemon is the
+/// main process from now on.
 fn handing_over(rest: &str, then: &str) -> Trc {
     let notify = "import os, socket, sys\n\
                   name = os.environ['NOTIFY_SOCKET'].replace('@', chr(0), 1)\n\
@@ -153,7 +153,7 @@ fn handing_over(rest: &str, then: &str) -> Trc {
 
 #[test]
 fn a_process_that_was_announced_as_the_main_one_gets_the_stop_signal() {
-    // What the starter does then; nobody waits for it longer than for anything else.
+    // What the starter does then. trc does not wait for it longer than for anything else.
     let rows = [
         ("wait", ""),
         ("exit 0", ""),
@@ -237,7 +237,7 @@ fn a_main_process_that_has_left_its_group_is_killed_too() {
         );
         let running = Trc::toml(&toml).file("p.py", &program).fifo("moved").mode(mode).spawn();
         running.wait_for("program ready").signal(TERM);
-        // The unit that it stands on is told to stop only when all of it is gone.
+        // trc stops the unit that it depends on only when all of its processes have exited.
         let outcome = running.finish();
         outcome.status(143).stderr_lines(&[r"<main/\d+\]: killing the child process.*"]);
         outcome.stdout_lines(&[
@@ -283,7 +283,7 @@ fn a_test_run_names_the_unit_that_has_put_itself_into_the_background() {
     let toml = "wait = 'all'\n[async.web]\nexec = 'sh ${W}/start'\noneshot = true\n\
                 [test.up]\nexec = 'true'\n";
     let outcome = Trc::toml(toml)
-        // It has a session of its own before its starter exits.
+        // It has a session of its own before the process that started it exits.
         .file("start", "setsid sh -c 'echo x >$W/up; exec cat $W/never' & read x <$W/up")
         .fifo("up")
         .arg("--test")
@@ -292,7 +292,7 @@ fn a_test_run_names_the_unit_that_has_put_itself_into_the_background() {
     outcome.stdout_lines(&[r".*async\.web left .*cat .*<pid=\d+>.*"]);
 }
 
-/// A list of trc's children is used for all that had exited before it was made.
+/// trc uses a list of its children for all processes that had exited before it made the list.
 #[test]
 fn what_each_of_many_units_leaves_is_found_though_they_exit_together() {
     const MANY: usize = 40;

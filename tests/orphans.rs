@@ -1,5 +1,5 @@
-//! Zombies are reaped, whoever they belonged to, and nothing outlives trc: the
-//! harness fails a test where something does.
+//! trc reaps zombies, whoever they belonged to, and nothing outlives it: the harness fails a test
+//! if something does.
 
 use crate::common::{MODES, Running, TERM, Trc, USR1, children_of, number_from, state_of, table};
 
@@ -18,8 +18,8 @@ fn wait_until_no_zombie_is_left(running: &Running) {
     });
 }
 
-/// How the storm is run, each in its own way through trc: captured, in the
-/// foreground, and as the one command of transparent mode.
+/// The ways to run the storm, each of which takes its own path through trc: captured, in the
+/// foreground, and as the only command in transparent mode.
 const WAYS: [&str; 3] = ["async", "sync", "transparent"];
 
 fn run_as(way: &str, script: &str) -> Trc {
@@ -32,7 +32,7 @@ fn run_as(way: &str, script: &str) -> Trc {
 
 #[test]
 fn orphans_that_end_at_full_speed_are_all_reaped() {
-    // 20,000 for a real storm.
+    // A real storm has 20,000.
     let count = number_from("TRC_TEST_ORPHANS", 2_000);
     let rows: Vec<_> = MODES.into_iter().flat_map(|mode| WAYS.map(|way| (mode, way))).collect();
     table(
@@ -60,7 +60,7 @@ fn orphans_that_all_end_at_once_are_all_reaped() {
             running.wait_for("made");
             let pid = running.pid();
             running.wait_until("trc has adopted them", || children_of(pid).len() > 300);
-            // Each that has opened it sees its end when this does.
+            // Every process that has opened the pipe sees its end when this process closes it.
             running.wait_until("all are gone", || {
                 running.open_if_read("together");
                 children_of(pid).len() <= 1
@@ -71,7 +71,7 @@ fn orphans_that_all_end_at_once_are_all_reaped() {
     );
 }
 
-/// Not waited for by anybody, and blocked for good.
+/// Processes that nobody waits for, and that block forever.
 #[test]
 fn orphans_that_do_not_end_are_killed() {
     for mode in MODES {
@@ -94,7 +94,7 @@ fn orphans_in_sessions_of_their_own_are_killed() {
     }
 }
 
-/// A process that has a new one in its place before it can be killed.
+/// A process that starts another one in its place before it can be killed.
 #[test]
 fn processes_that_fork_faster_than_they_are_killed_lose() {
     let script = "echo x >>$W/turns\n(setsid sh $W/again &)\n";

@@ -1,4 +1,4 @@
-//! What trc writes, where, and what it does when nobody reads it.
+//! What trc writes and where, and what it does if nobody reads it.
 
 use std::fs::{File, OpenOptions};
 use std::io::Read;
@@ -23,7 +23,8 @@ fn every_stage_is_logged_in_trivialrcs_words_and_order() {
             .spawn();
         running.wait_for("ready\n").open_gate("go");
         let never = regex::escape(never);
-        // The unit says `ready` some time between its start and the foreground's end.
+        // The unit prints `ready` at some time between its start and the end of the foreground
+        // unit.
         let outcome = running.finish();
         outcome.status(0).stdout_lines(&[
             r"<main/\d+\]: The wait policy: wait_any",
@@ -87,7 +88,7 @@ fn declared_units_are_shown_by_name_and_command() {
     }
 }
 
-/// Its first line, such as `last=0`, said nothing.
+/// The message used to have the first line of the output, such as `last=0`, which says nothing.
 #[test]
 fn a_script_of_several_lines_is_shown_by_its_place() {
     let trc = Trc::toml("[sync.watcher]\nscript = '''\nlast=0\nexit $last\n'''\n");
@@ -99,7 +100,7 @@ fn a_script_of_several_lines_is_shown_by_its_place() {
     ]);
 }
 
-/// TrivialRC's line has the process only, and stays as it is.
+/// TrivialRC's line names only the process, and stays as it is.
 #[test]
 fn who_is_told_to_stop_is_named_ahead_of_trivialrcs_line() {
     for (stop, how) in [("", "SIGTERM"), ("stop.exec = 'false'\n", "its stop command")] {
@@ -260,7 +261,7 @@ fn a_last_line_without_its_newline_is_whole() {
     outcome.status(0).stdout_lines(&[r"<a/\d+\]: one", r"<a/\d+\]: two"]);
 }
 
-/// What a unit wrote just before its end is read before its end is told.
+/// trc reads what a unit wrote just before its exit, before it logs the exit.
 #[test]
 fn nothing_of_a_units_output_is_lost_at_its_end() {
     let toml = "log.level = 'warn'\nwait = 'all'\n[async.a]\nexec = 'seq 1 100000'\n";
@@ -352,7 +353,7 @@ fn a_captured_unit_can_open_its_standard_output_again() {
 
 // ---- JSON -------------------------------------------------------------------------
 
-/// What looks for its lines sees them all the same.
+/// A probe that looks for the lines still sees them.
 #[test]
 fn the_output_that_log_hides_is_looked_at_and_not_shown() {
     let toml = r#"
@@ -522,7 +523,7 @@ fn what_was_dropped_is_counted_and_told_when_the_reader_is_back() {
         let toml = "[async.loud]\noneshot = true\nscript = 'seq 1 1000000; echo done >$W/done'\n\
                     [sync.x]\nscript = 'read x <$W/go'\n";
         let running = Trc::toml(toml).stdout_to(writer).spawn();
-        // A captured unit is never blocked by who reads trc.
+        // The reader of trc's output never blocks a captured unit.
         running.wait_for_file("done");
         let reading = std::thread::spawn(move || {
             let mut text = Vec::new();

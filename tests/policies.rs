@@ -1,5 +1,5 @@
-//! When the run ends and with which status: every wait policy with every stage, form
-//! and ending, and the rules for several units together.
+//! When the run ends, and with which exit status: every wait policy with every stage, form and
+//! ending, and the rules for several units.
 //!
 //! The expected statuses are written out, not computed.
 
@@ -8,7 +8,7 @@ use crate::common::{INT, NEVER, TERM, Trc, USR1, table};
 
 const POLICIES: [&str; 4] = ["any", "all", "err", "forever"];
 
-/// How a unit ends.
+/// The way in which a unit exits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Ending {
     Exit0,
@@ -17,7 +17,7 @@ enum Ending {
     Killed,
     CannotExecute,
     NotFound,
-    /// It doesn't, until it is stopped.
+    /// It does not exit until it is stopped.
     Never,
 }
 
@@ -25,7 +25,7 @@ use Ending::{CannotExecute, Exit0, Exit3, Killed, Never, NotFound};
 
 const ENDINGS: [Ending; 6] = [Exit0, Exit3, Killed, CannotExecute, NotFound, Never];
 
-/// How a unit is written.
+/// The form of a unit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Form {
     /// `-B`, `-D`, `-F`, `-H`.
@@ -36,13 +36,13 @@ enum Form {
     DeclaredScript,
     /// `exec` in trc.toml.
     DeclaredExec,
-    /// The trailing command, beside nothing else.
+    /// The trailing command, without any other unit.
     Trailing,
 }
 
 use Form::{DeclaredExec, DeclaredScript, Flag, Script, Trailing};
 
-/// What the shell runs for an ending.
+/// Returns the script for an ending.
 fn text(ending: Ending) -> &'static str {
     match ending {
         Exit0 => "exit 0",
@@ -54,7 +54,7 @@ fn text(ending: Ending) -> &'static str {
     }
 }
 
-/// The words of a command without a shell for an ending.
+/// Returns the words of a command without a shell for an ending.
 fn words(ending: Ending) -> &'static [&'static str] {
     match ending {
         Exit0 => &["true"],
@@ -66,7 +66,7 @@ fn words(ending: Ending) -> &'static [&'static str] {
     }
 }
 
-/// One unit of a stage, alone in the world.
+/// A single unit of a stage, and no others.
 fn one(stage: &str, form: Form, ending: Ending) -> Trc {
     let trc = Trc::new().file("plain", "this is no program\n");
     match form {
@@ -98,8 +98,8 @@ struct Cell {
     stage: &'static str,
     form: Form,
     ending: Ending,
-    /// A stop signal that comes while the unit runs, or, where it ends by itself,
-    /// once it has.
+    /// A stop signal that arrives while the unit runs or, if it exits by itself, once it has
+    /// exited.
     signal: Option<i32>,
     expected: i32,
 }
@@ -122,11 +122,11 @@ impl Cell {
             running.wait_for("ready").signal(signal);
             running.finish().status(self.expected);
         } else {
-            // Under `forever`; the log says when the unit has ended.
+            // This is under `forever`, and the log says when the unit has exited.
             let running = trc.env("TRC_LOG_LEVEL", "info").spawn();
             match self.stage {
                 "boot" => running.wait_until_boot_is_over(),
-                // Executing failed: the log's words for that are its own.
+                // The command could not be executed, for which the log has its own line.
                 _ if self.ending == CannotExecute => running.wait_for("plain"),
                 _ if self.ending == NotFound => running.wait_for("such"),
                 _ => running.wait_for("(exitcode="),
@@ -137,7 +137,7 @@ impl Cell {
     }
 }
 
-/// A boot unit ends without a word.
+/// A boot unit that succeeds logs nothing.
 trait BootIsOver {
     fn wait_until_boot_is_over(&self) -> &Self;
 }
@@ -150,7 +150,7 @@ impl BootIsOver for common::Running {
     }
 }
 
-/// One row of the table: a form and what each ending gives. Five numbers: exit 0,
+/// A row of the table: a form, and the result of each ending. Five numbers: exit 0,
 /// exit 3, killed, can't be executed, not found.
 type Row = (&'static str, &'static str, Form, [i32; 5]);
 
@@ -168,7 +168,7 @@ fn run(cells: &[Cell]) {
     table(cells, Cell::name, Cell::run);
 }
 
-/// A boot unit that fails ends the run with its status; after a good one there is
+/// A boot unit that fails ends the run with its exit status. After one that succeeds, there is
 /// nothing to wait for.
 #[test]
 fn a_lone_boot_unit_under_every_policy() {
@@ -197,7 +197,7 @@ fn a_lone_background_unit_under_every_policy() {
     let services = [143, 143, 143, 143, 143];
     let own = [0, 3, 137, 126, 127];
     run(&cells(&[
-        // As in TrivialRC, the end of a service is a failure whatever it says.
+        // As in TrivialRC, the exit of a service is a failure, whatever its exit status is.
         ("any", "async", Flag, services),
         ("any", "async", Script, services),
         ("any", "async", DeclaredScript, [143, 3, 137, 126, 127]),
@@ -225,7 +225,7 @@ fn a_lone_foreground_unit_under_every_policy() {
     run(&cells(&rows));
 }
 
-/// Transparent mode: the command's own status, whatever the policy.
+/// Transparent mode: trc exits with the command's exit status, whatever the policy is.
 #[test]
 fn a_trailing_command_alone_under_every_policy() {
     let rows: Vec<Row> =
@@ -245,7 +245,7 @@ fn a_lone_halt_unit_under_every_policy() {
     run(&cells(&rows));
 }
 
-/// The first cause stands: nothing that a unit does on its stop signal changes it.
+/// The first cause counts: nothing that a unit does on its stop signal changes it.
 #[test]
 fn a_stop_signal_while_a_unit_runs_is_the_status() {
     let mut cells = Vec::new();
@@ -262,14 +262,14 @@ fn a_stop_signal_while_a_unit_runs_is_the_status() {
                 }
             }
         }
-        // tini-like: the signal is passed on and the command dies of it.
+        // As with tini, the signal is passed on, and the command dies of it.
         let (stage, form, ending) = ("sync", Trailing, Never);
         cells.push(Cell { policy, stage, form, ending, signal: Some(TERM), expected: 143 });
     }
     run(&cells);
 }
 
-/// Only `forever` still runs then.
+/// Only `forever` still keeps the run going then.
 #[test]
 fn a_stop_signal_after_the_last_unit_has_ended_is_the_status() {
     let mut cells = Vec::new();
@@ -309,7 +309,7 @@ fn under_forever_a_halt_script_has_the_last_word_and_a_declared_one_has_not() {
     );
 }
 
-/// A halt unit that doesn't end is cut short when the budget ends.
+/// A halt unit that does not exit is cut short when the time is up.
 #[test]
 fn a_halt_that_is_cut_short_leaves_a_failure_and_turns_success_into_the_signal() {
     let mut rows = Vec::new();
@@ -334,7 +334,7 @@ fn a_halt_that_is_cut_short_leaves_a_failure_and_turns_success_into_the_signal()
     );
 }
 
-/// The run has ended with a failure; a signal during the halts is not its cause.
+/// The run has ended with a failure. A signal during the halt units is not its cause.
 #[test]
 fn a_stop_signal_during_the_halts_does_not_replace_a_failure() {
     let rows = [
@@ -369,11 +369,11 @@ struct Several {
     toml: &'static str,
     args: &'static [&'static str],
     expected: i32,
-    /// What it prints: all of standard output at level warn.
+    /// All of standard output, at level warn.
     says: Option<&'static str>,
 }
 
-/// What each row has if it says nothing else.
+/// The default of each row.
 const PLAIN: Several =
     Several { name: "", policy: "any", toml: "", args: &[], expected: 0, says: None };
 
@@ -621,7 +621,7 @@ fn a_one_shots_success_stops_nothing() {
         .env("TRC_WAIT", policy)
         .spawn();
         running.wait_for("ready").signal(USR1);
-        // Had the one-shot ended it: 143.
+        // If the one-shot had ended the run, the exit status would be 143.
         running.finish().status(138);
     }
 }
@@ -766,7 +766,7 @@ fn exit_maps_what_comes_out_of_all_this() {
     running.finish().status(0);
 }
 
-/// A number can't tell a stop from a service that died; a reason can.
+/// A number cannot distinguish a stop from a service that died, but a reason can.
 #[test]
 fn exit_stopped_is_for_a_stop_from_outside_that_everything_has_obeyed() {
     let obeys = "trap 'exit 0' TERM";
@@ -798,7 +798,7 @@ fn exit_stopped_is_for_a_stop_from_outside_that_everything_has_obeyed() {
     Trc::toml(died).run().status(143).stderr_has(last);
 }
 
-/// postgres ends with 0 when it is told to stop.
+/// postgres exits with 0 when it is asked to stop.
 #[test]
 fn exit_unit_gives_that_units_own_status_on_a_stop() {
     let rows = [("exit 0", 0), ("exit 3", 3), ("kill -9 $$", 137)];
@@ -986,7 +986,7 @@ fn halt_units_that_run_always_do_so_although_boot_failed() {
     let boot = "[boot.x]\nscript = 'exit 22'\n";
     let outcome = Trc::toml(&format!("log.level = 'error'\n{boot}{halts}")).run();
     outcome.status(22).stdout_is("b 22\nc boot failed: boot.x failed with status 22\n");
-    // And after a good one as all others do.
+    // After a boot that succeeds, it runs like all other halt units.
     let halts = halts.replace("not reached", "a");
     let outcome = Trc::toml(&format!("log.level = 'error'\n{halts}")).arg("true").run();
     outcome.status(3).stdout_is(
@@ -1082,7 +1082,7 @@ fn a_bare_name_means_started_for_a_service_and_succeeded_for_a_one_shot() {
 #[test]
 fn a_condition_that_can_no_longer_hold_fails_the_unit_with_the_status_that_caused_it() {
     let rows = [
-        // The condition, how the unit waited for ends, the status of the one that waits.
+        // The condition, how the other unit exits, and the exit status of the one that waits.
         ("succeeded", "exit 4", 4),
         ("succeeded", "kill -KILL $BASHPID", 137),
         // A failure is never 0.
@@ -1146,7 +1146,7 @@ fn a_disabled_unit_takes_every_edge_to_it_with_it() {
     .stdout_is("reached\n");
 }
 
-/// It waited for ever for a unit that had never been started.
+/// trc used to wait forever for a unit that had never been started.
 #[test]
 fn a_halt_unit_waits_for_no_unit_that_never_ran() {
     let toml = "
@@ -1164,7 +1164,7 @@ fn a_halt_unit_waits_for_no_unit_that_never_ran() {
     Trc::toml(toml).run().status(0).stdout_has("halt\n");
 }
 
-/// A NUL in a service's output kept every halt unit from being started.
+/// A NUL in the output of a service kept trc from starting any halt unit.
 #[test]
 fn halt_units_run_whatever_a_service_printed() {
     let toml = "
@@ -1177,7 +1177,7 @@ fn halt_units_run_whatever_a_service_printed() {
     outcome.status(3).stdout_has("halt: async.a failed with status 3; its last output: a b [1m");
 }
 
-/// Nothing above info said so where the run went on.
+/// If the run went on, nothing above level info used to say so.
 #[test]
 fn a_failure_that_the_run_goes_on_after_is_a_warning() {
     let rows = [
@@ -1232,7 +1232,7 @@ fn what_was_told_to_stop_does_not_fail_and_is_no_warning() {
     running.finish().status(143).stderr_lacks("failed");
 }
 
-/// The last line named a signal that nobody had sent a second time.
+/// The last line used to name a signal that nobody had sent a second time.
 #[test]
 fn halt_units_that_the_time_ran_out_for_are_not_cut_short_by_a_signal() {
     let toml = format!(

@@ -1,15 +1,15 @@
-//! Processes and descriptors that others have used up: what could not be tried for want of them
-//! has not failed, and what could not be started is started when there are some again.
+//! Others have used up all processes or descriptors. An attempt that could not be made has not
+//! failed, and a unit that could not be started is started when there are some again.
 
 use crate::common::{TERM, Trc, root};
 
-/// The keys of a unit of a user that no other test has. It can't execute its command where that
-/// user has more than `nproc` other processes.
+/// The keys of a unit of a user that no other test has. It cannot execute its command if that user
+/// has more than `nproc` other processes.
 fn of_user(uid: u32, nproc: u32) -> String {
     format!("user = '{uid}'\nlimits.nproc = {nproc}\n")
 }
 
-/// execve(2) says EAGAIN where its user has as many processes as `RLIMIT_NPROC` lets it have.
+/// execve(2) fails with EAGAIN if the user has as many processes as `RLIMIT_NPROC` allows.
 #[test]
 fn a_health_check_that_can_t_be_made_restarts_nothing() {
     if !root() {
@@ -31,7 +31,7 @@ fn a_health_check_that_can_t_be_made_restarts_nothing() {
     assert_eq!(warnings, 1, "it is said once: {}", outcome.err());
 }
 
-/// Of those that can be made all count.
+/// All attempts that can be made count.
 #[test]
 fn a_health_check_that_was_made_again_counts() {
     if !root() {

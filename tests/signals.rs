@@ -1,7 +1,7 @@
 //! What signals do, and how units are stopped.
 //!
-//! What waits for a signal with a trap does it in short reads: a signal that comes just
-//! before a `read` is seen by bash only after it.
+//! A script that waits for a signal with a trap does so in short reads: if a signal arrives just
+//! before a `read`, bash handles it only after the `read`.
 
 use crate::common;
 use crate::common::{
@@ -11,9 +11,9 @@ use crate::common::{
 /// The first real-time signal.
 const RTMIN: i32 = 34;
 
-/// A program that says each signal that it gets, after its third argument; the one in
-/// its first ends it with the status in its second. It waits for signals instead of
-/// catching them: a shell may read on where one came just before it began to.
+/// A program that prints each signal that it gets, after its third argument. On the signal in its
+/// first argument, it exits with the status in its second. It waits for signals instead of catching
+/// them, because a shell may keep reading if a signal arrives just before the read.
 const LISTENER: &str = "
 import os, signal, sys
 last, status, name = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
@@ -26,7 +26,7 @@ while True:
     if number == last: os._exit(status)
 ";
 
-/// The words that run it.
+/// Returns the words that run it.
 fn listener(last: i32, status: i32, name: &str) -> Vec<String> {
     let (last, status) = (last.to_string(), status.to_string());
     [python(), "-c", LISTENER, &last, &status, name].map(str::to_owned).to_vec()
@@ -35,7 +35,7 @@ fn listener(last: i32, status: i32, name: &str) -> Vec<String> {
 /// The signals that stop a run by default.
 const STOPPING: [i32; 14] = [1, 2, 3, 10, 12, 13, 14, 15, 24, 25, 26, 27, 29, 30];
 
-/// Those that go to the foreground unit: URG TSTP CONT TTIN TTOU WINCH.
+/// The signals that go to the foreground unit: URG TSTP CONT TTIN TTOU WINCH.
 const FORWARDED: [i32; 6] = [23, 20, 18, 21, 22, 28];
 
 #[test]
@@ -54,7 +54,7 @@ fn a_unit_that_signals_trc_as_its_last_act_is_never_outrun_by_its_own_end() {
         &rounds,
         |round| format!("round {round}"),
         |round| {
-            // Each row as PID 1 and not.
+            // Each row runs as PID 1, and otherwise.
             let mode = MODES[round / rows.len() % 2];
             Trc::with(rows[round % rows.len()]).mode(mode).run().status(138);
         },
@@ -123,7 +123,7 @@ fn a_signal_that_is_ignored_by_default_can_be_made_to_stop() {
     running.finish().status(156);
 }
 
-/// Two services that say which signals they get, and end with TERM.
+/// Two services that print the signals that they get, and exit on SIGTERM.
 fn listeners() -> String {
     let unit = |name| format!("[async.{name}]\nexec = {:?}\n", listener(TERM, 0, name));
     unit("web") + &unit("db")
@@ -171,7 +171,7 @@ fn a_signal_forwarded_to_a_script_reaches_the_program_that_it_runs_and_spares_th
     }
 }
 
-/// A script's own trap is its own: it gets the signal as what it runs does.
+/// A script with a trap of its own gets the signal, like the programs that it runs.
 #[test]
 fn a_signal_forwarded_to_a_script_that_traps_it_reaches_the_script() {
     let toml = format!(
@@ -198,7 +198,7 @@ fn the_log_says_who_sent_the_signal() {
 
 // ---- transparent mode -----------------------------------------------------------
 
-/// ILL FPE SEGV: a process's own faults, which anybody can send nonetheless.
+/// ILL FPE SEGV: these are faults of a process itself, but anybody can send them.
 const FAULTS: [i32; 3] = [4, 8, 11];
 
 #[test]
@@ -253,7 +253,8 @@ fn a_command_alone_has_its_own_status_and_nothing_is_printed() {
 
 #[test]
 fn a_command_alone_that_ignores_term_is_not_killed() {
-    // Not bash: it forgets a signal that comes while it runs the trap of the one before.
+    // This is not bash, because bash forgets a signal that arrives while it runs the trap of an
+    // earlier one.
     let script = "import signal, sys\n\
                   known = [signal.SIGTERM, signal.SIGUSR1]\n\
                   signal.pthread_sigmask(signal.SIG_BLOCK, known); print('ready')\n\
@@ -268,7 +269,7 @@ fn a_command_alone_that_ignores_term_is_not_killed() {
     running.finish().status(4);
 }
 
-/// Written of the command itself, they were ignored without a word.
+/// These keys of a command alone used to be ignored silently.
 #[test]
 fn what_is_written_of_a_lone_commands_stop_is_honoured() {
     let stubborn = format!("trap '' TERM; {NEVER}");
@@ -277,7 +278,7 @@ fn what_is_written_of_a_lone_commands_stop_is_honoured() {
         ("stop.timeout = '200ms'", &stubborn, 137, ""),
         ("stop.signal = 'USR2'", &polite, 5, "USR2"),
         ("stop.exec = ['sh', '-c', 'kill -USR2 $TRC_PID']", &polite, 5, "USR2"),
-        // As it has it without any of these.
+        // This is what it gets without any of these.
         ("ready.exec = 'true'", &polite, 6, "TERM"),
     ];
     table(
@@ -296,7 +297,7 @@ fn what_is_written_of_a_lone_commands_stop_is_honoured() {
     running.finish().status(137);
 }
 
-/// As `tini -g` does for each signal.
+/// `tini -g` does this for each signal.
 #[test]
 fn a_lone_commands_signals_go_to_its_group_where_that_is_written() {
     if !has("python3") {
@@ -304,8 +305,9 @@ fn a_lone_commands_signals_go_to_its_group_where_that_is_written() {
     }
     for mode in MODES {
         let child = shell_words::join(listener(64, 7, "child"));
-        // The shell ignores what its child blocks and so gets. Bash's own wait is of no use
-        // here: interrupted by a trap and a child's end at once, it gives -1 as a status.
+        // The shell ignores the signal, which its child blocks and so receives. Bash's `wait` does
+        // not work here: if a trap and the exit of a child interrupt it at the same time, its
+        // status is -1.
         let script = format!("trap '' USR1 HUP TERM 64; {child}; exit $?");
         let running = Trc::with(&["bash", "-c", &script])
             .env("TRC_SYNC__CMD__STOP__TO", "group")
@@ -320,7 +322,7 @@ fn a_lone_commands_signals_go_to_its_group_where_that_is_written() {
     }
 }
 
-/// What `grep Sig /proc/self/status` says of these sets.
+/// Returns what `grep Sig /proc/self/status` shows for these sets.
 fn sets(text: &str) -> Vec<u64> {
     ["SigBlk:", "SigIgn:"]
         .iter()
@@ -331,7 +333,7 @@ fn sets(text: &str) -> Vec<u64> {
         .collect()
 }
 
-/// HUP and PIPE ignored, as by nohup and Python's parent, CHLD too, and USR2 blocked.
+/// HUP and PIPE are ignored, as under nohup and Python, and so is CHLD, and USR2 is blocked.
 const IGNORER: &str = "import os, signal, sys
 for number in (1, 13, 17): signal.signal(number, signal.SIG_IGN)
 signal.pthread_sigmask(signal.SIG_SETMASK, [12])
@@ -407,7 +409,7 @@ fn a_unit_may_get_a_signal_when_trc_itself_is_killed() {
     }
 }
 
-/// Images FROM httpd have this STOPSIGNAL; and a terminal that changes its size sends it too, to
+/// Images FROM httpd have this STOPSIGNAL. A terminal that changes its size also sends it to
 /// `docker run`, which passes it on.
 #[test]
 fn a_window_change_that_reaches_no_unit_says_what_would_make_it_a_stop() {
@@ -418,7 +420,7 @@ fn a_window_change_that_reaches_no_unit_says_what_would_make_it_a_stop() {
     running.finish().status(143);
 }
 
-/// What is written for images FROM httpd: `docker stop` is a graceful one, and gives 0.
+/// The configuration for images FROM httpd: `docker stop` is a graceful stop, and gives 0.
 #[test]
 fn a_window_change_that_is_written_to_stop_the_run_stops_apache_as_it_wants() {
     if !has("python3") {
@@ -463,7 +465,7 @@ fn a_unit_that_ignores_its_stop_signal_is_killed_after_its_timeout() {
     }
 }
 
-/// The minute that the unit may take is more than this test's patience.
+/// The unit may take a minute, which is longer than this test waits.
 #[test]
 fn a_second_term_kills() {
     for (mode, second) in [(Mode::Subreaper, TERM), (Mode::Pid1, TERM), (Mode::Pid1, INT)] {
@@ -509,7 +511,7 @@ fn units_stop_in_the_reverse_of_their_dependencies() {
     }
 }
 
-/// Each waits for the other when it is stopped.
+/// Each unit waits for the other one when it is stopped.
 #[test]
 fn unrelated_units_stop_together() {
     let toml = r#"
@@ -541,7 +543,7 @@ fn a_units_own_stop_signal_is_used() {
     running.finish().status(143).stdout_lines(&["ready", "stopped by USR2"]).stdout_lacks("TERM\n");
 }
 
-/// CONT, which follows the stop signal elsewhere, would discard these.
+/// SIGCONT, which usually follows the stop signal, would discard these.
 #[test]
 fn a_unit_can_be_stopped_by_the_signals_that_cont_discards() {
     if !has("python3") {
@@ -580,7 +582,7 @@ fn a_stop_command_is_run_instead_of_the_signal() {
     running.finish().status(143).stdout_lines(&["ready", "read quit"]).stdout_lacks("got TERM");
 }
 
-/// As `pg_ctl stop` does: it says something, stops the server, and has more to do.
+/// Like `pg_ctl stop`, it prints something, stops the server, and has more to do.
 #[test]
 fn a_stop_command_runs_to_its_end_though_the_unit_ends_before() {
     let toml = r#"
@@ -616,7 +618,7 @@ fn a_stop_command_that_outlives_its_unit_and_the_timeout_is_killed_with_a_warnin
     running.finish().status(143).stderr_has("killing the stop command of async.db: ");
 }
 
-/// Standard output is the report's, and each line of the log is an object.
+/// Standard output has only the report, and each line of the log is an object.
 #[test]
 fn what_a_stop_command_says_stands_in_no_report_and_is_json_where_the_log_is() {
     let toml = r#"
@@ -656,8 +658,8 @@ fn where_the_stop_command_fails_the_signal_is_sent() {
     running.finish().status(143).stdout_has("got TERM\n");
 }
 
-/// A unit whose child says which of the two signals it gets first: trc's, or the one
-/// that the unit itself sends on when it is told to stop.
+/// A unit whose child prints which of two signals it gets first: the one from trc, or the one that
+/// the unit itself sends when it is asked to stop.
 const FAMILY: &str = r#"exec 9<>$W/never
     trap 'kill -URG $child; wait $child; exit' TERM
     bash -c 'trap "echo child: TERM first; exit" TERM; trap "echo child: URG first; exit" URG
@@ -700,13 +702,13 @@ fn a_stopped_service_is_continued_so_that_it_can_end() {
             running.processes().iter().any(|process| process.state == 'T')
         });
         running.signal(TERM);
-        // As in TrivialRC, its shell exits with the status of its last command.
+        // As in TrivialRC, the shell exits with the status of its last command.
         let exiting = r"<async/\d+\]: Exiting on the background \(exitcode=0\): .*";
         running.finish().status(143).stdout_lines(&[exiting]);
     }
 }
 
-/// The harness fails where anything outlives trc.
+/// The harness fails if anything outlives trc.
 #[test]
 fn nothing_outlives_trc() {
     let rows = [
@@ -762,7 +764,7 @@ fn halt_units_run_after_everything_has_stopped() {
     for mode in MODES {
         let running = Trc::with(&args).mode(mode).spawn();
         running.wait_for("ready").signal(TERM);
-        // A halt script's status is trc's own.
+        // trc exits with the exit status of a halt script.
         running.finish().status(0).stdout_is("ready\nservice stops\nhalt with 143\n");
     }
 }
@@ -789,7 +791,7 @@ fn a_foreground_unit_delays_no_signal() {
     assert!(regex::Regex::new(STAMP).unwrap().is_match(&outcome.out()));
 }
 
-/// A child that a real-time signal had ended was never reaped, nor was any after it.
+/// trc never reaped a child that a real-time signal had terminated, nor any child after it.
 #[test]
 fn a_child_that_a_real_time_signal_ends_is_reaped() {
     for mode in MODES {
@@ -800,14 +802,14 @@ fn a_child_that_a_real_time_signal_ends_is_reaped() {
     }
 }
 
-/// With CHLD ignored, as a parent may leave it, the kernel reaps and says nothing.
+/// If SIGCHLD is ignored, as a parent may leave it, the kernel reaps children and reports nothing.
 #[test]
 fn an_ignored_chld_of_the_parents_is_undone() {
     let python = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execvp(sys.argv[1], sys.argv[1:])";
     Trc::with(&["sh", "-c", "exit 3"]).wrap(&["python3", "-c", python]).run().status(3);
 }
 
-/// What was stopped can't act on a signal until it is continued.
+/// A suspended process cannot react to a signal until it is continued.
 #[test]
 fn a_stopped_command_ends_on_a_signal() {
     for mode in MODES {

@@ -10,16 +10,17 @@ const WAYS: [&[&str]; 2] = [&[], &["--no-namespaces"]];
 
 const TRCCTL: &str = env!("CARGO_BIN_EXE_trcctl");
 
-/// A service that stays, and ends when it is told to.
+/// A service that keeps running until it is asked to exit.
 const SERVICE: &str =
     "[async.web]\nexec = ['sh', '-c', 'echo up; exec cat $W/never']\nready.log = 'up'\n";
 
-/// `trcctl test` in a directory with this `trc.toml`.
+/// Runs `trcctl test` in a directory with this `trc.toml`.
 fn tested(toml: &str) -> Trc {
     Trc::toml(toml).program(TRCCTL).args(&["test", "--trc"]).arg(binary())
 }
 
-/// As nobody, with copies of the programs: the originals may be where nobody can go.
+/// Runs it as the user nobody, with copies of the programs, because nobody may not be able to reach
+/// the originals.
 fn unprivileged(trc: Trc) -> Trc {
     let (trcctl, own) = (trc.path("trcctl"), trc.path("trc"));
     fs::copy(TRCCTL, &trcctl).unwrap();
@@ -28,12 +29,12 @@ fn unprivileged(trc: Trc) -> Trc {
     trc.wrap(&words).program(trcctl).arg("--trc").arg(own)
 }
 
-/// A test that hangs, and says in the file `began` that it runs.
+/// A test that hangs, and creates the file `began` when it runs.
 fn hanging() -> String {
     format!("{SERVICE}[test.hangs]\nscript = '''echo began >$W/began\n{NEVER}'''\n")
 }
 
-/// Whether the last line but what follows it is like this.
+/// Returns whether the last line, apart from its end, is this one.
 #[track_caller]
 fn ends_with(outcome: &Outcome, pattern: &str) {
     let (out, whole) = (outcome.out(), format!(r"\n\n{pattern}\n$"));
@@ -102,7 +103,7 @@ fn a_failure_is_told_with_what_was_expected_what_came_and_what_was_said_last() {
          expect.stdout = 'good morning'\n[test.fine]\nexec = 'true'\n"
     );
     let outcome = tested(&toml).run();
-    // The log is for what is not in the report.
+    // The log is shown only for failures that are not in the report.
     outcome.status(1).stderr_is("").stdout_lines(&[
         r"FAIL  test\.greets .*",
         r"ok    test\.fine .*",
@@ -220,7 +221,7 @@ fn a_failed_boot_is_told_with_the_log() {
         .stderr_lines(&[r".*cannot prepare"]);
 }
 
-/// The report that trcctl reads says that all is well, for it was written first.
+/// The report that trcctl reads says that all is well, because it was written first.
 #[test]
 fn a_report_that_could_not_be_written_is_told() {
     let forms = ["trc", "json"];
@@ -254,21 +255,21 @@ fn ctrl_c_ends_the_run_with_its_report_and_nothing_is_left() {
     }
 }
 
-/// `trcctl test` at a terminal of its own, in a directory with this `trc.toml`.
+/// Runs `trcctl test` on a terminal of its own, in a directory with this `trc.toml`.
 fn at_a_terminal(toml: &str) -> Trc {
     let line = format!("exec {TRCCTL} test --trc {}", binary().to_str().unwrap());
     let trc = Trc::toml(toml).program("script").args(&["-qec", &line, "/dev/null"]);
     trc.env("TERM", "xterm").stdin_piped()
 }
 
-/// What came, without the terminal's escapes.
+/// Returns the output without the terminal's escape sequences.
 fn plain(outcome: &Outcome) -> String {
     let escape = regex::Regex::new("\x1b\\[[0-9;?]*[A-Za-z]|\r").unwrap();
     escape.replace_all(&outcome.out(), "").into_owned()
 }
 
-/// The terminal sends it to the whole of its foreground, but trc is to have it once: a second
-/// one would have its units killed.
+/// The terminal sends the signal to its whole foreground process group, but trc must get it only
+/// once: a second one would make trc kill its units.
 #[test]
 fn a_terminal_shows_which_test_runs_and_its_ctrl_c_comes_once() {
     if !has("script") {
@@ -292,7 +293,7 @@ fn the_progress_is_not_read_from_the_log() {
     if !has("script") {
         return;
     }
-    // With a level at which trc has nothing to say, and with a unit that says what trc would.
+    // The log level hides everything that trc would log, and a unit prints what trc would log.
     let quiet = format!("log.level = 'error'\n{}", hanging());
     let forged = "trc [main/1]: Launching the test: forged: x\n\
         trc [main/1]: Trying to terminate sub-processes...\n\
@@ -330,8 +331,9 @@ fn a_terminal_shows_what_the_run_waits_for() {
 }
 
 /// Writes the lines of `$W/lines` to each pipe, socket and terminal of trc and its relatives that
-/// can be opened, and notes them in `$W/opened`. As PID 1 trc has only relatives in `/proc`.
-/// Elsewhere these are trcctl and trc's children, and what trcctl was given by others is theirs.
+/// can be opened, and notes them in `$W/opened`. If trc is PID 1, `/proc` shows only its relatives.
+/// Otherwise these are trcctl and trc's children, and the descriptors that trcctl inherited do not
+/// count.
 const FORGE: &str = r#"
 set +e
 trap '' PIPE
@@ -404,7 +406,7 @@ fn a_test_that_never_began_is_no_failed_test() {
     ends_with(&outcome, "1 test failed, 1 not run; stop drill clean; .*\nstopped by SIGINT.*");
 }
 
-/// Standard output is what trcctl reads.
+/// trcctl reads standard output.
 #[test]
 fn no_report_that_is_asked_for_mixes_with_the_events() {
     let toml = "[test.a]\nexec = 'true'\n";

@@ -1,9 +1,9 @@
-//! Where a child may not share trc's memory, it gets a copy, and nobody notices: under an
-//! emulator of another machine, behind a filter of system calls.
+//! If a child may not share trc's memory, it gets a copy, and nobody notices: under an emulator of
+//! another machine, and behind a filter of system calls.
 
 use crate::common::{MODES, TERM, Trc, has, python, table};
 
-/// Refuses `clone` with `CLONE_VM` by this error, as seccomp(2) can, and executes the rest.
+/// Makes `clone` with `CLONE_VM` fail with this error, as seccomp(2) can, and executes the rest.
 fn refusing(errno: i32) -> String {
     let clone = if cfg!(target_arch = "aarch64") { 220 } else { 56 };
     // A program of classic BPF: the call's number, then the low half of its first argument.
@@ -57,7 +57,7 @@ fn a_transparent_command_gets_signals_where_a_filter_refuses_shared_memory() {
     running.finish().status(4).stdout_is("ready\ntold\n");
 }
 
-/// An image of a foreign architecture is run so, under `binfmt_misc(5)`.
+/// An image for another architecture runs in this way, under `binfmt_misc(5)`.
 #[test]
 fn units_start_under_an_emulator() {
     let emulator =

@@ -14,7 +14,7 @@ const PASSWORD: &str = "Tr0ub4dor's \"&3\"";
 const SECRET: &str = "/run/secrets/db_password";
 const MIGRATION: &str = "/srv/web/migrate.sql";
 
-/// What a stop that was no clean one says.
+/// The messages of a stop that was not clean.
 const KILLED: &str = "did not exit in time|was killed by SIGKILL";
 
 /// The stack with a password for its database.
@@ -40,12 +40,12 @@ fn ready(unit: &str) -> String {
     format!(r"<main/1\]: async\.{unit} is ready \(after .*\)")
 }
 
-/// The line that says that a unit ended well.
+/// The line that says that a unit exited with success.
 fn ended_well(unit: &str) -> String {
     format!(r"<async/\d+\]: Exiting on the background \(exitcode=0\): {unit}: .*")
 }
 
-/// What the proxy answers; any status but 200 fails the test.
+/// Returns the proxy's answer. Any status other than 200 fails the test.
 #[track_caller]
 fn get(stack: &Container, path: &str) -> String {
     let script = "import sys, urllib.request as request\n\
@@ -53,7 +53,7 @@ fn get(stack: &Container, path: &str) -> String {
     stack.exec(&["python3", "-c", script, path]).trim().to_owned()
 }
 
-/// The process that a unit was last started as.
+/// Returns the process of the last start of a unit.
 fn pid(stack: &Container, unit: &str) -> String {
     let line = stack.lines(&launched(unit)).pop().expect("it was started");
     let (_, rest) = line.split_once("[async/").unwrap();
@@ -139,7 +139,7 @@ fn a_service_that_is_killed_is_back_with_what_stands_on_it() {
     );
 }
 
-/// It hasn't ended: only its health check finds out.
+/// The process has not exited, so only the health check finds out.
 #[test]
 #[ignore = "needs TRC_CONTAINER_ENGINE"]
 fn a_cache_that_hangs_is_restarted() {
@@ -165,7 +165,7 @@ fn a_migration_that_fails_ends_the_container_with_its_status() {
 #[ignore = "needs TRC_CONTAINER_ENGINE"]
 fn the_password_of_the_database_is_nowhere_in_the_log() {
     let stack = started(stack().env("TRC_LOG_LEVEL", "trace"));
-    // Over 127.0.0.1 the database lets nobody in without it.
+    // Over 127.0.0.1, the database asks for the password.
     assert_eq!(get(&stack, "/"), "visit 1, 1 since the cache started");
     signal(&stack, "KILL", "app");
     stack.wait_for_times(2, &ready("app")).stop_in_time();
@@ -184,7 +184,7 @@ fn without_a_password_for_the_database_the_container_says_which_file_it_lacks() 
 #[ignore = "needs TRC_CONTAINER_ENGINE"]
 fn a_volume_keeps_the_visits_and_takes_a_new_password() {
     let folder = TempDir::new().unwrap();
-    // Another user's, as a fresh volume often is.
+    // The directory belongs to another user, as a new volume often does.
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let volume = format!("{}:/var/lib/postgresql", folder.path().display());
     for (n, password) in ["the first", "the second"].iter().enumerate() {
