@@ -10,7 +10,7 @@ use regex::Regex;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// The rooms from top to bottom, and which of those below each of them uses.
+/// The rooms from top to bottom, and the rooms below that each of them uses.
 const ROOMS: [(&str, &[&str]); 14] = [
     ("ctl", &["report", "graph", "config", "text", "status"]),
     (
@@ -57,7 +57,7 @@ fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
 static TESTS: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"#\[cfg\(test\)\]\s*(#\[[^\]]*\]\s*)*mod \w+ \{").unwrap());
 
-/// A file's code, without its comments and without the tests at its end.
+/// Returns the code of a file, without comments and without the tests at its end.
 fn code(path: &Path) -> String {
     let text = fs::read_to_string(path).unwrap();
     let is_code = |line: &&str| !line.trim_start().starts_with("//");
@@ -66,7 +66,8 @@ fn code(path: &Path) -> String {
     text[..end].to_owned()
 }
 
-/// The first names of paths that begin with `crate::`: of `crate::a::b` and `crate::{a, b::c}`.
+/// Returns the first names of paths that begin with `crate::`, such as `crate::a::b` and
+/// `crate::{a, b::c}`.
 fn uses(code: &str) -> BTreeSet<String> {
     let one = Regex::new(r"\bcrate::(\w+)").unwrap();
     let word = Regex::new(r"(?:^|,)\s*(\w+)").unwrap();
@@ -117,7 +118,7 @@ fn rooms_use_those_below_them_only() {
     }
 }
 
-/// A room of the library that is drawn, in the order of the test above, is on the page too.
+/// The page has the same rooms as the test above, in the same order.
 #[test]
 fn the_picture_in_the_docs_has_these_arrows() {
     let page = fs::read_to_string(Path::new(ROOT).join("docs/architecture.md")).unwrap();
@@ -128,7 +129,7 @@ fn the_picture_in_the_docs_has_these_arrows() {
     }
 }
 
-/// Who is pure asks nobody: no clock, no kernel, no file, no log.
+/// Pure rooms use neither a clock, nor the kernel, nor files, nor the log.
 #[test]
 fn the_engine_its_simulation_and_the_words_ask_nobody() {
     let forbidden = Regex::new(
@@ -147,7 +148,8 @@ fn the_engine_its_simulation_and_the_words_ask_nobody() {
     }
 }
 
-/// What a use tree names below a prefix: of `a::{b, c::{d, e}}` it is `a::b`, `a::c::d` and `a::c::e`.
+/// Returns the paths in a use tree: for `a::{b, c::{d, e}}`, they are `a::b`, `a::c::d` and
+/// `a::c::e`.
 fn leaves(prefix: &[String], tree: &str, found: &mut Vec<Vec<String>>) {
     let mut path = prefix.to_vec();
     let mut rest = tree.trim();
@@ -178,7 +180,7 @@ fn leaves(prefix: &[String], tree: &str, found: &mut Vec<Vec<String>>) {
     }
 }
 
-/// The paths within the library that a module's code names, from its root.
+/// Returns the paths in the library that a module's code names, from the root of the library.
 fn paths(module: &[String], code: &str) -> Vec<Vec<String>> {
     static START: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r"\b(crate|(?:super::)*super)::").unwrap());
@@ -191,7 +193,8 @@ fn paths(module: &[String], code: &str) -> Vec<Vec<String>> {
     found
 }
 
-/// Adds what a module uses, and what that uses, until it comes back to where it began.
+/// Adds the modules that a module uses, directly and indirectly, until the path comes back to its
+/// beginning.
 fn circle(
     to: &str,
     path: &mut Vec<String>,
@@ -208,8 +211,8 @@ fn circle(
     false
 }
 
-/// The modules of one folder, with all that is below each, use each other in one direction only.
-/// A folder and what is in it are one matter, so there the arrows are free.
+/// The modules of a folder, each with everything below it, use each other in one direction only. A
+/// folder and its own files may use each other.
 #[test]
 fn no_modules_use_each_other_in_a_circle() {
     let source = Path::new(ROOT).join("src");
@@ -221,7 +224,7 @@ fn no_modules_use_each_other_in_a_circle() {
         parts.filter(|part| part != "mod").collect()
     };
     let known: BTreeSet<Vec<String>> = files.iter().map(|file| module(file)).collect();
-    // By the module that holds them: which of its children use which.
+    // For each module, which of its children use which others.
     let mut folders: BTreeMap<Vec<String>, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
     for file in &files {
         let from = module(file);

@@ -1,4 +1,4 @@
-//! Whatever is wrong has a clear message that names the place, and a defined status.
+//! Every mistake has a clear message that names the place, and a defined exit status.
 
 use crate::common::{MODES, Mode, Outcome, TERM, Trc, binary, has, root, table};
 
@@ -111,10 +111,10 @@ fn the_line_itself_is_shown_with_a_mark_below_the_mistake() {
     outcome.status(78).stderr_lines(&[r".*exce = 'true'", r".* \^+.*"]);
 }
 
-/// They were text, whatever `[log] format` said.
+/// They used to be text, whatever `[log] format` was.
 #[test]
 fn mistakes_are_told_as_json_where_the_log_is_json() {
-    /// The file, a variable, arguments; the status, the event and what is said.
+    /// The file, a variable and the arguments; the exit status, the event and the message.
     type Row<'a> = (&'a str, (&'a str, &'a str), &'a [&'a str], i32, &'a str, &'a str);
     let json = "[log]\nformat = 'json'\n";
     let cycle = "[async.a]\nexec = 'x'\nafter = ['b']\n[async.b]\nexec = 'x'\nafter = ['a']\n";
@@ -144,7 +144,7 @@ fn mistakes_are_told_as_json_where_the_log_is_json() {
         }
         outcome.stderr_has(says);
     }
-    // Where the form itself is wrong, or can't be read, it is text.
+    // If the format itself is wrong, or cannot be read, the message is text.
     Trc::toml("log.format = 'jsn'").run().status(78).stderr_has("error: `log.format`: expected");
     Trc::toml("log.format = 'json'\nx =").run().status(78).stderr_has("error: a value");
 }
@@ -251,7 +251,7 @@ fn a_file_that_can_not_be_read_is_named() {
     outcome.status(78).stdout_is("").stderr_has("trc.toml");
 }
 
-/// Another user than root, who may read only what everybody may.
+/// A user other than root, who may read only what everybody may read.
 const STRANGER: [&str; 4] = ["setpriv", "--reuid=61234", "--regid=61234", "--clear-groups"];
 
 #[test]
@@ -342,7 +342,7 @@ fn a_wrong_value_is_64_on_the_command_line_and_78_in_the_configuration() {
 
 #[test]
 fn a_wrong_setting_is_told_with_where_it_came_from() {
-    /// The environment, the arguments and what is said.
+    /// The environment, the arguments and the message.
     type Row<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str], &'a [&'a str]);
     let rows: [Row; 8] = [
         (&[("TRC_WAIT", "most")], &[], &["TRC_WAIT", "most"]),
@@ -367,7 +367,7 @@ fn a_wrong_setting_is_told_with_where_it_came_from() {
     }
 }
 
-/// Only a run with a trailing command started.
+/// Only a run with a trailing command used to start.
 #[test]
 fn keys_for_the_trailing_command_are_no_error_of_other_runs() {
     let toml = "log.level = 'warn'\n[sync.cmd]\ncwd = '/'\n[async.D1]\numask = '077'\n\
@@ -423,7 +423,7 @@ fn a_command_that_is_not_there_is_127_and_one_that_can_not_be_executed_126() {
     );
 }
 
-/// The image of another architecture: no shell can do anything with it.
+/// A program for another architecture, which no shell can run as a script.
 #[test]
 fn a_program_for_another_machine_is_126() {
     let mut header = b"\x7fELF\x02\x01\x01".to_vec();
@@ -442,8 +442,7 @@ fn a_command_alone_that_is_not_there_is_127_and_one_that_can_not_be_executed_126
     Trc::with(&["--bare", "/no/such/command"]).run().status(127).stderr_has("/no/such/command");
 }
 
-/// The cause is a unit's own, found when it is started; 1, 78 and 126 are all a word
-/// for it.
+/// The cause is in a unit and is found when it is started. The exit status is 1, 78 or 126.
 #[track_caller]
 fn fails_with_a_reason(outcome: &Outcome, says: &[&str]) {
     if ![1, 78, 126, 127].contains(&outcome.status) || outcome.killed.is_some() {
@@ -511,15 +510,14 @@ fn an_environment_file_that_is_not_there_is_named() {
 
 // ---- a poor environment ---------------------------------------------------------------
 
-/// trc in a mount namespace of its own, where this has been done before.
+/// Runs trc in a mount namespace of its own, after these commands.
 fn mounts(trc: Trc, text: &str) -> Trc {
     let words: &[&str] =
         if root() { &["unshare", "--mount"] } else { &["unshare", "--mount", "--map-root-user"] };
     trc.wrap(words).before(&format!("set -e\n{text}"))
 }
 
-/// A run with something of every stage, a background service that is stopped and
-/// state that boot passes on.
+/// A run with a unit of every stage, a background service that trc stops, and a boot state.
 fn everything() -> Trc {
     Trc::with(&[
         "-B",
@@ -544,7 +542,7 @@ fn a_read_only_root_is_no_hindrance() {
 #[test]
 fn no_tmp_is_no_hindrance() {
     for mode in MODES {
-        // With trc, which may itself have been built below /tmp.
+        // This includes trc, which may itself have been built below /tmp.
         let trc = everything().mode(mode);
         std::fs::copy(binary(), trc.path("trc")).unwrap();
         let trc = mounts(
@@ -563,8 +561,8 @@ fn no_proc_is_no_hindrance() {
     }
 }
 
-/// PID 1 can kill all others without `/proc`; a subreaper can't find those that left
-/// their process group, and may leave them, but ends.
+/// PID 1 can kill all others without `/proc`. A subreaper cannot find processes that left their
+/// process group, and may leave them behind, but exits.
 #[test]
 fn without_proc_trc_still_ends_on_a_signal() {
     let script = "setsid sh -c 'echo ready; exec cat $W/never' & cat $W/never";
@@ -585,7 +583,7 @@ fn no_dev_is_no_hindrance() {
     }
 }
 
-/// An image without a shell: `$W/busybox` is the only program there is.
+/// An image without a shell: `$W/busybox` is the only program.
 fn no_shell(trc: Trc) -> Trc {
     let trc = trc.env("PATH", "/usr/local/bin:/usr/bin:/bin");
     mounts(trc, "cp /bin/busybox $W/busybox; mount -t tmpfs -o ro none /usr/bin")
@@ -630,7 +628,7 @@ fn where_no_process_can_be_made_the_unit_fails_and_trc_ends() {
     if !root() {
         return;
     }
-    // A user of its own: the limit counts all of a user's processes.
+    // The test has a user of its own, because the limit counts all processes of a user.
     let stranger = ["setpriv", "--reuid=61235", "--regid=61235", "--clear-groups"];
     let rows: [&[&str]; 3] = [&["true"], &["-F", "true"], &["-B", "true", "-H", "true"]];
     for args in rows {
@@ -639,7 +637,7 @@ fn where_no_process_can_be_made_the_unit_fails_and_trc_ends() {
     }
 }
 
-/// Too few descriptors for anything: trc may fail, but says why and ends.
+/// There are too few descriptors for anything: trc may fail, but says why and exits.
 #[test]
 fn where_descriptors_are_few_trc_works_or_says_why() {
     let toml = "[boot.b]\nscript = 'x=1'\n[async.a]\nexec = 'cat ${W}/never'\n\
@@ -650,7 +648,7 @@ fn where_descriptors_are_few_trc_works_or_says_why() {
         |limit| format!("{limit} descriptors"),
         |limit| {
             let trcs = [Trc::with(&["true"]), Trc::with(&["-F", "true"]), Trc::toml(toml)];
-            // At once, for much of the time trc waits for descriptors to come back.
+            // Run these at the same time, because trc spends most of it waiting for descriptors.
             let runs = trcs.map(|trc| trc.wrap(&["prlimit", &format!("--nofile={limit}")]).spawn());
             for run in runs {
                 let outcome = run.finish();

@@ -1,4 +1,4 @@
-//! The end comes in time, whatever can't be killed and whoever does not read.
+//! The run ends in time, even if a process cannot be killed or nobody reads the output.
 
 use std::fs;
 use std::io::Write;
@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use crate::common;
 use crate::common::{TERM, Trc, has, kill, root, terminal};
 
-/// Makes trc a user that can do nothing to root's processes.
+/// Makes trc run as a user that cannot signal root's processes.
 const NOBODY: [&str; 5] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];
 
-/// As a plain child trc sends KILL once more on its way out, which may take two seconds; but not
-/// for those that have survived it already.
+/// As a plain child, trc sends SIGKILL once more when it exits, which may take two seconds, but not
+/// to processes that have already survived it.
 #[test]
 fn what_can_t_be_killed_does_not_stretch_the_budget() {
     if !root() || !has("setpriv") {
@@ -23,7 +23,7 @@ fn what_can_t_be_killed_does_not_stretch_the_budget() {
          exec = ['${W}/setpriv', '--reuid=0', '--clear-groups', 'sh', '-c', 'echo up; echo $$$$; read x < $W/never']\n\
          stop.timeout = '100ms'\n",
     );
-    // Whoever executes this becomes root altogether, and is out of its parent's reach.
+    // This program makes its caller root, so that its parent cannot signal it.
     let immortal = trc.path("setpriv");
     fs::copy("/usr/bin/setpriv", &immortal).unwrap();
     fs::set_permissions(&immortal, fs::Permissions::from_mode(0o4755)).unwrap();
@@ -38,7 +38,7 @@ fn what_can_t_be_killed_does_not_stretch_the_budget() {
     assert!(took < Duration::from_millis(5500), "it took {took:?}");
 }
 
-/// Where the terminal is another user's, a child writes to it; for as long as somebody reads.
+/// If the terminal belongs to another user, a child writes to it, as long as somebody reads.
 #[test]
 fn a_terminal_that_was_stopped_does_not_hold_up_the_end() {
     if !root() || !has("setpriv") {

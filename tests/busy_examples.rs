@@ -1,9 +1,9 @@
-//! The examples' own tests pass on a busy machine as on an idle one, however often they are run:
-//! outside a container, in namespaces and folders of their own, while every processor is kept
-//! busy by other work.
+//! The tests of the examples pass on a busy machine as on an idle one, however often they run. They
+//! run outside a container, in namespaces and directories of their own, while other work keeps
+//! every processor busy.
 //!
-//! Needs root and Debian's packages, which `.ci/run` installs. This is how often they ran before
-//! a release:
+//! Needs root and Debian's packages, which `.ci/run` installs. Before a release, this command runs
+//! them more often:
 //!
 //!     TRC_TEST_ROUNDS=400 cargo test --test suite busy_examples:: -- --ignored --nocapture
 
@@ -16,16 +16,17 @@ use crate::common::{Trc, number_from};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// What makes an image of this machine, as its Dockerfile does.
+/// The commands that turn this machine into the image, like its Dockerfile.
 struct Image {
     example: &'static str,
-    /// Shell text; `$EXAMPLE` is its folder.
+    /// The script. `$EXAMPLE` is the directory of the example.
     made_by: &'static str,
-    /// What this machine decides, and not the image: there is no cgroup of the run's own.
+    /// The test points that depend on this machine and not on the image, because the run has no
+    /// cgroup of its own.
     env: &'static [(&'static str, &'static str)],
 }
 
-/// Loopback, and folders that are written to.
+/// The loopback interface, and directories that the example writes to.
 const SURROUNDINGS: &str = "
     mount --make-rprivate / && mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /var/mail &&
     chmod 1777 /var/mail && mount -t tmpfs -o mode=755 tmpfs /var/spool &&
@@ -59,7 +60,7 @@ const WEB_STACK: Image = Image {
     env: &[
         ("PATH", "/usr/lib/postgresql/15/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"),
         ("TRC_TEST__BUDGET__ENABLED", "false"),
-        // The processes of other rounds are in other namespaces, but for the files' owner.
+        // The processes of other rounds are in other namespaces, except for the owner of the files.
     ],
 };
 
@@ -87,7 +88,7 @@ impl Drop for Busy {
     }
 }
 
-/// One run of an example's tests as PID 1; what it said if it failed.
+/// Runs the tests of an example once, as PID 1. Returns the output if the run failed.
 fn fails(image: &Image) -> Option<String> {
     let example = format!("{ROOT}/examples/{}", image.example);
     let mut trc = Trc::new().no_work_dir().args(&["-w", &example, "--test"]);
@@ -105,7 +106,7 @@ fn fails(image: &Image) -> Option<String> {
     (outcome.status != 0).then(|| format!("{}\n{}", outcome.out(), outcome.err()))
 }
 
-/// Runs an example's tests so often, some at a time, and shows every run that failed.
+/// Runs the tests of an example this often, some at a time, and shows every run that failed.
 fn rounds(image: &Image) {
     let rounds = number_from("TRC_TEST_ROUNDS", 4);
     let _busy = Busy::begin();

@@ -1,19 +1,19 @@
 //! The drop-ins of `conf.d/` do what their comments say, under bash and under a POSIX
-//! shell. `async.cron.toml` needs a cron: it is run in a container, see `containers.rs`.
+//! shell. `async.cron.toml` needs cron, so `containers.rs` tests it in a container.
 
 use std::path::Path;
 
 use crate::common;
 use crate::common::Trc;
 
-/// Those of `shells` that scripts are written for; `/bin/sh` is dash on Debian.
+/// The shells for which the scripts are written. `/bin/sh` is dash on Debian.
 const SHELLS: [&str; 2] = ["bash", "sh"];
 
-/// trc with a drop-in of `conf.d/`, and a foreground unit that says that it ran.
+/// Runs trc with a drop-in of `conf.d/`, and a foreground unit that prints that it ran.
 fn with(dropin: &str, shell: &str) -> Trc {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf.d").join(dropin);
     let text = std::fs::read(&path).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
-    // A shell under a name that isn't `bash` is taken for a POSIX one.
+    // trc treats a shell whose name is not `bash` as a POSIX shell.
     Trc::new()
         .file(format!("trc.d/{dropin}"), text)
         .file("trc.toml", format!("shell = '{shell}'\n[sync.main]\nscript = 'echo main ran'\n"))
@@ -116,7 +116,7 @@ fn require_env_leaves_no_variables_behind() {
     }
 }
 
-/// What the test's units see of a secret: that of `exec` units counts most.
+/// What the units of the test see of a secret. The `exec` units count most.
 const SHOW: &str = "[sync.main]\nexec = 'sh ${W}/show'\n";
 
 fn with_secret(shell: &str, value: &str) -> Trc {
@@ -137,7 +137,7 @@ fn secrets_become_variables() {
     for shell in SHELLS {
         let trc = with_secret(shell, "pass 'w\"or$d`*\n")
             .file("certificates", "not a secret")
-            // In a value, what looks like a variable is none.
+            // A text in a value that looks like a variable is not one.
             .env("OTHER", "x\nTRICK_FILE=/etc/passwd");
         let certificates = trc.path("certificates").to_str().unwrap().to_owned();
         let outcome = trc.env("SSL_CERT_FILE", &certificates).run();

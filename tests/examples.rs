@@ -1,5 +1,5 @@
-//! The examples run as they are; `examples/opensmtpd` and `examples/web-stack` in
-//! containers, see `containers.rs` and `web_stack.rs`.
+//! The examples run as they are. `containers.rs` and `web_stack.rs` run `examples/opensmtpd` and
+//! `examples/web-stack` in containers.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use crate::common::{INT, MODES, Trc};
 
 const QUICKSTART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/quickstart");
 
-/// The seed's way to turn 138, and nothing else, into 0.
+/// TrivialRC's way to turn 138, and nothing else, into 0.
 const HALT: &str = "if [[ ${_exit_status} -eq 138 ]]; then exit 0; else exit ${_exit_status}; fi";
 
 fn quickstart() -> Trc {
@@ -62,14 +62,14 @@ fn quickstarts_declared_tests_pass_and_fail_for_a_reason() {
 fn quickstart_says_why_its_test_failed() {
     for mode in MODES {
         let outcome = quickstart().args(&["-H", HALT, "-D", "exit 3"]).mode(mode).run();
-        // As in TrivialRC, a script in the background never decides on the status.
+        // As in TrivialRC, a background script never decides the exit status.
         outcome.status(143).stderr_lines(&[
             r"<main/\d+\]: halt\.H1 failed with status 143; before that async\.D1 failed with status 3",
         ]);
     }
 }
 
-/// The service it watches stands still: the container is not well.
+/// The service that it watches is stuck, so the container is not healthy.
 #[test]
 fn quickstart_ends_when_its_service_is_stuck() {
     let outcome = quickstart().env("TICKS", "1000").run();
@@ -79,7 +79,7 @@ fn quickstart_ends_when_its_service_is_stuck() {
     ]);
 }
 
-/// What declares the mail server is right, whether or not there is a container engine.
+/// The declaration of the mail server is correct, with or without a container engine.
 #[test]
 fn the_mail_servers_units_load() {
     let trcctl = env!("CARGO_BIN_EXE_trcctl");
@@ -97,6 +97,6 @@ fn the_web_stacks_units_load() {
     let trcctl = env!("CARGO_BIN_EXE_trcctl");
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/web-stack");
     let outcome = Trc::new().program(trcctl).args(&["check", "-w"]).arg(dir).run();
-    // Nothing to point out either, such as a stop that takes longer than docker waits.
+    // There are no warnings either, such as about a stop that takes longer than docker waits.
     outcome.status(0).stderr_is("").stdout_has("ok: 7 units");
 }

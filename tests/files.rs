@@ -1,5 +1,5 @@
-//! Output that goes to files: rotated without losing a line, reopened on request, and what
-//! happens where it can't be written.
+//! Output that goes to files: trc rotates them without losing a line, reopens them on request, and
+//! handles files that it cannot write to.
 
 use crate::common::{HUP, TERM, Trc, root};
 
@@ -82,7 +82,7 @@ fn a_full_disk_drops_lines_counts_them_and_lets_the_unit_live() {
     let running = Trc::toml(&toml).wrap(&["unshare", "--mount", "sh", "-c", mount, "-"]).spawn();
     running.wait_for("x.log, dropping lines: ");
     running.wait_until("it goes on", || running.path("full").exists());
-    // trc's own view of the disk, which nobody else sees.
+    // This mount is in a namespace of trc's own, where nobody else sees it.
     let disk = format!("/proc/{}/root{}", running.pid(), running.path("disk/x.log").display());
     let on_disk = std::fs::OpenOptions::new().write(true).open(&disk).unwrap();
     let text = std::fs::read_to_string(&disk).unwrap();

@@ -1,11 +1,11 @@
-//! What a unit's process is and may: limits, priorities, capabilities, terminals, input and
-//! secrets, as the kernel tells.
+//! The identity and the privileges of a unit's process: limits, priorities, capabilities,
+//! terminals, input and secrets, as the kernel reports them.
 
 use std::os::unix::fs::PermissionsExt;
 
 use crate::common::{TERM, Trc, has, python, root, table, terminal};
 
-/// What a program says that runs as a unit with these keys.
+/// Returns the output of a program that runs as a unit with these keys.
 fn unit(keys: &str, program: &str) -> Trc {
     Trc::toml(&format!(
         "log.level = 'warn'\n[sync.x]\n{keys}\nexec = ['sh', '-c', '''{program}''']\n"
@@ -71,7 +71,7 @@ fn the_oom_score_of_a_unit_is_not_trcs_own() {
 fn a_low_limit_of_descriptors_is_in_the_way_of_nothing_else() {
     let toml = "log.level = 'warn'\n[sync.x]\noom_score_adj = 7\nlimits.nofile = 4\n\
                 exec = ['cat', '/proc/self/oom_score_adj']\n";
-    // Of four descriptors `cat` needs the one that the tests themselves may have inherited.
+    // `cat` needs four descriptors, of which one may have been inherited by the tests.
     Trc::toml(toml).before("exec 3>&-").run().status(0).stdout_is("7\n");
 }
 
@@ -112,7 +112,7 @@ fn an_ordinary_user_may_serve_port_80() {
         "exec {} -c \"import os, socket; s = socket.socket(); s.bind((\\\"\\\", 80)); print(os.getuid())\"",
         python()
     );
-    // Where ports are free for all, this proves nothing: make them not so.
+    // If everybody may bind every port, this proves nothing, so restrict the ports.
     let before = "echo 1024 >/proc/sys/net/ipv4/ip_unprivileged_port_start";
     let private = |trc: Trc| {
         trc.wrap(&[
@@ -233,7 +233,7 @@ fn what_the_root_of_a_user_namespace_may_not_give_is_said_with_its_place() {
 #[test]
 fn the_root_of_a_user_namespace_may_do_what_takes_nothing_more() {
     if root() {
-        // No value is above this one, should the tests run at a raised one.
+        // No value is above this one, even if the tests run at a raised one.
         let keys = "user = 'root'\nnice = 19\noom_score_adj = 1000\nlimits.nofile = '10:20'\n\
                     capabilities = ['chown']\nno_new_privs = true";
         let program = "ulimit -Hn; grep -E \"^(CapAmb|NoNew)\" /proc/self/status";
@@ -450,7 +450,7 @@ fn a_user_has_a_home_and_a_name_of_its_own() {
     );
 }
 
-/// What `env` says of the variables that such a file sets.
+/// Returns what `env` shows of the variables that such a file sets.
 fn from_env_file(text: &str) -> Trc {
     let toml = "log.level = 'warn'\n[env]\nC = 'written'\n\
                 [sync.x]\nenv_file = '${W}/file'\nenv_clear = true\nexec = ['sh', '-c', 'env | grep ^[A-E]= | sort']\n";
@@ -516,7 +516,8 @@ fn a_secret_may_be_named_by_a_variable() {
     trc.run().status(0).stdout_is("s3cret\n").stderr_lacks("s3cret");
 }
 
-/// `${NAME}` is of the environment before it was cleared: how else to pass on one of them?
+/// `${NAME}` refers to the environment before it was cleared. Otherwise, no variable could be
+/// passed on.
 #[test]
 fn what_is_cleared_away_may_still_be_passed_on_by_name() {
     let rows = [
@@ -606,7 +607,7 @@ fn a_unit_with_a_user_of_its_own_can_open_its_streams_by_name_on_a_terminal_too(
     running.finish().status(0);
 }
 
-/// A terminal that trc runs on as a plain child is a person's.
+/// A terminal on which trc runs as a plain child belongs to a person.
 #[test]
 fn a_terminal_elsewhere_than_in_a_container_keeps_its_permissions() {
     if !root() {
@@ -626,7 +627,7 @@ fn a_terminal_elsewhere_than_in_a_container_keeps_its_permissions() {
     running.finish().status(0);
 }
 
-/// A file that somebody else has opened for trc is left as it is.
+/// trc does not change a file that somebody else has opened for it.
 #[test]
 fn a_file_that_trc_inherits_keeps_its_permissions() {
     if !root() {

@@ -1,13 +1,13 @@
-//! Files that were written on Windows: `\r\n` at the ends of their lines.
+//! Files that were written on Windows, whose lines end with `\r\n`.
 
 use crate::common::{TERM, Trc, table};
 
 const TRCCTL: &str = env!("CARGO_BIN_EXE_trcctl");
 
-/// Files: their names and texts.
+/// The names and the texts of files.
 type Files = Vec<(&'static str, String)>;
 
-/// A text with the line endings of Windows.
+/// Returns a text with the line endings of Windows.
 fn crlf(text: &str) -> String {
     text.replace('\n', "\r\n")
 }

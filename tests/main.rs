@@ -1,5 +1,5 @@
-//! trc as its users see it. One program, so that it is linked once: a file's tests are run by
-//! `cargo test --test suite FILE::`.
+//! Tests of trc as its users see it. They are one program, so that it is linked once: `cargo test
+//! --test suite FILE::` runs the tests of a file.
 
 #![allow(clippy::disallowed_methods, reason = "tests start programs and wait")]
 

@@ -1,9 +1,8 @@
-//! Probes that no server can complain of: small servers here, which take a reset connection
-//! or a client that left early for a failure, and real ones with their logs at their most
-//! talkative.
+//! Probes about which no server complains: small servers of this test, for which a reset connection
+//! or a client that leaves early is an error, and real servers with their most verbose logs.
 //!
-//! The real ones need root and Debian's packages, which `.ci/run` installs. One alone, with
-//! all that it says, and fewer probes than a thousand:
+//! The real servers need root and Debian's packages, which `.ci/run` installs. This command runs
+//! one server with its whole output, and fewer than a thousand probes:
 //!
 //!     TRC_TEST_SERVER=OpenSSH TRC_TEST_PROBES=20 \
 //!         cargo test --test suite polite_probes:: -- --ignored --nocapture
@@ -19,10 +18,10 @@ use std::time::{Duration, Instant};
 use crate::common::{MODES, Running, TERM, Trc, number_from, table};
 use regex::Regex;
 
-/// How many connections of each kind the small servers have.
+/// The number of connections of each kind to the small servers.
 const CONNECTIONS: usize = 30;
-/// Longer than a client that closes in order leaves a server waiting, and shorter than trc
-/// waits for one that doesn't close.
+/// This is longer than an orderly client keeps a server waiting, and shorter than trc waits for a
+/// server that does not close.
 const SOON: Duration = Duration::from_secs(5);
 
 /// A connection as a small server sees it.
@@ -42,10 +41,10 @@ impl Stream for UnixStream {
     }
 }
 
-/// What a server does with a connection; an error is what a real one would log.
+/// Serves a connection. Returns an error if a real server would log one.
 type Serve = fn(&mut dyn Stream) -> io::Result<()>;
 
-/// The client says that it will send nothing more, soon.
+/// The client soon announces that it will send nothing more.
 fn client_is_done(stream: &mut dyn Stream) -> io::Result<()> {
     stream.patience(SOON);
     match stream.read(&mut [0; 100])? {
@@ -61,7 +60,7 @@ fn speaks_first(stream: &mut dyn Stream) -> io::Result<()> {
 }
 
 fn speaks_late(stream: &mut dyn Stream) -> io::Result<()> {
-    // While it looks up who that is.
+    // The server looks up the client meanwhile.
     thread::sleep(Duration::from_millis(200));
     speaks_first(stream)
 }
@@ -76,7 +75,7 @@ fn waits_to_be_spoken_to(stream: &mut dyn Stream) -> io::Result<()> {
     stream.write_all(b"timed out\r\n")
 }
 
-/// Reads a question; its client has not left when the answer begins.
+/// Reads a question. The client must not have left when the answer begins.
 fn question(stream: &mut dyn Stream) -> io::Result<()> {
     let mut text = Vec::new();
     let mut byte = [0];
@@ -93,7 +92,7 @@ fn question(stream: &mut dyn Stream) -> io::Result<()> {
     }
 }
 
-/// Writes in pieces, as a program does that makes its answer as it goes.
+/// Writes in pieces, like a program that produces its answer step by step.
 fn in_pieces(stream: &mut dyn Stream, pieces: &[&[u8]]) -> io::Result<()> {
     for piece in pieces {
         stream.write_all(piece)?;
@@ -120,7 +119,7 @@ fn answers_in_chunks(stream: &mut dyn Stream) -> io::Result<()> {
     in_pieces(stream, &[head, b"3\r\nall\r\n", b"3\r\n is\r\n", b"0\r\n\r\n"])
 }
 
-/// It doesn't care for `Connection: close`.
+/// The server ignores `Connection: close`.
 fn keeps_alive(stream: &mut dyn Stream) -> io::Result<()> {
     question(stream)?;
     in_pieces(stream, &[b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n", b"a", b"ll"])?;
@@ -139,7 +138,7 @@ fn says_to_continue(stream: &mut dyn Stream) -> io::Result<()> {
     client_is_done(stream)
 }
 
-/// A server that serves several connections at a time, and what it has to complain of.
+/// A server for several connections at a time, and its complaints.
 #[derive(Clone, Default)]
 struct Served {
     complaints: Arc<Mutex<Vec<String>>>,
@@ -158,7 +157,7 @@ impl Served {
         });
     }
 
-    /// Waits for connections that came to their end; nobody complains.
+    /// Waits until this many connections have ended, and checks that there are no complaints.
     fn is_content(&self, running: &Running) {
         running.wait_until("it was asked often enough", || {
             self.served.load(Ordering::SeqCst) >= CONNECTIONS
@@ -261,7 +260,7 @@ fn a_test_gives_a_server_nothing_to_complain_of() {
             let trc = Trc::new();
             let (address, served) = serving(kind, serve, &trc);
             let key = format!("{kind:?}").to_lowercase();
-            // In place of readiness checks: tests ask far less often.
+            // Tests stand in for readiness checks, because they ask far less often.
             let toml = format!(
                 "[test.asks]\nexpect = {{ {key} = '{address}', within = '25s', holds = '20s' }}\n"
             );
@@ -273,7 +272,7 @@ fn a_test_gives_a_server_nothing_to_complain_of() {
     );
 }
 
-/// The verdict is there at once, and what is left of the connection is closed in the end.
+/// The result is known at once, and the connection is closed in the end.
 #[test]
 fn a_server_that_never_closes_delays_neither_readiness_nor_the_end() {
     for kind in [Kind::Tcp, Kind::Unix, Kind::Http] {
@@ -304,7 +303,7 @@ fn a_server_that_never_closes_delays_neither_readiness_nor_the_end() {
     }
 }
 
-/// Open connections of a process to sockets.
+/// Returns the open sockets of a process.
 fn sockets(pid: i32) -> usize {
     let Ok(fds) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return 0 };
     fds.flatten()
@@ -337,18 +336,18 @@ fn servers_that_never_close_cost_a_bounded_number_of_descriptors() {
     running.finish().status(143);
 }
 
-/// A real server, and how it is told to say all that it can.
+/// A real server, with its most verbose log.
 struct Real {
     name: &'static str,
-    /// Its unit and what it needs.
+    /// Its unit, and the files that the unit needs.
     toml: &'static str,
     /// `$W/server.conf`.
     conf: &'static str,
-    /// Probes that are tried, one after another.
+    /// The probes to test, one after another.
     probes: &'static [&'static str],
 }
 
-/// In a network and below folders of its own.
+/// Runs in a network and in directories of its own.
 const SURROUNDINGS: &str = "
     mount --make-rprivate / && mount -t tmpfs tmpfs /run && mkdir -p /run/sshd &&
     mount -t tmpfs -o mode=711 tmpfs /var/spool &&
@@ -454,7 +453,8 @@ const REAL: [Real; 12] = [
     },
 ];
 
-/// Connections that were begun in the network of a process: RFC 1213, `tcpActiveOpens`.
+/// Returns the number of connections that were begun in the network of a process: RFC 1213,
+/// `tcpActiveOpens`.
 fn begun(pid: i32) -> usize {
     let text = std::fs::read_to_string(format!("/proc/{pid}/net/snmp")).unwrap_or_default();
     let mut rows = text.lines().filter_map(|line| line.strip_prefix("Tcp: "));
@@ -488,8 +488,8 @@ fn no_real_server_complains_of_a_thousand_probes() {
                 format!("{SURROUNDINGS}\nmkdir /run/data && chown postgres: /run/data || exit\n");
             let running = Trc::toml(&toml)
                 .file("server.conf", real.conf)
-                // On one processor the server has its say before trc sees that it is connected,
-                // as on a busy machine.
+                // On one processor, the server writes before trc sees the connection, as on a busy
+                // machine.
                 .wrap(&["taskset", "-c", "0", "nice", "-n", "19", "unshare", "--net", "--mount"])
                 .before(&before)
                 .spawn();
@@ -497,7 +497,8 @@ fn no_real_server_complains_of_a_thousand_probes() {
             let began = Instant::now();
             let pid = running.pid();
             if probe.starts_with("unix") {
-                // Nothing counts them: a millisecond each, and as much again for a busy machine.
+                // Nothing counts these connections, so wait for a millisecond each, and twice that
+                // on a busy machine.
                 let time = Duration::from_millis(3 * wanted as u64);
                 running.wait_until("time is up", || began.elapsed() > time);
             } else {
@@ -519,7 +520,7 @@ fn no_real_server_complains_of_a_thousand_probes() {
             );
             running.signal(TERM);
             if !complaints.is_empty() {
-                // Those that differ in numbers alone are one.
+                // Messages that differ only in numbers count as one.
                 let numbers = Regex::new("[0-9]+").unwrap();
                 let mut kinds = std::collections::BTreeMap::<_, usize>::new();
                 for line in &complaints {

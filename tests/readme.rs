@@ -1,5 +1,5 @@
-//! The code blocks of `README.md` and the examples' pages are true: TOML loads, and
-//! commands run as they stand there. Those that need docker are run by `containers.rs`.
+//! The code blocks of `README.md` and the other pages are correct: TOML loads, and commands run as
+//! they are written. `containers.rs` runs those that need docker.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,7 +12,8 @@ use tempfile::TempDir;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// The pages whose blocks are run: the README, and everything in `docs/` and `examples/`.
+/// Returns the pages whose blocks are tested: the README, and everything in `docs/` and
+/// `examples/`.
 fn pages() -> Vec<String> {
     let mut pages = vec!["README.md".to_owned()];
     let mut folders = vec!["docs".to_owned(), "examples".to_owned()];
@@ -35,7 +36,7 @@ fn page(name: &str) -> String {
     fs::read_to_string(Path::new(ROOT).join(name)).unwrap_or_else(|why| panic!("{name}: {why}"))
 }
 
-/// The blocks of a page that are of this language.
+/// Returns the blocks of a page in this language.
 fn blocks(text: &str, language: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut lines = text.lines();
@@ -74,11 +75,11 @@ fn toml_loads() {
 #[test]
 fn commands_run() {
     let mut count = 0;
-    // The tutorial's are run below.
+    // A test below runs those of the tutorial.
     for name in pages().into_iter().filter(|name| name != "docs/tutorial.md") {
         for block in blocks(&page(&name), "sh") {
-            // Those that need docker are in containers.rs and web_stack.rs, `cargo test` is this,
-            // and there is a verdict in a test only.
+            // containers.rs and web_stack.rs run the commands that need docker. `cargo test` is
+            // this test itself, and only a test can give a verdict.
             let skipped = ["docker ", "podman ", "trcctl verdict"];
             if skipped.iter().any(|word| block.contains(word)) || block == "cargo test" {
                 continue;
@@ -102,7 +103,8 @@ fn commands_run() {
     assert!(count > 0, "no block was found");
 }
 
-/// One after the other, in a directory of their own, and for root in a network of their own.
+/// The commands run one after another, in a directory of their own, and as root in a network of
+/// their own.
 #[test]
 fn the_tutorials_commands_run_and_end_with_passed_tests() {
     let dir = TempDir::new().unwrap();
@@ -137,12 +139,13 @@ fn the_tutorials_commands_run_and_end_with_passed_tests() {
     }
     said.retain(|text| text.contains("stop drill"));
     let failed: Vec<bool> = said.iter().map(|text| text.contains("exit status 1")).collect();
-    // It fails for want of readiness, then for an address, then for a restart policy.
+    // The tests fail first because of readiness, then because of an address, then because there is
+    // no restart policy.
     assert_eq!(failed, [true, false, true, false, true, false], "{said:#?}");
     assert!(said.last().is_some_and(|text| text.contains("3 tests passed")), "{said:#?}");
 }
 
-/// The seed's line stands in the pages as it was published, but for the image's name.
+/// The pages have TrivialRC's command line as it was published, except for the name of the image.
 #[test]
 fn the_seeds_command_line_is_unchanged() {
     let tests = page("tests/containers.rs");
@@ -155,7 +158,7 @@ fn the_seeds_command_line_is_unchanged() {
     }
 }
 
-/// What the pages link to is there.
+/// Every link of the pages leads to something that exists.
 #[test]
 fn links_lead_somewhere() {
     let link = Regex::new(r"\]\(([^)#]+)[^)]*\)").unwrap();

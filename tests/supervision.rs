@@ -1,4 +1,4 @@
-//! Readiness, health, restarts and the longest time a unit may run, as a user sees them.
+//! Readiness, health, restarts and `max_runtime`, as a user sees them.
 
 use std::fmt::Write as _;
 use std::io::{Read, Write};
@@ -10,7 +10,7 @@ use crate::common;
 use crate::common::{MODES, Running, TERM, Trc, USR1, patience, root, table};
 use nix::libc::{SIGCONT as CONT, SIGSTOP as STOP};
 
-/// A unit that is ready by `ready` after its gate was opened, and one that is after it.
+/// A unit that becomes ready by `ready` after its gate was opened, and a unit that is `after` it.
 fn gated(ready: &str, then: &str) -> String {
     format!(
         "[async.db]\noutput = 'prefix'\nready = {{ {ready}, within = '25s' }}\n\
@@ -135,7 +135,7 @@ fn what_is_not_ready_in_time_has_failed_with_124_and_the_last_line_says_why() {
     );
 }
 
-/// It was ready at once, by what an earlier start had left.
+/// The unit used to be ready at once, because of what an earlier start had left.
 #[test]
 fn a_file_from_before_the_start_says_nothing_of_readiness() {
     let rows = [
@@ -161,7 +161,7 @@ fn a_file_from_before_the_start_says_nothing_of_readiness() {
             },
         );
     }
-    // The second start finds what the first has left.
+    // The second start finds what the first one has left.
     let toml = "[async.db]\nready = { file = '${W}/ready', within = '0.5s' }\nrestart = { when = 'always', max = 1, backoff = '1ms' }\n\
                 script = 'test ! -e $W/ready || exec cat $W/never; echo >$W/ready; read x <$W/go; exit 3'\n";
     let running = Trc::toml(toml).spawn();
@@ -169,12 +169,12 @@ fn a_file_from_before_the_start_says_nothing_of_readiness() {
     running.open_gate("go");
     let outcome = running.finish();
     outcome.status(124).stderr_has("/ready: it existed before the start");
-    // What stands for something outside has no start.
+    // An external unit has no start.
     let toml = "[async.db]\nready = { file = '${W}/ready', within = '20s' }\n[sync.app]\nafter = ['db']\nscript = 'echo app'\n";
     Trc::toml(toml).file("ready", "").run().status(0).stdout_has("\napp\n");
 }
 
-/// It was ten equal lines a second at debug, and none at info.
+/// This used to be ten equal lines a second at level debug, and none at info.
 #[test]
 fn what_is_waited_for_is_told_with_each_new_reason_and_not_at_each_try() {
     let refused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -185,7 +185,7 @@ fn what_is_waited_for_is_told_with_each_new_reason_and_not_at_each_try() {
              [sync.app]\nafter = ['db']\nscript = 'echo app'\n"
         )
     };
-    // A moment is nothing to speak of.
+    // A short wait is not worth a message.
     let outcome = Trc::toml(&toml("info", "0.5s")).run();
     outcome.status(124).stdout_lacks("not ready yet").stderr_has(&why).stderr_has("listening port");
     let outcome = Trc::toml(&toml("info", "1.8s")).run();
@@ -195,7 +195,7 @@ fn what_is_waited_for_is_told_with_each_new_reason_and_not_at_each_try() {
     let told = outcome.out() + &outcome.err();
     assert_eq!(told.matches(&format!("async.db: {why}")).count(), 1, "{told}");
 
-    // Another reason is told at once.
+    // trc logs a new reason at once.
     let running = Trc::toml(&toml("info", "25s")).spawn();
     running.wait_for(&format!("async.db is not ready yet: {why}"));
     let toml = "log.level = 'info'\n[async.db]\nready = { exec = ['sh', '-c', 'test -e $W/up || { test ! -e $W/near || { echo near; exit 1; }; echo far; exit 1; }'], within = '25s' }\n\
@@ -215,7 +215,7 @@ fn what_is_waited_for_is_told_with_each_new_reason_and_not_at_each_try() {
     running.finish().status(0);
 }
 
-/// Keeps these processes from running for as long.
+/// Suspends these processes for this time.
 #[expect(clippy::disallowed_methods, reason = "it is about time")]
 fn stand_still(running: &Running, pids: &[i32], time: Duration, meanwhile: impl FnOnce()) {
     let began = Instant::now();
@@ -230,7 +230,8 @@ fn stand_still(running: &Running, pids: &[i32], time: Duration, meanwhile: impl 
     }
 }
 
-/// It was not ready in time, though it was, or had no time to be.
+/// trc used to report that the unit was not ready in time, although it was, or had no time to
+/// become ready.
 #[test]
 fn a_unit_that_became_ready_while_trc_stood_still_is_ready() {
     let rows = [
@@ -260,7 +261,7 @@ fn a_unit_that_became_ready_while_trc_stood_still_is_ready() {
     }
 }
 
-/// It was killed in the second in which it was told to stop.
+/// trc used to kill the unit in the same second in which it asked it to stop.
 #[test]
 fn a_unit_that_stood_still_together_with_trc_has_its_time_to_stop() {
     for mode in MODES {
@@ -279,7 +280,7 @@ fn a_unit_that_stood_still_together_with_trc_has_its_time_to_stop() {
     }
 }
 
-/// Each try that had passed meanwhile was one that had taken too long.
+/// Each attempt that had passed meanwhile used to count as too late.
 #[test]
 fn a_probes_command_that_ended_while_trc_stood_still_has_ended_in_time() {
     let toml = "[async.db]\nexec = 'cat ${W}/never'\n\
@@ -290,7 +291,7 @@ fn a_probes_command_that_ended_while_trc_stood_still_has_ended_in_time() {
         running.open_gate("go");
         running.wait_for_file("answered");
     });
-    // The next try shows that the one before has passed.
+    // The next attempt shows that the previous one has passed.
     std::fs::remove_file(running.path("asked")).unwrap_or_default();
     running.open_gate("go");
     running.wait_for_file("asked");
@@ -305,7 +306,7 @@ fn a_probes_command_may_flood_hang_or_be_killed() {
         ("exec = 'yes', timeout = '0.1s'", "`yes` did not exit within 0.1 s"),
         ("exec = ['sh', '-c', 'seq 100000; exit 4']", "failed with status 4: 100000"),
         ("exec = ['sh', '-c', 'kill -9 $$$$']", "was killed by SIGKILL"),
-        // Its own child outlives it for a while, and holds its output open.
+        // Its child outlives it for a while, and keeps its output open.
         ("exec = ['sh', '-c', 'cat ${W}/never & exit 5']", "failed with status 5"),
     ];
     table(
@@ -335,7 +336,7 @@ fn commands_of_a_unit_that_has_a_terminal_do_not_need_it() {
     outcome.stderr_lacks("stop command").stderr_lacks("KILL");
 }
 
-/// trc that finds its own `hosts` and `resolv.conf` in its directory.
+/// Runs trc with its own `hosts` and `resolv.conf` from its directory.
 fn with_names(toml: &str, hosts: &str, server: &str) -> Trc {
     let trc = Trc::toml(toml)
         .file("hosts", hosts)
@@ -352,7 +353,8 @@ fn with_names(toml: &str, hosts: &str, server: &str) -> Trc {
 fn a_name_is_looked_up_at_each_try_anew() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    // Nobody serves anything on the other address of the loopback, names neither.
+    // Nobody serves anything on the other address of the loopback interface, or answers questions
+    // about names there.
     let toml = format!(
         "log.level = 'trace'\n[async.db]\nexec = 'cat ${{W}}/never'\n\
          ready = {{ tcp = 'db.example:{port}', every = '10ms', within = '25s' }}\n\
@@ -368,7 +370,7 @@ fn a_name_is_looked_up_at_each_try_anew() {
 
 #[test]
 fn a_name_server_that_is_silent_holds_up_neither_trc_nor_its_end() {
-    // An address of its own: what else asks for names here asks elsewhere.
+    // This is an address of its own, so no other program asks for names there.
     let Ok(server) = UdpSocket::bind("127.0.53.1:53") else {
         eprintln!("skipped: only root may be a name server here");
         return;
@@ -400,7 +402,7 @@ fn a_name_server_that_is_silent_holds_up_neither_trc_nor_its_end() {
                 break;
             }
         }
-        // In the middle of its lookup.
+        // The lookup is in progress.
         running.signal(TERM);
         running.finish().status(143).stderr_lacks("KILL");
     }
@@ -589,7 +591,7 @@ fn probes_leave_neither_descriptors_nor_zombies_behind() {
     let running = Trc::toml(&toml).env("TRC_LOG_LEVEL", "trace").spawn();
     let open = || std::fs::read_dir(format!("/proc/{}/fd", running.pid())).unwrap().count();
     running.wait_for_times("connection refused", 1000);
-    // Some tries are under way.
+    // Some attempts are under way.
     assert!(open() < 40, "{} descriptors", open());
     let zombies = running.processes().iter().filter(|one| one.state == 'Z').count();
     assert!(zombies < 8, "{zombies} zombies");
@@ -597,7 +599,7 @@ fn probes_leave_neither_descriptors_nor_zombies_behind() {
     running.finish().status(143);
 }
 
-/// The environment is what it is once boot is done.
+/// The environment does not change after boot.
 #[test]
 fn a_variable_that_is_not_set_fails_a_unit_at_once_whatever_its_restart() {
     let rows = [
@@ -618,7 +620,7 @@ fn a_variable_that_is_not_set_fails_a_unit_at_once_whatever_its_restart() {
     );
 }
 
-/// Each restart is counted, as after any end.
+/// Each restart counts, as after every other exit.
 #[test]
 fn a_secret_that_is_not_there_yet_is_waited_for_by_restarts() {
     let toml = "[async.web]\nexec = ['sh', '-c', 'echo $$SECRET']\n\

@@ -1,4 +1,4 @@
-//! `trcctl check`: what it says of a configuration, and its exit status.
+//! `trcctl check`: what it reports about a configuration, and its exit status.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -56,7 +56,7 @@ fn check_says_what_would_run() {
     assert_eq!(check(&case, &["-F", "y"]), (Some(0), says, String::new()));
 }
 
-/// It was taken as a command, and all was said to be well.
+/// trcctl used to take it as a command, and to report that all is well.
 #[test]
 fn check_takes_neither_a_directory_nor_a_file_with_settings_as_a_command() {
     let case = Case::new().toml("[async.web]\nexec = \"x\"");
@@ -75,7 +75,7 @@ fn check_says_where_nothing_is_declared() {
     assert_eq!(check(&case, &[]), (Some(0), says, String::new()));
 }
 
-/// It said that all was well, of a directory that nobody meant.
+/// trcctl used to report that all is well in a directory that nobody meant.
 #[test]
 fn check_fails_where_there_is_nothing_to_check() {
     let case = Case::new();
@@ -98,7 +98,7 @@ fn check_says_what_is_wrong_in_a_test_run_only() {
     assert!(err.contains("there is no unit `wbe`"), "{err}");
 }
 
-/// `trc` started with it and `trcctl check` refused it.
+/// `trc` used to accept it, and `trcctl check` to refuse it.
 #[test]
 fn a_disabled_unit_that_a_test_is_about_is_a_warning_of_check() {
     let case = Case::new()
@@ -109,8 +109,8 @@ fn a_disabled_unit_that_a_test_is_about_is_a_warning_of_check() {
     assert!(err.starts_with(warning), "{err}");
 }
 
-/// The current directory if it has something for trc, as with `trcctl test`; unless another is
-/// named.
+/// trcctl reads the current directory if it has files for trc, as `trcctl test` does, unless
+/// another one is named.
 #[test]
 fn check_reads_the_current_directory_if_that_is_configured() {
     let (here, there) = (Case::new().toml("[async.web]\nexec = 'x'"), Case::new());
@@ -186,7 +186,7 @@ fn check_hints_at_the_stop_signal_of_apaches_images() {
     }
 }
 
-/// `trcctl check` where there is a shell.
+/// Runs `trcctl check` with a shell in `PATH`.
 fn check_with_shell(case: &Case, arguments: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_trcctl"))
         .args(["check", "-w"])
@@ -201,7 +201,7 @@ fn check_with_shell(case: &Case, arguments: &[&str]) -> (Option<i32>, String) {
     (output.status.code(), err)
 }
 
-/// It failed when the unit was started.
+/// It used to fail only when the unit was started.
 #[test]
 fn check_finds_what_the_shell_can_not_parse() {
     let lines = "'''";
@@ -226,7 +226,7 @@ fn check_finds_what_the_shell_can_not_parse() {
     }
 }
 
-/// It was told although somebody had written how long a stop may take.
+/// It used to be reported even if the configuration said how long a stop may take.
 #[test]
 fn check_does_not_speak_of_docker_where_the_budget_is_written() {
     let text = "[async.web]\nexec = 'x'\nstop.timeout = '20s'\n";

@@ -1,9 +1,9 @@
-//! Command lines that run under `TrivialRC` too, and what they come to: README's test of an image
-//! beside whatever else an image may have, and the other policies.
+//! Command lines that also run under `TrivialRC`, and their results: the README's test of an image
+//! together with whatever else an image may have, and the other policies.
 //!
-//! What is said of `TrivialRC` was found by running every line several times under its version
-//! 1.1.7, with bash 5.2: `TRC_TEST_TRIVIALRC=/path/to/its/trc cargo test --test suite trivialrc_lines::`
-//! does so again (it needs ps, pgrep and pkill).
+//! The results of `TrivialRC` come from several runs of every line under its version 1.1.7, with
+//! bash 5.2. `TRC_TEST_TRIVIALRC=/path/to/its/trc cargo test --test suite trivialrc_lines::`
+//! repeats them (it needs ps, pgrep and pkill).
 
 use std::path::Path;
 
@@ -11,10 +11,10 @@ use crate::common::{MODES, Trc, table};
 
 const VERDICT: &str =
     "if [[ ${_exit_status} -eq 138 ]]; then exit 0; else exit ${_exit_status}; fi";
-/// In the place of `sleep 3; smtpctl show status && …`. Under `TrivialRC` there is a pause:
-/// it makes 0, now and then, of a signal that comes before it waits.
+/// Stands in for `sleep 3; smtpctl show status && …`. Under `TrivialRC` there is a pause, because
+/// it sometimes exits with 0 if a signal arrives before it waits.
 const CHECK: &str = "$PAUSE; echo running && kill -10 ${MAINPID}";
-/// In the place of the server.
+/// Stands in for the server.
 const SERVER: (&str, &str) = ("async.server", "read x <$W/never\n");
 const CLEANUP: (&str, &str) = ("halt.cleanup", "rm -f $W/x\n");
 
@@ -26,7 +26,7 @@ struct Line {
     policy: &'static str,
     status: i32,
     says: &'static str,
-    /// What it comes to under `TrivialRC`, where that differs, and why.
+    /// The result under `TrivialRC`, if it differs, and why.
     there: Option<(i32, &'static str, &'static str)>,
 }
 
@@ -208,7 +208,7 @@ const LINES: &[Line] = &[
         there: Some((
             0,
             "",
-            "boot runs in the main process there: `exit` in a boot script ends everything",
+            "boot runs in the main process, so `exit` in a boot script ends everything",
         )),
         ..LINE
     },
@@ -234,7 +234,7 @@ const LINES: &[Line] = &[
         there: Some((
             0,
             "5\nrunning\n",
-            "the text of a `-B` is the first of its own arguments there",
+            "There, the first argument of a `-B` script is its own text",
         )),
         ..LINE
     },
@@ -452,7 +452,7 @@ const LINES: &[Line] = &[
         there: Some((
             0,
             "",
-            "`wait_err` sees a failure in the background only when everything has ended there, and only if it was the last",
+            "`wait_err` notices a failure in the background only when everything has ended, and only if it was the last one",
         )),
         ..LINE
     },
@@ -472,7 +472,7 @@ const LINES: &[Line] = &[
         there: Some((
             0,
             "running\n",
-            "has the status 0 there, and so, at times, has one that comes at the start",
+            "the exit status is 0 if a signal ends `wait_forever`, and sometimes also if a signal arrives at the start",
         )),
         ..LINE
     },
@@ -519,7 +519,7 @@ fn trivialrc_itself_comes_to_what_is_said_of_it() {
         |line| {
             let (status, says) =
                 line.there.map_or((line.status, line.says), |(status, says, _)| (status, says));
-            // It leaves processes behind, for a moment.
+            // `TrivialRC` leaves processes behind for a moment.
             let trc = Trc::new().program(&original).survivors_allowed();
             let directory = trc.dir().to_owned();
             let trc = line.with(trc.arg("-w").arg(directory), "sleep 1");
