@@ -14,25 +14,25 @@ use crate::container::{
 use regex::Regex;
 use tempfile::TempDir;
 
-/// The seed's command line, as it was published.
+/// TrivialRC's command line, as it was published.
 const SEED: &str = "docker run --rm vorakl/centos-opensmtpd -H 'if [[ ${_exit_status} -eq 138 ]]; then exit 0; else exit ${_exit_status}; fi' -D 'sleep 3; smtpctl show status && kill -10 ${MAINPID}'";
 
 /// Its halt unit.
 const HALT: &str = "if [[ ${_exit_status} -eq 138 ]]; then exit 0; else exit ${_exit_status}; fi";
 
-/// Waits until the mail server is there; the start of tests that need no `sleep 3`.
+/// Waits until the mail server is up, in place of `sleep 3`.
 const UP: &str = "until smtpctl show status >/dev/null 2>&1; do sleep 0.1; done; ";
 
 /// The images of this run.
 #[derive(Clone, Copy)]
 enum Image {
-    /// Of `Dockerfile.example`, as it is.
+    /// The image of `Dockerfile.example`, as it is.
     Mail,
-    /// Of `examples/opensmtpd/declared`, upon that.
+    /// The image of `examples/opensmtpd/declared`, based on that.
     MailDeclared,
     /// Debian and trc.
     Debian,
-    /// The same with a user of its own and no `/tmp`.
+    /// The same, with a user of its own and without `/tmp`.
     Plain,
     /// Debian's cron with `conf.d/async.cron.toml`.
     Cron,
@@ -41,7 +41,7 @@ enum Image {
 }
 
 impl Image {
-    /// What it is called; it is built when it is first asked for.
+    /// Returns the name of the image, and builds it on the first call.
     fn name(self) -> &'static str {
         static NAMES: [OnceLock<String>; 6] = [const { OnceLock::new() }; 6];
         NAMES[self as usize].get_or_init(|| self.build())
@@ -94,7 +94,7 @@ impl Image {
             Self::Scratch => {
                 put(trc, "trc");
                 put(Path::new("/bin/busybox"), "busybox");
-                // busybox is what its name says; none of these is a shell.
+                // busybox acts as the program that it is named after, and none of these is a shell.
                 write(
                     "FROM scratch\nCOPY trc /trc\nCOPY busybox /app/busybox\n\
                      COPY busybox /app/cat\nCOPY busybox /app/echo\nCOPY busybox /app/sleep\n\
@@ -119,7 +119,7 @@ impl Image {
     }
 }
 
-/// The seed's log, line by line; mail's own lines are between.
+/// TrivialRC's log, line by line. The lines of the mail server are in between.
 #[track_caller]
 fn is_the_seeds_log(ended: &Ended, unit: &str) {
     let test = r"sleep 3; smtpctl show status && kill -10 \$\{MAINPID\}";
@@ -139,9 +139,9 @@ fn is_the_seeds_log(ended: &Ended, unit: &str) {
         &format!(r"<main/1\]: Exiting from the shutdown command \(exitcode=0\): {halt}"),
         r"<main/1\]: Exited \(exitcode=0\)",
     ]);
-    // The test has just sent its signal: it ends by itself or is stopped with the rest.
+    // The test has just sent its signal, so it exits by itself or is stopped with the others.
     ended.lines(&[&format!(r"<async/\d+\]: Exiting on the background \(exitcode=0\): {test}")]);
-    // All of trc's lines are of these kinds, and none says that something is wrong.
+    // All of trc's lines are of these kinds, and none reports a problem.
     let own = Regex::new(&format!("^{STAMP}")).unwrap();
     let known = Regex::new(
         r"\[(main|async|halt)/\d+\]: (The wait policy|Launching on|Running the|Exiting (on|from)|Trying to|stopping async\.opensmtpd:|terminating the|Exited)",
@@ -153,7 +153,7 @@ fn is_the_seeds_log(ended: &Ended, unit: &str) {
     }
 }
 
-/// Runs the seed's command line as it stands, but for the names of engine and image.
+/// Runs TrivialRC's command line as it is, except for the names of the engine and of the image.
 fn seed(image: Image) -> Ended {
     let words = SEED.strip_prefix("docker run --rm vorakl/centos-opensmtpd ").unwrap();
     let engine = engine();
@@ -175,7 +175,7 @@ fn the_seeds_command_line_tests_an_image_whose_unit_is_declared() {
     is_the_seeds_log(&seed(Image::MailDeclared), "opensmtpd: /usr/sbin/smtpd -d");
 }
 
-/// The mail server with a test, and whatever is wrong with it.
+/// The mail server with a test and a defect.
 fn mail(test: &str) -> Run {
     Run::new(Image::Mail.name(), &["-H", HALT, "-D", test])
 }
@@ -188,7 +188,7 @@ fn a_mail_server_whose_configuration_is_broken_fails() {
     ended.status(143).reason(
         r"<main/1\]: halt\.H1 failed with status 143; before that async\.opensmtpd failed with status 1",
     );
-    // A declared unit's own status is the container's.
+    // The container exits with the exit status of the declared unit.
     let ended = Run::new(Image::MailDeclared.name(), &["-H", HALT, "-D", test])
         .mount("/etc/smtpd.conf", "listen on nonsense {\n")
         .run();
@@ -200,7 +200,7 @@ fn a_mail_server_whose_configuration_is_broken_fails() {
 #[test]
 #[ignore = "needs TRC_CONTAINER_ENGINE"]
 fn a_mail_server_that_is_killed_before_its_test_fails() {
-    // There is no pkill: the child of PID 1 that is smtpd.
+    // There is no pkill, so this finds the child of PID 1 that is smtpd.
     let test = format!(
         "{UP}for p in $(cat /proc/1/task/1/children); do \
          [[ $(readlink /proc/$p/exe) != */smtpd ]] || kill -9 $p; done; \
@@ -233,7 +233,7 @@ fn a_mail_server_stops_well_within_ten_seconds() {
     ]);
 }
 
-// FROM scratch: nothing is there but trc and a program.
+// FROM scratch: there is nothing but trc and a program.
 
 fn scratch(toml: &str) -> Run {
     Run::new(Image::Scratch.name(), &[]).mount("/etc/trc.toml", toml)
@@ -319,7 +319,7 @@ fn an_image_is_changed_by_variables_when_it_is_run() {
     wrong.status(78).lacks("^as built");
 }
 
-/// `TRC_PORT_80_TCP` comes from docker's links and Kubernetes' services.
+/// `TRC_PORT_80_TCP` comes from links of docker and services of Kubernetes.
 #[test]
 #[ignore = "needs TRC_CONTAINER_ENGINE"]
 fn variables_that_engines_inject_are_a_warning() {
@@ -356,12 +356,12 @@ fn a_drop_in_that_is_mounted_is_run_or_changes_one_key() {
     ended.lines(&[".*COLOUR=blue.*"]).lines(&[".*SIZE=big.*"]).lacks("COLOUR=red");
 }
 
-// Debian: a shell is there.
+// Debian: there is a shell.
 
 #[test]
 #[ignore = "needs TRC_CONTAINER_ENGINE"]
 fn stop_and_kill_give_128_and_the_signals_number_in_time() {
-    // A service that ignores TERM, and an orphan in a session of its own that does.
+    // A service that ignores SIGTERM, and an orphan in a session of its own that does the same.
     let stubborn = "trap '' TERM; setsid bash -c 'trap \"\" TERM; while :; do sleep 1000; done' & \
                     echo up; while :; do sleep 1000; done";
     for (args, status) in [
@@ -395,16 +395,16 @@ fn a_halt_unit_runs_within_the_ten_seconds() {
 #[ignore = "needs TRC_CONTAINER_ENGINE"]
 fn a_shell_on_a_terminal_has_job_control() {
     let container = Run::new(Image::Debian.name(), &["bash", "--norc", "--noprofile"])
-        // No escape sequences in what it prints.
+        // The output has no escape sequences.
         .env("TERM", "dumb")
         .start_on_a_terminal();
-    // What is typed is echoed: what is waited for never looks like it.
+    // The terminal echoes what is typed, so the expected text must look different.
     container.type_in("sleep 1000 &\n").wait_for(r".*\[1\] \d+");
     container
         .type_in("kill -STOP %1; sleep 0.2; jobs\n")
         .wait_for(r".*\[1\]\+ +Stopped +sleep 1000");
     container.type_in("echo $((40 + 2)) $$\n").wait_for(r"42 \d+");
-    // Ctrl-C reaches the foreground job alone: cat, once it has answered the terminal's echo.
+    // Ctrl-C reaches only the foreground job, which is cat, once it has answered.
     container.type_in("echo rea''dy; cat\n").wait_for("ready");
     container.type_in("typed\n").wait_for_times(2, "typed");
     container.type_in("\x03").wait_for(r"bash-[\d.]+# ");
@@ -423,7 +423,8 @@ fn ctrl_c_on_a_terminal_stops_the_container() {
     container.wait().status(130);
 }
 
-/// All kinds of units, where nothing can be written and trc is nobody in particular.
+/// All kinds of units, in a container where nothing can be written, and where trc runs as an
+/// unknown user.
 #[test]
 #[ignore = "needs TRC_CONTAINER_ENGINE"]
 fn a_read_only_root_a_plain_user_and_no_tmp_are_enough() {
@@ -482,7 +483,7 @@ fn the_reason_is_left_where_kubernetes_looks_for_it() {
 #[test]
 #[ignore = "needs TRC_CONTAINER_ENGINE"]
 fn an_orphan_of_a_cron_job_is_reaped_and_one_that_runs_is_stopped() {
-    // A job is run by /bin/sh; what it leaves behind is PID 1's.
+    // /bin/sh runs the job. PID 1 adopts what the job leaves behind.
     let lasting = "trap 'echo stopped >> /out/log; exit' TERM; echo lasting >> /out/log; while :; do sleep 0.1; done";
     let job = format!(
         "#!/bin/sh\n(sleep 0.1; echo short >> /out/log) &\nsetsid sh -c '{}' &\n",
@@ -500,7 +501,7 @@ fn an_orphan_of_a_cron_job_is_reaped_and_one_that_runs_is_stopped() {
     container.wait_for("no zombies");
     assert!(!fs::read_to_string(folder.join("log")).unwrap().contains("stopped"));
     call(&["stop", "-t", "10", &container.name]);
-    // Before the container and its folder are gone.
+    // This has to happen before the container and its directory are removed.
     let log = || fs::read_to_string(folder.join("log")).unwrap();
     let text = log();
     assert!(text.contains("stopped"), "the orphan had no time to end: {text}");

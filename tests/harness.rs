@@ -1,4 +1,4 @@
-//! The tests' own tools, tried on a shell in trc's place.
+//! Tests of the harness itself, with a shell in the place of trc.
 
 use crate::common::{MODES, TERM, Trc};
 

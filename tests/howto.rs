@@ -3,8 +3,8 @@
 //!
 //!     TRC_CONTAINER_ENGINE=docker cargo test --test suite howto:: -- --ignored
 //!
-//! A block of a page whose first line is a comment with the name of a file is that file: together
-//! they are the folder that the page's image is built from.
+//! Returns the files of a page: each block whose first line is a comment with the name of a file is
+//! that file. The page's image is built from them.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -84,7 +84,7 @@ fn postgres() {
     works("postgres", r"<async/\d+\]: Exiting on the background \(exitcode=0\): schema: .*", 0);
 }
 
-/// As Kubernetes runs it: see `docs/howto/kubernetes.md`.
+/// Runs the image as Kubernetes does: see `docs/howto/kubernetes.md`.
 #[test]
 #[ignore = "needs TRC_CONTAINER_ENGINE"]
 fn node_without_any_privilege() {

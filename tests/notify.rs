@@ -1,11 +1,11 @@
-//! What units say of themselves by `NOTIFY_SOCKET`, as a user sees it.
+//! The notifications that units send to `NOTIFY_SOCKET`, as a user sees them.
 
 use std::fmt::Write as _;
 
 use crate::common;
 use crate::common::{MODES, TERM, Trc, python, table};
 
-/// A program that sends these messages, one after another, and then does something.
+/// A program that sends these messages one after another, and then does something.
 fn sender(messages: &[&str], then: &str) -> String {
     let mut code = "import os, socket, sys\n\
                     name = os.environ['NOTIFY_SOCKET'].replace('@', chr(0))\n\
@@ -19,7 +19,7 @@ fn sender(messages: &[&str], then: &str) -> String {
     code + then + "\n"
 }
 
-/// A service of that program, and a unit that is after it.
+/// A service that runs this program, and a unit that is `after` it.
 fn service(messages: &[&str], then: &str, rest: &str) -> Trc {
     let toml = format!(
         "[async.db]\nexec = ['{}', '-u', '${{W}}/db.py']\noutput = 'inherit'\n\
@@ -99,7 +99,7 @@ fn the_last_status_says_why_a_unit_is_not_ready() {
 
 #[test]
 fn a_unit_may_ask_for_more_time() {
-    // Ready a second after what was allowed, having asked for it in time.
+    // It is ready a second after its time, which it has extended before.
     let then = "import time\nfor i in range(5):\n say(b'EXTEND_TIMEOUT_USEC=10000000'); time.sleep(.3)\n\
                 say(b'READY=1'); wait()";
     service(&[], then, "ready.within = '0.5s'").run().status(0).stdout_has("\napp\n");
@@ -124,7 +124,7 @@ fn a_unit_that_stops_reporting_is_restarted() {
 
 #[test]
 fn a_daemon_hands_over_to_its_main_process() {
-    // As daemons do: fork, fork again, the first one ends.
+    // Daemons do this: they fork twice, and the first process exits.
     let then = "import signal\n\
                 r, w = os.pipe()\n\
                 if os.fork() == 0:\n os.setsid()\n if os.fork() > 0: os._exit(0)\n\
@@ -152,7 +152,7 @@ fn a_flood_of_messages_holds_up_nothing() {
 
 #[test]
 fn descriptors_that_are_sent_along_are_closed() {
-    // As systemd-notify does: its barrier is a pipe that closes once trc has seen it.
+    // systemd-notify does this: its barrier is a pipe that closes once trc has seen the message.
     let then = "r, w = os.pipe()\n\
                 import array\n\
                 fds = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [w]))\n\

@@ -1,5 +1,5 @@
-//! What ends a script, in every stage, form and shell, and what of the environment it is safe
-//! from.
+//! The failures that end a script, in every stage, form and shell, and the parts of the environment
+//! that cannot affect it.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -7,20 +7,21 @@ use std::fs;
 
 use crate::common::{Trc, has, table};
 
-/// The shells: a name, trc's setting, and what docs/scripts.md calls it.
+/// The shells: the name, trc's setting, and the name in docs/scripts.md.
 const SHELLS: [(&str, &str, &str); 3] = [
     ("bash", "shell = ['bash', '-c']\n", "bash"),
     ("dash", "shell = ['dash', '-c']\n", "sh"),
     ("busybox", "shell = ['busybox', 'sh', '-c']\n", "sh"),
 ];
 
-/// Those that are here. Where `CI` is set all must be, elsewhere bash must.
+/// Returns the shells that are installed. If `CI` is set, all of them must be, and otherwise bash
+/// must.
 fn shells() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
     let needed = |name: &str| name == "bash" || std::env::var_os("CI").is_some();
     SHELLS.into_iter().filter(move |(name, ..)| has(name) || needed(name))
 }
 
-/// How a script is handed to trc, which leaves what it says in `said`.
+/// The form in which trc gets a script, which writes its output to `said`.
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Form {
     Declared(&'static str),
@@ -48,7 +49,7 @@ impl Form {
     }
 }
 
-/// The forms that a row of the table names.
+/// Returns the forms that a row of the table names.
 fn forms(row: &str) -> Vec<Form> {
     use Form::{Declared, File, Flag, Trailing};
     match row {
@@ -69,8 +70,8 @@ fn forms(row: &str) -> Vec<Form> {
     }
 }
 
-/// The columns: what each is called, and a script that says `on` where a failure does not
-/// count. All end with a success that only those reach that go on.
+/// The columns: the name of each, and a script that prints `on` if a failure does not count. All
+/// scripts end with a success, which only those reach that go on.
 const COLUMNS: [(&str, &str); 6] = [
     ("a command", "false; echo on >$S/said"),
     ("in a function", "f() { false; echo on >$S/said; }\nf"),
@@ -80,17 +81,17 @@ const COLUMNS: [(&str, &str); 6] = [
     ("`local` at the top level", "local x=works\necho $x >$S/said"),
 ];
 
-/// One run that a cell of the table is about.
+/// A run for a cell of the table.
 #[derive(Debug)]
 struct Cell {
     form: Form,
     shell: (&'static str, &'static str),
     script: &'static str,
-    /// What it leaves; None where it ends before that.
+    /// The output, or `None` if the script ends before it prints anything.
     says: Option<&'static str>,
 }
 
-/// The cells of the table of docs/scripts.md.
+/// Returns the cells of the table in docs/scripts.md.
 fn cells() -> Vec<Cell> {
     let docs = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/scripts.md")).unwrap();
     let rows: Vec<Vec<&str>> = docs
@@ -151,7 +152,7 @@ fn what_ends_a_script_is_what_the_table_says() {
     );
 }
 
-/// It is shown in the report what a failed test's command came to.
+/// The report shows the result of a failed test's command.
 #[test]
 fn a_test_fails_where_a_command_in_it_fails_whatever_the_shell() {
     let scripts = [
@@ -170,7 +171,7 @@ fn a_test_fails_where_a_command_in_it_fails_whatever_the_shell() {
     );
 }
 
-/// Which of its commands it was that failed is told where the shell can tell.
+/// The report names the command that failed, if the shell knows it.
 #[test]
 fn a_failed_test_names_the_command_that_failed() {
     let script = "check() {\n  cat $W/missing | grep x\n  echo done\n}\ntrue\ncheck\n";
@@ -204,7 +205,7 @@ fn a_test_may_look_at_a_failure_itself() {
     );
 }
 
-/// What strictness needs is the script's own: later scripts are not under it.
+/// A strict script does not make later scripts strict.
 #[test]
 fn a_strict_boot_script_leaves_later_scripts_as_they_are() {
     for (name, setting, _) in shells() {
@@ -280,7 +281,8 @@ fn the_last_line_names_the_command_of_a_boot_script_that_failed() {
     );
 }
 
-/// A boot unit with a user or an environment of its own shares nothing, but says where it failed.
+/// A boot unit with a user or an environment of its own passes on no state, but its failure names
+/// the place.
 #[test]
 fn the_last_line_names_the_command_of_a_boot_script_with_an_environment_of_its_own() {
     Trc::toml("[boot.b]\nenv.A = '1'\nscript = '''\ntrue\ncat /missing'''\n")
@@ -291,7 +293,7 @@ fn the_last_line_names_the_command_of_a_boot_script_with_an_environment_of_its_o
 
 // ---- the environment ------------------------------------------------------------------
 
-/// What may be in an environment and means something to a shell.
+/// The variables that have a meaning for shells.
 const ENVIRONMENT: &[(&str, &str)] = &[
     ("POSIXLY_CORRECT", "1"),
     ("SHELLOPTS", "posix"),

@@ -1,10 +1,10 @@
-//! Images that test themselves: the examples as they are, broken in every way that the table
-//! below knows, somebody else's image, and one FROM scratch. Needs a container engine, as
-//! `container/mod.rs` says:
+//! Images that test themselves: the examples as they are and with every defect of the table below,
+//! somebody else's image, and one FROM scratch. Needs a container engine, as `container/mod.rs`
+//! says:
 //!
 //!     TRC_CONTAINER_ENGINE=docker cargo test --test suite self_testing_images:: -- --ignored
 //!
-//! With `--nocapture` the table's defects are printed, each with what names it.
+//! With `--nocapture`, each defect of the table is printed, with the message that names it.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::container::{Ended, ROOT, Run, build, mail, static_binary, web_stack};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The points of a report that passed, and those that did not, by their names.
+/// Returns the names of the test points that passed, and of those that did not.
 fn points(ended: &Ended) -> (Vec<&str>, Vec<&str>) {
     let of = |word: &str| {
         let lines = ended.out.lines().filter_map(|line| line.strip_prefix(word));
@@ -23,7 +23,7 @@ fn points(ended: &Ended) -> (Vec<&str>, Vec<&str>) {
     (of("ok "), of("not ok "))
 }
 
-/// What a report says of a point that failed.
+/// Returns what a report says about a failed test point.
 #[track_caller]
 fn message<'a>(ended: &'a Ended, point: &str) -> &'a str {
     let mut lines = ended.out.lines();
@@ -40,7 +40,7 @@ fn message<'a>(ended: &'a Ended, point: &str) -> &'a str {
     }
 }
 
-/// Everything is well: the status, every point, and their number.
+/// Checks the exit status, every test point, and the number of points.
 #[track_caller]
 fn passed(ended: &Ended, tests: usize) {
     ended.status(0);
@@ -58,12 +58,12 @@ fn passed(ended: &Ended, tests: usize) {
     for point in ["orphans", "sessions", "zombies", "shutdown"] {
         assert!(good.contains(&point), "{}", ended.out);
     }
-    // Nothing but the report on standard output.
+    // Standard output has nothing but the report.
     assert!(ended.out.starts_with("TAP version 14\n"), "{}", ended.out);
     assert!(!ended.out.contains("trc ["), "{}", ended.out);
 }
 
-/// How many tests a file of the examples has.
+/// Returns the number of tests in a file of the examples.
 fn tests_in(file: &str) -> usize {
     let text = fs::read_to_string(format!("{ROOT}/examples/{file}")).unwrap();
     let is_test = |line: &&str| line.starts_with("[test.") && line.matches('.').count() == 1;
@@ -72,8 +72,8 @@ fn tests_in(file: &str) -> usize {
 
 const SECRET: &str = "/run/secrets/db_password";
 
-/// The web stack; its database begins with an empty volume, as everywhere, but in memory: a
-/// slow disk is no defect.
+/// The web stack. Its database begins with an empty volume as usual, but in memory, because a slow
+/// disk is not a defect.
 fn web(arguments: &[&str]) -> Run {
     Run::new(web_stack(), arguments).options(&["--tmpfs", "/var/lib/postgresql"])
 }
@@ -112,7 +112,7 @@ fn the_web_stack_tests_itself_and_survives_two_faults() {
     }
 }
 
-/// What is asked of Redis: its service as it is run, and a test that is mounted.
+/// The configuration for Redis: the service as in production, and a test that is mounted.
 const FOREIGN: &str = r#"
 [log]
 level = "info"
@@ -154,7 +154,7 @@ fn somebody_elses_image_is_tested_by_one_file_that_is_mounted() {
     assert!(says.contains("something listens on 0.0.0.0:6379/tcp"), "{says}");
 }
 
-/// A web server, and a test that asks for everything natively.
+/// A web server, and a test whose checks trc makes itself.
 const SCRATCH: &str = r#"
 [async.web]
 exec = "/app/httpd -f -p 127.0.0.1:8080 -h /www"
@@ -209,9 +209,10 @@ script = "smtpctl show status"
 expect = { exit = 0, stdout = "SMTP running", within = "10s" }
 "#;
 
-/// Start, test, stop drill and report take 100 ms more than the server needs to be ready, or than
-/// the half second that it has to be up, and nothing else of it is a fixed wait. It is trc's own log that tells, so that the engine's time is no
-/// part of it; others may load the machine, so most of some runs have to be so.
+/// The start, the test, the stop drill and the report take 100 ms more than the server needs to be
+/// ready, or than the half second for which it has to be up. There is no other fixed wait. The
+/// times come from trc's own log, so the time of the container engine does not count. Other
+/// programs may use the machine, so this has to hold for most of several runs.
 #[test]
 #[ignore = "needs TRC_CONTAINER_ENGINE"]
 fn a_mail_server_that_tests_itself_takes_no_longer_than_its_start() {
@@ -248,14 +249,14 @@ fn a_mail_server_that_tests_itself_takes_no_longer_than_its_start() {
     );
 }
 
-/// The time of day of a log line, in milliseconds; all of a run are of one day, or nearly so.
+/// Returns the time of day of a log line, in milliseconds. A run may pass midnight.
 fn milliseconds(time: &str) -> i64 {
     let (_, time) = time.split_once('T').unwrap();
     let number = |from: usize, to: usize| time[from..to].parse::<i64>().unwrap();
     ((number(0, 2) * 60 + number(3, 5)) * 60 + number(6, 8)) * 1000 + number(9, 12)
 }
 
-/// Which image is broken.
+/// The image that is broken.
 #[derive(Clone, Copy, Debug)]
 enum Image {
     Mail,
@@ -264,13 +265,13 @@ enum Image {
 
 /// By what.
 enum By {
-    /// In this file of the example this text is another.
+    /// Replaces this text in this file of the example.
     Edit(&'static str, &'static str, &'static str),
-    /// This file is another.
+    /// Replaces this file.
     File(&'static str, &'static str),
     Env(&'static str, &'static str),
     Args(&'static [&'static str]),
-    /// The database's password is not there.
+    /// Leaves out the database's password.
     NoSecret,
 }
 
@@ -278,15 +279,15 @@ struct Row {
     image: Image,
     defect: &'static str,
     by: &'static [By],
-    /// The tests that are run, `TRC_TEST`.
+    /// The tests to run, in `TRC_TEST`.
     tests: &'static str,
-    /// The point that fails; none where the configuration is refused with 78.
+    /// The test point that fails. There is none if trc refuses the configuration with 78.
     point: Option<&'static str>,
-    /// What its message has to have.
+    /// A text that its message must have.
     says: &'static str,
 }
 
-/// Where the images have files of the examples.
+/// The places of the examples' files in the images.
 const PLACES: &[(&str, &str)] = &[
     ("smtpd.conf", "/etc/smtpd.conf"),
     ("async.opensmtpd", "/etc/trc.d/async.opensmtpd"),
@@ -341,9 +342,9 @@ impl By {
 use By::{Args, Edit, Env, File, NoSecret};
 use Image::{Mail, Web};
 
-/// The cache as it is executed by a program that did something before. A shell's `&` says
-/// nothing of when the child runs, and a run may be over before it does: `Popen` returns when
-/// it was executed, and `WNOWAIT` leaves it to be waited for.
+/// The cache, executed by a program that did something before. With a shell's `&`, the run may end
+/// before the child runs. `Popen` returns when the child has been executed, and `WNOWAIT` does not
+/// reap it.
 macro_rules! cache_after {
     ($python:literal) => {
         concat!(
@@ -577,7 +578,7 @@ const BROKEN: &[Row] = &[
         image: Web,
         defect: "nginx goes into the background",
         by: &[
-            // It writes its pid when it is in a session of its own.
+            // The process writes its pid once it is in a session of its own.
             Env(
                 "TRC_ASYNC__PROXY__EXEC",
                 r#"["sh", "-c", "nginx; until [ -s /run/nginx/nginx.pid ]; do sleep 0.1; done"]"#,
@@ -838,7 +839,8 @@ const BROKEN: &[Row] = &[
         image: Web,
         defect: "a service doesn't end within its time",
         by: &[
-            // TERM would wait for the app's connections to end, were the app not stopped before.
+            // SIGTERM would wait for the app's connections to end if the app had not been stopped
+            // before.
             Env("TRC_ASYNC__DB__STOP__SIGNAL", "SIGUSR2"),
             Env("TRC_ASYNC__DB__STOP__TIMEOUT", "1s"),
         ],
@@ -867,7 +869,7 @@ const BROKEN: &[Row] = &[
     },
 ];
 
-/// None of them may pass, and the report has to say what is wrong, not only that something is.
+/// None of them may pass, and the report has to say what is wrong.
 #[test]
 #[ignore = "needs TRC_CONTAINER_ENGINE"]
 fn no_broken_image_passes_and_its_report_names_the_defect() {

@@ -1,5 +1,5 @@
-//! Images that test themselves: test mode with real processes, what it finds, what it
-//! prints, and its exit status.
+//! Images that test themselves: test mode with real processes, its findings, its output and its
+//! exit status.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
@@ -10,7 +10,7 @@ use std::thread;
 use crate::common;
 use crate::common::{MODES, NEVER, Outcome, Running, TERM, Trc, python, root, table};
 
-/// A service that says that it is up, stays, and ends when it is told to.
+/// A service that prints that it is up, and runs until it is asked to exit.
 const SERVICE: &str = "[async.web]\nexec = ['cat', '${W}/hello', '${W}/never']\nready.log = 'up'\n";
 
 fn trc(toml: &str) -> Trc {
@@ -21,19 +21,19 @@ fn tested(toml: &str) -> Trc {
     trc(toml).arg("--test")
 }
 
-/// The lines of a report that say what points came to.
+/// Returns the lines of a report with the results of test points.
 fn points(outcome: &Outcome) -> Vec<String> {
     let out = outcome.out();
     let is_point = |line: &&str| line.starts_with("ok ") || line.starts_with("not ok ");
     out.lines().filter(is_point).map(str::to_owned).collect()
 }
 
-/// A server over HTTP that answers `it works` to everybody, while the tests run.
+/// An HTTP server that answers `it works` to everybody while the tests run.
 fn server() -> u16 {
     serving(b"HTTP/1.1 200 OK\r\nX-Kind: test\r\nContent-Length: 8\r\n\r\nit works")
 }
 
-/// One that sends everybody to where nobody is.
+/// A server that redirects everybody to a place where nobody listens.
 fn redirecting() -> u16 {
     serving(
         b"HTTP/1.1 301 Moved\r\nLocation: https://www.example.org/\r\nContent-Length: 5\r\n\r\nmoved",
@@ -47,7 +47,7 @@ fn serving(answer: &'static [u8]) -> u16 {
     thread::spawn(move || {
         for client in listener.incoming() {
             let mut client = BufReader::new(client.unwrap());
-            // One that only connects asks nothing.
+            // A client that only connects asks nothing.
             let mut asked = client.by_ref().lines().map_while(Result::ok);
             if asked.any(|line| line.is_empty()) {
                 let _ = client.get_mut().write_all(answer);
@@ -57,7 +57,7 @@ fn serving(answer: &'static [u8]) -> u16 {
     port
 }
 
-/// It was an error of the configuration, though `trc` without tests started.
+/// This used to be an error in the configuration, although `trc` without tests started.
 #[test]
 fn a_test_of_what_this_run_does_not_have_is_skipped() {
     let outcome = tested(&format!(
@@ -107,7 +107,7 @@ fn an_image_starts_is_tested_and_stops_and_the_status_is_the_verdict() {
                     "ok 9 - shutdown",
                 ]
             );
-            // Standard output is the report and nothing else.
+            // Standard output has the report and nothing else.
             assert!(outcome.out().starts_with("TAP version 14\n"));
             outcome.stdout_lacks("trc [").stdout_has("\n1..9\n");
             outcome.stderr_lines(&[
@@ -137,7 +137,7 @@ fn tests_are_chosen_by_the_variable_and_by_the_flag() {
         (Trc::toml(toml).env("TRC_TEST", "a,c"), "ac"),
         (trc(toml).arg("--test"), "abc"),
         (Trc::toml(toml).arg("--test=b"), "b"),
-        // As docker has it: the image's command stays, and is a unit.
+        // As with docker, the image's command stays, and is a unit.
         (Trc::toml(toml).env("TRC_TEST", "a").args(&["sh", "-c", NEVER]), "a"),
     ] {
         let outcome = trc.run();
@@ -212,7 +212,7 @@ fn everything_that_can_be_asked_natively_is() {
     let outcome = trc.run();
     outcome.status(0);
     assert_eq!(points(&outcome).iter().filter(|point| point.contains("test.")).count(), 11);
-    // Each line of `expect` was asked.
+    // Each line of `expect` was checked.
     let asked = outcome.out().matches("\n    ok ").count();
     assert_eq!(asked, 19, "{}", outcome.out());
 }
@@ -304,7 +304,7 @@ fn an_answer_is_looked_at_as_a_whole() {
     }
 }
 
-/// It listens, and nobody else can reach it.
+/// The server listens, but nobody else can reach it.
 #[test]
 fn a_port_alone_that_only_the_loopback_listens_on_fails() {
     for bound in ["127.0.0.1:0", "[::1]:0"] {
@@ -327,7 +327,7 @@ fn a_port_alone_that_only_the_loopback_listens_on_fails() {
     tested(&format!("[test.t]\nexpect.listening = {port}\n")).run().status(0);
 }
 
-/// A page that redirects to where nobody is serves nothing.
+/// A page that redirects to a place where nobody listens serves nothing.
 #[test]
 fn a_redirect_fails_a_test_that_did_not_ask_for_one() {
     let port = redirecting();
@@ -348,7 +348,7 @@ fn a_redirect_fails_a_test_that_did_not_ask_for_one() {
             outcome.stderr_has(to);
         }
     }
-    // Whoever redirects is there.
+    // A server that redirects is up.
     let ready = format!(
         "[async.web]\nexec = ['cat', '${{W}}/never']\nready.http = 'http://127.0.0.1:{port}/'\n\
          [test.t]\nafter = ['web']\nexec = 'true'\n"
@@ -365,7 +365,7 @@ fn a_time_that_ran_out_is_told_as_it_was_written() {
     outcome.status(1).stderr_has(&format!("http://{address}/: no answer within 0.4 s"));
 }
 
-/// Whoever writes `ignore` wants to be told, and no more; a strict run takes it for a failure.
+/// With `ignore`, a unit's failure is only reported, but it fails a strict run.
 #[test]
 fn a_health_check_whose_failure_is_ignored_fails_a_strict_run_alone() {
     let toml = "[async.web]\nexec = ['cat', '${W}/never']\n\
@@ -377,7 +377,7 @@ fn a_health_check_whose_failure_is_ignored_fails_a_strict_run_alone() {
     }
 }
 
-/// A forbidden line that was said stays said: it was tried again for ten seconds.
+/// A forbidden line stays printed. trc used to repeat the attempt for ten seconds anyway.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "it is about time")]
 fn what_can_not_become_true_any_more_fails_at_once() {
@@ -400,7 +400,7 @@ fn what_can_not_become_true_any_more_fails_at_once() {
     }
 }
 
-/// It failed where the line came a moment after what had caused it.
+/// The test used to fail if the line came a moment after the event that caused it.
 #[test]
 fn a_line_that_is_expected_is_waited_for_a_while() {
     let toml = "[async.web]\nscript = 'echo ready; read x <$W/go; sleep 0.3; echo done; exec cat $W/never'\n\
@@ -435,7 +435,7 @@ fn a_line_that_is_missing_may_be_kept_back_by_a_pipe() {
         outcome.status(124).stderr_has("was not ready within 0.5 s: no line of its output matches");
         assert_eq!(outcome.err().contains(hint), hinted, "{}", outcome.err());
     }
-    // Who has ended writes nothing more: that is not waited for.
+    // A unit that has exited prints nothing more, so trc does not wait.
     let toml = "[async.job]\noneshot = true\nexec = 'true'\n[test.t]\nafter = ['job']\nexpect.log.contains = 'up'\n";
     tested(toml).run().status(1).stdout_has("no line matches\"");
 }
@@ -500,7 +500,7 @@ fn a_unit_that_is_restarted_again_and_again_is_not_waited_for() {
         "async.x is not up after 5 restarts: it failed with status 3; its last output: no disk";
     for test in [
         "[test.a]\nexpect.uid = 0\n",
-        // It was waited for all the same where another waits for it.
+        // trc used to wait for it anyway if another unit waits for it.
         "[async.y]\nafter = ['x']\nexec = 'cat ${W}/never'\nready.file = '${W}/none'\n\
          [test.a]\nafter = ['y']\nexpect.uid = 0\n",
     ] {
@@ -550,7 +550,7 @@ fn a_unit_that_is_not_up_when_the_tests_are_done_is_a_finding() {
     }
 }
 
-/// A test that is over in no time says nothing of what happens a moment later.
+/// A test that ends at once says nothing about what happens a moment later.
 #[test]
 fn a_run_goes_on_until_all_units_have_been_up_for_a_moment() {
     for (unit, test, says) in [
@@ -566,7 +566,7 @@ fn a_run_goes_on_until_all_units_have_been_up_for_a_moment() {
             "it failed with status 3",
         ),
         (
-            // A stale lock keeps it down.
+            // A stale lock keeps it from starting again.
             "exec = ['sh', '-c', 'mkdir $W/lock || { sleep .2; exit 1; }; exec cat $W/never']\n\
              restart = { when = 'always', backoff = '1ms' }",
             "expect.fault = { unit = 'x', kill = 'SIGKILL' }\nexpect.within = '2s'",
@@ -578,7 +578,7 @@ fn a_run_goes_on_until_all_units_have_been_up_for_a_moment() {
     }
 }
 
-/// Like a daemon that a HUP kills, although its test takes its successor for itself.
+/// Like a daemon that SIGHUP kills, although the test takes its successor for the daemon itself.
 #[test]
 fn what_dies_of_a_signal_that_means_something_has_not_gone_on() {
     let unit = |does: &str| {
@@ -609,7 +609,7 @@ fn what_dies_of_a_signal_that_means_something_has_not_gone_on() {
 fn each_defect_of_a_run_is_a_point_that_names_it() {
     struct Row {
         unit: &'static str,
-        /// What of the unit the test waits for.
+        /// The condition of the unit that the test waits for.
         after: &'static str,
         point: &'static str,
         says: &'static str,
@@ -707,7 +707,7 @@ fn what_a_test_of_everything_forbids_boot_must_not_say_either() {
     tested(&format!("{toml}expect.log.contains = 'hunter2'\n")).run().status(1);
 }
 
-/// A unit that does this when it is told to stop.
+/// A unit that does this when it is asked to stop.
 fn told_to_stop(does: &str) -> String {
     format!(
         "[async.x]\nexec = ['bash', '-c', 'trap \"{does}\" TERM; echo up; exec 9<>$W/never; \
@@ -728,13 +728,14 @@ fn a_unit_that_fails_when_it_is_told_to_stop_is_a_finding() {
         outcome
             .stdout_has(&format!("when trc stopped it, it exited with {code}; its last output: "));
         outcome.stdout_has("no disk").stderr_has("the run was not clean: async.x.stop");
-        // Who says that it is meant so is believed.
+        // The configuration can say that this is intended.
         tested(&format!("{unit}success = [0, {code}]\n{test}")).run().status(0);
         tested(&format!("{unit}{test}expect.stop_status = {code}\n")).run().status(0);
         let allowed = tested(&format!("{unit}{test}allow = ['x.stop']\n")).run();
         allowed.status(0).stdout_has("not ok 3 - async.x.stop # TODO allowed by test.t\n");
     }
-    // What kills itself has not stopped either, and what exits as its stop signal has it is well.
+    // A unit that kills itself has not stopped well either, but one that exits with the status of
+    // its stop signal has.
     let test = "[test.t]\nexec = 'true'\n";
     let outcome = tested(&format!("{}{test}", told_to_stop("kill -KILL $$$$"))).run();
     outcome.status(1).stdout_has("when trc stopped it, it was killed by SIGKILL");
@@ -761,7 +762,7 @@ fn a_test_says_how_its_units_are_to_stop() {
             Some(found) => outcome.status(1).stdout_has(&format!("not {point}")).stdout_has(found),
         };
     }
-    // Nobody stops in vain to be looked at.
+    // No unit is stopped just to be checked.
     let toml = "[async.job]\noneshot = true\nexec = 'true'\n[test.t]\nexpect.stop_status = 0\n";
     tested(toml).run().status(1).stdout_has("trc stopped none of the units that the test is about");
 }
@@ -881,7 +882,7 @@ fn what_a_unit_used_before_it_ended_counts() {
         let outcome = tested(&format!("{job}[test.t]\nexpect.{asked}\n")).run();
         outcome.status(found.is_some().into()).stdout_has(found.unwrap_or("ok 1 - test.t\n"));
     }
-    // Nobody but trc waits for an orphan; it was the unit's all the same.
+    // Nobody but trc waits for an orphan, but it still belonged to the unit.
     let orphan = format!(
         "[async.job]\nready.log = 'up'\n\
          exec = ['sh', '-c', '(({} -c \"sum(range(1_000_000))\"; echo up) &); exec cat $W/never']\n\
@@ -895,7 +896,7 @@ fn what_a_unit_used_before_it_ended_counts() {
         .stdout_has("ok 4 - orphans\n");
 }
 
-/// As nginx without `daemon off;`.
+/// A unit like nginx without `daemon off;`.
 #[test]
 fn the_report_says_what_to_do_about_a_service_that_goes_into_the_background() {
     let toml = "[sync.web]\nexec = ['sh', '-c', 'setsid cat $W/never & exit 0']\n\
@@ -904,7 +905,7 @@ fn the_report_says_what_to_do_about_a_service_that_goes_into_the_background() {
     outcome.status(1).stdout_has("sync.web.run\n").stdout_has("let it run in the foreground");
 }
 
-/// A helper in a session of its own that notices that its service is gone, and tidies up.
+/// A helper in a session of its own that notices that its service has exited, and cleans up.
 #[test]
 fn what_ends_a_moment_after_its_unit_is_not_left_behind() {
     let helper = "echo up; read x <$W/go";
@@ -954,7 +955,7 @@ fn a_fault_shows_whether_the_restart_policy_is_real() {
     outcome.status(1).stdout_has("not ok 1 - test.t\n");
     outcome.stdout_has("async.x was not up again after SIGKILL");
     outcome.stdout_has("not ok 2 - async.x.run\n").stdout_has("killed by SIGKILL");
-    // What it did by itself is told of, and not what was done to it.
+    // The report shows what the unit did by itself, not what was done to it.
     let flaps = format!(
         "[async.x]\nexec = ['sh', '-c', '[ -e $W/x ] && exec cat $W/hello $W/never; : >$W/x; exit 5']\n\
          ready.log = 'up'\n{restarts}{test}"
@@ -963,7 +964,7 @@ fn a_fault_shows_whether_the_restart_policy_is_real() {
         .run()
         .status(1)
         .stdout_has("it was restarted once, after it failed with status 5");
-    // One that hangs is found by its health check.
+    // The health check finds a unit that hangs.
     let hangs = format!(
         "{unit}restart = {{ when = 'always', backoff = '1ms' }}\n\
          health = {{ exec = ['sh', '-c', 'case $(ps -o stat= -p $TRC_PID) in T*) exit 1;; esac'], every = '50ms', failures = 2 }}\n\
@@ -972,10 +973,10 @@ fn a_fault_shows_whether_the_restart_policy_is_real() {
     for (hangs, restarted) in [(hangs.clone(), false), (hangs.replace("'1s'", "'1h'"), true)] {
         let outcome = tested(&hangs).run();
         outcome.status(0).stderr_has("async.x is unhealthy");
-        // Only one that hangs for longer than the test takes has to be restarted for it.
+        // Only a unit that hangs for longer than the test takes has to be restarted.
         assert!(!restarted || outcome.err().contains("restarting async.x"));
     }
-    // And nothing finds one without.
+    // Nothing finds a unit without a health check.
     let unseen = format!(
         "{unit}[test.t]\nexpect = {{ fault = {{ unit = 'x', stop = '1h' }}, within = '200ms' }}\n"
     );
@@ -993,7 +994,7 @@ fn what_a_fault_makes_units_say_is_no_finding() {
     tested(toml).run().status(0).stdout_has("ok 1 - test.quiet\n").stdout_lacks("test.quiet.log");
 }
 
-/// A log that is read only when the units have stopped.
+/// A log whose reader waits until the units have stopped.
 fn read_late(trc: Trc) -> Trc {
     let bash = r#"{ "$@" 2>&1 >&3 | (exec >/dev/null; read x <$W/halted; exec cat); } 3>&1
                   exit ${PIPESTATUS[0]}"#;
@@ -1050,7 +1051,7 @@ fn what_commands_of_trc_leave_is_left_behind() {
     }
 }
 
-/// An image whose services log to `/proc/1/fd/1`, as many do; and one that means harm.
+/// An image whose services log to `/proc/1/fd/1`, as many do, and a malicious one.
 #[test]
 fn no_unit_writes_into_the_report_by_the_descriptors_of_trc() {
     let program = "trap '' PIPE; echo up; read x <$W/go; \
@@ -1066,7 +1067,7 @@ fn no_unit_writes_into_the_report_by_the_descriptors_of_trc() {
     outcome.stdout_has("\n1..7\n").stderr_has("forged");
 }
 
-/// Anybody but the test's own command, even if it is root's.
+/// Anybody except the test's own command, even a process of root.
 #[test]
 fn a_verdict_counts_only_from_the_tests_own_processes() {
     let other = "until [ -e $W/pid ]; do sleep .01; done; pid=$(cat $W/pid); \
@@ -1100,7 +1101,7 @@ fn a_line_is_looked_at_as_a_whole_or_fails_what_forbids_something() {
     }
 }
 
-/// trc never sees the end of one that its parent waits for.
+/// trc never sees the exit of a process whose parent waits for it.
 #[test]
 fn what_a_child_of_a_unit_had_counts_when_all_have_ended() {
     let program = "import subprocess, sys, os\n\
@@ -1132,7 +1133,7 @@ fn what_went_into_a_session_of_its_own_is_told_with_its_unit() {
     outcome.status(1);
 }
 
-/// A machine's counter is not trc's to raise: a file stands in for it.
+/// trc cannot raise the counter of the machine, so a file stands in for it.
 #[test]
 fn what_the_oom_killer_takes_beside_the_main_processes_is_a_warning_and_a_finding() {
     if !root() {
@@ -1240,7 +1241,7 @@ fn a_report_goes_where_it_is_wanted_whatever_that_is() {
     }
 }
 
-/// What a run has left in a file.
+/// Returns what a run has left in a file.
 fn left_in(running: &Running, name: &str) -> String {
     running.wait_until("it has ended", || running.ended());
     std::fs::read_to_string(running.path(name)).unwrap()
@@ -1275,7 +1276,7 @@ fn what_stands_in_the_log_file_stays_beside_a_report_to_standard_error() {
     running.finish().status(0);
 }
 
-/// What comes through a FIFO of the test, until everybody who writes to it has ended.
+/// Returns what comes through a FIFO of the test until all writers have exited.
 fn from_fifo(fifo: &std::path::Path) -> thread::JoinHandle<String> {
     use nix::fcntl::{FcntlArg, OFlag, fcntl};
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -1329,7 +1330,7 @@ fn a_report_that_cannot_be_opened_is_an_error_with_its_place_and_advice() {
     let test = || tested("[test.t]\nexec = 'true'\n").before("cd $W; ln -s x link");
     let outcome = test().env("TRC_REPORT", "json=/no/such/x").run();
     outcome.status(78).stdout_is("").stderr_has(&error);
-    // Two names of one file are found out when it is there to be looked at.
+    // trc can tell that two names belong to one file only if the file exists.
     let hard = test().before("cd $W; : >one; ln one two");
     let outcome = hard.args(&["--report", "json=one", "--report", "junit=two"]).run();
     outcome
@@ -1506,7 +1507,7 @@ fn reports_are_files_that_are_there_as_a_whole_or_not_at_all() {
     let xml = std::fs::read_to_string(running.path("report.xml")).unwrap();
     assert!(xml.contains("test.bad") && xml.contains("<failure"), "{xml}");
     running.finish().status(1);
-    // What can't be written is known before anything runs.
+    // trc knows before anything runs that the report cannot be written.
     let toml = "[boot.b]\nscript = 'echo ran'\n[test.t]\nexec = 'true'\n";
     let outcome = tested(toml).args(&["--report", "junit=/no/such/x.xml"]).run();
     outcome.status(78).stdout_is("").stderr_lacks("ran");
@@ -1525,7 +1526,7 @@ fn of_many_failed_tests_the_reason_names_some() {
     outcome.stdout_has(&format!("# status 1: {reason}\n"));
 }
 
-/// More points than are queued for a reader that is late.
+/// More test points than trc queues for a slow reader.
 fn many_long_points() -> String {
     let about = "x".repeat(150_000);
     let test = |n| format!("[test.t{n}]\nexec = 'true'\ndescription = '{about}'\n");
@@ -1592,7 +1593,7 @@ fn a_test_whose_script_does_nothing_is_an_error() {
     for text in ["", "#!/bin/sh\n# todo\n"] {
         Trc::new().file("trc.d/test.t", text).arg("--test").run().status(78).stderr_has(says);
     }
-    // In production it is nobody's business.
+    // In production, this does not matter.
     Trc::toml(commented).arg("true").run().status(0).stderr_lacks(says);
 }
 
@@ -1616,7 +1617,7 @@ fn a_drop_in_tests_somebody_elses_image() {
     outcome.status(0).stdout_has("ok 1 - test.mine\n").stdout_has("ok 2 - test.theirs\n");
 }
 
-/// The reason was lost behind the second unit, and told twice of the first one.
+/// The reason used to be lost behind the second unit, and reported twice for the first one.
 #[test]
 fn a_test_that_waits_in_vain_is_told_the_whole_chain_and_each_reason_once() {
     let toml = "[async.web]\nexec = 'sleep 1000'\nready = { file = '/no/such', within = '50ms' }\n\

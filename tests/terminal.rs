@@ -1,6 +1,6 @@
-//! On a terminal all is as it is without an init: job control, Ctrl-C, Ctrl-Z, window
-//! sizes, questions and answers. What is typed comes back as an echo, so what a test
-//! waits for never looks like what it typed.
+//! On a terminal, everything works as it does without an init: job control, Ctrl-C, Ctrl-Z, window
+//! sizes, questions and answers. The terminal echoes what is typed, so the text that a test waits
+//! for never looks like what it typed.
 
 use std::fs::File;
 use std::io::Write;
@@ -19,7 +19,7 @@ const CTRL_D: &str = "\x04";
 const CTRL_Z: &str = "\x1a";
 const CTRL_BACKSLASH: &str = "\x1c";
 
-/// A program at a terminal of its own, and somebody who types.
+/// A program on a terminal of its own, and somebody who types.
 struct Session {
     running: Running,
     master: OwnedFd,
@@ -42,7 +42,7 @@ impl Session {
         Self { running, master: pty.master, slave }
     }
 
-    /// An interactive bash leads it; `$T` runs trc.
+    /// An interactive bash leads the session, and `$T` runs trc.
     fn in_a_shell() -> Self {
         let program =
             std::env::var("TRC_TEST_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_trc").to_owned());
@@ -58,8 +58,8 @@ impl Session {
         self
     }
 
-    /// Types a job control command at the shell's prompt, and again if the shell does not
-    /// echo it: a grandchild that is about to be stopped may have read it in its place.
+    /// Types a job control command at the shell's prompt, and again if the shell does not echo it:
+    /// a grandchild that is about to be suspended may have read the command instead.
     fn type_command(&self, command: &str) -> &Self {
         let before = self.stdout().matches(command).count();
         let mut again = Instant::now();
@@ -73,7 +73,7 @@ impl Session {
         self
     }
 
-    /// One change, and so one signal; stty makes two of two numbers.
+    /// This is one change, and so one signal. For two numbers, stty makes two changes.
     fn resize(&self, rows: u16) {
         let terminal = File::open(&self.slave).unwrap();
         let status = Command::new("stty")
@@ -83,8 +83,7 @@ impl Session {
         assert!(status.unwrap().success());
     }
 
-    /// Waits until another process group than that of the session's leader has the
-    /// terminal.
+    /// Waits until a process group other than that of the session's leader has the terminal.
     #[track_caller]
     fn wait_until_lent(&self) -> &Self {
         let leader = self.running.pid();
@@ -116,7 +115,7 @@ fn a_shell_has_job_control() {
         let session = Session::new(Trc::with(&["bash", "--norc", "--noprofile"]).mode(mode));
         session.wait_for("PROMPT> ").wait_for_times("PROMPT> ", 1);
         session.type_in("cat &\n").wait_for_times("PROMPT> ", 2);
-        // The background reader is stopped, as it should be.
+        // The background reader is suspended, as it should be.
         session.running.wait_until("cat is stopped", || {
             session.processes().iter().any(|process| process.state == 'T')
         });
@@ -152,7 +151,7 @@ fn ctrl_c_ends_the_foreground_unit_and_the_run() {
 
 #[test]
 fn ctrl_backslash_ends_the_foreground_unit_and_the_run() {
-    // bash itself ignores QUIT.
+    // bash itself ignores SIGQUIT.
     let script = "ulimit -c 0; exec dash -c 'echo ready; exec cat'";
     let session = Session::new(Trc::with(&["-F", script]));
     session.wait_for("ready");
@@ -162,7 +161,8 @@ fn ctrl_backslash_ends_the_foreground_unit_and_the_run() {
 
 #[test]
 fn a_unit_that_handles_ctrl_c_goes_on() {
-    // Not in `read`: a signal just before it is seen by bash only after it.
+    // Do not wait in `read`, because bash handles a signal that arrives just before it only
+    // afterwards.
     let script = "trap 'echo caught; caught=yes' INT; echo ready
         while [ -z $caught ]; do sleep 0.05 || :; done; read x; echo got $x";
     for mode in MODES {
@@ -174,7 +174,7 @@ fn a_unit_that_handles_ctrl_c_goes_on() {
     }
 }
 
-/// Nobody is there who could continue it.
+/// Nobody could continue it.
 #[test]
 fn ctrl_z_does_not_hang_a_container() {
     let commands: [&[&str]; 2] =
@@ -241,7 +241,7 @@ fn in_a_shells_background_trc_does_not_take_the_terminal() {
     session.finish().status(0);
 }
 
-/// trc took the terminal from the shell when a stopped job was continued by `bg`.
+/// trc used to take the terminal from the shell when `bg` continued a suspended job.
 #[test]
 fn in_a_shell_bg_leaves_the_terminal_to_the_shell() {
     let session = Session::in_a_shell();
@@ -255,7 +255,7 @@ fn in_a_shell_bg_leaves_the_terminal_to_the_shell() {
     session.finish().status(0);
 }
 
-/// A run that began in the background never got the terminal.
+/// A run that began in the background used never to get the terminal.
 #[test]
 fn in_a_shell_fg_gives_the_terminal_to_a_background_run() {
     for command in ["-F cat", "cat"] {
@@ -273,7 +273,7 @@ fn in_a_shell_fg_gives_the_terminal_to_a_background_run() {
 
 #[test]
 fn a_window_resize_arrives() {
-    // bash defers a trap of WINCH while it reads.
+    // bash defers a trap for SIGWINCH while it reads.
     let commands: [&[&str]; 2] = [&["-F"], &["sh", "-c"]];
     let script = r#"exec dash -c 'trap "stty size; exit 4" WINCH; echo ready
         while :; do read x; done'"#;

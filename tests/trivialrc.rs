@@ -1,4 +1,4 @@
-//! `TrivialRC`'s command lines and drop-in scripts run as they are.
+//! `TrivialRC`'s command lines and drop-in scripts run unchanged.
 
 use crate::common::{MODES, Outcome, TERM, Trc, table};
 
@@ -15,7 +15,7 @@ fn the_usage_texts_first_example() {
         "echo Hello, ${name}!",
     ])
     .run();
-    // A user without a name has none to say.
+    // A user without a name has none to print.
     let Some(user) = nix::unistd::User::from_uid(nix::unistd::geteuid()).unwrap() else { return };
     let name = user.name;
     outcome.status(0).stdout_is(&format!("booting...\nHello, {name}!\nhalting...\n"));
@@ -47,7 +47,7 @@ fn the_usage_texts_third_example() {
         ]);
 }
 
-/// Although nothing but the command is run, and trc is transparent.
+/// This works although only the command runs, and trc is transparent.
 #[test]
 fn a_command_alone_is_logged_where_that_is_asked_for() {
     let lines = [
@@ -223,7 +223,7 @@ fn scripts_see_trivialrcs_variables_and_functions() {
     outcome.stderr_lines(&[r"<sync/\d+\]: warned", r"<sync/\d+\]: failed"]);
 }
 
-/// In `TrivialRC` they are silent unless verbose.
+/// In `TrivialRC`, they print nothing unless it is verbose.
 #[test]
 fn warn_and_err_are_never_silent() {
     let outcome = Trc::with(&["-F", "warn careful; say nothing; err over"]).run();
@@ -297,7 +297,7 @@ fn boot_rewrites_the_rest_of_the_command_line() {
         .status(0)
         .stdout_is("3 -F echo original word\nreplaced\n");
     Trc::with(&["-B", "set --", "-F", "echo original"]).run().status(0).stdout_is("");
-    // As an image's entry point does it.
+    // An image's entry point does this.
     let entry = "[ \"$1\" != -- ] || shift; set -- echo server \"$@\"";
     Trc::with(&["-B", entry, "--", "--verbose"]).run().status(0).stdout_is("server --verbose\n");
 }
@@ -335,13 +335,13 @@ fn a_posix_sh_does() {
 
 // ---- its own tests --------------------------------------------------------------------
 
-/// The exit codes in the log, in order.
+/// Returns the exit codes in the log, in order.
 fn exit_codes(outcome: &Outcome) -> Vec<String> {
     let regex = regex::Regex::new(r"\(exitcode=(\d+)\):").unwrap();
     regex.captures_iter(&outcome.out()).map(|found| found[1].to_owned()).collect()
 }
 
-/// As `it_catches_all_exitcodes`, with gates for its sleeps.
+/// Like `it_catches_all_exitcodes`, with gates in place of its sleeps.
 #[test]
 fn all_exit_codes_are_in_the_log() {
     let running = Trc::with(&["-H", "exit 0", "-D", "read x <$W/go; exit 2"])
@@ -392,7 +392,7 @@ fn its_other_exit_status_tests() {
 
 // ---- the seed ---------------------------------------------------------------------------
 
-/// In smtpd's place: it says that it is there, waits, and says that it ends.
+/// Stands in for smtpd: it prints that it is up, waits, and prints that it exits.
 const SERVICE: &str = r#"exec 9<>"$W/never"
 trap 'echo "info: Terminated, shutting down"; exit 0' TERM
 echo "info: OpenSMTPD 6.0.2p1 starting"
