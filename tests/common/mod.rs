@@ -1,14 +1,9 @@
-//! Runs trc as users do, reads what it says and leaves nothing behind.
+//! Runs trc as users do, reads its output, and leaves nothing behind.
 //!
-//! Tests wait for lines and ends, never for time. Whatever a test starts carries
-//! a mark in its environment: at the end nothing with that mark may be left.
+//! Tests wait for lines and exits, never for time. Everything that a test starts carries a mark in
+//! its environment. At the end, no process with that mark may be left.
 //!
-//! | variable | is |
-//! |---|---|
-//! | `TRC_TEST_BIN` | another trc to test: a static one, one with optimisations |
-//! | `TRC_TEST_PATIENCE` | seconds until something that doesn't come fails a test (30) |
-//! | `TRC_TEST_ROUNDS` | how often races between a signal and an end are run (300), and the web stack (1) |
-//! | `TRC_TEST_ORPHANS` | how many orphans a storm has (2000) |
+//! CONTRIBUTING.md lists the environment variables that change these tests.
 
 #![allow(clippy::disallowed_methods, unsafe_code)]
 
@@ -40,49 +35,48 @@ pub(crate) const USR1: i32 = 10;
 pub(crate) const USR2: i32 = 12;
 pub(crate) const TERM: i32 = 15;
 
-/// As in a container; the tester's own may have places that others can't read.
+/// The `PATH` of a container. The tester's own may have directories that others cannot read.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Prints `ready` and then blocks until a signal ends it; for scripts.
+/// A command for scripts that prints `ready` and then blocks until a signal terminates it.
 pub(crate) const NEVER: &str = r#"exec 9<>"$W/never"; echo ready; read x <&9"#;
 
 /// The start of each of trc's own log lines.
 pub(crate) const STAMP: &str = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d trc \[";
 
-/// How long anything may take before the test fails. Nothing waits this long when
-/// all is well.
+/// The time that anything may take before the test fails. Nothing waits this long if all is well.
 pub(crate) fn patience() -> Duration {
     Duration::from_secs(number_from("TRC_TEST_PATIENCE", 30) as u64)
 }
 
-/// A number of rounds or processes that the environment may change.
+/// Returns a number of rounds or processes, which the environment may change.
 pub(crate) fn number_from(variable: &str, default: usize) -> usize {
     std::env::var(variable).map_or(default, |text| text.parse().expect("a number"))
 }
 
-/// Whether some of what only root may do can be tested.
+/// Returns whether tests that need root can run.
 pub(crate) fn root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
-/// The trc that is tested.
+/// Returns the trc to test.
 pub(crate) fn binary() -> OsString {
     std::env::var_os("TRC_TEST_BIN").unwrap_or_else(|| OsString::from(env!("CARGO_BIN_EXE_trc")))
 }
 
-/// How trc is started.
+/// The way in which trc is started.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Mode {
     /// As a plain child, which makes it a subreaper.
     Subreaper,
-    /// As PID 1 of a namespace of its own.
+    /// As PID 1 of its own namespace.
     Pid1,
 }
 
 /// Both ways.
 pub(crate) const MODES: [Mode; 2] = [Mode::Subreaper, Mode::Pid1];
 
-/// The words before a command that make it PID 1 of a namespace of its own.
+/// Returns the words before a command that make it PID 1 of its own namespace.
 pub(crate) fn pid1_prefix() -> Vec<&'static str> {
     let mut words = vec!["unshare"];
     if !root() {
@@ -92,19 +86,19 @@ pub(crate) fn pid1_prefix() -> Vec<&'static str> {
     words
 }
 
-/// Where one of the standard streams leads.
+/// The destination of a standard stream.
 #[derive(Default)]
 enum Stream {
-    /// Read (or, for standard input, empty).
+    /// The test reads it. Standard input is empty.
     #[default]
     Captured,
     /// A pipe that the test writes.
     Piped,
-    /// Something the test made.
+    /// A descriptor that the test created.
     Given(OwnedFd),
 }
 
-/// A command line of trc to be, with its files and environment.
+/// A command line of trc, with its files and environment.
 pub(crate) struct Trc {
     dir: TempDir,
     program: OsString,
@@ -119,7 +113,7 @@ pub(crate) struct Trc {
 }
 
 impl Trc {
-    /// trc with an empty directory to work in, a minimal environment and no input.
+    /// Creates a trc with an empty working directory, a minimal environment and no input.
     pub(crate) fn new() -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let dir = tempfile::Builder::new().prefix("trc-test-").tempdir().expect("a directory");
@@ -141,7 +135,7 @@ impl Trc {
         this.env("PATH", PATH).env("W", dir).fifo("never").fifo("go")
     }
 
-    /// A command line as it is typed.
+    /// Adds arguments, as they would be typed.
     pub(crate) fn with(args: &[&str]) -> Self {
         Self::new().args(args)
     }
@@ -160,14 +154,14 @@ impl Trc {
         self.mode(Mode::Pid1)
     }
 
-    /// Another program in trc's place: a shell that runs it, another init.
+    /// Runs another program in trc's place, such as a shell that runs trc, or another init.
     pub(crate) fn program(mut self, program: impl Into<OsString>) -> Self {
         self.program = program.into();
         self.work_dir = false;
         self
     }
 
-    /// Words before trc, such as `prlimit --nofile=10`; each must execute the rest.
+    /// Adds words before trc, such as `prlimit --nofile=10`. The program must execute the rest.
     pub(crate) fn wrap(mut self, words: &[&str]) -> Self {
         self.wrap.extend(words.iter().map(OsString::from));
         self
@@ -200,7 +194,7 @@ impl Trc {
         self
     }
 
-    /// A file below the directory, its own directories included.
+    /// Creates a file below the directory, and the directories above the file.
     pub(crate) fn file(self, name: impl AsRef<Path>, text: impl AsRef<[u8]>) -> Self {
         let path = self.path(name);
         fs::create_dir_all(path.parent().expect("a parent")).unwrap();
@@ -208,14 +202,14 @@ impl Trc {
         self
     }
 
-    /// An executable file below the directory.
+    /// Creates an executable file below the directory.
     pub(crate) fn executable(self, name: &str, text: &str) -> Self {
         let this = self.file(name, text);
         fs::set_permissions(this.path(name), fs::Permissions::from_mode(0o755)).unwrap();
         this
     }
 
-    /// A FIFO below the directory: what children block on.
+    /// Creates a FIFO below the directory, on which children block.
     pub(crate) fn fifo(self, name: &str) -> Self {
         nix::unistd::mkfifo(&self.path(name), FileMode::from_bits_truncate(0o666)).unwrap();
         fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o666)).unwrap();
@@ -245,13 +239,13 @@ impl Trc {
         self
     }
 
-    /// Standard input, output and error: one terminal.
+    /// Uses one terminal for standard input, output and error.
     pub(crate) fn terminal(mut self, fd: &OwnedFd) -> Self {
         self.streams = std::array::from_fn(|_| Stream::Given(fd.try_clone().unwrap()));
         self
     }
 
-    /// What trc started may outlive it: a shell in its place, say.
+    /// Allows processes to outlive trc, for example if a shell runs in its place.
     pub(crate) fn survivors_allowed(mut self) -> Self {
         self.survivors = true;
         self
@@ -338,7 +332,7 @@ impl Trc {
         self.spawn().finish()
     }
 
-    /// The command as it could be typed, and the files that it was given.
+    /// Returns the command as it could be typed, and its files.
     fn describe(&self, words: &[OsString]) -> String {
         let mut out = String::from("$");
         for (name, value) in &self.env {
@@ -363,7 +357,7 @@ impl Trc {
     }
 }
 
-/// The regular files below a directory.
+/// Returns the regular files below a directory.
 fn list(dir: &Path, files: &mut Vec<PathBuf>) {
     let Ok(entries) = fs::read_dir(dir) else { return };
     let mut entries: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
@@ -387,7 +381,7 @@ struct State {
     child: Child,
     ended: Option<ExitStatus>,
     texts: [Vec<u8>; 2],
-    /// How many of the streams have not ended.
+    /// The number of streams that have not ended.
     open: usize,
 }
 
@@ -413,7 +407,7 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// Reaps with the lock held, so that nobody signals a pid that is no more.
+    /// Reaps while it holds the lock, so that nobody signals a pid that no longer exists.
     fn wait(&self, pid: i32) {
         let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
         while waitid(Id::Pid(Pid::from_raw(pid)), flags) == Err(nix::errno::Errno::EINTR) {}
@@ -442,21 +436,20 @@ impl Running {
         self.dir.path().join(name)
     }
 
-    /// Reads a terminal's other side as if it were standard output.
+    /// Reads the other side of a terminal as if it were standard output.
     pub(crate) fn read_terminal(&self, master: &OwnedFd) {
         self.shared.lock().open += 1;
         let (shared, file) = (self.shared.clone(), File::from(master.try_clone().unwrap()));
         thread::spawn(move || shared.read(0, file));
     }
 
-    /// Waits until a text was said, on either stream; the commands that log lines show
-    /// don't count.
+    /// Waits until a text appears on either stream. The commands that log lines show do not count.
     #[track_caller]
     pub(crate) fn wait_for(&self, text: &str) -> &Self {
         self.wait_for_times(text, 1)
     }
 
-    /// Waits until a text was said so many times, on both streams together.
+    /// Waits until a text has appeared this many times, on both streams together.
     #[track_caller]
     pub(crate) fn wait_for_times(&self, text: &str, times: usize) -> &Self {
         let done = self.wait_while(|state| {
@@ -470,15 +463,15 @@ impl Running {
         self
     }
 
-    /// Waits until a text was said, on either stream, but no longer than until trc's end or
-    /// for this long; whether it was.
+    /// Waits until a text appears on either stream, but no longer than this, and not after trc has
+    /// exited. Returns whether it appeared.
     pub(crate) fn says(&self, text: &str, limit: Duration) -> bool {
         let until = Instant::now() + limit;
         self.wait_while_until(until, |state| times_said(state, text) == 0 && state.ended.is_none());
         times_said(&self.shared.lock(), text) > 0
     }
 
-    /// Waits until a condition about the world holds.
+    /// Waits until a condition outside trc holds.
     #[track_caller]
     pub(crate) fn wait_until(&self, what: &str, mut holds: impl FnMut() -> bool) -> &Self {
         let end = Instant::now() + patience();
@@ -491,8 +484,7 @@ impl Running {
         self
     }
 
-    /// Waits until a file below the directory is there with a whole line in it;
-    /// that line.
+    /// Waits until a file below the directory exists and has a whole line. Returns that line.
     #[track_caller]
     pub(crate) fn wait_for_file(&self, name: &str) -> String {
         let path = self.path(name);
@@ -501,8 +493,8 @@ impl Running {
         read().trim_end().to_owned()
     }
 
-    /// Whether the condition's end was reached before patience was. What trc left behind
-    /// may still speak when trc has ended, but not for long.
+    /// Waits until a condition holds. Returns false if that takes too long. A process that trc has
+    /// left behind may still write after trc has exited, but not for long.
     fn wait_while(&self, condition: impl FnMut(&State) -> bool) -> bool {
         self.wait_while_until(Instant::now() + patience(), condition)
     }
@@ -527,7 +519,7 @@ impl Running {
         true
     }
 
-    /// trc's own pid, as this process sees it.
+    /// Returns trc's own pid, as this process sees it.
     #[track_caller]
     pub(crate) fn pid(&self) -> i32 {
         if self.mode == Mode::Subreaper {
@@ -555,12 +547,12 @@ impl Running {
         self.shared.lock().ended.is_some()
     }
 
-    /// Opens a gate: what reads `$W/NAME` goes on. Never blocks.
+    /// Opens a gate: the process that reads `$W/NAME` continues. Never blocks.
     #[track_caller]
     pub(crate) fn open_gate(&self, name: &str) -> &Self {
         let path = self.path(name);
         let mut opened = None;
-        // ENXIO until there is a reader.
+        // It fails with ENXIO until there is a reader.
         self.wait_until(&format!("somebody reads {name}"), || {
             let flags = nix::libc::O_NONBLOCK;
             opened = OpenOptions::new().write(true).custom_flags(flags).open(&path).ok();
@@ -570,13 +562,14 @@ impl Running {
         self
     }
 
-    /// Opens and closes a FIFO for writing if somebody reads it: the readers see its end.
+    /// Opens a FIFO for writing and closes it, if somebody reads it, so that the readers see its
+    /// end.
     pub(crate) fn open_if_read(&self, name: &str) {
         let flags = nix::libc::O_NONBLOCK;
         drop(OpenOptions::new().write(true).custom_flags(flags).open(self.path(name)));
     }
 
-    /// Types something, where standard input is piped.
+    /// Writes to standard input, if that is a pipe.
     pub(crate) fn write(&mut self, text: &str) -> &mut Self {
         self.input.as_mut().expect("a pipe").write_all(text.as_bytes()).unwrap();
         self
@@ -587,17 +580,17 @@ impl Running {
         self
     }
 
-    /// What was said so far on standard output.
+    /// Returns standard output so far.
     pub(crate) fn stdout(&self) -> String {
         String::from_utf8_lossy(&self.shared.lock().texts[0]).into_owned()
     }
 
-    /// What was said so far on standard error.
+    /// Returns standard error so far.
     pub(crate) fn stderr(&self) -> String {
         String::from_utf8_lossy(&self.shared.lock().texts[1]).into_owned()
     }
 
-    /// Waits for the end of trc.
+    /// Waits for the exit of trc.
     #[track_caller]
     pub(crate) fn wait_for_end(&self) -> &Self {
         if !self.wait_while(|state| state.ended.is_none()) {
@@ -606,7 +599,7 @@ impl Running {
         self
     }
 
-    /// Waits for the end of trc and of all that it started.
+    /// Waits for the exit of trc and of everything that it started.
     #[track_caller]
     pub(crate) fn finish(mut self) -> Outcome {
         self.input = None;
@@ -621,7 +614,7 @@ impl Running {
         let state = self.shared.lock();
         let ended = state.ended.expect("an end");
         Outcome {
-            // What a shell would say, had trc itself been killed.
+            // This is what a shell reports if trc itself is killed.
             status: ended.code().unwrap_or_else(|| 128 + ended.signal().unwrap_or(0)),
             killed: ended.signal(),
             stdout: state.texts[0].clone(),
@@ -630,7 +623,7 @@ impl Running {
         }
     }
 
-    /// Everything there is to know, as a panic.
+    /// Panics with everything that is known about the run.
     #[track_caller]
     pub(crate) fn fail(&self, why: &str) -> ! {
         let mut processes = String::new();
@@ -647,7 +640,7 @@ impl Running {
         )
     }
 
-    /// The processes that carry this run's mark, as seen from here.
+    /// Returns the processes that carry this run's mark, as seen from here.
     pub(crate) fn processes(&self) -> Vec<Process> {
         marked(&self.mark)
     }
@@ -657,12 +650,12 @@ impl Drop for Running {
     fn drop(&mut self) {
         let state = self.shared.lock();
         if state.ended.is_none() {
-            // unshare takes its namespace with it.
+            // The namespace ends together with unshare.
             kill(self.child, KILL);
         }
         drop(state);
         self.wait_while(|state| state.ended.is_none());
-        // Forks may race with this.
+        // A fork may happen at the same time.
         for _ in 0..100 {
             let left = marked(&self.mark);
             if left.is_empty() {
@@ -713,7 +706,7 @@ impl Outcome {
         self
     }
 
-    /// All of standard output.
+    /// Returns all of standard output.
     #[track_caller]
     pub(crate) fn stdout_is(&self, expected: &str) -> &Self {
         if self.out() != expected {
@@ -722,7 +715,7 @@ impl Outcome {
         self
     }
 
-    /// All of standard error.
+    /// Returns all of standard error.
     #[track_caller]
     pub(crate) fn stderr_is(&self, expected: &str) -> &Self {
         if self.err() != expected {
@@ -763,9 +756,9 @@ impl Outcome {
         self
     }
 
-    /// Lines of standard output that match these patterns, in this order; other lines
-    /// may be between them. `<` at the start of a pattern stands for a log line's
-    /// time and name up to the bracket.
+    /// Checks that lines of standard output match these patterns, in this order. Other lines may be
+    /// between them. `<` at the start of a pattern stands for the time and the name of a log line,
+    /// up to the bracket.
     #[track_caller]
     pub(crate) fn stdout_lines(&self, patterns: &[&str]) -> &Self {
         self.lines(&self.out(), "standard output", patterns)
@@ -789,7 +782,7 @@ impl Outcome {
         self
     }
 
-    /// All lines of standard output match these patterns, one each.
+    /// Checks that all lines of standard output match these patterns, one each.
     #[track_caller]
     pub(crate) fn stdout_lines_exactly(&self, patterns: &[&str]) -> &Self {
         let text = self.out();
@@ -818,8 +811,8 @@ fn line_regex(pattern: &str) -> Regex {
     Regex::new(&whole).expect("a pattern")
 }
 
-/// What was said, without the commands that log lines show: a test that waits for a
-/// unit's word must not find it in the unit's own text.
+/// Returns the output without the commands that log lines show: a test that waits for a word of a
+/// unit must not find it in the unit's own command.
 fn said(text: &[u8]) -> String {
     static LABEL: LazyLock<Regex> = LazyLock::new(|| {
         let starts = r"(?:Launching|Exiting|Running) (?:on|in|from|the) .*?: ";
@@ -832,7 +825,7 @@ fn times_said(state: &State, text: &str) -> usize {
     state.texts.iter().map(|stream| said(stream).matches(text).count()).sum()
 }
 
-/// The start and the end of what a test shows of a long text.
+/// Returns the beginning and the end of a long text, for messages of tests.
 fn excerpt(text: &[u8]) -> String {
     const END: usize = 4_000;
     if text.len() <= 2 * END {
@@ -847,7 +840,7 @@ fn excerpt(text: &[u8]) -> String {
     )
 }
 
-/// One process of a run.
+/// A process of a run.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Process {
     pub pid: i32,
@@ -855,7 +848,8 @@ pub(crate) struct Process {
     pub command: String,
 }
 
-/// The processes whose environment has this mark; those that are dying have none.
+/// Returns the processes whose environment has this mark. Processes that are exiting have no
+/// environment.
 fn marked(mark: &str) -> Vec<Process> {
     let wanted = format!("TEST_MARK={mark}");
     let mut found = Vec::new();
@@ -884,8 +878,8 @@ pub(crate) fn children_of(pid: i32) -> Vec<i32> {
     text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
 }
 
-/// What runs the tests may ignore signals (`nohup`, a shell's `&`), and a transparent trc passes
-/// on what it was given: the tests begin with defaults.
+/// Resets the signals. The program that runs the tests may ignore some (`nohup`, a shell's `&`),
+/// and a transparent trc passes that on.
 fn take_no_signals_over() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
@@ -896,14 +890,14 @@ fn take_no_signals_over() {
     });
 }
 
-/// Sends any signal, the real-time ones included.
+/// Sends a signal, including real-time signals.
 pub(crate) fn kill(pid: i32, number: i32) {
     assert!(pid > 1, "a process of this test");
     // SAFETY: kill(2) touches no memory of ours.
     unsafe { nix::libc::kill(pid, number) };
 }
 
-/// Runs all rows, several at once, and reports every one that failed.
+/// Runs all rows, several at a time, and reports every row that failed.
 #[track_caller]
 pub(crate) fn table<T: Sync>(
     rows: &[T],
@@ -938,7 +932,7 @@ pub(crate) fn table<T: Sync>(
     );
 }
 
-/// A pipe that is full; nobody reads it while the first of the two is kept.
+/// Returns a full pipe, which nobody reads as long as the first of the two is kept.
 pub(crate) fn full_pipe() -> (OwnedFd, OwnedFd) {
     use nix::fcntl::{FcntlArg, OFlag, fcntl};
     let (read, mut write) = io::pipe().unwrap();
@@ -949,8 +943,8 @@ pub(crate) fn full_pipe() -> (OwnedFd, OwnedFd) {
     (read.into(), write.into())
 }
 
-/// A terminal, its master first. Neither end is inherited by what another test starts at the
-/// same time, as those of openpty(3) would be.
+/// Returns a terminal, its master first. Processes that another test starts at the same time
+/// inherit neither end, unlike those of openpty(3).
 pub(crate) fn terminal() -> nix::pty::OpenptyResult {
     use nix::fcntl::{OFlag, open};
     let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
@@ -963,13 +957,13 @@ pub(crate) fn terminal() -> nix::pty::OpenptyResult {
     nix::pty::OpenptyResult { master, slave }
 }
 
-/// Python, which some tests need for what a shell can't do.
+/// Python, which some tests need for things that a shell cannot do.
 pub(crate) fn python() -> &'static str {
     if Path::new("/usr/bin/python3").exists() { "/usr/bin/python3" } else { "python3" }
 }
 
-/// Whether a program is here that not every machine with Rust has: a test that needs it
-/// passes without it, but never where `CI` is set.
+/// Returns whether a program is installed that not every machine with Rust has. A test that needs
+/// it passes without it, but not if `CI` is set.
 #[track_caller]
 pub(crate) fn has(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();

@@ -1,10 +1,10 @@
-//! What the tests in real containers share: an engine, images, containers.
+//! The parts that the tests in real containers share: an engine, images and containers.
 //!
-//! Needs a container engine: its program, `docker`, `podman` or a path, stands in
-//! `TRC_CONTAINER_ENGINE`. Images are built once and are removed at the end with all
-//! containers, but for the engine's build cache.
+//! Needs a container engine: `TRC_CONTAINER_ENGINE` is `docker`, `podman` or a path. Images are
+//! built once. At the end, they are removed with all containers, except for the engine's build
+//! cache.
 //!
-//! The static binary is that of `TRC_STATIC_BIN`, else `cargo static` makes it.
+//! The static binary is that of `TRC_STATIC_BIN`. Without that, `cargo static` builds it.
 
 #![allow(clippy::disallowed_methods, unsafe_code)]
 
@@ -25,8 +25,8 @@ use tempfile::TempDir;
 
 pub(crate) const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// How long a container may take before the test fails; nothing waits this long when
-/// all is well.
+/// The time that a container may take before the test fails. Nothing waits this long if all is
+/// well.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The start of each of trc's own log lines.
@@ -49,7 +49,7 @@ pub(crate) fn engine() -> PathBuf {
         .unwrap_or_else(|why| panic!("TRC_CONTAINER_ENGINE={}: {why}", path.display()))
 }
 
-/// Runs the engine to its end; what it printed if that went well.
+/// Runs the engine until it exits. Returns its output if it succeeded.
 #[track_caller]
 pub(crate) fn call(args: &[&str]) -> String {
     let output = Command::new(engine()).args(args).stdin(Stdio::null()).output();
@@ -65,26 +65,27 @@ pub(crate) fn call(args: &[&str]) -> String {
     out.into_owned()
 }
 
-/// Whether the engine is podman, whose `--read-only` leaves more writable than docker's.
+/// Returns whether the engine is podman, whose `--read-only` leaves more directories writable than
+/// docker's.
 pub(crate) fn podman() -> bool {
     static ANSWER: OnceLock<bool> = OnceLock::new();
     *ANSWER.get_or_init(|| call(&["--version"]).contains("podman"))
 }
 
-/// Images to remove when the tests are done, the last built first.
+/// The images to remove at the end, beginning with the one that was built last.
 static BUILT: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// Has an image removed at the end.
 #[track_caller]
 pub(crate) fn remember(image: &str) {
-    // Statics are not dropped; this is called when the process ends.
+    // Statics are not dropped, so this is called when the process exits.
     extern "C" fn remove() {
         let images = std::mem::take(&mut *lock(&BUILT));
         let mut command = Command::new(engine());
         command.args(["rmi", "--force"]).args(images.iter().rev());
         let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     }
-    // Without an engine this is where it is said, not when the process ends.
+    // If there is no engine, this reports it, and not the exit of the process.
     engine();
     let mut built = lock(&BUILT);
     if built.is_empty() {
@@ -94,7 +95,7 @@ pub(crate) fn remember(image: &str) {
     built.push(image.to_owned());
 }
 
-/// A trc that runs in any image.
+/// Returns a trc that runs in any image.
 pub(crate) fn static_binary() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| {
@@ -119,7 +120,7 @@ pub(crate) fn static_binary() -> &'static Path {
     })
 }
 
-/// Builds an image from a folder with this Dockerfile and these files of the machine.
+/// Builds an image from a directory with this Dockerfile and these files of the machine.
 pub(crate) fn build(label: &str, dockerfile: &str, files: &[(&Path, &str)]) -> String {
     let folder = TempDir::new().unwrap();
     for (from, to) in files {
@@ -133,7 +134,8 @@ pub(crate) fn build(label: &str, dockerfile: &str, files: &[(&Path, &str)]) -> S
     name
 }
 
-/// An image with trc where the first stage of Dockerfile.example has it, which takes minutes.
+/// An image with trc at the place where the first stage of Dockerfile.example puts it. The stage
+/// itself would take minutes.
 pub(crate) fn built_trc() -> &'static str {
     static NAME: OnceLock<String> = OnceLock::new();
     NAME.get_or_init(|| {
@@ -172,7 +174,7 @@ pub(crate) fn mail() -> &'static str {
     })
 }
 
-/// A container to be: `engine run --rm OPTIONS IMAGE ARGUMENTS`.
+/// A command line for a container: `engine run --rm OPTIONS IMAGE ARGUMENTS`.
 pub(crate) struct Run {
     image: String,
     options: Vec<String>,
@@ -183,7 +185,7 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) fn new(image: &str, arguments: &[&str]) -> Self {
         let dir = TempDir::new().unwrap();
-        // For users in the container.
+        // Users in the container have to read it.
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
         let arguments = arguments.iter().map(ToString::to_string).collect();
         Self { image: image.to_owned(), options: Vec::new(), arguments, dir }
@@ -198,13 +200,13 @@ impl Run {
         self.options(&["-e", &format!("{name}={value}")])
     }
 
-    /// A file that is mounted, read-only.
+    /// Mounts a file, read-only.
     pub(crate) fn mount(self, at: &str, text: &str) -> Self {
-        // cron, for one, reads nothing that others may write.
+        // For example, cron reads no file that others can write to.
         self.mount_with_mode(at, text, 0o644)
     }
 
-    /// The same, for root's eyes only.
+    /// Mounts a file that only root can read.
     pub(crate) fn secret(self, at: &str, text: &str) -> Self {
         self.mount_with_mode(at, text, 0o600)
     }
@@ -217,7 +219,7 @@ impl Run {
         self.options(&["-v", &volume])
     }
 
-    /// A folder of this machine, which the container may write, and its path here.
+    /// Mounts a directory of this machine that the container can write to. Returns its path here.
     pub(crate) fn folder(self, at: &str) -> (Self, PathBuf) {
         let path = self.dir.path().join("folder");
         fs::create_dir(&path).unwrap();
@@ -230,7 +232,7 @@ impl Run {
         Container::start(self, None)
     }
 
-    /// With a terminal, as `run -it`.
+    /// Starts it with a terminal, as `run -it` does.
     pub(crate) fn start_on_a_terminal(self) -> Container {
         let pty = nix::pty::openpty(None, None).unwrap();
         Container::start(self.options(&["-it"]), Some((pty.master, pty.slave)))
@@ -242,10 +244,11 @@ impl Run {
     }
 }
 
-/// What was printed so far, and how many streams are not at their end.
+/// The output so far, and the number of streams that have not ended.
 #[derive(Default)]
 struct Said {
-    /// All, as it came; a line of one stream may be cut by one of the other.
+    /// All output in the order in which it came. A line of one stream may be cut by a line of the
+    /// other.
     text: Vec<u8>,
     out: Vec<u8>,
     err: Vec<u8>,
@@ -253,7 +256,7 @@ struct Said {
 }
 
 impl Said {
-    /// The whole lines of one stream after those of the other that are like this.
+    /// Returns the whole lines that match, first those of one stream and then those of the other.
     fn lines(&self, regex: &Regex) -> Vec<String> {
         let streams = [&self.out, &self.err].map(|stream| String::from_utf8_lossy(stream));
         let lines = streams.iter().flat_map(|stream| stream.lines());
@@ -261,7 +264,7 @@ impl Said {
     }
 }
 
-/// A container at work; it is removed with this.
+/// A running container, which is removed when this is dropped.
 pub(crate) struct Container {
     pub name: String,
     client: Child,
@@ -325,18 +328,18 @@ impl Container {
         String::from_utf8_lossy(&lock(&self.said.0).text).into_owned()
     }
 
-    /// The lines so far that are like this.
+    /// Returns the lines so far that match.
     pub(crate) fn lines(&self, pattern: &str) -> Vec<String> {
         lock(&self.said.0).lines(&line(pattern))
     }
 
-    /// Waits until a line like this was printed.
+    /// Waits until a line matches.
     #[track_caller]
     pub(crate) fn wait_for(&self, pattern: &str) -> &Self {
         self.wait_for_times(1, pattern)
     }
 
-    /// Waits until so many lines like this were printed.
+    /// Waits until this many lines match.
     #[track_caller]
     pub(crate) fn wait_for_times(&self, times: usize, pattern: &str) -> &Self {
         let regex = line(pattern);
@@ -357,13 +360,13 @@ impl Container {
         }
     }
 
-    /// Runs a command in the container; what it printed if that went well.
+    /// Runs a command in the container. Returns its output if it succeeded.
     #[track_caller]
     pub(crate) fn exec(&self, command: &[&str]) -> String {
         call(&[&["exec", &self.name], command].concat())
     }
 
-    /// Stops it as an orchestrator does, with ten seconds before a KILL.
+    /// Stops it as an orchestrator does, with ten seconds before SIGKILL.
     #[track_caller]
     pub(crate) fn stop_in_time(&self) -> &Self {
         let start = Instant::now();
@@ -378,7 +381,7 @@ impl Container {
         self
     }
 
-    /// Waits for the container's end and that of its output.
+    /// Waits for the exit of the container and the end of its output.
     #[track_caller]
     pub(crate) fn wait(mut self) -> Ended {
         let end = Instant::now() + PATIENCE;
@@ -423,7 +426,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn read(mut file: File, is_stdout: bool, said: &(Mutex<Said>, Condvar)) {
     let mut buffer = [0; 4096];
-    // A terminal whose other side is closed gives EIO.
+    // A terminal whose other side is closed returns EIO.
     while let Ok(n @ 1..) = file.read(&mut buffer) {
         let mut all = lock(&said.0);
         all.text.extend_from_slice(&buffer[..n]);
@@ -446,13 +449,13 @@ fn line(pattern: &str) -> Regex {
     Regex::new(&whole).expect("a pattern")
 }
 
-/// How a container ended.
+/// The result of a container.
 pub(crate) struct Ended {
     pub status: i32,
     pub text: String,
-    /// What came on standard output alone.
+    /// Returns standard output only.
     pub out: String,
-    /// What came on standard error alone: trc's log is there.
+    /// Returns standard error only, which has trc's log.
     err: String,
     shown: String,
 }
@@ -471,14 +474,14 @@ impl Ended {
         self
     }
 
-    /// Lines like these are there, those of a stream in this order. What is written to two
-    /// streams may come in another order than it was written in, through a container engine.
+    /// Checks that lines match these patterns, in this order within each stream. A container engine
+    /// may change the order between two streams.
     #[track_caller]
     pub(crate) fn lines(&self, patterns: &[&str]) -> &Self {
         let mut streams = [self.out.lines(), self.err.lines()];
         for pattern in patterns {
             let regex = line(pattern);
-            // A stream that doesn't have it stays where it is.
+            // A stream that does not have it keeps its place.
             let found = streams.iter_mut().any(|stream| {
                 let mut ahead = stream.clone();
                 let found = ahead.any(|line| regex.is_match(line));
@@ -503,7 +506,7 @@ impl Ended {
         self
     }
 
-    /// The last line of the log but for those of level info, which says why.
+    /// Returns the last line of the log that is not of level info, which has the reason.
     #[track_caller]
     pub(crate) fn reason(&self, pattern: &str) -> &Self {
         let info = "The wait policy|Launching|Running the|Exiting|Trying to|terminating|Exited|\\S+ is ready";

@@ -1,6 +1,6 @@
-//! The system calls that trc makes, and the errors that each may give.
+//! The system calls that trc makes, and the errors that each can return.
 
-/// Calls that are never made to fail, and why not.
+/// The calls that are never made to fail, and why not.
 pub(super) const SPARED: &[(&str, &str)] = &[
     ("close", "strace keeps the kernel from closing the descriptor, so that it leaks"),
     ("exit_group", "it does not return"),
@@ -16,8 +16,7 @@ pub(super) const SPARED: &[(&str, &str)] = &[
     ("restart_syscall", "the kernel makes it"),
 ];
 
-/// The others, by name, with the errors that their manual pages list and that a caller can do
-/// nothing to exclude.
+/// The other calls, by name, with the errors in their manual pages that a caller cannot exclude.
 pub(super) const CALLS: &[(&str, &[&str])] = &[
     ("access", &["ENOENT", "EACCES"]),
     ("bind", &["EADDRINUSE", "EACCES", "ENOMEM"]),
@@ -39,11 +38,11 @@ pub(super) const CALLS: &[(&str, &[&str])] = &[
     ("fsync", &["EIO"]),
     ("ftruncate", &["EIO", "EINTR"]),
     ("getcwd", &["ENOENT", "EACCES", "ENOMEM"]),
-    // ENOENT is the end of a directory that is gone, to glibc.
+    // For glibc, ENOENT is the end of a directory that was removed.
     ("getdents64", &["EIO"]),
     ("getpeername", &["ENOTCONN", "ENOBUFS"]),
     ("getpgid", &["ESRCH", "EPERM"]),
-    // EAGAIN only without GRND_INSECURE, with which it is asked for.
+    // EAGAIN occurs only without GRND_INSECURE, which trc uses.
     ("getrandom", &["EINTR", "ENOSYS", "EPERM"]),
     ("getsid", &["ESRCH", "EPERM"]),
     ("getsockname", &["ENOBUFS"]),
@@ -114,13 +113,13 @@ pub(super) const CALLS: &[(&str, &[&str])] = &[
     ("writev", &["EINTR", "EAGAIN", "EIO", "ENOSPC", "EPIPE"]),
 ];
 
-/// What strace is told to answer by. A failed brk is no error number: the kernel leaves the break
-/// where it is, and says so.
+/// Returns the result that strace injects. A failed brk(2) returns no error number: the kernel
+/// leaves the break where it is, and returns that.
 pub(super) fn answer(call: &str, errno: &str) -> String {
     if call == "brk" { "retval=0".to_owned() } else { format!("error={errno}") }
 }
 
-/// Calls of a child between `clone` and its command, with their errors.
+/// The calls of a child between `clone` and its command, with their errors.
 pub(super) const CHILD_CALLS: &[(&str, &[&str])] = &[
     ("capset", &["EPERM"]),
     ("chdir", &["ENOENT", "EACCES", "ENOMEM", "EIO"]),
@@ -128,7 +127,7 @@ pub(super) const CHILD_CALLS: &[(&str, &[&str])] = &[
     ("execve", &["EACCES", "ENOMEM", "EAGAIN", "ENOENT", "E2BIG", "ETXTBSY", "EIO"]),
     ("fcntl", &["EMFILE", "EINVAL"]),
     ("openat", &["EMFILE", "ENFILE", "EACCES", "ENOENT"]),
-    // EINVAL is what there are no more capabilities by.
+    // EINVAL means that there are no more capabilities.
     ("prctl", &["EPERM"]),
     ("prlimit64", &["EPERM", "EINVAL"]),
     ("rt_sigaction", &["EINVAL"]),

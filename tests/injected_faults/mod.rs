@@ -1,14 +1,11 @@
-//! One system call of trc's fails, once: strace(1) injects the error. Whatever it is, trc ends
-//! in a bounded time, does not panic, leaves nothing behind, and either the run is what it would
-//! have been or there are a message and a status that say otherwise.
+//! Lets one system call of trc fail, once: strace(1) injects the error. Whatever fails, trc exits
+//! within a bounded time, does not panic, and leaves nothing behind. Either the run goes as it
+//! would have gone anyway, or a message and the exit status say what went wrong.
 //!
-//! A case is `SITUATION/CALL:ERRNO:N`: the Nth such call after trc's `main` has begun fails.
+//! A case is named `SITUATION/CALL:ERRNO:N`: the Nth such call fails, counted from the beginning of
+//! trc's `main`.
 //!
-//! | variable | is |
-//! |---|---|
-//! | `TRC_TEST_INJECTIONS` | how many cases are run (30), `all`, or names of cases, or how those begin, with commas |
-//! | `TRC_TEST_SEED` | chooses which (1) |
-//! | `TRC_TEST_JOBS` | how many are run at once (2) |
+//! CONTRIBUTING.md lists the environment variables that choose the cases.
 
 #![allow(clippy::disallowed_methods)]
 
@@ -33,16 +30,16 @@ use crate::common::{Outcome, Running, TERM, has, number_from, root};
 use regex::Regex;
 use situations::{SITUATIONS, Situation};
 
-/// A stop from outside ends within its budget of 9 s, and the last lines are flushed within 3 s
-/// more; the rest is for a busy machine.
+/// A stop from outside takes at most 9 s, and the last lines are written within another 3 s. The
+/// rest is for a busy machine.
 const STOP: Duration = Duration::from_secs(16);
-/// How long it may take until `::up` is said, or isn't.
+/// The time within which `::up` has to be printed.
 const UP: Duration = Duration::from_secs(8);
-/// Which of many equal calls fails: each of the first ones, then fewer and fewer.
+/// The calls that fail, of many equal ones: each of the first ones, and then fewer and fewer.
 const PLACES: [usize; 18] = [1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 25, 32, 40, 50, 70, 100, 150];
-/// Statuses of a run that could not be what it should have been: a failure without a status of
-/// its own, trc's own failure, a configuration that can't be read, time that ran out, a command
-/// that can't be executed or isn't found, KILL and TERM.
+/// The exit statuses of a run that could not go as it should: a failure without a status of its
+/// own, an internal error of trc, a configuration that cannot be read, a timeout, a command that
+/// cannot be executed or does not exist, SIGKILL and SIGTERM.
 const FAILURES: [i32; 8] = [1, 70, 78, 124, 126, 127, 137, 143];
 
 /// One injection.
@@ -64,23 +61,23 @@ impl Case {
     }
 }
 
-/// A situation without any fault.
+/// A run of a situation without a fault.
 struct Plain {
     status: i32,
     said: Vec<String>,
     lines: BTreeSet<String>,
-    /// How often each call was made before trc's `main` began, and since.
+    /// How many times each call was made before trc's `main` began, and since then.
     counts: BTreeMap<String, [usize; 2]>,
 }
 
-/// What an injection came to.
+/// The result of an injection.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Came {
     /// There was no such call.
     NotMade,
-    /// The run was as it is without it.
+    /// The run went as it does without the fault.
     NoDifference,
-    /// It was said, with this status.
+    /// trc reported it, with this exit status.
     Said(i32),
 }
 
@@ -139,12 +136,13 @@ fn whatever_call_fails_trc_ends_in_time_leaves_nothing_and_says_so() {
     assert!(failures.is_empty(), "{text}{} of {} failed", failures.len(), cases.len());
 }
 
-/// Whether this user can be in it.
+/// Returns whether this user can run it.
 fn usable(situation: &Situation) -> bool {
     root() || !situation.root
 }
 
-/// Whether this machine lets strace attach to a process of the same user that it has not started.
+/// Returns whether this machine lets strace attach to a process of the same user that strace has
+/// not started.
 fn can_trace() -> bool {
     let scope = fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
     let may = root() || matches!(scope.trim(), "" | "0");
@@ -190,8 +188,8 @@ fn matrix(plain: &BTreeMap<usize, Plain>) -> Vec<Case> {
     cases
 }
 
-/// Some of them, or those whose names begin so. The same for the same seed, and evenly from all
-/// situations and calls, however often each call is made.
+/// Chooses some of them, or those whose names begin with a prefix. The choice depends only on the
+/// seed, and is spread evenly over situations and calls, however many times each call is made.
 fn chosen(mut cases: Vec<Case>, wanted: &str, seed: usize) -> Vec<Case> {
     if wanted == "all" {
         return cases;
@@ -207,7 +205,7 @@ fn chosen(mut cases: Vec<Case>, wanted: &str, seed: usize) -> Vec<Case> {
         hasher.finish()
     };
     cases.sort_by_cached_key(chance);
-    // Each case's turn is its place among those of its situation and call.
+    // The turn of a case is its place among the cases of its situation and call.
     let mut turns = BTreeMap::<(usize, &str), usize>::new();
     let mut with_turn: Vec<(usize, Case)> = Vec::new();
     for case in cases {
@@ -219,8 +217,8 @@ fn chosen(mut cases: Vec<Case>, wanted: &str, seed: usize) -> Vec<Case> {
     with_turn.into_iter().map(|(_, case)| case).take(count).collect()
 }
 
-/// trc in a situation, held by a gate until strace is there: before its first instruction, or
-/// while its first unit waits.
+/// Runs trc in a situation. A gate holds it until strace has attached: before its first
+/// instruction, or while its first unit waits.
 fn begin(situation: &Situation, tracer: &[&str]) -> (Running, i32, Child) {
     let trc = (situation.make)().mode(situation.mode);
     let running = if situation.children {
@@ -247,7 +245,7 @@ fn begin(situation: &Situation, tracer: &[&str]) -> (Running, i32, Child) {
             running.fail(&format!("strace did not attach: {said}"));
         }
     }
-    // What else it says must not fill the pipe.
+    // The rest of its output must not fill the pipe.
     std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
     running.open_gate("go");
     (running, pid, tracer)
@@ -265,7 +263,7 @@ fn live(situation: &Situation, tracer: &[&str], keep: &Path) -> Outcome {
         }
         told = Some(Instant::now());
     }
-    // The directory goes with the run.
+    // The directory is removed with the run.
     running.wait_for_end();
     let took = told.map(|told| told.elapsed());
     tracer.wait().unwrap();
@@ -277,8 +275,8 @@ fn live(situation: &Situation, tracer: &[&str], keep: &Path) -> Outcome {
     outcome
 }
 
-/// Which processes strace is to look at: children, too, until they execute their commands, which
-/// is the last call that may fail.
+/// The processes that strace traces. These include children until they execute their commands,
+/// which is the last call that may fail.
 fn options(situation: &Situation, call: &str) -> &'static [&'static str] {
     match (situation.children, call) {
         (false, _) => &[],
@@ -300,8 +298,8 @@ fn without_fault(situation: &Situation) -> Plain {
     Plain { status, said, lines, counts }
 }
 
-/// How often each call was made before trc's `main`, whose first act it is to look at its
-/// standard streams, and since.
+/// Returns how many times each call was made before and after the beginning of trc's `main`, which
+/// first checks its standard streams.
 fn counts(trace: &str) -> BTreeMap<String, [usize; 2]> {
     let call = Regex::new(r"(?m)^(?:\d+ +)?(\w+)\(").unwrap();
     let executed = trace.find("execve(").expect("trc is executed");
@@ -314,7 +312,7 @@ fn counts(trace: &str) -> BTreeMap<String, [usize; 2]> {
     counts
 }
 
-/// How often each call is made by the first child before its command is executed.
+/// Returns how many times the first child makes each call before it executes its command.
 fn counts_of_child(trace: &str) -> BTreeMap<String, [usize; 2]> {
     let call = Regex::new(r"(?m)^(\d+) +(\w+)\(.*$").unwrap();
     let own = call.captures(trace).expect("calls")[1].to_owned();
@@ -345,13 +343,13 @@ fn judge_case(case: &Case, plain: &Plain) -> (Came, Outcome) {
     let outcome = live(situation, &tracer, keep.path());
     let calls_made = fs::read_to_string(keep.path()).unwrap();
     if !calls_made.contains("(INJECTED)") {
-        // It may have to do with time how often a call is made.
+        // The number of calls may depend on the time.
         return (Came::NotMade, outcome);
     }
     (judge(&outcome, plain, case.errno == "EPIPE"), outcome)
 }
 
-/// `unread`: the reader of an output is gone, so that nobody misses what it doesn't get.
+/// If `unread`, the reader of an output has left, so nobody misses the rest.
 fn judge(outcome: &Outcome, plain: &Plain, unread: bool) -> Came {
     for text in ["panicked", "this is a bug in trc", "impossible event"] {
         if outcome.err().contains(text) || outcome.out().contains(text) {
@@ -376,10 +374,10 @@ fn judge(outcome: &Outcome, plain: &Plain, unread: bool) -> Came {
     Came::Said(outcome.status)
 }
 
-/// What has to be the same: the words of units, and test points.
+/// Returns the lines that have to be the same: the output of units, and the test points.
 fn essential(outcome: &Outcome) -> Vec<String> {
     let text = format!("{}{}", outcome.out(), outcome.err());
-    // Not in the commands that log lines show.
+    // The text must not be in the commands that log lines show.
     let spoken =
         Regex::new(r"(?m)^(?:.* (?:info|warn|err)?.*\]: )?(::[\w-]+|(?:not )?ok .*)$").unwrap();
     let mut said: Vec<String> =
@@ -388,7 +386,7 @@ fn essential(outcome: &Outcome) -> Vec<String> {
     said
 }
 
-/// trc's own messages, without what differs from run to run.
+/// Returns trc's own messages, without the parts that differ from run to run.
 fn messages(outcome: &Outcome) -> BTreeSet<String> {
     let numbers = Regex::new(r"\d+").unwrap();
     let all = format!("{}{}", outcome.out(), outcome.err());

@@ -1,5 +1,5 @@
-//! The lives that faults are injected into. Each says `::…` wherever it matters that it came
-//! that far, waits for nothing but itself, and ends by itself or by one TERM.
+//! The situations into which faults are injected. Each prints `::…` at the points that it has to
+//! reach, waits for nothing outside itself, and ends by itself or on a SIGTERM.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -10,16 +10,16 @@ use crate::common::{Mode, Trc, python};
 
 /// One of them.
 pub(super) struct Situation {
-    /// Its name in the name of a case.
+    /// Its name in the names of cases.
     pub name: &'static str,
-    /// trc as PID 1, or not.
+    /// Whether trc is PID 1.
     pub mode: Mode,
-    /// Whether only root can be in it.
+    /// Whether it needs root.
     pub root: bool,
-    /// Whether it is what children do before they execute their commands that fails; strace
-    /// comes when `::held` is said.
+    /// Whether the calls of children before they execute their commands fail. strace attaches when
+    /// `::held` is printed.
     pub children: bool,
-    /// Whether it is told to stop by TERM once `::up` is there.
+    /// Whether it gets SIGTERM once `::up` is printed.
     pub stopped: bool,
     /// What to run.
     pub make: fn() -> Trc,
@@ -43,7 +43,7 @@ pub(super) const SITUATIONS: &[Situation] = &[
     situation("transparent", transparent),
 ];
 
-/// Units of all kinds, and a way for each of their outputs.
+/// Units of all kinds, with every kind of output.
 fn start() -> Trc {
     Trc::toml(
         r#"
@@ -84,7 +84,7 @@ fn start() -> Trc {
     ])
 }
 
-/// Users, limits, capabilities: what a child does before its command.
+/// Users, limits and capabilities: the steps of a child before its command.
 fn child() -> Trc {
     Trc::toml(
         r#"
@@ -153,7 +153,7 @@ fn up() -> Trc {
     .file("healthy", "")
 }
 
-/// A unit that is ill once, and one that fails until that is given up.
+/// A unit that is unhealthy once, and one that fails until trc gives up on it.
 fn restart() -> Trc {
     Trc::toml(
         r#"
@@ -169,7 +169,7 @@ fn restart() -> Trc {
     )
 }
 
-/// TERM from outside, and units that make it hard.
+/// SIGTERM from outside, and units that do not stop easily.
 fn stop() -> Trc {
     Trc::toml(
         r#"
@@ -197,7 +197,7 @@ fn stop() -> Trc {
     )
 }
 
-/// TERM from outside, and what cleans up after it.
+/// SIGTERM from outside, and halt units that clean up.
 fn halt() -> Trc {
     Trc::toml(
         r#"
@@ -245,12 +245,12 @@ fn test() -> Trc {
     .arg("--test")
 }
 
-/// A command as it would be without trc.
+/// A command alone, in transparent mode.
 fn transparent() -> Trc {
     Trc::with(&["sh", "-c", "echo ::transparent; exit 5"])
 }
 
-/// Answers whatever it is asked; its port.
+/// Starts a server that answers every question. Returns its port.
 fn http_server() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
