@@ -82,7 +82,7 @@ impl Life<'_> {
                 self.rest()?;
                 continue;
             };
-            // Restarts and probes may go on for ever.
+            // Restarts and probes may go on forever.
             let time = if time > HORIZON && self.rests == 0 {
                 self.world.now = self.world.now.max(HORIZON);
                 self.insist();

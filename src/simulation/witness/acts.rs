@@ -1,4 +1,4 @@
-//! What the witness expects of each action.
+//! The witness's expectations of each action.
 
 use super::super::build::Built;
 use super::super::marks::Mark;
@@ -10,10 +10,10 @@ use crate::graph::UnitId;
 use crate::signal::Signal;
 
 impl Witness<'_> {
-    /// An action that came out of the engine.
+    /// Checks an action of the engine.
     pub(in crate::simulation) fn acted(&mut self, action: &Action, built: &Built) -> Verdict {
         if self.ended {
-            // What is left in the queue at the end is looked at, and people are told.
+            // The engine still handles the rest of the queue at the end, and reports it.
             return match action {
                 Action::Reopen
                 | Action::Tell(_)
@@ -149,7 +149,7 @@ impl Witness<'_> {
             if !self.booted {
                 self.mark(Mark::HaltedWithoutBoot);
             }
-            // But what an earlier halt unit has put into the background may live on.
+            // A process that an earlier halt unit has left behind may still be alive.
             let gone = |one: usize| self.plan.units[one].stage == Stage::Halt || self.gone(one);
             expect_of(at, self.here().all(gone), "halt units run when everything is gone")?;
             expect_of(at, self.cut.is_none(), "no halt unit is started once they are cut short")?;
@@ -181,7 +181,7 @@ impl Witness<'_> {
     fn probes(&mut self, at: usize, purpose: Purpose) -> Verdict {
         let unit = &self.plan.units[at];
         if unit.outside && self.units[at].owes_silence && !self.said {
-            // At the same moment the run stops, and the try with it.
+            // The run stops at the same moment, and the attempt with it.
             return Ok(());
         }
         if unit.outside && self.units[at].stand == Stand::Waiting {

@@ -1,4 +1,4 @@
-//! What the witness learns from events.
+//! The witness's view of events.
 
 use nix::errno::Errno;
 
@@ -14,7 +14,7 @@ use crate::graph::UnitId;
 use crate::signal::Signal;
 
 impl Witness<'_> {
-    /// An event that the engine is about to be given.
+    /// Takes in an event that the engine is about to get.
     pub(in crate::simulation) fn before(&mut self, now: Tick, event: &Event, built: &Built) {
         self.now = now;
         self.nothing_left = false;
@@ -23,7 +23,7 @@ impl Witness<'_> {
         match event {
             Event::Begin if self.stage(Stage::Boot).next().is_none() => self.up(),
             Event::Overslept { by } => self.overslept(*by),
-            // The engine decides nothing by what it has learnt.
+            // The engine bases no decision on this detail.
             Event::Begin | Event::Woken | Event::Learnt { .. } => {}
             Event::Tried { outcome, .. } => self.tried(unit, *outcome),
             Event::Inspected { zombies, escaped } => {
@@ -116,7 +116,7 @@ impl Witness<'_> {
         self.conclude();
     }
 
-    /// What time alone brings, unit by unit.
+    /// Handles everything that is due, unit by unit.
     fn time(&mut self) {
         for place in 0..self.terms.by_id.len() {
             let at = self.terms.by_id[place];
@@ -155,7 +155,7 @@ impl Witness<'_> {
         }
     }
 
-    /// Forks that are due again, unless what they waited for is gone again.
+    /// Handles forks that are due again, unless their conditions no longer hold.
     pub(in crate::simulation) fn retries(&mut self) {
         for at in 0..self.units.len() {
             if let Stand::Retrying(until) = self.units[at].stand
@@ -170,14 +170,14 @@ impl Witness<'_> {
         }
     }
 
-    /// Whether a new graph has put another before a unit in the foreground.
+    /// Returns whether a new graph has put another unit before a foreground unit.
     fn is_behind(&self, at: usize) -> bool {
         let mut before = self.in_order(Stage::Sync).take_while(|one| *one != at);
         let sync = self.plan.units[at].stage == Stage::Sync;
         sync && before.any(|one| self.units[one].stand != Stand::Over)
     }
 
-    /// Shortly before KILL whoever has had no stop signal gets one.
+    /// Shortly before SIGKILL, every process that has not got a stop signal gets one.
     fn rest_due(&mut self, at: usize) {
         let due = self.units[at].rest_at.is_some_and(|rest_at| rest_at <= self.now);
         let late = self.is_late(at);
@@ -195,7 +195,7 @@ impl Witness<'_> {
         }
     }
 
-    /// What has survived KILL for long enough is not waited for.
+    /// Gives up on processes that have survived SIGKILL for long enough.
     fn gives_up(&mut self, at: usize) {
         let seen = &self.units[at];
         if seen.killed.is_none_or(|killed| self.now < killed + PATIENCE) {
@@ -215,7 +215,7 @@ impl Witness<'_> {
         self.phase = Phase::Up;
     }
 
-    /// Whether boot has failed, or the wait policy ends the run.
+    /// Checks whether boot has failed, or the wait policy ends the run.
     pub(in crate::simulation) fn conclude(&mut self) {
         if self.phase == Phase::Boot {
             let failed = |at: &usize| {
@@ -238,7 +238,7 @@ impl Witness<'_> {
         }
     }
 
-    /// The run stops, if it does not already.
+    /// Begins the stop of the run, if it has not begun.
     pub(in crate::simulation) fn decide(&mut self, status: u8, mark: Mark) {
         if !self.stops() {
             self.status = status;
@@ -284,13 +284,13 @@ impl Witness<'_> {
             Stage::Boot | Stage::Async | Stage::Sync | Stage::Test => self.stops(),
             Stage::Halt => self.phase != Phase::Halting,
         };
-        // Once it has a process, it can be told to stop.
+        // It can be asked to stop once it has a process.
         let told = self.units[at].told.is_some();
         if errno == Some(Errno::EAGAIN) && self.units[at].forks < 6 && !past && !told {
             let wait = Tick::from_millis(50) * 2_u32.pow(self.units[at].forks);
             self.units[at].forks += 1;
-            // What is restarted together with another starts when that has, and what has to go for
-            // a new graph does not start any more.
+            // A unit that is restarted together with another one starts when that one has started.
+            // A unit that has to go for a new graph does not start any more.
             let together = self.units[at].fault.take().is_some() || self.units[at].going;
             if together {
                 self.units[at].forks = 0;
@@ -357,7 +357,7 @@ impl Witness<'_> {
             && seen.killed.is_none()
             && !seen.rested
         {
-            // Nobody has told these: it is for the unit to see to them.
+            // Nobody has asked these processes to exit, because the unit is responsible for them.
             let until = self.now + LINGER;
             let seen = &mut self.units[at];
             (seen.linger, seen.kill_at) = (Some(until), seen.kill_at.max(Some(until)));
@@ -366,7 +366,7 @@ impl Witness<'_> {
             self.mark(Mark::Killed);
         }
         let key = match ending {
-            // What trc has sent is no key.
+            // A signal that trc has sent does not come from a key.
             Ending::Signal(signal) if obeyed || struck == Some(signal) => {
                 self.mark(if terminal { Mark::NoKey } else { Mark::Obeyed });
                 None
@@ -385,7 +385,7 @@ impl Witness<'_> {
         self.raw = None;
     }
 
-    /// Whether a unit that was told to stop may end so.
+    /// Returns whether a unit that was asked to stop may exit in this way.
     fn may_stop_with(&self, at: usize, ending: Ending) -> bool {
         let unit = &self.plan.units[at];
         let of_signal =
@@ -396,19 +396,19 @@ impl Witness<'_> {
             || by_command && [Signal::TERM, Signal::INT, Signal::QUIT].into_iter().any(of_signal)
     }
 
-    /// Whether it is no good stop where a unit fails.
+    /// Returns whether the failure of a unit makes the stop unclean.
     fn failure_spoils(&self, at: usize) -> bool {
         let unit = &self.plan.units[at];
         let decides = unit.stage == Stage::Halt && unit.trivialrc() && self.booted;
         unit.on_failure != OnFailure::Ignore && !decides
     }
 
-    /// A unit has ended. `key` is the status of the terminal's signal that it died of.
+    /// Records the end of a unit. `key` is the status of the terminal's signal that it died of.
     pub(in crate::simulation) fn over(&mut self, at: usize, status: u8, key: Option<u8>) {
         let unit = &self.plan.units[at];
         let seen = &self.units[at];
         let told = seen.stand == Stand::Alive && (seen.told.is_some() || seen.killed.is_some());
-        // What was told to stop for no fault of its own can't fail any more.
+        // A unit that was asked to stop without being at fault cannot fail any more.
         let at_fault = seen.fault.is_some_and(|fault| !fault.is_none());
         let (told, at_fault) = (told && !at_fault, at_fault && key.is_none());
         self.own[at] = self.raw.filter(|_| !at_fault).or(Some(status));
@@ -444,7 +444,7 @@ impl Witness<'_> {
     }
 }
 
-/// Whom an event is about.
+/// Returns the unit that an event is about.
 fn of(event: &Event) -> Option<UnitId> {
     match event {
         Event::Forked { unit, .. }

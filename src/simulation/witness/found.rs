@@ -53,7 +53,7 @@ pub(in crate::simulation) struct Tested {
     pub blow: Option<(usize, bool, Signal)>,
     /// The unit that a test has suspended, and that has to be continued now.
     pub goes_on: Option<usize>,
-    /// The state of the look at what remains.
+    /// The state of the search for what remains.
     pub left: Left,
     /// The units that tests have waited for until it was too late.
     pub in_vain: Vec<usize>,
@@ -63,7 +63,7 @@ pub(in crate::simulation) struct Tested {
     pub rest_by: Option<Tick>,
 }
 
-/// The looks at zombies after the last test.
+/// The searches for zombies after the last test.
 #[derive(Clone, Copy, PartialEq, Default, Debug)]
 pub(in crate::simulation) enum Look {
     #[default]
@@ -76,7 +76,7 @@ pub(in crate::simulation) enum Look {
     Over,
 }
 
-/// The looks at what remains when every unit is gone.
+/// The searches for what remains when every unit has exited.
 #[derive(Clone, Copy, PartialEq, Default, Debug)]
 pub(in crate::simulation) enum Left {
     #[default]
@@ -124,7 +124,7 @@ impl Witness<'_> {
         if unit.stage == Stage::Test || unit.stage != Stage::Halt && self.stops() {
             return;
         }
-        // Only a service is not meant to end, unless the run waits for its end.
+        // Only a service is not meant to exit, unless the run waits for its exit.
         let serves = unit.counts() && !self.terms.units[at].oneshot;
         // A unit with a health or readiness check is a service, whatever the run waits for.
         let waited_for = matches!(self.plan.wait, WaitPolicy::All | WaitPolicy::Err);

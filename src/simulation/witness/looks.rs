@@ -1,5 +1,5 @@
-//! What the witness expects of the looks at processes in a test run, and what follows from
-//! them: zombies after the last test, and what remains when every unit is gone.
+//! The witness's expectations of the searches for processes in a test run: zombies after the last
+//! test, and whatever remains when every unit has exited.
 
 use super::super::drill::Point;
 use super::super::marks::Mark;
@@ -11,11 +11,11 @@ use crate::config::{Condition, Stage};
 use crate::engine::{Lack, Tick};
 use crate::signal::Signal;
 
-/// From the first look at zombies to the second.
+/// The time from the first search for zombies to the second.
 const AGAIN: Tick = Tick::from_millis(200);
 
 impl Witness<'_> {
-    /// In place of the wait policy: after the last test, once all units rest, there is a look at
+    /// Takes the place of the wait policy: after the last test, once all units rest, trc looks for
     /// zombies.
     pub(in crate::simulation) fn ask_tests(&mut self) {
         if self.turn().is_some() || self.tested.look != Look::NotYet {
@@ -39,7 +39,7 @@ impl Witness<'_> {
         self.tested.look = Look::Owed;
     }
 
-    /// Whether a unit that runs has been up for less than a moment.
+    /// Returns whether a running unit has been up for less than a moment.
     fn is_restless(&self, at: usize) -> bool {
         let seen = &self.units[at];
         let up = seen.watch.up.filter(|_| seen.stand == Stand::Alive && seen.watch.since.is_some());
@@ -47,7 +47,7 @@ impl Witness<'_> {
         serves && up.is_some_and(|up| self.now < up + CALM)
     }
 
-    /// What a unit lacks to be as it is to be when the tests are done.
+    /// Returns what a unit lacks after the last test.
     fn lack(&self, at: usize) -> Option<Lack> {
         let (unit, seen) = (&self.plan.units[at], &self.units[at]);
         if !matches!(unit.stage, Stage::Async | Stage::Sync) {
@@ -76,8 +76,8 @@ impl Witness<'_> {
         }
     }
 
-    /// What a unit waits for, of those that are not over, whoever is before it in the foreground
-    /// included.
+    /// Returns the units that a unit waits for and that have not ended, including foreground units
+    /// before it.
     pub(in crate::simulation) fn unmet(&self, at: usize) -> Vec<(usize, Condition)> {
         match self.units[at].stand {
             Stand::Waiting | Stand::Retrying(_) | Stand::Backoff(_) => {}
@@ -91,7 +91,7 @@ impl Witness<'_> {
         unmet.filter(|(on, _)| self.units[*on].stand != Stand::Over).collect()
     }
 
-    /// Whether a unit waits for the end of a service, or for what does.
+    /// Returns whether a unit waits for the end of a service, directly or indirectly.
     fn is_reserved(&self, at: usize, depth: usize) -> bool {
         self.units[at].stand != Stand::Over
             && depth <= self.units.len()
@@ -101,7 +101,7 @@ impl Witness<'_> {
             })
     }
 
-    /// Whom nobody waits for.
+    /// Returns the units that trc does not wait for.
     fn given_up(&self) -> Vec<bool> {
         (0..self.units.len()).map(|at| self.is_given_up(at, 0)).collect()
     }
@@ -116,7 +116,7 @@ impl Witness<'_> {
                 && self.unmet(at).iter().any(unmet)
     }
 
-    /// The second look at zombies comes a moment later.
+    /// The second search for zombies comes a moment later.
     pub(in crate::simulation) fn looks_again(&mut self) {
         if let Look::Again(at) = self.tested.look
             && at <= self.now
@@ -126,7 +126,7 @@ impl Witness<'_> {
         }
     }
 
-    /// The engine looks for zombies.
+    /// Checks that the engine may look for zombies now.
     pub(in crate::simulation) fn inspects(&mut self) -> Verdict {
         self.tested.look = match self.tested.look {
             Look::Owed => Look::Asked,
@@ -138,7 +138,7 @@ impl Witness<'_> {
         Ok(())
     }
 
-    /// It has: after that the run stops, as from outside.
+    /// Handles the result, after which the run stops as if from outside.
     pub(in crate::simulation) fn inspected(&mut self, zombies: bool) {
         let again = self.tested.look == Look::AskedAgain;
         if zombies && !again {
@@ -166,12 +166,12 @@ impl Witness<'_> {
         }
     }
 
-    /// The engine looks at what is left.
+    /// Checks that the engine may look for processes that are left.
     pub(in crate::simulation) fn looks_at_remains(&mut self) -> Verdict {
         expect(self.testing(), "nothing of a test run is done in production")?;
         expect(self.all_gone(), "what remains is looked at when every unit is gone")?;
         self.tested.left = match (self.phase, self.tested.left) {
-            // Before KILL there is no time for a second look.
+            // There is no time for a second search before SIGKILL.
             (Phase::Stopping | Phase::Sweeping(_), _) if self.hurry => Left::Judged,
             (Phase::Sweeping(_), _) => Left::Judged,
             (Phase::Stopping, Left::NotYet) => Left::Asked,
@@ -199,7 +199,7 @@ impl Witness<'_> {
         }
     }
 
-    /// Whether there is reason to wait with the sweep.
+    /// Returns whether there is a reason to delay the sweep.
     pub(in crate::simulation) fn lets_linger(&self) -> bool {
         match self.tested.left {
             Left::Asked | Left::AskedAgain => true,

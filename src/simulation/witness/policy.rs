@@ -28,7 +28,7 @@ pub(in crate::simulation) fn verdict(
 ) -> Option<u8> {
     let unit = |at: usize| &plan.units[at];
     let is = |at: usize, stage| unit(at).stage == stage;
-    // One-shots that went well and failures that are ignored end nothing.
+    // One-shots that succeed, and failures that are ignored, do not end the run.
     let loud: Vec<(usize, u8)> = ends
         .iter()
         .copied()

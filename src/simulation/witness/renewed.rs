@@ -19,7 +19,7 @@ pub(in crate::simulation) struct Renewed {
 }
 
 impl Witness<'_> {
-    /// Takes in that the configuration was read anew.
+    /// Takes in a reload of the configuration.
     pub(in crate::simulation) fn reloads(&mut self, asker: &Asker) {
         if let Some(why) = self.busy() {
             self.mark(Mark::ReloadRefused);

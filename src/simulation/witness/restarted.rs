@@ -1,4 +1,4 @@
-//! What the witness knows of restarts.
+//! The witness's view of restarts.
 
 use super::super::marks::Mark;
 use super::super::plan::ms;
@@ -8,7 +8,7 @@ use crate::config::{Stage, When};
 use crate::engine::Tick;
 
 impl Witness<'_> {
-    /// A unit that runs is to be stopped while the run goes on.
+    /// Handles a unit that has to be stopped while the run goes on.
     pub(in crate::simulation) fn condemn(&mut self, at: usize, fault: Fault) {
         self.units[at].fault = Some(fault);
         let comes_back = match fault {
@@ -21,7 +21,7 @@ impl Witness<'_> {
         }
     }
 
-    /// Whatever is restarted together with a unit goes with it.
+    /// Marks the units that are restarted together with a unit.
     pub(in crate::simulation) fn pull(&mut self, at: usize) {
         for other in self.terms.units[at].followers.clone() {
             let seen = &mut self.units[other];
@@ -30,7 +30,7 @@ impl Witness<'_> {
                     self.mark(Mark::RestartedTogether);
                     self.condemn(other, Fault::Together);
                 }
-                // It comes back after that one, and needs no wait of its own.
+                // It comes back after the other unit, and needs no delay of its own.
                 Stand::Backoff(_) => seen.stand = Stand::Backoff(Some(self.now)),
                 Stand::Retrying(_) => (seen.stand, seen.forks) = (Stand::Waiting, 0),
                 Stand::Waiting | Stand::Asked | Stand::Alive | Stand::Watching | Stand::Over => {}
@@ -38,13 +38,14 @@ impl Witness<'_> {
         }
     }
 
-    /// Whether all is gone that is restarted together with a unit.
+    /// Returns whether all units that are restarted together with a unit have exited.
     pub(in crate::simulation) fn is_alone(&self, at: usize) -> bool {
         let over = |other: usize| self.gone(other) || self.units[other].stand == Stand::Over;
         self.terms.units[at].followers.iter().all(|other| over(*other))
     }
 
-    /// Whether none of those that a unit is restarted together with is on its way.
+    /// Returns whether none of the units that a unit is restarted together with is about to come
+    /// back.
     pub(in crate::simulation) fn companions_up(&self, at: usize) -> bool {
         self.terms.units[at].with.iter().all(|other| {
             let seen = &self.units[*other];
@@ -61,7 +62,7 @@ impl Witness<'_> {
         })
     }
 
-    /// A run of a unit is over: it ends, or is started again.
+    /// Handles the exit of a unit, which has ended or will be restarted.
     pub(in crate::simulation) fn run_over(&mut self, at: usize, status: u8) {
         let unit = &self.plan.units[at];
         let seen = self.units[at];
@@ -96,7 +97,7 @@ impl Witness<'_> {
             (_, When::OnFailure) => status != 0,
             (_, When::Always) => true,
         };
-        // A one-shot that went well is done.
+        // A one-shot that has succeeded has ended.
         if !wanted || self.terms.units[at].oneshot && status == 0 {
             self.over(at, status, None);
             return;
@@ -137,7 +138,7 @@ impl Witness<'_> {
         self.pull(at);
     }
 
-    /// The engine says when a unit is started again.
+    /// Checks the time at which the engine restarts a unit.
     pub(in crate::simulation) fn restarts(
         &mut self,
         at: usize,
@@ -154,14 +155,15 @@ impl Witness<'_> {
         expect_of(at, counted, "the restarts within the window are counted")?;
         let right = self.units[at].excused == excused;
         expect_of(at, right, "the restart that a test has caused is told from others")?;
-        // Another may have pulled it along since, or the run may stop by now.
+        // Another unit may have taken it along since, or the run may have begun to stop.
         if self.units[at].stand == Stand::Backoff(None) {
             self.units[at].stand = Stand::Backoff(Some(self.now + after));
         }
         Ok(())
     }
 
-    /// Units whose wait is over, and of which nothing is left, wait as any other again.
+    /// Lets units whose delay has passed, and of which nothing is left, wait for their conditions
+    /// again.
     pub(in crate::simulation) fn wake_up(&mut self) {
         match self.phase {
             Phase::Boot | Phase::Settling | Phase::Up => {}

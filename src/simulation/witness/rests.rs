@@ -1,5 +1,5 @@
-//! What must hold when the engine has taken in an event: it has done all that there was to
-//! do, and no more.
+//! The rules that hold after each event: the engine has done everything that it had to do, and
+//! nothing else.
 
 use super::super::build::Built;
 use super::super::marks::Mark;
@@ -8,7 +8,7 @@ use crate::config::{Stage, WaitPolicy};
 use crate::engine::{Reason, Snapshot, Tick, Wanted};
 
 impl Witness<'_> {
-    /// After a step: what is due has been done.
+    /// Checks, after a step, that everything that is due has been done.
     pub(in crate::simulation) fn after(&mut self, deadline: Option<Tick>) -> Verdict {
         expect(self.forwards.is_empty(), "a signal is sent on to whom it is for")?;
         expect(!self.owes_reopening, "files are opened anew when a signal says so")?;
@@ -77,12 +77,12 @@ impl Witness<'_> {
         }
     }
 
-    /// The first unit of a stage that is not over, in the order of those that run.
+    /// Returns the first unit of a stage that has not ended, in the order in which the units run.
     fn first_open(&self, stage: Stage) -> Option<usize> {
         self.in_order(stage).find(|at| self.units[*at].stand != Stand::Over)
     }
 
-    /// Whether a unit whose turn it is was started, or waits with reason.
+    /// Checks that a unit whose turn it is has been started, or has a reason to wait.
     fn has_begun(&self, next: Option<usize>) -> Verdict {
         let Some(at) = next.filter(|at| self.units[*at].stand == Stand::Waiting) else {
             return Ok(());
@@ -91,7 +91,8 @@ impl Witness<'_> {
         expect_of(at, held || self.may_start(at) == Some(false), "what can be started is, at once")
     }
 
-    /// What is to be stopped while the run goes on is, and then comes back.
+    /// Checks that units that have to be stopped while the run goes on are stopped, and then come
+    /// back.
     fn after_faults(&self) -> Verdict {
         for at in self.here() {
             let seen = &self.units[at];
@@ -118,12 +119,12 @@ impl Witness<'_> {
         for at in self.here().filter(counted).filter(waiting).filter(open) {
             let may = self.may_start(at);
             expect_of(at, may.is_some(), "what waits in vain fails at once")?;
-            // What a new graph puts before the one that runs waits for its end.
+            // A unit that a new graph puts before the running one waits for its end.
             let mut sync = self.stage(Stage::Sync);
             let beside =
                 sync.any(|one| matches!(self.units[one].stand, Stand::Asked | Stand::Alive));
             let held = self.plan.units[at].stage == Stage::Sync && (turn != Some(at) || beside);
-            // What is executed only after it was told to stop is no reason to start others.
+            // A unit that was executed only after it was asked to stop does not let others start.
             let mut needs = self.terms.units[at].needs.iter();
             let going = needs.any(|(on, _)| self.units[*on].told.is_some());
             let held = held || going || !self.companions_up(at);
@@ -154,7 +155,7 @@ impl Witness<'_> {
         expect(!idle, "the sweep follows the last unit")
     }
 
-    /// Nothing is due, and nothing will ever happen: is that right?
+    /// Checks that it is right if nothing is due and nothing will ever happen.
     pub(in crate::simulation) fn rests(&mut self, any_lives: bool) -> Verdict {
         match self.phase {
             Phase::Up if self.testing() => expect(false, "a test run comes to an end by itself"),
@@ -180,7 +181,7 @@ impl Witness<'_> {
         }
     }
 
-    /// Nothing happens: what whoever asks would be told.
+    /// Checks the reasons that the engine would give for waiting while nothing happens.
     pub(in crate::simulation) fn looks_at(&self, snapshot: &Snapshot) -> Verdict {
         let up = snapshot.phase == "up";
         expect(up == (self.phase == Phase::Up), "whoever asks is told the phase of the run")?;
@@ -200,7 +201,7 @@ impl Witness<'_> {
         Ok(())
     }
 
-    /// At the end: what the last line says.
+    /// Checks the last line at the end.
     pub(in crate::simulation) fn last_line(
         &self,
         reason: Option<&Reason>,

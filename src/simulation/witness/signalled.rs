@@ -99,14 +99,14 @@ impl Witness<'_> {
         }
     }
 
-    /// Time was put back for all but those outside.
+    /// The clock was set back, but not that of whoever stops the container.
     pub(in crate::simulation) fn overslept(&mut self, by: Tick) {
         self.mark(Mark::Overslept);
         let now = self.now;
         if let Some(budget) = self.budget.as_mut().filter(|budget| budget.outside) {
             budget.kill_at = budget.kill_at.saturating_sub(by);
             let end = budget.end.saturating_sub(by);
-            // One second is for dying.
+            // One second is reserved for the exits.
             budget.end = if end > now { end } else { now + Tick::from_secs(1) };
             self.mark(Mark::OversleptBudget);
         }

@@ -1,4 +1,4 @@
-//! What the witness expects of signals, the sweep and the end.
+//! The witness's expectations of signals, the sweep and the end.
 
 use super::super::marks::Mark;
 use super::found::Found;
@@ -9,7 +9,7 @@ use crate::engine::Told;
 use crate::signal::Signal;
 
 impl Witness<'_> {
-    /// The next signal that has to be sent on, if this is it.
+    /// Takes the next signal that has to be forwarded, if this is the one.
     pub(in crate::simulation) fn is_forwarded(
         &mut self,
         at: usize,
@@ -49,7 +49,7 @@ impl Witness<'_> {
             let rule = "a transparent command gets what trc got and CONT after it";
             return expect_of(at, signal == Signal::CONT && group, rule);
         }
-        // KILL may be a unit's own stop signal too: then it comes once for each of the two.
+        // SIGKILL may be a unit's stop signal, too. Then it comes twice.
         let by_kill = unit.signal() == Signal::KILL;
         if signal == Signal::CONT && (seen.owes_cont || by_kill) {
             self.units[at].owes_cont = false;
@@ -82,7 +82,7 @@ impl Witness<'_> {
         Ok(())
     }
 
-    /// A signal to those of a unit that have had no stop signal.
+    /// Checks a signal to the processes of a unit that have not got a stop signal.
     pub(in crate::simulation) fn signals_rest(
         &mut self,
         at: usize,
@@ -131,7 +131,7 @@ impl Witness<'_> {
         expect_of(at, seen.killed.is_none() || by_kill, "KILL is sent once")?;
         self.units[at].killed.get_or_insert(self.now);
         self.flawed |= self.stops();
-        // Its probes were ended just before.
+        // Its probes were stopped just before.
         self.units[at].watch = Watch::default();
         self.units[at].owes_signal = false;
         self.units[at].owes_rest = false;
@@ -141,14 +141,14 @@ impl Witness<'_> {
         Ok(())
     }
 
-    /// A unit, or what it left, is told to stop, if it was not told before.
+    /// Checks that a unit, or its leftovers, may be asked to stop, and have not been asked before.
     pub(in crate::simulation) fn tells(&mut self, at: usize) -> Verdict {
         if self.units[at].told.is_some() {
             return Ok(());
         }
         let unit = &self.plan.units[at];
         let seen = &self.units[at];
-        // What is at fault may be told so at the moment in which the run stops.
+        // A unit that is at fault may be stopped at the moment at which the run stops.
         if self.said || self.phase == Phase::Stopping && seen.fault.is_none() {
             expect_of(
                 at,
@@ -176,7 +176,7 @@ impl Witness<'_> {
         if !self.terms.units[at].dependents.is_empty() {
             self.mark(Mark::StoppedInOrder);
         }
-        // Those of a crashed server, which is restarted, may have been about to end.
+        // The leftovers of a crashed server that is restarted may have been about to exit.
         let stands = matches!(self.units[at].stand, Stand::Alive | Stand::Backoff(_));
         if !stands && self.units[at].escaped {
             self.find(Found::Escaped(at));
@@ -254,7 +254,7 @@ impl Witness<'_> {
         Ok(())
     }
 
-    /// The exit status that a stop from outside gives, if that is written.
+    /// Returns the exit status after a stop from outside, if the configuration sets one.
     fn wanted_by_reason(&mut self) -> Option<u8> {
         let signal = self.stopped_by?;
         if let ([only], [Some(own)]) = (self.plan.units.as_slice(), self.own.as_slice())

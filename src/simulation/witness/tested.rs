@@ -13,7 +13,7 @@ const LONGEST: Tick = Tick::from_millis(100);
 const LEAST: Tick = Tick::from_secs(1);
 
 impl Witness<'_> {
-    /// The engine begins an attempt of a test.
+    /// Checks that the engine may begin an attempt of a test.
     pub(in crate::simulation) fn tries(&mut self, at: usize, limit: Tick) -> Verdict {
         let (test, now) = (self.test(at), self.now);
         let trial = &mut self.trials[at];
@@ -30,7 +30,7 @@ impl Witness<'_> {
         expect_of(at, right, "a try takes no longer than there is time")
     }
 
-    /// An attempt has finished.
+    /// Takes in the end of an attempt.
     pub(in crate::simulation) fn tried(&mut self, at: usize, outcome: Outcome) {
         self.trials[at].trying = false;
         if self.units[at].stand != Stand::Watching {
@@ -120,7 +120,7 @@ impl Witness<'_> {
             return Some(trial.continue_at.is_none() && trial.began + CALM <= self.now);
         }
         match seen.stand {
-            // What was started anew meanwhile was never stopped.
+            // A unit that was restarted meanwhile has not been suspended.
             Stand::Alive if trial.continue_at.is_some() && trial.stopped == Some(seen.pid) => {
                 Some(false)
             }
@@ -159,7 +159,7 @@ impl Witness<'_> {
         let signalled = self.trials[at].stopped.is_none();
         let over = end == TestEnd::Passed || end == TestEnd::Skipped && signalled;
         if let Some((victim, _)) = self.fault(at).filter(|_| over) {
-            // What it does from now on is its own doing.
+            // From now on, the unit itself is responsible for what it does.
             if std::mem::take(&mut self.units[victim].faulted) {
                 self.mark(Mark::FaultWithoutRestart);
             }

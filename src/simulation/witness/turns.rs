@@ -99,7 +99,7 @@ impl Witness<'_> {
     fn fulfilled(&self, at: usize, on: usize, condition: Condition) -> Option<bool> {
         let (seen, calm) = (&self.units[on], self.terms.units[at].calm.contains(&on));
         if calm && condition == Condition::Started && seen.stand != Stand::Over {
-            // A told one is not up.
+            // A unit that was asked to stop is not up.
             let up = seen.watch.up.is_some_and(|up| up + CALM <= self.now);
             return Some(seen.started && up && seen.fault.is_none());
         }
@@ -175,7 +175,7 @@ impl Witness<'_> {
                 self.mark(Mark::TestGaveUpOnALoopBehind);
             }
         }
-        // What holds never is told at once to whoever waits for it.
+        // A unit that waits for a condition that can never hold fails at once.
         if self.units[by].stand != Stand::Over {
             self.tested.in_vain.push(by);
         }
@@ -210,7 +210,7 @@ impl Witness<'_> {
             };
             let same = self.leaves_the_same(at);
             trial.killed = (same == Some(false)).then_some(self.units[victim].pid);
-            // What has to go on has no excuse.
+            // A unit that has to survive the fault has no excuse.
             self.units[victim].faulted = same != Some(true);
             if !group {
                 self.units[victim].struck = (same != Some(true)).then_some(signal);
@@ -265,14 +265,14 @@ impl Witness<'_> {
             !(waited && loops) || self.trials[at].start_by <= Some(self.now),
             "a test gives up on what is restarted again and again",
         )?;
-        // No other test waits for what one has waited for in vain.
+        // No test waits for a unit that another test has waited for in vain.
         let within = if in_vain { Tick::ZERO } else { ms(self.test(at).start_within) };
         let start_by = self.now + within;
         let start_by = *self.trials[at].start_by.get_or_insert(start_by);
         let may = self.may_begin(at);
         expect_of(at, may.is_some(), "what waits in vain fails at once")?;
         expect_of(at, may == Some(false), "a test begins at once when it may")?;
-        // What was up when the time was looked at may have gone down in the same step.
+        // A unit that was up when the time was checked may have exited in the same step.
         let was_overdue = self.trials[at].overdue;
         self.trials[at].overdue = start_by <= self.now;
         let late = was_overdue && start_by <= self.now;

@@ -10,7 +10,7 @@ const READY: usize = Purpose::Ready as usize;
 const HEALTH: usize = Purpose::Health as usize;
 
 impl Witness<'_> {
-    /// A unit was executed, or trc looks for what an external unit stands for.
+    /// Handles the execution of a unit, or the first probe of an external unit.
     pub(in crate::simulation) fn begin_watch(&mut self, at: usize) {
         let unit = &self.plan.units[at];
         let now = self.now;
@@ -33,7 +33,7 @@ impl Witness<'_> {
         self.units[at].watch.next[HEALTH] = every.map(|every| self.now + every);
     }
 
-    /// A unit exits, and with it its probes end.
+    /// Handles the exit of a unit, which ends its probes.
     pub(in crate::simulation) fn end_watch(&mut self, at: usize) {
         self.units[at].watch = Watch::default();
         let unit = &self.plan.units[at];
@@ -64,10 +64,10 @@ impl Witness<'_> {
                 }
             }
             (_, Outcome::Hopeless | Outcome::Skipped) => {}
-            // It is about to end, and says so itself.
+            // The unit has reported that it is about to exit.
             (Purpose::Health, _) if watch.leaving => {}
             (Purpose::Health, Outcome::Passed) => self.is_well(at),
-            // It is as healthy as it was.
+            // Its health does not change.
             (Purpose::Health, Outcome::NotMade) => {
                 self.health_again(at);
                 self.mark(Mark::HealthNotAsked);
