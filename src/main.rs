@@ -1,8 +1,7 @@
 //! `trc`: PID 1 of a container.
 //!
-//! There is a C `main` here, for what Rust's own does before it, a handler for stack
-//! overflows that makes glibc read `/proc/self/maps`, costs a start as much as reading
-//! the configuration does.
+//! This is a C `main`, because Rust's own `main` first installs a handler for stack overflows, for
+//! which glibc reads `/proc/self/maps`. That takes as much time as reading the configuration.
 
 #![no_main]
 
@@ -10,10 +9,10 @@ use std::ffi::{c_char, c_int};
 
 /// The C entry point.
 ///
-/// A panic can't leave it: [`trc::init::main`] catches them all.
+/// No panic leaves it: [`trc::init::main`] catches all of them.
 ///
 /// # Safety
-/// Called once, by the C runtime, with `count` strings that stay for good.
+/// The C runtime calls this once, with `count` strings that stay valid.
 // SAFETY: nothing else in this program is called `main`.
 #[unsafe(no_mangle)]
 #[allow(unsafe_code)]

@@ -92,8 +92,9 @@ impl Engine {
         }
     }
 
-    /// Returns whether the failure of this unit makes the stop unclean. That of TrivialRC's halt
-    /// scripts does not: they set the exit status of the run, which need not be 0.
+    /// Returns whether the failure of this unit makes the stop unclean. The failure of one of
+    /// TrivialRC's halt scripts does not: these scripts set the exit status of the run, which need
+    /// not be 0.
     pub(super) fn failure_spoils(&self, id: UnitId) -> bool {
         let node = self.graph.node(id);
         let decides = node.unit.stage == Stage::Halt && node.is_trivialrc() && self.booted;

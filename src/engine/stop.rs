@@ -9,7 +9,7 @@ use crate::signal::Signal;
 use crate::status;
 
 impl Engine {
-    /// Tells every unit to stop whose dependents are gone.
+    /// Asks every unit to stop whose dependents have stopped.
     pub(super) fn advance_stopping(&mut self, now: Tick, actions: &mut Vec<Action>) {
         let up = |engine: &Self, id: UnitId| {
             engine.graph.node(id).counts() && !engine.states[id.0].gone()
@@ -283,7 +283,7 @@ impl Engine {
         }
     }
 
-    /// Does whatever has come due.
+    /// Does everything that is due.
     pub(super) fn on_time(&mut self, now: Tick, actions: &mut Vec<Action>) {
         for id in self.graph.ids() {
             if self.graph.node(id).test().is_some() {

@@ -9,7 +9,7 @@ use crate::config::{
 };
 use crate::graph::{Graph, UnitId};
 
-/// A unit `STAGE.NAME`. The lines of its `after` count from 1.
+/// A unit `STAGE.NAME`. The lines in its `after` count from 1.
 fn unit(id: &str, after: &[(&str, Option<Condition>)]) -> Unit {
     let (stage, name) = id.split_once('.').unwrap();
     let place = |line: usize| Origin::File {

@@ -1,4 +1,4 @@
-//! What scripts may rely on, with the real shells: bash, dash and busybox sh.
+//! Tests of everything that scripts can rely on, with the real shells: bash, dash and busybox sh.
 // Tests start processes themselves. All other code does so in run/ only.
 #![allow(clippy::disallowed_methods, unsafe_code)]
 
@@ -18,7 +18,8 @@ use log::LevelFilter;
 
 type Environment = Vec<(OsString, OsString)>;
 
-/// The shells to try, by name. Where `CI` is set all must be here, elsewhere bash must.
+/// The shells to try, by name. If `CI` is set, all of them must be installed, and otherwise bash
+/// must.
 fn shells() -> Vec<(&'static str, Shell)> {
     [("bash", &["bash"][..]), ("dash", &["dash"]), ("busybox", &["busybox", "sh", "-c"])]
         .into_iter()
@@ -68,7 +69,7 @@ fn given() -> Environment {
         .to_vec()
 }
 
-/// What came of a script.
+/// The result of a script.
 #[derive(Debug)]
 struct Ran {
     status: i32,
@@ -159,7 +160,7 @@ fn boot_then(shell: &Shell, boots: &[&str], then: &str) -> String {
     ran.out()
 }
 
-/// One script after another, and what the second prints, in every shell.
+/// Runs one script after another in every shell, and checks what the second one prints.
 fn carried(table: &[(&str, &str, &str)], shells: &[(&'static str, Shell)]) {
     for (name, shell) in shells {
         for (boot, then, expected) in table {

@@ -1,5 +1,5 @@
-//! What is read takes time and memory in proportion to its size, whatever stands in it. Bounds are
-//! generous: what was quadratic took minutes of these sizes.
+//! Reading a configuration takes time and memory in proportion to its size, whatever it contains.
+//! The bounds are generous: quadratic code took minutes for these sizes.
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use crate::graph::Graph;
 
 use super::Case;
 
-/// A configuration of so many of something.
+/// Returns a configuration with this many of something.
 fn many(count: usize, one: impl Fn(usize) -> String) -> String {
     (0..count).fold(String::new(), |mut text, at| {
         _ = writeln!(text, "{}", one(at));
@@ -17,7 +17,7 @@ fn many(count: usize, one: impl Fn(usize) -> String) -> String {
     })
 }
 
-/// Everything that is said of a configuration and its graph, which has to come soon.
+/// Returns all messages about a configuration and its graph, which have to come soon.
 #[expect(clippy::disallowed_methods, reason = "a test may look at the clock")]
 fn soon(name: &str, case: &Case) -> Vec<String> {
     let start = Instant::now();
@@ -36,7 +36,7 @@ fn soon(name: &str, case: &Case) -> Vec<String> {
     case.said(&said)
 }
 
-/// 100,000 unknown keys and 8,000 disabled units took a minute and a half.
+/// 100,000 unknown keys and 8,000 disabled units used to take a minute and a half.
 #[test]
 fn many_mistakes_are_told_soon_and_the_first_of_them() {
     let unit = |at: usize, rest: &str| format!("[async.u{at}]\n{rest}");
@@ -101,7 +101,7 @@ fn many_mistakes_are_told_soon_and_the_first_of_them() {
     }
 }
 
-/// What a text never closes is looked for once the parser has refused it.
+/// trc looks for brackets and quotes that are never closed once the parser has refused a text.
 #[test]
 fn a_text_that_is_no_configuration_is_refused_soon() {
     const MANY: usize = 400_000;

@@ -1,4 +1,4 @@
-//! The command line of trc, and what boot scripts make of it.
+//! The command line of trc, and the changes that boot scripts make to it.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;

@@ -1,4 +1,4 @@
-//! The files that configuration is read from, and what can be wrong with them.
+//! The configuration files, and what can be wrong with them.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -119,7 +119,7 @@ fn a_file_that_was_asked_for_must_be_there() {
     }
 }
 
-/// They were skipped without a word, or run as a script without one.
+/// trc used to skip these files silently, or to run them as scripts without a warning.
 #[test]
 fn a_drop_in_that_is_not_what_it_was_meant_for_is_a_warning() {
     let skipped = |name: &str, help: &str| {

@@ -1,4 +1,4 @@
-//! Which of several values wins, and the order of what is declared.
+//! Which of several values wins, and the order of declarations.
 
 use std::ffi::{OsStr, OsString};
 use std::time::Duration;

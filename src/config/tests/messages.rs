@@ -1,4 +1,4 @@
-//! What is said when something is wrong, and where it is said to be.
+//! The messages about mistakes, and the places that they name.
 
 use super::{Case, toml_says, unit};
 
@@ -44,7 +44,7 @@ fn a_wrong_key_is_named_with_its_place_and_the_nearest_right_one() {
     ]);
 }
 
-/// As `[test.t]`, and what is said of its second line.
+/// Loads this as `[test.t]`, and checks the message about its second line.
 #[test]
 fn a_key_of_a_test_that_stands_elsewhere_is_told_where_it_belongs() {
     let timeout = "did you mean `max_runtime`, for the command, or `expect.within`, for how long trc tries again?";
@@ -119,7 +119,7 @@ fn a_mistake_is_told_once_and_not_what_follows_from_it() {
     ]);
 }
 
-/// Only the first one was told.
+/// Only the first mistake used to be reported.
 #[test]
 fn the_same_wrong_key_in_several_layers_is_told_for_each() {
     let case = Case::new()
@@ -415,7 +415,7 @@ fn what_stands_twice_is_told_with_the_place_of_the_first() {
     ]);
 }
 
-/// The end of the file was where it was told to be.
+/// The message used to name the end of the file.
 #[test]
 fn a_string_that_is_never_closed_is_told_where_it_begins() {
     let help = |quotes: &str| {
@@ -440,7 +440,7 @@ fn a_string_that_is_never_closed_is_told_where_it_begins() {
     ]);
 }
 
-/// Up to ten errors on correct lines were told.
+/// Up to ten errors used to be reported on correct lines.
 #[test]
 fn what_is_never_closed_is_the_only_error_and_is_told_where_it_begins() {
     let after = "\nuser = 'x'\n\n[async.db]\nexec = ['db', \"}\"] # }\nready = { tcp = 80 }\nstop = { signal = 'INT' }\n";
@@ -537,7 +537,7 @@ fn a_value_with_a_variable_in_it_is_told_what_the_variable_has_to_do_with_it() {
     says("[async.web]\nexec = \"${PORT} 'x\"", "2:17: `exec`: the quote ' is never closed");
 }
 
-/// The advice led to another mistake.
+/// The advice used to lead to another mistake.
 #[test]
 fn advice_can_be_followed_as_it_stands() {
     let tls = "trc does not speak TLS: ask a port without it with `http`, write `tcp`, or let a command ask, such as `curl -fsS https://…`";
@@ -593,7 +593,7 @@ fn advice_can_be_followed_as_it_stands() {
     ]);
 }
 
-/// Nothing was said of how to write these.
+/// The messages used not to say how to write these.
 #[test]
 fn common_mistakes_are_told_what_to_write() {
     let time = "expected a time such as \"5s\", \"200ms\", \"1m30s\" or \"2h\"";

@@ -1,5 +1,5 @@
-//! What a user sees of the configuration: where it comes from, what wins, and what is
-//! said when something is wrong with it.
+//! The configuration as a user sees it: its sources, which value wins, and the messages about
+//! mistakes.
 
 mod bounds;
 mod command_line;
@@ -23,7 +23,7 @@ use crate::config::{
 };
 use tempfile::TempDir;
 
-/// A directory of configuration files, and how trc is called on it.
+/// A directory of configuration files, and the way in which trc is called for it.
 struct Case {
     dir: TempDir,
     arguments: Vec<OsString>,
@@ -55,7 +55,7 @@ impl Case {
         self
     }
 
-    /// More arguments; `DIR` in them is the directory.
+    /// More arguments, in which `DIR` stands for the directory.
     fn arguments(mut self, arguments: &[&str]) -> Self {
         let dir = self.dir.path().to_str().unwrap().to_owned();
         self.arguments.extend(arguments.iter().map(|a| OsString::from(a.replace("DIR", &dir))));
@@ -136,7 +136,7 @@ fn exec(unit: &Unit) -> Vec<OsString> {
     }
 }
 
-/// What texts of `trc.toml` give rise to.
+/// Checks the messages about these texts of `trc.toml`.
 #[track_caller]
 fn toml_says(table: &[(&str, &[&str])]) {
     for (text, expected) in table {

@@ -1,4 +1,4 @@
-//! `[test.NAME]`, `--test` and what is wrong with them.
+//! `[test.NAME]`, `--test` and their errors.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn test(text: &str) -> Test {
     *unit(&config, "test.t").test.clone().expect("a test")
 }
 
-/// What a test checks, as reports name it.
+/// Returns the names of a test's checks in reports.
 fn checks(text: &str) -> Vec<String> {
     test(text).checks.iter().map(|check| check.value.to_string()).collect()
 }
@@ -281,7 +281,7 @@ fn what_expects_nothing_or_can_not_be_done_is_refused() {
     assert_eq!(nobody, ["error TRC_TEST: \", \" names no test"]);
 }
 
-/// What nobody can hear is not asked for: that it is not said would always hold.
+/// trc rejects a `forbids` for output that it cannot see, because it would always hold.
 #[test]
 fn a_log_that_goes_nowhere_is_not_asked_for() {
     let silent = "[log]\noutput = 'null'\n[async.a]\nexec = 'x'\n";

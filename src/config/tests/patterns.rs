@@ -1,8 +1,8 @@
-//! Texts and regular expressions that are looked for.
+//! Texts and regular expressions in checks.
 
 use super::{Case, toml_says};
 
-/// Of `[test.t] expect.KEY = 'TEXT'`.
+/// The errors of `[test.t] expect.KEY = 'TEXT'`.
 fn said(key: &str, text: &str) -> Vec<String> {
     Case::new().toml(&format!("[test.t]\nexec = 'x'\nexpect.{key} = '{text}'")).errors()
 }
@@ -29,7 +29,7 @@ fn flags_after_a_regular_expression_are_an_error_that_says_how_to_write_them() {
     }
 }
 
-/// A text that must not be there and is never found passes for ever.
+/// A text that must not be there, but can never be found, would always pass.
 #[test]
 fn a_regular_expression_that_is_not_closed_is_an_error_where_it_would_pass_for_ever() {
     let error = |key: &str, column: u32, text: &str, itself: &str| {

@@ -1,4 +1,4 @@
-//! `docs/configuration.md` says what `keys/mod.rs` says.
+//! `docs/configuration.md` has the same contents as `keys/mod.rs`.
 
 use crate::config::keys::key::{Key, Keys, Kind, all, reference};
 use crate::config::keys::{FORWARD, HEALTH, READY, TEST_OWN, TOP, UNIT};
@@ -21,7 +21,7 @@ fn the_reference_is_that_of_the_keys() {
     assert!(written == right, "{path} is stale; TRC_TEST_UPDATE=1 cargo test makes it anew");
 }
 
-/// Each example, alone in its table, is configuration without an error.
+/// Each example, alone in its table, causes no error.
 #[test]
 fn every_example_of_the_reference_can_be_written() {
     let mut tried = 0;
@@ -70,7 +70,7 @@ fn try_examples(place: &str, keys: Keys, tried: &mut usize) {
     }
 }
 
-/// A default that can be written is what holds where the key is not written.
+/// If a default can be written as a value, it has the same effect as leaving out the key.
 #[test]
 fn the_defaults_of_the_reference_are_those_that_hold() {
     let (mut right, mut others) = (0, Vec::new());

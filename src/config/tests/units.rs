@@ -294,7 +294,7 @@ fn disabling_what_is_not_there_is_pointed_out() {
     );
 }
 
-/// They were errors where the command line had no such unit: in a test run, in a check.
+/// They used to be errors if the command line had no such unit, as in a test run or a check.
 #[test]
 fn keys_for_units_of_the_command_line_are_for_the_runs_that_have_them() {
     let text = "[sync.cmd]\nuser = 'nobody'\n[async.D1]\nready.tcp = 1\n[halt.H2]\ncwd = '/'\n\
@@ -336,7 +336,7 @@ fn keys_for_units_of_the_command_line_are_for_the_runs_that_have_them() {
     ]);
 }
 
-/// It may be somebody else's, and mounted into an image.
+/// The test may be somebody else's, and mounted into an image.
 #[test]
 fn a_test_takes_no_services_name_away() {
     let units = "[async.db]\nexec = \"x\"\n[test.db]\nexec = \"x\"\nafter = \"db\"\n\

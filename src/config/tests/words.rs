@@ -1,8 +1,9 @@
-//! The words of docker, Compose, Kubernetes, systemd, supervisord and s6: what is told of each.
+//! The words of docker, Compose, Kubernetes, systemd, supervisord and s6, and the message about
+//! each.
 
 use super::{Case, toml_says, unit};
 
-/// What is said of a line of a unit, in short: its column, the key, and the help.
+/// Returns the message about a line of a unit, in short: its column, the key, and the help.
 #[track_caller]
 fn key_says(line: &str, key: &str, place: &str, help: &str) {
     let errors = Case::new().toml(&format!("[async.web]\nexec = 'x'\n{line}")).errors();
@@ -252,7 +253,7 @@ fn values_as_others_write_them_are_told_how_to_write() {
     ]);
 }
 
-/// There is but one thing that they can mean.
+/// They can mean only one thing.
 #[test]
 fn a_signal_stands_for_stop_and_a_status_for_success() {
     let case = Case::new()

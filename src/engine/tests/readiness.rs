@@ -1,15 +1,15 @@
-//! Readiness, health and the longest time a unit may run.
+//! Readiness, health and `max_runtime`.
 
 use super::*;
 use crate::config::{Address, Command, Health, Probe, Ready, Then, When};
 
-/// A probe that has to be tried.
+/// A probe with attempts.
 fn tried() -> Placed<Probe> {
     let probe = Probe::Tcp(Address { host: "localhost".to_owned(), port: 1 });
     Placed { value: probe, origin: Origin::Default }
 }
 
-/// A probe that the unit answers by itself.
+/// A probe for which the unit reports by itself.
 fn told() -> Placed<Probe> {
     Placed { value: Probe::Notify, origin: Origin::Default }
 }
@@ -29,7 +29,7 @@ pub(super) fn notified(world: &mut World, name: &str, notice: Notice) {
     world.feed(Event::Notified { unit, notice });
 }
 
-/// Answers the try that is under way.
+/// Answers the attempt that is under way.
 fn answer(world: &mut World, name: &str, purpose: Purpose, outcome: Outcome) {
     let unit = world.id(name);
     let at = world.tries.iter().position(|one| *one == (unit, purpose));
@@ -228,7 +228,7 @@ fn health_is_asked_for_from_readiness_on() {
     assert_eq!(tries(&world), [("async.db".to_owned(), Purpose::Health)]);
 }
 
-/// Lets so many health checks fail in a row.
+/// Lets this many health checks fail in a row.
 fn fail(world: &mut World, name: &str, times: u32, outcome: Outcome) {
     for _ in 0..times {
         world.pass(SECOND * 5);
@@ -369,7 +369,7 @@ fn what_says_that_it_stops_is_not_asked_for_its_health_any_more() {
     assert_eq!((tries(&world), world.sent()), (vec![], vec![]));
 }
 
-/// A unit with nothing to run.
+/// Returns an external unit.
 fn outside(name: &str) -> Unit {
     with_ready(Unit { command: Command::Nothing, ..unit(name) }, tried())
 }

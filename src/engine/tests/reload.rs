@@ -62,7 +62,7 @@ fn what_is_held_stays_held_and_a_signal_in_the_middle_stops_all() {
     assert_eq!((world.end, world.started.len()), (Some(143), 3));
 }
 
-/// The unit that had gone woke the engine for ever.
+/// A unit that the new graph lacks used to wake the engine forever.
 #[test]
 fn a_fork_that_fails_once_its_unit_has_to_go_is_not_tried_again() {
     let built = |name| Graph::build(&config(WaitPolicy::Forever, vec![unit(name)])).unwrap();

@@ -19,7 +19,7 @@ impl World {
         self.ask(name, Request::Job(task))
     }
 
-    /// How the job of this number has ended.
+    /// Returns how the job with this number has ended.
     fn end_of(&self, number: u32) -> Option<JobEnd> {
         self.facts.iter().find_map(|fact| match fact {
             Fact::JobEnded { job, end, .. } if *job == number => Some(*end),

@@ -6,13 +6,13 @@ use super::readiness::{notified, with_ready};
 use super::*;
 use crate::config::{Backoff, Probe, Restart, When};
 
-/// Waits that are easy to tell: 2, 4, 8 … seconds, less up to half.
+/// Delays that are easy to predict: 2, 4, 8 … seconds, less up to a half.
 pub(super) fn restarted(when: When, unit: Unit) -> Unit {
     let backoff = Backoff { first: SECOND * 2, longest: SECOND * 10 };
     Unit { restart: Restart { when, backoff, ..Restart::NO }, ..unit }
 }
 
-/// Until when [`ready`] units have to be ready.
+/// The time by which [`ready`] units have to be ready.
 const READY_WITHIN: Duration = SECOND.saturating_mul(10);
 
 fn together(unit: Unit, others: &[&str]) -> Unit {
@@ -25,7 +25,7 @@ pub(super) fn ready(unit: Unit) -> Unit {
     with_ready(unit, Placed { value: Probe::Notify, origin: Origin::Default })
 }
 
-/// The wait that was told last.
+/// Returns the last delay that the engine reported.
 fn wait(world: &World) -> Duration {
     let waits = world.facts.iter().rev().find_map(|fact| match fact {
         Fact::Restarting { after, .. } => Some(*after),
@@ -142,7 +142,7 @@ fn restarts_count_within_the_window_only() {
     assert_eq!(world.end, None);
 }
 
-/// `ready.within` is as long as the window is, unless somebody writes it.
+/// `ready.within` is as long as the window by default.
 #[test]
 fn restarts_of_a_unit_that_does_not_become_ready_count_however_long_each_takes() {
     let mut a = ready(restarted(When::OnFailure, unit("async.a")));

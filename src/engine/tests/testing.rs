@@ -1,10 +1,11 @@
-//! Test mode: tests one by one, retries, holding, faults, the drill and the verdict.
+//! Test mode: tests one at a time, repeated attempts, `holds`, faults, the stop drill and the
+//! result.
 
 use super::readiness::{notified, with_ready};
 use super::*;
 use crate::config::{Fault, FaultKind, Restart, State as Expected, StopCheck, Test, Testing, When};
 
-/// A test `test.NAME` that expects something that trc itself finds out.
+/// Returns a test `test.NAME` with a check that trc itself makes.
 fn test(name: &str) -> Unit {
     let check = Placed { value: Expected::Uid(0).into(), origin: Origin::Default };
     let test = Test {
@@ -39,7 +40,7 @@ fn restarted(unit: Unit) -> Unit {
     Unit { restart: Restart { when: When::Always, ..Restart::NO }, ..unit }
 }
 
-/// What runs has done so for a moment.
+/// Lets everything that runs be up for a moment.
 fn calm(mut world: World) -> World {
     let runs = world.end.is_none() && !world.running().is_empty();
     if runs && world.trial.is_none() {
@@ -76,7 +77,7 @@ fn run_strictly(strict: bool, units: Vec<Unit>) -> World {
     calm(World::new(&Config { testing, ..config(WaitPolicy::Any, units) }))
 }
 
-/// A run whose `[exit]` makes 0 of a status.
+/// Returns a run whose `[exit]` turns a status into 0.
 fn run_mapping(status: u8, units: Vec<Unit>) -> World {
     let (only, reports, list, origin) = (vec![], vec![], false, Origin::Default);
     let testing =
@@ -86,14 +87,14 @@ fn run_mapping(status: u8, units: Vec<Unit>) -> World {
     calm(World::new(&Config { exit, testing, ..config(WaitPolicy::Any, units) }))
 }
 
-/// Answers the try that is under way.
+/// Answers the attempt that is under way.
 fn tried(world: &mut World, name: &str, outcome: Outcome) {
     let unit = world.id(name);
     assert_eq!(world.trial.take(), Some(unit), "{name} is being tried");
     world.feed(Event::Tried { unit, outcome });
 }
 
-/// Everything that has been told to stop does so.
+/// Lets everything that has been asked to stop exit.
 fn obey(world: &mut World) {
     for _ in 0..10 {
         let told: Vec<String> = world.running();
@@ -312,7 +313,8 @@ fn a_killed_unit_has_to_be_up_again() {
     assert_eq!((world.end, findings(&world)), (Some(0), vec![]), "that restart was asked for");
 }
 
-/// Programs may stop by SIGINT or leave it to the terminal, and a test may be over before they do.
+/// Some programs exit on SIGINT and others leave it to the terminal, and a test may end before they
+/// exit.
 #[test]
 fn a_fault_that_restarted_nothing_excuses_no_later_restart_but_by_its_own_signal() {
     for (outcome, ending, found) in [
@@ -336,7 +338,7 @@ fn a_fault_that_restarted_nothing_excuses_no_later_restart_but_by_its_own_signal
     }
 }
 
-/// What dies of it a moment after its test has passed was to go on.
+/// A unit that dies of the signal a moment after its test has passed should have survived.
 #[test]
 fn a_signal_that_a_unit_is_to_bear_excuses_no_end() {
     let hup = fault(test("test.a"), "async.web", FaultKind::Kill(Signal::HUP));
@@ -355,7 +357,7 @@ fn a_signal_that_a_unit_is_to_bear_excuses_no_end() {
     assert_eq!(findings(&world), ["async.web.run"]);
 }
 
-/// What comes of a test with this fault: whether its unit goes on, or is restarted soon.
+/// Returns the result of a test with this fault, if its unit survives, or is restarted soon.
 fn after_fault(
     signal: Signal,
     stop_signal: Option<Signal>,
@@ -499,7 +501,7 @@ fn a_one_shot_that_runs_when_the_tests_are_done_is_waited_for() {
     }
 }
 
-/// A cleanup that waits for the end of a service, and the rest of the foreground.
+/// A cleanup that waits for the end of a service, and the other foreground units.
 #[test]
 fn what_starts_only_when_something_ends_is_not_waited_for() {
     let exited = Some(crate::config::Condition::Exited);
@@ -534,7 +536,8 @@ fn a_test_gives_up_on_a_unit_that_is_restarted_again_and_again() {
     }
 }
 
-/// It waited for five minutes where the unit that it waits for waits for the loop.
+/// The test used to wait for five minutes if its unit waits for a unit that is restarted again and
+/// again.
 #[test]
 fn a_test_gives_up_where_what_it_waits_for_waits_for_a_loop() {
     let ready = Placed { value: Probe::Notify, origin: Origin::Default };

@@ -181,7 +181,7 @@ impl Witness<'_> {
         }
     }
 
-    /// Checks the reasons that the engine would give for waiting while nothing happens.
+    /// Checks the snapshot that people would get while nothing happens.
     pub(in crate::simulation) fn looks_at(&self, snapshot: &Snapshot) -> Verdict {
         let up = snapshot.phase == "up";
         expect(up == (self.phase == Phase::Up), "whoever asks is told the phase of the run")?;
