@@ -17,6 +17,6 @@ use std::ffi::{c_char, c_int};
 #[unsafe(no_mangle)]
 #[allow(unsafe_code)]
 pub unsafe extern "C" fn main(count: c_int, arguments: *const *const c_char) -> c_int {
-    // SAFETY: the C runtime's.
+    // SAFETY: the C runtime guarantees it.
     c_int::from(trc::init::main(unsafe { trc::init::arguments(count, arguments) }))
 }

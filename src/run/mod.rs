@@ -45,7 +45,7 @@ use supervisor::Supervisor;
 /// `arguments` points at `count` strings that end with a NUL.
 pub unsafe fn arguments(count: c_int, arguments: *const *const c_char) -> Vec<OsString> {
     let one = |at: usize| {
-        // SAFETY: the caller vouches for it.
+        // SAFETY: the caller guarantees it.
         let text = unsafe { CStr::from_ptr(*arguments.add(at)) };
         OsStr::from_bytes(text.to_bytes()).to_owned()
     };

@@ -1,8 +1,8 @@
-# What every bash unit starts with. `__trc_` names are trc's own and are not part
-# of the boot state. Whatever a script did to its options (`set -eu`, posix, its own
-# IFS), these must do no harm: no failing command at a function's end, no unset name.
+# The beginning of every script under bash. Names with `__trc_` are trc's own and are not part of
+# the boot state. Whatever options a script sets (`set -eu`, posix, its own IFS), these functions
+# must do no harm: none ends with a failing command, or uses an unset name.
 
-# __trc_line LEVEL NAME TEXT: a line in the log's form, if the level is wanted.
+# __trc_line LEVEL NAME TEXT: prints a line in the format of the log, if the level is shown.
 __trc_line() {
     ((__trc_level >= $1)) || return 0
     local __trc_t __trc_ns=$__trc_stage/$BASHPID
@@ -15,7 +15,7 @@ __trc_line() {
 __trc_object() {
     local now=${EPOCHREALTIME-} time zone text unit
     if [[ $now ]]; then
-        # The decimal point is the locale's.
+        # The decimal point depends on the locale.
         builtin printf -v time '%(%Y-%m-%dT%H:%M:%S)T.%.3s' "${now%[.,]*}" "${now#*[.,]}"
     else
         builtin printf -v time '%(%Y-%m-%dT%H:%M:%S)T.000' -1
@@ -26,7 +26,7 @@ __trc_object() {
     builtin printf '{"time":"%s%s:%s","level":"%s","unit":"%s","stage":"%s","pid":%s,"message":"%s"}\n' \
         "$time" "${zone:0:3}" "${zone:3}" "$1" "$unit" "$__trc_stage" "$BASHPID" "$text" || :
 }
-# __trc_quote VARIABLE TEXT: as a JSON string has it.
+# __trc_quote VARIABLE TEXT: sets the variable to the text, escaped for a JSON string.
 __trc_quote() {
     local __trc_q=$2 __trc_b='\' __trc_c __trc_e __trc_i
     __trc_q=${__trc_q//"$__trc_b"/"$__trc_b$__trc_b"}
@@ -60,8 +60,8 @@ __trc_call() {
     return 0
 }
 
-# What scripts call. `2>&-` hides from the trace that tracing stops; /dev/null may not
-# be there.
+# The functions that scripts call. `2>&-` hides from the trace that tracing stops: /dev/null may
+# not exist.
 say() { { __trc_x=$-; set +x; } 2>&-; __trc_call say "$@"; [[ $__trc_x != *x* ]] || set -x; }
 log() { { __trc_x=$-; set +x; } 2>&-; __trc_call log "$@"; [[ $__trc_x != *x* ]] || set -x; }
 warn() { { __trc_x=$-; set +x; } 2>&-; __trc_call warn "$@"; [[ $__trc_x != *x* ]] || set -x; }
@@ -69,9 +69,9 @@ err() { { set +x; } 2>&-; __trc_call err "$@"; exit 1; }
 debug() { { __trc_x=$-; set +x; } 2>&-; __trc_call debug "$@"; [[ $__trc_x != *x* ]] || set -x; }
 run() { builtin command "$@"; }
 
-# __trc_failing STATUS LINE COMMAND: notes where a command has failed, for an ERR trap. Where
-# that was in a function, the line is that of the function's call in the script itself. It
-# fails where `set -e` is on.
+# __trc_failing STATUS LINE COMMAND: notes the place of a failed command, for an ERR trap. If the
+# command is in a function, the line is that of the function's call in the script itself. The
+# function fails if `set -e` is on.
 __trc_failing() {
     __trc_failed=$1 __trc_line=$2 __trc_command=$3 __trc_function=
     local __trc_f=$((${#FUNCNAME[@]} - 1))
@@ -83,7 +83,7 @@ __trc_failing() {
     fi
     [[ $- != *e* ]]
 }
-# Tells trc of that at once, where the script is a test, which has a descriptor for it.
+# Reports this to trc at once if the script is a test, which has a descriptor for it.
 __trc_tell() {
     if [[ $__trc_stage = test && $BASHPID = "$$" ]]; then
         builtin printf '\0trc-failed\0%s\0%s\0%s\0' "$__trc_line" "$__trc_function" \

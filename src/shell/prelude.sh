@@ -1,5 +1,5 @@
-# What every unit under a POSIX shell starts with; see prelude.bash. Neither `local`
-# nor arrays are POSIX: names of trc's own start with `__trc_`.
+# The beginning of every script under a POSIX shell; see prelude.bash. POSIX has neither `local`
+# nor arrays, so trc's own names begin with `__trc_`.
 
 # __trc_line LEVEL NAME TEXT
 __trc_line() {
@@ -14,7 +14,7 @@ __trc_line() {
     command printf '%s %s [%s]: %s\n' "$__trc_t" "$SELF_NAME" "$__trc_ns" "$3" || :
 }
 __trc_object() {
-    # %N is GNU's and busybox's; elsewhere, as without `date`, there are no milliseconds.
+    # Only GNU and busybox know %N. Otherwise, as without `date`, there are no milliseconds.
     __trc_t=$(command date '+%Y-%m-%dT%H:%M:%S.%N%z' 2>&-) || __trc_t=
     case $__trc_t in
         *.[0-9]*[+-]????) __trc_z=${__trc_t#*.?????????} __trc_t=${__trc_t%??????[+-]????} ;;
@@ -30,7 +30,7 @@ __trc_object() {
     command printf '{"time":%s,"level":"%s","unit":"%s","stage":"%s","pid":%s,"message":"%s"}\n' \
         "$__trc_t" "$1" "$__trc_quoted" "$__trc_stage" "$$" "$__trc_text" || :
 }
-# __trc_quote TEXT: sets __trc_quoted to it as a JSON string has it.
+# __trc_quote TEXT: sets __trc_quoted to the text, escaped for a JSON string.
 __trc_quote() {
     __trc_rest=$1
     __trc_quoted=

@@ -1,6 +1,6 @@
-# Boot only. The state goes to descriptor 57, a memfd: first how the shell found
-# things, then, at its exit, how the script left them. Builtins only, as an image
-# may hold nothing else; NUL ends a field.
+# For boot scripts only. The state goes to descriptor 57, a memfd: first the state in which the shell
+# started, and then, at its exit, the state in which the script left it. This uses builtins only,
+# because an image may have nothing else. NUL ends a field.
 
 __trc_surroundings() {
     builtin umask; builtin printf '\0'
@@ -12,8 +12,8 @@ __trc_options=$SHELLOPTS
 __trc_shopts=$BASHOPTS
 { __trc_surroundings; } >&57
 
-# __trc_save STATUS OPTIONS [ARGUMENT…]: called by the EXIT trap, whose stderr is the
-# memfd too: a trace of this call does no harm there.
+# __trc_save STATUS OPTIONS [ARGUMENT…]: called by the EXIT trap. Its standard error is the memfd,
+# too, where a trace of this call does no harm.
 __trc_save() {
     builtin set +x
     __trc_status=$1
@@ -40,14 +40,14 @@ __trc_save() {
     case $__trc_flags in *x*) builtin set -x ;; esac
     return "$__trc_status"
 }
-# The trap's status must stay the script's for what a script adds to it; `&&` keeps
-# `set -e` from ending the trap on that.
+# The status of the trap must stay that of the script, for commands that a script adds to the trap.
+# `&&` keeps `set -e` from ending the trap.
 __trc_at_exit='{ __trc_save "$?" "$-" "$@" && :; } 2>&57'
 builtin trap "$__trc_at_exit" EXIT
 
 # A script's own EXIT trap is added to ours instead of replacing it. In posix mode
-# (`POSIXLY_CORRECT`, or `posix` in `SHELLOPTS`) no function may replace `trap`, which is a
-# special builtin there, but an alias may.
+# (`POSIXLY_CORRECT`, or `posix` in `SHELLOPTS`), `trap` is a special builtin, which an alias can
+# replace and a function cannot.
 if [[ -o posix ]]; then
     alias trap=__trc_alias
     __trc_alias() { { __trc_x=$-; set +x; } 2>&-; __trc_trap "$@"; }
@@ -62,7 +62,7 @@ __trc_trap() {
         __trc_status=0
         [[ $1 != -- ]] || builtin shift
         __trc_action=-
-        # One operand, or a number in front: all of them are conditions to reset.
+        # With one operand, or a number in front, all operands are conditions to reset.
         [[ $# -eq 1 || $1 = - || $1 =~ ^[0-9]+$ ]] || __trc_action=$1
         [[ $# -eq 1 || $1 =~ ^[0-9]+$ ]] || builtin shift
         for __trc_signal; do
@@ -78,6 +78,6 @@ __trc_trap() {
         case $__trc_x in *x*) set -x ;; esac
         return "$__trc_status"
     fi
-    # Nothing after `set -x`: it would be in the trace.
+    # No command may follow `set -x`: it would be in the trace.
     [[ $__trc_x != *x* ]] || set -x
 }

@@ -1,5 +1,5 @@
-# Boot only, as save.bash. `@SAVE@` is the memfd: by path, as dash can name only
-# descriptors 0 to 9, which are the script's.
+# For boot scripts only, like save.bash. `@SAVE@` is the path of the memfd, because dash can name
+# only descriptors 0 to 9, which belong to the script.
 
 __trc_surroundings() {
     command umask; command printf '\0'
@@ -12,7 +12,7 @@ __trc_surroundings() {
 } 2>&- # busybox has no `-p`
 { __trc_surroundings; } @SAVE@
 
-# A subshell has the same $$; only /proc tells it from the shell itself.
+# A subshell has the same $$. Only /proc distinguishes it from the shell itself.
 __trc_self() {
     __trc_pid=$$
     if [ -r /proc/self/stat ]; then IFS=' ' read -r __trc_pid __trc_rest </proc/self/stat; fi
@@ -20,8 +20,8 @@ __trc_self() {
 __trc_self
 __trc_shell=$__trc_pid
 
-# __trc_save STATUS OPTIONS LINE [ARGUMENT…]. The line is the script's own in busybox, of a
-# text that is sourced; bash, called as `sh`, gives the trap's, and dash none.
+# __trc_save STATUS OPTIONS LINE [ARGUMENT…]. In busybox, the line is that of the script, if its
+# text is sourced. bash, called as `sh`, gives the line of the trap, and dash none.
 __trc_save() {
     set +x
     __trc_status=$1
@@ -51,7 +51,7 @@ __trc_save() {
 __trc_at_exit='{ __trc_save "$?" "$-" "${LINENO-}" "$@" && :; } 2@SAVE@'
 trap "$__trc_at_exit" EXIT
 
-# `trap` is a special builtin, which no function may replace, but an alias may.
+# `trap` is a special builtin, which an alias can replace and a function cannot.
 __trc_trap() {
     { __trc_x=$-; set +x; } 2>&-
     __trc_status=0

@@ -14,7 +14,7 @@ use crate::signal::Signal;
 /// Returns whether trc has any child, dead or alive.
 pub(crate) fn has_children() -> bool {
     let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
-    // SAFETY: with no place for it, nothing is written.
+    // SAFETY: the pointer is null, so nothing is written.
     let look = || unsafe { libc::waitid(libc::P_ALL, 0, std::ptr::null_mut(), flags) };
     waited(look).is_ok()
 }
@@ -37,7 +37,7 @@ pub(crate) enum Change {
 /// Returns a child that has exited or was suspended, and leaves it as it is.
 pub(crate) fn peek() -> Option<i32> {
     let flags = libc::WEXITED | libc::WSTOPPED | libc::WNOHANG | libc::WNOWAIT;
-    // SAFETY: `info` is written by the call; all zeros are what it holds without a child.
+    // SAFETY: the call writes `info`, which stays all zeros if there is no child.
     // The fields of the union are those that the kernel fills in for SIGCHLD.
     unsafe {
         let mut info: libc::siginfo_t = std::mem::zeroed();
@@ -65,7 +65,7 @@ pub(crate) fn has_ended(pid: i32) -> bool {
 pub(crate) fn reap(pid: i32) -> Option<(Change, Usage)> {
     let flags = libc::WUNTRACED | libc::WNOHANG;
     let mut status = 0;
-    // SAFETY: the call writes to both places; all zeros are a value of each.
+    // SAFETY: the call writes to both places, for which all zeros are a valid value.
     let used = unsafe {
         let mut used: libc::rusage = std::mem::zeroed();
         let (to, of) = (&raw mut status, &raw mut used);
@@ -97,7 +97,7 @@ pub(crate) fn by_asking() -> Vec<i32> {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
     let is_child = |pid: u32| {
-        // SAFETY: with no place for it, nothing is written.
+        // SAFETY: the pointer is null, so nothing is written.
         unsafe { libc::waitid(libc::P_PID, pid, std::ptr::null_mut(), flags) == 0 }
     };
     let mut found = Vec::new();

@@ -22,8 +22,8 @@ fn now() -> SystemTime {
 fn keep_from_waiting() {
     let zone = zone_file(std::env::var_os("TZ"), std::env::var_os("TZDIR"));
     if fs::metadata(zone).is_ok_and(|found| !found.is_file()) {
-        // SAFETY: one thread, and nobody holds on to the environment. What units are given was
-        // copied from it before.
+        // SAFETY: trc has one thread, and nobody holds a reference to the environment. The
+        // environment for units was copied before.
         unsafe { std::env::set_var("TZ", "UTC0") };
     }
 }

@@ -21,7 +21,7 @@ unsafe extern "C" {
 
 /// Returns free memory to the kernel, which was used to read the configuration.
 pub(crate) fn let_go_of_heap() {
-    // SAFETY: malloc_trim(3) touches what is free only.
+    // SAFETY: malloc_trim(3) touches only free memory.
     #[cfg(target_env = "gnu")]
     unsafe {
         libc::malloc_trim(0);
@@ -37,9 +37,9 @@ pub(crate) fn let_go_of_code() {
     let start_pointer =
         (&raw const __executable_start).with_addr(start).cast_mut().cast::<c_void>();
     if let Some(pages) = NonNull::new(start_pointer).filter(|_| start < end) {
-        // SAFETY: between these lie only private mappings of the program's file that
-        // nobody can write to, so what is needed again is read again: madvise(2),
-        // MADV_DONTNEED. It fails where a machine's pages are larger, and nothing is lost.
+        // SAFETY: this range has only private, read-only mappings of the program's file, so the
+        // kernel reads a page again when it is needed: madvise(2), MADV_DONTNEED. On machines with
+        // larger pages, it fails without harm.
         let _ = unsafe { madvise(pages, end - start, MmapAdvise::MADV_DONTNEED) };
     }
 }
@@ -106,38 +106,38 @@ impl Default for Heap {
     }
 }
 
-// SAFETY: what the system's allocator gives is its own; pieces of the reserve are aligned, of
-// the size that was asked for, and nobody else's.
+// SAFETY: the system's allocator keeps its own promises. Pieces of the reserve are aligned, have
+// the requested size, and belong to nobody else.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's.
+        // SAFETY: the caller guarantees it.
         let given = unsafe { System.alloc(layout) };
         if given.is_null() { self.piece(layout) } else { given }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's.
+        // SAFETY: the caller guarantees it.
         let given = unsafe { System.alloc_zeroed(layout) };
         if given.is_null() { self.piece(layout) } else { given }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         if !self.is_piece(pointer) {
-            // SAFETY: it is the system's, and the rest is the caller's.
+            // SAFETY: the memory is the system allocator's, and the caller guarantees the rest.
             unsafe { System.dealloc(pointer, layout) };
         }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         if !self.is_piece(pointer) {
-            // SAFETY: it is the system's, and the rest is the caller's.
+            // SAFETY: the memory is the system allocator's, and the caller guarantees the rest.
             let given = unsafe { System.realloc(pointer, layout, size) };
             if !given.is_null() {
                 return given;
             }
         }
-        // SAFETY: the caller vouches for the size; the old place is still there, and the new
-        // one is another.
+        // SAFETY: the caller guarantees the size. The old memory is still valid, and does not
+        // overlap with the new one.
         unsafe {
             let given = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
             if !given.is_null() {

@@ -15,9 +15,9 @@ pub(crate) unsafe fn call(number: c_long, arguments: &[usize]) -> Result<usize, 
     for (to, from) in all.iter_mut().zip(arguments) {
         *to = *from;
     }
-    // SAFETY: the caller's.
+    // SAFETY: the caller guarantees it.
     let result = unsafe { raw(number, all) };
-    // Every Linux says so in this way, whatever the machine: errno(3) ends at 4095.
+    // Linux reports errors in this way on every machine: errno(3) ends at 4095.
     if (-4095..0).contains(&result) {
         Err(i32::try_from(-result).unwrap_or(libc::EINVAL))
     } else {
@@ -28,7 +28,7 @@ pub(crate) unsafe fn call(number: c_long, arguments: &[usize]) -> Result<usize, 
 #[cfg(target_arch = "x86_64")]
 unsafe fn raw(number: c_long, a: [usize; 6]) -> c_long {
     let result: c_long;
-    // SAFETY: the caller's; the kernel clobbers rcx and r11 and leaves the stack alone.
+    // SAFETY: the caller guarantees it. The kernel clobbers rcx and r11, and leaves the stack alone.
     unsafe {
         std::arch::asm!(
             "syscall",
@@ -44,7 +44,7 @@ unsafe fn raw(number: c_long, a: [usize; 6]) -> c_long {
 #[cfg(target_arch = "aarch64")]
 unsafe fn raw(number: c_long, a: [usize; 6]) -> c_long {
     let result: c_long;
-    // SAFETY: the caller's; the kernel leaves all other registers alone.
+    // SAFETY: the caller guarantees it. The kernel leaves all other registers alone.
     unsafe {
         std::arch::asm!(
             "svc 0",
@@ -60,7 +60,7 @@ unsafe fn raw(number: c_long, a: [usize; 6]) -> c_long {
 /// On other machines, the child is forked, and has an `errno` of its own.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 unsafe fn raw(number: c_long, a: [usize; 6]) -> c_long {
-    // SAFETY: the caller's.
+    // SAFETY: the caller guarantees it.
     match unsafe { libc::syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]) } {
         -1 => -c_long::from(nix::errno::Errno::last_raw()),
         result => result,

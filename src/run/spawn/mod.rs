@@ -164,7 +164,7 @@ unsafe fn clone(orders: &Orders, stack: &Stack, awaited: bool) -> nix::Result<i3
     }
     let start = |flags: libc::c_int| {
         let orders = ptr::from_ref(orders).cast_mut().cast();
-        // SAFETY: the caller's. All signals are blocked, so no handler runs on its stack.
+        // SAFETY: the caller guarantees it. All signals are blocked, so no handler runs on its stack.
         Errno::result(unsafe { libc::clone(first, stack.top(), flags | libc::SIGCHLD, orders) })
     };
     let awaited = if awaited { libc::CLONE_VFORK } else { 0 };

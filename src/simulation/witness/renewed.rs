@@ -14,7 +14,7 @@ use crate::engine::{Asker, Refusal};
 pub(in crate::simulation) struct Renewed {
     /// Whether a graph is about to take over.
     under_way: bool,
-    /// What the engine has to say: the units that have to go, or why the graph is refused.
+    /// The report that the engine owes: the units that have to go, or why the graph is refused.
     owed: Option<Result<(Vec<usize>, Asker), Refusal>>,
 }
 
