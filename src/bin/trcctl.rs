@@ -116,7 +116,7 @@ fn check_command() -> Command {
              Exit status:\n  \
                0   the configuration is correct\n  \
                64  the command line is wrong\n  \
-               78  the configuration has errors",
+               78  the configuration has errors, or there is none",
         )
         .args_override_self(true)
         .args(own)

@@ -23,7 +23,7 @@ pub fn pipe(owner: Option<(Uid, Gid)>) -> nix::Result<Pipe> {
     let pipe = Pipe::new()?;
     let size = i32::try_from(PIPE_SIZE).unwrap_or(i32::MAX);
     if let Err(errno) = fcntl(&pipe.read, FcntlArg::F_SETPIPE_SZ(size)) {
-        log::trace!("a unit's pipe keeps its size: {}", errno.desc());
+        log::trace!("cannot enlarge a unit's pipe: {}", errno.desc());
     }
     give(&pipe.write, owner);
     Ok(pipe)
