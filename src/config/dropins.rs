@@ -75,7 +75,7 @@ const PROSE: &[&str] = &[".md", ".txt", ".xml", ".properties"];
 
 /// Returns a warning about the name of a script file. The shell reads the file nevertheless.
 pub(super) fn odd_script(name: &OsStr) -> Option<(&'static str, String)> {
-    // `async.service` is a unit that is called so; `async.web.service` has an ending.
+    // `async.service` is a unit named `service`, but `async.web.service` has an ending.
     let name = name.as_bytes();
     let (directory, name) = match name.strip_prefix(b"trc.") {
         Some(name) => ("trc.d/", name),

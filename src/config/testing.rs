@@ -167,7 +167,8 @@ impl Decoder<'_> {
                 _ => Origin::Variable(by.into()),
             };
             match asked(&report) {
-                // To ask twice is to ask once: trcctl does, whatever the environment says.
+                // Asking twice is not an error: trcctl always asks, even if the environment already
+                // does.
                 Ok(Asked::Events) => events = true,
                 Ok(Asked::File(kind, path)) => {
                     let report = ReportFile { kind, path, origin };

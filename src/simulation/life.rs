@@ -131,7 +131,7 @@ impl Life<'_> {
         self.steps += 1;
         self.at_once += 1;
         expect(self.steps < STEPS, "a life ends in a bounded number of steps")?;
-        expect(self.at_once < AT_ONCE, "nothing goes round in circles")?;
+        expect(self.at_once < AT_ONCE, "no life goes round in circles")?;
         let built = Rc::clone(&self.world.built);
         let now = self.world.now;
         if let Some(story) = &mut self.story {
@@ -169,7 +169,7 @@ impl Life<'_> {
         let in_time = !self.witness.hurry && self.witness.cut.is_none();
         let asked = !std::mem::take(&mut self.world.untold);
         let awake = self.witness.plan.sleep.is_none();
-        expect(asked || !in_time || !awake, "nobody is killed who was not asked to end")?;
+        expect(asked || !in_time || !awake, "no process is killed that was not asked to exit")?;
         self.witness.after(self.engine.next_deadline())
     }
 
@@ -182,7 +182,7 @@ impl Life<'_> {
         self.witness.looks_at(&snapshot)?;
         self.witness.rests(self.world.any_main())?;
         let stuck = self.world.waits_for_cont() && self.rests > 0;
-        expect(!stuck, "what was told to end is continued, so that it can")?;
+        expect(!stuck, "a process that was asked to exit is continued, so that it can exit")?;
         let plan = self.witness.plan;
         match self.rests {
             0 => {
@@ -194,7 +194,7 @@ impl Life<'_> {
                 self.world.kill_all();
                 Ok(())
             }
-            _ => expect(false, "after an outside signal the end comes by itself"),
+            _ => expect(false, "after a signal from outside, the run ends by itself"),
         }
     }
 
@@ -220,6 +220,6 @@ impl Life<'_> {
         }
         let patience = if self.witness.time_is_up() { Tick::ZERO } else { PATIENCE };
         let outlived = self.world.outlived(patience);
-        expect(!outlived, "nothing that could be killed outlives the run")
+        expect(!outlived, "no process that could be killed outlives the run")
     }
 }

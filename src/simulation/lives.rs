@@ -15,7 +15,7 @@ const CHUNK: u64 = 256;
 
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
 }
 
 /// The result of many lives.
@@ -61,7 +61,7 @@ fn census(lives: u64) -> Census {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         let mut all = Census { marks: vec![0; Mark::ALL.len()], ..Census::default() };
         for worker in workers {
-            let one = worker.join().expect("a worker survives what it finds");
+            let one = worker.join().expect("a worker survives its findings");
             all.refused += one.refused;
             all.broken = all.broken.into_iter().chain(one.broken).min();
             for (sum, count) in all.marks.iter_mut().zip(one.marks) {

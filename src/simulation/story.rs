@@ -43,9 +43,9 @@ pub(super) fn event(event: &Event, built: &Built) -> String {
             format!("the stop command of {} {how}", of(unit))
         }
         Event::Probed { unit, purpose, outcome, .. } => {
-            format!("{}: {purpose:?} is tried: {outcome:?}", of(unit))
+            format!("{}: attempt for {purpose:?}: {outcome:?}", of(unit))
         }
-        Event::Tried { unit, outcome } => format!("{} is tried: {outcome:?}", of(unit)),
+        Event::Tried { unit, outcome } => format!("{}: attempt: {outcome:?}", of(unit)),
         Event::Inspected { zombies, escaped } => {
             let names: Vec<String> = escaped.iter().map(&of).collect();
             format!("a look at processes: zombies {zombies}, escaped from {names:?}")
@@ -56,7 +56,7 @@ pub(super) fn event(event: &Event, built: &Built) -> String {
             let said = said.join(", ");
             format!("left are orphans: {orphans}, sessions: {sessions}, late: [{said}]")
         }
-        Event::OomKilled => "the OOM killer takes somebody".to_owned(),
+        Event::OomKilled => "the OOM killer kills a process".to_owned(),
         Event::Learnt { unit, why } => format!("{}: {why:?} is known", of(unit)),
         Event::Notified { unit, notice } => format!("{} says {notice:?}", of(unit)),
         Event::Paused { unit } => format!("{} is paused", of(unit)),
@@ -65,14 +65,14 @@ pub(super) fn event(event: &Event, built: &Built) -> String {
             None if sender.outside => format!("trc gets {signal} from outside"),
             None => format!("trc gets {signal} from some process"),
         },
-        Event::Reload { .. } => "the configuration is read anew".to_owned(),
+        Event::Reload { .. } => "the configuration is reloaded".to_owned(),
         Event::Request { unit, request, .. } => format!("somebody asks {}: {request:?}", of(unit)),
-        Event::Settled { words: None } => "the command line stays".to_owned(),
-        Event::Settled { words: Some(_) } => "the command line makes a new graph".to_owned(),
+        Event::Settled { words: None } => "the command line does not change".to_owned(),
+        Event::Settled { words: Some(_) } => "the command line gives a new graph".to_owned(),
         Event::Unsettled => "the command line is wrong".to_owned(),
         Event::NothingLeft => "no process is left".to_owned(),
         Event::Overslept { by } => {
-            format!("trc did not run for {} ms, and time was put back", by.as_millis())
+            format!("trc did not run for {} ms, and the clock was set back", by.as_millis())
         }
         Event::Woken => "time has come".to_owned(),
     }
@@ -88,16 +88,16 @@ pub(super) fn action(action: &Action, built: &Built) -> String {
             format!("{signal} to {}'s group", of(id))
         }
         Action::Signal(Target::Rest(id, told), signal) => {
-            format!("{signal} to the rest of {}, where it has gone to: {told:?}", of(id))
+            format!("{signal} to the rest of {}, after it went to: {told:?}", of(id))
         }
         Action::Signal(Target::All(id), signal) => format!("{signal} to all of {}", of(id)),
         Action::StopCommand(id) => format!("run the stop command of {}", of(id)),
         Action::KillStopCommand(id) => format!("kill the stop command of {}", of(id)),
-        Action::Probe(id, purpose) => format!("try whether {}: {purpose:?}", of(id)),
-        Action::StopProbes(id) => format!("no more tries of {}", of(id)),
-        Action::Try(id, limit) => format!("try {} for {limit:?}", of(id)),
+        Action::Probe(id, purpose) => format!("attempt for {}: {purpose:?}", of(id)),
+        Action::StopProbes(id) => format!("no more attempts of {}", of(id)),
+        Action::Try(id, limit) => format!("attempt of {} for {limit:?}", of(id)),
         Action::Inspect => "look for zombies".to_owned(),
-        Action::Remains => "look at what is left".to_owned(),
+        Action::Remains => "search for what is left".to_owned(),
         Action::Reopen => "open files anew".to_owned(),
         Action::Settle => "look at the command line".to_owned(),
         Action::TakeOver => "the new graph takes over".to_owned(),
@@ -105,7 +105,7 @@ pub(super) fn action(action: &Action, built: &Built) -> String {
         Action::SweepOver => "the sweep is over".to_owned(),
         Action::Tell(Fact::Blocked { chain, ended, .. }) => {
             let chain: Vec<String> = chain.iter().map(of).collect();
-            format!("say: {} waits in vain, status {}", chain.join(" for "), ended.status)
+            format!("report: {} waits in vain, status {}", chain.join(" for "), ended.status)
         }
         Action::Tell(fact) => format!("say: {fact:?}"),
         Action::End { status } => format!("END with {status}"),
@@ -160,7 +160,7 @@ pub(super) fn plan(plan: &Plan) -> String {
         let _ = writeln!(text, "at {} ms {} from {whence}", told.at, told.signal);
     }
     if let Some(at) = plan.reload {
-        let _ = writeln!(text, "at {at} ms the configuration is read anew");
+        let _ = writeln!(text, "at {at} ms the configuration is reloaded");
     }
     for asked in &plan.requests {
         let _ = writeln!(

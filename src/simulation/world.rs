@@ -194,7 +194,7 @@ impl<'a> World<'a> {
     }
 
     pub(super) fn id(&self, unit: usize) -> UnitId {
-        self.built.id(unit).expect("what runs is in the graph")
+        self.built.id(unit).expect("a unit that runs is in the graph")
     }
 
     pub(super) fn main(&mut self, unit: usize, pid: i32) -> Option<&mut Process> {

@@ -358,7 +358,8 @@ fn what_was_asked_for_and_is_not_there_is_an_error() {
     ] {
         assert_eq!(Case::new().toml(text).arguments(arguments).errors(), [expected]);
     }
-    // A run without a test passed because of it: a file that trc skips, say with a typo in its name.
+    // A run without a test used to pass because of this warning: trc skips a file, for example
+    // because of a typo in its name.
     for file in ["trc.tml", "trc.d/web.conf", "trc.d/.hidden"] {
         let found = Case::new().file(file, WEB).set("TRC_TEST", "1").errors();
         assert!(

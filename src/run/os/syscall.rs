@@ -28,7 +28,8 @@ pub(crate) unsafe fn call(number: c_long, arguments: &[usize]) -> Result<usize, 
 #[cfg(target_arch = "x86_64")]
 unsafe fn raw(number: c_long, a: [usize; 6]) -> c_long {
     let result: c_long;
-    // SAFETY: the caller guarantees it. The kernel clobbers rcx and r11, and leaves the stack alone.
+    // SAFETY: the caller guarantees it. The kernel clobbers rcx and r11, and leaves the stack
+    // alone.
     unsafe {
         std::arch::asm!(
             "syscall",

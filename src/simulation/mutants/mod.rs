@@ -41,7 +41,7 @@ const MUTANTS: &[Mutant] = &[
     graph("starts without conditions", |graph| {
         graph.nodes.iter_mut().for_each(|node| node.needs.retain(|need| !need.written));
     }),
-    graph("takes exited for succeeded", |graph| {
+    graph("treats exited as succeeded", |graph| {
         for need in graph.nodes.iter_mut().flat_map(|node| &mut node.needs) {
             if need.condition == Condition::Succeeded {
                 need.condition = Condition::Exited;
@@ -55,15 +55,15 @@ const MUTANTS: &[Mutant] = &[
             }
         }
     }),
-    graph("takes every service for a one-shot", |graph| {
+    graph("treats every service as a one-shot", |graph| {
         graph.nodes.iter_mut().for_each(|node| node.oneshot = true);
     }),
-    graph("takes all for any", |graph| {
+    graph("treats all as any", |graph| {
         if graph.wait == WaitPolicy::All {
             graph.wait = WaitPolicy::Any;
         }
     }),
-    graph("takes err for all", |graph| {
+    graph("treats err as all", |graph| {
         if graph.wait == WaitPolicy::Err {
             graph.wait = WaitPolicy::All;
         }
@@ -81,14 +81,14 @@ const MUTANTS: &[Mutant] = &[
     graph("ignores [exit]", |graph| graph.exit.clear()),
     graph("ignores exit.stopped", |graph| graph.stopped = None),
     graph("ignores exit.unit", |graph| graph.own.clear()),
-    graph("takes a number for a reason", |graph| {
+    graph("treats a number as a reason", |graph| {
         for signal in [143, 130] {
             graph.stopped.take().map(|status| graph.exit.insert(signal, status));
         }
     }),
     graph("ignores [signals]", |graph| graph.rules.clear()),
-    graph("has a second more", |graph| graph.budget += Duration::from_secs(1)),
-    graph("has a second less", |graph| {
+    graph("allows a second more", |graph| graph.budget += Duration::from_secs(1)),
+    graph("allows a second less", |graph| {
         graph.budget = graph.budget.saturating_sub(Duration::from_secs(1));
     }),
     graph("kills late", |graph| {
@@ -108,7 +108,7 @@ const MUTANTS: &[Mutant] = &[
             node.unit.always = node.unit.stage == Stage::Halt;
         }
     }),
-    graph("takes started for ready", |graph| {
+    graph("treats started as ready", |graph| {
         for need in graph.nodes.iter_mut().flat_map(|node| &mut node.needs) {
             if need.condition == Condition::Ready {
                 need.condition = Condition::Started;
@@ -120,17 +120,17 @@ const MUTANTS: &[Mutant] = &[
             ready.within += Duration::from_secs(1);
         }
     }),
-    graph("does nothing about what is unhealthy", |graph| {
+    graph("does nothing about unhealthy units", |graph| {
         for health in graph.nodes.iter_mut().filter_map(|node| node.unit.health.as_mut()) {
             health.then = Then::Ignore;
         }
     }),
-    graph("forgives one failure more", |graph| {
+    graph("tolerates one failure more", |graph| {
         for health in graph.nodes.iter_mut().filter_map(|node| node.unit.health.as_mut()) {
             health.failures += 1;
         }
     }),
-    graph("lets units run for ever", |graph| {
+    graph("lets units run forever", |graph| {
         graph.nodes.iter_mut().for_each(|node| node.unit.max_runtime = None);
     }),
     graph("restarts nothing", |graph| {
@@ -153,19 +153,19 @@ const MUTANTS: &[Mutant] = &[
             node.unit.restart.backoff.longest = node.unit.restart.backoff.first;
         });
     }),
-    event("takes what could not be tried for a failure", |event| match event {
+    event("treats an attempt that was not made as a failure", |event| match event {
         Event::Probed { unit, purpose, outcome: Outcome::NotMade, why } => {
             Event::Probed { unit, purpose, outcome: Outcome::Failed, why }
         }
         event => event,
     }),
-    event("starts again what is written wrongly", |event| match event {
+    event("restarts a unit with a wrong setting", |event| match event {
         Event::SpawnFailed { unit, stage: SpawnStage::Settings, errno, why } => {
             Event::SpawnFailed { unit, stage: SpawnStage::Prepare, errno, why }
         }
         event => event,
     }),
-    event("starts nothing again that execve refused", |event| match event {
+    event("retries no start that execve refused", |event| match event {
         Event::SpawnFailed {
             unit,
             stage: stage @ SpawnStage::Execute,
@@ -184,7 +184,7 @@ const MUTANTS: &[Mutant] = &[
     actions("ends no try", |actions, _| {
         actions.retain(|action| !matches!(action, Action::StopProbes(_)));
     }),
-    actions("says nothing of restarts", |actions, _| {
+    actions("does not report restarts", |actions, _| {
         actions.retain(|action| !matches!(action, Action::Tell(Fact::Restarting { .. })));
     }),
     actions("starts twice", |actions, _| {
@@ -204,17 +204,17 @@ const MUTANTS: &[Mutant] = &[
             }
         }
     }),
-    actions("tells what is left twice", |actions, _| {
+    actions("signals leftovers twice", |actions, _| {
         for action in actions {
             if let Action::Signal(Target::Rest(_, told), _) = action {
                 *told = Told::Nobody;
             }
         }
     }),
-    actions("kills what was never told to end", |actions, _| {
+    actions("kills processes that were never asked to exit", |actions, _| {
         actions.retain(|action| !matches!(action, Action::Signal(Target::Rest(..), _)));
     }),
-    actions("does not look for what has left the group", |actions, _| {
+    actions("does not look for processes that have left the group", |actions, _| {
         for action in actions {
             if let Action::Signal(target, _) = action
                 && let Target::Rest(id, _) | Target::All(id) = *target
@@ -226,14 +226,14 @@ const MUTANTS: &[Mutant] = &[
     actions("continues nothing", |actions, _| {
         actions.retain(|action| !matches!(action, Action::Signal(_, Signal::CONT)));
     }),
-    actions("continues whatever it is after", |actions, _| {
+    actions("sends SIGCONT after every signal", |actions, _| {
         for at in 1..actions.len() {
             if matches!(actions[at], Action::Signal(_, signal) if signal.is_job_control()) {
                 actions.swap(at - 1, at);
             }
         }
     }),
-    actions("tells nobody to stop", |actions, _| {
+    actions("asks nobody to stop", |actions, _| {
         actions.retain(|action| !matches!(action, Action::Signal(_, Signal::TERM)));
     }),
     actions("does not settle", |actions, _| {
@@ -257,7 +257,7 @@ const MUTANTS: &[Mutant] = &[
             Event::Overslept { .. } => Event::Overslept { by: Duration::ZERO },
             other => other,
         },
-        ..graph("lets those outside wait for as long as it has overslept", |_| {})
+        ..graph("adds the time that it has overslept to a stop from outside", |_| {})
     },
     Mutant {
         event: |event| match event {
@@ -266,7 +266,7 @@ const MUTANTS: &[Mutant] = &[
             }
             other => other,
         },
-        ..graph("tries what is hopeless again", |_| {})
+        ..graph("repeats hopeless attempts", |_| {})
     },
     actions("waits for no stop command", |actions, _| {
         // As if it had exited together with its unit.
@@ -290,22 +290,22 @@ const MUTANTS: &[Mutant] = &[
     actions("never ends", |actions, _| {
         actions.retain(|action| !matches!(action, Action::End { .. }));
     }),
-    actions("starts again what somebody has stopped", |actions, _| {
+    actions("starts a held unit again", |actions, _| {
         if let Some(id) = done(actions, Task::Stop) {
             actions.push(Action::Spawn(id));
         }
     }),
-    actions("starts at once what is to be restarted", |actions, _| {
+    actions("restarts units at once", |actions, _| {
         if let Some((place, id)) = begun(actions, Task::Restart) {
             actions.insert(place + 1, Action::Spawn(id));
         }
     }),
-    actions("takes a restart by hand for an end", |actions, _| {
+    actions("treats a restart by hand as an end", |actions, _| {
         if let Some((place, _)) = begun(actions, Task::Restart) {
             actions.insert(place + 1, Action::Tell(Fact::Stopping));
         }
     }),
-    actions("stops another unit along with the one that is asked", |actions, _| {
+    actions("stops another unit together with the requested one", |actions, _| {
         if let Some((place, UnitId(id))) = begun(actions, Task::Stop) {
             let other = Fact::Terminating {
                 unit: UnitId(id.saturating_sub(1)),
@@ -331,7 +331,7 @@ const MUTANTS: &[Mutant] = &[
     actions("ends no job", |actions, _| {
         actions.retain(|action| !matches!(action, Action::Tell(Fact::JobEnded { .. })));
     }),
-    actions("starts what has to go", |actions, _| {
+    actions("starts a unit that has to go", |actions, _| {
         if let Some((place, id)) = going(actions) {
             actions.insert(place + 1, Action::Spawn(id));
         }
@@ -344,27 +344,27 @@ const MUTANTS: &[Mutant] = &[
     actions("does not let a new graph take over", |actions, _| {
         actions.retain(|action| !matches!(action, Action::TakeOver));
     }),
-    actions("takes more than has to go", |actions, _| {
+    actions("stops more units than have to go", |actions, _| {
         for action in actions {
             if let Action::Tell(Fact::Reloading { going, .. }) = action {
                 going.push(UnitId(0));
             }
         }
     }),
-    actions("stops what has to go in any order", |actions, _| {
+    actions("stops units that have to go in any order", |actions, _| {
         // Other units depend on the first one in the order.
         if let Some((place, id)) = going(actions) {
             let first = Fact::Terminating { unit: id, pid: 0, within: Duration::ZERO };
             actions.insert(place + 1, Action::Tell(first));
         }
     }),
-    event("takes a hold for a restart", |event| match event {
+    event("treats a hold as a restart", |event| match event {
         Event::Request { unit, request: Request::Job(Task::Stop), asker } => {
             Event::Request { unit, request: Request::Job(Task::Restart), asker }
         }
         other => other,
     }),
-    actions("does not say that it stops", |actions, _| {
+    actions("does not report that it stops", |actions, _| {
         actions.retain(|action| !matches!(action, Action::Tell(Fact::Stopping)));
     }),
 ];

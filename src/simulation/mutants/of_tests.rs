@@ -32,14 +32,14 @@ fn continues(actions: &[Action], at: usize) -> bool {
 }
 
 pub(in crate::simulation) const TEST_MUTANTS: &[Mutant] = &[
-    graph("takes a test run for one of production", |graph| graph.testing = false),
-    event("fails a test that could not be tried", |event| match event {
+    graph("treats a test run as a run in production", |graph| graph.testing = false),
+    event("fails a test whose attempt was not made", |event| match event {
         Event::Tried { unit, outcome: Outcome::NotMade } => {
             Event::Tried { unit, outcome: Outcome::Failed }
         }
         event => event,
     }),
-    actions("stops a test run at the first end", |actions, plan| {
+    actions("stops a test run at the first end of a unit", |actions, plan| {
         let ends = |action: &Action| matches!(action, Action::Tell(Fact::Exited { .. }));
         if let Some(at) = actions.iter().position(ends).filter(|_| plan.drill.is_some()) {
             actions.insert(at + 1, Action::Tell(Fact::Stopping));
@@ -48,12 +48,12 @@ pub(in crate::simulation) const TEST_MUTANTS: &[Mutant] = &[
     graph("runs tests together", |graph| {
         test_nodes(graph).for_each(|node| node.needs.retain(|need| need.written));
     }),
-    graph("does not wait with faults for the other tests", |graph| {
+    graph("does not run tests with faults last", |graph| {
         for node in test_nodes(graph).filter(|node| node.victim.is_some()) {
             node.needs.retain(|need| need.written);
         }
     }),
-    graph("tests before anything is up", |graph| {
+    graph("begins tests before anything is up", |graph| {
         test_nodes(graph).for_each(|node| node.needs.retain(|need| !need.written));
     }),
     graph("waits for a second longer than a test may", |graph| {
@@ -66,12 +66,12 @@ pub(in crate::simulation) const TEST_MUTANTS: &[Mutant] = &[
         tests(graph, |test| test.within = test.within.map(|time| time + Duration::from_secs(1)));
     }),
     graph("tries tests once", |graph| tests(graph, |test| test.within = None)),
-    graph("believes a test the first time", |graph| tests(graph, |test| test.holds = None)),
-    graph("lets a try take as long as it likes", |graph| {
+    graph("ends a test with its first attempt", |graph| tests(graph, |test| test.holds = None)),
+    graph("does not limit the time of an attempt", |graph| {
         tests(graph, |test| test.max_runtime = Duration::from_hours(1));
     }),
     graph("does no faults", |graph| test_nodes(graph).for_each(|node| node.victim = None)),
-    graph("kills what is to be stopped", |graph| {
+    graph("kills a unit that it should suspend", |graph| {
         tests(graph, |test| {
             if let Some(fault) = &mut test.fault
                 && matches!(fault.value.kind, FaultKind::Stop(_))
@@ -80,7 +80,7 @@ pub(in crate::simulation) const TEST_MUTANTS: &[Mutant] = &[
             }
         });
     }),
-    graph("stops victims for longer than they are to be", |graph| {
+    graph("suspends units for too long", |graph| {
         tests(graph, |test| {
             if let Some(fault) = &mut test.fault
                 && let FaultKind::Stop(time) = &mut fault.value.kind
@@ -98,12 +98,12 @@ pub(in crate::simulation) const TEST_MUTANTS: &[Mutant] = &[
     graph("lets one-shots run", |graph| {
         graph.nodes.iter_mut().for_each(|node| node.ends = false);
     }),
-    graph("takes no other process for an answer to a fault", |graph| {
+    graph("accepts no other process after a fault", |graph| {
         tests(graph, |test| {
             test.fault.iter_mut().for_each(|fault| fault.value.restarts = Some(false));
         });
     }),
-    graph("takes any process for an answer to a fault", |graph| {
+    graph("accepts any process after a fault", |graph| {
         tests(graph, |test| {
             test.fault.iter_mut().for_each(|fault| fault.value.restarts = None);
         });
@@ -111,10 +111,10 @@ pub(in crate::simulation) const TEST_MUTANTS: &[Mutant] = &[
     graph("lets units stop with any status", |graph| {
         graph.nodes.iter_mut().for_each(|node| node.stop_statuses = (0..=255).collect());
     }),
-    graph("does not ask how units stop", |graph| {
+    graph("does not check how units stop", |graph| {
         tests(graph, |test| test.stop = StopCheck::default());
     }),
-    graph("has all the time that a stop takes", |graph| graph.grace = Duration::from_hours(1)),
+    graph("does not limit the time of a stop", |graph| graph.grace = Duration::from_hours(1)),
     graph("lets tests be skipped", |graph| graph.strict = false),
     graph("lets no test be skipped", |graph| graph.strict = true),
     graph("excuses everything", |graph| {
@@ -139,7 +139,7 @@ pub(in crate::simulation) const TEST_MUTANTS: &[Mutant] = &[
             }
         }
     }),
-    actions("forgets to continue a victim", |actions, plan| {
+    actions("forgets to continue a suspended unit", |actions, plan| {
         // Nobody sends trc a SIGCONT that it would pass on.
         let tells = plan.units.iter().any(|unit| unit.child.tells.is_some());
         if plan.drill.is_none() || tells || !plan.signals.is_empty() {
@@ -151,25 +151,25 @@ pub(in crate::simulation) const TEST_MUTANTS: &[Mutant] = &[
             .collect();
         *actions = kept;
     }),
-    actions("tries a test twice at once", |actions, _| {
+    actions("makes two attempts of a test at the same time", |actions, _| {
         double(actions, |action| matches!(action, Action::Try(..)));
     }),
     actions("tries no test", |actions, _| {
         actions.retain(|action| !matches!(action, Action::Try(..)));
     }),
-    actions("looks for zombies twice at once", |actions, _| {
+    actions("searches for zombies twice at the same time", |actions, _| {
         double(actions, |action| matches!(action, Action::Inspect));
     }),
     actions("looks for no zombies", |actions, _| {
         actions.retain(|action| !matches!(action, Action::Inspect));
     }),
-    actions("does not look at what remains", |actions, _| {
+    actions("does not search for remaining processes", |actions, _| {
         actions.retain(|action| !matches!(action, Action::Remains));
     }),
-    actions("does not say that a test began", |actions, _| {
+    actions("does not report that a test began", |actions, _| {
         actions.retain(|action| !matches!(action, Action::Tell(Fact::TestBegan { .. })));
     }),
-    actions("does not say how a test ended", |actions, _| {
+    actions("does not report the result of a test", |actions, _| {
         actions.retain(|action| !matches!(action, Action::Tell(Fact::TestEnded { .. })));
     }),
     actions("does not strike", |actions, _| {

@@ -30,7 +30,7 @@ impl Witness<'_> {
                 | Action::TakeOver
                 | Action::Sweep(_)
                 | Action::SweepOver
-                | Action::End { .. } => expect(false, "nothing is done after the end"),
+                | Action::End { .. } => expect(false, "the engine does nothing after the end"),
             };
         }
         match action {
@@ -46,7 +46,11 @@ impl Witness<'_> {
             }
             Action::Signal(Target::All(id), signal) => {
                 let at = built.unit(*id);
-                expect_of(at, *signal == Signal::KILL, "nothing but KILL goes to all of a unit")?;
+                expect_of(
+                    at,
+                    *signal == Signal::KILL,
+                    "only SIGKILL goes to all processes of a unit",
+                )?;
                 self.kills(at)
             }
             Action::StopCommand(id) => {
@@ -62,7 +66,7 @@ impl Witness<'_> {
                 }
                 let owed = std::mem::take(&mut self.units[at].owes_command);
                 self.units[at].commands = Some(self.now + self.plan.units[at].timeout());
-                expect_of(at, owed, "a stop command runs once, when its unit is told to stop")
+                expect_of(at, owed, "a stop command runs once, when its unit is asked to stop")
             }
             Action::KillStopCommand(id) => {
                 let at = built.unit(*id);
@@ -84,7 +88,7 @@ impl Witness<'_> {
                 self.units[at].watch.trying = [false; 2];
                 self.trials[at].trying = false;
                 let right = self.hurry || !self.is_watched(at);
-                expect_of(at, right, "only a unit that is not watched is not tried")
+                expect_of(at, right, "only a unit that is no longer watched loses its probes")
             }
             Action::Try(id, limit) => self.tries(built.unit(*id), *limit),
             Action::Inspect => self.inspects(),
@@ -93,13 +97,13 @@ impl Witness<'_> {
             Action::Settle => {
                 let over = |at: usize| self.units[at].stand == Stand::Over;
                 let all = self.stage(Stage::Boot).all(over) && self.phase == Phase::Boot;
-                expect(all, "boot is settled once, when every boot unit is through")?;
+                expect(all, "boot is settled once, when every boot unit has ended")?;
                 self.phase = Phase::Settling;
                 Ok(())
             }
             Action::Reopen => {
                 let owed = std::mem::take(&mut self.owes_reopening);
-                expect(owed, "files are opened anew only when a signal says so")
+                expect(owed, "files are reopened only on a signal that says so")
             }
             Action::Sweep(signal) => self.sweeps(*signal),
             Action::SweepOver => self.stops_sweeping(),
@@ -113,18 +117,18 @@ impl Witness<'_> {
         let again = match self.units[at].stand {
             Stand::Waiting => false,
             Stand::Retrying(until) => {
-                expect_of(at, until <= self.now, "a fork is tried again only after its pause")?;
+                expect_of(at, until <= self.now, "a fork is repeated only after its delay")?;
                 true
             }
             Stand::Asked | Stand::Alive | Stand::Watching | Stand::Backoff(_) | Stand::Over => {
                 return expect_of(at, false, "a unit has one process at a time");
             }
         };
-        expect_of(at, !self.units[at].held, "nothing starts what somebody has stopped")?;
-        expect_of(at, !self.units[at].going, "what has to go is not started")?;
+        expect_of(at, !self.units[at].held, "a held unit is not started")?;
+        expect_of(at, !self.units[at].going, "a unit that has to go is not started")?;
         expect_of(at, !self.units[at].given_up, "no unit ever runs twice")?;
-        expect_of(at, !unit.outside, "what has nothing to run is not started")?;
-        expect_of(at, self.terms.units[at].here, "only what is in the graph is started")?;
+        expect_of(at, !unit.outside, "an external unit is not started")?;
+        expect_of(at, self.terms.units[at].here, "only units in the graph are started")?;
         expect_of(at, self.is_its_turn(at), "a unit is started only in its phase")?;
         expect_of(
             at,
@@ -135,13 +139,13 @@ impl Witness<'_> {
             let alone = self.stage(unit.stage).all(|one| {
                 one == at || !matches!(self.units[one].stand, Stand::Asked | Stand::Alive)
             });
-            expect_of(at, alone, "boot, sync and halt units run one by one")?;
+            expect_of(at, alone, "boot, sync and halt units run one at a time")?;
             let mut before = self.in_order(unit.stage).take_while(|one| *one != at);
             let over = before.all(|one| {
                 let left_out = unit.stage == Stage::Halt && self.is_left_out(one);
                 left_out || self.units[one].stand == Stand::Over
             });
-            expect_of(at, over, "units that run one by one do so in their order")?;
+            expect_of(at, over, "units that run one at a time do so in their order")?;
         }
         if unit.stage == Stage::Halt {
             let due = self.booted || unit.always;
@@ -151,19 +155,19 @@ impl Witness<'_> {
             }
             // A process that an earlier halt unit has left behind may still be alive.
             let gone = |one: usize| self.plan.units[one].stage == Stage::Halt || self.gone(one);
-            expect_of(at, self.here().all(gone), "halt units run when everything is gone")?;
+            expect_of(at, self.here().all(gone), "halt units run when everything else has exited")?;
             expect_of(at, self.cut.is_none(), "no halt unit is started once they are cut short")?;
             self.mark(Mark::Halted);
         }
         let restarts = self.companions_up(at);
-        expect_of(at, restarts, "what is restarted together starts in order")?;
+        expect_of(at, restarts, "units that are restarted together start in order")?;
         if !again {
-            expect_of(at, self.gone(at), "nothing of the last run is left at a restart")?;
+            expect_of(at, self.gone(at), "nothing is left of a unit when it is restarted")?;
             let first = !self.units[at].started;
             expect_of(
                 at,
                 first || self.is_alone(at),
-                "what is restarted together goes before it comes",
+                "units that are restarted together stop before they start",
             )?;
         }
         let seen = &mut self.units[at];
@@ -185,17 +189,17 @@ impl Witness<'_> {
             return Ok(());
         }
         if unit.outside && self.units[at].stand == Stand::Waiting {
-            expect_of(at, self.is_its_turn(at), "what stands outside is looked for in its phase")?;
+            expect_of(at, self.is_its_turn(at), "an external unit is probed only in its phase")?;
             let may = self.may_start(at) == Some(true);
-            expect_of(at, may, "what stands outside is looked for when its conditions hold")?;
+            expect_of(at, may, "an external unit is probed only when its conditions hold")?;
             self.units[at].stand = Stand::Watching;
             self.begin_watch(at);
         }
         let watch = &mut self.units[at].watch;
         let owed = std::mem::take(&mut watch.owed[purpose as usize]);
         let under_way = std::mem::replace(&mut watch.trying[purpose as usize], true);
-        expect_of(at, owed, "a probe is tried when that is due")?;
-        expect_of(at, !under_way, "a probe is tried once at a time")
+        expect_of(at, owed, "an attempt of a probe is made only when it is due")?;
+        expect_of(at, !under_way, "a probe has one attempt at a time")
     }
 
     fn told(&mut self, fact: &Fact, built: &Built) -> Verdict {
@@ -211,9 +215,9 @@ impl Witness<'_> {
                 expect_of(
                     at,
                     self.units[at].stand == Stand::Alive,
-                    "only what lives is told to stop",
+                    "only live units are asked to stop",
                 )?;
-                expect_of(at, self.units[at].told.is_none(), "a unit is told to stop once")?;
+                expect_of(at, self.units[at].told.is_none(), "a unit is asked to stop once")?;
                 self.tells(at)?;
                 let by_command = self.plan.units[at].stop_exec.is_some();
                 self.units[at].by_command = by_command;
@@ -228,7 +232,7 @@ impl Witness<'_> {
                     self.units[at].stand,
                     Stand::Over | Stand::Backoff(_) | Stand::Waiting
                 );
-                expect_of(at, over, "what is not started is over")
+                expect_of(at, over, "a unit that could not be started has ended")
             }
             Fact::Restarting { unit, after, restarts, excused, .. } => {
                 self.restarts(built.unit(*unit), *after, *restarts, *excused)
@@ -271,8 +275,12 @@ impl Witness<'_> {
 
     fn blocked(&mut self, chain: &[UnitId], ended: Ended, built: &Built) -> Verdict {
         let (at, by) = (built.unit(chain[0]), built.unit(chain[1]));
-        expect_of(at, self.units[at].stand == Stand::Waiting, "only what waits can wait in vain")?;
-        expect_of(at, self.is_its_turn(at), "what waits fails in its own phase")?;
+        expect_of(
+            at,
+            self.units[at].stand == Stand::Waiting,
+            "only a unit that waits can wait in vain",
+        )?;
+        expect_of(at, self.is_its_turn(at), "a unit that waits in vain fails in its own phase")?;
         let is_test = self.plan.units[at].stage == Stage::Test;
         let blames =
             |(on, condition): &(usize, _)| *on == by && self.holds(*on, *condition).is_none();
@@ -285,7 +293,7 @@ impl Witness<'_> {
         let cause = &self.units[by];
         let status = if cause.stand == Stand::Over { cause.status.max(1) } else { 1 };
         let same = ended.status == status && ended.how == How::Blocked(chain[1]);
-        expect_of(at, same, "what waited in vain has the status that caused it")?;
+        expect_of(at, same, "a unit that waited in vain has the exit status of the cause")?;
         self.mark(Mark::Blocked);
         if chain.len() > 2 {
             self.mark(Mark::BlockedInAChain);

@@ -187,11 +187,11 @@ impl Witness<'_> {
         answer: Answer,
     ) -> Verdict {
         let Some((to, what, by, right)) = self.asked.owed.take() else {
-            return expect_of(at, false, "nothing is answered that nobody has asked");
+            return expect_of(at, false, "only a request is answered");
         };
-        expect_of(at, by == *asker, "people are told who has asked")?;
+        expect_of(at, by == *asker, "the report names the one who has asked")?;
         let right = (to, what, right) == (at, request, answer);
-        expect_of(at, right, "each request is answered, and as it should be")
+        expect_of(at, right, "each request gets the right answer")
     }
 
     /// Returns how a job ends, if it ends now.
@@ -233,13 +233,13 @@ impl Witness<'_> {
             JobEnd::RunStops | JobEnd::Superseded => (Wanted::Cut, Mark::JobCutShort),
         };
         self.mark(mark);
-        expect_of(at, self.end_of(at, task) == Some(end), "a job ends as its unit stands")
+        expect_of(at, self.end_of(at, task) == Some(end), "a job ends with the state of its unit")
     }
 
     /// Checks, after a step, that every request is answered, and that no open job is done.
     pub(in crate::simulation) fn after_requests(&self) -> Verdict {
         let answered = self.asked.owed.is_none() && self.asked.superseded.is_empty();
-        expect(answered, "each request is answered, and as it should be")?;
+        expect(answered, "each request gets the right answer")?;
         for (_, at, task) in &self.asked.open {
             expect_of(*at, self.end_of(*at, *task).is_none(), "a job ends as soon as it is done")?;
         }

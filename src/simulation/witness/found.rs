@@ -310,9 +310,9 @@ impl Witness<'_> {
         let theirs: Vec<Found> = findings.iter().map(of).collect();
         let ours = &self.tested.found;
         let all = ours.iter().all(|found| theirs.contains(found));
-        expect(all, "what was not as it should be is found")?;
+        expect(all, "everything that is wrong is a finding")?;
         let none = theirs.iter().all(|found| ours.contains(found));
-        expect(none, "nothing is found that was as it should be")
+        expect(none, "nothing else is a finding")
     }
 }
 

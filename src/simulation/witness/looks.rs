@@ -132,7 +132,10 @@ impl Witness<'_> {
             Look::Owed => Look::Asked,
             Look::OwedAgain => Look::AskedAgain,
             Look::NotYet | Look::Asked | Look::Again(_) | Look::AskedAgain | Look::Over => {
-                return expect(false, "zombies are looked for after the last test, and once more");
+                return expect(
+                    false,
+                    "trc searches for zombies after the last test, and once more",
+                );
             }
         };
         Ok(())
@@ -168,15 +171,20 @@ impl Witness<'_> {
 
     /// Checks that the engine may look for processes that are left.
     pub(in crate::simulation) fn looks_at_remains(&mut self) -> Verdict {
-        expect(self.testing(), "nothing of a test run is done in production")?;
-        expect(self.all_gone(), "what remains is looked at when every unit is gone")?;
+        expect(self.testing(), "production has nothing of a test run")?;
+        expect(self.all_gone(), "trc searches for remaining processes when every unit has exited")?;
         self.tested.left = match (self.phase, self.tested.left) {
             // There is no time for a second search before SIGKILL.
             (Phase::Stopping | Phase::Sweeping(_), _) if self.hurry => Left::Judged,
             (Phase::Sweeping(_), _) => Left::Judged,
             (Phase::Stopping, Left::NotYet) => Left::Asked,
             (Phase::Stopping, Left::Lingers(until)) if until <= self.now => Left::AskedAgain,
-            _ => return expect(false, "what remains is looked at, and once more after a moment"),
+            _ => {
+                return expect(
+                    false,
+                    "trc searches for remaining processes, and once more after a moment",
+                );
+            }
         };
         Ok(())
     }

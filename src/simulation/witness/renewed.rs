@@ -79,11 +79,8 @@ impl Witness<'_> {
         let Some(Ok((right, by))) = self.renewed.owed.take() else {
             return expect(false, "a new graph takes over only if somebody has asked for it");
         };
-        expect(by == *asker, "people are told who has asked")?;
-        expect(
-            right == going,
-            "what a new graph does not have, or has anew, has to go, and nobody else",
-        )
+        expect(by == *asker, "the report names the one who has asked")?;
+        expect(right == going, "only units that a new graph lacks or replaces have to go")
     }
 
     /// Checks that the engine rightly does not let a new graph take over.
@@ -114,7 +111,11 @@ impl Witness<'_> {
         let old: Vec<usize> = self.here().collect();
         for at in &old {
             let gone = !self.units[*at].going || self.gone(*at);
-            expect_of(*at, gone, "what has to go is gone when a new graph takes over")?;
+            expect_of(
+                *at,
+                gone,
+                "the units that have to go have exited when a new graph takes over",
+            )?;
         }
         let replaced = self.replaced();
         self.terms = Terms::of(self.plan, Generation::Third);
@@ -171,7 +172,11 @@ impl Witness<'_> {
             let seen = &self.units[at];
             let alive = seen.stand == Stand::Alive || seen.left;
             let held = !alive || seen.told.is_some() || !self.may_go(at);
-            expect_of(at, held, "what has to go is told to stop as soon as nothing stands on it")?;
+            expect_of(
+                at,
+                held,
+                "a unit that has to go is asked to stop as soon as nothing depends on it",
+            )?;
         }
         Ok(())
     }

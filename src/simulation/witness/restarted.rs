@@ -148,13 +148,13 @@ impl Witness<'_> {
     ) -> Verdict {
         let seen = &mut self.units[at];
         let owed = std::mem::take(&mut seen.owes_restart);
-        expect_of(at, owed, "what is restarted has ended")?;
+        expect_of(at, owed, "a unit that is restarted has exited")?;
         let right = (seen.backoff / 2..=seen.backoff).contains(&after);
-        expect_of(at, right, "the wait before a restart doubles from one to the next")?;
+        expect_of(at, right, "the delay before a restart doubles each time")?;
         let counted = self.restarts[at].len() == count as usize;
         expect_of(at, counted, "the restarts within the window are counted")?;
         let right = self.units[at].excused == excused;
-        expect_of(at, right, "the restart that a test has caused is told from others")?;
+        expect_of(at, right, "a restart that a test has caused is distinguished from others")?;
         // Another unit may have taken it along since, or the run may have begun to stop.
         if self.units[at].stand == Stand::Backoff(None) {
             self.units[at].stand = Stand::Backoff(Some(self.now + after));

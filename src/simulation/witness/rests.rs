@@ -10,25 +10,29 @@ use crate::engine::{Reason, Snapshot, Tick, Wanted};
 impl Witness<'_> {
     /// Checks, after a step, that everything that is due has been done.
     pub(in crate::simulation) fn after(&mut self, deadline: Option<Tick>) -> Verdict {
-        expect(self.forwards.is_empty(), "a signal is sent on to whom it is for")?;
-        expect(!self.owes_reopening, "files are opened anew when a signal says so")?;
+        expect(self.forwards.is_empty(), "a signal is forwarded to the right units")?;
+        expect(!self.owes_reopening, "files are reopened on a signal that says so")?;
         if self.ended {
-            return expect(deadline.is_none(), "after the end nothing is waited for");
+            return expect(deadline.is_none(), "nothing is due after the end");
         }
-        expect(!self.said || self.stops(), "a run that stops has a reason to")?;
+        expect(!self.said || self.stops(), "a run that stops has a reason")?;
         for at in 0..self.units.len() {
             let seen = &self.units[at];
             let stray = seen.continued && (seen.stand == Stand::Alive || seen.left);
             expect_of(at, !stray, "CONT comes with a stop signal")?;
             expect_of(at, !seen.owes_cont, "CONT follows every stop signal")?;
-            expect_of(at, !seen.owes_command, "a stop command runs when its unit is to stop")?;
-            expect_of(at, !seen.owes_silence, "probes end with what they are for")?;
+            expect_of(at, !seen.owes_command, "a stop command runs when its unit has to stop")?;
+            expect_of(at, !seen.owes_silence, "probes end with their unit")?;
             let owed = seen.watch.owed.contains(&true) && self.is_watched(at);
-            expect_of(at, !owed, "a probe is tried as soon as that is due")?;
-            expect_of(at, !seen.owes_restart, "a unit that is to be restarted is")?;
-            expect_of(at, !seen.owes_rest, "whoever has had no stop signal gets one before KILL")?;
+            expect_of(at, !owed, "an attempt of a probe is made as soon as it is due")?;
+            expect_of(at, !seen.owes_restart, "a unit that has to be restarted is restarted")?;
+            expect_of(at, !seen.owes_rest, "every process gets a stop signal before SIGKILL")?;
             expect_of(at, !seen.owes_cont_to_rest, "CONT follows every stop signal")?;
-            expect_of(at, !seen.owes_goodbye, "what is forgotten is told to end after a moment")?;
+            expect_of(
+                at,
+                !seen.owes_goodbye,
+                "forgotten processes are asked to exit after a moment",
+            )?;
             let alive = seen.stand == Stand::Alive || seen.left;
             let late = alive && seen.killed.is_none() && seen.told < Some(self.now);
             expect_of(at, !(late && self.is_late(at)), "KILL comes when it is due")?;
@@ -36,7 +40,11 @@ impl Witness<'_> {
             let late = late && seen.told < Some(self.now);
             expect_of(at, !late, "a stop command has no more time than its unit")?;
             if seen.stand == Stand::Alive {
-                expect_of(at, !seen.owes_signal, "what is told to stop gets its stop signal")?;
+                expect_of(
+                    at,
+                    !seen.owes_signal,
+                    "a unit that is asked to stop gets its stop signal",
+                )?;
             }
         }
         if !matches!(self.phase, Phase::Stopping | Phase::Sweeping(_) | Phase::Killing(_)) {
@@ -51,7 +59,7 @@ impl Witness<'_> {
         match self.phase {
             Phase::Boot => {
                 let next = self.first_open(Stage::Boot);
-                expect(next.is_some(), "when boot is through it is settled")?;
+                expect(next.is_some(), "boot is settled when it has completed")?;
                 self.has_begun(next)
             }
             Phase::Settling => Ok(()),
@@ -66,7 +74,7 @@ impl Witness<'_> {
                 expect(!idle, "the sweep ends as soon as it can")
             }
             Phase::Halting => {
-                expect(self.cut.is_none(), "halt units that are cut short are over at once")?;
+                expect(self.cut.is_none(), "halt units that are cut short end at once")?;
                 let next = self
                     .in_order(Stage::Halt)
                     .find(|at| !self.is_left_out(*at) && self.units[*at].stand != Stand::Over);
@@ -88,7 +96,11 @@ impl Witness<'_> {
             return Ok(());
         };
         let held = !self.companions_up(at);
-        expect_of(at, held || self.may_start(at) == Some(false), "what can be started is, at once")
+        expect_of(
+            at,
+            held || self.may_start(at) == Some(false),
+            "a unit that can be started is started at once",
+        )
     }
 
     /// Checks that units that have to be stopped while the run goes on are stopped, and then come
@@ -100,12 +112,16 @@ impl Witness<'_> {
             let held = seen.stand != Stand::Alive
                 || told
                 || !(seen.held || seen.going || self.is_alone(at));
-            expect_of(at, seen.fault.is_none() || held, "what is at fault is stopped at once")?;
+            expect_of(
+                at,
+                seen.fault.is_none() || held,
+                "a unit that is at fault is stopped at once",
+            )?;
             if let Stand::Backoff(Some(until)) = seen.stand {
                 let told = !seen.left || seen.told.is_some();
-                expect_of(at, told, "what a unit has left is stopped when it is to be restarted")?;
+                expect_of(at, told, "the leftovers of a unit are stopped before its restart")?;
                 let held = self.now <= until || !self.gone(at) || !self.is_alone(at);
-                expect_of(at, held, "a unit comes back when its wait is over")?;
+                expect_of(at, held, "a unit comes back when its delay has passed")?;
             }
         }
         Ok(())
@@ -118,7 +134,7 @@ impl Witness<'_> {
         let open = |at: &usize| !self.units[*at].held && !self.units[*at].going;
         for at in self.here().filter(counted).filter(waiting).filter(open) {
             let may = self.may_start(at);
-            expect_of(at, may.is_some(), "what waits in vain fails at once")?;
+            expect_of(at, may.is_some(), "a unit that waits in vain fails at once")?;
             // A unit that a new graph puts before the running one waits for its end.
             let mut sync = self.stage(Stage::Sync);
             let beside =
@@ -128,20 +144,24 @@ impl Witness<'_> {
             let mut needs = self.terms.units[at].needs.iter();
             let going = needs.any(|(on, _)| self.units[*on].told.is_some());
             let held = held || going || !self.companions_up(at);
-            expect_of(at, may != Some(true) || held, "what can be started is, at once")?;
+            expect_of(
+                at,
+                may != Some(true) || held,
+                "a unit that can be started is started at once",
+            )?;
         }
         for at in self.here() {
             if let Stand::Retrying(until) = self.units[at].stand {
-                expect_of(at, self.now < until, "a fork is tried again when its pause is over")?;
+                expect_of(at, self.now < until, "a fork is repeated when its delay has passed")?;
             }
         }
         Ok(())
     }
 
     fn after_stopping(&mut self) -> Verdict {
-        expect(self.said, "the run stops when there is reason to")?;
-        expect(self.rushed || !self.hurry, "in a hurry whatever there is is killed")?;
-        expect(!self.time_is_up(), "the end comes with the end of the budget")?;
+        expect(self.said, "the run stops when there is a reason")?;
+        expect(self.rushed || !self.hurry, "in a hurry, everything is killed")?;
+        expect(!self.time_is_up(), "the run ends when its time is up")?;
         for at in self.here() {
             let seen = self.units[at];
             if seen.stand != Stand::Alive && !seen.left || seen.killed.is_some() {
@@ -149,7 +169,7 @@ impl Witness<'_> {
             }
             expect_of(at, !self.hurry, "KILL comes when it is due")?;
             let held = seen.told.is_some() || !self.may_stop(at);
-            expect_of(at, held, "a unit is told to stop as soon as what stands on it is gone")?;
+            expect_of(at, held, "a unit is asked to stop as soon as nothing depends on it")?;
         }
         let idle = self.all_gone() && !self.lets_linger();
         expect(!idle, "the sweep follows the last unit")
@@ -158,7 +178,7 @@ impl Witness<'_> {
     /// Checks that it is right if nothing is due and nothing will ever happen.
     pub(in crate::simulation) fn rests(&mut self, any_lives: bool) -> Verdict {
         match self.phase {
-            Phase::Up if self.testing() => expect(false, "a test run comes to an end by itself"),
+            Phase::Up if self.testing() => expect(false, "a test run ends by itself"),
             Phase::Boot | Phase::Up => {
                 let held = self.here().any(|at| self.units[at].held);
                 if held && !any_lives {
@@ -177,26 +197,26 @@ impl Witness<'_> {
             | Phase::Stopping
             | Phase::Sweeping(_)
             | Phase::Killing(_)
-            | Phase::Over => expect(false, "a stop comes to an end by itself"),
+            | Phase::Over => expect(false, "a stop ends by itself"),
         }
     }
 
     /// Checks the snapshot that people would get while nothing happens.
     pub(in crate::simulation) fn looks_at(&self, snapshot: &Snapshot) -> Verdict {
         let up = snapshot.phase == "up";
-        expect(up == (self.phase == Phase::Up), "whoever asks is told the phase of the run")?;
+        expect(up == (self.phase == Phase::Up), "a snapshot has the phase of the run")?;
         for at in self.here() {
             let (unit, seen) = (&self.plan.units[at], &self.units[at]);
             let name = format!("{}.u{at}", unit.stage);
             let Some(told) = snapshot.units.iter().find(|told| told.name == name) else {
-                return expect_of(at, false, "whoever asks is told of each unit");
+                return expect_of(at, false, "a snapshot has each unit");
             };
             let pid = (seen.stand == Stand::Alive).then_some(seen.pid);
-            expect_of(at, told.pid == pid, "whoever asks is told what runs")?;
+            expect_of(at, told.pid == pid, "a snapshot has the units that run")?;
             let held = told.wanted == Wanted::Held;
-            expect_of(at, held == (seen.held && !self.stops()), "whoever asks is told of holds")?;
+            expect_of(at, held == (seen.held && !self.stops()), "a snapshot has the holds")?;
             let over = told.ended.is_some();
-            expect_of(at, over == (seen.stand == Stand::Over), "whoever asks is told of ends")?;
+            expect_of(at, over == (seen.stand == Stand::Over), "a snapshot has the ends")?;
         }
         Ok(())
     }
@@ -213,7 +233,7 @@ impl Witness<'_> {
         let named = |at: usize| reason.unkillable.iter().any(|id| built.unit(*id) == at);
         for at in self.here() {
             let right = named(at) == self.units[at].given_up;
-            expect_of(at, right, "the last line names what could not be killed")?;
+            expect_of(at, right, "the last line names the units that could not be killed")?;
         }
         Ok(())
     }

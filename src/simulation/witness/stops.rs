@@ -44,9 +44,9 @@ impl Witness<'_> {
         if self.tested.goes_on.take_if(|victim| goes_on && *victim == at).is_some() {
             return Ok(());
         }
-        expect_of(at, alive || group && seen.left, "only what lives is signalled")?;
+        expect_of(at, alive || group && seen.left, "only live processes are signalled")?;
         if self.plan.transparent() {
-            let rule = "a transparent command gets what trc got and CONT after it";
+            let rule = "a transparent command gets the signal that trc got, and then SIGCONT";
             return expect_of(at, signal == Signal::CONT && group, rule);
         }
         // SIGKILL may be a unit's stop signal, too. Then it comes twice.
@@ -61,20 +61,20 @@ impl Witness<'_> {
         }
         if signal.is_job_control() {
             let continued = std::mem::take(&mut self.units[at].continued);
-            expect_of(at, continued, "CONT comes before what it would discard")?;
+            expect_of(at, continued, "SIGCONT comes before a signal that it would discard")?;
             self.mark(Mark::StoppedByJobControl);
         }
-        expect_of(at, seen.killed.is_none(), "what was killed gets no other signal")?;
+        expect_of(at, seen.killed.is_none(), "a killed process gets no other signal")?;
         expect_of(
             at,
             alive && seen.owes_signal,
-            "the stop signal is sent once, and where there is a stop command only after that failed",
+            "the stop signal is sent once, and only after a stop command has failed, if there is one",
         )?;
         expect_of(at, signal == unit.signal(), "a unit gets its own stop signal")?;
         expect_of(
             at,
             group == unit.to_group(),
-            "the stop signal goes to the process or the group, as is written",
+            "the stop signal goes to the process or the group, as configured",
         )?;
         self.units[at].owes_signal = false;
         self.units[at].signalled = true;
@@ -96,20 +96,24 @@ impl Witness<'_> {
             let owed = std::mem::take(&mut self.units[at].owes_cont_to_rest);
             return expect_of(at, owed, "CONT follows the stop signal");
         }
-        expect_of(at, alive || seen.left, "only what lives is signalled")?;
-        expect_of(at, signal == Signal::TERM, "the rest of a unit gets TERM")?;
-        expect_of(at, seen.killed.is_none(), "what was killed gets no other signal")?;
+        expect_of(at, alive || seen.left, "only live processes are signalled")?;
+        expect_of(at, signal == Signal::TERM, "the other processes of a unit get SIGTERM")?;
+        expect_of(at, seen.killed.is_none(), "a killed process gets no other signal")?;
         let had_it = if alive {
             let owed = std::mem::take(&mut self.units[at].owes_rest);
-            expect_of(at, owed, "the rest of a unit is told shortly before KILL")?;
+            expect_of(
+                at,
+                owed,
+                "the other processes of a unit are asked to exit shortly before SIGKILL",
+            )?;
             self.units[at].rested = true;
             self.mark(Mark::RestTold);
             if to_group { Told::Group } else { Told::Main }
         } else {
             self.units[at].owes_rest = false;
             let goodbye = std::mem::take(&mut self.units[at].owes_goodbye);
-            expect_of(at, goodbye || seen.linger.is_none(), "what is left has a moment to end")?;
-            expect_of(at, !seen.rested, "what is left is told once")?;
+            expect_of(at, goodbye || seen.linger.is_none(), "leftovers have a moment to exit")?;
+            expect_of(at, !seen.rested, "leftovers are asked to exit once")?;
             self.units[at].rested = true;
             self.tells(at)?;
             self.mark(Mark::LeftoversTold);
@@ -154,12 +158,12 @@ impl Witness<'_> {
                 at,
                 self.phase == Phase::Stopping
                     || seen.fault.is_some() && self.phase == Phase::Halting,
-                "units are told to stop in the stop",
+                "units are asked to stop in the stop of the run",
             )?;
             expect_of(
                 at,
                 self.phase == Phase::Halting || self.may_stop(at),
-                "a unit stops after all that stands on it",
+                "a unit stops after everything that depends on it",
             )?;
         } else {
             let leaves = seen.going && self.may_go(at);
@@ -169,9 +173,9 @@ impl Witness<'_> {
             }
             let why = leaves || seen.fault.is_some() || matches!(seen.stand, Stand::Backoff(_));
             let goes_on = why && self.phase != Phase::Over;
-            expect_of(at, goes_on, "while the run goes on, only what is at fault is stopped")?;
+            expect_of(at, goes_on, "while the run goes on, only units at fault are stopped")?;
             let alone = self.is_alone(at) || seen.stand != Stand::Alive || seen.held || seen.going;
-            expect_of(at, alone, "what is restarted together with a unit goes before it")?;
+            expect_of(at, alone, "units that are restarted together with a unit stop before it")?;
         }
         if !self.terms.units[at].dependents.is_empty() {
             self.mark(Mark::StoppedInOrder);
@@ -198,12 +202,12 @@ impl Witness<'_> {
             self.rushed = true;
             return Ok(());
         }
-        expect(self.all_gone(), "the sweep comes when every unit is gone")?;
+        expect(self.all_gone(), "the sweep comes when every unit has exited")?;
         let looked = !self.testing() || std::mem::take(&mut self.tested.left) == Left::Judged;
-        expect(looked, "in a test run what remains is looked at before it is swept away")?;
+        expect(looked, "in a test run, trc searches for remaining processes before the sweep")?;
         match (self.phase, signal) {
             (Phase::Stopping, Signal::TERM) => {
-                expect(!self.hurry, "in a hurry nothing is asked to end")?;
+                expect(!self.hurry, "in a hurry, nothing is asked to exit")?;
                 self.phase = Phase::Sweeping(self.now);
             }
             (Phase::Stopping, Signal::KILL) => {
@@ -234,10 +238,10 @@ impl Witness<'_> {
             }
             Phase::Stopping => false,
             Phase::Boot | Phase::Settling | Phase::Up | Phase::Halting | Phase::Over => {
-                return expect(false, "a sweep that is over was begun");
+                return expect(false, "a sweep that ends has begun");
             }
         };
-        expect(swept || self.time_is_up(), "the sweep is over when nothing is left or time is up")?;
+        expect(swept || self.time_is_up(), "the sweep ends when nothing is left or time is up")?;
         self.flawed |= !self.nothing_left;
         if self.phase == Phase::Stopping {
             self.finds_unstopped();
@@ -290,23 +294,26 @@ impl Witness<'_> {
             | Phase::Sweeping(_)
             | Phase::Killing(_) => false,
         };
-        expect(through, "the end comes when everything is through")?;
+        expect(through, "the run ends when everything has ended")?;
         if !self.plan.transparent() {
             let late = self.budget.is_some_and(|budget| budget.end < self.now);
             expect(
                 !late || self.plan.sleep.is_some(),
-                "after an outside signal the end comes within the budget",
+                "after a signal from outside, the run ends within its time",
             )?;
         }
         if self.testing() {
             let wanted = self.verdict();
-            expect(status == wanted, "a test run ends with 0 only if all was well, else with 1")?;
+            expect(
+                status == wanted,
+                "a test run exits with 0 only if all was well, and otherwise with 1",
+            )?;
             self.ended = true;
             self.phase = Phase::Over;
             return Ok(());
         }
         if let Some(wanted) = self.wanted_by_reason() {
-            expect(status == wanted, "a stop from outside gives the status that is written")?;
+            expect(status == wanted, "a stop from outside gives the configured exit status")?;
             self.ended = true;
             self.phase = Phase::Over;
             return Ok(());

@@ -18,16 +18,16 @@ impl Witness<'_> {
         let (test, now) = (self.test(at), self.now);
         let trial = &mut self.trials[at];
         let owed = std::mem::take(&mut trial.owed);
-        expect_of(at, owed, "a test is tried when that is due")?;
+        expect_of(at, owed, "an attempt of a test is made only when it is due")?;
         expect_of(
             at,
             !std::mem::replace(&mut trial.trying, true),
-            "a test is tried once at a time",
+            "a test has one attempt at a time",
         )?;
         let left = trial.until.map(|until| until.saturating_sub(now).max(LEAST));
         let most = ms(test.max_runtime);
         let right = limit == left.map_or(most, |left| left.min(most));
-        expect_of(at, right, "a try takes no longer than there is time")
+        expect_of(at, right, "an attempt takes no longer than there is time")
     }
 
     /// Takes in the end of an attempt.
@@ -197,7 +197,7 @@ impl Witness<'_> {
             (None, How::Blocked(_)) => true,
             _ => false,
         };
-        expect_of(at, right && ended.status == status, "a test ends as its tries say")
+        expect_of(at, right && ended.status == status, "a test ends as its attempts say")
     }
 
     /// Handles the deadlines of tests.

@@ -54,7 +54,7 @@ impl Witness<'_> {
     }
 
     pub(in crate::simulation) fn test(&self, at: usize) -> Test {
-        self.plan.units[at].test.expect("only tests are tried")
+        self.plan.units[at].test.expect("only tests have attempts of their own")
     }
 
     /// The unit that a test damages, and the fault.
@@ -187,10 +187,10 @@ impl Witness<'_> {
     /// The engine begins a test.
     pub(in crate::simulation) fn begins(&mut self, at: usize) -> Verdict {
         expect_of(at, self.phase == Phase::Up, "tests run while everything is up")?;
-        expect_of(at, self.turn() == Some(at), "tests run one by one, those with faults last")?;
+        expect_of(at, self.turn() == Some(at), "tests run one at a time, those with faults last")?;
         expect_of(at, self.units[at].stand == Stand::Waiting, "a test begins once")?;
         let may = self.may_begin(at);
-        expect_of(at, may == Some(true), "a test begins when what it waits for is up")?;
+        expect_of(at, may == Some(true), "a test begins when the units that it waits for are up")?;
         let (test, now) = (self.test(at), self.now);
         let mut trial = Trial {
             until: test.within.map(|within| now + ms(within)),
@@ -237,18 +237,21 @@ impl Witness<'_> {
         expect(blow, "a fault is done when its test begins")?;
         let goes_on = self.tested.goes_on.take();
         let lives = |at: &usize| self.units[*at].stand == Stand::Alive;
-        expect(!goes_on.is_some_and(|at| lives(&at)), "what a test has stopped is continued")?;
+        expect(
+            !goes_on.is_some_and(|at| lives(&at)),
+            "a unit that a test has suspended is continued",
+        )?;
         for at in self.stage(Stage::Test) {
             let trial = &self.trials[at];
-            expect_of(at, trial.owes_end.is_none(), "people are told when a test is done")?;
+            expect_of(at, trial.owes_end.is_none(), "the result of a test is reported")?;
             let owed = trial.owed && self.units[at].stand == Stand::Watching;
-            expect_of(at, !owed, "a test is tried as soon as that is due")?;
+            expect_of(at, !owed, "an attempt of a test is made as soon as it is due")?;
         }
         if self.phase != Phase::Up {
             return Ok(());
         }
         let looked = !matches!(self.tested.look, Look::Owed | Look::OwedAgain);
-        expect(looked, "zombies are looked for as soon as that is due")?;
+        expect(looked, "trc searches for zombies as soon as that is due")?;
         let Some(at) = self.turn().filter(|at| self.units[*at].stand == Stand::Waiting) else {
             return Ok(());
         };
@@ -263,19 +266,19 @@ impl Witness<'_> {
         expect_of(
             at,
             !(waited && loops) || self.trials[at].start_by <= Some(self.now),
-            "a test gives up on what is restarted again and again",
+            "a test gives up on a unit that is restarted again and again",
         )?;
         // No test waits for a unit that another test has waited for in vain.
         let within = if in_vain { Tick::ZERO } else { ms(self.test(at).start_within) };
         let start_by = self.now + within;
         let start_by = *self.trials[at].start_by.get_or_insert(start_by);
         let may = self.may_begin(at);
-        expect_of(at, may.is_some(), "what waits in vain fails at once")?;
+        expect_of(at, may.is_some(), "a unit that waits in vain fails at once")?;
         expect_of(at, may == Some(false), "a test begins at once when it may")?;
         // A unit that was up when the time was checked may have exited in the same step.
         let was_overdue = self.trials[at].overdue;
         self.trials[at].overdue = start_by <= self.now;
         let late = was_overdue && start_by <= self.now;
-        expect_of(at, !late, "a test does not wait for longer than it may")
+        expect_of(at, !late, "a test waits no longer than it may")
     }
 }
