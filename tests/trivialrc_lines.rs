@@ -383,7 +383,7 @@ const LINES: &[Line] = &[
         name: "an empty -H",
         args: &["-H", "", "exit", "5"],
         status: 64,
-        there: Some((0, "", "an empty command is a usage error, 64")),
+        there: Some((0, "", "an empty command is a usage error (64)")),
         ..LINE
     },
     Line {
@@ -412,7 +412,7 @@ const LINES: &[Line] = &[
         args: &["-H", VERDICT, "-D", "exit 2", "-D", "exit 0"],
         policy: "wait_all",
         status: 2,
-        there: Some((0, "", "`wait_all` counts only the last background unit there")),
+        there: Some((0, "", "`wait_all` counts only the last background unit")),
         ..LINE
     },
     Line {
@@ -434,7 +434,7 @@ const LINES: &[Line] = &[
         args: &["-H", VERDICT, "-F", "exit 4", "-F", "exit 0"],
         policy: "wait_all",
         status: 4,
-        there: Some((0, "", "`wait_all` counts only the last foreground unit there")),
+        there: Some((0, "", "if that exits with 0, only the last foreground unit")),
         ..LINE
     },
     Line {
@@ -481,7 +481,7 @@ const LINES: &[Line] = &[
         args: &["-F", "exit 3"],
         policy: "nonsense",
         status: 78,
-        there: Some((3, "", "an unknown policy is an error, 78")),
+        there: Some((3, "", "an unknown policy is an error in the configuration (78)")),
         ..LINE
     },
 ];

@@ -97,8 +97,8 @@ impl Display for Unprepared {
             Self::Unexpanded(why) => write!(f, "{why}"),
             Self::Large(name, most) => write!(
                 f,
-                "with {name}, the variables are larger than {} MiB, which no program can be \
-                 started with",
+                "with {name}, the variables are larger than {} MiB, which is more than the kernel \
+                 passes to a program",
                 most >> 20
             ),
             Self::Word(word) => write!(f, "`{}` contains a NUL byte", word.escape_debug()),

@@ -61,7 +61,7 @@ pub(crate) fn kept(unit: &Unit) -> Result<Option<u64>, Unprepared> {
 /// # Errors
 /// Returns which of them is above what trc may give.
 pub(crate) fn limits(limits: &[Placed<Limit>]) -> Result<Vec<(u32, [u64; 2])>, Unprepared> {
-    // What may be refused is looked up only then: most units have none.
+    // Most units have no limits, and then there is nothing to look up.
     if limits.is_empty() {
         return Ok(Vec::new());
     }

@@ -173,8 +173,8 @@ fn a_name_is_looked_up_and_one_that_nobody_knows_is_a_failure() {
     let probe = Probe::Tcp(Address { host: "nosuchhost.invalid".to_owned(), port });
     let failure = tried(&probe, LONG).unwrap_err();
     assert!(failure.why.to_string().starts_with("nosuchhost.invalid:"), "{}", failure.why);
-    // Its own name may be that of an address nobody serves here: what matters is that the
-    // lookup went well.
+    // The host's own name may belong to an address that nobody serves. Only the lookup matters
+    // here.
     if known {
         let probe = Probe::Tcp(Address { host: name, port });
         let why =
