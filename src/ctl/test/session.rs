@@ -15,8 +15,8 @@ use super::namespace::{self, Stage};
 
 /// The receiver of the lines that trc writes.
 pub(super) trait Listener {
-    /// Takes a line of trc's standard output, to which trc writes its events, and the time since the
-    /// run began.
+    /// Takes a line of trc's standard output, to which trc writes its events, and the time since
+    /// the run began.
     fn reported(&mut self, now: Duration, line: &[u8]);
     /// Takes a line of trc's log, with the newline.
     fn logged(&mut self, line: &[u8]);
@@ -103,7 +103,7 @@ pub(super) fn run(stage: Stage, trc: &[OsString], listener: &mut dyn Listener) -
         let mut fds: Vec<PollFd<'_>> = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         let left = listener.due().map(|due| due.saturating_sub(began.elapsed()));
         let timeout = left.map_or(PollTimeout::NONE, |left| {
-            // A part of a millisecond would be none, and the loop would be busy.
+            // A part of a millisecond would be rounded down to 0, and the loop would spin.
             PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
         });
         match poll(&mut fds, timeout) {
