@@ -193,9 +193,9 @@ fn stranger(name: &str, pid: i32, uid: u32, command: Option<&str>) -> String {
         }
         None => format!(
             "ignoring a notification for {name} from process {pid} of user {uid}: it exited before \
-             trc could find out whether it belonged to {name}, and {name} does not have that user \
-             for itself; give {name} a user of its own, or notify with `systemd-notify`, which waits \
-             until trc has read the notification"
+             trc could find out whether it belonged to {name}, and other units may have the same \
+             user; give {name} a user of its own, or notify with `systemd-notify`, which waits until \
+             trc has read the notification"
         ),
     }
 }

@@ -94,7 +94,7 @@ pub(super) unsafe fn run(orders: &Orders) {
     for (to, from) in bytes[1..].iter_mut().zip(errno.to_ne_bytes()) {
         *to = from;
     }
-    // SAFETY: the buffer lives; a report that can't be written is no longer of use.
+    // SAFETY: the buffer is alive. If the report cannot be written, nobody needs it any more.
     let _ = unsafe { call(libc::SYS_write, &[fd(report), bytes.as_ptr() as usize, bytes.len()]) };
 }
 
@@ -106,7 +106,7 @@ fn fd(number: RawFd) -> usize {
 unsafe fn prepare(orders: &Orders, report: &mut RawFd) -> Step<()> {
     let launch = &orders.launch;
     let step = |stage: SpawnStage, number: c_long, arguments: &[usize]| {
-        // SAFETY: every pointer is to what `orders` keeps, or to a local.
+        // SAFETY: every pointer is to something that `orders` keeps, or to a local.
         unsafe { call(number, arguments) }.map_err(|errno| (stage, errno))
     };
     if launch.tty.is_some() {
@@ -290,7 +290,7 @@ unsafe fn prepare(orders: &Orders, report: &mut RawFd) -> Step<()> {
 unsafe fn execute(orders: &Orders) -> (SpawnStage, i32) {
     let execve = |file: &CStr, argv: *const *const c_char| {
         let arguments = [file.as_ptr() as usize, argv as usize, orders.envp.as_ptr() as usize];
-        // SAFETY: both vectors end with a null pointer, and what they point at lives.
+        // SAFETY: both vectors end with a null pointer, and their strings are still alive.
         unsafe { call(libc::SYS_execve, &arguments) }.err().unwrap_or(0)
     };
     let mut errno = libc::ENOENT;
@@ -327,7 +327,7 @@ unsafe fn is_binary(file: &CStr) -> bool {
     let mut start = [0_u8; 128];
     let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_CLOEXEC;
     let at = fd(libc::AT_FDCWD);
-    // SAFETY: the path ends with a NUL, and the buffer is as long as is said. The
+    // SAFETY: the path ends with a NUL, and the buffer has the given length. The
     // descriptor is closed on exec, or with the child.
     let read = unsafe {
         call(libc::SYS_openat, &[at, file.as_ptr() as usize, fd(flags), 0])

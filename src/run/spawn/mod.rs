@@ -98,7 +98,7 @@ pub(crate) fn spawn(mut launch: Launch, pace: Pace) -> Result<Child, Failure> {
         gate: gate.as_ref().map(|(wait, gate)| (wait.as_raw_fd(), gate.as_raw_fd())),
     });
     let stack = Stack::new().map_err(prepare)?;
-    // SAFETY: the orders and the stack are held until the child needs them no more.
+    // SAFETY: the orders and the stack live until the child no longer needs them.
     let pid = unsafe { clone(&orders, &stack, pace == Pace::Awaited) }
         .map_err(|errno| Failure { stage: SpawnStage::Fork, errno })?;
     if own_group {
@@ -120,20 +120,20 @@ impl Stack {
     fn new() -> nix::Result<Self> {
         let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_STACK | MapFlags::MAP_NORESERVE;
-        // SAFETY: a new mapping anywhere touches nothing that is there.
+        // SAFETY: a new mapping at any address does not affect existing ones.
         unsafe { mmap_anonymous(None, Self::SIZE, access, flags) }.map(Self)
     }
 
     fn top(&self) -> *mut c_void {
-        // SAFETY: one past the end of the mapping; it grows downwards, and a mapping's
-        // end is aligned as every machine's calls want it.
+        // SAFETY: this is one byte past the end of the mapping. The stack grows downwards, and the
+        // end of a mapping is aligned as every machine requires.
         unsafe { self.0.as_ptr().byte_add(Self::SIZE.get()) }
     }
 }
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        // SAFETY: the mapping is this one's alone, and its child is gone.
+        // SAFETY: the mapping belongs to this stack only, and its child has exited.
         let _ = unsafe { munmap(self.0, Self::SIZE.get()) };
     }
 }
@@ -154,7 +154,7 @@ impl Drop for Stack {
 unsafe fn clone(orders: &Orders, stack: &Stack, awaited: bool) -> nix::Result<i32> {
     static REFUSED: AtomicBool = AtomicBool::new(false);
     extern "C" fn first(orders: *mut c_void) -> libc::c_int {
-        // SAFETY: in the child, which was given its orders.
+        // SAFETY: this runs in the child, and `orders` points to its orders.
         unsafe {
             child::run(&*orders.cast::<Orders>());
             let status = usize::from(crate::status::CANNOT_EXECUTE);
@@ -164,7 +164,8 @@ unsafe fn clone(orders: &Orders, stack: &Stack, awaited: bool) -> nix::Result<i3
     }
     let start = |flags: libc::c_int| {
         let orders = ptr::from_ref(orders).cast_mut().cast();
-        // SAFETY: the caller guarantees it. All signals are blocked, so no handler runs on its stack.
+        // SAFETY: the caller guarantees it. All signals are blocked, so no handler runs on its
+        // stack.
         Errno::result(unsafe { libc::clone(first, stack.top(), flags | libc::SIGCHLD, orders) })
     };
     let awaited = if awaited { libc::CLONE_VFORK } else { 0 };
@@ -189,7 +190,7 @@ unsafe fn clone(orders: &Orders, stack: &Stack, awaited: bool) -> nix::Result<i3
 /// None beyond that of fork(2) in a process of one thread.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 unsafe fn clone(orders: &Orders, _stack: &Stack, _awaited: bool) -> nix::Result<i32> {
-    // SAFETY: one thread, and the child makes system calls only.
+    // SAFETY: trc has one thread, and the child makes system calls only.
     match Errno::result(unsafe { libc::fork() })? {
         0 => unsafe {
             child::run(orders);
