@@ -21,6 +21,7 @@ mod signal;
 mod simulation;
 pub mod status;
 mod text;
+mod wire;
 mod words;
 
 /// The entry points of `trc`.
@@ -32,7 +33,7 @@ pub mod init {
 pub mod client {
     pub use crate::config::cli;
     pub use crate::ctl::test::namespace::Stage;
-    pub use crate::ctl::{check, test, verdict};
+    pub use crate::ctl::{check, live, test, verdict};
 }
 
 /// The code that the benchmarks measure.

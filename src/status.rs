@@ -2,8 +2,12 @@
 
 /// The command line is wrong (`EX_USAGE` of `sysexits.h`).
 pub const USAGE: u8 = 64;
+/// There is no running trc to ask (`EX_UNAVAILABLE`).
+pub const UNAVAILABLE: u8 = 69;
 /// trc itself failed with a panic (`EX_SOFTWARE`).
 pub const SOFTWARE: u8 = 70;
+/// The user may not ask for this (`EX_NOPERM`).
+pub const FORBIDDEN: u8 = 77;
 /// The configuration is wrong, and nothing was started (`EX_CONFIG`).
 pub const CONFIG: u8 = 78;
 /// A unit was not ready in time, was unhealthy, or ran for too long, as with `timeout(1)`.

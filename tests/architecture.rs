@@ -11,17 +11,18 @@ use regex::Regex;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The rooms from top to bottom, and the rooms below that each of them uses.
-const ROOMS: [(&str, &[&str]); 14] = [
-    ("ctl", &["report", "graph", "config", "text", "status"]),
+const ROOMS: [(&str, &[&str]); 15] = [
+    ("ctl", &["report", "wire", "graph", "config", "text", "status"]),
     (
         "run",
         &[
-            "report", "words", "engine", "graph", "shell", "journal", "config", "text", "regex",
-            "signal", "status",
+            "report", "wire", "words", "engine", "graph", "shell", "journal", "config", "text",
+            "regex", "signal", "status",
         ],
     ),
     ("simulation", &["engine", "graph", "config", "signal"]),
     ("report", &["journal", "config", "text", "regex"]),
+    ("wire", &["config", "text", "signal"]),
     ("words", &["engine", "graph", "config", "signal"]),
     ("engine", &["graph", "config", "signal", "status"]),
     ("graph", &["config", "signal", "status"]),

@@ -13,6 +13,7 @@ mod budget;
 mod busy_examples;
 mod conf_d;
 mod containers;
+mod control;
 mod examples;
 mod files;
 mod harness;

@@ -13,8 +13,14 @@ use super::value::{DEEPEST, Entry, Node, Table, Value, insert, shown};
 use super::{Diagnostic, Environment, LogFormat, Origin, Stage, flags};
 
 /// The variables that trc sets for its units. A trc within a unit does not read them.
-const FOR_UNITS: &[&str] =
-    &["TRC_UNIT", "TRC_STAGE", "TRC_EXIT_STATUS", "TRC_EXIT_REASON", "TRC_VERDICT_FD"];
+const FOR_UNITS: &[&str] = &[
+    "TRC_UNIT",
+    "TRC_STAGE",
+    "TRC_EXIT_STATUS",
+    "TRC_EXIT_REASON",
+    "TRC_VERDICT_FD",
+    "TRC_SOCKET",
+];
 
 /// The flags of the command line that are not keys.
 const FLAGS: &[&str] = &[

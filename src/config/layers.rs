@@ -16,8 +16,8 @@ use super::resolve::{Gone, Names};
 use super::source::{Source, illustrate, line_within};
 use super::value::{Entry, Table, insert};
 use super::{
-    Config, Diagnostic, Environment, Exit, FileEnv, Log, LogFormat, Origin, Shutdown, Stage,
-    Testing, Unit, WaitPolicy, flags, testing,
+    Config, Control, Diagnostic, Environment, Exit, FileEnv, Log, LogFormat, Origin, Shutdown,
+    Stage, Testing, Unit, WaitPolicy, flags, testing,
 };
 
 /// The directory of the configuration without `-w`.
@@ -113,6 +113,7 @@ impl Layers {
             shell: None,
             shutdown: Shutdown::default(),
             log,
+            control: Control::default(),
             env: BTreeMap::new(),
             file_env: FileEnv::No,
             signals: BTreeMap::new(),

@@ -53,12 +53,14 @@ pub(crate) use privilege::{Limit, Stdin, StdinWord, Tty};
 pub(crate) use probe::{Address, Health, Http, Probe, Ready, Then};
 pub(crate) use restart::{Backoff, Restart, When};
 pub use settings::LogFormat;
-pub(crate) use settings::{Config, Exit, Log, Own, Shutdown, SignalRule, WaitPolicy};
+pub(crate) use settings::{
+    Access, Config, Control, ControlSocket, Exit, Log, Own, Shutdown, SignalRule, WaitPolicy,
+};
 pub(crate) use source::{head, reason};
-pub(crate) use suggest::nearest_of_many;
+pub(crate) use suggest::{nearest, nearest_of_many};
 pub(crate) use template::Template;
 pub(crate) use testing::{ReportFile, ReportKind, Testing};
-pub(crate) use time::seconds;
+pub(crate) use time::{seconds, span as parse_time};
 pub(crate) use unit::{
     After, Command, Condition, FileEnv, Form, Identity, OnFailure, Output, OutputFile, Stage, Stop,
     StopTo, Unit, UnitRef, Variable, typed,

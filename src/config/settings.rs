@@ -73,6 +73,48 @@ pub(crate) struct Shutdown {
     pub timeout: Option<Duration>,
 }
 
+/// What a user may ask of trc by its control socket. Each level includes those before it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Access {
+    /// Whether the units are healthy.
+    Health,
+    /// The state of the run and the output of units.
+    Read,
+    /// Changes: starting and stopping units, and stopping the run.
+    Operate,
+}
+
+/// The place of the control socket.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub(crate) enum ControlSocket {
+    /// The usual place, if trc can create it there.
+    #[default]
+    Usual,
+    /// There is none.
+    None,
+    /// A place of the configuration's own.
+    At(PathBuf),
+}
+
+/// `[control]`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Control {
+    /// The place of the socket.
+    pub socket: ControlSocket,
+    /// What users, and the members of groups (`@NAME`), may ask for. Names and numbers.
+    pub allow: BTreeMap<String, Access>,
+    /// The most bytes of the units' output that trc keeps in memory.
+    pub log_buffer: u64,
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        let (socket, allow) = (ControlSocket::default(), BTreeMap::new());
+        Self { socket, allow, log_buffer: 1024 * 1024 }
+    }
+}
+
 /// The rule for a signal that trc receives.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum SignalRule {
@@ -121,6 +163,8 @@ pub(crate) struct Config {
     pub shutdown: Shutdown,
     /// `[log]`.
     pub log: Log,
+    /// `[control]`.
+    pub control: Control,
     /// The variables of every unit.
     pub env: BTreeMap<String, Placed<Variable>>,
     /// `file_env`.

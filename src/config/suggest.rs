@@ -29,7 +29,7 @@ pub(super) fn is_helped(told: usize) -> bool {
 }
 
 /// Returns the candidate that `wrong` was probably meant to be.
-pub(super) fn nearest<'a>(
+pub(crate) fn nearest<'a>(
     wrong: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {

@@ -67,8 +67,8 @@ pub(super) fn backoff(node: &Node, environment: &Environment) -> Leaf<Backoff> {
     }
 }
 
-/// The longest time: the seconds that fit into a `u32`.
-fn span(text: &str) -> Option<Duration> {
+/// Reads a time such as `1m30s`, of at most the seconds that fit into a `u32`.
+pub(crate) fn span(text: &str) -> Option<Duration> {
     unbounded(text).filter(|span| u32::try_from(span.as_secs()).is_ok())
 }
 

@@ -29,6 +29,7 @@ mod ends;
 mod event;
 mod exit;
 mod finding;
+mod health;
 mod limits;
 mod policy;
 mod reason;
@@ -56,6 +57,7 @@ pub(crate) use event::{
     Asker, Ending, Event, Late, Left, Notice, Outcome, Purpose, Sender, SpawnStage, Tick,
 };
 pub(crate) use finding::{Finding, Lack};
+pub(crate) use health::Health;
 pub(crate) use limits::UNKILLABLE_AFTER;
 pub(crate) use reason::{Cause, LastWord, Reason};
 pub(crate) use request::{Answer, JobEnd, Refusal, Request, Task};
@@ -254,6 +256,12 @@ impl Engine {
             | Phase::Stopping { .. }
             | Phase::Backoff { .. } => None,
         }
+    }
+
+    /// Returns the time of the last event.
+    #[must_use]
+    pub(crate) fn now(&self) -> Tick {
+        self.now
     }
 
     /// Returns the latest detail about the state of a unit since its last start.

@@ -299,7 +299,7 @@ impl Engine {
     }
 
     /// Returns whether a unit is up, in the sense of a bare name in `after`.
-    fn stands_up(&self, id: UnitId) -> bool {
+    pub(crate) fn stands_up(&self, id: UnitId) -> bool {
         let state = &self.states[id.0];
         match (state.phase(), self.graph.node(id).shows_up_by(true)) {
             (Phase::Running { .. }, Condition::Started) => state.verdict.is_none(),
@@ -324,7 +324,7 @@ impl Engine {
     }
 
     /// Returns whether nothing of a unit is left, and it stays so.
-    fn is_down(&self, id: UnitId) -> bool {
+    pub(crate) fn is_down(&self, id: UnitId) -> bool {
         let state = &self.states[id.0];
         let over = self.ended(id).is_some() || state.wanted == Wanted::Held;
         over && state.gone()

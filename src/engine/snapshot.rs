@@ -61,7 +61,8 @@ impl Engine {
         Snapshot { phase, generation: self.generation, units }
     }
 
-    fn unit_snapshot(&self, id: UnitId) -> UnitSnapshot {
+    /// Returns the present state of a unit.
+    pub(crate) fn unit_snapshot(&self, id: UnitId) -> UnitSnapshot {
         let (node, state) = (self.graph.node(id), &self.states[id.0]);
         let phase = match state.phase() {
             Phase::Waiting => "waiting",

@@ -53,6 +53,7 @@ fn build(units: Vec<Unit>) -> Result<Graph, Vec<Diagnostic>> {
             format: LogFormat::Trc,
             output: None,
         },
+        control: crate::config::Control::default(),
         env: std::collections::BTreeMap::new(),
         file_env: crate::config::FileEnv::No,
         signals: std::collections::BTreeMap::new(),

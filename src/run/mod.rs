@@ -6,6 +6,7 @@ mod birthmark;
 pub(crate) mod capture;
 mod cause;
 mod check;
+mod control;
 mod drill;
 pub(crate) mod journal;
 mod notify;
@@ -159,6 +160,7 @@ fn supervise(
     if let Some((live, reports)) = drill {
         supervisor.drills(live, reports);
     }
+    supervisor.listen();
     let status = catch_unwind(AssertUnwindSafe(|| supervisor.run())).unwrap_or_else(|_| {
         let _ = catch_unwind(AssertUnwindSafe(|| supervisor.abandon()));
         status::SOFTWARE

@@ -1,7 +1,11 @@
 //! The lines about a run that trc writes to the log.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use log::Level;
 
+use super::control::said::Lines;
 use super::journal::Journal;
 use super::os::localtime::CLOCK;
 use crate::config::{Diagnostic, Severity};
@@ -17,11 +21,18 @@ pub(super) struct Reporter {
     /// Whether trc logs only what concerns itself: in transparent mode, unless a level was asked
     /// for.
     silent: bool,
+    /// The last lines, if clients may ask for them.
+    said: Option<Rc<RefCell<Lines>>>,
 }
 
 impl Reporter {
     pub(super) fn new(journal: Journal, silent: bool) -> Self {
-        Self { journal, own: std::process::id().cast_signed(), silent }
+        Self { journal, own: std::process::id().cast_signed(), silent, said: None }
+    }
+
+    /// Keeps the last lines from now on, whatever their levels are.
+    pub(super) fn keep(&mut self, said: Rc<RefCell<Lines>>) {
+        self.said = Some(said);
     }
 
     pub(super) fn journal(&self) -> &Journal {
@@ -49,7 +60,7 @@ impl Reporter {
 
     /// Logs that a unit is started.
     pub(super) fn started(&self, graph: &Graph, id: UnitId, pid: i32) {
-        if self.announces() {
+        if self.announces() || self.said.is_some() {
             self.write(Some(graph), &words::started(graph, id, pid));
         }
     }
@@ -95,6 +106,7 @@ impl Reporter {
     }
 
     fn write(&self, graph: Option<&Graph>, line: &Line) {
+        let now = (CLOCK.now)();
         let unit = graph.zip(line.unit).map(|(graph, id)| graph.node(id).unit.id());
         let (stage, pid) = match line.whose {
             Whose::Own => ("main", self.own),
@@ -109,6 +121,10 @@ impl Reporter {
             exitcode: line.status,
             message: format_args!("{}", line.message),
         };
-        self.journal.entry((CLOCK.now)(), &entry);
+        self.journal.entry(now, &entry);
+        if let Some(said) = &self.said {
+            let (event, status) = (line.event.word(), line.status);
+            said.borrow_mut().push(now, line.level, event, unit, status, &line.message);
+        }
     }
 }

@@ -1,6 +1,5 @@
-//! The senders of signals.
+//! The senders of signals and of requests.
 
-use super::os::signals::Received;
 use super::os::users::Users;
 use super::os::{kin, processes};
 use crate::engine::{Asker, Sender};
@@ -13,8 +12,7 @@ use crate::graph::UnitId;
 /// terminal). A sender that has exited already counts as a descendant if trc is PID 1, because
 /// everything in sight except what came in by `docker exec` descends from trc. Elsewhere most
 /// processes do not, so it counts as outside.
-pub(super) fn find(received: &Received, unit_of: &dyn Fn(i32) -> Option<UnitId>) -> Sender {
-    let Received { pid, uid, .. } = *received;
+pub(super) fn find(pid: i32, uid: u32, unit_of: &dyn Fn(i32) -> Option<UnitId>) -> Sender {
     let own = nix::unistd::getpid().as_raw();
     let line = if pid == 0 { None } else { kin::ancestry(pid) };
     let descends = line.as_ref().map_or(own == 1, |line| line.contains(&own));

@@ -36,6 +36,7 @@ names! {
     LetGo = "let-go",
     Log = "log",
     Memory = "memory",
+    NoControl = "no-control",
     NoSubreaper = "no-subreaper",
     NotReady = "not-ready",
     NotStarted = "not-started",

@@ -7,6 +7,7 @@ use log::Level;
 
 use super::event_name::EventName;
 use super::line::Line;
+use super::no_socket::NoSocket;
 use super::reason::how;
 use super::some;
 use super::unwritten::Unwritten;
@@ -21,6 +22,9 @@ pub(crate) enum Observed<'a> {
     NothingToRun(&'a std::path::Path),
     /// trc could not make itself the parent of orphans.
     NoSubreaper(&'a str),
+    /// There is no control socket at this path; the flag says whether the configuration asks for
+    /// it.
+    NoControl(&'a std::path::Path, NoSocket, bool),
     /// The kernel gave no more memory; the number is what is left of the reserve, in KiB.
     NoMemory(usize),
     /// A unit's stop command could not be started.
@@ -106,6 +110,12 @@ pub(crate) fn observed(graph: &Graph, observed: &Observed<'_>) -> Line {
             let message =
                 format!("there is nothing to run: no unit in {directory}, and no command");
             Line::of_run(Level::Warn, EventName::Nothing, message)
+        }
+        Observed::NoControl(path, why, asked) => {
+            let level = if *asked { Level::Warn } else { Level::Info };
+            let path = path.display();
+            let message = format!("cannot create the control socket {path}: {why}");
+            Line::of_run(level, EventName::NoControl, message)
         }
         Observed::NoSubreaper(why) => {
             let message = format!(

@@ -132,7 +132,15 @@ impl Trc {
             dir,
         };
         let dir = this.dir().as_os_str().to_owned();
+        // Runs at the same time must not meet at the usual place.
+        let this = this.env("TRC_CONTROL__SOCKET", "false");
         this.env("PATH", PATH).env("W", dir).fifo("never").fifo("go")
+    }
+
+    /// A control socket below the directory.
+    pub(crate) fn control(self) -> Self {
+        let path = self.path("trc.sock");
+        self.env("TRC_CONTROL__SOCKET", path)
     }
 
     /// Adds arguments, as they would be typed.

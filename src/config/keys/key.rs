@@ -7,7 +7,7 @@ use super::{FORWARD, OUTPUT, SECRET, TEST, TOP, UNIT};
 #[cfg(test)]
 use crate::config::Output;
 use crate::config::leaf::variants;
-use crate::config::{Condition, Own};
+use crate::config::{Access, Condition, Own};
 
 /// The kind of a key's value.
 #[derive(Clone, Copy)]
@@ -44,7 +44,9 @@ pub(crate) enum Kind {
     /// A limit, or a soft and a hard one.
     Limit,
     /// `false`, or a path.
-    Tty,
+    FalseOrPath,
+    /// A table of users and groups, with what each may ask for.
+    Allow,
     /// A word, or a table with a file.
     Stdin,
     /// A word, or a table with a file and how it is rotated.
@@ -238,6 +240,7 @@ impl Kind {
             Kind::Exit if name == "unit" => Kind::Owners,
             Kind::Exit => Kind::Status,
             Kind::Owners => Kind::OneOf(variants::<Own>),
+            Kind::Allow => Kind::OneOf(variants::<Access>),
             _ => return None,
         })
     }
@@ -263,7 +266,8 @@ impl Kind {
             Self::After => "array or table of units".to_owned(),
             Self::Number | Self::Integer => "number".to_owned(),
             Self::Limit => "limit or `\"SOFT:HARD\"`".to_owned(),
-            Self::Tty => "false or path".to_owned(),
+            Self::FalseOrPath => "false or path".to_owned(),
+            Self::Allow => "table of users and groups".to_owned(),
             Self::Output => {
                 let words = words(variants::<Output>());
                 format!("{words} or `{{ file, max_size, keep }}`")
@@ -318,6 +322,7 @@ impl Kind {
                 | Self::Rule
                 | Self::Exit
                 | Self::Owners
+                | Self::Allow
                 | Self::Units
                 | Self::Tests
                 | Self::Headers

@@ -20,15 +20,15 @@ use super::leaf::{
 };
 use super::time::{backoff, duration, positive};
 use super::{
-    Asked, Config, FileCheck, Found, Identity, Limit, Log, LogFormat, OnFailure, Output, Placed,
-    Probe, Restart, Shutdown, State, Stop, StopTo, Test, Then, Unit, WaitPolicy, When,
+    Asked, Config, Control, FileCheck, Found, Identity, Limit, Log, LogFormat, OnFailure, Output,
+    Placed, Probe, Restart, Shutdown, State, Stop, StopTo, Test, Then, Unit, WaitPolicy, When,
 };
 use comparison::condition;
 use decode::{Decoder, Fields};
 use identity::{Secret, capability, tty};
 use key::{Key, Keys, Kind, keys};
 use probe::{Codes, HttpKeys, Probing, line_pattern};
-use settings::Forward;
+use settings::{Forward, buffer, socket};
 use test::{Answer, FaultKeys, Said, fault_signal, owner, pattern, port, running};
 use unit::{OutputKeys, stop_signal};
 
@@ -46,6 +46,8 @@ keys! {
         shutdown: Table(SHUTDOWN) => shutdown(), "", "";
         /// the log
         log: Table(LOG) => log(), "", "";
+        /// the socket by which you ask a running trc, and change it
+        control: Table(CONTROL) => control(), "", "";
         /// variables for every unit
         env: Variables = variables(), "", r#"{ TZ = "UTC" }"#;
         /// if `NAME_FILE` is set and `NAME` is not, units get `NAME` with the contents of that file;
@@ -96,6 +98,22 @@ keys! {
         /// the `output` of async units that do not set their own
         output: OneOf(variants::<Output>) = get(choice::<Output>),
             "prefix for declared async units, otherwise inherit", r#""inherit""#;
+    }
+}
+
+/// The keys of `[control]`.
+pub(crate) const CONTROL: Keys = &[CONTROL_KEYS];
+
+keys! {
+    CONTROL_KEYS, control_keys(Control) {
+        /// where the control socket is; `false`: there is none
+        socket: FalseOrPath = get(socket), "/run/trc.sock, if trc can create it", "false";
+        /// what users, and the members of groups, may ask for: `"health"`, `"read"` or `"operate"`;
+        /// root and the user of trc may do everything, and all others may ask for `"health"`
+        allow: Allow = allow(), "", r#"{ prometheus = "read", "@ops" = "operate" }"#;
+        /// how much of the units' output trc keeps in memory for `trcctl logs`; the oldest lines of
+        /// the units with the most output are dropped first
+        log_buffer: Size = get(buffer), "1MiB", r#""4MiB""#;
     }
 }
 
@@ -197,7 +215,7 @@ keys! {
 keys! {
     TTY_KEYS, tty_keys(Identity) {
         /// the terminal that it runs on, in a session of its own; `false` means none
-        tty: Tty = placed(tty), "trc's own terminal for foreground units", r#""/dev/tty1""#;
+        tty: FalseOrPath = placed(tty), "trc's own terminal for foreground units", r#""/dev/tty1""#;
     }
 }
 

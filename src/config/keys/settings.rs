@@ -5,11 +5,13 @@ use std::ffi::OsString;
 
 use super::decode::{At, Decoder, Fields};
 use super::unit::by_unit;
-use super::{FORWARD, LOG, SHUTDOWN};
-use crate::config::leaf::{self, Problem};
+use super::{CONTROL, FORWARD, LOG, SHUTDOWN};
+use crate::config::leaf::{self, Leaf, Problem};
 use crate::config::suggest::nearest;
 use crate::config::value::{Entry, Node, Value, shown};
-use crate::config::{Config, Exit, Origin, Own, SignalRule, UnitRef};
+use crate::config::{
+    Access, Config, ControlSocket, Environment, Exit, Origin, Own, SignalRule, UnitRef,
+};
 use crate::signal::Signal;
 
 /// The keys of a signal's table.
@@ -17,6 +19,35 @@ use crate::signal::Signal;
 pub(super) struct Forward {
     pub forward: Option<Signal>,
     pub to: Vec<UnitRef>,
+}
+
+/// Reads `false`, or the path of a socket.
+pub(super) fn socket(node: &Node, environment: &Environment) -> Leaf<ControlSocket> {
+    /// The longest path of a socket, in bytes: unix(7).
+    const LONGEST: usize = 107;
+    let path = match &node.value {
+        Value::Boolean(false) => return Ok(ControlSocket::None),
+        Value::String(_) => leaf::text(node, environment)?,
+        _ => return Err(Problem::expected("false, or the path of a socket", node)),
+    };
+    match path.as_str() {
+        "false" => Ok(ControlSocket::None),
+        _ if !path.starts_with('/') => Err(Problem::new("the path must begin with `/`")),
+        _ if path.len() > LONGEST => {
+            Err(Problem::new(format!("the path of a socket has at most {LONGEST} bytes")))
+        }
+        _ => Ok(ControlSocket::At(path.into())),
+    }
+}
+
+/// Reads the size of the memory for the units' output; 0 keeps none.
+pub(super) fn buffer(node: &Node, environment: &Environment) -> Leaf<u64> {
+    const MOST: u64 = 1 << 30;
+    let size = match &node.value {
+        Value::Integer(0, _) => 0,
+        _ => leaf::size(node, environment)?,
+    };
+    if size > MOST { Err(Problem::new("the most is 1GiB")) } else { Ok(size) }
 }
 
 impl Decoder<'_> {
@@ -49,6 +80,30 @@ impl Decoder<'_> {
         self.log_keys(&fields, &mut config.log);
         let level = fields.entry("level").map(|level| &level.node.origin);
         config.log.asked = level.is_some_and(|origin| !matches!(origin, Origin::File { .. }));
+    }
+
+    /// Reads `[control]`.
+    pub(super) fn control(&mut self, config: &mut Config, at: &At, entry: &Entry) {
+        if let Some(fields) = self.table(at, entry, CONTROL) {
+            self.control_keys(&fields, &mut config.control);
+        }
+    }
+
+    /// Reads `control.allow`.
+    pub(super) fn allow(&mut self, at: &At, entry: &Entry) -> Option<BTreeMap<String, Access>> {
+        let mut allow = BTreeMap::new();
+        for (name, entry) in self.names(at, entry)? {
+            let at = &at.key(name);
+            if name.trim_start_matches('@').is_empty() {
+                let key = Node::text(name.clone(), entry.key.clone());
+                let why = "expected the name of a user, or `@` and the name of a group";
+                self.problem(at, &key, Problem::new(why));
+            }
+            if let Some(access) = self.get(at, entry, leaf::choice::<Access>) {
+                allow.insert(name.clone(), access);
+            }
+        }
+        Some(allow)
     }
 
     /// Reports a stage that is not a table. [`Decoder::unit`] reads the units of a stage.

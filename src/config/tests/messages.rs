@@ -768,7 +768,7 @@ fn everything_wrong_in_all_layers_is_said_at_once_in_their_order() {
         "error trc.toml:5:8: `user`: expected a name or a number, found an array",
         "error trc.d/async.broken.toml:1:8: a value is missing",
         "error trc.d/async.directory: cannot read trc.d/async.directory: it is a directory",
-        "error trc.d/10.toml:1:1: unknown key `x` (the keys here are wait, shell, shutdown, log, env, file_env, signals, exit, boot, async, sync, test, halt)",
+        "error trc.d/10.toml:1:1: unknown key `x` (the keys here are wait, shell, shutdown, log, control, env, file_env, signals, exit, boot, async, sync, test, halt)",
         "error trc.d/zz.toml:2:2: the file is not UTF-8: byte 3 is 0xff",
         "error TRC_LOG__LEVLE: unknown key `levle` in `[log]` (did you mean `level`?)",
         "error --config log.formt=trc: unknown key `formt` in `[log]` (did you mean `format`?)",

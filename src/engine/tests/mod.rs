@@ -58,6 +58,7 @@ fn config(wait: WaitPolicy, units: Vec<Unit>) -> Config {
             format: LogFormat::Trc,
             output: None,
         },
+        control: crate::config::Control::default(),
         env: BTreeMap::new(),
         file_env: crate::config::FileEnv::No,
         signals: BTreeMap::new(),

@@ -13,6 +13,7 @@ use memchr::{memchr, memrchr};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::control::ring::Tap;
 use super::journal::Journal;
 use super::os::clock::now;
 use crate::journal::Source;
@@ -67,6 +68,8 @@ pub struct Capture {
     file: Option<Rc<LogFile>>,
     /// Whether the output is only searched, and not written anywhere.
     hidden: bool,
+    /// Where the last output of units is kept.
+    tap: Option<Tap>,
     /// The matches so far.
     matched: Vec<Found>,
     short_reads: u32,
@@ -86,6 +89,7 @@ impl Capture {
             matchers: Matchers::default(),
             file: None,
             hidden: false,
+            tap: None,
             matched: Vec::new(),
             short_reads: 0,
             last_read: None,
@@ -111,6 +115,11 @@ impl Capture {
     /// Makes the output searched only, and not written.
     pub fn hide(&mut self) {
         self.hidden = true;
+    }
+
+    /// Also keeps the output.
+    pub(crate) fn keep(&mut self, tap: Tap) {
+        self.tap = Some(tap);
     }
 
     /// Returns the origin of the output.
@@ -171,6 +180,9 @@ impl Capture {
                 None => journal.captured(&self.source, &mut self.partial, &scratch[..count]),
             }
             self.tail.push(&scratch[..count]);
+            if let Some(tap) = &self.tap {
+                tap.take(self.source.pid(), side, &scratch[..count]);
+            }
             self.matchers.push(&scratch[..count], &mut self.matched);
             Ok(count)
         });
@@ -199,6 +211,9 @@ impl Capture {
 
     fn end(&mut self, journal: &Journal) {
         self.pipe = None;
+        if let Some(tap) = &self.tap {
+            tap.end(self.source.pid(), self.source.side());
+        }
         self.matchers.finish(&mut self.matched);
         match &self.file {
             Some(file) if !self.partial.is_empty() => {
@@ -275,6 +290,9 @@ impl Capture {
             let count = nix::unistd::read(pipe, scratch)?;
             journal.give_up(side, &scratch[..count]);
             self.tail.push(&scratch[..count]);
+            if let Some(tap) = &self.tap {
+                tap.take(self.source.pid(), side, &scratch[..count]);
+            }
             self.matchers.push(&scratch[..count], &mut self.matched);
             Ok(count)
         });

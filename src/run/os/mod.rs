@@ -7,6 +7,7 @@ pub(crate) mod children;
 pub(crate) mod clock;
 pub(crate) mod fd;
 pub(crate) mod file;
+pub(crate) mod groups;
 pub(crate) mod guard;
 pub(crate) mod kin;
 pub(crate) mod limits;

@@ -50,6 +50,8 @@ pub(crate) struct Stat {
     /// CPU time in clock ticks: of the process itself, in user mode and in the kernel, and of the
     /// children that it has waited for.
     ticks: [u64; 4],
+    /// The resident memory in pages.
+    pages: u64,
 }
 
 impl Stat {
@@ -76,6 +78,7 @@ impl Stat {
             group: field(5)?.parse().ok()?,
             flags: field(9).and_then(|text| text.parse().ok()).unwrap_or(0),
             ticks: [14, 15, 16, 17].map(tick),
+            pages: tick(24),
         })
     }
 
@@ -89,6 +92,12 @@ impl Stat {
         /// `include/linux/sched.h`.
         const PF_KTHREAD: u32 = 0x0020_0000;
         self.flags & PF_KTHREAD != 0
+    }
+
+    /// Returns the resident memory in bytes, which may lag behind a little.
+    pub(crate) fn memory(&self) -> u64 {
+        let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten();
+        self.pages.saturating_mul(page.and_then(|page| u64::try_from(page).ok()).unwrap_or(4096))
     }
 
     /// Returns the CPU time of the process and of the children that it has waited for.

@@ -37,6 +37,7 @@ impl Supervisor {
         processes::signal_all(libc::SIGTERM, &self.writers());
         processes::signal_all(libc::SIGCONT, &self.writers());
         private::remove();
+        self.control = None;
         self.outlive(crate::graph::STOP_TIMEOUT);
         self.end_all(crate::engine::UNKILLABLE_AFTER);
         self.reporter.journal().flush_at_exit(self.last_flush());
@@ -103,6 +104,7 @@ impl Supervisor {
             self.observed(&Observed::Why(&why));
             termination::log(&why.text());
         }
+        self.end_control();
         self.reporter.journal().flush_at_exit(self.last_flush());
         status
     }

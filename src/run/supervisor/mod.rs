@@ -7,6 +7,7 @@
 mod children;
 mod clock;
 mod closing;
+mod control;
 mod drill;
 mod end;
 mod engine;
@@ -53,6 +54,7 @@ use crate::run::os::terminal::Terminal;
 use crate::words::Observed;
 use children::{Child, Children, Role};
 use clock::Clock;
+use control::Control;
 use end::Course;
 use ground::Ground;
 use held::Held;
@@ -90,6 +92,8 @@ pub(super) struct Supervisor {
     oom_victim: Option<UnitId>,
     /// The drill, in a test run.
     drill: Option<Box<Drill>>,
+    /// The control socket, if there is one.
+    control: Option<Box<Control>>,
 }
 
 impl Supervisor {
@@ -135,6 +139,7 @@ impl Supervisor {
             rested: false,
             oom_victim: None,
             drill: None,
+            control: None,
         }
     }
 
@@ -204,6 +209,7 @@ impl Supervisor {
             Action::Tell(fact) => {
                 self.drill(|drill, run| drill.told(run, &fact));
                 self.reporter.tell(&self.graph, &fact);
+                self.control_told(&fact);
             }
             Action::End { status } => self.course = Course::Ends(status),
         }

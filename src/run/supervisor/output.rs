@@ -80,6 +80,9 @@ impl Supervisor {
             if let Some(file) = file {
                 capture.write_to(Rc::clone(file));
             }
+            if let Some(control) = &self.control {
+                capture.keep(control.tap(id));
+            }
             self.units[id.0].captures.push(capture);
         }
     }

@@ -48,6 +48,6 @@ impl Supervisor {
             let asker = Asker { pid, uid, user: None, command: None, unit: None };
             return Sender { asker, outside: true };
         }
-        sender::find(received, &|pid| self.children.unit_of(pid))
+        sender::find(received.pid, received.uid, &|pid| self.children.unit_of(pid))
     }
 }

@@ -44,6 +44,8 @@ pub(super) enum Call {
     Output(fn(&mut Supervisor, UnitId, usize), UnitId, usize),
     /// A source of a process.
     Process(fn(&mut Supervisor, i32), i32),
+    /// A client of the control socket.
+    Client(fn(&mut Supervisor, u32), u32),
     /// An attempt of a probe.
     Probe(fn(&mut Supervisor, UnitId, Purpose), UnitId, Purpose),
 }
@@ -56,6 +58,7 @@ impl Call {
             Self::Unit(call, unit) => call(supervisor, unit),
             Self::Output(call, unit, which) => call(supervisor, unit, which),
             Self::Process(call, pid) => call(supervisor, pid),
+            Self::Client(call, client) => call(supervisor, client),
             Self::Probe(call, unit, purpose) => call(supervisor, unit, purpose),
         }
     }

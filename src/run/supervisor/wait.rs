@@ -10,7 +10,7 @@ use crate::run::os::memory;
 
 /// Every source, in the order in which they are served. The first one is polled even if there is no
 /// memory for the others.
-const SOURCES: [Source; 14] = [
+const SOURCES: [Source; 15] = [
     super::signals::SOURCE,
     super::oom::SOURCE,
     super::progress::SOURCE,
@@ -23,6 +23,7 @@ const SOURCES: [Source; 14] = [
     super::drill::SOURCE,
     super::closing::SOURCE,
     super::sweep::SOURCE,
+    super::control::SOURCE,
     super::journal::SOURCE,
     super::engine::SOURCE,
 ];

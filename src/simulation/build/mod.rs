@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use super::plan::{Generation, Plan, Rule, ms};
 use crate::config::{
-    After, Backoff, Command, Condition, Config, Exit, FileEnv, Health, Log, LogFormat, Origin,
-    Placed, Probe, Ready, Restart, Shutdown, SignalRule, Stage, Stop, Unit,
+    After, Backoff, Command, Condition, Config, Control, Exit, FileEnv, Health, Log, LogFormat,
+    Origin, Placed, Probe, Ready, Restart, Shutdown, SignalRule, Stage, Stop, Unit,
 };
 use crate::engine::Tick;
 use crate::graph::{Graph, UnitId};
@@ -141,6 +141,7 @@ fn config(plan: &Plan, generation: Generation) -> Config {
             format: LogFormat::Trc,
             output: None,
         },
+        control: Control::default(),
         env: BTreeMap::new(),
         file_env: FileEnv::No,
         signals: plan.rules.iter().map(|(signal, written)| (*signal, rule(written))).collect(),

@@ -1,4 +1,6 @@
-//! trcctl: checks and tests the configuration of trc, without a container.
+//! trcctl: checks and tests the configuration of trc without a container, and asks a running trc.
+
+mod live;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -49,18 +51,24 @@ fn run() -> Result<u8, clap::Error> {
             let why = arguments.get_many::<OsString>("why").unwrap_or_default();
             Ok(verdict::run(word, &why.cloned().collect::<Vec<_>>()))
         }
-        _ => unreachable!("clap demands one of the commands above"),
+        Some((name, arguments)) => {
+            Ok(live::run(name, arguments).expect("clap demands one of the commands"))
+        }
+        None => unreachable!("clap demands a command"),
     }
 }
 
 fn program() -> Command {
     Command::new("trcctl")
-        .about("Check a trc configuration and run its tests, without a container")
+        .about(
+            "Check a trc configuration, run its tests without a container, and ask a running trc",
+        )
         .after_help(
             "Examples:\n  \
                trcctl check      Report every error in trc.toml and trc.d/\n  \
                trcctl test       Run all tests that these files declare\n  \
-               trcctl test web   Run one test\n\n\
+               trcctl test web   Run one test\n  \
+               trcctl status     Show what runs, inside a container\n\n\
              Run `trcctl COMMAND --help` for its options, more examples and its exit statuses.",
         )
         .version(env!("CARGO_PKG_VERSION"))
@@ -72,6 +80,7 @@ fn program() -> Command {
         .subcommand(check_command())
         .subcommand(test_command())
         .subcommand(verdict_command())
+        .subcommands(live::commands())
 }
 
 /// Returns the arguments of trc, with the default directory of trcctl in the help.

@@ -1,0 +1,206 @@
+//! The command lines of the commands that ask a running trc, or change it.
+
+use std::path::PathBuf;
+
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use trc::client::live::{self, Change, Options, Records};
+
+use crate::TEMPLATE;
+
+/// Returns the commands.
+pub(crate) fn commands() -> [Command; 8] {
+    [
+        status(),
+        change(
+            "start",
+            "Start units, and wait until they are up",
+            "A unit that was stopped by hand, or has ended, is started again; a unit that is up is left alone.",
+        ),
+        change(
+            "stop",
+            "Stop units, and hold them",
+            "Neither a restart policy nor a health check starts a unit again that was stopped by hand: only\n\
+             `trcctl start` and `trcctl restart` do. The container stays up.",
+        ),
+        change(
+            "restart",
+            "Restart units, and wait until they are up",
+            "No wait policy counts this as an end, and `restart.max` does not count it as a restart.",
+        ),
+        signal(),
+        records("logs", "Show the last output of units"),
+        records("events", "Show the last lines of trc itself, of every level"),
+        health(),
+    ]
+}
+
+/// Runs one of the commands, if it is one of them.
+pub(crate) fn run(name: &str, arguments: &ArgMatches) -> Option<u8> {
+    let options = Options {
+        socket: arguments.try_get_one::<PathBuf>("socket").ok().flatten().cloned(),
+        json: arguments.try_get_one::<bool>("json").ok().flatten().is_some_and(|json| *json),
+    };
+    let units = || -> Vec<String> {
+        arguments.get_many::<String>("unit").unwrap_or_default().cloned().collect()
+    };
+    let change = match name {
+        "status" => return Some(live::status(&options, &units())),
+        "health" => return Some(live::health(&options, &units())),
+        "logs" | "events" => {
+            let records = Records {
+                units: units(),
+                last: arguments.get_one("n").copied().unwrap_or(100),
+                since: arguments.get_one("since").copied(),
+                grep: arguments.get_one("grep").cloned(),
+                follow: arguments.get_flag("follow"),
+            };
+            return Some(live::logs(&options, records, name == "events"));
+        }
+        "start" => Change::Start,
+        "stop" => Change::Stop,
+        "restart" => Change::Restart,
+        "signal" => Change::Signal(arguments.get_one::<String>("signal")?.clone()),
+        _ => return None,
+    };
+    let no_wait = name != "signal" && arguments.get_flag("no-wait");
+    Some(live::act(&options, &units(), &change, no_wait))
+}
+
+const STATUSES: &str = "\
+Exit status:
+  0   all is as asked
+  1   it was refused, or has failed
+  64  the command line is wrong, or there is no such unit
+  69  no trc listens on the socket
+  77  you may not ask for this: see [control] allow";
+
+fn live_command(name: &'static str, about: &'static str) -> Command {
+    Command::new(name)
+        .about(about)
+        .help_template(TEMPLATE)
+        .arg(
+            Arg::new("socket")
+                .long("socket")
+                .value_name("PATH")
+                .help("The control socket of trc [default: TRC_SOCKET, or /run/trc.sock]")
+                .value_parser(value_parser!(PathBuf)),
+        )
+        .arg(Arg::new("json").long("json").help("Print JSON").action(ArgAction::SetTrue))
+}
+
+fn units(help: &'static str) -> Arg {
+    Arg::new("unit").value_name("UNIT").help(help).num_args(0..)
+}
+
+fn status() -> Command {
+    live_command("status", "Show what runs, and why a unit is not up")
+        .arg(units("The units to show [default: all]"))
+        .override_usage("trcctl status [OPTIONS] [UNIT…]")
+        .after_help(
+            "Examples:\n  \
+               docker exec CONTAINER trcctl status       Show all units\n  \
+               docker exec CONTAINER trcctl status web   Show one unit\n\n\
+             Exit status:\n  \
+               0   trc has answered\n  \
+               64  the command line is wrong, or there is no such unit\n  \
+               69  no trc listens on the socket\n  \
+               77  you may not ask for this: see [control] allow",
+        )
+}
+
+fn change(name: &'static str, about: &'static str, more: &'static str) -> Command {
+    live_command(name, about)
+        .before_help(more)
+        .override_usage(format!("trcctl {name} [OPTIONS] UNIT…"))
+        .after_help(format!("Examples:\n  docker exec CONTAINER trcctl {name} web\n\n{STATUSES}"))
+        .arg(units("The units").required(true))
+        .arg(
+            Arg::new("no-wait")
+                .long("no-wait")
+                .help("Do not wait until it is done")
+                .action(ArgAction::SetTrue),
+        )
+}
+
+fn signal() -> Command {
+    live_command("signal", "Send a signal to units")
+        .before_help(
+            "The signal goes to the main process of a unit, or to its whole process group if its stop\n\
+             signal would go there.",
+        )
+        .override_usage("trcctl signal [OPTIONS] SIGNAL UNIT…")
+        .after_help(format!(
+            "Examples:\n  docker exec CONTAINER trcctl signal HUP nginx\n\n{STATUSES}"
+        ))
+        .arg(
+            Arg::new("signal")
+                .value_name("SIGNAL")
+                .help("The signal, such as HUP, SIGUSR1 or 12")
+                .required(true),
+        )
+        .arg(units("The units").required(true))
+}
+
+fn records(name: &'static str, about: &'static str) -> Command {
+    let value = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).help(help)
+    };
+    live_command(name, about)
+        .override_usage(format!("trcctl {name} [OPTIONS] [UNIT…]"))
+        .after_help(format!(
+            "trc keeps the last lines in memory ([control] log_buffer), and says so where lines are missing.\n\n\
+             Examples:\n  \
+               trcctl {name} -f           Follow all units\n  \
+               trcctl {name} -n 20 web    Show the last 20 lines of one unit\n\n\
+             Exit status:\n  \
+               0   trc has answered\n  \
+               64  the command line is wrong, or there is no such unit\n  \
+               69  no trc listens on the socket\n  \
+               77  you may not ask for this: see [control] allow"
+        ))
+        .arg(units("The units [default: all]"))
+        .arg(
+            Arg::new("follow")
+                .short('f')
+                .long("follow")
+                .help("Go on with lines as they come")
+                .action(ArgAction::SetTrue),
+        )
+        .arg(
+            Arg::new("n")
+                .short('n')
+                .long("lines")
+                .value_name("N")
+                .help("The number of past lines [default: 100]")
+                .value_parser(value_parser!(usize)),
+        )
+        .arg(
+            value("since", "SEQ", "Begin after the line with this number, as --json shows it")
+                .value_parser(value_parser!(u64)),
+        )
+        .arg(value("grep", "TEXT", "Show only lines that contain TEXT"))
+}
+
+fn health() -> Command {
+    live_command("health", "Tell whether the container can do its work")
+        .before_help(
+            "For `HEALTHCHECK` in a Dockerfile. Every user may ask for this.\n\n  \
+               ready      every unit is up\n  \
+               degraded   a unit was stopped by hand, or has failed and `on_failure` ignores that\n  \
+               starting   a unit is not up yet\n  \
+               unhealthy  a unit has failed, is started again, or its health check fails\n  \
+               stopping   the run is stopping",
+        )
+        .arg(units("The units that matter [default: all]"))
+        .override_usage("trcctl health [OPTIONS] [UNIT…]")
+        .after_help(
+            "Examples:\n  \
+               HEALTHCHECK CMD [\"trcctl\", \"health\"]   In a Dockerfile\n  \
+               trcctl health web                      Ask for one unit\n\n\
+             Exit status:\n  \
+               0   ready or degraded\n  \
+               1   starting, unhealthy or stopping\n  \
+               64  the command line is wrong, or there is no such unit\n  \
+               69  no trc listens on the socket",
+        )
+}

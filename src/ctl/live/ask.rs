@@ -1,0 +1,131 @@
+//! Asks a running trc over its control socket.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+
+use crate::wire::{Ask, Problem, SOCKET, VARIABLE};
+
+/// The longest answer that is read, in bytes.
+const LONGEST: u64 = 64 * 1024 * 1024;
+
+/// The reason why there is no answer.
+#[derive(Debug)]
+pub(crate) enum NoAnswer {
+    /// There is no trc at this path.
+    Unreachable(PathBuf, io::Error),
+    /// The connection broke off.
+    Broken(io::Error),
+    /// trc has refused the request.
+    Refused(Problem),
+    /// trc has answered something else.
+    Odd(String),
+}
+
+/// A running trc.
+pub(crate) struct Trc {
+    path: PathBuf,
+}
+
+/// The answer to a request.
+pub(crate) struct Answer {
+    /// The JSON.
+    pub body: Vec<u8>,
+}
+
+impl Trc {
+    /// Returns the trc at this path, or else where `TRC_SOCKET` or the usual place says.
+    pub(crate) fn at(path: Option<&Path>) -> Self {
+        let variable = || std::env::var_os(VARIABLE).filter(|path| !path.is_empty());
+        let path = path.map(Path::to_owned).or_else(|| variable().map(PathBuf::from));
+        Self { path: path.unwrap_or_else(|| PathBuf::from(SOCKET)) }
+    }
+
+    fn send(&self, ask: &Ask) -> Result<BufReader<UnixStream>, NoAnswer> {
+        let (method, target) = ask.written();
+        let unreachable = |why| NoAnswer::Unreachable(self.path.clone(), why);
+        let mut stream = UnixStream::connect(&self.path).map_err(unreachable)?;
+        let head = format!(
+            "{} {target} HTTP/1.1\r\nHost: trc\r\nConnection: close\r\n\r\n",
+            method.word()
+        );
+        stream.write_all(head.as_bytes()).map_err(NoAnswer::Broken)?;
+        Ok(BufReader::new(stream))
+    }
+
+    /// Asks, and returns the answer, whatever its status code is.
+    pub(crate) fn ask(&self, ask: &Ask) -> Result<Answer, NoAnswer> {
+        let mut from = self.send(ask)?;
+        head(&mut from)?;
+        Answer::rest(from)
+    }
+
+    /// Asks, and returns the answer if it is not a problem.
+    pub(crate) fn get<T: DeserializeOwned>(&self, ask: &Ask) -> Result<T, NoAnswer> {
+        self.ask(ask)?.read()
+    }
+
+    /// Asks for records, and hands each of them over as its JSON, until `take` returns false.
+    pub(crate) fn stream(
+        &self,
+        ask: &Ask,
+        mut take: impl FnMut(&str) -> bool,
+    ) -> Result<(), NoAnswer> {
+        let mut from = self.send(ask)?;
+        if head(&mut from)? != 200 {
+            return Err(Answer::rest(from)?.problem());
+        }
+        let mut line = String::new();
+        while from.read_line(&mut line).map_err(NoAnswer::Broken)? > 0 {
+            if !take(line.trim_end()) {
+                break;
+            }
+            line.clear();
+        }
+        Ok(())
+    }
+}
+
+impl Answer {
+    fn rest(from: impl Read) -> Result<Self, NoAnswer> {
+        let mut body = Vec::new();
+        from.take(LONGEST).read_to_end(&mut body).map_err(NoAnswer::Broken)?;
+        Ok(Self { body })
+    }
+
+    /// Returns the contents, if the answer is not a problem.
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, NoAnswer> {
+        match serde_json::from_slice(&self.body) {
+            Ok(contents) => Ok(contents),
+            Err(_) => Err(self.problem()),
+        }
+    }
+
+    fn problem(&self) -> NoAnswer {
+        let text = || String::from_utf8_lossy(&self.body).chars().take(200).collect();
+        serde_json::from_slice(&self.body).map_or_else(|_| NoAnswer::Odd(text()), NoAnswer::Refused)
+    }
+}
+
+/// Reads the head of an answer. Returns the status code.
+fn head(from: &mut impl BufRead) -> Result<u16, NoAnswer> {
+    let mut status = None;
+    loop {
+        let mut line = String::new();
+        if from.take(16 * 1024).read_line(&mut line).map_err(NoAnswer::Broken)? == 0 {
+            return Err(NoAnswer::Broken(io::ErrorKind::UnexpectedEof.into()));
+        }
+        let line = line.trim_end();
+        match status {
+            None => {
+                let code =
+                    line.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
+                status = Some(code.ok_or_else(|| NoAnswer::Odd(line.to_owned()))?);
+            }
+            Some(code) if line.is_empty() => return Ok(code),
+            Some(_) => {}
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! One connection of a client.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::PollFlags;
+use nix::sys::socket::{MsgFlags, send};
+
+use super::http::{self, Content, LONGEST, Request};
+use super::peer::Peer;
+use crate::config::Access;
+use crate::graph::UnitId;
+use crate::run::os::rights::Guarded;
+use crate::wire::{Ask, Code, Problem, Select};
+
+/// The time in which a request has to be complete.
+const REQUEST: Duration = Duration::from_secs(10);
+/// The time after which a client has to have taken a part of its answer.
+const ANSWER: Duration = Duration::from_secs(30);
+/// The time for which a connection may be idle.
+const IDLE: Duration = Duration::from_mins(1);
+/// The number of bytes that are read at once.
+const READ: usize = 16 * 1024;
+/// The number of bytes of a stream that are written ahead.
+pub(crate) const AHEAD: usize = 64 * 1024;
+
+/// A stream of records.
+pub(crate) struct Stream {
+    /// The records to send.
+    pub select: Select,
+    /// The units that they are about; all, if empty.
+    pub units: Vec<UnitId>,
+    /// Whether they are lines of units, or of trc.
+    pub of_units: bool,
+    /// The place of the next record.
+    pub next: u64,
+    /// Whether they are sent as server-sent events.
+    pub sse: bool,
+}
+
+/// The state of a connection.
+pub(crate) enum State {
+    /// The client sends a request, or will.
+    Reads,
+    /// The engine is about to answer.
+    Asked,
+    /// The answer is held back until something is so, or until this time.
+    Waits(Ask, Instant),
+    /// Records are sent as they come.
+    Streams(Stream),
+    /// The connection is closed when everything is sent.
+    Ends,
+}
+
+/// A connection.
+pub(crate) struct Client {
+    socket: Guarded,
+    /// The process at its other end.
+    pub peer: Peer,
+    /// What it may ask for.
+    pub access: Access,
+    /// The state.
+    pub state: State,
+    input: Vec<u8>,
+    output: Vec<u8>,
+    sent: usize,
+    /// Whether the current request lets another one follow.
+    keeps: bool,
+    /// When a request began, or something was last sent.
+    since: Instant,
+}
+
+impl Client {
+    /// Takes a connection.
+    ///
+    /// # Errors
+    /// Returns the errors of getsockopt(2), if the kernel does not tell who the peer is.
+    pub(crate) fn new(fd: OwnedFd, now: Instant) -> nix::Result<Self> {
+        let socket = Guarded::new(fd);
+        let peer = Peer::of(socket.as_fd())?;
+        Ok(Self {
+            socket,
+            peer,
+            access: Access::Health,
+            state: State::Reads,
+            input: Vec::new(),
+            output: Vec::new(),
+            sent: 0,
+            keeps: false,
+            since: now,
+        })
+    }
+
+    /// Returns the descriptor, and what to poll it for. A client that is gone is reported in any
+    /// case.
+    pub(crate) fn polled(&self) -> (BorrowedFd<'_>, PollFlags) {
+        let reads = matches!(self.state, State::Reads) && !self.owes();
+        let flags = match (self.owes(), reads) {
+            (true, _) => PollFlags::POLLOUT,
+            (false, true) => PollFlags::POLLIN,
+            (false, false) => PollFlags::empty(),
+        };
+        (self.socket.as_fd(), flags)
+    }
+
+    /// Returns whether something has still to be sent.
+    pub(crate) fn owes(&self) -> bool {
+        self.sent < self.output.len()
+    }
+
+    /// Returns whether more of a stream can be written ahead.
+    pub(crate) fn has_room(&self) -> bool {
+        self.output.len() - self.sent < AHEAD
+    }
+
+    /// Returns the time at which the connection is closed, or its answer is due. A stream may be
+    /// read as slowly as its reader likes.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match &self.state {
+            State::Streams(_) | State::Asked => None,
+            State::Waits(_, until) => Some(*until),
+            State::Reads | State::Ends if self.owes() => Some(self.since + ANSWER),
+            State::Reads if self.input.is_empty() => Some(self.since + IDLE),
+            State::Reads => Some(self.since + REQUEST),
+            State::Ends => Some(self.since),
+        }
+    }
+
+    /// Returns since when the client keeps trc waiting.
+    pub(crate) fn waits_since(&self) -> Option<Instant> {
+        match self.state {
+            State::Reads | State::Ends | State::Streams(_) => Some(self.since),
+            State::Asked | State::Waits(..) => None,
+        }
+    }
+
+    /// Postpones its deadline.
+    pub(crate) fn postpone(&mut self, by: Duration) {
+        self.since += by;
+        if let State::Waits(_, until) = &mut self.state {
+            *until += by;
+        }
+    }
+
+    /// Reads what the client has sent, and returns its request if it is complete.
+    ///
+    /// # Errors
+    /// `Err(Some)` is a problem that the client is to be told, and `Err(None)` means that it is
+    /// gone.
+    pub(crate) fn read(&mut self, now: Instant) -> Result<Option<Request>, Option<Problem>> {
+        if let Some(request) = http::take(&mut self.input).map_err(Some)? {
+            return Ok(Some(request));
+        }
+        let begun = !self.input.is_empty();
+        let room = (LONGEST + 1).saturating_sub(self.input.len()).min(READ);
+        let mut bytes = [0; READ];
+        match self.socket.read(&mut bytes[..room]) {
+            Ok(0) => return Err(None),
+            Ok(count) => self.input.extend_from_slice(&bytes[..count]),
+            Err(Errno::EAGAIN | Errno::EINTR) => return Ok(None),
+            // Nobody asked for descriptors.
+            Err(Errno::EBADMSG) => {
+                let why = "a descriptor came with the request";
+                return Err(Some(Problem::new(Code::BadRequest, why)));
+            }
+            Err(_) => return Err(None),
+        }
+        if !begun {
+            self.since = now;
+        }
+        http::take(&mut self.input).map_err(Some)
+    }
+
+    /// Returns whether there are bytes of a request that have been read already.
+    pub(crate) fn has_input(&self) -> bool {
+        matches!(self.state, State::Reads) && !self.owes() && !self.input.is_empty()
+    }
+
+    /// Begins to answer a request.
+    pub(crate) fn begins(&mut self, request: &Request) {
+        self.keeps = request.keep;
+    }
+
+    /// Answers the request with JSON.
+    pub(crate) fn answer(&mut self, status: u16, body: &[u8], now: Instant) {
+        self.finish(status, Content::Json, body, now);
+    }
+
+    /// Answers the request with a problem.
+    pub(crate) fn refuse(&mut self, problem: &Problem, now: Instant) {
+        let body = serde_json::to_vec(problem).unwrap_or_default();
+        self.finish(problem.status, Content::Problem, &body, now);
+    }
+
+    /// Answers bytes that cannot be understood, and then closes the connection.
+    pub(crate) fn reject(&mut self, problem: &Problem, now: Instant) {
+        self.keeps = false;
+        self.refuse(problem, now);
+    }
+
+    fn finish(&mut self, status: u16, content: Content, body: &[u8], now: Instant) {
+        http::answer(&mut self.output, status, content, body, self.keeps);
+        self.state = if self.keeps { State::Reads } else { State::Ends };
+        self.since = now;
+    }
+
+    /// Begins a stream.
+    pub(crate) fn stream(&mut self, stream: Stream) {
+        http::stream(&mut self.output, stream.sse);
+        self.input = Vec::new();
+        self.state = State::Streams(stream);
+    }
+
+    /// Adds a record to a stream.
+    pub(crate) fn record(&mut self, json: &[u8], sse: bool) {
+        if sse {
+            self.output.extend_from_slice(b"data: ");
+        }
+        self.output.extend_from_slice(json);
+        self.output.extend_from_slice(if sse { b"\n\n" } else { b"\n" });
+    }
+
+    /// Sends as much as the client takes. Returns whether the connection lives on.
+    pub(crate) fn send(&mut self, now: Instant) -> bool {
+        while self.owes() {
+            let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+            match send(self.socket.as_fd().as_raw_fd(), &self.output[self.sent..], flags) {
+                Ok(count) => {
+                    self.sent += count;
+                    self.since = now;
+                }
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return true,
+                Err(_) => return false,
+            }
+        }
+        self.output.clear();
+        self.sent = 0;
+        !matches!(self.state, State::Ends)
+    }
+}

@@ -1,0 +1,147 @@
+//! The listening socket.
+
+use std::fs::{self, Permissions};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, accept4, bind, connect, listen, socket,
+};
+
+use crate::words::NoSocket;
+
+/// The number of connections that the kernel keeps until trc accepts them.
+const BACKLOG: i32 = 128;
+/// The time for which trc accepts no connection after it had no descriptor or no memory for one.
+const REST: Duration = Duration::from_millis(200);
+
+/// The listening socket.
+pub(crate) struct Listener {
+    fd: OwnedFd,
+    path: PathBuf,
+    /// The file at the path, by its device and its inode.
+    file: (u64, u64),
+    /// The time until which trc accepts no connection.
+    rests: Option<Instant>,
+}
+
+impl Listener {
+    /// Listens at a path. A socket that nobody listens on any more is replaced, and one that
+    /// somebody listens on is left alone.
+    ///
+    /// # Errors
+    /// Returns the reason why this is not possible.
+    pub(crate) fn new(path: &Path) -> Result<Self, NoSocket> {
+        let address = UnixAddr::new(path)?;
+        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+        let create = || socket(AddressFamily::Unix, SockType::Stream, flags, None);
+        let fd = create()?;
+        match bind(fd.as_raw_fd(), &address) {
+            Err(Errno::EADDRINUSE) => {
+                if !fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket()) {
+                    return Err(NoSocket::NotASocket);
+                }
+                // EAGAIN: somebody listens, and has many clients.
+                match connect(create()?.as_raw_fd(), &address) {
+                    Err(Errno::ECONNREFUSED | Errno::ENOENT) => {}
+                    Ok(()) | Err(_) => return Err(NoSocket::Taken),
+                }
+                _ = fs::remove_file(path);
+                bind(fd.as_raw_fd(), &address)?;
+            }
+            done => done?,
+        }
+        // Everybody may connect, because everybody may ask whether the run is healthy. What else a
+        // client may ask for depends on its user.
+        let open = fs::set_permissions(path, Permissions::from_mode(0o666));
+        let file = fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()));
+        let (Ok(()), Ok(file)) = (open, file) else { return Err(Errno::last().into()) };
+        listen(&fd, Backlog::new(BACKLOG)?)?;
+        Ok(Self { fd, path: path.to_owned(), file, rests: None })
+    }
+
+    /// Returns the descriptor to poll for input, unless the socket rests.
+    pub(crate) fn fd(&self, now: Instant) -> Option<BorrowedFd<'_>> {
+        self.rests.is_none_or(|until| until <= now).then(|| self.fd.as_fd())
+    }
+
+    /// Returns the time at which the socket is polled again, if it rests.
+    pub(crate) fn deadline(&self, now: Instant) -> Option<Instant> {
+        self.rests.filter(|until| *until > now)
+    }
+
+    /// Accepts a connection, if there is one.
+    pub(crate) fn accept(&mut self, now: Instant) -> Option<OwnedFd> {
+        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+        match accept4(self.fd.as_raw_fd(), flags) {
+            // SAFETY: the descriptor is new, and nobody else has it.
+            Ok(fd) => Some(unsafe { OwnedFd::from_raw_fd(fd) }),
+            Err(Errno::EAGAIN | Errno::EINTR | Errno::ECONNABORTED) => None,
+            Err(_) => {
+                self.rests = Some(now + REST);
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        // Another trc may have taken the place.
+        let own = |file: fs::Metadata| (file.dev(), file.ino()) == self.file;
+        if fs::symlink_metadata(&self.path).is_ok_and(own) {
+            _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::{UnixListener, UnixStream};
+
+    use super::*;
+    use crate::run::os::clock::now;
+
+    fn place() -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("trc.sock");
+        (dir, path)
+    }
+
+    #[test]
+    fn a_socket_is_there_for_as_long_as_somebody_listens() {
+        let (_dir, path) = place();
+        let mut listener = Listener::new(&path).unwrap();
+        assert_eq!(listener.accept(now()).map(|_| ()), None);
+        let _client = UnixStream::connect(&path).unwrap();
+        assert!(listener.accept(now()).is_some());
+        drop(listener);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_socket_that_somebody_listens_on_is_not_taken_over() {
+        let (_dir, path) = place();
+        let other = UnixListener::bind(&path).unwrap();
+        assert_eq!(Listener::new(&path).err(), Some(NoSocket::Taken));
+        drop(other);
+        let listener = Listener::new(&path).unwrap();
+        // One that has come meanwhile stays.
+        fs::remove_file(&path).unwrap();
+        let _other = UnixListener::bind(&path).unwrap();
+        drop(listener);
+        assert!(path.exists());
+    }
+
+    #[test]
+    fn a_file_that_is_not_a_socket_stays() {
+        let (dir, path) = place();
+        fs::write(&path, "data").unwrap();
+        assert_eq!(Listener::new(&path).err(), Some(NoSocket::NotASocket));
+        let nowhere = dir.path().join("no/trc.sock");
+        assert_eq!(Listener::new(&nowhere).err(), Some(NoSocket::Failed(Errno::ENOENT)));
+    }
+}

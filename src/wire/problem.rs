@@ -1,0 +1,133 @@
+//! Errors of the protocol, as `application/problem+json`: RFC 9457.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $name:ident = $status:literal, $word:literal, $title:literal;)*) => {
+        /// The kind of a problem. The list is closed: a program may rely on it.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub(crate) enum Code {
+            $($(#[doc = $doc])+ $name,)*
+        }
+
+        impl Code {
+            /// Every code.
+            #[cfg(test)]
+            pub(crate) const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// Returns the HTTP status code.
+            pub(crate) fn status(self) -> u16 {
+                match self {
+                    $(Self::$name => $status,)*
+                }
+            }
+
+            /// Returns the word in the JSON.
+            #[cfg(test)]
+            pub(crate) fn word(self) -> &'static str {
+                match self {
+                    $(Self::$name => $word,)*
+                }
+            }
+
+            /// Returns the meaning, for people.
+            pub(crate) fn title(self) -> &'static str {
+                match self {
+                    $(Self::$name => $title,)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The request is not valid HTTP, or has a parameter that is not valid.
+    BadRequest = 400, "bad_request", "The request is not valid";
+    /// The peer may not ask for this.
+    Forbidden = 403, "forbidden", "You may not ask for this";
+    /// There is no such resource, unit or job.
+    NotFound = 404, "not_found", "There is no such thing";
+    /// The resource exists, and takes another method.
+    BadMethod = 405, "bad_method", "The method is not the right one";
+    /// The request was not complete in time.
+    TooSlow = 408, "too_slow", "The request was not complete in time";
+    /// Boot has not finished.
+    Booting = 409, "booting", "The boot units have not finished";
+    /// The unit is not one that takes requests.
+    NoService = 409, "no_service", "The unit does not take requests";
+    /// The unit has no process.
+    NotRunning = 409, "not_running", "The unit is not running";
+    /// The unit cannot be started again.
+    NotAgain = 409, "not_again", "The unit cannot be started again";
+    /// A new configuration is about to take over.
+    Reloading = 409, "reloading", "A new configuration is about to take over";
+    /// The run stops.
+    Stopping = 409, "stopping", "The run is stopping";
+    /// The run is a test run.
+    Testing = 409, "testing", "This is a test run";
+    /// The job has ended already.
+    Over = 409, "over", "The job has ended already";
+    /// The request is too large.
+    TooLarge = 413, "too_large", "The request is too large";
+    /// There are too many clients.
+    Busy = 503, "busy", "There are too many clients";
+}
+
+/// A problem with a request.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Problem {
+    /// The kind.
+    pub code: Code,
+    /// The HTTP status code.
+    pub status: u16,
+    /// The kind, for people.
+    pub title: String,
+    /// What is wrong with this request, for people.
+    pub detail: String,
+    /// The nearest names, if a name is wrong.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nearest: Vec<String>,
+}
+
+impl Problem {
+    /// Returns a problem of this kind.
+    pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
+        let (title, detail) = (code.title().to_owned(), detail.into());
+        Self { code, status: code.status(), title, detail, nearest: Vec::new() }
+    }
+
+    /// Adds the nearest names.
+    pub(crate) fn near(self, nearest: Vec<String>) -> Self {
+        Self { nearest, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_written_as_the_word_in_the_table() {
+        for code in Code::ALL {
+            assert_eq!(serde_json::to_string(code).unwrap(), format!("\"{}\"", code.word()));
+        }
+    }
+
+    #[test]
+    fn the_page_about_the_protocol_lists_each_code() {
+        let page = include_str!("../../docs/control.md");
+        for code in Code::ALL {
+            let row = format!("| `{}` | {} | {} |", code.word(), code.status(), code.title());
+            assert!(page.contains(&row), "docs/control.md should have the row: {row}");
+        }
+    }
+
+    #[test]
+    fn a_problem_reads_back_what_it_writes() {
+        let problem = Problem::new(Code::NotFound, "there is no unit `wbe`");
+        let problem = problem.near(vec!["async.web".to_owned()]);
+        let text = serde_json::to_string(&problem).unwrap();
+        assert_eq!(serde_json::from_str::<Problem>(&text).unwrap(), problem);
+    }
+}

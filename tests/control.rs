@@ -1,0 +1,408 @@
+//! A running trc can be asked and changed, by its control socket.
+
+use std::fmt::Debug;
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::common::{MODES, Mode, Running, TERM, Trc, root};
+
+/// A run and the way to ask it.
+struct Asked {
+    running: Running,
+    socket: PathBuf,
+}
+
+/// An answer: the status code and the body.
+struct Answer {
+    status: u16,
+    body: Value,
+}
+
+impl Asked {
+    fn new(toml: &str, mode: Mode) -> Self {
+        let trc = Trc::toml(toml).control().mode(mode);
+        let socket = trc.path("trc.sock");
+        let running = trc.spawn();
+        running.wait_until("there is a socket", || socket.exists());
+        Self { running, socket }
+    }
+
+    fn get(&self, target: &str) -> Answer {
+        ask(&self.socket, "GET", target)
+    }
+
+    fn post(&self, target: &str) -> Answer {
+        ask(&self.socket, "POST", target)
+    }
+
+    /// Stops the run from outside.
+    fn stop(self) -> crate::common::Outcome {
+        self.running.signal(TERM);
+        self.running.finish()
+    }
+
+    /// Asks for a change, and waits until it is done.
+    fn done(&self, target: &str) -> Value {
+        let answer = self.post(target);
+        assert_eq!(answer.status, 202, "{target}: {}", answer.body);
+        self.get(&format!("/v1/jobs/{}?wait=true&for=30s", answer.body["id"])).body
+    }
+}
+
+fn ask(socket: &Path, method: &str, target: &str) -> Answer {
+    let mut stream = UnixStream::connect(socket).unwrap();
+    write!(stream, "{method} {target} HTTP/1.1\r\nHost: trc\r\nConnection: close\r\n\r\n").unwrap();
+    answer(&mut stream)
+}
+
+fn answer(stream: &mut UnixStream) -> Answer {
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head: {text:?}"));
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Answer { status, body: serde_json::from_str(body).unwrap_or(Value::Null) }
+}
+
+/// Reads the lines of a stream.
+fn stream(socket: &Path, target: &str) -> impl Iterator<Item = Value> + use<> {
+    use std::io::BufRead;
+    let mut stream = UnixStream::connect(socket).unwrap();
+    write!(stream, "GET {target} HTTP/1.1\r\n\r\n").unwrap();
+    let lines = std::io::BufReader::new(stream).lines().map(Result::unwrap);
+    lines
+        .skip_while(|line| !line.is_empty())
+        .skip(1)
+        .map(|line| serde_json::from_str(&line).unwrap_or_else(|why| panic!("{why}: {line}")))
+}
+
+#[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "it reads better")]
+fn same<A: Debug + PartialEq<B>, B: Debug>(a: A, b: B) {
+    assert_eq!(a, b);
+}
+
+/// A service that says when it runs.
+const WEB: &str =
+    "[async.web]\nscript = 'echo ready; exec cat $W/never'\nready = { log = '^ready$$' }\n";
+
+#[test]
+fn a_client_is_told_what_runs() {
+    for mode in MODES {
+        let toml = format!(
+            "{WEB}description = 'the web'\n[sync.main]\nscript = 'exec cat $W/never'\nafter = ['web']\n\
+             [async.later]\nexec = 'true'\nafter = {{ main = 'exited' }}\n"
+        );
+        let it = Asked::new(&toml, mode);
+        let main = it.get("/v1/units/sync.main?wait=started&for=30s").body;
+        same(&main["phase"], "running");
+        assert!(main["process"]["memory"].as_u64().unwrap() > 0, "{main}");
+        let units = it.get("/v1/units").body["units"].clone();
+        same(units.as_array().unwrap().len(), 3);
+        let web = it.get("/v1/units/web").body;
+        same(&web["name"], "async.web");
+        same(&web["description"], "the web");
+        same(&web["ready"], true);
+        same(&web["wanted"], "up");
+        let later = it.get("/v1/units/later").body;
+        same(&later["phase"], "waiting");
+        assert!(later["why"].as_str().unwrap().starts_with("waits for "), "{later}");
+        let about = it.get("/v1").body;
+        same(&about["phase"], "up");
+        same(&about["api"], 1);
+        it.stop().status(143);
+    }
+}
+
+#[test]
+fn a_unit_is_stopped_started_and_restarted_on_request() {
+    for mode in MODES {
+        let it = Asked::new(&format!("{WEB}restart = 'always'\n"), mode);
+        let first = it.get("/v1/units/web?wait=ready&for=30s").body;
+        let pid = first["process"]["pid"].clone();
+        same(&it.done("/v1/units/web/stop")["status"], "done");
+        // It is held, and another stop has nothing to do.
+        same(&it.get("/v1/units/web").body["wanted"], "held");
+        let again = it.post("/v1/units/web/stop");
+        same((again.status, &again.body["changed"]), (200, &Value::Bool(false)));
+        same(&it.get("/v1/health").body["state"], "degraded");
+        same(&it.done("/v1/units/web/start")["status"], "done");
+        let second = it.get("/v1/units/web").body;
+        assert_ne!(second["process"]["pid"], pid);
+        same(&it.done("/v1/units/web/restart")["status"], "done");
+        let third = it.get("/v1/units/web").body;
+        assert_ne!(third["process"]["pid"], second["process"]["pid"]);
+        // None of this counts as a restart of the restart policy.
+        same(&third["restarts"], 0);
+        it.stop().status(143).stdout_has("asked to stop async.web");
+    }
+}
+
+#[test]
+fn a_signal_reaches_the_unit() {
+    let it = Asked::new(
+        "[sync.main]\nscript = 'trap \"echo reloaded\" HUP; echo up; while :; do read x <$W/go; done'\n",
+        Mode::Subreaper,
+    );
+    it.running.wait_for("up\n");
+    let sent = it.post("/v1/units/main/signal?signal=HUP");
+    same((sent.status, &sent.body["task"]), (200, &Value::from("signal")));
+    it.running.wait_for("reloaded\n");
+    it.stop();
+}
+
+#[test]
+fn a_request_that_cannot_be_met_says_why() {
+    let toml =
+        format!("{WEB}[async.once]\nexec = 'true'\noneshot = true\n[halt.bye]\nexec = 'true'\n");
+    let it = Asked::new(&toml, Mode::Subreaper);
+    it.get("/v1/units/web?wait=ready&for=30s");
+    it.get("/v1/units/once?wait=ended&for=30s");
+    for (method, target, status, code, detail) in [
+        ("POST", "/v1/units/wbe/stop", 404, "not_found", "there is no unit `wbe`"),
+        ("GET", "/v1/units/wbe", 404, "not_found", "there is no unit `wbe`"),
+        ("GET", "/v1/health?unit=wbe", 404, "not_found", "there is no unit `wbe`"),
+        ("GET", "/v1/logs?unit=wbe", 404, "not_found", "there is no unit `wbe`"),
+        ("GET", "/v1/jobs/7", 404, "not_found", "there is no job 7"),
+        ("GET", "/v1/nothing", 404, "not_found", "there is no resource"),
+        ("DELETE", "/v1/units", 405, "bad_method", "/v1/units takes GET"),
+        ("POST", "/v1/units/bye/start", 409, "no_service", "neither a service nor a one-shot"),
+        ("POST", "/v1/units/once/signal?signal=HUP", 409, "not_running", "is not running"),
+    ] {
+        let answer = ask(&it.socket, method, target);
+        same((answer.status, &answer.body["code"]), (status, &Value::from(code)));
+        assert!(answer.body["detail"].as_str().unwrap().contains(detail), "{}", answer.body);
+    }
+    same(&it.get("/v1/units/wbe").body["nearest"][0], "web");
+    it.stop();
+}
+
+#[test]
+fn health_tells_whether_the_container_can_do_its_work() {
+    let toml = "[async.web]\nscript = 'read x <$W/go; echo ready; exec cat $W/never'\n\
+        ready = { log = '^ready$$' }\n[async.extra]\nexec = 'false'\non_failure = 'ignore'\n";
+    let it = Asked::new(toml, Mode::Subreaper);
+    it.get("/v1/units/extra?wait=ended&for=30s");
+    let starting = it.get("/v1/health");
+    same((starting.status, &starting.body["state"]), (503, &Value::from("starting")));
+    same(&starting.body["unit"], "async.web");
+    it.running.open_gate("go");
+    it.get("/v1/units/web?wait=ready&for=30s");
+    let degraded = it.get("/v1/health");
+    same((degraded.status, &degraded.body["state"]), (200, &Value::from("degraded")));
+    same(&degraded.body["unit"], "async.extra");
+    same(&it.get("/v1/health?unit=web").body["state"], "ready");
+    it.stop();
+}
+
+#[test]
+fn the_last_lines_of_units_and_of_trc_can_be_read() {
+    let toml = "[async.a]\nscript = 'echo one; echo two; printf open; read x <$W/go; echo ed; \
+        exec cat $W/never'\n[async.b]\nscript = 'echo bee >&2; exec cat $W/never'\n";
+    let it = Asked::new(toml, Mode::Subreaper);
+    it.running.wait_for("two\n");
+    it.running.wait_for("bee\n");
+    let texts = |target: &str| -> Vec<String> {
+        stream(&it.socket, target).map(|line| line["line"].as_str().unwrap().to_owned()).collect()
+    };
+    same(texts("/v1/logs?unit=a"), ["one", "two"]);
+    same(texts("/v1/logs?unit=a&n=1"), ["two"]);
+    same(texts("/v1/logs?grep=ee"), ["bee"]);
+    let bee = stream(&it.socket, "/v1/logs?unit=b").next().unwrap();
+    same((&bee["unit"], &bee["stream"]), (&Value::from("async.b"), &Value::from("stderr")));
+    // A reader that follows is sent the rest as it comes, until the run ends.
+    let mut follows = stream(&it.socket, "/v1/logs?unit=a&n=1&follow=true");
+    same(&follows.next().unwrap()["line"], "two");
+    it.running.open_gate("go");
+    let opened = follows.next().unwrap();
+    same(&opened["line"], "opened");
+    let seq = opened["seq"].as_u64().unwrap();
+    same(texts(&format!("/v1/logs?since={}", seq - 1)), ["opened"]);
+    let mut events = stream(&it.socket, "/v1/events?unit=a&follow=true");
+    same(&events.next().unwrap()["event"], "started");
+    let socket = it.socket.clone();
+    it.stop();
+    assert!(!socket.exists());
+    same(follows.next(), None);
+    let rest: Vec<Value> = events.map(|line| line["event"].clone()).collect();
+    assert!(rest.contains(&Value::from("exited")), "{rest:?}");
+}
+
+#[test]
+fn a_reader_that_is_too_slow_is_told_what_it_has_missed() {
+    let toml = "control.log_buffer = '16KiB'\n[async.a]\n\
+        script = 'read x <$W/go; seq 100000; echo last; exec cat $W/never'\n";
+    let it = Asked::new(toml, Mode::Subreaper);
+    let mut lines = stream(&it.socket, "/v1/logs?unit=a&follow=true");
+    it.running.open_gate("go");
+    it.running.wait_for("last\n");
+    let mut missing = 0;
+    let mut read = 0;
+    loop {
+        let line = lines.next().unwrap();
+        missing += line["missing"].as_u64().unwrap_or(0);
+        match line["line"].as_str() {
+            Some("last") => break,
+            Some(_) => read += 1,
+            None => {}
+        }
+    }
+    assert!(missing > 0 && read > 100, "{missing} {read}");
+    it.stop();
+}
+
+/// Asks in a thread that has become another user.
+fn ask_as(user: u32, socket: &Path, method: &'static str, target: &'static str) -> Answer {
+    let socket = socket.to_owned();
+    let asks = move || {
+        // SAFETY: the system call, unlike the function of the C library, changes this thread only.
+        #[allow(unsafe_code)]
+        let changed = unsafe { nix::libc::syscall(nix::libc::SYS_setresuid, user, user, user) };
+        assert_eq!(changed, 0);
+        ask(&socket, method, target)
+    };
+    std::thread::spawn(asks).join().unwrap()
+}
+
+#[test]
+fn a_user_may_ask_for_what_the_configuration_allows() {
+    if !root() {
+        return;
+    }
+    let toml = format!("{WEB}[control]\nallow = {{ 4242 = 'read', 4243 = 'operate' }}\n");
+    let trc = Trc::toml(&toml).control();
+    let socket = trc.path("trc.sock");
+    let running = trc.spawn();
+    running.wait_until("there is a socket", || socket.exists());
+    for (user, [health, units, stop]) in [
+        (0, [200, 200, 202]),
+        (4241, [200, 403, 403]),
+        (4242, [200, 200, 403]),
+        (4243, [200, 200, 202]),
+    ] {
+        ask(&socket, "POST", "/v1/units/web/start");
+        ask(&socket, "GET", "/v1/units/web?wait=ready&for=30s");
+        same(ask_as(user, &socket, "GET", "/v1/health").status, health);
+        same(ask_as(user, &socket, "GET", "/v1/units").status, units);
+        same(ask_as(user, &socket, "POST", "/v1/units/web/stop").status, stop);
+        ask(&socket, "GET", "/v1/jobs/1");
+        while ask(&socket, "GET", "/v1/units/web").body["job"].is_number() {}
+    }
+    let refused = ask_as(4241, &socket, "GET", "/v1/units").body;
+    same(&refused["code"], "forbidden");
+    assert!(refused["detail"].as_str().unwrap().contains("[control] allow"), "{refused}");
+    running.signal(TERM);
+    running.finish();
+}
+
+#[test]
+fn the_place_of_another_trc_is_not_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("trc.sock");
+    let trc = Trc::toml(WEB).env("TRC_CONTROL__SOCKET", &socket);
+    let other = UnixListener::bind(&socket).unwrap();
+    let running = trc.spawn();
+    running.wait_for("async.web is ready");
+    running.signal(TERM);
+    let ended = running.finish();
+    ended
+        .stderr_has("cannot create the control socket")
+        .stderr_has("another process listens on it");
+    assert!(socket.exists());
+    drop(other);
+    // What nobody listens on any more is replaced.
+    let trc = Trc::toml(WEB).env("TRC_CONTROL__SOCKET", &socket);
+    let running = trc.spawn();
+    running.wait_for("async.web is ready");
+    same(ask(&socket, "GET", "/v1/health").status, 200);
+    running.signal(TERM);
+    running.finish();
+}
+
+#[test]
+fn a_command_alone_has_no_control_socket() {
+    let trc = Trc::with(&["sh", "-c", "test ! -e $W/trc.sock"]).control();
+    trc.spawn().finish().status(0);
+}
+
+/// The number of open descriptors of a process.
+fn descriptors(pid: i32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
+}
+
+#[test]
+fn rude_clients_cost_nobody_but_themselves() {
+    let it = Asked::new(WEB, Mode::Subreaper);
+    it.get("/v1/units/web?wait=ready&for=30s");
+    let before = descriptors(it.running.pid());
+    let mut rude: Vec<UnixStream> = Vec::new();
+    for number in 0..400 {
+        let mut client = UnixStream::connect(&it.socket).unwrap();
+        let text: &[u8] = match number % 6 {
+            0 => b"",
+            1 => b"GET /v1/units HT",
+            2 => b"POST /v1/units/web/stop HTTP/1.1\r\nContent-Length: 60000\r\n\r\nx",
+            3 => b"\x00\xff\x00\xff\r\n\r\n",
+            4 => b"GET /v1/logs?follow=true HTTP/1.1\r\n\r\n",
+            _ => b"GET /v1/units HTTP/1.1\r\n\r\nGET /v1/units HTTP/1.1\r\n\r\nGET /v1 HTTP/1.1\r\n\r\n",
+        };
+        _ = client.write_all(text);
+        rude.push(client);
+        if number % 50 == 0 {
+            same(it.get("/v1/health").status, 200);
+        }
+    }
+    // A head without an end.
+    let mut endless = UnixStream::connect(&it.socket).unwrap();
+    let sent = (0..100).try_for_each(|_| endless.write_all(&[b'x'; 16 * 1024]));
+    assert!(sent.is_err() || answer(&mut endless).status == 400);
+    same(it.get("/v1/health").status, 200);
+    drop(rude);
+    drop(endless);
+    it.running.wait_until("the clients are gone", || descriptors(it.running.pid()) <= before);
+    same(&it.done("/v1/units/web/stop")["status"], "done");
+    it.stop();
+}
+
+#[test]
+fn requests_may_follow_one_another_on_a_connection() {
+    let it = Asked::new(WEB, Mode::Subreaper);
+    let mut client = UnixStream::connect(&it.socket).unwrap();
+    client
+        .write_all(
+            b"GET /v1/health HTTP/1.1\r\n\r\nGET /v1/nothing HTTP/1.1\r\n\r\n\
+              GET /v1 HTTP/1.1\r\nConnection: close\r\n\r\n",
+        )
+        .unwrap();
+    let mut text = String::new();
+    client.read_to_string(&mut text).unwrap();
+    let answers: Vec<&str> = text.lines().filter(|line| line.starts_with("HTTP/1.1 ")).collect();
+    assert!(answers[0].ends_with("200 OK") || answers[0].ends_with("Unavailable"), "{text}");
+    same(&answers[1..], ["HTTP/1.1 404 Not Found", "HTTP/1.1 200 OK"]);
+    it.stop();
+}
+
+#[test]
+fn nothing_wakes_trc_while_nobody_asks() {
+    let it = Asked::new("[sync.main]\nscript = 'echo up; exec cat $W/never'\n", Mode::Subreaper);
+    it.running.wait_for("up\n");
+    same(it.get("/v1/health").status, 200);
+    let switches = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", it.running.pid())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("voluntary_ctxt_switches")).unwrap();
+        line.split_whitespace().last().unwrap().parse::<u64>().unwrap()
+    };
+    // It first gives back what only the start needed.
+    let mut last = switches();
+    let mut since = Instant::now();
+    it.running.wait_until("trc is still for three seconds", || {
+        if switches() != last {
+            (last, since) = (switches(), Instant::now());
+        }
+        since.elapsed() > Duration::from_secs(3)
+    });
+    it.stop();
+}
