@@ -492,6 +492,20 @@ fn what_one_test_has_waited_for_in_vain_no_other_waits_for() {
     outcome.stdout_has(why).stdout_has("restarted once, after it could not be started: /no/such");
 }
 
+/// It was 0 ms.
+#[test]
+fn the_time_of_a_test_that_waited_in_vain_is_how_long_it_waited() {
+    let toml = "[boot.b]\nexec = 'true'\n[async.x]\nready.tcp = '127.0.0.1:1'\n\
+                [test.b]\nstart_within = '300ms'\nafter = ['x']\nexpect.uid = 0\n";
+    let running = tested(toml).before("cd $W").args(&["--report", "json=json"]).spawn();
+    let json: serde_json::Value = serde_json::from_str(&left_in(&running, "json")).unwrap();
+    running.finish().status(1);
+    let point = &json["points"][0];
+    assert_eq!((&point["name"], &point["outcome"]), (&"test.b".into(), &"failed".into()));
+    let took = point["took_ms"].as_u64().unwrap();
+    assert!((300..=json["took_ms"].as_u64().unwrap()).contains(&took), "{json}");
+}
+
 #[test]
 fn a_unit_that_is_restarted_again_and_again_is_not_waited_for() {
     let service = "[async.x]\nexec = ['sh', '-c', 'echo no disk; exit 3']\nready.file = '${W}/none'\n\
@@ -726,7 +740,10 @@ fn a_unit_that_fails_when_it_is_told_to_stop_is_a_finding() {
             .stdout_has("ok 2 - async.x.run\n")
             .stdout_has("not ok 3 - async.x.stop\n");
         outcome
-            .stdout_has(&format!("when trc stopped it, it exited with {code}; its last output: "));
+            .stdout_has(&format!(
+                "when trc stopped it, it exited with {code} (if it may, write success = [0, {code}]); its last output: "
+            ))
+            .stdout_has("# a test can allow known findings: allow = [\"async.x.stop\"]\n");
         outcome.stdout_has("no disk").stderr_has("the run was not clean: async.x.stop");
         // The configuration can say that this is intended.
         tested(&format!("{unit}success = [0, {code}]\n{test}")).run().status(0);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{VERSION, millis};
+use super::{VERSION, millis, quoted};
 use crate::text::harmless;
 
 /// The result of a test point.
@@ -79,7 +79,8 @@ pub(crate) struct Point {
     pub why: Option<String>,
     /// The test that allows the failure, `test.NAME`.
     pub allowed_by: Option<String>,
-    /// The duration, without the time in which the test waited for its turn.
+    /// The duration: of a test, from its first attempt on, without the time in which it waited for
+    /// its units; of a test whose units did not come up, that time.
     #[serde(rename = "took_ms", with = "millis")]
     pub took: Duration,
     /// The checks of the test.
@@ -88,6 +89,9 @@ pub(crate) struct Point {
     #[serde(rename = "output")]
     pub tails: Vec<Tail>,
 }
+
+/// The most findings that are listed in the advice on how to allow them.
+const MOST_ALLOWED: usize = 10;
 
 /// A whole test run.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -250,6 +254,19 @@ impl Suite {
         (self.status != 0 && !told).then(|| match &self.reason {
             Some(reason) => reason.clone(),
             None => format!("the run ended with status {}", self.status),
+        })
+    }
+
+    /// Returns how a test allows what the stop drill has found, if it has found something.
+    #[must_use]
+    pub(crate) fn how_to_allow(&self) -> Option<String> {
+        // Nothing allows a warning of trc.
+        let is_found =
+            |point: &&Point| !point.is_test() && point.outcome.fails() && point.name != "warnings";
+        let found = self.points.iter().filter(is_found).take(MOST_ALLOWED);
+        let names: Vec<String> = found.map(|point| quoted(&point.name)).collect();
+        (!names.is_empty()).then(|| {
+            harmless(&format!("a test can allow known findings: allow = [{}]", names.join(", ")))
         })
     }
 }

@@ -191,6 +191,7 @@ fn tap_14() {
         object!([
             "# 3 passed, 2 failed, 1 skipped, 1 excused\n",
             "# status 1: test.failed # failed 1..99\n",
+            "# a test can allow known findings: allow = [\"async.web.flapped\"]\n",
         ])
     );
     let failed = format!("test.failed: {DESCRIPTION}");

@@ -65,6 +65,9 @@ pub(crate) fn plan(suite: &Suite) -> String {
     if let Some(reason) = &suite.reason {
         let _ = writeln!(to, "# status {}: {}", suite.status, one_line(reason));
     }
+    if let Some(advice) = suite.how_to_allow() {
+        let _ = writeln!(to, "# {}", one_line(&advice));
+    }
     to
 }
 

@@ -113,9 +113,10 @@ impl Display for Flaw {
                  `nginx -g 'daemon off;'` does"
             ),
             Self::Ended { how, .. } => write!(f, "it {how}"),
-            Self::NotUp(Lack::StillRuns, _) => {
-                f.write_str("it is a one-shot, but had not exited when the tests had finished")
-            }
+            Self::NotUp(Lack::StillRuns, _) => f.write_str(
+                "it is a one-shot, but had not exited when the tests had finished: remove `oneshot` \
+                 if it is a service, or raise the `start_within` of a test if it needs more time",
+            ),
             Self::NotUp(Lack::NeverStarted, why) => {
                 write!(f, "it was never started{}", because(why))
             }
@@ -125,20 +126,47 @@ impl Display for Flaw {
             Self::NotUp(Lack::NotBack, why) => {
                 write!(f, "it was not up again when the tests had finished{}", because(why))
             }
-            Self::NotRun => f.write_str("there was no time left to run it"),
-            Self::StopCommand => f.write_str("its stop command failed"),
-            Self::LeftKilled(left) => write!(f, "{left} did not exit and had to be killed"),
-            Self::NotStopped => f.write_str("there was no time left to stop it"),
-            Self::Killed(timeout, signal) => {
-                write!(f, "it did not exit within {} of {signal} and was killed", seconds(*timeout))
+            Self::NotRun => {
+                f.write_str("there was no time left to run it: raise shutdown.timeout")
             }
-            Self::Left(unit, left, false) => write!(f, "{unit} left {left} running"),
-            Self::Left(unit, left, true) => {
-                write!(f, "{unit} left {left} running in a session of its own")
+            Self::StopCommand => f.write_str("its stop command failed: see the log"),
+            Self::LeftKilled(left) => write!(
+                f,
+                "{left} did not exit and had to be killed: it has to exit on the stop signal of the \
+                 unit, or the unit has to stop it"
+            ),
+            Self::NotStopped => {
+                f.write_str("there was no time left to stop it: raise shutdown.timeout")
             }
-            Self::Orphans(who) => write!(f, "still running when all units had ended: {who}"),
-            Self::Sessions(who) => write!(f, "still running in a session of their own: {who}"),
-            Self::Zombies(who) => write!(f, "zombies that their parents have not reaped: {who}"),
+            Self::Killed(timeout, signal) => write!(
+                f,
+                "it did not exit within {} of {signal} and was killed: let it handle {signal}, name \
+                 another signal in stop.signal, or raise stop.timeout",
+                seconds(*timeout)
+            ),
+            Self::Left(unit, left, false) => {
+                write!(f, "{unit} left {left} running: it has to stop its processes before it exits")
+            }
+            Self::Left(unit, left, true) => write!(
+                f,
+                "{unit} left {left} running in a session of its own: run it in the foreground, as a \
+                 unit of its own"
+            ),
+            Self::Orphans(who) => write!(
+                f,
+                "still running when all units had ended: {who}; whoever starts a process has to \
+                 stop it"
+            ),
+            Self::Sessions(who) => write!(
+                f,
+                "still running in a session of their own: {who}; run daemons in the foreground, as \
+                 units of their own"
+            ),
+            Self::Zombies(who) => write!(
+                f,
+                "zombies that their parents have not reaped: {who}; a program that starts others \
+                 has to wait for them"
+            ),
             Self::Slow { took, grace, written } => {
                 let grace = grace.as_secs_f64();
                 let limit = if *written {
@@ -166,10 +194,10 @@ impl Display for Flaw {
                 let each = each.collect::<Vec<_>>().join(", ");
                 write!(f, "more than {}: {each}", size(*most))
             }
-            Self::StoppedNone => {
-                f.write_str("trc stopped none of the units that the test is about")
-            }
-            Self::DidNotStop => f.write_str("trc did not stop it"),
+            Self::StoppedNone => f.write_str(
+                "trc stopped none of the units that the test is about: name a service in `after`",
+            ),
+            Self::DidNotStop => f.write_str("trc did not stop it, because it had exited before"),
             Self::StoppedWith(status, Some(after)) => {
                 write!(f, "it exited with {status} after {:.3} s", after.as_secs_f64())
             }
@@ -192,7 +220,11 @@ impl Display for Flaw {
                 };
                 write!(f, "{unit} did not continue after {signal}{help}")
             }
-            Self::NotRecovered(unit, signal) => write!(f, "{unit} was not up again after {signal}"),
+            Self::NotRecovered(unit, signal) => write!(
+                f,
+                "{unit} was not up again after {signal}: it needs a `restart` that starts it again, \
+                 and a `within` that is long enough"
+            ),
             Self::WaitsFor(unit, how) => write!(f, "it waits for {unit}, which {how}"),
             Self::Loops(unit, times, last) => {
                 write!(f, "{unit} is not up after {times} restarts: it {last}")
@@ -232,7 +264,25 @@ mod tests {
             (Flaw::NotUp(Lack::StillRuns, None), "it is a one-shot, but had not exited"),
             (
                 Flaw::Killed(Duration::from_secs(7), Signal::TERM),
-                "it did not exit within 7 s of SIGTERM and was killed",
+                "it did not exit within 7 s of SIGTERM and was killed: let it handle SIGTERM, name",
+            ),
+            (Flaw::NotRun, "there was no time left to run it: raise shutdown.timeout"),
+            (Flaw::NotStopped, "there was no time left to stop it: raise shutdown.timeout"),
+            (
+                Flaw::Left(text("async.a"), text("cat <pid=7>"), false),
+                "async.a left cat <pid=7> running: it has to stop its processes",
+            ),
+            (
+                Flaw::Orphans(text("cat <pid=7>")),
+                "still running when all units had ended: cat <pid=7>; whoever starts a process",
+            ),
+            (
+                Flaw::Zombies(text("cat <pid=7>")),
+                "zombies that their parents have not reaped: cat <pid=7>; a program that starts",
+            ),
+            (
+                Flaw::NotRecovered(text("async.a"), Signal::KILL),
+                "async.a was not up again after SIGKILL: it needs a `restart`",
             ),
             (slow(true), "stopping took 12.3 s, but shutdown.timeout is 10 s: "),
             (slow(false), "stopping took 12.3 s, but docker sends SIGKILL after 10 s: "),

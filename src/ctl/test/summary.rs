@@ -150,6 +150,9 @@ fn whole(report: &Suite, style: Style) -> String {
     }
     let tests_told = if parts.is_empty() { "no test has run".to_owned() } else { parts.join(", ") };
     let mut line = format!("{tests_told}; {}; {}", stop_drill(report, style), long(report.took));
+    if let Some(advice) = report.how_to_allow() {
+        _ = write!(line, "\n{advice}");
+    }
     if is_cut_short(report) {
         let unknown = || format!("trc exited with {}, and did not say why", report.status);
         let reason = report.reason.clone().unwrap_or_else(unknown);
@@ -282,7 +285,9 @@ test.front
             {"name":"async.web.stop","kind":"drill","outcome":"failed","why":"it was killed"},
             {"name":"orphans","kind":"drill","outcome":"passed"}]}"#;
         let text = summary(&parsed(text), PLAIN);
-        assert!(text.ends_with("\n1 test passed; stop drill: 1 of 2 failed; 0 ms\n"), "{text}");
+        let allow = "a test can allow known findings: allow = [\"async.web.stop\"]";
+        let end = format!("\n1 test passed; stop drill: 1 of 2 failed; 0 ms\n{allow}\n");
+        assert!(text.ends_with(&end), "{text}");
         assert!(text.contains("\nasync.web.stop\n  it was killed\n"), "{text}");
     }
 }

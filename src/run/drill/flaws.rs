@@ -81,9 +81,11 @@ impl Drill {
         if findings.contains(&Finding::StopStatus(id))
             && let Some(Stopped { status, .. }) = run.engine().stopped(id)
         {
-            let how = match run.engine().ended(id).map(|ended| ended.how) {
-                Some(How::Process(Ending::Signal(signal))) => format!("was killed by {signal}"),
-                _ => format!("exited with {status}"),
+            let ended = run.engine().ended(id).map(|ended| ended.how);
+            let how = if let Some(How::Process(Ending::Signal(signal))) = ended {
+                format!("was killed by {signal}")
+            } else {
+                format!("exited with {status} (if it may, write success = [0, {status}])")
             };
             flaws.push(Flaw::Stopped(format!("{how}{}", run.last_output(id))));
         }

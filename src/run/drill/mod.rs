@@ -34,7 +34,7 @@ use super::prepare::Surroundings;
 use super::probe::Closing;
 use super::spawn::{self, Launch};
 use super::testing::Report;
-use crate::config::{FaultKind, Then};
+use crate::config::{FaultKind, Stage, Then};
 use crate::engine::{Action, Detail, Ended, Engine, Event, Fact, is_scarce};
 use crate::graph::{Graph, UnitId};
 use crate::report::{Live, Point, Suite};
@@ -114,6 +114,8 @@ pub(crate) struct Drill {
     /// The lines that tests ask for.
     lines: Lines,
     tried: BTreeMap<UnitId, Tried>,
+    /// The moment at which the turn of the next test came, which may have to wait for its units.
+    turn: Instant,
     /// The moments at which tests began, and at which units were last told to stop, and last
     /// exited.
     tests: BTreeMap<UnitId, Instant>,
@@ -162,6 +164,7 @@ impl Drill {
             trial: None,
             lines: Lines::new(&graph),
             tried: BTreeMap::new(),
+            turn: now(),
             tests: BTreeMap::new(),
             told: BTreeMap::new(),
             stopped: BTreeMap::new(),
@@ -208,7 +211,10 @@ impl Drill {
                     self.begin_fault(run, *unit);
                 }
             }
-            Fact::TestEnded { unit, ended } => self.test_ended(run, *unit, *ended),
+            Fact::TestEnded { unit, ended } => {
+                self.test_ended(run, *unit, *ended);
+                self.turn = now();
+            }
             Fact::Ready { unit, after } => _ = self.ready.insert(*unit, *after),
             // A restart that a test has caused is not a finding.
             Fact::Restarting { unit, how, status, excused: false, .. } => {
@@ -224,7 +230,12 @@ impl Drill {
                 self.unmet = unmet.collect();
             }
             Fact::Terminating { unit, .. } => _ = self.told.insert(*unit, now()),
-            Fact::Exited { unit, .. } => _ = self.stopped.insert(*unit, now()),
+            Fact::Exited { unit, .. } => {
+                self.stopped.insert(*unit, now());
+                if self.graph.node(*unit).unit.stage == Stage::Boot {
+                    self.turn = now();
+                }
+            }
             // A strict test run has no other place for this. After a fault, the fault is the cause.
             Fact::Unhealthy { unit, then: Then::Ignore, .. } if !self.lines.has_faulted() => {
                 let name = self.graph.node(*unit).unit.id();

@@ -1,7 +1,6 @@
 //! The test points of tests.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use super::{Drill, Run};
 use crate::config::{FaultKind, Leaves};
@@ -19,7 +18,8 @@ impl Drill {
         let graph = Rc::clone(&self.graph);
         let node = graph.node(id);
         let tried = self.tried.remove(&id).unwrap_or_default();
-        let began = self.tests.get(&id).copied();
+        // A test whose units did not come up has only waited for them.
+        let began = self.tests.get(&id).copied().unwrap_or(self.turn);
         let failed = ended.failed();
         let why = match ended.how {
             // The checks say why.
@@ -48,7 +48,7 @@ impl Drill {
             },
             why: tried.skipped.or(why.filter(|_| failed)),
             allowed_by: None,
-            took: began.map_or(Duration::ZERO, |began| now().saturating_duration_since(began)),
+            took: now().saturating_duration_since(began),
             checks: tried.points,
             tails,
         };
