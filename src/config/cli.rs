@@ -283,12 +283,23 @@ pub fn version() -> Arg {
         .action(ArgAction::Version)
 }
 
+/// Returns the reason why a trailing command cannot be a command, if it is a file with settings.
+fn settings(line: &CommandLine) -> Option<String> {
+    let path = std::path::Path::new(line.trailing.first()?);
+    (!line.bare && path.extension()? == "toml").then(|| {
+        let path = path.display();
+        format!("{path} is a file with settings, not a command: write -c {path}, or -w with its directory")
+    })
+}
+
 /// Reads the command line, whose first argument is the program's name.
 #[must_use]
 pub fn parse(argv: Vec<OsString>, environment: &Environment) -> Invocation {
-    let line = parse_line(argv).and_then(|line| match line.without_run(environment) {
-        Some(why) => Err(program().error(ErrorKind::MissingRequiredArgument, why)),
-        None => Ok(line),
+    let line = parse_line(argv).and_then(|line| {
+        match line.without_run(environment).or_else(|| settings(&line)) {
+            Some(why) => Err(program().error(ErrorKind::MissingRequiredArgument, why)),
+            None => Ok(line),
+        }
     });
     match line {
         Ok(line) => Invocation::Run(line),

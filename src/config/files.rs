@@ -46,12 +46,18 @@ impl Layers {
         };
         // A boot script may change the working directory before trc sources a script.
         self.work_dir = std::path::absolute(&directory).unwrap_or(directory);
-        let why = match std::fs::metadata(&self.work_dir) {
+        let (why, is_file) = match std::fs::metadata(&self.work_dir) {
             Ok(metadata) if metadata.is_dir() => return true,
-            Ok(_) => "it is not a directory".to_owned(),
-            Err(error) => reason(&error),
+            Ok(metadata) => ("it is not a directory".to_owned(), metadata.is_file()),
+            Err(error) => (reason(&error), false),
         };
         self.cannot(origin, "read", &self.work_dir.clone(), &why);
+        if let (true, Some(parent), Some(error)) =
+            (is_file, self.work_dir.parent(), self.noticed.last_mut())
+        {
+            let directory = dropins::shown(parent.as_os_str());
+            error.help = Some(format!("name the directory that the file is in: {directory}"));
+        }
         false
     }
 

@@ -36,7 +36,21 @@ pub(super) fn address(node: &Node, environment: &Environment) -> Leaf<Address> {
         }
         _ => None,
     };
-    address.ok_or_else(|| Problem::expected("an address such as \"127.0.0.1:80\", or a port", node))
+    address.ok_or_else(|| {
+        let problem = Problem::expected("an address such as \"127.0.0.1:80\", or a port", node);
+        Problem { help: node.as_text().and_then(right_address), ..problem }
+    })
+}
+
+/// Returns the help for an address that has more, or less, than a host and a port: `tcp://db:5432`,
+/// `:8080`, `*:8080`.
+fn right_address(text: &str) -> Option<String> {
+    let schemes = ["tcp://", "http://", "tcp:"];
+    let bare = schemes.iter().find_map(|scheme| text.strip_prefix(scheme)).unwrap_or(text);
+    let bare = bare.trim_end_matches('/');
+    let port = bare.strip_prefix("*:").or_else(|| bare.strip_prefix(':')).unwrap_or(bare);
+    let is_port = port.parse::<u16>().is_ok_and(|port| port > 0);
+    (is_port || host_and_port(bare, None).is_some()).then(|| format!("write \"{}\"", shown(port)))
 }
 
 /// `http://HOST[:PORT][/PATH]`.
@@ -46,6 +60,8 @@ pub(super) fn url(node: &Node, environment: &Environment) -> Leaf<Url> {
         let mut problem = Problem::expected("a URL such as \"http://127.0.0.1:8080/\"", node);
         if text.starts_with("https://") {
             problem.help = Some("TLS is not supported: use plain HTTP, `tcp` or `exec`".to_owned());
+        } else {
+            problem.help = right_url(&text);
         }
         return Err(problem);
     };
@@ -63,6 +79,24 @@ pub(super) fn url(node: &Node, environment: &Environment) -> Leaf<Url> {
         return Err(Problem::new(message).at("http://".len()));
     };
     Ok(Url { address, authority: authority.to_owned(), path })
+}
+
+/// Returns the help for a URL that lacks its beginning: `localhost:8080`, `:8080/x`, `8080`, `/x`.
+fn right_url(text: &str) -> Option<String> {
+    if text.contains("://") {
+        return None;
+    }
+    let end = text.find('/').unwrap_or(text.len());
+    let (authority, path) = text.split_at(end);
+    let port = authority.strip_prefix(':').unwrap_or(authority);
+    let authority = match port.parse::<u16>() {
+        Ok(0) => return None,
+        Ok(port) => format!("127.0.0.1:{port}"),
+        Err(_) if authority.is_empty() && !path.is_empty() => "127.0.0.1:8080".to_owned(),
+        Err(_) => host_and_port(authority, Some(80)).map(|_| authority.to_owned())?,
+    };
+    let path = if path.is_empty() { "/" } else { path };
+    Some(format!("write \"http://{}{}\"", shown(&authority), shown(path)))
 }
 
 /// Checks the target of a request: it begins with `/`, and contains only characters that are

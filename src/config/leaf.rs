@@ -214,7 +214,14 @@ pub(super) fn boolean(node: &Node, environment: &Environment) -> Leaf<bool> {
             "true" => Ok(true),
             "false" => Ok(false),
             other => {
-                Err(Problem::new(format!("expected true or false, found \"{}\"", shown(other))))
+                let problem = format!("expected true or false, found \"{}\"", shown(other));
+                let right = match other.to_lowercase().as_str() {
+                    "yes" | "on" | "y" | "enable" | "enabled" | "1" | "true" => Some("true"),
+                    "no" | "off" | "n" | "disable" | "disabled" | "0" | "false" => Some("false"),
+                    _ => None,
+                };
+                let help = right.map(|right| format!("write {right}"));
+                Err(Problem { help, ..Problem::new(problem) })
             }
         },
         _ => Err(Problem::expected("true or false", node)),

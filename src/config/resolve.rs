@@ -5,10 +5,10 @@ use std::fmt;
 
 use super::keys::TOP;
 use super::keys::key::find;
-use super::leaf::one_of;
+use super::leaf::{one_of, variants};
 use super::suggest::nearest_of_many;
 use super::value::{Table, shown};
-use super::{Command, Config, Diagnostic, SignalRule, Stage, Test, UnitRef, flags};
+use super::{Command, Condition, Config, Diagnostic, SignalRule, Stage, Test, UnitRef, flags};
 
 /// The reason why a declared unit does not exist in this run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -124,6 +124,15 @@ impl<'a> Names<'a> {
         }
     }
 
+    /// Returns the unit and the condition of a name such as `db:ready` or `db.ready`.
+    fn with_condition<'w>(&self, written: &'w str) -> Option<(String, &'w str)> {
+        let at = written.rfind([':', '.', '='])?;
+        let (name, condition) = (&written[..at], &written[at + 1..]);
+        let is_known = self.ids.contains(name) || self.bare.contains_key(name);
+        let is_condition = variants::<Condition>().contains(&condition);
+        (is_known && is_condition).then(|| (name.to_owned(), condition))
+    }
+
     fn is_misplaced(&self, written: &str) -> bool {
         let name = written.split_once('.').map_or(written, |(_, name)| name);
         self.misplaced.contains(name)
@@ -154,6 +163,9 @@ impl<'a> Names<'a> {
                     let known = self.bare.keys().copied().chain(self.ids.iter().copied());
                     if let Some(right) = nearest_of_many(errors.len(), &unit.value, known) {
                         error = error.help(format!("did you mean `{right}`?"));
+                    } else if let Some((name, condition)) = self.with_condition(&unit.value) {
+                        let name = if name.contains('.') { format!("\"{name}\"") } else { name };
+                        error = error.help(format!("write after = {{ {name} = \"{condition}\" }}"));
                     }
                     errors.push(error);
                     return false;

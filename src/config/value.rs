@@ -112,6 +112,14 @@ impl Node {
         }
     }
 
+    /// Returns the text, if the value is one.
+    pub(super) fn as_text(&self) -> Option<&str> {
+        match &self.value {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
     /// Returns the table, if the value is one.
     pub(super) fn as_table(&self) -> Option<&Table> {
         match &self.value {

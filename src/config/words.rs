@@ -1,6 +1,7 @@
 //! The words of a command.
 
 use super::leaf::{Leaf, Problem, no_nul};
+use super::value::shown;
 
 /// Splits a string into words as a shell would.
 pub(super) fn split(text: &str) -> Leaf<Vec<String>> {
@@ -39,6 +40,59 @@ pub(super) fn operator<'a>(text: &'a str, words: &[String]) -> Option<&'a str> {
     // A quoted operator is part of a longer word, either in `words` or in the text with its quotes.
     text.split_whitespace()
         .find(|word| OPERATORS.contains(word) && words.iter().any(|other| other == word))
+}
+
+/// Returns what is wrong with a command whose first word is no program, and what to write.
+pub(super) fn of_shell(words: &[String]) -> Option<(String, String)> {
+    const BUILTINS: &[&str] = &[
+        "cd", "source", ".", "export", "set", "unset", "exec", "eval", "ulimit", "umask", "trap",
+        "alias", "shift", "if", "for", "while", "until", "case", "function", "{", "(", "[[", "!",
+    ];
+    let first = words.first()?;
+    let one = words.len() == 1;
+    if matches!(first.as_str(), "CMD" | "CMD-SHELL") {
+        let what = format!("`{first}` is docker's word, and not part of the command");
+        let help = match words.get(1) {
+            Some(command) if first == "CMD-SHELL" => {
+                format!("write exec = [\"sh\", \"-c\", {:?}]", shown(command))
+            }
+            _ => "leave it out".to_owned(),
+        };
+        return Some((what, help));
+    }
+    if BUILTINS.contains(&first.as_str()) {
+        let what = format!("`{first}` is a command of the shell, and no shell runs this command");
+        let help = match first.as_str() {
+            "cd" => "write the directory as `cwd`, or use `script` if a shell should run it",
+            "exec" => "leave `exec` out: trc executes the command without a shell",
+            "export" | "unset" => {
+                "write variables as `env`, or use `script` if a shell should run it"
+            }
+            "ulimit" => "write limits as `limits`, or use `script` if a shell should run it",
+            "umask" => "write the mask as `umask`, or use `script` if a shell should run it",
+            _ => "use `script` if a shell should run it",
+        };
+        return Some((what, help.to_owned()));
+    }
+    if let Some((name, value)) = first.split_once('=')
+        && !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && !one
+    {
+        let what = format!(
+            "`{}` is not a command: no shell runs this command, and sets the variable",
+            shown(first)
+        );
+        return Some((what, format!("write env = {{ {name} = {:?} }}", shown(value))));
+    }
+    if one && first.trim().contains(' ') {
+        let what = "the array has only one word, which contains spaces".to_owned();
+        return Some((
+            what,
+            format!("write exec = {:?}, or each word as an element of its own", shown(first)),
+        ));
+    }
+    None
 }
 
 /// Returns a variable without braces, such as `$HOME`, which trc does not replace. It must look

@@ -122,6 +122,9 @@ fn not_executed(program: &str, errno: Errno, why: Option<&str>) -> String {
             format!("{program}: no such file, or its loader is missing")
         }
         Errno::ENOENT => format!("{program}: command not found in PATH"),
+        Errno::EACCES => format!(
+            "{program}: Permission denied: it is not executable (`chmod +x`), it is a directory, or the unit's user may not enter its directory"
+        ),
         Errno::ENOEXEC => format!(
             "{program}: exec format error: it is neither a program for this machine nor a script that starts with `#!`"
         ),

@@ -143,6 +143,7 @@ impl Decoder<'_> {
         let of_variable =
             if problem.help.is_none() { self.of_variable(at, node, &problem) } else { None };
         let help = problem.help.or(of_variable);
+        let help = help.or_else(|| foreign::value(&at.to_string(), &node.value));
         self.error(&origin, format!("`{at}`: {}", problem.message), help);
     }
 
@@ -324,6 +325,7 @@ impl Decoder<'_> {
                 (At::Key(At::Key(_, "expect"), "log"), Value::String(text)) => {
                     Some(format!("write log = {{ contains = {:?} }}", shown(text)))
                 }
+                (At::Key(..), value) => foreign::table(&at.to_string(), value),
                 _ => None,
             };
             let problem = Problem::expected("a table", &entry.node);
@@ -378,7 +380,9 @@ impl Decoder<'_> {
         let words: Vec<Template> = match &node.value {
             Value::String(text) => {
                 let words = self.read(at, node, |_, _| words::split(text))?;
-                if let Some(operator) = words::operator(text, &words) {
+                if self.of_shell(at, &node.origin, &words) {
+                    // An operator is of the shell, too.
+                } else if let Some(operator) = words::operator(text, &words) {
                     let message = format!(
                         "`{at}`: `{operator}` has no meaning here, because no shell runs this command"
                     );
@@ -402,7 +406,9 @@ impl Decoder<'_> {
                     Value::String(text) => Some(text.clone()),
                     _ => None,
                 });
-                self.unbraced(at, &node.origin, &texts.collect::<Vec<_>>());
+                let texts: Vec<String> = texts.collect();
+                self.of_shell(at, &node.origin, &texts);
+                self.unbraced(at, &node.origin, &texts);
                 words
             }
             _ => {
@@ -416,6 +422,15 @@ impl Decoder<'_> {
             return None;
         }
         Some(words)
+    }
+
+    /// Warns of a command whose first word can only have a meaning for a shell, or for docker.
+    /// Returns whether it is one.
+    fn of_shell(&mut self, at: &At, origin: &Origin, words: &[String]) -> bool {
+        let Some((what, help)) = words::of_shell(words) else { return false };
+        let warning = Diagnostic::warning(origin.clone(), format!("`{at}`: {what}"));
+        self.diagnostics.push(warning.help(help));
+        true
     }
 
     /// Warns of a variable without braces, which trc does not replace.

@@ -6,6 +6,7 @@ use super::{
     EXPECT, EXPECT_FAULT, EXPECT_FILE, EXPECT_HTTP, EXPECT_LOG, HEALTH, LIMITS, OUTPUT, READY,
     RESTART, STOP, TEST, TOP, UNIT,
 };
+use crate::config::value::{Value, shown};
 
 /// The beginnings of the places, as messages name them.
 const ANYWHERE: &str = "";
@@ -222,6 +223,81 @@ const TOP_WORDS: &[Word] = words! {
         "version apiversion kind name" => "trc does not need this key";
     }
 };
+
+/// Other programs' words for the values of some keys, in lower case, and how to write them here.
+const VALUES: &[(&str, &str, &str)] = &[
+    ("output", "stdout stderr console tty default", "write output = \"inherit\""),
+    ("output", "discard none off /dev/null", "write output = \"null\""),
+    ("output", "/dev/stdout /dev/stderr", "write output = \"inherit\""),
+    (
+        "output",
+        "json syslog text journal",
+        "write output = \"prefix\"; [log] format = \"json\" makes each line JSON",
+    ),
+    ("on_failure", "exit fail shutdown abort kill", "write on_failure = \"stop\""),
+    ("on_failure", "continue none nothing skip warn", "write on_failure = \"ignore\""),
+    (
+        "on_failure",
+        "restart always on-failure",
+        "write restart = \"on-failure\", which is a key of its own",
+    ),
+    ("log.level", "warning", "write log.level = \"warn\""),
+    ("log.level", "verbose", "write log.level = \"debug\""),
+    ("log.level", "err critical fatal crit", "write log.level = \"error\""),
+    ("log.level", "notice information", "write log.level = \"info\""),
+    ("log.level", "none quiet silent", "write log.level = \"off\""),
+    ("log.format", "text plain default", "write log.format = \"trc\""),
+];
+
+/// Returns the help for the value of a key that is wrong here.
+pub(super) fn value(key: &str, value: &Value) -> Option<String> {
+    let Value::String(text) = value else { return None };
+    let word = text.to_lowercase();
+    let is_word = |(at, words, _): &&(&str, &str, &str)| {
+        *at == key && words.split(' ').any(|one| one == word)
+    };
+    if let Some((.., help)) = VALUES.iter().find(is_word) {
+        return Some((*help).to_owned());
+    }
+    // A list in a string.
+    let numbers: Option<Vec<u8>> = text
+        .split([',', ' '])
+        .filter(|part| !part.is_empty())
+        .map(|part| part.parse().ok())
+        .collect();
+    match (key, numbers) {
+        ("success" | "expect.exit" | "expect.stop_status", Some(numbers)) if numbers.len() > 1 => {
+            Some(format!("write {key} = {numbers:?}"))
+        }
+        _ => None,
+    }
+}
+
+/// Returns the help for a value in the place of a table.
+pub(super) fn table(key: &str, value: &Value) -> Option<String> {
+    let (text, is_text) = match value {
+        Value::String(text) => (format!("{:?}", shown(text)), true),
+        Value::Integer(number, _) => (number.to_string(), false),
+        _ => return None,
+    };
+    Some(match (key, is_text) {
+        ("shutdown", _) => format!("write shutdown = {{ timeout = {text} }}"),
+        ("log", true) if matches!(text.as_str(), "\"json\"" | "\"trc\"") => {
+            format!("write log = {{ format = {text} }}")
+        }
+        ("log", true) => format!("write log = {{ level = {text} }}"),
+        ("exit", _) => "write exit = { stopped = 0 } for the exit status after `docker stop`, or \
+                        exit = { 138 = 0 } to replace one exit status by another"
+            .to_owned(),
+        ("expect", true) => format!("write expect = {{ stdout = {text} }}"),
+        ("expect", false) => format!("write expect = {{ exit = {text} }}"),
+        ("expect.fault", true) => format!("write fault = {{ unit = {text}, kill = \"SIGKILL\" }}"),
+        ("ready.http" | "health.http" | "expect.http", false) => {
+            format!("write http = \"http://127.0.0.1:{text}/\"")
+        }
+        _ => return None,
+    })
+}
 
 /// Other programs' words for the conditions of `after`, in lower case with `_`.
 const CONDITIONS: &[(&str, &str)] = &[

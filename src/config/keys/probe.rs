@@ -176,7 +176,7 @@ fn placed(entry: &Entry, probe: Option<Probe>) -> Option<Placed<Probe>> {
 /// Returns the probe that was probably meant by a text in the place of the table.
 fn probe_of(text: &str) -> String {
     // Docker and other programs write an address with `tcp://`.
-    let text = text.strip_prefix("tcp://").unwrap_or(text);
+    let text = text.strip_prefix("tcp://").or_else(|| text.strip_prefix("tcp:")).unwrap_or(text);
     if let Some(path) = text.strip_prefix("unix://") {
         return format!("{{ unix = {:?} }}", self::shown(path));
     }

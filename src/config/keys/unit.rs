@@ -151,10 +151,16 @@ impl Decoder<'_> {
             unit.output =
                 self.get(at, entry, |node: &Node, environment: &crate::config::Environment| {
                     leaf::choice(node, environment).map_err(|problem| match &node.value {
-                        Value::String(path) if path.starts_with('/') => Problem {
-                            help: Some(format!("write output = {{ file = {:?} }}", shown(path))),
-                            ..problem
-                        },
+                        Value::String(path) => {
+                            let path = path.strip_prefix("file:").unwrap_or(path);
+                            let path = Some(path.trim_start_matches("//"));
+                            let path = path.filter(|path| path.starts_with('/'));
+                            let path = path.filter(|path| !path.starts_with("/dev/"));
+                            let help = path.map(|path| {
+                                format!("write output = {{ file = {:?} }}", shown(path))
+                            });
+                            Problem { help: help.or(problem.help), ..problem }
+                        }
                         _ => problem,
                     })
                 });
@@ -188,6 +194,15 @@ impl Decoder<'_> {
     /// Reads `after`.
     pub(in crate::config) fn after(&mut self, at: &At, entry: &Entry) -> Option<Vec<After>> {
         let Value::Table(table) = &entry.node.value else {
+            if let Value::Array(items) = &entry.node.value
+                && let Some(item) = items.iter().find(|item| item.as_table().is_some())
+            {
+                let help =
+                    "write one table for all units: after = { db = \"ready\", web = \"started\" }";
+                let problem = Problem::expected("a string", item);
+                self.problem(at, item, Problem { help: Some(help.to_owned()), ..problem });
+                return None;
+            }
             let names = self.list(at, entry, leaf::text)?;
             return Some(names.into_iter().map(|unit| After { unit, condition: None }).collect());
         };
@@ -267,6 +282,9 @@ pub(in crate::config) fn stop_signal(
         (Ok(Signal::STOP), _) => {
             Err(Problem::new("SIGSTOP cannot stop a unit: it only suspends its process"))
         }
+        (Err(problem), Value::String(text)) if let Some(help) = signal_and_time(text) => {
+            Err(Problem { help: Some(help), ..problem })
+        }
         (Err(problem), Value::String(text)) if text.contains([' ', '/']) => {
             let command = shown(text);
             let help =
@@ -281,6 +299,16 @@ pub(in crate::config) fn stop_signal(
         }
         (signal, _) => signal,
     }
+}
+
+/// Returns the help for a signal and a time in one string: `QUIT 30s`.
+fn signal_and_time(text: &str) -> Option<String> {
+    let (signal, time) = text.split_once([' ', ',', '/', ':'])?;
+    let time = time.trim();
+    leaf::signal_name(signal).ok()?;
+    let node = Node::text(time, Origin::Default);
+    crate::config::time::positive(&node, &crate::config::Environment::new()).ok()?;
+    Some(format!("write stop = {{ signal = \"{signal}\", timeout = \"{time}\" }}"))
 }
 
 fn is_stage(name: &str) -> bool {

@@ -59,6 +59,10 @@ fn a_command_line_that_makes_no_sense_gets_usage() {
         (&["--report", "json=x", "x"], "--report needs a test run: add --test or set TRC_TEST=1"),
         (&["--test-strict", "x"], "--test-strict needs a test run: add --test or set TRC_TEST=1"),
         (&["--test=,"], "this names no test"),
+        (
+            &["conf/trc.toml"],
+            "conf/trc.toml is a file with settings, not a command: write -c conf/trc.toml",
+        ),
     ] {
         let argv = std::iter::once("trc").chain(arguments.iter().copied());
         match cli::parse(argv.map(OsString::from).collect(), &Environment::new()) {

@@ -117,6 +117,14 @@ fn a_file_that_was_asked_for_must_be_there() {
         let case = Case::new().arguments(&["-w", directory]);
         assert_eq!(case.errors(), [format!("error -w: cannot read {directory}: {why}")]);
     }
+    let case = Case::new().toml("").arguments(&["-w", "DIR/trc.toml"]);
+    let errors = case.errors();
+    let help = format!("(name the directory that the file is in: {})", case.dir.path().display());
+    assert_eq!(errors.len(), 1);
+    assert!(
+        errors[0].contains("it is not a directory") && errors[0].ends_with(&help),
+        "{errors:?}"
+    );
 }
 
 /// trc used to skip these files silently, or to run them as scripts without a warning.

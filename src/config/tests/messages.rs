@@ -107,7 +107,9 @@ fn a_mistake_is_told_once_and_not_what_follows_from_it() {
         ),
         (
             "[test.a]\nexpect = 0",
-            &["error trc.toml:2:10: `expect`: expected a table, found the integer 0"],
+            &[
+                "error trc.toml:2:10: `expect`: expected a table, found the integer 0 (write expect = { exit = 0 })",
+            ],
         ),
         (
             "[test.a]\nexec = 'x'\n[test.a]\nexec = 'y'\n[test.b]\nexec = 'x'\nexec = 'y'",
@@ -166,7 +168,10 @@ fn a_wrong_value_is_shown_with_what_was_expected() {
         let errors = Case::new().toml(&format!("[async.web]\nexec = \"a\"\n{line}")).errors();
         assert_eq!(errors, [format!("error trc.toml:{expected}")], "{line}");
     };
-    unit("enabled = \"yes\"", "3:11: `enabled`: expected true or false, found \"yes\"");
+    unit(
+        "enabled = \"yes\"",
+        "3:11: `enabled`: expected true or false, found \"yes\" (write true)",
+    );
     unit("oneshot = 1", "3:11: `oneshot`: expected true or false, found the integer 1");
     unit(
         "success = [0, 256]",
@@ -253,7 +258,7 @@ fn a_wrong_value_is_shown_with_what_was_expected() {
         (
             "log.level = \"verbose\"",
             &[
-                "error trc.toml:1:13: `log.level`: expected off, error, warn, info, debug or trace, found \"verbose\"",
+                "error trc.toml:1:13: `log.level`: expected off, error, warn, info, debug or trace, found \"verbose\" (write log.level = \"debug\")",
             ],
         ),
         ("async = 1", &["error trc.toml:1:9: `async`: expected a table, found the integer 1"]),

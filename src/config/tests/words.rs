@@ -224,6 +224,71 @@ fn values_as_others_write_them_are_told_how_to_write() {
             "3:7: `env`: expected a table, found an array (write env = { A = \"1\", B = \"x=y\" })",
         ),
         (
+            "stop = 'QUIT 30s'",
+            "3:8: `stop`: there is no signal \"QUIT 30s\" (write stop = { signal = \"QUIT\", timeout = \"30s\" })",
+        ),
+        (
+            "ready = 'tcp:8080'",
+            "3:9: `ready`: expected a table, found the string \"tcp:8080\" (write ready = { tcp = \"8080\" })",
+        ),
+        (
+            "ready.http = 'localhost:8080/x'",
+            "3:14: `ready.http`: expected a URL such as \"http://127.0.0.1:8080/\", found the string \"localhost:8080/x\" (write \"http://localhost:8080/x\")",
+        ),
+        (
+            "ready.http = ':8080'",
+            "3:14: `ready.http`: expected a URL such as \"http://127.0.0.1:8080/\", found the string \":8080\" (write \"http://127.0.0.1:8080/\")",
+        ),
+        (
+            "ready.http = '/healthz'",
+            "3:14: `ready.http`: expected a URL such as \"http://127.0.0.1:8080/\", found the string \"/healthz\" (write \"http://127.0.0.1:8080/healthz\")",
+        ),
+        (
+            "ready.http = 8080",
+            "3:14: `ready.http`: expected a table, found the integer 8080 (write http = \"http://127.0.0.1:8080/\")",
+        ),
+        (
+            "ready.http = 'ftp://x'",
+            "3:14: `ready.http`: expected a URL such as \"http://127.0.0.1:8080/\", found the string \"ftp://x\"",
+        ),
+        (
+            "ready.tcp = ':8080'",
+            "3:13: `ready.tcp`: expected an address such as \"127.0.0.1:80\", or a port, found the string \":8080\" (write \"8080\")",
+        ),
+        (
+            "ready.tcp = 'tcp://db:5432'",
+            "3:13: `ready.tcp`: expected an address such as \"127.0.0.1:80\", or a port, found the string \"tcp://db:5432\" (write \"db:5432\")",
+        ),
+        (
+            "output = 'stdout'",
+            "3:10: `output`: expected inherit, prefix or null, found \"stdout\" (write output = \"inherit\")",
+        ),
+        (
+            "output = 'file:/var/log/x'",
+            "3:10: `output`: expected inherit, prefix or null, found \"file:/var/log/x\" (write output = { file = \"/var/log/x\" })",
+        ),
+        (
+            "output = '/dev/null'",
+            "3:10: `output`: expected inherit, prefix or null, found \"/dev/null\" (write output = \"null\")",
+        ),
+        (
+            "on_failure = 'exit'",
+            "3:14: `on_failure`: expected policy, stop or ignore, found \"exit\" (write on_failure = \"stop\")",
+        ),
+        (
+            "on_failure = 'restart'",
+            "3:14: `on_failure`: expected policy, stop or ignore, found \"restart\" (write restart = \"on-failure\", which is a key of its own)",
+        ),
+        (
+            "success = '0,143'",
+            "3:11: `success`: expected an exit status from 0 to 255, found the string \"0,143\" (write success = [0, 143])",
+        ),
+        ("oneshot = 'yes'", "3:11: `oneshot`: expected true or false, found \"yes\" (write true)"),
+        (
+            "after = [{ web = 'ready' }]",
+            "3:10: `after`: expected a string, found a table (write one table for all units: after = { db = \"ready\", web = \"started\" })",
+        ),
+        (
             "user = 'a:b'",
             "3:8: `user`: \"a:b\" is not a valid name (write user = \"a\" and group = \"b\")",
         ),
@@ -266,4 +331,76 @@ fn a_signal_stands_for_stop_and_a_status_for_success() {
     assert_eq!(web.success.as_deref(), Some(&[143][..]));
     let config = case.set("TRC_ASYNC__WEB__SUCCESS", "3").set("TRC_ASYNC__WEB__STOP", "").config();
     assert_eq!(unit(&config, "async.web").success.as_deref(), Some(&[3][..]));
+}
+
+#[test]
+fn a_value_in_the_place_of_a_table_is_told_where_it_belongs() {
+    toml_says(&[
+        (
+            "shutdown = '30s'",
+            &[
+                "error trc.toml:1:12: `shutdown`: expected a table, found the string \"30s\" (write shutdown = { timeout = \"30s\" })",
+            ],
+        ),
+        (
+            "log = 'debug'",
+            &[
+                "error trc.toml:1:7: `log`: expected a table, found the string \"debug\" (write log = { level = \"debug\" })",
+            ],
+        ),
+        (
+            "log = 'json'",
+            &[
+                "error trc.toml:1:7: `log`: expected a table, found the string \"json\" (write log = { format = \"json\" })",
+            ],
+        ),
+        (
+            "log.level = 'warning'",
+            &[
+                "error trc.toml:1:13: `log.level`: expected off, error, warn, info, debug or trace, found \"warning\" (write log.level = \"warn\")",
+            ],
+        ),
+        (
+            "[test.t]\nexec = 'x'\nexpect = 'ok'",
+            &[
+                "error trc.toml:3:10: `expect`: expected a table, found the string \"ok\" (write expect = { stdout = \"ok\" })",
+            ],
+        ),
+        (
+            "[async.db]\nexec = 'x'\nready.tcp = 1\n[async.web]\nexec = 'x'\nafter = ['db:ready', 'async.db.started', 'db.x']",
+            &[
+                "error trc.toml:6:10: there is no unit `db:ready` (write after = { db = \"ready\" })",
+                "error trc.toml:6:22: there is no unit `async.db.started` (write after = { \"async.db\" = \"started\" })",
+                "error trc.toml:6:42: there is no unit `db.x`",
+            ],
+        ),
+    ]);
+}
+
+/// trc started it, and said that there is no such command.
+#[test]
+fn a_command_that_only_a_shell_or_docker_understands_is_pointed_out() {
+    let shell = "is a command of the shell, and no shell runs this command";
+    for (line, column, key, says) in [
+        ("exec = 'cd /srv && x'", 8, "exec", format!("`cd` {shell} (write the directory as `cwd`, or use `script` if a shell should run it)")),
+        ("exec = 'exec nginx'", 8, "exec", format!("`exec` {shell} (leave `exec` out: trc executes the command without a shell)")),
+        ("exec = '. /etc/profile'", 8, "exec", format!("`.` {shell} (use `script` if a shell should run it)")),
+        ("exec = 'PORT=80 node x.js'", 8, "exec", "`PORT=80` is not a command: no shell runs this command, and sets the variable (write env = { PORT = \"80\" })".to_owned()),
+        ("exec = ['nginx -g x']", 8, "exec", "the array has only one word, which contains spaces (write exec = \"nginx -g x\", or each word as an element of its own)".to_owned()),
+        ("exec = 'x'\nhealth.exec = ['CMD', 'curl', 'x']", 15, "health.exec", "`CMD` is docker's word, and not part of the command (leave it out)".to_owned()),
+        ("exec = 'x'\nhealth.exec = ['CMD-SHELL', 'a || b']", 15, "health.exec", "`CMD-SHELL` is docker's word, and not part of the command (write exec = [\"sh\", \"-c\", \"a || b\"])".to_owned()),
+    ] {
+        let row = 1 + line.lines().count();
+        let remarks = Case::new().toml(&format!("[async.web]\n{line}")).remarks();
+        assert_eq!(remarks, [format!("warning trc.toml:{row}:{column}: `{key}`: {says}")], "{line}");
+    }
+    for line in [
+        "exec = 'sh -c \"cd /x\"'",
+        "exec = '/usr/bin/x=y'",
+        "exec = ['x y', 'z']",
+        "exec = 'env A=1 x'",
+    ] {
+        let remarks = Case::new().toml(&format!("[async.web]\n{line}")).remarks();
+        assert_eq!(remarks, [""; 0], "{line}");
+    }
 }
