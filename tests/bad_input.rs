@@ -288,6 +288,14 @@ fn other_files_in_the_drop_in_directory_are_skipped() {
         .stderr_is("");
 }
 
+/// trc ran nothing, and did not say why.
+#[test]
+fn the_drop_in_directory_in_the_place_of_its_own_is_pointed_out() {
+    let outcome =
+        Trc::new().no_work_dir().file("trc.d/sync.x", "echo x").args(&["-w", "trc.d"]).run();
+    outcome.status(0).stdout_is("").stderr_has("; -w names the directory that trc.d is in: -w /");
+}
+
 // ---- the command line and the environment ---------------------------------------------
 
 #[test]

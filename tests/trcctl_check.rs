@@ -186,6 +186,22 @@ fn check_hints_at_the_stop_signal_of_apaches_images() {
     }
 }
 
+/// Its tests passed as long as the second unit was slow to find out that its port is in use.
+#[test]
+fn check_hints_at_units_that_are_ready_when_the_same_port_is_open() {
+    let web = "[async.web]\nexec = 'x'\nready.tcp = 80\n";
+    for (other, hints) in [
+        ("[async.api]\nexec = 'x'\nready.tcp = 80\n", true),
+        ("[async.api]\nexec = 'x'\nready.tcp = 81\n", false),
+        ("[async.api]\nexec = 'x'\nready.http = 'http://localhost/'\n", false),
+        ("[async.outside]\nready.tcp = 80\n", false),
+    ] {
+        let (status, _, err) = check(&Case::new().toml(&format!("{web}{other}")), &[]);
+        let says = "`ready` of async.api and of async.web is the same port";
+        assert_eq!((status, err.contains(says)), (Some(0), hints), "{err}");
+    }
+}
+
 /// Runs `trcctl check` with a shell in `PATH`.
 fn check_with_shell(case: &Case, arguments: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_trcctl"))

@@ -225,6 +225,12 @@ impl Layers {
         if matches!(error.origin, Origin::Override(_)) && !path.contains('/') {
             error = error.help("trc takes it for the name of a file, because it is not KEY=VALUE");
         }
+        let named = matches!(error.origin, Origin::Override(_) | Origin::Variable(_));
+        if named && what == "read" && std::path::Path::new(&path).is_dir() {
+            error = error.help(
+                "name a file here; -w or TRC_WORKDIR names the directory that has trc.toml and trc.d",
+            );
+        }
         self.noticed.push(error);
         self.partial = true;
     }

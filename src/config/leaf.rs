@@ -189,6 +189,10 @@ pub(super) fn word(node: &Node, environment: &Environment) -> Leaf<Template> {
 pub(super) fn path_template(node: &Node, environment: &Environment) -> Leaf<Template> {
     match &node.value {
         Value::String(path) if path.is_empty() => Err(Problem::new("this must not be empty")),
+        Value::String(path) if path == "~" || path.starts_with("~/") => Err(Problem {
+            help: Some(format!("write \"${{HOME}}{}\"", shown(&path[1..]))),
+            ..Problem::new("`~` stands for a home directory only in a shell")
+        }),
         _ => word(node, environment),
     }
 }

@@ -234,7 +234,12 @@ pub(super) fn select(
         };
         let mut error = Diagnostic::error(place(&wanted.origin), what);
         let names = known.iter().map(String::as_str);
-        if let Some(right) = nearest_of_many(errors.len(), name, names) {
+        let word = name.to_lowercase();
+        if matches!(word.as_str(), "all" | "yes" | "on" | "true" | "y") {
+            error = error.help(
+                "to run all tests, write TRC_TEST=1, --test without a name, or `trcctl test`",
+            );
+        } else if let Some(right) = nearest_of_many(errors.len(), name, names) {
             error = error.help(format!("did you mean `{right}`?"));
         } else if !known.is_empty() {
             error =

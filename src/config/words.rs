@@ -60,6 +60,11 @@ pub(super) fn of_shell(words: &[String]) -> Option<(String, String)> {
         };
         return Some((what, help));
     }
+    let home = words.iter().find_map(|word| word.strip_prefix("~/"));
+    if let Some(path) = home.filter(|_| !reads_dollars(words)) {
+        let what = "`~` has no meaning here, because no shell runs this command".to_owned();
+        return Some((what, format!("write ${{HOME}}/{}", shown(path))));
+    }
     if BUILTINS.contains(&first.as_str()) {
         let what = format!("`{first}` is a command of the shell, and no shell runs this command");
         let help = match first.as_str() {

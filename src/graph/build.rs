@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::{Graph, Need, Node, Rule, UnitId, cycle, order, points, testing};
 use crate::config::{
-    Command, Condition, Config, Diagnostic, OnFailure, Origin, SignalRule, Stage, StopTo, Unit,
-    UnitRef, When,
+    Command, Condition, Config, Diagnostic, OnFailure, Origin, Placed, Probe, SignalRule, Stage,
+    StopTo, Unit, UnitRef, When,
 };
 use crate::signal::Signal;
 
@@ -212,6 +212,27 @@ impl Graph {
                 Diagnostic::warning(node.unit.origin.clone(), text)
                     .help("write `[signals] WINCH = \"stop\"`, or another rule for the signal"),
             );
+        }
+        let mut ports = BTreeMap::new();
+        for Node { unit, .. } in &self.nodes {
+            let ready = unit.ready.as_ref().filter(|_| unit.command != Command::Nothing);
+            let Some(Placed { value: Probe::Tcp(address), origin }) = ready.map(|it| &it.probe)
+            else {
+                continue;
+            };
+            // Foreground units have their turns.
+            if unit.stage == Stage::Async
+                && let Some(other) = ports.insert((&address.host, address.port), unit.id())
+            {
+                let text = format!(
+                    "`ready` of {} and of {other} is the same port: if one of them listens, trc takes \
+                     both to be ready",
+                    unit.id()
+                );
+                remarks.push(Diagnostic::warning(origin.clone(), text).help(
+                    "give each unit a port of its own, or another `ready`, such as a line of its output",
+                ));
+            }
         }
         // 128 + SIGTERM, and 128 + SIGINT.
         let by_number = |status: &u8| self.exit.get(status) == Some(&0);

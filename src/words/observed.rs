@@ -106,9 +106,14 @@ pub(crate) fn observed(graph: &Graph, observed: &Observed<'_>) -> Line {
             Line::of_run(Level::Info, EventName::WaitPolicy, format!("The wait policy: {wait}"))
         }
         Observed::NothingToRun(directory) => {
-            let directory = directory.display();
-            let message =
-                format!("there is nothing to run: no unit in {directory}, and no command");
+            let parent = directory.parent().filter(|_| directory.ends_with("trc.d"));
+            let advice = parent.map_or_else(String::new, |parent| {
+                format!("; -w names the directory that trc.d is in: -w {}", parent.display())
+            });
+            let message = format!(
+                "there is nothing to run: no unit in trc.toml or trc.d of {}, and no command{advice}",
+                directory.display()
+            );
             Line::of_run(Level::Warn, EventName::Nothing, message)
         }
         Observed::NoControl(path, why, asked) => {

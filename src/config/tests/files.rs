@@ -108,7 +108,7 @@ fn a_file_that_was_asked_for_must_be_there() {
             "error TRC_CONFIG: cannot read /nowhere/a.toml: No such file or directory",
             "error --config /nowhere/b.toml: cannot read /nowhere/b.toml: No such file or directory",
             "error --config wait: cannot read wait: No such file or directory (trc takes it for the name of a file, because it is not KEY=VALUE)",
-            "error --config /tmp: cannot read /tmp: it is a directory",
+            "error --config /tmp: cannot read /tmp: it is a directory (name a file here; -w or TRC_WORKDIR names the directory that has trc.toml and trc.d)",
         ]
     );
     for (directory, why) in

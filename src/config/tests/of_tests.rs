@@ -354,6 +354,10 @@ fn what_was_asked_for_and_is_not_there_is_an_error() {
     for (arguments, expected) in [
         (&["--test=smpt"], "error default: there is no test `smpt` (did you mean `smtp`?)"),
         (&["--test=quite"], "error default: there is no test `quite` (the tests are smtp)"),
+        (
+            &["--test=all"],
+            "error default: there is no test `all` (to run all tests, write TRC_TEST=1, --test without a name, or `trcctl test`)",
+        ),
         (&["--test=off"], "error default: the test `off` is disabled (the tests are smtp)"),
     ] {
         assert_eq!(Case::new().toml(text).arguments(arguments).errors(), [expected]);

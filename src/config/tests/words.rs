@@ -285,6 +285,10 @@ fn values_as_others_write_them_are_told_how_to_write() {
         ),
         ("oneshot = 'yes'", "3:11: `oneshot`: expected true or false, found \"yes\" (write true)"),
         (
+            "cwd = '~/app'",
+            "3:7: `cwd`: `~` stands for a home directory only in a shell (write \"${HOME}/app\")",
+        ),
+        (
             "after = [{ web = 'ready' }]",
             "3:10: `after`: expected a string, found a table (write one table for all units: after = { db = \"ready\", web = \"started\" })",
         ),
@@ -386,6 +390,7 @@ fn a_command_that_only_a_shell_or_docker_understands_is_pointed_out() {
         ("exec = 'exec nginx'", 8, "exec", format!("`exec` {shell} (leave `exec` out: trc executes the command without a shell)")),
         ("exec = '. /etc/profile'", 8, "exec", format!("`.` {shell} (use `script` if a shell should run it)")),
         ("exec = 'PORT=80 node x.js'", 8, "exec", "`PORT=80` is not a command: no shell runs this command, and sets the variable (write env = { PORT = \"80\" })".to_owned()),
+        ("exec = '~/bin/web -x'", 8, "exec", "`~` has no meaning here, because no shell runs this command (write ${HOME}/bin/web)".to_owned()),
         ("exec = ['nginx -g x']", 8, "exec", "the array has only one word, which contains spaces (write exec = \"nginx -g x\", or each word as an element of its own)".to_owned()),
         ("exec = 'x'\nhealth.exec = ['CMD', 'curl', 'x']", 15, "health.exec", "`CMD` is docker's word, and not part of the command (leave it out)".to_owned()),
         ("exec = 'x'\nhealth.exec = ['CMD-SHELL', 'a || b']", 15, "health.exec", "`CMD-SHELL` is docker's word, and not part of the command (write exec = [\"sh\", \"-c\", \"a || b\"])".to_owned()),
@@ -395,6 +400,7 @@ fn a_command_that_only_a_shell_or_docker_understands_is_pointed_out() {
         assert_eq!(remarks, [format!("warning trc.toml:{row}:{column}: `{key}`: {says}")], "{line}");
     }
     for line in [
+        "exec = ['sh', '-c', '~/bin/x']",
         "exec = 'sh -c \"cd /x\"'",
         "exec = '/usr/bin/x=y'",
         "exec = ['x y', 'z']",
