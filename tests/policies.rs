@@ -373,13 +373,36 @@ struct Several {
     says: Option<&'static str>,
 }
 
-/// The default of each row.
-const PLAIN: Several =
-    Several { name: "", policy: "any", toml: "", args: &[], expected: 0, says: None };
+/// Returns a run of this name without units, under the policy `any`.
+fn several(name: &'static str) -> Several {
+    Several { name, policy: "any", toml: "", args: &[], expected: 0, says: None }
+}
+
+impl Several {
+    fn policy(self, policy: &'static str) -> Self {
+        Self { policy, ..self }
+    }
+
+    fn toml(self, toml: &'static str) -> Self {
+        Self { toml, ..self }
+    }
+
+    fn args(self, args: &'static [&'static str]) -> Self {
+        Self { args, ..self }
+    }
+
+    fn says(self, text: &'static str) -> Self {
+        Self { says: Some(text), ..self }
+    }
+
+    fn status(self, expected: i32) -> Self {
+        Self { expected, ..self }
+    }
+}
 
 const NEVER_D: &str = r#"exec 9<>"$W/never"; read x <&9"#;
 
-fn several(rows: &[Several]) {
+fn run_each(rows: &[Several]) {
     table(
         rows,
         |row| row.name.to_owned(),
@@ -397,171 +420,122 @@ fn several(rows: &[Several]) {
 
 #[test]
 fn any_ends_with_the_foreground_or_else_with_the_first_service() {
-    several(&[
-        Several {
-            name: "the foreground ends while a service runs",
-            args: &["-D", NEVER_D, "-F", "exit 0"],
-            expected: 0,
-            ..PLAIN
-        },
-        Several {
-            name: "the foreground fails while a service runs",
-            args: &["-D", NEVER_D, "-F", "exit 5"],
-            expected: 5,
-            ..PLAIN
-        },
-        Several {
-            name: "a service that failed earlier is the status of a good foreground",
-            toml: "[async.bad]\nexec = ['sh', '-c', 'exit 3']\n\
-                   [sync.main]\nafter = { bad = 'failed' }\nexec = 'true'\n",
-            expected: 3,
-            ..PLAIN
-        },
-        Several {
-            name: "a flag's service that failed earlier is the status of a good foreground",
-            toml: "[sync.main]\nafter = { D1 = 'failed' }\nexec = 'true'\n",
-            args: &["-D", "exit 33"],
-            expected: 33,
-            ..PLAIN
-        },
-        Several {
-            name: "a service that ended well earlier changes nothing",
-            toml: "[async.good]\nexec = 'true'\n\
-                   [sync.main]\nafter = { good = 'exited' }\nexec = 'true'\n",
-            expected: 0,
-            ..PLAIN
-        },
-        Several {
-            name: "the foreground's own failure goes before a service's",
-            toml: "[async.bad]\nexec = ['sh', '-c', 'exit 3']\n\
-                   [sync.main]\nafter = { bad = 'failed' }\nexec = ['sh', '-c', 'exit 5']\n",
-            expected: 5,
-            ..PLAIN
-        },
-        Several {
-            name: "the first of two foreground units ends it, as in TrivialRC",
-            args: &["-F", "echo 11; exit 11", "-F", "echo 22; exit 22"],
-            expected: 11,
-            says: Some("11\n"),
-            ..PLAIN
-        },
-        Several {
-            name: "as in TrivialRC, with a service that fails",
-            args: &["-D", "exit 33", "-F", "echo 11; exit 11", "-F", "echo 22; exit 22"],
-            expected: 11,
-            says: Some("11\n"),
-            ..PLAIN
-        },
-        Several {
-            name: "the first service to end ends it",
-            args: &["-D", "echo 11; exit 11", "-D", NEVER_D],
-            expected: 143,
-            says: Some("11\n"),
-            ..PLAIN
-        },
-        Several {
-            name: "the first declared service to fail ends it with its status",
-            toml: "[async.bad]\nexec = ['sh', '-c', 'exit 3']\n\
-                   [async.never]\nexec = 'cat ${W}/never'\n",
-            expected: 3,
-            ..PLAIN
-        },
+    run_each(&[
+        several("the foreground ends while a service runs")
+            .args(&["-D", NEVER_D, "-F", "exit 0"])
+            .status(0),
+        several("the foreground fails while a service runs")
+            .args(&["-D", NEVER_D, "-F", "exit 5"])
+            .status(5),
+        several("a service that failed earlier is the status of a good foreground")
+            .toml(
+                "[async.bad]\nexec = ['sh', '-c', 'exit 3']\n\
+                 [sync.main]\nafter = { bad = 'failed' }\nexec = 'true'\n",
+            )
+            .status(3),
+        several("a flag's service that failed earlier is the status of a good foreground")
+            .toml("[sync.main]\nafter = { D1 = 'failed' }\nexec = 'true'\n")
+            .args(&["-D", "exit 33"])
+            .status(33),
+        several("a service that ended well earlier changes nothing")
+            .toml(
+                "[async.good]\nexec = 'true'\n\
+                 [sync.main]\nafter = { good = 'exited' }\nexec = 'true'\n",
+            )
+            .status(0),
+        several("the foreground's own failure goes before a service's")
+            .toml(
+                "[async.bad]\nexec = ['sh', '-c', 'exit 3']\n\
+                 [sync.main]\nafter = { bad = 'failed' }\nexec = ['sh', '-c', 'exit 5']\n",
+            )
+            .status(5),
+        several("the first of two foreground units ends it, as in TrivialRC")
+            .args(&["-F", "echo 11; exit 11", "-F", "echo 22; exit 22"])
+            .says("11\n")
+            .status(11),
+        several("as in TrivialRC, with a service that fails")
+            .args(&["-D", "exit 33", "-F", "echo 11; exit 11", "-F", "echo 22; exit 22"])
+            .says("11\n")
+            .status(11),
+        several("the first service to end ends it")
+            .args(&["-D", "echo 11; exit 11", "-D", NEVER_D])
+            .says("11\n")
+            .status(143),
+        several("the first declared service to fail ends it with its status")
+            .toml(
+                "[async.bad]\nexec = ['sh', '-c', 'exit 3']\n\
+                 [async.never]\nexec = 'cat ${W}/never'\n",
+            )
+            .status(3),
     ]);
 }
 
 #[test]
 fn all_waits_for_every_unit_and_the_last_declared_failure_is_the_status() {
-    several(&[
-        Several {
-            name: "a background failure goes before a foreground one",
-            policy: "all",
-            args: &["-D", "exit 2", "-D", "exit 0", "-F", "exit 0", "-F", "exit 4"],
-            expected: 2,
-            ..PLAIN
-        },
-        Several {
-            name: "the last-declared background failure, not the last in time",
-            policy: "all",
-            toml: "[async.a]\nafter = { b = 'failed' }\nexec = ['sh', '-c', 'exit 3']\n\
-                   [async.b]\nexec = ['sh', '-c', 'exit 4']\n",
-            expected: 4,
-            ..PLAIN
-        },
-        Several {
-            name: "the last-declared foreground failure",
-            policy: "all",
-            args: &["-F", "echo 1; exit 5", "-F", "echo 2; exit 6", "-F", "echo 3"],
-            expected: 6,
-            says: Some("1\n2\n3\n"),
-            ..PLAIN
-        },
-        Several {
-            name: "nothing failed",
-            policy: "all",
-            args: &["-D", "echo background", "-F", "true"],
-            expected: 0,
-            says: Some("background\n"),
-            ..PLAIN
-        },
-        Several {
-            name: "a killed service counts",
-            policy: "all",
-            args: &["-D", "kill -KILL $BASHPID", "-F", "exit 0"],
-            expected: 137,
-            ..PLAIN
-        },
-        Several {
-            name: "all by TrivialRC's name",
-            policy: "wait_all",
-            args: &["-D", "exit 2", "-D", "exit 3", "-F", "exit 4"],
-            expected: 3,
-            ..PLAIN
-        },
+    run_each(&[
+        several("a background failure goes before a foreground one")
+            .policy("all")
+            .args(&["-D", "exit 2", "-D", "exit 0", "-F", "exit 0", "-F", "exit 4"])
+            .status(2),
+        several("the last-declared background failure, not the last in time")
+            .policy("all")
+            .toml(
+                "[async.a]\nafter = { b = 'failed' }\nexec = ['sh', '-c', 'exit 3']\n\
+                 [async.b]\nexec = ['sh', '-c', 'exit 4']\n",
+            )
+            .status(4),
+        several("the last-declared foreground failure")
+            .policy("all")
+            .args(&["-F", "echo 1; exit 5", "-F", "echo 2; exit 6", "-F", "echo 3"])
+            .says("1\n2\n3\n")
+            .status(6),
+        several("nothing failed")
+            .policy("all")
+            .args(&["-D", "echo background", "-F", "true"])
+            .says("background\n")
+            .status(0),
+        several("a killed service counts")
+            .policy("all")
+            .args(&["-D", "kill -KILL $BASHPID", "-F", "exit 0"])
+            .status(137),
+        several("all by TrivialRC's name")
+            .policy("wait_all")
+            .args(&["-D", "exit 2", "-D", "exit 3", "-F", "exit 4"])
+            .status(3),
     ]);
 }
 
 #[test]
 fn err_ends_with_the_first_failure_or_with_the_last_unit() {
-    several(&[
-        Several {
-            name: "a service fails while the foreground runs",
-            policy: "err",
-            args: &["-D", "exit 3", "-F", NEVER_D],
-            expected: 3,
-            ..PLAIN
-        },
-        Several {
-            name: "the foreground fails while services run",
-            policy: "err",
-            args: &["-D", NEVER_D, "-F", "exit 0", "-F", "exit 4", "-F", "echo not reached"],
-            expected: 4,
-            says: Some(""),
-            ..PLAIN
-        },
-        Several {
-            name: "nothing fails",
-            policy: "err",
-            args: &["-D", "exit 0", "-F", "exit 0", "-F", "echo last"],
-            expected: 0,
-            says: Some("last\n"),
-            ..PLAIN
-        },
-        Several {
-            name: "a declared service fails beside one that doesn't end",
-            policy: "err",
-            toml: "[async.never]\nexec = 'cat ${W}/never'\n\
-                   [async.bad]\nexec = ['sh', '-c', 'exit 7']\n",
-            expected: 7,
-            ..PLAIN
-        },
-        Several {
-            name: "a one-shot fails",
-            policy: "err",
-            toml: "[async.never]\nexec = 'cat ${W}/never'\n\
-                   [async.bad]\nexec = ['sh', '-c', 'exit 7']\noneshot = true\n",
-            expected: 7,
-            ..PLAIN
-        },
+    run_each(&[
+        several("a service fails while the foreground runs")
+            .policy("err")
+            .args(&["-D", "exit 3", "-F", NEVER_D])
+            .status(3),
+        several("the foreground fails while services run")
+            .policy("err")
+            .args(&["-D", NEVER_D, "-F", "exit 0", "-F", "exit 4", "-F", "echo not reached"])
+            .says("")
+            .status(4),
+        several("nothing fails")
+            .policy("err")
+            .args(&["-D", "exit 0", "-F", "exit 0", "-F", "echo last"])
+            .says("last\n")
+            .status(0),
+        several("a declared service fails beside one that doesn't end")
+            .policy("err")
+            .toml(
+                "[async.never]\nexec = 'cat ${W}/never'\n\
+                 [async.bad]\nexec = ['sh', '-c', 'exit 7']\n",
+            )
+            .status(7),
+        several("a one-shot fails")
+            .policy("err")
+            .toml(
+                "[async.never]\nexec = 'cat ${W}/never'\n\
+                 [async.bad]\nexec = ['sh', '-c', 'exit 7']\noneshot = true\n",
+            )
+            .status(7),
     ]);
 }
 
@@ -569,29 +543,31 @@ fn err_ends_with_the_first_failure_or_with_the_last_unit() {
 fn with_nothing_to_wait_for_trc_ends_at_once() {
     let mut rows = Vec::new();
     for policy in ["any", "all", "err"] {
-        rows.push(Several { name: "no units at all", policy, says: Some(""), ..PLAIN });
-        rows.push(Several {
-            name: "boot and halt units only",
-            policy,
-            toml: "[boot.b]\nscript = 'echo boot'\n[halt.h]\nscript = 'echo halt'\n",
-            says: Some("boot\nhalt\n"),
-            ..PLAIN
-        });
-        rows.push(Several {
-            name: "one-shots that succeed",
-            policy,
-            toml: "[async.a]\nexec = 'true'\noneshot = true\n\
-                   [sync.b]\nexec = 'true'\noneshot = true\n",
-            ..PLAIN
-        });
-        rows.push(Several {
-            name: "every unit disabled",
-            policy,
-            toml: "[async.a]\nexec = 'false'\nenabled = false\n",
-            ..PLAIN
-        });
+        rows.push(several("no units at all").policy(policy).says("").status(0));
+        rows.push(
+            several("boot and halt units only")
+                .policy(policy)
+                .toml("[boot.b]\nscript = 'echo boot'\n[halt.h]\nscript = 'echo halt'\n")
+                .says("boot\nhalt\n")
+                .status(0),
+        );
+        rows.push(
+            several("one-shots that succeed")
+                .policy(policy)
+                .toml(
+                    "[async.a]\nexec = 'true'\noneshot = true\n\
+                     [sync.b]\nexec = 'true'\noneshot = true\n",
+                )
+                .status(0),
+        );
+        rows.push(
+            several("every unit disabled")
+                .policy(policy)
+                .toml("[async.a]\nexec = 'false'\nenabled = false\n")
+                .status(0),
+        );
     }
-    several(&rows);
+    run_each(&rows);
 }
 
 #[test]
@@ -650,115 +626,77 @@ fn a_one_shot_that_fails_stops_the_run_under_any() {
 
 #[test]
 fn success_decides_what_failure_is() {
-    several(&[
-        Several {
-            name: "exit 0 of a unit whose success is 1",
-            toml: "[sync.x]\nexec = 'true'\nsuccess = [1]\n",
-            expected: 1,
-            ..PLAIN
-        },
-        Several {
-            name: "exit 1 of a unit whose success is 1",
-            toml: "[sync.x]\nexec = 'false'\nsuccess = [1]\n",
-            expected: 0,
-            ..PLAIN
-        },
-        Several {
-            name: "143 counted as success",
-            policy: "all",
-            toml: "[async.x]\nexec = ['sh', '-c', 'kill -TERM $$$$']\nsuccess = [0, 143]\n",
-            expected: 0,
-            ..PLAIN
-        },
-        Several {
-            name: "another failure",
-            policy: "all",
-            toml: "[async.x]\nexec = ['sh', '-c', 'exit 4']\nsuccess = [0, 3]\n",
-            expected: 4,
-            ..PLAIN
-        },
-        Several {
-            name: "a service that succeeds ends nonetheless",
-            toml: "[async.x]\nexec = ['sh', '-c', 'exit 3']\nsuccess = [3]\n",
-            expected: 143,
-            ..PLAIN
-        },
-        Several {
-            name: "success of a boot unit",
-            toml: "[boot.x]\nexec = ['sh', '-c', 'exit 3']\nsuccess = [3]\n",
-            args: &["-F", "echo reached"],
-            expected: 0,
-            says: Some("reached\n"),
-            ..PLAIN
-        },
+    run_each(&[
+        several("exit 0 of a unit whose success is 1")
+            .toml("[sync.x]\nexec = 'true'\nsuccess = [1]\n")
+            .status(1),
+        several("exit 1 of a unit whose success is 1")
+            .toml("[sync.x]\nexec = 'false'\nsuccess = [1]\n")
+            .status(0),
+        several("143 counted as success")
+            .policy("all")
+            .toml("[async.x]\nexec = ['sh', '-c', 'kill -TERM $$$$']\nsuccess = [0, 143]\n")
+            .status(0),
+        several("another failure")
+            .policy("all")
+            .toml("[async.x]\nexec = ['sh', '-c', 'exit 4']\nsuccess = [0, 3]\n")
+            .status(4),
+        several("a service that succeeds ends nonetheless")
+            .toml("[async.x]\nexec = ['sh', '-c', 'exit 3']\nsuccess = [3]\n")
+            .status(143),
+        several("success of a boot unit")
+            .toml("[boot.x]\nexec = ['sh', '-c', 'exit 3']\nsuccess = [3]\n")
+            .args(&["-F", "echo reached"])
+            .says("reached\n")
+            .status(0),
     ]);
 }
 
 #[test]
 fn on_failure_stops_the_run_or_ignores_the_failure() {
-    several(&[
-        Several {
-            name: "stop under forever",
-            policy: "forever",
-            toml: "[async.x]\nexec = ['sh', '-c', 'exit 3']\non_failure = 'stop'\n\
-                   [async.never]\nexec = 'cat ${W}/never'\n",
-            expected: 3,
-            ..PLAIN
-        },
-        Several {
-            name: "stop under all",
-            policy: "all",
-            toml: "[async.x]\nexec = ['sh', '-c', 'exit 3']\non_failure = 'stop'\n\
-                   [async.never]\nexec = 'cat ${W}/never'\n",
-            expected: 3,
-            ..PLAIN
-        },
-        Several {
-            name: "ignore under all",
-            policy: "all",
-            toml: "[async.x]\nexec = ['sh', '-c', 'exit 3']\non_failure = 'ignore'\n",
-            expected: 0,
-            ..PLAIN
-        },
-        Several {
-            name: "ignore under err, beside a later failure",
-            policy: "err",
-            toml: "[async.x]\nexec = ['sh', '-c', 'exit 3']\non_failure = 'ignore'\n\
-                   [async.y]\nafter = { x = 'failed' }\nexec = ['sh', '-c', 'exit 4']\n",
-            expected: 4,
-            ..PLAIN
-        },
+    run_each(&[
+        several("stop under forever")
+            .policy("forever")
+            .toml(
+                "[async.x]\nexec = ['sh', '-c', 'exit 3']\non_failure = 'stop'\n\
+                 [async.never]\nexec = 'cat ${W}/never'\n",
+            )
+            .status(3),
+        several("stop under all")
+            .policy("all")
+            .toml(
+                "[async.x]\nexec = ['sh', '-c', 'exit 3']\non_failure = 'stop'\n\
+                 [async.never]\nexec = 'cat ${W}/never'\n",
+            )
+            .status(3),
+        several("ignore under all")
+            .policy("all")
+            .toml("[async.x]\nexec = ['sh', '-c', 'exit 3']\non_failure = 'ignore'\n")
+            .status(0),
+        several("ignore under err, beside a later failure")
+            .policy("err")
+            .toml(
+                "[async.x]\nexec = ['sh', '-c', 'exit 3']\non_failure = 'ignore'\n\
+                 [async.y]\nafter = { x = 'failed' }\nexec = ['sh', '-c', 'exit 4']\n",
+            )
+            .status(4),
     ]);
 }
 
 #[test]
 fn exit_maps_what_comes_out_of_all_this() {
-    several(&[
-        Several {
-            name: "a status",
-            toml: "[exit]\n3 = 0\n[sync.x]\nexec = ['sh', '-c', 'exit 3']\n",
-            expected: 0,
-            ..PLAIN
-        },
-        Several {
-            name: "success",
-            toml: "[exit]\n0 = 9\n[sync.x]\nexec = 'true'\n",
-            expected: 9,
-            ..PLAIN
-        },
-        Several {
-            name: "after the halts",
-            toml: "[exit]\n5 = 6\n[sync.x]\nexec = 'true'\n",
-            args: &["-H", "exit 5"],
-            expected: 6,
-            ..PLAIN
-        },
-        Several {
-            name: "once only",
-            toml: "[exit]\n3 = 4\n4 = 5\n[sync.x]\nexec = ['sh', '-c', 'exit 3']\n",
-            expected: 4,
-            ..PLAIN
-        },
+    run_each(&[
+        several("a status")
+            .toml("[exit]\n3 = 0\n[sync.x]\nexec = ['sh', '-c', 'exit 3']\n")
+            .status(0),
+        several("success").toml("[exit]\n0 = 9\n[sync.x]\nexec = 'true'\n").status(9),
+        several("after the halts")
+            .toml("[exit]\n5 = 6\n[sync.x]\nexec = 'true'\n")
+            .args(&["-H", "exit 5"])
+            .status(6),
+        several("once only")
+            .toml("[exit]\n3 = 4\n4 = 5\n[sync.x]\nexec = ['sh', '-c', 'exit 3']\n")
+            .status(4),
     ]);
     let running =
         Trc::toml(&format!("[exit]\n138 = 0\n[sync.x]\nscript = '''{NEVER}'''\n")).spawn();
@@ -834,106 +772,69 @@ fn a_units_own_status_may_be_asked_for_by_a_variable_and_for_units_of_the_comman
 
 #[test]
 fn halt_scripts_see_the_status_and_the_last_ones_own_is_trcs() {
-    several(&[
-        Several {
-            name: "_exit_status",
-            args: &["-H", "echo status $_exit_status; exit 9", "-F", "exit 5"],
-            expected: 9,
-            says: Some("status 5\n"),
-            ..PLAIN
-        },
-        Several {
-            name: "a failure turned into success",
-            args: &["-H", "exit 0", "-F", "exit 5"],
-            expected: 0,
-            ..PLAIN
-        },
-        Several {
-            name: "the last of two",
-            args: &["-H", "exit 8", "-H", "exit 7", "-F", "exit 5"],
-            expected: 7,
-            ..PLAIN
-        },
-        Several {
-            name: "every halt runs, failed ones or not",
-            args: &["-H", "echo one; exit 8", "-H", "echo two", "-F", "exit 5"],
-            expected: 0,
-            says: Some("one\ntwo\n"),
-            ..PLAIN
-        },
-        Several {
-            name: "a service's end",
-            args: &["-H", "echo $_exit_status; exit $_exit_status", "-D", "exit 5"],
-            expected: 143,
-            says: Some("143\n"),
-            ..PLAIN
-        },
-        Several {
-            name: "each sees the run's own, not the one's before it",
-            args: &["-H", "true", "-H", "exit 9", "-H", "exit ${_exit_status}", "exit", "5"],
-            expected: 5,
-            ..PLAIN
-        },
-        Several {
-            name: "also after a declared one",
-            toml: "[halt.h]\nexec = ['sh', '-c', 'echo $TRC_EXIT_STATUS; exit 6']\n",
-            args: &["-H", "echo $_exit_status; exit ${_exit_status}", "-F", "exit 5"],
-            expected: 5,
-            says: Some("5\n5\n"),
-            ..PLAIN
-        },
-        Several {
-            name: "a success that a declared one has spoilt",
-            toml: "[halt.g]\nexec = ['sh', '-c', 'exit 6']\n\
-                   [halt.h]\nexec = ['sh', '-c', 'echo $TRC_EXIT_STATUS']\n",
-            args: &["-F", "exit 0"],
-            expected: 6,
-            says: Some("0\n"),
-            ..PLAIN
-        },
+    run_each(&[
+        several("_exit_status")
+            .args(&["-H", "echo status $_exit_status; exit 9", "-F", "exit 5"])
+            .says("status 5\n")
+            .status(9),
+        several("a failure turned into success").args(&["-H", "exit 0", "-F", "exit 5"]).status(0),
+        several("the last of two")
+            .args(&["-H", "exit 8", "-H", "exit 7", "-F", "exit 5"])
+            .status(7),
+        several("every halt runs, failed ones or not")
+            .args(&["-H", "echo one; exit 8", "-H", "echo two", "-F", "exit 5"])
+            .says("one\ntwo\n")
+            .status(0),
+        several("a service's end")
+            .args(&["-H", "echo $_exit_status; exit $_exit_status", "-D", "exit 5"])
+            .says("143\n")
+            .status(143),
+        several("each sees the run's own, not the one's before it")
+            .args(&["-H", "true", "-H", "exit 9", "-H", "exit ${_exit_status}", "exit", "5"])
+            .status(5),
+        several("also after a declared one")
+            .toml("[halt.h]\nexec = ['sh', '-c', 'echo $TRC_EXIT_STATUS; exit 6']\n")
+            .args(&["-H", "echo $_exit_status; exit ${_exit_status}", "-F", "exit 5"])
+            .says("5\n5\n")
+            .status(5),
+        several("a success that a declared one has spoilt")
+            .toml(
+                "[halt.g]\nexec = ['sh', '-c', 'exit 6']\n\
+                 [halt.h]\nexec = ['sh', '-c', 'echo $TRC_EXIT_STATUS']\n",
+            )
+            .args(&["-F", "exit 0"])
+            .says("0\n")
+            .status(6),
     ]);
 }
 
 #[test]
 fn declared_halt_units_change_a_success_only() {
-    several(&[
-        Several {
-            name: "its success leaves a failure",
-            toml: "[halt.h]\nexec = 'true'\n",
-            args: &["-F", "exit 5"],
-            expected: 5,
-            ..PLAIN
-        },
-        Several {
-            name: "its failure leaves a failure",
-            toml: "[halt.h]\nexec = ['sh', '-c', 'exit 6']\n",
-            args: &["-F", "exit 5"],
-            expected: 5,
-            ..PLAIN
-        },
-        Several {
-            name: "its failure turns a success into its own",
-            toml: "[halt.h]\nexec = ['sh', '-c', 'exit 6']\n",
-            args: &["-F", "exit 0"],
-            expected: 6,
-            ..PLAIN
-        },
-        Several {
-            name: "the first failure stays",
-            toml: "[halt.g]\nexec = ['sh', '-c', 'exit 6']\n\
-                   [halt.h]\nexec = ['sh', '-c', 'exit 7']\n",
-            args: &["-F", "exit 0"],
-            expected: 6,
-            ..PLAIN
-        },
-        Several {
-            name: "what it sees",
-            toml: "[halt.h]\nexec = ['sh', '-c', 'echo $TRC_UNIT $TRC_STAGE $TRC_EXIT_STATUS']\n",
-            args: &["-F", "exit 5"],
-            expected: 5,
-            says: Some("halt.h halt 5\n"),
-            ..PLAIN
-        },
+    run_each(&[
+        several("its success leaves a failure")
+            .toml("[halt.h]\nexec = 'true'\n")
+            .args(&["-F", "exit 5"])
+            .status(5),
+        several("its failure leaves a failure")
+            .toml("[halt.h]\nexec = ['sh', '-c', 'exit 6']\n")
+            .args(&["-F", "exit 5"])
+            .status(5),
+        several("its failure turns a success into its own")
+            .toml("[halt.h]\nexec = ['sh', '-c', 'exit 6']\n")
+            .args(&["-F", "exit 0"])
+            .status(6),
+        several("the first failure stays")
+            .toml(
+                "[halt.g]\nexec = ['sh', '-c', 'exit 6']\n\
+                 [halt.h]\nexec = ['sh', '-c', 'exit 7']\n",
+            )
+            .args(&["-F", "exit 0"])
+            .status(6),
+        several("what it sees")
+            .toml("[halt.h]\nexec = ['sh', '-c', 'echo $TRC_UNIT $TRC_STAGE $TRC_EXIT_STATUS']\n")
+            .args(&["-F", "exit 5"])
+            .says("halt.h halt 5\n")
+            .status(5),
     ]);
 }
 
