@@ -73,7 +73,6 @@ impl Signal {
         matches!(self, Self::TSTP | Self::TTIN | Self::TTOU)
     }
 
-    /// Returns the number of the signal.
     #[must_use]
     pub(crate) fn number(self) -> i32 {
         self.0

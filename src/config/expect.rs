@@ -189,9 +189,7 @@ pub(crate) struct HttpCheck {
 /// The expected properties of a file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct FileCheck {
-    /// The path.
     pub path: PathBuf,
-    /// Whether the file exists.
     pub exists: bool,
     /// The permission bits.
     pub mode: Option<u32>,
@@ -250,7 +248,6 @@ pub(crate) enum Found {
 pub(crate) enum State {
     /// A port of this network namespace.
     Listening(Listening),
-    /// A file.
     File(FileCheck),
     /// A process, by its name or command line, and its user.
     Running {

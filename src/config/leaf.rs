@@ -22,7 +22,6 @@ pub(crate) const LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "t
 /// A problem with a value.
 #[derive(Debug)]
 pub(super) struct Problem {
-    /// The message.
     pub message: String,
     /// The help: a way to correct the value.
     pub help: Option<String>,

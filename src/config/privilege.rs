@@ -19,11 +19,8 @@ pub(crate) const UNLIMITED: u64 = u64::MAX;
 /// One limit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Limit {
-    /// The resource.
     pub resource: Resource,
-    /// The soft limit.
     pub soft: u64,
-    /// The hard limit.
     pub hard: u64,
 }
 
@@ -86,7 +83,6 @@ pub(crate) enum Tty {
 pub(crate) enum Stdin {
     /// Nothing, or the standard input of trc.
     Word(StdinWord),
-    /// A file.
     File(PathBuf),
 }
 

@@ -71,7 +71,6 @@ impl Probe {
 /// `ready`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Ready {
-    /// The probe.
     pub probe: Placed<Probe>,
     /// The time from the end of one attempt to the next. The first attempts follow faster.
     pub every: Duration,

@@ -59,7 +59,6 @@ pub(crate) struct Log {
     /// Whether the variables or the command line of this run ask for that level. trc then logs in
     /// transparent mode, too.
     pub asked: bool,
-    /// The format.
     pub format: LogFormat,
     /// The `output` of background units that do not set their own; prefix for declared ones.
     pub output: Option<Output>,
@@ -155,19 +154,15 @@ pub(crate) struct Exit {
 /// The configuration, merged and checked key by key.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Config {
-    /// The wait policy.
     pub wait: WaitPolicy,
     /// The words of the shell, unless it is the first of `bash` and `sh`: `["/bin/ash", "-c"]`.
     pub shell: Option<Vec<OsString>>,
-    /// `[shutdown]`.
     pub shutdown: Shutdown,
-    /// `[log]`.
     pub log: Log,
     /// `[control]`.
     pub control: Control,
     /// The variables of every unit.
     pub env: BTreeMap<String, Placed<Variable>>,
-    /// `file_env`.
     pub file_env: FileEnv,
     /// The rules for signals that the configuration has.
     pub signals: BTreeMap<Signal, SignalRule>,

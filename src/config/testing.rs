@@ -39,7 +39,6 @@ pub(crate) struct Testing {
 pub(crate) struct ReportFile {
     /// The format.
     pub kind: ReportKind,
-    /// The path.
     pub path: PathBuf,
     /// The origin of the setting.
     pub origin: Origin,

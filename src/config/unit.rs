@@ -98,7 +98,6 @@ pub(crate) enum Condition {
 }
 
 impl Condition {
-    /// Returns the name of the condition.
     #[must_use]
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -172,7 +171,6 @@ pub(crate) enum Output {
 /// A file for the output of a unit, which gets each line unchanged.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OutputFile {
-    /// The path.
     pub path: PathBuf,
     /// The size in bytes above which trc rotates the file.
     pub max_size: Option<u64>,
@@ -256,7 +254,6 @@ pub(crate) enum FileEnv {
 /// A unit of the configuration. [`super::Config`] does not contain disabled units.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Unit {
-    /// The stage.
     pub stage: Stage,
     /// The name within the stage. Bytes that are not UTF-8 are shown as `\xNN`.
     pub name: String,
@@ -264,7 +261,6 @@ pub(crate) struct Unit {
     pub origin: Origin,
     /// The form of the declaration.
     pub form: Form,
-    /// The command.
     pub command: Command,
     /// The description, for people.
     pub description: Option<String>,

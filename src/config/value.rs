@@ -8,7 +8,6 @@ use super::{Command, Origin};
 /// A value, and the place that it came from.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Node {
-    /// The value.
     pub value: Value,
     /// The place that it came from.
     pub origin: Origin,
@@ -65,13 +64,11 @@ pub(super) type Table = BTreeMap<String, Entry>;
 /// The value of a key.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Value {
-    /// A string.
     String(String),
     /// A whole number, and the base in which it was written.
     Integer(i64, u32),
     /// A number as it was written: the version `1.10` is not 1.1.
     Float(String),
-    /// A boolean.
     Boolean(bool),
     /// A date or a time, which no key takes.
     Datetime,
@@ -90,7 +87,6 @@ impl Node {
         Self { value: Value::String(text.into()), origin }
     }
 
-    /// Returns a table.
     pub(super) fn table(table: Table, origin: Origin) -> Self {
         Self { value: Value::Table(table), origin }
     }

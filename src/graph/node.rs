@@ -68,7 +68,6 @@ pub(crate) struct Node {
     /// The exit statuses that tests expect when trc stops the unit, in addition to those of the
     /// unit itself.
     pub stop_statuses: Vec<u8>,
-    /// The stop signal.
     pub stop_signal: Signal,
     /// The time from the stop signal to SIGKILL.
     pub stop_timeout: Duration,
@@ -180,7 +179,6 @@ pub(crate) struct Graph {
     /// The units of this graph by stage. The order within a stage satisfies every edge, and
     /// otherwise follows the order of declaration.
     pub order: Rc<[UnitId]>,
-    /// The wait policy.
     pub wait: WaitPolicy,
     /// The shutdown timeout: the time that a stop from outside may take.
     pub budget: Duration,

@@ -32,7 +32,6 @@ pub(crate) enum Outcome {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Kind {
-    /// A test.
     Test,
     /// An item of the stop drill.
     #[default]
@@ -46,7 +45,6 @@ pub(crate) enum Kind {
 pub(crate) struct CheckPoint {
     /// A description of what the check expects.
     pub name: String,
-    /// Whether the check passed.
     pub passed: bool,
     /// What was found instead, if the check failed.
     pub found: Option<String>,
@@ -147,13 +145,11 @@ impl Outcome {
 }
 
 impl Point {
-    /// Returns whether the test point is a test.
     #[must_use]
     pub(crate) fn is_test(&self) -> bool {
         self.kind == Kind::Test
     }
 
-    /// Returns the checks that failed.
     pub(crate) fn failed_checks(&self) -> impl Iterator<Item = &CheckPoint> {
         self.checks.iter().filter(|check| !check.passed)
     }

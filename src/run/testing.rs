@@ -207,7 +207,6 @@ fn advice(error: &io::Error) -> Option<&'static str> {
     }
 }
 
-/// Returns the directory of a path.
 fn directory(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent == Path::new("") => Path::new("."),

@@ -68,9 +68,7 @@ pub(crate) enum Lines {
 /// The settings that a unit makes by its keys, which the boot state must not change.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Own {
-    /// Whether it has a `cwd`.
     pub cwd: bool,
-    /// Whether it has a `umask`.
     pub umask: bool,
 }
 

@@ -58,7 +58,6 @@ pub(crate) enum BadAnswer {
     None,
     /// The connection was closed before this came.
     Cut(Missing),
-    /// The answer is not HTTP.
     NotHttp,
     /// This line is not a header.
     InvalidHeader(String),
@@ -82,7 +81,6 @@ pub(crate) enum BadAnswer {
     SlowRest(Duration),
     /// It has this status code.
     Status {
-        /// The code.
         code: u16,
         /// Whether the code is an expected one.
         accepted: bool,

@@ -62,7 +62,6 @@ pub(crate) enum Observed<'a> {
 pub(crate) struct OomVictim {
     /// Its number.
     pub pid: i32,
-    /// Its command.
     pub command: String,
     /// The unit that it came from.
     pub unit: Option<UnitId>,

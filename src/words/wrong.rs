@@ -102,7 +102,6 @@ pub(crate) enum Wrong {
     /// These processes of a unit have too many file descriptors, or could not be looked at.
     Descriptors(String, Vec<(i32, Result<usize, Wrong>)>),
 
-    /// Whether `no_new_privs` is set.
     NoNewPrivs(bool),
     /// Whether the root file system is read-only.
     ReadOnlyRoot(bool),
@@ -121,13 +120,9 @@ pub(crate) enum Wrong {
 /// The kind of a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
-    /// A directory.
     Directory,
-    /// A FIFO.
     Fifo,
-    /// A socket.
     Socket,
-    /// A block device.
     BlockDevice,
     /// A character device.
     CharDevice,

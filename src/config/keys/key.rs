@@ -14,7 +14,6 @@ use crate::config::{Access, Condition, Own};
 pub(crate) enum Kind {
     /// A string.
     Text,
-    /// A boolean.
     Boolean,
     /// A boolean, or a comparison of strings.
     Condition,
@@ -23,7 +22,6 @@ pub(crate) enum Kind {
     /// One of these words.
     #[cfg_attr(not(test), expect(dead_code, reason = "the reference has it"))]
     OneOf(fn() -> &'static [&'static str]),
-    /// A signal.
     Signal,
     /// A name or a number.
     Id,
@@ -89,14 +87,12 @@ pub(crate) enum Kind {
     Headers,
     /// A name, with `!` in front if it must not be there, or an array of them.
     Names,
-    /// Ports.
     Ports,
 }
 
 /// A key.
 #[derive(Clone, Copy)]
 pub(crate) struct Key {
-    /// Its name.
     pub name: &'static str,
     /// The kind of its value.
     pub kind: Kind,
@@ -212,7 +208,6 @@ pub(crate) fn all(keys: Keys) -> impl Iterator<Item = &'static Key> {
     keys.iter().copied().flatten()
 }
 
-/// Returns the key with this name.
 pub(crate) fn find(keys: Keys, name: &str) -> Option<&'static Key> {
     all(keys).find(|key| key.name == name)
 }

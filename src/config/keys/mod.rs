@@ -74,7 +74,6 @@ keys! {
     }
 }
 
-/// The keys of `[shutdown]`.
 pub(crate) const SHUTDOWN: Keys = &[SHUTDOWN_KEYS];
 
 keys! {
@@ -85,7 +84,6 @@ keys! {
     }
 }
 
-/// The keys of `[log]`.
 pub(crate) const LOG: Keys = &[LOG_KEYS];
 
 keys! {
@@ -219,7 +217,6 @@ keys! {
     }
 }
 
-/// The keys of `limits`.
 pub(crate) const LIMITS: Keys = &[LIMIT_KEYS];
 
 keys! {
@@ -285,7 +282,6 @@ keys! {
     }
 }
 
-/// The keys of `stop`.
 pub(crate) const STOP: Keys = &[STOP_KEYS];
 
 keys! {
@@ -303,10 +299,8 @@ keys! {
     }
 }
 
-/// The keys of `ready`.
 pub(crate) const READY: Keys = &[PROBE_KEYS, READY_KEYS];
 
-/// The keys of `health`.
 pub(crate) const HEALTH: Keys = &[PROBE_KEYS, HEALTH_KEYS];
 
 keys! {
@@ -356,7 +350,6 @@ keys! {
     }
 }
 
-/// The keys of `http`.
 pub(crate) const HTTP: Keys = &[HTTP_KEYS, CODES_KEYS];
 
 keys! {
@@ -377,7 +370,6 @@ keys! {
     }
 }
 
-/// The keys of `restart`.
 pub(crate) const RESTART: Keys = &[RESTART_KEYS];
 
 keys! {
@@ -435,7 +427,6 @@ keys! {
     }
 }
 
-/// The keys of `expect`.
 pub(crate) const EXPECT: Keys = &[EXPECT_KEYS];
 
 keys! {
@@ -509,7 +500,6 @@ keys! {
     }
 }
 
-/// The keys of `expect.http`.
 pub(crate) const EXPECT_HTTP: Keys = &[HTTP_KEYS, ANSWER_KEYS];
 
 keys! {
@@ -524,7 +514,6 @@ keys! {
     }
 }
 
-/// The keys of `expect.file`.
 pub(crate) const EXPECT_FILE: Keys = &[FILE_KEYS];
 
 keys! {
@@ -542,7 +531,6 @@ keys! {
     }
 }
 
-/// The keys of `expect.log`.
 pub(crate) const EXPECT_LOG: Keys = &[SAID_KEYS];
 
 keys! {
@@ -556,7 +544,6 @@ keys! {
     }
 }
 
-/// The keys of `expect.fault`.
 pub(crate) const EXPECT_FAULT: Keys = &[FAULT_KEYS];
 
 keys! {

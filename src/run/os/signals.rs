@@ -22,7 +22,6 @@ const AT_ONCE: usize = 64;
 /// A signal, with its sender according to the kernel.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Received {
-    /// The signal.
     pub signal: Signal,
     /// The process ID of the sender in this PID namespace. It is 0 for senders outside of it, and
     /// for the kernel, such as for a key on the terminal.

@@ -36,7 +36,6 @@ impl Environment {
         Self { variables: BTreeMap::new(), cleared: self.variables }
     }
 
-    /// Returns all variables.
     pub(crate) fn into_variables(self) -> Vec<(OsString, OsString)> {
         self.variables.into_iter().collect()
     }
@@ -72,7 +71,6 @@ impl Environment {
         self.variables.get(name).or_else(|| self.cleared.get(name)).cloned()
     }
 
-    /// Returns the `PATH`.
     pub(crate) fn path(&self) -> &OsStr {
         self.get("PATH").unwrap_or(OsStr::new(DEFAULT_PATH))
     }

@@ -40,7 +40,6 @@ pub(crate) struct Launch {
     pub nice: Option<i32>,
     /// The text for `oom_score_adj`.
     pub oom_score_adj: Option<String>,
-    /// Whether `no_new_privs` is set.
     pub no_new_privs: bool,
     /// The capabilities that the process keeps, one bit each.
     pub capabilities: Option<u64>,
