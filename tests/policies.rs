@@ -125,7 +125,7 @@ impl Cell {
             // This is under `forever`, and the log says when the unit has exited.
             let running = trc.env("TRC_LOG_LEVEL", "info").spawn();
             match self.stage {
-                "boot" => running.wait_until_boot_is_over(),
+                "boot" => wait_until_boot_is_over(&running),
                 // The command could not be executed, for which the log has its own line.
                 _ if self.ending == CannotExecute => running.wait_for("plain"),
                 _ if self.ending == NotFound => running.wait_for("such"),
@@ -138,16 +138,10 @@ impl Cell {
 }
 
 /// A boot unit that succeeds logs nothing.
-trait BootIsOver {
-    fn wait_until_boot_is_over(&self) -> &Self;
-}
-
-impl BootIsOver for common::Running {
-    fn wait_until_boot_is_over(&self) -> &Self {
-        self.wait_for("Launching in the boot");
-        let pid = self.pid();
-        self.wait_until("the boot unit is gone", || common::children_of(pid).is_empty())
-    }
+fn wait_until_boot_is_over(running: &common::Running) -> &common::Running {
+    running.wait_for("Launching in the boot");
+    let pid = running.pid();
+    running.wait_until("the boot unit is gone", || common::children_of(pid).is_empty())
 }
 
 /// A row of the table: a form, and the result of each ending. Five numbers: exit 0,

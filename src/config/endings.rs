@@ -5,6 +5,9 @@
 /// execve(2).
 pub(crate) const HEAD: usize = 256;
 
+/// The largest script file in which trc looks for line endings, in bytes.
+pub(crate) const LARGEST: usize = 1 << 20;
+
 /// Returns the text with `\n` for every `\r\n`; `None` if it has none.
 #[must_use]
 pub(crate) fn unix(text: &[u8]) -> Option<Vec<u8>> {

@@ -131,17 +131,18 @@ fn report(diagnostics: &[Diagnostic], colours: bool) -> String {
             _ => _ = writeln!(out, "{text}\n"),
         }
     }
-    let plural = |n: u32, what: &str| match n {
-        0 => None,
-        1 => Some(format!("1 {what}")),
-        _ => Some(format!("{n} {what}s")),
-    };
-    let summary: Vec<String> =
-        [plural(count[0], "error"), plural(count[1], "warning")].into_iter().flatten().collect();
+    let counts = [(count[0], "error"), (count[1], "warning")].into_iter();
+    let counts = counts.filter(|(n, _)| *n > 0).map(|(n, what)| several(n as usize, what));
+    let summary: Vec<String> = counts.collect();
     if !summary.is_empty() {
         _ = writeln!(out, "{}", summary.join(", "));
     }
     out
+}
+
+/// Returns a number of things: `1 unit`, `2 units`.
+fn several(n: usize, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 
 /// Returns the list of the units that would run and of the tests, or an error if there is no
@@ -165,14 +166,10 @@ fn listing(loaded: &Loaded, named: bool) -> Result<String, Diagnostic> {
     if units.is_empty() {
         return Ok(format!("ok: there are no units in {directory}{instead}\n"));
     }
-    let count = |n: usize, what: &str| match n {
-        1 => format!("1 {what}"),
-        _ => format!("{n} {what}s"),
-    };
     let tests = units.iter().filter(|unit| unit.stage == Stage::Test).count();
-    let mut out = format!("ok: {}", count(units.len() - tests, "unit"));
+    let mut out = format!("ok: {}", several(units.len() - tests, "unit"));
     if tests > 0 {
-        _ = write!(out, ", {}", count(tests, "test"));
+        _ = write!(out, ", {}", several(tests, "test"));
     }
     _ = writeln!(out, " in {directory}{instead}");
     let widest = units.iter().map(|unit| unit.id().chars().count()).max().unwrap_or(0);

@@ -5,9 +5,6 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{Command, Config, Diagnostic, Template, endings, head};
 
-/// The number of bytes of a script that are searched.
-const LARGEST_SCRIPT: usize = 1 << 20;
-
 /// Warns of files with CRLF line endings: the script file of a unit, which works only with trc, and
 /// a program whose interpreter the kernel does not find because of the CR.
 pub(super) fn remarks(config: &Config, path: &OsStr) -> Vec<Diagnostic> {
@@ -15,7 +12,7 @@ pub(super) fn remarks(config: &Config, path: &OsStr) -> Vec<Diagnostic> {
     for unit in &config.units {
         let program = match &unit.command {
             Command::File(script) => {
-                if head(script, LARGEST_SCRIPT).is_ok_and(|text| endings::unix(&text).is_some()) {
+                if head(script, endings::LARGEST).is_ok_and(|text| endings::unix(&text).is_some()) {
                     let text = format!("{}: this script has CRLF line endings", script.display());
                     let help = "trc ignores the CR, but other programs take it for part of a word";
                     found.push(Diagnostic::warning(unit.origin.clone(), text).help(help));

@@ -8,9 +8,6 @@ use std::process::{Command as Process, Stdio};
 
 use crate::config::{Command, Diagnostic, Loaded, Severity, Unit, endings};
 
-/// The largest script file that is checked, in bytes.
-const LARGEST: usize = 1 << 20;
-
 /// The shells that parse a script without running it if they are given `-n`.
 const SHELLS: &[&str] = &["bash", "sh", "dash", "ash", "ksh", "mksh", "zsh"];
 
@@ -52,7 +49,7 @@ fn look(loaded: &Loaded, shell: &Shell, unit: &Unit) -> Option<Diagnostic> {
     let text = match &unit.command {
         Command::Script(text) => text.as_bytes().to_vec(),
         Command::File(path) => {
-            let text = std::fs::read(path).ok().filter(|text| text.len() <= LARGEST)?;
+            let text = std::fs::read(path).ok().filter(|text| text.len() <= endings::LARGEST)?;
             endings::unix(&text).map_or(text.clone(), Into::into)
         }
         Command::Exec(_) | Command::Words(_) | Command::Nothing => return None,

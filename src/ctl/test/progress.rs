@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::log::Log;
 use super::namespace::Refusal;
-use super::session::Listener;
 use crate::config::seconds;
 use crate::report::{Event, Lacking, Point, Suite, VERSION};
 use crate::text::harmless;
@@ -141,10 +140,10 @@ impl Progress {
             Event::Stopping => "stopping the units".to_owned(),
         };
     }
-}
 
-impl Listener for Progress {
-    fn reported(&mut self, now: Duration, line: &[u8]) {
+    /// Takes a line of trc's standard output, to which trc writes its events, and the time since the
+    /// run began.
+    pub(super) fn reported(&mut self, now: Duration, line: &[u8]) {
         if let Ok(event) = serde_json::from_slice(line) {
             self.happened(now, event);
         } else if let Ok(Refusal { no_namespaces }) = serde_json::from_slice(line) {
@@ -153,7 +152,8 @@ impl Listener for Progress {
         self.show();
     }
 
-    fn logged(&mut self, line: &[u8]) {
+    /// Takes a line of trc's log, with the newline.
+    pub(super) fn logged(&mut self, line: &[u8]) {
         if self.verbose {
             self.clear();
             _ = std::io::stderr().lock().write_all(line);
@@ -163,15 +163,13 @@ impl Listener for Progress {
         }
     }
 
-    fn interrupted(&mut self) {
-        self.interrupted = true;
-    }
-
-    fn due(&self) -> Option<Duration> {
+    /// Returns the time since the run began at which [`Self::late`] is to be called.
+    pub(super) fn due(&self) -> Option<Duration> {
         (!self.terminal).then_some(self.next)
     }
 
-    fn late(&mut self, now: Duration) {
+    /// Writes what the run has waited for, for whoever reads a log.
+    pub(super) fn late(&mut self, now: Duration) {
         _ = writeln!(std::io::stderr().lock(), "{}", self.still(now));
         self.next = now + EVERY;
     }

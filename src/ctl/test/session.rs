@@ -12,21 +12,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::namespace::{self, Stage};
-
-/// The receiver of the lines that trc writes.
-pub(super) trait Listener {
-    /// Takes a line of trc's standard output, to which trc writes its events, and the time since
-    /// the run began.
-    fn reported(&mut self, now: Duration, line: &[u8]);
-    /// Takes a line of trc's log, with the newline.
-    fn logged(&mut self, line: &[u8]);
-    /// Notes that a signal was passed on to trc.
-    fn interrupted(&mut self);
-    /// Returns the time since the run began at which [`Self::late`] is to be called.
-    fn due(&self) -> Option<Duration>;
-    /// Notes that this time has come.
-    fn late(&mut self, now: Duration);
-}
+use super::progress::Progress;
 
 /// One of trc's two streams, and the line that has begun in it.
 struct Lines<R> {
@@ -80,7 +66,7 @@ fn clock() -> Instant {
 ///
 /// # Errors
 /// Returns the reason why the stage could not be run at all.
-pub(super) fn run(stage: Stage, trc: &[OsString], listener: &mut dyn Listener) -> io::Result<u8> {
+pub(super) fn run(stage: Stage, trc: &[OsString], progress: &mut Progress) -> io::Result<u8> {
     let signals = namespace::signals()?;
     let began = clock();
     let mut command = stage.command(trc);
@@ -101,7 +87,7 @@ pub(super) fn run(stage: Stage, trc: &[OsString], listener: &mut dyn Listener) -
         let pipes = [log.fd(), report.fd()].into_iter().flatten();
         let fds = std::iter::once(signals.as_fd()).chain(pipes);
         let mut fds: Vec<PollFd<'_>> = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
-        let left = listener.due().map(|due| due.saturating_sub(began.elapsed()));
+        let left = progress.due().map(|due| due.saturating_sub(began.elapsed()));
         let timeout = left.map_or(PollTimeout::NONE, |left| {
             // A part of a millisecond would be rounded down to 0, and the loop would spin.
             PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
@@ -114,13 +100,13 @@ pub(super) fn run(stage: Stage, trc: &[OsString], listener: &mut dyn Listener) -
         let came = namespace::pass_on(&signals, &child);
         let ended = if came.ended { child.try_wait()? } else { None };
         if came.passed_on {
-            listener.interrupted();
+            progress.interrupted = true;
         }
-        log.read(|line| listener.logged(line));
+        log.read(|line| progress.logged(line));
         let now = began.elapsed();
-        report.read(|line| listener.reported(now, line));
-        if listener.due().is_some_and(|due| due <= now) && ended.is_none() {
-            listener.late(now);
+        report.read(|line| progress.reported(now, line));
+        if progress.due().is_some_and(|due| due <= now) && ended.is_none() {
+            progress.late(now);
         }
         if let Some(status) = ended {
             return Ok(namespace::code(status));

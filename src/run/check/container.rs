@@ -45,7 +45,7 @@ fn memory_within(peak: u64, oom_kills: u64, most: u64) -> Result<(), Wrong> {
 /// # Errors
 /// Returns the other capabilities.
 pub(crate) fn capabilities(wanted: u64) -> Result<(), Wrong> {
-    let set = Status::of("self").and_then(|status| status.capabilities("CapBnd"));
+    let set = Status::of("self").and_then(|status| status.bits("CapBnd"));
     beyond(set.ok_or(Wrong::NoCapabilities)?, wanted)
 }
 

@@ -133,27 +133,24 @@ impl Status {
         values.next().map(str::trim)
     }
 
-    /// Returns a set of capabilities such as `CapPrm`, one bit each.
-    pub(crate) fn capabilities(&self, set: &str) -> Option<u64> {
-        self.bits(set)
-    }
-
-    fn bits(&self, set: &str) -> Option<u64> {
+    /// Returns a set of capabilities such as `CapPrm`, or of signals, one bit each.
+    pub(crate) fn bits(&self, set: &str) -> Option<u64> {
         u64::from_str_radix(self.field(set)?, 16).ok()
     }
 
     /// Returns whether the process catches, blocks or ignores this signal.
     pub(crate) fn handles(&self, signal: i32) -> bool {
-        let bit = u32::try_from(signal - 1).ok().and_then(|at| 1_u64.checked_shl(at)).unwrap_or(0);
-        let mut sets = ["SigCgt", "SigBlk", "SigIgn"].iter().filter_map(|set| self.bits(set));
-        sets.any(|set| set & bit != 0)
+        self.has_signal(signal, &["SigCgt", "SigBlk", "SigIgn"])
     }
 
     /// Returns whether the process has got SIGKILL and has not exited yet.
     pub(crate) fn is_being_killed(&self) -> bool {
-        let bit = 1 << (libc::SIGKILL - 1);
-        let mut sets = ["SigPnd", "ShdPnd"].iter().filter_map(|set| self.bits(set));
-        sets.any(|set| set & bit != 0)
+        self.has_signal(libc::SIGKILL, &["SigPnd", "ShdPnd"])
+    }
+
+    fn has_signal(&self, signal: i32, sets: &[&str]) -> bool {
+        let bit = u32::try_from(signal - 1).ok().and_then(|at| 1_u64.checked_shl(at)).unwrap_or(0);
+        sets.iter().filter_map(|set| self.bits(set)).any(|set| set & bit != 0)
     }
 
     /// Returns the real and the effective user ID.
@@ -215,10 +212,10 @@ mod tests {
         assert_eq!(status.field("Ui"), None);
         assert_eq!(status.uids(), Some([1, 2]));
         assert_eq!(status.rss(), Some(12 * 1024));
-        assert_eq!(status.capabilities("CapBnd"), Some(15));
+        assert_eq!(status.bits("CapBnd"), Some(15));
         let broken = Status("Uid:\t1\nVmRSS:\t99999999999999999999 kB\nCapBnd:\n".into());
         assert_eq!((broken.uids(), broken.rss()), (None, None));
-        assert_eq!(broken.capabilities("CapBnd"), None);
+        assert_eq!(broken.bits("CapBnd"), None);
     }
 
     #[test]
@@ -230,7 +227,7 @@ mod tests {
         assert!(stat.lives() && !stat.is_kernel_thread() && pids().contains(&own));
         let status = Status::of("self").unwrap();
         assert_eq!(status.uids().unwrap()[1], nix::unistd::geteuid().as_raw());
-        assert!(status.rss().unwrap() > 0 && status.capabilities("CapBnd").is_some());
+        assert!(status.rss().unwrap() > 0 && status.bits("CapBnd").is_some());
         assert_eq!(Stat::of(-1), None);
     }
 }

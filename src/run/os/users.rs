@@ -55,9 +55,8 @@ impl Users {
                 home,
             })
         });
-        listed.or_else(|| {
-            number.map(|uid| User { name: None, uid, gid: uid_without_group(), home: None })
-        })
+        // The group is that of root, as with docker.
+        listed.or_else(|| number.map(|uid| User { name: None, uid, gid: 0, home: None }))
     }
 
     /// Returns the name of a user, or the number if the user is not listed.
@@ -97,11 +96,6 @@ impl Users {
             Some((name, gid, fields.next().unwrap_or_default()))
         })
     }
-}
-
-/// The group of a user who is not listed: that of root, as with docker.
-fn uid_without_group() -> u32 {
-    0
 }
 
 fn read(path: &str) -> io::Result<String> {

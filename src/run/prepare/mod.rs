@@ -206,17 +206,14 @@ impl Surroundings<'_> {
     }
 }
 
-/// The number of bytes of a script file that are searched for line endings.
-const LARGEST_SCRIPT: usize = 1 << 20;
-
 /// Returns the text of a script file with CRLF line endings, without the `\r`, which a shell would
 /// take for parts of words.
 fn unix_text(body: &Body) -> Option<OsString> {
     let Body::File(path) = body else { return None };
     // If the file cannot be read, the shell says so itself.
-    let bytes = crate::config::head(path, LARGEST_SCRIPT + 1).ok()?;
+    let bytes = crate::config::head(path, endings::LARGEST + 1).ok()?;
     // Half a script is not a script.
-    let bytes = (bytes.len() <= LARGEST_SCRIPT).then_some(bytes)?;
+    let bytes = (bytes.len() <= endings::LARGEST).then_some(bytes)?;
     endings::unix(&bytes).map(OsString::from_vec)
 }
 

@@ -18,7 +18,7 @@ const SYS_RESOURCE: u8 = 24;
 
 /// Returns the capabilities of trc, one bit each: `CapPrm` of proc(5).
 fn permitted() -> Option<u64> {
-    Status::of("self")?.capabilities("CapPrm")
+    Status::of("self")?.bits("CapPrm")
 }
 
 /// Returns whether trc has a capability. If that cannot be found out, root has it.
