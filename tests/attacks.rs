@@ -61,9 +61,7 @@ fn attacked(then: &str, rest: &str) -> Trc {
 fn a_descriptor_whose_close_hangs_freezes_nothing() {
     let then = "for i in range(5): pass_on(b'x', [lingering()])\nsay(b'READY=1')\nwait()";
     for mode in MODES {
-        let running = attacked(then, "").mode(mode).spawn();
-        running.wait_for("app").signal(TERM);
-        running.finish().status(143);
+        attacked(then, "").mode(mode).signalled("app", TERM).status(143);
     }
 }
 
@@ -120,9 +118,7 @@ fn more_descriptors_than_a_child_may_hold_hang_nothing_for_long() {
                 for i in range(5): pass_on(b'x', [open('/dev/null') for i in range(200)] + [lingering()])\n\
                 say(b'READY=1')\n\
                 wait()";
-    let running = attacked(then, "").spawn();
-    running.wait_for("app").signal(TERM);
-    running.finish().status(143);
+    attacked(then, "").signalled("app", TERM).status(143);
 }
 
 #[test]
@@ -294,9 +290,9 @@ fn a_probe_of_a_unix_socket_is_not_frozen_by_what_it_is_sent() {
                 \x20except BlockingIOError: continue\n\
                 \x20try: one.sendmsg([b'x'], rights(bombs[-1:])); bombs.pop().close(); print('sent', flush=True)\n\
                 \x20except (OSError, IndexError): pass";
-    let running = attacked(then, "health = { unix = '${W}/x.sock', every = '1ms' }").spawn();
-    running.wait_for("app").signal(TERM);
-    running.finish().status(143);
+    attacked(then, "health = { unix = '${W}/x.sock', every = '1ms' }")
+        .signalled("app", TERM)
+        .status(143);
 }
 
 #[test]

@@ -577,9 +577,7 @@ fn without_proc_trc_still_ends_on_a_signal() {
     for mode in MODES {
         let trc = mounts(Trc::with(&["-F", script]).mode(mode), "mount -t tmpfs -o ro none /proc");
         let trc = if mode == Mode::Subreaper { trc.survivors_allowed() } else { trc };
-        let running = trc.spawn();
-        running.wait_for("ready").signal(TERM);
-        running.finish().status(143);
+        trc.signalled("ready", TERM).status(143);
     }
 }
 

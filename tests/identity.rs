@@ -648,7 +648,5 @@ fn the_pipe_of_a_units_notification_descriptor_belongs_to_its_user() {
     }
     let toml = "[sync.x]\nready.fd = 3\nready.within = '2s'\nuser = 'nobody'\n\
                 exec = ['sh', '-c', 'echo up >/dev/fd/3; cat $W/never']\n";
-    let running = Trc::toml(toml).spawn();
-    running.wait_for("sync.x is ready").signal(TERM);
-    running.finish().status(143);
+    Trc::toml(toml).signalled("sync.x is ready", TERM).status(143);
 }

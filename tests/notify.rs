@@ -79,16 +79,16 @@ fn nobody_else_may_speak_for_a_unit() {
         "[async.other]\nexec = ['sh', '-c', 'read x <$W/go; NOTIFY_SOCKET=$x exec {} $W/lie.py']\n",
         python()
     );
-    let running = service(
+    service(
         &[],
         "print(os.environ['NOTIFY_SOCKET'], file=open(os.environ['W'] + '/go', 'w'))\nwait()",
         "",
     )
     .file("trc.d/10.toml", other)
     .file("lie.py", sender(&["READY=1", "MAINPID=1"], "wait()"))
-    .spawn();
-    running.wait_for("which does not belong to async.").signal(TERM);
-    running.finish().status(143).stdout_lacks("is ready");
+    .signalled("which does not belong to async.", TERM)
+    .status(143)
+    .stdout_lacks("is ready");
 }
 
 #[test]

@@ -88,9 +88,7 @@ fn orphans_that_do_not_end_are_killed() {
 fn orphans_in_sessions_of_their_own_are_killed() {
     for mode in MODES {
         let script = storm("setsid cat $W/never", 50);
-        let running = run_as("sync", &script).mode(mode).spawn();
-        running.wait_for("made").signal(USR1);
-        running.finish().status(138);
+        run_as("sync", &script).mode(mode).signalled("made", USR1).status(138);
     }
 }
 
@@ -113,8 +111,6 @@ fn processes_that_fork_faster_than_they_are_killed_lose() {
 fn a_storm_of_orphans_delays_no_signal() {
     for mode in MODES {
         let script = "echo ready; while :; do (: &); done";
-        let running = Trc::with(&["-D", script]).mode(mode).spawn();
-        running.wait_for("ready").signal(USR1);
-        running.finish().status(138);
+        Trc::with(&["-D", script]).mode(mode).signalled("ready", USR1).status(138);
     }
 }

@@ -105,9 +105,7 @@ fn a_script_of_several_lines_is_shown_by_its_place() {
 fn who_is_told_to_stop_is_named_ahead_of_trivialrcs_line() {
     for (stop, how) in [("", "SIGTERM"), ("stop.exec = 'false'\n", "its stop command")] {
         let toml = format!("[async.web]\nscript = '''{NEVER}'''\noutput = 'inherit'\n{stop}");
-        let running = Trc::toml(&toml).spawn();
-        running.wait_for("ready").signal(TERM);
-        running.finish().status(143).stdout_lines(&[
+        Trc::toml(&toml).signalled("ready", TERM).status(143).stdout_lines(&[
             r"<main/\d+\]: Trying to terminate sub-processes\.\.\.",
             &format!(r"<main/\d+\]: stopping async\.web: {how}, then SIGKILL after 5 s"),
             r"<main/\d+\]: terminating the child process <pid=\d+>",
@@ -369,9 +367,7 @@ fn the_output_that_log_hides_is_looked_at_and_not_shown() {
                 .arg("--test")
                 .run()
         } else {
-            let running = trc.spawn();
-            running.wait_for("async.db is ready").signal(TERM);
-            running.finish()
+            trc.signalled("async.db is ready", TERM)
         };
         outcome.status(if test { 0 } else { 143 });
         let all = outcome.out() + &outcome.err();

@@ -118,9 +118,7 @@ impl Cell {
             return;
         };
         if self.ending == Never {
-            let running = trc.spawn();
-            running.wait_for("ready").signal(signal);
-            running.finish().status(self.expected);
+            trc.signalled("ready", signal).status(self.expected);
         } else {
             // This is under `forever`, and the log says when the unit has exited.
             let running = trc.env("TRC_LOG_LEVEL", "info").spawn();
@@ -293,12 +291,11 @@ fn under_forever_a_halt_script_has_the_last_word_and_a_declared_one_has_not() {
         &rows,
         |row| format!("halt unit as {:?}, {:?} → {}", row.0, row.1, row.2),
         |&(form, ending, expected)| {
-            let running = one("halt", form, ending)
+            one("halt", form, ending)
                 .env("TRC_WAIT", "forever")
                 .args(&["-F", "echo started"])
-                .spawn();
-            running.wait_for("started").signal(TERM);
-            running.finish().status(expected);
+                .signalled("started", TERM)
+                .status(expected);
         },
     );
 }
@@ -576,9 +573,11 @@ fn forever_goes_on_when_everything_has_ended() {
 
 #[test]
 fn forever_waits_with_no_units_at_all() {
-    let running = Trc::new().env("TRC_WAIT", "forever").env("TRC_LOG_LEVEL", "info").spawn();
-    running.wait_for("The wait policy: wait_forever").signal(INT);
-    running.finish().status(130);
+    Trc::new()
+        .env("TRC_WAIT", "forever")
+        .env("TRC_LOG_LEVEL", "info")
+        .signalled("The wait policy: wait_forever", INT)
+        .status(130);
 }
 
 #[test]
@@ -692,10 +691,9 @@ fn exit_maps_what_comes_out_of_all_this() {
             .toml("[exit]\n3 = 4\n4 = 5\n[sync.x]\nexec = ['sh', '-c', 'exit 3']\n")
             .status(4),
     ]);
-    let running =
-        Trc::toml(&format!("[exit]\n138 = 0\n[sync.x]\nscript = '''{NEVER}'''\n")).spawn();
-    running.wait_for("ready").signal(USR1);
-    running.finish().status(0);
+    Trc::toml(&format!("[exit]\n138 = 0\n[sync.x]\nscript = '''{NEVER}'''\n"))
+        .signalled("ready", USR1)
+        .status(0);
 }
 
 /// A number cannot distinguish a stop from a service that died, but a reason can.
@@ -719,9 +717,7 @@ fn exit_stopped_is_for_a_stop_from_outside_that_everything_has_obeyed() {
                 "exit.stopped = 0\n[async.web]\noutput = 'inherit'\nstop.timeout = '300ms'\n\
                  script = '''{does}; {NEVER}'''\n"
             );
-            let running = Trc::toml(&toml).spawn();
-            running.wait_for("ready").signal(*signal);
-            running.finish().status(*status);
+            Trc::toml(&toml).signalled("ready", *signal).status(*status);
         },
     );
     let died = "[exit]\nstopped = 0\n[async.web]\nexec = 'true'\n";
@@ -742,9 +738,7 @@ fn exit_unit_gives_that_units_own_status_on_a_stop() {
                 "exit.unit.db = 'own'\n[async.web]\nexec = 'cat ${{W}}/never'\n\
                  [async.db]\noutput = 'inherit'\nscript = '''trap '{end}' TERM; {NEVER}'''\n"
             );
-            let running = Trc::toml(&toml).spawn();
-            running.wait_for("ready").signal(TERM);
-            running.finish().status(*status);
+            Trc::toml(&toml).signalled("ready", TERM).status(*status);
         },
     );
 }
@@ -758,9 +752,7 @@ fn a_units_own_status_may_be_asked_for_by_a_variable_and_for_units_of_the_comman
     ] {
         let value = if variable.ends_with("STOPPED") { "0" } else { "own" };
         let script = format!("trap 'exit 0' TERM; {NEVER}");
-        let running = Trc::with(&words).arg(script).env(variable, value).spawn();
-        running.wait_for("ready").signal(TERM);
-        running.finish().status(0);
+        Trc::with(&words).arg(script).env(variable, value).signalled("ready", TERM).status(0);
     }
 }
 
@@ -953,25 +945,23 @@ fn a_unit_waits_for_its_condition() {
 
 #[test]
 fn started_is_enough_for_a_unit_that_waits_for_started() {
-    let running = Trc::toml(
+    Trc::toml(
         "[async.b]\nafter = { a = 'started' }\nscript = 'echo ready'\noneshot = true\n\
          [async.a]\nexec = 'cat ${W}/never'\n",
     )
-    .spawn();
-    running.wait_for("ready").signal(USR1);
-    running.finish().status(138);
+    .signalled("ready", USR1)
+    .status(138);
 }
 
 #[test]
 fn a_bare_name_means_started_for_a_service_and_succeeded_for_a_one_shot() {
-    let running = Trc::toml(
+    Trc::toml(
         "[async.c]\nafter = ['a', 'b']\nscript = 'echo ready $(cat $W/done)'\noneshot = true\n\
          [async.b]\nscript = 'echo b >$W/done'\noneshot = true\n\
          [async.a]\nexec = 'cat ${W}/never'\n",
     )
-    .spawn();
-    running.wait_for("ready b").signal(USR1);
-    running.finish().status(138);
+    .signalled("ready b", USR1)
+    .status(138);
 }
 
 #[test]
@@ -1122,9 +1112,7 @@ fn what_was_told_to_stop_does_not_fail_and_is_no_warning() {
     let toml = format!(
         "log.level = 'warn'\n[async.a]\noutput = 'inherit'\nscript = '''trap 'exit 3' TERM; {NEVER}'''\n"
     );
-    let running = Trc::toml(&toml).spawn();
-    running.wait_for("ready").signal(TERM);
-    running.finish().status(143).stderr_lacks("failed");
+    Trc::toml(&toml).signalled("ready", TERM).status(143).stderr_lacks("failed");
 }
 
 /// The last line used to name a signal that nobody had sent a second time.

@@ -71,9 +71,7 @@ fn every_stop_signal_gives_128_plus_its_number() {
         &rows,
         |row| format!("{row:?}"),
         |&(mode, number)| {
-            let running = Trc::with(&["-F", NEVER]).mode(mode).spawn();
-            running.wait_for("ready").signal(number);
-            running.finish().status(128 + number);
+            Trc::with(&["-F", NEVER]).mode(mode).signalled("ready", number).status(128 + number);
         },
     );
 }
@@ -90,9 +88,11 @@ fn a_terminals_signals_go_to_the_foreground_unit() {
         |row| format!("{row:?}"),
         |&(mode, number)| {
             let script = format!("exec {}", shell_words::join(listener(number, 6, "it")));
-            let running = Trc::with(&["-F", &script]).mode(mode).spawn();
-            running.wait_for("ready").signal(number);
-            running.finish().status(6).stdout_is(&format!("it ready\nit got {number};\n"));
+            Trc::with(&["-F", &script])
+                .mode(mode)
+                .signalled("ready", number)
+                .status(6)
+                .stdout_is(&format!("it ready\nit got {number};\n"));
         },
     );
 }
@@ -118,9 +118,7 @@ fn an_ignored_signal_does_nothing() {
 #[test]
 fn a_signal_that_is_ignored_by_default_can_be_made_to_stop() {
     let toml = format!("[signals]\nWINCH = 'stop'\n[sync.x]\nscript = '''{NEVER}'''\n");
-    let running = Trc::toml(&toml).pid1().spawn();
-    running.wait_for("ready").signal(28);
-    running.finish().status(156);
+    Trc::toml(&toml).pid1().signalled("ready", 28).status(156);
 }
 
 /// Two services that print the signals that they get, and exit on SIGTERM.
@@ -178,9 +176,7 @@ fn a_signal_forwarded_to_a_script_that_traps_it_reaches_the_script() {
         "signals.HUP = {{ forward = 'HUP' }}\n\
          [sync.x]\nscript = '''trap 'echo trapped; exit 4' HUP; {NEVER}'''\n"
     );
-    let running = Trc::toml(&toml).spawn();
-    running.wait_for("ready").signal(HUP);
-    running.finish().status(4).stdout_has("trapped\n");
+    Trc::toml(&toml).signalled("ready", HUP).status(4).stdout_has("trapped\n");
 }
 
 #[test]
@@ -286,15 +282,15 @@ fn what_is_written_of_a_lone_commands_stop_is_honoured() {
         |row| row.0.to_owned(),
         |(key, script, status, says)| {
             let toml = format!("[sync.cmd]\n{key}\n");
-            let running = Trc::toml(&toml).args(&["bash", "-c", script]).spawn();
-            running.wait_for("ready\n").signal(TERM);
-            running.finish().status(*status).stdout_has(says);
+            Trc::toml(&toml)
+                .args(&["bash", "-c", script])
+                .signalled("ready\n", TERM)
+                .status(*status)
+                .stdout_has(says);
         },
     );
     let toml = "shutdown.timeout = '500ms'\n";
-    let running = Trc::toml(toml).args(&["bash", "-c", &stubborn]).spawn();
-    running.wait_for("ready\n").signal(TERM);
-    running.finish().status(137);
+    Trc::toml(toml).args(&["bash", "-c", &stubborn]).signalled("ready\n", TERM).status(137);
 }
 
 /// `tini -g` does this for each signal.
@@ -432,9 +428,7 @@ fn a_window_change_that_is_written_to_stop_the_run_stops_apache_as_it_wants() {
              [async.web]\noutput = 'inherit'\nstop.signal = 'SIGWINCH'\nexec = {:?}\n",
             listener(28, 0, "it")
         );
-        let running = Trc::toml(&toml).pid1().spawn();
-        running.wait_for("it ready").signal(28);
-        running.finish().status(status).stdout_has("it got 28;");
+        Trc::toml(&toml).pid1().signalled("it ready", 28).status(status).stdout_has("it got 28;");
     }
 }
 
@@ -478,9 +472,9 @@ fn a_second_term_kills() {
 
 #[test]
 fn the_budget_ends_before_the_units_timeout_does() {
-    let running = Trc::toml(&format!("[shutdown]\ntimeout = '3s'\n{}", stubborn("60s"))).spawn();
-    running.wait_for("ready").signal(TERM);
-    running.finish().status(143);
+    Trc::toml(&format!("[shutdown]\ntimeout = '3s'\n{}", stubborn("60s")))
+        .signalled("ready", TERM)
+        .status(143);
 }
 
 #[test]
@@ -538,9 +532,11 @@ fn a_units_own_stop_signal_is_used() {
             trap 'echo stopped by USR2; exit' USR2; trap 'echo TERM' TERM
             echo ready; until read -t .1 x <&9; do :; done"""]
     "#;
-    let running = Trc::toml(toml).spawn();
-    running.wait_for("ready").signal(TERM);
-    running.finish().status(143).stdout_lines(&["ready", "stopped by USR2"]).stdout_lacks("TERM\n");
+    Trc::toml(toml)
+        .signalled("ready", TERM)
+        .status(143)
+        .stdout_lines(&["ready", "stopped by USR2"])
+        .stdout_lacks("TERM\n");
 }
 
 /// SIGCONT, which usually follows the stop signal, would discard these.
@@ -577,9 +573,11 @@ fn a_stop_command_is_run_instead_of_the_signal() {
         exec = ["bash", "-c", """
             trap 'echo got TERM' TERM; exec 9<>$W/go; echo ready; read x <&9; echo read $x"""]
     "#;
-    let running = Trc::toml(toml).spawn();
-    running.wait_for("ready").signal(TERM);
-    running.finish().status(143).stdout_lines(&["ready", "read quit"]).stdout_lacks("got TERM");
+    Trc::toml(toml)
+        .signalled("ready", TERM)
+        .status(143)
+        .stdout_lines(&["ready", "read quit"])
+        .stdout_lacks("got TERM");
 }
 
 /// Like `pg_ctl stop`, it prints something, stops the server, and has more to do.
@@ -613,9 +611,10 @@ fn a_stop_command_that_outlives_its_unit_and_the_timeout_is_killed_with_a_warnin
         ready.exec = "true"
         stop = { exec = ["sh", "-c", "kill $TRC_PID; cat $W/never"], timeout = "200ms" }
     "#;
-    let running = Trc::toml(toml).spawn();
-    running.wait_for("async.db is ready").signal(TERM);
-    running.finish().status(143).stderr_has("killing the stop command of async.db: ");
+    Trc::toml(toml)
+        .signalled("async.db is ready", TERM)
+        .status(143)
+        .stderr_has("killing the stop command of async.db: ");
 }
 
 /// Standard output has only the report, and each line of the log is an object.
@@ -653,9 +652,7 @@ fn where_the_stop_command_fails_the_signal_is_sent() {
         exec = ["bash", "-c", """exec 9<>$W/never
             trap 'echo got TERM; exit' TERM; echo ready; until read -t .1 x <&9; do :; done"""]
     "#;
-    let running = Trc::toml(toml).spawn();
-    running.wait_for("ready").signal(TERM);
-    running.finish().status(143).stdout_has("got TERM\n");
+    Trc::toml(toml).signalled("ready", TERM).status(143).stdout_has("got TERM\n");
 }
 
 /// A unit whose child prints which of two signals it gets first: the one from trc, or the one that
@@ -683,9 +680,10 @@ fn a_shell_unit_is_stopped_as_a_group_and_an_exec_unit_by_its_process() {
         &rows,
         |row| row.0.to_owned(),
         |(_, toml, expected)| {
-            let running = Trc::toml(toml).spawn();
-            running.wait_for("ready").signal(TERM);
-            running.finish().status(143).stdout_has(&format!("child: {expected}\n"));
+            Trc::toml(toml)
+                .signalled("ready", TERM)
+                .status(143)
+                .stdout_has(&format!("child: {expected}\n"));
         },
     );
 }
@@ -718,9 +716,7 @@ fn nothing_outlives_trc() {
     ];
     for mode in MODES {
         table(&rows, ToString::to_string, |script| {
-            let running = Trc::with(&["-F", script]).mode(mode).spawn();
-            running.wait_for("ready").signal(USR1);
-            running.finish().status(138);
+            Trc::with(&["-F", script]).mode(mode).signalled("ready", USR1).status(138);
         });
     }
 }
@@ -772,12 +768,12 @@ fn halt_units_run_after_everything_has_stopped() {
 #[test]
 fn a_signal_during_boot_stops_it_and_runs_no_halts() {
     for mode in MODES {
-        let running = Trc::with(&["-B", NEVER, "-B", "echo boot", "-F", "echo sync"])
+        Trc::with(&["-B", NEVER, "-B", "echo boot", "-F", "echo sync"])
             .args(&["-H", "echo halt"])
             .mode(mode)
-            .spawn();
-        running.wait_for("ready").signal(USR2);
-        running.finish().status(140).stdout_is("ready\n");
+            .signalled("ready", USR2)
+            .status(140)
+            .stdout_is("ready\n");
     }
 }
 

@@ -340,6 +340,14 @@ impl Trc {
         self.spawn().finish()
     }
 
+    /// Runs trc until it has written a text, sends it a signal, and waits for its exit.
+    #[track_caller]
+    pub(crate) fn signalled(self, said: &str, number: i32) -> Outcome {
+        let running = self.spawn();
+        running.wait_for(said).signal(number);
+        running.finish()
+    }
+
     /// Returns the command as it could be typed, and its files.
     fn describe(&self, words: &[OsString]) -> String {
         let mut out = String::from("$");
