@@ -10,9 +10,9 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
-use crate::report::{CheckPoint, Kind, Live, Outcome, Point, Suite, Tail, json, junit, moment};
+use crate::report::{CheckPoint, Live, Outcome, Point, Suite, Tail, json, junit, tests};
 use serde_json::{Value, json as object};
 
 /// The finding of a test, a text that tries to end each kind of report.
@@ -35,13 +35,7 @@ const EXPECTED: &str = "stdout contains \"<a> & ]]> # TODO\\\" {";
 const DESCRIPTION: &str = "mails # SKIP not \\ at \\# all, größe ✓ 🦀 & <b> \"q\" 'a'";
 
 fn point(name: &str, outcome: Outcome) -> Point {
-    Point {
-        name: name.to_owned(),
-        kind: if name.starts_with("test.") { Kind::Test } else { Kind::Drill },
-        outcome,
-        took: Duration::from_millis(1_234),
-        ..Point::default()
-    }
+    Point { took: Duration::from_millis(1_234), ..tests::point(name, outcome) }
 }
 
 fn check(name: &str, passed: bool, found: Option<&str>) -> CheckPoint {
@@ -86,13 +80,8 @@ fn nasty() -> Suite {
 }
 
 fn run(status: u8, reason: Option<&str>, points: Vec<Point>) -> Suite {
-    let suite = Suite {
-        name: "trc".to_owned(),
-        host: "mail & \"web\"".to_owned(),
-        began: moment(UNIX_EPOCH + Duration::from_millis(1_489_696_850_007)),
-        took: Duration::from_millis(61_002),
-        ..Suite::of(points.into_iter().map(Point::explained).collect())
-    };
+    let suite = tests::suite(status, points.into_iter().map(Point::explained).collect());
+    let suite = Suite { host: "mail & \"web\"".to_owned(), ..suite };
     suite.ended(status, reason.map(str::to_owned))
 }
 
