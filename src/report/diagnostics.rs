@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{Outcome, Point, quoted};
+use super::json::{escaped, line};
+use super::{Outcome, Point};
 
 /// Appends the block that follows the line of the test point.
 pub(super) fn diagnostics(point: &Point, to: &mut String) {
@@ -44,15 +45,7 @@ fn output(point: &Point, to: &mut String) {
 /// Returns the text as a JSON string, which is also a YAML string. Characters that YAML does not
 /// allow are escaped.
 fn string(text: &str) -> String {
-    let mut to = String::with_capacity(text.len());
-    for c in quoted(text).chars() {
-        if ends_a_line(c) || matches!(c, '\u{feff}' | '\u{fffe}' | '\u{ffff}') {
-            let _ = write!(to, "\\u{:04x}", u32::from(c));
-        } else {
-            to.push(c);
-        }
-    }
-    to
+    escaped(&line(text), |c| ends_a_line(c) || matches!(c, '\u{feff}' | '\u{fffe}' | '\u{ffff}'))
 }
 
 /// Returns whether a line ends here according to Unicode, and so to YAML 1.1 and to some readers,

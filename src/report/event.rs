@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Point, Suite, millis, tap, write};
+use super::{Point, Suite, json, millis, tap};
 
 /// The version of the events and of the JSON report. It changes when a key or an event is removed
 /// or changes its meaning. Readers ignore events and keys that they do not know.
@@ -101,7 +101,7 @@ impl Event {
     /// Returns the line of JSON for the event.
     #[must_use]
     pub(crate) fn line(&self) -> String {
-        write::text(self, false) + "\n"
+        json::line(self) + "\n"
     }
 }
 

@@ -1,21 +1,40 @@
-//! The complete report as JSON, for programs.
+//! JSON for programs: the complete report, and the parts of others.
 
-use super::{Suite, write};
-use crate::journal;
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::Suite;
 
 /// Returns the report as one object.
 #[must_use]
 pub(crate) fn json(suite: &Suite) -> String {
-    write::text(suite, true) + "\n"
+    escaped(&serde_json::to_string_pretty(suite).unwrap_or_default(), is_control) + "\n"
 }
 
-/// Returns the text as a JSON string, with quotes.
-pub(super) fn quoted(text: &str) -> String {
-    let mut to = Vec::with_capacity(text.len() + 2);
-    to.push(b'"');
-    journal::json::escape(text.as_bytes(), &mut to);
-    to.push(b'"');
-    String::from_utf8_lossy(&to).into_owned()
+/// Returns a value as JSON in one line.
+pub(super) fn line(value: &(impl Serialize + ?Sized)) -> String {
+    escaped(&serde_json::to_string(value).unwrap_or_default(), is_control)
+}
+
+/// Returns whether JSON allows a control character as it is, and a terminal interprets it: DEL, and
+/// those of C1.
+fn is_control(c: char) -> bool {
+    matches!(c, '\x7f'..='\u{9f}')
+}
+
+/// Returns JSON with those characters of its strings escaped that `is_bad`. They must not stand
+/// outside of strings.
+pub(super) fn escaped(json: &str, is_bad: impl Fn(char) -> bool) -> String {
+    let mut to = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_bad(c) {
+            _ = write!(to, "\\u{:04x}", u32::from(c));
+        } else {
+            to.push(c);
+        }
+    }
+    to
 }
 
 #[cfg(test)]
@@ -118,6 +137,7 @@ mod tests {
         let mut suite = suite(0, vec![nasty]);
         suite.name = text.to_owned();
         suite.reason = Some(text.to_owned());
+        assert!(json(&suite).chars().all(|c| c == '\n' || !c.is_control()));
         let report: serde_json::Value = serde_json::from_str(&json(&suite)).unwrap();
         let expected = serde_json::json!({
             "version": 1, "unwritten": [], "name": text, "host": "mail", "began": "2017-03-16T20:40:50.007Z", "took_ms": 61002, "status": 0,

@@ -13,13 +13,11 @@ mod readers;
 mod tap;
 #[cfg(test)]
 mod tests;
-mod write;
 
 use std::time::SystemTime;
 
 pub(crate) use event::{Event, Lacking, Live, Planned, VERSION};
 pub(crate) use json::json;
-use json::quoted;
 pub(crate) use junit::junit;
 pub(crate) use pattern::excerpt;
 pub(crate) use point::{CheckPoint, Kind, Outcome, Point, Suite, Tail};

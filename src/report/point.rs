@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{VERSION, millis, quoted};
+use super::{VERSION, json, millis};
 use crate::text::harmless;
 
 /// The result of a test point.
@@ -260,7 +260,7 @@ impl Suite {
         let is_found =
             |point: &&Point| !point.is_test() && point.outcome.fails() && point.name != "warnings";
         let found = self.points.iter().filter(is_found).take(MOST_ALLOWED);
-        let names: Vec<String> = found.map(|point| quoted(&point.name)).collect();
+        let names: Vec<String> = found.map(|point| json::line(&point.name)).collect();
         (!names.is_empty()).then(|| {
             harmless(&format!("a test can allow known findings: allow = [{}]", names.join(", ")))
         })
