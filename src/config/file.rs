@@ -228,6 +228,11 @@ fn message(text: &str, message: &str, span: Option<Range<usize>>) -> String {
 
 /// Returns what to do about a mistake, if the parser's message does not say so.
 fn help(message: &str) -> Option<&'static str> {
+    if message.starts_with("unexpected leading zero") {
+        return Some(
+            "write a mode in quotes (\"0644\") or as 0o644, and other numbers without the zero",
+        );
+    }
     // This is often meant for a regular expression.
     message
         .starts_with("missing escaped value")

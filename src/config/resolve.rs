@@ -38,6 +38,9 @@ pub(super) struct Names<'a> {
     misplaced: BTreeSet<&'a str>,
 }
 
+/// The most names that are looked for in one string.
+const MOST_NAMES: usize = 20;
+
 impl<'a> Names<'a> {
     /// Collects all declared units, with the reason for those that do not exist in this run.
     pub(super) fn new(
@@ -124,6 +127,15 @@ impl<'a> Names<'a> {
         }
     }
 
+    /// Returns the names of several units in one string: `db, cache`.
+    fn several<'w>(&self, written: &'w str) -> Option<Vec<&'w str>> {
+        let parts = written.split([',', ' ']).filter(|part| !part.is_empty());
+        let names: Vec<&str> = parts.take(MOST_NAMES + 1).collect();
+        let is_known = |name: &&str| self.ids.contains(*name) || self.bare.contains_key(*name);
+        let is_list = (2..=MOST_NAMES).contains(&names.len()) && names.iter().all(is_known);
+        is_list.then_some(names)
+    }
+
     /// Returns the unit and the condition of a name such as `db:ready` or `db.ready`.
     fn with_condition<'w>(&self, written: &'w str) -> Option<(String, &'w str)> {
         let at = written.rfind([':', '.', '='])?;
@@ -163,6 +175,8 @@ impl<'a> Names<'a> {
                     let known = self.bare.keys().copied().chain(self.ids.iter().copied());
                     if let Some(right) = nearest_of_many(errors.len(), &unit.value, known) {
                         error = error.help(format!("did you mean `{right}`?"));
+                    } else if let Some(names) = self.several(&unit.value) {
+                        error = error.help(format!("write {names:?}"));
                     } else if let Some((name, condition)) = self.with_condition(&unit.value) {
                         let name = if name.contains('.') { format!("\"{name}\"") } else { name };
                         error = error.help(format!("write after = {{ {name} = \"{condition}\" }}"));

@@ -325,6 +325,11 @@ impl Decoder<'_> {
                 (At::Key(At::Key(_, "expect"), "log"), Value::String(text)) => {
                     Some(format!("write log = {{ contains = {:?} }}", shown(text)))
                 }
+                (At::Key(..), Value::Array(items))
+                    if items.first().is_some_and(|item| item.as_table().is_some()) =>
+                {
+                    Some("write the table with single brackets".to_owned())
+                }
                 (At::Key(..), value) => foreign::table(&at.to_string(), value),
                 _ => None,
             };

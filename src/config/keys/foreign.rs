@@ -17,6 +17,8 @@ const IN_HEALTH: &str = " in `health`";
 const IN_STOP: &str = " in `stop`";
 const IN_RESTART: &str = " in `restart`";
 const IN_EXPECT: &str = " in `expect`";
+const IN_EXPECT_HTTP: &str = " in `expect.http`";
+const IN_EXPECT_FAULT: &str = " in `expect.fault`";
 const IN_OUTPUT: &str = " in `output`";
 const IN_LOG: &str = " in `[log]`";
 const IN_SHUTDOWN: &str = " in `[shutdown]`";
@@ -191,6 +193,16 @@ const WORDS: &[Word] = words! {
         "port ports" => listening: r#"listening = ["80/tcp"]"#;
         "process processes" => running: r#"running = ["nginx"]"#;
     }
+    [IN_EXPECT_HTTP] {
+        "contains content text match matches" => body: r#"body = "Hello""#;
+        "statuscode code expected" => status: "status = 200";
+        "port uri address" => url: r#"url = "http://127.0.0.1:8080/path""#;
+    }
+    [IN_EXPECT_FAULT] {
+        "signal" => kill: r#"kill = "SIGKILL""#;
+        "pause suspend freeze" => stop: r#"stop = "5s""#;
+        "service name target" => unit: r#"unit = "web""#;
+    }
     [IN_LOG] {
         // The settings that do not belong to a unit.
         "driver to file path" => output: r#"output = "prefix""#;
@@ -265,7 +277,11 @@ pub(super) fn value(key: &str, value: &Value) -> Option<String> {
         .filter(|part| !part.is_empty())
         .map(|part| part.parse().ok())
         .collect();
+    let words: Vec<&str> = text.split([',', ' ']).filter(|part| !part.is_empty()).collect();
     match (key, numbers) {
+        ("capabilities" | "groups", _) if words.len() > 1 => {
+            Some(format!("write {key} = {}", shown(&format!("{words:?}"))))
+        }
         ("success" | "expect.exit" | "expect.stop_status", Some(numbers)) if numbers.len() > 1 => {
             Some(format!("write {key} = {numbers:?}"))
         }
@@ -421,6 +437,8 @@ mod tests {
                 IN_STOP => STOP,
                 IN_RESTART => RESTART,
                 IN_EXPECT => EXPECT,
+                IN_EXPECT_HTTP => EXPECT_HTTP,
+                IN_EXPECT_FAULT => EXPECT_FAULT,
                 IN_OUTPUT => OUTPUT,
                 IN_LOG => LOG,
                 IN_SHUTDOWN => SHUTDOWN,

@@ -193,10 +193,14 @@ impl Decoder<'_> {
                     "stop" => Ok(SignalRule::Stop),
                     "ignore" => Ok(SignalRule::Ignore),
                     "reopen" => Ok(SignalRule::Reopen),
-                    _ => Err(Problem::new(format!(
-                        "expected {EXPECTED}, found \"{}\"",
-                        shown(&word)
-                    ))),
+                    _ => {
+                        let signal = if word == "reload" { Ok(Signal::HUP) } else { leaf::signal_name(&word) };
+                        let help = signal.ok().map(|signal| {
+                            format!("write {{ forward = \"{signal}\", to = [\"NAME\"] }} with the name of a unit")
+                        });
+                        let message = format!("expected {EXPECTED}, found \"{}\"", shown(&word));
+                        Err(Problem { help, ..Problem::new(message) })
+                    }
                 }
             });
         };

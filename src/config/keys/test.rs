@@ -400,7 +400,22 @@ pub(super) fn port(node: &Node, environment: &Environment) -> Leaf<Listening> {
         };
         (port > 0).then_some(Listening { ip, port, udp, negated })
     };
-    read(&text).ok_or_else(|| Problem::expected(EXPECTED, node))
+    read(&text).ok_or_else(|| {
+        // As other programs write any address, or none.
+        let bare = text.strip_prefix("*:").or_else(|| text.strip_prefix(':'));
+        let bare = bare
+            .or_else(|| text.strip_prefix("tcp://"))
+            .or_else(|| text.strip_prefix("localhost:"));
+        let right = bare.filter(|bare| read(bare).is_some()).map(|bare| {
+            if text.starts_with("localhost") {
+                format!("127.0.0.1:{bare}")
+            } else {
+                bare.to_owned()
+            }
+        });
+        let help = right.map(|right| format!("write \"{}\"", shown(&right)));
+        Problem { help, ..Problem::expected(EXPECTED, node) }
+    })
 }
 
 /// Reads `USER` or `USER:GROUP`.

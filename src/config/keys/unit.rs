@@ -235,6 +235,10 @@ fn condition(node: &Node, environment: &crate::config::Environment) -> leaf::Lea
         let problem = Problem::new(format!("expected {expected}, found {found}"));
         let word = node.as_table().and_then(|table| table.get("condition"));
         return Err(match word.map(|entry| &entry.node.value) {
+            None if matches!(node.value, Value::Boolean(true)) => Problem {
+                help: Some("write \"ready\", or \"started\" if the unit has no `ready`".to_owned()),
+                ..problem
+            },
             // As in docker compose.
             Some(Value::String(word)) => Problem {
                 help: Some(foreign::condition(word).map_or_else(

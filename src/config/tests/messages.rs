@@ -376,7 +376,12 @@ fn broken_toml_is_explained_at_its_place() {
             "é = 1",
             &["error trc.toml:1:1: invalid unquoted key: expected letters, numbers, `-`, `_`"],
         ),
-        ("x = 1\n\ty = 08", &["error trc.toml:2:6: unexpected leading zero"]),
+        (
+            "x = 1\n\ty = 08",
+            &[
+                "error trc.toml:2:6: unexpected leading zero (write a mode in quotes (\"0644\") or as 0o644, and other numbers without the zero)",
+            ],
+        ),
         // The lines after these are correct.
         (
             "a = \"x\nb = 'y\nwait = 'all'",

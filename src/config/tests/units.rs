@@ -431,7 +431,7 @@ fn signals_are_the_same_however_they_are_spelt() {
         (
             "signals.HUP = \"reload\"",
             &[
-                "error trc.toml:1:15: `signals.SIGHUP`: expected \"stop\", \"ignore\", \"reopen\" or `{ forward = \"SIGQUIT\", to = [\"nginx\"] }`, found \"reload\"",
+                "error trc.toml:1:15: `signals.SIGHUP`: expected \"stop\", \"ignore\", \"reopen\" or `{ forward = \"SIGQUIT\", to = [\"nginx\"] }`, found \"reload\" (write { forward = \"SIGHUP\", to = [\"NAME\"] } with the name of a unit)",
             ],
         ),
         (

@@ -285,6 +285,18 @@ fn values_as_others_write_them_are_told_how_to_write() {
         ),
         ("oneshot = 'yes'", "3:11: `oneshot`: expected true or false, found \"yes\" (write true)"),
         (
+            "after = { web = true }",
+            "3:17: `after.web`: expected started, ready, exited, succeeded or failed, found true (write \"ready\", or \"started\" if the unit has no `ready`)",
+        ),
+        (
+            "capabilities = 'NET_BIND_SERVICE,CHOWN'",
+            "3:16: `capabilities`: there is no capability \"NET_BIND_SERVICE,CHOWN\" (write capabilities = [\"NET_BIND_SERVICE\", \"CHOWN\"])",
+        ),
+        (
+            "[[async.web.limits]]\nnofile = 80",
+            "3:1: `limits`: expected a table, found an array (write the table with single brackets)",
+        ),
+        (
             "cwd = '~/app'",
             "3:7: `cwd`: `~` stands for a home directory only in a shell (write \"${HOME}/app\")",
         ),
@@ -357,6 +369,28 @@ fn a_value_in_the_place_of_a_table_is_told_where_it_belongs() {
             &[
                 "error trc.toml:1:7: `log`: expected a table, found the string \"json\" (write log = { format = \"json\" })",
             ],
+        ),
+        (
+            "signals = { TERM = 'QUIT' }",
+            &[
+                "error trc.toml:1:20: `signals.SIGTERM`: expected \"stop\", \"ignore\", \"reopen\" or `{ forward = \"SIGQUIT\", to = [\"nginx\"] }`, found \"QUIT\" (write { forward = \"SIGQUIT\", to = [\"NAME\"] } with the name of a unit)",
+            ],
+        ),
+        (
+            "[test.t]\nexpect.listening = '*:8080'",
+            &[
+                "error trc.toml:2:20: `expect.listening`: expected a port such as 25, \"25/tcp\", \"127.0.0.1:53/udp\" or \"!23\", found the string \"*:8080\" (write \"8080\")",
+            ],
+        ),
+        (
+            "[test.t]\nexpect.http = { url = 'http://a/', contains = 'x' }",
+            &[
+                "error trc.toml:2:36: unknown key `contains` in `expect.http` (in trc this is `body`: body = \"Hello\")",
+            ],
+        ),
+        (
+            "[async.db]\nexec = 'x'\n[async.c]\nexec = 'x'\n[async.web]\nexec = 'x'\nafter = 'db, c'",
+            &["error trc.toml:7:9: there is no unit `db, c` (write [\"db\", \"c\"])"],
         ),
         (
             "log.level = 'warning'",
