@@ -425,8 +425,7 @@ fn a_command_that_is_not_there_is_127_and_one_that_can_not_be_executed_126() {
                 trc.file("plain", "text\n").executable("nointerpreter", "#!/no/such/interpreter\n")
             };
             let toml = format!("[sync.broken]\nexec = '{command}'\n");
-            let outcome = files(Trc::toml(&toml)).run();
-            outcome.status(*status).stderr_has("broken").stderr_has(says);
+            files(Trc::toml(&toml)).run().status(*status).stderr_has("broken").stderr_has(says);
         },
     );
 }

@@ -101,8 +101,7 @@ fn a_file_that_can_not_be_opened_fails_the_unit() {
         ("/", "cannot open / for writing: Is a directory"),
     ] {
         let toml = format!("[async.a]\noutput.file = '{path}'\nexec = 'true'\n");
-        let outcome = Trc::toml(&toml).run();
-        outcome.status(126).stderr_has(why).stderr_has("trc.toml:2:15");
+        Trc::toml(&toml).run().status(126).stderr_has(why).stderr_has("trc.toml:2:15");
     }
 }
 

@@ -188,8 +188,7 @@ fn what_trc_itself_may_not_give_is_said_with_its_place() {
         |row| row.0.to_owned(),
         |(keys, why, place)| {
             let trc = unit(keys, "echo ran").wrap(&plain);
-            let outcome = trc.run();
-            outcome.status(126).stdout_lacks("ran").stderr_has(why).stderr_has(place);
+            trc.run().status(126).stdout_lacks("ran").stderr_has(why).stderr_has(place);
         },
     );
 }

@@ -191,8 +191,7 @@ fn levels_come_from_trivialrcs_variables_and_trcs_own() {
         skipped().env("RC_VERBOSE", "true").run().status(0).stdout_lacks("README");
     }
     Trc::with(&["--log-level", "info", "-F", "true"]).run().status(0).stdout_has("wait_any");
-    let outcome = Trc::with(&["--config", "log.level=info", "-F", "true"]).run();
-    outcome.status(0).stdout_has("wait_any");
+    Trc::with(&["--config", "log.level=info", "-F", "true"]).run().status(0).stdout_has("wait_any");
 }
 
 #[test]
@@ -255,8 +254,7 @@ fn output_goes_where_the_unit_says() {
 #[test]
 fn a_last_line_without_its_newline_is_whole() {
     let toml = "wait = 'all'\n[async.a]\nexec = 'printf \"one\\\\ntwo\"'\n";
-    let outcome = Trc::toml(toml).run();
-    outcome.status(0).stdout_lines(&[r"<a/\d+\]: one", r"<a/\d+\]: two"]);
+    Trc::toml(toml).run().status(0).stdout_lines(&[r"<a/\d+\]: one", r"<a/\d+\]: two"]);
 }
 
 /// trc reads what a unit wrote just before its exit, before it logs the exit.

@@ -4,7 +4,7 @@
 //! The expected statuses are written out, not computed.
 
 use crate::common;
-use crate::common::{INT, NEVER, TERM, Trc, USR1, table};
+use crate::common::{INT, NEVER, TERM, Trc, UNTIL_TRAP, USR1, table};
 
 const POLICIES: [&str; 4] = ["any", "all", "err", "forever"];
 
@@ -715,7 +715,7 @@ fn exit_stopped_is_for_a_stop_from_outside_that_everything_has_obeyed() {
         |(_, does, signal, status)| {
             let toml = format!(
                 "exit.stopped = 0\n[async.web]\noutput = 'inherit'\nstop.timeout = '300ms'\n\
-                 script = '''{does}; {NEVER}'''\n"
+                 script = '''{does}; {UNTIL_TRAP}'''\n"
             );
             Trc::toml(&toml).signalled("ready", *signal).status(*status);
         },
@@ -736,7 +736,7 @@ fn exit_unit_gives_that_units_own_status_on_a_stop() {
         |(end, status)| {
             let toml = format!(
                 "exit.unit.db = 'own'\n[async.web]\nexec = 'cat ${{W}}/never'\n\
-                 [async.db]\noutput = 'inherit'\nscript = '''trap '{end}' TERM; {NEVER}'''\n"
+                 [async.db]\noutput = 'inherit'\nscript = '''trap '{end}' TERM; {UNTIL_TRAP}'''\n"
             );
             Trc::toml(&toml).signalled("ready", TERM).status(*status);
         },
@@ -751,7 +751,7 @@ fn a_units_own_status_may_be_asked_for_by_a_variable_and_for_units_of_the_comman
         ("TRC_EXIT__STOPPED", vec!["-D"]),
     ] {
         let value = if variable.ends_with("STOPPED") { "0" } else { "own" };
-        let script = format!("trap 'exit 0' TERM; {NEVER}");
+        let script = format!("trap 'exit 0' TERM; {UNTIL_TRAP}");
         Trc::with(&words).arg(script).env(variable, value).signalled("ready", TERM).status(0);
     }
 }
@@ -1110,7 +1110,7 @@ fn a_failure_that_the_run_goes_on_after_is_a_warning() {
 #[test]
 fn what_was_told_to_stop_does_not_fail_and_is_no_warning() {
     let toml = format!(
-        "log.level = 'warn'\n[async.a]\noutput = 'inherit'\nscript = '''trap 'exit 3' TERM; {NEVER}'''\n"
+        "log.level = 'warn'\n[async.a]\noutput = 'inherit'\nscript = '''trap 'exit 3' TERM; {UNTIL_TRAP}'''\n"
     );
     Trc::toml(&toml).signalled("ready", TERM).status(143).stderr_lacks("failed");
 }

@@ -165,8 +165,7 @@ fn a_test_fails_where_a_command_in_it_fails_whatever_the_shell() {
         &rows,
         |((name, ..), script)| format!("{name}: {script}"),
         |((_, setting, _), script)| {
-            let outcome = Form::Declared("test").trc(setting, script).run();
-            outcome.status(1).stdout_has("not ok 1");
+            Form::Declared("test").trc(setting, script).run().status(1).stdout_has("not ok 1");
         },
     );
 }
@@ -182,8 +181,7 @@ fn a_failed_test_names_the_command_that_failed() {
         ("exit 1\n", "it exited with 1\"\n"),
     ];
     for (script, says) in rows {
-        let outcome = Form::Declared("test").trc(SHELLS[0].1, script).run();
-        outcome.status(1).stdout_has(says);
+        Form::Declared("test").trc(SHELLS[0].1, script).run().status(1).stdout_has(says);
     }
 }
 

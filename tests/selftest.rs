@@ -361,8 +361,7 @@ fn a_time_that_ran_out_is_told_as_it_was_written() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap();
     let toml = format!("[test.t]\nexpect.http = 'http://{address}/'\nmax_runtime = '0.4s'\n");
-    let outcome = tested(&toml).run();
-    outcome.status(1).stderr_has(&format!("http://{address}/: no answer within 0.4 s"));
+    tested(&toml).run().status(1).stderr_has(&format!("http://{address}/: no answer within 0.4 s"));
 }
 
 /// With `ignore`, a unit's failure is only reported, but it fails a strict run.

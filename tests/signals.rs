@@ -5,7 +5,8 @@
 
 use crate::common;
 use crate::common::{
-    HUP, INT, MODES, Mode, NEVER, STAMP, TERM, Trc, USR1, USR2, has, number_from, python, table,
+    HUP, INT, MODES, Mode, NEVER, STAMP, TERM, Trc, UNTIL_TRAP, USR1, USR2, has, number_from,
+    python, table,
 };
 
 /// The first real-time signal.
@@ -174,7 +175,7 @@ fn a_signal_forwarded_to_a_script_reaches_the_program_that_it_runs_and_spares_th
 fn a_signal_forwarded_to_a_script_that_traps_it_reaches_the_script() {
     let toml = format!(
         "signals.HUP = {{ forward = 'HUP' }}\n\
-         [sync.x]\nscript = '''trap 'echo trapped; exit 4' HUP; {NEVER}'''\n"
+         [sync.x]\nscript = '''trap 'echo trapped; exit 4' HUP; {UNTIL_TRAP}'''\n"
     );
     Trc::toml(&toml).signalled("ready", HUP).status(4).stdout_has("trapped\n");
 }
@@ -269,7 +270,8 @@ fn a_command_alone_that_ignores_term_is_not_killed() {
 #[test]
 fn what_is_written_of_a_lone_commands_stop_is_honoured() {
     let stubborn = format!("trap '' TERM; {NEVER}");
-    let polite = format!("trap 'echo USR2; exit 5' USR2; trap 'echo TERM; exit 6' TERM; {NEVER}");
+    let polite =
+        format!("trap 'echo USR2; exit 5' USR2; trap 'echo TERM; exit 6' TERM; {UNTIL_TRAP}");
     let rows = [
         ("stop.timeout = '200ms'", &stubborn, 137, ""),
         ("stop.signal = 'USR2'", &polite, 5, "USR2"),

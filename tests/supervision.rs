@@ -614,8 +614,7 @@ fn a_variable_that_is_not_set_fails_a_unit_at_once_whatever_its_restart() {
         |row| (*row).to_owned(),
         |row| {
             let toml = format!("[async.web]\n{row}\nrestart = 'always'\n");
-            let outcome = Trc::toml(&toml).run();
-            outcome.status(126).stderr_has("DB_HOST").stderr_lacks("restarting");
+            Trc::toml(&toml).run().status(126).stderr_has("DB_HOST").stderr_lacks("restarting");
         },
     );
 }

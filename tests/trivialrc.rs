@@ -138,8 +138,7 @@ fn bare_runs_the_command_and_reads_no_configuration() {
 #[test]
 fn the_version_and_the_usage_are_on_standard_output() {
     for flag in ["--version", "-h", "--help"] {
-        let outcome = Trc::with(&[flag]).no_work_dir().run();
-        outcome.status(0).stderr_is("").stdout_has("trc");
+        Trc::with(&[flag]).no_work_dir().run().status(0).stderr_is("").stdout_has("trc");
     }
 }
 

@@ -41,6 +41,11 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 /// A command for scripts that prints `ready` and then blocks until a signal terminates it.
 pub(crate) const NEVER: &str = r#"exec 9<>"$W/never"; echo ready; read x <&9"#;
 
+/// The same for bash scripts with traps. bash runs a trap only after the `read` if the signal comes
+/// just before it, so the reads are short.
+pub(crate) const UNTIL_TRAP: &str =
+    r#"exec 9<>"$W/never"; echo ready; until read -t .1 x <&9; do :; done"#;
+
 /// The start of each of trc's own log lines.
 pub(crate) const STAMP: &str = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d trc \[";
 
