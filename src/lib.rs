@@ -26,7 +26,15 @@ mod words;
 
 /// The entry points of `trc`.
 pub mod init {
-    pub use crate::run::{arguments, main};
+    pub use crate::run::arguments;
+
+    /// Runs `trc`: asks the trc that runs already for its health, or runs a container.
+    pub fn main(arguments: Vec<std::ffi::OsString>) -> u8 {
+        match crate::ctl::live::health_asked(&arguments) {
+            Some(status) => status,
+            None => crate::run::main(arguments),
+        }
+    }
 }
 
 /// The entry points of `trcctl`.

@@ -36,6 +36,7 @@ mod signals;
 mod supervision;
 mod terminal;
 mod trcctl_check;
+mod trcctl_live;
 mod trcctl_test;
 mod trivialrc;
 mod trivialrc_lines;

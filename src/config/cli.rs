@@ -127,6 +127,8 @@ Examples:
   trc -c async.web.enabled=false        Leave out one unit
   trc -c log.level=debug -c site.toml   Set one key, and load another file
   trc --bare sh                         Run a shell, whatever the configuration says
+  trc --health                          Tell whether the container that runs can do its work,
+                                        for `HEALTHCHECK` in a Dockerfile
   trc --test                            Start the units, run all tests, stop the units
   trc --test=smtp,web --report junit=/report/junit.xml
                                         Run two tests, and write a report
@@ -146,7 +148,8 @@ Exit status:
   78   the configuration is wrong
   126  a command cannot be executed
   127  a command does not exist
-  With --test: 0 if every test passed and the run was clean, otherwise 1.";
+  With --test: 0 if every test passed and the run was clean, otherwise 1.
+  With --health: 0 if the container can do its work, otherwise 1; 69 if no trc listens on the socket.";
 
 /// The headings of the options in `--help`.
 const UNITS: &str = "Units";
@@ -269,6 +272,13 @@ fn program() -> clap::Command {
         .args_override_self(true)
         .after_help(HELP)
         .args(arguments())
+        .arg(
+            Arg::new("health")
+                .long("health")
+                .value_name("UNIT")
+                .help("Ask the trc that runs whether all units, or these, can do their work")
+                .num_args(0..),
+        )
         // TrivialRC's flag.
         .arg(version().short_alias('v'))
 }
@@ -323,6 +333,11 @@ fn parse_line(argv: Vec<OsString>) -> Result<CommandLine, clap::Error> {
     }
     let mut program = program();
     let matches = program.try_get_matches_from_mut(argv)?;
+    // Alone, it never comes here: a container is asked without reading its configuration.
+    if matches.contains_id("health") {
+        let why = "--health must be the first argument: write `trc --health [UNIT…]`";
+        return Err(program.error(ErrorKind::ValueValidation, why));
+    }
     from_matches(&matches).map_err(|why| program.error(ErrorKind::ValueValidation, why))
 }
 

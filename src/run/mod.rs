@@ -54,7 +54,7 @@ pub unsafe fn arguments(count: c_int, arguments: *const *const c_char) -> Vec<Os
 }
 
 /// Runs all of `trc`: from the command line to the exit status.
-pub fn main(arguments: Vec<OsString>) -> u8 {
+pub(crate) fn main(arguments: Vec<OsString>) -> u8 {
     // A panic that nobody catches aborts, because it cannot unwind through the C `main`.
     catch_unwind(AssertUnwindSafe(|| life(arguments))).unwrap_or(status::SOFTWARE)
 }

@@ -147,6 +147,24 @@ impl Ask {
         }
     }
 
+    /// Returns the longest time for which trc holds the answer back; `None` if it may send for as
+    /// long as it runs.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        match self {
+            Self::Unit(_, Some(wait)) => Some(wait.within),
+            Self::Job(_, Some(within)) => Some(*within),
+            Self::Logs(select) | Self::Events(select) if select.follow => None,
+            Self::About
+            | Self::Health(_)
+            | Self::Units
+            | Self::Unit(_, None)
+            | Self::Job(_, None)
+            | Self::Act(..)
+            | Self::Logs(_)
+            | Self::Events(_) => Some(Duration::ZERO),
+        }
+    }
+
     /// Reads a request.
     ///
     /// # Errors

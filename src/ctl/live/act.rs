@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::ask::{NoAnswer, Trc};
-use super::{Options, failed};
+use super::{Options, complain, failed, say};
 use crate::wire::{Act, Ask, JobState, JobStatus};
 
 /// The longest time that a job is waited for.
@@ -32,7 +32,7 @@ pub fn act(options: &Options, units: &[String], change: &Change, no_wait: bool) 
         Change::Signal(name) => match name.parse() {
             Ok(signal) => Act::Signal(signal),
             Err(why) => {
-                eprintln!("trcctl: {why}");
+                complain(&why);
                 return crate::status::USAGE;
             }
         },
@@ -42,11 +42,12 @@ pub fn act(options: &Options, units: &[String], change: &Change, no_wait: bool) 
     for unit in units {
         let status = match one(&trc, unit, act, no_wait) {
             Ok(job) => {
-                if options.json {
-                    println!("{}", serde_json::to_string(&job).unwrap_or_default());
+                let text = if options.json {
+                    serde_json::to_string(&job).unwrap_or_default()
                 } else {
-                    println!("{}", job.message);
-                }
+                    sentence(job.clone(), act)
+                };
+                say(&(text + "\n"));
                 match job.status {
                     JobStatus::Running | JobStatus::Done => 0,
                     JobStatus::Failed
@@ -60,6 +61,29 @@ pub fn act(options: &Options, units: &[String], change: &Change, no_wait: bool) 
         worst = status.max(worst);
     }
     worst
+}
+
+/// Returns what has become of a request. The message of trc says who has asked, as in the log.
+fn sentence(job: JobState, act: Act) -> String {
+    let JobState { unit, .. } = job;
+    match (job.status, job.changed, act) {
+        (_, false, Act::Start) => format!("{unit} is up already"),
+        (_, false, Act::Stop) => format!("{unit} is held already"),
+        (JobStatus::Done, true, Act::Signal(signal)) => format!("sent {signal} to {unit}"),
+        (JobStatus::Running, _, _) => match job.id {
+            Some(number) => format!("trc is about to {} {unit} (job {number})", act.word()),
+            None => job.message,
+        },
+        (
+            JobStatus::Done
+            | JobStatus::Failed
+            | JobStatus::Superseded
+            | JobStatus::Cancelled
+            | JobStatus::Stopped,
+            _,
+            _,
+        ) => job.message,
+    }
 }
 
 fn one(trc: &Trc, unit: &str, act: Act, no_wait: bool) -> Result<JobState, NoAnswer> {

@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
@@ -11,11 +12,16 @@ use crate::wire::{Ask, Problem, SOCKET, VARIABLE};
 /// The longest answer that is read, in bytes.
 const LONGEST: u64 = 64 * 1024 * 1024;
 
+/// The longest time for trc to answer, beside the time for which it holds the answer back.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// The reason why there is no answer.
 #[derive(Debug)]
 pub(crate) enum NoAnswer {
     /// There is no trc at this path.
     Unreachable(PathBuf, io::Error),
+    /// trc has not answered within this time.
+    Silent(Duration),
     /// The connection broke off.
     Broken(io::Error),
     /// trc has refused the request.
@@ -51,6 +57,8 @@ impl Trc {
             "{} {target} HTTP/1.1\r\nHost: trc\r\nConnection: close\r\n\r\n",
             method.word()
         );
+        let within = ask.patience().map(|held| PATIENCE.saturating_add(held));
+        stream.set_read_timeout(within).map_err(NoAnswer::Broken)?;
         stream.write_all(head.as_bytes()).map_err(NoAnswer::Broken)?;
         Ok(BufReader::new(stream))
     }
@@ -78,7 +86,7 @@ impl Trc {
             return Err(Answer::rest(from)?.problem());
         }
         let mut line = String::new();
-        while from.read_line(&mut line).map_err(NoAnswer::Broken)? > 0 {
+        while from.read_line(&mut line).map_err(broken)? > 0 {
             if !take(line.trim_end()) {
                 break;
             }
@@ -91,7 +99,7 @@ impl Trc {
 impl Answer {
     fn rest(from: impl Read) -> Result<Self, NoAnswer> {
         let mut body = Vec::new();
-        from.take(LONGEST).read_to_end(&mut body).map_err(NoAnswer::Broken)?;
+        from.take(LONGEST).read_to_end(&mut body).map_err(broken)?;
         Ok(Self { body })
     }
 
@@ -109,12 +117,20 @@ impl Answer {
     }
 }
 
+/// Returns the reason why nothing could be read.
+fn broken(why: io::Error) -> NoAnswer {
+    match why.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => NoAnswer::Silent(PATIENCE),
+        _ => NoAnswer::Broken(why),
+    }
+}
+
 /// Reads the head of an answer. Returns the status code.
 fn head(from: &mut impl BufRead) -> Result<u16, NoAnswer> {
     let mut status = None;
     loop {
         let mut line = String::new();
-        if from.take(16 * 1024).read_line(&mut line).map_err(NoAnswer::Broken)? == 0 {
+        if from.take(16 * 1024).read_line(&mut line).map_err(broken)? == 0 {
             return Err(NoAnswer::Broken(io::ErrorKind::UnexpectedEof.into()));
         }
         let line = line.trim_end();

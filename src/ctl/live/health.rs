@@ -1,9 +1,10 @@
 //! `trcctl health`, and `trc --health`.
 
+use std::ffi::OsString;
 use std::path::Path;
 
 use super::ask::Trc;
-use super::{Options, failed};
+use super::{Options, complain, failed, say};
 use crate::wire::{Ask, HealthState, RunHealth};
 
 /// Prints whether the run, or these units, can do their work. Returns the exit status: 0 if they
@@ -18,12 +19,28 @@ pub fn health(options: &Options, units: &[String]) -> u8 {
         Ok(health) => health,
         Err(why) => return failed(&why),
     };
-    if options.json {
-        println!("{}", String::from_utf8_lossy(&answer.body).trim_end());
+    let text = if options.json {
+        String::from_utf8_lossy(&answer.body).into_owned()
     } else {
-        println!("{}", sentence(&health));
-    }
+        sentence(&health)
+    };
+    say(&(text.trim_end().to_owned() + "\n"));
     u8::from(!health.state.is_good())
+}
+
+/// Does what `trc --health [UNIT…]` asks for, if this is the command line of trc. Returns the exit
+/// status.
+pub fn health_asked(command_line: &[OsString]) -> Option<u8> {
+    let (flag, units) = command_line.get(1..)?.split_first()?;
+    if flag != "--health" {
+        return None;
+    }
+    let units: Vec<String> = units.iter().map(|unit| unit.display().to_string()).collect();
+    if let Some(option) = units.iter().find(|unit| unit.is_empty() || unit.starts_with('-')) {
+        complain(&format_args!("`{option}` is not a unit: write `trc --health [UNIT…]`"));
+        return Some(crate::status::USAGE);
+    }
+    Some(health(&Options { socket: None, json: false }, &units))
 }
 
 pub(super) fn sentence(health: &RunHealth) -> String {

@@ -8,11 +8,13 @@ mod status;
 mod table;
 
 pub use act::{Change, act};
-pub use health::health;
+pub use health::{health, health_asked};
 pub use logs::{Records, logs};
 pub use status::status;
 
+use std::ffi::OsString;
 use std::fmt;
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use ask::NoAnswer;
@@ -34,15 +36,25 @@ impl fmt::Display for NoAnswer {
             Self::Unreachable(path, why) => {
                 let path = path.display();
                 match why.kind() {
-                    std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => write!(
+                    io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => write!(
                         to,
-                        "no trc listens on {path}\n  help: run trcctl inside the container, such as \
-                         `docker exec CONTAINER trcctl status`; set TRC_SOCKET or use --socket if \
-                         [control] socket is elsewhere"
+                        "no trc listens on {path}\n  help: run this inside the container, such as \
+                         `docker exec CONTAINER trcctl status`, and set TRC_SOCKET if [control] \
+                         socket is elsewhere"
+                    ),
+                    io::ErrorKind::PermissionDenied => write!(
+                        to,
+                        "you may not connect to {path}: {why}\n  help: trc lets everybody connect; \
+                         look at the permissions of the socket and of its directory"
                     ),
                     _ => write!(to, "cannot connect to {path}: {why}"),
                 }
             }
+            Self::Silent(within) => write!(
+                to,
+                "trc has not answered within {} s: it may be suspended, or this is not trc",
+                within.as_secs()
+            ),
             Self::Broken(why) => write!(to, "the connection to trc broke off: {why}"),
             Self::Refused(problem) => {
                 write!(to, "{}", problem.detail)?;
@@ -56,10 +68,24 @@ impl fmt::Display for NoAnswer {
     }
 }
 
+/// Prints a text. If nobody reads it, such as `head`, that is not a failure.
+fn say(text: &str) {
+    let mut out = io::stdout().lock();
+    _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Prints what is wrong.
+fn complain(why: &dyn fmt::Display) {
+    let name = std::env::args_os().next().map(PathBuf::from);
+    let name = name.as_deref().and_then(|path| path.file_name()).map(OsString::from);
+    let name = name.unwrap_or_else(|| "trcctl".into());
+    _ = writeln!(io::stderr(), "{}: {why}", name.display());
+}
+
 /// Prints why there is no answer, and returns the exit status.
 fn failed(why: &NoAnswer) -> u8 {
     use crate::wire::Code;
-    eprintln!("trcctl: {why}");
+    complain(why);
     match why {
         NoAnswer::Refused(problem) => match problem.code {
             Code::NotFound | Code::BadRequest => exit::USAGE,
@@ -77,6 +103,12 @@ fn failed(why: &NoAnswer) -> u8 {
             | Code::TooLarge
             | Code::Busy => 1,
         },
-        NoAnswer::Unreachable(..) | NoAnswer::Broken(_) | NoAnswer::Odd(_) => exit::UNAVAILABLE,
+        NoAnswer::Unreachable(_, why) if why.kind() == io::ErrorKind::PermissionDenied => {
+            exit::FORBIDDEN
+        }
+        NoAnswer::Unreachable(..)
+        | NoAnswer::Silent(_)
+        | NoAnswer::Broken(_)
+        | NoAnswer::Odd(_) => exit::UNAVAILABLE,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::ask::{NoAnswer, Trc};
 use super::table::table;
-use super::{Options, failed};
+use super::{Options, failed, say};
 use crate::wire::{About, Ask, RunHealth, UnitState, Units};
 
 /// Prints the state of the run and of its units, or of these units. Returns the exit status.
@@ -10,7 +10,7 @@ pub fn status(options: &Options, units: &[String]) -> u8 {
     let trc = Trc::at(options.socket.as_deref());
     match show(&trc, options, units) {
         Ok(text) => {
-            print!("{text}");
+            say(&text);
             0
         }
         Err(why) => failed(&why),
@@ -33,7 +33,7 @@ fn show(trc: &Trc, options: &Options, units: &[String]) -> Result<String, NoAnsw
         let about: About = trc.get(&Ask::About)?;
         let health: RunHealth = trc.ask(&Ask::Health(Vec::new()))?.read()?;
         text = format!(
-            "{}, {} since {}\n\n",
+            "{}, {} for {}\n\n",
             super::health::sentence(&health),
             about.phase,
             time(about.uptime_ms)

@@ -1,0 +1,406 @@
+//! `trcctl` asks a running trc, and changes it: its output and exit statuses, and `trc --health`.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use regex::Regex;
+use serde_json::Value;
+
+use crate::common::{Running, TERM, Trc, binary, root};
+
+/// A run, and its control socket.
+struct Container {
+    running: Running,
+    socket: PathBuf,
+}
+
+/// What a command has printed, and its exit status.
+#[derive(PartialEq, Eq, Debug)]
+struct Ended {
+    status: i32,
+    out: String,
+    err: String,
+}
+
+impl Container {
+    fn new(toml: &str) -> Self {
+        let trc = Trc::toml(toml).control();
+        let socket = trc.path("trc.sock");
+        let running = trc.spawn();
+        running.wait_until("there is a socket", || socket.exists());
+        Self { running, socket }
+    }
+
+    /// Runs `trcctl` with these words.
+    fn trcctl(&self, words: &str) -> Ended {
+        trcctl(&self.socket, words)
+    }
+
+    /// Waits until a unit is up.
+    fn wait_for(&self, unit: &str) {
+        self.running.wait_until("the unit is up", || {
+            ["ready", "degraded"]
+                .iter()
+                .any(|state| self.trcctl(&format!("health {unit}")).out.starts_with(state))
+        });
+    }
+}
+
+impl Ended {
+    #[track_caller]
+    fn is(&self, status: i32, out: &str, err: &str) {
+        assert_eq!((self.status, self.out.as_str(), self.err.as_str()), (status, out, err));
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|why| panic!("{why}: {self:?}"))
+    }
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self {
+            status: output.status.code().unwrap(),
+            out: text(output.stdout),
+            err: text(output.stderr),
+        }
+    }
+}
+
+fn trcctl(socket: &Path, words: &str) -> Ended {
+    command(env!("CARGO_BIN_EXE_trcctl"), socket, words).output().unwrap().into()
+}
+
+/// Runs `trc --health` with these words.
+fn trc_health(socket: &Path, words: &str) -> Ended {
+    command(binary(), socket, &format!("--health {words}")).output().unwrap().into()
+}
+
+fn command(program: impl AsRef<std::ffi::OsStr>, socket: &Path, words: &str) -> Command {
+    let mut command = Command::new(program);
+    command.args(words.split_whitespace()).env_clear().env("TRC_SOCKET", socket);
+    command.stdin(Stdio::null());
+    command
+}
+
+/// Replaces what is different each time: times, process IDs and sizes.
+fn same_each_time(text: &str) -> String {
+    let text =
+        Regex::new(r"\d+d \d+h|\d+[hm] \d+[ms]|\d+(\.\d)?s\b").unwrap().replace_all(text, "1s");
+    let text = Regex::new(r"\d+\.\d MiB").unwrap().replace_all(&text, "1 MiB");
+    let text = Regex::new(r"(1s +)\d+( +1 MiB)").unwrap().replace_all(&text, "${1}7$2");
+    // What is missing is found out by and by.
+    let text = Regex::new(r"(not ready yet): .*?(, up for|\n)").unwrap().replace_all(&text, "$1$2");
+    Regex::new(" {2,}").unwrap().replace_all(&text, "  ").into_owned()
+}
+
+/// A service that is ready once it has said so.
+const WEB: &str =
+    "[async.web]\nscript = 'echo ready; exec cat $W/never'\nready = { log = '^ready$$' }\n";
+
+/// One that waits for another one, which waits for the test.
+const STACK: &str = "[async.db]\nscript = 'read x <$W/go; echo ready; exec cat $W/never'\n\
+    ready = { log = '^ready$$' }\n\
+    [async.web]\nscript = 'exec cat $W/never'\nafter = ['db']\n";
+
+#[test]
+fn status_shows_what_runs_and_why_a_unit_is_not_up() {
+    let it =
+        Container::new(&format!("{STACK}[sync.main]\nscript = 'echo up; exec cat $W/never'\n"));
+    it.running.wait_for("up\n");
+    let shown = it.trcctl("status");
+    assert_eq!(
+        same_each_time(&shown.out),
+        "starting: async.db is not ready yet, up for 1s\n\n\
+         UNIT  STATE  SINCE  PID  MEMORY  CPU  RESTARTS  WHY\n\
+         async.db  starting  1s  7  1 MiB  1s  0  is not ready yet\n\
+         async.web  waiting  1s  0  waits for async.db\n\
+         sync.main  running  1s  7  1 MiB  1s  0\n"
+    );
+    assert_eq!((shown.status, shown.err.as_str()), (0, ""));
+    // Some units, in the order that was asked for.
+    let some = it.trcctl("status web db").out;
+    let names: Vec<&str> = some.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(names, ["UNIT", "async.web", "async.db"]);
+}
+
+#[test]
+fn the_columns_of_a_table_line_up() {
+    let it =
+        Container::new(&format!("{WEB}[sync.a-much-longer-name]\nscript = 'exec cat $W/never'\n"));
+    it.wait_for("");
+    let shown = it.trcctl("status").out;
+    let rows: Vec<&str> = shown.lines().skip(2).collect();
+    let state = rows[0].find("STATE").unwrap();
+    assert!(rows[1][state..].starts_with("ready  "), "{shown}");
+    assert!(rows[2][state..].starts_with("running"), "{shown}");
+    assert!(rows.iter().all(|row| row.as_bytes()[state - 1] == b' '), "{shown}");
+}
+
+#[test]
+fn status_as_json_has_the_fields_of_the_protocol() {
+    let it = Container::new(STACK);
+    it.running.wait_until("it runs", || {
+        it.trcctl("status --json db").json()["units"][0]["process"].is_object()
+    });
+    let all = it.trcctl("status --json").json();
+    assert_eq!(all["units"][1]["name"], "async.web");
+    assert_eq!(all["units"][1]["waits_for"], "async.db");
+    assert_eq!(it.trcctl("status --json web").json()["units"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn units_are_stopped_started_and_restarted() {
+    let it = Container::new(WEB);
+    it.wait_for("web");
+    it.trcctl("start web").is(0, "async.web is up already\n", "");
+    let stopped = "async.web has stopped, as asked, and stays so until somebody starts it\n";
+    it.trcctl("stop web").is(0, stopped, "");
+    it.trcctl("stop web").is(0, "async.web is held already\n", "");
+    it.trcctl("health").is(0, "degraded: async.web was stopped by hand\n", "");
+    it.trcctl("start web").is(0, "async.web is up, as asked\n", "");
+    it.trcctl("restart web").is(0, "async.web is up again, as asked\n", "");
+    let job = it.trcctl("restart --json web").json();
+    assert_eq!((&job["task"], &job["status"]), (&"restart".into(), &"done".into()));
+    let begun = it.trcctl("stop --no-wait web");
+    assert_eq!(begun.status, 0);
+    assert!(begun.out.starts_with("trc is about to stop async.web (job "), "{begun:?}");
+}
+
+#[test]
+fn a_unit_that_does_not_come_up_is_a_failure() {
+    let it = Container::new(
+        "[async.web]\nscript = 'test -e $W/bad && exit 3; exec cat $W/never'\n\
+         on_failure = 'ignore'\n[sync.main]\nscript = 'exec cat $W/never'\n",
+    );
+    it.wait_for("");
+    std::fs::write(it.running.path("bad"), "").unwrap();
+    it.trcctl("stop web");
+    // Without a readiness check it is up once it is started.
+    it.trcctl("start web").is(0, "async.web is up, as asked\n", "");
+    let it = Container::new(
+        "[async.web]\nscript = 'test -e $W/bad && exit 3; echo ready; exec cat $W/never'\n\
+         ready = { log = '^ready$$' }\non_failure = 'ignore'\n[sync.main]\nscript = 'exec cat $W/never'\n",
+    );
+    it.wait_for("");
+    std::fs::write(it.running.path("bad"), "").unwrap();
+    let failed = it.trcctl("restart web");
+    assert_eq!((failed.status, failed.err.as_str()), (1, ""));
+    assert!(failed.out.contains("async.web"), "{failed:?}");
+}
+
+#[test]
+fn several_units_are_changed_and_the_worst_status_counts() {
+    let it = Container::new(&format!("{WEB}[sync.main]\nscript = 'exec cat $W/never'\n"));
+    it.wait_for("");
+    let both = it.trcctl("restart web main");
+    both.is(0, "async.web is up again, as asked\nsync.main is up again, as asked\n", "");
+    it.trcctl("stop wbe web").is(
+        64,
+        "async.web has stopped, as asked, and stays so until somebody starts it\n",
+        "trcctl: there is no unit `wbe` (did you mean `web`?)\n",
+    );
+}
+
+#[test]
+fn a_signal_is_sent() {
+    let it = Container::new(
+        "[sync.main]\nscript = 'trap \"echo reloaded\" HUP; echo up; while :; do read x <$W/go; done'\n",
+    );
+    it.running.wait_for("up\n");
+    it.trcctl("signal HUP main").is(0, "sent SIGHUP to sync.main\n", "");
+    it.running.wait_for("reloaded\n");
+    let wrong = "trcctl: `FOO` is not a signal: expected a name such as SIGTERM or TERM\n";
+    it.trcctl("signal FOO main").is(64, "", wrong);
+}
+
+#[test]
+fn a_signal_to_a_unit_that_does_not_run_is_refused() {
+    let it = Container::new(STACK);
+    let refused = it.trcctl("signal HUP web");
+    assert_eq!((refused.status, refused.out.as_str()), (1, ""));
+    assert!(
+        refused.err.contains("async.web") && refused.err.contains("not running"),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn logs_show_the_last_output() {
+    let it = Container::new(
+        "[async.a]\nscript = 'echo one; echo two; exec cat $W/never'\n\
+         [async.b]\nscript = 'echo bee >&2; exec cat $W/never'\n",
+    );
+    it.running.wait_for("two\n");
+    it.running.wait_for("bee\n");
+    let time = Regex::new(r"(?m)^\d\d:\d\d:\d\d\.\d{3} ").unwrap();
+    let shown = |words: &str| time.replace_all(&it.trcctl(words).out, "T ").into_owned();
+    assert_eq!(shown("logs a"), "T async.a | one\nT async.a | two\n");
+    assert_eq!(shown("logs -n 1 a"), "T async.a | two\n");
+    assert_eq!(shown("logs --grep ee"), "T async.b | bee\n");
+    assert_eq!(it.trcctl("logs --json -n 1 b").json()["line"], "bee");
+    let events = shown("events a");
+    assert!(events.starts_with("T info: Launching on the background: a"), "{events}");
+}
+
+#[test]
+fn logs_follow_until_the_run_ends() {
+    let it = Container::new(
+        "[async.a]\nscript = 'echo one; read x <$W/go; echo two; exec cat $W/never'\n",
+    );
+    it.running.wait_for("one\n");
+    let mut follows = command(env!("CARGO_BIN_EXE_trcctl"), &it.socket, "logs -f");
+    let mut follows = follows.stdout(Stdio::piped()).spawn().unwrap();
+    let mut out = BufReader::new(follows.stdout.take().unwrap());
+    let mut all = String::new();
+    out.read_line(&mut all).unwrap();
+    it.running.open_gate("go");
+    it.running.wait_for("two\n");
+    it.running.signal(TERM);
+    out.read_to_string(&mut all).unwrap();
+    assert!(follows.wait().unwrap().success());
+    let lines: Vec<&str> = all.lines().filter_map(|line| line.split(" | ").nth(1)).collect();
+    assert_eq!(lines, ["one", "two"]);
+}
+
+#[test]
+fn health_is_the_exit_status_in_both_programs() {
+    let it = Container::new(STACK);
+    let is_not_ready = |ended: &Ended| {
+        ended.status == 1 && ended.out.starts_with("starting: async.db is not ready yet")
+    };
+    it.running.wait_until("it has started", || is_not_ready(&it.trcctl("health")));
+    let too = trc_health(&it.socket, "");
+    assert!(is_not_ready(&too), "{too:?}");
+    assert_eq!(it.trcctl("health --json").json()["unit"], "async.db");
+    it.running.open_gate("go");
+    it.wait_for("");
+    it.trcctl("health").is(0, "ready\n", "");
+    trc_health(&it.socket, "").is(0, "ready\n", "");
+    trc_health(&it.socket, "web async.db").is(0, "ready\n", "");
+    let wrong = "there is no unit `wbe` (did you mean `web`?)\n";
+    it.trcctl("health wbe").is(64, "", &format!("trcctl: {wrong}"));
+    trc_health(&it.socket, "wbe").is(64, "", &format!("trc: {wrong}"));
+}
+
+#[test]
+fn health_does_not_read_the_configuration() {
+    let it = Container::new(WEB);
+    it.wait_for("");
+    let mut health = command(binary(), &it.socket, "--health");
+    health.env("TRC_WAIT", "nonsense").env("TRC_WORKDIR", "/nowhere");
+    Ended::from(health.output().unwrap()).is(0, "ready\n", "");
+}
+
+#[test]
+fn health_takes_nothing_but_units() {
+    let option = trc_health(Path::new("/nowhere"), "--json");
+    option.is(64, "", "trc: `--json` is not a unit: write `trc --health [UNIT…]`\n");
+    let late: Ended =
+        command(binary(), Path::new("/nowhere"), "-w / --health").output().unwrap().into();
+    assert_eq!((late.status, late.out.as_str()), (64, ""));
+    assert!(late.err.contains("--health must be the first argument"), "{late:?}");
+}
+
+#[test]
+fn where_no_trc_listens_the_error_says_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("trc.sock");
+    for words in ["status", "start web", "signal HUP web", "logs", "events -f", "health"] {
+        let ended = trcctl(&socket, words);
+        assert_eq!((ended.status, ended.out.as_str()), (69, ""), "{words}");
+        let says = format!(
+            "trcctl: no trc listens on {}\n  help: run this inside the container",
+            socket.display()
+        );
+        assert!(ended.err.starts_with(&says) && ended.err.contains("TRC_SOCKET"), "{ended:?}");
+    }
+    assert_eq!(trc_health(&socket, "").status, 69);
+    // One that has been killed leaves its socket behind.
+    drop(UnixListener::bind(&socket).unwrap());
+    assert!(trcctl(&socket, "status").err.contains("no trc listens on"));
+}
+
+#[test]
+fn another_server_is_not_trc() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("mail.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let server = std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        // The kernel resets a connection that is closed with something unread.
+        assert!(client.read(&mut [0; 4096]).unwrap() > 0);
+        client.write_all(b"220 mail.example.org ESMTP\r\n").unwrap();
+    });
+    let odd = "trcctl: this is not an answer of trc: \"220 mail.example.org ESMTP\"\n";
+    trcctl(&socket, "status").is(69, "", odd);
+    server.join().unwrap();
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let it = Container::new(WEB);
+    it.wait_for("");
+    for words in ["status", "health", "logs", "restart web"] {
+        let (read, write) = std::io::pipe().unwrap();
+        drop(read);
+        let mut asks = command(env!("CARGO_BIN_EXE_trcctl"), &it.socket, words);
+        let ended: Ended = asks.stdout(write).output_with_its_own_streams();
+        ended.is(0, "", "");
+    }
+}
+
+/// Runs a command whose standard output is given already.
+trait OwnStreams {
+    fn output_with_its_own_streams(&mut self) -> Ended;
+}
+
+impl OwnStreams for Command {
+    fn output_with_its_own_streams(&mut self) -> Ended {
+        self.stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap().into()
+    }
+}
+
+/// Runs `trcctl` as a user that is not root. The test's own copy of it is elsewhere.
+fn as_user(user: u32, it: &Container, words: &str) -> Ended {
+    let program = it.running.path("trcctl");
+    if !program.exists() {
+        std::fs::copy(env!("CARGO_BIN_EXE_trcctl"), &program).unwrap();
+    }
+    command(&program, &it.socket, words).uid(user).gid(user).output().unwrap().into()
+}
+
+#[test]
+fn other_users_may_ask_for_health_only() {
+    if !root() {
+        return;
+    }
+    let it = Container::new(WEB);
+    it.wait_for("");
+    as_user(4242, &it, "health").is(0, "ready\n", "");
+    for (words, needs) in [("status", "read"), ("logs", "read"), ("restart web", "operate")] {
+        let says = format!(
+            "trcctl: the user 4242 needs `{needs}`: ask as root, or write [control] allow = \
+             {{ 4242 = \"{needs}\" }}\n"
+        );
+        as_user(4242, &it, words).is(77, "", &says);
+    }
+}
+
+#[test]
+fn a_socket_that_a_user_may_not_open_is_named() {
+    if !root() {
+        return;
+    }
+    let it = Container::new(WEB);
+    std::fs::set_permissions(&it.socket, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let refused = as_user(4242, &it, "health");
+    let says = format!("trcctl: you may not connect to {}: ", it.socket.display());
+    assert_eq!((refused.status, refused.out.as_str()), (77, ""));
+    assert!(refused.err.starts_with(&says) && refused.err.contains("permissions"), "{refused:?}");
+}
