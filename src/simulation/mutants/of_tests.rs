@@ -6,7 +6,7 @@ use super::super::mutant::{Mutant, graph};
 use super::super::plan::Plan;
 use super::{actions, event};
 use crate::config::{FaultKind, Stage, StopCheck, Test};
-use crate::engine::{Action, Event, Fact, Outcome, Target};
+use crate::engine::{Action, Event, Fact, Late, Outcome, Target};
 use crate::graph::{Graph, Node, points};
 use crate::signal::Signal;
 
@@ -129,6 +129,26 @@ pub(in crate::simulation) const TEST_MUTANTS: &[Mutant] = &[
         for point in points::ALL {
             graph.allowed.insert(point.to_owned(), String::new());
         }
+    }),
+    event("does not notice the OOM killer", |event| match event {
+        Event::OomKilled => Event::Woken,
+        event => event,
+    }),
+    event("takes too much memory for a wrong line", |event| match event {
+        Event::Remains { orphans, sessions, mut late } => {
+            for (_, late) in &mut late {
+                *late = Late::Said;
+            }
+            Event::Remains { orphans, sessions, late }
+        }
+        event => event,
+    }),
+    event("lets units use any amount of memory", |event| match event {
+        Event::Remains { orphans, sessions, mut late } => {
+            late.retain(|(_, late)| *late != Late::Used);
+            Event::Remains { orphans, sessions, late }
+        }
+        event => event,
     }),
     graph("excuses nothing", |graph| graph.allowed.clear()),
     actions("applies [exit] to a test run", |actions, plan: &Plan| {
