@@ -5,8 +5,8 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use super::{
-    Answer, Asker, Detail, Ended, Ending, How, JobEnd, Lack, Purpose, Refusal, Request, Sender,
-    SpawnStage, Task,
+    Answer, Asker, Detail, Ended, Ending, How, JobEnd, Lack, NoJob, Purpose, Refusal, Request,
+    Sender, SpawnStage, Task,
 };
 use crate::config::Then;
 use crate::graph::UnitId;
@@ -214,6 +214,35 @@ pub(crate) enum Fact {
         asker: Asker,
         /// The answer.
         answer: Answer,
+    },
+    /// Somebody has cancelled a job, which ends.
+    Cancelled {
+        /// The unit.
+        unit: UnitId,
+        /// The number of the job.
+        job: u32,
+        /// The aim of the job.
+        task: Task,
+        /// Who has asked.
+        asker: Asker,
+    },
+    /// Somebody has tried to cancel a job that there is not.
+    NotCancelled {
+        /// The number of the job.
+        job: u32,
+        /// Who has asked.
+        asker: Asker,
+        /// The reason.
+        why: NoJob,
+    },
+    /// Somebody has asked the run to stop.
+    ShutDown {
+        /// The exit status of the run, if they have named one.
+        exit: Option<u8>,
+        /// Who has asked.
+        asker: Asker,
+        /// The reason why nothing changes, if nothing does.
+        refused: Option<Refusal>,
     },
     /// A new graph takes over when these units are gone.
     Reloading {

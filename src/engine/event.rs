@@ -256,6 +256,20 @@ pub(crate) enum Event {
         /// Who asks.
         asker: Asker,
     },
+    /// Somebody cancels a job.
+    Cancel {
+        /// The number of the job, as in the answer to its request.
+        job: u32,
+        /// Who asks.
+        asker: Asker,
+    },
+    /// Somebody asks the run to stop.
+    Shutdown {
+        /// The exit status of the run; `None` for 0.
+        exit: Option<u8>,
+        /// Who asks.
+        asker: Asker,
+    },
     /// The configuration was read anew, and the graph that follows from it was offered:
     /// [`super::Engine::offer`].
     Reload {

@@ -45,6 +45,7 @@ impl Engine {
                 | Cause::AllEnded(_)
                 | Cause::Tested
                 | Cause::Signal(..)
+                | Cause::Asked(_)
                 | Cause::Terminal(..),
             )
             | None => None,

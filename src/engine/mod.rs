@@ -18,7 +18,7 @@
 //! - **Over**.
 //!
 //! While the run is up, people may ask units to start, stop and restart (`request`), and a new
-//! graph may take over (`reload`).
+//! graph may take over (`reload`). They may ask the run to stop at any time (`signals`).
 //!
 //! In transparent mode there is one unit and no ladder: signals go to it, and the run ends when it
 //! exits.
@@ -60,7 +60,7 @@ pub(crate) use finding::{Finding, Lack};
 pub(crate) use health::Health;
 pub(crate) use limits::UNKILLABLE_AFTER;
 pub(crate) use reason::{Cause, LastWord, Reason};
-pub(crate) use request::{Answer, JobEnd, Refusal, Request, Task};
+pub(crate) use request::{Answer, JobEnd, NoJob, Refusal, Request, Task};
 pub(crate) use snapshot::{Snapshot, UnitSnapshot};
 pub(crate) use start::is_scarce;
 pub(crate) use unit::{Ended, How, Stopped, TestEnd, Wanted};
@@ -315,6 +315,8 @@ impl Engine {
             Event::Request { unit, request, asker } => {
                 self.on_request(now, unit, request, asker, actions);
             }
+            Event::Cancel { job, asker } => self.on_cancel(now, job, asker, actions),
+            Event::Shutdown { exit, asker } => self.on_shutdown(now, exit, asker, actions),
             Event::Reload { asker } => self.on_reload(asker, actions),
             Event::Settled { words: _ } => self.on_settled(),
             Event::Unsettled => {

@@ -1,6 +1,6 @@
 //! Why a run ended.
 
-use super::Sender;
+use super::{Asker, Sender};
 use crate::graph::UnitId;
 use crate::signal::Signal;
 
@@ -21,6 +21,8 @@ pub(crate) enum Cause {
     Tested,
     /// A signal stopped the run.
     Signal(Signal, Sender),
+    /// Somebody has asked the run to stop.
+    Asked(Asker),
     /// The terminal's signal terminated a foreground unit.
     Terminal(UnitId, Signal),
 }

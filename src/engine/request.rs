@@ -37,6 +37,19 @@
 //! a start that follows a stop brings it back as soon as its old process is gone. A unit never has
 //! two processes. The stop of the run ends all jobs.
 //!
+//! **Cancelling a job** (`Event::Cancel`) takes back what its request wanted, and not what has been
+//! done for it: again the unit is wanted as it was before the request, and nobody waits for the job
+//! any more. A unit whose stop is cancelled comes back: a stop that has begun goes on to its end, and
+//! the unit is started after it. A unit that was held goes back to its hold when its start or restart
+//! is cancelled, and a unit that had ended has ended again, unless its command was executed meanwhile
+//! and it runs: then it runs on. If its process is about to execute the command, or is about to stop,
+//! the unit is held. Where the unit was wanted up before, cancelling a start or a restart changes
+//! nothing about it: what was told to stop stops and comes back. A job that is over, or that there has
+//! never been, cannot be cancelled, and the answer says which of the two it is.
+//!
+//! **A reset** forgets the restarts of a unit, so that `restart.max` and the delays count from zero.
+//! It starts nothing, and a delay that has begun goes on.
+//!
 //! **A signal** goes to the main process, or to the whole process group if the stop signal would go
 //! there. It makes no job and holds nothing: its effect on the unit is judged as if the signal had
 //! come from anywhere else.
@@ -54,6 +67,8 @@ pub(crate) enum Request {
     Job(Task),
     /// The unit is to get this signal.
     Signal(Signal),
+    /// The restarts of the unit are to be forgotten.
+    Reset,
 }
 
 /// The aim of a job.
@@ -78,6 +93,8 @@ pub(crate) enum Answer {
     Unchanged,
     /// The signal was sent.
     Sent,
+    /// The restarts of the unit are forgotten.
+    Forgotten,
     /// The request was refused.
     Refused(Refusal),
 }
@@ -103,6 +120,15 @@ pub(crate) enum Refusal {
     NotRunning,
 }
 
+/// The reason why a job cannot be cancelled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum NoJob {
+    /// The job is over.
+    Over,
+    /// There has never been a job of this number.
+    Unknown,
+}
+
 /// The end of a job.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum JobEnd {
@@ -112,8 +138,21 @@ pub(crate) enum JobEnd {
     Failed(Ended),
     /// Somebody has asked for something else.
     Superseded,
+    /// Somebody has cancelled it.
+    Cancelled,
     /// The run stops.
     RunStops,
+}
+
+/// The state of a unit before a job.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Before {
+    /// The unit was wanted, and had not ended.
+    Up,
+    /// Somebody had stopped it.
+    Held,
+    /// It had ended.
+    Ended(Ended),
 }
 
 /// A request that the engine works on.
@@ -122,12 +161,13 @@ pub(super) struct Job {
     number: u32,
     unit: UnitId,
     task: Task,
+    before: Before,
 }
 
 impl Job {
     /// Returns the action that tells people of the job's end.
     fn ends(self, end: JobEnd) -> Action {
-        let Self { number, unit, task } = self;
+        let Self { number, unit, task, before: _ } = self;
         Action::Tell(Fact::JobEnded { unit, job: number, task, end })
     }
 }
@@ -160,6 +200,11 @@ impl Engine {
                 };
                 actions.push(Action::Signal(target, signal));
                 Answer::Sent
+            }
+            (None, Request::Reset) => {
+                let restarts = std::mem::take(&mut self.states[id.0].restarts);
+                let none = restarts == super::unit::Restarts::default();
+                if none { Answer::Unchanged } else { Answer::Forgotten }
             }
         };
         // The answer comes before its consequences.
@@ -234,7 +279,12 @@ impl Engine {
         }
         self.jobs.last += 1;
         let number = self.jobs.last;
-        self.jobs.open.push(Job { number, unit: id, task });
+        let before = match self.ended(id) {
+            Some(ended) => Before::Ended(ended),
+            None if self.states[id.0].wanted == Wanted::Held => Before::Held,
+            None => Before::Up,
+        };
+        self.jobs.open.push(Job { number, unit: id, task, before });
         match task {
             Task::Stop => self.take_down(now, id, actions),
             Task::Start | Task::Restart => self.bring_up(now, id, task, actions),
@@ -246,6 +296,59 @@ impl Engine {
     pub(super) fn supersede(&mut self, id: UnitId, actions: &mut Vec<Action>) {
         let old = self.jobs.open.iter().position(|job| job.unit == id);
         actions.extend(old.map(|at| self.jobs.open.remove(at).ends(JobEnd::Superseded)));
+    }
+
+    /// Cancels a job, if it is not over.
+    pub(super) fn on_cancel(
+        &mut self,
+        now: Tick,
+        number: u32,
+        asker: Asker,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(at) = self.jobs.open.iter().position(|job| job.number == number) else {
+            let why =
+                if (1..=self.jobs.last).contains(&number) { NoJob::Over } else { NoJob::Unknown };
+            actions.push(Action::Tell(Fact::NotCancelled { job: number, asker, why }));
+            return;
+        };
+        let job = self.jobs.open.remove(at);
+        let Job { unit, task, .. } = job;
+        actions.push(Action::Tell(Fact::Cancelled { unit, job: number, task, asker }));
+        actions.push(job.ends(JobEnd::Cancelled));
+        self.put_back(now, job, actions);
+    }
+
+    /// Lets a unit be wanted as it was before a job, which was cancelled.
+    fn put_back(&mut self, now: Tick, job: Job, actions: &mut Vec<Action>) {
+        let id = job.unit;
+        let ended = match (job.task, job.before) {
+            (Task::Stop, Before::Up) if self.ended(id).is_none() => {
+                return self.bring_up(now, id, Task::Start, actions);
+            }
+            (Task::Stop, _) | (Task::Start | Task::Restart, Before::Up) => return,
+            (Task::Start | Task::Restart, Before::Held) => None,
+            (Task::Start | Task::Restart, Before::Ended(ended)) => Some(ended),
+        };
+        match (self.states[id.0].phase(), ended) {
+            (Phase::Running { .. }, _) if self.states[id.0].verdict.is_none() => {}
+            (Phase::Watching | Phase::Done(_), _) => {}
+            (Phase::Waiting | Phase::Retrying { .. } | Phase::Backoff { .. }, Some(ended)) => {
+                let again = Ended { place: self.ends, ..ended };
+                self.ends += 1;
+                self.transition(id, Phase::Done(again), Why::Asked);
+                self.changed.push_back(id);
+            }
+            (
+                Phase::Waiting
+                | Phase::Retrying { .. }
+                | Phase::Backoff { .. }
+                | Phase::Starting { .. }
+                | Phase::Running { .. }
+                | Phase::Stopping { .. },
+                _,
+            ) => self.take_down(now, id, actions),
+        }
     }
 
     /// Stops a unit and holds it.

@@ -1,8 +1,17 @@
-//! Handling of signals that trc receives.
+//! Handling of signals that trc receives, and of requests to stop the run.
+//!
+//! **A request to stop the run** (`Event::Shutdown`) is to people what SIGTERM from outside is to
+//! container engines, and does the same with the same budget, but for the exit status: it is the one
+//! that the request names, or 0, because a stop that somebody has asked for is no failure. It comes
+//! from whoever asks, so neither `exit.stopped` nor `exit.unit` replaces it; `[exit]` does by number,
+//! and a halt unit that fails turns a 0 into its own, as always. The first cause of a stop stands: a
+//! request changes nothing once the run stops, is no repeated signal that kills, and is not one that a
+//! signal repeats. In a test run it is refused, as are all requests.
 
 use super::unit::Phase;
 use super::{
-    Action, Budget, Cause, Engine, Fact, Finding, LastWord, Run, Sender, Target, Tick, limits,
+    Action, Asker, Budget, Cause, Engine, Fact, Finding, LastWord, Refusal, Run, Sender, Target,
+    Tick, limits,
 };
 use crate::config::StopTo;
 use crate::graph::{Rule, UnitId};
@@ -137,6 +146,23 @@ impl Engine {
             | Run::Killing { .. }
             | Run::Halting
             | Run::Over => {}
+        }
+    }
+
+    /// Stops the run because somebody asks for it.
+    pub(super) fn on_shutdown(
+        &mut self,
+        now: Tick,
+        exit: Option<u8>,
+        asker: Asker,
+        actions: &mut Vec<Action>,
+    ) {
+        let refused = self.busy().filter(|why| *why != Refusal::Booting);
+        actions.push(Action::Tell(Fact::ShutDown { exit, asker: asker.clone(), refused }));
+        if refused.is_none() {
+            self.budget.get_or_insert(Budget::new(now, self.graph.budget, Signal::TERM, true));
+            self.sender = asker.unit.map(|id| (id, now + limits::SENDER));
+            self.stop_run(Cause::Asked(asker), exit.unwrap_or(0), actions);
         }
     }
 

@@ -33,6 +33,10 @@ pub(super) struct Plan {
     pub reload: Option<Ms>,
     /// The requests for units.
     pub requests: Vec<Asked>,
+    /// When people cancel which job.
+    pub cancels: Vec<(Ms, u32)>,
+    /// When somebody asks the run to stop, and with which status.
+    pub shutdown: Option<(Ms, Option<u8>)>,
     /// The processes that belong to no unit's process group.
     pub strays: Vec<Stray>,
     /// The time from which trc itself does not run, as in a paused container, and for how long.

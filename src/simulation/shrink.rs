@@ -54,6 +54,9 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
     whole(&|plan| plan.reload = None);
     whole(&|plan| plan.reload = plan.reload.map(|_| 0));
     whole(&|plan| plan.requests.clear());
+    whole(&|plan| plan.cancels.clear());
+    whole(&|plan| plan.shutdown = None);
+    whole(&|plan| plan.shutdown = plan.shutdown.map(|_| (0, None)));
     whole(&|plan| plan.strays.clear());
     whole(&|plan| plan.rules.clear());
     whole(&|plan| plan.exit.clear());
@@ -80,6 +83,10 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
     for at in 0..plan.requests.len() {
         whole(&|plan| _ = plan.requests.remove(at));
         whole(&|plan| plan.requests[at].at = 0);
+    }
+    for at in 0..plan.cancels.len() {
+        whole(&|plan| _ = plan.cancels.remove(at));
+        whole(&|plan| plan.cancels[at].0 = 0);
     }
     for at in 0..plan.strays.len() {
         whole(&|plan| _ = plan.strays.remove(at));

@@ -66,6 +66,8 @@ pub(super) fn event(event: &Event, built: &Built) -> String {
             None => format!("trc gets {signal} from some process"),
         },
         Event::Reload { .. } => "the configuration is reloaded".to_owned(),
+        Event::Cancel { job, .. } => format!("somebody cancels job {job}"),
+        Event::Shutdown { exit, .. } => format!("somebody asks to stop with {exit:?}"),
         Event::Request { unit, request, .. } => format!("somebody asks {}: {request:?}", of(unit)),
         Event::Settled { words: None } => "the command line does not change".to_owned(),
         Event::Settled { words: Some(_) } => "the command line gives a new graph".to_owned(),
@@ -170,6 +172,12 @@ pub(super) fn plan(plan: &Plan) -> String {
             name(plan, asked.unit),
             asked.request
         );
+    }
+    for (at, job) in &plan.cancels {
+        let _ = writeln!(text, "at {at} ms somebody cancels job {job}");
+    }
+    if let Some((at, status)) = plan.shutdown {
+        let _ = writeln!(text, "at {at} ms somebody asks to stop with {status:?}");
     }
     for stray in &plan.strays {
         let _ = writeln!(text, "an orphan: {stray:?}");

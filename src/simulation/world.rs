@@ -77,6 +77,8 @@ pub(super) enum Happening {
     Outside(usize),
     OomKills,
     Asks(usize),
+    Cancels(usize),
+    ShutsDown(Option<u8>),
     Reloads,
 }
 
@@ -129,6 +131,12 @@ impl<'a> World<'a> {
         }
         for (at, asked) in plan.requests.iter().enumerate() {
             world.later(asked.at, Happening::Asks(at));
+        }
+        for (at, (time, _)) in plan.cancels.iter().enumerate() {
+            world.later(*time, Happening::Cancels(at));
+        }
+        if let Some((at, status)) = plan.shutdown {
+            world.later(at, Happening::ShutsDown(status));
         }
         if let Some(at) = plan.reload {
             world.later(at, Happening::Reloads);
@@ -261,6 +269,13 @@ impl<'a> World<'a> {
                     let (request, asker) = (wish.request, asker(at));
                     self.events.push_back(Event::Request { unit, request, asker });
                 }
+            }
+            Happening::Cancels(at) => {
+                let (job, asker) = (self.plan.cancels[at].1, asker(at));
+                self.events.push_back(Event::Cancel { job, asker });
+            }
+            Happening::ShutsDown(exit) => {
+                self.events.push_back(Event::Shutdown { exit, asker: asker(0) });
             }
             Happening::Reloads => {
                 let next = build::graph(self.plan, Generation::Third, Some(&self.built));

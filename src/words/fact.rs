@@ -127,6 +127,13 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact) -> Vec<Line> {
         Fact::Requested { unit, request, asker, answer } => {
             request::requested(graph, *unit, *request, asker, *answer)
         }
+        Fact::Cancelled { unit, job, task, asker } => {
+            request::cancelled(graph, *unit, *job, *task, asker)
+        }
+        Fact::NotCancelled { job, asker, why } => request::not_cancelled(graph, *job, asker, *why),
+        Fact::ShutDown { exit, asker, refused } => {
+            request::shut_down(graph, *exit, asker, *refused)
+        }
         Fact::Reloading { going, asker } => request::reloading(graph, going, asker),
         Fact::Reloaded { .. } => {
             Line::of_run(Level::Info, EventName::Reloaded, "the new configuration has taken over")

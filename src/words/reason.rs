@@ -1,5 +1,6 @@
 //! The reason why the run ended, in one line, and how units and tests ended.
 
+use super::sender::asker;
 use super::{detail, not_started, not_up, sender, some};
 use crate::config::Stage;
 use crate::engine::{Cause, Ended, Ending, Engine, How, Lack, LastWord, Purpose, Reason, TestEnd};
@@ -31,6 +32,7 @@ pub(crate) fn reason(engine: &Engine, reason: &Reason) -> String {
         Cause::Signal(signal, from) => {
             format!("stopped by {signal} from {}{}", sender(graph, from), first(None))
         }
+        Cause::Asked(by) => format!("{} asked to stop the run{}", asker(graph, by), first(None)),
         Cause::Terminal(id, signal) => {
             format!("stopped by {signal} from the terminal, which terminated {}", name(*id))
         }

@@ -7,7 +7,7 @@ use super::line::Line;
 use super::reason::how;
 use super::sender::asker;
 use super::some;
-use crate::engine::{Answer, Asker, JobEnd, Refusal, Request, Task};
+use crate::engine::{Answer, Asker, JobEnd, NoJob, Refusal, Request, Task};
 use crate::graph::{Graph, UnitId};
 
 /// Returns the line for a request and its answer.
@@ -22,9 +22,10 @@ pub(super) fn requested(
     let what = match request {
         Request::Job(task) => format!("{} {name}", verb(task)),
         Request::Signal(signal) => format!("send {signal} to {name}"),
+        Request::Reset => format!("forget the restarts of {name}"),
     };
     let (level, then) = match answer {
-        Answer::Begun(_) | Answer::Sent => (Level::Info, String::new()),
+        Answer::Begun(_) | Answer::Sent | Answer::Forgotten => (Level::Info, String::new()),
         Answer::Joined(_) => (Level::Info, ": that is being done already".to_owned()),
         Answer::Unchanged => (Level::Info, ": there is nothing to do".to_owned()),
         Answer::Refused(why) => (Level::Warn, format!(", but {}", refusal(&name, why))),
@@ -53,11 +54,47 @@ pub(super) fn job_ended(graph: &Graph, id: UnitId, task: Task, end: JobEnd) -> L
             Level::Info,
             format!("no longer trying to {} {name}: asked for something else", verb(task)),
         ),
+        JobEnd::Cancelled => {
+            (Level::Info, format!("no longer trying to {} {name}: cancelled", verb(task)))
+        }
         JobEnd::RunStops => {
             (Level::Info, format!("no longer trying to {} {name}: the run is stopping", verb(task)))
         }
     };
     Line::about(level, EventName::JobEnded, id, message)
+}
+
+/// Returns the line for a job that somebody has cancelled.
+pub(super) fn cancelled(graph: &Graph, id: UnitId, job: u32, task: Task, by: &Asker) -> Line {
+    let (name, by) = (graph.node(id).unit.id(), asker(graph, by));
+    let message = format!("{by} asked to cancel job {job}, which is to {} {name}", verb(task));
+    Line::about(Level::Info, EventName::Requested, id, message)
+}
+
+/// Returns the line for a job that cannot be cancelled.
+pub(super) fn not_cancelled(graph: &Graph, job: u32, by: &Asker, why: NoJob) -> Line {
+    let why = match why {
+        NoJob::Over => "it is over",
+        NoJob::Unknown => "there has never been such a job",
+    };
+    let message = format!("{} asked to cancel job {job}, but {why}", asker(graph, by));
+    Line::of_run(Level::Warn, EventName::Requested, message)
+}
+
+/// Returns the line for a request to stop the run.
+pub(super) fn shut_down(
+    graph: &Graph,
+    exit: Option<u8>,
+    by: &Asker,
+    refused: Option<Refusal>,
+) -> Line {
+    let with = exit.map_or_else(String::new, |status| format!(" with exit status {status}"));
+    let (level, then) = match refused {
+        None => (Level::Info, String::new()),
+        Some(why) => (Level::Warn, format!(", but {}", refusal("it", why))),
+    };
+    let message = format!("{} asked to stop the run{with}{then}", asker(graph, by));
+    Line::of_run(level, EventName::Requested, message)
 }
 
 fn verb(task: Task) -> &'static str {

@@ -126,3 +126,105 @@ fn what_can_not_be_asked_is_refused_with_the_reason() {
     assert_eq!(world.end_of(1), Some(JobEnd::RunStops));
     assert_eq!(world.job("sync.b", Task::Start), refused(Refusal::Stopping));
 }
+
+impl World {
+    fn cancel(&mut self, job: u32) {
+        self.feed(Event::Cancel { job, asker: asker(7) });
+    }
+
+    fn shut_down(&mut self, exit: Option<u8>) {
+        self.feed(Event::Shutdown { exit, asker: asker(7) });
+    }
+}
+
+#[test]
+fn a_cancelled_stop_goes_on_to_its_end_and_the_unit_comes_back() {
+    let mut world = World::of(WaitPolicy::Any, vec![unit("async.a")]);
+    world.job("async.a", Task::Stop);
+    world.cancel(1);
+    assert_eq!(world.end_of(1), Some(JobEnd::Cancelled));
+    assert_eq!(world.started.len(), 1);
+    world.exit("async.a", 0);
+    assert_eq!((world.running(), world.started.len()), (vec!["async.a".to_owned()], 2));
+}
+
+#[test]
+fn a_cancelled_start_leaves_what_was_held_on_hold_and_what_had_ended_ended() {
+    let waits = |name| after(unit(name), "async.a", Some(Condition::Exited));
+    let flaky = Unit { on_failure: OnFailure::Ignore, ..unit("async.d") };
+    let units = vec![unit("async.a"), waits("async.b"), waits("async.c"), flaky];
+    let mut world = World::of(WaitPolicy::Forever, units);
+    world.job("async.b", Task::Stop);
+    world.job("async.b", Task::Start);
+    world.cancel(2);
+    world.commands = Commands::Delayed;
+    world.exit("async.d", 3);
+    world.job("async.d", Task::Start);
+    world.cancel(3);
+    world.exit("async.a", 0);
+    // What was about to be executed is stopped, and held.
+    assert_eq!(world.sent(), [to("async.d", Signal::TERM)]);
+    assert_eq!(world.started, ["async.a", "async.d", "async.d", "async.c"]);
+    // Nobody waits for the job any more, but the unit does what it did before.
+    world.commands = Commands::Executed;
+    world.exit("async.d", 0);
+    assert_eq!(world.running(), ["async.c"]);
+}
+
+#[test]
+fn who_cancels_what_there_is_not_learns_whether_there_was_such_a_job() {
+    let mut world = World::of(WaitPolicy::Forever, vec![unit("async.a")]);
+    world.job("async.a", Task::Stop);
+    world.exit("async.a", 0);
+    for (job, expected) in [(1, NoJob::Over), (2, NoJob::Unknown), (0, NoJob::Unknown)] {
+        world.cancel(job);
+        let told = |fact: &Fact| {
+            matches!(fact, Fact::NotCancelled { job: number, why, .. }
+                if (*number, *why) == (job, expected))
+        };
+        assert!(world.facts.iter().any(told), "{job}");
+    }
+}
+
+#[test]
+fn a_reset_lets_restarts_count_from_zero_again() {
+    let service = Unit { oneshot: Some(false), ..unit("async.a") };
+    let mut service = restarted(When::Always, service);
+    service.restart.max = Some(1);
+    let mut world = World::of(WaitPolicy::Forever, vec![service]);
+    assert_eq!(world.ask("async.a", Request::Reset), Answer::Unchanged);
+    for _ in 0..3 {
+        world.exit("async.a", 1);
+        world.pass(SECOND * 2);
+        assert_eq!(world.running(), ["async.a"]);
+        assert_eq!(world.ask("async.a", Request::Reset), Answer::Forgotten);
+    }
+    world.exit("async.a", 1);
+    world.pass(SECOND * 2);
+    world.exit("async.a", 1);
+    assert_eq!(world.running(), [""; 0]);
+}
+
+#[test]
+fn a_stop_that_is_asked_for_is_as_term_from_outside_and_no_failure() {
+    for (exit, status) in [(None, 0), (Some(3), 3)] {
+        let mut world = World::of(WaitPolicy::Any, vec![unit("async.a"), flag("halt.b")]);
+        world.shut_down(exit);
+        assert_eq!(world.sent(), [to("async.a", Signal::TERM)]);
+        // Neither another request nor the first signal after it changes anything.
+        world.shut_down(Some(9));
+        world.signal(Signal::TERM, true);
+        assert_eq!(world.sent(), []);
+        world.exit("async.a", 143);
+        world.exit("halt.b", status);
+        assert_eq!(world.end, Some(status));
+    }
+    // It has the time that a stop from outside has.
+    let slow =
+        Unit { stop: Stop { timeout: Some(SECOND * 60), ..Stop::default() }, ..unit("async.a") };
+    let shutdown = Shutdown { timeout: Some(SECOND * 9) };
+    let mut world = World::new(&Config { shutdown, ..config(WaitPolicy::Any, vec![slow]) });
+    world.shut_down(None);
+    world.pass(SECOND * 8);
+    assert_eq!(world.swept, [Signal::KILL]);
+}

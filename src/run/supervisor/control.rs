@@ -502,6 +502,7 @@ impl Supervisor {
                     JobEnd::Done => JobStatus::Done,
                     JobEnd::Failed(_) => JobStatus::Failed,
                     JobEnd::Superseded => JobStatus::Superseded,
+                    JobEnd::Cancelled => JobStatus::Cancelled,
                     JobEnd::RunStops => JobStatus::Stopped,
                 };
                 if let Some(known) = control.jobs.iter_mut().find(|it| it.id == Some(*job)) {
@@ -531,11 +532,15 @@ impl Supervisor {
         let name = self.graph.node(unit).unit.id();
         let refused = match answer {
             Answer::Refused(why) => Some(Problem::new(refusal(why), message.clone())),
-            Answer::Begun(_) | Answer::Joined(_) | Answer::Unchanged | Answer::Sent => None,
+            Answer::Begun(_)
+            | Answer::Joined(_)
+            | Answer::Unchanged
+            | Answer::Sent
+            | Answer::Forgotten => None,
         };
         let job = match answer {
             Answer::Begun(job) | Answer::Joined(job) => Some(job),
-            Answer::Unchanged | Answer::Sent | Answer::Refused(_) => None,
+            Answer::Unchanged | Answer::Sent | Answer::Forgotten | Answer::Refused(_) => None,
         };
         let state = JobState {
             id: job,
@@ -747,5 +752,6 @@ fn task(request: Request) -> &'static str {
         Request::Job(Task::Stop) => "stop",
         Request::Job(Task::Restart) => "restart",
         Request::Signal(_) => "signal",
+        Request::Reset => "reset",
     }
 }

@@ -55,6 +55,8 @@ pub(in crate::simulation) fn plan(seed: u64) -> Plan {
         signals: (0..signals).map(|_| told(random)).collect(),
         reload: None,
         requests: Vec::new(),
+        cancels: Vec::new(),
+        shutdown: None,
         strays: Vec::new(),
         sleep: random.maybe(5, |random| (random.pick(&TIMES), random.pick(&TIMES))),
         terminal: random.chance(30),
@@ -68,6 +70,18 @@ pub(in crate::simulation) fn plan(seed: u64) -> Plan {
     if people.chance(35) && !plan.units.is_empty() {
         plan.requests =
             (0..=people.below(5)).map(|_| asked(&mut people, plan.units.len())).collect();
+    }
+    for asked in &plan.requests {
+        // Often at once, so that the job is still open.
+        if people.chance(20) {
+            let job = people.below(plan.requests.len() + 2);
+            plan.cancels.push((asked.at + people.pick(&SOON), u32::try_from(job).unwrap_or(0)));
+        }
+    }
+    let mut others = random.apart(6);
+    if others.chance(8) {
+        let status = others.maybe(60, |others| others.pick(&STATUSES));
+        plan.shutdown = Some((others.pick(&MOMENTS), status));
     }
     let mut news = random.apart(5);
     if news.chance(20) {
@@ -133,8 +147,9 @@ fn asked(random: &mut Random, units: usize) -> Asked {
     Asked {
         at: random.pick(&MOMENTS),
         unit: random.below(units),
-        request: match random.below(7) {
+        request: match random.below(8) {
             0 => Request::Signal(random.pick(&signals)),
+            7 => Request::Reset,
             1 | 2 => Request::Job(Task::Start),
             3 | 4 => Request::Job(Task::Stop),
             _ => Request::Job(Task::Restart),

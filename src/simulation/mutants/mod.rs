@@ -14,7 +14,8 @@ use super::witness::Broken;
 use super::{generate, lived, shrink};
 use crate::config::{Condition, OnFailure, Stage, Then, WaitPolicy, When};
 use crate::engine::{
-    Action, Answer, Asker, Event, Fact, JobEnd, Outcome, Request, SpawnStage, Target, Task, Told,
+    Action, Answer, Asker, Event, Fact, JobEnd, Outcome, Request, Sender, SpawnStage, Target, Task,
+    Told,
 };
 use crate::graph::UnitId;
 use crate::signal::Signal;
@@ -317,6 +318,36 @@ const MUTANTS: &[Mutant] = &[
     }),
     actions("does not answer", |actions, _| {
         actions.retain(|action| !matches!(action, Action::Tell(Fact::Requested { .. })));
+    }),
+    actions("starts what is not to be started any more", |actions, _| {
+        let cancelled = |action: &Action| match action {
+            Action::Tell(Fact::JobEnded { unit, end: JobEnd::Cancelled, .. }) => Some(*unit),
+            _ => None,
+        };
+        if let Some(unit) = actions.iter().find_map(cancelled) {
+            actions.push(Action::Spawn(unit));
+        }
+    }),
+    event("cancels another job", |event| match event {
+        Event::Cancel { job, asker } => Event::Cancel { job: job + 1, asker },
+        event => event,
+    }),
+    event("forgets no restarts", |event| match event {
+        Event::Request { unit, request: Request::Reset, asker } => {
+            Event::Request { unit, request: Request::Job(Task::Start), asker }
+        }
+        event => event,
+    }),
+    event("stops the run with 0 whatever is asked for", |event| match event {
+        Event::Shutdown { asker, .. } => Event::Shutdown { exit: None, asker },
+        event => event,
+    }),
+    event("takes a shutdown for a signal", |event| match event {
+        Event::Shutdown { asker, .. } => {
+            let sender = Sender { asker, outside: true };
+            Event::Signal { signal: Signal::TERM, sender }
+        }
+        event => event,
     }),
     event("says that root has asked", |event| match event {
         Event::Request { unit, request, asker } => {

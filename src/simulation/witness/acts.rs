@@ -250,6 +250,11 @@ impl Witness<'_> {
             Fact::JobEnded { unit, job, task, end } => {
                 self.job_ends(built.unit(*unit), *job, *task, *end)
             }
+            Fact::Cancelled { unit, job, task, asker } => {
+                self.is_cancelled(*job, asker, Ok((built.unit(*unit), *task)))
+            }
+            Fact::NotCancelled { job, asker, why } => self.is_cancelled(*job, asker, Err(*why)),
+            Fact::ShutDown { exit, asker, refused } => self.is_shut_down(*exit, asker, *refused),
             Fact::Reloaded { .. }
             | Fact::Ready { .. }
             | Fact::NotReady { .. }

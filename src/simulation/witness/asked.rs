@@ -3,19 +3,46 @@
 //! done.
 
 use super::super::marks::Mark;
-use super::{Fault, Phase, Stand, Verdict, Witness, expect, expect_of};
+use super::{Budget, Fault, PATIENCE, Phase, Stand, Verdict, Witness, expect, expect_of};
 use crate::config::Stage;
-use crate::engine::{Answer, Asker, JobEnd, Refusal, Request, Task};
+use crate::engine::{Answer, Asker, JobEnd, NoJob, Refusal, Request, Task};
+use crate::signal::Signal;
 
 /// The witness's books of requests.
 #[derive(Default, Debug)]
 pub(in crate::simulation) struct Asked {
-    /// The jobs that are not done: their numbers, units and tasks.
-    open: Vec<(u32, usize, Task)>,
+    /// The jobs that are not done.
+    open: Vec<Job>,
     last: u32,
     /// The answer that the engine owes, and the job that it supersedes.
     owed: Option<(usize, Request, Asker, Answer)>,
-    superseded: Vec<(u32, usize, Task)>,
+    superseded: Vec<Job>,
+    /// What the engine has to say of a job that somebody cancels, and the job whose end is owed.
+    owed_cancel: Option<(u32, Asker, Found)>,
+    cancelled: Option<Job>,
+    /// What the engine has to say to somebody who asks the run to stop.
+    owed_stop: Option<(Option<u8>, Asker, Option<Refusal>)>,
+}
+
+/// The job that somebody cancels, or why there is none.
+type Found = Result<(usize, Task), NoJob>;
+
+/// A job that is not done.
+#[derive(Clone, Copy, PartialEq, Debug)]
+struct Job {
+    number: u32,
+    at: usize,
+    task: Task,
+    before: Before,
+}
+
+/// How its unit stood before.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Before {
+    Up,
+    Held,
+    /// The unit had ended, with this status, and this one of its own process.
+    Over(u8, Option<u8>),
 }
 
 impl Witness<'_> {
@@ -30,6 +57,17 @@ impl Witness<'_> {
                 self.forwards.push_back((at, self.plan.units[at].to_group(), signal));
                 self.mark(Mark::SignalledByHand);
                 Answer::Sent
+            }
+            (None, Request::Reset) => {
+                let restarted = !self.restarts[at].is_empty() || self.units[at].in_a_row > 0;
+                self.restarts[at].clear();
+                self.units[at].in_a_row = 0;
+                if restarted {
+                    self.mark(Mark::RestartsForgotten);
+                    Answer::Forgotten
+                } else {
+                    Answer::Unchanged
+                }
             }
             (None, Request::Job(task)) => self.job(at, task),
         };
@@ -51,7 +89,7 @@ impl Witness<'_> {
             seen.stand == Stand::Alive && (seen.watch.since.is_some() || seen.told.is_some());
         match request {
             Request::Signal(_) => (!runs).then_some(Refusal::NotRunning),
-            Request::Job(Task::Stop) => None,
+            Request::Job(Task::Stop) | Request::Reset => None,
             Request::Job(Task::Start | Task::Restart) if seen.stand != Stand::Over => None,
             Request::Job(Task::Start | Task::Restart) if seen.given_up => Some(Refusal::Unkillable),
             Request::Job(Task::Start | Task::Restart) => {
@@ -78,8 +116,8 @@ impl Witness<'_> {
     }
 
     fn job(&mut self, at: usize, task: Task) -> Answer {
-        if let Some(place) = self.asked.open.iter().position(|(_, of, _)| *of == at) {
-            let (number, _, under_way) = self.asked.open[place];
+        if let Some(place) = self.asked.open.iter().position(|job| job.at == at) {
+            let Job { number, task: under_way, .. } = self.asked.open[place];
             let same = under_way == task || under_way == Task::Restart && task == Task::Start;
             if same {
                 self.mark(Mark::JobJoined);
@@ -91,7 +129,12 @@ impl Witness<'_> {
             return Answer::Unchanged;
         }
         self.asked.last += 1;
-        self.asked.open.push((self.asked.last, at, task));
+        let before = match self.units[at].stand {
+            Stand::Over => Before::Over(self.units[at].status, self.own[at]),
+            _ if self.units[at].held => Before::Held,
+            _ => Before::Up,
+        };
+        self.asked.open.push(Job { number: self.asked.last, at, task, before });
         match task {
             Task::Stop => self.holds_by_hand(at),
             Task::Start | Task::Restart => self.starts_by_hand(at, task),
@@ -101,7 +144,7 @@ impl Witness<'_> {
 
     /// Supersedes the job of a unit, if it has one.
     pub(in crate::simulation) fn supersede(&mut self, at: usize) {
-        let place = self.asked.open.iter().position(|(_, of, _)| *of == at);
+        let place = self.asked.open.iter().position(|job| job.at == at);
         if let Some(job) = place.map(|place| self.asked.open.remove(place)) {
             self.asked.superseded.push(job);
             self.mark(Mark::JobSuperseded);
@@ -178,6 +221,98 @@ impl Witness<'_> {
         }
     }
 
+    /// Takes in that somebody cancels a job.
+    pub(in crate::simulation) fn cancels(&mut self, number: u32, asker: &Asker) {
+        let place = self.asked.open.iter().position(|job| job.number == number);
+        let job = place.map(|place| self.asked.open.remove(place));
+        let known = number > 0 && number <= self.asked.last;
+        let answer = match job {
+            Some(job) => Ok((job.at, job.task)),
+            None if known => Err(NoJob::Over),
+            None => Err(NoJob::Unknown),
+        };
+        self.asked.owed_cancel = Some((number, asker.clone(), answer));
+        self.asked.cancelled = job;
+        match job {
+            Some(job) => self.puts_back(job),
+            None => self.mark(Mark::NothingToCancel),
+        }
+    }
+
+    /// A unit is wanted as it was before a job.
+    fn puts_back(&mut self, Job { at, task, before, .. }: Job) {
+        let seen = &self.units[at];
+        let runs = seen.stand == Stand::Alive
+            && seen.watch.since.is_some()
+            && seen.fault.is_none()
+            && seen.told.is_none();
+        match (task, before, seen.stand) {
+            (_, _, Stand::Over | Stand::Watching) => {}
+            (Task::Stop, Before::Up, _) => {
+                self.mark(Mark::StopCancelled);
+                self.starts_by_hand(at, Task::Start);
+            }
+            (Task::Stop, Before::Held | Before::Over(..), _)
+            | (Task::Start | Task::Restart, Before::Up, _) => self.mark(Mark::CancelledForNothing),
+            (Task::Start | Task::Restart, _, _) if runs => self.mark(Mark::CancelledTooLate),
+            (
+                Task::Start | Task::Restart,
+                Before::Over(status, own),
+                Stand::Waiting | Stand::Retrying(_) | Stand::Backoff(_),
+            ) => {
+                let seen = &mut self.units[at];
+                (seen.stand, seen.status, seen.forks) = (Stand::Over, status, 0);
+                self.own[at] = own;
+                self.ends.push((at, status));
+                self.mark(Mark::EndedAgain);
+            }
+            (Task::Start | Task::Restart, Before::Held | Before::Over(..), _) => {
+                self.mark(Mark::HeldAgain);
+                self.holds_by_hand(at);
+            }
+        }
+    }
+
+    /// Checks what the engine says to somebody who cancels a job.
+    pub(in crate::simulation) fn is_cancelled(
+        &mut self,
+        job: u32,
+        asker: &Asker,
+        answer: Found,
+    ) -> Verdict {
+        let right = self.asked.owed_cancel.take() == Some((job, asker.clone(), answer));
+        expect(right, "whoever cancels a job is told what became of it")
+    }
+
+    /// Takes in that somebody asks the run to stop.
+    pub(in crate::simulation) fn shuts_down(&mut self, exit: Option<u8>, asker: &Asker) {
+        let refused = self.busy().filter(|why| *why != Refusal::Booting);
+        self.asked.owed_stop = Some((exit, asker.clone(), refused));
+        if refused.is_some() {
+            self.mark(Mark::ShutdownRefused);
+            return;
+        }
+        let whole = self.terms.budget;
+        self.budget.get_or_insert(Budget {
+            kill_at: self.now + whole.saturating_sub(PATIENCE.min(whole / 2)),
+            end: self.now + whole,
+            signal: Signal::TERM,
+            outside: true,
+        });
+        self.decide(exit.unwrap_or(0), Mark::ShutDown);
+    }
+
+    /// Checks what the engine says to somebody who asks the run to stop.
+    pub(in crate::simulation) fn is_shut_down(
+        &mut self,
+        exit: Option<u8>,
+        asker: &Asker,
+        refused: Option<Refusal>,
+    ) -> Verdict {
+        let right = self.asked.owed_stop.take() == Some((exit, asker.clone(), refused));
+        expect(right, "whoever asks the run to stop is answered")
+    }
+
     /// Checks an answer of the engine.
     pub(in crate::simulation) fn answers(
         &mut self,
@@ -219,18 +354,25 @@ impl Witness<'_> {
         task: Task,
         end: JobEnd,
     ) -> Verdict {
+        let is = |one: &Job| (one.number, one.at, one.task) == (job, at, task);
+        if end == JobEnd::Cancelled {
+            let right = self.asked.cancelled.take_if(|job| is(job)).is_some();
+            return expect_of(at, right, "only a job that somebody cancels is cancelled");
+        }
         if end == JobEnd::Superseded {
-            let place = self.asked.superseded.iter().position(|one| *one == (job, at, task));
+            let place = self.asked.superseded.iter().position(is);
             let right = place.map(|place| self.asked.superseded.remove(place)).is_some();
             return expect_of(at, right, "a job is superseded by another of the same unit");
         }
-        let known = self.asked.open.iter().position(|one| *one == (job, at, task));
+        let known = self.asked.open.iter().position(is);
         expect_of(at, known.is_some(), "a job ends once")?;
         known.map(|place| self.asked.open.remove(place));
         let (end, mark) = match end {
             JobEnd::Done => (Wanted::Done, Mark::JobDone),
             JobEnd::Failed(ended) => (Wanted::Failed(ended.status), Mark::JobFailed),
-            JobEnd::RunStops | JobEnd::Superseded => (Wanted::Cut, Mark::JobCutShort),
+            JobEnd::RunStops | JobEnd::Superseded | JobEnd::Cancelled => {
+                (Wanted::Cut, Mark::JobCutShort)
+            }
         };
         self.mark(mark);
         expect_of(at, self.end_of(at, task) == Some(end), "a job ends with the state of its unit")
@@ -240,7 +382,10 @@ impl Witness<'_> {
     pub(in crate::simulation) fn after_requests(&self) -> Verdict {
         let answered = self.asked.owed.is_none() && self.asked.superseded.is_empty();
         expect(answered, "each request gets the right answer")?;
-        for (_, at, task) in &self.asked.open {
+        let Asked { owed_cancel, cancelled, owed_stop, .. } = &self.asked;
+        let answered = owed_cancel.is_none() && cancelled.is_none() && owed_stop.is_none();
+        expect(answered, "whoever cancels a job or stops the run is answered")?;
+        for Job { at, task, .. } in &self.asked.open {
             expect_of(*at, self.end_of(*at, *task).is_none(), "a job ends as soon as it is done")?;
         }
         Ok(())

@@ -81,6 +81,8 @@ impl Witness<'_> {
                     self.mark(Mark::StopCommandSucceeded);
                 }
             }
+            Event::Cancel { job, asker } => self.cancels(*job, asker),
+            Event::Shutdown { exit, asker } => self.shuts_down(*exit, asker),
             Event::Reload { asker } => self.reloads(asker),
             Event::Request { request, asker, .. } => self.asked(unit, *request, asker),
             Event::Paused { .. } => self.mark(Mark::Paused),
@@ -462,6 +464,8 @@ fn of(event: &Event) -> Option<UnitId> {
         Event::Begin
         | Event::Signal { .. }
         | Event::Settled { .. }
+        | Event::Cancel { .. }
+        | Event::Shutdown { .. }
         | Event::Reload { .. }
         | Event::Unsettled
         | Event::Inspected { .. }
