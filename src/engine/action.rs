@@ -214,6 +214,8 @@ pub(crate) enum Fact {
         asker: Asker,
         /// The answer.
         answer: Answer,
+        /// If the unit is to stop: the units that are up, or about to be, and depend on it.
+        dependents: Vec<UnitId>,
     },
     /// Somebody has cancelled a job, which ends.
     Cancelled {

@@ -25,6 +25,7 @@ impl Engine {
             // SIGKILL has worked after all, but too late.
             Phase::Done(Ended { how: How::Unkillable, .. }) => {
                 self.unkillable.retain(|one| *one != id);
+                self.states[id.0].survivors = leftovers != Left::Nothing;
                 return;
             }
             Phase::Starting { pid: None, .. }

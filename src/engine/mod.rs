@@ -306,7 +306,10 @@ impl Engine {
             }
             Event::Notified { unit, notice } => self.on_notified(now, unit, notice, actions),
             Event::Learnt { unit, why } => self.states[unit.0].learnt(why),
-            Event::LeftoversGone { unit } => self.states[unit.0].leftovers = Leftovers::None,
+            Event::LeftoversGone { unit } => {
+                self.states[unit.0].leftovers = Leftovers::None;
+                self.states[unit.0].survivors = false;
+            }
             Event::StopCommandEnded { unit, succeeded } => {
                 self.on_stop_command_ended(unit, succeeded, actions);
             }
@@ -378,6 +381,7 @@ impl Engine {
         loop {
             let done = actions.len();
             self.advance_reload(now, actions);
+            self.advance_ordered_stops(now, actions);
             self.advance_restarts(now, actions);
             let before = self.run;
             match self.run {

@@ -19,13 +19,19 @@
 //! held; a unit that has survived SIGKILL is not started beside itself; and while a unit in the
 //! foreground runs, no unit is started that now comes before it. Boot does not run again.
 //!
+//! A unit that the new graph does not have is forgotten, a hold included. Its identity stays known for
+//! as long as something may tell of it (`Engine::spare`): a process or leftovers, survivors of SIGKILL,
+//! the first failure, which the last line of the log names, and the ends of units that have waited for
+//! it in vain. Then a unit with a new name gets the identity, so that a run that reloads for years has
+//! no more identities than it ever had units at once, and some few.
+//!
 //! If the run stops during a reload, the old graph is the only one, and the reload ends: all units
 //! of the old graph stop, and those of the new one have not begun.
 
 use std::rc::Rc;
 
 use super::unit::{Phase, State, Verdict, Wanted, Why};
-use super::{Action, Asker, Engine, Event, Fact, Refusal, Run, Tick};
+use super::{Action, Asker, Ended, Engine, Event, Fact, How, Refusal, Run, Tick};
 use crate::config::Stage;
 use crate::graph::{Graph, UnitId};
 
@@ -50,6 +56,25 @@ impl Engine {
     /// not part of events, which are plain data.
     pub(crate) fn offer(&mut self, graph: Rc<Graph>, replaced: Vec<UnitId>) {
         self.offered = Some(Offer { graph, replaced });
+    }
+
+    /// Returns the identities that a graph may reuse when it takes over: those of units that are gone
+    /// for good.
+    #[must_use]
+    pub(crate) fn spare(&self) -> Vec<UnitId> {
+        let mut kept = vec![false; self.states.len()];
+        self.graph.ids().for_each(|id| kept[id.0] = true);
+        self.unkillable.iter().chain(&self.first_failure).for_each(|id| kept[id.0] = true);
+        for id in self.graph.ids() {
+            if let Some(Ended { how: How::Blocked(by), .. }) = self.ended(id) {
+                kept[by.0] = true;
+            }
+        }
+        let free = |id: &UnitId| {
+            let state = &self.states[id.0];
+            !kept[id.0] && state.gone() && !state.survivors
+        };
+        (0..self.states.len()).map(UnitId).filter(free).collect()
     }
 
     /// Ends the settling: the graph that was made of the command line takes over, if there is one.
@@ -170,6 +195,12 @@ impl Engine {
                 *state = State::new(self.now);
                 state.wanted = wanted;
             }
+        }
+        // Nobody remembers what was wanted of units that are not there any more.
+        let gone: Vec<UnitId> =
+            self.graph.ids().filter(|id| !graph.ids().any(|one| one == *id)).collect();
+        for id in gone {
+            self.states[id.0].wanted = Wanted::Up;
         }
         self.graph = graph;
         self.generation += 1;

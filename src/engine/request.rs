@@ -37,6 +37,15 @@
 //! a start that follows a stop brings it back as soon as its old process is gone. A unit never has
 //! two processes. The stop of the run ends all jobs.
 //!
+//! **Stopping with dependents.** The answer to a stop names the units that are up, or about to be, and
+//! depend on the unit, if only by way of others. They run on: `after` is about starts, and a person
+//! who restarts a database need not want its users to stop. A stop with dependents
+//! (`Request::StopWithDependents`) asks first each of them to stop, and then the unit; each gets an
+//! answer and a job of its own. They stop in the reverse order of their dependencies: until all units
+//! are gone that depend on it and are being stopped by hand, such a unit is held but is not told to
+//! stop, and is watched as before. Whoever is asked to start meanwhile, or whose job is cancelled,
+//! holds up nobody any more.
+//!
 //! **Cancelling a job** (`Event::Cancel`) takes back what its request wanted, and not what has been
 //! done for it: again the unit is wanted as it was before the request, and nobody waits for the job
 //! any more. A unit whose stop is cancelled comes back: a stop that has begun goes on to its end, and
@@ -67,6 +76,8 @@ pub(crate) enum Request {
     Job(Task),
     /// The unit is to get this signal.
     Signal(Signal),
+    /// The units that depend on the unit are to stop, and then the unit itself.
+    StopWithDependents,
     /// The restarts of the unit are to be forgotten.
     Reset,
 }
@@ -162,12 +173,14 @@ pub(super) struct Job {
     unit: UnitId,
     task: Task,
     before: Before,
+    /// Whether the unit is told to stop only when others are gone that depend on it.
+    ordered: bool,
 }
 
 impl Job {
     /// Returns the action that tells people of the job's end.
     fn ends(self, end: JobEnd) -> Action {
-        let Self { number, unit, task, before: _ } = self;
+        let Self { number, unit, task, .. } = self;
         Action::Tell(Fact::JobEnded { unit, job: number, task, end })
     }
 }
@@ -189,10 +202,19 @@ impl Engine {
         asker: Asker,
         actions: &mut Vec<Action>,
     ) {
+        let refusal = self.refusal(id, request);
+        let stops = matches!(request, Request::Job(Task::Stop) | Request::StopWithDependents);
+        let dependents = if stops && refusal.is_none() { self.standing_on(id) } else { Vec::new() };
+        if request == Request::StopWithDependents {
+            for other in &dependents {
+                self.on_ordered_stop(now, *other, asker.clone(), actions);
+            }
+        }
         let said = actions.len();
-        let answer = match (self.refusal(id, request), request) {
+        let answer = match (refusal, request) {
             (Some(why), _) => Answer::Refused(why),
-            (None, Request::Job(task)) => self.take_on(now, id, task, actions),
+            (None, Request::Job(task)) => self.take_on(now, id, task, false, actions),
+            (None, Request::StopWithDependents) => self.take_on(now, id, Task::Stop, true, actions),
             (None, Request::Signal(signal)) => {
                 let target = match self.graph.node(id).stop_to {
                     StopTo::Process => Target::Process(id),
@@ -208,8 +230,46 @@ impl Engine {
             }
         };
         // The answer comes before its consequences.
-        let fact = Fact::Requested { unit: id, request, asker, answer };
+        let fact = Fact::Requested { unit: id, request, asker, answer, dependents };
         actions.insert(said, Action::Tell(fact));
+    }
+
+    /// Takes in that a unit is to stop before another, unless it does not take the request.
+    fn on_ordered_stop(&mut self, now: Tick, id: UnitId, asker: Asker, actions: &mut Vec<Action>) {
+        let request = Request::Job(Task::Stop);
+        if self.refusal(id, request).is_some() {
+            return;
+        }
+        let dependents = self.standing_on(id);
+        let said = actions.len();
+        let answer = self.take_on(now, id, Task::Stop, true, actions);
+        let fact = Fact::Requested { unit: id, request, asker, answer, dependents };
+        actions.insert(said, Action::Tell(fact));
+    }
+
+    /// Returns the units that are up, or about to be, and depend on a unit, if only by way of others.
+    /// Each comes before those that it depends on.
+    fn standing_on(&self, id: UnitId) -> Vec<UnitId> {
+        let mut found = vec![false; self.states.len()];
+        let mut next = vec![id];
+        while let Some(one) = next.pop() {
+            for other in &self.graph.node(one).dependents {
+                if !std::mem::replace(&mut found[other.0], true) {
+                    next.push(*other);
+                }
+            }
+        }
+        let is_up = |id: &UnitId| match self.states[id.0].phase() {
+            Phase::Backoff { .. } | Phase::Retrying { .. } => true,
+            Phase::Waiting
+            | Phase::Starting { .. }
+            | Phase::Running { .. }
+            | Phase::Watching
+            | Phase::Stopping { .. }
+            | Phase::Done(_) => !self.states[id.0].gone(),
+        };
+        let all = self.graph.ids().rev().filter(|id| found[id.0] && is_up(id));
+        all.filter(|id| self.graph.node(*id).counts()).collect()
     }
 
     /// Returns the reason why this request is refused now, if it is.
@@ -259,7 +319,14 @@ impl Engine {
     }
 
     /// Begins a job, unless there is nothing to do or an open job does it already.
-    fn take_on(&mut self, now: Tick, id: UnitId, task: Task, actions: &mut Vec<Action>) -> Answer {
+    fn take_on(
+        &mut self,
+        now: Tick,
+        id: UnitId,
+        task: Task,
+        ordered: bool,
+        actions: &mut Vec<Action>,
+    ) -> Answer {
         let before = self.jobs.open.iter().position(|job| job.unit == id);
         match before.map(|at| self.jobs.open[at]) {
             Some(job) if job.task == task || (job.task, task) == (Task::Restart, Task::Start) => {
@@ -284,10 +351,15 @@ impl Engine {
             None if self.states[id.0].wanted == Wanted::Held => Before::Held,
             None => Before::Up,
         };
-        self.jobs.open.push(Job { number, unit: id, task, before });
-        match task {
-            Task::Stop => self.take_down(now, id, actions),
-            Task::Start | Task::Restart => self.bring_up(now, id, task, actions),
+        self.jobs.open.push(Job { number, unit: id, task, before, ordered });
+        match (task, self.states[id.0].phase()) {
+            // It is told to stop when it is its turn.
+            (Task::Stop, Phase::Starting { .. } | Phase::Running { .. }) if ordered => {
+                self.states[id.0].wanted = Wanted::Held;
+            }
+            (Task::Stop, Phase::Done(_)) if ordered => {}
+            (Task::Stop, _) => self.take_down(now, id, actions),
+            (Task::Start | Task::Restart, _) => self.bring_up(now, id, task, actions),
         }
         Answer::Begun(number)
     }
@@ -366,6 +438,36 @@ impl Engine {
             Phase::Watching => {}
         }
         self.states[id.0].wanted = Wanted::Held;
+    }
+
+    /// Stops the units whose turn it is, of those that stop after others that depend on them.
+    pub(super) fn advance_ordered_stops(&mut self, now: Tick, actions: &mut Vec<Action>) {
+        if !self.jobs.open.iter().any(|job| job.ordered) || self.run != Run::Up {
+            return;
+        }
+        let stops =
+            |id: UnitId| self.jobs.open.iter().any(|job| job.unit == id && job.task == Task::Stop);
+        let live = |id: &UnitId| stops(*id) && !self.states[id.0].gone();
+        let turn = |job: &Job| job.ordered && !self.standing_on(job.unit).iter().any(live);
+        let due: Vec<UnitId> =
+            self.jobs.open.iter().filter(|job| turn(job)).map(|job| job.unit).collect();
+        for id in due {
+            if let Some(job) = self.jobs.open.iter_mut().find(|job| job.unit == id) {
+                job.ordered = false;
+            }
+            match self.states[id.0].phase() {
+                Phase::Starting { .. } | Phase::Running { .. } | Phase::Stopping { .. } => {
+                    // It may have been found at fault meanwhile.
+                    self.states[id.0].verdict.get_or_insert(Verdict::Asked);
+                }
+                // It may have exited meanwhile, and its leftovers have not been stopped.
+                Phase::Waiting
+                | Phase::Retrying { .. }
+                | Phase::Watching
+                | Phase::Backoff { .. }
+                | Phase::Done(_) => self.begin_stop(id, now, actions),
+            }
+        }
     }
 
     /// Brings a unit up, and for a restart with another process.

@@ -71,9 +71,10 @@ impl Engine {
                     }
                 }
                 Phase::Retrying { until, tries } => {
-                    // Its conditions may not hold any more. If it is condemned, there is no process
-                    // to stop.
-                    if std::mem::take(&mut self.states[id.0].verdict).is_some() {
+                    // Its conditions may not hold any more. If it is condemned or held, there is no
+                    // process to stop.
+                    let held = self.states[id.0].wanted != Wanted::Up;
+                    if std::mem::take(&mut self.states[id.0].verdict).is_some() || held {
                         self.wait_again(id);
                     } else if until <= now {
                         self.states[id.0].tries = tries;

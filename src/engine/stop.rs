@@ -312,6 +312,7 @@ impl Engine {
                     self.unkillable.push(id);
                     self.end(id, How::Unkillable, status::of_signal(libc::SIGKILL), actions);
                     self.states[id.0].leftovers = Leftovers::None;
+                    self.states[id.0].survivors = true;
                 }
                 Phase::Running { .. } | Phase::Watching => self.watch_due(now, id, actions),
                 Phase::Stopping { .. }
@@ -336,6 +337,7 @@ impl Engine {
                 }
                 Leftovers::Killed { give_up_at } if give_up_at <= now => {
                     self.states[id.0].leftovers = Leftovers::None;
+                    self.states[id.0].survivors = true;
                 }
                 Leftovers::Lingering { until, kill_at, told, escaped } if until <= now => {
                     // They get this time even if the unit has less: they have only just been told.

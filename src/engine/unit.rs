@@ -373,6 +373,7 @@ pub(crate) struct Stopped {
 
 /// The state of a unit.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each has come to pass or not")]
 pub(super) struct State {
     /// Only [`State::transition`] changes it.
     phase: Phase,
@@ -382,6 +383,8 @@ pub(super) struct State {
     why: Why,
     pub wanted: Wanted,
     pub leftovers: Leftovers,
+    /// Whether leftovers may have survived SIGKILL, and were not seen to go since.
+    pub survivors: bool,
     /// Whether its command has ever been executed.
     pub started: bool,
     /// How often its fork has failed, for the next start.
@@ -419,6 +422,7 @@ impl State {
             why: Why::Begun,
             wanted: Wanted::Up,
             leftovers: Leftovers::None,
+            survivors: false,
             started: false,
             tries: 0,
             ran_since: None,

@@ -1,6 +1,6 @@
 //! The identities of units when one graph takes over from another.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Graph, Node, Rule, UnitId};
 
@@ -10,12 +10,25 @@ impl Graph {
     /// unit of `old` that this graph lacks keeps its identity, and has no place in the order.
     #[must_use]
     pub(crate) fn over(self, old: &Graph) -> Self {
+        self.over_reusing(old, &[])
+    }
+
+    /// Returns the same as [`Graph::over`], but units with new names first get these identities of
+    /// units that are gone for good, so that a graph does not grow with each one that takes over.
+    /// The engine knows them: `Engine::spare`.
+    #[must_use]
+    pub(crate) fn over_reusing(self, old: &Graph, spare: &[UnitId]) -> Self {
         let known = old.nodes.iter().enumerate();
         let known: BTreeMap<String, usize> = known.map(|(at, node)| (node.unit.id(), at)).collect();
         let mut nodes = old.nodes.clone();
+        // A name that comes back has the identity that it had.
+        let back: BTreeSet<usize> =
+            self.nodes.iter().filter_map(|node| known.get(&node.unit.id()).copied()).collect();
+        let mut spare = spare.iter().map(|id| id.0).filter(|id| !back.contains(id));
         let mut ids = vec![UnitId(0); self.nodes.len()];
         for (at, node) in self.nodes.into_iter().enumerate() {
-            let id = known.get(&node.unit.id()).copied().unwrap_or(nodes.len());
+            let known = known.get(&node.unit.id()).copied();
+            let id = known.or_else(|| spare.next()).unwrap_or(nodes.len());
             ids[at] = UnitId(id);
             match nodes.get_mut(id) {
                 Some(same) => *same = node,

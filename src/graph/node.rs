@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::config::{Command, Condition, Form, Stage, Stop, StopTo, Test, Unit, WaitPolicy, When};
 use crate::signal::Signal;
 
-/// The identity of a unit, which never changes. It is the unit's index in [`Graph::nodes`], not its
+/// The identity of a unit, which does not change while anything of the unit is left. It is the unit's index in [`Graph::nodes`], not its
 /// rank in the order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct UnitId(pub usize);

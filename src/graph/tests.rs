@@ -248,3 +248,16 @@ fn over_another_graph_names_keep_their_ids_and_the_order_is_new() {
     let again = build(vec![unit("async.old", &[])]).unwrap().over(&graph);
     assert_eq!(ids(&again), [(1, "async.old".to_owned())]);
 }
+
+#[test]
+fn a_new_name_gets_the_id_of_a_unit_that_is_gone_for_good_unless_its_name_comes_back() {
+    let old = build(vec![unit("async.app", &[]), unit("async.old", &[])]).unwrap();
+    let new = |name| build(vec![unit("async.app", &[]), unit(name, &[])]).unwrap();
+    let spare = [UnitId(1)];
+    let graph = new("async.new").over_reusing(&old, &spare);
+    assert_eq!(graph.node(UnitId(1)).unit.id(), "async.new");
+    let graph = build(vec![unit("async.new", &[]), unit("async.old", &[])]).unwrap();
+    let graph = graph.over_reusing(&old, &spare);
+    assert_eq!(graph.node(UnitId(1)).unit.id(), "async.old");
+    assert_eq!(graph.node(UnitId(2)).unit.id(), "async.new");
+}

@@ -225,13 +225,15 @@ impl World<'_> {
         let event = match self.plan.settling {
             Settling::Same => Event::Settled { words: None },
             Settling::Wrong => Event::Unsettled,
-            Settling::New => match build::graph(self.plan, Generation::Second, Some(&self.built)) {
-                Some(built) => {
-                    self.built = Rc::new(built);
-                    Event::Settled { words: Some(Vec::new()) }
+            Settling::New => {
+                match build::graph(self.plan, Generation::Second, Some((&self.built, &[]))) {
+                    Some(built) => {
+                        self.built = Rc::new(built);
+                        Event::Settled { words: Some(Vec::new()) }
+                    }
+                    None => Event::Unsettled,
                 }
-                None => Event::Unsettled,
-            },
+            }
         };
         self.events.push_back(event);
     }

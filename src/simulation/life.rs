@@ -132,6 +132,11 @@ impl Life<'_> {
         self.at_once += 1;
         expect(self.steps < STEPS, "a life ends in a bounded number of steps")?;
         expect(self.at_once < AT_ONCE, "no life goes round in circles")?;
+        if let Event::Reload { .. } = event
+            && !self.world.reads_anew(&self.engine.spare())
+        {
+            return Ok(());
+        }
         let built = Rc::clone(&self.world.built);
         let now = self.world.now;
         if let Some(story) = &mut self.story {

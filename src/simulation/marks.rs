@@ -122,6 +122,8 @@ marks! {
     JobDone,
     JobFailed,
     JobCutShort,
+    StoppedWithDependents,
+    StoppedAfterDependents,
     RestartsForgotten,
     StopCancelled,
     CancelledForNothing,

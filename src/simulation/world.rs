@@ -278,12 +278,8 @@ impl<'a> World<'a> {
                 self.events.push_back(Event::Shutdown { exit, asker: asker(0) });
             }
             Happening::Reloads => {
-                let next = build::graph(self.plan, Generation::Third, Some(&self.built));
-                if let Some(next) = next {
-                    self.next = Some(Rc::new(next));
-                    let asker = asker(self.plan.requests.len());
-                    self.events.push_back(Event::Reload { asker });
-                }
+                let asker = asker(self.plan.requests.len());
+                self.events.push_back(Event::Reload { asker });
             }
             Happening::OomKills => self.events.push_back(Event::OomKilled),
             Happening::Outside(at) => {
@@ -291,6 +287,14 @@ impl<'a> World<'a> {
                 self.signal(told.signal, told.outside, None);
             }
         }
+    }
+
+    /// Reloads the configuration, with the ids that the new graph may reuse. Returns whether there is
+    /// a graph.
+    pub(super) fn reads_anew(&mut self, spare: &[UnitId]) -> bool {
+        let next = build::graph(self.plan, Generation::Third, Some((&self.built, spare)));
+        self.next = next.map(Rc::new);
+        self.next.is_some()
     }
 
     /// Sends trc a signal.

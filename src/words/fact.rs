@@ -124,8 +124,8 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact) -> Vec<Line> {
             );
             Line::about(Level::Error, EventName::GaveUp, *unit, message)
         }
-        Fact::Requested { unit, request, asker, answer } => {
-            request::requested(graph, *unit, *request, asker, *answer)
+        Fact::Requested { unit, request, asker, answer, dependents } => {
+            request::requested(graph, *unit, *request, asker, *answer, dependents)
         }
         Fact::Cancelled { unit, job, task, asker } => {
             request::cancelled(graph, *unit, *job, *task, asker)

@@ -17,14 +17,20 @@ pub(super) fn requested(
     request: Request,
     by: &Asker,
     answer: Answer,
+    dependents: &[UnitId],
 ) -> Line {
     let name = graph.node(id).unit.id();
     let what = match request {
         Request::Job(task) => format!("{} {name}", verb(task)),
         Request::Signal(signal) => format!("send {signal} to {name}"),
+        Request::StopWithDependents => format!("stop {name} and what depends on it"),
         Request::Reset => format!("forget the restarts of {name}"),
     };
     let (level, then) = match answer {
+        Answer::Begun(_) if !dependents.is_empty() && request == Request::Job(Task::Stop) => {
+            let names = dependents.iter().map(|id| graph.node(*id).unit.id());
+            (Level::Info, format!("; still needed by {}", some(names)))
+        }
         Answer::Begun(_) | Answer::Sent | Answer::Forgotten => (Level::Info, String::new()),
         Answer::Joined(_) => (Level::Info, ": that is being done already".to_owned()),
         Answer::Unchanged => (Level::Info, ": there is nothing to do".to_owned()),

@@ -6,7 +6,7 @@ impl World {
     /// Offers a graph of these units, of which the named ones are replaced.
     fn reload(&mut self, units: Vec<Unit>, replaced: &[&str]) {
         let graph = Graph::build(&config(WaitPolicy::Forever, units)).unwrap();
-        let graph = Rc::new(graph.over(self.engine.graph()));
+        let graph = Rc::new(graph.over_reusing(self.engine.graph(), &self.engine.spare()));
         let named = |id: &UnitId| replaced.contains(&graph.node(*id).unit.id().as_str());
         let replaced = graph.ids().filter(named).collect();
         self.engine.offer(graph, replaced);
@@ -83,4 +83,31 @@ fn a_fork_that_fails_once_its_unit_has_to_go_is_not_tried_again() {
     assert!(done.contains(&Action::Tell(Fact::Reloaded { generation: 1 })), "{done:?}");
     assert!(done.contains(&Action::Spawn(UnitId(1))), "{done:?}");
     assert_eq!(engine.next_deadline(), None);
+}
+
+#[test]
+fn a_thousand_reloads_leave_no_more_behind_than_one() {
+    let mut world = World::of(WaitPolicy::Forever, vec![unit("async.base"), unit("async.n0")]);
+    let base = world.pid("async.base");
+    for number in 1..=1000 {
+        let before = format!("async.n{}", number - 1);
+        world.reload(vec![unit("async.base"), unit(&format!("async.n{number}"))], &[]);
+        world.exit(&before, 0);
+    }
+    assert_eq!(world.running(), ["async.base", "async.n1000"]);
+    assert_eq!(world.pid("async.base"), base);
+    let most = world.engine.graph().nodes.len();
+    assert!(most <= 3 && world.engine.states.len() == most, "{most}");
+}
+
+/// The last line of the log would have blamed another unit.
+#[test]
+fn the_first_failure_keeps_its_name() {
+    let mut world = World::of(WaitPolicy::Forever, vec![unit("async.bad"), unit("async.b")]);
+    world.exit("async.bad", 3);
+    world.reload(vec![unit("async.b")], &[]);
+    world.reload(vec![unit("async.b"), unit("async.new")], &[]);
+    world.signal(Signal::TERM, true);
+    let first = world.engine.reason().and_then(|reason| reason.first_failure);
+    assert_eq!(first.map(|id| world.name(id)), Some("async.bad".to_owned()));
 }

@@ -228,3 +228,52 @@ fn a_stop_that_is_asked_for_is_as_term_from_outside_and_no_failure() {
     world.pass(SECOND * 8);
     assert_eq!(world.swept, [Signal::KILL]);
 }
+
+#[test]
+fn a_stop_names_what_depends_on_the_unit_and_stops_that_first_if_asked_to() {
+    let units = || {
+        let app = after(unit("async.app"), "async.db", None);
+        vec![unit("async.db"), app, after(unit("async.web"), "async.app", None), unit("async.log")]
+    };
+    let named = |world: &World| {
+        let last = world.facts.iter().rev().find_map(|fact| match fact {
+            Fact::Requested { dependents, .. } => Some(dependents.clone()),
+            _ => None,
+        });
+        last.unwrap().into_iter().map(|id| world.name(id)).collect::<Vec<_>>()
+    };
+    let mut world = World::of(WaitPolicy::Any, units());
+    assert_eq!(world.job("async.db", Task::Stop), Answer::Begun(1));
+    assert_eq!(named(&world), ["async.web", "async.app"]);
+    assert_eq!(world.sent(), [to("async.db", Signal::TERM)]);
+
+    let mut world = World::of(WaitPolicy::Any, units());
+    assert_eq!(world.ask("async.db", Request::StopWithDependents), Answer::Begun(3));
+    assert_eq!(named(&world), ["async.web", "async.app"]);
+    for (job, name) in (1..).zip(["async.web", "async.app", "async.db"]) {
+        assert_eq!(world.sent(), [to(name, Signal::TERM)]);
+        world.exit(name, 0);
+        assert_eq!(world.end_of(job), Some(JobEnd::Done));
+    }
+    assert_eq!((world.running(), world.end), (vec!["async.log".to_owned()], None));
+}
+
+#[test]
+fn whoever_is_started_again_holds_up_no_other_stop() {
+    let units = vec![unit("async.db"), after(unit("async.app"), "async.db", None)];
+    let mut world = World::of(WaitPolicy::Any, units);
+    world.ask("async.db", Request::StopWithDependents);
+    assert_eq!(world.sent(), [to("async.app", Signal::TERM)]);
+    world.job("async.app", Task::Start);
+    assert_eq!(world.sent(), [to("async.db", Signal::TERM)]);
+}
+
+#[test]
+fn a_stop_that_waits_for_others_is_cancelled_without_a_trace() {
+    let units = vec![unit("async.db"), after(unit("async.app"), "async.db", None)];
+    let mut world = World::of(WaitPolicy::Any, units);
+    world.ask("async.db", Request::StopWithDependents);
+    world.cancel(2);
+    world.exit("async.app", 0);
+    assert_eq!((world.running(), world.started.len()), (vec!["async.db".to_owned()], 2));
+}

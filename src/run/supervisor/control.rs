@@ -749,7 +749,7 @@ fn refusal(why: Refusal) -> Code {
 fn task(request: Request) -> &'static str {
     match request {
         Request::Job(Task::Start) => "start",
-        Request::Job(Task::Stop) => "stop",
+        Request::Job(Task::Stop) | Request::StopWithDependents => "stop",
         Request::Job(Task::Restart) => "restart",
         Request::Signal(_) => "signal",
         Request::Reset => "reset",

@@ -37,6 +37,14 @@ impl Supervisor {
     /// Replaces the graph.
     pub(super) fn take_over(&mut self, graph: Rc<Graph>) {
         self.units.resize_with(graph.nodes.len(), Held::default);
+        // A new unit may have the identity of one that is gone for good.
+        for (held, (old, new)) in
+            self.units.iter_mut().zip(self.graph.nodes.iter().zip(&graph.nodes))
+        {
+            if old.unit.id() != new.unit.id() {
+                *held = Held::default();
+            }
+        }
         self.drill(|drill, _| drill.settled(Rc::clone(&graph)));
         self.graph = graph;
     }

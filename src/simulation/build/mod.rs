@@ -34,15 +34,16 @@ impl Built {
     }
 }
 
-/// Builds one of a plan's graphs, to take over from another one. Returns `None` if it is refused.
+/// Builds one of a plan's graphs, to take over from another one, with the ids that it may reuse.
+/// Returns `None` if it is refused.
 pub(in crate::simulation) fn graph(
     plan: &Plan,
     generation: Generation,
-    old: Option<&Built>,
+    old: Option<(&Built, &[UnitId])>,
 ) -> Option<Built> {
     let graph = Graph::build(&config(plan, generation)).ok()?;
     let graph = match old {
-        Some(old) => graph.over(&old.graph),
+        Some((old, spare)) => graph.over_reusing(&old.graph, spare),
         None => graph,
     };
     let number = |unit: &Unit| unit.name[1..].parse().ok();

@@ -147,7 +147,8 @@ fn asked(random: &mut Random, units: usize) -> Asked {
     Asked {
         at: random.pick(&MOMENTS),
         unit: random.below(units),
-        request: match random.below(8) {
+        request: match random.below(9) {
+            8 => Request::StopWithDependents,
             0 => Request::Signal(random.pick(&signals)),
             7 => Request::Reset,
             1 | 2 => Request::Job(Task::Start),

@@ -328,6 +328,33 @@ const MUTANTS: &[Mutant] = &[
             actions.push(Action::Spawn(unit));
         }
     }),
+    event("stops no dependents", |event| match event {
+        Event::Request { unit, request: Request::StopWithDependents, asker } => {
+            Event::Request { unit, request: Request::Job(Task::Stop), asker }
+        }
+        event => event,
+    }),
+    actions("stops a unit before what depends on it", |actions, _| {
+        let asked = actions.iter().position(|action| {
+            let Action::Tell(Fact::Requested { request, dependents, .. }) = action else {
+                return false;
+            };
+            *request == Request::StopWithDependents && !dependents.is_empty()
+        });
+        if let Some(place) = asked
+            && let Action::Tell(Fact::Requested { unit, .. }) = actions[place]
+        {
+            let first = Fact::Terminating { unit, pid: 0, within: Duration::ZERO };
+            actions.insert(place + 1, Action::Tell(first));
+        }
+    }),
+    actions("names no dependents", |actions, _| {
+        for action in actions {
+            if let Action::Tell(Fact::Requested { dependents, .. }) = action {
+                dependents.clear();
+            }
+        }
+    }),
     event("cancels another job", |event| match event {
         Event::Cancel { job, asker } => Event::Cancel { job: job + 1, asker },
         event => event,

@@ -79,6 +79,7 @@ impl Witness<'_> {
                     self.mark(Mark::StopCommandKilled);
                 }
                 self.wake_up();
+                self.stops_in_order();
                 Ok(())
             }
             Action::Probe(id, purpose) => self.probes(built.unit(*id), *purpose),
@@ -244,8 +245,9 @@ impl Witness<'_> {
                 self.begins_to_reload(&going, asker)
             }
             Fact::NotReloaded { why } => self.does_not_reload(*why),
-            Fact::Requested { unit, request, asker, answer } => {
-                self.answers(built.unit(*unit), *request, asker, *answer)
+            Fact::Requested { unit, request, asker, answer, dependents } => {
+                let dependents: Vec<usize> = dependents.iter().map(|id| built.unit(*id)).collect();
+                self.answers(built.unit(*unit), *request, asker, *answer, &dependents)
             }
             Fact::JobEnded { unit, job, task, end } => {
                 self.job_ends(built.unit(*unit), *job, *task, *end)

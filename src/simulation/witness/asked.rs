@@ -2,6 +2,8 @@
 //! is not an end, the processes of other units do not change, and each job ends as soon as it is
 //! done.
 
+use std::collections::VecDeque;
+
 use super::super::marks::Mark;
 use super::{Budget, Fault, PATIENCE, Phase, Stand, Verdict, Witness, expect, expect_of};
 use crate::config::Stage;
@@ -14,14 +16,25 @@ pub(in crate::simulation) struct Asked {
     /// The jobs that are not done.
     open: Vec<Job>,
     last: u32,
-    /// The answer that the engine owes, and the job that it supersedes.
-    owed: Option<(usize, Request, Asker, Answer)>,
+    /// The answers that the engine owes, and the jobs that they supersede.
+    owed: VecDeque<Owed>,
     superseded: Vec<Job>,
     /// What the engine has to say of a job that somebody cancels, and the job whose end is owed.
     owed_cancel: Option<(u32, Asker, Found)>,
     cancelled: Option<Job>,
     /// What the engine has to say to somebody who asks the run to stop.
     owed_stop: Option<(Option<u8>, Asker, Option<Refusal>)>,
+}
+
+/// An answer that the engine owes.
+#[derive(Clone, PartialEq, Debug)]
+struct Owed {
+    at: usize,
+    request: Request,
+    asker: Asker,
+    answer: Answer,
+    /// The units that are up and depend on this one, if it is to stop.
+    dependents: Vec<usize>,
 }
 
 /// The job that somebody cancels, or why there is none.
@@ -34,6 +47,8 @@ struct Job {
     at: usize,
     task: Task,
     before: Before,
+    /// Whether its unit is told to stop only when others are gone that depend on it.
+    ordered: bool,
 }
 
 /// How its unit stood before.
@@ -48,7 +63,22 @@ enum Before {
 impl Witness<'_> {
     /// Takes in a request for a unit.
     pub(in crate::simulation) fn asked(&mut self, at: usize, request: Request, asker: &Asker) {
-        let answer = match (self.refusal(at, request), request) {
+        let refusal = self.refusal(at, request);
+        let stops = matches!(request, Request::Job(Task::Stop) | Request::StopWithDependents);
+        let dependents = if stops && refusal.is_none() { self.standing_on(at) } else { Vec::new() };
+        if request == Request::StopWithDependents {
+            for other in &dependents {
+                let request = Request::Job(Task::Stop);
+                if self.refusal(*other, request).is_none() {
+                    self.mark(Mark::StoppedWithDependents);
+                    let (at, asker) = (*other, asker.clone());
+                    let dependents = self.standing_on(at);
+                    let answer = self.job(at, Task::Stop, true);
+                    self.asked.owed.push_back(Owed { at, request, asker, answer, dependents });
+                }
+            }
+        }
+        let answer = match (refusal, request) {
             (Some(why), _) => {
                 self.mark(Mark::RequestRefused);
                 Answer::Refused(why)
@@ -69,9 +99,51 @@ impl Witness<'_> {
                     Answer::Unchanged
                 }
             }
-            (None, Request::Job(task)) => self.job(at, task),
+            (None, Request::Job(task)) => self.job(at, task, false),
+            (None, Request::StopWithDependents) => self.job(at, Task::Stop, true),
         };
-        self.asked.owed = Some((at, request, asker.clone(), answer));
+        let asker = asker.clone();
+        self.asked.owed.push_back(Owed { at, request, asker, answer, dependents });
+    }
+
+    /// Returns the units that are up, or come up without anybody's help, and depend on a unit. What
+    /// comes last in the order comes first.
+    fn standing_on(&self, at: usize) -> Vec<usize> {
+        let mut above = self.terms.units[at].dependents.clone();
+        let mut known = 0;
+        while known < above.len() {
+            above.extend(self.terms.units[above[known]].dependents.clone());
+            known += 1;
+        }
+        let up = |at: &usize| {
+            let comes = matches!(self.units[*at].stand, Stand::Backoff(_) | Stand::Retrying(_));
+            above.contains(at) && self.plan.units[*at].counts() && (comes || !self.gone(*at))
+        };
+        self.terms.by_id.iter().rev().copied().filter(up).collect()
+    }
+
+    /// Returns whether a unit that is to stop is not to be told yet.
+    pub(in crate::simulation) fn waits_for_its_turn(&self, at: usize) -> bool {
+        self.asked.open.iter().any(|job| job.at == at && job.ordered)
+    }
+
+    /// Lets those units stop whose turn it is, of those that stop after others.
+    pub(in crate::simulation) fn stops_in_order(&mut self) {
+        if self.phase != Phase::Up {
+            return;
+        }
+        let open: Vec<Job> = self.asked.open.clone();
+        let stops = |at: usize| open.iter().any(|job| job.at == at && job.task == Task::Stop);
+        for (place, Job { at, ordered, .. }) in open.iter().copied().enumerate() {
+            let held = self.standing_on(at).into_iter().any(|one| stops(one) && !self.gone(one));
+            if ordered && !held {
+                self.asked.open[place].ordered = false;
+                if self.units[at].stand != Stand::Waiting {
+                    self.units[at].fault.get_or_insert(Fault::Asked);
+                    self.mark(Mark::StoppedAfterDependents);
+                }
+            }
+        }
     }
 
     fn refusal(&self, at: usize, request: Request) -> Option<Refusal> {
@@ -89,7 +161,7 @@ impl Witness<'_> {
             seen.stand == Stand::Alive && (seen.watch.since.is_some() || seen.told.is_some());
         match request {
             Request::Signal(_) => (!runs).then_some(Refusal::NotRunning),
-            Request::Job(Task::Stop) | Request::Reset => None,
+            Request::Job(Task::Stop) | Request::StopWithDependents | Request::Reset => None,
             Request::Job(Task::Start | Task::Restart) if seen.stand != Stand::Over => None,
             Request::Job(Task::Start | Task::Restart) if seen.given_up => Some(Refusal::Unkillable),
             Request::Job(Task::Start | Task::Restart) => {
@@ -115,7 +187,7 @@ impl Witness<'_> {
         }
     }
 
-    fn job(&mut self, at: usize, task: Task) -> Answer {
+    fn job(&mut self, at: usize, task: Task, ordered: bool) -> Answer {
         if let Some(place) = self.asked.open.iter().position(|job| job.at == at) {
             let Job { number, task: under_way, .. } = self.asked.open[place];
             let same = under_way == task || under_way == Task::Restart && task == Task::Start;
@@ -134,10 +206,15 @@ impl Witness<'_> {
             _ if self.units[at].held => Before::Held,
             _ => Before::Up,
         };
-        self.asked.open.push(Job { number: self.asked.last, at, task, before });
-        match task {
-            Task::Stop => self.holds_by_hand(at),
-            Task::Start | Task::Restart => self.starts_by_hand(at, task),
+        self.asked.open.push(Job { number: self.asked.last, at, task, before, ordered });
+        let told = self.units[at].told.is_some();
+        match (task, self.units[at].stand) {
+            (Task::Stop, Stand::Over) if ordered => {}
+            (Task::Stop, Stand::Asked | Stand::Alive) if ordered && !told => {
+                self.units[at].held = true;
+            }
+            (Task::Stop, _) => self.holds_by_hand(at),
+            (Task::Start | Task::Restart, _) => self.starts_by_hand(at, task),
         }
         Answer::Begun(self.asked.last)
     }
@@ -320,12 +397,15 @@ impl Witness<'_> {
         request: Request,
         asker: &Asker,
         answer: Answer,
+        dependents: &[usize],
     ) -> Verdict {
-        let Some((to, what, by, right)) = self.asked.owed.take() else {
+        let Some(owed) = self.asked.owed.pop_front() else {
             return expect_of(at, false, "only a request is answered");
         };
-        expect_of(at, by == *asker, "the report names the one who has asked")?;
-        let right = (to, what, right) == (at, request, answer);
+        expect_of(at, owed.asker == *asker, "the report names the one who has asked")?;
+        let right = owed.dependents == dependents;
+        expect_of(at, right, "the answer to a stop names the dependents")?;
+        let right = (owed.at, owed.request, owed.answer) == (at, request, answer);
         expect_of(at, right, "each request gets the right answer")
     }
 
@@ -380,13 +460,18 @@ impl Witness<'_> {
 
     /// Checks, after a step, that every request is answered, and that no open job is done.
     pub(in crate::simulation) fn after_requests(&self) -> Verdict {
-        let answered = self.asked.owed.is_none() && self.asked.superseded.is_empty();
+        let answered = self.asked.owed.is_empty() && self.asked.superseded.is_empty();
         expect(answered, "each request gets the right answer")?;
         let Asked { owed_cancel, cancelled, owed_stop, .. } = &self.asked;
         let answered = owed_cancel.is_none() && cancelled.is_none() && owed_stop.is_none();
         expect(answered, "whoever cancels a job or stops the run is answered")?;
-        for Job { at, task, .. } in &self.asked.open {
+        for Job { at, task, ordered, .. } in &self.asked.open {
             expect_of(*at, self.end_of(*at, *task).is_none(), "a job ends as soon as it is done")?;
+            let seen = &self.units[*at];
+            let over = matches!(seen.stand, Stand::Waiting | Stand::Over);
+            let left = over && seen.left && seen.told.is_none() && seen.killed.is_none();
+            let stops = *task == Task::Stop && !ordered;
+            expect_of(*at, !(stops && left), "what a unit has left is stopped with it by hand")?;
         }
         Ok(())
     }

@@ -115,6 +115,9 @@ impl Witness<'_> {
         self.time();
         self.retries();
         self.wake_up();
+        if !self.is_due() {
+            self.stops_in_order();
+        }
         self.conclude();
     }
 
@@ -293,7 +296,8 @@ impl Witness<'_> {
             self.units[at].forks += 1;
             // A unit that is restarted together with another one starts when that one has started.
             // A unit that has to go for a new graph does not start any more.
-            let together = self.units[at].fault.take().is_some() || self.units[at].going;
+            let down = self.units[at].going || self.units[at].held;
+            let together = self.units[at].fault.take().is_some() || down;
             if together {
                 self.units[at].forks = 0;
             }

@@ -136,6 +136,7 @@ impl Witness<'_> {
         }
         let Self { ends, terms, .. } = self;
         ends.retain(|(at, _)| terms.units[*at].here);
+        self.stops_in_order();
         self.conclude();
         Ok(())
     }

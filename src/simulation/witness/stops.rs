@@ -171,11 +171,17 @@ impl Witness<'_> {
             if leaves && stood_on {
                 self.marks.set(Mark::ReloadStoppedInOrder);
             }
-            let why = leaves || seen.fault.is_some() || matches!(seen.stand, Stand::Backoff(_));
+            let held = seen.held && seen.stand == Stand::Waiting;
+            let why =
+                leaves || held || seen.fault.is_some() || matches!(seen.stand, Stand::Backoff(_));
             let goes_on = why && self.phase != Phase::Over;
             expect_of(at, goes_on, "while the run goes on, only units at fault are stopped")?;
             let alone = self.is_alone(at) || seen.stand != Stand::Alive || seen.held || seen.going;
             expect_of(at, alone, "units that are restarted together with a unit stop before it")?;
+        }
+        if self.phase == Phase::Up && self.waits_for_its_turn(at) {
+            let alone = self.units[at].fault.is_some();
+            expect_of(at, alone, "a unit stops by hand after what depends on it and stops, too")?;
         }
         if !self.terms.units[at].dependents.is_empty() {
             self.mark(Mark::StoppedInOrder);
