@@ -5,8 +5,8 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use super::{
-    Answer, Asker, Detail, Ended, Ending, How, JobEnd, Lack, NoJob, Purpose, Refusal, Request,
-    Sender, SpawnStage, Task,
+    Answer, Asker, Detail, Ended, Ending, Failing, How, JobEnd, Lack, NoJob, Purpose, Refusal,
+    Request, Sender, SpawnStage, Task,
 };
 use crate::config::Then;
 use crate::graph::UnitId;
@@ -255,6 +255,20 @@ pub(crate) enum Fact {
     },
     /// The new graph has taken over.
     Reloaded {
+        /// The number of graphs that have taken over since the first one.
+        generation: u32,
+    },
+    /// A unit that the new graph has changed has failed, and the old graph comes back.
+    RolledBack {
+        /// The unit.
+        unit: UnitId,
+        /// The reason.
+        why: Failing,
+        /// The units that have to go first.
+        going: Vec<UnitId>,
+    },
+    /// The old graph has come back.
+    Restored {
         /// The number of graphs that have taken over since the first one.
         generation: u32,
     },

@@ -60,6 +60,7 @@ pub(crate) use finding::{Finding, Lack};
 pub(crate) use health::Health;
 pub(crate) use limits::UNKILLABLE_AFTER;
 pub(crate) use reason::{Cause, LastWord, Reason};
+pub(crate) use reload::Failing;
 pub(crate) use request::{Answer, JobEnd, NoJob, Refusal, Request, Task};
 pub(crate) use snapshot::{Snapshot, UnitSnapshot};
 pub(crate) use start::is_scarce;
@@ -130,6 +131,8 @@ pub(crate) struct Engine {
     /// The graph that was offered to take over.
     offered: Option<reload::Offer>,
     reload: Option<reload::Reload>,
+    /// What the last new graph has changed, until all of that is up.
+    probation: Option<reload::Probation>,
     /// The number of graphs that have taken over since the first one.
     generation: u32,
     states: Vec<State>,
@@ -179,6 +182,7 @@ impl Engine {
             graph,
             offered: None,
             reload: None,
+            probation: None,
             generation: 0,
             states,
             now: Tick::ZERO,

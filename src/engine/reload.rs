@@ -19,7 +19,18 @@
 //! held; a unit that has survived SIGKILL is not started beside itself; and while a unit in the
 //! foreground runs, no unit is started that now comes before it. Boot does not run again.
 //!
-//! A unit that the new graph does not have is forgotten, a hold included. Its identity stays known for
+//! **A new graph is on probation** until all units that are new in it, or replaced, are up, in the
+//! sense of a bare name in `after`. If one of them fails before that, is not ready in time, or exits
+//! and would be restarted, the old graph comes back: a reload in the other direction begins at once
+//! (`Fact::RolledBack`), and stops what the first one has changed, whether it is up or not. Units
+//! outside the plan run on, and everything else is as if the old graph had been loaded: what failed
+//! has not failed, so no wait policy counts it, and neither does `on_failure = "stop"`. A unit that
+//! somebody holds is out of the probation, because a person has taken over. A graph that came back is
+//! not on probation, nor is one that is offered to be kept (`Engine::offer_for_good`). The probation
+//! ends with the stop of the run, and with the next reload: whoever reloads again has seen the last
+//! one.
+//!
+//! A unit that the new graph does not have is forgotten when the next reload begins, a hold included. Its identity stays known for
 //! as long as something may tell of it (`Engine::spare`): a process or leftovers, survivors of SIGKILL,
 //! the first failure, which the last line of the log names, and the ends of units that have waited for
 //! it in vain. Then a unit with a new name gets the identity, so that a run that reloads for years has
@@ -41,6 +52,40 @@ pub(super) struct Offer {
     graph: Rc<Graph>,
     /// The units of the graph that do not stay as they are.
     replaced: Vec<UnitId>,
+    /// What happens if one of them fails.
+    kind: Kind,
+}
+
+/// What kind of offer a graph is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    /// If a new or replaced unit fails, the old graph comes back.
+    OnProbation,
+    /// The graph stays.
+    ForGood,
+    /// The graph is an old one that comes back, and stays.
+    Back,
+}
+
+/// What a graph that has taken over has changed, until all of that is up.
+#[derive(Debug)]
+pub(super) struct Probation {
+    /// The graph before.
+    before: Rc<Graph>,
+    replaced: Vec<UnitId>,
+    /// The units that are not up yet.
+    open: Vec<UnitId>,
+}
+
+/// The reason why a new or replaced unit has failed its probation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Failing {
+    /// It has ended.
+    Ended(Ended),
+    /// It was not ready in time, or has run for longer than it may.
+    NotReady,
+    /// It exited and would be restarted.
+    Exited,
 }
 
 /// A graph that takes over when these units are gone.
@@ -55,7 +100,12 @@ impl Engine {
     /// units that do not stay as they are. The graph takes over when an event says so. Graphs are
     /// not part of events, which are plain data.
     pub(crate) fn offer(&mut self, graph: Rc<Graph>, replaced: Vec<UnitId>) {
-        self.offered = Some(Offer { graph, replaced });
+        self.offered = Some(Offer { graph, replaced, kind: Kind::OnProbation });
+    }
+
+    /// Offers a graph like [`Engine::offer`], which stays even if one of its units fails.
+    pub(crate) fn offer_for_good(&mut self, graph: Rc<Graph>, replaced: Vec<UnitId>) {
+        self.offered = Some(Offer { graph, replaced, kind: Kind::ForGood });
     }
 
     /// Returns the identities that a graph may reuse when it takes over: those of units that are gone
@@ -92,7 +142,7 @@ impl Engine {
 
     /// Begins the reload to the graph that was offered.
     pub(super) fn on_reload(&mut self, asker: Asker, actions: &mut Vec<Action>) {
-        let Some(mut offer) = self.offered.take() else {
+        let Some(offer) = self.offered.take() else {
             return self.impossible(&Event::Reload { asker });
         };
         let refusal = if self.reload.is_some() { Some(Refusal::Reloading) } else { self.busy() };
@@ -100,6 +150,20 @@ impl Engine {
             actions.push(Action::Tell(Fact::NotReloaded { why }));
             return;
         }
+        self.probation = None;
+        // Nobody remembers what was wanted of units that are not there any more.
+        let mut here = vec![false; self.states.len()];
+        self.graph.ids().for_each(|id| here[id.0] = true);
+        for (state, _) in self.states.iter_mut().zip(here).filter(|(_, here)| !here) {
+            state.wanted = Wanted::Up;
+        }
+        let said = actions.len();
+        let going = self.begin_reload(offer, actions);
+        actions.insert(said, Action::Tell(Fact::Reloading { going, asker }));
+    }
+
+    /// Lets the units go that a graph does not have, or replaces, and returns them.
+    fn begin_reload(&mut self, mut offer: Offer, actions: &mut Vec<Action>) -> Vec<UnitId> {
         let mut stays = vec![false; offer.graph.nodes.len()];
         offer.graph.ids().for_each(|id| stays[id.0] = true);
         // Units that are restarted together with a replaced unit are replaced, too.
@@ -114,7 +178,6 @@ impl Engine {
         let ran =
             |id: &UnitId| matches!(self.graph.node(*id).unit.stage, Stage::Async | Stage::Sync);
         let going: Vec<UnitId> = self.graph.ids().filter(ran).filter(|id| !stays[id.0]).collect();
-        actions.push(Action::Tell(Fact::Reloading { going: going.clone(), asker }));
         for id in &going {
             self.supersede(*id, actions);
             match self.states[id.0].phase() {
@@ -136,11 +199,74 @@ impl Engine {
                 state.wanted = Wanted::Down;
             }
         }
-        self.reload = Some(Reload { offer, going });
+        self.reload = Some(Reload { offer, going: going.clone() });
+        going
+    }
+
+    /// Lets the old graph come back if a unit has failed its probation.
+    fn judge_probation(&mut self, actions: &mut Vec<Action>) {
+        let Some(mut probation) = self.probation.take() else { return };
+        if self.run != Run::Up {
+            return;
+        }
+        probation.open.retain(|id| {
+            let up = self.ended(*id).is_some_and(|ended| self.ended_well(*id, ended));
+            self.states[id.0].wanted == Wanted::Up && !up && !self.stands_up(*id)
+        });
+        let Probation { before, replaced, open } = &probation;
+        let failing = |id: &UnitId| Some((*id, self.failing(*id)?));
+        let Some((unit, why)) = open.iter().find_map(failing) else {
+            self.probation = Some(probation).filter(|probation| !probation.open.is_empty());
+            return;
+        };
+        let graph = Rc::new(Graph::clone(before).over(&self.graph));
+        let offer = Offer { graph, replaced: replaced.clone(), kind: Kind::Back };
+        let said = actions.len();
+        let going = self.begin_reload(offer, actions);
+        for id in &going {
+            if let Phase::Done(_) = self.states[id.0].phase()
+                && !self.unkillable.contains(id)
+            {
+                self.transition(*id, Phase::Waiting, Why::Reloaded);
+            }
+        }
+        actions.insert(said, Action::Tell(Fact::RolledBack { unit, why, going }));
+    }
+
+    /// Returns why a unit has failed its probation, if it has.
+    fn failing(&self, id: UnitId) -> Option<Failing> {
+        let state = &self.states[id.0];
+        match (state.phase(), state.verdict) {
+            (Phase::Done(ended), _) => Some(Failing::Ended(ended)),
+            (_, Some(Verdict::NotReady | Verdict::Overran)) => Some(Failing::NotReady),
+            _ if !state.restarts.times.is_empty() => Some(Failing::Exited),
+            _ => None,
+        }
+    }
+
+    /// Returns whether the old graph is about to come back.
+    pub(super) fn has_failed_probation(&self) -> bool {
+        let open = self.probation.iter().flat_map(|probation| &probation.open);
+        open.copied().any(|id| {
+            let well = self.ended(id).is_some_and(|ended| self.ended_well(id, ended));
+            let wanted = self.states[id.0].wanted == Wanted::Up;
+            wanted && !well && !self.stands_up(id) && self.failing(id).is_some()
+        })
+    }
+
+    /// Returns whether a unit has ended as it should, which only one-shots do.
+    fn ended_well(&self, id: UnitId, ended: Ended) -> bool {
+        self.graph.node(id).oneshot && !ended.failed()
+    }
+
+    /// Returns whether a unit is not up yet after a new graph has changed it.
+    pub(super) fn is_on_probation(&self, id: UnitId) -> bool {
+        self.run == Run::Up && self.probation.as_ref().is_some_and(|it| it.open.contains(&id))
     }
 
     /// Stops the units that have to go, and lets the new graph take over when they are gone.
     pub(super) fn advance_reload(&mut self, now: Tick, actions: &mut Vec<Action>) {
+        self.judge_probation(actions);
         let Some(reload) = self.reload.take() else { return };
         if self.run != Run::Up {
             actions.push(Action::Tell(Fact::NotReloaded { why: Refusal::Stopping }));
@@ -154,9 +280,19 @@ impl Engine {
             }
         }
         if reload.going.iter().all(|id| self.states[id.0].gone()) {
+            let before = Rc::clone(&self.graph);
+            let Offer { kind, ref replaced, .. } = reload.offer;
+            let replaced = replaced.clone();
             self.take_over(reload.offer);
             actions.push(Action::TakeOver);
-            actions.push(Action::Tell(Fact::Reloaded { generation: self.generation }));
+            let generation = self.generation;
+            actions.push(Action::Tell(match kind {
+                Kind::OnProbation | Kind::ForGood => Fact::Reloaded { generation },
+                Kind::Back => Fact::Restored { generation },
+            }));
+            if kind == Kind::OnProbation {
+                self.begin_probation(before, replaced);
+            }
             return;
         }
         let held = self.held(&reload.going);
@@ -181,7 +317,19 @@ impl Engine {
         self.reload.as_ref().is_some_and(|reload| reload.going.contains(&id))
     }
 
-    fn take_over(&mut self, Offer { graph, replaced }: Offer) {
+    /// Puts a graph that has taken over on probation.
+    fn begin_probation(&mut self, before: Rc<Graph>, replaced: Vec<UnitId>) {
+        let changed = |id: &UnitId| {
+            let new = || before.ids().all(|one| one != *id);
+            let state = &self.states[id.0];
+            let wanted = state.wanted == Wanted::Up && !self.unkillable.contains(id);
+            self.graph.node(*id).counts() && wanted && (replaced.contains(id) || new())
+        };
+        let open: Vec<UnitId> = self.graph.ids().filter(changed).collect();
+        self.probation = Some(Probation { before, replaced, open });
+    }
+
+    fn take_over(&mut self, Offer { graph, replaced, kind: _ }: Offer) {
         let mut stays = vec![false; graph.nodes.len()];
         self.graph.ids().for_each(|id| stays[id.0] = true);
         for id in replaced {
@@ -195,12 +343,6 @@ impl Engine {
                 *state = State::new(self.now);
                 state.wanted = wanted;
             }
-        }
-        // Nobody remembers what was wanted of units that are not there any more.
-        let gone: Vec<UnitId> =
-            self.graph.ids().filter(|id| !graph.ids().any(|one| one == *id)).collect();
-        for id in gone {
-            self.states[id.0].wanted = Wanted::Up;
         }
         self.graph = graph;
         self.generation += 1;

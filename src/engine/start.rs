@@ -74,7 +74,9 @@ impl Engine {
     /// Asks the wait policy, and if the run goes on, starts every unit that a change has set free.
     pub(super) fn advance_up(&mut self, now: Tick, actions: &mut Vec<Action>) {
         self.ask_policy(now, actions);
+        // What has failed its probation has not failed for anybody who waits for it.
         while self.run == Run::Up
+            && !self.has_failed_probation()
             && let Some(changed) = self.changed.pop_front()
         {
             // The next sync unit or test waits for those before it without a written condition.
@@ -85,6 +87,10 @@ impl Engine {
             let waiters = self.graph.node(changed).dependents.clone();
             for id in [changed].into_iter().chain(next).chain(waiters) {
                 self.try_start(now, id, actions);
+                if self.has_failed_probation() {
+                    self.changed.push_front(changed);
+                    break;
+                }
                 // A unit that can no longer be started has ended.
                 self.ask_policy(now, actions);
             }

@@ -22,11 +22,14 @@ impl Graph {
         let known: BTreeMap<String, usize> = known.map(|(at, node)| (node.unit.id(), at)).collect();
         let mut nodes = old.nodes.clone();
         // A name that comes back has the identity that it had.
-        let back: BTreeSet<usize> =
-            self.nodes.iter().filter_map(|node| known.get(&node.unit.id()).copied()).collect();
+        let here: BTreeSet<UnitId> = self.order.iter().copied().collect();
+        let named = here.iter().map(|id| self.node(*id).unit.id());
+        let back: BTreeSet<usize> = named.filter_map(|name| known.get(&name).copied()).collect();
         let mut spare = spare.iter().map(|id| id.0).filter(|id| !back.contains(id));
         let mut ids = vec![UnitId(0); self.nodes.len()];
-        for (at, node) in self.nodes.into_iter().enumerate() {
+        // A graph that comes back may know units that it does not have.
+        let own = self.nodes.into_iter().enumerate().filter(|(at, _)| here.contains(&UnitId(*at)));
+        for (at, node) in own {
             let known = known.get(&node.unit.id()).copied();
             let id = known.or_else(|| spare.next()).unwrap_or(nodes.len());
             ids[at] = UnitId(id);

@@ -54,17 +54,12 @@ impl World<'_> {
             Action::Probe(id, purpose) => self.probe(self.built.unit(*id), *purpose),
             Action::StopProbes(id) => self.slots[self.built.unit(*id)].tries = [None; 2],
             Action::Settle => self.settle(),
-            Action::TakeOver => {
-                if let Some(next) = self.next.take() {
-                    self.built = next;
-                }
-            }
             Action::Sweep(signal) => self.sweep(*signal),
             Action::SweepOver => self.sweeping = false,
             Action::Try(id, limit) => self.try_test(self.built.unit(*id), *limit),
             Action::Inspect => self.inspect(),
             Action::Remains => self.look_at_remains(),
-            Action::Reopen | Action::Tell(_) | Action::End { .. } => {}
+            Action::TakeOver | Action::Reopen | Action::Tell(_) | Action::End { .. } => {}
         }
     }
 

@@ -153,7 +153,13 @@ impl Life<'_> {
             let next = self.world.next.as_ref().unwrap_or(&built);
             let replaced =
                 |id: &UnitId| self.witness.plan.units[next.unit(*id)].renewal == Renewal::Replaced;
-            self.engine.offer(Rc::clone(&next.graph), next.graph.ids().filter(replaced).collect());
+            let (graph, replaced) =
+                (Rc::clone(&next.graph), next.graph.ids().filter(replaced).collect());
+            if self.witness.plan.keep {
+                self.engine.offer_for_good(graph, replaced);
+            } else {
+                self.engine.offer(graph, replaced);
+            }
         }
         let was_over = self.witness.ended;
         self.actions.clear();
@@ -165,6 +171,9 @@ impl Life<'_> {
                 let _ = writeln!(story, "            -> {}", story::action(&action, &built));
             }
             self.witness.acted(&action, &built)?;
+            if action == Action::TakeOver {
+                self.world.built = Rc::new(build::of(self.engine.graph()));
+            }
             self.world.act(&action);
         }
         if self.witness.ended && !was_over {

@@ -31,6 +31,8 @@ pub(super) struct Plan {
     pub signals: Vec<Told>,
     /// The time at which trc reads the configuration again.
     pub reload: Option<Ms>,
+    /// The new graph stays even if one of its units fails.
+    pub keep: bool,
     /// The requests for units.
     pub requests: Vec<Asked>,
     /// When people cancel which job.

@@ -52,6 +52,7 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
     };
     whole(&|plan| plan.signals.clear());
     whole(&|plan| plan.reload = None);
+    whole(&|plan| plan.keep = false);
     whole(&|plan| plan.reload = plan.reload.map(|_| 0));
     whole(&|plan| plan.requests.clear());
     whole(&|plan| plan.cancels.clear());

@@ -162,7 +162,7 @@ pub(super) fn plan(plan: &Plan) -> String {
         let _ = writeln!(text, "at {} ms {} from {whence}", told.at, told.signal);
     }
     if let Some(at) = plan.reload {
-        let _ = writeln!(text, "at {at} ms the configuration is reloaded");
+        let _ = writeln!(text, "at {at} ms the configuration is reloaded, to keep: {}", plan.keep);
     }
     for asked in &plan.requests {
         let _ = writeln!(

@@ -138,6 +138,10 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact) -> Vec<Line> {
         Fact::Reloaded { .. } => {
             Line::of_run(Level::Info, EventName::Reloaded, "the new configuration has taken over")
         }
+        Fact::RolledBack { unit, why, .. } => request::rolled_back(graph, *unit, *why),
+        Fact::Restored { .. } => {
+            Line::of_run(Level::Info, EventName::Reloaded, "the previous configuration is back")
+        }
         Fact::NotReloaded { why } => request::not_reloaded(*why),
         Fact::JobEnded { unit, task, end, .. } => request::job_ended(graph, *unit, *task, *end),
         Fact::Signalled { signal, sender: from } => {

@@ -7,7 +7,7 @@ use super::line::Line;
 use super::reason::how;
 use super::sender::asker;
 use super::some;
-use crate::engine::{Answer, Asker, JobEnd, NoJob, Refusal, Request, Task};
+use crate::engine::{Answer, Asker, Failing, JobEnd, NoJob, Refusal, Request, Task};
 use crate::graph::{Graph, UnitId};
 
 /// Returns the line for a request and its answer.
@@ -118,6 +118,19 @@ pub(super) fn reloading(graph: &Graph, going: &[UnitId], by: &Asker) -> Line {
         if going.is_empty() { String::new() } else { format!("; stopping {}", some(names)) };
     let message = format!("{} asked to reload the configuration{stops}", asker(graph, by));
     Line::of_run(Level::Info, EventName::Reloading, message)
+}
+
+/// Returns the line for an old configuration that comes back, because a unit of the new one has
+/// failed.
+pub(super) fn rolled_back(graph: &Graph, id: UnitId, why: Failing) -> Line {
+    let name = graph.node(id).unit.id();
+    let why = match why {
+        Failing::Ended(ended) => how(graph, ended),
+        Failing::NotReady => "was not up in time".to_owned(),
+        Failing::Exited => "exited before it was up".to_owned(),
+    };
+    let message = format!("going back to the previous configuration, because {name} {why}");
+    Line::about(Level::Error, EventName::Reloading, id, message)
 }
 
 /// Returns the line for a new configuration that does not take over.

@@ -1,5 +1,7 @@
 //! A new graph takes over while the run goes on.
 
+use super::readiness::notified;
+use super::restart::ready;
 use super::*;
 
 impl World {
@@ -110,4 +112,84 @@ fn the_first_failure_keeps_its_name() {
     world.signal(Signal::TERM, true);
     let first = world.engine.reason().and_then(|reason| reason.first_failure);
     assert_eq!(first.map(|id| world.name(id)), Some("async.bad".to_owned()));
+}
+
+impl World {
+    fn rolled_back(&self) -> bool {
+        self.facts.iter().any(|fact| matches!(fact, Fact::RolledBack { .. }))
+    }
+}
+
+#[test]
+fn the_old_graph_comes_back_if_a_replaced_unit_fails_and_the_others_run_on() {
+    let old = || vec![unit("async.db"), ready(unit("async.web")), unit("async.log")];
+    for fails in [true, false] {
+        let mut world = World::of(WaitPolicy::Any, old());
+        notified(&mut world, "async.web", Notice::Ready);
+        let log = world.pid("async.log");
+        let new = vec![unit("async.new"), ready(unit("async.web")), unit("async.log")];
+        world.reload(new, &["async.web"]);
+        world.exit("async.db", 0);
+        world.exit("async.web", 0);
+        assert_eq!(world.running(), ["async.web", "async.log", "async.new"]);
+        if fails {
+            world.exit("async.web", 3);
+        } else {
+            world.pass(SECOND * 10);
+            assert_eq!(world.sent().last(), Some(&to("async.web", Signal::TERM)));
+            world.exit("async.web", 0);
+        }
+        assert!(world.rolled_back());
+        world.exit("async.new", 0);
+        assert_eq!(world.running(), ["async.db", "async.web", "async.log"]);
+        assert_eq!((world.pid("async.log"), world.end), (log, None));
+    }
+}
+
+#[test]
+fn a_new_graph_stays_once_all_is_up_or_if_it_is_to_be_kept_or_a_person_takes_over() {
+    let web = || vec![ready(unit("async.web")), unit("async.log")];
+    let reloaded = || {
+        let mut world = World::of(WaitPolicy::Err, web());
+        world.reload(web(), &["async.web"]);
+        world.exit("async.web", 0);
+        world
+    };
+    let mut world = reloaded();
+    notified(&mut world, "async.web", Notice::Ready);
+    world.exit("async.web", 3);
+    assert!(!world.rolled_back());
+
+    let mut world = reloaded();
+    let request = Request::Job(Task::Stop);
+    world.feed(Event::Request { unit: world.id("async.web"), request, asker: asker(7) });
+    world.exit("async.web", 3);
+    assert!(!world.rolled_back() && world.end.is_none());
+
+    let mut world = World::of(WaitPolicy::Err, web());
+    let graph = Graph::build(&config(WaitPolicy::Err, web())).unwrap();
+    let graph = Rc::new(graph.over(world.engine.graph()));
+    world.engine.offer_for_good(graph, vec![world.id("async.web")]);
+    world.feed(Event::Reload { asker: asker(7) });
+    world.exit("async.web", 0);
+    world.exit("async.web", 3);
+    assert!(!world.rolled_back());
+    assert_eq!(world.sent().last(), Some(&to("async.log", Signal::TERM)));
+}
+
+/// What waits for a unit that has failed its probation waits on.
+#[test]
+fn nobody_is_blocked_by_what_the_old_graph_has_otherwise() {
+    let units = || {
+        let app = after(unit("async.app"), "async.web", Some(Condition::Ready));
+        vec![ready(unit("async.web")), app]
+    };
+    let mut world = World::of(WaitPolicy::All, units());
+    world.reload(units(), &["async.web"]);
+    world.exit("async.web", 0);
+    world.exit("async.web", 3);
+    assert!(world.rolled_back());
+    assert_eq!(world.running(), ["async.web"]);
+    notified(&mut world, "async.web", Notice::Ready);
+    assert_eq!(world.running(), ["async.web", "async.app"]);
 }

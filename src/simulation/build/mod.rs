@@ -46,9 +46,14 @@ pub(in crate::simulation) fn graph(
         Some((old, spare)) => graph.over_reusing(&old.graph, spare),
         None => graph,
     };
-    let number = |unit: &Unit| unit.name[1..].parse().ok();
-    let units = graph.nodes.iter().map(|node| number(&node.unit)).collect::<Option<_>>()?;
-    Some(Built { graph: Rc::new(graph), plan: units })
+    Some(of(&Rc::new(graph)))
+}
+
+/// Returns who is who in a graph.
+pub(in crate::simulation) fn of(graph: &Rc<Graph>) -> Built {
+    let number = |unit: &Unit| unit.name[1..].parse().unwrap_or_default();
+    let plan = graph.nodes.iter().map(|node| number(&node.unit)).collect();
+    Built { graph: Rc::clone(graph), plan }
 }
 
 /// Returns the name of a unit, with a place.

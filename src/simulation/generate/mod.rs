@@ -54,6 +54,7 @@ pub(in crate::simulation) fn plan(seed: u64) -> Plan {
         ]),
         signals: (0..signals).map(|_| told(random)).collect(),
         reload: None,
+        keep: false,
         requests: Vec::new(),
         cancels: Vec::new(),
         shutdown: None,
@@ -132,6 +133,7 @@ fn told(random: &mut Random) -> Told {
 /// Adds a reload with a changed configuration.
 fn renew(random: &mut Random, plan: &mut Plan) {
     plan.reload = Some(random.pick(&MOMENTS));
+    plan.keep = random.apart(1).chance(30);
     for unit in plan.units.iter_mut().filter(|unit| unit.form != Form::Trailing) {
         unit.renewal = match (unit.stage, random.below(8)) {
             (Stage::Boot, _) | (_, 0..4) => Renewal::Kept,

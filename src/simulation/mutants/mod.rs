@@ -14,8 +14,8 @@ use super::witness::Broken;
 use super::{generate, lived, shrink};
 use crate::config::{Condition, OnFailure, Stage, Then, WaitPolicy, When};
 use crate::engine::{
-    Action, Answer, Asker, Event, Fact, JobEnd, Outcome, Request, Sender, SpawnStage, Target, Task,
-    Told,
+    Action, Answer, Asker, Event, Fact, Failing, JobEnd, Outcome, Request, Sender, SpawnStage,
+    Target, Task, Told,
 };
 use crate::graph::UnitId;
 use crate::signal::Signal;
@@ -406,6 +406,26 @@ const MUTANTS: &[Mutant] = &[
         for action in actions {
             if let Action::Tell(Fact::Reloading { going, .. }) = action {
                 going.push(UnitId(0));
+            }
+        }
+    }),
+    actions("does not go back", |actions, _| {
+        actions.retain(|action| !matches!(action, Action::Tell(Fact::RolledBack { .. })));
+    }),
+    actions("goes back without a reason", |actions, _| {
+        let fact = |action: &Action| match action {
+            Action::Tell(Fact::Ready { unit, .. }) => Some(*unit),
+            _ => None,
+        };
+        if let Some(unit) = actions.iter().find_map(fact) {
+            let why = Failing::NotReady;
+            actions.push(Action::Tell(Fact::RolledBack { unit, why, going: Vec::new() }));
+        }
+    }),
+    actions("goes back halfway", |actions, _| {
+        for action in actions {
+            if let Action::Tell(Fact::RolledBack { going, .. }) = action {
+                going.pop();
             }
         }
     }),

@@ -244,6 +244,10 @@ impl Witness<'_> {
                 let going: Vec<usize> = going.iter().map(|id| built.unit(*id)).collect();
                 self.begins_to_reload(&going, asker)
             }
+            Fact::RolledBack { unit, going, .. } => {
+                let going: Vec<usize> = going.iter().map(|id| built.unit(*id)).collect();
+                self.goes_back(built.unit(*unit), &going)
+            }
             Fact::NotReloaded { why } => self.does_not_reload(*why),
             Fact::Requested { unit, request, asker, answer, dependents } => {
                 let dependents: Vec<usize> = dependents.iter().map(|id| built.unit(*id)).collect();
@@ -258,6 +262,7 @@ impl Witness<'_> {
             Fact::NotCancelled { job, asker, why } => self.is_cancelled(*job, asker, Err(*why)),
             Fact::ShutDown { exit, asker, refused } => self.is_shut_down(*exit, asker, *refused),
             Fact::Reloaded { .. }
+            | Fact::Restored { .. }
             | Fact::Ready { .. }
             | Fact::NotReady { .. }
             | Fact::Unhealthy { .. }

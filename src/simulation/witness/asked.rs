@@ -244,6 +244,11 @@ impl Witness<'_> {
         }
     }
 
+    /// Returns whether a unit is up, in the sense of a bare name in `after`.
+    pub(in crate::simulation) fn stands_up(&self, at: usize) -> bool {
+        self.is_met(at, Task::Start)
+    }
+
     fn holds_by_hand(&mut self, at: usize) {
         let seen = &mut self.units[at];
         match seen.stand {

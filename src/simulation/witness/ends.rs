@@ -95,6 +95,7 @@ impl Witness<'_> {
             Event::Settled { words } => {
                 if words.is_some() {
                     self.terms = Terms::of(self.plan, Generation::Second);
+                    self.renewed.is_second();
                     self.mark(Mark::NewGraph);
                 }
                 self.booted = true;
@@ -115,6 +116,7 @@ impl Witness<'_> {
         self.time();
         self.retries();
         self.wake_up();
+        self.passes_probation();
         if !self.is_due() {
             self.stops_in_order();
         }
@@ -237,6 +239,7 @@ impl Witness<'_> {
             self.ask_tests();
         } else if self.phase == Phase::Up
             && !self.is_due()
+            && !self.has_to_go_back()
             && let Some(status) = policy::verdict(self.plan, &self.terms, &self.ends)
         {
             self.decide(status, Mark::of_policy(self.plan.wait));
@@ -438,7 +441,7 @@ impl Witness<'_> {
             }
             return;
         }
-        if failed && !told {
+        if failed && !told && !self.is_on_probation(at) {
             self.first_failure.get_or_insert(at);
             if unit.on_failure == OnFailure::Stop && !self.testing() {
                 self.decide(status, Mark::OnFailureStop);

@@ -5,17 +5,47 @@
 use super::super::build::Terms;
 use super::super::marks::Mark;
 use super::super::plan::{Generation, Renewal};
-use super::{Phase, Seen, Stand, Verdict, Witness, expect, expect_of};
+use super::{Fault, Phase, Seen, Stand, Verdict, Witness, expect, expect_of};
 use crate::config::Stage;
 use crate::engine::{Asker, Refusal};
 
 /// The witness's books of new graphs.
-#[derive(Default, Debug)]
+#[derive(Debug)]
 pub(in crate::simulation) struct Renewed {
     /// Whether a graph is about to take over.
     under_way: bool,
+    /// The graph that is there, the one before it, and the one that is about to take over, or has.
+    present: Generation,
+    before: Generation,
+    target: Generation,
+    /// The units that the graph that is about to take over replaces, or has replaced.
+    replaced: Vec<bool>,
+    /// The units that are new or replaced and not up yet, where the old graph comes back if one of
+    /// them fails.
+    probation: Vec<usize>,
     /// The report that the engine owes: the units that have to go, or why the graph is refused.
     owed: Option<Result<(Vec<usize>, Asker), Refusal>>,
+}
+
+impl Default for Renewed {
+    fn default() -> Self {
+        Self {
+            under_way: false,
+            present: Generation::First,
+            before: Generation::First,
+            target: Generation::First,
+            replaced: Vec::new(),
+            probation: Vec::new(),
+            owed: None,
+        }
+    }
+}
+
+impl Renewed {
+    /// Takes in that boot has made another graph.
+    pub(in crate::simulation) fn is_second(&mut self) {
+        self.present = Generation::Second;
+    }
 }
 
 impl Witness<'_> {
@@ -26,10 +56,19 @@ impl Witness<'_> {
             self.renewed.owed = Some(Err(why));
             return;
         }
-        let replaced = self.replaced();
+        self.renewed.probation.clear();
+        let units = self.plan.units.iter();
+        let replaced = units.map(|unit| unit.renewal == Renewal::Replaced).collect();
+        let going = self.lets_go(Generation::Third, replaced);
+        self.renewed.owed = Some(Ok((going, asker.clone())));
+    }
+
+    /// Lets the units go that a graph does not have, or replaces.
+    fn lets_go(&mut self, target: Generation, replaced: Vec<bool>) -> Vec<usize> {
+        let replaced = self.closed(target, replaced);
         let goes = |at: &usize| {
             matches!(self.plan.units[*at].stage, Stage::Async | Stage::Sync)
-                && (!self.plan.has(*at, Generation::Third) || replaced[*at])
+                && (!self.plan.has(*at, target) || replaced[*at])
         };
         let mut going: Vec<usize> = self.here().filter(goes).collect();
         for at in going.clone() {
@@ -49,16 +88,16 @@ impl Witness<'_> {
         }
         going.sort_unstable();
         self.renewed.under_way = true;
-        self.renewed.owed = Some(Ok((going, asker.clone())));
+        (self.renewed.target, self.renewed.replaced) = (target, replaced);
+        going
     }
 
-    /// Returns the units that the new graph replaces, and those that are restarted together with
+    /// Returns those of these units that a graph has, and those that are restarted together with
     /// them.
-    fn replaced(&self) -> Vec<bool> {
-        let terms = Terms::of(self.plan, Generation::Third);
-        let units = self.plan.units.iter().zip(&terms.units);
-        let mut replaced: Vec<bool> =
-            units.map(|(unit, term)| term.here && unit.renewal == Renewal::Replaced).collect();
+    fn closed(&self, generation: Generation, replaced: Vec<bool>) -> Vec<bool> {
+        let terms = Terms::of(self.plan, generation);
+        let units = replaced.into_iter().zip(&terms.units);
+        let mut replaced: Vec<bool> = units.map(|(replaced, term)| term.here && replaced).collect();
         // One more round for each unit that may be behind another.
         for _ in 0..replaced.len() {
             for (at, term) in terms.units.iter().enumerate() {
@@ -86,7 +125,8 @@ impl Witness<'_> {
     /// Checks that the engine rightly does not let a new graph take over.
     pub(in crate::simulation) fn does_not_reload(&mut self, why: Refusal) -> Verdict {
         if std::mem::take(&mut self.renewed.under_way) {
-            self.mark(Mark::ReloadCutShort);
+            let back = self.renewed.target != Generation::Third;
+            self.mark(if back { Mark::RollbackCutShort } else { Mark::ReloadCutShort });
             self.units.iter_mut().for_each(|seen| seen.going = false);
             return expect(why == Refusal::Stopping, "only a stop keeps a graph from taking over");
         }
@@ -117,11 +157,12 @@ impl Witness<'_> {
                 "the units that have to go have exited when a new graph takes over",
             )?;
         }
-        let replaced = self.replaced();
-        self.terms = Terms::of(self.plan, Generation::Third);
+        let target = self.renewed.target;
+        (self.renewed.before, self.renewed.present) = (self.renewed.present, target);
+        self.terms = Terms::of(self.plan, target);
         self.mark(Mark::Reloaded);
-        for (at, replaced) in replaced.into_iter().enumerate() {
-            let kept = old.contains(&at) && !replaced;
+        for at in 0..self.units.len() {
+            let kept = old.contains(&at) && !self.renewed.replaced[at];
             self.units[at].going = false;
             if !self.terms.units[at].here || kept {
                 if kept && self.units[at].stand == Stand::Alive {
@@ -136,9 +177,77 @@ impl Witness<'_> {
         }
         let Self { ends, terms, .. } = self;
         ends.retain(|(at, _)| terms.units[*at].here);
+        if target == Generation::Third && !self.plan.keep {
+            let changed = |at: &usize| {
+                let seen = &self.units[*at];
+                let wanted = self.plan.units[*at].counts() && !seen.held && !seen.given_up;
+                wanted && (self.renewed.replaced[*at] || !old.contains(at))
+            };
+            self.renewed.probation = self.here().filter(changed).collect();
+        }
         self.stops_in_order();
         self.conclude();
         Ok(())
+    }
+
+    /// Takes the units off the probation that are up, or that somebody holds.
+    pub(in crate::simulation) fn passes_probation(&mut self) {
+        let open = |at: &usize| {
+            let seen = &self.units[*at];
+            let well =
+                seen.stand == Stand::Over && seen.status == 0 && self.terms.units[*at].oneshot;
+            !well && !seen.held && !self.stands_up(*at)
+        };
+        let left: Vec<usize> = self.renewed.probation.iter().copied().filter(open).collect();
+        if left.is_empty() && !self.renewed.probation.is_empty() {
+            self.mark(Mark::ProbationPassed);
+        }
+        self.renewed.probation = left;
+        if self.phase != Phase::Up {
+            self.renewed.probation.clear();
+        }
+    }
+
+    /// Returns whether a unit has failed its probation.
+    fn fails(&self, at: usize) -> bool {
+        let seen = &self.units[at];
+        let late = matches!(seen.fault, Some(Fault::NotReady | Fault::Overran));
+        seen.stand == Stand::Over || late || !self.restarts[at].is_empty()
+    }
+
+    /// Returns whether a new or replaced unit is not up yet.
+    pub(in crate::simulation) fn is_on_probation(&self, at: usize) -> bool {
+        self.phase == Phase::Up && self.renewed.probation.contains(&at)
+    }
+
+    /// Returns whether the old graph has to come back now.
+    pub(in crate::simulation) fn has_to_go_back(&self) -> bool {
+        self.phase == Phase::Up && self.renewed.probation.iter().any(|at| self.fails(*at))
+    }
+
+    /// Checks that the old graph rightly comes back, and what goes for it.
+    pub(in crate::simulation) fn goes_back(&mut self, at: usize, going: &[usize]) -> Verdict {
+        let due = self.is_on_probation(at) && self.fails(at);
+        expect_of(at, due, "the old graph comes back only if something new is not up in time")?;
+        self.renewed.probation.clear();
+        if self.renewed.replaced.iter().enumerate().any(|(at, new)| *new && self.stands_up(at)) {
+            self.mark(Mark::RolledBackWhatWasUp);
+        }
+        let before = self.renewed.before;
+        if before == Generation::Second {
+            self.mark(Mark::RolledBackToTheSecond);
+        }
+        let right = self.lets_go(before, self.renewed.replaced.clone());
+        for at in &right {
+            if self.units[*at].stand == Stand::Over && !self.units[*at].given_up {
+                self.units[*at].stand = Stand::Waiting;
+                self.ends.retain(|(one, _)| one != at);
+            }
+        }
+        let mut going = going.to_vec();
+        going.sort_unstable();
+        self.mark(Mark::RolledBack);
+        expect(going == right, "what a new graph has changed goes when the old one comes back")
     }
 
     /// Resets a unit to the start of the run, except for what outlasts a new graph.
@@ -163,6 +272,7 @@ impl Witness<'_> {
     /// graph then takes over.
     pub(in crate::simulation) fn after_reload(&self) -> Verdict {
         expect(self.renewed.owed.is_none(), "a new graph is taken, or refused with the reason")?;
+        expect(!self.has_to_go_back(), "the old graph comes back as soon as something new fails")?;
         if !self.renewed.under_way {
             return Ok(());
         }
