@@ -54,6 +54,8 @@ pub(super) struct Offer {
     replaced: Vec<UnitId>,
     /// What happens if one of them fails.
     kind: Kind,
+    /// The generation of the graph that it takes over from, whose identities it has.
+    over: u32,
 }
 
 /// What kind of offer a graph is.
@@ -100,12 +102,14 @@ impl Engine {
     /// units that do not stay as they are. The graph takes over when an event says so. Graphs are
     /// not part of events, which are plain data.
     pub(crate) fn offer(&mut self, graph: Rc<Graph>, replaced: Vec<UnitId>) {
-        self.offered = Some(Offer { graph, replaced, kind: Kind::OnProbation });
+        let over = self.generation;
+        self.offered = Some(Offer { graph, replaced, kind: Kind::OnProbation, over });
     }
 
     /// Offers a graph like [`Engine::offer`], which stays even if one of its units fails.
     pub(crate) fn offer_for_good(&mut self, graph: Rc<Graph>, replaced: Vec<UnitId>) {
-        self.offered = Some(Offer { graph, replaced, kind: Kind::ForGood });
+        let over = self.generation;
+        self.offered = Some(Offer { graph, replaced, kind: Kind::ForGood, over });
     }
 
     /// Returns the identities that a graph may reuse when it takes over: those of units that are gone
@@ -145,7 +149,9 @@ impl Engine {
         let Some(offer) = self.offered.take() else {
             return self.impossible(&Event::Reload { asker });
         };
-        let refusal = if self.reload.is_some() { Some(Refusal::Reloading) } else { self.busy() };
+        // Another graph may have taken over since this one was offered, with other identities.
+        let late = self.reload.is_some() || offer.over != self.generation;
+        let refusal = if late { Some(Refusal::Reloading) } else { self.busy() };
         if let Some(why) = refusal {
             actions.push(Action::Tell(Fact::NotReloaded { why }));
             return;
@@ -220,7 +226,8 @@ impl Engine {
             return;
         };
         let graph = Rc::new(Graph::clone(before).over(&self.graph));
-        let offer = Offer { graph, replaced: replaced.clone(), kind: Kind::Back };
+        let (replaced, over) = (replaced.clone(), self.generation);
+        let offer = Offer { graph, replaced, kind: Kind::Back, over };
         let said = actions.len();
         let going = self.begin_reload(offer, actions);
         for id in &going {
@@ -329,7 +336,7 @@ impl Engine {
         self.probation = Some(Probation { before, replaced, open });
     }
 
-    fn take_over(&mut self, Offer { graph, replaced, kind: _ }: Offer) {
+    fn take_over(&mut self, Offer { graph, replaced, .. }: Offer) {
         let mut stays = vec![false; graph.nodes.len()];
         self.graph.ids().for_each(|id| stays[id.0] = true);
         for id in replaced {

@@ -193,3 +193,19 @@ fn nobody_is_blocked_by_what_the_old_graph_has_otherwise() {
     notified(&mut world, "async.web", Notice::Ready);
     assert_eq!(world.running(), ["async.web", "async.app"]);
 }
+
+/// The identities of its units may be those of others by now.
+#[test]
+fn a_graph_that_was_offered_before_another_took_over_is_refused() {
+    let mut world = World::of(WaitPolicy::Any, web());
+    world.reload(vec![unit("async.db"), unit("async.log")], &[]);
+    let late = Graph::build(&config(WaitPolicy::Any, vec![unit("async.late")])).unwrap();
+    let late = Rc::new(late.over(world.engine.graph()));
+    world.engine.offer(late, vec![]);
+    world.exit("async.app", 0);
+    assert!(world.reloaded());
+    world.feed(Event::Reload { asker: asker(7) });
+    let refused = Fact::NotReloaded { why: Refusal::Reloading };
+    assert!(world.facts.contains(&refused));
+    assert_eq!(world.running(), ["async.db", "async.log"]);
+}
