@@ -27,7 +27,7 @@ impl Asked {
         let trc = Trc::toml(toml).control().mode(mode);
         let socket = trc.path("trc.sock");
         let running = trc.spawn();
-        running.wait_until("there is a socket", || socket.exists());
+        running.wait_until("trc listens", || UnixStream::connect(&socket).is_ok());
         Self { running, socket }
     }
 
@@ -276,7 +276,7 @@ fn a_user_may_ask_for_what_the_configuration_allows() {
     let trc = Trc::toml(&toml).control();
     let socket = trc.path("trc.sock");
     let running = trc.spawn();
-    running.wait_until("there is a socket", || socket.exists());
+    running.wait_until("trc listens", || UnixStream::connect(&socket).is_ok());
     for (user, [health, units, stop]) in [
         (0, [200, 200, 202]),
         (4241, [200, 403, 403]),

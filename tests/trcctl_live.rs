@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -31,7 +31,7 @@ impl Container {
         let trc = Trc::toml(toml).control();
         let socket = trc.path("trc.sock");
         let running = trc.spawn();
-        running.wait_until("there is a socket", || socket.exists());
+        running.wait_until("trc listens", || UnixStream::connect(&socket).is_ok());
         Self { running, socket }
     }
 
@@ -54,6 +54,11 @@ impl Ended {
     #[track_caller]
     fn is(&self, status: i32, out: &str, err: &str) {
         assert_eq!((self.status, self.out.as_str(), self.err.as_str()), (status, out, err));
+    }
+
+    #[track_caller]
+    fn status_is(&self, status: i32) {
+        assert_eq!(self.status, status, "{self:?}");
     }
 
     fn json(&self) -> Value {
@@ -370,7 +375,9 @@ impl OwnStreams for Command {
 fn as_user(user: u32, it: &Container, words: &str) -> Ended {
     let program = it.running.path("trcctl");
     if !program.exists() {
-        std::fs::copy(env!("CARGO_BIN_EXE_trcctl"), &program).unwrap();
+        // A child of another test would have a copy of this process open, which nobody could execute.
+        let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_trcctl")).arg(&program).status();
+        assert!(copied.unwrap().success());
     }
     command(&program, &it.socket, words).uid(user).gid(user).output().unwrap().into()
 }
@@ -403,4 +410,190 @@ fn a_socket_that_a_user_may_not_open_is_named() {
     let says = format!("trcctl: you may not connect to {}: ", it.socket.display());
     assert_eq!((refused.status, refused.out.as_str()), (77, ""));
     assert!(refused.err.starts_with(&says) && refused.err.contains("permissions"), "{refused:?}");
+}
+
+#[test]
+fn wait_ready_ends_when_every_unit_is_up() {
+    let it = Container::new(STACK);
+    let mut waits = command(env!("CARGO_BIN_EXE_trcctl"), &it.socket, "wait ready --for 30s");
+    let waits = waits.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    it.running.open_gate("go");
+    Ended::from(waits.wait_with_output().unwrap()).is(0, "ready\n", "");
+    it.trcctl("wait ready").is(0, "ready\n", "");
+    it.trcctl("wait db=ready web=started").is(0, "async.db is ready\nasync.web is running\n", "");
+}
+
+#[test]
+fn wait_says_what_blocks_when_the_time_is_up() {
+    let it = Container::new(STACK);
+    it.trcctl("wait db=started").status_is(0);
+    for goal in ["ready", "web=ready"] {
+        let late = it.trcctl(&format!("wait {goal} --for 0.1s"));
+        assert_eq!(late.status, 124, "{late:?}");
+        assert!(
+            late.err.starts_with(&format!("trcctl: the time is up before `{goal}`\n")),
+            "{late:?}"
+        );
+        assert!(late.err.contains("async.db is not ready yet"), "{late:?}");
+    }
+    let web = it.trcctl("wait web=ready --for 0.1s");
+    assert_eq!(web.out, "async.web waits for async.db\n");
+    assert!(web.err.contains("\nasync.web waits for async.db (for "), "{web:?}");
+}
+
+#[test]
+fn wait_ends_when_the_condition_cannot_be_met_any_more() {
+    let it = Container::new(
+        "[async.a]\nexec = 'true'\noneshot = true\n\
+         [async.b]\nexec = ['sh', '-c', 'exit 3']\noneshot = true\non_failure = 'ignore'\n\
+         [sync.main]\nscript = 'exec cat $W/never'\n",
+    );
+    it.trcctl("wait a=succeeded b=failed a=exited b=exited").status_is(0);
+    let never = it.trcctl("wait b=succeeded");
+    assert_eq!(never.status, 1);
+    let says = "trcctl: `b=succeeded` cannot be reached any more: async.b failed with status 3\n";
+    assert_eq!(never.err, says);
+    it.trcctl("wait b=ready").status_is(1);
+    it.trcctl("wait a=failed").status_is(1);
+}
+
+#[test]
+fn wait_stopped_ends_with_the_run() {
+    let it = Container::new(WEB);
+    it.wait_for("");
+    let late = it.trcctl("wait stopped --for 0.1s");
+    assert_eq!((late.status, late.out.as_str()), (124, "ready\n"));
+    let mut waits = command(env!("CARGO_BIN_EXE_trcctl"), &it.socket, "wait stopped");
+    let descriptors =
+        || std::fs::read_dir(format!("/proc/{}/fd", it.running.pid())).unwrap().count();
+    let before = descriptors();
+    let mut waits = waits.stdout(Stdio::piped()).spawn().unwrap();
+    it.running.wait_until("it is connected", || descriptors() > before);
+    it.running.signal(TERM);
+    let mut out = String::new();
+    waits.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+    assert!(waits.wait().unwrap().success());
+    assert_eq!(out, "stopped\n");
+}
+
+#[test]
+fn wait_with_a_time_waits_for_trc_to_listen() {
+    let trc = Trc::toml(WEB).control();
+    let socket = trc.path("trc.sock");
+    trcctl(&socket, "wait ready").status_is(69);
+    trcctl(&socket, "wait ready --for 0.1s").status_is(69);
+    let mut waits = command(env!("CARGO_BIN_EXE_trcctl"), &socket, "wait ready --for 30s");
+    let waits = waits.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let running = trc.spawn();
+    Ended::from(waits.wait_with_output().unwrap()).is(0, "ready\n", "");
+    running.signal(TERM);
+}
+
+#[test]
+fn wait_says_what_it_can_wait_for() {
+    let nowhere = Path::new("/nowhere");
+    trcctl(nowhere, "wait web").is(
+        64,
+        "",
+        "trcctl: cannot wait for `web`: write ready, stopped or UNIT=CONDITION\n",
+    );
+    let wrong = trcctl(nowhere, "wait web=redy");
+    assert!(wrong.status == 64 && wrong.err.contains("did you mean `ready`?"), "{wrong:?}");
+    let wrong = trcctl(nowhere, "wait ready --for soon");
+    assert!(wrong.status == 64 && wrong.err.contains("such as 30s"), "{wrong:?}");
+}
+
+#[test]
+fn why_leads_to_the_cause() {
+    let it = Container::new(&format!(
+        "{STACK}[async.front]\nscript = 'exec cat $W/never'\nafter = ['web']\n\
+         [async.chat]\nscript = 'echo hello; exec cat $W/never'\nready = {{ log = 'never' }}\n\
+         [async.last]\nscript = 'exec cat $W/never'\nafter = ['chat']\n"
+    ));
+    it.running.wait_for("hello\n");
+    it.trcctl("wait db=started").status_is(0);
+    let shown = it.trcctl("why front");
+    let lines: Vec<&str> = shown.out.lines().collect();
+    assert!(lines[0].starts_with("async.front waits for async.web (for "), "{shown:?}");
+    assert!(lines[1].starts_with("  async.web waits for async.db (for "), "{shown:?}");
+    assert!(lines[2].starts_with("    async.db is not ready yet (for "), "{shown:?}");
+    assert!(
+        shown.out.contains("\n      next:        it fails if it is not ready in "),
+        "{shown:?}"
+    );
+    let last = it.trcctl("why last").out;
+    assert!(last.contains("\n    last output: | hello\n"), "{last}");
+    let json = it.trcctl("why --json front").json();
+    assert_eq!(json["units"][2]["name"], "async.db");
+    assert!(json["units"][2]["deadline_ms"].as_u64().is_some(), "{json}");
+    it.trcctl("why chta").is(64, "", "trcctl: there is no unit `chta` (did you mean `chat`?)\n");
+}
+
+#[test]
+fn why_says_what_to_do_about_a_unit_that_was_stopped_by_hand() {
+    let it = Container::new(&format!("{WEB}[sync.main]\nscript = 'exec cat $W/never'\n"));
+    it.wait_for("");
+    let up = it.trcctl("why web").out;
+    assert!(up.starts_with("async.web is ready (for "), "{up}");
+    it.trcctl("stop web");
+    let held = it.trcctl("why web").out;
+    assert!(held.contains("async.web was stopped by hand (for "), "{held}");
+    assert!(held.contains("to do:       trcctl start async.web\n"), "{held}");
+}
+
+#[test]
+fn why_says_how_a_unit_exited_that_is_started_again() {
+    let it = Container::new(
+        "[async.a]\nexec = 'false'\nrestart = { backoff = '1h' }\n\
+         [sync.main]\nscript = 'exec cat $W/never'\n",
+    );
+    it.running.wait_for("restarting async.a");
+    let why = it.trcctl("why a").out;
+    assert!(why.contains("  last exit:   failed with status 1 "), "{why}");
+    assert!(why.contains("  next:        trc starts it again in "), "{why}");
+    let status = it.trcctl("status a").out;
+    assert!(status.contains("failed with status 1 ") && status.contains("again in "), "{status}");
+}
+
+#[test]
+fn a_unit_that_only_stands_for_something_is_up_when_that_is_there() {
+    let it = Container::new(
+        "[async.outside]\nready = { file = '${W}/there' }\n\
+         [sync.main]\nscript = 'exec cat $W/never'\n",
+    );
+    std::fs::write(it.running.path("there"), "").unwrap();
+    it.trcctl("wait outside=ready --for 30s").is(0, "async.outside is ready\n", "");
+}
+
+#[test]
+fn colours_are_for_terminals() {
+    let it = Container::new(WEB);
+    it.wait_for("");
+    for words in ["status", "logs", "events", "why web"] {
+        assert!(!it.trcctl(words).out.contains('\x1b'), "{words}");
+        let coloured = it.trcctl(&format!("{words} --color always")).out;
+        assert!(coloured.contains("\x1b["), "{words}: {coloured}");
+    }
+    let green = it.trcctl("status --color always").out;
+    assert!(green.contains("\x1b[32mready\x1b[0m"), "{green:?}");
+    // Without its colours it is the same text.
+    let escapes = Regex::new(r"\x1b\[\d+m").unwrap();
+    let plain = same_each_time(&it.trcctl("status").out);
+    assert_eq!(same_each_time(&escapes.replace_all(&green, "")), plain);
+}
+
+#[test]
+fn status_can_be_watched_until_the_run_ends() {
+    let it = Container::new(WEB);
+    it.wait_for("");
+    let mut watches = command(env!("CARGO_BIN_EXE_trcctl"), &it.socket, "status --watch web");
+    let mut watches = watches.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(watches.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut heads = 0;
+    while heads < 2 {
+        heads += usize::from(lines.next().unwrap().starts_with("UNIT"));
+    }
+    it.running.signal(TERM);
+    assert_eq!(lines.filter(|line| line.contains('\x1b')).count(), 0);
+    assert_eq!(watches.wait().unwrap().code(), Some(69));
 }

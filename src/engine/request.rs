@@ -508,7 +508,7 @@ impl Engine {
         let state = &self.states[id.0];
         match (state.phase(), self.graph.node(id).shows_up_by(true)) {
             (Phase::Running { .. }, Condition::Started) => state.verdict.is_none(),
-            (Phase::Running { .. }, Condition::Ready) => {
+            (Phase::Running { .. } | Phase::Watching, Condition::Ready) => {
                 state.watch.ready && state.verdict.is_none()
             }
             (

@@ -1,6 +1,6 @@
 //! The state of a run as plain data, for a client that asks a running trc.
 
-use super::unit::{Phase, Wanted, Why};
+use super::unit::{Ladder, Phase, Wanted, Why};
 use super::{Ended, Engine, Run, Tick};
 use crate::config::Stage;
 use crate::graph::UnitId;
@@ -39,6 +39,8 @@ pub(crate) struct UnitSnapshot {
     pub restarts: usize,
     /// The condition that the unit waits for, if it waits for another unit.
     pub waits_for: Option<String>,
+    /// The time at which trc starts it again, gives up waiting for it to be ready, or kills it.
+    pub deadline: Option<Tick>,
     /// The end of the unit, if it has ended.
     pub ended: Option<Ended>,
 }
@@ -74,6 +76,24 @@ impl Engine {
             Phase::Backoff { .. } => "backoff",
             Phase::Done(_) => "ended",
         };
+        let deadline = match state.phase() {
+            Phase::Retrying { until, .. } => Some(until),
+            Phase::Backoff { until } => until,
+            Phase::Running { .. } | Phase::Watching if !state.watch.ready => state.watch.ready_by,
+            Phase::Stopping {
+                ladder:
+                    Ladder::Command { kill_at, .. }
+                    | Ladder::Signal { kill_at, .. }
+                    | Ladder::Rest { kill_at },
+                ..
+            } => Some(kill_at),
+            Phase::Stopping { ladder: Ladder::Kill { .. }, .. }
+            | Phase::Waiting
+            | Phase::Starting { .. }
+            | Phase::Running { .. }
+            | Phase::Watching
+            | Phase::Done(_) => None,
+        };
         let (since, why) = state.stands();
         UnitSnapshot {
             name: node.unit.id(),
@@ -86,6 +106,7 @@ impl Engine {
             ready: node.unit.ready.as_ref().map(|_| state.is_ready()),
             restarts: state.restarts.times.len(),
             waits_for: self.waits_for(id).map(|other| self.graph.node(other).unit.id()),
+            deadline,
             ended: self.ended(id),
         }
     }

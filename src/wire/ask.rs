@@ -44,10 +44,15 @@ pub(crate) enum Until {
     Ready,
     /// The unit has exited, and is not started again by itself.
     Ended,
+    /// The run has ended.
+    Stopped,
 }
 
 impl Until {
-    const ALL: [Self; 3] = [Self::Started, Self::Ready, Self::Ended];
+    /// The states of a unit.
+    const OF_UNIT: &[Self] = &[Self::Started, Self::Ready, Self::Ended];
+    /// The states of a run.
+    const OF_RUN: &[Self] = &[Self::Ready, Self::Stopped];
 
     /// Returns the word for it.
     pub(crate) fn word(self) -> &'static str {
@@ -55,6 +60,7 @@ impl Until {
             Self::Started => "started",
             Self::Ready => "ready",
             Self::Ended => "ended",
+            Self::Stopped => "stopped",
         }
     }
 }
@@ -113,8 +119,8 @@ impl Act {
 pub(crate) enum Ask {
     /// `GET /v1`
     About,
-    /// `GET /v1/health`: of all units, or of these.
-    Health(Vec<String>),
+    /// `GET /v1/health`: of all units, or of these; now or when the run is in a state.
+    Health(Vec<String>, Option<Wait>),
     /// `GET /v1/units`
     Units,
     /// `GET /v1/units/U`, now or when it is in a state.
@@ -136,7 +142,7 @@ impl Ask {
     /// Returns the access that the request needs.
     pub(crate) fn needs(&self) -> Access {
         match self {
-            Self::Health(_) => Access::Health,
+            Self::Health(..) => Access::Health,
             Self::About
             | Self::Units
             | Self::Unit(..)
@@ -151,11 +157,11 @@ impl Ask {
     /// long as it runs.
     pub(crate) fn patience(&self) -> Option<Duration> {
         match self {
-            Self::Unit(_, Some(wait)) => Some(wait.within),
+            Self::Unit(_, Some(wait)) | Self::Health(_, Some(wait)) => Some(wait.within),
             Self::Job(_, Some(within)) => Some(*within),
             Self::Logs(select) | Self::Events(select) if select.follow => None,
             Self::About
-            | Self::Health(_)
+            | Self::Health(_, None)
             | Self::Units
             | Self::Unit(_, None)
             | Self::Job(_, None)
@@ -177,10 +183,13 @@ impl Ask {
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         let (ask, takes) = match parts[..] {
             ["v1"] => (Self::About, Method::Get),
-            ["v1", "health"] => (Self::Health(given.all("unit")), Method::Get),
+            ["v1", "health"] => {
+                let wait = given.wait(Until::OF_RUN)?;
+                (Self::Health(given.all("unit"), wait), Method::Get)
+            }
             ["v1", "units"] => (Self::Units, Method::Get),
             ["v1", "units", unit] => {
-                let wait = given.wait()?;
+                let wait = given.wait(Until::OF_UNIT)?;
                 (Self::Unit(unit.to_owned(), wait), Method::Get)
             }
             ["v1", "units", unit, act] => {
@@ -216,15 +225,13 @@ impl Ask {
         let get = |target: String| (Method::Get, target);
         match self {
             Self::About => get("/v1".to_owned()),
-            Self::Health(units) => {
-                get(with("/v1/health", units.iter().map(|unit| ("unit", unit.clone()))))
+            Self::Health(units, wait) => {
+                let units = units.iter().map(|unit| ("unit", unit.clone()));
+                get(with("/v1/health", units.chain(waits(*wait))))
             }
             Self::Units => get("/v1/units".to_owned()),
             Self::Unit(unit, wait) => {
-                let wait = wait.iter().flat_map(|wait| {
-                    [("wait", wait.until.word().to_owned()), ("for", seconds(wait.within))]
-                });
-                get(with(&format!("/v1/units/{}", encoded(unit)), wait))
+                get(with(&format!("/v1/units/{}", encoded(unit)), waits(*wait)))
             }
             Self::Act(unit, act) => {
                 let signal = match act {
@@ -244,6 +251,11 @@ impl Ask {
             Self::Events(select) => get(with("/v1/events", select.written())),
         }
     }
+}
+
+fn waits(wait: Option<Wait>) -> impl Iterator<Item = (&'static str, String)> {
+    wait.into_iter()
+        .flat_map(|wait| [("wait", wait.until.word().to_owned()), ("for", seconds(wait.within))])
 }
 
 impl Select {
@@ -327,12 +339,13 @@ impl Parameters {
         text.parse().map(Some).map_err(why)
     }
 
-    fn wait(&mut self) -> Result<Option<Wait>, Problem> {
+    fn wait(&mut self, states: &[Until]) -> Result<Option<Wait>, Problem> {
         let within = self.time("for")?.unwrap_or(LONGEST_WAIT);
         let Some(word) = self.one("wait")? else { return Ok(None) };
-        let until = Until::ALL.into_iter().find(|until| until.word() == word);
+        let until = states.iter().copied().find(|until| until.word() == word);
         let why = || {
-            let words = Until::ALL.map(Until::word).join(", ");
+            let words: Vec<&str> = states.iter().map(|until| until.word()).collect();
+            let words = words.join(", ");
             wrong("wait", &format!("is one of {words}, not {}", shown(&word)))
         };
         Ok(Some(Wait { until: until.ok_or_else(why)?, within }))
@@ -453,8 +466,9 @@ mod tests {
         let within = Duration::from_millis(1500);
         for ask in [
             Ask::About,
-            Ask::Health(Vec::new()),
-            Ask::Health(vec![unit(), "sync.b".to_owned()]),
+            Ask::Health(Vec::new(), None),
+            Ask::Health(vec![unit(), "sync.b".to_owned()], None),
+            Ask::Health(Vec::new(), Some(Wait { until: Until::Stopped, within })),
             Ask::Units,
             Ask::Unit(unit(), None),
             Ask::Unit(unit(), Some(Wait { until: Until::Ready, within })),
@@ -512,7 +526,7 @@ mod tests {
 
     #[test]
     fn changes_need_more_than_questions() {
-        assert_eq!(Ask::Health(Vec::new()).needs(), Access::Health);
+        assert_eq!(Ask::Health(Vec::new(), None).needs(), Access::Health);
         assert_eq!(Ask::Units.needs(), Access::Read);
         assert_eq!(Ask::Act(String::new(), Act::Stop).needs(), Access::Operate);
     }

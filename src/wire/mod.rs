@@ -8,7 +8,7 @@ pub(crate) mod problem;
 pub(crate) mod record;
 pub(crate) mod state;
 
-pub(crate) use ask::{Act, Ask, Select, Until};
+pub(crate) use ask::{Act, Ask, Select, Until, Wait};
 pub(crate) use problem::{Code, Problem};
 pub(crate) use record::{Entry, Gap, Said, Written};
 pub(crate) use state::{

@@ -93,6 +93,10 @@ pub(crate) struct UnitState {
     /// What the unit waits for: `async.db is not ready yet`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<String>,
+    /// The time until trc acts by itself, in milliseconds: it starts the unit again, gives up
+    /// waiting for it to be ready, or kills it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<u64>,
     /// The number of times that the restart policy has started it again.
     pub restarts: u32,
     /// The main process.

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use trc::client::live::{self, Change, Options, Records};
+use trc::client::live::{self, Change, Color, Options, Records};
 
 use crate::TEMPLATE;
 
 /// Returns the commands.
-pub(crate) fn commands() -> [Command; 8] {
+pub(crate) fn commands() -> [Command; 10] {
     [
         status(),
         change(
@@ -31,6 +31,8 @@ pub(crate) fn commands() -> [Command; 8] {
         records("logs", "Show the last output of units"),
         records("events", "Show the last lines of trc itself, of every level"),
         health(),
+        wait(),
+        why(),
     ]
 }
 
@@ -39,12 +41,17 @@ pub(crate) fn run(name: &str, arguments: &ArgMatches) -> Option<u8> {
     let options = Options {
         socket: arguments.try_get_one::<PathBuf>("socket").ok().flatten().cloned(),
         json: arguments.try_get_one::<bool>("json").ok().flatten().is_some_and(|json| *json),
+        color: match arguments.try_get_one::<String>("color").ok().flatten().map(String::as_str) {
+            Some("always") => Color::Always,
+            Some("never") => Color::Never,
+            Some(_) | None => Color::Auto.settled(),
+        },
     };
     let units = || -> Vec<String> {
         arguments.get_many::<String>("unit").unwrap_or_default().cloned().collect()
     };
     let change = match name {
-        "status" => return Some(live::status(&options, &units())),
+        "status" => return Some(live::status(&options, &units(), arguments.get_flag("watch"))),
         "health" => return Some(live::health(&options, &units())),
         "logs" | "events" => {
             let records = Records {
@@ -56,6 +63,12 @@ pub(crate) fn run(name: &str, arguments: &ArgMatches) -> Option<u8> {
             };
             return Some(live::logs(&options, records, name == "events"));
         }
+        "wait" => {
+            let goals: Vec<String> =
+                arguments.get_many("goal").unwrap_or_default().cloned().collect();
+            return Some(live::wait(&options, &goals, arguments.get_one("for").copied()));
+        }
+        "why" => return Some(live::why(&options, arguments.get_one::<String>("unit")?)),
         "start" => Change::Start,
         "stop" => Change::Stop,
         "restart" => Change::Restart,
@@ -85,6 +98,14 @@ fn live_command(name: &'static str, about: &'static str) -> Command {
                 .help("The control socket of trc [default: TRC_SOCKET, or /run/trc.sock]")
                 .value_parser(value_parser!(PathBuf)),
         )
+        .arg(
+            Arg::new("color")
+                .long("color")
+                .value_name("WHEN")
+                .help("Print colours: auto (on a terminal), always or never [default: auto]")
+                .hide_possible_values(true)
+                .value_parser(["auto", "always", "never"]),
+        )
         .arg(Arg::new("json").long("json").help("Print JSON").action(ArgAction::SetTrue))
 }
 
@@ -96,10 +117,18 @@ fn status() -> Command {
     live_command("status", "Show what runs, and why a unit is not up")
         .arg(units("The units to show [default: all]"))
         .override_usage("trcctl status [OPTIONS] [UNIT…]")
+        .arg(
+            Arg::new("watch")
+                .short('w')
+                .long("watch")
+                .help("Show it again every second, until Ctrl-C")
+                .action(ArgAction::SetTrue),
+        )
         .after_help(
             "Examples:\n  \
-               docker exec CONTAINER trcctl status       Show all units\n  \
-               docker exec CONTAINER trcctl status web   Show one unit\n\n\
+               docker exec CONTAINER trcctl status         Show all units\n  \
+               docker exec CONTAINER trcctl status web     Show one unit\n  \
+               docker exec -it CONTAINER trcctl status -w  Show all units, every second\n\n\
              Exit status:\n  \
                0   trc has answered\n  \
                64  the command line is wrong, or there is no such unit\n  \
@@ -202,5 +231,58 @@ fn health() -> Command {
                1   starting, unhealthy or stopping\n  \
                64  the command line is wrong, or there is no such unit\n  \
                69  no trc listens on the socket",
+        )
+}
+
+fn wait() -> Command {
+    live_command("wait", "Wait until the container is ready, or a unit is")
+        .before_help(
+            "Waits for each of these, one after the other:\n\n  \
+               ready            every unit is up: the health is ready or degraded\n  \
+               stopped          the run has ended\n  \
+               UNIT=CONDITION   the unit is started, ready, exited, succeeded or failed\n\n\
+             If the time is up, it shows what blocks. With --for, it also waits for trc to listen.",
+        )
+        .override_usage("trcctl wait [OPTIONS] ready|stopped|UNIT=CONDITION…")
+        .arg(
+            Arg::new("goal")
+                .value_name("ready|stopped|UNIT=CONDITION")
+                .help("What to wait for")
+                .required(true)
+                .num_args(1..),
+        )
+        .arg(
+            Arg::new("for")
+                .long("for")
+                .value_name("TIME")
+                .help("The longest time to wait, such as 30s [default: no limit]")
+                .value_parser(live::time),
+        )
+        .after_help(
+            "Examples:\n  \
+               docker exec CONTAINER trcctl wait ready --for 30s   Wait in a CI job\n  \
+               docker exec CONTAINER trcctl wait db=ready web=ready  Wait for two units\n\n\
+             Exit status:\n  \
+               0    all is as asked\n  \
+               1    this cannot come any more: a unit has failed, or the run is stopping\n  \
+               64   the command line is wrong, or there is no such unit\n  \
+               69   no trc listens on the socket\n  \
+               77   you may not ask for this: see [control] allow\n  \
+               124  the time is up",
+        )
+}
+
+fn why() -> Command {
+    live_command("why", "Show why a unit is not up: the units that it waits for, and the cause")
+        .arg(Arg::new("unit").value_name("UNIT").help("The unit").required(true))
+        .override_usage("trcctl why [OPTIONS] UNIT")
+        .after_help(
+            "Examples:\n  \
+               docker exec CONTAINER trcctl why web\n\n\
+             Exit status:\n  \
+               0   trc has answered\n  \
+               64  the command line is wrong, or there is no such unit\n  \
+               69  no trc listens on the socket\n  \
+               77  you may not ask for this: see [control] allow",
         )
 }

@@ -4,13 +4,13 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use super::ask::Trc;
-use super::{Options, complain, failed, say};
+use super::{Color, Options, complain, failed, say};
 use crate::wire::{Ask, HealthState, RunHealth};
 
 /// Prints whether the run, or these units, can do their work. Returns the exit status: 0 if they
 /// can, else 1.
 pub fn health(options: &Options, units: &[String]) -> u8 {
-    let ask = Ask::Health(units.to_vec());
+    let ask = Ask::Health(units.to_vec(), None);
     let answer = match Trc::at(options.socket.as_deref().map(Path::new)).ask(&ask) {
         Ok(answer) => answer,
         Err(why) => return failed(&why),
@@ -40,7 +40,7 @@ pub fn health_asked(command_line: &[OsString]) -> Option<u8> {
         complain(&format_args!("`{option}` is not a unit: write `trc --health [UNIT…]`"));
         return Some(crate::status::USAGE);
     }
-    Some(health(&Options { socket: None, json: false }, &units))
+    Some(health(&Options { socket: None, json: false, color: Color::Never }, &units))
 }
 
 pub(super) fn sentence(health: &RunHealth) -> String {

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::ask::Trc;
+use super::paint::{Color, Look};
 use super::{Options, failed};
 use crate::wire::{Ask, Entry, Select};
 
@@ -29,9 +30,10 @@ pub fn logs(options: &Options, records: Records, events: bool) -> u8 {
     let ask = if events { Ask::Events(select) } else { Ask::Logs(select) };
     let trc = Trc::at(options.socket.as_deref());
     let mut out = io::stdout().lock();
+    let mut seen = Vec::new();
     let done = trc.stream(&ask, |json| {
         let line = match serde_json::from_str::<Entry>(json) {
-            Ok(entry) if !options.json => text(&entry),
+            Ok(entry) if !options.json => text(&entry, options.color, &mut seen),
             // What a newer trc says is passed on as it is.
             Ok(_) | Err(_) => json.to_owned(),
         };
@@ -41,10 +43,28 @@ pub fn logs(options: &Options, records: Records, events: bool) -> u8 {
     done.map_or_else(|why| failed(&why), |()| 0)
 }
 
-fn text(entry: &Entry) -> String {
+/// Returns a record as a line. Each unit has the next colour when it is first seen.
+fn text(entry: &Entry, color: Color, seen: &mut Vec<String>) -> String {
+    let time = |time: &str| color.paint(Look::Dim, short(time));
     match entry {
-        Entry::Written(line) => format!("{} {} | {}", short(&line.time), line.unit, line.line),
-        Entry::Said(said) => format!("{} {}: {}", short(&said.time), said.level, said.message),
+        Entry::Written(line) => {
+            let number = seen.iter().position(|unit| *unit == line.unit).unwrap_or_else(|| {
+                seen.push(line.unit.clone());
+                seen.len() - 1
+            });
+            let unit = color.paint(Look::Unit(number), &format!("{} |", line.unit));
+            format!("{} {unit} {}", time(&line.time), line.line)
+        }
+        Entry::Said(said) => {
+            let look = match said.level.as_str() {
+                "error" => Look::Bad,
+                "warn" => Look::Pending,
+                "info" => Look::Good,
+                _ => Look::Dim,
+            };
+            let level = color.paint(look, &format!("{}:", said.level));
+            format!("{} {level} {}", time(&said.time), said.message)
+        }
         Entry::Gap(gap) => {
             format!("... {} missing, because trc keeps only the last output", gap.missing)
         }

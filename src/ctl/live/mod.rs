@@ -4,13 +4,19 @@ mod act;
 mod ask;
 mod health;
 mod logs;
+mod paint;
 mod status;
 mod table;
+mod wait;
+mod why;
 
 pub use act::{Change, act};
 pub use health::{health, health_asked};
 pub use logs::{Records, logs};
+pub use paint::Color;
 pub use status::status;
+pub use wait::wait;
+pub use why::why;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -28,6 +34,8 @@ pub struct Options {
     pub socket: Option<PathBuf>,
     /// Whether to print JSON.
     pub json: bool,
+    /// Whether to print colours: always or never.
+    pub color: Color,
 }
 
 impl fmt::Display for NoAnswer {
@@ -66,6 +74,14 @@ impl fmt::Display for NoAnswer {
             Self::Odd(text) => write!(to, "this is not an answer of trc: {text:?}"),
         }
     }
+}
+
+/// Reads a time such as `30s`.
+///
+/// # Errors
+/// Returns why this is not a time.
+pub fn time(text: &str) -> Result<std::time::Duration, String> {
+    crate::config::parse_time(text).ok_or_else(|| "expected a time such as 30s or 5m".to_owned())
 }
 
 /// Prints a text. If nobody reads it, such as `head`, that is not a failure.

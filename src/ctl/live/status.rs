@@ -1,20 +1,39 @@
 //! `trcctl status`.
 
-use super::ask::{NoAnswer, Trc};
-use super::table::table;
-use super::{Options, failed, say};
-use crate::wire::{About, Ask, RunHealth, UnitState, Units};
+use std::io::IsTerminal;
+use std::time::Duration;
 
-/// Prints the state of the run and of its units, or of these units. Returns the exit status.
-pub fn status(options: &Options, units: &[String]) -> u8 {
+use super::ask::{NoAnswer, Trc};
+use super::paint::Look;
+use super::table::{Cell, table};
+use super::{Options, failed, say};
+use crate::wire::{About, Ask, HealthState, RunHealth, Running, UnitState, Units};
+
+/// The time between two looks.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Prints the state of the run and of its units, or of these units, once or every second. Returns
+/// the exit status.
+pub fn status(options: &Options, units: &[String], watch: bool) -> u8 {
     let trc = Trc::at(options.socket.as_deref());
-    match show(&trc, options, units) {
-        Ok(text) => {
-            say(&text);
-            0
+    let redraw = watch && std::io::stdout().is_terminal();
+    loop {
+        match show(&trc, options, units) {
+            // Home, and the rest of the screen is erased once it is overwritten: nothing flickers.
+            Ok(text) if redraw => say(&format!("\x1b[H{}\x1b[J", text.replace('\n', "\x1b[K\n"))),
+            Ok(text) => say(&text),
+            Err(why) => return failed(&why),
         }
-        Err(why) => failed(&why),
+        if !watch {
+            return 0;
+        }
+        pause();
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "trcctl is not PID 1")]
+fn pause() {
+    std::thread::sleep(EVERY);
 }
 
 fn show(trc: &Trc, options: &Options, units: &[String]) -> Result<String, NoAnswer> {
@@ -28,46 +47,77 @@ fn show(trc: &Trc, options: &Options, units: &[String]) -> Result<String, NoAnsw
         let json = serde_json::to_string_pretty(&Units { units: all }).unwrap_or_default();
         return Ok(json + "\n");
     }
+    let paint = |look, text: &str| options.color.paint(look, text);
     let mut text = String::new();
     if units.is_empty() {
         let about: About = trc.get(&Ask::About)?;
-        let health: RunHealth = trc.ask(&Ask::Health(Vec::new()))?.read()?;
+        let health: RunHealth = trc.ask(&Ask::Health(Vec::new(), None))?.read()?;
+        let look = match health.state {
+            HealthState::Ready => Look::Good,
+            HealthState::Degraded => Look::Asked,
+            HealthState::Starting | HealthState::Stopping => Look::Pending,
+            HealthState::Unhealthy => Look::Bad,
+        };
         text = format!(
             "{}, {} for {}\n\n",
-            super::health::sentence(&health),
+            paint(look, &super::health::sentence(&health)),
             about.phase,
             time(about.uptime_ms)
         );
     }
     let head = ["UNIT", "STATE", "SINCE", "PID", "MEMORY", "CPU", "RESTARTS", "WHY"];
-    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    let head = head.map(|word| Cell { text: word.to_owned(), look: Look::Bold });
+    let mut rows = vec![head.to_vec()];
     rows.extend(all.iter().map(row));
-    Ok(text + &table(&rows))
+    Ok(text + &table(&rows, &[2, 3, 4, 5, 6], options.color))
 }
 
-fn row(unit: &UnitState) -> Vec<String> {
-    let state = match (unit.wanted.as_str(), unit.phase.as_str(), unit.ready) {
-        ("held", ..) => "held",
-        (_, "running", Some(true)) => "ready",
-        (_, "running", Some(false)) => "starting",
-        (_, phase, _) => phase,
+/// Returns whether a unit is where it should be.
+pub(super) fn is_up(unit: &UnitState) -> bool {
+    unit.why.is_none() && unit.phase != "waiting"
+}
+
+/// Returns the word for the state of a unit.
+pub(super) fn state(unit: &UnitState) -> (&str, Look) {
+    match (unit.wanted.as_str(), unit.phase.as_str(), unit.ready) {
+        ("held", ..) => ("held", Look::Asked),
+        (_, "running" | "watching", Some(true)) if unit.why.is_none() => ("ready", Look::Good),
+        (_, "running" | "watching", Some(true)) => ("ready", Look::Bad),
+        (_, "running" | "watching", Some(false)) => ("starting", Look::Pending),
+        (_, "running", None) => ("running", Look::Good),
+        (_, "ended", _) if unit.why.is_some() => ("failed", Look::Bad),
+        (_, "ended", _) => ("ended", Look::Dim),
+        (_, "backoff", _) => ("backoff", Look::Bad),
+        (_, phase, _) => (phase, Look::Pending),
+    }
+}
+
+/// Returns how the last process of a unit exited, and when.
+pub(super) fn last_end(unit: &UnitState) -> Option<String> {
+    unit.last_end.as_ref().map(|end| format!("{} {} ago", end.why, time(end.ago_ms)))
+}
+
+fn row(unit: &UnitState) -> Vec<Cell> {
+    let (word, look) = state(unit);
+    let of = |part: fn(&Running) -> String| {
+        Cell::from(unit.process.as_ref().map(part).unwrap_or_default())
     };
-    let of = |part: fn(&crate::wire::Running) -> String| {
-        unit.process.as_ref().map(part).unwrap_or_default()
+    let why = match (&unit.why, unit.deadline_ms, last_end(unit)) {
+        (Some(_), Some(rest), Some(end)) if unit.phase == "backoff" => {
+            Some(format!("{end}; trc starts it again in {}", time(rest)))
+        }
+        (Some(why), ..) => Some(why.clone()),
+        (None, _, end) => end,
     };
-    let why = unit.why.clone().or_else(|| {
-        let end = unit.last_end.as_ref()?;
-        Some(format!("{} {} ago", end.why, time(end.ago_ms)))
-    });
     vec![
-        unit.name.clone(),
-        state.to_owned(),
-        time(unit.since_ms),
+        unit.name.clone().into(),
+        Cell { text: word.to_owned(), look },
+        time(unit.since_ms).into(),
         of(|process| process.pid.to_string()),
         of(|process| mebibytes(process.memory)),
         of(|process| time(process.cpu_ms)),
-        unit.restarts.to_string(),
-        why.unwrap_or_default(),
+        unit.restarts.to_string().into(),
+        why.unwrap_or_default().into(),
     ]
 }
 
@@ -77,7 +127,7 @@ fn mebibytes(bytes: u64) -> String {
 }
 
 /// Returns a time in its two largest parts: `3d 4h`.
-fn time(millis: u64) -> String {
+pub(super) fn time(millis: u64) -> String {
     let seconds = millis / 1000;
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
     match () {

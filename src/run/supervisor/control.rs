@@ -350,8 +350,16 @@ impl Supervisor {
                     return Ok(());
                 }
             }
-            Ask::Health(units) => {
+            Ask::Health(units, wait) => {
                 units.iter().try_for_each(|name| self.unit_named(name).map(|_| ()))?;
+                if let Some(wait) = wait
+                    && !self.is_met(&ask)
+                    && let until = now() + wait.within
+                    && let Some(client) = self.client(id)
+                {
+                    client.state = State::Waits(ask, until);
+                    return Ok(());
+                }
             }
             Ask::About | Ask::Units => {}
         }
@@ -372,13 +380,22 @@ impl Supervisor {
                     }
                     Until::Ready => self.engine.stands_up(id) || unit.ended.is_some(),
                     Until::Ended => self.engine.is_down(id),
+                    Until::Stopped => false,
                 }
             }
+            Ask::Health(units, Some(wait)) => match wait.until {
+                Until::Ready => {
+                    let state = self.health_of(units).0;
+                    matches!(state, Health::Ready | Health::Degraded | Health::Stopping)
+                }
+                // The end of the run answers it.
+                Until::Stopped | Until::Started | Until::Ended => false,
+            },
             Ask::Job(job, Some(_)) => {
                 self.job(*job).map_or(true, |job| job.status != JobStatus::Running)
             }
             Ask::About
-            | Ask::Health(_)
+            | Ask::Health(_, None)
             | Ask::Units
             | Ask::Unit(_, None)
             | Ask::Job(_, None)
@@ -392,7 +409,7 @@ impl Supervisor {
     fn reply(&mut self, id: u32, ask: &Ask) {
         let (status, json) = match ask {
             Ask::About => (200, json(&self.about())),
-            Ask::Health(units) => {
+            Ask::Health(units, _) => {
                 let health = self.health(units);
                 (if health.state.is_good() { 200 } else { 503 }, json(&health))
             }
@@ -587,14 +604,19 @@ impl Supervisor {
         }
     }
 
-    fn health(&self, units: &[String]) -> RunHealth {
+    /// Returns the health of the run, or of these units, and the unit because of which it is so.
+    fn health_of(&self, units: &[String]) -> (Health, Option<UnitId>) {
         let named: Vec<UnitId> =
             units.iter().filter_map(|name| self.unit_named(name).ok()).collect();
-        let (health, unit) = if named.is_empty() {
+        if named.is_empty() {
             self.engine.health(self.graph.ids())
         } else {
             self.engine.health(named.into_iter())
-        };
+        }
+    }
+
+    fn health(&self, units: &[String]) -> RunHealth {
+        let (health, unit) = self.health_of(units);
         let state = match health {
             Health::Ready => HealthState::Ready,
             Health::Degraded => HealthState::Degraded,
@@ -633,6 +655,7 @@ impl Supervisor {
             ready: unit.ready,
             why: (!up).then(|| self.why(id)),
             waits_for: unit.waits_for.clone(),
+            deadline_ms: unit.deadline.map(|at| millis(at.saturating_sub(tick))),
             restarts: life.map_or(0, |life| life.restarts),
             process: unit.pid.and_then(|pid| running(pid, tick.saturating_sub(unit.since))),
             last_end: end.map(|(ended, at)| End {
