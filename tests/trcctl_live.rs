@@ -597,3 +597,37 @@ fn status_can_be_watched_until_the_run_ends() {
     assert_eq!(lines.filter(|line| line.contains('\x1b')).count(), 0);
     assert_eq!(watches.wait().unwrap().code(), Some(69));
 }
+
+/// Asks for what can follow the words, as the script of bash does.
+fn completed(socket: &Path, words: &[&str]) -> Vec<String> {
+    let mut asks = command(env!("CARGO_BIN_EXE_trcctl"), socket, "--");
+    asks.args(words).env("TRCCTL_COMPLETE", "bash").env("_CLAP_IFS", "\n");
+    asks.env("_CLAP_COMPLETE_INDEX", (words.len() - 1).to_string());
+    asks.env("_CLAP_COMPLETE_COMP_TYPE", "9").env("_CLAP_COMPLETE_SPACE", "true");
+    let ended: Ended = asks.output().unwrap().into();
+    assert_eq!((ended.status, ended.err.as_str()), (0, ""));
+    ended.out.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_shell_completes_commands_and_the_units_that_run() {
+    let it = Container::new(STACK);
+    let of = |words: &[&str]| completed(&it.socket, words);
+    assert_eq!(of(&["trcctl", "resta"]), ["restart"]);
+    assert_eq!(of(&["trcctl", "restart", "w"]), ["web"]);
+    assert_eq!(of(&["trcctl", "why", "async."]), ["async.db", "async.web"]);
+    assert_eq!(of(&["trcctl", "signal", "U"]), ["USR1", "USR2"]);
+    assert_eq!(of(&["trcctl", "wait", "d"]), ["db=ready"]);
+    // Without a trc there are no names, and no complaint.
+    assert_eq!(completed(Path::new("/nowhere"), &["trcctl", "restart", "w"]), [""; 0]);
+}
+
+#[test]
+fn each_shell_has_a_script() {
+    for (shell, says) in [("bash", "complete "), ("zsh", "compdef"), ("fish", "complete ")] {
+        let script = trcctl(Path::new("/nowhere"), &format!("completions {shell}"));
+        assert_eq!((script.status, script.err.as_str()), (0, ""));
+        assert!(script.out.contains(says) && script.out.contains("TRCCTL_COMPLETE"), "{script:?}");
+    }
+    trcctl(Path::new("/nowhere"), "completions csh").status_is(64);
+}

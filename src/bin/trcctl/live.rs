@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use trc::client::live::{self, Change, Color, Options, Records};
 
-use crate::TEMPLATE;
+use crate::{TEMPLATE, completions};
 
 /// Returns the commands.
 pub(crate) fn commands() -> [Command; 10] {
@@ -110,7 +110,7 @@ fn live_command(name: &'static str, about: &'static str) -> Command {
 }
 
 fn units(help: &'static str) -> Arg {
-    Arg::new("unit").value_name("UNIT").help(help).num_args(0..)
+    Arg::new("unit").value_name("UNIT").help(help).num_args(0..).add(completions::units())
 }
 
 fn status() -> Command {
@@ -165,6 +165,7 @@ fn signal() -> Command {
             Arg::new("signal")
                 .value_name("SIGNAL")
                 .help("The signal, such as HUP, SIGUSR1 or 12")
+                .add(completions::signals())
                 .required(true),
         )
         .arg(units("The units").required(true))
@@ -248,6 +249,7 @@ fn wait() -> Command {
             Arg::new("goal")
                 .value_name("ready|stopped|UNIT=CONDITION")
                 .help("What to wait for")
+                .add(completions::goals())
                 .required(true)
                 .num_args(1..),
         )
@@ -274,7 +276,13 @@ fn wait() -> Command {
 
 fn why() -> Command {
     live_command("why", "Show why a unit is not up: the units that it waits for, and the cause")
-        .arg(Arg::new("unit").value_name("UNIT").help("The unit").required(true))
+        .arg(
+            Arg::new("unit")
+                .value_name("UNIT")
+                .help("The unit")
+                .required(true)
+                .add(completions::units()),
+        )
         .override_usage("trcctl why [OPTIONS] UNIT")
         .after_help(
             "Examples:\n  \

@@ -1,5 +1,6 @@
 //! trcctl: checks and tests the configuration of trc without a container, and asks a running trc.
 
+mod completions;
 mod live;
 
 use std::ffi::OsString;
@@ -18,6 +19,7 @@ fn main() -> ExitCode {
     if let Some(stage) = words.next().and_then(|word| Stage::named(word.to_str()?)) {
         return stage.run(&words.collect::<Vec<_>>()).into();
     }
+    completions::answer(program);
     match run() {
         Ok(status) => status.into(),
         Err(error) => {
@@ -51,6 +53,7 @@ fn run() -> Result<u8, clap::Error> {
             let why = arguments.get_many::<OsString>("why").unwrap_or_default();
             Ok(verdict::run(word, &why.cloned().collect::<Vec<_>>()))
         }
+        Some(("completions", arguments)) => Ok(completions::run(arguments)),
         Some((name, arguments)) => {
             Ok(live::run(name, arguments).expect("clap demands one of the commands"))
         }
@@ -81,6 +84,7 @@ fn program() -> Command {
         .subcommand(test_command())
         .subcommand(verdict_command())
         .subcommands(live::commands())
+        .subcommand(completions::command())
 }
 
 /// Returns the arguments of trc, with the default directory of trcctl in the help.

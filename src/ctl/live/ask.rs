@@ -12,7 +12,7 @@ use crate::wire::{Ask, Problem, SOCKET, VARIABLE};
 /// The longest answer that is read, in bytes.
 const LONGEST: u64 = 64 * 1024 * 1024;
 
-/// The longest time for trc to answer, beside the time for which it holds the answer back.
+/// The usual patience with trc.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The reason why there is no answer.
@@ -33,6 +33,8 @@ pub(crate) enum NoAnswer {
 /// A running trc.
 pub(crate) struct Trc {
     path: PathBuf,
+    /// The longest time for trc to answer, beside the time for which it holds the answer back.
+    patience: Duration,
 }
 
 /// The answer to a request.
@@ -46,7 +48,12 @@ impl Trc {
     pub(crate) fn at(path: Option<&Path>) -> Self {
         let variable = || std::env::var_os(VARIABLE).filter(|path| !path.is_empty());
         let path = path.map(Path::to_owned).or_else(|| variable().map(PathBuf::from));
-        Self { path: path.unwrap_or_else(|| PathBuf::from(SOCKET)) }
+        Self { path: path.unwrap_or_else(|| PathBuf::from(SOCKET)), patience: PATIENCE }
+    }
+
+    /// Sets the longest time for trc to answer.
+    pub(crate) fn patient(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     fn send(&self, ask: &Ask) -> Result<BufReader<UnixStream>, NoAnswer> {
@@ -57,7 +64,7 @@ impl Trc {
             "{} {target} HTTP/1.1\r\nHost: trc\r\nConnection: close\r\n\r\n",
             method.word()
         );
-        let within = ask.patience().map(|held| PATIENCE.saturating_add(held));
+        let within = ask.patience().map(|held| self.patience.saturating_add(held));
         stream.set_read_timeout(within).map_err(NoAnswer::Broken)?;
         stream.write_all(head.as_bytes()).map_err(NoAnswer::Broken)?;
         Ok(BufReader::new(stream))

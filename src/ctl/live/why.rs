@@ -6,6 +6,7 @@ use super::ask::{NoAnswer, Trc};
 use super::paint::Look;
 use super::status::{is_up, last_end, state, time};
 use super::{Options, failed, say};
+use crate::text::harmless;
 use crate::wire::{Ask, Entry, Select, UnitState, Units};
 
 /// The number of lines of output that are shown of the cause.
@@ -122,7 +123,8 @@ fn last_output(trc: &Trc, unit: &str) -> Vec<String> {
     let mut lines = Vec::new();
     _ = trc.stream(&Ask::Logs(select), |json| {
         if let Ok(Entry::Written(line)) = serde_json::from_str(json) {
-            lines.push(line.line);
+            // What has control characters could forge the lines around it.
+            lines.push(harmless(&line.line));
         }
         true
     });
