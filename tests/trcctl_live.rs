@@ -464,11 +464,14 @@ fn wait_stopped_ends_with_the_run() {
     let late = it.trcctl("wait stopped --for 0.1s");
     assert_eq!((late.status, late.out.as_str()), (124, "ready\n"));
     let mut waits = command(env!("CARGO_BIN_EXE_trcctl"), &it.socket, "wait stopped");
-    let descriptors =
-        || std::fs::read_dir(format!("/proc/{}/fd", it.running.pid())).unwrap().count();
-    let before = descriptors();
+    // The sockets of trc with this name: the one that listens, and those of its clients.
+    let sockets = || {
+        let all = std::fs::read_to_string("/proc/net/unix").unwrap();
+        all.lines().filter(|line| line.ends_with(it.socket.to_str().unwrap())).count()
+    };
+    it.running.wait_until("nobody is connected", || sockets() == 1);
     let mut waits = waits.stdout(Stdio::piped()).spawn().unwrap();
-    it.running.wait_until("it is connected", || descriptors() > before);
+    it.running.wait_until("it is connected", || sockets() == 2);
     it.running.signal(TERM);
     let mut out = String::new();
     waits.stdout.take().unwrap().read_to_string(&mut out).unwrap();
@@ -527,6 +530,25 @@ fn why_leads_to_the_cause() {
     assert_eq!(json["units"][2]["name"], "async.db");
     assert!(json["units"][2]["deadline_ms"].as_u64().is_some(), "{json}");
     it.trcctl("why chta").is(64, "", "trcctl: there is no unit `chta` (did you mean `chat`?)\n");
+}
+
+#[test]
+fn why_names_the_unit_whose_turn_it_is() {
+    let it = Container::new(
+        "[boot.a]\nscript = 'echo up; read x <$W/go'\n[boot.b]\nexec = 'true'\n\
+         [sync.one]\nscript = 'exec cat $W/never'\n[sync.two]\nexec = 'true'\n",
+    );
+    it.running.wait_for("up\n");
+    let lines =
+        |words: &str| -> Vec<String> { it.trcctl(words).out.lines().map(str::to_owned).collect() };
+    let first = lines("why two");
+    assert!(first[0].starts_with("sync.two waits for sync.one "), "{first:?}");
+    assert!(first[1].starts_with("  sync.one waits for its turn "), "{first:?}");
+    assert!(first[2].starts_with("    boot.a has not finished yet "), "{first:?}");
+    it.running.open_gate("go");
+    it.trcctl("wait one=started").status_is(0);
+    let then = lines("why two");
+    assert!(then[1].starts_with("  sync.one is running "), "{then:?}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::reason::how;
 use super::{detail, not_up};
+use crate::config::Condition;
 use crate::engine::{Detail, Purpose, UnitSnapshot, Wanted};
 use crate::graph::{Graph, UnitId};
 
@@ -30,6 +31,9 @@ pub(crate) fn standing(
             format!("is about to be started again{}", why.unwrap_or_default())
         }
         ("stopping", _) => "is stopping".to_owned(),
+        ("running", _) if graph.node(id).shows_up_by(true) == Condition::Succeeded => {
+            "has not finished yet".to_owned()
+        }
         ("running", _) if unit.ready != Some(false) => {
             format!("is not healthy{}", because(Purpose::Health))
         }
