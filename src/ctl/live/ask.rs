@@ -152,3 +152,22 @@ fn head(from: &mut impl BufRead) -> Result<u16, NoAnswer> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+    use crate::wire::Units;
+
+    #[test]
+    fn a_trc_that_does_not_answer_is_not_waited_for_without_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("trc.sock");
+        // It is suspended: the kernel accepts connections, and nobody reads.
+        let _suspended = UnixListener::bind(&path).unwrap();
+        let trc = Trc::at(Some(&path)).patient(Duration::from_millis(20));
+        let answer = trc.get::<Units>(&Ask::Units);
+        assert!(matches!(answer, Err(NoAnswer::Silent(_))), "{answer:?}");
+    }
+}
