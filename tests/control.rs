@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::common::{MODES, Mode, Running, TERM, Trc, root};
+use crate::common::{HUP, MODES, Mode, Running, TERM, Trc, root};
 
 /// A run and the way to ask it.
 struct Asked {
@@ -99,7 +99,9 @@ fn a_client_is_told_what_runs() {
         let it = Asked::new(&toml, mode);
         let main = it.get("/v1/units/sync.main?wait=started&for=30s").body;
         same(&main["phase"], "running");
-        assert!(main["process"]["memory"].as_u64().unwrap() > 0, "{main}");
+        it.running.wait_until("its memory is known", || {
+            it.get("/v1/units/sync.main").body["process"]["memory"].as_u64().unwrap() > 0
+        });
         let units = it.get("/v1/units").body["units"].clone();
         same(units.as_array().unwrap().len(), 3);
         let web = it.get("/v1/units/web").body;
@@ -169,8 +171,20 @@ fn a_request_that_cannot_be_met_says_why() {
         ("GET", "/v1/jobs/7", 404, "not_found", "there is no job 7"),
         ("GET", "/v1/nothing", 404, "not_found", "there is no resource"),
         ("DELETE", "/v1/units", 405, "bad_method", "/v1/units takes GET"),
-        ("POST", "/v1/units/bye/start", 409, "no_service", "neither a service nor a one-shot"),
-        ("POST", "/v1/units/once/signal?signal=HUP", 409, "not_running", "is not running"),
+        (
+            "POST",
+            "/v1/units/bye/start",
+            409,
+            "no_service",
+            "only async and sync units with a command do",
+        ),
+        (
+            "POST",
+            "/v1/units/once/signal?signal=HUP",
+            409,
+            "not_running",
+            "async.once is not running",
+        ),
     ] {
         let answer = ask(&it.socket, method, target);
         same((answer.status, &answer.body["code"]), (status, &Value::from(code)));
@@ -404,5 +418,216 @@ fn nothing_wakes_trc_while_nobody_asks() {
         }
         since.elapsed() > Duration::from_secs(3)
     });
+    it.stop();
+}
+
+/// Replaces the configuration of a run.
+fn rewrite(it: &Asked, toml: &str) {
+    std::fs::write(it.socket.with_file_name("trc.toml"), toml).unwrap();
+}
+
+/// A service that never exits, and says its name.
+fn service(name: &str, more: &str) -> String {
+    format!("[async.{name}]\nscript = 'echo {name} runs; exec cat $W/never'\n{more}\n")
+}
+
+#[test]
+fn a_reload_changes_what_has_changed_and_nothing_else() {
+    for mode in MODES {
+        let old = service("same", "") + &service("other", "env.A = '1'") + &service("gone", "");
+        let it = Asked::new(&old, mode);
+        for name in ["same", "other", "gone"] {
+            it.running.wait_for(&format!("{name} runs\n"));
+        }
+        let pid = |name: &str| it.get(&format!("/v1/units/{name}")).body["process"]["pid"].clone();
+        let before = (pid("same"), pid("other"));
+        same(&it.post("/v1/reload").body["changed"], false);
+        // The lines of the file move, which is no change.
+        let new = format!("# moved\n\n{}", service("same", "restart = 'always'"))
+            + &service("other", "env.A = '2'")
+            + &service("new", "after = ['other']");
+        rewrite(&it, &new);
+        let steps = |answer: &Answer| -> Vec<(String, String)> {
+            let steps = answer.body["steps"].as_array().unwrap().iter();
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            steps.map(|step| (text(&step["unit"]), text(&step["does"]))).collect()
+        };
+        let plan = it.post("/v1/reload?dry_run=true");
+        let expected = [
+            ("async.gone", "stop"),
+            ("async.same", "apply"),
+            ("async.other", "restart"),
+            ("async.new", "start"),
+        ];
+        same(steps(&plan), expected.map(|(unit, does)| (unit.to_owned(), does.to_owned())));
+        let because = &plan.body["steps"][2]["because"][0];
+        same(&because["key"], "env.A");
+        assert!(because["origin"].as_str().unwrap().contains("trc.toml:"), "{because}");
+        // So far nothing has happened.
+        same((pid("same"), pid("other")), before.clone());
+        let done = it.post("/v1/reload");
+        same((done.status, &done.body["applied"]), (200, &Value::Bool(true)));
+        it.running.wait_for("new runs\n");
+        same(pid("same"), before.0);
+        assert_ne!(pid("other"), before.1);
+        same(it.get("/v1/units/gone").status, 404);
+        same(&it.get("/v1").body["generation"], 1);
+        same(&it.post("/v1/reload").body["changed"], false);
+        it.stop().status(143);
+    }
+}
+
+#[test]
+fn a_configuration_with_errors_changes_nothing() {
+    let it = Asked::new(&service("web", ""), Mode::Subreaper);
+    it.running.wait_for("web runs\n");
+    rewrite(&it, "[async.web]\nexce = 'x'\nuser = 7.5\n");
+    let refused = it.post("/v1/reload");
+    same((refused.status, &refused.body["code"]), (422, &Value::from("invalid_config")));
+    let errors = refused.body["diagnostics"].to_string();
+    assert!(errors.contains("exce") && errors.contains("user"), "{errors}");
+    same(&it.get("/v1/units/web").body["phase"], "running");
+    it.stop().status(143);
+}
+
+#[test]
+fn a_signal_may_reload_the_configuration() {
+    let signals = "[signals]\nHUP = 'reload'\n";
+    let it = Asked::new(&(signals.to_owned() + &service("web", "")), Mode::Subreaper);
+    it.running.wait_for("web runs\n");
+    rewrite(&it, "nonsense = 1\n");
+    it.running.signal(HUP).wait_for("unknown key `nonsense`");
+    rewrite(&it, &(signals.to_owned() + &service("web", "") + &service("more", "")));
+    it.running.signal(HUP).wait_for("more runs\n");
+    it.stop().status(143).stdout_has("asked to reload the configuration");
+}
+
+#[test]
+fn a_unit_is_restarted_by_a_reload_if_its_files_have_changed() {
+    let trc = Trc::toml("").file("trc.d/async.web", "echo one; exec cat $W/never\n");
+    let trc = trc.file("env", "A=1\n").file("secret", "s1\n").control();
+    let toml = "[async.app]\nscript = 'echo $A $S; exec cat $W/never'\nenv_file = '${W}/env'\n\
+        env.S = { file = '${W}/secret' }\noutput = 'prefix'\n";
+    let trc = trc.file("trc.d/app.toml", toml);
+    let (socket, dir) = (trc.path("trc.sock"), trc.dir().to_owned());
+    let running = trc.spawn();
+    running.wait_for("one\n");
+    running.wait_for("1 s1\n");
+    std::fs::write(dir.join("trc.d/async.web"), "echo two; exec cat $W/never\n").unwrap();
+    ask(&socket, "POST", "/v1/reload");
+    running.wait_for("two\n");
+    std::fs::write(dir.join("secret"), "s2\n").unwrap();
+    ask(&socket, "POST", "/v1/reload");
+    running.wait_for("1 s2\n");
+    running.signal(TERM);
+    running.finish();
+}
+
+#[test]
+fn an_old_configuration_comes_back_if_a_unit_of_the_new_one_does_not_come_up() {
+    for mode in MODES {
+        let ready = "ready = { log = 'runs$$', within = '5s' }";
+        let it = Asked::new(&(service("web", ready) + &service("same", "")), mode);
+        it.running.wait_for("web runs\n");
+        it.running.wait_for("same runs\n");
+        let same_pid = it.get("/v1/units/same").body["process"]["pid"].clone();
+        let broken = "[async.web]\nexec = 'false'\nready = { log = 'runs$$', within = '5s' }\n";
+        rewrite(&it, &(broken.to_owned() + &service("same", "") + &service("more", "")));
+        let refused = it.post("/v1/reload");
+        same((refused.status, &refused.body["code"]), (409, &Value::from("rolled_back")));
+        let detail = refused.body["detail"].as_str().unwrap();
+        assert!(detail.contains("async.web"), "{detail}");
+        same(&it.get("/v1/units/web?wait=ready&for=30s").body["ready"], true);
+        same(&it.get("/v1/units/same").body["process"]["pid"], &same_pid);
+        same(it.get("/v1/units/more").status, 404);
+        // The old configuration is what the next one is compared with.
+        let again = it.post("/v1/reload?dry_run=true").body;
+        same(&again["changed"], true);
+        // Who asks for it may keep what does not come up.
+        same(&it.post("/v1/reload?keep=true").body["applied"], true);
+        it.running.wait_for("more runs\n");
+        it.stop();
+    }
+}
+
+#[test]
+fn a_job_may_be_cancelled() {
+    let toml = service("db", "ready = { log = 'never$$', within = '60s' }")
+        + &service("web", "after = ['db']");
+    let it = Asked::new(&toml, Mode::Subreaper);
+    it.running.wait_for("db runs\n");
+    let job = it.post("/v1/units/web/restart").body["id"].clone();
+    let cancelled = ask(&it.socket, "DELETE", &format!("/v1/jobs/{job}"));
+    same((cancelled.status, &cancelled.body["id"]), (200, &job));
+    same(&it.get(&format!("/v1/jobs/{job}")).body["status"], "cancelled");
+    let again = ask(&it.socket, "DELETE", &format!("/v1/jobs/{job}"));
+    same((again.status, &again.body["code"]), (409, &Value::from("over")));
+    let unknown = ask(&it.socket, "DELETE", "/v1/jobs/999");
+    same((unknown.status, &unknown.body["code"]), (404, &Value::from("not_found")));
+    it.stop();
+}
+
+#[test]
+fn a_stop_names_the_units_that_depend_on_the_unit_and_may_stop_them_first() {
+    let toml = service("db", "") + &service("web", "after = ['db']") + &service("other", "");
+    let it = Asked::new(&toml, Mode::Subreaper);
+    for name in ["db", "web", "other"] {
+        it.running.wait_for(&format!("{name} runs\n"));
+    }
+    let stop = it.post("/v1/units/db/stop").body;
+    same(&stop["dependents"][0], "async.web");
+    same(&it.get("/v1/units/web").body["phase"], "running");
+    it.get(&format!("/v1/jobs/{}?wait=true", stop["id"]));
+    it.done("/v1/units/db/start");
+    let stopped = it.done("/v1/units/db/stop?dependents=true");
+    same(&stopped["status"], "done");
+    let wanted = |name: &str| it.get(&format!("/v1/units/{name}")).body["wanted"].clone();
+    same(
+        (wanted("db"), wanted("web"), wanted("other")),
+        ("held".into(), "held".into(), "up".into()),
+    );
+    it.stop();
+}
+
+#[test]
+fn the_run_is_stopped_on_request_with_a_status() {
+    for (target, status) in [("/v1/shutdown", 0), ("/v1/shutdown?exit=7", 7)] {
+        let it = Asked::new(&(service("web", "") + "[halt.bye]\nexec = 'echo bye'\n"), Mode::Pid1);
+        it.running.wait_for("web runs\n");
+        same(it.post(target).status, 202);
+        it.running.finish().status(status).stdout_has("bye\n");
+    }
+}
+
+#[test]
+fn requests_of_many_clients_at_once_never_start_a_unit_twice() {
+    let toml = "[async.web]\nscript = 'exec 9>$W/lock; flock -n 9 || echo twice; echo up; \
+        exec cat $W/never'\nrestart = 'always'\n";
+    let it = Asked::new(toml, Mode::Subreaper);
+    it.running.wait_for("up\n");
+    let clients: Vec<_> = (0..5_u32)
+        .map(|client| {
+            let socket = it.socket.clone();
+            std::thread::spawn(move || {
+                let mut state = client + 1;
+                for _ in 0..20 {
+                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    let act = ["start", "stop", "restart"][(state >> 16) as usize % 3];
+                    let answer = ask(&socket, "POST", &format!("/v1/units/web/{act}"));
+                    assert!([200, 202].contains(&answer.status), "{}", answer.body);
+                }
+            })
+        })
+        .collect();
+    for client in clients {
+        client.join().unwrap();
+    }
+    // The last word counts.
+    it.post("/v1/units/web/stop");
+    it.running.wait_until("it is held", || {
+        let web = it.get("/v1/units/web").body;
+        web["wanted"] == "held" && web["phase"] == "waiting" && web["job"].is_null()
+    });
+    assert!(!it.running.stdout().contains("]: twice"), "{}", it.running.stdout());
     it.stop();
 }

@@ -166,3 +166,46 @@ fn what_trcs_own_supervisor_wants_to_hear_is_not_passed_on() {
     let trc = Trc::with(&["-F", "echo ${NOTIFY_SOCKET-none} ${WATCHDOG_USEC-none}"]);
     trc.env("NOTIFY_SOCKET", "@x").env("WATCHDOG_USEC", "1").run().stdout_is("none none\n");
 }
+
+/// Receives what trc tells whatever has started it, until a line of a message begins so.
+fn told_until(socket: &std::os::unix::net::UnixDatagram, line: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut bytes = [0; 4096];
+    loop {
+        let length = socket.recv(&mut bytes).unwrap();
+        let text = String::from_utf8(bytes[..length].to_vec()).unwrap();
+        let last = text.lines().any(|one| one.starts_with(line));
+        all.push(text);
+        if last {
+            return all;
+        }
+    }
+}
+
+#[test]
+fn whatever_has_started_trc_is_told_how_the_run_is() {
+    for mode in crate::common::MODES {
+        let trc = Trc::toml(
+            "[async.web]\nscript = 'read x <$W/go; echo ready; exec cat $W/never'\n\
+             ready = { log = '^ready$$' }\n",
+        );
+        let path = trc.path("up.sock");
+        let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+        socket.set_read_timeout(Some(crate::common::patience())).unwrap();
+        let running = trc.env("NOTIFY_SOCKET", &path).mode(mode).spawn();
+        let before = told_until(&socket, "STATUS=async.web is not ready yet");
+        assert!(!before.concat().contains("READY=1"), "{before:?}");
+        running.open_gate("go");
+        told_until(&socket, "READY=1");
+        running.signal(TERM);
+        let end = told_until(&socket, "STOPPING=1");
+        assert!(!end.concat().contains("READY=1"), "{end:?}");
+        running.finish().status(143);
+    }
+}
+
+#[test]
+fn a_command_alone_tells_whatever_has_started_trc_itself() {
+    let trc = Trc::with(&["sh", "-c", "echo $NOTIFY_SOCKET"]).no_work_dir();
+    trc.env("NOTIFY_SOCKET", "@x").run().stdout_is("@x\n");
+}

@@ -82,10 +82,8 @@ impl Layers {
     /// Merges the command line's own settings and units into the layers and decodes the result.
     /// Returns the configuration, and all diagnostics in the order of the layers.
     pub(super) fn config(&self, line: &CommandLine) -> (Config, Vec<Diagnostic>) {
-        let mut tree = self.tree.clone();
         let mut noticed = self.noticed.clone();
-        merge(&mut tree, flags::settings(line), &mut noticed);
-        merge(&mut tree, flags::units(line, (self.layer + 1) << 32), &mut noticed);
+        let tree = self.whole(line, &mut noticed);
         let mut decoder = Decoder {
             environment: &self.environment,
             sources: &self.sources,
@@ -102,6 +100,14 @@ impl Layers {
         let mut diagnostics = decoder.diagnostics;
         self.in_order(&mut diagnostics);
         (config, diagnostics)
+    }
+
+    /// Merges the command line's own settings and units into the layers.
+    pub(super) fn whole(&self, line: &CommandLine, noticed: &mut Vec<Diagnostic>) -> Table {
+        let mut tree = self.tree.clone();
+        merge(&mut tree, flags::settings(line), noticed);
+        merge(&mut tree, flags::units(line, (self.layer + 1) << 32), noticed);
+        tree
     }
 
     fn decode(&self, decoder: &mut Decoder, tree: &Table, testing: Option<Testing>) -> Config {
@@ -188,12 +194,15 @@ impl Layers {
         Some(line_within(&self.sources, &script.node.origin, line))
     }
 
-    /// Frees everything that was read.
-    pub(super) fn forget(&mut self) {
-        self.tree = Table::new();
+    /// Frees everything that was read, except what a comparison with another configuration needs if
+    /// there may be one.
+    pub(super) fn forget(&mut self, compared: bool) {
         self.sources = Vec::new();
-        self.environment = Environment::new();
         self.noticed = Vec::new();
+        if !compared {
+            self.tree = Table::new();
+            self.environment = Environment::new();
+        }
     }
 
     /// Returns the first order number for the keys of a new layer.

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use super::changes::{Change, changes};
 use super::cli::{self, CommandLine};
 use super::layers::Layers;
 use super::{Command, Config, Diagnostic, Environment, Origin, Severity, Unit};
@@ -73,9 +74,25 @@ impl Loaded {
         !self.layers.sources.is_empty()
     }
 
-    /// Frees the data that only another rest of the command line would need.
-    pub(crate) fn forget(&mut self) {
-        self.layers.forget();
+    /// Frees the data that only another rest of the command line would need. What another
+    /// configuration is compared with stays if `compared`.
+    pub(crate) fn forget(&mut self, compared: bool) {
+        self.layers.forget(compared);
+    }
+
+    /// Reads every layer anew, with the command line as boot has left it.
+    ///
+    /// # Errors
+    /// Returns all errors and warnings.
+    pub(crate) fn again(&self) -> Result<Self, Refused> {
+        let line = cli::parse_rest(self.config.rest.clone(), &self.line);
+        load(line.as_ref().unwrap_or(&self.line), &self.layers.environment)
+    }
+
+    /// Returns every key that differs from that in an earlier configuration.
+    pub(crate) fn changes_from(&self, old: &Self) -> Vec<Change> {
+        let tree = |loaded: &Self| loaded.layers.whole(&loaded.line, &mut Vec::new());
+        changes(&tree(old), &tree(self))
     }
 
     /// Returns the place of a line of a unit's script, counted from 1, as far as it is known.

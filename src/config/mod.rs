@@ -1,5 +1,6 @@
 //! What was written: the keys, the layers they come from and their merge, where
 //! each value came from, and everything that is wrong with it.
+mod changes;
 pub mod cli;
 pub(crate) mod diagnostic;
 mod dropins;
@@ -39,6 +40,7 @@ mod words;
 
 use std::ffi::OsString;
 
+pub(crate) use changes::{Change, Class};
 pub(crate) use cli::{CommandLine, Invocation};
 
 pub(crate) use diagnostic::{Diagnostic, Severity};

@@ -123,6 +123,8 @@ pub(crate) enum SignalRule {
     Ignore,
     /// Reopens the files that output goes to.
     Reopen,
+    /// Reads the configuration anew.
+    Reload,
     /// Forwards this signal, or another one, to the named units, or to all that run.
     Forward {
         /// The signal to forward; the received one, if `None`.

@@ -64,6 +64,8 @@ pub(crate) enum Action {
     Remains,
     /// Reopen the files that output goes to.
     Reopen,
+    /// Read the configuration anew, and offer it.
+    Reload(Asker),
     /// Boot has finished: look at the command line that it has left, and answer with `Settled` or
     /// `Unsettled`.
     Settle,

@@ -80,8 +80,12 @@ impl Engine {
                     first
                 }
             }
-            Phase::Done(ended) if !ended.failed() => Health::Ready,
-            Phase::Done(_) => Health::Unhealthy,
+            // A service in the background is not meant to exit.
+            Phase::Done(ended) if ended.failed() => Health::Unhealthy,
+            Phase::Done(_) if node.unit.stage == Stage::Async && node.counts() && !node.oneshot => {
+                Health::Unhealthy
+            }
+            Phase::Done(_) => Health::Ready,
         }
     }
 

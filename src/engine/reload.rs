@@ -112,6 +112,12 @@ impl Engine {
         self.offered = Some(Offer { graph, replaced, kind: Kind::ForGood, over });
     }
 
+    /// Returns whether a graph is about to take over, or has not yet shown that its units come up.
+    #[must_use]
+    pub(crate) fn is_reloading(&self) -> bool {
+        self.reload.is_some() || self.probation.is_some()
+    }
+
     /// Returns the identities that a graph may reuse when it takes over: those of units that are gone
     /// for good.
     #[must_use]

@@ -303,7 +303,7 @@ impl Engine {
     }
 
     /// Returns the reason why every request is refused now, if it is.
-    pub(super) fn busy(&self) -> Option<Refusal> {
+    pub(crate) fn busy(&self) -> Option<Refusal> {
         match self.run {
             _ if self.graph.transparent => Some(Refusal::NoService),
             _ if self.graph.testing => Some(Refusal::Testing),

@@ -33,6 +33,7 @@ impl Engine {
         match self.graph.rule(signal) {
             Rule::Ignore => {}
             Rule::Reopen => actions.push(Action::Reopen),
+            Rule::Reload => actions.push(Action::Reload(sender.asker)),
             Rule::Foreground => match self.foreground() {
                 Some(id) => actions.push(Action::Signal(Target::Group(id), signal)),
                 None if sender.outside => actions.push(Action::Tell(Fact::Unheard { signal })),
@@ -68,7 +69,7 @@ impl Engine {
     fn pass_on(&mut self, signal: Signal, actions: &mut Vec<Action>) {
         let Some(id) = self.graph.ids().next() else { return };
         let signal = match self.graph.rules.get(&signal) {
-            Some(Rule::Ignore | Rule::Reopen) => return,
+            Some(Rule::Ignore | Rule::Reopen | Rule::Reload) => return,
             Some(Rule::Forward(other, _)) => *other,
             Some(Rule::Stop | Rule::Foreground) | None => signal,
         };

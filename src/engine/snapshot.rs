@@ -35,6 +35,8 @@ pub(crate) struct UnitSnapshot {
     pub pid: Option<i32>,
     /// Whether the unit is ready; `None` if it has no readiness check.
     pub ready: Option<bool>,
+    /// Whether its health check has failed as often as the configuration allows.
+    pub sick: bool,
     /// The number of restarts by the restart policy, as far as `restart.max` counts them.
     pub restarts: usize,
     /// The condition that the unit waits for, if it waits for another unit.
@@ -104,6 +106,7 @@ impl Engine {
             why,
             pid: state.pid(),
             ready: node.unit.ready.as_ref().map(|_| state.is_ready()),
+            sick: state.watch.sick,
             restarts: state.restarts.times.len(),
             waits_for: self.waits_for(id).map(|other| self.graph.node(other).unit.id()),
             deadline,

@@ -426,6 +426,7 @@ fn resolve(
         SignalRule::Stop => Rule::Stop,
         SignalRule::Ignore => Rule::Ignore,
         SignalRule::Reopen => Rule::Reopen,
+        SignalRule::Reload => Rule::Reload,
         SignalRule::Forward { signal: other, to } => {
             let units =
                 to.iter().filter_map(|unit| index.get(&unit.value)).map(|at| ids[*at]).collect();

@@ -49,7 +49,7 @@ impl Graph {
         for rule in graph.rules.values_mut() {
             match rule {
                 Rule::Forward(_, units) => units.iter_mut().for_each(of),
-                Rule::Stop | Rule::Ignore | Rule::Reopen | Rule::Foreground => {}
+                Rule::Stop | Rule::Ignore | Rule::Reopen | Rule::Reload | Rule::Foreground => {}
             }
         }
         graph

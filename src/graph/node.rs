@@ -35,6 +35,8 @@ pub(crate) enum Rule {
     Ignore,
     /// Reopens the files that output goes to.
     Reopen,
+    /// Reads the configuration anew.
+    Reload,
     /// Goes to the foreground unit.
     Foreground,
     /// Forwards this signal to these units, or to all that run if the list is empty.

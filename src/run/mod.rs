@@ -100,10 +100,14 @@ fn life(arguments: Vec<OsString>) -> u8 {
         Ok(graph) => graph,
         Err(diagnostics) => return refuse(format, &loaded.illustrate(diagnostics)),
     };
-    // The variables that trc's own supervisor has set for trc are not meant for units.
-    let own = environment.into_iter().filter(|(name, _)| {
-        !config::is_own_variable(name) && !notify::VARIABLES.iter().any(|other| name == other)
-    });
+    // The variables that trc's own supervisor has set for trc are not meant for units. A command
+    // alone takes trc's place.
+    let theirs = |name: &OsString| notify::VARIABLES.iter().any(|other| name == other);
+    let told = environment.iter().find(|(name, _)| name == notify::VARIABLES[0]);
+    let told = told.filter(|_| !graph.transparent).map(|(_, socket)| socket.clone());
+    let own = environment
+        .into_iter()
+        .filter(|(name, _)| !config::is_own_variable(name) && (graph.transparent || !theirs(name)));
     let base = Environment::new(own);
     let shell = LazyShell::new(loaded.config.shell.clone(), base.path());
     if let Some(diagnostic) = needs_shell(&loaded.config)
@@ -117,15 +121,15 @@ fn life(arguments: Vec<OsString>) -> u8 {
     if !graph.transparent {
         os::guard::keep_from_units();
     }
-    supervise(loaded, graph, signals, base, shell)
+    supervise(loaded, graph, signals, told.as_deref(), (base, shell))
 }
 
 fn supervise(
     loaded: Loaded,
     graph: Graph,
     signals: Signals,
-    base: Environment,
-    shell: LazyShell,
+    told: Option<&OsStr>,
+    (base, shell): (Environment, LazyShell),
 ) -> u8 {
     let journal = journal(loaded.config.log.format, loaded.config.log.level);
     let mut drill = None;
@@ -161,6 +165,9 @@ fn supervise(
         supervisor.drills(live, reports);
     }
     supervisor.listen();
+    if let Some(socket) = told {
+        supervisor.tell_to(socket);
+    }
     let status = catch_unwind(AssertUnwindSafe(|| supervisor.run())).unwrap_or_else(|_| {
         let _ = catch_unwind(AssertUnwindSafe(|| supervisor.abandon()));
         status::SOFTWARE

@@ -59,7 +59,11 @@ impl World<'_> {
             Action::Try(id, limit) => self.try_test(self.built.unit(*id), *limit),
             Action::Inspect => self.inspect(),
             Action::Remains => self.look_at_remains(),
-            Action::TakeOver | Action::Reopen | Action::Tell(_) | Action::End { .. } => {}
+            Action::TakeOver
+            | Action::Reopen
+            | Action::Reload(_)
+            | Action::Tell(_)
+            | Action::End { .. } => {}
         }
     }
 

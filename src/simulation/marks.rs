@@ -37,6 +37,7 @@ marks! {
     InsistedOnHalts,
     Forwarded,
     Reopened,
+    Reread,
     ToTheForeground,
     Passed,
     Held,

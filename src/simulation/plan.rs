@@ -58,6 +58,8 @@ pub(super) enum Rule {
     Ignore,
     /// trc reopens the files that output goes to.
     Reopen,
+    /// trc reads the configuration anew.
+    Reload,
     Forward(Option<Signal>, Vec<usize>),
 }
 
@@ -399,6 +401,7 @@ impl Plan {
         match self.rules.iter().find(|(written, _)| *written == signal) {
             Some((_, Rule::Ignore)) => Means::Nothing,
             Some((_, Rule::Reopen)) => Means::Reopen,
+            Some((_, Rule::Reload)) => Means::Reload,
             Some((_, Rule::Forward(other, to))) => Means::Forward(other.unwrap_or(signal), to),
             None if is_for_the_foreground(signal) => Means::Foreground,
             Some((_, Rule::Stop)) | None => Means::Stop,
@@ -412,6 +415,7 @@ pub(super) enum Means<'a> {
     Stop,
     Nothing,
     Reopen,
+    Reload,
     Foreground,
     Forward(Signal, &'a [usize]),
 }

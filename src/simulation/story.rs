@@ -101,6 +101,7 @@ pub(super) fn action(action: &Action, built: &Built) -> String {
         Action::Inspect => "look for zombies".to_owned(),
         Action::Remains => "search for what is left".to_owned(),
         Action::Reopen => "open files anew".to_owned(),
+        Action::Reload(_) => "read the configuration anew".to_owned(),
         Action::Settle => "look at the command line".to_owned(),
         Action::TakeOver => "the new graph takes over".to_owned(),
         Action::Sweep(signal) => format!("{signal} to whatever is left"),

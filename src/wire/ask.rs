@@ -23,6 +23,8 @@ pub(crate) enum Method {
     Get,
     /// It changes something.
     Post,
+    /// It takes something back.
+    Delete,
 }
 
 impl Method {
@@ -31,6 +33,7 @@ impl Method {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Delete => "DELETE",
         }
     }
 }
@@ -96,10 +99,14 @@ pub(crate) enum Act {
     Start,
     /// Stop and hold it.
     Stop,
+    /// Stop and hold it, after the units that depend on it.
+    StopWithDependents,
     /// Restart it.
     Restart,
     /// Send it a signal.
     Signal(Signal),
+    /// Forget how often it was restarted.
+    Reset,
 }
 
 impl Act {
@@ -107,11 +114,23 @@ impl Act {
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Start => "start",
-            Self::Stop => "stop",
+            Self::Stop | Self::StopWithDependents => "stop",
+            Self::Reset => "reset",
             Self::Restart => "restart",
             Self::Signal(_) => "signal",
         }
     }
+}
+
+/// What a reload does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reload {
+    /// It only tells what would happen.
+    Plan,
+    /// The configuration takes over, and goes again if one of its units does not come up.
+    Apply,
+    /// The configuration takes over, and stays.
+    Keep,
 }
 
 /// A request.
@@ -127,6 +146,12 @@ pub(crate) enum Ask {
     Unit(String, Option<Wait>),
     /// `POST /v1/units/U/start` and so on.
     Act(String, Act),
+    /// `DELETE /v1/jobs/J`
+    Cancel(u32),
+    /// `POST /v1/reload`
+    Reload(Reload),
+    /// `POST /v1/shutdown`: with this exit status.
+    Shutdown(Option<u8>),
     /// `GET /v1/jobs/J`, now or when it has ended.
     Job(u32, Option<Duration>),
     /// `GET /v1/logs`: lines of units.
@@ -149,7 +174,9 @@ impl Ask {
             | Self::Job(..)
             | Self::Logs(_)
             | Self::Events(_) => Access::Read,
-            Self::Act(..) => Access::Operate,
+            Self::Act(..) | Self::Cancel(_) | Self::Reload(_) | Self::Shutdown(_) => {
+                Access::Operate
+            }
         }
     }
 
@@ -166,8 +193,12 @@ impl Ask {
             | Self::Unit(_, None)
             | Self::Job(_, None)
             | Self::Act(..)
+            | Self::Cancel(_)
+            | Self::Shutdown(_)
             | Self::Logs(_)
             | Self::Events(_) => Some(Duration::ZERO),
+            // Units that have to go may take their stop timeouts.
+            Self::Reload(_) => None,
         }
     }
 
@@ -195,7 +226,9 @@ impl Ask {
             ["v1", "units", unit, act] => {
                 let act = match act {
                     "start" => Act::Start,
+                    "stop" if given.flag("dependents")? => Act::StopWithDependents,
                     "stop" => Act::Stop,
+                    "reset" => Act::Reset,
                     "restart" => Act::Restart,
                     "signal" => Act::Signal(given.signal()?),
                     _ => return Err(nowhere(path)),
@@ -204,10 +237,23 @@ impl Ask {
             }
             ["v1", "jobs", job] => {
                 let job = job.parse().map_err(|_| nowhere(path))?;
+                if method == Method::Delete.word() {
+                    given.none_left()?;
+                    return Ok(Self::Cancel(job));
+                }
                 let wait = given.flag("wait")?;
                 let within = given.time("for")?.unwrap_or(LONGEST_WAIT);
                 (Self::Job(job, wait.then_some(within)), Method::Get)
             }
+            ["v1", "reload"] => {
+                let reload = match (given.flag("dry_run")?, given.flag("keep")?) {
+                    (true, _) => Reload::Plan,
+                    (false, false) => Reload::Apply,
+                    (false, true) => Reload::Keep,
+                };
+                (Self::Reload(reload), Method::Post)
+            }
+            ["v1", "shutdown"] => (Self::Shutdown(given.number("exit")?), Method::Post),
             ["v1", "logs"] => (Self::Logs(given.select()?), Method::Get),
             ["v1", "events"] => (Self::Events(given.select()?), Method::Get),
             _ => return Err(nowhere(path)),
@@ -234,12 +280,27 @@ impl Ask {
                 get(with(&format!("/v1/units/{}", encoded(unit)), waits(*wait)))
             }
             Self::Act(unit, act) => {
-                let signal = match act {
+                let parameter = match act {
                     Act::Signal(signal) => Some(("signal", signal.to_string())),
-                    Act::Start | Act::Stop | Act::Restart => None,
+                    Act::StopWithDependents => Some(("dependents", "true".to_owned())),
+                    Act::Start | Act::Stop | Act::Restart | Act::Reset => None,
                 };
                 let path = format!("/v1/units/{}/{}", encoded(unit), act.word());
-                (Method::Post, with(&path, signal))
+                (Method::Post, with(&path, parameter))
+            }
+            Self::Reload(reload) => {
+                let parameter = match reload {
+                    Reload::Plan => Some("dry_run"),
+                    Reload::Apply => None,
+                    Reload::Keep => Some("keep"),
+                };
+                let parameter = parameter.map(|name| (name, "true".to_owned()));
+                (Method::Post, with("/v1/reload", parameter))
+            }
+            Self::Cancel(job) => (Method::Delete, format!("/v1/jobs/{job}")),
+            Self::Shutdown(exit) => {
+                let exit = exit.map(|status| ("exit", status.to_string()));
+                (Method::Post, with("/v1/shutdown", exit))
             }
             Self::Job(job, wait) => {
                 let wait = wait
@@ -372,7 +433,8 @@ impl Parameters {
     }
 
     fn none_left(self) -> Result<(), Problem> {
-        const KNOWN: [&str; 8] = ["unit", "wait", "for", "signal", "n", "since", "grep", "follow"];
+        const KNOWN: [&str; 9] =
+            ["dry_run", "unit", "wait", "for", "signal", "n", "since", "grep", "follow"];
         let Some(name) = self.0.into_keys().next() else { return Ok(()) };
         let nearest = nearest(&name, KNOWN).map(str::to_owned);
         let detail = format!("the request does not take the parameter {}", shown(&name));
@@ -476,6 +538,14 @@ mod tests {
             Ask::Act(unit(), Act::Stop),
             Ask::Act(unit(), Act::Restart),
             Ask::Act(unit(), Act::Signal(Signal::HUP)),
+            Ask::Act(unit(), Act::StopWithDependents),
+            Ask::Act(unit(), Act::Reset),
+            Ask::Cancel(12),
+            Ask::Reload(Reload::Plan),
+            Ask::Reload(Reload::Apply),
+            Ask::Reload(Reload::Keep),
+            Ask::Shutdown(None),
+            Ask::Shutdown(Some(7)),
             Ask::Job(12, None),
             Ask::Job(12, Some(within)),
             Ask::Logs(select.clone()),

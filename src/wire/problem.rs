@@ -46,6 +46,8 @@ codes! {
     BadRequest = 400, "bad_request", "The request is not valid";
     /// The peer may not ask for this.
     Forbidden = 403, "forbidden", "You may not ask for this";
+    /// The configuration has errors.
+    InvalidConfig = 422, "invalid_config", "The configuration has errors";
     /// There is no such resource, unit or job.
     NotFound = 404, "not_found", "There is no such thing";
     /// The resource exists, and takes another method.
@@ -60,6 +62,8 @@ codes! {
     NotRunning = 409, "not_running", "The unit is not running";
     /// The unit cannot be started again.
     NotAgain = 409, "not_again", "The unit cannot be started again";
+    /// A unit of the new configuration did not come up, and the old one has come back.
+    RolledBack = 409, "rolled_back", "The old configuration has come back";
     /// A new configuration is about to take over.
     Reloading = 409, "reloading", "A new configuration is about to take over";
     /// The run stops.
@@ -88,13 +92,23 @@ pub(crate) struct Problem {
     /// The nearest names, if a name is wrong.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nearest: Vec<String>,
+    /// Every error in the configuration, if it has errors.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub diagnostics: Vec<String>,
 }
 
 impl Problem {
     /// Returns a problem of this kind.
     pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
         let (title, detail) = (code.title().to_owned(), detail.into());
-        Self { code, status: code.status(), title, detail, nearest: Vec::new() }
+        Self {
+            code,
+            status: code.status(),
+            title,
+            detail,
+            nearest: Vec::new(),
+            diagnostics: Vec::new(),
+        }
     }
 
     /// Adds the nearest names.

@@ -87,7 +87,9 @@ pub(crate) struct UnitState {
     /// Whether it is ready; missing if it has no readiness check.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready: Option<bool>,
-    /// Why it is not up, for people.
+    /// Whether its health check, if it has one, passes.
+    pub healthy: bool,
+    /// Why it is not as it should be, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
     /// What the unit waits for: `async.db is not ready yet`.

@@ -25,6 +25,8 @@ pub(crate) enum Observed<'a> {
     /// There is no control socket at this path; the flag says whether the configuration asks for
     /// it.
     NoControl(&'a std::path::Path, NoSocket, bool),
+    /// A signal asked for a reload, and the configuration has not changed.
+    NothingToReload,
     /// The kernel gave no more memory; the number is what is left of the reserve, in KiB.
     NoMemory(usize),
     /// A unit's stop command could not be started.
@@ -118,9 +120,17 @@ pub(crate) fn observed(graph: &Graph, observed: &Observed<'_>) -> Line {
         Observed::NoControl(path, why, asked) => {
             let level = if *asked { Level::Warn } else { Level::Info };
             let path = path.display();
-            let message = format!("cannot create the control socket {path}: {why}");
+            let message = format!(
+                "cannot create the control socket {path}: {why}; set [control] socket to another path, \
+                 or to false"
+            );
             Line::of_run(level, EventName::NoControl, message)
         }
+        Observed::NothingToReload => Line::of_run(
+            Level::Info,
+            EventName::Reloading,
+            "the configuration has not changed, so there is nothing to reload",
+        ),
         Observed::NoSubreaper(why) => {
             let message = format!(
                 "cannot become a subreaper, so daemons that units start may outlive trc: {why}"

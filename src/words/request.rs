@@ -40,6 +40,28 @@ pub(super) fn requested(
     Line::about(level, EventName::Requested, id, message)
 }
 
+/// Returns the answer to a request for whoever has asked.
+pub(crate) fn answer(graph: &Graph, id: UnitId, request: Request, answer: Answer) -> String {
+    let name = graph.node(id).unit.id();
+    match (answer, request) {
+        (Answer::Refused(why), _) => refusal(&name, why),
+        (Answer::Sent, Request::Signal(signal)) => format!("sent {signal} to {name}"),
+        (Answer::Unchanged, Request::Job(Task::Stop)) => format!("{name} has stopped already"),
+        (Answer::Unchanged, Request::Reset) => format!("{name} has no restarts to forget"),
+        (Answer::Unchanged, _) => format!("{name} is up already"),
+        (Answer::Joined(_), Request::Job(task)) => {
+            format!("somebody has asked to {} {name} already", verb(task))
+        }
+        (Answer::Forgotten, _) => format!("trc has forgotten the restarts of {name}"),
+        (_, Request::Job(task)) => format!("asked trc to {} {name}", verb(task)),
+        (_, Request::StopWithDependents) => {
+            format!("asked trc to stop {name} and what depends on it")
+        }
+        (_, Request::Signal(signal)) => format!("asked trc to send {signal} to {name}"),
+        (_, Request::Reset) => format!("asked trc to forget the restarts of {name}"),
+    }
+}
+
 /// Returns the line for a job that is done, or comes to nothing.
 pub(super) fn job_ended(graph: &Graph, id: UnitId, task: Task, end: JobEnd) -> Line {
     let name = graph.node(id).unit.id();
@@ -148,7 +170,9 @@ fn refusal(name: &str, why: Refusal) -> String {
         Refusal::Booting => "the boot units have not finished".to_owned(),
         Refusal::Stopping => "the run is stopping".to_owned(),
         Refusal::Testing => "this is a test run".to_owned(),
-        Refusal::NoService => format!("{name} is neither a service nor a one-shot"),
+        Refusal::NoService => {
+            format!("{name} takes no requests: only async and sync units with a command do")
+        }
         Refusal::HadItsTurn => {
             format!("{name} has ended, and a foreground unit runs only when it is its turn")
         }

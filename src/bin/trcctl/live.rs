@@ -8,7 +8,7 @@ use trc::client::live::{self, Change, Color, Options, Records};
 use crate::{TEMPLATE, completions};
 
 /// Returns the commands.
-pub(crate) fn commands() -> [Command; 10] {
+pub(crate) fn commands() -> [Command; 12] {
     [
         status(),
         change(
@@ -28,6 +28,8 @@ pub(crate) fn commands() -> [Command; 10] {
             "No wait policy counts this as an end, and `restart.max` does not count it as a restart.",
         ),
         signal(),
+        reload(),
+        shutdown(),
         records("logs", "Show the last output of units"),
         records("events", "Show the last lines of trc itself, of every level"),
         health(),
@@ -52,6 +54,11 @@ pub(crate) fn run(name: &str, arguments: &ArgMatches) -> Option<u8> {
     };
     let change = match name {
         "status" => return Some(live::status(&options, &units(), arguments.get_flag("watch"))),
+        "reload" => {
+            let (dry_run, keep) = (arguments.get_flag("dry-run"), arguments.get_flag("keep"));
+            return Some(live::reload(&options, dry_run, keep));
+        }
+        "shutdown" => return Some(live::shutdown(&options, arguments.get_one("exit").copied())),
         "health" => return Some(live::health(&options, &units())),
         "logs" | "events" => {
             let records = Records {
@@ -169,6 +176,69 @@ fn signal() -> Command {
                 .required(true),
         )
         .arg(units("The units").required(true))
+}
+
+fn reload() -> Command {
+    live_command("reload", "Read the configuration anew, and apply what has changed")
+        .before_help(
+            "trc reads and checks everything first: an error changes nothing. Units that have not changed\n\
+             run on. Units whose process has to be another one are restarted, new units start, and units\n\
+             that are gone stop. If one of them does not come up, the old configuration comes back. Boot units do\n\
+             not run again.",
+        )
+        .override_usage("trcctl reload [OPTIONS]")
+        .after_help(
+            "Examples:\n  \
+               trcctl reload --dry-run   Show what would happen, and why\n  \
+               trcctl reload             Do it\n\n\
+             Exit status:\n  \
+               0   it is done, or nothing has changed\n  \
+               1   it was refused\n  \
+               2   with --dry-run: something would change\n  \
+               64  the command line is wrong\n  \
+               69  no trc listens on the socket\n  \
+               77  you may not ask for this: see [control] allow\n  \
+               78  the new configuration has errors, and nothing has changed",
+        )
+        .arg(
+            Arg::new("dry-run")
+                .long("dry-run")
+                .help("Show what would happen, and change nothing")
+                .action(ArgAction::SetTrue),
+        )
+        .arg(
+            Arg::new("keep")
+                .long("keep")
+                .help("Keep the new configuration even if one of its units does not come up")
+                .action(ArgAction::SetTrue),
+        )
+}
+
+fn shutdown() -> Command {
+    live_command("shutdown", "Stop all units and the run")
+        .before_help(
+            "The run stops as after `docker stop`: in the same order and within the same time. Then trc exits\n\
+             with N, or 0.",
+        )
+        .override_usage("trcctl shutdown [OPTIONS]")
+        .after_help(
+            "Examples:\n  \
+               trcctl shutdown            Stop the container; it exits with 0\n  \
+               trcctl shutdown --exit 3   Stop the container; it exits with 3\n\n\
+             Exit status:\n  \
+               0   the run is stopping\n  \
+               1   it was refused\n  \
+               64  the command line is wrong\n  \
+               69  no trc listens on the socket\n  \
+               77  you may not ask for this: see [control] allow",
+        )
+        .arg(
+            Arg::new("exit")
+                .long("exit")
+                .value_name("N")
+                .help("The exit status of trc [default: 0]")
+                .value_parser(value_parser!(u8)),
+        )
 }
 
 fn records(name: &'static str, about: &'static str) -> Command {

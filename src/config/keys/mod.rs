@@ -53,7 +53,7 @@ keys! {
         /// if `NAME_FILE` is set and `NAME` is not, units get `NAME` with the contents of that file;
         /// for all variables, or only for these
         file_env: BooleanOrTexts = file_env(), "false", r#"["POSTGRES_PASSWORD"]"#;
-        /// what trc does when it receives a signal: `"stop"`, `"ignore"`, `"reopen"` or
+        /// what trc does when it receives a signal: `"stop"`, `"ignore"`, `"reopen"`, `"reload"` or
         /// `{ forward = "SIGQUIT", to = ["nginx"] }`
         signals: Signals = signals(), "", r#"{ HUP = "ignore" }"#;
         /// replaces trc's exit status, either by number (`138 = 0`) or by reason, which takes

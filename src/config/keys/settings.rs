@@ -184,8 +184,7 @@ impl Decoder<'_> {
     }
 
     fn rule(&mut self, at: &At, entry: &Entry) -> Option<SignalRule> {
-        const EXPECTED: &str =
-            "\"stop\", \"ignore\", \"reopen\" or `{ forward = \"SIGQUIT\", to = [\"nginx\"] }`";
+        const EXPECTED: &str = "\"stop\", \"ignore\", \"reopen\", \"reload\" or `{ forward = \"SIGQUIT\", to = [\"nginx\"] }`";
         let Value::Table(table) = &entry.node.value else {
             return self.get(at, entry, |node, environment| {
                 let word = leaf::text(node, environment)?;
@@ -193,9 +192,9 @@ impl Decoder<'_> {
                     "stop" => Ok(SignalRule::Stop),
                     "ignore" => Ok(SignalRule::Ignore),
                     "reopen" => Ok(SignalRule::Reopen),
+                    "reload" => Ok(SignalRule::Reload),
                     _ => {
-                        let signal = if word == "reload" { Ok(Signal::HUP) } else { leaf::signal_name(&word) };
-                        let help = signal.ok().map(|signal| {
+                        let help = leaf::signal_name(&word).ok().map(|signal| {
                             format!("write {{ forward = \"{signal}\", to = [\"NAME\"] }} with the name of a unit")
                         });
                         let message = format!("expected {EXPECTED}, found \"{}\"", shown(&word));

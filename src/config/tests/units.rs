@@ -429,15 +429,15 @@ fn signals_are_the_same_however_they_are_spelt() {
             ],
         ),
         (
-            "signals.HUP = \"reload\"",
+            "signals.HUP = \"restart\"",
             &[
-                "error trc.toml:1:15: `signals.SIGHUP`: expected \"stop\", \"ignore\", \"reopen\" or `{ forward = \"SIGQUIT\", to = [\"nginx\"] }`, found \"reload\" (write { forward = \"SIGHUP\", to = [\"NAME\"] } with the name of a unit)",
+                "error trc.toml:1:15: `signals.SIGHUP`: expected \"stop\", \"ignore\", \"reopen\", \"reload\" or `{ forward = \"SIGQUIT\", to = [\"nginx\"] }`, found \"restart\"",
             ],
         ),
         (
             "signals.HUP = {}",
             &[
-                "error trc.toml:1:15: `signals.SIGHUP`: expected \"stop\", \"ignore\", \"reopen\" or `{ forward = \"SIGQUIT\", to = [\"nginx\"] }`",
+                "error trc.toml:1:15: `signals.SIGHUP`: expected \"stop\", \"ignore\", \"reopen\", \"reload\" or `{ forward = \"SIGQUIT\", to = [\"nginx\"] }`",
             ],
         ),
     ]);

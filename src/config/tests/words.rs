@@ -373,7 +373,7 @@ fn a_value_in_the_place_of_a_table_is_told_where_it_belongs() {
         (
             "signals = { TERM = 'QUIT' }",
             &[
-                "error trc.toml:1:20: `signals.SIGTERM`: expected \"stop\", \"ignore\", \"reopen\" or `{ forward = \"SIGQUIT\", to = [\"nginx\"] }`, found \"QUIT\" (write { forward = \"SIGQUIT\", to = [\"NAME\"] } with the name of a unit)",
+                "error trc.toml:1:20: `signals.SIGTERM`: expected \"stop\", \"ignore\", \"reopen\", \"reload\" or `{ forward = \"SIGQUIT\", to = [\"nginx\"] }`, found \"QUIT\" (write { forward = \"SIGQUIT\", to = [\"NAME\"] } with the name of a unit)",
             ],
         ),
         (

@@ -6,6 +6,8 @@ mod health;
 mod logs;
 mod names;
 mod paint;
+mod reload;
+mod shutdown;
 mod status;
 mod table;
 mod wait;
@@ -16,6 +18,8 @@ pub use health::{health, health_asked};
 pub use logs::{Records, logs};
 pub use names::names;
 pub use paint::Color;
+pub use reload::reload;
+pub use shutdown::shutdown;
 pub use status::status;
 pub use wait::wait;
 pub use why::why;
@@ -108,12 +112,14 @@ fn failed(why: &NoAnswer) -> u8 {
         NoAnswer::Refused(problem) => match problem.code {
             Code::NotFound | Code::BadRequest => exit::USAGE,
             Code::Forbidden => exit::FORBIDDEN,
+            Code::InvalidConfig => exit::CONFIG,
             Code::BadMethod
             | Code::TooSlow
             | Code::Booting
             | Code::NoService
             | Code::NotRunning
             | Code::NotAgain
+            | Code::RolledBack
             | Code::Reloading
             | Code::Stopping
             | Code::Testing

@@ -259,7 +259,7 @@ impl World {
                     }
                     Action::KillStopCommand(id) => self.killed_commands.push(self.name(id)),
                     Action::StopCommand(id) => self.stop_commands.push(id),
-                    Action::Reopen | Action::SweepOver | Action::TakeOver => {}
+                    Action::Reopen | Action::Reload(_) | Action::SweepOver | Action::TakeOver => {}
                 }
             }
         }

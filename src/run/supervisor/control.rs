@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use super::Supervisor;
 use super::source::{Call, Source, Watch};
-use crate::config::{Access, ControlSocket, nearest};
+use crate::config::{Access, ControlSocket, Stage, nearest};
 use crate::engine::{
-    Answer, Ended, Event, Fact, Health, How, JobEnd, Refusal, Request, Task, Wanted,
+    Answer, Asker, Ended, Event, Fact, Health, How, JobEnd, NoJob, Refusal, Request, Task, Wanted,
 };
 use crate::graph::{Graph, UnitId};
 use crate::run::control::client::{AHEAD, Client, State, Stream};
@@ -23,8 +23,8 @@ use crate::run::os::localtime::CLOCK;
 use crate::run::os::proc;
 use crate::run::sender;
 use crate::wire::{
-    About, Act, Ask, Code, End, HealthState, JobState, JobStatus, Problem, RunHealth, Running,
-    SOCKET, UnitState, Units, Until,
+    About, Act, Ask, Code, End, HealthState, JobState, JobStatus, Plan, Problem, Reload, RunHealth,
+    Running, SOCKET, UnitState, Units, Until, VARIABLE,
 };
 use crate::words::{self, Observed};
 
@@ -32,6 +32,8 @@ use crate::words::{self, Observed};
 const CLIENTS: usize = 200;
 /// The time of a turn of the loop in which requests are answered. The rest waits for another turn.
 const TURN: Duration = Duration::from_millis(4);
+/// The longest time for which the answer to a reload is held back.
+const LONGEST_RELOAD: Duration = Duration::from_hours(1);
 /// The number of jobs that have ended and can still be asked for.
 const JOBS: usize = 256;
 
@@ -53,13 +55,23 @@ pub(super) struct Control {
     /// When trc began to answer requests in this turn.
     turn: Option<Instant>,
     /// The clients whose requests the engine is about to answer, in their order.
-    asked: VecDeque<u32>,
+    asked: VecDeque<(u32, Asked)>,
+    /// The outcome of the last reload, once it is known.
+    reload: Option<Result<Plan, Problem>>,
     jobs: VecDeque<JobState>,
     /// What has become of each unit so far.
     lives: BTreeMap<UnitId, Life>,
     output: Rc<RefCell<Ring>>,
     said: Rc<RefCell<Lines>>,
     boot_id: u64,
+}
+
+/// A request that the engine is about to answer.
+#[derive(PartialEq)]
+enum Asked {
+    Unit(UnitId, Request),
+    Cancel(u32),
+    Shutdown,
 }
 
 /// What has become of a unit so far.
@@ -81,15 +93,20 @@ impl Supervisor {
     /// Lets clients in, unless the configuration says otherwise.
     pub(in crate::run) fn listen(&mut self) {
         let settings = &self.loaded.config.control;
-        let (path, asked) = match &settings.socket {
-            ControlSocket::None => return,
+        // What tells clients where the socket is also says where to create it.
+        let variable = std::env::var_os(VARIABLE).filter(|path| !path.is_empty());
+        let (path, asked) = match (&settings.socket, &variable) {
+            (ControlSocket::None, _) => return,
             // The command has trc for itself.
             _ if self.graph.transparent => return,
-            ControlSocket::Usual => (Path::new(SOCKET), false),
-            ControlSocket::At(path) => (path.as_path(), true),
+            (ControlSocket::At(path), _) => (path.as_path(), true),
+            (ControlSocket::Usual, Some(path)) => (Path::new(path), true),
+            (ControlSocket::Usual, None) => (Path::new(SOCKET), false),
         };
         let listener = match Listener::new(path) {
             Ok(listener) => listener,
+            // A test run takes no requests, so the socket is not missed.
+            Err(_) if self.graph.testing && !asked => return,
             Err(why) => return self.observed(&Observed::NoControl(path, why, asked)),
         };
         let limit = usize::try_from(settings.log_buffer).unwrap_or(usize::MAX);
@@ -100,6 +117,7 @@ impl Supervisor {
             served: 0,
             turn: None,
             asked: VecDeque::new(),
+            reload: None,
             jobs: VecDeque::new(),
             lives: BTreeMap::new(),
             output: Rc::new(RefCell::new(Ring::new(limit))),
@@ -307,19 +325,26 @@ impl Supervisor {
                 let request = match act {
                     Act::Start => Request::Job(Task::Start),
                     Act::Stop => Request::Job(Task::Stop),
+                    Act::StopWithDependents => Request::StopWithDependents,
                     Act::Restart => Request::Job(Task::Restart),
                     Act::Signal(signal) => Request::Signal(*signal),
+                    Act::Reset => Request::Reset,
                 };
-                let Some(client) = self.client(id) else { return Ok(()) };
-                client.state = State::Asked;
-                let (pid, uid) = (client.peer.pid, client.peer.uid);
-                let asker = sender::find(pid, uid, &|pid| self.children.unit_of(pid)).asker;
-                if let Some(control) = &mut self.control {
-                    control.asked.push_back(id);
-                }
-                self.events.push_back(Event::Request { unit, request, asker });
+                let event = |asker| Event::Request { unit, request, asker };
+                self.ask_engine(id, Asked::Unit(unit, request), event);
                 return Ok(());
             }
+            Ask::Cancel(job) => {
+                let job = *job;
+                self.ask_engine(id, Asked::Cancel(job), |asker| Event::Cancel { job, asker });
+                return Ok(());
+            }
+            Ask::Shutdown(exit) => {
+                let exit = *exit;
+                self.ask_engine(id, Asked::Shutdown, |asker| Event::Shutdown { exit, asker });
+                return Ok(());
+            }
+            Ask::Reload(reload) => return self.take_on_reload(id, *reload),
             Ask::Logs(select) | Ask::Events(select) => {
                 let units: Result<Vec<UnitId>, Problem> =
                     select.units.iter().map(|name| self.unit_named(name)).collect();
@@ -367,6 +392,63 @@ impl Supervisor {
         Ok(())
     }
 
+    /// Returns the process behind a client.
+    fn asker(&self, id: u32) -> Option<Asker> {
+        let peer = &self.control.as_ref()?.clients.get(&id)?.peer;
+        Some(sender::find(peer.pid, peer.uid, &|pid| self.children.unit_of(pid)).asker)
+    }
+
+    /// Hands a request to the engine, which answers by a fact.
+    fn ask_engine(&mut self, id: u32, asked: Asked, event: impl FnOnce(Asker) -> Event) {
+        let Some(who) = self.asker(id) else { return };
+        let Some(control) = &mut self.control else { return };
+        if let Some(client) = control.clients.get_mut(&id) {
+            client.state = State::Asked;
+        }
+        control.asked.push_back((id, asked));
+        self.events.push_back(event(who));
+    }
+
+    /// Reads the configuration anew, and lets it take over unless only the plan is wanted.
+    fn take_on_reload(&mut self, id: u32, reload: Reload) -> Result<(), Problem> {
+        if self.next.is_some() {
+            let detail = "another configuration is about to take over";
+            return Err(Problem::new(Code::Reloading, detail));
+        }
+        let next = self.read_anew().map_err(|diagnostics| {
+            let texts = diagnostics.iter().map(ToString::to_string).collect();
+            let detail = "the new configuration has errors, and nothing has changed";
+            Problem { diagnostics: texts, ..Problem::new(Code::InvalidConfig, detail) }
+        })?;
+        if reload == Reload::Plan || !next.plan.changed {
+            if let Some(client) = self.client(id) {
+                client.answer(200, &json(&next.plan), now());
+            }
+            return Ok(());
+        }
+        if let Some(why) = self.engine.busy() {
+            let fact = Fact::NotReloaded { why };
+            return Err(Problem::new(refusal(why), said_of(&self.graph, &fact)));
+        }
+        let Some(asker) = self.asker(id) else { return Ok(()) };
+        if let Some(control) = &mut self.control {
+            control.reload = None;
+        }
+        if let Some(client) = self.client(id) {
+            client.state = State::Waits(Ask::Reload(reload), now() + LONGEST_RELOAD);
+        }
+        self.begin_reload(next, reload == Reload::Keep, asker);
+        Ok(())
+    }
+
+    /// Notes the outcome of a reload. The first one counts: what was rolled back has come to that.
+    pub(super) fn reload_is(&mut self, outcome: Result<Plan, Problem>) {
+        let Some(control) = &mut self.control else { return };
+        if !matches!(control.reload, Some(Err(_))) {
+            control.reload = Some(outcome);
+        }
+    }
+
     /// Returns whether an answer that is held back is due.
     fn is_met(&self, ask: &Ask) -> bool {
         match ask {
@@ -394,12 +476,19 @@ impl Supervisor {
             Ask::Job(job, Some(_)) => {
                 self.job(*job).map_or(true, |job| job.status != JobStatus::Running)
             }
+            // A reload is done when its units are up, or the old configuration is back.
+            Ask::Reload(_) => {
+                let known = self.control.as_ref().is_none_or(|it| it.reload.is_some());
+                known && !self.engine.is_reloading()
+            }
             Ask::About
             | Ask::Health(_, None)
             | Ask::Units
             | Ask::Unit(_, None)
             | Ask::Job(_, None)
             | Ask::Act(..)
+            | Ask::Cancel(_)
+            | Ask::Shutdown(_)
             | Ask::Logs(_)
             | Ask::Events(_) => true,
         }
@@ -426,7 +515,16 @@ impl Supervisor {
                 Ok(job) => (200, json(job)),
                 Err(problem) => (problem.status, json(&problem)),
             },
-            Ask::Act(..) | Ask::Logs(_) | Ask::Events(_) => return,
+            Ask::Reload(_) => {
+                match self.control.as_ref().and_then(|control| control.reload.as_ref()) {
+                    Some(Ok(plan)) => (200, json(plan)),
+                    Some(Err(problem)) => (problem.status, json(problem)),
+                    None => (202, json(&())),
+                }
+            }
+            Ask::Act(..) | Ask::Cancel(_) | Ask::Shutdown(_) | Ask::Logs(_) | Ask::Events(_) => {
+                return;
+            }
         };
         if let Some(client) = self.client(id) {
             client.answer(status, &json, now());
@@ -527,26 +625,41 @@ impl Supervisor {
                     known.message = message;
                 }
             }
-            Fact::Requested { unit, request, answer, .. } => {
-                let Some(id) = control.asked.pop_front() else { return };
-                let (unit, request, answer) = (*unit, *request, *answer);
-                let message = said_of(&self.graph, fact);
-                self.answered(id, unit, request, answer, message);
+            Fact::NotReloaded { why } => {
+                let problem = Problem::new(refusal(*why), said_of(&self.graph, fact));
+                self.reload_is(Err(problem));
+            }
+            Fact::RolledBack { .. } => {
+                let problem = Problem::new(Code::RolledBack, said_of(&self.graph, fact));
+                self.reload_is(Err(problem));
+            }
+            Fact::Requested { unit, request, answer, dependents, .. } => {
+                self.answered(*unit, *request, *answer, dependents);
+            }
+            Fact::Cancelled { job, .. } => self.cancelled(*job, None),
+            Fact::NotCancelled { job, why, .. } => {
+                let code = match why {
+                    NoJob::Over => Code::Over,
+                    NoJob::Unknown => Code::NotFound,
+                };
+                let detail = match why {
+                    NoJob::Over => format!("the job {job} has ended already"),
+                    NoJob::Unknown => format!("there is no job {job}"),
+                };
+                self.cancelled(*job, Some(Problem::new(code, detail)));
+            }
+            Fact::ShutDown { refused, .. } => {
+                let refused =
+                    refused.map(|why| Problem::new(refusal(why), said_of(&self.graph, fact)));
+                self.tell(&Asked::Shutdown, 202, &self.about(), refused);
             }
             _ => {}
         }
     }
 
     /// Passes the engine's answer to a request on.
-    fn answered(
-        &mut self,
-        id: u32,
-        unit: UnitId,
-        request: Request,
-        answer: Answer,
-        message: String,
-    ) {
-        let name = self.graph.node(unit).unit.id();
+    fn answered(&mut self, unit: UnitId, request: Request, answer: Answer, dependents: &[UnitId]) {
+        let message = words::answer(&self.graph, unit, request, answer);
         let refused = match answer {
             Answer::Refused(why) => Some(Problem::new(refusal(why), message.clone())),
             Answer::Begun(_)
@@ -561,15 +674,16 @@ impl Supervisor {
         };
         let state = JobState {
             id: job,
-            unit: name,
+            unit: self.graph.node(unit).unit.id(),
             task: task(request).to_owned(),
             changed: answer != Answer::Unchanged,
             status: if job.is_some() { JobStatus::Running } else { JobStatus::Done },
             message,
-            dependents: Vec::new(),
+            dependents: self.names(dependents),
         };
-        let Some(control) = &mut self.control else { return };
-        if let Answer::Begun(_) = answer {
+        if let Answer::Begun(_) = answer
+            && let Some(control) = &mut self.control
+        {
             control.jobs.push_back(state.clone());
             // Those that have ended go first. There is at most one per unit that has not.
             if control.jobs.len() > JOBS {
@@ -577,12 +691,34 @@ impl Supervisor {
                 _ = ended.and_then(|at| control.jobs.remove(at));
             }
         }
+        let status = if job.is_some() { 202 } else { 200 };
+        self.tell(&Asked::Unit(unit, request), status, &state, refused);
+    }
+
+    /// Answers whoever has asked to cancel a job.
+    fn cancelled(&mut self, job: u32, refused: Option<Problem>) {
+        let state = self.job(job).ok().cloned();
+        self.tell(&Asked::Cancel(job), 200, &state, refused);
+    }
+
+    /// Answers the client that has asked for this first, if there is one: what the engine does for a
+    /// request may answer more than was asked.
+    fn tell(
+        &mut self,
+        asked: &Asked,
+        status: u16,
+        answer: &impl serde::Serialize,
+        refused: Option<Problem>,
+    ) {
+        let Some(control) = &mut self.control else { return };
+        if control.asked.front().is_none_or(|(_, first)| first != asked) {
+            return;
+        }
+        let Some((id, _)) = control.asked.pop_front() else { return };
         if let Some(client) = control.clients.get_mut(&id) {
-            if let Some(problem) = refused {
-                client.refuse(&problem, now());
-            } else {
-                let status = if job.is_some() { 202 } else { 200 };
-                client.answer(status, &json(&state), now());
+            match refused {
+                Some(problem) => client.refuse(&problem, now()),
+                None => client.answer(status, &json(answer), now()),
             }
         }
         self.send_to(id);
@@ -624,13 +760,16 @@ impl Supervisor {
             Health::Unhealthy => HealthState::Unhealthy,
             Health::Stopping => HealthState::Stopping,
         };
-        let why = unit.map(|id| self.why(id));
+        let why = unit.and_then(|id| self.why(id));
         RunHealth { state, unit: unit.map(|id| self.graph.node(id).unit.id()), why }
     }
 
-    /// Returns why a unit is not up.
-    fn why(&self, id: UnitId) -> String {
-        words::standing(&self.graph, id, &self.engine.unit_snapshot(id), self.engine.known(id))
+    /// Returns why a unit is not as it should be, if it is not.
+    pub(super) fn why(&self, id: UnitId) -> Option<String> {
+        let life = self.control.as_ref().and_then(|control| control.lives.get(&id));
+        let last = life.and_then(|life| life.end).map(|(ended, _)| ended);
+        let unit = self.engine.unit_snapshot(id);
+        words::standing(&self.graph, id, &unit, self.engine.known(id), last)
     }
 
     fn unit_state(&self, id: UnitId) -> UnitState {
@@ -641,7 +780,6 @@ impl Supervisor {
         let end = end.or_else(|| life.and_then(|life| life.end));
         let open = |job: &&JobState| job.status == JobStatus::Running && job.unit == unit.name;
         let job = self.control.as_ref().and_then(|it| it.jobs.iter().find(open)?.id);
-        let up = self.engine.stands_up(id) || unit.ended.is_some_and(|ended| !ended.failed());
         UnitState {
             description: self.graph.node(id).unit.description.clone(),
             phase: unit.phase.to_owned(),
@@ -653,7 +791,8 @@ impl Supervisor {
             .to_owned(),
             since_ms: millis(tick.saturating_sub(unit.since)),
             ready: unit.ready,
-            why: (!up).then(|| self.why(id)),
+            healthy: !unit.sick,
+            why: self.why(id),
             waits_for: unit.waits_for.clone(),
             deadline_ms: unit.deadline.map(|at| millis(at.saturating_sub(tick))),
             restarts: life.map_or(0, |life| life.restarts),
@@ -674,7 +813,11 @@ impl Supervisor {
         if let Some((id, _)) = all().find(|(_, unit)| unit.id() == name) {
             return Ok(id);
         }
-        let short: Vec<_> = all().filter(|(_, unit)| unit.name == name).collect();
+        let mut short: Vec<_> = all().filter(|(_, unit)| unit.name == name).collect();
+        // The name alone means the service, as in `after`.
+        if short.iter().any(|(_, unit)| unit.stage != Stage::Test) {
+            short.retain(|(_, unit)| unit.stage != Stage::Test);
+        }
         match &short[..] {
             [(id, _)] => Ok(*id),
             [] => {

@@ -53,7 +53,7 @@ impl Supervisor {
     pub(super) fn settle(&mut self) {
         let args = self.ground.state.as_ref().map(|state| state.args().to_vec());
         let Some(rest) = args.filter(|args| *args != self.loaded.config.rest) else {
-            self.loaded.forget();
+            self.loaded.forget(!self.graph.transparent);
             self.events.push_back(Event::Settled { words: None });
             return;
         };
@@ -67,7 +67,7 @@ impl Supervisor {
                 // A boot script may have added `--log-level`.
                 self.reporter.journal().set_level(config.log.level);
                 self.loaded.config = Config { units: Vec::new(), ..config };
-                self.loaded.forget();
+                self.loaded.forget(!self.graph.transparent);
                 self.engine.offer(Rc::clone(&graph), Vec::new());
                 self.take_over(graph);
                 Event::Settled { words: Some(rest) }

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use super::super::capture::Capture;
 use super::super::notify::Socket;
 use super::super::probe::file::Stamp;
+use super::reload::Inputs;
 
 /// The things that trc holds of a unit.
 #[derive(Default)]
@@ -33,6 +34,8 @@ pub(super) struct Held {
     pub main: Option<OwnedFd>,
     /// The file by which the unit is ready, as it was before the unit's start.
     pub file_before: Option<Stamp>,
+    /// The files that the unit read at its last start.
+    pub inputs: Inputs,
     /// The pipe to which the unit writes a newline when it is ready.
     pub readiness: Option<OwnedFd>,
 }

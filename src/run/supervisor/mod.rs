@@ -24,11 +24,13 @@ mod probe;
 mod progress;
 mod readiness;
 mod reap;
+mod reload;
 mod signals;
 mod source;
 mod start;
 mod stop_command;
 mod sweep;
+mod upward;
 mod wait;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -60,7 +62,9 @@ use ground::Ground;
 use held::Held;
 use helper::{Duty, Helper};
 use probe::Probes;
+use reload::Next;
 use sweep::Sweep;
+use upward::Upward;
 
 pub(super) struct Supervisor {
     loaded: Loaded,
@@ -94,6 +98,12 @@ pub(super) struct Supervisor {
     drill: Option<Box<Drill>>,
     /// The control socket, if there is one.
     control: Option<Box<Control>>,
+    /// The socket of whatever has started trc, if it wants to be told.
+    upward: Option<Box<Upward>>,
+    /// The configuration that is about to take over.
+    next: Option<Box<Next>>,
+    /// The configuration before the last reload, which may come back.
+    before: Option<Box<Loaded>>,
 }
 
 impl Supervisor {
@@ -114,7 +124,7 @@ impl Supervisor {
         // The graph has its own copy.
         loaded.config.units = Vec::new();
         if graph.stage(Stage::Boot).next().is_none() {
-            loaded.forget();
+            loaded.forget(!transparent);
         }
         Self {
             loaded,
@@ -140,6 +150,9 @@ impl Supervisor {
             oom_victim: None,
             drill: None,
             control: None,
+            upward: None,
+            next: None,
+            before: None,
         }
     }
 
@@ -149,6 +162,7 @@ impl Supervisor {
         loop {
             self.feed();
             self.tell_of_memory();
+            self.tell_upward();
             if let Course::Ends(status) = self.course {
                 return self.finish(status);
             }
@@ -201,6 +215,7 @@ impl Supervisor {
             Action::Settle => self.settle(),
             Action::Sweep(signal) => self.begin_sweep(signal),
             Action::TakeOver => self.take_over(Rc::clone(self.engine.graph())),
+            Action::Reload(asker) => self.reload(asker),
             Action::SweepOver => self.sweep_over(),
             Action::Tell(Fact::LeftBehind { unit, ending }) => self.tell_left_behind(unit, ending),
             // The signal is from a key of the terminal, or tells that the terminal's size has
@@ -209,6 +224,7 @@ impl Supervisor {
             Action::Tell(fact) => {
                 self.drill(|drill, run| drill.told(run, &fact));
                 self.reporter.tell(&self.graph, &fact);
+                self.reload_told(&fact);
                 self.control_told(&fact);
             }
             Action::End { status } => self.course = Course::Ends(status),

@@ -9,7 +9,7 @@ use nix::unistd::{getegid, geteuid};
 use super::super::notify::Socket;
 use super::super::prepare::{self, Problem, Ready, Surroundings};
 use super::super::spawn::{self, Ids, Pace};
-use super::{Child, Role, Supervisor};
+use super::{Child, Role, Supervisor, reload};
 use crate::config::{Probe, Stage};
 use crate::engine::{Detail, Event, SpawnStage};
 use crate::graph::UnitId;
@@ -57,6 +57,7 @@ impl From<Problem> for Failed {
 
 impl Supervisor {
     pub(super) fn start(&mut self, id: UnitId) {
+        self.units[id.0].inputs = reload::inputs(&self.graph.node(id).unit);
         match self.launch(id) {
             Ok(pid) => {
                 self.events.push_back(Event::Forked { unit: id, pid });

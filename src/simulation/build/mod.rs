@@ -68,6 +68,7 @@ fn config(plan: &Plan, generation: Generation) -> Config {
         Rule::Stop => SignalRule::Stop,
         Rule::Ignore => SignalRule::Ignore,
         Rule::Reopen => SignalRule::Reopen,
+        Rule::Reload => SignalRule::Reload,
         // This is how the configuration treats a rule whose units are all disabled.
         Rule::Forward(_, to)
             if !to.is_empty() && !to.iter().any(|at| plan.has(*at, generation)) =>

@@ -114,10 +114,11 @@ fn a_signal(random: &mut Random) -> Signal {
 }
 
 fn rule(random: &mut Random, units: usize) -> Rule {
-    match random.below(5) {
+    match random.below(6) {
         0 => Rule::Stop,
         1 => Rule::Ignore,
         2 => Rule::Reopen,
+        3 => Rule::Reload,
         _ => {
             let signal = random.maybe(50, a_signal);
             let to = (0..units).filter(|_| random.chance(30)).collect();

@@ -16,6 +16,7 @@ impl Witness<'_> {
             // The engine still handles the rest of the queue at the end, and reports it.
             return match action {
                 Action::Reopen
+                | Action::Reload(_)
                 | Action::Tell(_)
                 | Action::Signal(..)
                 | Action::KillStopCommand(_)
@@ -105,6 +106,10 @@ impl Witness<'_> {
             Action::Reopen => {
                 let owed = std::mem::take(&mut self.owes_reopening);
                 expect(owed, "files are reopened only on a signal that says so")
+            }
+            Action::Reload(_) => {
+                let owed = std::mem::take(&mut self.owes_reading);
+                expect(owed, "the configuration is read anew only on a signal that says so")
             }
             Action::Sweep(signal) => self.sweeps(*signal),
             Action::SweepOver => self.stops_sweeping(),

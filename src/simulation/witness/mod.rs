@@ -310,6 +310,8 @@ pub(in crate::simulation) struct Witness<'a> {
     pub nothing_left: bool,
     /// Whether the output files have to be reopened.
     pub owes_reopening: bool,
+    /// Whether trc has still to read the configuration anew.
+    pub owes_reading: bool,
     pub sender: Option<(usize, Tick)>,
     /// Signals that must be sent on in this step: the unit, and whether they go to its process
     /// group.
@@ -350,6 +352,7 @@ impl<'a> Witness<'a> {
             cut: None,
             nothing_left: false,
             owes_reopening: false,
+            owes_reading: false,
             sender: None,
             forwards: VecDeque::new(),
             held: Vec::new(),

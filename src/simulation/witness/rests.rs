@@ -12,6 +12,7 @@ impl Witness<'_> {
     pub(in crate::simulation) fn after(&mut self, deadline: Option<Tick>) -> Verdict {
         expect(self.forwards.is_empty(), "a signal is forwarded to the right units")?;
         expect(!self.owes_reopening, "files are reopened on a signal that says so")?;
+        expect(!self.owes_reading, "the configuration is read anew on a signal that says so")?;
         if self.ended {
             return expect(deadline.is_none(), "nothing is due after the end");
         }

@@ -24,6 +24,10 @@ impl Witness<'_> {
                 self.owes_reopening = true;
                 self.mark(Mark::Reopened);
             }
+            Means::Reload => {
+                self.owes_reading = true;
+                self.mark(Mark::Reread);
+            }
             Means::Foreground => {
                 let front = |at: &usize| {
                     self.plan.units[*at].in_turn() && self.units[*at].stand == Stand::Alive
@@ -115,7 +119,7 @@ impl Witness<'_> {
     /// In transparent mode, a signal goes to the command, once it has been executed.
     fn pass(&mut self, signal: Signal) {
         let signal = match self.plan.rules.iter().find(|(written, _)| *written == signal) {
-            Some((_, Rule::Ignore | Rule::Reopen)) => return,
+            Some((_, Rule::Ignore | Rule::Reopen | Rule::Reload)) => return,
             Some((_, Rule::Forward(Some(other), _))) => *other,
             Some((_, Rule::Forward(None, _) | Rule::Stop)) | None => signal,
         };

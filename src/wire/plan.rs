@@ -1,0 +1,53 @@
+//! The plan of a reload.
+
+use serde::{Deserialize, Serialize};
+
+/// The answer to `POST /v1/reload`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Plan {
+    /// Whether anything is different.
+    pub changed: bool,
+    /// Whether the new configuration has taken over.
+    pub applied: bool,
+    /// The number of configurations that have taken over since the first one.
+    pub generation: u32,
+    /// What happens, unit by unit.
+    pub steps: Vec<Step>,
+}
+
+/// What happens to a unit, or to the run.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Step {
+    /// The unit: `STAGE.NAME`; missing for the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// What happens.
+    pub does: Does,
+    /// The keys and files that have changed.
+    pub because: Vec<Because>,
+}
+
+/// What a reload does.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Does {
+    /// The new settings apply, and the unit runs on.
+    Apply,
+    /// The unit is new, and starts.
+    Start,
+    /// The unit is stopped and started.
+    Restart,
+    /// The unit is gone, and stops.
+    Stop,
+    /// Nothing: a new container is needed.
+    Nothing,
+}
+
+/// Something that has changed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Because {
+    /// The key, or the path of a file.
+    pub key: String,
+    /// Where it is written.
+    pub origin: String,
+}
