@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 use regex::Regex;
 use serde_json::Value;
 
-use crate::common::{Running, TERM, Trc, binary, root};
+use crate::common::{KILL, Running, TERM, Trc, binary, root};
 
 /// A run, and its control socket.
 struct Container {
@@ -38,6 +38,12 @@ impl Container {
     /// Runs `trcctl` with these words.
     fn trcctl(&self, words: &str) -> Ended {
         trcctl(&self.socket, words)
+    }
+
+    /// The number of trc's sockets: the one that listens, and those of its clients.
+    fn sockets(&self) -> usize {
+        let all = std::fs::read_to_string("/proc/net/unix").unwrap();
+        all.lines().filter(|line| line.ends_with(self.socket.to_str().unwrap())).count()
     }
 
     /// Waits until a unit is up.
@@ -464,19 +470,46 @@ fn wait_stopped_ends_with_the_run() {
     let late = it.trcctl("wait stopped --for 0.1s");
     assert_eq!((late.status, late.out.as_str()), (124, "ready\n"));
     let mut waits = command(env!("CARGO_BIN_EXE_trcctl"), &it.socket, "wait stopped");
-    // The sockets of trc with this name: the one that listens, and those of its clients.
-    let sockets = || {
-        let all = std::fs::read_to_string("/proc/net/unix").unwrap();
-        all.lines().filter(|line| line.ends_with(it.socket.to_str().unwrap())).count()
-    };
-    it.running.wait_until("nobody is connected", || sockets() == 1);
+    it.running.wait_until("nobody is connected", || it.sockets() == 1);
     let mut waits = waits.stdout(Stdio::piped()).spawn().unwrap();
-    it.running.wait_until("it is connected", || sockets() == 2);
+    it.running.wait_until("it is connected", || it.sockets() == 2);
     it.running.signal(TERM);
     let mut out = String::new();
     waits.stdout.take().unwrap().read_to_string(&mut out).unwrap();
     assert!(waits.wait().unwrap().success());
     assert_eq!(out, "stopped\n");
+}
+
+/// trc lets clients go if there are too many.
+#[test]
+fn a_connection_that_breaks_off_is_not_the_end_of_the_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("trc.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let place = socket.clone();
+    let server = std::thread::spawn(move || {
+        let asked = || {
+            let (mut client, _) = listener.accept().unwrap();
+            assert!(client.read(&mut [0; 4096]).unwrap() > 0);
+        };
+        asked();
+        asked();
+        std::fs::remove_file(place).unwrap();
+    });
+    trcctl(&socket, "wait stopped").is(0, "stopped\n", "");
+    server.join().unwrap();
+}
+
+#[test]
+fn wait_stopped_ends_if_trc_is_killed() {
+    let it = Container::new(WEB);
+    it.wait_for("");
+    it.running.wait_until("nobody is connected", || it.sockets() == 1);
+    let mut waits = command(env!("CARGO_BIN_EXE_trcctl"), &it.socket, "wait stopped --for 30s");
+    let waits = waits.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    it.running.wait_until("it is connected", || it.sockets() == 2);
+    it.running.signal(KILL);
+    Ended::from(waits.wait_with_output().unwrap()).is(0, "stopped\n", "");
 }
 
 #[test]

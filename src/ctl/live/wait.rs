@@ -149,10 +149,8 @@ impl Goal {
                         return Ok((Step::NotYet, answer));
                     }
                 }
-                // It was killed.
-                Err(NoAnswer::Broken(_)) if *self == Self::Stopped => {
-                    return Ok((Step::Met, Answer::gone()));
-                }
+                // trc was killed, or has let this client go because it has too many.
+                Err(NoAnswer::Broken(_)) if *self == Self::Stopped => connected = true,
                 Err(NoAnswer::Unreachable(..)) if *self == Self::Stopped && connected => {
                     return Ok((Step::Met, Answer::gone()));
                 }
