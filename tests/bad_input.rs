@@ -296,6 +296,13 @@ fn the_drop_in_directory_in_the_place_of_its_own_is_pointed_out() {
     outcome.status(0).stdout_is("").stderr_has("; -w names the directory that trc.d is in: -w /");
 }
 
+/// trc exited with 0 in silence.
+#[test]
+fn a_run_that_starts_nothing_because_all_units_are_external_says_so() {
+    let toml = "log.level = 'warn'\n[async.x]\nready.file = '/'\n";
+    Trc::toml(toml).run().status(0).stderr_has("nothing is started: all units are external");
+}
+
 // ---- the command line and the environment ---------------------------------------------
 
 #[test]

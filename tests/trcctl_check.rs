@@ -56,6 +56,17 @@ fn check_says_what_would_run() {
     assert_eq!(check(&case, &["-F", "y"]), (Some(0), says, String::new()));
 }
 
+#[test]
+fn check_says_which_units_are_external() {
+    let case = Case::new().toml("[boot.db]\nready.tcp = 80\n[async.web]\nexec = 'x'");
+    let (_, says, _) = check(&case, &[]);
+    let marked: Vec<&str> = says.lines().filter(|line| line.contains("external")).collect();
+    assert!(
+        matches!(marked[..], [db] if db.starts_with("  boot.db") && db.ends_with("toml:1:7  (external: nothing to start)")),
+        "{says}"
+    );
+}
+
 /// trcctl used to take it as a command, and to report that all is well.
 #[test]
 fn check_takes_neither_a_directory_nor_a_file_with_settings_as_a_command() {

@@ -1,6 +1,8 @@
 //! The keys of a unit that cannot be combined.
 
+use super::keys::IDENTITY_KEYS;
 use super::keys::decode::{Decoder, Fields};
+use super::keys::key::all;
 use super::{Command, Output, Probe, Stage, Unit, When};
 
 impl Decoder<'_> {
@@ -76,6 +78,27 @@ impl Decoder<'_> {
                 self.error(&entry.key, format!("`{key}`: {message}"), None);
                 return;
             }
+        }
+        if outside && fields.entry("ready").is_some() {
+            self.needs_process(unit, fields);
+        }
+    }
+
+    /// Reports a key of an external unit that needs a process: its command was probably forgotten.
+    fn needs_process(&mut self, unit: &Unit, fields: &Fields) {
+        // The command of a probe runs as the unit would.
+        let runs =
+            unit.ready.as_ref().is_some_and(|ready| matches!(ready.probe.value, Probe::Exec(_)));
+        let own =
+            all(&[IDENTITY_KEYS]).map(|key| key.name).filter(|name| !runs || *name == "stdin");
+        let names = own.chain(["oneshot", "success", "stop", "pdeathsig", "output", "tty"]);
+        let written = names.filter_map(|name| Some((name, fields.entry(name)?)));
+        if let Some((name, entry)) = written.min_by_key(|(_, entry)| entry.order) {
+            let message =
+                format!("`{name}`: {} has no command, and only a process can have this", unit.id());
+            let help = "add `exec` or `script`; without a command, the unit stands for something that \
+                        trc does not start";
+            self.error(&entry.key, message, Some(help.to_owned()));
         }
     }
 }

@@ -6,7 +6,8 @@ use std::io::{IsTerminal, Write};
 use std::path::Path;
 
 use crate::config::{
-    CommandLine, Config, Diagnostic, Environment, Loaded, Origin, Refused, Severity, Stage, load,
+    Command, CommandLine, Config, Diagnostic, Environment, Loaded, Origin, Refused, Severity,
+    Stage, load,
 };
 use crate::graph::Graph;
 use crate::status;
@@ -175,7 +176,9 @@ fn listing(loaded: &Loaded, named: bool) -> Result<String, Diagnostic> {
     let widest = units.iter().map(|unit| unit.id().chars().count()).max().unwrap_or(0);
     for unit in units {
         let id = unit.id();
-        _ = writeln!(out, "  {id:widest$}  {}", unit.origin);
+        let external = unit.command == Command::Nothing && unit.stage != Stage::Test;
+        let remark = if external { "  (external: nothing to start)" } else { "" };
+        _ = writeln!(out, "  {id:widest$}  {}{remark}", unit.origin);
     }
     Ok(out)
 }

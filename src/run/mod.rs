@@ -153,6 +153,8 @@ fn supervise(
     }
     if graph.order.is_empty() {
         reporter.observed(&graph, &Observed::NothingToRun(&loaded.config.work_dir));
+    } else if graph.order.iter().all(|id| graph.node(*id).is_outside()) {
+        reporter.observed(&graph, &Observed::OnlyExternal);
     }
     let wait = loaded.config.wait.trivialrc();
     reporter.observed(&graph, &Observed::WaitPolicy(wait));

@@ -20,6 +20,8 @@ pub(crate) enum Observed<'a> {
     WaitPolicy(&'a str),
     /// There is neither a unit nor a command.
     NothingToRun(&'a std::path::Path),
+    /// All units are external: trc starts nothing.
+    OnlyExternal,
     /// trc could not make itself the parent of orphans.
     NoSubreaper(&'a str),
     /// There is no control socket at this path; the flag says whether the configuration asks for
@@ -115,6 +117,11 @@ pub(crate) fn observed(graph: &Graph, observed: &Observed<'_>) -> Line {
                 "there is nothing to run: no unit in trc.toml or trc.d of {}, and no command{advice}",
                 directory.display()
             );
+            Line::of_run(Level::Warn, EventName::Nothing, message)
+        }
+        Observed::OnlyExternal => {
+            let message =
+                "nothing is started: all units are external, because none has a command".to_owned();
             Line::of_run(Level::Warn, EventName::Nothing, message)
         }
         Observed::NoControl(path, why, asked) => {

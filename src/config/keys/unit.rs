@@ -88,10 +88,11 @@ impl Decoder<'_> {
             return Declared::Disabled;
         }
         // If the unit has neither a command nor `ready`, or a wrong one, an error was reported; the
-        // unit's references are checked anyway. A unit with a wrong command, or with an unknown key
-        // in its place, is not an external unit.
+        // unit's references are checked anyway. A unit with a wrong command, with an unknown key in
+        // its place, or with a command that may be in a file that trc cannot read, is not an
+        // external unit.
         let has_wrong_command = has_command && unit.command == Command::Nothing;
-        let is_misspelt = is_outside && fields.has_unknown();
+        let is_misspelt = is_outside && (fields.has_unknown() || partial);
         if !has_wrong_command && !is_misspelt {
             self.fit(&unit, &fields);
         }

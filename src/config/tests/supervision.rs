@@ -235,6 +235,29 @@ fn what_is_wrong_with_a_probe_or_restart_is_said() {
     ]);
 }
 
+/// trc took it for an external unit, started nothing, and exited with 0.
+#[test]
+fn a_unit_with_keys_of_a_process_and_no_command_is_reported() {
+    for (keys, key) in [
+        ("user = 'root'\nready.tcp = 1", "user"),
+        ("env.A = 'b'\nready.tcp = 1", "env"),
+        ("stop = 'QUIT'\ncwd = '/'\nready.tcp = 1", "stop"),
+        ("limits.nofile = 80\nready.tcp = 1", "limits"),
+        ("oneshot = true\nready.exec = 'x'", "oneshot"),
+        ("stdin = 'inherit'\nready.exec = 'x'", "stdin"),
+    ] {
+        let says = format!(
+            "error trc.toml:2:1: `{key}`: async.c has no command, and only a process can have this (add `exec` or `script`; without a command, the unit stands for something that trc does not start)"
+        );
+        assert_eq!(Case::new().toml(&format!("[async.c]\n{keys}")).errors(), [says], "{keys}");
+    }
+    // The command of the probe has them, too.
+    for keys in ["user = 'root'\nenv.A = 'b'\nready.exec = 'x'", "after = 'b'\nready.tcp = 1"] {
+        let text = format!("[async.c]\n{keys}\n[async.b]\nexec = 'x'");
+        assert_eq!(Case::new().toml(&text).errors(), [""; 0], "{keys}");
+    }
+}
+
 #[test]
 fn exit_takes_numbers_and_reasons() {
     let config = Case::new()
