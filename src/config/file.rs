@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::source::{Places, Source};
 use super::unclosed::Unclosed;
-use super::value::{DEEPEST, Entry, Node, Table, Value};
+use super::value::{DEEPEST, Entry, Node, Table, Value, shown};
 use super::{Diagnostic, Origin};
 
 /// The number of errors to report: a single mistake, such as a quote that is never closed, causes
@@ -54,7 +54,7 @@ pub(super) fn parse(source: &Source, order: u64) -> Result<Table, Vec<Diagnostic
         .iter()
         .map(|error| {
             let said = message(&source.text, error.message(), error.span());
-            (error.span(), said, help(error.message()).map(str::to_owned))
+            (error.span(), said, help(&source.text, error.message(), error.span()))
         })
         .collect();
     for (span, said, help) in &mut errors {
@@ -227,16 +227,39 @@ fn message(text: &str, message: &str, span: Option<Range<usize>>) -> String {
 }
 
 /// Returns what to do about a mistake, if the parser's message does not say so.
-fn help(message: &str) -> Option<&'static str> {
-    if message.starts_with("unexpected leading zero") {
-        return Some(
-            "write a mode in quotes (\"0644\") or as 0o644, and other numbers without the zero",
-        );
+fn help(text: &str, message: &str, span: Option<Range<usize>>) -> Option<String> {
+    let meant = span.clone().and_then(|span| text.get(span)).unwrap_or("");
+    let at = span.map_or(0, |span| span.start);
+    let help = match message {
+        // As in YAML.
+        "invalid unquoted key, expected letters, numbers, `-`, `_`"
+            if let Some(after) = text.get(at..).and_then(|rest| rest.strip_prefix(':')) =>
+        {
+            let key = text[..at].lines().next_back().unwrap_or_default().trim();
+            let value = after.lines().next().unwrap_or_default().trim();
+            return Some(format!("write `=` for `:`: {} = {}", shown(key), shown(value)));
+        }
+        "string values must be quoted, expected literal string" => of_boolean(meant)?,
+        _ if message.starts_with("invalid boolean") => of_boolean(meant)?,
+        _ if message.starts_with("unexpected leading zero") => {
+            "write a mode in quotes (\"0644\") or as 0o644, and other numbers without the zero"
+        }
+        // This is often meant for a regular expression.
+        _ if message.starts_with("missing escaped value") => {
+            r"a string in single quotes keeps its backslashes: '/^\w+$/'"
+        }
+        _ => return None,
+    };
+    Some(help.to_owned())
+}
+
+/// Returns the help for the boolean of another language.
+fn of_boolean(meant: &str) -> Option<&'static str> {
+    match meant.to_lowercase().as_str() {
+        "yes" | "on" | "y" | "true" => Some("write true, or \"…\" for a text"),
+        "no" | "off" | "n" | "false" => Some("write false, or \"…\" for a text"),
+        _ => None,
     }
-    // This is often meant for a regular expression.
-    message
-        .starts_with("missing escaped value")
-        .then_some(r"a string in single quotes keeps its backslashes: '/^\w+$/'")
 }
 
 /// Returns the first place of the key at `at`, which is in a header or in a line below one.

@@ -42,8 +42,9 @@ pub(super) fn operator<'a>(text: &'a str, words: &[String]) -> Option<&'a str> {
         .find(|word| OPERATORS.contains(word) && words.iter().any(|other| other == word))
 }
 
-/// Returns what is wrong with a command whose first word is no program, and what to write.
-pub(super) fn of_shell(words: &[String]) -> Option<(String, String)> {
+/// Returns what is wrong with a command whose first word is no program, and what to write. `by_shell`
+/// is the help for a command that a shell should run; a `unit` has keys for some of its settings.
+pub(super) fn of_shell(words: &[String], by_shell: &str, unit: bool) -> Option<(String, String)> {
     const BUILTINS: &[&str] = &[
         "cd", "source", ".", "export", "set", "unset", "exec", "eval", "ulimit", "umask", "trap",
         "alias", "shift", "if", "for", "while", "until", "case", "function", "{", "(", "[[", "!",
@@ -67,17 +68,18 @@ pub(super) fn of_shell(words: &[String]) -> Option<(String, String)> {
     }
     if BUILTINS.contains(&first.as_str()) {
         let what = format!("`{first}` is a command of the shell, and no shell runs this command");
-        let help = match first.as_str() {
-            "cd" => "write the directory as `cwd`, or use `script` if a shell should run it",
-            "exec" => "leave `exec` out: trc executes the command without a shell",
-            "export" | "unset" => {
-                "write variables as `env`, or use `script` if a shell should run it"
+        let key = match first.as_str() {
+            "exec" => {
+                let help = "leave `exec` out: trc executes the command without a shell";
+                return Some((what, help.to_owned()));
             }
-            "ulimit" => "write limits as `limits`, or use `script` if a shell should run it",
-            "umask" => "write the mask as `umask`, or use `script` if a shell should run it",
-            _ => "use `script` if a shell should run it",
+            "cd" => "write the directory as `cwd`, or ",
+            "export" | "unset" => "write variables as `env`, or ",
+            "ulimit" => "write limits as `limits`, or ",
+            "umask" => "write the mask as `umask`, or ",
+            _ => "",
         };
-        return Some((what, help.to_owned()));
+        return Some((what, format!("{}{by_shell}", if unit { key } else { "" })));
     }
     if let Some((name, value)) = first.split_once('=')
         && !name.is_empty()
@@ -88,7 +90,8 @@ pub(super) fn of_shell(words: &[String]) -> Option<(String, String)> {
             "`{}` is not a command: no shell runs this command, and sets the variable",
             shown(first)
         );
-        return Some((what, format!("write env = {{ {name} = {:?} }}", shown(value))));
+        let help = format!("write env = {{ {name} = {:?} }}", shown(value));
+        return Some((what, if unit { help } else { by_shell.to_owned() }));
     }
     if one && first.trim().contains(' ') {
         let what = "the array has only one word, which contains spaces".to_owned();

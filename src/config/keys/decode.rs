@@ -385,14 +385,14 @@ impl Decoder<'_> {
         let words: Vec<Template> = match &node.value {
             Value::String(text) => {
                 let words = self.read(at, node, |_, _| words::split(text))?;
-                if self.of_shell(at, &node.origin, &words) {
+                if self.of_shell(at, &node.origin, &words, text) {
                     // An operator is of the shell, too.
                 } else if let Some(operator) = words::operator(text, &words) {
                     let message = format!(
                         "`{at}`: `{operator}` has no meaning here, because no shell runs this command"
                     );
                     let warning = Diagnostic::warning(node.origin.clone(), message);
-                    self.diagnostics.push(warning.help("use `script` if a shell should run it"));
+                    self.diagnostics.push(warning.help(by_shell(at, text)));
                 }
                 self.unbraced(at, &node.origin, &words);
                 let mut templates = Vec::new();
@@ -412,7 +412,7 @@ impl Decoder<'_> {
                     _ => None,
                 });
                 let texts: Vec<String> = texts.collect();
-                self.of_shell(at, &node.origin, &texts);
+                self.of_shell(at, &node.origin, &texts, &texts.join(" "));
                 self.unbraced(at, &node.origin, &texts);
                 words
             }
@@ -431,8 +431,9 @@ impl Decoder<'_> {
 
     /// Warns of a command whose first word can only have a meaning for a shell, or for docker.
     /// Returns whether it is one.
-    fn of_shell(&mut self, at: &At, origin: &Origin, words: &[String]) -> bool {
-        let Some((what, help)) = words::of_shell(words) else { return false };
+    fn of_shell(&mut self, at: &At, origin: &Origin, words: &[String], text: &str) -> bool {
+        let found = words::of_shell(words, &by_shell(at, text), is_of_unit(at));
+        let Some((what, help)) = found else { return false };
         let warning = Diagnostic::warning(origin.clone(), format!("`{at}`: {what}"));
         self.diagnostics.push(warning.help(help));
         true
@@ -445,8 +446,11 @@ impl Decoder<'_> {
         }
         if let Some(variable) = words.iter().find_map(|word| words::unbraced(word)) {
             let name = &variable[1..];
-            let message =
-                format!("`{at}`: `{variable}` is not replaced, because no shell runs this command");
+            let why = match at {
+                At::Key(At::Key(_, "env"), _) => "is not replaced, because it has no braces",
+                _ => "is not replaced, because no shell runs this command",
+            };
+            let message = format!("`{at}`: `{variable}` {why}");
             let help = format!(
                 "write `${{{name}}}` for the value of the variable, or `$${name}` for the text itself"
             );
@@ -467,6 +471,24 @@ impl Decoder<'_> {
     }
 }
 
+/// Tells whether a command is that of a unit itself.
+fn is_of_unit(at: &At) -> bool {
+    matches!(at, At::Key(At::Unit(_), "exec"))
+}
+
+/// Returns the help for a command that a shell should run. Only a unit has `script`.
+fn by_shell(at: &At, text: &str) -> String {
+    if is_of_unit(at) {
+        "use `script` if a shell should run it".to_owned()
+    } else {
+        format!(
+            "if a shell should run it, write {} = [\"sh\", \"-c\", {:?}]",
+            at.name(),
+            shown(text)
+        )
+    }
+}
+
 /// Returns the values of an array. Any other value stands for an array of one.
 fn items(node: &Node) -> &[Node] {
     match &node.value {
@@ -483,6 +505,12 @@ fn unknown(place: &str, name: &str, keys: Keys, entry: &Entry) -> Option<String>
             "a file named STAGE.NAME.toml is the unit: write its keys without [STAGE.NAME] above them"
                 .to_owned(),
         );
+    }
+    if let Value::String(text) = &entry.node.value
+        && matches!(name, "script" | "shell" | "sh")
+        && matches!(place, " in `ready`" | " in `health`" | " in `stop`")
+    {
+        return Some(format!("write exec = [\"sh\", \"-c\", {:?}]", shown(text)));
     }
     if let Some(help) = foreign::help(place, name, keys) {
         return Some(help);

@@ -5,13 +5,13 @@ use std::ffi::OsString;
 
 use super::decode::{At, Decoder};
 use super::key::find;
-use super::{LIMITS, SECRET};
+use super::{LIMITS, SECRET, UNIT};
 use crate::config::leaf::{self, Leaf, Problem};
 use crate::config::privilege::{CAPABILITIES, Limit, Resource, Stdin, Tty, UNLIMITED};
 use crate::config::size;
 use crate::config::suggest::{begun, nearest};
 use crate::config::value::{Entry, Node, Value, shown};
-use crate::config::{Environment, FileEnv, Placed, Variable};
+use crate::config::{Diagnostic, Environment, FileEnv, Origin, Placed, Variable};
 
 /// The key of a value that a file contains.
 #[derive(Default)]
@@ -78,12 +78,14 @@ impl Decoder<'_> {
             return None;
         }
         let mut variables = BTreeMap::new();
+        let of = entry;
         for (name, entry) in self.names(at, entry)? {
             if name.is_empty() || name.contains(['=', '\0']) {
                 let message = format!("\"{}\" is not a valid name of a variable", shown(name));
                 self.error(&entry.key, message, None);
                 continue;
             }
+            self.of_unit(at, &of.key, name, entry);
             let at = &at.key(name);
             let value = if entry.node.as_table().is_some() {
                 self.secret(at, entry).map(|file| Variable::File(file.value.into()))
@@ -99,6 +101,22 @@ impl Decoder<'_> {
             }
         }
         Some(variables)
+    }
+
+    /// Warns of a variable below the header of `env` whose name is that of a key of a unit: a header
+    /// does not end where its variables do.
+    fn of_unit(&mut self, at: &At, env: &Origin, name: &str, entry: &Entry) {
+        let (At::Key(At::Unit(id), _), Origin::File { path, line, .. }) = (at, env) else { return };
+        let Origin::File { path: same, line: below, .. } = &entry.key else { return };
+        if find(UNIT, name).is_some() && path == same && below > line {
+            let message =
+                format!("`env.{name}` is a variable, but its name is that of a key of a unit");
+            let help = format!(
+                "write it above `[{id}.env]` if it is the key, or as `env.{name}` there if it is a variable",
+                id = shown(id)
+            );
+            self.diagnostics.push(Diagnostic::warning(entry.key.clone(), message).help(help));
+        }
     }
 
     /// Reads `file_env`.

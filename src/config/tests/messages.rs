@@ -698,8 +698,10 @@ fn only_a_halt_unit_may_run_always() {
 #[test]
 fn a_variable_without_braces_is_pointed_out_where_no_shell_reads_it() {
     let hint = |place: &str, key: &str, name: &str| {
+        let why =
+            if key.starts_with("env") { "it has no braces" } else { "no shell runs this command" };
         format!(
-            "warning trc.toml:{place}: `{key}`: `${name}` is not replaced, because no shell runs this command (write `${{{name}}}` for the value of the variable, or `$${name}` for the text itself)"
+            "warning trc.toml:{place}: `{key}`: `${name}` is not replaced, because {why} (write `${{{name}}}` for the value of the variable, or `$${name}` for the text itself)"
         )
     };
     for (text, remark) in [

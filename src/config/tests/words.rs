@@ -426,6 +426,9 @@ fn a_command_that_only_a_shell_or_docker_understands_is_pointed_out() {
         ("exec = 'PORT=80 node x.js'", 8, "exec", "`PORT=80` is not a command: no shell runs this command, and sets the variable (write env = { PORT = \"80\" })".to_owned()),
         ("exec = '~/bin/web -x'", 8, "exec", "`~` has no meaning here, because no shell runs this command (write ${HOME}/bin/web)".to_owned()),
         ("exec = ['nginx -g x']", 8, "exec", "the array has only one word, which contains spaces (write exec = \"nginx -g x\", or each word as an element of its own)".to_owned()),
+        ("exec = 'x'\nhealth.exec = 'curl x || exit 1'", 15, "health.exec", "`||` has no meaning here, because no shell runs this command (if a shell should run it, write exec = [\"sh\", \"-c\", \"curl x || exit 1\"])".to_owned()),
+        ("exec = 'x'\nstop.exec = 'cd /srv'", 13, "stop.exec", format!("`cd` {shell} (if a shell should run it, write exec = [\"sh\", \"-c\", \"cd /srv\"])")),
+        ("exec = 'x'\nready.exec = 'A=1 x'", 14, "ready.exec", "`A=1` is not a command: no shell runs this command, and sets the variable (if a shell should run it, write exec = [\"sh\", \"-c\", \"A=1 x\"])".to_owned()),
         ("exec = 'x'\nhealth.exec = ['CMD', 'curl', 'x']", 15, "health.exec", "`CMD` is docker's word, and not part of the command (leave it out)".to_owned()),
         ("exec = 'x'\nhealth.exec = ['CMD-SHELL', 'a || b']", 15, "health.exec", "`CMD-SHELL` is docker's word, and not part of the command (write exec = [\"sh\", \"-c\", \"a || b\"])".to_owned()),
     ] {
@@ -433,6 +436,12 @@ fn a_command_that_only_a_shell_or_docker_understands_is_pointed_out() {
         let remarks = Case::new().toml(&format!("[async.web]\n{line}")).remarks();
         assert_eq!(remarks, [format!("warning trc.toml:{row}:{column}: `{key}`: {says}")], "{line}");
     }
+    toml_says(&[(
+        "[async.web]\nexec = 'x'\nhealth.script = 'a || b'",
+        &[
+            "error trc.toml:3:8: unknown key `script` in `health` (write exec = [\"sh\", \"-c\", \"a || b\"])",
+        ],
+    )]);
     for line in [
         "exec = ['sh', '-c', '~/bin/x']",
         "exec = 'sh -c \"cd /x\"'",
@@ -443,4 +452,43 @@ fn a_command_that_only_a_shell_or_docker_understands_is_pointed_out() {
         let remarks = Case::new().toml(&format!("[async.web]\n{line}")).remarks();
         assert_eq!(remarks, [""; 0], "{line}");
     }
+}
+
+/// They became variables without a word.
+#[test]
+fn keys_of_a_unit_below_the_header_of_its_variables_are_pointed_out() {
+    let text = "[async.web]\nexec = 'x'\n[async.web.env]\nPORT = '80'\nuser = 'www'";
+    assert_eq!(
+        Case::new().toml(text).remarks(),
+        [
+            "warning trc.toml:5:1: `env.user` is a variable, but its name is that of a key of a unit (write it above `[async.web.env]` if it is the key, or as `env.user` there if it is a variable)"
+        ]
+    );
+    for text in [
+        "[async.web]\nexec = 'x'\nenv.user = 'www'",
+        "[async.web]\nexec = 'x'\nenv = { user = 'www' }",
+        "[async.web]\nexec = 'x'\n[async.web.env]\nUSER = 'www'",
+    ] {
+        assert_eq!(Case::new().toml(text).remarks(), [""; 0], "{text}");
+    }
+}
+
+#[test]
+fn the_syntax_of_yaml_is_told_how_to_write() {
+    toml_says(&[
+        (
+            "[async.web]\nexec: 'nginx -g x'",
+            &[
+                "error trc.toml:2:5: invalid unquoted key: expected letters, numbers, `-`, `_` (write `=` for `:`: exec = 'nginx -g x')",
+            ],
+        ),
+        (
+            "[async.web]\noneshot = yes\nenabled = Off\nalways = True",
+            &[
+                "error trc.toml:2:11: a string must be in quotes (write true, or \"…\" for a text)",
+                "error trc.toml:3:11: a string must be in quotes (write false, or \"…\" for a text)",
+                "error trc.toml:4:10: invalid boolean: expected `true` (write true, or \"…\" for a text)",
+            ],
+        ),
+    ]);
 }
