@@ -57,6 +57,17 @@ fn a_daemon_that_a_service_became_is_stopped_before_the_next_start() {
     }
 }
 
+/// It used to be: write oneshot = true.
+#[test]
+fn the_last_line_says_that_a_service_became_a_daemon() {
+    let toml = "[async.web]\nexec = ['sh', '-c', 'cat $W/never & exit 0']\n";
+    let outcome = Trc::toml(toml).run();
+    outcome.status(143).stderr_has(
+        "async.web exited with 0, but it left processes running; configure the service to stay in the foreground",
+    );
+    outcome.stderr_lacks("oneshot");
+}
+
 #[test]
 fn no_process_gets_the_stop_signal_twice() {
     // The gate opens when the shell above it has exited, or once everything has been asked to exit.

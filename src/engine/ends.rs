@@ -163,6 +163,7 @@ impl Engine {
         self.states[id.0].leftovers = match ladder {
             None => {
                 actions.push(Action::Tell(Fact::LeftBehind { unit: id, ending }));
+                self.states[id.0].left = true;
                 Leftovers::Live { escaped }
             }
             // Nobody has asked these processes to exit: they have been forgotten.

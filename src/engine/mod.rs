@@ -274,6 +274,12 @@ impl Engine {
         self.states[id.0].known.as_ref()
     }
 
+    /// Returns whether a unit has exited by itself and has left processes running.
+    #[must_use]
+    pub(crate) fn left_others(&self, id: UnitId) -> bool {
+        self.states[id.0].left
+    }
+
     /// Returns how a unit exited that trc stopped after the last test.
     #[must_use]
     pub(crate) fn stopped(&self, id: UnitId) -> Option<Stopped> {

@@ -247,7 +247,7 @@ impl Engine {
 
     fn spawn(&mut self, id: UnitId, tries: u32, actions: &mut Vec<Action>) {
         (self.states[id.0].ran_since, self.states[id.0].told) = (None, None);
-        self.states[id.0].known = None;
+        (self.states[id.0].known, self.states[id.0].left) = (None, false);
         self.transition(id, Phase::Starting { pid: None, tries }, Why::Met);
         actions.push(Action::Spawn(id));
     }

@@ -408,6 +408,8 @@ pub(super) struct State {
     pub faulted: bool,
     /// The signal with which the test did so.
     pub struck: Option<Signal>,
+    /// Whether it has exited by itself since its last start, and has left processes running.
+    pub left: bool,
     /// When it was told to stop, since its last start.
     pub told: Option<Tick>,
     /// Its exit, if it was told to stop as the run stopped after the last test.
@@ -435,6 +437,7 @@ impl State {
             trial: Trial::default(),
             faulted: false,
             struck: None,
+            left: false,
             told: None,
             stopped: None,
         }

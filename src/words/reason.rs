@@ -25,6 +25,7 @@ pub(crate) fn reason(engine: &Engine, reason: &Reason) -> String {
         }
         Cause::Ended(id) | Cause::Failed(id) | Cause::AllEnded(Some(id)) => {
             let help = engine.ended(*id).and_then(|ended| meant_to_run(graph, *id, ended));
+            let help = help.map(|help| if engine.left_others(*id) { DAEMON } else { help });
             format!("{}{}{}", failed(*id), help.unwrap_or_default(), first(Some(*id)))
         }
         Cause::AllEnded(None) => "every unit has ended".to_owned(),
@@ -87,6 +88,10 @@ pub(crate) fn ended(engine: &Engine, id: UnitId, ended: Ended) -> String {
         _ => how(graph, ended),
     }
 }
+
+/// A hint about a service that has put itself into the background.
+const DAEMON: &str =
+    ", but it left processes running; configure the service to stay in the foreground";
 
 /// Returns a hint about a service that has exited with success: people who know the one-shots of
 /// other inits write such services. TrivialRC's forms of a unit cannot be one-shots.
