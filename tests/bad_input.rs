@@ -296,6 +296,13 @@ fn the_drop_in_directory_in_the_place_of_its_own_is_pointed_out() {
     outcome.status(0).stdout_is("").stderr_has("; -w names the directory that trc.d is in: -w /");
 }
 
+/// The place was that of the unit.
+#[test]
+fn a_command_that_does_not_exist_is_shown_where_it_is_written() {
+    let toml = "[sync.e]\noneshot = true\nexec = 'no-such-command'\n";
+    Trc::toml(toml).run().status(127).stderr_has("trc.toml:3:1)");
+}
+
 /// trc exited with 0 in silence.
 #[test]
 fn a_run_that_starts_nothing_because_all_units_are_external_says_so() {

@@ -57,6 +57,39 @@ fn check_says_what_would_run() {
 }
 
 #[test]
+fn words_of_other_programs_get_a_tip() {
+    for (arguments, tip) in [
+        (&["ps"][..], "`trcctl status` shows"),
+        (&["top"], "`trcctl status --watch`"),
+        (&["kill", "web"], "`trcctl signal` sends"),
+        (&["logs", "--tail", "3"], "`trcctl logs -n 10`"),
+        (&["--tail"], "`trcctl logs -n 10`"),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_trcctl")).args(arguments).output().unwrap();
+        let says = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(64), "{says}");
+        assert!(
+            says.contains(&format!("tip: {tip}")) && says.matches("tip").count() == 1,
+            "{says}"
+        );
+    }
+}
+
+#[test]
+fn check_hints_at_users_and_groups_that_are_not_there() {
+    let case = Case::new().toml("control.allow = { nobody-here = 'read', '@no-group' = 'read', root = 'read', 7777 = 'read' }");
+    let (status, _, err) = check(&case, &[]);
+    assert_eq!(status, Some(0), "{err}");
+    for says in [
+        "warning: `control.allow.nobody-here`: there is no user `nobody-here` in /etc/passwd",
+        "warning: `control.allow.@no-group`: there is no group `no-group` in /etc/group",
+        "2 warnings",
+    ] {
+        assert!(err.contains(says), "{says}: {err}");
+    }
+}
+
+#[test]
 fn check_says_which_units_are_external() {
     let case = Case::new().toml("[boot.db]\nready.tcp = 80\n[async.web]\nexec = 'x'");
     let (_, says, _) = check(&case, &[]);

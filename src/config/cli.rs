@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::builder::{
     OsStringValueParser, PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser,
 };
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 
 use super::leaf::LEVELS;
@@ -293,8 +293,14 @@ pub fn version() -> Arg {
         .action(ArgAction::Version)
 }
 
-/// Returns the reason why a trailing command cannot be a command, if it is a file with settings.
+/// Returns the reason why a trailing command cannot be one: it is a file with settings, or `test`.
 fn settings(line: &CommandLine) -> Option<String> {
+    if !line.bare && line.trailing == ["test"] {
+        return Some(
+            "`test` alone always fails: to run the tests, write `trc --test` or `trcctl test`"
+                .to_owned(),
+        );
+    }
     let path = std::path::Path::new(line.trailing.first()?);
     (!line.bare && path.extension()? == "toml").then(|| {
         let path = path.display();
@@ -332,13 +338,29 @@ fn parse_line(argv: Vec<OsString>) -> Result<CommandLine, clap::Error> {
         });
     }
     let mut program = program();
-    let matches = program.try_get_matches_from_mut(argv)?;
+    let matches = program.try_get_matches_from_mut(argv).map_err(of_tini)?;
     // Alone, it never comes here: a container is asked without reading its configuration.
     if matches.contains_id("health") {
         let why = "--health must be the first argument: write `trc --health [UNIT…]`";
         return Err(program.error(ErrorKind::ValueValidation, why));
     }
     from_matches(&matches).map_err(|why| program.error(ErrorKind::ValueValidation, why))
+}
+
+/// Adds the tip for a flag of tini.
+fn of_tini(mut error: clap::Error) -> clap::Error {
+    let tip = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(flag)) => match flag.as_str() {
+            "-g" => "to signal a process group, write stop.to = \"group\" in the table of the unit",
+            "-s" => "leave it out: trc becomes the parent of orphans by itself",
+            "-p" => "write pdeathsig = \"SIGTERM\" in the table of the unit",
+            "-e" => "to replace the exit status 143 by 0, write -c exit.143=0",
+            _ => return error,
+        },
+        _ => return error,
+    };
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    error
 }
 
 /// Returns the command line from the arguments that [`arguments`] describes.

@@ -259,6 +259,8 @@ pub(crate) struct Unit {
     pub name: String,
     /// The place of the first declaration.
     pub origin: Origin,
+    /// The place of its command.
+    pub command_at: Origin,
     /// The form of the declaration.
     pub form: Form,
     pub command: Command,
@@ -312,6 +314,7 @@ impl Unit {
         Self {
             stage,
             name: name.to_owned(),
+            command_at: origin.clone(),
             origin,
             form: Form::Declared,
             command,

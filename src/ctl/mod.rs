@@ -6,4 +6,5 @@ mod here;
 pub mod live;
 mod scripts;
 pub mod test;
+mod users;
 pub mod verdict;

@@ -29,7 +29,7 @@ pub(crate) fn not_started(
         };
         let command =
             command.map_or_else(|| "its shell".to_owned(), |word| word.display().to_string());
-        return format!("{} ({})", not_executed(&command, errno, why), unit.origin);
+        return format!("{} ({})", not_executed(&command, errno, why), unit.command_at);
     }
     let step = step(stage);
     let own = &unit.identity;

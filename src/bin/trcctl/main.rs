@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser};
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use trc::client::{Stage, check, cli, test, verdict};
 use trc::status;
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
 
 fn run() -> Result<u8, clap::Error> {
     let mut program = program();
-    let matches = program.try_get_matches_from_mut(std::env::args_os())?;
+    let matches = program.try_get_matches_from_mut(std::env::args_os()).map_err(habit)?;
     match matches.subcommand() {
         Some(("check", arguments)) => {
             let wrong = |why: String| check_command().error(ErrorKind::ValueValidation, why);
@@ -59,6 +59,31 @@ fn run() -> Result<u8, clap::Error> {
         }
         None => unreachable!("clap demands a command"),
     }
+}
+
+/// Adds the tip for a word of another program.
+fn habit(mut error: clap::Error) -> clap::Error {
+    let word = [ContextKind::InvalidSubcommand, ContextKind::InvalidArg].into_iter();
+    let word = word.filter_map(|kind| match error.get(kind) {
+        Some(ContextValue::String(word)) => Some(word.as_str()),
+        _ => None,
+    });
+    let tip = match word.collect::<Vec<_>>()[..] {
+        ["ps" | "ls" | "list" | "units"] => "`trcctl status` shows what runs",
+        ["top"] => "`trcctl status --watch` shows what runs, again and again",
+        ["kill"] => "`trcctl signal` sends a signal to a unit, and `trcctl stop` stops it",
+        ["log" | "tail"] => "`trcctl logs` shows the last output of units",
+        ["up" | "run"] => "`trcctl start` starts a unit",
+        ["down"] => "`trcctl stop` stops a unit",
+        ["validate" | "lint" | "config"] => {
+            "`trcctl check` reports every error in the configuration"
+        }
+        ["--tail"] => "`trcctl logs -n 10` shows the last 10 lines",
+        _ => return error,
+    };
+    error.remove(ContextKind::SuggestedSubcommand);
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    error
 }
 
 fn program() -> Command {

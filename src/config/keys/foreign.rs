@@ -21,6 +21,7 @@ const IN_EXPECT_HTTP: &str = " in `expect.http`";
 const IN_EXPECT_FAULT: &str = " in `expect.fault`";
 const IN_OUTPUT: &str = " in `output`";
 const IN_LOG: &str = " in `[log]`";
+const IN_CONTROL: &str = " in `[control]`";
 const IN_SHUTDOWN: &str = " in `[shutdown]`";
 
 /// The words that people write at some places instead of a key of trc.
@@ -70,6 +71,8 @@ const WORDS: &[Word] = words! {
             "write one unit for each process: [async.web-1], [async.web-2]";
         "image build ports expose volumes volumemounts networks network hostname containername labels resources readonly mounts secrets configs" =>
             "this belongs in the configuration of the container engine; trc runs inside the container";
+        "schedule cron crontab timer oncalendar onbootsec onunitactivesec" =>
+            "trc has no schedule: repeat the command in a loop with `sleep`, or run cron as a unit; docs/howto/cron.md shows both";
         "wantedby requiredby install also alias" =>
             "trc starts every unit that is declared; `after` lists the units that it waits for";
         // The order and the conditions of starting.
@@ -208,6 +211,10 @@ const WORDS: &[Word] = words! {
         "driver to file path" => output: r#"output = "prefix""#;
         "loglevel verbosity" => level: r#"level = "debug""#;
     }
+    [IN_CONTROL] {
+        "enabled enable disabled disable" => "trc has a control socket unless you write socket = false";
+        "path file address listen" => socket: r#"socket = "/run/trc.sock""#;
+    }
     [IN_SHUTDOWN] {
         "graceperiod grace budget stoptimeout" => timeout: r#"timeout = "30s""#;
     }
@@ -223,6 +230,8 @@ const TOP_WORDS: &[Word] = words! {
         "init initcontainers setup prepare pre" => boot: "[boot.prepare]";
         "finish cleanup post" => halt: "[halt.cleanup]";
         "checks healthchecks" => test: "[test.web]";
+        "schedule schedules cron crontab cronjob cronjobs timer timers" =>
+            "trc has no schedule: repeat the command in a loop with `sleep`, or run cron as a unit; docs/howto/cron.md shows both";
         "environment envs envvars variables vars" => env: r#"env = { TZ = "UTC" }"#;
         "loglevel logging verbosity" => log: r#"log = { level = "debug" }"#;
         "logformat" => log: r#"log = { format = "json" }"#;
@@ -291,6 +300,9 @@ pub(super) fn value(key: &str, value: &Value) -> Option<String> {
 
 /// Returns the help for a value in the place of a table.
 pub(super) fn table(key: &str, value: &Value) -> Option<String> {
+    if let ("control", Value::Boolean(false)) = (key, value) {
+        return Some("write control = { socket = false }".to_owned());
+    }
     let (text, is_text) = match value {
         Value::String(text) => (format!("{:?}", shown(text)), true),
         Value::Integer(number, _) => (number.to_string(), false),
@@ -413,7 +425,7 @@ fn find_in(keys: Keys, name: &str) -> bool {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::super::{LOG, SHUTDOWN};
+    use super::super::{CONTROL, LOG, SHUTDOWN};
     use super::*;
 
     /// Each word appears once at each place, folded as the lookup folds it, and names an existing
@@ -441,6 +453,7 @@ mod tests {
                 IN_EXPECT_FAULT => EXPECT_FAULT,
                 IN_OUTPUT => OUTPUT,
                 IN_LOG => LOG,
+                IN_CONTROL => CONTROL,
                 IN_SHUTDOWN => SHUTDOWN,
                 other => panic!("{other}"),
             };

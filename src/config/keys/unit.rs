@@ -134,6 +134,7 @@ impl Decoder<'_> {
     /// Reads `exec`.
     pub(in crate::config) fn exec(&mut self, unit: &mut Unit, at: &At, entry: &Entry) {
         if !given(unit, entry) {
+            unit.command_at = entry.key.clone();
             unit.command = self.words(at, entry).map_or(Command::Nothing, Command::Exec);
         }
     }
@@ -141,6 +142,7 @@ impl Decoder<'_> {
     /// Reads `script`.
     pub(in crate::config) fn script(&mut self, unit: &mut Unit, at: &At, entry: &Entry) {
         if !given(unit, entry) {
+            unit.command_at = entry.key.clone();
             let text = self.get(at, entry, leaf::script);
             unit.command = text.map_or(Command::Nothing, Command::Script);
         }

@@ -43,6 +43,9 @@ fn commands_keep_bytes_that_are_not_text() {
 fn a_command_line_that_makes_no_sense_gets_usage() {
     for (arguments, says) in [
         (&["-x"][..], "unexpected argument '-x'"),
+        (&["-g", "--", "x"], "tip: to signal a process group, write stop.to = \"group\""),
+        (&["-s", "--", "x"], "tip: leave it out: trc becomes the parent of orphans by itself"),
+        (&["test"], "to run the tests, write `trc --test` or `trcctl test`"),
         (&["--wiat", "any"], "'--wait'"),
         (&["--wait", "al"], "similar value exists: 'all'"),
         (&["--log-level", "loud"], "invalid value 'loud'"),

@@ -474,6 +474,29 @@ fn keys_of_a_unit_below_the_header_of_its_variables_are_pointed_out() {
 }
 
 #[test]
+fn a_schedule_and_a_switch_for_the_socket_are_told_what_there_is() {
+    let schedule = "trc has no schedule: repeat the command in a loop with `sleep`, or run cron as a unit; docs/howto/cron.md shows both";
+    for (text, says) in [
+        (
+            "control = false",
+            "1:11: `control`: expected a table, found false (write control = { socket = false })"
+                .to_owned(),
+        ),
+        (
+            "control.enabled = false",
+            "1:9: unknown key `enabled` in `[control]` (trc has a control socket unless you write socket = false)".to_owned(),
+        ),
+        ("[cron.x]\nexec = 'x'", format!("1:2: unknown key `cron` ({schedule})")),
+        (
+            "[async.x]\nexec = 'x'\nOnCalendar = 'daily'",
+            format!("3:1: unknown key `OnCalendar` in `[async.x]` ({schedule})"),
+        ),
+    ] {
+        assert_eq!(Case::new().toml(text).errors(), [format!("error trc.toml:{says}")], "{text}");
+    }
+}
+
+#[test]
 fn the_syntax_of_yaml_is_told_how_to_write() {
     toml_says(&[
         (
