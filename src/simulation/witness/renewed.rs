@@ -254,6 +254,10 @@ impl Witness<'_> {
     fn begins_anew(&mut self, at: usize) {
         let held = self.units[at].held;
         if self.units[at].given_up {
+            // Its end counts again if the graph that it went from comes back.
+            if self.ends.iter().all(|(one, _)| *one != at) {
+                self.ends.push((at, self.units[at].status));
+            }
             return;
         }
         self.units[at] = Seen { held, ..Seen::new() };
