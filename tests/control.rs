@@ -531,7 +531,7 @@ fn an_old_configuration_comes_back_if_a_unit_of_the_new_one_does_not_come_up() {
         it.running.wait_for("web runs\n");
         it.running.wait_for("same runs\n");
         let same_pid = it.get("/v1/units/same").body["process"]["pid"].clone();
-        let broken = "[async.web]\nexec = 'false'\nready = { log = 'runs$$', within = '5s' }\n";
+        let broken = "[async.web]\nexec = 'false'\non_failure = 'ignore'\nready = { log = 'runs$$', within = '5s' }\n";
         rewrite(&it, &(broken.to_owned() + &service("same", "") + &service("more", "")));
         let refused = it.post("/v1/reload");
         same((refused.status, &refused.body["code"]), (409, &Value::from("rolled_back")));

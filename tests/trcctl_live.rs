@@ -172,7 +172,7 @@ fn units_are_stopped_started_and_restarted() {
     it.trcctl("start web").is(0, "async.web is up already\n", "");
     let stopped = "async.web has stopped, as asked, and stays so until somebody starts it\n";
     it.trcctl("stop web").is(0, stopped, "");
-    it.trcctl("stop web").is(0, "async.web is held already\n", "");
+    it.trcctl("stop web").is(0, "async.web has stopped already\n", "");
     it.trcctl("health").is(0, "degraded: async.web was stopped by hand\n", "");
     it.trcctl("start web").is(0, "async.web is up, as asked\n", "");
     it.trcctl("restart web").is(0, "async.web is up again, as asked\n", "");
@@ -192,8 +192,8 @@ fn a_unit_that_does_not_come_up_is_a_failure() {
     it.wait_for("");
     std::fs::write(it.running.path("bad"), "").unwrap();
     it.trcctl("stop web");
-    // Without a readiness check it is up once it is started.
-    it.trcctl("start web").is(0, "async.web is up, as asked\n", "");
+    // Without a readiness check it is up if it stays up for a moment.
+    it.trcctl("start web").is(1, "async.web failed with status 3\n", "");
     let it = Container::new(
         "[async.web]\nscript = 'test -e $W/bad && exit 3; echo ready; exec cat $W/never'\n\
          ready = { log = '^ready$$' }\non_failure = 'ignore'\n[sync.main]\nscript = 'exec cat $W/never'\n",
@@ -216,6 +216,37 @@ fn several_units_are_changed_and_the_worst_status_counts() {
         "async.web has stopped, as asked, and stays so until somebody starts it\n",
         "trcctl: there is no unit `wbe` (did you mean `web`?)\n",
     );
+}
+
+#[test]
+fn units_that_are_restarted_together_are_restarted_once() {
+    let with = "[async.app]\nscript = 'echo app; exec cat $W/never'\n\
+        restart = { when = 'always', with = ['web'] }\n";
+    let it = Container::new(&format!("{WEB}{with}"));
+    it.wait_for("web");
+    it.running.wait_for("app\n");
+    assert_eq!(it.trcctl("restart web app web").status, 0);
+    let events = it.trcctl("events --grep Launching app");
+    assert_eq!(events.out.lines().count(), 2, "{events:?}");
+}
+
+#[test]
+fn a_start_that_has_to_wait_says_for_what() {
+    let it = Container::new(
+        "[async.db]\nscript = 'echo up; exec cat $W/never'\nready = { log = '^up$$' }\n[async.app]\nscript = 'exec cat $W/never'\n\
+         after = ['db']\n",
+    );
+    it.wait_for("");
+    it.trcctl("stop app db");
+    let began = std::time::Instant::now();
+    let start = std::thread::scope(|scope| {
+        let start = scope.spawn(|| it.trcctl("start app"));
+        it.running.wait_until("it has waited", || began.elapsed().as_secs() >= 4);
+        it.trcctl("start db");
+        start.join().unwrap()
+    });
+    let said = "trcctl: still waiting: async.app waits for async.db (`trcctl why async.app`)\n";
+    start.is(0, "async.app is up, as asked\n", said);
 }
 
 #[test]

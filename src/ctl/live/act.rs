@@ -1,13 +1,18 @@
 //! `trcctl start`, `stop`, `restart` and `signal`.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::ask::{NoAnswer, Trc};
 use super::{Options, complain, failed, say};
-use crate::wire::{Act, Ask, JobState, JobStatus};
+use crate::wire::{Act, Ask, JobState, JobStatus, UnitState, Until, Wait};
 
 /// The longest time that a job is waited for.
 const PATIENCE: Duration = Duration::from_hours(24);
+/// The time after which a job that is waited for needs an explanation.
+const SOON: Duration = Duration::from_secs(2);
+/// The time for which a unit without a readiness check has to be up, as in a test run.
+const CALM: Duration = Duration::from_millis(500);
 
 /// A change to units.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,7 +27,7 @@ pub enum Change {
     Signal(String),
 }
 
-/// Changes units, one after the other, and waits until each is where it should be, unless
+/// Changes units, all at once, and waits until each is where it should be, unless
 /// `no_wait`. Returns the exit status: 0 if all are.
 pub fn act(options: &Options, units: &[String], change: &Change, no_wait: bool) -> u8 {
     let act = match change {
@@ -38,9 +43,15 @@ pub fn act(options: &Options, units: &[String], change: &Change, no_wait: bool) 
         },
     };
     let trc = Trc::at(options.socket.as_deref());
+    let mut known = BTreeSet::new();
+    let units = units.iter().filter(|unit| known.insert(unit.as_str()));
+    // All are asked first, so that units that are restarted together are restarted once.
+    let asked: Vec<_> =
+        units.map(|unit| trc.get::<JobState>(&Ask::Act(unit.clone(), act))).collect();
     let mut worst = 0;
-    for unit in units {
-        let status = match one(&trc, unit, act, no_wait) {
+    for job in asked {
+        let status = match job.and_then(|job| if no_wait { Ok(job) } else { done(&trc, job, act) })
+        {
             Ok(job) => {
                 let text = if options.json {
                     serde_json::to_string(&job).unwrap_or_default()
@@ -67,8 +78,6 @@ pub fn act(options: &Options, units: &[String], change: &Change, no_wait: bool) 
 fn sentence(job: JobState, act: Act) -> String {
     let JobState { unit, .. } = job;
     match (job.status, job.changed, act) {
-        (_, false, Act::Start) => format!("{unit} is up already"),
-        (_, false, Act::Stop) => format!("{unit} is held already"),
         (JobStatus::Done, true, Act::Signal(signal)) => format!("sent {signal} to {unit}"),
         (JobStatus::Running, _, _) => match job.id {
             Some(number) => format!("trc is about to {} {unit} (job {number})", act.word()),
@@ -86,12 +95,32 @@ fn sentence(job: JobState, act: Act) -> String {
     }
 }
 
-fn one(trc: &Trc, unit: &str, act: Act, no_wait: bool) -> Result<JobState, NoAnswer> {
-    let job: JobState = trc.get(&Ask::Act(unit.to_owned(), act))?;
-    match job.id {
-        Some(number) if !no_wait && job.status == JobStatus::Running => {
-            trc.get(&Ask::Job(number, Some(PATIENCE)))
-        }
-        _ => Ok(job),
+/// Waits until a job has ended. If that takes long, says once what it waits for.
+fn done(trc: &Trc, job: JobState, act: Act) -> Result<JobState, NoAnswer> {
+    let Some(number) = job.id.filter(|_| job.status == JobStatus::Running) else { return Ok(job) };
+    let mut job: JobState = trc.get(&Ask::Job(number, Some(SOON)))?;
+    if job.status == JobStatus::Running {
+        let unit: UnitState = trc.get(&Ask::Unit(job.unit.clone(), None))?;
+        let why = unit.why.unwrap_or_else(|| "is at work".to_owned());
+        complain(&format_args!("still waiting: {} {why} (`trcctl why {}`)", unit.name, unit.name));
+        job = trc.get(&Ask::Job(number, Some(PATIENCE)))?;
     }
+    let up = job.status == JobStatus::Done && matches!(act, Act::Start | Act::Restart);
+    if up { still_up(trc, job) } else { Ok(job) }
+}
+
+/// Returns whether a unit without a readiness check has stayed up for a moment, which is all that can
+/// be known of it.
+fn still_up(trc: &Trc, job: JobState) -> Result<JobState, NoAnswer> {
+    let ask = |wait| Ask::Unit(job.unit.clone(), wait);
+    let unit: UnitState = trc.get(&ask(None))?;
+    if unit.ready.is_some() {
+        return Ok(job);
+    }
+    let wait = Wait { until: Until::Ended, within: CALM };
+    let unit: UnitState = trc.get(&ask(Some(wait)))?;
+    let end = unit.last_end.as_ref().map(|end| end.status);
+    let failed = unit.phase == "backoff" || unit.phase == "ended" && end != Some(0);
+    let Some(why) = unit.why.filter(|_| failed) else { return Ok(job) };
+    Ok(JobState { status: JobStatus::Failed, message: format!("{} {why}", unit.name), ..job })
 }
