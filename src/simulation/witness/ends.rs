@@ -313,7 +313,8 @@ impl Witness<'_> {
             return;
         }
         self.mark(if errno == Some(Errno::EAGAIN) { Mark::ForkGaveUp } else { Mark::NotStarted });
-        if stage == SpawnStage::Settings && self.units[at].fault.is_none() {
+        let wanted = !self.units[at].going && !self.units[at].held;
+        if stage == SpawnStage::Settings && self.units[at].fault.is_none() && wanted {
             self.mark(Mark::NotWorthARestart);
             self.end_watch(at);
             self.units[at].forks = 0;
