@@ -76,20 +76,6 @@ fn words_of_other_programs_get_a_tip() {
 }
 
 #[test]
-fn check_hints_at_users_and_groups_that_are_not_there() {
-    let case = Case::new().toml("control.allow = { nobody-here = 'read', '@no-group' = 'read', root = 'read', 7777 = 'read' }");
-    let (status, _, err) = check(&case, &[]);
-    assert_eq!(status, Some(0), "{err}");
-    for says in [
-        "warning: `control.allow.nobody-here`: there is no user `nobody-here` in /etc/passwd",
-        "warning: `control.allow.@no-group`: there is no group `no-group` in /etc/group",
-        "2 warnings",
-    ] {
-        assert!(err.contains(says), "{says}: {err}");
-    }
-}
-
-#[test]
 fn check_says_which_units_are_external() {
     let case = Case::new().toml("[boot.db]\nready.tcp = 80\n[async.web]\nexec = 'x'");
     let (_, says, _) = check(&case, &[]);

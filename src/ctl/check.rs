@@ -15,7 +15,6 @@ use crate::status;
 use super::endings;
 use super::here::{here, is_configured, is_named};
 use super::scripts;
-use super::users;
 
 /// Loads the configuration as `trc` would, and prints its errors or the units that would run.
 #[must_use]
@@ -29,7 +28,6 @@ pub fn run(line: &CommandLine, environment: &Environment) -> u8 {
             let path = path.map_or(OsStr::new(""), |(_, path)| path);
             let found = graph(&loaded).into_iter().chain(endings::remarks(&loaded.config, path));
             let found = found.chain(scripts::remarks(&loaded, path));
-            let found = found.chain(users::remarks(&loaded.config.control));
             remarks.extend(loaded.illustrate(found.collect()));
             (Some(loaded), remarks)
         }

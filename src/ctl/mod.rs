@@ -6,5 +6,4 @@ mod here;
 pub mod live;
 mod scripts;
 pub mod test;
-mod users;
 pub mod verdict;
