@@ -242,6 +242,7 @@ impl Witness<'_> {
             if self.units[*at].stand == Stand::Over && !self.units[*at].given_up {
                 self.units[*at].stand = Stand::Waiting;
                 self.ends.retain(|(one, _)| one != at);
+                self.own[*at] = None;
             }
         }
         let mut going = going.to_vec();
