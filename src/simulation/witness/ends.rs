@@ -210,7 +210,7 @@ impl Witness<'_> {
         }
         if seen.stand == Stand::Alive {
             self.mark(Mark::GaveUp);
-            self.units[at].given_up = true;
+            (self.units[at].given_up, self.units[at].forks) = (true, 0);
             self.over(at, 137, None);
         }
         (self.units[at].left, self.units[at].linger) = (false, None);
