@@ -13,8 +13,9 @@ use regex::Regex;
 
 #[test]
 fn every_stage_is_logged_in_trivialrcs_words_and_order() {
-    // Its shell exits with the status of the program that it runs.
-    let never = "echo ready; cat $W/never";
+    // Its shell exits with the status of the program that it runs, once that runs: SIGTERM ahead of
+    // that ends it with the status of the command before.
+    let never = "sh -c 'echo ready; exec cat $W/never'";
     for mode in MODES {
         let running = Trc::new()
             .args(&["-B", "x=1", "-D", never, "-F", "read x <$W/go", "-H", "exit $_exit_status"])
