@@ -187,7 +187,9 @@ impl Supervisor {
         if self.course == Course::Abandoned {
             self.events.clear();
         }
-        while let Some(event) = self.events.pop_front() {
+        loop {
+            self.look_at_clock(now());
+            let Some(event) = self.events.pop_front() else { break };
             let mut actions = Vec::new();
             let tick = self.clock.tell(now());
             self.engine.step(tick, event, &mut actions);

@@ -1,6 +1,6 @@
 //! The turn of the loop: it waits for something to happen, and turns it into events.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Supervisor;
 use super::source::{Source, Watch};
@@ -48,12 +48,8 @@ impl Supervisor {
             memory::let_go_of_heap();
             memory::let_go_of_code();
         }
-        if let Some(by) = self.clock.look(began, deadline, now()) {
-            for source in &SOURCES {
-                (source.postpone)(self, by);
-            }
-            self.events.push_back(Event::Overslept { by });
-        }
+        let missed = self.clock.look(began, deadline, now());
+        self.has_missed(missed);
         for call in ready {
             call.make(self);
         }
@@ -61,5 +57,20 @@ impl Supervisor {
         for source in &SOURCES {
             (source.settle)(self, now);
         }
+    }
+
+    /// Notices that trc did not run for a while between two events, or before a wait.
+    pub(super) fn look_at_clock(&mut self, now: Instant) {
+        let missed = self.clock.look(now, None, now);
+        self.has_missed(missed);
+    }
+
+    /// Lets deadlines wait for the time that was missed, and tells the engine.
+    fn has_missed(&mut self, missed: Option<Duration>) {
+        let Some(by) = missed else { return };
+        for source in &SOURCES {
+            (source.postpone)(self, by);
+        }
+        self.events.push_front(Event::Overslept { by });
     }
 }
