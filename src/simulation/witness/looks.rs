@@ -63,8 +63,6 @@ impl Witness<'_> {
         });
         match seen.stand {
             Stand::Over => None,
-            // Its process is gone, although its stop command may still run.
-            Stand::Waiting if !seen.started && !self.is_reserved(at, 0) => Some(never),
             _ if condemned.is_some() => condemned,
             Stand::Watching => not_ready.then_some(Lack::NotReady),
             Stand::Backoff(_) => Some(Lack::NotBack),
