@@ -22,7 +22,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
     ),
     ("simulation", &["engine", "graph", "config", "signal"]),
     ("report", &["journal", "config", "text", "regex"]),
-    ("wire", &["config", "text", "signal"]),
+    ("wire", &["config", "signal"]),
     ("words", &["engine", "graph", "config", "signal"]),
     ("engine", &["graph", "config", "signal", "status"]),
     ("graph", &["config", "signal", "status"]),

@@ -631,3 +631,43 @@ fn requests_of_many_clients_at_once_never_start_a_unit_twice() {
     assert!(!it.running.stdout().contains("]: twice"), "{}", it.running.stdout());
     it.stop();
 }
+
+/// The CPU time that a process has used, in hundredths of a second.
+fn cpu(pid: i32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+#[test]
+fn a_client_that_does_nothing_costs_no_time() {
+    let toml = WEB.to_owned()
+        + "[async.talks]\nscript = 'read x <$W/go; seq 60000; echo last; exec cat $W/never'\n"
+        + "[async.late]\nscript = 'exec cat $W/never'\nready = { tcp = 1, within = '1h', every = '20s' }\n";
+    let it = Asked::new(&toml, Mode::Subreaper);
+    it.get("/v1/units/web?wait=ready&for=30s");
+    let sent = |text: &str| {
+        let mut client = UnixStream::connect(&it.socket).unwrap();
+        client.write_all(text.as_bytes()).unwrap();
+        client
+    };
+    // None of these reads anything.
+    let idle = [
+        sent("GET /v1/units HT"),
+        sent("POST /v1/units/web/stop HTTP/1.1\r\nContent-Length: 10\r\n\r\n"),
+        sent("GET /v1/health?wait=ready HTTP/1.1\r\n\r\n"),
+        sent("GET /v1/units/late?wait=ready HTTP/1.1\r\n\r\nGET /v1 HTTP/1.1\r\n\r\n"),
+        sent("GET /v1/logs?follow=true HTTP/1.1\r\n\r\n"),
+        sent("GET /v1/logs?follow=true&n=30000 HTTP/1.1\r\n\r\n"),
+    ];
+    same(it.get("/v1/health").status, 503);
+    it.running.open_gate("go");
+    it.running.wait_for("last\n");
+    same(it.get("/v1/health").status, 503);
+    let (before, began) = (cpu(it.running.pid()), Instant::now());
+    it.running.wait_until("two seconds have passed", || began.elapsed().as_secs() >= 2);
+    let used = cpu(it.running.pid()) - before;
+    assert!(used < 20, "trc has used {used} hundredths of a second");
+    drop(idle);
+    it.stop();
+}

@@ -67,6 +67,7 @@ pub(crate) use unit::{
     After, Command, Condition, FileEnv, Form, Identity, OnFailure, Output, OutputFile, Stage, Stop,
     StopTo, Unit, UnitRef, Variable, typed,
 };
+pub(crate) use value::shown;
 
 /// The variables that trc was started with.
 pub(crate) type Environment = Vec<(OsString, OsString)>;

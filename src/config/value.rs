@@ -164,7 +164,7 @@ pub(super) fn insert(table: &mut Table, path: &[String], node: Node, order: u64)
 }
 
 /// Makes a text fit for a message: without control characters, and of limited length.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     const MOST: usize = 60;
     let mut out = String::new();
     for (n, c) in text.chars().enumerate() {

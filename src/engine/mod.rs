@@ -62,7 +62,7 @@ pub(crate) use limits::UNKILLABLE_AFTER;
 pub(crate) use reason::{Cause, LastWord, Reason};
 pub(crate) use reload::Failing;
 pub(crate) use request::{Answer, JobEnd, NoJob, Refusal, Request, Task};
-pub(crate) use snapshot::{Snapshot, UnitSnapshot};
+pub(crate) use snapshot::{PhaseName, Snapshot, UnitSnapshot};
 pub(crate) use start::is_scarce;
 pub(crate) use unit::{Ended, How, Stopped, TestEnd, Wanted};
 

@@ -16,6 +16,43 @@ pub(crate) struct Snapshot {
     pub units: Vec<UnitSnapshot>,
 }
 
+/// The phase of a unit, without its details.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum PhaseName {
+    /// It waits for its turn or its conditions, or is held.
+    Waiting,
+    /// Its fork failed, and is repeated.
+    Retrying,
+    /// It has a process that has not executed its command yet.
+    Starting,
+    /// It runs.
+    Running,
+    /// It is external, and trc looks for it.
+    Watching,
+    /// It was told to stop.
+    Stopping,
+    /// It waits until it is started again.
+    Backoff,
+    /// It has ended.
+    Ended,
+}
+
+impl PhaseName {
+    /// Returns the name, for programs.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Retrying => "retrying",
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Watching => "watching",
+            Self::Stopping => "stopping",
+            Self::Backoff => "backoff",
+            Self::Ended => "ended",
+        }
+    }
+}
+
 /// The state of a unit.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct UnitSnapshot {
@@ -23,8 +60,8 @@ pub(crate) struct UnitSnapshot {
     pub name: String,
     /// The stage.
     pub stage: Stage,
-    /// The phase, such as `running`.
-    pub phase: &'static str,
+    /// The phase.
+    pub phase: PhaseName,
     /// The wanted state.
     pub wanted: Wanted,
     /// The time at which the unit entered its phase.
@@ -69,14 +106,14 @@ impl Engine {
     pub(crate) fn unit_snapshot(&self, id: UnitId) -> UnitSnapshot {
         let (node, state) = (self.graph.node(id), &self.states[id.0]);
         let phase = match state.phase() {
-            Phase::Waiting => "waiting",
-            Phase::Retrying { .. } => "retrying",
-            Phase::Starting { .. } => "starting",
-            Phase::Running { .. } => "running",
-            Phase::Watching => "watching",
-            Phase::Stopping { .. } => "stopping",
-            Phase::Backoff { .. } => "backoff",
-            Phase::Done(_) => "ended",
+            Phase::Waiting => PhaseName::Waiting,
+            Phase::Retrying { .. } => PhaseName::Retrying,
+            Phase::Starting { .. } => PhaseName::Starting,
+            Phase::Running { .. } => PhaseName::Running,
+            Phase::Watching => PhaseName::Watching,
+            Phase::Stopping { .. } => PhaseName::Stopping,
+            Phase::Backoff { .. } => PhaseName::Backoff,
+            Phase::Done(_) => PhaseName::Ended,
         };
         let deadline = match state.phase() {
             Phase::Retrying { until, .. } => Some(until),

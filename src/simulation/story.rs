@@ -125,7 +125,7 @@ pub(super) fn snapshot(snapshot: &Snapshot) -> String {
             name, stage: _, phase, wanted, since, why, pid, ready, restarts, ..
         } = unit;
         let since = since.as_millis();
-        let _ = write!(text, "            {name}: {phase} since {since} ms ({why:?})");
+        let _ = write!(text, "            {name}: {} since {since} ms ({why:?})", phase.word());
         let _ =
             write!(text, ", wanted {wanted:?}, pid {pid:?}, ready {ready:?}, restarts {restarts}");
         if let Some(other) = &unit.waits_for {

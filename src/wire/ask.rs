@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::{Code, Problem};
-use crate::config::{Access, nearest, parse_time, seconds};
+use crate::config::{Access, nearest, parse_time, seconds, shown};
 use crate::signal::Signal;
 
 /// The longest time for which an answer is held back, and the default.
@@ -259,7 +259,7 @@ impl Ask {
             _ => return Err(nowhere(path)),
         };
         if method != takes.word() {
-            let detail = format!("{path} takes {}, not {}", takes.word(), shown(method));
+            let detail = format!("{} takes {}, not {}", shown(path), takes.word(), quoted(method));
             return Err(Problem::new(Code::BadMethod, detail));
         }
         given.none_left()?;
@@ -382,7 +382,7 @@ impl Parameters {
         match self.one(name)?.as_deref() {
             Some("true" | "1" | "") => Ok(true),
             Some("false" | "0") | None => Ok(false),
-            Some(other) => Err(wrong(name, &format!("is true or false, not {}", shown(other)))),
+            Some(other) => Err(wrong(name, &format!("is true or false, not {}", quoted(other)))),
         }
     }
 
@@ -390,13 +390,13 @@ impl Parameters {
         let Some(text) = self.one(name)? else { return Ok(None) };
         let time = parse_time(&text).filter(|time| *time <= LONGEST_WAIT);
         let why =
-            || wrong(name, &format!("is a time of up to 24h such as 30s, not {}", shown(&text)));
+            || wrong(name, &format!("is a time of up to 24h such as 30s, not {}", quoted(&text)));
         time.map(Some).ok_or_else(why)
     }
 
     fn number<N: std::str::FromStr>(&mut self, name: &str) -> Result<Option<N>, Problem> {
         let Some(text) = self.one(name)? else { return Ok(None) };
-        let why = |_| wrong(name, &format!("is a number, not {}", shown(&text)));
+        let why = |_| wrong(name, &format!("is a number, not {}", quoted(&text)));
         text.parse().map(Some).map_err(why)
     }
 
@@ -407,7 +407,7 @@ impl Parameters {
         let why = || {
             let words: Vec<&str> = states.iter().map(|until| until.word()).collect();
             let words = words.join(", ");
-            wrong("wait", &format!("is one of {words}, not {}", shown(&word)))
+            wrong("wait", &format!("is one of {words}, not {}", quoted(&word)))
         };
         Ok(Some(Wait { until: until.ok_or_else(why)?, within }))
     }
@@ -417,7 +417,7 @@ impl Parameters {
             return Err(wrong("signal", "is missing: write `signal=HUP`"));
         };
         name.parse().map_err(|_| {
-            wrong("signal", &format!("is the name of a signal such as HUP, not {}", shown(&name)))
+            wrong("signal", &format!("is the name of a signal such as HUP, not {}", quoted(&name)))
         })
     }
 
@@ -437,7 +437,7 @@ impl Parameters {
             ["dry_run", "unit", "wait", "for", "signal", "n", "since", "grep", "follow"];
         let Some(name) = self.0.into_keys().next() else { return Ok(()) };
         let nearest = nearest(&name, KNOWN).map(str::to_owned);
-        let detail = format!("the request does not take the parameter {}", shown(&name));
+        let detail = format!("the request does not take the parameter {}", quoted(&name));
         Err(Problem::new(Code::BadRequest, detail).near(nearest.into_iter().collect()))
     }
 }
@@ -447,18 +447,12 @@ fn wrong(name: &str, why: &str) -> Problem {
 }
 
 fn nowhere(path: &str) -> Problem {
-    Problem::new(Code::NotFound, format!("there is no resource {}", shown(path)))
+    Problem::new(Code::NotFound, format!("there is no resource {}", quoted(path)))
 }
 
-/// Makes a text of a client fit for a message.
-fn shown(text: &str) -> String {
-    const MOST: usize = 80;
-    let short: String = text.chars().take(MOST).collect();
-    format!(
-        "`{}{}`",
-        crate::text::harmless(&short),
-        if short.len() < text.len() { "…" } else { "" }
-    )
+/// Quotes a text of a client for a message.
+fn quoted(text: &str) -> String {
+    format!("`{}`", shown(text))
 }
 
 /// Decodes the percent-encoding of a part of a target: RFC 3986.
@@ -479,7 +473,7 @@ fn decoded(text: &str) -> Result<String, Problem> {
         rest = left;
     }
     let whole = if rest.is_empty() { String::from_utf8(bytes).ok() } else { None };
-    let why = || format!("{} is not valid percent-encoded UTF-8", shown(text));
+    let why = || format!("{} is not valid percent-encoded UTF-8", quoted(text));
     whole.ok_or_else(|| Problem::new(Code::BadRequest, why()))
 }
 

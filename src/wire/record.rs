@@ -45,7 +45,7 @@ pub(crate) struct Said {
 pub(crate) struct Gap {
     /// The place from which on something is missing.
     pub seq: u64,
-    /// The number of bytes of output, or of lines of trc, that are missing at least.
+    /// About how many bytes of output are missing, or how many lines of trc.
     pub missing: u64,
 }
 

@@ -3,7 +3,7 @@
 use super::reason::how;
 use super::{detail, not_up};
 use crate::config::Condition;
-use crate::engine::{Detail, Ended, Purpose, UnitSnapshot, Wanted};
+use crate::engine::{Detail, Ended, PhaseName, Purpose, UnitSnapshot, Wanted};
 use crate::graph::{Graph, UnitId};
 
 /// Returns why a unit is not up or not healthy, to follow its name; `None` if nothing is wrong with
@@ -32,24 +32,28 @@ pub(crate) fn standing(
     if unit.wanted == Wanted::Held {
         return Some("was stopped by hand".to_owned());
     }
-    Some(match (unit.phase, &unit.waits_for) {
-        ("waiting", Some(other)) => format!("waits for {other}"),
-        ("waiting", None) => "waits for its turn".to_owned(),
-        ("retrying" | "backoff", _) => {
+    let watched = || match unit.ready {
+        _ if unit.sick => Some(format!("is not healthy{}", because(Purpose::Health))),
+        Some(false) => Some(format!("is not ready yet{}", because(Purpose::Ready))),
+        Some(true) | None => None,
+    };
+    match (unit.phase, &unit.waits_for) {
+        (PhaseName::Waiting, Some(other)) => Some(format!("waits for {other}")),
+        (PhaseName::Waiting, None) => Some("waits for its turn".to_owned()),
+        (PhaseName::Retrying | PhaseName::Backoff, _) => {
             let why = last.map(|ended| how(graph, ended));
             let why = why.or_else(|| known.map(|why| detail(graph, id, why)));
             let why = why.unwrap_or_else(|| "could not be started".to_owned());
-            format!("{why}, and is about to be started again")
+            Some(format!("{why}, and is about to be started again"))
         }
-        ("stopping", _) => "is stopping".to_owned(),
-        _ if unit.sick => format!("is not healthy{}", because(Purpose::Health)),
-        _ if unit.ready == Some(false) => {
-            format!("is not ready yet{}", because(Purpose::Ready))
-        }
-        ("starting", _) => "is starting".to_owned(),
-        ("running", _) if node.shows_up_by(true) == Condition::Succeeded => {
-            "has not finished yet".to_owned()
-        }
-        _ => return None,
-    })
+        (PhaseName::Starting, _) => Some("is starting".to_owned()),
+        (PhaseName::Stopping, _) => Some("is stopping".to_owned()),
+        (PhaseName::Running, _) => watched().or_else(|| {
+            let oneshot = node.shows_up_by(true) == Condition::Succeeded;
+            oneshot.then(|| "has not finished yet".to_owned())
+        }),
+        (PhaseName::Watching, _) => watched(),
+        // Its end has been told above.
+        (PhaseName::Ended, _) => None,
+    }
 }

@@ -31,9 +31,10 @@ pub fn logs(options: &Options, records: Records, events: bool) -> u8 {
     let trc = Trc::at(options.socket.as_deref());
     let mut out = io::stdout().lock();
     let mut seen = Vec::new();
+    let missing = if events { "lines" } else { "bytes of output" };
     let done = trc.stream(&ask, |json| {
         let line = match serde_json::from_str::<Entry>(json) {
-            Ok(entry) if !options.json => text(&entry, options.color, &mut seen),
+            Ok(entry) if !options.json => text(&entry, options.color, &mut seen, missing),
             // What a newer trc says is passed on as it is.
             Ok(_) | Err(_) => json.to_owned(),
         };
@@ -43,8 +44,9 @@ pub fn logs(options: &Options, records: Records, events: bool) -> u8 {
     done.map_or_else(|why| failed(&why), |()| 0)
 }
 
-/// Returns a record as a line. Each unit has the next colour when it is first seen.
-fn text(entry: &Entry, color: Color, seen: &mut Vec<String>) -> String {
+/// Returns a record as a line. Each unit has the next colour when it is first seen. `missing` says
+/// what a gap counts.
+fn text(entry: &Entry, color: Color, seen: &mut Vec<String>, missing: &str) -> String {
     let time = |time: &str| color.paint(Look::Dim, short(time));
     match entry {
         Entry::Written(line) => {
@@ -66,7 +68,10 @@ fn text(entry: &Entry, color: Color, seen: &mut Vec<String>) -> String {
             format!("{} {level} {}", time(&said.time), said.message)
         }
         Entry::Gap(gap) => {
-            format!("... {} missing, because trc keeps only the last output", gap.missing)
+            format!(
+                "... about {} {missing} are missing, because trc keeps only the last ones",
+                gap.missing
+            )
         }
     }
 }

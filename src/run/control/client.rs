@@ -63,6 +63,8 @@ pub(crate) struct Client {
     /// The state.
     pub state: State,
     input: Vec<u8>,
+    /// Whether the input may have another whole request, which came with the last one.
+    more: bool,
     output: Vec<u8>,
     sent: usize,
     /// Whether the current request lets another one follow.
@@ -85,6 +87,7 @@ impl Client {
             access: Access::Health,
             state: State::Reads,
             input: Vec::new(),
+            more: false,
             output: Vec::new(),
             sent: 0,
             keeps: false,
@@ -107,11 +110,6 @@ impl Client {
     /// Returns whether something has still to be sent.
     pub(crate) fn owes(&self) -> bool {
         self.sent < self.output.len()
-    }
-
-    /// Returns whether more of a stream can be written ahead.
-    pub(crate) fn has_room(&self) -> bool {
-        self.output.len() - self.sent < AHEAD
     }
 
     /// Returns the time at which the connection is closed, or its answer is due. A stream may be
@@ -149,6 +147,7 @@ impl Client {
     /// `Err(Some)` is a problem that the client is to be told, and `Err(None)` means that it is
     /// gone.
     pub(crate) fn read(&mut self, now: Instant) -> Result<Option<Request>, Option<Problem>> {
+        self.more = false;
         if let Some(request) = http::take(&mut self.input).map_err(Some)? {
             return Ok(Some(request));
         }
@@ -172,8 +171,14 @@ impl Client {
         http::take(&mut self.input).map_err(Some)
     }
 
-    /// Returns whether there are bytes of a request that have been read already.
+    /// Returns whether a request may have been read already, so that the descriptor does not tell
+    /// of it.
     pub(crate) fn has_input(&self) -> bool {
+        matches!(self.state, State::Reads) && !self.owes() && self.more
+    }
+
+    /// Returns whether the client has sent a part of a request.
+    pub(crate) fn has_begun(&self) -> bool {
         matches!(self.state, State::Reads) && !self.owes() && !self.input.is_empty()
     }
 
@@ -202,6 +207,7 @@ impl Client {
     fn finish(&mut self, status: u16, content: Content, body: &[u8], now: Instant) {
         http::answer(&mut self.output, status, content, body, self.keeps);
         self.state = if self.keeps { State::Reads } else { State::Ends };
+        self.more = !self.input.is_empty();
         self.since = now;
     }
 

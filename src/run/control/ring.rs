@@ -113,6 +113,13 @@ impl Ring {
         Self { limit, used: 0, next: 0, shares: BTreeMap::new() }
     }
 
+    /// Forgets the output of a unit.
+    pub(crate) fn forget(&mut self, unit: UnitId) {
+        if let Some(share) = self.shares.remove(&unit) {
+            self.used -= share.size();
+        }
+    }
+
     /// Returns the position of the next byte.
     pub(crate) fn end(&self) -> u64 {
         self.next

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use super::Supervisor;
 use super::source::{Call, Source, Watch};
-use crate::config::{Access, ControlSocket, Stage, nearest};
+use crate::config::{Access, ControlSocket, Stage, Unit, nearest, shown};
 use crate::engine::{
-    Answer, Asker, Ended, Event, Fact, Health, How, JobEnd, NoJob, Refusal, Request, Task, Wanted,
+    Answer, Asker, Ended, Event, Fact, Health, How, JobEnd, NoJob, PhaseName, Refusal, Request,
+    Task, Wanted,
 };
 use crate::graph::{Graph, UnitId};
 use crate::run::control::client::{AHEAD, Client, State, Stream};
@@ -54,6 +55,8 @@ pub(super) struct Control {
     served: u32,
     /// When trc began to answer requests in this turn.
     turn: Option<Instant>,
+    /// The number of events of the engine after which trc last looked at what clients wait for.
+    judged: u64,
     /// The clients whose requests the engine is about to answer, in their order.
     asked: VecDeque<(u32, Asked)>,
     /// The outcome of the last reload, once it is known.
@@ -87,6 +90,12 @@ impl Control {
     pub(super) fn tap(&self, unit: UnitId) -> Tap {
         Tap { ring: Rc::clone(&self.output), unit, clock: CLOCK.now }
     }
+
+    /// Forgets a unit that is gone for good, whose identity is for another one now.
+    pub(super) fn forget(&mut self, unit: UnitId) {
+        self.lives.remove(&unit);
+        self.output.borrow_mut().forget(unit);
+    }
 }
 
 impl Supervisor {
@@ -116,6 +125,7 @@ impl Supervisor {
             last: 0,
             served: 0,
             turn: None,
+            judged: 0,
             asked: VecDeque::new(),
             reload: None,
             jobs: VecDeque::new(),
@@ -157,9 +167,11 @@ impl Supervisor {
                 } else {
                     control.said.borrow().end()
                 };
-                stream.next < end && client.has_room()
+                // What is still to be sent goes first, when the descriptor tells that there is room.
+                stream.next < end && !client.owes()
             }
-            State::Waits(ask, _) => self.is_met(ask),
+            // Only the engine changes what clients wait for.
+            State::Waits(ask, _) => control.judged != self.steps && self.is_met(ask),
             State::Reads | State::Asked | State::Ends => false,
         }
     }
@@ -179,6 +191,18 @@ impl Supervisor {
                 self.serve_client(id);
             }
         }
+        let (steps, left) = (self.steps, self.is_out_of_time());
+        if let Some(control) = &mut self.control
+            && !left
+        {
+            control.judged = steps;
+        }
+    }
+
+    /// Returns whether the time of this turn is over.
+    fn is_out_of_time(&self) -> bool {
+        let turn = self.control.as_ref().and_then(|control| control.turn);
+        turn.is_some_and(|turn| turn + TURN <= now())
     }
 
     fn client_is_late(&mut self, id: u32, now: Instant) {
@@ -186,7 +210,7 @@ impl Supervisor {
         let Some(client) = control.clients.get_mut(&id) else { return };
         let ask = match &client.state {
             State::Waits(ask, _) => Some(ask.clone()),
-            State::Reads if client.has_input() => {
+            State::Reads if client.has_begun() => {
                 let problem = Problem::new(Code::TooSlow, "send the whole request at once");
                 client.reject(&problem, now);
                 None
@@ -354,39 +378,19 @@ impl Supervisor {
                 self.begin_stream(id, stream);
                 return Ok(());
             }
-            Ask::Unit(name, wait) => {
-                self.unit_named(name)?;
-                if let Some(wait) = wait
-                    && !self.is_met(&ask)
-                    && let until = now() + wait.within
-                    && let Some(client) = self.client(id)
-                {
-                    client.state = State::Waits(ask, until);
-                    return Ok(());
-                }
-            }
-            Ask::Job(job, wait) => {
-                self.job(*job)?;
-                if let Some(within) = *wait
-                    && !self.is_met(&ask)
-                    && let Some(client) = self.client(id)
-                {
-                    client.state = State::Waits(ask, now() + within);
-                    return Ok(());
-                }
-            }
-            Ask::Health(units, wait) => {
+            Ask::Unit(name, _) => _ = self.unit_named(name)?,
+            Ask::Job(job, _) => _ = self.job(*job)?,
+            Ask::Health(units, _) => {
                 units.iter().try_for_each(|name| self.unit_named(name).map(|_| ()))?;
-                if let Some(wait) = wait
-                    && !self.is_met(&ask)
-                    && let until = now() + wait.within
-                    && let Some(client) = self.client(id)
-                {
-                    client.state = State::Waits(ask, until);
-                    return Ok(());
-                }
             }
             Ask::About | Ask::Units => {}
+        }
+        if !self.is_met(&ask) {
+            let until = now() + ask.patience().unwrap_or_default();
+            if let Some(client) = self.client(id) {
+                client.state = State::Waits(ask, until);
+            }
+            return Ok(());
         }
         self.reply(id, &ask);
         Ok(())
@@ -457,7 +461,10 @@ impl Supervisor {
                 let unit = self.engine.unit_snapshot(id);
                 match wait.until {
                     Until::Started => {
-                        let runs = ["running", "watching", "stopping"].contains(&unit.phase);
+                        let runs = matches!(
+                            unit.phase,
+                            PhaseName::Running | PhaseName::Watching | PhaseName::Stopping
+                        );
                         runs || unit.ended.is_some()
                     }
                     Until::Ready => self.engine.stands_up(id) || unit.ended.is_some(),
@@ -782,7 +789,7 @@ impl Supervisor {
         let job = self.control.as_ref().and_then(|it| it.jobs.iter().find(open)?.id);
         UnitState {
             description: self.graph.node(id).unit.description.clone(),
-            phase: unit.phase.to_owned(),
+            phase: unit.phase.word().to_owned(),
             wanted: match unit.wanted {
                 Wanted::Up => "up",
                 Wanted::Down => "down",
@@ -810,7 +817,9 @@ impl Supervisor {
     /// Returns the unit with a name: `STAGE.NAME`, or `NAME` if only one unit has it.
     fn unit_named(&self, name: &str) -> Result<UnitId, Problem> {
         let all = || self.graph.ids().map(|id| (id, &self.graph.node(id).unit));
-        if let Some((id, _)) = all().find(|(_, unit)| unit.id() == name) {
+        let whole = name.split_once('.');
+        let same = |unit: &Unit| whole == Some((unit.stage.name(), unit.name.as_str()));
+        if let Some((id, _)) = all().find(|(_, unit)| same(unit)) {
             return Ok(id);
         }
         let mut short: Vec<_> = all().filter(|(_, unit)| unit.name == name).collect();
@@ -824,8 +833,8 @@ impl Supervisor {
                 let names: Vec<String> =
                     all().flat_map(|(_, it)| [it.id(), it.name.clone()]).collect();
                 let near = nearest(name, names.iter().map(String::as_str)).map(str::to_owned);
-                let shown = crate::text::harmless(name);
-                let problem = Problem::new(Code::NotFound, format!("there is no unit `{shown}`"));
+                let detail = format!("there is no unit `{}`", shown(name));
+                let problem = Problem::new(Code::NotFound, detail);
                 Err(problem.near(near.into_iter().collect()))
             }
             several => {

@@ -38,11 +38,12 @@ impl Supervisor {
     pub(super) fn take_over(&mut self, graph: Rc<Graph>) {
         self.units.resize_with(graph.nodes.len(), Held::default);
         // A new unit may have the identity of one that is gone for good.
-        for (held, (old, new)) in
-            self.units.iter_mut().zip(self.graph.nodes.iter().zip(&graph.nodes))
-        {
+        for (at, (old, new)) in self.graph.nodes.iter().zip(&graph.nodes).enumerate() {
             if old.unit.id() != new.unit.id() {
-                *held = Held::default();
+                self.units[at] = Held::default();
+                if let Some(control) = &mut self.control {
+                    control.forget(UnitId(at));
+                }
             }
         }
         self.drill(|drill, _| drill.settled(Rc::clone(&graph)));

@@ -86,6 +86,8 @@ pub(super) struct Supervisor {
     /// The marks by which trc knows the leftovers of units.
     birthmarks: Birthmarks,
     events: VecDeque<Event>,
+    /// The number of events that the engine has had.
+    steps: u64,
     clock: Clock,
     course: Course,
     sweep: Sweep,
@@ -143,6 +145,7 @@ impl Supervisor {
             leftovers: Vec::new(),
             birthmarks: if transparent { Birthmarks::none() } else { Birthmarks::new(chance()) },
             events: VecDeque::from([Event::Begin]),
+            steps: 0,
             clock: Clock::new(now()),
             course: Course::Goes,
             sweep: Sweep::new(now()),
@@ -192,6 +195,7 @@ impl Supervisor {
             let Some(event) = self.events.pop_front() else { break };
             let mut actions = Vec::new();
             let tick = self.clock.tell(now());
+            self.steps += 1;
             self.engine.step(tick, event, &mut actions);
             for action in actions {
                 self.act(action);

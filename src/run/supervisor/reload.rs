@@ -3,7 +3,7 @@
 //! Everything is read and checked first, and an error changes nothing. What has changed decides which
 //! units are replaced; the engine does the rest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -105,19 +105,26 @@ impl Supervisor {
                 steps.push(Step { unit: None, does, because });
             }
         }
-        let old: Vec<UnitId> = self.graph.ids().collect();
-        for id in old.iter().filter(|id| !graph.ids().any(|new| new == **id)) {
-            let unit = &self.graph.node(*id).unit;
-            let because = vec![Because { key: String::new(), origin: unit.origin.to_string() }];
-            let does = if unit.stage == Stage::Boot { Does::Nothing } else { Does::Stop };
-            steps.push(Step { unit: Some(unit.id()), does, because });
+        let (old, present) = (self.graph.ids(), graph.ids());
+        let (old, present): (BTreeSet<UnitId>, BTreeSet<UnitId>) =
+            (old.collect(), present.collect());
+        let whole = |unit: &Unit, does| {
+            let does = match unit.stage {
+                Stage::Async | Stage::Sync => does,
+                Stage::Boot => Does::Nothing,
+                // They wait for their turn.
+                Stage::Test | Stage::Halt => Does::Apply,
+            };
+            let because = Because { key: String::new(), origin: unit.origin.to_string() };
+            Step { unit: Some(unit.id()), does, because: vec![because] }
+        };
+        for id in self.graph.ids().filter(|id| !present.contains(id)) {
+            steps.push(whole(&self.graph.node(id).unit, Does::Stop));
         }
         for id in graph.ids() {
             let unit = &graph.node(id).unit;
             if !old.contains(&id) {
-                let because = vec![Because { key: String::new(), origin: unit.origin.to_string() }];
-                let does = if unit.stage == Stage::Boot { Does::Nothing } else { Does::Start };
-                steps.push(Step { unit: Some(unit.id()), does, because });
+                steps.push(whole(unit, Does::Start));
                 continue;
             }
             let mut keys = of_units.remove(&unit.id()).unwrap_or_default();
@@ -172,6 +179,7 @@ impl Supervisor {
             Fact::Reloaded { generation } => {
                 let Some(next) = self.next.take() else { return };
                 let Next { loaded, plan, .. } = *next;
+                self.reporter.diagnostics(&loaded.config.remarks);
                 let before = self.apply(loaded);
                 self.before = Some(Box::new(before));
                 self.reload_is(Ok(Plan { applied: true, generation: *generation, ..plan }));
