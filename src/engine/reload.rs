@@ -30,11 +30,12 @@
 //! ends with the stop of the run, and with the next reload: whoever reloads again has seen the last
 //! one.
 //!
-//! A unit that the new graph does not have is forgotten when the next reload begins, a hold included. Its identity stays known for
-//! as long as something may tell of it (`Engine::spare`): a process or leftovers, survivors of SIGKILL,
-//! the first failure, which the last line of the log names, and the ends of units that have waited for
-//! it in vain. Then a unit with a new name gets the identity, so that a run that reloads for years has
-//! no more identities than it ever had units at once, and some few.
+//! When the next reload begins, a unit that the new graph does not have is forgotten, a hold
+//! included. Its identity stays known for as long as something may tell of it (`Engine::spare`): a
+//! process or leftovers, survivors of SIGKILL, the first failure, which the last line of the log
+//! names, and the ends of units that have waited for it in vain. Then a unit with a new name gets
+//! the identity, so that a run that reloads for years has only a few more identities than it ever
+//! had units at once.
 //!
 //! If the run stops during a reload, the old graph is the only one, and the reload ends: all units
 //! of the old graph stop, and those of the new one have not begun.

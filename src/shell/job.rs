@@ -158,7 +158,8 @@ pub(crate) struct Saved {
 
 /// Prepares a script: its program in a memfd, and another memfd for the state.
 ///
-/// # Errors Returns an error if a text contains a NUL byte, if there is no memory, or if there is
+/// # Errors
+/// Returns an error if a text contains a NUL byte, if there is no memory, or if there is
 /// no `/proc` and the texts are too long.
 pub(crate) fn prepare(shell: &Shell, job: &Job) -> io::Result<Prepared> {
     prepare_with(shell, job, Path::new("/proc/self/fd").is_dir())

@@ -49,7 +49,8 @@ pub(crate) fn cpu(pids: &[i32]) -> Duration {
 
 /// Returns the number of open descriptors of a process; `None` if it has exited.
 ///
-/// # Errors Returns the reason why that cannot be found out: root needs a capability for other
+/// # Errors
+/// Returns the reason why that cannot be found out: root needs a capability for other
 /// users' processes.
 pub(crate) fn fds(pid: i32) -> Result<usize, Wrong> {
     match fs::read_dir(format!("/proc/{pid}/fd")) {

@@ -139,7 +139,8 @@ impl Guarded {
 
     /// Receives the next datagram.
     ///
-    /// # Errors Returns the errors of recvmsg(2), such as EAGAIN if there is no datagram. Returns
+    /// # Errors
+    /// Returns the errors of recvmsg(2), such as EAGAIN if there is no datagram. Returns
     /// ENOBUFS if trc cannot fork a taker for the descriptors of the datagram, which then stays in
     /// the queue.
     pub(crate) fn receive(&mut self, into: &mut [u8]) -> nix::Result<Head> {

@@ -64,7 +64,8 @@ pub(super) fn connected(socket: &OwnedFd) -> Connected {
 
 /// Connects to a Unix stream socket, which does not take time: unix(7).
 ///
-/// # Errors Returns the reason why there is no connection, such as EAGAIN: so many connections wait
+/// # Errors
+/// Returns the reason why there is no connection, such as EAGAIN: so many connections wait
 /// already that the server does not seem to accept any.
 pub(super) fn unix(path: &Path) -> Result<Guarded, Failure> {
     let address = UnixAddr::new(path).map_err(|errno| match errno {
