@@ -11,19 +11,19 @@ use serde_json::Value;
 use crate::common::{HUP, MODES, Mode, Running, TERM, Trc, root};
 
 /// A run and the way to ask it.
-struct Asked {
-    running: Running,
-    socket: PathBuf,
+pub(crate) struct Asked {
+    pub(crate) running: Running,
+    pub(crate) socket: PathBuf,
 }
 
 /// An answer: the status code and the body.
-struct Answer {
-    status: u16,
-    body: Value,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Value,
 }
 
 impl Asked {
-    fn new(toml: &str, mode: Mode) -> Self {
+    pub(crate) fn new(toml: &str, mode: Mode) -> Self {
         let trc = Trc::toml(toml).control().mode(mode);
         let socket = trc.path("trc.sock");
         let running = trc.spawn();
@@ -31,22 +31,22 @@ impl Asked {
         Self { running, socket }
     }
 
-    fn get(&self, target: &str) -> Answer {
+    pub(crate) fn get(&self, target: &str) -> Answer {
         ask(&self.socket, "GET", target)
     }
 
-    fn post(&self, target: &str) -> Answer {
+    pub(crate) fn post(&self, target: &str) -> Answer {
         ask(&self.socket, "POST", target)
     }
 
     /// Stops the run from outside.
-    fn stop(self) -> crate::common::Outcome {
+    pub(crate) fn stop(self) -> crate::common::Outcome {
         self.running.signal(TERM);
         self.running.finish()
     }
 
     /// Asks for a change, and waits until it is done.
-    fn done(&self, target: &str) -> Value {
+    pub(crate) fn done(&self, target: &str) -> Value {
         let answer = self.post(target);
         assert_eq!(answer.status, 202, "{target}: {}", answer.body);
         self.get(&format!("/v1/jobs/{}?wait=true&for=30s", answer.body["id"])).body
@@ -59,12 +59,25 @@ fn ask(socket: &Path, method: &str, target: &str) -> Answer {
     answer(&mut stream)
 }
 
-fn answer(stream: &mut UnixStream) -> Answer {
+/// Asks for something, and returns the head and the body of the answer as they come.
+pub(crate) fn fetch(socket: &Path, method: &str, target: &str, fields: &str) -> (String, String) {
+    let mut stream = UnixStream::connect(socket).unwrap();
+    let head = format!("{method} {target} HTTP/1.1\r\nConnection: close\r\n{fields}\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    whole(&mut stream)
+}
+
+fn whole(stream: &mut UnixStream) -> (String, String) {
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head: {text:?}"));
+    (head.to_owned(), body.to_owned())
+}
+
+fn answer(stream: &mut UnixStream) -> Answer {
+    let (head, body) = whole(stream);
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Answer { status, body: serde_json::from_str(body).unwrap_or(Value::Null) }
+    Answer { status, body: serde_json::from_str(&body).unwrap_or(Value::Null) }
 }
 
 /// Reads the lines of a stream.

@@ -28,6 +28,7 @@ mod output;
 mod policies;
 mod polite_probes;
 mod readme;
+mod resources;
 mod scarcity;
 mod scripts;
 mod self_testing_images;

@@ -70,6 +70,8 @@ pub(crate) struct UnitSnapshot {
     pub why: Why,
     /// The main process, if it is alive.
     pub pid: Option<i32>,
+    /// When its command was executed after its last start, if it was.
+    pub ran_since: Option<Tick>,
     /// Whether the unit is ready; `None` if it has no readiness check.
     pub ready: Option<bool>,
     /// Whether its health check has failed as often as the configuration allows.
@@ -142,6 +144,7 @@ impl Engine {
             since,
             why,
             pid: state.pid(),
+            ran_since: state.ran_since,
             ready: node.unit.ready.as_ref().map(|_| state.is_ready()),
             sick: state.watch.sick,
             restarts: state.restarts.times.len(),

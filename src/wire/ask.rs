@@ -158,6 +158,8 @@ pub(crate) enum Ask {
     Logs(Select),
     /// `GET /v1/events`: lines of trc.
     Events(Select),
+    /// `GET /v1/metrics`
+    Metrics,
 }
 
 /// The parameters of a request.
@@ -173,7 +175,8 @@ impl Ask {
             | Self::Unit(..)
             | Self::Job(..)
             | Self::Logs(_)
-            | Self::Events(_) => Access::Read,
+            | Self::Events(_)
+            | Self::Metrics => Access::Read,
             Self::Act(..) | Self::Cancel(_) | Self::Reload(_) | Self::Shutdown(_) => {
                 Access::Operate
             }
@@ -196,7 +199,8 @@ impl Ask {
             | Self::Cancel(_)
             | Self::Shutdown(_)
             | Self::Logs(_)
-            | Self::Events(_) => Some(Duration::ZERO),
+            | Self::Events(_)
+            | Self::Metrics => Some(Duration::ZERO),
             // Units that have to go may take their stop timeouts.
             Self::Reload(_) => None,
         }
@@ -255,6 +259,7 @@ impl Ask {
             }
             ["v1", "shutdown"] => (Self::Shutdown(given.number("exit")?), Method::Post),
             ["v1", "logs"] => (Self::Logs(given.select()?), Method::Get),
+            ["v1", "metrics"] => (Self::Metrics, Method::Get),
             ["v1", "events"] => (Self::Events(given.select()?), Method::Get),
             _ => return Err(nowhere(path)),
         };
@@ -310,6 +315,7 @@ impl Ask {
             }
             Self::Logs(select) => get(with("/v1/logs", select.written())),
             Self::Events(select) => get(with("/v1/events", select.written())),
+            Self::Metrics => get("/v1/metrics".to_owned()),
         }
     }
 }
@@ -544,6 +550,7 @@ mod tests {
             Ask::Job(12, Some(within)),
             Ask::Logs(select.clone()),
             Ask::Events(since),
+            Ask::Metrics,
         ] {
             let (method, target) = ask.written();
             assert_eq!(read(method.word(), &target, ""), Ok(ask), "{target}");

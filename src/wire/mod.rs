@@ -4,12 +4,14 @@
 //! Version 1 only grows: a reader ignores fields that it does not know.
 
 pub(crate) mod ask;
+pub(crate) mod metrics;
 pub(crate) mod plan;
 pub(crate) mod problem;
 pub(crate) mod record;
 pub(crate) mod state;
 
 pub(crate) use ask::{Act, Ask, Reload, Select, Until, Wait};
+pub(crate) use metrics::{Amount, Counts, Exposition, Metrics, OfUnit, Reloaded, Restarted, Usage};
 pub(crate) use plan::{Because, Does, Plan, Step};
 pub(crate) use problem::{Code, Problem};
 pub(crate) use record::{Entry, Gap, Said, Written};

@@ -112,6 +112,31 @@ pub(crate) struct UnitState {
     pub job: Option<u32>,
 }
 
+impl UnitState {
+    /// The words for the states, as `docs/control.md` has them.
+    pub(crate) const STATES: [&str; 11] = [
+        "waiting", "retrying", "starting", "running", "ready", "watching", "stopping", "backoff",
+        "held", "failed", "ended",
+    ];
+
+    /// Returns whether the unit is where it should be.
+    pub(crate) fn is_up(&self) -> bool {
+        self.why.is_none() && self.phase != "waiting"
+    }
+
+    /// Returns the word for its state: one of [`UnitState::STATES`], or a phase that a later version
+    /// has.
+    pub(crate) fn state(&self) -> &str {
+        match (self.wanted.as_str(), self.phase.as_str(), self.ready) {
+            ("held", ..) => "held",
+            (_, "running" | "watching", Some(true)) => "ready",
+            (_, "running" | "watching", Some(false)) => "starting",
+            (_, "ended", _) if self.why.is_some() => "failed",
+            (_, phase, _) => phase,
+        }
+    }
+}
+
 /// A main process that is alive.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Running {

@@ -72,24 +72,18 @@ fn show(trc: &Trc, options: &Options, units: &[String]) -> Result<String, NoAnsw
     Ok(text + &table(&rows, &[2, 3, 4, 5, 6], options.color))
 }
 
-/// Returns whether a unit is where it should be.
-pub(super) fn is_up(unit: &UnitState) -> bool {
-    unit.why.is_none() && unit.phase != "waiting"
-}
-
 /// Returns the word for the state of a unit.
 pub(super) fn state(unit: &UnitState) -> (&str, Look) {
-    match (unit.wanted.as_str(), unit.phase.as_str(), unit.ready) {
-        ("held", ..) => ("held", Look::Asked),
-        (_, "running" | "watching", Some(true)) if unit.why.is_none() => ("ready", Look::Good),
-        (_, "running" | "watching", Some(true)) => ("ready", Look::Bad),
-        (_, "running" | "watching", Some(false)) => ("starting", Look::Pending),
-        (_, "running", None) => ("running", Look::Good),
-        (_, "ended", _) if unit.why.is_some() => ("failed", Look::Bad),
-        (_, "ended", _) => ("ended", Look::Dim),
-        (_, "backoff", _) => ("backoff", Look::Bad),
-        (_, phase, _) => (phase, Look::Pending),
-    }
+    let word = unit.state();
+    let look = match word {
+        "held" => Look::Asked,
+        "ready" if unit.why.is_some() => Look::Bad,
+        "ready" | "running" => Look::Good,
+        "failed" | "backoff" => Look::Bad,
+        "ended" => Look::Dim,
+        _ => Look::Pending,
+    };
+    (word, look)
 }
 
 /// Returns how the last process of a unit exited, and when.

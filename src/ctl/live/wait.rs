@@ -220,7 +220,7 @@ fn step(unit: &UnitState, condition: &str) -> Step {
             Some(why) => Step::Never(format!("{} {why}", unit.name)),
         },
         "started" if ["running", "watching"].contains(&unit.phase.as_str()) => Step::Met,
-        "ready" if super::status::is_up(unit) => Step::Met,
+        "ready" if unit.is_up() => Step::Met,
         "exited" if ended || gone => Step::Met,
         "succeeded" if ended && unit.why.is_none() => Step::Met,
         "failed" if ended && unit.why.is_some() => Step::Met,

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::ask::{NoAnswer, Trc};
 use super::paint::Look;
-use super::status::{is_up, last_end, state, time};
+use super::status::{last_end, state, time};
 use super::{Options, failed, say};
 use crate::text::harmless;
 use crate::wire::{Ask, Entry, Select, UnitState, Units};
@@ -92,7 +92,7 @@ pub(super) fn told(trc: &Trc, options: &Options, chain: &[UnitState]) -> String 
         if unit.wanted == "held" {
             line("to do:", &format!("trcctl start {}", unit.name));
         }
-        if !is_up(unit) {
+        if !unit.is_up() {
             for (at, output) in last_output(trc, &unit.name).iter().enumerate() {
                 line(if at == 0 { "last output:" } else { "" }, &format!("| {output}"));
             }

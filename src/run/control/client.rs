@@ -12,7 +12,7 @@ use super::peer::Peer;
 use crate::config::Access;
 use crate::graph::UnitId;
 use crate::run::os::rights::Guarded;
-use crate::wire::{Ask, Code, Problem, Select};
+use crate::wire::{Ask, Code, Exposition, Metrics, Problem, Select};
 
 /// The time in which a request has to be complete.
 const REQUEST: Duration = Duration::from_secs(10);
@@ -69,6 +69,8 @@ pub(crate) struct Client {
     sent: usize,
     /// Whether the current request lets another one follow.
     keeps: bool,
+    /// The format of metrics that the current request wants.
+    exposition: Exposition,
     /// When a request began, or something was last sent.
     since: Instant,
 }
@@ -91,6 +93,7 @@ impl Client {
             output: Vec::new(),
             sent: 0,
             keeps: false,
+            exposition: Exposition::default(),
             since: now,
         })
     }
@@ -185,11 +188,18 @@ impl Client {
     /// Begins to answer a request.
     pub(crate) fn begins(&mut self, request: &Request) {
         self.keeps = request.keep;
+        self.exposition = request.exposition;
     }
 
     /// Answers the request with JSON.
     pub(crate) fn answer(&mut self, status: u16, body: &[u8], now: Instant) {
         self.finish(status, Content::Json, body, now);
+    }
+
+    /// Answers the request with metrics.
+    pub(crate) fn measure(&mut self, metrics: &Metrics, now: Instant) {
+        let text = metrics.text(self.exposition);
+        self.finish(200, Content::Metrics(self.exposition), text.as_bytes(), now);
     }
 
     /// Answers the request with a problem.

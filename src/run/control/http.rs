@@ -2,7 +2,7 @@
 
 use httparse::{EMPTY_HEADER, Status};
 
-use crate::wire::{Code, Problem};
+use crate::wire::{Code, Exposition, Problem};
 
 /// The longest head of a request, in bytes.
 const HEAD: usize = 16 * 1024;
@@ -26,6 +26,8 @@ pub(crate) struct Request {
     pub keep: bool,
     /// Whether a stream is wanted as server-sent events.
     pub sse: bool,
+    /// The wanted format of metrics.
+    pub exposition: Exposition,
     /// The length of the request.
     length: usize,
 }
@@ -37,6 +39,8 @@ pub(crate) enum Content {
     Json,
     /// A [`Problem`].
     Problem,
+    /// Metrics.
+    Metrics(Exposition),
 }
 
 /// Takes the request at the beginning of `input`, once it is whole.
@@ -106,6 +110,9 @@ fn read(input: &[u8]) -> Result<Option<Request>, Problem> {
         body: body.to_vec(),
         keep: head.version == Some(1) && !says("connection", b"close"),
         sse: says("accept", b"text/event-stream"),
+        exposition: field("accept").0.map_or_else(Exposition::default, |accept| {
+            Exposition::accepted(&String::from_utf8_lossy(accept))
+        }),
         length: length + body.len(),
     }))
 }
@@ -114,22 +121,24 @@ fn too_large(what: &str, most: usize) -> Problem {
     Problem::new(Code::TooLarge, format!("{what} has more than {most} bytes"))
 }
 
-/// Appends an answer with its body.
+/// Appends an answer with its body, which ends with a newline.
 pub(crate) fn answer(to: &mut Vec<u8>, status: u16, content: Content, body: &[u8], keep: bool) {
     let kind = match content {
         Content::Json => "application/json",
         Content::Problem => "application/problem+json",
+        Content::Metrics(format) => format.media_type(),
     };
+    let end = if body.ends_with(b"\n") { "" } else { "\n" };
     let close = if keep { "" } else { "Connection: close\r\n" };
     let head = format!(
         "HTTP/1.1 {status} {}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nCache-Control: \
          no-store\r\n{close}\r\n",
         reason(status),
-        body.len() + 1,
+        body.len() + end.len(),
     );
     to.extend_from_slice(head.as_bytes());
     to.extend_from_slice(body);
-    to.push(b'\n');
+    to.extend_from_slice(end.as_bytes());
 }
 
 /// Appends the head of a stream, which ends when the connection is closed.

@@ -7,7 +7,7 @@
 //!
 //! `socket.rs` is the listening socket, `peer.rs` who a client is and what it may ask for,
 //! `http.rs` the text of requests and answers, `client.rs` one connection, and `ring.rs` and
-//! `said.rs` keep the past lines of units and of trc. What trc answers is up to the supervisor.
+//! `said.rs` keep the past lines of units and of trc, and `tally.rs` counts for metrics. What trc answers is up to the supervisor.
 
 pub(super) mod client;
 pub(super) mod http;
@@ -15,3 +15,4 @@ pub(super) mod peer;
 pub(super) mod ring;
 pub(super) mod said;
 pub(super) mod socket;
+pub(super) mod tally;

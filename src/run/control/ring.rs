@@ -12,11 +12,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 use crate::graph::UnitId;
 use crate::journal::{Side, utc};
-use crate::wire::{Entry, Gap, Written};
+use crate::wire::{Amount, Entry, Gap, Written};
 
 /// The memory that a chunk takes besides its bytes.
 const OVERHEAD: usize = 64;
@@ -26,6 +26,8 @@ struct Chunk {
     /// The position of the first byte.
     at: u64,
     length: usize,
+    /// The number of newlines among them.
+    lines: u64,
     time: SystemTime,
     pid: i32,
     side: Side,
@@ -43,6 +45,9 @@ struct Share {
     open: Vec<(i32, Side, u64)>,
     /// The positions of the first and the last byte that were dropped, and their number.
     dropped: Option<(u64, u64)>,
+    /// All output so far, and the part of it that was dropped.
+    seen: Amount,
+    lost: Amount,
 }
 
 /// The last output of all units.
@@ -120,6 +125,11 @@ impl Ring {
         }
     }
 
+    /// Returns how much output a unit has had so far, and how much of it was dropped.
+    pub(crate) fn amounts(&self, unit: UnitId) -> (Amount, Amount) {
+        self.shares.get(&unit).map_or_else(Default::default, |share| (share.seen, share.lost))
+    }
+
     /// Returns the position of the next byte.
     pub(crate) fn end(&self) -> u64 {
         self.next
@@ -136,20 +146,26 @@ impl Ring {
     ) {
         let at = self.next;
         self.next += bytes.len() as u64;
-        if self.limit == 0 || bytes.is_empty() {
+        if bytes.is_empty() {
             return;
         }
         let share = self.shares.entry(unit).or_default();
+        let lines = newlines(bytes);
+        share.seen.add(bytes.len(), lines);
+        if self.limit == 0 {
+            return share.lost.add(bytes.len(), lines);
+        }
         // What would be dropped at once is not copied.
         let cut = bytes.len().saturating_sub(self.limit);
         if cut > 0 {
             share.drop_all(&mut self.used);
             share.lacks(at, at + cut as u64 - 1);
         }
-        share.push(
-            Chunk { at: at + cut as u64, length: 0, time, pid, side, began: None },
-            &bytes[cut..],
-        );
+        let (gone, kept) = bytes.split_at(cut);
+        let cut_lines = newlines(gone);
+        share.lost.add(cut, cut_lines);
+        let (at, lines) = (at + cut as u64, lines - cut_lines);
+        share.push(Chunk { at, length: 0, lines, time, pid, side, began: None }, kept);
         self.used += bytes.len() - cut + OVERHEAD;
         while self.used > self.limit + OVERHEAD {
             let fair = self.limit / self.shares.len();
@@ -228,8 +244,9 @@ impl Share {
     }
 
     fn drop_first(&mut self, used: &mut usize) {
-        let Some(Chunk { at, length, .. }) = self.chunks.pop_front() else { return };
+        let Some(Chunk { at, length, lines, .. }) = self.chunks.pop_front() else { return };
         self.bytes.drain(..length);
+        self.lost.add(length, lines);
         *used -= length + OVERHEAD;
         self.lacks(at, at + length as u64 - 1);
         self.open.retain(|(_, _, began)| *began > at);
@@ -302,6 +319,10 @@ impl Share {
         bytes.extend(part(right, skip(start), skip(end)));
         bytes
     }
+}
+
+fn newlines(bytes: &[u8]) -> u64 {
+    memchr_iter(b'\n', bytes).count() as u64
 }
 
 impl Line<'_> {
@@ -382,6 +403,12 @@ mod tests {
         assert_eq!(all[0], format!("{} missing", 100 * 3 - 10 - 3 * (all.len() - 2)));
         assert_eq!((all[1].as_str(), all.last().unwrap().as_str()), ("1:quiet", "2:99"));
         assert!(ring.used <= ring.limit + OVERHEAD, "{}", ring.used);
+        let amount =
+            |bytes: usize, lines: usize| Amount { bytes: bytes as u64, lines: lines as u64 };
+        assert_eq!(ring.amounts(UnitId(1)), (amount(6, 1), Amount::default()));
+        let kept = all.len() - 2;
+        let dropped = amount(100 * 3 - 10 - 3 * kept, 100 - kept);
+        assert_eq!(ring.amounts(UnitId(2)), (amount(100 * 3 - 10, 100), dropped));
     }
 
     #[test]
@@ -397,6 +424,7 @@ mod tests {
         push(&mut ring, 1, Side::Out, &format!("{}\nend\n", "y".repeat(500)));
         assert_eq!(read(&ring, seen, &ALL)[0], "305 missing");
         assert!(read(&ring, seen, &ALL)[1].ends_with('y'));
+        assert_eq!(ring.amounts(UnitId(1)).1, Amount { bytes: 150 + 15 + 305, lines: 3 });
         assert_eq!(read(&ring, seen, &ALL)[2], "1:end");
         assert_eq!(ring.used, ring.shares[&UnitId(1)].size());
     }
@@ -406,6 +434,8 @@ mod tests {
         let mut ring = Ring::new(0);
         push(&mut ring, 1, Side::Out, "gone\n");
         assert!(read(&ring, 0, &ALL).is_empty());
+        let gone = Amount { bytes: 5, lines: 1 };
+        assert_eq!(ring.amounts(UnitId(1)), (gone, gone));
     }
 
     #[test]

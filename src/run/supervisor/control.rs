@@ -19,13 +19,14 @@ use crate::run::control::http;
 use crate::run::control::ring::{self, Ring, Tap};
 use crate::run::control::said::{self, Lines};
 use crate::run::control::socket::Listener;
+use crate::run::control::tally::Tally;
 use crate::run::os::clock::now;
 use crate::run::os::localtime::CLOCK;
 use crate::run::os::proc;
 use crate::run::sender;
 use crate::wire::{
-    About, Act, Ask, Code, End, HealthState, JobState, JobStatus, Plan, Problem, Reload, RunHealth,
-    Running, SOCKET, UnitState, Units, Until, VARIABLE,
+    About, Act, Ask, Code, End, HealthState, JobState, JobStatus, Plan, Problem, Reload, Reloaded,
+    RunHealth, Running, SOCKET, UnitState, Units, Until, VARIABLE,
 };
 use crate::words::{self, Observed};
 
@@ -49,7 +50,7 @@ pub(super) const SOURCE: Source = Source {
 /// The control socket and its clients.
 pub(super) struct Control {
     listener: Listener,
-    clients: BTreeMap<u32, Client>,
+    pub(super) clients: BTreeMap<u32, Client>,
     /// The number of the last client that came, and that of the last one that was served.
     last: u32,
     served: u32,
@@ -64,7 +65,8 @@ pub(super) struct Control {
     jobs: VecDeque<JobState>,
     /// What has become of each unit so far.
     lives: BTreeMap<UnitId, Life>,
-    output: Rc<RefCell<Ring>>,
+    pub(super) tally: Tally,
+    pub(super) output: Rc<RefCell<Ring>>,
     said: Rc<RefCell<Lines>>,
     boot_id: u64,
 }
@@ -94,6 +96,7 @@ impl Control {
     /// Forgets a unit that is gone for good, whose identity is for another one now.
     pub(super) fn forget(&mut self, unit: UnitId) {
         self.lives.remove(&unit);
+        self.tally.forget(unit);
         self.output.borrow_mut().forget(unit);
     }
 }
@@ -130,6 +133,7 @@ impl Supervisor {
             reload: None,
             jobs: VecDeque::new(),
             lives: BTreeMap::new(),
+            tally: Tally::new(),
             output: Rc::new(RefCell::new(Ring::new(limit))),
             said: Rc::default(),
             boot_id: crate::run::os::chance::chance(),
@@ -368,7 +372,14 @@ impl Supervisor {
                 self.ask_engine(id, Asked::Shutdown, |asker| Event::Shutdown { exit, asker });
                 return Ok(());
             }
-            Ask::Reload(reload) => return self.take_on_reload(id, *reload),
+            Ask::Reload(reload) => {
+                let done = self.take_on_reload(id, *reload);
+                if let (Err(problem), Reload::Apply | Reload::Keep) = (&done, reload) {
+                    let invalid = problem.code == Code::InvalidConfig;
+                    self.count_reload(if invalid { Reloaded::Invalid } else { Reloaded::Refused });
+                }
+                return done;
+            }
             Ask::Logs(select) | Ask::Events(select) => {
                 let units: Result<Vec<UnitId>, Problem> =
                     select.units.iter().map(|name| self.unit_named(name)).collect();
@@ -383,7 +394,7 @@ impl Supervisor {
             Ask::Health(units, _) => {
                 units.iter().try_for_each(|name| self.unit_named(name).map(|_| ()))?;
             }
-            Ask::About | Ask::Units => {}
+            Ask::About | Ask::Units | Ask::Metrics => {}
         }
         if !self.is_met(&ask) {
             let until = now() + ask.patience().unwrap_or_default();
@@ -497,7 +508,8 @@ impl Supervisor {
             | Ask::Cancel(_)
             | Ask::Shutdown(_)
             | Ask::Logs(_)
-            | Ask::Events(_) => true,
+            | Ask::Events(_)
+            | Ask::Metrics => true,
         }
     }
 
@@ -528,6 +540,13 @@ impl Supervisor {
                     Some(Err(problem)) => (problem.status, json(problem)),
                     None => (202, json(&())),
                 }
+            }
+            Ask::Metrics => {
+                let metrics = self.control.as_ref().map(|control| self.metrics(control));
+                if let (Some(metrics), Some(client)) = (metrics, self.client(id)) {
+                    client.measure(&metrics, now());
+                }
+                return self.send_to(id);
             }
             Ask::Act(..) | Ask::Cancel(_) | Ask::Shutdown(_) | Ask::Logs(_) | Ask::Events(_) => {
                 return;
@@ -608,6 +627,7 @@ impl Supervisor {
     pub(super) fn control_told(&mut self, fact: &Fact) {
         let tick = self.clock.tell(now());
         let Some(control) = &mut self.control else { return };
+        control.tally.told(fact);
         match fact {
             Fact::Restarting { unit, how, status, .. } => {
                 let life = control.lives.entry(*unit).or_default();
@@ -702,6 +722,20 @@ impl Supervisor {
         self.tell(&Asked::Unit(unit, request), status, &state, refused);
     }
 
+    /// Counts a unit whose command was executed.
+    pub(super) fn count_start(&mut self, unit: UnitId) {
+        if let Some(control) = &mut self.control {
+            control.tally.start(unit);
+        }
+    }
+
+    /// Counts a reload of which the engine does not tell.
+    pub(super) fn count_reload(&mut self, outcome: Reloaded) {
+        if let Some(control) = &mut self.control {
+            control.tally.reload(outcome);
+        }
+    }
+
     /// Answers whoever has asked to cancel a job.
     fn cancelled(&mut self, job: u32, refused: Option<Problem>) {
         let state = self.job(job).ok().cloned();
@@ -731,7 +765,7 @@ impl Supervisor {
         self.send_to(id);
     }
 
-    fn about(&self) -> About {
+    pub(super) fn about(&self) -> About {
         let snapshot = self.engine.snapshot();
         About {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -758,7 +792,7 @@ impl Supervisor {
         }
     }
 
-    fn health(&self, units: &[String]) -> RunHealth {
+    pub(super) fn health(&self, units: &[String]) -> RunHealth {
         let (health, unit) = self.health_of(units);
         let state = match health {
             Health::Ready => HealthState::Ready,
@@ -779,7 +813,7 @@ impl Supervisor {
         words::standing(&self.graph, id, &unit, self.engine.known(id), last)
     }
 
-    fn unit_state(&self, id: UnitId) -> UnitState {
+    pub(super) fn unit_state(&self, id: UnitId) -> UnitState {
         let unit = self.engine.unit_snapshot(id);
         let tick = self.engine.now();
         let life = self.control.as_ref().and_then(|control| control.lives.get(&id));
@@ -803,7 +837,9 @@ impl Supervisor {
             waits_for: unit.waits_for.clone(),
             deadline_ms: unit.deadline.map(|at| millis(at.saturating_sub(tick))),
             restarts: life.map_or(0, |life| life.restarts),
-            process: unit.pid.and_then(|pid| running(pid, tick.saturating_sub(unit.since))),
+            process: unit.pid.and_then(|pid| {
+                running(pid, tick.saturating_sub(unit.ran_since.unwrap_or(unit.since)))
+            }),
             last_end: end.map(|(ended, at)| End {
                 status: ended.status,
                 why: words::reason::how(&self.graph, ended),

@@ -17,6 +17,7 @@ mod helper;
 mod jobs;
 mod journal;
 mod members;
+mod metrics;
 mod notify;
 mod oom;
 mod output;

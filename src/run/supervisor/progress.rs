@@ -41,7 +41,10 @@ impl Supervisor {
             child.role = Role::NotStarted;
         }
         match (role, failure) {
-            (Role::Unit(id), None) => self.events.push_back(Event::Executed { unit: id }),
+            (Role::Unit(id), None) => {
+                self.count_start(id);
+                self.events.push_back(Event::Executed { unit: id });
+            }
             (Role::Unit(id), Some(failure)) => {
                 if child.terminal
                     && let Some(terminal) = &self.terminal

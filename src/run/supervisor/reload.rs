@@ -12,7 +12,7 @@ use crate::config::{Change, Class, Command, Config, Diagnostic, Loaded, Stage, U
 use crate::engine::{Asker, Event, Fact, Refusal};
 use crate::graph::{Graph, UnitId};
 use crate::run::probe::file::Stamp;
-use crate::wire::{Because, Does, Plan, Step};
+use crate::wire::{Because, Does, Plan, Reloaded, Step};
 use crate::words::Observed;
 
 /// A configuration that was read anew.
@@ -208,12 +208,16 @@ impl Supervisor {
     pub(super) fn reload(&mut self, asker: Asker) {
         let busy = self.engine.busy().or(self.next.is_some().then_some(Refusal::Reloading));
         if let Some(why) = busy {
+            self.count_reload(Reloaded::Refused);
             return self.reporter.tell(&self.graph, &Fact::NotReloaded { why });
         }
         match self.read_anew() {
             Ok(next) if next.plan.changed => self.begin_reload(next, false, asker),
             Ok(_) => self.observed(&Observed::NothingToReload),
-            Err(diagnostics) => self.reporter.diagnostics(&diagnostics),
+            Err(diagnostics) => {
+                self.count_reload(Reloaded::Invalid);
+                self.reporter.diagnostics(&diagnostics);
+            }
         }
     }
 }
