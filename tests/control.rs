@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::common::{HUP, MODES, Mode, Running, TERM, Trc, root};
+use crate::common::{HUP, MODES, Mode, Running, TERM, Trc, python, root};
 
 /// A run and the way to ask it.
 pub(crate) struct Asked {
@@ -24,7 +24,11 @@ pub(crate) struct Answer {
 
 impl Asked {
     pub(crate) fn new(toml: &str, mode: Mode) -> Self {
-        let trc = Trc::toml(toml).control().mode(mode);
+        Self::of(Trc::toml(toml).mode(mode))
+    }
+
+    fn of(trc: Trc) -> Self {
+        let trc = trc.control();
         let socket = trc.path("trc.sock");
         let running = trc.spawn();
         running.wait_until("trc listens", || UnixStream::connect(&socket).is_ok());
@@ -166,6 +170,128 @@ fn a_signal_reaches_the_unit() {
     let sent = it.post("/v1/units/main/signal?signal=HUP");
     same((sent.status, &sent.body["task"]), (200, &Value::from("signal")));
     it.running.wait_for("reloaded\n");
+    it.stop();
+}
+
+/// A service in Python that sends `READY=1`, and this on SIGHUP.
+fn reloader(on_hup: &str, within: &str) -> Trc {
+    let code = format!(
+        "import os, signal, socket, time\n\
+         name = os.environ['NOTIFY_SOCKET'].replace('@', chr(0))\n\
+         s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n\
+         say = lambda text: s.sendto(text.encode(), name)\n\
+         now = lambda: time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000\n\
+         wait = lambda gate: open(os.environ['W'] + '/' + gate).readline()\n\
+         def reload(*_):\n    {on_hup}\n\
+         signal.signal(signal.SIGHUP, reload)\n\
+         say('READY=1')\n\
+         while True: signal.pause()\n"
+    );
+    let toml = format!(
+        "[async.app]\nexec = ['{}', '-u', '${{W}}/app.py']\nready.notify = true\n\
+         reload = {{ signal = 'HUP', within = '{within}' }}\n",
+        python()
+    );
+    Trc::toml(&toml).file("app.py", code)
+}
+
+#[test]
+fn a_unit_reloads_and_says_when_it_is_ready_again() {
+    for mode in MODES {
+        let told = "say(f'RELOADING=1\\nMONOTONIC_USEC={now()}'); wait('go'); say('READY=1')";
+        let it = Asked::of(reloader(told, "1m").mode(mode));
+        let before = it.get("/v1/units/app?wait=ready&for=30s").body;
+        let job = it.post("/v1/units/app/reload");
+        same((job.status, &job.body["task"]), (202, &Value::from("reload")));
+        // A unit that reloads is up.
+        let meanwhile = it.get("/v1/units/app").body;
+        same(&meanwhile["reloading"], true);
+        same((&meanwhile["phase"], &meanwhile["ready"]), (&"running".into(), &true.into()));
+        same(&it.get("/v1/health").body["state"], "ready");
+        let again = it.post("/v1/units/app/reload").body;
+        same(&again["id"], &job.body["id"]);
+        it.running.open_gate("go");
+        let done = it.get(&format!("/v1/jobs/{}?wait=true&for=30s", job.body["id"])).body;
+        same(
+            (&done["status"], &done["message"]),
+            (&"done".into(), &"async.app has reloaded, as asked".into()),
+        );
+        let after = it.get("/v1/units/app").body;
+        same(&after["process"]["pid"], &before["process"]["pid"]);
+        same((&after["reloading"], &after["restarts"]), (&Value::Null, &0.into()));
+        it.stop().status(143).stdout_has("asked to reload async.app (SIGHUP)");
+    }
+}
+
+#[test]
+fn a_unit_that_does_not_say_that_it_reloads_runs_on() {
+    for (on_hup, why) in [
+        ("pass", "it sent no RELOADING=1 within 0.3 s"),
+        ("say('RELOADING=1')", "it sent RELOADING=1, but no READY=1 after it within 0.3 s"),
+        // It is about an earlier reload.
+        ("say('RELOADING=1\\nMONOTONIC_USEC=1'); say('READY=1')", "it sent no RELOADING=1"),
+    ] {
+        let it = Asked::of(reloader(on_hup, "0.3s"));
+        it.get("/v1/units/app?wait=ready&for=30s");
+        let failed = it.done("/v1/units/app/reload");
+        same(&failed["status"], "failed");
+        let message = failed["message"].as_str().unwrap();
+        assert!(message.contains(why) && message.ends_with("; it runs on"), "{message}");
+        let unit = it.get("/v1/units/app").body;
+        same((&unit["ready"], &unit["restarts"]), (&true.into(), &0.into()));
+        same(&it.get("/v1/health").body["state"], "ready");
+        it.stop().status(143);
+    }
+}
+
+#[test]
+fn a_command_makes_a_unit_reload() {
+    let command = "reload.exec = ['sh', '-c', 'echo to $TRC_PID; exit $(cat ${W}/status)']\n";
+    let it = Asked::of(Trc::toml(&format!("{WEB}{command}")).file("status", "0"));
+    let pid = it.get("/v1/units/web?wait=ready&for=30s").body["process"]["pid"].clone();
+    same(&it.done("/v1/units/web/reload")["status"], "done");
+    it.running.wait_for(&format!("to {pid}\n"));
+    std::fs::write(it.socket.with_file_name("status"), "3").unwrap();
+    let failed = it.done("/v1/units/web/reload");
+    same(&failed["status"], "failed");
+    let message = failed["message"].as_str().unwrap();
+    assert!(message.ends_with("failed with status 3; it runs on"), "{message}");
+    same(&it.get("/v1/units/web").body["process"]["pid"], &pid);
+    it.stop();
+}
+
+#[test]
+fn a_unit_that_exits_while_it_reloads_has_exited() {
+    let toml = "[async.web]\nscript = 'trap \"exit 3\" HUP; echo up; while :; do read x <$W/go; done'\n\
+                restart = 'always'\nreload.exec = 'sh -c \"kill -HUP $$TRC_PID; cat ${W}/never\"'\n";
+    let it = Asked::new(toml, Mode::Subreaper);
+    it.running.wait_for("up\n");
+    let failed = it.done("/v1/units/web/reload");
+    same(&failed["message"], "could not reload async.web: it did not stay up");
+    it.running.wait_until("it is started again", || {
+        it.get("/v1/units/web?wait=started&for=30s").body["restarts"] == 1
+    });
+    it.stop();
+}
+
+#[test]
+fn a_reload_that_cannot_be_says_why() {
+    let toml = format!(
+        "{WEB}[async.slow]\nscript = 'read x <$W/go'\nready.notify = true\nreload = 'HUP'\n\
+         [async.late]\nexec = 'true'\nafter = ['slow']\nreload = 'HUP'\n"
+    );
+    let it = Asked::new(&toml, Mode::Subreaper);
+    it.get("/v1/units/web?wait=ready&for=30s");
+    it.get("/v1/units/slow?wait=started&for=30s");
+    for (unit, code, detail) in [
+        ("web", "no_reload", "async.web has no `reload` in the configuration"),
+        ("slow", "not_up", "async.slow is not up yet, and only a unit that is up can reload"),
+        ("late", "not_running", "async.late is not running"),
+    ] {
+        let refused = it.post(&format!("/v1/units/{unit}/reload"));
+        same((refused.status, &refused.body["code"]), (409, &Value::from(code)));
+        assert!(refused.body["detail"].as_str().unwrap().starts_with(detail), "{}", refused.body);
+    }
     it.stop();
 }
 

@@ -717,3 +717,44 @@ fn each_shell_has_a_script() {
     }
     trcctl(Path::new("/nowhere"), "completions csh").status_is(64);
 }
+
+#[test]
+fn reload_lets_units_reload_and_waits_until_they_have() {
+    let it = Container::new(&format!(
+        "{WEB}reload.exec = 'cat ${{W}}/go'\n\
+         [async.main]\nscript = 'trap \"echo reloaded\" HUP; echo up; while :; do read x <$W/never; done'\n\
+         reload = 'HUP'\n[async.plain]\nscript = 'exec cat $W/never'\n"
+    ));
+    it.running.wait_for("up\n");
+    it.wait_for("web");
+    it.trcctl("reload main").is(0, "async.main has reloaded, as asked\n", "");
+    it.running.wait_for("reloaded\n");
+    let mut waits = command(env!("CARGO_BIN_EXE_trcctl"), &it.socket, "reload web --json");
+    let waits = waits.stdout(Stdio::piped()).spawn().unwrap();
+    it.running.wait_until("it reloads", || it.trcctl("status web").out.contains(" reloading "));
+    it.trcctl("health web").is(0, "ready\n", "");
+    it.running.open_gate("go");
+    let ended = Ended::from(waits.wait_with_output().unwrap());
+    assert_eq!((ended.status, &ended.json()["status"]), (0, &"done".into()));
+    let refused = it.trcctl("reload plain");
+    assert_eq!((refused.status, refused.out.as_str()), (1, ""));
+    assert!(
+        refused.err.contains("async.plain has no `reload` in the configuration"),
+        "{refused:?}"
+    );
+    it.trcctl("reload nope").status_is(64);
+}
+
+#[test]
+fn the_options_for_the_configuration_and_those_for_units_exclude_one_another() {
+    let it = Container::new(WEB);
+    for (words, says) in [
+        ("reload --dry-run web", "'--dry-run' cannot be used with '[UNIT]...'"),
+        ("reload --keep web", "'--keep' cannot be used with '[UNIT]...'"),
+        ("reload --no-wait", "required arguments were not provided"),
+    ] {
+        let wrong = it.trcctl(words);
+        assert!(wrong.status == 64 && wrong.err.contains(says), "{words}: {wrong:?}");
+    }
+    it.trcctl("reload").is(0, "nothing has changed\n", "");
+}

@@ -35,7 +35,7 @@ pub(crate) struct Change {
 impl Class {
     /// Returns the class of a key of a unit, by its first part.
     pub(crate) fn of_unit_key(stage: &str, key: &str) -> Self {
-        const LIVE: [&str; 10] = [
+        const LIVE: [&str; 11] = [
             "description",
             "enabled",
             "oneshot",
@@ -46,6 +46,7 @@ impl Class {
             "success",
             "on_failure",
             "stop",
+            "reload",
         ];
         match stage {
             "boot" => Self::Never,

@@ -42,6 +42,19 @@ impl Decoder<'_> {
                     unit.stage
                 ),
             ),
+            (
+                "reload",
+                one_by_one,
+                format!(
+                    "{id} cannot be reloaded: {} units run one at a time, each until it exits",
+                    unit.stage
+                ),
+            ),
+            (
+                "reload",
+                unit.oneshot == Some(true),
+                format!("{id} is a one-shot, which exits by itself: only a service can reload"),
+            ),
             ("restart", outside, format!("{id} has no command, so there is nothing to restart")),
             (
                 "restart",
@@ -91,7 +104,8 @@ impl Decoder<'_> {
             unit.ready.as_ref().is_some_and(|ready| matches!(ready.probe.value, Probe::Exec(_)));
         let own =
             all(&[IDENTITY_KEYS]).map(|key| key.name).filter(|name| !runs || *name == "stdin");
-        let names = own.chain(["oneshot", "success", "stop", "pdeathsig", "output", "tty"]);
+        let names =
+            own.chain(["oneshot", "success", "stop", "reload", "pdeathsig", "output", "tty"]);
         let written = names.filter_map(|name| Some((name, fields.entry(name)?)));
         if let Some((name, entry)) = written.min_by_key(|(_, entry)| entry.order) {
             let message =

@@ -1,6 +1,6 @@
 //! Merges a later layer into the earlier ones.
 
-use super::keys::key::{FAULTS, Kind, PROBES, RUNS};
+use super::keys::key::{FAULTS, Kind, PROBES, RELOADS, RUNS};
 use super::value::{Entry, Said, Table, Value};
 use super::{Diagnostic, Stage};
 
@@ -17,11 +17,11 @@ pub(super) fn merge(base: &mut Table, mut layer: Table, errors: &mut Vec<Diagnos
                 inner_mut(base, stage.name()).and_then(|units| inner_mut(units, name));
             let help = "a unit has exactly one of `exec`, `script` and a script file";
             exclude(unit, earlier.as_deref_mut(), RUNS, &id, help, errors);
-            for key in ["ready", "health"] {
-                let Some(probe) = inner_mut(unit, key) else { continue };
+            for (key, keys) in [("ready", PROBES), ("health", PROBES), ("reload", RELOADS)] {
+                let Some(inner) = inner_mut(unit, key) else { continue };
                 let id = format!("{id}.{key}");
                 let earlier = earlier.as_deref_mut().and_then(|unit| inner_mut(unit, key));
-                exclude(probe, earlier, PROBES, &id, "remove one of them", errors);
+                exclude(inner, earlier, keys, &id, "remove one of them", errors);
             }
             let expect = inner_mut(unit, "expect");
             if let Some(fault) = expect.and_then(|expect| inner_mut(expect, "fault")) {

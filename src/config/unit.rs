@@ -156,6 +156,24 @@ pub(crate) struct Stop {
     pub exec: Option<Vec<Template>>,
 }
 
+/// The way to make a unit read its own configuration anew.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Reload {
+    /// What trc does to make it.
+    pub by: ReloadBy,
+    /// The time after which the reload has failed.
+    pub within: Duration,
+}
+
+/// What trc does to make a unit read its own configuration anew.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum ReloadBy {
+    /// It sends this signal.
+    Signal(Signal),
+    /// It runs this command.
+    Exec(Vec<Template>),
+}
+
 /// The destination of a unit's output.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -286,6 +304,8 @@ pub(crate) struct Unit {
     pub on_failure: OnFailure,
     /// The way to stop the unit.
     pub stop: Stop,
+    /// The way to make the unit read its own configuration anew, if there is one.
+    pub reload: Option<Reload>,
     /// The signal that the process gets if trc is killed.
     pub pdeathsig: Option<Signal>,
     /// The identity and the environment of the process.
@@ -329,6 +349,7 @@ impl Unit {
             success: None,
             on_failure: OnFailure::default(),
             stop: Stop::default(),
+            reload: None,
             pdeathsig: None,
             identity: Identity::default(),
             output: None,

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::config::{Command, Config, Diagnostic, Template, endings, head};
+use crate::config::{Command, Config, Diagnostic, ReloadBy, Template, endings, head};
 
 /// Warns of files with CRLF line endings: the script file of a unit, which works only with trc, and
 /// a program whose interpreter the kernel does not find because of the CR.
@@ -23,7 +23,11 @@ pub(super) fn remarks(config: &Config, path: &OsStr) -> Vec<Diagnostic> {
             Command::Script(_) | Command::Words(_) | Command::Nothing => None,
         };
         let stop = unit.stop.exec.as_ref().and_then(|words| words.first());
-        for program in program.into_iter().chain(stop).map(Template::source) {
+        let reload = unit.reload.as_ref().and_then(|reload| match &reload.by {
+            ReloadBy::Exec(words) => words.first(),
+            ReloadBy::Signal(_) => None,
+        });
+        for program in program.into_iter().chain(stop).chain(reload).map(Template::source) {
             let file = located(Path::new(&program), path);
             let Some(head) = file.and_then(|file| head(&file, endings::HEAD).ok()) else {
                 continue;

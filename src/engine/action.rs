@@ -51,6 +51,10 @@ pub(crate) enum Action {
     StopCommand(UnitId),
     /// Kill this unit's stop command, if it still runs.
     KillStopCommand(UnitId),
+    /// Run the command that makes this unit reload.
+    ReloadCommand(UnitId),
+    /// Kill the command that makes this unit reload; it does not answer any more.
+    KillReloadCommand(UnitId),
     /// Attempt once to find out whether this unit is ready or healthy, and answer with `Probed`. A
     /// unit has at most one attempt for each purpose under way.
     Probe(UnitId, Purpose),
@@ -289,6 +293,8 @@ pub(crate) enum Fact {
         task: Task,
         /// The end of the job.
         end: JobEnd,
+        /// If the unit did not reload, the details, if trc knows any.
+        why: Option<Detail>,
     },
     /// A unit is told to stop.
     Terminating {

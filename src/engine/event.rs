@@ -208,6 +208,15 @@ pub(crate) enum Event {
         /// Whether it exited with 0.
         succeeded: bool,
     },
+    /// The command that makes a unit reload exited, or could not be started.
+    ReloadCommandEnded {
+        /// The unit.
+        unit: UnitId,
+        /// Whether it exited with 0.
+        succeeded: bool,
+        /// Why it did not.
+        why: Option<Detail>,
+    },
     /// A unit was suspended, by the terminal or by SIGSTOP, and has to be continued before it can
     /// act on a signal.
     Paused {

@@ -18,7 +18,7 @@
 //! - **Over**.
 //!
 //! While the run is up, people may ask units to start, stop and restart (`request`), and a new
-//! graph may take over (`reload`). They may ask the run to stop at any time (`signals`).
+//! graph may take over (`reload`). Units may read their own configurations anew (`own_reload`). People may ask the run to stop at any time (`signals`).
 //!
 //! In transparent mode there is one unit and no ladder: signals go to it, and the run ends when it
 //! exits.
@@ -31,6 +31,7 @@ mod exit;
 mod finding;
 mod health;
 mod limits;
+mod own_reload;
 mod policy;
 mod reason;
 mod reload;
@@ -59,6 +60,7 @@ pub(crate) use event::{
 pub(crate) use finding::{Finding, Lack};
 pub(crate) use health::Health;
 pub(crate) use limits::UNKILLABLE_AFTER;
+pub(crate) use own_reload::NotReloaded;
 pub(crate) use reason::{Cause, LastWord, Reason};
 pub(crate) use reload::Failing;
 pub(crate) use request::{Answer, JobEnd, NoJob, Refusal, Request, Task};
@@ -322,6 +324,9 @@ impl Engine {
             }
             Event::StopCommandEnded { unit, succeeded } => {
                 self.on_stop_command_ended(unit, succeeded, actions);
+            }
+            Event::ReloadCommandEnded { unit, succeeded, why } => {
+                self.on_reload_command_ended(unit, succeeded, why, actions);
             }
             Event::Paused { unit } => self.on_paused(unit, actions),
             Event::Signal { signal, sender } => self.on_signal(now, signal, sender, actions),

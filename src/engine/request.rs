@@ -1,6 +1,6 @@
 //! Requests: what people ask of units while the run goes on.
 //!
-//! People can ask a unit to start, to stop and to restart, and can send it a signal. Only services
+//! People can ask a unit to start, to stop, to restart and to reload, and can send it a signal. Only services
 //! and one-shots of the stages `async` and `sync` that have a command take requests, and only while
 //! the run is up: not during boot or in the stop, and not in a test run, whose result would no
 //! longer be about the image. The engine refuses everything else and gives the reason.
@@ -24,6 +24,10 @@
 //! is started anew, and its restarts are forgotten. Two kinds of ended units are not started: a
 //! unit in the foreground has had its turn, and a process that has survived SIGKILL may still be
 //! there.
+//!
+//! **A reload** lets a unit that is up read its own configuration anew; `own_reload.rs` says how it
+//! goes, and when it is done. A unit that reloads is up, so there is nothing to do for a start
+//! meanwhile.
 //!
 //! **Who asks** (`Asker`) is part of each request and of the fact that tells people of it: every
 //! change of a running trc is logged with its author. The engine decides nothing by it; whoever may
@@ -64,8 +68,8 @@
 //! come from anywhere else.
 
 use super::unit::{Phase, Verdict, Wanted, Why};
-use super::{Action, Asker, Ended, Engine, Fact, How, Run, Target, Tick};
-use crate::config::{Condition, Stage, StopTo};
+use super::{Action, Asker, Ended, Engine, Fact, How, NotReloaded, Run, Tick};
+use crate::config::{Condition, Stage};
 use crate::graph::UnitId;
 use crate::signal::Signal;
 
@@ -91,6 +95,8 @@ pub(crate) enum Task {
     Stop,
     /// The unit is up, with another process than before.
     Restart,
+    /// The unit has read its own configuration anew.
+    Reload,
 }
 
 /// The answer to a request.
@@ -129,6 +135,10 @@ pub(crate) enum Refusal {
     Reloading,
     /// The unit has no process that executes its command.
     NotRunning,
+    /// The unit is about to come up, and only what is up can reload.
+    NotUp,
+    /// The configuration does not say how the unit reloads.
+    NoReload,
 }
 
 /// The reason why a job cannot be cancelled.
@@ -147,6 +157,8 @@ pub(crate) enum JobEnd {
     Done,
     /// The unit has ended otherwise.
     Failed(Ended),
+    /// The unit did not reload.
+    NotReloaded(NotReloaded),
     /// Somebody has asked for something else.
     Superseded,
     /// Somebody has cancelled it.
@@ -181,7 +193,7 @@ impl Job {
     /// Returns the action that tells people of the job's end.
     fn ends(self, end: JobEnd) -> Action {
         let Self { number, unit, task, .. } = self;
-        Action::Tell(Fact::JobEnded { unit, job: number, task, end })
+        Action::Tell(Fact::JobEnded { unit, job: number, task, end, why: None })
     }
 }
 
@@ -216,11 +228,7 @@ impl Engine {
             (None, Request::Job(task)) => self.take_on(now, id, task, false, actions),
             (None, Request::StopWithDependents) => self.take_on(now, id, Task::Stop, true, actions),
             (None, Request::Signal(signal)) => {
-                let target = match self.graph.node(id).stop_to {
-                    StopTo::Process => Target::Process(id),
-                    StopTo::Group => Target::Members(id),
-                };
-                actions.push(Action::Signal(target, signal));
+                actions.push(Action::Signal(self.hears(id), signal));
                 Answer::Sent
             }
             (None, Request::Reset) => {
@@ -286,6 +294,9 @@ impl Engine {
         if self.is_going(id) {
             return Some(Refusal::Reloading);
         }
+        if request == Request::Job(Task::Reload) {
+            return self.reload_refusal(id);
+        }
         let up = matches!(request, Request::Job(Task::Start | Task::Restart));
         match self.states[id.0].phase() {
             Phase::Running { .. } | Phase::Stopping { .. } => None,
@@ -332,12 +343,15 @@ impl Engine {
             Some(job) if job.task == task || (job.task, task) == (Task::Restart, Task::Start) => {
                 return Answer::Joined(job.number);
             }
+            Some(job) if (job.task, task) == (Task::Reload, Task::Start) => {
+                return Answer::Unchanged;
+            }
             Some(_) => self.supersede(id, actions),
             None => {
                 let done = match task {
                     Task::Start => self.stands_up(id),
                     Task::Stop => self.is_down(id),
-                    Task::Restart => false,
+                    Task::Restart | Task::Reload => false,
                 };
                 if done {
                     return Answer::Unchanged;
@@ -360,6 +374,7 @@ impl Engine {
             (Task::Stop, Phase::Done(_)) if ordered => {}
             (Task::Stop, _) => self.take_down(now, id, actions),
             (Task::Start | Task::Restart, _) => self.bring_up(now, id, task, actions),
+            (Task::Reload, _) => self.begin_own_reload(now, id, actions),
         }
         Answer::Begun(number)
     }
@@ -367,7 +382,10 @@ impl Engine {
     /// Supersedes the job of a unit, if it has one.
     pub(super) fn supersede(&mut self, id: UnitId, actions: &mut Vec<Action>) {
         let old = self.jobs.open.iter().position(|job| job.unit == id);
-        actions.extend(old.map(|at| self.jobs.open.remove(at).ends(JobEnd::Superseded)));
+        if let Some(job) = old.map(|at| self.jobs.open.remove(at)) {
+            actions.push(job.ends(JobEnd::Superseded));
+            self.end_own_reload(id, actions);
+        }
     }
 
     /// Cancels a job, if it is not over.
@@ -394,11 +412,12 @@ impl Engine {
     /// Lets a unit be wanted as it was before a job, which was cancelled.
     fn put_back(&mut self, now: Tick, job: Job, actions: &mut Vec<Action>) {
         let id = job.unit;
+        self.end_own_reload(id, actions);
         let ended = match (job.task, job.before) {
             (Task::Stop, Before::Up) if self.ended(id).is_none() => {
                 return self.bring_up(now, id, Task::Start, actions);
             }
-            (Task::Stop, _) | (Task::Start | Task::Restart, Before::Up) => return,
+            (Task::Stop | Task::Reload, _) | (Task::Start | Task::Restart, Before::Up) => return,
             (Task::Start | Task::Restart, Before::Held) => None,
             (Task::Start | Task::Restart, Before::Ended(ended)) => Some(ended),
         };
@@ -538,13 +557,19 @@ impl Engine {
     /// Ends the jobs that are done or have failed.
     pub(super) fn advance_jobs(&mut self, actions: &mut Vec<Action>) {
         for job in std::mem::take(&mut self.jobs.open) {
+            if job.task == Task::Reload {
+                self.advance_own_reload(job, actions);
+                continue;
+            }
             let ended = self.ended(job.unit);
             let up = match job.task {
-                Task::Start | Task::Restart => ended.is_some() || self.stands_up(job.unit),
+                Task::Start | Task::Restart | Task::Reload => {
+                    ended.is_some() || self.stands_up(job.unit)
+                }
                 Task::Stop => self.is_down(job.unit),
             };
             let failed = match job.task {
-                Task::Start | Task::Restart => ended.filter(|ended| ended.failed()),
+                Task::Start | Task::Restart | Task::Reload => ended.filter(|ended| ended.failed()),
                 Task::Stop => ended.filter(|ended| ended.how == How::Unkillable),
             };
             match failed {
@@ -553,6 +578,17 @@ impl Engine {
                 None if up => actions.push(job.ends(JobEnd::Done)),
                 None => self.jobs.open.push(job),
             }
+        }
+    }
+
+    /// Ends the job for the reload of a unit if it is done or has failed.
+    fn advance_own_reload(&mut self, job: Job, actions: &mut Vec<Action>) {
+        let Job { number, unit, task, .. } = job;
+        if let Some((end, why)) = self.own_reload_end(unit) {
+            actions.push(Action::Tell(Fact::JobEnded { unit, job: number, task, end, why }));
+            self.end_own_reload(unit, actions);
+        } else {
+            self.jobs.open.push(job);
         }
     }
 }

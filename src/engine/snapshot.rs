@@ -74,13 +74,16 @@ pub(crate) struct UnitSnapshot {
     pub ran_since: Option<Tick>,
     /// Whether the unit is ready; `None` if it has no readiness check.
     pub ready: Option<bool>,
+    /// Whether it reads its own configuration anew.
+    pub reloading: bool,
     /// Whether its health check has failed as often as the configuration allows.
     pub sick: bool,
     /// The number of restarts by the restart policy, as far as `restart.max` counts them.
     pub restarts: usize,
     /// The condition that the unit waits for, if it waits for another unit.
     pub waits_for: Option<String>,
-    /// The time at which trc starts it again, gives up waiting for it to be ready, or kills it.
+    /// The time at which trc starts it again, gives up waiting for it to be ready or to reload, or
+    /// kills it.
     pub deadline: Option<Tick>,
     /// The end of the unit, if it has ended.
     pub ended: Option<Ended>,
@@ -120,6 +123,7 @@ impl Engine {
         let deadline = match state.phase() {
             Phase::Retrying { until, .. } => Some(until),
             Phase::Backoff { until } => until,
+            Phase::Running { .. } if let Some(reload) = &state.reload => Some(reload.until),
             Phase::Running { .. } | Phase::Watching if !state.watch.ready => state.watch.ready_by,
             Phase::Stopping {
                 ladder:
@@ -146,6 +150,7 @@ impl Engine {
             pid: state.pid(),
             ran_since: state.ran_since,
             ready: node.unit.ready.as_ref().map(|_| state.is_ready()),
+            reloading: state.reload.is_some(),
             sick: state.watch.sick,
             restarts: state.restarts.times.len(),
             waits_for: self.waits_for(id).map(|other| self.graph.node(other).unit.id()),

@@ -22,8 +22,8 @@
 //! A unit that has nothing to run, because it is external or a test, is `Watching` instead: it has
 //! no process, trc attempts its probe or its checks, and it ends with their outcome.
 //!
-//! A unit that is `Running` may be ready or not, healthy or not (`Watch`); neither is a phase. It
-//! leaves the phase in one of two ways. First, its main process may exit: then the unit is `Done`,
+//! A unit that is `Running` may be ready or not, healthy or not (`Watch`), and may read its own
+//! configuration anew (`OwnReload`); none of these is a phase. It leaves the phase in one of two ways. First, its main process may exit: then the unit is `Done`,
 //! or, if its restart policy says so, in `Backoff`, where it waits for a while and until all its
 //! leftovers are gone (`Leftovers`), and goes back to `Waiting`, because its conditions may not
 //! hold any more. Second, it may be told to stop, because the run stops or because of a `Verdict`:
@@ -253,6 +253,7 @@ impl Ended {
 
 /// What trc knows about a unit since its last start, by its probes.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each has come to pass or not")]
 pub(super) struct Watch {
     /// When its command was executed, or trc began to look for what it stands for.
     pub since: Tick,
@@ -264,6 +265,8 @@ pub(super) struct Watch {
     pub next_ready: Option<Tick>,
     /// The wait after that attempt.
     pub wait: Duration,
+    /// Whether an attempt to find out whether it is ready is under way.
+    pub trying: bool,
     /// When the next health check is due, or by when the unit has to report its health by itself.
     pub next_health: Option<Tick>,
     /// Whether it has reported that it is about to exit, so that its health does not matter any
@@ -277,6 +280,33 @@ pub(super) struct Watch {
     pub run_until: Option<Tick>,
     /// In test mode: whether it has been up for a while.
     pub calm: Calm,
+}
+
+/// A reload of the unit's own that is under way.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct OwnReload {
+    /// The time at which it has failed.
+    pub until: Tick,
+    /// Whether its command runs.
+    pub commands: bool,
+    /// What the unit still has to show.
+    pub awaits: Awaits,
+    /// Whether its command has failed, and why, as far as trc knows.
+    pub failed: bool,
+    pub why: Option<Detail>,
+}
+
+/// What a unit that reloads still has to show.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Awaits {
+    /// Nothing.
+    Nothing,
+    /// It has to send `RELOADING=1`.
+    Reloading,
+    /// It has sent `RELOADING=1`, and has to send `READY=1`.
+    Ready,
+    /// An attempt has to find it ready. The present one does not count if it is stale.
+    Attempt { stale: bool },
 }
 
 /// Whether a unit has been up for a while, [`super::limits::CALM`].
@@ -397,6 +427,8 @@ pub(super) struct State {
     pub stop_command: Option<Tick>,
     /// Its state since its last start.
     pub watch: Watch,
+    /// Its own reload, while it has a job for that.
+    pub reload: Option<OwnReload>,
     /// The reason why it was told to stop, or is about to be.
     pub verdict: Option<Verdict>,
     /// The latest detail about its state since its last start.
@@ -431,6 +463,7 @@ impl State {
             paused: false,
             stop_command: None,
             watch: Watch::default(),
+            reload: None,
             verdict: None,
             known: None,
             restarts: Restarts::default(),
@@ -463,6 +496,7 @@ impl State {
     pub(super) fn extend(&mut self, until: Tick) {
         let watch = &mut self.watch;
         let times = match &mut self.phase {
+            Phase::Running { .. } if let Some(reload) = &mut self.reload => Some(&mut reload.until),
             Phase::Running { .. } if watch.ready_by.is_some() => watch.ready_by.as_mut(),
             Phase::Running { .. } => watch.run_until.as_mut(),
             Phase::Stopping {
@@ -585,7 +619,8 @@ impl State {
             Leftovers::Stopping { kill_at } => Some(kill_at),
             Leftovers::Killed { give_up_at } => Some(give_up_at),
         };
-        let own = phase.into_iter().chain(leftovers).chain(self.stop_command);
+        let reload = self.reload.as_ref().map(|reload| reload.until);
+        let own = phase.into_iter().chain(leftovers).chain(self.stop_command).chain(reload);
         own.chain(self.trial.deadline(&self.phase)).min()
     }
 }

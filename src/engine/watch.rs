@@ -19,12 +19,18 @@ impl Engine {
             watch.ready_by = Some(now + ready.within);
             watch.wait = limits::FIRST_TRY.min(ready.every);
             if !ready.probe.value.is_told() {
-                actions.push(Action::Probe(id, Purpose::Ready));
+                self.try_ready(id, actions);
             }
         } else {
             self.is_up(now, id);
             self.begin_health(now, id);
         }
+    }
+
+    /// Attempts to find out whether a unit is ready.
+    pub(super) fn try_ready(&mut self, id: UnitId, actions: &mut Vec<Action>) {
+        self.states[id.0].watch.trying = true;
+        actions.push(Action::Probe(id, Purpose::Ready));
     }
 
     /// Records that a unit is up. A test run checks whether it stays up.
@@ -50,7 +56,7 @@ impl Engine {
     }
 
     /// Returns whether a unit is watched: it runs, and is not about to be stopped.
-    fn is_watched(&self, id: UnitId) -> bool {
+    pub(super) fn is_watched(&self, id: UnitId) -> bool {
         let state = &self.states[id.0];
         matches!(state.phase(), Phase::Running { .. } | Phase::Watching) && state.verdict.is_none()
     }
@@ -67,6 +73,12 @@ impl Engine {
         if !self.is_watched(id) {
             return;
         }
+        if purpose == Purpose::Ready {
+            self.states[id.0].watch.trying = false;
+        }
+        if purpose == Purpose::Ready && self.states[id.0].watch.ready {
+            return self.tried_again(now, id, outcome, actions);
+        }
         let unit = &self.graph.node(id).unit;
         let watch = &mut self.states[id.0].watch;
         match (purpose, outcome) {
@@ -74,7 +86,7 @@ impl Engine {
             (_, Outcome::Hopeless | Outcome::Skipped) => {}
             (Purpose::Ready, Outcome::Passed) => self.became_ready(now, id, actions),
             (Purpose::Ready, Outcome::Failed | Outcome::TimedOut | Outcome::NotMade) => {
-                if let Some(ready) = unit.ready.as_ref().filter(|_| !watch.ready) {
+                if let Some(ready) = unit.ready.as_ref().filter(|_| watch.ready_by.is_some()) {
                     watch.next_ready = Some(now + watch.wait);
                     watch.wait = (watch.wait * 2).min(ready.every);
                 }
@@ -108,7 +120,10 @@ impl Engine {
             return;
         }
         match notice {
-            Notice::Ready => self.became_ready(now, id, actions),
+            Notice::Ready => {
+                self.became_ready(now, id, actions);
+                self.says_of_reload(id, notice);
+            }
             Notice::Alive | Notice::Sick if self.states[id.0].watch.leaving => {}
             Notice::Alive => self.is_well(now, id),
             Notice::Sick => {
@@ -123,7 +138,8 @@ impl Engine {
                 watch.next_health = None;
             }
             // The unit keeps serving meanwhile.
-            Notice::Reloading | Notice::Extend(_) | Notice::MainPid(_) => {}
+            Notice::Reloading => self.says_of_reload(id, notice),
+            Notice::Extend(_) | Notice::MainPid(_) => {}
         }
     }
 
@@ -208,7 +224,7 @@ impl Engine {
         } else {
             if due(watch.next_ready) {
                 self.states[id.0].watch.next_ready = None;
-                actions.push(Action::Probe(id, Purpose::Ready));
+                self.try_ready(id, actions);
             }
             if due(watch.next_health) && told {
                 self.begin_health(now, id);

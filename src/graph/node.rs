@@ -123,6 +123,7 @@ impl Node {
             && unit.probes().next().is_none()
             && unit.restart.when == When::No
             && unit.max_runtime.is_none()
+            && unit.reload.is_none()
             && matches!(unit.stop, Stop { signal: None, timeout: None, exec: None, to: _ })
     }
 

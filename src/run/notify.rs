@@ -63,6 +63,8 @@ pub(super) enum Field {
     Notice(Notice),
     /// The status, for people.
     Status(String),
+    /// When the unit has begun to reload: the time since the machine has booted.
+    Since(Duration),
 }
 
 impl Socket {
@@ -182,6 +184,9 @@ fn field((name, value): (&str, &str)) -> Option<Field> {
         ("STATUS", status) => {
             return Some(Field::Status(harmless(status).chars().take(STATUS).collect()));
         }
+        ("MONOTONIC_USEC", micros) => {
+            return Some(Field::Since(Duration::from_micros(number(micros)?)));
+        }
         ("ERRNO", errno) => {
             let errno = i32::try_from(number(errno)?).ok()?;
             return Some(Field::Status(Errno::from_raw(errno).desc().to_owned()));
@@ -201,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_message_is_lines_of_names_and_values() {
-        use Field::{Notice as N, Status};
+        use Field::{Notice as N, Since, Status};
         for (text, fields) in [
             ("READY=1", vec![N(Notice::Ready)]),
             ("READY=1\n", vec![N(Notice::Ready)]),
@@ -209,7 +214,10 @@ mod tests {
                 "STATUS=Loading…\nREADY=1\nMAINPID=4711",
                 vec![Status("Loading…".to_owned()), N(Notice::Ready), N(Notice::MainPid(4711))],
             ),
-            ("RELOADING=1\nMONOTONIC_USEC=1234", vec![N(Notice::Reloading)]),
+            (
+                "RELOADING=1\nMONOTONIC_USEC=1234",
+                vec![N(Notice::Reloading), Since(Duration::from_micros(1234))],
+            ),
             ("STOPPING=1\nWATCHDOG=1", vec![N(Notice::Stopping), N(Notice::Alive)]),
             ("WATCHDOG=trigger", vec![N(Notice::Sick)]),
             ("EXTEND_TIMEOUT_USEC=1500000", vec![N(Notice::Extend(Duration::from_millis(1500)))]),
@@ -240,6 +248,7 @@ mod tests {
             "EXTEND_TIMEOUT_USEC=-1",
             "EXTEND_TIMEOUT_USEC=1e3",
             "WATCHDOG=",
+            "MONOTONIC_USEC=-1",
             "FDSTORE=1",
             "\0READY=1",
             "=1",

@@ -5,7 +5,9 @@ use std::rc::Rc;
 use nix::errno::Errno;
 
 use super::build;
-use super::plan::{Generation, Reply, Settling, Start, StopCommand, is_for_the_foreground};
+use super::plan::{
+    Generation, Makes, ReloadCommand, Reply, Settling, Start, StopCommand, is_for_the_foreground,
+};
 use super::world::{Happening, Other, Process, World};
 use crate::engine::{Action, Ending, Event, SpawnStage, Target, Told};
 use crate::graph::UnitId;
@@ -50,6 +52,10 @@ impl World<'_> {
             Action::StopCommand(id) => self.start_stop_command(*id),
             Action::KillStopCommand(id) => {
                 self.kill_stop_command(self.built.unit(*id));
+            }
+            Action::ReloadCommand(id) => self.start_reload_command(*id),
+            Action::KillReloadCommand(id) => {
+                self.slots[self.built.unit(*id)].reload_command = None;
             }
             Action::Probe(id, purpose) => self.probe(self.built.unit(*id), *purpose),
             Action::StopProbes(id) => self.slots[self.built.unit(*id)].tries = [None; 2],
@@ -133,6 +139,10 @@ impl World<'_> {
             main.stopped = true;
             self.events.push_back(Event::Paused { unit: self.id(unit) });
         } else if is_for_the_foreground(signal) && signal != self.plan.units[unit].signal() {
+        } else if main.executed && self.takes_for_reload(unit, signal) {
+            if !main.stopped {
+                self.reloads(unit, main.pid);
+            }
         } else if main.stopped {
             main.told = true;
             main.pending = Some(signal);
@@ -216,6 +226,37 @@ impl World<'_> {
                         },
                     );
                 }
+            }
+        }
+    }
+
+    /// Returns whether a process reads its configuration anew on a signal.
+    fn takes_for_reload(&self, unit: usize, signal: Signal) -> bool {
+        let plan = &self.plan.units[unit];
+        let by = plan.reload.map(|reload| reload.by);
+        let stops = signal == plan.signal();
+        by == Some(Makes::Signal(signal)) && !stops && self.child(unit).reloads.is_some()
+    }
+
+    fn start_reload_command(&mut self, id: UnitId) {
+        let unit = self.built.unit(id);
+        let Some(main) = self.slots[unit].main else { return };
+        let Some(Makes::Command(command)) = self.plan.units[unit].reload.map(|it| it.by) else {
+            return;
+        };
+        self.numbers += 1;
+        match command {
+            ReloadCommand::NotStarted => {
+                let (succeeded, why) = (false, None);
+                self.events.push_back(Event::ReloadCommandEnded { unit: id, succeeded, why });
+            }
+            ReloadCommand::Hangs => self.slots[unit].reload_command = Some(self.numbers),
+            ReloadCommand::Ends { after, succeeds } => {
+                self.slots[unit].reload_command = Some(self.numbers);
+                if !main.stopped {
+                    self.reloads(unit, main.pid);
+                }
+                self.later(after, Happening::ReloadCommandEnds(unit, self.numbers, succeeds));
             }
         }
     }

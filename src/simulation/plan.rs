@@ -134,6 +134,7 @@ pub(super) struct Unit {
     pub stop_timeout: Option<Ms>,
     pub stop_to: Option<StopTo>,
     pub stop_exec: Option<StopCommand>,
+    pub reload: Option<Reload>,
     /// Whether it is an external unit.
     pub outside: bool,
     pub ready: Option<Ready>,
@@ -154,6 +155,41 @@ pub(super) struct Ready {
     pub told: bool,
     pub every: Ms,
     pub within: Ms,
+}
+
+/// `reload`.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct Reload {
+    pub by: Makes,
+    pub within: Ms,
+}
+
+/// What makes a unit reload.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) enum Makes {
+    Signal(Signal),
+    Command(ReloadCommand),
+}
+
+/// The behavior of a command that makes a unit reload.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) enum ReloadCommand {
+    NotStarted,
+    /// Exits after this time. It has told the unit at its start.
+    Ends {
+        after: Ms,
+        succeeds: bool,
+    },
+    Hangs,
+}
+
+/// The behavior of a process that is made to reload.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct Reloads {
+    /// The time until it begins.
+    pub begins: Ms,
+    /// The time from then on until it is ready again; `None` if never.
+    pub ready: Option<Ms>,
 }
 
 /// `health`.
@@ -204,6 +240,8 @@ pub(super) struct Child {
     pub end: Option<(Ms, Ending)>,
     /// Its reaction to the stop signal.
     pub on_stop: Reply,
+    /// Its reaction to a reload; `None` if it cannot do that.
+    pub reloads: Option<Reloads>,
     /// The time that SIGKILL takes; `None` if the process is stuck in the kernel.
     pub on_kill: Option<Ms>,
     /// The process that it leaves behind.
@@ -291,6 +329,7 @@ impl Unit {
             stop_timeout: None,
             stop_to: None,
             stop_exec: None,
+            reload: None,
             outside: false,
             ready: None,
             health: None,
@@ -354,6 +393,7 @@ impl Child {
             start: Start::Executes(0),
             end,
             on_stop: Reply::Dies(0),
+            reloads: Some(Reloads { begins: 0, ready: Some(0) }),
             on_kill: Some(0),
             leaves: None,
             tells: None,
@@ -375,6 +415,7 @@ impl Plan {
                 && unit.health.is_none()
                 && unit.restart.when == When::No
                 && unit.max_runtime.is_none()
+                && unit.reload.is_none()
                 && unit.stop_signal.is_none()
                 && unit.stop_timeout.is_none()
                 && unit.stop_exec.is_none()

@@ -136,6 +136,12 @@ fn simplify(mut of: impl FnMut(&dyn Fn(&mut Unit)), plain: &Unit) {
             unit.stop_exec = Some(StopCommand::NotStarted);
         }
     });
+    of(&|unit| unit.reload = None);
+    of(&|unit| {
+        if let Some(reload) = &mut unit.reload {
+            reload.within = 60_000;
+        }
+    });
     of(&|unit| {
         // An external unit needs a readiness check.
         if !unit.outside {
@@ -174,6 +180,7 @@ fn simplify(mut of: impl FnMut(&dyn Fn(&mut Unit)), plain: &Unit) {
     of(&|it| it.end = child.end);
     of(&|it| it.end = it.end.map(|(_, ending)| (0, ending)));
     of(&|it| it.on_stop = child.on_stop);
+    of(&|it| it.reloads = child.reloads);
     of(&|it| it.on_kill = child.on_kill);
     of(&|it| it.leaves = None);
     of(&|it| it.tells = None);

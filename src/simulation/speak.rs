@@ -1,6 +1,6 @@
 //! The readiness and the health of units, and their notifications.
 
-use super::plan::ms;
+use super::plan::{Ms, Reloads, ms};
 use super::world::{Happening, World};
 use crate::engine::{Event, Notice, Outcome, Purpose};
 
@@ -21,6 +21,28 @@ impl World<'_> {
         {
             self.later(after, Happening::Says(unit, pid));
         }
+    }
+
+    /// Lets a process read its configuration anew.
+    pub(super) fn reloads(&mut self, unit: usize, pid: i32) {
+        if let Some(Reloads { begins, ready }) = self.child(unit).reloads {
+            self.later(begins, Happening::BeginsAnew(unit, pid, ready));
+        }
+    }
+
+    /// A process begins to read its configuration anew, and is ready again after this time.
+    pub(super) fn begins_anew(&mut self, unit: usize, pid: i32, ready: Option<Ms>) {
+        if self.main(unit, pid).is_none() {
+            return;
+        }
+        let told = self.plan.units[unit].ready.is_some_and(|ready| ready.told);
+        if told {
+            self.says(unit, pid, Notice::Reloading);
+        }
+        if let Some(after) = ready.filter(|_| told) {
+            self.later(after, Happening::IsReady(unit, pid));
+        }
+        self.slots[unit].unready = Some((self.now, ready.map(|after| self.now + ms(after))));
     }
 
     pub(super) fn says(&mut self, unit: usize, pid: i32, notice: Notice) {
@@ -81,7 +103,12 @@ impl World<'_> {
         }
         let child = self.child(unit);
         let passes = self.slots[unit].since.is_some_and(|since| match purpose {
-            Purpose::Ready => child.ready.is_some_and(|after| since + ms(after) <= self.now),
+            Purpose::Ready => {
+                let busy = self.slots[unit].unready.is_some_and(|(from, to)| {
+                    from <= self.now && to.is_none_or(|to| self.now < to)
+                });
+                child.ready.is_some_and(|after| since + ms(after) <= self.now) && !busy
+            }
             Purpose::Health => !self.is_sick(unit),
         });
         let stopped = self.slots[unit].main.is_some_and(|main| main.stopped);

@@ -42,6 +42,10 @@ pub(super) fn event(event: &Event, built: &Built) -> String {
             let how = if *succeeded { "ends well" } else { "fails" };
             format!("the stop command of {} {how}", of(unit))
         }
+        Event::ReloadCommandEnded { unit, succeeded, .. } => {
+            let how = if *succeeded { "ends well" } else { "fails" };
+            format!("the command of the reload of {} {how}", of(unit))
+        }
         Event::Probed { unit, purpose, outcome, .. } => {
             format!("{}: attempt for {purpose:?}: {outcome:?}", of(unit))
         }
@@ -95,6 +99,10 @@ pub(super) fn action(action: &Action, built: &Built) -> String {
         Action::Signal(Target::All(id), signal) => format!("{signal} to all of {}", of(id)),
         Action::StopCommand(id) => format!("run the stop command of {}", of(id)),
         Action::KillStopCommand(id) => format!("kill the stop command of {}", of(id)),
+        Action::ReloadCommand(id) => format!("run the command of the reload of {}", of(id)),
+        Action::KillReloadCommand(id) => {
+            format!("kill the command of the reload of {}", of(id))
+        }
         Action::Probe(id, purpose) => format!("attempt for {}: {purpose:?}", of(id)),
         Action::StopProbes(id) => format!("no more attempts of {}", of(id)),
         Action::Try(id, limit) => format!("attempt of {} for {limit:?}", of(id)),
@@ -217,7 +225,7 @@ fn written(whole: &Plan, it: &Unit) -> String {
     }
     let plain = Unit::plain(it.stage);
     differences!(text, it, plain, form shell oneshot always success on_failure stop_signal stop_timeout
-        stop_to stop_exec outside ready health restart max_runtime test);
+        stop_to stop_exec reload outside ready health restart max_runtime test);
     if it.renewal != Renewal::Kept {
         let _ = write!(text, " {:?};", it.renewal);
     }
@@ -229,7 +237,7 @@ fn written(whole: &Plan, it: &Unit) -> String {
 
 fn behaviour(stage: Stage, it: &Child) -> String {
     let mut text = String::new();
-    differences!(text, it, Child::plain(stage), scarce scarce_late unmade start end on_stop on_kill leaves tells pauses
+    differences!(text, it, Child::plain(stage), scarce scarce_late unmade start end on_stop reloads on_kill leaves tells pauses
         ready sick try_takes try_hangs says);
     if text.is_empty() { " the usual".to_owned() } else { text }
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use nix::errno::Errno;
 
 use super::build::{self, Built};
-use super::plan::{Child, Generation, Moment, Plan, Stray, Tells, ms};
+use super::plan::{Child, Generation, Moment, Ms, Plan, Stray, Tells, ms};
 use super::random::Random;
 use crate::config::Stage;
 use crate::engine::{Asker, Ending, Event, Left, Notice, Purpose, Sender, SpawnStage, Tick};
@@ -56,6 +56,10 @@ pub(super) struct Slot {
     pub left: Option<Other>,
     /// The process that its stop command is for.
     pub stop_command: Option<i32>,
+    /// The command that makes it reload.
+    pub reload_command: Option<u32>,
+    /// The time in which it is not ready because it reloads.
+    pub unready: Option<(Tick, Option<Tick>)>,
 }
 
 /// Something that will happen.
@@ -68,6 +72,8 @@ pub(super) enum Happening {
     Dies(usize, i32, Ending),
     LeftDies(usize, i32),
     StopCommandEnds(usize, i32, bool),
+    ReloadCommandEnds(usize, u32, bool),
+    BeginsAnew(usize, i32, Option<Ms>),
     Probed(usize, Purpose, u32),
     Tried(usize, u32, bool),
     IsReady(usize, i32),
@@ -250,6 +256,14 @@ impl<'a> World<'a> {
                     self.look_after_sweep();
                 }
             }
+            Happening::ReloadCommandEnds(unit, number, succeeded) => {
+                let command = &mut self.slots[unit].reload_command;
+                if command.take_if(|command| *command == number).is_some() {
+                    let (unit, why) = (self.id(unit), None);
+                    self.events.push_back(Event::ReloadCommandEnded { unit, succeeded, why });
+                }
+            }
+            Happening::BeginsAnew(unit, pid, ready) => self.begins_anew(unit, pid, ready),
             Happening::StrayDies(stray) => {
                 self.strays[stray] = None;
                 self.look_after_sweep();
@@ -317,7 +331,7 @@ impl<'a> World<'a> {
         // A process that got SIGKILL does nothing more.
         let Some(main) = self.main(unit, pid).filter(|main| main.killed.is_none()) else { return };
         main.executed = true;
-        self.slots[unit].since = Some(self.now);
+        (self.slots[unit].since, self.slots[unit].unready) = (Some(self.now), None);
         let child = self.child(unit);
         let tells_first = child.tells.is_some_and(|tells| tells.moment == Moment::First);
         // trc may see signals before it sees that the command was executed.

@@ -103,6 +103,8 @@ pub(crate) enum Act {
     StopWithDependents,
     /// Restart it.
     Restart,
+    /// Let it read its own configuration anew.
+    Reload,
     /// Send it a signal.
     Signal(Signal),
     /// Forget how often it was restarted.
@@ -117,12 +119,13 @@ impl Act {
             Self::Stop | Self::StopWithDependents => "stop",
             Self::Reset => "reset",
             Self::Restart => "restart",
+            Self::Reload => "reload",
             Self::Signal(_) => "signal",
         }
     }
 }
 
-/// What a reload does.
+/// What a reload of the configuration does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Reload {
     /// It only tells what would happen.
@@ -234,6 +237,7 @@ impl Ask {
                     "stop" => Act::Stop,
                     "reset" => Act::Reset,
                     "restart" => Act::Restart,
+                    "reload" => Act::Reload,
                     "signal" => Act::Signal(given.signal()?),
                     _ => return Err(nowhere(path)),
                 };
@@ -288,7 +292,7 @@ impl Ask {
                 let parameter = match act {
                     Act::Signal(signal) => Some(("signal", signal.to_string())),
                     Act::StopWithDependents => Some(("dependents", "true".to_owned())),
-                    Act::Start | Act::Stop | Act::Restart | Act::Reset => None,
+                    Act::Start | Act::Stop | Act::Restart | Act::Reload | Act::Reset => None,
                 };
                 let path = format!("/v1/units/{}/{}", encoded(unit), act.word());
                 (Method::Post, with(&path, parameter))
@@ -537,6 +541,7 @@ mod tests {
             Ask::Act(unit(), Act::Start),
             Ask::Act(unit(), Act::Stop),
             Ask::Act(unit(), Act::Restart),
+            Ask::Act(unit(), Act::Reload),
             Ask::Act(unit(), Act::Signal(Signal::HUP)),
             Ask::Act(unit(), Act::StopWithDependents),
             Ask::Act(unit(), Act::Reset),

@@ -60,6 +60,10 @@ codes! {
     NoService = 409, "no_service", "The unit does not take requests";
     /// The unit has no process.
     NotRunning = 409, "not_running", "The unit is not running";
+    /// The unit runs, and is not up yet.
+    NotUp = 409, "not_up", "The unit is not up yet";
+    /// The unit has no `reload`.
+    NoReload = 409, "no_reload", "The unit cannot be reloaded";
     /// The unit cannot be started again.
     NotAgain = 409, "not_again", "The unit cannot be started again";
     /// A unit of the new configuration did not come up, and the old one has come back.

@@ -96,9 +96,12 @@ pub(crate) struct UnitState {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<String>,
     /// The time until trc acts by itself, in milliseconds: it starts the unit again, gives up
-    /// waiting for it to be ready, or kills it.
+    /// waiting for it to be ready or to reload, or kills it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline_ms: Option<u64>,
+    /// Whether it reads its own configuration anew; missing if it does not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reloading: bool,
     /// The number of times that the restart policy has started it again.
     pub restarts: u32,
     /// The main process.
@@ -114,9 +117,19 @@ pub(crate) struct UnitState {
 
 impl UnitState {
     /// The words for the states, as `docs/control.md` has them.
-    pub(crate) const STATES: [&str; 11] = [
-        "waiting", "retrying", "starting", "running", "ready", "watching", "stopping", "backoff",
-        "held", "failed", "ended",
+    pub(crate) const STATES: [&str; 12] = [
+        "waiting",
+        "retrying",
+        "starting",
+        "running",
+        "ready",
+        "reloading",
+        "watching",
+        "stopping",
+        "backoff",
+        "held",
+        "failed",
+        "ended",
     ];
 
     /// Returns whether the unit is where it should be.
@@ -129,6 +142,7 @@ impl UnitState {
     pub(crate) fn state(&self) -> &str {
         match (self.wanted.as_str(), self.phase.as_str(), self.ready) {
             ("held", ..) => "held",
+            (_, "running", _) if self.reloading => "reloading",
             (_, "running" | "watching", Some(true)) => "ready",
             (_, "running" | "watching", Some(false)) => "starting",
             (_, "ended", _) if self.why.is_some() => "failed",
@@ -169,7 +183,7 @@ pub(crate) enum JobStatus {
     Running,
     /// The unit is where the job wanted it.
     Done,
-    /// The unit has ended otherwise.
+    /// The unit has ended otherwise, or did not reload.
     Failed,
     /// Somebody has asked for something else.
     Superseded,
@@ -187,7 +201,7 @@ pub(crate) struct JobState {
     pub id: Option<u32>,
     /// The unit.
     pub unit: String,
-    /// What was asked for: `start`, `stop`, `restart`, `signal` or `reset`.
+    /// What was asked for: `start`, `stop`, `restart`, `reload`, `signal` or `reset`.
     pub task: String,
     /// Whether there was anything to do.
     pub changed: bool,

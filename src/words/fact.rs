@@ -143,7 +143,9 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact) -> Vec<Line> {
             Line::of_run(Level::Info, EventName::Reloaded, "the previous configuration is back")
         }
         Fact::NotReloaded { why } => request::not_reloaded(*why),
-        Fact::JobEnded { unit, task, end, .. } => request::job_ended(graph, *unit, *task, *end),
+        Fact::JobEnded { unit, job: _, task, end, why } => {
+            request::job_ended(graph, *unit, *task, *end, why.as_ref())
+        }
         Fact::Signalled { signal, sender: from } => {
             let message = format!("Got {signal} from {}", sender(graph, from));
             Line::of_run(Level::Debug, EventName::Signalled, message)

@@ -2,12 +2,16 @@
 
 use log::Level;
 
+use super::detail;
 use super::event_name::EventName;
 use super::line::Line;
 use super::reason::how;
 use super::sender::asker;
 use super::some;
-use crate::engine::{Answer, Asker, Failing, JobEnd, NoJob, Refusal, Request, Task};
+use crate::config::{ReloadBy, seconds, typed};
+use crate::engine::{
+    Answer, Asker, Detail, Failing, JobEnd, NoJob, NotReloaded, Refusal, Request, Task,
+};
 use crate::graph::{Graph, UnitId};
 
 /// Returns the line for a request and its answer.
@@ -21,6 +25,11 @@ pub(super) fn requested(
 ) -> Line {
     let name = graph.node(id).unit.id();
     let what = match request {
+        Request::Job(Task::Reload) => match graph.node(id).unit.reload.as_ref().map(|it| &it.by) {
+            Some(ReloadBy::Signal(signal)) => format!("reload {name} ({signal})"),
+            Some(ReloadBy::Exec(words)) => format!("reload {name} (`{}`)", typed(words)),
+            None => format!("reload {name}"),
+        },
         Request::Job(task) => format!("{} {name}", verb(task)),
         Request::Signal(signal) => format!("send {signal} to {name}"),
         Request::StopWithDependents => format!("stop {name} and what depends on it"),
@@ -63,7 +72,13 @@ pub(crate) fn answer(graph: &Graph, id: UnitId, request: Request, answer: Answer
 }
 
 /// Returns the line for a job that is done, or comes to nothing.
-pub(super) fn job_ended(graph: &Graph, id: UnitId, task: Task, end: JobEnd) -> Line {
+pub(super) fn job_ended(
+    graph: &Graph,
+    id: UnitId,
+    task: Task,
+    end: JobEnd,
+    why: Option<&Detail>,
+) -> Line {
     let name = graph.node(id).unit.id();
     let (level, message) = match end {
         JobEnd::Done => {
@@ -71,12 +86,17 @@ pub(super) fn job_ended(graph: &Graph, id: UnitId, task: Task, end: JobEnd) -> L
                 Task::Start => "is up, as asked",
                 Task::Stop => "has stopped, as asked, and stays so until somebody starts it",
                 Task::Restart => "is up again, as asked",
+                Task::Reload => "has reloaded, as asked",
             };
             (Level::Info, format!("{name} {done}"))
         }
         JobEnd::Failed(ended) => {
             let why = how(graph, ended);
             (Level::Error, format!("could not {} {name}: it {why}", verb(task)))
+        }
+        JobEnd::NotReloaded(reason) => {
+            let why = not_reloaded_because(graph, id, reason, why);
+            (Level::Error, format!("could not reload {name}: {why}"))
         }
         JobEnd::Superseded => (
             Level::Info,
@@ -130,7 +150,35 @@ fn verb(task: Task) -> &'static str {
         Task::Start => "start",
         Task::Stop => "stop",
         Task::Restart => "restart",
+        Task::Reload => "reload",
     }
+}
+
+/// Returns why a unit did not reload.
+fn not_reloaded_because(
+    graph: &Graph,
+    id: UnitId,
+    reason: NotReloaded,
+    why: Option<&Detail>,
+) -> String {
+    let within = graph.node(id).unit.reload.as_ref().map(|reload| reload.within);
+    let within =
+        within.map_or_else(|| "in time".to_owned(), |it| format!("within {}", seconds(it)));
+    let why = why.map(|why| detail(graph, id, why));
+    let because = why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    let what = match reason {
+        NotReloaded::Gone => return "it did not stay up".to_owned(),
+        NotReloaded::Command => why.unwrap_or_else(|| "its command failed".to_owned()),
+        NotReloaded::SlowCommand => format!("its command did not exit {within}"),
+        NotReloaded::NotBegun => format!(
+            "it sent no RELOADING=1 {within} to the socket in NOTIFY_SOCKET, as `ready.notify` asks for"
+        ),
+        NotReloaded::NotReady => {
+            format!("it sent RELOADING=1, but no READY=1 after it {within}{because}")
+        }
+        NotReloaded::NotFound => format!("it was not ready again {within}{because}"),
+    };
+    format!("{what}; it runs on")
 }
 
 /// Returns the line for a new configuration that takes over when these units are gone.
@@ -179,5 +227,10 @@ fn refusal(name: &str, why: Refusal) -> String {
         Refusal::Unkillable => format!("a process of {name} has survived SIGKILL"),
         Refusal::Reloading => "another configuration is about to take over".to_owned(),
         Refusal::NotRunning => format!("{name} is not running"),
+        Refusal::NotUp => format!("{name} is not up yet, and only a unit that is up can reload"),
+        Refusal::NoReload => format!(
+            "{name} has no `reload` in the configuration: add reload = {{ signal = \"SIGHUP\" }}, or use \
+             `trcctl restart`"
+        ),
     }
 }

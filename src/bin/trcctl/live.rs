@@ -56,7 +56,10 @@ pub(crate) fn run(name: &str, arguments: &ArgMatches) -> Option<u8> {
         "status" => return Some(live::status(&options, &units(), arguments.get_flag("watch"))),
         "reload" => {
             let (dry_run, keep) = (arguments.get_flag("dry-run"), arguments.get_flag("keep"));
-            return Some(live::reload(&options, dry_run, keep));
+            if units().is_empty() {
+                return Some(live::reload(&options, dry_run, keep));
+            }
+            Change::Reload
         }
         "shutdown" => return Some(live::shutdown(&options, arguments.get_one("exit").copied())),
         "health" => return Some(live::health(&options, &units())),
@@ -179,38 +182,51 @@ fn signal() -> Command {
 }
 
 fn reload() -> Command {
-    live_command("reload", "Read the configuration anew, and apply what has changed")
+    live_command("reload", "Read the configuration anew, or let units read their own")
         .before_help(
-            "trc reads and checks everything first: an error changes nothing. Units that have not changed\n\
+            "With units: each reads its own configuration anew, as its `reload` says, and keeps its process.\n\
+             A unit whose reload fails runs on.\n\n\
+             Without: trc reads its own configuration anew, and applies what has changed. trc reads and checks everything first: an error changes nothing. Units that have not changed\n\
              run on. Units whose process has to be another one are restarted, new units start, and units\n\
              that are gone stop. If one of them does not come up, the old configuration comes back. Boot units do\n\
              not run again.",
         )
-        .override_usage("trcctl reload [OPTIONS]")
+        .override_usage("trcctl reload [OPTIONS] [UNIT…]")
         .after_help(
             "Examples:\n  \
                trcctl reload --dry-run   Show what would happen, and why\n  \
-               trcctl reload             Do it\n\n\
+               trcctl reload             Do it\n  \
+               trcctl reload nginx       Let one unit reload\n\n\
              Exit status:\n  \
                0   it is done, or nothing has changed\n  \
-               1   it was refused\n  \
+               1   it was refused, or a unit did not reload\n  \
                2   with --dry-run: something would change\n  \
-               64  the command line is wrong\n  \
+               64  the command line is wrong, or there is no such unit\n  \
                69  no trc listens on the socket\n  \
                77  you may not ask for this: see [control] allow\n  \
                78  the new configuration has errors, and nothing has changed",
         )
+        .arg(units("The units that reload [default: none, but trc itself]"))
         .arg(
             Arg::new("dry-run")
                 .long("dry-run")
-                .help("Show what would happen, and change nothing")
-                .action(ArgAction::SetTrue),
+                .help("Without units: show what would happen, and change nothing")
+                .action(ArgAction::SetTrue)
+                .conflicts_with("unit"),
         )
         .arg(
             Arg::new("keep")
                 .long("keep")
-                .help("Keep the new configuration even if one of its units does not come up")
-                .action(ArgAction::SetTrue),
+                .help("Without units: keep the new configuration even if one of its units does not come up")
+                .action(ArgAction::SetTrue)
+                .conflicts_with("unit"),
+        )
+        .arg(
+            Arg::new("no-wait")
+                .long("no-wait")
+                .help("With units: do not wait until it is done")
+                .action(ArgAction::SetTrue)
+                .requires("unit"),
         )
 }
 

@@ -508,7 +508,7 @@ fn unknown(place: &str, name: &str, keys: Keys, entry: &Entry) -> Option<String>
     }
     if let Value::String(text) = &entry.node.value
         && matches!(name, "script" | "shell" | "sh")
-        && matches!(place, " in `ready`" | " in `health`" | " in `stop`")
+        && matches!(place, " in `ready`" | " in `health`" | " in `stop`" | " in `reload`")
     {
         return Some(format!("write exec = [\"sh\", \"-c\", {:?}]", shown(text)));
     }

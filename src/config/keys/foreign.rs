@@ -4,7 +4,7 @@
 use super::key::{Keys, STAGES, find};
 use super::{
     EXPECT, EXPECT_FAULT, EXPECT_FILE, EXPECT_HTTP, EXPECT_LOG, HEALTH, LIMITS, OUTPUT, READY,
-    RESTART, STOP, TEST, TOP, UNIT,
+    RELOAD, RESTART, STOP, TEST, TOP, UNIT,
 };
 use crate::config::value::{Value, shown};
 
@@ -15,6 +15,7 @@ const TEST_PLACE: &str = " in `[test.";
 const IN_READY: &str = " in `ready`";
 const IN_HEALTH: &str = " in `health`";
 const IN_STOP: &str = " in `stop`";
+const IN_RELOAD: &str = " in `reload`";
 const IN_RESTART: &str = " in `restart`";
 const IN_EXPECT: &str = " in `expect`";
 const IN_EXPECT_HTTP: &str = " in `expect.http`";
@@ -58,8 +59,8 @@ const WORDS: &[Word] = words! {
             "write a separate unit, [boot.NAME], or [async.NAME] with `oneshot = true`, and name the earlier unit in the `after` of the later one";
         "finish execstoppost poststop cleanup" =>
             "write a separate unit, which runs when everything else has stopped: [halt.NAME]";
-        "execreload reload reloadsignal" =>
-            r#"trc can forward a signal to the unit: [signals] HUP = { forward = "HUP", to = ["web"] }"#;
+        "execreload reloadcommand reloadcmd" => reload: r#"reload = { exec = "nginx -s reload" }"#;
+        "reloadsignal hup onreload" => reload: r#"reload = { signal = "SIGHUP" }"#;
         "type" =>
             "write `oneshot = true` for a unit that exits by itself, or `ready = { notify = true }` for one that uses sd_notify; the stage is part of the name of the table: [async.NAME]";
         "name id title" => description:
@@ -171,6 +172,13 @@ const WORDS: &[Word] = words! {
         "after before order with" =>
             "units stop in the reverse order of `after`: a unit that names another in its `after` stops before that one";
         "group mode killmode" => to: r#"to = "group""#;
+    }
+    [IN_RELOAD] {
+        "command cmd script run" => exec: r#"exec = "nginx -s reload""#;
+        "timeout deadline wait" => within: r#"within = "10s""#;
+        "to group killmode" =>
+            "the signal goes where the stop signal would go: stop = { to = \"group\" }";
+        "kill sig" => signal: r#"signal = "SIGHUP""#;
     }
     [IN_RESTART] {
         "policy condition name on" => when: r#"when = "on-failure""#;
@@ -364,6 +372,7 @@ const INNER: &[(&str, &str, Keys)] = &[
     (ANY_UNIT, "ready", READY),
     (ANY_UNIT, "health", HEALTH),
     (ANY_UNIT, "stop", STOP),
+    (ANY_UNIT, "reload", RELOAD),
     (ANY_UNIT, "restart", RESTART),
     (ANY_UNIT, "limits", LIMITS),
     (ANY_UNIT, "output", OUTPUT),
@@ -447,6 +456,7 @@ mod tests {
                 IN_READY => READY,
                 IN_HEALTH => HEALTH,
                 IN_STOP => STOP,
+                IN_RELOAD => RELOAD,
                 IN_RESTART => RESTART,
                 IN_EXPECT => EXPECT,
                 IN_EXPECT_HTTP => EXPECT_HTTP,

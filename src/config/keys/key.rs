@@ -171,6 +171,9 @@ pub(crate) const RUNS: &[&str] = &["exec", "script"];
 /// The keys of `ready` and `health` that exclude one another.
 pub(crate) const PROBES: &[&str] = &["tcp", "unix", "http", "exec", "file", "log", "notify", "fd"];
 
+/// The keys of `reload` that exclude one another.
+pub(crate) const RELOADS: &[&str] = &["signal", "exec"];
+
 /// The keys of `expect.fault` that exclude one another.
 pub(crate) const FAULTS: &[&str] = &["kill", "stop"];
 

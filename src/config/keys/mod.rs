@@ -30,7 +30,7 @@ use key::{Key, Keys, Kind, keys};
 use probe::{Codes, HttpKeys, Probing, line_pattern};
 use settings::{Forward, buffer, socket};
 use test::{Answer, FaultKeys, Said, fault_signal, owner, pattern, port, running};
-use unit::{OutputKeys, stop_signal};
+use unit::{OutputKeys, ReloadKeys, reload_signal, stop_signal};
 
 /// The keys at the top of `trc.toml` and of a fragment.
 pub(crate) const TOP: Keys = &[TOP_KEYS];
@@ -166,6 +166,9 @@ keys! {
         on_failure: OneOf(variants::<OnFailure>) = get(choice::<OnFailure>), "policy", r#""stop""#;
         /// how to stop the unit; a string sets `stop.signal`
         stop: Short(STOP) = stop(), "", r#"{ signal = "SIGQUIT", timeout = "20s" }"#;
+        /// how to make the unit read its own configuration anew, [when somebody asks for
+        /// it](control.md#reload-a-unit); a string sets `reload.signal`
+        reload: Short(RELOAD) = reload(), "", r#"{ signal = "SIGHUP" }"#;
         /// the signal that the kernel sends the unit's process if trc is killed and is not PID 1; if
         /// PID 1 is killed, all processes are killed anyway
         pdeathsig: Signal = get(signal), "", r#""SIGTERM""#;
@@ -296,6 +299,21 @@ keys! {
         /// the command to run instead of sending the signal; it runs as the unit's user, with the
         /// unit's environment and the PID of its main process in `TRC_PID`
         exec: Words = words(), "", r#""nginx -s quit""#;
+    }
+}
+
+pub(crate) const RELOAD: Keys = &[RELOAD_KEYS];
+
+keys! {
+    RELOAD_KEYS, reload_keys(ReloadKeys) {
+        /// the signal that makes the unit read its configuration anew; it goes where the stop signal
+        /// would go
+        signal: Signal = get(reload_signal), "", r#""SIGHUP""#;
+        /// the command that does so instead of a signal; it runs as the unit's user, with the unit's
+        /// environment and the PID of its main process in `TRC_PID`
+        exec: Words = words(), "", r#""nginx -s reload""#;
+        /// the time from the request within which the unit must have reloaded
+        within: Duration = get(positive), "60s", r#""10s""#;
     }
 }
 

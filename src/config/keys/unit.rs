@@ -3,17 +3,18 @@
 use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::decode::{At, Decoder, Fields};
 use super::foreign;
-use super::key::RUNS;
-use super::{OUTPUT, STOP, TEST, UNIT};
+use super::key::{RELOADS, RUNS};
+use super::{OUTPUT, RELOAD, STOP, TEST, UNIT};
 use crate::config::leaf::{self, Problem, one_of};
 use crate::config::suggest::nearest_of;
 use crate::config::value::{Entry, Node, Table, Value, shown};
 use crate::config::{
-    After, Command, Condition, Diagnostic, Form, Origin, OutputFile, Placed, Severity, Stage, Stop,
-    Unit, flags,
+    After, Command, Condition, Diagnostic, Form, Origin, OutputFile, Placed, Reload, ReloadBy,
+    Severity, Stage, Stop, Template, Unit, flags,
 };
 use crate::signal::Signal;
 
@@ -23,6 +24,17 @@ pub(in crate::config) struct OutputKeys {
     pub file: Option<Placed<PathBuf>>,
     pub max_size: Option<u64>,
     pub keep: Option<u32>,
+}
+
+/// The default of `within` in `reload`.
+const RELOAD_WITHIN: Duration = Duration::from_mins(1);
+
+/// The keys of `reload`.
+#[derive(Default)]
+pub(in crate::config) struct ReloadKeys {
+    pub signal: Option<Signal>,
+    pub exec: Option<Vec<Template>>,
+    pub within: Option<Duration>,
 }
 
 /// The outcome of reading a declared unit.
@@ -194,6 +206,20 @@ impl Decoder<'_> {
         Some(stop)
     }
 
+    /// Reads `reload`.
+    pub(in crate::config) fn reload(&mut self, at: &At, entry: &Entry) -> Option<Reload> {
+        let fields = self.table(at, entry, RELOAD)?;
+        let mut keys = ReloadKeys::default();
+        self.reload_keys(&fields, &mut keys);
+        if RELOADS.iter().all(|key| fields.lacks(key)) {
+            let message = format!("`{}` needs a `signal` or an `exec`", fields.at);
+            let help = format!("write {} = {{ signal = \"SIGHUP\" }}", at.name());
+            self.error(&entry.key, message, Some(help));
+        }
+        let by = keys.signal.map(ReloadBy::Signal).or(keys.exec.map(ReloadBy::Exec))?;
+        Some(Reload { by, within: keys.within.unwrap_or(RELOAD_WITHIN) })
+    }
+
     /// Reads `after`.
     pub(in crate::config) fn after(&mut self, at: &At, entry: &Entry) -> Option<Vec<After>> {
         let Value::Table(table) = &entry.node.value else {
@@ -302,6 +328,27 @@ pub(in crate::config) fn stop_signal(
             if crate::config::time::positive(node, environment).is_ok() =>
         {
             let help = format!("if that is a time, write stop = {{ timeout = {:?} }}", shown(text));
+            Err(Problem { help: Some(help), ..problem })
+        }
+        (signal, _) => signal,
+    }
+}
+
+/// Reads the signal of a reload, which can be any that a program can handle. The help for a command
+/// names the key that it belongs in.
+pub(in crate::config) fn reload_signal(
+    node: &Node,
+    environment: &crate::config::Environment,
+) -> leaf::Leaf<Signal> {
+    match (leaf::signal(node, environment), &node.value) {
+        (Ok(signal @ (Signal::STOP | Signal::KILL)), _) => {
+            Err(Problem::new(format!("no program can handle {signal}, so it cannot reload a unit")))
+        }
+        (Err(problem), Value::String(text)) if text.contains([' ', '/']) => {
+            let command = shown(text);
+            let help = format!(
+                "to reload the unit with a command, write reload = {{ exec = {command:?} }}"
+            );
             Err(Problem { help: Some(help), ..problem })
         }
         (signal, _) => signal,

@@ -50,7 +50,7 @@ fn try_examples(place: &str, keys: Keys, tried: &mut usize) {
         let contexts = ["", "sync.x.exec = 'x'", "halt.x.exec = 'x'"]
             .into_iter()
             .chain(["ready.tcp = 1", "health.tcp = 1", "ready.http.url = 'http://a'"])
-            .chain(["health.http.url = 'http://a'"])
+            .chain(["health.http.url = 'http://a'", "reload.signal = 'HUP'"])
             .chain(["test.x.exec = 'x'", "test.x.expect.tcp = 1"])
             .chain(["test.x.expect.http.url = 'http://a'", "test.x.expect.file.path = '/a'"])
             .chain(["test.x.expect.log.contains = 'x'"])
@@ -59,7 +59,9 @@ fn try_examples(place: &str, keys: Keys, tried: &mut usize) {
             .chain(["test.x.expect.fault.unit = 'web'", "test.x.expect.fault.kill = 'HUP'"])
             .chain(["test.x.expect.fault.unit = 'web'\ntest.x.expect.fault.kill = 'HUP'"])
             .map(|line| match line.split_once('.') {
-                Some(("ready" | "health", _)) => format!("sync.x.exec = 'x'\nsync.x.{line}"),
+                Some(("ready" | "health" | "reload", _)) => {
+                    format!("sync.x.exec = 'x'\nsync.x.{line}")
+                }
                 _ => line.to_owned(),
             });
         let of = |context: &str| format!("{context}\n{path} = {example}\n");

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use crate::config::unit::Form;
 use crate::config::{
-    Command, Config, LogFormat, OnFailure, Output, SignalRule, StopTo, WaitPolicy,
+    Command, Config, LogFormat, OnFailure, Output, Reload, ReloadBy, SignalRule, StopTo, WaitPolicy,
 };
+use crate::signal::Signal;
 
 use super::{Case, exec, ids, toml_says, unit};
 
@@ -224,6 +225,70 @@ fn a_unit_runs_exactly_one_thing() {
         ),
         ("[sync.a]\nscript = \"  \"", &["error trc.toml:2:10: `script`: the script is empty"]),
     ]);
+}
+
+#[test]
+fn a_reload_is_a_signal_or_a_command() {
+    let unit = |reload: &str| format!("[async.web]\nexec = 'x'\n{reload}\n");
+    let of = |reload: &str| Case::new().toml(&unit(reload)).config().units[0].reload.clone();
+    let hup = |within| Some(Reload { by: ReloadBy::Signal(Signal::HUP), within });
+    let minute = Duration::from_mins(1);
+    assert_eq!(of(""), None);
+    assert_eq!(of("reload = 'HUP'"), hup(minute));
+    assert_eq!(of("reload = { signal = 'SIGHUP', within = '5s' }"), hup(Duration::from_secs(5)));
+    let by = of("reload.exec = 'nginx -s reload'").map(|reload| reload.by);
+    assert!(matches!(&by, Some(ReloadBy::Exec(words)) if words.len() == 3), "{by:?}");
+    // A later layer may replace the one by the other.
+    let case = Case::new().toml(&unit("reload = { signal = 'HUP', within = '5s' }"));
+    let later = case.arguments(&["-c", "async.web.reload.exec='x'"]).config().units[0].clone();
+    let Some(Reload { by: ReloadBy::Exec(_), within }) = later.reload else {
+        panic!("{:?}", later.reload)
+    };
+    assert_eq!(within, Duration::from_secs(5));
+}
+
+#[test]
+fn a_wrong_reload_is_an_error_with_advice() {
+    let unit = |key: &str| format!("[async.web]\nexec = 'x'\n{key}");
+    for (key, error) in [
+        (
+            "reload = {}",
+            "error trc.toml:3:1: `reload` needs a `signal` or an `exec` (write reload = { signal = \"SIGHUP\" })",
+        ),
+        (
+            "reload = 'nginx -s reload'",
+            "error trc.toml:3:10: `reload`: there is no signal \"nginx -s reload\" (to reload the unit with a command, write reload = { exec = \"nginx -s reload\" })",
+        ),
+        (
+            "reload = 'KILL'",
+            "error trc.toml:3:10: `reload`: no program can handle SIGKILL, so it cannot reload a unit",
+        ),
+        (
+            "reload = { signal = 'HUP', exec = 'x' }",
+            "error trc.toml:3:28: `[async.web.reload]` has both `signal` and `exec` (remove one of them)",
+        ),
+        (
+            "reload = { command = 'x' }",
+            "error trc.toml:3:12: unknown key `command` in `reload` (in trc this is `exec`: exec = \"nginx -s reload\")",
+        ),
+        (
+            "ExecReload = 'x'",
+            "error trc.toml:3:1: unknown key `ExecReload` in `[async.web]` (in trc this is `reload`: reload = { exec = \"nginx -s reload\" })",
+        ),
+        (
+            "oneshot = true\nreload = 'HUP'",
+            "error trc.toml:4:1: `reload`: async.web is a one-shot, which exits by itself: only a service can reload",
+        ),
+    ] {
+        assert_eq!(Case::new().toml(&unit(key)).errors(), [error]);
+    }
+    let boot = "[boot.web]\nexec = 'x'\nreload = 'HUP'";
+    assert_eq!(
+        Case::new().toml(boot).errors(),
+        [
+            "error trc.toml:3:1: `reload`: boot.web cannot be reloaded: boot units run one at a time, each until it exits"
+        ]
+    );
 }
 
 #[test]

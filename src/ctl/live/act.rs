@@ -1,4 +1,4 @@
-//! `trcctl start`, `stop`, `restart` and `signal`.
+//! `trcctl start`, `stop`, `restart`, `signal`, and `reload` with units.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -23,6 +23,8 @@ pub enum Change {
     Stop,
     /// `trcctl restart`
     Restart,
+    /// `trcctl reload UNIT`
+    Reload,
     /// `trcctl signal NAME`
     Signal(String),
 }
@@ -34,6 +36,7 @@ pub fn act(options: &Options, units: &[String], change: &Change, no_wait: bool) 
         Change::Start => Act::Start,
         Change::Stop => Act::Stop,
         Change::Restart => Act::Restart,
+        Change::Reload => Act::Reload,
         Change::Signal(name) => match name.parse() {
             Ok(signal) => Act::Signal(signal),
             Err(why) => {
@@ -100,9 +103,14 @@ fn done(trc: &Trc, job: JobState, act: Act) -> Result<JobState, NoAnswer> {
     let Some(number) = job.id.filter(|_| job.status == JobStatus::Running) else { return Ok(job) };
     let mut job: JobState = trc.get(&Ask::Job(number, Some(SOON)))?;
     if job.status == JobStatus::Running {
-        let unit: UnitState = trc.get(&Ask::Unit(job.unit.clone(), None))?;
-        let why = unit.why.unwrap_or_else(|| "is at work".to_owned());
-        complain(&format_args!("still waiting: {} {why} (`trcctl why {}`)", unit.name, unit.name));
+        let UnitState { name, why, reloading, .. } = trc.get(&Ask::Unit(job.unit.clone(), None))?;
+        match why {
+            None if reloading => complain(&format_args!("still waiting: {name} is reloading")),
+            why => {
+                let why = why.unwrap_or_else(|| "is at work".to_owned());
+                complain(&format_args!("still waiting: {name} {why} (`trcctl why {name}`)"));
+            }
+        }
         job = trc.get(&Ask::Job(number, Some(PATIENCE)))?;
     }
     let up = job.status == JobStatus::Done && matches!(act, Act::Start | Act::Restart);

@@ -118,6 +118,8 @@ fn failed(why: &NoAnswer) -> u8 {
             | Code::Booting
             | Code::NoService
             | Code::NotRunning
+            | Code::NotUp
+            | Code::NoReload
             | Code::NotAgain
             | Code::RolledBack
             | Code::Reloading

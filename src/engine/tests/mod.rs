@@ -2,6 +2,7 @@
 
 mod exit;
 mod leftovers;
+mod own_reload;
 mod phases;
 mod readiness;
 mod reload;
@@ -88,7 +89,9 @@ struct World {
     pids: BTreeMap<usize, i32>,
     /// The signals sent, by unit. SIGKILL and the stop signal terminate nothing by themselves.
     sent: Vec<(String, Signal)>,
-    /// The units whose stop commands were killed.
+    /// The units whose reload commands were started.
+    reload_commands: Vec<String>,
+    /// The units whose stop commands or reload commands were killed.
     killed_commands: Vec<String>,
     /// The signals sent to the processes of a unit that had not got the stop signal.
     rest: Vec<(String, Told)>,
@@ -128,6 +131,7 @@ impl World {
             now: Duration::ZERO,
             pids: BTreeMap::new(),
             sent: vec![],
+            reload_commands: vec![],
             killed_commands: vec![],
             rest: vec![],
             escaped: vec![],
@@ -257,8 +261,11 @@ impl World {
                         assert_eq!(self.end, None, "a run ends once");
                         self.end = Some(status);
                     }
-                    Action::KillStopCommand(id) => self.killed_commands.push(self.name(id)),
+                    Action::KillStopCommand(id) | Action::KillReloadCommand(id) => {
+                        self.killed_commands.push(self.name(id));
+                    }
                     Action::StopCommand(id) => self.stop_commands.push(id),
+                    Action::ReloadCommand(id) => self.reload_commands.push(self.name(id)),
                     Action::Reopen | Action::Reload(_) | Action::SweepOver | Action::TakeOver => {}
                 }
             }

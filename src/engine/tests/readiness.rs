@@ -4,13 +4,13 @@ use super::*;
 use crate::config::{Address, Command, Health, Probe, Ready, Then, When};
 
 /// A probe with attempts.
-fn tried() -> Placed<Probe> {
+pub(super) fn tried() -> Placed<Probe> {
     let probe = Probe::Tcp(Address { host: "localhost".to_owned(), port: 1 });
     Placed { value: probe, origin: Origin::Default }
 }
 
 /// A probe for which the unit reports by itself.
-fn told() -> Placed<Probe> {
+pub(super) fn told() -> Placed<Probe> {
     Placed { value: Probe::Notify, origin: Origin::Default }
 }
 
@@ -30,14 +30,14 @@ pub(super) fn notified(world: &mut World, name: &str, notice: Notice) {
 }
 
 /// Answers the attempt that is under way.
-fn answer(world: &mut World, name: &str, purpose: Purpose, outcome: Outcome) {
+pub(super) fn answer(world: &mut World, name: &str, purpose: Purpose, outcome: Outcome) {
     let unit = world.id(name);
     let at = world.tries.iter().position(|one| *one == (unit, purpose));
     world.tries.remove(at.expect("a try is under way"));
     world.feed(Event::Probed { unit, purpose, outcome, why: None });
 }
 
-fn tries(world: &World) -> Vec<(String, Purpose)> {
+pub(super) fn tries(world: &World) -> Vec<(String, Purpose)> {
     world.tries.iter().map(|(id, purpose)| (world.name(*id), *purpose)).collect()
 }
 

@@ -15,12 +15,12 @@ impl World {
         answers.expect("every request is answered")
     }
 
-    fn job(&mut self, name: &str, task: Task) -> Answer {
+    pub(super) fn job(&mut self, name: &str, task: Task) -> Answer {
         self.ask(name, Request::Job(task))
     }
 
     /// Returns how the job with this number has ended.
-    fn end_of(&self, number: u32) -> Option<JobEnd> {
+    pub(super) fn end_of(&self, number: u32) -> Option<JobEnd> {
         self.facts.iter().find_map(|fact| match fact {
             Fact::JobEnded { job, end, .. } if *job == number => Some(*end),
             _ => None,

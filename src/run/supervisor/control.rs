@@ -355,6 +355,7 @@ impl Supervisor {
                     Act::Stop => Request::Job(Task::Stop),
                     Act::StopWithDependents => Request::StopWithDependents,
                     Act::Restart => Request::Job(Task::Restart),
+                    Act::Reload => Request::Job(Task::Reload),
                     Act::Signal(signal) => Request::Signal(*signal),
                     Act::Reset => Request::Reset,
                 };
@@ -642,7 +643,7 @@ impl Supervisor {
                 let message = said_of(&self.graph, fact);
                 let status = match end {
                     JobEnd::Done => JobStatus::Done,
-                    JobEnd::Failed(_) => JobStatus::Failed,
+                    JobEnd::Failed(_) | JobEnd::NotReloaded(_) => JobStatus::Failed,
                     JobEnd::Superseded => JobStatus::Superseded,
                     JobEnd::Cancelled => JobStatus::Cancelled,
                     JobEnd::RunStops => JobStatus::Stopped,
@@ -836,6 +837,7 @@ impl Supervisor {
             why: self.why(id),
             waits_for: unit.waits_for.clone(),
             deadline_ms: unit.deadline.map(|at| millis(at.saturating_sub(tick))),
+            reloading: unit.reloading,
             restarts: life.map_or(0, |life| life.restarts),
             process: unit.pid.and_then(|pid| {
                 running(pid, tick.saturating_sub(unit.ran_since.unwrap_or(unit.since)))
@@ -954,6 +956,8 @@ fn refusal(why: Refusal) -> Code {
         Refusal::HadItsTurn | Refusal::Unkillable => Code::NotAgain,
         Refusal::Reloading => Code::Reloading,
         Refusal::NotRunning => Code::NotRunning,
+        Refusal::NotUp => Code::NotUp,
+        Refusal::NoReload => Code::NoReload,
     }
 }
 
@@ -962,6 +966,7 @@ fn task(request: Request) -> &'static str {
         Request::Job(Task::Start) => "start",
         Request::Job(Task::Stop) | Request::StopWithDependents => "stop",
         Request::Job(Task::Restart) => "restart",
+        Request::Job(Task::Reload) => "reload",
         Request::Signal(_) => "signal",
         Request::Reset => "reset",
     }

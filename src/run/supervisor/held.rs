@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use super::super::capture::Capture;
 use super::super::notify::Socket;
@@ -30,6 +31,8 @@ pub(super) struct Held {
     pub uid: Option<u32>,
     /// The socket to which the unit sends its notifications.
     pub notify: Option<Socket>,
+    /// The time at which trc has last made the unit reload.
+    pub reloads_since: Option<Duration>,
     /// A descriptor that tells when the main process exits, if the unit has handed over to it.
     pub main: Option<OwnedFd>,
     /// The file by which the unit is ready, as it was before the unit's start.

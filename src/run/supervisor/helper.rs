@@ -1,5 +1,5 @@
 //! Commands that trc runs for a unit in addition to the unit's own: those of probes and tests, and
-//! those that stop a unit. All of them are started, read, limited in time and reaped here. They
+//! those that stop a unit or make it reload. All of them are started, read, limited in time and reaped here. They
 //! differ in their duty.
 
 use std::os::fd::{AsFd, OwnedFd};
@@ -25,6 +25,8 @@ const TAIL: usize = 1024;
 pub(super) enum Duty {
     /// The helper stops its unit. The engine decides how long that may take.
     Stop,
+    /// The helper makes its unit reload. The engine decides how long that may take.
+    Reload,
     /// The helper finds out whether its unit is ready or healthy.
     Probe(Purpose),
     /// The helper is the command of a test.
@@ -167,7 +169,7 @@ impl Supervisor {
                 helper.dismiss();
             }
             match duty {
-                Duty::Stop => {}
+                Duty::Stop | Duty::Reload => {}
                 Duty::Probe(purpose) => self.probe_command_is_late(unit, purpose),
                 Duty::Test => {
                     self.drill(|drill, run| drill.command_is_late(run, pid, until));
@@ -184,7 +186,8 @@ impl Supervisor {
         }
         match helper.duty {
             Duty::Stop => self.stop_command_ended(helper.unit, ending),
-            Duty::Probe(_) if helper.dismissed => {}
+            Duty::Reload | Duty::Probe(_) if helper.dismissed => {}
+            Duty::Reload => self.reload_command_ended(helper.unit, ending),
             Duty::Probe(purpose) => {
                 helper.read();
                 self.probe_command_ended(helper.unit, purpose, ending, helper.last_line());

@@ -29,8 +29,8 @@ mod reload;
 mod signals;
 mod source;
 mod start;
-mod stop_command;
 mod sweep;
+mod unit_command;
 mod upward;
 mod wait;
 
@@ -210,6 +210,8 @@ impl Supervisor {
             Action::Signal(target, signal) => self.signal(target, signal),
             Action::StopCommand(id) => self.start_stop_command(id),
             Action::KillStopCommand(id) => self.kill_helpers(id, |duty| duty == Duty::Stop),
+            Action::ReloadCommand(id) => self.start_reload_command(id),
+            Action::KillReloadCommand(id) => self.kill_helpers(id, |duty| duty == Duty::Reload),
             Action::Probe(id, purpose) => self.probe(id, purpose),
             Action::StopProbes(id) => {
                 self.stop_probes(id);
@@ -232,6 +234,7 @@ impl Supervisor {
                 self.drill(|drill, run| drill.told(run, &fact));
                 self.reporter.tell(&self.graph, &fact);
                 self.reload_told(&fact);
+                self.own_reload_told(&fact);
                 self.control_told(&fact);
             }
             Action::End { status } => self.course = Course::Ends(status),

@@ -42,8 +42,17 @@ impl Supervisor {
             last = Some((sender, own));
             if own {
                 self.has_spoken(id);
+                let since = message.fields.iter().find_map(|field| match field {
+                    Field::Since(time) => Some(*time),
+                    Field::Notice(_) | Field::Status(_) => None,
+                });
+                let asked = self.units[id.0].reloads_since;
+                let is_earlier = since.zip(asked).is_some_and(|(since, asked)| since < asked);
                 for field in message.fields {
-                    self.notice(id, field);
+                    // It had begun before it was asked to.
+                    if !(is_earlier && field == Field::Notice(Notice::Reloading)) {
+                        self.notice(id, field);
+                    }
                 }
             } else if let Some(socket) = &mut self.units[id.0].notify
                 && !std::mem::replace(&mut socket.warned, true)
@@ -84,6 +93,7 @@ impl Supervisor {
                 self.events.push_back(Event::Learnt { unit: id, why });
                 return;
             }
+            Field::Since(_) => return,
         };
         log::debug!("{} says: {notice:?}", unit.id());
         let by_notify = |probe: Option<&Probe>| probe == Some(&Probe::Notify);

@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::plan::{Generation, Plan, Rule, ms};
+use super::plan::{Generation, Makes, Plan, Rule, ms};
 use crate::config::{
     After, Backoff, Command, Condition, Config, Control, Exit, FileEnv, Health, Log, LogFormat,
-    Origin, Placed, Probe, Ready, Restart, Shutdown, SignalRule, Stage, Stop, Unit,
+    Origin, Placed, Probe, Ready, Reload, ReloadBy, Restart, Shutdown, SignalRule, Stage, Stop,
+    Unit,
 };
 use crate::engine::Tick;
 use crate::graph::{Graph, UnitId};
@@ -135,6 +136,13 @@ fn config(plan: &Plan, generation: Generation) -> Config {
                 to: unit.stop_to,
                 exec: unit.stop_exec.map(|_| Vec::new()),
             },
+            reload: unit.reload.map(|reload| Reload {
+                by: match reload.by {
+                    Makes::Signal(signal) => ReloadBy::Signal(signal),
+                    Makes::Command(_) => ReloadBy::Exec(Vec::new()),
+                },
+                within: ms(reload.within),
+            }),
             ..Unit::new(unit.stage, &format!("u{at}"), Origin::Default, command)
         }
     });

@@ -8,8 +8,8 @@ mod suite;
 use nix::errno::Errno;
 
 use super::plan::{
-    Asked, Child, Health, Moment, Ms, Plan, Ready, Renewal, Reply, Restart, Rule, Settling, Start,
-    StopCommand, Stray, Tells, Told, Unit, Within, ms,
+    Asked, Child, Health, Makes, Moment, Ms, Plan, Ready, Reload, ReloadCommand, Reloads, Renewal,
+    Reply, Restart, Rule, Settling, Start, StopCommand, Stray, Tells, Told, Unit, Within, ms,
 };
 use super::random::Random;
 use crate::config::{Condition, Form, OnFailure, Stage, StopTo, Then, WaitPolicy, When};
@@ -71,6 +71,19 @@ pub(in crate::simulation) fn plan(seed: u64) -> Plan {
     if people.chance(35) && !plan.units.is_empty() {
         plan.requests =
             (0..=people.below(5)).map(|_| asked(&mut people, plan.units.len())).collect();
+    }
+    let mut reloaders = random.apart(7);
+    for unit in 0..plan.units.len() {
+        while plan.units[unit].reload.is_some() && reloaders.chance(45) {
+            let (at, request) = (reloaders.pick(&MOMENTS), Request::Job(Task::Reload));
+            plan.requests.push(Asked { at, unit, request });
+            // Somebody may think better of it, and better still.
+            if reloaders.chance(30) {
+                let (soon, sooner) = (reloaders.pick(&SOON), reloaders.pick(&SOON));
+                plan.cancels.push((at + soon, reloaders.pick(&[1, 1, 2, 3])));
+                plan.requests.push(Asked { at: at + soon + sooner, unit, request });
+            }
+        }
     }
     for asked in &plan.requests {
         // Often at once, so that the job is still open.
@@ -150,7 +163,8 @@ fn asked(random: &mut Random, units: usize) -> Asked {
     Asked {
         at: random.pick(&MOMENTS),
         unit: random.below(units),
-        request: match random.below(9) {
+        request: match random.below(10) {
+            9 => Request::Job(Task::Reload),
             8 => Request::StopWithDependents,
             0 => Request::Signal(random.pick(&signals)),
             7 => Request::Reset,
@@ -295,6 +309,9 @@ fn watched(random: &mut Random, unit: &mut Unit) {
         unit.oneshot = None;
         return;
     }
+    if !boot && !halt {
+        unit.reload = random.apart(8).maybe(30, reload);
+    }
     unit.max_runtime = random.maybe(8, |random| random.pick(&[1, 100, 2000, 7000]));
     if !boot && !halt {
         unit.health = random.maybe(15, |random| Health {
@@ -316,6 +333,23 @@ fn watched(random: &mut Random, unit: &mut Unit) {
         };
     }
     unit.again = random.maybe(60, |random| child(random, unit.stage));
+}
+
+fn reload(random: &mut Random) -> Reload {
+    let signals = [Signal::HUP, Signal::HUP, Signal::USR1, Signal::TERM];
+    let by = match random.below(4) {
+        0 => Makes::Command(match random.below(6) {
+            0 => ReloadCommand::NotStarted,
+            1 => ReloadCommand::Hangs,
+            _ => ReloadCommand::Ends { after: random.pick(&TIMES), succeeds: random.chance(80) },
+        }),
+        _ => Makes::Signal(random.pick(&signals)),
+    };
+    Reload { by, within: random.pick(&[1, 100, 2000, 5000, 60_000]) }
+}
+
+fn reloads(random: &mut Random) -> Reloads {
+    Reloads { begins: random.pick(&SOON), ready: random.maybe(80, |random| random.pick(&TIMES)) }
 }
 
 fn stop_command(random: &mut Random) -> StopCommand {
@@ -350,6 +384,7 @@ fn child(random: &mut Random, stage: Stage) -> Child {
             6..8 => Reply::Exits(random.pick(&TIMES), random.pick(&STATUSES)),
             _ => Reply::Ignores,
         },
+        reloads: random.apart(5).maybe(85, reloads),
         on_kill: on_kill(random),
         leaves: random.maybe(20, stray),
         tells: random.maybe(12, |random| Tells {

@@ -12,10 +12,10 @@ use super::mutant::{Mutant, graph};
 use super::plan::Plan;
 use super::witness::Broken;
 use super::{generate, lived, shrink};
-use crate::config::{Condition, OnFailure, Stage, Then, WaitPolicy, When};
+use crate::config::{Condition, OnFailure, Probe, ReloadBy, Stage, Then, WaitPolicy, When};
 use crate::engine::{
-    Action, Answer, Asker, Event, Fact, Failing, JobEnd, Outcome, Request, Sender, SpawnStage,
-    Target, Task, Told,
+    Action, Answer, Asker, Event, Fact, Failing, JobEnd, Notice, Outcome, Request, Sender,
+    SpawnStage, Target, Task, Told,
 };
 use crate::graph::UnitId;
 use crate::signal::Signal;
@@ -441,6 +441,61 @@ const MUTANTS: &[Mutant] = &[
             Event::Request { unit, request: Request::Job(Task::Restart), asker }
         }
         other => other,
+    }),
+    graph("allows a second more for a reload", |graph| {
+        for reload in graph.nodes.iter_mut().filter_map(|node| node.unit.reload.as_mut()) {
+            reload.within += Duration::from_secs(1);
+        }
+    }),
+    graph("reloads with another signal", |graph| {
+        for reload in graph.nodes.iter_mut().filter_map(|node| node.unit.reload.as_mut()) {
+            reload.by = ReloadBy::Signal(Signal::QUIT);
+        }
+    }),
+    graph("waits for nothing after a reload", |graph| {
+        for node in graph.nodes.iter_mut().filter(|node| node.unit.reload.is_some()) {
+            if let Some(ready) = node.unit.ready.as_mut().filter(|it| it.probe.value.is_told()) {
+                ready.probe.value = Probe::Fd(3);
+            }
+        }
+    }),
+    event("takes RELOADING=1 for READY=1", |event| match event {
+        Event::Notified { unit, notice: Notice::Reloading } => {
+            Event::Notified { unit, notice: Notice::Ready }
+        }
+        event => event,
+    }),
+    event("does not listen to RELOADING=1", |event| match event {
+        Event::Notified { notice: Notice::Reloading, .. } => Event::Woken,
+        event => event,
+    }),
+    event("does not mind that the command of a reload fails", |event| match event {
+        Event::ReloadCommandEnded { unit, succeeded: false, why } => {
+            Event::ReloadCommandEnded { unit, succeeded: true, why }
+        }
+        event => event,
+    }),
+    event("treats a reload as a restart", |event| match event {
+        Event::Request { unit, request: Request::Job(Task::Reload), asker } => {
+            Event::Request { unit, request: Request::Job(Task::Restart), asker }
+        }
+        event => event,
+    }),
+    actions("runs no command of a reload", |actions, _| {
+        actions.retain(|action| !matches!(action, Action::ReloadCommand(_)));
+    }),
+    actions("kills no command of a reload", |actions, _| {
+        actions.retain(|action| !matches!(action, Action::KillReloadCommand(_)));
+    }),
+    actions("stops a unit that did not reload", |actions, _| {
+        let failed = actions.iter().find_map(|action| match action {
+            Action::Tell(Fact::JobEnded { unit, end: JobEnd::NotReloaded(_), .. }) => Some(*unit),
+            _ => None,
+        });
+        if let Some(unit) = failed {
+            let within = Duration::ZERO;
+            actions.push(Action::Tell(Fact::Terminating { unit, pid: 0, within }));
+        }
     }),
     actions("does not report that it stops", |actions, _| {
         actions.retain(|action| !matches!(action, Action::Tell(Fact::Stopping)));

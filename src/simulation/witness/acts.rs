@@ -20,9 +20,11 @@ impl Witness<'_> {
                 | Action::Tell(_)
                 | Action::Signal(..)
                 | Action::KillStopCommand(_)
+                | Action::KillReloadCommand(_)
                 | Action::StopProbes(_) => Ok(()),
                 Action::Spawn(_)
                 | Action::StopCommand(_)
+                | Action::ReloadCommand(_)
                 | Action::Probe(..)
                 | Action::Try(..)
                 | Action::Inspect
@@ -83,6 +85,8 @@ impl Witness<'_> {
                 self.stops_in_order();
                 Ok(())
             }
+            Action::ReloadCommand(id) => self.runs_reload_command(built.unit(*id)),
+            Action::KillReloadCommand(id) => self.kills_reload_command(built.unit(*id)),
             Action::Probe(id, purpose) => self.probes(built.unit(*id), *purpose),
             Action::StopProbes(id) => {
                 let at = built.unit(*id);
@@ -260,7 +264,7 @@ impl Witness<'_> {
                 let dependents: Vec<usize> = dependents.iter().map(|id| built.unit(*id)).collect();
                 self.answers(built.unit(*unit), *request, asker, *answer, &dependents)
             }
-            Fact::JobEnded { unit, job, task, end } => {
+            Fact::JobEnded { unit, job, task, end, why: _ } => {
                 self.job_ends(built.unit(*unit), *job, *task, *end)
             }
             Fact::Cancelled { unit, job, task, asker } => {

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 
 use super::super::marks::Mark;
+use super::anew::Reloads;
 use super::{Budget, Fault, PATIENCE, Phase, Stand, Verdict, Witness, expect, expect_of};
 use crate::config::Stage;
 use crate::engine::{Answer, Asker, JobEnd, NoJob, Refusal, Request, Task};
@@ -81,6 +82,9 @@ impl Witness<'_> {
         let answer = match (refusal, request) {
             (Some(why), _) => {
                 self.mark(Mark::RequestRefused);
+                if why == Refusal::NotUp {
+                    self.mark(Mark::NotUpForReload);
+                }
                 Answer::Refused(why)
             }
             (None, Request::Signal(signal)) => {
@@ -162,6 +166,7 @@ impl Witness<'_> {
         match request {
             Request::Signal(_) => (!runs).then_some(Refusal::NotRunning),
             Request::Job(Task::Stop) | Request::StopWithDependents | Request::Reset => None,
+            Request::Job(Task::Reload) => self.cannot_reload(at),
             Request::Job(Task::Start | Task::Restart) if seen.stand != Stand::Over => None,
             Request::Job(Task::Start | Task::Restart) if seen.given_up => Some(Refusal::Unkillable),
             Request::Job(Task::Start | Task::Restart) => {
@@ -195,8 +200,12 @@ impl Witness<'_> {
                 self.mark(Mark::JobJoined);
                 return Answer::Joined(number);
             }
+            if (under_way, task) == (Task::Reload, Task::Start) {
+                self.mark(Mark::UpInItsReload);
+                return Answer::Unchanged;
+            }
             self.supersede(at);
-        } else if task != Task::Restart && self.is_met(at, task) {
+        } else if matches!(task, Task::Start | Task::Stop) && self.is_met(at, task) {
             self.mark(Mark::NothingToDo);
             return Answer::Unchanged;
         }
@@ -215,6 +224,7 @@ impl Witness<'_> {
             }
             (Task::Stop, _) => self.holds_by_hand(at),
             (Task::Start | Task::Restart, _) => self.starts_by_hand(at, task),
+            (Task::Reload, _) => self.begins_own_reload(at),
         }
         Answer::Begun(self.asked.last)
     }
@@ -223,6 +233,7 @@ impl Witness<'_> {
     pub(in crate::simulation) fn supersede(&mut self, at: usize) {
         let place = self.asked.open.iter().position(|job| job.at == at);
         if let Some(job) = place.map(|place| self.asked.open.remove(place)) {
+            self.no_longer_anew(at, job.task);
             self.asked.superseded.push(job);
             self.mark(Mark::JobSuperseded);
         }
@@ -232,7 +243,7 @@ impl Witness<'_> {
     fn is_met(&self, at: usize, task: Task) -> bool {
         let (unit, seen) = (&self.plan.units[at], &self.units[at]);
         match task {
-            Task::Start | Task::Restart => {
+            Task::Start | Task::Restart | Task::Reload => {
                 let runs = seen.stand == Stand::Alive && seen.watch.since.is_some();
                 let up = match unit.ready {
                     Some(_) => seen.watch.ready,
@@ -323,13 +334,17 @@ impl Witness<'_> {
 
     /// A unit is wanted as it was before a job.
     fn puts_back(&mut self, Job { at, task, before, .. }: Job) {
+        if task == Task::Reload {
+            self.mark(Mark::ReloadCancelled);
+            return self.no_longer_anew(at, task);
+        }
         let seen = &self.units[at];
         let runs = seen.stand == Stand::Alive
             && seen.watch.since.is_some()
             && seen.fault.is_none()
             && seen.told.is_none();
         match (task, before, seen.stand) {
-            (_, _, Stand::Over | Stand::Watching) => {}
+            (_, _, Stand::Over | Stand::Watching) | (Task::Reload, ..) => {}
             (Task::Stop, Before::Up, _) => {
                 self.mark(Mark::StopCancelled);
                 self.starts_by_hand(at, Task::Start);
@@ -420,6 +435,7 @@ impl Witness<'_> {
         let over = seen.stand == Stand::Over;
         match task {
             _ if self.phase != Phase::Up => Some(Wanted::Cut),
+            Task::Reload => self.end_anew(at).map(Wanted::Anew),
             Task::Stop if over && seen.given_up => Some(Wanted::Failed(137)),
             Task::Start | Task::Restart if over && seen.status != 0 => {
                 Some(Wanted::Failed(seen.status))
@@ -452,7 +468,17 @@ impl Witness<'_> {
         let known = self.asked.open.iter().position(is);
         expect_of(at, known.is_some(), "a job ends once")?;
         known.map(|place| self.asked.open.remove(place));
+        let right = self.end_of(at, task);
+        self.no_longer_anew(at, task);
         let (end, mark) = match end {
+            JobEnd::Done if task == Task::Reload => {
+                self.mark_anew(Reloads::Done);
+                (Wanted::Anew(Reloads::Done), Mark::JobDone)
+            }
+            JobEnd::NotReloaded(why) => {
+                self.mark_anew(Reloads::Not(why));
+                (Wanted::Anew(Reloads::Not(why)), Mark::JobFailed)
+            }
             JobEnd::Done => (Wanted::Done, Mark::JobDone),
             JobEnd::Failed(ended) => (Wanted::Failed(ended.status), Mark::JobFailed),
             JobEnd::RunStops | JobEnd::Superseded | JobEnd::Cancelled => {
@@ -460,7 +486,7 @@ impl Witness<'_> {
             }
         };
         self.mark(mark);
-        expect_of(at, self.end_of(at, task) == Some(end), "a job ends with the state of its unit")
+        expect_of(at, right == Some(end), "a job ends with the state of its unit")
     }
 
     /// Checks, after a step, that every request is answered, and that no open job is done.
@@ -488,5 +514,7 @@ enum Wanted {
     Done,
     /// The job has failed, with the status of its unit.
     Failed(u8),
+    /// The reload of a unit has ended.
+    Anew(Reloads),
     Cut,
 }

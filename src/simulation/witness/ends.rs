@@ -81,6 +81,9 @@ impl Witness<'_> {
                     self.mark(Mark::StopCommandSucceeded);
                 }
             }
+            Event::ReloadCommandEnded { succeeded, .. } => {
+                self.reload_command_ended(unit, *succeeded);
+            }
             Event::Cancel { job, asker } => self.cancels(*job, asker),
             Event::Shutdown { exit, asker } => self.shuts_down(*exit, asker),
             Event::Reload { asker } => self.reloads(asker),
@@ -463,6 +466,7 @@ fn of(event: &Event) -> Option<UnitId> {
         | Event::Exited { unit, .. }
         | Event::LeftoversGone { unit }
         | Event::StopCommandEnded { unit, .. }
+        | Event::ReloadCommandEnded { unit, .. }
         | Event::Probed { unit, .. }
         | Event::Notified { unit, .. }
         | Event::Learnt { unit, .. }

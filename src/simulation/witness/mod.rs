@@ -2,11 +2,12 @@
 //! events that go into the engine and the actions that come out, and never asks the engine.
 //!
 //! This file has the books. `ends`, `signalled`, `watched`, `restarted` and `policy` fill them from
-//! events, `asked` from requests and `renewed` from new graphs; `acts` and `stops` check each
+//! events, `asked` from requests, `anew` from units that reload and `renewed` from new graphs; `acts` and `stops` check each
 //! action, and `rests` checks what must hold between events. For test runs, `turns` and `tested`
 //! are about tests, and `looks` and `found` about the other findings.
 
 mod acts;
+mod anew;
 mod asked;
 mod ends;
 mod found;
@@ -24,6 +25,7 @@ mod watched;
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use self::anew::Anew;
 use self::asked::Asked;
 use self::found::Tested;
 use self::renewed::Renewed;
@@ -168,6 +170,11 @@ pub(in crate::simulation) struct Seen {
     /// Whether it survived SIGKILL, and has not been seen to exit since.
     pub given_up: bool,
     pub watch: Watch,
+    /// Its own reload.
+    pub anew: Option<Anew>,
+    /// Whether the command of its reload has to be run, or to be killed.
+    pub owes_reload: bool,
+    pub owes_reload_kill: bool,
     /// Whether its attempts have to be abandoned.
     pub owes_silence: bool,
     pub fault: Option<Fault>,
@@ -228,6 +235,9 @@ impl Seen {
             left: false,
             given_up: false,
             watch: Watch::default(),
+            anew: None,
+            owes_reload: false,
+            owes_reload_kill: false,
             owes_silence: false,
             fault: None,
             held: false,

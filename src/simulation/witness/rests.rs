@@ -23,6 +23,8 @@ impl Witness<'_> {
             expect_of(at, !stray, "CONT comes with a stop signal")?;
             expect_of(at, !seen.owes_cont, "CONT follows every stop signal")?;
             expect_of(at, !seen.owes_command, "a stop command runs when its unit has to stop")?;
+            expect_of(at, !seen.owes_reload, "the command of a reload runs when it has to")?;
+            expect_of(at, !seen.owes_reload_kill, "the command of a reload ends with it")?;
             expect_of(at, !seen.owes_silence, "probes end with their unit")?;
             let owed = seen.watch.owed.contains(&true) && self.is_watched(at);
             expect_of(at, !owed, "an attempt of a probe is made as soon as it is due")?;

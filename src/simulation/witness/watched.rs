@@ -53,6 +53,9 @@ impl Witness<'_> {
         if !self.is_watched(at) {
             return;
         }
+        if purpose == Purpose::Ready && self.units[at].watch.ready {
+            return self.looked_anew(at, outcome);
+        }
         let watch = &mut self.units[at].watch;
         match (purpose, outcome) {
             (Purpose::Ready, Outcome::Passed) => self.is_ready(at),
@@ -92,7 +95,10 @@ impl Witness<'_> {
             return;
         }
         match notice {
-            Notice::Ready => self.is_ready(at),
+            Notice::Ready => {
+                self.is_ready(at);
+                self.says_anew(at, notice);
+            }
             Notice::Alive | Notice::Sick if self.units[at].watch.leaving => {}
             Notice::Alive => self.is_well(at),
             Notice::Sick => {
@@ -105,7 +111,8 @@ impl Witness<'_> {
                 (watch.ready, watch.leaving) = (false, true);
                 watch.next[HEALTH] = None;
             }
-            Notice::Reloading | Notice::Extend(_) | Notice::MainPid(_) => {}
+            Notice::Reloading => self.says_anew(at, notice),
+            Notice::Extend(_) | Notice::MainPid(_) => {}
         }
     }
 
@@ -121,6 +128,12 @@ impl Witness<'_> {
                 *rest_at += until.saturating_sub(kill_at);
             }
             seen.kill_at.as_mut().filter(|_| seen.killed.is_none())
+        } else if let Some(anew) = &mut seen.anew {
+            if anew.until < until {
+                anew.until = until;
+                self.mark(Mark::ReloadExtended);
+            }
+            return;
         } else if seen.watch.ready_by.is_some() {
             seen.watch.ready_by.as_mut()
         } else {
