@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::common::{HUP, MODES, Mode, Running, TERM, Trc, python, root};
+use crate::common::{HUP, MODES, Mode, Running, TERM, Trc, has, python, root};
 
 /// A run and the way to ask it.
 pub(crate) struct Asked {
@@ -258,6 +258,50 @@ fn a_command_makes_a_unit_reload() {
     assert!(message.ends_with("failed with status 3; it runs on"), "{message}");
     same(&it.get("/v1/units/web").body["process"]["pid"], &pid);
     it.stop();
+}
+
+/// Returns the children of a process.
+fn children(pid: &Value) -> Vec<String> {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    children.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn nginx_gets_new_workers_and_keeps_its_master_and_its_configuration_if_the_new_one_is_wrong() {
+    if !root() || !has("nginx") {
+        return;
+    }
+    let conf = |more: &str, place: &Path| {
+        let place = place.display();
+        format!(
+            "daemon off; user root; pid {place}/nginx.pid; error_log stderr notice; events {{}}\n\
+             http {{ access_log off; server {{ listen unix:{place}/web.sock; {more} }} }}\n"
+        )
+    };
+    for by in ["exec = 'nginx -s reload -c ${W}/nginx.conf'", "signal = 'HUP'"] {
+        let toml = format!(
+            "[async.web]\nexec = 'nginx -c ${{W}}/nginx.conf'\nready.unix = '${{W}}/web.sock'\n\
+             reload = {{ {by} }}\n"
+        );
+        let trc = Trc::toml(&toml);
+        let place = trc.path("");
+        let it = Asked::of(trc.file("nginx.conf", conf("", &place)));
+        let master = it.get("/v1/units/web?wait=ready&for=30s").body["process"]["pid"].clone();
+        let workers = children(&master);
+        same(&it.done("/v1/units/web/reload")["status"], "done");
+        it.running.wait_until("new workers have taken over", || {
+            let now = children(&master);
+            !now.is_empty() && now.iter().all(|pid| !workers.contains(pid))
+        });
+        std::fs::write(place.join("nginx.conf"), conf("nonsense;", &place)).unwrap();
+        let wrong = it.done("/v1/units/web/reload");
+        it.running.wait_for("unknown directive");
+        // Only the command tells what nginx itself just logs.
+        same(&wrong["status"], if by.starts_with("exec") { "failed" } else { "done" });
+        let unit = it.get("/v1/units/web").body;
+        same((&unit["process"]["pid"], &unit["ready"]), (&master, &true.into()));
+        it.stop();
+    }
 }
 
 #[test]

@@ -186,10 +186,11 @@ fn reload() -> Command {
         .before_help(
             "With units: each reads its own configuration anew, as its `reload` says, and keeps its process.\n\
              A unit whose reload fails runs on.\n\n\
-             Without: trc reads its own configuration anew, and applies what has changed. trc reads and checks everything first: an error changes nothing. Units that have not changed\n\
-             run on. Units whose process has to be another one are restarted, new units start, and units\n\
-             that are gone stop. If one of them does not come up, the old configuration comes back. Boot units do\n\
-             not run again.",
+             Without units: trc reads its own configuration anew, and applies what has changed. It reads and\n\
+             checks everything first: an error changes nothing. Units that have not changed run on. Units\n\
+             whose process has to be another one are restarted, new units start, and units that are gone\n\
+             stop. If one of them does not come up, the old configuration comes back. Boot units do not run\n\
+             again.",
         )
         .override_usage("trcctl reload [OPTIONS] [UNIT…]")
         .after_help(
@@ -206,7 +207,7 @@ fn reload() -> Command {
                77  you may not ask for this: see [control] allow\n  \
                78  the new configuration has errors, and nothing has changed",
         )
-        .arg(units("The units that reload [default: none, but trc itself]"))
+        .arg(units("The units that read their own configuration anew [default: trc does]"))
         .arg(
             Arg::new("dry-run")
                 .long("dry-run")
