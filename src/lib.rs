@@ -40,6 +40,8 @@ pub mod init {
 /// The entry points of `trcctl`.
 pub mod client {
     pub use crate::config::cli;
+    #[cfg(feature = "ctl")]
+    pub use crate::ctl::serve;
     pub use crate::ctl::test::namespace::Stage;
     pub use crate::ctl::{check, live, test, verdict};
 }

@@ -38,6 +38,7 @@ mod supervision;
 mod terminal;
 mod trcctl_check;
 mod trcctl_live;
+mod trcctl_serve;
 mod trcctl_test;
 mod trivialrc;
 mod trivialrc_lines;

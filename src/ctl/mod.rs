@@ -5,5 +5,7 @@ mod endings;
 mod here;
 pub mod live;
 mod scripts;
+#[cfg(feature = "ctl")]
+pub mod serve;
 pub mod test;
 pub mod verdict;

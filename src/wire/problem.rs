@@ -44,6 +44,8 @@ macro_rules! codes {
 codes! {
     /// The request is not valid HTTP, or has a parameter that is not valid.
     BadRequest = 400, "bad_request", "The request is not valid";
+    /// `trcctl serve` changes nothing without its token.
+    Unauthorized = 401, "unauthorized", "The token is missing or wrong";
     /// The peer may not ask for this.
     Forbidden = 403, "forbidden", "You may not ask for this";
     /// The configuration has errors.
@@ -80,6 +82,8 @@ codes! {
     TooLarge = 413, "too_large", "The request is too large";
     /// There are too many clients.
     Busy = 503, "busy", "There are too many clients";
+    /// `trcctl serve` gets no answer from trc.
+    Unreachable = 503, "unreachable", "trc does not answer";
 }
 
 /// A problem with a request.

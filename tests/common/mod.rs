@@ -7,6 +7,8 @@
 
 #![allow(clippy::disallowed_methods, unsafe_code)]
 
+pub(crate) mod browser;
+
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};

@@ -2,6 +2,7 @@
 
 mod completions;
 mod live;
+mod serve;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -53,6 +54,7 @@ fn run() -> Result<u8, clap::Error> {
             let why = arguments.get_many::<OsString>("why").unwrap_or_default();
             Ok(verdict::run(word, &why.cloned().collect::<Vec<_>>()))
         }
+        Some(("serve", arguments)) => Ok(serve::run(arguments)),
         Some(("completions", arguments)) => Ok(completions::run(arguments)),
         Some((name, arguments)) => {
             Ok(live::run(name, arguments).expect("clap demands one of the commands"))
@@ -109,6 +111,7 @@ fn program() -> Command {
         .subcommand(test_command())
         .subcommand(verdict_command())
         .subcommands(live::commands())
+        .subcommand(serve::command())
         .subcommand(completions::command())
 }
 

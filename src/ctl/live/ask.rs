@@ -37,6 +37,13 @@ pub(crate) struct Trc {
     patience: Duration,
 }
 
+/// Returns this path, or else the one that `TRC_SOCKET` or the usual place says.
+pub(crate) fn socket_path(path: Option<&Path>) -> PathBuf {
+    let variable = || std::env::var_os(VARIABLE).filter(|path| !path.is_empty());
+    let path = path.map(Path::to_owned).or_else(|| variable().map(PathBuf::from));
+    path.unwrap_or_else(|| PathBuf::from(SOCKET))
+}
+
 /// The answer to a request.
 pub(crate) struct Answer {
     /// The JSON.
@@ -46,9 +53,7 @@ pub(crate) struct Answer {
 impl Trc {
     /// Returns the trc at this path, or else where `TRC_SOCKET` or the usual place says.
     pub(crate) fn at(path: Option<&Path>) -> Self {
-        let variable = || std::env::var_os(VARIABLE).filter(|path| !path.is_empty());
-        let path = path.map(Path::to_owned).or_else(|| variable().map(PathBuf::from));
-        Self { path: path.unwrap_or_else(|| PathBuf::from(SOCKET)), patience: PATIENCE }
+        Self { path: socket_path(path), patience: PATIENCE }
     }
 
     /// Sets the longest time for trc to answer.

@@ -30,6 +30,8 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use ask::NoAnswer;
+#[cfg(feature = "ctl")]
+pub(super) use ask::socket_path;
 
 use crate::status as exit;
 
@@ -91,13 +93,13 @@ pub fn time(text: &str) -> Result<std::time::Duration, String> {
 }
 
 /// Prints a text. If nobody reads it, such as `head`, that is not a failure.
-fn say(text: &str) {
+pub(super) fn say(text: &str) {
     let mut out = io::stdout().lock();
     _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 /// Prints what is wrong.
-fn complain(why: &dyn fmt::Display) {
+pub(super) fn complain(why: &dyn fmt::Display) {
     let name = std::env::args_os().next().map(PathBuf::from);
     let name = name.as_deref().and_then(|path| path.file_name()).map(OsString::from);
     let name = name.unwrap_or_else(|| "trcctl".into());
@@ -127,7 +129,9 @@ fn failed(why: &NoAnswer) -> u8 {
             | Code::Testing
             | Code::Over
             | Code::TooLarge
-            | Code::Busy => 1,
+            | Code::Busy
+            | Code::Unauthorized => 1,
+            Code::Unreachable => exit::UNAVAILABLE,
         },
         NoAnswer::Unreachable(_, why) if why.kind() == io::ErrorKind::PermissionDenied => {
             exit::FORBIDDEN

@@ -1,0 +1,85 @@
+//! What is offered over TCP, and nothing else of trc's protocol.
+
+use crate::wire::{Act, Ask, Code, Problem};
+
+/// A file of the page.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum File {
+    Page,
+    Script,
+    Style,
+    Icon,
+}
+
+/// What a request asks for.
+#[derive(PartialEq, Eq, Debug)]
+pub(super) enum Route {
+    /// A file of the page.
+    File(File),
+    /// `/healthz`: whether trc answers, and is not unhealthy.
+    Alive,
+    /// `/state`: whatever the page shows again and again.
+    State,
+    /// A request to trc.
+    Ask(Ask),
+    /// A request to trc whose answer is a stream.
+    Follow(Ask),
+}
+
+/// Reads a request.
+///
+/// # Errors
+/// Returns the problem, if it is not offered.
+pub(super) fn read(method: &str, target: &str) -> Result<Route, Problem> {
+    let path = target.split_once('?').map_or(target, |(path, _)| path);
+    let own = match path {
+        "/" => Some(Route::File(File::Page)),
+        "/app.js" => Some(Route::File(File::Script)),
+        "/app.css" => Some(Route::File(File::Style)),
+        "/icon.svg" => Some(Route::File(File::Icon)),
+        "/state" => Some(Route::State),
+        "/healthz" => Some(Route::Alive),
+        "/metrics" => Some(Route::Ask(Ask::Metrics)),
+        "/readyz" => Some(Route::Ask(Ask::Health(Vec::new(), None))),
+        _ => None,
+    };
+    if let Some(route) = own {
+        if method != "GET" {
+            let detail = format!("{path} takes GET");
+            return Err(Problem::new(Code::BadMethod, detail));
+        }
+        return Ok(route);
+    }
+    let ask = Ask::read(method, target, b"")?;
+    let offered = match &ask {
+        Ask::About | Ask::Units | Ask::Metrics => true,
+        // Whoever waits would hold a connection, and the page asks again.
+        Ask::Health(_, wait) | Ask::Unit(_, wait) => wait.is_none(),
+        Ask::Job(_, wait) => wait.is_none(),
+        Ask::Act(_, act) => match act {
+            Act::Start | Act::Stop | Act::StopWithDependents | Act::Restart => true,
+            Act::Reload | Act::Signal(_) | Act::Reset => false,
+        },
+        Ask::Logs(_) | Ask::Events(_) => return Ok(Route::Follow(ask)),
+        Ask::Cancel(_) | Ask::Reload(_) | Ask::Shutdown(_) => false,
+    };
+    if offered {
+        return Ok(Route::Ask(ask));
+    }
+    let detail = format!(
+        "trcctl serve does not offer {method} {target}: ask with trcctl, or over trc's socket"
+    );
+    Err(Problem::new(Code::NotFound, detail))
+}
+
+impl Route {
+    /// Returns whether it changes something.
+    pub(super) fn changes(&self) -> bool {
+        matches!(self, Self::Ask(Ask::Act(..)))
+    }
+
+    /// Returns whether only the page of this server may ask for it.
+    pub(super) fn is_guarded(&self) -> bool {
+        self.changes() || matches!(self, Self::Follow(_))
+    }
+}
