@@ -525,6 +525,30 @@ fn a_command_alone_has_no_control_socket() {
     trc.spawn().finish().status(0);
 }
 
+#[test]
+fn descriptors_that_a_client_sends_never_reach_trcs_table() {
+    use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+    use std::io::IoSlice;
+    use std::os::fd::AsRawFd;
+    let it = Asked::new(WEB, Mode::Subreaper);
+    it.running.wait_for("ready");
+    let before = descriptors(it.running.pid());
+    let null = std::fs::File::open("/dev/null").unwrap();
+    for number in [1, 2, 3, 4, 5, 253] {
+        for end in ["\r\n", ""] {
+            let mut stream = UnixStream::connect(&it.socket).unwrap();
+            let text = format!("GET /v1/health HTTP/1.1\r\n{end}");
+            let passed = vec![null.as_raw_fd(); number];
+            let (parts, passed) =
+                ([IoSlice::new(text.as_bytes())], [ControlMessage::ScmRights(&passed)]);
+            sendmsg::<()>(stream.as_raw_fd(), &parts, &passed, MsgFlags::empty(), None).unwrap();
+            same((number, answer(&mut stream).status), (number, 400));
+        }
+    }
+    it.running.wait_until("the clients are gone", || descriptors(it.running.pid()) <= before);
+    it.stop().status(143);
+}
+
 /// The number of open descriptors of a process.
 fn descriptors(pid: i32) -> usize {
     std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()

@@ -74,7 +74,9 @@ fn discard(socket: BorrowedFd<'_>, peeked: &mut [u8]) -> nix::Result<()> {
     receive(socket, peeked, 0).map(|_| ())
 }
 
-/// Room for the sender's credentials only: the rest of it is too small for a descriptor.
+/// Room for the sender's credentials. If the socket has `SO_PASSCRED`, they come first, and the rest
+/// of it is too small for a descriptor. Otherwise there must not be any room, because descriptors
+/// would fill it.
 #[repr(C, align(8))]
 struct Control([u8; CONTROL]);
 
@@ -90,8 +92,10 @@ fn receive(socket: BorrowedFd<'_>, into: &mut [u8], flags: libc::c_int) -> nix::
     let mut message: libc::msghdr = unsafe { mem::zeroed() };
     message.msg_iov = &raw mut part;
     message.msg_iovlen = 1;
-    message.msg_control = control.0.as_mut_ptr().cast();
-    message.msg_controllen = CONTROL as _;
+    if getsockopt(&socket, sockopt::PassCred)? {
+        message.msg_control = control.0.as_mut_ptr().cast();
+        message.msg_controllen = CONTROL as _;
+    }
     let flags = flags | libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
     // SAFETY: every pointer is to a local that outlives the call, with its length.
     let length = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) };
@@ -321,7 +325,7 @@ mod tests {
     fn pair(kind: SockType) -> (OwnedFd, OwnedFd) {
         let flags = SockFlag::SOCK_CLOEXEC;
         let (one, other) = socketpair(AddressFamily::Unix, kind, None, flags).unwrap();
-        setsockopt(&one, sockopt::PassCred, &true).unwrap();
+        setsockopt(&one, sockopt::PassCred, &(kind == SockType::Datagram)).unwrap();
         (one, other)
     }
 
@@ -352,6 +356,21 @@ mod tests {
             assert_eq!(head.sender.unwrap().pid, std::process::id().cast_signed());
             // It is still there.
             assert_eq!(peek(read.as_fd(), &mut bytes), Ok(head));
+        }
+    }
+
+    #[test]
+    fn no_descriptor_is_taken_in_place_of_the_credentials() {
+        for passed in [1, 3, 4, 5] {
+            let (read, write) = pair(SockType::Stream);
+            let (end, other) = nix::unistd::pipe().unwrap();
+            send(&write, b"text", &vec![other.as_raw_fd(); passed]);
+            drop(other);
+            let mut bytes = [0; 16];
+            let guarded = Guarded::new(read);
+            assert_eq!(guarded.read(&mut bytes), Err(Errno::EBADMSG), "{passed}");
+            wait(fork(guarded.as_fd(), true).unwrap());
+            assert_eq!(nix::unistd::read(&end, &mut bytes), Ok(0), "{passed}");
         }
     }
 
