@@ -110,6 +110,32 @@ fn descriptors_that_are_sent_never_reach_trcs_table() {
 }
 
 #[test]
+fn a_command_with_streams_whose_close_hangs_freezes_nothing() {
+    let then = "def ask(fds):\n\
+                \x20c = socket.socket(socket.AF_UNIX); c.connect(os.environ['W'] + '/trc.sock')\n\
+                \x20r, w = os.pipe()\n\
+                \x20if os.fork() == 0:\n\
+                \x20 text = b'POST /v1/exec?unit=bad&command=true HTTP/1.1\\r\\n\\r\\n'\n\
+                \x20 os.read(r, 1); c.sendmsg([text], rights(fds)); os._exit(0)\n\
+                \x20for fd in fds: fd.close()\n\
+                \x20os.write(w, b'x'); os.close(r); os.close(w); os.wait()\n\
+                \x20return c\n\
+                for number in (1, 2, 3, 4):\n\
+                \x20says = ask([lingering() for i in range(number)]).recv(999)\n\
+                \x20print(number, says.split()[1].decode(), flush=True)\n\
+                \x20ask([lingering() for i in range(number)]).close()\n\
+                say(b'READY=1')\n\
+                wait()";
+    for mode in MODES {
+        let outcome = attacked(then, "").control().mode(mode).signalled("app", TERM);
+        outcome.status(143);
+        for line in ["1 400\n", "2 400\n", "3 200\n", "4 400\n"] {
+            outcome.stdout_has(line);
+        }
+    }
+}
+
+#[test]
 fn more_descriptors_than_a_child_may_hold_hang_nothing_for_long() {
     // If the child that receives descriptors has no number for one, the kernel closes it while the
     // child runs.

@@ -37,6 +37,7 @@ mod signals;
 mod supervision;
 mod terminal;
 mod trcctl_check;
+mod trcctl_exec;
 mod trcctl_live;
 mod trcctl_serve;
 mod trcctl_test;

@@ -313,6 +313,14 @@ impl Engine {
         }
     }
 
+    /// Returns the reason why no command can be run as this unit now, if there is one. The unit need
+    /// not run: its command is not the only one that can be of use in its surroundings.
+    pub(crate) fn refuses_exec(&self, id: UnitId) -> Option<Refusal> {
+        let node = self.graph.node(id);
+        let here = self.graph.ids().any(|one| one == id);
+        if here && node.counts() { self.busy() } else { Some(Refusal::NoService) }
+    }
+
     /// Returns the reason why every request is refused now, if it is.
     pub(crate) fn busy(&self) -> Option<Refusal> {
         match self.run {

@@ -136,6 +136,19 @@ pub(crate) enum Reload {
     Keep,
 }
 
+/// A command to run as a unit. The client passes its standard streams with the request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Exec {
+    /// The unit.
+    pub unit: String,
+    /// The command and its arguments.
+    pub command: Vec<String>,
+    /// Whether the standard input is a terminal that the command's session takes.
+    pub tty: bool,
+    /// The `TERM` of the command, if it is not that of the unit.
+    pub term: Option<String>,
+}
+
 /// A request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Ask {
@@ -149,6 +162,8 @@ pub(crate) enum Ask {
     Unit(String, Option<Wait>),
     /// `POST /v1/units/U/start` and so on.
     Act(String, Act),
+    /// `POST /v1/exec`
+    Exec(Exec),
     /// `DELETE /v1/jobs/J`
     Cancel(u32),
     /// `POST /v1/reload`
@@ -180,9 +195,11 @@ impl Ask {
             | Self::Logs(_)
             | Self::Events(_)
             | Self::Metrics => Access::Read,
-            Self::Act(..) | Self::Cancel(_) | Self::Reload(_) | Self::Shutdown(_) => {
-                Access::Operate
-            }
+            Self::Act(..)
+            | Self::Exec(_)
+            | Self::Cancel(_)
+            | Self::Reload(_)
+            | Self::Shutdown(_) => Access::Operate,
         }
     }
 
@@ -204,8 +221,8 @@ impl Ask {
             | Self::Logs(_)
             | Self::Events(_)
             | Self::Metrics => Some(Duration::ZERO),
-            // Units that have to go may take their stop timeouts.
-            Self::Reload(_) => None,
+            // Units that have to go may take their stop timeouts, and a command may run for ever.
+            Self::Reload(_) | Self::Exec(_) => None,
         }
     }
 
@@ -243,6 +260,7 @@ impl Ask {
                 };
                 (Self::Act(unit.to_owned(), act), Method::Post)
             }
+            ["v1", "exec"] => (Self::Exec(given.exec()?), Method::Post),
             ["v1", "jobs", job] => {
                 let job = job.parse().map_err(|_| nowhere(path))?;
                 if method == Method::Delete.word() {
@@ -306,6 +324,7 @@ impl Ask {
                 let parameter = parameter.map(|name| (name, "true".to_owned()));
                 (Method::Post, with("/v1/reload", parameter))
             }
+            Self::Exec(_) => (Method::Post, "/v1/exec".to_owned()),
             Self::Cancel(job) => (Method::Delete, format!("/v1/jobs/{job}")),
             Self::Shutdown(exit) => {
                 let exit = exit.map(|status| ("exit", status.to_string()));
@@ -321,6 +340,18 @@ impl Ask {
             Self::Events(select) => get(with("/v1/events", select.written())),
             Self::Metrics => get("/v1/metrics".to_owned()),
         }
+    }
+}
+
+impl Ask {
+    /// Returns the body of the request, which has the parameters that a target has no room for.
+    pub(crate) fn body(&self) -> String {
+        let Self::Exec(Exec { unit, command, tty, term }) = self else { return String::new() };
+        let mut body = serde_json::json!({ "unit": unit, "command": command, "tty": tty });
+        if let Some(term) = term {
+            body["term"] = term.as_str().into();
+        }
+        body.to_string()
     }
 }
 
@@ -431,6 +462,20 @@ impl Parameters {
         })
     }
 
+    fn exec(&mut self) -> Result<Exec, Problem> {
+        let unit = self.one("unit")?;
+        let unit = unit.ok_or_else(|| wrong("unit", "is missing: it is the name of a unit"))?;
+        let command = self.all("command");
+        if command.is_empty() {
+            return Err(wrong("command", "is missing: it is a list such as [\"ls\", \"-l\"]"));
+        }
+        let (tty, term) = (self.flag("tty")?, self.one("term")?);
+        if command.iter().chain(&term).any(|text| text.contains('\0')) {
+            return Err(wrong("command", "or `term` contains a NUL"));
+        }
+        Ok(Exec { unit, command, tty, term })
+    }
+
     fn select(&mut self) -> Result<Select, Problem> {
         let since = self.number("since")?;
         Ok(Select {
@@ -443,8 +488,10 @@ impl Parameters {
     }
 
     fn none_left(self) -> Result<(), Problem> {
-        const KNOWN: [&str; 9] =
-            ["dry_run", "unit", "wait", "for", "signal", "n", "since", "grep", "follow"];
+        const KNOWN: [&str; 12] = [
+            "dry_run", "unit", "wait", "for", "signal", "n", "since", "grep", "follow", "command",
+            "tty", "term",
+        ];
         let Some(name) = self.0.into_keys().next() else { return Ok(()) };
         let nearest = nearest(&name, KNOWN).map(str::to_owned);
         let detail = format!("the request does not take the parameter {}", quoted(&name));
@@ -530,6 +577,8 @@ mod tests {
         };
         let since = Select { last: usize::MAX, since: Some(9), grep: None, ..select.clone() };
         let within = Duration::from_millis(1500);
+        let command = vec!["sh".to_owned(), "-c".to_owned(), "echo \"ü\" $1\n".to_owned()];
+        let exec = Exec { unit: unit(), command, tty: false, term: None };
         for ask in [
             Ask::About,
             Ask::Health(Vec::new(), None),
@@ -545,6 +594,8 @@ mod tests {
             Ask::Act(unit(), Act::Signal(Signal::HUP)),
             Ask::Act(unit(), Act::StopWithDependents),
             Ask::Act(unit(), Act::Reset),
+            Ask::Exec(exec.clone()),
+            Ask::Exec(Exec { tty: true, term: Some("xterm".to_owned()), ..exec }),
             Ask::Cancel(12),
             Ask::Reload(Reload::Plan),
             Ask::Reload(Reload::Apply),
@@ -558,7 +609,7 @@ mod tests {
             Ask::Metrics,
         ] {
             let (method, target) = ask.written();
-            assert_eq!(read(method.word(), &target, ""), Ok(ask), "{target}");
+            assert_eq!(read(method.word(), &target, &ask.body()), Ok(ask), "{target}");
         }
     }
 
@@ -590,6 +641,9 @@ mod tests {
             ("GET", "/v1/logs?folow=1", "", Code::BadRequest, "parameter `folow`"),
             ("POST", "/v1/units/web/signal", "", Code::BadRequest, "write `signal=HUP`"),
             ("POST", "/v1/units/web/signal?signal=NOPE", "", Code::BadRequest, "such as HUP"),
+            ("POST", "/v1/exec?command=ls", "", Code::BadRequest, "`unit` is missing"),
+            ("POST", "/v1/exec?unit=web", "", Code::BadRequest, "`command` is missing"),
+            ("POST", "/v1/exec?unit=web&command=a%00", "", Code::BadRequest, "contains a NUL"),
             ("POST", "/v1/units/web/stop", "[1]", Code::BadRequest, "is not a JSON object"),
             ("POST", "/v1/units/web/stop", "{\"a\":{}}", Code::BadRequest, "no plain value"),
         ] {
@@ -605,5 +659,7 @@ mod tests {
         assert_eq!(Ask::Health(Vec::new(), None).needs(), Access::Health);
         assert_eq!(Ask::Units.needs(), Access::Read);
         assert_eq!(Ask::Act(String::new(), Act::Stop).needs(), Access::Operate);
+        let exec = read("POST", "/v1/exec?unit=web&command=ls", "").unwrap();
+        assert_eq!(exec.needs(), Access::Operate);
     }
 }

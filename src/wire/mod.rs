@@ -10,13 +10,13 @@ pub(crate) mod problem;
 pub(crate) mod record;
 pub(crate) mod state;
 
-pub(crate) use ask::{Act, Ask, Reload, Select, Until, Wait};
+pub(crate) use ask::{Act, Ask, Exec, Reload, Select, Until, Wait};
 pub(crate) use metrics::{Amount, Counts, Exposition, Metrics, OfUnit, Reloaded, Restarted, Usage};
 pub(crate) use plan::{Because, Does, Plan, Step};
 pub(crate) use problem::{Code, Problem};
 pub(crate) use record::{Entry, Gap, Said, Written};
 pub(crate) use state::{
-    About, End, HealthState, JobState, JobStatus, RunHealth, Running, UnitState, Units,
+    About, End, Executed, HealthState, JobState, JobStatus, RunHealth, Running, UnitState, Units,
 };
 
 /// The usual place of the socket.

@@ -80,8 +80,8 @@ codes! {
     Over = 409, "over", "The job has ended already";
     /// The request is too large.
     TooLarge = 413, "too_large", "The request is too large";
-    /// There are too many clients.
-    Busy = 503, "busy", "There are too many clients";
+    /// There are too many clients, or commands that clients have asked for.
+    Busy = 503, "busy", "There are too many clients or commands";
     /// `trcctl serve` gets no answer from trc.
     Unreachable = 503, "unreachable", "trc does not answer";
 }

@@ -213,3 +213,19 @@ pub(crate) struct JobState {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dependents: Vec<String>,
 }
+
+/// The answer to `POST /v1/exec`, once the command has exited.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Executed {
+    /// The unit.
+    pub unit: String,
+    /// The exit status, as a shell sees it: 128 and the number of the signal that terminated the
+    /// command, 127 if it does not exist, and 126 if it could not be executed.
+    pub status: u8,
+    /// The signal that terminated the command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<String>,
+    /// Why the command could not be executed, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}

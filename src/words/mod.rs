@@ -32,7 +32,7 @@ pub(crate) use line::{Line, Whose};
 pub(crate) use no_socket::NoSocket;
 pub(crate) use not_started::{errno, not_started, program_failure};
 pub(crate) use observed::{Observed, OomVictim, Why, observed, out_of_memory};
-pub(crate) use request::answer;
+pub(crate) use request::{answer, refusal};
 pub(crate) use sender::sender;
 pub(crate) use some::{last_output, says, some};
 pub(crate) use standing::standing;

@@ -9,9 +9,11 @@ use super::event_name::EventName;
 use super::line::Line;
 use super::no_socket::NoSocket;
 use super::reason::how;
+use super::sender::asker;
 use super::some;
 use super::unwritten::Unwritten;
-use crate::engine::{Ended, Ending, How, Purpose, TestEnd};
+use crate::config::shown;
+use crate::engine::{Asker, Ended, Ending, How, Purpose, TestEnd};
 use crate::graph::{Graph, UnitId};
 
 /// One thing that trc found out.
@@ -27,6 +29,8 @@ pub(crate) enum Observed<'a> {
     /// There is no control socket at this path; the flag says whether the configuration asks for
     /// it.
     NoControl(&'a std::path::Path, NoSocket, bool),
+    /// Somebody runs this program as a unit.
+    Executes(UnitId, &'a Asker, &'a str),
     /// A signal asked for a reload, and the configuration has not changed.
     NothingToReload,
     /// The kernel gave no more memory; the number is what is left of the reserve, in KiB.
@@ -132,6 +136,11 @@ pub(crate) fn observed(graph: &Graph, observed: &Observed<'_>) -> Line {
                  or to false"
             );
             Line::of_run(level, EventName::NoControl, message)
+        }
+        Observed::Executes(unit, by, program) => {
+            let program = shown(program);
+            let message = format!("{} asked to run {program} as {}", asker(graph, by), name(unit));
+            Line::about(Level::Info, EventName::Requested, *unit, message)
         }
         Observed::NothingToReload => Line::of_run(
             Level::Info,

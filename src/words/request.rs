@@ -213,7 +213,8 @@ pub(super) fn not_reloaded(why: Refusal) -> Line {
     )
 }
 
-fn refusal(name: &str, why: Refusal) -> String {
+/// Returns why a request for a unit, or for the run, is refused.
+pub(crate) fn refusal(name: &str, why: Refusal) -> String {
     match why {
         Refusal::Booting => "the boot units have not finished".to_owned(),
         Refusal::Stopping => "the run is stopping".to_owned(),

@@ -8,7 +8,7 @@ use trc::client::live::{self, Change, Color, Options, Records};
 use crate::{TEMPLATE, completions};
 
 /// Returns the commands.
-pub(crate) fn commands() -> [Command; 12] {
+pub(crate) fn commands() -> [Command; 13] {
     [
         status(),
         change(
@@ -28,6 +28,7 @@ pub(crate) fn commands() -> [Command; 12] {
             "No wait policy counts this as an end, and `restart.max` does not count it as a restart.",
         ),
         signal(),
+        exec(),
         reload(),
         shutdown(),
         records("logs", "Show the last output of units"),
@@ -79,6 +80,17 @@ pub(crate) fn run(name: &str, arguments: &ArgMatches) -> Option<u8> {
             return Some(live::wait(&options, &goals, arguments.get_one("for").copied()));
         }
         "why" => return Some(live::why(&options, arguments.get_one::<String>("unit")?)),
+        "exec" => {
+            let command: Vec<String> =
+                arguments.get_many("command").unwrap_or_default().cloned().collect();
+            let tty = match (arguments.get_flag("tty"), arguments.get_flag("no-tty")) {
+                (true, _) => Some(true),
+                (false, true) => Some(false),
+                (false, false) => None,
+            };
+            let unit = arguments.get_one::<String>("unit")?;
+            return Some(live::exec(&options, unit, &command, tty));
+        }
         "start" => Change::Start,
         "stop" => Change::Stop,
         "restart" => Change::Restart,
@@ -98,16 +110,7 @@ Exit status:
   77  you may not ask for this: see [control] allow";
 
 fn live_command(name: &'static str, about: &'static str) -> Command {
-    Command::new(name)
-        .about(about)
-        .help_template(TEMPLATE)
-        .arg(
-            Arg::new("socket")
-                .long("socket")
-                .value_name("PATH")
-                .help("The control socket of trc [default: TRC_SOCKET, or /run/trc.sock]")
-                .value_parser(value_parser!(PathBuf)),
-        )
+    asking_command(name, about)
         .arg(
             Arg::new("color")
                 .long("color")
@@ -117,6 +120,17 @@ fn live_command(name: &'static str, about: &'static str) -> Command {
                 .value_parser(["auto", "always", "never"]),
         )
         .arg(Arg::new("json").long("json").help("Print JSON").action(ArgAction::SetTrue))
+}
+
+/// Returns a command that asks trc, and prints nothing itself.
+fn asking_command(name: &'static str, about: &'static str) -> Command {
+    Command::new(name).about(about).help_template(TEMPLATE).arg(
+        Arg::new("socket")
+            .long("socket")
+            .value_name("PATH")
+            .help("The control socket of trc [default: TRC_SOCKET, or /run/trc.sock]")
+            .value_parser(value_parser!(PathBuf)),
+    )
 }
 
 fn units(help: &'static str) -> Arg {
@@ -179,6 +193,51 @@ fn signal() -> Command {
                 .required(true),
         )
         .arg(units("The units").required(true))
+}
+
+fn exec() -> Command {
+    let flag = |name: &'static str, short: char, help: &'static str| {
+        Arg::new(name).long(name).short(short).help(help).action(ArgAction::SetTrue)
+    };
+    asking_command("exec", "Run a command as a unit: as its user, and with its environment")
+        .before_help(
+            "The command runs in the surroundings of the unit: with its user, groups, capabilities, limits,\n\
+             environment and working directory. The unit itself need not run, and does not notice. The command\n\
+             reads and writes the standard streams of trcctl. If these are a terminal, it gets one, with job\n\
+             control. If trcctl goes away, the command gets SIGHUP, and SIGKILL after 5 seconds.",
+        )
+        .override_usage("trcctl exec [OPTIONS] UNIT [--] CMD…")
+        .after_help(
+            "Examples:\n  \
+               docker exec -it CONTAINER trcctl exec web -- bash      Look around with a shell\n  \
+               docker exec CONTAINER trcctl exec web -- env           Show the environment of a unit\n  \
+               docker exec -i CONTAINER trcctl exec db -- psql <FILE  Read from a file\n\n\
+             Exit status: that of the command, 128+N if signal N has terminated it, or\n  \
+               1    it was refused\n  \
+               64   the command line is wrong, or there is no such unit\n  \
+               69   no trc listens on the socket\n  \
+               77   you may not ask for this: see [control] allow\n  \
+               126  the command cannot be executed\n  \
+               127  the command does not exist",
+        )
+        .arg(flag("tty", 't', "Give the command a terminal [default: if input and output are one]"))
+        .arg(flag("no-tty", 'T', "Give the command no terminal").overrides_with("tty"))
+        .arg(
+            Arg::new("unit")
+                .value_name("UNIT")
+                .help("The unit")
+                .required(true)
+                .add(completions::units()),
+        )
+        .arg(
+            Arg::new("command")
+                .value_name("CMD")
+                .help("The command and its arguments")
+                .required(true)
+                .num_args(1..)
+                .trailing_var_arg(true)
+                .allow_hyphen_values(true),
+        )
 }
 
 fn reload() -> Command {

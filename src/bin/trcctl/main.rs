@@ -76,10 +76,12 @@ fn habit(mut error: clap::Error) -> clap::Error {
         ["kill"] => "`trcctl signal` sends a signal to a unit, and `trcctl stop` stops it",
         ["log" | "tail"] => "`trcctl logs` shows the last output of units",
         ["up" | "run"] => "`trcctl start` starts a unit",
+        ["sh" | "shell" | "attach" | "enter"] => "`trcctl exec UNIT -- sh` runs a shell as a unit",
         ["down"] => "`trcctl stop` stops a unit",
         ["validate" | "lint" | "config"] => {
             "`trcctl check` reports every error in the configuration"
         }
+        ["-i" | "-it"] => "`trcctl exec` always passes its standard input on: leave this out",
         ["--tail"] => "`trcctl logs -n 10` shows the last 10 lines",
         _ => return error,
     };

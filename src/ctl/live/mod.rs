@@ -2,6 +2,7 @@
 
 mod act;
 mod ask;
+mod exec;
 mod health;
 mod logs;
 mod names;
@@ -14,6 +15,7 @@ mod wait;
 mod why;
 
 pub use act::{Change, act};
+pub use exec::exec;
 pub use health::{health, health_asked};
 pub use logs::{Records, logs};
 pub use names::names;

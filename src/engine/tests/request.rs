@@ -29,6 +29,27 @@ impl World {
 }
 
 #[test]
+fn a_command_can_run_as_a_service_whether_it_runs_or_not_until_the_run_stops() {
+    let units = vec![unit("boot.a"), unit("async.a"), unit("async.b"), unit("halt.a")];
+    let mut world = World::of(WaitPolicy::Any, units);
+    let refused = |world: &World, name: &str| world.engine.refuses_exec(world.id(name));
+    assert_eq!(refused(&world, "async.a"), Some(Refusal::Booting));
+    world.exit("boot.a", 0);
+    _ = world.job("async.b", Task::Stop);
+    world.exit("async.b", 0);
+    for (name, expected) in [
+        ("async.a", None),
+        ("async.b", None),
+        ("boot.a", Some(Refusal::NoService)),
+        ("halt.a", Some(Refusal::NoService)),
+    ] {
+        assert_eq!(refused(&world, name), expected, "{name}");
+    }
+    world.exit("async.a", 0);
+    assert_eq!(refused(&world, "async.b"), Some(Refusal::Stopping));
+}
+
+#[test]
 fn what_is_stopped_by_hand_stays_so_and_the_run_goes_on() {
     for wait in [WaitPolicy::Any, WaitPolicy::All, WaitPolicy::Err] {
         let mut world = World::of(wait, vec![restarted(When::Always, unit("async.a"))]);

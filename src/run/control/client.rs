@@ -1,6 +1,6 @@
 //! One connection of a client.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -11,7 +11,7 @@ use super::http::{self, Content, LONGEST, Request};
 use super::peer::Peer;
 use crate::config::Access;
 use crate::graph::UnitId;
-use crate::run::os::rights::Guarded;
+use crate::run::os::rights::{Guarded, Part};
 use crate::wire::{Ask, Code, Exposition, Metrics, Problem, Select};
 
 /// The time in which a request has to be complete.
@@ -49,6 +49,8 @@ pub(crate) enum State {
     Waits(Ask, Instant),
     /// Records are sent as they come.
     Streams(Stream),
+    /// The command that the client has asked for runs, and its exit is the answer.
+    Runs,
     /// The connection is closed when everything is sent.
     Ends,
 }
@@ -65,6 +67,8 @@ pub(crate) struct Client {
     input: Vec<u8>,
     /// Whether the input may have another whole request, which came with the last one.
     more: bool,
+    /// The number of bytes at the head of the queue with which descriptors have come.
+    passed: Option<usize>,
     output: Vec<u8>,
     sent: usize,
     /// Whether the current request lets another one follow.
@@ -90,6 +94,7 @@ impl Client {
             state: State::Reads,
             input: Vec::new(),
             more: false,
+            passed: None,
             output: Vec::new(),
             sent: 0,
             keeps: false,
@@ -119,7 +124,7 @@ impl Client {
     /// read as slowly as its reader likes.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match &self.state {
-            State::Streams(_) | State::Asked => None,
+            State::Streams(_) | State::Asked | State::Runs => None,
             State::Waits(_, until) => Some(*until),
             State::Reads | State::Ends if self.owes() => Some(self.since + ANSWER),
             State::Reads if self.input.is_empty() => Some(self.since + IDLE),
@@ -132,7 +137,7 @@ impl Client {
     pub(crate) fn waits_since(&self) -> Option<Instant> {
         match self.state {
             State::Reads | State::Ends | State::Streams(_) => Some(self.since),
-            State::Asked | State::Waits(..) => None,
+            State::Asked | State::Waits(..) | State::Runs => None,
         }
     }
 
@@ -157,21 +162,60 @@ impl Client {
         let begun = !self.input.is_empty();
         let room = (LONGEST + 1).saturating_sub(self.input.len()).min(READ);
         let mut bytes = [0; READ];
-        match self.socket.read(&mut bytes[..room]) {
-            Ok(0) => return Err(None),
-            Ok(count) => self.input.extend_from_slice(&bytes[..count]),
-            Err(Errno::EAGAIN | Errno::EINTR) => return Ok(None),
-            // Nobody asked for descriptors.
-            Err(Errno::EBADMSG) => {
-                let why = "a descriptor came with the request";
-                return Err(Some(Problem::new(Code::BadRequest, why)));
+        match self.socket.part(&mut bytes[..room]) {
+            Ok(Part { length: 0, .. }) => return Err(None),
+            Ok(Part { length, rights: false }) => self.input.extend_from_slice(&bytes[..length]),
+            Ok(Part { rights: true, .. }) => {
+                // All the bytes that come before the descriptors or with them.
+                let before = self.input.len();
+                self.input.resize(LONGEST + 1, 0);
+                let part = self.socket.part(&mut self.input[before..]).map_err(|_| None)?;
+                self.input.truncate(before + part.length);
+                self.passed = Some(part.length);
             }
+            Err(Errno::EAGAIN | Errno::EINTR) => return Ok(None),
             Err(_) => return Err(None),
         }
         if !begun {
             self.since = now;
         }
-        http::take(&mut self.input).map_err(Some)
+        let request = http::take(&mut self.input).map_err(Some)?;
+        if self.passed.is_none() {
+            return Ok(request);
+        }
+        // The bytes are still in the queue, so nothing can be read after them.
+        match request {
+            Some(mut request) if self.input.is_empty() => {
+                request.keep = false;
+                Ok(Some(request))
+            }
+            Some(_) | None => {
+                let why = "descriptors have to come with the last byte of a request";
+                Err(Some(Problem::new(Code::BadRequest, why)))
+            }
+        }
+    }
+
+    /// Returns the number of bytes at the head of the queue, if descriptors have come with the
+    /// request.
+    pub(crate) fn passed(&self) -> Option<usize> {
+        self.passed
+    }
+
+    /// Returns the socket, for a child that receives the descriptors.
+    pub(crate) fn socket(&self) -> RawFd {
+        self.socket.as_fd().as_raw_fd()
+    }
+
+    /// Waits for the exit of the command that receives the descriptors and then runs.
+    pub(crate) fn runs(&mut self, pid: i32) {
+        self.socket.leave_to(pid);
+        (self.passed, self.input, self.state) = (None, Vec::new(), State::Runs);
+    }
+
+    /// Handles that a command has received its descriptors, or has exited without.
+    pub(crate) fn received(&mut self, pid: i32) {
+        self.socket.ended(pid);
     }
 
     /// Returns whether a request may have been read already, so that the descriptor does not tell

@@ -12,6 +12,8 @@
 //!   exits. An exiting process does not linger (`inet_release` of `net/ipv4/af_inet.c`). If the
 //!   taker has no numbers left for some descriptors, the kernel closes these while the taker still
 //!   runs. Then an alarm terminates the taker, which ends the wait.
+//! - A command that a client runs as a unit receives the client's descriptors itself, before it is
+//!   executed (`run/spawn/child.rs`). Until then it is the taker of the client's socket.
 //! - PID 1 closes a socket only when nothing can be added to its queue any more and nothing in the
 //!   queue carries a descriptor.
 //!
@@ -121,6 +123,18 @@ fn receive(socket: BorrowedFd<'_>, into: &mut [u8], flags: libc::c_int) -> nix::
     })
 }
 
+/// A part of a stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Part {
+    /// The number of its bytes.
+    pub length: usize,
+    /// Whether its last bytes carry descriptors, or those of a message after it: a peek looks
+    /// further than it reads (`unix_stream_read_generic` of `net/unix/af_unix.c`). If so, the part
+    /// stays in the queue. A part that ends before the room for it does has all the bytes up to the
+    /// descriptors.
+    pub rights: bool,
+}
+
 /// A Unix socket to which others may send descriptors. trc reads and closes it without touching
 /// them.
 pub(crate) struct Guarded {
@@ -162,17 +176,33 @@ impl Guarded {
         Ok(head)
     }
 
-    /// Reads from a stream.
+    /// Reads from a stream that takes no descriptors.
     ///
     /// # Errors
     /// Returns the errors of recvmsg(2), and EBADMSG from then on if a message carries descriptors.
     pub(crate) fn read(&self, into: &mut [u8]) -> nix::Result<usize> {
-        let head = peek(self.as_fd(), into)?;
-        if head.rights {
-            return Err(Errno::EBADMSG);
+        match self.part(into)? {
+            Part { rights: true, .. } => Err(Errno::EBADMSG),
+            Part { length, .. } => Ok(length),
         }
-        discard(self.as_fd(), &mut into[..head.length])?;
-        Ok(head.length)
+    }
+
+    /// Reads from a stream. A part with descriptors can be read again and again: only a taker can
+    /// receive it.
+    ///
+    /// # Errors
+    /// Returns the errors of recvmsg(2).
+    pub(crate) fn part(&self, into: &mut [u8]) -> nix::Result<Part> {
+        let Head { length, rights, .. } = peek(self.as_fd(), into)?;
+        if !rights {
+            discard(self.as_fd(), &mut into[..length])?;
+        }
+        Ok(Part { length, rights })
+    }
+
+    /// Leaves the socket to a child, which receives from it until it has [ended](Self::ended).
+    pub(crate) fn leave_to(&mut self, taker: i32) {
+        self.taker = Some(taker);
     }
 
     /// Handles the exit of a child of trc. If it was the taker, the socket can be read again.

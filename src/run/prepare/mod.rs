@@ -94,8 +94,7 @@ impl Surroundings<'_> {
         Ok(Ready { launch, saved })
     }
 
-    /// Prepares a stop command or a probe of a unit. `TRC_PID` has the process ID of the unit's
-    /// main process, if there is one.
+    /// Prepares another command of a unit than its own, and sets this variable for it.
     ///
     /// # Errors
     /// Returns what is wrong.
@@ -103,11 +102,11 @@ impl Surroundings<'_> {
         &self,
         unit: &Unit,
         words: &[Template],
-        pid: Option<i32>,
+        variable: Option<(&str, String)>,
     ) -> Result<Launch, Problem> {
         let (mut environment, ids) = self.environment(unit)?;
-        if let Some(pid) = pid {
-            environment.set("TRC_PID", pid.to_string());
+        if let Some((name, value)) = variable {
+            environment.set(name, value);
         }
         let (files, argv) = expand_words(unit, words, &environment)?;
         // The unit's own terminal belongs to its session, and cannot belong to another one:
@@ -253,6 +252,7 @@ fn launch(
         inherited: None,
         pdeathsig: None,
         terminal: None,
+        passed: None,
         streams: [None, None, None],
         descriptors: Vec::new(),
     })

@@ -10,7 +10,8 @@
 //! 1. its process group, or its session, so that a signal reaches all of it;
 //! 2. the terminal that trc lends it, and then the gate, after which every step may block;
 //! 3. a terminal of its own, which only the leader of a session can take, and which the unit's user
-//!    may not be allowed to open;
+//!    may not be allowed to open; or the standard streams that a client passes, of which PID 1 must
+//!    never hold one (`run/os/rights.rs`);
 //! 4. the standard streams, which replace those of the terminal; trc has already given the pipes to
 //!    the user;
 //! 5. the umask, on which no other step depends;
@@ -31,10 +32,11 @@
 //! 14. execve(2).
 
 use std::ffi::{CStr, c_char, c_long};
+use std::mem::{self, MaybeUninit};
 use std::os::fd::RawFd;
 use std::ptr;
 
-use super::launch::Launch;
+use super::launch::{Launch, Passed};
 use crate::engine::SpawnStage;
 use crate::run::os::limits::LOCKS;
 use crate::run::os::syscall::call;
@@ -109,7 +111,7 @@ unsafe fn prepare(orders: &Orders, report: &mut RawFd) -> Step<()> {
         // SAFETY: every pointer is to something that `orders` keeps, or to a local.
         unsafe { call(number, arguments) }.map_err(|errno| (stage, errno))
     };
-    if launch.tty.is_some() {
+    if launch.leads_session() {
         // This creates a process group, too.
         step(SpawnStage::Group, libc::SYS_setsid, &[])?;
     } else if launch.own_group {
@@ -147,6 +149,25 @@ unsafe fn prepare(orders: &Orders, report: &mut RawFd) -> Step<()> {
         for number in 0..3 {
             if terminal != number {
                 step(SpawnStage::Terminal, libc::SYS_dup3, &[terminal, number, 0])?;
+            }
+        }
+    }
+
+    if let Some(passed) = &launch.passed {
+        // SAFETY: we are in the child.
+        let streams = unsafe { receive(passed) }.map_err(|errno| (SpawnStage::Streams, errno))?;
+        // The numbers up to 2 are never free in trc, so that these are others.
+        for (from, to) in streams.iter().zip(0..) {
+            step(SpawnStage::Streams, libc::SYS_dup3, &[fd(*from), to, 0])?;
+        }
+        if passed.terminal {
+            let request = usize::try_from(libc::TIOCSCTTY).unwrap_or(0);
+            step(SpawnStage::Terminal, libc::SYS_ioctl, &[0, request, 0])?;
+            // The unit's user may open `/dev/stdout`, as on a terminal of its own. If that is not
+            // allowed, the command runs all the same.
+            if let Some(ids) = &launch.ids {
+                let group = fd(-1);
+                let _ = step(SpawnStage::Terminal, libc::SYS_fchown, &[0, ids.uid as usize, group]);
             }
         }
     }
@@ -285,6 +306,54 @@ unsafe fn prepare(orders: &Orders, report: &mut RawFd) -> Step<()> {
     step(SpawnStage::Execute, libc::SYS_rt_sigprocmask, &arguments)?;
     Ok(())
 }
+
+/// Receives the three descriptors that a client passes. Any other number of them is EBADMSG: the
+/// child exits with them, and does not wait for their close.
+unsafe fn receive(passed: &Passed) -> Result<[RawFd; 3], i32> {
+    let mut bytes = MaybeUninit::<[u8; 4096]>::uninit();
+    let mut control = MaybeUninit::<[usize; CONTROL]>::uninit();
+    let mut left = passed.bytes;
+    while left > 0 {
+        let size = left.min(mem::size_of_val(&bytes));
+        let mut part = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: size };
+        // SAFETY: all zeros are a message without parts (its fields differ between C libraries).
+        let mut message: libc::msghdr = unsafe { mem::zeroed() };
+        message.msg_iov = &raw mut part;
+        message.msg_iovlen = 1;
+        message.msg_control = control.as_mut_ptr().cast();
+        message.msg_controllen = mem::size_of_val(&control) as _;
+        let flags = fd(libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC);
+        let arguments = [fd(passed.socket), &raw mut message as usize, flags];
+        // SAFETY: every pointer is to a local that outlives the call, with its length.
+        match unsafe { call(libc::SYS_recvmsg, &arguments) }? {
+            0 => break,
+            received => left = left.saturating_sub(received),
+        }
+        // SAFETY: the kernel has filled in the control data and its length; a descriptor may lie at
+        // any address.
+        unsafe {
+            let header = libc::CMSG_FIRSTHDR(&raw const message);
+            if header.is_null() {
+                continue;
+            }
+            let are_three = (*header).cmsg_level == libc::SOL_SOCKET
+                && (*header).cmsg_type == libc::SCM_RIGHTS
+                && (*header).cmsg_len as usize == libc::CMSG_LEN(SIZE_OF_THREE) as usize
+                && message.msg_flags & libc::MSG_CTRUNC == 0;
+            if !are_three {
+                break;
+            }
+            return Ok(libc::CMSG_DATA(header).cast::<[RawFd; 3]>().read_unaligned());
+        }
+    }
+    Err(libc::EBADMSG)
+}
+
+/// Room for 253 descriptors, which is the most that a message may carry (`SCM_MAX_FD` of unix(7)),
+/// in words.
+const CONTROL: usize = 2 + 1024 / mem::size_of::<usize>();
+/// The size of three descriptors, in bytes.
+const SIZE_OF_THREE: u32 = 3 * 4;
 
 /// Tries one file after another, as `execvp(3)` does. Returns only if none can be executed.
 unsafe fn execute(orders: &Orders) -> (SpawnStage, i32) {

@@ -18,6 +18,17 @@ pub(crate) struct Ids {
     pub groups: Vec<u32>,
 }
 
+/// The standard streams that a client passes to a process, over a Unix socket.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Passed {
+    /// The socket, from which nobody else reads until the process has executed its command.
+    pub socket: RawFd,
+    /// The number of bytes to receive, of which the last come with the descriptors.
+    pub bytes: usize,
+    /// Whether they are a terminal that controls the session of the process.
+    pub terminal: bool,
+}
+
 /// The description of a process, which is complete because the child must not allocate memory.
 pub(crate) struct Launch {
     /// The files to try in turn, as `execvp(3)` does along `PATH`.
@@ -54,6 +65,8 @@ pub(crate) struct Launch {
     pub own_group: bool,
     /// The terminal that trc lends to the process.
     pub terminal: Option<RawFd>,
+    /// The client that passes the descriptors 0, 1 and 2. The process leads a session of its own.
+    pub passed: Option<Passed>,
     /// The descriptors 0, 1 and 2, if they are not trc's own.
     pub streams: [Option<OwnedFd>; 3],
     /// Other descriptors and the numbers they must have.
@@ -61,6 +74,11 @@ pub(crate) struct Launch {
 }
 
 impl Launch {
+    /// Returns whether the process leads a session of its own.
+    pub(crate) fn leads_session(&self) -> bool {
+        self.tty.is_some() || self.passed.is_some()
+    }
+
     /// Returns the user and group, if they are not trc's own.
     pub(crate) fn owner(&self) -> Option<(Uid, Gid)> {
         self.ids.as_ref().map(|ids| (Uid::from_raw(ids.uid), Gid::from_raw(ids.gid)))

@@ -25,7 +25,7 @@ use crate::engine::SpawnStage;
 use crate::run::os::pipe::Pipe;
 use child::{Orders, STAGES};
 
-pub(crate) use launch::{Ids, Launch};
+pub(crate) use launch::{Ids, Launch, Passed};
 
 /// A child on its way.
 pub(crate) struct Child {
@@ -88,7 +88,7 @@ pub(crate) fn spawn(mut launch: Launch, pace: Pace) -> Result<Child, Failure> {
     let moves = streams.iter().zip(0..).filter_map(|(fd, to)| Some((fd.as_ref()?.as_raw_fd(), to)));
     let moves = moves.chain(others.iter().map(|(fd, to)| (fd.as_raw_fd(), *to))).collect();
     // A child that creates a session must not lead a process group before: setsid(2).
-    let own_group = launch.own_group && launch.tty.is_none();
+    let own_group = launch.own_group && !launch.leads_session();
     let orders = Box::new(Orders {
         argv: pointers(&launch.argv),
         envp: pointers(&launch.envp),

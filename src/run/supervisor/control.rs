@@ -176,7 +176,7 @@ impl Supervisor {
             }
             // Only the engine changes what clients wait for.
             State::Waits(ask, _) => control.judged != self.steps && self.is_met(ask),
-            State::Reads | State::Asked | State::Ends => false,
+            State::Reads | State::Asked | State::Runs | State::Ends => false,
         }
     }
 
@@ -219,7 +219,7 @@ impl Supervisor {
                 client.reject(&problem, now);
                 None
             }
-            State::Reads | State::Asked | State::Streams(_) | State::Ends => {
+            State::Reads | State::Asked | State::Streams(_) | State::Runs | State::Ends => {
                 control.clients.remove(&id);
                 return;
             }
@@ -277,7 +277,7 @@ impl Supervisor {
             State::Streams(_) => {
                 return if self.fill(id) { self.send_to(id) } else { self.leave(id) };
             }
-            State::Asked | State::Ends => None,
+            State::Asked | State::Runs | State::Ends => None,
         };
         match ask {
             Some(ask) => self.reply(id, &ask),
@@ -292,7 +292,7 @@ impl Supervisor {
         }
     }
 
-    fn send_to(&mut self, id: u32) {
+    pub(super) fn send_to(&mut self, id: u32) {
         let Some(control) = &mut self.control else { return };
         if control.clients.get_mut(&id).is_some_and(|client| !client.send(now())) {
             control.clients.remove(&id);
@@ -303,12 +303,16 @@ impl Supervisor {
     fn answer(&mut self, id: u32, request: &http::Request) {
         let Some(client) = self.client(id) else { return };
         client.begins(request);
-        let access = client.access;
+        let (access, passes) = (client.access, client.passed().is_some());
         let ask = Ask::read(&request.method, &request.target, &request.body);
         let done = ask.and_then(|ask| {
             if ask.needs() > access {
                 let user = self.client(id).map_or(0, |client| client.peer.uid);
                 return Err(forbidden(ask.needs(), user));
+            }
+            if passes && !matches!(ask, Ask::Exec(_)) {
+                let why = "a descriptor came with the request, which takes none";
+                return Err(Problem::new(Code::BadRequest, why));
             }
             self.take_on(id, ask, request.sse)
         });
@@ -335,14 +339,19 @@ impl Supervisor {
                     let ask = ask.clone();
                     self.reply(id, &ask);
                 }
-                State::Reads | State::Asked | State::Ends => self.send_to(id),
+                State::Reads | State::Asked | State::Runs | State::Ends => self.send_to(id),
             }
         }
         self.control = None;
     }
 
-    fn client(&mut self, id: u32) -> Option<&mut Client> {
+    pub(super) fn client(&mut self, id: u32) -> Option<&mut Client> {
         self.control.as_mut()?.clients.get_mut(&id)
+    }
+
+    /// Returns whether a client is still there.
+    pub(super) fn has_client(&self, id: u32) -> bool {
+        self.control.as_ref().is_some_and(|control| control.clients.contains_key(&id))
     }
 
     /// Does what a client asks for, or begins to.
@@ -373,6 +382,7 @@ impl Supervisor {
                 self.ask_engine(id, Asked::Shutdown, |asker| Event::Shutdown { exit, asker });
                 return Ok(());
             }
+            Ask::Exec(exec) => return self.take_on_exec(id, exec),
             Ask::Reload(reload) => {
                 let done = self.take_on_reload(id, *reload);
                 if let (Err(problem), Reload::Apply | Reload::Keep) = (&done, reload) {
@@ -409,7 +419,7 @@ impl Supervisor {
     }
 
     /// Returns the process behind a client.
-    fn asker(&self, id: u32) -> Option<Asker> {
+    pub(super) fn asker(&self, id: u32) -> Option<Asker> {
         let peer = &self.control.as_ref()?.clients.get(&id)?.peer;
         Some(sender::find(peer.pid, peer.uid, &|pid| self.children.unit_of(pid)).asker)
     }
@@ -506,6 +516,7 @@ impl Supervisor {
             | Ask::Unit(_, None)
             | Ask::Job(_, None)
             | Ask::Act(..)
+            | Ask::Exec(_)
             | Ask::Cancel(_)
             | Ask::Shutdown(_)
             | Ask::Logs(_)
@@ -549,9 +560,12 @@ impl Supervisor {
                 }
                 return self.send_to(id);
             }
-            Ask::Act(..) | Ask::Cancel(_) | Ask::Shutdown(_) | Ask::Logs(_) | Ask::Events(_) => {
-                return;
-            }
+            Ask::Act(..)
+            | Ask::Exec(_)
+            | Ask::Cancel(_)
+            | Ask::Shutdown(_)
+            | Ask::Logs(_)
+            | Ask::Events(_) => return,
         };
         if let Some(client) = self.client(id) {
             client.answer(status, &json, now());
@@ -853,7 +867,7 @@ impl Supervisor {
     }
 
     /// Returns the unit with a name: `STAGE.NAME`, or `NAME` if only one unit has it.
-    fn unit_named(&self, name: &str) -> Result<UnitId, Problem> {
+    pub(super) fn unit_named(&self, name: &str) -> Result<UnitId, Problem> {
         let all = || self.graph.ids().map(|id| (id, &self.graph.node(id).unit));
         let whole = name.split_once('.');
         let same = |unit: &Unit| whole == Some((unit.stage.name(), unit.name.as_str()));
@@ -947,7 +961,7 @@ fn forbidden(needs: Access, user: u32) -> Problem {
     Problem::new(Code::Forbidden, detail)
 }
 
-fn refusal(why: Refusal) -> Code {
+pub(super) fn refusal(why: Refusal) -> Code {
     match why {
         Refusal::Booting => Code::Booting,
         Refusal::Stopping => Code::Stopping,

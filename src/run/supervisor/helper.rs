@@ -1,6 +1,6 @@
-//! Commands that trc runs for a unit in addition to the unit's own: those of probes and tests, and
-//! those that stop a unit or make it reload. All of them are started, read, limited in time and reaped here. They
-//! differ in their duty.
+//! Commands that trc runs for a unit in addition to the unit's own: those of probes and tests, those
+//! that stop a unit or make it reload, and those that clients run as a unit. All of them are started,
+//! read, limited in time and reaped here. They differ in their duty.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -31,6 +31,8 @@ pub(super) enum Duty {
     Probe(Purpose),
     /// The helper is the command of a test.
     Test,
+    /// The helper is the command of a client.
+    Exec,
 }
 
 /// A helper that is running.
@@ -137,6 +139,13 @@ impl Supervisor {
         }
     }
 
+    /// Kills a helper at this moment if it still runs.
+    pub(super) fn limit_helper(&mut self, pid: i32, until: Instant) {
+        if let Some(helper) = self.helpers.get_mut(&pid) {
+            helper.until = Some(until);
+        }
+    }
+
     fn watch_helpers<'s>(&'s self, watch: &mut Watch<'s>) {
         for (pid, helper) in &self.helpers {
             if let Some(output) = &helper.output {
@@ -169,7 +178,7 @@ impl Supervisor {
                 helper.dismiss();
             }
             match duty {
-                Duty::Stop | Duty::Reload => {}
+                Duty::Stop | Duty::Reload | Duty::Exec => {}
                 Duty::Probe(purpose) => self.probe_command_is_late(unit, purpose),
                 Duty::Test => {
                     self.drill(|drill, run| drill.command_is_late(run, pid, until));
@@ -186,6 +195,7 @@ impl Supervisor {
         }
         match helper.duty {
             Duty::Stop => self.stop_command_ended(helper.unit, ending),
+            Duty::Exec => self.exec_ended(pid, helper.unit, ending),
             Duty::Reload | Duty::Probe(_) if helper.dismissed => {}
             Duty::Reload => self.reload_command_ended(helper.unit, ending),
             Duty::Probe(purpose) => {

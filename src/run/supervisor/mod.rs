@@ -11,6 +11,7 @@ mod control;
 mod drill;
 mod end;
 mod engine;
+mod exec;
 mod ground;
 mod held;
 mod helper;
@@ -59,6 +60,7 @@ use children::{Child, Children, Role};
 use clock::Clock;
 use control::Control;
 use end::Course;
+use exec::Execution;
 use ground::Ground;
 use held::Held;
 use helper::{Duty, Helper};
@@ -80,6 +82,8 @@ pub(super) struct Supervisor {
     probes: Probes,
     /// The commands that trc runs for units in addition to their own.
     helpers: BTreeMap<i32, Helper>,
+    /// The helpers that clients of the control socket have asked for.
+    execs: BTreeMap<i32, Execution>,
     /// The files that output goes to, by their paths.
     files: BTreeMap<PathBuf, Rc<LogFile>>,
     /// The units whose main process has exited, and that have leftovers.
@@ -142,6 +146,7 @@ impl Supervisor {
             children: Children::default(),
             probes: Probes::default(),
             helpers: BTreeMap::new(),
+            execs: BTreeMap::new(),
             files: BTreeMap::new(),
             leftovers: Vec::new(),
             birthmarks: if transparent { Birthmarks::none() } else { Birthmarks::new(chance()) },

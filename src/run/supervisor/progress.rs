@@ -24,6 +24,7 @@ impl Supervisor {
 
     /// Handles a child that has executed its command, or says why it cannot.
     pub(super) fn progress(&mut self, pid: i32) {
+        self.exec_received(pid);
         let Some(child) = self.children.own.get_mut(&pid) else { return };
         let Some((progress, hold)) = child.progress.take() else { return };
         let role = child.role;

@@ -55,6 +55,8 @@ impl Supervisor {
             self.events.push_back(Event::NothingLeft);
             return;
         }
+        // An interactive shell ignores SIGTERM.
+        self.hang_up_all();
         processes::signal_all(signal.number(), &self.writers());
         processes::signal_all(libc::SIGCONT, &self.writers());
         self.sweep.signal = Some(signal);

@@ -59,7 +59,8 @@ impl Supervisor {
         pid: i32,
         duty: Duty,
     ) -> Result<(), Problem> {
-        let mut launch: Launch = self.surroundings(None).command(unit, words, Some(pid))?;
+        let pid = Some(("TRC_PID", pid.to_string()));
+        let mut launch: Launch = self.surroundings(None).command(unit, words, pid)?;
         launch.streams[0] = Some(null(false)?);
         // The output of the command goes where the unit's own output goes.
         let file = self.output_file(unit)?;

@@ -10,7 +10,7 @@ use crate::run::os::memory;
 
 /// Every source, in the order in which they are served. The first one is polled even if there is no
 /// memory for the others.
-const SOURCES: [Source; 16] = [
+const SOURCES: [Source; 17] = [
     super::signals::SOURCE,
     super::oom::SOURCE,
     super::progress::SOURCE,
@@ -24,6 +24,7 @@ const SOURCES: [Source; 16] = [
     super::closing::SOURCE,
     super::sweep::SOURCE,
     super::control::SOURCE,
+    super::exec::SOURCE,
     super::upward::SOURCE,
     super::journal::SOURCE,
     super::engine::SOURCE,
