@@ -50,6 +50,16 @@ pub(super) fn read(method: &str, target: &str) -> Result<Route, Problem> {
         }
         return Ok(route);
     }
+    let not_offered = || {
+        let detail = format!(
+            "trcctl serve does not offer {method} {target}: ask with trcctl, or over trc's socket"
+        );
+        Problem::new(Code::NotFound, detail)
+    };
+    // Whoever asks for a command passes its streams on, which a connection over TCP cannot do.
+    if path == "/v1/exec" {
+        return Err(not_offered());
+    }
     let ask = Ask::read(method, target, b"")?;
     let offered = match &ask {
         Ask::About | Ask::Units | Ask::Metrics => true,
@@ -66,10 +76,7 @@ pub(super) fn read(method: &str, target: &str) -> Result<Route, Problem> {
     if offered {
         return Ok(Route::Ask(ask));
     }
-    let detail = format!(
-        "trcctl serve does not offer {method} {target}: ask with trcctl, or over trc's socket"
-    );
-    Err(Problem::new(Code::NotFound, detail))
+    Err(not_offered())
 }
 
 impl Route {
