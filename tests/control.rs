@@ -161,6 +161,21 @@ fn a_unit_is_stopped_started_and_restarted_on_request() {
 }
 
 #[test]
+fn times_go_on_while_nothing_happens() {
+    let it = Asked::new("[sync.main]\nexec = 'sleep 1000'\n", Mode::Subreaper);
+    let times = || {
+        let unit = it.get("/v1/units/main?wait=started").body;
+        [&unit["since_ms"], &unit["process"]["uptime_ms"], &it.get("/v1").body["uptime_ms"]]
+            .map(|time| time.as_u64().unwrap())
+    };
+    let before = times();
+    it.running.wait_until("all times have gone on", || {
+        times().iter().zip(before).all(|(now, before)| *now > before)
+    });
+    it.stop();
+}
+
+#[test]
 fn a_signal_reaches_the_unit() {
     let it = Asked::new(
         "[sync.main]\nscript = 'trap \"echo reloaded\" HUP; echo up; while :; do read x <$W/go; done'\n",

@@ -1,9 +1,12 @@
 //! What a client of the control socket can ask for in order to measure or to draw a run.
 
 use std::io::Write;
+use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 
-use crate::common::{MODES, Mode, has};
+use serde_json::{Value, json};
+
+use crate::common::{MODES, Mode, TERM, Trc, has};
 use crate::control::{Asked, fetch};
 
 /// Returns the value of a sample, or `None` if there is no such sample.
@@ -128,6 +131,124 @@ fn promtool_understands_the_alerts_in_the_documentation() {
     let (rules, _) = rules.split_once("```").unwrap();
     let said = promtool(&["check", "rules", "/dev/stdin"], rules);
     assert!(said.contains("SUCCESS: 4 rules found"), "{said}");
+}
+
+#[test]
+fn a_page_can_draw_the_graph() {
+    let it = several(Mode::Subreaper);
+    let graph = it.get("/v1/graph").body;
+    let names: Vec<&str> =
+        graph["units"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap()).collect();
+    let all = ["async.flaps", "async.once", "async.web", "halt.bye", "sync.later"];
+    let mut sorted = names.clone();
+    sorted.sort_unstable();
+    assert_eq!(sorted, all);
+    let web = &graph["units"][names.iter().position(|name| *name == "async.web").unwrap()];
+    let expected = json!({
+        "name": "async.web", "stage": "async", "description": "the \"web\"", "state": "ready",
+        "up": true,
+    });
+    assert_eq!(*web, expected);
+    let edge = json!({
+        "from": "async.web", "to": "sync.later", "condition": "ready", "written": true,
+    });
+    assert_eq!(graph["edges"], json!([edge]));
+    it.stop();
+}
+
+#[test]
+fn a_page_can_draw_the_start_and_the_stop_of_units_over_time() {
+    for mode in MODES {
+        let toml = "[async.web]\nready = { log = '^ready$$' }\nstop.timeout = '60s'\n\
+            script = 'trap \"read x <$W/go; exit 0\" TERM; echo ready; while :; do read x <$W/never; done'\n\
+            [sync.main]\nafter = ['web']\nscript = 'exec cat $W/never'\n\
+            [async.main2]\nscript = 'exec cat $W/never'\n";
+        let it = Asked::new(toml, mode);
+        it.get("/v1/health?wait=ready&for=30s");
+        let phases = |name: &str| -> Vec<Value> {
+            let all = it.get("/v1/timeline").body;
+            let units = all["units"].as_array().unwrap();
+            let unit = units.iter().find(|unit| unit["name"] == name).unwrap().clone();
+            assert_eq!(unit["missing"], 0, "{all}");
+            let spans = unit["spans"].as_array().unwrap().clone();
+            // Each span begins where the one before has ended, or later.
+            for pair in spans.windows(2) {
+                let at = |value: &Value| value.as_u64().unwrap();
+                assert!(at(&pair[0]["from_ms"]) <= at(&pair[0]["to_ms"]), "{all}");
+                assert!(at(&pair[0]["to_ms"]) <= at(&pair[1]["from_ms"]), "{all}");
+            }
+            let last = spans.last().unwrap();
+            assert!(last["to_ms"].is_null(), "{all}");
+            assert!(last["from_ms"].as_u64() <= all["now_ms"].as_u64(), "{all}");
+            spans
+        };
+        let main = phases("sync.main");
+        assert_eq!(main[0]["phase"], "waiting");
+        let web = phases("async.web");
+        let running = web.iter().find(|span| span["phase"] == "running").unwrap();
+        assert!(running["ready_ms"].as_u64() >= running["from_ms"].as_u64(), "{running}");
+        assert_eq!(running["why"], "its command was executed");
+        it.post("/v1/units/main2/stop");
+        it.get("/v1/units/main2?wait=ended&for=30s");
+        let held = phases("async.main2");
+        let stopping = held.iter().find(|span| span["phase"] == "stopping").unwrap();
+        assert_eq!(stopping["why"], "somebody has asked for it");
+        it.running.signal(TERM);
+        it.running.wait_until("the stop begins", || {
+            let last = phases("async.web").pop().unwrap();
+            last["phase"] == "stopping" && last["why"] == "the run stops"
+        });
+        assert_eq!(phases("sync.main").last().unwrap()["phase"], "ended");
+        it.running.open_gate("go");
+        it.running.finish().status(143);
+    }
+}
+
+#[test]
+fn a_client_is_told_what_is_configured_and_where_but_no_secret() {
+    let toml = "wait = 'all'\n[env]\nTOKEN = 'swordfish1'\n[async.web]\n\
+        exec = 'sh -c \"exec cat $W/never\"'\numask = '022'\n\
+        env = { PASSWORD = 'swordfish2', KEY = { file = '/run/secrets/key' } }\n\
+        [control]\nallow = { 4242 = 'read' }\n";
+    let toml = toml.replace("$W", "${W}");
+    let trc = Trc::toml(&toml)
+        .control()
+        .env("TRC_ASYNC__WEB__UMASK", "027")
+        .args(&["--config", "env.OTHER=swordfish3", "--wait", "forever"])
+        .args(&["--config", "async.web.env.PASSWORD=swordfish4"]);
+    let (socket, place) = (trc.path("trc.sock"), trc.path("trc.toml").display().to_string());
+    let running = trc.spawn();
+    running.wait_until("trc listens", || UnixStream::connect(&socket).is_ok());
+    let (_, text) = fetch(&socket, "GET", "/v1/config", "");
+    assert!(!text.contains("swordfish"), "{text}");
+    let config: Value = serde_json::from_str(&text).unwrap();
+    let of = |key: &str| {
+        let keys = config["keys"].as_array().unwrap();
+        keys.iter().find(|it| it["key"] == key).unwrap_or_else(|| panic!("{key}: {config}")).clone()
+    };
+    for (key, value, origin) in [
+        ("async.web.exec", json!("sh -c \"exec cat ${W}/never\""), format!("{place}:5:8")),
+        ("wait", json!("forever"), "--wait".to_owned()),
+        ("async.web.umask", json!("027"), "TRC_ASYNC__WEB__UMASK".to_owned()),
+        ("async.web.env.KEY.file", json!("/run/secrets/key"), format!("{place}:7:49")),
+        ("control.allow.4242", json!("read"), format!("{place}:9:18")),
+    ] {
+        let it = of(key);
+        assert_eq!((&it["value"], &it["origin"]), (&value, &json!(origin)), "{it}");
+        assert_eq!(it["hidden"], false, "{it}");
+    }
+    assert_eq!(of("async.web.umask")["overrides"], json!([format!("{place}:6:1")]));
+    for (key, origin) in [
+        ("env.TOKEN", format!("{place}:3:9")),
+        ("env.OTHER", "--config env.OTHER".to_owned()),
+        ("async.web.env.PASSWORD", "--config async.web.env.PASSWORD".to_owned()),
+    ] {
+        let it = of(key);
+        assert_eq!((&it["hidden"], &it["value"]), (&json!(true), &Value::Null), "{it}");
+        assert_eq!(it["origin"], origin, "{it}");
+    }
+    running.signal(TERM);
+    running.finish();
 }
 
 /// Returns what promtool says about a text, which it has to accept.

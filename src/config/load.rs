@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use super::changes::{Change, changes};
 use super::cli::{self, CommandLine};
+use super::effective::{Effective, effective};
 use super::layers::Layers;
 use super::{Command, Config, Diagnostic, Environment, Origin, Severity, Unit};
 
@@ -93,6 +94,11 @@ impl Loaded {
     pub(crate) fn changes_from(&self, old: &Self) -> Vec<Change> {
         let tree = |loaded: &Self| loaded.layers.whole(&loaded.line, &mut Vec::new());
         changes(&tree(old), &tree(self))
+    }
+
+    /// Returns every key that is written somewhere, with its value and its place.
+    pub(crate) fn effective(&self) -> Vec<Effective> {
+        effective(&self.layers.whole(&self.line, &mut Vec::new()))
     }
 
     /// Returns the place of a line of a unit's script, counted from 1, as far as it is known.

@@ -4,6 +4,7 @@ mod changes;
 pub mod cli;
 pub(crate) mod diagnostic;
 mod dropins;
+mod effective;
 pub(crate) mod endings;
 mod environment;
 pub(crate) mod expect;

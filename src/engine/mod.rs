@@ -32,6 +32,7 @@ mod finding;
 mod health;
 mod limits;
 mod own_reload;
+mod past;
 mod policy;
 mod reason;
 mod reload;
@@ -45,6 +46,7 @@ mod stop;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod timeline;
 mod unit;
 mod watch;
 
@@ -66,13 +68,14 @@ pub(crate) use reload::Failing;
 pub(crate) use request::{Answer, JobEnd, NoJob, Refusal, Request, Task};
 pub(crate) use snapshot::{PhaseName, Snapshot, UnitSnapshot};
 pub(crate) use start::is_scarce;
-pub(crate) use unit::{Ended, How, Stopped, TestEnd, Wanted};
+pub(crate) use timeline::Span;
+pub(crate) use unit::{Ended, How, Stopped, TestEnd, Verdict, Wanted, Why};
 
 use crate::config::Stage;
 use crate::graph::{Graph, UnitId};
 use crate::signal::Signal;
 use crate::status;
-use unit::{Leftovers, Phase, State, Why};
+use unit::{Leftovers, Phase, State};
 
 /// The phase of the whole run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -262,12 +265,6 @@ impl Engine {
             | Phase::Stopping { .. }
             | Phase::Backoff { .. } => None,
         }
-    }
-
-    /// Returns the time of the last event.
-    #[must_use]
-    pub(crate) fn now(&self) -> Tick {
-        self.now
     }
 
     /// Returns the latest detail about the state of a unit since its last start.

@@ -38,6 +38,19 @@ pub(crate) enum PhaseName {
 }
 
 impl PhaseName {
+    pub(super) fn of(phase: Phase) -> Self {
+        match phase {
+            Phase::Waiting => Self::Waiting,
+            Phase::Retrying { .. } => Self::Retrying,
+            Phase::Starting { .. } => Self::Starting,
+            Phase::Running { .. } => Self::Running,
+            Phase::Watching => Self::Watching,
+            Phase::Stopping { .. } => Self::Stopping,
+            Phase::Backoff { .. } => Self::Backoff,
+            Phase::Done(_) => Self::Ended,
+        }
+    }
+
     /// Returns the name, for programs.
     pub(crate) fn word(self) -> &'static str {
         match self {
@@ -110,16 +123,6 @@ impl Engine {
     /// Returns the present state of a unit.
     pub(crate) fn unit_snapshot(&self, id: UnitId) -> UnitSnapshot {
         let (node, state) = (self.graph.node(id), &self.states[id.0]);
-        let phase = match state.phase() {
-            Phase::Waiting => PhaseName::Waiting,
-            Phase::Retrying { .. } => PhaseName::Retrying,
-            Phase::Starting { .. } => PhaseName::Starting,
-            Phase::Running { .. } => PhaseName::Running,
-            Phase::Watching => PhaseName::Watching,
-            Phase::Stopping { .. } => PhaseName::Stopping,
-            Phase::Backoff { .. } => PhaseName::Backoff,
-            Phase::Done(_) => PhaseName::Ended,
-        };
         let deadline = match state.phase() {
             Phase::Retrying { until, .. } => Some(until),
             Phase::Backoff { until } => until,
@@ -143,7 +146,7 @@ impl Engine {
         UnitSnapshot {
             name: node.unit.id(),
             stage: node.unit.stage,
-            phase,
+            phase: PhaseName::of(state.phase()),
             wanted: state.wanted,
             since,
             why,

@@ -66,6 +66,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
+use super::past::Past;
 use super::{Detail, Ending, SpawnStage, Tick, Told};
 use crate::graph::UnitId;
 use crate::signal::Signal;
@@ -401,6 +402,20 @@ pub(crate) struct Stopped {
     pub after: Option<Duration>,
 }
 
+/// A time that a unit has spent in a phase.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Stay {
+    pub phase: Phase,
+    /// When the unit entered it.
+    pub from: Tick,
+    /// When the unit left it; `None` if it has not.
+    pub to: Option<Tick>,
+    /// When the unit became ready in this phase.
+    pub ready: Option<Tick>,
+    /// Why the unit entered it.
+    pub why: Why,
+}
+
 /// The state of a unit.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each has come to pass or not")]
@@ -411,6 +426,10 @@ pub(super) struct State {
     since: Tick,
     /// The reason for the phase.
     why: Why,
+    /// When it became ready in its phase.
+    pub ready_at: Option<Tick>,
+    /// The phases before.
+    pub past: Past<Stay>,
     pub wanted: Wanted,
     pub leftovers: Leftovers,
     /// Whether leftovers may have survived SIGKILL, and were not seen to go since.
@@ -454,6 +473,8 @@ impl State {
             phase: Phase::Waiting,
             since: now,
             why: Why::Begun,
+            ready_at: None,
+            past: Past::default(),
             wanted: Wanted::Up,
             leftovers: Leftovers::None,
             survivors: false,
@@ -489,7 +510,17 @@ impl State {
 
     /// Moves the unit to another phase. Nothing else does.
     pub(super) fn transition(&mut self, to: Phase, now: Tick, why: Why) {
-        (self.phase, self.since, self.why) = (to, now, why);
+        // What took no time is not worth keeping.
+        if now > self.since {
+            self.past.keep(Stay { to: Some(now), ..self.stay() });
+        }
+        (self.phase, self.since, self.why, self.ready_at) = (to, now, why, None);
+    }
+
+    /// Returns the phase with its time so far.
+    pub(super) fn stay(&self) -> Stay {
+        let (phase, from, why, ready) = (self.phase, self.since, self.why, self.ready_at);
+        Stay { phase, from, to: None, ready, why }
     }
 
     /// Extends the deadline of whatever the unit is busy with.
@@ -622,5 +653,27 @@ impl State {
         let reload = self.reload.as_ref().map(|reload| reload.until);
         let own = phase.into_iter().chain(leftovers).chain(self.stop_command).chain(reload);
         own.chain(self.trial.deadline(&self.phase)).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::past::KEPT;
+    use super::*;
+
+    #[test]
+    fn only_the_last_phases_of_a_unit_are_kept_and_the_others_are_counted() {
+        let at = |second: usize| Duration::from_secs(second as u64);
+        let mut state = State::new(at(0));
+        for second in 1..=KEPT + 7 {
+            state.transition(Phase::Starting { pid: None, tries: 0 }, at(second), Why::Met);
+            state.transition(Phase::Waiting, at(second), Why::Again);
+        }
+        let past = &state.past;
+        assert_eq!((past.kept.len(), past.dropped), (KEPT, 7));
+        assert_eq!((past.kept[0].from, past.kept[0].to), (at(7), Some(at(8))));
+        assert_eq!(state.stay().from, at(KEPT + 7));
+        // The bound on the memory of a unit.
+        assert!(size_of::<Stay>() <= 160, "{}", size_of::<Stay>());
     }
 }

@@ -144,13 +144,15 @@ impl Engine {
     }
 
     fn became_ready(&mut self, now: Tick, id: UnitId, actions: &mut Vec<Action>) {
-        let watch = &mut self.states[id.0].watch;
+        let state = &mut self.states[id.0];
+        let watch = &mut state.watch;
         // A unit sends READY=1 again after a reload.
         if watch.ready_by.take().is_none() {
             return;
         }
         watch.ready = true;
         watch.next_ready = None;
+        state.ready_at = Some(now);
         let after = now.saturating_sub(watch.since);
         actions.push(Action::Tell(Fact::Ready { unit: id, after }));
         self.changed.push_back(id);

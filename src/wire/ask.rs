@@ -178,6 +178,12 @@ pub(crate) enum Ask {
     Events(Select),
     /// `GET /v1/metrics`
     Metrics,
+    /// `GET /v1/graph`
+    Graph,
+    /// `GET /v1/timeline`
+    Timeline,
+    /// `GET /v1/config`
+    Config,
 }
 
 /// The parameters of a request.
@@ -194,7 +200,10 @@ impl Ask {
             | Self::Job(..)
             | Self::Logs(_)
             | Self::Events(_)
-            | Self::Metrics => Access::Read,
+            | Self::Metrics
+            | Self::Graph
+            | Self::Timeline
+            | Self::Config => Access::Read,
             Self::Act(..)
             | Self::Exec(_)
             | Self::Cancel(_)
@@ -220,7 +229,10 @@ impl Ask {
             | Self::Shutdown(_)
             | Self::Logs(_)
             | Self::Events(_)
-            | Self::Metrics => Some(Duration::ZERO),
+            | Self::Metrics
+            | Self::Graph
+            | Self::Timeline
+            | Self::Config => Some(Duration::ZERO),
             // Units that have to go may take their stop timeouts, and a command may run for ever.
             Self::Reload(_) | Self::Exec(_) => None,
         }
@@ -281,6 +293,9 @@ impl Ask {
             }
             ["v1", "shutdown"] => (Self::Shutdown(given.number("exit")?), Method::Post),
             ["v1", "logs"] => (Self::Logs(given.select()?), Method::Get),
+            ["v1", "graph"] => (Self::Graph, Method::Get),
+            ["v1", "timeline"] => (Self::Timeline, Method::Get),
+            ["v1", "config"] => (Self::Config, Method::Get),
             ["v1", "metrics"] => (Self::Metrics, Method::Get),
             ["v1", "events"] => (Self::Events(given.select()?), Method::Get),
             _ => return Err(nowhere(path)),
@@ -339,6 +354,9 @@ impl Ask {
             Self::Logs(select) => get(with("/v1/logs", select.written())),
             Self::Events(select) => get(with("/v1/events", select.written())),
             Self::Metrics => get("/v1/metrics".to_owned()),
+            Self::Graph => get("/v1/graph".to_owned()),
+            Self::Timeline => get("/v1/timeline".to_owned()),
+            Self::Config => get("/v1/config".to_owned()),
         }
     }
 }
@@ -607,6 +625,9 @@ mod tests {
             Ask::Logs(select.clone()),
             Ask::Events(since),
             Ask::Metrics,
+            Ask::Graph,
+            Ask::Timeline,
+            Ask::Config,
         ] {
             let (method, target) = ask.written();
             assert_eq!(read(method.word(), &target, &ask.body()), Ok(ask), "{target}");

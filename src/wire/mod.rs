@@ -4,6 +4,7 @@
 //! Version 1 only grows: a reader ignores fields that it does not know.
 
 pub(crate) mod ask;
+pub(crate) mod drawing;
 pub(crate) mod metrics;
 pub(crate) mod plan;
 pub(crate) mod problem;
@@ -11,6 +12,9 @@ pub(crate) mod record;
 pub(crate) mod state;
 
 pub(crate) use ask::{Act, Ask, Exec, Reload, Select, Until, Wait};
+pub(crate) use drawing::{
+    Drawing, DrawnUnit, Edge, Setting, Settings, Span, Timeline, UnitTimeline,
+};
 pub(crate) use metrics::{Amount, Counts, Exposition, Metrics, OfUnit, Reloaded, Restarted, Usage};
 pub(crate) use plan::{Because, Does, Plan, Step};
 pub(crate) use problem::{Code, Problem};

@@ -71,7 +71,13 @@ pub(super) fn read(method: &str, target: &str) -> Result<Route, Problem> {
             Act::Reload | Act::Signal(_) | Act::Reset => false,
         },
         Ask::Logs(_) | Ask::Events(_) => return Ok(Route::Follow(ask)),
-        Ask::Exec(_) | Ask::Cancel(_) | Ask::Reload(_) | Ask::Shutdown(_) => false,
+        Ask::Exec(_)
+        | Ask::Cancel(_)
+        | Ask::Reload(_)
+        | Ask::Shutdown(_)
+        | Ask::Graph
+        | Ask::Timeline
+        | Ask::Config => false,
     };
     if offered {
         return Ok(Route::Ask(ask));

@@ -36,8 +36,13 @@ impl Clock {
 
     /// Returns the current time, which is never earlier than the time returned before.
     pub(super) fn tell(&mut self, now: Instant) -> Tick {
-        self.told = self.told.max(now.saturating_duration_since(self.began));
+        self.told = self.peek(now);
         self.told
+    }
+
+    /// Returns the current time for somebody who only looks.
+    pub(super) fn peek(&self, now: Instant) -> Tick {
+        self.told.max(now.saturating_duration_since(self.began))
     }
 
     /// Returns the moment at which it will be this time if nothing is missed.

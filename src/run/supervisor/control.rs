@@ -405,7 +405,7 @@ impl Supervisor {
             Ask::Health(units, _) => {
                 units.iter().try_for_each(|name| self.unit_named(name).map(|_| ()))?;
             }
-            Ask::About | Ask::Units | Ask::Metrics => {}
+            Ask::About | Ask::Units | Ask::Metrics | Ask::Graph | Ask::Timeline | Ask::Config => {}
         }
         if !self.is_met(&ask) {
             let until = now() + ask.patience().unwrap_or_default();
@@ -521,7 +521,10 @@ impl Supervisor {
             | Ask::Shutdown(_)
             | Ask::Logs(_)
             | Ask::Events(_)
-            | Ask::Metrics => true,
+            | Ask::Metrics
+            | Ask::Graph
+            | Ask::Timeline
+            | Ask::Config => true,
         }
     }
 
@@ -553,6 +556,12 @@ impl Supervisor {
                     None => (202, json(&())),
                 }
             }
+            Ask::Graph => (200, json(&self.drawing())),
+            Ask::Timeline => {
+                let began = self.control.as_ref().map(|control| control.tally.began);
+                (200, json(&self.timeline(began.unwrap_or(std::time::UNIX_EPOCH))))
+            }
+            Ask::Config => (200, json(&self.settings())),
             Ask::Metrics => {
                 let metrics = self.control.as_ref().map(|control| self.metrics(control));
                 if let (Some(metrics), Some(client)) = (metrics, self.client(id)) {
@@ -792,7 +801,7 @@ impl Supervisor {
             pid: std::process::id(),
             generation: snapshot.generation,
             phase: snapshot.phase.to_owned(),
-            uptime_ms: millis(self.engine.now()),
+            uptime_ms: millis(self.clock.peek(now())),
         }
     }
 
@@ -830,7 +839,8 @@ impl Supervisor {
 
     pub(super) fn unit_state(&self, id: UnitId) -> UnitState {
         let unit = self.engine.unit_snapshot(id);
-        let tick = self.engine.now();
+        // The last event of the engine may have been long ago.
+        let tick = self.clock.peek(now());
         let life = self.control.as_ref().and_then(|control| control.lives.get(&id));
         let end = unit.ended.map(|ended| (ended, unit.since));
         let end = end.or_else(|| life.and_then(|life| life.end));
@@ -939,7 +949,7 @@ fn json(value: &impl serde::Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
 }
 
-fn millis(time: Duration) -> u64 {
+pub(super) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 

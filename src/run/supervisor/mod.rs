@@ -8,6 +8,7 @@ mod children;
 mod clock;
 mod closing;
 mod control;
+mod drawing;
 mod drill;
 mod end;
 mod engine;
