@@ -185,6 +185,8 @@ fn each_resource_has_its_type() {
         ("/v1/units/web", "application/json", r#""name":"async.web""#),
         ("/v1/logs?n=1", "application/x-ndjson", r#""line":"ready""#),
         ("/v1/events", "application/x-ndjson", r#""event":"ready""#),
+        ("/v1/graph", "application/json", r#""edges":[]"#),
+        ("/v1/timeline", "application/json", r#""phase":"running""#),
         ("/metrics", METRICS, "trc_unit_up"),
         ("/v1/metrics", METRICS, "# EOF"),
     ] {
@@ -648,6 +650,10 @@ fn the_page_shows_units_and_their_states_and_lines_as_they_come() {
     page.wait_until("document.title === 'unhealthy · trc'");
     // The graph has a node for each unit.
     page.wait_until("document.querySelectorAll('.node').length === 3");
+    page.wait_until("document.querySelectorAll('.edge').length === 1");
+    page.wait_until(
+        "document.querySelectorAll('[data-unit=\"async.echo\"] .spans rect').length > 1",
+    );
     page.wait_until("document.querySelector('[data-unit=\"async.web\"] .spans rect.good')");
     page.wait_until(&shows("ready"));
     run.open_gate("go");

@@ -62,7 +62,7 @@ pub(super) fn read(method: &str, target: &str) -> Result<Route, Problem> {
     }
     let ask = Ask::read(method, target, b"")?;
     let offered = match &ask {
-        Ask::About | Ask::Units | Ask::Metrics => true,
+        Ask::About | Ask::Units | Ask::Graph | Ask::Timeline | Ask::Metrics => true,
         // Whoever waits would hold a connection, and the page asks again.
         Ask::Health(_, wait) | Ask::Unit(_, wait) => wait.is_none(),
         Ask::Job(_, wait) => wait.is_none(),
@@ -71,13 +71,7 @@ pub(super) fn read(method: &str, target: &str) -> Result<Route, Problem> {
             Act::Reload | Act::Signal(_) | Act::Reset => false,
         },
         Ask::Logs(_) | Ask::Events(_) => return Ok(Route::Follow(ask)),
-        Ask::Exec(_)
-        | Ask::Cancel(_)
-        | Ask::Reload(_)
-        | Ask::Shutdown(_)
-        | Ask::Graph
-        | Ask::Timeline
-        | Ask::Config => false,
+        Ask::Config | Ask::Exec(_) | Ask::Cancel(_) | Ask::Reload(_) | Ask::Shutdown(_) => false,
     };
     if offered {
         return Ok(Route::Ask(ask));

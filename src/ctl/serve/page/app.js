@@ -153,9 +153,17 @@ async function refresh() {
       forgetRun();
       known.boot = about.boot_id;
     }
+    const graph = about.generation === known.generation ? null : await ask("/v1/graph");
     known.generation = about.generation;
     known.began = Date.now() - about.uptime_ms;
     known.units = new Map(units.map((unit) => [unit.name, unit]));
+    if (graph !== null) readGraph(graph);
+    // What has happened before is asked for when something has happened since.
+    const happened = units.map((unit) => [unit.name, unit.phase, unit.ready, unit.restarts, unit.wanted].join()).join("\n");
+    if (happened !== known.happened) {
+      readTimeline(await ask("/v1/timeline"));
+      known.happened = happened;
+    }
     link.failures = 0;
     showLink("good", "live");
     showNotice(null);
@@ -473,6 +481,29 @@ function drawRows() {
 
 // ---- the timeline --------------------------------------------------------------------------
 
+/** Reads the spans of each unit: the state, when it began and when it ended, in milliseconds since
+ * 1970, and why. A span of trc is a phase, in which the unit may have become ready. */
+function readTimeline(timeline) {
+  const began = Date.now() - timeline.now_ms;
+  const at = (ms) => (ms === undefined ? null : began + ms);
+  known.spans = new Map();
+  for (const { name, spans } of timeline.units) {
+    const unit = known.units.get(name);
+    const all = [];
+    for (const { phase, from_ms, to_ms, ready_ms, why } of spans) {
+      const runs = phase === "running" || phase === "watching";
+      const waits = runs && unit && unit.ready !== undefined;
+      if (runs && ready_ms !== undefined) {
+        all.push({ state: "starting", from: at(from_ms), to: at(ready_ms), why });
+        all.push({ state: "ready", from: at(ready_ms), to: at(to_ms), why: "" });
+      } else {
+        all.push({ state: waits ? "starting" : phase, from: at(from_ms), to: at(to_ms), why });
+      }
+    }
+    known.spans.set(name, all);
+  }
+}
+
 /** The last span is what the unit is now: only its state tells whether it was stopped by hand, has
  * failed, or fails its health check. */
 function spansOf(name, unit) {
@@ -552,6 +583,12 @@ function drawTrack(track, name, unit) {
 const nodes = new Map();
 const arrows = [];
 const HEIGHT = 26, GAP = 8, BETWEEN = 46, EDGE = 12;
+
+/** Reads the edges: each from a unit to one that waits for it. */
+function readGraph(graph) {
+  known.edges = graph.edges.filter(({ written }) => written).map(({ from, to, condition }) => [from, to, condition]);
+  known.laid = null;
+}
 
 /** Assigns each unit with an edge to a layer, so that all arrows point to the right, and returns the
  * layers. Arrows that pass a layer have a place in it. */
