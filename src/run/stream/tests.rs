@@ -7,6 +7,8 @@ use std::os::unix::net::UnixStream;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitStatus, waitpid};
 
 use super::way::Way;
 use super::*;
@@ -152,7 +154,7 @@ fn the_last_resort_is_a_child_that_writes_all_and_ends() {
     stream.finish(deadline);
     assert!(now() < deadline, "its end was seen");
     let gone = Err(Errno::ECHILD);
-    assert_eq!(nix::sys::wait::waitpid(pid, None), gone, "it was waited for");
+    assert_eq!(waitpid(pid, None), gone, "it was waited for");
     assert!(read_to_end(read) == sent);
 }
 
@@ -163,8 +165,11 @@ fn a_stuck_child_does_not_stop_trc() {
     fill(&mut stream);
     stream.finish(start());
     let pid = nix::unistd::Pid::from_raw(stream.writer_pid().unwrap());
-    let gone = Err(Errno::ECHILD);
-    assert_eq!(nix::sys::wait::waitpid(pid, None), gone, "it was killed, and waited for");
+    // It was killed. It was waited for, too, unless it took long to die: on a busy machine, or while
+    // the child of another test has a copy of its socket.
+    let end = waitpid(pid, None);
+    let killed = Ok(WaitStatus::Signaled(pid, Signal::SIGKILL, false));
+    assert!(end == Err(Errno::ECHILD) || end == killed, "{end:?}");
     drop(read);
 }
 
