@@ -190,6 +190,8 @@ pub(super) struct Reloads {
     pub begins: Ms,
     /// The time from then on until it is ready again; `None` if never.
     pub ready: Option<Ms>,
+    /// The time that it asks for when it begins, if it can.
+    pub extends: Option<Ms>,
 }
 
 /// `health`.
@@ -393,7 +395,7 @@ impl Child {
             start: Start::Executes(0),
             end,
             on_stop: Reply::Dies(0),
-            reloads: Some(Reloads { begins: 0, ready: Some(0) }),
+            reloads: Some(Reloads { begins: 0, ready: Some(0), extends: None }),
             on_kill: Some(0),
             leaves: None,
             tells: None,

@@ -1,6 +1,6 @@
 //! The readiness and the health of units, and their notifications.
 
-use super::plan::{Ms, Reloads, ms};
+use super::plan::{Reloads, ms};
 use super::world::{Happening, World};
 use crate::engine::{Event, Notice, Outcome, Purpose};
 
@@ -25,15 +25,19 @@ impl World<'_> {
 
     /// Lets a process read its configuration anew.
     pub(super) fn reloads(&mut self, unit: usize, pid: i32) {
-        if let Some(Reloads { begins, ready }) = self.child(unit).reloads {
-            self.later(begins, Happening::BeginsAnew(unit, pid, ready));
+        if let Some(reloads) = self.child(unit).reloads {
+            self.later(reloads.begins, Happening::BeginsAnew(unit, pid, reloads));
         }
     }
 
-    /// A process begins to read its configuration anew, and is ready again after this time.
-    pub(super) fn begins_anew(&mut self, unit: usize, pid: i32, ready: Option<Ms>) {
+    /// A process begins to read its configuration anew.
+    pub(super) fn begins_anew(&mut self, unit: usize, pid: i32, reloads: Reloads) {
+        let Reloads { begins: _, ready, extends } = reloads;
         if self.main(unit, pid).is_none() {
             return;
+        }
+        if let Some(time) = extends.filter(|_| self.plan.units[unit].is_probed()) {
+            self.says(unit, pid, Notice::Extend(ms(time)));
         }
         let told = self.plan.units[unit].ready.is_some_and(|ready| ready.told);
         if told {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use nix::errno::Errno;
 
 use super::build::{self, Built};
-use super::plan::{Child, Generation, Moment, Ms, Plan, Stray, Tells, ms};
+use super::plan::{Child, Generation, Moment, Plan, Reloads, Stray, Tells, ms};
 use super::random::Random;
 use crate::config::Stage;
 use crate::engine::{Asker, Ending, Event, Left, Notice, Purpose, Sender, SpawnStage, Tick};
@@ -73,7 +73,7 @@ pub(super) enum Happening {
     LeftDies(usize, i32),
     StopCommandEnds(usize, i32, bool),
     ReloadCommandEnds(usize, u32, bool),
-    BeginsAnew(usize, i32, Option<Ms>),
+    BeginsAnew(usize, i32, Reloads),
     Probed(usize, Purpose, u32),
     Tried(usize, u32, bool),
     IsReady(usize, i32),
@@ -263,7 +263,7 @@ impl<'a> World<'a> {
                     self.events.push_back(Event::ReloadCommandEnded { unit, succeeded, why });
                 }
             }
-            Happening::BeginsAnew(unit, pid, ready) => self.begins_anew(unit, pid, ready),
+            Happening::BeginsAnew(unit, pid, reloads) => self.begins_anew(unit, pid, reloads),
             Happening::StrayDies(stray) => {
                 self.strays[stray] = None;
                 self.look_after_sweep();

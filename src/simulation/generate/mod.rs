@@ -80,7 +80,8 @@ pub(in crate::simulation) fn plan(seed: u64) -> Plan {
             // Somebody may think better of it, and better still.
             if reloaders.chance(30) {
                 let (soon, sooner) = (reloaders.pick(&SOON), reloaders.pick(&SOON));
-                plan.cancels.push((at + soon, reloaders.pick(&[1, 1, 2, 3])));
+                // One of these is the job.
+                plan.cancels.extend((1..=3).map(|job| (at + soon, job)));
                 plan.requests.push(Asked { at: at + soon + sooner, unit, request });
             }
         }
@@ -349,7 +350,11 @@ fn reload(random: &mut Random) -> Reload {
 }
 
 fn reloads(random: &mut Random) -> Reloads {
-    Reloads { begins: random.pick(&SOON), ready: random.maybe(80, |random| random.pick(&TIMES)) }
+    Reloads {
+        begins: random.pick(&SOON),
+        ready: random.maybe(80, |random| random.pick(&TIMES)),
+        extends: random.maybe(30, |random| random.pick(&TIMES)),
+    }
 }
 
 fn stop_command(random: &mut Random) -> StopCommand {
