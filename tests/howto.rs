@@ -3,37 +3,48 @@
 //!
 //!     TRC_CONTAINER_ENGINE=docker cargo test --test suite howto:: -- --ignored
 //!
-//! Returns the files of a page: each block whose first line is a comment with the name of a file is
-//! that file. The page's image is built from them.
+//! Each block of a page whose first line is a comment with the name of a file is that file. The
+//! page's image is built from these files.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::container::{Ended, ROOT, Run, built_trc, call, remember};
+use crate::container::{ROOT, Run, built_trc, call, remember};
 use regex::Regex;
 use tempfile::TempDir;
 
 /// The pages with an image.
 const PAGES: [&str; 6] = ["cron", "gunicorn-celery", "jvm", "nginx-php-fpm", "node", "postgres"];
 
-fn page(name: &str) -> String {
+pub(crate) fn page(name: &str) -> String {
     fs::read_to_string(Path::new(ROOT).join(format!("docs/howto/{name}.md"))).unwrap()
 }
 
-/// Builds the image of a page.
-fn image(page_name: &str) -> String {
+/// Returns the files of a page and their texts.
+pub(crate) fn files(page_name: &str) -> BTreeMap<String, String> {
     let file =
         Regex::new(r"(?m)^```\w+\n((?:#|//|--|;|<\?php //) ([\w.-]+)\n(?s:.*?))^```$").unwrap();
+    let text = page(page_name);
+    file.captures_iter(&text).map(|found| (found[2].to_owned(), found[1].to_owned())).collect()
+}
+
+/// Builds an image from files.
+pub(crate) fn image_of(label: &str, files: &BTreeMap<String, String>) -> String {
     let folder = TempDir::new().unwrap();
-    for found in file.captures_iter(&page(page_name)) {
-        let text = found[1].replace("--from=trc ", &format!("--from={} ", built_trc()));
-        fs::write(folder.path().join(&found[2]), text).unwrap();
+    for (name, text) in files {
+        let text = text.replace("--from=trc ", &format!("--from={} ", built_trc()));
+        fs::write(folder.path().join(name), text).unwrap();
     }
-    let image = format!("trc-test-howto-{page_name}-{}", std::process::id());
+    let image = format!("trc-test-{label}-{}", std::process::id());
     remember(&image);
     call(&["build", "-t", &image, folder.path().to_str().unwrap()]);
     image
+}
+
+/// Builds the image of a page.
+pub(crate) fn image(page_name: &str) -> String {
+    image_of(&format!("howto-{page_name}"), &files(page_name))
 }
 
 /// Tests an image, and then stops it as in production, once a line like `up` was printed.
@@ -82,30 +93,6 @@ fn node() {
 #[ignore = "needs TRC_CONTAINER_ENGINE"]
 fn postgres() {
     works("postgres", r"<async/\d+\]: Exiting on the background \(exitcode=0\): schema: .*", 0);
-}
-
-/// Runs the image as Kubernetes does: see `docs/howto/kubernetes.md`.
-#[test]
-#[ignore = "needs TRC_CONTAINER_ENGINE"]
-fn node_without_any_privilege() {
-    let image = image("node");
-    let restricted = |run: Run| -> Ended {
-        let options = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"];
-        run.options(&options).options(&["--user", "10001:10001"]).run()
-    };
-    let number = |run: Run| run.env("TRC_SYNC__APP__USER", "10001");
-    restricted(number(Run::new(&image, &["--test=page,port,stop"]))).status(0);
-
-    let folder = TempDir::new().unwrap();
-    let log = folder.path().join("log");
-    fs::write(&log, "").unwrap();
-    fs::set_permissions(&log, fs::Permissions::from_mode(0o666)).unwrap();
-    let volume = format!("{}:/dev/termination-log", log.display());
-    let broken = number(Run::new(&image, &[])).options(&["-v", &volume]);
-    let broken = broken.env("TRC_SYNC__APP__EXEC", "node missing.js");
-    restricted(broken.env("TRC_SYNC__APP__OUTPUT", "prefix")).status(1);
-    let message = fs::read_to_string(&log).unwrap();
-    assert!(message.starts_with("sync.app failed with status 1; its last output: "), "{message}");
 }
 
 #[test]

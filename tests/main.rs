@@ -20,6 +20,7 @@ mod harness;
 mod howto;
 mod identity;
 mod injected_faults;
+mod kubernetes;
 mod left_behind;
 mod line_endings;
 mod notify;

@@ -253,7 +253,8 @@ mod tests {
 
     #[test]
     fn a_process_that_runs_is_found_and_is_its_users() {
-        let name = "trc-test-running-process";
+        // Another checkout may be tested at the same time.
+        let name = &format!("trc-test-running-process-{}", std::process::id());
         let own = nix::unistd::geteuid().to_string();
         let other = (nix::unistd::geteuid().as_raw() + 4321).to_string();
         let child = Running::new(&format!("/nowhere/{name}"));
