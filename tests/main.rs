@@ -24,6 +24,7 @@ mod kubernetes;
 mod left_behind;
 mod line_endings;
 mod notify;
+mod openapi;
 mod orphans;
 mod output;
 mod policies;

@@ -328,7 +328,7 @@ fn a_command_does_not_keep_the_run_up() {
 }
 
 /// Sends a request with this number of descriptors, and returns the answer.
-fn send(socket: &Path, request: &str, number: usize) -> UnixStream {
+pub(crate) fn send(socket: &Path, request: &str, number: usize) -> UnixStream {
     let null = File::open("/dev/null").unwrap();
     let stream = UnixStream::connect(socket).unwrap();
     let passed = vec![null.as_raw_fd(); number];

@@ -6,6 +6,8 @@
 pub(crate) mod ask;
 pub(crate) mod drawing;
 pub(crate) mod metrics;
+#[cfg(test)]
+mod openapi;
 pub(crate) mod plan;
 pub(crate) mod problem;
 pub(crate) mod record;
