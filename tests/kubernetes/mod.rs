@@ -252,10 +252,10 @@ impl Drop for Removed {
     }
 }
 
-/// A pod that runs, and its container `shop`. The container is removed first.
+/// A pod that runs, and its container `shop`. The pod is removed first, with its volumes.
 struct Played {
-    container: Container,
     pod: Removed,
+    container: Container,
 }
 
 impl Played {
