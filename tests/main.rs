@@ -43,6 +43,7 @@ mod trcctl_exec;
 mod trcctl_live;
 mod trcctl_serve;
 mod trcctl_test;
+mod trcctl_top;
 mod trivialrc;
 mod trivialrc_lines;
 mod unshared_memory;

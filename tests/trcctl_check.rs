@@ -60,7 +60,7 @@ fn check_says_what_would_run() {
 fn words_of_other_programs_get_a_tip() {
     for (arguments, tip) in [
         (&["ps"][..], "`trcctl status` shows"),
-        (&["top"], "`trcctl status --watch`"),
+        (&["htop"], "`trcctl top`"),
         (&["kill", "web"], "`trcctl signal` sends"),
         (&["logs", "--tail", "3"], "`trcctl logs -n 10`"),
         (&["--tail"], "`trcctl logs -n 10`"),

@@ -8,7 +8,7 @@ use trc::client::live::{self, Change, Color, Options, Records};
 use crate::{TEMPLATE, completions};
 
 /// Returns the commands.
-pub(crate) fn commands() -> [Command; 13] {
+pub(crate) fn commands() -> [Command; 14] {
     [
         status(),
         change(
@@ -36,6 +36,7 @@ pub(crate) fn commands() -> [Command; 13] {
         health(),
         wait(),
         why(),
+        top(),
     ]
 }
 
@@ -63,6 +64,7 @@ pub(crate) fn run(name: &str, arguments: &ArgMatches) -> Option<u8> {
             Change::Reload
         }
         "shutdown" => return Some(live::shutdown(&options, arguments.get_one("exit").copied())),
+        "top" => return Some(live::top(&options)),
         "health" => return Some(live::health(&options, &units())),
         "logs" | "events" => {
             let records = Records {
@@ -110,16 +112,19 @@ Exit status:
   77  you may not ask for this: see [control] allow";
 
 fn live_command(name: &'static str, about: &'static str) -> Command {
-    asking_command(name, about)
-        .arg(
-            Arg::new("color")
-                .long("color")
-                .value_name("WHEN")
-                .help("Print colours: auto (on a terminal), always or never [default: auto]")
-                .hide_possible_values(true)
-                .value_parser(["auto", "always", "never"]),
-        )
+    screen_command(name, about)
         .arg(Arg::new("json").long("json").help("Print JSON").action(ArgAction::SetTrue))
+}
+
+fn screen_command(name: &'static str, about: &'static str) -> Command {
+    asking_command(name, about).arg(
+        Arg::new("color")
+            .long("color")
+            .value_name("WHEN")
+            .help("Print colours: auto (on a terminal), always or never [default: auto]")
+            .hide_possible_values(true)
+            .value_parser(["auto", "always", "never"]),
+    )
 }
 
 /// Returns a command that asks trc, and prints nothing itself.
@@ -436,6 +441,31 @@ fn why() -> Command {
              Exit status:\n  \
                0   trc has answered\n  \
                64  the command line is wrong, or there is no such unit\n  \
+               69  no trc listens on the socket\n  \
+               77  you may not ask for this: see [control] allow",
+        )
+}
+
+fn top() -> Command {
+    screen_command("top", "Show the units on a full screen, with keys to act on them")
+        .override_usage("trcctl top [OPTIONS]")
+        .before_help(
+            "Shows the health of the run, the table of `trcctl status`, and for the selected unit why it is\n\
+             not up, its place in the graph, and its output as it comes. If trc is gone, it waits for it.\n\n  \
+               ↑ ↓     select a unit              Enter   all of its output that trc keeps\n  \
+               s       start it                   e       the lines of trc itself\n  \
+               x       stop it, after a question  /       show only what contains a text\n  \
+               r       restart it                 ?       all keys\n  \
+               l       let it reload              Ctrl-Z  suspend\n  \
+               k       send it a signal           q       quit",
+        )
+        .after_help(
+            "Examples:\n  \
+               docker exec -it CONTAINER trcctl top   Look at a container\n  \
+               NO_COLOR=1 trcctl top                  Without colours\n\n\
+             Exit status:\n  \
+               0   somebody has quit\n  \
+               64  the command line is wrong, or this is not a terminal\n  \
                69  no trc listens on the socket\n  \
                77  you may not ask for this: see [control] allow",
         )

@@ -72,7 +72,7 @@ fn habit(mut error: clap::Error) -> clap::Error {
     });
     let tip = match word.collect::<Vec<_>>()[..] {
         ["ps" | "ls" | "list" | "units"] => "`trcctl status` shows what runs",
-        ["top"] => "`trcctl status --watch` shows what runs, again and again",
+        ["htop" | "monitor"] => "`trcctl top` shows the units on a full screen",
         ["kill"] => "`trcctl signal` sends a signal to a unit, and `trcctl stop` stops it",
         ["log" | "tail"] => "`trcctl logs` shows the last output of units",
         ["up" | "run"] => "`trcctl start` starts a unit",

@@ -78,7 +78,7 @@ pub fn act(options: &Options, units: &[String], change: &Change, no_wait: bool) 
 }
 
 /// Returns what has become of a request. The message of trc says who has asked, as in the log.
-fn sentence(job: JobState, act: Act) -> String {
+pub(super) fn sentence(job: JobState, act: Act) -> String {
     let JobState { unit, .. } = job;
     match (job.status, job.changed, act) {
         (JobStatus::Done, true, Act::Signal(signal)) => format!("sent {signal} to {unit}"),

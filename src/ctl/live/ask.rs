@@ -123,12 +123,20 @@ impl Trc {
     }
 
     /// Asks for records, and hands each of them over as its JSON, until `take` returns false.
-    pub(crate) fn stream(
+    pub(crate) fn stream(&self, ask: &Ask, take: impl FnMut(&str) -> bool) -> Result<(), NoAnswer> {
+        self.stream_held(ask, |_| (), take)
+    }
+
+    /// Does what [`Trc::stream`] does, and hands the connection to `hold` first: whoever shuts it down
+    /// ends the stream.
+    pub(crate) fn stream_held(
         &self,
         ask: &Ask,
+        hold: impl FnOnce(&UnixStream),
         mut take: impl FnMut(&str) -> bool,
     ) -> Result<(), NoAnswer> {
         let mut from = self.send(ask)?;
+        hold(from.get_ref());
         if head(&mut from)? != 200 {
             return Err(Answer::rest(from)?.problem());
         }

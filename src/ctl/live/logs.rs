@@ -77,6 +77,6 @@ fn text(entry: &Entry, color: Color, seen: &mut Vec<String>, missing: &str) -> S
 }
 
 /// Returns the time of day of an RFC 3339 time.
-fn short(time: &str) -> &str {
+pub(super) fn short(time: &str) -> &str {
     time.get(11..23).unwrap_or(time)
 }

@@ -11,6 +11,8 @@ mod reload;
 mod shutdown;
 mod status;
 mod table;
+#[cfg(feature = "ctl")]
+mod top;
 mod wait;
 mod why;
 
@@ -23,6 +25,8 @@ pub use paint::Color;
 pub use reload::reload;
 pub use shutdown::shutdown;
 pub use status::status;
+#[cfg(feature = "ctl")]
+pub use top::top;
 pub use wait::wait;
 pub use why::why;
 

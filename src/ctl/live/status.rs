@@ -9,8 +9,14 @@ use super::table::{Cell, table};
 use super::{Options, failed, say};
 use crate::wire::{About, Ask, HealthState, RunHealth, Running, UnitState, Units};
 
+/// The heads of the columns of the table of units.
+pub(super) const HEAD: [&str; 8] =
+    ["UNIT", "STATE", "SINCE", "PID", "MEMORY", "CPU", "RESTARTS", "WHY"];
+/// The columns that are numbers.
+pub(super) const NUMBERS: [usize; 5] = [2, 3, 4, 5, 6];
+
 /// The time between two looks.
-const EVERY: Duration = Duration::from_secs(1);
+pub(super) const EVERY: Duration = Duration::from_secs(1);
 
 /// Prints the state of the run and of its units, or of these units, once or every second. Returns
 /// the exit status.
@@ -52,12 +58,7 @@ fn show(trc: &Trc, options: &Options, units: &[String]) -> Result<String, NoAnsw
     if units.is_empty() {
         let about: About = trc.get(&Ask::About)?;
         let health: RunHealth = trc.ask(&Ask::Health(Vec::new(), None))?.read()?;
-        let look = match health.state {
-            HealthState::Ready => Look::Good,
-            HealthState::Degraded => Look::Asked,
-            HealthState::Starting | HealthState::Stopping => Look::Pending,
-            HealthState::Unhealthy => Look::Bad,
-        };
+        let look = look(health.state);
         text = format!(
             "{}, {} for {}\n\n",
             paint(look, &super::health::sentence(&health)),
@@ -65,11 +66,20 @@ fn show(trc: &Trc, options: &Options, units: &[String]) -> Result<String, NoAnsw
             time(about.uptime_ms)
         );
     }
-    let head = ["UNIT", "STATE", "SINCE", "PID", "MEMORY", "CPU", "RESTARTS", "WHY"];
-    let head = head.map(|word| Cell { text: word.to_owned(), look: Look::Bold });
+    let head = HEAD.map(|word| Cell { text: word.to_owned(), look: Look::Bold });
     let mut rows = vec![head.to_vec()];
     rows.extend(all.iter().map(row));
-    Ok(text + &table(&rows, &[2, 3, 4, 5, 6], options.color))
+    Ok(text + &table(&rows, &NUMBERS, options.color))
+}
+
+/// Returns how the health of the run looks.
+pub(super) fn look(health: HealthState) -> Look {
+    match health {
+        HealthState::Ready => Look::Good,
+        HealthState::Degraded => Look::Asked,
+        HealthState::Starting | HealthState::Stopping => Look::Pending,
+        HealthState::Unhealthy => Look::Bad,
+    }
 }
 
 /// Returns the word for the state of a unit.
@@ -91,7 +101,8 @@ pub(super) fn last_end(unit: &UnitState) -> Option<String> {
     unit.last_end.as_ref().map(|end| format!("{} {} ago", end.why, time(end.ago_ms)))
 }
 
-fn row(unit: &UnitState) -> Vec<Cell> {
+/// Returns the row of a unit: a cell for each column of [`HEAD`].
+pub(super) fn row(unit: &UnitState) -> Vec<Cell> {
     let (word, look) = state(unit);
     let of = |part: fn(&Running) -> String| {
         Cell::from(unit.process.as_ref().map(part).unwrap_or_default())

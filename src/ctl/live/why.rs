@@ -44,7 +44,7 @@ pub(super) fn chain(trc: &Trc, unit: &str) -> Result<Vec<UnitState>, NoAnswer> {
 }
 
 /// Returns the unit that another one waits for.
-fn blocks<'u>(unit: &UnitState, all: &'u [UnitState]) -> Option<&'u UnitState> {
+pub(super) fn blocks<'u>(unit: &UnitState, all: &'u [UnitState]) -> Option<&'u UnitState> {
     if unit.phase != "waiting" || unit.wanted == "held" {
         return None;
     }
@@ -102,7 +102,7 @@ pub(super) fn told(trc: &Trc, options: &Options, chain: &[UnitState]) -> String 
 }
 
 /// Returns what trc does next about a unit, and when.
-fn deadline(unit: &UnitState) -> Option<String> {
+pub(super) fn deadline(unit: &UnitState) -> Option<String> {
     let rest = time(unit.deadline_ms?);
     Some(match unit.phase.as_str() {
         "backoff" | "retrying" => format!("trc starts it again in {rest}"),
