@@ -56,6 +56,14 @@ fn start() -> Instant {
     Instant::now()
 }
 
+/// Closes the reader's end, and waits until that is so for everybody: a child that another test has
+/// forked may have a copy for a moment.
+fn close(reader: impl AsFd, writer: &impl AsFd) {
+    drop(reader);
+    let mut polled = [PollFd::new(writer.as_fd(), PollFlags::empty())];
+    assert_eq!(poll(&mut polled, PollTimeout::from(60_000_u16)), Ok(1), "the reader is gone");
+}
+
 /// Fills the stream's pipe until something is queued.
 fn fill(stream: &mut Stream) -> Vec<u8> {
     let mut sent = Vec::new();
@@ -98,7 +106,7 @@ fn the_inherited_description_of_a_terminal_stays_blocking() {
 fn a_hung_up_terminal_is_broken() {
     let pty = nix::pty::openpty(None, None).unwrap();
     let mut stream = Stream::open(pty.slave.as_fd());
-    drop(pty.master);
+    close(pty.master, &pty.slave);
     assert!(!stream.push(b"hello\n", Kind::Own));
     assert!(stream.broken());
 }
@@ -123,7 +131,7 @@ fn a_socket_stays_blocking_and_is_not_waited_for() {
         got.extend(read_now(&reader));
     }
     assert!(got == sent);
-    drop(reader);
+    close(reader, &writer);
     assert!(!stream.push(b"x\n", Kind::Own));
     assert!(stream.broken());
 }
@@ -214,7 +222,7 @@ fn a_reader_that_is_gone_is_not_written_to_again() {
     let (read, write) = blocking_pipe();
     let mut stream = Stream::open(write.as_fd());
     fill(&mut stream);
-    drop(read);
+    close(read, &write);
     assert!(!stream.broken());
     stream.writable();
     assert!(stream.broken());
