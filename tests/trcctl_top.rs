@@ -15,6 +15,7 @@ use crate::common::{HUP, Outcome, Running, TERM, Trc, root};
 
 const TRCCTL: &str = env!("CARGO_BIN_EXE_trcctl");
 const CTRL_C: &str = "\x03";
+const CTRL_L: &str = "\x0c";
 const CTRL_Z: &str = "\x1a";
 const DOWN: &str = "\x1b[B";
 /// Terminals change to the other screen and back by these: xterm's private modes.
@@ -180,12 +181,15 @@ fn it_can_be_suspended_and_goes_on_where_it_was() {
     let top = Top::in_a_shell(&socket);
     top.wait_for("PROMPT> ");
     top.type_in(&format!("{TRCCTL} top\n"));
-    top.wait_for("async.db");
+    // The head of the table is drawn once for each whole screen.
+    top.wait_for("MEMORY");
+    top.type_in(CTRL_L).wait_for_times("MEMORY", 2);
     top.type_in(CTRL_Z).wait_for("Stopped").wait_for(USUAL_SCREEN);
     top.wait_for_times("PROMPT> ", 2);
     top.type_in("fg\n").wait_for_times(OTHER_SCREEN, 2);
-    top.wait_for_times("async.db", 2);
+    top.wait_for_times("MEMORY", 3);
     top.type_in("q").wait_for_times("PROMPT> ", 3);
+    top.type_in("echo status=$?\n").wait_for("status=0");
     top.type_in("exit 5\n");
     top.finish().status(5);
     container.signal(TERM).wait_for_end();

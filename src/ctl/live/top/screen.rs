@@ -11,6 +11,7 @@ use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
+use ratatui::layout::{Position, Rect};
 
 use super::state::State;
 use super::view::view;
@@ -59,7 +60,10 @@ impl Screen {
     /// Returns why the terminal takes nothing any more.
     pub(super) fn forget(&mut self) -> io::Result<()> {
         enter()?;
-        self.terminal.clear()
+        // `Terminal::clear` asks the terminal where the cursor is, and the thread that reads keys would
+        // get the answer.
+        let size = self.terminal.size()?;
+        self.terminal.resize(Rect::from((Position::ORIGIN, size)))
     }
 
     /// Suspends the process, as Ctrl-Z does, and takes the screen over again once it goes on.
