@@ -14,6 +14,7 @@ mod busy_examples;
 mod conf_d;
 mod containers;
 mod control;
+mod control_load;
 mod examples;
 mod files;
 mod harness;

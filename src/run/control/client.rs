@@ -23,7 +23,7 @@ const IDLE: Duration = Duration::from_mins(1);
 /// The number of bytes that are read at once.
 const READ: usize = 16 * 1024;
 /// The number of bytes of a stream that are written ahead.
-pub(crate) const AHEAD: usize = 64 * 1024;
+pub(crate) const AHEAD: usize = 16 * 1024;
 
 /// A stream of records.
 pub(crate) struct Stream {
@@ -64,6 +64,8 @@ pub(crate) struct Client {
     pub access: Access,
     /// The state.
     pub state: State,
+    /// Whether it has had its turn.
+    pub served: bool,
     input: Vec<u8>,
     /// Whether the input may have another whole request, which came with the last one.
     more: bool,
@@ -92,6 +94,7 @@ impl Client {
             peer,
             access: Access::Health,
             state: State::Reads,
+            served: false,
             input: Vec::new(),
             more: false,
             passed: None,

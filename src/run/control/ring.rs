@@ -7,12 +7,14 @@
 //! A position counts the bytes of all units since the run began. The `seq` of a line is the
 //! position of its newline, so lines come in the order in which they were completed.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use memchr::{memchr, memchr_iter};
+use memchr::{memchr, memchr_iter, memrchr};
 
 use crate::graph::UnitId;
 use crate::journal::{Side, utc};
@@ -61,9 +63,21 @@ pub(crate) struct Ring {
 
 /// A complete line.
 struct Line<'a> {
+    unit: UnitId,
     seq: u64,
     chunk: &'a Chunk,
-    bytes: Vec<u8>,
+    bytes: &'a [u8],
+}
+
+/// The place in the chunks of a unit up to which its lines have been read.
+struct Cursor<'a> {
+    unit: UnitId,
+    share: &'a Share,
+    /// The next chunk, and where its bytes begin.
+    chunk: usize,
+    start: usize,
+    /// The beginnings of lines that are not complete yet.
+    open: Vec<(i32, Side, Vec<u8>)>,
 }
 
 /// The lines that somebody wants.
@@ -180,18 +194,53 @@ impl Ring {
 
     /// Returns the position from which on there are the last `count` lines that are wanted.
     pub(crate) fn last(&self, count: usize, wanted: &Wanted<'_>) -> u64 {
-        let mut all: Vec<u64> = Vec::new();
-        for (_, share) in self.shares.iter().filter(|(id, _)| (wanted.of)(**id)) {
-            let lines = share.lines(0);
-            all.extend(lines.iter().filter(|line| line.has(wanted.grep)).map(|line| line.seq));
+        if count == 0 {
+            return self.next;
         }
-        all.sort_unstable();
-        let first = all.len().saturating_sub(count);
-        all.get(first).copied().unwrap_or(self.next)
+        if wanted.grep.is_some() {
+            let mut found = VecDeque::new();
+            self.walk(0, usize::MAX, wanted.of, &mut |line| {
+                if line.has(wanted.grep) {
+                    found.push_back(line.seq);
+                    if found.len() > count {
+                        found.pop_front();
+                    }
+                }
+                true
+            });
+            return found.front().copied().unwrap_or(self.next);
+        }
+        let mut chunks: Vec<(&Chunk, &Share, usize)> = Vec::new();
+        for (_, share) in self.shares.iter().filter(|(id, _)| (wanted.of)(**id)) {
+            let mut start = 0;
+            for chunk in &share.chunks {
+                if chunk.lines > 0 {
+                    chunks.push((chunk, share, start));
+                }
+                start += chunk.length;
+            }
+        }
+        chunks.sort_by_key(|(chunk, ..)| Reverse(chunk.at));
+        let mut left = count as u64;
+        let mut first = None;
+        for (chunk, share, start) in chunks {
+            first = Some((chunk, share, start, chunk.lines.saturating_sub(left)));
+            left = left.saturating_sub(chunk.lines);
+            if left == 0 {
+                break;
+            }
+        }
+        first.map_or(self.next, |(chunk, share, start, skipped)| {
+            let bytes = share.bytes(start, chunk.length);
+            let skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
+            let end = memchr_iter(b'\n', &bytes).nth(skipped).unwrap_or(0);
+            chunk.at + end as u64
+        })
     }
 
     /// Returns the lines that are wanted from a position on, about `most` bytes of them, and the
-    /// position from which to go on. `name` returns the name of a unit.
+    /// position from which to go on. Looks at a few times as many bytes at most, so there may be no
+    /// line among them. `name` returns the name of a unit.
     pub(crate) fn read(
         &self,
         from: u64,
@@ -199,28 +248,140 @@ impl Ring {
         wanted: &Wanted<'_>,
         name: &dyn Fn(UnitId) -> String,
     ) -> (Vec<Entry>, u64) {
-        let mut lines: Vec<(UnitId, Line<'_>)> = Vec::new();
-        let mut missing = 0;
-        for (id, share) in self.shares.iter().filter(|(id, _)| (wanted.of)(**id)) {
-            missing += share.missing(from);
-            lines.extend(share.lines(from).into_iter().map(|line| (*id, line)));
-        }
-        lines.sort_unstable_by_key(|(_, line)| line.seq);
+        let shares = self.shares.iter().filter(|(id, _)| (wanted.of)(**id));
+        let missing = shares.map(|(_, share)| share.missing(from)).sum();
         let mut entries = Vec::new();
         if missing > 0 {
             entries.push(Entry::Gap(Gap { seq: from, missing }));
         }
         let mut size = 0;
-        for (id, line) in lines {
+        let next = self.walk(from, most.saturating_mul(4), wanted.of, &mut |line| {
             if size >= most {
-                return (entries, line.seq);
+                return false;
             }
             if line.has(wanted.grep) {
                 size += line.bytes.len() + OVERHEAD;
-                entries.push(Entry::Written(line.written(name(id))));
+                entries.push(Entry::Written(line.written(name(line.unit))));
+            }
+            true
+        });
+        (entries, next)
+    }
+
+    /// Hands out the lines that are complete at a position or later, in their order, until `found`
+    /// returns false or the chunks that were looked at have `most` bytes. Returns the position from
+    /// which to go on.
+    fn walk(
+        &self,
+        from: u64,
+        most: usize,
+        of: &dyn Fn(UnitId) -> bool,
+        found: &mut dyn FnMut(&Line<'_>) -> bool,
+    ) -> u64 {
+        let shares = self.shares.iter().filter(|(id, _)| of(**id));
+        let mut cursors: Vec<Cursor<'_>> =
+            shares.map(|(id, share)| Cursor::new(*id, share, from)).collect();
+        // No two chunks overlap, so whole chunks have an order.
+        let at = |cursor: &Cursor<'_>| cursor.share.chunks.get(cursor.chunk).map(|it| it.at);
+        let mut order: BinaryHeap<Reverse<(u64, usize)>> = cursors
+            .iter()
+            .enumerate()
+            .filter_map(|(number, cursor)| Some(Reverse((at(cursor)?, number))))
+            .collect();
+        let mut seen = 0;
+        while let Some(Reverse((position, number))) = order.pop() {
+            if seen >= most {
+                return position;
+            }
+            let cursor = &mut cursors[number];
+            match cursor.step(from, found) {
+                Ok(length) => seen += length,
+                Err(seq) => return seq,
+            }
+            order.extend(at(cursor).map(|at| Reverse((at, number))));
+        }
+        self.next
+    }
+}
+
+impl<'a> Cursor<'a> {
+    /// Returns the place of the first chunk that has bytes at this position or later.
+    fn new(unit: UnitId, share: &'a Share, from: u64) -> Self {
+        let of =
+            |at: u64| share.chunks.partition_point(|chunk| chunk.at + (chunk.length as u64) <= at);
+        let first = of(from);
+        let mut begin = first;
+        let mut needed: Vec<(i32, Side)> = Vec::new();
+        let end = share.chunks.get(first).map_or(0, |chunk| chunk.at);
+        for chunk in share.chunks.range(first..) {
+            if let Some(began) = chunk.began.filter(|began| *began < end) {
+                begin = begin.min(of(began));
+                needed.push((chunk.pid, chunk.side));
             }
         }
-        (entries, self.next)
+        let start = share.chunks.range(..begin).map(|chunk| chunk.length).sum();
+        let mut this = Self { unit, share, chunk: begin, start, open: Vec::new() };
+        while this.chunk < first {
+            let chunk = &share.chunks[this.chunk];
+            // Only lines that go on later are of interest.
+            if needed.contains(&(chunk.pid, chunk.side)) {
+                let bytes = share.bytes(this.start, chunk.length);
+                let rest = memrchr(b'\n', &bytes).map_or(0, |end| end + 1);
+                let mut line = this.opened(chunk);
+                if rest > 0 {
+                    line.clear();
+                }
+                line.extend_from_slice(&bytes[rest..]);
+                this.leave_open(chunk, line);
+            }
+            this.start += chunk.length;
+            this.chunk += 1;
+        }
+        this
+    }
+
+    /// Hands out the lines that end in the next chunk, at a position or later. Returns the length of
+    /// the chunk, or the position of the line that was not wanted any more.
+    fn step(&mut self, from: u64, found: &mut dyn FnMut(&Line<'_>) -> bool) -> Result<usize, u64> {
+        let (share, unit) = (self.share, self.unit);
+        let Some(chunk) = share.chunks.get(self.chunk) else { return Ok(0) };
+        let bytes = share.bytes(self.start, chunk.length);
+        let mut line = self.opened(chunk);
+        let mut begin = 0;
+        for end in memchr_iter(b'\n', &bytes) {
+            let seq = chunk.at + end as u64;
+            if seq >= from {
+                let bytes = &bytes[begin..end];
+                let whole = if line.is_empty() {
+                    bytes
+                } else {
+                    line.extend_from_slice(bytes);
+                    &line
+                };
+                if !found(&Line { unit, seq, chunk, bytes: whole }) {
+                    return Err(seq);
+                }
+            }
+            line.clear();
+            begin = end + 1;
+        }
+        line.extend_from_slice(&bytes[begin..]);
+        self.leave_open(chunk, line);
+        self.start += chunk.length;
+        self.chunk += 1;
+        Ok(chunk.length)
+    }
+
+    fn opened(&mut self, chunk: &Chunk) -> Vec<u8> {
+        let stream = (chunk.pid, chunk.side);
+        let at = self.open.iter().position(|(pid, side, _)| (*pid, *side) == stream);
+        at.map(|at| self.open.swap_remove(at).2).unwrap_or_default()
+    }
+
+    fn leave_open(&mut self, chunk: &Chunk, line: Vec<u8>) {
+        if !line.is_empty() {
+            self.open.push((chunk.pid, chunk.side, line));
+        }
     }
 }
 
@@ -273,51 +434,17 @@ impl Share {
         if from > last { 0 } else { last + 1 - from.max(first) }
     }
 
-    /// Returns the lines that are complete at a position or later.
-    fn lines(&self, from: u64) -> Vec<Line<'_>> {
-        let of =
-            |at: u64| self.chunks.partition_point(|chunk| chunk.at + (chunk.length as u64) <= at);
-        let first = of(from);
-        let mut begin = first;
-        for chunk in self.chunks.range(first..) {
-            begin = begin.min(chunk.began.map_or(begin, of));
-        }
-        let before: usize = self.chunks.range(..begin).map(|chunk| chunk.length).sum();
-        let (mut lines, mut start) = (Vec::new(), before);
-        let mut open: Vec<(i32, Side, Vec<u8>)> = Vec::new();
-        for chunk in self.chunks.range(begin..) {
-            let bytes = self.copy(start, chunk.length);
-            start += chunk.length;
-            let stream = (chunk.pid, chunk.side);
-            let at = open.iter().position(|(pid, side, _)| (*pid, *side) == stream);
-            let mut line = at.map(|at| open.swap_remove(at).2).unwrap_or_default();
-            let mut rest = &bytes[..];
-            while let Some(end) = memchr(b'\n', rest) {
-                line.extend_from_slice(&rest[..end]);
-                rest = &rest[end + 1..];
-                let seq = chunk.at + (bytes.len() - rest.len()) as u64 - 1;
-                let bytes = std::mem::take(&mut line);
-                if seq >= from {
-                    lines.push(Line { seq, chunk, bytes });
-                }
-            }
-            line.extend_from_slice(rest);
-            if !line.is_empty() {
-                open.push((chunk.pid, chunk.side, line));
-            }
-        }
-        lines
-    }
-
-    fn copy(&self, start: usize, length: usize) -> Vec<u8> {
+    /// Returns these bytes of all chunks.
+    fn bytes(&self, start: usize, length: usize) -> Cow<'_, [u8]> {
         let (left, right) = self.bytes.as_slices();
-        let part =
-            |of: &[u8], from: usize, to: usize| of[from.min(of.len())..to.min(of.len())].to_vec();
         let end = start + length;
-        let mut bytes = part(left, start, end);
-        let skip = |at: usize| at.saturating_sub(left.len());
-        bytes.extend(part(right, skip(start), skip(end)));
-        bytes
+        if end <= left.len() {
+            Cow::Borrowed(&left[start..end])
+        } else if start >= left.len() {
+            Cow::Borrowed(&right[start - left.len()..end - left.len()])
+        } else {
+            Cow::Owned([&left[start..], &right[..end - left.len()]].concat())
+        }
     }
 }
 
@@ -327,10 +454,10 @@ fn newlines(bytes: &[u8]) -> u64 {
 
 impl Line<'_> {
     fn has(&self, text: Option<&str>) -> bool {
-        text.is_none_or(|text| memchr::memmem::find(&self.bytes, text.as_bytes()).is_some())
+        text.is_none_or(|text| memchr::memmem::find(self.bytes, text.as_bytes()).is_some())
     }
 
-    fn written(self, unit: String) -> Written {
+    fn written(&self, unit: String) -> Written {
         let (time, milliseconds) = utc(self.chunk.time);
         Written {
             seq: self.seq,
@@ -338,7 +465,7 @@ impl Line<'_> {
             unit,
             pid: self.chunk.pid,
             stream: self.chunk.side.name().to_owned(),
-            line: String::from_utf8_lossy(&self.bytes).into_owned(),
+            line: String::from_utf8_lossy(self.bytes).into_owned(),
         }
     }
 }
@@ -449,5 +576,76 @@ mod tests {
         let capacity: usize = ring.shares.values().map(|share| share.bytes.capacity()).sum();
         assert!(capacity < 4 * ring.limit + 20 * 8192, "{capacity}");
         assert_eq!(ring.used, ring.shares.values().map(Share::size).sum::<usize>());
+    }
+
+    #[test]
+    fn lines_are_found_from_any_position_however_they_were_written() {
+        let mut state = 5_u64;
+        let mut next = move |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) % below
+        };
+        for _ in 0..200 {
+            let mut ring = Ring::new(1 << 20);
+            let (mut at, mut all) = (0, Vec::new());
+            let mut open = BTreeMap::<(u64, bool), String>::new();
+            for _ in 0..next(40) {
+                let (unit, err) = (next(3), next(2) == 0);
+                let parts = ["a", "b\n", "\n", "ccc", "d\ne", "a\n\n"];
+                let text: String =
+                    (0..next(4)).map(|_| parts[usize::try_from(next(6)).unwrap()]).collect();
+                let side = if err { Side::Err } else { Side::Out };
+                push(&mut ring, usize::try_from(unit).unwrap(), side, &text);
+                for letter in text.chars() {
+                    let line = open.entry((unit, err)).or_default();
+                    if letter == '\n' {
+                        all.push((at, unit, std::mem::take(line)));
+                    } else {
+                        line.push(letter);
+                    }
+                    at += 1;
+                }
+            }
+            for grep in [None, Some("a")] {
+                let one = UnitId(usize::try_from(next(4)).unwrap());
+                let of = |unit| one == UnitId(3) || unit == one;
+                let wanted = Wanted { of: &of, grep };
+                let lines: Vec<(u64, String)> = all
+                    .iter()
+                    .filter(|(_, unit, line)| {
+                        of(UnitId(usize::try_from(*unit).unwrap()))
+                            && grep.is_none_or(|text| line.contains(text))
+                    })
+                    .map(|(at, unit, line)| (*at, format!("{unit}:{line}")))
+                    .collect();
+                let from = next(at + 1);
+                let expected: Vec<String> = lines
+                    .iter()
+                    .filter(|(at, _)| *at >= from)
+                    .map(|(_, line)| line.clone())
+                    .collect();
+                assert_eq!(read(&ring, from, &wanted), expected);
+                let count = usize::try_from(next(9)).unwrap();
+                let first = lines.len().saturating_sub(count);
+                let first = lines.get(first).map_or(at, |(at, _)| *at);
+                assert_eq!(ring.last(count, &wanted), first);
+            }
+        }
+    }
+
+    #[test]
+    fn a_search_for_what_is_not_there_is_done_piece_by_piece() {
+        let mut ring = Ring::new(1 << 20);
+        for number in 0..1000 {
+            push(&mut ring, 1, Side::Out, &format!("{number:0>99}\n"));
+        }
+        let wanted = Wanted { of: &|_| true, grep: Some("x") };
+        let (mut from, mut pieces) = (0, 0);
+        while from < ring.end() {
+            let (entries, next) = ring.read(from, 1000, &wanted, &|_| String::new());
+            assert!(entries.is_empty() && next > from && next <= from + 4100);
+            (from, pieces) = (next, pieces + 1);
+        }
+        assert_eq!(pieces, 25);
     }
 }

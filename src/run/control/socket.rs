@@ -37,6 +37,8 @@ impl Listener {
     pub(crate) fn new(path: &Path) -> Result<Self, NoSocket> {
         let address = UnixAddr::new(path)?;
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+        // Until listen(2), a client is refused, as if it had come before trc created the socket. A name
+        // of its own until then would stay the socket's name in `ss` and in /proc/net/unix.
         let create = || socket(AddressFamily::Unix, SockType::Stream, flags, None);
         let fd = create()?;
         match bind(fd.as_raw_fd(), &address) {

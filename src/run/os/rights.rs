@@ -312,7 +312,7 @@ fn close_emptied(socket: OwnedFd) {
 /// Discards the contents of a queue. Returns false if a message carries descriptors.
 fn throw_away(socket: BorrowedFd<'_>) -> bool {
     let stream = is_stream(socket);
-    let mut bytes = [0; 4096];
+    let mut bytes = [0; 16 * 1024];
     let mut errors = 0;
     for _ in 0..THROWN_AWAY {
         match peek(socket, &mut bytes) {

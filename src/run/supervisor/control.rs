@@ -56,6 +56,10 @@ pub(super) struct Control {
     served: u32,
     /// When trc began to answer requests in this turn.
     turn: Option<Instant>,
+    /// Whether there was no time in this turn, and in the last one, for a client that has never had
+    /// its turn.
+    skipped: bool,
+    behind: bool,
     /// The number of events of the engine after which trc last looked at what clients wait for.
     judged: u64,
     /// The clients whose requests the engine is about to answer, in their order.
@@ -128,6 +132,8 @@ impl Supervisor {
             last: 0,
             served: 0,
             turn: None,
+            skipped: false,
+            behind: false,
             judged: 0,
             asked: VecDeque::new(),
             reload: None,
@@ -145,13 +151,18 @@ impl Supervisor {
     fn watch_control<'s>(&'s self, watch: &mut Watch<'s>) {
         let Some(control) = &self.control else { return };
         let now = watch.now;
-        if let Some(fd) = control.listener.fd(now) {
+        // Whoever comes may make somebody go. That must be nobody who has not had a turn yet.
+        if control.behind {
+            watch.until(Some(now));
+        } else if let Some(fd) = control.listener.fd(now) {
             watch.input(fd, Call::Once(Self::accept_clients));
         }
         watch.until(control.listener.deadline(now));
-        // Those who were not served in the last turn come first.
+        // Those come first who have never had a turn, and then those who had none the last time.
         let late = control.clients.range(control.served.saturating_add(1)..);
-        for (id, client) in late.chain(control.clients.range(..=control.served)) {
+        let known = late.chain(control.clients.range(..=control.served));
+        let new = control.clients.iter().filter(|(_, client)| !client.served);
+        for (id, client) in new.chain(known.filter(|(_, client)| client.served)) {
             let (fd, flags) = client.polled();
             watch.on(fd, flags, Call::Client(Self::serve_client, *id));
             watch.until(client.deadline());
@@ -196,10 +207,11 @@ impl Supervisor {
             }
         }
         let (steps, left) = (self.steps, self.is_out_of_time());
-        if let Some(control) = &mut self.control
-            && !left
-        {
-            control.judged = steps;
+        if let Some(control) = &mut self.control {
+            control.behind = std::mem::take(&mut control.skipped);
+            if !left {
+                control.judged = steps;
+            }
         }
     }
 
@@ -232,7 +244,7 @@ impl Supervisor {
     }
 
     fn accept_clients(&mut self) {
-        const AT_ONCE: usize = 16;
+        const AT_ONCE: usize = CLIENTS / 4;
         let now = now();
         for _ in 0..AT_ONCE {
             let Some(control) = &mut self.control else { return };
@@ -242,6 +254,7 @@ impl Supervisor {
             control.make_room();
             control.last = control.last.wrapping_add(1);
             control.clients.insert(control.last, client);
+            control.skipped |= control.clients.len() + AT_ONCE > CLIENTS;
         }
         // A listener without a descriptor to give has made somebody go.
         if let Some(control) = &mut self.control
@@ -255,10 +268,12 @@ impl Supervisor {
     fn serve_client(&mut self, id: u32) {
         let now = now();
         let Some(control) = &mut self.control else { return };
+        let Some(client) = control.clients.get_mut(&id) else { return };
         if *control.turn.get_or_insert(now) + TURN <= now {
+            control.skipped |= !client.served;
             return;
         }
-        let Some(client) = control.clients.get_mut(&id) else { return };
+        client.served = true;
         control.served = id;
         if client.owes() {
             return self.send_to(id);
