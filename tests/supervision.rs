@@ -1,6 +1,7 @@
 //! Readiness, health, restarts and `max_runtime`, as a user sees them.
 
 use std::fmt::Write as _;
+use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::net::UnixListener;
@@ -225,7 +226,8 @@ fn stand_still(running: &Running, pids: &[i32], time: Duration, meanwhile: impl 
     }
     meanwhile();
     running.wait_until("time has passed", || began.elapsed() >= time);
-    for pid in pids {
+    // trc is the first to stand still and the last to go on.
+    for pid in pids.iter().rev() {
         common::kill(*pid, CONT);
     }
 }
@@ -273,8 +275,11 @@ fn a_unit_that_stood_still_together_with_trc_has_its_time_to_stop() {
         let shell = shell.expect("the unit's shell").pid;
         running.signal(USR1);
         running.wait_for("terminating the child process");
-        stand_still(&running, &[running.pid(), shell], Duration::from_secs(4), || {});
-        running.open_gate("go");
+        // It need not wait for somebody to open the gate: it has half a second when it goes on.
+        let mut gate = File::options().read(true).write(true).open(running.path("go")).unwrap();
+        stand_still(&running, &[running.pid(), shell], Duration::from_secs(4), || {
+            gate.write_all(b"\n").unwrap();
+        });
         let outcome = running.finish();
         outcome.status(138).stderr_lacks("did not exit in time").stdout_has("(exitcode=7)");
     }

@@ -361,6 +361,7 @@ impl Ask {
     }
 }
 
+#[cfg(any(feature = "ctl", test))]
 impl Ask {
     /// Returns the body of the request, which has the parameters that a target has no room for.
     pub(crate) fn body(&self) -> String {

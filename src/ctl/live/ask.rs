@@ -1,15 +1,13 @@
 //! Asks a running trc over its control socket.
 
-use std::io::{self, BufRead, BufReader, IoSlice, Read, Write};
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use serde::de::DeserializeOwned;
 
-use crate::wire::{Ask, Exec, Problem, SOCKET, VARIABLE};
+use crate::wire::{Ask, Problem, SOCKET, VARIABLE};
 
 /// The longest answer that is read, in bytes.
 const LONGEST: u64 = 64 * 1024 * 1024;
@@ -34,7 +32,7 @@ pub(crate) enum NoAnswer {
 
 /// A running trc.
 pub(crate) struct Trc {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     /// The longest time for trc to answer, beside the time for which it holds the answer back.
     patience: Duration,
 }
@@ -75,39 +73,6 @@ impl Trc {
         stream.set_read_timeout(within).map_err(NoAnswer::Broken)?;
         stream.write_all(head.as_bytes()).map_err(NoAnswer::Broken)?;
         Ok(BufReader::new(stream))
-    }
-
-    /// Asks for a command, and passes its standard streams on.
-    pub(crate) fn pass(
-        &self,
-        exec: Exec,
-        streams: [BorrowedFd<'_>; 3],
-    ) -> Result<Passed, NoAnswer> {
-        let ask = Ask::Exec(exec);
-        let (method, target) = ask.written();
-        let body = ask.body();
-        let unreachable = |why| NoAnswer::Unreachable(self.path.clone(), why);
-        let mut stream = UnixStream::connect(&self.path).map_err(unreachable)?;
-        let text = format!(
-            "{} {target} HTTP/1.1\r\nHost: trc\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
-            method.word(),
-            body.len()
-        );
-        let (begin, last) = text.as_bytes().split_at(text.len() - 1);
-        let streams = streams.map(|fd| fd.as_raw_fd());
-        let with = [ControlMessage::ScmRights(&streams)];
-        let sent = stream.write_all(begin).and_then(|()| {
-            let socket = stream.as_raw_fd();
-            let parts = [IoSlice::new(last)];
-            sendmsg::<()>(socket, &parts, &with, MsgFlags::MSG_NOSIGNAL, None)?;
-            Ok(())
-        });
-        match sent {
-            // trc has refused the request before its end.
-            Err(why) if why.kind() == io::ErrorKind::BrokenPipe => {}
-            sent => sent.map_err(NoAnswer::Broken)?,
-        }
-        Ok(Passed(BufReader::new(stream)))
     }
 
     /// Asks, and returns the answer, whatever its status code is.
@@ -151,19 +116,8 @@ impl Trc {
     }
 }
 
-/// A request for a command that runs, or has run.
-pub(crate) struct Passed(BufReader<UnixStream>);
-
-impl Passed {
-    /// Waits for the answer.
-    pub(crate) fn answer<T: DeserializeOwned>(mut self) -> Result<T, NoAnswer> {
-        head(&mut self.0)?;
-        Answer::rest(self.0)?.read()
-    }
-}
-
 impl Answer {
-    fn rest(from: impl Read) -> Result<Self, NoAnswer> {
+    pub(super) fn rest(from: impl Read) -> Result<Self, NoAnswer> {
         let mut body = Vec::new();
         from.take(LONGEST).read_to_end(&mut body).map_err(broken)?;
         Ok(Self { body })
@@ -192,7 +146,7 @@ fn broken(why: io::Error) -> NoAnswer {
 }
 
 /// Reads the head of an answer. Returns the status code.
-fn head(from: &mut impl BufRead) -> Result<u16, NoAnswer> {
+pub(super) fn head(from: &mut impl BufRead) -> Result<u16, NoAnswer> {
     let mut status = None;
     loop {
         let mut line = String::new();

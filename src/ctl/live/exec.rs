@@ -1,14 +1,16 @@
 //! `trcctl exec`.
 
+mod pass;
 mod terminal;
 
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 
-use super::ask::{NoAnswer, Passed, Trc};
+use super::ask::{NoAnswer, Trc};
 use super::{Options, complain, failed};
 use crate::status;
 use crate::wire::{Exec, Executed};
+use pass::Passed;
 use terminal::Terminal;
 
 /// Runs a command as a unit, on the standard streams of `trcctl`, or on a terminal of its own that

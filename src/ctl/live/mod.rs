@@ -2,6 +2,7 @@
 
 mod act;
 mod ask;
+#[cfg(feature = "ctl")]
 mod exec;
 mod health;
 mod logs;
@@ -17,6 +18,7 @@ mod wait;
 mod why;
 
 pub use act::{Change, act};
+#[cfg(feature = "ctl")]
 pub use exec::exec;
 pub use health::{health, health_asked};
 pub use logs::{Records, logs};
