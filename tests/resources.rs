@@ -192,7 +192,7 @@ fn a_page_can_draw_the_start_and_the_stop_of_units_over_time() {
         it.get("/v1/units/main2?wait=ended&for=30s");
         let held = phases("async.main2");
         let stopping = held.iter().find(|span| span["phase"] == "stopping").unwrap();
-        assert_eq!(stopping["why"], "somebody has asked for it");
+        assert_eq!(stopping["why"], "somebody requested it");
         it.running.signal(TERM);
         it.running.wait_until("the stop begins", || {
             let last = phases("async.web").pop().unwrap();

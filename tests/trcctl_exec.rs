@@ -248,7 +248,7 @@ fn the_number_of_commands_is_limited() {
     let one_more = it.trcctl(&["exec", "web", "--", "true"]);
     let said = String::from_utf8_lossy(&one_more.stderr);
     assert_eq!(one_more.status.code(), Some(1), "{said}");
-    assert!(said.contains("16 commands run already"), "{said}");
+    assert!(said.contains("16 commands are running already"), "{said}");
     // Everything else goes on.
     assert!(it.trcctl(&["health"]).status.success());
     let mut first = all.remove(0);

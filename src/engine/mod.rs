@@ -17,8 +17,9 @@
 //!   `always`.
 //! - **Over**.
 //!
-//! While the run is up, people may ask units to start, stop and restart (`request`), and a new
-//! graph may take over (`reload`). Units may read their own configurations anew (`own_reload`). People may ask the run to stop at any time (`signals`).
+//! While the run is up, people may ask units to start, stop and restart (`request`), and to reload
+//! their own configurations (`own_reload`), and a new graph may take over (`reload`). People may
+//! ask the run to stop at any time (`signals`).
 //!
 //! In transparent mode there is one unit and no ladder: signals go to it, and the run ends when it
 //! exits.
@@ -255,16 +256,7 @@ impl Engine {
     /// Returns the end of a unit, if it has ended.
     #[must_use]
     pub(crate) fn ended(&self, id: UnitId) -> Option<Ended> {
-        match self.states[id.0].phase() {
-            Phase::Done(ended) => Some(ended),
-            Phase::Waiting
-            | Phase::Retrying { .. }
-            | Phase::Starting { .. }
-            | Phase::Running { .. }
-            | Phase::Watching
-            | Phase::Stopping { .. }
-            | Phase::Backoff { .. } => None,
-        }
+        self.states[id.0].phase().ended()
     }
 
     /// Returns the latest detail about the state of a unit since its last start.

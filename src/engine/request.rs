@@ -1,9 +1,9 @@
 //! Requests: what people ask of units while the run goes on.
 //!
-//! People can ask a unit to start, to stop, to restart and to reload, and can send it a signal. Only services
-//! and one-shots of the stages `async` and `sync` that have a command take requests, and only while
-//! the run is up: not during boot or in the stop, and not in a test run, whose result would no
-//! longer be about the image. The engine refuses everything else and gives the reason.
+//! People can ask a unit to start, to stop, to restart and to reload, and can send it a signal. Only
+//! services and one-shots of the stages `async` and `sync` that have a command take requests, and
+//! only while the run is up: not during boot or in the stop, and not in a test run, whose result
+//! would no longer be about the image. The engine refuses everything else and gives the reason.
 //!
 //! **The wanted state is not the phase.** `Wanted` says what people want of a unit, and its phase
 //! says where it stands. At first, every unit is wanted `Up`. A stop by hand is a *hold*: the unit

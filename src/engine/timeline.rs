@@ -5,7 +5,7 @@
 //! again does not push out the others.
 
 use super::snapshot::PhaseName;
-use super::unit::{Phase, Stay, Why};
+use super::unit::{Stay, Why};
 use super::{Ended, Engine, Tick};
 use crate::graph::UnitId;
 
@@ -29,17 +29,7 @@ pub(crate) struct Span {
 impl Span {
     fn of(stay: Stay) -> Self {
         let Stay { phase, from, to, ready, why } = stay;
-        let ended = match phase {
-            Phase::Done(ended) => Some(ended),
-            Phase::Waiting
-            | Phase::Retrying { .. }
-            | Phase::Starting { .. }
-            | Phase::Running { .. }
-            | Phase::Watching
-            | Phase::Stopping { .. }
-            | Phase::Backoff { .. } => None,
-        };
-        Self { phase: PhaseName::of(phase), from, to, ready, why, ended }
+        Self { phase: PhaseName::of(phase), from, to, ready, why, ended: phase.ended() }
     }
 }
 

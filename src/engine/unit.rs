@@ -23,15 +23,16 @@
 //! no process, trc attempts its probe or its checks, and it ends with their outcome.
 //!
 //! A unit that is `Running` may be ready or not, healthy or not (`Watch`), and may read its own
-//! configuration anew (`OwnReload`); none of these is a phase. It leaves the phase in one of two ways. First, its main process may exit: then the unit is `Done`,
-//! or, if its restart policy says so, in `Backoff`, where it waits for a while and until all its
-//! leftovers are gone (`Leftovers`), and goes back to `Waiting`, because its conditions may not
-//! hold any more. Second, it may be told to stop, because the run stops or because of a `Verdict`:
-//! it was not ready in time, is unhealthy, runs for too long, is restarted together with another,
-//! or somebody has asked for it. Then it is `Stopping` and goes up the `Ladder`: first its stop
-//! command or stop signal; near the end of its stop timeout, a signal for those of its processes
-//! that have had none; and at the end, SIGKILL. Its exit brings it to `Done` or `Backoff` as above,
-//! or to `Waiting` if somebody holds it; a unit that survives SIGKILL is `Done`, too, and is named.
+//! configuration anew (`OwnReload`); none of these is a phase. It leaves the phase in one of two
+//! ways. First, its main process may exit: then the unit is `Done`, or, if its restart policy says
+//! so, in `Backoff`, where it waits for a while and until all its leftovers are gone (`Leftovers`),
+//! and goes back to `Waiting`, because its conditions may not hold any more. Second, it may be told
+//! to stop, because the run stops or because of a `Verdict`: it was not ready in time, is
+//! unhealthy, runs for too long, is restarted together with another, or somebody has asked for it.
+//! Then it is `Stopping` and goes up the `Ladder`: first its stop command or stop signal; near the
+//! end of its stop timeout, a signal for those of its processes that have had none; and at the end,
+//! SIGKILL. Its exit brings it to `Done` or `Backoff` as above, or to `Waiting` if somebody holds
+//! it; a unit that survives SIGKILL is `Done`, too, and is named.
 //!
 //! The wanted state of a unit is not a phase (`Wanted`): a held unit waits, whatever its conditions
 //! are, and a unit that is started anew by hand goes from `Done` to `Backoff`, which it leaves as
@@ -91,6 +92,22 @@ pub(super) enum Phase {
     Backoff { until: Option<Tick> },
     /// It has ended and will not be started again.
     Done(Ended),
+}
+
+impl Phase {
+    /// Returns the end of the unit, if it has ended.
+    pub(super) fn ended(self) -> Option<Ended> {
+        match self {
+            Self::Done(ended) => Some(ended),
+            Self::Waiting
+            | Self::Retrying { .. }
+            | Self::Starting { .. }
+            | Self::Running { .. }
+            | Self::Watching
+            | Self::Stopping { .. }
+            | Self::Backoff { .. } => None,
+        }
+    }
 }
 
 /// The wanted state of a unit, whatever its phase is.

@@ -334,7 +334,7 @@ impl Metrics {
         page.family(
             ("trc_unit_healthy", Gauge),
             "",
-            "0 if the health check of the unit has failed as often as it may; only for units with one.",
+            "0 if the health check of the unit has failed `failures` times in a row; only for units with one.",
             |to| to.units(units, |unit| unit.checked.then(|| u8::from(unit.state.healthy))),
         );
         page.family(
@@ -458,7 +458,7 @@ impl Metrics {
         page.family(
             ("trc_config_reloads", Counter),
             "",
-            "The number of times that a new configuration was applied, was rolled back after that, had errors, or came at the wrong moment.",
+            "The number of times that a new configuration was applied, was rolled back after that, had errors, or was refused because trc was busy.",
             |to| {
                 for (word, count) in Reloaded::WORDS.iter().zip(self.reloads.0) {
                     to.add(&[("outcome", word)], count);

@@ -1,5 +1,5 @@
-//! `docs/openapi.json` describes the protocol, and these tests hold it against the code. The real
-//! answers are held against it in `tests/openapi.rs`.
+//! `docs/openapi.json` describes the protocol, and these tests compare it with the code.
+//! `tests/openapi.rs` compares the real answers with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 

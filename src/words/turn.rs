@@ -10,7 +10,7 @@ pub(crate) fn turn(graph: &Graph, span: &Span) -> String {
         return format!("it {}", how(graph, ended));
     }
     match span.why {
-        Why::Begun => "the unit has come into the run",
+        Why::Begun => "the unit was added to the run",
         Why::Met => "its conditions hold, and it is its turn",
         Why::Executed => "its command was executed",
         Why::Scarce => "the kernel had no room for another process",
@@ -22,7 +22,7 @@ pub(crate) fn turn(graph: &Graph, span: &Span) -> String {
         Why::Found(Verdict::NotReady) => "it was not ready in time",
         Why::Found(Verdict::Unhealthy { .. }) => "its health check has failed",
         Why::Found(Verdict::Overran) => "it exceeded its max_runtime",
-        Why::Asked | Why::Found(Verdict::Asked) => "somebody has asked for it",
+        Why::Asked | Why::Found(Verdict::Asked) => "somebody requested it",
         Why::Reloaded => "a new configuration takes over",
         Why::RunStops => "the run stops",
         Why::StopCommandFailed => "its stop command failed",

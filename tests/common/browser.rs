@@ -3,7 +3,6 @@
 use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -104,16 +103,26 @@ impl Browser {
         self.post("/execute/sync", &json!({ "script": script, "args": [] }))
     }
 
-    /// Waits until an expression of the page is true.
+    /// Waits until an expression is true, which changes only with what the page consists of.
     #[track_caller]
     pub(crate) fn wait_until(&self, expression: &str) {
-        let end = Instant::now() + patience();
-        while self.run(&format!("return Boolean({expression});")) != Value::Bool(true) {
-            if Instant::now() > end {
-                let page = self.run("return document.body.innerText;");
-                panic!("waited until {expression}; the page shows {}", page.as_str().unwrap());
-            }
-            std::thread::sleep(Duration::from_millis(20));
+        let script = format!(
+            "const end = arguments[1];
+             const look = () => {{
+                 if ({expression}) {{ observer.disconnect(); end(true); }}
+             }};
+             const observer = new MutationObserver(look);
+             const changes = {{ subtree: true, childList: true, attributes: true, characterData: true }};
+             observer.observe(document, changes);
+             setTimeout(() => end(false), arguments[0]);
+             look();"
+        );
+        let patience = u64::try_from(patience().as_millis()).unwrap();
+        self.post("/timeouts", &json!({ "script": 2 * patience }));
+        let met = self.post("/execute/async", &json!({ "script": script, "args": [patience] }));
+        if met != Value::Bool(true) {
+            let page = self.run("return document.body.innerText;");
+            panic!("waited until {expression}; the page shows {}", page.as_str().unwrap());
         }
     }
 

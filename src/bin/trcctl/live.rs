@@ -142,6 +142,10 @@ fn units(help: &'static str) -> Arg {
     Arg::new("unit").value_name("UNIT").help(help).num_args(0..).add(completions::units())
 }
 
+fn unit() -> Arg {
+    Arg::new("unit").value_name("UNIT").help("The unit").required(true).add(completions::units())
+}
+
 fn status() -> Command {
     live_command("status", "Show what runs, and why a unit is not up")
         .arg(units("The units to show [default: all]"))
@@ -206,10 +210,11 @@ fn exec() -> Command {
     };
     asking_command("exec", "Run a command as a unit: as its user, and with its environment")
         .before_help(
-            "The command runs in the surroundings of the unit: with its user, groups, capabilities, limits,\n\
-             environment and working directory. The unit itself need not run, and does not notice. The command\n\
-             reads and writes the standard streams of trcctl. If these are a terminal, it gets one, with job\n\
-             control. If trcctl goes away, the command gets SIGHUP, and SIGKILL after 5 seconds.",
+            "The command runs as the unit does: with its user, groups, capabilities, limits, environment and\n\
+             working directory. The unit does not have to be running, and does not notice. The command reads\n\
+             and writes the standard streams of trcctl. If these are a terminal, the command gets a terminal\n\
+             of its own, with job control. If trcctl goes away, the command gets SIGHUP, and SIGKILL after 5\n\
+             seconds.",
         )
         .override_usage("trcctl exec [OPTIONS] UNIT [--] CMD…")
         .after_help(
@@ -227,13 +232,7 @@ fn exec() -> Command {
         )
         .arg(flag("tty", 't', "Give the command a terminal [default: if input and output are one]"))
         .arg(flag("no-tty", 'T', "Give the command no terminal").overrides_with("tty"))
-        .arg(
-            Arg::new("unit")
-                .value_name("UNIT")
-                .help("The unit")
-                .required(true)
-                .add(completions::units()),
-        )
+        .arg(unit())
         .arg(
             Arg::new("command")
                 .value_name("CMD")
@@ -246,15 +245,14 @@ fn exec() -> Command {
 }
 
 fn reload() -> Command {
-    live_command("reload", "Read the configuration anew, or let units read their own")
+    live_command("reload", "Reload the configuration of trc, or let units reload their own")
         .before_help(
-            "With units: each reads its own configuration anew, as its `reload` says, and keeps its process.\n\
+            "With units: each unit reloads its own configuration, as its `reload` says, and keeps its process.\n\
              A unit whose reload fails runs on.\n\n\
-             Without units: trc reads its own configuration anew, and applies what has changed. It reads and\n\
-             checks everything first: an error changes nothing. Units that have not changed run on. Units\n\
-             whose process has to be another one are restarted, new units start, and units that are gone\n\
-             stop. If one of them does not come up, the old configuration comes back. Boot units do not run\n\
-             again.",
+             Without units: trc reads its own configuration again, and applies what has changed. It reads and\n\
+             checks everything first: if there is an error, nothing changes. Units that have not changed run\n\
+             on, units that need a new process are restarted, new units start, and removed units stop. If a\n\
+             unit does not come up, the old configuration comes back. Boot units do not run again.",
         )
         .override_usage("trcctl reload [OPTIONS] [UNIT…]")
         .after_help(
@@ -271,7 +269,7 @@ fn reload() -> Command {
                77  you may not ask for this: see [control] allow\n  \
                78  the new configuration has errors, and nothing has changed",
         )
-        .arg(units("The units that read their own configuration anew [default: trc does]"))
+        .arg(units("The units that reload their own configuration [default: trc reloads its own]"))
         .arg(
             Arg::new("dry-run")
                 .long("dry-run")
@@ -289,7 +287,7 @@ fn reload() -> Command {
         .arg(
             Arg::new("no-wait")
                 .long("no-wait")
-                .help("With units: do not wait until it is done")
+                .help("With units: do not wait until they have reloaded")
                 .action(ArgAction::SetTrue)
                 .requires("unit"),
         )
@@ -427,13 +425,7 @@ fn wait() -> Command {
 
 fn why() -> Command {
     live_command("why", "Show why a unit is not up: the units that it waits for, and the cause")
-        .arg(
-            Arg::new("unit")
-                .value_name("UNIT")
-                .help("The unit")
-                .required(true)
-                .add(completions::units()),
-        )
+        .arg(unit())
         .override_usage("trcctl why [OPTIONS] UNIT")
         .after_help(
             "Examples:\n  \
@@ -451,10 +443,10 @@ fn top() -> Command {
         .override_usage("trcctl top [OPTIONS]")
         .before_help(
             "Shows the health of the run, the table of `trcctl status`, and for the selected unit why it is\n\
-             not up, its place in the graph, and its output as it comes. If trc is gone, it waits for it.\n\n  \
+             not up, its place in the graph, and its output as it comes. If trc is gone, top waits for it.\n\n  \
                ↑ ↓     select a unit              Enter   all of its output that trc keeps\n  \
                s       start it                   e       the lines of trc itself\n  \
-               x       stop it, after a question  /       show only what contains a text\n  \
+               x       stop it, after asking you  /       show only what contains a text\n  \
                r       restart it                 ?       all keys\n  \
                l       let it reload              Ctrl-Z  suspend\n  \
                k       send it a signal           q       quit",
@@ -464,7 +456,7 @@ fn top() -> Command {
                docker exec -it CONTAINER trcctl top   Look at a container\n  \
                NO_COLOR=1 trcctl top                  Without colours\n\n\
              Exit status:\n  \
-               0   somebody has quit\n  \
+               0   you quit\n  \
                64  the command line is wrong, or this is not a terminal\n  \
                69  no trc listens on the socket\n  \
                77  you may not ask for this: see [control] allow",

@@ -17,7 +17,7 @@ pub(crate) fn command() -> Command {
         .about("Serve a page about the run, probes and metrics over HTTP")
         .help_template(TEMPLATE)
         .before_help(
-            "Run it as a unit, under a user of its own that [control] allow lets ask:\n\n  \
+            "Run it as a unit, under a user to which [control] allow gives access:\n\n  \
                [control]\n  \
                allow = { nobody = \"read\" }\n\n  \
                [async.status]\n  \
@@ -26,7 +26,7 @@ pub(crate) fn command() -> Command {
                ready = { notify = true }\n\n\
              Whoever reaches the port sees what this user may ask for: the state and the output of all units.\n\n  \
                /          a page with the units, their graph, their timeline and their output\n  \
-               /healthz   200 unless trc does not answer or is unhealthy, for a liveness probe\n  \
+               /healthz   503 if trc does not answer or is unhealthy, otherwise 200, for a liveness probe\n  \
                /readyz    200 if the container can do its work, for a readiness probe\n  \
                /metrics   metrics for Prometheus",
         )
@@ -43,7 +43,7 @@ pub(crate) fn command() -> Command {
             Arg::new("host")
                 .long("host")
                 .value_name("NAME")
-                .help("A name by which clients call this server, beside localhost and addresses; repeat it for more")
+                .help("A name for this server besides localhost and IP addresses; repeat the option for more names")
                 .action(ArgAction::Append),
         )
         .arg(
@@ -57,7 +57,7 @@ pub(crate) fn command() -> Command {
             Arg::new("token-file")
                 .long("token-file")
                 .value_name("FILE")
-                .help("The file with the token that changes need")
+                .help("The file with the token that clients need to change anything")
                 .requires("allow-operate")
                 .value_parser(value_parser!(PathBuf)),
         )
@@ -76,8 +76,8 @@ pub(crate) fn command() -> Command {
                trcctl serve --allow-operate --token-file /run/secrets/trc\n                                          \
                                                        Serve buttons that start and stop units, too\n\n\
              Exit status:\n  \
-               0   SIGTERM has stopped it\n  \
-               1   it cannot listen, such as on a port that is in use\n  \
+               0   SIGTERM stopped it\n  \
+               1   it cannot listen, for example because the port is in use\n  \
                64  the command line is wrong\n  \
                77  you may not listen on this port\n  \
                78  the token file is missing, or has no token",

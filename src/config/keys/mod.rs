@@ -166,7 +166,7 @@ keys! {
         on_failure: OneOf(variants::<OnFailure>) = get(choice::<OnFailure>), "policy", r#""stop""#;
         /// how to stop the unit; a string sets `stop.signal`
         stop: Short(STOP) = stop(), "", r#"{ signal = "SIGQUIT", timeout = "20s" }"#;
-        /// how to make the unit read its own configuration anew, [when somebody asks for
+        /// how to make the unit reload its own configuration, [when somebody asks for
         /// it](control.md#reload-a-unit); a string sets `reload.signal`
         reload: Short(RELOAD) = reload(), "", r#"{ signal = "SIGHUP" }"#;
         /// the signal that the kernel sends the unit's process if trc is killed and is not PID 1; if
@@ -309,8 +309,8 @@ keys! {
         /// the signal that makes the unit read its configuration anew; it goes where the stop signal
         /// would go
         signal: Signal = get(reload_signal), "", r#""SIGHUP""#;
-        /// the command that does so instead of a signal; it runs as the unit's user, with the unit's
-        /// environment and the PID of its main process in `TRC_PID`
+        /// the command that makes the unit reload, instead of a signal; it runs as the unit's user,
+        /// with the unit's environment and the PID of its main process in `TRC_PID`
         exec: Words = words(), "", r#""nginx -s reload""#;
         /// the time from the request within which the unit must have reloaded
         within: Duration = get(positive), "60s", r#""10s""#;

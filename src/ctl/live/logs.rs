@@ -58,12 +58,7 @@ fn text(entry: &Entry, color: Color, seen: &mut Vec<String>, missing: &str) -> S
             format!("{} {unit} {}", time(&line.time), line.line)
         }
         Entry::Said(said) => {
-            let look = match said.level.as_str() {
-                "error" => Look::Bad,
-                "warn" => Look::Pending,
-                "info" => Look::Good,
-                _ => Look::Dim,
-            };
+            let look = Look::of_level(&said.level);
             let level = color.paint(look, &format!("{}:", said.level));
             format!("{} {level} {}", time(&said.time), said.message)
         }

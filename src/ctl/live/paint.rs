@@ -36,6 +36,18 @@ pub(super) enum Look {
     Unit(usize),
 }
 
+impl Look {
+    /// Returns the look of a level of the log.
+    pub(super) fn of_level(level: &str) -> Self {
+        match level {
+            "error" => Self::Bad,
+            "warn" => Self::Pending,
+            "info" => Self::Good,
+            _ => Self::Dim,
+        }
+    }
+}
+
 /// The colours of units.
 const UNITS: [&str; 6] = ["36", "33", "35", "34", "32", "96"];
 

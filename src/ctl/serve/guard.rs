@@ -45,7 +45,7 @@ impl Guard {
         }
         let name = shown(name);
         let detail =
-            format!("this server is not called `{name}`: start it with --host {name} if it is");
+            format!("this server does not answer to `{name}`: allow the name with --host {name}");
         Err(Problem::new(Code::Forbidden, detail))
     }
 
@@ -125,7 +125,7 @@ mod tests {
         let why = guard.host(Some("evil.example:1")).unwrap_err();
         assert_eq!(
             why.detail,
-            "this server is not called `evil.example`: start it with --host evil.example if it is"
+            "this server does not answer to `evil.example`: allow the name with --host evil.example"
         );
     }
 

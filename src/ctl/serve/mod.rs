@@ -119,12 +119,12 @@ impl Failed {
                         "\n  help: another process listens there; write another --listen"
                     }
                     io::ErrorKind::AddrNotAvailable => {
-                        "\n  help: this machine does not have the address; 0.0.0.0 and [::] are all \
-                         that it has"
+                        "\n  help: this machine does not have the address; 0.0.0.0 and [::] mean \
+                         all of its addresses"
                     }
                     io::ErrorKind::PermissionDenied if address.port() < 1024 => {
-                        "\n  help: ports below 1024 need a privilege: write a larger one, or give the \
-                         unit capabilities = [\"net_bind_service\"]"
+                        "\n  help: ports below 1024 need a privilege: choose a higher one, or give \
+                         the unit capabilities = [\"net_bind_service\"]"
                     }
                     _ => "",
                 };

@@ -1,4 +1,4 @@
-//! Tells whoever has started it that it listens: `sd_notify(3)`.
+//! Tells the program that started the server that it listens now: `sd_notify(3)`.
 
 use std::env;
 use std::io;

@@ -6,8 +6,9 @@
 //! a polite client is always served.
 //!
 //! `socket.rs` is the listening socket, `peer.rs` who a client is and what it may ask for,
-//! `http.rs` the text of requests and answers, `client.rs` one connection, and `ring.rs` and
-//! `said.rs` keep the past lines of units and of trc, and `tally.rs` counts for metrics. What trc answers is up to the supervisor.
+//! `http.rs` the text of requests and answers, and `client.rs` one connection. `ring.rs` and
+//! `said.rs` keep the past lines of units and of trc, and `tally.rs` counts for metrics. The
+//! supervisor decides what trc answers.
 
 pub(super) mod client;
 pub(super) mod http;

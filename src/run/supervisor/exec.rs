@@ -57,7 +57,7 @@ impl Supervisor {
             return Err(Problem::new(super::control::refusal(why), detail));
         }
         if self.execs.len() >= MOST {
-            let detail = format!("{MOST} commands run already: wait until one of them has exited");
+            let detail = format!("{MOST} commands are running already: wait until one has exited");
             return Err(Problem::new(Code::Busy, detail));
         }
         let graph = Rc::clone(&self.graph);

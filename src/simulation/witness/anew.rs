@@ -1,4 +1,4 @@
-//! The witness's expectations of units that reload: what trc does for it, when the job is done or
+//! The witness's expectations of units that reload: what trc does for them, when the job is done or
 //! has failed, and that nothing else about the unit changes.
 
 use super::super::marks::Mark;

@@ -2,9 +2,9 @@
 //! events that go into the engine and the actions that come out, and never asks the engine.
 //!
 //! This file has the books. `ends`, `signalled`, `watched`, `restarted` and `policy` fill them from
-//! events, `asked` from requests, `anew` from units that reload and `renewed` from new graphs; `acts` and `stops` check each
-//! action, and `rests` checks what must hold between events. For test runs, `turns` and `tested`
-//! are about tests, and `looks` and `found` about the other findings.
+//! events, `asked` from requests, `anew` from units that reload and `renewed` from new graphs;
+//! `acts` and `stops` check each action, and `rests` checks what must hold between events. For test
+//! runs, `turns` and `tested` are about tests, and `looks` and `found` about the other findings.
 
 mod acts;
 mod anew;

@@ -1,9 +1,9 @@
 //! The terminal of a command that runs on the terminal of `trcctl`.
 //!
-//! A terminal controls one session only, and that of `trcctl` controls the session of whoever has
-//! typed the command. So the command gets a terminal of its own, a pair of pty(7). `trcctl` copies
-//! what is typed and what is printed, and passes on the size. Its own terminal is raw meanwhile:
-//! keys such as Ctrl-C mean something to the command's terminal only.
+//! A terminal can control only one session, and the terminal of `trcctl` already controls that of
+//! the person who typed the command. So the command gets a terminal of its own, a pair of pty(7).
+//! `trcctl` copies what is typed and what is printed, and passes on the size. Its own terminal is
+//! raw meanwhile: keys such as Ctrl-C mean something to the command's terminal only.
 
 use std::fs::OpenOptions;
 use std::io;

@@ -43,7 +43,7 @@ pub fn top(options: &Options) -> u8 {
     let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     if !terminal || std::env::var_os("TERM").is_some_and(|term| term == "dumb") {
         complain(
-            &"top needs a terminal whose cursor it can move\n  help: write `docker exec -it CONTAINER \
+            &"top needs a terminal that can move its cursor\n  help: write `docker exec -it CONTAINER \
               trcctl top`, or use `trcctl status`",
         );
         return exit::USAGE;

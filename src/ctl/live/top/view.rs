@@ -506,12 +506,7 @@ impl View<'_> {
                 (head, without_escapes(&line.line))
             }
             Entry::Said(said) => {
-                let look = match said.level.as_str() {
-                    "error" => Look::Bad,
-                    "warn" => Look::Pending,
-                    "info" => Look::Good,
-                    _ => Look::Dim,
-                };
+                let look = Look::of_level(&said.level);
                 let mut head = vec![Span::raw("  ")];
                 if width >= 60 {
                     head.push(self.span(Look::Dim, format!("{} ", short(&said.time))));

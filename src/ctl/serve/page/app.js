@@ -762,7 +762,7 @@ async function change(name, act) {
     let job = await ask(`/v1/units/${encodeURIComponent(name)}/${act}`, { method: "POST", headers: { Authorization: `Bearer ${token}` } });
     refreshSoon();
     for (let round = 0; job.status === "running" && round < 240; round += 1) {
-      if (round === 1) toast(`${name}: ${act} is at work`, "pending");
+      if (round === 1) toast(`${name}: ${act} in progress`, "pending");
       await new Promise((done) => setTimeout(done, round < 8 ? 250 : 1000));
       job = await ask(`/v1/jobs/${job.id}`);
     }
