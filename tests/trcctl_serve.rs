@@ -336,7 +336,7 @@ fn a_host_that_somebody_else_may_have_named_is_refused() {
             if accepted {
                 assert_eq!(answer.status, 200, "{host} {target}");
             } else {
-                answer.is(403, "forbidden", "start it with --host ");
+                answer.is(403, "forbidden", "allow the name with --host ");
             }
         }
     }
