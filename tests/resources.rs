@@ -102,6 +102,10 @@ fn metrics_count_reloads_by_their_outcome() {
     assert_eq!(counts(), (0.0, 0.0, 0.0, 1.0));
     assert_eq!(it.post("/v1/reload").status, 422);
     assert_eq!(counts(), (0.0, 1.0, 0.0, 0.0));
+    // As it was before the error.
+    write("[async.a]\nscript = 'exec cat $W/never'\n");
+    assert_eq!(it.post("/v1/reload").status, 200);
+    assert_eq!(counts(), (0.0, 1.0, 0.0, 1.0));
     write("[async.a]\nscript = 'exec cat $W/never'\n[async.b]\nscript = 'exec cat $W/never'\n");
     assert_eq!(it.post("/v1/reload").status, 200);
     assert_eq!(counts(), (1.0, 1.0, 1.0, 1.0));

@@ -59,7 +59,8 @@ impl Engine {
 
     fn phase_health(&self, id: UnitId) -> Health {
         let (node, state) = (self.graph.node(id), &self.states[id.0]);
-        if state.wanted == Wanted::Held {
+        let well = self.ended(id).is_some_and(|ended| self.ended_well(id, ended));
+        if state.wanted == Wanted::Held && !well {
             return Health::Degraded;
         }
         let first =

@@ -383,7 +383,7 @@ impl Engine {
     /// Advances the run as far as possible.
     fn advance(&mut self, now: Tick, actions: &mut Vec<Action>) {
         loop {
-            let done = actions.len();
+            let (done, generation) = (actions.len(), self.generation);
             self.advance_reload(now, actions);
             self.advance_ordered_stops(now, actions);
             self.advance_restarts(now, actions);
@@ -400,8 +400,9 @@ impl Engine {
                 | Run::Over => {}
             }
             // A start may free a unit that has to go for a new graph, because nothing that is up
-            // depends on it any more.
-            let rests = self.reload.is_none() || actions.len() == done;
+            // depends on it any more. And what a new graph has let happen at once is judged at once.
+            let reloads = self.reload.is_some() || self.generation != generation;
+            let rests = !reloads || actions.len() == done;
             if self.run == before && rests && (self.changed.is_empty() || self.run != Run::Up) {
                 break;
             }

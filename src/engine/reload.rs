@@ -25,7 +25,8 @@
 //! (`Fact::RolledBack`), and stops what the first one has changed, whether it is up or not. Units
 //! outside the plan run on, and everything else is as if the old graph had been loaded: what failed
 //! has not failed, so no wait policy counts it, and neither does `on_failure = "stop"`. A unit that
-//! somebody holds is out of the probation, because a person has taken over. A graph that came back is
+//! somebody holds is out of the probation, because a person has taken over. So is a unit that waits
+//! for it, or for the end of a service, because nobody knows when that starts. A graph that came back is
 //! not on probation, nor is one that is offered to be kept (`Engine::offer_for_good`). The probation
 //! ends with the stop of the run, and with the next reload: whoever reloads again has seen the last
 //! one.
@@ -127,8 +128,13 @@ impl Engine {
         self.graph.ids().for_each(|id| kept[id.0] = true);
         self.unkillable.iter().chain(&self.first_failure).for_each(|id| kept[id.0] = true);
         for id in self.graph.ids() {
-            if let Some(Ended { how: How::Blocked(by), .. }) = self.ended(id) {
-                kept[by.0] = true;
+            // The end of a unit, or an earlier one in its timeline, tells of the unit.
+            let state = &self.states[id.0];
+            let ends = state.past.kept.iter().map(|stay| stay.phase).chain([state.phase()]);
+            for ended in ends.filter_map(Phase::ended) {
+                if let How::Blocked(by) = ended.how {
+                    kept[by.0] = true;
+                }
             }
         }
         let free = |id: &UnitId| {
@@ -224,7 +230,8 @@ impl Engine {
         }
         probation.open.retain(|id| {
             let up = self.ended(*id).is_some_and(|ended| self.ended_well(*id, ended));
-            self.states[id.0].wanted == Wanted::Up && !up && !self.stands_up(*id)
+            let open = self.states[id.0].wanted == Wanted::Up && !up && !self.stands_up(*id);
+            open && !self.waits_indefinitely(*id)
         });
         let Probation { before, replaced, open } = &probation;
         let failing = |id: &UnitId| Some((*id, self.failing(*id)?));
@@ -269,7 +276,7 @@ impl Engine {
     }
 
     /// Returns whether a unit has ended as it should, which only one-shots do.
-    fn ended_well(&self, id: UnitId, ended: Ended) -> bool {
+    pub(super) fn ended_well(&self, id: UnitId, ended: Ended) -> bool {
         self.graph.node(id).oneshot && !ended.failed()
     }
 

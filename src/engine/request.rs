@@ -11,11 +11,13 @@
 //! restarted together with starts it again; only another request does. When the run stops, no unit
 //! is wanted any more: `Down`.
 //!
-//! **A held unit has not ended.** It waits (`Phase::Waiting`), as it did before its first start. So
-//! no wait policy counts it, and a failure of its stop is not a failure of the unit. Units that are
-//! `after` its end go on waiting, as does the next unit in the foreground; units that are `after`
-//! its start go on. If every unit is held, the run goes on until a signal stops it: a person who
-//! has stopped a service to look at it must not lose the container.
+//! **A unit that is stopped by hand has not ended.** It waits (`Phase::Waiting`), as it did before its
+//! first start. So no wait policy counts it, and a failure of its stop is not a failure of the unit.
+//! Units that are `after` its end go on waiting, as does the next unit in the foreground; units that
+//! are `after` its start go on. If every unit is held, the run goes on until a signal stops it: a
+//! person who has stopped a service to look at it must not lose the container. A unit that had ended
+//! before somebody stops it is held, too, so that no reload starts it; but it has ended, and counts
+//! as such.
 //!
 //! **A restart by hand is not an end** either, and `restart.max` does not count it: the unit stops
 //! as always and is started at once, without a backoff. The units that are restarted together with
@@ -169,13 +171,11 @@ pub(crate) enum JobEnd {
 
 /// The state of a unit before a job.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Before {
-    /// The unit was wanted, and had not ended.
-    Up,
-    /// Somebody had stopped it.
-    Held,
-    /// It had ended.
-    Ended(Ended),
+struct Before {
+    /// Whether somebody had stopped it.
+    held: bool,
+    /// Its end, if it had ended.
+    ended: Option<Ended>,
 }
 
 /// A request that the engine works on.
@@ -282,13 +282,7 @@ impl Engine {
 
     /// Returns the reason why this request is refused now, if it is.
     fn refusal(&self, id: UnitId, request: Request) -> Option<Refusal> {
-        let node = self.graph.node(id);
-        let stage = node.unit.stage;
-        let here = self.graph.ids().any(|one| one == id);
-        if !here || !node.counts() {
-            return Some(Refusal::NoService);
-        }
-        if let Some(why) = self.busy() {
+        if let Some(why) = self.refuses_exec(id) {
             return Some(why);
         }
         if self.is_going(id) {
@@ -301,7 +295,9 @@ impl Engine {
         match self.states[id.0].phase() {
             Phase::Running { .. } | Phase::Stopping { .. } => None,
             Phase::Done(_) if up && self.unkillable.contains(&id) => Some(Refusal::Unkillable),
-            Phase::Done(_) if up && stage == Stage::Sync => Some(Refusal::HadItsTurn),
+            Phase::Done(_) if up && self.graph.node(id).unit.stage == Stage::Sync => {
+                Some(Refusal::HadItsTurn)
+            }
             Phase::Done(_)
             | Phase::Waiting
             | Phase::Retrying { .. }
@@ -358,7 +354,7 @@ impl Engine {
             None => {
                 let done = match task {
                     Task::Start => self.stands_up(id),
-                    Task::Stop => self.is_down(id),
+                    Task::Stop => self.is_held(id) && self.is_down(id),
                     Task::Restart | Task::Reload => false,
                 };
                 if done {
@@ -368,18 +364,15 @@ impl Engine {
         }
         self.jobs.last += 1;
         let number = self.jobs.last;
-        let before = match self.ended(id) {
-            Some(ended) => Before::Ended(ended),
-            None if self.states[id.0].wanted == Wanted::Held => Before::Held,
-            None => Before::Up,
-        };
+        let before = Before { held: self.is_held(id), ended: self.ended(id) };
         self.jobs.open.push(Job { number, unit: id, task, before, ordered });
         match (task, self.states[id.0].phase()) {
             // It is told to stop when it is its turn.
-            (Task::Stop, Phase::Starting { .. } | Phase::Running { .. }) if ordered => {
+            (Task::Stop, Phase::Starting { .. } | Phase::Running { .. } | Phase::Done(_))
+                if ordered =>
+            {
                 self.states[id.0].wanted = Wanted::Held;
             }
-            (Task::Stop, Phase::Done(_)) if ordered => {}
             (Task::Stop, _) => self.take_down(now, id, actions),
             (Task::Start | Task::Restart, _) => self.bring_up(now, id, task, actions),
             (Task::Reload, _) => self.begin_own_reload(now, id, actions),
@@ -421,14 +414,16 @@ impl Engine {
     fn put_back(&mut self, now: Tick, job: Job, actions: &mut Vec<Action>) {
         let id = job.unit;
         self.end_own_reload(id, actions);
-        let ended = match (job.task, job.before) {
-            (Task::Stop, Before::Up) if self.ended(id).is_none() => {
+        let Before { held, ended } = job.before;
+        match job.task {
+            Task::Stop if !held && self.ended(id).is_none() => {
                 return self.bring_up(now, id, Task::Start, actions);
             }
-            (Task::Stop | Task::Reload, _) | (Task::Start | Task::Restart, Before::Up) => return,
-            (Task::Start | Task::Restart, Before::Held) => None,
-            (Task::Start | Task::Restart, Before::Ended(ended)) => Some(ended),
-        };
+            // What has ended stays so.
+            Task::Stop if !held => return self.states[id.0].wanted = Wanted::Up,
+            Task::Start | Task::Restart if held || ended.is_some() => {}
+            Task::Start | Task::Restart | Task::Stop | Task::Reload => return,
+        }
         match (self.states[id.0].phase(), ended) {
             (Phase::Running { .. }, _) if self.states[id.0].verdict.is_none() => {}
             (Phase::Watching | Phase::Done(_), _) => {}
@@ -436,6 +431,9 @@ impl Engine {
                 let again = Ended { place: self.ends, ..ended };
                 self.ends += 1;
                 self.transition(id, Phase::Done(again), Why::Asked);
+                if held {
+                    self.states[id.0].wanted = Wanted::Held;
+                }
                 self.changed.push_back(id);
             }
             (
@@ -453,9 +451,10 @@ impl Engine {
     /// Stops a unit and holds it.
     fn take_down(&mut self, now: Tick, id: UnitId, actions: &mut Vec<Action>) {
         let state = &mut self.states[id.0];
+        state.wanted = Wanted::Held;
         match state.phase() {
             // There are only leftovers to stop.
-            Phase::Done(_) => return self.begin_stop(id, now, actions),
+            Phase::Done(_) => self.begin_stop(id, now, actions),
             Phase::Starting { .. } | Phase::Running { .. } | Phase::Stopping { .. } => {
                 state.verdict = Some(Verdict::Asked);
             }
@@ -464,7 +463,6 @@ impl Engine {
             }
             Phase::Watching => {}
         }
-        self.states[id.0].wanted = Wanted::Held;
     }
 
     /// Stops the units whose turn it is, of those that stop after others that depend on them.
@@ -555,35 +553,37 @@ impl Engine {
         }
     }
 
+    /// Returns whether somebody has stopped a unit.
+    pub(super) fn is_held(&self, id: UnitId) -> bool {
+        self.states[id.0].wanted == Wanted::Held
+    }
+
     /// Returns whether nothing of a unit is left, and it stays so.
     pub(crate) fn is_down(&self, id: UnitId) -> bool {
-        let state = &self.states[id.0];
-        let over = self.ended(id).is_some() || state.wanted == Wanted::Held;
-        over && state.gone()
+        (self.ended(id).is_some() || self.is_held(id)) && self.states[id.0].gone()
     }
 
     /// Ends the jobs that are done or have failed.
     pub(super) fn advance_jobs(&mut self, actions: &mut Vec<Action>) {
         for job in std::mem::take(&mut self.jobs.open) {
-            if job.task == Task::Reload {
-                self.advance_own_reload(job, actions);
-                continue;
-            }
             let ended = self.ended(job.unit);
-            let up = match job.task {
-                Task::Start | Task::Restart | Task::Reload => {
-                    ended.is_some() || self.stands_up(job.unit)
+            let (is_done, failed) = match job.task {
+                Task::Reload => {
+                    self.advance_own_reload(job, actions);
+                    continue;
                 }
-                Task::Stop => self.is_down(job.unit),
-            };
-            let failed = match job.task {
-                Task::Start | Task::Restart | Task::Reload => ended.filter(|ended| ended.failed()),
-                Task::Stop => ended.filter(|ended| ended.how == How::Unkillable),
+                Task::Start | Task::Restart => (
+                    ended.is_some() || self.stands_up(job.unit),
+                    ended.filter(|ended| ended.failed()),
+                ),
+                Task::Stop => {
+                    (self.is_down(job.unit), ended.filter(|ended| ended.how == How::Unkillable))
+                }
             };
             match failed {
                 _ if self.run != Run::Up => actions.push(job.ends(JobEnd::RunStops)),
                 Some(ended) => actions.push(job.ends(JobEnd::Failed(ended))),
-                None if up => actions.push(job.ends(JobEnd::Done)),
+                None if is_done => actions.push(job.ends(JobEnd::Done)),
                 None => self.jobs.open.push(job),
             }
         }

@@ -79,13 +79,35 @@ impl Engine {
     /// Returns whether a unit waits for something that does not happen if all is well: the end or
     /// the failure of a service. The foreground units behind a service wait for its end, too.
     fn is_reserved(&self, id: UnitId) -> bool {
-        self.spread(|engine, need| {
-            let ends = matches!(
-                need.condition,
-                Condition::Exited | Condition::Succeeded | Condition::Failed
-            );
-            ends && !engine.graph.node(need.unit).ends
-        })[id.0]
+        self.spread(Self::is_for_the_end_of_a_service)[id.0]
+    }
+
+    fn is_for_the_end_of_a_service(&self, need: Need) -> bool {
+        match need.condition {
+            Condition::Exited | Condition::Succeeded | Condition::Failed => {
+                !self.graph.node(need.unit).ends
+            }
+            Condition::Started | Condition::Ready => false,
+        }
+    }
+
+    /// Returns whether nobody knows when a unit starts: it waits for the end of a service, or for a
+    /// unit that is held, if only by way of others.
+    pub(super) fn waits_indefinitely(&self, id: UnitId) -> bool {
+        let mut seen = vec![false; self.states.len()];
+        let mut next = vec![id];
+        while let Some(one) = next.pop() {
+            if std::mem::replace(&mut seen[one.0], true) {
+                continue;
+            }
+            for need in self.unmet(one) {
+                if self.is_held(need.unit) || self.is_for_the_end_of_a_service(need) {
+                    return true;
+                }
+                next.push(need.unit);
+            }
+        }
+        false
     }
 
     /// Returns the units that trc no longer waits for: a test has waited for them in vain, they

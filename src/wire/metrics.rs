@@ -274,11 +274,14 @@ impl Samples<'_> {
         words: impl IntoIterator<Item = &'w str>,
         right: &str,
     ) {
+        let mut found = false;
         for word in words {
+            found |= word == right;
             let mut labels = labels.to_vec();
             labels.push((label, word));
             self.add(&labels, u8::from(word == right));
         }
+        debug_assert!(found || right.is_empty(), "{right} is none of the words for {label}");
     }
 
     /// Adds a sample for each unit that has a value.
@@ -468,7 +471,7 @@ impl Metrics {
         page.family(
             ("trc_config_last_reload_successful", Gauge),
             "",
-            "0 if the last reload of the configuration has changed nothing because of an error.",
+            "0 if the configuration that was last read has errors or was rolled back, otherwise 1.",
             |to| to.add(&[], u8::from(self.reload_succeeded)),
         );
         page.family(
@@ -501,6 +504,13 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_states_of_health_are_those_of_the_protocol() {
+        for (state, word) in HEALTH {
+            assert_eq!(serde_json::to_value(state).unwrap(), word);
+        }
+    }
 
     fn unit(name: &str) -> OfUnit {
         let state = format!(

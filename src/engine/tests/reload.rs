@@ -6,7 +6,7 @@ use super::*;
 
 impl World {
     /// Offers a graph of these units, of which the named ones are replaced.
-    fn reload(&mut self, units: Vec<Unit>, replaced: &[&str]) {
+    pub(super) fn reload(&mut self, units: Vec<Unit>, replaced: &[&str]) {
         let graph = Graph::build(&config(WaitPolicy::Forever, units)).unwrap();
         let graph = Rc::new(graph.over_reusing(self.engine.graph(), &self.engine.spare()));
         let named = |id: &UnitId| replaced.contains(&graph.node(*id).unit.id().as_str());
@@ -208,4 +208,41 @@ fn a_graph_that_was_offered_before_another_took_over_is_refused() {
     let refused = Fact::NotReloaded { why: Refusal::Reloading };
     assert!(world.facts.contains(&refused));
     assert_eq!(world.running(), ["async.db", "async.log"]);
+}
+
+#[test]
+fn the_timeline_of_a_unit_names_those_that_are_gone_and_none_that_came_in_their_place() {
+    let quiet = |name| Unit { on_failure: OnFailure::Ignore, ..unit(name) };
+    let waits = after(quiet("async.b"), "async.a", Some(Condition::Succeeded));
+    let mut world = World::of(WaitPolicy::Forever, vec![quiet("async.a"), waits]);
+    let gone = world.id("async.a");
+    world.exit("async.a", 1);
+    world.reload(vec![quiet("async.b")], &[]);
+    world.pass(SECOND);
+    world.job("async.b", Task::Start);
+    world.reload(vec![quiet("async.b"), unit("async.new")], &[]);
+    assert_eq!(world.running(), ["async.b", "async.new"]);
+    let (spans, _) = world.engine.timeline(world.id("async.b"));
+    let blocked = spans.filter_map(|span| span.ended).map(|ended| ended.how);
+    assert_eq!(blocked.collect::<Vec<_>>(), [How::Blocked(gone)]);
+    assert_eq!(world.name(gone), "async.a");
+}
+
+#[test]
+fn a_probation_does_not_wait_for_what_nobody_knows_when_it_starts() {
+    let service = |name| Unit { oneshot: Some(false), ..unit(name) };
+    let old = || vec![service("async.db"), service("sync.app")];
+    let new = [
+        after(service("async.web"), "async.db", None),
+        after(service("async.end"), "sync.app", Some(Condition::Exited)),
+        service("sync.next"),
+    ];
+    for new in new {
+        let mut world = World::of(WaitPolicy::Any, old());
+        world.job("async.db", Task::Stop);
+        world.exit("async.db", 0);
+        let units = old().into_iter().chain([new.clone()]).collect();
+        world.reload(units, &[]);
+        assert!(!world.engine.is_reloading(), "{}", new.id());
+    }
 }

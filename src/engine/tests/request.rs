@@ -170,6 +170,42 @@ fn a_cancelled_stop_goes_on_to_its_end_and_the_unit_comes_back() {
 }
 
 #[test]
+fn a_unit_that_has_ended_is_held_once_it_is_stopped() {
+    let flaky = || Unit { on_failure: OnFailure::Ignore, ..unit("async.a") };
+    for cancelled in [false, true] {
+        let mut world = World::of(WaitPolicy::Forever, vec![flaky(), unit("async.b")]);
+        world.exit("async.a", 3);
+        assert_eq!(world.job("async.a", Task::Stop), Answer::Begun(1));
+        assert_eq!(world.end_of(1), Some(JobEnd::Done));
+        assert_eq!(world.job("async.a", Task::Stop), Answer::Unchanged);
+        assert!(world.engine.ended(world.id("async.a")).is_some(), "its end is not forgotten");
+        if cancelled {
+            // A start that is cancelled before it has begun to run changes nothing.
+            world.commands = Commands::Delayed;
+            world.job("async.a", Task::Start);
+            world.cancel(2);
+            world.exit("async.a", 0);
+            world.commands = Commands::Executed;
+        }
+        let id = world.id("async.a");
+        world.reload(vec![flaky(), unit("async.b")], &["async.a"]);
+        assert_eq!(world.running(), ["async.b"], "{cancelled}");
+        assert_eq!(world.engine.unit_snapshot(id).wanted, Wanted::Held);
+        world.job("async.a", Task::Start);
+        assert_eq!(world.running(), ["async.a", "async.b"]);
+    }
+}
+
+#[test]
+fn a_unit_that_is_held_after_its_end_does_not_keep_the_run_up() {
+    let mut world = World::of(WaitPolicy::All, vec![unit("async.a"), unit("async.b")]);
+    world.exit("async.a", 0);
+    world.job("async.a", Task::Stop);
+    world.exit("async.b", 0);
+    assert_eq!(world.end, Some(0));
+}
+
+#[test]
 fn a_cancelled_start_leaves_what_was_held_on_hold_and_what_had_ended_ended() {
     let waits = |name| after(unit(name), "async.a", Some(Condition::Exited));
     let flaky = Unit { on_failure: OnFailure::Ignore, ..unit("async.d") };

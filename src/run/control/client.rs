@@ -193,7 +193,7 @@ impl Client {
                 Ok(Some(request))
             }
             Some(_) | None => {
-                let why = "descriptors have to come with the last byte of a request";
+                let why = "descriptors have to come with the last byte of a request: send that byte alone";
                 Err(Some(Problem::new(Code::BadRequest, why)))
             }
         }

@@ -248,12 +248,7 @@ impl Ring {
         wanted: &Wanted<'_>,
         name: &dyn Fn(UnitId) -> String,
     ) -> (Vec<Entry>, u64) {
-        let shares = self.shares.iter().filter(|(id, _)| (wanted.of)(**id));
-        let missing = shares.map(|(_, share)| share.missing(from)).sum();
         let mut entries = Vec::new();
-        if missing > 0 {
-            entries.push(Entry::Gap(Gap { seq: from, missing }));
-        }
         let mut size = 0;
         let next = self.walk(from, most.saturating_mul(4), wanted.of, &mut |line| {
             if size >= most {
@@ -265,6 +260,11 @@ impl Ring {
             }
             true
         });
+        let shares = self.shares.iter().filter(|(id, _)| (wanted.of)(**id));
+        let missing = shares.map(|(_, share)| share.missing(from) - share.missing(next)).sum();
+        if missing > 0 {
+            entries.insert(0, Entry::Gap(Gap { seq: from, missing }));
+        }
         (entries, next)
     }
 
@@ -316,7 +316,9 @@ impl<'a> Cursor<'a> {
         for chunk in share.chunks.range(first..) {
             if let Some(began) = chunk.began.filter(|began| *began < end) {
                 begin = begin.min(of(began));
-                needed.push((chunk.pid, chunk.side));
+                if !needed.contains(&(chunk.pid, chunk.side)) {
+                    needed.push((chunk.pid, chunk.side));
+                }
             }
         }
         let start = share.chunks.range(..begin).map(|chunk| chunk.length).sum();
@@ -631,6 +633,41 @@ mod tests {
                 assert_eq!(ring.last(count, &wanted), first);
             }
         }
+    }
+
+    #[test]
+    fn a_gap_is_told_once_however_many_pages_are_read() {
+        let mut ring = Ring::new(8192);
+        push(&mut ring, 1, Side::Out, "quiet\n");
+        for number in 0..200 {
+            push(&mut ring, 2, Side::Out, &format!("{number:0>99}\n"));
+        }
+        let (mut from, mut missing, mut pages) = (0, 0, 0);
+        while from < ring.end() {
+            let (entries, next) = ring.read(from, 500, &ALL, &|_| String::new());
+            missing += entries
+                .iter()
+                .map(|it| if let Entry::Gap(gap) = it { gap.missing } else { 0 })
+                .sum::<u64>();
+            (from, pages) = (next, pages + 1);
+        }
+        assert_eq!(missing, ring.amounts(UnitId(2)).1.bytes);
+        assert!(pages > 3, "{pages}");
+    }
+
+    /// A unit that shows its progress with single dots used to hold up trc for seconds.
+    #[test]
+    fn a_page_is_found_at_once_among_very_many_small_chunks() {
+        let mut ring = Ring::new(1 << 23);
+        for _ in 0..50_000 {
+            push(&mut ring, 1, Side::Err, ".");
+            push(&mut ring, 1, Side::Out, "\n");
+        }
+        #[expect(clippy::disallowed_methods, reason = "the test measures")]
+        let begun = std::time::Instant::now();
+        assert!(!ring.read(ring.end() / 2, 100, &ALL, &|_| String::new()).0.is_empty());
+        // It takes a few milliseconds. When each chunk was compared with all others, it took minutes.
+        assert!(begun.elapsed() < std::time::Duration::from_secs(2), "{:?}", begun.elapsed());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The listening socket.
 
 use std::fs::{self, Permissions};
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -8,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, accept4, bind, connect, listen, socket,
+    AddressFamily, Backlog, Shutdown, SockFlag, SockType, UnixAddr, accept4, bind, connect, listen,
+    shutdown, socket,
 };
 
 use crate::words::NoSocket;
@@ -20,7 +22,9 @@ const REST: Duration = Duration::from_millis(200);
 
 /// The listening socket.
 pub(crate) struct Listener {
-    fd: OwnedFd,
+    /// It stays open until the process exits, for its backlog may hold descriptors of clients, whose
+    /// close can block. A process that exits does not wait for that (`run/os/rights.rs`).
+    fd: ManuallyDrop<OwnedFd>,
     path: PathBuf,
     /// The file at the path, by its device and its inode.
     file: (u64, u64),
@@ -62,6 +66,7 @@ impl Listener {
         let file = fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()));
         let (Ok(()), Ok(file)) = (open, file) else { return Err(Errno::last().into()) };
         listen(&fd, Backlog::new(BACKLOG)?)?;
+        let fd = ManuallyDrop::new(fd);
         Ok(Self { fd, path: path.to_owned(), file, rests: None })
     }
 
@@ -92,6 +97,8 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
+        // From here on, whoever connects is refused.
+        _ = shutdown(self.fd.as_raw_fd(), Shutdown::Both);
         // Another trc may have taken the place.
         let own = |file: fs::Metadata| (file.dev(), file.ino()) == self.file;
         if fs::symlink_metadata(&self.path).is_ok_and(own) {
@@ -102,7 +109,11 @@ impl Drop for Listener {
 
 #[cfg(test)]
 mod tests {
+    use std::io::IoSlice;
     use std::os::unix::net::{UnixListener, UnixStream};
+
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 
     use super::*;
     use crate::run::os::clock::now;
@@ -122,6 +133,21 @@ mod tests {
         assert!(listener.accept(now()).is_some());
         drop(listener);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_clients_have_sent_before_they_were_accepted_is_not_closed_with_the_socket() {
+        let (_dir, path) = place();
+        let listener = Listener::new(&path).unwrap();
+        let client = UnixStream::connect(&path).unwrap();
+        let (end, passed) = nix::unistd::pipe().unwrap();
+        let rights = [passed.as_raw_fd()];
+        let rights = [ControlMessage::ScmRights(&rights)];
+        let text = [IoSlice::new(b"x")];
+        sendmsg::<()>(client.as_raw_fd(), &text, &rights, MsgFlags::empty(), None).unwrap();
+        drop((client, passed, listener));
+        let mut polled = [PollFd::new(end.as_fd(), PollFlags::empty())];
+        assert_eq!(poll(&mut polled, PollTimeout::ZERO), Ok(0), "the descriptor is still open");
     }
 
     #[test]

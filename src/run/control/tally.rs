@@ -27,7 +27,7 @@ pub(crate) struct Tally {
     pub began: SystemTime,
     /// How often the configuration was reloaded.
     pub reloads: Counts<4>,
-    /// Whether the last reload has succeeded, if there was one.
+    /// Whether the configuration that was last read, if there was one, has no error and has stayed.
     pub reload_succeeded: bool,
     units: BTreeMap<UnitId, OfUnit>,
 }
@@ -83,6 +83,11 @@ impl Tally {
             // The configuration itself may be right.
             Reloaded::Refused => {}
         }
+    }
+
+    /// Notes that the configuration was read again, has no error, and changes nothing.
+    pub(crate) fn nothing_to_reload(&mut self) {
+        self.reload_succeeded = true;
     }
 
     fn unit(&mut self, unit: UnitId) -> &mut OfUnit {

@@ -26,7 +26,7 @@ use std::mem::{self, ManuallyDrop, MaybeUninit};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
-use nix::sys::socket::{Shutdown, SockType, getsockopt, shutdown, sockopt};
+use nix::sys::socket::{Shutdown, SockType, getsockopt, setsockopt, shutdown, sockopt};
 use nix::unistd::ForkResult;
 
 /// The number of descriptors that a message may carry: `SCM_MAX_FD` of unix(7).
@@ -146,6 +146,9 @@ pub(crate) struct Guarded {
 impl Guarded {
     /// Guards a socket.
     pub(crate) fn new(fd: OwnedFd) -> Self {
+        // A peek skips an out-of-band byte with its descriptors, and the next read would drop it
+        // and close them: unix(7), MSG_OOB. In line it is a byte as any other.
+        _ = setsockopt(&fd, sockopt::OobInline, &true);
         Self { fd: ManuallyDrop::new(fd), taker: None }
     }
 
@@ -347,8 +350,9 @@ pub(crate) fn ended(pid: i32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     use nix::sys::socket::{
-        AddressFamily, ControlMessage, MsgFlags, SockFlag, sendmsg, setsockopt, socketpair,
+        AddressFamily, ControlMessage, MsgFlags, SockFlag, sendmsg, socketpair,
     };
     use std::io::IoSlice;
 
@@ -360,10 +364,13 @@ mod tests {
     }
 
     fn send(to: &OwnedFd, text: &[u8], passed: &[RawFd]) {
+        send_as(MsgFlags::empty(), to, text, passed);
+    }
+
+    fn send_as(flags: MsgFlags, to: &OwnedFd, text: &[u8], passed: &[RawFd]) {
         let rights = [ControlMessage::ScmRights(passed)];
         let rights = if passed.is_empty() { &[][..] } else { &rights };
-        sendmsg::<()>(to.as_raw_fd(), &[IoSlice::new(text)], rights, MsgFlags::empty(), None)
-            .unwrap();
+        sendmsg::<()>(to.as_raw_fd(), &[IoSlice::new(text)], rights, flags, None).unwrap();
     }
 
     fn wait(pid: i32) {
@@ -401,6 +408,35 @@ mod tests {
             assert_eq!(guarded.read(&mut bytes), Err(Errno::EBADMSG), "{passed}");
             wait(fork(guarded.as_fd(), true).unwrap());
             assert_eq!(nix::unistd::read(&end, &mut bytes), Ok(0), "{passed}");
+        }
+    }
+
+    /// Whoever may connect could let PID 1 wait for the close of a descriptor of theirs.
+    #[test]
+    fn no_descriptor_is_taken_with_an_out_of_band_byte() {
+        for (earlier, later) in [("", ""), ("", "later"), ("earlier", ""), ("earlier", "later")] {
+            let (read, write) = pair(SockType::Stream);
+            let guarded = Guarded::new(read);
+            let (end, other) = nix::unistd::pipe().unwrap();
+            if !earlier.is_empty() {
+                send(&write, earlier.as_bytes(), &[]);
+            }
+            send_as(MsgFlags::MSG_OOB, &write, b"x", &[other.as_raw_fd()]);
+            drop(other);
+            if !later.is_empty() {
+                send(&write, later.as_bytes(), &[]);
+            }
+            let mut bytes = [0; 64];
+            // What has come before it may be read alone.
+            let mut read = guarded.read(&mut bytes);
+            if read == Ok(earlier.len()) {
+                read = guarded.read(&mut bytes);
+            }
+            assert_eq!(read, Err(Errno::EBADMSG), "{earlier} {later}");
+            let mut polled = [PollFd::new(end.as_fd(), PollFlags::empty())];
+            assert_eq!(poll(&mut polled, PollTimeout::ZERO), Ok(0), "its descriptor is still open");
+            wait(fork(guarded.as_fd(), true).unwrap());
+            assert_eq!(nix::unistd::read(&end, &mut bytes), Ok(0), "{earlier} {later}");
         }
     }
 

@@ -333,13 +333,16 @@ unsafe fn receive(passed: &Passed) -> Result<[RawFd; 3], i32> {
         // any address.
         unsafe {
             let header = libc::CMSG_FIRSTHDR(&raw const message);
+            // There is room for every number of them: there were no numbers left for some.
+            if message.msg_flags & libc::MSG_CTRUNC != 0 {
+                return Err(libc::EMFILE);
+            }
             if header.is_null() {
                 continue;
             }
             let are_three = (*header).cmsg_level == libc::SOL_SOCKET
                 && (*header).cmsg_type == libc::SCM_RIGHTS
-                && (*header).cmsg_len as usize == libc::CMSG_LEN(SIZE_OF_THREE) as usize
-                && message.msg_flags & libc::MSG_CTRUNC == 0;
+                && (*header).cmsg_len as usize == libc::CMSG_LEN(SIZE_OF_THREE) as usize;
             if !are_three {
                 break;
             }

@@ -462,6 +462,9 @@ impl Supervisor {
             Problem { diagnostics: texts, ..Problem::new(Code::InvalidConfig, detail) }
         })?;
         if reload == Reload::Plan || !next.plan.changed {
+            if reload != Reload::Plan {
+                self.count_nothing_to_reload();
+            }
             if let Some(client) = self.client(id) {
                 client.answer(200, &json(&next.plan), now());
             }
@@ -772,6 +775,13 @@ impl Supervisor {
     pub(super) fn count_reload(&mut self, outcome: Reloaded) {
         if let Some(control) = &mut self.control {
             control.tally.reload(outcome);
+        }
+    }
+
+    /// Counts a reload that has found nothing to change.
+    pub(super) fn count_nothing_to_reload(&mut self) {
+        if let Some(control) = &mut self.control {
+            control.tally.nothing_to_reload();
         }
     }
 

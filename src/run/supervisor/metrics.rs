@@ -21,7 +21,7 @@ impl Supervisor {
             reloads: control.tally.reloads,
             reload_succeeded: control.tally.reload_succeeded,
             clients: control.clients.len(),
-            usage: usage(own, Stat::own_cpu),
+            usage: own_usage(own),
             units: self.graph.ids().map(|id| self.measured(control, id)).collect(),
             version: about.version,
             phase: about.phase,
@@ -30,16 +30,21 @@ impl Supervisor {
 
     fn measured(&self, control: &Control, id: UnitId) -> OfUnit {
         let counts = control.tally.of(id);
-        let pid = self.engine.unit_snapshot(id).pid;
+        let state = self.unit_state(id);
+        let usage = state.process.as_ref().map(|process| Usage {
+            memory: process.memory,
+            cpu: Duration::from_millis(process.cpu_ms),
+            fds: open_fds(process.pid),
+        });
         let (output, dropped) = control.output.borrow().amounts(id);
         OfUnit {
-            state: self.unit_state(id),
+            state,
             checked: self.graph.node(id).unit.health.is_some(),
             starts: counts.starts,
             restarts: counts.restarts,
             ready_after: counts.ready_after,
             started: counts.started.map(since_1970),
-            usage: pid.and_then(|pid| usage(pid, Stat::cpu)),
+            usage,
             output,
             dropped,
         }
@@ -50,7 +55,7 @@ fn since_1970(time: SystemTime) -> Duration {
     time.duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-fn usage(pid: i32, cpu: fn(&Stat) -> Duration) -> Option<Usage> {
+fn own_usage(pid: i32) -> Option<Usage> {
     let stat = Stat::of(pid)?;
-    Some(Usage { memory: stat.memory(), cpu: cpu(&stat), fds: open_fds(pid) })
+    Some(Usage { memory: stat.memory(), cpu: stat.own_cpu(), fds: open_fds(pid) })
 }

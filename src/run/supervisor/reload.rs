@@ -213,7 +213,10 @@ impl Supervisor {
         }
         match self.read_anew() {
             Ok(next) if next.plan.changed => self.begin_reload(next, false, asker),
-            Ok(_) => self.observed(&Observed::NothingToReload),
+            Ok(_) => {
+                self.count_nothing_to_reload();
+                self.observed(&Observed::NothingToReload);
+            }
             Err(diagnostics) => {
                 self.count_reload(Reloaded::Invalid);
                 self.reporter.diagnostics(&diagnostics);

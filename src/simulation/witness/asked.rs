@@ -54,11 +54,10 @@ struct Job {
 
 /// How its unit stood before.
 #[derive(Clone, Copy, PartialEq, Debug)]
-enum Before {
-    Up,
-    Held,
-    /// The unit had ended, with this status, and this one of its own process.
-    Over(u8, Option<u8>),
+struct Before {
+    held: bool,
+    /// If the unit had ended, its status, and that of its own process.
+    over: Option<(u8, Option<u8>)>,
 }
 
 impl Witness<'_> {
@@ -205,21 +204,20 @@ impl Witness<'_> {
                 return Answer::Unchanged;
             }
             self.supersede(at);
-        } else if matches!(task, Task::Start | Task::Stop) && self.is_met(at, task) {
+        } else if task == Task::Start && self.is_met(at, task)
+            || task == Task::Stop && self.units[at].held && self.gone(at)
+        {
             self.mark(Mark::NothingToDo);
             return Answer::Unchanged;
         }
         self.asked.last += 1;
-        let before = match self.units[at].stand {
-            Stand::Over => Before::Over(self.units[at].status, self.own[at]),
-            _ if self.units[at].held => Before::Held,
-            _ => Before::Up,
-        };
+        let seen = &self.units[at];
+        let over = (seen.stand == Stand::Over).then_some((seen.status, self.own[at]));
+        let before = Before { held: seen.held, over };
         self.asked.open.push(Job { number: self.asked.last, at, task, before, ordered });
         let told = self.units[at].told.is_some();
         match (task, self.units[at].stand) {
-            (Task::Stop, Stand::Over) if ordered => {}
-            (Task::Stop, Stand::Asked | Stand::Alive) if ordered && !told => {
+            (Task::Stop, Stand::Asked | Stand::Alive | Stand::Over) if ordered && !told => {
                 self.units[at].held = true;
             }
             (Task::Stop, _) => self.holds_by_hand(at),
@@ -263,7 +261,10 @@ impl Witness<'_> {
     fn holds_by_hand(&mut self, at: usize) {
         let seen = &mut self.units[at];
         match seen.stand {
-            Stand::Over => seen.fault = Some(Fault::Asked),
+            Stand::Over => {
+                (seen.held, seen.fault) = (true, Some(Fault::Asked));
+                self.mark(Mark::HeldAfterItsEnd);
+            }
             Stand::Asked | Stand::Alive => {
                 (seen.held, seen.fault) = (true, Some(Fault::Asked));
                 self.mark(Mark::StoppedByHand);
@@ -343,27 +344,32 @@ impl Witness<'_> {
             && seen.watch.since.is_some()
             && seen.fault.is_none()
             && seen.told.is_none();
-        match (task, before, seen.stand) {
+        let Before { held, over } = before;
+        match (task, over, seen.stand) {
+            (Task::Stop, _, Stand::Over) if !held => self.units[at].held = false,
             (_, _, Stand::Over | Stand::Watching) | (Task::Reload, ..) => {}
-            (Task::Stop, Before::Up, _) => {
+            (Task::Stop, ..) if !held => {
                 self.mark(Mark::StopCancelled);
                 self.starts_by_hand(at, Task::Start);
             }
-            (Task::Stop, Before::Held | Before::Over(..), _)
-            | (Task::Start | Task::Restart, Before::Up, _) => self.mark(Mark::CancelledForNothing),
-            (Task::Start | Task::Restart, _, _) if runs => self.mark(Mark::CancelledTooLate),
+            (Task::Stop, ..) => self.mark(Mark::CancelledForNothing),
+            (Task::Start | Task::Restart, None, _) if !held => {
+                self.mark(Mark::CancelledForNothing);
+            }
+            (Task::Start | Task::Restart, ..) if runs => self.mark(Mark::CancelledTooLate),
             (
                 Task::Start | Task::Restart,
-                Before::Over(status, own),
+                Some((status, own)),
                 Stand::Waiting | Stand::Retrying(_) | Stand::Backoff(_),
             ) => {
                 let seen = &mut self.units[at];
                 (seen.stand, seen.status, seen.forks) = (Stand::Over, status, 0);
+                seen.held = held;
                 self.own[at] = own;
                 self.ends.push((at, status));
                 self.mark(Mark::EndedAgain);
             }
-            (Task::Start | Task::Restart, Before::Held | Before::Over(..), _) => {
+            (Task::Start | Task::Restart, ..) => {
                 self.mark(Mark::HeldAgain);
                 self.holds_by_hand(at);
             }

@@ -101,6 +101,17 @@ impl Witness<'_> {
             })
     }
 
+    /// Returns whether a unit waits for the end of a service or for a held unit, directly or
+    /// indirectly.
+    pub(in crate::simulation) fn waits_without_end(&self, at: usize, depth: usize) -> bool {
+        self.is_reserved(at, depth)
+            || depth <= self.units.len()
+                && self
+                    .unmet(at)
+                    .iter()
+                    .any(|(on, _)| self.units[*on].held || self.waits_without_end(*on, depth + 1))
+    }
+
     /// Returns the units that trc does not wait for.
     fn given_up(&self) -> Vec<bool> {
         (0..self.units.len()).map(|at| self.is_given_up(at, 0)).collect()

@@ -190,7 +190,8 @@ impl Witness<'_> {
         Ok(())
     }
 
-    /// Takes the units off the probation that are up, or that somebody holds.
+    /// Takes the units off the probation that are up, that somebody holds, or that wait for what may
+    /// never happen.
     pub(in crate::simulation) fn passes_probation(&mut self) {
         let open = |at: &usize| {
             let seen = &self.units[*at];
@@ -198,7 +199,12 @@ impl Witness<'_> {
                 seen.stand == Stand::Over && seen.status == 0 && self.terms.units[*at].oneshot;
             !well && !seen.held && !self.stands_up(*at)
         };
-        let left: Vec<usize> = self.renewed.probation.iter().copied().filter(open).collect();
+        let mut left: Vec<usize> = self.renewed.probation.iter().copied().filter(open).collect();
+        let awaited = left.len();
+        left.retain(|at| !self.waits_without_end(*at, 0));
+        if left.len() < awaited {
+            self.mark(Mark::ProbationWithoutEnd);
+        }
         if left.is_empty() && !self.renewed.probation.is_empty() {
             self.mark(Mark::ProbationPassed);
         }

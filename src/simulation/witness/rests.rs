@@ -58,6 +58,7 @@ impl Witness<'_> {
         }
         self.after_requests()?;
         self.after_reload()?;
+        self.passes_probation();
         self.retries();
         match self.phase {
             Phase::Boot => {
@@ -183,7 +184,8 @@ impl Witness<'_> {
         match self.phase {
             Phase::Up if self.testing() => expect(false, "a test run ends by itself"),
             Phase::Boot | Phase::Up => {
-                let held = self.here().any(|at| self.units[at].held);
+                let held = |at: usize| self.units[at].held && self.units[at].stand != Stand::Over;
+                let held = self.here().any(held);
                 if held && !any_lives {
                     self.mark(Mark::HeldToTheEnd);
                 }
