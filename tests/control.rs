@@ -393,6 +393,26 @@ fn a_request_that_cannot_be_met_says_why() {
 }
 
 #[test]
+fn another_method_is_refused_with_those_that_the_resource_takes() {
+    let it = Asked::new(WEB, Mode::Subreaper);
+    for (method, target, allow) in [
+        ("POST", "/v1/units", "GET"),
+        ("GET", "/v1/units/web/stop", "POST"),
+        ("OPTIONS", "/v1/shutdown", "POST"),
+        ("PUT", "/v1/jobs/1", "GET, DELETE"),
+    ] {
+        let (head, body) = fetch(&it.socket, method, target, "");
+        assert!(head.starts_with("HTTP/1.1 405 Method Not Allowed\r\n"), "{head}");
+        let allowed = head.lines().find_map(|line| line.strip_prefix("Allow: "));
+        same(allowed, Some(allow));
+        assert!(body.contains(&format!("takes {allow}, not `{method}`")), "{body}");
+    }
+    let (head, _) = fetch(&it.socket, "GET", "/v1/nothing", "");
+    assert!(!head.contains("Allow"), "{head}");
+    it.stop();
+}
+
+#[test]
 fn health_tells_whether_the_container_can_do_its_work() {
     let toml = "[async.web]\nscript = 'read x <$W/go; echo ready; exec cat $W/never'\n\
         ready = { log = '^ready$$' }\n[async.extra]\nexec = 'false'\non_failure = 'ignore'\n";

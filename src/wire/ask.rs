@@ -36,6 +36,11 @@ impl Method {
             Self::Delete => "DELETE",
         }
     }
+
+    /// Returns the words, for the field `Allow`: RFC 9110, section 10.2.1.
+    pub(crate) fn list(all: &[Self]) -> String {
+        all.iter().map(|method| method.word()).collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// The state that a client waits for.
@@ -248,16 +253,16 @@ impl Ask {
         let parts: Result<Vec<String>, Problem> = path.split('/').skip(1).map(decoded).collect();
         let parts = parts?;
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-        let (ask, takes) = match parts[..] {
-            ["v1"] => (Self::About, Method::Get),
+        let (ask, takes): (_, &'static [Method]) = match parts[..] {
+            ["v1"] => (Self::About, &[Method::Get]),
             ["v1", "health"] => {
                 let wait = given.wait(Until::OF_RUN)?;
-                (Self::Health(given.all("unit"), wait), Method::Get)
+                (Self::Health(given.all("unit"), wait), &[Method::Get])
             }
-            ["v1", "units"] => (Self::Units, Method::Get),
+            ["v1", "units"] => (Self::Units, &[Method::Get]),
             ["v1", "units", unit] => {
                 let wait = given.wait(Until::OF_UNIT)?;
-                (Self::Unit(unit.to_owned(), wait), Method::Get)
+                (Self::Unit(unit.to_owned(), wait), &[Method::Get])
             }
             ["v1", "units", unit, act] => {
                 let act = match act {
@@ -270,18 +275,19 @@ impl Ask {
                     "signal" => Act::Signal(given.signal()?),
                     _ => return Err(nowhere(path)),
                 };
-                (Self::Act(unit.to_owned(), act), Method::Post)
+                (Self::Act(unit.to_owned(), act), &[Method::Post])
             }
-            ["v1", "exec"] => (Self::Exec(given.exec()?), Method::Post),
+            ["v1", "exec"] => (Self::Exec(given.exec()?), &[Method::Post]),
             ["v1", "jobs", job] => {
                 let job = job.parse().map_err(|_| nowhere(path))?;
-                if method == Method::Delete.word() {
-                    given.none_left()?;
-                    return Ok(Self::Cancel(job));
-                }
-                let wait = given.flag("wait")?;
-                let within = given.time("for")?.unwrap_or(LONGEST_WAIT);
-                (Self::Job(job, wait.then_some(within)), Method::Get)
+                let ask = if method == Method::Delete.word() {
+                    Self::Cancel(job)
+                } else {
+                    let wait = given.flag("wait")?;
+                    let within = given.time("for")?.unwrap_or(LONGEST_WAIT);
+                    Self::Job(job, wait.then_some(within))
+                };
+                (ask, &[Method::Get, Method::Delete])
             }
             ["v1", "reload"] => {
                 let reload = match (given.flag("dry_run")?, given.flag("keep")?) {
@@ -289,20 +295,19 @@ impl Ask {
                     (false, false) => Reload::Apply,
                     (false, true) => Reload::Keep,
                 };
-                (Self::Reload(reload), Method::Post)
+                (Self::Reload(reload), &[Method::Post])
             }
-            ["v1", "shutdown"] => (Self::Shutdown(given.number("exit")?), Method::Post),
-            ["v1", "logs"] => (Self::Logs(given.select()?), Method::Get),
-            ["v1", "graph"] => (Self::Graph, Method::Get),
-            ["v1", "timeline"] => (Self::Timeline, Method::Get),
-            ["v1", "config"] => (Self::Config, Method::Get),
-            ["v1", "metrics"] => (Self::Metrics, Method::Get),
-            ["v1", "events"] => (Self::Events(given.select()?), Method::Get),
+            ["v1", "shutdown"] => (Self::Shutdown(given.number("exit")?), &[Method::Post]),
+            ["v1", "logs"] => (Self::Logs(given.select()?), &[Method::Get]),
+            ["v1", "graph"] => (Self::Graph, &[Method::Get]),
+            ["v1", "timeline"] => (Self::Timeline, &[Method::Get]),
+            ["v1", "config"] => (Self::Config, &[Method::Get]),
+            ["v1", "metrics"] => (Self::Metrics, &[Method::Get]),
+            ["v1", "events"] => (Self::Events(given.select()?), &[Method::Get]),
             _ => return Err(nowhere(path)),
         };
-        if method != takes.word() {
-            let detail = format!("{} takes {}, not {}", shown(path), takes.word(), quoted(method));
-            return Err(Problem::new(Code::BadMethod, detail));
+        if !takes.iter().any(|takes| method == takes.word()) {
+            return Err(Problem::method(path, takes, method));
         }
         given.none_left()?;
         Ok(ask)
@@ -527,7 +532,7 @@ fn nowhere(path: &str) -> Problem {
 }
 
 /// Quotes a text of a client for a message.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     format!("`{}`", shown(text))
 }
 
@@ -650,6 +655,7 @@ mod tests {
             ("GET", "/v2", "", Code::NotFound, "there is no resource `/v2`"),
             ("GET", "/v1/units/web/start", "", Code::BadMethod, "takes POST, not `GET`"),
             ("POST", "/v1/units", "", Code::BadMethod, "/v1/units takes GET, not `POST`"),
+            ("PUT", "/v1/jobs/1", "", Code::BadMethod, "/v1/jobs/1 takes GET, DELETE, not `PUT`"),
             ("POST", "/v1/units/web/kill", "", Code::NotFound, "no resource"),
             ("GET", "/v1/jobs/x", "", Code::NotFound, "no resource"),
             ("GET", "/v1/units/%zz", "", Code::BadRequest, "not valid percent-encoded"),

@@ -13,7 +13,7 @@ pub(crate) mod problem;
 pub(crate) mod record;
 pub(crate) mod state;
 
-pub(crate) use ask::{Act, Ask, Exec, Reload, Select, Until, Wait};
+pub(crate) use ask::{Act, Ask, Exec, Method, Reload, Select, Until, Wait};
 pub(crate) use drawing::{
     Drawing, DrawnUnit, Edge, Setting, Settings, Span, Timeline, UnitTimeline,
 };

@@ -2,6 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Method;
+use super::ask::quoted;
+use crate::config::shown;
+
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $name:ident = $status:literal, $word:literal, $title:literal;)*) => {
         /// The kind of a problem. The list is closed: a program may rely on it.
@@ -103,6 +107,10 @@ pub(crate) struct Problem {
     /// Every error in the configuration, if it has errors.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub diagnostics: Vec<String>,
+    /// The methods that the resource takes, if this one is not the right one. They are in the field
+    /// `Allow` of the answer: RFC 9110, section 15.5.6.
+    #[serde(skip)]
+    pub allow: &'static [Method],
 }
 
 impl Problem {
@@ -116,7 +124,15 @@ impl Problem {
             detail,
             nearest: Vec::new(),
             diagnostics: Vec::new(),
+            allow: &[],
         }
+    }
+
+    /// Returns the problem that a resource takes these methods, and not this one.
+    pub(crate) fn method(path: &str, takes: &'static [Method], method: &str) -> Self {
+        let words = Method::list(takes);
+        let detail = format!("{} takes {words}, not {}", shown(path), quoted(method));
+        Self { allow: takes, ..Self::new(Code::BadMethod, detail) }
     }
 
     /// Adds the nearest names.

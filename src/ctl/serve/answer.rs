@@ -3,11 +3,11 @@
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Bytes};
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use hyper::{Response, StatusCode};
 
 use super::route::File;
-use crate::wire::{Code, Problem};
+use crate::wire::{Code, Method, Problem};
 
 /// The page may use its own files, and nothing else: no script or style in the HTML, no other host,
 /// and no text that becomes HTML.
@@ -36,6 +36,8 @@ pub(super) type Broken = Box<dyn std::error::Error + Send + Sync>;
 pub(super) struct Answer {
     status: u16,
     kind: HeaderValue,
+    /// The methods that the resource takes, if another one was refused.
+    allow: &'static [Method],
     body: UnsyncBoxBody<Bytes, Broken>,
 }
 
@@ -43,7 +45,7 @@ impl Answer {
     /// An answer with a body that is known.
     pub(super) fn new(status: u16, kind: HeaderValue, body: impl Into<Bytes>) -> Self {
         let body = Full::new(body.into()).map_err(|never| match never {}).boxed_unsync();
-        Self { status, kind, body }
+        Self { status, kind, allow: &[], body }
     }
 
     /// An answer whose body comes bit by bit.
@@ -51,7 +53,7 @@ impl Answer {
         kind: HeaderValue,
         body: impl Body<Data = Bytes, Error = Broken> + Send + 'static,
     ) -> Self {
-        Self { status: 200, kind, body: body.boxed_unsync() }
+        Self { status: 200, kind, allow: &[], body: body.boxed_unsync() }
     }
 
     /// A file of the page. `operate` tells whether the page has buttons.
@@ -76,7 +78,7 @@ impl Answer {
     pub(super) fn problem(problem: &Problem) -> Self {
         let kind = HeaderValue::from_static("application/problem+json");
         let body = serde_json::to_vec(problem).unwrap_or_default();
-        Self::new(problem.status, kind, body)
+        Self { allow: problem.allow, ..Self::new(problem.status, kind, body) }
     }
 
     /// Returns the response.
@@ -92,6 +94,12 @@ impl Answer {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if self.status == Code::Unauthorized.status() {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if !self.allow.is_empty() {
+            // Whatever takes GET takes HEAD.
+            let head = if self.allow.contains(&Method::Get) { ", HEAD" } else { "" };
+            let words = Method::list(self.allow) + head;
+            headers.extend(HeaderValue::try_from(words).ok().map(|words| (ALLOW, words)));
         }
         response
     }

@@ -1,6 +1,8 @@
 //! What is offered over TCP, and nothing else of trc's protocol.
 
-use crate::wire::{Act, Ask, Code, Problem};
+use std::slice::from_ref;
+
+use crate::wire::{Act, Ask, Code, Method, Problem};
 
 /// A file of the page.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,9 +46,8 @@ pub(super) fn read(method: &str, target: &str) -> Result<Route, Problem> {
         _ => None,
     };
     if let Some(route) = own {
-        if method != "GET" {
-            let detail = format!("{path} takes GET");
-            return Err(Problem::new(Code::BadMethod, detail));
+        if method != Method::Get.word() {
+            return Err(Problem::method(path, &[Method::Get], method));
         }
         return Ok(route);
     }
@@ -60,7 +61,14 @@ pub(super) fn read(method: &str, target: &str) -> Result<Route, Problem> {
     if path == "/v1/exec" {
         return Err(not_offered());
     }
-    let ask = Ask::read(method, target, b"")?;
+    let ask = Ask::read(method, target, b"").map_err(|problem| {
+        if problem.code != Code::BadMethod {
+            return problem;
+        }
+        // No resource takes more than one method here.
+        let takes = problem.allow.iter().find(|takes| read(takes.word(), target).is_ok());
+        takes.map_or_else(not_offered, |takes| Problem::method(path, from_ref(takes), method))
+    })?;
     let offered = match &ask {
         Ask::About | Ask::Units | Ask::Graph | Ask::Timeline | Ask::Metrics => true,
         // Whoever waits would hold a connection, and the page asks again.

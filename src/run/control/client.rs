@@ -252,7 +252,7 @@ impl Client {
     /// Answers the request with a problem.
     pub(crate) fn refuse(&mut self, problem: &Problem, now: Instant) {
         let body = serde_json::to_vec(problem).unwrap_or_default();
-        self.finish(problem.status, Content::Problem, &body, now);
+        self.finish(problem.status, Content::Problem(problem.allow), &body, now);
     }
 
     /// Answers bytes that cannot be understood, and then closes the connection.
@@ -261,7 +261,7 @@ impl Client {
         self.refuse(problem, now);
     }
 
-    fn finish(&mut self, status: u16, content: Content, body: &[u8], now: Instant) {
+    fn finish(&mut self, status: u16, content: Content<'_>, body: &[u8], now: Instant) {
         http::answer(&mut self.output, status, content, body, self.keeps);
         self.state = if self.keeps { State::Reads } else { State::Ends };
         self.more = !self.input.is_empty();

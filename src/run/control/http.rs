@@ -2,7 +2,7 @@
 
 use httparse::{EMPTY_HEADER, Status};
 
-use crate::wire::{Code, Exposition, Problem};
+use crate::wire::{Code, Exposition, Method, Problem};
 
 /// The longest head of a request, in bytes.
 const HEAD: usize = 16 * 1024;
@@ -34,11 +34,11 @@ pub(crate) struct Request {
 
 /// The head of an answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Content {
+pub(crate) enum Content<'a> {
     /// JSON.
     Json,
-    /// A [`Problem`].
-    Problem,
+    /// A [`Problem`], with the methods that the resource takes if another one is the problem.
+    Problem(&'a [Method]),
     /// Metrics.
     Metrics(Exposition),
 }
@@ -122,17 +122,23 @@ fn too_large(what: &str, most: usize) -> Problem {
 }
 
 /// Appends an answer with its body, which ends with a newline.
-pub(crate) fn answer(to: &mut Vec<u8>, status: u16, content: Content, body: &[u8], keep: bool) {
+pub(crate) fn answer(to: &mut Vec<u8>, status: u16, content: Content<'_>, body: &[u8], keep: bool) {
     let kind = match content {
         Content::Json => "application/json",
-        Content::Problem => "application/problem+json",
+        Content::Problem(_) => "application/problem+json",
         Content::Metrics(format) => format.media_type(),
+    };
+    let allow = match content {
+        Content::Problem(takes) if !takes.is_empty() => {
+            format!("Allow: {}\r\n", Method::list(takes))
+        }
+        Content::Json | Content::Problem(_) | Content::Metrics(_) => String::new(),
     };
     let end = if body.ends_with(b"\n") { "" } else { "\n" };
     let close = if keep { "" } else { "Connection: close\r\n" };
     let head = format!(
         "HTTP/1.1 {status} {}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nCache-Control: \
-         no-store\r\n{close}\r\n",
+         no-store\r\n{allow}{close}\r\n",
         reason(status),
         body.len() + end.len(),
     );
