@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -69,15 +70,37 @@ impl Serve {
         stream
     }
 
-    /// Sends a request with these header fields.
+    /// Sends a request with these header fields, and with a `Host` if they have none.
     fn ask(&self, method: &str, target: &str, fields: &str) -> Answer {
+        let host = if fields.contains("Host: ") { "" } else { "Host: localhost\r\n" };
+        self.send(&format!("{method} {target} HTTP/1.1\r\nConnection: close\r\n{host}{fields}\r\n"))
+    }
+
+    /// Sends these bytes.
+    fn send(&self, text: &str) -> Answer {
         let mut stream = self.connect();
-        write!(stream, "{method} {target} HTTP/1.1\r\nConnection: close\r\n{fields}\r\n").unwrap();
+        stream.write_all(text.as_bytes()).unwrap();
         Answer::read(stream)
     }
 
     fn get(&self, target: &str) -> Answer {
         self.ask("GET", target, &format!("Host: {}\r\n", self.address))
+    }
+
+    /// Follows a stream of server-sent events, and reads the head of the answer.
+    fn follow(&self, target: &str) -> BufReader<TcpStream> {
+        let mut stream = self.connect();
+        let fields = "Host: localhost\r\nAccept: text/event-stream\r\n";
+        write!(stream, "GET {target}?follow=true HTTP/1.1\r\n{fields}\r\n").unwrap();
+        let mut stream = BufReader::new(stream);
+        let (mut head, mut line) = (String::new(), String::new());
+        while line != "\r\n" {
+            line.clear();
+            assert!(stream.read_line(&mut line).unwrap() > 0, "no head: {head}");
+            head += &line;
+        }
+        assert!(head.contains("content-type: text/event-stream\r\n"), "{head}");
+        stream
     }
 
     /// Waits until an answer has this status code.
@@ -247,17 +270,39 @@ fn nothing_else_of_trc_is_offered() {
         ("GET", "/index.html", 404, "not_found"),
         ("GET", "//", 404, "not_found"),
         ("GET", "/v1/units/wbe", 404, "not_found"),
+        ("GET", "/v1/shutdown", 404, "not_found"),
+        ("GET", "/v1/units/web/reset", 404, "not_found"),
+        ("PUT", "/v1/config", 404, "not_found"),
         ("GET", "/v1/logs?n=x", 400, "bad_request"),
-        ("POST", "/", 405, "bad_method"),
-        ("POST", "/state", 405, "bad_method"),
-        ("PUT", "/healthz", 405, "bad_method"),
-        ("OPTIONS", "/v1/units", 405, "bad_method"),
-        ("GET", "/v1/units/web/stop", 405, "bad_method"),
-        ("DELETE", "/v1/units/web", 405, "bad_method"),
     ] {
         it.ask(method, target, &fields).is(status, code, "");
     }
     assert_eq!(it.get("/v1/units/web").json()["wanted"], "up");
+}
+
+#[test]
+fn another_method_is_refused_with_those_that_the_resource_takes() {
+    let (run, socket) = run(WEB);
+    let it = operating(&run, &socket);
+    for (method, target, allow) in [
+        ("POST", "/", "get, head"),
+        ("POST", "/state", "get, head"),
+        ("PUT", "/healthz", "get, head"),
+        ("OPTIONS", "/v1/units", "get, head"),
+        ("DELETE", "/v1/units/web", "get, head"),
+        ("POST", "/v1/logs?follow=true", "get, head"),
+        // Only the control socket takes DELETE.
+        ("PUT", "/v1/jobs/1", "get, head"),
+        ("GET", "/v1/units/web/stop", "post"),
+        ("HEAD", "/v1/units/web/stop", "post"),
+    ] {
+        let answer = it.ask(method, target, "");
+        assert_eq!((answer.status, answer.field("allow")), (405, Some(allow)), "{method} {target}");
+        if method != "HEAD" {
+            answer.is(405, "bad_method", "");
+        }
+    }
+    assert_eq!(it.get("/").field("allow"), None);
 }
 
 #[test]
@@ -340,8 +385,36 @@ fn a_host_that_somebody_else_may_have_named_is_refused() {
             }
         }
     }
-    let twice = it.ask("GET", "/state", "Host: evil.example\r\nHost: localhost\r\n");
-    assert!([400, 403].contains(&twice.status), "{twice:?}");
+    // The host of a target in absolute form counts, and not the field: RFC 9112, section 3.2.2.
+    for (target, host, accepted) in [
+        ("http://evil.example/state", own.as_str(), false),
+        ("http://localhost@evil.example/state", own.as_str(), false),
+        ("http://shop:9180/state", "evil.example", true),
+        ("http://localhost/state", "localhost", true),
+    ] {
+        let answer = it.ask("GET", target, &format!("Host: {host}\r\n"));
+        assert_eq!(answer.status, if accepted { 200 } else { 403 }, "{target} {host}: {answer:?}");
+    }
+}
+
+#[test]
+fn a_request_has_exactly_one_host() {
+    let (_run, socket) = run(WEB);
+    let it = Serve::new(&socket, &[]);
+    for (line, fields, status) in [
+        ("GET /state HTTP/1.1", "", 400),
+        ("GET http://localhost/state HTTP/1.1", "", 400),
+        ("GET /state HTTP/1.1", "Host: evil.example\r\nHost: localhost\r\n", 400),
+        ("GET /state HTTP/1.1", "Host: localhost\r\nhost: localhost\r\n", 400),
+        ("GET /state HTTP/1.0", "Host: localhost\r\nHost: localhost\r\n", 400),
+        ("GET /state HTTP/1.1", "Host: local host\r\n", 400),
+        ("GET /state HTTP/1.1", "Host: localhost\r\n", 200),
+        // Before HTTP/1.1 there was none.
+        ("GET /state HTTP/1.0", "", 200),
+    ] {
+        let answer = it.send(&format!("{line}\r\nConnection: close\r\n{fields}\r\n"));
+        assert_eq!(answer.status, status, "{line} {fields}: {answer:?}");
+    }
 }
 
 #[test]
@@ -518,7 +591,9 @@ fn a_unit_serves_as_another_user_and_is_ready_when_it_listens() {
     let (_, rest) = text.split_once("listening on http://").unwrap();
     let address: SocketAddr = rest.split_once('/').unwrap().0.parse().unwrap();
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.write_all(b"GET /v1/units HTTP/1.1\r\nConnection: close\r\n\r\n").unwrap();
+    stream
+        .write_all(b"GET /v1/units HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .unwrap();
     let answer = Answer::read(stream);
     assert_eq!(answer.json()["units"][0]["name"], "async.status");
     running.signal(TERM);
@@ -530,44 +605,74 @@ fn sigterm_ends_it_at_once_whatever_its_clients_do() {
     let (run, socket) = run(WEB);
     let mut it = Serve::new(&socket, &[]);
     it.wait_for(&run, "/readyz", 200);
-    let mut follows = it.connect();
-    follows.write_all(b"GET /v1/logs?follow=true HTTP/1.1\r\n\r\n").unwrap();
-    follows.read_exact(&mut [0; 12]).unwrap();
+    let follows = it.follow("/v1/logs");
     let mut half = it.connect();
     half.write_all(b"GET / HTTP").unwrap();
     let idle = it.connect();
     it.signal(TERM);
-    assert_eq!(it.process.wait().unwrap().code(), Some(0));
+    let told = Instant::now();
+    let mut ended = None;
+    while ended.is_none() && told.elapsed() < Duration::from_secs(5) {
+        std::thread::sleep(Duration::from_millis(2));
+        ended = it.process.try_wait().unwrap();
+    }
+    assert_eq!(ended.expect("it exits within 5 s").code(), Some(0));
     drop((follows, half, idle));
+}
+
+#[test]
+fn clients_that_are_silent_or_send_half_a_head_are_let_go() {
+    let (run, socket) = run(WEB);
+    let it = Serve::new(&socket, &[]);
+    it.wait_for(&run, "/readyz", 200);
+    // They wait at the same time.
+    let began = Instant::now();
+    let clients =
+        ["", "GET /state HTTP/1.1\r\nHost: loc", "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"];
+    let clients = clients.map(|text| {
+        let mut stream = it.connect();
+        stream.write_all(text.as_bytes()).unwrap();
+        (text, stream)
+    });
+    for (text, mut stream) in clients {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let took = began.elapsed().as_secs_f32();
+        assert!((9.5..20.0).contains(&took), "{text:?}: {took} s");
+        assert_eq!(
+            answer.starts_with("HTTP/1.1 200 OK\r\n"),
+            text.ends_with("\r\n\r\n"),
+            "{answer}"
+        );
+    }
 }
 
 #[test]
 fn a_line_comes_as_it_is_written() {
     let (run, socket) = run(ECHO);
     let it = Serve::new(&socket, &[]);
-    let mut stream = it.connect();
-    let request = "GET /v1/logs?follow=true HTTP/1.1\r\nAccept: text/event-stream\r\n\r\n";
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
-    let kind = lines.find(|line| line.starts_with("content-type: "));
-    assert_eq!(kind.as_deref(), Some("content-type: text/event-stream"));
+    let mut stream = it.follow("/v1/logs");
     for _ in 0..3 {
         run.open_gate("go");
-        let data = lines.find(|line| line.starts_with("data: ")).unwrap();
-        let record: Value = serde_json::from_str(&data["data: ".len()..]).unwrap();
-        assert_eq!((&record["unit"], &record["line"]), (&"async.echo".into(), &"go".into()));
+        assert_eq!(line(&mut stream), "go");
     }
+}
+
+/// Reads the next line of a unit from a stream.
+#[track_caller]
+fn line(stream: &mut BufReader<TcpStream>) -> String {
+    let data = stream.lines().map(Result::unwrap).find(|line| line.starts_with("data: "));
+    let data = data.expect("the stream has ended");
+    let record: Value = serde_json::from_str(&data["data: ".len()..]).unwrap();
+    record["line"].as_str().unwrap().to_owned()
 }
 
 #[test]
 fn clients_that_hold_connections_keep_nobody_out() {
-    let (run, socket) = run(WEB);
+    let (run, socket) = run(ECHO);
     let it = Serve::new(&socket, &[]);
     it.wait_for(&run, "/readyz", 200);
-    let mut follows = it.connect();
-    follows
-        .write_all(b"GET /v1/events?follow=true HTTP/1.1\r\nAccept: text/event-stream\r\n\r\n")
-        .unwrap();
+    let mut follows = it.follow("/v1/logs");
     let held: Vec<TcpStream> = (0..300)
         .map(|number| {
             let mut stream = it.connect();
@@ -578,8 +683,9 @@ fn clients_that_hold_connections_keep_nobody_out() {
         })
         .collect();
     assert_eq!(it.get("/readyz").status, 200);
-    // A client that has sent its request goes last.
-    follows.read_exact(&mut [0; 12]).unwrap();
+    // A client that has sent its request goes last, although it has taken nothing since then.
+    run.open_gate("go");
+    assert_eq!(line(&mut follows), "go");
     drop(held);
     // A head that is too long, or no head at all.
     let long = format!("Host: {}\r\nX-Long: {}\r\n", it.address, "x".repeat(20_000));
@@ -602,7 +708,8 @@ fn a_client_that_does_not_read_stops_nobody() {
     let deaf: Vec<TcpStream> = (0..8)
         .map(|_| {
             let mut stream = it.connect();
-            stream.write_all(b"GET /v1/logs?follow=true&n=100000 HTTP/1.1\r\n\r\n").unwrap();
+            let target = "/v1/logs?follow=true&n=100000";
+            write!(stream, "GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
             stream
         })
         .collect();

@@ -6,7 +6,9 @@
 
 use std::net::IpAddr;
 
-use hyper::header::{AsHeaderName, HeaderMap};
+use hyper::header::{AsHeaderName, HOST, HeaderMap};
+use hyper::http::uri::Authority;
+use hyper::{Request, Version};
 
 use crate::config::shown;
 use crate::wire::{Code, Problem};
@@ -27,14 +29,41 @@ pub(super) fn text(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&str>
     Some(first.to_str().unwrap_or("not ASCII"))
 }
 
+/// Returns the host that a request is for: that of its target, if the target is in absolute form, and
+/// otherwise its `Host`.
+///
+/// # Errors
+/// Returns the problem if the request does not have exactly one valid `Host`: RFC 9112, section 3.2.
+/// Before HTTP/1.1, it need not have one.
+pub(super) fn host_of<B>(request: &Request<B>) -> Result<Option<&str>, Problem> {
+    let wrong = |why: &str| Problem::new(Code::BadRequest, why);
+    let mut all = request.headers().get_all(HOST).iter();
+    let host = match (all.next(), all.next()) {
+        (_, Some(_)) => return Err(wrong("the request has more than one Host")),
+        (None, None) if request.version() >= Version::HTTP_11 => {
+            return Err(wrong("the request has no Host, which HTTP/1.1 requires"));
+        }
+        (host, None) => host,
+    };
+    // It is empty if the target has no host.
+    let is_valid =
+        |host: &&str| host.is_empty() || (host.parse::<Authority>().is_ok() && !host.contains('@'));
+    let host = host.map(|host| {
+        let host = host.to_str().ok().filter(is_valid);
+        host.ok_or_else(|| wrong("the Host is not a name or an address, with or without a port"))
+    });
+    let host = host.transpose()?;
+    Ok(request.uri().authority().map(Authority::as_str).or(host))
+}
+
 impl Guard {
     /// Accepts these names, beside `localhost` and addresses.
     pub(super) fn new(names: Vec<String>) -> Self {
         Self { names }
     }
 
-    /// Checks the `Host` of a request. An address is accepted, whichever it is: only a name can be
-    /// pointed to this server by somebody else. So is a request without a `Host`, which no browser
+    /// Checks the host that a request is for. An address is accepted, whichever it is: only a name can
+    /// be pointed to this server by somebody else. So is a request without a host, which no browser
     /// sends.
     pub(super) fn host(&self, host: Option<&str>) -> Result<(), Problem> {
         let Some(host) = host else { return Ok(()) };
@@ -72,7 +101,7 @@ impl Guard {
     }
 }
 
-/// Returns the name or the address in a `Host`, without its port.
+/// Returns the name or the address of a host, without its port.
 fn name_of(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
@@ -118,7 +147,6 @@ mod tests {
             (Some("user@localhost"), false),
             (Some("localhost:80:80"), false),
             (Some(""), false),
-            (Some("given twice"), false),
         ] {
             assert_eq!(guard.host(host).is_ok(), accepted, "{host:?}");
         }
@@ -127,6 +155,42 @@ mod tests {
             why.detail,
             "this server does not answer to `evil.example`: allow the name with --host evil.example"
         );
+    }
+
+    #[test]
+    fn a_request_is_for_the_host_of_its_target_or_else_for_its_only_host() {
+        for (target, version, hosts, is) in [
+            ("/", Version::HTTP_11, vec!["shop:9180"], Ok(Some("shop:9180"))),
+            ("/", Version::HTTP_11, vec!["[::1]:9180"], Ok(Some("[::1]:9180"))),
+            ("/", Version::HTTP_11, vec![""], Ok(Some(""))),
+            ("http://evil/", Version::HTTP_11, vec!["shop"], Ok(Some("evil"))),
+            ("http://shop@evil:80/", Version::HTTP_11, vec!["shop"], Ok(Some("shop@evil:80"))),
+            ("http://shop/", Version::HTTP_10, vec![], Ok(Some("shop"))),
+            ("/", Version::HTTP_10, vec![], Ok(None)),
+            ("/", Version::HTTP_11, vec![], Err("no Host")),
+            ("http://shop/", Version::HTTP_11, vec![], Err("no Host")),
+            ("/", Version::HTTP_11, vec!["shop", "shop"], Err("more than one Host")),
+            ("/", Version::HTTP_10, vec!["shop", "evil"], Err("more than one Host")),
+            ("http://shop/", Version::HTTP_11, vec!["shop", "shop"], Err("more than one Host")),
+            ("/", Version::HTTP_11, vec!["a b"], Err("not a name")),
+            ("/", Version::HTTP_11, vec!["http://shop"], Err("not a name")),
+            ("/", Version::HTTP_11, vec!["user@shop"], Err("not a name")),
+            ("/", Version::HTTP_11, vec!["sh\u{f6}p"], Err("not a name")),
+        ] {
+            let mut request = Request::builder().uri(target).version(version);
+            for host in &hosts {
+                request = request.header(HOST, *host);
+            }
+            let request = request.body(()).unwrap();
+            match (host_of(&request), is) {
+                (Ok(host), Ok(is)) => assert_eq!(host, is, "{target} {hosts:?}"),
+                (Err(why), Err(says)) => {
+                    assert_eq!(why.code, Code::BadRequest);
+                    assert!(why.detail.contains(says), "{target} {hosts:?}: {}", why.detail);
+                }
+                other => panic!("{target} {hosts:?}: {other:?}"),
+            }
+        }
     }
 
     #[test]

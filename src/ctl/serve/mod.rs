@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT, AUTHORIZATION, HOST, ORIGIN};
+use hyper::header::{ACCEPT, AUTHORIZATION, ORIGIN};
 use hyper::service::service_fn;
 use hyper::{Method, Request};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -220,7 +220,7 @@ impl Server {
     /// Returns what a request asks for, if it may.
     fn route(&self, request: &Request<Incoming>) -> Result<Route, Problem> {
         let headers = request.headers();
-        let host = guard::text(headers, HOST);
+        let host = guard::host_of(request)?;
         self.guard.host(host)?;
         // Nothing that is offered has a body.
         if !hyper::body::Body::is_end_stream(request.body()) {
