@@ -24,7 +24,7 @@ const SOURCES: [Source; 17] = [
     super::closing::SOURCE,
     super::sweep::SOURCE,
     super::control::SOURCE,
-    super::exec::SOURCE,
+    super::control::exec::SOURCE,
     super::upward::SOURCE,
     super::journal::SOURCE,
     super::engine::SOURCE,

@@ -14,9 +14,9 @@ use std::time::Instant;
 
 use nix::errno::Errno;
 
-use super::Supervisor;
-use super::helper::{Duty, NotExecuted};
-use super::source::Source;
+use super::super::Supervisor;
+use super::super::helper::{Duty, NotExecuted};
+use super::super::source::Source;
 use crate::config::Template;
 use crate::engine::{Asker, Ending, SpawnStage};
 use crate::graph::{STOP_TIMEOUT, UnitId};
@@ -32,7 +32,7 @@ use crate::words::{self, Observed};
 const MOST: usize = 16;
 
 /// A command that a client runs as a unit.
-pub(super) struct Execution {
+pub(in crate::run::supervisor) struct Execution {
     /// The client that waits for its exit.
     pub client: u32,
     /// The unit's name.
@@ -42,7 +42,7 @@ pub(super) struct Execution {
     hung_up: bool,
 }
 
-pub(super) const SOURCE: Source =
+pub(in crate::run::supervisor) const SOURCE: Source =
     Source { settle: Supervisor::hang_up_the_left, ..Source::new(|_, _| {}) };
 
 impl Supervisor {
@@ -54,7 +54,7 @@ impl Supervisor {
         let id = self.unit_named(&exec.unit)?;
         if let Some(why) = self.engine.refuses_exec(id) {
             let detail = words::refusal(&self.graph.node(id).unit.id(), why);
-            return Err(Problem::new(super::control::refusal(why), detail));
+            return Err(Problem::new(super::answers::refusal(why), detail));
         }
         if self.execs.len() >= MOST {
             let detail = format!("{MOST} commands are running already: wait until one has exited");
@@ -96,7 +96,7 @@ impl Supervisor {
     }
 
     /// Handles a child that has executed its command, or cannot: it has received its descriptors.
-    pub(super) fn exec_received(&mut self, pid: i32) {
+    pub(in crate::run::supervisor) fn exec_received(&mut self, pid: i32) {
         let Some(client) = self.execs.get(&pid).map(|execution| execution.client) else { return };
         if let Some(client) = self.client(client) {
             client.received(pid);
@@ -106,7 +106,12 @@ impl Supervisor {
     }
 
     /// Handles a command that has exited, or that could not be executed.
-    pub(super) fn exec_ended(&mut self, pid: i32, id: UnitId, ending: Result<Ending, NotExecuted>) {
+    pub(in crate::run::supervisor) fn exec_ended(
+        &mut self,
+        pid: i32,
+        id: UnitId,
+        ending: Result<Ending, NotExecuted>,
+    ) {
         let Some(Execution { client, unit, program, .. }) = self.execs.remove(&pid) else { return };
         let answer = match ending {
             Ok(ending) => {
@@ -149,7 +154,7 @@ impl Supervisor {
     }
 
     /// Hangs up every command, because the run ends.
-    pub(super) fn hang_up_all(&mut self) {
+    pub(in crate::run::supervisor) fn hang_up_all(&mut self) {
         self.hang_up(now(), |_, _| true);
     }
 

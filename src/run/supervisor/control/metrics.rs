@@ -3,8 +3,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::Supervisor;
-use super::control::Control;
+use super::super::Supervisor;
+use super::Control;
 use crate::graph::UnitId;
 use crate::run::os::proc::{Stat, open_fds};
 use crate::wire::{Metrics, OfUnit, Usage};

@@ -2,8 +2,8 @@
 
 use std::time::SystemTime;
 
-use super::Supervisor;
-use super::control::millis;
+use super::super::Supervisor;
+use super::states::millis;
 use crate::engine;
 use crate::journal::utc;
 use crate::run::os::clock::now;
