@@ -1,6 +1,6 @@
 //! Every mistake has a clear message that names the place, and a defined exit status.
 
-use crate::common::{MODES, Mode, Outcome, TERM, Trc, binary, has, root, table};
+use crate::common::{MODES, Mode, Outcome, TERM, Trc, binary, copy, has, root, table};
 
 /// A mistake in a `trc.toml`: its name, the text, line and column (or as much of them as is
 /// certain), and what else is said of it.
@@ -565,7 +565,7 @@ fn no_tmp_is_no_hindrance() {
     for mode in MODES {
         // This includes trc, which may itself have been built below /tmp.
         let trc = everything().mode(mode);
-        std::fs::copy(binary(), trc.path("trc")).unwrap();
+        copy(binary(), trc.path("trc"));
         let trc = mounts(
             trc.program("/mnt/trc"),
             "mount --bind $W /mnt; export W=/mnt; mount -t tmpfs -o mode=0,ro none /tmp; cd /",

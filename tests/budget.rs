@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use crate::common;
-use crate::common::{TERM, Trc, has, kill, root, terminal};
+use crate::common::{TERM, Trc, copy, has, kill, root, terminal};
 
 /// Makes trc run as a user that cannot signal root's processes.
 const NOBODY: [&str; 5] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];
@@ -25,7 +25,7 @@ fn what_can_t_be_killed_does_not_stretch_the_budget() {
     );
     // This program makes its caller root, so that its parent cannot signal it.
     let immortal = trc.path("setpriv");
-    fs::copy("/usr/bin/setpriv", &immortal).unwrap();
+    copy("/usr/bin/setpriv", &immortal);
     fs::set_permissions(&immortal, fs::Permissions::from_mode(0o4755)).unwrap();
     let running = trc.wrap(&NOBODY).survivors_allowed().spawn();
     running.wait_for("up\n");

@@ -505,10 +505,8 @@ fn a_user_may_ask_for_what_the_configuration_allows() {
         return;
     }
     let toml = format!("{WEB}[control]\nallow = {{ 4242 = 'read', 4243 = 'operate' }}\n");
-    let trc = Trc::toml(&toml).control();
-    let socket = trc.path("trc.sock");
-    let running = trc.spawn();
-    running.wait_until("trc listens", || UnixStream::connect(&socket).is_ok());
+    let it = Asked::new(&toml, Mode::Subreaper);
+    let socket = it.socket.clone();
     for (user, [health, units, stop]) in [
         (0, [200, 200, 202]),
         (4241, [200, 403, 403]),
@@ -526,8 +524,7 @@ fn a_user_may_ask_for_what_the_configuration_allows() {
     let refused = ask_as(4241, &socket, "GET", "/v1/units").body;
     same(&refused["code"], "forbidden");
     assert!(refused["detail"].as_str().unwrap().contains("[control] allow"), "{refused}");
-    running.signal(TERM);
-    running.finish();
+    it.stop();
 }
 
 #[test]

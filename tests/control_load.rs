@@ -584,12 +584,12 @@ fn two_hundred_hostile_clients_harm_neither_trc_nor_a_polite_one() {
         "seed {seed}: p99 of {count} requests: {trc:?} in quiet ({bare:?} of a bare server), \
          {attacked_trc:?} under attack ({attacked_bare:?}); memory in KiB: {memories:?}"
     );
-    // The machine may be busy, which holds up the bare server as well. A trc without optimizations
-    // takes many times as long.
+    // A trc without optimizations takes many times as long. The machine may be busy, which holds up
+    // the bare server as well.
     let optimized = std::env::var_os("TRC_TEST_BIN").is_some();
-    let limit = Duration::from_millis(if optimized { 1000 } else { 10_000 });
+    let limit = Duration::from_millis(if optimized { 250 } else { 3000 });
     assert!(
-        attacked_trc < limit + 5 * attacked_bare,
+        attacked_trc < limit.max(5 * attacked_bare),
         "a polite client was answered in {attacked_trc:?}, and by a bare server in {attacked_bare:?}"
     );
     assert!(memories[2] < memories[0] + 4096, "trc's memory grows: {memories:?} KiB");

@@ -1,6 +1,13 @@
 //! Tests of the harness itself, with a shell in the place of trc.
 
-use crate::common::{MODES, TERM, Trc};
+use std::net::TcpListener;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::common::browser::{Browser, call, processes_with};
+use crate::common::{MODES, TERM, Trc, has, patience};
 
 fn shell(text: &str) -> Trc {
     Trc::new().program("sh").args(&["-c", text])
@@ -39,4 +46,33 @@ fn a_gate_opens() {
     let running = shell("read x <$W/go; echo $x").spawn();
     running.open_gate("go");
     running.finish().status(0).stdout_is("go\n");
+}
+
+#[test]
+fn a_browser_goes_with_a_test_that_fails() {
+    if !has("chromedriver") {
+        return;
+    }
+    let mut mark = String::new();
+    let failed = catch_unwind(AssertUnwindSafe(|| {
+        let browser = Browser::new();
+        mark = browser.mark();
+        assert!(!processes_with(&mark).is_empty(), "no browser has {mark}");
+        panic!("the test fails");
+    }));
+    assert_eq!(failed.unwrap_err().downcast_ref(), Some(&"the test fails"));
+    // Those that have been killed may not have exited yet.
+    let end = Instant::now() + patience();
+    while !processes_with(&mark).is_empty() {
+        assert!(Instant::now() < end, "{:?} are left", processes_with(&mark));
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn a_driver_that_does_not_answer_fails_the_test() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let answer = call(port, "GET", "/status", &Value::Null, Duration::from_millis(50));
+    assert_eq!(answer.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
 }

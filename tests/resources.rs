@@ -1,7 +1,6 @@
 //! What a client of the control socket can ask for in order to measure or to draw a run.
 
 use std::io::Write;
-use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
@@ -216,14 +215,12 @@ fn a_client_is_told_what_is_configured_and_where_but_no_secret() {
         [control]\nallow = { 4242 = 'read' }\n";
     let toml = toml.replace("$W", "${W}");
     let trc = Trc::toml(&toml)
-        .control()
         .env("TRC_ASYNC__WEB__UMASK", "027")
         .args(&["--config", "env.OTHER=swordfish3", "--wait", "forever"])
         .args(&["--config", "async.web.env.PASSWORD=swordfish4"]);
-    let (socket, place) = (trc.path("trc.sock"), trc.path("trc.toml").display().to_string());
-    let running = trc.spawn();
-    running.wait_until("trc listens", || UnixStream::connect(&socket).is_ok());
-    let (_, text) = fetch(&socket, "GET", "/v1/config", "");
+    let place = trc.path("trc.toml").display().to_string();
+    let it = Asked::of(trc);
+    let (_, text) = fetch(&it.socket, "GET", "/v1/config", "");
     assert!(!text.contains("swordfish"), "{text}");
     let config: Value = serde_json::from_str(&text).unwrap();
     let of = |key: &str| {
@@ -251,13 +248,12 @@ fn a_client_is_told_what_is_configured_and_where_but_no_secret() {
         assert_eq!((&it["hidden"], &it["value"]), (&json!(true), &Value::Null), "{it}");
         assert_eq!(it["origin"], origin, "{it}");
     }
-    running.signal(TERM);
-    running.finish();
+    it.stop();
 }
 
 /// Returns what promtool says about a text, which it has to accept.
 #[track_caller]
-fn promtool(args: &[&str], text: &str) -> String {
+pub(crate) fn promtool(args: &[&str], text: &str) -> String {
     let mut promtool = Command::new("promtool")
         .args(args)
         .stdin(Stdio::piped())

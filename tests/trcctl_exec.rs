@@ -12,6 +12,7 @@ use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use nix::sys::termios::tcgetattr;
 
 use crate::common::{KILL, MODES, Mode, Outcome, Running, TERM, Trc, root, state_of, terminal};
+use crate::control::Asked;
 
 const TRCCTL: &str = env!("CARGO_BIN_EXE_trcctl");
 
@@ -28,10 +29,7 @@ impl Container {
     }
 
     fn of(trc: Trc) -> Self {
-        let trc = trc.control();
-        let socket = trc.path("trc.sock");
-        let running = trc.spawn();
-        running.wait_until("trc listens", || UnixStream::connect(&socket).is_ok());
+        let Asked { running, socket } = Asked::of(trc);
         let it = Self { running, socket };
         it.running.wait_until("the unit is up", || it.trcctl(&["health", "web"]).status.success());
         it

@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::common::browser::Browser;
-use crate::common::{Running, TERM, Trc, has, root};
+use crate::common::{Mode, Running, TERM, Trc, copy, has, root};
+use crate::control::Asked;
+use crate::resources::promtool;
 
 /// A token that is long enough.
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -167,10 +169,7 @@ impl Answer {
 
 /// Starts trc, and waits until it listens.
 fn run(toml: &str) -> (Running, PathBuf) {
-    let trc = Trc::toml(toml).control();
-    let socket = trc.path("trc.sock");
-    let running = trc.spawn();
-    running.wait_until("trc listens", || UnixStream::connect(&socket).is_ok());
+    let Asked { running, socket } = Asked::new(toml, Mode::Subreaper);
     (running, socket)
 }
 
@@ -232,19 +231,9 @@ fn prometheus_reads_the_metrics() {
     it.wait_for(&run, "/readyz", 200);
     let text = it.ask("GET", "/metrics", "Accept: text/plain\r\n");
     assert!(text.field("content-type").unwrap().starts_with("text/plain"), "{text:?}");
-    if !has("promtool") {
-        return;
+    if has("promtool") {
+        assert_eq!(promtool(&["check", "metrics"], &text.body), "", "{text:?}");
     }
-    let mut tool = Command::new("promtool");
-    let mut tool = tool
-        .args(["check", "metrics"])
-        .stdin(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    tool.stdin.take().unwrap().write_all(text.body.as_bytes()).unwrap();
-    let done = tool.wait_with_output().unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
 #[test]
@@ -532,17 +521,15 @@ fn a_port_that_needs_a_privilege_is_named() {
         return;
     }
     let (run, _) = run(WEB);
-    let mut command = Command::new(copy(&run));
+    let mut command = Command::new(own_copy(&run));
     let (status, said) = ends(command.uid(4242).gid(4242), &["--listen", "127.0.0.1:81"]);
     assert!(status == 77 && said.contains("net_bind_service"), "{status} {said}");
 }
 
 /// Returns a copy of trcctl that every user may execute.
-fn copy(run: &Running) -> PathBuf {
+fn own_copy(run: &Running) -> PathBuf {
     let program = run.path("trcctl");
-    // A child of another test would have a copy of this process open, which nobody could execute.
-    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_trcctl")).arg(&program).status();
-    assert!(copied.unwrap().success());
+    copy(env!("CARGO_BIN_EXE_trcctl"), &program);
     program
 }
 
@@ -552,7 +539,7 @@ fn a_user_that_may_not_ask_is_told_what_to_write() {
         return;
     }
     let (run, socket) = run(WEB);
-    let mut command = Command::new(copy(&run));
+    let mut command = Command::new(own_copy(&run));
     command.uid(4242).gid(4242);
     let mut it = Serve::started(command, &socket, &[]);
     let says =
@@ -571,14 +558,7 @@ fn a_unit_serves_as_another_user_and_is_ready_when_it_listens() {
     let user = if root() { "user = 'nobody'\n" } else { "" };
     let program = Trc::new();
     let copied = program.path("trcctl");
-    assert!(
-        Command::new("cp")
-            .arg(env!("CARGO_BIN_EXE_trcctl"))
-            .arg(&copied)
-            .status()
-            .unwrap()
-            .success()
-    );
+    copy(env!("CARGO_BIN_EXE_trcctl"), &copied);
     let toml = format!(
         "[control]\nallow = {{ nobody = 'read' }}\n\
          [async.status]\nexec = ['{}', 'serve', '--listen', '127.0.0.1:0']\n{user}ready = {{ notify = true }}\n\
@@ -788,11 +768,8 @@ fn what_a_unit_prints_is_never_html() {
         "[async.web]\ndescription = \"<script>window.evil = 1</script>\"\n\
          script = 'cat $W/evil; exec cat $W/never'\n",
     );
-    let trc = trc.file("evil", format!("{evil}\n\u{1b}[31mred\u{1b}[0m\u{7}\n")).control();
-    let socket = trc.path("trc.sock");
-    let running = trc.spawn();
-    running.wait_until("trc listens", || UnixStream::connect(&socket).is_ok());
-    let it = Serve::new(&socket, &[]);
+    let run = Asked::of(trc.file("evil", format!("{evil}\n\u{1b}[31mred\u{1b}[0m\u{7}\n")));
+    let it = Serve::new(&run.socket, &[]);
     let Some(page) = browser(&it) else { return };
     page.wait_until(&shows(evil));
     page.wait_until(&shows("red\u{fffd}"));

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::common::{INT, KILL, NEVER, Outcome, Trc, binary, has, root, table};
+use crate::common::{INT, KILL, NEVER, Outcome, Trc, binary, copy, has, root, table};
 
 /// With trc as PID 1, and without.
 const WAYS: [&[&str]; 2] = [&[], &["--no-namespaces"]];
@@ -23,8 +23,8 @@ fn tested(toml: &str) -> Trc {
 /// the originals.
 fn unprivileged(trc: Trc) -> Trc {
     let (trcctl, own) = (trc.path("trcctl"), trc.path("trc"));
-    fs::copy(TRCCTL, &trcctl).unwrap();
-    fs::copy(binary(), &own).unwrap();
+    copy(TRCCTL, &trcctl);
+    copy(binary(), &own);
     let words = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
     trc.wrap(&words).program(trcctl).arg("--trc").arg(own)
 }

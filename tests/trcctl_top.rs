@@ -4,14 +4,14 @@ use std::fs::File;
 use std::io::Write;
 use std::ops::Deref;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use nix::sys::termios::{LocalFlags, tcgetattr};
 
 use crate::common;
-use crate::common::{HUP, Outcome, Running, TERM, Trc, root};
+use crate::common::{HUP, Mode, Outcome, Running, TERM, Trc, root};
+use crate::control::Asked;
 
 const TRCCTL: &str = env!("CARGO_BIN_EXE_trcctl");
 const CTRL_C: &str = "\x03";
@@ -29,10 +29,7 @@ const UNITS: &str = "wait = 'forever'\n\
 
 /// A run with a control socket, on which it listens.
 fn container(toml: &str) -> (Running, PathBuf) {
-    let trc = Trc::toml(toml).control();
-    let socket = trc.path("trc.sock");
-    let running = trc.spawn();
-    running.wait_until("trc listens", || UnixStream::connect(&socket).is_ok());
+    let Asked { running, socket } = Asked::new(toml, Mode::Subreaper);
     (running, socket)
 }
 

@@ -1,18 +1,25 @@
 //! A Chromium without a window, driven over `WebDriver`: <https://www.w3.org/TR/webdriver2/>.
 
-use std::io::{BufRead, BufReader, Lines, Read, Write};
+use std::fs;
+use std::io::{self, BufRead, BufReader, Lines, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
-use super::patience;
+use super::{KILL, patience};
 
 /// A browser with one page.
 pub(crate) struct Browser {
     driver: Child,
     port: u16,
     session: String,
+    /// The main process of the browser, once there is a session.
+    pid: Option<i32>,
+    /// What the browser keeps on the disk. Its path tells the processes of the browser from all others.
+    data: TempDir,
 }
 
 impl Browser {
@@ -21,11 +28,13 @@ impl Browser {
         let (driver, port, lines) = (0..10).find_map(|_| Self::driver()).expect("a chromedriver");
         // It writes no more, but its pipe has to stay open.
         std::thread::spawn(move || lines.for_each(drop));
-        let mut this = Self { driver, port, session: String::new() };
+        let data = tempfile::Builder::new().prefix("trc-browser-").tempdir().unwrap();
+        let data_dir = format!("--user-data-dir={}", data.path().display());
+        let mut this = Self { driver, port, session: String::new(), pid: None, data };
         let capabilities = json!({
             "goog:chromeOptions": { "args": [
                 "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-                "--window-size=1400,900",
+                "--window-size=1400,900", data_dir,
             ] },
             "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
         });
@@ -35,7 +44,14 @@ impl Browser {
             &json!({ "capabilities": { "alwaysMatch": capabilities } }),
         );
         created["sessionId"].as_str().unwrap().clone_into(&mut this.session);
+        let pid = created["capabilities"]["goog:processID"].as_i64();
+        this.pid = pid.map(|pid| i32::try_from(pid).unwrap());
         this
+    }
+
+    /// Returns the text that the command lines of its processes have, and no others.
+    pub(crate) fn mark(&self) -> String {
+        self.data.path().display().to_string()
     }
 
     /// Starts chromedriver. It fails if somebody else takes the port that it has chosen.
@@ -58,33 +74,11 @@ impl Browser {
         Some((driver, port?, lines))
     }
 
+    #[track_caller]
     fn call(&self, method: &str, path: &str, body: &Value) -> Value {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        let body = if method == "POST" { body.to_string() } else { String::new() };
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nContent-Type: application/json\r\n\
-             Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
-            self.port,
-            body.len()
-        )
-        .unwrap();
-        let mut from = BufReader::new(stream);
-        let mut length = 0;
-        loop {
-            let mut line = String::new();
-            from.read_line(&mut line).unwrap();
-            if line.trim().is_empty() {
-                break;
-            }
-            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse().unwrap();
-            }
-        }
-        let mut text = vec![0; length];
-        from.read_exact(&mut text).unwrap();
-        let answer: Value = serde_json::from_slice(&text).unwrap();
-        let value = answer["value"].clone();
+        // `wait_until` may take twice the patience.
+        let answer = call(self.port, method, path, body, 3 * patience());
+        let value = answer.unwrap_or_else(|why| panic!("{method} {path} {body}: {why}"));
         assert!(value["error"].is_null(), "{method} {path} {body}: {value}");
         value
     }
@@ -95,6 +89,9 @@ impl Browser {
 
     /// Opens a page.
     pub(crate) fn open(&self, url: &str) {
+        // What the browser itself has opened first is of no interest.
+        self.post("/url", &json!({ "url": "about:blank" }));
+        self.requests();
         self.post("/url", &json!({ "url": url }));
     }
 
@@ -183,16 +180,65 @@ impl Browser {
     }
 }
 
-impl Drop for Browser {
-    fn drop(&mut self) {
-        if !self.session.is_empty() && !std::thread::panicking() {
-            self.call("DELETE", &format!("/session/{}", self.session), &Value::Null);
+/// Asks a driver, and returns the value of its answer. Nothing may take longer than this.
+pub(crate) fn call(
+    port: u16,
+    method: &str,
+    path: &str,
+    body: &Value,
+    within: Duration,
+) -> io::Result<Value> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(within))?;
+    let body = if method == "POST" { body.to_string() } else { String::new() };
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )?;
+    let mut from = BufReader::new(stream);
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        from.read_line(&mut line)?;
+        if line.trim().is_empty() {
+            break;
         }
-        // The browser goes with its driver.
-        _ = nix::sys::signal::kill(
-            nix::unistd::Pid::from_raw(self.driver.id().cast_signed()),
-            nix::sys::signal::Signal::SIGTERM,
-        );
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().map_err(io::Error::other)?;
+        }
+    }
+    let mut text = vec![0; length];
+    from.read_exact(&mut text)?;
+    let answer: Value = serde_json::from_slice(&text)?;
+    Ok(answer["value"].clone())
+}
+
+/// Returns the processes whose command line has this text.
+pub(crate) fn processes_with(text: &str) -> Vec<i32> {
+    let has = |pid: &i32| {
+        let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&command).contains(text)
+    };
+    let all = fs::read_dir("/proc").unwrap().flatten();
+    all.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(has).collect()
+}
+
+impl Drop for Browser {
+    /// Leaves nothing behind, also if the test fails or the driver no longer answers.
+    fn drop(&mut self) {
+        if !self.session.is_empty() {
+            let path = format!("/session/{}", self.session);
+            _ = call(self.port, "DELETE", &path, &Value::Null, Duration::from_secs(10));
+        }
+        _ = self.driver.kill();
         _ = self.driver.wait();
+        // The main process first, which starts the others.
+        let mut left = processes_with(&self.mark());
+        left.sort_by_key(|pid| Some(*pid) != self.pid);
+        for pid in left {
+            super::kill(pid, KILL);
+        }
     }
 }

@@ -66,6 +66,14 @@ pub(crate) fn root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
+/// Copies a program. This process does not write the copy itself: a child that another test starts
+/// meanwhile would have it open for writing, and nobody could execute it (`ETXTBSY`).
+#[track_caller]
+pub(crate) fn copy(program: impl AsRef<Path>, to: impl AsRef<Path>) {
+    let copied = Command::new("cp").arg(program.as_ref()).arg(to.as_ref()).status();
+    assert!(copied.unwrap().success(), "cannot copy {}", program.as_ref().display());
+}
+
 /// Returns the trc to test.
 pub(crate) fn binary() -> OsString {
     std::env::var_os("TRC_TEST_BIN").unwrap_or_else(|| OsString::from(env!("CARGO_BIN_EXE_trc")))
