@@ -225,6 +225,52 @@ fn each_resource_has_its_type() {
 }
 
 #[test]
+fn the_page_is_told_the_state_of_each_unit_that_status_shows() {
+    let toml = format!(
+        "{WEB}on_failure = 'ignore'\n{ECHO}[async.broken]\nexec = 'false'\non_failure = 'ignore'\n\
+         [async.once]\nexec = 'true'\noneshot = true\n[async.held]\nexec = 'true'\noneshot = true\n\
+         [async.later]\nexec = 'true'\nafter = {{ web = 'exited' }}\n"
+    );
+    let asked = Asked::new(&toml, Mode::Subreaper);
+    let it = Serve::new(&asked.socket, &[]);
+    for (unit, until) in [
+        ("web", "ready"),
+        ("echo", "started"),
+        ("broken", "ended"),
+        ("once", "ended"),
+        ("held", "ended"),
+    ] {
+        asked.get(&format!("/v1/units/{unit}?wait={until}&for=30s"));
+    }
+    asked.post("/v1/units/held/stop");
+    let state = it.get("/state").json();
+    let units = state["units"].as_array().unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let told: Vec<[String; 3]> =
+        units.iter().map(|unit| ["name", "state", "look"].map(|key| text(&unit[key]))).collect();
+    for expected in [
+        ["async.web", "ready", "good"],
+        ["async.echo", "running", "good"],
+        ["async.broken", "failed", "bad"],
+        ["async.once", "ended", "dim"],
+        ["async.held", "held", "asked"],
+        ["async.later", "waiting", "dim"],
+    ] {
+        assert!(told.iter().any(|unit| *unit == expected), "{expected:?}: {told:?}");
+    }
+    let status = Command::new(env!("CARGO_BIN_EXE_trcctl"))
+        .arg("status")
+        .env("TRC_SOCKET", &asked.socket)
+        .output()
+        .unwrap();
+    let status = String::from_utf8(status.stdout).unwrap();
+    for [name, state, _] in &told {
+        let row = status.lines().find(|line| line.starts_with(name.as_str())).unwrap();
+        assert_eq!(row.split_whitespace().nth(1), Some(state.as_str()), "{status}");
+    }
+}
+
+#[test]
 fn prometheus_reads_the_metrics() {
     let (run, socket) = run(WEB);
     let it = Serve::new(&socket, &[]);
@@ -780,6 +826,59 @@ fn what_a_unit_prints_is_never_html() {
         ),
         serde_json::json!([null, 0])
     );
+    assert_eq!(page.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn a_line_that_is_too_long_is_cut_and_says_so() {
+    let trc = Trc::toml("[async.web]\nscript = 'cat $W/long; exec cat $W/never'\n");
+    let begin = "x".repeat(16_383);
+    // The last character that there is room for has two halves.
+    let long = format!("{begin}y{}\n{begin}\u{1f600}{0}\n{begin}z\n", "y".repeat(30_000));
+    let it = Asked::of(trc.file("long", long));
+    let it = Serve::new(&it.socket, &[]);
+    let Some(page) = browser(&it) else { return };
+    let note =
+        |shown: usize, of: usize| format!(" … cut: the page shows {shown} of {of} characters");
+    page.wait_until(&shows(&format!("{begin}y{}", note(16_384, 46_384))));
+    page.wait_until(&shows(&format!("{begin}{}", note(16_383, 46_385))));
+    page.wait_until(&shows(&format!("{begin}z")));
+    page.write("#grep", "xy");
+    page.wait_until("document.querySelectorAll('.line:not([hidden])').length === 1");
+    assert_eq!(page.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn an_answer_of_something_else_is_explained_on_the_page() {
+    let (_run, socket) = run(WEB);
+    let it = Serve::new(&socket, &[]);
+    let Some(page) = browser(&it) else { return };
+    page.wait_until("document.getElementById('link-text').textContent === 'live'");
+    page.run("window.own = window.fetch;");
+    for (body, status, kind, says) in [
+        ("<h1>Bad Gateway</h1>", 502, "text/html", "such as a proxy: HTTP 502 Oops, text/html."),
+        ("<form>Password</form>", 200, "text/html", "such as a proxy: HTTP 200 Oops, text/html."),
+        ("{\"error\": 7}", 504, "application/json", "HTTP 504 Oops, application/json."),
+        ("<p>", 503, "application/problem+json", "HTTP 503 Oops, application/problem+json."),
+        ("", 200, "application/json", "HTTP 200 Oops, application/json."),
+        ("null", 200, "application/json", "HTTP 200 Oops, application/json."),
+    ] {
+        let [body, kind] = [body, kind].map(Value::from);
+        page.run(&format!(
+            "window.fetch = async () => new Response({body},
+                 {{ status: {status}, statusText: 'Oops', headers: {{ 'content-type': {kind} }} }});
+             document.getElementById('notice-again').click();"
+        ));
+        page.wait_until(&format!(
+            "document.getElementById('notice-text').textContent.includes({})",
+            Value::from(says)
+        ));
+        page.wait_until(
+            "document.getElementById('notice-text').textContent.includes('tries again in')",
+        );
+    }
+    page.run("window.fetch = window.own; document.getElementById('notice-again').click();");
+    page.wait_until("document.getElementById('notice').hidden");
     assert_eq!(page.complaints(), Vec::<String>::new());
 }
 

@@ -26,6 +26,8 @@ pub use names::names;
 pub use paint::Color;
 pub use reload::reload;
 pub use shutdown::shutdown;
+#[cfg(feature = "ctl")]
+pub(super) use status::state;
 pub use status::status;
 #[cfg(feature = "ctl")]
 pub use top::top;

@@ -16,7 +16,7 @@ pub enum Color {
 
 /// The look of a piece of text.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub(super) enum Look {
+pub(in crate::ctl) enum Look {
     /// As the rest of the terminal.
     #[default]
     Plain,
@@ -37,6 +37,18 @@ pub(super) enum Look {
 }
 
 impl Look {
+    /// Returns the word that the page of `trcctl serve` has for it.
+    #[cfg(feature = "ctl")]
+    pub(in crate::ctl) fn word(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Pending => "pending",
+            Self::Bad => "bad",
+            Self::Asked => "asked",
+            Self::Plain | Self::Bold | Self::Dim | Self::Unit(_) => "dim",
+        }
+    }
+
     /// Returns the look of a level of the log.
     pub(super) fn of_level(level: &str) -> Self {
         match level {

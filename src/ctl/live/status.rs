@@ -82,18 +82,27 @@ pub(super) fn look(health: HealthState) -> Look {
     }
 }
 
-/// Returns the word for the state of a unit.
-pub(super) fn state(unit: &UnitState) -> (&str, Look) {
+/// Returns the word for the state of a unit, and how it looks.
+pub(in crate::ctl) fn state(unit: &UnitState) -> (&str, Look) {
     let word = unit.state();
-    let look = match word {
-        "held" => Look::Asked,
-        "ready" if unit.why.is_some() => Look::Bad,
-        "ready" | "running" => Look::Good,
-        "failed" | "backoff" => Look::Bad,
-        "ended" => Look::Dim,
-        _ => Look::Pending,
+    let look = match (word, &unit.why) {
+        ("ready" | "running", _) if !unit.healthy => Look::Bad,
+        // A one-shot has not finished yet.
+        ("ready" | "running", Some(_)) => Look::Pending,
+        _ => usual(word),
     };
     (word, look)
+}
+
+/// Returns how a state looks if the unit is as it should be in this state.
+fn usual(state: &str) -> Look {
+    match state {
+        "held" => Look::Asked,
+        "ready" | "running" => Look::Good,
+        "failed" | "backoff" => Look::Bad,
+        "waiting" | "ended" => Look::Dim,
+        _ => Look::Pending,
+    }
 }
 
 /// Returns how the last process of a unit exited, and when.
@@ -146,6 +155,67 @@ pub(super) fn time(millis: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_unit_has_one_state_and_one_look() {
+        for (of, word, look) in [
+            (json!({ "phase": "waiting", "why": "waits for async.db" }), "waiting", Look::Dim),
+            (json!({ "phase": "starting", "why": "is starting" }), "starting", Look::Pending),
+            (json!({ "phase": "running" }), "running", Look::Good),
+            (json!({ "phase": "running", "ready": true }), "ready", Look::Good),
+            (json!({ "phase": "running", "ready": false, "why": "…" }), "starting", Look::Pending),
+            (json!({ "phase": "running", "healthy": false, "why": "…" }), "running", Look::Bad),
+            (
+                json!({ "phase": "running", "ready": true, "healthy": false, "why": "…" }),
+                "ready",
+                Look::Bad,
+            ),
+            (
+                json!({ "phase": "running", "why": "has not finished yet" }),
+                "running",
+                Look::Pending,
+            ),
+            (json!({ "phase": "running", "reloading": true }), "reloading", Look::Pending),
+            (json!({ "phase": "stopping", "reloading": true }), "stopping", Look::Pending),
+            (json!({ "phase": "watching" }), "watching", Look::Pending),
+            (json!({ "phase": "watching", "ready": true }), "ready", Look::Good),
+            (json!({ "phase": "watching", "ready": false }), "starting", Look::Pending),
+            (json!({ "phase": "stopping", "wanted": "held" }), "held", Look::Asked),
+            (json!({ "phase": "ended" }), "ended", Look::Dim),
+            (json!({ "phase": "ended", "why": "exited with 1" }), "failed", Look::Bad),
+            (json!({ "phase": "ended", "wanted": "held", "why": "…" }), "held", Look::Asked),
+            (json!({ "phase": "backoff", "why": "…" }), "backoff", Look::Bad),
+            (json!({ "phase": "of a later version" }), "of a later version", Look::Pending),
+        ] {
+            let mut unit = json!({
+                "name": "async.web", "wanted": "up", "healthy": true, "since_ms": 0, "restarts": 0,
+            });
+            unit.as_object_mut().unwrap().extend(of.as_object().unwrap().clone());
+            let unit: UnitState = serde_json::from_value(unit).unwrap();
+            assert_eq!(state(&unit), (word, look), "{unit:?}");
+        }
+    }
+
+    #[test]
+    fn the_page_shows_past_states_as_present_ones_look() {
+        let page = include_str!("../serve/page/app.js");
+        let (_, table) = page.split_once("const LOOKS = {").unwrap();
+        let (table, _) = table.split_once("};").unwrap();
+        let table: Vec<(&str, &str)> = table
+            .split(',')
+            .filter_map(|row| row.trim().split_once(": "))
+            .map(|(word, look)| (word, look.trim_matches('"')))
+            .collect();
+        let of = |word: &str| table.iter().find(|(it, _)| *it == word).map(|(_, look)| *look);
+        for word in UnitState::STATES {
+            assert_eq!(of(word), Some(usual(word).word()), "{word}");
+        }
+        assert_eq!(table.len(), UnitState::STATES.len());
+    }
+
     #[test]
     fn a_time_has_its_two_largest_parts() {
         for (millis, text) in [

@@ -8,6 +8,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
@@ -15,8 +16,8 @@ use tokio::time::timeout;
 use super::answer::{Answer, Broken};
 use super::connections::Place;
 use super::stream::Stream;
-use crate::ctl::live::socket_path;
-use crate::wire::{Ask, Code, HealthState, Problem, RunHealth};
+use crate::ctl::live::{self, socket_path};
+use crate::wire::{Ask, Code, HealthState, Problem, RunHealth, UnitState};
 
 /// The time in which trc has to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -49,7 +50,10 @@ impl Upstream {
         let [about, health, units] = [Ask::About, Ask::Health(Vec::new(), None), Ask::Units];
         let all = tokio::try_join!(self.json(&about), self.json(&health), self.json(&units));
         match all {
-            Ok((about, health, units)) => {
+            Ok((about, health, mut units)) => {
+                if let Err(why) = add_words(&mut units) {
+                    return Answer::problem(&self.unreachable(&why));
+                }
                 let state = json!({ "about": about, "health": health, "units": units["units"] });
                 let kind = HeaderValue::from_static("application/json");
                 Answer::new(200, kind, state.to_string())
@@ -163,6 +167,17 @@ impl Upstream {
         let detail = format!("trc on {path} has not answered within {seconds} s: is it suspended?");
         Problem::new(Code::Unreachable, detail)
     }
+}
+
+/// Adds the word for the state of each unit and how it looks, which are those of `trcctl status`.
+fn add_words(units: &mut Value) -> serde_json::Result<()> {
+    for unit in units["units"].as_array_mut().into_iter().flatten() {
+        let state = UnitState::deserialize(&*unit)?;
+        let (word, look) = live::state(&state);
+        unit["state"] = word.into();
+        unit["look"] = look.word().into();
+    }
+    Ok(())
 }
 
 fn head(answer: &Response<Incoming>) -> (u16, HeaderValue) {

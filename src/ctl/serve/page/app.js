@@ -53,30 +53,19 @@ const mebibytes = (bytes) => `${(bytes / 1048576).toFixed(1)} MiB`;
 const pad = (number) => String(number).padStart(2, "0");
 const clock = (date) => `${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}`;
 
-/** The word for the state of a unit, as `trcctl status` shows it, and how it looks. */
-function stateOf(unit) {
-  const runs = unit.phase === "running" || unit.phase === "watching";
-  if (unit.wanted === "held") return ["held", "asked"];
-  if (unit.reloading) return ["reloading", "pending"];
-  if (runs && unit.ready === true) return ["ready", unit.why ? "bad" : "good"];
-  if (runs && unit.ready === false) return ["starting", "pending"];
-  if (unit.phase === "running") return ["running", unit.why ? "bad" : "good"];
-  if (unit.phase === "ended") return unit.why ? ["failed", "bad"] : ["ended", "dim"];
-  if (unit.phase === "backoff") return ["backoff", "bad"];
-  if (unit.phase === "waiting") return ["waiting", "dim"];
-  return [unit.phase, "pending"];
-}
-
+/** How the states looked in which a unit has been. How its present state looks comes from the server,
+ * with the word for it. */
 const LOOKS = {
-  ready: "good", running: "good", watching: "good", starting: "pending", retrying: "pending",
-  stopping: "pending", waiting: "dim", held: "asked", backoff: "bad", failed: "bad", ended: "dim",
+  ready: "good", running: "good", watching: "pending", starting: "pending", retrying: "pending",
+  reloading: "pending", stopping: "pending", waiting: "dim", held: "asked", backoff: "bad",
+  failed: "bad", ended: "dim",
 };
 
 const HEALTH = {
   ready: "good", degraded: "asked", starting: "pending", stopping: "pending", unhealthy: "bad",
 };
 
-/** Why a unit is not up, or how its last process exited. */
+/** Why a unit is not up. */
 function whyOf(unit) {
   const end = unit.last_end && `${unit.last_end.why} ${span(unit.last_end.ago_ms)} ago`;
   if (unit.why && unit.phase === "backoff" && end && unit.deadline_ms !== undefined) {
@@ -126,11 +115,19 @@ async function ask(target, options = {}) {
     throw new Problem(0, "offline", "The server of this page does not answer.");
   }
   const kind = answer.headers.get("content-type") || "";
-  if (kind.startsWith("application/problem+json")) {
-    const { code, detail } = await answer.json();
-    throw new Problem(answer.status, code, detail);
+  let body;
+  try {
+    body = await answer.json();
+  } catch (why) {
+    if (!(why instanceof SyntaxError)) throw new Problem(0, "offline", "The server of this page has not sent its whole answer.");
   }
-  return answer.json();
+  if (body && kind.startsWith("application/problem+json")) throw new Problem(answer.status, body.code, body.detail);
+  // A proxy on the way has its own pages for errors and for passwords.
+  if (!body || !answer.ok) {
+    const status = [answer.status, answer.statusText].filter(Boolean).join(" ");
+    throw new Problem(answer.status, "odd", `Something else than trcctl serve has answered, such as a proxy: HTTP ${status}, ${kind || "of no type"}.`);
+  }
+  return body;
 }
 
 const AGAIN = 2000;
@@ -276,6 +273,17 @@ function plain(text) {
     .replace(/[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
 }
 
+/** The longest line that is shown, in UTF-16 code units: thousands of lines are kept. */
+const LONGEST_LINE = 16384;
+
+/** Returns the beginning of a text that is too long, and a note that it is cut. */
+function cut(text) {
+  if (text.length <= LONGEST_LINE) return [text, null];
+  // Half of a character would become another one.
+  const end = LONGEST_LINE - (/[\ud800-\udbff]/.test(text[LONGEST_LINE - 1]) ? 1 : 0);
+  return [text.slice(0, end), ` … cut: the page shows ${end} of ${text.length} characters`];
+}
+
 function take() {
   const records = arrived.splice(0);
   addLines(records);
@@ -285,17 +293,23 @@ function take() {
 function lineOf(record) {
   const unit = record.unit || null;
   const line = { time: record.time || "", unit, own: record.line === undefined, text: "", node: null };
+  let note = null;
   const date = new Date(record.time || Date.now());
   const [stage, name] = unit ? [unit.slice(0, unit.indexOf(".") + 1), unit.slice(unit.indexOf(".") + 1)] : ["", "trc"];
   if (record.note !== undefined) line.text = record.note;
   else if (record.missing !== undefined) line.text = "lines are missing here: trc keeps only the last ones";
-  else line.text = plain(record.line === undefined ? record.message : record.line);
+  else {
+    const [begin, rest] = cut(record.line === undefined ? record.message : record.line);
+    [line.text, note] = [plain(begin), rest];
+  }
   const is = record.missing !== undefined || record.note !== undefined ? "gap"
     : line.own ? `own ${record.level}` : record.stream;
   line.node = el("div", { class: `line ${is}`, title: `${record.time || ""} ${unit || "trc"}` },
     el("time", { text: record.time ? clock(date) : "" }),
     el("span", { class: "who", text: line.own ? "trc" : name, title: `${stage}${name}` }),
-    el("span", { class: "what", text: line.text }));
+    el("span", { class: "what", text: line.text }, ...(note === null ? [] : [el("span", { class: "cut", text: note })])));
+  // A part of a string may keep the whole one, unlike the text of an element.
+  line.text = line.node.lastChild.firstChild?.data ?? "";
   if (!line.own) line.node.style.setProperty("--hue", hue(unit));
   line.node.hidden = !isWanted(line);
   return line;
@@ -397,7 +411,7 @@ function draw(about, health) {
 function drawCounts() {
   const counts = new Map();
   for (const unit of known.units.values()) {
-    const [word, look] = stateOf(unit);
+    const { state: word, look } = unit;
     const count = counts.get(word) || { look, number: 0 };
     count.number += 1;
     counts.set(word, count);
@@ -448,7 +462,7 @@ function drawRows() {
   for (const [name, unit] of known.units) {
     if (!rows.has(name)) rows.set(name, newRow(name));
     const row = rows.get(name);
-    const [word, look] = stateOf(unit);
+    const { state: word, look } = unit;
     const why = whyOf(unit);
     row.tr.dataset.look = row.reason.dataset.look = look;
     row.tr.dataset.unit = name;
@@ -509,7 +523,7 @@ function readTimeline(timeline) {
 function spansOf(name, unit) {
   const spans = known.spans.get(name) || [];
   const last = spans[spans.length - 1];
-  const [state, look] = stateOf(unit);
+  const { state, look } = unit;
   if (last === undefined) return [{ state, look, from: Date.now() - unit.since_ms, to: null, why: "" }];
   return [...spans.slice(0, -1), { ...last, state, look, why: unit.why || last.why }];
 }
@@ -721,7 +735,7 @@ function drawGraph() {
   for (const [name, { g, title }] of nodes) {
     const unit = known.units.get(name);
     if (!unit) continue;
-    const [word, look] = stateOf(unit);
+    const { state: word, look } = unit;
     g.dataset.look = look;
     set(g, { "aria-label": `${name}, ${word}` });
     set(title, { text: `${name}: ${word}${unit.why ? `, ${unit.why}` : ""}` });
