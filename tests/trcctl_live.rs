@@ -184,6 +184,21 @@ fn units_are_stopped_started_and_restarted() {
 }
 
 #[test]
+fn a_stop_names_what_depends_on_the_unit_and_stops_it_first_if_asked_to() {
+    let toml = "[async.db]\nscript = 'exec cat $W/never'\n\
+                [async.web]\nscript = 'exec cat $W/never'\nafter = ['db']\n";
+    let it = Container::new(toml);
+    it.wait_for("");
+    let stopped = "async.db has stopped, as asked, and stays so until somebody starts it";
+    it.trcctl("stop db").is(0, &format!("{stopped}; still needed by async.web\n"), "");
+    it.trcctl("start db").is(0, "async.db is up, as asked\n", "");
+    let both = format!("{stopped}; stopped before it: async.web\n");
+    it.trcctl("stop --dependents db").is(0, &both, "");
+    it.trcctl("stop --dependents db").is(0, "async.db has stopped already\n", "");
+    it.trcctl("start web").is(0, "async.web is up, as asked\n", "");
+}
+
+#[test]
 fn a_unit_that_does_not_come_up_is_a_failure() {
     let it = Container::new(
         "[async.web]\nscript = 'test -e $W/bad && exit 3; exec cat $W/never'\n\
@@ -625,6 +640,34 @@ fn why_says_what_to_do_about_a_unit_that_was_stopped_by_hand() {
     let held = it.trcctl("why web").out;
     assert!(held.contains("async.web was stopped by hand (for "), "{held}");
     assert!(held.contains("to do:       trcctl start async.web\n"), "{held}");
+}
+
+#[test]
+fn why_counts_restarts_and_names_what_has_changed_since_the_start() {
+    let toml = "[async.web]\nscript = 'echo up $A; exec cat $W/never'\nenv_file = '${W}/web.env'\n\
+                ready = { log = '^up' }\nrestart = { when = 'always', backoff = '1ms' }\n";
+    let trc = Trc::toml(toml).control();
+    let (socket, file) = (trc.path("trc.sock"), trc.path("web.env"));
+    std::fs::write(&file, "A=1\n").unwrap();
+    let it = Container { running: trc.spawn(), socket };
+    it.running.wait_for("up 1\n");
+    it.trcctl("wait web=ready --for 30s").status_is(0);
+    let why = it.trcctl("why web").out;
+    assert_eq!(why.lines().count(), 1, "{why}");
+    it.trcctl("signal KILL web");
+    it.running.wait_until("it is started again", || {
+        it.trcctl("status --json web").json()["units"][0]["restarts"] == 1
+    });
+    it.trcctl("wait web=ready --for 30s").status_is(0);
+    std::fs::write(&file, "A=2\n").unwrap();
+    let why = it.trcctl("why web").out;
+    assert!(why.contains("\n  restarts:    1 × failure\n"), "{why}");
+    let changed = format!("\n  changed:     {}, since its start;", file.display());
+    assert!(why.contains(&changed), "{why}");
+    it.trcctl("reload").status_is(0);
+    it.trcctl("wait web=ready --for 30s").status_is(0);
+    let why = it.trcctl("why web").out;
+    assert!(!why.contains("changed:"), "{why}");
 }
 
 #[test]

@@ -7,6 +7,7 @@
 //! [OpenMetrics 1.0]: https://github.com/prometheus/OpenMetrics/blob/main/specification/OpenMetrics.md
 //! [text format]: https://prometheus.io/docs/instrumenting/exposition_formats/
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -110,6 +111,14 @@ impl Counts<6> {
     /// Counts a restart.
     pub(crate) fn restart(&mut self, why: Restarted) {
         self.0[why as usize] += 1;
+    }
+
+    /// Returns how often each reason was counted that was.
+    pub(crate) fn named(&self) -> BTreeMap<String, u64> {
+        let all = Restarted::WORDS.iter().zip(self.0);
+        all.filter(|(_, count)| *count > 0)
+            .map(|(word, count)| ((*word).to_owned(), count))
+            .collect()
     }
 }
 

@@ -1,5 +1,7 @@
 //! The state of a run, of its units and of jobs.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// The answer to `GET /v1`.
@@ -103,7 +105,14 @@ pub(crate) struct UnitState {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reloading: bool,
     /// The number of times that the restart policy has started it again.
-    pub restarts: u32,
+    pub restarts: u64,
+    /// How often for each reason, with the words of the metric `trc_unit_restarts_total`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub restarts_by_reason: BTreeMap<String, u64>,
+    /// The files that it is started with (its script, secrets and `env_file`) and that have changed
+    /// since its start. The answer for all units does not have them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed_files: Vec<String>,
     /// The main process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<Running>,

@@ -55,7 +55,9 @@ pub(crate) fn answer(graph: &Graph, id: UnitId, request: Request, answer: Answer
     match (answer, request) {
         (Answer::Refused(why), _) => refusal(&name, why),
         (Answer::Sent, Request::Signal(signal)) => format!("sent {signal} to {name}"),
-        (Answer::Unchanged, Request::Job(Task::Stop)) => format!("{name} has stopped already"),
+        (Answer::Unchanged, Request::Job(Task::Stop) | Request::StopWithDependents) => {
+            format!("{name} has stopped already")
+        }
         (Answer::Unchanged, Request::Reset) => format!("{name} has no restarts to forget"),
         (Answer::Unchanged, _) => format!("{name} is up already"),
         (Answer::Joined(_), Request::Job(task)) => {

@@ -20,7 +20,14 @@ pub(crate) fn commands() -> [Command; 14] {
             "stop",
             "Stop units, and hold them",
             "Neither a restart policy nor a health check starts a unit again that was stopped by hand: only\n\
-             `trcctl start` and `trcctl restart` do. The container stays up.",
+             `trcctl start` and `trcctl restart` do. The container stays up. Units that depend on the unit run\n\
+             on, and the answer names them.",
+        )
+        .arg(
+            Arg::new("dependents")
+                .long("dependents")
+                .help("First stop the units that depend on it, and hold them, too")
+                .action(ArgAction::SetTrue),
         ),
         change(
             "restart",
@@ -94,6 +101,7 @@ pub(crate) fn run(name: &str, arguments: &ArgMatches) -> Option<u8> {
             return Some(live::exec(&options, unit, &command, tty));
         }
         "start" => Change::Start,
+        "stop" if arguments.get_flag("dependents") => Change::StopWithDependents,
         "stop" => Change::Stop,
         "restart" => Change::Restart,
         "signal" => Change::Signal(arguments.get_one::<String>("signal")?.clone()),

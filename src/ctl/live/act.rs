@@ -21,6 +21,8 @@ pub enum Change {
     Start,
     /// `trcctl stop`
     Stop,
+    /// `trcctl stop --dependents`
+    StopWithDependents,
     /// `trcctl restart`
     Restart,
     /// `trcctl reload UNIT`
@@ -35,6 +37,7 @@ pub fn act(options: &Options, units: &[String], change: &Change, no_wait: bool) 
     let act = match change {
         Change::Start => Act::Start,
         Change::Stop => Act::Stop,
+        Change::StopWithDependents => Act::StopWithDependents,
         Change::Restart => Act::Restart,
         Change::Reload => Act::Reload,
         Change::Signal(name) => match name.parse() {
@@ -86,6 +89,15 @@ pub(super) fn sentence(job: JobState, act: Act) -> String {
             Some(number) => format!("trc is about to {} {unit} (job {number})", act.word()),
             None => job.message,
         },
+        (JobStatus::Done, true, Act::Stop | Act::StopWithDependents)
+            if !job.dependents.is_empty() =>
+        {
+            let (what, names) = match act {
+                Act::StopWithDependents => ("stopped before it:", job.dependents),
+                _ => ("still needed by", job.dependents),
+            };
+            format!("{}; {what} {}", job.message, names.join(", "))
+        }
         (
             JobStatus::Done
             | JobStatus::Failed

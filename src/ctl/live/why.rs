@@ -89,6 +89,15 @@ pub(super) fn told(trc: &Trc, options: &Options, chain: &[UnitState]) -> String 
         if let Some(deadline) = deadline(unit) {
             line("next:", &deadline);
         }
+        if !unit.restarts_by_reason.is_empty() {
+            let counts = unit.restarts_by_reason.iter();
+            let counts: Vec<String> =
+                counts.map(|(reason, count)| format!("{count} × {reason}")).collect();
+            line("restarts:", &counts.join(", "));
+        }
+        for path in &unit.changed_files {
+            line("changed:", &format!("{path}, since its start; `trcctl reload` restarts it"));
+        }
         if unit.wanted == "held" {
             line("to do:", &format!("trcctl start {}", unit.name));
         }

@@ -19,13 +19,12 @@ impl Supervisor {
         control.tally.told(fact);
         match fact {
             Fact::Restarting { unit, how, status, .. } => {
-                let life = control.lives.entry(*unit).or_default();
-                life.restarts += 1;
-                life.end = Some((Ended { how: *how, status: *status, place: 0 }, tick));
+                let ended = Ended { how: *how, status: *status, place: 0 };
+                control.ends.insert(*unit, (ended, tick));
             }
             Fact::Exited { unit, ending, .. } => {
                 let ended = Ended { how: How::Process(*ending), status: ending.status(), place: 0 };
-                control.lives.entry(*unit).or_default().end = Some((ended, tick));
+                control.ends.insert(*unit, (ended, tick));
             }
             Fact::JobEnded { job, end, .. } => {
                 let message = said_of(&self.graph, fact);

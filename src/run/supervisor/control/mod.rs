@@ -58,8 +58,8 @@ pub(super) struct Control {
     /// The outcome of the last reload, once it is known.
     reload: Option<Result<Plan, Problem>>,
     jobs: VecDeque<JobState>,
-    /// What has become of each unit so far.
-    lives: BTreeMap<UnitId, Life>,
+    /// The last exit of each unit's process, and when that was.
+    ends: BTreeMap<UnitId, (Ended, Duration)>,
     pub(super) tally: Tally,
     pub(super) output: Rc<RefCell<Ring>>,
     said: Rc<RefCell<Lines>>,
@@ -74,14 +74,6 @@ enum Asked {
     Shutdown,
 }
 
-/// What has become of a unit so far.
-#[derive(Default)]
-struct Life {
-    restarts: u32,
-    /// The last exit of its process, and when that was.
-    end: Option<(Ended, Duration)>,
-}
-
 impl Control {
     /// Returns what keeps the output of a unit.
     pub(super) fn tap(&self, unit: UnitId) -> Tap {
@@ -90,7 +82,7 @@ impl Control {
 
     /// Forgets a unit that is gone for good, whose identity is for another one now.
     pub(super) fn forget(&mut self, unit: UnitId) {
-        self.lives.remove(&unit);
+        self.ends.remove(&unit);
         self.tally.forget(unit);
         self.output.borrow_mut().forget(unit);
     }
@@ -129,7 +121,7 @@ impl Supervisor {
             asked: VecDeque::new(),
             reload: None,
             jobs: VecDeque::new(),
-            lives: BTreeMap::new(),
+            ends: BTreeMap::new(),
             tally: Tally::new(),
             output: Rc::new(RefCell::new(Ring::new(limit))),
             said: Rc::default(),

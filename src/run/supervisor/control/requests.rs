@@ -12,7 +12,7 @@ use crate::graph::UnitId;
 use crate::run::control::client::{State, Stream};
 use crate::run::control::http;
 use crate::run::os::clock::now;
-use crate::wire::{Act, Ask, Code, JobStatus, Problem, Reload, Reloaded, Units, Until};
+use crate::wire::{Act, Ask, Code, JobStatus, Problem, Reload, Reloaded, UnitState, Units, Until};
 
 /// The longest time for which the answer to a reload is held back.
 const LONGEST_RELOAD: Duration = Duration::from_hours(1);
@@ -219,7 +219,12 @@ impl Supervisor {
                 (200, json(&Units { units }))
             }
             Ask::Unit(name, _) => match self.unit_named(name) {
-                Ok(unit) => (200, json(&self.unit_state(unit))),
+                Ok(unit) => {
+                    let files = self.changed_files(unit);
+                    let changed_files =
+                        files.iter().map(|path| path.display().to_string()).collect();
+                    (200, json(&UnitState { changed_files, ..self.unit_state(unit) }))
+                }
                 // It went with a new configuration.
                 Err(problem) => (problem.status, json(&problem)),
             },

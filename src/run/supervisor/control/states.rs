@@ -56,8 +56,8 @@ impl Supervisor {
 
     /// Returns why a unit is not as it should be, if it is not.
     pub(in crate::run::supervisor) fn why(&self, id: UnitId) -> Option<String> {
-        let life = self.control.as_ref().and_then(|control| control.lives.get(&id));
-        let last = life.and_then(|life| life.end).map(|(ended, _)| ended);
+        let last = self.control.as_ref().and_then(|control| control.ends.get(&id));
+        let last = last.map(|(ended, _)| *ended);
         let unit = self.engine.unit_snapshot(id);
         words::standing(&self.graph, id, &unit, self.engine.known(id), last)
     }
@@ -66,11 +66,12 @@ impl Supervisor {
         let unit = self.engine.unit_snapshot(id);
         // The last event of the engine may have been long ago.
         let tick = self.clock.peek(now());
-        let life = self.control.as_ref().and_then(|control| control.lives.get(&id));
+        let control = self.control.as_ref();
         let end = unit.ended.map(|ended| (ended, unit.since));
-        let end = end.or_else(|| life.and_then(|life| life.end));
+        let end = end.or_else(|| control.and_then(|control| control.ends.get(&id)).copied());
+        let restarts = control.map(|control| control.tally.of(id).restarts).unwrap_or_default();
         let open = |job: &&JobState| job.status == JobStatus::Running && job.unit == unit.name;
-        let job = self.control.as_ref().and_then(|it| it.jobs.iter().find(open)?.id);
+        let job = control.and_then(|it| it.jobs.iter().find(open)?.id);
         UnitState {
             description: self.graph.node(id).unit.description.clone(),
             phase: unit.phase.word().to_owned(),
@@ -87,7 +88,9 @@ impl Supervisor {
             waits_for: unit.waits_for.clone(),
             deadline_ms: unit.deadline.map(|at| millis(at.saturating_sub(tick))),
             reloading: unit.reloading,
-            restarts: life.map_or(0, |life| life.restarts),
+            restarts: restarts.0.iter().sum(),
+            restarts_by_reason: restarts.named(),
+            changed_files: Vec::new(),
             process: unit.pid.and_then(|pid| {
                 running(pid, tick.saturating_sub(unit.ran_since.unwrap_or(unit.since)))
             }),
