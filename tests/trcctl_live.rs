@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -10,7 +10,8 @@ use std::process::{Command, Output, Stdio};
 use regex::Regex;
 use serde_json::Value;
 
-use crate::common::{KILL, Running, TERM, Trc, binary, root};
+use crate::common::{KILL, Mode, Running, TERM, Trc, binary, copy, root};
+use crate::control::Asked;
 
 /// A run, and its control socket.
 struct Container {
@@ -28,10 +29,7 @@ struct Ended {
 
 impl Container {
     fn new(toml: &str) -> Self {
-        let trc = Trc::toml(toml).control();
-        let socket = trc.path("trc.sock");
-        let running = trc.spawn();
-        running.wait_until("trc listens", || UnixStream::connect(&socket).is_ok());
+        let Asked { running, socket } = Asked::new(toml, Mode::Subreaper);
         Self { running, socket }
     }
 
@@ -427,9 +425,7 @@ impl OwnStreams for Command {
 fn as_user(user: u32, it: &Container, words: &str) -> Ended {
     let program = it.running.path("trcctl");
     if !program.exists() {
-        // A child of another test would have a copy of this process open, which nobody could execute.
-        let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_trcctl")).arg(&program).status();
-        assert!(copied.unwrap().success());
+        copy(env!("CARGO_BIN_EXE_trcctl"), &program);
     }
     command(&program, &it.socket, words).uid(user).gid(user).output().unwrap().into()
 }
