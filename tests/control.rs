@@ -766,6 +766,33 @@ fn a_unit_is_restarted_by_a_reload_if_its_files_have_changed() {
 }
 
 #[test]
+fn a_plan_is_applied_only_as_long_as_it_is_the_plan() {
+    let it = Asked::new(&service("web", ""), Mode::Subreaper);
+    it.running.wait_for("web runs\n");
+    let plan = || it.post("/v1/reload?dry_run=true").body["id"].as_str().unwrap().to_owned();
+    let apply = |id: &str| it.post(&format!("/v1/reload?plan={id}"));
+    let with = |value: &str| rewrite(&it, &service("web", &format!("env.A = '{value}'")));
+    let none = plan();
+    with("1");
+    let first = plan();
+    assert_ne!(none, first);
+    assert_eq!(first, plan());
+    // The same key has another value.
+    with("2");
+    let second = plan();
+    assert_ne!(first, second);
+    for stale in [&none, &first] {
+        let refused = apply(stale);
+        same((refused.status, &refused.body["code"]), (409, &Value::from("stale_plan")));
+    }
+    same(&apply(&second).body["applied"], true);
+    same(&apply(&second).body["code"], "stale_plan");
+    same(&apply(&plan()).body["changed"], false);
+    same(&apply("web").body["code"], "bad_request");
+    it.stop();
+}
+
+#[test]
 fn an_old_configuration_comes_back_if_a_unit_of_the_new_one_does_not_come_up() {
     for mode in MODES {
         let ready = "ready = { log = 'runs$$', within = '5s' }";

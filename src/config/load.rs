@@ -1,6 +1,7 @@
 //! Loads the configuration from the command line, the environment and the files.
 
 use std::ffi::OsString;
+use std::hash::{BuildHasher as _, RandomState};
 
 use super::changes::{Change, changes};
 use super::cli::{self, CommandLine};
@@ -94,6 +95,12 @@ impl Loaded {
     pub(crate) fn changes_from(&self, old: &Self) -> Vec<Change> {
         let tree = |loaded: &Self| loaded.layers.whole(&loaded.line, &mut Vec::new());
         changes(&tree(old), &tree(self))
+    }
+
+    /// Returns a number that is another one if any key or place is, with a hasher that keeps the
+    /// values secret.
+    pub(crate) fn fingerprint(&self, hasher: &RandomState) -> u64 {
+        hasher.hash_one(format!("{:?}", self.layers.whole(&self.line, &mut Vec::new())))
     }
 
     /// Returns every key that is written somewhere, with its value and its place.

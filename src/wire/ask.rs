@@ -135,10 +135,13 @@ impl Act {
 pub(crate) enum Reload {
     /// It only tells what would happen.
     Plan,
-    /// The configuration takes over, and goes again if one of its units does not come up.
-    Apply,
-    /// The configuration takes over, and stays.
-    Keep,
+    /// The configuration takes over if this is still the plan.
+    Apply {
+        /// Whether the configuration stays even if one of its units does not come up.
+        keep: bool,
+        /// The ID of the plan, if it must be a certain one.
+        plan: Option<u64>,
+    },
 }
 
 /// A command to run as a unit. The client passes its standard streams with the request.
@@ -290,11 +293,9 @@ impl Ask {
                 (ask, &[Method::Get, Method::Delete])
             }
             ["v1", "reload"] => {
-                let reload = match (given.flag("dry_run")?, given.flag("keep")?) {
-                    (true, _) => Reload::Plan,
-                    (false, false) => Reload::Apply,
-                    (false, true) => Reload::Keep,
-                };
+                let (dry_run, keep, plan) =
+                    (given.flag("dry_run")?, given.flag("keep")?, given.plan()?);
+                let reload = if dry_run { Reload::Plan } else { Reload::Apply { keep, plan } };
                 (Self::Reload(reload), &[Method::Post])
             }
             ["v1", "shutdown"] => (Self::Shutdown(given.number("exit")?), &[Method::Post]),
@@ -336,13 +337,14 @@ impl Ask {
                 (Method::Post, with(&path, parameter))
             }
             Self::Reload(reload) => {
-                let parameter = match reload {
-                    Reload::Plan => Some("dry_run"),
-                    Reload::Apply => None,
-                    Reload::Keep => Some("keep"),
+                let (dry_run, keep, plan) = match reload {
+                    Reload::Plan => (true, false, None),
+                    Reload::Apply { keep, plan } => (false, *keep, *plan),
                 };
-                let parameter = parameter.map(|name| (name, "true".to_owned()));
-                (Method::Post, with("/v1/reload", parameter))
+                let flags = [("dry_run", dry_run), ("keep", keep)].into_iter();
+                let flags = flags.filter(|(_, is)| *is).map(|(name, _)| (name, "true".to_owned()));
+                let plan = plan.map(|id| ("plan", format!("{id:016x}")));
+                (Method::Post, with("/v1/reload", flags.chain(plan)))
             }
             Self::Exec(_) => (Method::Post, "/v1/exec".to_owned()),
             Self::Cancel(job) => (Method::Delete, format!("/v1/jobs/{job}")),
@@ -465,6 +467,13 @@ impl Parameters {
         text.parse().map(Some).map_err(why)
     }
 
+    fn plan(&mut self) -> Result<Option<u64>, Problem> {
+        let Some(text) = self.one("plan")? else { return Ok(None) };
+        let id = u64::from_str_radix(&text, 16).ok().filter(|_| text.len() == 16);
+        let why = || wrong("plan", &format!("is the `id` of a plan, not {}", quoted(&text)));
+        id.map(Some).ok_or_else(why)
+    }
+
     fn wait(&mut self, states: &[Until]) -> Result<Option<Wait>, Problem> {
         let within = self.time("for")?.unwrap_or(LONGEST_WAIT);
         let Some(word) = self.one("wait")? else { return Ok(None) };
@@ -512,9 +521,23 @@ impl Parameters {
     }
 
     fn none_left(self) -> Result<(), Problem> {
-        const KNOWN: [&str; 12] = [
-            "dry_run", "unit", "wait", "for", "signal", "n", "since", "grep", "follow", "command",
-            "tty", "term",
+        const KNOWN: [&str; 16] = [
+            "dry_run",
+            "keep",
+            "plan",
+            "dependents",
+            "exit",
+            "unit",
+            "wait",
+            "for",
+            "signal",
+            "n",
+            "since",
+            "grep",
+            "follow",
+            "command",
+            "tty",
+            "term",
         ];
         let Some(name) = self.0.into_keys().next() else { return Ok(()) };
         let nearest = nearest(&name, KNOWN).map(str::to_owned);
@@ -622,8 +645,8 @@ mod tests {
             Ask::Exec(Exec { tty: true, term: Some("xterm".to_owned()), ..exec }),
             Ask::Cancel(12),
             Ask::Reload(Reload::Plan),
-            Ask::Reload(Reload::Apply),
-            Ask::Reload(Reload::Keep),
+            Ask::Reload(Reload::Apply { keep: false, plan: None }),
+            Ask::Reload(Reload::Apply { keep: true, plan: Some(0x1f) }),
             Ask::Shutdown(None),
             Ask::Shutdown(Some(7)),
             Ask::Job(12, None),

@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 /// The answer to `POST /v1/reload`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Plan {
+    /// The ID of the plan: 16 hexadecimal digits. It stays the same as long as nothing changes, in the
+    /// configuration or in the run, that makes a difference to the plan.
+    pub id: String,
     /// Whether anything is different.
     pub changed: bool,
     /// Whether the new configuration has taken over.

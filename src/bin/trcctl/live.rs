@@ -66,7 +66,8 @@ pub(crate) fn run(name: &str, arguments: &ArgMatches) -> Option<u8> {
         "reload" => {
             let (dry_run, keep) = (arguments.get_flag("dry-run"), arguments.get_flag("keep"));
             if units().is_empty() {
-                return Some(live::reload(&options, dry_run, keep));
+                let plan = arguments.get_one("plan").copied();
+                return Some(live::reload(&options, dry_run, keep, plan));
             }
             Change::Reload
         }
@@ -267,6 +268,7 @@ fn reload() -> Command {
             "Examples:\n  \
                trcctl reload --dry-run   Show what would happen, and why\n  \
                trcctl reload             Do it\n  \
+               trcctl reload --plan ID   Do it if it is still what --dry-run has shown\n  \
                trcctl reload nginx       Let one unit reload\n\n\
              Exit status:\n  \
                0   it is done, or nothing has changed\n  \
@@ -291,6 +293,14 @@ fn reload() -> Command {
                 .help("Without units: keep the new configuration even if one of its units does not come up")
                 .action(ArgAction::SetTrue)
                 .conflicts_with("unit"),
+        )
+        .arg(
+            Arg::new("plan")
+                .long("plan")
+                .value_name("ID")
+                .help("Without units: do it only if it is still what --dry-run has shown, with this ID")
+                .value_parser(|text: &str| u64::from_str_radix(text, 16))
+                .conflicts_with_all(["unit", "dry-run"]),
         )
         .arg(
             Arg::new("no-wait")

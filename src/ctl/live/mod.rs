@@ -133,6 +133,7 @@ fn failed(why: &NoAnswer) -> u8 {
             | Code::NotUp
             | Code::NoReload
             | Code::NotAgain
+            | Code::StalePlan
             | Code::RolledBack
             | Code::Reloading
             | Code::Stopping

@@ -1,5 +1,7 @@
 //! `trcctl reload`.
 
+use std::fmt::Write as _;
+
 use super::ask::{NoAnswer, Trc};
 use super::{Options, failed};
 use crate::status;
@@ -10,13 +12,9 @@ const CHANGES: u8 = 2;
 
 /// Lets trc read its configuration anew, or only shows what that would do. Returns the exit status:
 /// 0 if it is done or there is nothing to do, 2 if `dry_run` and something would change, 78 if the
-/// new configuration has errors.
-pub fn reload(options: &Options, dry_run: bool, keep: bool) -> u8 {
-    let reload = match (dry_run, keep) {
-        (true, _) => Reload::Plan,
-        (false, false) => Reload::Apply,
-        (false, true) => Reload::Keep,
-    };
+/// new configuration has errors. With `plan`, it is done only if that is still the plan.
+pub fn reload(options: &Options, dry_run: bool, keep: bool, plan: Option<u64>) -> u8 {
+    let reload = if dry_run { Reload::Plan } else { Reload::Apply { keep, plan } };
     match Trc::at(options.socket.as_deref()).get::<Plan>(&Ask::Reload(reload)) {
         Ok(plan) => {
             if options.json {
@@ -41,7 +39,11 @@ fn text(plan: &Plan, dry_run: bool) -> String {
     if !plan.changed {
         return "nothing has changed\n".to_owned();
     }
-    plan.steps.iter().map(|step| line(step, dry_run)).collect()
+    let mut text: String = plan.steps.iter().map(|step| line(step, dry_run)).collect();
+    if dry_run {
+        _ = writeln!(text, "\nTo do exactly this: trcctl reload --plan {}", plan.id);
+    }
+    text
 }
 
 fn line(step: &Step, dry_run: bool) -> String {

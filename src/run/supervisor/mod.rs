@@ -33,7 +33,9 @@ mod unit_command;
 mod upward;
 mod wait;
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, VecDeque};
+use std::hash::RandomState;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -107,6 +109,8 @@ pub(super) struct Supervisor {
     upward: Option<Box<Upward>>,
     /// The configuration that is about to take over.
     next: Option<Box<Next>>,
+    /// What makes the IDs of plans, which tell nothing of the values in them.
+    plans: OnceCell<RandomState>,
     /// The configuration before the last reload, which may come back.
     before: Option<Box<Loaded>>,
 }
@@ -159,6 +163,7 @@ impl Supervisor {
             control: None,
             upward: None,
             next: None,
+            plans: OnceCell::new(),
             before: None,
         }
     }

@@ -4,6 +4,7 @@
 //! units are replaced; the engine does the rest.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher as _, RandomState};
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -72,10 +73,16 @@ impl Supervisor {
         let graph = Graph { transparent: false, ..graph };
         let changes = loaded.changes_from(&self.loaded);
         let (steps, replaced) = self.steps(&loaded.config, &graph, &changes);
+        let files: Vec<_> = self.graph.ids().flat_map(|id| self.changed_files(id)).collect();
+        let files: Vec<_> = files.into_iter().map(|path| (Stamp::of(&path), path)).collect();
+        let generation = self.engine.snapshot().generation;
+        let hasher = self.plans.get_or_init(RandomState::new);
+        let what = (loaded.fingerprint(hasher), generation, format!("{steps:?} {files:?}"));
         let plan = Plan {
+            id: format!("{:016x}", hasher.hash_one(what)),
             changed: !steps.is_empty(),
             applied: false,
-            generation: self.engine.snapshot().generation,
+            generation,
             steps,
         };
         Ok(Next { loaded, graph: Rc::new(graph), replaced, plan })

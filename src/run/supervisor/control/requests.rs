@@ -74,7 +74,7 @@ impl Supervisor {
             Ask::Exec(exec) => return self.take_on_exec(id, exec),
             Ask::Reload(reload) => {
                 let done = self.take_on_reload(id, *reload);
-                if let (Err(problem), Reload::Apply | Reload::Keep) = (&done, reload) {
+                if let (Err(problem), Reload::Apply { .. }) = (&done, reload) {
                     let invalid = problem.code == Code::InvalidConfig;
                     self.count_reload(if invalid { Reloaded::Invalid } else { Reloaded::Refused });
                 }
@@ -129,8 +129,16 @@ impl Supervisor {
             let detail = "the new configuration has errors, and nothing has changed";
             Problem { diagnostics: texts, ..Problem::new(Code::InvalidConfig, detail) }
         })?;
-        if reload == Reload::Plan || !next.plan.changed {
-            if reload != Reload::Plan {
+        let (apply, keep, plan) = match reload {
+            Reload::Plan => (false, false, None),
+            Reload::Apply { keep, plan } => (true, keep, plan),
+        };
+        if plan.is_some_and(|plan| format!("{plan:016x}") != next.plan.id) {
+            let detail = "the files or the run have changed since the plan was made";
+            return Err(Problem::new(Code::StalePlan, detail));
+        }
+        if !apply || !next.plan.changed {
+            if apply {
                 self.count_nothing_to_reload();
             }
             if let Some(client) = self.client(id) {
@@ -149,7 +157,7 @@ impl Supervisor {
         if let Some(client) = self.client(id) {
             client.state = State::Waits(Ask::Reload(reload), now() + LONGEST_RELOAD);
         }
-        self.begin_reload(next, reload == Reload::Keep, asker);
+        self.begin_reload(next, keep, asker);
         Ok(())
     }
 
