@@ -1,10 +1,13 @@
 //! Asks a running trc over its control socket.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use serde::de::DeserializeOwned;
 
 use crate::wire::{Ask, Problem, SOCKET, VARIABLE};
@@ -32,7 +35,7 @@ pub(crate) enum NoAnswer {
 
 /// A running trc.
 pub(crate) struct Trc {
-    pub(super) path: PathBuf,
+    path: PathBuf,
     /// The longest time for trc to answer, beside the time for which it holds the answer back.
     patience: Duration,
 }
@@ -61,17 +64,35 @@ impl Trc {
         Self { patience, ..self }
     }
 
+    /// Connects. Neither this nor a write to the connection waits for longer than the patience: a trc
+    /// that is suspended accepts nobody, and the queue of those who wait for it can be full.
+    pub(super) fn connect(&self) -> Result<UnixStream, NoAnswer> {
+        let unreachable = |why: Errno| NoAnswer::Unreachable(self.path.clone(), why.into());
+        let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None);
+        let stream = UnixStream::from(socket.map_err(unreachable)?);
+        stream.set_write_timeout(Some(self.patience)).map_err(NoAnswer::Broken)?;
+        let address = UnixAddr::new(&self.path).map_err(unreachable)?;
+        loop {
+            match connect(stream.as_raw_fd(), &address) {
+                Ok(()) => return Ok(stream),
+                // A signal has interrupted the wait, such as the one of another size of the terminal.
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return Err(NoAnswer::Silent(self.patience)),
+                Err(why) => return Err(unreachable(why)),
+            }
+        }
+    }
+
     fn send(&self, ask: &Ask) -> Result<BufReader<UnixStream>, NoAnswer> {
         let (method, target) = ask.written();
-        let unreachable = |why| NoAnswer::Unreachable(self.path.clone(), why);
-        let mut stream = UnixStream::connect(&self.path).map_err(unreachable)?;
+        let mut stream = self.connect()?;
         let head = format!(
             "{} {target} HTTP/1.1\r\nHost: trc\r\nConnection: close\r\n\r\n",
             method.word()
         );
         let within = ask.patience().map(|held| self.patience.saturating_add(held));
         stream.set_read_timeout(within).map_err(NoAnswer::Broken)?;
-        stream.write_all(head.as_bytes()).map_err(NoAnswer::Broken)?;
+        stream.write_all(head.as_bytes()).map_err(broken)?;
         Ok(BufReader::new(stream))
     }
 
@@ -102,7 +123,12 @@ impl Trc {
     ) -> Result<(), NoAnswer> {
         let mut from = self.send(ask)?;
         hold(from.get_ref());
-        if head(&mut from)? != 200 {
+        // Only the records may let somebody wait, not the head.
+        let within = from.get_ref().read_timeout().map_err(NoAnswer::Broken)?;
+        from.get_ref().set_read_timeout(Some(self.patience)).map_err(NoAnswer::Broken)?;
+        let status = head(&mut from)?;
+        from.get_ref().set_read_timeout(within).map_err(NoAnswer::Broken)?;
+        if status != 200 {
             return Err(Answer::rest(from)?.problem());
         }
         let mut line = String::new();
@@ -137,8 +163,8 @@ impl Answer {
     }
 }
 
-/// Returns the reason why nothing could be read.
-fn broken(why: io::Error) -> NoAnswer {
+/// Returns the reason why nothing could be read or written.
+pub(super) fn broken(why: io::Error) -> NoAnswer {
     match why.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => NoAnswer::Silent(PATIENCE),
         _ => NoAnswer::Broken(why),
@@ -170,17 +196,51 @@ pub(super) fn head(from: &mut impl BufRead) -> Result<u16, NoAnswer> {
 mod tests {
     use std::os::unix::net::UnixListener;
 
+    use nix::sys::socket::{Backlog, listen};
+
     use super::*;
-    use crate::wire::Units;
+    use crate::wire::{Select, Units};
+
+    /// A trc that is suspended: the kernel accepts connections, and nobody reads.
+    fn suspended() -> (tempfile::TempDir, UnixListener, Trc) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("trc.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        let trc = Trc::at(Some(&path)).patient(Duration::from_millis(20));
+        (dir, listener, trc)
+    }
+
+    #[track_caller]
+    fn is_silent<T>(answer: Result<T, NoAnswer>) {
+        let why = answer.err();
+        assert!(matches!(why, Some(NoAnswer::Silent(_))), "{why:?}");
+    }
 
     #[test]
     fn a_trc_that_does_not_answer_is_not_waited_for_without_end() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("trc.sock");
-        // It is suspended: the kernel accepts connections, and nobody reads.
-        let _suspended = UnixListener::bind(&path).unwrap();
-        let trc = Trc::at(Some(&path)).patient(Duration::from_millis(20));
-        let answer = trc.get::<Units>(&Ask::Units);
-        assert!(matches!(answer, Err(NoAnswer::Silent(_))), "{answer:?}");
+        let (_dir, _listener, trc) = suspended();
+        is_silent(trc.get::<Units>(&Ask::Units));
+        let follow = Select { units: Vec::new(), last: 0, since: None, grep: None, follow: true };
+        is_silent(trc.stream(&Ask::Events(follow), |_| true));
+    }
+
+    #[test]
+    fn a_trc_that_does_not_accept_is_not_waited_for_without_end() {
+        let (_dir, listener, trc) = suspended();
+        listen(&listener, Backlog::new(0).unwrap()).unwrap();
+        let _first = UnixStream::connect(&trc.path).unwrap();
+        is_silent(trc.get::<Units>(&Ask::Units));
+        #[cfg(feature = "ctl")]
+        {
+            let input = std::io::stdin();
+            let streams = [std::os::fd::AsFd::as_fd(&input); 3];
+            let exec = crate::wire::Exec {
+                unit: "web".to_owned(),
+                command: vec!["true".to_owned()],
+                tty: false,
+                term: None,
+            };
+            is_silent(trc.pass(exec, streams));
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use serde::de::DeserializeOwned;
 
-use crate::ctl::live::ask::{Answer, NoAnswer, Trc, head};
+use crate::ctl::live::ask::{Answer, NoAnswer, Trc, broken, head};
 use crate::wire::{Ask, Exec};
 
 impl Trc {
@@ -20,8 +20,7 @@ impl Trc {
         let ask = Ask::Exec(exec);
         let (method, target) = ask.written();
         let body = ask.body();
-        let unreachable = |why| NoAnswer::Unreachable(self.path.clone(), why);
-        let mut stream = UnixStream::connect(&self.path).map_err(unreachable)?;
+        let mut stream = self.connect()?;
         let text = format!(
             "{} {target} HTTP/1.1\r\nHost: trc\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
             method.word(),
@@ -39,7 +38,7 @@ impl Trc {
         match sent {
             // trc has refused the request before its end.
             Err(why) if why.kind() == io::ErrorKind::BrokenPipe => {}
-            sent => sent.map_err(NoAnswer::Broken)?,
+            sent => sent.map_err(broken)?,
         }
         Ok(Passed(BufReader::new(stream)))
     }
