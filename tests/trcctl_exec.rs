@@ -2,16 +2,16 @@
 
 use std::fs::{self, File};
 use std::io::{IoSlice, Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
-use nix::sys::termios::tcgetattr;
 
-use crate::common::{KILL, MODES, Mode, Outcome, Running, TERM, Trc, root, state_of, terminal};
+use crate::common::typist::Typist;
+use crate::common::{KILL, MODES, Mode, Outcome, Running, TERM, Trc, root, state_of};
 use crate::control::Asked;
 
 const TRCCTL: &str = env!("CARGO_BIN_EXE_trcctl");
@@ -394,30 +394,23 @@ fn a_client_without_the_right_runs_nothing_and_keeps_nothing_open() {
 /// `trcctl exec` on a terminal, and somebody who types.
 struct Session {
     it: Container,
-    typist: Running,
-    master: OwnedFd,
-    slave: OwnedFd,
+    typist: Typist,
 }
 
 impl Session {
     fn new(mode: Mode, command: &[&str]) -> Self {
+        Self::of(mode, Trc::new().args(&["exec", "web", "--"]).args(command))
+    }
+
+    /// trcctl with these arguments and streams.
+    fn of(mode: Mode, trcctl: Trc) -> Self {
         let web = "[async.web]\nscript = 'exec cat $W/never'\n\
                    env = { PS1 = 'PROMPT> ', INPUTRC = '/dev/null' }\n";
         let user = if root() { "user = 'nobody'\n" } else { "" };
         let it = Container::of(Trc::toml(&format!("{web}{user}")).mode(mode));
-        let pty = terminal();
-        let words: Vec<&str> = ["exec", "web", "--"].iter().chain(command).copied().collect();
-        let typist = Trc::new()
-            .program(TRCCTL)
-            .no_work_dir()
-            .args(&words)
-            .env("TRC_SOCKET", &it.socket)
-            .env("TERM", "vt220")
-            .terminal(&pty.slave)
-            .wrap(&["setsid", "--ctty"])
-            .spawn();
-        typist.read_terminal(&pty.master);
-        Self { it, typist, master: pty.master, slave: pty.slave }
+        let trcctl = trcctl.program(TRCCTL).env("TRC_SOCKET", &it.socket).env("TERM", "vt220");
+        let typist = Typist::new(trcctl);
+        Self { it, typist }
     }
 
     fn shell(mode: Mode) -> Self {
@@ -426,27 +419,16 @@ impl Session {
         session
     }
 
-    fn type_in(&self, text: &str) -> &Running {
-        File::from(self.master.try_clone().unwrap()).write_all(text.as_bytes()).unwrap();
-        &self.typist
+    fn type_in(&self, text: &str) -> &Typist {
+        self.typist.type_in(text)
     }
 
-    /// Returns whether the terminal echoes, and reads lines.
-    fn is_cooked(&self) -> bool {
-        use nix::sys::termios::LocalFlags;
-        let modes = tcgetattr(&self.slave).unwrap();
-        modes.local_flags.contains(LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::ISIG)
-    }
-
+    /// Returns how `trcctl` and the run ended.
+    #[track_caller]
     fn finish(self) -> (Outcome, Outcome) {
-        let cooked = self.typist.wait_for_end();
-        let _ = cooked;
-        assert!(self.is_cooked());
-        let Self { it, typist, master, slave } = self;
-        drop(slave);
-        let typed = typist.finish();
-        drop(master);
-        (typed, it.stop())
+        self.typist.wait_for_end();
+        assert!(self.typist.is_as_usual());
+        (self.typist.finish(), self.it.stop())
     }
 }
 
@@ -454,7 +436,7 @@ impl Session {
 fn a_shell_has_job_control() {
     for mode in MODES {
         let session = Session::shell(mode);
-        assert!(!session.is_cooked());
+        assert!(!session.typist.is_as_usual());
         session.type_in("echo T''ERM=$TERM $(id -un)\n").wait_for("TERM=vt220");
         session.type_in("bash -c 'echo st''arted; exec cat'\n").wait_for("started");
         session.type_in("hello\n").wait_for_times("hello", 2);
@@ -476,14 +458,57 @@ fn a_shell_has_job_control() {
 fn the_size_of_the_terminal_passes_on() {
     let session = Session::shell(Mode::Subreaper);
     session.type_in("trap 'echo ch''anged' WINCH; echo tr''apped\n").wait_for("trapped");
-    let terminal = session.slave.try_clone().unwrap();
-    let resized =
-        Command::new("stty").args(["rows", "41"]).stdin(Stdio::from(terminal)).status().unwrap();
-    assert!(resized.success());
+    session.typist.stty("rows 41");
     session.typist.wait_for("changed");
     session.type_in("echo r''ows=$(stty size)\n").wait_for("rows=41 ");
     session.type_in("exit 0\n");
     session.finish().0.status(0);
+}
+
+/// A terminal belongs to everybody who has it: each of them may want that it does not block.
+#[test]
+fn typing_goes_on_after_somebody_has_made_the_terminal_non_blocking() {
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+    let session = Session::shell(Mode::Subreaper);
+    fcntl(&session.typist.slave, FcntlArg::F_SETFL(OFlag::O_RDWR | OFlag::O_NONBLOCK)).unwrap();
+    // Each read of one line is followed by one that finds nothing.
+    for word in ["first", "second", "third"] {
+        let (begin, end) = word.split_at(2);
+        session.type_in(&format!("echo {begin}''{end}\n")).wait_for(word);
+    }
+    session.type_in("exit 0\n");
+    session.finish().0.status(0);
+}
+
+#[test]
+fn a_reader_of_the_output_that_goes_away_ends_the_command() {
+    let script = "trap 'exit' HUP; echo $$; while :; do echo more; done";
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let trcctl = Trc::new().args(&["exec", "--tty", "web", "--", "sh", "-c", script]);
+    let session = Session::of(Mode::Subreaper, trcctl.stdout_to(writer));
+    let mut said = Vec::new();
+    while !said.ends_with(b"\n") {
+        let mut byte = [0];
+        reader.read_exact(&mut byte).unwrap();
+        said.extend(byte);
+    }
+    let pid = String::from_utf8(said).unwrap().trim().parse().unwrap();
+    drop(reader);
+    session.it.running.wait_until("the command has exited", || state_of(pid).is_none());
+    let (typed, run) = session.finish();
+    assert_eq!(typed.killed, Some(nix::libc::SIGPIPE));
+    typed.stdout_is("");
+    run.status(143);
+}
+
+/// Nothing else tells that the output is not complete.
+#[test]
+fn an_output_that_takes_no_more_is_an_error() {
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let trcctl = Trc::new().args(&["exec", "--tty", "web", "--", "sh", "-c", "echo x; read x"]);
+    let session = Session::of(Mode::Subreaper, trcctl.stdout_to(full));
+    let (typed, _) = session.finish();
+    typed.status(1).stdout_has("cannot write the output of the command: No space left on device");
 }
 
 #[test]
@@ -514,12 +539,9 @@ fn a_stop_of_the_run_does_not_wait_for_an_interactive_shell() {
         let session = Session::shell(mode);
         session.it.running.signal(TERM);
         session.typist.wait_for_end();
-        assert!(session.is_cooked());
-        let Session { it, typist, master, slave } = session;
-        it.running.finish().status(143).stderr_lacks("SIGKILL");
-        drop(slave);
-        typist.finish();
-        drop(master);
+        assert!(session.typist.is_as_usual());
+        session.it.running.finish().status(143).stderr_lacks("SIGKILL");
+        session.typist.finish();
     }
 }
 

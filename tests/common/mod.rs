@@ -8,6 +8,7 @@
 #![allow(clippy::disallowed_methods, unsafe_code)]
 
 pub(crate) mod browser;
+pub(crate) mod typist;
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
@@ -262,9 +263,13 @@ impl Trc {
         self
     }
 
-    /// Uses one terminal for standard input, output and error.
+    /// Uses one terminal for the standard streams that are not anything else yet.
     pub(crate) fn terminal(mut self, fd: &OwnedFd) -> Self {
-        self.streams = std::array::from_fn(|_| Stream::Given(fd.try_clone().unwrap()));
+        for stream in &mut self.streams {
+            if matches!(stream, Stream::Captured) {
+                *stream = Stream::Given(fd.try_clone().unwrap());
+            }
+        }
         self
     }
 

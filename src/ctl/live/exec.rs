@@ -6,12 +6,16 @@ mod terminal;
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 
+use nix::errno::Errno;
+use signal_hook::consts::SIGPIPE;
+use signal_hook::low_level::emulate_default_handler;
+
 use super::ask::{NoAnswer, Trc};
 use super::{Options, complain, failed};
 use crate::status;
 use crate::wire::{Exec, Executed};
 use pass::Passed;
-use terminal::Terminal;
+use terminal::{Lost, Terminal};
 
 /// Runs a command as a unit, on the standard streams of `trcctl`, or on a terminal of its own that
 /// stands for that of `trcctl`. Without `tty`, it gets a terminal if the standard input and output
@@ -27,7 +31,11 @@ pub fn exec(options: &Options, unit: &str, command: &[String], tty: Option<bool>
             return status::USAGE;
         }
         match Terminal::new() {
-            Ok(terminal) => terminal.run(&trc, ask(std::env::var("TERM").ok())),
+            Ok(terminal) => match terminal.run(&trc, ask(std::env::var("TERM").ok())) {
+                Ok(ended) => Ok(ended),
+                Err(Lost::Answer(why)) => Err(why),
+                Err(Lost::Output(why)) => return unwritten(why),
+            },
             Err(why) => {
                 complain(&format_args!(
                     "cannot create a terminal for the command: {why}\n  help: this needs a devpts \
@@ -55,4 +63,15 @@ fn told(ended: Result<Executed, NoAnswer>) -> u8 {
         }
         Err(why) => failed(&why),
     }
+}
+
+/// Ends because the output takes no more. Returns the exit status.
+fn unwritten(why: Errno) -> u8 {
+    if why == Errno::EPIPE {
+        // Nobody reads any more, such as `head`. A program that writes to a pipe is terminated then, as
+        // the command itself is if it writes to the output of `trcctl`. This does not return.
+        _ = emulate_default_handler(SIGPIPE);
+    }
+    complain(&format_args!("cannot write the output of the command: {}", why.desc()));
+    1
 }

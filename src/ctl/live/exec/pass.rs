@@ -48,6 +48,11 @@ impl Trc {
 pub(crate) struct Passed(BufReader<UnixStream>);
 
 impl Passed {
+    /// Returns the connection: whoever shuts it down ends the command.
+    pub(super) fn connection(&self) -> io::Result<UnixStream> {
+        self.0.get_ref().try_clone()
+    }
+
     /// Waits for the answer.
     pub(crate) fn answer<T: DeserializeOwned>(mut self) -> Result<T, NoAnswer> {
         head(&mut self.0)?;

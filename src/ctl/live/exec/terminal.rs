@@ -7,10 +7,11 @@
 
 use std::fs::OpenOptions;
 use std::io;
+use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use nix::errno::Errno;
@@ -40,6 +41,20 @@ pub(super) struct Terminal {
     slave: OwnedFd,
 }
 
+/// Why `trcctl` does not know how the command has ended.
+pub(super) enum Lost {
+    /// There is no answer of trc.
+    Answer(NoAnswer),
+    /// The output of `trcctl` takes no more.
+    Output(Errno),
+}
+
+impl From<NoAnswer> for Lost {
+    fn from(why: NoAnswer) -> Self {
+        Self::Answer(why)
+    }
+}
+
 impl Terminal {
     /// Creates a pair.
     pub(super) fn new() -> io::Result<Self> {
@@ -57,27 +72,40 @@ impl Terminal {
 
     /// Runs a command on it.
     #[expect(clippy::disallowed_methods, reason = "trcctl may have threads")]
-    pub(super) fn run(self, trc: &Trc, ask: Exec) -> Result<Executed, NoAnswer> {
+    pub(super) fn run(self, trc: &Trc, ask: Exec) -> Result<Executed, Lost> {
         let Self { master, slave } = self;
-        let modes = Arc::new(Modes::new(Arc::clone(&master)).map_err(NoAnswer::Broken)?);
+        let own = io::stdin().as_fd().try_clone_to_owned();
+        let modes = own.and_then(|own| Modes::new(own, Arc::clone(&master)));
+        let modes = Arc::new(modes.map_err(NoAnswer::Broken)?);
         // Whatever comes from now on is not lost.
         let caught = [SIGWINCH, SIGCONT, SIGTSTP, SIGHUP, SIGINT, SIGQUIT, SIGTERM];
         let signals = Signals::new(caught).map_err(NoAnswer::Broken)?;
         modes.resize();
-        let passed = trc.pass(ask, [slave.as_fd(), slave.as_fd(), slave.as_fd()])?;
-        drop(slave);
-        let raw = Raw::new(Arc::clone(&modes));
         let handled = Arc::clone(&modes);
         thread::spawn(move || handle(signals, &handled));
+        let passed = trc.pass(ask, [slave.as_fd(), slave.as_fd(), slave.as_fd()])?;
+        drop(slave);
+        let connection = passed.connection().map_err(NoAnswer::Broken)?;
+        let raw = Raw::new(Arc::clone(&modes));
         let (over, ends) = pipe().map_err(|why| NoAnswer::Broken(why.into()))?;
         let typed = Arc::clone(&master);
-        thread::spawn(move || copy_input(&typed));
-        let printed = thread::spawn(move || copy_output(&master, &over));
+        thread::spawn(move || copy_input(&io::stdin(), &typed));
+        let printed = thread::spawn(move || {
+            let copied = copy_output(&master, &over);
+            if copied.is_err() {
+                // trc then ends the command, which would wait for room for its output for ever.
+                _ = connection.shutdown(Shutdown::Both);
+            }
+            copied
+        });
         let answer = passed.answer();
         drop(ends);
-        _ = printed.join();
+        let printed = printed.join();
         drop(raw);
-        answer
+        match printed {
+            Ok(Err(why)) => Err(Lost::Output(why)),
+            Ok(Ok(())) | Err(_) => Ok(answer?),
+        }
     }
 }
 
@@ -92,27 +120,56 @@ fn open(master: &OwnedFd) -> io::Result<OwnedFd> {
 
 /// The modes of the terminal of `trcctl`, and its size.
 struct Modes {
+    own: OwnedFd,
     before: Termios,
     raw: Termios,
+    /// Whether the terminal has to be raw. Whoever changes the modes holds the lock.
+    is_raw: Mutex<bool>,
     master: Arc<OwnedFd>,
 }
 
 impl Modes {
-    fn new(master: Arc<OwnedFd>) -> io::Result<Self> {
-        let before = tcgetattr(io::stdin())?;
+    fn new(own: OwnedFd, master: Arc<OwnedFd>) -> io::Result<Self> {
+        let before = tcgetattr(&own)?;
         let mut raw = before.clone();
         raw.make_raw();
-        Ok(Self { before, raw, master })
+        Ok(Self { own, before, raw, is_raw: Mutex::new(false), master })
     }
 
-    fn set(modes: &Termios) {
+    fn lock(&self) -> MutexGuard<'_, bool> {
+        self.is_raw.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn apply(&self, modes: &Termios) {
         // The terminal may be gone.
-        _ = tcsetattr(io::stdin(), OptionalActions::Drain, modes);
+        _ = tcsetattr(&self.own, OptionalActions::Drain, modes);
+    }
+
+    fn set_raw(&self, raw: bool) {
+        let mut is_raw = self.lock();
+        *is_raw = raw;
+        self.apply(if raw { &self.raw } else { &self.before });
+    }
+
+    /// Restores the modes after `trcctl` was suspended: whoever has resumed it may have changed them.
+    /// Once the command has exited, the terminal belongs to somebody else.
+    fn resumed(&self) {
+        let is_raw = self.lock();
+        if *is_raw {
+            self.apply(&self.raw);
+        }
+    }
+
+    /// Leaves the terminal as it was for as long as this takes.
+    fn lend(&self, meanwhile: impl FnOnce()) {
+        let _stays = self.lock();
+        self.apply(&self.before);
+        meanwhile();
     }
 
     /// Passes the size on. The kernel tells the command if it is another one.
     fn resize(&self) {
-        if let Ok(size) = tcgetwinsize(io::stdin()) {
+        if let Ok(size) = tcgetwinsize(&self.own) {
             _ = tcsetwinsize(&*self.master, size);
         }
     }
@@ -123,14 +180,14 @@ struct Raw(Arc<Modes>);
 
 impl Raw {
     fn new(modes: Arc<Modes>) -> Self {
-        Modes::set(&modes.raw);
+        modes.set_raw(true);
         Self(modes)
     }
 }
 
 impl Drop for Raw {
     fn drop(&mut self) {
-        Modes::set(&self.0.before);
+        self.0.set_raw(false);
     }
 }
 
@@ -139,36 +196,34 @@ fn handle(mut signals: Signals, modes: &Modes) {
     for signal in &mut signals {
         match signal {
             SIGWINCH => modes.resize(),
-            // Whoever has resumed it may have changed the modes.
             SIGCONT => {
-                Modes::set(&modes.raw);
+                modes.resumed();
                 modes.resize();
             }
             // This suspends trcctl, or terminates it. Then the command's terminal hangs up.
-            signal => {
-                Modes::set(&modes.before);
-                _ = emulate_default_handler(signal);
-            }
+            signal => modes.lend(|| _ = emulate_default_handler(signal)),
         }
     }
 }
 
 /// Copies what is typed.
-fn copy_input(master: &OwnedFd) {
+fn copy_input(from: &impl AsFd, master: &OwnedFd) {
     let mut bytes = [0; 4096];
     loop {
-        match read(io::stdin(), &mut bytes) {
+        match read(from, &mut bytes) {
             Ok(0) => return,
-            Ok(count) if write_all(master, &bytes[..count]) => {}
+            Ok(count) if write_all(master, &bytes[..count]).is_ok() => {}
             Err(Errno::EINTR) => {}
+            // Another process that has the same terminal may have asked for this.
+            Err(Errno::EAGAIN) => wait(from, PollFlags::POLLIN),
             Ok(_) | Err(_) => return,
         }
     }
 }
 
 /// Copies what is printed, until nobody can print any more, or until the command is over and no
-/// more comes.
-fn copy_output(master: &OwnedFd, over: &OwnedFd) {
+/// more comes. Returns why the output of `trcctl` takes no more.
+fn copy_output(master: &OwnedFd, over: &OwnedFd) -> Result<(), Errno> {
     let mut bytes = [0; 16 * 1024];
     let (mut is_over, mut last) = (false, 0);
     loop {
@@ -178,9 +233,9 @@ fn copy_output(master: &OwnedFd, over: &OwnedFd) {
         }
         let timeout = if is_over { PollTimeout::from(QUIET) } else { PollTimeout::NONE };
         match poll(&mut polled, timeout) {
-            Ok(0) => return,
+            Ok(0) => return Ok(()),
             Ok(_) | Err(Errno::EINTR) => {}
-            Err(_) => return,
+            Err(_) => return Ok(()),
         }
         let is_ready = |at: usize| {
             let polled: Option<&PollFd<'_>> = polled.get(at);
@@ -193,30 +248,64 @@ fn copy_output(master: &OwnedFd, over: &OwnedFd) {
         }
         match read(master, &mut bytes) {
             // EIO: no process has the command's side any more.
-            Ok(0) => return,
-            Ok(count) if write_all(&io::stdout(), &bytes[..count]) => {
+            Ok(0) => return Ok(()),
+            Ok(count) => {
+                write_all(&io::stdout(), &bytes[..count])?;
                 last += if is_over { count } else { 0 };
                 if last > LAST {
-                    return;
+                    return Ok(());
                 }
             }
             Err(Errno::EINTR) => {}
-            Ok(_) | Err(_) => return,
+            Err(_) => return Ok(()),
         }
     }
 }
 
-/// Writes everything. Returns false if nobody can read it any more.
-fn write_all(to: &impl AsFd, mut bytes: &[u8]) -> bool {
+/// Writes everything.
+fn write_all(to: &impl AsFd, mut bytes: &[u8]) -> Result<(), Errno> {
     while !bytes.is_empty() {
         match write(to.as_fd(), bytes) {
             Ok(count) => bytes = &bytes[count..],
             Err(Errno::EINTR) => {}
-            Err(Errno::EAGAIN) => {
-                _ = poll(&mut [PollFd::new(to.as_fd(), PollFlags::POLLOUT)], PollTimeout::NONE);
-            }
-            Err(_) => return false,
+            Err(Errno::EAGAIN) => wait(to, PollFlags::POLLOUT),
+            Err(why) => return Err(why),
         }
     }
-    true
+    Ok(())
+}
+
+/// Waits until a descriptor that does not block can be read or written.
+fn wait(on: &impl AsFd, until: PollFlags) {
+    _ = poll(&mut [PollFd::new(on.as_fd(), until)], PollTimeout::NONE);
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::termios::LocalModes;
+
+    use super::*;
+
+    #[test]
+    fn the_terminal_is_raw_only_while_a_command_has_it() {
+        let [own, command] = [Terminal::new(), Terminal::new()].map(Result::unwrap);
+        let slave = own.slave.try_clone().unwrap();
+        let modes = Arc::new(Modes::new(slave, command.master).unwrap());
+        let is_raw = || {
+            !tcgetattr(&own.slave)
+                .unwrap()
+                .local_modes
+                .intersects(LocalModes::ICANON | LocalModes::ECHO)
+        };
+        modes.resumed();
+        assert!(!is_raw(), "before the command runs");
+        let raw = Raw::new(Arc::clone(&modes));
+        modes.lend(|| assert!(!is_raw(), "while trcctl is suspended"));
+        modes.resumed();
+        assert!(is_raw(), "once trcctl goes on");
+        drop(raw);
+        assert!(!is_raw(), "after the command");
+        modes.resumed();
+        assert!(!is_raw(), "when a SIGCONT comes after the command");
+    }
 }
