@@ -1,29 +1,30 @@
 //! `trcctl top` on a real terminal: what it asks trc for, and how it leaves the terminal.
 
-use std::fs::File;
-use std::io::Write;
-use std::ops::Deref;
-use std::os::fd::OwnedFd;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use nix::sys::termios::{LocalFlags, tcgetattr};
+use nix::libc::{SIGCONT, SIGSTOP};
+use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr};
 
-use crate::common;
-use crate::common::{HUP, Mode, Outcome, Running, TERM, Trc, root};
+use crate::common::typist::{Typist, stty};
+use crate::common::{HUP, Mode, Running, TERM, Trc, root, state_of, terminal};
 use crate::control::Asked;
 
 const TRCCTL: &str = env!("CARGO_BIN_EXE_trcctl");
 const CTRL_C: &str = "\x03";
 const CTRL_L: &str = "\x0c";
 const CTRL_Z: &str = "\x1a";
+const UP: &str = "\x1b[A";
 const DOWN: &str = "\x1b[B";
 /// Terminals change to the other screen and back by these: xterm's private modes.
 const OTHER_SCREEN: &str = "\x1b[?1049h";
 const USUAL_SCREEN: &str = "\x1b[?1049l";
 
+/// A cell that stays the same is not drawn again, so the outputs have no letter in the same place.
 const UNITS: &str = "wait = 'forever'\n\
-    [async.db]\nscript = 'echo up; exec cat $W/never'\nready = { log = '^up$$' }\n\
+    [async.db]\nscript = 'echo accepts; exec cat $W/never'\nready = { log = '^accepts$$' }\n\
     [async.web]\nscript = 'echo listening; exec cat $W/never'\nafter = ['db']\n\
     reload = { exec = ['sh', '-c', 'echo reloaded >>$W/reloads'] }\n";
 
@@ -40,86 +41,32 @@ fn trcctl(socket: &Path, words: &str) -> String {
     String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
 }
 
-/// `trcctl top` on a terminal of its own, and somebody who types.
-struct Top {
-    running: Running,
-    master: OwnedFd,
-    slave: OwnedFd,
+/// `trcctl top` as somebody types it.
+fn program() -> Trc {
+    Trc::new().program(TRCCTL).args(&["top", "--color", "always"])
 }
 
-impl Top {
-    fn new(socket: &Path) -> Self {
-        Self::of(Trc::new().program(TRCCTL).args(&["top", "--color", "always"]), socket, &[])
-    }
-
-    /// An interactive bash leads the session.
-    fn in_a_shell(socket: &Path) -> Self {
-        Self::of(Trc::new().program("bash").args(&["--norc", "--noprofile", "-i"]), socket, &[])
-    }
-
-    fn of(program: Trc, socket: &Path, wrap: &[&str]) -> Self {
-        let pty = common::terminal();
-        size(&pty.slave, "24 80");
-        let running = program
-            .no_work_dir()
-            .env("TRC_SOCKET", socket)
-            .env("TERM", "xterm")
-            .env("PS1", "PROMPT> ")
-            .terminal(&pty.slave)
-            .wrap(&[&["setsid", "--ctty"], wrap].concat())
-            .spawn();
-        running.read_terminal(&pty.master);
-        Self { running, master: pty.master, slave: pty.slave }
-    }
-
-    fn type_in(&self, text: &str) -> &Self {
-        File::from(self.master.try_clone().unwrap()).write_all(text.as_bytes()).unwrap();
-        self
-    }
-
-    /// Returns whether the terminal shows what is typed, line by line, as it does without a program
-    /// that has changed it.
-    fn is_as_usual(&self) -> bool {
-        let flags = tcgetattr(&self.slave).unwrap().local_flags;
-        flags.contains(LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::ISIG)
-    }
-
-    #[track_caller]
-    fn finish(self) -> Outcome {
-        let Self { running, master, slave } = self;
-        running.wait_for_end();
-        drop(slave);
-        let outcome = running.finish();
-        drop(master);
-        outcome
-    }
+/// Starts a program on a terminal.
+fn start(program: Trc, socket: &Path) -> Typist {
+    let program = program.no_work_dir().env("TRC_SOCKET", socket).env("TERM", "xterm");
+    Typist::new(program.env("PS1", "PROMPT> "))
 }
 
-impl Deref for Top {
-    type Target = Running;
-    fn deref(&self) -> &Running {
-        &self.running
-    }
-}
-
-fn size(slave: &OwnedFd, rows_and_columns: &str) {
-    let (rows, columns) = rows_and_columns.split_once(' ').unwrap();
-    let terminal = Stdio::from(slave.try_clone().unwrap());
-    let status =
-        Command::new("stty").args(["rows", rows, "cols", columns]).stdin(terminal).status();
-    assert!(status.unwrap().success());
+fn top(socket: &Path) -> Typist {
+    start(program(), socket)
 }
 
 #[test]
 fn keys_change_what_runs() {
     let (container, socket) = container(UNITS);
     container.wait_until("all is up", || trcctl(&socket, "health").starts_with("ready"));
-    let top = Top::new(&socket);
+    let top = top(&socket);
     top.wait_for(OTHER_SCREEN)
         .wait_for("async.db")
         .wait_for("async.web")
         .wait_for("│ ")
-        .wait_for("up");
+        // The output of the selected unit.
+        .wait_for("accepts");
     let shows =
         |unit: &str, state: &str| trcctl(&socket, &format!("status {unit}")).contains(state);
     // A stop has to be confirmed, and names the units that are after it.
@@ -156,7 +103,7 @@ fn the_terminal_is_left_as_it_was_whatever_ends_it() {
         ("TERM", 128 + TERM, Some(TERM)),
         ("HUP", 128 + HUP, Some(HUP)),
     ] {
-        let top = Top::new(&socket);
+        let top = top(&socket);
         top.wait_for("async.db");
         assert!(!top.is_as_usual());
         match how {
@@ -172,10 +119,69 @@ fn the_terminal_is_left_as_it_was_whatever_ends_it() {
     container.signal(TERM).wait_for_end();
 }
 
+/// A kernel that hangs a terminal up sends SIGHUP, and refuses everything that is written to it.
+#[test]
+fn it_is_terminated_by_sighup_when_its_terminal_goes_away() {
+    let (container, socket) = container(UNITS);
+    let pty = terminal();
+    stty(&pty.slave, "rows 24 cols 80");
+    let program = program().no_work_dir().env("TRC_SOCKET", &socket).env("TERM", "xterm");
+    let top = program.terminal(&pty.slave).wrap(&["setsid", "--ctty"]).spawn();
+    drop(pty.slave);
+    let (mut master, mut said) = (File::from(pty.master), Vec::new());
+    while !String::from_utf8_lossy(&said).contains("async.db") {
+        let mut bytes = [0; 4096];
+        let count = master.read(&mut bytes).unwrap();
+        said.extend(&bytes[..count]);
+    }
+    drop(master);
+    assert_eq!(top.finish().killed, Some(HUP));
+    container.signal(TERM).wait_for_end();
+}
+
+/// Connects until the queue of those who wait for a suspended trc is full.
+fn crowd(socket: &Path) -> Vec<std::os::fd::OwnedFd> {
+    use std::os::fd::AsRawFd;
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let address = UnixAddr::new(socket).unwrap();
+    let connect = || {
+        let one = socket::socket(AddressFamily::Unix, SockType::Stream, flags, None).unwrap();
+        socket::connect(one.as_raw_fd(), &address).is_ok().then_some(one)
+    };
+    std::iter::from_fn(connect).collect()
+}
+
+/// Each key that selects another unit used to start a thread that waited for trc.
+#[test]
+fn keys_pile_nothing_up_while_trc_is_suspended() {
+    let (container, socket) = container(UNITS);
+    let top = top(&socket);
+    top.wait_for("accepts");
+    container.signal(SIGSTOP);
+    container.wait_until("trc is suspended", || state_of(container.pid()) == Some('T'));
+    let crowd = crowd(&socket);
+    let count = |of: &str| fs::read_dir(format!("/proc/{}/{of}", top.pid())).unwrap().count();
+    let before = count("task");
+    for _ in 0..20 {
+        top.type_in(DOWN).type_in(UP);
+    }
+    // What the help says comes last.
+    top.type_in("?").wait_for("PgDn");
+    assert_eq!(count("task"), before);
+    assert!(count("fd") < 20, "{} descriptors", count("fd"));
+    drop(crowd);
+    container.signal(SIGCONT);
+    top.type_in("q").type_in(DOWN).wait_for("listening");
+    top.type_in("q");
+    top.finish().status(0);
+    container.signal(TERM).wait_for_end();
+}
+
 #[test]
 fn it_can_be_suspended_and_goes_on_where_it_was() {
     let (container, socket) = container(UNITS);
-    let top = Top::in_a_shell(&socket);
+    let shell = Trc::new().program("bash").args(&["--norc", "--noprofile", "-i"]);
+    let top = start(shell, &socket);
     top.wait_for("PROMPT> ");
     top.type_in(&format!("{TRCCTL} top\n"));
     // The head of the table is drawn once for each whole screen.
@@ -195,7 +201,7 @@ fn it_can_be_suspended_and_goes_on_where_it_was() {
 #[test]
 fn a_trc_that_is_gone_is_waited_for() {
     let (first, socket) = container(UNITS);
-    let top = Top::new(&socket);
+    let top = top(&socket);
     top.wait_for("async.db");
     first.signal(TERM).wait_for_end();
     top.wait_for("trc is gone: no trc listens on").wait_for("waiting for it");
@@ -211,12 +217,12 @@ fn a_trc_that_is_gone_is_waited_for() {
 #[test]
 fn a_terminal_of_another_size_is_drawn_on_anew() {
     let (container, socket) = container(UNITS);
-    let top = Top::new(&socket);
+    let top = top(&socket);
     top.wait_for("MEMORY");
-    size(&top.slave, "4 18");
+    top.stty("rows 4 cols 18");
     // A blank cell is skipped, so only single words come as they are.
     top.wait_for("small");
-    size(&top.slave, "24 100");
+    top.stty("rows 24 cols 100");
     top.wait_for_times("MEMORY", 2);
     top.type_in("q");
     top.finish().status(0);
@@ -230,11 +236,10 @@ fn whoever_may_only_look_is_told_so() {
     }
     let (container, socket) =
         container(&format!("{UNITS}[control]\nallow = {{ nobody = 'read' }}\n"));
-    let program = container.path("trcctl");
-    assert!(Command::new("cp").arg(TRCCTL).arg(&program).status().unwrap().success());
-    let run = Trc::new().program(&program).args(&["top", "--color", "always"]);
+    let copy = container.path("trcctl");
+    assert!(Command::new("cp").arg(TRCCTL).arg(&copy).status().unwrap().success());
     let user = ["setpriv", "--reuid=nobody", "--clear-groups"];
-    let top = Top::of(run, &socket, &user);
+    let top = start(program().program(&copy).wrap(&user), &socket);
     top.wait_for("async.db");
     top.type_in("r").wait_for("[control] allow");
     top.type_in("q");
@@ -244,13 +249,8 @@ fn whoever_may_only_look_is_told_so() {
 
 #[test]
 fn it_needs_a_terminal_and_a_trc() {
-    let top = |socket: &Path, terminal: bool| {
-        if terminal {
-            return Top::new(socket).finish();
-        }
-        Trc::new().no_work_dir().program(TRCCTL).args(&["top"]).env("TRC_SOCKET", socket).run()
-    };
     let nowhere = Path::new("/nonexistent/trc.sock");
-    top(nowhere, false).status(64).stderr_has("top needs a terminal").stdout_is("");
-    top(nowhere, true).status(69).stdout_has("no trc listens on").stdout_lacks(OTHER_SCREEN);
+    let without = program().no_work_dir().env("TRC_SOCKET", nowhere).run();
+    without.status(64).stderr_has("top needs a terminal").stdout_is("");
+    top(nowhere).finish().status(69).stdout_has("no trc listens on").stdout_lacks(OTHER_SCREEN);
 }

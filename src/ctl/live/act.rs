@@ -8,7 +8,7 @@ use super::{Options, complain, failed, say};
 use crate::wire::{Act, Ask, JobState, JobStatus, UnitState, Until, Wait};
 
 /// The longest time that a job is waited for.
-const PATIENCE: Duration = Duration::from_hours(24);
+pub(super) const PATIENCE: Duration = Duration::from_hours(24);
 /// The time after which a job that is waited for needs an explanation.
 const SOON: Duration = Duration::from_secs(2);
 /// The time for which a unit without a readiness check has to be up, as in a test run.

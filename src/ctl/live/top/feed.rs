@@ -6,7 +6,7 @@ use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use nix::sys::signal::{SigSet, Signal};
@@ -14,14 +14,13 @@ use ratatui::crossterm::event::{self, Event as Typed, KeyEventKind};
 
 use super::state::{Need, Picture, Stream};
 use super::update::Event;
+use crate::ctl::live::act::PATIENCE;
 use crate::ctl::live::ask::{NoAnswer, Trc};
 use crate::ctl::live::status::EVERY;
 use crate::wire::{About, Act, Ask, Drawing, JobState, JobStatus, Select, Units};
 
 /// The number of past records that a stream begins with.
 const PAST: usize = 500;
-/// The longest time that a job is waited for.
-const PATIENCE: std::time::Duration = std::time::Duration::from_hours(24);
 /// The signals that are events. Those that end the process have to leave the terminal as it was.
 const SIGNALS: [Signal; 6] = [
     Signal::SIGTERM,
@@ -66,10 +65,18 @@ impl Looker {
     }
 }
 
-/// The stream that is followed.
+/// What the thread that follows streams is told.
 #[derive(Default)]
-struct Followed {
-    number: u32,
+struct Follower {
+    told: Mutex<Told>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Told {
+    /// The stream to follow instead, and its number.
+    next: Option<(u32, Stream)>,
+    /// The connection of the stream that is followed.
     connection: Option<UnixStream>,
 }
 
@@ -77,7 +84,7 @@ struct Followed {
 pub(super) struct Feed {
     socket: Option<PathBuf>,
     to: SyncSender<Event>,
-    followed: Arc<Mutex<Followed>>,
+    follower: Arc<Follower>,
 }
 
 impl Feed {
@@ -93,7 +100,7 @@ impl Feed {
         // All threads inherit the mask, so that only the one that waits for the signals gets them.
         let signals: SigSet = SIGNALS.into_iter().collect();
         signals.thread_block()?;
-        let feed = Self { socket, to: to.clone(), followed: Arc::default() };
+        let feed = Self { socket, to: to.clone(), follower: Arc::default() };
         feed.thread(move |to| {
             while let Ok(signal) = signals.wait()
                 && to.send(Event::Signal(signal)).is_ok()
@@ -123,6 +130,8 @@ impl Feed {
                 }
             }
         })?;
+        let (trc, follower) = (feed.trc(), Arc::clone(&feed.follower));
+        feed.thread(move |to| while follower.follow(&trc, to) {})?;
         Ok(feed)
     }
 
@@ -137,37 +146,13 @@ impl Feed {
 
     /// Follows a stream instead of any other one.
     pub(super) fn follow(&self, number: u32, stream: Stream) {
-        let mut followed = lock(&self.followed);
-        followed.number = number;
-        if let Some(connection) = followed.connection.take() {
+        let mut told = self.follower.lock();
+        told.next = Some((number, stream));
+        if let Some(connection) = told.connection.take() {
             _ = connection.shutdown(Shutdown::Both);
         }
-        drop(followed);
-        let select = |units| Select { units, last: PAST, since: None, grep: None, follow: true };
-        let ask = match stream {
-            Stream::Output(unit) => Ask::Logs(select(vec![unit])),
-            Stream::Events => Ask::Events(select(Vec::new())),
-        };
-        let (trc, followed) = (self.trc(), self.followed.clone());
-        let started = self.thread(move |to| {
-            let hold = |connection: &UnixStream| {
-                let mut followed = lock(&followed);
-                if followed.number == number {
-                    followed.connection = connection.try_clone().ok();
-                } else {
-                    _ = connection.shutdown(Shutdown::Both);
-                }
-            };
-            let done = trc.stream_held(&ask, hold, |json| match serde_json::from_str(json) {
-                Ok(entry) => to.send(Event::Record(number, entry)).is_ok(),
-                // A newer trc has records that this program does not know.
-                Err(_) => true,
-            });
-            _ = to.send(Event::Over(number, done.err().map(|why| one_line(&why))));
-        });
-        if let Err(why) = started {
-            _ = self.to.try_send(Event::Over(number, Some(why.to_string())));
-        }
+        drop(told);
+        self.follower.changed.notify_one();
     }
 
     /// Asks for a change, and waits until it is done.
@@ -194,8 +179,47 @@ impl Feed {
     }
 }
 
-fn lock(followed: &Mutex<Followed>) -> std::sync::MutexGuard<'_, Followed> {
-    followed.lock().unwrap_or_else(PoisonError::into_inner)
+impl Follower {
+    fn lock(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until there is a stream to follow.
+    fn next(&self) -> (u32, Stream) {
+        let mut told = self.lock();
+        loop {
+            if let Some(next) = told.next.take() {
+                return next;
+            }
+            told = self.changed.wait(told).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Follows a stream until it is over, or until there is another one to follow. Returns whether
+    /// somebody still takes events.
+    fn follow(&self, trc: &Trc, to: &SyncSender<Event>) -> bool {
+        let (number, stream) = self.next();
+        let select = |units| Select { units, last: PAST, since: None, grep: None, follow: true };
+        let ask = match stream {
+            Stream::Output(unit) => Ask::Logs(select(vec![unit])),
+            Stream::Events => Ask::Events(select(Vec::new())),
+        };
+        let hold = |connection: &UnixStream| {
+            let mut told = self.lock();
+            if told.next.is_none() {
+                told.connection = connection.try_clone().ok();
+            } else {
+                _ = connection.shutdown(Shutdown::Both);
+            }
+        };
+        let done = trc.stream_held(&ask, hold, |json| match serde_json::from_str(json) {
+            Ok(entry) => to.send(Event::Record(number, entry)).is_ok(),
+            // A newer trc has records that this program does not know.
+            Err(_) => true,
+        });
+        self.lock().connection = None;
+        to.send(Event::Over(number, done.err().map(|why| one_line(&why)))).is_ok()
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "trcctl is not PID 1")]

@@ -1,9 +1,10 @@
 //! `trcctl top`: the units of a run on a full screen, and keys to act on them.
 //!
-//! `state.rs` is what is known and shown, `update.rs` changes it by one event and says what to do, and
-//! `view.rs` draws it. These three are pure. `feed.rs` asks trc, and `screen.rs` has the terminal.
+//! `state.rs` is what is known and shown, with the last lines in `records.rs`, `update.rs` changes it
+//! by one event and says what to do, and `view.rs` draws it. These are pure. `feed.rs` asks trc, and `screen.rs` has the terminal.
 
 mod feed;
+mod records;
 mod screen;
 mod state;
 #[cfg(test)]
@@ -69,8 +70,8 @@ pub fn top(options: &Options) -> u8 {
     match run(state, begin, &events, &feed, screen) {
         Ok(End::Status(status)) => status,
         Ok(End::Signal(signal)) => screen::end_by(signal),
-        // Nobody is there any more who could see a message.
-        Err(_) => 1,
+        // The terminal is gone. The kernel sends SIGHUP, but that may come later.
+        Err(_) => screen::end_by(Signal::SIGHUP),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The terminal of `trcctl top`: it is left as it was, whatever happens.
 
 use std::io::{self, Stdout, Write};
+use std::mem::ManuallyDrop;
 
 use nix::sys::signal::{SigSet, Signal, kill, raise};
 use nix::unistd::Pid;
@@ -19,7 +20,8 @@ use crate::ctl::live::Color;
 
 /// The screen, while it is in use.
 pub(super) struct Screen {
-    terminal: Terminal<CrosstermBackend<Stdout>>,
+    /// It is never dropped: it would print an error to a terminal that is gone, and panic.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>,
     color: Color,
 }
 
@@ -38,7 +40,7 @@ impl Screen {
         }));
         enter()?;
         match Terminal::new(CrosstermBackend::new(io::stdout())) {
-            Ok(terminal) => Ok(Self { terminal, color }),
+            Ok(terminal) => Ok(Self { terminal: ManuallyDrop::new(terminal), color }),
             Err(why) => {
                 leave();
                 Err(why)

@@ -1,12 +1,8 @@
 //! What `trcctl top` knows and shows.
 
-use std::collections::VecDeque;
-
+use super::records::Records;
 use crate::ctl::live::why::blocks;
 use crate::wire::{About, Act, Entry, RunHealth, UnitState};
-
-/// The number of records that are kept.
-pub(super) const KEEP: usize = 2000;
 
 /// An edge of the graph: one unit waits for another one.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -97,10 +93,11 @@ pub(super) struct State {
     /// The number of the stream, so that late records of an earlier one do not count.
     pub number: u32,
     /// The last records.
-    pub records: VecDeque<Entry>,
+    pub records: Records,
     /// Why the stream is over.
     pub over: Option<String>,
-    /// The number of records below the shown ones: 0 follows them.
+    /// The number of records below the shown ones: 0 follows them. It may be larger than that of all
+    /// records: [`State::below`] is not.
     pub scroll: usize,
     /// The requests that trc has not answered yet.
     pub asked: Vec<(String, Act)>,
@@ -147,6 +144,14 @@ impl State {
     /// Returns the records that are shown.
     pub(super) fn shown(&self) -> impl DoubleEndedIterator<Item = &Entry> {
         self.records.iter().filter(|entry| self.shows(entry))
+    }
+
+    /// Returns the number of records below the shown ones, so that at least one is shown.
+    pub(super) fn below(&self) -> usize {
+        match self.scroll {
+            0 => 0,
+            scroll => scroll.min(self.shown().count().saturating_sub(1)),
+        }
     }
 
     /// Returns whether a record is shown.

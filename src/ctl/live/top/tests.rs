@@ -12,7 +12,8 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::style::Color as Hue;
 use serde_json::json;
 
-use super::state::{KEEP, Need, Page, Picture, State, Stream};
+use super::records::{KEEP, KEEP_BYTES, LONGEST};
+use super::state::{Need, Page, Picture, State, Stream};
 use super::update::{Effect, Event, update};
 use super::view::view;
 use crate::ctl::live::Color;
@@ -386,10 +387,38 @@ fn late_records_of_another_unit_do_not_count_and_the_kept_ones_are_bounded() {
     let earlier = state.number - 1;
     update(&mut state, Event::Record(earlier, written(1, "late")));
     update(&mut state, Event::Over(earlier, None));
-    assert_eq!((state.records.len(), &state.over), (0, &None));
+    assert_eq!((state.records.iter().count(), &state.over), (0, &None));
     let lines = vec!["x"; KEEP + 10];
     print(&mut state, &lines);
-    assert_eq!(state.records.len(), KEEP);
+    assert_eq!(state.records.iter().count(), KEEP);
+}
+
+#[test]
+fn long_lines_are_cut_and_few_of_them_kept() {
+    let mut state = seen(shop());
+    let long = "ü".repeat(LONGEST);
+    print(&mut state, &vec![long.as_str(); 2 * KEEP_BYTES / LONGEST]);
+    let kept: Vec<&str> = state
+        .records
+        .iter()
+        .map(|entry| match entry {
+            Entry::Written(line) => line.line.as_str(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert!(kept.iter().all(|line| line.len() <= LONGEST && line.ends_with("ü…")));
+    assert_eq!(kept.len(), KEEP_BYTES / LONGEST);
+}
+
+#[test]
+fn whoever_has_scrolled_to_records_that_are_forgotten_sees_the_first_one() {
+    let mut state = seen(shop());
+    print(&mut state, &vec!["x"; KEEP]);
+    keys(&mut state, "↵⇱");
+    print(&mut state, &["y"; 30]);
+    assert_eq!(state.below(), KEEP - 1);
+    keys(&mut state, "↓");
+    assert_eq!(state.below(), KEEP - 2);
 }
 
 #[test]

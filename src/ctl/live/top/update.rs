@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::state::{KEEP, Note, Page, Picture, Question, State, Stream};
+use super::state::{Note, Page, Picture, Question, State, Stream};
 use crate::ctl::live::act::sentence;
 use crate::text::harmless;
 use crate::wire::{Act, Entry, JobState, JobStatus};
@@ -88,15 +88,11 @@ pub(super) fn update(state: &mut State, event: Event) -> Vec<Effect> {
         }
         Event::Record(number, entry) => {
             if number == state.number {
-                if state.records.len() == KEEP {
-                    state.records.pop_front();
-                }
                 // Whoever has scrolled back keeps seeing the same lines.
                 if state.scroll > 0 && state.shows(&entry) {
                     state.scroll += 1;
                 }
-                state.records.push_back(entry);
-                clamp(state);
+                state.records.push(entry);
             }
             Vec::new()
         }
@@ -177,6 +173,7 @@ fn pressed(state: &mut State, key: KeyEvent) -> Vec<Effect> {
 }
 
 fn in_records(state: &mut State, code: KeyCode) -> Vec<Effect> {
+    clamp(state);
     match code {
         KeyCode::Esc | KeyCode::Enter | KeyCode::Left | KeyCode::Char('q') => {
             leave(state);
@@ -356,8 +353,8 @@ fn follow(state: &mut State, stream: Stream) -> Vec<Effect> {
     vec![Effect::Follow(state.number, stream)]
 }
 
+/// Scrolls no further than to the first record. This may search all of them, so it is done for a key,
+/// but not for each record that comes.
 fn clamp(state: &mut State) {
-    if state.scroll > 0 {
-        state.scroll = state.scroll.min(state.shown().count().saturating_sub(1));
-    }
+    state.scroll = state.below();
 }

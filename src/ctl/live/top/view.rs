@@ -457,7 +457,7 @@ impl View<'_> {
         } else {
             format!("{title} with “{}”", self.state.grep)
         };
-        let right = match self.state.scroll {
+        let right = match self.state.below() {
             0 => "following".to_owned(),
             below => format!("{} below", some(below, "line")),
         };
@@ -474,7 +474,7 @@ impl View<'_> {
                 self.span(Look::Dim, short_of(&format!("  … {why}"), width)),
             ));
         }
-        for entry in self.state.shown().rev().skip(self.state.scroll) {
+        for entry in self.state.shown().rev().skip(self.state.below()) {
             if lines.len() >= rows {
                 break;
             }
