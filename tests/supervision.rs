@@ -8,7 +8,7 @@ use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
 
 use crate::common;
-use crate::common::{MODES, Running, TERM, Trc, USR1, patience, root, table};
+use crate::common::{MODES, Running, TERM, Trc, UNTIL_TRAP, USR1, patience, root, table};
 use nix::libc::{SIGCONT as CONT, SIGSTOP as STOP};
 
 /// A unit that becomes ready by `ready` after its gate was opened, and a unit that is `after` it.
@@ -263,16 +263,27 @@ fn a_unit_that_became_ready_while_trc_stood_still_is_ready() {
     }
 }
 
+/// Lets these processes run before all others, if this user may do that.
+#[expect(unsafe_code, reason = "nix does not have it")]
+fn go_first(pids: &[i32]) {
+    for pid in pids {
+        // SAFETY: setpriority(2) touches no memory.
+        unsafe { nix::libc::setpriority(nix::libc::PRIO_PROCESS, pid.cast_unsigned(), -20) };
+    }
+}
+
 /// trc used to kill the unit in the same second in which it asked it to stop.
 #[test]
 fn a_unit_that_stood_still_together_with_trc_has_its_time_to_stop() {
     for mode in MODES {
         let toml = "[sync.app]\nstop.timeout = '3s'\n\
-            script = 'trap \"read x <$W/go; exit 7\" TERM; echo $$ >$W/pid; echo up; while :; do read x <$W/never; done'\n";
-        let running = Trc::toml(toml).mode(mode).spawn();
-        running.wait_for("\nup\n");
+            script = 'trap \"read x <$W/go; exit 7\" TERM; UNTIL_TRAP'\n";
+        let running = Trc::toml(&toml.replace("UNTIL_TRAP", UNTIL_TRAP)).mode(mode).spawn();
+        running.wait_for("\nready\n");
         let shell = running.processes().into_iter().find(|one| one.command.contains("bash -c"));
         let shell = shell.expect("the unit's shell").pid;
+        // On a busy machine, others may use up the half second that the unit has.
+        go_first(&[running.pid(), shell]);
         running.signal(USR1);
         running.wait_for("terminating the child process");
         // It need not wait for somebody to open the gate: it has half a second when it goes on.
