@@ -2,44 +2,26 @@
 //! sizes, questions and answers. The terminal echoes what is typed, so the text that a test waits
 //! for never looks like what it typed.
 
-use std::fs::File;
-use std::io::Write;
 use std::ops::Deref;
-use std::os::fd::OwnedFd;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::common;
-use crate::common::{MODES, Outcome, Running, TERM, Trc};
-use nix::unistd::{tcgetpgrp, ttyname};
+use nix::unistd::tcgetpgrp;
+
+use crate::common::typist::Typist;
+use crate::common::{MODES, Outcome, TERM, Trc};
 
 const CTRL_C: &str = "\x03";
 const CTRL_D: &str = "\x04";
 const CTRL_Z: &str = "\x1a";
 const CTRL_BACKSLASH: &str = "\x1c";
 
-/// A program on a terminal of its own, and somebody who types.
-struct Session {
-    running: Running,
-    master: OwnedFd,
-    slave: PathBuf,
-}
+/// trc or a shell on a terminal of its own, and somebody who types.
+struct Session(Typist);
 
 impl Session {
-    /// The program leads the terminal's session, as in `docker run -it`.
     fn new(trc: Trc) -> Self {
-        let pty = common::terminal();
-        let slave = ttyname(&pty.slave).unwrap();
-        let running = trc
-            .env("TERM", "dumb")
-            .env("PS1", "PROMPT> ")
-            .env("INPUTRC", "/dev/null")
-            .terminal(&pty.slave)
-            .wrap(&["setsid", "--ctty"])
-            .spawn();
-        running.read_terminal(&pty.master);
-        Self { running, master: pty.master, slave }
+        let trc = trc.env("TERM", "dumb").env("PS1", "PROMPT> ").env("INPUTRC", "/dev/null");
+        Self(Typist::new(trc))
     }
 
     /// An interactive bash leads the session, and `$T` runs trc.
@@ -53,17 +35,12 @@ impl Session {
         session
     }
 
-    fn type_in(&self, text: &str) -> &Self {
-        File::from(self.master.try_clone().unwrap()).write_all(text.as_bytes()).unwrap();
-        self
-    }
-
     /// Types a job control command at the shell's prompt, and again if the shell does not echo it:
     /// a grandchild that is about to be suspended may have read the command instead.
     fn type_command(&self, command: &str) -> &Self {
         let before = self.stdout().matches(command).count();
         let mut again = Instant::now();
-        self.running.wait_until("the shell has read the command", || {
+        self.wait_until("the shell has read the command", || {
             if Instant::now() >= again {
                 self.type_in(&format!("{command}\n"));
                 again = Instant::now() + Duration::from_secs(2);
@@ -73,21 +50,11 @@ impl Session {
         self
     }
 
-    /// This is one change, and so one signal. For two numbers, stty makes two changes.
-    fn resize(&self, rows: u16) {
-        let terminal = File::open(&self.slave).unwrap();
-        let status = Command::new("stty")
-            .args(["rows", &rows.to_string()])
-            .stdin(Stdio::from(terminal))
-            .status();
-        assert!(status.unwrap().success());
-    }
-
     /// Waits until a process group other than that of the session's leader has the terminal.
     #[track_caller]
     fn wait_until_lent(&self) -> &Self {
-        let leader = self.running.pid();
-        self.running.wait_until("somebody else has the terminal", || {
+        let leader = self.pid();
+        self.wait_until("somebody else has the terminal", || {
             tcgetpgrp(&self.master).is_ok_and(|group| group.as_raw() != leader)
         });
         self
@@ -95,17 +62,14 @@ impl Session {
 
     #[track_caller]
     fn finish(self) -> Outcome {
-        let Self { running, master, .. } = self;
-        let outcome = running.finish();
-        drop(master);
-        outcome
+        self.0.finish()
     }
 }
 
 impl Deref for Session {
-    type Target = Running;
-    fn deref(&self) -> &Running {
-        &self.running
+    type Target = Typist;
+    fn deref(&self) -> &Typist {
+        &self.0
     }
 }
 
@@ -116,12 +80,12 @@ fn a_shell_has_job_control() {
         session.wait_for("PROMPT> ").wait_for_times("PROMPT> ", 1);
         session.type_in("cat &\n").wait_for_times("PROMPT> ", 2);
         // The background reader is suspended, as it should be.
-        session.running.wait_until("cat is stopped", || {
+        session.wait_until("cat is stopped", || {
             session.processes().iter().any(|process| process.state == 'T')
         });
         session.type_in("jobs\n").wait_for("Stopped");
         session.type_command("fg");
-        session.running.wait_until("cat goes on", || {
+        session.wait_until("cat goes on", || {
             session.processes().iter().all(|process| process.state != 'T')
         });
         session.type_in("hello\n").wait_for_times("hello", 2);
@@ -195,7 +159,7 @@ fn in_a_shell_a_test_that_stops_the_foreground_unit_does_not_stop_trc() {
     let session = Session::in_a_shell();
     let toml = "[sync.f]\nexec = ['sh', '-c', 'echo up; exec cat']\nready.log = 'up'\n\
                 [test.t]\nexpect.fault = { unit = 'f', stop = '100ms' }\n";
-    std::fs::write(session.running.path("trc.toml"), toml).unwrap();
+    std::fs::write(session.path("trc.toml"), toml).unwrap();
     session.type_in("$T --test >/dev/null 2>&1; echo st''atus=$?\n").wait_for("status=");
     session.wait_for("status=0");
     session.type_in("exit 0\n");
@@ -281,8 +245,9 @@ fn a_window_resize_arrives() {
         for args in commands {
             let session = Session::new(Trc::with(args).arg(script).mode(mode));
             session.wait_for("ready");
-            session.resize(51);
-            session.finish().status(4).stdout_has("51 0");
+            // This is one change, and so one signal.
+            session.stty("rows 51");
+            session.finish().status(4).stdout_has("51 80");
         }
     }
 }
@@ -293,7 +258,7 @@ fn a_background_unit_that_reads_the_terminal_is_warned_about_and_can_be_stopped(
         let args = ["-D", "cat </dev/tty", "-F", "echo ready; cat $W/never"];
         let session = Session::new(Trc::with(&args).mode(mode));
         session.wait_for("ready");
-        session.running.wait_until("the background unit is stopped", || {
+        session.wait_until("the background unit is stopped", || {
             session.processes().iter().any(|process| process.state == 'T')
         });
         session.wait_for("terminal");
