@@ -797,3 +797,22 @@ fn the_options_for_the_configuration_and_those_for_units_exclude_one_another() {
     }
     it.trcctl("reload").is(0, "nothing has changed\n", "");
 }
+
+#[test]
+fn a_reader_that_goes_away_changes_no_exit_status() {
+    let it = Container::new(WEB);
+    it.wait_for("web");
+    let unread = |words: &str, status: i32| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = command(env!("CARGO_BIN_EXE_trcctl"), &it.socket, words);
+        command.stdout(writer.try_clone().unwrap()).stderr(writer);
+        assert_eq!(command.status().unwrap().code(), Some(status), "{words}");
+    };
+    unread("status", 0);
+    unread("wait web=failed --for 10ms", 124);
+    unread("reload --dry-run", 0);
+    unread("reload --dry-run --json", 0);
+    std::fs::write(it.running.path("trc.toml"), "[async.web]\nexce = 'x'\n").unwrap();
+    unread("reload", 78);
+}

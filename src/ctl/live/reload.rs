@@ -1,9 +1,10 @@
 //! `trcctl reload`.
 
 use std::fmt::Write as _;
+use std::io::{self, Write as _};
 
 use super::ask::{NoAnswer, Trc};
-use super::{Options, failed};
+use super::{Options, complain, failed, say};
 use crate::status;
 use crate::wire::{Ask, Code, Does, Plan, Reload, Step};
 
@@ -18,17 +19,17 @@ pub fn reload(options: &Options, dry_run: bool, keep: bool, plan: Option<u64>) -
     match Trc::at(options.socket.as_deref()).get::<Plan>(&Ask::Reload(reload)) {
         Ok(plan) => {
             if options.json {
-                println!("{}", serde_json::to_string_pretty(&plan).unwrap_or_default());
+                say(&(serde_json::to_string_pretty(&plan).unwrap_or_default() + "\n"));
             } else {
-                print!("{}", text(&plan, dry_run));
+                say(&text(&plan, dry_run));
             }
             if dry_run && plan.changed { CHANGES } else { 0 }
         }
         Err(NoAnswer::Refused(problem)) if problem.code == Code::InvalidConfig => {
             for diagnostic in &problem.diagnostics {
-                eprintln!("{diagnostic}\n");
+                _ = writeln!(io::stderr(), "{diagnostic}\n");
             }
-            eprintln!("trcctl: {}", problem.detail);
+            complain(&problem.detail);
             status::CONFIG
         }
         Err(why) => failed(&why),

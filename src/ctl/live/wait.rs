@@ -1,7 +1,7 @@
 //! `trcctl wait`.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use super::ask::{NoAnswer, Trc};
@@ -80,7 +80,7 @@ pub fn wait(options: &Options, goals: &[String], within: Option<Duration>) -> u8
                 let chain = answer.unit.and_then(|unit| why::chain(&trc, &unit).ok());
                 if let Some(chain) = chain {
                     let plain = Options { color: Color::Never, ..options.clone() };
-                    eprint!("{}", why::told(&trc, &plain, &chain));
+                    _ = write!(io::stderr(), "{}", why::told(&trc, &plain, &chain));
                 }
                 return exit::TIMED_OUT;
             }
