@@ -1,14 +1,14 @@
 //! A running trc can be asked and changed, by its control socket.
 
 use std::fmt::Debug;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::common::{HUP, MODES, Mode, Running, TERM, Trc, has, python, root};
+use crate::common::{HUP, MODES, Mode, Running, TERM, Trc, children_of, has, python, root};
 
 /// A run and the way to ask it.
 pub(crate) struct Asked {
@@ -58,30 +58,46 @@ impl Asked {
 }
 
 fn ask(socket: &Path, method: &str, target: &str) -> Answer {
-    let mut stream = UnixStream::connect(socket).unwrap();
-    write!(stream, "{method} {target} HTTP/1.1\r\nHost: trc\r\nConnection: close\r\n\r\n").unwrap();
-    answer(&mut stream)
+    Answer::of(&fetch(socket, method, target, "Host: trc\r\n"))
 }
 
 /// Asks for something, and returns the head and the body of the answer as they come.
 pub(crate) fn fetch(socket: &Path, method: &str, target: &str, fields: &str) -> (String, String) {
-    let mut stream = UnixStream::connect(socket).unwrap();
+    fetch_within(None, socket, method, target, fields).unwrap()
+}
+
+/// Does what [`fetch`] does, and waits no longer than this for each part of the answer.
+pub(crate) fn fetch_within(
+    patience: Option<Duration>,
+    socket: &Path,
+    method: &str,
+    target: &str,
+    fields: &str,
+) -> io::Result<(String, String)> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(patience)?;
     let head = format!("{method} {target} HTTP/1.1\r\nConnection: close\r\n{fields}\r\n");
-    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(head.as_bytes())?;
     whole(&mut stream)
 }
 
-fn whole(stream: &mut UnixStream) -> (String, String) {
+fn whole(stream: &mut UnixStream) -> io::Result<(String, String)> {
     let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head: {text:?}"));
-    (head.to_owned(), body.to_owned())
+    stream.read_to_string(&mut text)?;
+    let parts = text.split_once("\r\n\r\n");
+    let (head, body) = parts.ok_or_else(|| io::Error::other(format!("no head: {text:?}")))?;
+    Ok((head.to_owned(), body.to_owned()))
 }
 
 fn answer(stream: &mut UnixStream) -> Answer {
-    let (head, body) = whole(stream);
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Answer { status, body: serde_json::from_str(&body).unwrap_or(Value::Null) }
+    Answer::of(&whole(stream).unwrap())
+}
+
+impl Answer {
+    pub(crate) fn of((head, body): &(String, String)) -> Self {
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Self { status, body: serde_json::from_str(body).unwrap_or(Value::Null) }
+    }
 }
 
 /// Reads the lines of a stream.
@@ -275,12 +291,6 @@ fn a_command_makes_a_unit_reload() {
     it.stop();
 }
 
-/// Returns the children of a process.
-fn children(pid: &Value) -> Vec<String> {
-    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-    children.split_whitespace().map(str::to_owned).collect()
-}
-
 #[test]
 fn nginx_gets_new_workers_and_keeps_its_master_and_its_configuration_if_the_new_one_is_wrong() {
     if !root() || !has("nginx") {
@@ -302,10 +312,11 @@ fn nginx_gets_new_workers_and_keeps_its_master_and_its_configuration_if_the_new_
         let place = trc.path("");
         let it = Asked::of(trc.file("nginx.conf", conf("", &place)));
         let master = it.get("/v1/units/web?wait=ready&for=30s").body["process"]["pid"].clone();
-        let workers = children(&master);
+        let children = || children_of(master.as_i64().unwrap().try_into().unwrap());
+        let workers = children();
         same(&it.done("/v1/units/web/reload")["status"], "done");
         it.running.wait_until("new workers have taken over", || {
-            let now = children(&master);
+            let now = children();
             !now.is_empty() && now.iter().all(|pid| !workers.contains(pid))
         });
         std::fs::write(place.join("nginx.conf"), conf("nonsense;", &place)).unwrap();

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::common::{Mode, TERM, Trc, children_of, has, number_from, root, state_of, table};
-use crate::control::{Asked, descriptors};
+use crate::control::{Answer, Asked, descriptors, fetch_within};
 
 /// A small generator of numbers (`SplitMix64`), so that a seed replays what was sent.
 #[derive(Clone)]
@@ -53,14 +53,9 @@ fn ask(
     target: &str,
     patience: Duration,
 ) -> std::io::Result<(u16, Value)> {
-    let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(patience))?;
-    write!(stream, "{method} {target} HTTP/1.1\r\nConnection: close\r\n\r\n")?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text)?;
-    let status = text.get(9..12).and_then(|digits| digits.parse().ok()).unwrap_or(0);
-    let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-    Ok((status, serde_json::from_str(body).unwrap_or(Value::Null)))
+    let Answer { status, body } =
+        Answer::of(&fetch_within(Some(patience), socket, method, target, "")?);
+    Ok((status, body))
 }
 
 /// The units that clients change, with what each does once it has its lock, and its keys.
