@@ -312,6 +312,8 @@ fn nginx_gets_new_workers_and_keeps_its_master_and_its_configuration_if_the_new_
         let place = trc.path("");
         let it = Asked::of(trc.file("nginx.conf", conf("", &place)));
         let master = it.get("/v1/units/web?wait=ready&for=30s").body["process"]["pid"].clone();
+        // It listens before it writes the file from which `nginx -s` takes the pid.
+        it.running.wait_for_file("nginx.pid");
         let children = || children_of(master.as_i64().unwrap().try_into().unwrap());
         let workers = children();
         same(&it.done("/v1/units/web/reload")["status"], "done");
