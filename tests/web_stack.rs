@@ -195,3 +195,42 @@ fn a_volume_keeps_the_visits_and_takes_a_new_password() {
         stack.wait().status(143).lacks(KILLED);
     }
 }
+
+#[test]
+#[ignore = "needs TRC_CONTAINER_ENGINE"]
+fn people_ask_and_change_the_stack_while_it_runs() {
+    let stack = started(stack());
+    // Whoever is refused exits with another status than 0.
+    let shell = |line: &str| stack.exec(&["bash", "-c", &format!("{line} 2>&1; true")]);
+    let app = "/etc/trc.d/async.app.toml";
+    for (line, expected) in [
+        ("trcctl wait ready --for 60s", "ready\n"),
+        ("trcctl exec app -- id -un", "web\n"),
+        (
+            "trcctl stop cache",
+            "async.cache has stopped, as asked, and stays so until somebody starts it; \
+             still needed by async.proxy, async.app\n",
+        ),
+        ("trcctl health", "degraded: async.cache was stopped by hand\n"),
+        ("trcctl start cache", "async.cache is up, as asked\n"),
+        (
+            &format!("sed -i 's/--workers 2/--workers 3/' {app}; trcctl reload"),
+            "async.app is restarted\n  exec at /etc/trc.d/async.app.toml:2:8\n",
+        ),
+        ("trcctl wait ready --for 60s", "ready\n"),
+        (
+            &format!("sed -i 's/workers/wrokers/' {app}; trcctl reload"),
+            "trcctl: going back to the previous configuration, because async.app exited before it \
+             was up\n",
+        ),
+        ("trcctl wait ready --for 60s", "ready\n"),
+    ] {
+        assert_eq!(shell(line), expected, "{line}\n{}", stack.text());
+    }
+    let wrong = shell(&format!("sed -i 's/^user/usre/' {app}; trcctl reload"));
+    assert!(wrong.contains("did you mean `user`?"), "{wrong}");
+    assert!(shell("trcctl status").starts_with("ready, up for "), "{}", stack.text());
+    assert_eq!(get(&stack, "/"), "visit 1, 1 since the cache started");
+    stack.stop_in_time();
+    stack.wait().status(143).lacks(KILLED);
+}

@@ -139,8 +139,9 @@ pub(crate) fn build(label: &str, dockerfile: &str, files: &[(&Path, &str)]) -> S
 pub(crate) fn built_trc() -> &'static str {
     static NAME: OnceLock<String> = OnceLock::new();
     NAME.get_or_init(|| {
-        let file = "FROM scratch\nCOPY trc /trc/target/any/release/trc\n";
-        build("built", file, &[(static_binary(), "trc")])
+        let file = "FROM scratch\nCOPY trc trcctl /trc/target/any/release/\n";
+        let trcctl = static_binary().with_file_name("trcctl");
+        build("built", file, &[(static_binary(), "trc"), (&trcctl, "trcctl")])
     })
 }
 
