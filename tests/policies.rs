@@ -924,6 +924,7 @@ fn a_unit_waits_for_its_condition() {
         ("exited", "true", "0"),
         ("exited", "exit 3", "3"),
         ("failed", "exit 3", "3"),
+        ("settled", "exit 3", "3"),
     ];
     table(
         &rows,

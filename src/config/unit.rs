@@ -95,6 +95,8 @@ pub(crate) enum Condition {
     Succeeded,
     /// The unit has ended with a failure.
     Failed,
+    /// The unit is up, in the sense of a name without a condition, or never will be.
+    Settled,
 }
 
 impl Condition {
@@ -106,6 +108,7 @@ impl Condition {
             Self::Exited => "exited",
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
+            Self::Settled => "settled",
         }
     }
 }

@@ -538,7 +538,7 @@ impl Engine {
             }
             (
                 Phase::Running { .. },
-                Condition::Succeeded | Condition::Exited | Condition::Failed,
+                Condition::Succeeded | Condition::Exited | Condition::Failed | Condition::Settled,
             )
             | (
                 Phase::Waiting

@@ -87,7 +87,7 @@ impl Engine {
             Condition::Exited | Condition::Succeeded | Condition::Failed => {
                 !self.graph.node(need.unit).ends
             }
-            Condition::Started | Condition::Ready => false,
+            Condition::Started | Condition::Ready | Condition::Settled => false,
         }
     }
 

@@ -173,6 +173,13 @@ impl Engine {
         if left_out(need.unit) {
             return Holds::Yes;
         }
+        if need.condition == Condition::Settled {
+            let condition = self.graph.node(need.unit).shows_up_by(self.run != Run::Halting);
+            return match self.holds(Need { condition, ..need }) {
+                Holds::Never => Holds::Yes,
+                holds @ (Holds::Yes | Holds::NotYet) => holds,
+            };
+        }
         let state = &self.states[need.unit.0];
         let ended = self.ended(need.unit);
         let waits = state.is_dormant();
@@ -198,7 +205,11 @@ impl Engine {
             (Condition::Succeeded, Some(ended)) if !ended.failed() => Holds::Yes,
             (Condition::Failed, Some(ended)) if ended.failed() => Holds::Yes,
             (
-                Condition::Started | Condition::Ready | Condition::Succeeded | Condition::Failed,
+                Condition::Started
+                | Condition::Ready
+                | Condition::Succeeded
+                | Condition::Failed
+                | Condition::Settled,
                 Some(_),
             ) => Holds::Never,
             (
@@ -206,7 +217,8 @@ impl Engine {
                 | Condition::Ready
                 | Condition::Exited
                 | Condition::Succeeded
-                | Condition::Failed,
+                | Condition::Failed
+                | Condition::Settled,
                 None,
             ) => Holds::NotYet,
         }

@@ -106,7 +106,8 @@ impl Graph {
                     node if test && node.unit.ready.is_none() => Condition::Started,
                     node => node.shows_up_by(!halt),
                 };
-                let calm = test && condition.is_none() && nodes[unit.0].is_plain();
+                let named = matches!(condition, None | Some(Condition::Settled));
+                let calm = test && named && nodes[unit.0].is_plain();
                 let condition = condition.unwrap_or(bare);
                 // The condition may be written twice.
                 if known.insert((unit, condition, calm)) {

@@ -112,6 +112,7 @@ marks! {
     SignalledByHand,
     StoppedByHand,
     HeldWaiting,
+    SettledByFailure,
     HeldAfterItsEnd,
     HeldToTheEnd,
     HoldEnded,

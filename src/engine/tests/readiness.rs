@@ -416,3 +416,35 @@ fn nothing_is_tried_after_the_end() {
     engine.step(Duration::ZERO, Event::Executed { unit }, &mut actions);
     assert_eq!(actions, []);
 }
+
+#[test]
+fn a_unit_after_one_that_is_to_settle_starts_when_it_is_up_or_has_failed_for_good() {
+    let quiet = |name| Unit { on_failure: OnFailure::Ignore, ..unit(name) };
+    let settled = |name, other| after(unit(name), other, Some(Condition::Settled));
+    let mut flaky = super::restart::restarted(When::OnFailure, quiet("async.flaky"));
+    flaky = super::restart::ready(flaky);
+    flaky.restart.max = Some(1);
+    let once = Unit { oneshot: Some(true), ..quiet("async.once") };
+    let units = vec![
+        flaky,
+        quiet("async.plain"),
+        once,
+        settled("sync.1", "async.plain"),
+        settled("sync.2", "async.once"),
+        settled("sync.3", "async.flaky"),
+    ];
+    let mut world = World::of(WaitPolicy::Forever, units);
+    let sync = |world: &World| world.running().into_iter().find(|name| name.starts_with("sync"));
+    // A service without a readiness check is up once it was started.
+    assert_eq!(sync(&world).as_deref(), Some("sync.1"));
+    world.exit("sync.1", 0);
+    assert_eq!(sync(&world), None);
+    world.exit("async.once", 1);
+    assert_eq!(sync(&world).as_deref(), Some("sync.2"));
+    world.exit("sync.2", 0);
+    world.exit("async.flaky", 1);
+    assert_eq!(sync(&world), None, "it is about to be restarted");
+    world.pass(SECOND * 2);
+    world.exit("async.flaky", 1);
+    assert_eq!(sync(&world).as_deref(), Some("sync.3"));
+}

@@ -246,7 +246,8 @@ impl Terms {
                     };
                     let asked = plan.units[*other].ready.is_some();
                     let serves = plan.units[*other].counts();
-                    if unit.stage == Stage::Test && condition.is_none() && serves && !asked {
+                    let named = matches!(condition, None | Some(Condition::Settled));
+                    if unit.stage == Stage::Test && named && serves && !asked {
                         units[at].calm.push(*other);
                     }
                     units[at].needs.push((*other, condition.unwrap_or(bare)));

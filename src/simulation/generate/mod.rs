@@ -210,6 +210,7 @@ fn units(random: &mut Random) -> Vec<Unit> {
                 Some(Condition::Succeeded),
                 Some(Condition::Failed),
                 Some(Condition::Ready),
+                Some(Condition::Settled),
             ]);
             let (waiter, awaited) = (&units[order[at]], &units[other]);
             if can_wait(waiter, awaited, condition)
@@ -244,7 +245,7 @@ pub(in crate::simulation) fn can_wait(
         Some(Condition::Ready) => awaited.ready.is_some() && waiter.stage != Stage::Halt,
         Some(Condition::Started | Condition::Exited) => !awaited.outside,
         Some(Condition::Succeeded) => !awaited.outside && awaited.restart.when != When::Always,
-        Some(Condition::Failed) | None => true,
+        Some(Condition::Failed | Condition::Settled) | None => true,
     };
     let ends_the_run = awaited.stage == Stage::Boot
         && condition == Some(Condition::Failed)

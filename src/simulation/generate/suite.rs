@@ -56,6 +56,7 @@ fn a_test(random: &mut Random, plan: &Plan) -> Unit {
             Some(Condition::Succeeded),
             Some(Condition::Failed),
             Some(Condition::Ready),
+            Some(Condition::Settled),
         ]);
         if generate::can_wait(&unit, &plan.units[other], condition)
             && unit.after.iter().all(|(known, _)| *known != other)

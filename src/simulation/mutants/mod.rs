@@ -533,7 +533,7 @@ fn begun(actions: &[Action], wanted: Task) -> Option<(usize, UnitId)> {
 }
 
 /// The number of lives within which a mutant must be found.
-const LIVES: u64 = 10_000;
+const LIVES: u64 = 30_000;
 
 fn first_broken(mutant: &Mutant) -> Option<(u64, Broken)> {
     (SEEDS..SEEDS + LIVES).find_map(|seed| {

@@ -4,7 +4,7 @@ use super::super::build::Built;
 use super::super::marks::Mark;
 use super::found::Found;
 use super::{Phase, Stand, Verdict, Witness, expect, expect_of};
-use crate::config::Stage;
+use crate::config::{Condition, Stage};
 use crate::engine::{Action, Ended, Fact, How, Purpose, Target};
 use crate::graph::UnitId;
 use crate::signal::Signal;
@@ -145,6 +145,14 @@ impl Witness<'_> {
             self.may_start(at) == Some(true),
             "a unit is started only when its conditions hold",
         )?;
+        let failed = |(on, condition): &(usize, Condition)| {
+            *condition == Condition::Settled
+                && self.units[*on].stand == Stand::Over
+                && self.units[*on].status != 0
+        };
+        if self.terms.units[at].needs.iter().any(failed) {
+            self.mark(Mark::SettledByFailure);
+        }
         if unit.in_turn() {
             let alone = self.stage(unit.stage).all(|one| {
                 one == at || !matches!(self.units[one].stand, Stand::Asked | Stand::Alive)

@@ -96,7 +96,10 @@ impl Witness<'_> {
         self.units[at].stand != Stand::Over
             && depth <= self.units.len()
             && self.unmet(at).iter().any(|(on, condition)| {
-                let end = !matches!(condition, Condition::Started | Condition::Ready);
+                let end = !matches!(
+                    condition,
+                    Condition::Started | Condition::Ready | Condition::Settled
+                );
                 end && !self.terms.units[*on].ends || self.is_reserved(*on, depth + 1)
             })
     }

@@ -480,11 +480,22 @@ impl<'a> Witness<'a> {
             Condition::Succeeded if over && well => Some(true),
             Condition::Failed if over && !well => Some(true),
             Condition::Failed if seen.stand == Stand::Watching && seen.watch.ready => None,
+            Condition::Settled if over || never_ran => Some(true),
+            Condition::Settled => self.holds(on, self.up_by(on)),
             Condition::Started
             | Condition::Ready
             | Condition::Exited
             | Condition::Succeeded
             | Condition::Failed => (!over && !never_ran).then_some(false),
+        }
+    }
+
+    /// Returns the condition under which a unit is up.
+    pub(in crate::simulation) fn up_by(&self, at: usize) -> Condition {
+        match &self.plan.units[at] {
+            unit if unit.ready.is_some() => Condition::Ready,
+            _ if self.terms.units[at].oneshot => Condition::Succeeded,
+            _ => Condition::Started,
         }
     }
 

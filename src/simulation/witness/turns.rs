@@ -98,6 +98,10 @@ impl Witness<'_> {
     /// Returns whether the condition of a test holds for a unit; `None` if it never will.
     fn fulfilled(&self, at: usize, on: usize, condition: Condition) -> Option<bool> {
         let (seen, calm) = (&self.units[on], self.terms.units[at].calm.contains(&on));
+        let condition = match condition {
+            Condition::Settled if calm && seen.stand != Stand::Over => self.up_by(on),
+            other => other,
+        };
         if calm && condition == Condition::Started && seen.stand != Stand::Over {
             // A unit that was asked to stop is not up.
             let up = seen.watch.up.is_some_and(|up| up + CALM <= self.now);
