@@ -476,11 +476,10 @@ impl<'a> Witness<'a> {
         match condition {
             Condition::Started if seen.started => Some(true),
             Condition::Ready if seen.watch.ready || seen.found => Some(true),
-            Condition::Exited if over || never_ran => Some(true),
+            Condition::Exited | Condition::Settled if over || never_ran => Some(true),
             Condition::Succeeded if over && well => Some(true),
             Condition::Failed if over && !well => Some(true),
             Condition::Failed if seen.stand == Stand::Watching && seen.watch.ready => None,
-            Condition::Settled if over || never_ran => Some(true),
             Condition::Settled => self.holds(on, self.up_by(on)),
             Condition::Started
             | Condition::Ready
