@@ -1,6 +1,7 @@
 //! `trcctl` asks a running trc, and changes it: its output and exit statuses, and `trc --health`.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
@@ -815,4 +816,49 @@ fn a_reader_that_goes_away_changes_no_exit_status() {
     unread("reload --dry-run --json", 0);
     std::fs::write(it.running.path("trc.toml"), "[async.web]\nexce = 'x'\n").unwrap();
     unread("reload", 78);
+}
+
+/// It went on for ever.
+#[test]
+fn a_watch_ends_when_nobody_reads_it_any_more() {
+    let it = Container::new(WEB);
+    let mut command = command(env!("CARGO_BIN_EXE_trcctl"), &it.socket, "status --watch");
+    let mut watch = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    lines.next().unwrap().unwrap();
+    drop(lines);
+    let mut end = None;
+    it.running.wait_until("it has ended", || {
+        end = watch.try_wait().unwrap();
+        end.is_some()
+    });
+    assert_eq!(end.unwrap().code(), Some(0));
+}
+
+/// A full pipe that does not block used to count as one that nobody reads.
+#[test]
+fn a_non_blocking_output_loses_nothing() {
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    let line = "x".repeat(1000);
+    let it = Container::new(&format!(
+        "[async.web]\nscript = 'for i in {{1..200}}; do echo {line}; done; echo last; exec cat $W/never'\n\
+         ready = {{ log = '^last$$' }}\n"
+    ));
+    it.wait_for("web");
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_WRONLY | OFlag::O_NONBLOCK)).unwrap();
+    let mut logs = command(env!("CARGO_BIN_EXE_trcctl"), &it.socket, "logs -n 201 web")
+        .stdout(writer.try_clone().unwrap())
+        .spawn()
+        .unwrap();
+    it.running.wait_until("the pipe is full", || {
+        let mut polled = [PollFd::new(writer.as_fd(), PollFlags::POLLOUT)];
+        poll(&mut polled, PollTimeout::ZERO).unwrap() == 0 || logs.try_wait().unwrap().is_some()
+    });
+    drop(writer);
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
+    assert_eq!(logs.wait().unwrap().code(), Some(0));
+    assert_eq!(text.lines().count(), 201);
 }

@@ -6,12 +6,12 @@ mod terminal;
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 
-use nix::errno::Errno;
 use signal_hook::consts::SIGPIPE;
 use signal_hook::low_level::emulate_default_handler;
 
 use super::ask::{NoAnswer, Trc};
 use super::{Options, complain, failed};
+use crate::config::reason;
 use crate::status;
 use crate::wire::{Exec, Executed};
 use pass::Passed;
@@ -34,7 +34,7 @@ pub fn exec(options: &Options, unit: &str, command: &[String], tty: Option<bool>
             Ok(terminal) => match terminal.run(&trc, ask(std::env::var("TERM").ok())) {
                 Ok(ended) => Ok(ended),
                 Err(Lost::Answer(why)) => Err(why),
-                Err(Lost::Output(why)) => return unwritten(why),
+                Err(Lost::Output(why)) => return unwritten(&why),
             },
             Err(why) => {
                 complain(&format_args!(
@@ -66,12 +66,12 @@ fn told(ended: Result<Executed, NoAnswer>) -> u8 {
 }
 
 /// Ends because the output takes no more. Returns the exit status.
-fn unwritten(why: Errno) -> u8 {
-    if why == Errno::EPIPE {
+fn unwritten(why: &io::Error) -> u8 {
+    if why.kind() == io::ErrorKind::BrokenPipe {
         // Nobody reads any more, such as `head`. A program that writes to a pipe is terminated then, as
         // the command itself is if it writes to the output of `trcctl`. This does not return.
         _ = emulate_default_handler(SIGPIPE);
     }
-    complain(&format_args!("cannot write the output of the command: {}", why.desc()));
+    complain(&format_args!("cannot write the output of the command: {}", reason(why)));
     1
 }

@@ -1,10 +1,8 @@
 //! `trcctl logs` and `trcctl events`.
 
-use std::io::{self, Write};
-
 use super::ask::Trc;
 use super::paint::{Color, Look};
-use super::{Options, failed};
+use super::{Options, failed, say};
 use crate::wire::{Ask, Entry, Select};
 
 /// The records to print.
@@ -29,7 +27,6 @@ pub fn logs(options: &Options, records: Records, events: bool) -> u8 {
     let select = Select { units, last, since, grep, follow };
     let ask = if events { Ask::Events(select) } else { Ask::Logs(select) };
     let trc = Trc::at(options.socket.as_deref());
-    let mut out = io::stdout().lock();
     let mut seen = Vec::new();
     let missing = if events { "lines" } else { "bytes of output" };
     let done = trc.stream(&ask, |json| {
@@ -39,7 +36,7 @@ pub fn logs(options: &Options, records: Records, events: bool) -> u8 {
             Ok(_) | Err(_) => json.to_owned(),
         };
         // Nobody reads any more, such as `head`.
-        writeln!(out, "{line}").and_then(|()| out.flush()).is_ok()
+        say(&(line + "\n"))
     });
     done.map_or_else(|why| failed(&why), |()| 0)
 }

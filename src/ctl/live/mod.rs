@@ -8,6 +8,7 @@ mod health;
 mod logs;
 mod names;
 mod paint;
+mod patient;
 mod reload;
 mod shutdown;
 mod status;
@@ -42,6 +43,7 @@ use std::path::PathBuf;
 use ask::NoAnswer;
 #[cfg(feature = "ctl")]
 pub(super) use ask::socket_path;
+use patient::Patient;
 
 use crate::status as exit;
 
@@ -102,10 +104,10 @@ pub fn time(text: &str) -> Result<std::time::Duration, String> {
     crate::config::parse_time(text).ok_or_else(|| "expected a time such as 30s or 5m".to_owned())
 }
 
-/// Prints a text. If nobody reads it, such as `head`, that is not a failure.
-pub(super) fn say(text: &str) {
-    let mut out = io::stdout().lock();
-    _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+/// Prints a text. If nobody reads it, such as `head`, that is not a failure. Returns whether somebody
+/// may read it.
+pub(super) fn say(text: &str) -> bool {
+    Patient(io::stdout()).write_all(text.as_bytes()).is_ok()
 }
 
 /// Prints what is wrong.
@@ -113,7 +115,12 @@ pub(super) fn complain(why: &dyn fmt::Display) {
     let name = std::env::args_os().next().map(PathBuf::from);
     let name = name.as_deref().and_then(|path| path.file_name()).map(OsString::from);
     let name = name.unwrap_or_else(|| "trcctl".into());
-    _ = writeln!(io::stderr(), "{}: {why}", name.display());
+    note(&format!("{}: {why}\n", name.display()));
+}
+
+/// Prints a text for people beside the output.
+fn note(text: &str) {
+    _ = Patient(io::stderr()).write_all(text.as_bytes());
 }
 
 /// Prints why there is no answer, and returns the exit status.

@@ -1,10 +1,9 @@
 //! `trcctl reload`.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
 
 use super::ask::{NoAnswer, Trc};
-use super::{Options, complain, failed, say};
+use super::{Options, complain, failed, note, say};
 use crate::status;
 use crate::wire::{Ask, Code, Does, Plan, Reload, Step};
 
@@ -27,7 +26,7 @@ pub fn reload(options: &Options, dry_run: bool, keep: bool, plan: Option<u64>) -
         }
         Err(NoAnswer::Refused(problem)) if problem.code == Code::InvalidConfig => {
             for diagnostic in &problem.diagnostics {
-                _ = writeln!(io::stderr(), "{diagnostic}\n");
+                note(&format!("{diagnostic}\n\n"));
             }
             complain(&problem.detail);
             status::CONFIG

@@ -24,13 +24,13 @@ pub fn status(options: &Options, units: &[String], watch: bool) -> u8 {
     let trc = Trc::at(options.socket.as_deref());
     let redraw = watch && std::io::stdout().is_terminal();
     loop {
-        match show(&trc, options, units) {
+        let is_read = match show(&trc, options, units) {
             // Home, and the rest of the screen is erased once it is overwritten: nothing flickers.
             Ok(text) if redraw => say(&format!("\x1b[H{}\x1b[J", text.replace('\n', "\x1b[K\n"))),
             Ok(text) => say(&text),
             Err(why) => return failed(&why),
-        }
-        if !watch {
+        };
+        if !watch || !is_read {
             return 0;
         }
         pause();

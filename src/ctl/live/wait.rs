@@ -1,13 +1,13 @@
 //! `trcctl wait`.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::time::{Duration, Instant};
 
 use super::ask::{NoAnswer, Trc};
 use super::health::sentence;
 use super::paint::Color;
-use super::{Options, complain, failed, say, why};
+use super::{Options, complain, failed, note, say, why};
 use crate::config::nearest;
 use crate::status as exit;
 use crate::wire::{Ask, HealthState, RunHealth, UnitState, Until, Wait};
@@ -80,7 +80,7 @@ pub fn wait(options: &Options, goals: &[String], within: Option<Duration>) -> u8
                 let chain = answer.unit.and_then(|unit| why::chain(&trc, &unit).ok());
                 if let Some(chain) = chain {
                     let plain = Options { color: Color::Never, ..options.clone() };
-                    _ = write!(io::stderr(), "{}", why::told(&trc, &plain, &chain));
+                    note(&why::told(&trc, &plain, &chain));
                 }
                 return exit::TIMED_OUT;
             }

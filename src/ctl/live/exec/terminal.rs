@@ -6,7 +6,7 @@
 //! raw meanwhile: keys such as Ctrl-C mean something to the command's terminal only.
 
 use std::fs::OpenOptions;
-use std::io;
+use std::io::{self, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -16,7 +16,7 @@ use std::thread;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::unistd::{pipe, read, write};
+use nix::unistd::{pipe, read};
 use rustix::pty::{self, OpenptFlags};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGWINCH};
@@ -24,6 +24,7 @@ use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
 use super::super::ask::{NoAnswer, Trc};
+use super::super::patient::Patient;
 use crate::wire::{Exec, Executed};
 
 /// The time without output after which the output of a command that has exited is complete, in
@@ -46,7 +47,7 @@ pub(super) enum Lost {
     /// There is no answer of trc.
     Answer(NoAnswer),
     /// The output of `trcctl` takes no more.
-    Output(Errno),
+    Output(io::Error),
 }
 
 impl From<NoAnswer> for Lost {
@@ -89,7 +90,7 @@ impl Terminal {
         let raw = Raw::new(Arc::clone(&modes));
         let (over, ends) = pipe().map_err(|why| NoAnswer::Broken(why.into()))?;
         let typed = Arc::clone(&master);
-        thread::spawn(move || copy_input(&io::stdin(), &typed));
+        thread::spawn(move || copy_input(io::stdin(), &typed));
         let printed = thread::spawn(move || {
             let copied = copy_output(&master, &over);
             if copied.is_err() {
@@ -206,24 +207,14 @@ fn handle(mut signals: Signals, modes: &Modes) {
     }
 }
 
-/// Copies what is typed.
-fn copy_input(from: &impl AsFd, master: &OwnedFd) {
-    let mut bytes = [0; 4096];
-    loop {
-        match read(from, &mut bytes) {
-            Ok(0) => return,
-            Ok(count) if write_all(master, &bytes[..count]).is_ok() => {}
-            Err(Errno::EINTR) => {}
-            // Another process that has the same terminal may have asked for this.
-            Err(Errno::EAGAIN) => wait(from, PollFlags::POLLIN),
-            Ok(_) | Err(_) => return,
-        }
-    }
+/// Copies what is typed, until there is no more.
+fn copy_input(from: impl AsFd, master: &OwnedFd) {
+    _ = io::copy(&mut Patient(from), &mut Patient(master));
 }
 
 /// Copies what is printed, until nobody can print any more, or until the command is over and no
 /// more comes. Returns why the output of `trcctl` takes no more.
-fn copy_output(master: &OwnedFd, over: &OwnedFd) -> Result<(), Errno> {
+fn copy_output(master: &OwnedFd, over: &OwnedFd) -> io::Result<()> {
     let mut bytes = [0; 16 * 1024];
     let (mut is_over, mut last) = (false, 0);
     loop {
@@ -250,7 +241,7 @@ fn copy_output(master: &OwnedFd, over: &OwnedFd) -> Result<(), Errno> {
             // EIO: no process has the command's side any more.
             Ok(0) => return Ok(()),
             Ok(count) => {
-                write_all(&io::stdout(), &bytes[..count])?;
+                Patient(io::stdout()).write_all(&bytes[..count])?;
                 last += if is_over { count } else { 0 };
                 if last > LAST {
                     return Ok(());
@@ -260,24 +251,6 @@ fn copy_output(master: &OwnedFd, over: &OwnedFd) -> Result<(), Errno> {
             Err(_) => return Ok(()),
         }
     }
-}
-
-/// Writes everything.
-fn write_all(to: &impl AsFd, mut bytes: &[u8]) -> Result<(), Errno> {
-    while !bytes.is_empty() {
-        match write(to.as_fd(), bytes) {
-            Ok(count) => bytes = &bytes[count..],
-            Err(Errno::EINTR) => {}
-            Err(Errno::EAGAIN) => wait(to, PollFlags::POLLOUT),
-            Err(why) => return Err(why),
-        }
-    }
-    Ok(())
-}
-
-/// Waits until a descriptor that does not block can be read or written.
-fn wait(on: &impl AsFd, until: PollFlags) {
-    _ = poll(&mut [PollFd::new(on.as_fd(), until)], PollTimeout::NONE);
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The terminal of `trcctl top`: it is left as it was, whatever happens.
 
-use std::io::{self, Stdout, Write};
+use std::io::{self, BufWriter, Stdout};
 use std::mem::ManuallyDrop;
 
 use nix::sys::signal::{SigSet, Signal, kill, raise};
@@ -17,11 +17,12 @@ use ratatui::layout::{Position, Rect};
 use super::state::State;
 use super::view::view;
 use crate::ctl::live::Color;
+use crate::ctl::live::patient::Patient;
 
 /// The screen, while it is in use.
 pub(super) struct Screen {
     /// It is never dropped: it would print an error to a terminal that is gone, and panic.
-    terminal: ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>,
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<Output>>>,
     color: Color,
 }
 
@@ -39,7 +40,7 @@ impl Screen {
             std::process::exit(i32::from(crate::status::SOFTWARE));
         }));
         enter()?;
-        match Terminal::new(CrosstermBackend::new(io::stdout())) {
+        match Terminal::new(CrosstermBackend::new(output())) {
             Ok(terminal) => Ok(Self { terminal: ManuallyDrop::new(terminal), color }),
             Err(why) => {
                 leave();
@@ -90,21 +91,26 @@ impl Drop for Screen {
     }
 }
 
+type Output = BufWriter<Patient<Stdout>>;
+
+fn output() -> Output {
+    BufWriter::new(Patient(io::stdout()))
+}
+
 fn enter() -> io::Result<()> {
     enable_raw_mode()?;
-    execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste)
+    execute!(output(), EnterAlternateScreen, EnableBracketedPaste)
 }
 
 fn leave() {
     // Each of these is worth trying, even if the other ones fail.
     _ = execute!(
-        io::stdout(),
+        output(),
         DisableBracketedPaste,
         LeaveAlternateScreen,
         ratatui::crossterm::cursor::Show
     );
     _ = disable_raw_mode();
-    _ = io::stdout().flush();
 }
 
 /// Ends the process by a signal that it has blocked, so that its parent sees which one it was.
