@@ -861,7 +861,7 @@ fn a_condition_of_another_program_is_told_as_what_it_is_in_trc() {
         "write \"ready\": the condition holds while the unit is ready, which its `ready` checks";
     let started = "write \"started\", which waits until the command has been executed, or \"ready\", which waits until the unit can do its work";
     let succeeded = "write \"succeeded\", which waits until the unit has exited with success, or \"exited\", which also holds if it failed";
-    let expected = "expected started, ready, exited, succeeded or failed, found";
+    let expected = "expected started, ready, exited, succeeded, failed or settled, found";
     let db = "[async.db]\nexec = 'x'\nready.tcp = 80\n[async.web]\nexec = 'x'\n";
     for (word, help) in [
         ("healthy", ready),

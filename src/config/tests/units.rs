@@ -452,7 +452,7 @@ fn a_unit_is_named_in_full_or_by_its_name_where_that_is_unique() {
     assert_eq!(
         after("{ main = 1 }"),
         [
-            "error trc.toml:9:18: `after.main`: expected started, ready, exited, succeeded or failed, found the integer 1"
+            "error trc.toml:9:18: `after.main`: expected started, ready, exited, succeeded, failed or settled, found the integer 1"
         ]
     );
     toml_says(&[(

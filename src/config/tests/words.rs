@@ -286,7 +286,7 @@ fn values_as_others_write_them_are_told_how_to_write() {
         ("oneshot = 'yes'", "3:11: `oneshot`: expected true or false, found \"yes\" (write true)"),
         (
             "after = { web = true }",
-            "3:17: `after.web`: expected started, ready, exited, succeeded or failed, found true (write \"ready\", or \"started\" if the unit has no `ready`)",
+            "3:17: `after.web`: expected started, ready, exited, succeeded, failed or settled, found true (write \"ready\", or \"started\" if the unit has no `ready`)",
         ),
         (
             "capabilities = 'NET_BIND_SERVICE,CHOWN'",
