@@ -16,6 +16,9 @@ mod regex;
 mod report;
 #[allow(unsafe_code)]
 mod run;
+// No key uses it yet.
+#[allow(dead_code, unused_imports)]
+mod schedule;
 mod shell;
 mod signal;
 mod simulation;

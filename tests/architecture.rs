@@ -11,7 +11,7 @@ use regex::Regex;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The rooms from top to bottom, and the rooms below that each of them uses.
-const ROOMS: [(&str, &[&str]); 15] = [
+const ROOMS: [(&str, &[&str]); 16] = [
     ("ctl", &["report", "wire", "graph", "config", "text", "status"]),
     (
         "run",
@@ -28,7 +28,8 @@ const ROOMS: [(&str, &[&str]); 15] = [
     ("graph", &["config", "signal", "status"]),
     ("shell", &["config"]),
     ("journal", &["config"]),
-    ("config", &["regex", "signal"]),
+    ("config", &["text", "regex", "signal"]),
+    ("schedule", &["text"]),
     ("text", &[]),
     ("regex", &[]),
     ("signal", &[]),

@@ -44,6 +44,7 @@ use std::ffi::OsString;
 pub(crate) use changes::{Change, Class};
 pub(crate) use cli::{CommandLine, Invocation};
 
+pub(crate) use crate::text::span as parse_time;
 pub(crate) use diagnostic::{Diagnostic, Severity};
 pub(crate) use environment::{is_own_variable, log_format};
 pub(crate) use expect::{
@@ -63,7 +64,7 @@ pub(crate) use source::{head, reason};
 pub(crate) use suggest::{nearest, nearest_of_many};
 pub(crate) use template::Template;
 pub(crate) use testing::{ReportFile, ReportKind, Testing};
-pub(crate) use time::{seconds, span as parse_time};
+pub(crate) use time::seconds;
 pub(crate) use unit::{
     After, Command, Condition, FileEnv, Form, Identity, OnFailure, Output, OutputFile, Reload,
     ReloadBy, Stage, Stop, StopTo, Unit, UnitRef, Variable, typed,

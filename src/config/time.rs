@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::leaf::{Leaf, Problem, text};
 use super::value::{Node, Value};
 use super::{Backoff, Environment};
+use crate::text::span;
 
 /// Formats a time for people, to the millisecond: `0.2 s`, `5 s`.
 #[must_use]
@@ -64,47 +65,6 @@ pub(super) fn backoff(node: &Node, environment: &Environment) -> Leaf<Backoff> {
         (Some(first), Some(longest)) if first <= longest => Ok(Backoff { first, longest }),
         (Some(_), Some(_)) => Err(Problem::new("the first time is longer than the second")),
         _ => Err(Problem::expected("a time, or two such as \"200ms..30s\"", node)),
-    }
-}
-
-/// Reads a time such as `1m30s`, of at most the seconds that fit into a `u32`.
-pub(crate) fn span(text: &str) -> Option<Duration> {
-    unbounded(text).filter(|span| u32::try_from(span.as_secs()).is_ok())
-}
-
-fn unbounded(text: &str) -> Option<Duration> {
-    let number = |digits: &str| {
-        let plain = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-        if plain && digits != "." { digits.parse::<f64>().ok() } else { None }
-    };
-    if let Some(seconds) = number(text) {
-        return Duration::try_from_secs_f64(seconds).ok();
-    }
-    let mut total = Duration::ZERO;
-    let mut rest = text.trim();
-    let mut largest = f64::INFINITY;
-    loop {
-        let digits = rest.find(|c: char| c.is_ascii_alphabetic())?;
-        let (amount, unit) = rest.split_at(digits);
-        let end = unit.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(unit.len());
-        let scale = match &unit[..end] {
-            "ms" => 0.001,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            _ => return None,
-        };
-        // `30s1m` is probably a mistake.
-        if scale >= largest {
-            return None;
-        }
-        largest = scale;
-        let part = Duration::try_from_secs_f64(number(amount.trim())? * scale).ok()?;
-        total = total.checked_add(part)?;
-        rest = unit[end..].trim_start();
-        if rest.is_empty() {
-            return Some(total);
-        }
     }
 }
 
