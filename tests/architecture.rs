@@ -16,8 +16,8 @@ const ROOMS: [(&str, &[&str]); 16] = [
     (
         "run",
         &[
-            "report", "wire", "words", "engine", "graph", "shell", "journal", "config", "text",
-            "regex", "signal", "status",
+            "report", "wire", "words", "engine", "graph", "shell", "journal", "config", "schedule",
+            "text", "regex", "signal", "status",
         ],
     ),
     ("simulation", &["engine", "graph", "config", "signal"]),
@@ -28,7 +28,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
     ("graph", &["config", "signal", "status"]),
     ("shell", &["config"]),
     ("journal", &["config"]),
-    ("config", &["text", "regex", "signal"]),
+    ("config", &["schedule", "text", "regex", "signal"]),
     ("schedule", &["text"]),
     ("text", &[]),
     ("regex", &[]),

@@ -114,7 +114,7 @@ fn stream(socket: &Path, target: &str) -> impl Iterator<Item = Value> + use<> {
 
 #[track_caller]
 #[expect(clippy::needless_pass_by_value, reason = "it reads better")]
-fn same<A: Debug + PartialEq<B>, B: Debug>(a: A, b: B) {
+pub(crate) fn same<A: Debug + PartialEq<B>, B: Debug>(a: A, b: B) {
     assert_eq!(a, b);
 }
 

@@ -33,6 +33,7 @@ mod polite_probes;
 mod readme;
 mod resources;
 mod scarcity;
+mod schedule;
 mod scripts;
 mod self_testing_images;
 mod selftest;

@@ -35,13 +35,14 @@ pub(crate) struct Change {
 impl Class {
     /// Returns the class of a key of a unit, by its first part.
     pub(crate) fn of_unit_key(stage: &str, key: &str) -> Self {
-        const LIVE: [&str; 11] = [
+        const LIVE: [&str; 12] = [
             "description",
             "enabled",
             "oneshot",
             "always",
             "health",
             "restart",
+            "schedule",
             "max_runtime",
             "success",
             "on_failure",

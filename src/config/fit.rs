@@ -67,6 +67,38 @@ impl Decoder<'_> {
                 format!("{id} is a one-shot, which ends when it succeeds: use `on-failure`"),
             ),
             (
+                "schedule",
+                unit.stage != Stage::Async,
+                format!("{id} runs in its turn: only async units can have a schedule"),
+            ),
+            (
+                "oneshot",
+                unit.schedule.is_some() && unit.oneshot == Some(false),
+                format!("{id} has a schedule, so it is a one-shot, which exits by itself"),
+            ),
+            (
+                "restart",
+                unit.schedule.is_some() && unit.restart.when == When::Always,
+                format!("{id} has a schedule, which starts it again: use `on-failure`"),
+            ),
+            (
+                "ready",
+                unit.schedule.is_some() && !outside,
+                format!(
+                    "{id} has a schedule, and no unit can wait for it: only a service is ready"
+                ),
+            ),
+            (
+                "health",
+                unit.schedule.is_some(),
+                format!("{id} has a schedule: use `max_runtime` to limit how long it runs"),
+            ),
+            (
+                "reload",
+                unit.schedule.is_some(),
+                format!("{id} has a schedule, so it exits by itself: only a service can reload"),
+            ),
+            (
                 "always",
                 unit.always && !halt,
                 format!(
@@ -104,8 +136,16 @@ impl Decoder<'_> {
             unit.ready.as_ref().is_some_and(|ready| matches!(ready.probe.value, Probe::Exec(_)));
         let own =
             all(&[IDENTITY_KEYS]).map(|key| key.name).filter(|name| !runs || *name == "stdin");
-        let names =
-            own.chain(["oneshot", "success", "stop", "reload", "pdeathsig", "output", "tty"]);
+        let names = own.chain([
+            "oneshot",
+            "schedule",
+            "success",
+            "stop",
+            "reload",
+            "pdeathsig",
+            "output",
+            "tty",
+        ]);
         let written = names.filter_map(|name| Some((name, fields.entry(name)?)));
         if let Some((name, entry)) = written.min_by_key(|(_, entry)| entry.order) {
             let message =

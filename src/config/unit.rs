@@ -122,6 +122,34 @@ pub(crate) struct After {
     pub condition: Option<Condition>,
 }
 
+/// The times at which a unit runs.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Schedule {
+    /// The times.
+    pub when: Option<Placed<crate::schedule::Schedule>>,
+    /// The time zone, unless it is trc's own.
+    pub tz: Option<Placed<String>>,
+    /// The longest random delay of a run.
+    pub jitter: Duration,
+    /// What happens if the unit is due while its last run has not finished.
+    pub overlap: Overlap,
+    /// Whether the unit also runs when trc has started.
+    pub at_start: bool,
+}
+
+/// What happens if a unit is due while its last run has not finished.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Overlap {
+    /// The new run is left out.
+    #[default]
+    Skip,
+    /// The new run begins when the last one has ended.
+    Queue,
+    /// The last run is stopped, and the new one begins then.
+    Kill,
+}
+
 /// The effect of a failure of the unit on the run.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -299,6 +327,8 @@ pub(crate) struct Unit {
     pub health: Option<Health>,
     /// The restart policy.
     pub restart: Restart,
+    /// The times at which the unit runs, if it does not run all the time.
+    pub schedule: Option<Box<Schedule>>,
     /// The time that the unit may run after each start.
     pub max_runtime: Option<Duration>,
     /// The exit statuses that count as success; `[0]` by default.
@@ -348,6 +378,7 @@ impl Unit {
             ready: None,
             health: None,
             restart: Restart::NO,
+            schedule: None,
             max_runtime: None,
             success: None,
             on_failure: OnFailure::default(),

@@ -8,7 +8,7 @@ use super::{
     Answer, Asker, Detail, Ended, Ending, Failing, How, JobEnd, Lack, NoJob, Purpose, Refusal,
     Request, Sender, SpawnStage, Task,
 };
-use crate::config::Then;
+use crate::config::{Overlap, Then};
 use crate::graph::UnitId;
 use crate::signal::Signal;
 
@@ -107,6 +107,13 @@ pub(crate) enum Fact {
         unit: UnitId,
         /// Its end.
         ended: Ended,
+    },
+    /// A unit is due by its schedule, and its last run has not finished.
+    Overlapped {
+        /// The unit.
+        unit: UnitId,
+        /// What happens.
+        overlap: Overlap,
     },
     /// A unit could not be started.
     NotStarted {

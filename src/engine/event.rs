@@ -160,6 +160,11 @@ pub(crate) enum Late {
 pub(crate) enum Event {
     /// The run begins.
     Begin,
+    /// A unit is due by its schedule.
+    Due {
+        /// The unit.
+        unit: UnitId,
+    },
     /// A unit has a process, which has not executed its command yet.
     Forked {
         /// The unit.

@@ -69,6 +69,7 @@ impl Engine {
             Phase::Waiting if node.unit.stage == Stage::Sync && self.foreground().is_some() => {
                 Health::Ready
             }
+            Phase::Waiting if self.is_idle(id) => Health::Ready,
             Phase::Waiting | Phase::Starting { .. } => first,
             Phase::Retrying { .. } | Phase::Backoff { .. } | Phase::Stopping { .. } => {
                 Health::Unhealthy

@@ -40,6 +40,7 @@ mod reload;
 mod request;
 mod rest;
 mod restart;
+mod schedule;
 mod signals;
 mod snapshot;
 mod start;
@@ -183,7 +184,10 @@ impl Engine {
     /// Creates an engine at the start of a run. `chance` seeds the random number generator.
     #[must_use]
     pub(crate) fn new(graph: Rc<Graph>, chance: u64) -> Self {
-        let states = graph.ids().map(|_| State::new(Tick::ZERO)).collect();
+        let mut states: Vec<State> = graph.ids().map(|_| State::new(Tick::ZERO)).collect();
+        for id in graph.ids() {
+            states[id.0].due = graph.runs_at_start(id);
+        }
         Self {
             graph,
             offered: None,
@@ -324,6 +328,7 @@ impl Engine {
             }
             Event::Cancel { job, asker } => self.on_cancel(now, job, asker, actions),
             Event::Shutdown { exit, asker } => self.on_shutdown(now, exit, asker, actions),
+            Event::Due { unit } => self.on_due(now, unit, actions),
             Event::Reload { asker } => self.on_reload(asker, actions),
             Event::Settled { words: _ } => self.on_settled(),
             Event::Unsettled => {
@@ -386,6 +391,7 @@ impl Engine {
             let (done, generation) = (actions.len(), self.generation);
             self.advance_reload(now, actions);
             self.advance_ordered_stops(now, actions);
+            self.advance_schedules(now, actions);
             self.advance_restarts(now, actions);
             let before = self.run;
             match self.run {

@@ -11,7 +11,10 @@ impl Engine {
         if self.graph.testing {
             return self.ask_tests(now, actions);
         }
-        let all_ended = self.counted().all(|id| self.ended(id).is_some());
+        // Without any unit that counts, the run is there for its schedules.
+        let has_schedules = || self.graph.ids().any(|id| self.graph.node(id).is_scheduled());
+        let all_ended = self.counted().all(|id| self.ended(id).is_some())
+            && (self.counted().next().is_some() || !has_schedules());
         let verdict = match self.graph.wait {
             WaitPolicy::Any => self.any(all_ended),
             WaitPolicy::All => all_ended.then(|| self.all_ended()),
@@ -60,7 +63,11 @@ impl Engine {
 
     /// Returns the units that wait policies count.
     fn counted(&self) -> impl Iterator<Item = UnitId> + '_ {
-        self.graph.ids().filter(|id| self.graph.node(*id).counts())
+        let counts = |id: &UnitId| {
+            let node = self.graph.node(*id);
+            node.counts() && !node.is_scheduled()
+        };
+        self.graph.ids().filter(counts)
     }
 
     /// Returns the end of a unit, if wait policies count it: neither the success of a one-shot nor

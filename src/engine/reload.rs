@@ -344,6 +344,8 @@ impl Engine {
             let new = || before.ids().all(|one| one != *id);
             let state = &self.states[id.0];
             let wanted = state.wanted == Wanted::Up && !self.unkillable.contains(id);
+            // Nobody waits for the next time of a schedule.
+            let wanted = wanted && !self.graph.node(*id).is_scheduled();
             self.graph.node(*id).counts() && wanted && (replaced.contains(id) || new())
         };
         let open: Vec<UnitId> = self.graph.ids().filter(changed).collect();
@@ -363,6 +365,7 @@ impl Engine {
             if !self.unkillable.contains(&id) {
                 *state = State::new(self.now);
                 state.wanted = wanted;
+                state.due = graph.runs_at_start(id);
             }
         }
         self.graph = graph;

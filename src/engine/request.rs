@@ -502,7 +502,10 @@ impl Engine {
         match state.phase() {
             // Some of its leftovers may still be there.
             Phase::Waiting if was_held => self.start_anew(now, id, actions),
-            Phase::Waiting => self.changed.push_back(id),
+            Phase::Waiting => {
+                state.due = true;
+                self.changed.push_back(id);
+            }
             Phase::Retrying { .. } => self.wait_again(id),
             Phase::Backoff { .. } => *state.details() = Phase::Backoff { until: None },
             // A unit that is about to be stopped anyway comes back, whatever the reason for the
@@ -522,7 +525,7 @@ impl Engine {
     }
 
     /// Starts a unit that has run before, once all of it is gone.
-    fn start_anew(&mut self, now: Tick, id: UnitId, actions: &mut Vec<Action>) {
+    pub(super) fn start_anew(&mut self, now: Tick, id: UnitId, actions: &mut Vec<Action>) {
         self.states[id.0].verdict = None;
         self.pull(id);
         self.rest(now, id, now, Why::Asked, actions);

@@ -69,7 +69,7 @@ impl Engine {
             Phase::Waiting | Phase::Retrying { .. } | Phase::Starting { .. } if state.started => {
                 Some(Lack::NotBack)
             }
-            Phase::Waiting if self.is_reserved(id) => None,
+            Phase::Waiting if self.is_idle(id) || self.is_reserved(id) => None,
             Phase::Waiting | Phase::Retrying { .. } | Phase::Starting { .. } => {
                 Some(Lack::NeverStarted)
             }

@@ -234,6 +234,7 @@ impl Engine {
         actions: &mut Vec<Action>,
     ) {
         self.transition(id, Phase::Backoff { until: Some(until) }, why);
+        self.states[id.0].due = true;
         if let Leftovers::Live { .. } = self.states[id.0].leftovers {
             let kill_at = now + self.graph.node(id).stop_timeout;
             self.states[id.0].leftovers = Self::stop_leftovers(id, Told::Nobody, kill_at, actions);

@@ -89,6 +89,8 @@ pub(crate) struct UnitSnapshot {
     pub ready: Option<bool>,
     /// Whether it reads its own configuration anew.
     pub reloading: bool,
+    /// Whether it waits for the next time of its schedule.
+    pub idle: bool,
     /// Whether its health check has failed as often as the configuration allows.
     pub sick: bool,
     /// The number of restarts by the restart policy, as far as `restart.max` counts them.
@@ -154,6 +156,7 @@ impl Engine {
             ran_since: state.ran_since,
             ready: node.unit.ready.as_ref().map(|_| state.is_ready()),
             reloading: state.reload.is_some(),
+            idle: self.is_idle(id),
             sick: state.watch.sick,
             restarts: state.restarts.times.len(),
             waits_for: self.waits_for(id).map(|other| self.graph.node(other).unit.id()),

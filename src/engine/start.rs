@@ -108,6 +108,9 @@ impl Engine {
         if !turn || state.phase() != Phase::Waiting || state.wanted != Wanted::Up {
             return;
         }
+        if self.is_idle(id) {
+            return;
+        }
         // A sync unit is not started beside a running one, which a new graph may put after it.
         let beside = self.graph.node(id).unit.stage == Stage::Sync
             && self.graph.stage(Stage::Sync).any(|one| self.states[one.0].runs());
@@ -281,6 +284,7 @@ impl Engine {
         match self.states[id.0].phase() {
             Phase::Starting { pid: Some(pid), .. } => {
                 self.states[id.0].started = true;
+                self.states[id.0].due = false;
                 self.transition(id, Phase::Running { pid }, Why::Executed);
                 self.changed.push_back(id);
                 if self.run != Run::Over {

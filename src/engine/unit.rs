@@ -467,6 +467,10 @@ pub(super) struct State {
     pub reload: Option<OwnReload>,
     /// The reason why it was told to stop, or is about to be.
     pub verdict: Option<Verdict>,
+    /// Whether it may start, if it has a schedule: it is due, or somebody has asked for it.
+    pub due: bool,
+    /// Whether it was due while its last run had not finished, and is to run again.
+    pub queued: bool,
     /// The latest detail about its state since its last start.
     pub known: Option<Detail>,
     pub restarts: Restarts,
@@ -503,6 +507,8 @@ impl State {
             watch: Watch::default(),
             reload: None,
             verdict: None,
+            due: false,
+            queued: false,
             known: None,
             restarts: Restarts::default(),
             trial: Trial::default(),

@@ -351,6 +351,11 @@ fn never(unit: &Unit, other: &Unit, condition: Option<Condition>) -> Option<Stri
         }
         _ => {}
     }
+    if other.schedule.is_some() {
+        return Some(format!(
+            "{id} cannot wait for {other_id}, which has a schedule: it runs again and again"
+        ));
+    }
     match (unit.stage, other.stage) {
         (Stage::Boot, Stage::Async | Stage::Sync) => {
             Some(format!("{id} cannot wait for {other_id}: boot units run before all others"))
@@ -399,6 +404,11 @@ fn node(unit: &Unit, declared: usize, awaited: bool) -> Node {
         Command::Exec(_) | Command::Words(_) | Command::Nothing => StopTo::Process,
         Command::Script(_) | Command::File(_) => StopTo::Group,
     };
+    let mut unit = unit.clone();
+    if unit.schedule.is_some() && unit.on_failure == OnFailure::Policy {
+        unit.on_failure = OnFailure::Ignore;
+    }
+    let implied = implied || unit.schedule.is_some();
     Node {
         declared,
         oneshot: unit.oneshot.unwrap_or(implied),
@@ -413,7 +423,7 @@ fn node(unit: &Unit, declared: usize, awaited: bool) -> Node {
         stop_signal: unit.stop.signal.unwrap_or(Signal::TERM),
         stop_timeout: unit.stop.timeout.unwrap_or(STOP_TIMEOUT),
         stop_to: unit.stop.to.unwrap_or(own_process),
-        unit: unit.clone(),
+        unit,
     }
 }
 

@@ -102,6 +102,12 @@ impl Node {
         }
     }
 
+    /// Returns whether the unit runs on a schedule.
+    #[must_use]
+    pub(crate) fn is_scheduled(&self) -> bool {
+        self.unit.schedule.is_some()
+    }
+
     /// Returns whether the unit has no readiness check.
     #[must_use]
     pub(crate) fn is_plain(&self) -> bool {
@@ -123,6 +129,7 @@ impl Node {
             && unit.probes().next().is_none()
             && unit.restart.when == When::No
             && unit.max_runtime.is_none()
+            && !self.is_scheduled()
             && unit.reload.is_none()
             && matches!(unit.stop, Stop { signal: None, timeout: None, exec: None, to: _ })
     }
@@ -214,6 +221,12 @@ impl Graph {
     #[must_use]
     pub(crate) fn node(&self, id: UnitId) -> &Node {
         &self.nodes[id.0]
+    }
+
+    /// Returns whether a unit runs when the run begins although it has a schedule.
+    pub(crate) fn runs_at_start(&self, id: UnitId) -> bool {
+        let schedule = self.node(id).unit.schedule.as_ref();
+        !self.testing && schedule.is_some_and(|schedule| schedule.at_start)
     }
 
     /// Returns the identities of all units, in order.

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 
 use super::drill::{Drill, Test};
 pub(super) use super::ms::{Ms, ms};
-use crate::config::{Condition, Form, OnFailure, Stage, StopTo, Then, WaitPolicy, When};
+use crate::config::{Condition, Form, OnFailure, Overlap, Stage, StopTo, Then, WaitPolicy, When};
 use crate::engine::{Ending, Notice, Request, SpawnStage, Tick};
 use crate::signal::Signal;
 
@@ -35,6 +35,8 @@ pub(super) struct Plan {
     pub keep: bool,
     /// The requests for units.
     pub requests: Vec<Asked>,
+    /// When which unit is due by its schedule.
+    pub dues: Vec<(Ms, usize)>,
     /// When people cancel which job.
     pub cancels: Vec<(Ms, u32)>,
     /// When somebody asks the run to stop, and with which status.
@@ -141,6 +143,8 @@ pub(super) struct Unit {
     pub health: Option<Health>,
     pub restart: Restart,
     pub max_runtime: Option<Ms>,
+    /// What happens if it is due too early, and whether it is due at the start, if it has a schedule.
+    pub schedule: Option<(Overlap, bool)>,
     /// The settings of a test.
     pub test: Option<Test>,
     pub child: Child,
@@ -344,6 +348,7 @@ impl Unit {
                 with: Vec::new(),
             },
             max_runtime: None,
+            schedule: None,
             test: (stage == Stage::Test).then(Test::plain),
             again: None,
             child: Child::plain(stage),
@@ -417,6 +422,7 @@ impl Plan {
                 && unit.health.is_none()
                 && unit.restart.when == When::No
                 && unit.max_runtime.is_none()
+                && unit.schedule.is_none()
                 && unit.reload.is_none()
                 && unit.stop_signal.is_none()
                 && unit.stop_timeout.is_none()
@@ -424,6 +430,11 @@ impl Plan {
         };
         let plain_stop = self.budget.is_none() && self.stopped.is_none();
         plain_stop && self.drill.is_none() && matches!(self.units.as_slice(), [only] if plain(only))
+    }
+
+    /// Returns whether a unit is due when it comes into the run.
+    pub(super) fn runs_at_start(&self, at: usize) -> bool {
+        self.drill.is_none() && self.units[at].schedule.is_some_and(|(_, at_start)| at_start)
     }
 
     /// Returns whether a unit is in this graph.

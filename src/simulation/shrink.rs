@@ -55,6 +55,7 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
     whole(&|plan| plan.keep = false);
     whole(&|plan| plan.reload = plan.reload.map(|_| 0));
     whole(&|plan| plan.requests.clear());
+    whole(&|plan| plan.dues.clear());
     whole(&|plan| plan.cancels.clear());
     whole(&|plan| plan.shutdown = None);
     whole(&|plan| plan.shutdown = plan.shutdown.map(|_| (0, None)));
@@ -84,6 +85,10 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
     for at in 0..plan.requests.len() {
         whole(&|plan| _ = plan.requests.remove(at));
         whole(&|plan| plan.requests[at].at = 0);
+    }
+    for at in 0..plan.dues.len() {
+        whole(&|plan| _ = plan.dues.remove(at));
+        whole(&|plan| plan.dues[at].0 = 0);
     }
     for at in 0..plan.cancels.len() {
         whole(&|plan| _ = plan.cancels.remove(at));
@@ -223,6 +228,10 @@ fn without(plan: &Plan, gone: usize) -> Plan {
             test.fault = test.fault.filter(|(victim, _)| *victim != gone);
             test.fault = test.fault.map(|(victim, blow)| (moved(victim), blow));
         }
+    }
+    plan.dues.retain(|(_, unit)| *unit != gone);
+    for (_, unit) in &mut plan.dues {
+        *unit = moved(*unit);
     }
     plan.requests.retain(|asked| asked.unit != gone);
     for asked in &mut plan.requests {

@@ -70,6 +70,7 @@ pub(super) fn event(event: &Event, built: &Built) -> String {
             None => format!("trc gets {signal} from some process"),
         },
         Event::Reload { .. } => "the configuration is reloaded".to_owned(),
+        Event::Due { unit } => format!("{} is due", of(unit)),
         Event::Cancel { job, .. } => format!("somebody cancels job {job}"),
         Event::Shutdown { exit, .. } => format!("somebody asks to stop with {exit:?}"),
         Event::Request { unit, request, .. } => format!("somebody asks {}: {request:?}", of(unit)),
@@ -182,6 +183,9 @@ pub(super) fn plan(plan: &Plan) -> String {
             asked.request
         );
     }
+    for (at, unit) in &plan.dues {
+        let _ = writeln!(text, "at {at} ms {} is due", name(plan, *unit));
+    }
     for (at, job) in &plan.cancels {
         let _ = writeln!(text, "at {at} ms somebody cancels job {job}");
     }
@@ -225,7 +229,7 @@ fn written(whole: &Plan, it: &Unit) -> String {
     }
     let plain = Unit::plain(it.stage);
     differences!(text, it, plain, form shell oneshot always success on_failure stop_signal stop_timeout
-        stop_to stop_exec reload outside ready health restart max_runtime test);
+        stop_to stop_exec reload outside ready health restart max_runtime schedule test);
     if it.renewal != Renewal::Kept {
         let _ = write!(text, " {:?};", it.renewal);
     }

@@ -83,6 +83,7 @@ pub(super) enum Happening {
     Outside(usize),
     OomKills,
     Asks(usize),
+    FallsDue(usize),
     Cancels(usize),
     ShutsDown(Option<u8>),
     Reloads,
@@ -137,6 +138,9 @@ impl<'a> World<'a> {
         }
         for (at, asked) in plan.requests.iter().enumerate() {
             world.later(asked.at, Happening::Asks(at));
+        }
+        for (time, unit) in &plan.dues {
+            world.later(*time, Happening::FallsDue(*unit));
         }
         for (at, (time, _)) in plan.cancels.iter().enumerate() {
             world.later(*time, Happening::Cancels(at));
@@ -282,6 +286,11 @@ impl<'a> World<'a> {
                 if let Some(unit) = self.built.id(wish.unit) {
                     let (request, asker) = (wish.request, asker(at));
                     self.events.push_back(Event::Request { unit, request, asker });
+                }
+            }
+            Happening::FallsDue(unit) => {
+                if let Some(unit) = self.built.id(unit) {
+                    self.events.push_back(Event::Due { unit });
                 }
             }
             Happening::Cancels(at) => {

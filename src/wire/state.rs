@@ -113,6 +113,9 @@ pub(crate) struct UnitState {
     /// since its start. The answer for all units does not have them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changed_files: Vec<String>,
+    /// The time until the unit is due by its schedule, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_run_ms: Option<u64>,
     /// The main process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<Running>,
@@ -126,8 +129,9 @@ pub(crate) struct UnitState {
 
 impl UnitState {
     /// The words for the states, as `docs/control.md` has them.
-    pub(crate) const STATES: [&str; 12] = [
+    pub(crate) const STATES: [&str; 13] = [
         "waiting",
+        "scheduled",
         "retrying",
         "starting",
         "running",
@@ -143,7 +147,13 @@ impl UnitState {
 
     /// Returns whether the unit is where it should be.
     pub(crate) fn is_up(&self) -> bool {
-        self.why.is_none() && self.phase != "waiting"
+        self.why.is_none() && (self.phase != "waiting" || self.is_scheduled())
+    }
+
+    /// Returns whether the unit waits for the next time of its schedule.
+    fn is_scheduled(&self) -> bool {
+        let waits = matches!(self.phase.as_str(), "waiting" | "ended");
+        waits && self.why.is_none() && self.next_run_ms.is_some()
     }
 
     /// Returns the word for its state: one of [`UnitState::STATES`], or a phase that a later version
@@ -151,6 +161,7 @@ impl UnitState {
     pub(crate) fn state(&self) -> &str {
         match (self.wanted.as_str(), self.phase.as_str(), self.ready) {
             ("held", ..) => "held",
+            _ if self.is_scheduled() => "scheduled",
             (_, "running", _) if self.reloading => "reloading",
             (_, "running" | "watching", Some(true)) => "ready",
             (_, "running" | "watching", Some(false)) => "starting",

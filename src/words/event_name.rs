@@ -43,6 +43,7 @@ names! {
     NotTried = "not-tried",
     Nothing = "nothing",
     Oom = "oom",
+    Overlapped = "overlapped",
     Overran = "overran",
     Oversize = "oversize",
     Ready = "ready",

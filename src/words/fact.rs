@@ -6,7 +6,7 @@ use super::event_name::EventName;
 use super::line::{Line, Whose};
 use super::reason::{how, lack};
 use super::{errno, not_started, not_up, request, sender, some};
-use crate::config::{Form, OnFailure, Stage, Then, seconds};
+use crate::config::{Form, OnFailure, Overlap, Stage, Then, seconds};
 use crate::engine::{Detail, Ended, Ending, Fact, Purpose};
 use crate::graph::{Graph, UnitId};
 use crate::signal::Signal;
@@ -60,11 +60,21 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact) -> Vec<Line> {
         }
         Fact::Failed { unit, ended } => {
             let ignored = match graph.node(*unit).unit.on_failure {
+                OnFailure::Ignore if graph.node(*unit).is_scheduled() => "; its schedule goes on",
                 OnFailure::Ignore => "; ignoring it (on_failure)",
                 OnFailure::Policy | OnFailure::Stop => "",
             };
             let message = format!("{} {}{ignored}", name(unit), how(graph, *ended));
             Line::about(Level::Warn, EventName::Failed, *unit, message)
+        }
+        Fact::Overlapped { unit, overlap } => {
+            let then = match overlap {
+                Overlap::Skip => "this run is left out",
+                Overlap::Queue => "this one follows when it has",
+                Overlap::Kill => "it is stopped for this one",
+            };
+            let message = format!("the last run of {} has not finished: {then}", name(unit));
+            Line::about(Level::Warn, EventName::Overlapped, *unit, message)
         }
         // `run/` knows more about these, and logs them.
         Fact::LeftBehind { .. } | Fact::TestEnded { .. } => return Vec::new(),

@@ -33,6 +33,10 @@ pub(crate) enum Observed<'a> {
     Executes(UnitId, &'a Asker, &'a str),
     /// A signal asked for a reload, and the configuration has not changed.
     NothingToReload,
+    /// Somebody has set the clock, and there are schedules.
+    ClockSet,
+    /// There is no timer for the schedules.
+    NoTimer(&'a str),
     /// The kernel gave no more memory; the number is what is left of the reserve, in KiB.
     NoMemory(usize),
     /// A unit's stop command could not be started.
@@ -147,6 +151,14 @@ pub(crate) fn observed(graph: &Graph, observed: &Observed<'_>) -> Line {
             EventName::Reloading,
             "the configuration has not changed, so there is nothing to reload",
         ),
+        Observed::ClockSet => {
+            let message = "the clock was set: schedules follow it".to_owned();
+            Line::of_run(Level::Info, EventName::Log, message)
+        }
+        Observed::NoTimer(why) => {
+            let message = format!("cannot set a timer for the schedules: {why}");
+            Line::of_run(Level::Warn, EventName::Log, message)
+        }
         Observed::NoSubreaper(why) => {
             let message = format!(
                 "cannot become a subreaper, so daemons that units start may outlive trc: {why}"

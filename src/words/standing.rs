@@ -39,6 +39,7 @@ pub(crate) fn standing(
     };
     match (unit.phase, &unit.waits_for) {
         (PhaseName::Waiting, Some(other)) => Some(format!("waits for {other}")),
+        (PhaseName::Waiting, _) if unit.idle => None,
         (PhaseName::Waiting, None) => Some("waits for its turn".to_owned()),
         (PhaseName::Retrying | PhaseName::Backoff, _) => {
             let why = last.map(|ended| how(graph, ended));

@@ -72,8 +72,8 @@ const WORDS: &[Word] = words! {
             "write one unit for each process: [async.web-1], [async.web-2]";
         "image build ports expose volumes volumemounts networks network hostname containername labels resources readonly mounts secrets configs" =>
             "this belongs in the configuration of the container engine; trc runs inside the container";
-        "schedule cron crontab timer oncalendar onbootsec onunitactivesec" =>
-            "trc has no schedule: repeat the command in a loop with `sleep`, or run cron as a unit; docs/howto/cron.md shows both";
+        "cron crontab timer oncalendar onbootsec onunitactivesec" =>
+            "use `schedule`, such as schedule = \"every 15m\" or schedule = \"30 4 * * MON-FRI\"";
         "wantedby requiredby install also alias" =>
             "trc starts every unit that is declared; `after` lists the units that it waits for";
         // The order and the conditions of starting.
@@ -239,7 +239,7 @@ const TOP_WORDS: &[Word] = words! {
         "finish cleanup post" => halt: "[halt.cleanup]";
         "checks healthchecks" => test: "[test.web]";
         "schedule schedules cron crontab cronjob cronjobs timer timers" =>
-            "trc has no schedule: repeat the command in a loop with `sleep`, or run cron as a unit; docs/howto/cron.md shows both";
+            "write a unit with `schedule`: [async.report] exec = \"report\", schedule = \"@daily\"";
         "environment envs envvars variables vars" => env: r#"env = { TZ = "UTC" }"#;
         "loglevel logging verbosity" => log: r#"log = { level = "debug" }"#;
         "logformat" => log: r#"log = { format = "json" }"#;

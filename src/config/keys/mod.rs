@@ -9,6 +9,7 @@ mod identity;
 pub(super) mod key;
 mod probe;
 mod restart;
+mod schedule;
 mod settings;
 mod test;
 pub(super) mod unit;
@@ -21,7 +22,8 @@ use super::leaf::{
 use super::time::{backoff, duration, positive};
 use super::{
     Asked, Config, Control, FileCheck, Found, Identity, Limit, Log, LogFormat, OnFailure, Output,
-    Placed, Probe, Restart, Shutdown, State, Stop, StopTo, Test, Then, Unit, WaitPolicy, When,
+    Overlap, Placed, Probe, Restart, Schedule, Shutdown, State, Stop, StopTo, Test, Then, Unit,
+    WaitPolicy, When,
 };
 use comparison::condition;
 use decode::{Decoder, Fields};
@@ -157,6 +159,9 @@ keys! {
         health: Table(HEALTH) = health(), "", "";
         /// when to restart the unit; a string sets `restart.when`
         restart: Short(RESTART) = restart(), "no", r#"{ when = "always", max = 5 }"#;
+        /// when to run the unit, [if it does not run all the time](schedule.md); a string sets
+        /// `schedule.when`
+        schedule: Short(SCHEDULE) = schedule(), "", r#"{ when = "@daily", overlap = "queue" }"#;
         /// how long the unit may run after each start; if it takes longer, trc stops it, and it
         /// fails with 124
         max_runtime: Duration = get(positive), "", r#""5m""#;
@@ -385,6 +390,26 @@ keys! {
     CODES_KEYS, codes_keys(Codes) {
         /// the accepted status codes
         status: Codes = some_of(http::codes), "200-399", r#"[200, "3xx"]"#;
+    }
+}
+
+pub(crate) const SCHEDULE: Keys = &[SCHEDULE_KEYS];
+
+keys! {
+    SCHEDULE_KEYS, schedule_keys(Schedule) {
+        /// the times: the five fields of a crontab, `@hourly`, `@daily`, `@weekly`, `@monthly` or
+        /// `@yearly`, or an interval such as `every 15m`
+        when: Text = due(), "", r#""*/5 * * * *""#;
+        /// what to do if the unit is due while its last run has not finished: leave the new run
+        /// out, start it when the last one has ended, or stop the last one for it
+        overlap: OneOf(variants::<Overlap>) = get(choice::<Overlap>), "skip", r#""queue""#;
+        /// start each run up to this much later, by chance, so that many containers do not all do
+        /// the same at once
+        jitter: Duration = get(duration), "0s", r#""30s""#;
+        /// the time zone of the times
+        tz: Text = zone(), "that of `TZ` or `/etc/localtime`", r#""Europe/Berlin""#;
+        /// also run the unit when trc has started
+        at_start: Boolean = get(boolean), "false", "true";
     }
 }
 

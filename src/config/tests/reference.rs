@@ -45,12 +45,16 @@ fn try_examples(place: &str, keys: Keys, tried: &mut usize) {
         }
         // Only halt units have this key.
         let path = if *name == "always" { path.replace("sync", "halt") } else { path };
+        // Only async units have this key and those in it.
+        let in_schedule = path.contains(".schedule");
+        let path = if in_schedule { path.replace("sync.x", "async.x") } else { path };
         // The other keys that make the unit complete.
         let others = "async = { db.exec = 'x', nginx.exec = 'x', web.exec = 'x' }";
         let contexts = ["", "sync.x.exec = 'x'", "halt.x.exec = 'x'"]
             .into_iter()
             .chain(["ready.tcp = 1", "health.tcp = 1", "ready.http.url = 'http://a'"])
             .chain(["health.http.url = 'http://a'", "reload.signal = 'HUP'"])
+            .chain(["async.x.exec = 'x'", "async.x.exec = 'x'\nasync.x.schedule.when = '@daily'"])
             .chain(["test.x.exec = 'x'", "test.x.expect.tcp = 1"])
             .chain(["test.x.expect.http.url = 'http://a'", "test.x.expect.file.path = '/a'"])
             .chain(["test.x.expect.log.contains = 'x'"])

@@ -475,7 +475,9 @@ fn keys_of_a_unit_below_the_header_of_its_variables_are_pointed_out() {
 
 #[test]
 fn a_schedule_and_a_switch_for_the_socket_are_told_what_there_is() {
-    let schedule = "trc has no schedule: repeat the command in a loop with `sleep`, or run cron as a unit; docs/howto/cron.md shows both";
+    let table =
+        "write a unit with `schedule`: [async.report] exec = \"report\", schedule = \"@daily\"";
+    let key = "use `schedule`, such as schedule = \"every 15m\" or schedule = \"30 4 * * MON-FRI\"";
     for (text, says) in [
         (
             "control = false",
@@ -486,10 +488,10 @@ fn a_schedule_and_a_switch_for_the_socket_are_told_what_there_is() {
             "control.enabled = false",
             "1:9: unknown key `enabled` in `[control]` (trc has a control socket unless you write socket = false)".to_owned(),
         ),
-        ("[cron.x]\nexec = 'x'", format!("1:2: unknown key `cron` ({schedule})")),
+        ("[cron.x]\nexec = 'x'", format!("1:2: unknown key `cron` ({table})")),
         (
             "[async.x]\nexec = 'x'\nOnCalendar = 'daily'",
-            format!("3:1: unknown key `OnCalendar` in `[async.x]` ({schedule})"),
+            format!("3:1: unknown key `OnCalendar` in `[async.x]` ({key})"),
         ),
     ] {
         assert_eq!(Case::new().toml(text).errors(), [format!("error trc.toml:{says}")], "{text}");

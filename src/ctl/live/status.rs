@@ -100,7 +100,7 @@ fn usual(state: &str) -> Look {
         "held" => Look::Asked,
         "ready" | "running" => Look::Good,
         "failed" | "backoff" => Look::Bad,
-        "waiting" | "ended" => Look::Dim,
+        "waiting" | "scheduled" | "ended" => Look::Dim,
         _ => Look::Pending,
     }
 }
@@ -122,6 +122,11 @@ pub(super) fn row(unit: &UnitState) -> Vec<Cell> {
         }
         (Some(why), ..) => Some(why.clone()),
         (None, _, end) => end,
+    };
+    let next = unit.next_run_ms.filter(|_| unit.process.is_none());
+    let why = match (why, next.map(|next| format!("runs in {}", time(next)))) {
+        (Some(why), Some(next)) => Some(format!("{next}; {why}")),
+        (why, next) => next.or(why),
     };
     vec![
         unit.name.clone().into(),

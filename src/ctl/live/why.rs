@@ -89,6 +89,9 @@ pub(super) fn told(trc: &Trc, options: &Options, chain: &[UnitState]) -> String 
         if let Some(deadline) = deadline(unit) {
             line("next:", &deadline);
         }
+        if let Some(next) = unit.next_run_ms {
+            line("next run:", &format!("in {}", time(next)));
+        }
         if !unit.restarts_by_reason.is_empty() {
             let counts = unit.restarts_by_reason.iter();
             let counts: Vec<String> =

@@ -8,6 +8,7 @@ mod readiness;
 mod reload;
 mod request;
 mod restart;
+mod schedule;
 mod stop;
 mod testing;
 

@@ -48,6 +48,7 @@ impl Supervisor {
         }
         self.drill(|drill, _| drill.settled(Rc::clone(&graph)));
         self.graph = graph;
+        self.schedules.changed();
     }
 
     /// Applies the changes that boot has made to the command line.

@@ -25,6 +25,7 @@ mod progress;
 mod readiness;
 mod reap;
 mod reload;
+mod schedule;
 mod signals;
 mod source;
 mod start;
@@ -66,6 +67,7 @@ use held::Held;
 use helper::{Duty, Helper};
 use probe::Probes;
 use reload::Next;
+use schedule::Schedules;
 use sweep::Sweep;
 use upward::Upward;
 
@@ -111,6 +113,7 @@ pub(super) struct Supervisor {
     next: Option<Box<Next>>,
     /// What makes the IDs of plans, which tell nothing of the values in them.
     plans: OnceCell<RandomState>,
+    schedules: Schedules,
     /// The configuration before the last reload, which may come back.
     before: Option<Box<Loaded>>,
 }
@@ -164,6 +167,7 @@ impl Supervisor {
             upward: None,
             next: None,
             plans: OnceCell::new(),
+            schedules: Schedules::default(),
             before: None,
         }
     }

@@ -11,8 +11,8 @@ use std::time::Duration;
 use super::plan::{Generation, Makes, Plan, Rule, ms};
 use crate::config::{
     After, Backoff, Command, Condition, Config, Control, Exit, FileEnv, Health, Log, LogFormat,
-    Origin, Placed, Probe, Ready, Reload, ReloadBy, Restart, Shutdown, SignalRule, Stage, Stop,
-    Unit,
+    Origin, Placed, Probe, Ready, Reload, ReloadBy, Restart, Schedule, Shutdown, SignalRule, Stage,
+    Stop, Unit,
 };
 use crate::engine::Tick;
 use crate::graph::{Graph, UnitId};
@@ -126,6 +126,9 @@ fn config(plan: &Plan, generation: Generation) -> Config {
                 },
                 with: with.map(place).collect(),
             },
+            schedule: unit.schedule.map(|(overlap, at_start)| {
+                Box::new(Schedule { overlap, at_start, ..Schedule::default() })
+            }),
             max_runtime: unit.max_runtime.map(ms),
             test,
             success: unit.success.clone(),
@@ -210,6 +213,7 @@ impl Terms {
         let mut units = vec![Term::default(); plan.units.len()];
         for (at, unit) in plan.units.iter().enumerate() {
             units[at].here = here(at);
+            units[at].oneshot |= unit.schedule.is_some();
             units[at].oneshot |= matches!(unit.stage, Stage::Boot | Stage::Test | Stage::Halt);
             for (other, condition) in &unit.after {
                 if here(at)

@@ -12,7 +12,7 @@ use super::plan::{
     Reply, Restart, Rule, Settling, Start, StopCommand, Stray, Tells, Told, Unit, Within, ms,
 };
 use super::random::Random;
-use crate::config::{Condition, Form, OnFailure, Stage, StopTo, Then, WaitPolicy, When};
+use crate::config::{Condition, Form, OnFailure, Overlap, Stage, StopTo, Then, WaitPolicy, When};
 use crate::engine::{Ending, Notice, Request, SpawnStage, Task};
 use crate::signal::Signal;
 
@@ -57,6 +57,7 @@ pub(in crate::simulation) fn plan(seed: u64) -> Plan {
         keep: false,
         requests: Vec::new(),
         cancels: Vec::new(),
+        dues: Vec::new(),
         shutdown: None,
         strays: Vec::new(),
         sleep: random.maybe(5, |random| (random.pick(&TIMES), random.pick(&TIMES))),
@@ -67,6 +68,7 @@ pub(in crate::simulation) fn plan(seed: u64) -> Plan {
     if random.chance(30) {
         plan.strays = (0..=random.below(2)).map(|_| stray(random)).collect();
     }
+    schedules(&mut random.apart(9), &mut plan);
     let mut people = random.apart(4);
     if people.chance(35) && !plan.units.is_empty() {
         plan.requests =
@@ -156,6 +158,43 @@ fn renew(random: &mut Random, plan: &mut Plan) {
             (_, 6) => Renewal::Removed,
             (_, _) => Renewal::Added,
         };
+    }
+}
+
+/// Gives schedules to some units that no other unit waits for.
+fn schedules(random: &mut Random, plan: &mut Plan) {
+    if !random.chance(20) {
+        return;
+    }
+    for at in 0..plan.units.len() {
+        let awaited = plan.units.iter().any(|unit| {
+            unit.after.iter().any(|(other, _)| *other == at) || unit.restart.with.contains(&at)
+        });
+        let unit = &mut plan.units[at];
+        if awaited
+            || unit.stage != Stage::Async
+            || unit.form != Form::Declared
+            || unit.outside
+            || random.chance(40)
+        {
+            continue;
+        }
+        let overlap = random.pick(&[Overlap::Skip, Overlap::Queue, Overlap::Kill]);
+        unit.schedule = Some((overlap, random.chance(30)));
+        (unit.oneshot, unit.ready, unit.health, unit.reload) = (None, None, None, None);
+        unit.restart.with.clear();
+        if unit.on_failure == OnFailure::Policy {
+            unit.on_failure = OnFailure::Ignore;
+        }
+        if random.chance(70) {
+            unit.child.end = unit.child.end.or(Some((random.pick(&TIMES), Ending::Code(0))));
+        }
+        for _ in 0..=random.below(4) {
+            plan.dues.push((random.pick(&MOMENTS), at));
+            if random.chance(40) {
+                plan.dues.push((random.pick(&MOMENTS) + random.pick(&SOON), at));
+            }
+        }
     }
 }
 
@@ -250,7 +289,7 @@ pub(in crate::simulation) fn can_wait(
     let ends_the_run = awaited.stage == Stage::Boot
         && condition == Some(Condition::Failed)
         && awaited.on_failure != OnFailure::Ignore;
-    stages && possible && !ends_the_run
+    stages && possible && !ends_the_run && awaited.schedule.is_none()
 }
 
 fn unit(random: &mut Random) -> Unit {

@@ -67,7 +67,8 @@ fn a_test(random: &mut Random, plan: &Plan) -> Unit {
     if random.chance(10) {
         unit.within = random.pick(&[Within::First, Within::Second]);
     }
-    let victims: Vec<usize> = (0..units).filter(|at| plan.units[*at].counts()).collect();
+    let victim = |at: &usize| plan.units[*at].counts() && plan.units[*at].schedule.is_none();
+    let victims: Vec<usize> = (0..units).filter(victim).collect();
     let fault = match victims.as_slice() {
         [] => None,
         some => random.maybe(45, |random| (random.pick(some), blow(random))),

@@ -134,6 +134,7 @@ impl Witness<'_> {
                 return expect_of(at, false, "a unit has one process at a time");
             }
         };
+        expect_of(at, !self.is_idle(at), "a unit with a schedule waits until it is due")?;
         expect_of(at, !self.units[at].held, "a held unit is not started")?;
         expect_of(at, !self.units[at].going, "a unit that has to go is not started")?;
         expect_of(at, !self.units[at].given_up, "no unit ever runs twice")?;
@@ -272,6 +273,9 @@ impl Witness<'_> {
                 let dependents: Vec<usize> = dependents.iter().map(|id| built.unit(*id)).collect();
                 self.answers(built.unit(*unit), *request, asker, *answer, &dependents)
             }
+            Fact::Overlapped { unit, overlap } => {
+                self.is_told_of_overlap(built.unit(*unit), *overlap)
+            }
             Fact::JobEnded { unit, job, task, end, why: _ } => {
                 self.job_ends(built.unit(*unit), *job, *task, *end)
             }
@@ -311,6 +315,7 @@ impl Witness<'_> {
             self.units[at].stand == Stand::Waiting,
             "only a unit that waits can wait in vain",
         )?;
+        expect_of(at, !self.is_idle(at), "a unit with a schedule waits until it is due")?;
         expect_of(at, self.is_its_turn(at), "a unit that waits in vain fails in its own phase")?;
         let is_test = self.plan.units[at].stage == Stage::Test;
         let blames =

@@ -287,7 +287,8 @@ impl Witness<'_> {
                 self.pull(at);
                 self.units[at].stand = Stand::Backoff(Some(self.now));
             }
-            Stand::Waiting | Stand::Watching => {}
+            Stand::Waiting => seen.due = true,
+            Stand::Watching => {}
             Stand::Retrying(_) => (seen.stand, seen.forks) = (Stand::Waiting, 0),
             Stand::Backoff(_) => {
                 seen.stand = Stand::Backoff(Some(self.now));
@@ -304,15 +305,20 @@ impl Witness<'_> {
                 }
             }
             Stand::Over => {
-                (seen.fault, seen.in_a_row) = (None, 0);
-                self.restarts[at].clear();
-                self.ends.retain(|(one, _)| *one != at);
-                self.own[at] = None;
-                self.pull(at);
-                self.units[at].stand = Stand::Backoff(Some(self.now));
+                self.starts_over(at);
                 self.mark(Mark::StartedAnew);
             }
         }
+    }
+
+    /// Starts a unit that has ended.
+    pub(in crate::simulation) fn starts_over(&mut self, at: usize) {
+        (self.units[at].fault, self.units[at].in_a_row) = (None, 0);
+        self.restarts[at].clear();
+        self.ends.retain(|(one, _)| *one != at);
+        self.own[at] = None;
+        self.pull(at);
+        self.units[at].stand = Stand::Backoff(Some(self.now));
     }
 
     /// Takes in that somebody cancels a job.

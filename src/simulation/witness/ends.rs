@@ -84,6 +84,7 @@ impl Witness<'_> {
             Event::ReloadCommandEnded { succeeded, .. } => {
                 self.reload_command_ended(unit, *succeeded);
             }
+            Event::Due { .. } => self.falls_due(unit),
             Event::Cancel { job, asker } => self.cancels(*job, asker),
             Event::Shutdown { exit, asker } => self.shuts_down(*exit, asker),
             Event::Reload { asker } => self.reloads(asker),
@@ -118,6 +119,7 @@ impl Witness<'_> {
         }
         self.time();
         self.retries();
+        self.runs_what_was_queued();
         self.wake_up();
         self.passes_probation();
         if !self.is_due() {
@@ -276,7 +278,7 @@ impl Witness<'_> {
     fn executed(&mut self, at: usize) {
         self.units[at].executed = true;
         if self.units[at].stand == Stand::Alive && self.units[at].told.is_none() {
-            self.units[at].started = true;
+            (self.units[at].started, self.units[at].due) = (true, false);
             self.begin_watch(at);
         }
         if self.plan.transparent() {
@@ -472,6 +474,7 @@ fn of(event: &Event) -> Option<UnitId> {
         | Event::Learnt { unit, .. }
         | Event::Tried { unit, .. }
         | Event::Request { unit, .. }
+        | Event::Due { unit }
         | Event::Paused { unit } => Some(*unit),
         Event::Begin
         | Event::Signal { .. }

@@ -71,6 +71,7 @@ impl Witness<'_> {
             Stand::Alive if not_ready => Some(Lack::NotReady),
             Stand::Alive if self.terms.units[at].ends => Some(Lack::StillRuns),
             Stand::Alive => None,
+            Stand::Waiting if self.is_idle(at) => None,
             Stand::Waiting if !seen.started && self.is_reserved(at, 0) => None,
             Stand::Waiting | Stand::Retrying(_) | Stand::Asked => Some(never),
         }

@@ -16,6 +16,7 @@ mod policy;
 mod renewed;
 mod restarted;
 mod rests;
+mod scheduled;
 mod signalled;
 mod stops;
 mod tested;
@@ -33,7 +34,7 @@ use self::turns::Trial;
 use super::build::Terms;
 use super::marks::{Mark, Marks};
 use super::plan::{Generation, Plan};
-use crate::config::{Condition, Stage};
+use crate::config::{Condition, Overlap, Stage};
 use crate::engine::Tick;
 use crate::signal::Signal;
 
@@ -180,6 +181,10 @@ pub(in crate::simulation) struct Seen {
     pub fault: Option<Fault>,
     /// Whether somebody has stopped it, and nobody has asked for it since.
     pub held: bool,
+    /// Whether it may start, if it has a schedule.
+    pub due: bool,
+    /// Whether it has to run again when its last run has ended.
+    pub queued: bool,
     /// Whether it has to go before a new graph takes over.
     pub going: bool,
     /// Whether it is an external unit that was found.
@@ -241,6 +246,8 @@ impl Seen {
             owes_silence: false,
             fault: None,
             held: false,
+            due: false,
+            queued: false,
             going: false,
             found: false,
             in_a_row: 0,
@@ -328,6 +335,8 @@ pub(in crate::simulation) struct Witness<'a> {
     pub forwards: VecDeque<(usize, bool, Signal)>,
     /// The signals for a transparent command whose program was not executed yet.
     pub held: Vec<Signal>,
+    /// What people have to be told about a run that came too early.
+    pub overlapped: Option<(usize, Overlap)>,
     pub tested: Tested,
     pub asked: Asked,
     pub renewed: Renewed,
@@ -340,7 +349,10 @@ impl<'a> Witness<'a> {
             plan,
             terms: Terms::of(plan, Generation::First),
             now: Tick::ZERO,
-            units: vec![Seen::new(); plan.units.len()],
+            units: (0..plan.units.len())
+                .map(|at| Seen { due: plan.runs_at_start(at), ..Seen::new() })
+                .collect(),
+            overlapped: None,
             phase: Phase::Boot,
             booted: false,
             status: 0,

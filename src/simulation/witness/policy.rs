@@ -36,17 +36,20 @@ pub(in crate::simulation) fn verdict(
             0 => !terms.units[*at].oneshot,
             _ => unit(*at).on_failure != OnFailure::Ignore,
         })
-        .filter(|(at, _)| unit(*at).counts())
+        .filter(|(at, _)| unit(*at).counts() && unit(*at).schedule.is_none())
         .collect();
     let open = |stage| {
         (0..plan.units.len()).any(|at| {
             terms.units[at].here
                 && is(at, stage)
                 && unit(at).counts()
+                && unit(at).schedule.is_none()
                 && ends.iter().all(|(ended, _)| *ended != at)
         })
     };
-    let nothing_to_wait_for = !open(Stage::Async) && !open(Stage::Sync);
+    let here = |at: usize| terms.units[at].here;
+    let nothing_to_wait_for =
+        !open(Stage::Async) && !open(Stage::Sync) && !lives_for_schedules(plan, &here);
     let first_of = |stage| loud.iter().find(|(at, _)| is(*at, stage)).copied();
     let failed = |stage| loud.iter().filter(move |(at, status)| is(*at, stage) && *status != 0);
     match plan.wait {
@@ -75,4 +78,14 @@ pub(in crate::simulation) fn verdict(
         WaitPolicy::Forever => (plan.transparent() && nothing_to_wait_for)
             .then(|| loud.first().map_or(0, |(_, status)| *status)),
     }
+}
+
+/// Returns whether there are units with a schedule, and none that counts.
+pub(in crate::simulation) fn lives_for_schedules(
+    plan: &Plan,
+    here: &dyn Fn(usize) -> bool,
+) -> bool {
+    let mut units = (0..plan.units.len()).filter(|at| here(*at)).map(|at| &plan.units[at]);
+    let counts = units.clone().any(|unit| unit.counts() && unit.schedule.is_none());
+    !counts && units.any(|unit| unit.schedule.is_some())
 }

@@ -180,7 +180,9 @@ impl Witness<'_> {
         if target == Generation::Third && !self.plan.keep {
             let changed = |at: &usize| {
                 let seen = &self.units[*at];
-                let wanted = self.plan.units[*at].counts() && !seen.held && !seen.given_up;
+                let unit = &self.plan.units[*at];
+                let wanted = unit.counts() && unit.schedule.is_none();
+                let wanted = wanted && !seen.held && !seen.given_up;
                 wanted && (self.renewed.replaced[*at] || !old.contains(at))
             };
             self.renewed.probation = self.here().filter(changed).collect();
@@ -267,7 +269,8 @@ impl Witness<'_> {
             }
             return;
         }
-        self.units[at] = Seen { held, ..Seen::new() };
+        let due = self.plan.runs_at_start(at);
+        self.units[at] = Seen { held, due, ..Seen::new() };
         self.restarts[at].clear();
         (self.ran[at], self.own[at]) = (None, None);
         self.ends.retain(|(one, _)| *one != at);

@@ -177,7 +177,7 @@ impl Witness<'_> {
             let seen = &self.units[at];
             let due = matches!(seen.stand, Stand::Backoff(Some(until)) if until <= self.now);
             if due && self.gone(at) && self.is_alone(at) {
-                self.units[at].stand = Stand::Waiting;
+                (self.units[at].stand, self.units[at].due) = (Stand::Waiting, true);
             }
         }
     }

@@ -57,6 +57,8 @@ impl Witness<'_> {
             self.after_trials()?;
         }
         self.after_requests()?;
+        let told = self.overlapped.is_none();
+        expect(told, "people are told what becomes of a run that comes too early")?;
         self.after_reload()?;
         self.passes_probation();
         self.retries();
@@ -135,7 +137,8 @@ impl Witness<'_> {
         let turn = self.first_open(Stage::Sync);
         let waiting = |at: &usize| self.units[*at].stand == Stand::Waiting;
         let counted = |at: &usize| matches!(self.plan.units[*at].stage, Stage::Async | Stage::Sync);
-        let open = |at: &usize| !self.units[*at].held && !self.units[*at].going;
+        let open =
+            |at: &usize| !self.units[*at].held && !self.units[*at].going && !self.is_idle(*at);
         for at in self.here().filter(counted).filter(waiting).filter(open) {
             let may = self.may_start(at);
             expect_of(at, may.is_some(), "a unit that waits in vain fails at once")?;
@@ -189,7 +192,11 @@ impl Witness<'_> {
                 if held && !any_lives {
                     self.mark(Mark::HeldToTheEnd);
                 }
-                let waits = any_lives || held || self.plan.wait == WaitPolicy::Forever;
+                let scheduled = self.lives_for_schedules();
+                if scheduled && !any_lives {
+                    self.mark(Mark::LivedForSchedules);
+                }
+                let waits = any_lives || held || scheduled || self.plan.wait == WaitPolicy::Forever;
                 expect(waits, "a run without processes has an end")?;
                 self.mark(Mark::RestedUp);
                 Ok(())

@@ -91,6 +91,7 @@ impl Supervisor {
             restarts: restarts.0.iter().sum(),
             restarts_by_reason: restarts.named(),
             changed_files: Vec::new(),
+            next_run_ms: self.schedules.until(id, now()).map(millis),
             process: unit.pid.and_then(|pid| {
                 running(pid, tick.saturating_sub(unit.ran_since.unwrap_or(unit.since)))
             }),
