@@ -42,6 +42,8 @@ mod wrong;
 mod zone;
 
 #[cfg(test)]
+mod croniter;
+#[cfg(test)]
 mod tests;
 
 use std::fmt;

@@ -6,7 +6,7 @@ use std::fs;
 use super::*;
 
 /// Rules as tzdata has them in 2026.
-pub(super) const BERLIN: &str = "CET-1CEST,M3.5.0,M10.5.0/3";
+const BERLIN: &str = "CET-1CEST,M3.5.0,M10.5.0/3";
 const NEW_YORK: &str = "EST5EDT,M3.2.0,M11.1.0";
 /// The clock is set by half an hour.
 const LORD_HOWE: &str = "<+1030>-10:30<+11>-11,M10.1.0,M4.1.0";
@@ -37,7 +37,7 @@ fn file(rule: &str) -> Vec<u8> {
 }
 
 /// Reads a time in UTC such as `2026-03-29 02:30` or `2026-03-29 02:30:15`.
-fn utc(text: &str) -> i64 {
+pub(super) fn utc(text: &str) -> i64 {
     let number = |range: std::ops::Range<usize>| {
         text.get(range).map_or(0, |digits| digits.parse::<i64>().unwrap())
     };
@@ -49,7 +49,7 @@ fn utc(text: &str) -> i64 {
 }
 
 /// Returns the local time at a moment, with its offset: `2026-03-29 03:00 +2:00`.
-fn shown(moment: i64, zone: &Zone) -> String {
+pub(super) fn shown(moment: i64, zone: &Zone) -> String {
     let offset = zone.offset(moment);
     let local = moment + offset;
     let (year, month, day) = calendar::civil(local.div_euclid(86_400));
@@ -434,6 +434,105 @@ fn a_text_that_is_no_schedule_is_told_where() {
     }
 }
 
+/// The next times of random expressions in the days around a change are those that a clock finds
+/// which looks at each minute, as cron does.
+#[test]
+fn a_clock_that_looks_at_each_minute_finds_the_same_times() {
+    let mut random = Random::new(1);
+    let windows = [
+        (BERLIN, "2026-03-27 00:00"),
+        (BERLIN, "2026-10-23 00:00"),
+        (NEW_YORK, "2026-03-06 00:00"),
+        (NEW_YORK, "2026-10-30 00:00"),
+        (LORD_HOWE, "2026-10-02 00:00"),
+        (LORD_HOWE, "2026-04-03 00:00"),
+        (BEIRUT, "2026-03-27 00:00"),
+        (BEIRUT, "2026-10-23 00:00"),
+        (UTC, "2026-12-30 00:00"),
+    ];
+    let windows = windows.map(|(rule, start)| (zone(rule), utc(start)));
+    let mut compared = 0;
+    for _ in 0..60 {
+        let expression = random_fields(&mut random);
+        let Ok(schedule) = Schedule::parse(&expression) else { continue };
+        let When::Times(times) = &schedule.when else { unreachable!() };
+        for (zone, start) in &windows {
+            let end = start + 4 * 86_400;
+            let mut expected = Vec::new();
+            let mut reached = start + zone.offset(*start);
+            for moment in (start + 60..=end).step_by(60) {
+                let local = moment + zone.offset(moment);
+                let is_due = if times.follows_clock {
+                    matches(times, local)
+                } else {
+                    (reached + 60..=local).step_by(60).any(|skipped| matches(times, skipped))
+                };
+                if is_due {
+                    expected.push(moment);
+                }
+                reached = reached.max(local);
+            }
+            let mut found = Vec::new();
+            let mut at = *start;
+            while let Some(next) = schedule.next(at, 0, zone).filter(|next| *next <= end) {
+                found.push(next);
+                at = next;
+            }
+            compared += found.len();
+            assert_eq!(found, expected, "{expression} from {}", shown(*start, zone));
+        }
+    }
+    assert!(compared > 1000, "{compared}");
+}
+
+/// Returns whether a local time is one of the times.
+fn matches(times: &Times, local: i64) -> bool {
+    let (day, minute) = (local.div_euclid(86_400), local.rem_euclid(86_400) / 60);
+    let (_, month, of_month) = calendar::civil(day);
+    let has = |set: u64, value: i64| set & 1 << value != 0;
+    let [of_month, of_week] =
+        [has(times.days, of_month), has(times.weekdays, (day + 4).rem_euclid(7))];
+    let day = if times.both_days { of_month && of_week } else { of_month || of_week };
+    local % 60 == 0
+        && has(times.minutes, minute % 60)
+        && has(times.hours, minute / 60)
+        && has(times.months, month)
+        && day
+}
+
+/// Over a year and more, the next time is later than the moment it was asked for, and it is the
+/// same for every moment in between.
+#[test]
+fn the_next_time_stays_the_same_until_it_has_come() {
+    let mut random = Random::new(2);
+    let zones = [BERLIN, NEW_YORK, LORD_HOWE, BEIRUT, UTC].map(zone);
+    let (start, end) = (utc("2026-01-01 00:00"), utc("2027-01-15 00:00"));
+    let mut asked = 0;
+    for round in 0..200 {
+        let Ok(schedule) = Schedule::parse(&random_fields(&mut random)) else { continue };
+        let zone = &zones[round % zones.len()];
+        let mut at = start;
+        while at < end {
+            let next = schedule.next(at, 0, zone).unwrap();
+            assert!(next > at, "{schedule} after {}: {}", shown(at, zone), shown(next, zone));
+            for between in [at, next - 1, at + random.below(next - at)] {
+                let found = schedule.next(between, 0, zone).unwrap();
+                assert_eq!(
+                    found,
+                    next,
+                    "{schedule} after {}: {}",
+                    shown(between, zone),
+                    shown(found, zone)
+                );
+            }
+            asked += 1;
+            // Not every time of a busy schedule.
+            at = next.max(at + random.below(86_400));
+        }
+    }
+    assert!(asked > 10_000, "{asked}");
+}
+
 /// Whatever the schedule, the zone and the time, the answer is quick and later than the question.
 #[test]
 fn no_question_takes_long() {
@@ -488,4 +587,74 @@ fn a_name_without_a_zone() {
     let none = Zone::named("Europe/Berlin", Some(OsStr::new("/does/not/exist"))).unwrap_err();
     assert!(none.to_string().ends_with("install tzdata"), "{none}");
     assert_eq!(Zone::named("UTC", Some(OsStr::new("/does/not/exist"))).unwrap().offset(0), 0);
+}
+
+/// A stream of numbers from a seed (splitmix64).
+pub(super) struct Random(u64);
+
+impl Random {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// Returns a number from 0 to `bound`, which it is less than.
+    pub(super) fn below(&mut self, bound: i64) -> i64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        i64::try_from((mixed ^ (mixed >> 31)) >> 1).unwrap() % bound
+    }
+}
+
+/// Returns a random expression of five fields. Its days may be in none of its months.
+pub(super) fn random_fields(random: &mut Random) -> String {
+    let fields = [(0, 59), (0, 23), (1, 31), (1, 12), (0, 7)];
+    let fields = fields.into_iter().zip(Field::ALL);
+    fields
+        .map(|((low, high), field)| random_field(random, field, low, high))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn random_field(random: &mut Random, field: Field, low: i64, high: i64) -> String {
+    // Most schedules have most fields open.
+    let open = if field == Field::Minute { 10 } else { 45 };
+    let width = if field == Field::Weekday { 6 } else { high - low };
+    match random.below(100) {
+        kind if kind < open => return "*".to_owned(),
+        kind if kind < open + 15 => return format!("*/{}", 1 + random.below(width)),
+        _ => {}
+    }
+    let mut list = Vec::new();
+    for _ in 0..=random.below(3) {
+        let from = low + random.below(high - low);
+        let to = from + 1 + random.below(high - from);
+        list.push(match random.below(3) {
+            0 => {
+                let any = low + random.below(high - low + 1);
+                value(random, field, low, any)
+            }
+            1 => format!("{}-{}", value(random, field, low, from), value(random, field, low, to)),
+            _ => {
+                let step = 1 + random.below(to - from);
+                format!(
+                    "{}-{}/{step}",
+                    value(random, field, low, from),
+                    value(random, field, low, to)
+                )
+            }
+        });
+    }
+    list.join(",")
+}
+
+/// Writes a value by its name or as a number.
+fn value(random: &mut Random, field: Field, low: i64, value: i64) -> String {
+    let at = usize::try_from(value - low).unwrap();
+    match (field.names().get(at), random.below(3)) {
+        (Some(name), 0) => (*name).to_owned(),
+        (Some(name), 1) => name.to_lowercase(),
+        _ => value.to_string(),
+    }
 }
