@@ -497,7 +497,7 @@ fn wait_ends_when_the_condition_cannot_be_met_any_more() {
          [async.b]\nexec = ['sh', '-c', 'exit 3']\noneshot = true\non_failure = 'ignore'\n\
          [sync.main]\nscript = 'exec cat $W/never'\n",
     );
-    it.trcctl("wait a=succeeded b=failed a=exited b=exited").status_is(0);
+    it.trcctl("wait a=succeeded b=failed a=exited b=exited a=settled b=settled").status_is(0);
     let never = it.trcctl("wait b=succeeded");
     assert_eq!(never.status, 1);
     let says = "trcctl: `b=succeeded` cannot be reached any more: async.b failed with status 3\n";

@@ -408,7 +408,7 @@ fn wait() -> Command {
             "Waits for each of these, one after the other:\n\n  \
                ready            every unit is up: the health is ready or degraded\n  \
                stopped          the run has ended\n  \
-               UNIT=CONDITION   the unit is started, ready, exited, succeeded or failed\n\n\
+               UNIT=CONDITION   the unit is started, ready, exited, succeeded, failed or settled\n\n\
              If the time is up, it shows what blocks. With --for, it also waits for trc to listen.",
         )
         .override_usage("trcctl wait [OPTIONS] ready|stopped|UNIT=CONDITION…")

@@ -17,7 +17,7 @@ const LONGEST: Duration = Duration::from_hours(12);
 /// The time after which `trcctl` asks again otherwise, such as a trc that does not listen yet.
 const AGAIN: Duration = Duration::from_millis(50);
 /// The conditions of a unit, as in `after`.
-const CONDITIONS: [&str; 5] = ["started", "ready", "exited", "succeeded", "failed"];
+const CONDITIONS: [&str; 6] = ["started", "ready", "exited", "succeeded", "failed", "settled"];
 
 /// Something to wait for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -195,7 +195,7 @@ impl Goal {
             Self::Unit(name, condition) => {
                 let until = match *condition {
                     "started" => Until::Started,
-                    "ready" => Until::Ready,
+                    "ready" | "settled" => Until::Ready,
                     _ => Until::Ended,
                 };
                 let ask = Ask::Unit(name.clone(), Some(Wait { until, within }));
@@ -212,7 +212,7 @@ fn step(unit: &UnitState, condition: &str) -> Step {
     let because = || unit.why.clone().unwrap_or_else(|| "it has succeeded".to_owned());
     let gone = unit.wanted == "held" && unit.process.is_none();
     match condition {
-        "started" | "ready" if unit.wanted == "down" => {
+        "started" | "ready" | "settled" if unit.wanted == "down" => {
             Step::Never("trc has stopped it, or is about to".to_owned())
         }
         "started" | "ready" if ended => match &unit.why {
@@ -221,6 +221,7 @@ fn step(unit: &UnitState, condition: &str) -> Step {
         },
         "started" if ["running", "watching"].contains(&unit.phase.as_str()) => Step::Met,
         "ready" if unit.is_up() => Step::Met,
+        "settled" if ended || unit.is_up() => Step::Met,
         "exited" if ended || gone => Step::Met,
         "succeeded" if ended && unit.why.is_none() => Step::Met,
         "failed" if ended && unit.why.is_some() => Step::Met,
@@ -274,7 +275,7 @@ mod tests {
             ),
             (
                 "web=exitd",
-                "`exitd` is not a condition: write one of started, ready, exited, succeeded, failed (did you mean `exited`?)",
+                "`exitd` is not a condition: write one of started, ready, exited, succeeded, failed, settled (did you mean `exited`?)",
             ),
         ] {
             assert_eq!(Goal::read(text), Err(says.to_owned()));
