@@ -1021,6 +1021,27 @@ fn what_is_well_and_was_waited_for_to_fail_is_told_as_such() {
 }
 
 #[test]
+fn a_drop_in_runs_before_a_unit_that_knows_nothing_of_it() {
+    let base = "[sync.web]\nscript = 'echo web'\n";
+    let hook =
+        |rest: &str| format!("script = 'echo hook'\noneshot = true\nbefore = ['web']\n{rest}");
+    let with = |hook: String| Trc::toml(base).file("trc.d/async.hook.toml", hook).run();
+    let lines = [r"hook", r"<async/\d+\]: Exiting on the background \(exitcode=0\).*", "web"];
+    with(hook("output = 'inherit'")).status(0).stdout_lines(&lines);
+    let hook_fails = hook("").replace("echo hook", "exit 7");
+    with(hook_fails)
+        .status(7)
+        .stdout_lacks("\nweb\n")
+        .stderr_has("cannot start sync.web: it waits for async.hook, which failed with status 7");
+    with(hook("enabled = false")).status(0).stdout_has("\nweb\n").stdout_lacks("hook");
+    with(hook("").replace("'web'", "'wbe'"))
+        .status(78)
+        .stderr_has("async.hook.toml:3:11")
+        .stderr_has("there is no unit `wbe`")
+        .stderr_has("did you mean `web`?");
+}
+
+#[test]
 fn a_disabled_unit_takes_every_edge_to_it_with_it() {
     Trc::toml(
         "[async.db]\nscript = 'exit 4'\nenabled = false\n\

@@ -54,7 +54,7 @@ impl Class {
             // Tests and halt units have not run yet.
             "test" | "halt" => Self::Live,
             _ if LIVE.contains(&key) => Self::Live,
-            _ if ["after", "ready"].contains(&key) => Self::Start,
+            _ if ["after", "before", "ready"].contains(&key) => Self::Start,
             _ => Self::Restart,
         }
     }

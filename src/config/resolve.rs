@@ -72,7 +72,8 @@ impl<'a> Names<'a> {
         for unit in &mut config.units {
             let id = unit.id();
             let was_about = unit.after.first().map(|after| after.unit.clone());
-            unit.after.retain_mut(|after| self.full(&mut after.unit, errors));
+            unit.after.retain_mut(|after| self.full_in("after", &mut after.unit, errors));
+            unit.before.retain_mut(|before| self.full_in("before", &mut before.unit, errors));
             if let Some(test) = &mut unit.test {
                 let mut about = Vec::new();
                 // Without a reference, the test would be about all units.
@@ -152,6 +153,11 @@ impl<'a> Names<'a> {
 
     /// Replaces a name by the full name. Returns false if the unit does not exist.
     fn full(&self, unit: &mut UnitRef, errors: &mut Vec<Diagnostic>) -> bool {
+        self.full_in("after", unit, errors)
+    }
+
+    /// Does the same for a name in a key that can have conditions.
+    fn full_in(&self, key: &str, unit: &mut UnitRef, errors: &mut Vec<Diagnostic>) -> bool {
         if !self.ids.contains(unit.value.as_str()) {
             let written = shown(&unit.value);
             match self.bare.get(unit.value.as_str()).map(Vec::as_slice) {
@@ -179,7 +185,7 @@ impl<'a> Names<'a> {
                         error = error.help(format!("write {names:?}"));
                     } else if let Some((name, condition)) = self.with_condition(&unit.value) {
                         let name = if name.contains('.') { format!("\"{name}\"") } else { name };
-                        error = error.help(format!("write after = {{ {name} = \"{condition}\" }}"));
+                        error = error.help(format!("write {key} = {{ {name} = \"{condition}\" }}"));
                     }
                     errors.push(error);
                     return false;

@@ -113,12 +113,12 @@ impl Condition {
     }
 }
 
-/// One entry of `after`.
+/// One entry of `after` or `before`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct After {
     /// The other unit.
     pub unit: UnitRef,
-    /// The condition. For a name without a condition, it depends on the other unit.
+    /// The condition. For a name without a condition, it depends on the unit that is waited for.
     pub condition: Option<Condition>,
 }
 
@@ -321,6 +321,8 @@ pub(crate) struct Unit {
     pub always: bool,
     /// The conditions that the unit waits for.
     pub after: Vec<After>,
+    /// The units that wait for this one, with the conditions of this unit that they wait for.
+    pub before: Vec<After>,
     /// The readiness check.
     pub ready: Option<Ready>,
     /// The health check.
@@ -375,6 +377,7 @@ impl Unit {
             oneshot: None,
             always: false,
             after: Vec::new(),
+            before: Vec::new(),
             ready: None,
             health: None,
             restart: Restart::NO,

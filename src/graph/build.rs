@@ -32,6 +32,20 @@ impl Graph {
         let index = index(&units);
         let mut errors = Vec::new();
 
+        for unit in &units {
+            let tests = unit.before.iter().map(|before| &before.unit).filter(|other| {
+                index.get(&other.value).is_some_and(|at| units[*at].stage == Stage::Test)
+            });
+            for test in tests {
+                let message = format!(
+                    "{} cannot be before {}: a test chooses the units that it waits for",
+                    unit.id(),
+                    test.value
+                );
+                let help = "write `after` in the test; without it, the test waits for all units";
+                errors.push(Diagnostic::error(test.origin.clone(), message).help(help));
+            }
+        }
         let written = written(&units, &index);
         for (unit, needs) in units.iter().zip(&written) {
             for (other, condition, origin) in needs {
@@ -291,26 +305,34 @@ fn index(units: &[&Unit]) -> BTreeMap<String, usize> {
 
 /// The units that each unit waits for, with their places in the configuration.
 fn written<'a>(units: &[&'a Unit], index: &BTreeMap<String, usize>) -> Vec<Vec<Written<'a>>> {
-    units
+    let find = |name: &str| index.get(name).copied();
+    let mut written: Vec<Vec<Written>> = units
         .iter()
         .map(|unit| {
-            let find = |name: &str| index.get(name).copied();
-            let after = unit.after.iter().map(|after| (&after.unit, after.condition));
-            // A unit that is restarted with another one waits for it each time.
-            let named: BTreeSet<&str> = match unit.restart.with.as_slice() {
-                [] => BTreeSet::new(),
-                _ => unit.after.iter().map(|after| after.unit.value.as_str()).collect(),
-            };
-            let with = unit.restart.with.iter().map(|with| (with, None));
-            let with = with.filter(|(with, _)| !named.contains(with.value.as_str()));
-            after
-                .chain(with)
-                .filter_map(|(other, condition)| {
-                    Some((find(&other.value)?, condition, &other.origin))
-                })
-                .collect()
+            let after = unit.after.iter();
+            let found =
+                after.filter_map(|it| Some((find(&it.unit.value)?, it.condition, &it.unit.origin)));
+            found.collect()
         })
-        .collect()
+        .collect();
+    for (at, unit) in units.iter().enumerate() {
+        for before in &unit.before {
+            if let Some(other) = find(&before.unit.value) {
+                written[other].push((at, before.condition, &before.unit.origin));
+            }
+        }
+    }
+    // A unit that is restarted with another one waits for it each time.
+    for (unit, needs) in units.iter().zip(&mut written) {
+        let named: BTreeSet<usize> = match unit.restart.with.as_slice() {
+            [] => continue,
+            _ => needs.iter().map(|need| need.0).collect(),
+        };
+        let with = unit.restart.with.iter();
+        let with = with.filter_map(|with| Some((find(&with.value)?, None, &with.origin)));
+        needs.extend(with.filter(|(other, _, _)| !named.contains(other)));
+    }
+    written
 }
 
 /// Returns an order that satisfies every edge, without the units that lie on a cycle or behind one,
@@ -391,11 +413,25 @@ fn circular(units: &[&Unit], around: &[usize]) -> Diagnostic {
     if around.len() > NAMED {
         names.push(first.id());
     }
-    let mut waits = first.after.iter().map(|after| &after.unit).chain(&first.restart.with);
-    let origin = waits.find(|unit| unit.value == next).map(|unit| &unit.origin);
+    let id = first.id();
+    let waits = first.after.iter().map(|after| &after.unit).chain(&first.restart.with);
+    let waits = waits.filter(|unit| unit.value == next);
+    let told = units[around[1]].before.iter().map(|before| &before.unit);
+    let told = told.filter(|unit| unit.value == id);
+    let origin = waits.chain(told).next().map(|unit| &unit.origin);
     let message = format!("these units wait for one another: {}", names.join(" -> "));
-    Diagnostic::error(origin.unwrap_or(&first.origin).clone(), message)
-        .help("remove one of these names from the `after` or `restart.with` of the unit before it")
+    // The names of the units that are before a unit on the cycle are in their `before`.
+    let has_before = around.windows(2).any(|pair| {
+        let waits = units[pair[0]].id();
+        units[pair[1]].before.iter().any(|before| before.unit.value == waits)
+    });
+    let help = if has_before {
+        "remove one of these names from the `after` or `restart.with` of the unit to the left of it, \
+         or from the `before` of the unit to the right of it"
+    } else {
+        "remove one of these names from the `after` or `restart.with` of the unit before it"
+    };
+    Diagnostic::error(origin.unwrap_or(&first.origin).clone(), message).help(help)
 }
 
 fn node(unit: &Unit, declared: usize, awaited: bool) -> Node {

@@ -26,6 +26,20 @@ fn unit(id: &str, after: &[(&str, Option<Condition>)]) -> Unit {
     Unit { after: after.collect(), ..unit }
 }
 
+/// The same unit with `before`. The lines in it count from 101.
+fn before(unit: Unit, others: &[(&str, Option<Condition>)]) -> Unit {
+    let Origin::File { path, .. } = &unit.origin else { panic!() };
+    let before = others.iter().zip(101..).map(|((other, condition), line)| After {
+        unit: Placed {
+            value: (*other).to_owned(),
+            origin: Origin::File { path: path.clone(), line, column: 1 },
+        },
+        condition: *condition,
+    });
+    let before = before.collect();
+    Unit { before, ..unit }
+}
+
 /// A unit without a command.
 fn outside(id: &str) -> Unit {
     Unit { command: Command::Nothing, ..with_ready(unit(id, &[])) }
@@ -223,6 +237,78 @@ fn what_is_restarted_with_another_waits_for_it() {
     let graph = build(vec![app, with_ready(unit("async.db", &[]))]).unwrap();
     let conditions: Vec<_> = graph.node(app_id).needs.iter().map(|need| need.condition).collect();
     assert_eq!(conditions, [Condition::Started]);
+}
+
+#[test]
+fn before_is_after_told_from_the_other_side() {
+    let job = || Unit { oneshot: Some(true), ..unit("async.job", &[]) };
+    let db = || with_ready(unit("async.db", &[]));
+    let conditions = [None, Some(Condition::Started), Some(Condition::Exited)];
+    for condition in conditions {
+        let web = unit("sync.web", &[("async.db", condition), ("async.job", condition)]);
+        let after = build(vec![db(), job(), web]).unwrap();
+        let told = |other| before(other, &[("sync.web", condition)]);
+        let before = build(vec![told(db()), told(job()), unit("sync.web", &[])]).unwrap();
+        for (after, before) in after.nodes.iter().zip(&before.nodes) {
+            assert_eq!((&after.needs, after.oneshot), (&before.needs, before.oneshot));
+            assert_eq!(after.dependents, before.dependents);
+        }
+    }
+    let first = before(unit("sync.late", &[]), &[("sync.web", None)]);
+    assert_eq!(order(vec![unit("sync.web", &[]), first]), ["sync.late", "sync.web"]);
+}
+
+#[test]
+fn what_before_cannot_mean_is_refused_with_its_place() {
+    for (id, other, condition, message) in [
+        (
+            "async.a",
+            "boot.b",
+            None,
+            "boot.b cannot wait for async.a: boot units run before all others",
+        ),
+        (
+            "halt.a",
+            "sync.b",
+            None,
+            "sync.b cannot wait for halt.a: halt units run after everything has stopped",
+        ),
+        (
+            "async.a",
+            "async.b",
+            Some(Condition::Ready),
+            "async.b cannot wait for async.a to be ready: it has no `ready`",
+        ),
+        (
+            "async.a",
+            "test.b",
+            None,
+            "async.a cannot be before test.b: a test chooses the units that it waits for",
+        ),
+    ] {
+        let first = before(unit(id, &[]), &[(other, condition)]);
+        let found = errors(vec![first, unit(other, &[])]);
+        assert_eq!(found, [("a:101:1".to_owned(), message.to_owned())]);
+    }
+}
+
+#[test]
+fn a_cycle_by_way_of_before_is_named_with_the_place_of_it() {
+    let units = || {
+        let b = before(unit("async.b", &[]), &[("async.c", None)]);
+        let first = before(unit("async.a", &[]), &[("async.b", None)]);
+        vec![
+            first,
+            b,
+            unit("async.c", &[]),
+            before(unit("async.d", &[("async.c", None)]), &[("async.a", None)]),
+        ]
+    };
+    let text =
+        "these units wait for one another: async.a -> async.d -> async.c -> async.b -> async.a";
+    assert_eq!(errors(units()), [("d:101:1".to_owned(), text.to_owned())]);
+    let help = build(units()).unwrap_err().remove(0).help.unwrap();
+    assert!(help.contains("`before` of the unit to the right"), "{help}");
 }
 
 #[test]

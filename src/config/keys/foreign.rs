@@ -55,7 +55,7 @@ const WORDS: &[Word] = words! {
         "command cmd entrypoint args execstart program run start startcommand main service process" => exec:
             r#"exec = "nginx -g 'daemon off;'""#;
         "shell sh bash code commands steps" => script: "script = '''\n…\n'''";
-        "execstartpre prestart pre poststart execstartpost before initcontainers setup init" =>
+        "execstartpre prestart pre poststart execstartpost initcontainers setup init" =>
             "write a separate unit, [boot.NAME], or [async.NAME] with `oneshot = true`, and name the earlier unit in the `after` of the later one";
         "finish execstoppost poststop cleanup" =>
             "write a separate unit, which runs when everything else has stopped: [halt.NAME]";
@@ -89,6 +89,7 @@ const WORDS: &[Word] = words! {
             r#"health = { http = "http://127.0.0.1:8080/healthz" }"#;
     }
     [TEST_PLACE] {
+        "before" => "write `after` in the other test; a unit of an image is never behind a test";
         "timeout" =>
             "did you mean `max_runtime`, for the command, or `expect.within`, for how long trc tries again?";
     }

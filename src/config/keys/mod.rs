@@ -152,6 +152,9 @@ keys! {
         always: Boolean = get(boolean), "false", "true";
         /// the units that this unit waits for: `["db"]` or `{ db = "succeeded" }`
         after: After = after(), "", r#"{ db = "ready" }"#;
+        /// the units that wait for this one: `["web"]` or `{ web = "succeeded" }` is the same as this
+        /// unit in their `after`
+        before: After = after(), "", r#"["web"]"#;
         /// how to find out whether the unit is ready; a unit with `ready` and no command is an
         /// external unit
         ready: Table(READY) = ready(), "", "";

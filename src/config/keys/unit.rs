@@ -220,16 +220,18 @@ impl Decoder<'_> {
         Some(Reload { by, within: keys.within.unwrap_or(RELOAD_WITHIN) })
     }
 
-    /// Reads `after`.
+    /// Reads `after` or `before`.
     pub(in crate::config) fn after(&mut self, at: &At, entry: &Entry) -> Option<Vec<After>> {
         let Value::Table(table) = &entry.node.value else {
             if let Value::Array(items) = &entry.node.value
                 && let Some(item) = items.iter().find(|item| item.as_table().is_some())
             {
-                let help =
-                    "write one table for all units: after = { db = \"ready\", web = \"started\" }";
+                let help = format!(
+                    "write one table for all units: {} = {{ db = \"ready\", web = \"started\" }}",
+                    at.name()
+                );
                 let problem = Problem::expected("a string", item);
-                self.problem(at, item, Problem { help: Some(help.to_owned()), ..problem });
+                self.problem(at, item, Problem { help: Some(help), ..problem });
                 return None;
             }
             let names = self.list(at, entry, leaf::text)?;

@@ -462,6 +462,67 @@ fn a_unit_is_named_in_full_or_by_its_name_where_that_is_unique() {
 }
 
 #[test]
+fn before_takes_what_after_takes() {
+    let base = "[async.web]\nexec = \"x\"\n[sync.app]\nexec = \"x\"\n";
+    let before = |text: &str| -> Vec<String> {
+        let case =
+            Case::new().toml(base).file("trc.d/async.hook.toml", format!("exec = \"x\"\n{text}"));
+        match case.load() {
+            Ok(loaded) => unit(&loaded.config, "async.hook")
+                .before
+                .iter()
+                .map(|before| format!("{} {:?}", before.unit.value, before.condition))
+                .collect(),
+            Err(errors) => case.said(&errors),
+        }
+    };
+    for (text, expected) in [
+        ("before = \"web\"", &["async.web None"][..]),
+        ("before = [\"web\", \"sync.app\"]", &["async.web None", "sync.app None"]),
+        ("before = { web = \"succeeded\" }", &["async.web Some(Succeeded)"]),
+        // As for `after`, a unit that is disabled, or not on this command line, does not matter.
+        ("before = [\"web\"]\nenabled = false", &["error"]),
+        ("before = [\"cmd\", \"D1\"]", &[]),
+        (
+            "before = [\"wbe\"]",
+            &["error trc.d/async.hook.toml:2:11: there is no unit `wbe` (did you mean `web`?)"],
+        ),
+        (
+            "before = [\"web:started\"]",
+            &[
+                "error trc.d/async.hook.toml:2:11: there is no unit `web:started` (write before = { web = \"started\" })",
+            ],
+        ),
+        (
+            "before = { web = \"up\" }",
+            &[
+                "error trc.d/async.hook.toml:2:18: `before.web`: expected started, ready, exited, succeeded, failed or settled, found \"up\" (write \"ready\": the condition holds while the unit is ready, which its `ready` checks)",
+            ],
+        ),
+        (
+            "before = [{ web = \"started\" }]",
+            &[
+                "error trc.d/async.hook.toml:2:11: `before`: expected a string, found a table (write one table for all units: before = { db = \"ready\", web = \"started\" })",
+            ],
+        ),
+    ] {
+        if expected == ["error"] {
+            let config =
+                Case::new().toml(&format!("{base}[async.hook]\nexec = 'x'\n{text}")).config();
+            assert_eq!(ids(&config), ["async.web", "sync.app"], "{text}");
+            continue;
+        }
+        assert_eq!(before(text), expected, "{text}");
+    }
+    toml_says(&[(
+        "[async.a]\nexec = 'x'\n[test.x]\nexec = 'x'\nbefore = ['a']",
+        &[
+            "error trc.toml:5:1: unknown key `before` in `[test.x]` (write `after` in the other test; a unit of an image is never behind a test)",
+        ],
+    )]);
+}
+
+#[test]
 fn signals_are_the_same_however_they_are_spelt() {
     let config = Case::new()
         .toml("[signals]\nSIGUSR1 = \"ignore\"")
