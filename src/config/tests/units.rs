@@ -599,13 +599,21 @@ fn a_unit_is_enabled_by_a_comparison() {
         ("${MODE} in web, worker", true),
         ("${MODE} in web,workers", false),
         ("${MODE} in ${LIST}", true),
-        ("${NOPE:-a == b} == a == b", true),
+        ("${NOPE:-a == b} == \"a == b\"", true),
+        ("${NOPE:-it's} == it's", true),
+        ("${MODE} == \"worker\"", true),
+        ("\"${MODE}\" != \"worker\"", false),
+        ("${NOPE:-} == \"\"", true),
+        ("${NOPE:-a b} in \"a b\", c", true),
+        ("${NOPE:-a,b} in \"a,b\"", true),
+        ("a in \"a,b\", c", false),
+        ("${MODE} in ${NOPE:-web,worker}", true),
         ("${NOPE:-} ==", true),
         ("${TRICK} == x", false),
         ("${TRICK} == ${TRICK}", true),
         ("true", true),
     ] {
-        let text = format!("[async.a]\nexec = 'x'\nenabled = '{condition}'");
+        let text = format!("[async.a]\nexec = 'x'\nenabled = '''{condition}'''");
         let case = Case::new().toml(&text).set("MODE", "worker").set("LIST", "a,worker");
         let case = case.set("TRICK", "x == x");
         assert_eq!(!ids(&case.config()).is_empty(), enabled, "{condition}");
@@ -624,7 +632,25 @@ fn a_unit_is_enabled_by_a_comparison() {
                 "error trc.toml:3:11: `enabled`: expected true or false, found \"a = b\" (compare strings with `==`, `!=` or `in`: \"${MODE} in web,worker\")",
             ],
         ),
+        (&unit("a == \"b"), &["error trc.toml:3:17: `enabled`: this \" is never closed"]),
     ]);
+    // What looks like a longer expression is never a text.
+    for (condition, rest) in [
+        ("a not in b,c", "not in b,c"),
+        ("a == b or c", "or c"),
+        ("a == b && c == d", "&& c == d"),
+        ("a == \"b\" or c", " or c"),
+        ("a==b==c", "==c"),
+        ("a === b", "= b"),
+        ("a in b c, d", "c, d"),
+    ] {
+        let column = "enabled = '".len() + condition.find(rest).unwrap() + 1;
+        let error = format!(
+            "error trc.toml:3:{column}: `enabled`: expected one comparison of two strings (a string \
+             with spaces needs quotes; there is no `and`, `or` or `not`)"
+        );
+        toml_says(&[(&unit(condition), &[&error])]);
+    }
 }
 
 #[test]
