@@ -27,6 +27,11 @@ fn what_is_after_a_unit_starts_when_its_probe_has_passed() {
         ("exec", "exec = 'test -e ${W}/ready'", "echo >$W/ready"),
         ("log", "log = '^listening on [0-9]+$$'", "echo starting; echo listening on 80"),
         ("log on standard error", "log = 'ready'", "echo ready >&2"),
+        (
+            "the second line of the log",
+            "log = { pattern = 'ready', count = 2 }",
+            "echo ready >&2; echo ready again",
+        ),
         ("fd", "fd = 5", "echo >&5"),
     ];
     for mode in MODES {
@@ -134,6 +139,17 @@ fn what_is_not_ready_in_time_has_failed_with_124_and_the_last_line_says_why() {
             );
         },
     );
+}
+
+#[test]
+fn the_first_of_two_lines_does_not_make_a_unit_ready() {
+    let outcome = Trc::toml(
+        "[async.db]\nscript = 'echo ready; echo other; exec cat $W/never'\n\
+         ready = { log = { pattern = '^ready$$', count = 2 }, within = '0.4s' }\n",
+    )
+    .run();
+    let why = "async.db was not ready within 0.4 s: fewer than 2 lines of its output match";
+    outcome.status(124).stderr_has(why);
 }
 
 /// The unit used to be ready at once, because of what an earlier start had left.

@@ -54,7 +54,7 @@ pub(crate) use expect::{
 pub(crate) use load::{Loaded, Refused, load};
 pub(crate) use origin::{Origin, Placed};
 pub(crate) use privilege::{Limit, Stdin, StdinWord, Tty};
-pub(crate) use probe::{Address, Health, Http, Probe, Ready, Then};
+pub(crate) use probe::{Address, Health, Http, LogLine, Probe, Ready, Then};
 pub(crate) use restart::{Backoff, Restart, When};
 pub use settings::LogFormat;
 pub(crate) use settings::{

@@ -36,6 +36,15 @@ pub(crate) struct Http {
     pub status: Vec<RangeInclusive<u16>>,
 }
 
+/// A line that a unit writes when it is ready, or from time to time.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct LogLine {
+    /// The regular expression that the line matches.
+    pub pattern: String,
+    /// The number of the matching line since the start, from 1 on. It is 1 in a health check.
+    pub count: u32,
+}
+
 /// The kind of a probe.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Probe {
@@ -49,8 +58,8 @@ pub(crate) enum Probe {
     Exec(Vec<Template>),
     /// A file of any kind exists.
     File(PathBuf),
-    /// A line of the unit's own output matches this regular expression.
-    Log(String),
+    /// A line of the unit's own output matches.
+    Log(LogLine),
     /// The unit sends a message: the protocol of systemd's `NOTIFY_SOCKET`, `sd_notify(3)`.
     Notify,
     /// The unit writes a newline to this descriptor: s6's notification-fd.

@@ -1,6 +1,6 @@
 //! Details about the state of a unit.
 
-use crate::config::Probe;
+use crate::config::{LogLine, Probe};
 use crate::engine::{Detail, Purpose};
 use crate::graph::{Graph, UnitId};
 
@@ -45,7 +45,12 @@ pub(crate) fn not_up(
         None => {}
     }
     match (probe, purpose) {
-        (Probe::Log(_), _) => Some("no line of its output matches".to_owned()),
+        (Probe::Log(LogLine { count: 1, .. }), _) => {
+            Some("no line of its output matches".to_owned())
+        }
+        (Probe::Log(LogLine { count, .. }), _) => {
+            Some(format!("fewer than {count} lines of its output match"))
+        }
         (Probe::Notify, Purpose::Ready) => Some(
             "it sent no READY=1 to the socket in NOTIFY_SOCKET; many programs do so only with an \
              option, such as `redis-server --supervised systemd`"

@@ -155,6 +155,7 @@ const WORDS: &[Word] = words! {
     [IN_READY] {
         "interval period periodseconds" => every: r#"every = "1s""#;
         "startperiod deadline failurethreshold retries" => within: r#"within = "1m""#;
+        "count" => log: "log = { pattern = 'listening on .*:80', count = 2 }";
         "regex pattern line logs" => log: "log = 'listening on .*:80'";
         "notificationfd" => fd: "fd = 3";
         "type sdnotify" => notify: "notify = true";

@@ -29,7 +29,7 @@ use comparison::condition;
 use decode::{Decoder, Fields};
 use identity::{Secret, capability, tty};
 use key::{Key, Keys, Kind, keys};
-use probe::{Codes, HttpKeys, Probing, line_pattern};
+use probe::{Codes, HttpKeys, LogKeys, Probing, any_line, line_pattern};
 use settings::{Forward, buffer, socket};
 use test::{Answer, FaultKeys, Said, fault_signal, owner, pattern, port, running};
 use unit::{OutputKeys, ReloadKeys, reload_signal, stop_signal};
@@ -348,8 +348,8 @@ keys! {
 
 keys! {
     READY_KEYS, ready_keys(Probing) {
-        /// a line of the unit's output matches this regular expression
-        log: Text => probe(line_pattern, Probe::Log), "", r#""listening on .*:80""#;
+        /// a line of the unit's output matches a regular expression; a string sets `log.pattern`
+        log: Short(READY_LOG) => log_probe(), "", r#""listening on .*:80""#;
         /// the unit sends `READY=1` to `NOTIFY_SOCKET`, as for systemd
         notify: Boolean => notify_probe(), "false", "true";
         /// the unit writes a newline to this file descriptor, as for s6
@@ -364,7 +364,7 @@ keys! {
 keys! {
     HEALTH_KEYS, health_keys(Probing) {
         /// in each period of `every`, a line of the unit's output matches this regular expression
-        log: Text => probe(line_pattern, Probe::Log), "", r#""listening on .*:80""#;
+        log: Text => probe(line_pattern, any_line), "", r#""listening on .*:80""#;
         /// in each period of `every`, the unit sends `WATCHDOG=1` to `NOTIFY_SOCKET`
         notify: Boolean => notify_probe(), "false", "true";
         /// the time between attempts
@@ -373,6 +373,19 @@ keys! {
         failures: Number = get(within(1..=u32::MAX)), "3", "5";
         /// what to do if the unit is unhealthy: restart it, stop the run, or only log it
         then: OneOf(variants::<Then>) = get(choice::<Then>), "restart", r#""stop""#;
+    }
+}
+
+/// The keys of `ready.log`.
+pub(crate) const READY_LOG: Keys = &[READY_LOG_KEYS];
+
+keys! {
+    READY_LOG_KEYS, ready_log_keys(LogKeys) {
+        /// the regular expression
+        pattern: Text = get(line_pattern), "", r#""ready for connections""#;
+        /// which of the matching lines since the start shows that the unit is ready: 2 for a
+        /// database that starts twice
+        count: Number = get(within(1..=1000)), "1", "2";
     }
 }
 

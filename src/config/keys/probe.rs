@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use super::decode::{At, Decoder, Fields};
 use super::key::{Keys, PROBES, find};
-use super::{HEALTH, HTTP, READY};
+use super::{HEALTH, HTTP, READY, READY_LOG};
 use crate::config::http::Url;
 use crate::config::leaf::{self, Leaf, Problem, Reader, one_of};
 use crate::config::probe::ANSWERS;
 use crate::config::value::{Entry, Node, Value, shown};
-use crate::config::{Environment, Health, Http, Placed, Probe, Ready, Then};
+use crate::config::{Environment, Health, Http, LogLine, Placed, Probe, Ready, Then};
 
 /// The default of `every` in `ready`.
 const READY_EVERY: Duration = Duration::from_millis(100);
@@ -33,6 +33,13 @@ pub(super) struct Probing {
     pub within: Option<Duration>,
     pub failures: Option<u32>,
     pub then: Option<Then>,
+}
+
+/// The keys of `ready.log`.
+#[derive(Default)]
+pub(super) struct LogKeys {
+    pub pattern: Option<String>,
+    pub count: Option<u32>,
 }
 
 /// The keys of `http`.
@@ -138,6 +145,21 @@ impl Decoder<'_> {
         keys.probe = placed(entry, self.get(at, entry, notify));
     }
 
+    /// Reads `ready.log`.
+    pub(super) fn log_probe(&mut self, keys: &mut Probing, at: &At, entry: &Entry) {
+        let Some(fields) = self.table(at, entry, READY_LOG) else { return };
+        let mut log = LogKeys::default();
+        self.ready_log_keys(&fields, &mut log);
+        if fields.lacks("pattern") {
+            let message = format!("`{}` needs a `pattern`", fields.at);
+            let help = "write the regular expression that the line matches";
+            self.error(&entry.key, message, Some(help.to_owned()));
+        }
+        let count = log.count.unwrap_or(1);
+        let probe = log.pattern.map(|pattern| Probe::Log(LogLine { pattern, count }));
+        keys.probe = placed(entry, probe);
+    }
+
     /// Reads `http`.
     pub(super) fn http_probe(&mut self, keys: &mut Probing, at: &At, entry: &Entry) {
         let Some(fields) = self.table(at, entry, HTTP) else { return };
@@ -196,6 +218,11 @@ fn probe_of(text: &str) -> String {
     } else {
         format!("{{ exec = {shown:?} }}")
     }
+}
+
+/// Returns the probe that any line with this regular expression passes.
+pub(super) fn any_line(pattern: String) -> Probe {
+    Probe::Log(LogLine { pattern, count: 1 })
 }
 
 /// Reads a regular expression, and compiles it to check it.

@@ -55,6 +55,7 @@ fn try_examples(place: &str, keys: Keys, tried: &mut usize) {
             .chain(["ready.tcp = 1", "health.tcp = 1", "ready.http.url = 'http://a'"])
             .chain(["health.http.url = 'http://a'", "reload.signal = 'HUP'"])
             .chain(["async.x.exec = 'x'", "async.x.exec = 'x'\nasync.x.schedule.when = '@daily'"])
+            .chain(["ready.log.pattern = 'x'"])
             .chain(["test.x.exec = 'x'", "test.x.expect.tcp = 1"])
             .chain(["test.x.expect.http.url = 'http://a'", "test.x.expect.file.path = '/a'"])
             .chain(["test.x.expect.log.contains = 'x'"])

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::config::{Address, Backoff, Command, Health, Http, Probe, Ready, Restart, Then, When};
+use crate::config::{
+    Address, Backoff, Command, Health, Http, LogLine, Probe, Ready, Restart, Then, When,
+};
 
 use super::{Case, toml_says, unit};
 
@@ -26,6 +28,10 @@ fn localhost(port: u16) -> Address {
     Address { host: "localhost".to_owned(), port }
 }
 
+fn line(pattern: &str, count: u32) -> Probe {
+    Probe::Log(LogLine { pattern: pattern.to_owned(), count })
+}
+
 #[test]
 fn every_kind_of_probe_can_be_written() {
     let http = |path: &str, host: &str, status| {
@@ -47,13 +53,42 @@ fn every_kind_of_probe_can_be_written() {
             http("/", "localhost:8080", vec![200..=299]),
         ),
         ("file = \"/run/x.pid\"", Probe::File("/run/x.pid".into())),
-        ("log = \"ready for .*\"", Probe::Log("ready for .*".to_owned())),
+        ("log = \"ready for .*\"", line("ready for .*", 1)),
+        ("log = { pattern = \"up\", count = 2 }", line("up", 2)),
+        ("log.pattern = \"up\"", line("up", 1)),
         ("notify = true", Probe::Notify),
         ("fd = 3", Probe::Fd(3)),
     ] {
         assert_eq!(probe(text), expected, "{text}");
     }
     assert!(matches!(probe("exec = \"pg_isready -q\""), Probe::Exec(words) if words.len() == 2));
+}
+
+#[test]
+fn a_later_layer_chooses_another_one_of_the_matching_lines() {
+    let case = Case::new().toml("[async.db]\nexec = 'x'\nready.log = 'up'");
+    let case = case.set("TRC_ASYNC__DB__READY__LOG__COUNT", "2");
+    let ready = unit(&case.config(), "async.db").ready.clone();
+    assert_eq!(ready.unwrap().probe.value, line("up", 2));
+    for (text, error) in [
+        (
+            "ready.log.count = 2",
+            "3:7: `ready.log` needs a `pattern` (write the regular expression that the line matches)",
+        ),
+        (
+            "ready.log = { pattern = 'up', count = 0 }",
+            "3:39: `ready.log.count`: expected a number from 1 to 1000, found the integer 0",
+        ),
+        ("ready.log = 5", "3:13: `ready.log`: expected a table, found the integer 5"),
+        (
+            "ready = { log = 'up', count = 2 }",
+            "3:23: unknown key `count` in `ready` (in trc this is `log`: log = { pattern = 'listening on .*:80', count = 2 })",
+        ),
+        ("health.log.count = 2", "3:8: `health.log`: expected a string, found a table"),
+    ] {
+        let case = Case::new().toml(&format!("[async.db]\nexec = 'x'\n{text}"));
+        assert_eq!(case.errors(), [format!("error trc.toml:{error}")], "{text}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use super::readiness::{answer, notified, told, tried, tries, with_ready};
 use super::restart::restarted;
 use super::*;
-use crate::config::{Probe, Reload, ReloadBy, When};
+use crate::config::{LogLine, Probe, Reload, ReloadBy, When};
 
 /// A unit that reloads on SIGHUP.
 fn by_signal(unit: Unit) -> Unit {
@@ -34,7 +34,9 @@ const DONE: Option<JobEnd> = Some(JobEnd::Done);
 #[test]
 fn a_unit_that_cannot_tell_has_reloaded_when_it_has_got_the_signal() {
     let said = |probe| Placed { value: probe, origin: Origin::Default };
-    for probe in [None, Some(Probe::Log("up".to_owned())), Some(Probe::Fd(3))] {
+    for probe in
+        [None, Some(Probe::Log(LogLine { pattern: "up".to_owned(), count: 1 })), Some(Probe::Fd(3))]
+    {
         let unit = unit("async.a");
         let mut world = of(by_signal(match probe.clone() {
             Some(probe) => with_ready(unit, said(probe)),

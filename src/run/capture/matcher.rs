@@ -1,5 +1,8 @@
 //! The search for lines in a unit's output that probes and tests ask for.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use memchr::memchr;
 
 use crate::engine::Purpose;
@@ -36,10 +39,13 @@ pub struct Found {
 }
 
 /// A search for lines that match.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Matcher {
     what: Sought,
     pattern: Regex,
+    /// How many matching lines have to come before the one that counts. The clones of a search, in
+    /// other streams of the unit, share the number.
+    earlier: Rc<Cell<u32>>,
     /// Whether the last bytes had a match.
     matched: bool,
 }
@@ -47,7 +53,23 @@ pub struct Matcher {
 impl Matcher {
     /// Creates a search for this expression.
     pub fn new(what: Sought, pattern: Regex) -> Self {
-        Self { what, pattern, matched: false }
+        Self::nth(what, pattern, 1)
+    }
+
+    /// Creates a search for the matching line with this number, from 1 on, and those behind it.
+    pub fn nth(what: Sought, pattern: Regex, number: u32) -> Self {
+        let earlier = Rc::new(Cell::new(number.saturating_sub(1)));
+        Self { what, pattern, earlier, matched: false }
+    }
+
+    /// Returns whether the line matches, and is not one of those that come before.
+    fn finds(&self, line: &str) -> bool {
+        if !self.pattern.is_match(line) {
+            return false;
+        }
+        let earlier = self.earlier.get();
+        self.earlier.set(earlier.saturating_sub(1));
+        earlier == 0
     }
 
     /// Whether the search continues after a match. A unit becomes ready only once.
@@ -110,7 +132,7 @@ impl Matchers {
                 Sought::Probe(_) => (&first, false),
                 Sought::Said(_) => (&text, cut),
             };
-            let matches = matcher.pattern.is_match(text);
+            let matches = matcher.finds(text);
             if !matcher.matched && (matches || cut) {
                 matcher.matched = true;
                 let shown = String::from_utf8_lossy(&line[..line.len().min(SHOWN)]);
@@ -160,6 +182,25 @@ mod tests {
             assert_eq!(!matched.is_empty(), found, "{pattern} {text}");
         }
         assert_eq!(pushed(&mut matchers("ready"), b"\xff ready\n").len(), 1);
+    }
+
+    #[test]
+    fn the_second_matching_line_of_both_streams_is_found_however_it_arrives() {
+        let text = b"ready\nother\nready again\nready\n";
+        for cut in 0..text.len() {
+            let pattern = compile("^ready").unwrap();
+            let matcher = Matcher::nth(Sought::Probe(Purpose::Ready), pattern, 2);
+            let (out, error) = (matcher.clone(), matcher);
+            let (mut out, mut error) = (Matchers::new(vec![out]), Matchers::new(vec![error]));
+            let (first, second) = text.split_at(cut);
+            let found = [first, second].map(|part| pushed(&mut out, part)).concat();
+            assert_eq!(found, ["ready again"]);
+            assert_eq!(pushed(&mut error, b"ready"), [""; 0]);
+        }
+        let matcher = Matcher::nth(Sought::Probe(Purpose::Ready), compile("ready").unwrap(), 2);
+        let mut streams = [matcher.clone(), matcher].map(|one| Matchers::new(vec![one]));
+        assert_eq!(pushed(&mut streams[0], b"ready on one\n"), [""; 0]);
+        assert_eq!(pushed(&mut streams[1], b"ready on the other\n"), ["ready on the other"]);
     }
 
     #[test]

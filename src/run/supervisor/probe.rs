@@ -272,12 +272,13 @@ impl Supervisor {
         }
     }
 
-    /// Returns the lines that trc looks for in a unit's output because of its probes.
+    /// Returns the lines that trc looks for in a unit's output because of its probes. The searches of
+    /// one start are clones of these, because both streams count the lines together.
     pub(super) fn matchers(unit: &Unit) -> Vec<Matcher> {
         let one = |purpose| match find(unit, purpose) {
-            Some((config::Probe::Log(pattern), _)) => {
-                let pattern = crate::regex::compile(pattern).ok();
-                pattern.map(|pattern| Matcher::new(Sought::Probe(purpose), pattern))
+            Some((config::Probe::Log(line), _)) => {
+                let pattern = crate::regex::compile(&line.pattern).ok();
+                pattern.map(|pattern| Matcher::nth(Sought::Probe(purpose), pattern, line.count))
             }
             Some(_) | None => None,
         };

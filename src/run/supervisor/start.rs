@@ -144,7 +144,7 @@ impl Supervisor {
         }
         let matchers = Self::matchers(unit);
         self.units[id.0].silent = !matchers.is_empty() && !pipes.is_empty();
-        self.capture(id, pid, pipes, file.as_ref(), &|| Self::matchers(unit));
+        self.capture(id, pid, pipes, file.as_ref(), &|| matchers.clone());
         let child = Child {
             role: Role::Unit(id),
             progress: Some((child.progress, child.hold)),
