@@ -402,6 +402,33 @@ fn the_images_convention_of_name_file_is_behind_a_switch() {
 }
 
 #[test]
+fn the_convention_of_linuxserver_io_is_behind_the_same_switch() {
+    let run = |switch: &str, names: &[&str]| {
+        let toml = format!(
+            "{switch}\nlog.level = 'warn'\n[sync.x]\n\
+             exec = ['sh', '-c', \"env | grep -E '^(FILE__)?[AB](_FILE)?=' | sort\"]\n"
+        );
+        let trc = Trc::toml(&toml).file("secret", "s3cret\n");
+        let path = trc.path("secret").display().to_string();
+        let trc = names.iter().fold(trc, |trc, name| trc.env(name, &path));
+        (trc.run(), path)
+    };
+    let (off, path) = run("", &["FILE__A"]);
+    off.stdout_is(&format!("FILE__A={path}\n"));
+    run("file_env = true", &["FILE__A", "B_FILE"]).0.stdout_is("A=s3cret\nB=s3cret\n");
+    let (only, path) = run("file_env = ['B']", &["FILE__A", "FILE__B"]);
+    only.stdout_is(&format!("B=s3cret\nFILE__A={path}\n"));
+    // The value of FILE__NAME is a file, whatever NAME ends with.
+    run("file_env = true", &["FILE__A_FILE"]).0.stdout_is("A_FILE=s3cret\n");
+    for (names, error) in [
+        (["A", "FILE__A"], "both A and FILE__A are set (file_env)"),
+        (["A_FILE", "FILE__A"], "both A_FILE and FILE__A are set (file_env)"),
+    ] {
+        run("file_env = true", &names).0.status(126).stderr_has(error);
+    }
+}
+
+#[test]
 fn a_limit_holds_for_stop_commands_and_probes_too() {
     let toml = "log.level = 'warn'\n[async.x]\noutput = 'inherit'\nlimits.nofile = 99\n\
                 exec = 'cat ${W}/never'\n\

@@ -41,7 +41,8 @@ pub(crate) enum Unprepared {
     NoEnvFile(PathBuf, String),
     /// This line of an `env_file`, counted from 1, is not valid.
     EnvFile(PathBuf, usize, BadLine),
-    /// Both of these variables are set, and the second one names a file for the first one.
+    /// Both of these variables are set, and the second one names a file for the first one, or both
+    /// name one for the same variable.
     BothSet(OsString, OsString),
     /// This variable names a file, and something is wrong with the file.
     Pointer(OsString, Box<Unprepared>),

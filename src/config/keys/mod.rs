@@ -52,8 +52,8 @@ keys! {
         control: Table(CONTROL) => control(), "", "";
         /// variables for every unit
         env: Variables = variables(), "", r#"{ TZ = "UTC" }"#;
-        /// if `NAME_FILE` is set and `NAME` is not, units get `NAME` with the contents of that file;
-        /// for all variables, or only for these
+        /// if `NAME_FILE` or `FILE__NAME` is set and `NAME` is not, units get `NAME` with the contents
+        /// of that file; for all variables, or only for these
         file_env: BooleanOrTexts = file_env(), "false", r#"["POSTGRES_PASSWORD"]"#;
         /// what trc does when it receives a signal: `"stop"`, `"ignore"`, `"reopen"`, `"reload"` or
         /// `{ forward = "SIGQUIT", to = ["nginx"] }`

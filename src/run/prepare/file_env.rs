@@ -1,6 +1,7 @@
-//! `file_env`: variables whose values are in files, by a convention of many images.
+//! `file_env`: variables whose values are in files, by the conventions of many images.
 
-use std::ffi::OsString;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
@@ -9,10 +10,12 @@ use super::secret::value;
 use crate::config::FileEnv;
 use crate::words::Unprepared;
 
-/// The ending that the convention adds to the name of a variable.
+/// The ending that docker's own images add to the name of a variable.
 const SUFFIX: &[u8] = b"_FILE";
+/// The beginning that the images of linuxserver.io add to it.
+const PREFIX: &[u8] = b"FILE__";
 
-/// Sets each `NAME` to the contents of the file that `NAME_FILE` names.
+/// Sets each `NAME` to the contents of the file that `NAME_FILE` or `FILE__NAME` names.
 ///
 /// # Errors
 /// Returns what is wrong with one of them.
@@ -20,12 +23,9 @@ pub(super) fn resolve(which: &FileEnv, environment: &mut Environment) -> Result<
     if *which == FileEnv::No {
         return Ok(());
     }
+    let mut from = BTreeMap::new();
     for (pointer, path) in environment.clone().into_variables() {
-        let Some(name) = pointer.as_bytes().strip_suffix(SUFFIX).filter(|name| !name.is_empty())
-        else {
-            continue;
-        };
-        let name = OsString::from_vec(name.to_vec());
+        let Some(name) = pointed(&pointer) else { continue };
         let wanted = match which {
             FileEnv::No => false,
             FileEnv::All => true,
@@ -35,13 +35,24 @@ pub(super) fn resolve(which: &FileEnv, environment: &mut Environment) -> Result<
         if !wanted || path.is_empty() {
             continue;
         }
+        if let Some(other) = from.get(&name) {
+            return Err(Unprepared::BothSet(OsString::clone(other), pointer));
+        }
         if environment.is_set(&name) {
             return Err(Unprepared::BothSet(name, pointer));
         }
         let value = value(Path::new(&path))
             .map_err(|why| Unprepared::Pointer(pointer.clone(), why.into()))?;
         environment.remove(&pointer);
-        environment.set(name, value);
+        environment.set(name.clone(), value);
+        from.insert(name, pointer);
     }
     Ok(())
+}
+
+/// Returns the name of the variable that a variable with this name has the file of.
+fn pointed(pointer: &OsStr) -> Option<OsString> {
+    let bytes = pointer.as_bytes();
+    let name = bytes.strip_prefix(PREFIX).or_else(|| bytes.strip_suffix(SUFFIX))?;
+    (!name.is_empty()).then(|| OsString::from_vec(name.to_vec()))
 }
