@@ -844,6 +844,35 @@ fn why_it_ended_is_one_line_when_the_status_is_not_0() {
 }
 
 #[test]
+fn the_reason_is_in_the_termination_message_of_the_pods_own_path() {
+    let unit = "[sync.a]\nscript = 'echo last words; exit 7'\noutput = 'prefix'\n";
+    let run = |value: &str, message: Option<&str>| {
+        let trc = Trc::toml(&format!("log.termination = {value}\n{unit}"));
+        let trc = message.into_iter().fold(trc, |trc, text| trc.file("message", text));
+        let path = trc.path("message");
+        // The directory goes with the outcome.
+        let running = trc.spawn();
+        running.wait_for_end();
+        let text = std::fs::read_to_string(path).ok();
+        (running.finish(), text)
+    };
+    let (outcome, text) =
+        run("'${W}/message'", Some("an earlier and much longer message, of which nothing is left"));
+    outcome.status(7).stderr_lacks("cannot write");
+    assert_eq!(text.as_deref(), Some("sync.a failed with status 7; its last output: last words"));
+    let (outcome, text) = run("'${W}/message'", None);
+    outcome.status(7).stderr_lacks("cannot write");
+    assert_eq!(text, None, "Kubernetes creates it");
+    let (outcome, text) = run("false", Some("as it was"));
+    outcome.status(7).stderr_lacks("cannot write");
+    assert_eq!(text.as_deref(), Some("as it was"));
+    let (outcome, _) = run("'${W}'", None);
+    outcome.status(7).stderr_has(": Is a directory; set").stderr_has("set [log] termination to");
+    let (outcome, _) = run("'message'", None);
+    outcome.status(78).stderr_has("trc.toml:1:19").stderr_has("the path must begin with `/`");
+}
+
+#[test]
 fn a_boot_failure_starts_nothing_else_and_runs_no_halts() {
     for args in [
         ["-B", "exit 22"],

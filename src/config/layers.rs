@@ -17,7 +17,7 @@ use super::source::{Source, illustrate, line_within};
 use super::value::{Entry, Table, insert};
 use super::{
     Config, Control, Diagnostic, Environment, Exit, FileEnv, Log, LogFormat, Origin, Shutdown,
-    Stage, Testing, Unit, WaitPolicy, flags, testing,
+    Stage, Termination, Testing, Unit, WaitPolicy, flags, testing,
 };
 
 /// The directory of the configuration without `-w`.
@@ -113,7 +113,13 @@ impl Layers {
     fn decode(&self, decoder: &mut Decoder, tree: &Table, testing: Option<Testing>) -> Config {
         let top = decoder.fields(At::Top, TOP, tree);
         let level = if self.asked_for { log::LevelFilter::Info } else { log::LevelFilter::Warn };
-        let log = Log { level, asked: false, format: LogFormat::default(), output: None };
+        let log = Log {
+            level,
+            asked: false,
+            format: LogFormat::default(),
+            output: None,
+            termination: Termination::default(),
+        };
         let mut config = Config {
             wait: WaitPolicy::default(),
             shell: None,

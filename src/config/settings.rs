@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -62,6 +62,32 @@ pub(crate) struct Log {
     pub format: LogFormat,
     /// The `output` of background units that do not set their own; prefix for declared ones.
     pub output: Option<Output>,
+    /// The file that gets the reason why the run ended.
+    pub termination: Termination,
+}
+
+/// The file that the reason why the run ended is written to, for Kubernetes.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub(crate) enum Termination {
+    /// The default of `terminationMessagePath`.
+    #[default]
+    Usual,
+    /// None.
+    None,
+    /// A `terminationMessagePath` of the pod's own.
+    At(PathBuf),
+}
+
+impl Termination {
+    /// Returns the path of the file.
+    #[must_use]
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Usual => Some(Path::new("/dev/termination-log")),
+            Self::None => None,
+            Self::At(path) => Some(path),
+        }
+    }
 }
 
 /// `[shutdown]`.

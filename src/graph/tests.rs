@@ -66,6 +66,7 @@ fn build(units: Vec<Unit>) -> Result<Graph, Vec<Diagnostic>> {
             asked: false,
             format: LogFormat::Trc,
             output: None,
+            termination: crate::config::Termination::default(),
         },
         control: crate::config::Control::default(),
         env: std::collections::BTreeMap::new(),

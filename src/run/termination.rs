@@ -1,7 +1,7 @@
 //! The reason why the run ended, in the file where Kubernetes looks for it:
 //! `terminationMessagePath`.
 
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
 use nix::fcntl::OFlag;
@@ -9,10 +9,14 @@ use nix::fcntl::OFlag;
 use super::os::trusted;
 
 /// Writes the text to the file, if the runtime has put the file there.
-pub(super) fn log(text: &str) {
-    const PATH: &str = "/dev/termination-log";
-    if let Ok(mut file) = trusted::open(Path::new(PATH), OFlag::O_WRONLY | OFlag::O_TRUNC) {
-        // If the text cannot be written there, it is still in the log.
-        let _ = file.write_all(text.as_bytes());
+///
+/// # Errors
+/// Returns why it cannot be written. It is still in the log.
+pub(super) fn log(path: &Path, text: &str) -> io::Result<()> {
+    match trusted::open(path, OFlag::O_WRONLY | OFlag::O_TRUNC) {
+        Ok(mut file) => file.write_all(text.as_bytes()),
+        // Another container engine does not know of it.
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
     }
 }

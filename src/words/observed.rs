@@ -66,6 +66,8 @@ pub(crate) enum Observed<'a> {
     StateLost(UnitId, &'a str),
     /// The run has ended.
     Over(u8),
+    /// The reason could not be written to this file, which the configuration asks for.
+    NoTermination(&'a std::path::Path, &'a str),
     /// The reason, which is the last line.
     Why(&'a Why),
 }
@@ -227,6 +229,14 @@ pub(crate) fn observed(graph: &Graph, observed: &Observed<'_>) -> Line {
         }
         Observed::Over(status) => {
             Line::of_run(Level::Info, EventName::Ended, format!("Exited (exitcode={status})"))
+        }
+        Observed::NoTermination(path, why) => {
+            let path = path.display();
+            let message = format!(
+                "cannot write the reason to {path}: {why}; set [log] termination to the \
+                 terminationMessagePath of the container, or to false"
+            );
+            Line::of_run(Level::Warn, EventName::Reason, message)
         }
         Observed::Why(why) => Line::of_run(Level::Error, EventName::Reason, why.text()),
     }

@@ -219,6 +219,8 @@ const WORDS: &[Word] = words! {
     [IN_LOG] {
         // The settings that do not belong to a unit.
         "driver to file path" => output: r#"output = "prefix""#;
+        "terminationmessagepath terminationlog terminationmessage" => termination:
+            r#"termination = "/run/message""#;
         "loglevel verbosity" => level: r#"level = "debug""#;
     }
     [IN_CONTROL] {
@@ -245,6 +247,7 @@ const TOP_WORDS: &[Word] = words! {
         "environment envs envvars variables vars" => env: r#"env = { TZ = "UTC" }"#;
         "loglevel logging verbosity" => log: r#"log = { level = "debug" }"#;
         "logformat" => log: r#"log = { format = "json" }"#;
+        "terminationmessagepath" => log: r#"log = { termination = "/run/message" }"#;
         "waitpolicy policy" => wait: r#"wait = "all""#;
         "stoptimeout stopgraceperiod terminationgraceperiodseconds graceperiod" => shutdown:
             r#"shutdown = { timeout = "30s" }"#;

@@ -30,7 +30,7 @@ use decode::{Decoder, Fields};
 use identity::{Secret, capability, tty};
 use key::{Key, Keys, Kind, keys};
 use probe::{Codes, HttpKeys, LogKeys, Probing, any_line, line_pattern};
-use settings::{Forward, buffer, socket};
+use settings::{Forward, buffer, socket, termination};
 use test::{Answer, FaultKeys, Said, fault_signal, owner, pattern, port, running};
 use unit::{OutputKeys, ReloadKeys, reload_signal, stop_signal};
 
@@ -98,6 +98,9 @@ keys! {
         /// the `output` of async units that do not set their own
         output: OneOf(variants::<Output>) = get(choice::<Output>),
             "prefix for declared async units, otherwise inherit", r#""inherit""#;
+        /// the file that gets [the reason why the run ended](howto/kubernetes.md#the-exit-status-and-the-termination-message): the
+        /// container's `terminationMessagePath`; `false`: none
+        termination: FalseOrPath = get(termination), "/dev/termination-log, if it exists", "false";
     }
 }
 

@@ -10,7 +10,7 @@ use crate::config::leaf::{self, Leaf, Problem};
 use crate::config::suggest::nearest;
 use crate::config::value::{Entry, Node, Value, shown};
 use crate::config::{
-    Access, Config, ControlSocket, Environment, Exit, Origin, Own, SignalRule, UnitRef,
+    Access, Config, ControlSocket, Environment, Exit, Origin, Own, SignalRule, Termination, UnitRef,
 };
 use crate::signal::Signal;
 
@@ -37,6 +37,16 @@ pub(super) fn socket(node: &Node, environment: &Environment) -> Leaf<ControlSock
             Err(Problem::new(format!("the path of a socket has at most {LONGEST} bytes")))
         }
         _ => Ok(ControlSocket::At(path.into())),
+    }
+}
+
+/// Reads `false`, or the path of the file for the reason why the run ended.
+pub(super) fn termination(node: &Node, environment: &Environment) -> Leaf<Termination> {
+    match &node.value {
+        Value::Boolean(false) => Ok(Termination::None),
+        Value::String(_) if leaf::text(node, environment)? == "false" => Ok(Termination::None),
+        Value::String(_) => leaf::absolute(node, environment).map(Termination::At),
+        _ => Err(Problem::expected("false, or the path of a file", node)),
     }
 }
 

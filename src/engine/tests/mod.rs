@@ -59,6 +59,7 @@ fn config(wait: WaitPolicy, units: Vec<Unit>) -> Config {
             asked: false,
             format: LogFormat::Trc,
             output: None,
+            termination: crate::config::Termination::default(),
         },
         control: crate::config::Control::default(),
         env: BTreeMap::new(),

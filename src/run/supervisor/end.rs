@@ -7,6 +7,7 @@ use super::super::stream::FLUSH_FOR;
 use super::super::termination;
 use super::sweep::LOOK;
 use super::{Supervisor, flush_deadline};
+use crate::config::{Termination, reason};
 use crate::engine::{Cause, Reason};
 use crate::graph::UnitId;
 use crate::run::os::clock::now;
@@ -101,8 +102,14 @@ impl Supervisor {
                 mapped: (status != own).then_some((status, own)),
                 survivors: survivors.into_iter().map(command).collect(),
             };
+            let termination = self.loaded.config.log.termination.clone();
+            if let Some(path) = termination.path()
+                && let Err(error) = termination::log(path, &why.text())
+                && termination != Termination::Usual
+            {
+                self.observed(&Observed::NoTermination(path, &reason(&error)));
+            }
             self.observed(&Observed::Why(&why));
-            termination::log(&why.text());
         }
         self.end_control();
         self.reporter.journal().flush_at_exit(self.last_flush());

@@ -158,6 +158,7 @@ fn config(plan: &Plan, generation: Generation) -> Config {
             asked: false,
             format: LogFormat::Trc,
             output: None,
+            termination: crate::config::Termination::default(),
         },
         control: Control::default(),
         env: BTreeMap::new(),
