@@ -579,3 +579,25 @@ fn closed_standard_streams_are_no_reason_to_end_and_take_nobody_elses_place() {
         }
     });
 }
+
+/// A command writes to a pipe while services run beside it.
+#[test]
+fn with_the_log_on_standard_error_standard_output_is_for_the_command() {
+    let toml = "log = { to = 'stderr', level = 'debug' }\n\
+        [boot.a]\nscript = 'echo of boot'\n\
+        [async.prefixed]\noneshot = true\nscript = 'echo of prefixed'\n\
+        [async.inherits]\noneshot = true\noutput = 'inherit'\nscript = 'echo of inherits; echo by name >/dev/stdout'\n\
+        [halt.z]\nscript = 'echo of halt'\n\
+        [sync.app]\nafter = { prefixed = 'succeeded', inherits = 'succeeded' }\n\
+        script = 'echo data; echo note >&2'\n";
+    for mode in MODES {
+        let outcome = Trc::toml(toml).mode(mode).run();
+        outcome.status(0).stdout_is("data\n");
+        for text in ["of boot", "]: of prefixed", "of inherits", "by name", "of halt", "note"] {
+            outcome.stderr_has(text);
+        }
+        outcome.stderr_has("The wait policy: wait_any").stderr_has("Exited (exitcode=0)");
+    }
+    let wrong = Trc::toml("log.to = 'stdout'\n").run();
+    wrong.status(78).stderr_has("trc.toml:1:10").stderr_has("write log.to = \"both\"");
+}

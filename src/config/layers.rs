@@ -16,8 +16,8 @@ use super::resolve::{Gone, Names};
 use super::source::{Source, illustrate, line_within};
 use super::value::{Entry, Table, insert};
 use super::{
-    Config, Control, Diagnostic, Environment, Exit, FileEnv, Log, LogFormat, Origin, Shutdown,
-    Stage, Termination, Testing, Unit, WaitPolicy, flags, testing,
+    Config, Control, Diagnostic, Environment, Exit, FileEnv, Log, LogFormat, LogTo, Origin,
+    Shutdown, Stage, Termination, Testing, Unit, WaitPolicy, flags, testing,
 };
 
 /// The directory of the configuration without `-w`.
@@ -117,6 +117,7 @@ impl Layers {
             level,
             asked: false,
             format: LogFormat::default(),
+            to: LogTo::default(),
             output: None,
             termination: Termination::default(),
         };

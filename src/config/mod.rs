@@ -58,8 +58,8 @@ pub(crate) use probe::{Address, Health, Http, LogLine, Probe, Ready, Then};
 pub(crate) use restart::{Backoff, Restart, When};
 pub use settings::LogFormat;
 pub(crate) use settings::{
-    Access, Config, Control, ControlSocket, Exit, Log, Own, Shutdown, SignalRule, Termination,
-    WaitPolicy,
+    Access, Config, Control, ControlSocket, Exit, Log, LogTo, Own, Shutdown, SignalRule,
+    Termination, WaitPolicy,
 };
 pub(crate) use source::{head, reason};
 pub(crate) use suggest::{nearest, nearest_of_many};

@@ -60,10 +60,23 @@ pub(crate) struct Log {
     /// transparent mode, too.
     pub asked: bool,
     pub format: LogFormat,
+    /// The streams that the log goes to.
+    pub to: LogTo,
     /// The `output` of background units that do not set their own; prefix for declared ones.
     pub output: Option<Output>,
     /// The file that gets the reason why the run ended.
     pub termination: Termination,
+}
+
+/// The streams that the log goes to.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LogTo {
+    /// Standard output, and standard error for warnings and errors.
+    #[default]
+    Both,
+    /// Standard error. Standard output belongs to the units in the foreground.
+    Stderr,
 }
 
 /// The file that the reason why the run ended is written to, for Kubernetes.

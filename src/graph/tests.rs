@@ -65,6 +65,7 @@ fn build(units: Vec<Unit>) -> Result<Graph, Vec<Diagnostic>> {
             level: log::LevelFilter::Info,
             asked: false,
             format: LogFormat::Trc,
+            to: crate::config::LogTo::Both,
             output: None,
             termination: crate::config::Termination::default(),
         },

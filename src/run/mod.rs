@@ -28,7 +28,7 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::config::{self, Command, Config, Diagnostic, Invocation, Loaded, LogFormat};
+use crate::config::{self, Command, Config, Diagnostic, Invocation, Loaded, LogFormat, LogTo};
 use crate::graph::Graph;
 use crate::report::Live;
 use crate::status;
@@ -132,6 +132,9 @@ fn supervise(
     (base, shell): (Environment, LazyShell),
 ) -> u8 {
     let journal = journal(loaded.config.log.format, loaded.config.log.level);
+    if loaded.config.log.to == LogTo::Stderr {
+        journal.set_to_stderr();
+    }
     let mut drill = None;
     if let Some(testing) = &loaded.config.testing {
         let reports = match testing::open_reports(testing) {

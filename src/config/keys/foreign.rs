@@ -218,7 +218,7 @@ const WORDS: &[Word] = words! {
     }
     [IN_LOG] {
         // The settings that do not belong to a unit.
-        "driver to file path" => output: r#"output = "prefix""#;
+        "driver file path" => output: r#"output = "prefix""#;
         "terminationmessagepath terminationlog terminationmessage" => termination:
             r#"termination = "/run/message""#;
         "loglevel verbosity" => level: r#"level = "debug""#;
@@ -280,6 +280,8 @@ const VALUES: &[(&str, &str, &str)] = &[
     ("log.level", "err critical fatal crit", "write log.level = \"error\""),
     ("log.level", "notice information", "write log.level = \"info\""),
     ("log.level", "none quiet silent", "write log.level = \"off\""),
+    ("log.to", "standard-error err /dev/stderr", "write log.to = \"stderr\""),
+    ("log.to", "stdout split default", "write log.to = \"both\""),
     ("log.format", "text plain default", "write log.format = \"trc\""),
 ];
 

@@ -21,9 +21,9 @@ use super::leaf::{
 };
 use super::time::{backoff, duration, positive};
 use super::{
-    Asked, Config, Control, FileCheck, Found, Identity, Limit, Log, LogFormat, OnFailure, Output,
-    Overlap, Placed, Probe, Restart, Schedule, Shutdown, State, Stop, StopTo, Test, Then, Unit,
-    WaitPolicy, When,
+    Asked, Config, Control, FileCheck, Found, Identity, Limit, Log, LogFormat, LogTo, OnFailure,
+    Output, Overlap, Placed, Probe, Restart, Schedule, Shutdown, State, Stop, StopTo, Test, Then,
+    Unit, WaitPolicy, When,
 };
 use comparison::condition;
 use decode::{Decoder, Fields};
@@ -95,6 +95,9 @@ keys! {
             "info with a configuration file, otherwise warn", r#""debug""#;
         /// the format of log lines
         format: OneOf(variants::<LogFormat>) = get(choice::<LogFormat>), "trc", r#""json""#;
+        /// where the log and the output of units go: to both standard streams, or to standard error
+        /// alone, so that standard output is [for the command](logging.md#standard-output-for-the-command)
+        to: OneOf(variants::<LogTo>) = get(choice::<LogTo>), "both", r#""stderr""#;
         /// the `output` of async units that do not set their own
         output: OneOf(variants::<Output>) = get(choice::<Output>),
             "prefix for declared async units, otherwise inherit", r#""inherit""#;

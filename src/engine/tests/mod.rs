@@ -58,6 +58,7 @@ fn config(wait: WaitPolicy, units: Vec<Unit>) -> Config {
             level: log::LevelFilter::Info,
             asked: false,
             format: LogFormat::Trc,
+            to: crate::config::LogTo::Both,
             output: None,
             termination: crate::config::Termination::default(),
         },

@@ -70,6 +70,11 @@ impl Journal {
         self.with(|writer| writer.format = format);
     }
 
+    /// Sends all lines to standard error from now on.
+    pub fn set_to_stderr(&self) {
+        self.with(|writer| writer.to_stderr = true);
+    }
+
     /// Sends the log to standard error from now on, so that standard output is for
     /// [`Journal::report`] alone.
     pub fn set_apart(&self) {

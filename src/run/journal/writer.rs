@@ -24,6 +24,8 @@ pub(super) struct Writer {
     pub(super) streams: Streams,
     /// Whether standard output is reserved for something other than the log.
     pub(super) apart: bool,
+    /// Whether everything goes to standard error.
+    pub(super) to_stderr: bool,
     /// The warnings of a test run, in which the log is apart from standard output.
     pub(super) warnings: Vec<String>,
     /// The buffer in which lines are formatted, which is empty in between.
@@ -48,6 +50,7 @@ impl Writer {
             stamp: Stamp::new(clock.local),
             streams,
             apart: false,
+            to_stderr: false,
             warnings: Vec::new(),
             block: Vec::new(),
             scratch: Vec::new(),
@@ -65,7 +68,7 @@ impl Writer {
 
     /// Returns the side that receives the lines for this side.
     pub(super) fn side(&self, side: Side) -> Side {
-        if self.apart { Side::Err } else { side }
+        if self.apart || self.to_stderr { Side::Err } else { side }
     }
 
     /// Returns the side for trc's own lines of this level.

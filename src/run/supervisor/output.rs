@@ -1,7 +1,7 @@
 //! The output of units: the pipes that trc reads it from, and the files that it goes to.
 
 use std::io::ErrorKind;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::rc::Rc;
 
 use nix::errno::Errno;
@@ -11,7 +11,7 @@ use super::super::prepare::{self, Problem};
 use super::super::spawn::Launch;
 use super::Supervisor;
 use super::source::{Call, Source, Watch};
-use crate::config::{Output, Placed, Unit, reason};
+use crate::config::{LogTo, Output, Placed, Stage, Unit, reason};
 use crate::graph::UnitId;
 use crate::journal::{Side, Source as Origin};
 use crate::run::os::clock::now;
@@ -130,8 +130,14 @@ impl Supervisor {
         match prepare::output(&self.loaded.config, unit) {
             Output::Inherit if unit.own_terminal().is_some() => {}
             Output::Inherit => {
+                // Standard output belongs to the command, whatever other units write.
+                let apart = self.loaded.config.log.to == LogTo::Stderr && unit.stage != Stage::Sync;
+                if apart {
+                    let err = std::io::stderr().as_fd().try_clone_to_owned();
+                    launch.streams[1] = Some(err.map_err(|_| Errno::last())?);
+                }
                 if let Some((user, _)) = owner {
-                    for number in [1, 2] {
+                    for number in if apart { 2..=2 } else { 1..=2 } {
                         reopen::allow(user, number);
                     }
                 }

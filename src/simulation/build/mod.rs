@@ -157,6 +157,7 @@ fn config(plan: &Plan, generation: Generation) -> Config {
             level: log::LevelFilter::Info,
             asked: false,
             format: LogFormat::Trc,
+            to: crate::config::LogTo::Both,
             output: None,
             termination: crate::config::Termination::default(),
         },
