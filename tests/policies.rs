@@ -1071,6 +1071,27 @@ fn a_drop_in_runs_before_a_unit_that_knows_nothing_of_it() {
 }
 
 #[test]
+fn only_runs_a_unit_and_what_it_stands_on() {
+    let toml = "wait = 'all'\n[boot.a]\nscript = 'echo boot'\n\
+        [async.db]\noneshot = true\noutput = 'inherit'\nscript = 'echo db'\n\
+        [async.spy]\noneshot = true\noutput = 'inherit'\nscript = 'echo spy'\nprofiles = ['debug']\n\
+        [sync.web]\nafter = ['db', 'spy']\nscript = 'echo web'\n[sync.app]\nscript = 'echo app'\n\
+        [halt.z]\nscript = 'echo halt'\n";
+    let run = |args: &[&str], profiles: &str| {
+        let trc = Trc::toml(toml).args(args).env("TRC_LOG_LEVEL", "warn");
+        trc.env("TRC_PROFILES", profiles).run()
+    };
+    run(&["--only", "web"], "").status(0).stdout_is("boot\ndb\nweb\nhalt\n");
+    run(&["--only", "app"], "debug").status(0).stdout_is("boot\napp\nhalt\n");
+    let all = run(&[], "debug");
+    all.status(0).stdout_has("spy\n").stdout_has("web\napp\nhalt\n");
+    let wrong = run(&["--only", "wbe"], "");
+    wrong.status(78).stdout_is("").stderr_has("there is no unit `wbe`").stderr_has("`web`");
+    run(&["--only", ","], "").status(64).stderr_has("this names no unit");
+    run(&["--bare", "--only", "web", "true"], "").status(64).stderr_has("--bare cannot be used");
+}
+
+#[test]
 fn a_disabled_unit_takes_every_edge_to_it_with_it() {
     Trc::toml(
         "[async.db]\nscript = 'exit 4'\nenabled = false\n\

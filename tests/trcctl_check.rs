@@ -86,6 +86,23 @@ fn check_says_which_units_are_external() {
     );
 }
 
+#[test]
+fn check_says_why_units_are_not_there() {
+    let case = Case::new().toml(
+        "[async.debug]\nexec = 'x'\nprofiles = 'debug'\n[async.off]\nexec = 'x'\nenabled = false\n\
+         [async.web]\nexec = 'x'\n[sync.app]\nexec = 'x'\n",
+    );
+    let (status, out, err) = check(&case, &["--only", "web"]);
+    assert_eq!((status, err.as_str()), (Some(0), ""));
+    let (listed, not_there) = out.split_once("not there: ").unwrap();
+    assert!(listed.starts_with("ok: 1 unit in ") && listed.contains("  async.web  "), "{out}");
+    assert_eq!(
+        not_there,
+        "async.debug has the profile debug, which is not in TRC_PROFILES\n\
+         not there: async.off is disabled\nnot there: sync.app is left out by --only\n"
+    );
+}
+
 /// trcctl used to take it as a command, and to report that all is well.
 #[test]
 fn check_takes_neither_a_directory_nor_a_file_with_settings_as_a_command() {

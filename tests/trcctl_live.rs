@@ -153,6 +153,21 @@ fn the_columns_of_a_table_line_up() {
 }
 
 #[test]
+fn status_says_why_a_unit_is_not_there() {
+    let it = Container::new(
+        "[sync.web]\nexec = 'cat ${W}/never'\n[async.spy]\nexec = 'x'\nprofiles = 'debug'\n\
+         [async.off]\nexec = 'x'\nenabled = false\n",
+    );
+    it.wait_for("web");
+    for (words, why) in [
+        ("status spy", "`spy`: async.spy has the profile debug, which is not in TRC_PROFILES"),
+        ("start async.off", "`async.off`: async.off is disabled"),
+    ] {
+        it.trcctl(words).is(64, "", &format!("trcctl: there is no unit {why}\n"));
+    }
+}
+
+#[test]
 fn status_as_json_has_the_fields_of_the_protocol() {
     let it = Container::new(STACK);
     it.running.wait_until("it runs", || {

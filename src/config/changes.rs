@@ -35,9 +35,10 @@ pub(crate) struct Change {
 impl Class {
     /// Returns the class of a key of a unit, by its first part.
     pub(crate) fn of_unit_key(stage: &str, key: &str) -> Self {
-        const LIVE: [&str; 12] = [
+        const LIVE: [&str; 13] = [
             "description",
             "enabled",
+            "profiles",
             "oneshot",
             "always",
             "health",

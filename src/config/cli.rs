@@ -23,6 +23,8 @@ pub struct CommandLine {
     pub wait: Option<String>,
     /// The log level of `--log-level`.
     pub log_level: Option<String>,
+    /// The names after `--only`.
+    pub only: Option<String>,
     /// Whether `--bare` is given.
     pub bare: bool,
     /// The names after `--test`.
@@ -45,7 +47,7 @@ pub struct CommandLine {
 #[derive(Debug)]
 pub enum Invocation {
     /// Run the units.
-    Run(CommandLine),
+    Run(Box<CommandLine>),
     /// Print this text and exit with 0: `--help`, `--version`.
     Print(String),
     /// The command line is wrong: print this text to standard error, and exit with
@@ -104,6 +106,8 @@ impl CommandLine {
             Some("--bare cannot be used with -B, -D, -F or -H: it runs only CMD")
         } else if self.test.is_some() || self.test_list || self.test_strict {
             Some("--bare cannot be used with tests: without a configuration there are none")
+        } else if self.only.is_some() {
+            Some("--bare cannot be used with --only: without a configuration there is only CMD")
         } else {
             None
         }
@@ -210,6 +214,12 @@ pub fn arguments() -> Vec<Arg> {
             .help_heading(CONFIGURATION)
             .hide_possible_values(true)
             .value_parser(PossibleValuesParser::new(LEVELS)),
+        Arg::new("only")
+            .long("only")
+            .value_name("UNIT,…")
+            .help("Run only these units and what they stand on, with all boot and halt units")
+            .help_heading(CONFIGURATION)
+            .value_parser(StringValueParser::new().try_map(units_named)),
         Arg::new("bare")
             .long("bare")
             .help("Run only CMD; ignore all configuration files and variables")
@@ -256,6 +266,12 @@ pub fn arguments() -> Vec<Arg> {
 /// Returns the problem with them.
 pub fn names(names: String) -> Result<String, &'static str> {
     if testing::names_nothing(&names) { Err("this names no test") } else { Ok(names) }
+}
+
+/// Checks the value of `--only`.
+fn units_named(names: String) -> Result<String, &'static str> {
+    let is_empty = names.split(',').all(|name| name.trim().is_empty());
+    if is_empty { Err("this names no unit") } else { Ok(names) }
 }
 
 /// Checks the value of `--report`.
@@ -318,7 +334,7 @@ pub fn parse(argv: Vec<OsString>, environment: &Environment) -> Invocation {
         }
     });
     match line {
-        Ok(line) => Invocation::Run(line),
+        Ok(line) => Invocation::Run(Box::new(line)),
         Err(error)
             if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) =>
         {
@@ -380,6 +396,7 @@ pub fn from_matches(matches: &ArgMatches) -> Result<CommandLine, &'static str> {
         overrides: all("config").collect(),
         wait: matches.get_one("wait").cloned(),
         log_level: matches.get_one("log-level").cloned(),
+        only: matches.get_one("only").cloned(),
         bare: matches.get_flag("bare"),
         test: matches.get_one("test").cloned(),
         test_list: matches.get_flag("test-list"),
@@ -425,6 +442,7 @@ pub fn parse_rest(rest: Vec<OsString>, line: &CommandLine) -> Result<CommandLine
         ("-B", !new.boot.is_empty()),
         ("-w", new.work_dir.is_some()),
         ("-c", !new.overrides.is_empty()),
+        ("--only", new.only.is_some()),
         ("--bare", new.bare),
         (
             "--test",
@@ -438,6 +456,7 @@ pub fn parse_rest(rest: Vec<OsString>, line: &CommandLine) -> Result<CommandLine
     Ok(CommandLine {
         work_dir: line.work_dir.clone(),
         overrides: line.overrides.clone(),
+        only: line.only.clone(),
         bare: line.bare,
         test: line.test.clone(),
         test_list: line.test_list,

@@ -32,6 +32,8 @@ const FLAGS: &[&str] = &[
     "TRC_TEST_LIST",
     "TRC_TEST_STRICT",
     "TRC_REPORT",
+    "TRC_ONLY",
+    "TRC_PROFILES",
 ];
 
 /// TrivialRC's settings.

@@ -6,18 +6,20 @@ use std::path::PathBuf;
 
 use super::cli::CommandLine;
 use super::environment::{self, flag};
+use super::gone::Gone;
 use super::keys::TOP;
 use super::keys::decode::{At, Decoder};
 use super::keys::key::{Kind, kind_at};
 use super::keys::unit::{Declared, declared, unit_ids};
 use super::merge::{merge, overrides};
 use super::overrides::{self as arguments, Override};
-use super::resolve::{Gone, Names};
+use super::profiles::{self, Profiles};
+use super::resolve::Names;
 use super::source::{Source, illustrate, line_within};
 use super::value::{Entry, Table, insert};
 use super::{
     Config, Control, Diagnostic, Environment, Exit, FileEnv, Log, LogFormat, LogTo, Origin,
-    Shutdown, Stage, Termination, Testing, Unit, WaitPolicy, flags, testing,
+    Severity, Shutdown, Stage, Termination, Testing, Unit, WaitPolicy, flags, only, testing,
 };
 
 /// The directory of the configuration without `-w`.
@@ -84,6 +86,7 @@ impl Layers {
     pub(super) fn config(&self, line: &CommandLine) -> (Config, Vec<Diagnostic>) {
         let mut noticed = self.noticed.clone();
         let tree = self.whole(line, &mut noticed);
+        let only = only::names(line, &self.environment);
         let mut decoder = Decoder {
             environment: &self.environment,
             sources: &self.sources,
@@ -91,6 +94,8 @@ impl Layers {
             diagnostics: noticed,
             disabled: false,
             testing: false,
+            profiles: Profiles::read(environment::variable(&self.environment, profiles::VARIABLE)),
+            only: &only,
         };
         let testing = decoder.testing(line);
         decoder.testing = testing.as_ref().is_some_and(|testing| !testing.list);
@@ -137,6 +142,7 @@ impl Layers {
             rest: Vec::new(),
             testing,
             remarks: Vec::new(),
+            left_out: BTreeMap::new(),
         };
         decoder.top(&top, &mut config);
         let ids = unit_ids(tree);
@@ -151,14 +157,33 @@ impl Layers {
         for unit in declared {
             match decoder.unit(unit, &ids, self.partial) {
                 Declared::Enabled(unit) => config.units.push(*unit),
-                Declared::Disabled => _ = gone.insert(unit_id(&unit), Gone::Disabled),
-                Declared::Absent => _ = gone.insert(unit_id(&unit), Gone::Absent),
+                Declared::Gone(why) => _ = gone.insert(unit_id(&unit), why),
                 Declared::Wrong => {}
             }
         }
         decoder.share_files(&mut config.units);
         if !self.partial {
+            decoder.diagnostics.extend(decoder.profiles.unknown());
+            if !decoder.only.is_empty() {
+                // The names have to be full ones first.
+                let (mut all, mut errors) = (config.clone(), Vec::new());
+                let names = Names::new(&ids, &gone, tree);
+                names.resolve(&mut all, &mut errors);
+                // The errors among them are reported below.
+                errors.retain(|error| error.severity == Severity::Error);
+                let known = errors.len();
+                let left = only::select(&mut all, decoder.only, &names, &gone, &mut errors);
+                errors.drain(..known);
+                decoder.diagnostics.append(&mut errors);
+                config.units.retain(|unit| !left.contains(&unit.id()));
+                gone.extend(left.into_iter().map(|id| (id, Gone::Only)));
+            }
             Names::new(&ids, &gone, tree).resolve(&mut config, &mut decoder.diagnostics);
+            config.left_out = gone
+                .iter()
+                .filter(|(_, why)| **why != Gone::Absent)
+                .map(|(id, why)| (id.clone(), why.to_string()))
+                .collect();
             testing::select(&mut config, &gone, &self.sources, &mut decoder.diagnostics);
         }
         config

@@ -1,32 +1,14 @@
 //! Resolution of the names of units in the configuration.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
+use super::gone::Gone;
 use super::keys::TOP;
 use super::keys::key::find;
 use super::leaf::{one_of, variants};
 use super::suggest::nearest_of_many;
 use super::value::{Table, shown};
 use super::{Command, Condition, Config, Diagnostic, SignalRule, Stage, Test, UnitRef, flags};
-
-/// The reason why a declared unit does not exist in this run.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Gone {
-    /// `enabled = false`.
-    Disabled,
-    /// It is a unit of the command line that this run does not have.
-    Absent,
-}
-
-impl fmt::Display for Gone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Disabled => "is disabled",
-            Self::Absent => "is not on this command line",
-        })
-    }
-}
 
 /// The meanings of names.
 pub(super) struct Names<'a> {
@@ -84,7 +66,7 @@ impl<'a> Names<'a> {
                 }));
                 let gone = about.iter().find_map(|other| Some((other, self.gone(&other.value)?)));
                 if let Some((other, (gone, why))) = gone {
-                    if config.testing.is_some() && why == Gone::Disabled {
+                    if config.testing.is_some() && why != Gone::Absent {
                         let message = format!("{id} will be skipped: {gone} {why}");
                         errors.push(Diagnostic::warning(other.origin.clone(), message));
                     }
@@ -122,7 +104,7 @@ impl<'a> Names<'a> {
             _ => name,
         };
         match self.gone.get(full) {
-            Some(why) => Some((full.to_owned(), *why)),
+            Some(why) => Some((full.to_owned(), why.clone())),
             None if self.ids.contains(full) => None,
             None => flags::full_name(full).map(|full| (full, Gone::Absent)),
         }
@@ -152,7 +134,7 @@ impl<'a> Names<'a> {
     }
 
     /// Replaces a name by the full name. Returns false if the unit does not exist.
-    fn full(&self, unit: &mut UnitRef, errors: &mut Vec<Diagnostic>) -> bool {
+    pub(super) fn full(&self, unit: &mut UnitRef, errors: &mut Vec<Diagnostic>) -> bool {
         self.full_in("after", unit, errors)
     }
 

@@ -209,6 +209,8 @@ pub(crate) struct Config {
     pub signals: BTreeMap<Signal, SignalRule>,
     /// The replacements of trc's exit status.
     pub exit: Exit,
+    /// The declared units that do not exist in this run, and why: `is disabled`.
+    pub left_out: BTreeMap<String, String>,
     /// `RC_DEBUG`: shells print the commands that they run.
     pub xtrace: bool,
     /// The directory of the configuration, which scripts see as `work_dir`.

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use super::cli::CommandLine;
 use super::environment::{flag, variable};
+use super::gone::Gone;
 use super::keys::decode::Decoder;
-use super::resolve::Gone;
 use super::source::Source;
 use super::suggest::nearest_of_many;
 use super::value::shown;
@@ -226,8 +226,8 @@ pub(super) fn select(
         if known.contains(name) {
             continue;
         }
-        let what = if gone.contains_key(&format!("test.{name}")) {
-            format!("the test `{}` is disabled", shown(name))
+        let what = if let Some(why) = gone.get(&format!("test.{name}")) {
+            format!("the test `{}` {why}", shown(name))
         } else {
             format!("there is no test `{}`", shown(name))
         };

@@ -165,7 +165,8 @@ fn listing(loaded: &Loaded, named: bool) -> Result<String, Diagnostic> {
         ", because the current directory has no trc.toml and no trc.d"
     };
     if units.is_empty() {
-        return Ok(format!("ok: there are no units in {directory}{instead}\n"));
+        let none = format!("ok: there are no units in {directory}{instead}\n");
+        return Ok(none + &left_out(&loaded.config));
     }
     let tests = units.iter().filter(|unit| unit.stage == Stage::Test).count();
     let mut out = format!("ok: {}", several(units.len() - tests, "unit"));
@@ -180,5 +181,15 @@ fn listing(loaded: &Loaded, named: bool) -> Result<String, Diagnostic> {
         let remark = if external { "  (external: nothing to start)" } else { "" };
         _ = writeln!(out, "  {id:widest$}  {}{remark}", unit.origin);
     }
+    out.push_str(&left_out(&loaded.config));
     Ok(out)
+}
+
+/// Returns the declared units that would not run, and why.
+fn left_out(config: &Config) -> String {
+    let mut out = String::new();
+    for (id, why) in &config.left_out {
+        _ = writeln!(out, "not there: {id} {why}");
+    }
+    out
 }

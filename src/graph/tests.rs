@@ -74,6 +74,7 @@ fn build(units: Vec<Unit>) -> Result<Graph, Vec<Diagnostic>> {
         file_env: crate::config::FileEnv::No,
         signals: std::collections::BTreeMap::new(),
         exit: crate::config::Exit::default(),
+        left_out: std::collections::BTreeMap::new(),
         xtrace: false,
         work_dir: "/etc".into(),
         units,

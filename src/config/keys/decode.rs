@@ -6,12 +6,13 @@ use super::UNIT;
 use super::foreign;
 use super::key::{Keys, STAGES, all, find};
 use crate::config::leaf::{self, Leaf, Problem, Reader};
+use crate::config::profiles::Profiles;
 use crate::config::source::{Source, within};
 use crate::config::suggest::{is_helped, nearest};
 use crate::config::template::Unexpanded;
 use crate::config::value::{Entry, Node, Table, Value, shown};
 use crate::config::words;
-use crate::config::{Diagnostic, Environment, Origin, Placed, Severity, Template};
+use crate::config::{Diagnostic, Environment, Origin, Placed, Severity, Template, UnitRef};
 
 /// The largest number of unknown keys of one table that trc reports. A file that is not a
 /// configuration at all can have millions.
@@ -32,6 +33,10 @@ pub(in crate::config) struct Decoder<'a> {
     /// Whether the tests run, so that everything they need must exist. False if they are only
     /// listed.
     pub testing: bool,
+    /// The profiles of this run.
+    pub profiles: Profiles,
+    /// The units that `--only` names.
+    pub only: &'a [UnitRef],
 }
 
 /// The place of a key, for messages: the full path, without the unit that the key belongs to.
@@ -210,19 +215,6 @@ impl Decoder<'_> {
         leaf: impl Reader<T>,
     ) -> Option<T> {
         self.read(at, &entry.node, leaf)
-    }
-
-    /// Reads a key's value into `into`.
-    pub(in crate::config) fn set<T>(
-        &mut self,
-        into: &mut T,
-        at: &At,
-        entry: &Entry,
-        leaf: impl Reader<T>,
-    ) {
-        if let Some(value) = self.get(at, entry, leaf) {
-            *into = value;
-        }
     }
 
     /// Reads a key's value, and the place that it came from.

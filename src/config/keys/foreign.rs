@@ -66,6 +66,7 @@ const WORDS: &[Word] = words! {
         "name id title" => description:
             r#"description = "the web server"; the name of the unit is in the name of its table, [async.NAME]"#;
         "disabled" => enabled: "enabled = false";
+        "profile" => profiles: r#"profiles = ["debug"]"#;
         "autostart" => enabled: "enabled = true";
         "remainafterexit once" => oneshot: "oneshot = true";
         "numprocs replicas scale instances deploy" =>

@@ -32,7 +32,7 @@ use key::{Key, Keys, Kind, keys};
 use probe::{Codes, HttpKeys, LogKeys, Probing, any_line, line_pattern};
 use settings::{Forward, buffer, socket, termination};
 use test::{Answer, FaultKeys, Said, fault_signal, owner, pattern, port, running};
-use unit::{OutputKeys, ReloadKeys, reload_signal, stop_signal};
+use unit::{OutputKeys, Presence, ReloadKeys, profile, reload_signal, stop_signal};
 
 /// The keys at the top of `trc.toml` and of a fragment.
 pub(crate) const TOP: Keys = &[TOP_KEYS];
@@ -142,9 +142,11 @@ keys! {
 }
 
 keys! {
-    ENABLED_KEYS, enabled_keys(bool) {
+    ENABLED_KEYS, enabled_keys(Presence) {
         /// `false` removes the unit, and every reference to it in `after`
-        enabled: Condition => set(condition), "true", r#""${MODE:-web} == web""#;
+        enabled: Condition = get(condition), "true", r#""${MODE:-web} == web""#;
+        /// the unit is there only if one of these [profiles](#profiles-and---only) is in `TRC_PROFILES`
+        profiles: Texts = all_of(profile), "[]", r#"["debug"]"#;
     }
 }
 

@@ -9,12 +9,13 @@ use super::decode::{At, Decoder, Fields};
 use super::foreign;
 use super::key::{RELOADS, RUNS};
 use super::{OUTPUT, RELOAD, STOP, TEST, UNIT};
+use crate::config::gone::Gone;
 use crate::config::leaf::{self, Problem, one_of};
 use crate::config::suggest::nearest_of;
 use crate::config::value::{Entry, Node, Table, Value, shown};
 use crate::config::{
     After, Command, Condition, Diagnostic, Form, Origin, OutputFile, Placed, Reload, ReloadBy,
-    Severity, Stage, Stop, Template, Unit, flags,
+    Severity, Stage, Stop, Template, Unit, UnitRef, flags,
 };
 use crate::signal::Signal;
 
@@ -24,6 +25,12 @@ pub(in crate::config) struct OutputKeys {
     pub file: Option<Placed<PathBuf>>,
     pub max_size: Option<u64>,
     pub keep: Option<u32>,
+}
+
+/// The keys that say whether a unit is there.
+pub(in crate::config) struct Presence {
+    pub enabled: bool,
+    pub profiles: Vec<String>,
 }
 
 /// The default of `within` in `reload`.
@@ -41,10 +48,8 @@ pub(in crate::config) struct ReloadKeys {
 pub(in crate::config) enum Declared {
     /// A unit of this run.
     Enabled(Box<Unit>),
-    /// A unit with `enabled = false`.
-    Disabled,
-    /// A unit of the command line that this run's command line does not have.
-    Absent,
+    /// A unit that does not exist in this run.
+    Gone(Gone),
     /// A unit with an error, which was reported.
     Wrong,
 }
@@ -71,16 +76,15 @@ impl Decoder<'_> {
         let is_test = stage == Stage::Test;
         let keys = if is_test { TEST } else { UNIT };
         let Some(fields) = self.table(&at, entry, keys) else { return Declared::Wrong };
-        let mut enabled = true;
-        self.enabled_keys(&fields, &mut enabled);
+        let why = self.gone((stage, name), &fields);
         // An unset variable of a test does not matter if the test does not run.
-        self.disabled = !enabled || is_test && !self.testing;
+        self.disabled = why.is_some() || is_test && !self.testing;
         let mut unit = Unit::new(stage, name, entry.key.clone(), Command::Nothing);
         let has_command = RUNS.iter().any(|key| fields.entry(key).is_some());
         if is_test {
             self.test(&mut unit, entry, &fields, has_command);
             self.disabled = false;
-            return if enabled { Declared::Enabled(Box::new(unit)) } else { Declared::Disabled };
+            return why.map_or_else(|| Declared::Enabled(Box::new(unit)), Declared::Gone);
         }
         self.run_keys(&fields, &mut unit);
         self.unit_keys(&fields, &mut unit);
@@ -89,15 +93,16 @@ impl Decoder<'_> {
         if !has_command && flags::is_name(stage, name) {
             self.disabled = false;
             self.absent(&id, entry);
-            return Declared::Absent;
+            return Declared::Gone(Gone::Absent);
         }
         let is_outside = !has_command && fields.entry("ready").is_some();
         // An unknown key was probably meant to be `exec`, and was reported.
         if !has_command && !is_outside && !fields.has_unknown() && !partial {
-            self.nothing_to_run(&id, entry, others);
+            self.nothing_to_run(&id, entry, others, why == Some(Gone::Disabled));
         }
-        if std::mem::take(&mut self.disabled) {
-            return Declared::Disabled;
+        self.disabled = false;
+        if let Some(why) = why {
+            return Declared::Gone(why);
         }
         // If the unit has neither a command nor `ready`, or a wrong one, an error was reported; the
         // unit's references are checked anyway. A unit with a wrong command, with an unknown key in
@@ -119,14 +124,33 @@ impl Decoder<'_> {
         self.diagnostics.push(Diagnostic { severity: Severity::Note, ..note });
     }
 
-    fn nothing_to_run(&mut self, id: &str, entry: &Entry, others: &[String]) {
+    /// Returns why a unit with these keys does not exist in this run, if it does not. A unit that
+    /// `--only` names needs no profile, as in Compose.
+    fn gone(&mut self, (stage, name): (Stage, &str), fields: &Fields) -> Option<Gone> {
+        let mut presence = Presence { enabled: true, profiles: Vec::new() };
+        self.enabled_keys(fields, &mut presence);
+        let is_wanted = self.profiles.has_one_of(&presence.profiles);
+        let is_named = |it: &UnitRef| match it.value.split_once('.') {
+            Some(full) => full == (stage.name(), name),
+            None => it.value == name,
+        };
+        if !presence.enabled {
+            Some(Gone::Disabled)
+        } else if !is_wanted && !self.only.iter().any(is_named) {
+            Some(Gone::Profiles(presence.profiles))
+        } else {
+            None
+        }
+    }
+
+    fn nothing_to_run(&mut self, id: &str, entry: &Entry, others: &[String], disabled: bool) {
         let bare = |id: &'_ str| id.split_once('.').map_or("", |(_, name)| name).to_owned();
         let names = others.iter().filter(|other| *other != id).map(String::as_str);
         let names = names.filter_map(|other| Some((other.split_once('.')?.1, other)));
         let right = nearest_of(self.diagnostics.len(), &bare(id), names);
         let help = right.map(|right| format!("did you mean `{right}`?"));
         let id = shown(id);
-        let diagnostic = match (&entry.key, self.disabled) {
+        let diagnostic = match (&entry.key, disabled) {
             // A variable or an override for a unit that nobody declares is a mistake.
             (Origin::Variable(_) | Origin::Override(_), _) => {
                 Diagnostic::error(entry.key.clone(), format!("there is no unit `{id}`"))
@@ -305,6 +329,22 @@ pub(in crate::config) fn by_unit(table: &Table) -> Vec<(String, &Entry)> {
     }
     entries.sort_by_key(|(_, entry)| entry.order);
     entries
+}
+
+/// Reads the name of a profile.
+pub(in crate::config) fn profile(
+    node: &Node,
+    environment: &crate::config::Environment,
+) -> leaf::Leaf<String> {
+    let name = leaf::line(node, environment)?;
+    let bad = |name: std::ffi::OsString| {
+        let message = format!("\"{}\" is not a valid profile", shown(&name.to_string_lossy()));
+        let help = "a profile is a word of letters, digits, `_`, `.` and `-`";
+        Problem { help: Some(help.to_owned()), ..Problem::new(message) }
+    };
+    let name = name.into_string().map_err(bad)?;
+    let is_good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    if name.chars().all(is_good) { Ok(name) } else { Err(bad(name.into())) }
 }
 
 /// Reads a stop signal, which can be any but SIGSTOP. The help for a command or a time names the

@@ -2,6 +2,7 @@
 //! mistakes.
 
 mod bounds;
+mod chosen;
 mod command_line;
 mod files;
 mod layers;
@@ -66,7 +67,7 @@ impl Case {
         let mut argv: Vec<OsString> = vec!["trc".into(), "-w".into(), self.dir.path().into()];
         argv.extend(self.arguments.iter().cloned());
         match cli::parse(argv, &self.environment) {
-            Invocation::Run(line) => line,
+            Invocation::Run(line) => *line,
             other => panic!("{other:?}"),
         }
     }

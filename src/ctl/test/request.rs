@@ -76,6 +76,9 @@ impl Request {
         if let Some(level) = &line.log_level {
             option("--log-level", level.as_ref());
         }
+        if let Some(only) = &line.only {
+            option("--only", only.as_ref());
+        }
         for command in &line.boot {
             option("-B", command);
         }

@@ -73,6 +73,7 @@ fn config(wait: WaitPolicy, units: Vec<Unit>) -> Config {
         rest: vec![],
         testing: None,
         remarks: vec![],
+        left_out: BTreeMap::new(),
     }
 }
 

@@ -176,6 +176,7 @@ fn config(plan: &Plan, generation: Generation) -> Config {
         rest: Vec::new(),
         testing: plan.drill.as_ref().map(|drill| drill::testing(plan, drill, generation)),
         remarks: Vec::new(),
+        left_out: std::collections::BTreeMap::new(),
     }
 }
 

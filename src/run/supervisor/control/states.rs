@@ -124,7 +124,13 @@ impl Supervisor {
                 let names: Vec<String> =
                     all().flat_map(|(_, it)| [it.id(), it.name.clone()]).collect();
                 let near = nearest(name, names.iter().map(String::as_str)).map(str::to_owned);
-                let detail = format!("there is no unit `{}`", shown(name));
+                let left_out = &self.loaded.config.left_out;
+                let is_meant = |id: &str| {
+                    id == name || id.split_once('.').is_some_and(|(_, bare)| bare == name)
+                };
+                let why = left_out.iter().find(|(id, _)| is_meant(id));
+                let why = why.map(|(id, why)| format!(": {id} {why}")).unwrap_or_default();
+                let detail = format!("there is no unit `{}`{why}", shown(name));
                 let problem = Problem::new(Code::NotFound, detail);
                 Err(problem.near(near.into_iter().collect()))
             }
