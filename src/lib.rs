@@ -16,8 +16,6 @@ mod regex;
 mod report;
 #[allow(unsafe_code)]
 mod run;
-// No key uses it yet.
-#[allow(dead_code, unused_imports)]
 mod schedule;
 mod shell;
 mod signal;

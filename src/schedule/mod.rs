@@ -51,7 +51,7 @@ use std::time::Duration;
 
 use calendar::Times;
 pub(crate) use wrong::{Field, Why, Wrong};
-pub(crate) use zone::{NoZone, Zone};
+pub(crate) use zone::Zone;
 
 /// The times at which a unit is due.
 #[derive(Clone, PartialEq, Eq, Debug)]
