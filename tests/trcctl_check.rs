@@ -87,6 +87,13 @@ fn check_says_which_units_are_external() {
 }
 
 #[test]
+fn check_says_which_units_run_on_a_schedule() {
+    let case = Case::new().toml("[async.job]\nexec = 'x'\nschedule = '30  4 * * mon-fri'");
+    let (_, says, _) = check(&case, &[]);
+    assert!(says.contains("(runs on its schedule: 30 4 * * MON-FRI)\n"), "{says}");
+}
+
+#[test]
 fn check_says_why_units_are_not_there() {
     let case = Case::new().toml(
         "[async.debug]\nexec = 'x'\nprofiles = 'debug'\n[async.off]\nexec = 'x'\nenabled = false\n\

@@ -178,7 +178,12 @@ fn listing(loaded: &Loaded, named: bool) -> Result<String, Diagnostic> {
     for unit in units {
         let id = unit.id();
         let external = unit.command == Command::Nothing && unit.stage != Stage::Test;
-        let remark = if external { "  (external: nothing to start)" } else { "" };
+        let when = unit.schedule.as_ref().and_then(|schedule| schedule.when.as_ref());
+        let remark = match when {
+            _ if external => "  (external: nothing to start)".to_owned(),
+            Some(when) => format!("  (runs on its schedule: {})", when.value),
+            None => String::new(),
+        };
         _ = writeln!(out, "  {id:widest$}  {}{remark}", unit.origin);
     }
     out.push_str(&left_out(&loaded.config));
