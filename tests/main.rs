@@ -24,6 +24,7 @@ mod injected_faults;
 mod kubernetes;
 mod left_behind;
 mod line_endings;
+mod listen;
 mod notify;
 mod openapi;
 mod orphans;

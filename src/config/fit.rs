@@ -67,6 +67,28 @@ impl Decoder<'_> {
                 format!("{id} is a one-shot, which ends when it succeeds: use `on-failure`"),
             ),
             (
+                "listen",
+                unit.listen.iter().enumerate().any(|(at, one)| {
+                    unit.listen[..at].iter().any(|other| other.value == one.value)
+                }),
+                format!("{id} would listen on the same address twice"),
+            ),
+            (
+                "ready",
+                unit.probes().any(|probe| {
+                    matches!(probe, Probe::Fd(fd) if (3..3 + unit.listen.len()).contains(&usize::try_from(*fd).unwrap_or(0)))
+                }),
+                format!("{id} gets the sockets of `listen` as descriptors from 3 on: use another `fd`"),
+            ),
+            (
+                "listen",
+                one_by_one,
+                format!(
+                    "{id} cannot listen: {} units run one at a time, each until it exits",
+                    unit.stage
+                ),
+            ),
+            (
                 "schedule",
                 unit.stage != Stage::Async,
                 format!("{id} runs in its turn: only async units can have a schedule"),
@@ -138,6 +160,7 @@ impl Decoder<'_> {
             all(&[IDENTITY_KEYS]).map(|key| key.name).filter(|name| !runs || *name == "stdin");
         let names = own.chain([
             "oneshot",
+            "listen",
             "schedule",
             "success",
             "stop",

@@ -13,7 +13,7 @@ use serde::de::value::StrDeserializer;
 use super::suggest::{begun, nearest};
 use super::template::Unexpanded;
 use super::value::{Node, Value, shown};
-use super::{Environment, Template, WaitPolicy};
+use super::{Environment, Listen, Template, WaitPolicy};
 use crate::signal::Signal;
 
 /// The log levels.
@@ -86,6 +86,19 @@ pub(super) fn text(node: &Node, environment: &Environment) -> Leaf<String> {
 }
 
 /// Reads a text of one line that is not empty, such as a name or a path.
+/// An address to listen on: a port, an IP address and a port, or the path of a Unix socket.
+pub(super) fn listen(node: &Node, environment: &Environment) -> Leaf<Listen> {
+    let text = match &node.value {
+        Value::Integer(port, _) => port.to_string(),
+        _ => text(node, environment)?,
+    };
+    text.parse().map_err(|()| {
+        let help = "write a port, an IP address and a port, or the path of a Unix socket: \"8080\", \"127.0.0.1:8080\", \"[::1]:8080\" or \"/run/web.sock\"";
+        let problem = Problem::new(format!("{} is not an address to listen on", node.value.describe()));
+        Problem { help: Some(help.to_owned()), ..problem }
+    })
+}
+
 pub(super) fn line(node: &Node, environment: &Environment) -> Leaf<OsString> {
     let text = os_text(node, environment)?;
     if text.is_empty() {

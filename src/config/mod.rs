@@ -17,6 +17,7 @@ mod http;
 mod keys;
 mod layers;
 mod leaf;
+mod listen;
 mod load;
 mod merge;
 mod only;
@@ -54,6 +55,7 @@ pub(crate) use expect::{
     Asked, Check, Fault, FaultKind, FileCheck, Found, HttpCheck, Leaves, Listening, Needle,
     Pattern, State, StopCheck, Test,
 };
+pub(crate) use listen::Listen;
 pub(crate) use load::{Loaded, Refused, load};
 pub(crate) use origin::{Origin, Placed};
 pub(crate) use privilege::{Limit, Stdin, StdinWord, Tty};

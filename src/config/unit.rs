@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Health, Limit, Origin, Placed, Probe, Ready, Restart, Stdin, Template, Test, Tty};
+use super::{
+    Health, Limit, Listen, Origin, Placed, Probe, Ready, Restart, Stdin, Template, Test, Tty,
+};
 use crate::signal::Signal;
 
 /// The stage of a unit: when it runs.
@@ -329,6 +331,8 @@ pub(crate) struct Unit {
     pub health: Option<Health>,
     /// The restart policy.
     pub restart: Restart,
+    /// The addresses that trc listens on for the unit.
+    pub listen: Vec<Placed<Listen>>,
     /// The times at which the unit runs, if it does not run all the time.
     pub schedule: Option<Box<Schedule>>,
     /// The time that the unit may run after each start.
@@ -381,6 +385,7 @@ impl Unit {
             ready: None,
             health: None,
             restart: Restart::NO,
+            listen: Vec::new(),
             schedule: None,
             max_runtime: None,
             success: None,

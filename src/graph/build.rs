@@ -249,6 +249,24 @@ impl Graph {
                 ));
             }
         }
+        for node in &self.nodes {
+            let listens = |port| node.unit.listen.iter().any(|at| at.value.port() == Some(port));
+            if let Some(ready) = &node.unit.ready
+                && let Probe::Tcp(address) = &ready.probe.value
+                && listens(address.port)
+            {
+                let text = format!(
+                    "`ready` of {} always passes: trc itself listens on port {} for it",
+                    node.unit.id(),
+                    address.port
+                );
+                remarks.push(
+                    Diagnostic::warning(ready.probe.origin.clone(), text).help(
+                        "use another `ready`, such as `http`, `notify` or a line of its output",
+                    ),
+                );
+            }
+        }
         // 128 + SIGTERM, and 128 + SIGINT.
         let by_number = |status: &u8| self.exit.get(status) == Some(&0);
         if self.stopped.is_none()

@@ -130,6 +130,7 @@ impl Node {
             && unit.restart.when == When::No
             && unit.max_runtime.is_none()
             && !self.is_scheduled()
+            && unit.listen.is_empty()
             && unit.reload.is_none()
             && matches!(unit.stop, Stop { signal: None, timeout: None, exec: None, to: _ })
     }

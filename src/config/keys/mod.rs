@@ -16,7 +16,7 @@ pub(super) mod unit;
 
 use super::http;
 use super::leaf::{
-    LEVELS, absolute, boolean, choice, count, file_size, id, level, line, mode, path,
+    LEVELS, absolute, boolean, choice, count, file_size, id, level, line, listen, mode, path,
     path_template, permissions, signal, size, status, text, variants, wait, within,
 };
 use super::time::{backoff, duration, positive};
@@ -170,6 +170,9 @@ keys! {
         health: Table(HEALTH) = health(), "", "";
         /// when to restart the unit; a string sets `restart.when`
         restart: Short(RESTART) = restart(), "no", r#"{ when = "always", max = 5 }"#;
+        /// the addresses that trc [listens on for the unit](listen.md), also while it restarts; the
+        /// unit gets the sockets as systemd passes them on
+        listen: Texts = list(listen), "", r#"["80", "/run/web.sock"]"#;
         /// when to run the unit, [if it does not run all the time](schedule.md); a string sets
         /// `schedule.when`
         schedule: Short(SCHEDULE) = schedule(), "", r#"{ when = "@daily", overlap = "queue" }"#;

@@ -238,6 +238,7 @@ fn launch(
         files,
         argv,
         envp: environment.vector()?,
+        listen_pid: false,
         cwd: cwd.map(|cwd| c_string(cwd.into_vec())).transpose()?,
         umask: unit.identity.umask,
         ids,

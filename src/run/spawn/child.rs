@@ -36,6 +36,7 @@ use std::mem::{self, MaybeUninit};
 use std::os::fd::RawFd;
 use std::ptr;
 
+use super::OwnPid;
 use super::launch::{Launch, Passed};
 use crate::engine::SpawnStage;
 use crate::run::os::limits::LOCKS;
@@ -49,6 +50,8 @@ pub(super) struct Orders {
     pub argv: Vec<*const c_char>,
     /// Likewise.
     pub envp: Vec<*const c_char>,
+    /// The variable of the environment that the child completes.
+    pub own_pid: Option<OwnPid>,
     /// The descriptors, with the numbers that they get.
     pub moves: Vec<(RawFd, RawFd)>,
     /// The pipe on which the child reports a failure.
@@ -365,6 +368,11 @@ unsafe fn execute(orders: &Orders) -> (SpawnStage, i32) {
         // SAFETY: both vectors end with a null pointer, and their strings are still alive.
         unsafe { call(libc::SYS_execve, &arguments) }.err().unwrap_or(0)
     };
+    if let Some(own_pid) = &orders.own_pid {
+        // SAFETY: no memory is involved.
+        let pid = unsafe { call(libc::SYS_getpid, &[]) }.unwrap_or(0);
+        own_pid.write(u32::try_from(pid).unwrap_or(0));
+    }
     let mut errno = libc::ENOENT;
     for file in &orders.launch.files {
         match execve(file, orders.argv.as_ptr()) {

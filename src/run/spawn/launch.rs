@@ -37,6 +37,8 @@ pub(crate) struct Launch {
     pub argv: Vec<CString>,
     /// The environment.
     pub envp: Vec<CString>,
+    /// Whether the environment gets a variable `LISTEN_PID` with the number of the process.
+    pub listen_pid: bool,
     /// The working directory.
     pub cwd: Option<CString>,
     /// The file mode creation mask.

@@ -6,7 +6,7 @@
 mod child;
 mod launch;
 
-use std::ffi::{CString, OsStr, c_void};
+use std::ffi::{CString, OsStr, c_char, c_void};
 use std::io::Read;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -14,7 +14,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr::{self, NonNull};
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -89,9 +89,15 @@ pub(crate) fn spawn(mut launch: Launch, pace: Pace) -> Result<Child, Failure> {
     let moves = moves.chain(others.iter().map(|(fd, to)| (fd.as_raw_fd(), *to))).collect();
     // A child that creates a session must not lead a process group before: setsid(2).
     let own_group = launch.own_group && !launch.leads_session();
+    let own_pid = launch.listen_pid.then(OwnPid::new);
+    let mut envp = pointers(&launch.envp);
+    if let Some(own_pid) = &own_pid {
+        envp.insert(0, own_pid.as_ptr());
+    }
     let orders = Box::new(Orders {
         argv: pointers(&launch.argv),
-        envp: pointers(&launch.envp),
+        envp,
+        own_pid,
         moves,
         launch,
         report: report.as_raw_fd(),
@@ -108,6 +114,37 @@ pub(crate) fn spawn(mut launch: Launch, pace: Pace) -> Result<Child, Failure> {
         unsafe { libc::setpgid(pid, pid) };
     }
     Ok(Child { pid, progress, gate: gate.map(|(_, gate)| gate), hold: Hold((orders, stack)) })
+}
+
+/// The variable `LISTEN_PID` of an environment, which only the child can complete.
+pub(super) struct OwnPid(Box<[AtomicU8]>);
+
+impl OwnPid {
+    const NAME: &[u8] = b"LISTEN_PID=";
+    /// The most digits of a process ID.
+    const DIGITS: usize = 10;
+
+    fn new() -> Self {
+        let zeros = [0; Self::DIGITS + 1];
+        Self(Self::NAME.iter().chain(&zeros).map(|byte| AtomicU8::new(*byte)).collect())
+    }
+
+    fn as_ptr(&self) -> *const c_char {
+        self.0.as_ptr().cast()
+    }
+
+    /// Writes the number of the process. The child may be a copy of trc or share its memory.
+    fn write(&self, pid: u32) {
+        let count = pid.checked_ilog10().unwrap_or(0);
+        let mut rest = pid;
+        for at in (0..=count as usize).rev() {
+            let digit = u8::try_from(rest % 10).unwrap_or(0);
+            if let Some(byte) = self.0.get(Self::NAME.len() + at) {
+                byte.store(b'0' + digit, Ordering::Relaxed);
+            }
+            rest /= 10;
+        }
+    }
 }
 
 /// The stack of a child that shares trc's memory.

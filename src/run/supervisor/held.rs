@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use super::super::capture::Capture;
+use super::super::listen::Listener;
 use super::super::notify::Socket;
 use super::super::probe::file::Stamp;
 use super::reload::Inputs;
@@ -31,6 +32,8 @@ pub(super) struct Held {
     pub uid: Option<u32>,
     /// The socket to which the unit sends its notifications.
     pub notify: Option<Socket>,
+    /// The sockets that trc listens on for the unit.
+    pub listeners: Vec<Listener>,
     /// The time at which trc has last made the unit reload.
     pub reloads_since: Option<Duration>,
     /// A descriptor that tells when the main process exits, if the unit has handed over to it.

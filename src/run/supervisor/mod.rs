@@ -16,6 +16,7 @@ mod held;
 mod helper;
 mod jobs;
 mod journal;
+mod listeners;
 mod members;
 mod notify;
 mod oom;
@@ -35,7 +36,7 @@ mod upward;
 mod wait;
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::RandomState;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -114,6 +115,8 @@ pub(super) struct Supervisor {
     /// What makes the IDs of plans, which tell nothing of the values in them.
     plans: OnceCell<RandomState>,
     schedules: Schedules,
+    /// The units for which trc listens.
+    listening: BTreeSet<UnitId>,
     /// The configuration before the last reload, which may come back.
     before: Option<Box<Loaded>>,
 }
@@ -168,6 +171,7 @@ impl Supervisor {
             next: None,
             plans: OnceCell::new(),
             schedules: Schedules::default(),
+            listening: BTreeSet::new(),
             before: None,
         }
     }

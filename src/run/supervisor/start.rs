@@ -9,6 +9,7 @@ use nix::unistd::{getegid, geteuid};
 use super::super::notify::Socket;
 use super::super::prepare::{self, Problem, Ready, Surroundings};
 use super::super::spawn::{self, Ids, Pace};
+use super::listeners::NotListening;
 use super::{Child, Role, Supervisor, reload};
 use crate::config::{Probe, Stage};
 use crate::engine::{Detail, Event, SpawnStage};
@@ -41,6 +42,17 @@ impl From<Errno> for Failed {
 impl From<spawn::Failure> for Failed {
     fn from(spawn::Failure { stage, errno }: spawn::Failure) -> Self {
         Self { stage, errno: Some(errno), why: None }
+    }
+}
+
+impl From<NotListening> for Failed {
+    fn from(NotListening { at, errno }: NotListening) -> Self {
+        // These resources may become available again.
+        if let Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM = errno {
+            return errno.into();
+        }
+        let why = format!("cannot listen on {at}: {}", errno.desc());
+        Self { stage: SpawnStage::Prepare, errno: None, why: Some(Detail::Words(why)) }
     }
 }
 
@@ -112,6 +124,7 @@ impl Supervisor {
             (Some(_) | None, _) => {}
         }
         self.notification(id, unit, &mut launch)?;
+        self.pass_listeners(id, unit, &mut launch)?;
         let pace = match self.reporter.announces() {
             true => Pace::Gated,
             false if graph.transparent => Pace::Awaited,

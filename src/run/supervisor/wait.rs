@@ -10,7 +10,7 @@ use crate::run::os::memory;
 
 /// Every source, in the order in which they are served. The first one is polled even if there is no
 /// memory for the others.
-const SOURCES: [Source; 18] = [
+const SOURCES: [Source; 19] = [
     super::signals::SOURCE,
     super::oom::SOURCE,
     super::progress::SOURCE,
@@ -21,6 +21,7 @@ const SOURCES: [Source; 18] = [
     super::probe::SOURCE,
     super::helper::SOURCE,
     super::schedule::SOURCE,
+    super::listeners::SOURCE,
     super::drill::SOURCE,
     super::closing::SOURCE,
     super::sweep::SOURCE,

@@ -1,0 +1,92 @@
+//! The sockets that trc listens on for a unit.
+
+use std::collections::BTreeSet;
+use std::ffi::CString;
+use std::rc::Rc;
+
+use nix::errno::Errno;
+
+use super::super::listen::Listener;
+use super::super::spawn::Launch;
+use super::Supervisor;
+use super::source::Source;
+use crate::config::{Listen, Unit};
+use crate::engine::Wanted;
+use crate::graph::UnitId;
+
+/// The number of the first socket that a unit gets: `SD_LISTEN_FDS_START` of `sd_listen_fds(3)`.
+const FIRST: i32 = 3;
+/// The variables that tell a unit of its sockets.
+const VARIABLES: [&[u8]; 3] = [b"LISTEN_PID=", b"LISTEN_FDS=", b"LISTEN_FDNAMES="];
+
+/// An address that trc cannot listen on.
+pub(super) struct NotListening {
+    pub at: Listen,
+    pub errno: Errno,
+}
+
+pub(super) const SOURCE: Source =
+    Source { watch: |_, _| {}, settle: |it, _| it.stop_listening(), postpone: |_, _| {} };
+
+impl Supervisor {
+    /// Closes the sockets of units that are not about to come back: nobody would take a connection.
+    fn stop_listening(&mut self) {
+        if self.listening.is_empty() {
+            return;
+        }
+        let graph = Rc::clone(&self.graph);
+        let here: BTreeSet<UnitId> = graph.ids().collect();
+        self.listening.retain(|id| {
+            let unit = here.contains(id).then(|| self.engine.unit_snapshot(*id));
+            let reloads = self.engine.is_reloading();
+            let comes = |wanted| wanted == Wanted::Up || wanted == Wanted::Down && reloads;
+            let stays = unit.is_some_and(|unit| {
+                unit.pid.is_some() || unit.ended.is_none() && comes(unit.wanted)
+            });
+            if !stays {
+                self.units[id.0].listeners.clear();
+            }
+            stays
+        });
+    }
+
+    /// Passes the sockets on that trc listens on for a unit. Those of the last start stay open.
+    ///
+    /// # Errors
+    /// Returns the first address that trc cannot listen on.
+    pub(super) fn pass_listeners(
+        &mut self,
+        id: UnitId,
+        unit: &Unit,
+        launch: &mut Launch,
+    ) -> Result<(), NotListening> {
+        let held = &mut self.units[id.0];
+        held.listeners.retain(|it| unit.listen.iter().any(|at| at.value == it.at));
+        if unit.listen.is_empty() {
+            return Ok(());
+        }
+        self.listening.insert(id);
+        for (at, number) in unit.listen.iter().map(|at| &at.value).zip(FIRST..) {
+            let failed = |errno| NotListening { at: at.clone(), errno };
+            let place = held.listeners.iter().position(|listener| listener.at == *at);
+            let place = if let Some(place) = place {
+                place
+            } else {
+                held.listeners.push(Listener::open(at, launch.owner()).map_err(failed)?);
+                held.listeners.len() - 1
+            };
+            let copy = held.listeners[place]
+                .fd
+                .try_clone()
+                .map_err(|why| failed(why.raw_os_error().map_or(Errno::EMFILE, Errno::from_raw)))?;
+            launch.descriptors.push((copy, number));
+        }
+        let known =
+            |entry: &CString| VARIABLES.iter().any(|name| entry.as_bytes().starts_with(name));
+        launch.envp.retain(|entry| !known(entry));
+        let count = format!("LISTEN_FDS={}", unit.listen.len());
+        launch.envp.extend(CString::new(count));
+        launch.listen_pid = true;
+        Ok(())
+    }
+}
