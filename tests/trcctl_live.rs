@@ -167,6 +167,53 @@ fn status_says_why_a_unit_is_not_there() {
     }
 }
 
+/// `worker` stands for `worker@1` and `worker@2`, and a reload changes their number.
+#[test]
+fn the_common_name_of_instances_stands_for_all_of_them() {
+    let toml = |count: u32| {
+        format!(
+            "[async.worker]\nscript = 'echo \"I am $INSTANCE ${{TRC_UNIT}}\"; exec cat $W/never'\n\
+             env.NAME = 'named ${{INSTANCE}}'\nready.log = 'I am ${{INSTANCE}}'\n\
+             instances = {count}\n[sync.web]\nafter = ['worker']\nscript = 'exec cat $W/never'\n"
+        )
+    };
+    let it = Container::new(&toml(2));
+    it.wait_for("web");
+    for number in 1..=2 {
+        it.running.wait_for(&format!("]: I am {number} async.worker@{number}\n"));
+    }
+    let names = |shown: &Ended| -> Vec<String> {
+        let first = |line: &str| line.split_whitespace().next().map(str::to_owned);
+        shown.out.lines().skip(1).filter_map(first).collect()
+    };
+    assert_eq!(names(&it.trcctl("status worker")), ["async.worker@1", "async.worker@2"]);
+    assert_eq!(names(&it.trcctl("status async.worker@2")), ["async.worker@2"]);
+    let restarted = it.trcctl("restart worker");
+    restarted.status_is(0);
+    assert_eq!(restarted.out.lines().count(), 2, "{restarted:?}");
+    it.running.wait_for_times("I am 1 async.worker@1\n", 2);
+    it.running.wait_for_times("I am 2 async.worker@2\n", 2);
+    assert!(it.trcctl("health worker").out.starts_with("ready"));
+    let logs = it.trcctl("logs worker").out;
+    assert!(logs.contains("I am 1") && logs.contains("I am 2"), "{logs}");
+    let why = it.trcctl("why worker");
+    assert_eq!(why.status, 64);
+    assert!(why.err.contains("`worker` has 2 instances: name one of them"), "{why:?}");
+    // The first instance runs on.
+    let pid = |unit: &str| {
+        it.trcctl(&format!("status --json {unit}")).json()["units"][0]["process"]["pid"].clone()
+    };
+    let first = pid("worker@1");
+    std::fs::write(it.running.path("trc.toml"), toml(1)).unwrap();
+    it.trcctl("reload").status_is(0);
+    assert_eq!(names(&it.trcctl("status worker")), ["async.worker@1"]);
+    std::fs::write(it.running.path("trc.toml"), toml(3)).unwrap();
+    it.trcctl("reload").status_is(0);
+    it.running.wait_for("I am 3 async.worker@3\n");
+    assert_eq!(pid("worker@1"), first);
+    it.trcctl("shutdown").status_is(0);
+}
+
 #[test]
 fn status_as_json_has_the_fields_of_the_protocol() {
     let it = Container::new(STACK);

@@ -35,10 +35,11 @@ pub(crate) struct Change {
 impl Class {
     /// Returns the class of a key of a unit, by its first part.
     pub(crate) fn of_unit_key(stage: &str, key: &str) -> Self {
-        const LIVE: [&str; 13] = [
+        const LIVE: [&str; 14] = [
             "description",
             "enabled",
             "profiles",
+            "instances",
             "oneshot",
             "always",
             "health",

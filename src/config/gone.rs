@@ -9,6 +9,8 @@ pub(crate) enum Gone {
     Disabled,
     /// None of its profiles is wanted.
     Profiles(Vec<String>),
+    /// It has `instances = 0`.
+    NoInstance,
     /// `--only` names other units.
     Only,
     /// It is a unit of the command line that this run does not have.
@@ -27,6 +29,7 @@ impl fmt::Display for Gone {
                     all.join(", ")
                 ),
             },
+            Self::NoInstance => f.write_str("has no instances"),
             Self::Only => f.write_str("is left out by --only"),
             Self::Absent => f.write_str("is not on this command line"),
         }

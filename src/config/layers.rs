@@ -154,12 +154,46 @@ impl Layers {
             decoder.error(&unit.key, message, None);
             declared.truncate(MOST_UNITS);
         }
+        let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for unit in declared {
-            match decoder.unit(unit, &ids, self.partial) {
-                Declared::Enabled(unit) => config.units.push(*unit),
-                Declared::Gone(why) => _ = gone.insert(unit_id(&unit), why),
-                Declared::Wrong => {}
+            let id = unit_id(&unit);
+            let Some(instances) = decoder.instances_of(unit) else {
+                match decoder.unit(unit, &ids, self.partial) {
+                    Declared::Enabled(unit) => config.units.push(*unit),
+                    Declared::Gone(why) => _ = gone.insert(id, why),
+                    Declared::Wrong => {}
+                }
+                continue;
+            };
+            if config.units.len() + instances.len() > MOST_UNITS {
+                let message = format!("with its instances, there are more than {MOST_UNITS} units");
+                decoder.error(&unit.2.key, message, None);
+                continue;
             }
+            let (mut members, mut missing) = (Vec::new(), Gone::NoInstance);
+            for instance in instances {
+                let member = format!("{id}@{instance}");
+                if let Some(entry) = instance_table(tree, unit.0, unit.1, &instance) {
+                    let message = format!(
+                        "`{member}` is an instance of `{id}`, which has the same keys for all"
+                    );
+                    let help = format!("choose values by `${{INSTANCE}}` in `[{id}]`");
+                    decoder.error(&entry.key, message, Some(help));
+                }
+                match decoder.instance(unit, &instance, &ids, self.partial) {
+                    Declared::Enabled(unit) => config.units.push(*unit),
+                    Declared::Gone(why) => {
+                        missing = why.clone();
+                        gone.insert(member.clone(), why);
+                    }
+                    Declared::Wrong => {}
+                }
+                members.push(member);
+            }
+            if members.iter().all(|member| gone.contains_key(member)) {
+                gone.insert(id.clone(), missing);
+            }
+            groups.insert(id, members);
         }
         decoder.share_files(&mut config.units);
         if !self.partial {
@@ -167,7 +201,7 @@ impl Layers {
             if !decoder.only.is_empty() {
                 // The names have to be full ones first.
                 let (mut all, mut errors) = (config.clone(), Vec::new());
-                let names = Names::new(&ids, &gone, tree);
+                let names = Names::new(&ids, &groups, &gone, tree);
                 names.resolve(&mut all, &mut errors);
                 // The errors among them are reported below.
                 errors.retain(|error| error.severity == Severity::Error);
@@ -178,10 +212,14 @@ impl Layers {
                 config.units.retain(|unit| !left.contains(&unit.id()));
                 gone.extend(left.into_iter().map(|id| (id, Gone::Only)));
             }
-            Names::new(&ids, &gone, tree).resolve(&mut config, &mut decoder.diagnostics);
+            Names::new(&ids, &groups, &gone, tree).resolve(&mut config, &mut decoder.diagnostics);
             config.left_out = gone
                 .iter()
                 .filter(|(_, why)| **why != Gone::Absent)
+                // One line about all instances says enough.
+                .filter(|(id, _)| {
+                    id.rsplit_once('@').is_none_or(|(all, _)| !gone.contains_key(all))
+                })
                 .map(|(id, why)| (id.clone(), why.to_string()))
                 .collect();
             testing::select(&mut config, &gone, &self.sources, &mut decoder.diagnostics);
@@ -222,7 +260,7 @@ impl Layers {
     /// Returns the place of a line of a script that is written in a TOML file.
     pub(super) fn line_of_script(&self, unit: &Unit, line: u32) -> Option<Origin> {
         let units = self.tree.get(unit.stage.name())?.node.as_table()?;
-        let script = units.get(&unit.name)?.node.as_table()?.get("script")?;
+        let script = units.get(unit.declared_name())?.node.as_table()?.get("script")?;
         Some(line_within(&self.sources, &script.node.origin, line))
     }
 
@@ -262,6 +300,16 @@ impl Layers {
             self.push(table);
         }
     }
+}
+
+/// Returns the table of a unit that has the name of an instance.
+fn instance_table<'t>(
+    tree: &'t Table,
+    stage: Stage,
+    name: &str,
+    instance: &str,
+) -> Option<&'t Entry> {
+    tree.get(stage.name())?.node.as_table()?.get(&format!("{name}@{instance}"))
 }
 
 fn unit_id((stage, name, _): &(Stage, &str, &Entry)) -> String {

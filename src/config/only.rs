@@ -35,7 +35,8 @@ pub(super) fn select(
     for unit in only {
         let mut unit = unit.clone();
         if names.full(&mut unit, errors) {
-            wanted.push(unit.value);
+            let all = names.all(&[unit], errors);
+            wanted.extend(all.into_iter().map(|unit| unit.value));
         } else if let Some(why) = gone.get(&unit.value) {
             let message = format!("{} {why}", unit.value);
             errors.push(Diagnostic::error(unit.origin, message));

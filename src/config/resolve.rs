@@ -8,13 +8,17 @@ use super::keys::key::find;
 use super::leaf::{one_of, variants};
 use super::suggest::nearest_of_many;
 use super::value::{Table, shown};
-use super::{Command, Condition, Config, Diagnostic, SignalRule, Stage, Test, UnitRef, flags};
+use super::{
+    After, Command, Condition, Config, Diagnostic, SignalRule, Stage, Test, UnitRef, flags,
+};
 
 /// The meanings of names.
 pub(super) struct Names<'a> {
     ids: BTreeSet<&'a str>,
     /// The full names that a short name may refer to.
     bare: BTreeMap<&'a str, Vec<&'a str>>,
+    /// The instances of each unit that has them.
+    groups: &'a BTreeMap<String, Vec<String>>,
     gone: &'a BTreeMap<String, Gone>,
     /// The names in top-level tables that are not stages, which is an error of its own.
     misplaced: BTreeSet<&'a str>,
@@ -27,11 +31,13 @@ impl<'a> Names<'a> {
     /// Collects all declared units, with the reason for those that do not exist in this run.
     pub(super) fn new(
         ids: &'a [String],
+        groups: &'a BTreeMap<String, Vec<String>>,
         gone: &'a BTreeMap<String, Gone>,
         tree: &'a Table,
     ) -> Self {
         let mut bare: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        let named = || ids.iter().filter_map(|id| Some((id, id.split_once('.')?)));
+        let ids = || ids.iter().chain(groups.values().flatten());
+        let named = || ids().filter_map(|id| Some((id, id.split_once('.')?)));
         let test = Stage::Test.name();
         for (id, (_, name)) in named().filter(|(_, (stage, _))| *stage != test) {
             bare.entry(name).or_default().push(id);
@@ -44,7 +50,7 @@ impl<'a> Names<'a> {
         let others = tree.iter().filter(|(name, _)| find(TOP, name).is_none());
         let tables = others.filter_map(|(_, entry)| entry.node.as_table());
         let misplaced = tables.flat_map(Table::keys).map(String::as_str).collect();
-        Self { ids: ids.iter().map(String::as_str).collect(), bare, gone, misplaced }
+        Self { ids: ids().map(String::as_str).collect(), bare, groups, gone, misplaced }
     }
 
     /// Replaces every name in a configuration by the full name. Removes the references to units
@@ -54,14 +60,14 @@ impl<'a> Names<'a> {
         for unit in &mut config.units {
             let id = unit.id();
             let was_about = unit.after.first().map(|after| after.unit.clone());
-            unit.after.retain_mut(|after| self.full_in("after", &mut after.unit, errors));
-            unit.before.retain_mut(|before| self.full_in("before", &mut before.unit, errors));
+            unit.after = self.each("after", &unit.after, errors);
+            unit.before = self.each("before", &unit.before, errors);
             if let Some(test) = &mut unit.test {
                 let mut about = Vec::new();
                 // Without a reference, the test would be about all units.
                 about.extend(was_about.filter(|_| unit.after.is_empty()));
                 about.extend(test.units_mut().filter_map(|other| {
-                    let there = self.full(other, errors);
+                    let there = self.one(other, errors);
                     (!there).then(|| other.clone())
                 }));
                 let gone = about.iter().find_map(|other| Some((other, self.gone(&other.value)?)));
@@ -82,13 +88,13 @@ impl<'a> Names<'a> {
                     };
                 }
             }
-            unit.restart.with.retain_mut(|with| self.full(with, errors));
+            unit.restart.with = self.all(&unit.restart.with, errors);
         }
-        config.exit.own.retain_mut(|unit| self.full(unit, errors));
+        config.exit.own = self.all(&config.exit.own, errors);
         for rule in config.signals.values_mut() {
             let SignalRule::Forward { to, .. } = rule else { continue };
             let meant_some = !to.is_empty();
-            to.retain_mut(|unit| self.full(unit, errors));
+            *to = self.all(to, errors);
             // An empty list would mean all units.
             if meant_some && to.is_empty() {
                 *rule = SignalRule::Ignore;
@@ -131,6 +137,57 @@ impl<'a> Names<'a> {
     fn is_misplaced(&self, written: &str) -> bool {
         let name = written.split_once('.').map_or(written, |(_, name)| name);
         self.misplaced.contains(name)
+    }
+
+    /// Returns the full names of the units that these names stand for: a unit with instances stands
+    /// for all of them. Units that do not exist are left out.
+    pub(super) fn all(&self, units: &[UnitRef], errors: &mut Vec<Diagnostic>) -> Vec<UnitRef> {
+        let mut all = Vec::new();
+        for unit in units {
+            all.extend(self.members("after", unit, errors));
+        }
+        all
+    }
+
+    /// Does the same for units with conditions.
+    fn each(&self, key: &str, units: &[After], errors: &mut Vec<Diagnostic>) -> Vec<After> {
+        let mut all = Vec::new();
+        for After { unit, condition } in units {
+            let members = self.members(key, unit, errors).into_iter();
+            all.extend(members.map(|unit| After { unit, condition: *condition }));
+        }
+        all
+    }
+
+    fn members(&self, key: &str, unit: &UnitRef, errors: &mut Vec<Diagnostic>) -> Vec<UnitRef> {
+        let mut unit = unit.clone();
+        if !self.full_in(key, &mut unit, errors) {
+            return Vec::new();
+        }
+        let Some(members) = self.groups.get(&unit.value) else { return vec![unit] };
+        let there = members.iter().filter(|member| !self.gone.contains_key(*member));
+        there.map(|member| UnitRef { value: member.clone(), ..unit.clone() }).collect()
+    }
+
+    /// Replaces a name by the full name of the one unit that it stands for. Returns false if the unit
+    /// does not exist.
+    fn one(&self, unit: &mut UnitRef, errors: &mut Vec<Diagnostic>) -> bool {
+        if !self.full(unit, errors) {
+            return false;
+        }
+        let place = unit.origin.clone();
+        match self.members("after", unit, errors).as_slice() {
+            [only] => *unit = only.clone(),
+            several => {
+                let count = several.len();
+                let names: Vec<&str> = several.iter().map(|unit| unit.value.as_str()).collect();
+                let message = format!("`{}` has {count} instances, and this needs one", unit.value);
+                let help = format!("write {}", one_of(&names[..count.min(MOST_NAMES)]));
+                errors.push(Diagnostic::error(place, message).help(help));
+                return false;
+            }
+        }
+        true
     }
 
     /// Replaces a name by the full name. Returns false if the unit does not exist.

@@ -308,6 +308,8 @@ pub(crate) struct Unit {
     pub stage: Stage,
     /// The name within the stage. Bytes that are not UTF-8 are shown as `\xNN`.
     pub name: String,
+    /// The name of the instance, if the unit is one of several: `1` of `worker@1`.
+    pub instance: Option<String>,
     /// The place of the first declaration.
     pub origin: Origin,
     /// The place of its command.
@@ -373,6 +375,7 @@ impl Unit {
         Self {
             stage,
             name: name.to_owned(),
+            instance: None,
             command_at: origin.clone(),
             origin,
             form: Form::Declared,
@@ -404,6 +407,20 @@ impl Unit {
     #[must_use]
     pub(crate) fn id(&self) -> String {
         format!("{}.{}", self.stage, self.name)
+    }
+
+    /// Returns the name within the stage that the configuration has, which all instances share.
+    #[must_use]
+    pub(crate) fn declared_name(&self) -> &str {
+        let instance = self.instance.as_deref();
+        let declared = instance.and_then(|it| self.name.strip_suffix(it)?.strip_suffix('@'));
+        declared.unwrap_or(&self.name)
+    }
+
+    /// Returns the full name that the configuration has.
+    #[must_use]
+    pub(crate) fn declared_id(&self) -> String {
+        format!("{}.{}", self.stage, self.declared_name())
     }
 
     /// Returns the probes of the readiness check and the health check.

@@ -69,8 +69,7 @@ const WORDS: &[Word] = words! {
         "profile" => profiles: r#"profiles = ["debug"]"#;
         "autostart" => enabled: "enabled = true";
         "remainafterexit once" => oneshot: "oneshot = true";
-        "numprocs replicas scale instances deploy" =>
-            "write one unit for each process: [async.web-1], [async.web-2]";
+        "numprocs replicas scale deploy" => instances: "instances = 4";
         "image build ports expose volumes volumemounts networks network hostname containername labels resources readonly mounts secrets configs" =>
             "this belongs in the configuration of the container engine; trc runs inside the container";
         "cron crontab timer oncalendar onbootsec onunitactivesec" =>

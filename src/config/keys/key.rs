@@ -31,6 +31,8 @@ pub(crate) enum Kind {
     Words,
     /// An array of strings; one string stands for an array of one.
     Texts,
+    /// A number, or an array of names.
+    Instances,
     /// An exit status, or an array of them.
     Statuses,
     /// An array of unit names, or a table of unit names and conditions.
@@ -260,6 +262,7 @@ impl Kind {
             Self::Mode => "octal mask".to_owned(),
             Self::Words | Self::Patterns | Self::Names => "string or array of strings".to_owned(),
             Self::Texts => "array of strings".to_owned(),
+            Self::Instances => "number or array of strings".to_owned(),
             Self::Statuses => "number from 0 to 255, or array of them".to_owned(),
             Self::After => "array or table of units".to_owned(),
             Self::Number | Self::Integer => "number".to_owned(),
@@ -296,6 +299,7 @@ impl Kind {
             self,
             Self::Words
                 | Self::Texts
+                | Self::Instances
                 | Self::BooleanOrTexts
                 | Self::Statuses
                 | Self::Codes

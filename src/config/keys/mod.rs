@@ -6,6 +6,7 @@ mod comparison;
 pub(super) mod decode;
 pub(super) mod foreign;
 mod identity;
+mod instances;
 pub(super) mod key;
 mod probe;
 mod restart;
@@ -28,6 +29,7 @@ use super::{
 use comparison::condition;
 use decode::{Decoder, Fields};
 use identity::{Secret, capability, tty};
+use instances::Instances;
 use key::{Key, Keys, Kind, keys};
 use probe::{Codes, HttpKeys, LogKeys, Probing, any_line, line_pattern};
 use settings::{Forward, buffer, socket, termination};
@@ -128,7 +130,8 @@ fn levels() -> &'static [&'static str] {
 }
 
 /// The keys of a unit: of `[STAGE.NAME]`, and at the top of `STAGE.NAME.toml`.
-pub(crate) const UNIT: Keys = &[RUN_KEYS, ENABLED_KEYS, UNIT_KEYS, IDENTITY_KEYS, TTY_KEYS];
+pub(crate) const UNIT: Keys =
+    &[RUN_KEYS, ENABLED_KEYS, INSTANCES_KEYS, UNIT_KEYS, IDENTITY_KEYS, TTY_KEYS];
 
 keys! {
     RUN_KEYS, run_keys(Unit) {
@@ -147,6 +150,14 @@ keys! {
         enabled: Condition = get(condition), "true", r#""${MODE:-web} == web""#;
         /// the unit is there only if one of these [profiles](#profiles-and---only) is in `TRC_PROFILES`
         profiles: Texts = all_of(profile), "[]", r#"["debug"]"#;
+    }
+}
+
+keys! {
+    INSTANCES_KEYS, instances_keys(Instances) {
+        /// [several units of the same kind](#instances), `worker@1` and so on: their number, or their
+        /// names
+        instances: Instances = instances(), "", r#"["mail", "video"]"#;
     }
 }
 

@@ -130,9 +130,12 @@ impl Decoder<'_> {
         let mut presence = Presence { enabled: true, profiles: Vec::new() };
         self.enabled_keys(fields, &mut presence);
         let is_wanted = self.profiles.has_one_of(&presence.profiles);
-        let is_named = |it: &UnitRef| match it.value.split_once('.') {
+        let is_this = |it: &str| match it.split_once('.') {
             Some(full) => full == (stage.name(), name),
-            None => it.value == name,
+            None => it == name,
+        };
+        let is_named = |it: &UnitRef| {
+            is_this(&it.value) || it.value.rsplit_once('@').is_some_and(|(all, _)| is_this(all))
         };
         if !presence.enabled {
             Some(Gone::Disabled)

@@ -5,6 +5,7 @@ mod bounds;
 mod chosen;
 mod command_line;
 mod files;
+mod instances;
 mod layers;
 mod messages;
 mod of_tests;

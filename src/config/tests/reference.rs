@@ -45,9 +45,9 @@ fn try_examples(place: &str, keys: Keys, tried: &mut usize) {
         }
         // Only halt units have this key.
         let path = if *name == "always" { path.replace("sync", "halt") } else { path };
-        // Only async units have this key and those in it.
-        let in_schedule = path.contains(".schedule");
-        let path = if in_schedule { path.replace("sync.x", "async.x") } else { path };
+        // Only async units have these keys and those in them.
+        let of_async = path.contains(".schedule") || *name == "instances";
+        let path = if of_async { path.replace("sync.x", "async.x") } else { path };
         // The other keys that make the unit complete.
         let others = "async = { db.exec = 'x', nginx.exec = 'x', web.exec = 'x' }";
         let contexts = ["", "sync.x.exec = 'x'", "halt.x.exec = 'x'"]

@@ -48,10 +48,7 @@ fn the_words_of_others_are_told_with_an_example() {
         ),
         ("stopasgroup KillMode", "in trc this is `stop`: stop = { to = \"group\" }"),
         ("ExecStop preStop", "in trc this is `stop`: stop = { exec = \"nginx -s quit\" }"),
-        (
-            "numprocs replicas scale",
-            "write one unit for each process: [async.web-1], [async.web-2]",
-        ),
+        ("numprocs replicas scale", "in trc this is `instances`: instances = 4"),
         ("autorestart", "in trc this is `restart`: restart = \"always\", or \"on-failure\""),
         (
             "startretries StartLimitBurst",

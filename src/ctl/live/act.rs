@@ -53,7 +53,7 @@ pub fn act(options: &Options, units: &[String], change: &Change, no_wait: bool) 
     let units = units.iter().filter(|unit| known.insert(unit.as_str()));
     // All are asked first, so that units that are restarted together are restarted once.
     let asked: Vec<_> =
-        units.map(|unit| trc.get::<JobState>(&Ask::Act(unit.clone(), act))).collect();
+        units.flat_map(|unit| trc.get_each::<JobState>(unit, |unit| Ask::Act(unit, act))).collect();
     let mut worst = 0;
     for job in asked {
         let status = match job.and_then(|job| if no_wait { Ok(job) } else { done(&trc, job, act) })

@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use serde::de::DeserializeOwned;
 
-use crate::wire::{Ask, Problem, SOCKET, VARIABLE};
+use crate::wire::{Ask, Code, Problem, SOCKET, Units, VARIABLE};
 
 /// The longest answer that is read, in bytes.
 const LONGEST: u64 = 64 * 1024 * 1024;
@@ -106,6 +106,35 @@ impl Trc {
     /// Asks, and returns the answer if it is not a problem.
     pub(crate) fn get<T: DeserializeOwned>(&self, ask: &Ask) -> Result<T, NoAnswer> {
         self.ask(ask)?.read()
+    }
+
+    /// Asks about the unit with a name, or, if the name stands for several instances, about each.
+    pub(crate) fn get_each<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        ask: impl Fn(String) -> Ask,
+    ) -> Vec<Result<T, NoAnswer>> {
+        let answer = self.get(&ask(name.to_owned()));
+        let Err(NoAnswer::Refused(problem)) = &answer else { return vec![answer] };
+        let instances = match problem.code {
+            Code::NotFound => self.instances(name),
+            _ => Vec::new(),
+        };
+        if instances.is_empty() {
+            return vec![answer];
+        }
+        instances.into_iter().map(|unit| self.get(&ask(unit))).collect()
+    }
+
+    /// Returns the names of the instances of the unit with a name.
+    fn instances(&self, name: &str) -> Vec<String> {
+        let Ok(Units { units }) = self.get(&Ask::Units) else { return Vec::new() };
+        let is_meant = |unit: &str| {
+            let all = unit.rsplit_once('@').map(|(all, _)| all);
+            let bare = all.and_then(|all| all.split_once('.')).map(|(_, bare)| bare);
+            all == Some(name) || bare == Some(name)
+        };
+        units.into_iter().map(|unit| unit.name).filter(|unit| is_meant(unit)).collect()
     }
 
     /// Asks for records, and hands each of them over as its JSON, until `take` returns false.

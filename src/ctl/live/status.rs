@@ -46,8 +46,8 @@ fn show(trc: &Trc, options: &Options, units: &[String]) -> Result<String, NoAnsw
     let all: Vec<UnitState> = if units.is_empty() {
         trc.get::<Units>(&Ask::Units)?.units
     } else {
-        let one = |name: &String| trc.get(&Ask::Unit(name.clone(), None));
-        units.iter().map(one).collect::<Result<_, _>>()?
+        let each = |name: &String| trc.get_each(name, |name| Ask::Unit(name, None));
+        units.iter().flat_map(each).collect::<Result<_, _>>()?
     };
     if options.json {
         let json = serde_json::to_string_pretty(&Units { units: all }).unwrap_or_default();

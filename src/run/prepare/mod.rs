@@ -119,6 +119,9 @@ impl Surroundings<'_> {
     fn environment(&self, unit: &Unit) -> Result<(Environment, Option<Ids>), Problem> {
         let mut environment =
             if unit.identity.env_clear { self.base.clone().cleared() } else { self.base.clone() };
+        if let Some(instance) = &unit.instance {
+            environment.set("INSTANCE", instance);
+        }
         let ids = identity(unit, &mut environment)?;
         environment.set_written(&self.config.env, None)?;
         for file in &unit.identity.env_file {

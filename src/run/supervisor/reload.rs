@@ -134,7 +134,7 @@ impl Supervisor {
                 steps.push(whole(unit, Does::Start));
                 continue;
             }
-            let mut keys = of_units.remove(&unit.id()).unwrap_or_default();
+            let mut keys = of_units.get(&unit.declared_id()).cloned().unwrap_or_default();
             if matches!(unit.stage, Stage::Async | Stage::Sync) {
                 let shared = of_run.iter().filter(|(because, class)| {
                     let output = because.key == "log.output";

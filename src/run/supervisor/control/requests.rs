@@ -81,8 +81,9 @@ impl Supervisor {
                 return done;
             }
             Ask::Logs(select) | Ask::Events(select) => {
-                let units: Result<Vec<UnitId>, Problem> =
-                    select.units.iter().map(|name| self.unit_named(name)).collect();
+                let units: Result<Vec<Vec<UnitId>>, Problem> =
+                    select.units.iter().map(|name| self.units_named(name)).collect();
+                let units = units.map(|units| units.concat());
                 let of_units = matches!(ask, Ask::Logs(_));
                 let stream =
                     Stream { select: select.clone(), units: units?, of_units, next: 0, sse };
@@ -92,7 +93,7 @@ impl Supervisor {
             Ask::Unit(name, _) => _ = self.unit_named(name)?,
             Ask::Job(job, _) => _ = self.job(*job)?,
             Ask::Health(units, _) => {
-                units.iter().try_for_each(|name| self.unit_named(name).map(|_| ()))?;
+                units.iter().try_for_each(|name| self.units_named(name).map(|_| ()))?;
             }
             Ask::About | Ask::Units | Ask::Metrics | Ask::Graph | Ask::Timeline | Ask::Config => {}
         }

@@ -33,7 +33,7 @@ impl Supervisor {
     /// Returns the health of the run, or of these units, and the unit because of which it is so.
     pub(super) fn health_of(&self, units: &[String]) -> (Health, Option<UnitId>) {
         let named: Vec<UnitId> =
-            units.iter().filter_map(|name| self.unit_named(name).ok()).collect();
+            units.iter().filter_map(|name| self.units_named(name).ok()).flatten().collect();
         if named.is_empty() {
             self.engine.health(self.graph.ids())
         } else {
@@ -105,6 +105,26 @@ impl Supervisor {
         }
     }
 
+    /// Returns the units with a name: one, or all instances of a unit.
+    pub(super) fn units_named(&self, name: &str) -> Result<Vec<UnitId>, Problem> {
+        match self.unit_named(name) {
+            Ok(id) => Ok(vec![id]),
+            Err(problem) => match self.instances_of(name) {
+                none if none.is_empty() => Err(problem),
+                instances => Ok(instances),
+            },
+        }
+    }
+
+    /// Returns the instances of the unit with a name.
+    fn instances_of(&self, name: &str) -> Vec<UnitId> {
+        let is_meant = |id: &UnitId| {
+            let unit = &self.graph.node(*id).unit;
+            unit.instance.is_some() && (unit.declared_name() == name || unit.declared_id() == name)
+        };
+        self.graph.ids().filter(is_meant).collect()
+    }
+
     /// Returns the unit with a name: `STAGE.NAME`, or `NAME` if only one unit has it.
     pub(super) fn unit_named(&self, name: &str) -> Result<UnitId, Problem> {
         let all = || self.graph.ids().map(|id| (id, &self.graph.node(id).unit));
@@ -120,6 +140,16 @@ impl Supervisor {
         }
         match &short[..] {
             [(id, _)] => Ok(*id),
+            [] if let [only] = self.instances_of(name)[..] => Ok(only),
+            [] if let [_, _, ..] = self.instances_of(name)[..] => {
+                let instances = self.instances_of(name).into_iter();
+                let names: Vec<String> =
+                    instances.map(|id| self.graph.node(id).unit.id()).collect();
+                let shown = shown(name);
+                let count = names.len();
+                let detail = format!("`{shown}` has {count} instances: name one of them");
+                Err(Problem::new(Code::NotFound, detail).near(names))
+            }
             [] => {
                 let names: Vec<String> =
                     all().flat_map(|(_, it)| [it.id(), it.name.clone()]).collect();
