@@ -196,6 +196,8 @@ fn the_common_name_of_instances_stands_for_all_of_them() {
     assert!(it.trcctl("health worker").out.starts_with("ready"));
     let logs = it.trcctl("logs worker").out;
     assert!(logs.contains("I am 1") && logs.contains("I am 2"), "{logs}");
+    let met = "async.worker@1 is ready\nasync.worker@2 is ready\n";
+    it.trcctl("wait worker=ready --for 30s").is(0, met, "");
     let why = it.trcctl("why worker");
     assert_eq!(why.status, 64);
     assert!(why.err.contains("`worker` has 2 instances: name one of them"), "{why:?}");

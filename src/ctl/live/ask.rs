@@ -127,7 +127,7 @@ impl Trc {
     }
 
     /// Returns the names of the instances of the unit with a name.
-    fn instances(&self, name: &str) -> Vec<String> {
+    pub(super) fn instances(&self, name: &str) -> Vec<String> {
         let Ok(Units { units }) = self.get(&Ask::Units) else { return Vec::new() };
         let is_meant = |unit: &str| {
             let all = unit.rsplit_once('@').map(|(all, _)| all);

@@ -1,5 +1,6 @@
 //! `trcctl wait`.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use super::paint::Color;
 use super::{Options, complain, failed, note, say, why};
 use crate::config::nearest;
 use crate::status as exit;
-use crate::wire::{Ask, HealthState, RunHealth, UnitState, Until, Wait};
+use crate::wire::{Ask, Code, HealthState, RunHealth, UnitState, Until, Wait};
 
 /// The longest time for which trc holds an answer back. After that, `trcctl` asks again.
 const LONGEST: Duration = Duration::from_hours(12);
@@ -63,10 +64,17 @@ pub fn wait(options: &Options, goals: &[String], within: Option<Duration>) -> u8
     };
     let trc = Trc::at(options.socket.as_deref());
     let until = within.map(|within| clock() + within);
-    for goal in &goals {
+    let mut goals = VecDeque::from(goals);
+    while let Some(goal) = goals.pop_front() {
         let (step, answer) = match goal.wait(&trc, until) {
             Ok(done) => done,
-            Err(why) => return failed(&why),
+            Err(why) => match goal.of_instances(&trc, &why) {
+                none if none.is_empty() => return failed(&why),
+                each => {
+                    each.into_iter().rev().for_each(|goal| goals.push_front(goal));
+                    continue;
+                }
+            },
         };
         say(&(if options.json { answer.json } else { answer.text.clone() } + "\n"));
         match step {
@@ -100,6 +108,20 @@ impl fmt::Display for Goal {
 }
 
 impl Goal {
+    /// Returns the goals that stand for this one, if trc knows its name only as that of several
+    /// instances.
+    fn of_instances(&self, trc: &Trc, why: &NoAnswer) -> Vec<Self> {
+        match (self, why) {
+            (Self::Unit(name, condition), NoAnswer::Refused(problem))
+                if problem.code == Code::NotFound =>
+            {
+                let instances = trc.instances(name).into_iter();
+                instances.map(|unit| Self::Unit(unit, condition)).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     fn read(text: &str) -> Result<Self, String> {
         let near = |word: &str, words: &[&'static str]| {
             let near = nearest(word, words.iter().copied());
