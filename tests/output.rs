@@ -601,3 +601,14 @@ fn with_the_log_on_standard_error_standard_output_is_for_the_command() {
     let wrong = Trc::toml("log.to = 'stdout'\n").run();
     wrong.status(78).stderr_has("trc.toml:1:10").stderr_has("write log.to = \"both\"");
 }
+
+#[test]
+fn with_the_log_on_standard_error_the_stop_command_of_the_command_is_there_too() {
+    let running = Trc::toml(
+        "log.to = 'stderr'\n[sync.app]\nscript = 'echo data; exec cat $W/never'\n\
+         stop.exec = ['sh', '-c', 'echo stopping; kill $TRC_PID']\n",
+    )
+    .spawn();
+    running.wait_for("data\n").signal(TERM);
+    running.finish().status(143).stdout_is("data\n").stderr_has("\nstopping\n");
+}

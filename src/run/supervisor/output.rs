@@ -119,19 +119,22 @@ impl Supervisor {
         Ok(Some(file))
     }
 
-    /// Sets up a unit's standard output and standard error. Returns trc's ends of the pipes.
+    /// Sets up the standard output and standard error of a unit, or of another command of the unit if
+    /// not `main`. Returns trc's ends of the pipes.
     pub(super) fn streams(
         &self,
         unit: &Unit,
         launch: &mut Launch,
+        main: bool,
     ) -> nix::Result<Vec<(Side, OwnedFd)>> {
         let owner = launch.owner();
         let mut pipes = Vec::new();
         match prepare::output(&self.loaded.config, unit) {
             Output::Inherit if unit.own_terminal().is_some() => {}
             Output::Inherit => {
-                // Standard output belongs to the command, whatever other units write.
-                let apart = self.loaded.config.log.to == LogTo::Stderr && unit.stage != Stage::Sync;
+                // Standard output belongs to the command, whatever else is written.
+                let has_stdout = main && unit.stage == Stage::Sync;
+                let apart = self.loaded.config.log.to == LogTo::Stderr && !has_stdout;
                 if apart {
                     let err = std::io::stderr().as_fd().try_clone_to_owned();
                     launch.streams[1] = Some(err.map_err(|_| Errno::last())?);

@@ -64,7 +64,7 @@ impl Supervisor {
         launch.streams[0] = Some(null(false)?);
         // The output of the command goes where the unit's own output goes.
         let file = self.output_file(unit)?;
-        let pipes = self.streams(unit, &mut launch)?;
+        let pipes = self.streams(unit, &mut launch, false)?;
         let started = self.start_helper(id, duty, launch, None, None)?;
         // But it says nothing about the state of the unit.
         self.capture(id, started, pipes, file.as_ref(), &Vec::new);
