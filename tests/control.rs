@@ -677,7 +677,7 @@ fn nothing_wakes_trc_while_nobody_asks() {
 }
 
 /// Replaces the configuration of a run.
-fn rewrite(it: &Asked, toml: &str) {
+pub(crate) fn rewrite(it: &Asked, toml: &str) {
     std::fs::write(it.socket.with_file_name("trc.toml"), toml).unwrap();
 }
 

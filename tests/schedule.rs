@@ -1,7 +1,7 @@
 //! Units with a `schedule`, as a user sees them.
 
 use crate::common::{Mode, TERM, Trc};
-use crate::control::{Asked, same};
+use crate::control::{Asked, cpu, rewrite, same};
 
 const FOREVER: &str = "[sync.main]\nscript = 'exec cat $W/never'\n";
 
@@ -29,9 +29,9 @@ fn a_container_of_jobs_alone_goes_on_under_every_policy_and_stops_as_any_other()
 #[test]
 fn a_job_that_has_not_finished_is_not_run_beside_itself() {
     for (overlap, said) in [
-        ("skip", "the last run of async.job has not finished: this run is left out"),
-        ("queue", "the last run of async.job has not finished: this one follows when it has"),
-        ("kill", "the last run of async.job has not finished: it is stopped for this one"),
+        ("skip", "async.job is due before its last run is over: this run is left out"),
+        ("queue", "async.job is due before its last run is over: this one follows it"),
+        ("kill", "async.job is due before its last run is over: that is stopped for this one"),
     ] {
         let job = format!(
             "[async.job]\nscript = 'echo up; exec cat $W/never'\n\
@@ -69,6 +69,43 @@ fn a_test_run_keeps_no_schedule() {
     let test = "[test.main]\nexec = 'sleep 2'\n";
     let outcome = Trc::toml(&format!("{FOREVER}{job}{test}")).env("TRC_TEST", "1").run();
     outcome.status(0).stdout_lacks("background: job");
+}
+
+#[test]
+fn a_reload_keeps_what_it_does_not_change_and_makes_a_service_of_a_job() {
+    let job = |more: &str| format!("[async.job]\nscript = 'echo ran; {more}'\n");
+    let daily = "schedule = { when = '@yearly', at_start = true }\n";
+    let it = Asked::new(&format!("{FOREVER}{}{daily}", job("true")), Mode::Subreaper);
+    it.running.wait_for("]: ran\n");
+    it.get("/v1/units/job?wait=ended&for=30s");
+    // A moved line, and settings of a job, restart nothing.
+    rewrite(&it, &format!("# A comment\n{FOREVER}{}{daily}", job("exec cat $W/never")));
+    same(&it.post("/v1/reload").body["applied"], true);
+    assert!(it.get("/v1/units/job").body["next_run_ms"].as_u64() > Some(0));
+    // The end of a run is not the end of a service.
+    rewrite(&it, &format!("{FOREVER}{}", job("exec cat $W/never")));
+    same(&it.post("/v1/reload").body["applied"], true);
+    it.running.wait_for_times("]: ran\n", 2);
+    same(&it.get("/v1/units/job?wait=started&for=30s").body["phase"], "running");
+    it.stop().status(143);
+}
+
+#[test]
+fn trc_waits_for_nothing_that_is_due_while_it_stops() {
+    let job = |name: &str| format!("[async.{name}]\nexec = 'echo tick'\nschedule = 'every 1s'\n");
+    let main = "[sync.main]\nscript = 'trap \"read x <$W/go\" TERM; echo up; while :; do read x <$W/never; done'\n\
+                stop.timeout = '8s'\n";
+    let it = Asked::new(&(main.to_owned() + &job("a") + &job("b")), Mode::Subreaper);
+    it.running.wait_for("up\n");
+    it.running.wait_for("]: tick\n");
+    rewrite(&it, &(main.to_owned() + &job("a")));
+    same(&it.post("/v1/reload").body["applied"], true);
+    it.running.signal(TERM).wait_for("terminating the child process");
+    let before = cpu(it.running.pid());
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    assert!(cpu(it.running.pid()) - before < 50, "it does nothing meanwhile");
+    it.running.open_gate("go");
+    it.running.finish();
 }
 
 /// It takes up to a minute, so it needs `TRC_TEST_PATIENCE=90`.

@@ -104,6 +104,11 @@ impl Decoder<'_> {
                 format!("{id} has a schedule, which starts it again: use `on-failure`"),
             ),
             (
+                "restart",
+                unit.schedule.is_some() && !unit.restart.with.is_empty(),
+                format!("{id} has a schedule, so it cannot be restarted together with others"),
+            ),
+            (
                 "ready",
                 unit.schedule.is_some() && !outside,
                 format!(

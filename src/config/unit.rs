@@ -130,7 +130,7 @@ pub(crate) struct Schedule {
     /// The times.
     pub when: Option<Placed<crate::schedule::Schedule>>,
     /// The time zone, unless it is trc's own.
-    pub tz: Option<Placed<String>>,
+    pub tz: Option<Placed<crate::schedule::Zone>>,
     /// The longest random delay of a run.
     pub jitter: Duration,
     /// What happens if the unit is due while its last run has not finished.

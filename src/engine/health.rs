@@ -63,13 +63,16 @@ impl Engine {
         if state.wanted == Wanted::Held && !well {
             return Health::Degraded;
         }
+        // Only the result of the last run of a job counts.
+        if node.is_scheduled() && self.ended(id).is_none() {
+            return Health::Ready;
+        }
         let first =
             if state.restarts.times.is_empty() { Health::Starting } else { Health::Unhealthy };
         match state.phase() {
             Phase::Waiting if node.unit.stage == Stage::Sync && self.foreground().is_some() => {
                 Health::Ready
             }
-            Phase::Waiting if self.is_idle(id) => Health::Ready,
             Phase::Waiting | Phase::Starting { .. } => first,
             Phase::Retrying { .. } | Phase::Backoff { .. } | Phase::Stopping { .. } => {
                 Health::Unhealthy

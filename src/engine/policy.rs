@@ -11,10 +11,11 @@ impl Engine {
         if self.graph.testing {
             return self.ask_tests(now, actions);
         }
-        // Without any unit that counts, the run is there for its schedules.
+        // If nothing else is meant to run on, the run is there for its schedules.
         let has_schedules = || self.graph.ids().any(|id| self.graph.node(id).is_scheduled());
+        let has_services = || self.counted().any(|id| !self.graph.node(id).oneshot);
         let all_ended = self.counted().all(|id| self.ended(id).is_some())
-            && (self.counted().next().is_some() || !has_schedules());
+            && (has_services() || !has_schedules());
         let verdict = match self.graph.wait {
             WaitPolicy::Any => self.any(all_ended),
             WaitPolicy::All => all_ended.then(|| self.all_ended()),

@@ -365,7 +365,7 @@ impl Engine {
             if !self.unkillable.contains(&id) {
                 *state = State::new(self.now);
                 state.wanted = wanted;
-                state.due = graph.runs_at_start(id);
+                state.due = self.run == Run::Settling && graph.runs_at_start(id);
             }
         }
         self.graph = graph;

@@ -176,6 +176,8 @@ struct Before {
     held: bool,
     /// Its end, if it had ended.
     ended: Option<Ended>,
+    /// Whether it was due by its schedule.
+    due: bool,
 }
 
 /// A request that the engine works on.
@@ -364,7 +366,8 @@ impl Engine {
         }
         self.jobs.last += 1;
         let number = self.jobs.last;
-        let before = Before { held: self.is_held(id), ended: self.ended(id) };
+        let due = self.states[id.0].due;
+        let before = Before { held: self.is_held(id), ended: self.ended(id), due };
         self.jobs.open.push(Job { number, unit: id, task, before, ordered });
         match (task, self.states[id.0].phase()) {
             // It is told to stop when it is its turn.
@@ -414,7 +417,7 @@ impl Engine {
     fn put_back(&mut self, now: Tick, job: Job, actions: &mut Vec<Action>) {
         let id = job.unit;
         self.end_own_reload(id, actions);
-        let Before { held, ended } = job.before;
+        let Before { held, ended, due } = job.before;
         match job.task {
             Task::Stop if !held && self.ended(id).is_none() => {
                 return self.bring_up(now, id, Task::Start, actions);
@@ -422,6 +425,10 @@ impl Engine {
             // What has ended stays so.
             Task::Stop if !held => return self.states[id.0].wanted = Wanted::Up,
             Task::Start | Task::Restart if held || ended.is_some() => {}
+            // What had been waiting for its time waits for it again.
+            Task::Start | Task::Restart if self.states[id.0].phase() == Phase::Waiting => {
+                return self.states[id.0].due = due;
+            }
             Task::Start | Task::Restart | Task::Stop | Task::Reload => return,
         }
         match (self.states[id.0].phase(), ended) {

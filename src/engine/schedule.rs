@@ -15,8 +15,9 @@
 //! A unit that somebody holds is not due, and nobody is told. A start by hand ends the hold and runs
 //! the unit at once. Before boot has finished, in a test run, and when the run stops, nothing is due.
 //!
-//! Wait policies do not count such a unit: the run ends when the others have ended. But a run that
-//! has none that count goes on, because it is there for its schedules. A failure is a warning, unless
+//! Wait policies do not count such a unit: the run ends when the others have ended. But a run in which
+//! no other unit is meant to run on, because there are none or because all are one-shots, goes on: it
+//! is there for its schedules. A failure is a warning, unless
 //! `on_failure` is `"stop"`: the graph gives such a unit `on_failure = "ignore"` otherwise.
 
 use super::unit::{Phase, Restarts, Verdict, Wanted};
@@ -75,10 +76,15 @@ impl Engine {
             if !state.queued {
                 continue;
             }
-            if self.run != Run::Up || state.wanted != Wanted::Up {
+            // A new graph may have taken the schedule away, or want something else.
+            let schedule = self.graph.node(id).unit.schedule.as_ref();
+            let queues = schedule.is_some_and(|schedule| schedule.overlap == Overlap::Queue);
+            if self.run != Run::Up || state.wanted != Wanted::Up || !queues {
                 state.queued = false;
             } else if let Phase::Done(_) = state.phase() {
                 state.queued = false;
+                // Whoever has asked for the last run learns how that has ended.
+                self.advance_jobs(actions);
                 if !self.unkillable.contains(&id) {
                     self.run_again(now, id, actions);
                 }

@@ -49,6 +49,7 @@ pub(crate) enum NoZone {
 
 impl Zone {
     /// Returns UTC.
+    #[cfg(test)]
     pub(crate) fn utc() -> Self {
         Self(Source::Function(|_| 0))
     }

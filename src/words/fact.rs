@@ -70,10 +70,10 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact) -> Vec<Line> {
         Fact::Overlapped { unit, overlap } => {
             let then = match overlap {
                 Overlap::Skip => "this run is left out",
-                Overlap::Queue => "this one follows when it has",
-                Overlap::Kill => "it is stopped for this one",
+                Overlap::Queue => "this one follows it",
+                Overlap::Kill => "that is stopped for this one",
             };
-            let message = format!("the last run of {} has not finished: {then}", name(unit));
+            let message = format!("{} is due before its last run is over: {then}", name(unit));
             Line::about(Level::Warn, EventName::Overlapped, *unit, message)
         }
         // `run/` knows more about these, and logs them.

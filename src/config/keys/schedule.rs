@@ -4,7 +4,7 @@ use super::SCHEDULE;
 use super::decode::{At, Decoder};
 use crate::config::leaf::{self, Leaf, Problem};
 use crate::config::value::{Entry, Node};
-use crate::config::{Environment, Placed, Schedule};
+use crate::config::{Environment, Placed, Schedule, seconds};
 use crate::schedule::{self, Zone};
 
 impl Decoder<'_> {
@@ -17,6 +17,16 @@ impl Decoder<'_> {
             let help = "write when = \"*/5 * * * *\", when = \"@daily\" or when = \"every 15m\"";
             let message = format!("`{at}`: `when` is missing");
             self.error(&entry.key, message, Some(help.to_owned()));
+        }
+        let interval = schedule.when.as_ref().and_then(|when| when.value.interval());
+        if let Some(interval) = interval.filter(|interval| schedule.jitter >= *interval)
+            && let Some(entry) = fields.entry("jitter")
+        {
+            let message = format!(
+                "`{at}.jitter`: a delay has to be shorter than the {} from run to run",
+                seconds(interval)
+            );
+            self.error(&entry.node.origin, message, None);
         }
         Some(schedule)
     }
@@ -33,14 +43,11 @@ impl Decoder<'_> {
     }
 
     /// Reads the name of a time zone, which has to exist.
-    pub(super) fn zone(&mut self, at: &At, entry: &Entry) -> Option<Placed<String>> {
+    pub(super) fn zone(&mut self, at: &At, entry: &Entry) -> Option<Placed<Zone>> {
         self.placed(at, entry, |node: &Node, environment: &Environment| -> Leaf<_> {
             let name = leaf::text(node, environment)?;
             let directory = leaf::lookup(environment, "TZDIR");
-            match Zone::named(&name, directory.as_deref()) {
-                Ok(_) => Ok(name),
-                Err(why) => Err(Problem::new(why.to_string())),
-            }
+            Zone::named(&name, directory.as_deref()).map_err(|why| Problem::new(why.to_string()))
         })
     }
 }

@@ -119,6 +119,38 @@ fn no_policy_counts_a_unit_with_a_schedule_but_a_run_that_has_nothing_else_goes_
 }
 
 #[test]
+fn a_run_goes_on_for_its_schedules_when_what_sets_it_up_has_succeeded() {
+    for wait in [WaitPolicy::Any, WaitPolicy::All, WaitPolicy::Err] {
+        let setup = Unit { oneshot: Some(true), ..unit("async.setup") };
+        let mut world = World::of(wait, vec![setup, scheduled("async.job", Overlap::Skip)]);
+        world.exit("async.setup", 0);
+        assert_eq!(world.end, None, "{wait:?}");
+        world.due("async.job");
+        assert_eq!(world.running(), ["async.job"]);
+    }
+}
+
+#[test]
+fn whoever_starts_a_job_learns_how_that_run_ends_though_another_one_follows() {
+    let mut world = job(Overlap::Queue);
+    world.job("async.job", Task::Start);
+    world.due("async.job");
+    world.exit("async.job", 3);
+    assert!(matches!(world.end_of(1), Some(JobEnd::Failed(ended)) if ended.status == 3));
+    assert_eq!((world.running().len(), world.started.len()), (1, 2));
+}
+
+#[test]
+fn a_cancelled_start_of_a_job_does_not_run_it_later() {
+    let job = after(scheduled("async.job", Overlap::Skip), "async.db", Some(Condition::Exited));
+    let mut world = World::of(WaitPolicy::Forever, vec![unit("async.db"), job]);
+    world.job("async.job", Task::Start);
+    world.feed(Event::Cancel { job: 1, asker: asker(7) });
+    world.exit("async.db", 0);
+    assert_eq!(world.started, ["async.db"]);
+}
+
+#[test]
 fn a_failure_stops_the_run_only_if_the_unit_says_so() {
     let job = Unit { on_failure: OnFailure::Stop, ..scheduled("async.job", Overlap::Skip) };
     let mut world = World::of(WaitPolicy::Forever, vec![job]);

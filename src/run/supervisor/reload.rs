@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use super::Supervisor;
 use crate::config::{Change, Class, Command, Config, Diagnostic, Loaded, Stage, Unit, Variable};
-use crate::engine::{Asker, Event, Fact, Refusal};
+use crate::engine::{Asker, Event, Fact, Refusal, Wanted};
 use crate::graph::{Graph, UnitId};
 use crate::run::probe::file::Stamp;
 use crate::wire::{Because, Does, Plan, Reloaded, Step};
@@ -77,7 +77,10 @@ impl Supervisor {
         let files: Vec<_> = files.into_iter().map(|path| (Stamp::of(&path), path)).collect();
         let generation = self.engine.snapshot().generation;
         let hasher = self.plans.get_or_init(RandomState::new);
-        let what = (loaded.fingerprint(hasher), generation, format!("{steps:?} {files:?}"));
+        let held = |id| self.engine.unit_snapshot(id).wanted == Wanted::Held;
+        let held: Vec<UnitId> = self.graph.ids().filter(|id| held(*id)).collect();
+        let what = format!("{steps:?} {files:?} {held:?}");
+        let what = (loaded.fingerprint(hasher), generation, what);
         let plan = Plan {
             id: format!("{:016x}", hasher.hash_one(what)),
             changed: !steps.is_empty(),
@@ -146,6 +149,18 @@ impl Supervisor {
                     origin: unit.origin.to_string(),
                 });
                 keys.extend(files.map(|because| (because, Class::Restart)));
+            }
+            // A run that is under way goes on with its settings, and the next one has the new ones. But
+            // a job is something else than a service.
+            let (was, is) = (self.graph.node(id).is_scheduled(), graph.node(id).is_scheduled());
+            for (because, class) in &mut keys {
+                match class {
+                    Class::Restart if was && is => *class = Class::Start,
+                    _ if was != is && because.key.starts_with("schedule") => {
+                        *class = Class::Restart;
+                    }
+                    _ => {}
+                }
             }
             let Some(class) = keys.iter().map(|(_, class)| *class).max() else { continue };
             let does = match class {

@@ -5,7 +5,8 @@
 //! (`every 15m`) follows the monotonic clock, and no change of the wall clock moves it.
 //!
 //! - If trc did not run at the time, as in a paused container, the unit is due once when trc runs
-//!   again, however many times it has missed.
+//!   again, however many times it has missed. While the whole machine sleeps, the monotonic clock
+//!   stands still, and so do intervals.
 //! - If the clock is set forward past a time, the unit is due at once, and once.
 //! - If the clock is set back by up to three hours, times that have already come are not repeated. If
 //!   it is set back further, the schedule begins anew at the new time.
@@ -17,10 +18,10 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use nix::errno::Errno;
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+use nix::unistd::read;
 
 use super::Supervisor;
 use super::source::{Call, Source, Watch};
-use crate::config;
 use crate::engine::Event;
 use crate::graph::UnitId;
 use crate::run::os::chance::chance;
@@ -32,6 +33,8 @@ use crate::words::Observed;
 /// The longest change of the clock after which times are not repeated, in seconds. It is that of
 /// cron(8).
 const CORRECTION: i64 = 3 * 3600;
+/// The longest time after which trc looks at the clock if there is no timer.
+const LOOK: Duration = Duration::from_mins(1);
 
 pub(super) const SOURCE: Source = Source {
     watch: Supervisor::watch_schedules,
@@ -46,6 +49,10 @@ pub(super) struct Schedules {
     /// The timer of the wall clock, once a unit needs it, and the time that it was set to.
     timer: Option<TimerFd>,
     set_to: Option<i64>,
+    /// The last error of the timer, which people were told.
+    failed: Option<Errno>,
+    /// Whether the kernel refuses to tell when somebody sets the clock.
+    deaf: bool,
     units: BTreeMap<UnitId, Due>,
     /// Whether the units are those of the present graph.
     known: bool,
@@ -55,7 +62,7 @@ pub(super) struct Schedules {
 
 /// When a unit is due.
 struct Due {
-    settings: config::Schedule,
+    jitter: Duration,
     when: Schedule,
     zone: Zone,
     /// The last time at which it was due by the wall clock, without a delay.
@@ -89,8 +96,9 @@ impl Schedules {
         match &self.units.get(&unit)?.next {
             Next::Never => None,
             Next::At { fires, .. } => {
-                let left = u64::try_from(fires - wall()).unwrap_or(0);
-                Some(Duration::from_secs(left))
+                let fires = Duration::from_secs(u64::try_from(*fires).unwrap_or(0));
+                let wall = (CLOCK.now)().duration_since(UNIX_EPOCH).unwrap_or_default();
+                Some(fires.saturating_sub(wall))
             }
             Next::In { fires, .. } => Some(fires.saturating_duration_since(now)),
         }
@@ -111,7 +119,7 @@ impl Schedules {
     /// Finds out when a unit is due next.
     fn find_next(&mut self, unit: UnitId, now: Instant, wall: i64) {
         let Some(due) = self.units.get(&unit) else { return };
-        let jitter = due.settings.jitter;
+        let jitter = due.jitter;
         let next = match (due.when.interval(), &due.next) {
             (Some(interval), Next::In { due, .. }) => {
                 // What was missed is due once.
@@ -155,12 +163,30 @@ impl Schedules {
         }
         let Some(timer) = &self.timer else { return Ok(()) };
         self.set_to = first;
-        match first {
-            Some(first) => timer.set(
-                Expiration::OneShot(TimeSpec::new(first, 0)),
-                TimerSetTimeFlags::TFD_TIMER_ABSTIME | TimerSetTimeFlags::TFD_TIMER_CANCEL_ON_SET,
-            ),
-            None => timer.unset(),
+        let Some(first) = first else { return timer.unset() };
+        let time = Expiration::OneShot(TimeSpec::new(first, 0));
+        let (at, told) =
+            (TimerSetTimeFlags::TFD_TIMER_ABSTIME, TimerSetTimeFlags::TFD_TIMER_CANCEL_ON_SET);
+        let done = timer.set(time, if self.deaf { at } else { at | told });
+        // Some sandboxes do not know the flag.
+        if done == Err(Errno::EINVAL) && !self.deaf {
+            self.deaf = true;
+            return timer.set(time, at);
+        }
+        done
+    }
+
+    /// Finds out anew when units are due by the wall clock, which somebody has set.
+    fn follow_clock(&mut self, now: Instant, wall: i64) {
+        let moves = |due: &Due| match due.next {
+            // What is due now, or has only a delay to wait, stays so.
+            Next::At { due, .. } => due > wall,
+            Next::Never => due.when.interval().is_none(),
+            Next::In { .. } => false,
+        };
+        let units = self.units.iter().filter(|(_, due)| moves(due)).map(|(unit, _)| *unit);
+        for unit in units.collect::<Vec<_>>() {
+            self.find_next(unit, now, wall);
         }
     }
 }
@@ -174,12 +200,22 @@ fn wall() -> i64 {
 impl Supervisor {
     fn watch_schedules<'s>(&'s self, watch: &mut Watch<'s>) {
         let schedules = &self.schedules;
-        if let (Some(timer), Some(_)) = (&schedules.timer, schedules.set_to) {
+        if self.engine.busy().is_some() {
+            return;
+        }
+        let timer = schedules.timer.as_ref().filter(|_| schedules.set_to.is_some());
+        if let Some(timer) = timer {
             watch.input(timer.as_fd(), Call::Once(Self::schedule_is_up));
         }
         for due in schedules.units.values() {
-            if let Next::In { fires, .. } = due.next {
-                watch.until(Some(fires));
+            match due.next {
+                Next::In { fires, .. } => watch.until(Some(fires)),
+                Next::At { fires, .. } if timer.is_none() => {
+                    let left = u64::try_from(fires - wall()).unwrap_or(0);
+                    let left = Duration::from_secs(left).min(LOOK);
+                    watch.until(Some(watch.now + left));
+                }
+                Next::At { .. } | Next::Never => {}
             }
         }
         // Boot has finished, or another graph has taken over.
@@ -197,31 +233,24 @@ impl Supervisor {
     /// Takes in that a time has come, or that somebody has set the clock.
     fn schedule_is_up(&mut self) {
         let Some(timer) = &self.schedules.timer else { return };
-        let read = timer.wait();
+        // Not `TimerFd::wait`, which keeps ECANCELED to itself.
+        let result = read(timer.as_fd(), &mut [0; 8]);
         self.schedules.set_to = None;
-        if read == Err(Errno::ECANCELED) {
-            self.observed(&Observed::ClockSet);
-            let wall = wall();
-            let passed = |due: &Due| matches!(due.next, Next::At { fires, .. } if fires <= wall);
-            let units: Vec<UnitId> = self.schedules.units.keys().copied().collect();
-            for unit in units {
-                let due = &self.schedules.units[&unit];
-                if due.when.interval().is_none() && !passed(due) {
-                    self.schedules.find_next(unit, now(), wall);
-                }
-            }
+        if result == Err(Errno::ECANCELED) {
+            self.clock_is_set();
         }
     }
 
+    fn clock_is_set(&mut self) {
+        self.observed(&Observed::ClockSet);
+        self.schedules.follow_clock(now(), wall());
+    }
+
     fn settle_schedules(&mut self, now: Instant) {
-        if !self.schedules.known {
-            if self.engine.busy().is_some() {
-                return;
-            }
-            self.read_schedules(now);
-        }
         if self.engine.busy().is_some() {
             self.schedules.units.clear();
+        } else if !self.schedules.known {
+            self.read_schedules(now);
         }
         let wall = wall();
         let is_due = |due: &Due| match due.next {
@@ -239,35 +268,48 @@ impl Supervisor {
             }
             self.schedules.find_next(unit, now, wall);
         }
-        if let Err(errno) = self.schedules.set_timer() {
-            // There may be descriptors and memory again by the next turn.
-            self.schedules.set_to = None;
-            self.observed(&Observed::NoTimer(errno.desc()));
+        match self.schedules.set_timer() {
+            Ok(()) => self.schedules.failed = None,
+            // The timer is set, but somebody had set the clock before.
+            Err(Errno::ECANCELED) => {
+                self.schedules.set_to = None;
+                self.clock_is_set();
+            }
+            // There may be descriptors and memory again later.
+            Err(errno) => {
+                self.schedules.set_to = None;
+                if self.schedules.failed.replace(errno) != Some(errno) {
+                    self.observed(&Observed::NoTimer(errno.desc()));
+                }
+            }
         }
     }
 
-    /// Takes the schedules of the graph. Those that have not changed go on.
+    /// Takes the schedules of the graph. Those whose times have not changed go on.
     fn read_schedules(&mut self, now: Instant) {
         self.schedules.known = true;
         let mut before = std::mem::take(&mut self.schedules.units);
         for id in self.graph.ids() {
-            let Some(settings) = &self.graph.node(id).unit.schedule else { continue };
-            let Some(when) = settings.when.as_ref().map(|when| when.value.clone()) else {
+            let Some(schedule) = &self.graph.node(id).unit.schedule else { continue };
+            let Some(when) = schedule.when.as_ref().map(|when| when.value.clone()) else {
                 continue;
             };
-            if let Some(same) = before.remove(&id).filter(|due| due.settings == **settings) {
-                self.schedules.units.insert(id, same);
-                continue;
-            }
-            let zone = match &settings.tz {
+            let zone = match &schedule.tz {
                 None => Zone::local(|seconds| localtime::local(seconds).offset),
-                // It was there when the configuration was read.
-                Some(name) => Zone::named(&name.value, std::env::var_os("TZDIR").as_deref())
-                    .unwrap_or_else(|_| Zone::utc()),
+                Some(zone) => zone.value.clone(),
             };
-            let (settings, last) = (config::Schedule::clone(settings), None);
-            self.schedules.units.insert(id, Due { settings, when, zone, last, next: Next::Never });
-            self.schedules.find_next(id, now, wall());
+            let jitter = schedule.jitter;
+            let due = match before.remove(&id) {
+                Some(due) if due.when == when && due.zone == zone => Due { jitter, ..due },
+                before => {
+                    let last = before.and_then(|due| due.last);
+                    let due = Due { jitter, when, zone, last, next: Next::Never };
+                    self.schedules.units.insert(id, due);
+                    self.schedules.find_next(id, now, wall());
+                    continue;
+                }
+            };
+            self.schedules.units.insert(id, due);
         }
     }
 }
@@ -280,8 +322,7 @@ mod tests {
 
     fn with(when: &str, jitter: Duration) -> Schedules {
         let when = Schedule::parse(when).unwrap();
-        let settings = config::Schedule { jitter, ..config::Schedule::default() };
-        let due = Due { settings, when, zone: Zone::utc(), last: None, next: Next::Never };
+        let due = Due { jitter, when, zone: Zone::utc(), last: None, next: Next::Never };
         Schedules { units: BTreeMap::from([(UNIT, due)]), ..Schedules::default() }
     }
 
@@ -323,6 +364,24 @@ mod tests {
             schedules.find_next(UNIT, now(), 12 * HOUR - back);
             assert_eq!(at(&schedules).0 / HOUR, next, "back by {back} s");
         }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_leaves_what_is_due_and_only_waits_for_its_delay() {
+        const HOUR: i64 = 3600;
+        let mut schedules = with("0 12 * * *", Duration::from_mins(30));
+        schedules.find_next(UNIT, now(), 11 * HOUR);
+        let noon = at(&schedules);
+        for (wall, next) in
+            [(12 * HOUR + 1, noon.0), (10 * HOUR, 12 * HOUR), (36 * HOUR - 1, noon.0)]
+        {
+            schedules.follow_clock(now(), wall);
+            assert_eq!(at(&schedules).0, next, "at {wall}");
+        }
+        // The clock was wrong by a day when trc began.
+        schedules.find_next(UNIT, now(), 35 * HOUR);
+        schedules.follow_clock(now(), 11 * HOUR);
+        assert_eq!(at(&schedules).0, 12 * HOUR);
     }
 
     #[test]

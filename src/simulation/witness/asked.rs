@@ -50,6 +50,8 @@ struct Job {
     before: Before,
     /// Whether its unit is told to stop only when others are gone that depend on it.
     ordered: bool,
+    /// How it has to end at once, because its unit runs again.
+    settled: Option<Wanted>,
 }
 
 /// How its unit stood before.
@@ -58,6 +60,8 @@ struct Before {
     held: bool,
     /// If the unit had ended, its status, and that of its own process.
     over: Option<(u8, Option<u8>)>,
+    /// Whether it was due by its schedule.
+    due: bool,
 }
 
 impl Witness<'_> {
@@ -213,8 +217,9 @@ impl Witness<'_> {
         self.asked.last += 1;
         let seen = &self.units[at];
         let over = (seen.stand == Stand::Over).then_some((seen.status, self.own[at]));
-        let before = Before { held: seen.held, over };
-        self.asked.open.push(Job { number: self.asked.last, at, task, before, ordered });
+        let before = Before { held: seen.held, over, due: seen.due };
+        let (number, settled) = (self.asked.last, None);
+        self.asked.open.push(Job { number, at, task, before, ordered, settled });
         let told = self.units[at].told.is_some();
         match (task, self.units[at].stand) {
             (Task::Stop, Stand::Asked | Stand::Alive | Stand::Over) if ordered && !told => {
@@ -350,7 +355,7 @@ impl Witness<'_> {
             && seen.watch.since.is_some()
             && seen.fault.is_none()
             && seen.told.is_none();
-        let Before { held, over } = before;
+        let Before { held, over, due } = before;
         match (task, over, seen.stand) {
             (Task::Stop, _, Stand::Over) if !held => self.units[at].held = false,
             (_, _, Stand::Over | Stand::Watching) | (Task::Reload, ..) => {}
@@ -359,7 +364,10 @@ impl Witness<'_> {
                 self.starts_by_hand(at, Task::Start);
             }
             (Task::Stop, ..) => self.mark(Mark::CancelledForNothing),
-            (Task::Start | Task::Restart, None, _) if !held => {
+            (Task::Start | Task::Restart, None, stand) if !held => {
+                if stand == Stand::Waiting {
+                    self.units[at].due = due;
+                }
                 self.mark(Mark::CancelledForNothing);
             }
             (Task::Start | Task::Restart, ..) if runs => self.mark(Mark::CancelledTooLate),
@@ -459,6 +467,13 @@ impl Witness<'_> {
         }
     }
 
+    /// Whoever has asked for a run learns how it has ended before the unit runs again.
+    pub(in crate::simulation) fn settles_its_job(&mut self, at: usize) {
+        if let Some(place) = self.asked.open.iter().position(|job| job.at == at) {
+            self.asked.open[place].settled = self.end_of(at, self.asked.open[place].task);
+        }
+    }
+
     /// Checks the end of a job.
     pub(in crate::simulation) fn job_ends(
         &mut self,
@@ -479,8 +494,8 @@ impl Witness<'_> {
         }
         let known = self.asked.open.iter().position(is);
         expect_of(at, known.is_some(), "a job ends once")?;
-        known.map(|place| self.asked.open.remove(place));
-        let right = self.end_of(at, task);
+        let known = known.map(|place| self.asked.open.remove(place));
+        let right = known.and_then(|job| job.settled).or_else(|| self.end_of(at, task));
         self.no_longer_anew(at, task);
         let (end, mark) = match end {
             JobEnd::Done if task == Task::Reload => {
@@ -508,8 +523,9 @@ impl Witness<'_> {
         let Asked { owed_cancel, cancelled, owed_stop, .. } = &self.asked;
         let answered = owed_cancel.is_none() && cancelled.is_none() && owed_stop.is_none();
         expect(answered, "whoever cancels a job or stops the run is answered")?;
-        for Job { at, task, ordered, .. } in &self.asked.open {
-            expect_of(*at, self.end_of(*at, *task).is_none(), "a job ends as soon as it is done")?;
+        for Job { at, task, ordered, settled, .. } in &self.asked.open {
+            let open = settled.is_none() && self.end_of(*at, *task).is_none();
+            expect_of(*at, open, "a job ends as soon as it is done")?;
             let seen = &self.units[*at];
             let over = matches!(seen.stand, Stand::Waiting | Stand::Over);
             let left = over && seen.left && seen.told.is_none() && seen.killed.is_none();

@@ -47,9 +47,8 @@ pub(in crate::simulation) fn verdict(
                 && ends.iter().all(|(ended, _)| *ended != at)
         })
     };
-    let here = |at: usize| terms.units[at].here;
     let nothing_to_wait_for =
-        !open(Stage::Async) && !open(Stage::Sync) && !lives_for_schedules(plan, &here);
+        !open(Stage::Async) && !open(Stage::Sync) && !lives_for_schedules(plan, terms);
     let first_of = |stage| loud.iter().find(|(at, _)| is(*at, stage)).copied();
     let failed = |stage| loud.iter().filter(move |(at, status)| is(*at, stage) && *status != 0);
     match plan.wait {
@@ -80,12 +79,10 @@ pub(in crate::simulation) fn verdict(
     }
 }
 
-/// Returns whether there are units with a schedule, and none that counts.
-pub(in crate::simulation) fn lives_for_schedules(
-    plan: &Plan,
-    here: &dyn Fn(usize) -> bool,
-) -> bool {
-    let mut units = (0..plan.units.len()).filter(|at| here(*at)).map(|at| &plan.units[at]);
-    let counts = units.clone().any(|unit| unit.counts() && unit.schedule.is_none());
-    !counts && units.any(|unit| unit.schedule.is_some())
+/// Returns whether there are units with a schedule, and no service.
+pub(in crate::simulation) fn lives_for_schedules(plan: &Plan, terms: &Terms) -> bool {
+    let here = (0..plan.units.len()).filter(|at| terms.units[*at].here);
+    let jobs = here.clone().filter(|at| plan.units[*at].schedule.is_some()).count();
+    let mut others = here.filter(|at| plan.units[*at].schedule.is_none());
+    jobs > 0 && !others.any(|at| plan.units[at].counts() && !terms.units[at].oneshot)
 }

@@ -269,8 +269,7 @@ impl Witness<'_> {
             }
             return;
         }
-        let due = self.plan.runs_at_start(at);
-        self.units[at] = Seen { held, due, ..Seen::new() };
+        self.units[at] = Seen { held, ..Seen::new() };
         self.restarts[at].clear();
         (self.ran[at], self.own[at]) = (None, None);
         self.ends.retain(|(one, _)| *one != at);

@@ -14,8 +14,7 @@ impl Witness<'_> {
 
     /// Returns whether the run is there for its schedules alone.
     pub(in crate::simulation) fn lives_for_schedules(&self) -> bool {
-        let here = |at: usize| self.terms.units[at].here;
-        super::policy::lives_for_schedules(self.plan, &here)
+        super::policy::lives_for_schedules(self.plan, &self.terms)
     }
 
     /// Takes in that a unit is due.
@@ -67,6 +66,9 @@ impl Witness<'_> {
                 continue;
             }
             self.units[at].queued = false;
+            if wanted {
+                self.settles_its_job(at);
+            }
             if wanted && !self.units[at].given_up {
                 self.mark(Mark::RanFromTheQueue);
                 self.starts_over(at);

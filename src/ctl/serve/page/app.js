@@ -758,7 +758,7 @@ function drawActs(row, name, word) {
   if (!operates) return;
   const stage = name.split(".")[0];
   const takes = stage === "async" || stage === "sync";
-  const idle = ["held", "failed", "ended", "waiting"].includes(word);
+  const idle = ["held", "failed", "ended", "waiting", "scheduled"].includes(word);
   const acts = !takes ? [] : idle ? ["start"] : ["stop", "restart"];
   if (row.acts.dataset.acts === acts.join()) return;
   row.acts.dataset.acts = acts.join();

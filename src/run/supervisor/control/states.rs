@@ -72,6 +72,7 @@ impl Supervisor {
         let restarts = control.map(|control| control.tally.of(id).restarts).unwrap_or_default();
         let open = |job: &&JobState| job.status == JobStatus::Running && job.unit == unit.name;
         let job = control.and_then(|it| it.jobs.iter().find(open)?.id);
+        let held = unit.wanted == Wanted::Held;
         UnitState {
             description: self.graph.node(id).unit.description.clone(),
             phase: unit.phase.word().to_owned(),
@@ -91,7 +92,7 @@ impl Supervisor {
             restarts: restarts.0.iter().sum(),
             restarts_by_reason: restarts.named(),
             changed_files: Vec::new(),
-            next_run_ms: self.schedules.until(id, now()).map(millis),
+            next_run_ms: self.schedules.until(id, now()).filter(|_| !held).map(millis),
             process: unit.pid.and_then(|pid| {
                 running(pid, tick.saturating_sub(unit.ran_since.unwrap_or(unit.since)))
             }),
