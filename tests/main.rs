@@ -22,6 +22,7 @@ mod howto;
 mod identity;
 mod injected_faults;
 mod kubernetes;
+mod layout;
 mod left_behind;
 mod line_endings;
 mod listen;

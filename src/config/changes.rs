@@ -56,7 +56,7 @@ impl Class {
             // Tests and halt units have not run yet.
             "test" | "halt" => Self::Live,
             _ if LIVE.contains(&key) => Self::Live,
-            _ if ["after", "before", "ready"].contains(&key) => Self::Start,
+            _ if ["after", "before", "ready", "dirs"].contains(&key) => Self::Start,
             _ => Self::Restart,
         }
     }

@@ -171,6 +171,7 @@ impl Decoder<'_> {
             "stop",
             "reload",
             "pdeathsig",
+            "dirs",
             "output",
             "tty",
         ]);

@@ -16,6 +16,7 @@ mod gone;
 mod http;
 mod keys;
 mod layers;
+mod layout;
 mod leaf;
 mod listen;
 mod load;
@@ -55,6 +56,7 @@ pub(crate) use expect::{
     Asked, Check, Fault, FaultKind, FileCheck, Found, HttpCheck, Leaves, Listening, Needle,
     Pattern, State, StopCheck, Test,
 };
+pub(crate) use layout::{Dir, Owner, Recurse};
 pub(crate) use listen::Listen;
 pub(crate) use load::{Loaded, Refused, load};
 pub(crate) use origin::{Origin, Placed};

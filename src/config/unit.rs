@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{
-    Health, Limit, Listen, Origin, Placed, Probe, Ready, Restart, Stdin, Template, Test, Tty,
+    Dir, Health, Limit, Listen, Origin, Placed, Probe, Ready, Restart, Stdin, Template, Test, Tty,
 };
 use crate::signal::Signal;
 
@@ -351,6 +351,8 @@ pub(crate) struct Unit {
     pub pdeathsig: Option<Signal>,
     /// The identity and the environment of the process.
     pub identity: Identity,
+    /// The directories that trc makes before each start.
+    pub dirs: Vec<Placed<Dir>>,
     /// The destination of the output, if the configuration sets it.
     pub output: Option<Output>,
     /// Returns the file that the output goes to, if the configuration sets one.
@@ -397,6 +399,7 @@ impl Unit {
             reload: None,
             pdeathsig: None,
             identity: Identity::default(),
+            dirs: Vec::new(),
             output: None,
             output_file: None,
             test: None,

@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use nix::unistd::geteuid;
 
 use super::prepare::privilege;
-use super::spawn::{Failure, Hold};
+use super::spawn::{Failure, Hold, Laid};
 use crate::config::{Unit, endings};
 use crate::engine::{Detail, SpawnStage};
 
@@ -19,6 +19,10 @@ pub(super) fn of(failure: Failure, hold: &Hold, unit: &Unit) -> Option<Detail> {
             let why = privilege::too_high(&unit.identity.limits)?;
             Some(Detail::Words(why.to_string()))
         }
+        (SpawnStage::Prepare, _) => match hold.laid() {
+            Laid::Not(why) => Some(Detail::Words(why)),
+            Laid::Out | Laid::Unfinished => None,
+        },
         (SpawnStage::Identity, Errno::EPERM) if !geteuid().is_root() => Some(Detail::NotRoot),
         _ => None,
     }

@@ -9,6 +9,7 @@ mod check;
 mod control;
 mod drill;
 pub(crate) mod journal;
+mod layout;
 mod listen;
 mod notify;
 mod oom;

@@ -55,6 +55,8 @@ pub(crate) enum Unprepared {
     NoUser(String),
     /// There is no such group.
     NoGroup(String),
+    /// The value of a path is not one that trc can make a directory at.
+    Path(PathBuf),
     /// The kernel does not know this capability.
     UnknownCapability(&'static str),
     /// trc itself does not have this capability.
@@ -134,6 +136,12 @@ impl Display for Unprepared {
             Self::NoUsers(why) => write!(f, "cannot read users: {why}"),
             Self::NoUser(user) => write!(f, "there is no user `{user}` in /etc/passwd"),
             Self::NoGroup(group) => write!(f, "there is no group `{group}` in /etc/group"),
+            Self::Path(path) => write!(
+                f,
+                "cannot make the directory {}: its path must begin with `/`, contain no `..`, and not \
+                 be that of the root directory",
+                path.display()
+            ),
             Self::UnknownCapability(name) => {
                 write!(f, "cannot keep the capability {name}: this kernel does not know it")
             }

@@ -123,9 +123,17 @@ pub(super) fn answer(call: &str, errno: &str) -> String {
 pub(super) const CHILD_CALLS: &[(&str, &[&str])] = &[
     ("capset", &["EPERM"]),
     ("chdir", &["ENOENT", "EACCES", "ENOMEM", "EIO"]),
+    ("close_range", &["ENOSYS", "EPERM"]),
     ("dup3", &["EBUSY", "EMFILE", "EINTR"]),
     ("execve", &["EACCES", "ENOMEM", "EAGAIN", "ENOENT", "E2BIG", "ETXTBSY", "EIO"]),
+    ("fchmodat", &["EPERM", "EROFS", "ENOENT"]),
+    ("fchownat", &["EPERM", "EROFS", "ENOSYS"]),
     ("fcntl", &["EMFILE", "EINVAL"]),
+    ("fstat", &["ENOMEM", "EIO"]),
+    ("fstatfs", &["ENOSYS", "EIO"]),
+    ("getdents64", &["EIO"]),
+    ("mkdirat", &["EACCES", "EROFS", "ENOSPC", "ENOENT"]),
+    ("newfstatat", &["ENOENT", "EACCES", "ENOMEM"]),
     ("openat", &["EMFILE", "ENFILE", "EACCES", "ENOENT"]),
     // EINVAL means that there are no more capabilities.
     ("prctl", &["EPERM"]),

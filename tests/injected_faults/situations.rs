@@ -33,6 +33,7 @@ const fn situation(name: &'static str, make: fn() -> Trc) -> Situation {
 pub(super) const SITUATIONS: &[Situation] = &[
     situation("start", start),
     Situation { root: true, children: true, ..situation("child", child) },
+    Situation { root: true, children: true, ..situation("dirs", dirs) },
     situation("up", up),
     situation("restart", restart),
     Situation { stopped: true, ..situation("stop", stop) },
@@ -108,6 +109,24 @@ fn child() -> Trc {
         exec = ["sh", "-c", "echo ::main; exit 3"]
         "#,
     )
+}
+
+/// Directories, which the child makes before its command.
+fn dirs() -> Trc {
+    Trc::toml(
+        r#"
+        [boot.hold]
+        exec = ["sh", "-c", "echo ::held; read x < go"]
+        [async.web]
+        exec = ["sh", "-c", "cd $W; echo ::web-$(stat -c %U%a new/a tree tree/a tree/a/b | tr -d '\n'); read x < never"]
+        dirs = { "${W}/new/a" = { mode = "2750" }, "${W}/tree" = { owner = "nobody", mode = "0710", recurse = "always" } }
+        ready = { log = "::web", within = "6s" }
+        [sync.main]
+        after = ["web"]
+        exec = ["sh", "-c", "echo ::main; exit 3"]
+        "#,
+    )
+    .file("tree/a/b", "")
 }
 
 /// Readiness and health of every kind, for a while.

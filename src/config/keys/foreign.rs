@@ -61,6 +61,8 @@ const WORDS: &[Word] = words! {
             "write a separate unit, which runs when everything else has stopped: [halt.NAME]";
         "execreload reloadcommand reloadcmd" => reload: r#"reload = { exec = "nginx -s reload" }"#;
         "reloadsignal hup onreload" => reload: r#"reload = { signal = "SIGHUP" }"#;
+        "runtimedirectory statedirectory cachedirectory logsdirectory configurationdirectory directories mkdir tmpfiles" => dirs:
+            r#"dirs = ["/run/web"], or dirs = { "/var/lib/web" = { mode = "0700" } }"#;
         "type" =>
             "write `oneshot = true` for a unit that exits by itself, or `ready = { notify = true }` for one that uses sd_notify; the stage is part of the name of the table: [async.NAME]";
         "name id title" => description:

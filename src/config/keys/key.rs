@@ -3,7 +3,7 @@
 #[cfg(test)]
 use std::fmt::Write;
 
-use super::{FORWARD, OUTPUT, SECRET, TEST, TOP, UNIT};
+use super::{DIR, FORWARD, OUTPUT, SECRET, TEST, TOP, UNIT};
 #[cfg(test)]
 use crate::config::Output;
 use crate::config::leaf::variants;
@@ -27,6 +27,8 @@ pub(crate) enum Kind {
     Id,
     /// A file mode mask.
     Mode,
+    /// The permissions of a file or a directory.
+    Permissions,
     /// A command's words: a string split as a shell would, or an array.
     Words,
     /// An array of strings; one string stands for an array of one.
@@ -51,6 +53,8 @@ pub(crate) enum Kind {
     Stdin,
     /// A word, or a table with a file and how it is rotated.
     Output,
+    /// An array of paths, or a table of paths and the keys of each.
+    Dirs,
     /// A number of bytes.
     Size,
     /// A boolean, or an array of names.
@@ -234,6 +238,7 @@ impl Kind {
             Kind::Variables => Kind::Variable,
             Kind::Variable | Kind::Stdin => find(SECRET, name)?.kind,
             Kind::Output => find(OUTPUT, name)?.kind,
+            Kind::Dirs => Kind::Table(DIR),
             Kind::After => Kind::OneOf(variants::<Condition>),
             Kind::Signals => Kind::Rule,
             Kind::Rule => find(FORWARD, name)?.kind,
@@ -260,6 +265,8 @@ impl Kind {
             Self::Signal => "signal".to_owned(),
             Self::Id => "name or number".to_owned(),
             Self::Mode => "octal mask".to_owned(),
+            Self::Permissions => "octal permissions".to_owned(),
+            Self::Dirs => "array or table of paths".to_owned(),
             Self::Words | Self::Patterns | Self::Names => "string or array of strings".to_owned(),
             Self::Texts => "array of strings".to_owned(),
             Self::Instances => "number or array of strings".to_owned(),
@@ -304,6 +311,7 @@ impl Kind {
                 | Self::Statuses
                 | Self::Codes
                 | Self::After
+                | Self::Dirs
                 | Self::Patterns
                 | Self::Names
                 | Self::Ports
@@ -320,6 +328,7 @@ impl Kind {
                 | Self::Variables
                 | Self::Stdin
                 | Self::Output
+                | Self::Dirs
                 | Self::Signals
                 | Self::Rule
                 | Self::Exit

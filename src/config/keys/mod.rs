@@ -8,6 +8,7 @@ pub(super) mod foreign;
 mod identity;
 mod instances;
 pub(super) mod key;
+mod layout;
 mod probe;
 mod restart;
 mod schedule;
@@ -23,14 +24,15 @@ use super::leaf::{
 use super::time::{backoff, duration, positive};
 use super::{
     Asked, Config, Control, FileCheck, Found, Identity, Limit, Log, LogFormat, LogTo, OnFailure,
-    Output, Overlap, Placed, Probe, Restart, Schedule, Shutdown, State, Stop, StopTo, Test, Then,
-    Unit, WaitPolicy, When,
+    Output, Overlap, Placed, Probe, Recurse, Restart, Schedule, Shutdown, State, Stop, StopTo,
+    Test, Then, Unit, WaitPolicy, When,
 };
 use comparison::condition;
 use decode::{Decoder, Fields};
 use identity::{Secret, capability, tty};
 use instances::Instances;
 use key::{Key, Keys, Kind, keys};
+use layout::DirKeys;
 use probe::{Codes, HttpKeys, LogKeys, Probing, any_line, line_pattern};
 use settings::{Forward, buffer, socket, termination};
 use test::{Answer, FaultKeys, Said, fault_signal, owner, pattern, port, running};
@@ -66,7 +68,7 @@ keys! {
         /// after such a signal
         exit: Exit = exit(), "", "{ 138 = 0, stopped = 0 }";
         /// units that run before all others, one at a time
-        boot: Units => stage(), "", r#"{ dirs = { exec = "mkdir -p /run/web" } }"#;
+        boot: Units => stage(), "", r#"{ migrate = { exec = "./migrate" } }"#;
         /// units that run in the background, in parallel
         async: Units => stage(), "", r#"{ cron = { exec = "crond -f" } }"#;
         /// units that run in the foreground, one at a time
@@ -202,6 +204,10 @@ keys! {
         /// the signal that the kernel sends the unit's process if trc is killed and is not PID 1; if
         /// PID 1 is killed, all processes are killed anyway
         pdeathsig: Signal = get(signal), "", r#""SIGTERM""#;
+        /// [directories](configuration.md#directories) that trc makes before each start: an array of
+        /// paths, or a table of paths with an `owner`, a `mode` and `recurse`
+        dirs: Dirs = dirs(), "",
+            r#"{ "/var/lib/app" = { owner = "app", mode = "0700" } }"#;
         /// where [its output](logging.md#output-of-units) goes
         output: Output => output(), "prefix for declared async units, otherwise inherit",
             r#"{ file = "/var/log/web.log", max_size = "10MB", keep = 3 }"#;
@@ -247,6 +253,23 @@ keys! {
     TTY_KEYS, tty_keys(Identity) {
         /// the terminal that it runs on, in a session of its own; `false` means none
         tty: FalseOrPath = placed(tty), "trc's own terminal for foreground units", r#""/dev/tty1""#;
+    }
+}
+
+/// The keys of a directory in `dirs`.
+pub(crate) const DIR: Keys = &[DIR_KEYS];
+
+keys! {
+    DIR_KEYS, dir_keys(DirKeys) {
+        /// its owner, `USER` or `USER:GROUP`, as names or numbers; the group is by default that of
+        /// the user
+        owner: Id = placed(layout::owner), "the unit's user and group", r#""postgres:postgres""#;
+        /// its permissions
+        mode: Permissions = get(permissions),
+            "0755 for a new directory; an existing one keeps its own", r#""0700""#;
+        /// whether everything in it gets the same owner: never, only if the directory itself has
+        /// another owner, or at every start
+        recurse: OneOf(variants::<Recurse>) = get(choice::<Recurse>), "never", r#""if-top-differs""#;
     }
 }
 

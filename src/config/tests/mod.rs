@@ -7,6 +7,7 @@ mod command_line;
 mod files;
 mod instances;
 mod layers;
+mod layout;
 mod messages;
 mod of_tests;
 mod patterns;

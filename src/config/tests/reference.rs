@@ -1,7 +1,7 @@
 //! `docs/configuration.md` has the same contents as `keys/mod.rs`.
 
 use crate::config::keys::key::{Key, Keys, Kind, all, reference};
-use crate::config::keys::{FORWARD, HEALTH, READY, TEST_OWN, TOP, UNIT};
+use crate::config::keys::{DIR, FORWARD, HEALTH, READY, TEST_OWN, TOP, UNIT};
 
 use super::Case;
 
@@ -10,7 +10,9 @@ fn the_reference_is_that_of_the_keys() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md");
     let written = std::fs::read_to_string(path).unwrap();
     let mut right = written.clone();
-    for (name, keys) in [("top", TOP), ("unit", UNIT), ("test", TEST_OWN), ("forward", FORWARD)] {
+    for (name, keys) in
+        [("top", TOP), ("unit", UNIT), ("test", TEST_OWN), ("forward", FORWARD), ("dirs", DIR)]
+    {
         let (before, rest) = right.split_once(&format!("<!-- keys: {name} -->\n")).expect(name);
         let (_, after) = rest.split_once("<!-- end -->").expect(name);
         right = format!("{before}<!-- keys: {name} -->\n{}<!-- end -->{after}", reference(keys));
@@ -25,9 +27,13 @@ fn the_reference_is_that_of_the_keys() {
 #[test]
 fn every_example_of_the_reference_can_be_written() {
     let mut tried = 0;
-    for (place, keys) in
-        [("", TOP), ("sync.x", UNIT), ("test.x", TEST_OWN), ("signals.HUP", FORWARD)]
-    {
+    for (place, keys) in [
+        ("", TOP),
+        ("sync.x", UNIT),
+        ("test.x", TEST_OWN),
+        ("signals.HUP", FORWARD),
+        ("sync.x.dirs.'/a'", DIR),
+    ] {
         try_examples(place, keys, &mut tried);
     }
     assert!(tried > 70, "{tried}");

@@ -1,6 +1,7 @@
 //! Makes sure that the descriptors 0, 1 and 2 are open, and that no other one reaches the units.
 
 use std::fs;
+use std::os::fd::RawFd;
 
 use nix::errno::Errno;
 
@@ -17,14 +18,44 @@ pub(crate) fn keep_from_units() {
     if unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, flags) } == 0 {
         return;
     }
+    for fd in open_numbers() {
+        // SAFETY: fcntl checks the number.
+        unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+    }
+}
+
+/// Returns the numbers above 2 of the descriptors that may be open.
+fn open_numbers() -> impl Iterator<Item = RawFd> {
     let open = fs::read_dir("/proc/self/fd").map(|entries| {
         let numbers =
             entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        numbers.collect::<Vec<i32>>()
+        numbers.collect::<Vec<RawFd>>()
     });
-    for fd in open.unwrap_or_else(|_| (3..NUMBERS).collect()).into_iter().filter(|fd| *fd > 2) {
-        // SAFETY: fcntl checks the number.
-        unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+    open.unwrap_or_else(|_| (3..NUMBERS).collect()).into_iter().filter(|fd| *fd > 2)
+}
+
+/// Closes all descriptors above 2 but these.
+///
+/// # Safety
+/// Nothing uses the others any more: this is a child of trc.
+pub(crate) unsafe fn close_all_but(kept: &[RawFd]) {
+    let mut kept: Vec<RawFd> = kept.iter().copied().filter(|fd| *fd > 2).collect();
+    kept.sort_unstable();
+    kept.dedup();
+    let mut from = 3;
+    // The last gap has no end.
+    for end in kept.iter().copied().chain([RawFd::MAX]) {
+        // SAFETY: the caller guarantees it. Linux 5.9: close_range(2).
+        let closed =
+            from >= end || unsafe { libc::syscall(libc::SYS_close_range, from, end - 1, 0) == 0 };
+        if !closed {
+            for fd in open_numbers().filter(|fd| !kept.contains(fd)) {
+                // SAFETY: the caller guarantees it; close(2) checks the number.
+                unsafe { libc::close(fd) };
+            }
+            return;
+        }
+        from = end.saturating_add(1);
     }
 }
 

@@ -17,3 +17,15 @@ pub(crate) fn hard(number: u32) -> Option<u64> {
     };
     Errno::result(done).ok().map(|_| pair[1])
 }
+
+/// Sets the soft limit of core files, and returns the one before.
+pub(crate) fn core_files(soft: u64) -> Option<u64> {
+    let mut pair = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: each call gets one limit.
+    unsafe {
+        Errno::result(libc::getrlimit64(libc::RLIMIT_CORE, &raw mut pair)).ok()?;
+        let before = std::mem::replace(&mut pair.rlim_cur, soft);
+        Errno::result(libc::setrlimit64(libc::RLIMIT_CORE, &raw const pair)).ok()?;
+        Some(before)
+    }
+}

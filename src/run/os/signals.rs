@@ -7,6 +7,7 @@
 //! with an empty mask, or, in transparent mode, with the mask that trc was started with.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::sys::signal::{
@@ -14,7 +15,9 @@ use nix::sys::signal::{
 };
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
+use super::limits;
 use crate::signal::Signal;
+use crate::status;
 
 /// The number of signals to read at once.
 const AT_ONCE: usize = 64;
@@ -92,6 +95,52 @@ impl Signals {
             into.push(Received { signal, pid, uid });
         }
     }
+}
+
+/// Does something in a child of trc, which only its stop signal and the keys of the terminal may end
+/// meanwhile. Other signals that come in the meantime are discarded, because they are meant for a
+/// command that is not executed yet.
+pub(crate) fn interruptibly<T>(stop: i32, work: impl FnOnce() -> T) -> T {
+    extern "C" fn end(number: libc::c_int) {
+        // SAFETY: this is async-signal-safe, and ends the process.
+        unsafe { libc::_exit(i32::from(status::of_signal(number))) }
+    }
+    let handle = |number: i32, handler: libc::sighandler_t| {
+        // SAFETY: the only handler ends the process; signal(2) checks the number.
+        unsafe { libc::signal(number, handler) };
+    };
+    let ends = [stop, libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGTSTP];
+    for number in ends {
+        handle(number, libc::SIG_DFL);
+    }
+    // The default action of some signals is to do nothing.
+    if !Signal::from_number(stop).is_some_and(Signal::is_fatal) {
+        handle(stop, end as extern "C" fn(libc::c_int) as libc::sighandler_t);
+    }
+    // The memory is that of trc.
+    let cores = limits::core_files(0);
+    let mut before = MaybeUninit::<libc::sigset_t>::uninit();
+    let mut others = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: the sets are filled in before they are used.
+    let unblocked = unsafe {
+        libc::sigfillset(others.as_mut_ptr());
+        for number in ends {
+            libc::sigdelset(others.as_mut_ptr(), number);
+        }
+        libc::sigprocmask(libc::SIG_SETMASK, others.as_ptr(), before.as_mut_ptr()) == 0
+    };
+    let done = work();
+    if unblocked {
+        // SAFETY: the set was filled in.
+        unsafe { libc::sigprocmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut()) };
+    }
+    if let Some(cores) = cores {
+        limits::core_files(cores);
+    }
+    for number in (1..=libc::SIGRTMAX()).filter(|number| !ends.contains(number)) {
+        handle(number, libc::SIG_IGN);
+    }
+    done
 }
 
 impl AsFd for Signals {

@@ -23,7 +23,7 @@ use std::path::{Component, Path};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, readlinkat, renameat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, mkdirat};
 use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 
@@ -47,6 +47,19 @@ pub(crate) struct Place {
 /// Returns the errors of `path_resolution(7)`; EACCES in words for a link that somebody else may
 /// have put there.
 pub(crate) fn locate(path: &Path) -> io::Result<Place> {
+    walk(path, false)
+}
+
+/// Does the same, and makes the directories on the way to the last name that do not exist, with the
+/// mode 0755 less the umask.
+///
+/// # Errors
+/// Returns the errors of [`locate`] and of mkdir(2).
+pub(crate) fn make_way(path: &Path) -> io::Result<Place> {
+    walk(path, true)
+}
+
+fn walk(path: &Path, makes: bool) -> io::Result<Place> {
     let directory = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let root = || openat(AT_FDCWD, "/", directory, Mode::empty());
     let mut names = VecDeque::new();
@@ -67,8 +80,17 @@ pub(crate) fn locate(path: &Path) -> io::Result<Place> {
             dir = openat(&dir, name.as_os_str(), directory, Mode::empty())?;
             continue;
         }
-        let stat = match fstatat(&dir, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+        let look = || fstatat(&dir, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW);
+        let stat = match look() {
             Err(Errno::ENOENT) if last => return place(dir, false),
+            Err(Errno::ENOENT) if makes => {
+                // Somebody else may make it at the same time.
+                match mkdirat(&dir, name.as_os_str(), Mode::from_bits_truncate(0o755)) {
+                    Ok(()) | Err(Errno::EEXIST) => {}
+                    Err(errno) => return Err(at(&name, errno)),
+                }
+                look()?
+            }
             stat => stat?,
         };
         if kind(&stat) == SFlag::S_IFLNK {
@@ -86,7 +108,8 @@ pub(crate) fn locate(path: &Path) -> io::Result<Place> {
         } else if last {
             return place(dir, false);
         } else {
-            dir = openat(&dir, name.as_os_str(), directory | OFlag::O_NOFOLLOW, Mode::empty())?;
+            let next = openat(&dir, name.as_os_str(), directory | OFlag::O_NOFOLLOW, Mode::empty());
+            dir = next.map_err(|errno| if makes { at(&name, errno) } else { errno.into() })?;
         }
     }
     // This is the root directory, or a directory that was named by dots.
@@ -150,6 +173,27 @@ impl Place {
         Ok(())
     }
 
+    /// Makes a directory with this mode, unless something exists. Returns what is there, opened as
+    /// a path, and whether it was made.
+    ///
+    /// # Errors
+    /// Returns the errors of mkdir(2) and of open(2).
+    pub(crate) fn make_dir(&self, mode: Mode) -> nix::Result<(OwnedFd, bool)> {
+        let answer = mkdirat(&self.dir, self.name.as_os_str(), mode);
+        // Nobody can make anything on a read-only or foreign file system, but it may be there.
+        match (answer, self.open_path()) {
+            (Ok(()), opened) => opened.map(|there| (there, true)),
+            (Err(Errno::EEXIST), opened) => opened.map(|there| (there, false)),
+            (Err(_), Ok(there)) => Ok((there, false)),
+            (Err(errno), Err(_)) => Err(errno),
+        }
+    }
+
+    fn open_path(&self) -> nix::Result<OwnedFd> {
+        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        openat(&self.dir, self.name.as_os_str(), flags, Mode::empty())
+    }
+
     /// Returns the name in the directory.
     pub(crate) fn name(&self) -> &OsStr {
         &self.name
@@ -186,6 +230,12 @@ impl Place {
     }
 }
 
+/// Returns an error that names the part of a path that it is about.
+fn at(name: &OsStr, errno: Errno) -> io::Error {
+    let error = io::Error::from(errno);
+    io::Error::new(error.kind(), format!("{}: {}", name.display(), errno.desc().to_lowercase()))
+}
+
 /// Puts the names of a path before the remaining ones.
 fn put_before(names: &mut VecDeque<OsString>, path: &Path) {
     for component in path.components().rev() {
@@ -198,12 +248,12 @@ fn put_before(names: &mut VecDeque<OsString>, path: &Path) {
     }
 }
 
-fn kind(stat: &FileStat) -> SFlag {
+pub(crate) fn kind(stat: &FileStat) -> SFlag {
     SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT
 }
 
 /// Returns whether only root and trc's own user can create files in a directory.
-fn is_own(dir: &FileStat) -> bool {
+pub(crate) fn is_own(dir: &FileStat) -> bool {
     is_ours(dir) && dir.st_mode & 0o022 == 0
 }
 

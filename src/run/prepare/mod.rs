@@ -5,6 +5,7 @@ mod envfile;
 mod environment;
 mod file_env;
 mod identity;
+mod layout;
 pub(crate) mod privilege;
 mod problem;
 mod secret;
@@ -68,6 +69,7 @@ impl Surroundings<'_> {
 
     fn ready(&self, unit: &Unit) -> Result<Ready, Problem> {
         let (mut environment, ids) = self.environment(unit)?;
+        let layout = layout::layout(unit, &environment, ids.as_ref())?;
         let mut saved = None;
         let mut descriptors = Vec::new();
         let (files, argv) = match self.shell_body(unit, &environment) {
@@ -89,6 +91,7 @@ impl Surroundings<'_> {
         };
         let mut launch = launch(unit, &environment, ids, files, argv)?;
         launch.descriptors = descriptors;
+        launch.layout = layout;
         let own = std::process::id().cast_signed();
         launch.pdeathsig = unit.pdeathsig.map(|signal| (signal.number(), own));
         Ok(Ready { launch, saved })
@@ -259,5 +262,6 @@ fn launch(
         passed: None,
         streams: [None, None, None],
         descriptors: Vec::new(),
+        layout: None,
     })
 }

@@ -9,27 +9,30 @@
 //!
 //! 1. its process group, or its session, so that a signal reaches all of it;
 //! 2. the terminal that trc lends it, and then the gate, after which every step may block;
-//! 3. a terminal of its own, which only the leader of a session can take, and which the unit's user
+//! 3. what the unit needs (`run/layout/`), with trc's own user and directory; this is the only step
+//!    that does more than system calls, in a child that shares no memory with trc; until it is done,
+//!    signals end the child;
+//! 4. a terminal of its own, which only the leader of a session can take, and which the unit's user
 //!    may not be allowed to open; or the standard streams that a client passes, of which PID 1 must
 //!    never hold one (`run/os/rights.rs`);
-//! 4. the standard streams, which replace those of the terminal; trc has already given the pipes to
+//! 5. the standard streams, which replace those of the terminal; trc has already given the pipes to
 //!    the user;
-//! 5. the umask, on which no other step depends;
-//! 6. `oom_score_adj`, the nice value and the limits, which may need privileges; the limits come
+//! 6. the umask, on which no other step depends;
+//! 7. `oom_score_adj`, the nice value and the limits, which may need privileges; the limits come
 //!    last, because `nofile` may prevent the child from opening the file of `oom_score_adj`;
-//! 7. the bounding set: dropping a capability from it takes setpcap, which is lost with the change
+//! 8. the bounding set: dropping a capability from it takes setpcap, which is lost with the change
 //!    of the user;
-//! 8. the groups, the group and finally the user, after which none of these could be changed;
+//! 9. the groups, the group and finally the user, after which none of these could be changed;
 //!    `PR_SET_KEEPCAPS` keeps the capabilities, which would be lost with user ID 0;
-//! 9. the capabilities that it keeps; a change of the user clears the ambient ones, and they have
-//!    to be permitted and inheritable first;
-//! 10. `no_new_privs`, which does not affect privileges that are given before execve(2);
-//! 11. the working directory, as the user: a unit must not start in a directory that only root may
+//! 10. the capabilities that it keeps; a change of the user clears the ambient ones, and they have
+//!     to be permitted and inheritable first;
+//! 11. `no_new_privs`, which does not affect privileges that are given before execve(2);
+//! 12. the working directory, as the user: a unit must not start in a directory that only root may
 //!     enter;
-//! 12. the signal for trc's death, which a change of the user resets;
-//! 13. the dispositions and the mask of signals, as late as possible: until then, no signal may be
+//! 13. the signal for trc's death, which a change of the user resets;
+//! 14. the dispositions and the mask of signals, as late as possible: until then, no signal may be
 //!     handled, or terminate the child before it can report;
-//! 14. execve(2).
+//! 15. execve(2).
 
 use std::ffi::{CStr, c_char, c_long};
 use std::mem::{self, MaybeUninit};
@@ -38,9 +41,12 @@ use std::ptr;
 
 use super::OwnPid;
 use super::launch::{Launch, Passed};
+use super::{LAID_OUT, LONGEST};
 use crate::engine::SpawnStage;
+use crate::run::layout::Layout;
 use crate::run::os::limits::LOCKS;
 use crate::run::os::syscall::call;
+use crate::run::os::{guard, signals};
 
 /// Everything that a child needs. It lives until the child has executed its command or has exited.
 pub(super) struct Orders {
@@ -56,13 +62,16 @@ pub(super) struct Orders {
     pub moves: Vec<(RawFd, RawFd)>,
     /// The pipe on which the child reports a failure.
     pub report: RawFd,
+    /// The pipe on which the child reports its layout, if it has one.
+    pub laid: Option<RawFd>,
     /// The pipe on which the child waits for the end of file before it continues, and its copy of
     /// the other end.
     pub gate: Option<(RawFd, RawFd)>,
 }
 
 /// The numbers of the steps that the child writes to its pipe.
-pub(super) const STAGES: [SpawnStage; 10] = [
+pub(super) const STAGES: [SpawnStage; 11] = [
+    SpawnStage::Prepare,
     SpawnStage::Group,
     SpawnStage::Terminal,
     SpawnStage::Limits,
@@ -139,6 +148,11 @@ unsafe fn prepare(orders: &Orders, report: &mut RawFd) -> Step<()> {
         while step(SpawnStage::Group, libc::SYS_read, &one) == Err((SpawnStage::Group, libc::EINTR))
         {
         }
+    }
+
+    if let (Some(layout), Some(laid)) = (&launch.layout, orders.laid) {
+        // SAFETY: we are in the child, which has a copy of trc's memory.
+        unsafe { lay_out(layout, orders, laid) }.map_err(|errno| (SpawnStage::Prepare, errno))?;
     }
 
     if let Some(tty) = &launch.tty {
@@ -308,6 +322,30 @@ unsafe fn prepare(orders: &Orders, report: &mut RawFd) -> Step<()> {
     let arguments = [fd(libc::SIG_SETMASK), &raw const mask as usize, 0, 8];
     step(SpawnStage::Execute, libc::SYS_rt_sigprocmask, &arguments)?;
     Ok(())
+}
+
+/// Makes what the unit needs, and reports it.
+///
+/// # Safety
+/// Call this only in a child that has a copy of trc's memory.
+unsafe fn lay_out(layout: &Layout, orders: &Orders, laid: RawFd) -> Result<(), i32> {
+    // This may take long. If the child held the connections of trc's clients or the pipes of other
+    // units meanwhile, nobody would see that trc has closed them.
+    let kept: Vec<RawFd> =
+        orders.moves.iter().map(|(from, _)| *from).chain([orders.report, laid]).collect();
+    // SAFETY: the child never uses the others.
+    unsafe { guard::close_all_but(&kept) };
+    let made = signals::interruptibly(layout.stop, || layout.make());
+    let text = match &made {
+        Ok(()) => vec![LAID_OUT],
+        Err(why) => why.to_string().into_bytes(),
+    };
+    let text = &text[..text.len().min(LONGEST)];
+    // SAFETY: the text is alive.
+    let told = unsafe { call(libc::SYS_write, &[fd(laid), text.as_ptr() as usize, text.len()]) };
+    made.map_err(|why| why.why.errno().map_or(libc::EINVAL, |errno| errno as i32))?;
+    // Without the report, trc would take the child for one that was killed.
+    told.map(|_| ())
 }
 
 /// Receives the three descriptors that a client passes. Any other number of them is EBADMSG: the

@@ -5,6 +5,7 @@ use std::os::fd::{OwnedFd, RawFd};
 
 use nix::unistd::{Gid, Uid};
 
+use crate::run::layout::Layout;
 use crate::run::os::signals::Inherited;
 
 /// The identity of a process.
@@ -73,6 +74,8 @@ pub(crate) struct Launch {
     pub streams: [Option<OwnedFd>; 3],
     /// Other descriptors and the numbers they must have.
     pub descriptors: Vec<(OwnedFd, RawFd)>,
+    /// What the child makes first. It then has a copy of trc's memory.
+    pub layout: Option<Layout>,
 }
 
 impl Launch {

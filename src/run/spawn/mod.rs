@@ -41,15 +41,52 @@ pub(crate) struct Child {
 
 /// The memory that a child uses until it has executed its command or has exited. It has to be kept
 /// until then.
-pub(crate) struct Hold((Box<Orders>, Stack));
+pub(crate) struct Hold {
+    orders: Box<Orders>,
+    _stack: Stack,
+    /// The pipe on which the child reports its layout, if it has one.
+    laid: Option<OwnedFd>,
+}
 
 impl Hold {
     /// Returns the files of which one was to be executed.
     pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
-        let (orders, _) = &self.0;
-        orders.launch.files.iter().map(|file| Path::new(OsStr::from_bytes(file.to_bytes())))
+        self.orders.launch.files.iter().map(|file| Path::new(OsStr::from_bytes(file.to_bytes())))
+    }
+
+    /// Returns whether the child makes a layout first.
+    pub(crate) fn has_layout(&self) -> bool {
+        self.laid.is_some()
+    }
+
+    /// Returns what has become of the child's layout, once the child has exited or has executed its
+    /// command.
+    pub(crate) fn laid(&self) -> Laid {
+        let Some(laid) = &self.laid else { return Laid::Out };
+        let mut bytes = [0; LONGEST];
+        match nix::unistd::read(laid, &mut bytes) {
+            Ok(1) if bytes[0] == LAID_OUT => Laid::Out,
+            Ok(count @ 1..) => Laid::Not(String::from_utf8_lossy(&bytes[..count]).into_owned()),
+            Ok(0) | Err(_) => Laid::Unfinished,
+        }
     }
 }
+
+/// What has become of a child's layout.
+pub(crate) enum Laid {
+    /// It is made, or there was nothing to make.
+    Out,
+    /// It cannot be made, for this reason.
+    Not(String),
+    /// The child was killed before.
+    Unfinished,
+}
+
+/// The longest report about a layout, in bytes. A pipe has room for it, and takes it at once:
+/// `PIPE_BUF` of pipe(7).
+const LONGEST: usize = 4096;
+/// The report that a layout is made, which no text begins with.
+const LAID_OUT: u8 = 0;
 
 /// The step at which a start failed, and the kernel's error.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,6 +120,7 @@ pub(crate) fn spawn(mut launch: Launch, pace: Pace) -> Result<Child, Failure> {
     let Pipe { read: progress, write: report } = Pipe::new().map_err(prepare)?;
     let gate =
         if pace == Pace::Gated { Some(pipe2(OFlag::O_CLOEXEC).map_err(prepare)?) } else { None };
+    let laid = launch.layout.is_some().then(Pipe::new).transpose().map_err(prepare)?;
     let streams = std::mem::take(&mut launch.streams);
     let others = std::mem::take(&mut launch.descriptors);
     let moves = streams.iter().zip(0..).filter_map(|(fd, to)| Some((fd.as_ref()?.as_raw_fd(), to)));
@@ -101,6 +139,7 @@ pub(crate) fn spawn(mut launch: Launch, pace: Pace) -> Result<Child, Failure> {
         moves,
         launch,
         report: report.as_raw_fd(),
+        laid: laid.as_ref().map(|pipe| pipe.write.as_raw_fd()),
         gate: gate.as_ref().map(|(wait, gate)| (wait.as_raw_fd(), gate.as_raw_fd())),
     });
     let stack = Stack::new().map_err(prepare)?;
@@ -113,7 +152,8 @@ pub(crate) fn spawn(mut launch: Launch, pace: Pace) -> Result<Child, Failure> {
         // SAFETY: no memory is involved.
         unsafe { libc::setpgid(pid, pid) };
     }
-    Ok(Child { pid, progress, gate: gate.map(|(_, gate)| gate), hold: Hold((orders, stack)) })
+    let hold = Hold { orders, _stack: stack, laid: laid.map(|pipe| pipe.read) };
+    Ok(Child { pid, progress, gate: gate.map(|(_, gate)| gate), hold })
 }
 
 /// The variable `LISTEN_PID` of an environment, which only the child can complete.
@@ -184,6 +224,9 @@ impl Drop for Stack {
 /// machine, which knows only threads and forks (qemu-user: EINVAL), or by a filter of system calls.
 /// trc finds that out once.
 ///
+/// A child with a layout does far more than system calls before it executes its command. So it gets
+/// a copy of everything, and trc's own stack: a fork.
+///
 /// # Safety
 /// `orders` and `stack` stay as they are until the child has executed its command or is
 /// gone.
@@ -205,6 +248,10 @@ unsafe fn clone(orders: &Orders, stack: &Stack, awaited: bool) -> nix::Result<i3
         // stack.
         Errno::result(unsafe { libc::clone(first, stack.top(), flags | libc::SIGCHLD, orders) })
     };
+    if orders.launch.layout.is_some() {
+        // SAFETY: the caller guarantees it.
+        return unsafe { fork(orders) };
+    }
     let awaited = if awaited { libc::CLONE_VFORK } else { 0 };
     if orders.launch.oom_score_adj.is_some() {
         return start(awaited);
@@ -227,8 +274,19 @@ unsafe fn clone(orders: &Orders, stack: &Stack, awaited: bool) -> nix::Result<i3
 /// None beyond that of fork(2) in a process of one thread.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 unsafe fn clone(orders: &Orders, _stack: &Stack, _awaited: bool) -> nix::Result<i32> {
-    // SAFETY: trc has one thread, and the child makes system calls only.
+    // SAFETY: the caller guarantees it.
+    unsafe { fork(orders) }
+}
+
+/// Starts a child with a copy of trc's memory, of which it uses all.
+///
+/// # Safety
+/// None beyond that of fork(2) in a process of one thread.
+#[expect(clippy::disallowed_methods, reason = "this is the room that starts processes")]
+unsafe fn fork(orders: &Orders) -> nix::Result<i32> {
+    // SAFETY: trc has one thread, so the child may do whatever it likes.
     match Errno::result(unsafe { libc::fork() })? {
+        // SAFETY: this is the child.
         0 => unsafe {
             child::run(orders);
             libc::_exit(i32::from(crate::status::CANNOT_EXECUTE))

@@ -2,12 +2,14 @@
 
 use std::os::fd::AsFd;
 
+use nix::errno::Errno;
+
 use super::super::cause;
-use super::super::spawn::read_progress;
+use super::super::spawn::{Failure, Laid, read_progress};
 use super::helper::NotExecuted;
 use super::source::{Call, Source, Watch};
 use super::{Role, Supervisor};
-use crate::engine::Event;
+use crate::engine::{Detail, Event, SpawnStage};
 use crate::graph::UnitId;
 use crate::run::os::fd::is_ready;
 
@@ -29,6 +31,10 @@ impl Supervisor {
         let Some((progress, hold)) = child.progress.take() else { return };
         let role = child.role;
         let failure = read_progress(progress);
+        if failure.is_none() && matches!(hold.laid(), Laid::Unfinished) {
+            // The child did not get to its command. Its exit tells the rest.
+            return;
+        }
         let unit = match role {
             Role::Unit(id) => Some(id),
             Role::Helper => self.helpers.get(&pid).map(|helper| helper.unit),
@@ -54,7 +60,7 @@ impl Supervisor {
                 }
                 self.units[id.0].pid = None;
                 self.units[id.0].group = None;
-                let (stage, errno) = (failure.stage, Some(failure.errno));
+                let (stage, errno) = (failure.stage, reported(failure, why.as_ref()));
                 self.events.push_back(Event::SpawnFailed { unit: id, stage, errno, why });
             }
             (Role::Helper, Some(failure)) => {
@@ -62,6 +68,12 @@ impl Supervisor {
             }
             (Role::Helper, None) | (Role::NotStarted, _) => {}
         }
+    }
+
+    /// Returns whether a child still makes what its unit needs.
+    pub(super) fn is_laying_out(&self, pid: i32) -> bool {
+        let progress = self.children.own.get(&pid).and_then(|child| child.progress.as_ref());
+        progress.is_some_and(|(progress, hold)| hold.has_layout() && !is_ready(progress.as_fd()))
     }
 
     /// Handles a unit that has said something itself. It must have executed its command, even if
@@ -75,4 +87,11 @@ impl Supervisor {
             self.progress(pid);
         }
     }
+}
+
+/// Returns the kernel's error at a step, unless trc's own words say more: those about what the unit
+/// needs name the error, too. A lack of memory or descriptors may pass.
+fn reported(failure: Failure, why: Option<&Detail>) -> Option<Errno> {
+    let passes = matches!(failure.errno, Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM);
+    (passes || failure.stage != SpawnStage::Prepare || why.is_none()).then_some(failure.errno)
 }

@@ -107,6 +107,9 @@ impl Supervisor {
             socket.give_to(sole_user(launch.ids.as_ref()));
         }
         launch.birthmark = self.birthmarks.limit(id);
+        if let Some(layout) = &mut launch.layout {
+            layout.stop = node.stop_signal.number();
+        }
         let tty = unit.identity.tty.is_some();
         if unit.stage != Stage::Async
             && !tty

@@ -11,6 +11,7 @@ use crate::engine::{Answer, Detail, Ending, Event, Fact, Request, Task};
 use crate::graph::UnitId;
 use crate::run::os::clock::since_boot;
 use crate::run::os::fd::null;
+use crate::run::os::processes;
 use crate::words::{BadAnswer, Observed};
 
 impl Supervisor {
@@ -25,6 +26,14 @@ impl Supervisor {
             self.events.push_back(Event::StopCommandEnded { unit: id, succeeded: true });
             return;
         };
+        // There is nothing yet that the command could stop.
+        if self.is_laying_out(pid) {
+            for signal in [graph.node(id).stop_signal.number(), libc::SIGCONT] {
+                processes::signal(pid, signal);
+            }
+            self.events.push_back(Event::StopCommandEnded { unit: id, succeeded: true });
+            return;
+        }
         if let Err(problem) = self.launch_command(id, unit, words, pid, Duty::Stop) {
             self.no_stop_command(id, &problem.why.to_string());
         }
