@@ -419,6 +419,7 @@ fn a_link_in_the_place_of_a_file_that_trc_reads_is_not_followed() {
         ("env_file", "env_file = ['${W}/theirs/x']"),
         ("a secret", "env.X = { file = '${W}/theirs/x' }"),
         ("standard input", "stdin = { file = '${W}/theirs/x' }"),
+        ("a template", "files.'${W}/conf'.template = '${W}/theirs/x'"),
     ];
     table(
         &rows,
@@ -632,6 +633,7 @@ fn what_is_no_file_or_is_held_by_somebody_holds_up_nothing() {
         ("env_file", "env_file = ['${W}/x']", "cannot read env_file"),
         ("a secret", "env.X = { file = '${W}/x' }", "cannot read"),
         ("output", "output = { file = '${W}/x' }", "cannot open"),
+        ("a template", "files.'${W}/conf'.template = '${W}/x'", "cannot read"),
     ];
     // A FIFO, and a file whose owner has a lease on it, which makes open(2) wait for 45 s.
     let lease = "import fcntl, os\n\

@@ -760,20 +760,25 @@ fn a_signal_may_reload_the_configuration() {
 #[test]
 fn a_unit_is_restarted_by_a_reload_if_its_files_have_changed() {
     let trc = Trc::toml("").file("trc.d/async.web", "echo one; exec cat $W/never\n");
-    let trc = trc.file("env", "A=1\n").file("secret", "s1\n").control();
-    let toml = "[async.app]\nscript = 'echo $A $S; exec cat $W/never'\nenv_file = '${W}/env'\n\
-        env.S = { file = '${W}/secret' }\noutput = 'prefix'\n";
+    let trc = trc.file("env", "A=1\n").file("secret", "s1\n");
+    let trc = trc.file("conf.in", "c1 ${A}\n").control();
+    let toml = "[async.app]\nscript = 'echo $A $S $(cat $W/conf); exec cat $W/never'\nenv_file = '${W}/env'\n\
+        env.S = { file = '${W}/secret' }\noutput = 'prefix'\n\
+        files.'${W}/conf'.template = '${W}/conf.in'\n";
     let trc = trc.file("trc.d/app.toml", toml);
     let (socket, dir) = (trc.path("trc.sock"), trc.dir().to_owned());
     let running = trc.spawn();
     running.wait_for("one\n");
-    running.wait_for("1 s1\n");
+    running.wait_for("1 s1 c1 1\n");
     std::fs::write(dir.join("trc.d/async.web"), "echo two; exec cat $W/never\n").unwrap();
     ask(&socket, "POST", "/v1/reload");
     running.wait_for("two\n");
     std::fs::write(dir.join("secret"), "s2\n").unwrap();
     ask(&socket, "POST", "/v1/reload");
-    running.wait_for("1 s2\n");
+    running.wait_for("1 s2 c1 1\n");
+    std::fs::write(dir.join("conf.in"), "c2 ${A}\n").unwrap();
+    ask(&socket, "POST", "/v1/reload");
+    running.wait_for("1 s2 c2 1\n");
     running.signal(TERM);
     running.finish();
 }

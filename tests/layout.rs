@@ -1,4 +1,5 @@
-//! What trc makes before it starts a unit: directories, with their owners and modes.
+//! What trc makes before it starts a unit: directories, with their owners and modes, and files from
+//! templates.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
@@ -238,7 +239,7 @@ fn a_directory_that_cannot_be_made_says_why() {
         ("dirs = { '/run' = { owner = 'nobdy' } }", "there is no user `nobdy` in /etc/passwd"),
         ("dirs = { '/run' = { owner = '0:nogrp' } }", "there is no group `nogrp` in /etc/group"),
         ("dirs = ['${NOWHERE}/x']", "the variable NOWHERE is not set"),
-        ("dirs = ['${EMPTY}x']", "cannot make the directory x: its path must begin with `/`"),
+        ("dirs = ['${EMPTY}x']", "cannot make x: its path must begin with `/`"),
     ] {
         unit(keys).env("EMPTY", "").run().status(126).stderr_has(says);
     }
@@ -334,4 +335,158 @@ fn a_signal_for_the_command_does_not_end_the_work_before_it() {
         kill(pid, libc::SIGCONT);
     }
     running.finish().status(0).stdout_has("/a\n");
+}
+
+#[test]
+fn a_file_is_made_from_its_template() {
+    let toml = "[sync.x]\nexec = ['cat', '${W}/conf']\nenv.PORT = '80'\n\
+                [sync.x.files.'${W}/conf']\ntemplate = '${W}/conf.in'\nvars = ['PORT', 'NAME', 'TRC_UNIT']\n";
+    let trc = Trc::toml(toml)
+        .env("NAME", "a b\nc ${PORT}")
+        .file("conf.in", "listen ${PORT};\nhost $host ${host} $PORT;\n${NAME} ${TRC_UNIT}\n");
+    trc.run()
+        .status(0)
+        .stdout_has("listen 80;\nhost $host ${host} $PORT;\na b\nc ${PORT} sync.x\n");
+}
+
+#[test]
+fn a_file_is_made_from_a_text_with_secrets_and_variables_that_were_cleared() {
+    let toml = "[sync.x]\nexec = ['cat', '${W}/conf']\nenv_clear = true\n\
+                env.SECRET = { file = '${W}/secret' }\ndirs = ['${W}/etc']\n\
+                files.'${W}/conf'.text = '${OUTER} ${SECRET} ${NO:-<${SECRET}>}'\n";
+    Trc::toml(toml)
+        .env("OUTER", "outer")
+        .file("secret", "hush\n")
+        .run()
+        .status(0)
+        .stdout_has("outer hush <hush>");
+}
+
+#[test]
+fn a_file_has_an_owner_and_a_mode_and_its_directory_is_made_first() {
+    if !root() {
+        return;
+    }
+    for (keys, expected) in [
+        ("", (NOBODY, NOBODY, 0o644)),
+        (", owner = 'root:daemon', mode = '0640'", (0, 1, 0o640)),
+        (", owner = 0, mode = '4755'", (0, 0, 0o4755)),
+        (", owner = 'daemon', mode = '6755'", (1, 1, 0o6755)),
+    ] {
+        let trc = unit(&format!(
+            "user = 'nobody'\ndirs = ['${{W}}/etc']\nfiles = {{ '${{W}}/etc/conf' = {{ text = 'x'{keys} }} }}"
+        ));
+        let running = trc.before("umask 077").spawn();
+        running.wait_for_end();
+        assert_eq!(stat(running.path("etc/conf")), expected, "{keys}");
+        let left: Vec<_> = fs::read_dir(running.path("etc")).unwrap().collect();
+        assert_eq!(left.len(), 1, "{left:?}");
+        running.finish().status(0);
+    }
+}
+
+#[test]
+fn a_file_is_written_only_if_it_changes() {
+    let version = |path: &Path| {
+        let found = fs::metadata(path).unwrap();
+        (found.ino(), found.ctime(), found.ctime_nsec())
+    };
+    for (text, mode, same) in [
+        ("v 1\n", 0o644, true),
+        ("v 2\n", 0o644, false),
+        ("v 10", 0o644, false),
+        ("v 1\n", 0o600, false),
+    ] {
+        let trc = unit("files = { '${W}/conf' = { text = \"v ${V}\\n\" } }").env("V", "1");
+        fs::write(trc.path("conf"), text).unwrap();
+        fs::set_permissions(trc.path("conf"), Permissions::from_mode(mode)).unwrap();
+        let before = version(&trc.path("conf"));
+        let running = trc.spawn();
+        running.wait_for_end();
+        assert_eq!(version(&running.path("conf")) == before, same, "{text:?} {mode:o}");
+        assert_eq!(fs::read_to_string(running.path("conf")).unwrap(), "v 1\n");
+        assert_eq!(stat(running.path("conf")).2, 0o644);
+        running.finish().status(0);
+    }
+}
+
+#[test]
+fn a_fault_of_a_template_has_a_line_and_a_column() {
+    for (keys, says) in [
+        ("template = '${W}/conf.in'", "/conf.in:2:5: the variable NOWHERE is not set (/"),
+        ("text = \"a\\n b ${NO:?set it}\"", "/conf: line 2, column 4 of `text`: NO: set it (/"),
+        ("template = '${W}/none'", "/none: No such file or directory (/"),
+        ("template = '${W}'", ": it is not a regular file (/"),
+        ("template = '${W}/large'", "/large: it is larger than 1 MiB (/"),
+    ] {
+        let trc = unit(&format!("files = {{ '${{W}}/conf' = {{ {keys} }} }}"))
+            .file("conf.in", "a\nü b ${NOWHERE}\n")
+            .file("large", vec![b'x'; (1 << 20) + 1]);
+        let outcome = trc.run();
+        outcome.status(126).stderr_has("cannot start sync.x: cannot write /").stderr_has(says);
+        outcome.stderr_has("trc.toml:4:11)");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_written_says_why() {
+    for (path, says) in [
+        ("${W}/none/conf", "/none/conf: its directory does not exist; a path in `dirs` makes it"),
+        ("${W}", ": it is a directory"),
+        ("${W}/go", "/go: it is a FIFO"),
+        ("${EMPTY}conf", "cannot make conf: its path must begin with `/`"),
+        ("/proc/sys/kernel/none", "cannot write /proc/sys/kernel/none: "),
+    ] {
+        let keys = format!("files = {{ '{path}' = {{ text = 'x' }} }}");
+        unit(&keys).env("EMPTY", "").run().status(126).stderr_has(says);
+    }
+}
+
+#[test]
+fn a_link_that_a_unit_has_put_in_the_place_of_its_file_is_not_followed() {
+    if !root() {
+        return;
+    }
+    let trc =
+        unit("files = { '${W}/own/conf' = { text = 'x' }, '${W}/root/conf' = { text = 'x' } }");
+    for name in ["own", "root"] {
+        fs::create_dir(trc.path(name)).unwrap();
+    }
+    let trc = trc.file("secret", "safe").file("mine", "old");
+    // root has made this link, so that its target is what is meant.
+    symlink("../mine", trc.path("root/conf")).unwrap();
+    symlink(trc.path("secret"), trc.path("own/conf")).unwrap();
+    give(trc.path("own"), NOBODY);
+    give(trc.path("own/conf"), NOBODY);
+    let running = trc.spawn();
+    running.wait_for_end();
+    assert_eq!(fs::read_to_string(running.path("secret")).unwrap(), "safe");
+    running.finish().status(126).stderr_has("conf is a symbolic link that nobody may have made");
+
+    let trc = unit("files = { '${W}/root/conf' = { text = 'x' } }").file("mine", "old");
+    fs::create_dir(trc.path("root")).unwrap();
+    symlink("../mine", trc.path("root/conf")).unwrap();
+    let running = trc.spawn();
+    running.wait_for_end();
+    assert_eq!(fs::read_to_string(running.path("mine")).unwrap(), "x");
+    assert!(fs::symlink_metadata(running.path("root/conf")).unwrap().is_symlink());
+    running.finish().status(0);
+}
+
+#[test]
+fn the_old_file_is_whole_if_trc_is_killed_while_it_writes_the_new_one() {
+    if !has("strace") {
+        return;
+    }
+    for call in ["fchmod", "fsync", "renameat"] {
+        let trc = unit("files = { '${W}/conf' = { text = 'the new text' } }")
+            .file("conf", "the old text");
+        let (trace, inject) =
+            (format!("trace={call}"), format!("inject={call}:error=EINTR:signal=SIGKILL:when=1"));
+        let words = ["strace", "-f", "-o", "/dev/null", "-e", &trace, "-e", &inject];
+        let running = trc.wrap(&words).spawn();
+        running.wait_for_end();
+        assert_eq!(fs::read_to_string(running.path("conf")).unwrap(), "the old text", "{call}");
+        running.finish().status(137);
+    }
 }

@@ -172,6 +172,7 @@ impl Decoder<'_> {
             "reload",
             "pdeathsig",
             "dirs",
+            "files",
             "output",
             "tty",
         ]);

@@ -1,4 +1,6 @@
-//! The directories that trc makes before each start of a unit.
+//! The directories and files that trc makes before each start of a unit.
+
+use std::path::PathBuf;
 
 use serde::Deserialize;
 
@@ -17,7 +19,31 @@ pub(crate) struct Dir {
     pub recurse: Recurse,
 }
 
-/// The owner of a directory, as names or numbers.
+/// A file that trc writes before each start of a unit.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct WrittenFile {
+    /// Its path, whose variables are replaced when the unit starts.
+    pub path: Template,
+    /// What it is made from.
+    pub source: FileSource,
+    /// Its owner; by default the user of the unit.
+    pub owner: Option<Placed<Owner>>,
+    /// Its mode; 0644 by default.
+    pub mode: Option<u32>,
+    /// The variables that are replaced; by default all of them.
+    pub vars: Option<Vec<String>>,
+}
+
+/// What a file is made from. `${NAME}` in it stands for a variable of the unit.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum FileSource {
+    /// The template in this file.
+    Template(PathBuf),
+    /// This text.
+    Text(String),
+}
+
+/// The owner of a directory or a file, as names or numbers.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Owner {
     /// The user.

@@ -1,6 +1,6 @@
 //! Merges a later layer into the earlier ones.
 
-use super::keys::key::{FAULTS, Kind, PROBES, RELOADS, RUNS};
+use super::keys::key::{FAULTS, Kind, PROBES, RELOADS, RUNS, SOURCES};
 use super::value::{Entry, Said, Table, Value};
 use super::{Diagnostic, Stage};
 
@@ -22,6 +22,13 @@ pub(super) fn merge(base: &mut Table, mut layer: Table, errors: &mut Vec<Diagnos
                 let id = format!("{id}.{key}");
                 let earlier = earlier.as_deref_mut().and_then(|unit| inner_mut(unit, key));
                 exclude(inner, earlier, keys, &id, "remove one of them", errors);
+            }
+            for (path, file) in inner_mut(unit, "files").into_iter().flatten() {
+                let Value::Table(file) = &mut file.node.value else { continue };
+                let earlier = earlier.as_deref_mut().and_then(|unit| inner_mut(unit, "files"));
+                let earlier = earlier.and_then(|files| inner_mut(files, path));
+                let id = format!("{id}.files.{path}");
+                exclude(file, earlier, SOURCES, &id, "remove one of them", errors);
             }
             let expect = inner_mut(unit, "expect");
             if let Some(fault) = expect.and_then(|expect| inner_mut(expect, "fault")) {

@@ -56,7 +56,7 @@ pub(crate) use expect::{
     Asked, Check, Fault, FaultKind, FileCheck, Found, HttpCheck, Leaves, Listening, Needle,
     Pattern, State, StopCheck, Test,
 };
-pub(crate) use layout::{Dir, Owner, Recurse};
+pub(crate) use layout::{Dir, FileSource, Owner, Recurse, WrittenFile};
 pub(crate) use listen::Listen;
 pub(crate) use load::{Loaded, Refused, load};
 pub(crate) use origin::{Origin, Placed};

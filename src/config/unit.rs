@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::{
     Dir, Health, Limit, Listen, Origin, Placed, Probe, Ready, Restart, Stdin, Template, Test, Tty,
+    WrittenFile,
 };
 use crate::signal::Signal;
 
@@ -353,6 +354,8 @@ pub(crate) struct Unit {
     pub identity: Identity,
     /// The directories that trc makes before each start.
     pub dirs: Vec<Placed<Dir>>,
+    /// The files that trc writes before each start.
+    pub files: Vec<Placed<WrittenFile>>,
     /// The destination of the output, if the configuration sets it.
     pub output: Option<Output>,
     /// Returns the file that the output goes to, if the configuration sets one.
@@ -400,6 +403,7 @@ impl Unit {
             pdeathsig: None,
             identity: Identity::default(),
             dirs: Vec::new(),
+            files: Vec::new(),
             output: None,
             output_file: None,
             test: None,

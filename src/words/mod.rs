@@ -39,7 +39,7 @@ pub(crate) use sender::sender;
 pub(crate) use some::{last_output, says, some};
 pub(crate) use standing::standing;
 pub(crate) use turn::turn;
-pub(crate) use unmade::{Kind as FileKind, Obstacle, Unmade};
+pub(crate) use unmade::{Kind as FileKind, Made, Obstacle, Unfilled, Unmade};
 pub(crate) use unprepared::{BadLine, Unprepared};
 pub(crate) use unwritten::Unwritten;
 pub(crate) use wrong::{Kind, Wrong};

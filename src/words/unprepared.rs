@@ -55,7 +55,7 @@ pub(crate) enum Unprepared {
     NoUser(String),
     /// There is no such group.
     NoGroup(String),
-    /// The value of a path is not one that trc can make a directory at.
+    /// The value of a path is not one at which trc can make something.
     Path(PathBuf),
     /// The kernel does not know this capability.
     UnknownCapability(&'static str),
@@ -138,8 +138,8 @@ impl Display for Unprepared {
             Self::NoGroup(group) => write!(f, "there is no group `{group}` in /etc/group"),
             Self::Path(path) => write!(
                 f,
-                "cannot make the directory {}: its path must begin with `/`, contain no `..`, and not \
-                 be that of the root directory",
+                "cannot make {}: its path must begin with `/`, contain no `..`, and not be that of the \
+                 root directory",
                 path.display()
             ),
             Self::UnknownCapability(name) => {

@@ -111,15 +111,16 @@ fn child() -> Trc {
     )
 }
 
-/// Directories, which the child makes before its command.
+/// Directories and files, which the child makes before its command.
 fn dirs() -> Trc {
     Trc::toml(
         r#"
         [boot.hold]
         exec = ["sh", "-c", "echo ::held; read x < go"]
         [async.web]
-        exec = ["sh", "-c", "cd $W; echo ::web-$(stat -c %U%a new/a tree tree/a tree/a/b | tr -d '\n'); read x < never"]
+        exec = ["sh", "-c", "cd $W; echo ::web-$(stat -c %U%a new/a tree tree/a tree/a/b conf | tr -d '\n')-$(cat conf other); read x < never"]
         dirs = { "${W}/new/a" = { mode = "2750" }, "${W}/tree" = { owner = "nobody", mode = "0710", recurse = "always" } }
+        files = { "${W}/conf" = { text = "port-${PORT:-80}", owner = "nobody" }, "${W}/other" = { template = "${W}/other.in" } }
         ready = { log = "::web", within = "6s" }
         [sync.main]
         after = ["web"]
@@ -127,6 +128,8 @@ fn dirs() -> Trc {
         "#,
     )
     .file("tree/a/b", "")
+    .file("other.in", "${TRC_UNIT}")
+    .file("other", "old")
 }
 
 /// Readiness and health of every kind, for a while.

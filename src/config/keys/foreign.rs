@@ -63,6 +63,8 @@ const WORDS: &[Word] = words! {
         "reloadsignal hup onreload" => reload: r#"reload = { signal = "SIGHUP" }"#;
         "runtimedirectory statedirectory cachedirectory logsdirectory configurationdirectory directories mkdir tmpfiles" => dirs:
             r#"dirs = ["/run/web"], or dirs = { "/var/lib/web" = { mode = "0700" } }"#;
+        "templates template envsubst configfiles writefiles" => files:
+            r#"files = { "/etc/app.conf" = { template = "/etc/app.conf.in" } }"#;
         "type" =>
             "write `oneshot = true` for a unit that exits by itself, or `ready = { notify = true }` for one that uses sd_notify; the stage is part of the name of the table: [async.NAME]";
         "name id title" => description:

@@ -3,7 +3,7 @@
 #[cfg(test)]
 use std::fmt::Write;
 
-use super::{DIR, FORWARD, OUTPUT, SECRET, TEST, TOP, UNIT};
+use super::{DIR, FILES, FORWARD, OUTPUT, SECRET, TEST, TOP, UNIT};
 #[cfg(test)]
 use crate::config::Output;
 use crate::config::leaf::variants;
@@ -55,6 +55,8 @@ pub(crate) enum Kind {
     Output,
     /// An array of paths, or a table of paths and the keys of each.
     Dirs,
+    /// A table of paths and the keys of each.
+    Files,
     /// A number of bytes.
     Size,
     /// A boolean, or an array of names.
@@ -180,6 +182,9 @@ pub(crate) const PROBES: &[&str] = &["tcp", "unix", "http", "exec", "file", "log
 /// The keys of `reload` that exclude one another.
 pub(crate) const RELOADS: &[&str] = &["signal", "exec"];
 
+/// The keys of a file in `files` that exclude one another.
+pub(crate) const SOURCES: &[&str] = &["template", "text"];
+
 /// The keys of `expect.fault` that exclude one another.
 pub(crate) const FAULTS: &[&str] = &["kill", "stop"];
 
@@ -239,6 +244,7 @@ impl Kind {
             Kind::Variable | Kind::Stdin => find(SECRET, name)?.kind,
             Kind::Output => find(OUTPUT, name)?.kind,
             Kind::Dirs => Kind::Table(DIR),
+            Kind::Files => Kind::Table(FILES),
             Kind::After => Kind::OneOf(variants::<Condition>),
             Kind::Signals => Kind::Rule,
             Kind::Rule => find(FORWARD, name)?.kind,
@@ -267,6 +273,7 @@ impl Kind {
             Self::Mode => "octal mask".to_owned(),
             Self::Permissions => "octal permissions".to_owned(),
             Self::Dirs => "array or table of paths".to_owned(),
+            Self::Files => "table of paths".to_owned(),
             Self::Words | Self::Patterns | Self::Names => "string or array of strings".to_owned(),
             Self::Texts => "array of strings".to_owned(),
             Self::Instances => "number or array of strings".to_owned(),
@@ -329,6 +336,7 @@ impl Kind {
                 | Self::Stdin
                 | Self::Output
                 | Self::Dirs
+                | Self::Files
                 | Self::Signals
                 | Self::Rule
                 | Self::Exit

@@ -1,12 +1,15 @@
-//! Reads the directories that trc makes before a unit starts.
+//! Reads the directories and files that trc makes before a unit starts.
 
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
-use super::DIR;
 use super::decode::{At, Decoder};
+use super::key::SOURCES;
+use super::{DIR, FILES};
 use crate::config::leaf::{self, Leaf, Problem};
 use crate::config::value::{Entry, Node, Value, shown};
-use crate::config::{Diagnostic, Dir, Environment, Owner, Placed, Recurse, Template};
+use crate::config::{
+    Diagnostic, Dir, Environment, FileSource, Owner, Placed, Recurse, Template, WrittenFile,
+};
 
 /// The keys of a directory.
 #[derive(Default)]
@@ -16,7 +19,48 @@ pub(super) struct DirKeys {
     pub recurse: Recurse,
 }
 
+/// The keys of a file.
+#[derive(Default)]
+pub(super) struct FileKeys {
+    pub template: Option<PathBuf>,
+    pub text: Option<String>,
+    pub owner: Option<Placed<Owner>>,
+    pub mode: Option<u32>,
+    pub vars: Option<Vec<String>>,
+}
+
 impl Decoder<'_> {
+    /// Reads `files`.
+    pub(super) fn files(&mut self, at: &At, entry: &Entry) -> Option<Vec<Placed<WrittenFile>>> {
+        let mut entries: Vec<_> = self.names(at, entry)?.iter().collect();
+        entries.sort_by_key(|(_, entry)| entry.order);
+        let mut files = Vec::new();
+        for (name, entry) in entries {
+            let at = &at.key(name);
+            let path = self.read(at, &Node::text(name, entry.key.clone()), made_path);
+            let Some(fields) = self.table(at, entry, FILES) else { continue };
+            let mut keys = FileKeys::default();
+            self.files_keys(&fields, &mut keys);
+            if SOURCES.iter().all(|key| fields.lacks(key)) {
+                let message = format!("`{at}` needs a `template` or a `text`");
+                self.error(&entry.key, message, None);
+            }
+            let FileKeys { template, text, owner, mode, vars } = keys;
+            let source = template.map(FileSource::Template).or(text.map(FileSource::Text));
+            if let (Some(path), Some(source)) = (path, source) {
+                let value = WrittenFile { path, source, owner, mode, vars };
+                files.push(Placed { value, origin: entry.key.clone() });
+            }
+        }
+        Some(files)
+    }
+
+    /// Reads `vars`.
+    pub(super) fn vars(&mut self, at: &At, entry: &Entry) -> Option<Vec<String>> {
+        let names = self.list(at, entry, variable_name)?;
+        Some(names.into_iter().map(|name| name.value).collect())
+    }
+
     /// Reads `dirs`.
     pub(super) fn dirs(&mut self, at: &At, entry: &Entry) -> Option<Vec<Placed<Dir>>> {
         let plain = |path| Dir { path, owner: None, mode: None, recurse: Recurse::Never };
@@ -82,6 +126,29 @@ fn made_path(node: &Node, environment: &Environment) -> Leaf<Template> {
         return Err(Problem::new("trc does not make the root directory"));
     }
     Ok(path)
+}
+
+/// Reads a text that trc leaves as it is until the unit starts.
+pub(super) fn text(node: &Node, _: &Environment) -> Leaf<String> {
+    match &node.value {
+        Value::String(text) => Ok(text.clone()),
+        _ => Err(Problem::expected("a string", node)),
+    }
+}
+
+/// Reads the name of a variable.
+fn variable_name(node: &Node, _: &Environment) -> Leaf<String> {
+    let Value::String(name) = &node.value else { return Err(Problem::expected("a string", node)) };
+    let is_name = |text: &str| {
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        text.chars().all(is_part) && !text.starts_with(|c: char| c.is_ascii_digit())
+    };
+    if !name.is_empty() && is_name(name) {
+        return Ok(name.clone());
+    }
+    let bare = name.trim_start_matches(['$', '{']).trim_end_matches('}');
+    let help = (!bare.is_empty() && is_name(bare)).then(|| format!("write \"{bare}\""));
+    Err(Problem { help, ..Problem::expected("the name of a variable", node) })
 }
 
 /// Reads `USER` or `USER:GROUP`.

@@ -32,7 +32,7 @@ use decode::{Decoder, Fields};
 use identity::{Secret, capability, tty};
 use instances::Instances;
 use key::{Key, Keys, Kind, keys};
-use layout::DirKeys;
+use layout::{DirKeys, FileKeys};
 use probe::{Codes, HttpKeys, LogKeys, Probing, any_line, line_pattern};
 use settings::{Forward, buffer, socket, termination};
 use test::{Answer, FaultKeys, Said, fault_signal, owner, pattern, port, running};
@@ -208,6 +208,10 @@ keys! {
         /// paths, or a table of paths with an `owner`, a `mode` and `recurse`
         dirs: Dirs = dirs(), "",
             r#"{ "/var/lib/app" = { owner = "app", mode = "0700" } }"#;
+        /// [files](configuration.md#files) that trc writes before each start, from templates with
+        /// `${NAME}`: a table of paths
+        files: Files = files(), "",
+            r#"{ "/etc/app.conf" = { template = "/etc/app.conf.in" } }"#;
         /// where [its output](logging.md#output-of-units) goes
         output: Output => output(), "prefix for declared async units, otherwise inherit",
             r#"{ file = "/var/log/web.log", max_size = "10MB", keep = 3 }"#;
@@ -270,6 +274,25 @@ keys! {
         /// whether everything in it gets the same owner: never, only if the directory itself has
         /// another owner, or at every start
         recurse: OneOf(variants::<Recurse>) = get(choice::<Recurse>), "never", r#""if-top-differs""#;
+    }
+}
+
+/// The keys of a file in `files`.
+pub(crate) const FILES: Keys = &[FILES_KEYS];
+
+keys! {
+    FILES_KEYS, files_keys(FileKeys) {
+        /// the file that it is made from, of at most 1 MiB
+        template: Text = get(path), "", r#""/etc/app.conf.in""#;
+        /// the text that it is made from
+        text: Text = get(layout::text), "", r#""listen ${PORT}\n""#;
+        /// its owner, `USER` or `USER:GROUP`, as names or numbers; the group is by default that of
+        /// the user
+        owner: Id = placed(layout::owner), "the unit's user and group", r#""root:web""#;
+        /// its permissions
+        mode: Permissions = get(permissions), "0644", r#""0640""#;
+        /// the variables that are replaced
+        vars: Texts = vars(), "all", r#"["PORT"]"#;
     }
 }
 

@@ -1,7 +1,7 @@
-//! `dirs`: directories that trc makes.
+//! `dirs` and `files`: directories that trc makes, and files that it writes.
 
 use super::{Case, toml_says, unit};
-use crate::config::{Dir, Owner, Recurse};
+use crate::config::{Dir, FileSource, Owner, Recurse};
 
 fn dirs(toml: &str) -> Vec<(String, Dir)> {
     let case = Case::new().toml(&format!("[async.x]\nexec = 'x'\n{toml}")).set("USER_ID", "33");
@@ -140,4 +140,72 @@ fn layers_change_single_directories() {
     let config = case.config();
     let dir = &unit(&config, "async.x").dirs[0].value;
     assert_eq!((dir.mode, dir.owner.as_ref().unwrap().value.user.as_str()), (Some(0o700), "web"));
+}
+
+#[test]
+fn a_file_has_a_source_an_owner_a_mode_and_variables() {
+    let case = Case::new().set("DIR", "/srv").toml(
+        "[async.x]\nexec = 'x'\n\
+         [async.x.files]\n\
+         '/b' = { template = '${DIR}/b.in', owner = 'web:ssl', mode = '0640', vars = ['A', '_b1'] }\n\
+         '${DATA}/a' = { text = 'x ${Y:?y} $z' }\n\
+         '/c' = { text = '', vars = [] }\n",
+    );
+    let config = case.config();
+    let files: Vec<_> = unit(&config, "async.x").files.iter().map(|file| &file.value).collect();
+    let paths: Vec<_> = files.iter().map(|file| file.path.source()).collect();
+    assert_eq!(paths, ["/b", "${DATA}/a", "/c"]);
+    assert_eq!(files[0].source, FileSource::Template("/srv/b.in".into()));
+    assert_eq!(files[1].source, FileSource::Text("x ${Y:?y} $z".to_owned()));
+    let owner = Owner { user: "web".to_owned(), group: Some("ssl".to_owned()) };
+    assert_eq!(files[0].owner.as_ref().map(|owner| &owner.value), Some(&owner));
+    assert_eq!((files[0].mode, files[1].mode), (Some(0o640), None));
+    let vars: Vec<_> = files.iter().map(|file| file.vars.clone()).collect();
+    assert_eq!(vars, [Some(vec!["A".to_owned(), "_b1".to_owned()]), None, Some(vec![])]);
+}
+
+#[test]
+fn a_wrong_file_is_an_error_at_its_place() {
+    let with = |files: &str| format!("[async.x]\nexec = 'x'\nfiles = {files}");
+    toml_says(&[
+        (&with("['/a']"), &["error trc.toml:3:9: `files`: expected a table, found an array"]),
+        (
+            &with("{ '/a' = {} }"),
+            &["error trc.toml:3:11: `files./a` needs a `template` or a `text`"],
+        ),
+        (
+            &with("{ 'a' = { text = '' } }"),
+            &["error trc.toml:3:11: `files.a`: the path must begin with `/`"],
+        ),
+        (
+            &with("{ '/a' = { text = '', template = '/b' } }"),
+            &[
+                "error trc.toml:3:31: `[async.x.files./a]` has both `text` and `template` (remove one of them)",
+            ],
+        ),
+        (
+            &with("{ '/a' = { txt = '' } }"),
+            &["error trc.toml:3:20: unknown key `txt` in `files./a` (did you mean `text`?)"],
+        ),
+        (
+            &with("{ '/a' = { text = '', vars = ['A', '$B'] } }"),
+            &[
+                "error trc.toml:3:44: `files./a.vars`: expected the name of a variable, found the string \"$B\" (write \"B\")",
+            ],
+        ),
+        (
+            &with("{ '/a' = { text = 1 } }"),
+            &["error trc.toml:3:27: `files./a.text`: expected a string, found the integer 1"],
+        ),
+    ]);
+}
+
+#[test]
+fn a_later_layer_replaces_what_a_file_is_made_from() {
+    let case = Case::new()
+        .toml("[async.x]\nexec = 'x'\nfiles = { '/a' = { template = '/b', mode = '0600' } }")
+        .arguments(&["-c", "async.x.files.\"/a\".text=x"]);
+    let config = case.config();
+    let file = &unit(&config, "async.x").files[0].value;
+    assert_eq!((&file.source, file.mode), (&FileSource::Text("x".to_owned()), Some(0o600)));
 }

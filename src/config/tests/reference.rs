@@ -1,7 +1,7 @@
 //! `docs/configuration.md` has the same contents as `keys/mod.rs`.
 
 use crate::config::keys::key::{Key, Keys, Kind, all, reference};
-use crate::config::keys::{DIR, FORWARD, HEALTH, READY, TEST_OWN, TOP, UNIT};
+use crate::config::keys::{DIR, FILES, FORWARD, HEALTH, READY, TEST_OWN, TOP, UNIT};
 
 use super::Case;
 
@@ -10,9 +10,14 @@ fn the_reference_is_that_of_the_keys() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md");
     let written = std::fs::read_to_string(path).unwrap();
     let mut right = written.clone();
-    for (name, keys) in
-        [("top", TOP), ("unit", UNIT), ("test", TEST_OWN), ("forward", FORWARD), ("dirs", DIR)]
-    {
+    for (name, keys) in [
+        ("top", TOP),
+        ("unit", UNIT),
+        ("test", TEST_OWN),
+        ("forward", FORWARD),
+        ("dirs", DIR),
+        ("files", FILES),
+    ] {
         let (before, rest) = right.split_once(&format!("<!-- keys: {name} -->\n")).expect(name);
         let (_, after) = rest.split_once("<!-- end -->").expect(name);
         right = format!("{before}<!-- keys: {name} -->\n{}<!-- end -->{after}", reference(keys));
@@ -33,6 +38,7 @@ fn every_example_of_the_reference_can_be_written() {
         ("test.x", TEST_OWN),
         ("signals.HUP", FORWARD),
         ("sync.x.dirs.'/a'", DIR),
+        ("sync.x.files.'/a'", FILES),
     ] {
         try_examples(place, keys, &mut tried);
     }
@@ -62,6 +68,7 @@ fn try_examples(place: &str, keys: Keys, tried: &mut usize) {
             .chain(["health.http.url = 'http://a'", "reload.signal = 'HUP'"])
             .chain(["async.x.exec = 'x'", "async.x.exec = 'x'\nasync.x.schedule.when = '@daily'"])
             .chain(["ready.log.pattern = 'x'"])
+            .chain(["sync.x.exec = 'x'\nsync.x.files.'/a'.text = 'x'"])
             .chain(["test.x.exec = 'x'", "test.x.expect.tcp = 1"])
             .chain(["test.x.expect.http.url = 'http://a'", "test.x.expect.file.path = '/a'"])
             .chain(["test.x.expect.log.contains = 'x'"])

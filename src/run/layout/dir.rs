@@ -49,8 +49,9 @@ impl Dir {
         let new = Mode::from_bits_truncate(self.mode.unwrap_or(MODE));
         let (dir, made) = place.make_dir(new).map_err(Obstacle::Kernel)?;
         let stat = fstat(&dir).map_err(Obstacle::Kernel)?;
-        if let Some(kind) = other_than_directory(&stat) {
-            return Err(Obstacle::Is(kind));
+        match kind_of(&stat) {
+            FileKind::Directory => {}
+            kind => return Err(Obstacle::Is(kind)),
         }
         let differs = owner.filter(|owner| *owner != (stat.st_uid, stat.st_gid));
         if let Some(mode) = self.mode.filter(|mode| stat.st_mode & 0o7777 != *mode) {
@@ -166,19 +167,19 @@ fn may_be_anybodys(dir: &FileStat, file: &FileStat, owner: (u32, u32)) -> bool {
     file.st_nlink > 1 && file.st_uid != owner.0 && file.st_uid != dir.st_uid && !is_own(dir)
 }
 
-fn other_than_directory(stat: &FileStat) -> Option<FileKind> {
+pub(super) fn kind_of(stat: &FileStat) -> FileKind {
     match kind(stat) {
-        SFlag::S_IFDIR => None,
-        SFlag::S_IFREG => Some(FileKind::File),
-        SFlag::S_IFLNK => Some(FileKind::Link),
-        SFlag::S_IFIFO => Some(FileKind::Fifo),
-        SFlag::S_IFSOCK => Some(FileKind::Socket),
-        _ => Some(FileKind::Device),
+        SFlag::S_IFDIR => FileKind::Directory,
+        SFlag::S_IFREG => FileKind::File,
+        SFlag::S_IFLNK => FileKind::Link,
+        SFlag::S_IFIFO => FileKind::Fifo,
+        SFlag::S_IFSOCK => FileKind::Socket,
+        _ => FileKind::Device,
     }
 }
 
 /// Returns the reason of an error, which may be in words.
-fn of_io(error: &io::Error) -> Obstacle {
+pub(super) fn of_io(error: &io::Error) -> Obstacle {
     match error.raw_os_error() {
         Some(errno) => Obstacle::Kernel(Errno::from_raw(errno)),
         None => Obstacle::Words(reason(error)),

@@ -189,7 +189,11 @@ impl Place {
         }
     }
 
-    fn open_path(&self) -> nix::Result<OwnedFd> {
+    /// Opens what is there as a path, and does not follow a link.
+    ///
+    /// # Errors
+    /// Returns the errors of open(2).
+    pub(crate) fn open_path(&self) -> nix::Result<OwnedFd> {
         let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         openat(&self.dir, self.name.as_os_str(), flags, Mode::empty())
     }

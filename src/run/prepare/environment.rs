@@ -71,6 +71,13 @@ impl Environment {
         self.variables.get(name).or_else(|| self.cleared.get(name)).cloned()
     }
 
+    /// Returns every variable that `${NAME}` finds.
+    pub(crate) fn known(&self) -> BTreeMap<OsString, OsString> {
+        let mut known = self.cleared.clone();
+        known.extend(self.variables.clone());
+        known
+    }
+
     pub(crate) fn path(&self) -> &OsStr {
         self.get("PATH").unwrap_or(OsStr::new(DEFAULT_PATH))
     }

@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use super::Supervisor;
-use crate::config::{Change, Class, Command, Config, Diagnostic, Loaded, Stage, Unit, Variable};
+use crate::config::{
+    Change, Class, Command, Config, Diagnostic, FileSource, Loaded, Stage, Unit, Variable,
+};
 use crate::engine::{Asker, Event, Fact, Refusal, Wanted};
 use crate::graph::{Graph, UnitId};
 use crate::run::probe::file::Stamp;
@@ -40,7 +42,11 @@ pub(super) fn inputs(unit: &Unit) -> Inputs {
         Variable::Text(_) => None,
     });
     let files = unit.identity.env_file.iter().map(|file| &file.value);
-    let all = script.into_iter().chain(secrets).chain(files);
+    let templates = unit.files.iter().filter_map(|file| match &file.value.source {
+        FileSource::Template(path) => Some(path),
+        FileSource::Text(_) => None,
+    });
+    let all = script.into_iter().chain(secrets).chain(files).chain(templates);
     all.map(|path| (path.clone(), Stamp::of(path))).collect()
 }
 
