@@ -490,3 +490,21 @@ fn the_old_file_is_whole_if_trc_is_killed_while_it_writes_the_new_one() {
         running.finish().status(137);
     }
 }
+
+#[test]
+fn each_instance_of_a_unit_has_its_own_and_they_may_share_a_file() {
+    let toml = "wait = 'all'\n[async.worker]\ninstances = 4\noneshot = true\n\
+                dirs = ['${W}/run/${INSTANCE}', '${W}/run/shared']\n\
+                exec = ['cat', '${W}/run/${INSTANCE}/conf', '${W}/run/shared/conf']\n\
+                files.'${W}/run/${INSTANCE}/conf'.text = \"own-${INSTANCE}\\n\"\n\
+                files.'${W}/run/shared/conf'.text = \"shared by ${N:?}\\n\"\n";
+    let running = Trc::toml(toml).env("N", "4").spawn();
+    running.wait_for_end();
+    let left: Vec<_> = fs::read_dir(running.path("run/shared")).unwrap().flatten().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+    let outcome = running.finish();
+    for instance in 1..=4 {
+        outcome.stdout_has(&format!("own-{instance}\n"));
+    }
+    assert_eq!(outcome.status(0).out().matches("shared by 4").count(), 4);
+}
