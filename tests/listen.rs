@@ -119,6 +119,20 @@ fn a_socket_of_a_run_that_was_killed_is_in_nobodys_way() {
     running.finish().status(143);
 }
 
+#[test]
+fn a_link_that_the_user_of_a_unit_has_put_in_the_way_is_not_followed() {
+    let trc = server("['${W}/theirs/in/sock']", "user = 'nobody'");
+    let (theirs, mine) = (trc.path("theirs"), tempfile::tempdir().unwrap());
+    std::fs::create_dir(&theirs).unwrap();
+    std::os::unix::fs::symlink(mine.path(), theirs.join("in")).unwrap();
+    let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap();
+    let (uid, gid) = (Some(nobody.uid.as_raw()), Some(nobody.gid.as_raw()));
+    std::os::unix::fs::chown(&theirs, uid, gid).unwrap();
+    std::os::unix::fs::lchown(theirs.join("in"), uid, gid).unwrap();
+    trc.run().status(126).stderr_has("is a symbolic link that nobody may have made");
+    assert_eq!(std::fs::read_dir(mine.path()).unwrap().count(), 0);
+}
+
 /// A real server under load.
 #[test]
 #[ignore = "it takes half a minute"]

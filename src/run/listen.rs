@@ -3,20 +3,22 @@
 //! trc keeps them open between the starts, so that no connection is refused while a unit restarts:
 //! the kernel lets clients wait in the backlog.
 
-use std::fs::{self, DirBuilder};
+use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use nix::errno::Errno;
+use nix::fcntl::AtFlags;
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, SockaddrLike, SockaddrStorage, UnixAddr, bind,
     connect, listen, setsockopt, socket, sockopt,
 };
-use nix::unistd::{Gid, Uid, chown};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, umask};
+use nix::unistd::{Gid, Uid, fchownat};
 
 use crate::config::Listen;
+use crate::run::os::trusted::{Place, kind, make_way};
 
 /// A socket that trc listens on.
 pub(crate) struct Listener {
@@ -24,8 +26,14 @@ pub(crate) struct Listener {
     pub at: Listen,
     /// The socket.
     pub fd: OwnedFd,
-    /// The file of a Unix socket, by its device and its inode.
-    file: Option<(u64, u64)>,
+    /// The file of a Unix socket.
+    _file: Option<Named>,
+}
+
+/// The file of a Unix socket, which goes with it.
+struct Named {
+    place: Place,
+    stat: FileStat,
 }
 
 impl Listener {
@@ -33,33 +41,26 @@ impl Listener {
     ///
     /// # Errors
     /// Returns the kernel's error: EADDRINUSE if somebody else listens there.
-    pub(crate) fn open(at: &Listen, owner: Option<(Uid, Gid)>) -> Result<Self, Errno> {
+    pub(crate) fn open(at: &Listen, owner: Option<(Uid, Gid)>) -> io::Result<Self> {
         let (fd, file) = match at {
             Listen::Port(port) => (everywhere(*port)?, None),
             Listen::Tcp(address) => (tcp(*address)?, None),
             Listen::Unix(path) => {
-                let fd = unix(path)?;
-                let mode = fs::Permissions::from_mode(0o666);
-                fs::set_permissions(path, mode).map_err(|why| errno(&why))?;
-                if let Some((uid, gid)) = owner {
-                    chown(path, Some(uid), Some(gid))?;
-                }
-                let file = fs::symlink_metadata(path).map_err(|why| errno(&why))?;
-                (fd, Some((file.dev(), file.ino())))
+                let (fd, file) = unix(path, owner)?;
+                (fd, Some(file))
             }
         };
-        Ok(Self { at: at.clone(), fd, file })
+        Ok(Self { at: at.clone(), fd, _file: file })
     }
 }
 
-impl Drop for Listener {
+impl Drop for Named {
     fn drop(&mut self) {
-        if let Listen::Unix(path) = &self.at {
-            // Another program may have taken the place.
-            let own = |file: fs::Metadata| Some((file.dev(), file.ino())) == self.file;
-            if fs::symlink_metadata(path).is_ok_and(own) {
-                _ = fs::remove_file(path);
-            }
+        // Another program may have taken the place.
+        let there = self.place.open_path().and_then(fstat);
+        let same = |it: FileStat| (it.st_dev, it.st_ino) == (self.stat.st_dev, self.stat.st_ino);
+        if there.is_ok_and(same) {
+            _ = self.place.remove();
         }
     }
 }
@@ -86,21 +87,36 @@ fn tcp(address: SocketAddr) -> Result<OwnedFd, Errno> {
     Ok(fd)
 }
 
-fn unix(path: &Path) -> Result<OwnedFd, Errno> {
-    if let Some(directory) = path.parent() {
-        let made = DirBuilder::new().recursive(true).mode(0o755).create(directory);
-        made.map_err(|why| errno(&why))?;
-    }
-    let address = UnixAddr::new(path)?;
+/// Listens on a Unix socket. Its directory may belong to the unit, so the way to it is walked as
+/// `os/trusted.rs` says, and its owner is changed on what trc has looked at.
+fn unix(path: &Path, owner: Option<(Uid, Gid)>) -> io::Result<(OwnedFd, Named)> {
+    let place = make_way(path)?;
+    let address = UnixAddr::new(&place.path())?;
     let fd = opened(AddressFamily::Unix)?;
+    let is_socket = |stat: &FileStat| kind(stat) == SFlag::S_IFSOCK;
     // Of an earlier run that was killed: nobody listens on it.
-    let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
-    let client = opened(AddressFamily::Unix)?;
-    if is_socket && connect(client.as_raw_fd(), &address) == Err(Errno::ECONNREFUSED) {
-        fs::remove_file(path).map_err(|why| errno(&why))?;
+    if place.open_path().and_then(fstat).is_ok_and(|stat| is_socket(&stat)) {
+        // A full backlog must not block trc.
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let client = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+        if connect(client.as_raw_fd(), &address) == Err(Errno::ECONNREFUSED) {
+            place.remove()?;
+        }
     }
-    bound(&fd, &address)?;
-    Ok(fd)
+    let own = umask(Mode::from_bits_truncate(0o111));
+    let done = bound(&fd, &address);
+    umask(own);
+    done?;
+    let there = place.open_path()?;
+    let stat = fstat(&there)?;
+    if !is_socket(&stat) || stat.st_nlink != 1 {
+        let why = "somebody has put something else in its place";
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    }
+    if let Some((uid, gid)) = owner {
+        fchownat(&there, "", Some(uid), Some(gid), AtFlags::AT_EMPTY_PATH)?;
+    }
+    Ok((fd, Named { place, stat }))
 }
 
 fn opened(family: AddressFamily) -> Result<OwnedFd, Errno> {
@@ -115,8 +131,4 @@ fn opened(family: AddressFamily) -> Result<OwnedFd, Errno> {
 fn bound(fd: &OwnedFd, address: &dyn SockaddrLike) -> Result<(), Errno> {
     bind(fd.as_raw_fd(), address)?;
     listen(fd, Backlog::MAXCONN)
-}
-
-fn errno(why: &std::io::Error) -> Errno {
-    why.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }

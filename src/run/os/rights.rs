@@ -484,6 +484,11 @@ mod tests {
             assert_eq!(late, Err(Errno::EPIPE));
             wait(taker);
             ended(taker);
+            // On a busy machine, its time may be up before it has emptied the socket.
+            while let Some(taker) = CLOSING.with_borrow(|closing| closing.first()?.1) {
+                wait(taker);
+                ended(taker);
+            }
             assert!(CLOSING.with_borrow(Vec::is_empty));
             assert_eq!(nix::unistd::read(&end, &mut [0; 1]), Ok(0));
         }

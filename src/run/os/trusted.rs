@@ -17,9 +17,9 @@ use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, readlinkat, renameat};
@@ -198,6 +198,11 @@ impl Place {
         openat(&self.dir, self.name.as_os_str(), flags, Mode::empty())
     }
 
+    /// Returns a path that leads to the name in the open directory, for calls that take nothing else.
+    pub(crate) fn path(&self) -> PathBuf {
+        Path::new(&format!("/proc/self/fd/{}", self.dir.as_raw_fd())).join(&self.name)
+    }
+
     /// Returns the name in the directory.
     pub(crate) fn name(&self) -> &OsStr {
         &self.name
@@ -290,7 +295,6 @@ mod tests {
     use std::fs::{self, Permissions};
     use std::io::{Read, Write};
     use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
-    use std::path::PathBuf;
 
     const APPEND: OFlag = OFlag::O_WRONLY.union(OFlag::O_APPEND).union(OFlag::O_CREAT);
 

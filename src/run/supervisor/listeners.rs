@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::ffi::CString;
+use std::io;
 use std::rc::Rc;
-
-use nix::errno::Errno;
 
 use super::super::listen::Listener;
 use super::super::spawn::Launch;
@@ -22,7 +21,7 @@ const VARIABLES: [&[u8]; 3] = [b"LISTEN_PID=", b"LISTEN_FDS=", b"LISTEN_FDNAMES=
 /// An address that trc cannot listen on.
 pub(super) struct NotListening {
     pub at: Listen,
-    pub errno: Errno,
+    pub why: io::Error,
 }
 
 pub(super) const SOURCE: Source =
@@ -67,7 +66,7 @@ impl Supervisor {
         }
         self.listening.insert(id);
         for (at, number) in unit.listen.iter().map(|at| &at.value).zip(FIRST..) {
-            let failed = |errno| NotListening { at: at.clone(), errno };
+            let failed = |why| NotListening { at: at.clone(), why };
             let place = held.listeners.iter().position(|listener| listener.at == *at);
             let place = if let Some(place) = place {
                 place
@@ -75,10 +74,7 @@ impl Supervisor {
                 held.listeners.push(Listener::open(at, launch.owner()).map_err(failed)?);
                 held.listeners.len() - 1
             };
-            let copy = held.listeners[place]
-                .fd
-                .try_clone()
-                .map_err(|why| failed(why.raw_os_error().map_or(Errno::EMFILE, Errno::from_raw)))?;
+            let copy = held.listeners[place].fd.try_clone().map_err(failed)?;
             launch.descriptors.push((copy, number));
         }
         let known =

@@ -11,7 +11,7 @@ use super::super::prepare::{self, Problem, Ready, Surroundings};
 use super::super::spawn::{self, Ids, Pace};
 use super::listeners::NotListening;
 use super::{Child, Role, Supervisor, reload};
-use crate::config::{Probe, Stage};
+use crate::config::{Probe, Stage, reason};
 use crate::engine::{Detail, Event, SpawnStage};
 use crate::graph::UnitId;
 use crate::run::os::fd::is_ready;
@@ -46,12 +46,13 @@ impl From<spawn::Failure> for Failed {
 }
 
 impl From<NotListening> for Failed {
-    fn from(NotListening { at, errno }: NotListening) -> Self {
+    fn from(NotListening { at, why }: NotListening) -> Self {
         // These resources may become available again.
-        if let Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM = errno {
+        let errno = why.raw_os_error().map(Errno::from_raw);
+        if let Some(errno @ (Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM)) = errno {
             return errno.into();
         }
-        let why = format!("cannot listen on {at}: {}", errno.desc());
+        let why = format!("cannot listen on {at}: {}", reason(&why));
         Self { stage: SpawnStage::Prepare, errno: None, why: Some(Detail::Words(why)) }
     }
 }
