@@ -64,11 +64,12 @@ impl Engine {
 
     /// Returns the units that wait policies count.
     fn counted(&self) -> impl Iterator<Item = UnitId> + '_ {
-        let counts = |id: &UnitId| {
-            let node = self.graph.node(*id);
-            node.counts() && !node.is_scheduled()
-        };
-        self.graph.ids().filter(counts)
+        self.graph.ids().filter(|id| self.is_counted(*id))
+    }
+
+    fn is_counted(&self, id: UnitId) -> bool {
+        let node = self.graph.node(id);
+        node.counts() && !node.is_scheduled()
     }
 
     /// Returns the end of a unit, if wait policies count it: neither the success of a one-shot nor
@@ -78,7 +79,7 @@ impl Engine {
         let ended = self.ended(id)?;
         let silent =
             if ended.failed() { node.unit.on_failure == OnFailure::Ignore } else { node.oneshot };
-        (node.counts() && !silent).then_some((id, ended))
+        (self.is_counted(id) && !silent).then_some((id, ended))
     }
 
     fn failure_of(&self, id: UnitId) -> Option<(UnitId, Ended)> {

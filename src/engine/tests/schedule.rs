@@ -119,6 +119,19 @@ fn no_policy_counts_a_unit_with_a_schedule_but_a_run_that_has_nothing_else_goes_
 }
 
 #[test]
+fn a_job_that_cannot_be_killed_for_the_next_run_is_not_the_status_of_the_whole_run() {
+    let job = Unit { on_failure: OnFailure::Stop, ..scheduled("async.job", Overlap::Kill) };
+    let mut world = World::of(WaitPolicy::All, vec![job, unit("async.app")]);
+    world.due("async.job");
+    world.due("async.job");
+    world.pass(SECOND * 20);
+    assert!(world.engine.ended(world.id("async.job")).is_some_and(Ended::failed));
+    world.exit("async.app", 0);
+    world.pass(SECOND * 20);
+    assert_eq!(world.end, Some(0));
+}
+
+#[test]
 fn a_run_goes_on_for_its_schedules_when_what_sets_it_up_has_succeeded() {
     for wait in [WaitPolicy::Any, WaitPolicy::All, WaitPolicy::Err] {
         let setup = Unit { oneshot: Some(true), ..unit("async.setup") };
