@@ -70,7 +70,7 @@
 //! come from anywhere else.
 
 use super::unit::{Phase, Verdict, Wanted, Why};
-use super::{Action, Asker, Ended, Engine, Fact, How, NotReloaded, Run, Tick};
+use super::{Action, Asker, Ended, Engine, Fact, NotReloaded, Run, Tick};
 use crate::config::{Condition, Stage};
 use crate::graph::UnitId;
 use crate::signal::Signal;
@@ -586,8 +586,10 @@ impl Engine {
                     ended.is_some() || self.stands_up(job.unit),
                     ended.filter(|ended| ended.failed()),
                 ),
+                // It may have exited after all.
                 Task::Stop => {
-                    (self.is_down(job.unit), ended.filter(|ended| ended.how == How::Unkillable))
+                    let survives = self.unkillable.contains(&job.unit);
+                    (self.is_down(job.unit), ended.filter(|_| survives))
                 }
             };
             match failed {

@@ -334,3 +334,15 @@ fn a_stop_that_waits_for_others_is_cancelled_without_a_trace() {
     world.exit("async.app", 0);
     assert_eq!((world.running(), world.started.len()), (vec!["async.db".to_owned()], 2));
 }
+
+#[test]
+fn a_unit_that_has_survived_sigkill_and_is_gone_by_now_has_stopped() {
+    let quiet = Unit { on_failure: OnFailure::Ignore, ..unit("async.a") };
+    let slow = Unit { max_runtime: Some(SECOND), ..quiet };
+    let mut world = World::of(WaitPolicy::Forever, vec![slow, unit("async.b")]);
+    world.pass(SECOND * 20);
+    assert!(world.engine.ended(world.id("async.a")).is_some(), "trc has given it up");
+    world.exit("async.a", 137);
+    assert_eq!(world.job("async.a", Task::Stop), Answer::Begun(1));
+    assert_eq!(world.end_of(1), Some(JobEnd::Done));
+}
