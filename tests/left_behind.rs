@@ -318,7 +318,9 @@ fn what_each_of_many_units_leaves_is_found_though_they_exit_together() {
         let running = Trc::toml(&toml).mode(mode).spawn();
         running.wait_for_times("]: up", MANY).signal(USR1);
         let outcome = running.finish();
-        let told = outcome.err().matches("exited (exitcode=138) and left sleep 1000").count();
+        // On a busy machine, some are still about to execute the command that setsid runs.
+        let told = outcome.err().replace("left setsid sleep", "left sleep");
+        let told = told.matches("exited (exitcode=138) and left sleep 1000").count();
         assert_eq!(told, MANY, "{}", outcome.err());
         outcome.stderr_lacks("killing");
     }
