@@ -349,7 +349,9 @@ fn probes_tell_whether_the_container_is_alive_and_ready() {
     // It starts: that is alive, and not ready.
     let starting = it.wait_for(&run, "/readyz", 503).json();
     assert_eq!((&starting["state"], &starting["unit"]), (&"starting".into(), &"async.web".into()));
-    assert!(starting["why"].as_str().unwrap().starts_with("is not ready yet"), "{starting}");
+    // It may not even have executed its command.
+    let why = starting["why"].as_str().unwrap();
+    assert!(why.starts_with("is not ready yet") || why == "is starting", "{starting}");
     assert_eq!(it.get("/healthz").status, 200);
     run.open_gate("go");
     it.wait_for(&run, "/readyz", 200);
