@@ -7,6 +7,7 @@
 //! This library is for its two programs and the benchmarks only; its public items are those that
 //! they need.
 
+mod civil;
 mod config;
 mod ctl;
 mod engine;

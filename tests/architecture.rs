@@ -11,7 +11,7 @@ use regex::Regex;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The rooms from top to bottom, and the rooms below that each of them uses.
-const ROOMS: [(&str, &[&str]); 16] = [
+const ROOMS: [(&str, &[&str]); 17] = [
     ("ctl", &["report", "wire", "graph", "config", "text", "status"]),
     (
         "run",
@@ -27,10 +27,11 @@ const ROOMS: [(&str, &[&str]); 16] = [
     ("engine", &["graph", "config", "signal", "status"]),
     ("graph", &["config", "signal", "status"]),
     ("shell", &["config"]),
-    ("journal", &["config"]),
+    ("journal", &["config", "civil"]),
     ("config", &["schedule", "text", "regex", "signal"]),
-    ("schedule", &["text"]),
+    ("schedule", &["text", "civil"]),
     ("text", &[]),
+    ("civil", &[]),
     ("regex", &[]),
     ("signal", &[]),
     ("status", &[]),

@@ -29,9 +29,9 @@ fn a_container_of_jobs_alone_goes_on_under_every_policy_and_stops_as_any_other()
 #[test]
 fn a_job_that_has_not_finished_is_not_run_beside_itself() {
     for (overlap, said) in [
-        ("skip", "async.job is due before its last run is over: this run is left out"),
-        ("queue", "async.job is due before its last run is over: this one follows it"),
-        ("kill", "async.job is due before its last run is over: that is stopped for this one"),
+        ("skip", "async.job is due before its last run is over: it does not run this time"),
+        ("queue", "async.job is due before its last run is over: it runs again when that is over"),
+        ("kill", "async.job is due before its last run is over: the last run is stopped first"),
     ] {
         let job = format!(
             "[async.job]\nscript = 'echo up; exec cat $W/never'\n\
@@ -94,7 +94,9 @@ fn a_reload_keeps_what_it_does_not_change_and_makes_a_service_of_a_job() {
 fn trc_waits_for_nothing_that_is_due_while_it_stops() {
     let job = |name: &str| format!("[async.{name}]\nexec = 'echo tick'\nschedule = 'every 1s'\n");
     let main = "[sync.main]\nscript = 'trap \"read x <$W/go\" TERM; echo up; while :; do read x <$W/never; done'\n\
-                stop.timeout = '8s'\n";
+                stop.timeout = '8s'\n\
+                [async.stubborn]\nscript = 'trap : TERM; while :; do read x <$W/never; done'\n\
+                stop.timeout = '2s'\n";
     let it = Asked::new(&(main.to_owned() + &job("a") + &job("b")), Mode::Subreaper);
     it.running.wait_for("up\n");
     it.running.wait_for("]: tick\n");
@@ -102,7 +104,8 @@ fn trc_waits_for_nothing_that_is_due_while_it_stops() {
     same(&it.post("/v1/reload").body["applied"], true);
     it.running.signal(TERM).wait_for("terminating the child process");
     let before = cpu(it.running.pid());
-    std::thread::sleep(std::time::Duration::from_secs(2));
+    // Two seconds later.
+    it.running.wait_for("killing the child process");
     assert!(cpu(it.running.pid()) - before < 50, "it does nothing meanwhile");
     it.running.open_gate("go");
     it.running.finish();

@@ -112,7 +112,7 @@ impl Decoder<'_> {
                 "ready",
                 unit.schedule.is_some() && !outside,
                 format!(
-                    "{id} has a schedule, and no unit can wait for it: only a service is ready"
+                    "{id} has a schedule: only a service, which runs all the time, can be ready"
                 ),
             ),
             (

@@ -105,6 +105,19 @@ impl Engine {
         self.changed.push_back(id);
     }
 
+    /// Returns whether a unit has a process, or gets one without anybody's help: it waits for its start
+    /// or is started again, if only by a new graph.
+    #[must_use]
+    pub(crate) fn is_or_comes_up(&self, id: UnitId) -> bool {
+        let state = &self.states[id.0];
+        let comes = match state.wanted {
+            Wanted::Up => self.ended(id).is_none() && self.graph.ids().any(|one| one == id),
+            Wanted::Down => self.is_reloading() && self.ended(id).is_none(),
+            Wanted::Held => false,
+        };
+        state.pid().is_some() || comes
+    }
+
     /// Returns whether no unit lives that is restarted together with this one. A unit that has
     /// ended is not restarted, and its leftovers stay.
     fn alone(&self, id: UnitId) -> bool {

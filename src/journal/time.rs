@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::civil;
+
 /// A local time, to the second.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Local {
@@ -23,23 +25,15 @@ pub struct Local {
 }
 
 impl Local {
-    /// Returns the time in UTC at a number of seconds since 1970-01-01 00:00 UTC. The algorithm is
-    /// Howard Hinnant's `civil_from_days`.
+    /// Returns the time in UTC at a number of seconds since 1970-01-01 00:00 UTC.
     pub(crate) fn utc(seconds: i64) -> Self {
-        let (days, of_day) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-        // Years begin in March here, so that a leap day is the last day of its year.
-        let z = days + 719_468;
-        let era = z.div_euclid(146_097);
-        let doe = z.rem_euclid(146_097);
-        let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
-        let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-        let mp = (5 * doy + 2) / 153;
-        let month = if mp < 10 { mp + 3 } else { mp - 9 };
+        let (year, month, day) = civil::date(seconds.div_euclid(86_400));
+        let of_day = seconds.rem_euclid(86_400);
         let small = |n: i64| u8::try_from(n).unwrap_or(0);
         Self {
-            year: yoe + era * 400 + i64::from(month <= 2),
+            year,
             month: small(month),
-            day: small(doy - (153 * mp + 2) / 5 + 1),
+            day: small(day),
             hour: small(of_day / 3600),
             minute: small(of_day / 60 % 60),
             second: small(of_day % 60),

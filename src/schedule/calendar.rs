@@ -1,6 +1,8 @@
 //! The local times of a schedule, on a calendar without time zones. A local time is a number of
 //! seconds since 1970-01-01 00:00, all of whose days have 24 hours.
 
+use crate::civil::date;
+
 /// The seconds of a day.
 const DAY: i64 = 86_400;
 
@@ -58,7 +60,7 @@ impl Times {
 
     /// Returns the first day at or after `first`.
     fn day_from(&self, first: i64) -> Option<i64> {
-        let (mut year, mut month, of_month) = civil(first);
+        let (mut year, mut month, of_month) = date(first);
         let mut day = first - (of_month - 1);
         // 29 February is on a given day of the week at least once in 40 years.
         for _ in 0..41 * 12 {
@@ -76,7 +78,7 @@ impl Times {
     }
 
     fn has_day(&self, day: i64) -> bool {
-        let (_, month, of_month) = civil(day);
+        let (_, month, of_month) = date(day);
         // 1970-01-01 was a Thursday.
         let of_week = has(self.weekdays, (day + 4).rem_euclid(7));
         let of_month = has(self.days, of_month);
@@ -102,19 +104,4 @@ pub(super) fn month_length(year: i64, month: i64) -> i64 {
         4 | 6 | 9 | 11 => 30,
         _ => 31,
     }
-}
-
-/// Returns the year, the month and the day of the month of a day since 1970-01-01. The algorithm is
-/// Howard Hinnant's `civil_from_days`.
-pub(super) fn civil(day: i64) -> (i64, i64, i64) {
-    // Years begin in March here, so that a leap day is the last day of its year.
-    let day = day + 719_468;
-    let era = day.div_euclid(146_097);
-    let of_era = day.rem_euclid(146_097);
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let of_month = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year + era * 400 + i64::from(month <= 2), month, of_month)
 }

@@ -1,5 +1,6 @@
 //! Tests of schedules.
 
+use crate::civil;
 use std::ffi::OsStr;
 use std::fs;
 
@@ -52,7 +53,7 @@ pub(super) fn utc(text: &str) -> i64 {
 pub(super) fn shown(moment: i64, zone: &Zone) -> String {
     let offset = zone.offset(moment);
     let local = moment + offset;
-    let (year, month, day) = calendar::civil(local.div_euclid(86_400));
+    let (year, month, day) = civil::date(local.div_euclid(86_400));
     let (minute, second) = (local.rem_euclid(86_400) / 60, local.rem_euclid(60));
     let sign = if offset < 0 { '-' } else { '+' };
     let of_hour = offset.abs() / 60 % 60;
@@ -488,7 +489,7 @@ fn a_clock_that_looks_at_each_minute_finds_the_same_times() {
 /// Returns whether a local time is one of the times.
 fn matches(times: &Times, local: i64) -> bool {
     let (day, minute) = (local.div_euclid(86_400), local.rem_euclid(86_400) / 60);
-    let (_, month, of_month) = calendar::civil(day);
+    let (_, month, of_month) = civil::date(day);
     let has = |set: u64, value: i64| set & 1 << value != 0;
     let [of_month, of_week] =
         [has(times.days, of_month), has(times.weekdays, (day + 4).rem_euclid(7))];

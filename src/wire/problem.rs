@@ -73,7 +73,7 @@ codes! {
     /// The unit cannot be started again.
     NotAgain = 409, "not_again", "The unit cannot be started again";
     /// The files or the run have changed since the plan was made.
-    StalePlan = 409, "stale_plan", "The plan is not up to date any more";
+    StalePlan = 409, "stale_plan", "The plan is out of date";
     /// A unit of the new configuration did not come up, and the old one has come back.
     RolledBack = 409, "rolled_back", "The old configuration has come back";
     /// A new configuration is about to take over.

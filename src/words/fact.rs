@@ -69,9 +69,9 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact) -> Vec<Line> {
         }
         Fact::Overlapped { unit, overlap } => {
             let then = match overlap {
-                Overlap::Skip => "this run is left out",
-                Overlap::Queue => "this one follows it",
-                Overlap::Kill => "that is stopped for this one",
+                Overlap::Skip => "it does not run this time",
+                Overlap::Queue => "it runs again when that is over",
+                Overlap::Kill => "the last run is stopped first",
             };
             let message = format!("{} is due before its last run is over: {then}", name(unit));
             Line::about(Level::Warn, EventName::Overlapped, *unit, message)

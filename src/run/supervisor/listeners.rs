@@ -1,16 +1,13 @@
 //! The sockets that trc listens on for a unit.
 
-use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::io;
-use std::rc::Rc;
 
 use super::super::listen::Listener;
 use super::super::spawn::Launch;
 use super::Supervisor;
 use super::source::Source;
 use crate::config::{Listen, Unit};
-use crate::engine::Wanted;
 use crate::graph::UnitId;
 
 /// The number of the first socket that a unit gets: `SD_LISTEN_FDS_START` of `sd_listen_fds(3)`.
@@ -30,23 +27,10 @@ pub(super) const SOURCE: Source =
 impl Supervisor {
     /// Closes the sockets of units that are not about to come back: nobody would take a connection.
     fn stop_listening(&mut self) {
-        if self.listening.is_empty() {
-            return;
+        let engine = &self.engine;
+        for id in self.listening.extract_if(.., |id| !engine.is_or_comes_up(*id)) {
+            self.units[id.0].listeners.clear();
         }
-        let graph = Rc::clone(&self.graph);
-        let here: BTreeSet<UnitId> = graph.ids().collect();
-        self.listening.retain(|id| {
-            let unit = here.contains(id).then(|| self.engine.unit_snapshot(*id));
-            let reloads = self.engine.is_reloading();
-            let comes = |wanted| wanted == Wanted::Up || wanted == Wanted::Down && reloads;
-            let stays = unit.is_some_and(|unit| {
-                unit.pid.is_some() || unit.ended.is_none() && comes(unit.wanted)
-            });
-            if !stays {
-                self.units[id.0].listeners.clear();
-            }
-            stays
-        });
     }
 
     /// Passes the sockets on that trc listens on for a unit. Those of the last start stay open.

@@ -11,7 +11,9 @@
 //! - If the clock is set back by up to three hours, times that have already come are not repeated. If
 //!   it is set back further, the schedule begins anew at the new time.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
@@ -24,7 +26,6 @@ use super::Supervisor;
 use super::source::{Call, Source, Watch};
 use crate::engine::Event;
 use crate::graph::UnitId;
-use crate::run::os::chance::chance;
 use crate::run::os::clock::now;
 use crate::run::os::localtime::{self, CLOCK};
 use crate::schedule::{Schedule, Zone};
@@ -56,7 +57,8 @@ pub(super) struct Schedules {
     units: BTreeMap<UnitId, Due>,
     /// Whether the units are those of the present graph.
     known: bool,
-    /// The number of random delays so far.
+    /// What makes delays random, and their number so far.
+    chance: OnceCell<RandomState>,
     delays: u64,
 }
 
@@ -106,14 +108,10 @@ impl Schedules {
 
     /// Returns a random delay of up to `jitter`.
     fn delay(&mut self, jitter: Duration) -> Duration {
-        self.delays = self.delays.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        // splitmix64: https://prng.di.unimi.it/splitmix64.c
-        let mut z = chance().wrapping_add(self.delays);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^= z >> 31;
+        self.delays = self.delays.wrapping_add(1);
         let most = u64::try_from(jitter.as_millis()).unwrap_or(u64::MAX);
-        Duration::from_millis(z % most.saturating_add(1))
+        let chance = self.chance.get_or_init(RandomState::new).hash_one(self.delays);
+        Duration::from_millis(chance % most.saturating_add(1))
     }
 
     /// Finds out when a unit is due next.
@@ -251,6 +249,9 @@ impl Supervisor {
             self.schedules.units.clear();
         } else if !self.schedules.known {
             self.read_schedules(now);
+        }
+        if self.schedules.units.is_empty() && self.schedules.set_to.is_none() {
+            return;
         }
         let wall = wall();
         let is_due = |due: &Due| match due.next {
