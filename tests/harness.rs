@@ -35,10 +35,12 @@ fn a_signal_reaches_the_process_in_trcs_place() {
 
 #[test]
 fn what_outlives_a_run_is_found_and_killed() {
-    let failed = std::panic::catch_unwind(|| shell("cat never >out 2>&1 & echo $!").run());
+    // Writing to `go` waits until cat reads it: until then, it may have no environment to be found by.
+    let leave_cat = "cat go never >out 2>&1 & : >go; echo $!";
+    let failed = std::panic::catch_unwind(|| shell(leave_cat).run());
     let Err(why) = failed else { panic!("nothing was found") };
     let why = why.downcast_ref::<String>().unwrap();
-    assert!(why.contains("these outlive trc") && why.contains("cat never"), "{why}");
+    assert!(why.contains("these outlive trc") && why.contains("cat go never"), "{why}");
 }
 
 #[test]
