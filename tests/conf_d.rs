@@ -1,10 +1,10 @@
-//! The drop-ins of `conf.d/` do what their comments say, under bash and under a POSIX
-//! shell. `async.cron.toml` needs cron, so `containers.rs` tests it in a container.
+//! The drop-ins of `conf.d/` do what their comments say, under bash and under a POSIX shell.
 
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use crate::common;
-use crate::common::Trc;
+use crate::common::{TERM, Trc};
 
 /// The shells for which the scripts are written. `/bin/sh` is dash on Debian.
 const SHELLS: [&str; 2] = ["bash", "sh"];
@@ -22,10 +22,9 @@ fn with(dropin: &str, shell: &str) -> Trc {
 #[test]
 fn every_drop_in_is_tested() {
     let tested = [
-        "async.cron.toml", // in containers.rs
+        "async.cleanup.toml",
         "boot.greeting",
-        "boot.require-env",
-        "boot.secrets",
+        "environment.toml",
         "halt.report.toml",
         "test.hardened.toml",
     ];
@@ -84,95 +83,43 @@ fn greeting_is_silent_where_the_log_is() {
 }
 
 #[test]
-fn require_env_lets_a_container_start_that_has_what_it_needs() {
-    for shell in SHELLS {
-        let trc = with("boot.require-env", shell);
-        let trc = trc.env("REQUIRED", "DB_HOST DB_USER").env("DB_HOST", "db").env("DB_USER", "me");
-        trc.run().status(0).stdout_has("main ran").stderr_is("");
-        with("boot.require-env", shell).run().status(0).stdout_has("main ran");
-    }
-}
-
-#[test]
-fn require_env_names_all_that_is_missing_and_nothing_starts() {
-    for shell in SHELLS {
-        let trc = with("boot.require-env", shell);
-        let trc = trc.env("REQUIRED", "DB_HOST DB_USER DB_NAME").env("DB_USER", "me");
-        let outcome = trc.env("DB_NAME", "").run();
-        outcome.status(1).stdout_lacks("main ran").stderr_lines(&[
-            r"<main/\d+\]: not set, and needed: DB_HOST DB_NAME",
-            r"<main/\d+\]: boot failed: boot\.require-env failed with status 1",
-        ]);
-    }
-}
-
-#[test]
-fn require_env_leaves_no_variables_behind() {
-    for shell in SHELLS {
-        let trc = with("boot.require-env", shell).env("REQUIRED", "PATH");
-        let show = "script = 'echo ${missing-none} ${name-none} ${value-none}'";
-        let text = format!("shell = '{shell}'\n[sync.main]\n{show}\n");
-        trc.file("trc.toml", text).run().status(0).stdout_has("none none none");
-    }
-}
-
-/// What the units of the test see of a secret. The `exec` units count most.
-const SHOW: &str = "[sync.main]\nexec = 'sh ${W}/show'\n";
-
-fn with_secret(shell: &str, value: &str) -> Trc {
-    let trc = with("boot.secrets", shell)
-        .file("secrets/db", value)
-        .file(
-            "show",
-            r#"echo "<$DB_PASSWORD>" "${DB_PASSWORD_FILE-unset}" "${SSL_CERT_FILE-unset}"
-               if env | grep ^secret_; then exit 1; fi"#,
-        )
-        .file("trc.toml", format!("shell = '{shell}'\n{SHOW}"));
-    let dir = trc.path("secrets").to_str().unwrap().to_owned();
-    trc.env("SECRETS_DIR", &dir).env("DB_PASSWORD_FILE", format!("{dir}/db"))
-}
-
-#[test]
-fn secrets_become_variables() {
-    for shell in SHELLS {
-        let trc = with_secret(shell, "pass 'w\"or$d`*\n")
-            .file("certificates", "not a secret")
-            // A text in a value that looks like a variable is not one.
-            .env("OTHER", "x\nTRICK_FILE=/etc/passwd");
-        let certificates = trc.path("certificates").to_str().unwrap().to_owned();
-        let outcome = trc.env("SSL_CERT_FILE", &certificates).run();
+fn environment_takes_secrets_from_files_and_fills_in_defaults() {
+    for pointer in ["DB_PASSWORD_FILE", "FILE__DB_PASSWORD"] {
+        let show = "log.level = 'warn'\n[sync.main]\nscript = 'env | grep ^DB_ | sort'\n";
+        let trc =
+            with("environment.toml", "sh").file("trc.toml", show).file("secret", "pass 'w\"$d`*\n");
+        let path = trc.path("secret").display().to_string();
+        let outcome = trc.env(pointer, path).env("DB_HOST", "db").run();
         outcome.status(0).stderr_is("");
-        outcome.stdout_has(&format!("<pass 'w\"or$d`*> unset {certificates}\n"));
+        outcome.stdout_is("DB_HOST=db\nDB_NAME=app\nDB_PASSWORD=pass 'w\"$d`*\n");
     }
 }
 
 #[test]
-fn a_secret_that_is_not_there_ends_the_container() {
-    for shell in SHELLS {
-        let trc = with_secret(shell, "x");
-        let missing = trc.path("secrets/missing").to_str().unwrap().to_owned();
-        let outcome = trc.env("DB_PASSWORD_FILE", &missing).run();
-        outcome.status(1).stdout_lacks("unset");
-        outcome.stderr_has(&format!("cannot read {missing}, named by DB_PASSWORD_FILE"));
-    }
+fn environment_names_all_that_is_missing_and_nothing_starts() {
+    let outcome = with("environment.toml", "sh").run();
+    outcome.status(126).stdout_lacks("main ran");
+    outcome.stderr_has("DB_HOST: set it with docker run -e DB_HOST=… (");
+    outcome.stderr_has("DB_PASSWORD: set DB_PASSWORD_FILE to the path of a secret (");
 }
 
 #[test]
-fn a_secret_that_is_set_as_well_ends_the_container() {
-    for shell in SHELLS {
-        let outcome = with_secret(shell, "x").env("DB_PASSWORD", "y").run();
-        outcome.status(1).stderr_has("both DB_PASSWORD and DB_PASSWORD_FILE are set");
-    }
-}
-
-#[test]
-fn a_secret_is_not_shown_when_scripts_are_traced() {
-    for shell in SHELLS {
-        let trc = with_secret(shell, "hidden").env("RC_DEBUG", "true");
-        let show = "[sync.main]\nscript = ': traced ${#DB_PASSWORD}'\n";
-        let outcome = trc.file("trc.toml", format!("shell = '{shell}'\n{show}")).run();
-        outcome.status(0).stderr_lacks("hidden").stderr_has(": traced 6");
-    }
+fn cleanup_deletes_what_nobody_has_changed_for_a_week() {
+    let schedule = "schedule = { when = \"17 3 * * *\", tz = \"Europe/Zurich\" }";
+    let text = include_str!("../conf.d/async.cleanup.toml");
+    assert!(text.contains(schedule));
+    // The job is due at once, and cleans another directory.
+    let text = text.replace(schedule, "schedule = { when = '@daily', at_start = true }");
+    let trc = Trc::new().file("tmp/new", "x").file("tmp/old", "x");
+    let text = text.replace("find /tmp", &format!("find {}", trc.path("tmp").display()));
+    let old = std::fs::File::options().write(true).open(trc.path("tmp/old")).unwrap();
+    old.set_modified(SystemTime::now() - Duration::from_hours(8 * 24)).unwrap();
+    let (new, old) = (trc.path("tmp/new"), trc.path("tmp/old"));
+    let running = trc.file("trc.d/async.cleanup.toml", text).spawn();
+    running.wait_for("Exiting on the background (exitcode=0): ");
+    assert!(new.exists() && !old.exists());
+    running.signal(TERM);
+    running.finish();
 }
 
 #[test]

@@ -34,7 +34,7 @@ enum Image {
     Debian,
     /// The same, with a user of its own and without `/tmp`.
     Plain,
-    /// Debian's cron with `conf.d/async.cron.toml`.
+    /// Debian's cron.
     Cron,
     /// Nothing but trc and a static program.
     Scratch,
@@ -82,7 +82,8 @@ impl Image {
                 write(&format!("FROM {base}\nRUN rm -r /tmp\nUSER 12345:12345\n"));
             }
             Self::Cron => {
-                put(&Path::new(ROOT).join("conf.d/async.cron.toml"), "async.cron.toml");
+                let unit = "exec = 'cron -f'\nstop = { timeout = '5s' }\n";
+                fs::write(folder.path().join("async.cron.toml"), unit).unwrap();
                 let base = Self::Debian.name();
                 write(&format!(
                     "FROM {base}\nRUN apt-get update \

@@ -402,6 +402,39 @@ fn the_images_convention_of_name_file_is_behind_a_switch() {
 }
 
 #[test]
+fn the_configuration_can_refer_to_a_variable_that_comes_from_a_file() {
+    let run = |table: &str, name: &str| {
+        let toml = format!(
+            "log.level = 'warn'\nfile_env = true\n{table}\n[sync.x]\n\
+             exec = ['sh', '-c', 'env | grep -E ^[AU] | sort']\n"
+        );
+        let trc = Trc::toml(&toml).file("secret", "s3cret\n");
+        let path = trc.path("secret").display().to_string();
+        trc.env(name, path).run()
+    };
+    for name in ["A_FILE", "FILE__A"] {
+        run("[env]\nA = '${A:?set A or A_FILE}'", name).status(0).stdout_is("A=s3cret\n");
+        let url = run("[env]\nURL = 'pg://me:${A}@db'", name);
+        url.status(0).stdout_is("A=s3cret\nURL=pg://me:s3cret@db\n");
+        // The configuration says one thing, and the variable another.
+        let both = run("[env]\nA = 'x'", name);
+        both.status(126).stderr_has(&format!("both A and {name} are set (file_env)"));
+    }
+    run("", "FILE__A_FILE").stdout_is("A_FILE=s3cret\n");
+}
+
+#[test]
+fn all_variables_that_are_missing_are_named_at_once() {
+    let toml = "[env]\nA = '${A:?the first}'\nB = 'here'\nC = '${C}'\n[sync.x]\nexec = 'true'\n";
+    let outcome = Trc::toml(toml).run();
+    outcome.status(126).stderr_has("sync.x could not be started: A: the first (");
+    outcome.stderr_has("/trc.toml:2:5); the variable C is not set (");
+    let toml = "[sync.x]\nexec = 'true'\nenv = { A = '${A}', B = '${A}${B:?the second}' }\n";
+    let outcome = Trc::toml(toml).env("A", "a").run();
+    outcome.status(126).stderr_has("could not be started: B: the second (").stderr_lacks(";");
+}
+
+#[test]
 fn the_convention_of_linuxserver_io_is_behind_the_same_switch() {
     let run = |switch: &str, names: &[&str]| {
         let toml = format!(

@@ -17,6 +17,8 @@ use crate::config::template::Unexpanded;
 pub(crate) enum Unprepared {
     /// The reason, and the place of the setting.
     At(Box<Unprepared>, Origin),
+    /// Several reasons.
+    Several(Vec<Unprepared>),
     /// The kernel's answer.
     Kernel(Errno),
     /// The unit has no command.
@@ -93,6 +95,12 @@ impl Display for Unprepared {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::At(why, origin) => write!(f, "{why} ({origin})"),
+            Self::Several(whys) => {
+                for (at, why) in whys.iter().enumerate() {
+                    write!(f, "{}{why}", if at > 0 { "; " } else { "" })?;
+                }
+                Ok(())
+            }
             Self::Kernel(error) => f.write_str(&errno(*error)),
             Self::NoCommand => f.write_str("it has no command"),
             Self::NoShell => f.write_str("it needs a shell, and the image has neither bash nor sh"),

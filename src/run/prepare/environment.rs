@@ -113,15 +113,24 @@ impl Environment {
     /// to the variables that are already set.
     ///
     /// # Errors
-    /// Returns what is wrong with one of them, and where that was written.
+    /// Returns each of them that lacks a variable, or what else is wrong with one of them, and where
+    /// that was written.
     pub(crate) fn set_written<'v>(
         &mut self,
         variables: impl IntoIterator<Item = (&'v String, &'v Placed<Variable>)>,
         before: Option<&Self>,
     ) -> Result<(), Problem> {
         let mut bytes = 0;
+        let mut unset = Vec::new();
         for (name, variable) in variables {
-            let value = before.unwrap_or(self).value(variable)?;
+            let value = match before.unwrap_or(self).value(variable) {
+                Ok(value) => value,
+                Err(Problem { why, lasts: true, .. }) => {
+                    unset.push(why);
+                    continue;
+                }
+                Err(problem) => return Err(problem),
+            };
             bytes += name.len() + value.len() + 2;
             if bytes > LARGEST {
                 let why = Unprepared::Large(name.clone(), LARGEST);
@@ -129,7 +138,11 @@ impl Environment {
             }
             self.set(name, value);
         }
-        Ok(())
+        match unset.len() {
+            0 => Ok(()),
+            1 => Err(Problem { why: unset.remove(0), errno: None, lasts: true }),
+            _ => Err(Problem { why: Unprepared::Several(unset), errno: None, lasts: true }),
+        }
     }
 
     /// Converts the environment for execve(2).

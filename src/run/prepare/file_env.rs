@@ -15,39 +15,56 @@ const SUFFIX: &[u8] = b"_FILE";
 /// The beginning that the images of linuxserver.io add to it.
 const PREFIX: &[u8] = b"FILE__";
 
-/// Sets each `NAME` to the contents of the file that `NAME_FILE` or `FILE__NAME` names.
-///
-/// # Errors
-/// Returns what is wrong with one of them.
-pub(super) fn resolve(which: &FileEnv, environment: &mut Environment) -> Result<(), Unprepared> {
-    if *which == FileEnv::No {
-        return Ok(());
+/// The variables that were set from files: their names, and for each the variable that named the file
+/// and the contents.
+#[derive(Default)]
+pub(super) struct Resolved(BTreeMap<OsString, (OsString, OsString)>);
+
+impl Resolved {
+    /// Sets each `NAME` to the contents of the file that `NAME_FILE` or `FILE__NAME` names. A unit's
+    /// variables are resolved twice: those of the container, so that the configuration can refer to
+    /// them, and those that the configuration itself sets.
+    ///
+    /// # Errors
+    /// Returns what is wrong with one of them.
+    pub(super) fn resolve(
+        &mut self,
+        which: &FileEnv,
+        environment: &mut Environment,
+    ) -> Result<(), Unprepared> {
+        if *which == FileEnv::No {
+            return Ok(());
+        }
+        for (name, (pointer, value)) in &self.0 {
+            if environment.get(name) != Some(value) {
+                return Err(Unprepared::BothSet(name.clone(), pointer.clone()));
+            }
+        }
+        for (pointer, path) in environment.clone().into_variables() {
+            let Some(name) = pointed(&pointer) else { continue };
+            let wanted = match which {
+                FileEnv::No => false,
+                FileEnv::All => true,
+                FileEnv::Names(names) => names.contains(&name),
+            };
+            // An empty variable counts as unset. The contents of a file are not the name of another.
+            if !wanted || path.is_empty() || self.0.contains_key(&pointer) {
+                continue;
+            }
+            if let Some((other, _)) = self.0.get(&name) {
+                return Err(Unprepared::BothSet(other.clone(), pointer));
+            }
+            if environment.is_set(&name) {
+                return Err(Unprepared::BothSet(name, pointer));
+            }
+            let value = value(Path::new(&path))
+                .map_err(|why| Unprepared::Pointer(pointer.clone(), why.into()))?;
+            environment.remove(&pointer);
+            environment.set(name.clone(), value.clone());
+            self.0.insert(name, (pointer, value));
+        }
+        Ok(())
     }
-    let mut from = BTreeMap::new();
-    for (pointer, path) in environment.clone().into_variables() {
-        let Some(name) = pointed(&pointer) else { continue };
-        let wanted = match which {
-            FileEnv::No => false,
-            FileEnv::All => true,
-            FileEnv::Names(names) => names.contains(&name),
-        };
-        // An empty variable counts as unset.
-        if !wanted || path.is_empty() {
-            continue;
-        }
-        if let Some(other) = from.get(&name) {
-            return Err(Unprepared::BothSet(OsString::clone(other), pointer));
-        }
-        if environment.is_set(&name) {
-            return Err(Unprepared::BothSet(name, pointer));
-        }
-        let value = value(Path::new(&path))
-            .map_err(|why| Unprepared::Pointer(pointer.clone(), why.into()))?;
-        environment.remove(&pointer);
-        environment.set(name.clone(), value);
-        from.insert(name, pointer);
-    }
-    Ok(())
 }
 
 /// Returns the name of the variable that a variable with this name has the file of.

@@ -22,6 +22,7 @@ use crate::run::spawn::{Ids, Launch};
 use crate::shell::{Body, Errors, Job, Lines, Own, Prepared, Saved, Shell, State, VERDICT_FD};
 use crate::words::Unprepared;
 use command::{c_string, candidates, expand_words, needs_no_shell, words};
+use file_env::Resolved;
 use identity::identity;
 
 pub(crate) use environment::Environment;
@@ -126,6 +127,8 @@ impl Surroundings<'_> {
             environment.set("INSTANCE", instance);
         }
         let ids = identity(unit, &mut environment)?;
+        let mut from_files = Resolved::default();
+        from_files.resolve(&self.config.file_env, &mut environment)?;
         environment.set_written(&self.config.env, None)?;
         for file in &unit.identity.env_file {
             envfile::read(&file.value, self.base, &mut environment)
@@ -135,7 +138,7 @@ impl Surroundings<'_> {
         // cannot refer to another variable of the same table, because a table has no order.
         let before = environment.clone();
         environment.set_written(&unit.identity.env, Some(&before))?;
-        file_env::resolve(&self.config.file_env, &mut environment)?;
+        from_files.resolve(&self.config.file_env, &mut environment)?;
         environment.set("TRC_UNIT", unit.id());
         environment.set("TRC_STAGE", unit.stage.name());
         if let Some(socket) = self.socket {
