@@ -41,6 +41,7 @@ mod self_testing_images;
 mod selftest;
 mod signals;
 mod supervision;
+mod syslog;
 mod terminal;
 mod trcctl_check;
 mod trcctl_exec;

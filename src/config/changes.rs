@@ -66,9 +66,9 @@ impl Class {
         let mut parts = path.split('.');
         match (parts.next().unwrap_or(path), parts.next()) {
             ("env" | "file_env", _) | ("log", Some("output")) => Self::Restart,
-            ("shell", _) | ("log", Some("to")) | ("control", Some("socket" | "log_buffer")) => {
-                Self::Never
-            }
+            ("shell", _)
+            | ("log", Some("to" | "syslog"))
+            | ("control", Some("socket" | "log_buffer")) => Self::Never,
             _ => Self::Live,
         }
     }

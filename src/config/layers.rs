@@ -125,6 +125,7 @@ impl Layers {
             to: LogTo::default(),
             output: None,
             termination: Termination::default(),
+            syslog: None,
         };
         let mut config = Config {
             wait: WaitPolicy::default(),

@@ -66,6 +66,8 @@ pub(crate) struct Log {
     pub output: Option<Output>,
     /// The file that gets the reason why the run ended.
     pub termination: Termination,
+    /// The socket for messages of syslog, if there is one.
+    pub syslog: Option<PathBuf>,
 }
 
 /// The streams that the log goes to.

@@ -68,6 +68,7 @@ fn build(units: Vec<Unit>) -> Result<Graph, Vec<Diagnostic>> {
             to: crate::config::LogTo::Both,
             output: None,
             termination: crate::config::Termination::default(),
+            syslog: None,
         },
         control: crate::config::Control::default(),
         env: std::collections::BTreeMap::new(),

@@ -24,6 +24,31 @@ impl Side {
     }
 }
 
+/// The way by which a line of a unit has come.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Stream {
+    /// By one of its standard streams.
+    Standard(Side),
+    /// By syslog.
+    Syslog,
+}
+
+impl Stream {
+    /// `stdout`, `stderr` or `syslog`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Standard(side) => side.name(),
+            Self::Syslog => "syslog",
+        }
+    }
+}
+
+impl From<Side> for Stream {
+    fn from(side: Side) -> Self {
+        Self::Standard(side)
+    }
+}
+
 /// A line that trc itself logs.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry<'a> {

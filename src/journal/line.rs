@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use super::json::escape;
 use super::time::Stamp;
-use super::{Entry, Source};
+use super::{Entry, Source, Stream};
 use crate::config::LogFormat;
 
 /// The longest piece of a line of output, in bytes. A longer line is cut.
@@ -113,24 +113,34 @@ impl Frame {
         now: SystemTime,
         source: &Source,
     ) -> Self {
+        let from = (source.pid, source.side.into());
+        Self::of(format, stamp, now, source, from, log::Level::Info)
+    }
+
+    /// Returns the frame for lines of this level that a process of the unit has written.
+    pub(crate) fn of(
+        format: LogFormat,
+        stamp: &mut Stamp,
+        now: SystemTime,
+        source: &Source,
+        (pid, stream): (i32, Stream),
+        level: log::Level,
+    ) -> Self {
         let mut head = Vec::with_capacity(192);
         match format {
             LogFormat::Trc => {
                 stamp.text(now, &mut head);
-                let _ = write!(head, " trc [{}/{}]: ", source.shown, source.pid);
+                let _ = write!(head, " trc [{}/{pid}]: ", source.shown);
             }
             LogFormat::Json => {
                 head.extend_from_slice(br#"{"time":""#);
                 stamp.rfc3339(now, &mut head);
-                head.extend_from_slice(br#"","level":"info","stage":""#);
+                let _ = write!(head, r#"","level":"{}","stage":""#, level_name(level));
                 escape(source.stage.as_bytes(), &mut head);
-                let _ = write!(head, r#"","pid":{},"unit":""#, source.pid);
+                let _ = write!(head, r#"","pid":{pid},"unit":""#);
                 escape(source.unit.as_bytes(), &mut head);
-                let _ = write!(
-                    head,
-                    r#"","event":"output","stream":"{}","message":""#,
-                    source.side.name()
-                );
+                let _ =
+                    write!(head, r#"","event":"output","stream":"{}","message":""#, stream.name());
             }
         }
         Self { format, head }

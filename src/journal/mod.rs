@@ -4,8 +4,10 @@
 mod entry;
 pub(crate) mod json;
 pub(crate) mod line;
+pub(crate) mod syslog;
 pub(crate) mod time;
 
+pub(crate) use entry::Stream;
 pub(crate) use entry::{Entry, main_entry};
 pub use entry::{Side, Source};
 pub(crate) use time::{Clock, Local, utc};

@@ -22,6 +22,7 @@ mod spawn;
 mod strangers;
 pub(crate) mod stream;
 mod supervisor;
+mod syslog;
 mod termination;
 mod testing;
 
@@ -172,6 +173,7 @@ fn supervise(
         supervisor.drills(live, reports);
     }
     supervisor.listen();
+    supervisor.listen_to_syslog();
     if let Some(socket) = told {
         supervisor.tell_to(socket);
     }

@@ -11,9 +11,9 @@ pub(crate) struct Written {
     pub time: String,
     /// The unit: `STAGE.NAME`.
     pub unit: String,
-    /// The process that was the unit's main process.
+    /// The process that was the unit's main process, or that has sent the line by syslog.
     pub pid: i32,
-    /// `stdout` or `stderr`.
+    /// `stdout`, `stderr` or `syslog`.
     pub stream: String,
     /// The line, without its newline. U+FFFD stands for bytes that are not UTF-8.
     pub line: String,

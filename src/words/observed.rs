@@ -29,6 +29,8 @@ pub(crate) enum Observed<'a> {
     /// There is no control socket at this path; the flag says whether the configuration asks for
     /// it.
     NoControl(&'a std::path::Path, NoSocket, bool),
+    /// There is no socket for syslog at this path.
+    NoSyslog(&'a std::path::Path, NoSocket),
     /// Somebody runs this program as a unit.
     Executes(UnitId, &'a Asker, &'a str),
     /// A signal asked for a reload, and the configuration has not changed.
@@ -142,6 +144,14 @@ pub(crate) fn observed(graph: &Graph, observed: &Observed<'_>) -> Line {
                  or to false"
             );
             Line::of_run(level, EventName::NoControl, message)
+        }
+        Observed::NoSyslog(path, why) => {
+            let path = path.display();
+            let message = format!(
+                "cannot create the socket {path} for syslog: {why}; set [log] syslog to another path, or \
+                 to false"
+            );
+            Line::of_run(Level::Warn, EventName::NoSyslog, message)
         }
         Observed::Executes(unit, by, program) => {
             let program = shown(program);

@@ -47,6 +47,8 @@ pub(crate) enum Kind {
     Limit,
     /// `false`, or a path.
     FalseOrPath,
+    /// A boolean, or a path.
+    BooleanOrPath,
     /// A table of users and groups, with what each may ask for.
     Allow,
     /// A word, or a table with a file.
@@ -282,6 +284,7 @@ impl Kind {
             Self::Number | Self::Integer => "number".to_owned(),
             Self::Limit => "limit or `\"SOFT:HARD\"`".to_owned(),
             Self::FalseOrPath => "false or path".to_owned(),
+            Self::BooleanOrPath => "boolean or path".to_owned(),
             Self::Allow => "table of users and groups".to_owned(),
             Self::Output => {
                 let words = words(variants::<Output>());

@@ -34,7 +34,7 @@ use instances::Instances;
 use key::{Key, Keys, Kind, keys};
 use layout::{DirKeys, FileKeys};
 use probe::{Codes, HttpKeys, LogKeys, Probing, any_line, line_pattern};
-use settings::{Forward, buffer, socket, termination};
+use settings::{Forward, buffer, socket, syslog, termination};
 use test::{Answer, FaultKeys, Said, fault_signal, owner, pattern, port, running};
 use unit::{OutputKeys, Presence, ReloadKeys, profile, reload_signal, stop_signal};
 
@@ -108,6 +108,9 @@ keys! {
         /// the file that gets [the reason why the run ended](howto/kubernetes.md#the-exit-status-and-the-termination-message): the
         /// container's `terminationMessagePath`; `false`: none
         termination: FalseOrPath = get(termination), "/dev/termination-log, if it exists", "false";
+        /// trc reads [what programs send to syslog](logging.md#syslog), and logs it as output of
+        /// their units; a path is that of the socket, in place of `/dev/log`
+        syslog: BooleanOrPath = get(syslog), "false", "true";
     }
 }
 

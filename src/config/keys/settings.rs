@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use super::decode::{At, Decoder, Fields};
 use super::unit::by_unit;
@@ -23,8 +24,6 @@ pub(super) struct Forward {
 
 /// Reads `false`, or the path of a socket.
 pub(super) fn socket(node: &Node, environment: &Environment) -> Leaf<ControlSocket> {
-    /// The longest path of a socket, in bytes: unix(7).
-    const LONGEST: usize = 107;
     let path = match &node.value {
         Value::Boolean(false) => return Ok(ControlSocket::None),
         Value::String(_) => leaf::text(node, environment)?,
@@ -32,11 +31,35 @@ pub(super) fn socket(node: &Node, environment: &Environment) -> Leaf<ControlSock
     };
     match path.as_str() {
         "false" => Ok(ControlSocket::None),
+        _ => place(path).map(ControlSocket::At),
+    }
+}
+
+/// Reads a boolean, or the path of the socket for syslog.
+pub(super) fn syslog(node: &Node, environment: &Environment) -> Leaf<Option<PathBuf>> {
+    let usual = || Some(PathBuf::from("/dev/log"));
+    let path = match &node.value {
+        Value::Boolean(on) => return Ok(if *on { usual() } else { None }),
+        Value::String(_) => leaf::text(node, environment)?,
+        _ => return Err(Problem::expected("true, false, or the path of a socket", node)),
+    };
+    match path.as_str() {
+        "true" => Ok(usual()),
+        "false" => Ok(None),
+        _ => place(path).map(Some),
+    }
+}
+
+/// Checks the path of a socket.
+fn place(path: String) -> Leaf<PathBuf> {
+    /// The longest path of a socket, in bytes: unix(7).
+    const LONGEST: usize = 107;
+    match path.as_str() {
         _ if !path.starts_with('/') => Err(Problem::new("the path must begin with `/`")),
         _ if path.len() > LONGEST => {
             Err(Problem::new(format!("the path of a socket has at most {LONGEST} bytes")))
         }
-        _ => Ok(ControlSocket::At(path.into())),
+        _ => Ok(path.into()),
     }
 }
 

@@ -107,7 +107,7 @@ fn the_defaults_of_the_reference_are_those_that_hold() {
     of("test.x", TEST_OWN, &test);
     // It matters whether these keys were written. The graph works out their other values.
     assert_eq!(others, ["success", "signal", "timeout"]);
-    assert_eq!(right, 26);
+    assert_eq!(right, 27);
 }
 
 fn defaults(

@@ -329,3 +329,24 @@ fn what_is_wrong_with_a_reason_of_exit_is_said() {
         ),
     ]);
 }
+
+#[test]
+fn the_socket_for_syslog_is_the_usual_one_or_at_a_path() {
+    let syslog = |value: &str| {
+        Case::new().toml("[sync.x]\nexec = 'x'").set("TRC_LOG__SYSLOG", value).config().log.syslog
+    };
+    assert_eq!(syslog("true"), Some("/dev/log".into()));
+    assert_eq!(syslog("/run/log"), Some("/run/log".into()));
+    assert_eq!(syslog("false"), None);
+    for (value, error) in [
+        ("'log'", "the path must begin with `/`".to_owned()),
+        ("1", "expected true, false, or the path of a socket, found the integer 1".to_owned()),
+        (
+            &format!("'/{}'", "x".repeat(107)),
+            "the path of a socket has at most 107 bytes".to_owned(),
+        ),
+    ] {
+        let case = Case::new().toml(&format!("log.syslog = {value}"));
+        assert_eq!(case.errors(), [format!("error trc.toml:1:14: `log.syslog`: {error}")]);
+    }
+}

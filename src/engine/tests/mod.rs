@@ -61,6 +61,7 @@ fn config(wait: WaitPolicy, units: Vec<Unit>) -> Config {
             to: crate::config::LogTo::Both,
             output: None,
             termination: crate::config::Termination::default(),
+            syslog: None,
         },
         control: crate::config::Control::default(),
         env: BTreeMap::new(),

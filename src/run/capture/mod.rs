@@ -16,7 +16,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::control::ring::Tap;
 use super::journal::Journal;
 use super::os::clock::now;
-use crate::journal::Source;
+use crate::journal::{Source, Stream};
 pub(crate) use file::LogFile;
 use matcher::Matchers;
 pub(crate) use matcher::{Found, Matcher, Sought};
@@ -58,7 +58,7 @@ pub enum Progress {
 #[derive(Debug)]
 pub struct Capture {
     /// The pipe; `None` once it has ended, because the last lines are kept for longer than the
-    /// pipe.
+    /// pipe, and for syslog.
     pipe: Option<OwnedFd>,
     source: Source,
     partial: Vec<u8>,
@@ -72,6 +72,8 @@ pub struct Capture {
     tap: Option<Tap>,
     /// The matches so far.
     matched: Vec<Found>,
+    /// Whether the lines come by syslog, and not by a pipe.
+    syslog: bool,
     short_reads: u32,
     last_read: Option<Instant>,
     rests_until: Option<Instant>,
@@ -81,8 +83,17 @@ impl Capture {
     /// Reads from `pipe`, the non-blocking end of [`pipe()`].
     #[must_use]
     pub fn new(pipe: OwnedFd, source: Source) -> Self {
+        Self { pipe: Some(pipe), ..Self::without_pipe(source) }
+    }
+
+    /// Takes the lines that come by [syslog](Self::sent).
+    pub(crate) fn of_syslog(source: Source) -> Self {
+        Self { syslog: true, ..Self::without_pipe(source) }
+    }
+
+    fn without_pipe(source: Source) -> Self {
         Self {
-            pipe: Some(pipe),
+            pipe: None,
             source,
             partial: Vec::new(),
             tail: Tail::default(),
@@ -91,6 +102,7 @@ impl Capture {
             hidden: false,
             tap: None,
             matched: Vec::new(),
+            syslog: false,
             short_reads: 0,
             last_read: None,
             rests_until: None,
@@ -120,6 +132,26 @@ impl Capture {
     /// Also keeps the output.
     pub(crate) fn keep(&mut self, tap: Tap) {
         self.tap = Some(tap);
+    }
+
+    /// Returns whether the lines come by syslog.
+    pub(crate) fn is_of_syslog(&self) -> bool {
+        self.syslog
+    }
+
+    /// Takes a line that the process `pid` has sent by syslog. It goes where the unit's output goes.
+    pub(crate) fn sent(&mut self, journal: &Journal, pid: i32, level: log::Level, line: &[u8]) {
+        let whole = [line, b"\n"].concat();
+        match &self.file {
+            Some(file) => file.write(&whole),
+            None if self.hidden => {}
+            None => journal.sent(&self.source, pid, level, line),
+        }
+        self.tail.push(&whole);
+        if let Some(tap) = &self.tap {
+            tap.take(pid, Stream::Syslog, &whole);
+        }
+        self.matchers.push(&whole, &mut self.matched);
     }
 
     /// Returns the origin of the output.

@@ -17,7 +17,7 @@ use std::time::SystemTime;
 use memchr::{memchr, memchr_iter, memrchr};
 
 use crate::graph::UnitId;
-use crate::journal::{Side, utc};
+use crate::journal::{Stream, utc};
 use crate::wire::{Amount, Entry, Gap, Written};
 
 /// The memory that a chunk takes besides its bytes.
@@ -32,7 +32,7 @@ struct Chunk {
     lines: u64,
     time: SystemTime,
     pid: i32,
-    side: Side,
+    side: Stream,
     /// The position of the chunk in which the first line of this one began, if it is another one.
     began: Option<u64>,
 }
@@ -44,7 +44,7 @@ struct Share {
     /// The bytes of all chunks.
     bytes: VecDeque<u8>,
     /// The lines that are not complete: their streams, and the chunks in which they began.
-    open: Vec<(i32, Side, u64)>,
+    open: Vec<(i32, Stream, u64)>,
     /// The positions of the first and the last byte that were dropped, and their number.
     dropped: Option<(u64, u64)>,
     /// All output so far, and the part of it that was dropped.
@@ -77,7 +77,7 @@ struct Cursor<'a> {
     chunk: usize,
     start: usize,
     /// The beginnings of lines that are not complete yet.
-    open: Vec<(i32, Side, Vec<u8>)>,
+    open: Vec<(i32, Stream, Vec<u8>)>,
 }
 
 /// The lines that somebody wants.
@@ -107,12 +107,13 @@ impl std::fmt::Debug for Tap {
 
 impl Tap {
     /// Keeps bytes that the process has written.
-    pub(crate) fn take(&self, pid: i32, side: Side, bytes: &[u8]) {
-        self.ring.borrow_mut().push(self.unit, pid, side, bytes, (self.clock)());
+    pub(crate) fn take(&self, pid: i32, side: impl Into<Stream>, bytes: &[u8]) {
+        self.ring.borrow_mut().push(self.unit, pid, side.into(), bytes, (self.clock)());
     }
 
     /// Completes the last line of the stream, which has ended.
-    pub(crate) fn end(&self, pid: i32, side: Side) {
+    pub(crate) fn end(&self, pid: i32, side: impl Into<Stream>) {
+        let side = side.into();
         let mut ring = self.ring.borrow_mut();
         if ring.is_open(self.unit, pid, side) {
             ring.push(self.unit, pid, side, b"\n", (self.clock)());
@@ -122,7 +123,7 @@ impl Tap {
 
 impl Ring {
     /// Returns whether the last line of a stream is not complete.
-    fn is_open(&self, unit: UnitId, pid: i32, side: Side) -> bool {
+    fn is_open(&self, unit: UnitId, pid: i32, side: Stream) -> bool {
         let open = |share: &Share| share.open.iter().any(|(p, s, _)| (*p, *s) == (pid, side));
         self.shares.get(&unit).is_some_and(open)
     }
@@ -154,7 +155,7 @@ impl Ring {
         &mut self,
         unit: UnitId,
         pid: i32,
-        side: Side,
+        side: Stream,
         bytes: &[u8],
         time: SystemTime,
     ) {
@@ -311,7 +312,7 @@ impl<'a> Cursor<'a> {
             |at: u64| share.chunks.partition_point(|chunk| chunk.at + (chunk.length as u64) <= at);
         let first = of(from);
         let mut begin = first;
-        let mut needed: Vec<(i32, Side)> = Vec::new();
+        let mut needed: Vec<(i32, Stream)> = Vec::new();
         let end = share.chunks.get(first).map_or(0, |chunk| chunk.at);
         for chunk in share.chunks.range(first..) {
             if let Some(began) = chunk.began.filter(|began| *began < end) {
@@ -393,7 +394,7 @@ impl Share {
     }
 
     fn push(&mut self, mut chunk: Chunk, bytes: &[u8]) {
-        let open = |(pid, side, _): &(i32, Side, u64)| (*pid, *side) == (chunk.pid, chunk.side);
+        let open = |(pid, side, _): &(i32, Stream, u64)| (*pid, *side) == (chunk.pid, chunk.side);
         let begun = self.open.iter().position(open).map(|at| self.open.swap_remove(at).2);
         chunk.began = begun;
         chunk.length = bytes.len();
@@ -475,11 +476,12 @@ impl Line<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::Side;
 
     const ALL: Wanted<'_> = Wanted { of: &|_| true, grep: None };
 
     fn push(ring: &mut Ring, unit: usize, side: Side, text: &str) {
-        ring.push(UnitId(unit), 7, side, text.as_bytes(), SystemTime::UNIX_EPOCH);
+        ring.push(UnitId(unit), 7, side.into(), text.as_bytes(), SystemTime::UNIX_EPOCH);
     }
 
     /// Returns the lines, with `N missing` for a gap.

@@ -148,6 +148,11 @@ impl Journal {
         self.with(|writer| writer.captured(source, partial, bytes));
     }
 
+    /// Writes a line that a process of a unit has sent by syslog, which takes no newline.
+    pub(crate) fn sent(&self, source: &Source, pid: i32, level: Level, line: &[u8]) {
+        self.with(|writer| writer.sent(source, pid, level, line));
+    }
+
     /// Completes the last line of a unit if its newline is missing.
     pub fn captured_end(&self, source: &Source, partial: &mut Vec<u8>) {
         if !partial.is_empty() {

@@ -8,7 +8,7 @@ use super::super::stream::{Dropped, Kind, Streams};
 use crate::config::LogFormat;
 use crate::journal::line::{self, Frame, MAX_LINE};
 use crate::journal::time::Stamp;
-use crate::journal::{Clock, Entry, Side, Source, main_entry};
+use crate::journal::{Clock, Entry, Side, Source, Stream, main_entry};
 
 /// The number of bytes of formatted lines that are passed on together.
 const BLOCK: usize = 256 * 1024;
@@ -116,6 +116,18 @@ impl Writer {
         if !block.is_empty() {
             self.push(side, &block, Kind::Captured);
         }
+        self.keep(block);
+    }
+
+    /// Writes a line that a process of a unit has sent by syslog.
+    pub(super) fn sent(&mut self, source: &Source, pid: i32, level: Level, line: &[u8]) {
+        let now = (self.clock.now)();
+        let from = (pid, Stream::Syslog);
+        let frame = Frame::of(self.format, &mut self.stamp, now, source, from, level);
+        let mut block = std::mem::take(&mut self.block);
+        block.clear();
+        frame.line(line, &mut block);
+        self.push(self.side_of(level), &block, Kind::Captured);
         self.keep(block);
     }
 

@@ -39,6 +39,7 @@ impl Supervisor {
         processes::signal_all(libc::SIGCONT, &self.writers());
         private::remove();
         self.control = None;
+        self.syslog = None;
         self.outlive(crate::graph::STOP_TIMEOUT);
         self.end_all(crate::engine::UNKILLABLE_AFTER);
         self.reporter.journal().flush_at_exit(self.last_flush());
@@ -89,6 +90,7 @@ impl Supervisor {
                 until = until.min(now());
             }
         }
+        self.end_syslog();
         self.files.values().for_each(|file| file.finish());
         private::remove();
         let status = self.drill(|drill, run| drill.report(run, status)).unwrap_or(status);

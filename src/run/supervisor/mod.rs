@@ -31,6 +31,7 @@ mod signals;
 mod source;
 mod start;
 mod sweep;
+mod syslog;
 mod unit_command;
 mod upward;
 mod wait;
@@ -70,6 +71,7 @@ use probe::Probes;
 use reload::Next;
 use schedule::Schedules;
 use sweep::Sweep;
+use syslog::Syslog;
 use upward::Upward;
 
 pub(super) struct Supervisor {
@@ -108,6 +110,8 @@ pub(super) struct Supervisor {
     drill: Option<Box<Drill>>,
     /// The control socket, if there is one.
     control: Option<Box<Control>>,
+    /// The socket for messages of syslog, if there is one.
+    syslog: Option<Box<Syslog>>,
     /// The socket of whatever has started trc, if it wants to be told.
     upward: Option<Box<Upward>>,
     /// The configuration that is about to take over.
@@ -167,6 +171,7 @@ impl Supervisor {
             oom_victim: None,
             drill: None,
             control: None,
+            syslog: None,
             upward: None,
             next: None,
             plans: OnceCell::new(),

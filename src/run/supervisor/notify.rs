@@ -74,6 +74,7 @@ impl Supervisor {
     /// Handles the exit of a child of trc, which may have taken a message.
     pub(super) fn notify_ended(&mut self, pid: i32) {
         rights::ended(pid);
+        self.syslog_ended(pid);
         self.units.iter_mut().filter_map(|held| held.notify.as_mut()).for_each(|s| s.ended(pid));
     }
 

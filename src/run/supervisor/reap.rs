@@ -54,8 +54,9 @@ impl Supervisor {
             self.drain_signals();
             // The sender of a message can be identified only until it is reaped.
             self.read_all_notices();
-            self.feed();
             let unit = self.whose(pid);
+            self.drain_syslog(self.children.unit_of(pid).is_some());
+            self.feed();
             match children::reap(pid) {
                 Some((Change::Ended(ending), used)) => {
                     if let Some(unit) = unit {

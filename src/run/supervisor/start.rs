@@ -162,6 +162,7 @@ impl Supervisor {
         let matchers = Self::matchers(unit);
         self.units[id.0].silent = !matchers.is_empty() && !pipes.is_empty();
         self.capture(id, pid, pipes, file.as_ref(), &|| matchers.clone());
+        self.expect_syslog(id, pid, matchers);
         let child = Child {
             role: Role::Unit(id),
             progress: Some((child.progress, child.hold)),

@@ -10,8 +10,9 @@ use crate::run::os::memory;
 
 /// Every source, in the order in which they are served. The first one is polled even if there is no
 /// memory for the others.
-const SOURCES: [Source; 19] = [
+const SOURCES: [Source; 20] = [
     super::signals::SOURCE,
+    super::syslog::SOURCE,
     super::oom::SOURCE,
     super::progress::SOURCE,
     super::output::SOURCE,

@@ -160,6 +160,7 @@ fn config(plan: &Plan, generation: Generation) -> Config {
             to: crate::config::LogTo::Both,
             output: None,
             termination: crate::config::Termination::default(),
+            syslog: None,
         },
         control: Control::default(),
         env: BTreeMap::new(),
