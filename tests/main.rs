@@ -43,6 +43,7 @@ mod signals;
 mod supervision;
 mod syslog;
 mod terminal;
+mod timed_tests;
 mod trcctl_check;
 mod trcctl_exec;
 mod trcctl_live;

@@ -24,6 +24,8 @@ pub(crate) struct Test {
     pub absent: Option<String>,
     /// The fault that trc injects first.
     pub fault: Option<Placed<Fault>>,
+    /// The unit with a schedule that trc runs first, and that has to succeed.
+    pub job: Option<UnitRef>,
     /// The expected stop of the units that the test is about, after the last test.
     pub stop: StopCheck,
     /// The test points of the stop drill that may fail.
@@ -39,7 +41,8 @@ impl Test {
     #[must_use]
     pub(crate) fn asks_for_status_alone(&self) -> bool {
         let status = |check: &Placed<Check>| matches!(check.value, Check::Found(Found::Exit(_)));
-        self.checks.iter().all(status) && self.fault.is_none() && !self.stop.is_written()
+        let acts = self.fault.is_some() || self.job.is_some();
+        self.checks.iter().all(status) && !acts && !self.stop.is_written()
     }
 
     /// Returns the units that the checks name.
@@ -49,7 +52,7 @@ impl Test {
             Check::Found(Found::Said { unit, .. }) => unit.as_mut(),
             _ => None,
         });
-        said.chain(fault)
+        said.chain(fault).chain(&mut self.job)
     }
 }
 

@@ -83,6 +83,7 @@ impl<'a> Names<'a> {
                         within: None,
                         holds: None,
                         fault: None,
+                        job: None,
                         absent: Some(format!("{gone} {why}")),
                         ..(**test).clone()
                     };

@@ -503,7 +503,13 @@ impl Engine {
     }
 
     /// Brings a unit up, and for a restart with another process.
-    fn bring_up(&mut self, now: Tick, id: UnitId, task: Task, actions: &mut Vec<Action>) {
+    pub(super) fn bring_up(
+        &mut self,
+        now: Tick,
+        id: UnitId,
+        task: Task,
+        actions: &mut Vec<Action>,
+    ) {
         let state = &mut self.states[id.0];
         let was_held = std::mem::replace(&mut state.wanted, Wanted::Up) == Wanted::Held;
         match state.phase() {

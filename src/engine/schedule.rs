@@ -13,7 +13,8 @@
 //! failure, there is nothing to stop, and this run is left out in any case.
 //!
 //! A unit that somebody holds is not due, and nobody is told. A start by hand ends the hold and runs
-//! the unit at once. Before boot has finished, in a test run, and when the run stops, nothing is due.
+//! the unit at once. Before boot has finished, in a test run, and when the run stops, nothing is due;
+//! a test may run the unit, as a start by hand does (`testing`).
 //!
 //! Wait policies do not count such a unit: the run ends when the others have ended. But a run in which
 //! no other unit is meant to run on, because there are none or because all are one-shots, goes on: it

@@ -9,14 +9,18 @@
 //!                                          Done
 //! ```
 //!
+//! A test with a job begins with a run of that unit, which has a schedule: its first attempt is made
+//! when the unit has ended with success. If the unit fails, or still runs when the time of the test is
+//! up, the test has failed without an attempt.
+//!
 //! After the last test, the engine asks for a look at the units' processes, and stops the run as a
 //! stop from outside would. Everything that is wrong is a [`Finding`].
 
 use super::start::Holds;
-use super::unit::{Ladder, Leftovers, Phase, Stopped, Trial, Why};
+use super::unit::{Awaited, Ladder, Leftovers, Phase, Stopped, Trial, Why};
 use super::{
     Action, Budget, Cause, Ended, Ending, Engine, Event, Fact, Finding, How, Late, Outcome, Run,
-    Target, TestEnd, Tick, limits,
+    Target, Task, TestEnd, Tick, limits,
 };
 use crate::config::{FaultKind, Leaves, OnFailure, Stage, WaitPolicy};
 use crate::graph::UnitId;
@@ -65,6 +69,12 @@ impl Engine {
     #[must_use]
     pub(crate) fn findings(&self) -> &[Finding] {
         &self.testing.findings
+    }
+
+    /// Returns how the job of a test has ended.
+    #[must_use]
+    pub(crate) fn job_ended(&self, test: UnitId) -> Option<Ended> {
+        self.states[test.0].trial.job_ended
     }
 
     /// Records a finding, in test mode, as long as it can still count.
@@ -120,8 +130,46 @@ impl Engine {
                 }
             }
         }
+        if let Some(job) = graph.node(id).job {
+            let within = test.within.unwrap_or(test.max_runtime);
+            trial.awaits = Some((Awaited::Job(job), now + within));
+            self.states[id.0].trial = trial;
+            return self.run_job(now, job, actions);
+        }
         self.states[id.0].trial = trial;
         self.try_now(now, id, actions);
+    }
+
+    /// Runs a unit with a schedule, as a start by hand does. If a test has not waited for the end of
+    /// its last run, that is stopped first.
+    fn run_job(&mut self, now: Tick, job: UnitId, actions: &mut Vec<Action>) {
+        // It cannot run beside a process that SIGKILL does not end: its last end stands.
+        if !self.unkillable.contains(&job) {
+            self.bring_up(now, job, Task::Restart, actions);
+            self.advance_restarts(now, actions);
+        }
+    }
+
+    /// Begins the attempts of a test if the thing has come that it waits for, or ends the test if it
+    /// cannot come any more or takes too long.
+    fn advance_trial(&mut self, now: Tick, actions: &mut Vec<Action>) {
+        let watching = |id: &UnitId| self.states[id.0].phase() == Phase::Watching;
+        let Some(id) = self.graph.stage(Stage::Test).find(watching) else { return };
+        let Some((Awaited::Job(job), until)) = self.states[id.0].trial.awaits else { return };
+        let ended = self.ended(job);
+        self.states[id.0].trial.job_ended = ended;
+        match ended {
+            Some(ended) if ended.failed() => self.end_trial(id, TestEnd::Failed, actions),
+            Some(_) => {
+                self.states[id.0].trial.awaits = None;
+                self.try_now(now, id, actions);
+            }
+            None if until <= now => {
+                self.testing.in_vain.push(job);
+                self.end_trial(id, TestEnd::TimedOut, actions);
+            }
+            None => {}
+        }
     }
 
     fn try_now(&mut self, now: Tick, id: UnitId, actions: &mut Vec<Action>) {
@@ -347,6 +395,7 @@ impl Engine {
 
     /// Replaces the wait policy: ends the run after the last test, once all units are at rest.
     pub(super) fn ask_tests(&mut self, now: Tick, actions: &mut Vec<Action>) {
+        self.advance_trial(now, actions);
         let open = self.graph.stage(Stage::Test).any(|id| self.ended(id).is_none());
         if !open && self.testing.inspection.is_none() && self.units_rest(now, actions) {
             self.testing.inspection = Some(Inspection::Asked);

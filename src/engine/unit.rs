@@ -359,6 +359,13 @@ impl Watch {
     }
 }
 
+/// Something that a test waits for after it has begun.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Awaited {
+    /// The end of its job.
+    Job(UnitId),
+}
+
 /// The state of a test that is under way, or waits for its units.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(super) struct Trial {
@@ -378,6 +385,10 @@ pub(super) struct Trial {
     pub hold_until: Option<Tick>,
     /// The number of restarts when it began to hold.
     pub restarts: u32,
+    /// What it waits for before its first attempt, and until when.
+    pub awaits: Option<(Awaited, Tick)>,
+    /// How its job ended. Another test may have run the unit again since.
+    pub job_ended: Option<Ended>,
     /// The process that its fault has killed.
     pub killed: Option<i32>,
     /// The process that its fault has suspended.
@@ -390,7 +401,10 @@ impl Trial {
     fn deadline(&self, phase: &Phase) -> Option<Tick> {
         match phase {
             Phase::Waiting => self.start_by,
-            Phase::Watching => self.next_try.into_iter().chain(self.continue_at).min(),
+            Phase::Watching => {
+                let awaits = self.awaits.map(|(_, until)| until);
+                self.next_try.into_iter().chain(self.continue_at).chain(awaits).min()
+            }
             Phase::Retrying { .. }
             | Phase::Starting { .. }
             | Phase::Running { .. }

@@ -147,6 +147,9 @@ impl Graph {
                 let fault = unit.test.as_ref().and_then(|test| test.fault.as_ref());
                 let victim = fault.and_then(|fault| index.get(&fault.value.unit.value));
                 nodes[ids[at].0].victim = victim.map(|other| ids[*other]);
+                let job = unit.test.as_ref().and_then(|test| test.job.as_ref());
+                let job = job.and_then(|job| index.get(&job.value));
+                nodes[ids[at].0].job = job.map(|other| ids[*other]);
             }
             testing::complete(&mut nodes);
         }
@@ -473,6 +476,7 @@ fn node(unit: &Unit, declared: usize, awaited: bool) -> Node {
         with: Vec::new(),
         about: Vec::new(),
         victim: None,
+        job: None,
         stop_statuses: Vec::new(),
         stop_signal: unit.stop.signal.unwrap_or(Signal::TERM),
         stop_timeout: unit.stop.timeout.unwrap_or(STOP_TIMEOUT),

@@ -60,5 +60,5 @@ impl Graph {
 fn rename(node: &mut Node, of: impl Fn(&mut UnitId) + Copy) {
     node.needs.iter_mut().map(|need| &mut need.unit).for_each(of);
     let lists = [&mut node.dependents, &mut node.restarts, &mut node.with, &mut node.about];
-    lists.into_iter().flatten().chain(&mut node.victim).for_each(of);
+    lists.into_iter().flatten().chain(&mut node.victim).chain(&mut node.job).for_each(of);
 }

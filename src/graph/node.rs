@@ -67,6 +67,8 @@ pub(crate) struct Node {
     pub about: Vec<UnitId>,
     /// If the unit is a test with a fault: the unit that trc damages.
     pub victim: Option<UnitId>,
+    /// If the unit is a test with a job: the unit that trc runs for the test.
+    pub job: Option<UnitId>,
     /// The exit statuses that tests expect when trc stops the unit, in addition to those of the
     /// unit itself.
     pub stop_statuses: Vec<u8>,

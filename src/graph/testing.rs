@@ -8,7 +8,7 @@ use crate::config::{
 };
 
 /// Completes the tests. Tests without `after` wait for all units, and each test knows which units
-/// it is about. For a test with a fault, that may be only the unit that trc damages.
+/// it is about. For a test with a fault or a job, that may be only the unit that trc damages or runs.
 pub(super) fn complete(nodes: &mut [Node]) {
     let all = all_units(nodes);
     for id in 0..nodes.len() {
@@ -28,6 +28,10 @@ pub(super) fn complete(nodes: &mut [Node]) {
             nodes[id].needs.push(Need { unit: victim, condition, written: true, calm });
             nodes[victim.0].dependents.push(UnitId(id));
             nodes[id].about.push(victim);
+        }
+        // Nothing waits for a unit with a schedule, which runs when its test begins.
+        if let Some(job) = nodes[id].job {
+            nodes[id].about.push(job);
         }
         // A test that is `after` other tests only is about all units, too.
         if nodes[id].about.is_empty() {
@@ -59,7 +63,7 @@ fn expect_stops(nodes: &mut [Node]) {
     }
 }
 
-/// Returns errors for faults on units that cannot have one, and for checks of output that trc does
+/// Returns errors for faults on units that cannot have one, for jobs without a schedule, and for checks of output that trc does
 /// not capture.
 pub(super) fn misplaced(
     config: &Config,
@@ -89,6 +93,22 @@ pub(super) fn misplaced(
                 let message = format!("{} cannot have a fault: it {why}", victim.id());
                 errors.push(Diagnostic::error(place, message));
             }
+        }
+        if let Some(job) = &test.job
+            && let Some(unit) = find(job).filter(|unit| unit.schedule.is_none())
+        {
+            let message = format!("{} is not a job: it has no `schedule`", unit.id());
+            let help = match unit.stage {
+                Stage::Async | Stage::Sync => format!(
+                    "the run starts it anyway: write `after = {{ {} = \"succeeded\" }}` if it is \
+                     a one-shot that has to succeed",
+                    unit.name
+                ),
+                Stage::Boot | Stage::Test | Stage::Halt => {
+                    "a job is an async unit with a `schedule`".to_owned()
+                }
+            };
+            errors.push(Diagnostic::error(job.origin.clone(), message).help(help));
         }
         for check in &test.checks {
             let other = match &check.value {

@@ -58,6 +58,8 @@ pub(super) struct Test {
     pub max_runtime: Ms,
     /// The fault: the unit, and the damage done to it.
     pub fault: Option<(usize, Blow)>,
+    /// The unit with a schedule that it runs first.
+    pub job: Option<usize>,
     /// Whether the unit has to be restarted by the fault, or must not be.
     pub restarts: Option<bool>,
     /// Whether an attempt that would pass may skip the test instead.
@@ -91,6 +93,7 @@ impl Test {
             start_within: 5000,
             max_runtime: 60_000,
             fault: None,
+            job: None,
             restarts: None,
             skips: false,
             hopeless: false,

@@ -166,6 +166,7 @@ fn simplify(mut of: impl FnMut(&dyn Fn(&mut Unit)), plain: &Unit) {
     let mut of_test =
         |change: &dyn Fn(&mut Test)| of(&|unit| unit.test.iter_mut().for_each(change));
     of_test(&|test| test.fault = None);
+    of_test(&|test| test.job = None);
     of_test(&|test| test.within = test.fault.and(test.within));
     of_test(&|test| test.holds = None);
     of_test(&|test| test.start_within = Test::plain().start_within);
@@ -226,6 +227,7 @@ fn without(plan: &Plan, gone: usize) -> Plan {
         }
         if let Some(test) = &mut unit.test {
             test.fault = test.fault.filter(|(victim, _)| *victim != gone);
+            test.job = test.job.filter(|job| *job != gone).map(moved);
             test.fault = test.fault.map(|(victim, blow)| (moved(victim), blow));
         }
     }

@@ -35,6 +35,12 @@ pub(crate) enum Wrong {
     NotStarted(String),
     /// The test's command, or the operation that the test is about, took longer than this.
     Slow(Duration),
+    /// The job of the test ended like this, after "it".
+    Job(String),
+    /// The job still ran after this time.
+    SlowJob(Duration),
+    /// After this time the job had not started, because it waits for this unit.
+    JobWaits(Duration, Option<String>),
     /// The test's command survived SIGKILL.
     Unkillable,
     /// A stream has more bytes than this, which trc does not keep.
@@ -181,6 +187,12 @@ impl Display for Wrong {
             Self::NotRun => f.write_str("it did not run"),
             Self::NotStarted(why) => write!(f, "it could not be started: {why}"),
             Self::Slow(limit) => write!(f, "it did not exit within {}", seconds(*limit)),
+            Self::Job(how) => write!(f, "it {how}"),
+            Self::SlowJob(limit) => write!(f, "it still ran after {}", seconds(*limit)),
+            Self::JobWaits(limit, by) => {
+                write!(f, "it had not started after {}", seconds(*limit))?;
+                by.as_ref().map_or(Ok(()), |by| write!(f, ": it waits for {by}"))
+            }
             Self::Unkillable => f.write_str("it survived SIGKILL"),
             Self::TooMuch(kept) => write!(
                 f,

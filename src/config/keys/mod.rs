@@ -624,6 +624,9 @@ keys! {
         capabilities: Texts => no_others(), "", r#"["chown", "setuid", "setgid"]"#;
         /// the user ID of the container, which trc runs as
         uid: Number => one(within(0..=u32::MAX), State::Uid), "", "1000";
+        /// a unit with a `schedule` that trc runs now; it must succeed, within `within` or the
+        /// test's `max_runtime`, and then all other checks must pass
+        job: Text = placed(text), "", r#""backup""#;
         /// what trc does to a unit before the checks; the unit must be up again, and all other
         /// checks must pass, within 30 s or the time in `within`
         fault: Table(EXPECT_FAULT) = fault(), "", "";

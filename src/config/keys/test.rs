@@ -58,6 +58,7 @@ impl Decoder<'_> {
             stop: StopCheck::default(),
             within: None,
             fault: None,
+            job: None,
             holds: None,
             absent: None,
             allow: Vec::new(),
@@ -99,6 +100,14 @@ impl Decoder<'_> {
             let message = format!("the script of {id} does nothing, so the test cannot fail");
             let help = "add a command, or a key of `expect`".to_owned();
             self.error(origin, message, Some(help));
+        }
+        if let (Some(fault), Some(job)) = (&test.fault, &test.job) {
+            let message = format!(
+                "{id} cannot run the job {} and damage {}: its checks have to follow one of them",
+                job.value, fault.value.unit.value
+            );
+            let help = "declare a test for each of the two".to_owned();
+            self.error(&job.origin, message, Some(help));
         }
         test.within = test.within.or(test.fault.as_ref().map(|_| RECOVERY));
         unit.test = Some(Box::new(test));

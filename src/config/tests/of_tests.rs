@@ -106,6 +106,48 @@ fn a_fault_is_done_to_a_unit_and_leaves_time_to_recover() {
 }
 
 #[test]
+fn a_job_is_a_unit_with_a_schedule() {
+    let units =
+        "[async.backup]\nexec = 'x'\nschedule = 'every 1h'\n[boot.b]\nexec = 'x'\n[test.t]\n";
+    let job = case(&format!("{units}expect.job = 'backup'")).config();
+    let job = unit(&job, "test.t").test.clone().unwrap();
+    assert_eq!(job.job.unwrap().value, "async.backup");
+    assert_eq!((job.checks.len(), job.within), (0, None));
+    for (expect, why) in [
+        ("job = 'backup'", None),
+        (
+            "job = 'web'",
+            Some(
+                "trc.toml:9:14: async.web is not a job: it has no `schedule` (the run starts it anyway: write `after = { web = \"succeeded\" }` if it is a one-shot that has to succeed)",
+            ),
+        ),
+        (
+            "job = 'b'",
+            Some(
+                "trc.toml:9:14: boot.b is not a job: it has no `schedule` (a job is an async unit with a `schedule`)",
+            ),
+        ),
+    ] {
+        let said = graph_says(&format!("{units}expect.{expect}"));
+        assert_eq!(said, why.map(|why| format!("error {why}")).into_iter().collect::<Vec<_>>());
+    }
+    let both = "[async.backup]\nexec = 'x'\nschedule = 'every 1h'\n[async.web]\nexec = 'x'\n[test.t]\n\
+                expect = { job = 'backup', fault = { unit = 'web', kill = 'KILL' } }";
+    toml_says(&[
+        (
+            both,
+            &[
+                "error trc.toml:7:18: test.t cannot run the job backup and damage web: its checks have to follow one of them (declare a test for each of the two)",
+            ],
+        ),
+        (
+            "[test.t]\nexpect.job = 'bakup'\n[async.backup]\nexec = 'x'\nschedule = 'every 1h'",
+            &["error trc.toml:2:14: there is no unit `bakup` (did you mean `backup`?)"],
+        ),
+    ]);
+}
+
+#[test]
 fn a_later_layer_replaces_the_kind_of_a_fault() {
     let text = "[test.t.expect.fault]\nunit = 'web'\nkill = 'TERM'\n";
     let case = case(text).file("trc.d/late.toml", "test.t.expect.fault.stop = '2s'");
@@ -445,6 +487,7 @@ fn a_test_of_a_disabled_unit_has_nothing_to_test() {
         ("after = ['off']", "trc.toml:8:10"),
         ("expect.log = { unit = 'off', contains = 'x' }", "trc.toml:8:23"),
         ("expect.fault = { unit = 'off', kill = 'KILL' }", "trc.toml:8:25"),
+        ("expect.job = 'off'", "trc.toml:8:14"),
     ] {
         let toml = format!("{off}{rest}");
         let config = case(&toml).config();

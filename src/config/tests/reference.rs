@@ -61,7 +61,8 @@ fn try_examples(place: &str, keys: Keys, tried: &mut usize) {
         let of_async = path.contains(".schedule") || *name == "instances";
         let path = if of_async { path.replace("sync.x", "async.x") } else { path };
         // The other keys that make the unit complete.
-        let others = "async = { db.exec = 'x', nginx.exec = 'x', web.exec = 'x' }";
+        let others =
+            "async = { db.exec = 'x', nginx.exec = 'x', web.exec = 'x', backup.exec = 'x' }";
         let contexts = ["", "sync.x.exec = 'x'", "halt.x.exec = 'x'"]
             .into_iter()
             .chain(["ready.tcp = 1", "health.tcp = 1", "ready.http.url = 'http://a'"])

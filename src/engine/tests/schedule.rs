@@ -4,7 +4,7 @@ use super::restart::restarted;
 use super::*;
 use crate::config::{Overlap, Schedule, When};
 
-fn scheduled(name: &str, overlap: Overlap) -> Unit {
+pub(super) fn scheduled(name: &str, overlap: Overlap) -> Unit {
     let schedule = Box::new(Schedule { overlap, ..Schedule::default() });
     Unit { schedule: Some(schedule), ..unit(name) }
 }

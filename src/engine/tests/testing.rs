@@ -2,8 +2,11 @@
 //! result.
 
 use super::readiness::{notified, with_ready};
+use super::schedule::scheduled;
 use super::*;
-use crate::config::{Fault, FaultKind, Restart, State as Expected, StopCheck, Test, Testing, When};
+use crate::config::{
+    Fault, FaultKind, Overlap, Restart, State as Expected, StopCheck, Test, Testing, When,
+};
 
 /// Returns a test `test.NAME` with a check that trc itself makes.
 fn test(name: &str) -> Unit {
@@ -13,6 +16,7 @@ fn test(name: &str) -> Unit {
         within: None,
         holds: None,
         fault: None,
+        job: None,
         absent: None,
         stop: StopCheck::default(),
         allow: vec![],
@@ -33,6 +37,14 @@ fn fault(unit: Unit, victim: &str, kind: FaultKind) -> Unit {
     with(unit, |test| {
         test.fault = Some(Placed { value, origin: Origin::Default });
         test.within = Some(SECOND * 30);
+    })
+}
+
+/// Returns a test that runs `async.job`.
+fn with_job(name: &str, within: Option<Duration>) -> Unit {
+    with(test(name), |test| {
+        test.job = Some(Placed { value: "async.job".to_owned(), origin: Origin::Default });
+        test.within = within;
     })
 }
 
@@ -955,4 +967,77 @@ fn a_session_that_is_made_after_the_main_process_exited_is_found() {
     tried(&mut world, "test.t", Outcome::Passed);
     world.pass(SECOND * 10);
     assert!(world.engine.findings().contains(&Finding::Escaped(id)));
+}
+
+#[test]
+fn a_test_runs_its_job_and_asks_when_that_has_succeeded() {
+    let job = scheduled("async.job", Overlap::Skip);
+    let tests = [with_job("test.a", None), with_job("test.b", None)];
+    let [a, b] = tests;
+    let mut world = run(vec![unit("async.web"), job, a, b]);
+    assert_eq!(
+        (world.running(), world.trial),
+        (vec!["async.web".into(), "async.job".into()], None)
+    );
+    world.pass(SECOND * 59);
+    assert_eq!(world.trial, None, "the job runs");
+    world.exit("async.job", 0);
+    tried(&mut world, "test.a", Outcome::Passed);
+    assert_eq!(world.trial, None, "the second test runs the job once more");
+    world.exit("async.job", 3);
+    assert_eq!((world.trial, world.running()), (None, vec!["async.web".to_owned()]));
+    obey(&mut world);
+    assert_eq!((world.end, findings(&world)), (Some(1), vec![]), "what failed is the test");
+    let ended = |name: &str| world.engine.ended(world.id(name)).unwrap().how;
+    assert_eq!(ended("test.a"), How::Test(TestEnd::Passed));
+    assert_eq!(ended("test.b"), How::Test(TestEnd::Failed));
+}
+
+#[test]
+fn a_job_has_as_long_as_its_test_and_the_next_test_stops_it_and_runs_it_anew() {
+    for (within, most) in [(None, SECOND * 60), (Some(SECOND * 90), SECOND * 90)] {
+        let job = scheduled("async.job", Overlap::Skip);
+        let (a, b) = (with_job("test.a", within), with_job("test.b", None));
+        let mut world = run(vec![unit("async.web"), job, a, b]);
+        world.pass(most.checked_sub(Duration::from_millis(1)).unwrap());
+        assert_eq!((world.engine.ended(world.id("test.a")), world.sent()), (None, vec![]));
+        world.pass(Duration::from_millis(1));
+        let ended = world.engine.ended(world.id("test.a")).unwrap().how;
+        assert_eq!(ended, How::Test(TestEnd::TimedOut));
+        assert_eq!(world.sent(), [to("async.job", Signal::TERM)]);
+        world.die("async.job", Ending::Signal(Signal::TERM), Left::Nothing);
+        assert_eq!(world.started.len(), 3, "the job runs again");
+        world.exit("async.job", 0);
+        tried(&mut world, "test.b", Outcome::Passed);
+        obey(&mut world);
+        assert_eq!((world.end, findings(&world)), (Some(1), vec![]));
+    }
+}
+
+/// A restart that the job's own policy makes belongs to its run.
+#[test]
+fn a_job_that_is_restarted_has_not_ended() {
+    let job = restarted(scheduled("async.job", Overlap::Skip));
+    let mut world = run(vec![unit("async.web"), job, with_job("test.a", None)]);
+    world.exit("async.job", 3);
+    assert_eq!(world.trial, None);
+    world.pass(SECOND);
+    world.exit("async.job", 0);
+    tried(&mut world, "test.a", Outcome::Passed);
+    obey(&mut world);
+    assert_eq!(findings(&world), ["async.job.run"]);
+}
+
+#[test]
+fn a_job_that_cannot_start_has_failed() {
+    let mut db =
+        with_ready(unit("async.db"), Placed { value: Probe::Notify, origin: Origin::Default });
+    db.on_failure = OnFailure::Ignore;
+    let job = after(scheduled("async.job", Overlap::Skip), "async.db", None);
+    let a = after(with_job("test.a", None), "async.web", None);
+    let mut world = run(vec![unit("async.web"), db, job, a]);
+    assert_eq!((world.trial, world.running().len()), (None, 2), "the database is not ready");
+    world.exit("async.db", 1);
+    let ended = world.engine.ended(world.id("test.a")).unwrap().how;
+    assert_eq!(ended, How::Test(TestEnd::Failed));
 }

@@ -25,7 +25,7 @@ struct Wanted {
 fn about(graph: &Graph, test: UnitId, forbidden: bool) -> Vec<UnitId> {
     let node = graph.node(test);
     let mut about = node.about.clone();
-    if forbidden && node.unit.after.is_empty() && node.victim.is_none() {
+    if forbidden && node.unit.after.is_empty() && node.victim.is_none() && node.job.is_none() {
         about.extend(graph.stage(Stage::Boot));
     }
     about
@@ -83,6 +83,11 @@ impl Lines {
     /// and for its own checks only later lines count.
     pub(super) fn begin_fault(&mut self, test: UnitId) {
         self.faulted = Some(test);
+        self.forget(test);
+    }
+
+    /// Forgets the lines so far that a test asks for.
+    pub(super) fn forget(&mut self, test: UnitId) {
         for wanted in self.wanted.iter_mut().filter(|one| one.test == test) {
             wanted.found = None;
         }

@@ -209,6 +209,10 @@ impl Drill {
                 self.tests.insert(*unit, now());
                 if self.graph.node(*unit).victim.is_some() {
                     self.begin_fault(run, *unit);
+                } else if self.graph.node(*unit).job.is_some() {
+                    // Lines of earlier runs of the job are not those of this one.
+                    self.catch_up(run, &self.lines.units_of(*unit));
+                    self.lines.forget(*unit);
                 }
             }
             Fact::TestEnded { unit, ended } => {

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::flaws::how_it_ended;
 use super::{Drill, Run};
 use crate::config::{FaultKind, Leaves};
 use crate::engine::{Ended, How, Purpose, TestEnd};
@@ -10,7 +11,7 @@ use crate::report::{CheckPoint, Kind, Outcome, Point, Tail};
 use crate::run::capture::Capture;
 use crate::run::os::clock::now;
 use crate::signal::Signal;
-use crate::words::{self, Flaw, Observed, reason};
+use crate::words::{self, Flaw, Observed, Wrong, reason};
 
 impl Drill {
     /// Makes the point of a test that has ended.
@@ -32,6 +33,10 @@ impl Drill {
             how => Some(reason::how(&graph, Ended { how, ..ended })),
         };
         let mut tails = tried.tails;
+        let mut checks = tried.points;
+        if let Some(job) = node.job.filter(|_| self.tests.contains_key(&id)) {
+            checks.insert(0, self.job_ended(run, id, job));
+        }
         if failed {
             tails.extend(self.tails(run, &node.about));
         } else {
@@ -49,7 +54,7 @@ impl Drill {
             why: tried.skipped.or(why.filter(|_| failed)),
             allowed_by: None,
             took: now().saturating_duration_since(began),
-            checks: tried.points,
+            checks,
             tails,
         };
         let why = match point.outcome {
@@ -75,6 +80,23 @@ impl Drill {
         } else {
             Flaw::NotRecovered(name, signal)
         })
+    }
+
+    /// Returns the check that the job of a test succeeded.
+    fn job_ended(&self, run: &dyn Run, test: UnitId, job: UnitId) -> CheckPoint {
+        let limit =
+            self.graph.node(test).test().map(|test| test.within.unwrap_or(test.max_runtime));
+        let limit = limit.unwrap_or_default();
+        let waits = || run.engine().waits_for(job).map(|other| self.graph.node(other).unit.id());
+        let wrong = match run.engine().job_ended(test) {
+            Some(ended) if ended.failed() => Some(Wrong::Job(how_it_ended(run, job, ended))),
+            Some(_) => None,
+            None if run.pid(job).is_some() => Some(Wrong::SlowJob(limit)),
+            None => Some(Wrong::JobWaits(limit, waits())),
+        };
+        let found = wrong.map(|wrong| wrong.to_string());
+        let name = format!("{} succeeds", self.graph.node(job).unit.id());
+        CheckPoint { name, passed: found.is_none(), found }
     }
 
     /// Returns why a test could not begin.

@@ -38,6 +38,8 @@ pub(in crate::simulation) fn complete(plan: &Plan, units: &mut [Term]) {
         let written = units[at].needs.iter().map(|(on, _)| *on);
         let mut about: Vec<usize> = written.filter(|on| stage(*on) != Stage::Test).collect();
         about.extend(victim.filter(|victim| !about.contains(victim)));
+        let job = plan.units[at].test.and_then(|test| test.job);
+        about.extend(job.filter(|job| units[*job].here));
         if about.is_empty() {
             about.clone_from(&all);
         }

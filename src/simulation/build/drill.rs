@@ -28,6 +28,7 @@ pub(in crate::simulation) fn test(
         within: test.within.map(ms),
         holds: test.holds.map(ms),
         fault,
+        job: test.job.filter(|job| plan.has(*job, generation)).map(|job| place(plan, job)),
         absent: None,
         stop: StopCheck {
             statuses: test.stop_status.into_iter().collect(),

@@ -5,6 +5,7 @@ use super::super::drill::{Blow, Drill, Point, Test};
 use super::super::plan::{Child, Ms, Plan, Unit, Within};
 use super::super::random::Random;
 use crate::config::{Condition, Stage, Then};
+use crate::engine::Ending;
 use crate::signal::Signal;
 
 const TIMES: [Ms; 9] = [0, 0, 0, 0, 1, 50, 100, 150, 1000];
@@ -39,6 +40,26 @@ pub(in crate::simulation) fn add(random: &mut Random, plan: &mut Plan) {
     });
     for test in plan.units.iter_mut().filter_map(|unit| unit.test.as_mut()) {
         test.hopeless = random.chance(10);
+    }
+    jobs(&mut random.apart(11), plan);
+}
+
+/// Lets tests without a fault run units that have a schedule.
+fn jobs(random: &mut Random, plan: &mut Plan) {
+    let jobs: Vec<usize> =
+        (0..plan.units.len()).filter(|at| plan.units[*at].schedule.is_some()).collect();
+    if jobs.is_empty() {
+        return;
+    }
+    for at in &jobs {
+        let status = random.pick(&[0, 0, 0, 0, 3]);
+        let end = random.maybe(90, |random| (random.pick(&TIMES), Ending::Code(status)));
+        plan.units[*at].child.end = plan.units[*at].child.end.or(end);
+    }
+    for test in plan.units.iter_mut().filter_map(|unit| unit.test.as_mut()) {
+        if test.fault.is_none() && random.chance(70) {
+            test.job = Some(random.pick(&jobs));
+        }
     }
 }
 
@@ -83,6 +104,7 @@ fn a_test(random: &mut Random, plan: &Plan) -> Unit {
         start_within: random.pick(&[1, 100, 1000, 5000, 5000, 5000, 7000]),
         max_runtime: random.pick(&[1, 100, 1000, 60_000, 60_000]),
         fault,
+        job: None,
         restarts: random.maybe(15, |random| random.chance(50)),
         skips: random.chance(15),
         hopeless: false,

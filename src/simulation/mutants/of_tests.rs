@@ -71,6 +71,7 @@ pub(in crate::simulation) const TEST_MUTANTS: &[Mutant] = &[
         tests(graph, |test| test.max_runtime = Duration::from_hours(1));
     }),
     graph("does no faults", |graph| test_nodes(graph).for_each(|node| node.victim = None)),
+    graph("runs no jobs", |graph| test_nodes(graph).for_each(|node| node.job = None)),
     graph("kills a unit that it should suspend", |graph| {
         tests(graph, |test| {
             if let Some(fault) = &mut test.fault

@@ -281,7 +281,7 @@ impl Witness<'_> {
         }
     }
 
-    fn starts_by_hand(&mut self, at: usize, task: Task) {
+    pub(in crate::simulation) fn starts_by_hand(&mut self, at: usize, task: Task) {
         let was_held = std::mem::take(&mut self.units[at].held);
         if was_held {
             self.mark(Mark::HoldEnded);

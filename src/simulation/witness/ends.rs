@@ -241,6 +241,7 @@ impl Witness<'_> {
             }
         }
         if self.phase == Phase::Up && self.testing() {
+            self.follows_its_job();
             self.ask_tests();
         } else if self.phase == Phase::Up
             && !self.is_due()

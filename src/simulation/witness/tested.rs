@@ -3,9 +3,9 @@
 use super::super::marks::Mark;
 use super::super::plan::ms;
 use super::turns::CALM;
-use super::{Stand, Verdict, Witness, expect_of};
+use super::{Phase, Stand, Verdict, Witness, expect_of};
 use crate::config::{OnFailure, Stage};
-use crate::engine::{Ended, How, Outcome, TestEnd, Tick};
+use crate::engine::{Ended, How, Outcome, Task, TestEnd, Tick};
 
 /// The longest delay between attempts.
 const LONGEST: Tick = Tick::from_millis(100);
@@ -198,6 +198,37 @@ impl Witness<'_> {
             _ => false,
         };
         expect_of(at, right && ended.status == status, "a test ends as its attempts say")
+    }
+
+    /// Lets the first attempt of a test follow its job, or the end of the test if the job has failed
+    /// or takes too long.
+    pub(in crate::simulation) fn follows_its_job(&mut self) {
+        let watching = |at: &usize| self.units[*at].stand == Stand::Watching;
+        let Some(at) = self.turn().filter(watching).filter(|_| self.phase == Phase::Up) else {
+            return;
+        };
+        let (Some(until), Some(job)) = (self.trials[at].job_by, self.its_job(at)) else { return };
+        let seen = &self.units[job];
+        if seen.stand == Stand::Over && seen.status == 0 {
+            self.mark(Mark::TestJobDone);
+            (self.trials[at].job_by, self.trials[at].owed) = (None, true);
+        } else if seen.stand == Stand::Over {
+            self.mark(Mark::TestJobFailed);
+            self.test_ends(at, TestEnd::Failed);
+        } else if until <= self.now {
+            self.mark(Mark::TestJobTooLong);
+            self.tested.in_vain.push(job);
+            self.test_ends(at, TestEnd::TimedOut);
+        }
+    }
+
+    /// A test runs a unit that has a schedule, whatever has become of its last run.
+    pub(in crate::simulation) fn runs_its_job(&mut self, job: usize) {
+        if self.units[job].stand == Stand::Alive {
+            self.mark(Mark::TestJobAgain);
+        }
+        self.starts_by_hand(job, Task::Restart);
+        self.wake_up();
     }
 
     /// Handles the deadlines of tests.

@@ -37,6 +37,8 @@ pub(in crate::simulation) struct Trial {
     pub restarts: u32,
     /// The time at which the test began.
     pub began: Tick,
+    /// The time until which its job may run, before its first attempt.
+    pub job_by: Option<Tick>,
     /// The process that the fault has killed.
     pub killed: Option<i32>,
     /// The process that the fault has suspended.
@@ -60,6 +62,11 @@ impl Witness<'_> {
     /// The unit that a test damages, and the fault.
     pub(in crate::simulation) fn fault(&self, at: usize) -> Option<(usize, Blow)> {
         self.test(at).fault.filter(|(victim, _)| self.terms.units[*victim].here)
+    }
+
+    /// The unit that a test runs before its first attempt.
+    pub(in crate::simulation) fn its_job(&self, at: usize) -> Option<usize> {
+        self.test(at).job.filter(|job| self.terms.units[*job].here)
     }
 
     /// Returns the test that is next.
@@ -229,9 +236,20 @@ impl Witness<'_> {
                 _ => Mark::FaultSignalled,
             });
         }
+        let job = self.its_job(at);
+        if job.is_some() {
+            let most = ms(test.within.unwrap_or(test.max_runtime));
+            (trial.owed, trial.job_by) = (false, Some(now + most));
+        }
         let seen = &mut self.units[at];
         (seen.stand, seen.executed, seen.started) = (Stand::Watching, true, true);
         self.trials[at] = trial;
+        match job {
+            // It may not run beside its old process, and its last end stands.
+            Some(job) if self.units[job].given_up => self.conclude(),
+            Some(job) => self.runs_its_job(job),
+            None => {}
+        }
         Ok(())
     }
 
