@@ -46,6 +46,7 @@ mod terminal;
 mod timed_tests;
 mod trcctl_check;
 mod trcctl_exec;
+mod trcctl_image;
 mod trcctl_live;
 mod trcctl_serve;
 mod trcctl_test;

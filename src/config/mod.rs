@@ -60,6 +60,7 @@ pub(crate) use layout::{Dir, FileSource, Owner, Recurse, WrittenFile};
 pub(crate) use listen::Listen;
 pub(crate) use load::{Loaded, Refused, load};
 pub(crate) use origin::{Origin, Placed};
+pub(crate) use overrides::overridden_file;
 pub(crate) use privilege::{Limit, Stdin, StdinWord, Tty};
 pub(crate) use probe::{Address, Health, Http, LogLine, Probe, Ready, Then};
 pub(crate) use restart::{Backoff, Restart, When};

@@ -24,6 +24,15 @@ pub(super) fn read(argument: &OsStr) -> Override {
         .map_or_else(|| Override::File(argument.into()), |(key, value)| Override::Key(key, value))
 }
 
+/// Returns the file that an argument of `--config` names, if it names one.
+#[must_use]
+pub(crate) fn overridden_file(argument: &OsStr) -> Option<PathBuf> {
+    match read(argument) {
+        Override::File(path) => Some(path),
+        Override::Key(..) => None,
+    }
+}
+
 fn key_and_value(text: &str) -> Option<(Vec<String>, String)> {
     let mut path = Vec::new();
     let mut rest = text;

@@ -65,7 +65,7 @@ pub(crate) enum ReportKind {
 }
 
 /// One report that was asked for.
-pub(super) enum Asked {
+pub(crate) enum Asked {
     /// A line of JSON for each event, on standard output.
     Events,
     /// A report in a file.
@@ -76,7 +76,7 @@ pub(super) enum Asked {
 ///
 /// # Errors
 /// Returns the problem with it.
-pub(super) fn asked(report: &OsStr) -> Result<Asked, &'static str> {
+pub(crate) fn asked(report: &OsStr) -> Result<Asked, &'static str> {
     let bytes = report.as_bytes();
     if bytes == b"events=-" {
         return Ok(Asked::Events);

@@ -350,7 +350,7 @@ impl Trc {
             input,
             mark: self.mark.clone(),
             survivors: self.survivors,
-            dir: self.dir,
+            dir: Arc::new(self.dir),
         }
     }
 
@@ -464,7 +464,7 @@ pub(crate) struct Running {
     input: Option<File>,
     mark: String,
     survivors: bool,
-    dir: TempDir,
+    dir: Arc<TempDir>,
 }
 
 impl Running {
@@ -656,6 +656,7 @@ impl Running {
             stdout: state.texts[0].clone(),
             stderr: state.texts[1].clone(),
             described: self.described.clone(),
+            dir: self.dir.clone(),
         }
     }
 
@@ -712,9 +713,15 @@ pub(crate) struct Outcome {
     pub stdout: Vec<u8>,
     pub stderr: Vec<u8>,
     described: String,
+    dir: Arc<TempDir>,
 }
 
 impl Outcome {
+    /// Returns the path of a file below the directory of the run, as the run has left it.
+    pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
     pub(crate) fn out(&self) -> String {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }

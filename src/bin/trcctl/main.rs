@@ -8,7 +8,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser};
+use clap::builder::{
+    OsStringValueParser, PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser,
+};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use trc::client::{Stage, check, cli, test, verdict};
@@ -181,13 +183,15 @@ fn test_command() -> Command {
         Arg::new(name).long(name).help(help).action(ArgAction::SetTrue)
     };
     Command::new("test")
-        .about("Run the declared tests on this machine, without a container")
+        .about("Run the declared tests, on this machine or in a container")
         .help_template(TEMPLATE)
         .before_help(
             "`trcctl test` starts all units as in production, with trc as PID 1 of its own namespaces,\n\
              runs the tests, and stops everything. The units use the files, the ports and the users of\n\
              this machine: only processes and mounts are isolated. If you are not root, the units run in a\n\
-             user namespace, in which only your own user exists.",
+             user namespace, in which only your own user exists.\n\n\
+             With --image the tests run in a container. If the image has no trc, `trcctl test` mounts a static\n\
+             one, and the image's command becomes the unit async.app. CMD then replaces the image's CMD.",
         )
         .override_usage("trcctl test [OPTIONS] [NAME…] [-- CMD…]")
         .after_help(
@@ -199,14 +203,17 @@ fn test_command() -> Command {
                trcctl test -v web     Run one test, and show the log and the output of the units\n  \
                trcctl test --list     List the tests\n  \
                trcctl test -w DIR -c async.web.env.PORT=8080 --report junit=FILE\n                         \
-                                      Run the tests of DIR with one key overridden, and write a report\n\n\
+                                      Run the tests of DIR with one key overridden, and write a report\n  \
+               trcctl test --image nginx --tests tests.toml --run-arg '-e PORT=8080'\n                         \
+                                      Run the tests of a file in a container of an image without trc\n\n\
              Exit status:\n  \
                0    every test passed and the run was clean\n  \
                1    a test failed, or the run was not clean\n  \
                64   the command line is wrong\n  \
                78   the configuration has errors\n  \
+               125  the container engine has failed\n  \
                126  trc cannot be executed\n  \
-               127  trc does not exist",
+               127  trc or the container engine does not exist",
         )
         .args_override_self(true)
         .arg(
@@ -226,18 +233,58 @@ fn test_command() -> Command {
                 .help("The trc binary to run [default: the one next to trcctl, or in PATH]")
                 .value_parser(value_parser!(PathBuf)),
         )
+        .args(image_arguments())
 }
 
-fn test_request(arguments: &ArgMatches) -> Result<test::Request, &'static str> {
+/// Returns the arguments of `trcctl test` that are about images.
+fn image_arguments() -> [Arg; 4] {
+    let heading = "Images";
+    let about = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).help(help).help_heading(heading)
+    };
+    [
+        about("image", "IMAGE", "Run the tests in a container of this image, which needs no trc")
+            .conflicts_with_all(["workdir", "no-namespaces"])
+            .value_parser(OsStringValueParser::new()),
+        about("tests", "FILE", "With --image: also use the tests and units in this file")
+            .requires("image")
+            .action(ArgAction::Append)
+            .value_parser(value_parser!(PathBuf)),
+        about("engine", "PATH", "With --image: the container engine [default: docker, or podman]")
+            .requires("image")
+            .value_parser(value_parser!(PathBuf)),
+        about(
+            "run-arg",
+            "OPTION",
+            "With --image: an option for `docker run`, such as '-e PORT=80'",
+        )
+        .requires("image")
+        .action(ArgAction::Append)
+        .allow_hyphen_values(true),
+    ]
+}
+
+fn test_request(arguments: &ArgMatches) -> Result<test::Request, String> {
     let line = cli::from_matches(arguments)?;
     if line.bare {
-        return Err("--bare cannot be used here: without a configuration there are no tests");
+        return Err("--bare cannot be used here: without a configuration there are no tests".into());
     }
     if line.reports.iter().any(|report| report == "events=-") {
         return Err(
-            "trcctl reads the events itself: use `trc --test --report events=-` to get them",
+            "trcctl reads the events itself: use `trc --test --report events=-` to get them".into(),
         );
     }
+    let image = arguments.get_one::<OsString>("image").map(|image| {
+        let options: Vec<String> =
+            arguments.get_many("run-arg").unwrap_or_default().cloned().collect();
+        Ok::<_, String>(test::image::Asked {
+            image: image.clone(),
+            tests: arguments.get_many("tests").unwrap_or_default().cloned().collect(),
+            engine: arguments.get_one("engine").cloned(),
+            options: test::image::run_options(&options)?,
+        })
+    });
+    let image = image.transpose()?;
     let names = arguments.get_many::<String>("name").unwrap_or_default();
     // `--test=a,b` works as in trc.
     let names = names.chain(line.test.iter().filter(|names| !names.is_empty()));
@@ -247,6 +294,7 @@ fn test_request(arguments: &ArgMatches) -> Result<test::Request, &'static str> {
         namespaces: !arguments.get_flag("no-namespaces"),
         verbose: arguments.get_flag("verbose"),
         list: line.test_list,
+        image,
         line,
     })
 }

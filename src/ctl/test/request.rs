@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use super::image;
 use crate::config::CommandLine;
 use crate::ctl::here::here;
 
@@ -22,6 +23,8 @@ pub struct Request {
     pub verbose: bool,
     /// Whether the tests are only listed.
     pub list: bool,
+    /// The image to test, if the tests run in a container.
+    pub image: Option<image::Asked>,
 }
 
 impl Request {
@@ -31,38 +34,47 @@ impl Request {
     /// # Errors
     /// Returns the advice to print if there is none.
     pub fn trc(&self) -> Result<PathBuf, String> {
+        self.trcs().into_iter().next().ok_or_else(|| {
+            "cannot find trc, neither next to trcctl nor in PATH: name it with --trc PATH"
+                .to_owned()
+        })
+    }
+
+    /// Returns each trc that could run, the one to prefer first.
+    pub(super) fn trcs(&self) -> Vec<PathBuf> {
         if let Some(program) = &self.program {
-            return Ok(program.clone());
+            return vec![program.clone()];
         }
         let own = std::env::current_exe().ok();
         let beside = own.as_deref().and_then(Path::parent).map(Path::to_owned);
         let path = std::env::var_os("PATH").unwrap_or_default();
-        beside
-            .into_iter()
-            .chain(std::env::split_paths(&path))
-            .map(|dir| dir.join("trc"))
-            .find(|program| executable(program))
-            .ok_or_else(|| {
-                "cannot find trc, neither next to trcctl nor in PATH: name it with --trc PATH"
-                    .to_owned()
-            })
+        let dirs = beside.into_iter().chain(std::env::split_paths(&path));
+        dirs.map(|dir| dir.join("trc")).filter(|program| executable(program)).collect()
     }
 
     /// Returns the command line as trc will read it.
     #[must_use]
     pub fn loaded_by_trc(&self) -> CommandLine {
-        CommandLine {
-            test: (!self.list).then(|| self.names.join(",")),
-            test_list: self.list,
-            ..here(&self.line)
-        }
+        self.with_tests(here(&self.line))
+    }
+
+    fn with_tests(&self, line: CommandLine) -> CommandLine {
+        let test = (!self.list).then(|| self.names.join(","));
+        CommandLine { test, test_list: self.list, ..line }
     }
 
     /// Returns the command line of trc. trc writes events, unless the tests are only listed.
     #[must_use]
     pub fn arguments(&self, trc: PathBuf) -> Vec<OsString> {
-        let line = self.loaded_by_trc();
         let mut out = vec![trc.into_os_string()];
+        out.extend(self.options(&here(&self.line)));
+        out
+    }
+
+    /// Returns the options of trc for this command line and these tests.
+    pub(super) fn options(&self, line: &CommandLine) -> Vec<OsString> {
+        let line = self.with_tests(line.clone());
+        let mut out: Vec<OsString> = Vec::new();
         let mut option = |name: &str, value: &OsStr| out.extend([name.into(), value.to_owned()]);
         if let Some(dir) = &line.work_dir {
             option("-w", dir.as_os_str());
@@ -127,6 +139,7 @@ mod tests {
             namespaces: true,
             verbose: false,
             list: false,
+            image: None,
         }
     }
 
