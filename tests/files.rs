@@ -1,7 +1,7 @@
 //! Output that goes to files: trc rotates them without losing a line, reopens them on request, and
 //! handles files that it cannot write to.
 
-use crate::common::{HUP, TERM, Trc, root};
+use crate::common::{HUP, MODES, TERM, Trc, full_pipe, root};
 
 fn to_file(name: &str, rest: &str, script: &str) -> String {
     format!(
@@ -92,6 +92,93 @@ fn a_full_disk_drops_lines_counts_them_and_lets_the_unit_live() {
     running.wait_for("lines were dropped");
     running.signal(TERM);
     running.finish().status(143);
+}
+
+#[test]
+fn the_output_goes_to_the_log_and_to_a_file_at_once() {
+    let toml = "wait = 'all'\n[async.a]\noutput = ['prefix', { file = '${W}/x.log' }]\n\
+                script = 'echo out; echo err >&2; echo again; printf rest'\n";
+    let running = Trc::toml(toml).spawn();
+    let path = running.path("x.log");
+    running.wait_until("it has ended", || running.ended());
+    let text = std::fs::read_to_string(path).unwrap();
+    let of = |name: &str| text.lines().filter(|line| *line == name).count();
+    assert_eq!(["out", "err", "again", "rest"].map(of), [1; 4], "{text}");
+    let outcome = running.finish();
+    outcome.status(0).stdout_has("]: out\n").stdout_has("]: again\n").stdout_has("]: rest\n");
+    outcome.stderr_has("]: err\n");
+}
+
+#[test]
+fn neither_the_log_nor_the_file_lacks_lines_because_of_the_other() {
+    let (reader, writer) = full_pipe();
+    let toml = "[async.a]\noutput = ['prefix', { file = '${W}/x.log', max_size = '1MB', keep = 100 }]\n\
+                exec = ['sh', '-c', 'seq 1 300000; echo done >$W/done; cat $W/never']\n";
+    let running = Trc::toml(toml).stdout_to(writer).spawn();
+    // Nobody reads the log.
+    running.wait_for_file("done");
+    let dir = running.path("");
+    let count = || {
+        let files = std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path());
+        let files = files.filter(|path| path.display().to_string().contains("/x.log"));
+        files.map(|path| std::fs::read_to_string(path).unwrap().lines().count()).sum::<usize>()
+    };
+    running.wait_until("the file has all lines", || count() == 300_000);
+    running.signal(TERM);
+    running.finish().status(143);
+    drop(reader);
+    if root() {
+        let toml = "[async.a]\noutput = ['prefix', { file = '${W}/disk/x.log' }]\n\
+                    exec = ['sh', '-c', 'seq 1 30000; cat $W/never']\n";
+        let mount = "mkdir -p $W/disk; mount -t tmpfs -o size=64k none $W/disk; exec \"$@\"";
+        let wrap = ["unshare", "--mount", "sh", "-c", mount, "-"];
+        let running = Trc::toml(toml).wrap(&wrap).spawn();
+        running.wait_for("x.log, dropping lines: ").wait_for("]: 30000\n");
+        running.signal(TERM);
+        let outcome = running.finish();
+        let lines = outcome.out().lines().filter(|line| line.contains("[a/")).count();
+        assert_eq!(lines, 30_000);
+    }
+}
+
+/// Python buffers what it writes to a pipe.
+#[test]
+fn a_program_that_keeps_its_output_back_from_a_pipe_does_not_do_so_with_a_pty() {
+    let program = "import os, sys\n\
+                   print('ready', [os.isatty(n) for n in range(3)])\n\
+                   sys.stderr.write('error\\n')\n\
+                   try: os.open('/dev/tty', os.O_RDWR)\n\
+                   except OSError as why: print('no terminal controls it:', why.strerror)\n\
+                   open(os.environ['W'] + '/never').read()";
+    let user = if root() { "user = 'nobody'\n" } else { "" };
+    let toml = format!(
+        "[async.a]\nexec = ['python3', '-c', \"\"\"{}\"\"\"]\n\
+         ready.log = '^ready .False, True, True.$'\n\
+         output = [{{ pty = true }}, {{ file = '${{W}}/x.log' }}]\n\
+         [async.again]\n{user}output = {{ pty = true }}\noneshot = true\n\
+         exec = ['sh', '-c', 'echo opened >/dev/stdout; printf rest']\n",
+        program.replace('\\', "\\\\")
+    );
+    for mode in MODES {
+        let running = Trc::toml(&toml).mode(mode).spawn();
+        let path = running.path("x.log");
+        running.wait_for("async.a is ready").wait_for("No such device or address\n");
+        running.wait_for("]: opened\n").wait_for("]: rest\n");
+        let text = std::fs::read_to_string(path).unwrap();
+        assert!(text.starts_with("ready [False, True, True]\nerror\nno terminal"), "{text:?}");
+        running.signal(TERM);
+        running.finish().status(143).stdout_lacks("\r");
+    }
+}
+
+#[test]
+fn without_a_pseudo_terminal_the_unit_does_not_start_and_trc_says_why() {
+    if root() {
+        let mount = "mount --bind /dev/null /dev/ptmx; exec \"$@\"";
+        let wrap = ["unshare", "--mount", "sh", "-c", mount, "-"];
+        let outcome = Trc::toml("[async.a]\nexec = 'true'\noutput.pty = true").wrap(&wrap).run();
+        outcome.status(126).stderr_has("cannot create a pseudo-terminal: ");
+    }
 }
 
 #[test]

@@ -144,6 +144,11 @@ impl Decoder<'_> {
                 matches!(unit.output, Some(Output::Inherit | Output::Null)) && reads_log(unit),
                 format!("{id} has a `log` probe, but trc cannot read its output with this setting"),
             ),
+            (
+                "output",
+                unit.output_pty && unit.own_terminal().is_some(),
+                format!("{id} has a `tty`, so it needs no pseudo-terminal"),
+            ),
         ];
         for (key, wrong, message) in wrong {
             if let Some(entry) = fields.entry(key).filter(|_| wrong) {

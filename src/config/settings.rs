@@ -240,8 +240,9 @@ impl Config {
             (Stage::Boot | Stage::Sync | Stage::Test | Stage::Halt, _) => None,
         };
         // trc has to read the output if a probe looks for a line in it, or if it goes to a file.
-        let read =
-            unit.output_file.is_some() || unit.probes().any(|probe| matches!(probe, Probe::Log(_)));
+        let read = unit.output_file.is_some()
+            || unit.output_pty
+            || unit.probes().any(|probe| matches!(probe, Probe::Log(_)));
         let background = if read { Some(Output::Prefix) } else { background };
         unit.output.or(background).unwrap_or(Output::Inherit)
     }

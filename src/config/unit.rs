@@ -360,6 +360,8 @@ pub(crate) struct Unit {
     pub output: Option<Output>,
     /// Returns the file that the output goes to, if the configuration sets one.
     pub output_file: Option<Placed<OutputFile>>,
+    /// Whether the output comes by a pseudo-terminal.
+    pub output_pty: bool,
     /// The keys of a test, if the unit is one.
     pub test: Option<Box<Test>>,
 }
@@ -406,6 +408,7 @@ impl Unit {
             files: Vec::new(),
             output: None,
             output_file: None,
+            output_pty: false,
             test: None,
         }
     }

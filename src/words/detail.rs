@@ -71,6 +71,6 @@ pub(crate) fn not_up(
 pub(crate) fn silent(unit: &str) -> String {
     format!(
         "; {unit} has not written anything to its standard output yet: many programs buffer it while \
-         it is a pipe (PYTHONUNBUFFERED=1 or `stdbuf -oL` helps)"
+         it is a pipe (output = {{ pty = true }}, PYTHONUNBUFFERED=1 or `stdbuf -oL` helps)"
     )
 }

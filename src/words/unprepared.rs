@@ -51,6 +51,8 @@ pub(crate) enum Unprepared {
     /// This file cannot take the output of the unit, for this reason; without one, its directory
     /// does not exist.
     NoOutputFile(PathBuf, Option<String>),
+    /// There is no pseudo-terminal, for this reason.
+    NoPty(String),
     /// The list of users cannot be read, for this reason.
     NoUsers(String),
     /// There is no such user.
@@ -141,6 +143,7 @@ impl Display for Unprepared {
                 let why = why.as_deref().unwrap_or("its directory does not exist");
                 write!(f, "cannot open {} for writing: {why}", path.display())
             }
+            Self::NoPty(why) => write!(f, "cannot create a pseudo-terminal: {why} (/dev/ptmx)"),
             Self::NoUsers(why) => write!(f, "cannot read users: {why}"),
             Self::NoUser(user) => write!(f, "there is no user `{user}` in /etc/passwd"),
             Self::NoGroup(group) => write!(f, "there is no group `{group}` in /etc/group"),

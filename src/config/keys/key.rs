@@ -288,7 +288,7 @@ impl Kind {
             Self::Allow => "table of users and groups".to_owned(),
             Self::Output => {
                 let words = words(variants::<Output>());
-                format!("{words} or `{{ file, max_size, keep }}`")
+                format!("{words}, `{{ file, max_size, keep, pty }}` or array of them")
             }
             Self::Size => "size".to_owned(),
             Self::Stdin => "`\"null\"` `\"inherit\"` or `{ file = … }`".to_owned(),
@@ -322,6 +322,7 @@ impl Kind {
                 | Self::Codes
                 | Self::After
                 | Self::Dirs
+                | Self::Output
                 | Self::Patterns
                 | Self::Names
                 | Self::Ports

@@ -361,6 +361,10 @@ keys! {
         max_size: Size = get(file_size), "", r#""10MB""#;
         /// how many earlier files to keep, as `FILE.1` and so on
         keep: Number = get(within(0..=1000)), "3", "10";
+        /// the unit has [a pseudo-terminal](logging.md#a-pseudo-terminal) as its standard output and
+        /// standard error, for programs that keep their output back from a pipe; without `file`, the
+        /// output goes to the log
+        pty: Boolean = get(boolean), "false", "true";
     }
 }
 

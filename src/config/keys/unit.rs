@@ -14,8 +14,8 @@ use crate::config::leaf::{self, Problem, one_of};
 use crate::config::suggest::nearest_of;
 use crate::config::value::{Entry, Node, Table, Value, shown};
 use crate::config::{
-    After, Command, Condition, Diagnostic, Form, Origin, OutputFile, Placed, Reload, ReloadBy,
-    Severity, Stage, Stop, Template, Unit, UnitRef, flags,
+    After, Command, Condition, Diagnostic, Form, Origin, Output, OutputFile, Placed, Reload,
+    ReloadBy, Severity, Stage, Stop, Template, Unit, UnitRef, flags,
 };
 use crate::signal::Signal;
 
@@ -25,6 +25,22 @@ pub(in crate::config) struct OutputKeys {
     pub file: Option<Placed<PathBuf>>,
     pub max_size: Option<u64>,
     pub keep: Option<u32>,
+    pub pty: bool,
+}
+
+/// Reads a word that says where the output goes.
+fn output_word(node: &Node, environment: &crate::config::Environment) -> leaf::Leaf<Output> {
+    leaf::choice(node, environment).map_err(|problem| match &node.value {
+        Value::String(path) => {
+            let path = path.strip_prefix("file:").unwrap_or(path);
+            let path = Some(path.trim_start_matches("//"));
+            let path = path.filter(|path| path.starts_with('/'));
+            let path = path.filter(|path| !path.starts_with("/dev/"));
+            let help = path.map(|path| format!("write output = {{ file = {:?} }}", shown(path)));
+            Problem { help: help.or(problem.help), ..problem }
+        }
+        _ => problem,
+    })
 }
 
 /// The keys that say whether a unit is there.
@@ -189,33 +205,74 @@ impl Decoder<'_> {
 
     /// Reads `output`.
     pub(in crate::config) fn output(&mut self, unit: &mut Unit, at: &At, entry: &Entry) {
-        if entry.node.as_table().is_none() {
-            unit.output =
-                self.get(at, entry, |node: &Node, environment: &crate::config::Environment| {
-                    leaf::choice(node, environment).map_err(|problem| match &node.value {
-                        Value::String(path) => {
-                            let path = path.strip_prefix("file:").unwrap_or(path);
-                            let path = Some(path.trim_start_matches("//"));
-                            let path = path.filter(|path| path.starts_with('/'));
-                            let path = path.filter(|path| !path.starts_with("/dev/"));
-                            let help = path.map(|path| {
-                                format!("write output = {{ file = {:?} }}", shown(path))
-                            });
-                            Problem { help: help.or(problem.help), ..problem }
-                        }
-                        _ => problem,
-                    })
-                });
-            return;
+        match &entry.node.value {
+            Value::Array(items) => self.outputs(unit, at, &entry.node, items),
+            Value::Table(table) => {
+                let fields = self.fields(*at, OUTPUT, table);
+                if self.output_table(unit, &fields, &entry.node) == Some(false) {
+                    unit.output = Some(Output::Prefix);
+                }
+            }
+            _ => unit.output = self.get(at, entry, output_word),
         }
-        let Some(fields) = self.table(at, entry, OUTPUT) else { return };
+    }
+
+    /// Reads a list of places, all of which get the output.
+    fn outputs(&mut self, unit: &mut Unit, at: &At, node: &Node, items: &[Node]) {
+        let mut known = [false; 2];
+        for item in items {
+            let to_file = if let Value::Table(table) = &item.value {
+                let fields = self.fields(*at, OUTPUT, table);
+                self.output_table(unit, &fields, item)
+            } else {
+                match self.read(at, item, output_word) {
+                    Some(Output::Prefix) => Some(false),
+                    Some(Output::Inherit | Output::Null) => {
+                        let why =
+                            "\"inherit\" and \"null\" stand for themselves, and not in a list";
+                        self.problem(at, item, Problem::new(why));
+                        None
+                    }
+                    None => None,
+                }
+            };
+            let Some(to_file) = to_file else { continue };
+            if std::mem::replace(&mut known[usize::from(to_file)], true) {
+                let (what, help) = if to_file {
+                    ("trc writes the output of a unit to one file", None)
+                } else {
+                    let help = "for a pseudo-terminal, write { pty = true } in place of \"prefix\"";
+                    ("the output goes to the log already", Some(help.to_owned()))
+                };
+                self.problem(at, item, Problem { help, ..Problem::new(what) });
+            }
+            if !to_file {
+                unit.output = Some(Output::Prefix);
+            }
+        }
+        if items.is_empty() {
+            let help = Some("to discard the output, write output = \"null\"".to_owned());
+            self.problem(at, node, Problem { help, ..Problem::new("this list is empty") });
+        }
+    }
+
+    /// Reads a table that says where the output goes. Returns whether that is a file, and not the
+    /// log.
+    fn output_table(&mut self, unit: &mut Unit, fields: &Fields, node: &Node) -> Option<bool> {
         let mut keys = OutputKeys::default();
-        self.output_keys(&fields, &mut keys);
-        self.file_is_there(&fields, entry);
-        unit.output_file = keys.file.map(|Placed { value: path, origin }| Placed {
-            value: OutputFile { path, max_size: keys.max_size, keep: keys.keep },
-            origin,
-        });
+        self.output_keys(fields, &mut keys);
+        unit.output_pty |= keys.pty;
+        if fields.lacks("file") {
+            if keys.pty && fields.lacks("max_size") && fields.lacks("keep") {
+                return Some(false);
+            }
+            self.problem(&fields.at, node, Problem::new("this table needs a `file`"));
+            return None;
+        }
+        let Placed { value: path, origin } = keys.file?;
+        let value = OutputFile { path, max_size: keys.max_size, keep: keys.keep };
+        unit.output_file = Some(Placed { value, origin });
+        Some(true)
     }
 
     /// Reports a table without `file`.

@@ -196,6 +196,41 @@ fn a_wrong_value_is_shown_with_what_was_expected() {
         "3:9: `umask`: expected an octal mask such as \"022\" or 0o022, found the string \"8\"",
     );
     unit("output = {}", "3:10: `output`: this table needs a `file`");
+    for (output, error) in [
+        ("{ pty = false }", "3:10: `output`: this table needs a `file`"),
+        ("{ pty = true, keep = 1 }", "3:10: `output`: this table needs a `file`"),
+        (
+            "[]",
+            "3:10: `output`: this list is empty (to discard the output, write output = \"null\")",
+        ),
+        (
+            "['prefix', 'prefix']",
+            "3:21: `output`: the output goes to the log already (for a pseudo-terminal, write { pty = true } in place of \"prefix\")",
+        ),
+        (
+            "['prefix', { pty = true }]",
+            "3:21: `output`: the output goes to the log already (for a pseudo-terminal, write { pty = true } in place of \"prefix\")",
+        ),
+        (
+            "[{ file = '/a' }, { file = '/b' }]",
+            "3:28: `output`: trc writes the output of a unit to one file",
+        ),
+        (
+            "['null', 'prefix']",
+            "3:11: `output`: \"inherit\" and \"null\" stand for themselves, and not in a list",
+        ),
+        ("['prefix', 5]", "3:21: `output`: expected a string, found the integer 5"),
+        (
+            "['prefix', '/x']",
+            "3:21: `output`: expected inherit, prefix or null, found \"/x\" (write output = { file = \"/x\" })",
+        ),
+        (
+            "['prefix', { fil = '/x' }]",
+            "3:23: unknown key `fil` in `output` (did you mean `file`?)",
+        ),
+    ] {
+        unit(&format!("output = {output}"), error);
+    }
     unit("output.file = \"x\"", "3:15: `output.file`: the path must begin with `/`");
     unit(
         "output = { file = \"/x\", max_size = \"1.5G\" }",

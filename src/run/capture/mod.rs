@@ -21,7 +21,7 @@ pub(crate) use file::LogFile;
 use matcher::Matchers;
 pub(crate) use matcher::{Found, Matcher, Sought};
 pub use pipe::pipe;
-pub(crate) use pipe::{PIPE_SIZE, give};
+pub(crate) use pipe::{PIPE_SIZE, give, pty};
 pub(crate) use tail::Tail;
 
 /// The number of bytes that trc reads at once if the output goes to a file. It is also the most
@@ -64,10 +64,10 @@ pub struct Capture {
     partial: Vec<u8>,
     tail: Tail,
     matchers: Matchers,
-    /// The file that the output goes to, if it does not go to trc's own output.
-    file: Option<Rc<LogFile>>,
-    /// Whether the output is only searched, and not written anywhere.
-    hidden: bool,
+    /// The file that the output goes to, and the beginning of its next line.
+    file: Option<(Rc<LogFile>, Vec<u8>)>,
+    /// Whether the output goes to trc's own output, too.
+    logged: bool,
     /// Where the last output of units is kept.
     tap: Option<Tap>,
     /// The matches so far.
@@ -99,7 +99,7 @@ impl Capture {
             tail: Tail::default(),
             matchers: Matchers::default(),
             file: None,
-            hidden: false,
+            logged: true,
             tap: None,
             matched: Vec::new(),
             syslog: false,
@@ -109,9 +109,10 @@ impl Capture {
         }
     }
 
-    /// Sends the output to a file, unchanged.
-    pub fn write_to(&mut self, file: Rc<LogFile>) {
-        self.file = Some(file);
+    /// Sends the output to a file, unchanged, and to the log as well if `logged`.
+    pub fn write_to(&mut self, file: Rc<LogFile>, logged: bool) {
+        self.file = Some((file, Vec::new()));
+        self.logged = logged;
     }
 
     /// Adds searches for lines.
@@ -124,9 +125,9 @@ impl Capture {
         std::mem::take(&mut self.matched)
     }
 
-    /// Makes the output searched only, and not written.
+    /// Makes the output searched only, and not logged.
     pub fn hide(&mut self) {
-        self.hidden = true;
+        self.logged = false;
     }
 
     /// Also keeps the output.
@@ -142,10 +143,11 @@ impl Capture {
     /// Takes a line that the process `pid` has sent by syslog. It goes where the unit's output goes.
     pub(crate) fn sent(&mut self, journal: &Journal, pid: i32, level: log::Level, line: &[u8]) {
         let whole = [line, b"\n"].concat();
-        match &self.file {
-            Some(file) => file.write(&whole),
-            None if self.hidden => {}
-            None => journal.sent(&self.source, pid, level, line),
+        if let Some((file, _)) = &self.file {
+            file.write(&whole);
+        }
+        if self.logged {
+            journal.sent(&self.source, pid, level, line);
         }
         self.tail.push(&whole);
         if let Some(tap) = &self.tap {
@@ -192,24 +194,17 @@ impl Capture {
     fn read(&mut self, journal: &Journal, now: Instant) -> Progress {
         let Some(pipe) = &self.pipe else { return Progress::Ended };
         let side = self.source.side();
-        let to_file = self.file.is_some() || journal.is_file(side);
+        let apart = !self.logged && self.file.is_some();
+        let most = if apart || journal.is_file(side) { READ } else { READ_AHEAD };
         // trc rotates a file once at a time, and serves others in between.
-        let most = match &self.file {
-            Some(file) => file.room_at_most(READ),
-            None => {
-                if to_file {
-                    READ
-                } else {
-                    READ_AHEAD
-                }
-            }
-        };
+        let most = self.file.as_ref().map_or(most, |(file, _)| file.room_at_most(most));
         let count = journal.with_scratch(most, |scratch| {
             let count = nix::unistd::read(pipe, scratch)?;
-            match &self.file {
-                Some(file) => append(file, &mut self.partial, &scratch[..count]),
-                None if self.hidden => {}
-                None => journal.captured(&self.source, &mut self.partial, &scratch[..count]),
+            if let Some((file, partial)) = &mut self.file {
+                append(file, partial, &scratch[..count]);
+            }
+            if self.logged {
+                journal.captured(&self.source, &mut self.partial, &scratch[..count]);
             }
             self.tail.push(&scratch[..count]);
             if let Some(tap) = &self.tap {
@@ -219,7 +214,8 @@ impl Capture {
             Ok(count)
         });
         match count {
-            Ok(0) => {
+            // EIO: nobody has the pseudo-terminal any more, pty(7).
+            Ok(0) | Err(Errno::EIO) => {
                 self.end(journal);
                 Progress::Ended
             }
@@ -238,7 +234,7 @@ impl Capture {
 
     /// Returns whether the unit has to wait because the reader of the log is slow.
     fn is_held_back(&self, journal: &Journal, now: Instant) -> bool {
-        self.file.is_none() && !self.hidden && journal.holds_back(self.source.side(), now)
+        self.logged && journal.holds_back(self.source.side(), now)
     }
 
     fn end(&mut self, journal: &Journal) {
@@ -247,14 +243,15 @@ impl Capture {
             tap.end(self.source.pid(), self.source.side());
         }
         self.matchers.finish(&mut self.matched);
-        match &self.file {
-            Some(file) if !self.partial.is_empty() => {
-                self.partial.push(b'\n');
-                file.write(&self.partial);
-            }
-            Some(_) => {}
-            None if self.hidden => {}
-            None => journal.captured_end(&self.source, &mut self.partial),
+        if let Some((file, partial)) = &mut self.file
+            && !partial.is_empty()
+        {
+            partial.push(b'\n');
+            file.write(partial);
+            *partial = Vec::new();
+        }
+        if self.logged {
+            journal.captured_end(&self.source, &mut self.partial);
         }
         self.partial = Vec::new();
     }
@@ -320,6 +317,9 @@ impl Capture {
         let side = self.source.side();
         let count = journal.with_scratch(READ_AHEAD, |scratch| {
             let count = nix::unistd::read(pipe, scratch)?;
+            if let Some((file, partial)) = &mut self.file {
+                append(file, partial, &scratch[..count]);
+            }
             journal.give_up(side, &scratch[..count]);
             self.tail.push(&scratch[..count]);
             if let Some(tap) = &self.tap {
@@ -329,7 +329,7 @@ impl Capture {
             Ok(count)
         });
         match count {
-            Ok(0) => {
+            Ok(0) | Err(Errno::EIO) => {
                 self.end(journal);
                 Progress::Ended
             }

@@ -6,6 +6,7 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::unistd::{Gid, Uid, fchown};
 
 use crate::run::os::pipe::Pipe;
+use crate::run::os::pty::open_pty;
 
 /// The number of bytes that a unit can write before trc has to read; the kernel's default is 64
 /// KiB. It is not larger because all pipes of a user share 64 MiB, across containers
@@ -27,6 +28,16 @@ pub fn pipe(owner: Option<(Uid, Gid)>) -> nix::Result<Pipe> {
     }
     give(&pipe.write, owner);
     Ok(pipe)
+}
+
+/// Creates a pseudo-terminal, for programs that keep their output back from a pipe.
+///
+/// # Errors
+/// Returns those of [`open_pty`].
+pub(crate) fn pty(owner: Option<(Uid, Gid)>) -> nix::Result<Pipe> {
+    let pty = open_pty()?;
+    give(&pty.write, owner);
+    Ok(pty)
 }
 
 /// Gives a pipe to `owner`, unless that is trc's own user, so that the unit can open it by name. A

@@ -17,6 +17,7 @@ pub(crate) mod pipe;
 pub(crate) mod private;
 pub(crate) mod proc;
 pub(crate) mod processes;
+pub(crate) mod pty;
 pub(crate) mod reopen;
 pub(crate) mod rights;
 pub(crate) mod signals;

@@ -78,7 +78,7 @@ impl Supervisor {
                 capture.hide();
             }
             if let Some(file) = file {
-                capture.write_to(Rc::clone(file));
+                capture.write_to(Rc::clone(file), unit.output == Some(Output::Prefix));
             }
             if let Some(control) = &self.control {
                 capture.keep(control.tap(id));
@@ -126,7 +126,7 @@ impl Supervisor {
         unit: &Unit,
         launch: &mut Launch,
         main: bool,
-    ) -> nix::Result<Vec<(Side, OwnedFd)>> {
+    ) -> Result<Vec<(Side, OwnedFd)>, Problem> {
         let owner = launch.owner();
         let mut pipes = Vec::new();
         match prepare::output(&self.loaded.config, unit) {
@@ -149,7 +149,17 @@ impl Supervisor {
                 launch.streams[1] = Some(null(true)?);
                 launch.streams[2] = Some(null(true)?);
             }
-            Output::Prefix if unit.output_file.is_some() => {
+            Output::Prefix if unit.output_pty && main => {
+                let pty = capture::pty(owner).map_err(|errno| {
+                    Problem::kernel(Unprepared::NoPty(errno.desc().to_owned()), &errno.into())
+                })?;
+                let both = pty.write.try_clone();
+                launch.streams[1] = Some(both.map_err(|_| Errno::last())?);
+                launch.streams[2] = Some(pty.write);
+                pipes.push((Side::Out, pty.read));
+            }
+            // The log tells the streams apart.
+            Output::Prefix if unit.output_file.is_some() && unit.output.is_none() => {
                 // One pipe carries both, to keep the order of the lines.
                 let pipe = capture::pipe(owner)?;
                 let both = pipe.write.try_clone();

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::rc::Rc;
 
 use nix::unistd::{Pid, gethostname, getpgid};
 
@@ -173,7 +174,7 @@ impl Supervisor {
         }
         let file = unit.output_file.as_ref().and_then(|file| self.files.get(&file.value.path));
         if let Some(file) = file {
-            capture.write_to(std::rc::Rc::clone(file));
+            capture.write_to(Rc::clone(file), unit.output == Some(Output::Prefix));
         }
         if let Some(control) = &self.control {
             capture.keep(control.tap(id));
