@@ -16,6 +16,7 @@ mod containers;
 mod control;
 mod control_load;
 mod examples;
+mod expectations;
 mod files;
 mod harness;
 mod howto;

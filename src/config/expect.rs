@@ -1,12 +1,12 @@
 //! The keys of tests: the checks, and their times.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Address, Http, Placed, UnitRef, seconds};
+use super::{Address, Http, JsonPath, Placed, UnitRef, Wanted, seconds};
 use crate::signal::Signal;
 
 /// The keys of `[test.NAME]`, except those for its command and its identity.
@@ -34,6 +34,8 @@ pub(crate) struct Test {
     pub start_within: Duration,
     /// The time that an attempt may take.
     pub max_runtime: Duration,
+    /// Whether the command runs in the first attempt only.
+    pub once: bool,
 }
 
 impl Test {
@@ -178,15 +180,49 @@ pub(crate) struct Listening {
     pub negated: bool,
 }
 
+/// What a request over HTTP sends, besides what each of them has to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Sent {
+    /// The method, in capital letters.
+    pub method: String,
+    /// The headers.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Option<String>,
+}
+
+/// A plain GET.
+impl Default for Sent {
+    fn default() -> Self {
+        Self { method: "GET".to_owned(), headers: Vec::new(), body: None }
+    }
+}
+
 /// The expected answer to an HTTP request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct HttpCheck {
     /// The request, and the accepted status codes.
     pub http: Http,
+    /// What the request sends.
+    pub sent: Sent,
+    /// Whether redirects are followed.
+    pub follow: bool,
     /// The texts in the body.
     pub body: Vec<Pattern>,
     /// The texts in headers, by the headers' names in lower case.
     pub headers: BTreeMap<String, Vec<Pattern>>,
+    /// The values in the body, which is JSON.
+    pub json: Vec<(JsonPath, Vec<Wanted>)>,
+    /// The time in which the whole answer has to arrive.
+    pub answer_within: Option<Duration>,
+}
+
+impl HttpCheck {
+    /// Returns whether the body is looked at.
+    #[must_use]
+    pub(crate) fn reads_body(&self) -> bool {
+        !self.body.is_empty() || !self.json.is_empty()
+    }
 }
 
 /// The expected properties of a file.
@@ -215,7 +251,7 @@ pub(crate) enum Check {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Asked {
     /// An HTTP request gets an answer.
-    Http(HttpCheck),
+    Http(Box<HttpCheck>),
     /// Something accepts a connection.
     Tcp(Address),
     /// Something accepts a connection to this stream socket.
@@ -334,13 +370,19 @@ impl fmt::Display for Asked {
         match self {
             Self::Http(check) => {
                 let Address { host, port } = &check.http.address;
-                let more = !check.body.is_empty() || !check.headers.is_empty();
+                let more = check.reads_body() || !check.headers.is_empty();
                 let mut how = String::new();
+                if check.sent.method != "GET" {
+                    write!(f, "{} ", check.sent.method)?;
+                }
                 if check.http.status != [super::probe::SUCCESS] {
                     how = format!(" with {}", codes(&check.http.status));
                 }
                 if more {
                     how.push_str(" as expected");
+                }
+                if let Some(most) = check.answer_within {
+                    _ = write!(how, " within {}", seconds(most));
                 }
                 write!(f, "http://{host}:{port}{} answers{how}", check.http.path)
             }

@@ -11,7 +11,7 @@ const LOCALHOST: &str = "localhost";
 
 /// The parts of a URL.
 #[derive(PartialEq, Eq, Debug)]
-pub(super) struct Url {
+pub(crate) struct Url {
     /// The server.
     pub address: Address,
     /// The host and port as in the configuration, for the `Host` header.
@@ -65,6 +65,16 @@ pub(super) fn url(node: &Node, environment: &Environment) -> Leaf<Url> {
         }
         return Err(problem);
     };
+    parts(rest)
+}
+
+/// Returns the parts of a URL that is not from the configuration, such as that of a redirect.
+pub(crate) fn absolute_url(text: &str) -> Option<Url> {
+    parts(text.strip_prefix("http://")?).ok()
+}
+
+/// Takes the rest of a URL after its scheme apart.
+fn parts(rest: &str) -> Leaf<Url> {
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, rest) = rest.split_at(end);
     let rest = rest.split('#').next().unwrap_or("");

@@ -14,6 +14,7 @@ mod fit;
 mod flags;
 mod gone;
 mod http;
+mod json;
 mod keys;
 mod layers;
 mod layout;
@@ -42,6 +43,7 @@ mod time;
 pub(crate) mod unclosed;
 mod unit;
 mod value;
+mod wanted;
 mod words;
 
 use std::ffi::OsString;
@@ -54,8 +56,10 @@ pub(crate) use diagnostic::{Diagnostic, Severity};
 pub(crate) use environment::{is_own_variable, log_format};
 pub(crate) use expect::{
     Asked, Check, Fault, FaultKind, FileCheck, Found, HttpCheck, Leaves, Listening, Needle,
-    Pattern, State, StopCheck, Test,
+    Pattern, Sent, State, StopCheck, Test,
 };
+pub(crate) use http::{Url, absolute_url};
+pub(crate) use json::{JsonPath, JsonStep};
 pub(crate) use layout::{Dir, FileSource, Owner, Recurse, WrittenFile};
 pub(crate) use listen::Listen;
 pub(crate) use load::{Loaded, Refused, load};
@@ -79,6 +83,7 @@ pub(crate) use unit::{
     Reload, ReloadBy, Schedule, Stage, Stop, StopTo, Unit, UnitRef, Variable, typed,
 };
 pub(crate) use value::shown;
+pub(crate) use wanted::{Relation, Wanted};
 
 /// The variables that trc was started with.
 pub(crate) type Environment = Vec<(OsString, OsString)>;

@@ -13,6 +13,7 @@ mod readers;
 mod tap;
 #[cfg(test)]
 mod tests;
+mod wanted;
 
 use std::time::SystemTime;
 

@@ -75,6 +75,16 @@ pub(crate) enum BadAnswer {
     NoHeader(String),
     /// A text in it has, or lacks, something, which this says in words.
     Text(String),
+    /// Its body is not JSON, for this reason.
+    NotJson(String),
+    /// Its body has more bytes than this, so it is not read as JSON.
+    LongJson(usize),
+    /// The whole of it took this long, which is longer than the second time.
+    Late(Duration, Duration),
+    /// It redirects to this place, which trc cannot ask, for this reason.
+    Astray(String, &'static str),
+    /// It redirects more often than this.
+    Circles(u32),
     /// The rest of it did not arrive, because of this error.
     NoRest(Errno),
     /// The rest of it did not arrive within this time.
@@ -158,6 +168,20 @@ impl Display for BadAnswer {
             Self::Chunks => f.write_str("its body has invalid chunks"),
             Self::LongBody(most) => write!(f, "its body is longer than {}", size(*most as u64)),
             Self::NoHeader(name) => write!(f, "it has no header {name}"),
+            Self::NotJson(why) => write!(f, "its body is not JSON: {why}"),
+            Self::LongJson(most) => write!(
+                f,
+                "its body has more than {}, and trc reads no more of JSON",
+                size(*most as u64)
+            ),
+            Self::Late(took, most) => write!(
+                f,
+                "the answer took {}, which is longer than {}",
+                seconds(*took),
+                seconds(*most)
+            ),
+            Self::Astray(to, why) => write!(f, "it redirects to {to}, {why}"),
+            Self::Circles(most) => write!(f, "it redirects more than {most} times"),
             Self::NoRest(error) => write!(f, "the rest did not arrive: {}", errno(*error)),
             Self::SlowRest(limit) => {
                 write!(f, "the rest did not arrive within {}", seconds(*limit))

@@ -3,8 +3,8 @@
 
 use super::key::{Keys, STAGES, find};
 use super::{
-    EXPECT, EXPECT_FAULT, EXPECT_FILE, EXPECT_HTTP, EXPECT_LOG, HEALTH, LIMITS, OUTPUT, READY,
-    RELOAD, RESTART, STOP, TEST, TOP, UNIT,
+    EXPECT, EXPECT_FAULT, EXPECT_FILE, EXPECT_HTTP, EXPECT_LOG, EXPECT_SEND, HEALTH, LIMITS,
+    OUTPUT, READY, RELOAD, RESTART, STOP, TEST, TOP, UNIT,
 };
 use crate::config::value::{Value, shown};
 
@@ -214,6 +214,11 @@ const WORDS: &[Word] = words! {
         "contains content text match matches" => body: r#"body = "Hello""#;
         "statuscode code expected" => status: "status = 200";
         "port uri address" => url: r#"url = "http://127.0.0.1:8080/path""#;
+        "data requestbody" => send: r#"send = { body = "…" }"#;
+        "requestheaders requestheader" => send: r#"send = { headers = { accept = "…" } }"#;
+        "followredirects redirects redirect location" => follow: "follow = true";
+        "nofollowredirects" => "trc follows no redirects unless you write follow = true";
+        "responsetime latency timeout" => answer_within: r#"answer_within = "200ms""#;
     }
     [IN_EXPECT_FAULT] {
         "signal" => kill: r#"kill = "SIGKILL""#;
@@ -378,6 +383,7 @@ const INNER: &[(&str, &str, Keys)] = &[
     (TEST_PLACE, "expect", EXPECT),
     (IN_EXPECT, "http", EXPECT_HTTP),
     (IN_EXPECT, "file", EXPECT_FILE),
+    (IN_EXPECT_HTTP, "send", EXPECT_SEND),
     (IN_EXPECT, "log", EXPECT_LOG),
     (IN_EXPECT, "fault", EXPECT_FAULT),
     (ANY_UNIT, "ready", READY),

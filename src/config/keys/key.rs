@@ -95,6 +95,10 @@ pub(crate) enum Kind {
     Patterns,
     /// A table of headers and texts.
     Headers,
+    /// A table of names and what the value of each has to be.
+    Values,
+    /// A table of names and texts.
+    Strings,
     /// A name, with `!` in front if it must not be there, or an array of them.
     Names,
     Ports,
@@ -240,7 +244,8 @@ impl Kind {
             Kind::Table(keys) | Kind::Short(keys) => find(keys, name)?.kind,
             Kind::Units => Kind::Table(UNIT),
             Kind::Tests => Kind::Table(TEST),
-            Kind::Headers => Kind::Patterns,
+            Kind::Headers | Kind::Values => Kind::Patterns,
+            Kind::Strings => Kind::Text,
             // Below the name of a variable: the key of a file.
             Kind::Variables => Kind::Variable,
             Kind::Variable | Kind::Stdin => find(SECRET, name)?.kind,
@@ -305,7 +310,8 @@ impl Kind {
             Self::Status => "number from 0 to 255".to_owned(),
             Self::Units | Self::Owners => "table of units".to_owned(),
             Self::Tests => "table of tests".to_owned(),
-            Self::Headers => "table of strings".to_owned(),
+            Self::Headers | Self::Strings => "table of strings".to_owned(),
+            Self::Values => "table of values".to_owned(),
             Self::Ports => "port, string or array of them".to_owned(),
         }
     }
@@ -349,6 +355,8 @@ impl Kind {
                 | Self::Units
                 | Self::Tests
                 | Self::Headers
+                | Self::Values
+                | Self::Strings
         )
     }
 

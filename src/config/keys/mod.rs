@@ -2,6 +2,7 @@
 //! and its meaning. trc reads its configuration with these, and the tables of the reference are
 //! made of them.
 
+mod answer;
 mod comparison;
 pub(super) mod decode;
 pub(super) mod foreign;
@@ -27,6 +28,7 @@ use super::{
     Output, Overlap, Placed, Probe, Recurse, Restart, Schedule, Shutdown, State, Stop, StopTo,
     Test, Then, Unit, WaitPolicy, When,
 };
+use answer::{Answering, SendKeys, method};
 use comparison::condition;
 use decode::{Decoder, Fields};
 use identity::{Secret, capability, tty};
@@ -35,7 +37,7 @@ use key::{Key, Keys, Kind, keys};
 use layout::{DirKeys, FileKeys};
 use probe::{Codes, HttpKeys, LogKeys, Probing, any_line, line_pattern};
 use settings::{Forward, buffer, socket, syslog, termination};
-use test::{Answer, FaultKeys, Said, fault_signal, owner, pattern, port, running};
+use test::{FaultKeys, Said, fault_signal, owner, pattern, port, running};
 use unit::{OutputKeys, Presence, ReloadKeys, profile, reload_signal, stop_signal};
 
 /// The keys at the top of `trc.toml` and of a fragment.
@@ -410,7 +412,8 @@ keys! {
         tcp: Address => probe(http::address, Probe::Tcp), "", r#""127.0.0.1:5432""#;
         /// something accepts a connection to this Unix stream socket
         unix: Text => probe(path, Probe::Unix), "", r#""/run/app.sock""#;
-        /// a GET request gets an answer; a string sets `http.url`
+        /// a request, which is a GET unless you write `http.send`, gets an answer; a string sets
+        /// `http.url`
         http: Short(HTTP) => http_probe(), "", r#""http://127.0.0.1:8080/healthz""#;
         /// this command exits with 0; it runs as the unit's user, with the unit's environment
         exec: Words => exec_probe(), "", r#""pg_isready -q""#;
@@ -554,6 +557,9 @@ keys! {
         start_within: Duration = get(positive), "5m", r#""20m""#;
         /// how long an attempt may take; trc kills a command that takes longer
         max_runtime: Duration = get(positive), "60s", r#""5m""#;
+        /// whether the command runs in the first attempt only; further attempts then repeat the
+        /// checks, but not the command
+        once: Boolean = get(boolean), "false", "true";
         /// test points of the stop drill that may fail
         allow: Texts = list(text), "", r#"["async.web.stop", "orphans"]"#;
         /// what the test expects
@@ -574,7 +580,8 @@ keys! {
             r#"["MTA running", "!/error|fail/"]"#;
         /// the same for standard error
         stderr: Patterns => many(pattern, Found::Stderr), "", r#""!error""#;
-        /// a GET request gets an answer; a string sets `http.url`
+        /// a request, which is a GET unless you write `http.send`, gets an answer; a string sets
+        /// `http.url`
         http: Short(EXPECT_HTTP) => http_check(), "", r#""http://127.0.0.1:8080/healthz""#;
         /// something accepts a TCP connection at this address; a port alone means `localhost`
         tcp: Address => one(http::address, Asked::Tcp), "", r#""127.0.0.1:5432""#;
@@ -640,7 +647,11 @@ keys! {
 pub(crate) const EXPECT_HTTP: Keys = &[HTTP_KEYS, ANSWER_KEYS];
 
 keys! {
-    ANSWER_KEYS, answer_keys(Answer) {
+    ANSWER_KEYS, answer_keys(Answering) {
+        /// the request, unless it is a GET; a string sets `send.method`
+        send: Short(EXPECT_SEND) = send(), "", r#""DELETE""#;
+        /// trc follows up to 10 redirects, and checks the last answer
+        follow: Boolean = get(boolean), "false", "true";
         /// the accepted status codes
         status: Codes = some_of(http::codes), "200-299", r#"[200, "3xx"]"#;
         /// texts that the body of the answer must have
@@ -648,6 +659,23 @@ keys! {
         /// texts that the headers of the answer must have
         headers: Headers = headers(), "",
             r#"{ content-type = "/^text.html/", server = "!nginx/" }"#;
+        /// [values in the body](testing-images.md#json), which must be JSON, by their paths
+        json: Values = json(), "", r#"{ "$.status" = "ok", "$.items.length" = "> 0" }"#;
+        /// the whole answer arrives within this time after the beginning of the attempt
+        answer_within: Duration = get(positive), "", r#""200ms""#;
+    }
+}
+
+pub(crate) const EXPECT_SEND: Keys = &[SEND_KEYS];
+
+keys! {
+    SEND_KEYS, send_keys(SendKeys) {
+        /// the method of the request
+        method: Text = get(method), "`GET`, or `POST` with a body", r#""PUT""#;
+        /// headers of the request
+        headers: Strings = sent_headers(), "", r#"{ content-type = "application/json" }"#;
+        /// the body of the request
+        body: Text = get(text), "", r#"'{"name": "x"}'"#;
     }
 }
 

@@ -1,22 +1,19 @@
 //! Reads tests and their `expect`.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::decode::{At, Decoder, Fields};
 use super::identity::capability;
 use super::unit::says_nothing;
-use super::{EXPECT, EXPECT_FAULT, EXPECT_FILE, EXPECT_HTTP, EXPECT_LOG};
+use super::{EXPECT, EXPECT_FAULT, EXPECT_FILE, EXPECT_LOG};
 use crate::config::leaf::{self, Leaf, Problem, Reader};
-use crate::config::probe::SUCCESS;
 use crate::config::time::positive;
 use crate::config::value::{Entry, Node, Value, shown};
 use crate::config::{
-    Asked, Check, Environment, Fault, FaultKind, FileCheck, Found, HttpCheck, Listening, Needle,
-    Origin, Pattern, Placed, State, StopCheck, Test, Unit, UnitRef,
+    Check, Environment, Fault, FaultKind, FileCheck, Found, Listening, Needle, Origin, Pattern,
+    Placed, State, StopCheck, Test, Unit, UnitRef,
 };
 use crate::signal::Signal;
 
@@ -32,13 +29,6 @@ const RECOVERY: Duration = Duration::from_secs(30);
 pub(super) struct Said {
     pub unit: Option<UnitRef>,
     checks: Vec<Placed<Check>>,
-}
-
-/// The keys that only `expect.http` has.
-pub(super) struct Answer {
-    pub status: Vec<RangeInclusive<u16>>,
-    pub body: Vec<Pattern>,
-    pub headers: BTreeMap<String, Vec<Pattern>>,
 }
 
 /// The keys of `expect.fault`.
@@ -64,6 +54,7 @@ impl Decoder<'_> {
             allow: Vec::new(),
             start_within: START_WITHIN,
             max_runtime: MAX_RUNTIME,
+            once: false,
         };
         self.test_run_keys(fields, unit);
         self.test_keys(fields, &mut test);
@@ -83,6 +74,10 @@ impl Decoder<'_> {
                 let help = "add an `exec` or a `script`".to_owned();
                 self.error(&entry.key, message, Some(help));
             }
+        }
+        if let Some(entry) = fields.entry("once").filter(|_| test.once && !runs) {
+            let message = "`once`: this test has no command that could run once";
+            self.error(&entry.key, message, Some("add an `exec` or a `script`".to_owned()));
         }
         let expects = |key: &String| key != "within" && key != "holds";
         // An `expect` that is not a table was reported.
@@ -158,30 +153,6 @@ impl Decoder<'_> {
         let list = self.list(at, entry, capability);
         let set = |list: Vec<Placed<u8>>| list.iter().fold(0, |set, one| set | (1 << one.value));
         push(test, entry, list.map(set).map(State::Capabilities));
-    }
-
-    /// Reads `expect.http`.
-    pub(super) fn http_check(&mut self, test: &mut Test, at: &At, entry: &Entry) {
-        let Some(fields) = self.table(at, entry, EXPECT_HTTP) else { return };
-        let (body, headers) = (Vec::new(), BTreeMap::new());
-        let mut answer = Answer { status: vec![SUCCESS], body, headers };
-        self.answer_keys(&fields, &mut answer);
-        let Answer { status, body, headers } = answer;
-        let http = self.http_of(&fields, entry, status);
-        push(test, entry, http.map(|http| Asked::Http(HttpCheck { http, body, headers })));
-    }
-
-    /// Reads `expect.http.headers`.
-    pub(super) fn headers(
-        &mut self,
-        at: &At,
-        entry: &Entry,
-    ) -> Option<BTreeMap<String, Vec<Pattern>>> {
-        let headers = self.names(at, entry)?.iter().map(|(name, entry)| {
-            let values = self.some_of(&at.key(name), entry, pattern).unwrap_or_default();
-            (name.to_lowercase().replace('_', "-"), values)
-        });
-        Some(headers.collect())
     }
 
     /// Reads `expect.file`.
@@ -288,7 +259,7 @@ impl Decoder<'_> {
 }
 
 /// Adds the check that a key makes as a whole.
-fn push(test: &mut Test, entry: &Entry, check: Option<impl Into<Check>>) {
+pub(super) fn push(test: &mut Test, entry: &Entry, check: Option<impl Into<Check>>) {
     let placed = |check: _| Placed { value: Into::into(check), origin: entry.key.clone() };
     test.checks.extend(check.map(placed));
 }

@@ -38,6 +38,10 @@ fn everything_that_is_expected_is_a_point_with_a_name() {
             ],
         ),
         ("expect.http = 'http://a/b'", vec!["http://a:80/b answers"]),
+        (
+            "expect.http = { url = 'http://a/b', send = { body = 'x' }, json = { a = 1 }, answer_within = '1s' }",
+            vec!["POST http://a:80/b answers as expected within 1 s"],
+        ),
         ("expect.tcp = 25", vec!["localhost:25 accepts connections"]),
         ("expect.unix = '/run/x'", vec!["/run/x accepts connections"]),
         (
@@ -281,6 +285,37 @@ fn what_is_wrong_with_a_test_is_said_in_production_too() {
             "[test.t]\nexpect.log = { unit = 'web' }\n[async.web]\nexec = 'x'",
             &[
                 "error trc.toml:2:8: `expect.log` needs a text to look for (add `contains` or `forbids`)",
+            ],
+        ),
+        (
+            "[test.t]\nonce = true\nexpect.tcp = 1",
+            &[
+                "error trc.toml:2:1: `once`: this test has no command that could run once (add an `exec` or a `script`)",
+            ],
+        ),
+        (
+            "[test.t.expect.http]\nurl = 'http://a'\nsend = { method = 'post', headers = { host = 'x', 'a b' = 'x', x = \"a\\nb\" } }\n\
+             json = { 'a..b' = 1, 'a.b' = '> x', c = { d = 1 } }",
+            &[
+                "error trc.toml:3:19: `expect.http.send.method`: methods are written in capital letters (write \"POST\")",
+                "error trc.toml:3:39: `expect.http.send.headers.host`: trc sets this header itself (write `host` beside `url`)",
+                "error trc.toml:3:51: `expect.http.send.headers.a b` is not the name of a header",
+                "error trc.toml:3:70: `expect.http.send.headers.x`: a header has one line, without control characters",
+                "error trc.toml:4:10: `expect.http.json.a..b`: this is not a path that trc can follow (a path has names and positions only: \"$.items[0].name\", \"$['a name'].length\")",
+                "error trc.toml:4:30: `expect.http.json.a.b`: expected a number after `>`, found \"x\" (for a text that begins so, write '/^> x/')",
+                "error trc.toml:4:41: `expect.http.json.c`: expected a value, found a table (write the whole path in quotes: \"c.d\" = …)",
+            ],
+        ),
+        (
+            "[test.t.expect.http]\nurl = 'http://a'\nsend = 'HEAD'\nbody = 'x'",
+            &[
+                "error trc.toml:4:1: `expect.http.body` can't be checked: the answer to HEAD has no body",
+            ],
+        ),
+        (
+            "[test.t.expect.http]\nurl = 'http://a'\nmethod = 'POST'",
+            &[
+                "error trc.toml:3:1: unknown key `method` in `expect.http` (it belongs in `send`: send = { method = … })",
             ],
         ),
         (

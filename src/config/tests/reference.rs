@@ -108,7 +108,7 @@ fn the_defaults_of_the_reference_are_those_that_hold() {
     of("test.x", TEST_OWN, &test);
     // It matters whether these keys were written. The graph works out their other values.
     assert_eq!(others, ["success", "signal", "timeout"]);
-    assert_eq!(right, 27);
+    assert_eq!(right, 29);
 }
 
 fn defaults(

@@ -22,6 +22,7 @@ fn test(name: &str) -> Unit {
         allow: vec![],
         start_within: SECOND * 300,
         max_runtime: SECOND * 60,
+        once: false,
     };
     Unit { command: Command::Nothing, test: Some(Box::new(test)), ..unit(name) }
 }

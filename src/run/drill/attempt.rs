@@ -32,12 +32,19 @@ impl Drill {
     /// Begins an attempt.
     pub(super) fn try_test(&mut self, run: &mut dyn Run, id: UnitId, limit: Duration) {
         self.announce_attempt(run, id);
-        self.trial = Some(Trial::new(id, limit));
+        let mut trial = Trial::new(id, limit);
+        // The command of an earlier attempt need not run again.
+        let ran = self.ran.take().filter(|(unit, _)| *unit == id);
+        let has_run = ran.is_some();
+        if let Some((_, ran)) = ran {
+            trial.resume(ran);
+        }
+        self.trial = Some(trial);
         let test = self.graph.node(id).test();
         if let Some(why) = test.and_then(|test| test.absent.clone()) {
             return self.skip(run, id, why);
         }
-        if self.graph.node(id).unit.command == Command::Nothing {
+        if has_run || self.graph.node(id).unit.command == Command::Nothing {
             return self.go_on(run);
         }
         if let Err(problem) = self.launch_test(run, id) {
@@ -228,6 +235,11 @@ impl Drill {
             if !implied {
                 let result = self.check(run, check);
                 if let Some(trial) = &mut self.trial {
+                    // A command that does not run again says nothing else.
+                    let of_command =
+                        matches!(check, Found::Exit(_) | Found::Stdout(_) | Found::Stderr(_));
+                    let last = test.once && test.within.is_some() && trial.was_started();
+                    trial.hopeless |= result.is_err() && of_command && last;
                     trial.hopeless |= result.as_ref().is_err_and(|unmet| unmet.for_good);
                     trial.note(check.to_string(), result.map_err(|unmet| unmet.why));
                 }
@@ -351,6 +363,9 @@ impl Drill {
         let Some(mut trial) = self.trial.take() else { return };
         let verdict = trial.verdict();
         let mut skipped = None;
+        let test = self.graph.node(trial.unit).test();
+        let once = test.is_some_and(|test| test.once);
+        trial.hopeless |= once && matches!(verdict, Some(Said::Fail(_)));
         match verdict {
             Some(Said::Pass) => trial.note("its own verdict".to_owned(), Ok(())),
             Some(Said::Fail(why)) => {
@@ -377,6 +392,7 @@ impl Drill {
             (None, false, false) => Outcome::Failed,
         };
         self.tried.insert(trial.unit, trial.tried(skipped));
+        self.ran = trial.ran().filter(|_| once).map(|ran| (trial.unit, ran));
         run.happened(Event::Tried { unit: trial.unit, outcome });
     }
 }

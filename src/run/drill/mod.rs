@@ -40,7 +40,7 @@ use crate::graph::{Graph, UnitId};
 use crate::report::{Live, Point, Suite};
 use crate::words::{self, Observed, Unwritten, Wrong, some};
 use lines::Lines;
-use trial::{Trial, Tried};
+use trial::{Ran, Trial, Tried};
 
 /// A line that a test looks for: its position among all of these, the unit that wrote it, the line,
 /// and whether it was cut.
@@ -111,6 +111,8 @@ pub(crate) struct Drill {
     unwritten: Vec<Unwritten>,
     /// The attempt that is under way.
     trial: Option<Trial>,
+    /// What the command of a test has left that runs once, and the test.
+    ran: Option<(UnitId, Ran)>,
     /// The lines that tests ask for.
     lines: Lines,
     tried: BTreeMap<UnitId, Tried>,
@@ -162,6 +164,7 @@ impl Drill {
             reports,
             unwritten: Vec::new(),
             trial: None,
+            ran: None,
             lines: Lines::new(&graph),
             tried: BTreeMap::new(),
             turn: now(),

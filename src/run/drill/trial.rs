@@ -155,6 +155,12 @@ pub(super) struct Trial {
     pub points: Vec<CheckPoint>,
 }
 
+/// What is left of a command that is not run again.
+pub(super) struct Ran {
+    streams: [Stream; 3],
+    ending: Option<Result<Ending, Wrong>>,
+}
+
 /// The result of a test's last attempt.
 #[derive(Clone, Default)]
 pub(super) struct Tried {
@@ -184,6 +190,22 @@ impl Trial {
             asked: None,
             points: Vec::new(),
         }
+    }
+
+    /// Lets an attempt have what the command of an earlier attempt has left.
+    pub(super) fn resume(&mut self, ran: Ran) {
+        (self.streams, self.ending) = (ran.streams, ran.ending);
+    }
+
+    /// Returns what the command has left, for further attempts; `None` if it was not started.
+    pub(super) fn ran(&mut self) -> Option<Ran> {
+        self.was_started()
+            .then(|| Ran { streams: std::mem::take(&mut self.streams), ending: self.ending.take() })
+    }
+
+    /// Returns whether the command was started, in this attempt or in an earlier one.
+    pub(super) fn was_started(&self) -> bool {
+        !matches!(self.ending, None | Some(Err(Wrong::Answer(_))))
     }
 
     /// Returns the descriptors to poll, and the flags.

@@ -46,6 +46,8 @@ pub(crate) struct Message {
     room: usize,
     head: Head,
     body: Vec<u8>,
+    /// Whether the answer ends with its head, whatever the head says: the answer to HEAD.
+    bodiless: bool,
 }
 
 impl Message {
@@ -59,7 +61,13 @@ impl Message {
             room: LONGEST_HEAD,
             head: Head::default(),
             body: Vec::new(),
+            bodiless: false,
         }
+    }
+
+    /// Creates the same for an answer without a body: RFC 9112, 6.3.
+    pub(crate) fn without_body() -> Self {
+        Self { bodiless: true, ..Self::new(false) }
     }
 
     /// Returns the status, once the status line has arrived.
@@ -190,6 +198,9 @@ impl Message {
         // The answer is still to come: RFC 9110, 15.2.
         if self.head.is_interim() {
             return Ok(State::Status);
+        }
+        if self.bodiless {
+            return Ok(State::Whole);
         }
         let framing = match self.head.framing() {
             Ok(framing) => framing,

@@ -6,7 +6,9 @@ mod closing;
 mod connect;
 pub(super) mod file;
 mod head;
+mod json;
 mod message;
+mod redirect;
 mod resolve;
 #[cfg(test)]
 mod tests;
@@ -25,7 +27,7 @@ use super::prepare::Problem;
 use crate::config::{Address, Http, HttpCheck, Probe};
 use crate::engine::{Outcome, SpawnStage, is_scarce};
 use crate::words::BadAnswer;
-use answer::{Answer, Request};
+use answer::{Answer, Came, Request};
 pub(super) use closing::{Closing, Closings};
 use connect::Connected;
 use resolve::Resolver;
@@ -109,6 +111,8 @@ pub(super) struct Try {
     port: Option<u16>,
     timeout: Duration,
     deadline: Instant,
+    /// When the attempt began, and how long it may take to pass.
+    most: Option<(Instant, Duration)>,
 }
 
 /// The state of an attempt: what it waits for.
@@ -138,9 +142,10 @@ impl Try {
         match probe {
             Probe::Tcp(address) => {
                 let step = reach(address, None, now, deadline)?;
-                Ok(Self { step, what: shown(address), port: loopback(address), timeout, deadline })
+                let (what, port) = (shown(address), loopback(address));
+                Ok(Self { step, what, port, timeout, deadline, most: None })
             }
-            Probe::Http(http) => Self::ask(http, Request::new(http), timeout, now),
+            Probe::Http(http) => Self::ask(http, Request::new(http), None, timeout, now),
             Probe::Unix(path) => Err(match connect::unix(path) {
                 Ok(socket) => Over { verdict: Ok(()), closing: Some(Closing::unix(socket)) },
                 Err(why) => why.about(path.display()).into(),
@@ -162,13 +167,21 @@ impl Try {
         timeout: Duration,
         now: Instant,
     ) -> Result<Self, Over> {
-        Self::ask(&check.http, Request::checked(check), timeout, now)
+        let most = check.answer_within.map(|most| (now, most));
+        Self::ask(&check.http, Request::checked(check), most, timeout, now)
     }
 
-    fn ask(http: &Http, request: Request, timeout: Duration, now: Instant) -> Result<Self, Over> {
+    fn ask(
+        http: &Http,
+        request: Request,
+        most: Option<(Instant, Duration)>,
+        timeout: Duration,
+        now: Instant,
+    ) -> Result<Self, Over> {
         let deadline = now + timeout;
         let step = reach(&http.address, Some(request), now, deadline)?;
-        Ok(Self { step, what: url(http), port: loopback(&http.address), timeout, deadline })
+        let (what, port) = (url(http), loopback(&http.address));
+        Ok(Self { step, what, port, timeout, deadline, most })
     }
 
     /// Returns the time at which the attempt is [`late`](Self::late).
@@ -182,6 +195,7 @@ impl Try {
     /// Extends the time of the attempt.
     pub(super) fn postpone(&mut self, by: Duration) {
         self.deadline += by;
+        self.most = self.most.map(|(began, most)| (began + by, most));
         if let Step::Connecting { until, .. } = &mut self.step {
             *until += by;
         }
@@ -202,6 +216,7 @@ impl Try {
     /// Returns the verdict once there is one.
     pub(super) fn proceed(mut self, now: Instant) -> Result<Self, Over> {
         let failed = |errno| Over::from(refusal(&self.what, self.port, errno));
+        let most = self.most;
         let step = match self.step {
             Step::Resolving(mut resolver, then) => match resolver.proceed() {
                 None => Step::Resolving(resolver, then),
@@ -226,9 +241,16 @@ impl Try {
             },
             Step::Asking(mut answer) => match answer.proceed() {
                 None => Step::Asking(answer),
-                Some(verdict) => {
+                Some(Came::Verdict(verdict)) => {
+                    let verdict = verdict.and_then(|()| in_time(most, now));
                     let verdict = verdict.map_err(|why| Failure::new(why).about(&self.what));
                     return Err(Over { verdict, closing: Some(answer.close()) });
+                }
+                Some(Came::Moved(http, request)) => {
+                    let first = self.what.split(' ').next().unwrap_or_default();
+                    self.what = format!("{first} redirects to {}", url(&http));
+                    self.port = loopback(&http.address);
+                    reach(&http.address, Some(request), now, self.deadline)?
                 }
             },
         };
@@ -275,6 +297,15 @@ impl Try {
             }
         };
         Failure::late(why).about(&self.what)
+    }
+}
+
+/// Checks how long a right answer took.
+fn in_time(most: Option<(Instant, Duration)>, now: Instant) -> Result<(), BadAnswer> {
+    let Some((began, most)) = most else { return Ok(()) };
+    match now.saturating_duration_since(began) {
+        took if took <= most => Ok(()),
+        took => Err(BadAnswer::Late(took, most)),
     }
 }
 

@@ -145,8 +145,14 @@ fn an_address_that_never_answers_leaves_time_for_the_others() {
         let now = Instant::now();
         let to = [silent].into_iter().chain(others.iter().copied()).collect();
         let step = connecting(to, None, now, now + timeout).unwrap();
-        let one =
-            Try { step, what: "a name".to_owned(), port: None, timeout, deadline: now + timeout };
+        let one = Try {
+            step,
+            what: "a name".to_owned(),
+            port: None,
+            timeout,
+            deadline: now + timeout,
+            most: None,
+        };
         let verdict = driven(one);
         let found = verdict.is_err().then(|| failed(&verdict));
         let expected = expected.map(|(timed_out, why)| (timed_out, why.to_owned()));

@@ -37,6 +37,7 @@ pub(in crate::simulation) fn test(
         allow: Vec::new(),
         start_within: ms(test.start_within),
         max_runtime: ms(test.max_runtime),
+        once: false,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Answers whose headers and bodies are looked at.
 
 use super::*;
-use crate::config::{Needle, Pattern};
+use crate::config::{JsonPath, Needle, Pattern, Sent, Wanted};
 
 fn has(text: &str) -> Pattern {
     Pattern { needle: Needle::Text(text.to_owned()), negated: false }
@@ -12,7 +12,15 @@ fn lacks(text: &str) -> Pattern {
 }
 
 fn check(address: SocketAddr, body: &[Pattern], headers: &[(&str, Pattern)]) -> HttpCheck {
-    let mut check = HttpCheck { http: question(address), body: body.to_vec(), headers: [].into() };
+    let mut check = HttpCheck {
+        http: question(address),
+        sent: Sent::default(),
+        follow: false,
+        body: body.to_vec(),
+        headers: [].into(),
+        json: Vec::new(),
+        answer_within: None,
+    };
     for (name, pattern) in headers {
         check.headers.entry((*name).to_owned()).or_default().push(pattern.clone());
     }
@@ -180,4 +188,130 @@ fn a_body_that_is_looked_at_is_asked_for_without_a_coding() {
         assert_eq!(question.contains("\r\nAccept-Encoding: identity\r\n"), expected, "{question}");
         assert!(question.ends_with("Connection: close\r\n\r\n"), "{question}");
     }
+}
+
+/// Answers each of these paths, and tells the lines of the requests that came.
+fn routes(
+    answers: &'static [(&'static str, &'static str)],
+) -> (SocketAddr, std::sync::mpsc::Receiver<String>) {
+    let (tell, told) = std::sync::mpsc::channel();
+    let address = server(move |mut stream| {
+        let mut came = Vec::new();
+        let mut bytes = [0; 4096];
+        // The request ends with the body that it announces, or with its head.
+        loop {
+            let count = stream.read(&mut bytes).unwrap();
+            came.extend_from_slice(&bytes[..count]);
+            let text = String::from_utf8_lossy(&came).into_owned();
+            let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+            let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
+            if body.len() >= length.map_or(0, |length| length.parse().unwrap()) {
+                let target = head.split(' ').nth(1).unwrap();
+                let answer = answers.iter().find(|(path, _)| *path == target);
+                let (_, answer) = answer.unwrap_or(&("", "HTTP/1.1 404 No\r\n\r\n"));
+                _ = stream.write_all(answer.as_bytes());
+                _ = tell.send(text);
+                return;
+            }
+        }
+    });
+    (address, told)
+}
+
+#[test]
+fn a_request_has_the_method_the_headers_and_the_body_that_were_written() {
+    let (address, told) = routes(&[("/healthz", "HTTP/1.1 201 Made\r\n\r\n")]);
+    let mut check = check(address, &[], &[]);
+    check.sent = Sent {
+        method: "PUT".to_owned(),
+        headers: vec![
+            ("content-type".to_owned(), "application/json".to_owned()),
+            ("user-agent".to_owned(), "me".to_owned()),
+        ],
+        body: Some("{\"a\": 1}".to_owned()),
+    };
+    assert_eq!(asked(&check, LONG), Ok(()));
+    assert_eq!(
+        told.recv().unwrap(),
+        "PUT /healthz HTTP/1.1\r\nHost: example.com\r\nAccept: */*\r\n\
+         content-type: application/json\r\nuser-agent: me\r\nContent-Length: 8\r\n\
+         Connection: close\r\n\r\n{\"a\": 1}"
+    );
+}
+
+#[test]
+fn redirects_are_followed_to_the_last_answer_if_that_was_asked_for() {
+    const REDIRECTS: &[(&str, &str)] = &[
+        ("/healthz", "HTTP/1.1 302 Found\r\nLocation: in\r\nContent-Length: 2\r\n\r\nno"),
+        ("/in", "HTTP/1.1 307 Again\r\nLocation: http://example.com/end\r\n\r\n"),
+        ("/end", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"),
+        ("/round", "HTTP/1.1 301 Moved\r\nLocation: /round\r\n\r\n"),
+        ("/tls", "HTTP/1.1 301 Moved\r\nLocation: https://example.com/\r\n\r\n"),
+    ];
+    let (address, told) = routes(REDIRECTS);
+    let mut follows = check(address, &[has("ok")], &[]);
+    follows.follow = true;
+    follows.sent = Sent { method: "POST".to_owned(), headers: vec![], body: Some("b".to_owned()) };
+    assert_eq!(asked(&follows, LONG), Ok(()));
+    let lines: Vec<String> =
+        told.try_iter().map(|text| text.lines().next().unwrap().to_owned()).collect();
+    assert_eq!(lines, ["POST /healthz HTTP/1.1", "GET /in HTTP/1.1", "GET /end HTTP/1.1"]);
+    for (path, expected) in [
+        ("/round", "it redirects more than 10 times"),
+        ("/tls", "it redirects to \"https://example.com/\", and trc does not speak TLS"),
+    ] {
+        let mut check = follows.clone();
+        path.clone_into(&mut check.http.path);
+        let why = asked(&check, LONG).unwrap_err().why.to_string();
+        assert!(why.ends_with(expected), "{why}");
+    }
+    let mut stays = follows;
+    stays.follow = false;
+    let why = why(asked(&stays, LONG)).unwrap();
+    assert!(why.contains("it answered 302, a redirect to \"in\", which trc does not follow"));
+}
+
+#[test]
+fn a_failure_after_a_redirect_says_where_it_was() {
+    let there = deserted();
+    let gone = format!("HTTP/1.1 301 Moved\r\nLocation: http://{there}/x\r\n\r\n").leak();
+    let (address, _told) = routes(vec![("/healthz", &*gone)].leak());
+    let mut check = check(address, &[], &[]);
+    check.follow = true;
+    let failure = asked(&check, LONG).unwrap_err();
+    assert_eq!(failure.refused, Some(there.port()));
+    let why = failure.why.to_string();
+    assert!(why.ends_with("connection refused") && why.contains(&there.to_string()), "{why}");
+}
+
+#[test]
+fn values_of_a_body_are_compared() {
+    const OK: &str = "HTTP/1.1 200 OK\r\n\r\n{\"status\": \"starting\"}";
+    let (address, _told) = routes(&[("/healthz", OK)]);
+    let mut check = check(address, &[], &[]);
+    let ok = Wanted::Text(has("ok"));
+    check.json = vec![(JsonPath::read("$.status"), vec![ok])];
+    let expected = "it answered 200, but $.status is \"starting\", not \"ok\"";
+    assert_eq!(why(asked(&check, LONG)).as_deref(), Some(expected));
+}
+
+#[test]
+fn an_answer_to_head_has_no_body_to_wait_for() {
+    let stays = says_and_stays("HTTP/1.1 200 OK\r\nX: y\r\nContent-Length: 9\r\n\r\n");
+    let mut check = check(stays, &[], &[("x", has("y"))]);
+    check.sent.method = "HEAD".to_owned();
+    check.answer_within = Some(LONG);
+    assert_eq!(asked(&check, LONG), Ok(()));
+}
+
+#[test]
+fn an_answer_that_is_right_but_late_fails() {
+    let (address, _told) = routes(&[("/healthz", "HTTP/1.1 200 OK\r\n\r\nok")]);
+    let mut check = check(address, &[], &[]);
+    check.answer_within = Some(LONG);
+    assert_eq!(asked(&check, LONG), Ok(()));
+    check.answer_within = Some(Duration::from_nanos(1));
+    let why = why(asked(&check, LONG)).unwrap();
+    let expected = why.starts_with("the answer took ");
+    assert!(expected && why.ends_with("which is longer than 0.000000001 s"), "{why}");
 }
