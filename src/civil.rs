@@ -14,3 +14,26 @@ pub(crate) fn date(day: i64) -> (i64, i64, i64) {
     let month = if month < 10 { month + 3 } else { month - 9 };
     (year + era * 400 + i64::from(month <= 2), month, of_month)
 }
+
+/// Returns the day since 1970-01-01 of a date. The algorithm is Howard Hinnant's `days_from_civil`.
+pub(crate) fn day(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let month = if month > 2 { month - 3 } else { month + 9 };
+    let of_year = (153 * month + 2) / 5 + day - 1;
+    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_of_a_day_is_the_day_of_that_date() {
+        for number in (-1_000_000..1_000_000).step_by(17) {
+            let (year, month, of_month) = date(number);
+            assert_eq!(day(year, month, of_month), number);
+        }
+        assert_eq!((day(1970, 1, 1), day(2000, 2, 29)), (0, 11_016));
+    }
+}

@@ -17,7 +17,7 @@ const ROOMS: [(&str, &[&str]); 17] = [
         "run",
         &[
             "report", "wire", "words", "engine", "graph", "shell", "journal", "config", "schedule",
-            "text", "regex", "signal", "status",
+            "text", "civil", "regex", "signal", "status",
         ],
     ),
     ("simulation", &["engine", "graph", "config", "signal"]),

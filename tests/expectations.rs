@@ -114,6 +114,139 @@ fn a_redirect_is_followed_if_a_test_says_so() {
     }
 }
 
+#[test]
+fn the_machine_is_as_a_test_expects() {
+    for (expect, why_not) in [
+        ("{ user_account = 'root' }", None),
+        ("{ user_account = { name = 'root', uid = 0, group = 'root', groups = '!nobody' } }", None),
+        ("{ user_account = { name = 'root', uid = 7 } }", Some("its uid is 0, not 7")),
+        ("{ user_account = { name = 'root', exists = false } }", Some("it exists: its uid is 0")),
+        ("{ user_account = 'nobdy' }", Some("there is no user nobdy")),
+        ("{ group_account = { name = 'root', gid = 0 } }", None),
+        ("{ group_account = 'nobdy' }", Some("there is no group nobdy")),
+        ("{ mount = { path = '/proc', type = 'proc', options = '!ro' } }", None),
+        ("{ mount = { path = '/etc/no-such', exists = false } }", None),
+        ("{ mount = '/etc/no-such' }", Some("nothing is mounted there: it is in /")),
+        ("{ mount = { path = '/proc', type = 'tmpfs' } }", Some("its type is proc, not tmpfs")),
+        ("{ sysctl = { 'kernel.ostype' = 'Linux', 'kernel.pid_max' = '> 1' } }", None),
+        ("{ sysctl = { 'kernel.ostype' = 'BSD' } }", Some("it is \"Linux\", not \"BSD\"")),
+        ("{ sysctl = { 'no.such' = 1 } }", Some("cannot read it: no such file or directory")),
+        ("{ dns = 'localhost' }", None),
+        ("{ dns = { name = 'localhost', addresses = ['!10.0.0.7'] } }", None),
+        ("{ dns = { name = 'localhost', exists = false } }", Some("localhost: it resolves to ")),
+        (
+            "{ dns = { name = 'localhost', addresses = '10.0.0.7' } }",
+            Some("localhost: it lacks the address 10.0.0.7 and has "),
+        ),
+        ("{ dns = { name = '127.0.0.9', addresses = '127.0.0.9' } }", None),
+        ("{ env = { unit = 'web', set = { WHO = 'me' }, unset = ['NOBODY'] } }", None),
+        ("{ env = { set = { WHO = '/^m/' } } }", None),
+        ("{ env = { set = { WHO = 'you' } } }", Some("WHO of async.web is \"me\", not \"you\"")),
+        ("{ env = { set = { NOBODY = 'x' } } }", Some("NOBODY of async.web is not set")),
+        ("{ env = { unset = ['WHO'] } }", Some("WHO of async.web is set")),
+    ] {
+        let trc = |toml: &str| tested(&format!("[env]\nWHO = 'me'\n{toml}"));
+        expects(trc, expect, why_not);
+    }
+}
+
+#[test]
+fn files_are_looked_at_and_summed() {
+    let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    let other = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    for (keys, why_not) in [
+        (format!("sha256 = '{abc}', size = ['> 2', '< 1k'], type = 'file'"), None),
+        (format!("sha256 = 'SHA256:{}'", abc.to_uppercase()), None),
+        (format!("sha256 = '{other}'"), Some("its SHA-256 is ba7816bf8f01cfea")),
+        ("size = '> 3'".to_owned(), Some("its size is 3 bytes, not > 3 bytes")),
+        ("type = 'directory'".to_owned(), Some("it is a file of 3 bytes, not a directory")),
+        ("newer_than = '1h'".to_owned(), None),
+        ("newer_than = '${W}/abc'".to_owned(), Some("it is not newer than /")),
+    ] {
+        let trc = |toml: &str| tested(toml).file("abc", "abc");
+        expects(trc, &format!("{{ file = {{ path = '${{W}}/abc', {keys} }} }}"), why_not);
+    }
+}
+
+/// A child that looks at files must not be taken for one that a unit has left behind.
+#[test]
+fn what_is_below_a_directory_is_forbidden_or_too_large() {
+    for (keys, why_not) in [
+        ("", None),
+        ("forbids = ['broken-link']", Some("links to nothing: ")),
+        ("forbids = ['broken-link'], except = ['${W}/tree/lost']", None),
+        ("max_size = '1GB'", None),
+        ("max_size = '1k'", Some(", more than 1 KiB")),
+    ] {
+        let trc = |toml: &str| {
+            let trc = tested(toml).file("tree/file", vec![1; 65536]);
+            std::os::unix::fs::symlink("nowhere", trc.path("tree/lost")).unwrap();
+            trc
+        };
+        let keys = if keys.is_empty() { String::new() } else { format!(", {keys}") };
+        let outcome =
+            expects(trc, &format!("{{ tree = {{ path = '${{W}}/tree'{keys} }} }}"), why_not);
+        outcome.stdout_has("orphans\n").stdout_lacks("not ok 2 ");
+    }
+    let gone = Some("no such file or directory");
+    expects(tested, "{ tree = '/no/such' }", gone);
+}
+
+/// A service in Python that listens on a port of the loopback, or of every address.
+fn listening(address: &str) -> (u16, impl Fn(&str) -> Trc) {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let program = format!(
+        "import socket, threading\n\
+         threading.Thread(target=threading.Event().wait, daemon=True).start()\n\
+         s = socket.create_server(('{address}', {port}))\nprint('up', flush=True)\n\
+         while True: s.accept()\n"
+    );
+    let trc = move |toml: &str| {
+        let server = format!(
+            "[async.server]\nexec = ['{}', '${{W}}/server.py']\nready.log = 'up'\n",
+            crate::common::python()
+        );
+        let toml = toml.replace("after = ['web']", "after = ['web', 'server']");
+        tested(&format!("{server}{toml}")).file("server.py", &program)
+    };
+    (port, trc)
+}
+
+#[test]
+fn a_port_belongs_to_a_unit() {
+    let (port, trc) = listening("127.0.0.1");
+    for (listener, why_not) in [
+        (format!("{{ unit = 'server', ports = {port} }}"), None),
+        (format!("{{ unit = 'server', ports = ['127.0.0.1:{port}', '{port}/tcp'] }}"), None),
+        (
+            format!("{{ unit = 'web', ports = {port} }}"),
+            Some(format!("no process of async.web listens on {port}/tcp, but ")),
+        ),
+        (
+            format!("{{ unit = 'server', ports = '{port}/udp' }}"),
+            Some(format!("nothing listens on {port}/udp; ")),
+        ),
+    ] {
+        expects(&trc, &format!("{{ listener = {listener} }}"), why_not.as_deref());
+    }
+    // It has its main thread and another one.
+    let threads = "[test.t.expect]\nmax_threads = ";
+    let test = |most: u32| format!("[test.t]\nafter = ['server']\n{threads}{most}\n");
+    trc(&test(2)).run().status(0);
+    trc(&test(1)).run().status(1).stderr_has("async.server has 2 threads");
+}
+
+#[test]
+fn only_the_allowed_ports_can_be_reached_from_outside() {
+    let (port, trc) = listening("0.0.0.0");
+    // Other tests listen on this machine, too.
+    let why = format!("0.0.0.0:{port}/tcp");
+    let outcome = trc("[test.t]\nafter = ['server']\nexpect.listening_only = []\n").run();
+    outcome.status(1).stderr_has("something listens on ").stderr_has(&why);
+    let toml = format!("[test.t]\nafter = ['server']\nexpect.listening_only = {port}\n");
+    trc(&toml).run().stderr_lacks(&format!("something listens on {why}"));
+}
+
 /// With `holds`, there are several attempts.
 #[test]
 fn a_command_that_runs_once_is_not_run_by_further_attempts() {

@@ -6,7 +6,10 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Address, Http, JsonPath, Placed, UnitRef, Wanted, seconds};
+use super::{
+    Address, CertificateCheck, DnsCheck, FileKind, GroupAccount, Http, JsonPath, MountCheck,
+    NewerThan, Placed, Relation, TreeCheck, UnitRef, UserAccount, Variables, Wanted, seconds,
+};
 use crate::signal::Signal;
 
 /// The keys of `[test.NAME]`, except those for its command and its identity.
@@ -52,6 +55,8 @@ impl Test {
         let fault = self.fault.iter_mut().map(|fault| &mut fault.value.unit);
         let said = self.checks.iter_mut().filter_map(|check| match &mut check.value {
             Check::Found(Found::Said { unit, .. }) => unit.as_mut(),
+            Check::Found(Found::Now(State::Variables(variables))) => variables.unit.as_mut(),
+            Check::Found(Found::Now(State::Listener(listener))) => Some(&mut listener.unit),
             _ => None,
         });
         said.chain(fault).chain(&mut self.job)
@@ -198,6 +203,13 @@ impl Default for Sent {
     }
 }
 
+/// The unit whose processes listen on ports.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Listener {
+    pub unit: UnitRef,
+    pub ports: Vec<Listening>,
+}
+
 /// The expected answer to an HTTP request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct HttpCheck {
@@ -226,7 +238,7 @@ impl HttpCheck {
 }
 
 /// The expected properties of a file.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(crate) struct FileCheck {
     pub path: PathBuf,
     pub exists: bool,
@@ -236,6 +248,31 @@ pub(crate) struct FileCheck {
     pub owner: Option<String>,
     /// The texts in the file.
     pub contains: Vec<Pattern>,
+    /// What kind of file it is. Only for a symbolic link, links are not followed.
+    pub kind: Option<FileKind>,
+    /// Where it leads, as a symbolic link.
+    pub target: Option<Wanted>,
+    /// What its number of bytes has to compare with.
+    pub size: Vec<(Relation, u64)>,
+    /// Its SHA-256, in hexadecimal digits.
+    pub sha256: Option<String>,
+    pub newer_than: Option<NewerThan>,
+}
+
+impl FileCheck {
+    /// Returns whether anything is checked of the file that a link leads to, besides its existence
+    /// and kind.
+    #[must_use]
+    pub(crate) fn looks_inside(&self) -> bool {
+        let facts = self.mode.is_some() || self.owner.is_some() || self.newer_than.is_some();
+        facts || !self.contains.is_empty() || !self.size.is_empty() || self.sha256.is_some()
+    }
+
+    /// Returns whether the check is about the path as a symbolic link.
+    #[must_use]
+    pub(crate) fn is_of_link(&self) -> bool {
+        self.kind == Some(FileKind::Symlink) || self.target.is_some()
+    }
 }
 
 /// A check of a test.
@@ -256,6 +293,12 @@ pub(crate) enum Asked {
     Tcp(Address),
     /// Something accepts a connection to this stream socket.
     Unix(PathBuf),
+    /// A file whose whole contents are read.
+    File(FileCheck),
+    /// Everything below a directory.
+    Tree(TreeCheck),
+    /// The resolver of the image knows a name, or does not.
+    Dns(DnsCheck),
 }
 
 /// A check with an immediate result, of the test, of past events of units, or of the container.
@@ -287,7 +330,17 @@ pub(crate) enum Found {
 pub(crate) enum State {
     /// A port of this network namespace.
     Listening(Listening),
+    /// Only these ports can be reached from outside of this network namespace.
+    ListeningOnly(Vec<Listening>),
+    Listener(Listener),
     File(FileCheck),
+    UserAccount(UserAccount),
+    GroupAccount(GroupAccount),
+    Mount(MountCheck),
+    Certificate(CertificateCheck),
+    /// A setting of the kernel, by the name that sysctl(8) has for it.
+    Sysctl(String, Vec<Wanted>),
+    Variables(Variables),
     /// A process, by its name or command line, and its user.
     Running {
         /// The name. If it has a space or is a regular expression, it is compared with the command
@@ -306,6 +359,8 @@ pub(crate) enum State {
     MaxFds(u64),
     /// The number of processes of each unit.
     MaxProcesses(u64),
+    /// The number of threads of each unit.
+    MaxThreads(u64),
     /// The peak memory of the whole container, in bytes.
     MaxMemory(u64),
     /// The container cannot gain privileges.
@@ -388,6 +443,14 @@ impl fmt::Display for Asked {
             }
             Self::Tcp(Address { host, port }) => write!(f, "{host}:{port} accepts connections"),
             Self::Unix(path) => write!(f, "{} accepts connections", path.display()),
+            Self::File(file) => file.fmt(f),
+            Self::Tree(tree) => {
+                write!(f, "everything below {} is as expected", tree.path.display())
+            }
+            Self::Dns(DnsCheck { name, exists: false, .. }) => write!(f, "{name} does not resolve"),
+            Self::Dns(DnsCheck { name, addresses, .. }) => {
+                write!(f, "{name} resolves{}", expected(!addresses.is_empty()))
+            }
         }
     }
 }
@@ -416,6 +479,13 @@ impl fmt::Display for Found {
     }
 }
 
+impl fmt::Display for FileCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let more = self.looks_inside() || self.kind.is_some() || self.target.is_some();
+        write!(f, "{} {}", self.path.display(), existing(self.exists, more))
+    }
+}
+
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -423,14 +493,52 @@ impl fmt::Display for State {
                 let what = if listening.negated { "nothing" } else { "something" };
                 write!(f, "{what} listens on {listening}")
             }
-            Self::File(file) => {
-                let more = file.mode.is_some() || file.owner.is_some() || !file.contains.is_empty();
-                let how = match (file.exists, more) {
-                    (true, true) => "is as expected",
-                    (true, false) => "exists",
-                    (false, _) => "does not exist",
-                };
-                write!(f, "{} {how}", file.path.display())
+            Self::ListeningOnly(ports) if ports.is_empty() => {
+                f.write_str("nothing listens for clients from outside")
+            }
+            Self::ListeningOnly(ports) => {
+                write!(f, "nothing listens for clients from outside except on {}", all(ports))
+            }
+            Self::Listener(Listener { unit, ports }) => {
+                write!(f, "{} listens on {}", unit.value, all(ports))
+            }
+            Self::File(file) => file.fmt(f),
+            Self::Certificate(CertificateCheck { path, valid_for: Duration::ZERO }) => {
+                write!(f, "the certificates in {} are valid", path.display())
+            }
+            Self::Certificate(CertificateCheck { path, valid_for }) => {
+                write!(
+                    f,
+                    "the certificates in {} are valid for {}",
+                    path.display(),
+                    days(*valid_for)
+                )
+            }
+            Self::UserAccount(user) => {
+                let UserAccount { uid, group, groups, home, shell, .. } = user;
+                let more = uid.is_some() || group.is_some() || !groups.is_empty();
+                let more = more || home.is_some() || shell.is_some();
+                write!(f, "user {} {}", user.name, existing(user.exists, more))
+            }
+            Self::GroupAccount(group) => {
+                let more = group.gid.is_some() || !group.members.is_empty();
+                write!(f, "group {} {}", group.name, existing(group.exists, more))
+            }
+            Self::Mount(mount) => {
+                let MountCheck { path, exists, kind, source, options } = mount;
+                let more = kind.is_some() || source.is_some() || !options.is_empty();
+                let not = if *exists { "" } else { "not " };
+                write!(f, "{} is {not}mounted{}", path.display(), expected(more))
+            }
+            Self::Sysctl(name, wanted) => {
+                let all: Vec<String> = wanted.iter().map(ToString::to_string).collect();
+                write!(f, "{name} is {}", all.join(" and "))
+            }
+            Self::Variables(Variables { unit: None, .. }) => {
+                f.write_str("the environment is as expected")
+            }
+            Self::Variables(Variables { unit: Some(unit), .. }) => {
+                write!(f, "the environment of {} is as expected", unit.value)
             }
             Self::Running { process, user } => {
                 let not = if process.negated { "not " } else { "" };
@@ -443,6 +551,8 @@ impl fmt::Display for State {
             Self::MaxFds(most) => write!(f, "at most {most} open descriptors"),
             Self::MaxProcesses(1) => f.write_str("at most one process"),
             Self::MaxProcesses(most) => write!(f, "at most {most} processes"),
+            Self::MaxThreads(1) => f.write_str("at most one thread"),
+            Self::MaxThreads(most) => write!(f, "at most {most} threads"),
             Self::MaxMemory(bytes) => {
                 write!(f, "at most {} of memory in the container", size(*bytes))
             }
@@ -453,6 +563,35 @@ impl fmt::Display for State {
             Self::Capabilities(_) => f.write_str("the container has no other capabilities"),
             Self::Uid(uid) => write!(f, "the container's user is {uid}"),
         }
+    }
+}
+
+/// Lists ports.
+fn all(ports: &[Listening]) -> String {
+    ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Formats a time that may be long, for people: `30 days`, `90 s`.
+#[must_use]
+pub(crate) fn days(time: Duration) -> String {
+    const DAY: u64 = 86_400;
+    match time.as_secs() {
+        DAY => "one day".to_owned(),
+        all if all >= DAY && all.is_multiple_of(DAY) => format!("{} days", all / DAY),
+        _ => seconds(time),
+    }
+}
+
+/// Returns the end of a sentence about something whose details are checked, too.
+fn expected(more: bool) -> &'static str {
+    if more { " as expected" } else { "" }
+}
+
+fn existing(exists: bool, more: bool) -> &'static str {
+    match (exists, more) {
+        (true, true) => "is as expected",
+        (true, false) => "exists",
+        (false, _) => "does not exist",
     }
 }
 

@@ -21,6 +21,7 @@ mod layout;
 mod leaf;
 mod listen;
 mod load;
+mod machine;
 mod merge;
 mod only;
 pub(crate) mod origin;
@@ -55,14 +56,18 @@ pub(crate) use crate::text::span as parse_time;
 pub(crate) use diagnostic::{Diagnostic, Severity};
 pub(crate) use environment::{is_own_variable, log_format};
 pub(crate) use expect::{
-    Asked, Check, Fault, FaultKind, FileCheck, Found, HttpCheck, Leaves, Listening, Needle,
-    Pattern, Sent, State, StopCheck, Test,
+    Asked, Check, Fault, FaultKind, FileCheck, Found, HttpCheck, Leaves, Listener, Listening,
+    Needle, Pattern, Sent, State, StopCheck, Test,
 };
 pub(crate) use http::{Url, absolute_url};
 pub(crate) use json::{JsonPath, JsonStep};
 pub(crate) use layout::{Dir, FileSource, Owner, Recurse, WrittenFile};
 pub(crate) use listen::Listen;
 pub(crate) use load::{Loaded, Refused, load};
+pub(crate) use machine::{
+    CertificateCheck, DnsCheck, FileKind, Forbidden, GroupAccount, Listed, MountCheck, NewerThan,
+    TreeCheck, UserAccount, Variables,
+};
 pub(crate) use origin::{Origin, Placed};
 pub(crate) use overrides::overridden_file;
 pub(crate) use privilege::{Limit, Stdin, StdinWord, Tty};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Need, Node, UnitId};
 use crate::config::{
-    Check, Command, Condition, Config, Diagnostic, Found, Output, Stage, Unit, UnitRef,
+    Check, Command, Condition, Config, Diagnostic, Found, Output, Stage, State, Unit, UnitRef,
 };
 
 /// Completes the tests. Tests without `after` wait for all units, and each test knows which units
@@ -111,6 +111,21 @@ pub(super) fn misplaced(
             errors.push(Diagnostic::error(job.origin.clone(), message).help(help));
         }
         for check in &test.checks {
+            let process_of = match &check.value {
+                Check::Found(Found::Now(State::Variables(variables))) => variables.unit.as_ref(),
+                Check::Found(Found::Now(State::Listener(listener))) => Some(&listener.unit),
+                _ => None,
+            };
+            if let Some(other) = process_of
+                && let Some(unit) = find(other)
+                && (!is_up(unit) || unit.command == Command::Nothing)
+            {
+                let message = format!(
+                    "cannot look at the process of {}: it has none while tests run",
+                    unit.id()
+                );
+                errors.push(Diagnostic::error(other.origin.clone(), message));
+            }
             let other = match &check.value {
                 Check::Found(Found::Said { unit: Some(other), .. }) => other,
                 Check::Found(Found::Said { unit: None, .. }) => {

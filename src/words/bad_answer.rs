@@ -7,7 +7,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use super::listeners::instead;
-use super::{Unprepared, errno};
+use super::{Unprepared, errno, some};
 use crate::config::expect::size;
 use crate::config::seconds;
 use crate::signal::Signal;
@@ -47,12 +47,19 @@ pub(crate) enum BadAnswer {
     NoLookup(Errno),
     /// The name has no addresses, for this reason, if the C library has given one.
     Unresolved(String),
+    /// The name has these addresses, and must not have any.
+    Resolves(Vec<String>),
     /// The name was not resolved within this time.
     SlowLookup(Duration),
     /// There was no connection within this time.
     SlowConnection(Duration),
     /// There was no answer within this time.
     SlowAnswer(Duration),
+
+    /// The child that looks at it has died.
+    NoWork,
+    /// The child that looks at it was not done within this time.
+    SlowWork(Duration),
 
     /// The connection was closed before anything came.
     None,
@@ -141,11 +148,16 @@ impl Display for BadAnswer {
             Self::NoLookup(error) => write!(f, "cannot look it up: {}", errno(*error)),
             Self::Unresolved(why) if why.is_empty() => f.write_str("cannot resolve its name"),
             Self::Text(why) | Self::NotStarted(why) | Self::Unresolved(why) => f.write_str(why),
+            Self::Resolves(to) => write!(f, "it resolves to {}", some(to.iter().cloned())),
             Self::SlowLookup(limit) => {
                 write!(f, "its name was not resolved within {}", seconds(*limit))
             }
             Self::SlowConnection(limit) => write!(f, "no connection within {}", seconds(*limit)),
             Self::SlowAnswer(limit) => write!(f, "no answer within {}", seconds(*limit)),
+            Self::NoWork => f.write_str("the process that looked at it has died"),
+            Self::SlowWork(limit) => {
+                write!(f, "trc could not look at all of it within {}", seconds(*limit))
+            }
             Self::None => f.write_str("it closed the connection without an answer"),
             Self::Cut(Missing::Head) => {
                 f.write_str("it closed the connection before the end of its headers")

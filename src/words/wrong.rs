@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::listeners::{on, ports};
 use super::{BadAnswer, last_output, silent, some};
-use crate::config::expect::size;
+use crate::config::expect::{days, size};
 use crate::config::{Listening, seconds};
 use crate::signal::Signal;
 
@@ -70,10 +70,51 @@ pub(crate) enum Wrong {
     Owner(String, String),
     /// trc does not look into files of this kind.
     NotRegular(Kind),
+    /// The file is of the first kind, and not of the second one.
+    OfKind(Kind, &'static str),
+    /// The file was modified this long ago, which is longer than the second time.
+    Old(Duration, Duration),
+    /// The file is not newer than this one.
+    NotNewer(String),
+    /// It is not a directory.
+    NoDirectory,
+    /// Files of a kind, the first of them, and how many there are.
+    Files(&'static str, Vec<String>, usize),
+    /// Everything takes this much disk space, which is more than the second number.
+    Takes(u64, u64),
+    /// The file has no certificate.
+    NoCertificates,
+    /// There is no certificate that trc can read at this line.
+    NoCertificate(u32),
+    /// The certificate at this line is valid from this day on.
+    NotYetValid(u32, String),
+    /// The certificate at this line expired on this day.
+    Expired(u32, String),
+    /// The certificate at this line expires on this day, in this number of days, which is sooner
+    /// than the time.
+    Expires(u32, String, i64, Duration),
     /// There is no such user.
     NoUser(String),
     /// There is no such group.
     NoGroup(String),
+    /// It exists, and its number of this kind is this.
+    HasNumber(&'static str, u32),
+    /// This property of it is the first text, and not the second one.
+    Differs(&'static str, String, String),
+    /// It lacks these things of a kind, and has those.
+    Lacks(&'static str, Vec<String>, Vec<String>),
+    /// It has these things of a kind, which it must not have.
+    Has(&'static str, Vec<String>),
+    /// `/proc` does not list the mounts.
+    NoMounts,
+    /// Nothing is mounted there; the path is in this mount of this type.
+    NotMounted(Option<(String, String)>),
+    /// A file system of this type, from this source, is mounted there.
+    Mounted(String, String),
+    /// This variable of this unit is not set.
+    NotSet(String, String),
+    /// This variable of this unit is set.
+    Set(String, String),
 
     /// These sockets are bound, to which nothing should listen.
     Listens(Vec<SocketAddr>, bool),
@@ -81,6 +122,8 @@ pub(crate) enum Wrong {
     Silent(Listening, Vec<u16>),
     /// Something listens on the port that is expected, but on these addresses only.
     Elsewhere(Listening, Vec<SocketAddr>),
+    /// Something listens on this port, but no process of this unit does; these processes do.
+    OfOthers(Listening, String, Vec<String>),
     /// There are too many sockets to look at.
     ManySockets,
 
@@ -105,6 +148,8 @@ pub(crate) enum Wrong {
     UsedCpu(String, Duration),
     /// A unit has this many processes.
     Processes(String, usize),
+    /// A unit has this many threads.
+    Threads(String, u64),
     /// These processes of a unit have too many file descriptors, or could not be looked at.
     Descriptors(String, Vec<(i32, Result<usize, Wrong>)>),
 
@@ -227,6 +272,70 @@ impl Display for Wrong {
             Self::NotRegular(kind) => write!(f, "it is {kind}, and trc reads regular files only"),
             Self::NoUser(user) => write!(f, "there is no user {user}"),
             Self::NoGroup(group) => write!(f, "there is no group {group}"),
+            Self::OfKind(found, wanted) => write!(f, "it is {found}, not {wanted}"),
+            Self::Old(age, most) => write!(
+                f,
+                "it was modified {} ago, which is longer ago than {}",
+                days(*age),
+                days(*most)
+            ),
+            Self::NotNewer(than) => write!(f, "it is not newer than {than}"),
+            Self::NoDirectory => f.write_str("it is not a directory"),
+            Self::Files(what, shown, count) => {
+                write!(f, "{what}: {}", shown.join(", "))?;
+                match count - shown.len() {
+                    0 => Ok(()),
+                    more => write!(f, ", and {more} more"),
+                }
+            }
+            Self::Takes(found, most) => {
+                write!(f, "it takes {}, more than {}", size(*found), size(*most))
+            }
+            Self::NoCertificates => f.write_str("it has no certificate"),
+            Self::NoCertificate(line) => {
+                write!(f, "the certificate at line {line} cannot be read")
+            }
+            Self::NotYetValid(line, day) => {
+                write!(f, "the certificate at line {line} is not valid before {day}")
+            }
+            Self::Expired(line, day) => {
+                write!(f, "the certificate at line {line} expired on {day}")
+            }
+            Self::Expires(line, day, left, most) => {
+                let left = match left {
+                    0 => "today or tomorrow".to_owned(),
+                    1 => "in one day".to_owned(),
+                    left => format!("in {left} days"),
+                };
+                let most = days(*most);
+                write!(
+                    f,
+                    "the certificate at line {line} expires on {day}, {left}: sooner than in {most}"
+                )
+            }
+            Self::HasNumber(what, number) => write!(f, "it exists: its {what} is {number}"),
+            Self::Differs(what, found, wanted) => {
+                write!(f, "its {what} is {found}, not {wanted}")
+            }
+            Self::Lacks(what, lacks, has) if has.is_empty() => {
+                write!(f, "it lacks {what} {} and has none", strings(lacks))
+            }
+            Self::Lacks(what, lacks, has) => {
+                write!(f, "it lacks {what} {} and has {}", strings(lacks), strings(has))
+            }
+            Self::Has(what, has) => {
+                write!(f, "it has {what} {}, which it must not have", strings(has))
+            }
+            Self::NoMounts => f.write_str("/proc does not list the mounts"),
+            Self::NotMounted(None) => f.write_str("nothing is mounted there"),
+            Self::NotMounted(Some((path, kind))) => {
+                write!(f, "nothing is mounted there: it is in {path}, which is {kind}")
+            }
+            Self::Mounted(kind, source) => {
+                write!(f, "something is mounted there: {kind} from {source}")
+            }
+            Self::NotSet(name, unit) => write!(f, "{name} of {unit} is not set"),
+            Self::Set(name, unit) => write!(f, "{name} of {unit} is set"),
             Self::Listens(sockets, udp) => write!(f, "{}", on(sockets, *udp)),
             Self::Silent(wanted, listening) => {
                 write!(f, "nothing listens on {wanted}; {}", ports(listening, wanted.udp))
@@ -240,6 +349,14 @@ impl Display for Wrong {
                  write the address in the check",
                 on(sockets, wanted.udp)
             ),
+            Self::OfOthers(port, unit, others) if others.is_empty() => write!(
+                f,
+                "something listens on {port}, but no process of {unit} does, and trc cannot see \
+                 which one does"
+            ),
+            Self::OfOthers(port, unit, others) => {
+                write!(f, "no process of {unit} listens on {port}, but {} does", strings(others))
+            }
             Self::ManySockets => f.write_str("there are too many sockets to look at"),
             Self::NoProcesses => f.write_str("/proc does not list the processes"),
             Self::Running(processes) => write!(f, "{} is running", strings(processes)),
@@ -265,6 +382,8 @@ impl Display for Wrong {
                 write!(f, "{unit} has used {} of CPU time", seconds(*time))
             }
             Self::Processes(unit, count) => write!(f, "{unit} has {}", processes(*count)),
+            Self::Threads(unit, 1) => write!(f, "{unit} has one thread"),
+            Self::Threads(unit, count) => write!(f, "{unit} has {count} threads"),
             Self::Descriptors(unit, all) => {
                 let each = all.iter().map(|(pid, found)| match found {
                     Ok(found) => format!("process {pid} has {found}"),

@@ -3,8 +3,9 @@
 
 use super::key::{Keys, STAGES, find};
 use super::{
-    EXPECT, EXPECT_FAULT, EXPECT_FILE, EXPECT_HTTP, EXPECT_LOG, EXPECT_SEND, HEALTH, LIMITS,
-    OUTPUT, READY, RELOAD, RESTART, STOP, TEST, TOP, UNIT,
+    EXPECT, EXPECT_CERTIFICATE, EXPECT_DNS, EXPECT_FAULT, EXPECT_FILE, EXPECT_GROUP, EXPECT_HTTP,
+    EXPECT_LISTENER, EXPECT_LOG, EXPECT_MOUNT, EXPECT_SEND, EXPECT_TREE, EXPECT_USER, HEALTH,
+    LIMITS, OUTPUT, READY, RELOAD, RESTART, STOP, TEST, TOP, UNIT,
 };
 use crate::config::value::{Value, shown};
 
@@ -208,6 +209,16 @@ const WORDS: &[Word] = words! {
         "exitstatus exitcode code" => "did you mean `exit`?";
         "output out" => stdout: r#"stdout = "running""#;
         "port ports" => listening: r#"listening = ["80/tcp"]"#;
+        "onlylistening onlyports" => listening_only: r#"listening_only = ["80/tcp"]"#;
+        "threads" => max_threads: "max_threads = 64";
+        "cert certs certificates" => certificate: r#"certificate = { path = "/etc/ssl/web.pem", valid_for = "30d" }"#;
+        "below directory dir disk" => tree: r#"tree = { path = "/app", forbids = ["world-writable"], max_size = "100MB" }"#;
+        "kernelparam kernelparams sysctls" => sysctl: r#"sysctl = { "net.core.somaxconn" = ">= 1024" }"#;
+        "mounts volume" => mount: r#"mount = "/data""#;
+        "resolves resolve nslookup" => dns: r#"dns = "db""#;
+        "account users passwd" => user_account: r#"user_account = { name = "web", uid = 33 }"#;
+        "group groups" => group_account: r#"group_account = { name = "ssl", gid = 101 }"#;
+        "environment envvars variables" => env: r#"env = { set = { TZ = "UTC" } }"#;
         "process processes" => running: r#"running = ["nginx"]"#;
     }
     [IN_EXPECT_HTTP] {
@@ -384,6 +395,13 @@ const INNER: &[(&str, &str, Keys)] = &[
     (IN_EXPECT, "http", EXPECT_HTTP),
     (IN_EXPECT, "file", EXPECT_FILE),
     (IN_EXPECT_HTTP, "send", EXPECT_SEND),
+    (IN_EXPECT, "listener", EXPECT_LISTENER),
+    (IN_EXPECT, "tree", EXPECT_TREE),
+    (IN_EXPECT, "certificate", EXPECT_CERTIFICATE),
+    (IN_EXPECT, "dns", EXPECT_DNS),
+    (IN_EXPECT, "user_account", EXPECT_USER),
+    (IN_EXPECT, "group_account", EXPECT_GROUP),
+    (IN_EXPECT, "mount", EXPECT_MOUNT),
     (IN_EXPECT, "log", EXPECT_LOG),
     (IN_EXPECT, "fault", EXPECT_FAULT),
     (ANY_UNIT, "ready", READY),

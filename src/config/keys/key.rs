@@ -95,6 +95,11 @@ pub(crate) enum Kind {
     Patterns,
     /// A table of headers and texts.
     Headers,
+    /// A size or a comparison with one, or an array of them.
+    Sizes,
+    /// An array of these words.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the reference has it"))]
+    Choices(fn() -> &'static [&'static str]),
     /// A table of names and what the value of each has to be.
     Values,
     /// A table of names and texts.
@@ -275,6 +280,8 @@ impl Kind {
             Self::Condition => "boolean or comparison".to_owned(),
             Self::Duration => "time".to_owned(),
             Self::OneOf(variants) => words(variants()),
+            Self::Choices(variants) => format!("array of {}", words(variants())),
+            Self::Sizes => "size, comparison or array of them".to_owned(),
             Self::Signal => "signal".to_owned(),
             Self::Id => "name or number".to_owned(),
             Self::Mode => "octal mask".to_owned(),
@@ -331,6 +338,8 @@ impl Kind {
                 | Self::Output
                 | Self::Patterns
                 | Self::Names
+                | Self::Sizes
+                | Self::Choices(_)
                 | Self::Ports
         )
     }

@@ -10,6 +10,7 @@ mod identity;
 mod instances;
 pub(super) mod key;
 mod layout;
+mod machine;
 mod probe;
 mod restart;
 mod schedule;
@@ -24,20 +25,24 @@ use super::leaf::{
 };
 use super::time::{backoff, duration, positive};
 use super::{
-    Asked, Config, Control, FileCheck, Found, Identity, Limit, Log, LogFormat, LogTo, OnFailure,
-    Output, Overlap, Placed, Probe, Recurse, Restart, Schedule, Shutdown, State, Stop, StopTo,
-    Test, Then, Unit, WaitPolicy, When,
+    Asked, CertificateCheck, Config, Control, DnsCheck, FileCheck, FileKind, Forbidden, Found,
+    GroupAccount, Identity, Limit, Log, LogFormat, LogTo, MountCheck, OnFailure, Output, Overlap,
+    Placed, Probe, Recurse, Restart, Schedule, Shutdown, State, Stop, StopTo, Test, Then,
+    TreeCheck, Unit, UserAccount, Variables, WaitPolicy, When,
 };
-use answer::{Answering, SendKeys, method};
+use answer::{Answering, SendKeys, method, wanted};
 use comparison::condition;
 use decode::{Decoder, Fields};
 use identity::{Secret, capability, tty};
 use instances::Instances;
 use key::{Key, Keys, Kind, keys};
 use layout::{DirKeys, FileKeys};
+use machine::{ip, listed, long_time, name, newer_than, sha256, size_of};
 use probe::{Codes, HttpKeys, LogKeys, Probing, any_line, line_pattern};
 use settings::{Forward, buffer, socket, syslog, termination};
-use test::{FaultKeys, Said, fault_signal, owner, pattern, port, running};
+use test::{
+    FaultKeys, ListenerKeys, Said, allowed_port, fault_signal, owner, pattern, port, running,
+};
 use unit::{OutputKeys, Presence, ReloadKeys, profile, reload_signal, stop_signal};
 
 /// The keys at the top of `trc.toml` and of a fragment.
@@ -587,13 +592,33 @@ keys! {
         tcp: Address => one(http::address, Asked::Tcp), "", r#""127.0.0.1:5432""#;
         /// something accepts a connection to this Unix stream socket
         unix: Text => one(path, Asked::Unix), "", r#""/run/app.sock""#;
+        /// a name that the resolver of the image knows; a string sets `dns.name`
+        dns: Short(EXPECT_DNS) => dns_check(), "", r#""db""#;
         /// something listens on these ports; a port alone must be reachable from outside, not only
         /// through the loopback; with `!` in front, nothing listens on the port, on any address or
         /// on the one that you write
         listening: Ports => many(port, State::Listening), "",
             r#"["25/tcp", "127.0.0.1:53/udp", "!23"]"#;
+        /// nothing else can be reached from outside; ports on the loopback do not count
+        listening_only: Ports => listening_only(), "", r#"["80/tcp", 443]"#;
+        /// the unit whose processes listen on ports
+        listener: Table(EXPECT_LISTENER) => listener(), "", "";
         /// a file; a string sets `file.path`
         file: Short(EXPECT_FILE) => file_check(), "", r#""/run/web.pid""#;
+        /// everything below a directory; a string sets `tree.path`
+        tree: Short(EXPECT_TREE) => tree_check(), "", r#""/app""#;
+        /// every certificate in a file is valid; a string sets `certificate.path`
+        certificate: Short(EXPECT_CERTIFICATE) => certificate(), "", r#""/etc/ssl/web.pem""#;
+        /// a user in `/etc/passwd`; a string sets `user_account.name`
+        user_account: Short(EXPECT_USER) => user_account(), "", r#""www-data""#;
+        /// a group in `/etc/group`; a string sets `group_account.name`
+        group_account: Short(EXPECT_GROUP) => group_account(), "", r#""ssl-cert""#;
+        /// something is mounted there; a string sets `mount.path`
+        mount: Short(EXPECT_MOUNT) => mount_check(), "", r#""/data""#;
+        /// settings of the kernel, by the names that sysctl(8) has for them
+        sysctl: Values => sysctl(), "", r#"{ "net.core.somaxconn" = ">= 1024" }"#;
+        /// the environment of units' main processes
+        env: Table(EXPECT_ENV) => env_check(), "", "";
         /// processes that run, by name; a text with a space or a `/regular expression/` is compared
         /// with their command lines; with `!` in front, no such process runs
         running: Names => many(pattern, running), "",
@@ -619,6 +644,8 @@ keys! {
         max_fds: Number => one(count, State::MaxFds), "", "100";
         /// the most processes of each unit
         max_processes: Number => one(count, State::MaxProcesses), "", "8";
+        /// the most threads of each unit, in all of its processes
+        max_threads: Number => one(count, State::MaxThreads), "", "64";
         /// the exit status of each unit when trc stops it after the last test; 128 + n if signal n
         /// terminated it
         stop_status: Statuses => stop_status(), "", "[0, 143]";
@@ -693,6 +720,135 @@ keys! {
         owner: Text = get(owner), "", r#""root:www-data""#;
         /// texts that the file must have
         contains: Patterns = some_of(pattern), "", r#""!$${""#;
+        /// its kind; all other keys are about the file that a link leads to
+        type: OneOf(variants::<FileKind>) => file_kind(), "", r#""symlink""#;
+        /// where it leads as a symbolic link
+        target: Text = get(wanted), "", r#""/usr/bin/python3""#;
+        /// its size, or comparisons with it
+        size: Sizes = some_of(size_of), "", r#"["> 0", "<= 10MB"]"#;
+        /// its SHA-256, which a child works out
+        sha256: Text = get(sha256), "",
+            r#""e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855""#;
+        /// it was modified after another file, or no longer ago than this time
+        newer_than: Text = get(newer_than), "", r#""1h""#;
+    }
+}
+
+pub(crate) const EXPECT_LISTENER: Keys = &[LISTENER_KEYS];
+
+keys! {
+    LISTENER_KEYS, listener_keys(ListenerKeys) {
+        /// the unit
+        unit: Text = placed(text), "", r#""nginx""#;
+        /// the ports that one of its processes listens on
+        ports: Ports = some_of(allowed_port), "", r#"["80/tcp", "[::]:443"]"#;
+    }
+}
+
+pub(crate) const EXPECT_TREE: Keys = &[TREE_KEYS];
+
+keys! {
+    TREE_KEYS, tree_keys(TreeCheck) {
+        /// the directory; file systems that are mounted below it do not count, and links are not
+        /// followed
+        path: Text = get(absolute), "", r#""/usr""#;
+        /// files that must not be there
+        forbids: Choices(variants::<Forbidden>) = some_of(choice),
+            "`world-writable`, `setuid` and `setgid` without `max_size`", r#"["setuid", "no-owner"]"#;
+        /// files and directories that are left out
+        except: Texts = some_of(absolute), "", r#"["/usr/bin/su"]"#;
+        /// the most disk space that everything together takes
+        max_size: Size = get(size), "", r#""100MB""#;
+    }
+}
+
+pub(crate) const EXPECT_CERTIFICATE: Keys = &[CERTIFICATE_KEYS];
+
+keys! {
+    CERTIFICATE_KEYS, certificate_keys(CertificateCheck) {
+        /// a file of certificates in the form of PEM
+        path: Text = get(absolute), "", r#""/etc/ssl/web.pem""#;
+        /// how long each of them is still valid; days have the unit `d`
+        valid_for: Duration = get(long_time), "they are valid now", r#""30d""#;
+    }
+}
+
+pub(crate) const EXPECT_DNS: Keys = &[EXPECT_DNS_KEYS];
+
+keys! {
+    EXPECT_DNS_KEYS, expect_dns_keys(DnsCheck) {
+        /// the name
+        name: Text = get(name), "", r#""db""#;
+        /// whether the name has an address
+        exists: Boolean = get(boolean), "true", "false";
+        /// addresses that the name has, or, with `!` in front, that it does not have
+        addresses: Names = some_of(ip), "", r#"["10.0.0.7", "!127.0.0.1"]"#;
+    }
+}
+
+pub(crate) const EXPECT_USER: Keys = &[USER_ACCOUNT_KEYS];
+
+keys! {
+    USER_ACCOUNT_KEYS, user_account_keys(UserAccount) {
+        /// the name of the user
+        name: Text = get(name), "", r#""www-data""#;
+        /// whether there is such a user
+        exists: Boolean = get(boolean), "true", "false";
+        /// its number
+        uid: Number = get(within(0..=u32::MAX)), "", "33";
+        /// its primary group
+        group: Id = get(id), "", r#""www-data""#;
+        /// groups that it belongs to, by name, or, with `!` in front, that it does not
+        groups: Names = some_of(listed), "", r#"["ssl-cert", "!docker"]"#;
+        /// its home directory
+        home: Text = get(text), "", r#""/var/www""#;
+        /// its shell
+        shell: Text = get(text), "", r#""/usr/sbin/nologin""#;
+    }
+}
+
+pub(crate) const EXPECT_GROUP: Keys = &[GROUP_ACCOUNT_KEYS];
+
+keys! {
+    GROUP_ACCOUNT_KEYS, group_account_keys(GroupAccount) {
+        /// the name of the group
+        name: Text = get(name), "", r#""ssl-cert""#;
+        /// whether there is such a group
+        exists: Boolean = get(boolean), "true", "false";
+        /// its number
+        gid: Number = get(within(0..=u32::MAX)), "", "101";
+        /// users that it lists as its members, or, with `!` in front, that it does not
+        members: Names = some_of(listed), "", r#"["www-data", "!root"]"#;
+    }
+}
+
+pub(crate) const EXPECT_MOUNT: Keys = &[EXPECT_MOUNT_KEYS];
+
+keys! {
+    EXPECT_MOUNT_KEYS, expect_mount_keys(MountCheck) {
+        /// the path at which something is mounted
+        path: Text = get(absolute), "", r#""/data""#;
+        /// whether anything is mounted there
+        exists: Boolean = get(boolean), "true", "false";
+        /// the type of the file system
+        type: Text => mount_type(), "", r#""tmpfs""#;
+        /// what is mounted
+        source: Text = get(wanted), "", r#""/dev/sdb1""#;
+        /// options that it has, or, with `!` in front, that it does not have
+        options: Names = some_of(listed), "", r#"["ro", "noexec", "!suid"]"#;
+    }
+}
+
+pub(crate) const EXPECT_ENV: Keys = &[EXPECT_ENV_KEYS];
+
+keys! {
+    EXPECT_ENV_KEYS, expect_env_keys(Variables) {
+        /// the unit
+        unit: Text = placed(text), "the units that the test is about", r#""web""#;
+        /// variables and their values
+        set: Values = set(), "", r#"{ TZ = "UTC", PORT = "> 1023" }"#;
+        /// variables that are not set
+        unset: Texts = some_of(name), "", r#"["POSTGRES_PASSWORD"]"#;
     }
 }
 

@@ -1,19 +1,18 @@
 //! Reads tests and their `expect`.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::decode::{At, Decoder, Fields};
 use super::identity::capability;
 use super::unit::says_nothing;
-use super::{EXPECT, EXPECT_FAULT, EXPECT_FILE, EXPECT_LOG};
+use super::{EXPECT, EXPECT_FAULT, EXPECT_FILE, EXPECT_LISTENER, EXPECT_LOG};
 use crate::config::leaf::{self, Leaf, Problem, Reader};
 use crate::config::time::positive;
 use crate::config::value::{Entry, Node, Value, shown};
 use crate::config::{
-    Check, Environment, Fault, FaultKind, FileCheck, Found, Listening, Needle, Origin, Pattern,
-    Placed, State, StopCheck, Test, Unit, UnitRef,
+    Asked, Check, Environment, Fault, FaultKind, FileCheck, FileKind, Found, Listener, Listening,
+    Needle, Origin, Pattern, Placed, State, StopCheck, Test, Unit, UnitRef,
 };
 use crate::signal::Signal;
 
@@ -29,6 +28,13 @@ const RECOVERY: Duration = Duration::from_secs(30);
 pub(super) struct Said {
     pub unit: Option<UnitRef>,
     checks: Vec<Placed<Check>>,
+}
+
+/// The keys of `expect.listener`.
+#[derive(Default)]
+pub(super) struct ListenerKeys {
+    pub unit: Option<UnitRef>,
+    pub ports: Vec<Listening>,
 }
 
 /// The keys of `expect.fault`.
@@ -158,18 +164,14 @@ impl Decoder<'_> {
     /// Reads `expect.file`.
     pub(super) fn file_check(&mut self, test: &mut Test, at: &At, entry: &Entry) {
         let Some(fields) = self.table(at, entry, EXPECT_FILE) else { return };
-        let mut file = FileCheck {
-            path: PathBuf::new(),
-            exists: true,
-            mode: None,
-            owner: None,
-            contains: Vec::new(),
-        };
+        let mut file = FileCheck { exists: true, ..FileCheck::default() };
         self.file_keys(&fields, &mut file);
         if fields.lacks("path") {
             self.error(&entry.key, format!("`{at}` needs a `path`"), None);
         }
-        for key in ["mode", "owner", "contains"] {
+        let others =
+            ["mode", "owner", "contains", "type", "target", "size", "sha256", "newer_than"];
+        for key in others {
             if let Some(entry) = fields.entry(key).filter(|_| !file.exists) {
                 let message = format!(
                     "`{at}.{key}` cannot be checked, because the file must not exist (`exists = false`)"
@@ -177,7 +179,17 @@ impl Decoder<'_> {
                 self.error(&entry.key, message, None);
             }
         }
-        push(test, entry, Some(State::File(file)));
+        if let Some(entry) = fields.entry("target")
+            && file.kind.is_some_and(|kind| kind != FileKind::Symlink)
+        {
+            let message = format!("`{at}.target`: only a symbolic link leads somewhere");
+            self.error(&entry.key, message, Some("write type = \"symlink\"".to_owned()));
+        }
+        if file.sha256.is_some() {
+            push(test, entry, Some(Asked::File(file)));
+        } else {
+            push(test, entry, Some(State::File(file)));
+        }
     }
 
     /// Reads `expect.user`: the user of the processes in `running`, or else of the units.
@@ -194,6 +206,25 @@ impl Decoder<'_> {
             let origin = entry.node.origin.clone();
             test.checks.push(Placed { value: State::User(whose).into(), origin });
         }
+    }
+
+    /// Reads `expect.listening_only`.
+    pub(super) fn listening_only(&mut self, test: &mut Test, at: &At, entry: &Entry) {
+        push(test, entry, self.all_of(at, entry, allowed_port).map(State::ListeningOnly));
+    }
+
+    /// Reads `expect.listener`.
+    pub(super) fn listener(&mut self, test: &mut Test, at: &At, entry: &Entry) {
+        let Some(fields) = self.table(at, entry, EXPECT_LISTENER) else { return };
+        let mut keys = ListenerKeys::default();
+        self.listener_keys(&fields, &mut keys);
+        for key in ["unit", "ports"] {
+            if fields.lacks(key) {
+                self.error(&entry.key, format!("`{at}` needs `{key}`"), None);
+            }
+        }
+        let listener = keys.unit.map(|unit| Listener { unit, ports: keys.ports });
+        push(test, entry, listener.map(State::Listener));
     }
 
     /// Reads `expect.log`.
@@ -396,6 +427,16 @@ pub(super) fn port(node: &Node, environment: &Environment) -> Leaf<Listening> {
         let help = right.map(|right| format!("write \"{}\"", shown(&right)));
         Problem { help, ..Problem::expected(EXPECTED, node) }
     })
+}
+
+/// Reads a port without `!`.
+pub(super) fn allowed_port(node: &Node, environment: &Environment) -> Leaf<Listening> {
+    let port = port(node, environment)?;
+    if port.negated {
+        let help = "write the ports that something may listen on".to_owned();
+        return Err(Problem { help: Some(help), ..Problem::new("`!` has no meaning here") });
+    }
+    Ok(port)
 }
 
 /// Reads `USER` or `USER:GROUP`.

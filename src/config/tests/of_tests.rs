@@ -55,6 +55,27 @@ fn everything_that_is_expected_is_a_point_with_a_name() {
             ],
         ),
         ("expect.file = '/a'", vec!["/a exists"]),
+        (
+            "expect = { user_account = 'web', group_account = { name = 'ssl', gid = 7 }, mount = '/data' }",
+            vec!["user web exists", "group ssl is as expected", "/data is mounted"],
+        ),
+        (
+            "expect = { dns = { name = 'db', exists = false }, mount = { path = '/data', options = 'ro' } }",
+            vec!["db does not resolve", "/data is mounted as expected"],
+        ),
+        (
+            "expect = { listening_only = [80, '53/udp'], listener = { unit = 'web', ports = 80 }, max_threads = 1 }",
+            vec![
+                "nothing listens for clients from outside except on 80/tcp, 53/udp",
+                "async.web listens on 80/tcp",
+                "at most one thread",
+            ],
+        ),
+        ("expect.listening_only = []", vec!["nothing listens for clients from outside"]),
+        (
+            "expect = { sysctl = { 'a.b' = ['> 1', '!2'] }, env = { unit = 'web', unset = ['X'] } }",
+            vec!["a.b is > 1 and !\"2\"", "the environment of async.web is as expected"],
+        ),
         ("expect.file = { path = '/a', exists = false }", vec!["/a does not exist"]),
         (
             "expect.file = { path = '/a', mode = '640', owner = 'root:web', contains = '!$${' }",
@@ -316,6 +337,38 @@ fn what_is_wrong_with_a_test_is_said_in_production_too() {
             "[test.t.expect.http]\nurl = 'http://a'\nmethod = 'POST'",
             &[
                 "error trc.toml:3:1: unknown key `method` in `expect.http` (it belongs in `send`: send = { method = … })",
+            ],
+        ),
+        (
+            "[test.t.expect]\nuser_account = { uid = 1 }\nmount = { path = '/a', exists = false, type = 'x' }\n\
+             dns = '!a'\nenv = {}\nsysctl = { 'a/../b' = 1 }",
+            &[
+                "error trc.toml:2:1: `expect.user_account` needs a `name`",
+                "error trc.toml:3:40: `expect.mount.type` cannot be checked, because it must not exist (`exists = false`)",
+                "error trc.toml:4:7: `expect.dns`: `!` has no meaning here (write name = \"a\" and exists = false)",
+                "error trc.toml:5:1: `expect.env` needs a variable to look at (add `set` or `unset`)",
+                "error trc.toml:6:12: `expect.sysctl`: \"a/../b\" is not the name of a setting (write it as sysctl(8) does: \"net.core.somaxconn\")",
+            ],
+        ),
+        (
+            "[test.t.expect]\ncertificate = { valid_for = 'x' }\ntree = { path = '/a', forbids = ['setuidd'] }\n\
+             file = { path = '/a', type = 'file', target = '/b', size = '> x', sha256 = 'x', newer_than = 'x' }",
+            &[
+                "error trc.toml:2:1: `expect.certificate` needs a `path`",
+                "error trc.toml:2:29: `expect.certificate.valid_for`: expected a time such as \"30d\" or \"12h\", found the string \"x\"",
+                "error trc.toml:3:34: `expect.tree.forbids`: expected world-writable, setuid, setgid, no-owner or broken-link, found \"setuidd\" (did you mean `setuid`?)",
+                "error trc.toml:4:38: `expect.file.target`: only a symbolic link leads somewhere (write type = \"symlink\")",
+                "error trc.toml:4:60: `expect.file.size`: expected a size such as \"10MB\", or a comparison such as \"> 0\", found the string \"> x\"",
+                "error trc.toml:4:76: `expect.file.sha256`: expected a SHA-256 of 64 hexadecimal digits, found the string \"x\"",
+                "error trc.toml:4:94: `expect.file.newer_than`: expected an absolute path, or an age such as \"1h\" or \"30d\", found the string \"x\"",
+            ],
+        ),
+        (
+            "[test.t.expect]\nlistening_only = '!80'\nlistener = {}",
+            &[
+                "error trc.toml:2:18: `expect.listening_only`: `!` has no meaning here (write the ports that something may listen on)",
+                "error trc.toml:3:1: `expect.listener` needs `unit`",
+                "error trc.toml:3:1: `expect.listener` needs `ports`",
             ],
         ),
         (

@@ -72,7 +72,12 @@ fn try_examples(place: &str, keys: Keys, tried: &mut usize) {
             .chain(["sync.x.exec = 'x'\nsync.x.files.'/a'.text = 'x'"])
             .chain(["test.x.exec = 'x'", "test.x.expect.tcp = 1"])
             .chain(["test.x.expect.http.url = 'http://a'", "test.x.expect.file.path = '/a'"])
-            .chain(["test.x.expect.log.contains = 'x'"])
+            .chain(["test.x.expect.log.contains = 'x'", "test.x.expect.env.set.x = 'x'"])
+            .chain(["test.x.expect.dns.name = 'a'", "test.x.expect.mount.path = '/a'"])
+            .chain(["test.x.expect.user_account.name = 'a'", "test.x.expect.tree.path = '/a'"])
+            .chain(["test.x.expect.certificate.path = '/a'", "test.x.expect.listener.ports = 1"])
+            .chain(["test.x.expect.listener.unit = 'web'"])
+            .chain(["test.x.expect.group_account.name = 'a'"])
             .chain(["test.x.expect.fault = { unit = 'web', kill = 'KILL' }"])
             .chain(["test.x.expect.fault.unit = 'web'\ntest.x.expect.fault.kill = 'HUP'"])
             .chain(["test.x.expect.fault.unit = 'web'", "test.x.expect.fault.kill = 'HUP'"])
@@ -103,12 +108,13 @@ fn the_defaults_of_the_reference_are_those_that_hold() {
     let probes = "[sync.x]\nexec = 'x'\nready.http.url = 'http://a'\nhealth.tcp = 1\n";
     of("sync.x.ready", READY, probes);
     of("sync.x.health", HEALTH, probes);
-    let expect = "{ http.url = 'http://a', file.path = '/a' }";
+    let expect = "{ http.url = 'http://a', file.path = '/a', dns.name = 'a', \
+                  user_account.name = 'a', group_account.name = 'a', mount.path = '/a' }";
     let test = format!("[test.x]\nexpect = {expect}\n[async.a]\nexec = 'x'\n");
     of("test.x", TEST_OWN, &test);
     // It matters whether these keys were written. The graph works out their other values.
     assert_eq!(others, ["success", "signal", "timeout"]);
-    assert_eq!(right, 29);
+    assert_eq!(right, 33);
 }
 
 fn defaults(

@@ -1,13 +1,17 @@
 //! The kind, the metadata and the contents of a file.
 
-use std::fs::{self, Metadata};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::ErrorKind;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::Duration;
 
-use crate::config::{FileCheck, Pattern, reason};
+use crate::config::expect::size;
+use crate::config::{FileCheck, FileKind, NewerThan, Pattern, Relation, reason};
 use crate::report::excerpt;
+use crate::run::os::clock::wall;
 use crate::run::os::file::look_into;
+use crate::run::os::sha256;
 use crate::run::os::users::Users;
 use crate::words::{Kind, Wrong};
 
@@ -15,7 +19,7 @@ use crate::words::{Kind, Wrong};
 /// this many, in which PID 1 does nothing else.
 const LONGEST: u64 = 1024 * 1024;
 
-/// Checks a file, or the file that a link leads to.
+/// Checks a file, or the file that a link leads to. With a SHA-256, that takes time.
 ///
 /// # Errors
 /// Returns everything that differs, or the reason why that cannot be found out.
@@ -29,6 +33,12 @@ fn check_with(
     wanted: &FileCheck,
     users: impl FnOnce() -> Result<Users, Wrong>,
 ) -> Result<(), Wrong> {
+    if wanted.is_of_link() {
+        link(wanted)?;
+        if !wanted.looks_inside() {
+            return Ok(());
+        }
+    }
     let found = match fs::metadata(&wanted.path) {
         Ok(found) => found,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
@@ -40,6 +50,30 @@ fn check_with(
         return Err(Wrong::Exists(kind(&found)));
     }
     let mut problems = Vec::new();
+    if let Some(wanted) = wanted.kind.filter(|wanted| !is(*wanted, &found)) {
+        problems.push(Wrong::OfKind(kind(&found), wanted.words()));
+    }
+    for (relation, than) in &wanted.size {
+        if !relation.holds(&found.len(), than) {
+            let than = match relation {
+                Relation::Equal => size(*than),
+                relation => format!("{relation} {}", size(*than)),
+            };
+            problems.push(Wrong::Differs("size", size(found.len()), than));
+        }
+    }
+    if let Some(than) = &wanted.newer_than {
+        problems.extend(newer(&found, than).err());
+    }
+    if let Some(wanted_sum) = &wanted.sha256 {
+        match regular(&wanted.path, &found).and_then(|file| {
+            sha256::sum(file).map_err(|error| Wrong::NotRead("read it", reason(&error)))
+        }) {
+            Ok(sum) if sum == *wanted_sum => {}
+            Ok(sum) => problems.push(Wrong::Differs("SHA-256", sum, wanted_sum.clone())),
+            Err(why) => problems.push(why),
+        }
+    }
     let mode = found.mode() & 0o7777;
     if let Some(wanted) = wanted.mode.filter(|wanted| *wanted != mode) {
         problems.push(Wrong::Mode(mode, wanted));
@@ -56,13 +90,73 @@ fn check_with(
                     let check = |one: &Pattern| one.check_of("it", &bytes).err();
                     problems.extend(wanted.contains.iter().filter_map(check).map(Wrong::Text));
                 }
-                Err(why) => problems.push(Wrong::NotRead("read it", lower(&why.to_string()))),
+                Err(why) => problems.push(unread(&why)),
             }
         } else {
             problems.push(Wrong::NotRegular(kind(&found)));
         }
     }
     Wrong::all(problems)
+}
+
+/// Checks that a path is a symbolic link, and where it leads.
+fn link(wanted: &FileCheck) -> Result<(), Wrong> {
+    match fs::symlink_metadata(&wanted.path) {
+        Ok(found) if found.is_symlink() => {}
+        Ok(found) => return Err(Wrong::OfKind(kind(&found), FileKind::Symlink.words())),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Err(Wrong::Absent);
+        }
+        Err(error) => return Err(Wrong::kernel(&error)),
+    }
+    let Some(target) = &wanted.target else { return Ok(()) };
+    let to = fs::read_link(&wanted.path).map_err(|error| Wrong::kernel(&error))?;
+    let to = to.to_string_lossy();
+    target.check_of("its target", &to, &excerpt(&to)).map_err(Wrong::Text)
+}
+
+fn is(wanted: FileKind, found: &Metadata) -> bool {
+    match wanted {
+        FileKind::File => found.is_file(),
+        FileKind::Directory => found.is_dir(),
+        // It was looked at before.
+        FileKind::Symlink => true,
+        FileKind::Fifo => found.file_type().is_fifo(),
+        FileKind::Socket => found.file_type().is_socket(),
+        FileKind::BlockDevice => found.file_type().is_block_device(),
+        FileKind::CharDevice => found.file_type().is_char_device(),
+    }
+}
+
+/// Checks when a file was modified.
+fn newer(found: &Metadata, than: &NewerThan) -> Result<(), Wrong> {
+    let time = found.modified().map_err(|error| Wrong::kernel(&error))?;
+    match than {
+        NewerThan::Age(most) => {
+            // A time in the future is no age.
+            let age = wall().duration_since(time).unwrap_or_default();
+            let age = Duration::from_secs(age.as_secs());
+            if age <= *most { Ok(()) } else { Err(Wrong::Old(age, *most)) }
+        }
+        NewerThan::File(path) => {
+            let other = fs::metadata(path).and_then(|other| other.modified());
+            let other = other.map_err(|error| {
+                let why = format!("{}: {}", path.display(), reason(&error).to_lowercase());
+                Wrong::NotRead("compare it", why)
+            })?;
+            if time > other { Ok(()) } else { Err(Wrong::NotNewer(path.display().to_string())) }
+        }
+    }
+}
+
+/// Opens a regular file.
+fn regular(path: &Path, found: &Metadata) -> Result<File, Wrong> {
+    if !found.is_file() {
+        return Err(Wrong::NotRegular(kind(found)));
+    }
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    file.map_err(|error| Wrong::NotRead("read it", reason(&error).to_lowercase()))
 }
 
 /// Describes the place of a file that does not exist.
@@ -105,6 +199,11 @@ fn kind(found: &Metadata) -> Kind {
     kind.map_or(Kind::File(found.len()), |(_, kind)| kind)
 }
 
+/// Says why a file cannot be read.
+pub(super) fn unread(why: &impl ToString) -> Wrong {
+    Wrong::NotRead("read it", lower(&why.to_string()))
+}
+
 /// Returns a message of a library without its capital letter.
 fn lower(text: &str) -> String {
     let mut letters = text.chars();
@@ -123,7 +222,7 @@ mod tests {
     use crate::config::Needle;
 
     fn wanted(path: impl Into<PathBuf>) -> FileCheck {
-        FileCheck { path: path.into(), exists: true, mode: None, owner: None, contains: vec![] }
+        FileCheck { path: path.into(), exists: true, ..FileCheck::default() }
     }
 
     fn has(text: &str) -> Pattern {
@@ -235,5 +334,94 @@ mod tests {
         let mut wanted = wanted("/proc/self/status");
         wanted.contains = vec![has("VmRSS:")];
         assert_eq!(check(&wanted), Ok(()), "it has no size that stat(2) tells");
+    }
+
+    #[test]
+    fn a_link_is_looked_at_itself_and_everything_else_through_it() {
+        use crate::config::Wanted;
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        fs::write(path("file"), "123").unwrap();
+        symlink("file", path("link")).unwrap();
+        symlink("nowhere", path("lost")).unwrap();
+        let to = |text: &str| {
+            let needle = Needle::Text(text.to_owned());
+            Some(Wanted::Text(Pattern { needle, negated: false }))
+        };
+        for (name, kind, target, size, expected) in [
+            ("link", Some(FileKind::Symlink), None, None, None),
+            ("link", None, to("file"), Some(3), None),
+            ("link", Some(FileKind::File), None, Some(3), None),
+            ("lost", None, to("nowhere"), None, None),
+            (
+                "lost",
+                None,
+                to("nowhere"),
+                Some(3),
+                Some("it is a link to \"nowhere\", which does not exist"),
+            ),
+            ("link", None, to("other"), None, Some("its target is \"file\", not \"other\"")),
+            (
+                "file",
+                Some(FileKind::Symlink),
+                None,
+                None,
+                Some("it is a file of 3 bytes, not a symbolic link"),
+            ),
+            (
+                "link",
+                Some(FileKind::Directory),
+                None,
+                None,
+                Some("it is a file of 3 bytes, not a directory"),
+            ),
+            (".", Some(FileKind::Directory), None, None, None),
+            ("none", None, to("x"), None, Some("it does not exist")),
+        ] {
+            let size = size.into_iter().map(|size| (Relation::Equal, size)).collect();
+            let wanted = FileCheck { kind, target, size, ..wanted(path(name)) };
+            let found = check(&wanted).err().map(|wrong| wrong.to_string());
+            assert_eq!(found.as_deref(), expected, "{name} {kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_size_a_sum_and_a_time_are_compared() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        fs::write(path("old"), "").unwrap();
+        let hour = wall() - Duration::from_hours(1);
+        File::options().write(true).open(path("old")).unwrap().set_modified(hour).unwrap();
+        fs::write(path("new"), "abc").unwrap();
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        let sized = |name: &str, relation, than| {
+            why_not(&FileCheck { size: vec![(relation, than)], ..wanted(path(name)) })
+        };
+        assert_eq!(sized("new", Relation::More, 2), "");
+        assert_eq!(sized("new", Relation::Less, 3), "its size is 3 bytes, not < 3 bytes");
+        assert_eq!(sized("old", Relation::Equal, 1024), "its size is 0 bytes, not 1 KiB");
+        let sum = |name: &str, sum: &str| {
+            why_not(&FileCheck { sha256: Some(sum.to_owned()), ..wanted(path(name)) })
+        };
+        assert_eq!(sum("new", abc), "");
+        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(sum("old", abc), format!("its SHA-256 is {empty}, not {abc}"));
+        assert_eq!(sum(".", abc), "it is a directory, and trc reads regular files only");
+        let newer = |name: &str, than: NewerThan| {
+            why_not(&FileCheck { newer_than: Some(than), ..wanted(path(name)) })
+        };
+        assert_eq!(newer("new", NewerThan::File(path("old"))), "");
+        assert_eq!(newer("new", NewerThan::Age(Duration::from_mins(10))), "");
+        let older = newer("old", NewerThan::File(path("new")));
+        assert_eq!(older, format!("it is not newer than {}", path("new").display()));
+        let old = newer("old", NewerThan::Age(Duration::from_mins(10)));
+        assert!(old.starts_with("it was modified 36"), "{old}");
+        assert!(old.ends_with(" s ago, which is longer ago than 600 s"), "{old}");
+        let gone = newer("new", NewerThan::File(path("gone")));
+        assert!(gone.starts_with("cannot compare it: "), "{gone}");
+    }
+
+    fn why_not(wanted: &FileCheck) -> String {
+        check(wanted).err().map_or(String::new(), |wrong| wrong.to_string())
     }
 }

@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::RangeInclusive;
 
 use crate::config::{Listening, reason};
+use crate::run::os::{proc, processes};
 use crate::words::Wrong;
 
 /// The number of bytes of a table that are read, for some 100,000 sockets. TCP's table begins with
@@ -19,6 +21,8 @@ struct Table {
     /// The addresses on which something listens. IPv4 addresses are shown as such, whichever socket
     /// they belong to.
     sockets: BTreeSet<SocketAddr>,
+    /// The numbers of the sockets, by which the descriptors of processes name them.
+    inodes: Vec<(SocketAddr, u64)>,
     /// Whether the tables are longer than the part that was read.
     cut: bool,
 }
@@ -67,7 +71,12 @@ impl Table {
         let mut from = BufReader::new(from.take(most));
         let mut line = Vec::new();
         while from.read_until(b'\n', &mut line)? > 0 {
-            self.sockets.extend(listens(&String::from_utf8_lossy(&line), udp));
+            let text = String::from_utf8_lossy(&line);
+            if let Some(socket) = listens(&text, udp) {
+                self.sockets.insert(socket);
+                let inode = text.split_ascii_whitespace().nth(9).and_then(|text| text.parse().ok());
+                self.inodes.extend(inode.map(|inode| (socket, inode)));
+            }
             line.clear();
         }
         self.cut |= from.into_inner().limit() == 0;
@@ -100,6 +109,90 @@ fn listens(line: &str, udp: bool) -> Option<SocketAddr> {
 /// Parses four bytes of an address, which the kernel prints as a number of this machine.
 fn word(digits: &str) -> Option<[u8; 4]> {
     u32::from_str_radix(digits, 16).ok().map(u32::to_ne_bytes)
+}
+
+/// Checks that nothing listens on any other port that can be reached from outside. A UDP socket
+/// without a peer, on a port that the kernel has chosen, belongs to a client.
+///
+/// # Errors
+/// Returns the other sockets, or the reason why they cannot be found out.
+pub(crate) fn only(allowed: &[Listening]) -> Result<(), Wrong> {
+    let chosen = proc::read("sys", "net/ipv4/ip_local_port_range").unwrap_or_default();
+    let chosen = String::from_utf8_lossy(&chosen).into_owned();
+    let mut chosen = chosen.split_ascii_whitespace().map_while(|port| port.parse::<u16>().ok());
+    let chosen = chosen.next().unwrap_or(32_768)..=chosen.next().unwrap_or(60_999);
+    let mut problems = Vec::new();
+    for udp in [false, true] {
+        let table = Table::of(udp)?;
+        let others = others(&table, allowed, udp, &chosen);
+        if !others.is_empty() {
+            problems.push(Wrong::Listens(others, udp));
+        } else if table.cut {
+            problems.push(Wrong::ManySockets);
+        }
+    }
+    Wrong::all(problems)
+}
+
+fn others(
+    table: &Table,
+    allowed: &[Listening],
+    udp: bool,
+    chosen: &RangeInclusive<u16>,
+) -> Vec<SocketAddr> {
+    let is_allowed = |socket: &SocketAddr| {
+        let matches = |one: &Listening| {
+            let ip = one.ip.is_none_or(|ip| serves(socket.ip(), ip));
+            one.udp == udp && one.port == socket.port() && ip
+        };
+        allowed.iter().any(matches)
+    };
+    let is_other = |socket: &&SocketAddr| {
+        let of_client = udp && chosen.contains(&socket.port());
+        !socket.ip().is_loopback() && !of_client && !is_allowed(socket)
+    };
+    table.sockets.iter().filter(is_other).copied().collect()
+}
+
+/// Checks that one of the processes of a unit listens on each of these ports.
+///
+/// # Errors
+/// Returns what listens instead.
+pub(crate) fn of_unit(unit: &str, pids: &[i32], ports: &[Listening]) -> Result<(), Wrong> {
+    let mut problems = Vec::new();
+    for port in ports {
+        let table = Table::of(port.udp)?;
+        let is_its = |socket: &SocketAddr| {
+            socket.port() == port.port && port.ip.is_none_or(|ip| serves(socket.ip(), ip))
+        };
+        let sockets: Vec<u64> = table
+            .inodes
+            .iter()
+            .filter(|(socket, _)| is_its(socket))
+            .map(|(_, inode)| *inode)
+            .collect();
+        if sockets.is_empty() {
+            problems.push(match table.on_port(port.port).collect::<Vec<_>>() {
+                others if others.is_empty() => Wrong::Silent(port.clone(), table.ports()),
+                others => Wrong::Elsewhere(port.clone(), others),
+            });
+        } else if !pids.iter().any(|pid| holds(*pid, &sockets)) {
+            let others = proc::pids().into_iter().filter(|pid| holds(*pid, &sockets));
+            let others = others.map(processes::named).collect();
+            problems.push(Wrong::OfOthers(port.clone(), unit.to_owned(), others));
+        }
+    }
+    Wrong::all(problems)
+}
+
+/// Returns whether a process has a descriptor of one of these sockets.
+fn holds(pid: i32, sockets: &[u64]) -> bool {
+    let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
+    let socket = |entry: std::fs::DirEntry| -> Option<u64> {
+        let to = std::fs::read_link(entry.path()).ok()?;
+        to.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+    };
+    entries.flatten().filter_map(socket).any(|inode| sockets.contains(&inode))
 }
 
 fn verdict(wanted: &Listening, table: &Table) -> Result<(), Wrong> {
@@ -160,6 +253,45 @@ mod tests {
 
     fn wanted(ip: Option<&str>, port: u16) -> Listening {
         Listening { ip: ip.map(|ip| ip.parse().unwrap()), port, udp: false, negated: false }
+    }
+
+    #[test]
+    fn other_ports_are_those_that_can_be_reached_and_are_not_allowed() {
+        let tcp = table(&[("0.0.0.0", 80), ("127.0.0.11", 81), ("::1", 82), ("10.0.0.1", 83)]);
+        let shown = |table: &Table, allowed: &[Listening], udp| -> Vec<String> {
+            let others = others(table, allowed, udp, &(100..=200));
+            others.iter().map(ToString::to_string).collect()
+        };
+        for (allowed, expected) in [
+            (vec![], vec!["0.0.0.0:80", "10.0.0.1:83"]),
+            (vec![wanted(None, 80)], vec!["10.0.0.1:83"]),
+            (vec![wanted(None, 80), wanted(Some("10.0.0.1"), 83)], vec![]),
+            (vec![wanted(None, 83), wanted(Some("10.0.0.1"), 80)], vec!["0.0.0.0:80"]),
+            (
+                vec![Listening { udp: true, ..wanted(None, 80) }, wanted(None, 83)],
+                vec!["0.0.0.0:80"],
+            ),
+        ] {
+            assert_eq!(shown(&tcp, &allowed, false), expected, "{allowed:?}");
+        }
+        let udp = table(&[("0.0.0.0", 53), ("0.0.0.0", 100), ("0.0.0.0", 200)]);
+        assert_eq!(shown(&udp, &[], true), ["0.0.0.0:53"]);
+        assert_eq!(shown(&udp, &[], false).len(), 3);
+    }
+
+    #[test]
+    fn a_socket_is_that_of_the_process_that_has_it() {
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = tcp.local_addr().unwrap();
+        let own = std::process::id().cast_signed();
+        let port = Listening { ip: Some(at.ip()), port: at.port(), udp: false, negated: false };
+        assert_eq!(of_unit("web", &[own], std::slice::from_ref(&port)), Ok(()));
+        let why = of_unit("web", &[1], std::slice::from_ref(&port)).unwrap_err().to_string();
+        let expected = format!("no process of web listens on {at}/tcp, but ");
+        assert!(why.starts_with(&expected) && why.contains(&format!("<pid={own}>")), "{why}");
+        drop(tcp);
+        let why = of_unit("web", &[own], &[port]).unwrap_err().to_string();
+        assert!(why.starts_with(&format!("nothing listens on {at}/tcp")), "{why}");
     }
 
     #[test]

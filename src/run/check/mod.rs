@@ -1,10 +1,15 @@
 //! Checks that do not wait. Each returns `Ok`, or describes what was found instead.
 
+pub(super) mod account;
+pub(super) mod certificate;
 pub(super) mod container;
 pub(super) mod file;
 pub(super) mod listening;
+pub(super) mod mounts;
 pub(super) mod processes;
 pub(super) mod resources;
+pub(super) mod settings;
+pub(super) mod tree;
 
 use crate::words::Wrong;
 

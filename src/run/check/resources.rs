@@ -113,6 +113,20 @@ pub(crate) fn max_processes(unit: &str, pids: &[i32], most: u64) -> Result<(), U
     Err(Wrong::Processes(unit.to_owned(), pids.len()).into())
 }
 
+/// Checks that the processes of a unit have no more threads than this together.
+///
+/// # Errors
+/// Returns how many they have, or that the unit is not running.
+pub(crate) fn max_threads(unit: &str, pids: &[i32], most: u64) -> Result<(), Unmet> {
+    has_run(unit, pids, None)?;
+    // A process that has exited meanwhile has none.
+    let threads = |pid: &i32| Status::of(*pid)?.field("Threads")?.parse::<u64>().ok();
+    match pids.iter().filter_map(threads).sum::<u64>() {
+        found if found <= most => Ok(()),
+        found => Err(Wrong::Threads(unit.to_owned(), found).into()),
+    }
+}
+
 /// Checks that each process of a unit has no more open descriptors than this.
 ///
 /// # Errors

@@ -8,11 +8,13 @@ use nix::unistd::{Gid, Uid};
 
 use super::trial::{Said, Source, Stream, Trial, verdict};
 use super::{Drill, Run, judge};
-use crate::config::{Asked, Check, Command, Found, Origin, Placed, Probe};
+use crate::config::{
+    Asked, Check, Command, Found, Listener, Origin, Placed, Probe, State, Variables,
+};
 use crate::engine::{Ending, Event, Outcome};
 use crate::graph::UnitId;
 use crate::run::capture;
-use crate::run::check::Unmet;
+use crate::run::check::{Unmet, file, tree};
 use crate::run::os::clock::now;
 use crate::run::os::fd::null;
 use crate::run::os::pipe::Pipe;
@@ -198,13 +200,16 @@ impl Drill {
             let Some(trial) = &mut self.trial else { return };
             let Some(test) = graph.node(trial.unit).test() else { return };
             let Some(Placed { value: check, origin }) = test.checks.get(trial.at) else { break };
-            let left = trial.deadline.saturating_duration_since(now());
+            let left =
+                trial.deadline.saturating_duration_since(now()).max(Duration::from_millis(100));
             // If the attempt is repeated, somebody may answer the next time.
-            let most = if test.within.is_some() { left.min(CHECK) } else { left };
-            let patience = most.max(Duration::from_millis(100));
+            let patience = if test.within.is_some() { left.min(CHECK) } else { left };
             let check = match check {
                 Check::Asked(asked) => {
                     let begun = match asked {
+                        Asked::File(file) => Try::aside(|| file::check(file), left, now()),
+                        Asked::Tree(tree) => Try::aside(|| tree::check(tree), left, now()),
+                        Asked::Dns(check) => Try::begin_dns(check, patience, now()),
                         Asked::Http(check) => Try::begin_http(check, patience, now()),
                         Asked::Tcp(to) => Try::begin(&Probe::Tcp(to.clone()), patience, now()),
                         Asked::Unix(path) => {
@@ -317,23 +322,38 @@ impl Drill {
                 }
             }
             Found::ReadyWithin(most) => return self.ready_within(trial.unit, *most),
-            Found::Now(state) => return judge::judge(state, &self.about(run, trial.unit)),
+            Found::Now(state) => {
+                let about = match state {
+                    State::Variables(Variables { unit: Some(unit), .. })
+                    | State::Listener(Listener { unit, .. }) => self.named(run, &unit.value),
+                    _ => self.about(run, trial.unit),
+                };
+                return judge::judge(state, &about);
+            }
         };
         now.map_err(Unmet::from)
     }
 
     /// Returns the units that a test is about and that have run, with their processes.
     fn about(&self, run: &dyn Run, id: UnitId) -> Vec<judge::About> {
-        let units = self.graph.node(id).about.iter().map(|id| {
-            let pid = run.pid(*id);
-            judge::About {
-                name: self.graph.node(*id).unit.id(),
-                pid,
-                group: run.group(*id).or(pid),
-                used: self.used.get(id).copied(),
-            }
-        });
+        let units = self.graph.node(id).about.iter().map(|id| self.one(run, *id));
         units.filter(|unit| unit.group.is_some() || unit.used.is_some()).collect()
+    }
+
+    /// Returns the unit with this full name.
+    fn named(&self, run: &dyn Run, name: &str) -> Vec<judge::About> {
+        let ids = self.graph.ids().filter(|id| self.graph.node(*id).unit.id() == name);
+        ids.map(|id| self.one(run, id)).collect()
+    }
+
+    fn one(&self, run: &dyn Run, id: UnitId) -> judge::About {
+        let pid = run.pid(id);
+        judge::About {
+            name: self.graph.node(id).unit.id(),
+            pid,
+            group: run.group(id).or(pid),
+            used: self.used.get(&id).copied(),
+        }
     }
 
     /// Checks how long after their starts the units that a test is about were ready. A unit's time

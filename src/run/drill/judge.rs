@@ -1,8 +1,12 @@
 //! The checks of a test on the machine and on units' processes, which trc makes itself.
 
-use crate::config::State;
-use crate::run::check::resources::{Processes, max_cpu, max_fds, max_processes, max_rss};
-use crate::run::check::{Unmet, container, file, listening, processes};
+use crate::config::{Listener, State};
+use crate::run::check::resources::{
+    Processes, max_cpu, max_fds, max_processes, max_rss, max_threads,
+};
+use crate::run::check::{
+    Unmet, account, certificate, container, file, listening, mounts, processes, settings,
+};
 use crate::run::os::usage::Usage;
 use crate::words::Wrong;
 
@@ -26,6 +30,32 @@ pub(super) fn judge(state: &State, about: &[About]) -> Result<(), Unmet> {
     let now = match state {
         State::Listening(wanted) => listening::check(wanted),
         State::File(wanted) => file::check(wanted),
+        State::ListeningOnly(ports) => listening::only(ports),
+        State::Listener(Listener { unit, ports }) => {
+            if !about.iter().any(|unit| unit.group.is_some()) {
+                return Err(Wrong::NotRunning(unit.value.clone()).into());
+            }
+            return of_each(about, |unit, pids| {
+                listening::of_unit(&unit.name, pids, ports).map_err(Unmet::from)
+            });
+        }
+        State::Certificate(wanted) => certificate::check(wanted),
+        State::UserAccount(wanted) => account::user(wanted),
+        State::GroupAccount(wanted) => account::group(wanted),
+        State::Mount(wanted) => mounts::check(wanted),
+        State::Sysctl(name, wanted) => settings::sysctl(name, wanted),
+        State::Variables(wanted) => {
+            let running = about.iter().filter_map(|unit| Some((unit, unit.pid?)));
+            let check =
+                |(unit, pid): (&About, i32)| settings::variables(&unit.name, pid, wanted).err();
+            match running.clone().next() {
+                Some(_) => Wrong::all(running.filter_map(check).collect()),
+                None => Err(match &wanted.unit {
+                    Some(unit) => Wrong::NotRunning(unit.value.clone()),
+                    None => Wrong::NoneRuns,
+                }),
+            }
+        }
         State::Running { process, user } => processes::running(process, user.as_deref()),
         State::User(user) => {
             let running = |unit: &About| Some((unit.name.clone(), unit.pid?));
@@ -41,6 +71,10 @@ pub(super) fn judge(state: &State, about: &[About]) -> Result<(), Unmet> {
         State::MaxProcesses(most) => {
             let running = about.iter().filter(|unit| unit.group.is_some());
             return of_each(running, |unit, pids| max_processes(&unit.name, pids, *most));
+        }
+        State::MaxThreads(most) => {
+            let running = about.iter().filter(|unit| unit.group.is_some());
+            return of_each(running, |unit, pids| max_threads(&unit.name, pids, *most));
         }
         State::MaxFds(most) => {
             let running = about.iter().filter(|unit| unit.group.is_some());

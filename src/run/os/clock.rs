@@ -1,6 +1,6 @@
-//! The monotonic clock.
+//! The clocks.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use nix::time::{ClockId, clock_gettime};
 
@@ -9,6 +9,12 @@ use nix::time::{ClockId, clock_gettime};
 #[expect(clippy::disallowed_methods, reason = "this is where trc reads the clock")]
 pub(crate) fn now() -> Instant {
     Instant::now()
+}
+
+/// Returns the time of the wall clock, which files and certificates have.
+#[expect(clippy::disallowed_methods, reason = "this is where trc reads the clock")]
+pub(crate) fn wall() -> SystemTime {
+    SystemTime::now()
 }
 
 /// Returns the current time as processes send it in `MONOTONIC_USEC`: the time since the machine has

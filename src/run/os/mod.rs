@@ -1,6 +1,7 @@
 //! Small safe wrappers of the kernel, one file for each noun. Nothing here knows units, or anything
 //! else of `run/`.
 
+pub(crate) mod aside;
 pub(crate) mod cgroup;
 pub(crate) mod chance;
 pub(crate) mod children;
@@ -20,6 +21,7 @@ pub(crate) mod processes;
 pub(crate) mod pty;
 pub(crate) mod reopen;
 pub(crate) mod rights;
+pub(crate) mod sha256;
 pub(crate) mod signals;
 pub(crate) mod syscall;
 pub(crate) mod terminal;

@@ -17,6 +17,18 @@ pub(crate) struct User {
     pub home: Option<String>,
 }
 
+/// A line of `/etc/passwd`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Account {
+    /// The user ID.
+    pub uid: u32,
+    /// The ID of the user's primary group.
+    pub gid: u32,
+    /// The home directory, which may be empty, as the shell may.
+    pub home: String,
+    pub shell: String,
+}
+
 /// The lines of both files, which are read once for each start of a unit.
 pub(crate) struct Users {
     passwd: String,
@@ -57,6 +69,25 @@ impl Users {
         });
         // The group is that of root, as with docker.
         listed.or_else(|| number.map(|uid| User { name: None, uid, gid: 0, home: None }))
+    }
+
+    /// Returns the line of the user with this name.
+    pub(crate) fn account(&self, wanted: &str) -> Option<Account> {
+        self.passwd.lines().find_map(|line| {
+            let mut fields = line.split(':');
+            let name = fields.next()?;
+            let (uid, gid) = (fields.nth(1)?.parse().ok()?, fields.next()?.parse().ok()?);
+            let home = fields.nth(1).unwrap_or_default().to_owned();
+            let shell = fields.next().unwrap_or_default().to_owned();
+            (name == wanted).then_some(Account { uid, gid, home, shell })
+        })
+    }
+
+    /// Returns the number and the members of the group with this name.
+    pub(crate) fn listed_group(&self, wanted: &str) -> Option<(u32, Vec<String>)> {
+        let (_, gid, members) = self.groups().find(|(name, _, _)| *name == wanted)?;
+        let members = members.split(',').filter(|member| !member.is_empty());
+        Some((gid, members.map(str::to_owned).collect()))
     }
 
     /// Returns the name of a user, or the number if the user is not listed.

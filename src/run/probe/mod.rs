@@ -4,6 +4,7 @@
 mod answer;
 mod closing;
 mod connect;
+mod dns;
 pub(super) mod file;
 mod head;
 mod json;
@@ -23,14 +24,22 @@ use nix::errno::Errno;
 use nix::poll::PollFlags;
 
 use super::check::listening;
+use super::os::aside::Aside;
 use super::prepare::Problem;
-use crate::config::{Address, Http, HttpCheck, Probe};
+use crate::config::{Address, DnsCheck, Http, HttpCheck, Probe};
 use crate::engine::{Outcome, SpawnStage, is_scarce};
-use crate::words::BadAnswer;
+use crate::words::{BadAnswer, Wrong};
 use answer::{Answer, Came, Request};
 pub(super) use closing::{Closing, Closings};
 use connect::Connected;
 use resolve::Resolver;
+
+/// The answer of a child that has found nothing wrong.
+const FINE: &str = "=";
+/// The beginning of the answer of a child that has.
+const WRONG: char = '!';
+/// The longest answer of a child, in bytes.
+const LONGEST: u64 = 64 * 1024;
 
 /// The reason why an attempt failed.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -119,6 +128,10 @@ pub(super) struct Try {
 enum Step {
     /// The addresses of a name.
     Resolving(Resolver, Option<Request>),
+    /// The addresses of a name, which are what is asked for.
+    LookingUp(Resolver, DnsCheck),
+    /// A child that looks at something that takes time.
+    Working(Aside),
     /// A connection, until it is the turn of the next address.
     Connecting {
         socket: OwnedFd,
@@ -171,6 +184,37 @@ impl Try {
         Self::ask(&check.http, Request::checked(check), most, timeout, now)
     }
 
+    /// Begins to look at something in a child, which ends by `now + timeout`.
+    ///
+    /// # Errors
+    /// Returns the verdict if there is one already.
+    pub(super) fn aside(
+        look: impl FnOnce() -> Result<(), Wrong>,
+        timeout: Duration,
+        now: Instant,
+    ) -> Result<Self, Over> {
+        let answer = || look().err().map_or(FINE.to_owned(), |why| format!("{WRONG}{why}"));
+        let step = Step::Working(Aside::begin(LONGEST, answer).map_err(Failure::from)?);
+        let what = String::new();
+        Ok(Self { step, what, port: None, timeout, deadline: now + timeout, most: None })
+    }
+
+    /// Begins to look up a name, which ends by `now + timeout`.
+    ///
+    /// # Errors
+    /// Returns the verdict if there is one already.
+    pub(super) fn begin_dns(
+        check: &DnsCheck,
+        timeout: Duration,
+        now: Instant,
+    ) -> Result<Self, Over> {
+        let what = check.name.clone();
+        let resolver =
+            Resolver::begin(&what, 0).map_err(|errno| Failure::from(errno).about(&what))?;
+        let step = Step::LookingUp(resolver, check.clone());
+        Ok(Self { step, what, port: None, timeout, deadline: now + timeout, most: None })
+    }
+
     fn ask(
         http: &Http,
         request: Request,
@@ -188,7 +232,9 @@ impl Try {
     pub(super) fn deadline(&self) -> Instant {
         match &self.step {
             Step::Connecting { until, .. } => *until,
-            Step::Resolving(..) | Step::Asking(_) => self.deadline,
+            Step::Resolving(..) | Step::LookingUp(..) | Step::Working(_) | Step::Asking(_) => {
+                self.deadline
+            }
         }
     }
 
@@ -204,8 +250,11 @@ impl Try {
     /// Returns the descriptor to poll, and the events.
     pub(super) fn fd(&self) -> (BorrowedFd<'_>, PollFlags) {
         match &self.step {
-            Step::Resolving(resolver, _) => (resolver.fd(), PollFlags::POLLIN),
+            Step::Resolving(resolver, _) | Step::LookingUp(resolver, _) => {
+                (resolver.fd(), PollFlags::POLLIN)
+            }
             Step::Connecting { socket, .. } => (socket.as_fd(), PollFlags::POLLOUT),
+            Step::Working(child) => (child.fd(), PollFlags::POLLIN),
             Step::Asking(answer) => answer.fd(),
         }
     }
@@ -224,6 +273,22 @@ impl Try {
                     connecting(addresses.into(), then, now, self.deadline).map_err(failed)?
                 }
                 Some(Err(why)) => return Err(Failure::new(why).about(&self.what).into()),
+            },
+            Step::Working(mut child) => match child.proceed() {
+                None => Step::Working(child),
+                Some(answer) if answer == FINE => return Err(Ok(()).into()),
+                Some(answer) => {
+                    let why = answer.strip_prefix(WRONG).map(str::to_owned);
+                    let why = why.map_or(BadAnswer::NoWork, BadAnswer::Text);
+                    return Err(Failure::new(why).into());
+                }
+            },
+            Step::LookingUp(mut resolver, check) => match resolver.proceed() {
+                None => Step::LookingUp(resolver, check),
+                Some(found) => {
+                    let verdict = dns::verdict(&check, found);
+                    return Err(verdict.map_err(|why| Failure::new(why).about(&self.what)).into());
+                }
             },
             Step::Connecting { socket, until, others, then } => match connect::connected(&socket) {
                 Connected::NotYet => Step::Connecting { socket, until, others, then },
@@ -269,7 +334,11 @@ impl Try {
                     .map_err(|errno| refusal(&self.what, self.port, errno))?;
                 Ok(self)
             }
-            Step::Resolving(..) | Step::Connecting { .. } | Step::Asking(_) => {
+            Step::Resolving(..)
+            | Step::LookingUp(..)
+            | Step::Working(_)
+            | Step::Connecting { .. }
+            | Step::Asking(_) => {
                 let verdict = Err(self.too_late());
                 Err(Over { verdict, closing: self.abandon() })
             }
@@ -281,7 +350,10 @@ impl Try {
         match self.step {
             Step::Asking(answer) => Some(answer.close()),
             // There is no connection yet.
-            Step::Resolving(..) | Step::Connecting { .. } => None,
+            Step::Resolving(..)
+            | Step::LookingUp(..)
+            | Step::Working(_)
+            | Step::Connecting { .. } => None,
         }
     }
 
@@ -289,7 +361,8 @@ impl Try {
     fn too_late(&self) -> Failure {
         let limit = self.timeout;
         let why = match &self.step {
-            Step::Resolving(..) => BadAnswer::SlowLookup(limit),
+            Step::Working(_) => return Failure::late(BadAnswer::SlowWork(limit)),
+            Step::Resolving(..) | Step::LookingUp(..) => BadAnswer::SlowLookup(limit),
             Step::Connecting { .. } => BadAnswer::SlowConnection(limit),
             Step::Asking(answer) => {
                 let rest = answer.without_rest(BadAnswer::SlowRest(limit));
