@@ -111,6 +111,8 @@ pub(crate) enum Wrong {
     NotMounted(Option<(String, String)>),
     /// A file system of this type, from this source, is mounted there.
     Mounted(String, String),
+    /// No variables of this unit can be seen.
+    NoVariables(String),
     /// This variable of this unit is not set.
     NotSet(String, String),
     /// This variable of this unit is set.
@@ -334,6 +336,10 @@ impl Display for Wrong {
             Self::Mounted(kind, source) => {
                 write!(f, "something is mounted there: {kind} from {source}")
             }
+            Self::NoVariables(unit) => write!(
+                f,
+                "no variable of {unit} can be seen: it has none, or has written its title over them"
+            ),
             Self::NotSet(name, unit) => write!(f, "{name} of {unit} is not set"),
             Self::Set(name, unit) => write!(f, "{name} of {unit} is set"),
             Self::Listens(sockets, udp) => write!(f, "{}", on(sockets, *udp)),

@@ -53,6 +53,10 @@ fn variables_in(unit: &str, environ: &[u8], wanted: &Variables) -> Result<(), Wr
         let value = all.find_map(|one| one.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
         value.map(|value| String::from_utf8_lossy(value).into_owned())
     };
+    // setproctitle(3) and the like write over the environment: nginx and PostgreSQL do.
+    if !environ.split(|byte| *byte == 0).any(|one| one.contains(&b'=')) {
+        return Err(Wrong::NoVariables(unit.to_owned()));
+    }
     let mut problems = Vec::new();
     for (name, wanted) in &wanted.set {
         match value(name) {
@@ -124,6 +128,13 @@ mod tests {
             (unset("EMPTY"), "EMPTY of web is set"),
         ] {
             assert_eq!(says(variables_in("web", environ, &wanted)), expected, "{wanted:?}");
+        }
+        for environ in [&b""[..], b"\0\0\0", b"nginx: master process\0\0"] {
+            let unseen = says(variables_in("web", environ, &unset("T")));
+            assert_eq!(
+                unseen,
+                "no variable of web can be seen: it has none, or has written its title over them"
+            );
         }
     }
 }

@@ -209,8 +209,9 @@ fn routes(
                 let target = head.split(' ').nth(1).unwrap();
                 let answer = answers.iter().find(|(path, _)| *path == target);
                 let (_, answer) = answer.unwrap_or(&("", "HTTP/1.1 404 No\r\n\r\n"));
-                _ = stream.write_all(answer.as_bytes());
+                // Whoever has the answer can ask for the request.
                 _ = tell.send(text);
+                _ = stream.write_all(answer.as_bytes());
                 return;
             }
         }
